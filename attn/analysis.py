@@ -1,0 +1,295 @@
+"""Numbers that describe an attention: how spread, how far, how much on the first token, what leaks."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from attn.functional import as_floats
+
+
+class Summary(NamedTuple):
+    """How the rows of one head attend on average, each of shape (...)."""
+
+    entropy: np.ndarray  # nats
+    effective_keys: np.ndarray
+    mean_distance: np.ndarray  # tokens
+    first_token_share: np.ndarray
+
+
+class ScoreRank(NamedTuple):
+    """How many independent directions the scores have."""
+
+    rank: np.ndarray  # (...), whole numbers
+    singular_values: np.ndarray  # (..., min(n_q, n_k)), largest first
+
+
+class Products(NamedTuple):
+    """A dot product, term by term."""
+
+    terms: np.ndarray  # (..., d)
+    total: np.ndarray  # (...)
+
+
+class Leak(NamedTuple):
+    """What moved when one token was replaced."""
+
+    change: np.ndarray  # (n,) largest change in each output row
+    blind: np.ndarray  # (n,) True for the rows that must not see the token
+    largest: float  # largest change among the blind rows: 0 without a leak
+
+
+def row_entropy(weights):
+    r"""Return how spread out each row of weights is.
+
+    Parameters
+    ----------
+    weights : array_like, shape (..., n_q, n_k)
+
+    Returns
+    -------
+    ndarray, shape (..., n_q)
+        :math:`-\sum_j a_{ij} \ln a_{ij}` in nats, from 0 (one key) to :math:`\ln n_k` (all alike).
+        A row without weight has 0.
+
+    Examples
+    --------
+    >>> row_entropy([[1, 0], [0.5, 0.5], [0, 0]]).round(6)
+    array([0.      , 0.693147, 0.      ])
+    """
+    (weights,), dtype = as_floats(weights)
+    logarithms = np.log(weights, out=np.zeros_like(weights), where=weights > 0)
+    return np.abs(-(weights * logarithms).sum(axis=-1)).astype(dtype, copy=False)  # abs: no -0.0
+
+
+def effective_keys(weights):
+    r"""Return how many keys each row attends to in effect.
+
+    Parameters
+    ----------
+    weights : array_like, shape (..., n_q, n_k)
+
+    Returns
+    -------
+    ndarray, shape (..., n_q)
+        The exponential of the entropy: ``m`` for a row spread evenly over ``m`` keys, and 0 for a
+        row without weight.
+
+    Examples
+    --------
+    >>> effective_keys([[1, 0, 0], [0.5, 0.5, 0], [0, 0, 0]]).round(6)
+    array([1., 2., 0.])
+    """
+    (weights,), dtype = as_floats(weights)
+    return np.where(_has_weight(weights), np.exp(row_entropy(weights)), 0).astype(dtype, copy=False)
+
+
+def mean_distance(weights, query_offset=None):
+    r"""Return how far from its own position each query looks on average.
+
+    Parameters
+    ----------
+    weights : array_like, shape (..., n_q, n_k)
+    query_offset : int, optional
+        Position of the first query among the keys; by default ``n_k - n_q``.
+
+    Returns
+    -------
+    ndarray, shape (..., n_q)
+        :math:`\sum_j a_{ij} |j - i - \mathrm{offset}|`, in tokens. A row without weight has 0.
+
+    Examples
+    --------
+    >>> mean_distance([[1, 0, 0], [0.5, 0, 0.5], [0.5, 0.5, 0]])
+    array([0. , 1. , 1.5])
+    """
+    (weights,), dtype = as_floats(weights)
+    n_q, n_k = weights.shape[-2:]
+    offset = n_k - n_q if query_offset is None else query_offset
+    distance = np.abs(np.arange(n_k) - np.arange(n_q)[:, None] - offset)  # (n_q, n_k)
+    return (weights * distance).sum(axis=-1, dtype=weights.dtype).astype(dtype, copy=False)
+
+
+def first_token_share(weights):
+    """Return how much of each row lies on the first key, where many heads park their attention.
+
+    Parameters
+    ----------
+    weights : array_like, shape (..., n_q, n_k)
+
+    Returns
+    -------
+    ndarray, shape (..., n_q)
+
+    Notes
+    -----
+    Keys that take attention without being needed are the "sinks" of [1]_.
+
+    References
+    ----------
+    .. [1] Xiao et al., 2023. arXiv:2309.17453
+
+    Examples
+    --------
+    >>> first_token_share([[1, 0], [0.25, 0.75]])
+    array([1.  , 0.25])
+    """
+    (weights,), dtype = as_floats(weights)
+    if weights.shape[-1] == 0:
+        return np.zeros(weights.shape[:-1], dtype=dtype)
+    return weights[..., 0].astype(dtype)
+
+
+def summarize(weights, query_offset=None):
+    """Return the averages over the rows of each head that have weight.
+
+    Parameters
+    ----------
+    weights : array_like, shape (..., n_q, n_k)
+    query_offset : int, optional
+        As in `mean_distance`.
+
+    Returns
+    -------
+    Summary
+        Each of shape (...), 0 for a head without weight.
+
+    Examples
+    --------
+    >>> summary = summarize(np.full((12, 5, 5), 0.2))
+    >>> summary.effective_keys.shape, summary.effective_keys[0].round(6)
+    ((12,), np.float64(5.0))
+    """
+    (weights,), dtype = as_floats(weights)
+    rows = _has_weight(weights).sum(axis=-1)  # (...)
+    measures = (
+        row_entropy(weights),
+        effective_keys(weights),
+        mean_distance(weights, query_offset),
+        first_token_share(weights),
+    )
+    return Summary(*((measure.sum(axis=-1) / np.maximum(rows, 1)).astype(dtype) for measure in measures))
+
+
+def score_rank(scores):
+    r"""Return the rank of the scores, which is at most d_k.
+
+    Parameters
+    ----------
+    scores : array_like, shape (..., n_q, n_k)
+        Before any mask.
+
+    Returns
+    -------
+    ScoreRank
+        Singular values below the rounding error of the largest do not count.
+
+    Raises
+    ------
+    ValueError
+        If a score is not finite.
+
+    Notes
+    -----
+    :math:`QK^\top = X (W_q W_k^\top) X^\top`, and the matrix in the middle has rank d_k at most.
+
+    Examples
+    --------
+    >>> score_rank([[1, 2], [2, 4]]).rank
+    np.int64(1)
+    """
+    (scores,), _ = as_floats(scores)
+    if not np.isfinite(scores).all():
+        raise ValueError("scores must be finite to have a rank, got infinite or undefined ones")
+    singular_values = np.linalg.svd(scores, compute_uv=False)
+    rounding = max(scores.shape[-2:]) * np.finfo(scores.dtype).eps
+    largest = singular_values.max(axis=-1, keepdims=True, initial=0)
+    return ScoreRank((singular_values > largest * rounding).sum(axis=-1), singular_values)
+
+
+def products(left_row, right_column):
+    """Return the products that add up to one number of a matrix product.
+
+    Parameters
+    ----------
+    left_row : array_like, shape (..., d)
+        A row of the matrix on the left.
+    right_column : array_like, shape (..., d)
+        A column of the matrix on the right.
+
+    Returns
+    -------
+    Products
+        ``terms`` (..., d) and their sum ``total`` (...).
+
+    Raises
+    ------
+    ValueError
+        If the two differ in length.
+
+    Examples
+    --------
+    >>> products([1, 2, 3], [4, 0, -1])
+    Products(terms=array([ 4.,  0., -3.]), total=np.float64(1.0))
+    """
+    (left, right), dtype = as_floats(left_row, right_column)
+    if left.ndim < 1 or right.ndim < 1 or left.shape[-1] != right.shape[-1]:
+        raise ValueError(f"the row and the column must be of one length, got {left.shape} and {right.shape}")
+    terms = left * right
+    return Products(terms.astype(dtype, copy=False), terms.sum(axis=-1).astype(dtype, copy=False))
+
+
+def leak_test(attend, x, visible, token, replacement=None):
+    """Replace one token and see which outputs move that should not.
+
+    Parameters
+    ----------
+    attend : callable
+        Takes `x` and returns one output row per token, shape (n, d).
+    x : array_like, shape (n, d_model)
+    visible : array_like of bool, broadcastable to (n, n)
+        The mask that `attend` is meant to obey.
+    token : int
+        Position of the token that is replaced.
+    replacement : array_like, shape (d_model,), optional
+        What takes its place; by default its own numbers turned around, ``1 - 2 * x[token]``.
+
+    Returns
+    -------
+    Leak
+        A row is ``blind`` if it may not look at the token and is not the token itself, whose own
+        query changes in any case.
+
+    Raises
+    ------
+    ValueError
+        If `token` lies outside the sequence or `replacement` is not one token wide.
+
+    Examples
+    --------
+    >>> leak_test(lambda x: x.cumsum(axis=0), np.ones((3, 2)), np.tri(3, dtype=bool), token=1)
+    Leak(change=array([0., 2., 2.]), blind=array([ True, False, False]), largest=0.0)
+    """
+    (x,), _ = as_floats(x)
+    if x.ndim != 2:
+        raise ValueError(f"x must have two axes (n, d_model), got {x.shape}")
+    if not 0 <= token < len(x):
+        raise ValueError(f"token must be a position from 0 to {len(x) - 1}, got {token}")
+    changed = x.copy()
+    changed[token] = 1 - 2 * x[token] if replacement is None else _row(replacement, x)
+    difference = np.abs(np.asarray(attend(changed)) - np.asarray(attend(x)))  # (n, d)
+    change = difference.max(axis=-1, initial=0)
+    blind = ~np.broadcast_to(visible, (len(x), len(x)))[:, token] & (np.arange(len(x)) != token)
+    return Leak(change, blind, float(change[blind].max(initial=0)))
+
+
+def _row(replacement, x):
+    """Return `replacement` as one row of `x`."""
+    (row,), _ = as_floats(replacement)
+    if row.shape != x.shape[1:]:
+        raise ValueError(f"replacement must be one token of shape {x.shape[1:]}, got {row.shape}")
+    return row
+
+
+def _has_weight(weights):
+    """Tell which rows have any weight at all."""
+    return (weights != 0).any(axis=-1)

@@ -1,0 +1,218 @@
+"""Words and numbers beside the figures: token labels, tick rules, and digits."""
+
+import json
+import math
+import unicodedata
+from typing import NamedTuple
+
+import altair as alt
+import numpy as np
+
+LINE = 17  # pixels from one line of 14 px text to the next
+_LONGEST = 12  # columns of a token that a label shows
+
+
+def token_labels(tokens):
+    """Return a label for each token: its position, counted from 1, and its text.
+
+    Parameters
+    ----------
+    tokens : sequence of str
+
+    Returns
+    -------
+    list of str
+        Positions keep repeated words apart. Spaces, empty tokens and control characters are
+        made visible, and long tokens end in an ellipsis.
+
+    Examples
+    --------
+    >>> token_labels(["the", "cat", "", " the", "a\\nb", "incomprehensibilities"])
+    ['1 the', '2 cat', '3 ␣', '4 ␣the', '5 a␊b', '6 incomprehen…']
+    """
+    return [f"{position} {_isolated(shorten(visible(str(token))))}" for position, token in enumerate(tokens, 1)]
+
+
+def visible(token):
+    """Return `token` with spaces, control and format characters made visible.
+
+    Examples
+    --------
+    >>> visible(" a\\t"), visible("x\\u202ey"), visible("")
+    ('␣a␉', 'x⟨202E⟩y', '␣')
+    """
+    return "".join(_picture(character) for character in token) or "␣"
+
+
+def shorten(text, columns=_LONGEST):
+    """Return `text` cut to a number of columns, wide characters counting as two.
+
+    Examples
+    --------
+    >>> shorten("attention"), shorten("attention", 6)
+    ('attention', 'atten…')
+    """
+    if width(text) <= columns:
+        return text
+    kept, used = "", 0
+    for character in text:
+        used += _columns(character)
+        if used > columns - 1:
+            break
+        kept += character
+    return kept.rstrip("\u200d") + "…"
+
+
+def width(text):
+    """Return how many columns `text` takes, wide characters two and combining marks none."""
+    return sum(_columns(character) for character in text)
+
+
+def pixels(text, size=14):
+    """Return roughly how wide `text` is in a common sans-serif face, rather too much than too little."""
+    narrow = sum(character in ".,:;'|! ijl1I" for character in text)
+    return size * (0.56 * width(text) - 0.22 * narrow)
+
+
+def number(value, digits=3):
+    """Return a number with so many significant digits, as short as it reads well.
+
+    Examples
+    --------
+    >>> number(0.51234), number(-3.25e-7), number(1200.4), number(0.0), number(float("nan"))
+    ('0.512', '−3.25e−7', '1200', '0', 'not a number')
+    """
+    value = float(value)
+    if not math.isfinite(value):
+        return "not a number" if math.isnan(value) else ("−∞" if value < 0 else "∞")
+    text = f"{value:.{digits}g}"
+    if "e+" in text and abs(value) < 1e6:
+        text = f"{value:.0f}"
+    mantissa, _, exponent = text.partition("e")
+    text = mantissa if not exponent else f"{mantissa}e{int(exponent)}"
+    return "0" if text in ("0", "-0") else text.replace("-", "−")
+
+
+def aligned(values, digits=3):
+    """Return numbers with the same decimals, so many that the largest shows `digits` digits.
+
+    Parameters
+    ----------
+    values : array_like
+    digits : int, default 3
+
+    Returns
+    -------
+    list of str, in the order of ``values.ravel()``
+
+    Examples
+    --------
+    >>> aligned([0.5, -0.25, 1]), aligned([12.5, 3]), aligned([3.25e-7, 0])
+    (['0.50', '−0.25', '1.00'], ['12.5', '3.0'], ['3.25e−7', '0'])
+    """
+    values = np.asarray(values, dtype=float).ravel()
+    finite = np.abs(values[np.isfinite(values)])
+    largest = finite.max(initial=0)
+    if largest and not 1e-3 <= largest < 1e6:
+        return [number(value, digits) for value in values]
+    before = math.floor(math.log10(largest)) + 1 if largest else 1
+    decimals = max(0, digits - max(before, 0 if largest < 0.0995 else before))
+    return [f"{v + 0.0:.{decimals}f}".replace("-", "−") if math.isfinite(v) else number(v) for v in values]
+
+
+class Ticks(NamedTuple):
+    """Where an axis is labelled, with what, and how far the labels are turned."""
+
+    at: list[float]  # in cells from the edge
+    texts: list[str]
+    angle: int  # degrees; 0 is level
+
+
+def ticks(labels, pitch, *, across):
+    """Choose the labels of an axis so that none overlaps another.
+
+    Parameters
+    ----------
+    labels : sequence of str
+        One per cell.
+    pitch : float
+        Pixels from one cell to the next.
+    across : bool
+        True for the axis along which text runs.
+
+    Returns
+    -------
+    Ticks
+        All labels, level where they fit; else tilted; else every second or third; else a ruler
+        of positions.
+
+    Examples
+    --------
+    >>> ticks(["1 a", "2 b"], 60, across=True)
+    Ticks(at=[0.5, 1.5], texts=['1 a', '2 b'], angle=0)
+    >>> ticks([f"{i} word" for i in range(1, 401)], 1, across=False).texts[:3]
+    ['1', '20', '40']
+    """
+    count = len(labels)
+    if not count:
+        return Ticks([], [], 0)
+    level = not across or max(map(pixels, labels)) + 8 <= pitch
+    angle = 0 if level else (-45 if pitch >= 1.2 * LINE else -60)
+    step = 1 if across and level else math.ceil(LINE / pitch - 0.1)
+    if step > 3:
+        return _ruler(count, pitch, across)
+    shown = range(0, count, step)
+    return Ticks([i + 0.5 for i in shown], [labels[i] for i in shown], angle)
+
+
+def axis(ticks, name, colour, **options):
+    """Return an Altair axis with exactly these ticks, titled `name` in `colour`.
+
+    The labels are looked up in the browser, so that any text is safe and none is sent twice.
+    """
+    lookup = f"{json.dumps(ticks.texts)}[indexof({json.dumps(ticks.at)}, datum.value)]"
+    return alt.Axis(
+        values=ticks.at,
+        labelExpr=lookup,
+        labelAngle=ticks.angle,
+        title=name or None,
+        titleColor=colour,
+        titlePadding=8,
+        labelPadding=6,
+        **options,
+    )
+
+
+def _ruler(count, pitch, across):
+    """Return the first position and round ones, far enough apart to be read."""
+    room = (pixels(str(count)) + 14 if across else 1.4 * LINE) / pitch  # in cells
+    step = next(s * 10**e for e in range(1, 12) for s in (1, 2, 5) if s * 10**e >= room)
+    positions = [1, *range(step, count + 1, step)]
+    return Ticks([p - 0.5 for p in positions], [str(p) for p in positions], 0)
+
+
+def _picture(character):
+    """Return a visible stand-in for what would not show, or the character itself."""
+    if character == " ":
+        return "␣"
+    if ord(character) < 0x20:
+        return chr(0x2400 + ord(character))
+    if character == "\x7f":
+        return "␡"
+    joins = character in "\u200c\u200d"  # these shape Persian words and emoji
+    if not joins and (unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"} or character.isspace()):
+        return f"⟨{ord(character):04X}⟩"
+    return character
+
+
+def _columns(character):
+    """Return how many columns one character takes."""
+    if unicodedata.category(character) in {"Mn", "Me", "Cf"}:
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in {"W", "F"} else 1
+
+
+def _isolated(text):
+    """Return `text` set apart from what stands before it, where it runs from right to left."""
+    right_to_left = any(unicodedata.bidirectional(character) in {"R", "AL"} for character in text)
+    return f"\u2068{text}\u2069" if right_to_left else text

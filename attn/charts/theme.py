@@ -1,0 +1,269 @@
+"""The two themes: every colour of every figure, and the arithmetic of colours."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+# With the page's own typeface first, so that figures and prose look alike.
+FONT = '"Source Sans", "Source Sans Pro", "Noto Sans", sans-serif'
+FONT_SIZE = 14
+TITLE_SIZE = 18
+
+
+@dataclass(frozen=True)
+class Theme:
+    """The colours of one look of the pages, as ``#rrggbb``.
+
+    `query`, `key`, `value` and `output` mean the same thing in figures, formulas and prose.
+    `weight` is the colour of weight 1 on a `background` of weight 0; signed values run from
+    `negative` over `neutral` to `positive`. `hidden` is for what a query may not see, `invalid`
+    for what is not a number. `heads` holds one colour per head, in a fixed order.
+    """
+
+    name: str
+    background: str
+    surface: str
+    text: str
+    muted: str
+    grid: str
+    hidden: str
+    invalid: str
+    weight: str
+    negative: str
+    neutral: str
+    positive: str
+    query: str
+    key: str
+    value: str
+    output: str
+    heads: tuple[str, ...]
+
+    def role(self, name):
+        """Return the colour of an axis called `name`: that of its role, or of quiet text."""
+        roles = {"query": self.query, "key": self.key, "value": self.value}
+        roles |= {"queries": self.query, "keys": self.key, "values": self.value}
+        roles |= {"output": self.output, "context": self.output}
+        return roles.get(name.lower(), self.muted)
+
+    def head(self, index):
+        """Return the colour of head `index`, counted from 0; after the last they start again."""
+        return self.heads[index % len(self.heads)]
+
+
+LIGHT = Theme(
+    name="light",
+    background="#FFFFFF",
+    surface="#F4F6F8",
+    text="#16202A",
+    muted="#55606E",
+    grid="#E3E7EC",
+    hidden="#C3C9D1",
+    invalid="#E8308C",
+    weight="#0B3C7D",
+    negative="#1A6FB0",
+    neutral="#FFFFFF",
+    positive="#D9730D",
+    query="#0072B2",
+    key="#D55E00",
+    value="#009E73",
+    output="#CC79A7",
+    # Okabe and Ito's remaining colours, then muted ones of Paul Tol.
+    heads=(
+        "#E69F00", "#56B4E9", "#F0E442", "#1B1F24", "#882255", "#44AA99", "#999933", "#332288",
+        "#CC6677", "#DDCC77", "#661100", "#6699CC", "#117733", "#AA4499", "#888888", "#88CCEE",
+    ),
+)  # fmt: skip
+
+DARK = Theme(
+    name="dark",
+    background="#0F1419",
+    surface="#182028",
+    text="#EDF1F5",
+    muted="#A3AFBC",
+    grid="#26303A",
+    hidden="#4A5561",
+    invalid="#FF5CA8",
+    weight="#8FD3FF",
+    negative="#4FA8E8",
+    neutral="#0F1419",
+    positive="#FF9D3C",
+    query="#56B4E9",
+    key="#FF8A4C",
+    value="#3DD6A3",
+    output="#E5A3C7",
+    heads=(
+        "#E69F00", "#56B4E9", "#F0E442", "#F2F4F7", "#D4719F", "#5CC9B6", "#B9B94F", "#8F83E6",
+        "#E58A98", "#DDCC77", "#C07A62", "#7FB0E0", "#4FB36B", "#D07BC6", "#A0A6AD", "#A9DDF5",
+    ),
+)  # fmt: skip
+
+
+def theme_named(name):
+    """Return the theme called `name`.
+
+    Raises
+    ------
+    ValueError
+        If `name` is neither "light" nor "dark".
+
+    Examples
+    --------
+    >>> theme_named("dark").background
+    '#0F1419'
+    """
+    themes = {"light": LIGHT, "dark": DARK}
+    if name not in themes:
+        raise ValueError(f'a theme must be "light" or "dark", got {name!r}')
+    return themes[name]
+
+
+def config(theme):
+    """Return what every figure of `theme` shares: background, type, axes, legends and titles."""
+    small = {"labelFont": FONT, "labelFontSize": FONT_SIZE, "titleFont": FONT, "titleFontSize": FONT_SIZE}
+    return {
+        "background": theme.background,
+        "font": FONT,
+        "view": {"stroke": None, "continuousWidth": 320, "continuousHeight": 320},
+        "axis": small
+        | {
+            "labelColor": theme.text,
+            "titleColor": theme.muted,
+            "titleFontWeight": 700,
+            "domain": False,
+            "ticks": False,
+            "grid": False,
+            "gridColor": theme.grid,
+            "labelLimit": 0,
+            "labelOverlap": False,
+        },
+        "legend": small
+        | {
+            "labelColor": theme.text,
+            "titleColor": theme.text,
+            "titleFontWeight": 400,
+            "labelLimit": 0,
+            "titleLimit": 0,
+        },
+        "title": {
+            "font": FONT,
+            "fontSize": TITLE_SIZE,
+            "fontWeight": 600,
+            "color": theme.text,
+            "subtitleFont": FONT,
+            "subtitleFontSize": FONT_SIZE,
+            "subtitleColor": theme.muted,
+            "anchor": "start",
+            "frame": "group",
+            "offset": 10,
+            "limit": 0,
+        },
+        "text": {"font": FONT, "fontSize": FONT_SIZE, "color": theme.text},
+    }
+
+
+def rgb(colour):
+    """Return a colour ``#rrggbb`` as three floats from 0 to 255.
+
+    Examples
+    --------
+    >>> rgb("#0072B2")
+    array([  0., 114., 178.])
+    """
+    return np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)], dtype=float)
+
+
+def ink_on(fill, theme):
+    """Return the one of the theme's two inks that reads better on colours `fill`.
+
+    Parameters
+    ----------
+    fill : ndarray, shape (..., 3)
+        Red, green and blue from 0 to 255.
+    theme : Theme
+
+    Returns
+    -------
+    ndarray of str, shape (...)
+
+    Notes
+    -----
+    The contrast ratio of the Web Content Accessibility Guidelines 2.1.
+
+    Examples
+    --------
+    >>> ink_on(rgb("#FFFFFF"), LIGHT).item(), ink_on(rgb("#0B3C7D"), LIGHT).item()
+    ('#16202A', '#FFFFFF')
+    """
+    inks = [theme.text, theme.background]
+    contrast = np.stack([_contrast(fill, rgb(ink)) for ink in inks])
+    return np.array(inks)[contrast.argmax(axis=0)]
+
+
+def blend(stops, fraction):
+    """Return the colours at `fraction` of the way along evenly spaced `stops`, mixed in CIELAB.
+
+    Parameters
+    ----------
+    stops : sequence of str
+        At least two colours ``#rrggbb``.
+    fraction : array_like
+        From 0, the first stop, to 1, the last.
+
+    Returns
+    -------
+    ndarray, shape (..., 3)
+        Red, green and blue from 0 to 255.
+
+    Notes
+    -----
+    The constants are those of d3-color, which draws the same scales in the browser.
+
+    Examples
+    --------
+    >>> blend(["#FFFFFF", "#000000"], [0, 0.5, 1]).round().astype(int)[:, 0]
+    array([255, 119,   0])
+    """
+    lab = _lab(np.stack([rgb(stop) for stop in stops]))  # (n_stops, 3)
+    at = np.linspace(0, 1, len(stops))
+    return _rgb(np.stack([np.interp(fraction, at, lab[:, i]) for i in range(3)], axis=-1))
+
+
+_WHITE = np.array([0.96422, 1.0, 0.82521])
+_TO_XYZ = np.array([
+    [0.4360747, 0.3850649, 0.1430804],
+    [0.2225045, 0.7168786, 0.0606169],
+    [0.0139322, 0.0971045, 0.7141733],
+])  # fmt: skip
+_FROM_XYZ = np.array([
+    [3.1338561, -1.6168667, -0.4906146],
+    [-0.9787684, 1.9161415, 0.0334540],
+    [0.0719453, -0.2289914, 1.4052427],
+])  # fmt: skip
+
+
+def _linear(colour):
+    """Return sRGB from 0 to 255 as linear light from 0 to 1."""
+    c = np.asarray(colour) / 255
+    return np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
+
+
+def _lab(colour):
+    """Return sRGB as CIELAB."""
+    t = _linear(colour) @ _TO_XYZ.T / _WHITE
+    f = np.where(t > (6 / 29) ** 3, np.cbrt(t), t / (3 * (6 / 29) ** 2) + 4 / 29)
+    return np.stack([116 * f[..., 1] - 16, 500 * (f[..., 0] - f[..., 1]), 200 * (f[..., 1] - f[..., 2])], axis=-1)
+
+
+def _rgb(lab):
+    """Return CIELAB as sRGB, clipped to 0 to 255."""
+    y = (lab[..., 0] + 16) / 116
+    f = np.stack([y + lab[..., 1] / 500, y, y - lab[..., 2] / 200], axis=-1)
+    xyz = _WHITE * np.where(f > 6 / 29, f**3, 3 * (6 / 29) ** 2 * (f - 4 / 29))
+    light = np.clip(xyz @ _FROM_XYZ.T, 0, 1)
+    return 255 * np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+
+
+def _contrast(a, b):
+    """Return the contrast ratio of two colours, from 1 to 21."""
+    a, b = (_linear(c) @ [0.2126, 0.7152, 0.0722] + 0.05 for c in (a, b))
+    return np.maximum(a, b) / np.minimum(a, b)

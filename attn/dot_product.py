@@ -1,0 +1,182 @@
+"""Scaled dot-product attention: scores -> weights -> context, every step by name."""
+
+import math
+import operator
+from typing import NamedTuple
+
+import numpy as np
+
+from attn.functional import as_floats, softmax
+from attn.masks import causal as causal_mask
+from attn.masks import sliding_window
+
+
+class Attention(NamedTuple):
+    """Every step of one attention, queries down and keys across."""
+
+    scores: np.ndarray  # (..., n_q, n_k) scaled and capped, before bias and mask
+    masked_scores: np.ndarray  # (..., n_q, n_k) with the bias, -inf where hidden
+    weights: np.ndarray  # (..., n_q, n_k) rows sum to 1, or to 0 where nothing may be seen
+    context: np.ndarray  # (..., n_q, d_v)
+
+
+def scaled_dot_product_attention(
+    query,
+    key,
+    value,
+    mask=None,
+    *,
+    bias=None,
+    causal=False,
+    query_offset=None,
+    window=None,
+    scale=None,
+    softcap=None,
+):
+    r"""Attend from each query to every key it may see.
+
+    Parameters
+    ----------
+    query : array_like, shape (..., num_heads, n_q, d_k) or (n_q, d_k)
+    key : array_like, shape (..., num_kv_heads, n_k, d_k) or (n_k, d_k)
+    value : array_like, shape (..., num_kv_heads, n_k, d_v) or (n_k, d_v)
+        `num_heads` is a multiple of `num_kv_heads`; query head ``h`` reads key/value head
+        ``h // (num_heads // num_kv_heads)``.
+    mask : array_like of bool, broadcastable to (..., n_q, n_k), optional
+        True where a query may look at a key. Two axes, or as many as the scores.
+    bias : array_like, broadcastable to (..., n_q, n_k), optional
+        Added to the scaled scores. ``-inf`` hides, as a False in `mask` does.
+    causal : bool, default False
+        Query ``i`` stands at key position ``i + query_offset`` and sees that key and those
+        before it.
+    query_offset : int, optional
+        Position of the first query among the keys, for `causal` and `window`. By default
+        ``n_k - n_q``: the queries are the last positions, as in cached decoding. 0 aligns the
+        first query with the first key.
+    window : int or (int or None, int or None), optional
+        At most that many keys to the left and right of the query's own position; None on a side
+        for no limit.
+    scale : float, optional
+        Multiplies the dot products; by default ``1 / sqrt(d_k)``.
+    softcap : float, optional
+        Squashes the scaled scores into (-softcap, softcap) by ``softcap * tanh(scores / softcap)``.
+
+    Returns
+    -------
+    Attention
+        ``scores``, ``masked_scores`` and ``weights`` (..., n_q, n_k), ``context`` (..., n_q, d_v).
+        A query that may see no key has weights and context of zero. Hidden keys change nothing,
+        whatever they hold.
+
+    Raises
+    ------
+    ValueError
+        If query and key differ in d_k, key and value in n_k, heads do not divide, or mask or
+        bias does not fit the scores.
+
+    Notes
+    -----
+    Equation 1 of [1]_, :math:`\mathrm{softmax}(QK^\top / \sqrt{d_k})\,V`, masked as in its
+    section 3.2.3. Grouped key/value heads are those of [2]_, the cap that of [3]_, section 2.
+
+    References
+    ----------
+    .. [1] Vaswani et al., 2017, section 3.2.1. arXiv:1706.03762
+    .. [2] Ainslie et al., 2023, section 2.2. arXiv:2305.13245
+    .. [3] Gemma Team, 2024. arXiv:2408.00118
+
+    Examples
+    --------
+    >>> keys = [[10, 0, 0], [0, 10, 0], [0, 0, 10], [0, 0, 10]]
+    >>> values = [[1, 0], [10, 0], [100, 5], [1000, 6]]
+    >>> attention = scaled_dot_product_attention([[0, 0, 10]], keys, values)
+    >>> attention.weights.round(3)
+    array([[0. , 0. , 0.5, 0.5]])
+    >>> attention.context.round(3)
+    array([[550. ,   5.5]])
+    """
+    (query, key, value), dtype = as_floats(query, key, value)
+    key, value = _match_heads(query, key, value)
+    n_q, n_k, d_k = query.shape[-2], key.shape[-2], query.shape[-1]
+
+    with np.errstate(over="ignore", invalid="ignore"):  # hidden keys may hold anything
+        scores = query @ key.swapaxes(-1, -2)  # (..., n_q, n_k)
+        scores *= 1 / math.sqrt(d_k) if scale is None else float(scale)
+        if softcap is not None:
+            if not softcap > 0:
+                raise ValueError(f"softcap must be positive, got {softcap}")
+            scores = softcap * np.tanh(scores / softcap)
+
+        biased = scores if bias is None else scores + _fitted(bias, scores, "bias")
+    visible = _visible(mask, n_q, n_k, scores, causal, query_offset, window)
+    if bias is not None:
+        visible = visible & ~np.isneginf(biased)
+    masked_scores = np.where(visible, biased, -np.inf).astype(scores.dtype, copy=False)
+    weights = softmax(masked_scores)
+    context = _weighted_sum(weights, value, visible)
+    with np.errstate(over="ignore"):
+        return Attention(*(a.astype(dtype, copy=False) for a in (scores, masked_scores, weights, context)))
+
+
+def _match_heads(query, key, value):
+    """Check the shapes and repeat each key/value head for the query heads that share it."""
+    for name, array in (("query", query), ("key", key), ("value", value)):
+        if array.ndim < 2:
+            raise ValueError(f"{name} must have at least two axes (n, d), got {array.shape}")
+    if query.shape[-1] != key.shape[-1] or query.shape[-1] == 0:
+        raise ValueError(f"query and key must share d_k >= 1, got query {query.shape} and key {key.shape}")
+    if key.shape[-2] != value.shape[-2]:
+        raise ValueError(f"key and value must share n_k, got key {key.shape} and value {value.shape}")
+    if query.ndim == 2 or key.ndim == 2:
+        return key, value
+    num_heads, num_kv_heads = query.shape[-3], key.shape[-3]
+    if value.ndim != 2 and value.shape[-3] != num_kv_heads:
+        raise ValueError(f"key and value must share num_kv_heads, got key {key.shape} and value {value.shape}")
+    if num_kv_heads == 0 or num_heads % num_kv_heads:
+        raise ValueError(
+            f"num_heads must be a multiple of num_kv_heads, got query {query.shape} and key {key.shape}"
+        )
+    group = num_heads // num_kv_heads
+    if group == 1 or num_kv_heads == 1:  # numpy broadcasts a single head by itself
+        return key, value
+    return np.repeat(key, group, axis=-3), np.repeat(value, group, axis=-3)  # (..., num_heads, n_k, d)
+
+
+def _fitted(array, scores, name):
+    """Return `array` if it broadcasts to the scores without adding to their shape."""
+    (array,), _ = as_floats(array)
+    try:
+        fits = np.broadcast_shapes(array.shape, scores.shape) == scores.shape
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(f"{name} must broadcast to the scores {scores.shape}, got {array.shape}")
+    return array.astype(scores.dtype, copy=False)
+
+
+def _visible(mask, n_q, n_k, scores, causal, query_offset, window):
+    """Combine mask, causal and window into one boolean array that broadcasts to the scores."""
+    offset = n_k - n_q if query_offset is None else operator.index(query_offset)
+    visible = np.ones((n_q, n_k), dtype=bool)
+    if causal:
+        visible &= causal_mask(n_q, n_k, query_offset=offset).visible
+    if window is not None:
+        visible &= sliding_window(n_q, n_k, window, query_offset=offset).visible
+    if mask is None:
+        return visible
+    mask = np.asarray(mask)
+    if mask.dtype != bool:
+        raise ValueError(f"mask must be boolean (True may look; give additive masks as bias), got {mask.dtype}")
+    if mask.ndim not in (2, scores.ndim):
+        raise ValueError(f"mask must have 2 axes or the {scores.ndim} of the scores {scores.shape}, got {mask.shape}")
+    return visible & _fitted(mask, scores, "mask").astype(bool)
+
+
+def _weighted_sum(weights, value, visible):
+    """Return weights @ value, where a hidden value that is not finite counts as nothing."""
+    broken = ~np.isfinite(value)
+    if not broken.any():
+        return weights @ value  # (..., n_q, d_v)
+    context = weights @ np.where(broken, 0, value)
+    seen = visible.astype(value.dtype) @ broken.astype(value.dtype)  # how many broken values are in view
+    return np.where(seen > 0, np.nan, context).astype(value.dtype, copy=False)

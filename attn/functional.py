@@ -1,0 +1,110 @@
+"""Softmax and the handling of number types that every mechanism shares."""
+
+import numpy as np
+
+
+def as_floats(*arrays):
+    """Return the arrays as one floating-point type to compute in, and the type to return.
+
+    float32 stays float32, float16 is computed in float32 and returned as float16,
+    integers and booleans become float64.
+
+    Parameters
+    ----------
+    *arrays : array_like
+        Real numbers of any shape.
+
+    Returns
+    -------
+    arrays : list of ndarray
+        The inputs in the type to compute in.
+    dtype : numpy.dtype
+        The type in which results are to be returned.
+
+    Raises
+    ------
+    ValueError
+        If an array is ragged or does not hold real numbers.
+
+    Examples
+    --------
+    >>> (x,), dtype = as_floats([1, 2, 3])
+    >>> x.dtype.name, dtype.name
+    ('float64', 'float64')
+    """
+    arrays = [_real(array) for array in arrays]
+    dtype = np.result_type(*(a.dtype if a.dtype.kind == "f" else np.float64 for a in arrays))
+    compute = np.float32 if dtype == np.float16 else dtype
+    return [a.astype(compute, copy=False) for a in arrays], dtype
+
+
+def _real(array):
+    """Return `array` as an ndarray of real numbers."""
+    try:
+        array = np.asarray(array)
+    except ValueError as error:
+        raise ValueError(f"an array must have rows of equal length, got {error}") from None
+    if array.dtype.kind not in "fiub":
+        raise ValueError(f"an array must hold real numbers, got {array.dtype}")
+    return array
+
+
+def softmax(scores, axis=-1):
+    r"""Turn scores into weights that are positive and sum to 1.
+
+    Parameters
+    ----------
+    scores : array_like
+        Any shape; ``-inf`` marks an entry that must get no weight.
+    axis : int, default -1
+        The axis that sums to 1: for attention the key axis.
+
+    Returns
+    -------
+    ndarray
+        Same shape. Entries whose scores are all ``-inf`` along `axis` are all 0, never NaN.
+
+    Notes
+    -----
+    :math:`a_j = e^{s_j - m} / \sum_k e^{s_k - m}` with :math:`m = \max_k s_k`. Subtracting the
+    largest score changes nothing in exact arithmetic and keeps the exponential from overflowing.
+
+    Examples
+    --------
+    >>> softmax([1.0, 2.0, 3.0]).round(6)
+    array([0.090031, 0.244728, 0.665241])
+    >>> softmax([1001.0, 1002.0, 1003.0]).round(6)
+    array([0.090031, 0.244728, 0.665241])
+    >>> softmax([-np.inf, -np.inf])
+    array([0., 0.])
+    """
+    (scores,), dtype = as_floats(scores)
+    largest = scores.max(axis=axis, keepdims=True, initial=-np.inf)
+    exponentials = np.exp(scores - np.where(np.isneginf(largest), 0, largest))
+    total = exponentials.sum(axis=axis, keepdims=True)
+    weights = np.divide(exponentials, total, out=np.zeros_like(exponentials), where=total != 0)
+    return weights.astype(dtype, copy=False)
+
+
+def softmax_jacobian(weights):
+    r"""Return the derivative of each weight by each score.
+
+    Parameters
+    ----------
+    weights : array_like, shape (..., n_k)
+        The output of `softmax`.
+
+    Returns
+    -------
+    ndarray, shape (..., n_k, n_k)
+        :math:`\partial a_i / \partial s_j = a_i (\delta_{ij} - a_j)`; every row sums to 0.
+
+    Examples
+    --------
+    >>> softmax_jacobian(softmax([1.0, 2.0, 3.0])).diagonal().round(6)
+    array([0.081925, 0.184836, 0.222695])
+    """
+    (weights,), dtype = as_floats(weights)
+    identity = np.eye(weights.shape[-1], dtype=weights.dtype)
+    jacobian = weights[..., :, None] * (identity - weights[..., None, :])
+    return jacobian.astype(dtype, copy=False)

@@ -1,0 +1,544 @@
+"""Masks: who may look at whom, as a boolean array and as a sentence.
+
+True means "may look". Every function takes lengths and returns a `Mask`, which goes as it is into
+``attn.scaled_dot_product_attention(..., mask=...)``.
+"""
+
+import operator
+from dataclasses import dataclass
+from functools import reduce
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Mask:
+    """Who may look at whom.
+
+    Masks combine: ``a & b`` lets through what both allow, ``a | b`` what either allows, and ``~a``
+    what `a` hides. The words follow.
+
+    Parameters
+    ----------
+    visible : ndarray of bool, shape (..., n_q, n_k)
+        True where a query may look at a key. Kept as a read-only copy.
+    words : str
+        One sentence that says the same.
+
+    Raises
+    ------
+    ValueError
+        If `visible` is not boolean, has fewer than two axes, or two masks do not fit together.
+
+    Examples
+    --------
+    >>> mask = causal(4) & padding(3, 4)
+    >>> mask.visible.astype(int)
+    array([[1, 0, 0, 0],
+           [1, 1, 0, 0],
+           [1, 1, 1, 0],
+           [1, 1, 1, 0]])
+    >>> mask.words
+    'Each of the 4 tokens sees itself and the tokens before it, and only the first 3 of 4 keys are seen.'
+    """
+
+    visible: np.ndarray
+    words: str
+
+    def __post_init__(self):
+        visible = np.array(self.visible)
+        if visible.dtype != bool or visible.ndim < 2:
+            raise ValueError(
+                f"visible must be boolean with axes (..., n_q, n_k), got {visible.dtype} of shape {visible.shape}"
+            )
+        visible.flags.writeable = False
+        object.__setattr__(self, "visible", visible)
+
+    def __array__(self, dtype=None, copy=None):
+        """Return `visible`, so that numpy takes a mask for an array."""
+        return np.array(self.visible, dtype=dtype, copy=copy)
+
+    def __and__(self, other):
+        """Let through what both masks allow."""
+        return _joined(np.logical_and, self, other, "{}, and {}")
+
+    def __or__(self, other):
+        """Let through what either mask allows."""
+        return _joined(np.logical_or, self, other, "either ({}) or ({})")
+
+    def __invert__(self):
+        """Let through what this mask hides."""
+        return Mask(~self.visible, _sentence(f"exactly what this hides is seen: ({_clause(self.words)})"))
+
+
+def everything(n_q, n_k=None):
+    """Hide nothing.
+
+    Parameters
+    ----------
+    n_q : int
+    n_k : int, optional
+        By default `n_q`.
+
+    Returns
+    -------
+    Mask, shape (n_q, n_k)
+
+    Examples
+    --------
+    >>> everything(2, 3).words
+    'Each of the 2 queries sees all 3 keys.'
+    """
+    n_q, n_k = _lengths(n_q, n_k)
+    seen = "sees all of them" if n_q == n_k else f"sees all {n_k} keys"
+    return Mask(np.ones((n_q, n_k), dtype=bool), _sentence(f"{_each(n_q, n_k)} {seen}"))
+
+
+def causal(n_q, n_k=None, *, query_offset=None):
+    """Hide what comes later.
+
+    Parameters
+    ----------
+    n_q : int
+    n_k : int, optional
+        By default `n_q`.
+    query_offset : int, optional
+        Position of the first query among the keys. By default ``n_k - n_q``: the queries are the
+        last positions, as in cached decoding.
+
+    Returns
+    -------
+    Mask, shape (n_q, n_k)
+        Query ``i`` sees the key at ``i + query_offset`` and those before it.
+
+    Notes
+    -----
+    Section 3.2.3 of [1]_.
+
+    References
+    ----------
+    .. [1] Vaswani et al., 2017. arXiv:1706.03762
+
+    Examples
+    --------
+    >>> causal(2, 4).visible.astype(int)
+    array([[1, 1, 1, 0],
+           [1, 1, 1, 1]])
+    >>> causal(2, 4).words
+    'Each of the 2 queries, standing after 2 earlier keys, sees the key at its own position and those before it.'
+    """
+    n_q, n_k = _lengths(n_q, n_k)
+    offset = _offset(query_offset, n_q, n_k)
+    where = _standing(n_q, n_k, offset)
+    seen = "the key at its own position and those before it" if where else "itself and the tokens before it"
+    return Mask(_distance(n_q, n_k, offset) <= 0, _sentence(f"{_each(n_q, n_k)}{where} sees {seen}"))
+
+
+def padding(lengths, n_k):
+    """Hide the filling behind the end of each sequence.
+
+    Parameters
+    ----------
+    lengths : int or array_like of int, shape (...)
+        How many of the `n_k` keys are real. For scores (batch, num_heads, n_q, n_k) give the shape
+        (batch, 1).
+    n_k : int
+
+    Returns
+    -------
+    Mask, shape (..., 1, n_k)
+        The same for every query.
+
+    Raises
+    ------
+    ValueError
+        If a length is not a whole number between 0 and `n_k`.
+
+    Examples
+    --------
+    >>> padding([2, 3], 4).visible.astype(int)
+    array([[[1, 1, 0, 0]],
+    <BLANKLINE>
+           [[1, 1, 1, 0]]])
+    >>> padding([2, 3], 4).words
+    'Only the first 2 to 3 of 4 keys are seen.'
+    """
+    n_k = _whole("n_k", n_k)
+    lengths = np.asarray(lengths)
+    if lengths.size == 0 or lengths.dtype.kind not in "iu" or lengths.min() < 0 or lengths.max() > n_k:
+        raise ValueError(f"lengths must be whole numbers from 0 to n_k = {n_k}, got {lengths.tolist()}")
+    shortest, longest = lengths.min(), lengths.max()
+    first = f"{longest}" if shortest == longest else f"{shortest} to {longest}"
+    visible = np.arange(n_k) < lengths[..., None, None]  # (..., 1, n_k)
+    return Mask(visible, _sentence(f"only the first {first} of {n_k} keys are seen"))
+
+
+def sliding_window(n_q, n_k, window, *, query_offset=None):
+    """Hide what is far away.
+
+    Parameters
+    ----------
+    n_q, n_k : int
+    window : int or (int or None, int or None)
+        At most that many keys to the left and to the right of the query's own position; None on a
+        side, or for the whole, for no limit.
+    query_offset : int, optional
+        As in `causal`.
+
+    Returns
+    -------
+    Mask, shape (n_q, n_k)
+
+    Raises
+    ------
+    ValueError
+        If `window` is anything else.
+
+    Notes
+    -----
+    Section 3.1 of [1]_, whose window ``w`` counts both sides together.
+
+    References
+    ----------
+    .. [1] Beltagy, Peters and Cohan, 2020. arXiv:2004.05150
+
+    Examples
+    --------
+    >>> sliding_window(4, 4, (2, 0)).visible.astype(int)
+    array([[1, 0, 0, 0],
+           [1, 1, 0, 0],
+           [1, 1, 1, 0],
+           [0, 1, 1, 1]])
+    >>> sliding_window(4, 4, (2, 0)).words
+    'Each of the 4 tokens sees at most 2 to its left and none to its right, besides its own position.'
+    """
+    n_q, n_k = _lengths(n_q, n_k)
+    offset = _offset(query_offset, n_q, n_k)
+    left, right = _sides(window)
+    distance = _distance(n_q, n_k, offset)
+    visible = np.ones((n_q, n_k), dtype=bool)
+    if left is not None:
+        visible &= distance >= -left
+    if right is not None:
+        visible &= distance <= right
+    seen = f"{_at_most(left)} to its left and {_at_most(right)} to its right, besides its own position"
+    return Mask(visible, _sentence(f"{_each(n_q, n_k)}{_standing(n_q, n_k, offset)} sees {seen}"))
+
+
+def prefix(n_q, n_k, length, *, query_offset=None):
+    """Show the first keys to everyone, and hide what comes later among the rest.
+
+    Parameters
+    ----------
+    n_q, n_k : int
+    length : int
+        How many keys everyone sees.
+    query_offset : int, optional
+        As in `causal`.
+
+    Returns
+    -------
+    Mask, shape (n_q, n_k)
+
+    Raises
+    ------
+    ValueError
+        If `length` is not a whole number between 0 and `n_k`.
+
+    Notes
+    -----
+    The "causal with prefix" pattern of [1]_, section 3.2.1.
+
+    References
+    ----------
+    .. [1] Raffel et al., 2020. arXiv:1910.10683
+
+    Examples
+    --------
+    >>> prefix(4, 4, 2).visible.astype(int)
+    array([[1, 1, 0, 0],
+           [1, 1, 0, 0],
+           [1, 1, 1, 0],
+           [1, 1, 1, 1]])
+    """
+    n_q, n_k = _lengths(n_q, n_k)
+    length = _whole("length", length)
+    if length > n_k:
+        raise ValueError(f"length must be at most n_k = {n_k}, got {length}")
+    later = causal(n_q, n_k, query_offset=query_offset)
+    visible = later.visible | (np.arange(n_k) < length)
+    return Mask(visible, _sentence(f"everyone sees the first {length} keys; beyond them, {_clause(later.words)}"))
+
+
+def blocks(sizes=None, *, ids=None):
+    """Keep documents that are packed into one sequence apart.
+
+    Parameters
+    ----------
+    sizes : sequence of int, optional
+        Lengths of the documents, in order.
+    ids : array_like of int, shape (..., n), optional
+        Instead of `sizes`: the document that each token belongs to.
+
+    Returns
+    -------
+    Mask, shape (..., n, n)
+        Tokens of one document see each other.
+
+    Raises
+    ------
+    ValueError
+        If not exactly one of the two is given, or not as whole numbers.
+
+    Examples
+    --------
+    >>> blocks([1, 2]).visible.astype(int)
+    array([[1, 0, 0],
+           [0, 1, 1],
+           [0, 1, 1]])
+    >>> blocks([1, 2]).words
+    'Each of the 3 tokens sees its own document only, one of 2.'
+    """
+    if (sizes is None) == (ids is None):
+        raise ValueError("blocks takes either sizes or ids, got " + ("neither" if sizes is None else "both"))
+    if ids is None:
+        sizes = [_whole("a size of a block", size) for size in sizes]
+        ids = np.repeat(np.arange(len(sizes)), sizes)
+    ids = np.asarray(ids)
+    if ids.ndim < 1 or ids.dtype.kind not in "iu":
+        raise ValueError(f"ids must be whole numbers of shape (..., n), got {ids.dtype} of shape {ids.shape}")
+    n, documents = ids.shape[-1], len(np.unique(ids))
+    visible = ids[..., :, None] == ids[..., None, :]  # (..., n, n)
+    return Mask(visible, _sentence(f"{_each(n, n)} sees its own document only, one of {documents}"))
+
+
+def global_window(n, window, global_tokens):
+    """Hide what is far away, except from and to a few tokens that see all and are seen by all.
+
+    Parameters
+    ----------
+    n : int
+    window : int or (int or None, int or None)
+        As in `sliding_window`.
+    global_tokens : sequence of int
+        Positions of the tokens that see and are seen everywhere.
+
+    Returns
+    -------
+    Mask, shape (n, n)
+
+    Raises
+    ------
+    ValueError
+        If a global token lies outside the sequence.
+
+    Notes
+    -----
+    Section 3.1 of [1]_.
+
+    References
+    ----------
+    .. [1] Beltagy, Peters and Cohan, 2020. arXiv:2004.05150
+
+    Examples
+    --------
+    >>> global_window(5, 1, [0]).visible.astype(int)
+    array([[1, 1, 1, 1, 1],
+           [1, 1, 1, 0, 0],
+           [1, 1, 1, 1, 0],
+           [1, 0, 1, 1, 1],
+           [1, 0, 0, 1, 1]])
+    """
+    near = sliding_window(n, n, window)
+    tokens = [_whole("a global token", token) for token in global_tokens]
+    if tokens and max(tokens) >= len(near.visible):
+        raise ValueError(f"a global token must be below n = {n}, got {max(tokens)}")
+    visible = near.visible.copy()
+    visible[tokens, :] = True
+    visible[:, tokens] = True
+    return Mask(
+        visible, _sentence(f"{_clause(near.words)}; {len(set(tokens))} global tokens see and are seen everywhere")
+    )
+
+
+def strided(n, stride):
+    """Show each token its near past, and every `stride`-th token of the past beyond it.
+
+    Parameters
+    ----------
+    n : int
+    stride : int
+        At least 1.
+
+    Returns
+    -------
+    Mask, shape (n, n)
+
+    Raises
+    ------
+    ValueError
+        If `stride` is not a whole number of at least 1.
+
+    Notes
+    -----
+    The strided pattern of [1]_, section 4.2, with its two heads merged into one: token ``i`` sees
+    ``j <= i`` where ``i - j <= stride`` or ``i - j`` is a multiple of `stride`.
+
+    References
+    ----------
+    .. [1] Child et al., 2019. arXiv:1904.10509
+
+    Examples
+    --------
+    >>> strided(7, 3).visible[6].astype(int)
+    array([1, 0, 0, 1, 1, 1, 1])
+    """
+    n, stride = _whole("n", n), _whole("stride", stride, least=1)
+    back = -_distance(n, n, 0)
+    visible = (back >= 0) & ((back <= stride) | (back % stride == 0))
+    seen = f"itself, the {stride} tokens before it, and every {_ordinal(stride)} token further back"
+    return Mask(visible, _sentence(f"{_each(n, n)} sees {seen}"))
+
+
+def painted(visible):
+    """Take a mask as it was painted, cell by cell.
+
+    Parameters
+    ----------
+    visible : array_like of bool (or of 0 and 1), shape (..., n_q, n_k)
+
+    Returns
+    -------
+    Mask, shape (..., n_q, n_k)
+
+    Raises
+    ------
+    ValueError
+        If an entry is neither true nor false.
+
+    Examples
+    --------
+    >>> painted([[1, 0], [1, 1]]).words
+    'Painted by hand, 3 of 4 pairs of query and key are seen.'
+    """
+    try:
+        cells = np.asarray(visible)
+    except ValueError:
+        raise ValueError("a painted mask must have rows of equal length, got ragged rows") from None
+    if cells.dtype.kind not in "buif" or not np.isin(cells, (0, 1)).all():
+        raise ValueError(f"a painted mask must hold only 0 and 1, or false and true, got {cells.dtype}")
+    cells = cells.astype(bool)
+    return Mask(cells, _sentence(f"painted by hand, {cells.sum()} of {cells.size} pairs of query and key are seen"))
+
+
+def combine(*masks):
+    """Let through what all the masks allow.
+
+    Parameters
+    ----------
+    *masks : Mask
+        At least one.
+
+    Returns
+    -------
+    Mask
+        The shapes broadcast.
+
+    Examples
+    --------
+    >>> combine(everything(3), sliding_window(3, 3, 1), padding(2, 3)).visible.astype(int)
+    array([[1, 1, 0],
+           [1, 1, 0],
+           [0, 1, 0]])
+    """
+    if not masks:
+        raise ValueError("combine must be given at least one mask, got none")
+    return reduce(operator.and_, masks)
+
+
+def _joined(join, a, b, words):
+    """Return two masks joined, with their words."""
+    if not isinstance(b, Mask):
+        return NotImplemented
+    try:
+        visible = join(a.visible, b.visible)
+    except ValueError:
+        raise ValueError(f"masks must broadcast to one shape, got {a.visible.shape} and {b.visible.shape}") from None
+    return Mask(visible, _sentence(words.format(_clause(a.words), _clause(b.words))))
+
+
+def _distance(n_q, n_k, offset):
+    """Return how far each key lies to the right of each query, (n_q, n_k)."""
+    return np.arange(n_k) - (np.arange(n_q)[:, None] + offset)
+
+
+def _whole(name, number, least=0):
+    """Return `number` as an int of at least `least`."""
+    try:
+        whole = operator.index(number)
+    except TypeError:
+        whole = None
+    if whole is None or whole < least:
+        raise ValueError(f"{name} must be a whole number of at least {least}, got {number!r}")
+    return whole
+
+
+def _lengths(n_q, n_k):
+    """Return both lengths as ints."""
+    n_q = _whole("n_q", n_q)
+    return n_q, n_q if n_k is None else _whole("n_k", n_k)
+
+
+def _offset(query_offset, n_q, n_k):
+    """Return the position of the first query among the keys."""
+    if query_offset is None:
+        return n_k - n_q
+    try:
+        return operator.index(query_offset)
+    except TypeError:
+        raise ValueError(f"query_offset must be a whole number, got {query_offset!r}") from None
+
+
+def _sides(window):
+    """Return the window as (left, right), each an int or None."""
+    sides = tuple(window) if isinstance(window, tuple | list) else (window, window)
+    if len(sides) != 2:
+        raise ValueError(f"window must be one number or a pair (left, right), got {window!r}")
+    return tuple(None if side is None else _whole("window", side) for side in sides)
+
+
+def _each(n_q, n_k):
+    """Name those that look: tokens where queries and keys are the same."""
+    return f"each of the {n_q} {'tokens' if n_q == n_k else 'queries'}"
+
+
+def _standing(n_q, n_k, offset):
+    """Say where the queries stand among the keys, unless they are the same tokens."""
+    if n_q == n_k and offset == 0:
+        return ""
+    if offset > 0:
+        return f", standing after {offset} earlier keys,"
+    return f", standing {-offset} places before the first key," if offset else ", starting at the first key,"
+
+
+def _at_most(limit):
+    """Say how many keys a side of a window lets through."""
+    if limit is None:
+        return "any number"
+    return f"at most {limit}" if limit else "none"
+
+
+def _ordinal(number):
+    """Return 1st, 2nd, 3rd, 4th ..."""
+    ending = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{'th' if number % 100 in (11, 12, 13) else ending}"
+
+
+def _sentence(clause):
+    """Return a clause with a capital and a full stop."""
+    return clause[:1].upper() + clause[1:] + "."
+
+
+def _clause(sentence):
+    """Return a sentence without its capital and full stop, to be put into another."""
+    return sentence[:1].lower() + sentence[1:].removesuffix(".")

@@ -1,0 +1,357 @@
+"""Multi-head, multi-query, grouped-query and cross-attention, every step by head."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from attn.dot_product import scaled_dot_product_attention
+from attn.functional import as_floats
+
+
+@dataclass(frozen=True, eq=False)
+class MultiHeadParameters:
+    """The weights of one attention layer, used as ``x @ w + b``.
+
+    Parameters
+    ----------
+    w_q : ndarray, shape (d_model, num_heads * d_k)
+    w_k : ndarray, shape (d_memory, num_kv_heads * d_k)
+    w_v : ndarray, shape (d_memory, num_kv_heads * d_v)
+        `d_memory` is `d_model` unless keys and values are read from another sequence.
+    w_o : ndarray, shape (num_heads * d_v, d_out), optional
+        Without it the output is the plain concatenation of the heads.
+    b_q, b_k, b_v, b_o : ndarray, optional
+        One number per column of the matrix they belong to.
+    num_heads : int
+    num_kv_heads : int, optional
+        By default `num_heads` (multi-head); 1 is multi-query, what lies between grouped-query.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit the numbers of heads or one another.
+
+    Notes
+    -----
+    Section 3.2.2 of [1]_; one key/value head is [2]_, groups are [3]_.
+
+    References
+    ----------
+    .. [1] Vaswani et al., 2017. arXiv:1706.03762
+    .. [2] Shazeer, 2019. arXiv:1911.02150
+    .. [3] Ainslie et al., 2023. arXiv:2305.13245
+    """
+
+    w_q: np.ndarray
+    w_k: np.ndarray
+    w_v: np.ndarray
+    w_o: np.ndarray | None = None
+    b_q: np.ndarray | None = None
+    b_k: np.ndarray | None = None
+    b_v: np.ndarray | None = None
+    b_o: np.ndarray | None = None
+    num_heads: int = 1
+    num_kv_heads: int | None = None
+
+    def __post_init__(self):
+        if self.num_kv_heads is None:
+            object.__setattr__(self, "num_kv_heads", self.num_heads)
+        for name in ("w_q", "w_k", "w_v", "w_o", "b_q", "b_k", "b_v", "b_o"):
+            array = getattr(self, name)
+            if array is not None:
+                object.__setattr__(self, name, np.asarray(array))
+        _check(self)
+
+    @property
+    def d_model(self):
+        """Width of the tokens that ask."""
+        return self.w_q.shape[0]
+
+    @property
+    def d_k(self):
+        """Width of one query or key."""
+        return self.w_q.shape[1] // self.num_heads
+
+    @property
+    def d_v(self):
+        """Width of one value."""
+        return self.w_v.shape[1] // self.num_kv_heads
+
+    @property
+    def count(self):
+        """How many numbers are trained, biases included."""
+        arrays = (self.w_q, self.w_k, self.w_v, self.w_o, self.b_q, self.b_k, self.b_v, self.b_o)
+        return sum(array.size for array in arrays if array is not None)
+
+
+class MultiHead(NamedTuple):
+    """Every step of one multi-head attention."""
+
+    query: np.ndarray  # (..., num_heads, n_q, d_k)
+    key: np.ndarray  # (..., num_kv_heads, n_k, d_k)
+    value: np.ndarray  # (..., num_kv_heads, n_k, d_v)
+    scores: np.ndarray  # (..., num_heads, n_q, n_k)
+    masked_scores: np.ndarray  # (..., num_heads, n_q, n_k)
+    weights: np.ndarray  # (..., num_heads, n_q, n_k)
+    context: np.ndarray  # (..., num_heads, n_q, d_v)
+    concat: np.ndarray  # (..., n_q, num_heads * d_v)
+    output: np.ndarray  # (..., n_q, d_out), the concatenation itself without w_o
+
+
+def draw_parameters(
+    rng,
+    d_model,
+    num_heads,
+    *,
+    num_kv_heads=None,
+    d_k=None,
+    d_v=None,
+    d_memory=None,
+    output_projection=True,
+    bias=False,
+):
+    """Draw the parameters of a multi-head attention at random.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    d_model : int
+        Width of the tokens that ask, and of the output.
+    num_heads : int
+    num_kv_heads : int, optional
+        By default `num_heads`.
+    d_k, d_v : int, optional
+        Widths per head; by default ``d_model // num_heads``, which must then divide.
+    d_memory : int, optional
+        Width of the tokens that are read; by default `d_model`.
+    output_projection : bool, default True
+    bias : bool, default False
+
+    Returns
+    -------
+    MultiHeadParameters
+        Entries are normal with standard deviation ``1 / sqrt(rows)``, so that a projection keeps
+        the size of what it projects. Biases are normal with standard deviation 0.1.
+
+    Raises
+    ------
+    ValueError
+        If a width or number of heads is below 1 or does not divide.
+
+    Examples
+    --------
+    >>> draw_parameters(np.random.default_rng(0), d_model=512, num_heads=8).count
+    1048576
+    """
+    num_kv_heads = num_heads if num_kv_heads is None else num_kv_heads
+    if min(d_model, num_heads, num_kv_heads) < 1:
+        raise ValueError(
+            f"widths and numbers of heads must be at least 1, got d_model {d_model}, "
+            f"num_heads {num_heads}, num_kv_heads {num_kv_heads}"
+        )
+    if (d_k is None or d_v is None) and d_model % num_heads:
+        raise ValueError(f"d_model must be a multiple of num_heads, got {d_model} and {num_heads}")
+    d_k = d_model // num_heads if d_k is None else d_k
+    d_v = d_model // num_heads if d_v is None else d_v
+    d_memory = d_model if d_memory is None else d_memory
+    shapes = {
+        "q": (d_model, num_heads * d_k),
+        "k": (d_memory, num_kv_heads * d_k),
+        "v": (d_memory, num_kv_heads * d_v),
+    }
+    if output_projection:
+        shapes["o"] = (num_heads * d_v, d_model)
+    drawn = {f"w_{role}": rng.normal(0, shape[0] ** -0.5, shape) for role, shape in shapes.items()}
+    if bias:
+        drawn |= {f"b_{role}": rng.normal(0, 0.1, shape[1]) for role, shape in shapes.items()}
+    return MultiHeadParameters(**drawn, num_heads=num_heads, num_kv_heads=num_kv_heads)
+
+
+def split_heads(x, num_heads):
+    """Cut the columns of `x` into heads.
+
+    Parameters
+    ----------
+    x : array_like, shape (..., n, num_heads * d)
+    num_heads : int
+
+    Returns
+    -------
+    ndarray, shape (..., num_heads, n, d)
+
+    Raises
+    ------
+    ValueError
+        If the width of `x` is not a multiple of `num_heads`.
+
+    Examples
+    --------
+    >>> split_heads(np.zeros((6, 12)), 4).shape
+    (4, 6, 3)
+    """
+    x = np.asarray(x)
+    if num_heads < 1 or x.shape[-1] % num_heads:
+        raise ValueError(f"the width must be a multiple of num_heads, got {x.shape} and num_heads {num_heads}")
+    x = x.reshape(*x.shape[:-1], num_heads, x.shape[-1] // num_heads)  # (..., n, num_heads, d)
+    return x.swapaxes(-2, -3)  # (..., num_heads, n, d)
+
+
+def merge_heads(x):
+    """Lay the heads side by side: the inverse of `split_heads`.
+
+    Parameters
+    ----------
+    x : array_like, shape (..., num_heads, n, d)
+
+    Returns
+    -------
+    ndarray, shape (..., n, num_heads * d)
+
+    Examples
+    --------
+    >>> merge_heads(np.zeros((4, 6, 3))).shape
+    (6, 12)
+    """
+    x = np.asarray(x).swapaxes(-2, -3)  # (..., n, num_heads, d)
+    return x.reshape(*x.shape[:-2], x.shape[-2] * x.shape[-1])
+
+
+def multi_head_attention(
+    x,
+    parameters,
+    memory=None,
+    mask=None,
+    *,
+    rotate=None,
+    bias=None,
+    causal=False,
+    query_offset=None,
+    window=None,
+    scale=None,
+    softcap=None,
+):
+    r"""Project tokens to queries, keys and values, attend in every head, and merge the heads.
+
+    Parameters
+    ----------
+    x : array_like, shape (..., n_q, d_model)
+        The tokens that ask.
+    parameters : MultiHeadParameters
+    memory : array_like, shape (..., n_k, d_memory), optional
+        The tokens that are read; by default `x` itself (self-attention).
+    rotate : callable, optional
+        Applied to queries and to keys after the heads are split, as rotary positions are;
+        takes and returns (..., heads, n, d_k).
+    mask, bias, causal, query_offset, window, scale, softcap
+        As in `attn.scaled_dot_product_attention`.
+
+    Returns
+    -------
+    MultiHead
+        Every step, by head.
+
+    Raises
+    ------
+    ValueError
+        If the width of `x` or `memory` is not that of the parameters, or a mask does not fit.
+
+    Notes
+    -----
+    Section 3.2.2 of [1]_:
+    :math:`\mathrm{Concat}(\mathrm{head}_1, \ldots, \mathrm{head}_h)\,W^O`.
+
+    References
+    ----------
+    .. [1] Vaswani et al., 2017. arXiv:1706.03762
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> parameters = draw_parameters(rng, d_model=12, num_heads=4, num_kv_heads=2)
+    >>> steps = multi_head_attention(rng.normal(size=(5, 12)), parameters, causal=True)
+    >>> steps.key.shape, steps.weights.shape, steps.output.shape
+    ((2, 5, 3), (4, 5, 5), (5, 12))
+    """
+    memory = x if memory is None else memory
+    query = split_heads(_project(x, parameters.w_q, parameters.b_q, "x"), parameters.num_heads)
+    key = split_heads(_project(memory, parameters.w_k, parameters.b_k, "memory"), parameters.num_kv_heads)
+    value = split_heads(_project(memory, parameters.w_v, parameters.b_v, "memory"), parameters.num_kv_heads)
+    if rotate is not None:
+        query, key = rotate(query), rotate(key)
+    attention = scaled_dot_product_attention(
+        query,
+        key,
+        value,
+        mask,
+        bias=bias,
+        causal=causal,
+        query_offset=query_offset,
+        window=window,
+        scale=scale,
+        softcap=softcap,
+    )
+    concat = merge_heads(attention.context)  # (..., n_q, num_heads * d_v)
+    output = concat if parameters.w_o is None else _project(concat, parameters.w_o, parameters.b_o, "concat")
+    return MultiHead(query, key, value, *attention, concat, output)
+
+
+def head_outputs(context, w_o):
+    r"""Return what each head alone adds to the output.
+
+    Parameters
+    ----------
+    context : array_like, shape (..., num_heads, n_q, d_v)
+    w_o : array_like, shape (num_heads * d_v, d_out)
+
+    Returns
+    -------
+    ndarray, shape (..., num_heads, n_q, d_out)
+        Summed over heads this is ``concat @ w_o``.
+
+    Notes
+    -----
+    :math:`\mathrm{Concat}(Z_1, \ldots, Z_h)\,W^O = \sum_i Z_i W^O_i`, where :math:`W^O_i` is the
+    band of rows of :math:`W^O` that belongs to head :math:`i`.
+
+    Examples
+    --------
+    >>> head_outputs(np.ones((4, 6, 3)), np.ones((12, 5))).shape
+    (4, 6, 5)
+    """
+    (context, w_o), dtype = as_floats(context, w_o)
+    num_heads, d_v = context.shape[-3], context.shape[-1]
+    if w_o.shape[0] != num_heads * d_v:
+        raise ValueError(f"w_o must have num_heads * d_v = {num_heads * d_v} rows, got {w_o.shape}")
+    bands = w_o.reshape(num_heads, d_v, -1)  # (num_heads, d_v, d_out)
+    return (context @ bands).astype(dtype, copy=False)
+
+
+def _project(x, w, b, name):
+    """Return ``x @ w + b``."""
+    x = np.asarray(x)
+    if x.ndim < 2 or x.shape[-1] != w.shape[0]:
+        raise ValueError(f"{name} must have {w.shape[0]} columns to be projected by {w.shape}, got {x.shape}")
+    return x @ w if b is None else x @ w + b
+
+
+def _check(p):
+    """Raise ValueError where the shapes of the parameters do not fit."""
+    if p.num_heads < 1 or p.num_kv_heads < 1 or p.num_heads % p.num_kv_heads:
+        raise ValueError(
+            f"num_heads must be a multiple of num_kv_heads, both at least 1, got {p.num_heads} and {p.num_kv_heads}"
+        )
+    for name, heads in (("w_q", p.num_heads), ("w_k", p.num_kv_heads), ("w_v", p.num_kv_heads)):
+        shape = getattr(p, name).shape
+        if len(shape) != 2 or shape[1] == 0 or shape[1] % heads:
+            raise ValueError(f"{name} must be a matrix whose columns are a multiple of {heads} heads, got {shape}")
+    if p.w_k.shape[1] // p.num_kv_heads != p.d_k:
+        raise ValueError(f"w_q and w_k must agree in d_k, got {p.w_q.shape} and {p.w_k.shape}")
+    if p.w_k.shape[0] != p.w_v.shape[0]:
+        raise ValueError(f"w_k and w_v must read tokens of one width, got {p.w_k.shape} and {p.w_v.shape}")
+    if p.w_o is not None and p.w_o.shape[0] != p.num_heads * p.d_v:
+        raise ValueError(f"w_o must have num_heads * d_v = {p.num_heads * p.d_v} rows, got {p.w_o.shape}")
+    for role in "qkvo":
+        w, b = getattr(p, f"w_{role}"), getattr(p, f"b_{role}")
+        if b is not None and (w is None or b.shape != (w.shape[1],)):
+            raise ValueError(f"b_{role} must have one number per column of w_{role}, got {b.shape}")

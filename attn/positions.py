@@ -1,0 +1,350 @@
+"""Where a token stands: added to its embedding, turned into its query and key, or added to its scores.
+
+Attention alone does not know the order of its tokens: shuffle them and the outputs shuffle along.
+`sinusoidal` and `learned` are added to the embeddings, `rotary` turns queries and keys, and
+`alibi_bias` and `relative_bias` go in as ``bias=``.
+"""
+
+import math
+
+import numpy as np
+
+from attn.functional import as_floats
+
+
+def sinusoidal(n, d_model, *, base=10000):
+    r"""Return waves of many lengths, one row per position, to be added to the embeddings.
+
+    Parameters
+    ----------
+    n, d_model : int
+    base : float, default 10000
+
+    Returns
+    -------
+    ndarray, shape (n, d_model)
+
+    Notes
+    -----
+    Section 3.5 of [1]_: :math:`PE_{p,2i} = \sin(p / b^{2i/d})` and
+    :math:`PE_{p,2i+1} = \cos(p / b^{2i/d})` with b `base` and d `d_model`. The dot product of two
+    rows depends only on how far apart they are.
+
+    References
+    ----------
+    .. [1] Vaswani et al., 2017. arXiv:1706.03762
+
+    Examples
+    --------
+    >>> sinusoidal(2, 4).round(6)
+    array([[0.      , 1.      , 0.      , 1.      ],
+           [0.841471, 0.540302, 0.01    , 0.99995 ]])
+    """
+    _at_least_one(d_model=d_model)
+    angles = _angles(n, d_model, base)  # (n, ceil(d_model / 2))
+    waves = np.stack([np.sin(angles), np.cos(angles)], axis=-1)  # (n, ceil(d_model / 2), 2)
+    return waves.reshape(n, -1)[:, :d_model]  # (n, d_model)
+
+
+def learned(rng, n, d_model):
+    """Return one row per position as training would start from, to be added to the embeddings.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    n, d_model : int
+
+    Returns
+    -------
+    ndarray, shape (n, d_model)
+        Normal with standard deviation 0.02, where BERT and GPT-2 begin.
+
+    Notes
+    -----
+    Row (E) of Table 3 in [1]_: as good as `sinusoidal`, up to the longest sequence trained on.
+
+    References
+    ----------
+    .. [1] Vaswani et al., 2017. arXiv:1706.03762
+
+    Examples
+    --------
+    >>> learned(np.random.default_rng(0), 5, 3).shape
+    (5, 3)
+    """
+    return rng.normal(0, 0.02, (n, d_model))
+
+
+def rotary(n, d_k, *, base=10000):
+    r"""Return the angle by which each position turns each pair of numbers.
+
+    Parameters
+    ----------
+    n : int
+    d_k : int
+        Even.
+    base : float, default 10000
+
+    Returns
+    -------
+    ndarray, shape (n, d_k / 2)
+        :math:`p \cdot b^{-2i/d_k}` for position p and pair i, for `rotate`.
+
+    Raises
+    ------
+    ValueError
+        If `d_k` is odd or below 2.
+
+    Notes
+    -----
+    Section 3.2.2 of [1]_.
+
+    References
+    ----------
+    .. [1] Su et al., 2021. arXiv:2104.09864
+
+    Examples
+    --------
+    >>> rotary(3, 4)
+    array([[0.  , 0.  ],
+           [1.  , 0.01],
+           [2.  , 0.02]])
+    """
+    if d_k < 2 or d_k % 2:
+        raise ValueError(f"d_k must be even to be turned in pairs, got {d_k}")
+    return _angles(n, d_k, base)
+
+
+def rotate(x, angles, *, interleaved=False):
+    r"""Turn pairs of numbers in each query or key by the angles of its position.
+
+    Parameters
+    ----------
+    x : array_like, shape (..., n, d_k)
+    angles : array_like, shape (n, r)
+        The first ``2 * r`` numbers are turned, what lies beyond them stays (GPT-NeoX turns only a
+        part).
+    interleaved : bool, default False
+        Which numbers make a pair. By default ``i`` and ``i + r``, as Llama and GPT-NeoX lay them
+        out; if True ``2 * i`` and ``2 * i + 1``, as the paper and GPT-J do.
+
+    Returns
+    -------
+    ndarray, shape (..., n, d_k)
+
+    Raises
+    ------
+    ValueError
+        If `x` has not n rows of at least ``2 * r`` numbers.
+
+    Notes
+    -----
+    Equation 34 of [1]_:
+    :math:`(a, b) \to (a \cos\theta - b \sin\theta,\; b \cos\theta + a \sin\theta)`. The product of
+    a turned query and a turned key depends only on how far apart they are.
+
+    References
+    ----------
+    .. [1] Su et al., 2021. arXiv:2104.09864
+
+    Examples
+    --------
+    >>> rotate([[1, 0], [1, 0]], [[0], [np.pi / 2]]).round(6)
+    array([[1., 0.],
+           [0., 1.]])
+    """
+    (x,), dtype = as_floats(x)
+    angles = np.asarray(angles)
+    if x.ndim < 2 or angles.ndim != 2 or x.shape[-2] != len(angles) or x.shape[-1] < 2 * angles.shape[1]:
+        raise ValueError(
+            f"x must have a row per row of angles and two numbers per angle, got x {x.shape} and angles {angles.shape}"
+        )
+    turned = 2 * angles.shape[1]
+    first, second = (slice(0, turned, 2), slice(1, turned, 2)) if interleaved else np.split(np.arange(turned), 2)
+    cosine, sine = np.cos(angles).astype(x.dtype), np.sin(angles).astype(x.dtype)  # (n, r)
+    rotated = x.copy()
+    rotated[..., first] = x[..., first] * cosine - x[..., second] * sine
+    rotated[..., second] = x[..., second] * cosine + x[..., first] * sine
+    return rotated.astype(dtype, copy=False)
+
+
+def alibi_slopes(num_heads):
+    r"""Return how fast each head's scores fall with distance.
+
+    Parameters
+    ----------
+    num_heads : int
+
+    Returns
+    -------
+    ndarray, shape (num_heads,)
+        :math:`2^{-8/h}, 2^{-16/h}, \ldots` for a power of two h. Otherwise those of the power of
+        two below, then every other one of the power of two above.
+
+    Notes
+    -----
+    Section 3 of [1]_; the rule for other numbers of heads is that of its published code.
+
+    References
+    ----------
+    .. [1] Press, Smith and Lewis, 2021. arXiv:2108.12409
+
+    Examples
+    --------
+    >>> alibi_slopes(4)
+    array([0.25      , 0.0625    , 0.015625  , 0.00390625])
+    """
+    _at_least_one(num_heads=num_heads)
+    power = 2 ** int(math.log2(num_heads))
+    slopes = 2.0 ** (-8 / power * np.arange(1, power + 1))
+    between = 2.0 ** (-4 / power * np.arange(1, 2 * (num_heads - power), 2))
+    return np.concatenate([slopes, between])  # (num_heads,)
+
+
+def alibi_bias(num_heads, n_q, n_k=None, *, query_offset=None):
+    r"""Return a penalty that grows with distance, at each head's own rate.
+
+    Parameters
+    ----------
+    num_heads, n_q : int
+    n_k : int, optional
+        By default `n_q`.
+    query_offset : int, optional
+        Position of the first query among the keys; by default ``n_k - n_q``.
+
+    Returns
+    -------
+    ndarray, shape (num_heads, n_q, n_k)
+        :math:`-m_h |i - j|`, to be given as ``bias``.
+
+    Notes
+    -----
+    Section 3 of [1]_, where attention is causal; the same in both directions here.
+
+    References
+    ----------
+    .. [1] Press, Smith and Lewis, 2021. arXiv:2108.12409
+
+    Examples
+    --------
+    >>> alibi_bias(8, 3)[0]
+    array([[-0. , -0.5, -1. ],
+           [-0.5, -0. , -0.5],
+           [-1. , -0.5, -0. ]])
+    """
+    distance = np.abs(_distance(n_q, n_k, query_offset))  # (n_q, n_k)
+    return -alibi_slopes(num_heads)[:, None, None] * distance  # (num_heads, n_q, n_k)
+
+
+def relative_buckets(n_q, n_k=None, *, num_buckets=32, max_distance=128, bidirectional=True, query_offset=None):
+    """Sort the distances between queries and keys into buckets that widen with distance.
+
+    Parameters
+    ----------
+    n_q : int
+    n_k : int, optional
+        By default `n_q`.
+    num_buckets : int, default 32
+    max_distance : int, default 128
+        From here on all distances share the last bucket.
+    bidirectional : bool, default True
+        Whether keys to the right get the upper half of the buckets; if False they share bucket 0.
+    query_offset : int, optional
+        Position of the first query among the keys; by default ``n_k - n_q``.
+
+    Returns
+    -------
+    ndarray of int, shape (n_q, n_k)
+
+    Raises
+    ------
+    ValueError
+        If there are too few buckets, or `max_distance` lies among the buckets of one distance each.
+
+    Notes
+    -----
+    Section 2.1 of [1]_ in words; the formula is that of its published code: half of the buckets of a
+    direction hold one distance each, the other half logarithmically more.
+
+    References
+    ----------
+    .. [1] Raffel et al., 2020. arXiv:1910.10683
+
+    Examples
+    --------
+    >>> relative_buckets(1, 7, num_buckets=8, max_distance=16, bidirectional=False)
+    array([[4, 4, 4, 3, 2, 1, 0]])
+    """
+    directions = 2 if bidirectional else 1
+    per_direction = num_buckets // directions
+    exact = per_direction // 2
+    if exact < 1 or max_distance <= exact:
+        raise ValueError(
+            f"num_buckets must be at least {2 * directions} and max_distance above a quarter or half of it, "
+            f"got {num_buckets} and {max_distance}"
+        )
+    to_the_right = _distance(n_q, n_k, query_offset)
+    away = np.abs(to_the_right) if bidirectional else np.maximum(-to_the_right, 0)
+    # float32, as the published code computes it, so that distances on an edge fall on the same side
+    ratio = np.log(np.maximum(away, exact).astype(np.float32) / exact) / math.log(max_distance / exact)
+    wide = exact + (ratio * (per_direction - exact)).astype(int)
+    buckets = np.where(away < exact, away, np.minimum(wide, per_direction - 1))
+    return buckets + per_direction * (bidirectional & (to_the_right > 0))
+
+
+def relative_bias(table, n_q, n_k=None, *, max_distance=128, bidirectional=True, query_offset=None):
+    """Look up each head's bias for the distance between each query and key.
+
+    Parameters
+    ----------
+    table : array_like, shape (num_buckets, num_heads)
+        Trained; shared by all layers in T5.
+    n_q, n_k, max_distance, bidirectional, query_offset
+        As in `relative_buckets`.
+
+    Returns
+    -------
+    ndarray, shape (num_heads, n_q, n_k)
+        To be given as ``bias``.
+
+    Raises
+    ------
+    ValueError
+        If `table` has not two axes.
+
+    Examples
+    --------
+    >>> relative_bias(np.zeros((32, 8)), 3, 5).shape
+    (8, 3, 5)
+    """
+    (table,), dtype = as_floats(table)
+    if table.ndim != 2:
+        raise ValueError(f"table must have two axes (num_buckets, num_heads), got {table.shape}")
+    buckets = relative_buckets(
+        n_q,
+        n_k,
+        num_buckets=len(table),
+        max_distance=max_distance,
+        bidirectional=bidirectional,
+        query_offset=query_offset,
+    )
+    return np.moveaxis(table[buckets], -1, 0).astype(dtype, copy=False)  # (num_heads, n_q, n_k)
+
+
+def _angles(n, d, base):
+    """Return position times ``base ** (-2 * i / d)`` for each pair i, (n, ceil(d / 2))."""
+    return np.arange(n)[:, None] * float(base) ** (-np.arange(0, d, 2) / d)
+
+
+def _distance(n_q, n_k, query_offset):
+    """Return how far each key lies to the right of each query, (n_q, n_k)."""
+    n_k = n_q if n_k is None else n_k
+    offset = n_k - n_q if query_offset is None else query_offset
+    return np.arange(n_k) - np.arange(n_q)[:, None] - offset
+
+
+def _at_least_one(**numbers):
+    """Raise ValueError for a number below 1."""
+    for name, number in numbers.items():
+        if number < 1:
+            raise ValueError(f"{name} must be at least 1, got {number}")

@@ -1,0 +1,88 @@
+"""Which sentence, and where its numbers come from: the choice that the from-scratch pages share."""
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from attn import examples
+from attn.ui.setup import choice, text, whole
+
+SOURCES = {"worked": "Worked example", "random": "Your sentence"}
+LONGEST = 128  # tokens; beyond that no cell of a square picture can be told from its neighbour
+
+DEFAULT_TEXT = "The animal didn't cross the street because it was too tired."
+
+
+@dataclass(frozen=True)
+class SentenceChoice:
+    """The sentence and its numbers."""
+
+    source: str = choice("worked", SOURCES)
+    text: str = text(DEFAULT_TEXT)
+    seed: int = whole(1, 0, 9999)
+
+
+def source_control(state, sources=SOURCES):
+    """Draw the choice of where the numbers come from."""
+    st.segmented_control(
+        "Numbers from",
+        sources,
+        format_func=sources.get,
+        key=state.key("source"),
+        required=True,
+        help="The worked example has the numbers of a well-known article, so you can check them by hand; "
+        "your own sentence gets a random vector per word.",
+    )
+
+
+def text_control(state, name="text", label="Sentence"):
+    """Draw the sentence and the examples that can fill it."""
+    sentences = {sentence.text: sentence for sentence in examples.SENTENCES}
+    st.text_area(
+        label,
+        key=state.key(name),
+        height=96,
+        placeholder="Type a sentence",
+        help="Words and punctuation become tokens. The same word gets the same vector wherever it stands.",
+    )
+    picked = f"{state.key(name)}.example"
+
+    def fill():
+        if st.session_state[picked]:
+            state.set(**{name: st.session_state[picked]})
+            st.session_state[picked] = None
+
+    st.selectbox(
+        "Try an example",
+        sentences,
+        index=None,
+        format_func=lambda key: sentences[key].title,
+        key=picked,
+        on_change=fill,
+        placeholder="Try an example",
+        label_visibility="collapsed",
+    )
+    if found := sentences.get(state.get(name)):
+        st.caption(found.look_for)
+
+
+def seed_control(state):
+    """Draw the seed."""
+    st.number_input(
+        "Seed",
+        0,
+        9999,
+        key=state.key("seed"),
+        help="Another seed draws other random vectors and matrices; the same seed always draws the same.",
+    )
+
+
+def words_of(string):
+    """Split a sentence into tokens, saying so where it is cut, and stopping where it is empty."""
+    tokens = examples.split_words(string)
+    if not tokens:
+        st.info("Type at least one word in the sidebar, or pick an example there.")
+        st.stop()
+    if len(tokens) > LONGEST:
+        st.warning(f"This page draws at most {LONGEST} tokens: the first {LONGEST} of {len(tokens):,} are used.")
+    return tokens[:LONGEST]

@@ -1,0 +1,188 @@
+"""What a person chose on a page, as a frozen dataclass that a link can carry.
+
+A page declares its choices once::
+
+    @dataclass(frozen=True)
+    class Setup:
+        seed: int = whole(1, 0, 9999)
+        mask: str = choice("causal", MASKS)
+
+and from then on `from_link` and `to_link` translate between an instance and the query string.
+Nothing here knows Streamlit.
+"""
+
+import dataclasses
+import math
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+LONGEST_LINK_VALUE = 1500  # characters; longer texts stay out of the link, which says so
+
+
+class Codec(NamedTuple):
+    """How one choice is read from a link and written into it."""
+
+    read: Callable[[str], Any]  # raises ValueError with what must hold
+    write: Callable[[Any], str]
+
+
+def whole(default, low, high):
+    """Declare a whole number between `low` and `high`."""
+
+    def read(raw):
+        if not re.fullmatch(r"[+-]?\d{1,9}", raw) or not low <= int(raw) <= high:
+            raise ValueError(f"a whole number from {low} to {high}")
+        return int(raw)
+
+    return _field(default, read, str)
+
+
+def real(default, low, high):
+    """Declare a number between `low` and `high`."""
+
+    def read(raw):
+        try:
+            number = float(raw)
+        except ValueError:
+            number = math.nan
+        if not low <= number <= high:
+            raise ValueError(f"a number from {low:g} to {high:g}")
+        return number
+
+    return _field(default, read, lambda number: f"{number:g}")
+
+
+def choice(default, options):
+    """Declare one of a few names."""
+
+    def read(raw):
+        if raw not in options:
+            raise ValueError(f"one of {', '.join(options)}")
+        return raw
+
+    return _field(default, read, str)
+
+
+def flag(default):
+    """Declare a switch."""
+
+    def read(raw):
+        if raw not in ("0", "1"):
+            raise ValueError("0 or 1")
+        return raw == "1"
+
+    return _field(default, read, lambda on: "1" if on else "0")
+
+
+def text(default):
+    """Declare free text."""
+    return _field(default, str, str)
+
+
+def cell(default=(0, 0)):
+    """Declare the row and column of a cell, counted from 0."""
+
+    def read(raw):
+        match = re.fullmatch(r"(\d{1,5}),(\d{1,5})", raw)
+        if not match:
+            raise ValueError("a row and a column such as 2,0")
+        return int(match[1]), int(match[2])
+
+    return _field(default, read, lambda pair: f"{pair[0]},{pair[1]}")
+
+
+def cells():
+    """Declare a set of painted cells, such as ``0,1;2,3``, kept in order as a tuple of pairs."""
+
+    def read(raw):
+        if not re.fullmatch(r"(\d{1,3},\d{1,3})(;\d{1,3},\d{1,3})*", raw):
+            raise ValueError("cells such as 0,1;2,3")
+        pairs = (pair.split(",") for pair in raw.split(";"))
+        return tuple(sorted({(int(row), int(column)) for row, column in pairs}))
+
+    return _field((), read, lambda pairs: ";".join(f"{row},{column}" for row, column in pairs))
+
+
+def edits(matrices):
+    """Declare numbers typed into matrices: a tuple of (matrix, row, column, number).
+
+    In a link an edit reads ``x.1.2=0.5``; several are joined by semicolons.
+    """
+    pattern = re.compile(rf"({'|'.join(matrices)})\.(\d{{1,4}})\.(\d{{1,4}})=([-+0-9.eEnaif]{{1,24}})")
+
+    def read(raw):
+        found = [pattern.fullmatch(part) for part in raw.split(";")]
+        try:
+            return tuple((m[1], int(m[2]), int(m[3]), float(m[4])) for m in found)
+        except (TypeError, ValueError):
+            raise ValueError("edits such as x.1.2=0.5") from None
+
+    def write(edited):
+        return ";".join(f"{name}.{row}.{column}={number:.9g}" for name, row, column, number in edited)
+
+    return _field((), read, write)
+
+
+def from_link(cls, params):
+    """Read a Setup from a query string.
+
+    Parameters
+    ----------
+    cls : type
+        A dataclass whose fields were declared with the functions above.
+    params : Mapping of str to str
+
+    Returns
+    -------
+    setup
+        An instance of `cls`: the default wherever the link says nothing or nothing sensible.
+    notices : list of str
+        One sentence for each value that was not used.
+    """
+    chosen, notices = {}, []
+    fields = {field.name: field for field in dataclasses.fields(cls)}
+    for name, raw in params.items():
+        if name not in fields:
+            if not name.startswith("embed"):  # Streamlit's own parameters
+                notices.append(f"The link holds a setting this page does not have: {_short(name)}.")
+            continue
+        try:
+            chosen[name] = fields[name].metadata["codec"].read(raw)
+        except ValueError as error:
+            default = _short(str(fields[name].default)) or "nothing"
+            notices.append(f"In the link, {name} must be {error}, got {_short(raw)}; using {default}.")
+    return cls(**chosen), notices
+
+
+def to_link(setup):
+    """Write a Setup as a query string that holds only what differs from the defaults.
+
+    Returns
+    -------
+    params : dict of str to str
+    left_out : list of str
+        Names of choices too long for a link.
+    """
+    params, left_out = {}, []
+    for field in dataclasses.fields(setup):
+        value = getattr(setup, field.name)
+        if value == field.default:
+            continue
+        raw = field.metadata["codec"].write(value)
+        if len(raw) > LONGEST_LINK_VALUE:
+            left_out.append(field.name)
+        else:
+            params[field.name] = raw
+    return params, left_out
+
+
+def _field(default, read, write):
+    """Return a dataclass field that knows how a link spells it."""
+    return dataclasses.field(default=default, metadata={"codec": Codec(read, write)})
+
+
+def _short(raw):
+    """Return `raw` fit to be quoted in a sentence."""
+    printable = "".join(c if c.isprintable() else "�" for c in raw)
+    return printable if len(printable) <= 40 else printable[:39] + "…"

@@ -1,0 +1,378 @@
+"""The stages of Step by step: what each shows, says and writes as a formula."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from attn import analysis, charts
+from attn.ui.state import as_text
+
+MATRICES = {"q": "Query", "k": "Key", "v": "Value"}
+DIVISORS = {
+    "sqrt_d_k": "√d_k",
+    "none": "Nothing",
+    "d_k": "d_k",
+    "sqrt_d_model": "√d_model",
+    "sqrt_n": "√n",
+    "own": "A number",
+}
+DIVISOR_FORMULAS = {
+    "sqrt_d_k": r"\sqrt{d_k}",
+    "none": "1",
+    "d_k": "d_k",
+    "sqrt_d_model": r"\sqrt{d_\mathrm{model}}",
+    "sqrt_n": r"\sqrt{n}",
+    "own": "c",
+}
+
+
+class View(NamedTuple):
+    """Everything a stage needs to draw itself."""
+
+    steps: tuple  # attn.steps.Steps
+    weights: dict  # "q", "k", "v" -> the matrix that projects
+    tokens: tuple
+    matrix: str  # which projection is in view: "q", "k" or "v"
+    cell: tuple  # the chosen (row, column) of the stage's result
+    divisor: float
+    divisor_name: str
+    temperature: float
+    words: str  # what the mask does
+    theme: charts.Theme
+
+    @property
+    def labels(self):
+        return charts.token_labels(self.tokens)
+
+    def token(self, position):
+        """Return a token fit to stand in a sentence."""
+        return f"**{as_text(self.labels[position])}**"
+
+    @property
+    def projected(self):
+        """The projection in view."""
+        return {"q": self.steps.query, "k": self.steps.key, "v": self.steps.value}[self.matrix]
+
+    @property
+    def hidden(self):
+        """True where the mask hides."""
+        return self.steps.masked_scores == -float("inf")
+
+
+class Stage(NamedTuple):
+    """One stop on the way."""
+
+    label: str
+    title: str
+    formula: Callable  # View -> LaTeX
+    draw: Callable  # View -> chart
+    read: Callable  # View -> sentence
+    explain: Callable  # View -> chart of the chosen cell, or None
+    result: Callable  # View -> the matrix whose cells can be chosen
+
+
+def shape_of(view, stage):
+    """Return the shape of a stage's result, as a person writes it."""
+    rows, columns = stage.result(view).shape
+    return f"{rows} × {columns}"
+
+
+def _columns(count, letter=""):
+    return [f"{letter}{index + 1}" for index in range(count)]
+
+
+def _signed(view, values, rows, columns, title, axes, **options):
+    return charts.heatmap(values, rows, columns, view.theme, kind="signed", title=title, axes=axes, **options)
+
+
+def _tokens(view):
+    return charts.token_strip(view.tokens, view.theme, selected=view.cell[0], select="cell")
+
+
+def _embeddings(view):
+    x, added, inputs = view.steps.x, view.steps.added, view.steps.inputs
+    columns = _columns(x.shape[1])
+    axes = ("token", "dimension")
+    result = {"selected": view.cell, "select": "cell"}
+    if not added.any():
+        return charts.beside(_signed(view, x, view.labels, columns, "X", axes, **result))
+    return charts.beside(
+        _signed(view, x, view.labels, columns, "Embeddings", axes, size=320),
+        "+",
+        _signed(view, added, view.labels, columns, "Positions", axes, size=320),
+        "=",
+        _signed(view, inputs, view.labels, columns, "X", axes, size=320, **result),
+    )
+
+
+def _project(view):
+    role = MATRICES[view.matrix].lower()
+    x, w, projected = view.steps.inputs, view.weights[view.matrix], view.projected
+    row, column = view.cell
+    dimensions, widths = _columns(x.shape[1]), _columns(projected.shape[1])
+    return charts.beside(
+        _signed(view, x, view.labels, dimensions, "X", ("token", "dimension"), highlight={"row": row}, size=360),
+        "×",
+        _signed(view, w, dimensions, widths, f"W_{view.matrix}", ("dimension", role), highlight={"column": column}, size=360),
+        "=",
+        _signed(
+            view, projected, view.labels, widths, MATRICES[view.matrix], (role, role), selected=view.cell, select="cell", size=360
+        ),
+    )
+
+
+def _products(view):
+    s = view.steps
+    row, column = view.cell
+    widths = _columns(s.query.shape[1])
+    return charts.beside(
+        _signed(view, s.query, view.labels, widths, "Query", ("query", "dimension"), highlight={"row": row}, size=360),
+        "×",
+        _signed(view, s.key.T, widths, view.labels, "Key, transposed", ("dimension", "key"), highlight={"column": column}, size=360),
+        "=",
+        _signed(view, s.products, view.labels, view.labels, "Products", ("query", "key"), selected=view.cell, select="cell", size=400),
+    )
+
+
+def _pair(view, left, right):
+    return charts.beside(left, "→", right)
+
+
+def _scaled(view):
+    s = view.steps
+    axes, limit = ("query", "key"), float(abs(s.products).max())
+    return _pair(
+        view,
+        _signed(view, s.products, view.labels, view.labels, "Products", axes, highlight=_at(view), limit=limit),
+        _signed(
+            view, s.scores, view.labels, view.labels, f"Scores = products / {view.divisor:.3g}", axes,
+            selected=view.cell, select="cell", limit=limit,
+        ),
+    )  # fmt: skip
+
+
+def _masked(view):
+    s = view.steps
+    axes, limit = ("query", "key"), float(max(abs(s.scores).max(), abs(s.biased).max()))
+    parts = [_signed(view, s.scores, view.labels, view.labels, "Scores", axes, limit=limit)]
+    if (s.biased != s.scores).any():
+        parts += ["→", _signed(view, s.biased, view.labels, view.labels, "With positions", axes, limit=limit)]
+    masked = _signed(
+        view, s.biased, view.labels, view.labels, "Masked scores", axes,
+        hidden=view.hidden, limit=limit, selected=view.cell, select="cell",
+    )  # fmt: skip
+    return charts.beside(*parts, "→", masked)
+
+
+def _softmax(view):
+    s = view.steps
+    axes = ("query", "key")
+    return _pair(
+        view,
+        _signed(
+            view, s.biased, view.labels, view.labels, "Masked scores", axes,
+            hidden=view.hidden, highlight={"row": view.cell[0]},
+        ),
+        charts.heatmap(
+            s.weights, view.labels, view.labels, view.theme,
+            title="Weights", hidden=view.hidden, selected=view.cell, select="cell",
+        ),
+    )  # fmt: skip
+
+
+def _context(view):
+    s = view.steps
+    row, column = view.cell
+    widths = _columns(s.value.shape[1])
+    return charts.beside(
+        charts.heatmap(
+            s.weights, view.labels, view.labels, view.theme, title="Weights", hidden=view.hidden,
+            highlight={"row": row}, size=400,
+        ),
+        "×",
+        _signed(view, s.value, view.labels, widths, "Value", ("key", "value"), highlight={"column": column}, size=360),
+        "=",
+        _signed(
+            view, s.context, view.labels, widths, "Context", ("query", "output"),
+            selected=view.cell, select="cell", size=360,
+        ),
+    )  # fmt: skip
+
+
+def _at(view):
+    return {"row": view.cell[0], "column": view.cell[1]}
+
+
+def _role(view, role, letter):
+    """Return a letter in the colour of its role, for a formula."""
+    return rf"\color{{{getattr(view.theme, role)}}}{{{letter}}}"
+
+
+def _q(view):
+    return _role(view, "query", "Q")
+
+
+def _k(view):
+    return _role(view, "key", "K")
+
+
+def _v(view):
+    return _role(view, "value", "V")
+
+
+def _projection_formula(view):
+    letter = view.matrix
+    name = _role(view, MATRICES[letter].lower(), letter.upper())
+    weight = _role(view, MATRICES[letter].lower(), f"W_{letter}")
+    return rf"{name} = X\,{weight}"
+
+
+def _bias(view):
+    return "" if (view.steps.biased == view.steps.scores).all() else "+B"
+
+
+def _softmax_formula(view):
+    tau = "" if view.temperature == 1 else rf"\,/\,{view.temperature:g}"
+    return rf"A = \mathrm{{softmax}}(S_\mathrm{{masked}}{tau})"
+
+
+def _read_tokens(view):
+    count, distinct = len(view.tokens), len({token.lower() for token in view.tokens})
+    again = "no word comes twice" if count == distinct else f"{distinct} of them distinct"
+    return f"The sentence is cut into {count} tokens, {again}. Each becomes one row of every matrix that follows."
+
+
+def _read_embeddings(view):
+    row, column = view.cell
+    start = f"{view.token(row)} is now a vector of {view.steps.x.shape[1]} numbers"
+    if view.steps.added.any():
+        return (
+            f"{start}: its own {view.steps.x[row, column]:.3g} plus {view.steps.added[row, column]:.3g} for its "
+            f"position makes {view.steps.inputs[row, column]:.3g} in dimension {column + 1}."
+        )
+    return f"{start}; dimension {column + 1} holds {view.steps.x[row, column]:.3g}. The same word has the same row."
+
+
+def _read_project(view):
+    row, column = view.cell
+    role = MATRICES[view.matrix].lower()
+    purpose = {"query": "what it looks for", "key": "what it offers", "value": "what it hands on"}[role]
+    return (
+        f"The row of {view.token(row)} times column {column + 1} of $W_{view.matrix}$ gives "
+        f"{view.projected[row, column]:.3g}: one of the {view.projected.shape[1]} numbers that say {purpose}."
+    )
+
+
+def _read_products(view):
+    row, column = view.cell
+    return (
+        f"The query of {view.token(row)} times the key of {view.token(column)} is "
+        f"{view.steps.products[row, column]:.3g}: how well they match, before any scaling."
+    )
+
+
+def _read_scaled(view):
+    row, column = view.cell
+    s = view.steps
+    return (
+        f"{s.products[row, column]:.3g} divided by {view.divisor:.3g} is {s.scores[row, column]:.3g}. "
+        f"The scores now spread by {s.scores.std():.3g} (standard deviation) instead of {s.products.std():.3g}."
+    )
+
+
+def _read_masked(view):
+    row, column = view.cell
+    verdict = "may not" if view.hidden[row, column] else "may"
+    return f"{as_text(view.words)} {view.token(row)} {verdict} look at {view.token(column)}."
+
+
+def _read_softmax(view):
+    row, column = view.cell
+    weights = view.steps.weights[row]
+    if not weights.any():
+        return f"Nothing is left for {view.token(row)} to look at: its weights are all 0."
+    best = int(weights.argmax())
+    return (
+        f"{view.token(row)} looks most at {view.token(best)} ({weights[best]:.0%}); {view.token(column)} gets "
+        f"{weights[column]:.3g}. The row sums to 1 and spreads over {analysis.effective_keys(weights):.1f} tokens in effect."
+    )
+
+
+def _read_context(view):
+    row, column = view.cell
+    return (
+        f"The new vector of {view.token(row)} is the average of all values by its row of weights; "
+        f"number {column + 1} is {view.steps.context[row, column]:.3g}."
+    )
+
+
+def _explain_project(view):
+    row, column = view.cell
+    w = view.weights[view.matrix]
+    return charts.products(
+        view.steps.inputs[row], w[:, column], view.theme, left_name=f"X, row {view.labels[row]}",
+        right_name=f"W_{view.matrix}, column {column + 1}", labels=_columns(len(w)),
+    )  # fmt: skip
+
+
+def _explain_products(view):
+    row, column = view.cell
+    s = view.steps
+    return charts.products(
+        s.query[row], s.key[column], view.theme, left_name=f"query of {view.labels[row]}",
+        right_name=f"key of {view.labels[column]}", labels=_columns(s.query.shape[1]),
+    )  # fmt: skip
+
+
+def _explain_softmax(view):
+    row, column = view.cell
+    return charts.bars(
+        view.steps.weights[row], view.labels, view.theme, title=f"Where {view.labels[row]} looks", selected=column
+    )
+
+
+def _explain_context(view):
+    row, column = view.cell
+    s = view.steps
+    return charts.products(
+        s.weights[row], s.value[:, column], view.theme, left_name=f"weights of {view.labels[row]}",
+        right_name=f"value, number {column + 1}", labels=view.labels,
+    )  # fmt: skip
+
+
+STAGES = {
+    "tokens": Stage(
+        "Tokens", "The sentence in pieces", lambda v: r"\text{sentence} \to t_1, \dots, t_n",
+        _tokens, _read_tokens, None, lambda v: v.steps.x[:, :1],
+    ),
+    "embeddings": Stage(
+        "Embeddings", "Each token becomes a vector",
+        lambda v: r"X = E_t + P" if v.steps.added.any() else r"X = E_t",
+        _embeddings, _read_embeddings, None, lambda v: v.steps.x,
+    ),
+    "projections": Stage(
+        "Query, key, value", "Three views of every token", _projection_formula,
+        _project, _read_project, _explain_project, lambda v: v.projected,
+    ),
+    "products": Stage(
+        "Scores", "Every query meets every key", lambda v: rf"{_q(v)}\,{_k(v)}^\top",
+        _products, _read_products, _explain_products, lambda v: v.steps.products,
+    ),
+    "scaled": Stage(
+        "Scaled", "Why divide?",
+        lambda v: rf"S = \frac{{{_q(v)}\,{_k(v)}^\top}}{{{DIVISOR_FORMULAS[v.divisor_name]}}}",
+        _scaled, _read_scaled, _explain_products, lambda v: v.steps.scores,
+    ),
+    "masked": Stage(
+        "Masked", "Who may look at whom?",
+        lambda v: rf"S_\mathrm{{masked}} = S{_bias(v)} + M,\quad M_{{ij}} \in \{{0, -\infty\}}",
+        _masked, _read_masked, None, lambda v: v.steps.scores,
+    ),
+    "weights": Stage(
+        "Weights", "Who looks at whom?", _softmax_formula,
+        _softmax, _read_softmax, _explain_softmax, lambda v: v.steps.weights,
+    ),
+    "context": Stage(
+        "Context", "What each token takes away", lambda v: rf"{_role(v, 'output', 'Z')} = A\,{_v(v)}",
+        _context, _read_context, _explain_context, lambda v: v.steps.context,
+    ),
+}  # fmt: skip

@@ -1,0 +1,90 @@
+"""One page's choices between the link, the widgets and the code.
+
+The link is read when the page opens and whenever it is changed from outside (another link, the
+address bar); after that the widgets hold the truth and the link is rewritten to match. Widgets
+have keys ``page.name``; the choice of a widget that is off the screen is kept in the last Setup.
+"""
+
+import dataclasses
+
+import streamlit as st
+
+from attn.ui.setup import from_link, to_link
+
+
+class PageState:
+    """The choices of one page during one run of its script."""
+
+    def __init__(self, page, cls):
+        self.page, self.cls = page, cls
+        self._names = [field.name for field in dataclasses.fields(cls)]
+        links = st.session_state.setdefault("links", {})
+        if links.get(page) != st.query_params.to_dict():
+            self._read_link()
+        last = st.session_state[f"{page}.last"]
+        for name in self._names:
+            key = self.key(name)
+            # Setting a key to its own value keeps it alive while its widget is off the screen.
+            st.session_state[key] = st.session_state.get(key, getattr(last, name))
+
+    def _read_link(self):
+        setup, notices = from_link(self.cls, st.query_params.to_dict())
+        for name in self._names:
+            st.session_state[self.key(name)] = getattr(setup, name)
+        st.session_state[f"{self.page}.last"] = setup
+        st.session_state[f"{self.page}.notices"] = (setup, notices)
+
+    def key(self, name):
+        """Return the widget key of the choice `name`."""
+        return f"{self.page}.{name}"
+
+    def get(self, name):
+        """Return the present value of the choice `name`."""
+        return st.session_state[self.key(name)]
+
+    def set(self, **choices):
+        """Change choices before their widgets are drawn, or in a callback."""
+        for name, value in choices.items():
+            st.session_state[self.key(name)] = value
+
+    def clamp(self, name, low, high):
+        """Bring a number into a range that depends on other choices."""
+        self.set(**{name: min(max(self.get(name), low), high)})
+
+    def choices(self):
+        """Return everything chosen so far."""
+        return self.cls(**{name: self.get(name) for name in self._names})
+
+    def setup(self):
+        """Return everything chosen, and make the link say the same."""
+        setup = self.choices()
+        shown = st.query_params.to_dict()
+        params, left_out = to_link(setup)
+        params |= {name: value for name, value in shown.items() if name.startswith("embed")}
+        if shown != params:
+            st.query_params.from_dict(params)
+        st.session_state["links"][self.page] = params
+        st.session_state[f"{self.page}.last"] = setup
+        self._say(setup, left_out)
+        return setup
+
+    def _say(self, setup, left_out):
+        """Show what the link could not give or cannot hold, until something is changed."""
+        read, notices = st.session_state[f"{self.page}.notices"]
+        for notice in notices if read == setup else ():
+            st.caption(f":material/info: {as_text(notice)}")
+        if left_out:
+            st.caption(f":material/info: Too long for a link, so a link to this page leaves out: {', '.join(left_out)}.")
+
+
+def link_of(page):
+    """Return the query string with which `page` was last left."""
+    return st.session_state.get("links", {}).get(page, {})
+
+
+def as_text(string):
+    """Return `string` so that Markdown shows it letter by letter, whatever it holds."""
+    shown = "".join(c if c.isprintable() else "�" for c in string)
+    for character in "\\`*_{}[]()#+-.!|~$:>":
+        shown = shown.replace(character, f"\\{character}")
+    return shown.replace("<", "&lt;")

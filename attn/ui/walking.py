@@ -1,0 +1,224 @@
+"""Step by step: from the choices on the page to one walked head, and to the code that walks it."""
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+import streamlit as st
+
+from attn import examples, steps
+from attn.ui import models
+from attn.ui.choices import POSITIONS, MaskChoice, mask_of, positions_of
+from attn.ui.sentences import SentenceChoice, words_of
+from attn.ui.setup import cell, choice, edits, real, whole
+from attn.ui.stages import DIVISORS, MATRICES, STAGES, View
+from attn.ui.state import as_text
+
+STEP_SOURCES = {
+    "worked": "Worked example",
+    "journey": "Second example",
+    "random": "Your sentence",
+    "pretrained": "Pretrained layer",
+}
+EDITABLE = {"x": "X, the embeddings", "w_q": "W_q", "w_k": "W_k", "w_v": "W_v"}
+
+
+@dataclass(frozen=True)
+class Setup(SentenceChoice, MaskChoice):
+    """Everything chosen on Step by step."""
+
+    source: str = choice("worked", STEP_SOURCES)
+    d_model: int = whole(6, 1, 64)
+    d_k: int = whole(4, 1, 64)
+    d_v: int = whole(3, 1, 64)
+    layer: int = whole(1, 1, 6)
+    heads: int = whole(12, 1, 384)
+    head: int = whole(1, 1, 384)
+    positions: str = choice("none", POSITIONS)
+    divisor: str = choice("sqrt_d_k", DIVISORS)
+    own: float = real(1.0, 0.01, 1000)
+    temperature: float = real(1.0, 0.05, 10)
+    stage: str = choice("weights", STAGES)
+    matrix: str = choice("q", MATRICES)
+    cell: tuple = cell((1, 4))
+    edits: tuple = edits(EDITABLE)
+
+
+def example_of(setup):
+    """Return the chosen head's example, before any edit, and the code that makes it.
+
+    Returns
+    -------
+    Example
+    str
+        Lines of code that bind ``e``.
+    """
+    if setup.source == "worked":
+        return examples.worked_example(), "e = attn.examples.worked_example()"
+    if setup.source == "journey":
+        return examples.journey_example(), "e = attn.examples.journey_example()"
+    tokens = words_of(setup.text)
+    if setup.source == "pretrained":
+        return models.layer_example(setup.text, setup.layer, setup.heads, setup.head)
+    example = examples.random_example(tokens, setup.d_model, setup.d_k, setup.d_v, setup.seed)
+    line = (
+        f"tokens = attn.examples.split_words({setup.text!r})[:{len(tokens)}]\n"
+        f"e = attn.examples.random_example(tokens, {setup.d_model}, {setup.d_k}, {setup.d_v}, {setup.seed})"
+    )
+    return example, line
+
+
+def edited(example, changes):
+    """Return the example with the numbers a person typed, leaving out those that are none.
+
+    Returns
+    -------
+    Example
+    problems : list of str
+        One sentence per number that could not be used.
+    """
+    arrays = {name: np.array(getattr(example, name)) for name in EDITABLE}
+    problems = []
+    for name, row, column, number in changes:
+        array = arrays[name]
+        if row >= array.shape[0] or column >= array.shape[1]:
+            continue  # typed when the matrix was larger; kept in case it grows again
+        if math.isfinite(number):
+            array[row, column] = number
+        else:
+            problems.append(
+                f"{EDITABLE[name]} must hold finite numbers; row {row + 1}, column {column + 1} holds none, "
+                f"so {array[row, column]:.3g} is used there."
+            )
+    return replace(example, **arrays), problems
+
+
+def divisor_of(setup, d_model, d_k, n):
+    """Return the number that the products are divided by."""
+    return {
+        "sqrt_d_k": math.sqrt(d_k),
+        "none": 1.0,
+        "d_k": float(d_k),
+        "sqrt_d_model": math.sqrt(d_model),
+        "sqrt_n": math.sqrt(n),
+        "own": setup.own,
+    }[setup.divisor]
+
+
+def walked(setup, theme):
+    """Compute everything the page shows.
+
+    Returns
+    -------
+    View
+    code : str
+    problems : list of str
+    """
+    base, made = example_of(setup)
+    example, problems = edited(base, setup.edits)
+    n, d_model, d_k = len(example.tokens), example.x.shape[1], example.w_q.shape[1]
+    mask, mask_line = mask_of(setup, n)
+    positions, position_line = positions_of(setup.positions, n, d_model, d_k, setup.seed)
+    divisor = divisor_of(setup, d_model, d_k, n)
+    biases = {name: getattr(example, name) for name in ("b_q", "b_k", "b_v") if getattr(example, name) is not None}
+    walk = steps.walk(
+        example.x,
+        example.w_q,
+        example.w_k,
+        example.w_v,
+        mask=np.broadcast_to(mask.visible, (n, n)),
+        divisor=divisor,
+        temperature=setup.temperature,
+        **biases,
+        **positions,
+    )
+    view = View(
+        walk,
+        {"q": example.w_q, "k": example.w_k, "v": example.w_v},
+        example.tokens,
+        setup.matrix,
+        setup.cell,
+        divisor,
+        setup.divisor,
+        setup.temperature,
+        mask.words,
+        theme,
+    )
+    result = STAGES[setup.stage].result(view)
+    view = view._replace(cell=tuple(min(at, size - 1) for at, size in zip(setup.cell, result.shape, strict=True)))
+    return view, _code(setup, made, example, mask_line, position_line, divisor, biases), problems
+
+
+def _code(setup, made, example, mask_line, position_line, divisor, biases):
+    """Return the lines that walk the same head and draw its weights."""
+    changes = [
+        f"e.{name}[{row}, {column}] = {number:.9g}"
+        for name, row, column, number in setup.edits
+        if math.isfinite(number) and row < getattr(example, name).shape[0] and column < getattr(example, name).shape[1]
+    ]
+    if changes:
+        made += "\nfrom dataclasses import replace\n"
+        made += "e = replace(e, x=e.x.copy(), w_q=e.w_q.copy(), w_k=e.w_k.copy(), w_v=e.w_v.copy())\n"
+        made += "\n".join(changes)
+    keywords = [f"mask={mask_line}", f"divisor={divisor:.9g}", f"temperature={setup.temperature:g}"]
+    keywords += [f"{name}=e.{name}" for name in biases]
+    keywords += [position_line] if position_line else []
+    lines = ",\n    ".join(keywords)
+    return f"""import numpy as np
+import attn
+from attn import charts
+
+{made}
+steps = attn.steps.walk(
+    e.x, e.w_q, e.w_k, e.w_v,
+    {lines},
+)
+print(steps.weights.round(3))
+
+labels = charts.token_labels(e.tokens)
+hidden = np.isneginf(steps.masked_scores)
+picture = charts.heatmap(steps.weights, labels, labels, charts.LIGHT, hidden=hidden, title="Weights")
+charts.beside(picture).save("weights.html")
+"""
+
+
+def editor(state, example, name):
+    """Let a person type into one matrix; what is typed becomes an edit in the link."""
+    key = f"{state.key('edit')}.{name}"
+    base = getattr(example, name)
+
+    def keep():
+        typed = {
+            (name, int(row), int(column)): math.nan if number is None else float(number)
+            for row, changed in st.session_state[key]["edited_rows"].items()
+            for column, number in changed.items()
+        }
+        before = {(m, row, column): number for m, row, column, number in state.get("edits")}
+        merged = before | typed
+        state.set(edits=tuple((*place, number) for place, number in sorted(merged.items())))
+
+    shown, _ = edited(example, state.get("edits"))
+    st.data_editor(
+        {str(column): getattr(shown, name)[:, column] for column in range(base.shape[1])},
+        key=key,
+        on_change=keep,
+        hide_index=True,
+        column_config={
+            str(column): st.column_config.NumberColumn(str(column + 1), format="%.4g") for column in range(base.shape[1])
+        },
+    )
+
+
+def edit_controls(state, example, name):
+    """Draw the editor of a matrix and the way back."""
+    st.caption(f"{as_text(EDITABLE[name])}: type into a cell, and everything downstream moves.")
+    editor(state, example, name)
+    if any(edit[0] == name for edit in state.get("edits")):
+        rest = tuple(edit for edit in state.get("edits") if edit[0] != name)
+        st.button(
+            f"Undo the edits of {EDITABLE[name]}",
+            on_click=state.set,
+            kwargs={"edits": rest},
+            key=f"{state.key('undo')}.{name}",
+            icon=":material/undo:",
+        )
