@@ -34,7 +34,8 @@ def parameter_count(
     Raises
     ------
     ValueError
-        If a width is left to the default and `d_model` is not a multiple of `num_heads`.
+        If `num_heads` is below 1, or a width is left to the default and `d_model` is not a multiple
+        of `num_heads`.
 
     Notes
     -----
@@ -50,6 +51,8 @@ def parameter_count(
     >>> parameter_count(512, 8), parameter_count(512, 8, num_kv_heads=1)
     (1048576, 589824)
     """
+    if num_heads < 1:
+        raise ValueError(f"num_heads must be at least 1, got {num_heads}")
     if (d_k is None or d_v is None) and d_model % num_heads:
         raise ValueError(f"d_model must be a multiple of num_heads, got {d_model} and {num_heads}")
     num_kv_heads = num_heads if num_kv_heads is None else num_kv_heads

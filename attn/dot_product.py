@@ -1,12 +1,11 @@
 """Scaled dot-product attention: scores -> weights -> context, every step by name."""
 
 import math
-import operator
 from typing import NamedTuple
 
 import numpy as np
 
-from attn.functional import as_floats, softmax
+from attn.functional import as_floats, as_real, softmax
 from attn.masks import causal as causal_mask
 from attn.masks import sliding_window
 
@@ -71,8 +70,8 @@ def scaled_dot_product_attention(
     Raises
     ------
     ValueError
-        If query and key differ in d_k, key and value in n_k, heads do not divide, or mask or
-        bias does not fit the scores.
+        If query and key differ in d_k, key and value in n_k, heads do not divide, leading axes do
+        not fit together, mask or bias does not fit the scores, or a number is out of range.
 
     Notes
     -----
@@ -98,19 +97,17 @@ def scaled_dot_product_attention(
     (query, key, value), dtype = as_floats(query, key, value)
     key, value = _match_heads(query, key, value)
     n_q, n_k, d_k = query.shape[-2], key.shape[-2], query.shape[-1]
+    scale = 1 / math.sqrt(d_k) if scale is None else _number(scale, "scale")
 
     with np.errstate(over="ignore", invalid="ignore"):  # hidden keys may hold anything
         scores = query @ key.swapaxes(-1, -2)  # (..., n_q, n_k)
-        scores *= 1 / math.sqrt(d_k) if scale is None else float(scale)
+        scores *= scale
         if softcap is not None:
-            if not softcap > 0:
-                raise ValueError(f"softcap must be positive, got {softcap}")
+            softcap = _number(softcap, "softcap", above=0)
             scores = softcap * np.tanh(scores / softcap)
-
-        biased = scores if bias is None else scores + _fitted(bias, scores, "bias")
-    visible = _visible(mask, n_q, n_k, scores, causal, query_offset, window)
-    if bias is not None:
-        visible = visible & ~np.isneginf(biased)
+        bias = _fitted(0 if bias is None else bias, scores, "bias")
+        biased = scores + bias
+    visible = _visible(mask, n_q, n_k, scores, causal, query_offset, window) & ~np.isneginf(bias)
     masked_scores = np.where(visible, biased, -np.inf).astype(scores.dtype, copy=False)
     weights = softmax(masked_scores)
     context = _weighted_sum(weights, value, visible)
@@ -127,19 +124,42 @@ def _match_heads(query, key, value):
         raise ValueError(f"query and key must share d_k >= 1, got query {query.shape} and key {key.shape}")
     if key.shape[-2] != value.shape[-2]:
         raise ValueError(f"key and value must share n_k, got key {key.shape} and value {value.shape}")
-    if query.ndim == 2 or key.ndim == 2:
-        return key, value
-    num_heads, num_kv_heads = query.shape[-3], key.shape[-3]
-    if value.ndim != 2 and value.shape[-3] != num_kv_heads:
-        raise ValueError(f"key and value must share num_kv_heads, got key {key.shape} and value {value.shape}")
+    if query.ndim > 2:
+        if key.ndim > 2 and value.ndim > 2 and key.shape[-3] != value.shape[-3]:
+            raise ValueError(f"key and value must share num_kv_heads, got key {key.shape} and value {value.shape}")
+        key, value = _repeated(key, query, "key"), _repeated(value, query, "value")
+    try:
+        np.broadcast_shapes(query.shape[:-2], key.shape[:-2], value.shape[:-2])
+    except ValueError:
+        raise ValueError(
+            f"query, key and value must have leading axes that fit together, "
+            f"got {query.shape}, {key.shape} and {value.shape}"
+        ) from None
+    return key, value
+
+
+def _repeated(array, query, name):
+    """Repeat the heads of a key or value so that each query head has its own."""
+    if array.ndim == 2 or array.shape[-3] in (1, query.shape[-3]):  # numpy broadcasts a single head by itself
+        return array
+    num_heads, num_kv_heads = query.shape[-3], array.shape[-3]
     if num_kv_heads == 0 or num_heads % num_kv_heads:
         raise ValueError(
-            f"num_heads must be a multiple of num_kv_heads, got query {query.shape} and key {key.shape}"
+            f"num_heads must be a multiple of num_kv_heads, got query {query.shape} and {name} {array.shape}"
         )
-    group = num_heads // num_kv_heads
-    if group == 1 or num_kv_heads == 1:  # numpy broadcasts a single head by itself
-        return key, value
-    return np.repeat(key, group, axis=-3), np.repeat(value, group, axis=-3)  # (..., num_heads, n_k, d)
+    return np.repeat(array, num_heads // num_kv_heads, axis=-3)  # (..., num_heads, n_k, d)
+
+
+def _number(number, name, above=-math.inf):
+    """Return `number` as a finite float greater than `above`."""
+    try:
+        finite = float(number)
+    except (TypeError, ValueError):
+        finite = math.nan
+    if not above < finite < math.inf:
+        kind = "a finite number" if above == -math.inf else "positive and finite"
+        raise ValueError(f"{name} must be {kind}, got {number!r}")
+    return finite
 
 
 def _fitted(array, scores, name):
@@ -156,15 +176,14 @@ def _fitted(array, scores, name):
 
 def _visible(mask, n_q, n_k, scores, causal, query_offset, window):
     """Combine mask, causal and window into one boolean array that broadcasts to the scores."""
-    offset = n_k - n_q if query_offset is None else operator.index(query_offset)
     visible = np.ones((n_q, n_k), dtype=bool)
     if causal:
-        visible &= causal_mask(n_q, n_k, query_offset=offset).visible
+        visible &= causal_mask(n_q, n_k, query_offset=query_offset).visible
     if window is not None:
-        visible &= sliding_window(n_q, n_k, window, query_offset=offset).visible
+        visible &= sliding_window(n_q, n_k, window, query_offset=query_offset).visible
     if mask is None:
         return visible
-    mask = np.asarray(mask)
+    mask = as_real(mask)
     if mask.dtype != bool:
         raise ValueError(f"mask must be boolean (True may look; give additive masks as bias), got {mask.dtype}")
     if mask.ndim not in (2, scores.ndim):

@@ -32,18 +32,37 @@ def as_floats(*arrays):
     >>> x.dtype.name, dtype.name
     ('float64', 'float64')
     """
-    arrays = [_real(array) for array in arrays]
+    arrays = [as_real(array) for array in arrays]
     dtype = np.result_type(*(a.dtype if a.dtype.kind == "f" else np.float64 for a in arrays))
     compute = np.float32 if dtype == np.float16 else dtype
     return [a.astype(compute, copy=False) for a in arrays], dtype
 
 
-def _real(array):
-    """Return `array` as an ndarray of real numbers."""
+def as_real(array):
+    """Return `array` as an ndarray of real numbers, in whatever type it came.
+
+    Parameters
+    ----------
+    array : array_like
+
+    Returns
+    -------
+    ndarray
+
+    Raises
+    ------
+    ValueError
+        If `array` is ragged or does not hold real numbers.
+
+    Examples
+    --------
+    >>> as_real([True, False]).dtype.name
+    'bool'
+    """
     try:
         array = np.asarray(array)
-    except ValueError as error:
-        raise ValueError(f"an array must have rows of equal length, got {error}") from None
+    except ValueError:
+        raise ValueError("an array must have rows of equal length, got ragged rows") from None
     if array.dtype.kind not in "fiub":
         raise ValueError(f"an array must hold real numbers, got {array.dtype}")
     return array
@@ -55,7 +74,8 @@ def softmax(scores, axis=-1):
     Parameters
     ----------
     scores : array_like
-        Any shape; ``-inf`` marks an entry that must get no weight.
+        Any shape; ``-inf`` marks an entry that must get no weight, and entries of ``inf`` share all
+        of it.
     axis : int, default -1
         The axis that sums to 1: for attention the key axis.
 
@@ -80,7 +100,10 @@ def softmax(scores, axis=-1):
     """
     (scores,), dtype = as_floats(scores)
     largest = scores.max(axis=axis, keepdims=True, initial=-np.inf)
-    exponentials = np.exp(scores - np.where(np.isneginf(largest), 0, largest))
+    largest = np.where(np.isneginf(largest), 0, largest)
+    # where both are infinite their difference is 0, not NaN
+    below = np.subtract(scores, largest, out=np.zeros_like(scores), where=scores != largest)
+    exponentials = np.exp(below)
     total = exponentials.sum(axis=axis, keepdims=True)
     weights = np.divide(exponentials, total, out=np.zeros_like(exponentials), where=total != 0)
     return weights.astype(dtype, copy=False)

@@ -90,8 +90,8 @@ def everything(n_q, n_k=None):
     'Each of the 2 queries sees all 3 keys.'
     """
     n_q, n_k = _lengths(n_q, n_k)
-    seen = "sees all of them" if n_q == n_k else f"sees all {n_k} keys"
-    return Mask(np.ones((n_q, n_k), dtype=bool), _sentence(f"{_each(n_q, n_k)} {seen}"))
+    seen = f"all {n_k} {'tokens' if n_q == n_k else 'keys'}" if n_k != 1 else "the only key"
+    return Mask(np.ones((n_q, n_k), dtype=bool), _sentence(f"{_each(n_q, n_k)} sees {seen}"))
 
 
 def causal(n_q, n_k=None, *, query_offset=None):
@@ -169,8 +169,9 @@ def padding(lengths, n_k):
         raise ValueError(f"lengths must be whole numbers from 0 to n_k = {n_k}, got {lengths.tolist()}")
     shortest, longest = lengths.min(), lengths.max()
     first = f"{longest}" if shortest == longest else f"{shortest} to {longest}"
+    seen = f"only the first {first} of {n_k} keys are seen" if longest else f"none of the {n_k} keys is seen"
     visible = np.arange(n_k) < lengths[..., None, None]  # (..., 1, n_k)
-    return Mask(visible, _sentence(f"only the first {first} of {n_k} keys are seen"))
+    return Mask(visible, _sentence(seen))
 
 
 def sliding_window(n_q, n_k, window, *, query_offset=None):
@@ -320,8 +321,8 @@ def global_window(n, window, global_tokens):
     n : int
     window : int or (int or None, int or None)
         As in `sliding_window`.
-    global_tokens : sequence of int
-        Positions of the tokens that see and are seen everywhere.
+    global_tokens : int or sequence of int
+        The tokens that see and are seen everywhere: how many from the start, or their positions.
 
     Returns
     -------
@@ -342,7 +343,7 @@ def global_window(n, window, global_tokens):
 
     Examples
     --------
-    >>> global_window(5, 1, [0]).visible.astype(int)
+    >>> global_window(5, 1, global_tokens=1).visible.astype(int)
     array([[1, 1, 1, 1, 1],
            [1, 1, 1, 0, 0],
            [1, 1, 1, 1, 0],
@@ -350,15 +351,15 @@ def global_window(n, window, global_tokens):
            [1, 0, 0, 1, 1]])
     """
     near = sliding_window(n, n, window)
-    tokens = [_whole("a global token", token) for token in global_tokens]
-    if tokens and max(tokens) >= len(near.visible):
-        raise ValueError(f"a global token must be below n = {n}, got {max(tokens)}")
+    if np.ndim(global_tokens) == 0:
+        global_tokens = range(_whole("global_tokens", global_tokens))
+    tokens = sorted({_whole("a global token", token) for token in global_tokens})
+    if tokens and tokens[-1] >= n:
+        raise ValueError(f"a global token must be below n = {n}, got {tokens[-1]}")
     visible = near.visible.copy()
     visible[tokens, :] = True
     visible[:, tokens] = True
-    return Mask(
-        visible, _sentence(f"{_clause(near.words)}; {len(set(tokens))} global tokens see and are seen everywhere")
-    )
+    return Mask(visible, _sentence(f"{_clause(near.words)}; {_everywhere(len(tokens))}"))
 
 
 def strided(n, stride):
@@ -509,6 +510,8 @@ def _sides(window):
 
 def _each(n_q, n_k):
     """Name those that look: tokens where queries and keys are the same."""
+    if n_q == 1:
+        return "the only token" if n_k == 1 else "the only query"
     return f"each of the {n_q} {'tokens' if n_q == n_k else 'queries'}"
 
 
@@ -519,6 +522,11 @@ def _standing(n_q, n_k, offset):
     if offset > 0:
         return f", standing after {offset} earlier keys,"
     return f", standing {-offset} places before the first key," if offset else ", starting at the first key,"
+
+
+def _everywhere(count):
+    """Say how many tokens see and are seen everywhere."""
+    return f"{count or 'no'} global token{' sees and is' if count == 1 else 's see and are'} seen everywhere"
 
 
 def _at_most(limit):

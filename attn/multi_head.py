@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from attn.dot_product import scaled_dot_product_attention
-from attn.functional import as_floats
+from attn.functional import as_floats, as_real
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +60,7 @@ class MultiHeadParameters:
         for name in ("w_q", "w_k", "w_v", "w_o", "b_q", "b_k", "b_v", "b_o"):
             array = getattr(self, name)
             if array is not None:
-                object.__setattr__(self, name, np.asarray(array))
+                object.__setattr__(self, name, as_real(array))
         _check(self)
 
     @property
@@ -145,11 +145,11 @@ def draw_parameters(
     1048576
     """
     num_kv_heads = num_heads if num_kv_heads is None else num_kv_heads
-    if min(d_model, num_heads, num_kv_heads) < 1:
-        raise ValueError(
-            f"widths and numbers of heads must be at least 1, got d_model {d_model}, "
-            f"num_heads {num_heads}, num_kv_heads {num_kv_heads}"
-        )
+    given = {"d_model": d_model, "num_heads": num_heads, "num_kv_heads": num_kv_heads}
+    given |= {"d_k": d_k, "d_v": d_v, "d_memory": d_memory}
+    for name, number in given.items():
+        if number is not None and number < 1:
+            raise ValueError(f"widths and numbers of heads must be at least 1, got {name} {number}")
     if (d_k is None or d_v is None) and d_model % num_heads:
         raise ValueError(f"d_model must be a multiple of num_heads, got {d_model} and {num_heads}")
     d_k = d_model // num_heads if d_k is None else d_k
@@ -183,7 +183,7 @@ def split_heads(x, num_heads):
     Raises
     ------
     ValueError
-        If the width of `x` is not a multiple of `num_heads`.
+        If `x` has one axis only, or its width is not a multiple of `num_heads`.
 
     Examples
     --------
@@ -191,8 +191,11 @@ def split_heads(x, num_heads):
     (4, 6, 3)
     """
     x = np.asarray(x)
-    if num_heads < 1 or x.shape[-1] % num_heads:
-        raise ValueError(f"the width must be a multiple of num_heads, got {x.shape} and num_heads {num_heads}")
+    if x.ndim < 2 or num_heads < 1 or x.shape[-1] % num_heads:
+        raise ValueError(
+            f"x must have axes (..., n, width) with a width that is a multiple of num_heads, "
+            f"got {x.shape} and num_heads {num_heads}"
+        )
     x = x.reshape(*x.shape[:-1], num_heads, x.shape[-1] // num_heads)  # (..., n, num_heads, d)
     return x.swapaxes(-2, -3)  # (..., num_heads, n, d)
 
@@ -208,12 +211,20 @@ def merge_heads(x):
     -------
     ndarray, shape (..., n, num_heads * d)
 
+    Raises
+    ------
+    ValueError
+        If `x` has fewer than three axes.
+
     Examples
     --------
     >>> merge_heads(np.zeros((4, 6, 3))).shape
     (6, 12)
     """
-    x = np.asarray(x).swapaxes(-2, -3)  # (..., n, num_heads, d)
+    x = np.asarray(x)
+    if x.ndim < 3:
+        raise ValueError(f"x must have axes (..., num_heads, n, d), got {x.shape}")
+    x = x.swapaxes(-2, -3)  # (..., n, num_heads, d)
     return x.reshape(*x.shape[:-2], x.shape[-2] * x.shape[-1])
 
 
@@ -309,6 +320,11 @@ def head_outputs(context, w_o):
     ndarray, shape (..., num_heads, n_q, d_out)
         Summed over heads this is ``concat @ w_o``.
 
+    Raises
+    ------
+    ValueError
+        If `context` has fewer than three axes, or `w_o` not the rows of its heads.
+
     Notes
     -----
     :math:`\mathrm{Concat}(Z_1, \ldots, Z_h)\,W^O = \sum_i Z_i W^O_i`, where :math:`W^O_i` is the
@@ -320,19 +336,21 @@ def head_outputs(context, w_o):
     (4, 6, 5)
     """
     (context, w_o), dtype = as_floats(context, w_o)
+    if context.ndim < 3:
+        raise ValueError(f"context must have axes (..., num_heads, n_q, d_v), got {context.shape}")
     num_heads, d_v = context.shape[-3], context.shape[-1]
-    if w_o.shape[0] != num_heads * d_v:
-        raise ValueError(f"w_o must have num_heads * d_v = {num_heads * d_v} rows, got {w_o.shape}")
+    if w_o.ndim != 2 or w_o.shape[0] != num_heads * d_v:
+        raise ValueError(f"w_o must be a matrix of num_heads * d_v = {num_heads * d_v} rows, got {w_o.shape}")
     bands = w_o.reshape(num_heads, d_v, -1)  # (num_heads, d_v, d_out)
     return (context @ bands).astype(dtype, copy=False)
 
 
 def _project(x, w, b, name):
-    """Return ``x @ w + b``."""
-    x = np.asarray(x)
+    """Return ``x @ w + b``, in the number types of `as_floats`."""
+    (x, w, b), dtype = as_floats(x, w, np.zeros(1, w.dtype) if b is None else b)
     if x.ndim < 2 or x.shape[-1] != w.shape[0]:
         raise ValueError(f"{name} must have {w.shape[0]} columns to be projected by {w.shape}, got {x.shape}")
-    return x @ w if b is None else x @ w + b
+    return (x @ w + b).astype(dtype, copy=False)
 
 
 def _check(p):
@@ -349,8 +367,8 @@ def _check(p):
         raise ValueError(f"w_q and w_k must agree in d_k, got {p.w_q.shape} and {p.w_k.shape}")
     if p.w_k.shape[0] != p.w_v.shape[0]:
         raise ValueError(f"w_k and w_v must read tokens of one width, got {p.w_k.shape} and {p.w_v.shape}")
-    if p.w_o is not None and p.w_o.shape[0] != p.num_heads * p.d_v:
-        raise ValueError(f"w_o must have num_heads * d_v = {p.num_heads * p.d_v} rows, got {p.w_o.shape}")
+    if p.w_o is not None and (p.w_o.ndim != 2 or p.w_o.shape[0] != p.num_heads * p.d_v):
+        raise ValueError(f"w_o must be a matrix of num_heads * d_v = {p.num_heads * p.d_v} rows, got {p.w_o.shape}")
     for role in "qkvo":
         w, b = getattr(p, f"w_{role}"), getattr(p, f"b_{role}")
         if b is not None and (w is None or b.shape != (w.shape[1],)):

@@ -273,7 +273,7 @@ def relative_buckets(n_q, n_k=None, *, num_buckets=32, max_distance=128, bidirec
     Examples
     --------
     >>> relative_buckets(1, 7, num_buckets=8, max_distance=16, bidirectional=False)
-    array([[4, 4, 4, 3, 2, 1, 0]])
+    array([[5, 4, 4, 3, 2, 1, 0]])
     """
     directions = 2 if bidirectional else 1
     per_direction = num_buckets // directions

@@ -118,5 +118,16 @@ def walk(
     biased = scores + bias.astype(scores.dtype)
     masked_scores = np.where(np.isneginf(attention.masked_scores), -np.inf, biased)
     return Steps(
-        x, added, inputs, query, key, value, products, scores, biased, masked_scores, attention.weights, attention.context
+        x,
+        added,
+        inputs,
+        query,
+        key,
+        value,
+        products,
+        scores,
+        biased,
+        masked_scores,
+        attention.weights,
+        attention.context,
     )

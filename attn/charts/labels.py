@@ -170,10 +170,9 @@ def axis(ticks, name, colour, **options):
 
     The labels are looked up in the browser, so that any text is safe and none is sent twice.
     """
-    lookup = f"{json.dumps(ticks.texts)}[indexof({json.dumps(ticks.at)}, datum.value)]"
     return alt.Axis(
         values=ticks.at,
-        labelExpr=lookup,
+        labelExpr=lookup(ticks.texts, ticks.at),
         labelAngle=ticks.angle,
         title=name or None,
         titleColor=colour,
@@ -181,6 +180,11 @@ def axis(ticks, name, colour, **options):
         labelPadding=6,
         **options,
     )
+
+
+def lookup(texts, at):
+    """Return a Vega expression that names each of the values `at` with its text."""
+    return f"{json.dumps(texts)}[indexof({json.dumps(at)}, datum.value)]"
 
 
 def _ruler(count, pitch, across):

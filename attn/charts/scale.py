@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import altair as alt
 import numpy as np
 
-from attn.charts.labels import number
+from attn.charts.labels import lookup, number
 from attn.charts.theme import Theme, blend
 
 KINDS = ("weights", "signed", "magnitude")
@@ -88,7 +88,7 @@ class ColourScale:
             gradientStrokeColor=self.theme.grid,
             gradientStrokeWidth=1,
             values=at,
-            labelExpr=f"{texts!r}[indexof({at!r}, datum.value)]",
+            labelExpr=lookup(texts, at),
             labelOverlap=False,
             titlePadding=6,
             offset=16,

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from attn import charts
+from attn.ui.room import measure
 from attn.ui.state import PageState, link_of
 
 MENU = (  # key, script, label, icon
@@ -14,9 +15,12 @@ MENU = (  # key, script, label, icon
 )
 
 STYLE = """<style>
-.stMainBlockContainer { padding-top: 2.4rem; padding-bottom: 3rem; }
-[data-testid="stSidebarHeader"] { height: 1.2rem; margin-bottom: 0; }
-h1 { padding-top: 0 !important; }
+.stMainBlockContainer { padding: 2.2rem 2.5rem 3rem; }
+[data-testid="stHeader"] { background: transparent; }
+[data-testid="stSidebarHeader"] { height: 1.5rem; margin-bottom: 0; }
+[data-testid="stSidebarUserContent"] { padding-top: 0; }
+[data-testid="stSidebarUserContent"] hr { margin: 0.6rem 0; }
+h1 { padding: 0 3rem 0 0 !important; }
 </style>"""
 
 
@@ -45,6 +49,7 @@ def begin(page, title, cls):
         for key, script, name, icon in MENU:
             st.page_link(script, label=name, icon=icon, width="stretch", query_params=link_of(key))
         st.divider()
+        measure()
     st.title(title, anchor=False)
     return state
 
@@ -54,7 +59,54 @@ def theme():
     return charts.theme_named(st.context.theme.type or "light")
 
 
-def figure(chart, key, *, tables=None, on_select="ignore"):
+def path(state, name, stages):
+    """Draw the stages as a path to walk forward and back and to skip along.
+
+    Parameters
+    ----------
+    state : PageState
+    name : str
+        The choice that holds the stage.
+    stages : dict of str to str
+        Key -> label, in order.
+    """
+    keys = list(stages)
+    at = keys.index(state.get(name))
+
+    def go(step):
+        state.set(**{name: keys[at + step]})
+
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.button(
+            "Back", on_click=go, args=(-1,), disabled=at == 0, shortcut="Left",
+            key=state.key("back"), help="One step back; the left arrow key does the same.",
+        )  # fmt: skip
+        st.segmented_control(
+            "Step", keys, format_func=stages.get, key=state.key(name), required=True, label_visibility="collapsed"
+        )
+        st.button(
+            "Next", on_click=go, args=(1,), disabled=at == len(keys) - 1, type="primary", shortcut="Right",
+            key=state.key("next"), help="One step on; the right arrow key does the same.",
+        )  # fmt: skip
+
+
+def reading(sentence, formula=None, shapes=None):
+    """Say how to read the figure below, with the formula of the step and the shapes in view."""
+    words, mathematics = st.columns([3, 2], vertical_alignment="center") if formula else (st.container(), None)
+    words.markdown(sentence)
+    if shapes:
+        words.caption(shapes)
+    if formula:
+        mathematics.latex(formula)
+
+
+def explain(error):
+    """Show the one sentence of an error in place of the figure, and stop the page there."""
+    st.error(str(error))
+    st.stop()
+
+
+def figure(chart, key, *, tables=None, on_pick=None):
     """Show a chart, and under it its numbers to download.
 
     Parameters
@@ -64,24 +116,39 @@ def figure(chart, key, *, tables=None, on_select="ignore"):
         Unique on the page.
     tables : dict of str to callable, optional
         File name without ending -> function that returns the CSV text when it is asked for.
-    on_select : callable or "ignore" or "rerun"
+    on_pick : callable, optional
+        Called with what was clicked, such as ``row=2, column=3`` or ``head=4``.
     """
-    event = st.altair_chart(chart, theme=None, width="content", key=key, on_select=on_select)
-    if tables:
-        with st.container(horizontal=True, gap="small"):
-            for name, make in tables.items():
-                st.download_button(
-                    f"{name}.csv",
-                    data=make,
-                    file_name=f"{name}.csv",
-                    mime="text/csv",
-                    icon=":material/download:",
-                    type="tertiary",
-                    on_click="ignore",
-                    key=f"{key}.{name}.csv",
-                    help="The numbers of this picture, as a table.",
-                )
-    return event
+    if on_pick is None:
+        st.altair_chart(chart, theme=None, width="content", key=key)
+    else:
+        st.altair_chart(chart, theme=None, width="content", key=key, on_select=_picker(key, on_pick))
+    if not tables:
+        return
+    with st.container(horizontal=True, gap="small"):
+        for name, make in tables.items():
+            st.download_button(
+                f"{name}.csv",
+                data=make,
+                file_name=f"{name}.csv",
+                mime="text/csv",
+                icon=":material/download:",
+                type="tertiary",
+                on_click="ignore",
+                key=f"{key}.{name}.csv",
+                help="The numbers of this picture as a table.",
+            )
+
+
+def _picker(key, on_pick):
+    """Return a callback that hands the newest click in a chart to `on_pick`."""
+
+    def picked():
+        for points in st.session_state[key].selection.values():
+            if points:
+                on_pick(**points[-1])
+
+    return picked
 
 
 def code(lines):

@@ -24,12 +24,11 @@ class SentenceChoice:
 
 def source_control(state, sources=SOURCES):
     """Draw the choice of where the numbers come from."""
-    st.segmented_control(
+    st.selectbox(
         "Numbers from",
         sources,
         format_func=sources.get,
         key=state.key("source"),
-        required=True,
         help="The worked example has the numbers of a well-known article, so you can check them by hand; "
         "your own sentence gets a random vector per word.",
     )

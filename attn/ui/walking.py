@@ -120,7 +120,6 @@ def walked(setup, theme):
     mask, mask_line = mask_of(setup, n)
     positions, position_line = positions_of(setup.positions, n, d_model, d_k, setup.seed)
     divisor = divisor_of(setup, d_model, d_k, n)
-    biases = {name: getattr(example, name) for name in ("b_q", "b_k", "b_v") if getattr(example, name) is not None}
     walk = steps.walk(
         example.x,
         example.w_q,
@@ -129,7 +128,9 @@ def walked(setup, theme):
         mask=np.broadcast_to(mask.visible, (n, n)),
         divisor=divisor,
         temperature=setup.temperature,
-        **biases,
+        b_q=example.b_q,
+        b_k=example.b_k,
+        b_v=example.b_v,
         **positions,
     )
     view = View(
@@ -146,10 +147,10 @@ def walked(setup, theme):
     )
     result = STAGES[setup.stage].result(view)
     view = view._replace(cell=tuple(min(at, size - 1) for at, size in zip(setup.cell, result.shape, strict=True)))
-    return view, _code(setup, made, example, mask_line, position_line, divisor, biases), problems
+    return view, _code(setup, made, example, mask_line, position_line, divisor), problems
 
 
-def _code(setup, made, example, mask_line, position_line, divisor, biases):
+def _code(setup, made, example, mask_line, position_line, divisor):
     """Return the lines that walk the same head and draw its weights."""
     changes = [
         f"e.{name}[{row}, {column}] = {number:.9g}"
@@ -161,7 +162,6 @@ def _code(setup, made, example, mask_line, position_line, divisor, biases):
         made += "e = replace(e, x=e.x.copy(), w_q=e.w_q.copy(), w_k=e.w_k.copy(), w_v=e.w_v.copy())\n"
         made += "\n".join(changes)
     keywords = [f"mask={mask_line}", f"divisor={divisor:.9g}", f"temperature={setup.temperature:g}"]
-    keywords += [f"{name}=e.{name}" for name in biases]
     keywords += [position_line] if position_line else []
     lines = ",\n    ".join(keywords)
     return f"""import numpy as np
@@ -170,7 +170,7 @@ from attn import charts
 
 {made}
 steps = attn.steps.walk(
-    e.x, e.w_q, e.w_k, e.w_v,
+    e.x, e.w_q, e.w_k, e.w_v, b_q=e.b_q, b_k=e.b_k, b_v=e.b_v,
     {lines},
 )
 print(steps.weights.round(3))

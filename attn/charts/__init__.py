@@ -1,0 +1,35 @@
+"""Figures: arrays, labels and a theme in, an Altair chart out."""
+
+from attn.charts.bars import bars, distribution, products
+from attn.charts.heads import concat_map, head_grid, head_groups, layer_head_map
+from attn.charts.heatmap import heatmap, message
+from attn.charts.labels import token_labels
+from attn.charts.layout import above, beside
+from attn.charts.overview import overview, window_of
+from attn.charts.tables import csv, table
+from attn.charts.tokens import token_strip
+from attn.charts.theme import DARK, LIGHT, Theme, theme_named
+
+__all__ = [
+    "DARK",
+    "LIGHT",
+    "Theme",
+    "above",
+    "bars",
+    "beside",
+    "concat_map",
+    "csv",
+    "distribution",
+    "head_grid",
+    "head_groups",
+    "heatmap",
+    "layer_head_map",
+    "message",
+    "overview",
+    "products",
+    "table",
+    "theme_named",
+    "token_labels",
+    "token_strip",
+    "window_of",
+]

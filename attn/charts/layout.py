@@ -1,0 +1,95 @@
+"""Figures beside and above one another, dressed alike."""
+
+import altair as alt
+import pandas as pd
+
+from attn.charts.theme import config
+
+_OPERATOR_SIZE = 30
+
+
+def dressed(chart, theme, description):
+    """Return `chart` with the type and colours of `theme`, alternative text and saving in its menu."""
+    menu = {"export": {"png": True, "svg": True}, "source": False, "compiled": False, "editor": False}
+    embed = {"actions": menu, "scaleFactor": {"png": 2, "svg": 1}, "downloadFileName": _file_name(description)}
+    return chart.properties(description=description, usermeta={"embedOptions": embed}).configure(**config(theme))
+
+
+def undressed(chart):
+    """Return `chart` without what only a whole figure may carry, ready to be part of another."""
+    chart = chart.copy(deep=False)
+    for name in ("config", "usermeta"):
+        setattr(chart, name, alt.Undefined)
+    return chart
+
+
+def beside(*charts, spacing=24):
+    """Lay figures side by side, keeping the size of their cells.
+
+    Parameters
+    ----------
+    *charts : alt.Chart or str
+        A text, such as "×" or "=", is an operator between two figures.
+    spacing : int, default 24
+        Pixels between them.
+
+    Returns
+    -------
+    alt.HConcatChart
+        Streamlit squeezes a single chart into its column and leaves a concatenation as it is, so
+        one figure alone is also passed through here.
+
+    Raises
+    ------
+    ValueError
+        If there is no chart among `charts`.
+    """
+    height = min((_height(chart) for chart in charts if not isinstance(chart, str)), default=0)
+    parts = [_operator(chart, height) if isinstance(chart, str) else chart for chart in charts]
+    return _joined(alt.hconcat, parts, spacing)
+
+
+def above(*charts, spacing=24):
+    """Lay figures one above the other; otherwise as `beside`."""
+    parts = [_operator(chart, 2 * _OPERATOR_SIZE) if isinstance(chart, str) else chart for chart in charts]
+    return _joined(alt.vconcat, parts, spacing)
+
+
+def _joined(concat, parts, spacing):
+    """Return the concatenation, wearing what its first dressed part wore."""
+    dress = next((part for part in parts if part._get("config") is not alt.Undefined), None)
+    if dress is None:
+        raise ValueError("there must be at least one chart to lay out, got none")
+    descriptions = [part.description for part in parts if part._get("description") is not alt.Undefined]
+    whole = concat(*map(undressed, parts), spacing=spacing)
+    whole.config, whole.usermeta = dress.config, dress.usermeta
+    return whole.properties(description=" ".join(descriptions))
+
+
+def _operator(text, height):
+    """Return a chart that only says `text`, half way down a figure of this height."""
+    wide = max(20, 16 * len(text))
+    mark = alt.Chart(pd.DataFrame({"text": [text]})).mark_text(fontSize=_OPERATOR_SIZE, tooltip=None)
+    mark = mark.encode(text="text:N", x=alt.value(wide / 2), y=alt.value(height / 2))
+    return mark.properties(width=wide, height=height)
+
+
+def _height(chart):
+    """Return the height of the figure's plot in pixels, 0 where it has none of its own."""
+    return chart.height if isinstance(getattr(chart, "height", None), int | float) else 0
+
+
+def _file_name(description):
+    """Return the first words of `description` as a name for a saved file."""
+    words = "".join(c if c.isalnum() else " " for c in description.lower()).split()
+    return "-".join(words[:6]) or "figure"
+
+
+def across(field, domain, axis=None, **scale):
+    """Return the level channel of a field whose scale is exactly `domain`."""
+    return alt.X(f"{field}:Q", scale=alt.Scale(domain=domain, nice=False, zero=False, **scale), axis=axis)
+
+
+def down(field, domain, axis=None, **scale):
+    """Return the upright channel of a field whose scale is exactly `domain`, given from bottom to top."""
+    return alt.Y(f"{field}:Q", scale=alt.Scale(domain=domain, nice=False, zero=False, **scale), axis=axis)

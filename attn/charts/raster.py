@@ -1,0 +1,127 @@
+"""A large matrix as one small picture, pooled so that peaks survive."""
+
+import base64
+import io
+
+import numpy as np
+from PIL import Image
+
+from attn.charts.theme import blend, rgb
+
+LARGEST = 600  # pixels along the longer side of a picture
+_LEVELS = 253  # shades of the scale; what follows in the palette has a colour of its own
+_HIDDEN, _INVALID, BLANK = 253, 254, 255
+
+
+def pool(values, hidden, n_rows, n_columns):
+    """Shrink a matrix to at most `n_rows` x `n_columns`, keeping the largest size of each block.
+
+    Parameters
+    ----------
+    values : ndarray, shape (rows, columns)
+    hidden : ndarray of bool, shape (rows, columns)
+    n_rows, n_columns : int
+
+    Returns
+    -------
+    values : ndarray, shape (min(rows, n_rows), min(columns, n_columns))
+        Of each block the visible value farthest from 0, with its sign; NaN if any is not finite.
+    hidden : ndarray of bool, same shape
+        Where the whole block is hidden.
+
+    Examples
+    --------
+    >>> values, hidden = pool(np.array([[0.1, 0.0, 0.9, -2.0]]), np.zeros((1, 4), bool), 1, 2)
+    >>> values
+    array([[ 0.1, -2. ]])
+    """
+    starts = edges(values.shape[0], n_rows)[:-1], edges(values.shape[1], n_columns)[:-1]
+    broken = ~np.isfinite(values) & ~hidden
+    high = _reduce(np.maximum, np.where(hidden | broken, -np.inf, values), starts)
+    low = _reduce(np.minimum, np.where(hidden | broken, np.inf, values), starts)
+    pooled = np.where(high >= -low, high, low)
+    pooled[_reduce(np.logical_or, broken, starts)] = np.nan
+    gone = _reduce(np.logical_and, hidden, starts)
+    return np.where(gone, 0, pooled), gone
+
+
+def peaks(values, hidden, n_rows, n_columns):
+    """Return where each block of at most `n_rows` x `n_columns` has the value farthest from 0.
+
+    Returns
+    -------
+    rows, columns : ndarray of int, shape (blocks down, blocks across)
+        Places in `values`; for a wholly hidden block its first cell.
+    """
+    down, across = edges(values.shape[0], n_rows), edges(values.shape[1], n_columns)
+    size = np.where(hidden, -1, np.nan_to_num(np.abs(values), nan=np.inf))
+    rows = np.empty((len(down) - 1, len(across) - 1), dtype=int)
+    columns = np.empty_like(rows)
+    for i, j in np.ndindex(rows.shape):
+        block = size[down[i] : down[i + 1], across[j] : across[j + 1]]
+        row, column = np.unravel_index(block.argmax(), block.shape)
+        rows[i, j], columns[i, j] = down[i] + row, across[j] + column
+    return rows, columns
+
+
+def edges(count, parts):
+    """Return the borders of at most `parts` nearly equal runs of `count` things.
+
+    Examples
+    --------
+    >>> edges(7, 3), edges(2, 3)
+    (array([0, 2, 5, 7]), array([0, 1, 2]))
+    """
+    parts = min(count, parts)
+    return np.round(np.linspace(0, count, parts + 1)).astype(int)
+
+
+def picture(values, hidden, scale, width, height):
+    """Draw a matrix as a PNG of exactly `width` x `height` pixels.
+
+    Parameters
+    ----------
+    values : ndarray, shape (rows, columns)
+    hidden : ndarray of bool, shape (rows, columns)
+    scale : ColourScale
+    width, height : int
+
+    Returns
+    -------
+    str
+        A ``data:`` address for an image mark.
+    """
+    return encoded(levels(values, hidden, scale, width, height), scale)
+
+
+def levels(values, hidden, scale, width, height):
+    """Return a matrix as palette indices, (height, width), one a pixel."""
+    values, hidden = pool(values, hidden, height, width)
+    levels = np.round(scale.fraction(values) * (_LEVELS - 1)).astype(np.uint8)
+    levels[np.isnan(values)] = _INVALID
+    levels[hidden] = _HIDDEN
+    down = np.arange(height) * values.shape[0] // height
+    across = np.arange(width) * values.shape[1] // width
+    return levels[np.ix_(down, across)]
+
+
+def encoded(levels, scale):
+    """Return palette indices, (height, width), as the ``data:`` address of a PNG in the colours of `scale`."""
+    image = Image.fromarray(levels, mode="P")
+    image.putpalette(_palette(scale).tobytes())
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG", compress_level=6)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _palette(scale):
+    """Return the 256 colours of a picture, (256, 3)."""
+    values = np.linspace(0, 1, _LEVELS)
+    theme = scale.theme
+    special = [rgb(colour) for colour in (theme.hidden, theme.invalid, theme.background)]
+    return np.round(np.vstack([blend(scale.stops, values), *special])).astype(np.uint8)
+
+
+def _reduce(operation, values, starts):
+    """Reduce the blocks that begin at `starts` along rows and columns."""
+    return operation.reduceat(operation.reduceat(values, starts[0], axis=0), starts[1], axis=1)

@@ -1,0 +1,75 @@
+"""A sentence as a row of tokens."""
+
+import altair as alt
+import pandas as pd
+
+from attn.charts.labels import pixels, shorten, visible
+from attn.charts.layout import dressed
+
+_HEIGHT = 40  # pixels of one token
+_GAP = 8
+_SIZE = 18  # type
+_MOST = 200  # tokens drawn one by one
+
+
+def token_strip(tokens, theme, *, width=880, selected=None, select=None):
+    """Draw the tokens of a sentence as boxes, in their order, with their positions below.
+
+    Parameters
+    ----------
+    tokens : sequence of str
+    theme : Theme
+    width : int, default 880
+        Pixels after which a new line begins.
+    selected : int, optional
+        Position, counted from 0, of a token to outline.
+    select : str, optional
+        Name of a selection that tells which token was chosen, as ``{"row": i, "column": 0}``.
+
+    Returns
+    -------
+    alt.LayerChart
+        At most 200 tokens.
+    """
+    boxes = pd.DataFrame(_placed(tokens[:_MOST], width))
+    boxes["row"], boxes["column"] = boxes.index, 0
+    boxes["position"] = (boxes.index + 1).astype(str)
+    boxes["chosen"] = boxes.index == (-1 if selected is None else selected)
+    tall = int(boxes["y2"].max()) + 22
+    wide = int(boxes["x2"].max()) + 4
+
+    def at(field, extent, down=False):
+        domain = [extent, 0] if down else [0, extent]
+        channel = alt.Y if down else alt.X
+        return channel(f"{field}:Q", scale=alt.Scale(domain=domain, nice=False, zero=False), axis=None)
+
+    base = alt.Chart(boxes)
+    outline = alt.condition("datum.chosen", alt.value(theme.text), alt.value(theme.grid))
+    box = base.mark_rect(fill=theme.surface, cornerRadius=6, strokeWidth=2).encode(
+        x=at("x", wide), x2="x2:Q", y=at("y", tall, True), y2="y2:Q", stroke=outline,
+        tooltip=[alt.Tooltip("text:N", title="token"), alt.Tooltip("position:N")],
+    )  # fmt: skip
+    if select:
+        box = box.add_params(alt.selection_point(name=select, fields=["row", "column"]))
+    words = base.mark_text(fontSize=_SIZE, color=theme.text, tooltip=None).encode(
+        x=at("middle", wide), y=at("centre", tall, True), text="text:N"
+    )
+    positions = base.mark_text(color=theme.muted, tooltip=None).encode(
+        x=at("middle", wide), y=at("below", tall, True), text="position:N"
+    )
+    chart = alt.layer(box, words, positions).properties(width=wide, height=tall)
+    return dressed(chart, theme, f"{len(tokens)} tokens: {' '.join(tokens[:_MOST])}")
+
+
+def _placed(tokens, width):
+    """Return the box of every token, line after line."""
+    boxes, x, y = [], 0, 0
+    for token in tokens:
+        text = shorten(visible(str(token)), 24)
+        wide = pixels(text, _SIZE) + 24
+        if x and x + wide > width:
+            x, y = 0, y + _HEIGHT + 30
+        box = {"text": text, "x": x, "x2": x + wide, "y": y, "y2": y + _HEIGHT}
+        boxes.append(box | {"middle": x + wide / 2, "centre": y + _HEIGHT / 2, "below": y + _HEIGHT + 12})
+        x += wide + _GAP
+    return boxes

@@ -1,0 +1,372 @@
+"""A BERT encoder from scratch: from the checkpoint's numbers to every step of every layer, in numpy.
+
+Neither torch nor transformers is loaded. Names of checkpoints such as ``attention.self.query.weight``
+end here; elsewhere the same matrices are ``w_q`` and so on, used as ``x @ w + b``.
+"""
+
+import json
+import math
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from attn.multi_head import MultiHead, MultiHeadParameters, multi_head_attention
+from attn.pretrained import catalogue, checkpoint, tokens
+from attn.pretrained.errors import ModelError
+
+
+@dataclass(frozen=True, eq=False)
+class Encoder:
+    """A BERT encoder as its checkpoint holds it, safe to share between threads.
+
+    Parameters
+    ----------
+    name : str
+    tensors : dict
+        Checkpoint name -> ndarray, mapped from the file.
+    tokenizer : tokenizers.Tokenizer
+    num_layers, num_heads, max_tokens : int
+    epsilon : float
+        Added to variances in layer norms.
+    special_ids : frozenset of int
+        Without that of the unknown token.
+    """
+
+    name: str
+    tensors: dict
+    tokenizer: Any
+    num_layers: int
+    num_heads: int
+    max_tokens: int
+    epsilon: float
+    special_ids: frozenset
+
+
+class Block(NamedTuple):
+    """Every step of one layer."""
+
+    hidden: np.ndarray  # (n, d_model) what goes in
+    attention: MultiHead  # every step by head; its output is (n, d_model)
+    attended: np.ndarray  # (n, d_model) hidden plus what attention found, normalised
+    inner: np.ndarray  # (n, d_ff) the wide layer of the feed-forward network
+    output: np.ndarray  # (n, d_model) attended plus what the network made, normalised
+
+
+class Encoded(NamedTuple):
+    """A text on its way through an encoder."""
+
+    tokens: tuple  # of Token
+    truncated_from: int | None  # number of tokens before the text was cut; None if it was not
+    blocks: tuple  # of Block
+    output: np.ndarray  # (n, d_model)
+
+
+def load(name_or_path=catalogue.DEFAULT, *, size_limit=None, settings=None):
+    """Open a BERT encoder without torch or transformers.
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+        A hub id (owner/name) or a folder; see `attn.pretrained.load`.
+    size_limit : int, optional
+    settings : Settings, optional
+
+    Returns
+    -------
+    Encoder
+
+    Raises
+    ------
+    ModelError
+        As `attn.pretrained.load`, and if the model is not a BERT encoder or has no tokenizer.json.
+
+    Examples
+    --------
+    >>> encoder = load()
+    >>> encoder.num_layers, encoder.num_heads
+    (6, 12)
+    """
+    settings = settings or catalogue.Settings.from_environment()
+    preflight = catalogue.inspect(name_or_path, settings=settings)
+    catalogue.check_size(preflight, settings.size_limit if size_limit is None else size_limit)
+    folder = catalogue.fetch(preflight)
+    config = _config(folder, preflight.name)
+    tokenizer, special_ids = _tokenizer(folder, preflight.name)
+    return Encoder(
+        name=preflight.name,
+        tensors=_tensors(folder),
+        tokenizer=tokenizer,
+        num_layers=config["num_hidden_layers"],
+        num_heads=config["num_attention_heads"],
+        max_tokens=config["max_position_embeddings"],
+        epsilon=config["layer_norm_eps"],
+        special_ids=special_ids,
+    )
+
+
+def parameters(tensors, layer, num_heads):
+    """Take the parameters of one attention layer out of a checkpoint.
+
+    Parameters
+    ----------
+    tensors : mapping
+        Checkpoint name -> array.
+    layer : int or str
+        Number of the layer, or the qualified name of its attention module, such as
+        ``encoder.layer.0.attention.self``.
+    num_heads : int
+
+    Returns
+    -------
+    MultiHeadParameters
+        Views of the checkpoint, transposed: a checkpoint is used as ``x @ w.T + b``.
+
+    Raises
+    ------
+    ModelError
+        If the checkpoint does not name its matrices as BERT does.
+    """
+    name = f"encoder.layer.{layer}.attention.self" if isinstance(layer, int) else layer
+    places = {"q": f"{name}.query", "k": f"{name}.key", "v": f"{name}.value"}
+    places["o"] = f"{name.removesuffix('.self')}.output.dense"
+    try:
+        weights = {f"w_{role}": np.asarray(tensors[f"{place}.weight"]).T for role, place in places.items()}
+        biases = {f"b_{role}": np.asarray(tensors[f"{place}.bias"]) for role, place in places.items()}
+    except KeyError as missing:
+        raise ModelError(f"the checkpoint must name its matrices as BERT does, it has no {missing}") from None
+    return MultiHeadParameters(**weights, **biases, num_heads=num_heads)
+
+
+def one_head(parameters, head):
+    """Take one head out of the parameters of a layer.
+
+    Parameters
+    ----------
+    parameters : MultiHeadParameters
+    head : int
+
+    Returns
+    -------
+    MultiHeadParameters
+        ``w_q, w_k, w_v`` (d_model, d_k) with their biases; no output projection.
+
+    Raises
+    ------
+    ValueError
+        If there is no such head.
+    """
+    if not 0 <= head < parameters.num_heads:
+        raise ValueError(f"head must be among 0 to {parameters.num_heads - 1}, got {head}")
+    group = parameters.num_heads // parameters.num_kv_heads
+    columns = {
+        "q": slice(head * parameters.d_k, (head + 1) * parameters.d_k),
+        "k": slice(head // group * parameters.d_k, (head // group + 1) * parameters.d_k),
+        "v": slice(head // group * parameters.d_v, (head // group + 1) * parameters.d_v),
+    }
+    taken = {f"w_{role}": getattr(parameters, f"w_{role}")[:, place] for role, place in columns.items()}
+    for role, place in columns.items():
+        bias = getattr(parameters, f"b_{role}")
+        taken[f"b_{role}"] = None if bias is None else bias[place]
+    return MultiHeadParameters(**taken)
+
+
+def from_scratch(hidden, parameters, mask=None):
+    """Compute an attention layer from what goes into it.
+
+    Parameters
+    ----------
+    hidden : array_like, shape (..., n, d_model)
+    parameters : MultiHeadParameters
+    mask : array_like of bool, broadcastable to (..., num_heads, n, n), optional
+        True where a token may look at another.
+
+    Returns
+    -------
+    MultiHead
+        Every step, the output projection included.
+    """
+    return multi_head_attention(hidden, parameters, mask=mask)
+
+
+def encode(encoder, text, pair=None):
+    r"""Pass a text through a BERT encoder, keeping every step.
+
+    Parameters
+    ----------
+    encoder : Encoder
+    text : str
+    pair : str, optional
+        A second text, read together with the first.
+
+    Returns
+    -------
+    Encoded
+        Weights of all heads are kept: the memory grows with the square of the number of tokens.
+
+    Raises
+    ------
+    ModelError
+        If the text is too long to be tokenized.
+
+    Notes
+    -----
+    Section 3 of [1]_, with layer norm after each sum as in [2]_, section 3.1:
+    :math:`a = \mathrm{LN}(x + \mathrm{MultiHead}(x))`,
+    :math:`y = \mathrm{LN}(a + W_2\,\mathrm{GELU}(W_1 a + b_1) + b_2)`.
+
+    References
+    ----------
+    .. [1] Devlin et al., 2019. arXiv:1810.04805
+    .. [2] Vaswani et al., 2017. arXiv:1706.03762
+    """
+    encoding, names, truncated_from = _tokenize(encoder, text, pair)
+    hidden = _embed(encoder, encoding.ids, encoding.type_ids)
+    blocks = []
+    for layer in range(encoder.num_layers):
+        blocks.append(_block(encoder, layer, hidden))
+        hidden = blocks[-1].output
+    return Encoded(names, truncated_from, tuple(blocks), hidden)
+
+
+def gelu(x):
+    r"""Let numbers through the more the larger they are.
+
+    Parameters
+    ----------
+    x : ndarray
+
+    Returns
+    -------
+    ndarray
+
+    Notes
+    -----
+    :math:`x\,\Phi(x)`, with the distribution function of the normal distribution, section 2 of [1]_.
+    Its error function is formula 7.1.26 of [2]_, off by 1.5e-7 at most.
+
+    References
+    ----------
+    .. [1] Hendrycks and Gimpel, 2016. arXiv:1606.08415
+    .. [2] Abramowitz and Stegun, 1964. Handbook of Mathematical Functions.
+
+    Examples
+    --------
+    >>> gelu(np.array([-1.0, 0.0, 1.0])).round(4)
+    array([-0.1587,  0.    ,  0.8413])
+    """
+    z = np.abs(x) * math.sqrt(0.5)
+    t = 1 / (1 + 0.3275911 * z)
+    series = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))))
+    erf = np.copysign(1 - series * np.exp(-z * z), x)
+    return x * (0.5 + 0.5 * erf)
+
+
+def layer_norm(x, weight, bias, epsilon):
+    r"""Bring every row to mean 0 and variance 1, then stretch and shift it as trained.
+
+    Parameters
+    ----------
+    x : ndarray, shape (..., d_model)
+    weight, bias : ndarray, shape (d_model,)
+    epsilon : float
+
+    Returns
+    -------
+    ndarray, shape (..., d_model)
+
+    Notes
+    -----
+    :math:`(x - \mu) / \sqrt{\sigma^2 + \epsilon} \cdot w + b`, equation 4 of [1]_.
+
+    References
+    ----------
+    .. [1] Ba et al., 2016. arXiv:1607.06450
+    """
+    centred = x - x.mean(axis=-1, keepdims=True)
+    variance = (centred * centred).mean(axis=-1, keepdims=True)
+    return centred / np.sqrt(variance + x.dtype.type(epsilon)) * weight + bias
+
+
+def _block(encoder, layer, hidden):
+    """Compute one layer."""
+    prefix = f"encoder.layer.{layer}"
+    attention = from_scratch(hidden, parameters(encoder.tensors, layer, encoder.num_heads))
+    attended = _norm(encoder, f"{prefix}.attention.output.LayerNorm", hidden + attention.output)
+    inner = gelu(_dense(encoder, f"{prefix}.intermediate.dense", attended))  # (n, d_ff)
+    output = _norm(encoder, f"{prefix}.output.LayerNorm", attended + _dense(encoder, f"{prefix}.output.dense", inner))
+    return Block(hidden, attention, attended, inner, output)
+
+
+def _embed(encoder, ids, type_ids):
+    """Return a row per token: its word, its position, and which text of a pair it is in."""
+    tables = [encoder.tensors[f"embeddings.{kind}_embeddings.weight"] for kind in ("word", "position", "token_type")]
+    words, positions, types = tables
+    return _norm(encoder, "embeddings.LayerNorm", words[ids] + types[type_ids] + positions[: len(ids)])
+
+
+def _norm(encoder, name, x):
+    """Apply one layer norm of the checkpoint."""
+    return layer_norm(x, encoder.tensors[f"{name}.weight"], encoder.tensors[f"{name}.bias"], encoder.epsilon)
+
+
+def _dense(encoder, name, x):
+    """Apply one dense layer of the checkpoint."""
+    return x @ encoder.tensors[f"{name}.weight"].T + encoder.tensors[f"{name}.bias"]
+
+
+def _tokenize(encoder, text, pair):
+    """Return the encoding of a text, cut to what the encoder reads, and the names of its tokens."""
+    texts = [tokens.checked(each) for each in (text, pair) if each is not None]
+    parts = [encoder.tokenizer.encode(each, add_special_tokens=False) for each in texts]
+    room = encoder.max_tokens - encoder.tokenizer.num_special_tokens_to_add(len(parts) == 2)
+    count = sum(len(part) for part in parts)
+    for part, length in zip(parts, _shares([len(part) for part in parts], room), strict=True):
+        part.truncate(length)
+    encoding = encoder.tokenizer.post_process(*parts)
+    truncated_from = count + encoder.max_tokens - room if count > room else None
+    return encoding, tokens.from_encoding(encoding, texts, encoder.special_ids), truncated_from
+
+
+def _shares(lengths, room):
+    """Return how much of each text stays: the longer one is cut first."""
+    if sum(lengths) <= room:
+        return lengths
+    if len(lengths) == 1:
+        return [room]
+    shorter = min(*lengths, room // 2)
+    return [shorter, room - shorter] if lengths[0] <= lengths[1] else [room - shorter, shorter]
+
+
+def _config(folder, name):
+    """Read the configuration of a BERT encoder, refusing what this module does not compute."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    known = {"model_type": "bert", "hidden_act": "gelu", "position_embedding_type": "absolute", "is_decoder": False}
+    for key, expected in known.items():
+        if config.get(key, expected) != expected:
+            raise ModelError(f"{name} must have {key} {expected} to be computed from scratch, got {config[key]}")
+    return {"layer_norm_eps": 1e-12} | config
+
+
+def _tokenizer(folder, name):
+    """Open a tokenizer, and say which of its ids are special wherever they come from."""
+    from tokenizers import Tokenizer
+
+    if not (folder / "tokenizer.json").is_file():
+        raise ModelError(f"{name} has no tokenizer.json, so text cannot be given to it")
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    added = tokenizer.get_added_tokens_decoder()
+    unknown = getattr(tokenizer.model, "unk_token", None)
+    return tokenizer, frozenset(id for id, token in added.items() if token.special and token.content != unknown)
+
+
+def _tensors(folder):
+    """Open the tensors of a checkpoint under the names that newer checkpoints use."""
+    tensors = {}
+    for path in sorted(folder.glob("model*.safetensors")):
+        for name, tensor in checkpoint.open_tensors(path).items():
+            name = name.removeprefix("bert.").replace("LayerNorm.gamma", "LayerNorm.weight")
+            tensors[name.replace("LayerNorm.beta", "LayerNorm.bias")] = tensor
+    return {name: t.astype(np.float32, copy=False) if t.dtype.kind == "f" else t for name, t in tensors.items()}

@@ -1,0 +1,155 @@
+"""Attention from scratch beside the model's own, and how far they are apart."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from attn.dot_product import Attention, scaled_dot_product_attention
+from attn.masks import causal as causal_mask
+from attn.multi_head import merge_heads, split_heads
+
+TOLERANCE = 1e-5  # for weights in float32: what the order of additions alone can make
+
+
+class Difference(NamedTuple):
+    """How far the weights of one head are from the model's own."""
+
+    layer: int
+    head: int
+    kind: str
+    largest: float
+    mean: float
+
+
+def from_scratch(layer, heads=None, *, scale=None, mask=..., causal=False, num_heads=None):
+    """Compute the attention of a recorded layer in numpy, as it is or deliberately changed.
+
+    Parameters
+    ----------
+    layer : Layer
+    heads : int or sequence of int, optional
+        Query heads to compute; by default all.
+    scale : float, optional
+        Instead of the recorded scale; 1 leaves the scaling out.
+    mask : array_like of bool or None, optional
+        Instead of the recorded mask; None drops it.
+    causal : bool, default False
+        Hide later keys, besides the mask.
+    num_heads : int, optional
+        Merge the recorded heads and cut them into another number of heads. The scale then follows
+        the new width, unless it is given.
+
+    Returns
+    -------
+    Attention
+        Every step, (batch, len(heads), n_q, n_k) and (batch, len(heads), n_q, d_v).
+
+    Raises
+    ------
+    ValueError
+        If a head does not exist, the widths do not divide, or a mask does not fit.
+    """
+    query, key, value = layer.query, layer.key, layer.value
+    if num_heads is not None and num_heads != query.shape[1]:
+        query, key, value, scale = _cut_again(layer, num_heads, scale)
+    chosen = _chosen(heads, query.shape[1])
+    group = query.shape[1] // key.shape[1]
+    visible = layer.mask if mask is ... else mask
+    if causal:
+        later = causal_mask(query.shape[2], key.shape[2]).visible
+        visible = later if visible is None else np.asarray(visible) & later
+    return _attend(
+        query[:, chosen],
+        key[:, chosen // group],
+        value[:, chosen // group],
+        _of_heads(visible, chosen),
+        _of_heads(layer.bias, chosen),
+        layer.scale if scale is None else scale,
+        layer.softcap,
+        None if layer.sinks is None else layer.sinks[chosen],
+    )
+
+
+def compare(recording):
+    """Compare the weights from scratch with the model's own, in every layer and head.
+
+    Parameters
+    ----------
+    recording : Recording
+
+    Returns
+    -------
+    list of Difference
+        The largest and the mean absolute difference, a row per layer and head. Queries that may see
+        no key are left out: a model gives them weights that mean nothing.
+    """
+    return [difference for layer in recording.layers for difference in compare_layer(layer)]
+
+
+def compare_layer(layer):
+    """Compare one layer, as `compare` does."""
+    difference = np.abs(layer.attention().weights - layer.reference_weights())
+    if layer.mask is not None:
+        difference *= layer.mask.any(axis=-1, keepdims=True)
+    largest, mean = difference.max(axis=(0, 2, 3)), difference.mean(axis=(0, 2, 3))
+    return [
+        Difference(layer.index, head, layer.kind, float(largest[head]), float(mean[head]))
+        for head in range(len(largest))
+    ]
+
+
+def _attend(query, key, value, mask, bias, scale, softcap, sinks):
+    """Attend; a sink is one more key, whose score is a trained number and whose value is nothing."""
+    if sinks is None:
+        return scaled_dot_product_attention(query, key, value, mask, bias=bias, scale=scale, softcap=softcap)
+    n_q, n_k = query.shape[-2], key.shape[-2]
+    nothing = ((0, 0), (0, 0), (0, 1), (0, 0))
+    with_sink = np.zeros((*query.shape[:3], n_k + 1), dtype=query.dtype)  # (batch, heads, n_q, n_k + 1)
+    with_sink[..., :n_k] = 0 if bias is None else bias
+    with_sink[..., n_k] = sinks[:, None]
+    if mask is not None:
+        mask = np.asarray(mask)
+        mask = np.concatenate([mask, np.ones((*mask.shape[:-1], 1), dtype=bool)], axis=-1)
+    attention = scaled_dot_product_attention(
+        query, np.pad(key, nothing), np.pad(value, nothing), mask, bias=with_sink, scale=scale, softcap=softcap
+    )
+    steps = [step[..., :n_k] for step in attention[:3]]
+    return Attention(*steps, attention.context)
+
+
+def _cut_again(layer, num_heads, scale):
+    """Merge the heads of a layer and cut them into `num_heads`; return the scale that goes with it."""
+    old_d_k = layer.query.shape[-1]
+    if num_heads < 1 or (layer.query.shape[1] * old_d_k) % num_heads:
+        raise ValueError(
+            f"the width {layer.query.shape[1] * old_d_k} must be a multiple of num_heads, got {num_heads}"
+        )
+    if (layer.bias is not None and layer.bias.shape[1] > 1) or layer.sinks is not None:
+        raise ValueError(f"this layer trained a bias for each of its {layer.query.shape[1]} heads; keep that number")
+    d_k = layer.query.shape[1] * old_d_k // num_heads
+    width = layer.key.shape[1] * old_d_k
+    num_kv_heads = width // d_k
+    if width % d_k or num_heads % max(num_kv_heads, 1) or (layer.value.shape[1] * layer.value.shape[-1]) % num_kv_heads:
+        raise ValueError(
+            f"num_heads must divide keys of width {width} into heads of width {d_k}, got num_heads {num_heads}"
+        )
+    query = split_heads(merge_heads(layer.query), num_heads)
+    key, value = (split_heads(merge_heads(x), num_kv_heads) for x in (layer.key, layer.value))
+    return query, key, value, layer.scale * math.sqrt(old_d_k / d_k) if scale is None else scale
+
+
+def _chosen(heads, num_heads):
+    """Return the chosen heads as an array of their numbers."""
+    chosen = np.arange(num_heads) if heads is None else np.atleast_1d(np.asarray(heads))
+    if chosen.dtype.kind != "i" or chosen.ndim != 1 or not all(0 <= head < num_heads for head in chosen):
+        raise ValueError(f"heads must be among 0 to {num_heads - 1}, got {heads}")
+    return chosen
+
+
+def _of_heads(array, chosen):
+    """Take the chosen heads of a mask or bias that has one entry per head."""
+    if array is None:
+        return None
+    array = np.asarray(array)
+    return array[:, chosen] if array.ndim == 4 and array.shape[1] > 1 else array

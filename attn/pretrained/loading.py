@@ -1,0 +1,227 @@
+"""Models of transformers, loaded once and shared: in float32, with our attention function inside."""
+
+import json
+import math
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+
+from attn.pretrained import catalogue, registry
+from attn.pretrained.errors import ModelError, explain
+
+_SCORES = 512_000_000  # bytes that the weights of all heads of one layer may take while a pass runs
+_loading = threading.Lock()  # random weights need the seed of torch, which threads share
+
+
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """A model ready to be recorded, safe to share between threads.
+
+    Parameters
+    ----------
+    model : transformers.PreTrainedModel
+        In eval mode.
+    tokenizer : transformers.PreTrainedTokenizerBase or None
+    name : str
+        As the user named it.
+    where : {"package", "folder", "cache", "hub", "memory"}
+    family : str
+        The `model_type` of its configuration, such as ``bert``.
+    num_layers : int
+        Attention layers one pass goes through: of encoder and decoder, cross-attention included.
+    num_heads, num_kv_heads, d_k : int or None
+        None where the configuration does not say.
+    max_tokens : int
+        Longest text that one pass takes: what the model can read, and what fits in memory.
+    recordable : bool
+        Whether the family asks the registry, so that its attention can be recorded.
+    random_weights : bool
+    """
+
+    model: Any
+    tokenizer: Any
+    name: str
+    where: str
+    family: str
+    num_layers: int
+    num_heads: int | None
+    num_kv_heads: int | None
+    d_k: int | None
+    max_tokens: int
+    recordable: bool
+    random_weights: bool = False
+    lock: Any = field(default_factory=threading.Lock, repr=False)  # tokenizers change while they work
+
+
+def load(name_or_path=catalogue.DEFAULT, *, random_weights=False, size_limit=None, progress=None, settings=None):
+    """Load a model and its tokenizer: from its package, a folder, the local cache, or the hub.
+
+    Only safetensors are read and no code of a repository is ever run.
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+        A hub id (owner/name) or a folder.
+    random_weights : bool, default False
+        Draw the weights instead, always the same ones: the architecture without the training.
+    size_limit : int, optional
+        Most bytes the model may have, on disk or in memory; by default that of `settings`.
+    progress : callable, optional
+        Called during a download with the bytes that have arrived and the bytes expected.
+    settings : Settings, optional
+        What is allowed here; by default what the environment says.
+
+    Returns
+    -------
+    Loaded
+
+    Raises
+    ------
+    ModelError
+        If there is no such model, it is gated, the hub cannot be reached, it has no safetensors, a
+        file is damaged, it is too large, has no attention or no tokenizer, or needs code of its own.
+
+    Examples
+    --------
+    >>> load().num_layers, load().num_heads
+    (6, 12)
+    """
+    settings = settings or catalogue.Settings.from_environment()
+    preflight = catalogue.inspect(name_or_path, settings=settings)
+    catalogue.check_size(preflight, settings.size_limit if size_limit is None else size_limit)
+    folder = catalogue.fetch(preflight, progress)
+    try:
+        config = _config(folder, preflight.name)
+        tokenizer = _tokenizer(folder, preflight.name)
+        model = _random_model(config) if random_weights else _model(folder, config)
+    except Exception as error:  # transformers raises many kinds; each becomes one sentence
+        raise explain(error, preflight.name) from error
+    return _describe(model, tokenizer, preflight.name, preflight.where, random_weights)
+
+
+def wrap(model, tokenizer=None, *, name=None):
+    """Make a model that is in memory recordable.
+
+    Parameters
+    ----------
+    model : transformers.PreTrainedModel
+        Changed in place: put in eval mode and given our attention function. Its results stay.
+    tokenizer : transformers.PreTrainedTokenizerBase, optional
+        Needed to record texts; without it give `inputs`.
+    name : str, optional
+        By default the name in the configuration, or the class.
+
+    Returns
+    -------
+    Loaded
+
+    Raises
+    ------
+    ModelError
+        If there is no attention in the model.
+    """
+    name = name or model.config.name_or_path or type(model).__name__
+    return _describe(model.eval(), tokenizer, name, "memory", False)
+
+
+def _config(folder, name):
+    """Read the configuration of a model, refusing one that needs code of its own."""
+    from transformers import CONFIG_MAPPING, AutoConfig
+
+    try:
+        written = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        family = written.get("model_type")
+    except (ValueError, AttributeError):
+        raise ModelError(f"{name} has a config.json that cannot be read") from None
+    if family not in CONFIG_MAPPING:
+        if "auto_map" in written:
+            raise ModelError(f"{name} needs Python code from its repository, and such code is never run here")
+        raise ModelError(f"transformers knows no kind of model called {family}, which {name} is")
+    return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+
+
+def _tokenizer(folder, name):
+    """Load the tokenizer of a model, refusing an empty one."""
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # missing files surface as OSError, ValueError, TypeError, ImportError ...
+        raise ModelError(f"{name} has no tokenizer that can be opened, so text cannot be given to it") from error
+    if len(tokenizer) <= len(tokenizer.all_special_tokens):  # what transformers makes of missing files
+        raise ModelError(f"{name} has no tokenizer, so text cannot be given to it")
+    return tokenizer
+
+
+def _model(folder, config):
+    """Load the weights of a model."""
+    import torch
+    from transformers import AutoModel
+
+    return AutoModel.from_pretrained(
+        folder,
+        config=config,
+        dtype=torch.float32,
+        attn_implementation="eager",
+        use_safetensors=True,
+        local_files_only=True,
+        trust_remote_code=False,
+    )
+
+
+def _random_model(config):
+    """Build a model of this configuration with weights drawn from a fixed seed."""
+    import torch
+    from transformers import AutoModel
+
+    with _loading, torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return AutoModel.from_config(config, dtype=torch.float32, attn_implementation="eager").eval()
+
+
+def _describe(model, tokenizer, name, where, random_weights):
+    """Give a model our attention function and read off what it is."""
+    config = model.config.get_text_config()
+    num_heads = _number(config, "num_attention_heads")
+    recordable = registry.install(model)
+    if not recordable and not num_heads:
+        raise ModelError(f"there is no attention in {name}, which is a {model.config.model_type} model")
+    width = _number(config, "hidden_size")
+    return Loaded(
+        model=model,
+        tokenizer=tokenizer,
+        name=name,
+        where=where,
+        family=model.config.model_type,
+        num_layers=_num_layers(model, recordable),
+        num_heads=num_heads,
+        num_kv_heads=_number(config, "num_key_value_heads") or num_heads,
+        d_k=_number(config, "head_dim") or (width // num_heads if width and num_heads else None),
+        max_tokens=_max_tokens(model, tokenizer, num_heads or 1),
+        recordable=recordable,
+        random_weights=random_weights,
+    )
+
+
+def _num_layers(model, recordable):
+    """Count the attention layers that one pass goes through."""
+    layers = _number(model.config.get_text_config(), "num_hidden_layers") or 0
+    shares_weights = hasattr(model.config, "num_hidden_groups")  # ALBERT passes one layer many times
+    return layers if shares_weights or not recordable else len(registry.attention_modules(model))
+
+
+def _max_tokens(model, tokenizer, num_heads):
+    """Return the longest text, in tokens, that the model can read and that fits in memory."""
+    config = model.config.get_text_config()
+    limits = [math.isqrt(_SCORES // (4 * num_heads)), getattr(tokenizer, "model_max_length", None)]
+    limits.append(_number(config, "max_position_embeddings"))
+    for name, module in model.named_modules():
+        if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
+            limits.append(module.num_embeddings - module.padding_idx - 1)  # RoBERTa counts from there
+    return int(min(limit for limit in limits if limit is not None and limit > 0))
+
+
+def _number(config, name):
+    """Return a whole number of a configuration, or None."""
+    value = getattr(config, name, None)
+    return value if isinstance(value, int) else None

@@ -1,0 +1,396 @@
+"""What a pretrained model really does: its queries, keys and values, layer by layer."""
+
+import inspect
+import itertools
+import re
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from attn.pretrained import registry, tokens
+from attn.pretrained.comparison import from_scratch
+from attn.pretrained.errors import ModelError, explain
+
+_CROSS = re.compile(r"cross|encoder_attn|encdecattention", re.IGNORECASE)
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """One attention layer of one pass, as the model made it. Arrays are float32 and read-only.
+
+    Parameters
+    ----------
+    index : int
+        Place among all attention layers of the pass.
+    block : int
+        Place among those of its kind.
+    name : str
+        Qualified name of the attention module.
+    kind : {"encoder", "decoder", "cross"}
+        Self-attention in both directions, self-attention to the left, or from one sequence to another.
+    query : ndarray, shape (batch, num_heads, n_q, d_k)
+    key : ndarray, shape (batch, num_kv_heads, n_k, d_k)
+    value : ndarray, shape (batch, num_kv_heads, n_k, d_v)
+        After norms and rotary positions: what the dot products are made of.
+    mask : ndarray of bool, shape (batch, 1, n_q, n_k), or None
+        True where a query may look at a key; None if everywhere.
+    bias : ndarray, broadcastable to (batch, num_heads, n_q, n_k), or None
+        Added to the scores, as T5's relative positions are.
+    scale : float
+    softcap : float or None
+    sinks : ndarray, shape (num_heads,), or None
+        Scores of one more key per head that takes weight and gives nothing (gpt-oss).
+    output : ndarray, shape (batch, num_heads, n_q, d_v)
+        By the model family's own function, before heads are merged and projected.
+    hidden : ndarray, shape (batch, n_q, d_model), or None
+        What went into the attention module.
+    query_tokens, key_tokens : tuple of Token
+        Names of rows and columns.
+    """
+
+    index: int
+    block: int
+    name: str
+    kind: str
+    query: np.ndarray
+    key: np.ndarray
+    value: np.ndarray
+    mask: np.ndarray | None
+    bias: np.ndarray | None
+    scale: float
+    softcap: float | None
+    sinks: np.ndarray | None
+    output: np.ndarray
+    hidden: np.ndarray | None
+    query_tokens: tuple
+    key_tokens: tuple
+    call: registry.Call
+
+    @property
+    def num_heads(self):
+        """Number of query heads."""
+        return self.query.shape[1]
+
+    @property
+    def num_kv_heads(self):
+        """Number of key/value heads."""
+        return self.key.shape[1]
+
+    def attention(self, heads=None):
+        """Compute every step from scratch; see `attn.pretrained.from_scratch` for changed ones.
+
+        Parameters
+        ----------
+        heads : int or sequence of int, optional
+            By default all.
+
+        Returns
+        -------
+        Attention
+            (batch, len(heads), n_q, n_k) and (batch, len(heads), n_q, d_v).
+        """
+        return from_scratch(self, heads)
+
+    def reference_weights(self, heads=None):
+        """Run the model family's own eager function on the same queries, keys and mask.
+
+        Parameters
+        ----------
+        heads : int or sequence of int, optional
+            By default all.
+
+        Returns
+        -------
+        ndarray, shape (batch, len(heads), n_q, n_k)
+        """
+        import torch
+
+        with torch.inference_mode():
+            weights = registry.eager(self.call)[1]
+        if weights is None:
+            raise ModelError(f"the eager attention of {type(self.call.module).__name__} does not give its weights")
+        return _numpy(weights if heads is None else weights[:, np.atleast_1d(heads)])
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """One pass of a model over one text.
+
+    Parameters
+    ----------
+    text : str or None
+    pair : str or None
+        The second text: of a pair, or what the decoder reads.
+    tokens : tuple of Token
+        What the model read; in an encoder-decoder, what its encoder read.
+    decoder_tokens : tuple of Token or None
+        What the decoder read.
+    truncated_from : int or None
+        Number of tokens before the text was cut to what the model takes; None if it was not cut.
+    layers : tuple of Layer
+    """
+
+    text: str | None
+    pair: str | None
+    tokens: tuple
+    decoder_tokens: tuple | None
+    truncated_from: int | None
+    layers: tuple
+
+
+class _Prepared(NamedTuple):
+    """What goes into a model, and what its rows and columns are called."""
+
+    inputs: dict
+    tokens: tuple
+    decoder_tokens: tuple | None = None
+    truncated_from: int | None = None
+
+    def axes(self, kind):
+        """Return the names of rows and columns of one kind of attention."""
+        if self.decoder_tokens is None or kind == "encoder":
+            return self.tokens, self.tokens
+        return self.decoder_tokens, self.tokens if kind == "cross" else self.decoder_tokens
+
+
+def record(loaded, text=None, *, pair=None, inputs=None, layers=None):
+    """Pass a text through a model once and keep what its attention layers did.
+
+    Parameters
+    ----------
+    loaded : Loaded
+    text : str, optional
+        What the model reads.
+    pair : str, optional
+        A second text: read together with the first, or by the decoder of an encoder-decoder, which
+        otherwise reads the first text again.
+    inputs : dict, optional
+        Instead of a text, the model's own inputs by name (``input_ids``, ``pixel_values`` ...).
+    layers : iterable of int, optional
+        Attention layers to keep; by default all.
+
+    Returns
+    -------
+    Recording
+        Memory grows with the number of tokens, not with its square.
+
+    Raises
+    ------
+    ModelError
+        If the model's family does not let its attention be recorded, it has no tokenizer, or the
+        text gives no token.
+    ValueError
+        If not exactly one of text and inputs is given, or a layer does not exist.
+    """
+    if not loaded.recordable:
+        raise ModelError(
+            f"{loaded.name} is a {loaded.family} model, a family that keeps its attention to itself: "
+            "its queries and keys cannot be recorded"
+        )
+    if (text is None) == (inputs is None):
+        raise ValueError("either a text or inputs must be given, got " + ("neither" if text is None else "both"))
+    prepared = _from_inputs(loaded, inputs) if text is None else _from_text(loaded, text, pair)
+    recorder = _Recorder(None if layers is None else set(layers))
+    with registry.handling(recorder):
+        _run(loaded, prepared.inputs)
+    recorder.check()
+    kept = _layers(loaded.model, recorder, prepared)
+    return Recording(text, pair, prepared.tokens, prepared.decoder_tokens, prepared.truncated_from, kept)
+
+
+class _Recorder:
+    """Keeps the attention calls of one pass, and answers them with the family's own attention."""
+
+    def __init__(self, wanted):
+        self.wanted = wanted
+        self.modules = []  # every attention module called, in order
+        self.kept = {}  # place in that order -> (call, output)
+
+    def __call__(self, call):
+        output, weights = registry.eager(call)
+        index = len(self.modules)
+        self.modules.append(call.module)
+        if self.wanted is None or index in self.wanted:
+            # A model may go on to change its hidden states in place, so they are copied.
+            hidden = None if call.hidden is None else call.hidden.clone()
+            self.kept[index] = replace(call, hidden=hidden), output
+        return output, weights
+
+    def check(self):
+        """Raise if what was to be kept has not come by."""
+        count = len(self.modules)
+        if count == 0:
+            raise ModelError("no attention layer was called in this pass, so there is nothing to record")
+        missing = sorted((self.wanted or set()) - set(range(count)))
+        if missing:
+            raise ValueError(f"layers must be among 0 to {count - 1}, got {missing[0]}")
+
+
+def _layers(model, recorder, prepared):
+    """Turn the calls of a pass into layers with names."""
+    names = {module: name for name, module in model.named_modules()}
+    blocks = {"encoder": itertools.count(), "decoder": itertools.count(), "cross": itertools.count()}
+    masks = {}  # layers share one mask, and so should what is made of it
+    layers = []
+    for index, module in enumerate(recorder.modules):
+        name = names.get(module, type(module).__name__)
+        kind = _kind(name, module)
+        block = next(blocks[kind])
+        if index in recorder.kept:
+            call, output = recorder.kept[index]
+            layers.append(_layer(call, output, masks, prepared, index=index, block=block, name=name, kind=kind))
+    return tuple(layers)
+
+
+def _kind(name, module):
+    """Say what sort of attention a module is: cross, decoder (looks to the left only) or encoder."""
+    if _CROSS.search(name):
+        return "cross"
+    causal = getattr(module, "is_causal", None)
+    return "decoder" if causal or (causal is None and "decoder" in name) else "encoder"
+
+
+def _layer(call, output, masks, prepared, **place):
+    """Turn one call into numpy."""
+    mask, bias = _mask_and_bias(call, masks)
+    sinks = _option(call, "s_aux", "sinks")
+    rows, columns = prepared.axes(place["kind"])
+    return Layer(
+        **place,
+        query=_numpy(call.query),
+        key=_numpy(call.key),
+        value=_numpy(call.value),
+        mask=mask,
+        bias=bias,
+        scale=float(call.query.shape[-1] ** -0.5 if call.scaling is None else call.scaling),
+        softcap=_option(call, "softcap"),
+        sinks=None if sinks is None else _numpy(sinks).reshape(-1),
+        output=_numpy(output.transpose(1, 2)),  # (batch, num_heads, n_q, d_v)
+        hidden=_numpy(call.hidden),
+        query_tokens=_fitted(rows, call.query.shape[2]),
+        key_tokens=_fitted(columns, call.key.shape[2]),
+        call=call,
+    )
+
+
+def _option(call, *names):
+    """Return the first option of a call that is given under one of the names."""
+    return next((call.options[name] for name in names if call.options.get(name) is not None), None)
+
+
+def _mask_and_bias(call, masks):
+    """Part what is added to the scores into who may look at whom, and a bias where it is finite."""
+    bias = _option(call, "position_bias")
+    visible = None
+    if call.mask is not None:
+        if id(call.mask) not in masks:
+            masks[id(call.mask)] = _part(call.mask)
+        visible, added = masks[id(call.mask)]
+        if added is not None:
+            bias = added if bias is None else bias + added
+    return visible, _numpy(bias)
+
+
+def _part(mask):
+    """Part an additive mask into a boolean one and what it adds where it does not hide."""
+    import torch
+
+    if mask.dtype == torch.bool:
+        visible, added = mask, None
+    else:
+        visible = mask > torch.finfo(mask.dtype).min / 2  # half: a bias may have been added to it
+        added = torch.where(visible, mask, 0)
+        added = added if added.any() else None
+    visible = visible.cpu().numpy()
+    visible.flags.writeable = False
+    return visible, added
+
+
+def _numpy(tensor):
+    """Return a tensor as a read-only float32 array, sharing its memory where it can."""
+    if tensor is None:
+        return None
+    array = tensor.detach().cpu().float().numpy()
+    array.flags.writeable = False
+    return array
+
+
+def _fitted(names, length):
+    """Return the names if they are as many as there are rows, otherwise numbers."""
+    return names if len(names) == length else tuple(tokens.Token(str(i), None, False) for i in range(length))
+
+
+def _run(loaded, inputs, **options):
+    """Run a model; what it cannot read becomes one sentence."""
+    import torch
+
+    accepted = inspect.signature(loaded.model.forward).parameters
+    if "use_cache" in accepted:
+        options["use_cache"] = False
+    try:
+        with torch.inference_mode():
+            return loaded.model(**inputs, **options)
+    except ModelError:
+        raise
+    except Exception as error:  # any family's forward, on input it was not made for
+        raise ModelError(f"{loaded.name} cannot read this input: {explain(error, loaded.name)}") from error
+
+
+def _from_text(loaded, text, pair):
+    """Tokenize a text for a model, and a second one for the same pass or for the decoder."""
+    if loaded.tokenizer is None:
+        raise ModelError(f"{loaded.name} has no tokenizer, so it takes inputs instead of a text")
+    texts = [tokens.checked(each) for each in (text, pair) if each is not None]
+    if not loaded.model.config.is_encoder_decoder:
+        inputs, names, truncated_from = _encode(loaded, texts)
+        return _Prepared(inputs, names, None, truncated_from)
+    inputs, names, truncated_from = _encode(loaded, texts[:1])
+    target, decoder_names, decoder_truncated_from = _encode(loaded, texts[-1:])
+    start = _start_id(loaded)
+    # The decoder reads what it has to say one step late, as in training.
+    inputs["decoder_input_ids"] = target["input_ids"].roll(1, dims=1)
+    inputs["decoder_input_ids"][:, 0] = start
+    first = tokens.from_ids([start], loaded.tokenizer)[0]._replace(special=True)
+    return _Prepared(inputs, names, (first, *decoder_names[:-1]), truncated_from or decoder_truncated_from)
+
+
+def _encode(loaded, texts):
+    """Tokenize one text or a pair; return inputs, names, and the number of tokens before a cut."""
+    import torch
+
+    with loaded.lock:  # a tokenizer changes its own settings while it works
+        encoded = loaded.tokenizer(*texts, verbose=False)
+        count = len(encoded["input_ids"])
+        if count > loaded.max_tokens:
+            encoded = loaded.tokenizer(*texts, truncation=True, max_length=loaded.max_tokens, verbose=False)
+    if count == 0:
+        raise ModelError(f"the text has no token for {loaded.name}, so there is nothing to look at")
+    if encoded.encodings:
+        names = tokens.from_encoding(encoded.encodings[0], texts, tokens.special_ids(loaded.tokenizer))
+    else:  # a tokenizer in Python does not say where in the text its tokens come from
+        names = tokens.from_ids(encoded["input_ids"], loaded.tokenizer)
+    accepted = inspect.signature(loaded.model.forward).parameters
+    inputs = {key: torch.tensor([ids]) for key, ids in encoded.items() if key in accepted}
+    return inputs, names, count if count > loaded.max_tokens else None
+
+
+def _start_id(loaded):
+    """Return the token that a decoder begins with."""
+    config = loaded.model.config
+    known = (getattr(config, name, None) for name in ("decoder_start_token_id", "pad_token_id", "bos_token_id"))
+    return next((id for id in known if isinstance(id, int)), 0)
+
+
+def _from_inputs(loaded, inputs):
+    """Take the inputs of a model as they are, and name its tokens as far as they are known."""
+    import torch
+
+    inputs = {name: torch.as_tensor(value) for name, value in inputs.items()}
+    names = []
+    for key in ("input_ids", "decoder_input_ids"):
+        ids = inputs[key][0].tolist() if key in inputs else []
+        if len(ids) > loaded.max_tokens:
+            raise ModelError(f"{loaded.name} takes at most {loaded.max_tokens} tokens here, got {len(ids)}")
+        names.append(tokens.from_ids(ids, loaded.tokenizer))
+    return _Prepared(inputs, names[0], names[1] if loaded.model.config.is_encoder_decoder else None)

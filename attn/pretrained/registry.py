@@ -1,0 +1,236 @@
+"""The one attention function that every loaded model calls, and what a pass does with the calls.
+
+transformers looks attention up by name in a registry. Each model is loaded once under the name of
+`attend`; what happens inside its attention (handed on to torch, recorded, replaced) is said by a
+context variable of the one pass and not by the model, which threads share.
+"""
+
+import functools
+import inspect
+import sys
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+from attn.pretrained.errors import ModelError
+
+NAME = "attention_lab"
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """What a model hands to its attention function.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        The attention module that calls.
+    query : torch.Tensor, shape (batch, num_heads, n_q, d_k)
+    key : torch.Tensor, shape (batch, num_kv_heads, n_k, d_k)
+    value : torch.Tensor, shape (batch, num_kv_heads, n_k, d_v)
+    mask : torch.Tensor, optional
+        Additive: 0 where a query may look, the smallest number of its type where it may not.
+    scaling : float, optional
+        By default ``1 / sqrt(d_k)``.
+    dropout : float
+    options : dict
+        What a family adds: ``softcap``, ``position_bias``, ``s_aux``, ``sliding_window`` ...
+    hidden : torch.Tensor, shape (batch, n_q, d_model), optional
+        What went into the attention module.
+    """
+
+    module: Any
+    query: Any
+    key: Any
+    value: Any
+    mask: Any = None
+    scaling: float | None = None
+    dropout: float = 0.0
+    options: dict = field(default_factory=dict)
+    hidden: Any = None
+
+
+@dataclass(frozen=True, eq=False)
+class _Pass:
+    """One forward pass that does something with the attention calls."""
+
+    handle: Any  # Call -> (output, weights)
+    hidden: dict = field(default_factory=dict)  # attention module -> what went into it
+
+
+_current = ContextVar("current_pass", default=None)
+
+
+@contextmanager
+def handling(handle):
+    """Give every attention call of the model passes inside the block to `handle`.
+
+    Parameters
+    ----------
+    handle : callable
+        Takes a `Call`; returns output (batch, n_q, num_heads, d_v) and weights, or None for them,
+        as `eager` and `fused` do.
+    """
+    token = _current.set(_Pass(handle))
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def attend(module, query, key, value, attention_mask, scaling=None, dropout=0.0, **options):
+    """Attend as this pass wants it; fused, where it wants nothing."""
+    current = _current.get()
+    hidden = None if current is None else current.hidden.pop(module, None)
+    call = Call(module, query, key, value, attention_mask, scaling, dropout, options, hidden)
+    return fused(call) if current is None else current.handle(call)
+
+
+def eager(call):
+    """Run the model family's own eager attention.
+
+    Parameters
+    ----------
+    call : Call
+
+    Returns
+    -------
+    output : torch.Tensor, shape (batch, n_q, num_heads, d_v)
+    weights : torch.Tensor, shape (batch, num_heads, n_q, n_k)
+
+    Raises
+    ------
+    ModelError
+        If the family has no eager function.
+    """
+    return _run(family_eager(type(call.module)), call, call.options)
+
+
+def fused(call):
+    """Run torch's fused attention, or the family's own where the fused one lacks a step.
+
+    Parameters
+    ----------
+    call : Call
+
+    Returns
+    -------
+    output : torch.Tensor, shape (batch, n_q, num_heads, d_v)
+    weights : torch.Tensor or None
+    """
+    if any(call.options.get(step) is not None for step in ("softcap", "s_aux", "sinks")):
+        return eager(call)
+    from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
+    # Our mask is the eager one, always spelled out: no mask means that every key is visible, also
+    # in a module that calls itself causal.
+    return _run(sdpa_attention_forward, call, call.options | {"is_causal": False})
+
+
+def _run(function, call, options):
+    """Call an attention function of transformers."""
+    return function(
+        call.module,
+        call.query,
+        call.key,
+        call.value,
+        call.mask,
+        scaling=call.scaling,
+        dropout=call.dropout,
+        **options,
+    )
+
+
+@functools.cache
+def family_eager(attention_class):
+    """Return the eager attention function that a class falls back on.
+
+    Parameters
+    ----------
+    attention_class : type
+        A class of attention modules from transformers.
+
+    Returns
+    -------
+    callable
+
+    Raises
+    ------
+    ModelError
+        If neither its forward nor its Python module knows one.
+    """
+    forward = inspect.unwrap(attention_class.forward)
+    spaces = [
+        {name: forward.__globals__.get(name) for name in forward.__code__.co_names},
+        vars(sys.modules[attention_class.__module__]),
+    ]
+    for space in spaces:
+        for name, function in space.items():
+            if name.endswith("eager_attention_forward") and callable(function):
+                return function
+    raise ModelError(f"{attention_class.__name__} has no eager attention to compare with")
+
+
+def attention_modules(model):
+    """Return the modules of a model that look their attention up in the registry.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+
+    Returns
+    -------
+    dict
+        Qualified name -> module, in the order of the model.
+    """
+    return {name: module for name, module in model.named_modules() if _looks_up(type(module))}
+
+
+@functools.cache
+def _looks_up(module_class):
+    """Say whether the forward of a class uses the registry."""
+    code = getattr(inspect.unwrap(module_class.forward), "__code__", None)
+    return code is not None and "ALL_ATTENTION_FUNCTIONS" in code.co_names
+
+
+def install(model):
+    """Make a model call `attend`, and remember what goes into its attention modules.
+
+    Parameters
+    ----------
+    model : transformers.PreTrainedModel
+        Changed in place. Its results stay what they were.
+
+    Returns
+    -------
+    bool
+        Whether the model took the function: some families do not ask the registry.
+    """
+    modules = attention_modules(model)
+    if not modules:
+        return False
+    _register()
+    model.set_attn_implementation(NAME)
+    for module in modules.values():
+        if _keep_hidden not in module._forward_pre_hooks.values():
+            module.register_forward_pre_hook(_keep_hidden, with_kwargs=True)
+    return model.config._attn_implementation == NAME
+
+
+@functools.cache
+def _register():
+    """Enter `attend` in the registry, with the eager mask: without it models lose their masks."""
+    from transformers import AttentionInterface
+    from transformers.masking_utils import AttentionMaskInterface, eager_mask
+
+    AttentionInterface.register(NAME, attend)
+    AttentionMaskInterface.register(NAME, eager_mask)
+
+
+def _keep_hidden(module, args, kwargs):
+    """Remember what goes into an attention module, if somebody handles this pass."""
+    current = _current.get()
+    if current is not None:
+        given = [*args, kwargs.get("hidden_states")]
+        current.hidden[module] = next((x for x in given if hasattr(x, "shape")), None)

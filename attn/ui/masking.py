@@ -1,0 +1,100 @@
+"""Masks: from the choices on the page to masked attention by every route, and the code for it."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from attn import Attention, examples, scaled_dot_product_attention
+from attn.mask_routes import ROUTES, leak
+from attn.ui.choices import MASKS, MaskChoice, mask_of
+from attn.ui.sentences import SentenceChoice, words_of
+from attn.ui.setup import choice, whole
+
+WRONG = {name: route.title for name, route in ROUTES.items() if not route.right}
+WIDTHS = {"d_model": 6, "d_k": 4, "d_v": 4}
+
+
+@dataclass(frozen=True)
+class Setup(SentenceChoice, MaskChoice):
+    """Everything chosen on Masks."""
+
+    mask: str = choice("causal", MASKS)
+    wrong: str = choice("zeroed_scores", WRONG)
+    token: int = whole(6, 1, 512)
+
+
+class Masked(NamedTuple):
+    """What the page shows."""
+
+    tokens: tuple
+    attention: Attention
+    hidden: np.ndarray  # (n, n) True where hidden
+    words: str
+    routed: dict  # route name -> RoutedAttention
+    leaks: dict  # route name -> Leak
+    code: str
+
+    @property
+    def empty_rows(self):
+        """Positions of the tokens that see nothing."""
+        return np.flatnonzero(self.hidden.all(axis=1)).tolist()
+
+    @property
+    def gap(self):
+        """Largest difference between the two right routes."""
+        return float(np.abs(self.routed["before"].weights - self.routed["after"].weights).max())
+
+
+def tokens_of(setup):
+    """Return the tokens the page works on."""
+    return examples.worked_example().tokens if setup.source == "worked" else words_of(setup.text)
+
+
+def masked(setup):
+    """Compute everything the page shows.
+
+    Returns
+    -------
+    Masked
+    """
+    tokens = tokens_of(setup)
+    n = len(tokens)
+    if setup.source == "worked":
+        e, made = examples.worked_example(), "e = attn.examples.worked_example()"
+    else:
+        e = examples.random_example(tokens, **WIDTHS, seed=setup.seed)
+        made = (
+            f"tokens = attn.examples.split_words({setup.text!r})[:{n}]\n"
+            f"e = attn.examples.random_example(tokens, {', '.join(f'{k}={v}' for k, v in WIDTHS.items())}, seed={setup.seed})"
+        )
+    mask, line = mask_of(setup, n)
+    visible = np.broadcast_to(mask.visible, (n, n))
+    value = e.x @ e.w_v
+    attention = scaled_dot_product_attention(e.x @ e.w_q, e.x @ e.w_k, value, visible)
+    routed = {name: route.attend(attention.scores, value, visible) for name, route in ROUTES.items()}
+    token = min(setup.token, n) - 1
+    leaks = {name: leak(route, e.x, e.w_q, e.w_k, e.w_v, visible, token) for name, route in ROUTES.items()}
+    return Masked(tokens, attention, ~visible, mask.words, routed, leaks, _code(made, line, setup.wrong, token))
+
+
+def _code(made, line, wrong, token):
+    return f"""import numpy as np
+import attn
+from attn import charts
+from attn.mask_routes import ROUTES, leak
+
+{made}
+mask = {line}
+attention = attn.scaled_dot_product_attention(e.x @ e.w_q, e.x @ e.w_k, e.x @ e.w_v, mask)
+print(attention.weights.round(3))
+
+wrong = ROUTES["{wrong}"].attend(attention.scores, e.x @ e.w_v, mask)
+print(wrong.weights.round(3))
+print(leak(ROUTES["{wrong}"], e.x, e.w_q, e.w_k, e.w_v, mask, token={token}).largest)
+
+labels = charts.token_labels(e.tokens)
+hidden = np.isneginf(attention.masked_scores)
+picture = charts.heatmap(attention.weights, labels, labels, charts.LIGHT, hidden=hidden, title="Weights")
+charts.beside(picture).save("weights.html")
+"""

@@ -1,0 +1,1 @@
+"""Pretrained models, loaded once for all visitors."""

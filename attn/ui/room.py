@@ -1,0 +1,43 @@
+"""How much room the page has, so that pictures fill a projector and fit a laptop."""
+
+import streamlit as st
+
+NARROW = 880  # pixels: what a laptop of 1280 leaves beside the sidebar, assumed until it is known
+_STEP = 40  # pixels: smaller changes do not redraw the page
+
+_measure = st.components.v2.component(
+    "attention_lab.room",
+    js="""
+    export default function({ setStateValue }) {
+        const main = document.querySelector('[data-testid="stMainBlockContainer"]');
+        if (!main) return;
+        const report = () => {
+            const style = getComputedStyle(main);
+            const inside = main.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
+            const width = Math.floor(inside / %d) * %d;
+            if (width > 0 && main.dataset.room !== String(width)) {
+                main.dataset.room = width;
+                setStateValue("width", width);
+            }
+        };
+        let timer;
+        const observer = new ResizeObserver(() => { clearTimeout(timer); timer = setTimeout(report, 150); });
+        observer.observe(main);
+        report();
+        return () => observer.disconnect();
+    }
+    """
+    % (_STEP, _STEP),
+)
+
+
+def measure():
+    """Draw the invisible ruler; call it once a page."""
+    result = _measure(key="room", on_width_change=lambda: None, default={"width": None})
+    if result.width:
+        st.session_state["room_width"] = result.width
+
+
+def room():
+    """Return the width of the main column in pixels."""
+    return st.session_state.get("room_width") or NARROW

@@ -1,0 +1,113 @@
+"""Heads: several attentions at once, keys and values shared or not, merged into one output."""
+
+import streamlit as st
+
+from attn import charts, ui
+from attn.ui.choices import mask_controls
+from attn.ui.heading import MODES, MOST_HEADS, Setup, divisors, many_heads
+from attn.ui.sentences import seed_control, source_control, text_control, words_of
+
+page = ui.begin("heads", "What do several heads see at once?", Setup)
+
+with st.sidebar:
+    source_control(page)
+    st.segmented_control(
+        "Reads from",
+        MODES,
+        format_func=MODES.get,
+        key=page.key("mode"),
+        required=True,
+        help="Self-attention: the sentence reads itself. Cross-attention: it reads a second one, as a translation reads its source.",
+    )
+    if page.get("source") == "worked":
+        st.caption("Its four heads have d_k 2 and d_v 1; its cross-attention has one head and eight tokens to read.")
+        n = 6
+    else:
+        text_control(page)
+        if page.get("mode") == "cross":
+            text_control(page, "second", "Second sentence, which is read")
+        n = len(words_of(page.get("text")))
+        seed_control(page)
+        st.slider("d_model", 1, 128, key=page.key("d_model"), help="Numbers per token.")
+        st.slider("Query heads", 1, MOST_HEADS, key=page.key("num_heads"), help="Each looks in its own way.")
+        page.set(num_kv_heads=max(d for d in divisors(page.get("num_heads")) if d <= page.get("num_kv_heads")))
+        if page.get("num_heads") > 1:
+            st.select_slider(
+                "Key/value heads",
+                divisors(page.get("num_heads")),
+                key=page.key("num_kv_heads"),
+                help="As many as query heads: multi-head. One: multi-query. Between: grouped-query. "
+                "Their number must divide the number of query heads.",
+            )
+        st.slider("d_k", 1, 64, key=page.key("d_k"), help="Numbers per query and key of a head.")
+        st.slider("d_v", 1, 64, key=page.key("d_v"), help="Numbers per value of a head.")
+        st.toggle("Output projection", key=page.key("project"), help="Multiply the concatenated heads by W_o.")
+    if page.get("mode") == "self":
+        mask_controls(page, n)
+
+setup = page.setup()
+theme = ui.theme()
+result = many_heads(setup)
+steps, parameters = result.steps, result.parameters
+rows, columns = charts.token_labels(result.tokens), charts.token_labels(result.memory_tokens)
+num_heads, num_kv_heads = parameters.num_heads, parameters.num_kv_heads
+head = min(setup.head, num_heads) - 1
+kind = "multi-head" if num_kv_heads == num_heads else "multi-query" if num_kv_heads == 1 else "grouped-query"
+
+strongest = steps.weights[head].max(axis=0)
+ui.reading(
+    f"{num_heads} query heads share {num_kv_heads} key/value heads ({kind} attention). "
+    f"{ui.as_text(result.words)} One colour scale for all heads; click one to see it large.",
+    r"\mathrm{head}_i = \mathrm{softmax}\!\left(\frac{Q_i K_{g(i)}^\top}{\sqrt{d_k}}\right)V_{g(i)}",
+    f"weights: {' × '.join(map(str, steps.weights.shape))} · concatenation: {' × '.join(map(str, steps.concat.shape))}",
+)
+ui.figure(charts.beside(charts.head_groups(num_heads, num_kv_heads, theme)), "heads.groups")
+ui.figure(
+    charts.beside(
+        charts.head_grid(steps.weights, rows, columns, theme, hidden=result.hidden, select="head", selected=head)
+    ),
+    "heads.grid",
+    on_pick=lambda head: page.set(head=head + 1),
+    tables={f"head_{head + 1}_weights": lambda: charts.csv(steps.weights[head], rows, columns)},
+)
+
+now, full = result.cache
+numbers = st.columns(3)
+numbers[0].metric("Parameters", f"{parameters.count:,}", help="All projection matrices of this layer.")
+numbers[1].metric(
+    "Cache per token",
+    f"{now:,} bytes",
+    None if now == full else f"{now / full - 1:.0%} against multi-head",
+    delta_color="inverse",
+    help="Keys and values that a decoder keeps for every token and layer, at 2 bytes a number.",
+)
+numbers[2].metric("Output", " × ".join(map(str, steps.output.shape)), help="Tokens × width of the result.")
+
+one, merged, code = st.tabs([f"Head {head + 1}", "Concatenation and output", "Code"])
+with one:
+    ui.figure(
+        charts.beside(
+            charts.heatmap(
+                steps.weights[head], rows, columns, theme, hidden=result.hidden, title=f"Head {head + 1}", size=520
+            )
+        ),
+        "heads.one",
+    )
+with merged:
+    ui.figure(
+        charts.beside(charts.concat_map(steps.concat, num_heads, rows, theme, title="Concatenation")),
+        "heads.concat",
+        tables={"concatenation": lambda: charts.csv(steps.concat, rows, [str(c + 1) for c in range(steps.concat.shape[1])])},
+    )
+    st.caption("Each band is one head's context. W_o then mixes the bands into the output.")
+    ui.figure(
+        charts.beside(
+            charts.heatmap(
+                steps.output, rows, [str(c + 1) for c in range(steps.output.shape[1])], theme,
+                kind="signed", title="Output", axes=("token", "output"),
+            )
+        ),
+        "heads.output",
+    )  # fmt: skip
+with code:
+    ui.code(result.code)

@@ -1,0 +1,106 @@
+"""Masks: who may look at whom, how a mask is applied, and what goes wrong when it is applied wrongly."""
+
+import streamlit as st
+
+from attn import charts, ui
+from attn.mask_routes import ROUTES
+from attn.ui.choices import mask_controls, paint
+from attn.ui.masking import WRONG, Setup, masked, tokens_of
+from attn.ui.sentences import seed_control, source_control, text_control
+
+page = ui.begin("masks", "Who may look at whom?", Setup)
+
+with st.sidebar:
+    source_control(page)
+    if page.get("source") == "random":
+        text_control(page)
+        seed_control(page)
+    tokens = tokens_of(page.choices())
+    mask_controls(page, len(tokens))
+
+theme = ui.theme()
+labels = charts.token_labels(tokens)
+setup = page.setup()
+result = masked(setup)
+attention, hidden = result.attention, result.hidden
+
+ui.reading(
+    f"{ui.as_text(result.words)} {hidden.size - hidden.sum()} of {hidden.size} cells may be seen. "
+    "Click a cell in the middle picture to hide or show it.",
+    r"A = \mathrm{softmax}\!\left(\frac{QK^\top}{\sqrt{d_k}} + M\right)",
+    f"scores, mask and weights: {hidden.shape[0]} × {hidden.shape[1]}",
+)
+if result.empty_rows:
+    names = ", ".join(ui.as_text(labels[row]) for row in result.empty_rows)
+    st.warning(f"Nothing is left to see for {names}: these rows have weights and context of 0, not NaN.")
+ui.figure(
+    charts.beside(
+        charts.heatmap(attention.scores, labels, labels, theme, kind="signed", title="Scores"),
+        "→",
+        charts.heatmap(
+            attention.scores, labels, labels, theme, kind="signed", title="Masked scores", hidden=hidden, select="paint"
+        ),
+        "→",
+        charts.heatmap(attention.weights, labels, labels, theme, title="Weights", hidden=hidden),
+    ),
+    "masks.picture",
+    on_pick=lambda row, column: paint(page, row, column, len(tokens)),
+    tables={
+        "scores": lambda: charts.csv(attention.masked_scores, labels, labels),
+        "weights": lambda: charts.csv(attention.weights, labels, labels),
+    },
+)
+
+st.subheader("Before or after the softmax?", anchor=False)
+left, right = st.columns(2)
+left.selectbox(
+    "Compare with a look-alike that is wrong",
+    WRONG,
+    format_func=WRONG.get,
+    key=page.key("wrong"),
+    help="Each looks like masking and is not. The number below says how much leaks through it.",
+)
+page.clamp("token", 1, len(tokens))
+right.slider(
+    "Replace token",
+    1,
+    max(len(tokens), 2),
+    key=page.key("token"),
+    help="Another vector is put in place of this token. Rows that must not see it must not move.",
+)
+wrong, leak = ROUTES[setup.wrong], result.leaks[setup.wrong]
+st.markdown(
+    f"The two right routes differ by at most **{result.gap:.1e}**. {ui.as_text(wrong.title)}: {ui.as_text(wrong.why)} "
+    f"Replacing **{ui.as_text(labels[min(setup.token, len(tokens)) - 1])}** moves rows that must not see it by up to **{leak.largest:.3g}**."
+)
+routed = result.routed
+ui.figure(
+    charts.beside(
+        charts.heatmap(
+            routed["before"].weights, labels, labels, theme, title="−∞ before the softmax", hidden=hidden, size=320
+        ),
+        "=",
+        charts.heatmap(
+            routed["after"].weights, labels, labels, theme, title="Zero after, renormalise", hidden=hidden, size=320
+        ),
+        "≠",
+        charts.heatmap(routed[setup.wrong].weights, labels, labels, theme, title=wrong.title, size=320),
+    ),
+    "masks.routes",
+    tables={"wrong_weights": lambda: charts.csv(routed[setup.wrong].weights, labels, labels)},
+)
+leak_tab, code_tab = st.tabs(["What leaks, by route", "Code"])
+with leak_tab:
+    ui.figure(
+        charts.bars(
+            [result.leaks[name].largest for name in ROUTES],
+            [route.title for route in ROUTES.values()],
+            theme,
+            title="Largest change in a row that must not see the replaced token",
+            kind="magnitude",
+            selected=list(ROUTES).index(setup.wrong),
+        ),
+        "masks.leaks",
+    )
+with code_tab:
+    ui.code(result.code)

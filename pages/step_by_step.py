@@ -1,0 +1,91 @@
+"""Step by step: one head from tokens to context, every number in reach."""
+
+import streamlit as st
+
+from attn import charts, ui
+from attn.ui.choices import POSITION_HELP, POSITIONS, mask_controls
+from attn.ui.sentences import seed_control, source_control, text_control
+from attn.ui.stages import DIVISORS, MATRICES, STAGES, shape_of
+from attn.ui.walking import EDITABLE, STEP_SOURCES, Setup, edit_controls, example_of, walked
+
+page = ui.begin("step_by_step", "How does a token come to its context?", Setup)
+
+with st.sidebar:
+    source_control(page, STEP_SOURCES)
+    if page.get("source") in ("random", "pretrained"):
+        text_control(page)
+    if page.get("source") == "random":
+        seed_control(page)
+        st.slider("d_model", 1, 64, key=page.key("d_model"), help="Numbers per token embedding.")
+        st.slider("d_k", 1, 64, key=page.key("d_k"), help="Numbers per query and key.")
+        st.slider("d_v", 1, 64, key=page.key("d_v"), help="Numbers per value, free to differ from d_k.")
+    if page.get("source") == "pretrained":
+        ui.layer_controls(page)
+    example, _ = example_of(page.choices())
+    n = len(example.tokens)
+    st.selectbox(
+        "Positions",
+        POSITIONS,
+        format_func=POSITIONS.get,
+        key=page.key("positions"),
+        help="What tells the head where a token stands.",
+    )
+    st.caption(POSITION_HELP[page.get("positions")])
+    st.selectbox(
+        "Divide the products by",
+        DIVISORS,
+        format_func=DIVISORS.get,
+        key=page.key("divisor"),
+        help="√d_k keeps the spread of the scores the same for every width (Vaswani et al., 2017, section 3.2.1).",
+    )
+    if page.get("divisor") == "own":
+        st.number_input("Divisor", 0.01, 1000.0, key=page.key("own"), help="Any positive number.")
+    mask_controls(page, n)
+    st.slider(
+        "Softmax temperature",
+        0.05,
+        10.0,
+        key=page.key("temperature"),
+        help="Divides the scores once more: below 1 the weights sharpen, above 1 they flatten.",
+    )
+
+ui.path(page, "stage", {name: stage.label for name, stage in STAGES.items()})
+stage = STAGES[page.get("stage")]
+if page.get("stage") == "projections":
+    st.segmented_control(
+        "Projection",
+        MATRICES,
+        format_func=MATRICES.get,
+        key=page.key("matrix"),
+        required=True,
+        label_visibility="collapsed",
+    )
+
+setup = page.setup()
+try:
+    view, code, problems = walked(setup, ui.theme())
+except ValueError as error:
+    ui.explain(error)
+for problem in problems:
+    st.warning(problem)
+
+ui.reading(stage.read(view), stage.formula(view), f"{stage.label}: {shape_of(view, stage)}")
+ui.figure(
+    stage.draw(view),
+    f"step.{setup.stage}.{setup.matrix}",
+    on_pick=lambda row, column: page.set(cell=(row, column)),
+    tables={setup.stage: lambda: charts.csv(stage.result(view), view.labels, stage.columns(view))},
+)
+
+explain, edit, code_tab = st.tabs(["This cell", "Edit the numbers", "Code"])
+with explain:
+    if stage.explain is None:
+        st.caption("Choose a cell at a later step to see the products that add up to it.")
+    else:
+        ui.figure(stage.explain(view), f"cell.{setup.stage}.{setup.matrix}")
+with edit:
+    for tab, name in zip(st.tabs(EDITABLE.values()), EDITABLE, strict=True):
+        with tab:
+            edit_controls(page, example, name)
+with code_tab:
+    ui.code(code)
