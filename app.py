@@ -2,9 +2,51 @@
 
 import streamlit as st
 
-from attn import ui
-from attn.ui.home import Setup
+from attn import charts, ui
+from attn.ui import models
+from attn.ui.home import Setup, looks, ways_in
 
-page = ui.begin("home", "Attention, seen and checked", Setup)
-page.setup()
-st.write("…")
+page = ui.begin("home", "Who looks at whom?", Setup)
+
+st.text_input(
+    "A sentence",
+    key=page.key("text"),
+    help="Passed through a real language model's weights, in numpy, as you press Enter.",
+)
+setup = page.setup()
+if not setup.text.strip():
+    ui.ask(page, "Type a sentence above, and see where its words look.")
+
+encoded, milliseconds = models.encoded_in(setup.text)
+labels, query, weights, best = looks(encoded, setup)
+names = charts.token_labels(labels)
+ui.reading(
+    f"In layer {setup.layer}, head {setup.head} of all-MiniLM-L6-v2, **{ui.as_text(names[query])}** looks at "
+    f"**{ui.as_text(names[best])}** with weight **{weights[best]:.2f}**. Click a word to see where it looks.",
+    r"A = \mathrm{softmax}\!\left(\frac{\color{%s}{Q}\,\color{%s}{K}^\top}{\sqrt{d_k}}\right)"
+    % (ui.theme().query, ui.theme().key),
+)
+ui.figure(
+    charts.beside(
+        charts.token_strip(labels, ui.theme(), weights=weights, width=ui.room(), selected=query, select="token")
+    ),
+    "home.strip",
+    on_pick=lambda row, column: page.set(cell=(row, column)),
+    tables={"weights": lambda: charts.csv([weights], [names[query]], names)},
+)
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    st.slider("Layer", 1, 6, key=page.key("layer"), width=260, help="From the first, next to the words, to the last.")
+    st.slider("Head", 1, 12, key=page.key("head"), width=260, help="Each head of a layer looks in its own way.")
+    st.page_link(
+        "pages/pretrained.py",
+        label="See this head beside the model's own",
+        icon=":material/arrow_forward:",
+        query_params={"text": setup.text, "layer": str(setup.layer), "head": str(setup.head)},
+    )
+st.caption(
+    f"Computed in {milliseconds:.0f} ms by the numpy package `attn` from the model's own weights: "
+    f"{len(labels)} tokens through 6 layers of 12 heads."
+)
+
+st.subheader("Ways in", anchor=False)
+ways_in()

@@ -262,7 +262,8 @@ def leak_test(attend, x, visible, token, replacement=None):
     Raises
     ------
     ValueError
-        If `token` lies outside the sequence or `replacement` is not one token wide.
+        If `token` lies outside the sequence, `replacement` is not one token wide, or `visible` is
+        not a mask for the tokens.
 
     Examples
     --------
@@ -274,11 +275,11 @@ def leak_test(attend, x, visible, token, replacement=None):
         raise ValueError(f"x must have two axes (n, d_model), got {x.shape}")
     if not 0 <= token < len(x):
         raise ValueError(f"token must be a position from 0 to {len(x) - 1}, got {token}")
+    blind = ~_fitted(visible, len(x))[:, token] & (np.arange(len(x)) != token)
     changed = x.copy()
     changed[token] = 1 - 2 * x[token] if replacement is None else _row(replacement, x)
     difference = np.abs(np.asarray(attend(changed)) - np.asarray(attend(x)))  # (n, d)
     change = difference.max(axis=-1, initial=0)
-    blind = ~np.broadcast_to(visible, (len(x), len(x)))[:, token] & (np.arange(len(x)) != token)
     return Leak(change, blind, float(change[blind].max(initial=0)))
 
 
@@ -288,6 +289,20 @@ def _row(replacement, x):
     if row.shape != x.shape[1:]:
         raise ValueError(f"replacement must be one token of shape {x.shape[1:]}, got {row.shape}")
     return row
+
+
+def _fitted(visible, n):
+    """Return the mask in the shape (n, n)."""
+    visible = np.asarray(visible)
+    try:
+        fitted = np.broadcast_to(visible, (n, n))
+    except ValueError:
+        fitted = None
+    if fitted is None or visible.dtype != bool:
+        raise ValueError(
+            f"visible must be boolean and broadcast to {(n, n)}, got {visible.dtype} of shape {visible.shape}"
+        )
+    return fitted
 
 
 def _has_weight(weights):

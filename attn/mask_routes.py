@@ -135,9 +135,10 @@ def self_hidden(scores, value, visible):
            [1. , 0. , 0. ],
            [0.5, 0.5, 0. ]])
     """
-    scores, value, visible, _ = _inputs(scores, value, visible)
+    scores, value, visible, dtype = _inputs(scores, value, visible)
     n_q, n_k = scores.shape[-2:]
-    return before(scores, value, visible & ~np.eye(n_q, n_k, k=n_k - n_q, dtype=bool))
+    others = visible & ~np.eye(n_q, n_k, k=n_k - n_q, dtype=bool)
+    return _read(softmax(np.where(others, scores, -np.inf)), value, dtype)
 
 
 def wrong_axis(scores, value, visible):

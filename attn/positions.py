@@ -43,7 +43,7 @@ def sinusoidal(n, d_model, *, base=10000):
     _at_least_one(d_model=d_model)
     angles = _angles(n, d_model, base)  # (n, ceil(d_model / 2))
     waves = np.stack([np.sin(angles), np.cos(angles)], axis=-1)  # (n, ceil(d_model / 2), 2)
-    return waves.reshape(n, -1)[:, :d_model]  # (n, d_model)
+    return waves.reshape(n, 2 * angles.shape[1])[:, :d_model]  # (n, d_model)
 
 
 def learned(rng, n, d_model):
@@ -280,7 +280,7 @@ def relative_buckets(n_q, n_k=None, *, num_buckets=32, max_distance=128, bidirec
     exact = per_direction // 2
     if exact < 1 or max_distance <= exact:
         raise ValueError(
-            f"num_buckets must be at least {2 * directions} and max_distance above a quarter or half of it, "
+            f"num_buckets must be at least {2 * directions} and max_distance above {exact}, "
             f"got {num_buckets} and {max_distance}"
         )
     to_the_right = _distance(n_q, n_k, query_offset)
@@ -333,6 +333,8 @@ def relative_bias(table, n_q, n_k=None, *, max_distance=128, bidirectional=True,
 
 def _angles(n, d, base):
     """Return position times ``base ** (-2 * i / d)`` for each pair i, (n, ceil(d / 2))."""
+    if n < 0:
+        raise ValueError(f"n must be at least 0, got {n}")
     return np.arange(n)[:, None] * float(base) ** (-np.arange(0, d, 2) / d)
 
 

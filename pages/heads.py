@@ -97,7 +97,9 @@ with merged:
     ui.figure(
         charts.beside(charts.concat_map(steps.concat, num_heads, rows, theme, title="Concatenation")),
         "heads.concat",
-        tables={"concatenation": lambda: charts.csv(steps.concat, rows, [str(c + 1) for c in range(steps.concat.shape[1])])},
+        tables={
+            "concatenation": lambda: charts.csv(steps.concat, rows, [str(c + 1) for c in range(steps.concat.shape[1])])
+        },
     )
     st.caption("Each band is one head's context. W_o then mixes the bands into the output.")
     ui.figure(

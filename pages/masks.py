@@ -34,14 +34,16 @@ if result.empty_rows:
     names = ", ".join(ui.as_text(labels[row]) for row in result.empty_rows)
     st.warning(f"Nothing is left to see for {names}: these rows have weights and context of 0, not NaN.")
 ui.figure(
-    charts.beside(
-        charts.heatmap(attention.scores, labels, labels, theme, kind="signed", title="Scores"),
+    charts.panels(
+        theme,
+        ui.room(),
+        charts.panel(attention.scores, labels, labels, kind="signed", title="Scores"),
         "→",
-        charts.heatmap(
-            attention.scores, labels, labels, theme, kind="signed", title="Masked scores", hidden=hidden, select="paint"
+        charts.panel(
+            attention.scores, labels, labels, kind="signed", title="Masked scores", hidden=hidden, select="paint"
         ),
         "→",
-        charts.heatmap(attention.weights, labels, labels, theme, title="Weights", hidden=hidden),
+        charts.panel(attention.weights, labels, labels, title="Weights", hidden=hidden),
     ),
     "masks.picture",
     on_pick=lambda row, column: paint(page, row, column, len(tokens)),
@@ -75,16 +77,15 @@ st.markdown(
 )
 routed = result.routed
 ui.figure(
-    charts.beside(
-        charts.heatmap(
-            routed["before"].weights, labels, labels, theme, title="−∞ before the softmax", hidden=hidden, size=320
-        ),
+    charts.panels(
+        theme,
+        ui.room(),
+        charts.panel(routed["before"].weights, labels, labels, title="−∞ before the softmax", hidden=hidden),
         "=",
-        charts.heatmap(
-            routed["after"].weights, labels, labels, theme, title="Zero after, renormalise", hidden=hidden, size=320
-        ),
+        charts.panel(routed["after"].weights, labels, labels, title="Zero after, renormalise", hidden=hidden),
         "≠",
-        charts.heatmap(routed[setup.wrong].weights, labels, labels, theme, title=wrong.title, size=320),
+        charts.panel(routed[setup.wrong].weights, labels, labels, title=wrong.title),
+        tallest=340,
     ),
     "masks.routes",
     tables={"wrong_weights": lambda: charts.csv(routed[setup.wrong].weights, labels, labels)},
@@ -92,13 +93,15 @@ ui.figure(
 leak_tab, code_tab = st.tabs(["What leaks, by route", "Code"])
 with leak_tab:
     ui.figure(
-        charts.bars(
-            [result.leaks[name].largest for name in ROUTES],
-            [route.title for route in ROUTES.values()],
-            theme,
-            title="Largest change in a row that must not see the replaced token",
-            kind="magnitude",
-            selected=list(ROUTES).index(setup.wrong),
+        charts.beside(
+            charts.bars(
+                [result.leaks[name].largest for name in ROUTES],
+                [route.title for route in ROUTES.values()],
+                theme,
+                title="Largest change in a row that must not see the replaced token",
+                kind="magnitude",
+                selected=list(ROUTES).index(setup.wrong),
+            )
         ),
         "masks.leaks",
     )

@@ -1,1 +1,162 @@
-"""Pretrained."""
+"""Pretrained: a real model's own attention beside attention from scratch, with the difference as a number."""
+
+import streamlit as st
+
+from attn import charts, pretrained, ui
+from attn.pretrained import bert
+from attn.ui import models
+from attn.ui.comparing import (
+    COLOURS,
+    STARTS,
+    Setup,
+    break_controls,
+    code_of,
+    compared,
+    largest_by_layer,
+    layer_and_head,
+    matrices_of,
+    model_control,
+    projections,
+    ranked,
+    reading,
+    scale_of,
+    verdict,
+    window_control,
+)
+from attn.ui.sentences import text_control
+
+page = ui.begin("pretrained", "Is it the same in a real model?", Setup)
+
+with st.sidebar:
+    model_control(page)
+    st.toggle(
+        "Random weights",
+        key=page.key("random"),
+        help="The same architecture before any training. What is different is what training made.",
+    )
+    text_control(page, label="Text")
+    st.text_input(
+        "Second text",
+        key=page.key("pair"),
+        placeholder="None",
+        help="Read together with the first; in an encoder-decoder, what the decoder reads.",
+    )
+if not page.get("text").strip():
+    ui.ask(page, "Type a text in the sidebar, or pick an example there.")
+
+chosen = page.get("model"), page.get("random"), page.get("text"), page.get("pair")
+try:
+    models.permit(chosen[0])
+    loaded = models.loaded(*chosen[:2])
+    recording = models.recording(*chosen)
+    table = largest_by_layer(models.differences(*chosen), len(recording.layers))
+except pretrained.ModelError as error:
+    ui.ask(page, str(error), st.error)
+
+with st.sidebar:
+    layer = layer_and_head(page, recording.layers)
+    matrices = projections(loaded, layer)
+    if matrices is None:
+        page.set(start="recorded")
+    else:
+        st.segmented_control(
+            "From scratch, starting at",
+            STARTS,
+            format_func=STARTS.get,
+            key=page.key("start"),
+            required=True,
+            help="From the recorded queries and keys, or deeper: from what goes into the layer, through the "
+            "checkpoint's own W_q, W_k, W_v and biases.",
+        )
+    st.segmented_control(
+        "Colour",
+        COLOURS,
+        format_func=COLOURS.get,
+        key=page.key("colour"),
+        required=True,
+        help="Many heads park most of their weight on one token; the other scales show the rest.",
+    )
+    st.toggle("Special tokens", key=page.key("special"), help="Show what the tokenizer added, such as [CLS] and [SEP].")
+    st.toggle("First token", key=page.key("first"), help="Show the column of the first token, where many heads park.")
+    with st.expander("Break it", expanded=bool(page.choices().broken)):
+        break_controls(page, layer)
+
+setup = page.setup()
+theme, room = ui.theme(), ui.room()
+result = compared(setup, loaded, layer)
+head = setup.head - 1
+
+words, box = st.columns([3, 2], vertical_alignment="center")
+with words:
+    reading(setup, loaded, recording, layer, result)
+with box:
+    verdict(setup, result, table)
+
+part = result
+if result.window:
+    part = result.part(*window_control(page, result, theme, room))
+scale = scale_of(setup, result)
+kept = {"hidden": part.hidden, **scale}
+ui.figure(
+    charts.panels(
+        theme,
+        room,
+        charts.panel(part.own, part.rows, part.columns, title="The model's own", select="own", **kept),
+        charts.panel(part.scratch, part.rows, part.columns, title="From scratch, in numpy", select="scratch", **kept),
+        charts.panel(part.difference, part.rows, part.columns, title="Difference", kind="signed", select="difference"),
+    ),
+    "pretrained.maps",
+    on_pick=lambda row, column: page.set(cell=(part.row_places[row], part.column_places[column])),
+    tables={
+        "own": lambda: charts.csv(result.own, result.rows, result.columns),
+        "from_scratch": lambda: charts.csv(result.scratch, result.rows, result.columns),
+    },
+)
+
+map_tab, query_tab, matrix_tab, code_tab = st.tabs(
+    ["Every layer and head", "One query, key by key", "W_q, W_k, W_v", "Code"]
+)
+with map_tab:
+    st.caption("The largest difference of every head, unbroken. Click one to look into it.")
+    ui.figure(
+        charts.beside(
+            charts.layer_head_map(
+                table,
+                theme,
+                title="Largest difference by layer and head",
+                select="head",
+                selected=(setup.layer - 1, head),
+                tolerance=pretrained.TOLERANCE,
+            )
+        ),
+        "pretrained.map",
+        on_pick=lambda row, column: page.set(layer=row + 1, head=column + 1),
+    )
+with query_tab:
+    row, column = result.nearest(setup.cell)
+    labels, weights = ranked(result, row)
+    st.caption("Choose a cell above to look at another query and key.")
+    ui.figure(
+        charts.beside(
+            charts.bars(weights, labels, theme, title=f"Where {result.rows[row]} looks", **scale),
+            charts.products(
+                result.query[result.row_places[row]],
+                result.key[result.column_places[column]],
+                theme,
+                left_name=f"query of {result.rows[row]}",
+                right_name=f"key of {result.columns[column]}",
+            ),
+        ),
+        "pretrained.query",
+    )
+with matrix_tab:
+    if matrices is None:
+        st.caption(f"The {loaded.family} family does not keep its matrices as BERT does, so they are not drawn here.")
+    else:
+        one = bert.one_head(matrices, head)
+        st.caption(
+            f"The checkpoint's own matrices for this head, {one.w_q.shape[0]} × {one.w_q.shape[1]} each, with their biases."
+        )
+        ui.figure(matrices_of(one, theme, room), "pretrained.matrices")
+with code_tab:
+    ui.code(code_of(setup, layer))

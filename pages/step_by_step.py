@@ -63,9 +63,9 @@ if page.get("stage") == "projections":
 
 setup = page.setup()
 try:
-    view, code, problems = walked(setup, ui.theme())
+    view, code, problems = walked(setup, ui.theme(), ui.room())
 except ValueError as error:
-    ui.explain(error)
+    ui.ask(page, str(error), st.error)
 for problem in problems:
     st.warning(problem)
 
@@ -82,9 +82,9 @@ with explain:
     if stage.explain is None:
         st.caption("Choose a cell at a later step to see the products that add up to it.")
     else:
-        ui.figure(stage.explain(view), f"cell.{setup.stage}.{setup.matrix}")
+        ui.figure(charts.beside(stage.explain(view)), f"cell.{setup.stage}.{setup.matrix}")
 with edit:
-    for tab, name in zip(st.tabs(EDITABLE.values()), EDITABLE, strict=True):
+    for tab, name in zip(st.tabs(list(EDITABLE.values())), EDITABLE, strict=True):
         with tab:
             edit_controls(page, example, name)
 with code_tab:

@@ -6,6 +6,7 @@ from attn.charts.heatmap import heatmap, message
 from attn.charts.labels import token_labels
 from attn.charts.layout import above, beside
 from attn.charts.overview import overview, window_of
+from attn.charts.panels import panel, panels
 from attn.charts.tables import csv, table
 from attn.charts.tokens import token_strip
 from attn.charts.theme import DARK, LIGHT, Theme, theme_named
@@ -26,6 +27,8 @@ __all__ = [
     "layer_head_map",
     "message",
     "overview",
+    "panel",
+    "panels",
     "products",
     "table",
     "theme_named",

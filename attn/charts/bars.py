@@ -1,18 +1,22 @@
-"""Single rows of numbers: bars with their values, and products that add up."""
+"""Single rows of numbers: bars with their values, products that add up, and how often values occur."""
+
+from functools import partial
 
 import altair as alt
 import numpy as np
 import pandas as pd
 
-from attn.charts.heatmap import message, wrapped
+from attn.charts.heatmap import chosen, message, painted
 from attn.charts.labels import LINE, Ticks, aligned, axis, number, pixels
 from attn.charts.layout import dressed
+from attn.charts.plane import Plane, wrapped
 from attn.charts.scale import colour_scale
 from attn.charts.theme import ink_on
 
 _MOST_BARS = 40
 _MOST_TERMS = 24
 _ROW = 28  # pixels from one bar to the next
+_STEPS = 220  # pixels for the height of steps that add up
 
 
 def bars(
@@ -27,7 +31,8 @@ def bars(
     select=None,
     limit=None,
     log=False,
-    width=420,
+    width=360,
+    tooltip_name=None,
 ):
     """Draw numbers as level bars, each with its value at the end.
 
@@ -38,24 +43,26 @@ def bars(
     theme : Theme
     title : str
     kind : {"weights", "signed", "magnitude"}
-        As in `heatmap`; for weights the bars run from 0 to 1.
+        As in `attn.charts.heatmap`; bars of weights run from 0 to 1.
     color : str or sequence of str, optional
         One colour ``#rrggbb`` for all bars, or one each; by default that of the kind.
     selected : int, optional
-        A bar to outline.
+        A bar to mark.
     select : str, optional
-        Name of a selection that tells which bar was chosen, as ``{"row": i}``.
+        Name of a selection that tells which bar was chosen, as ``{"row": i}`` counted from 0.
     limit : float, optional
         The value at the end of the scale.
     log : bool, default False
-        Logarithmic lengths, for values that are not signed.
-    width : int, default 420
+        Logarithmic lengths over four powers of ten, for values that are not signed.
+    width : int, default 360
         Pixels of the longest possible bar.
+    tooltip_name : str, optional
+        What a value is called.
 
     Returns
     -------
     alt.LayerChart
-        Of more than 40 values the largest, and one bar for the sum of the others.
+        Of more than 40 values the largest, in their order, and one bar for the sum of the others.
 
     Raises
     ------
@@ -65,54 +72,33 @@ def bars(
     values, labels = _row(values, labels, "values")
     if not values.size:
         return message("Nothing to show.", theme, title)
-    scale = colour_scale(values, theme, kind, limit, log and kind != "signed")
-    row = np.arange(values.size)
-    values, labels, row = _largest(values, labels, row, _MOST_BARS)
-    colours = _bar_colours(values, row, scale, color)
-    signed = kind == "signed"
-    zero = scale.floor if scale.log else 0.0
-    end = scale.shade(values)
-    order = np.arange(values.size)
+    scale = colour_scale(values, theme, kind, limit, log and kind != "signed", name=tooltip_name)
+    values, labels, place = _largest(values, labels, _MOST_BARS)
+    middle = np.arange(values.size) + 0.5
+    names = axis(Ticks(middle.tolist(), labels, 0), "", theme.muted)
+    plane = Plane(width, _ROW * values.size, columns=1, rows=values.size, y_axis=names)
+    zero, *end = _lengths(np.append(0, values), scale, width)
     table = pd.DataFrame(
         {
-            "row": row,
+            "row": place,
             "x": np.minimum(zero, end),
             "x2": np.maximum(zero, end),
-            "y": order + 0.16,
-            "y2": order + 0.84,
-            "middle": order + 0.5,
-            "end": end,
+            "y": middle - 0.34,
+            "y2": middle + 0.34,
+            "color": _bar_colours(values, place, scale, color),
             "label": labels,
-            "text": aligned(values),
-            "shown": [number(v, 4) for v in values],
-            "color": colours,
-            "edge": [theme.text if r == selected else c for r, c in zip(row, colours, strict=True)],
+            "shown": [number(value, 4) for value in values],
         }
     )
-    height = _ROW * values.size
-    x = alt.X("x:Q", scale=alt.Scale(domain=scale.domain[:: 2 if signed else 1], nice=False, zero=False, type="log" if scale.log else "linear"), axis=None)
-    down = alt.Scale(domain=[values.size, 0], nice=False, zero=False)
-    named = Ticks((order + 0.5).tolist(), list(labels), 0)
-    y = alt.Y("y:Q", scale=down, axis=axis(named, "", theme.muted))
-    base = alt.Chart(table)
-    mark = base.mark_rect(strokeWidth=2.5, cornerRadius=2).encode(
-        x=x,
-        x2="x2:Q",
-        y=y,
-        y2="y2:Q",
-        color=alt.Color("color:N", scale=None),
-        stroke=alt.Stroke("edge:N", scale=None),
-        tooltip=[alt.Tooltip("label:N", title="token"), alt.Tooltip("shown:N", title="value")],
-    )
-    if select:
-        mark = mark.add_params(alt.selection_point(name=select, fields=["row"], toggle=False, empty=False))
-    layers = [mark, *_ends(table, x, y), *_zero_line(zero, values.size, x, y, theme)]
-    chart = alt.layer(*layers).properties(width=width, height=height)
-    if title:
-        chart = chart.properties(title=wrapped(title, width))
-    top = int(np.nanargmax(np.abs(np.where(row < 0, 0, np.nan_to_num(values)))))
-    what = f"{title or 'Bars'}: {values.size} values; the largest is {labels[top]}, {number(values[top])}."
-    return dressed(chart, theme, what)
+    mark = alt.Chart(table).mark_rect(cornerRadius=2)
+    tooltip = [alt.Tooltip("label:N", title="at"), alt.Tooltip("shown:N", title=scale.name)]
+    mark = mark.encode(**plane.box(), color=alt.Color("color:N", scale=None), tooltip=tooltip)
+    layers = [_band(plane, row, theme) for row in np.flatnonzero(place == selected)]
+    layers += [chosen(mark, select, "row"), plane.outline(zero, 0, zero, values.size, theme.muted, 1)]
+    layers += _ends(plane, end, middle, values, signed=kind == "signed")
+    best = int(np.nan_to_num(np.abs(values)).argmax())
+    what = f"{title or 'Bars'}: {len(values)} bars; the largest is {labels[best]}, {number(values[best])}."
+    return dressed(plane.figure(layers, title), theme, what)
 
 
 def products(left, right, theme, *, left_name="query", right_name="key", labels=None, title="", width=880):
@@ -128,37 +114,44 @@ def products(left, right, theme, *, left_name="query", right_name="key", labels=
         What each place is called; by default its number, counted from 1.
     title : str
     width : int, default 880
-        Pixels that the figure may take.
+        Pixels that the columns may take.
 
     Returns
     -------
     alt.VConcatChart
-        The two rows, and below them a bar per product that begins where the one before it ended;
-        the last bar is the total. Of more than 24 places those with the largest products, in
-        their order, and one for the others together.
+        The two rows, their products, and below them a step per product that begins where the one
+        before it ended; the last column is the total. Of more than 24 places those with the
+        largest products, in their order, and one for the others together.
 
     Raises
     ------
     ValueError
-        If the rows differ in length.
+        If the rows differ in length, or there is not one label per place.
     """
-    left, right = np.asarray(left, dtype=float).ravel(), np.asarray(right, dtype=float).ravel()
-    if left.shape != right.shape:
-        raise ValueError(f"{left_name} and {right_name} must be equally long, got {left.size} and {right.size}")
-    labels = [str(i) for i in range(1, left.size + 1)] if labels is None else labels
-    terms, labels = _row(left * right, labels, "labels")
+    left, right = np.asarray(left, dtype=float), np.asarray(right, dtype=float)
+    if left.ndim != 1 or left.shape != right.shape:
+        raise ValueError(
+            f"{left_name} and {right_name} must be rows of equal length, got {left.shape} and {right.shape}"
+        )
+    names = [str(i) for i in range(1, left.size + 1)] if labels is None else labels
+    terms, names = _row(left * right, names, "the products")
     if not terms.size:
         return message("Nothing to add up.", theme, title)
-    place = np.arange(terms.size)
-    terms, labels, place = _largest(terms, labels, place, _MOST_TERMS)
-    pitch = int(min(64, width / (terms.size + 1)))
-    rows = [_strip(row, place, name, theme, pitch) for row, name in ((left, left_name), (right, right_name))]
-    steps = _waterfall(terms, labels, theme, pitch)
-    total = number(terms.sum())
+    total = terms.sum()
+    terms, names, place = _largest(terms, names, _MOST_TERMS)
+    pitch, kept = int(min(64, width / (terms.size + 1))), np.flatnonzero(place >= 0)
+    shared = max(np.abs(left).max(), np.abs(right).max()) or None
+    strip = partial(_strip, columns=terms.size + 1, pitch=pitch, theme=theme)
+    rows = [
+        strip(left[place[kept]], kept, left_name, limit=shared, color=theme.role(left_name)),
+        strip(right[place[kept]], kept, f"× {right_name}", limit=shared, color=theme.role(right_name)),
+        strip(np.append(terms, total), np.arange(terms.size + 1), "= product", limit=None, color=theme.text),
+        _steps(terms, names, theme, pitch),
+    ]
     if title:
-        rows[0] = rows[0].properties(title=wrapped(title, pitch * terms.size))
-    what = f"{title or f'{left_name} times {right_name}'}: {left.size} products add up to {total}."
-    return dressed(alt.vconcat(*rows, steps, spacing=4), theme, what)
+        rows[0] = rows[0].properties(title=wrapped(title, pitch * (terms.size + 1)))
+    what = f"{title or f'{left_name} times {right_name}'}: {left.size} products add up to {number(total)}."
+    return dressed(alt.vconcat(*rows, spacing=5), theme, what)
 
 
 def distribution(values, theme, *, title="", name="value", color=None, bins=30, width=420, height=200):
@@ -189,11 +182,12 @@ def distribution(values, theme, *, title="", name="value", color=None, bins=30, 
     count, border = np.histogram(values, bins=bins)
     table = pd.DataFrame({"x": border[:-1], "x2": border[1:], "count": count, "zero": 0})
     table["range"] = [f"{number(a)} to {number(b)}" for a, b in zip(border[:-1], border[1:], strict=True)]
-    mark = alt.Chart(table).mark_rect(color=color or theme.weight, stroke=theme.background, strokeWidth=1)
+    across = alt.Scale(domain=[border[0], border[-1]], nice=False, zero=False)
+    mark = alt.Chart(table).mark_rect(color=color or theme.weight_half, stroke=theme.background, strokeWidth=1)
     chart = mark.encode(
-        x=alt.X("x:Q", scale=alt.Scale(domain=[border[0], border[-1]], nice=False, zero=False), axis=alt.Axis(title=name, tickCount=5)),
+        x=alt.X("x:Q", scale=across, axis=alt.Axis(title=name, tickCount=5)),
         x2="x2:Q",
-        y=alt.Y("zero:Q", axis=alt.Axis(title="how many", tickCount=4, grid=True)),
+        y=alt.Y("zero:Q", axis=alt.Axis(title="how many", tickCount=4, format="d", grid=True)),
         y2="count:Q",
         tooltip=[alt.Tooltip("range:N", title=name), alt.Tooltip("count:Q", title="how many")],
     ).properties(width=width, height=height)
@@ -211,135 +205,96 @@ def _row(values, labels, name):
     return values, [str(label) for label in labels]
 
 
-def _largest(values, labels, place, most):
-    """Keep at most `most` values: the largest in their order, then the others' sum at place -1."""
+def _largest(values, labels, most):
+    """Keep at most `most` values: the largest in their order, then the sum of the others at place -1."""
     if values.size <= most:
-        return values, labels, place
-    ranked = np.argsort(-np.abs(np.nan_to_num(values, nan=np.inf)), kind="stable")
+        return values, labels, np.arange(values.size)
+    ranked = np.argsort(-np.nan_to_num(np.abs(values), nan=np.inf), kind="stable")
     kept, others = np.sort(ranked[: most - 1]), ranked[most - 1 :]
-    labels = [labels[i] for i in kept] + [f"the other {others.size}"]
-    return np.append(values[kept], values[others].sum()), labels, np.append(place[kept], -1)
+    labels = [labels[i] for i in kept] + [f"other {others.size}"]
+    return np.append(values[kept], values[others].sum()), labels, np.append(kept, -1)
 
 
-def _bar_colours(values, row, scale, color):
+def _lengths(values, scale, width):
+    """Return where bars end, as fractions of the width, with room for a number left of negative ones."""
+    fraction = scale.fraction(values)
+    room = 60 / width if scale.kind == "signed" else 0
+    return room + (1 - room) * fraction
+
+
+def _bar_colours(values, place, scale, color):
     """Return the colour of each bar."""
     theme = scale.theme
     if color is None:
-        own = [theme.weight] * values.size
-        if scale.kind == "signed":
-            own = [theme.negative if v < 0 else theme.positive for v in values]
+        own = (
+            [theme.negative if v < 0 else theme.positive for v in values]
+            if scale.kind == "signed"
+            else theme.weight_half
+        )
     else:
-        own = [color if isinstance(color, str) else color[r] for r in row]
-    return [theme.muted if r < 0 else (c if np.isfinite(v) else theme.invalid) for r, c, v in zip(row, own, values, strict=True)]
+        own = color if isinstance(color, str) else [color[p] for p in place]
+    own = [own] * values.size if isinstance(own, str) else own
+    own = [theme.muted if p < 0 else c for p, c in zip(place, own, strict=True)]
+    return [c if np.isfinite(v) else theme.invalid for v, c in zip(values, own, strict=True)]
 
 
-def _ends(table, x, y):
-    """Return the values at the ends of the bars, to the right of positive and to the left of negative ones."""
-    layers = []
-    for negative in (False, True):
-        part = table[(table["x"] < table["x2"]) & (table["end"] == table["x"]) if negative else ~((table["x"] < table["x2"]) & (table["end"] == table["x"]))]
-        if len(part):
-            mark = alt.Chart(part[["end", "middle", "text"]]).mark_text(
-                align="right" if negative else "left", dx=-6 if negative else 6, baseline="middle", tooltip=None
-            )
-            place = alt.X("end:Q", scale=x["scale"], axis=None)
-            layers.append(mark.encode(x=place, y=alt.Y("middle:Q", scale=y["scale"]), text="text:N"))
-    return layers
+def _band(plane, row, theme):
+    """Return a band behind one row."""
+    band = pd.DataFrame({"x": [0], "x2": [plane.columns], "y": [row], "y2": [row + 1]})
+    return plane.rectangles(band, color=theme.grid, cornerRadius=2)
 
 
-def _zero_line(zero, count, x, y, theme):
-    """Return the line from which the bars start."""
-    line = alt.Chart(pd.DataFrame({"x": [zero], "y": [0], "y2": [count]})).mark_rule(color=theme.muted, tooltip=None)
-    return [line.encode(x=alt.X("x:Q", scale=x["scale"], axis=None), y=alt.Y("y:Q", scale=y["scale"]), y2="y2:Q")]
+def _ends(plane, end, middle, values, signed):
+    """Return the values at the ends of the bars: left of negative ones, right of the others."""
+    left = (values < 0) & signed
+    table = pd.DataFrame({"x": end, "y": middle, "text": aligned(values)})
+    sides = ((left, {"align": "right", "dx": -6}), (~left, {"align": "left", "dx": 6}))
+    return [plane.texts(table[side], **place) for side, place in sides if side.any()]
 
 
-def _strip(values, place, name, theme, pitch):
-    """Return one row of numbered cells, those at `place`; place -1 is left empty."""
-    kept = place >= 0
-    shown = values[place[kept]]
-    scale = colour_scale(values, theme, "signed")
-    height = 2 * LINE
-    cells = pd.DataFrame(
-        {
-            "x": np.flatnonzero(kept),
-            "x2": np.flatnonzero(kept) + 1,
-            "middle": np.flatnonzero(kept) + 0.5,
-            "shade": scale.shade(shown),
-            "text": _short(shown, pitch),
-            "shown": [number(v, 4) for v in shown],
-            "ink": ink_on(scale.colours(shown), theme),
-        }
-    )
-    x = alt.X("x:Q", scale=alt.Scale(domain=[0, place.size + 1], nice=False, zero=False), axis=None)
-    named = axis(Ticks([0.5], [name], 0), "", theme.muted, labelColor=theme.role(name), labelFontWeight=700)
-    y = alt.Y("row:Q", scale=alt.Scale(domain=[1, 0], nice=False), axis=named)
-    cells["row"], cells["row2"] = 0, 1
-    base = alt.Chart(cells)
-    mark = base.mark_rect(stroke=theme.grid).encode(
-        x=x, x2="x2:Q", y=y, y2="row2:Q",
-        color=scale.encoding("shade", name, legend=False),
-        tooltip=[alt.Tooltip("shown:N", title=name)],
-    )  # fmt: skip
-    text = base.mark_text(baseline="middle", tooltip=None).encode(
-        x=alt.X("middle:Q", scale=x["scale"], axis=None),
-        y=alt.value(height / 2),
-        text="text:N",
-        color=alt.Color("ink:N", scale=None),
-    )
-    return alt.layer(mark, text).resolve_scale(color="independent").properties(width=pitch * (place.size + 1), height=height)
+def _strip(values, at, name, *, columns, pitch, limit, color, theme):
+    """Return a row of cells with their values, those in the columns `at`."""
+    limit = limit if limit and np.isfinite(limit) else None
+    scale = colour_scale(values, theme, "signed", limit, name=name)
+    title = axis(Ticks([0.5], [name], 0), "", theme.muted, labelColor=color, labelFontWeight=700)
+    plane = Plane(pitch * columns, 2 * LINE, columns=columns, rows=1, y_axis=title)
+    table = pd.DataFrame({"x": at, "x2": at + 1, "y": 0, "y2": 1, "middle": at + 0.5, "half": 0.5})
+    table["shade"], table["state"] = scale.shade(values), np.where(np.isfinite(values), 0, 2)
+    table["text"], table["ink"] = _short(values, pitch), ink_on(scale.colours(values), theme)
+    table["shown"] = [number(value, 4) for value in values]
+    mark = alt.Chart(table).mark_rect(stroke=theme.grid)
+    fill = painted(scale.encoding("shade", legend=False), theme)
+    mark = mark.encode(**plane.box(), color=fill, tooltip=alt.Tooltip("shown:N", title=name))
+    return plane.figure([mark, plane.texts(table, "middle", "half")])
 
 
-def _waterfall(terms, labels, theme, pitch):
-    """Return the products as steps from 0 to their total."""
-    ends = np.cumsum(terms)
-    total = ends[-1]
-    start, end = np.append(ends - terms, 0.0), np.append(ends, total)
-    size = np.append(terms, total)
-    colours = [theme.negative if v < 0 else theme.positive for v in terms] + [theme.text]
-    order = np.arange(size.size)
-    steps = pd.DataFrame(
-        {
-            "x": order + 0.12,
-            "x2": order + 0.88,
-            "middle": order + 0.5,
-            "next": order + 1.88,
-            "start": start,
-            "end": end,
-            "top": np.maximum(start, end),
-            "label": [*labels, "total"],
-            "text": _short(size, pitch + 6),
-            "shown": [number(v, 4) for v in size],
-            "sum": [number(v, 4) for v in end],
-            "color": colours,
-        }
-    )
-    low, high = min(0.0, end.min(), start.min()), max(0.0, end.max(), start.max())
-    room = (high - low or 1) * 0.12
-    x = alt.Scale(domain=[0, size.size], nice=False, zero=False)
-    y = alt.Scale(domain=[low - room / 3, high + room], nice=False, zero=False)
-    tilted = max(map(pixels, steps["label"])) + 6 > pitch
-    named = Ticks(steps["middle"].tolist(), steps["label"].tolist(), -45 if tilted else 0)
-    sums = Ticks([0.0], ["running sum"], 0)
-    base = alt.Chart(steps)
-    mark = base.mark_rect(cornerRadius=1).encode(
-        x=alt.X("x:Q", scale=x, axis=axis(named, "", theme.muted)),
-        x2="x2:Q",
-        y=alt.Y("start:Q", scale=y, axis=axis(sums, "", theme.muted)),
-        y2="end:Q",
-        color=alt.Color("color:N", scale=None),
-        tooltip=[
-            alt.Tooltip("label:N", title="place"),
-            alt.Tooltip("shown:N", title="product"),
-            alt.Tooltip("sum:N", title="sum so far"),
-        ],
-    )
-    links = alt.Chart(steps.iloc[:-1]).mark_rule(color=theme.muted, strokeDash=[2, 2], tooltip=None)
-    links = links.encode(x=alt.X("x2:Q", scale=x), x2="next:Q", y=alt.Y("end:Q", scale=y))
-    text = base.mark_text(dy=-9, tooltip=None).encode(
-        x=alt.X("middle:Q", scale=x), y=alt.Y("top:Q", scale=y), text="text:N"
-    )
-    zero = alt.Chart(pd.DataFrame({"zero": [0]})).mark_rule(color=theme.muted, tooltip=None).encode(y=alt.Y("zero:Q", scale=y))
-    return alt.layer(zero, links, mark, text).properties(width=pitch * size.size, height=220)
+def _steps(terms, names, theme, pitch):
+    """Return the products as steps from 0 up or down to their total."""
+    ends = np.cumsum(np.nan_to_num(terms))
+    start, end = np.append(np.append(0, ends[:-1]), 0), np.append(ends, ends[-1])
+    low, high = min(0, ends.min()), max(0, ends.max())
+    room = (high - low or 1) / _STEPS  # of the sum to a pixel
+    top, span = high + 2 * LINE * room, high - low + 3 * LINE * room
+    at = np.arange(end.size)
+    names = Ticks((at + 0.5).tolist(), [*names, "total"], -45 if max(map(pixels, names)) + 6 > pitch else 0)
+    sums = axis(Ticks([top / span], ["running sum"], 0), "", theme.muted, labelColor=theme.muted)
+    plane = Plane(pitch * end.size, _STEPS, columns=end.size, rows=1, x_axis=axis(names, "", theme.muted), y_axis=sums)
+    table = pd.DataFrame({"x": at + 0.1, "x2": at + 0.9, "middle": at + 0.5, "label": names.texts})
+    table["y"], table["y2"] = (top - np.maximum(start, end)) / span, (top - np.minimum(start, end)) / span
+    table["color"] = [theme.negative_half if term < 0 else theme.positive_half for term in terms] + [theme.text]
+    table["text"] = _short(end, pitch)
+    table["shown"] = [number(term, 4) for term in np.append(terms, terms.sum())]
+    table["sum"] = [number(value, 4) for value in end]
+    mark = alt.Chart(table).mark_rect(cornerRadius=1)
+    tooltip = [
+        alt.Tooltip(f"{f}:N", title=t) for f, t in (("label", "place"), ("shown", "product"), ("sum", "sum so far"))
+    ]
+    mark = mark.encode(**plane.box(), color=alt.Color("color:N", scale=None), tooltip=tooltip)
+    level = (top - ends) / span
+    links = pd.DataFrame({"x": at[:-1] + 0.9, "x2": at[1:] + 0.1, "y": level, "y2": level})
+    links = alt.Chart(links).mark_rule(color=theme.muted, strokeDash=[2, 2], tooltip=None).encode(**plane.box())
+    zero = plane.outline(0, top / span, end.size, top / span, theme.muted, 1)
+    return plane.figure([zero, links, mark, plane.texts(table, "middle", "y", dy=-LINE // 2 - 1)])
 
 
 def _short(values, room):

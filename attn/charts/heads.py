@@ -1,6 +1,8 @@
 """Many heads at once: small multiples, groups, the concatenation, and a map of the whole model."""
 
 import math
+from dataclasses import replace
+from typing import NamedTuple
 
 import altair as alt
 import numpy as np
@@ -9,26 +11,28 @@ import pandas as pd
 from attn.charts import raster
 from attn.charts.heatmap import (
     MOST_CELLS,
-    Frame,
-    _checked,
-    _legend_length,
-    _painted,
-    _shown,
-    _state,
-    _unique,
+    checked,
+    chosen,
     heatmap,
+    image_layer,
+    legend_length,
     message,
-    outlines,
+    named,
+    painted,
+    shown,
+    state,
     swatches,
-    wrapped,
 )
-from attn.charts.labels import LINE, Ticks, axis, number, pixels, ticks
+from attn.charts.labels import Ticks, axis, pixels, ticks
 from attn.charts.layout import dressed, undressed
+from attn.charts.plane import Plane
 from attn.charts.scale import colour_scale
 from attn.charts.theme import ink_on, rgb
 
 _GAP = 18  # pixels between the maps of two heads
 _HEADLINE = 26  # pixels for the title over each
+_LARGEST_MAP = 420
+_LARGEST_CELL = 48
 
 
 def head_grid(
@@ -46,7 +50,9 @@ def head_grid(
     limit=None,
     log=False,
     title="",
+    axes=("query", "key"),
     width=1000,
+    tooltip_name=None,
 ):
     """Draw one map per head, all on one scale of colour.
 
@@ -65,8 +71,8 @@ def head_grid(
         Name of a selection that tells which head was chosen, as ``{"head": h}`` counted from 0.
     selected : int, optional
         A head to outline.
-    kind, limit, log
-        As in `heatmap`.
+    kind, limit, log, axes, tooltip_name
+        As in `attn.charts.heatmap`.
     title : str
     width : int, default 1000
         Pixels.
@@ -92,21 +98,20 @@ def head_grid(
     if len(titles) != num_heads:
         raise ValueError(f"titles must be one per head, got {len(titles)} for {num_heads} heads")
     flat = weights.reshape(num_heads * n_q, n_k)
-    _, hidden = _checked(flat, list(rows) * num_heads, columns, _all_heads(hidden, weights.shape))
-    scale = colour_scale(flat, theme, kind, limit, log, ~hidden)
+    _, hidden = checked(flat, list(rows) * num_heads, columns, _all_heads(hidden, weights.shape))
+    scale = colour_scale(flat, theme, kind, limit, log, shown=~hidden, name=tooltip_name)
     grid = Grid.fitting(num_heads, n_q, n_k, per_row, width)
+    plane = grid.plane(rows, columns, axes, theme)
 
     draw = _grid_cells if weights.size <= MOST_CELLS else _grid_picture
-    layers = draw(weights, hidden.reshape(weights.shape), rows, columns, grid, scale, titles, select)
-    layers += _headlines(grid, titles, theme)
+    layers = draw(weights, hidden.reshape(weights.shape), rows, columns, grid, plane, scale, titles, axes, select)
+    layers += _headlines(grid, plane, titles, theme)
     layers += swatches(flat, hidden, theme)
     if selected is not None:
-        layers += _frame_around(grid, selected, theme)
-    chart = alt.layer(*layers).resolve_scale(color="independent").properties(width=grid.width, height=grid.height)
-    if title:
-        chart = chart.properties(title=wrapped(title, grid.width))
-    what = f"{title or 'Attention by head'}: {num_heads} maps of {n_q} queries by {n_k} keys on one scale."
-    return dressed(chart, theme, what)
+        x, y = grid.left(selected), grid.top(selected)
+        layers.append(plane.outline(x - 3, y - 3, x + grid.map_width + 3, y + grid.map_height + 3, theme.text, 3))
+    what = f"{title or 'Attention by head'}: {num_heads} maps of {n_q} by {n_k} on one scale."
+    return dressed(plane.figure(layers, title), theme, what)
 
 
 def head_groups(num_heads, num_kv_heads, theme, *, title="", width=880):
@@ -137,50 +142,45 @@ def head_groups(num_heads, num_kv_heads, theme, *, title="", width=880):
     group = num_heads // num_kv_heads
     pitch = min(64.0, width / num_heads)
     head = np.arange(num_heads)
-    x = head * pitch + 3
-    fills = [theme.head(h) for h in head]
-    boxes = pd.DataFrame({"x": x, "x2": x + pitch - 6, "y": 92, "y2": 126, "color": fills, "text": [str(h + 1) for h in head]})
-    boxes["ink"] = ink_on(np.stack([rgb(c) for c in fills]), theme)
-    boxes["what"] = [f"query head {h + 1} reads key/value head {h // group + 1}" for h in head]
-
-    shared = np.arange(num_kv_heads)
-    left, right = shared * group * pitch + 3, (shared + 1) * group * pitch - 3
-    middle = (left + right) / 2
-    half = min(group * pitch / 2 - 3, 46)
-    parts = []
-    for role, name, x1, x2 in (("key", "K", middle - half, middle), ("value", "V", middle, middle + half)):
-        colour = theme.role(role)
-        part = pd.DataFrame({"x": x1, "x2": x2, "y": 4, "y2": 38, "color": colour})
-        part["text"] = [f"{name} {s + 1}" for s in shared]
-        part["ink"] = ink_on(rgb(colour), theme).item()
-        part["what"] = [f"{role} head {s + 1}, read by query heads {s * group + 1} to {(s + 1) * group}" for s in shared]
-        parts.append(part)
-    boxes = pd.concat([boxes, *parts], ignore_index=True)
-    centre = head * pitch + pitch / 2
-    lines = [pd.DataFrame({"x": centre, "x2": centre, "y": 64, "y2": 90})]
-    lines.append(pd.DataFrame({"x": middle, "x2": middle, "y": 40, "y2": 64}))
-    lines.append(pd.DataFrame({"x": centre[::group], "x2": centre[group - 1 :: group], "y": 64, "y2": 64}))
-    names = Ticks([21, 109], ["key and value heads", "query heads"], 0)
-    plot = Frame(130, 1, round(pitch * num_heads), 130)
-    across = alt.Scale(domain=[0, plot.width], nice=False, zero=False)
-    down = alt.Scale(domain=[130, 0], nice=False, zero=False)
-    x = alt.X("x:Q", scale=across, axis=None)
-    y = alt.Y("y:Q", scale=down, axis=axis(names, "", theme.muted))
-    rects = alt.Chart(boxes).mark_rect(cornerRadius=3).encode(
-        x=x, x2="x2:Q", y=y, y2="y2:Q", color=alt.Color("color:N", scale=None), tooltip=alt.Tooltip("what:N", title=" ")
-    )  # fmt: skip
-    boxes = boxes.assign(middle=(boxes["x"] + boxes["x2"]) / 2, centre=(boxes["y"] + boxes["y2"]) / 2)
-    fits = boxes[[pixels(t) <= b - a for t, a, b in zip(boxes["text"], boxes["x"], boxes["x2"], strict=True)]]
-    text = alt.Chart(fits).mark_text(baseline="middle", fontWeight=600, tooltip=None).encode(
-        x=alt.X("middle:Q", scale=across), y=alt.Y("centre:Q", scale=down), text="text:N", color=alt.Color("ink:N", scale=None)
-    )  # fmt: skip
-    rules = alt.Chart(pd.concat(lines)).mark_rule(color=theme.muted, strokeWidth=1.5, tooltip=None)
-    rules = rules.encode(x=x, x2="x2:Q", y=alt.Y("y:Q", scale=down), y2="y2:Q")
-    chart = alt.layer(rules, rects, text).properties(width=plot.width, height=130)
-    if title:
-        chart = chart.properties(title=wrapped(title, plot.width))
+    plane = Plane(round(pitch * num_heads), 130, columns=pitch * num_heads, rows=130)
+    names = axis(Ticks([21.0, 109.0], ["key, value", "query"], 0), "", theme.muted)
+    plane = replace(plane, y_axis=names)
+    left = np.arange(num_heads) * pitch
+    asking = _chips(left + 3, left + pitch - 3, 92, [theme.head(h) for h in head], [f"{h + 1}" for h in head], theme)
+    asking["what"] = [f"query head {h + 1} reads key/value head {h // group + 1}" for h in head]
+    start, stop = left[::group] + 3, left[group - 1 :: group] + pitch - 3
+    half = np.minimum((stop - start) / 2, 46)
+    middle, shared = (start + stop) / 2, np.arange(num_kv_heads)
+    read = [
+        _chips(middle - half, middle, 4, [theme.key] * num_kv_heads, [f"K {s + 1}" for s in shared], theme),
+        _chips(middle, middle + half, 4, [theme.value] * num_kv_heads, [f"V {s + 1}" for s in shared], theme),
+    ]
+    for chips in read:
+        chips["what"] = [
+            f"key/value head {s + 1}, read by query heads {s * group + 1} to {(s + 1) * group}" for s in shared
+        ]
+    chips = pd.concat([asking, *read], ignore_index=True)
+    mark = alt.Chart(chips).mark_rect(cornerRadius=3)
+    mark = mark.encode(**plane.box(), color=alt.Color("color:N", scale=None), tooltip=alt.Tooltip("what:N", title=" "))
+    centre = left + pitch / 2
+    lines = [
+        pd.DataFrame({"x": centre, "x2": centre, "y": 64, "y2": 90}),
+        pd.DataFrame({"x": middle, "x2": middle, "y": 40, "y2": 64}),
+        pd.DataFrame({"x": centre[::group], "x2": centre[group - 1 :: group], "y": 64, "y2": 64}),
+    ]
+    brackets = alt.Chart(pd.concat(lines)).mark_rule(color=theme.muted, strokeWidth=1.5, tooltip=None)
+    layers = [brackets.encode(**plane.box()), mark, plane.texts(chips, "middle", "centre", fontWeight=600)]
     what = f"{title or 'Heads'}: {num_heads} query heads share {num_kv_heads} key/value heads, {group} to each."
-    return dressed(chart, theme, what)
+    return dressed(plane.figure(layers, title), theme, what)
+
+
+def _chips(left, right, top, fills, texts, theme):
+    """Return coloured boxes with their texts, where these fit."""
+    table = pd.DataFrame({"x": left, "x2": right, "y": top, "y2": top + 34, "color": fills})
+    table["middle"], table["centre"] = (table["x"] + table["x2"]) / 2, top + 17
+    table["text"] = [t if pixels(t) + 2 <= wide else "" for t, wide in zip(texts, right - left, strict=True)]
+    table["ink"] = ink_on(np.stack([rgb(fill) for fill in fills]), theme)
+    return table
 
 
 def concat_map(concat, num_heads, rows, theme, *, title="", limit=None, size=640, numbers=None):
@@ -220,18 +220,33 @@ def concat_map(concat, num_heads, rows, theme, *, title="", limit=None, size=640
     if not concat.size:
         return figure
     plot = undressed(figure)
-    pitch = plot.width / num_heads
+    plane = Plane(plot.width, 26, columns=num_heads, rows=34)
     head = np.arange(num_heads)
-    fills = [theme.head(h) for h in head]
-    bands = pd.DataFrame({"x": head * pitch + 1, "x2": (head + 1) * pitch - 1, "color": fills})
-    bands["middle"] = (head + 0.5) * pitch
-    long = [f"head {h + 1}" for h in head]
-    bands["text"] = long if max(map(pixels, long)) + 6 <= pitch else [str(h + 1) for h in head]
-    bands["ink"] = ink_on(np.stack([rgb(c) for c in fills]), theme)
-    return _banded(plot, bands, theme, title)
+    texts = [f"head {h + 1}" for h in head]
+    if max(map(pixels, texts)) + 8 > plane.cell_width:
+        texts = [f"{h + 1}" for h in head]
+    bands = _chips(head + 0.0, head + 1.0, 0, [theme.head(h) for h in head], texts, theme)
+    bands["text"] = texts
+    strip = plane.rectangles(bands, cornerRadius=2, stroke=theme.background)
+    strip = strip.encode(color=alt.Color("color:N", scale=None))
+    above = plane.figure([strip, plane.texts(bands, "middle", "centre", fontWeight=600)], title)
+    whole = alt.vconcat(above, plot, spacing=3)
+    return dressed(whole, theme, f"{title or 'The concatenation of the heads'}: {plot.description}")
 
 
-def layer_head_map(values, theme, *, title="", log=False, select=None, selected=None, tolerance=None, limit=None, tooltip_name=None, size=520):
+def layer_head_map(
+    values,
+    theme,
+    *,
+    title="",
+    log=False,
+    select=None,
+    selected=None,
+    tolerance=None,
+    limit=None,
+    tooltip_name=None,
+    size=520,
+):
     """Draw one number per layer and head, layers down and heads across.
 
     Parameters
@@ -264,55 +279,64 @@ def layer_head_map(values, theme, *, title="", log=False, select=None, selected=
     )  # fmt: skip
 
 
-def _banded(plot, bands, theme, title):
-    """Return the map `plot` with a strip of coloured, named bands above it, columns aligned."""
-    x = alt.Scale(domain=[0, plot.width], nice=False, zero=False)
-    strip = alt.Chart(bands).mark_rect(tooltip=None, cornerRadius=2).encode(
-        x=alt.X("x:Q", scale=x, axis=None), x2="x2:Q", color=alt.Color("color:N", scale=None)
-    )  # fmt: skip
-    text = alt.Chart(bands).mark_text(baseline="middle", fontWeight=600, tooltip=None).encode(
-        x=alt.X("middle:Q", scale=x), text="text:N", color=alt.Color("ink:N", scale=None)
-    )  # fmt: skip
-    head = alt.layer(strip, text).properties(width=plot.width, height=24)
-    if title:
-        head = head.properties(title=wrapped(title, plot.width))
-    whole = alt.vconcat(head, plot, spacing=4).resolve_scale(color="independent")
-    return dressed(whole, theme, f"{title or 'The concatenation'}: {plot.description}")
-
-
-class Grid:
+class Grid(NamedTuple):
     """Where each head's map lies: equal maps in rows, in pixels from the top left corner."""
 
-    def __init__(self, num_heads, n_q, n_k, per_row, cell):
-        self.num_heads, self.n_q, self.n_k, self.per_row, self.cell = num_heads, n_q, n_k, per_row, cell
-        self.map_width, self.map_height = max(1, round(n_k * cell)), max(1, round(n_q * cell))
-        rows = math.ceil(num_heads / per_row)
-        self.width = min(per_row, num_heads) * (self.map_width + _GAP) - _GAP
-        self.height = rows * (self.map_height + _HEADLINE + _GAP) - _GAP
+    num_heads: int
+    per_row: int
+    cell: float  # pixels
+    map_width: int
+    map_height: int
 
     @classmethod
     def fitting(cls, num_heads, n_q, n_k, per_row, width):
         """Return the grid whose maps fill the width, with cells of whole pixels where they can be."""
         per_row = min(num_heads, per_row or _per_row(num_heads))
         room = (width + _GAP) / per_row - _GAP
-        cell = min(room / n_k, 420 / max(n_q, n_k), 48)
-        return cls(num_heads, n_q, n_k, per_row, math.floor(cell) if cell >= 2 else cell)
+        cell = min(room / n_k, _LARGEST_MAP / max(n_q, n_k), _LARGEST_CELL)
+        cell = math.floor(cell) if cell >= 2 else cell
+        return cls(num_heads, per_row, cell, max(1, round(n_k * cell)), max(1, round(n_q * cell)))
+
+    @property
+    def width(self):
+        """Pixels across all maps."""
+        return self.per_row * (self.map_width + _GAP) - _GAP
+
+    @property
+    def height(self):
+        """Pixels down all maps and their titles."""
+        return math.ceil(self.num_heads / self.per_row) * (self.map_height + _HEADLINE + _GAP) - _GAP
 
     def left(self, head):
-        """Return the left edges of the maps of `head`."""
-        return (head % self.per_row) * (self.map_width + _GAP)
+        """Return the left edge of the map of `head`."""
+        return head % self.per_row * (self.map_width + _GAP)
 
     def top(self, head):
-        """Return the top edges of the maps of `head`, below their titles."""
-        return (head // self.per_row) * (self.map_height + _HEADLINE + _GAP) + _HEADLINE
+        """Return the top edge of the map of `head`, below its title."""
+        return head // self.per_row * (self.map_height + _HEADLINE + _GAP) + _HEADLINE
 
-    def x(self, axis=None):
-        """Return the channel of left edges, in pixels."""
-        return alt.X("x:Q", scale=alt.Scale(domain=[0, self.width], nice=False, zero=False), axis=axis)
+    def plane(self, rows, columns, axes, theme):
+        """Return the plane of all maps, in pixels, tokens named at its left and below where all names fit."""
+        tops = self.top(np.arange(0, self.num_heads, self.per_row))
+        y = _repeated(ticks(rows, self.cell, across=False), len(rows), tops, self.cell)
+        lefts = self.left(np.arange(self.per_row))
+        x = _repeated(ticks(columns, self.cell, across=True), len(columns), lefts, self.cell)
+        return Plane(
+            self.width,
+            self.height,
+            columns=self.width,
+            rows=self.height,
+            x_axis=x and axis(x, axes[1], theme.role(axes[1])),
+            y_axis=y and axis(y, axes[0], theme.role(axes[0])),
+        )
 
-    def y(self, axis=None):
-        """Return the channel of top edges, in pixels."""
-        return alt.Y("y:Q", scale=alt.Scale(domain=[self.height, 0], nice=False, zero=False), axis=axis)
+
+def _repeated(ticks, count, starts, cell):
+    """Return ticks of one map for maps at all `starts`, or None if some had to be left out."""
+    if len(ticks.at) < count:
+        return None
+    at = [float(start + place * cell) for start in starts for place in ticks.at]
+    return Ticks(at, ticks.texts * len(starts), ticks.angle)
 
 
 def _per_row(num_heads):
@@ -333,119 +357,60 @@ def _all_heads(hidden, shape):
         raise ValueError(f"hidden must fit weights, got {hidden.shape} for {shape}") from None
 
 
-def _grid_cells(weights, hidden, rows, columns, grid, scale, titles, select):
+def _grid_cells(weights, hidden, rows, columns, grid, plane, scale, titles, axes, select):
     """Return a layer with a mark for each cell of each head."""
-    head, row, column = (i.ravel() for i in np.indices(weights.shape))
+    head, row, column = np.indices(weights.shape, dtype=np.uint16).reshape(3, -1)
     x, y = grid.left(head) + column * grid.cell, grid.top(head) + row * grid.cell
-    cells = pd.DataFrame(
-        {
-            "head": head.astype(np.uint16),
-            "x": x.astype(np.float32),
-            "x2": (x + grid.cell).astype(np.float32),
-            "y": y.astype(np.float32),
-            "y2": (y + grid.cell).astype(np.float32),
-            "shade": scale.shade(weights).ravel().astype(np.float32),
-            "state": _state(weights, hidden).ravel(),
-            "shown": _shown(weights, hidden),
-            "title": pd.Categorical.from_codes(head, _unique(titles)),
-            "down": pd.Categorical.from_codes(row, _unique(rows)),
-            "across": pd.Categorical.from_codes(column, _unique(columns)),
-        }
-    )
-    mark = alt.Chart(cells).mark_rect(stroke=scale.theme.grid, strokeWidth=1 if grid.cell >= 7 else 0)
-    mark = mark.encode(
-        x=grid.x(),
-        x2="x2:Q",
-        y=grid.y(_left_axis(rows, grid, scale.theme)),
-        y2="y2:Q",
-        color=_painted(scale, "weight" if scale.kind == "weights" else "value", grid, True, "shade"),
-        tooltip=[
-            alt.Tooltip("title:N", title="head"),
-            alt.Tooltip("down:N", title="query"),
-            alt.Tooltip("across:N", title="key"),
-            alt.Tooltip("shown:N", title="weight" if scale.kind == "weights" else "value"),
-        ],
-    )
-    return [mark.add_params(_choice(select)) if select else mark]
+    table = pd.DataFrame({"x": x, "x2": x + grid.cell, "y": y, "y2": y + grid.cell}, dtype=np.float32)
+    table["head"] = head
+    table["shade"] = scale.shade(weights).ravel().astype(np.float32)
+    table["state"], table["shown"] = state(weights, hidden).ravel(), shown(weights, hidden)
+    table["name"], table["down"], table["across"] = named(titles, head), named(rows, row), named(columns, column)
+    mark = alt.Chart(table).mark_rect(stroke=scale.theme.grid, strokeWidth=1 if grid.cell >= 7 else 0)
+    fill = painted(scale.encoding("shade", legend_length(plane)), scale.theme)
+    mark = mark.encode(**plane.box(), color=fill, tooltip=_tooltip(axes, scale.name))
+    return [chosen(mark, select, "head")]
 
 
-def _grid_picture(weights, hidden, rows, columns, grid, scale, titles, select):
+def _grid_picture(weights, hidden, rows, columns, grid, plane, scale, titles, axes, select):
     """Return all heads as one picture, under one block a head that answers to the pointer."""
-    name = "weight" if scale.kind == "weights" else "value"
     levels = np.full((grid.height, grid.width), raster.BLANK, dtype=np.uint8)
     for h in range(grid.num_heads):
-        top, left = grid.top(h), grid.left(h)
-        levels[top : top + grid.map_height, left : left + grid.map_width] = raster.levels(
-            weights[h], hidden[h], scale, grid.map_width, grid.map_height
+        down, across = (
+            slice(start, start + side)
+            for start, side in ((grid.top(h), grid.map_height), (grid.left(h), grid.map_width))
         )
-    whole = {"x": [0], "x2": [grid.width], "y": [0], "y2": [grid.height], "url": [raster.encoded(levels, scale)]}
-    image = alt.Chart(pd.DataFrame(whole)).mark_image(aspect=False, smooth=False, tooltip=None)
-    image = image.encode(x=grid.x(), x2="x2:Q", y=grid.y(), y2="y2:Q", url="url:N")
+        levels[down, across] = raster.levels(weights[h], hidden[h], scale, grid.map_width, grid.map_height)
     head = np.arange(grid.num_heads)
     size = np.where(hidden | ~np.isfinite(weights), -1, np.abs(weights)).reshape(grid.num_heads, -1)
-    row, column = np.divmod(size.argmax(axis=1), grid.n_k)
-    best = weights[head, row, column]
-    boxes = pd.DataFrame(
-        {
-            "head": head,
-            "x": grid.left(head),
-            "x2": grid.left(head) + grid.map_width,
-            "y": grid.top(head),
-            "y2": grid.top(head) + grid.map_height,
-            "shade": scale.shade(best),
-            "title": titles,
-            "shown": _shown(best, hidden[head, row, column]),
-            "down": [rows[i] for i in row],
-            "across": [columns[i] for i in column],
-        }
+    row, column = np.divmod(size.argmax(axis=1), weights.shape[2])
+    best, x, y = weights[head, row, column], grid.left(head), grid.top(head)
+    table = pd.DataFrame({"x": x, "x2": x + grid.map_width, "y": y, "y2": y + grid.map_height, "head": head})
+    table["shade"], table["shown"] = scale.shade(best), shown(best, hidden[head, row, column])
+    table["name"], table["down"], table["across"] = titles, [rows[i] for i in row], [columns[i] for i in column]
+    touch = alt.Chart(table).mark_rect(opacity=0)
+    touch = touch.encode(
+        **plane.box(),
+        color=scale.encoding("shade", legend_length(plane)),
+        tooltip=_tooltip(axes, f"largest {scale.name}"),
     )
-    touch = alt.Chart(boxes).mark_rect(opacity=0).encode(
-        x=grid.x(), x2="x2:Q", y=grid.y(), y2="y2:Q",
-        color=scale.encoding("shade", name, length=_legend_length(grid)),
-        tooltip=[
-            alt.Tooltip("title:N", title="head"),
-            alt.Tooltip("shown:N", title=f"largest {name}"),
-            alt.Tooltip("down:N", title="from query"),
-            alt.Tooltip("across:N", title="to key"),
-        ],
-    )  # fmt: skip
-    return [image, touch.add_params(_choice(select)) if select else touch]
+    return [image_layer(plane, raster.encoded(levels, scale)), chosen(touch, select, "head")]
 
 
-def _choice(name):
-    """Return the selection of one head."""
-    return alt.selection_point(name=name, fields=["head"], toggle=False, empty=False)
+def _tooltip(axes, name):
+    """Return what the pointer says: the head, both tokens by name, and the value."""
+    fields = (("name", "head"), ("down", axes[0]), ("across", axes[1]), ("shown", name))
+    return [alt.Tooltip(f"{field}:N", title=title) for field, title in fields]
 
 
-def _left_axis(rows, grid, theme):
-    """Return the labels of the queries, at the left of each row of maps, if there is room for all."""
-    one = ticks(rows, grid.cell, across=False)
-    if len(one.at) < len(rows):
-        return None
-    tops = grid.top(np.arange(0, grid.num_heads, grid.per_row))
-    at = [float(top + place * grid.cell) for top in tops for place in one.at]
-    return axis(Ticks(at, one.texts * len(tops), 0), "query", theme.query)
-
-
-def _headlines(grid, titles, theme):
+def _headlines(grid, plane, titles, theme):
     """Return a coloured square and a title over each map."""
     head = np.arange(grid.num_heads)
-    names = pd.DataFrame({"x": grid.left(head), "y": grid.top(head) - 16, "title": titles})
-    names["x2"], names["y2"], names["text_x"] = names["x"] + 11, names["y"] + 11, names["x"] + 17
-    names["middle"] = names["y"] + 6
-    names["color"] = [theme.head(h) for h in head]
-    square = alt.Chart(names).mark_rect(tooltip=None, cornerRadius=2).encode(
-        x=grid.x(), x2="x2:Q", y=grid.y(), y2="y2:Q", color=alt.Color("color:N", scale=None)
-    )  # fmt: skip
-    text = alt.Chart(names).mark_text(align="left", baseline="middle", fontWeight=600, tooltip=None).encode(
-        x=alt.X("text_x:Q", scale=grid.x()["scale"]), y=alt.Y("middle:Q", scale=grid.y()["scale"]), text="title:N"
-    )  # fmt: skip
-    return [square, text]
-
-
-def _frame_around(grid, head, theme):
-    """Return the outline of one head's map."""
-    x, y = grid.left(head), grid.top(head)
-    box = pd.DataFrame({"x": [x - 3], "x2": [x + grid.map_width + 3], "y": [y - 3], "y2": [y + grid.map_height + 3]})
-    mark = alt.Chart(box).mark_rect(filled=False, stroke=theme.text, strokeWidth=3, tooltip=None, cornerRadius=3)
-    return [mark.encode(x=grid.x(), x2="x2:Q", y=grid.y(), y2="y2:Q")]
+    x, y = grid.left(head), grid.top(head) - 17
+    squares = pd.DataFrame({"x": x, "x2": x + 12, "y": y, "y2": y + 12, "color": [theme.head(h) for h in head]})
+    mark = alt.Chart(squares).mark_rect(tooltip=None, cornerRadius=2, stroke=theme.muted, strokeWidth=0.5)
+    names = pd.DataFrame({"x": x + 18, "y": y + 6, "text": titles})
+    return [
+        mark.encode(**plane.box(), color=alt.Color("color:N", scale=None)),
+        plane.texts(names, align="left", fontWeight=600),
+    ]

@@ -1,50 +1,20 @@
 """A matrix as a figure: rows down, columns across, one labelled scale of colour."""
 
-import textwrap
-from typing import NamedTuple
-
 import altair as alt
 import numpy as np
 import pandas as pd
 
 from attn.charts import raster
-from attn.charts.labels import LINE, aligned, axis, number, pixels, ticks
+from attn.charts.labels import LINE, aligned, number, pixels
 from attn.charts.layout import dressed
+from attn.charts.plane import Plane
 from attn.charts.scale import colour_scale
-from attn.charts.theme import TITLE_SIZE, ink_on
+from attn.charts.theme import ink_on
 
 MOST_CELLS = 64 * 64  # beyond these a browser stumbles over single marks
-MOST_NUMBERS = 120  # more numbers than these are not read
+_MOST_NUMBERS = 120  # more numbers than these are not read
 _LARGEST_CELL = 84  # pixels
 _BLOCKS = 24  # a picture answers to the pointer in so many blocks a side
-_VALUE_NAMES = {"weights": "weight", "signed": "value", "magnitude": "size"}
-
-
-class Frame(NamedTuple):
-    """Where a matrix lies: cells of `cell_width` x `cell_height` pixels between two axes."""
-
-    n_rows: int
-    n_columns: int
-    width: int  # pixels
-    height: int
-
-    @property
-    def cell_width(self):
-        """Pixels from one column to the next."""
-        return self.width / self.n_columns
-
-    @property
-    def cell_height(self):
-        """Pixels from one row to the next."""
-        return self.height / self.n_rows
-
-    def x(self, axis=None):
-        """Return the channel of left edges, counted in columns."""
-        return alt.X("x:Q", scale=alt.Scale(domain=[0, self.n_columns], nice=False, zero=False), axis=axis)
-
-    def y(self, axis=None):
-        """Return the channel of top edges, counted in rows."""
-        return alt.Y("y:Q", scale=alt.Scale(domain=[self.n_rows, 0], nice=False, zero=False), axis=axis)
 
 
 def heatmap(
@@ -79,28 +49,29 @@ def heatmap(
     theme : Theme
     kind : {"weights", "signed", "magnitude"}
         A scale from 0 to 1, around 0, or from 0 to the largest.
-    hidden : array_like of bool, shape (n_rows, n_columns), optional
+    hidden : array_like of bool, broadcastable to (n_rows, n_columns), optional
         True where a cell is hidden: drawn flat grey, whatever it holds.
     title : str
     axes : (str, str)
-        What runs down and what runs across; "query", "key", "value" and "output" bring their colours.
+        What runs down and what runs across; "query", "key", "value" and "output" bring their
+        colours.
     limit : float, optional
         The value at the end of the scale.
     log : bool, default False
         Logarithmic colour, over four powers of ten.
     numbers : bool, optional
-        Whether each cell shows its value; by default where there are few and there is room.
+        Whether each cell shows its value, where there is room; by default if there are few.
     selected : (int, int), optional
         Row and column of a cell to outline.
     select : str, optional
-        Name of a selection that tells which cell was chosen, as ``{"row": i, "column": j}``.
-        In a picture of many cells it is the block's value farthest from 0.
+        Name of a selection that tells which cell was chosen, as ``{"row": i, "column": j}``
+        counted from 0. In a picture it is the value farthest from 0 in the block under the pointer.
     highlight : dict, optional
         ``{"row": i}``, ``{"column": j}`` or both, to be outlined in the colour of the axis.
     size : int, default 420
         Pixels along the longer side.
     square : bool, default True
-        Whether cells are square, or, where the matrix is long and thin, stretched across.
+        Whether cells are square. Without, a long and thin matrix is made thicker.
     legend : bool, default True
     tooltip_name : str, optional
         What a value is called, in the legend and under the pointer.
@@ -108,83 +79,136 @@ def heatmap(
     Returns
     -------
     alt.LayerChart
-        At most 64 x 64 cells are drawn one by one. More become a picture, and what is sent no longer
+        Up to 4096 cells are drawn one by one. More become a picture, and what is sent no longer
         grows with their number.
 
     Raises
     ------
     ValueError
-        If labels or `hidden` do not fit the matrix, or the scale is not one.
+        If labels or `hidden` do not fit the matrix, or `kind` or `limit` is not one.
     """
-    values, hidden = _checked(values, rows, columns, hidden)
+    values, hidden = checked(values, rows, columns, hidden)
     if not values.size:
         return message("Nothing to show.", theme, title)
-    name = tooltip_name or _VALUE_NAMES.get(kind, "value")
-    frame = frame_for(values.shape, size, square)
-    scale = colour_scale(values, theme, kind, limit, log, ~hidden)
-    x = frame.x(axis(ticks(columns, frame.cell_width, across=True), axes[1], theme.role(axes[1])))
-    y = frame.y(axis(ticks(rows, frame.cell_height, across=False), axes[0], theme.role(axes[0])))
+    plane = plane_for(values.shape, size, square).labelled(rows, columns, axes, theme)
+    scale = colour_scale(values, theme, kind, limit, log, shown=~hidden, name=tooltip_name)
+    one_by_one = values.size <= MOST_CELLS
 
-    draw = _cells if values.size <= MOST_CELLS else _picture
-    layers = draw(values, hidden, rows, columns, frame, scale, axes, name, x, y, select, legend)
-    if numbers is None:
-        numbers = values.size <= MOST_NUMBERS
-    if numbers and values.size <= MOST_CELLS:
-        layers += _numbers(values, hidden, frame, scale)
+    draw = cells if one_by_one else picture
+    layers = draw(values, hidden, rows, columns, plane, scale, axes, select, legend)
+    if one_by_one and (values.size <= _MOST_NUMBERS if numbers is None else numbers):
+        layers += numerals(values, hidden, plane, scale)
     if legend:
         layers += swatches(values, hidden, theme)
-    layers += outlines(frame, theme, axes, highlight, selected)
-    chart = alt.layer(*layers).resolve_scale(color="independent").properties(width=frame.width, height=frame.height)
-    if title:
-        chart = chart.properties(title=wrapped(title, frame.width))
-    return dressed(chart, theme, _described(title or f"{name} by {axes[0]} and {axes[1]}", values, hidden, rows, columns, axes, name))
+    layers += outlines(plane, theme, axes, highlight, selected)
+    what = title or f"{scale.name} by {axes[0]} and {axes[1]}"
+    return dressed(plane.figure(layers, title), theme, described(what, values, hidden, rows, columns, axes, scale.name))
 
 
 def message(text, theme, title=""):
     """Return a figure that only says `text`."""
-    mark = alt.Chart(pd.DataFrame({"text": [text]})).mark_text(color=theme.muted, align="left", tooltip=None)
-    mark = mark.encode(text="text:N", x=alt.value(0), y=alt.value(LINE)).properties(width=280, height=2 * LINE)
-    return dressed(mark.properties(title=title) if title else mark, theme, " ".join(filter(None, [title, text])))
+    plane = Plane(280, 2 * LINE, 1, 1)
+    table = pd.DataFrame({"x": [0], "y": [0.5], "text": [text]})
+    figure = plane.figure([plane.texts(table, color=theme.muted, align="left")], title)
+    return dressed(figure, theme, " ".join(filter(None, [title, text])))
 
 
-def frame_for(shape, size, square=True):
-    """Return the frame of a matrix of this shape, its longer side at most `size` pixels.
+def checked(values, rows, columns, hidden):
+    """Return the matrix as floats and its hidden cells, or say what does not fit."""
+    values = np.asarray(values)
+    values = values if values.dtype == np.float32 else values.astype(float)
+    if values.shape != (len(rows), len(columns)):
+        raise ValueError(
+            f"values must have a row and a column per label, got {values.shape} for {len(rows)} and {len(columns)}"
+        )
+    try:
+        return values, np.broadcast_to(np.asarray(False if hidden is None else hidden, dtype=bool), values.shape)
+    except ValueError:
+        raise ValueError(f"hidden must fit values, got {np.shape(hidden)} for {values.shape}") from None
 
-    Cells are a whole number of pixels wherever they can be, so that no seam shows between them.
+
+def plane_for(shape, size, square=True):
+    """Return the plane of a matrix, its longer side at most `size` pixels.
+
+    Cells are whole pixels wide wherever they can be, so that no seam shows between them.
     """
-    longer = max(shape)
-    cell = min(size // longer, _LARGEST_CELL)
-    height, width = (n * cell if cell > 1 else max(1, round(size * n / longer)) for n in shape)
+    cell = min(size / max(shape), _LARGEST_CELL)
+    cell = int(cell) if cell >= 2 else cell
+    sides = [max(1, round(n * cell)) for n in shape]
     if not square:
-        least = size // 3
-        height, width = (max(side, min(n * _LARGEST_CELL // 2, least)) for side, n in zip((height, width), shape, strict=True))
-        height, width = (n * max(1, side // n) if side // n > 1 else side for side, n in zip((height, width), shape, strict=True))
-    return Frame(*shape, width, height)
+        thick = [min(size // 3, n * _LARGEST_CELL // 2) for n in shape]
+        sides = [max(side, low // n * n or low) for n, side, low in zip(shape, sides, thick, strict=True)]
+    return Plane(width=sides[1], height=sides[0], columns=shape[1], rows=shape[0])
 
 
-def wrapped(title, width):
-    """Return `title` as lines that fit over a plot of this width."""
-    columns = max(16, int(1.25 * width / (0.52 * TITLE_SIZE)))
-    return textwrap.wrap(title, columns) or [title]
+def cells(values, hidden, rows, columns, plane, scale, axes, select=None, legend=True):
+    """Return one layer with a mark per cell."""
+    row, column = np.indices(values.shape, dtype=np.uint16).reshape(2, -1)
+    table = pd.DataFrame(
+        {
+            "row": row,
+            "column": column,
+            "x": column,
+            "x2": column + 1,
+            "y": row,
+            "y2": row + 1,
+            "shade": scale.shade(values).ravel().astype(np.float32),
+            "state": state(values, hidden).ravel(),
+            "shown": shown(values, hidden),
+            "down": named(rows, row),
+            "across": named(columns, column),
+        }
+    )
+    gap = 1 if min(plane.cell_width, plane.cell_height) >= 7 else 0
+    color = painted(scale.encoding("shade", legend_length(plane), legend), scale.theme)
+    mark = alt.Chart(table).mark_rect(stroke=scale.theme.grid, strokeWidth=gap)
+    mark = mark.encode(**plane.box(), color=color, tooltip=_tooltip(axes, scale.name))
+    return [chosen(mark, select, "row", "column")]
 
 
-def outlines(frame, theme, axes=("query", "key"), highlight=None, selected=None):
-    """Return layers that outline a row, a column and a cell."""
-    boxes = []
-    highlight = highlight or {}
-    if (row := highlight.get("row")) is not None:
-        boxes.append((0, row, frame.n_columns, row + 1, theme.role(axes[0]), 2.5))
-    if (column := highlight.get("column")) is not None:
-        boxes.append((column, 0, column + 1, frame.n_rows, theme.role(axes[1]), 2.5))
-    if selected is not None:
-        row, column = selected
-        boxes.append((column, row, column + 1, row + 1, theme.text, 3))
-    layers = []
-    for x, y, x2, y2, colour, width in boxes:
-        box = alt.Chart(pd.DataFrame({"x": [x], "y": [y], "x2": [x2], "y2": [y2]}))
-        mark = box.mark_rect(filled=False, stroke=colour, strokeWidth=width, tooltip=None)
-        layers.append(mark.encode(x=frame.x(), x2="x2:Q", y=frame.y(), y2="y2:Q"))
-    return layers
+def picture(values, hidden, rows, columns, plane, scale, axes, select=None, legend=True):
+    """Return the matrix as one picture, under blocks that answer to the pointer."""
+    shrink = min(1, raster.LARGEST / max(plane.width, plane.height))
+    url = raster.picture(values, hidden, scale, round(plane.width * shrink), round(plane.height * shrink))
+    right, below = raster.edges(plane.columns, _BLOCKS), raster.edges(plane.rows, _BLOCKS)
+    row, column = (places.ravel() for places in raster.peaks(values, hidden, _BLOCKS, _BLOCKS))
+    i, j = np.divmod(np.arange(row.size), len(right) - 1)
+    blocks = pd.DataFrame(
+        {
+            "row": row,
+            "column": column,
+            "x": right[j],
+            "x2": right[j + 1],
+            "y": below[i],
+            "y2": below[i + 1],
+            "shade": scale.shade(values[row, column]).astype(np.float32),
+            "shown": shown(values[row, column], hidden[row, column]),
+            "down": [rows[r] for r in row],
+            "across": [columns[c] for c in column],
+        }
+    )
+    touch = alt.Chart(blocks).mark_rect(opacity=0)
+    color = scale.encoding("shade", legend_length(plane), legend)
+    touch = touch.encode(**plane.box(), color=color, tooltip=_tooltip(axes, f"largest {scale.name} here"))
+    return [image_layer(plane, url), chosen(touch, select, "row", "column")]
+
+
+def image_layer(plane, url):
+    """Return a layer with one image that fills the plane."""
+    whole = pd.DataFrame({"x": [0], "x2": [plane.columns], "y": [0], "y2": [plane.rows], "url": [url]})
+    # smooth would blur the cells, and a tooltip would show the address, which is the image itself
+    return alt.Chart(whole).mark_image(aspect=False, smooth=False, tooltip=None).encode(**plane.box(), url="url:N")
+
+
+def numerals(values, hidden, plane, scale):
+    """Return a layer of the values as text, if they all fit into their cells."""
+    seen = np.isfinite(values) & ~hidden
+    texts = next((t for t in (aligned(values[seen], digits) for digits in (3, 2)) if _fit(t, plane)), None)
+    if texts is None:
+        return []
+    row, column = np.nonzero(seen)
+    ink = ink_on(scale.colours(values[seen]), scale.theme)
+    return [plane.texts(pd.DataFrame({"x": column + 0.5, "y": row + 0.5, "text": texts, "ink": ink}))]
 
 
 def swatches(values, hidden, theme):
@@ -198,165 +222,74 @@ def swatches(values, hidden, theme):
         return []
     scale = alt.Scale(domain=list(entries), range=list(entries.values()))
     legend = alt.Legend(
-        title=None, orient="bottom", direction="horizontal", symbolType="square", symbolSize=260, symbolOpacity=1, offset=16
+        title=None,
+        orient="bottom",
+        direction="horizontal",
+        symbolType="square",
+        symbolSize=220,
+        symbolOpacity=1,
+        symbolStrokeWidth=0,
+        offset=12,
     )
+    nowhere = {"x": alt.value(0), "x2": alt.value(0), "y": alt.value(0), "y2": alt.value(0)}
     mark = alt.Chart(pd.DataFrame({"kind": list(entries)})).mark_rect(opacity=0, tooltip=None)
-    place = {"x": alt.value(0), "x2": alt.value(1), "y": alt.value(0), "y2": alt.value(1)}
-    return [mark.encode(color=alt.Color("kind:N", scale=scale, legend=legend), **place)]
+    return [mark.encode(color=alt.Color("kind:N", scale=scale, legend=legend), **nowhere)]
 
 
-def _checked(values, rows, columns, hidden):
-    """Return the matrix as floats and its hidden cells, or say what does not fit."""
-    values = np.asarray(values)
-    values = values if values.dtype == np.float32 else values.astype(float)
-    if values.shape != (len(rows), len(columns)):
-        raise ValueError(
-            f"values must have a row and a column per label, got {values.shape} for {len(rows)} and {len(columns)}"
-        )
-    if hidden is None:
-        return values, np.zeros(values.shape, dtype=bool)
-    hidden = np.asarray(hidden, dtype=bool)
-    if hidden.ndim > 2 or np.broadcast_shapes(hidden.shape, values.shape) != values.shape:
-        raise ValueError(f"hidden must have the shape of values, got {hidden.shape} for {values.shape}")
-    return values, np.broadcast_to(hidden, values.shape)
+def outlines(plane, theme, axes=("query", "key"), highlight=None, selected=None):
+    """Return layers that outline a row, a column and a cell."""
+    highlight = highlight or {}
+    layers = []
+    if (row := highlight.get("row")) is not None:
+        layers.append(plane.outline(0, row, plane.columns, row + 1, theme.role(axes[0])))
+    if (column := highlight.get("column")) is not None:
+        layers.append(plane.outline(column, 0, column + 1, plane.rows, theme.role(axes[1])))
+    if selected is not None:
+        row, column = selected
+        layers.append(plane.outline(column, row, column + 1, row + 1, theme.text, 3))
+    return layers
 
 
-def _cells(values, hidden, rows, columns, frame, scale, axes, name, x, y, select, legend):
-    """Return one layer with a mark per cell."""
-    row, column = np.divmod(np.arange(values.size), frame.n_columns)
-    frame_of_cells = pd.DataFrame(
-        {
-            "row": row.astype(np.uint16),
-            "column": column.astype(np.uint16),
-            "x": column.astype(np.uint16),
-            "x2": (column + 1).astype(np.uint16),
-            "y": row.astype(np.uint16),
-            "y2": (row + 1).astype(np.uint16),
-            "shade": scale.shade(values).ravel().astype(np.float32),
-            "state": _state(values, hidden).ravel(),
-            "shown": _shown(values, hidden),
-            "down": pd.Categorical.from_codes(row, _unique(rows)),
-            "across": pd.Categorical.from_codes(column, _unique(columns)),
-        }
-    )
-    gap = 1 if min(frame.cell_width, frame.cell_height) >= 7 else 0
-    mark = alt.Chart(frame_of_cells).mark_rect(stroke=scale.theme.grid, strokeWidth=gap)
-    mark = mark.encode(
-        x=x,
-        x2="x2:Q",
-        y=y,
-        y2="y2:Q",
-        color=_painted(scale, name, frame, legend, "shade"),
-        tooltip=_tooltip(axes, name),
-    )
-    return [mark.add_params(_choice(select)) if select else mark]
-
-
-def _picture(values, hidden, rows, columns, frame, scale, axes, name, x, y, select, legend):
-    """Return the matrix as one picture, under blocks that answer to the pointer."""
-    shrink = min(1, raster.LARGEST / max(frame.width, frame.height))
-    url = raster.picture(values, hidden, scale, round(frame.width * shrink), round(frame.height * shrink))
-    whole = {"x": [0], "x2": [frame.n_columns], "y": [0], "y2": [frame.n_rows], "url": [url]}
-    image = alt.Chart(pd.DataFrame(whole)).mark_image(aspect=False, smooth=False, tooltip=None)
-    image = image.encode(x=x, x2="x2:Q", y=y, y2="y2:Q", url="url:N")
-
-    down, across = raster.edges(frame.n_rows, _BLOCKS), raster.edges(frame.n_columns, _BLOCKS)
-    row, column = (places.ravel() for places in raster.peaks(values, hidden, _BLOCKS, _BLOCKS))
-    i, j = np.divmod(np.arange(row.size), len(across) - 1)
-    blocks = pd.DataFrame(
-        {
-            "row": row,
-            "column": column,
-            "x": across[j],
-            "x2": across[j + 1],
-            "y": down[i],
-            "y2": down[i + 1],
-            "shade": scale.shade(values[row, column]).astype(np.float32),
-            "state": np.uint8(0),
-            "shown": _shown(values[row, column], hidden[row, column]),
-            "down": [rows[r] for r in row],
-            "across": [columns[c] for c in column],
-        }
-    )
-    touch = alt.Chart(blocks).mark_rect(opacity=0)
-    touch = touch.encode(
-        x=frame.x(),
-        x2="x2:Q",
-        y=frame.y(),
-        y2="y2:Q",
-        color=scale.encoding("shade", name, length=_legend_length(frame), legend=legend),
-        tooltip=_tooltip(axes, f"largest {name} here"),
-    )
-    return [image, touch.add_params(_choice(select)) if select else touch]
-
-
-def _painted(scale, name, frame, legend, field):
-    """Return the colour channel of cells: the scale, or the flat colours of hidden and invalid ones."""
-    theme = scale.theme
-    colour = scale.encoding(field, name, length=_legend_length(frame), legend=legend)
-    colour.condition = [
+def painted(color, theme):
+    """Return the colour channel with the flat colours of hidden and invalid cells."""
+    color.condition = [
         {"test": "datum.state === 1", "value": theme.hidden},
         {"test": "datum.state === 2", "value": theme.invalid},
     ]
-    return colour
+    return color
 
 
-def _legend_length(frame):
-    """Return how long a legend below this frame is."""
-    return int(min(max(frame.width * 0.6, 120), 240))
+def chosen(mark, name, *fields):
+    """Return `mark` with a selection of one of its things, told by `fields`, if it has a name."""
+    if name is None:
+        return mark
+    return mark.add_params(alt.selection_point(name=name, fields=list(fields), toggle=False, empty=False))
 
 
-def _numbers(values, hidden, frame, scale):
-    """Return a layer of the values as text, if they fit into their cells."""
-    seen = np.isfinite(values) & ~hidden
-    texts = next((t for t in (aligned(values[seen], digits) for digits in (4, 3, 2)) if _fit(t, frame)), None)
-    if texts is None:
-        return []
-    row, column = np.nonzero(seen)
-    ink = ink_on(scale.colours(values[seen]), scale.theme)
-    cells = pd.DataFrame({"x": column + 0.5, "y": row + 0.5, "text": texts, "ink": ink})
-    mark = alt.Chart(cells).mark_text(baseline="middle", align="center", tooltip=None)
-    return [mark.encode(x=frame.x(), y=frame.y(), text="text:N", color=alt.Color("ink:N", scale=None))]
-
-
-def _fit(texts, frame):
-    """Return whether every text fits into a cell."""
-    return frame.cell_height >= LINE and max(map(pixels, texts), default=0) + 6 <= frame.cell_width
-
-
-def _tooltip(axes, name):
-    """Return what the pointer says: both tokens by name, and the value."""
-    return [
-        alt.Tooltip("down:N", title=axes[0]),
-        alt.Tooltip("across:N", title=axes[1]),
-        alt.Tooltip("shown:N", title=name),
-    ]
-
-
-def _choice(name):
-    """Return the selection of one cell."""
-    return alt.selection_point(name=name, fields=["row", "column"], toggle=False, empty=False)
-
-
-def _state(values, hidden):
+def state(values, hidden):
     """Return 0 for cells that are shown, 1 for hidden ones, 2 for those that are not a number."""
     return np.where(hidden, 1, np.where(np.isfinite(values), 0, 2)).astype(np.uint8)
 
 
-def _shown(values, hidden):
+def shown(values, hidden):
     """Return what the pointer says of each value."""
     return ["hidden" if h else number(v, 4) for v, h in zip(values.ravel(), hidden.ravel(), strict=True)]
 
 
-def _unique(labels):
-    """Return labels that differ, as the categories of a column must."""
+def named(labels, places):
+    """Return the labels at `places` as a column that holds each label once."""
     labels = [str(label) for label in labels]
-    if len(set(labels)) == len(labels):
-        return labels
-    return [label + "\u200b" * labels[:i].count(label) for i, label in enumerate(labels)]
+    if len(set(labels)) < len(labels):
+        return [labels[place] for place in places]
+    return pd.Categorical.from_codes(places, labels)
 
 
-def _described(what, values, hidden, rows, columns, axes, name):
+def legend_length(plane):
+    """Return how long a legend below this plane is, in pixels."""
+    return int(min(max(plane.width * 0.5, 110), 220))
+
+
+def described(what, values, hidden, rows, columns, axes, name):
     """Return the figure in words."""
     seen = np.isfinite(values) & ~hidden
     text = f"{what}: a heat map of {len(rows)} rows ({axes[0]}) and {len(columns)} columns ({axes[1]})."
@@ -366,3 +299,14 @@ def _described(what, values, hidden, rows, columns, axes, name):
     if hidden.any():
         text += f" {int(hidden.sum())} of {hidden.size} cells are hidden."
     return text
+
+
+def _fit(texts, plane):
+    """Return whether every text fits into a cell."""
+    return plane.cell_height >= LINE and max(map(pixels, texts), default=0) + 6 <= plane.cell_width
+
+
+def _tooltip(axes, name):
+    """Return what the pointer says: both tokens by name, and the value."""
+    fields = (("down", axes[0] or "row"), ("across", axes[1] or "column"), ("shown", name))
+    return [alt.Tooltip(f"{field}:N", title=title) for field, title in fields]

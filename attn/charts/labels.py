@@ -108,15 +108,15 @@ def aligned(values, digits=3):
     Examples
     --------
     >>> aligned([0.5, -0.25, 1]), aligned([12.5, 3]), aligned([3.25e-7, 0])
-    (['0.50', '−0.25', '1.00'], ['12.5', '3.0'], ['3.25e−7', '0'])
+    (['0.500', '−0.250', '1.000'], ['12.5', '3.0'], ['3.25e−7', '0'])
     """
     values = np.asarray(values, dtype=float).ravel()
     finite = np.abs(values[np.isfinite(values)])
     largest = finite.max(initial=0)
     if largest and not 1e-3 <= largest < 1e6:
         return [number(value, digits) for value in values]
-    before = math.floor(math.log10(largest)) + 1 if largest else 1
-    decimals = max(0, digits - max(before, 0 if largest < 0.0995 else before))
+    before = math.floor(math.log10(largest)) + 1 if largest > 1 else 0
+    decimals = max(0, digits - before)
     return [f"{v + 0.0:.{decimals}f}".replace("-", "−") if math.isfinite(v) else number(v) for v in values]
 
 

@@ -83,13 +83,3 @@ def _file_name(description):
     """Return the first words of `description` as a name for a saved file."""
     words = "".join(c if c.isalnum() else " " for c in description.lower()).split()
     return "-".join(words[:6]) or "figure"
-
-
-def across(field, domain, axis=None, **scale):
-    """Return the level channel of a field whose scale is exactly `domain`."""
-    return alt.X(f"{field}:Q", scale=alt.Scale(domain=domain, nice=False, zero=False, **scale), axis=axis)
-
-
-def down(field, domain, axis=None, **scale):
-    """Return the upright channel of a field whose scale is exactly `domain`, given from bottom to top."""
-    return alt.Y(f"{field}:Q", scale=alt.Scale(domain=domain, nice=False, zero=False, **scale), axis=axis)

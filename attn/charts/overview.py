@@ -1,25 +1,38 @@
 """A long sequence at a glance, and the exact window under a brush."""
 
+import math
+
 import altair as alt
 import numpy as np
-import pandas as pd
 
-from attn.charts.heatmap import _checked, _picture, frame_for, message, swatches, wrapped
-from attn.charts.labels import axis, ticks
+from attn.charts.heatmap import checked, described, message, picture, plane_for, swatches
 from attn.charts.layout import dressed
 from attn.charts.scale import colour_scale
 
 
 def overview(
-    values, rows, columns, theme, *, select="brush", window=None, kind="weights", hidden=None, title="",
-    axes=("query", "key"), limit=None, log=False, size=420, tooltip_name=None,
-):  # fmt: skip
+    values,
+    rows,
+    columns,
+    theme,
+    *,
+    select="brush",
+    window=None,
+    kind="weights",
+    hidden=None,
+    title="",
+    axes=("query", "key"),
+    limit=None,
+    log=False,
+    size=420,
+    tooltip_name=None,
+):
     """Draw a whole matrix as a picture on which a part can be marked out.
 
     Parameters
     ----------
     values, rows, columns, theme, kind, hidden, title, axes, limit, log, size, tooltip_name
-        As in `heatmap`.
+        As in `attn.charts.heatmap`.
     select : str, default "brush"
         Name of the selection; `window_of` reads what it tells.
     window : (slice, slice), optional
@@ -28,24 +41,26 @@ def overview(
     Returns
     -------
     alt.LayerChart
+
+    Raises
+    ------
+    ValueError
+        As `attn.charts.heatmap`.
     """
-    values, hidden = _checked(values, rows, columns, hidden)
+    values, hidden = checked(values, rows, columns, hidden)
     if not values.size:
         return message("Nothing to show.", theme, title)
-    frame = frame_for(values.shape, size)
-    scale = colour_scale(values, theme, kind, limit, log, ~hidden)
-    x = frame.x(axis(ticks(columns, frame.cell_width, across=True), axes[1], theme.role(axes[1])))
-    y = frame.y(axis(ticks(rows, frame.cell_height, across=False), axes[0], theme.role(axes[0])))
-    name = tooltip_name or {"weights": "weight"}.get(kind, "value")
-    image, touch = _picture(values, hidden, rows, columns, frame, scale, axes, name, x, y, None, True)
-    brush = alt.selection_interval(name=select, encodings=["x", "y"], mark=alt.BrushConfig(fill=theme.text, fillOpacity=0.12, stroke=theme.text))
+    plane = plane_for(values.shape, size).labelled(rows, columns, axes, theme)
+    scale = colour_scale(values, theme, kind, limit, log, shown=~hidden, name=tooltip_name)
+    image, touch = picture(values, hidden, rows, columns, plane, scale, axes)
+    look = alt.BrushConfig(fill=theme.text, fillOpacity=0.15, stroke=theme.text)
+    brush = alt.selection_interval(name=select, encodings=["x", "y"], mark=look)
     layers = [image.add_params(brush), touch, *swatches(values, hidden, theme)]
     if window is not None:
-        layers.append(_window(window, frame, theme))
-    chart = alt.layer(*layers).resolve_scale(color="independent").properties(width=frame.width, height=frame.height)
-    if title:
-        chart = chart.properties(title=wrapped(title, frame.width))
-    return dressed(chart, theme, f"{title or 'Overview'}: {values.shape[0]} rows by {values.shape[1]} columns as a picture.")
+        down, across = window
+        layers.append(plane.outline(across.start, down.start, across.stop, down.stop, theme.text, 2))
+    what = described(title or "Overview", values, hidden, rows, columns, axes, scale.name)
+    return dressed(plane.figure(layers, title), theme, what)
 
 
 def window_of(brush, shape, span=32):
@@ -54,8 +69,8 @@ def window_of(brush, shape, span=32):
     Parameters
     ----------
     brush : dict or None
-        What the selection of `overview` tells: ``{"x": [left, right], "y": [top, bottom]}`` in cells,
-        in any order; empty or None when nothing is marked.
+        What the selection of `overview` tells: ``{"x": [left, right], "y": [top, bottom]}`` in
+        cells, in any order; empty or None when nothing is marked.
     shape : (int, int)
         Rows and columns of the matrix.
     span : int, default 32
@@ -68,7 +83,7 @@ def window_of(brush, shape, span=32):
     Examples
     --------
     >>> window_of({"x": [100.2, 140.9], "y": [4.0, 9.5]}, (512, 512))
-    (slice(4, 10, None), slice(105, 137, None))
+    (slice(4, 10, None), slice(104, 136, None))
     >>> window_of({}, (20, 512))
     (slice(0, 20, None), slice(0, 32, None))
     """
@@ -78,18 +93,10 @@ def window_of(brush, shape, span=32):
 
 def _part(ends, count, span):
     """Return at most `span` of `count` places, around the middle of `ends`."""
-    ends = [end for end in ends or () if isinstance(end, int | float) and np.isfinite(end)]
+    ends = [float(end) for end in ends or () if isinstance(end, int | float) and math.isfinite(end)]
     if len(ends) < 2:
         return slice(0, min(span, count))
-    low, high = max(0, int(np.floor(min(ends)))), min(count, int(np.ceil(max(ends))))
+    low, high = np.clip([math.floor(min(ends)), math.ceil(max(ends))], 0, count)
     wide = min(max(high - low, 1), span, count)
-    start = int(np.clip(round((low + high - wide) / 2), 0, count - wide))
-    return slice(start, start + wide)
-
-
-def _window(window, frame, theme):
-    """Return the outline of some rows and columns."""
-    rows, columns = window
-    box = {"x": [columns.start], "x2": [columns.stop], "y": [rows.start], "y2": [rows.stop]}
-    mark = alt.Chart(pd.DataFrame(box)).mark_rect(filled=False, stroke=theme.text, strokeWidth=2, tooltip=None)
-    return mark.encode(x=frame.x(), x2="x2:Q", y=frame.y(), y2="y2:Q")
+    start = min(max((low + high - wide) // 2, 0), count - wide)
+    return slice(int(start), int(start + wide))

@@ -20,6 +20,7 @@ class ColourScale:
     limit: float
     log: bool
     theme: Theme
+    name: str  # what a value is called
     exceeded: bool = False  # some value lies beyond the limit
 
     @property
@@ -27,8 +28,8 @@ class ColourScale:
         """The colours, evenly spaced along the domain."""
         theme = self.theme
         if self.kind == "signed":
-            return [theme.negative, theme.neutral, theme.positive]
-        return [theme.background, theme.weight]
+            return [theme.negative, theme.negative_half, theme.neutral, theme.positive_half, theme.positive]
+        return [theme.background, theme.weight_half, theme.weight]
 
     @property
     def floor(self):
@@ -36,16 +37,30 @@ class ColourScale:
         return self.limit * 10.0**-_DECADES
 
     @property
+    def ends(self):
+        """The smallest and the largest value with a colour of its own."""
+        if self.kind == "signed":
+            return -self.limit, self.limit
+        return self.floor if self.log else 0.0, self.limit
+
+    @property
     def domain(self):
         """The values at the stops."""
+        half = self.limit / 2
+        if self.log:
+            half = (
+                self.floor * ((1 + self.limit / self.floor) ** 0.5 - 1)
+                if self.kind == "signed"
+                else (self.floor * self.limit) ** 0.5
+            )
         if self.kind == "signed":
-            return [-self.limit, 0, self.limit]
-        return [self.floor if self.log else 0, self.limit]
+            return [-self.limit, -half, 0.0, half, self.limit]
+        return [self.ends[0], half, self.limit]
 
     def shade(self, values):
-        """Return `values` moved into the domain; what is not a number becomes its lower end."""
-        shade = np.clip(values, self.domain[0], self.domain[-1])
-        return np.where(np.isnan(shade), self.domain[-2], shade)
+        """Return `values` moved into the domain; what is not a number becomes 0 or the lower end."""
+        low, high = self.ends
+        return np.nan_to_num(np.clip(values, low, high), nan=max(low, 0.0))
 
     def fraction(self, values):
         """Return how far along the scale each value lies, from 0 to 1."""
@@ -60,26 +75,25 @@ class ColourScale:
         """Return red, green and blue, (..., 3), from 0 to 255."""
         return blend(self.stops, self.fraction(values))
 
-    def encoding(self, field, title, *, length=200, legend=True):
+    def encoding(self, field, length=200, legend=True):
         """Return the colour channel for `field`, with its legend below the figure."""
         scale = {"domain": self.domain, "range": self.stops, "interpolate": "lab", "clamp": True}
         if self.log:
             scale |= {"type": "symlog", "constant": self.floor} if self.kind == "signed" else {"type": "log"}
-        return alt.Color(
-            f"{field}:Q", scale=alt.Scale(**scale), legend=self._legend(title, length) if legend else None
-        )
+        return alt.Color(f"{field}:Q", scale=alt.Scale(**scale), legend=self._legend(length) if legend else None)
 
-    def _legend(self, title, length):
+    def _legend(self, length):
         """Return a level gradient with numbers under it."""
         at = self._ticks()
         texts = [number(value) for value in at]
         if self.exceeded:
             texts[-1] = f"≥ {texts[-1]}"
-            texts[0] = f"≤ {texts[0]}" if self.kind == "signed" else texts[0]
-        if self.log and self.kind != "signed":
+        if (self.exceeded and self.kind == "signed") or (self.log and self.kind != "signed"):
             texts[0] = f"≤ {texts[0]}"
         return alt.Legend(
-            title=title,
+            title=self.name,
+            titleOrient="left",
+            titlePadding=8,
             orient="bottom",
             direction="horizontal",
             gradientLength=length,
@@ -90,8 +104,7 @@ class ColourScale:
             values=at,
             labelExpr=lookup(texts, at),
             labelOverlap=False,
-            titlePadding=6,
-            offset=16,
+            offset=12,
         )
 
     def _ticks(self):
@@ -103,7 +116,7 @@ class ColourScale:
         return [0.0, self.limit / 2, self.limit]
 
 
-def colour_scale(values, theme, kind="weights", limit=None, log=False, shown=None):
+def colour_scale(values, theme, kind="weights", limit=None, log=False, shown=None, name=None):
     """Return the scale of `kind` for `values`.
 
     Parameters
@@ -117,6 +130,8 @@ def colour_scale(values, theme, kind="weights", limit=None, log=False, shown=Non
     log : bool, default False
     shown : ndarray of bool, optional
         Which values count.
+    name : str, optional
+        What a value is called.
 
     Raises
     ------
@@ -131,4 +146,5 @@ def colour_scale(values, theme, kind="weights", limit=None, log=False, shown=Non
     largest = float(np.abs(values[counts]).max(initial=0)) if values.size else 0.0
     if limit is None:
         limit = 1.0 if kind == "weights" else largest or 1.0
-    return ColourScale(kind, float(limit), log, theme, exceeded=largest > limit * (1 + 1e-6))
+    name = name or {"weights": "weight", "signed": "value", "magnitude": "size"}[kind]
+    return ColourScale(kind, float(limit), log, theme, name, exceeded=largest > limit * (1 + 1e-6))

@@ -16,7 +16,7 @@ class Theme:
 
     `query`, `key`, `value` and `output` mean the same thing in figures, formulas and prose.
     `weight` is the colour of weight 1 on a `background` of weight 0; signed values run from
-    `negative` over `neutral` to `positive`. `hidden` is for what a query may not see, `invalid`
+    `negative` over `neutral` to `positive`; the halves lie half way, so that the hue stays the same. `hidden` is for what a query may not see, `invalid`
     for what is not a number. `heads` holds one colour per head, in a fixed order.
     """
 
@@ -29,8 +29,11 @@ class Theme:
     hidden: str
     invalid: str
     weight: str
+    weight_half: str
     negative: str
+    negative_half: str
     neutral: str
+    positive_half: str
     positive: str
     query: str
     key: str
@@ -59,10 +62,13 @@ LIGHT = Theme(
     grid="#E3E7EC",
     hidden="#C3C9D1",
     invalid="#E8308C",
-    weight="#0B3C7D",
-    negative="#1A6FB0",
+    weight="#08306B",
+    weight_half="#5596D2",
+    negative="#0B5394",
+    negative_half="#86BBE3",
     neutral="#FFFFFF",
-    positive="#D9730D",
+    positive_half="#F6B26B",
+    positive="#B45309",
     query="#0072B2",
     key="#D55E00",
     value="#009E73",
@@ -81,12 +87,15 @@ DARK = Theme(
     text="#EDF1F5",
     muted="#A3AFBC",
     grid="#26303A",
-    hidden="#4A5561",
+    hidden="#3D4752",
     invalid="#FF5CA8",
-    weight="#8FD3FF",
-    negative="#4FA8E8",
+    weight="#9BD7FF",
+    weight_half="#2173AD",
+    negative="#74BDF7",
+    negative_half="#225C8C",
     neutral="#0F1419",
-    positive="#FF9D3C",
+    positive_half="#8F5012",
+    positive="#FFAF57",
     query="#56B4E9",
     key="#FF8A4C",
     value="#3DD6A3",

@@ -1,10 +1,13 @@
 """A sentence as a row of tokens."""
 
 import altair as alt
+import numpy as np
 import pandas as pd
 
-from attn.charts.labels import pixels, shorten, visible
+from attn.charts.labels import number, pixels, shorten, visible
 from attn.charts.layout import dressed
+from attn.charts.scale import colour_scale
+from attn.charts.theme import ink_on
 
 _HEIGHT = 40  # pixels of one token
 _GAP = 8
@@ -12,13 +15,15 @@ _SIZE = 18  # type
 _MOST = 200  # tokens drawn one by one
 
 
-def token_strip(tokens, theme, *, width=880, selected=None, select=None):
-    """Draw the tokens of a sentence as boxes, in their order, with their positions below.
+def token_strip(tokens, theme, *, weights=None, width=880, selected=None, select=None):
+    """Draw the tokens of a sentence as boxes, in their order, with their positions or weights below.
 
     Parameters
     ----------
     tokens : sequence of str
     theme : Theme
+    weights : array_like, shape (n,), optional
+        From 0 to 1: how much the selected token looks at each, as the colour of its box.
     width : int, default 880
         Pixels after which a new line begins.
     selected : int, optional
@@ -35,6 +40,13 @@ def token_strip(tokens, theme, *, width=880, selected=None, select=None):
     boxes["row"], boxes["column"] = boxes.index, 0
     boxes["position"] = (boxes.index + 1).astype(str)
     boxes["chosen"] = boxes.index == (-1 if selected is None else selected)
+    boxes["fill"], boxes["ink"], boxes["note"] = theme.surface, theme.text, boxes["position"]
+    if weights is not None:
+        weights = np.asarray(weights, dtype=float)[:_MOST]
+        scale = colour_scale(weights[None], theme, "weights", 1.0, False, np.ones((1, len(weights)), dtype=bool))
+        colours = scale.colours(weights)
+        boxes["fill"] = [f"rgb({r:.0f},{g:.0f},{b:.0f})" for r, g, b in colours]
+        boxes["ink"], boxes["note"] = ink_on(colours, theme), [number(weight, 2) for weight in weights]
     tall = int(boxes["y2"].max()) + 22
     wide = int(boxes["x2"].max()) + 4
 
@@ -44,20 +56,21 @@ def token_strip(tokens, theme, *, width=880, selected=None, select=None):
         return channel(f"{field}:Q", scale=alt.Scale(domain=domain, nice=False, zero=False), axis=None)
 
     base = alt.Chart(boxes)
+    note = [] if weights is None else [alt.Tooltip("note:N", title="weight")]
     outline = alt.condition("datum.chosen", alt.value(theme.text), alt.value(theme.grid))
-    box = base.mark_rect(fill=theme.surface, cornerRadius=6, strokeWidth=2).encode(
-        x=at("x", wide), x2="x2:Q", y=at("y", tall, True), y2="y2:Q", stroke=outline,
-        tooltip=[alt.Tooltip("text:N", title="token"), alt.Tooltip("position:N")],
+    box = base.mark_rect(cornerRadius=6, strokeWidth=2).encode(
+        x=at("x", wide), x2="x2:Q", y=at("y", tall, True), y2="y2:Q", stroke=outline, fill=alt.Fill("fill:N", scale=None),
+        tooltip=[alt.Tooltip("text:N", title="token"), alt.Tooltip("position:N"), *note],
     )  # fmt: skip
     if select:
         box = box.add_params(alt.selection_point(name=select, fields=["row", "column"]))
-    words = base.mark_text(fontSize=_SIZE, color=theme.text, tooltip=None).encode(
-        x=at("middle", wide), y=at("centre", tall, True), text="text:N"
+    words = base.mark_text(fontSize=_SIZE, tooltip=None).encode(
+        x=at("middle", wide), y=at("centre", tall, True), text="text:N", color=alt.Color("ink:N", scale=None)
     )
-    positions = base.mark_text(color=theme.muted, tooltip=None).encode(
-        x=at("middle", wide), y=at("below", tall, True), text="position:N"
+    notes = base.mark_text(color=theme.muted, tooltip=None).encode(
+        x=at("middle", wide), y=at("below", tall, True), text="note:N"
     )
-    chart = alt.layer(box, words, positions).properties(width=wide, height=tall)
+    chart = alt.layer(box, words, notes).properties(width=wide, height=tall)
     return dressed(chart, theme, f"{len(tokens)} tokens: {' '.join(tokens[:_MOST])}")
 
 

@@ -4,31 +4,39 @@ Importing this loads neither torch nor transformers; the functions do, when they
 """
 
 from attn.pretrained import bert
-from attn.pretrained.catalogue import DEFAULT, SUGGESTIONS, Preflight, Settings, inspect
+from attn.pretrained.catalogue import DEFAULT, SUGGESTIONS, Preflight, Settings, check_size, fetch, inspect
 from attn.pretrained.comparison import TOLERANCE, Difference, compare, compare_layer, from_scratch
+from attn.pretrained.deeper import Deeper, from_input, parameters
 from attn.pretrained.errors import ModelError
 from attn.pretrained.loading import Loaded, load, wrap
-from attn.pretrained.recording import Layer, Recording, record
+from attn.pretrained.recording import Layer, OwnWeights, Recording, own_weights, record
 from attn.pretrained.tokens import Token
 
 __all__ = [
     "DEFAULT",
     "SUGGESTIONS",
     "TOLERANCE",
+    "Deeper",
     "Difference",
     "Layer",
     "Loaded",
     "ModelError",
+    "OwnWeights",
     "Preflight",
     "Recording",
     "Settings",
     "Token",
     "bert",
+    "check_size",
     "compare",
     "compare_layer",
+    "fetch",
+    "from_input",
     "from_scratch",
     "inspect",
     "load",
+    "own_weights",
+    "parameters",
     "record",
     "wrap",
 ]

@@ -318,24 +318,14 @@ def _dense(encoder, name, x):
 def _tokenize(encoder, text, pair):
     """Return the encoding of a text, cut to what the encoder reads, and the names of its tokens."""
     texts = [tokens.checked(each) for each in (text, pair) if each is not None]
-    parts = [encoder.tokenizer.encode(each, add_special_tokens=False) for each in texts]
-    room = encoder.max_tokens - encoder.tokenizer.num_special_tokens_to_add(len(parts) == 2)
-    count = sum(len(part) for part in parts)
-    for part, length in zip(parts, _shares([len(part) for part in parts], room), strict=True):
-        part.truncate(length)
-    encoding = encoder.tokenizer.post_process(*parts)
-    truncated_from = count + encoder.max_tokens - room if count > room else None
-    return encoding, tokens.from_encoding(encoding, texts, encoder.special_ids), truncated_from
-
-
-def _shares(lengths, room):
-    """Return how much of each text stays: the longer one is cut first."""
-    if sum(lengths) <= room:
-        return lengths
-    if len(lengths) == 1:
-        return [room]
-    shorter = min(*lengths, room // 2)
-    return [shorter, room - shorter] if lengths[0] <= lengths[1] else [room - shorter, shorter]
+    encoding = encoder.tokenizer.encode(*texts)
+    count = len(encoding.ids)
+    if count > encoder.max_tokens:  # a copy, because threads share the tokenizer
+        cutting = type(encoder.tokenizer).from_str(encoder.tokenizer.to_str())
+        cutting.enable_truncation(encoder.max_tokens)
+        encoding = cutting.encode(*texts)
+    names = tokens.from_encoding(encoding, texts, encoder.special_ids)
+    return encoding, names, count if count > encoder.max_tokens else None
 
 
 def _config(folder, name):

@@ -107,8 +107,8 @@ def inspect(name=DEFAULT, *, settings=None):
         return _local(name, "package", folder)
     if name != DEFAULT and settings.models == "default":
         raise ModelError(f"this server shows {DEFAULT} only, got {name}")
-    if settings.models == "any" and Path(name).expanduser().is_dir():
-        return _local(name, "folder", Path(name).expanduser())
+    if settings.models == "any" and (folder := _folder(name)) is not None:
+        return _local(name, "folder", folder)
     _check_id(name)
     return _cached(name) or _on_hub(name)
 
@@ -153,11 +153,23 @@ def _package_folder():
     return next((folder for folder in folders if (folder / "config.json").is_file()), None)
 
 
+def _folder(name):
+    """Return the folder of that name, or None if there is none."""
+    try:
+        folder = Path(name).expanduser()
+        return folder if name and folder.is_dir() else None
+    except (OSError, ValueError, RuntimeError):  # too long, with a NUL in it, of an unknown user
+        return None
+
+
 def _local(name, where, folder):
     """Describe a model in a folder, after checking that it has what a model needs."""
-    files = {path.name: path.stat().st_size for path in folder.iterdir() if path.is_file()}
-    weights = _weights(files, name)
-    numbers = sum(checkpoint.count_numbers(folder / file) for file in weights)
+    try:
+        files = {path.name: path.stat().st_size for path in folder.iterdir() if path.is_file()}
+        weights = _weights(files, name)
+        numbers = sum(checkpoint.count_numbers(folder / file) for file in weights)
+    except OSError as error:
+        raise ModelError(f"the folder {name} cannot be read: {error.strerror}") from error
     return Preflight(name, where, sum(files[file] for file in weights), 4 * numbers, folder, ())
 
 

@@ -103,7 +103,7 @@ def _attend(query, key, value, mask, bias, scale, softcap, sinks):
     """Attend; a sink is one more key, whose score is a trained number and whose value is nothing."""
     if sinks is None:
         return scaled_dot_product_attention(query, key, value, mask, bias=bias, scale=scale, softcap=softcap)
-    n_q, n_k = query.shape[-2], key.shape[-2]
+    n_k = key.shape[-2]
     nothing = ((0, 0), (0, 0), (0, 1), (0, 0))
     with_sink = np.zeros((*query.shape[:3], n_k + 1), dtype=query.dtype)  # (batch, heads, n_q, n_k + 1)
     with_sink[..., :n_k] = 0 if bias is None else bias
@@ -122,9 +122,7 @@ def _cut_again(layer, num_heads, scale):
     """Merge the heads of a layer and cut them into `num_heads`; return the scale that goes with it."""
     old_d_k = layer.query.shape[-1]
     if num_heads < 1 or (layer.query.shape[1] * old_d_k) % num_heads:
-        raise ValueError(
-            f"the width {layer.query.shape[1] * old_d_k} must be a multiple of num_heads, got {num_heads}"
-        )
+        raise ValueError(f"the width {layer.query.shape[1] * old_d_k} must be a multiple of num_heads, got {num_heads}")
     if (layer.bias is not None and layer.bias.shape[1] > 1) or layer.sinks is not None:
         raise ValueError(f"this layer trained a bias for each of its {layer.query.shape[1]} heads; keep that number")
     d_k = layer.query.shape[1] * old_d_k // num_heads

@@ -24,10 +24,10 @@ def explain(error, name):
             return cause
         for kind, sentence in _sentences():
             if isinstance(cause, kind):
-                return ModelError(sentence.format(name=name, error=_first_line(cause)))
+                return ModelError(sentence.format(name=name, error=first_line(cause)))
         if type(cause).__module__.startswith("httpx"):  # the hub's client raises its own kinds
             return ModelError(f"{name} is not on this machine, and the hub cannot be reached")
-    return ModelError(f"{name} cannot be opened: {_first_line(error)}")
+    return ModelError(f"{name} cannot be opened: {first_line(error)}")
 
 
 def _sentences():
@@ -58,7 +58,7 @@ def _chain(error):
         error = error.__cause__ or error.__context__
 
 
-def _first_line(error, limit=200):
-    """Return the first line of an error's message, bounded."""
+def first_line(error, limit=200):
+    """Return the first line of an error's message, cut to `limit` characters."""
     line = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
     return line if len(line) <= limit else line[: limit - 1] + "…"

@@ -38,8 +38,8 @@ class Loaded:
     random_weights : bool
     """
 
-    model: Any
-    tokenizer: Any
+    model: Any = field(repr=False)
+    tokenizer: Any = field(repr=False)
     name: str
     where: str
     family: str
@@ -157,7 +157,9 @@ def _model(folder, config):
     """Load the weights of a model."""
     import torch
     from transformers import AutoModel
+    from transformers.utils.logging import disable_progress_bar
 
+    disable_progress_bar()  # of the tensors, on the console; a download has its own
     return AutoModel.from_pretrained(
         folder,
         config=config,
@@ -196,7 +198,7 @@ def _describe(model, tokenizer, name, where, random_weights):
         num_layers=_num_layers(model, recordable),
         num_heads=num_heads,
         num_kv_heads=_number(config, "num_key_value_heads") or num_heads,
-        d_k=_number(config, "head_dim") or (width // num_heads if width and num_heads else None),
+        d_k=_number(config, "head_dim") or _number(config, "d_kv") or (num_heads and width and width // num_heads),
         max_tokens=_max_tokens(model, tokenizer, num_heads or 1),
         recordable=recordable,
         random_weights=random_weights,

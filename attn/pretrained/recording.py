@@ -4,18 +4,18 @@ import inspect
 import itertools
 import re
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from attn.pretrained import registry, tokens
 from attn.pretrained.comparison import from_scratch
-from attn.pretrained.errors import ModelError, explain
+from attn.pretrained.errors import ModelError, first_line
 
 _CROSS = re.compile(r"cross|encoder_attn|encdecattention", re.IGNORECASE)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Layer:
     """One attention layer of one pass, as the model made it. Arrays are float32 and read-only.
 
@@ -47,6 +47,8 @@ class Layer:
         What went into the attention module.
     query_tokens, key_tokens : tuple of Token
         Names of rows and columns.
+    call : Call
+        What the model handed over, for its own function to be run again.
     """
 
     index: int
@@ -66,6 +68,10 @@ class Layer:
     query_tokens: tuple
     key_tokens: tuple
     call: registry.Call
+
+    def __repr__(self):
+        """Say which layer this is, without its numbers."""
+        return f"<{self.kind} layer {self.index} {self.name}, {self.num_heads} heads of {self.query.shape[2:]}>"
 
     @property
     def num_heads(self):
@@ -139,6 +145,15 @@ class Recording:
     layers: tuple
 
 
+class OwnWeights(NamedTuple):
+    """What a model says of its attention itself, with nothing to compare it with."""
+
+    text: str | None
+    tokens: tuple
+    truncated_from: int | None
+    weights: tuple  # per layer an ndarray (batch, num_heads, n_q, n_k)
+
+
 class _Prepared(NamedTuple):
     """What goes into a model, and what its rows and columns are called."""
 
@@ -188,15 +203,42 @@ def record(loaded, text=None, *, pair=None, inputs=None, layers=None):
             f"{loaded.name} is a {loaded.family} model, a family that keeps its attention to itself: "
             "its queries and keys cannot be recorded"
         )
-    if (text is None) == (inputs is None):
-        raise ValueError("either a text or inputs must be given, got " + ("neither" if text is None else "both"))
-    prepared = _from_inputs(loaded, inputs) if text is None else _from_text(loaded, text, pair)
+    prepared = _prepare(loaded, text, pair, inputs)
     recorder = _Recorder(None if layers is None else set(layers))
     with registry.handling(recorder):
         _run(loaded, prepared.inputs)
     recorder.check()
     kept = _layers(loaded.model, recorder, prepared)
     return Recording(text, pair, prepared.tokens, prepared.decoder_tokens, prepared.truncated_from, kept)
+
+
+def own_weights(loaded, text=None, *, pair=None, inputs=None):
+    """Ask a model for its attention weights: all that a family outside the registry gives.
+
+    Parameters
+    ----------
+    loaded : Loaded
+    text, pair, inputs
+        As in `record`.
+
+    Returns
+    -------
+    OwnWeights
+        Of the encoder, where a model has an encoder and a decoder. Memory grows with the square of
+        the number of tokens.
+
+    Raises
+    ------
+    ModelError
+        If the model gives no weights either, or for what `record` refuses in its input.
+    """
+    prepared = _prepare(loaded, text, pair, inputs)
+    with registry.handling(registry.eager):  # fused attention has no weights to give
+        output = _run(loaded, prepared.inputs, output_attentions=True)
+    weights = output.get("attentions") or output.get("encoder_attentions") or ()
+    if not weights or any(each is None or each.ndim != 4 for each in weights):
+        raise ModelError(f"{loaded.name} gives no attention weights, so there is nothing to show")
+    return OwnWeights(text, prepared.tokens, prepared.truncated_from, tuple(_numpy(each) for each in weights))
 
 
 class _Recorder:
@@ -334,7 +376,19 @@ def _run(loaded, inputs, **options):
     except ModelError:
         raise
     except Exception as error:  # any family's forward, on input it was not made for
-        raise ModelError(f"{loaded.name} cannot read this input: {explain(error, loaded.name)}") from error
+        raise ModelError(f"{loaded.name} cannot read this input: {first_line(error)}") from error
+
+
+def _prepare(loaded, text, pair, inputs):
+    """Make inputs of what was given, a text or the inputs themselves."""
+    if (text is None) == (inputs is None):
+        raise ValueError("either a text or inputs must be given, got " + ("neither" if text is None else "both"))
+    return _from_inputs(loaded, inputs) if text is None else _from_text(loaded, text, pair)
+
+
+def _has_decoder(loaded):
+    """Say whether a model reads one text with an encoder and another with a decoder."""
+    return bool(getattr(loaded.model.config, "is_encoder_decoder", False))
 
 
 def _from_text(loaded, text, pair):
@@ -342,7 +396,7 @@ def _from_text(loaded, text, pair):
     if loaded.tokenizer is None:
         raise ModelError(f"{loaded.name} has no tokenizer, so it takes inputs instead of a text")
     texts = [tokens.checked(each) for each in (text, pair) if each is not None]
-    if not loaded.model.config.is_encoder_decoder:
+    if not _has_decoder(loaded):
         inputs, names, truncated_from = _encode(loaded, texts)
         return _Prepared(inputs, names, None, truncated_from)
     inputs, names, truncated_from = _encode(loaded, texts[:1])
@@ -393,4 +447,4 @@ def _from_inputs(loaded, inputs):
         if len(ids) > loaded.max_tokens:
             raise ModelError(f"{loaded.name} takes at most {loaded.max_tokens} tokens here, got {len(ids)}")
         names.append(tokens.from_ids(ids, loaded.tokenizer))
-    return _Prepared(inputs, names[0], names[1] if loaded.model.config.is_encoder_decoder else None)
+    return _Prepared(inputs, names[0], names[1] if _has_decoder(loaded) else None)

@@ -8,7 +8,7 @@ import numpy as np
 from attn import MultiHead, MultiHeadParameters, cost, examples, multi_head
 from attn.ui.choices import MaskChoice, mask_of
 from attn.ui.sentences import SOURCES, SentenceChoice, words_of
-from attn.ui.setup import choice, flag, text, whole
+from attn.ui.setup import choice, flag, string, whole
 
 MODES = {"self": "Self-attention", "cross": "Cross-attention"}
 MOST_HEADS = 16
@@ -20,7 +20,7 @@ class Setup(SentenceChoice, MaskChoice):
 
     source: str = choice("random", SOURCES)
     mode: str = choice("self", MODES)
-    second: str = text("Das Tier überquerte die Straße nicht.")
+    second: str = string("Das Tier überquerte die Straße nicht.")
     d_model: int = whole(16, 1, 128)
     num_heads: int = whole(4, 1, MOST_HEADS)
     num_kv_heads: int = whole(2, 1, MOST_HEADS)
@@ -66,7 +66,12 @@ def many_heads(setup):
         x, memory, parameters, tokens, memory_tokens, made = _random(setup)
     n_q, n_k = len(tokens), len(memory_tokens)
     if setup.mode == "cross":
-        hidden, words, mask, line = np.zeros((n_q, n_k), dtype=bool), "Every token may look at every token there.", None, ""
+        hidden, words, mask, line = (
+            np.zeros((n_q, n_k), dtype=bool),
+            "Every token may look at every token there.",
+            None,
+            "",
+        )
     else:
         mask, line = mask_of(setup, n_q)
         hidden, words = ~np.broadcast_to(mask.visible, (n_q, n_k)), mask.words

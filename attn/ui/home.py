@@ -1,12 +1,96 @@
-"""Home."""
+"""Home: one head of a real model on a sentence, computed now, and the ways in."""
 
 from dataclasses import dataclass
 
-from attn.ui.setup import text
+import numpy as np
+import streamlit as st
+
+from attn.ui.sentences import DEFAULT_TEXT
+from attn.ui.setup import place, string, whole
+
+LAYER, HEAD = 4, 2  # the head of the default model in which "it" finds its animal
+
+WAYS = (  # page, icon, title, what it shows, settings
+    (
+        "pages/step_by_step.py",
+        ":material/stairs:",
+        "Walk from words to context",
+        "One head, every matrix, every number. Click a cell to see the products that add up to it.",
+        {"stage": "embeddings"},
+    ),
+    (
+        "pages/step_by_step.py",
+        ":material/function:",
+        "Why divide by √d_k?",
+        "With 64 numbers per query and no division, the softmax lets one token take nearly everything.",
+        {"source": "random", "d_model": "64", "d_k": "64", "divisor": "none"},
+    ),
+    (
+        "pages/heads.py",
+        ":material/grid_view:",
+        "Let heads share their keys",
+        "Eight query heads over two key/value heads: a quarter of the cache, eight ways to look.",
+        {"num_heads": "8", "num_kv_heads": "2", "d_model": "32"},
+    ),
+    (
+        "pages/heads.py",
+        ":material/compare_arrows:",
+        "Read another sentence",
+        "Cross-attention: the tokens of one sentence look into a second one. The map is no longer square.",
+        {"mode": "cross"},
+    ),
+    (
+        "pages/masks.py",
+        ":material/visibility_off:",
+        "Mask it, rightly and wrongly",
+        "Two routes that agree to the last digit, seven look-alikes that do not, and how much leaks through each.",
+        {"wrong": "zeroed_scores"},
+    ),
+    (
+        "pages/pretrained.py",
+        ":material/neurology:",
+        "Check a real model",
+        "Its own attention beside the one computed here from the same weights, and the difference as a number.",
+        {},
+    ),
+)
 
 
 @dataclass(frozen=True)
 class Setup:
     """Everything chosen on Home."""
 
-    text: str = text("The animal didn't cross the street because it was too tired.")
+    text: str = string(DEFAULT_TEXT)
+    layer: int = whole(LAYER, 1, 6)
+    head: int = whole(HEAD, 1, 12)
+    cell: tuple = place((10, 0))
+
+
+def looks(encoded, setup):
+    """Return where one token looks.
+
+    Returns
+    -------
+    labels : tuple of str
+        The tokens.
+    query : int
+        The token that looks.
+    weights : ndarray, shape (n,)
+    best : int
+        The token it looks at most, besides itself and the special ones if there are others.
+    """
+    labels = tuple(token.text for token in encoded.tokens)
+    query = min(setup.cell[0], len(labels) - 1)
+    weights = encoded.blocks[setup.layer - 1].attention.weights[setup.head - 1][query]
+    eligible = np.array([not token.special and place != query for place, token in enumerate(encoded.tokens)])
+    best = int(np.where(eligible, weights, -1).argmax()) if eligible.any() else int(weights.argmax())
+    return labels, query, weights, best
+
+
+def ways_in():
+    """Draw the ways in, each a link that sets up a page."""
+    columns = st.columns(3)
+    for at, (script, icon, title, shown, settings) in enumerate(WAYS):
+        with columns[at % 3].container(border=True, height="stretch"):
+            st.page_link(script, label=f"**{title}**", icon=icon, query_params=settings)
+            st.caption(shown)

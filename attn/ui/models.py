@@ -1,1 +1,128 @@
-"""Pretrained models, loaded once for all visitors."""
+"""Pretrained models and what they were recorded doing, held once for all visitors."""
+
+import gc
+import time
+
+import streamlit as st
+
+from attn import pretrained
+from attn.examples import Example
+from attn.pretrained import bert
+from attn.ui.state import as_text
+
+
+@st.cache_resource(max_entries=2, show_spinner="Loading the model …")
+def loaded(name, random_weights=False):
+    """Load a model, once a server."""
+    model = pretrained.load(name, random_weights=random_weights)
+    # torch and transformers leave 400,000 objects that Streamlit would search after every rerun.
+    gc.collect()
+    gc.freeze()
+    return model
+
+
+def permit(name):
+    """Let a model through that is on this machine; ask before one is downloaded.
+
+    Raises
+    ------
+    ModelError
+        If there is no such model or it is too large.
+    """
+    if name == pretrained.DEFAULT or name in st.session_state.get("permitted", ()):
+        return
+    found = _inspected(name)
+    pretrained.check_size(found, pretrained.Settings.from_environment().size_limit)
+    if found.where == "hub":
+        _download(found)
+    st.session_state.setdefault("permitted", set()).add(name)
+
+
+@st.cache_data(ttl=60, show_spinner="Looking for the model …")
+def _inspected(name):
+    """Find a model, remembering for a minute where it was."""
+    return pretrained.inspect(name)
+
+
+def _download(found):
+    """Ask, then download with progress; stop the page until it is done."""
+    place = st.empty()
+    with place.container():
+        st.info(f"{as_text(found.name)} is on the hub: {found.bytes / 1e6:,.0f} MB to download, once.")
+        if not st.button("Download", type="primary", icon=":material/download:"):
+            st.stop()
+        bar = st.progress(0.0, "Downloading …")
+
+    def progress(arrived, expected):
+        bar.progress(min(arrived / max(expected, 1), 1.0), f"{arrived / 1e6:,.0f} of {expected / 1e6:,.0f} MB")
+
+    pretrained.fetch(found, progress)
+    place.empty()
+
+
+@st.cache_resource(max_entries=16, show_spinner="Passing the text through the model …")
+def recording(name, random_weights, text, pair):
+    """Record a model reading a text."""
+    return pretrained.record(loaded(name, random_weights), text, pair=pair or None)
+
+
+@st.cache_resource(max_entries=16, show_spinner="Comparing every head …")
+def differences(name, random_weights, text, pair):
+    """Compare every head of a recording with the model's own."""
+    return pretrained.compare(recording(name, random_weights, text, pair))
+
+
+@st.cache_resource(show_spinner="Reading the weights …")
+def encoder():
+    """Open the default model without torch: the encoder that runs in numpy alone."""
+    return bert.load()
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def encoded_in(text):
+    """Pass a text through the numpy encoder; also return how many milliseconds that took."""
+    model = encoder()
+    start = time.perf_counter()
+    result = bert.encode(model, text)
+    return result, 1000 * (time.perf_counter() - start)
+
+
+def layer_example(text, layer, num_heads, head):
+    """Return one head of one layer of the default model as an example to walk.
+
+    Parameters
+    ----------
+    text : str
+    layer, head : int
+        Counted from 1.
+    num_heads : int
+        Into how many heads the layer's matrices are cut; the model itself has 12.
+
+    Returns
+    -------
+    Example
+    str
+        Lines of code that bind ``e``.
+    """
+    result, _ = encoded_in(text)
+    one = bert.one_head(bert.parameters(encoder().tensors, layer - 1, num_heads), head - 1)
+    example = Example(
+        tuple(token.text for token in result.tokens),
+        result.blocks[layer - 1].hidden,
+        one.w_q,
+        one.w_k,
+        one.w_v,
+        one.b_q,
+        one.b_k,
+        one.b_v,
+    )
+    code = f"""from attn.pretrained import bert
+from attn.ui.state import as_text
+encoder = bert.load()
+encoded = bert.encode(encoder, {text!r})
+one = bert.one_head(bert.parameters(encoder.tensors, {layer - 1}, num_heads={num_heads}), {head - 1})
+e = attn.examples.Example(
+    tuple(token.text for token in encoded.tokens), encoded.blocks[{layer - 1}].hidden,
+    one.w_q, one.w_k, one.w_v, one.b_q, one.b_k, one.b_v,
+)"""
+    return example, code

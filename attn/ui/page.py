@@ -100,9 +100,10 @@ def reading(sentence, formula=None, shapes=None):
         mathematics.latex(formula)
 
 
-def explain(error):
-    """Show the one sentence of an error in place of the figure, and stop the page there."""
-    st.error(str(error))
+def ask(state, sentence, say=st.info):
+    """Keep the link, show one sentence in place of the figure, and stop the page there."""
+    state.setup()
+    say(sentence)
     st.stop()
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from attn import examples
-from attn.ui.setup import choice, text, whole
+from attn.ui.setup import choice, string, whole
 
 SOURCES = {"worked": "Worked example", "random": "Your sentence"}
 LONGEST = 128  # tokens; beyond that no cell of a square picture can be told from its neighbour
@@ -18,7 +18,7 @@ class SentenceChoice:
     """The sentence and its numbers."""
 
     source: str = choice("worked", SOURCES)
-    text: str = text(DEFAULT_TEXT)
+    text: str = string(DEFAULT_TEXT)
     seed: int = whole(1, 0, 9999)
 
 

@@ -75,12 +75,12 @@ def flag(default):
     return _field(default, read, lambda on: "1" if on else "0")
 
 
-def text(default):
+def string(default):
     """Declare free text."""
     return _field(default, str, str)
 
 
-def cell(default=(0, 0)):
+def place(default=(0, 0)):
     """Declare the row and column of a cell, counted from 0."""
 
     def read(raw):
@@ -104,7 +104,7 @@ def cells():
     return _field((), read, lambda pairs: ";".join(f"{row},{column}" for row, column in pairs))
 
 
-def edits(matrices):
+def numbers(matrices):
     """Declare numbers typed into matrices: a tuple of (matrix, row, column, number).
 
     In a link an edit reads ``x.1.2=0.5``; several are joined by semicolons.

@@ -38,6 +38,7 @@ class View(NamedTuple):
     temperature: float
     words: str  # what the mask does
     theme: charts.Theme
+    room: float  # pixels across
 
     @property
     def labels(self):
@@ -69,6 +70,12 @@ class Stage(NamedTuple):
     explain: Callable  # View -> chart of the chosen cell, or None
     result: Callable  # View -> the matrix whose cells can be chosen
 
+    def columns(self, view):
+        """Return the labels of the result's columns."""
+        values = self.result(view)
+        across_tokens = self.label in ("Scores", "Scaled", "Masked", "Weights")
+        return view.labels if across_tokens else _columns(values.shape[1])
+
 
 def shape_of(view, stage):
     """Return the shape of a stage's result, as a person writes it."""
@@ -80,143 +87,126 @@ def _columns(count, letter=""):
     return [f"{letter}{index + 1}" for index in range(count)]
 
 
-def _signed(view, values, rows, columns, title, axes, **options):
-    return charts.heatmap(values, rows, columns, view.theme, kind="signed", title=title, axes=axes, **options)
+def _signed(values, rows, columns, title, axes, **options):
+    return charts.panel(values, rows, columns, kind="signed", title=title, axes=axes, **options)
+
+
+def _weights(view, **options):
+    labels = view.labels
+    return charts.panel(view.steps.weights, labels, labels, title="Weights", hidden=view.hidden, **options)
+
+
+def _chosen(view):
+    """Return the keywords of the matrix whose cells can be chosen."""
+    return {"selected": view.cell, "select": "cell"}
+
+
+def _row(view):
+    return {"highlight": {"row": view.cell[0]}}
+
+
+def _column(view):
+    return {"highlight": {"column": view.cell[1]}}
+
+
+def _draw(view, *parts):
+    return charts.panels(view.theme, view.room, *parts)
 
 
 def _tokens(view):
-    return charts.token_strip(view.tokens, view.theme, selected=view.cell[0], select="cell")
+    return charts.beside(
+        charts.token_strip(view.tokens, view.theme, width=view.room, selected=view.cell[0], select="cell")
+    )
 
 
 def _embeddings(view):
     x, added, inputs = view.steps.x, view.steps.added, view.steps.inputs
-    columns = _columns(x.shape[1])
-    axes = ("token", "dimension")
-    result = {"selected": view.cell, "select": "cell"}
+    columns, axes = _columns(x.shape[1]), ("token", "dimension")
     if not added.any():
-        return charts.beside(_signed(view, x, view.labels, columns, "X", axes, **result))
-    return charts.beside(
-        _signed(view, x, view.labels, columns, "Embeddings", axes, size=320),
+        return _draw(view, _signed(x, view.labels, columns, "X", axes, **_chosen(view)))
+    return _draw(
+        view,
+        _signed(x, view.labels, columns, "Embeddings", axes),
         "+",
-        _signed(view, added, view.labels, columns, "Positions", axes, size=320),
+        _signed(added, view.labels, columns, "Positions", axes),
         "=",
-        _signed(view, inputs, view.labels, columns, "X", axes, size=320, **result),
+        _signed(inputs, view.labels, columns, "X", axes, **_chosen(view)),
     )
 
 
 def _project(view):
-    role = MATRICES[view.matrix].lower()
     x, w, projected = view.steps.inputs, view.weights[view.matrix], view.projected
-    row, column = view.cell
+    name, role = MATRICES[view.matrix], MATRICES[view.matrix].lower()
     dimensions, widths = _columns(x.shape[1]), _columns(projected.shape[1])
-    return charts.beside(
-        _signed(view, x, view.labels, dimensions, "X", ("token", "dimension"), highlight={"row": row}, size=360),
+    return _draw(
+        view,
+        _signed(x, view.labels, dimensions, "X", ("token", "dimension"), **_row(view)),
         "×",
-        _signed(view, w, dimensions, widths, f"W_{view.matrix}", ("dimension", role), highlight={"column": column}, size=360),
+        _signed(w, dimensions, widths, f"W_{view.matrix}", ("dimension", role), **_column(view)),
         "=",
-        _signed(
-            view, projected, view.labels, widths, MATRICES[view.matrix], (role, role), selected=view.cell, select="cell", size=360
-        ),
+        _signed(projected, view.labels, widths, name, ("token", role), **_chosen(view)),
     )
 
 
 def _products(view):
     s = view.steps
-    row, column = view.cell
     widths = _columns(s.query.shape[1])
-    return charts.beside(
-        _signed(view, s.query, view.labels, widths, "Query", ("query", "dimension"), highlight={"row": row}, size=360),
+    return _draw(
+        view,
+        _signed(s.query, view.labels, widths, "Query", ("query", "dimension"), **_row(view)),
         "×",
-        _signed(view, s.key.T, widths, view.labels, "Key, transposed", ("dimension", "key"), highlight={"column": column}, size=360),
+        _signed(s.key.T, widths, view.labels, "Key, turned", ("dimension", "key"), **_column(view)),
         "=",
-        _signed(view, s.products, view.labels, view.labels, "Products", ("query", "key"), selected=view.cell, select="cell", size=400),
+        _signed(s.products, view.labels, view.labels, "Products", ("query", "key"), **_chosen(view)),
     )
-
-
-def _pair(view, left, right):
-    return charts.beside(left, "→", right)
 
 
 def _scaled(view):
     s = view.steps
-    axes, limit = ("query", "key"), float(abs(s.products).max())
-    return _pair(
+    limit = float(max(abs(s.products).max(), abs(s.scores).max()))
+    both = {"axes": ("query", "key"), "limit": limit}
+    before = {"highlight": {"row": view.cell[0], "column": view.cell[1]}}
+    return _draw(
         view,
-        _signed(view, s.products, view.labels, view.labels, "Products", axes, highlight=_at(view), limit=limit),
-        _signed(
-            view, s.scores, view.labels, view.labels, f"Scores = products / {view.divisor:.3g}", axes,
-            selected=view.cell, select="cell", limit=limit,
-        ),
-    )  # fmt: skip
+        _signed(s.products, view.labels, view.labels, "Products", **both, **before),
+        f"÷ {view.divisor:.3g} =",
+        _signed(s.scores, view.labels, view.labels, "Scores", **both, **_chosen(view)),
+    )
 
 
 def _masked(view):
     s = view.steps
-    axes, limit = ("query", "key"), float(max(abs(s.scores).max(), abs(s.biased).max()))
-    parts = [_signed(view, s.scores, view.labels, view.labels, "Scores", axes, limit=limit)]
+    both = {"axes": ("query", "key"), "limit": float(max(abs(s.scores).max(), abs(s.biased).max()))}
+    parts = [_signed(s.scores, view.labels, view.labels, "Scores", **both)]
     if (s.biased != s.scores).any():
-        parts += ["→", _signed(view, s.biased, view.labels, view.labels, "With positions", axes, limit=limit)]
-    masked = _signed(
-        view, s.biased, view.labels, view.labels, "Masked scores", axes,
-        hidden=view.hidden, limit=limit, selected=view.cell, select="cell",
-    )  # fmt: skip
-    return charts.beside(*parts, "→", masked)
+        parts += ["→", _signed(s.biased, view.labels, view.labels, "With positions", **both)]
+    masked = _signed(s.biased, view.labels, view.labels, "Masked scores", hidden=view.hidden, **both, **_chosen(view))
+    return _draw(view, *parts, "→", masked)
 
 
 def _softmax(view):
-    s = view.steps
-    axes = ("query", "key")
-    return _pair(
-        view,
-        _signed(
-            view, s.biased, view.labels, view.labels, "Masked scores", axes,
-            hidden=view.hidden, highlight={"row": view.cell[0]},
-        ),
-        charts.heatmap(
-            s.weights, view.labels, view.labels, view.theme,
-            title="Weights", hidden=view.hidden, selected=view.cell, select="cell",
-        ),
-    )  # fmt: skip
+    scores = _signed(
+        view.steps.biased, view.labels, view.labels, "Masked scores", ("query", "key"), hidden=view.hidden, **_row(view)
+    )
+    return _draw(view, scores, "→", _weights(view, **_chosen(view)))
 
 
 def _context(view):
     s = view.steps
-    row, column = view.cell
     widths = _columns(s.value.shape[1])
-    return charts.beside(
-        charts.heatmap(
-            s.weights, view.labels, view.labels, view.theme, title="Weights", hidden=view.hidden,
-            highlight={"row": row}, size=400,
-        ),
+    return _draw(
+        view,
+        _weights(view, **_row(view)),
         "×",
-        _signed(view, s.value, view.labels, widths, "Value", ("key", "value"), highlight={"column": column}, size=360),
+        _signed(s.value, view.labels, widths, "Value", ("key", "value"), **_column(view)),
         "=",
-        _signed(
-            view, s.context, view.labels, widths, "Context", ("query", "output"),
-            selected=view.cell, select="cell", size=360,
-        ),
-    )  # fmt: skip
-
-
-def _at(view):
-    return {"row": view.cell[0], "column": view.cell[1]}
+        _signed(s.context, view.labels, widths, "Context", ("query", "output"), **_chosen(view)),
+    )
 
 
 def _role(view, role, letter):
     """Return a letter in the colour of its role, for a formula."""
     return rf"\color{{{getattr(view.theme, role)}}}{{{letter}}}"
-
-
-def _q(view):
-    return _role(view, "query", "Q")
-
-
-def _k(view):
-    return _role(view, "key", "K")
-
-
-def _v(view):
-    return _role(view, "value", "V")
 
 
 def _projection_formula(view):
@@ -354,12 +344,12 @@ STAGES = {
         _project, _read_project, _explain_project, lambda v: v.projected,
     ),
     "products": Stage(
-        "Scores", "Every query meets every key", lambda v: rf"{_q(v)}\,{_k(v)}^\top",
+        "Scores", "Every query meets every key", lambda v: rf"{_role(v, 'query', 'Q')}\,{_role(v, 'key', 'K')}^\top",
         _products, _read_products, _explain_products, lambda v: v.steps.products,
     ),
     "scaled": Stage(
         "Scaled", "Why divide?",
-        lambda v: rf"S = \frac{{{_q(v)}\,{_k(v)}^\top}}{{{DIVISOR_FORMULAS[v.divisor_name]}}}",
+        lambda v: rf"S = \frac{{{_role(v, 'query', 'Q')}\,{_role(v, 'key', 'K')}^\top}}{{{DIVISOR_FORMULAS[v.divisor_name]}}}",
         _scaled, _read_scaled, _explain_products, lambda v: v.steps.scores,
     ),
     "masked": Stage(
@@ -372,7 +362,7 @@ STAGES = {
         _softmax, _read_softmax, _explain_softmax, lambda v: v.steps.weights,
     ),
     "context": Stage(
-        "Context", "What each token takes away", lambda v: rf"{_role(v, 'output', 'Z')} = A\,{_v(v)}",
+        "Context", "What each token takes away", lambda v: rf"{_role(v, 'output', 'Z')} = A\,{_role(v, 'value', 'V')}",
         _context, _read_context, _explain_context, lambda v: v.steps.context,
     ),
 }  # fmt: skip

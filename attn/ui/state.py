@@ -74,7 +74,9 @@ class PageState:
         for notice in notices if read == setup else ():
             st.caption(f":material/info: {as_text(notice)}")
         if left_out:
-            st.caption(f":material/info: Too long for a link, so a link to this page leaves out: {', '.join(left_out)}.")
+            st.caption(
+                f":material/info: Too long for a link, so a link to this page leaves out: {', '.join(left_out)}."
+            )
 
 
 def link_of(page):

@@ -10,7 +10,7 @@ from attn import examples, steps
 from attn.ui import models
 from attn.ui.choices import POSITIONS, MaskChoice, mask_of, positions_of
 from attn.ui.sentences import SentenceChoice, words_of
-from attn.ui.setup import cell, choice, edits, real, whole
+from attn.ui.setup import choice, numbers, place, real, whole
 from attn.ui.stages import DIVISORS, MATRICES, STAGES, View
 from attn.ui.state import as_text
 
@@ -40,8 +40,8 @@ class Setup(SentenceChoice, MaskChoice):
     temperature: float = real(1.0, 0.05, 10)
     stage: str = choice("weights", STAGES)
     matrix: str = choice("q", MATRICES)
-    cell: tuple = cell((1, 4))
-    edits: tuple = edits(EDITABLE)
+    cell: tuple = place((1, 4))
+    edits: tuple = numbers(EDITABLE)
 
 
 def example_of(setup):
@@ -105,7 +105,7 @@ def divisor_of(setup, d_model, d_k, n):
     }[setup.divisor]
 
 
-def walked(setup, theme):
+def walked(setup, theme, room):
     """Compute everything the page shows.
 
     Returns
@@ -144,6 +144,7 @@ def walked(setup, theme):
         setup.temperature,
         mask.words,
         theme,
+        room,
     )
     result = STAGES[setup.stage].result(view)
     view = view._replace(cell=tuple(min(at, size - 1) for at, size in zip(setup.cell, result.shape, strict=True)))
@@ -204,7 +205,8 @@ def editor(state, example, name):
         on_change=keep,
         hide_index=True,
         column_config={
-            str(column): st.column_config.NumberColumn(str(column + 1), format="%.4g") for column in range(base.shape[1])
+            str(column): st.column_config.NumberColumn(str(column + 1), format="%.4g")
+            for column in range(base.shape[1])
         },
     )
 

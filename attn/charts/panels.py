@@ -1,0 +1,68 @@
+"""Matrices in a row, with operators between them, as large as the room allows."""
+
+from typing import NamedTuple
+
+from attn.charts.heatmap import heatmap
+from attn.charts.labels import pixels
+from attn.charts.layout import beside
+
+_BETWEEN = 88  # pixels that an operator and the space around it take
+_AXIS = 40  # pixels for the name of the axis and the space beside its labels
+_LARGEST_CELL = 72
+_FINEST_CELL = 4  # pixels: below this, cells of one size would make slivers of long matrices
+
+
+class Panel(NamedTuple):
+    """One matrix of a row."""
+
+    values: object  # (n_rows, n_columns)
+    rows: list
+    columns: list
+    options: dict  # further keywords of `heatmap`
+
+
+def panel(values, rows, columns, **options):
+    """Return a matrix to be drawn by `panels`; arguments as for `heatmap`, without theme and size."""
+    return Panel(values, rows, columns, options)
+
+
+def panels(theme, room, *parts, tallest=440):
+    """Draw matrices side by side, all with cells of one size.
+
+    Parameters
+    ----------
+    theme : Theme
+    room : float
+        Pixels across.
+    *parts : Panel or str
+        A text, such as "×", is an operator between two matrices.
+    tallest : float, default 440
+        Pixels that the tallest may take.
+
+    Returns
+    -------
+    alt.HConcatChart
+    """
+    matrices = [part for part in parts if not isinstance(part, str)]
+    sizes = iter(_sizes(room, matrices, len(parts) - len(matrices), tallest))
+    drawn = []
+    for part in parts:
+        if isinstance(part, str):
+            drawn.append(part)
+        else:
+            size, square = next(sizes)
+            drawn.append(heatmap(*part[:3], theme, size=size, square=square, **part.options))
+    return beside(*drawn)
+
+
+def _sizes(room, matrices, num_operators, tallest):
+    """Return the longer side in pixels of each matrix, and whether its cells are square."""
+    gutters = sum(max(map(pixels, matrix.rows), default=0) + _AXIS for matrix in matrices)
+    free = room - gutters - _BETWEEN * num_operators
+    across = sum(len(matrix.columns) for matrix in matrices)
+    down = max(len(matrix.rows) for matrix in matrices)
+    cell = min(free / across, tallest / down, _LARGEST_CELL)
+    if cell >= _FINEST_CELL:
+        return [(int(cell) * max(len(matrix.rows), len(matrix.columns)), True) for matrix in matrices]
+    share = int(min(free / len(matrices), tallest))
+    return [(share, False) for _ in matrices]

@@ -1,0 +1,82 @@
+"""The plane that every layer of a figure is drawn on: its size, its scales and its axes."""
+
+import textwrap
+from dataclasses import dataclass, replace
+
+import altair as alt
+import pandas as pd
+
+from attn.charts.labels import axis, ticks
+from attn.charts.theme import TITLE_SIZE
+
+
+@dataclass(frozen=True)
+class Plane:
+    """A plot of `width` x `height` pixels, counted from its top left corner.
+
+    `columns` and `rows` say how many units lie across and down; with one unit a cell, a cell of
+    a matrix is the rectangle from (column, row) to (column + 1, row + 1). Every layer of a figure
+    takes its channels from one plane: an axis named in one layer only is lost when layers meet.
+    """
+
+    width: int
+    height: int
+    columns: float
+    rows: float
+    x_axis: alt.Axis | None = None
+    y_axis: alt.Axis | None = None
+
+    @property
+    def cell_width(self):
+        """Pixels from one column to the next."""
+        return self.width / self.columns
+
+    @property
+    def cell_height(self):
+        """Pixels from one row to the next."""
+        return self.height / self.rows
+
+    def labelled(self, rows, columns, axes, theme):
+        """Return this plane between axes that name every row and column for which there is room."""
+        x = axis(ticks(columns, self.cell_width, across=True), axes[1], theme.role(axes[1]))
+        y = axis(ticks(rows, self.cell_height, across=False), axes[0], theme.role(axes[0]))
+        return replace(self, x_axis=x, y_axis=y)
+
+    def at(self, x="x", y="y"):
+        """Return the channels of a point from the fields `x` and `y`."""
+        across = alt.Scale(domain=[0, self.columns], nice=False, zero=False)
+        down = alt.Scale(domain=[self.rows, 0], nice=False, zero=False)
+        return {
+            "x": alt.X(f"{x}:Q", scale=across, axis=self.x_axis),
+            "y": alt.Y(f"{y}:Q", scale=down, axis=self.y_axis),
+        }
+
+    def box(self):
+        """Return the channels of a rectangle from the fields x, x2, y and y2."""
+        return self.at() | {"x2": "x2:Q", "y2": "y2:Q"}
+
+    def rectangles(self, table, **mark):
+        """Return a layer of rectangles, one per row of `table`, that nothing answers from."""
+        return alt.Chart(table).mark_rect(tooltip=None, **mark).encode(**self.box())
+
+    def texts(self, table, x="x", y="y", **mark):
+        """Return a layer of the column "text", in the colours of the column "ink" if there is one."""
+        color = {"color": alt.Color("ink:N", scale=None)} if "ink" in table else {}
+        mark = alt.Chart(table).mark_text(**{"baseline": "middle", "tooltip": None} | mark)
+        return mark.encode(**self.at(x, y), text="text:N", **color)
+
+    def outline(self, x, y, x2, y2, color, width=2.5, **mark):
+        """Return a layer with the outline of one rectangle."""
+        box = pd.DataFrame({"x": [x], "y": [y], "x2": [x2], "y2": [y2]})
+        return self.rectangles(box, filled=False, stroke=color, strokeWidth=width, **mark)
+
+    def figure(self, layers, title=""):
+        """Return the layers as one chart of this plane's size."""
+        chart = alt.layer(*layers).resolve_scale(color="independent").properties(width=self.width, height=self.height)
+        return chart.properties(title=wrapped(title, self.width)) if title else chart
+
+
+def wrapped(title, width):
+    """Return `title` as lines that fit over a plot of this width."""
+    columns = max(16, int(1.25 * width / (0.52 * TITLE_SIZE)))
+    return textwrap.wrap(title, columns) or [title]

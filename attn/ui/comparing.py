@@ -1,0 +1,390 @@
+"""Pretrained: from the choices on the page to a model's own attention beside ours, and the code for it."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+import streamlit as st
+
+from attn import Attention, charts, pretrained
+from attn.ui.sentences import DEFAULT_TEXT
+from attn.ui.setup import choice, flag, place, string, whole
+from attn.ui.state import as_text
+
+STARTS = {"recorded": "Its queries and keys", "input": "Its input and W"}
+COLOURS = {"linear": "Linear", "largest": "To the largest", "log": "Logarithmic"}
+BROKEN_MASKS = {"own": "The model's own", "none": "None", "causal": "Causal as well"}
+SPAN = 32  # tokens a side: above 64 the three maps show a window of this size
+OTHER = "Another model …"
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Everything chosen on Pretrained."""
+
+    model: str = string(pretrained.DEFAULT)
+    random: bool = flag(False)
+    text: str = string(DEFAULT_TEXT)
+    pair: str = string("")
+    layer: int = whole(4, 1, 999)
+    head: int = whole(2, 1, 999)
+    start: str = choice("recorded", STARTS)
+    colour: str = choice("linear", COLOURS)
+    special: bool = flag(True)
+    first: bool = flag(True)
+    unscaled: bool = flag(False)
+    mask: str = choice("own", BROKEN_MASKS)
+    cut: int = whole(0, 0, 999)
+    cell: tuple = place((10, 2))
+    window: tuple = place((0, 0))
+
+    @property
+    def broken(self):
+        """What was broken on purpose, as keywords of `attn.pretrained.from_scratch`."""
+        faults = {"scale": 1.0} if self.unscaled else {}
+        if self.mask == "none":
+            faults["mask"] = None
+        if self.mask == "causal":
+            faults["causal"] = True
+        if self.cut:
+            faults["num_heads"] = self.cut
+        return faults
+
+
+class Compared(NamedTuple):
+    """One head by the model and from scratch, cut down to what is in the picture."""
+
+    own: np.ndarray  # (rows, columns)
+    scratch: np.ndarray  # (rows, columns)
+    hidden: np.ndarray  # (rows, columns) True where the mask hides
+    rows: list  # labels
+    columns: list
+    row_places: list  # positions of the rows in the text
+    column_places: list
+    attention: Attention  # of this head, whole
+    query: np.ndarray  # (n_q, d_k)
+    key: np.ndarray  # (n_k, d_k)
+    largest: float  # over the whole head, whatever is in the picture
+
+    @property
+    def difference(self):
+        """From scratch minus the model's own."""
+        return self.scratch - self.own
+
+    def nearest(self, cell):
+        """Return the row and column of the picture that stand for two positions in the text."""
+        places = zip(cell, (self.row_places, self.column_places), strict=True)
+        return tuple(min(range(len(kept)), key=lambda at: abs(kept[at] - place)) for place, kept in places)
+
+    @property
+    def window(self):
+        """Whether there is too much to draw cell by cell."""
+        return max(self.own.shape) > 2 * SPAN
+
+    def part(self, rows, columns):
+        """Return the part of the picture that two slices cut out."""
+        return self._replace(
+            own=self.own[rows, columns],
+            scratch=self.scratch[rows, columns],
+            hidden=self.hidden[rows, columns],
+            rows=self.rows[rows],
+            columns=self.columns[columns],
+            row_places=self.row_places[rows],
+            column_places=self.column_places[columns],
+        )
+
+
+def compared(setup, loaded, layer):
+    """Compute one head both ways.
+
+    Parameters
+    ----------
+    setup : Setup
+    loaded : Loaded
+    layer : Layer
+
+    Returns
+    -------
+    Compared
+    """
+    head = min(setup.head, layer.num_heads) - 1
+    own = layer.reference_weights(head)[0, 0]
+    if setup.start == "input":
+        steps = pretrained.from_input(loaded, layer).steps
+        attention = Attention(*(getattr(steps, name)[0, head] for name in Attention._fields))
+        query, key = steps.query[0, head], steps.key[0, head]
+    else:
+        heads = setup.cut or layer.num_heads
+        ours = min(head, heads - 1)
+        attention = Attention(*(step[0, 0] for step in pretrained.from_scratch(layer, ours, **setup.broken)))
+        query, key = layer.query[0, head], layer.key[0, head // (layer.num_heads // layer.num_kv_heads)]
+    rows = _places(layer.query_tokens, setup.special, first=True)
+    columns = _places(layer.key_tokens, setup.special, setup.first)
+    seen = np.isfinite(attention.masked_scores).any(axis=1, keepdims=True)
+    window = np.ix_(rows, columns)
+    return Compared(
+        own[window],
+        attention.weights[window],
+        np.isneginf(attention.masked_scores)[window],
+        _labels(layer.query_tokens, rows),
+        _labels(layer.key_tokens, columns),
+        rows,
+        columns,
+        attention,
+        query,
+        key,
+        float(np.abs((attention.weights - own) * seen).max()),
+    )
+
+
+def _places(tokens, special, first):
+    """Return the positions of the tokens that stay in the picture."""
+    return [
+        place for place, token in enumerate(tokens) if (special or not token.special) and (first or place > 0)
+    ] or list(range(len(tokens)))
+
+
+def _labels(tokens, places):
+    labels = charts.token_labels([token.text for token in tokens])
+    return [labels[place] for place in places]
+
+
+def largest_by_layer(differences, num_layers):
+    """Arrange the largest differences as layers × heads.
+
+    Returns
+    -------
+    ndarray, shape (num_layers, most heads)
+        NaN where a layer has fewer heads.
+    """
+    table = np.full((num_layers, max(difference.head for difference in differences) + 1), np.nan)
+    for difference in differences:
+        table[difference.layer, difference.head] = difference.largest
+    return table
+
+
+def ranked(result, row):
+    """Return the keys that a query looks at, from the most to the least.
+
+    Returns
+    -------
+    labels : list of str
+    weights : ndarray
+        At most 16.
+    """
+    order = np.argsort(-result.scratch[row], kind="stable")[:16]
+    return [result.columns[place] for place in order], result.scratch[row][order]
+
+
+def projections(loaded, layer):
+    """Return the checkpoint's own matrices of a layer, or None if the family does not name them as BERT does."""
+    try:
+        return pretrained.parameters(loaded, layer)
+    except pretrained.ModelError:
+        return None
+
+
+def matrices_of(one, theme, room):
+    """Draw one head's W_q, W_k and W_v on one scale, each above its bias."""
+    limit = float(max(abs(w).max() for w in (one.w_q, one.w_k, one.w_v)))
+    drawn = []
+    for role, name in (("q", "query"), ("k", "key"), ("v", "value")):
+        w, b = getattr(one, f"w_{role}"), getattr(one, f"b_{role}")
+        widths, dimensions = _counted(w.shape[1]), _counted(w.shape[0])
+        common = {"kind": "signed", "limit": limit, "square": False, "size": int(min(room / 3 - 90, 420))}
+        matrix = charts.heatmap(w, dimensions, widths, theme, title=f"W_{role}", axes=("dimension", name), **common)
+        bias = charts.heatmap(b[None], ["b"], widths, theme, title=f"b_{role}", axes=("", name), legend=False, **common)
+        drawn.append(charts.above(matrix, bias))
+    return charts.beside(*drawn)
+
+
+def _counted(number):
+    return [str(place + 1) for place in range(number)]
+
+
+def model_control(state):
+    """Draw the choice of a model: one that is suggested, or any other where the server allows it."""
+    settings = pretrained.Settings.from_environment()
+    if settings.models == "default":
+        state.set(model=pretrained.DEFAULT)
+        st.caption(f"Model: {pretrained.DEFAULT}")
+        return
+    name = state.get("model")
+    options = list(dict.fromkeys([*pretrained.SUGGESTIONS, name]))
+    st.selectbox(
+        "Model",
+        options,
+        key=state.key("model"),
+        format_func=lambda option: option.split("/")[-1],
+        accept_new_options=True,
+        help="Pick one, or type the id of any model on the Hugging Face hub"
+        + (" or the path of a local folder. " if settings.models == "any" else ". ")
+        + f"Only safetensors are read, up to {settings.size_limit / 1e9:.3g} GB.",
+    )
+    st.caption(pretrained.SUGGESTIONS.get(name, name))
+
+
+def layer_and_head(state, layers):
+    """Draw the choice of a layer and a head, and return the layer."""
+    state.clamp("layer", 1, len(layers))
+    if len(layers) > 1:
+        st.slider(
+            "Layer", 1, len(layers), key=state.key("layer"), help="From the first, next to the words, to the last."
+        )
+    layer = layers[state.get("layer") - 1]
+    kinds = {one.kind for one in layers}
+    if len(kinds) > 1:
+        words = {"encoder": "in the encoder", "decoder": "in the decoder", "cross": "from the decoder to the encoder"}
+        st.caption(f"Layer {layer.block + 1} {words[layer.kind]}.")
+    state.clamp("head", 1, layer.num_heads)
+    if layer.num_heads > 1:
+        st.slider("Head", 1, layer.num_heads, key=state.key("head"), help="Each head of a layer looks in its own way.")
+    return layer
+
+
+def break_controls(state, layer):
+    """Draw the switches that make the from-scratch side wrong on purpose."""
+    if state.get("start") == "input":
+        state.set(unscaled=False, mask="own", cut=0)
+        st.caption("Start at its queries and keys to break something.")
+        return
+    st.toggle("No scaling", key=state.key("unscaled"), help="Leave out the division of the products by √d_k.")
+    st.selectbox(
+        "Mask from scratch",
+        BROKEN_MASKS,
+        format_func=BROKEN_MASKS.get,
+        key=state.key("mask"),
+        help="Use another mask than the model does.",
+    )
+    width, shared = layer.num_heads * layer.query.shape[-1], layer.num_kv_heads < layer.num_heads
+    cuts = (
+        [0]
+        if shared
+        else [0, *(n for n in range(1, layer.num_heads * 2 + 1) if width % n == 0 and n != layer.num_heads)]
+    )
+    state.set(cut=state.get("cut") if state.get("cut") in cuts else 0)
+    if len(cuts) > 1:
+        st.select_slider(
+            "Cut into heads",
+            cuts,
+            format_func=lambda n: str(n) if n else f"{layer.num_heads}, its own",
+            key=state.key("cut"),
+            help="Cut the same columns into another number of heads than the model was trained with.",
+        )
+
+
+def reading(setup, loaded, recording, layer, result):
+    """Say what is in view and where the chosen token looks."""
+    name = loaded.name.split("/")[-1]
+    trained = " with random weights" if setup.random else ""
+    start = {
+        "recorded": "from the queries and keys the model made",
+        "input": "from what goes into the layer, through the checkpoint's own $W_q$, $W_k$, $W_v$ and biases",
+    }[setup.start]
+    row, _ = result.nearest(setup.cell)
+    best = int(result.scratch[row].argmax())
+    st.markdown(
+        f"Layer {setup.layer}, head {setup.head} of {as_text(name)}{trained}, computed {start}. Here "
+        f"**{as_text(result.rows[row])}** looks most at **{as_text(result.columns[best])}** ({result.scratch[row][best]:.2f})."
+    )
+    n_q, n_k, d_k = len(result.attention.weights), result.attention.weights.shape[1], result.query.shape[1]
+    st.caption(f"{n_q} queries × {n_k} keys, d_k {d_k}, scale {layer.scale:.3g}: weights = softmax(scale · q·k)")
+    if recording.truncated_from:
+        st.warning(
+            f"The text has {recording.truncated_from:,} tokens and the model takes {loaded.max_tokens:,}: "
+            f"it was cut after token {len(recording.tokens):,}."
+        )
+
+
+def scale_of(setup, result):
+    """Return the colour scale as keywords of a figure: one for both sides."""
+    if setup.colour == "log":
+        return {"log": True}
+    largest = max(float(result.own.max(initial=0)), float(result.scratch.max(initial=0)), 1e-9)
+    return {"limit": largest if setup.colour == "largest" else 1.0}
+
+
+def window_control(state, result, theme, room):
+    """Draw the whole of a long text as one picture, and return the rows and columns to show cell by cell."""
+    start = state.get("window")
+    rows, columns = (
+        slice(min(at, max(size - SPAN, 0)), min(at, max(size - SPAN, 0)) + SPAN)
+        for at, size in zip(start, result.own.shape, strict=True)
+    )
+    st.caption(
+        f"Drag over the picture of all {len(result.rows)} tokens; the part you mark, at most {SPAN} a side, is exact below."
+    )
+    key = state.key("overview")
+
+    def marked():
+        part = charts.window_of(st.session_state[key].selection.get("brush"), result.own.shape, SPAN)
+        state.set(window=tuple(piece.start for piece in part))
+
+    st.altair_chart(
+        charts.beside(
+            charts.overview(
+                result.own, result.rows, result.columns, theme,
+                title="The model's own, whole", window=(rows, columns), hidden=result.hidden, size=min(int(room * 0.6), 560),
+                **scale_of(state.choices(), result),
+            )
+        ),
+        theme=None, width="content", key=key, on_select=marked,
+    )  # fmt: skip
+    return rows, columns
+
+
+def verdict(setup, result, table):
+    """Say whether both sides agree, as one sentence in a coloured box.
+
+    Parameters
+    ----------
+    setup : Setup
+    result : Compared
+    table : ndarray, shape (num_layers, num_heads)
+        The largest difference of every head, unbroken.
+    """
+    tolerance = pretrained.TOLERANCE
+    here = f"Largest difference in this head **{result.largest:.1e}**"
+    if setup.broken:
+        say = st.error if result.largest > tolerance else st.success
+        say(f"**{'Broken' if result.largest > tolerance else 'Still agrees'}.** {here}; unbroken, every head agrees.")
+        return
+    worst = float(np.nanmax(table))
+    agrees = max(worst, result.largest) <= tolerance
+    say = st.success if agrees else st.error
+    say(
+        f"**{'Agrees' if agrees else 'Differs'}.** {here}, **{worst:.1e}** over all {np.isfinite(table).sum()} heads. "
+        f"Tolerance {tolerance:.0e}, float32."
+    )
+
+
+def code_of(setup, layer):
+    """Return the lines that compare the same head."""
+    arguments = [repr(setup.model)] + (["random_weights=True"] if setup.random else [])
+    pair = f", pair={setup.pair!r}" if setup.pair else ""
+    faults = "".join(f", {name}={value!r}" for name, value in setup.broken.items())
+    head = min(setup.head, layer.num_heads) - 1
+    if setup.start == "input":
+        ours = f"pretrained.from_input(model, layer).steps.weights[0, {head}]"
+    else:
+        ours = f"pretrained.from_scratch(layer, {min(head, (setup.cut or layer.num_heads) - 1)}{faults}).weights[0, 0]"
+    return f"""from attn import charts, pretrained
+
+model = pretrained.load({", ".join(arguments)})
+recording = pretrained.record(model, {setup.text!r}{pair})
+layer = recording.layers[{layer.index}]
+
+ours = {ours}
+theirs = layer.reference_weights({head})[0, 0]
+print(abs(ours - theirs).max())
+
+rows = charts.token_labels([token.text for token in layer.query_tokens])
+columns = charts.token_labels([token.text for token in layer.key_tokens])
+charts.panels(
+    charts.LIGHT, 1200,
+    charts.panel(theirs, rows, columns, title="The model's own"),
+    charts.panel(ours, rows, columns, title="From scratch"),
+    charts.panel(ours - theirs, rows, columns, title="Difference", kind="signed"),
+).save("comparison.html")
+"""

@@ -1,0 +1,117 @@
+import json
+import math
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from attn.functional import as_floats, as_real, softmax, softmax_jacobian
+
+CHECKS = json.loads((Path(__file__).parent / "data" / "mechanism_checks.json").read_text())["softmax"]
+FINITE = st.floats(-1e4, 1e4, width=32)
+
+
+def test_softmax_of_one_two_three():
+    np.testing.assert_allclose(softmax([1, 2, 3]), CHECKS["weights"], atol=5e-7)
+    np.testing.assert_allclose(softmax([0, 0, math.log(2)]), [0.25, 0.25, 0.5], rtol=1e-15)
+
+
+@given(hnp.arrays(np.float64, st.tuples(st.integers(1, 5), st.integers(1, 7)), elements=FINITE))
+def test_rows_are_positive_and_sum_to_one(scores):
+    weights = softmax(scores)
+    assert (weights >= 0).all()
+    np.testing.assert_allclose(weights.sum(axis=-1), 1, rtol=1e-12)
+
+
+@given(hnp.arrays(np.float64, (3, 5), elements=FINITE), st.floats(-1e3, 1e3))
+def test_a_shift_changes_nothing(scores, shift):
+    np.testing.assert_allclose(softmax(scores + shift), softmax(scores), atol=1e-9)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2, -1, -2])
+def test_the_axis_is_the_one_that_torch_takes(axis):
+    scores = np.random.default_rng(0).normal(size=(2, 3, 5))
+    np.testing.assert_allclose(softmax(scores, axis=axis), torch.from_numpy(scores).softmax(axis).numpy(), rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("shift", [-6e4, 0, 6e4])
+def test_scores_of_any_size_do_not_overflow(dtype, shift):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        weights = softmax(np.array([shift, shift], dtype))
+    assert weights.dtype == dtype
+    np.testing.assert_array_equal(weights, [0.5, 0.5])
+
+
+def test_infinite_scores():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        np.testing.assert_array_equal(softmax([[-np.inf, -np.inf], [-np.inf, 0]]), [[0, 0], [0, 1]])
+        np.testing.assert_array_equal(softmax([[np.inf, np.inf, 3, -np.inf]]), [[0.5, 0.5, 0, 0]])
+
+
+def test_undefined_scores_stay_in_their_row():
+    weights = softmax([[np.nan, 0.0], [0.0, 0.0]])
+    assert np.isnan(weights[0]).all()
+    np.testing.assert_array_equal(weights[1], [0.5, 0.5])
+
+
+def test_no_scores_give_no_weights():
+    assert softmax(np.zeros((3, 0))).shape == (3, 0)
+
+
+def test_jacobian_by_hand():
+    jacobian = softmax_jacobian(softmax([1.0, 2.0, 3.0]))
+    np.testing.assert_allclose(jacobian, CHECKS["jacobian"], atol=5e-7)
+    np.testing.assert_allclose(jacobian.sum(axis=-1), 0, atol=1e-15)
+
+
+def test_jacobian_is_what_torch_derives():
+    scores = torch.randn(5, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    derived = torch.stack([torch.autograd.functional.jacobian(lambda s: s.softmax(-1), row) for row in scores])
+    np.testing.assert_allclose(softmax_jacobian(softmax(scores.numpy())), derived.numpy(), atol=1e-15)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_floats_are_kept(dtype):
+    (array,), returned = as_floats(np.ones((2, 3), dtype))
+    assert returned == dtype
+    assert array.dtype == (np.float32 if dtype == np.float16 else dtype)
+    assert softmax(array.astype(dtype)).dtype == dtype
+    assert softmax_jacobian(array.astype(dtype)).dtype == dtype
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.int32, np.int64])
+def test_whole_numbers_become_float64(dtype):
+    (array,), returned = as_floats(np.ones((2, 3), dtype))
+    assert array.dtype == returned == np.float64
+
+
+def test_the_widest_type_wins():
+    assert as_floats(np.float16([1]), np.float32([1]))[1] == np.float32
+    assert as_floats(np.float32([1]), [1])[1] == np.float64
+
+
+def test_floats_are_not_copied():
+    x = np.ones(3, np.float32)
+    assert as_floats(x)[0][0] is x
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (["a"], "an array must hold real numbers, got <U1"),
+        ([1j], "an array must hold real numbers, got complex128"),
+        ([None], "an array must hold real numbers, got object"),
+        ([[1, 2], [3]], "an array must have rows of equal length, got ragged rows"),
+    ],
+)
+def test_bad_arrays(array, message):
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        as_real(array)

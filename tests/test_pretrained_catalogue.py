@@ -1,0 +1,384 @@
+"""Models are found, measured and refused; whatever is wrong with one is said in one sentence."""
+
+import importlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from attn import pretrained
+from attn.pretrained import ModelError, Settings, catalogue, checkpoint, errors
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "special_tokens_map.json")
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    """A folder with a tiny BERT and the tokenizer of the default model."""
+    folder = tmp_path_factory.mktemp("tiny")
+    config = transformers.BertConfig(
+        hidden_size=24, num_hidden_layers=2, num_attention_heads=3, intermediate_size=37, max_position_embeddings=41
+    )
+    transformers.AutoModel.from_config(config).save_pretrained(folder)
+    for file in TOKENIZER_FILES:
+        shutil.copy(pretrained.inspect().folder / file, folder)
+    return folder
+
+
+@pytest.fixture
+def broken(tiny, tmp_path):
+    """A copy of the tiny model to break."""
+    return Path(shutil.copytree(tiny, tmp_path / "broken"))
+
+
+# finding
+
+
+def test_the_default_is_found_in_its_package_without_importing_it():
+    found = pretrained.inspect()
+    assert (found.name, found.where) == (pretrained.DEFAULT, "package")
+    assert found.bytes == 90_868_376
+    assert found.memory == pytest.approx(found.bytes, rel=1e-3)  # the file holds float32
+    assert catalogue.DEFAULT_PACKAGE not in sys.modules
+
+
+def test_a_folder_is_loaded(tiny):
+    loaded = pretrained.load(tiny)
+    assert (loaded.where, loaded.num_layers, loaded.num_heads, loaded.max_tokens) == ("folder", 2, 3, 41)
+    recording = pretrained.record(loaded, "word " * 60)
+    assert (len(recording.tokens), recording.truncated_from) == (41, 62)
+
+
+def test_weights_in_several_files_are_loaded(tiny, tmp_path):
+    model = transformers.AutoModel.from_pretrained(tiny)
+    model.save_pretrained(tmp_path, max_shard_size="1MB")
+    for file in TOKENIZER_FILES:
+        shutil.copy(tiny / file, tmp_path)
+    assert len(list(tmp_path.glob("*.safetensors"))) > 1
+    assert pretrained.inspect(tmp_path).memory == pretrained.inspect(tiny).memory
+    whole, parts = (pretrained.record(pretrained.load(folder), "a b").layers[1].query for folder in (tiny, tmp_path))
+    np.testing.assert_array_equal(whole, parts)
+    next(iter(tmp_path.glob("*.safetensors"))).unlink()
+    with pytest.raises(ModelError, match="safetensors files, got"):
+        pretrained.load(tmp_path)
+
+
+# refusing
+
+
+def no_config(folder):
+    (folder / "config.json").unlink()
+
+
+def spoilt_config(folder):
+    (folder / "config.json").write_text("{")
+
+
+def own_code(folder):
+    auto_map = {"AutoConfig": "configuration.Config", "AutoModel": "modeling.Model"}
+    (folder / "config.json").write_text(json.dumps({"model_type": "brand_new", "auto_map": auto_map}))
+    (folder / "configuration.py").write_text("raise SystemExit('code of the repository was run')")
+
+
+def unknown_family(folder):
+    (folder / "config.json").write_text(json.dumps({"model_type": "brand_new"}))
+
+
+def no_attention(folder):
+    config = transformers.FNetConfig(vocab_size=30522, hidden_size=24, num_hidden_layers=1, intermediate_size=37)
+    transformers.AutoModel.from_config(config).save_pretrained(folder)
+
+
+def pickle_only(folder):
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+
+
+def no_weights(folder):
+    (folder / "model.safetensors").unlink()
+
+
+def cut_off(folder):
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-1000])
+
+
+def cut_to_nothing(folder):
+    (folder / "model.safetensors").write_bytes(b"")
+
+
+def other_bytes(folder):
+    (folder / "model.safetensors").write_bytes(b"\xff" * 5000)
+
+
+def no_tokenizer(folder):
+    for file in TOKENIZER_FILES:
+        (folder / file).unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (no_config, "it has no config.json"),
+        (spoilt_config, "has a config.json that cannot be read"),
+        (own_code, "needs Python code from its repository"),
+        (unknown_family, "transformers knows no kind of model called brand_new"),
+        (no_attention, "there is no attention in"),
+        (pickle_only, "has no safetensors file"),
+        (no_weights, "has no weights"),
+        (cut_off, r"model.safetensors is damaged: it must have \d+ bytes, got \d+"),
+        (cut_to_nothing, "model.safetensors is damaged"),
+        (other_bytes, "model.safetensors is damaged"),
+        (no_tokenizer, "has no tokenizer"),
+    ],
+)
+def test_a_folder_that_is_no_model_is_one_sentence(broken, spoil, message):
+    spoil(broken)
+    with pytest.raises(ModelError, match=message) as raised:
+        pretrained.load(broken)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("", "a model must be named"),
+        ("/no/such/folder", "there is no folder /no/such/folder"),
+        ("../elsewhere", "there is no folder"),
+        ("~nobody-here/model", "there is no folder"),
+        ("C:\\models\\bert", "there is no folder"),
+        ("a/b/c", "there is no folder a/b/c"),
+        ("not a name!", "a model must be named"),
+        ("x" * 5000, "a model must be named"),
+        ("a\0b", "a model must be named"),
+    ],
+)
+def test_a_name_that_cannot_be_one_is_one_sentence(name, message):
+    with pytest.raises(ModelError, match=message):
+        pretrained.inspect(name)
+
+
+def test_a_model_larger_than_the_limit_is_refused(tiny):
+    with pytest.raises(ModelError, match=r"must have at most 0.001 GB here, got 0.00\d+ GB"):
+        pretrained.load(tiny, size_limit=1_000_000)
+    with pytest.raises(ModelError, match="must have at most"):
+        pretrained.load(tiny, settings=Settings(size_limit=1_000_000))
+
+
+def test_half_precision_counts_as_what_it_takes_in_memory(tiny, tmp_path):
+    transformers.AutoModel.from_pretrained(tiny).half().save_pretrained(tmp_path)
+    found = pretrained.inspect(tmp_path)
+    assert found.bytes < 0.6 * found.memory
+    assert found.memory == pretrained.inspect(tiny).memory
+
+
+def test_another_file_than_the_expected_one_is_refused(tiny):
+    with pytest.raises(ModelError, match=r"must have the sha256 0{12}…, got"):
+        checkpoint.verify(tiny / "model.safetensors", "0" * 64)
+
+
+# settings
+
+
+def test_settings_are_read_from_the_environment():
+    assert Settings.from_environment({}) == Settings(2_000_000_000, "any")
+    environment = {"ATTENTION_LAB_SIZE_LIMIT": "5e8", "ATTENTION_LAB_MODELS": "Hub"}
+    assert Settings.from_environment(environment) == Settings(500_000_000, "hub")
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        ({"ATTENTION_LAB_SIZE_LIMIT": "much"}, "must be a number of bytes, got much"),
+        ({"ATTENTION_LAB_SIZE_LIMIT": "0"}, "size_limit must be at least 1 byte, got 0"),
+        ({"ATTENTION_LAB_MODELS": "none"}, "models must be any, hub or default, got none"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(environment, message):
+    with pytest.raises(ValueError, match=message):
+        Settings.from_environment(environment)
+
+
+def test_a_deployment_can_switch_off_other_models_or_folders(tiny, monkeypatch):
+    monkeypatch.setenv("ATTENTION_LAB_MODELS", "default")
+    assert pretrained.inspect().where == "package"
+    for name in (tiny, "gpt2"):
+        with pytest.raises(ModelError, match="this server shows sentence-transformers/all-MiniLM-L6-v2 only"):
+            pretrained.load(name)
+    monkeypatch.setenv("ATTENTION_LAB_MODELS", "hub")
+    with pytest.raises(ModelError, match="there is no folder"):
+        pretrained.load(tiny)
+
+
+# the hub
+
+
+def web_client():
+    """Return the web client that the hub's client is built on: httpx or its successor."""
+    from huggingface_hub import errors as hub
+
+    return importlib.import_module(hub.HTTPError.__module__.split(".")[0])
+
+
+def hub_error(kind, status):
+    """Return an error as the hub's client raises it."""
+    from huggingface_hub import errors as hub
+
+    httpx = web_client()
+    response = httpx.Response(status, request=httpx.Request("GET", "http://hub/x"))
+    return getattr(hub, kind)("what the hub says\nin several lines", response=response)
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "message"),
+    [
+        ("GatedRepoError", 403, "x/y is gated"),
+        ("RepositoryNotFoundError", 404, "there is no public model called x/y"),
+        ("DisabledRepoError", 403, "x/y has been disabled"),
+        ("RemoteEntryNotFoundError", 404, "a file of x/y is missing"),
+        ("HfHubHTTPError", 500, "the hub does not hand out x/y: what the hub says"),
+    ],
+)
+def test_errors_of_the_hub_are_one_sentence(kind, status, message):
+    wrapped = OSError("as transformers wraps it")
+    wrapped.__cause__ = hub_error(kind, status)
+    for error in (wrapped, wrapped.__cause__):
+        assert str(errors.explain(error, "x/y")).startswith(message)
+        assert "\n" not in str(errors.explain(error, "x/y"))
+
+
+def test_errors_of_the_network_are_one_sentence():
+    from huggingface_hub.errors import LocalEntryNotFoundError, OfflineModeIsEnabled
+
+    httpx = web_client()
+    for error in (httpx.ConnectError("no route"), httpx.ReadTimeout("late"), LocalEntryNotFoundError("not found")):
+        assert str(errors.explain(error, "x/y")) == "x/y is not on this machine, and the hub cannot be reached"
+    assert "switched off" in str(errors.explain(OfflineModeIsEnabled("offline"), "x/y"))
+    assert str(errors.explain(KeyError("a"), "x/y")) == "x/y cannot be opened: 'a'"
+
+
+class Hub(BaseHTTPRequestHandler):
+    """As much of the hub as the client asks for: what a repository holds, and its files."""
+
+    folder = None
+    commit = "0123456789abcdef0123456789abcdef01234567"
+
+    def log_message(self, *arguments):
+        """Keep quiet."""
+
+    def do_HEAD(self):
+        self.do_GET()
+
+    def do_GET(self):
+        path = self.path.split("?")[0]
+        if path.startswith("/api/models/lab/"):
+            self.describe(path.removeprefix("/api/models/lab/"))
+        elif "/resolve/main/" in path:
+            file = self.folder / path.rpartition("/resolve/main/")[2]
+            self.reply(200, file.read_bytes(), {"ETag": f'"{file.name}"', "X-Repo-Commit": self.commit})
+        else:
+            self.reply(404, b"", {})
+
+    def describe(self, name):
+        """Answer what a repository holds."""
+        refusals = {"secret": (403, "GatedRepo"), "slow": (500, "")}
+        if name in refusals or name not in ("tiny", "pickle"):
+            status, code = refusals.get(name, (404, "RepoNotFound"))
+            return self.reply(status, b"{}", {"X-Error-Code": code})
+        files = {path.name: path.stat().st_size for path in self.folder.iterdir()} | {"onnx/model.onnx": 10**9}
+        if name == "pickle":
+            files["pytorch_model.bin"] = files.pop("model.safetensors")
+        siblings = [{"rfilename": file, "size": size} for file, size in files.items()]
+        about = {
+            "id": f"lab/{name}",
+            "sha": self.commit,
+            "siblings": siblings,
+            "safetensors": {"parameters": {"F32": 740_000}, "total": 740_000},
+        }
+        return self.reply(200, json.dumps(about).encode(), {"Content-Type": "application/json"})
+
+    def reply(self, status, body, headers):
+        """Send an answer, without its body to HEAD."""
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body)
+
+
+def run(code, endpoint, home):
+    """Run code in a process of its own, whose hub and cache are elsewhere; return what it prints."""
+    environment = os.environ | {"HF_ENDPOINT": endpoint, "HF_HOME": str(home), "HF_HUB_DISABLE_XET": "1"}
+    environment = {key: value for key, value in environment.items() if key != "HF_HUB_OFFLINE"}
+    code = "from attn.pretrained import *\nfrom attn.pretrained import catalogue\n" + code
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+SAY = """
+for name in {names}:
+    try:
+        print(inspect(name).where)
+    except ModelError as error:
+        print(error)
+"""
+
+
+def test_a_model_on_the_hub_is_measured_downloaded_and_then_found_in_the_cache(tiny, tmp_path):
+    handler = type("TinyHub", (Hub,), {"folder": tiny})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    endpoint = f"http://127.0.0.1:{server.server_port}"
+    code = """
+found = inspect("lab/tiny")
+print(found.where, found.memory, sorted(found.files))
+arrived = []
+folder = catalogue.fetch(found, lambda bytes, total: arrived.append((bytes, total)))
+print(arrived[-1][0] == arrived[-1][1] == found.bytes)
+print(inspect("lab/tiny").where, (folder / "onnx").exists())
+"""
+    try:
+        where, arrived, cached = run(code, endpoint, tmp_path)
+        refused = run(SAY.format(names=["lab/pickle", "lab/secret", "lab/nothing", "lab/slow"]), endpoint, tmp_path)
+    finally:
+        server.shutdown()
+        server.server_close()
+    files = sorted(path.name for path in tiny.iterdir())
+    assert where == f"hub {4 * 740_000} {files}"
+    assert arrived == "True"
+    assert cached == "cache False"
+    assert refused[0].startswith("lab/pickle has no safetensors file")
+    assert refused[1].startswith("lab/secret is gated")
+    assert refused[2].startswith("there is no public model called lab/nothing")
+    assert refused[3].startswith("the hub does not hand out lab/slow")
+    code = 'loaded = load("lab/tiny"); print(loaded.where, loaded.num_layers, len(record(loaded, "a b").layers))'
+    assert run(code, "http://127.0.0.1:9", tmp_path) == ["cache 2 2"]  # the hub is gone now
+
+
+def test_without_network_the_answer_comes_at_once(tmp_path):
+    code = (
+        "import time; begin = time.perf_counter()\n"
+        + SAY.format(names=["gpt2"])
+        + "\nprint(time.perf_counter() - begin)"
+    )
+    sentence, seconds = run(code, "http://127.0.0.1:9", tmp_path)
+    assert sentence == "gpt2 is not on this machine, and the hub cannot be reached"
+    assert float(seconds) < 5
+
+
+def test_without_its_package_the_default_is_looked_for_elsewhere(tmp_path):
+    code = "catalogue.DEFAULT_PACKAGE = 'not_installed'" + SAY.format(names=[pretrained.DEFAULT])
+    (sentence,) = run(code, "http://127.0.0.1:9", tmp_path)
+    assert sentence == f"{pretrained.DEFAULT} is not on this machine, and the hub cannot be reached"
