@@ -4,15 +4,11 @@ import streamlit as st
 
 from attn import charts, ui
 from attn.ui import models
-from attn.ui.home import Setup, looks, ways_in
+from attn.ui.home import Setup, looks, sentence_control, ways_in
 
 page = ui.begin("home", "Who looks at whom?", Setup)
 
-st.text_input(
-    "A sentence",
-    key=page.key("text"),
-    help="Passed through a real language model's weights, in numpy, as you press Enter.",
-)
+sentence_control(page)
 setup = page.setup()
 if not setup.text.strip():
     ui.ask(page, "Type a sentence above, and see where its words look.")
@@ -23,12 +19,13 @@ names = charts.token_labels(labels)
 ui.reading(
     f"In layer {setup.layer}, head {setup.head} of all-MiniLM-L6-v2, **{ui.as_text(names[query])}** looks at "
     f"**{ui.as_text(names[best])}** with weight **{weights[best]:.2f}**. Click a word to see where it looks.",
-    r"A = \mathrm{softmax}\!\left(\frac{\color{%s}{Q}\,\color{%s}{K}^\top}{\sqrt{d_k}}\right)"
-    % (ui.theme().query, ui.theme().key),
+    ui.formula(),
 )
 ui.figure(
     charts.beside(
-        charts.token_strip(labels, ui.theme(), weights=weights, width=ui.room(), selected=query, select="token")
+        charts.token_strip(
+            labels, ui.theme(), weights=weights, width=ui.room(), size=24, selected=query, select="token"
+        )
     ),
     "home.strip",
     on_pick=lambda row, column: page.set(cell=(row, column)),

@@ -17,7 +17,7 @@ with st.sidebar:
         format_func=MODES.get,
         key=page.key("mode"),
         required=True,
-        help="Self-attention: the sentence reads itself. Cross-attention: it reads a second one, as a translation reads its source.",
+        help="Self-attention: the sentence reads itself. Cross-attention: it reads a second one.",
     )
     if page.get("source") == "worked":
         st.caption("Its four heads have d_k 2 and d_v 1; its cross-attention has one head and eight tokens to read.")
@@ -58,13 +58,13 @@ strongest = steps.weights[head].max(axis=0)
 ui.reading(
     f"{num_heads} query heads share {num_kv_heads} key/value heads ({kind} attention). "
     f"{ui.as_text(result.words)} One colour scale for all heads; click one to see it large.",
-    r"\mathrm{head}_i = \mathrm{softmax}\!\left(\frac{Q_i K_{g(i)}^\top}{\sqrt{d_k}}\right)V_{g(i)}",
+    ui.formula("Z") + r"\quad\text{in each head}",
     f"weights: {' × '.join(map(str, steps.weights.shape))} · concatenation: {' × '.join(map(str, steps.concat.shape))}",
 )
 ui.figure(charts.beside(charts.head_groups(num_heads, num_kv_heads, theme)), "heads.groups")
 ui.figure(
     charts.beside(
-        charts.head_grid(steps.weights, rows, columns, theme, hidden=result.hidden, select="head", selected=head)
+        charts.head_grid(steps.weights, rows, columns, theme, hidden=result.hidden, select="head", selected=head, width=ui.room())
     ),
     "heads.grid",
     on_pick=lambda head: page.set(head=head + 1),

@@ -20,14 +20,15 @@ with st.sidebar:
 
 theme = ui.theme()
 labels = charts.token_labels(tokens)
+page.clamp("token", 1, len(tokens))
 setup = page.setup()
 result = masked(setup)
 attention, hidden = result.attention, result.hidden
 
 ui.reading(
     f"{ui.as_text(result.words)} {hidden.size - hidden.sum()} of {hidden.size} cells may be seen. "
-    "Click a cell in the middle picture to hide or show it.",
-    r"A = \mathrm{softmax}\!\left(\frac{QK^\top}{\sqrt{d_k}} + M\right)",
+    "Click a cell of the scores to hide or show it.",
+    ui.formula(mask="+M"),
     f"scores, mask and weights: {hidden.shape[0]} × {hidden.shape[1]}",
 )
 if result.empty_rows:
@@ -40,7 +41,7 @@ ui.figure(
         charts.panel(attention.scores, labels, labels, kind="signed", title="Scores"),
         "→",
         charts.panel(
-            attention.scores, labels, labels, kind="signed", title="Masked scores", hidden=hidden, select="paint"
+            attention.scores, labels, labels, kind="signed", title="Scores, masked", hidden=hidden, select="paint"
         ),
         "→",
         charts.panel(attention.weights, labels, labels, title="Weights", hidden=hidden),
@@ -62,7 +63,6 @@ left.selectbox(
     key=page.key("wrong"),
     help="Each looks like masking and is not. The number below says how much leaks through it.",
 )
-page.clamp("token", 1, len(tokens))
 right.slider(
     "Replace token",
     1,
@@ -71,9 +71,10 @@ right.slider(
     help="Another vector is put in place of this token. Rows that must not see it must not move.",
 )
 wrong, leak = ROUTES[setup.wrong], result.leaks[setup.wrong]
+replaced = ui.as_text(labels[setup.token - 1])
 st.markdown(
     f"The two right routes differ by at most **{result.gap:.1e}**. {ui.as_text(wrong.title)}: {ui.as_text(wrong.why)} "
-    f"Replacing **{ui.as_text(labels[min(setup.token, len(tokens)) - 1])}** moves rows that must not see it by up to **{leak.largest:.3g}**."
+    f"Replacing **{replaced}** moves rows that must not see it by up to **{leak.largest:.3g}**."
 )
 routed = result.routed
 ui.figure(

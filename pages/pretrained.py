@@ -155,7 +155,7 @@ with matrix_tab:
     else:
         one = bert.one_head(matrices, head)
         st.caption(
-            f"The checkpoint's own matrices for this head, {one.w_q.shape[0]} × {one.w_q.shape[1]} each, with their biases."
+            f"The checkpoint's own matrices for this head, {' × '.join(map(str, one.w_q.shape))}, with their biases."
         )
         ui.figure(matrices_of(one, theme, room), "pretrained.matrices")
 with code_tab:

@@ -7,9 +7,10 @@ from attn.charts.labels import token_labels
 from attn.charts.layout import above, beside
 from attn.charts.overview import overview, window_of
 from attn.charts.panels import panel, panels
+from attn.charts.saving import svg
 from attn.charts.tables import csv, table
-from attn.charts.tokens import token_strip
 from attn.charts.theme import DARK, LIGHT, Theme, theme_named
+from attn.charts.tokens import token_strip
 
 __all__ = [
     "DARK",
@@ -30,6 +31,7 @@ __all__ = [
     "panel",
     "panels",
     "products",
+    "svg",
     "table",
     "theme_named",
     "token_labels",

@@ -1,6 +1,7 @@
 """Single rows of numbers: bars with their values, products that add up, and how often values occur."""
 
 from functools import partial
+from itertools import pairwise
 
 import altair as alt
 import numpy as np
@@ -80,7 +81,7 @@ def bars(
     zero, *end = _lengths(np.append(0, values), scale, width)
     table = pd.DataFrame(
         {
-            "row": place,
+            "row": place.astype(np.int32),  # the browser reads 64 bits as another kind of number
             "x": np.minimum(zero, end),
             "x2": np.maximum(zero, end),
             "y": middle - 0.34,
@@ -181,7 +182,7 @@ def distribution(values, theme, *, title="", name="value", color=None, bins=30, 
         return message("Nothing to show.", theme, title)
     count, border = np.histogram(values, bins=bins)
     table = pd.DataFrame({"x": border[:-1], "x2": border[1:], "count": count, "zero": 0})
-    table["range"] = [f"{number(a)} to {number(b)}" for a, b in zip(border[:-1], border[1:], strict=True)]
+    table["range"] = [f"{number(a)} to {number(b)}" for a, b in pairwise(border)]
     across = alt.Scale(domain=[border[0], border[-1]], nice=False, zero=False)
     mark = alt.Chart(table).mark_rect(color=color or theme.weight_half, stroke=theme.background, strokeWidth=1)
     chart = mark.encode(
@@ -226,11 +227,7 @@ def _bar_colours(values, place, scale, color):
     """Return the colour of each bar."""
     theme = scale.theme
     if color is None:
-        own = (
-            [theme.negative if v < 0 else theme.positive for v in values]
-            if scale.kind == "signed"
-            else theme.weight_half
-        )
+        own = [theme.bar(value) for value in values] if scale.kind == "signed" else theme.weight_half
     else:
         own = color if isinstance(color, str) else [color[p] for p in place]
     own = [own] * values.size if isinstance(own, str) else own
@@ -281,7 +278,7 @@ def _steps(terms, names, theme, pitch):
     plane = Plane(pitch * end.size, _STEPS, columns=end.size, rows=1, x_axis=axis(names, "", theme.muted), y_axis=sums)
     table = pd.DataFrame({"x": at + 0.1, "x2": at + 0.9, "middle": at + 0.5, "label": names.texts})
     table["y"], table["y2"] = (top - np.maximum(start, end)) / span, (top - np.minimum(start, end)) / span
-    table["color"] = [theme.negative_half if term < 0 else theme.positive_half for term in terms] + [theme.text]
+    table["color"] = [theme.bar(term) for term in terms] + [theme.text]
     table["text"] = _short(end, pitch)
     table["shown"] = [number(term, 4) for term in np.append(terms, terms.sum())]
     table["sum"] = [number(value, 4) for value in end]

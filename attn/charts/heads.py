@@ -16,14 +16,16 @@ from attn.charts.heatmap import (
     heatmap,
     image_layer,
     legend_length,
+    lines,
     message,
     named,
     painted,
+    plane_for,
     shown,
     state,
     swatches,
 )
-from attn.charts.labels import Ticks, axis, pixels, ticks
+from attn.charts.labels import Ticks, axis, number, pixels, ticks
 from attn.charts.layout import dressed, undressed
 from attn.charts.plane import Plane
 from attn.charts.scale import colour_scale
@@ -273,10 +275,29 @@ def layer_head_map(
     if values.ndim != 2:
         raise ValueError(f"values must be (num_layers, num_heads), got {values.shape}")
     rows, columns = ([str(i) for i in range(1, n + 1)] for n in values.shape)
-    return heatmap(
-        values, rows, columns, theme, kind="magnitude", title=title, axes=("layer", "head"), limit=limit,
-        log=log, selected=selected, select=select, size=size, tooltip_name=tooltip_name,
+    figure = heatmap(
+        values, rows, columns, theme, kind="magnitude", title=title, axes=("layer", "head"), limit=limit or tolerance,
+        log=log, numbers=False, selected=selected, select=select, size=size, tooltip_name=tooltip_name,
     )  # fmt: skip
+    if tolerance is None or not values.size:
+        return figure
+    plane = plane_for(values.shape, size).labelled(rows, columns, ("layer", "head"), theme)
+    return figure + _beyond(plane, *np.nonzero(~(values <= tolerance)), f"above {number(tolerance)}", theme)
+
+
+def _beyond(plane, row, column, name, theme):
+    """Return a layer that outlines cells in the colour of what is wrong, with a legend entry called `name`."""
+    table = pd.DataFrame({"x": column + 0.06, "x2": column + 0.94, "y": row + 0.06, "y2": row + 0.94, "kind": name})
+    legend = alt.Legend(
+        title=None,
+        orient="bottom",
+        symbolType="square",
+        symbolSize=160,
+        symbolStrokeWidth=3,
+        symbolFillColor="transparent",
+    )
+    stroke = alt.Stroke("kind:N", scale=alt.Scale(domain=[name], range=[theme.invalid]), legend=legend)
+    return plane.rectangles(table, filled=False, strokeWidth=3).encode(stroke=stroke)
 
 
 class Grid(NamedTuple):
@@ -340,10 +361,9 @@ def _repeated(ticks, count, starts, cell):
 
 
 def _per_row(num_heads):
-    """Return how many maps stand side by side: all of a few, else what leaves full rows."""
-    if num_heads <= 4:
-        return num_heads
-    return next((n for n in (6, 4, 5, 8) if num_heads % n == 0), 6)
+    """Return how many maps stand side by side: full rows of 6, 5 or 4 if they can be, else nearly full ones."""
+    full = next((n for n in (6, 5, 4) if num_heads % n == 0), None)
+    return full or math.ceil(num_heads / math.ceil(num_heads / 6))
 
 
 def _all_heads(hidden, shape):
@@ -366,9 +386,9 @@ def _grid_cells(weights, hidden, rows, columns, grid, plane, scale, titles, axes
     table["shade"] = scale.shade(weights).ravel().astype(np.float32)
     table["state"], table["shown"] = state(weights, hidden).ravel(), shown(weights, hidden)
     table["name"], table["down"], table["across"] = named(titles, head), named(rows, row), named(columns, column)
-    mark = alt.Chart(table).mark_rect(stroke=scale.theme.grid, strokeWidth=1 if grid.cell >= 7 else 0)
+    mark = alt.Chart(table).mark_rect(strokeWidth=1 if grid.cell >= 7 else 0)
     fill = painted(scale.encoding("shade", legend_length(plane)), scale.theme)
-    mark = mark.encode(**plane.box(), color=fill, tooltip=_tooltip(axes, scale.name))
+    mark = mark.encode(**plane.box(), color=fill, stroke=lines(scale.theme), tooltip=_tooltip(axes, scale.name))
     return [chosen(mark, select, "head")]
 
 
@@ -381,7 +401,7 @@ def _grid_picture(weights, hidden, rows, columns, grid, plane, scale, titles, ax
             for start, side in ((grid.top(h), grid.map_height), (grid.left(h), grid.map_width))
         )
         levels[down, across] = raster.levels(weights[h], hidden[h], scale, grid.map_width, grid.map_height)
-    head = np.arange(grid.num_heads)
+    head = np.arange(grid.num_heads, dtype=np.int32)
     size = np.where(hidden | ~np.isfinite(weights), -1, np.abs(weights)).reshape(grid.num_heads, -1)
     row, column = np.divmod(size.argmax(axis=1), weights.shape[2])
     best, x, y = weights[head, row, column], grid.left(head), grid.top(head)

@@ -148,9 +148,7 @@ def cells(values, hidden, rows, columns, plane, scale, axes, select=None, legend
         {
             "row": row,
             "column": column,
-            "x": column,
             "x2": column + 1,
-            "y": row,
             "y2": row + 1,
             "shade": scale.shade(values).ravel().astype(np.float32),
             "state": state(values, hidden).ravel(),
@@ -161,8 +159,13 @@ def cells(values, hidden, rows, columns, plane, scale, axes, select=None, legend
     )
     gap = 1 if min(plane.cell_width, plane.cell_height) >= 7 else 0
     color = painted(scale.encoding("shade", legend_length(plane), legend), scale.theme)
-    mark = alt.Chart(table).mark_rect(stroke=scale.theme.grid, strokeWidth=gap)
-    mark = mark.encode(**plane.box(), color=color, tooltip=_tooltip(axes, scale.name))
+    mark = (
+        alt.Chart(table)
+        .mark_rect(strokeWidth=gap)
+        .encode(
+            **plane.box("column", "row"), color=color, stroke=lines(scale.theme), tooltip=_tooltip(axes, scale.name)
+        )
+    )
     return [chosen(mark, select, "row", "column")]
 
 
@@ -175,8 +178,8 @@ def picture(values, hidden, rows, columns, plane, scale, axes, select=None, lege
     i, j = np.divmod(np.arange(row.size), len(right) - 1)
     blocks = pd.DataFrame(
         {
-            "row": row,
-            "column": column,
+            "row": row.astype(np.int32),  # the browser reads 64 bits as another kind of number
+            "column": column.astype(np.int32),
             "x": right[j],
             "x2": right[j + 1],
             "y": below[i],
@@ -257,6 +260,11 @@ def painted(color, theme):
         {"test": "datum.state === 2", "value": theme.invalid},
     ]
     return color
+
+
+def lines(theme):
+    """Return the colour of the lines around cells: none shows among hidden ones, so that they are flat."""
+    return alt.condition("datum.state === 1", alt.value(theme.hidden), alt.value(theme.grid))
 
 
 def chosen(mark, name, *fields):

@@ -9,17 +9,14 @@ _OPERATOR_SIZE = 30
 
 
 def dressed(chart, theme, description):
-    """Return `chart` with the type and colours of `theme`, alternative text and saving in its menu."""
-    menu = {"export": {"png": True, "svg": True}, "source": False, "compiled": False, "editor": False}
-    embed = {"actions": menu, "scaleFactor": {"png": 2, "svg": 1}, "downloadFileName": _file_name(description)}
-    return chart.properties(description=description, usermeta={"embedOptions": embed}).configure(**config(theme))
+    """Return `chart` with the type and colours of `theme`, and `description` for those who cannot see it."""
+    return chart.properties(description=description).configure(**config(theme))
 
 
 def undressed(chart):
     """Return `chart` without what only a whole figure may carry, ready to be part of another."""
     chart = chart.copy(deep=False)
-    for name in ("config", "usermeta"):
-        setattr(chart, name, alt.Undefined)
+    chart.config = alt.Undefined
     return chart
 
 
@@ -44,7 +41,8 @@ def beside(*charts, spacing=24):
     ValueError
         If there is no chart among `charts`.
     """
-    height = min((_height(chart) for chart in charts if not isinstance(chart, str)), default=0)
+    heights = [chart.height for chart in charts if isinstance(getattr(chart, "height", None), int | float)]
+    height = min(heights, default=2 * _OPERATOR_SIZE)
     parts = [_operator(chart, height) if isinstance(chart, str) else chart for chart in charts]
     return _joined(alt.hconcat, parts, spacing)
 
@@ -62,7 +60,7 @@ def _joined(concat, parts, spacing):
         raise ValueError("there must be at least one chart to lay out, got none")
     descriptions = [part.description for part in parts if part._get("description") is not alt.Undefined]
     whole = concat(*map(undressed, parts), spacing=spacing)
-    whole.config, whole.usermeta = dress.config, dress.usermeta
+    whole.config = dress.config
     return whole.properties(description=" ".join(descriptions))
 
 
@@ -72,14 +70,3 @@ def _operator(text, height):
     mark = alt.Chart(pd.DataFrame({"text": [text]})).mark_text(fontSize=_OPERATOR_SIZE, tooltip=None)
     mark = mark.encode(text="text:N", x=alt.value(wide / 2), y=alt.value(height / 2))
     return mark.properties(width=wide, height=height)
-
-
-def _height(chart):
-    """Return the height of the figure's plot in pixels, 0 where it has none of its own."""
-    return chart.height if isinstance(getattr(chart, "height", None), int | float) else 0
-
-
-def _file_name(description):
-    """Return the first words of `description` as a name for a saved file."""
-    words = "".join(c if c.isalnum() else " " for c in description.lower()).split()
-    return "-".join(words[:6]) or "figure"

@@ -7,7 +7,9 @@ import altair as alt
 import pandas as pd
 
 from attn.charts.labels import axis, ticks
-from attn.charts.theme import TITLE_SIZE
+from attn.charts.theme import FONT_SIZE, TITLE_SIZE
+
+_TITLE_OFFSET = 12  # pixels between a title and the plot
 
 
 @dataclass(frozen=True)
@@ -51,9 +53,9 @@ class Plane:
             "y": alt.Y(f"{y}:Q", scale=down, axis=self.y_axis),
         }
 
-    def box(self):
-        """Return the channels of a rectangle from the fields x, x2, y and y2."""
-        return self.at() | {"x2": "x2:Q", "y2": "y2:Q"}
+    def box(self, x="x", y="y"):
+        """Return the channels of a rectangle from the fields `x`, x2, `y` and y2."""
+        return self.at(x, y) | {"x2": "x2:Q", "y2": "y2:Q"}
 
     def rectangles(self, table, **mark):
         """Return a layer of rectangles, one per row of `table`, that nothing answers from."""
@@ -73,7 +75,11 @@ class Plane:
     def figure(self, layers, title=""):
         """Return the layers as one chart of this plane's size."""
         chart = alt.layer(*layers).resolve_scale(color="independent").properties(width=self.width, height=self.height)
-        return chart.properties(title=wrapped(title, self.width)) if title else chart
+        if not title:
+            return chart
+        # Vega sets a title off from the uppermost label, which stands out above rows lower than a line
+        above = max(0.0, FONT_SIZE / 2 - self.cell_height / 2) if self.y_axis else 0.0
+        return chart.properties(title=alt.TitleParams(wrapped(title, self.width), offset=_TITLE_OFFSET - above))
 
 
 def wrapped(title, width):

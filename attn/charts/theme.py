@@ -16,8 +16,9 @@ class Theme:
 
     `query`, `key`, `value` and `output` mean the same thing in figures, formulas and prose.
     `weight` is the colour of weight 1 on a `background` of weight 0; signed values run from
-    `negative` over `neutral` to `positive`; the halves lie half way, so that the hue stays the same. `hidden` is for what a query may not see, `invalid`
-    for what is not a number. `heads` holds one colour per head, in a fixed order.
+    `negative` over `neutral` to `positive`. The halves lie half way, so that the hue stays the
+    same. `hidden` is for what a query may not see, `invalid` for what is not a number. `heads`
+    holds one colour per head, in a fixed order.
     """
 
     name: str
@@ -47,6 +48,11 @@ class Theme:
         roles |= {"queries": self.query, "keys": self.key, "values": self.value}
         roles |= {"output": self.output, "context": self.output}
         return roles.get(name.lower(), self.muted)
+
+    def bar(self, value):
+        """Return the colour of a bar of this sign."""
+        ends = (self.negative, self.negative_half) if value < 0 else (self.positive, self.positive_half)
+        return hex_of(blend(ends, 0.6))
 
     def head(self, index):
         """Return the colour of head `index`, counted from 0; after the last they start again."""
@@ -179,6 +185,17 @@ def rgb(colour):
     array([  0., 114., 178.])
     """
     return np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)], dtype=float)
+
+
+def hex_of(colour):
+    """Return red, green and blue from 0 to 255 as ``#rrggbb``.
+
+    Examples
+    --------
+    >>> hex_of([0, 114, 178])
+    '#0072B2'
+    """
+    return "#" + "".join(f"{round(float(part)):02X}" for part in colour)
 
 
 def ink_on(fill, theme):

@@ -11,6 +11,8 @@ from attn.multi_head import merge_heads, split_heads
 
 TOLERANCE = 1e-5  # for weights in float32: what the order of additions alone can make
 
+_AT_ONCE = 1_000_000  # weights compared at once, which bounds the memory that long texts take
+
 
 class Difference(NamedTuple):
     """How far the weights of one head are from the model's own."""
@@ -89,13 +91,21 @@ def compare(recording):
 
 def compare_layer(layer):
     """Compare one layer, as `compare` does."""
-    difference = np.abs(layer.attention().weights - layer.reference_weights())
+    reference = layer.reference_weights()  # (batch, num_heads, n_q, n_k)
+    at_once = max(1, _AT_ONCE * layer.num_heads // reference.size)
+    parts = np.split(np.arange(layer.num_heads), range(at_once, layer.num_heads, at_once))
+    return [difference for heads in parts for difference in _compare_heads(layer, heads, reference)]
+
+
+def _compare_heads(layer, heads, reference):
+    """Compare a few heads of a layer."""
+    difference = np.abs(from_scratch(layer, heads).weights - reference[:, heads])
     if layer.mask is not None:
-        difference *= layer.mask.any(axis=-1, keepdims=True)
+        difference *= _of_heads(layer.mask, heads).any(axis=-1, keepdims=True)
     largest, mean = difference.max(axis=(0, 2, 3)), difference.mean(axis=(0, 2, 3))
     return [
-        Difference(layer.index, head, layer.kind, float(largest[head]), float(mean[head]))
-        for head in range(len(largest))
+        Difference(layer.index, int(head), layer.kind, float(most), float(usual))
+        for head, most, usual in zip(heads, largest, mean, strict=True)
     ]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from attn.pretrained import catalogue, registry
 from attn.pretrained.errors import ModelError, explain
 
-_SCORES = 512_000_000  # bytes that the weights of all heads of one layer may take while a pass runs
+_WEIGHTS = 128_000_000  # bytes that the weights of all heads of a layer may take while a pass runs
 _loading = threading.Lock()  # random weights need the seed of torch, which threads share
 
 
@@ -215,7 +215,7 @@ def _num_layers(model, recordable):
 def _max_tokens(model, tokenizer, num_heads):
     """Return the longest text, in tokens, that the model can read and that fits in memory."""
     config = model.config.get_text_config()
-    limits = [math.isqrt(_SCORES // (4 * num_heads)), getattr(tokenizer, "model_max_length", None)]
+    limits = [math.isqrt(_WEIGHTS // (4 * num_heads)), getattr(tokenizer, "model_max_length", None)]
     limits.append(_number(config, "max_position_embeddings"))
     for name, module in model.named_modules():
         if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-
 import streamlit as st
 
 from attn import Attention, charts, pretrained
@@ -284,9 +283,10 @@ def reading(setup, loaded, recording, layer, result):
     }[setup.start]
     row, _ = result.nearest(setup.cell)
     best = int(result.scratch[row].argmax())
+    query, key = as_text(result.rows[row]), as_text(result.columns[best])
     st.markdown(
         f"Layer {setup.layer}, head {setup.head} of {as_text(name)}{trained}, computed {start}. Here "
-        f"**{as_text(result.rows[row])}** looks most at **{as_text(result.columns[best])}** ({result.scratch[row][best]:.2f})."
+        f"**{query}** looks most at **{key}** ({result.scratch[row][best]:.2f})."
     )
     n_q, n_k, d_k = len(result.attention.weights), result.attention.weights.shape[1], result.query.shape[1]
     st.caption(f"{n_q} queries × {n_k} keys, d_k {d_k}, scale {layer.scale:.3g}: weights = softmax(scale · q·k)")
@@ -313,7 +313,8 @@ def window_control(state, result, theme, room):
         for at, size in zip(start, result.own.shape, strict=True)
     )
     st.caption(
-        f"Drag over the picture of all {len(result.rows)} tokens; the part you mark, at most {SPAN} a side, is exact below."
+        f"All {len(result.rows)} tokens as one picture. Drag over it to choose the part shown exactly below, "
+        f"at most {SPAN} tokens a side."
     )
     key = state.key("overview")
 
@@ -325,8 +326,8 @@ def window_control(state, result, theme, room):
         charts.beside(
             charts.overview(
                 result.own, result.rows, result.columns, theme,
-                title="The model's own, whole", window=(rows, columns), hidden=result.hidden, size=min(int(room * 0.6), 560),
-                **scale_of(state.choices(), result),
+                title="The model's own, whole", window=(rows, columns), hidden=result.hidden,
+                size=min(int(room * 0.6), 560), **scale_of(state.choices(), result),
             )
         ),
         theme=None, width="content", key=key, on_select=marked,

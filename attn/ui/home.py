@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import streamlit as st
 
+from attn import examples
 from attn.ui.sentences import DEFAULT_TEXT
 from attn.ui.setup import place, string, whole
 
@@ -64,6 +65,24 @@ class Setup:
     layer: int = whole(LAYER, 1, 6)
     head: int = whole(HEAD, 1, 12)
     cell: tuple = place((10, 0))
+
+
+def sentence_control(state):
+    """Draw the sentence, and a few to try."""
+    sentences = {sentence.text: sentence.title for sentence in examples.SENTENCES[:5]}
+    tried = state.key("tried")
+
+    def fill():
+        if st.session_state[tried]:
+            state.set(text=st.session_state[tried], cell=state.cls().cell)
+
+    st.text_input(
+        "A sentence",
+        key=state.key("text"),
+        help="Press Enter to pass it through a real language model's weights, in numpy.",
+    )
+    st.session_state[tried] = state.get("text") if state.get("text") in sentences else None
+    st.pills("Try", sentences, format_func=sentences.get, key=tried, on_change=fill, label_visibility="collapsed")
 
 
 def looks(encoded, setup):

@@ -66,7 +66,7 @@ def masked(setup):
         e = examples.random_example(tokens, **WIDTHS, seed=setup.seed)
         made = (
             f"tokens = attn.examples.split_words({setup.text!r})[:{n}]\n"
-            f"e = attn.examples.random_example(tokens, {', '.join(f'{k}={v}' for k, v in WIDTHS.items())}, seed={setup.seed})"
+            f"e = attn.examples.random_example(tokens, **{WIDTHS}, seed={setup.seed})"
         )
     mask, line = mask_of(setup, n)
     visible = np.broadcast_to(mask.visible, (n, n))

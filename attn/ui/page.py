@@ -14,13 +14,15 @@ MENU = (  # key, script, label, icon
     ("pretrained", "pages/pretrained.py", "Pretrained", ":material/neurology:"),
 )
 
+_LETTERS = {"query": "Q", "key": "K", "value": "V", "output": "Z"}
+
 STYLE = """<style>
 .stMainBlockContainer { padding: 2.2rem 2.5rem 3rem; }
 [data-testid="stHeader"] { background: transparent; }
 [data-testid="stSidebarHeader"] { height: 1.5rem; margin-bottom: 0; }
 [data-testid="stSidebarUserContent"] { padding-top: 0; }
 [data-testid="stSidebarUserContent"] hr { margin: 0.6rem 0; }
-h1 { padding: 0 3rem 0 0 !important; }
+h1 { padding: 0 3rem 0.6rem 0 !important; }
 </style>"""
 
 
@@ -88,6 +90,21 @@ def path(state, name, stages):
             "Next", on_click=go, args=(1,), disabled=at == len(keys) - 1, type="primary", shortcut="Right",
             key=state.key("next"), help="One step on; the right arrow key does the same.",
         )  # fmt: skip
+
+
+def formula(result="A", mask=""):
+    """Return scaled dot-product attention as LaTeX, every letter in the colour of its role.
+
+    Parameters
+    ----------
+    result : {"A", "Z"}
+        The weights, or the context as well.
+    mask : str
+        What is added to the scores.
+    """
+    q, k, v, z = (rf"\textcolor{{{theme().role(name)}}}{{{letter}}}" for name, letter in _LETTERS.items())
+    weights = rf"\mathrm{{softmax}}\!\left(\frac{{{q}\,{k}^\top}}{{\sqrt{{d_k}}}}{mask}\right)"
+    return rf"{z} = {weights}\,{v}" if result == "Z" else f"A = {weights}"
 
 
 def reading(sentence, formula=None, shapes=None):

@@ -5,35 +5,31 @@ import streamlit as st
 NARROW = 880  # pixels: what a laptop of 1280 leaves beside the sidebar, assumed until it is known
 _STEP = 40  # pixels: smaller changes do not redraw the page
 
-_measure = st.components.v2.component(
-    "attention_lab.room",
-    js="""
-    export default function({ setStateValue }) {
-        const main = document.querySelector('[data-testid="stMainBlockContainer"]');
-        if (!main) return;
-        const report = () => {
-            const style = getComputedStyle(main);
-            const inside = main.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
-            const width = Math.floor(inside / %d) * %d;
-            if (width > 0 && main.dataset.room !== String(width)) {
-                main.dataset.room = width;
-                setStateValue("width", width);
-            }
-        };
-        let timer;
-        const observer = new ResizeObserver(() => { clearTimeout(timer); timer = setTimeout(report, 150); });
-        observer.observe(main);
-        report();
-        return () => observer.disconnect();
-    }
-    """
-    % (_STEP, _STEP),
-)
+_RULER = """
+export default function({ data, setStateValue }) {
+    const main = document.querySelector('[data-testid="stMainBlockContainer"]');
+    if (!main) return;
+    const report = () => {
+        const style = getComputedStyle(main);
+        const inside = main.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
+        const width = Math.floor(inside / data.step) * data.step;
+        if (width > 0 && main.dataset.room !== String(width)) {
+            main.dataset.room = width;
+            setStateValue("width", width);
+        }
+    };
+    let timer;
+    const observer = new ResizeObserver(() => { clearTimeout(timer); timer = setTimeout(report, 150); });
+    observer.observe(main);
+    return () => observer.disconnect();
+}
+"""
+_measure = st.components.v2.component("attention_lab.room", js=_RULER)
 
 
 def measure():
     """Draw the invisible ruler; call it once a page."""
-    result = _measure(key="room", on_width_change=lambda: None, default={"width": None})
+    result = _measure(key="room", data={"step": _STEP}, on_width_change=lambda: None, default={"width": None})
     if result.width:
         st.session_state["room_width"] = result.width
 

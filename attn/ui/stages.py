@@ -206,7 +206,11 @@ def _context(view):
 
 def _role(view, role, letter):
     """Return a letter in the colour of its role, for a formula."""
-    return rf"\color{{{getattr(view.theme, role)}}}{{{letter}}}"
+    return rf"\textcolor{{{view.theme.role(role)}}}{{{letter}}}"
+
+
+def _product(view):
+    return rf"{_role(view, 'query', 'Q')}\,{_role(view, 'key', 'K')}^\top"
 
 
 def _projection_formula(view):
@@ -280,10 +284,10 @@ def _read_softmax(view):
     weights = view.steps.weights[row]
     if not weights.any():
         return f"Nothing is left for {view.token(row)} to look at: its weights are all 0."
-    best = int(weights.argmax())
+    best, spread = int(weights.argmax()), float(analysis.effective_keys(weights))
     return (
         f"{view.token(row)} looks most at {view.token(best)} ({weights[best]:.0%}); {view.token(column)} gets "
-        f"{weights[column]:.3g}. The row sums to 1 and spreads over {analysis.effective_keys(weights):.1f} tokens in effect."
+        f"{weights[column]:.3g}. The row sums to 1 and is spread as if over {spread:.1f} tokens."
     )
 
 
@@ -344,12 +348,12 @@ STAGES = {
         _project, _read_project, _explain_project, lambda v: v.projected,
     ),
     "products": Stage(
-        "Scores", "Every query meets every key", lambda v: rf"{_role(v, 'query', 'Q')}\,{_role(v, 'key', 'K')}^\top",
+        "Scores", "Every query meets every key", _product,
         _products, _read_products, _explain_products, lambda v: v.steps.products,
     ),
     "scaled": Stage(
         "Scaled", "Why divide?",
-        lambda v: rf"S = \frac{{{_role(v, 'query', 'Q')}\,{_role(v, 'key', 'K')}^\top}}{{{DIVISOR_FORMULAS[v.divisor_name]}}}",
+        lambda v: rf"S = \frac{{{_product(v)}}}{{{DIVISOR_FORMULAS[v.divisor_name]}}}",
         _scaled, _read_scaled, _explain_products, lambda v: v.steps.scores,
     ),
     "masked": Stage(
