@@ -15,8 +15,10 @@ class Steps(NamedTuple):
     x: np.ndarray  # (n, d_model) one row per token
     added: np.ndarray  # (n, d_model) positions added to the tokens, 0 where there are none
     inputs: np.ndarray  # (n, d_model) x + added, what is projected
-    query: np.ndarray  # (n, d_k) rotated, if positions rotate
-    key: np.ndarray  # (n, d_k) rotated, if positions rotate
+    unrotated_query: np.ndarray  # (n, d_k) as projected
+    unrotated_key: np.ndarray  # (n, d_k) as projected
+    query: np.ndarray  # (n, d_k) turned, where positions rotate
+    key: np.ndarray  # (n, d_k) turned, where positions rotate
     value: np.ndarray  # (n, d_v)
     products: np.ndarray  # (n, n) query @ key.T
     scores: np.ndarray  # (n, n) products / divisor
@@ -104,9 +106,10 @@ def walk(
         )
     added = np.zeros_like(x) if added is None else np.asarray(added, dtype=x.dtype)
     inputs = x + added  # (n, d_model)
-    query, key, value = inputs @ w_q + b_q, inputs @ w_k + b_k, inputs @ w_v + b_v
-    if rotate is not None:
-        query, key = rotate(query), rotate(key)
+    unrotated_query, unrotated_key, value = inputs @ w_q + b_q, inputs @ w_k + b_k, inputs @ w_v + b_v
+    query, key = (
+        (unrotated_query, unrotated_key) if rotate is None else (rotate(unrotated_query), rotate(unrotated_key))
+    )
     divisor = math.sqrt(query.shape[-1]) if divisor is None else float(divisor)
     bias = np.zeros(()) if bias is None else np.asarray(bias)
 
@@ -118,16 +121,18 @@ def walk(
     biased = scores + bias.astype(scores.dtype)
     masked_scores = np.where(np.isneginf(attention.masked_scores), -np.inf, biased)
     return Steps(
-        x,
-        added,
-        inputs,
-        query,
-        key,
-        value,
-        products,
-        scores,
-        biased,
-        masked_scores,
-        attention.weights,
-        attention.context,
+        x=x,
+        added=added,
+        inputs=inputs,
+        unrotated_query=unrotated_query,
+        unrotated_key=unrotated_key,
+        query=query,
+        key=key,
+        value=value,
+        products=products,
+        scores=scores,
+        biased=biased,
+        masked_scores=masked_scores,
+        weights=attention.weights,
+        context=attention.context,
     )

@@ -64,7 +64,9 @@ ui.reading(
 ui.figure(charts.beside(charts.head_groups(num_heads, num_kv_heads, theme)), "heads.groups")
 ui.figure(
     charts.beside(
-        charts.head_grid(steps.weights, rows, columns, theme, hidden=result.hidden, select="head", selected=head, width=ui.room())
+        charts.head_grid(
+            steps.weights, rows, columns, theme, hidden=result.hidden, select="head", selected=head, width=ui.room()
+        )
     ),
     "heads.grid",
     on_pick=lambda head: page.set(head=head + 1),

@@ -126,6 +126,7 @@ with map_tab:
                 title="Largest difference by layer and head",
                 select="head",
                 selected=(setup.layer - 1, head),
+                log=True,
                 tolerance=pretrained.TOLERANCE,
             )
         ),

@@ -6,7 +6,7 @@ from attn import charts, ui
 from attn.ui.choices import POSITION_HELP, POSITIONS, mask_controls
 from attn.ui.sentences import seed_control, source_control, text_control
 from attn.ui.stages import DIVISORS, MATRICES, STAGES, shape_of
-from attn.ui.walking import EDITABLE, STEP_SOURCES, Setup, edit_controls, example_of, walked
+from attn.ui.walking import EDITABLE, STEP_SOURCES, Setup, edit_controls, example_of, layer_controls, walked
 
 page = ui.begin("step_by_step", "How does a token come to its context?", Setup)
 
@@ -20,7 +20,7 @@ with st.sidebar:
         st.slider("d_k", 1, 64, key=page.key("d_k"), help="Numbers per query and key.")
         st.slider("d_v", 1, 64, key=page.key("d_v"), help="Numbers per value, free to differ from d_k.")
     if page.get("source") == "pretrained":
-        ui.layer_controls(page)
+        layer_controls(page)
     example, _ = example_of(page.choices())
     n = len(example.tokens)
     st.selectbox(

@@ -23,7 +23,9 @@ def weights_of(*shape, seed=0):
 
 def test_by_hand():
     weights = [[1, 0, 0, 0], [0.5, 0.5, 0, 0], [0.25, 0.25, 0.25, 0.25], [0, 0, 0, 0]]
-    np.testing.assert_allclose(analysis.row_entropy(weights), [0, np.log(2), np.log(4), 0])
+    entropy = analysis.row_entropy(weights)
+    np.testing.assert_allclose(entropy, [0, np.log(2), np.log(4), 0])
+    assert not np.signbit(entropy).any()
     np.testing.assert_allclose(analysis.effective_keys(weights), [1, 2, 4, 0])
     np.testing.assert_allclose(analysis.mean_distance(weights), [0, 0.5, 1, 0])
     np.testing.assert_allclose(analysis.first_token_share(weights), [1, 0.5, 0.25, 0])
@@ -142,6 +144,8 @@ def test_what_moved_and_by_how_much():
     leak = analysis.leak_test(lambda x: x[::-1] * 10, x, np.eye(3, dtype=bool), 0, replacement=[0, 4])
     assert leak.blind.tolist() == [False, True, True]
     assert leak.largest == 30
+    leak = analysis.leak_test(lambda x: x[::-1] * 10, x, masks.causal(3), 2)
+    assert leak.blind.tolist() == [True, True, False]
 
 
 def test_a_token_may_always_move_itself():

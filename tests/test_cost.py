@@ -40,6 +40,7 @@ def test_known_sizes_of_scores():
 def test_bytes_grow_as_they_should(n, heads, d):
     assert cost.score_bytes(heads, 2 * n, 2 * n) == 4 * cost.score_bytes(heads, n, n)
     assert cost.score_bytes(heads, n, n, bytes_per_number=2) == cost.score_bytes(heads, n, n) / 2
+    assert cost.cache_bytes(n, heads, d, 3 * d) == 2 * cost.cache_bytes(n, heads, d, d)
     assert cost.cache_bytes(2 * n, heads, d, d) == 2 * cost.cache_bytes(n, heads, d, d)
     assert cost.cache_bytes(n, heads, d, d) == heads * cost.cache_bytes(n, 1, d, d)
     assert cost.cache_bytes(n, heads, d, d, num_layers=12, bytes_per_number=4) == n * heads * 2 * d * 12 * 4

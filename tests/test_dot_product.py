@@ -432,6 +432,12 @@ BAD = [
         "got (2, 6, 3, 4), (3, 6, 7, 4) and (3, 6, 7, 2)",
     ),
     (
+        (A((2, 6, 3, 4)), A((2, 6, 7, 4)), A((3, 6, 7, 2))),
+        {},
+        "query, key and value must have leading axes that fit together, "
+        "got (2, 6, 3, 4), (2, 6, 7, 4) and (3, 6, 7, 2)",
+    ),
+    (
         (A((3, 4)), A((7, 4)), A((7, 2))),
         {"mask": A((7, 3), bool)},
         "mask must broadcast to the scores (3, 7), got (7, 3)",

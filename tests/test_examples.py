@@ -83,7 +83,7 @@ def test_a_word_has_one_row_in_every_sentence():
     np.testing.assert_array_equal(x[0], x[3])
     np.testing.assert_array_equal(x[1], x[4])
     assert (x[0] != x[1]).all()
-    np.testing.assert_array_equal(random_example(("a", "dog"), 5, 2, 7).x[1], x[1])
+    np.testing.assert_array_equal(random_example(("A", "Dog"), 5, 2, 7).x[1], x[1])
 
 
 def test_weights_do_not_move_with_the_sentence_or_with_one_another():

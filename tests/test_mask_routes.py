@@ -59,6 +59,11 @@ def test_features_vanish_instead_of_tokens():
     np.testing.assert_array_equal(context != 0, expected != 0)
 
 
+def test_the_last_queries_stand_at_the_last_keys():
+    weights = mask_routes.self_hidden(np.zeros((2, 4)), np.eye(4), masks.causal(2, 4)).weights
+    np.testing.assert_allclose(weights, [[1 / 2, 1 / 2, 0, 0], [1 / 3, 1 / 3, 1 / 3, 0]])
+
+
 # Properties
 
 

@@ -394,18 +394,19 @@ def _grid_cells(weights, hidden, rows, columns, grid, plane, scale, titles, axes
 
 def _grid_picture(weights, hidden, rows, columns, grid, plane, scale, titles, axes, select):
     """Return all heads as one picture, under one block a head that answers to the pointer."""
-    levels = np.full((grid.height, grid.width), raster.BLANK, dtype=np.uint8)
-    for h in range(grid.num_heads):
-        down, across = (
-            slice(start, start + side)
-            for start, side in ((grid.top(h), grid.map_height), (grid.left(h), grid.map_width))
-        )
-        levels[down, across] = raster.levels(weights[h], hidden[h], scale, grid.map_width, grid.map_height)
     head = np.arange(grid.num_heads, dtype=np.int32)
     size = np.where(hidden | ~np.isfinite(weights), -1, np.abs(weights)).reshape(grid.num_heads, -1)
     row, column = np.divmod(size.argmax(axis=1), weights.shape[2])
     best, x, y = weights[head, row, column], grid.left(head), grid.top(head)
     table = pd.DataFrame({"x": x, "x2": x + grid.map_width, "y": y, "y2": y + grid.map_height, "head": head})
+    url = raster.mosaic(
+        weights,
+        hidden,
+        scale,
+        list(zip(x, y, strict=True)),
+        (grid.map_width, grid.map_height),
+        (grid.width, grid.height),
+    )
     table["shade"], table["shown"] = scale.shade(best), shown(best, hidden[head, row, column])
     table["name"], table["down"], table["across"] = titles, [rows[i] for i in row], [columns[i] for i in column]
     touch = alt.Chart(table).mark_rect(opacity=0)
@@ -414,7 +415,7 @@ def _grid_picture(weights, hidden, rows, columns, grid, plane, scale, titles, ax
         color=scale.encoding("shade", legend_length(plane)),
         tooltip=_tooltip(axes, f"largest {scale.name}"),
     )
-    return [image_layer(plane, raster.encoded(levels, scale)), chosen(touch, select, "head")]
+    return [image_layer(plane, url), chosen(touch, select, "head")]
 
 
 def _tooltip(axes, name):

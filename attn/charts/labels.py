@@ -10,6 +10,7 @@ import numpy as np
 
 LINE = 17  # pixels from one line of 14 px text to the next
 _LONGEST = 12  # columns of a token that a label shows
+_PICTURES = {" ": "␣", "\n": "↵", "\t": "⇥"}
 
 
 def token_labels(tokens):
@@ -28,7 +29,7 @@ def token_labels(tokens):
     Examples
     --------
     >>> token_labels(["the", "cat", "", " the", "a\\nb", "incomprehensibilities"])
-    ['1 the', '2 cat', '3 ␣', '4 ␣the', '5 a␊b', '6 incomprehen…']
+    ['1 the', '2 cat', '3 ␣', '4 ␣the', '5 a↵b', '6 incomprehen…']
     """
     return [f"{position} {_isolated(shorten(visible(str(token))))}" for position, token in enumerate(tokens, 1)]
 
@@ -39,7 +40,7 @@ def visible(token):
     Examples
     --------
     >>> visible(" a\\t"), visible("x\\u202ey"), visible("")
-    ('␣a␉', 'x⟨202E⟩y', '␣')
+    ('␣a⇥', 'x⟨202E⟩y', '␣')
     """
     return "".join(_picture(character) for character in token) or "␣"
 
@@ -197,15 +198,11 @@ def _ruler(count, pitch, across):
 
 def _picture(character):
     """Return a visible stand-in for what would not show, or the character itself."""
-    if character == " ":
-        return "␣"
-    if ord(character) < 0x20:
-        return chr(0x2400 + ord(character))
-    if character == "\x7f":
-        return "␡"
+    if character in _PICTURES:
+        return _PICTURES[character]
     joins = character in "\u200c\u200d"  # these shape Persian words and emoji
     if not joins and (unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"} or character.isspace()):
-        return f"⟨{ord(character):04X}⟩"
+        return f"⟨{ord(character):02X}⟩"
     return character
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import math
 
 import numpy as np
 from PIL import Image
@@ -10,32 +11,38 @@ from attn.charts.theme import blend, rgb
 
 LARGEST = 600  # pixels along the longer side of a picture
 _LEVELS = 253  # shades of the scale; what follows in the palette has a colour of its own
-_HIDDEN, _INVALID, BLANK = 253, 254, 255
+_HIDDEN, _INVALID, _BLANK = 253, 254, 255
 
 
-def pool(values, hidden, n_rows, n_columns):
-    """Shrink a matrix to at most `n_rows` x `n_columns`, keeping the largest size of each block.
+def pool(values, hidden, most_rows, most_columns):
+    """Shrink a matrix to at most `most_rows` x `most_columns`, keeping the largest size of each block.
 
     Parameters
     ----------
     values : ndarray, shape (rows, columns)
     hidden : ndarray of bool, shape (rows, columns)
-    n_rows, n_columns : int
+    most_rows, most_columns : int
 
     Returns
     -------
-    values : ndarray, shape (min(rows, n_rows), min(columns, n_columns))
+    values : ndarray, shape (blocks down, blocks across)
         Of each block the visible value farthest from 0, with its sign; NaN if any is not finite.
     hidden : ndarray of bool, same shape
         Where the whole block is hidden.
 
+    Notes
+    -----
+    Blocks are of one size but for a few: among blocks of 1 and of 2, the larger would look brighter
+    and show a pattern that is not there.
+
     Examples
     --------
-    >>> values, hidden = pool(np.array([[0.1, 0.0, 0.9, -2.0]]), np.zeros((1, 4), bool), 1, 2)
+    >>> values, hidden = pool(np.array([[0.1, 0.0, 0.9, -2.0]]), np.zeros((1, 4), bool), 1, 3)
     >>> values
     array([[ 0.1, -2. ]])
     """
-    starts = edges(values.shape[0], n_rows)[:-1], edges(values.shape[1], n_columns)[:-1]
+    sides = zip(values.shape, (most_rows, most_columns), strict=True)
+    starts = [edges(count, math.ceil(count / math.ceil(count / most)))[:-1] for count, most in sides]
     broken = ~np.isfinite(values) & ~hidden
     high = _reduce(np.maximum, np.where(hidden | broken, -np.inf, values), starts)
     low = _reduce(np.minimum, np.where(hidden | broken, np.inf, values), starts)
@@ -77,7 +84,7 @@ def edges(count, parts):
 
 
 def picture(values, hidden, scale, width, height):
-    """Draw a matrix as a PNG of exactly `width` x `height` pixels.
+    """Draw a matrix as a PNG of at most `width` x `height` pixels.
 
     Parameters
     ----------
@@ -91,23 +98,46 @@ def picture(values, hidden, scale, width, height):
     str
         A ``data:`` address for an image mark.
     """
-    return encoded(levels(values, hidden, scale, width, height), scale)
+    return encoded(_levels(values, hidden, scale, width, height), scale)
 
 
-def levels(values, hidden, scale, width, height):
-    """Return a matrix as palette indices, (height, width), one a pixel."""
+def mosaic(maps, hidden, scale, corners, map_size, size):
+    """Draw several matrices as one PNG.
+
+    Parameters
+    ----------
+    maps, hidden : ndarray, shape (n, rows, columns)
+    scale : ColourScale
+    corners : sequence of (int, int)
+        Left and top edge of each, in pixels.
+    map_size, size : (int, int)
+        Width and height in pixels of each matrix and of the whole.
+
+    Returns
+    -------
+    str
+        A ``data:`` address for an image mark.
+    """
+    (wide, tall), canvas = map_size, np.full(size[::-1], _BLANK, dtype=np.uint8)
+    for values, gone, (left, top) in zip(maps, hidden, corners, strict=True):
+        levels = _levels(values, gone, scale, wide, tall)
+        down, across = (np.arange(side) * n // side for side, n in zip((tall, wide), levels.shape, strict=True))
+        canvas[top : top + tall, left : left + wide] = levels[np.ix_(down, across)]
+    return encoded(canvas, scale)
+
+
+def _levels(values, hidden, scale, width, height):
+    """Return a matrix, pooled to at most `width` x `height`, as palette indices."""
     values, hidden = pool(values, hidden, height, width)
     levels = np.round(scale.fraction(values) * (_LEVELS - 1)).astype(np.uint8)
     levels[np.isnan(values)] = _INVALID
     levels[hidden] = _HIDDEN
-    down = np.arange(height) * values.shape[0] // height
-    across = np.arange(width) * values.shape[1] // width
-    return levels[np.ix_(down, across)]
+    return levels
 
 
 def encoded(levels, scale):
     """Return palette indices, (height, width), as the ``data:`` address of a PNG in the colours of `scale`."""
-    image = Image.fromarray(levels, mode="P")
+    image = Image.frombytes("P", levels.shape[::-1], levels.tobytes())
     image.putpalette(_palette(scale).tobytes())
     buffer = io.BytesIO()
     image.save(buffer, format="PNG", compress_level=6)

@@ -59,7 +59,8 @@ def token_strip(tokens, theme, *, weights=None, width=880, size=18, selected=Non
     note = [] if weights is None else [alt.Tooltip("note:N", title="weight")]
     outline = alt.condition("datum.chosen", alt.value(theme.text), alt.value(theme.grid))
     box = base.mark_rect(cornerRadius=6, strokeWidth=2).encode(
-        x=at("x", wide), x2="x2:Q", y=at("y", tall, True), y2="y2:Q", stroke=outline, fill=alt.Fill("fill:N", scale=None),
+        x=at("x", wide), x2="x2:Q", y=at("y", tall, True), y2="y2:Q",
+        stroke=outline, fill=alt.Fill("fill:N", scale=None),
         tooltip=[alt.Tooltip("text:N", title="token"), alt.Tooltip("position:N"), *note],
     )  # fmt: skip
     if select:

@@ -3,7 +3,10 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
+
 from attn import analysis, charts
+from attn.charts.labels import number
 from attn.ui.state import as_text
 
 MATRICES = {"q": "Query", "k": "Key", "v": "Value"}
@@ -30,6 +33,7 @@ class View(NamedTuple):
 
     steps: tuple  # attn.steps.Steps
     weights: dict  # "q", "k", "v" -> the matrix that projects
+    biases: dict  # "q", "k", "v" -> what is added, or 0
     tokens: tuple
     matrix: str  # which projection is in view: "q", "k" or "v"
     cell: tuple  # the chosen (row, column) of the stage's result
@@ -51,7 +55,13 @@ class View(NamedTuple):
     @property
     def projected(self):
         """The projection in view."""
-        return {"q": self.steps.query, "k": self.steps.key, "v": self.steps.value}[self.matrix]
+        s = self.steps
+        return {"q": s.unrotated_query, "k": s.unrotated_key, "v": s.value}[self.matrix]
+
+    @property
+    def bias(self):
+        """The bias of the projection in view, (d,) or 0."""
+        return self.biases[self.matrix]
 
     @property
     def hidden(self):
@@ -169,7 +179,7 @@ def _scaled(view):
     return _draw(
         view,
         _signed(s.products, view.labels, view.labels, "Products", **both, **before),
-        f"÷ {view.divisor:.3g} =",
+        f"÷ {number(view.divisor)} =",
         _signed(s.scores, view.labels, view.labels, "Scores", **both, **_chosen(view)),
     )
 
@@ -217,7 +227,8 @@ def _projection_formula(view):
     letter = view.matrix
     name = _role(view, MATRICES[letter].lower(), letter.upper())
     weight = _role(view, MATRICES[letter].lower(), f"W_{letter}")
-    return rf"{name} = X\,{weight}"
+    added = "" if np.ndim(view.bias) == 0 else f"+b_{letter}"
+    return rf"{name} = X\,{weight}{added}"
 
 
 def _bias(view):
@@ -240,10 +251,10 @@ def _read_embeddings(view):
     start = f"{view.token(row)} is now a vector of {view.steps.x.shape[1]} numbers"
     if view.steps.added.any():
         return (
-            f"{start}: its own {view.steps.x[row, column]:.3g} plus {view.steps.added[row, column]:.3g} for its "
-            f"position makes {view.steps.inputs[row, column]:.3g} in dimension {column + 1}."
+            f"{start}: its own {number(view.steps.x[row, column])} plus {number(view.steps.added[row, column])} for its "
+            f"position makes {number(view.steps.inputs[row, column])} in dimension {column + 1}."
         )
-    return f"{start}; dimension {column + 1} holds {view.steps.x[row, column]:.3g}. The same word has the same row."
+    return f"{start}; dimension {column + 1} holds {number(view.steps.x[row, column])}. The same word has the same row."
 
 
 def _read_project(view):
@@ -252,15 +263,17 @@ def _read_project(view):
     purpose = {"query": "what it looks for", "key": "what it offers", "value": "what it hands on"}[role]
     return (
         f"The row of {view.token(row)} times column {column + 1} of $W_{view.matrix}$ gives "
-        f"{view.projected[row, column]:.3g}: one of the {view.projected.shape[1]} numbers that say {purpose}."
+        f"{number(view.projected[row, column])}: one of the {view.projected.shape[1]} numbers that say {purpose}."
     )
 
 
 def _read_products(view):
     row, column = view.cell
+    rotates = view.steps.query is not view.steps.unrotated_query
+    turned = " Both were first turned by an angle that grows with their position." if rotates else ""
     return (
         f"The query of {view.token(row)} times the key of {view.token(column)} is "
-        f"{view.steps.products[row, column]:.3g}: how well they match, before any scaling."
+        f"{number(view.steps.products[row, column])}: how well they match, before any scaling.{turned}"
     )
 
 
@@ -268,8 +281,8 @@ def _read_scaled(view):
     row, column = view.cell
     s = view.steps
     return (
-        f"{s.products[row, column]:.3g} divided by {view.divisor:.3g} is {s.scores[row, column]:.3g}. "
-        f"The scores now spread by {s.scores.std():.3g} (standard deviation) instead of {s.products.std():.3g}."
+        f"{number(s.products[row, column])} divided by {number(view.divisor)} is {number(s.scores[row, column])}. "
+        f"The scores now spread by {number(s.scores.std())} (standard deviation) instead of {number(s.products.std())}."
     )
 
 
@@ -287,7 +300,7 @@ def _read_softmax(view):
     best, spread = int(weights.argmax()), float(analysis.effective_keys(weights))
     return (
         f"{view.token(row)} looks most at {view.token(best)} ({weights[best]:.0%}); {view.token(column)} gets "
-        f"{weights[column]:.3g}. The row sums to 1 and is spread as if over {spread:.1f} tokens."
+        f"{number(weights[column])}. The row sums to 1 and is spread as if over {spread:.1f} tokens."
     )
 
 
@@ -295,17 +308,25 @@ def _read_context(view):
     row, column = view.cell
     return (
         f"The new vector of {view.token(row)} is the average of all values by its row of weights; "
-        f"number {column + 1} is {view.steps.context[row, column]:.3g}."
+        f"number {column + 1} is {number(view.steps.context[row, column])}."
     )
 
 
 def _explain_project(view):
     row, column = view.cell
-    w = view.weights[view.matrix]
+    left, right = view.steps.inputs[row], view.weights[view.matrix][:, column]
+    labels = _columns(len(left))
+    if np.ndim(view.bias):
+        left, right, labels = np.append(left, 1), np.append(right, view.bias[column]), [*labels, "bias"]
     return charts.products(
-        view.steps.inputs[row], w[:, column], view.theme, left_name=f"X, row {view.labels[row]}",
-        right_name=f"W_{view.matrix}, column {column + 1}", labels=_columns(len(w)),
-    )  # fmt: skip
+        left,
+        right,
+        view.theme,
+        left_name=f"X, row {view.labels[row]}",
+        right_name=f"W_{view.matrix}, column {column + 1}",
+        labels=labels,
+        width=view.room,
+    )
 
 
 def _explain_products(view):
@@ -313,7 +334,7 @@ def _explain_products(view):
     s = view.steps
     return charts.products(
         s.query[row], s.key[column], view.theme, left_name=f"query of {view.labels[row]}",
-        right_name=f"key of {view.labels[column]}", labels=_columns(s.query.shape[1]),
+        right_name=f"key of {view.labels[column]}", labels=_columns(s.query.shape[1]), width=view.room,
     )  # fmt: skip
 
 
@@ -329,7 +350,7 @@ def _explain_context(view):
     s = view.steps
     return charts.products(
         s.weights[row], s.value[:, column], view.theme, left_name=f"weights of {view.labels[row]}",
-        right_name=f"value, number {column + 1}", labels=view.labels,
+        right_name=f"value, number {column + 1}", labels=view.labels, width=view.room,
     )  # fmt: skip
 
 

@@ -20,6 +20,7 @@ STEP_SOURCES = {
     "random": "Your sentence",
     "pretrained": "Pretrained layer",
 }
+CUTS = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48]  # numbers of heads that divide 384
 EDITABLE = {"x": "X, the embeddings", "w_q": "W_q", "w_k": "W_k", "w_v": "W_v"}
 
 
@@ -31,9 +32,9 @@ class Setup(SentenceChoice, MaskChoice):
     d_model: int = whole(6, 1, 64)
     d_k: int = whole(4, 1, 64)
     d_v: int = whole(3, 1, 64)
-    layer: int = whole(1, 1, 6)
-    heads: int = whole(12, 1, 384)
-    head: int = whole(1, 1, 384)
+    layer: int = whole(4, 1, 6)
+    heads: int = whole(12, 1, 48)
+    head: int = whole(2, 1, 48)
     positions: str = choice("none", POSITIONS)
     divisor: str = choice("sqrt_d_k", DIVISORS)
     own: float = real(1.0, 0.01, 1000)
@@ -66,6 +67,22 @@ def example_of(setup):
         f"e = attn.examples.random_example(tokens, {setup.d_model}, {setup.d_k}, {setup.d_v}, {setup.seed})"
     )
     return example, line
+
+
+def layer_controls(state):
+    """Draw the choice of a layer of the default model and of how it is cut into heads."""
+    st.caption("Hidden states and matrices of all-MiniLM-L6-v2: 6 layers, d_model 384, 12 heads of 32.")
+    st.slider("Layer", 1, 6, key=state.key("layer"), help="What goes into this layer, and the matrices it has.")
+    state.set(heads=max(count for count in CUTS if count <= state.get("heads")))
+    st.select_slider(
+        "Cut into heads",
+        CUTS,
+        key=state.key("heads"),
+        help="The model was trained with 12. The same columns can be cut into more or fewer heads.",
+    )
+    state.clamp("head", 1, state.get("heads"))
+    if state.get("heads") > 1:
+        st.slider("Head", 1, state.get("heads"), key=state.key("head"), help="Which of them to walk.")
 
 
 def edited(example, changes):
@@ -136,6 +153,7 @@ def walked(setup, theme, room):
     view = View(
         walk,
         {"q": example.w_q, "k": example.w_k, "v": example.w_v},
+        {"q": example.b_q, "k": example.b_k, "v": example.b_v},
         example.tokens,
         setup.matrix,
         setup.cell,
