@@ -107,9 +107,9 @@ def walk(
     added = np.zeros_like(x) if added is None else np.asarray(added, dtype=x.dtype)
     inputs = x + added  # (n, d_model)
     unrotated_query, unrotated_key, value = inputs @ w_q + b_q, inputs @ w_k + b_k, inputs @ w_v + b_v
-    query, key = (
-        (unrotated_query, unrotated_key) if rotate is None else (rotate(unrotated_query), rotate(unrotated_key))
-    )
+    query, key = unrotated_query, unrotated_key
+    if rotate is not None:
+        query, key = rotate(query), rotate(key)
     divisor = math.sqrt(query.shape[-1]) if divisor is None else float(divisor)
     bias = np.zeros(()) if bias is None else np.asarray(bias)
 

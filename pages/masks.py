@@ -38,8 +38,6 @@ ui.figure(
     charts.panels(
         theme,
         ui.room(),
-        charts.panel(attention.scores, labels, labels, kind="signed", title="Scores"),
-        "→",
         charts.panel(
             attention.scores, labels, labels, kind="signed", title="Scores, masked", hidden=hidden, select="paint"
         ),

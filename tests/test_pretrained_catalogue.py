@@ -148,6 +148,14 @@ def test_a_folder_that_is_no_model_is_one_sentence(broken, spoil, message):
     assert "\n" not in str(raised.value)
 
 
+def test_code_of_a_repository_is_not_run_where_transformers_knows_the_family(broken):
+    config = json.loads((broken / "config.json").read_text())
+    config["auto_map"] = {"AutoConfig": "own.Config", "AutoModel": "own.Model"}
+    (broken / "config.json").write_text(json.dumps(config))
+    (broken / "own.py").write_text("raise SystemExit('code of the repository was run')")
+    assert pretrained.load(broken).recordable
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [

@@ -1,6 +1,7 @@
 """Recording holds for every family in the registry: tiny models with random weights, one a family."""
 
 import copy
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -265,3 +266,38 @@ def test_only_the_layers_asked_for_are_kept():
     ]
     with pytest.raises(ValueError, match="layers must be among 0 to 7, got 8"):
         pretrained.record(loaded, inputs=inputs_for("Bart"), layers=[8])
+
+
+def test_a_module_that_calls_itself_causal_sees_everything_where_there_is_no_mask():
+    query, key, value = (torch.randn(1, 3, 5, 7, generator=torch.manual_seed(seed)) for seed in range(3))
+    call = registry.Call(SimpleNamespace(is_causal=True), query, key, value, scaling=0.3)
+    expected = torch.softmax(query @ key.transpose(-1, -2) * 0.3, dim=-1) @ value
+    output, _ = registry.fused(call)
+    np.testing.assert_allclose(output.transpose(1, 2).numpy(), expected.numpy(), atol=1e-6)
+
+
+def test_an_additive_mask_of_ones_own_is_parted_into_mask_and_bias():
+    added = torch.zeros(1, 1, N_TOKENS, N_TOKENS)
+    added[..., 0] = 1.5
+    added[..., 3:5] = torch.finfo(torch.float32).min
+    added[..., 6] = 0.9 * torch.finfo(torch.float32).min
+    inputs = {"input_ids": inputs_for("GPT2")["input_ids"][:1], "attention_mask": added}
+    layer = pretrained.record(pretrained.wrap(build("GPT2")), inputs=inputs).layers[0]
+    np.testing.assert_array_equal(np.unique((~layer.mask).nonzero()[-1]), [3, 4, 6])
+    np.testing.assert_array_equal(layer.bias[0, 0, 0], [1.5] + [0] * (N_TOKENS - 1))
+    np.testing.assert_allclose(layer.attention().weights, layer.reference_weights(), atol=2e-6)
+
+
+def test_positions_that_begin_after_the_padding_shorten_the_longest_text():
+    config = transformers.RobertaConfig(**BASE, max_position_embeddings=43)  # padding is token and position 1
+    loaded = pretrained.wrap(transformers.AutoModel.from_config(config))
+    assert loaded.max_tokens == 41
+    assert pretrained.record(loaded, inputs={"input_ids": np.full((1, 41), 5)}).layers
+    with pytest.raises(pretrained.ModelError, match="at most 41 tokens here, got 42"):
+        pretrained.record(loaded, inputs={"input_ids": np.full((1, 42), 5)})
+
+
+def test_long_texts_of_wide_models_are_cut_before_they_fill_the_memory():
+    config = transformers.LlamaConfig(**GROUPED, max_position_embeddings=100_000)
+    loaded = pretrained.wrap(transformers.AutoModel.from_config(config))
+    assert 4 * loaded.num_heads * loaded.max_tokens**2 < 130_000_000

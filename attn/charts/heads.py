@@ -32,6 +32,7 @@ from attn.charts.scale import colour_scale
 from attn.charts.theme import ink_on, rgb
 
 _GAP = 18  # pixels between the maps of two heads
+_CHIP = 30  # pixels for the height of a box with the name of a head
 _HEADLINE = 26  # pixels for the title over each
 _LARGEST_MAP = 420
 _LARGEST_CELL = 48
@@ -178,8 +179,8 @@ def head_groups(num_heads, num_kv_heads, theme, *, title="", width=880):
 
 def _chips(left, right, top, fills, texts, theme):
     """Return coloured boxes with their texts, where these fit."""
-    table = pd.DataFrame({"x": left, "x2": right, "y": top, "y2": top + 34, "color": fills})
-    table["middle"], table["centre"] = (table["x"] + table["x2"]) / 2, top + 17
+    table = pd.DataFrame({"x": left, "x2": right, "y": top, "y2": top + _CHIP, "color": fills})
+    table["middle"], table["centre"] = (table["x"] + table["x2"]) / 2, top + _CHIP / 2
     table["text"] = [t if pixels(t) + 2 <= wide else "" for t, wide in zip(texts, right - left, strict=True)]
     table["ink"] = ink_on(np.stack([rgb(fill) for fill in fills]), theme)
     return table
@@ -213,22 +214,21 @@ def concat_map(concat, num_heads, rows, theme, *, title="", limit=None, size=640
     concat = np.asarray(concat)
     if concat.ndim != 2 or num_heads < 1 or concat.shape[1] % num_heads:
         raise ValueError(f"concat must be (n, num_heads * d_v), got {concat.shape} and num_heads {num_heads}")
-    d_v = concat.shape[1] // num_heads
-    columns = [f"{d + 1}" for _ in range(num_heads) for d in range(d_v)]
+    columns = [f"{column + 1}" for column in range(concat.shape[1])]
     figure = heatmap(
-        concat, rows, columns, theme, kind="signed", axes=("token", "dimension of the head"),
+        concat, rows, columns, theme, kind="signed", axes=("token", "dimension"),
         limit=limit, size=size, square=False, numbers=numbers,
     )  # fmt: skip
     if not concat.size:
         return figure
     plot = undressed(figure)
-    plane = Plane(plot.width, 26, columns=num_heads, rows=34)
+    plane = Plane(plot.width, _CHIP, columns=plot.width, rows=_CHIP)
     head = np.arange(num_heads)
     texts = [f"head {h + 1}" for h in head]
-    if max(map(pixels, texts)) + 8 > plane.cell_width:
+    if max(map(pixels, texts)) + 8 > plot.width / num_heads:
         texts = [f"{h + 1}" for h in head]
-    bands = _chips(head + 0.0, head + 1.0, 0, [theme.head(h) for h in head], texts, theme)
-    bands["text"] = texts
+    pitch = plot.width / num_heads
+    bands = _chips(head * pitch, (head + 1) * pitch, 0, [theme.head(h) for h in head], texts, theme)
     strip = plane.rectangles(bands, cornerRadius=2, stroke=theme.background)
     strip = strip.encode(color=alt.Color("color:N", scale=None))
     above = plane.figure([strip, plane.texts(bands, "middle", "centre", fontWeight=600)], title)
@@ -415,7 +415,8 @@ def _grid_picture(weights, hidden, rows, columns, grid, plane, scale, titles, ax
         color=scale.encoding("shade", legend_length(plane)),
         tooltip=_tooltip(axes, f"largest {scale.name}"),
     )
-    return [image_layer(plane, url), chosen(touch, select, "head")]
+    frames = plane.rectangles(table[["x", "x2", "y", "y2"]], filled=False, stroke=scale.theme.grid)
+    return [image_layer(plane, url), frames, chosen(touch, select, "head")]
 
 
 def _tooltip(axes, name):

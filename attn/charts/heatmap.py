@@ -193,7 +193,8 @@ def picture(values, hidden, rows, columns, plane, scale, axes, select=None, lege
     touch = alt.Chart(blocks).mark_rect(opacity=0)
     color = scale.encoding("shade", legend_length(plane), legend)
     touch = touch.encode(**plane.box(), color=color, tooltip=_tooltip(axes, f"largest {scale.name} here"))
-    return [image_layer(plane, url), chosen(touch, select, "row", "column")]
+    frame = plane.outline(0, 0, plane.columns, plane.rows, scale.theme.grid, 1)
+    return [image_layer(plane, url), frame, chosen(touch, select, "row", "column")]
 
 
 def image_layer(plane, url):
@@ -229,7 +230,7 @@ def swatches(values, hidden, theme):
         orient="bottom",
         direction="horizontal",
         symbolType="square",
-        symbolSize=220,
+        symbolSize=150,
         symbolOpacity=1,
         symbolStrokeWidth=0,
         offset=12,

@@ -52,10 +52,10 @@ def overview(
         return message("Nothing to show.", theme, title)
     plane = plane_for(values.shape, size).labelled(rows, columns, axes, theme)
     scale = colour_scale(values, theme, kind, limit, log, shown=~hidden, name=tooltip_name)
-    image, touch = picture(values, hidden, rows, columns, plane, scale, axes)
+    image, *others = picture(values, hidden, rows, columns, plane, scale, axes)
     look = alt.BrushConfig(fill=theme.text, fillOpacity=0.15, stroke=theme.text)
     brush = alt.selection_interval(name=select, encodings=["x", "y"], mark=look)
-    layers = [image.add_params(brush), touch, *swatches(values, hidden, theme)]
+    layers = [image.add_params(brush), *others, *swatches(values, hidden, theme)]
     if window is not None:
         down, across = window
         layers.append(plane.outline(across.start, down.start, across.stop, down.stop, theme.text, 2))

@@ -129,7 +129,8 @@ class Recording:
     pair : str or None
         The second text: of a pair, or what the decoder reads.
     tokens : tuple of Token
-        What the model read; in an encoder-decoder, what its encoder read.
+        What the model read, in the first row of a batch; in an encoder-decoder, what its encoder
+        read. Empty where it read no tokens, as of a picture.
     decoder_tokens : tuple of Token or None
         What the decoder read.
     truncated_from : int or None

@@ -248,11 +248,12 @@ def _read_tokens(view):
 
 def _read_embeddings(view):
     row, column = view.cell
-    start = f"{view.token(row)} is now a vector of {view.steps.x.shape[1]} numbers"
-    if view.steps.added.any():
+    s = view.steps
+    start = f"{view.token(row)} is now a vector of {s.x.shape[1]} numbers"
+    if s.added.any():
         return (
-            f"{start}: its own {number(view.steps.x[row, column])} plus {number(view.steps.added[row, column])} for its "
-            f"position makes {number(view.steps.inputs[row, column])} in dimension {column + 1}."
+            f"{start}: its own {number(s.x[row, column])} plus {number(s.added[row, column])} for its position "
+            f"makes {number(s.inputs[row, column])} in dimension {column + 1}."
         )
     return f"{start}; dimension {column + 1} holds {number(view.steps.x[row, column])}. The same word has the same row."
 
