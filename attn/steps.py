@@ -92,8 +92,8 @@ def walk(
     >>> from attn.examples import worked_example
     >>> e = worked_example()
     >>> steps = walk(e.x, e.w_q, e.w_k, e.w_v)
-    >>> steps.weights[1].round(4).tolist()
-    [0.0386, 0.687, 0.0204, 0.084, 0.147, 0.0229]
+    >>> steps.weights[1].round(4)
+    array([0.0386, 0.687 , 0.0204, 0.084 , 0.147 , 0.0229], dtype=float32)
     """
     for name, number in (("divisor", divisor), ("temperature", temperature)):
         if number is not None and not (number > 0 and math.isfinite(number)):

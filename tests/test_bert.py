@@ -68,11 +68,13 @@ print([name for name in ("torch", "transformers") if name in sys.modules])
 
 
 def test_sixteen_tokens_take_less_than_a_tenth_of_a_second(encoder):
+    threadpoolctl = pytest.importorskip("threadpoolctl")
     times = []
-    for _ in range(5):
-        begin = time.perf_counter()
-        bert.encode(encoder, SENTENCE)
-        times.append(time.perf_counter() - begin)
+    with threadpoolctl.threadpool_limits(1, user_api="blas"):  # several would wait for busy cores
+        for _ in range(5):
+            begin = time.perf_counter()
+            bert.encode(encoder, SENTENCE)
+            times.append(time.perf_counter() - begin)
     assert min(times) < 0.1
 
 

@@ -201,7 +201,7 @@ def calls(draw_from):
     return inputs, options, dtype
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(calls())
 def test_slow_loops_agree(call):
     (query, key, value), options, dtype = call
@@ -318,7 +318,7 @@ def test_torch_agrees(ours, theirs):
     np.testing.assert_allclose(context, torch_context(*inputs, **theirs), atol=1e-12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_torch_agrees_on_any_shape_and_mask(data):
     n_q, n_k, d_k, d_v, kv_heads, group, batch = (data.draw(st.integers(1, 9)) for _ in range(7))

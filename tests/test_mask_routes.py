@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from attn import examples, mask_routes, masks, scaled_dot_product_attention
@@ -67,7 +67,6 @@ def test_the_last_queries_stand_at_the_last_keys():
 # Properties
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**32), st.integers(1, 6), st.integers(1, 6), st.integers(1, 6), st.floats(0, 1))
 def test_the_two_right_routes_agree_with_each_other_and_with_attention(seed, n_q, n_k, d, share):
     rng = np.random.default_rng(seed)

@@ -240,7 +240,7 @@ def test_torch_self_attention_agrees(bias, causal):
     np.testing.assert_allclose(steps.output, output.numpy(), atol=1e-12)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(1, 4), st.integers(1, 4), st.integers(1, 5), st.integers(1, 5), st.integers(1, 3), st.data())
 def test_torch_cross_attention_with_padding_agrees(num_heads, d_k, n_q, n_k, batch, data):
     d_model, d_memory = num_heads * d_k, data.draw(st.integers(1, 6))

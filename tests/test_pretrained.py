@@ -293,6 +293,19 @@ def test_deeper_start_is_refused_where_matrices_have_other_names():
 # threads
 
 
+def test_one_thread_is_set_for_threads_that_begin_later():
+    code = """
+import threading, torch
+from attn import pretrained
+pretrained.one_thread()
+thread = threading.Thread(target=lambda: print(torch.get_num_threads()))
+thread.start()
+thread.join()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "1"
+
+
 def test_threads_share_one_model(minilm):
     texts = [f"{word} " * count for word, count in (("red", 5), ("blue", 11), ("green", 23), ("grey", 41))]
     inputs = [minilm.tokenizer(text, return_tensors="pt") for text in texts]

@@ -261,8 +261,9 @@ def _strip(values, at, name, *, columns, pitch, limit, color, theme):
     table["shown"] = [number(value, 4) for value in values]
     mark = alt.Chart(table).mark_rect(stroke=theme.grid)
     fill = painted(scale.encoding("shade", legend=False), theme)
-    mark = mark.encode(**plane.box(), color=fill, tooltip=alt.Tooltip("shown:N", title=name))
-    return plane.figure([mark, plane.texts(table, "middle", "half")])
+    tooltip = [alt.Tooltip("shown:N", title=name)]
+    mark = mark.encode(**plane.box(), color=fill, tooltip=tooltip)
+    return plane.figure([mark, plane.texts(table, "middle", "half", tooltip)])
 
 
 def _steps(terms, names, theme, pitch):

@@ -1,7 +1,6 @@
 """Many heads at once: small multiples, groups, the concatenation, and a map of the whole model."""
 
 import math
-from dataclasses import replace
 from typing import NamedTuple
 
 import altair as alt
@@ -33,6 +32,7 @@ from attn.charts.theme import ink_on, rgb
 
 _GAP = 18  # pixels between the maps of two heads
 _CHIP = 30  # pixels for the height of a box with the name of a head
+_ASKING = 86  # pixels from the top to the boxes of query heads
 _HEADLINE = 26  # pixels for the title over each
 _LARGEST_MAP = 420
 _LARGEST_CELL = 48
@@ -144,44 +144,62 @@ def head_groups(num_heads, num_kv_heads, theme, *, title="", width=880):
         )
     group = num_heads // num_kv_heads
     pitch = min(64.0, width / num_heads)
-    head = np.arange(num_heads)
-    plane = Plane(round(pitch * num_heads), 130, columns=pitch * num_heads, rows=130)
-    names = axis(Ticks([21.0, 109.0], ["key, value", "query"], 0), "", theme.muted)
-    plane = replace(plane, y_axis=names)
+    names = axis(Ticks([4 + _CHIP / 2, _ASKING + _CHIP / 2], ["key, value", "query"], 0), "", theme.muted)
+    height = _ASKING + _CHIP + 4
+    plane = Plane(round(pitch * num_heads), height, columns=pitch * num_heads, rows=height, y_axis=names)
     left = np.arange(num_heads) * pitch
-    asking = _chips(left + 3, left + pitch - 3, 92, [theme.head(h) for h in head], [f"{h + 1}" for h in head], theme)
-    asking["what"] = [f"query head {h + 1} reads key/value head {h // group + 1}" for h in head]
-    start, stop = left[::group] + 3, left[group - 1 :: group] + pitch - 3
-    half = np.minimum((stop - start) / 2, 46)
-    middle, shared = (start + stop) / 2, np.arange(num_kv_heads)
-    read = [
-        _chips(middle - half, middle, 4, [theme.key] * num_kv_heads, [f"K {s + 1}" for s in shared], theme),
-        _chips(middle, middle + half, 4, [theme.value] * num_kv_heads, [f"V {s + 1}" for s in shared], theme),
-    ]
-    for chips in read:
-        chips["what"] = [
-            f"key/value head {s + 1}, read by query heads {s * group + 1} to {(s + 1) * group}" for s in shared
-        ]
-    chips = pd.concat([asking, *read], ignore_index=True)
+    chips = pd.concat([_asking(left, pitch, group, theme), *_shared(left, pitch, group, theme)], ignore_index=True)
+    tooltip = [alt.Tooltip("what:N", title=" ")]
     mark = alt.Chart(chips).mark_rect(cornerRadius=3)
-    mark = mark.encode(**plane.box(), color=alt.Color("color:N", scale=None), tooltip=alt.Tooltip("what:N", title=" "))
-    centre = left + pitch / 2
-    lines = [
-        pd.DataFrame({"x": centre, "x2": centre, "y": 64, "y2": 90}),
-        pd.DataFrame({"x": middle, "x2": middle, "y": 40, "y2": 64}),
-        pd.DataFrame({"x": centre[::group], "x2": centre[group - 1 :: group], "y": 64, "y2": 64}),
+    layers = [
+        _brackets(left + pitch / 2, group, plane, theme),
+        mark.encode(**plane.box(), color=alt.Color("color:N", scale=None), tooltip=tooltip),
+        plane.texts(chips, "middle", "centre", tooltip, fontWeight=600),
     ]
-    brackets = alt.Chart(pd.concat(lines)).mark_rule(color=theme.muted, strokeWidth=1.5, tooltip=None)
-    layers = [brackets.encode(**plane.box()), mark, plane.texts(chips, "middle", "centre", fontWeight=600)]
     what = f"{title or 'Heads'}: {num_heads} query heads share {num_kv_heads} key/value heads, {group} to each."
     return dressed(plane.figure(layers, title), theme, what)
+
+
+def _asking(left, pitch, group, theme):
+    """Return the boxes of the query heads."""
+    head = np.arange(left.size)
+    texts = [f"{h + 1}" for h in head]
+    chips = _chips(left + 3, left + pitch - 3, _ASKING, [theme.head(h) for h in head], texts, theme)
+    return chips.assign(what=[f"query head {h + 1} reads key/value head {h // group + 1}" for h in head])
+
+
+def _shared(left, pitch, group, theme):
+    """Return the boxes of the keys and of the values, side by side over the query heads that read them."""
+    start, stop = left[::group] + 3, left[group - 1 :: group] + pitch - 3
+    middle, half = (start + stop) / 2, np.minimum((stop - start) / 2, 46)
+    head = range(left.size // group)
+    for name, role, x, x2 in (("K", "key", middle - half, middle), ("V", "value", middle, middle + half)):
+        texts = [f"{name} {h + 1}" if pitch * group > 84 else name for h in head]
+        chips = _chips(x, x2, 4, [theme.role(role)] * len(head), texts, theme)
+        readers = [f"{h * group + 1} to {(h + 1) * group}" if group > 1 else f"{h + 1}" for h in head]
+        yield chips.assign(
+            what=[f"{role} head {h + 1}, read by query head {reader}" for h, reader in enumerate(readers)]
+        )
+
+
+def _brackets(centre, group, plane, theme):
+    """Return the lines from each key/value head to the query heads that read it."""
+    first, last = centre[::group], centre[group - 1 :: group]
+    above, below, between = _CHIP + 6, _ASKING - 2, (_CHIP + _ASKING) / 2 + 2
+    lines = [
+        pd.DataFrame({"x": centre, "x2": centre, "y": between, "y2": below}),
+        pd.DataFrame({"x": (first + last) / 2, "x2": (first + last) / 2, "y": above, "y2": between}),
+        pd.DataFrame({"x": first, "x2": last, "y": between, "y2": between}),
+    ]
+    mark = alt.Chart(pd.concat(lines)).mark_rule(color=theme.muted, strokeWidth=1.5, tooltip=None)
+    return mark.encode(**plane.box())
 
 
 def _chips(left, right, top, fills, texts, theme):
     """Return coloured boxes with their texts, where these fit."""
     table = pd.DataFrame({"x": left, "x2": right, "y": top, "y2": top + _CHIP, "color": fills})
     table["middle"], table["centre"] = (table["x"] + table["x2"]) / 2, top + _CHIP / 2
-    table["text"] = [t if pixels(t) + 2 <= wide else "" for t, wide in zip(texts, right - left, strict=True)]
+    table["text"] = [t if pixels(t) <= wide else "" for t, wide in zip(texts, right - left, strict=True)]
     table["ink"] = ink_on(np.stack([rgb(fill) for fill in fills]), theme)
     return table
 

@@ -97,7 +97,7 @@ def heatmap(
     draw = cells if one_by_one else picture
     layers = draw(values, hidden, rows, columns, plane, scale, axes, select, legend)
     if one_by_one and (values.size <= _MOST_NUMBERS if numbers is None else numbers):
-        layers += numerals(values, hidden, plane, scale)
+        layers += numerals(layers[0].data, values, hidden, plane, scale, axes)
     if legend:
         layers += swatches(values, hidden, theme)
     layers += outlines(plane, theme, axes, highlight, selected)
@@ -204,15 +204,16 @@ def image_layer(plane, url):
     return alt.Chart(whole).mark_image(aspect=False, smooth=False, tooltip=None).encode(**plane.box(), url="url:N")
 
 
-def numerals(values, hidden, plane, scale):
-    """Return a layer of the values as text, if they all fit into their cells."""
-    seen = np.isfinite(values) & ~hidden
-    texts = next((t for t in (aligned(values[seen], digits) for digits in (3, 2)) if _fit(t, plane)), None)
+def numerals(table, values, hidden, plane, scale, axes):
+    """Return a layer of the values as text, if they all fit into the cells of `table`."""
+    seen = (np.isfinite(values) & ~hidden).ravel()
+    numbers = values.ravel()[seen]
+    texts = next((t for t in (aligned(numbers, digits) for digits in (3, 2)) if _fit(t, plane)), None)
     if texts is None:
         return []
-    row, column = np.nonzero(seen)
-    ink = ink_on(scale.colours(values[seen]), scale.theme)
-    return [plane.texts(pd.DataFrame({"x": column + 0.5, "y": row + 0.5, "text": texts, "ink": ink}))]
+    table = table[seen].assign(text=texts, ink=ink_on(scale.colours(numbers), scale.theme))
+    table = table.assign(middle=table["column"] + 0.5, centre=table["row"] + 0.5)
+    return [plane.texts(table, "middle", "centre", tooltip=_tooltip(axes, scale.name))]
 
 
 def swatches(values, hidden, theme):

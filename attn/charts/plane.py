@@ -61,11 +61,15 @@ class Plane:
         """Return a layer of rectangles, one per row of `table`, that nothing answers from."""
         return alt.Chart(table).mark_rect(tooltip=None, **mark).encode(**self.box())
 
-    def texts(self, table, x="x", y="y", **mark):
-        """Return a layer of the column "text", in the colours of the column "ink" if there is one."""
-        color = {"color": alt.Color("ink:N", scale=None)} if "ink" in table else {}
+    def texts(self, table, x="x", y="y", tooltip=None, **mark):
+        """Return a layer of the column "text", in the colours of the column "ink" if there is one.
+
+        What lies under a text does not answer to the pointer, so the text says its `tooltip`.
+        """
+        extra = {"color": alt.Color("ink:N", scale=None)} if "ink" in table else {}
+        extra |= {"tooltip": tooltip} if tooltip else {}
         mark = alt.Chart(table).mark_text(**{"baseline": "middle", "tooltip": None} | mark)
-        return mark.encode(**self.at(x, y), text="text:N", **color)
+        return mark.encode(**self.at(x, y), text="text:N", **extra)
 
     def outline(self, x, y, x2, y2, color, width=2.5, **mark):
         """Return a layer with the outline of one rectangle."""

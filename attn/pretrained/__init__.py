@@ -8,7 +8,7 @@ from attn.pretrained.catalogue import DEFAULT, SUGGESTIONS, Preflight, Settings,
 from attn.pretrained.comparison import TOLERANCE, Difference, compare, compare_layer, from_scratch
 from attn.pretrained.deeper import Deeper, from_input, parameters
 from attn.pretrained.errors import ModelError
-from attn.pretrained.loading import Loaded, load, wrap
+from attn.pretrained.loading import Loaded, load, one_thread, wrap
 from attn.pretrained.recording import Layer, OwnWeights, Recording, own_weights, record
 from attn.pretrained.tokens import Token
 
@@ -35,6 +35,7 @@ __all__ = [
     "from_scratch",
     "inspect",
     "load",
+    "one_thread",
     "own_weights",
     "parameters",
     "record",
