@@ -4,7 +4,8 @@ import streamlit as st
 
 from attn import charts, ui
 from attn.ui.choices import mask_controls
-from attn.ui.heading import MODES, MOST_HEADS, Setup, divisors, many_heads
+from attn.ui.colours import colour_control, scale_of
+from attn.ui.heading import MODES, MOST_HEADS, TABS, Setup, divisors, many_heads
 from attn.ui.sentences import seed_control, source_control, text_control, words_of
 
 page = ui.begin("heads", "What do several heads see at once?", Setup)
@@ -44,6 +45,7 @@ with st.sidebar:
         st.toggle("Output projection", key=page.key("project"), help="Multiply the concatenated heads by W_o.")
     if page.get("mode") == "self":
         mask_controls(page, n)
+    colour_control(page)
 
 setup = page.setup()
 theme = ui.theme()
@@ -54,7 +56,7 @@ num_heads, num_kv_heads = parameters.num_heads, parameters.num_kv_heads
 head = min(setup.head, num_heads) - 1
 kind = "multi-head" if num_kv_heads == num_heads else "multi-query" if num_kv_heads == 1 else "grouped-query"
 
-strongest = steps.weights[head].max(axis=0)
+scale = scale_of(setup.colour, steps.weights)
 ui.reading(
     f"{num_heads} query heads share {num_kv_heads} key/value heads ({kind} attention). "
     f"{ui.as_text(result.words)} One colour scale for all heads; click one to see it large.",
@@ -65,7 +67,15 @@ ui.figure(charts.beside(charts.head_groups(num_heads, num_kv_heads, theme)), "he
 ui.figure(
     charts.beside(
         charts.head_grid(
-            steps.weights, rows, columns, theme, hidden=result.hidden, select="head", selected=head, width=ui.room()
+            steps.weights,
+            rows,
+            columns,
+            theme,
+            hidden=result.hidden,
+            select="head",
+            selected=head,
+            width=ui.room(),
+            **scale,
         )
     ),
     "heads.grid",
@@ -85,33 +95,29 @@ numbers[1].metric(
 )
 numbers[2].metric("Output", " × ".join(map(str, steps.output.shape)), help="Tokens × width of the result.")
 
-one, merged, code = st.tabs([f"Head {head + 1}", "Concatenation and output", "Code"])
-with one:
-    ui.figure(
-        charts.beside(
-            charts.heatmap(
-                steps.weights[head], rows, columns, theme, hidden=result.hidden, title=f"Head {head + 1}", size=520
-            )
-        ),
-        "heads.one",
-    )
-with merged:
-    ui.figure(
-        charts.beside(charts.concat_map(steps.concat, num_heads, rows, theme, title="Concatenation")),
-        "heads.concat",
-        tables={
-            "concatenation": lambda: charts.csv(steps.concat, rows, [str(c + 1) for c in range(steps.concat.shape[1])])
-        },
-    )
-    st.caption("Each band is one head's context. W_o then mixes the bands into the output.")
-    ui.figure(
-        charts.beside(
-            charts.heatmap(
-                steps.output, rows, [str(c + 1) for c in range(steps.output.shape[1])], theme,
-                kind="signed", title="Output", axes=("token", "output"),
-            )
-        ),
-        "heads.output",
-    )  # fmt: skip
-with code:
-    ui.code(result.code)
+one_tab, merged_tab, code_tab = ui.tabs(page, TABS)
+if one_tab.open:
+    with one_tab:
+        title = f"Head {head + 1}"
+        ui.figure(
+            charts.panels(
+                theme,
+                ui.room(),
+                charts.panel(steps.weights[head], rows, columns, hidden=result.hidden, title=title, **scale),
+            ),
+            "heads.one",
+        )
+if merged_tab.open:
+    with merged_tab:
+        widths, outputs = ([str(place + 1) for place in range(m.shape[1])] for m in (steps.concat, steps.output))
+        ui.figure(
+            charts.beside(charts.concat_map(steps.concat, num_heads, rows, theme, title="Concatenation")),
+            "heads.concat",
+            tables={"concatenation": lambda: charts.csv(steps.concat, rows, widths)},
+        )
+        st.caption("Each band is one head's context. W_o then mixes the bands into the output.")
+        output = charts.panel(steps.output, rows, outputs, kind="signed", title="Output", axes=("token", "output"))
+        ui.figure(charts.panels(theme, ui.room(), output), "heads.output")
+if code_tab.open:
+    with code_tab:
+        ui.code(result.code)

@@ -5,7 +5,7 @@ import streamlit as st
 from attn import charts, ui
 from attn.mask_routes import ROUTES
 from attn.ui.choices import mask_controls, paint
-from attn.ui.masking import WRONG, Setup, masked, tokens_of
+from attn.ui.masking import TABS, WRONG, Setup, masked, tokens_of
 from attn.ui.sentences import seed_control, source_control, text_control
 
 page = ui.begin("masks", "Who may look at whom?", Setup)
@@ -89,20 +89,18 @@ ui.figure(
     "masks.routes",
     tables={"wrong_weights": lambda: charts.csv(routed[setup.wrong].weights, labels, labels)},
 )
-leak_tab, code_tab = st.tabs(["What leaks, by route", "Code"])
-with leak_tab:
-    ui.figure(
-        charts.beside(
-            charts.bars(
-                [result.leaks[name].largest for name in ROUTES],
-                [route.title for route in ROUTES.values()],
-                theme,
-                title="Largest change in a row that must not see the replaced token",
-                kind="magnitude",
-                selected=list(ROUTES).index(setup.wrong),
-            )
-        ),
-        "masks.leaks",
-    )
-with code_tab:
-    ui.code(result.code)
+leak_tab, code_tab = ui.tabs(page, TABS)
+if leak_tab.open:
+    with leak_tab:
+        bars = charts.bars(
+            [result.leaks[name].largest for name in ROUTES],
+            [route.title for route in ROUTES.values()],
+            theme,
+            title="Largest change in a row that must not see the replaced token",
+            kind="magnitude",
+            selected=list(ROUTES).index(setup.wrong),
+        )
+        ui.figure(charts.beside(bars), "masks.leaks")
+if code_tab.open:
+    with code_tab:
+        ui.code(result.code)

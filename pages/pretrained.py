@@ -5,9 +5,10 @@ import streamlit as st
 from attn import charts, pretrained, ui
 from attn.pretrained import bert
 from attn.ui import models
+from attn.ui.colours import colour_control, scale_of
 from attn.ui.comparing import (
-    COLOURS,
     STARTS,
+    TABS,
     Setup,
     break_controls,
     code_of,
@@ -17,9 +18,8 @@ from attn.ui.comparing import (
     matrices_of,
     model_control,
     projections,
-    ranked,
+    query_charts,
     reading,
-    scale_of,
     verdict,
     window_control,
 )
@@ -68,14 +68,7 @@ with st.sidebar:
             help="From the recorded queries and keys, or deeper: from what goes into the layer, through the "
             "checkpoint's own W_q, W_k, W_v and biases.",
         )
-    st.segmented_control(
-        "Colour",
-        COLOURS,
-        format_func=COLOURS.get,
-        key=page.key("colour"),
-        required=True,
-        help="Many heads park most of their weight on one token; the other scales show the rest.",
-    )
+    colour_control(page)
     st.toggle("Special tokens", key=page.key("special"), help="Show what the tokenizer added, such as [CLS] and [SEP].")
     st.toggle("First token", key=page.key("first"), help="Show the column of the first token, where many heads park.")
     with st.expander("Break it", expanded=bool(page.choices().broken)):
@@ -95,7 +88,7 @@ with box:
 part = result
 if result.window:
     part = result.part(*window_control(page, result, theme, room))
-scale = scale_of(setup, result)
+scale = scale_of(setup.colour, result.own, result.scratch)
 kept = {"hidden": part.hidden, **scale}
 ui.figure(
     charts.panels(
@@ -113,51 +106,39 @@ ui.figure(
     },
 )
 
-map_tab, query_tab, matrix_tab, code_tab = st.tabs(
-    ["Every layer and head", "One query, key by key", "W_q, W_k, W_v", "Code"]
-)
-with map_tab:
-    st.caption("The largest difference of every head, unbroken. Click one to look into it.")
-    ui.figure(
-        charts.beside(
-            charts.layer_head_map(
-                table,
-                theme,
-                title="Largest difference by layer and head",
-                select="head",
-                selected=(setup.layer - 1, head),
-                log=True,
-                tolerance=pretrained.TOLERANCE,
-            )
-        ),
-        "pretrained.map",
-        on_pick=lambda row, column: page.set(layer=row + 1, head=column + 1),
-    )
-with query_tab:
-    row, column = result.nearest(setup.cell)
-    labels, weights = ranked(result, row)
-    st.caption("Choose a cell above to look at another query and key.")
-    ui.figure(
-        charts.beside(
-            charts.bars(weights, labels, theme, title=f"Where {result.rows[row]} looks", **scale),
-            charts.products(
-                result.query[result.row_places[row]],
-                result.key[result.column_places[column]],
-                theme,
-                left_name=f"query of {result.rows[row]}",
-                right_name=f"key of {result.columns[column]}",
-            ),
-        ),
-        "pretrained.query",
-    )
-with matrix_tab:
-    if matrices is None:
-        st.caption(f"The {loaded.family} family does not keep its matrices as BERT does, so they are not drawn here.")
-    else:
-        one = bert.one_head(matrices, head)
-        st.caption(
-            f"The checkpoint's own matrices for this head, {' × '.join(map(str, one.w_q.shape))}, with their biases."
+map_tab, query_tab, matrix_tab, code_tab = ui.tabs(page, TABS)
+if map_tab.open:
+    with map_tab:
+        st.caption("The largest difference of every head, unbroken. Click one to look into it.")
+        heads = charts.layer_head_map(
+            table,
+            theme,
+            title="Largest difference by layer and head",
+            select="head",
+            selected=(setup.layer - 1, head),
+            tolerance=pretrained.TOLERANCE,
+            log=True,
         )
-        ui.figure(matrices_of(one, theme, room), "pretrained.matrices")
-with code_tab:
-    ui.code(code_of(setup, layer))
+        ui.figure(
+            charts.beside(heads),
+            "pretrained.map",
+            on_pick=lambda row, column: page.set(layer=row + 1, head=column + 1),
+        )
+if query_tab.open:
+    with query_tab:
+        st.caption("Choose a cell above to look at another query and key.")
+        ui.figure(charts.above(*query_charts(setup, result, theme, room, scale)), "pretrained.query")
+if matrix_tab.open:
+    with matrix_tab:
+        if matrices is None:
+            st.caption(
+                f"The {loaded.family} family does not keep its matrices as BERT does, so they are not drawn here."
+            )
+        else:
+            one = bert.one_head(matrices, head)
+            shape = " × ".join(map(str, one.w_q.shape))
+            st.caption(f"The checkpoint's own matrices for this head, {shape}, with their biases.")
+            ui.figure(matrices_of(one, theme, room), "pretrained.matrices")
+if code_tab.open:
+    with code_tab:
+        ui.code(code_of(setup, layer))

@@ -6,7 +6,7 @@ from attn import charts, ui
 from attn.ui.choices import POSITION_HELP, POSITIONS, mask_controls
 from attn.ui.sentences import seed_control, source_control, text_control
 from attn.ui.stages import DIVISORS, MATRICES, STAGES, shape_of
-from attn.ui.walking import EDITABLE, STEP_SOURCES, Setup, edit_controls, example_of, layer_controls, walked
+from attn.ui.walking import STEP_SOURCES, TABS, Setup, editor, example_of, layer_controls, walked
 
 page = ui.begin("step_by_step", "How does a token come to its context?", Setup)
 
@@ -66,8 +66,9 @@ try:
     view, code, problems = walked(setup, ui.theme(), ui.room())
 except ValueError as error:
     ui.ask(page, str(error), st.error)
-for problem in problems:
-    st.warning(problem)
+with st.container():  # keeps its place, so that what stands below stays as it was when a warning comes and goes
+    for problem in problems:
+        st.warning(problem)
 
 ui.reading(stage.read(view), stage.formula(view), f"{stage.label}: {shape_of(view, stage)}")
 ui.figure(
@@ -77,15 +78,16 @@ ui.figure(
     tables={setup.stage: lambda: charts.csv(stage.result(view), view.labels, stage.columns(view))},
 )
 
-explain, edit, code_tab = st.tabs(["This cell", "Edit the numbers", "Code"])
-with explain:
-    if stage.explain is None:
-        st.caption("Choose a cell at a later step to see the products that add up to it.")
-    else:
-        ui.figure(charts.beside(stage.explain(view)), f"cell.{setup.stage}.{setup.matrix}")
-with edit:
-    for tab, name in zip(st.tabs(list(EDITABLE.values())), EDITABLE, strict=True):
-        with tab:
-            edit_controls(page, example, name)
-with code_tab:
-    ui.code(code)
+cell_tab, edit_tab, code_tab = ui.tabs(page, TABS)
+if cell_tab.open:
+    with cell_tab:
+        if stage.explain is None:
+            st.caption("Choose a cell at a later step to see the products that add up to it.")
+        else:
+            ui.figure(charts.beside(stage.explain(view)), f"cell.{setup.stage}.{setup.matrix}")
+if edit_tab.open:
+    with edit_tab:
+        editor(page, example)
+if code_tab.open:
+    with code_tab:
+        ui.code(code)

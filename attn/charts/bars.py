@@ -10,7 +10,7 @@ import pandas as pd
 from attn.charts.heatmap import chosen, message, painted
 from attn.charts.labels import LINE, Ticks, aligned, axis, number, pixels
 from attn.charts.layout import dressed
-from attn.charts.plane import Plane, wrapped
+from attn.charts.plane import Plane, tooltip, wrapped
 from attn.charts.scale import colour_scale
 from attn.charts.theme import ink_on
 
@@ -92,8 +92,8 @@ def bars(
         }
     )
     mark = alt.Chart(table).mark_rect(cornerRadius=2)
-    tooltip = [alt.Tooltip("label:N", title="at"), alt.Tooltip("shown:N", title=scale.name)]
-    mark = mark.encode(**plane.box(), color=alt.Color("color:N", scale=None), tooltip=tooltip)
+    says = tooltip(("label", "at"), ("shown", scale.name))
+    mark = mark.encode(**plane.box(), color=alt.Color("color:N", scale=None), tooltip=says)
     layers = [_band(plane, row, theme) for row in np.flatnonzero(place == selected)]
     layers += [chosen(mark, select, "row"), plane.outline(zero, 0, zero, values.size, theme.muted, 1)]
     layers += _ends(plane, end, middle, values, signed=kind == "signed")
@@ -187,10 +187,10 @@ def distribution(values, theme, *, title="", name="value", color=None, bins=30, 
     mark = alt.Chart(table).mark_rect(color=color or theme.weight_half, stroke=theme.background, strokeWidth=1)
     chart = mark.encode(
         x=alt.X("x:Q", scale=across, axis=alt.Axis(title=name, tickCount=5)),
-        x2="x2:Q",
+        x2=alt.X2("x2:Q"),
         y=alt.Y("zero:Q", axis=alt.Axis(title="how many", tickCount=4, format="d", grid=True)),
-        y2="count:Q",
-        tooltip=[alt.Tooltip("range:N", title=name), alt.Tooltip("count:Q", title="how many")],
+        y2=alt.Y2("count:Q"),
+        tooltip=tooltip(("range", name), ("count", "how many")),
     ).properties(width=width, height=height)
     if title:
         chart = chart.properties(title=wrapped(title, width))
@@ -261,9 +261,9 @@ def _strip(values, at, name, *, columns, pitch, limit, color, theme):
     table["shown"] = [number(value, 4) for value in values]
     mark = alt.Chart(table).mark_rect(stroke=theme.grid)
     fill = painted(scale.encoding("shade", legend=False), theme)
-    tooltip = [alt.Tooltip("shown:N", title=name)]
-    mark = mark.encode(**plane.box(), color=fill, tooltip=tooltip)
-    return plane.figure([mark, plane.texts(table, "middle", "half", tooltip)])
+    says = tooltip(("shown", name))
+    mark = mark.encode(**plane.box(), color=fill, tooltip=says)
+    return plane.figure([mark, plane.texts(table, "middle", "half", says)])
 
 
 def _steps(terms, names, theme, pitch):
@@ -284,10 +284,8 @@ def _steps(terms, names, theme, pitch):
     table["shown"] = [number(term, 4) for term in np.append(terms, terms.sum())]
     table["sum"] = [number(value, 4) for value in end]
     mark = alt.Chart(table).mark_rect(cornerRadius=1)
-    tooltip = [
-        alt.Tooltip(f"{f}:N", title=t) for f, t in (("label", "place"), ("shown", "product"), ("sum", "sum so far"))
-    ]
-    mark = mark.encode(**plane.box(), color=alt.Color("color:N", scale=None), tooltip=tooltip)
+    says = tooltip(("label", "place"), ("shown", "product"), ("sum", "sum so far"))
+    mark = mark.encode(**plane.box(), color=alt.Color("color:N", scale=None), tooltip=says)
     level = (top - ends) / span
     links = pd.DataFrame({"x": at[:-1] + 0.9, "x2": at[1:] + 0.1, "y": level, "y2": level})
     links = alt.Chart(links).mark_rule(color=theme.muted, strokeDash=[2, 2], tooltip=None).encode(**plane.box())

@@ -26,7 +26,7 @@ from attn.charts.heatmap import (
 )
 from attn.charts.labels import Ticks, axis, number, pixels, ticks
 from attn.charts.layout import dressed, undressed
-from attn.charts.plane import Plane
+from attn.charts.plane import Plane, tooltip
 from attn.charts.scale import colour_scale
 from attn.charts.theme import ink_on, rgb
 
@@ -149,12 +149,12 @@ def head_groups(num_heads, num_kv_heads, theme, *, title="", width=880):
     plane = Plane(round(pitch * num_heads), height, columns=pitch * num_heads, rows=height, y_axis=names)
     left = np.arange(num_heads) * pitch
     chips = pd.concat([_asking(left, pitch, group, theme), *_shared(left, pitch, group, theme)], ignore_index=True)
-    tooltip = [alt.Tooltip("what:N", title=" ")]
+    says = tooltip(("what", " "))
     mark = alt.Chart(chips).mark_rect(cornerRadius=3)
     layers = [
         _brackets(left + pitch / 2, group, plane, theme),
-        mark.encode(**plane.box(), color=alt.Color("color:N", scale=None), tooltip=tooltip),
-        plane.texts(chips, "middle", "centre", tooltip, fontWeight=600),
+        mark.encode(**plane.box(), color=alt.Color("color:N", scale=None), tooltip=says),
+        plane.texts(chips, "middle", "centre", says, fontWeight=600),
     ]
     what = f"{title or 'Heads'}: {num_heads} query heads share {num_kv_heads} key/value heads, {group} to each."
     return dressed(plane.figure(layers, title), theme, what)
@@ -177,9 +177,8 @@ def _shared(left, pitch, group, theme):
         texts = [f"{name} {h + 1}" if pitch * group > 84 else name for h in head]
         chips = _chips(x, x2, 4, [theme.role(role)] * len(head), texts, theme)
         readers = [f"{h * group + 1} to {(h + 1) * group}" if group > 1 else f"{h + 1}" for h in head]
-        yield chips.assign(
-            what=[f"{role} head {h + 1}, read by query head {reader}" for h, reader in enumerate(readers)]
-        )
+        says = [f"{role} head {h + 1}, read by query head {reader}" for h, reader in enumerate(readers)]
+        yield chips.assign(what=says)
 
 
 def _brackets(centre, group, plane, theme):
@@ -439,8 +438,7 @@ def _grid_picture(weights, hidden, rows, columns, grid, plane, scale, titles, ax
 
 def _tooltip(axes, name):
     """Return what the pointer says: the head, both tokens by name, and the value."""
-    fields = (("name", "head"), ("down", axes[0]), ("across", axes[1]), ("shown", name))
-    return [alt.Tooltip(f"{field}:N", title=title) for field, title in fields]
+    return tooltip(("name", "head"), ("down", axes[0]), ("across", axes[1]), ("shown", name))
 
 
 def _headlines(grid, plane, titles, theme):

@@ -7,7 +7,7 @@ import pandas as pd
 from attn.charts import raster
 from attn.charts.labels import LINE, aligned, number, pixels
 from attn.charts.layout import dressed
-from attn.charts.plane import Plane
+from attn.charts.plane import Plane, tooltip
 from attn.charts.scale import colour_scale
 from attn.charts.theme import ink_on
 
@@ -201,7 +201,11 @@ def image_layer(plane, url):
     """Return a layer with one image that fills the plane."""
     whole = pd.DataFrame({"x": [0], "x2": [plane.columns], "y": [0], "y2": [plane.rows], "url": [url]})
     # smooth would blur the cells, and a tooltip would show the address, which is the image itself
-    return alt.Chart(whole).mark_image(aspect=False, smooth=False, tooltip=None).encode(**plane.box(), url="url:N")
+    return (
+        alt.Chart(whole)
+        .mark_image(aspect=False, smooth=False, tooltip=None)
+        .encode(**plane.box(), url=alt.Url("url:N"))
+    )
 
 
 def numerals(table, values, hidden, plane, scale, axes):
@@ -236,7 +240,7 @@ def swatches(values, hidden, theme):
         symbolStrokeWidth=0,
         offset=12,
     )
-    nowhere = {"x": alt.value(0), "x2": alt.value(0), "y": alt.value(0), "y2": alt.value(0)}
+    nowhere = {"x": alt.XValue(0), "x2": alt.X2Value(0), "y": alt.YValue(0), "y2": alt.Y2Value(0)}
     mark = alt.Chart(pd.DataFrame({"kind": list(entries)})).mark_rect(opacity=0, tooltip=None)
     return [mark.encode(color=alt.Color("kind:N", scale=scale, legend=legend), **nowhere)]
 
@@ -266,7 +270,7 @@ def painted(color, theme):
 
 def lines(theme):
     """Return the colour of the lines around cells: none shows among hidden ones, so that they are flat."""
-    return alt.condition("datum.state === 1", alt.value(theme.hidden), alt.value(theme.grid))
+    return alt.StrokeValue(theme.grid, condition={"test": "datum.state === 1", "value": theme.hidden})
 
 
 def chosen(mark, name, *fields):
@@ -318,5 +322,4 @@ def _fit(texts, plane):
 
 def _tooltip(axes, name):
     """Return what the pointer says: both tokens by name, and the value."""
-    fields = (("down", axes[0] or "row"), ("across", axes[1] or "column"), ("shown", name))
-    return [alt.Tooltip(f"{field}:N", title=title) for field, title in fields]
+    return tooltip(("down", axes[0] or "row"), ("across", axes[1] or "column"), ("shown", name))

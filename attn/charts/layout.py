@@ -68,5 +68,5 @@ def _operator(text, height):
     """Return a chart that only says `text`, half way down a figure of this height."""
     wide = max(20, 16 * len(text))
     mark = alt.Chart(pd.DataFrame({"text": [text]})).mark_text(fontSize=_OPERATOR_SIZE, tooltip=None)
-    mark = mark.encode(text="text:N", x=alt.value(wide / 2), y=alt.value(height / 2))
+    mark = mark.encode(text=alt.Text("text:N"), x=alt.XValue(wide / 2), y=alt.YValue(height / 2))
     return mark.properties(width=wide, height=height)

@@ -19,6 +19,7 @@ class Plane:
     `columns` and `rows` say how many units lie across and down; with one unit a cell, a cell of
     a matrix is the rectangle from (column, row) to (column + 1, row + 1). Every layer of a figure
     takes its channels from one plane: an axis named in one layer only is lost when layers meet.
+    Channels are objects, not short strings, which Altair would take long to make out.
     """
 
     width: int
@@ -55,7 +56,7 @@ class Plane:
 
     def box(self, x="x", y="y"):
         """Return the channels of a rectangle from the fields `x`, x2, `y` and y2."""
-        return self.at(x, y) | {"x2": "x2:Q", "y2": "y2:Q"}
+        return self.at(x, y) | {"x2": alt.X2("x2:Q"), "y2": alt.Y2("y2:Q")}
 
     def rectangles(self, table, **mark):
         """Return a layer of rectangles, one per row of `table`, that nothing answers from."""
@@ -69,7 +70,7 @@ class Plane:
         extra = {"color": alt.Color("ink:N", scale=None)} if "ink" in table else {}
         extra |= {"tooltip": tooltip} if tooltip else {}
         mark = alt.Chart(table).mark_text(**{"baseline": "middle", "tooltip": None} | mark)
-        return mark.encode(**self.at(x, y), text="text:N", **extra)
+        return mark.encode(**self.at(x, y), text=alt.Text("text:N"), **extra)
 
     def outline(self, x, y, x2, y2, color, width=2.5, **mark):
         """Return a layer with the outline of one rectangle."""
@@ -84,6 +85,11 @@ class Plane:
         # Vega sets a title off from the uppermost label, which stands out above rows lower than a line
         above = max(0.0, FONT_SIZE / 2 - self.cell_height / 2) if self.y_axis else 0.0
         return chart.properties(title=alt.TitleParams(wrapped(title, self.width), offset=_TITLE_OFFSET - above))
+
+
+def tooltip(*fields):
+    """Return what the pointer says: pairs of a field and what it is called."""
+    return [alt.Tooltip(f"{field}:N", title=title) for field, title in fields]
 
 
 def wrapped(title, width):

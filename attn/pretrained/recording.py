@@ -1,6 +1,5 @@
 """What a pretrained model really does: its queries, keys and values, layer by layer."""
 
-import inspect
 import itertools
 import re
 from dataclasses import dataclass, replace
@@ -10,7 +9,8 @@ import numpy as np
 
 from attn.pretrained import registry, tokens
 from attn.pretrained.comparison import from_scratch
-from attn.pretrained.errors import ModelError, first_line
+from attn.pretrained.errors import ModelError
+from attn.pretrained.preparing import prepare, run
 
 _CROSS = re.compile(r"cross|encoder_attn|encdecattention", re.IGNORECASE)
 
@@ -155,21 +155,6 @@ class OwnWeights(NamedTuple):
     weights: tuple  # per layer an ndarray (batch, num_heads, n_q, n_k)
 
 
-class _Prepared(NamedTuple):
-    """What goes into a model, and what its rows and columns are called."""
-
-    inputs: dict
-    tokens: tuple
-    decoder_tokens: tuple | None = None
-    truncated_from: int | None = None
-
-    def axes(self, kind):
-        """Return the names of rows and columns of one kind of attention."""
-        if self.decoder_tokens is None or kind == "encoder":
-            return self.tokens, self.tokens
-        return self.decoder_tokens, self.tokens if kind == "cross" else self.decoder_tokens
-
-
 def record(loaded, text=None, *, pair=None, inputs=None, layers=None):
     """Pass a text through a model once and keep what its attention layers did.
 
@@ -204,10 +189,10 @@ def record(loaded, text=None, *, pair=None, inputs=None, layers=None):
             f"{loaded.name} is a {loaded.family} model, a family that keeps its attention to itself: "
             "its queries and keys cannot be recorded"
         )
-    prepared = _prepare(loaded, text, pair, inputs)
+    prepared = prepare(loaded, text, pair, inputs)
     recorder = _Recorder(None if layers is None else set(layers))
     with registry.handling(recorder):
-        _run(loaded, prepared.inputs)
+        run(loaded, prepared.inputs)
     recorder.check()
     kept = _layers(loaded.model, recorder, prepared)
     return Recording(text, pair, prepared.tokens, prepared.decoder_tokens, prepared.truncated_from, kept)
@@ -233,9 +218,9 @@ def own_weights(loaded, text=None, *, pair=None, inputs=None):
     ModelError
         If the model gives no weights either, or for what `record` refuses in its input.
     """
-    prepared = _prepare(loaded, text, pair, inputs)
+    prepared = prepare(loaded, text, pair, inputs)
     with registry.handling(registry.eager):  # fused attention has no weights to give
-        output = _run(loaded, prepared.inputs, output_attentions=True)
+        output = run(loaded, prepared.inputs, output_attentions=True)
     weights = output.get("attentions") or output.get("encoder_attentions") or ()
     if not weights or any(each is None or each.ndim != 4 for each in weights):
         raise ModelError(f"{loaded.name} gives no attention weights, so there is nothing to show")
@@ -362,90 +347,3 @@ def _numpy(tensor):
 def _fitted(names, length):
     """Return the names if they are as many as there are rows, otherwise numbers."""
     return names if len(names) == length else tuple(tokens.Token(str(i), None, False) for i in range(length))
-
-
-def _run(loaded, inputs, **options):
-    """Run a model; what it cannot read becomes one sentence."""
-    import torch
-
-    accepted = inspect.signature(loaded.model.forward).parameters
-    if "use_cache" in accepted:
-        options["use_cache"] = False
-    try:
-        with torch.inference_mode():
-            return loaded.model(**inputs, **options)
-    except ModelError:
-        raise
-    except Exception as error:  # any family's forward, on input it was not made for
-        raise ModelError(f"{loaded.name} cannot read this input: {first_line(error)}") from error
-
-
-def _prepare(loaded, text, pair, inputs):
-    """Make inputs of what was given, a text or the inputs themselves."""
-    if (text is None) == (inputs is None):
-        raise ValueError("either a text or inputs must be given, got " + ("neither" if text is None else "both"))
-    return _from_inputs(loaded, inputs) if text is None else _from_text(loaded, text, pair)
-
-
-def _has_decoder(loaded):
-    """Say whether a model reads one text with an encoder and another with a decoder."""
-    return bool(getattr(loaded.model.config, "is_encoder_decoder", False))
-
-
-def _from_text(loaded, text, pair):
-    """Tokenize a text for a model, and a second one for the same pass or for the decoder."""
-    if loaded.tokenizer is None:
-        raise ModelError(f"{loaded.name} has no tokenizer, so it takes inputs instead of a text")
-    texts = [tokens.checked(each) for each in (text, pair) if each is not None]
-    if not _has_decoder(loaded):
-        inputs, names, truncated_from = _encode(loaded, texts)
-        return _Prepared(inputs, names, None, truncated_from)
-    inputs, names, truncated_from = _encode(loaded, texts[:1])
-    target, decoder_names, decoder_truncated_from = _encode(loaded, texts[-1:])
-    start = _start_id(loaded)
-    # The decoder reads what it has to say one step late, as in training.
-    inputs["decoder_input_ids"] = target["input_ids"].roll(1, dims=1)
-    inputs["decoder_input_ids"][:, 0] = start
-    first = tokens.from_ids([start], loaded.tokenizer)[0]._replace(special=True)
-    return _Prepared(inputs, names, (first, *decoder_names[:-1]), truncated_from or decoder_truncated_from)
-
-
-def _encode(loaded, texts):
-    """Tokenize one text or a pair; return inputs, names, and the number of tokens before a cut."""
-    import torch
-
-    with loaded.lock:  # a tokenizer changes its own settings while it works
-        encoded = loaded.tokenizer(*texts, verbose=False)
-        count = len(encoded["input_ids"])
-        if count > loaded.max_tokens:
-            encoded = loaded.tokenizer(*texts, truncation=True, max_length=loaded.max_tokens, verbose=False)
-    if count == 0:
-        raise ModelError(f"the text has no token for {loaded.name}, so there is nothing to look at")
-    if encoded.encodings:
-        names = tokens.from_encoding(encoded.encodings[0], texts, tokens.special_ids(loaded.tokenizer))
-    else:  # a tokenizer in Python does not say where in the text its tokens come from
-        names = tokens.from_ids(encoded["input_ids"], loaded.tokenizer)
-    accepted = inspect.signature(loaded.model.forward).parameters
-    inputs = {key: torch.tensor([ids]) for key, ids in encoded.items() if key in accepted}
-    return inputs, names, count if count > loaded.max_tokens else None
-
-
-def _start_id(loaded):
-    """Return the token that a decoder begins with."""
-    config = loaded.model.config
-    known = (getattr(config, name, None) for name in ("decoder_start_token_id", "pad_token_id", "bos_token_id"))
-    return next((id for id in known if isinstance(id, int)), 0)
-
-
-def _from_inputs(loaded, inputs):
-    """Take the inputs of a model as they are, and name its tokens as far as they are known."""
-    import torch
-
-    inputs = {name: torch.as_tensor(value) for name, value in inputs.items()}
-    names = []
-    for key in ("input_ids", "decoder_input_ids"):
-        ids = inputs[key][0].tolist() if key in inputs else []
-        if len(ids) > loaded.max_tokens:
-            raise ModelError(f"{loaded.name} takes at most {loaded.max_tokens} tokens here, got {len(ids)}")
-        names.append(tokens.from_ids(ids, loaded.tokenizer))
-    return _Prepared(inputs, names[0], names[1] if _has_decoder(loaded) else None)

@@ -7,13 +7,15 @@ import numpy as np
 import streamlit as st
 
 from attn import Attention, charts, pretrained
+from attn.ui.colours import COLOURS, scale_of
 from attn.ui.sentences import DEFAULT_TEXT
 from attn.ui.setup import choice, flag, place, string, whole
 from attn.ui.state import as_text
 
 STARTS = {"recorded": "Its queries and keys", "input": "Its input and W"}
-COLOURS = {"linear": "Linear", "largest": "To the largest", "log": "Logarithmic"}
+TABS = ("Every layer and head", "One query, key by key", "W_q, W_k, W_v", "Code")
 BROKEN_MASKS = {"own": "The model's own", "none": "None", "causal": "Causal as well"}
+MOST_RANKED = 12  # keys of one query, from the most looked at
 SPAN = 32  # tokens a side: above 64 the three maps show a window of this size
 OTHER = "Another model …"
 
@@ -37,6 +39,7 @@ class Setup:
     cut: int = whole(0, 0, 999)
     cell: tuple = place((10, 2))
     window: tuple = place((0, 0))
+    tab: str = choice("Every layer and head", TABS)
 
     @property
     def broken(self):
@@ -163,17 +166,29 @@ def largest_by_layer(differences, num_layers):
     return table
 
 
-def ranked(result, row):
-    """Return the keys that a query looks at, from the most to the least.
-
-    Returns
-    -------
-    labels : list of str
-    weights : ndarray
-        At most 16.
-    """
-    order = np.argsort(-result.scratch[row], kind="stable")[:16]
-    return [result.columns[place] for place in order], result.scratch[row][order]
+def query_charts(setup, result, theme, room, scale):
+    """Draw one query's keys from the most to the least, and one product of query and key term by term."""
+    row, column = result.nearest(setup.cell)
+    query, key = result.rows[row], result.columns[column]
+    order = np.argsort(-result.scratch[row], kind="stable")[:MOST_RANKED]
+    ranked = charts.bars(
+        result.scratch[row][order],
+        [result.columns[at] for at in order],
+        theme,
+        title=f"Where {query} looks",
+        selected=list(order).index(column) if column in order else None,
+        **scale,
+    )
+    products = charts.products(
+        result.query[result.row_places[row]],
+        result.key[result.column_places[column]],
+        theme,
+        left_name=f"query of {query}",
+        right_name=f"key of {key}",
+        title=f"{query} · {key}",
+        width=room,
+    )
+    return ranked, products
 
 
 def projections(loaded, layer):
@@ -297,14 +312,6 @@ def reading(setup, loaded, recording, layer, result):
         )
 
 
-def scale_of(setup, result):
-    """Return the colour scale as keywords of a figure: one for both sides."""
-    if setup.colour == "log":
-        return {"log": True}
-    largest = max(float(result.own.max(initial=0)), float(result.scratch.max(initial=0)), 1e-9)
-    return {"limit": largest if setup.colour == "largest" else 1.0}
-
-
 def window_control(state, result, theme, room):
     """Draw the whole of a long text as one picture, and return the rows and columns to show cell by cell."""
     start = state.get("window")
@@ -327,7 +334,7 @@ def window_control(state, result, theme, room):
             charts.overview(
                 result.own, result.rows, result.columns, theme,
                 title="The model's own, whole", window=(rows, columns), hidden=result.hidden,
-                size=min(int(room * 0.6), 560), **scale_of(state.choices(), result),
+                size=min(int(room * 0.6), 560), **scale_of(state.get("colour"), result.own, result.scratch),
             )
         ),
         theme=None, width="content", key=key, on_select=marked,

@@ -7,11 +7,13 @@ import numpy as np
 
 from attn import MultiHead, MultiHeadParameters, cost, examples, multi_head
 from attn.ui.choices import MaskChoice, mask_of
+from attn.ui.colours import COLOURS
 from attn.ui.sentences import SOURCES, SentenceChoice, words_of
 from attn.ui.setup import choice, flag, string, whole
 
 MODES = {"self": "Self-attention", "cross": "Cross-attention"}
 MOST_HEADS = 16
+TABS = ("One head", "Concatenation and output", "Code")
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,8 @@ class Setup(SentenceChoice, MaskChoice):
     d_v: int = whole(4, 1, 64)
     project: bool = flag(True)
     head: int = whole(1, 1, MOST_HEADS)
+    colour: str = choice("linear", COLOURS)
+    tab: str = choice("One head", TABS)
 
 
 class ManyHeads(NamedTuple):

@@ -12,6 +12,7 @@ from attn.ui.sentences import SentenceChoice, words_of
 from attn.ui.setup import choice, whole
 
 WRONG = {name: route.title for name, route in ROUTES.items() if not route.right}
+TABS = ("What leaks, by route", "Code")
 WIDTHS = {"d_model": 6, "d_k": 4, "d_v": 4}
 
 
@@ -22,6 +23,7 @@ class Setup(SentenceChoice, MaskChoice):
     mask: str = choice("causal", MASKS)
     wrong: str = choice("zeroed_scores", WRONG)
     token: int = whole(6, 1, 512)
+    tab: str = choice("What leaks, by route", TABS)
 
 
 class Masked(NamedTuple):

@@ -15,6 +15,7 @@ from attn.ui.state import as_text
 def loaded(name, random_weights=False):
     """Load a model, once a server."""
     model = pretrained.load(name, random_weights=random_weights)
+    pretrained.one_thread()  # visitors share the cores
     # torch and transformers leave 400,000 objects that Streamlit would search after every rerun.
     gc.collect()
     gc.freeze()
@@ -75,6 +76,7 @@ def differences(name, random_weights, text, pair):
 @st.cache_resource(show_spinner="Reading the weights …")
 def encoder():
     """Open the default model without torch: the encoder that runs in numpy alone."""
+    pretrained.one_thread()  # visitors share the cores
     return bert.load()
 
 

@@ -107,6 +107,11 @@ def formula(result="A", mask=""):
     return rf"{z} = {weights}\,{v}" if result == "Z" else f"A = {weights}"
 
 
+def tabs(state, labels, name="tab"):
+    """Draw tabs that the link remembers; only the one that is ``open`` need be drawn."""
+    return st.tabs(labels, key=state.key(name), on_change="rerun")
+
+
 def reading(sentence, formula=None, shapes=None):
     """Say how to read the figure below, with the formula of the step and the shapes in view."""
     words, mathematics = st.columns([3, 2], vertical_alignment="center") if formula else (st.container(), None)

@@ -50,7 +50,7 @@ def real(default, low, high):
             raise ValueError(f"a number from {low:g} to {high:g}")
         return number
 
-    return _field(default, read, lambda number: f"{number:g}")
+    return _field(default, read, _digits)
 
 
 def choice(default, options):
@@ -119,7 +119,7 @@ def numbers(matrices):
             raise ValueError("edits such as x.1.2=0.5") from None
 
     def write(edited):
-        return ";".join(f"{name}.{row}.{column}={number:.9g}" for name, row, column, number in edited)
+        return ";".join(f"{name}.{row}.{column}={_digits(number)}" for name, row, column, number in edited)
 
     return _field((), read, write)
 
@@ -180,6 +180,11 @@ def to_link(setup):
 def _field(default, read, write):
     """Return a dataclass field that knows how a link spells it."""
     return dataclasses.field(default=default, metadata={"codec": Codec(read, write)})
+
+
+def _digits(number):
+    """Return the fewest digits that read back as the same number."""
+    return repr(float(number)).removesuffix(".0")
 
 
 def _short(raw):

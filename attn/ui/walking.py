@@ -12,7 +12,6 @@ from attn.ui.choices import POSITIONS, MaskChoice, mask_of, positions_of
 from attn.ui.sentences import SentenceChoice, words_of
 from attn.ui.setup import choice, numbers, place, real, whole
 from attn.ui.stages import DIVISORS, MATRICES, STAGES, View
-from attn.ui.state import as_text
 
 STEP_SOURCES = {
     "worked": "Worked example",
@@ -20,6 +19,7 @@ STEP_SOURCES = {
     "random": "Your sentence",
     "pretrained": "Pretrained layer",
 }
+TABS = ("This cell", "Edit the numbers", "Code")
 CUTS = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48]  # numbers of heads that divide 384
 EDITABLE = {"x": "X, the embeddings", "w_q": "W_q", "w_k": "W_k", "w_v": "W_v"}
 
@@ -43,6 +43,8 @@ class Setup(SentenceChoice, MaskChoice):
     matrix: str = choice("q", MATRICES)
     cell: tuple = place((1, 4))
     edits: tuple = numbers(EDITABLE)
+    tab: str = choice("This cell", TABS)
+    editing: str = choice("x", EDITABLE)
 
 
 def example_of(setup):
@@ -201,10 +203,20 @@ charts.beside(picture).save("weights.html")
 """
 
 
-def editor(state, example, name):
-    """Let a person type into one matrix; what is typed becomes an edit in the link."""
-    key = f"{state.key('edit')}.{name}"
-    base = getattr(example, name)
+def editor(state, example):
+    """Let a person type into one of the matrices; what is typed becomes an edit in the link."""
+    st.segmented_control(
+        "Matrix",
+        EDITABLE,
+        format_func=EDITABLE.get,
+        key=state.key("editing"),
+        required=True,
+        label_visibility="collapsed",
+    )
+    name = state.get("editing")
+    # The grid keeps what was typed as long as its key stays; undoing gives it a new one.
+    undone = st.session_state.setdefault(state.key("undone"), 0)
+    key = f"{state.key('edit')}.{name}.{undone}"
 
     def keep():
         typed = {
@@ -212,33 +224,23 @@ def editor(state, example, name):
             for row, changed in st.session_state[key]["edited_rows"].items()
             for column, number in changed.items()
         }
-        before = {(m, row, column): number for m, row, column, number in state.get("edits")}
-        merged = before | typed
-        state.set(edits=tuple((*place, number) for place, number in sorted(merged.items())))
+        before = {tuple(place): number for *place, number in state.get("edits")}
+        state.set(edits=tuple((*place, number) for place, number in sorted((before | typed).items())))
+
+    def undo():
+        state.set(edits=tuple(edit for edit in state.get("edits") if edit[0] != name), undone=undone + 1)
 
     shown, _ = edited(example, state.get("edits"))
+    columns = [str(column) for column in range(getattr(shown, name).shape[1])]
     st.data_editor(
-        {str(column): getattr(shown, name)[:, column] for column in range(base.shape[1])},
+        dict(zip(columns, getattr(shown, name).T, strict=True)),
         key=key,
         on_change=keep,
         hide_index=True,
         column_config={
-            str(column): st.column_config.NumberColumn(str(column + 1), format="%.4g")
-            for column in range(base.shape[1])
+            column: st.column_config.NumberColumn(str(int(column) + 1), format="%.4g") for column in columns
         },
     )
-
-
-def edit_controls(state, example, name):
-    """Draw the editor of a matrix and the way back."""
-    st.caption(f"{as_text(EDITABLE[name])}: type into a cell, and everything downstream moves.")
-    editor(state, example, name)
+    st.caption("Type into a cell, and everything downstream moves.")
     if any(edit[0] == name for edit in state.get("edits")):
-        rest = tuple(edit for edit in state.get("edits") if edit[0] != name)
-        st.button(
-            f"Undo the edits of {EDITABLE[name]}",
-            on_click=state.set,
-            kwargs={"edits": rest},
-            key=f"{state.key('undo')}.{name}",
-            icon=":material/undo:",
-        )
+        st.button("Undo these edits", on_click=undo, icon=":material/undo:", key=state.key("undo"))

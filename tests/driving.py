@@ -1,0 +1,81 @@
+"""A page run without a browser, and what it shows."""
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from streamlit.testing.v1 import AppTest
+
+from attn.ui.page import MENU
+
+ROOT = Path(__file__).parents[1]
+SCRIPTS = {key: script for key, script, *_ in MENU}
+PAGES = tuple(SCRIPTS)
+
+
+def opened(page, params=None, **more):
+    """Open a page in a new session, as by a link with these settings."""
+    app = AppTest.from_file(ROOT / "app.py", default_timeout=60)
+    if SCRIPTS[page] != "app.py":
+        app.switch_page(SCRIPTS[page])
+    app.query_params.update({**(params or {}), **more})
+    return app.run()
+
+
+def specs(app):
+    """Return every chart's Vega-Lite specification."""
+    return [json.loads(chart.proto.spec) for chart in app.get("vega_lite_chart")]
+
+
+def said(app):
+    """Return every sentence outside the figures."""
+    kinds = (app.caption, app.markdown, app.info, app.warning, app.error, app.success)
+    return [element.value for kind in kinds for element in kind]
+
+
+def notices(app):
+    """Return what the page says about its link."""
+    return [caption.value for caption in app.caption if caption.value.startswith(":material/info:")]
+
+
+def check(app, charts=1):
+    """Demand that a page ran to its end without a traceback and shows at least so many figures."""
+    assert [error.value for error in app.exception] == []
+    assert len(app.get("vega_lite_chart")) >= charts
+    return app
+
+
+def matrices(app):
+    """Return the heat maps of a page: title -> list of the matrices drawn under it, NaN where hidden.
+
+    Returns
+    -------
+    dict of str to list of ndarray
+    """
+    found = {}
+    for chart in app.get("vega_lite_chart"):
+        tables = {data.name: _table(data) for data in chart.proto.datasets}
+        for view in json.loads(chart.proto.spec).get("hconcat", ()):
+            for layer in view.get("layer", ()):
+                table = tables.get(layer.get("data", {}).get("name"), {})
+                if {"row", "column", "shade", "state"} <= set(table):
+                    found.setdefault(_title(view), []).append(_matrix(table))
+    return found
+
+
+def _title(view):
+    title = view.get("title", "")
+    lines = title.get("text", "") if isinstance(title, dict) else title
+    return lines if isinstance(lines, str) else " ".join(lines)
+
+
+def _table(data):
+    return pa.ipc.open_stream(io.BytesIO(data.data.data)).read_pandas()
+
+
+def _matrix(table):
+    matrix = np.full((table["row"].max() + 1, table["column"].max() + 1), np.nan)
+    matrix[table["row"], table["column"]] = np.where(table["state"] == 0, table["shade"], np.nan)
+    return matrix

@@ -1,0 +1,123 @@
+"""Every page with its choices, and links that set them: sensible, extreme and absurd."""
+
+import contextlib
+import dataclasses
+import re
+
+from hypothesis import strategies as st
+
+from attn.ui import comparing, heading, home, masking, walking
+
+SETUPS = {
+    "home": home.Setup,
+    "step_by_step": walking.Setup,
+    "heads": heading.Setup,
+    "masks": masking.Setup,
+    "pretrained": comparing.Setup,
+}
+
+ABSURD = (
+    "",
+    "NaN",
+    "-1",
+    "1e309",
+    "9" * 400,
+    "٣",
+    "<script>alert(1)</script>",
+    "**bold** ![x](https://example.org/x.png) :smile: $x$",
+    "1,2,3",
+    "-1,0",
+    "nothing\0to\u202esee\n",
+    "x.0.0=nan;x.0.0",
+)
+"""Values that hardly any choice can take."""
+
+
+def fields(cls):
+    """Return the choices of a page by name."""
+    return {field.name: field for field in dataclasses.fields(cls)}
+
+
+def read(field, raw):
+    """Return what a choice makes of a value in a link; ValueError says what must hold."""
+    return field.metadata["codec"].read(raw)
+
+
+def demand(field):
+    """Return what a choice asks of a value in a link, or None if it takes any text.
+
+    Examples
+    --------
+    >>> demand(fields(home.Setup)["layer"]), demand(fields(home.Setup)["text"])
+    ('a whole number from 1 to 6', None)
+    """
+    try:
+        read(field, "\0")
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def bounds(field):
+    """Return the least and the largest number a choice takes, as a link spells them, or None.
+
+    Examples
+    --------
+    >>> bounds(fields(walking.Setup)["own"])
+    ('0.01', '1000')
+    """
+    match = re.fullmatch(r"a (?:whole )?number from (\S+) to (\S+)", demand(field) or "")
+    return match and match.groups()
+
+
+def options(field):
+    """Return the names a choice picks from, or None."""
+    match = re.fullmatch(r"one of (.+)", demand(field) or "")
+    names, name = [], ""
+    for piece in match[1].split(", ") if match else ():
+        name = f"{name}, {piece}" if name else piece  # a name may itself hold a comma
+        with contextlib.suppress(ValueError):
+            names.append(read(field, name))
+            name = ""
+    return names or None
+
+
+def values(field):
+    """Return a strategy for the values of one choice in a link, made from what it says must hold."""
+    asks = demand(field)
+    if asks is None:
+        return st.text(max_size=40)
+    if names := options(field):
+        return st.sampled_from(names)
+    if ends := bounds(field):
+        if "whole" in asks:
+            return st.integers(*map(int, ends)).map(str)
+        return st.floats(*map(float, ends)).map(repr)
+    spot = st.tuples(st.integers(0, 200), st.integers(0, 200))
+    if asks.startswith("a row and a column"):
+        return spot.map(_pair)
+    if asks.startswith("cells"):
+        return st.lists(spot, min_size=1, max_size=9).map(lambda pairs: ";".join(map(_pair, pairs)))
+    if asks.startswith("edits"):
+        number = st.floats(allow_nan=True, allow_infinity=True).map(repr)
+        edit = st.builds("{0}.{1[0]}.{1[1]}={2}".format, st.sampled_from(["x", "w_q", "w_k", "w_v"]), spot, number)
+        return st.lists(edit, min_size=1, max_size=5).map(";".join)
+    assert asks == "0 or 1"
+    return st.sampled_from("01")
+
+
+def links(cls, without=()):
+    """Return a strategy for query strings that set some of a page's choices."""
+    return st.fixed_dictionaries(
+        {}, optional={name: values(field) for name, field in fields(cls).items() if name not in without}
+    )
+
+
+def extremes(cls):
+    """Return two query strings: every number at its least, and every number at its largest."""
+    ends = {name: bounds(field) for name, field in fields(cls).items() if bounds(field)}
+    return tuple({name: both[at] for name, both in ends.items()} for at in (0, 1))
+
+
+def _pair(pair):
+    return f"{pair[0]},{pair[1]}"

@@ -1,0 +1,127 @@
+"""A link says what was chosen, and what it cannot say it leaves out aloud."""
+
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from setups import ABSURD, SETUPS, bounds, demand, fields, links, read
+
+from attn.ui.page import MENU
+from attn.ui.setup import LONGEST_LINK_VALUE, choice, flag, from_link, numbers, place, real, string, to_link, whole
+
+CHOICES = [(page, name) for page, cls in SETUPS.items() for name in fields(cls)]
+
+
+@dataclass(frozen=True)
+class Small:
+    """One choice of most kinds."""
+
+    seed: int = whole(1, 0, 9)
+    mask: str = choice("none", ("none", "causal"))
+    on: bool = flag(False)
+    text: str = string("so it goes")
+    cell: tuple = place((1, 2))
+    scale: float = real(1.0, 0.1, 10)
+    edits: tuple = numbers(("x", "w_q"))
+
+
+def same(one, other):
+    """Return whether two setups hold the same, a number that is none being itself."""
+    return repr(one) == repr(other)
+
+
+def test_by_hand():
+    params = {"seed": "3", "mask": "causal", "on": "1", "text": "a & b", "cell": "0,5", "scale": "2.5"}
+    setup, notices = from_link(Small, params | {"edits": "x.1.2=0.5;w_q.0.0=-3"})
+    assert setup == Small(3, "causal", True, "a & b", (0, 5), 2.5, (("x", 1, 2, 0.5), ("w_q", 0, 0, -3.0)))
+    assert notices == []
+    assert to_link(setup) == (params | {"edits": "x.1.2=0.5;w_q.0.0=-3"}, [])
+
+
+def test_defaults_are_not_written():
+    for cls in (Small, *SETUPS.values()):
+        assert from_link(cls, {}) == (cls(), [])
+        assert to_link(cls()) == ({}, [])
+
+
+def test_every_page_of_the_menu_is_here():
+    assert list(SETUPS) == [key for key, *_ in MENU]
+
+
+@pytest.mark.parametrize("page", SETUPS)
+@given(data=st.data())
+@settings(max_examples=150)
+def test_there_and_back(page, data):
+    """What a link sets, the next link sets again, to the last digit."""
+    cls = SETUPS[page]
+    setup, notices = from_link(cls, data.draw(links(cls)))
+    assert notices == []
+    params, left_out = to_link(setup)
+    assert left_out == []
+    assert all(isinstance(value, str) for value in params.values())
+    again, notices = from_link(cls, params)
+    assert notices == []
+    assert same(again, setup)
+    assert to_link(again) == (params, [])
+    hash(setup)  # fit to be a key
+
+
+@pytest.mark.parametrize(("page", "name"), CHOICES)
+def test_absurd_values_fall_back_with_a_sentence_each(page, name):
+    cls = SETUPS[page]
+    field = fields(cls)[name]
+    for raw in ABSURD:
+        setup, notices = from_link(cls, {name: raw})
+        try:
+            taken = read(field, raw)
+        except ValueError:
+            assert same(setup, cls()), raw
+            (notice,) = notices
+            assert notice.startswith(f"In the link, {name} must be {demand(field)}, got ")
+            assert notice.isprintable()
+            assert notice.endswith(".")
+            assert len(notice) < 400
+        else:
+            assert notices == []
+            assert same(getattr(setup, name), taken)
+            assert type(taken) is type(field.default)
+
+
+@pytest.mark.parametrize(("page", "name"), [(page, name) for page, name in CHOICES if bounds(fields(SETUPS[page])[name])])
+def test_bounds_are_what_the_sentence_says(page, name):
+    field = fields(SETUPS[page])[name]
+    for end, outside in zip(bounds(field), (-1, 1), strict=True):
+        assert read(field, end) == float(end)
+        with pytest.raises(ValueError, match="number from"):
+            read(field, str(float(end) + outside) if "whole" not in demand(field) else str(int(end) + outside))
+
+
+@given(st.dictionaries(st.text(max_size=12), st.text(max_size=60), max_size=5))
+@pytest.mark.parametrize("page", SETUPS)
+def test_any_query_string_gives_a_setup(page, params):
+    cls = SETUPS[page]
+    _, notices = from_link(cls, params)
+    assert len(notices) <= len(params)
+    assert all(notice.isprintable() for notice in notices)
+
+
+def test_unknown_names_are_told_and_those_of_streamlit_are_not():
+    setup, notices = from_link(Small, {"colour": "red", "embed": "true", "embed_options": "dark_theme"})
+    assert setup == Small()
+    assert notices == ["The link holds a setting this page does not have: colour."]
+
+
+@pytest.mark.parametrize("page", [page for page, cls in SETUPS.items() if "text" in fields(cls)])
+def test_what_is_too_long_is_left_out_and_named(page):
+    cls = SETUPS[page]
+    name = next(name for name in fields(cls) if name != "text")
+    params, left_out = to_link(cls(text="x" * (LONGEST_LINK_VALUE + 1)))
+    assert (params, left_out) == ({}, ["text"]), name
+    params, left_out = to_link(cls(text="x" * LONGEST_LINK_VALUE))
+    assert (list(params), left_out) == (["text"], [])
+
+
+def test_many_edits_are_left_out_and_the_rest_stays():
+    edits = tuple(("x", row, column, 0.125) for row in range(20) for column in range(20))
+    assert to_link(Small(seed=4, edits=edits)) == ({"seed": "4"}, ["edits"])
