@@ -17,6 +17,7 @@ from attn.ui.comparing import (
     layer_and_head,
     matrices_of,
     model_control,
+    own_only,
     projections,
     query_charts,
     reading,
@@ -48,6 +49,8 @@ chosen = page.get("model"), page.get("random"), page.get("text"), page.get("pair
 try:
     models.permit(chosen[0])
     loaded = models.loaded(*chosen[:2])
+    if not loaded.recordable:
+        own_only(page, loaded, models.own_weights(*chosen))
     recording = models.recording(*chosen)
     table = largest_by_layer(models.differences(*chosen), len(recording.layers))
 except pretrained.ModelError as error:
@@ -87,7 +90,7 @@ with box:
 
 part = result
 if result.window:
-    part = result.part(*window_control(page, result, theme, room))
+    part = result.part(*window_control(page, result))
 scale = scale_of(setup.colour, result.own, result.scratch)
 kept = {"hidden": part.hidden, **scale}
 ui.figure(
@@ -109,7 +112,10 @@ ui.figure(
 map_tab, query_tab, matrix_tab, code_tab = ui.tabs(page, TABS)
 if map_tab.open:
     with map_tab:
-        st.caption("The largest difference of every head, unbroken. Click one to look into it.")
+        if setup.broken:
+            table = largest_by_layer(models.differences(*chosen, **setup.broken), len(recording.layers))
+        as_it_is = ", broken as chosen" if setup.broken else ""
+        st.caption(f"The largest difference of every head{as_it_is}. Click one to look into it.")
         heads = charts.layer_head_map(
             table,
             theme,
@@ -127,7 +133,7 @@ if map_tab.open:
 if query_tab.open:
     with query_tab:
         st.caption("Choose a cell above to look at another query and key.")
-        ui.figure(charts.above(*query_charts(setup, result, theme, room, scale)), "pretrained.query")
+        ui.figure(charts.above(*query_charts(setup, result, scale)), "pretrained.query")
 if matrix_tab.open:
     with matrix_tab:
         if matrices is None:
@@ -138,7 +144,7 @@ if matrix_tab.open:
             one = bert.one_head(matrices, head)
             shape = " × ".join(map(str, one.w_q.shape))
             st.caption(f"The checkpoint's own matrices for this head, {shape}, with their biases.")
-            ui.figure(matrices_of(one, theme, room), "pretrained.matrices")
+            ui.figure(matrices_of(one), "pretrained.matrices")
 if code_tab.open:
     with code_tab:
         ui.code(code_of(setup, layer))

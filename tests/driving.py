@@ -58,11 +58,18 @@ def matrices(app):
     for chart in app.get("vega_lite_chart"):
         tables = {data.name: _table(data) for data in chart.proto.datasets}
         for view in json.loads(chart.proto.spec).get("hconcat", ()):
-            for layer in view.get("layer", ()):
-                table = tables.get(layer.get("data", {}).get("name"), {})
-                if {"row", "column", "shade", "state"} <= set(table):
-                    found.setdefault(_title(view), []).append(_matrix(table))
+            names = [part.get("data", {}).get("name") for part in (view, *view.get("layer", ()))]
+            drawn = [tables[name] for name in names if name in tables]
+            cells = [table for table in drawn if {"row", "column", "shade", "state"} <= set(table)]
+            if cells:
+                found.setdefault(_title(view), []).append(_matrix(cells[0]))
     return found
+
+
+def tables(app, *columns):
+    """Return every table behind the figures that has these columns."""
+    every = [_table(data) for chart in app.get("vega_lite_chart") for data in chart.proto.datasets]
+    return [table for table in every if set(columns) <= set(table)]
 
 
 def _title(view):

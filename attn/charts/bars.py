@@ -9,7 +9,7 @@ import pandas as pd
 
 from attn.charts.heatmap import chosen, message, painted
 from attn.charts.labels import LINE, Ticks, aligned, axis, number, pixels
-from attn.charts.layout import dressed
+from attn.charts.layout import concatenation, dressed
 from attn.charts.plane import Plane, tooltip, wrapped
 from attn.charts.scale import colour_scale
 from attn.charts.theme import ink_on
@@ -150,9 +150,9 @@ def products(left, right, theme, *, left_name="query", right_name="key", labels=
         _steps(terms, names, theme, pitch),
     ]
     if title:
-        rows[0] = rows[0].properties(title=wrapped(title, pitch * (terms.size + 1)))
+        rows[0].title = wrapped(title, pitch * (terms.size + 1))
     what = f"{title or f'{left_name} times {right_name}'}: {left.size} products add up to {number(total)}."
-    return dressed(alt.vconcat(*rows, spacing=5), theme, what)
+    return dressed(concatenation("vconcat", rows, spacing=5), theme, what)
 
 
 def distribution(values, theme, *, title="", name="value", color=None, bins=30, width=420, height=200):

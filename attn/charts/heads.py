@@ -25,7 +25,7 @@ from attn.charts.heatmap import (
     swatches,
 )
 from attn.charts.labels import Ticks, axis, number, pixels, ticks
-from attn.charts.layout import dressed, undressed
+from attn.charts.layout import concatenation, dressed, undressed
 from attn.charts.plane import Plane, tooltip
 from attn.charts.scale import colour_scale
 from attn.charts.theme import ink_on, rgb
@@ -249,7 +249,7 @@ def concat_map(concat, num_heads, rows, theme, *, title="", limit=None, size=640
     strip = plane.rectangles(bands, cornerRadius=2, stroke=theme.background)
     strip = strip.encode(color=alt.Color("color:N", scale=None))
     above = plane.figure([strip, plane.texts(bands, "middle", "centre", fontWeight=600)], title)
-    whole = alt.vconcat(above, plot, spacing=3)
+    whole = concatenation("vconcat", [above, plot], spacing=3)
     return dressed(whole, theme, f"{title or 'The concatenation of the heads'}: {plot.description}")
 
 

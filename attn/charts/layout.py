@@ -9,8 +9,10 @@ _OPERATOR_SIZE = 30
 
 
 def dressed(chart, theme, description):
-    """Return `chart` with the type and colours of `theme`, and `description` for those who cannot see it."""
-    return chart.properties(description=description).configure(**config(theme))
+    """Return `chart` in the type and colours of `theme`, with `description` for those who cannot see it."""
+    chart = chart.copy(deep=False)
+    chart.description, chart.config = description, config(theme)
+    return chart
 
 
 def undressed(chart):
@@ -18,6 +20,14 @@ def undressed(chart):
     chart = chart.copy(deep=False)
     chart.config = alt.Undefined
     return chart
+
+
+def concatenation(direction, parts, spacing):
+    """Return charts in a row ("hconcat") or a column ("vconcat"), not dressed yet."""
+    whole = alt.HConcatChart() if direction == "hconcat" else alt.VConcatChart()
+    setattr(whole, direction, [undressed(part) for part in parts])  # by hand, see `Plane.figure`
+    whole.spacing = spacing
+    return whole
 
 
 def beside(*charts, spacing=24):
@@ -44,24 +54,24 @@ def beside(*charts, spacing=24):
     heights = [chart.height for chart in charts if isinstance(getattr(chart, "height", None), int | float)]
     height = min(heights, default=2 * _OPERATOR_SIZE)
     parts = [_operator(chart, height) if isinstance(chart, str) else chart for chart in charts]
-    return _joined(alt.hconcat, parts, spacing)
+    return _joined("hconcat", parts, spacing)
 
 
 def above(*charts, spacing=24):
     """Lay figures one above the other; otherwise as `beside`."""
     parts = [_operator(chart, 2 * _OPERATOR_SIZE) if isinstance(chart, str) else chart for chart in charts]
-    return _joined(alt.vconcat, parts, spacing)
+    return _joined("vconcat", parts, spacing)
 
 
-def _joined(concat, parts, spacing):
-    """Return the concatenation, wearing what its first dressed part wore."""
-    dress = next((part for part in parts if part._get("config") is not alt.Undefined), None)
+def _joined(direction, parts, spacing):
+    """Return the parts in a row or a column, wearing what the first of them wears."""
+    dress = next((part.config for part in parts if part._get("config") is not alt.Undefined), None)
     if dress is None:
         raise ValueError("there must be at least one chart to lay out, got none")
+    whole = concatenation(direction, parts, spacing)
     descriptions = [part.description for part in parts if part._get("description") is not alt.Undefined]
-    whole = concat(*map(undressed, parts), spacing=spacing)
-    whole.config = dress.config
-    return whole.properties(description=" ".join(descriptions))
+    whole.config, whole.description = dress, " ".join(descriptions)
+    return whole
 
 
 def _operator(text, height):
@@ -69,4 +79,5 @@ def _operator(text, height):
     wide = max(20, 16 * len(text))
     mark = alt.Chart(pd.DataFrame({"text": [text]})).mark_text(fontSize=_OPERATOR_SIZE, tooltip=None)
     mark = mark.encode(text=alt.Text("text:N"), x=alt.XValue(wide / 2), y=alt.YValue(height / 2))
-    return mark.properties(width=wide, height=height)
+    mark.width, mark.height = wide, height
+    return mark

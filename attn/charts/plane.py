@@ -50,13 +50,13 @@ class Plane:
         across = alt.Scale(domain=[0, self.columns], nice=False, zero=False)
         down = alt.Scale(domain=[self.rows, 0], nice=False, zero=False)
         return {
-            "x": alt.X(f"{x}:Q", scale=across, axis=self.x_axis),
-            "y": alt.Y(f"{y}:Q", scale=down, axis=self.y_axis),
+            "x": alt.X(field=x, type="quantitative", scale=across, axis=self.x_axis),
+            "y": alt.Y(field=y, type="quantitative", scale=down, axis=self.y_axis),
         }
 
     def box(self, x="x", y="y"):
         """Return the channels of a rectangle from the fields `x`, x2, `y` and y2."""
-        return self.at(x, y) | {"x2": alt.X2("x2:Q"), "y2": alt.Y2("y2:Q")}
+        return self.at(x, y) | {"x2": alt.X2("x2"), "y2": alt.Y2("y2")}
 
     def rectangles(self, table, **mark):
         """Return a layer of rectangles, one per row of `table`, that nothing answers from."""
@@ -79,12 +79,15 @@ class Plane:
 
     def figure(self, layers, title=""):
         """Return the layers as one chart of this plane's size."""
-        chart = alt.layer(*layers).resolve_scale(color="independent").properties(width=self.width, height=self.height)
+        chart = alt.LayerChart()  # filled by hand: alt.layer copies every layer several times, which takes long
+        chart.layer, chart.width, chart.height = list(layers), self.width, self.height
+        chart.resolve = alt.Resolve(scale=alt.ScaleResolveMap(color="independent"))
         if not title:
             return chart
         # Vega sets a title off from the uppermost label, which stands out above rows lower than a line
         above = max(0.0, FONT_SIZE / 2 - self.cell_height / 2) if self.y_axis else 0.0
-        return chart.properties(title=alt.TitleParams(wrapped(title, self.width), offset=_TITLE_OFFSET - above))
+        chart.title = alt.TitleParams(wrapped(title, self.width), offset=_TITLE_OFFSET - above)
+        return chart
 
 
 def tooltip(*fields):

@@ -4,16 +4,21 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from attn.charts.labels import pixels, shorten, visible
+from attn.charts.heatmap import chosen, message
+from attn.charts.labels import number, pixels, shorten, visible
 from attn.charts.layout import dressed
+from attn.charts.plane import Plane, tooltip
 from attn.charts.scale import colour_scale
-from attn.charts.theme import ink_on
+from attn.charts.theme import hex_of, ink_on
 
+_HEIGHT = 40  # pixels of one token
+_LINE = 70  # pixels from one line of tokens to the next
 _GAP = 8
+_SIZE = 18  # type
 _MOST = 200  # tokens drawn one by one
 
 
-def token_strip(tokens, theme, *, weights=None, width=880, size=18, selected=None, select=None):
+def token_strip(tokens, theme, *, weights=None, width=880, selected=None, select=None):
     """Draw the tokens of a sentence as boxes, in their order, with their positions or weights below.
 
     Parameters
@@ -24,8 +29,6 @@ def token_strip(tokens, theme, *, weights=None, width=880, size=18, selected=Non
         From 0 to 1: how much the selected token looks at each, as the colour of its box.
     width : int, default 880
         Pixels after which a new line begins.
-    size : int, default 18
-        Of the type, in pixels.
     selected : int, optional
         Position, counted from 0, of a token to outline.
     select : str, optional
@@ -34,56 +37,47 @@ def token_strip(tokens, theme, *, weights=None, width=880, size=18, selected=Non
     Returns
     -------
     alt.LayerChart
-        At most 200 tokens.
+        The first 200 tokens.
     """
-    boxes = pd.DataFrame(_placed(tokens[:_MOST], width, size))
-    boxes["row"], boxes["column"] = boxes.index, 0
-    boxes["position"] = (boxes.index + 1).astype(str)
-    boxes["chosen"] = boxes.index == (-1 if selected is None else selected)
+    if not len(tokens):
+        return message("Nothing to show.", theme)
+    shown = [str(token) for token in tokens[:_MOST]]
+    boxes = _placed(shown, width)
+    place = np.arange(len(shown), dtype=np.int32)
+    boxes = boxes.assign(row=place, column=np.int32(0), position=(place + 1).astype(str))
+    boxes["edge"] = [theme.text if i == selected else theme.grid for i in place]
     boxes["fill"], boxes["ink"], boxes["note"] = theme.surface, theme.text, boxes["position"]
+    fields = [("text", "token"), ("position", "position")]
     if weights is not None:
         weights = np.asarray(weights, dtype=float)[:_MOST]
-        scale = colour_scale(weights[None], theme, "weights", 1.0, False, np.ones((1, len(weights)), dtype=bool))
-        colours = scale.colours(weights)
-        boxes["fill"] = [f"rgb({r:.0f},{g:.0f},{b:.0f})" for r, g, b in colours]
-        boxes["ink"], boxes["note"] = ink_on(colours, theme), [f"{weight:.2f}" for weight in weights]
-    tall = int(boxes["y2"].max()) + 22
-    wide = int(boxes["x2"].max()) + 4
-
-    def at(field, extent, down=False):
-        domain = [extent, 0] if down else [0, extent]
-        channel = alt.Y if down else alt.X
-        return channel(f"{field}:Q", scale=alt.Scale(domain=domain, nice=False, zero=False), axis=None)
-
-    base = alt.Chart(boxes)
-    note = [] if weights is None else [alt.Tooltip("note:N", title="weight")]
-    outline = alt.condition("datum.chosen", alt.value(theme.text), alt.value(theme.grid))
-    box = base.mark_rect(cornerRadius=6, strokeWidth=2).encode(
-        x=at("x", wide), x2="x2:Q", y=at("y", tall, True), y2="y2:Q",
-        stroke=outline, fill=alt.Fill("fill:N", scale=None),
-        tooltip=[alt.Tooltip("text:N", title="token"), alt.Tooltip("position:N"), *note],
-    )  # fmt: skip
-    if select:
-        box = box.add_params(alt.selection_point(name=select, fields=["row", "column"]))
-    words = base.mark_text(fontSize=size, tooltip=None).encode(
-        x=at("middle", wide), y=at("centre", tall, True), text="text:N", color=alt.Color("ink:N", scale=None)
-    )
-    notes = base.mark_text(color=theme.muted, tooltip=None).encode(
-        x=at("middle", wide), y=at("below", tall, True), text="note:N"
-    )
-    chart = alt.layer(box, words, notes).properties(width=wide, height=tall)
-    return dressed(chart, theme, f"{len(tokens)} tokens: {' '.join(tokens[:_MOST])}")
+        colours = colour_scale(weights, theme).colours(weights)
+        boxes["fill"], boxes["ink"] = [hex_of(colour) for colour in colours], ink_on(colours, theme)
+        boxes["note"] = [number(weight, 2) for weight in weights]
+        fields.append(("note", "weight"))
+    wide, tall = int(boxes["x2"].max()) + 4, int(boxes["y2"].max()) + 24
+    plane = Plane(wide, tall, columns=wide, rows=tall)
+    fill, edge = alt.Fill("fill:N", scale=None), alt.Stroke("edge:N", scale=None)
+    says = tooltip(*fields)
+    mark = alt.Chart(boxes).mark_rect(cornerRadius=6, strokeWidth=2)
+    mark = mark.encode(**plane.box(), fill=fill, stroke=edge, tooltip=says)
+    notes = boxes[["middle", "below", "note"]].rename(columns={"note": "text"})
+    layers = [
+        chosen(mark, select, "row", "column"),
+        plane.texts(boxes, "middle", "centre", says, fontSize=_SIZE),
+        plane.texts(notes, "middle", "below", color=theme.muted),
+    ]
+    return dressed(plane.figure(layers), theme, f"{len(tokens)} tokens: {' '.join(shown)}")
 
 
-def _placed(tokens, width, size):
+def _placed(tokens, width):
     """Return the box of every token, line after line."""
-    boxes, x, y, height = [], 0, 0, 2.2 * size
+    boxes, x, y = [], 2, 2
     for token in tokens:
-        text = shorten(visible(str(token)), 24)
-        wide = max(pixels(text, size) + 1.2 * size, 2 * size)
-        if x and x + wide > width:
-            x, y = 0, y + height + 30
-        box = {"text": text, "x": x, "x2": x + wide, "y": y, "y2": y + height}
-        boxes.append(box | {"middle": x + wide / 2, "centre": y + height / 2, "below": y + height + 12})
+        text = shorten(visible(token), 24)
+        wide = pixels(text, _SIZE) + 24
+        if x > 2 and x + wide > width:
+            x, y = 2, y + _LINE
+        box = {"text": text, "x": x, "x2": x + wide, "y": y, "y2": y + _HEIGHT}
+        boxes.append(box | {"middle": x + wide / 2, "centre": y + _HEIGHT / 2, "below": y + _HEIGHT + 12})
         x += wide + _GAP
-    return boxes
+    return pd.DataFrame(boxes)

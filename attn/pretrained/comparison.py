@@ -73,12 +73,15 @@ def from_scratch(layer, heads=None, *, scale=None, mask=..., causal=False, num_h
     )
 
 
-def compare(recording):
+def compare(recording, **changes):
     """Compare the weights from scratch with the model's own, in every layer and head.
 
     Parameters
     ----------
     recording : Recording
+    **changes
+        What `from_scratch` is to do otherwise than the model, such as ``scale=1.0``. Cut into another
+        number of heads, the first head is compared with the model's first, and so on.
 
     Returns
     -------
@@ -86,20 +89,21 @@ def compare(recording):
         The largest and the mean absolute difference, a row per layer and head. Queries that may see
         no key are left out: a model gives them weights that mean nothing.
     """
-    return [difference for layer in recording.layers for difference in compare_layer(layer)]
+    return [difference for layer in recording.layers for difference in compare_layer(layer, **changes)]
 
 
-def compare_layer(layer):
+def compare_layer(layer, **changes):
     """Compare one layer, as `compare` does."""
     reference = layer.reference_weights()  # (batch, num_heads, n_q, n_k)
     at_once = max(1, _AT_ONCE * layer.num_heads // reference.size)
-    parts = np.split(np.arange(layer.num_heads), range(at_once, layer.num_heads, at_once))
-    return [difference for heads in parts for difference in _compare_heads(layer, heads, reference)]
+    num_heads = min(layer.num_heads, changes.get("num_heads") or layer.num_heads)
+    parts = np.split(np.arange(num_heads), range(at_once, num_heads, at_once))
+    return [difference for heads in parts for difference in _compare_heads(layer, heads, reference, changes)]
 
 
-def _compare_heads(layer, heads, reference):
+def _compare_heads(layer, heads, reference, changes):
     """Compare a few heads of a layer."""
-    difference = np.abs(from_scratch(layer, heads).weights - reference[:, heads])
+    difference = np.abs(from_scratch(layer, heads, **changes).weights - reference[:, heads])
     if layer.mask is not None:
         difference *= _of_heads(layer.mask, heads).any(axis=-1, keepdims=True)
     largest, mean = difference.max(axis=(0, 2, 3)), difference.mean(axis=(0, 2, 3))

@@ -7,7 +7,9 @@ import numpy as np
 import streamlit as st
 
 from attn import Attention, charts, pretrained
-from attn.ui.colours import COLOURS, scale_of
+from attn.ui.colours import COLOURS, colour_control, scale_of
+from attn.ui.page import figure, theme
+from attn.ui.room import room
 from attn.ui.sentences import DEFAULT_TEXT
 from attn.ui.setup import choice, flag, place, string, whole
 from attn.ui.state import as_text
@@ -166,7 +168,7 @@ def largest_by_layer(differences, num_layers):
     return table
 
 
-def query_charts(setup, result, theme, room, scale):
+def query_charts(setup, result, scale):
     """Draw one query's keys from the most to the least, and one product of query and key term by term."""
     row, column = result.nearest(setup.cell)
     query, key = result.rows[row], result.columns[column]
@@ -174,7 +176,7 @@ def query_charts(setup, result, theme, room, scale):
     ranked = charts.bars(
         result.scratch[row][order],
         [result.columns[at] for at in order],
-        theme,
+        theme(),
         title=f"Where {query} looks",
         selected=list(order).index(column) if column in order else None,
         **scale,
@@ -182,11 +184,11 @@ def query_charts(setup, result, theme, room, scale):
     products = charts.products(
         result.query[result.row_places[row]],
         result.key[result.column_places[column]],
-        theme,
+        theme(),
         left_name=f"query of {query}",
         right_name=f"key of {key}",
         title=f"{query} · {key}",
-        width=room,
+        width=room(),
     )
     return ranked, products
 
@@ -199,16 +201,18 @@ def projections(loaded, layer):
         return None
 
 
-def matrices_of(one, theme, room):
+def matrices_of(one):
     """Draw one head's W_q, W_k and W_v on one scale, each above its bias."""
     limit = float(max(abs(w).max() for w in (one.w_q, one.w_k, one.w_v)))
     drawn = []
     for role, name in (("q", "query"), ("k", "key"), ("v", "value")):
         w, b = getattr(one, f"w_{role}"), getattr(one, f"b_{role}")
         widths, dimensions = _counted(w.shape[1]), _counted(w.shape[0])
-        common = {"kind": "signed", "limit": limit, "square": False, "size": int(min(room / 3 - 90, 420))}
-        matrix = charts.heatmap(w, dimensions, widths, theme, title=f"W_{role}", axes=("dimension", name), **common)
-        bias = charts.heatmap(b[None], ["b"], widths, theme, title=f"b_{role}", axes=("", name), legend=False, **common)
+        common = {"kind": "signed", "limit": limit, "square": False, "size": int(min(room() / 3 - 90, 420))}
+        matrix = charts.heatmap(w, dimensions, widths, theme(), title=f"W_{role}", axes=("dimension", name), **common)
+        bias = charts.heatmap(
+            b[None], ["b"], widths, theme(), title=f"b_{role}", axes=("", name), legend=False, **common
+        )
         drawn.append(charts.above(matrix, bias))
     return charts.beside(*drawn)
 
@@ -241,20 +245,43 @@ def model_control(state):
 
 def layer_and_head(state, layers):
     """Draw the choice of a layer and a head, and return the layer."""
-    state.clamp("layer", 1, len(layers))
-    if len(layers) > 1:
-        st.slider(
-            "Layer", 1, len(layers), key=state.key("layer"), help="From the first, next to the words, to the last."
-        )
-    layer = layers[state.get("layer") - 1]
-    kinds = {one.kind for one in layers}
-    if len(kinds) > 1:
+    layer = layers[_numbered(state, "layer", len(layers), "From the first, next to the words, on.")]
+    if len({one.kind for one in layers}) > 1:
         words = {"encoder": "in the encoder", "decoder": "in the decoder", "cross": "from the decoder to the encoder"}
         st.caption(f"Layer {layer.block + 1} {words[layer.kind]}.")
-    state.clamp("head", 1, layer.num_heads)
-    if layer.num_heads > 1:
-        st.slider("Head", 1, layer.num_heads, key=state.key("head"), help="Each head of a layer looks in its own way.")
+    _numbered(state, "head", layer.num_heads, "Each head of a layer looks in its own way.")
     return layer
+
+
+def _numbered(state, name, count, words):
+    """Draw a slider from 1 to `count`, and return the choice counted from 0."""
+    state.clamp(name, 1, count)
+    if count > 1:
+        st.slider(name.capitalize(), 1, count, key=state.key(name), help=words)
+    return state.get(name) - 1
+
+
+def own_only(state, loaded, own):
+    """Show the weights of a model that cannot be recorded, and stop the page there."""
+    with st.sidebar:
+        weights = own.weights[_numbered(state, "layer", len(own.weights), "From the first, next to the words, on.")][0]
+        head = _numbered(state, "head", len(weights), "Each head of a layer looks in its own way.")
+        colour_control(state)
+    setup = state.setup()
+    labels = charts.token_labels([token.text for token in own.tokens])
+    st.info(
+        f"The {loaded.family} family computes its attention where nothing can listen, so its queries and keys are not "
+        "known here. These are the weights the model gives itself; there is nothing to compare them with."
+    )
+    title = f"The model's own: layer {setup.layer}, head {setup.head}"
+    scale = scale_of(setup.colour, weights[head])
+    picture = charts.panel(weights[head], labels, labels, title=title, **scale)
+    figure(
+        charts.panels(theme(), room(), picture, tallest=600),
+        "pretrained.own",
+        tables={"own": lambda: charts.csv(weights[head], labels, labels)},
+    )
+    st.stop()
 
 
 def break_controls(state, layer):
@@ -312,7 +339,7 @@ def reading(setup, loaded, recording, layer, result):
         )
 
 
-def window_control(state, result, theme, room):
+def window_control(state, result):
     """Draw the whole of a long text as one picture, and return the rows and columns to show cell by cell."""
     start = state.get("window")
     rows, columns = (
@@ -332,9 +359,9 @@ def window_control(state, result, theme, room):
     st.altair_chart(
         charts.beside(
             charts.overview(
-                result.own, result.rows, result.columns, theme,
+                result.own, result.rows, result.columns, theme(),
                 title="The model's own, whole", window=(rows, columns), hidden=result.hidden,
-                size=min(int(room * 0.6), 560), **scale_of(state.get("colour"), result.own, result.scratch),
+                size=min(int(room() * 0.6), 560), **scale_of(state.get("colour"), result.own, result.scratch),
             )
         ),
         theme=None, width="content", key=key, on_select=marked,

@@ -67,10 +67,16 @@ def recording(name, random_weights, text, pair):
     return pretrained.record(loaded(name, random_weights), text, pair=pair or None)
 
 
-@st.cache_resource(max_entries=16, show_spinner="Comparing every head …")
-def differences(name, random_weights, text, pair):
-    """Compare every head of a recording with the model's own."""
-    return pretrained.compare(recording(name, random_weights, text, pair))
+@st.cache_resource(max_entries=4, show_spinner="Passing the text through the model …")
+def own_weights(name, random_weights, text, pair):
+    """Ask a model that cannot be recorded for the weights it gives itself."""
+    return pretrained.own_weights(loaded(name, random_weights), text, pair=pair or None)
+
+
+@st.cache_resource(max_entries=32, show_spinner="Comparing every head …")
+def differences(name, random_weights, text, pair, **changes):
+    """Compare every head of a recording with the model's own, changed on purpose or not."""
+    return pretrained.compare(recording(name, random_weights, text, pair), **changes)
 
 
 @st.cache_resource(show_spinner="Reading the weights …")

@@ -4,7 +4,7 @@ import streamlit as st
 
 from attn import charts
 from attn.ui.room import measure
-from attn.ui.state import PageState, link_of
+from attn.ui.state import PageState, as_text, link_of
 
 MENU = (  # key, script, label, icon
     ("home", "app.py", "Home", ":material/home:"),
@@ -125,7 +125,9 @@ def reading(sentence, formula=None, shapes=None):
 def ask(state, sentence, say=st.info):
     """Keep the link, show one sentence in place of the figure, and stop the page there."""
     state.setup()
-    say(sentence)
+    first = sentence.split()[0]
+    sentence = sentence if "/" in first else first[0].upper() + sentence[1:]  # a model keeps its name
+    say(as_text(sentence.rstrip(".") + "."))
     st.stop()
 
 

@@ -1,0 +1,411 @@
+"""Every page, every preset and every kind of bad input: a picture or a sentence, never a traceback."""
+
+import math
+
+import numpy as np
+import pytest
+from driving import PAGES, SCRIPTS, check, matrices, notices, opened, said, specs, tables
+from hypothesis import HealthCheck, given, settings
+from setups import ABSURD, SETUPS, extremes, fields, links, options
+
+from attn import examples
+from attn.ui.choices import MASKS, POSITIONS
+from attn.ui.home import WAYS
+from attn.ui.stages import DIVISORS, MATRICES, STAGES
+from attn.ui.state import as_text
+from attn.ui.walking import STEP_SOURCES
+
+TEXT_PAGES = ("home", "step_by_step", "heads", "masks", "pretrained")
+SPLIT_PAGES = ("step_by_step", "heads", "masks")  # whose tokens are words, not those of a model
+OWN_TEXT = {"step_by_step": {"source": "random"}, "heads": {"source": "random"}, "masks": {"source": "random"}}
+
+
+def with_text(page, text=None, **more):
+    """Open a page that reads a sentence of the visitor's."""
+    return opened(page, OWN_TEXT.get(page), **more, **({} if text is None else {"text": text}))
+
+
+def text_box(app, page):
+    return (app.text_input if page == "home" else app.text_area)(key=f"{page}.text")
+
+
+def typed(page, text):
+    """Open a page and type a text into it."""
+    return text_box(with_text(page), page).set_value(text).run()
+
+
+# Every page and every preset
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("page", PAGES)
+def test_a_cold_link_shows_something_at_once(page, theme):
+    app = opened(page)
+    app.context = {"theme": theme}
+    check(app.run())
+    assert app.query_params == {}
+    assert notices(app) == []
+    assert all(spec["description"] for spec in specs(app))
+
+
+@pytest.mark.parametrize("way", WAYS, ids=[way[2] for way in WAYS])
+def test_every_way_in(way):
+    script, _, _, _, params = way
+    page = next(page for page, own in SCRIPTS.items() if own == script)
+    app = check(opened(page, params))
+    assert app.query_params == params
+    assert notices(app) == []
+
+
+@pytest.mark.parametrize("source", STEP_SOURCES)
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_stage_of_every_source(stage, source):
+    for matrix in MATRICES if stage == "projections" else ["q"]:
+        check(opened("step_by_step", stage=stage, source=source, matrix=matrix))
+
+
+@pytest.mark.parametrize("mask", MASKS)
+@pytest.mark.parametrize("page", SPLIT_PAGES)
+def test_every_mask(page, mask):
+    app = check(with_text(page, mask=mask))
+    assert app.selectbox(key=f"{page}.mask").value == mask
+
+
+@pytest.mark.parametrize("positions", POSITIONS)
+@pytest.mark.parametrize("source", ["worked", "random"])
+def test_every_kind_of_positions(positions, source):
+    check(opened("step_by_step", positions=positions, source=source, d_k="5", stage="masked"))
+
+
+@pytest.mark.parametrize("divisor", DIVISORS)
+def test_every_divisor(divisor):
+    check(opened("step_by_step", divisor=divisor, stage="scaled", own="2.5"))
+
+
+@pytest.mark.parametrize("sentence", examples.SENTENCES, ids=lambda sentence: sentence.key)
+@pytest.mark.parametrize("page", TEXT_PAGES)
+def test_every_example_sentence(page, sentence):
+    check(with_text(page, sentence.text))
+
+
+@pytest.mark.parametrize(
+    ("page", "name"), [(page, name) for page, cls in SETUPS.items() for name in fields(cls) if options(fields(cls)[name])]
+)
+def test_every_option(page, name):
+    """Whatever else a page offers to pick from."""
+    others = {"mask", "positions", "divisor", "stage", "source"}
+    for option in options(fields(SETUPS[page])[name]) if name not in others or page == "pretrained" else ():
+        app = check(with_text(page, **{name: option}))
+        assert notices(app) == []
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"source": "worked"},
+        {"source": "worked", "mode": "cross"},
+        {"mode": "cross", "second": "Short."},
+        {"num_heads": "1", "num_kv_heads": "1"},
+        {"num_heads": "16", "num_kv_heads": "1", "d_model": "128", "d_k": "64", "d_v": "64"},
+        {"num_heads": "6", "num_kv_heads": "4"},  # 4 does not divide 6: the largest divisor below is taken
+        {"project": "0"},
+    ],
+    ids=str,
+)
+def test_heads_of_every_kind(params):
+    check(opened("heads", params), charts=2)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"random": "1"},
+        {"pair": "It is asleep now."},
+        {"start": "input"},
+        {"unscaled": "1"},
+        {"mask": "none"},
+        {"mask": "causal"},
+        {"cut": "6"},
+        {"special": "0", "first": "0"},
+        {"colour": "log", "first": "0"},
+        {"text": " ".join(["A long text about attention."] * 16)},  # more than 64 tokens: an overview and a window
+    ],
+    ids=lambda params: next(iter(params)),
+)
+def test_pretrained_of_every_kind(params):
+    app = check(opened("pretrained", params))
+    broken = {"unscaled", "cut"} & set(params) or params.get("mask") == "causal"
+    assert len(app.error) == bool(broken)
+    assert len(app.success) == (not broken)
+
+
+# Choices, and the link that says them
+
+
+def test_a_control_changes_the_picture_and_the_link():
+    app = opened("step_by_step", source="random")
+    before = matrices(app)["Weights"][0]
+    app.slider(key="step_by_step.d_k").set_value(7).run()
+    assert app.query_params == {"source": "random", "d_k": "7"}
+    assert not np.array_equal(matrices(check(app))["Weights"][0], before)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_link_gives_the_picture_it_was_copied_from(page):
+    app = with_text(page, "One two three two one.", seed="7") if page in SPLIT_PAGES else with_text(page, "One two.")
+    again = opened(page, app.query_params)
+    assert [spec["description"] for spec in specs(again)] == [spec["description"] for spec in specs(app)]
+    for one, other in zip(tables(app, "shade"), tables(again, "shade"), strict=True):
+        np.testing.assert_array_equal(one["shade"], other["shade"])
+
+
+def test_a_page_keeps_its_choices_while_another_is_open():
+    app = opened("heads", num_heads="3", seed="5")
+    app.switch_page("pages/masks.py")
+    app.query_params.clear()
+    check(app.run())
+    app.switch_page("pages/heads.py")
+    app.query_params.clear()
+    app.query_params.update({"num_heads": "3", "num_kv_heads": "1", "seed": "5"})  # as the menu's entry says
+    check(app.run())
+    assert app.slider(key="heads.num_heads").value == 3
+    assert app.number_input(key="heads.seed").value == 5
+
+
+def test_a_path_is_walked_forward_and_back():
+    app = opened("step_by_step", stage="tokens")
+    for stage in list(STAGES)[1:]:
+        app.button(key="step_by_step.next").click().run()
+        assert check(app).query_params.get("stage", "weights") == stage
+    assert app.button(key="step_by_step.next").disabled
+    app.button(key="step_by_step.back").click().run()
+    assert "stage" not in check(app).query_params
+    assert app.session_state["step_by_step.stage"] == "weights"
+
+
+def test_an_example_fills_the_box():
+    app = with_text("masks")
+    app.selectbox(key="masks.text.example").set_value(examples.SENTENCES[3].text).run()
+    assert text_box(check(app), "masks").value == examples.SENTENCES[3].text
+    assert app.query_params["text"] == examples.SENTENCES[3].text
+
+
+# Links with garbage
+
+
+@pytest.mark.parametrize("raw", ABSURD, ids=ascii)
+@pytest.mark.parametrize("page", PAGES)
+def test_garbage_in_every_parameter(page, raw):
+    """Texts may hold anything; a model of that name is another test's."""
+    names = [name for name in fields(SETUPS[page]) if name not in ("model", "text", "second", "pair")]
+    app = check(opened(page, dict.fromkeys([*names, "<b>unknown</b>"], raw)))
+    found = notices(app)
+    assert any("unknown" in notice for notice in found)
+    assert len(found) >= 1 + sum(options(fields(SETUPS[page])[name]) is not None for name in names)
+    assert set(app.query_params) <= set(names)  # what came of it is in the link, the rest is gone
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_numbers_at_their_ends(page):
+    for params in extremes(SETUPS[page]):
+        check(with_text(page, **params))
+        if page == "step_by_step":
+            check(opened(page, params, source="pretrained"))
+
+
+@pytest.mark.parametrize("name", ["<script>alert(1)</script>", "![x](https://example.org/x.png)", "no/such", "/etc", ""])
+def test_a_model_that_is_none(name):
+    app = check(opened("pretrained", model=name), charts=0)
+    assert len(app.error) == 1
+    assert app.query_params["model"] == name
+    assert not any("![x](" in sentence for sentence in said(app))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_any_link(page):
+    """Whatever may be chosen together gives a picture."""
+
+    @given(links(SETUPS[page], without=("model", "text", "second", "pair")))
+    @settings(max_examples=8, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+    def open_it(params):
+        app = check(opened(page, params))
+        assert notices(app) == []
+
+    open_it()
+
+
+# What people type
+
+
+@pytest.mark.parametrize("text", ["", "   \n ", "\u202e\u200b\x07"], ids=["empty", "blank", "invisible"])
+@pytest.mark.parametrize("page", TEXT_PAGES)
+def test_no_text(page, text):
+    app = check(typed(page, text), charts=0)
+    if len(app.get("vega_lite_chart")) == 0:
+        (sentence,) = [element.value for element in (*app.info, *app.error)]
+        assert sentence.startswith("Type ")
+    assert text_box(app, page).value == text
+    check(text_box(app, page).set_value("And on").run())
+
+
+@pytest.mark.parametrize("page", TEXT_PAGES)
+def test_an_empty_box_keeps_every_other_choice(page):
+    if page == "home":
+        app, key, value = opened(page, layer="2"), "layer", "2"
+    elif page == "pretrained":
+        app, key, value = opened(page, layer="2"), "layer", "2"
+    else:
+        app, key, value = with_text(page, seed="77"), "seed", "77"
+    text_box(app, page).set_value("").run()
+    assert app.query_params.get("text") == ""
+    assert app.query_params.get(key) == value
+    assert check(text_box(app, page).set_value("And on").run()).query_params.get(key) == value
+
+
+@pytest.mark.parametrize("text", ["one", "1", "🙂", "ش"], ids=["word", "digit", "emoji", "Arabic"])
+@pytest.mark.parametrize("page", TEXT_PAGES)
+def test_one_token(page, text):
+    check(typed(page, text))
+
+
+@pytest.mark.parametrize("page", TEXT_PAGES)
+def test_ten_thousand_words(page):
+    text = "word " * 10_000
+    app = check(typed(page, text))
+    assert text_box(app, page).value == text
+    assert any("leaves out: text" in notice for notice in notices(app))
+    assert "text" not in app.query_params
+    spoken = [warning.value for warning in app.warning] + [caption.value for caption in app.caption]
+    assert any("10,00" in sentence for sentence in spoken)  # cut, and by how much is said
+
+
+STRANGE = {
+    "emoji": "👩‍👩‍👧‍👦 🇳🇱 👍🏽 ❤️‍🔥 e\u0301",
+    "right to left": "החתול ישב על المحصلة كتاب",
+    "Chinese": "学习注意力，很有意思。",
+    "markup": "<script>alert(1)</script> **bold** [a](https://example.org) $x^2$ :red[no] `code` # | ~~s~~ &lt;b&gt;",
+    "control": "a\x00b\x1b[31mc\x7f \u202ed\u2066 e\ud7ff \ufeff f",
+    "one long word": "antidis" * 300,
+    "repeated": "the the the The THE",
+}
+
+
+@pytest.mark.parametrize("text", STRANGE.values(), ids=STRANGE)
+@pytest.mark.parametrize("page", TEXT_PAGES)
+def test_strange_texts(page, text):
+    app = check(typed(page, text))
+    assert text_box(app, page).value == text
+
+
+@pytest.mark.parametrize("page", ["step_by_step", "masks"])
+def test_markup_in_tokens_stays_text(page):
+    app = check(with_text(page, "<b>x</b> *y* $z$ [a](b)", mask="painted", cell="0,0", token="1"))
+    assert not any(bad in sentence for sentence in said(app) for bad in ("1 <", "**1 *", "](b)"))
+
+
+@pytest.mark.parametrize(
+    ("string", "shown"),
+    [("a*b_c", r"a\*b\_c"), ("<b>", r"\<b\>"), ("&lt;", r"\&lt;"), ("$x$", r"\$x\$"), ("a\nb\0", "a�b�"), ("héllo", "héllo")],
+)
+def test_as_text_escapes_what_markdown_would_read(string, shown):
+    assert as_text(string) == shown
+
+
+# Matrices, masks and widths
+
+
+def test_edits_move_everything_downstream():
+    plain = opened("step_by_step", stage="projections")
+    app = check(opened("step_by_step", stage="projections", edits="x.0.0=5;w_q.1.1=-2"))
+    (before,), (after,) = matrices(plain)["X"], matrices(app)["X"]
+    assert after[0, 0] == 5
+    np.testing.assert_array_equal(np.delete(after.ravel(), 0), np.delete(before.ravel(), 0))
+    assert not np.array_equal(matrices(app)["Query"][0], matrices(plain)["Query"][0])
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf", "1e308", "-1e308", "1e-320"])
+@pytest.mark.parametrize("stage", ["embeddings", "scaled", "weights", "context"])
+def test_edits_that_are_no_good_numbers(stage, number):
+    edits = f"x.0.0={number};w_k.0.1={number}"
+    app = check(opened("step_by_step", stage=stage, edits=edits))
+    if not math.isfinite(float(number)):
+        assert len(app.warning) == 2
+        assert all("must hold finite numbers" in warning.value for warning in app.warning)
+    assert len(app.query_params["edits"].split(";")) == 2  # kept
+
+
+def test_edits_outside_the_matrix_wait():
+    app = check(opened("step_by_step", edits="x.50.0=1;w_v.0.99=2"))
+    assert app.query_params["edits"] == "x.50.0=1;w_v.0.99=2"
+    assert len(app.warning) == 0
+
+
+@pytest.mark.parametrize("page", SPLIT_PAGES)
+def test_a_painted_mask_that_hides_everything(page):
+    painted = ";".join(f"{row},{column}" for row in range(3) for column in range(3))
+    app = check(with_text(page, "one two three", mask="painted", painted=painted))
+    weights = matrices(app).get("Weights") or matrices(app)["Head 1"]
+    assert np.isnan(weights[0]).all()  # every cell is drawn hidden
+    if page == "masks":
+        (warning,) = app.warning
+        assert "Nothing is left to see for" in warning.value
+
+
+def test_painting_goes_on_from_the_mask_in_view():
+    app = opened("masks", mask="painted")
+    invert = next(button for button in app.button if button.label == "Invert")
+    invert.click().run()
+    assert len(check(app).query_params["painted"].split(";")) == 36
+    next(button for button in app.button if button.label == "Show all").click().run()
+    assert "painted" not in check(app).query_params
+
+
+# The code on the page
+
+
+CODE = [
+    ("step_by_step", {"source": "worked", "mask": "causal", "divisor": "d_k", "temperature": "0.7"}),
+    ("step_by_step", {"source": "journey", "edits": "x.0.0=2.5;w_v.0.1=-1", "mask": "painted", "painted": "0,1;3,2"}),
+    ("step_by_step", {"source": "random", "positions": "rotary", "d_k": "6", "text": "It's \"quoted\" \\ here"}),
+    ("step_by_step", {"source": "random", "positions": "learned", "mask": "global_window"}),
+    ("step_by_step", {"source": "random", "positions": "relative", "mask": "blocks"}),
+    ("step_by_step", {"source": "random", "positions": "alibi", "mask": "strided"}),
+    ("step_by_step", {"source": "random", "positions": "sinusoidal", "mask": "causal_window"}),
+    ("step_by_step", {"source": "pretrained", "layer": "3", "heads": "6", "head": "2", "mask": "prefix"}),
+    ("heads", {"mask": "window"}),
+    ("heads", {"source": "worked", "mask": "causal"}),
+    ("heads", {"source": "worked", "mode": "cross"}),
+    ("heads", {"mode": "cross", "project": "0", "num_kv_heads": "1"}),
+    ("masks", {"wrong": "wrong_axis"}),
+    ("masks", {"source": "random", "mask": "padding", "wrong": "zeroed_context"}),
+    ("masks", {"mask": "painted", "painted": "0,0;5,1"}),
+    ("pretrained", {}),
+    ("pretrained", {"start": "input", "layer": "2", "head": "12"}),
+    ("pretrained", {"unscaled": "1", "mask": "causal", "cut": "6", "pair": "Is it?"}),
+]
+
+
+@pytest.mark.parametrize(("page", "params"), CODE, ids=str)
+def test_the_code_makes_the_picture(page, params, tmp_path, monkeypatch):
+    """The lines to copy run on their own, save a picture, and hold the numbers the page draws."""
+    app = check(opened(page, params))
+    tab = options(fields(SETUPS[page])["tab"])[-1]
+    (code,) = opened(page, params, tab=tab).code
+    monkeypatch.chdir(tmp_path)
+    namespace = {"__name__": "copied"}
+    exec(code.value, namespace)
+    assert [file.suffix for file in tmp_path.iterdir()] == [".html"]
+
+    if page == "pretrained":
+        ((own,), (scratch,)) = (matrices(app)[title] for title in ("The model's own", "From scratch, in numpy"))
+        np.testing.assert_allclose(own, namespace["theirs"], atol=1e-6)
+        np.testing.assert_allclose(np.nan_to_num(scratch), namespace["ours"], atol=1e-6)
+    elif page == "heads":
+        drawn = tables(app, "head", "shade", "state")[0]
+        steps = namespace["steps"]
+        np.testing.assert_allclose(drawn["shade"].to_numpy().reshape(steps.weights.shape), steps.weights, atol=1e-6)
+    else:
+        weights = namespace["steps" if page == "step_by_step" else "attention"].weights
+        np.testing.assert_allclose(np.nan_to_num(matrices(app)["Weights"][0]), weights, atol=1e-6)
+    if page == "masks":
+        assert namespace["wrong"].weights.shape == weights.shape
