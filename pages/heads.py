@@ -6,7 +6,7 @@ from attn import charts, ui
 from attn.ui.choices import mask_controls
 from attn.ui.colours import colour_control, scale_of
 from attn.ui.heading import MODES, MOST_HEADS, TABS, Setup, divisors, many_heads
-from attn.ui.sentences import seed_control, source_control, text_control, words_of
+from attn.ui.sentences import say_if_cut, seed_control, source_control, text_control, words_of
 
 page = ui.begin("heads", "What do several heads see at once?", Setup)
 
@@ -50,6 +50,8 @@ with st.sidebar:
 setup = page.setup()
 theme = ui.theme()
 result = many_heads(setup)
+if setup.source == "random":
+    say_if_cut(setup.text)
 steps, parameters = result.steps, result.parameters
 rows, columns = charts.token_labels(result.tokens), charts.token_labels(result.memory_tokens)
 num_heads, num_kv_heads = parameters.num_heads, parameters.num_kv_heads

@@ -6,7 +6,7 @@ from attn import charts, ui
 from attn.mask_routes import ROUTES
 from attn.ui.choices import mask_controls, paint
 from attn.ui.masking import TABS, WRONG, Setup, masked, tokens_of
-from attn.ui.sentences import seed_control, source_control, text_control
+from attn.ui.sentences import say_if_cut, seed_control, source_control, text_control
 
 page = ui.begin("masks", "Who may look at whom?", Setup)
 
@@ -23,6 +23,8 @@ labels = charts.token_labels(tokens)
 page.clamp("token", 1, len(tokens))
 setup = page.setup()
 result = masked(setup)
+if setup.source == "random":
+    say_if_cut(setup.text)
 attention, hidden = result.attention, result.hidden
 
 ui.reading(

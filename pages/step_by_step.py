@@ -4,7 +4,7 @@ import streamlit as st
 
 from attn import charts, ui
 from attn.ui.choices import POSITION_HELP, POSITIONS, mask_controls
-from attn.ui.sentences import seed_control, source_control, text_control
+from attn.ui.sentences import say_if_cut, seed_control, source_control, text_control
 from attn.ui.stages import DIVISORS, MATRICES, STAGES, shape_of
 from attn.ui.walking import STEP_SOURCES, TABS, Setup, editor, example_of, layer_controls, walked
 
@@ -67,6 +67,8 @@ try:
 except ValueError as error:
     ui.ask(page, str(error), st.error)
 with st.container():  # keeps its place, so that what stands below stays as it was when a warning comes and goes
+    if setup.source == "random":
+        say_if_cut(setup.text)
     for problem in problems:
         st.warning(problem)
 

@@ -108,8 +108,8 @@ def aligned(values, digits=3):
 
     Examples
     --------
-    >>> aligned([0.5, -0.25, 1]), aligned([12.5, 3]), aligned([3.25e-7, 0])
-    (['0.500', '−0.250', '1.000'], ['12.5', '3.0'], ['3.25e−7', '0'])
+    >>> aligned([0.5, -0.25, -1e-9]), aligned([12.5, 3]), aligned([3.25e-7, 0])
+    (['0.500', '−0.250', '0.000'], ['12.5', '3.0'], ['3.25e−7', '0'])
     """
     values = np.asarray(values, dtype=float).ravel()
     finite = np.abs(values[np.isfinite(values)])
@@ -118,7 +118,8 @@ def aligned(values, digits=3):
         return [number(value, digits) for value in values]
     before = math.floor(math.log10(largest)) + 1 if largest > 1 else 0
     decimals = max(0, digits - before)
-    return [f"{v + 0.0:.{decimals}f}".replace("-", "−") if math.isfinite(v) else number(v) for v in values]
+    rounded = values.round(decimals) + 0.0  # no −0.00
+    return [f"{v:.{decimals}f}".replace("-", "−") if math.isfinite(v) else number(v) for v in rounded]
 
 
 class Ticks(NamedTuple):
@@ -152,7 +153,7 @@ def ticks(labels, pitch, *, across):
     >>> ticks(["1 a", "2 b"], 60, across=True)
     Ticks(at=[0.5, 1.5], texts=['1 a', '2 b'], angle=0)
     >>> ticks([f"{i} word" for i in range(1, 401)], 1, across=False).texts[:3]
-    ['1', '20', '40']
+    ['1', '50', '100']
     """
     count = len(labels)
     if not count:
@@ -160,7 +161,8 @@ def ticks(labels, pitch, *, across):
     level = not across or max(map(pixels, labels)) + 8 <= pitch
     angle = 0 if level else (-45 if pitch >= 1.2 * LINE else -60)
     step = 1 if across and level else math.ceil(LINE / pitch - 0.1)
-    if step > 3:
+    counted = across and not level and list(labels) == [str(i + 1) for i in range(count)]
+    if step > 3 or counted:  # numbers read best level
         return _ruler(count, pitch, across)
     shown = range(0, count, step)
     return Ticks([i + 0.5 for i in shown], [labels[i] for i in shown], angle)

@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-COLOURS = {"linear": "0 to 1", "largest": "To the largest", "log": "Logarithmic"}
+COLOURS = {"auto": "Auto", "linear": "0 to 1", "largest": "Largest", "log": "Log"}
+_LONG = 64  # keys; beyond these most weights are too small for a scale from 0 to 1
 
 
 def colour_control(state):
@@ -13,14 +14,15 @@ def colour_control(state):
         format_func=COLOURS.get,
         key=state.key("colour"),
         required=True,
-        help="Weights of long rows are small, and many heads park most of their weight on one token; "
-        "the other two scales show the rest. All pictures side by side share one scale.",
+        help="From 0 to 1, from 0 to the largest weight, or logarithmic over four powers of ten, which shows the "
+        f"rest where one token takes nearly all. Auto: 0 to 1 up to {_LONG} tokens, then logarithmic. Pictures side "
+        "by side always share one scale.",
     )
 
 
 def scale_of(colour, *weights):
     """Return the colour scale that pictures of `weights` share, as keywords of a chart."""
-    if colour == "log":
+    if colour == "log" or (colour == "auto" and weights[0].shape[-1] > _LONG):
         return {"log": True}
-    largest = max((float(w.max(initial=0)) for w in weights), default=0)
+    largest = max(float(w.max(initial=0)) for w in weights)
     return {"limit": max(largest, 1e-9) if colour == "largest" else 1.0}

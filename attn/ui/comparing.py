@@ -33,7 +33,7 @@ class Setup:
     layer: int = whole(4, 1, 999)
     head: int = whole(2, 1, 999)
     start: str = choice("recorded", STARTS)
-    colour: str = choice("linear", COLOURS)
+    colour: str = choice("auto", COLOURS)
     special: bool = flag(True)
     first: bool = flag(True)
     unscaled: bool = flag(False)

@@ -30,7 +30,7 @@ class Setup(SentenceChoice, MaskChoice):
     d_v: int = whole(4, 1, 64)
     project: bool = flag(True)
     head: int = whole(1, 1, MOST_HEADS)
-    colour: str = choice("linear", COLOURS)
+    colour: str = choice("auto", COLOURS)
     tab: str = choice("One head", TABS)
 
 

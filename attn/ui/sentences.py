@@ -77,11 +77,16 @@ def seed_control(state):
 
 
 def words_of(string):
-    """Split a sentence into tokens, saying so where it is cut, and stopping where it is empty."""
+    """Split a sentence into the tokens that a page draws; stop the page where there are none."""
     tokens = examples.split_words(string)
     if not tokens:
         st.info("Type at least one word in the sidebar, or pick an example there.")
         st.stop()
-    if len(tokens) > LONGEST:
-        st.warning(f"This page draws at most {LONGEST} tokens: the first {LONGEST} of {len(tokens):,} are used.")
     return tokens[:LONGEST]
+
+
+def say_if_cut(string):
+    """Say how many tokens of a sentence are left out, if any."""
+    count = len(examples.split_words(string))
+    if count > LONGEST:
+        st.warning(f"This page draws at most {LONGEST} tokens: the first {LONGEST} of {count:,} are used.")
