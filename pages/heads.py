@@ -6,7 +6,7 @@ from attn import charts, ui
 from attn.ui.choices import mask_controls
 from attn.ui.colours import colour_control, scale_of
 from attn.ui.heading import MODES, MOST_HEADS, TABS, Setup, divisors, many_heads
-from attn.ui.sentences import say_if_cut, seed_control, source_control, text_control, words_of
+from attn.ui.sentences import need_words, say_if_cut, seed_control, source_control, text_control, words_of
 
 page = ui.begin("heads", "What do several heads see at once?", Setup)
 
@@ -43,10 +43,12 @@ with st.sidebar:
         st.slider("d_k", 1, 64, key=page.key("d_k"), help="Numbers per query and key of a head.")
         st.slider("d_v", 1, 64, key=page.key("d_v"), help="Numbers per value of a head.")
         st.toggle("Output projection", key=page.key("project"), help="Multiply the concatenated heads by W_o.")
-    if page.get("mode") == "self":
+    if n and page.get("mode") == "self":
         mask_controls(page, n)
     colour_control(page)
 
+if page.get("source") == "random":
+    need_words(page, "text", *(["second"] if page.get("mode") == "cross" else []))
 setup = page.setup()
 theme = ui.theme()
 result = many_heads(setup)

@@ -6,7 +6,7 @@ from attn import charts, ui
 from attn.mask_routes import ROUTES
 from attn.ui.choices import mask_controls, paint
 from attn.ui.masking import TABS, WRONG, Setup, masked, tokens_of
-from attn.ui.sentences import say_if_cut, seed_control, source_control, text_control
+from attn.ui.sentences import need_words, say_if_cut, seed_control, source_control, text_control
 
 page = ui.begin("masks", "Who may look at whom?", Setup)
 
@@ -16,8 +16,11 @@ with st.sidebar:
         text_control(page)
         seed_control(page)
     tokens = tokens_of(page.choices())
-    mask_controls(page, len(tokens))
+    if tokens:
+        mask_controls(page, len(tokens))
 
+if page.get("source") == "random":
+    need_words(page, "text")
 theme = ui.theme()
 labels = charts.token_labels(tokens)
 page.clamp("token", 1, len(tokens))

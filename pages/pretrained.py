@@ -54,7 +54,7 @@ try:
     recording = models.recording(*chosen)
     table = largest_by_layer(models.differences(*chosen), len(recording.layers))
 except pretrained.ModelError as error:
-    ui.ask(page, str(error), st.error)
+    ui.ask(page, ui.as_text(str(error)), st.error)
 
 with st.sidebar:
     layer = layer_and_head(page, recording.layers)
@@ -92,15 +92,24 @@ part = result
 if result.window:
     part = result.part(*window_control(page, result))
 scale = scale_of(setup.colour, result.own, result.scratch)
-kept = {"hidden": part.hidden, **scale}
 ui.figure(
     charts.panels(
         theme,
         room,
-        charts.panel(part.own, part.rows, part.columns, title="The model's own", select="own", **kept),
-        charts.panel(part.scratch, part.rows, part.columns, title="From scratch, in numpy", select="scratch", **kept),
+        charts.panel(
+            part.own, part.rows, part.columns, title="The model's own", select="own", hidden=part.own_hidden, **scale
+        ),
+        charts.panel(
+            part.scratch,
+            part.rows,
+            part.columns,
+            title="From scratch, in numpy",
+            select="scratch",
+            hidden=part.hidden,
+            **scale,
+        ),
         charts.panel(part.difference, part.rows, part.columns, title="Difference", kind="signed", select="difference"),
-    ),
+    ),  # fmt: skip
     "pretrained.maps",
     on_pick=lambda row, column: page.set(cell=(part.row_places[row], part.column_places[column])),
     tables={

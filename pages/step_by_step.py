@@ -4,7 +4,7 @@ import streamlit as st
 
 from attn import charts, ui
 from attn.ui.choices import POSITION_HELP, POSITIONS, mask_controls
-from attn.ui.sentences import say_if_cut, seed_control, source_control, text_control
+from attn.ui.sentences import need_words, say_if_cut, seed_control, source_control, text_control
 from attn.ui.stages import DIVISORS, MATRICES, STAGES, shape_of
 from attn.ui.walking import STEP_SOURCES, TABS, Setup, editor, example_of, layer_controls, walked
 
@@ -40,7 +40,8 @@ with st.sidebar:
     )
     if page.get("divisor") == "own":
         st.number_input("Divisor", 0.01, 1000.0, key=page.key("own"), help="Any positive number.")
-    mask_controls(page, n)
+    if n:
+        mask_controls(page, n)
     st.slider(
         "Softmax temperature",
         0.05,
@@ -49,6 +50,8 @@ with st.sidebar:
         help="Divides the scores once more: below 1 the weights sharpen, above 1 they flatten.",
     )
 
+if page.get("source") in ("random", "pretrained"):
+    need_words(page, "text")
 ui.path(page, "stage", {name: stage.label for name, stage in STAGES.items()})
 stage = STAGES[page.get("stage")]
 if page.get("stage") == "projections":

@@ -88,7 +88,9 @@ def test_absurd_values_fall_back_with_a_sentence_each(page, name):
             assert type(taken) is type(field.default)
 
 
-@pytest.mark.parametrize(("page", "name"), [(page, name) for page, name in CHOICES if bounds(fields(SETUPS[page])[name])])
+@pytest.mark.parametrize(
+    ("page", "name"), [(page, name) for page, name in CHOICES if bounds(fields(SETUPS[page])[name])]
+)
 def test_bounds_are_what_the_sentence_says(page, name):
     field = fields(SETUPS[page])[name]
     for end, outside in zip(bounds(field), (-1, 1), strict=True):

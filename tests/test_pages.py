@@ -11,6 +11,7 @@ from setups import ABSURD, SETUPS, extremes, fields, links, options
 from attn import examples
 from attn.ui.choices import MASKS, POSITIONS
 from attn.ui.home import WAYS
+from attn.ui.setup import from_link
 from attn.ui.stages import DIVISORS, MATRICES, STAGES
 from attn.ui.state import as_text
 from attn.ui.walking import STEP_SOURCES
@@ -53,7 +54,7 @@ def test_every_way_in(way):
     script, _, _, _, params = way
     page = next(page for page, own in SCRIPTS.items() if own == script)
     app = check(opened(page, params))
-    assert app.query_params == params
+    assert from_link(SETUPS[page], app.query_params) == from_link(SETUPS[page], params)
     assert notices(app) == []
 
 
@@ -74,7 +75,14 @@ def test_every_mask(page, mask):
 @pytest.mark.parametrize("positions", POSITIONS)
 @pytest.mark.parametrize("source", ["worked", "random"])
 def test_every_kind_of_positions(positions, source):
-    check(opened("step_by_step", positions=positions, source=source, d_k="5", stage="masked"))
+    check(opened("step_by_step", positions=positions, source=source, d_k="6", stage="masked"))
+
+
+def test_rotary_positions_need_an_even_width():
+    app = check(opened("step_by_step", source="random", positions="rotary", d_k="5"), charts=0)
+    (error,) = app.error
+    assert "even" in error.value
+    assert app.query_params["d_k"] == "5"
 
 
 @pytest.mark.parametrize("divisor", DIVISORS)
@@ -89,7 +97,8 @@ def test_every_example_sentence(page, sentence):
 
 
 @pytest.mark.parametrize(
-    ("page", "name"), [(page, name) for page, cls in SETUPS.items() for name in fields(cls) if options(fields(cls)[name])]
+    ("page", "name"),
+    [(page, name) for page, cls in SETUPS.items() for name in fields(cls) if options(fields(cls)[name])],
 )
 def test_every_option(page, name):
     """Whatever else a page offers to pick from."""
@@ -205,6 +214,26 @@ def test_garbage_in_every_parameter(page, raw):
     assert set(app.query_params) <= set(names)  # what came of it is in the link, the rest is gone
 
 
+def test_a_notice_stays_where_the_page_brings_a_number_into_range():
+    for page, params in [
+        ("masks", {"source": "random", "text": "one two three"}),  # fewer tokens than the one replaced
+        ("heads", {"num_heads": "6", "num_kv_heads": "4"}),
+    ]:
+        app = opened(page, params, unknown="1")
+        assert len(notices(app)) == 1
+        assert len(notices(app.run())) == 1
+        app.number_input(key=f"{page}.seed").set_value(3).run()
+        assert notices(app) == []
+
+
+def test_a_notice_is_said_once():
+    for page, params in [
+        ("home", {"text": ""}),
+        ("step_by_step", {"source": "random", "positions": "rotary", "d_k": "5"}),
+    ]:
+        assert len(notices(opened(page, params, unknown="1"))) == 1
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_numbers_at_their_ends(page):
     for params in extremes(SETUPS[page]):
@@ -213,7 +242,9 @@ def test_numbers_at_their_ends(page):
             check(opened(page, params, source="pretrained"))
 
 
-@pytest.mark.parametrize("name", ["<script>alert(1)</script>", "![x](https://example.org/x.png)", "no/such", "/etc", ""])
+@pytest.mark.parametrize(
+    "name", ["<script>alert(1)</script>", "![x](https://example.org/x.png)", "no/such", "/etc", ""]
+)
 def test_a_model_that_is_none(name):
     app = check(opened("pretrained", model=name), charts=0)
     assert len(app.error) == 1
@@ -304,11 +335,19 @@ def test_markup_in_tokens_stays_text(page):
 
 
 @pytest.mark.parametrize(
-    ("string", "shown"),
-    [("a*b_c", r"a\*b\_c"), ("<b>", r"\<b\>"), ("&lt;", r"\&lt;"), ("$x$", r"\$x\$"), ("a\nb\0", "a�b�"), ("héllo", "héllo")],
+    ("text", "shown"),
+    [
+        ("a*b_c", r"a\*b\_c"),
+        ("<b>", r"\<b\>"),
+        ("&lt;", r"\&lt\;"),
+        ("$x$ :smile:", r"\$x\$ \:smile\:"),
+        ("a\nb\0\u202e", "a�b��"),
+        ("1 \u2068קטן\u2069 héllo 👩‍👧", "1 \u2068קטן\u2069 héllo 👩‍👧"),
+    ],
+    ids=["emphasis", "tag", "entity", "formula and emoji code", "control", "other scripts"],
 )
-def test_as_text_escapes_what_markdown_would_read(string, shown):
-    assert as_text(string) == shown
+def test_as_text_escapes_what_markdown_would_read(text, shown):
+    assert as_text(text) == shown
 
 
 # Matrices, masks and widths
@@ -323,6 +362,13 @@ def test_edits_move_everything_downstream():
     assert not np.array_equal(matrices(app)["Query"][0], matrices(plain)["Query"][0])
 
 
+def test_edits_to_nothing():
+    edits = ";".join(f"x.{row}.{column}=0" for row in range(6) for column in range(3))
+    for stage in STAGES:
+        check(opened("step_by_step", stage=stage, edits=edits))
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize("number", ["nan", "inf", "-inf", "1e308", "-1e308", "1e-320"])
 @pytest.mark.parametrize("stage", ["embeddings", "scaled", "weights", "context"])
 def test_edits_that_are_no_good_numbers(stage, number):
@@ -366,7 +412,7 @@ def test_painting_goes_on_from_the_mask_in_view():
 CODE = [
     ("step_by_step", {"source": "worked", "mask": "causal", "divisor": "d_k", "temperature": "0.7"}),
     ("step_by_step", {"source": "journey", "edits": "x.0.0=2.5;w_v.0.1=-1", "mask": "painted", "painted": "0,1;3,2"}),
-    ("step_by_step", {"source": "random", "positions": "rotary", "d_k": "6", "text": "It's \"quoted\" \\ here"}),
+    ("step_by_step", {"source": "random", "positions": "rotary", "d_k": "6", "text": 'It\'s "quoted" \\ here'}),
     ("step_by_step", {"source": "random", "positions": "learned", "mask": "global_window"}),
     ("step_by_step", {"source": "random", "positions": "relative", "mask": "blocks"}),
     ("step_by_step", {"source": "random", "positions": "alibi", "mask": "strided"}),

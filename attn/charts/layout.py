@@ -6,19 +6,20 @@ import pandas as pd
 from attn.charts.theme import config
 
 _OPERATOR_SIZE = 30
+_PADDING = {"left": 0, "top": 6, "right": 12, "bottom": 8}  # so that a saved file cuts nothing
 
 
 def dressed(chart, theme, description):
     """Return `chart` in the type and colours of `theme`, with `description` for those who cannot see it."""
     chart = chart.copy(deep=False)
-    chart.description, chart.config = description, config(theme)
+    chart.description, chart.config, chart.padding = description, config(theme), _PADDING
     return chart
 
 
 def undressed(chart):
     """Return `chart` without what only a whole figure may carry, ready to be part of another."""
     chart = chart.copy(deep=False)
-    chart.config = alt.Undefined
+    chart.config = chart.padding = alt.Undefined
     return chart
 
 
@@ -70,7 +71,7 @@ def _joined(direction, parts, spacing):
         raise ValueError("there must be at least one chart to lay out, got none")
     whole = concatenation(direction, parts, spacing)
     descriptions = [part.description for part in parts if part._get("description") is not alt.Undefined]
-    whole.config, whole.description = dress, " ".join(descriptions)
+    whole.config, whole.padding, whole.description = dress, _PADDING, " ".join(descriptions)
     return whole
 
 

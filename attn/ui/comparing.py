@@ -61,7 +61,8 @@ class Compared(NamedTuple):
 
     own: np.ndarray  # (rows, columns)
     scratch: np.ndarray  # (rows, columns)
-    hidden: np.ndarray  # (rows, columns) True where the mask hides
+    own_hidden: np.ndarray  # (rows, columns) True where the model's mask hides
+    hidden: np.ndarray  # (rows, columns) True where ours does
     rows: list  # labels
     columns: list
     row_places: list  # positions of the rows in the text
@@ -91,6 +92,7 @@ class Compared(NamedTuple):
         return self._replace(
             own=self.own[rows, columns],
             scratch=self.scratch[rows, columns],
+            own_hidden=self.own_hidden[rows, columns],
             hidden=self.hidden[rows, columns],
             rows=self.rows[rows],
             columns=self.columns[columns],
@@ -125,11 +127,13 @@ def compared(setup, loaded, layer):
         query, key = layer.query[0, head], layer.key[0, head // (layer.num_heads // layer.num_kv_heads)]
     rows = _places(layer.query_tokens, setup.special, first=True)
     columns = _places(layer.key_tokens, setup.special, setup.first)
+    own_hidden = np.zeros(own.shape, dtype=bool) if layer.mask is None else ~layer.mask[0, 0]
     seen = np.isfinite(attention.masked_scores).any(axis=1, keepdims=True)
     window = np.ix_(rows, columns)
     return Compared(
         own[window],
         attention.weights[window],
+        own_hidden[window],
         np.isneginf(attention.masked_scores)[window],
         _labels(layer.query_tokens, rows),
         _labels(layer.key_tokens, columns),
@@ -240,7 +244,7 @@ def model_control(state):
         + (" or the path of a local folder. " if settings.models == "any" else ". ")
         + f"Only safetensors are read, up to {settings.size_limit / 1e9:.3g} GB.",
     )
-    st.caption(pretrained.SUGGESTIONS.get(name, name))
+    st.caption(pretrained.SUGGESTIONS.get(name) or as_text(name))
 
 
 def layer_and_head(state, layers):
@@ -360,7 +364,7 @@ def window_control(state, result):
         charts.beside(
             charts.overview(
                 result.own, result.rows, result.columns, theme(),
-                title="The model's own, whole", window=(rows, columns), hidden=result.hidden,
+                title="The model's own, whole", window=(rows, columns), hidden=result.own_hidden,
                 size=min(int(room() * 0.6), 560), **scale_of(state.get("colour"), result.own, result.scratch),
             )
         ),

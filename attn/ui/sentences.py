@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from attn import examples
+from attn.ui.page import ask
 from attn.ui.setup import choice, string, whole
 
 SOURCES = {"worked": "Worked example", "random": "Your sentence"}
@@ -77,12 +78,14 @@ def seed_control(state):
 
 
 def words_of(string):
-    """Split a sentence into the tokens that a page draws; stop the page where there are none."""
-    tokens = examples.split_words(string)
-    if not tokens:
-        st.info("Type at least one word in the sidebar, or pick an example there.")
-        st.stop()
-    return tokens[:LONGEST]
+    """Split a sentence into the tokens that a page draws."""
+    return examples.split_words(string)[:LONGEST]
+
+
+def need_words(state, *names):
+    """Ask for a sentence, and stop the page there, where one of the named choices holds no word."""
+    if not all(words_of(state.get(name)) for name in names):
+        ask(state, "Type at least one word in the sidebar, or pick an example there.")
 
 
 def say_if_cut(string):

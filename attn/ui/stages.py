@@ -101,6 +101,11 @@ def _signed(values, rows, columns, title, axes, **options):
     return charts.panel(values, rows, columns, kind="signed", title=title, axes=axes, **options)
 
 
+def _limit(*matrices):
+    """Return the end of one scale for several matrices, None where they hold no finite number but 0."""
+    return max(float(abs(matrix[np.isfinite(matrix)]).max(initial=0)) for matrix in matrices) or None
+
+
 def _weights(view, **options):
     labels = view.labels
     return charts.panel(view.steps.weights, labels, labels, title="Weights", hidden=view.hidden, **options)
@@ -173,8 +178,7 @@ def _products(view):
 
 def _scaled(view):
     s = view.steps
-    limit = float(max(abs(s.products).max(), abs(s.scores).max()))
-    both = {"axes": ("query", "key"), "limit": limit}
+    both = {"axes": ("query", "key"), "limit": _limit(s.products, s.scores)}
     before = {"highlight": {"row": view.cell[0], "column": view.cell[1]}}
     return _draw(
         view,
@@ -186,7 +190,7 @@ def _scaled(view):
 
 def _masked(view):
     s = view.steps
-    both = {"axes": ("query", "key"), "limit": float(max(abs(s.scores).max(), abs(s.biased).max()))}
+    both = {"axes": ("query", "key"), "limit": _limit(s.scores, s.biased)}
     parts = [_signed(s.scores, view.labels, view.labels, "Scores", **both)]
     if (s.biased != s.scores).any():
         parts += ["→", _signed(s.biased, view.labels, view.labels, "With positions", **both)]

@@ -6,17 +6,20 @@ have keys ``page.name``; the choice of a widget that is off the screen is kept i
 """
 
 import dataclasses
+import string
 
 import streamlit as st
 
 from attn.ui.setup import from_link, to_link
+
+_SHAPING = "\u200c\u200d\u2068\u2069"  # join letters and emoji; keep right-to-left text apart from its neighbours
 
 
 class PageState:
     """The choices of one page during one run of its script."""
 
     def __init__(self, page, cls):
-        self.page, self.cls = page, cls
+        self.page, self.cls, self._said = page, cls, False
         self._names = [field.name for field in dataclasses.fields(cls)]
         links = st.session_state.setdefault("links", {})
         if links.get(page) != st.query_params.to_dict():
@@ -32,7 +35,7 @@ class PageState:
         for name in self._names:
             st.session_state[self.key(name)] = getattr(setup, name)
         st.session_state[f"{self.page}.last"] = setup
-        st.session_state[f"{self.page}.notices"] = (setup, notices)
+        st.session_state[f"{self.page}.notices"] = (None, notices)
 
     def key(self, name):
         """Return the widget key of the choice `name`."""
@@ -69,8 +72,15 @@ class PageState:
         return setup
 
     def _say(self, setup, left_out):
-        """Show what the link could not give or cannot hold, until something is changed."""
-        read, notices = st.session_state[f"{self.page}.notices"]
+        """Show once a run what the link could not give or cannot hold, until something is changed."""
+        if self._said:
+            return
+        self._said = True
+        key = f"{self.page}.notices"
+        read, notices = st.session_state[key]
+        if read is None:  # just read; what the page itself brought into range is no change
+            read = setup
+            st.session_state[key] = (read, notices)
         for notice in notices if read == setup else ():
             st.caption(f":material/info: {as_text(notice)}")
         if left_out:
@@ -84,9 +94,7 @@ def link_of(page):
     return st.session_state.get("links", {}).get(page, {})
 
 
-def as_text(string):
-    """Return `string` so that Markdown shows it letter by letter, whatever it holds."""
-    shown = "".join(c if c.isprintable() else "�" for c in string)
-    for character in "\\`*_{}[]()#+-.!|~$:>":
-        shown = shown.replace(character, f"\\{character}")
-    return shown.replace("<", "&lt;")
+def as_text(text):
+    """Return `text` so that Markdown shows it letter by letter, whatever it holds."""
+    shown = (character if character.isprintable() or character in _SHAPING else "�" for character in text)
+    return "".join(f"\\{character}" if character in string.punctuation else character for character in shown)

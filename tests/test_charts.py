@@ -1,0 +1,757 @@
+"""What the figures promise: square cells, one labelled scale, names that do not overlap, bounded size."""
+
+import base64
+import io
+import math
+import re
+from itertools import pairwise
+
+import altair as alt
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from attn import charts
+from attn.charts import labels, raster, theme
+from attn.charts.scale import colour_scale
+
+THEMES = [charts.LIGHT, charts.DARK]
+
+
+def named(count):
+    """Return labels of so many tokens."""
+    return charts.token_labels([f"word{i}" for i in range(count)])
+
+
+def weights(n_q, n_k, seed=0):
+    """Return rows that sum to 1."""
+    return np.random.default_rng(seed).dirichlet(np.ones(n_k), size=n_q)
+
+
+def spec_of(chart):
+    """Return the specification of a chart, with the name of its data in every layer."""
+
+    def handed_down(view, data=None):
+        data = view.get("data", data)
+        parts = [part for kind in ("layer", "hconcat", "vconcat") for part in view.get(kind, [])]
+        for part in parts:
+            handed_down(part, data)
+        if not parts:
+            view["data"] = data
+
+    spec = chart.to_dict()
+    handed_down(spec)
+    return spec
+
+
+def map_of(values, theme=charts.LIGHT, **options):
+    """Return the specification of a heat map of `values`."""
+    return spec_of(charts.heatmap(values, named(values.shape[0]), named(values.shape[1]), theme, **options))
+
+
+def rows_of(spec, layer):
+    """Return the data of one layer."""
+    return spec["datasets"][layer["data"]["name"]]
+
+
+def cells_of(spec):
+    """Return the data of the cells of a heat map."""
+    return rows_of(spec, spec["layer"][0])
+
+
+def scale_of(spec):
+    """Return the colour scale of the first layer that has one with a legend."""
+    colors = [layer["encoding"]["color"] for layer in spec["layer"] if "color" in layer["encoding"]]
+    return next(color["scale"] for color in colors if color.get("field") == "shade")
+
+
+def legend_entries(spec):
+    """Return what the legends name besides the scale."""
+    scales = [
+        c.get("scale") or {} for layer in spec["layer"] for c in layer["encoding"].values() if isinstance(c, dict)
+    ]
+    return [entry for scale in scales for entry in scale.get("domain", []) if isinstance(entry, str)]
+
+
+def pixels_of(spec):
+    """Return the picture in a chart as red, green and blue, (height, width, 3)."""
+    image = next(layer for layer in spec["layer"] if layer["mark"]["type"] == "image")
+    url = rows_of(spec, image)[0]["url"]
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(url.split(",")[1]))).convert("RGB")).astype(int)
+
+
+class TestThemes:
+    def test_names(self):
+        assert [charts.theme_named(name) for name in ("light", "dark")] == THEMES
+        with pytest.raises(ValueError, match='must be "light" or "dark", got \'blue\''):
+            charts.theme_named("blue")
+
+    @pytest.mark.parametrize("theme_", THEMES, ids=lambda t: t.name)
+    def test_text_can_be_read(self, theme_):
+        background = theme.rgb(theme_.background)
+        for colour, least in (
+            (theme_.text, 7),
+            (theme_.muted, 4.5),
+            (theme_.query, 3),
+            (theme_.key, 3),
+            (theme_.value, 3),
+        ):
+            assert theme._contrast(theme.rgb(colour), background) >= least, colour
+
+    @pytest.mark.parametrize("theme_", THEMES, ids=lambda t: t.name)
+    def test_sixteen_heads_differ_and_then_start_again(self, theme_):
+        assert len({theme_.head(h) for h in range(16)}) == 16
+        assert theme_.head(16) == theme_.head(0)
+
+    @pytest.mark.parametrize("theme_", THEMES, ids=lambda t: t.name)
+    @pytest.mark.parametrize("kind", ["weights", "signed", "magnitude"])
+    def test_numbers_can_be_read_on_every_shade(self, theme_, kind):
+        scale = colour_scale(np.array([1.0]), theme_, kind)
+        fills = scale.colours(np.linspace(-1, 1, 401))
+        inks = np.stack([theme.rgb(ink) for ink in theme.ink_on(fills, theme_)])
+        assert theme._contrast(fills, inks).min() > 4
+
+    @pytest.mark.parametrize("theme_", THEMES, ids=lambda t: t.name)
+    def test_no_weight_is_no_colour(self, theme_):
+        scale = colour_scale(np.zeros(1), theme_)
+        assert theme.hex_of(scale.colours(0.0)) == theme_.background
+        assert theme.hex_of(scale.colours(1.0)) == theme_.weight
+
+    def test_lightness_falls_evenly_along_the_weights(self):
+        lightness = theme._lab(colour_scale(np.zeros(1), charts.LIGHT).colours(np.linspace(0, 1, 101)))[:, 0]
+        assert np.diff(lightness).max() < 0
+        assert np.diff(lightness).min() > 2 * np.diff(lightness).max()
+
+
+class TestLabels:
+    def test_positions_keep_repeated_words_apart(self):
+        assert charts.token_labels(["the", "cat", "the"]) == ["1 the", "2 cat", "3 the"]
+
+    @pytest.mark.parametrize(
+        ("token", "label"),
+        [
+            ("", "1 ␣"),
+            (" ", "1 ␣"),
+            ("a\nb\t", "1 a↵b⇥"),
+            ("\x00\x7f", "1 ⟨00⟩⟨7F⟩"),
+            ("\u202eabc", "1 ⟨202E⟩abc"),
+            ("<script>", "1 <script>"),
+            ("incomprehensibilities", "1 incomprehen…"),
+            ("東京都東京都東京都", "1 東京都東京…"),
+            ("שלום", "1 \u2068שלום\u2069"),
+            ("👩‍🚀", "1 👩‍🚀"),
+        ],
+    )
+    def test_every_token_can_be_seen(self, token, label):
+        assert charts.token_labels([token]) == [label]
+
+    @given(st.text())
+    def test_any_text_makes_a_short_label_without_control_characters(self, token):
+        (label,) = charts.token_labels([token])
+        assert len(label) >= 3
+        assert labels.width(label) <= 2 + 12
+        assert not re.search(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066\u2067]", label)
+
+    @given(st.integers(1, 700), st.floats(0.5, 90), st.booleans(), st.integers(1, 12))
+    def test_labels_never_overlap(self, count, pitch, across, length):
+        names = [f"{i + 1} {'m' * length}" for i in range(count)]
+        chosen = labels.ticks(names, pitch, across=across)
+        assert chosen.texts
+        gaps = np.diff(chosen.at) * pitch
+        if not across:
+            assert gaps.min(initial=99) >= 15
+        elif chosen.angle:
+            assert gaps.min(initial=99) * math.sin(math.radians(-chosen.angle)) >= 13
+        else:
+            halves = [labels.pixels(text) / 2 for text in chosen.texts]
+            assert all(gap >= a + b for gap, (a, b) in zip(gaps, pairwise(halves), strict=True))
+
+    def test_labels_tilt_then_thin_out_then_give_way_to_positions(self):
+        names = named(60)
+        assert labels.ticks(names, 80, across=True).angle == 0
+        assert labels.ticks(names, 30, across=True) == ([i + 0.5 for i in range(60)], names, -45)
+        assert labels.ticks(names, 10, across=True).texts == names[::2]
+        assert labels.ticks(names, 3, across=True).texts == ["1", "10", "20", "30", "40", "50", "60"]
+
+    def test_plain_numbers_stay_level(self):
+        assert labels.ticks([str(i + 1) for i in range(48)], 12, across=True).angle == 0
+
+
+class TestScale:
+    def test_weights_reach_from_0_to_1_whatever_they_are(self):
+        assert scale_of(map_of(weights(3, 5)))["domain"][::2] == [0, 1]
+
+    def test_signed_values_lie_around_0(self):
+        domain = scale_of(map_of(np.array([[-3.0, 1.0]]), kind="signed"))["domain"]
+        assert domain == [-3, -1.5, 0, 1.5, 3]
+
+    def test_magnitudes_reach_to_the_largest_that_is_shown(self):
+        spec = map_of(np.array([[2.0, 99.0]]), kind="magnitude", hidden=[[False, True]])
+        assert scale_of(spec)["domain"] == [0, 1, 2]
+
+    def test_a_limit_that_is_exceeded_says_so(self):
+        legend = next(layer["encoding"]["color"]["legend"] for layer in map_of(np.array([[2.0]]), limit=1.5)["layer"])
+        assert '"\\u2265 1.5"' in legend["labelExpr"]
+        assert legend["title"] == "weight"
+
+    def test_zeros_and_nothing_have_a_scale(self):
+        assert colour_scale(np.zeros((2, 2)), charts.LIGHT, "signed").limit == 1
+        assert colour_scale(np.full((2, 2), np.nan), charts.LIGHT, "magnitude").limit == 1
+
+    @pytest.mark.parametrize("kind", ["weights", "signed", "magnitude"])
+    def test_a_logarithmic_scale_takes_zero_and_grows(self, kind):
+        fraction = colour_scale(np.ones(1), charts.LIGHT, kind, log=True).fraction([0, 1e-3, 1e-2, 0.1, 1])
+        assert fraction[0] == (0.5 if kind == "signed" else 0)
+        assert fraction[-1] == 1
+        assert np.diff(fraction).min() > 0
+
+    @pytest.mark.parametrize("log", [False, True])
+    @pytest.mark.parametrize("kind", ["weights", "signed", "magnitude"])
+    @pytest.mark.parametrize("theme_", THEMES, ids=lambda t: t.name)
+    def test_the_browser_draws_the_colours_computed_here(self, theme_, kind, log):
+        pytest.importorskip("vl_convert")
+        values = np.array(
+            [[0.003, 0.04, 0.3, 0.62, 0.97, -0.01 if kind == "signed" else 0.0, -0.8 if kind == "signed" else 1]]
+        )
+        chart = charts.heatmap(
+            values, named(1), named(7), theme_, kind=kind, limit=1, log=log, numbers=False, legend=False
+        )
+        drawn = re.findall(r'aria-roledescription="rect mark"[^>]*fill="rgb\((\d+), (\d+), (\d+)\)"', charts.svg(chart))
+        expected = colour_scale(values, theme_, kind, 1, log).colours(values[0])
+        assert np.abs(np.array(drawn, dtype=float)[:7] - expected).max() <= 1
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"kind": "heat"}, "kind must be one of weights, signed, magnitude, got 'heat'"),
+            ({"limit": 0}, "limit must be a positive number, got 0"),
+            ({"limit": float("nan")}, "limit must be a positive number, got nan"),
+        ],
+    )
+    def test_bad_scales(self, options, message):
+        with pytest.raises(ValueError, match=message):
+            map_of(np.ones((2, 2)), **options)
+
+
+class TestHeatmap:
+    @pytest.mark.parametrize("shape", [(1, 1), (1, 7), (5, 3), (64, 64), (11, 200), (300, 211)])
+    def test_cells_are_square(self, shape):
+        spec = map_of(np.zeros(shape))
+        assert spec["width"] / shape[1] == pytest.approx(spec["height"] / shape[0], abs=0.1)
+        assert max(spec["width"], spec["height"]) <= 420
+
+    @pytest.mark.parametrize("count", [1, 2, 6, 16, 40, 64, 100, 200])
+    def test_cells_are_whole_pixels(self, count):
+        assert map_of(np.zeros((count, count)))["width"] % count == 0
+
+    def test_a_long_matrix_may_be_made_thicker(self):
+        spec = map_of(np.zeros((384, 8)), square=False)
+        assert spec["height"] == 420
+        assert spec["width"] >= 100
+
+    def test_queries_go_down_and_keys_across(self):
+        cells = cells_of(map_of(np.array([[0.0, 0.25], [0.5, 0.75], [0.1, 1.0]])))
+        assert [(c["row"], c["column"], c["shown"]) for c in cells[:3]] == [(0, 0, "0"), (0, 1, "0.25"), (1, 0, "0.5")]
+        spec = map_of(np.zeros((3, 2)))
+        assert spec["layer"][0]["encoding"]["y"]["scale"]["domain"] == [3, 0]
+
+    def test_the_pointer_is_told_both_tokens_and_the_value(self):
+        spec = map_of(np.array([[0.123456, 0.5]]))
+        cell = cells_of(spec)[0]
+        says = [(field["title"], cell[field["field"]]) for field in spec["layer"][0]["encoding"]["tooltip"]]
+        assert says == [("query", "1 word0"), ("key", "1 word0"), ("weight", "0.1235")]
+
+    def test_equal_labels_are_allowed(self):
+        spec = spec_of(charts.heatmap(np.zeros((1, 2)), [""], ["b", "b"], charts.LIGHT))
+        assert [cell["across"] for cell in cells_of(spec)] == ["b", "b"]
+
+    def test_hidden_cells_are_flat_grey_and_named(self):
+        hidden = np.array([[False, True], [False, False]])
+        spec = map_of(np.array([[0.5, 0.9], [0.1, 0.2]]), hidden=hidden)
+        assert [cell["state"] for cell in cells_of(spec)] == [0, 1, 0, 0]
+        assert cells_of(spec)[1]["shown"] == "hidden"
+        for channel in ("color", "stroke"):
+            condition = spec["layer"][0]["encoding"][channel]["condition"]
+            first = condition[0] if isinstance(condition, list) else condition
+            assert first == {"test": "datum.state === 1", "value": charts.LIGHT.hidden}
+        assert legend_entries(spec) == ["hidden"]
+
+    @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+    def test_what_is_not_finite_is_shown_as_such(self, value):
+        spec = map_of(np.array([[value, 0.5]]), kind="signed")
+        assert [cell["state"] for cell in cells_of(spec)] == [2, 0]
+        assert scale_of(spec)["domain"][-1] == 0.5
+        assert legend_entries(spec) == ["not a number"]
+
+    def test_hidden_cells_may_hold_anything(self):
+        spec = map_of(np.array([[np.nan, 0.5]]), hidden=[[True, False]])
+        assert legend_entries(spec) == ["hidden"]
+
+    def test_numbers_stand_where_there_is_room(self):
+        def texts(n, **options):
+            layers = map_of(weights(n, n), **options)["layer"]
+            return [layer for layer in layers if layer["mark"]["type"] == "text"]
+
+        assert texts(6)
+        assert not texts(6, numbers=False)
+        assert not texts(16)
+        assert not texts(30, numbers=True)
+        assert texts(11, numbers=True, size=800)
+
+    def test_numbers_answer_as_their_cells_do(self):
+        spec = map_of(np.array([[0.25, 0.5]]), select="cell")
+        text = next(layer for layer in spec["layer"] if layer["mark"]["type"] == "text")
+        assert [(t["row"], t["column"], t["text"]) for t in rows_of(spec, text)] == [(0, 0, "0.250"), (0, 1, "0.500")]
+        assert text["encoding"]["tooltip"] == spec["layer"][0]["encoding"]["tooltip"]
+
+    @pytest.mark.parametrize("n", [4, 300])
+    def test_a_selection_tells_row_and_column(self, n):
+        spec = map_of(weights(n, n), select="cell")
+        (param,) = spec["params"]
+        assert param["name"] == "cell"
+        assert param["select"]["fields"] == ["row", "column"]
+        assert not param["select"]["toggle"]
+        view = next(layer for layer in spec["layer"] if layer.get("name") in param["views"])
+        assert {type(cell["row"]) for cell in rows_of(spec, view)} == {int}
+
+    def test_outlines_have_the_colour_of_their_axis(self):
+        spec = map_of(weights(3, 5), highlight={"row": 2, "column": 4}, selected=(2, 4))
+        boxes = [
+            (layer["mark"]["stroke"], rows_of(spec, layer)[0]) for layer in spec["layer"] if "filled" in layer["mark"]
+        ]
+        assert boxes == [
+            (charts.LIGHT.query, {"x": 0, "y": 2, "x2": 5, "y2": 3}),
+            (charts.LIGHT.key, {"x": 4, "y": 0, "x2": 5, "y2": 3}),
+            (charts.LIGHT.text, {"x": 4, "y": 2, "x2": 5, "y2": 3}),
+        ]
+
+    def test_axes_have_the_colour_of_their_role(self):
+        encoding = map_of(weights(3, 5), axes=("value", "dimension"))["layer"][0]["encoding"]
+        assert encoding["y"]["axis"]["titleColor"] == charts.LIGHT.value
+        assert encoding["x"]["axis"]["titleColor"] == charts.LIGHT.muted
+
+    def test_every_layer_names_the_axes(self):
+        spec = map_of(weights(3, 3), selected=(0, 0), hidden=np.eye(3, dtype=bool))
+        placed = [layer["encoding"] for layer in spec["layer"] if "field" in layer["encoding"]["x"]]
+        assert len(placed) >= 3
+        assert all(encoding["x"]["axis"] == placed[0]["x"]["axis"] for encoding in placed)
+
+    @pytest.mark.parametrize("shape", [(0, 3), (3, 0), (0, 0)])
+    def test_nothing_is_said_in_words(self, shape):
+        spec = map_of(np.zeros(shape))
+        assert rows_of(spec, spec["layer"][0])[0]["text"] == "Nothing to show."
+
+    def test_the_figure_is_told_in_words(self):
+        spec = map_of(np.array([[0.25, 0.5]]), title="Who", hidden=[[True, False]])
+        assert spec["description"] == (
+            "Who: a heat map of 1 rows (query) and 2 columns (key). The largest weight, 0.5, is at 1 word0, 2 word1. "
+            "1 of 2 cells are hidden."
+        )
+
+    @pytest.mark.parametrize(
+        ("values", "hidden", "message"),
+        [
+            (np.zeros((2, 3)), None, r"values must have a row and a column per label, got \(2, 3\) for 3 and 3"),
+            (np.zeros(3), None, r"got \(3,\) for 3 and 3"),
+            (np.zeros((3, 3)), np.zeros((2, 3), bool), r"hidden must fit values, got \(2, 3\) for \(3, 3\)"),
+        ],
+    )
+    def test_bad_input(self, values, hidden, message):
+        with pytest.raises(ValueError, match=message):
+            charts.heatmap(values, named(3), named(3), charts.LIGHT, hidden=hidden)
+
+
+class TestPictures:
+    def test_up_to_4096_cells_are_drawn_one_by_one(self):
+        assert map_of(np.zeros((64, 64)))["layer"][0]["mark"]["type"] == "rect"
+        spec = map_of(np.zeros((64, 65)))
+        assert spec["layer"][0]["mark"] == {"type": "image", "aspect": False, "smooth": False, "tooltip": None}
+
+    @pytest.mark.parametrize("theme_", THEMES, ids=lambda t: t.name)
+    @pytest.mark.parametrize("kind", ["weights", "signed", "magnitude"])
+    def test_a_pixel_has_the_colour_of_its_value(self, theme_, kind):
+        values = np.random.default_rng(0).uniform(-1 if kind == "signed" else 0, 1, size=(101, 89))
+        drawn = pixels_of(map_of(values, theme_, kind=kind, limit=1))
+        assert drawn.shape == (101, 89, 3)
+        assert np.abs(drawn - colour_scale(values, theme_, kind, 1).colours(values)).max() <= 3
+
+    def test_hidden_and_invalid_cells_have_their_own_colours(self):
+        values = np.full((80, 90), 0.5)
+        values[3, 4] = np.nan
+        spec = map_of(values, hidden=np.arange(90) > 60)
+        drawn = pixels_of(spec)
+        assert (drawn[:, 61:] == theme.rgb(charts.LIGHT.hidden)).all()
+        assert (drawn[3, 4] == theme.rgb(charts.LIGHT.invalid)).all()
+        assert legend_entries(spec) == ["hidden", "not a number"]
+
+    @pytest.mark.parametrize("sign", [1, -1])
+    def test_a_peak_survives_however_small_the_picture(self, sign):
+        values = np.zeros((1999, 1999))
+        values[1234, 567] = sign
+        pooled, _ = raster.pool(values, np.zeros(values.shape, bool), 420, 420)
+        assert np.abs(pooled).sum() == 1
+        assert pooled.sum() == sign
+
+    @settings(max_examples=40, deadline=None)
+    @given(st.integers(1, 90), st.integers(1, 90), st.integers(1, 50), st.integers(1, 50), st.integers(0, 2**31))
+    def test_pooling_against_a_slow_loop(self, n_rows, n_columns, most_rows, most_columns, seed):
+        rng = np.random.default_rng(seed)
+        values = rng.normal(size=(n_rows, n_columns))
+        values[rng.random(values.shape) < 0.05] = np.inf
+        hidden = rng.random(values.shape) < 0.5
+        pooled, gone = raster.pool(values, hidden, most_rows, most_columns)
+        assert pooled.shape[0] <= most_rows
+        assert pooled.shape[1] <= most_columns
+        down, across = raster.edges(n_rows, pooled.shape[0]), raster.edges(n_columns, pooled.shape[1])
+        for i, j in np.ndindex(pooled.shape):
+            block = slice(down[i], down[i + 1]), slice(across[j], across[j + 1])
+            seen = values[block][~hidden[block]]
+            assert gone[i, j] == (seen.size == 0)
+            if seen.size and np.isfinite(seen).all():
+                assert pooled[i, j] == seen[np.abs(seen).argmax()]
+            elif seen.size:
+                assert np.isnan(pooled[i, j])
+
+    def test_blocks_are_of_nearly_one_size(self):
+        values = np.ones((512, 512))
+        pooled, _ = raster.pool(values, np.zeros(values.shape, bool), 420, 420)
+        assert pooled.shape == (256, 256)
+
+    def test_what_is_sent_does_not_grow(self):
+        def size(n):
+            return len(charts.beside(charts.heatmap(weights(n, n), named(n), named(n), charts.LIGHT)).to_json())
+
+        assert size(2048) < 1.2 * size(512) < 600_000
+
+    def test_a_block_answers_with_its_peak(self):
+        values = np.zeros((500, 400))
+        values[321, 123] = 0.75
+        spec = map_of(values, select="cell")
+        view = next(layer for layer in spec["layer"] if layer.get("name") in spec["params"][0]["views"])
+        block = max(rows_of(spec, view), key=lambda row: row["shade"])
+        assert (block["row"], block["column"], block["shown"]) == (321, 123, "0.75")
+        assert (block["down"], block["across"]) == ("322 word321", "124 word123")
+        assert len(rows_of(spec, view)) <= 24 * 24
+
+
+class TestOverview:
+    def test_a_part_can_be_marked_out(self):
+        window = slice(4, 36), slice(50, 82)
+        spec = spec_of(charts.overview(weights(100, 100), named(100), named(100), charts.LIGHT, window=window))
+        assert spec["params"][0]["select"]["type"] == "interval"
+        assert spec["params"][0]["name"] == "brush"
+        boxes = [rows_of(spec, layer)[0] for layer in spec["layer"] if "filled" in layer["mark"]]
+        assert {"x": 50, "y": 4, "x2": 82, "y2": 36} in boxes
+
+    def test_a_window_by_hand(self):
+        assert charts.window_of({"x": [105.5, 135.5], "y": [65, 95]}, (200, 200)) == (slice(65, 95), slice(105, 136))
+        assert charts.window_of({"x": [0, 199], "y": [150, 199]}, (200, 200)) == (slice(158, 190), slice(83, 115))
+
+    @pytest.mark.parametrize("brush", [None, {}, {"x": []}, {"x": [1]}, {"x": ["a", "b"]}, {"x": [float("nan"), 2]}])
+    def test_no_brush_is_the_beginning(self, brush):
+        assert charts.window_of(brush, (300, 20)) == (slice(0, 32), slice(0, 20))
+
+    @given(st.integers(1, 3000), st.integers(1, 64), st.floats(-1e4, 1e4), st.floats(-1e4, 1e4))
+    def test_a_window_lies_within(self, count, span, low, high):
+        rows, columns = charts.window_of({"x": [low, high], "y": [high, low]}, (count, count), span)
+        assert rows == columns
+        assert 0 <= rows.start < rows.stop <= count
+        assert rows.stop - rows.start <= span
+
+
+class TestLayout:
+    def test_what_is_shared_is_said_once(self):
+        parts = [charts.heatmap(weights(3, 3), named(3), named(3), charts.DARK, title=title) for title in "AB"]
+        spec = spec_of(charts.beside(parts[0], "×", parts[1]))
+        assert spec["config"]["background"] == charts.DARK.background
+        assert spec["config"]["axis"]["labelFontSize"] >= 14
+        assert not any("config" in part or "padding" in part for part in spec["hconcat"])
+        assert spec["description"] == " ".join(part.description for part in parts)
+
+    def test_an_operator_stands_at_the_middle(self):
+        part = charts.heatmap(weights(3, 3), named(3), named(3), charts.LIGHT)
+        operator = charts.beside(part, "=", part).to_dict()["hconcat"][1]
+        assert operator["mark"]["type"] == "text"
+        assert operator["encoding"]["y"]["value"] == part.height / 2
+
+    def test_one_figure_alone_is_a_concatenation_too(self):
+        spec = spec_of(charts.beside(charts.heatmap(weights(3, 3), named(3), named(3), charts.LIGHT)))
+        assert len(spec["hconcat"]) == 1
+        assert spec["hconcat"][0]["width"] == spec["hconcat"][0]["height"]
+
+    def test_rows_of_rows(self):
+        row = charts.beside(charts.heatmap(weights(3, 3), named(3), named(3), charts.LIGHT, select="cell"))
+        spec = spec_of(charts.above(row, charts.bars([0.5], ["a"], charts.LIGHT)))
+        assert len(spec["vconcat"]) == 2
+        assert [param["name"] for param in spec["params"]] == ["cell"]
+
+    def test_arguments_are_left_as_they_are(self):
+        part = charts.heatmap(weights(3, 3), named(3), named(3), charts.LIGHT, title="A")
+        before = part.to_json()
+        charts.beside(part, part)
+        assert part.to_json() == before
+
+    @pytest.mark.parametrize("lay", [charts.beside, charts.above])
+    def test_nothing_to_lay_out(self, lay):
+        with pytest.raises(ValueError, match="there must be at least one chart to lay out, got none"):
+            lay("×")
+
+
+class TestBars:
+    def test_bars_end_at_their_values(self):
+        spec = spec_of(charts.bars([0.25, 1.0], ["a", "b"], charts.LIGHT, select="bar"))
+        assert [(bar["row"], bar["x"], bar["x2"]) for bar in rows_of(spec, spec["layer"][0])] == [
+            (0, 0, 0.25),
+            (1, 0, 1),
+        ]
+        texts = next(layer for layer in spec["layer"] if layer["mark"]["type"] == "text")
+        assert [text["text"] for text in rows_of(spec, texts)] == ["0.250", "1.000"]
+        assert spec["params"][0]["select"]["fields"] == ["row"]
+
+    def test_signed_bars_start_at_zero_and_tell_their_sign(self):
+        spec = spec_of(charts.bars([-2.0, 1.0], ["a", "b"], charts.LIGHT, kind="signed"))
+        first, second = rows_of(spec, spec["layer"][0])
+        assert first["x2"] == second["x"]
+        assert first["x2"] - first["x"] == pytest.approx(2 * (second["x2"] - second["x"]))
+        assert first["color"] != second["color"]
+
+    def test_many_bars_become_the_largest_and_the_others(self):
+        values = weights(1, 500)[0]
+        spec = spec_of(charts.bars(values, named(500), charts.LIGHT))
+        bars = rows_of(spec, spec["layer"][0])
+        assert len(bars) == 40
+        assert bars[-1]["label"] == "other 461"
+        assert [bar["row"] for bar in bars[:-1]] == sorted(np.argsort(-values)[:39].tolist())
+        assert sum(bar["x2"] for bar in bars) == pytest.approx(1)
+
+    def test_bad_input(self):
+        with pytest.raises(ValueError, match=r"values must be one row with a label each, got \(2,\) and 1 labels"):
+            charts.bars([1.0, 2.0], ["a"], charts.LIGHT)
+
+    @pytest.mark.parametrize("values", [[], [np.nan, 0.5], [0.0, 0.0]])
+    @pytest.mark.parametrize("kind", ["weights", "signed", "magnitude"])
+    @pytest.mark.parametrize("log", [False, True])
+    def test_odd_values_make_a_figure(self, values, kind, log):
+        charts.bars(values, named(len(values)), charts.LIGHT, kind=kind, log=log).to_dict()
+
+
+class TestProducts:
+    def test_the_steps_add_up(self):
+        left, right = np.array([1.0, -2.0, 3.0]), np.array([4.0, 5.0, 0.5])
+        spec = spec_of(charts.products(left, right, charts.LIGHT))
+        strips, steps = spec["vconcat"][:3], spec["vconcat"][3]
+        texts = [[cell["shown"] for cell in rows_of(spec, strip["layer"][0])] for strip in strips]
+        assert texts == [["1", "−2", "3"], ["4", "5", "0.5"], ["4", "−10", "1.5", "−4.5"]]
+        bars = next(layer for layer in steps["layer"] if "color" in layer["encoding"])
+        assert [bar["sum"] for bar in rows_of(spec, bars)] == ["4", "−6", "−4.5", "−4.5"]
+
+    def test_a_step_begins_where_the_last_one_ended(self):
+        spec = spec_of(charts.products(np.array([1.0, 2.0, 3.0]), np.ones(3), charts.LIGHT))
+        bars = next(layer for layer in spec["vconcat"][3]["layer"] if "color" in layer["encoding"])
+        one, two, three, total = rows_of(spec, bars)
+        assert one["y"] == pytest.approx(two["y2"])
+        assert two["y"] == pytest.approx(three["y2"])
+        assert (total["y"], total["y2"]) == pytest.approx((three["y"], one["y2"]))
+
+    def test_many_places_become_the_largest_and_the_others(self):
+        rng = np.random.default_rng(0)
+        left, right = rng.normal(size=(2, 64))
+        spec = spec_of(charts.products(left, right, charts.LIGHT))
+        bars = next(layer for layer in spec["vconcat"][3]["layer"] if "color" in layer["encoding"])
+        steps = rows_of(spec, bars)
+        assert len(steps) == 25
+        assert steps[-2]["label"] == "other 41"
+        assert steps[-1]["shown"] == labels.number(left @ right, 4)
+
+    def test_rows_are_told_by_colour(self):
+        spec = spec_of(charts.products([1.0], [2.0], charts.LIGHT, right_name="value"))
+        colours = [part["layer"][0]["encoding"]["y"]["axis"]["labelColor"] for part in spec["vconcat"][:2]]
+        assert colours == [charts.LIGHT.query, charts.LIGHT.value]
+
+    def test_bad_input(self):
+        with pytest.raises(ValueError, match=r"query and key must be rows of equal length, got \(2,\) and \(3,\)"):
+            charts.products(np.ones(2), np.ones(3), charts.LIGHT)
+
+    @pytest.mark.parametrize("left", [[], [0.0, 0.0], [np.nan, 1.0], [1e-9, 1e9]])
+    def test_odd_values_make_a_figure(self, left):
+        charts.products(left, np.ones(len(left)), charts.LIGHT).to_dict()
+
+
+class TestHeads:
+    def grid(self, num_heads, n_q, n_k, **options):
+        values = np.stack([weights(n_q, n_k, seed) for seed in range(num_heads)])
+        return values, spec_of(charts.head_grid(values, named(n_q), named(n_k), charts.LIGHT, **options))
+
+    def test_one_scale_for_all_heads(self):
+        _, spec = self.grid(5, 3, 7)
+        scales = [
+            layer["encoding"]["color"] for layer in spec["layer"] if "scale" in layer["encoding"].get("color", {})
+        ]
+        assert [color["scale"]["domain"] for color in scales if color["scale"]] == [[0, 0.5, 1]]
+
+    def test_cells_are_square_and_heads_apart(self):
+        _, spec = self.grid(5, 3, 7)
+        cells = cells_of(spec)
+        assert len(cells) == 5 * 3 * 7
+        assert {(round(c["x2"] - c["x"], 3), round(c["y2"] - c["y"], 3)) for c in cells} == {
+            (cells[0]["x2"], cells[0]["x2"])
+        }
+        places = {(c["x"], c["y"]) for c in cells}
+        assert len(places) == len(cells)
+        assert max(c["x2"] for c in cells) <= spec["width"] <= 1000
+        assert max(c["y2"] for c in cells) <= spec["height"]
+
+    @pytest.mark.parametrize("n", [3, 100])
+    def test_a_selection_tells_the_head(self, n):
+        _, spec = self.grid(4, n, n, select="head", selected=2)
+        assert spec["params"][0]["select"]["fields"] == ["head"]
+        view = next(layer for layer in spec["layer"] if layer.get("name") in spec["params"][0]["views"])
+        assert {cell["head"] for cell in rows_of(spec, view)} == {0, 1, 2, 3}
+
+    def test_many_cells_become_one_picture(self):
+        values, spec = self.grid(6, 50, 50)
+        drawn = pixels_of(spec)
+        assert drawn.shape[:2] == (spec["height"], spec["width"])
+        box = max(
+            rows_of(spec, next(la for la in spec["layer"] if "tooltip" in la["encoding"])), key=lambda b: b["shade"]
+        )
+        assert box["shown"] == labels.number(values.max(), 4)
+        head = box["head"]
+        inside = drawn[box["y"] : box["y2"], box["x"] : box["x2"]]
+        cell = (box["x2"] - box["x"]) / 50
+        assert cell == int(cell)
+        expected = colour_scale(values, charts.LIGHT).colours(values[head])
+        assert np.abs(inside[:: int(cell), :: int(cell)] - expected).max() <= 3
+
+    def test_what_is_sent_does_not_grow(self):
+        sizes = [len(str(self.grid(12, n, n)[1])) for n in (200, 400)]
+        assert sizes[1] < 1.2 * sizes[0] < 600_000
+
+    def test_hidden_cells_of_every_head(self):
+        _, spec = self.grid(2, 3, 3, hidden=np.triu(np.ones((3, 3), bool), 1))
+        assert sum(cell["state"] for cell in cells_of(spec)) == 6
+        assert legend_entries(spec) == ["hidden"]
+
+    @pytest.mark.parametrize(
+        ("shape", "options", "message"),
+        [
+            ((3, 3), {}, r"weights must be \(num_heads, n_q, n_k\), got \(3, 3\)"),
+            ((2, 3, 3), {"titles": ["a"]}, "titles must be one per head, got 1 for 2 heads"),
+            ((2, 3, 3), {"hidden": np.zeros((3, 2), bool)}, r"hidden must fit weights, got \(3, 2\) for \(2, 3, 3\)"),
+        ],
+    )
+    def test_bad_input(self, shape, options, message):
+        with pytest.raises(ValueError, match=message):
+            charts.head_grid(np.zeros(shape), named(3), named(3), charts.LIGHT, **options)
+
+    @pytest.mark.parametrize(
+        ("num_heads", "per_row"), [(1, 1), (4, 4), (6, 6), (7, 4), (8, 4), (11, 6), (12, 6), (16, 4), (25, 5), (32, 4)]
+    )
+    def test_rows_of_maps_are_full_or_nearly_so(self, num_heads, per_row):
+        _, spec = self.grid(num_heads, 2, 2)
+        tops = [cell["y"] for cell in cells_of(spec)[:: 2 * 2]]
+        assert tops.count(tops[0]) == per_row
+
+    @pytest.mark.parametrize(("num_heads", "num_kv_heads"), [(1, 1), (6, 6), (6, 2), (6, 1), (64, 8)])
+    def test_groups_name_the_head_that_is_read(self, num_heads, num_kv_heads):
+        spec = spec_of(charts.head_groups(num_heads, num_kv_heads, charts.LIGHT))
+        chips = rows_of(spec, next(layer for layer in spec["layer"] if "tooltip" in layer["encoding"]))
+        said = [chip["what"] for chip in chips if chip["what"].startswith("query")]
+        group = num_heads // num_kv_heads
+        assert said == [f"query head {h + 1} reads key/value head {h // group + 1}" for h in range(num_heads)]
+        assert len(chips) == num_heads + 2 * num_kv_heads
+
+    def test_groups_must_divide(self):
+        with pytest.raises(
+            ValueError, match="num_heads must be a multiple of num_kv_heads, both at least 1, got 6 and 4"
+        ):
+            charts.head_groups(6, 4, charts.LIGHT)
+
+    @pytest.mark.parametrize(("n", "num_heads", "d_v"), [(3, 2, 5), (7, 16, 1), (200, 12, 32)])
+    def test_bands_stand_over_the_columns_of_their_head(self, n, num_heads, d_v):
+        chart = charts.concat_map(np.zeros((n, num_heads * d_v)), num_heads, named(n), charts.LIGHT)
+        spec = spec_of(chart)
+        band, plot = spec["vconcat"]
+        assert band["width"] == plot["width"]
+        bands = rows_of(spec, band["layer"][0])
+        assert [b["color"] for b in bands] == [charts.LIGHT.head(h) for h in range(num_heads)]
+        assert np.allclose([b["x2"] - b["x"] for b in bands], plot["width"] / num_heads)
+
+    def test_a_concatenation_must_divide(self):
+        with pytest.raises(ValueError, match=r"concat must be \(n, num_heads \* d_v\), got \(3, 5\) and num_heads 2"):
+            charts.concat_map(np.zeros((3, 5)), 2, named(3), charts.LIGHT)
+
+    def test_layers_and_heads_count_from_1(self):
+        spec = spec_of(charts.layer_head_map(np.ones((2, 3)), charts.LIGHT, select="pick"))
+        last = cells_of(spec)[-1]
+        assert (last["row"], last["column"], last["down"], last["across"]) == (1, 2, "2", "3")
+
+    def test_what_exceeds_the_tolerance_is_outlined(self):
+        values = np.array([[1e-7, 2e-5, 1e-6], [np.nan, 1e-5, 0.0]])
+        spec = spec_of(charts.layer_head_map(values, charts.LIGHT, tolerance=1e-5))
+        layer = next(layer for layer in spec["layer"] if "stroke" in layer["encoding"] and "filled" in layer["mark"])
+        assert [(round(b["y"]), round(b["x"])) for b in rows_of(spec, layer)] == [(0, 1), (1, 0)]
+        assert "above 1e−5" in legend_entries(spec)
+        assert scale_of(spec)["domain"][-1] == 1e-5
+
+
+class TestTokenStrip:
+    def test_tokens_in_their_order_on_as_many_lines_as_they_need(self):
+        tokens = ["the", " ", "cat"] * 20
+        spec = spec_of(charts.token_strip(tokens, charts.LIGHT, width=400, select="token"))
+        boxes = rows_of(spec, spec["layer"][0])
+        assert [box["text"] for box in boxes[:3]] == ["the", "␣", "cat"]
+        assert [(box["y"], box["x"]) for box in boxes] == sorted((box["y"], box["x"]) for box in boxes)
+        assert max(box["x2"] for box in boxes) <= 400
+        assert all(a["x2"] <= b["x"] for a, b in pairwise(boxes) if a["y"] == b["y"])
+
+    def test_weights_colour_the_boxes(self):
+        spec = spec_of(charts.token_strip(["a", "b"], charts.LIGHT, weights=[0.0, 1.0]))
+        assert [box["fill"] for box in rows_of(spec, spec["layer"][0])] == [
+            charts.LIGHT.background,
+            charts.LIGHT.weight,
+        ]
+
+    def test_no_tokens(self):
+        charts.token_strip([], charts.LIGHT).to_dict()
+
+
+class TestTables:
+    def test_labels_and_empty_cells(self):
+        frame = charts.table([[0.5, 0.25], [-np.inf, 1.0]], ["1 a", "2 b"], ["1 a", "2 b"], hidden=[[False, True]] * 2)
+        assert frame.loc["1 a"].tolist()[0] == 0.5
+        assert frame.isna().to_numpy().tolist() == [[False, True], [True, True]]
+
+    def test_text_that_a_spreadsheet_reads(self):
+        text = charts.csv([[0.5, 1 / 3]], ['1 "a, b"'], ["1 =SUM(A1)", "2 <b>"])
+        assert text == ',1 =SUM(A1),2 <b>\n"1 ""a, b""",0.5,0.333333333\n'
+
+    def test_bad_input(self):
+        with pytest.raises(ValueError, match="values must have a row and a column per label"):
+            charts.table(np.zeros((2, 2)), ["a"], ["a", "b"])
+
+
+@pytest.mark.parametrize("theme_", THEMES, ids=lambda t: t.name)
+def test_every_text_is_large_enough_and_every_figure_valid(theme_):
+    figures = [
+        charts.heatmap(weights(6, 6), named(6), named(6), theme_),
+        charts.bars(weights(1, 6)[0], named(6), theme_),
+        charts.products(np.ones(4), np.ones(4), theme_),
+        charts.distribution(np.random.default_rng(0).normal(size=1000), theme_),
+        charts.head_groups(6, 3, theme_),
+        charts.head_grid(np.ones((2, 3, 3)), named(3), named(3), theme_),
+    ]
+    text = charts.above(*figures).to_json()
+    assert min(map(float, re.findall(r'"(?:label|title|subtitle)?[fF]ontSize": ([\d.]+)', text))) >= 14
+
+
+def test_a_saved_figure_is_an_svg():
+    pytest.importorskip("vl_convert")
+    chart = charts.beside(charts.heatmap(weights(90, 90), named(90), named(90), charts.LIGHT, title="<Who>"))
+    text = charts.svg(chart)
+    assert text.startswith("<svg")
+    assert "data:image/png;base64" in text
+    assert "&lt;Who&gt;" in text
+    assert isinstance(chart, alt.HConcatChart)
