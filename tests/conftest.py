@@ -1,15 +1,12 @@
 """What all tests share."""
 
 import os
-from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 # Set before anything imports huggingface_hub, which reads it once: no test asks the network.
 os.environ["HF_HUB_OFFLINE"] = "1"
-
-ROOT = Path(__file__).parents[1]
 
 settings.register_profile("attn", deadline=None)  # a busy machine is no failure
 settings.load_profile("attn")
@@ -27,9 +24,9 @@ def server():
 @pytest.fixture(scope="session")
 def chromium():
     """A headless Chromium; where there is none the test is skipped, but never under CI."""
-    from serving import browser_found
+    import serving
 
-    with browser_found() as browser:
+    with serving.chromium() as browser:
         if browser is None and os.environ.get("CI") == "true":
             pytest.fail("there must be a Chromium under CI, found none")
         if browser is None:

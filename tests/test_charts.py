@@ -110,8 +110,8 @@ class TestThemes:
     def test_numbers_can_be_read_on_every_shade(self, theme_, kind):
         scale = colour_scale(np.array([1.0]), theme_, kind)
         fills = scale.colours(np.linspace(-1, 1, 401))
-        inks = np.stack([theme.rgb(ink) for ink in theme.ink_on(fills, theme_)])
-        assert theme._contrast(fills, inks).min() > 4
+        inks = np.stack([theme.rgb(ink) for ink in theme.ink_on(fills)])
+        assert theme._contrast(fills, inks).min() > 4.3
 
     @pytest.mark.parametrize("theme_", THEMES, ids=lambda t: t.name)
     def test_no_weight_is_no_colour(self, theme_):
@@ -195,6 +195,11 @@ class TestScale:
         legend = next(layer["encoding"]["color"]["legend"] for layer in map_of(np.array([[2.0]]), limit=1.5)["layer"])
         assert '"\\u2265 1.5"' in legend["labelExpr"]
         assert legend["title"] == "weight"
+
+    def test_numbers_of_a_legend_stand_apart(self):
+        legend = map_of(np.array([[1.79e-7, -1e-9]]), kind="signed")["layer"][0]["encoding"]["color"]["legend"]
+        first, middle, last = (labels.pixels(text) for text in ("−1.79e−7", "0", "1.79e−7"))
+        assert legend["gradientLength"] > first + middle + last + 10
 
     def test_zeros_and_nothing_have_a_scale(self):
         assert colour_scale(np.zeros((2, 2)), charts.LIGHT, "signed").limit == 1
@@ -497,6 +502,27 @@ class TestLayout:
     def test_nothing_to_lay_out(self, lay):
         with pytest.raises(ValueError, match="there must be at least one chart to lay out, got none"):
             lay("×")
+
+
+class TestPanels:
+    def row(self, *shapes, room=900):
+        matrices = [charts.panel(weights(*shape), named(shape[0]), named(shape[1])) for shape in shapes]
+        return spec_of(charts.panels(charts.LIGHT, room, *matrices))["hconcat"]
+
+    def test_cells_of_one_size(self):
+        one, two = self.row((6, 4), (4, 6))
+        assert one["width"] / 4 == one["height"] / 6 == two["width"] / 6 == two["height"] / 4
+
+    def test_rows_are_named_once_where_they_are_the_same(self):
+        named_ = [bool(part["layer"][0]["encoding"]["y"]["axis"]) for part in self.row((6, 4), (6, 5), (3, 6))]
+        assert named_ == [True, False, True]
+
+    @given(st.integers(1, 60), st.integers(1, 60), st.integers(500, 1600))
+    @settings(max_examples=20, deadline=None)
+    def test_they_fit_the_room(self, n_q, n_k, room):
+        parts = self.row((n_q, n_k), (n_q, n_k), room=room)
+        gutter = max(map(labels.pixels, named(n_q))) + 40
+        assert sum(part["width"] for part in parts) + gutter + 24 <= room
 
 
 class TestBars:

@@ -142,11 +142,12 @@ def products(left, right, theme, *, left_name="query", right_name="key", labels=
     terms, names, place = _largest(terms, names, _MOST_TERMS)
     pitch, kept = int(min(64, width / (terms.size + 1))), np.flatnonzero(place >= 0)
     shared = max(np.abs(left).max(), np.abs(right).max()) or None
+    largest = np.abs(terms).max()  # the total may lie beyond, or all products would be pale
     strip = partial(_strip, columns=terms.size + 1, pitch=pitch, theme=theme)
     rows = [
         strip(left[place[kept]], kept, left_name, limit=shared, color=theme.role(left_name)),
         strip(right[place[kept]], kept, f"× {right_name}", limit=shared, color=theme.role(right_name)),
-        strip(np.append(terms, total), np.arange(terms.size + 1), "= product", limit=None, color=theme.text),
+        strip(np.append(terms, total), np.arange(terms.size + 1), "= product", limit=largest, color=theme.text),
         _steps(terms, names, theme, pitch),
     ]
     if title:
@@ -257,7 +258,7 @@ def _strip(values, at, name, *, columns, pitch, limit, color, theme):
     plane = Plane(pitch * columns, 2 * LINE, columns=columns, rows=1, y_axis=title)
     table = pd.DataFrame({"x": at, "x2": at + 1, "y": 0, "y2": 1, "middle": at + 0.5, "half": 0.5})
     table["shade"], table["state"] = scale.shade(values), np.where(np.isfinite(values), 0, 2)
-    table["text"], table["ink"] = _short(values, pitch), ink_on(scale.colours(values), theme)
+    table["text"], table["ink"] = _short(values, pitch), ink_on(scale.colours(values))
     table["shown"] = [number(value, 4) for value in values]
     mark = alt.Chart(table).mark_rect(stroke=theme.grid)
     fill = painted(scale.encoding("shade", legend=False), theme)

@@ -33,7 +33,9 @@ from attn.charts.theme import ink_on, rgb
 _GAP = 18  # pixels between the maps of two heads
 _CHIP = 30  # pixels for the height of a box with the name of a head
 _ASKING = 86  # pixels from the top to the boxes of query heads
+_SQUARE = 18  # pixels for the coloured square before a title
 _HEADLINE = 26  # pixels for the title over each
+_AXIS = 36  # pixels for the name of the axis and the space beside its labels
 _LARGEST_MAP = 420
 _LARGEST_CELL = 48
 
@@ -103,7 +105,7 @@ def head_grid(
     flat = weights.reshape(num_heads * n_q, n_k)
     _, hidden = checked(flat, list(rows) * num_heads, columns, _all_heads(hidden, weights.shape))
     scale = colour_scale(flat, theme, kind, limit, log, shown=~hidden, name=tooltip_name)
-    grid = Grid.fitting(num_heads, n_q, n_k, per_row, width)
+    grid = Grid.fitting(titles, rows, columns, per_row, width)
     plane = grid.plane(rows, columns, axes, theme)
 
     draw = _grid_cells if weights.size <= MOST_CELLS else _grid_picture
@@ -164,7 +166,7 @@ def _asking(left, pitch, group, theme):
     """Return the boxes of the query heads."""
     head = np.arange(left.size)
     texts = [f"{h + 1}" for h in head]
-    chips = _chips(left + 3, left + pitch - 3, _ASKING, [theme.head(h) for h in head], texts, theme)
+    chips = _chips(left + 3, left + pitch - 3, _ASKING, [theme.head(h) for h in head], texts)
     return chips.assign(what=[f"query head {h + 1} reads key/value head {h // group + 1}" for h in head])
 
 
@@ -175,7 +177,7 @@ def _shared(left, pitch, group, theme):
     head = range(left.size // group)
     for name, role, x, x2 in (("K", "key", middle - half, middle), ("V", "value", middle, middle + half)):
         texts = [f"{name} {h + 1}" if pitch * group > 84 else name for h in head]
-        chips = _chips(x, x2, 4, [theme.role(role)] * len(head), texts, theme)
+        chips = _chips(x, x2, 4, [theme.role(role)] * len(head), texts)
         readers = [f"{h * group + 1} to {(h + 1) * group}" if group > 1 else f"{h + 1}" for h in head]
         says = [f"{role} head {h + 1}, read by query head {reader}" for h, reader in enumerate(readers)]
         yield chips.assign(what=says)
@@ -194,12 +196,12 @@ def _brackets(centre, group, plane, theme):
     return mark.encode(**plane.box())
 
 
-def _chips(left, right, top, fills, texts, theme):
+def _chips(left, right, top, fills, texts):
     """Return coloured boxes with their texts, where these fit."""
     table = pd.DataFrame({"x": left, "x2": right, "y": top, "y2": top + _CHIP, "color": fills})
     table["middle"], table["centre"] = (table["x"] + table["x2"]) / 2, top + _CHIP / 2
     table["text"] = [t if pixels(t) <= wide else "" for t, wide in zip(texts, right - left, strict=True)]
-    table["ink"] = ink_on(np.stack([rgb(fill) for fill in fills]), theme)
+    table["ink"] = ink_on(np.stack([rgb(fill) for fill in fills]))
     return table
 
 
@@ -245,7 +247,7 @@ def concat_map(concat, num_heads, rows, theme, *, title="", limit=None, size=640
     if max(map(pixels, texts)) + 8 > plot.width / num_heads:
         texts = [f"{h + 1}" for h in head]
     pitch = plot.width / num_heads
-    bands = _chips(head * pitch, (head + 1) * pitch, 0, [theme.head(h) for h in head], texts, theme)
+    bands = _chips(head * pitch, (head + 1) * pitch, 0, [theme.head(h) for h in head], texts)
     strip = plane.rectangles(bands, cornerRadius=2, stroke=theme.background)
     strip = strip.encode(color=alt.Color("color:N", scale=None))
     above = plane.figure([strip, plane.texts(bands, "middle", "centre", fontWeight=600)], title)
@@ -325,20 +327,26 @@ class Grid(NamedTuple):
     cell: float  # pixels
     map_width: int
     map_height: int
+    pitch: int  # from one map to the next
 
     @classmethod
-    def fitting(cls, num_heads, n_q, n_k, per_row, width):
+    def fitting(cls, titles, rows, columns, per_row, width):
         """Return the grid whose maps fill the width, with cells of whole pixels where they can be."""
+        num_heads = len(titles)
         per_row = min(num_heads, per_row or _per_row(num_heads))
+        n_q, n_k = len(rows), len(columns)
+        width -= max(map(pixels, rows)) + _AXIS
         room = (width + _GAP) / per_row - _GAP
         cell = min(room / n_k, _LARGEST_MAP / max(n_q, n_k), _LARGEST_CELL)
         cell = math.floor(cell) if cell >= 2 else cell
-        return cls(num_heads, per_row, cell, max(1, round(n_k * cell)), max(1, round(n_q * cell)))
+        map_width, map_height = (max(1, round(n * cell)) for n in (n_k, n_q))
+        pitch = max(map_width, round(max(map(pixels, titles))) + _SQUARE) + _GAP
+        return cls(num_heads, per_row, cell, map_width, map_height, pitch)
 
     @property
     def width(self):
         """Pixels across all maps."""
-        return self.per_row * (self.map_width + _GAP) - _GAP
+        return self.per_row * self.pitch - _GAP
 
     @property
     def height(self):
@@ -347,32 +355,29 @@ class Grid(NamedTuple):
 
     def left(self, head):
         """Return the left edge of the map of `head`."""
-        return head % self.per_row * (self.map_width + _GAP)
+        return head % self.per_row * self.pitch
 
     def top(self, head):
         """Return the top edge of the map of `head`, below its title."""
         return head // self.per_row * (self.map_height + _HEADLINE + _GAP) + _HEADLINE
 
     def plane(self, rows, columns, axes, theme):
-        """Return the plane of all maps, in pixels, tokens named at its left and below where all names fit."""
-        tops = self.top(np.arange(0, self.num_heads, self.per_row))
-        y = _repeated(ticks(rows, self.cell, across=False), len(rows), tops, self.cell)
-        lefts = self.left(np.arange(self.per_row))
-        x = _repeated(ticks(columns, self.cell, across=True), len(columns), lefts, self.cell)
+        """Return the plane of all maps, in pixels, tokens named at its left and below."""
+        tops, lefts = self.top(np.arange(0, self.num_heads, self.per_row)), self.left(np.arange(self.per_row))
+        y = _repeated(ticks(rows, self.cell, across=False), tops, self.cell)
+        x = _repeated(ticks(columns, self.cell, across=True), lefts, self.cell)
         return Plane(
             self.width,
             self.height,
             columns=self.width,
             rows=self.height,
-            x_axis=x and axis(x, axes[1], theme.role(axes[1])),
-            y_axis=y and axis(y, axes[0], theme.role(axes[0])),
+            x_axis=axis(x, axes[1], theme.role(axes[1])),
+            y_axis=axis(y, axes[0], theme.role(axes[0])),
         )
 
 
-def _repeated(ticks, count, starts, cell):
-    """Return ticks of one map for maps at all `starts`, or None if some had to be left out."""
-    if len(ticks.at) < count:
-        return None
+def _repeated(ticks, starts, cell):
+    """Return the ticks of one map for maps at all `starts`."""
     at = [float(start + place * cell) for start in starts for place in ticks.at]
     return Ticks(at, ticks.texts * len(starts), ticks.angle)
 
@@ -447,7 +452,7 @@ def _headlines(grid, plane, titles, theme):
     x, y = grid.left(head), grid.top(head) - 17
     squares = pd.DataFrame({"x": x, "x2": x + 12, "y": y, "y2": y + 12, "color": [theme.head(h) for h in head]})
     mark = alt.Chart(squares).mark_rect(tooltip=None, cornerRadius=2, stroke=theme.muted, strokeWidth=0.5)
-    names = pd.DataFrame({"x": x + 18, "y": y + 6, "text": titles})
+    names = pd.DataFrame({"x": x + _SQUARE, "y": y + 6, "text": titles})
     return [
         mark.encode(**plane.box(), color=alt.Color("color:N", scale=None)),
         plane.texts(names, align="left", fontWeight=600),

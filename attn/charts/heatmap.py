@@ -35,6 +35,7 @@ def heatmap(
     highlight=None,
     size=420,
     square=True,
+    row_labels=True,
     legend=True,
     tooltip_name=None,
 ):
@@ -72,6 +73,8 @@ def heatmap(
         Pixels along the longer side.
     square : bool, default True
         Whether cells are square. Without, a long and thin matrix is made thicker.
+    row_labels : bool, default True
+        Whether rows are named at the left; a map beside another with the same rows need not repeat them.
     legend : bool, default True
     tooltip_name : str, optional
         What a value is called, in the legend and under the pointer.
@@ -90,7 +93,7 @@ def heatmap(
     values, hidden = checked(values, rows, columns, hidden)
     if not values.size:
         return message("Nothing to show.", theme, title)
-    plane = plane_for(values.shape, size, square).labelled(rows, columns, axes, theme)
+    plane = plane_for(values.shape, size, square).labelled(rows, columns, axes, theme, row_labels)
     scale = colour_scale(values, theme, kind, limit, log, shown=~hidden, name=tooltip_name)
     one_by_one = values.size <= MOST_CELLS
 
@@ -215,7 +218,7 @@ def numerals(table, values, hidden, plane, scale, axes):
     texts = next((t for t in (aligned(numbers, digits) for digits in (3, 2)) if _fit(t, plane)), None)
     if texts is None:
         return []
-    table = table[seen].assign(text=texts, ink=ink_on(scale.colours(numbers), scale.theme))
+    table = table[seen].assign(text=texts, ink=ink_on(scale.colours(numbers)))
     table = table.assign(middle=table["column"] + 0.5, centre=table["row"] + 0.5)
     return [plane.texts(table, "middle", "centre", tooltip=_tooltip(axes, scale.name))]
 

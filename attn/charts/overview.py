@@ -98,5 +98,5 @@ def _part(ends, count, span):
         return slice(0, min(span, count))
     low, high = np.clip([math.floor(min(ends)), math.ceil(max(ends))], 0, count)
     wide = min(max(high - low, 1), span, count)
-    start = min(max((low + high - wide) // 2, 0), count - wide)
+    start = max((low + high - wide) // 2, 0)
     return slice(int(start), int(start + wide))

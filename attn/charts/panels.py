@@ -1,5 +1,6 @@
 """Matrices in a row, with operators between them, as large as the room allows."""
 
+from itertools import compress, pairwise
 from typing import NamedTuple
 
 from attn.charts.heatmap import heatmap
@@ -7,6 +8,7 @@ from attn.charts.labels import pixels
 from attn.charts.layout import beside
 
 _BETWEEN = 88  # pixels that an operator and the space around it take
+_SPACE = 30  # pixels between two matrices
 _AXIS = 40  # pixels for the name of the axis and the space beside its labels
 _LARGEST_CELL = 72
 _FINEST_CELL = 4  # pixels: below this, cells of one size would make slivers of long matrices
@@ -44,21 +46,26 @@ def panels(theme, room, *parts, tallest=440):
     alt.HConcatChart
     """
     matrices = [part for part in parts if not isinstance(part, str)]
-    sizes = iter(_sizes(room, matrices, len(parts) - len(matrices), tallest))
-    drawn = []
-    for part in parts:
-        if isinstance(part, str):
-            drawn.append(part)
-        else:
-            size, square = next(sizes)
-            drawn.append(heatmap(*part[:3], theme, size=size, square=square, **part.options))
-    return beside(*drawn)
+    named = _named(matrices)
+    sizes = _sizes(room, matrices, named, len(parts) - len(matrices), tallest)
+    figures = iter(
+        heatmap(*matrix[:3], theme, size=size, square=square, row_labels=labels, **matrix.options)
+        for matrix, labels, (size, square) in zip(matrices, named, sizes, strict=True)
+    )
+    return beside(*(part if isinstance(part, str) else next(figures) for part in parts))
 
 
-def _sizes(room, matrices, num_operators, tallest):
+def _named(matrices):
+    """Return which matrices name their rows: all but those with the rows of the matrix before them."""
+    same = [list(left.rows) == list(right.rows) for left, right in pairwise(matrices)]
+    return [True, *(not rows for rows in same)][: len(matrices)]
+
+
+def _sizes(room, matrices, named, num_operators, tallest):
     """Return the longer side in pixels of each matrix, and whether its cells are square."""
-    gutters = sum(max(map(pixels, matrix.rows), default=0) + _AXIS for matrix in matrices)
-    free = room - gutters - _BETWEEN * num_operators
+    gutters = sum(max(map(pixels, matrix.rows), default=0) + _AXIS for matrix in compress(matrices, named))
+    between = _SPACE * (len(matrices) - 1 - num_operators) + _BETWEEN * num_operators
+    free = room - gutters - between
     across = sum(len(matrix.columns) for matrix in matrices)
     down = max(len(matrix.rows) for matrix in matrices)
     cell = min(free / across, tallest / down, _LARGEST_CELL)

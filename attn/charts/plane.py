@@ -39,11 +39,11 @@ class Plane:
         """Pixels from one row to the next."""
         return self.height / self.rows
 
-    def labelled(self, rows, columns, axes, theme):
+    def labelled(self, rows, columns, axes, theme, row_labels=True):
         """Return this plane between axes that name every row and column for which there is room."""
         x = axis(ticks(columns, self.cell_width, across=True), axes[1], theme.role(axes[1]))
         y = axis(ticks(rows, self.cell_height, across=False), axes[0], theme.role(axes[0]))
-        return replace(self, x_axis=x, y_axis=y)
+        return replace(self, x_axis=x, y_axis=y if row_labels else None)
 
     def at(self, x="x", y="y"):
         """Return the channels of a point from the fields `x` and `y`."""

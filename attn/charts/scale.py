@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import altair as alt
 import numpy as np
 
-from attn.charts.labels import lookup, number
+from attn.charts.labels import lookup, number, pixels
 from attn.charts.theme import Theme, blend
 
 KINDS = ("weights", "signed", "magnitude")
@@ -96,7 +96,7 @@ class ColourScale:
             titlePadding=8,
             orient="bottom",
             direction="horizontal",
-            gradientLength=length,
+            gradientLength=max(length, 2 * (max(map(pixels, texts)) + pixels(texts[1]) / 2 + 8)),
             gradientThickness=12,
             gradientOpacity=1,
             gradientStrokeColor=self.theme.grid,

@@ -11,14 +11,12 @@ from attn.charts.plane import Plane, tooltip
 from attn.charts.scale import colour_scale
 from attn.charts.theme import hex_of, ink_on
 
-_HEIGHT = 40  # pixels of one token
-_LINE = 70  # pixels from one line of tokens to the next
-_GAP = 8
-_SIZE = 18  # type
+_GAP = 8  # pixels between tokens
+_BELOW = 30  # pixels for what stands below a line of tokens
 _MOST = 200  # tokens drawn one by one
 
 
-def token_strip(tokens, theme, *, weights=None, width=880, selected=None, select=None):
+def token_strip(tokens, theme, *, weights=None, width=880, size=18, selected=None, select=None):
     """Draw the tokens of a sentence as boxes, in their order, with their positions or weights below.
 
     Parameters
@@ -29,6 +27,8 @@ def token_strip(tokens, theme, *, weights=None, width=880, selected=None, select
         From 0 to 1: how much the selected token looks at each, as the colour of its box.
     width : int, default 880
         Pixels after which a new line begins.
+    size : int, default 18
+        Pixels of the type.
     selected : int, optional
         Position, counted from 0, of a token to outline.
     select : str, optional
@@ -42,7 +42,7 @@ def token_strip(tokens, theme, *, weights=None, width=880, selected=None, select
     if not len(tokens):
         return message("Nothing to show.", theme)
     shown = [str(token) for token in tokens[:_MOST]]
-    boxes = _placed(shown, width)
+    boxes = _placed(shown, width, size)
     place = np.arange(len(shown), dtype=np.int32)
     boxes = boxes.assign(row=place, column=np.int32(0), position=(place + 1).astype(str))
     boxes["edge"] = [theme.text if i == selected else theme.grid for i in place]
@@ -51,7 +51,7 @@ def token_strip(tokens, theme, *, weights=None, width=880, selected=None, select
     if weights is not None:
         weights = np.asarray(weights, dtype=float)[:_MOST]
         colours = colour_scale(weights, theme).colours(weights)
-        boxes["fill"], boxes["ink"] = [hex_of(colour) for colour in colours], ink_on(colours, theme)
+        boxes["fill"], boxes["ink"] = [hex_of(colour) for colour in colours], ink_on(colours)
         boxes["note"] = [number(weight, 2) for weight in weights]
         fields.append(("note", "weight"))
     wide, tall = int(boxes["x2"].max()) + 4, int(boxes["y2"].max()) + 24
@@ -63,21 +63,21 @@ def token_strip(tokens, theme, *, weights=None, width=880, selected=None, select
     notes = boxes[["middle", "below", "note"]].rename(columns={"note": "text"})
     layers = [
         chosen(mark, select, "row", "column"),
-        plane.texts(boxes, "middle", "centre", says, fontSize=_SIZE),
+        plane.texts(boxes, "middle", "centre", says, fontSize=size),
         plane.texts(notes, "middle", "below", color=theme.muted),
     ]
     return dressed(plane.figure(layers), theme, f"{len(tokens)} tokens: {' '.join(shown)}")
 
 
-def _placed(tokens, width):
+def _placed(tokens, width, size):
     """Return the box of every token, line after line."""
-    boxes, x, y = [], 2, 2
+    boxes, x, y, height = [], 2, 2, 2.2 * size
     for token in tokens:
         text = shorten(visible(token), 24)
-        wide = pixels(text, _SIZE) + 24
+        wide = max(pixels(text, size) + 1.2 * size, 2 * size)
         if x > 2 and x + wide > width:
-            x, y = 2, y + _LINE
-        box = {"text": text, "x": x, "x2": x + wide, "y": y, "y2": y + _HEIGHT}
-        boxes.append(box | {"middle": x + wide / 2, "centre": y + _HEIGHT / 2, "below": y + _HEIGHT + 12})
+            x, y = 2, y + height + _BELOW
+        box = {"text": text, "x": x, "x2": x + wide, "y": y, "y2": y + height}
+        boxes.append(box | {"middle": x + wide / 2, "centre": y + height / 2, "below": y + height + 12})
         x += wide + _GAP
     return pd.DataFrame(boxes)

@@ -1,0 +1,97 @@
+"""Lines from token to token: who looks at whom, several heads in their colours."""
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from attn.charts.heatmap import chosen, message
+from attn.charts.labels import number, pixels
+from attn.charts.layout import dressed
+from attn.charts.plane import Plane, tooltip
+
+_LINE = 24  # pixels from one token to the next
+_ACROSS = 360  # pixels that the lines have between the two columns of tokens
+_MOST_LINES = 400
+_MOST_TOKENS = 80
+_FAINTEST = 0.02  # a weight below this draws no line
+
+
+def lines(weights, rows, columns, theme, *, heads=None, query=None, select=None, title=""):
+    """Draw queries on the left, keys on the right, and a line for every weight that is not faint.
+
+    Parameters
+    ----------
+    weights : array_like, shape (num_heads, n_q, n_k)
+        The wider and darker a line, the larger the weight.
+    rows, columns : sequence of str
+        Labels of queries and keys.
+    theme : Theme
+    heads : sequence of int, optional
+        Numbers of the heads, counted from 0, for their colours; by default 0, 1 and so on.
+    query : int, optional
+        Draw the lines of this query only.
+    select : str, optional
+        Name of a selection that tells which query was chosen, as ``{"row": i, "column": 0}``.
+    title : str
+
+    Returns
+    -------
+    alt.LayerChart
+        Of the first 80 tokens, the 400 heaviest lines.
+    """
+    weights = np.asarray(weights, dtype=float)[:, :_MOST_TOKENS, :_MOST_TOKENS]
+    if not weights.size:
+        return message("Nothing to show.", theme, title)
+    heads = list(range(len(weights))) if heads is None else list(heads)
+    rows, columns = list(rows)[:_MOST_TOKENS], list(columns)[:_MOST_TOKENS]
+    left, right = (int(max(map(pixels, labels))) + 16 for labels in (rows, columns))
+    tall = _LINE * max(len(rows), len(columns))
+    plane = Plane(left + _ACROSS + right, tall, columns=left + _ACROSS + right, rows=tall)
+    table = _lines(weights, rows, columns, heads, theme, query, left)
+    rules = alt.Chart(table).mark_rule(strokeCap="round").encode(
+        **plane.box(),
+        color=alt.Color("color:N", scale=None),
+        opacity=alt.Opacity("opacity:Q", scale=None),
+        size=alt.Size("wide:Q", scale=None),
+        tooltip=tooltip(("query", "query"), ("key", "key"), ("head", "head"), ("shown", "weight")),
+    )  # fmt: skip
+    words = _words(rows, left - 8, theme.query, "right", plane)
+    layers = [rules, chosen(words, select, "row", "column")]
+    layers += [_words(columns, left + _ACROSS + 8, theme.key, "left", plane)]
+    what = f"{title or 'Lines'}: {len(table)} lines from {len(rows)} queries to {len(columns)} keys."
+    return dressed(plane.figure(layers, title), theme, what)
+
+
+def _lines(weights, rows, columns, heads, theme, query, left):
+    """Return the heaviest lines, the heaviest last so that they lie on top."""
+    if query is not None:
+        others = np.arange(weights.shape[1]) != query
+        weights = np.where(others[:, None], 0, weights)
+    heaviest = np.argsort(weights, axis=None, kind="stable")[-_MOST_LINES:]
+    heaviest = heaviest[weights.ravel()[heaviest] >= _FAINTEST]
+    head, row, column = np.unravel_index(heaviest, weights.shape)
+    weight = weights.ravel()[heaviest]
+    return pd.DataFrame(
+        {
+            "x": float(left),
+            "x2": float(left + _ACROSS),
+            "y": (row + 0.5) * _LINE,
+            "y2": (column + 0.5) * _LINE,
+            "color": [theme.head(heads[h]) if len(heads) > 1 else theme.weight for h in head],
+            "opacity": 0.15 + 0.85 * weight,
+            "wide": 0.8 + 5 * weight,
+            "query": [rows[r] for r in row],
+            "key": [columns[c] for c in column],
+            "head": [str(heads[h] + 1) for h in head],
+            "shown": [number(w) for w in weight],
+        }
+    )
+
+
+def _words(labels, x, color, align, plane):
+    """Return a layer of one column of tokens."""
+    place = np.arange(len(labels), dtype=np.int32)
+    table = pd.DataFrame(
+        {"row": place, "column": np.int32(0), "x": float(x), "y": (place + 0.5) * _LINE, "text": labels}
+    )
+    return plane.texts(table, align=align, color=color)

@@ -1,0 +1,1037 @@
+"""What kind of head is this? Numbers that tell heads apart, and what weights alone do not say.
+
+Every number is an average over the queries of one head. Queries without any weight (or with NaN) are
+left out, and where no query is left the number is NaN: it cannot be told, which is not the same as 0.
+Weights are taken as they are: what a model puts on a sink beside its keys is missing from every share.
+
+Each function takes weights of any leading axes, (..., num_heads, n_q, n_k) or one head alone,
+(n_q, n_k), so that memory can be kept to one head at a time.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from attn import analysis
+from attn.functional import as_floats
+
+FEWEST = 3  # queries that must have somewhere to look before a repetition counts as a pattern
+STANDS_OUT = 0.4  # the score from which a pattern gives a head its name
+MOST = 0.5  # that for resting on the first or special tokens, as most heads do part of the time
+BROAD = 0.9  # the evenness from which a head has no target at all
+SHORTEST = 8  # tokens below which chance alone would name a head
+
+
+class Text(NamedTuple):
+    """What the rows and columns of the weights stand for."""
+
+    tokens: np.ndarray | None = None  # (n_k,) ids or words; None where keys are no tokens
+    special: np.ndarray | None = None  # (n_k,) True for what a tokenizer put there
+    mask: np.ndarray | None = None  # broadcastable to the weights, True where a query may look at a key
+    query_offset: int | None = None  # position of the first query among the keys
+    cross: bool = False  # whether queries and keys come from two sequences
+
+    @property
+    def known(self):
+        """What of "tokens", "special" and "order" is known."""
+        known = {"tokens": self.tokens is not None, "special": self.special is not None, "order": not self.cross}
+        return {name for name, is_known in known.items() if is_known}
+
+    @property
+    def repetitions(self):
+        """What tells which tokens come again."""
+        return self.tokens, self.special, self.query_offset
+
+
+class Metric(NamedTuple):
+    """One number per head."""
+
+    name: str
+    words: str  # one sentence that says what is measured
+    higher_means: str  # what a head with more of it does
+    unit: str  # "share" (0 to 1), "nats" or "tokens"
+    needs: set  # what must be known: "tokens", "special", "order" (queries and keys of one sequence)
+    compute: Callable  # (weights, Text) -> ndarray (...)
+
+
+class Kind(NamedTuple):
+    """What kind of head this looks like."""
+
+    label: str
+    sentence: str  # with the number that says so
+
+
+def entropy(weights):
+    r"""Return how spread out the weights of a head are.
+
+    Parameters
+    ----------
+    weights : array_like, shape (..., n_q, n_k)
+
+    Returns
+    -------
+    ndarray, shape (...)
+        The mean over queries of :math:`-\sum_j a_{ij} \ln a_{ij}`, from 0 (one key each) to
+        :math:`\ln n_k` nats (all alike); NaN without weight.
+
+    Notes
+    -----
+    Section 3.3 of [1]_ averages over many texts, this over the queries of one.
+
+    References
+    ----------
+    .. [1] Clark et al., 2019. arXiv:1906.04341
+
+    Examples
+    --------
+    >>> entropy([[1, 0], [0.5, 0.5]]).round(6)  # half of ln 2
+    np.float64(0.346574)
+    """
+    weights, rows, dtype = _weights(weights)
+    return _mean(analysis.row_entropy(weights), rows, dtype)
+
+
+def evenness(weights, mask=None):
+    r"""Return the entropy as a share of the largest that the keys in sight allow.
+
+    Parameters
+    ----------
+    weights : array_like, shape (..., n_q, n_k)
+    mask : array_like of bool, broadcastable to the weights, optional
+        True where a query may look at a key. By default read off the weights: in sight are keys that
+        get weight from any query, no further to either side than any query of the head looks. This
+        finds causal masks, windows and padding.
+
+    Returns
+    -------
+    ndarray, shape (...)
+        The mean over queries of entropy divided by :math:`\ln m_i`, with :math:`m_i` the number of
+        keys that query ``i`` has in sight, from 0 to 1. Queries with one key in sight are left out;
+        NaN if none has two.
+
+    Raises
+    ------
+    ValueError
+        If `mask` is no mask for the weights.
+
+    Notes
+    -----
+    Section 3.3 of [1]_ compares heads with one that attends uniformly; the quotient lets texts of
+    different lengths be compared.
+
+    References
+    ----------
+    .. [1] Clark et al., 2019. arXiv:1906.04341
+
+    Examples
+    --------
+    >>> evenness([[1, 0], [0.5, 0.5]])
+    np.float64(1.0)
+    """
+    weights, _, dtype = _weights(weights)
+    keys = _in_sight(weights, mask).sum(axis=-1)  # (..., n_q)
+    largest = np.log(np.maximum(keys, 2))
+    return _mean(analysis.row_entropy(weights) / largest, keys > 1, dtype)
+
+
+def distance(weights, query_offset=None):
+    r"""Return how far a head looks on average.
+
+    Parameters
+    ----------
+    weights : array_like, shape (..., n_q, n_k)
+    query_offset : int, optional
+        Position of the first query among the keys; by default ``n_k - n_q``.
+
+    Returns
+    -------
+    ndarray, shape (...)
+        The mean over queries of :math:`\sum_j a_{ij} |j - i|`, from 0 to ``n_k - 1`` tokens;
+        NaN without weight.
+
+    Notes
+    -----
+    As in [1]_, which looks at a decoder and needs no absolute value, except that it pools the weight
+    of many texts.
+
+    References
+    ----------
+    .. [1] Vig and Belinkov, 2019. arXiv:1906.04284
+
+    Examples
+    --------
+    >>> distance([[1, 0, 0], [1, 0, 0], [1, 0, 0]])  # (0 + 1 + 2) / 3
+    np.float64(1.0)
+    """
+    weights, rows, dtype = _weights(weights)
+    return _mean(analysis.mean_distance(weights, query_offset), rows, dtype)
+
+
+def first_token(weights):
+    r"""Return the share of the weight that lies on the first key.
+
+    Parameters
+    ----------
+    weights : array_like, shape (..., n_q, n_k)
+
+    Returns
+    -------
+    ndarray, shape (...)
+        The mean over queries of :math:`a_{i0}`, from 0 to 1; NaN without weight. Under a causal mask
+        the first query counts too, which can look nowhere else.
+
+    Notes
+    -----
+    The "attention sink" of [1]_.
+
+    References
+    ----------
+    .. [1] Xiao et al., 2023. arXiv:2309.17453
+
+    Examples
+    --------
+    >>> first_token([[1, 0], [0.5, 0.5]])
+    np.float64(0.75)
+    """
+    weights, rows, dtype = _weights(weights)
+    return _mean(analysis.first_token_share(weights), rows, dtype)
+
+
+def special_tokens(weights, special):
+    r"""Return the share of the weight that lies on special tokens such as [CLS] and [SEP].
+
+    Parameters
+    ----------
+    weights : array_like, shape (..., n_q, n_k)
+    special : array_like of bool, shape (n_k,)
+
+    Returns
+    -------
+    ndarray, shape (...)
+        The mean over queries of :math:`\sum_{j\ \mathrm{special}} a_{ij}`, from 0 to 1; NaN without
+        weight. Weights that are all alike give the share of special tokens among the keys.
+
+    Raises
+    ------
+    ValueError
+        If there is not one flag per key.
+
+    Notes
+    -----
+    Section 3.2 of [1]_, for all special tokens together; the "vertical" pattern of [2]_, section 4.1.
+
+    References
+    ----------
+    .. [1] Clark et al., 2019. arXiv:1906.04341
+    .. [2] Kovaleva et al., 2019. arXiv:1908.08593
+
+    Examples
+    --------
+    >>> special_tokens([[0.5, 0.25, 0.25], [0, 1, 0]], [True, False, True])
+    np.float64(0.375)
+    """
+    weights, rows, dtype = _weights(weights)
+    return _mean(weights @ _flags(special, weights.shape[-1]).astype(weights.dtype), rows, dtype)
+
+
+def previous_token(weights, query_offset=None):
+    r"""Return the share of the weight that lies one token back.
+
+    Parameters
+    ----------
+    weights : array_like, shape (..., n_q, n_k)
+    query_offset : int, optional
+        As in `distance`.
+
+    Returns
+    -------
+    ndarray, shape (...)
+        The mean of :math:`a_{i,i-1}` over the queries that have a token before them, from 0 to 1;
+        NaN if none has.
+
+    Notes
+    -----
+    Section 3.1 of [1]_, and ``previous_token_head`` of TransformerLens, which divides by all the
+    weight: there the first token, with nothing before it, keeps a perfect head below 1. Section 5.1
+    of [2]_ asks instead how often the largest weight lies there.
+
+    References
+    ----------
+    .. [1] Clark et al., 2019. arXiv:1906.04341
+    .. [2] Voita et al., 2019. arXiv:1905.09418
+
+    Examples
+    --------
+    >>> previous_token([[1, 0, 0], [0.5, 0.5, 0], [0, 1, 0]])
+    np.float64(0.75)
+    """
+    return _neighbour(weights, -1, query_offset)
+
+
+def next_token(weights, query_offset=None):
+    r"""Return the share of the weight that lies one token ahead.
+
+    Parameters
+    ----------
+    weights : array_like, shape (..., n_q, n_k)
+    query_offset : int, optional
+        As in `distance`.
+
+    Returns
+    -------
+    ndarray, shape (...)
+        The mean of :math:`a_{i,i+1}` over the queries that have a token after them, from 0 to 1; NaN
+        if none has. Under a causal mask 0.
+
+    Notes
+    -----
+    Section 3.1 of [1]_, as in `previous_token`.
+
+    References
+    ----------
+    .. [1] Clark et al., 2019. arXiv:1906.04341
+
+    Examples
+    --------
+    >>> next_token([[0, 1, 0], [0, 0.5, 0.5], [0, 0, 1]])
+    np.float64(0.75)
+    """
+    return _neighbour(weights, 1, query_offset)
+
+
+def same_token(weights, query_offset=None):
+    r"""Return the share of the weight that a token keeps on itself.
+
+    Parameters
+    ----------
+    weights : array_like, shape (..., n_q, n_k)
+    query_offset : int, optional
+        As in `distance`.
+
+    Returns
+    -------
+    ndarray, shape (...)
+        The mean of :math:`a_{ii}` over queries, from 0 to 1; NaN without weight. Other places where
+        the same word stands are those of `duplicate_token`.
+
+    Notes
+    -----
+    The "current token" of section 3.1 of [1]_.
+
+    References
+    ----------
+    .. [1] Clark et al., 2019. arXiv:1906.04341
+
+    Examples
+    --------
+    >>> same_token([[1, 0], [0.5, 0.5]])
+    np.float64(0.75)
+    """
+    return _neighbour(weights, 0, query_offset)
+
+
+def duplicate_token(weights, tokens, special=None, query_offset=None, *, fewest=1):
+    r"""Return the share of the weight that lies on earlier places of the same token.
+
+    Parameters
+    ----------
+    weights : array_like, shape (..., n_q, n_k)
+    tokens : array_like, shape (n_k,)
+        Ids or words.
+    special : array_like of bool, shape (n_k,), optional
+        Special tokens repeat nothing: they are left out.
+    query_offset : int, optional
+        As in `distance`.
+    fewest : int, default 1
+        How many queries must have somewhere to look.
+
+    Returns
+    -------
+    ndarray, shape (...)
+        The mean of :math:`\sum_j a_{ij}` over the keys with :math:`t_j = t_i` and
+        :math:`0 < j < i - 1`, and over the queries that have such a key, from 0 to 1; NaN if these
+        queries are fewer than `fewest`.
+
+    Raises
+    ------
+    ValueError
+        If there is not one token and one flag per key.
+
+    Notes
+    -----
+    The duplicate token heads of [1]_, section 3. ``duplicate_token_head`` of TransformerLens divides
+    by all the weight, so that a perfect head scores little in a text with few repetitions; here only
+    queries count that have somewhere to look. It also counts the first key and the key just before,
+    which here are left to `first_token` and `previous_token`: a head that looks there whatever the
+    tokens are has found no repetition.
+
+    References
+    ----------
+    .. [1] Wang et al., 2022. arXiv:2211.00593
+
+    Examples
+    --------
+    >>> weights = np.eye(5)
+    >>> weights[4] = [0, 0.75, 0, 0, 0.25]
+    >>> duplicate_token(weights, ["so", "it", "is", "as", "it"])
+    np.float64(0.75)
+    """
+    return _on_pairs(weights, tokens, special, query_offset, fewest, after=0)
+
+
+def induction(weights, tokens, special=None, query_offset=None, *, fewest=1):
+    r"""Return the share of the weight that lies on what followed the same token before.
+
+    Parameters
+    ----------
+    weights : array_like, shape (..., n_q, n_k)
+    tokens : array_like, shape (n_k,)
+        Ids or words.
+    special : array_like of bool, shape (n_k,), optional
+        Special tokens are left out, as tokens that come again and as what followed.
+    query_offset : int, optional
+        As in `distance`.
+    fewest : int, default 1
+        As in `duplicate_token`.
+
+    Returns
+    -------
+    ndarray, shape (...)
+        The mean of :math:`\sum_j a_{ij}` over the keys with :math:`t_{j-1} = t_i` and
+        :math:`0 < j < i - 1`, and over the queries that have such a key, from 0 to 1; NaN if these
+        queries are fewer than `fewest`.
+
+    Raises
+    ------
+    ValueError
+        If there is not one token and one flag per key.
+
+    Notes
+    -----
+    The induction heads of [1]_: after ``A B ... A`` they look at ``B``. The "prefix matching" score
+    of [2]_ is this number on random tokens that are repeated, where no meaning can help; on a text
+    that makes sense it may be high for other reasons. ``induction_head`` of TransformerLens divides
+    by all the weight, and also counts the key just before and the query itself; see `duplicate_token`.
+
+    References
+    ----------
+    .. [1] Elhage et al., 2021. A Mathematical Framework for Transformer Circuits.
+    .. [2] Olsson et al., 2022. arXiv:2209.11895
+
+    Examples
+    --------
+    >>> weights = np.eye(5)
+    >>> weights[4] = [0, 0, 0.75, 0, 0.25]
+    >>> induction(weights, ["so", "it", "is", "as", "it"])
+    np.float64(0.75)
+    """
+    return _on_pairs(weights, tokens, special, query_offset, fewest, after=1)
+
+
+def positional(weights, mask=None):
+    r"""Return how much of the pattern depends on distance alone, whatever the tokens are.
+
+    Parameters
+    ----------
+    weights : array_like, shape (..., n_q, n_k)
+    mask : array_like of bool, broadcastable to the weights, optional
+        As in `evenness`.
+
+    Returns
+    -------
+    ndarray, shape (...)
+        From 0 (content decides) to 1 (every weight follows from how far the key is from the query).
+        NaN for weights that are all alike, in which there is nothing to explain, and where each
+        distance occurs once only, so that it could explain anything.
+
+    Raises
+    ------
+    ValueError
+        If `mask` is no mask for the weights.
+
+    Notes
+    -----
+    With :math:`e_{ij} = a_{ij} - \sum_k a_{ik} / m_i`, what sets a weight apart from looking alike at
+    all :math:`m_i` keys in sight (see `evenness`), and :math:`\bar e_d` its mean over the
+    :math:`n_d` cells with :math:`j - i = d`, the share of the variance that the means explain is
+    :math:`R^2 = \sum_d n_d \bar e_d^2 / \sum_{ij} e_{ij}^2`. In a text of few tokens chance alone
+    explains ``D / N``, with D distances and N cells; as in an adjusted :math:`R^2` this is taken out,
+    :math:`1 - (1 - R^2) N / (N - D)`, and what falls below 0 is 0.
+
+    [1]_ compares the weights with their means over many texts at each pair of places, which takes
+    many texts; this takes one. Section 5.1 of [2]_ calls a head positional by where its largest
+    weight lies. A head that always looks at the first or last token is not positional here: its
+    pattern is a column, not a diagonal.
+
+    References
+    ----------
+    .. [1] Vig and Belinkov, 2019. arXiv:1906.04284
+    .. [2] Voita et al., 2019. arXiv:1905.09418
+
+    Examples
+    --------
+    >>> diagonal, column = [[0.75, 0.25], [0.25, 0.75]], [[0.75, 0.25], [0.75, 0.25]]
+    >>> positional(diagonal), positional(column)
+    (np.float64(1.0), np.float64(0.0))
+    """
+    weights, _, dtype = _weights(weights)
+    seen = _in_sight(weights, mask)
+    even = weights.sum(axis=-1, keepdims=True) / np.maximum(seen.sum(axis=-1, keepdims=True), 1)
+    apart = np.where(seen, weights - even, 0)
+    number = _diagonals(seen).sum(axis=-2)  # (..., n_q + n_k - 1)
+    explained = (_diagonals(apart).sum(axis=-2) ** 2 / np.maximum(number, 1)).sum(axis=-1)
+    total = (apart**2).sum(axis=(-2, -1))
+    cells, distances = number.sum(axis=-1), (number > 0).sum(axis=-1)
+    rounding = (8 * np.finfo(weights.dtype).eps) ** 2 * (weights**2).sum(axis=(-2, -1))
+    left = 1 - np.divide(explained, total, out=np.zeros_like(total), where=total > rounding)
+    adjusted = 1 - left * cells / np.maximum(cells - distances, 1)
+    told = (total > rounding) & (cells > distances)
+    return np.where(told, np.clip(adjusted, 0, 1), np.nan).astype(dtype)[()]
+
+
+METRICS = {
+    "entropy": Metric(
+        "Entropy",
+        "How spread out the weight of a token is.",
+        "It looks at many tokens at once.",
+        "nats",
+        set(),
+        lambda weights, text: entropy(weights),
+    ),
+    "evenness": Metric(
+        "Evenness",
+        "How close a head comes to looking at everything alike: its entropy over the largest possible.",
+        "It looks at all tokens more alike.",
+        "share",
+        set(),
+        lambda weights, text: evenness(weights, text.mask),
+    ),
+    "distance": Metric(
+        "Mean distance",
+        "How many tokens away a head looks on average.",
+        "It looks further away.",
+        "tokens",
+        {"order"},
+        lambda weights, text: distance(weights, text.query_offset),
+    ),
+    "first_token": Metric(
+        "First token",
+        "How much of the weight lies on the first token.",
+        "It parks more of its weight on the first token.",
+        "share",
+        set(),
+        lambda weights, text: first_token(weights),
+    ),
+    "special_tokens": Metric(
+        "Special tokens",
+        "How much of the weight lies on tokens that are no part of the text, such as [CLS] and [SEP].",
+        "It parks more of its weight outside the text.",
+        "share",
+        {"special"},
+        lambda weights, text: special_tokens(weights, text.special),
+    ),
+    "previous_token": Metric(
+        "Previous token",
+        "How much of the weight lies one token back.",
+        "It reads the token before.",
+        "share",
+        {"order"},
+        lambda weights, text: previous_token(weights, text.query_offset),
+    ),
+    "next_token": Metric(
+        "Next token",
+        "How much of the weight lies one token ahead.",
+        "It reads the token after.",
+        "share",
+        {"order"},
+        lambda weights, text: next_token(weights, text.query_offset),
+    ),
+    "same_token": Metric(
+        "Same token",
+        "How much of its weight a token keeps on itself.",
+        "It stays with the token that asks.",
+        "share",
+        {"order"},
+        lambda weights, text: same_token(weights, text.query_offset),
+    ),
+    "duplicate_token": Metric(
+        "Duplicate token",
+        "Where a token comes again, how much of its weight lies on its earlier places.",
+        "It finds where the same token stood before.",
+        "share",
+        {"tokens", "order"},
+        lambda weights, text: duplicate_token(weights, *text.repetitions, fewest=FEWEST),
+    ),
+    "induction": Metric(
+        "Induction",
+        "Where a token comes again, how much of its weight lies on what followed it before.",
+        "It finds what came next the last time.",
+        "share",
+        {"tokens", "order"},
+        lambda weights, text: induction(weights, *text.repetitions, fewest=FEWEST),
+    ),
+    "positional": Metric(
+        "Positional",
+        "How much of the pattern follows from the distance between two tokens, whatever they are.",
+        "Position decides, not content.",
+        "share",
+        {"order"},
+        lambda weights, text: positional(weights, text.mask),
+    ),
+}
+"""The metrics by key, in the order in which they are best explained."""
+
+
+def measure(weights, tokens=None, special=None, *, mask=None, query_offset=None, cross=False):
+    """Compute every metric of one or many heads.
+
+    Parameters
+    ----------
+    weights : array_like, shape (..., n_q, n_k)
+    tokens : array_like, shape (n_k,), optional
+        Ids or words of the keys; without them, as for the patches of a picture, repetitions cannot
+        be told.
+    special : array_like of bool, shape (n_k,), optional
+        True for special tokens.
+    mask : array_like of bool, broadcastable to the weights, optional
+        As in `evenness`.
+    query_offset : int, optional
+        As in `distance`.
+    cross : bool, default False
+        Whether queries and keys come from two sequences, as in cross-attention: then no key is the
+        previous, the next or the same token.
+
+    Returns
+    -------
+    dict
+        Key of `METRICS` -> ndarray (...), a number for one head; NaN where it cannot be told.
+        Repetitions are told where at least `FEWEST` queries have somewhere to look, because a word
+        that comes twice may be looked at for many reasons.
+
+    Raises
+    ------
+    ValueError
+        If the weights have fewer than two axes or an empty one, or tokens, special or mask do not fit
+        them.
+
+    Examples
+    --------
+    >>> measured = measure(np.full((12, 5, 5), 0.2), tokens=[7, 8, 9, 7, 8])
+    >>> measured["same_token"].shape, measured["same_token"][0], measured["induction"][0]
+    ((12,), np.float64(0.2), np.float64(nan))
+    """
+    text = Text(tokens, special, mask, query_offset, cross)
+    weights, rows, dtype = _weights(weights)
+    unknown = np.full(rows.shape[:-1], np.nan, dtype=dtype)
+    known = text.known
+    return {
+        key: metric.compute(weights, text).astype(dtype) if metric.needs <= known else unknown.copy()[()]
+        for key, metric in METRICS.items()
+    }
+
+
+def measure_each(heads, tokens=None, special=None, **options):
+    """Compute every metric head by head, holding the weights of one head at a time.
+
+    Parameters
+    ----------
+    heads : iterable of array_like, each of shape (n_q, n_k)
+        A generator computes each head when its turn comes.
+    tokens, special, **options
+        As in `measure`.
+
+    Returns
+    -------
+    dict
+        Key of `METRICS` -> ndarray (num_heads,).
+
+    Raises
+    ------
+    ValueError
+        As `measure`.
+
+    Examples
+    --------
+    >>> measure_each(np.eye(5) for head in range(3))["same_token"]
+    array([1., 1., 1.])
+    """
+    measured = [measure(weights, tokens, special, **options) for weights in heads]
+    return {key: np.array([each[key] for each in measured]) for key in METRICS}
+
+
+def kind_of_head(metrics, n_tokens=None):
+    """Say what kind of head its numbers make it look like, or that no pattern stands out.
+
+    Parameters
+    ----------
+    metrics : mapping
+        Key of `METRICS` -> number, of one head, as `measure` returns them. What is missing or NaN is
+        passed over.
+    n_tokens : int, optional
+        Number of keys. Below `SHORTEST` no head is named.
+
+    Returns
+    -------
+    Kind
+        ``label`` and ``sentence``, which quotes the number.
+
+    Raises
+    ------
+    ValueError
+        If a metric is not one number.
+
+    Notes
+    -----
+    The first that applies: an evenness of `BROAD`; `STANDS_OUT` of the weight on repetitions; as much
+    on a neighbour or on the token itself; `MOST` of it on the first or on special tokens; a pattern
+    that is positional to `MOST`. Heads rest on special tokens when they find nothing, [1]_, section
+    3.2, so what they do otherwise comes first. The limits are ours. One text shows what a head does
+    there, not what it is for.
+
+    References
+    ----------
+    .. [1] Clark et al., 2019. arXiv:1906.04341
+
+    Examples
+    --------
+    >>> kind_of_head({"previous_token": 0.83, "evenness": 0.3}).sentence
+    'Previous-token head: 0.83 of its weight lies one token back.'
+    >>> kind_of_head({"previous_token": 0.2, "special_tokens": 0.4}).sentence
+    'No pattern stands out: the largest share of its weight, 0.40, lies on special tokens.'
+    """
+    if n_tokens is not None and n_tokens < SHORTEST:
+        return Kind(_UNNAMED, f"A text of {n_tokens} tokens is too short to tell a pattern from chance.")
+    scores = {key: _number(key, metrics.get(key, np.nan)) for key in METRICS}
+    found = _standing_out(scores)
+    if found is None:
+        return Kind(_UNNAMED, _nothing(scores))
+    label, words = _KINDS[found]
+    return Kind(label, f"{label.capitalize()}: {words.format(scores[found], _PLACES.get(found))}.")
+
+
+def value_weighted(weights, value, w_o):
+    r"""Return how much each key adds to each query's output: its weight times the length of its value.
+
+    Parameters
+    ----------
+    weights : array_like, shape (..., num_heads, n_q, n_k), or (n_q, n_k) for one head
+    value : array_like, shape (..., num_kv_heads, n_k, d_v), or (n_k, d_v) for one head
+        With its bias. `num_heads` is a multiple of `num_kv_heads`.
+    w_o : array_like, shape (num_heads * d_v, d_out), or (d_v, d_out) for one head
+        The output projection.
+
+    Returns
+    -------
+    ndarray, shape of the weights
+        :math:`a_{ij} \lVert v_j W^O_h \rVert`, at least 0; a hidden key adds 0. Rows need not sum
+        to 1.
+
+    Raises
+    ------
+    ValueError
+        If value or w_o do not fit the weights.
+
+    Notes
+    -----
+    Section 3 of [1]_, where :math:`f(x) = (x W^V + b^V) W^O`, head by head; the paper also adds the
+    vectors of all heads before it takes the length. The bias of the output projection belongs to no
+    key. Residual and layer norm, which the authors add in a later paper, are left out.
+
+    References
+    ----------
+    .. [1] Kobayashi et al., 2020. arXiv:2004.10102
+
+    Examples
+    --------
+    >>> value_weighted([[0.9, 0.1]], [[0.3, 0.4], [6, 8]], np.eye(2)).round(2)  # the lesser weight adds more
+    array([[0.45, 1.  ]])
+    """
+    (weights, value, w_o), dtype = as_floats(weights, value, w_o)
+    if weights.ndim < 2 or value.ndim != weights.ndim or value.shape[-2] != weights.shape[-1]:
+        raise ValueError(
+            "weights (..., num_heads, n_q, n_k) and value (..., num_kv_heads, n_k, d_v) must share n_k "
+            f"and the number of axes, got {weights.shape} and {value.shape}"
+        )
+    if weights.ndim == 2:
+        return value_weighted(weights[None], value[None], w_o)[0].astype(dtype, copy=False)
+    lengths = _lengths(value, w_o, num_heads=weights.shape[-3])[..., None, :]  # (..., num_heads, 1, n_k)
+    # a hidden key adds nothing, whatever it holds
+    product = np.multiply(weights, lengths, out=np.zeros_like(weights), where=weights != 0)
+    return product.astype(dtype, copy=False)
+
+
+def rollout(weights_per_layer, *, residual=0.5):
+    r"""Follow the attention through the layers down to the tokens of the text.
+
+    Parameters
+    ----------
+    weights_per_layer : iterable of array_like, each of shape (n, n) or (num_heads, n, n)
+        From the first layer on; heads are averaged. A generator holds one layer at a time. For what
+        reaches a layer in the middle, give the layers up to it.
+    residual : float, default 0.5
+        The share of a token that passes the attention by, from 0 to 1.
+
+    Returns
+    -------
+    ndarray, shape (n, n)
+        How much of each token of the text (a column) reaches each place of the last layer (a row),
+        from 0 to 1; rows sum to 1. A row without weight keeps its token.
+
+    Raises
+    ------
+    ValueError
+        If there is no layer, a layer is not square or of another length, or `residual` is not from 0
+        to 1.
+
+    Notes
+    -----
+    Section 3 of [1]_: :math:`\tilde A_l = 0.5\,A_l + 0.5\,I`, rows brought back to a sum of 1, and
+    :math:`R_l = \tilde A_l R_{l-1}`. It takes the weights for the whole of what a layer does and
+    mixes all heads alike, which is a rough picture: values, feed-forward networks and the true size
+    of the residual do not enter.
+
+    References
+    ----------
+    .. [1] Abnar and Zuidema, 2020. arXiv:2005.00928
+
+    Examples
+    --------
+    >>> rollout([[[1, 0], [1, 0]], [[1, 0], [1, 0]]])
+    array([[1.  , 0.  ],
+           [0.75, 0.25]])
+    """
+    if not 0 <= residual <= 1:
+        raise ValueError(f"residual must be from 0 to 1, got {residual}")
+    reached = None
+    for weights in weights_per_layer:
+        mixed, dtype = _mixed(weights, residual)
+        if reached is not None and reached.shape != mixed.shape:
+            raise ValueError(f"all layers must be of one length, got {reached.shape} and then {mixed.shape}")
+        reached = mixed if reached is None else mixed @ reached  # (n, n)
+    if reached is None:
+        raise ValueError("rollout must be given at least one layer, got none")
+    return reached.astype(dtype, copy=False)
+
+
+def mean_over(weights, heads=None):
+    """Average a chosen set of heads.
+
+    Parameters
+    ----------
+    weights : array_like, shape (..., num_heads, n_q, n_k)
+    heads : int or sequence of int, optional
+        By default all.
+
+    Returns
+    -------
+    ndarray, shape (..., n_q, n_k)
+        Rows sum to 1 where those of all chosen heads do.
+
+    Raises
+    ------
+    ValueError
+        If there is no axis of heads, none is chosen, or one does not exist.
+
+    Examples
+    --------
+    >>> mean_over([[[1.0, 0.0]], [[0.0, 1.0]], [[0.5, 0.5]]], heads=[0, 2])
+    array([[0.75, 0.25]])
+    """
+    (weights,), dtype = as_floats(weights)
+    if weights.ndim < 3:
+        raise ValueError(f"weights must have axes (..., num_heads, n_q, n_k), got {weights.shape}")
+    num_heads = weights.shape[-3]
+    chosen = np.unique(np.arange(num_heads) if heads is None else heads)
+    if chosen.dtype.kind not in "iu" or not chosen.size or chosen[0] < 0 or chosen[-1] >= num_heads:
+        raise ValueError(f"heads must be at least one of 0 to {num_heads - 1}, got {chosen.tolist()}")
+    return weights[..., chosen, :, :].mean(axis=-3).astype(dtype, copy=False)
+
+
+_UNNAMED = "no clear pattern"
+_REPETITIONS = ("induction", "duplicate_token")
+_NEIGHBOURS = ("previous_token", "next_token", "same_token")
+_RESTS = ("first_token", "special_tokens")
+_PLACES = {
+    "induction": "on what followed it before",
+    "duplicate_token": "on its earlier places",
+    "previous_token": "one token back",
+    "next_token": "one token ahead",
+    "same_token": "on the token that asks",
+    "first_token": "on the first token",
+    "special_tokens": "on special tokens",
+}
+_LIES, _LIES_AGAIN = "{:.2f} of its weight lies {}", "where a token comes again, {:.2f} of the weight lies {}"
+_KINDS = {
+    "evenness": ("broad head", "its entropy is {:.2f} of the largest possible, it looks almost everywhere alike"),
+    "induction": ("induction head", _LIES_AGAIN),
+    "duplicate_token": ("duplicate-token head", _LIES_AGAIN),
+    "previous_token": ("previous-token head", _LIES),
+    "next_token": ("next-token head", _LIES),
+    "same_token": ("same-token head", _LIES),
+    "first_token": ("first-token head", _LIES),
+    "special_tokens": ("special-token head", _LIES),
+    "positional": ("positional head", "the distance between two tokens explains {:.2f} of its pattern"),
+}
+
+
+def _standing_out(scores):
+    """Return the key of the pattern that a head is named after, or None."""
+    if scores["evenness"] >= BROAD:
+        return "evenness"
+    for keys, limit in ((_REPETITIONS, STANDS_OUT), (_NEIGHBOURS, STANDS_OUT), (_RESTS, MOST)):
+        largest = _largest(scores, keys)
+        if scores[largest] >= limit:
+            # Most often the first token is a special one; then it is the more exact name.
+            first = keys is _RESTS and scores["first_token"] >= 0.9 * scores[largest]
+            return "first_token" if first else largest
+    return "positional" if scores["positional"] >= MOST else None
+
+
+def _nothing(scores):
+    """Say that no pattern stands out, and how large the largest share is."""
+    largest = _largest(scores, (*_NEIGHBOURS, *_RESTS))
+    if np.isnan(scores[largest]):
+        return "No query has any weight, so there is no pattern to see."
+    return f"No pattern stands out: the largest share of its weight, {scores[largest]:.2f}, lies {_PLACES[largest]}."
+
+
+def _largest(scores, keys):
+    """Return the key with the largest score, passing over NaN."""
+    return max(keys, key=lambda key: -1 if np.isnan(scores[key]) else scores[key])
+
+
+def _number(key, value):
+    """Return a metric of one head as a float."""
+    if np.ndim(value):
+        raise ValueError(f"kind_of_head must be given one head, got {key} of shape {np.shape(value)}")
+    return float(value)
+
+
+def _lengths(value, w_o, num_heads):
+    """Return how long each head's value is after the output projection, (..., num_heads, n_k)."""
+    num_kv_heads, d_v = value.shape[-3], value.shape[-1]
+    if num_kv_heads == 0 or num_heads % num_kv_heads:
+        raise ValueError(f"num_heads must be a multiple of num_kv_heads, got {num_heads} and {num_kv_heads}")
+    if w_o.ndim != 2 or w_o.shape[0] != num_heads * d_v:
+        raise ValueError(f"w_o must be a matrix of num_heads * d_v = {num_heads * d_v} rows, got {w_o.shape}")
+    bands = w_o.reshape(num_heads, d_v, -1)  # (num_heads, d_v, d_out)
+    value = np.repeat(value, num_heads // num_kv_heads, axis=-3)  # (..., num_heads, n_k, d_v)
+    return np.linalg.norm(value @ bands, axis=-1)
+
+
+def _mixed(weights, residual):
+    """Return one layer averaged over heads, with the residual, and the type to return."""
+    (weights,), dtype = as_floats(weights)
+    if weights.ndim not in (2, 3) or weights.shape[-1] != weights.shape[-2]:
+        raise ValueError(f"a layer must be (n, n) or (num_heads, n, n), got {weights.shape}")
+    weights = mean_over(weights) if weights.ndim == 3 else weights
+    mixed = (1 - residual) * weights  # (n, n), a copy
+    mixed[np.diag_indices(len(mixed))] += residual
+    total = mixed.sum(axis=-1, keepdims=True)
+    identity = np.eye(len(mixed), dtype=mixed.dtype)
+    return np.divide(mixed, total, out=identity, where=total > 0), dtype
+
+
+def _weights(weights):
+    """Return the weights with NaN rows emptied, which rows have weight, and the type to return."""
+    (weights,), dtype = as_floats(weights)
+    if weights.ndim < 2 or 0 in weights.shape[-2:]:
+        raise ValueError(f"weights must have axes (..., n_q, n_k), neither of them empty, got {weights.shape}")
+    undefined = np.isnan(weights).any(axis=-1, keepdims=True)
+    if undefined.any():
+        weights = np.where(undefined, 0, weights)
+    return weights, (weights != 0).any(axis=-1), dtype
+
+
+def _mean(values, rows, dtype, fewest=1):
+    """Average over the rows that count; NaN where they are fewer than `fewest`."""
+    number = rows.sum(axis=-1)
+    total = np.where(rows, values, 0).sum(axis=-1)
+    return np.where(number >= max(fewest, 1), total / np.maximum(number, 1), np.nan).astype(dtype)[()]
+
+
+def _positions(n_q, n_k, query_offset):
+    """Return where among the keys each query stands."""
+    return np.arange(n_q) + (n_k - n_q if query_offset is None else query_offset)
+
+
+def _neighbour(weights, step, query_offset):
+    """Average the weight that lies `step` tokens from each query."""
+    weights, rows, dtype = _weights(weights)
+    n_q, n_k = weights.shape[-2:]
+    keys = _positions(n_q, n_k, query_offset) + step
+    queries = np.flatnonzero((keys >= 0) & (keys < n_k))
+    return _mean(weights[..., queries, keys[queries]], rows[..., queries], dtype)
+
+
+def _on_pairs(weights, tokens, special, query_offset, fewest, after):
+    """Average the weight on the places `after` earlier ones of the query's token."""
+    weights, rows, dtype = _weights(weights)
+    n_q, n_k = weights.shape[-2:]
+    special = np.zeros(n_k, dtype=bool) if special is None else _flags(special, n_k)
+    pairs = _pairs(_names(tokens, n_k), special, _positions(n_q, n_k, query_offset), after)
+    shares = np.einsum("...ij,ij->...i", weights, pairs.astype(weights.dtype))
+    return _mean(shares, rows & pairs.any(axis=-1), dtype, fewest)
+
+
+def _pairs(tokens, special, positions, after):
+    """Tell which keys stand `after` an earlier place of each query's token, (n_q, n_k)."""
+    n_k = len(tokens)
+    keys, inside = np.arange(n_k), (positions >= 0) & (positions < n_k)
+    own = np.where(inside, positions, 0)
+    same = (tokens[own][:, None] == tokens) & ~special & (inside & ~special[own])[:, None]
+    pairs = np.zeros((len(positions), n_k), dtype=bool)
+    pairs[:, after:] = same[:, : n_k - after]
+    return pairs & ~special & (keys > 0) & (keys < positions[:, None] - 1)
+
+
+def _names(tokens, n_k):
+    """Return one id or word per key."""
+    tokens = np.asarray(tokens)
+    if tokens.shape != (n_k,) or tokens.dtype.kind not in "iuU":
+        raise ValueError(f"tokens must be {n_k} ids or words, one per key, got {tokens.dtype} of {tokens.shape}")
+    return tokens
+
+
+def _flags(special, n_k):
+    """Return one flag per key."""
+    special = np.asarray(special)
+    if special.shape != (n_k,) or special.dtype != bool:
+        raise ValueError(f"special must be {n_k} booleans, one per key, got {special.dtype} of {special.shape}")
+    return special
+
+
+def _in_sight(weights, mask):
+    """Tell which keys each query has in sight, by the mask or by the weights of the head alone."""
+    some = weights != 0
+    if mask is not None:
+        return np.broadcast_to(_fitted(mask, weights.shape), weights.shape) & some.any(axis=-1, keepdims=True)
+    n_q, n_k = weights.shape[-2:]
+    used = _diagonals(some).any(axis=-2)  # (..., n_q + n_k - 1)
+    lowest, highest = used.argmax(axis=-1), used.shape[-1] - 1 - used[..., ::-1].argmax(axis=-1)
+    diagonal = np.arange(n_k) - np.arange(n_q)[:, None] + n_q - 1  # (n_q, n_k)
+    band = (diagonal >= lowest[..., None, None]) & (diagonal <= highest[..., None, None])
+    return band & some.any(axis=-1, keepdims=True) & some.any(axis=-2, keepdims=True)
+
+
+def _fitted(mask, shape):
+    """Return a mask that broadcasts to `shape`."""
+    mask = np.asarray(mask)
+    try:
+        fits = np.broadcast_shapes(mask.shape, shape) == shape
+    except ValueError:
+        fits = False
+    if not fits or mask.dtype != bool:
+        raise ValueError(f"mask must be boolean and broadcast to {shape}, got {mask.dtype} of shape {mask.shape}")
+    return mask
+
+
+def _diagonals(cells):
+    """Lay each diagonal in a column: (..., n_q, n_k) -> (..., n_q, n_q + n_k - 1), 0 elsewhere."""
+    *leading, n_q, n_k = cells.shape
+    wide = np.zeros((*leading, n_q, n_q + n_k), dtype=cells.dtype)
+    wide[..., :n_k] = cells[..., ::-1, :]
+    # Read in rows one shorter, each row stands one place further right than the one above it.
+    flat = wide.reshape(*leading, n_q * (n_q + n_k))[..., : n_q * (n_q + n_k - 1)]
+    return flat.reshape(*leading, n_q, n_q + n_k - 1)

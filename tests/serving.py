@@ -1,0 +1,104 @@
+"""The app on a server of its own, and a headless Chromium to look at it."""
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[1]
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+QUIET = '.stApp[data-test-script-state="notRunning"]'  # the script has run to its end
+FIGURE = '[data-testid="stVegaLiteChart"]'
+
+
+class Served(NamedTuple):
+    """A running server."""
+
+    address: str
+    process: subprocess.Popen
+    started: float  # by `time.perf_counter`
+
+
+@contextlib.contextmanager
+def serve():
+    """Run the app on a free port of this machine, without a network for models, until the block ends."""
+    port = _free_port()
+    command = [
+        sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless", "true",
+        "--server.address", "127.0.0.1", "--server.port", str(port), "--server.fileWatcherType", "none",
+    ]  # fmt: skip
+    environment = os.environ | {"HF_HUB_OFFLINE": "1"}
+    with tempfile.TemporaryFile() as log:
+        started = time.perf_counter()
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            running = Served(f"http://127.0.0.1:{port}", process, started)
+            _wait_for(running, log)
+            yield running
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
+
+
+@contextlib.contextmanager
+def chromium():
+    """Start a headless Chromium: one that is installed, or Playwright's own; None where there is neither."""
+    from playwright.sync_api import Error, sync_playwright
+
+    installed = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    with sync_playwright() as playwright:
+        try:
+            browser = playwright.chromium.launch(executable_path=installed, args=list(FLAGS))
+        except Error:
+            browser = None
+        try:
+            yield browser
+        finally:
+            if browser:
+                browser.close()
+
+
+def settled(page, figures=1):
+    """Wait until a page's script has run to its end and its figures are drawn."""
+    page.wait_for_selector(QUIET)
+    page.wait_for_function(
+        """([figure, wanted]) => {
+            const drawn = [...document.querySelectorAll(figure)].filter((one) => one.querySelector("svg, canvas"));
+            return drawn.length >= wanted && !document.querySelector("[data-stale=true]");
+        }""",
+        arg=[FIGURE, figures],
+    )
+    page.wait_for_selector(QUIET)
+
+
+def _free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _wait_for(running, log):
+    """Return when the server answers; say what it printed if it never does."""
+    while time.perf_counter() < running.started + 60:
+        if running.process.poll() is not None:
+            break
+        with contextlib.suppress(urllib.error.URLError, ConnectionError):
+            urllib.request.urlopen(f"{running.address}/_stcore/health", timeout=5).close()
+            return
+        time.sleep(0.02)
+    log.seek(0)
+    raise RuntimeError(f"the server must answer within a minute, got:\n{log.read().decode(errors='replace')}")

@@ -1,0 +1,305 @@
+"""What only a browser shows: links on a cold server, clicks in figures, both colour schemes, no word to the outside."""
+
+import re
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from driving import PAGES
+
+pytestmark = pytest.mark.browser
+pytest.importorskip("playwright")
+
+from playwright.sync_api import expect  # noqa: E402
+from serving import FIGURE, settled  # noqa: E402
+
+PATHS = {page: "" if page == "home" else page for page in PAGES}
+ODD_LINKS = {
+    "home": ("?layer=2&head=7", "In layer 2, head 7 of"),
+    "step_by_step": ("?source=random&text=one%20two%20two&stage=scaled&cell=2,1", "3 two"),
+    "heads": ("?num_heads=6&num_kv_heads=3", "6 query heads share 3 key/value heads"),
+    "masks": ("?mask=window&window=1", "1"),
+    "pretrained": ("?layer=2&head=7", "Layer 2, head 7 of"),
+}
+HARMLESS = (
+    r"status of 404.*/_stcore/(health|host-config)",  # Streamlit asks for both below the page's path first
+    r'Autosize "fit" only works for single views',  # Vega, on figures side by side
+)
+
+
+class Visit:
+    """One visitor's page, and everything it said and asked for."""
+
+    def __init__(self, context, address):
+        self.address, self.page = address, context.new_page()
+        self.complaints, self.requests = [], []
+        self.page.on("console", self._heard)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        context.on("request", lambda request: self.requests.append(request.url))
+
+    def _heard(self, message):
+        line = f"{message.text} {message.location.get('url', '')}"
+        if message.type in ("error", "warning") and not any(re.search(known, line) for known in HARMLESS):
+            self.complaints.append(f"{message.type}: {line}")
+
+    def go(self, page, query="", figures=1):
+        """Open a page by a link, as on a server that has never seen this visitor."""
+        self.page.goto(f"{self.address}/{PATHS[page]}{query}")
+        settled(self.page, figures)
+        return self.page
+
+    @property
+    def link(self):
+        """What the address bar says was chosen."""
+        return {name: values[-1] for name, values in parse_qs(urlsplit(self.page.url).query).items()}
+
+    def wait_for_link(self, **choices):
+        """Wait until the address bar says this of these choices; None: nothing."""
+        for name, value in choices.items():
+            pattern = rf"[?&]{name}={re.escape(value)}(&|$)" if value else rf"^(?!.*[?&]{name}=)"
+            expect(self.page).to_have_url(re.compile(pattern))
+        settled(self.page)
+
+    def cell(self, row, column, figure=0, matrix=0):
+        """Return a cell of a heat map: of which figure, and of which matrix in it."""
+        name = f'[aria-roledescription="rect mark"][aria-label^="column: {column}; row: {row};"]'
+        return self.page.locator(FIGURE).nth(figure).locator(name).nth(matrix)
+
+    def slide(self, label, keys):
+        """Move a slider by keys."""
+        slider = self.page.get_by_role("slider", name=label, exact=True)
+        slider.focus()
+        for key in keys:
+            slider.press(key)
+
+
+@pytest.fixture
+def visit(server, chromium, request):
+    """A new visitor; afterwards nothing must have been complained about or asked of another machine."""
+    scheme = getattr(request, "param", "light")
+    context = chromium.new_context(viewport={"width": 1280, "height": 800}, color_scheme=scheme)
+    context.set_default_timeout(30_000)
+    visitor = Visit(context, server)
+    yield visitor
+    abroad = [url for url in visitor.requests if not url.startswith((server, "data:", "blob:"))]
+    context.close()
+    assert visitor.complaints == []
+    assert abroad == []
+
+
+def test_a_cold_link_to_the_pretrained_page(visit):
+    """First of all, so that the server has loaded nothing yet."""
+    page = visit.go("pretrained", "?layer=2&head=7", figures=2)
+    expect(page.get_by_text("Layer 2, head 7 of")).to_be_visible()
+    expect(page.get_by_text("Agrees.")).to_be_visible()
+
+
+@pytest.mark.parametrize("visit", ["light", "dark"], indirect=True)
+@pytest.mark.parametrize("page", PAGES)
+def test_a_cold_link_to_every_page(visit, page):
+    query, words = ODD_LINKS[page]
+    shown = visit.go(page, query)
+    expect(shown.get_by_text(words).first).to_be_visible()
+    expect(shown.get_by_role("heading", level=1)).to_be_visible()
+    expect(shown.get_by_role("link", name="Pretrained", exact=False).first).to_be_visible()  # the menu
+    expect(shown.get_by_test_id("stException")).to_have_count(0)
+    assert parse_qs(query[1:]) == {name: [value] for name, value in visit.link.items()}
+
+
+@pytest.mark.parametrize("visit", ["light", "dark"], indirect=True)
+def test_the_figures_wear_the_colours_of_the_page(visit):
+    page = visit.go("masks")
+    dark = page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
+    ground = page.evaluate("getComputedStyle(document.querySelector('.stApp')).backgroundColor")
+    text = page.locator(f"{FIGURE} svg text").first.evaluate("text => getComputedStyle(text).fill")
+    assert (_brightness(ground) < 64) == dark
+    assert (_brightness(text) > 128) == dark
+
+
+@pytest.mark.parametrize("width", [1280, 1920])
+def test_the_figures_fit_the_page(visit, width):
+    visit.page.set_viewport_size({"width": width, "height": 1080})
+    for page in PAGES:
+        shown = visit.go(page)
+        shown.wait_for_timeout(500)  # the ruler reports the room, and the page is drawn again
+        settled(shown)
+        for svg in shown.locator(f"{FIGURE} > svg, {FIGURE} > canvas").all():
+            box = svg.bounding_box()
+            assert box["x"] + box["width"] <= width
+            assert box["width"] > 100
+
+
+def test_a_control_is_followed_by_the_picture_and_the_link_and_survives_a_reload(visit):
+    page = visit.go("step_by_step", "?source=random&text=one%20two%20three%20four")
+    figure = page.locator(FIGURE).first
+    before = figure.locator("svg").inner_html()
+    visit.slide("d_k", ["ArrowRight", "ArrowRight"])
+    visit.wait_for_link(d_k="6")
+    expect(figure.locator("svg")).not_to_have_attribute("data-nothing", "")
+    assert figure.locator("svg").inner_html() != before
+    after = [visit.cell(row, 0, matrix=1).get_attribute("aria-label") for row in range(4)]
+    page.reload()
+    settled(page)
+    assert visit.link == {"source": "random", "text": "one two three four", "d_k": "6"}
+    assert page.get_by_role("slider", name="d_k").get_attribute("aria-valuenow") == "6"
+    assert [visit.cell(row, 0, matrix=1).get_attribute("aria-label") for row in range(4)] == after
+
+
+def test_a_cell_chosen_on_step_by_step(visit):
+    page = visit.go("step_by_step", "?source=random&text=one%20two%20three%20four")
+    visit.cell(3, 0, matrix=1).click()
+    visit.wait_for_link(cell="3,0")
+    expect(page.get_by_text(re.compile("^4 four looks most at"))).to_be_visible()
+    expect(page.get_by_label(re.compile("^Where 4 four looks"))).to_be_visible()
+    page.get_by_role("radio", name="Scores").click()
+    visit.wait_for_link(stage="products", cell="3,0")
+    expect(page.get_by_label(re.compile("4 four")).first).to_be_visible()
+
+
+def test_the_path_is_walked_by_the_arrow_keys(visit):
+    page = visit.go("step_by_step")
+    page.get_by_role("heading", level=1).click()
+    page.keyboard.press("ArrowRight")
+    visit.wait_for_link(stage="context")
+    page.keyboard.press("ArrowLeft")
+    visit.wait_for_link(stage=None)
+
+
+def test_a_number_is_typed_into_a_matrix(visit):
+    page = visit.go("step_by_step", "?tab=Edit+the+numbers&stage=embeddings")
+    grid = page.get_by_test_id("stDataFrame").first
+    grid.scroll_into_view_if_needed()
+    box = grid.bounding_box()
+    page.mouse.dblclick(box["x"] + 60, box["y"] + 52)  # the first cell
+    page.keyboard.press("ControlOrMeta+a")
+    page.keyboard.type("7.5")
+    page.keyboard.press("Enter")
+    visit.wait_for_link(edits="x.0.0=7.5")
+    expect(visit.cell(0, 0)).to_have_attribute("aria-label", re.compile("value: 7.5"))
+    page.get_by_role("button", name=re.compile("Undo")).click()
+    visit.wait_for_link(edits=None)
+
+
+def test_cells_of_a_mask_are_painted(visit):
+    page = visit.go("masks", "?mask=none", figures=2)
+    visit.cell(1, 4).click()
+    visit.wait_for_link(mask="painted", painted="1,4")
+    expect(visit.cell(1, 4)).to_have_attribute("aria-label", re.compile("hidden"))
+    visit.cell(0, 2).click()
+    expect(visit.cell(0, 2)).to_have_attribute("aria-label", re.compile("hidden"))
+    visit.cell(1, 4).click()
+    expect(visit.cell(1, 4)).not_to_have_attribute("aria-label", re.compile("hidden"))
+    assert visit.link["painted"] == "0,2"
+    expect(page.get_by_text("35 of 36 cells may be seen")).to_be_visible()
+
+
+def test_the_menu_keeps_what_was_chosen(visit):
+    page = visit.go("heads", "?seed=5")
+    visit.slide("Query heads", ["ArrowRight"])
+    visit.wait_for_link(num_heads="5", seed="5")
+    page.get_by_test_id("stSidebar").get_by_role("link", name="Masks").click()
+    expect(page.get_by_role("heading", name="Who may look at whom?")).to_be_visible()
+    settled(page)
+    assert "seed" not in visit.link
+    page.get_by_test_id("stSidebar").get_by_role("link", name="Heads").click()
+    expect(page.get_by_text(re.compile("^5 query heads"))).to_be_visible()
+    visit.wait_for_link(num_heads="5", seed="5")
+
+
+def test_a_way_in_sets_up_a_page(visit):
+    page = visit.go("home")
+    page.get_by_role("link", name="Read another sentence").click()
+    expect(page).to_have_url(re.compile("/heads.*mode=cross"))
+    settled(page)
+    expect(page.get_by_role("radio", name="Cross-attention")).to_be_checked()
+
+
+def test_a_word_on_home_shows_where_it_looks(visit):
+    page = visit.go("home")
+    page.locator(f'{FIGURE} [aria-label*="tired"][aria-roledescription="rect mark"]').click()
+    expect(page.get_by_text(re.compile("14 tired looks at"))).to_be_visible()
+    visit.wait_for_link(cell="13,0")
+
+
+def test_pretrained_from_end_to_end(visit):
+    page = visit.go("pretrained", figures=2)
+    verdict = page.get_by_test_id("stAlert")
+    for title in ("The model's own", "From scratch, in numpy", "Difference"):
+        expect(page.locator(f"{FIGURE} svg text", has_text=title).first).to_be_visible()
+    expect(verdict).to_contain_text("Agrees.")
+    largest = float(re.search(r"in this head (\S+),", verdict.inner_text())[1])
+    assert largest <= 1e-5
+
+    visit.slide("Head", ["ArrowRight"])
+    visit.wait_for_link(head="3")
+    expect(page.get_by_text("Layer 4, head 3 of")).to_be_visible()
+    expect(verdict).to_contain_text("Agrees.")
+
+    visit.cell(1, 8, figure=1).click()  # the map of layers and heads
+    visit.wait_for_link(layer="2", head="9")
+    expect(page.get_by_text("Layer 2, head 9 of")).to_be_visible()
+
+    visit.cell(4, 6, matrix=2).click()  # of the difference
+    visit.wait_for_link(cell="4,6")
+
+    page.get_by_text("Break it").click()
+    page.get_by_text("No scaling").click()
+    visit.wait_for_link(unscaled="1")
+    expect(verdict).to_contain_text("Broken.")
+    page.get_by_text("No scaling").click()
+    visit.wait_for_link(unscaled=None)
+    expect(verdict).to_contain_text("Agrees.")
+
+    page.get_by_role("radio", name="Its input and W").click()
+    visit.wait_for_link(start="input")
+    expect(verdict).to_contain_text("Agrees.")
+
+    page.get_by_role("tab", name="W_q, W_k, W_v").click()
+    expect(page.locator(f"{FIGURE} text", has_text="W_q").first).to_be_visible()
+
+
+def test_a_part_of_a_long_text_is_marked(visit):
+    page = visit.go("pretrained", "?text=" + "%20".join(["A long text about attention."] * 16), figures=2)
+    whole = page.locator(FIGURE).first
+    box = whole.locator("svg, canvas").first.bounding_box()
+    x, y = box["x"] + box["width"] * 0.6, box["y"] + box["height"] * 0.5
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 60, y + 60, steps=4)
+    page.mouse.up()
+    expect(page).to_have_url(re.compile("window="))
+    settled(page, 2)
+
+
+def test_numbers_are_downloaded(visit):
+    page = visit.go("masks")
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="weights.csv", exact=False).first.click()
+    rows = waiting.value.path().read_text(encoding="utf-8-sig").splitlines()
+    assert len(rows) == 7
+    assert "2 is" in rows[0]
+    assert sum(map(float, rows[2].split(",")[1:])) == pytest.approx(1)
+
+
+def test_markup_stays_text(visit):
+    page = visit.go("step_by_step", "?source=random")
+    box = page.get_by_role("textbox", name="Sentence")
+    box.fill("<img src=x onerror=alert(1)> **bold** :smile: $x$")
+    box.press("ControlOrMeta+Enter")
+    expect(page.get_by_text(re.compile("^2 img looks"))).to_be_visible()
+    visit.wait_for_link(text="%3Cimg+src%3Dx+onerror%3Dalert%281%29%3E+**bold**+%3Asmile%3A+%24x%24")
+    assert page.locator("img[src=x]").count() == 0
+    page.goto(f"{visit.address}/masks?nothing=![x](https://example.org/x.png)&%3Cb%3E=1")
+    settled(page)
+    expect(page.get_by_text("a setting this page does not have: <b>")).to_be_visible()
+
+
+def test_an_embedded_page_keeps_its_link(visit):
+    page = visit.go("home", "?embed=true&layer=2")
+    visit.slide("Head", ["ArrowRight"])
+    visit.wait_for_link(head="3", layer="2", embed="true")
+    expect(page.get_by_text("In layer 2, head 3")).to_be_visible()
+
+
+def _brightness(colour):
+    """Return how bright a CSS colour is, from 0 to 255."""
+    return sum(map(float, re.findall(r"[\d.]+", colour)[:3])) / 3
