@@ -938,10 +938,11 @@ def _weights(weights):
     (weights,), dtype = as_floats(weights)
     if weights.ndim < 2 or 0 in weights.shape[-2:]:
         raise ValueError(f"weights must have axes (..., n_q, n_k), neither of them empty, got {weights.shape}")
-    undefined = np.isnan(weights).any(axis=-1, keepdims=True)
+    total = weights.sum(axis=-1)  # NaN where any weight of the row is, and one pass instead of two
+    undefined = np.isnan(total)
     if undefined.any():
-        weights = np.where(undefined, 0, weights)
-    return weights, (weights != 0).any(axis=-1), dtype
+        weights = np.where(undefined[..., None], 0, weights)
+    return weights, total > 0, dtype
 
 
 def _mean(values, rows, dtype, fewest=1):

@@ -109,7 +109,7 @@ ui.figure(
             **scale,
         ),
         charts.panel(part.difference, part.rows, part.columns, title="Difference", kind="signed", select="difference"),
-    ),  # fmt: skip
+    ),
     "pretrained.maps",
     on_pick=lambda row, column: page.set(cell=(part.row_places[row], part.column_places[column])),
     tables={

@@ -223,7 +223,7 @@ class TestScale:
         chart = charts.heatmap(
             values, named(1), named(7), theme_, kind=kind, limit=1, log=log, numbers=False, legend=False
         )
-        drawn = re.findall(r'aria-roledescription="rect mark"[^>]*fill="rgb\((\d+), (\d+), (\d+)\)"', charts.svg(chart))
+        drawn = re.findall(r'aria-roledescription="rect mark"[^>]*fill="rgb\((\d+), (\d+), (\d+)\)"', charts.svg(chart).decode())
         expected = colour_scale(values, theme_, kind, 1, log).colours(values[0])
         assert np.abs(np.array(drawn, dtype=float)[:7] - expected).max() <= 1
 
@@ -776,7 +776,7 @@ def test_every_text_is_large_enough_and_every_figure_valid(theme_):
 def test_a_saved_figure_is_an_svg():
     pytest.importorskip("vl_convert")
     chart = charts.beside(charts.heatmap(weights(90, 90), named(90), named(90), charts.LIGHT, title="<Who>"))
-    text = charts.svg(chart)
+    text = charts.svg(chart).decode()
     assert text.startswith("<svg")
     assert "data:image/png;base64" in text
     assert "&lt;Who&gt;" in text

@@ -5,9 +5,10 @@ from attn.charts.heads import concat_map, head_grid, head_groups, layer_head_map
 from attn.charts.heatmap import heatmap, message
 from attn.charts.labels import token_labels
 from attn.charts.layout import above, beside
+from attn.charts.lines import lines
 from attn.charts.overview import overview, window_of
 from attn.charts.panels import panel, panels
-from attn.charts.saving import svg
+from attn.charts.saving import png, svg
 from attn.charts.tables import csv, table
 from attn.charts.theme import DARK, LIGHT, Theme, theme_named
 from attn.charts.tokens import token_strip
@@ -26,10 +27,12 @@ __all__ = [
     "head_groups",
     "heatmap",
     "layer_head_map",
+    "lines",
     "message",
     "overview",
     "panel",
     "panels",
+    "png",
     "products",
     "svg",
     "table",

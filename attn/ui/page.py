@@ -148,20 +148,23 @@ def figure(chart, key, *, tables=None, on_pick=None):
         st.altair_chart(chart, theme=None, width="content", key=key)
     else:
         st.altair_chart(chart, theme=None, width="content", key=key, on_select=_picker(key, on_pick))
-    if not tables:
-        return
+    files = {
+        "picture.png": (lambda: charts.png(chart), "image/png"),
+        "picture.svg": (lambda: charts.svg(chart), "image/svg+xml"),
+    }
+    files |= {f"{name}.csv": (make, "text/csv") for name, make in (tables or {}).items()}
     with st.container(horizontal=True, gap="small"):
-        for name, make in tables.items():
+        for name, (make, kind) in files.items():
             st.download_button(
-                f"{name}.csv",
+                name,
                 data=make,
-                file_name=f"{name}.csv",
-                mime="text/csv",
+                file_name=name,
+                mime=kind,
                 icon=":material/download:",
                 type="tertiary",
                 on_click="ignore",
-                key=f"{key}.{name}.csv",
-                help="The numbers of this picture as a table.",
+                key=f"{key}.{name}",
+                help="The numbers of this picture as a table." if kind == "text/csv" else "This picture as a file.",
             )
 
 
@@ -169,8 +172,11 @@ def _picker(key, on_pick):
     """Return a callback that hands the newest click in a chart to `on_pick`."""
 
     def picked():
-        for points in st.session_state[key].selection.values():
-            if points:
+        now = dict(st.session_state[key].selection)
+        before = st.session_state.get(f"{key}.before", {})
+        st.session_state[f"{key}.before"] = now
+        for name, points in now.items():  # a chart of several pictures remembers a click in each
+            if points and points != before.get(name):
                 on_pick(**points[-1])
 
     return picked
