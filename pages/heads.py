@@ -67,9 +67,9 @@ ui.reading(
     ui.formula("Z") + r"\quad\text{in each head}",
     f"weights: {' × '.join(map(str, steps.weights.shape))} · concatenation: {' × '.join(map(str, steps.concat.shape))}",
 )
-ui.figure(charts.beside(charts.head_groups(num_heads, num_kv_heads, theme)), "heads.groups")
 ui.figure(
-    charts.beside(
+    charts.above(
+        charts.head_groups(num_heads, num_kv_heads, theme),
         charts.head_grid(
             steps.weights,
             rows,
@@ -80,7 +80,7 @@ ui.figure(
             selected=head,
             width=ui.room(),
             **scale,
-        )
+        ),
     ),
     "heads.grid",
     on_pick=lambda head: page.set(head=head + 1),

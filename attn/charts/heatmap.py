@@ -69,8 +69,8 @@ def heatmap(
         counted from 0. In a picture it is the value farthest from 0 in the block under the pointer.
     highlight : dict, optional
         ``{"row": i}``, ``{"column": j}`` or both, to be outlined in the colour of the axis.
-    size : int, default 420
-        Pixels along the longer side.
+    size : int or (int, int), default 420
+        Pixels along the longer side, or of width and height.
     square : bool, default True
         Whether cells are square. Without, a long and thin matrix is made thicker.
     row_labels : bool, default True
@@ -131,10 +131,12 @@ def checked(values, rows, columns, hidden):
 
 
 def plane_for(shape, size, square=True):
-    """Return the plane of a matrix, its longer side at most `size` pixels.
+    """Return the plane of a matrix, its longer side at most `size` pixels, or of a width and height.
 
     Cells are whole pixels wide wherever they can be, so that no seam shows between them.
     """
+    if isinstance(size, tuple):
+        return Plane(width=size[0], height=size[1], columns=shape[1], rows=shape[0])
     cell = min(size / max(shape), _LARGEST_CELL)
     cell = int(cell) if cell >= 2 else cell
     sides = [max(1, round(n * cell)) for n in shape]

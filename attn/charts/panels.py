@@ -11,6 +11,8 @@ _BETWEEN = 88  # pixels that an operator and the space around it take
 _SPACE = 30  # pixels between two matrices
 _AXIS = 40  # pixels for the name of the axis and the space beside its labels
 _LARGEST_CELL = 72
+_ROW = 18  # pixels of a row in a matrix whose cells are not square
+_LEAST_PART, _MOST_PART = 16, 48  # columns that count when matrices share out the width
 _FINEST_CELL = 4  # pixels: below this, cells of one size would make slivers of long matrices
 
 
@@ -62,7 +64,7 @@ def _named(matrices):
 
 
 def _sizes(room, matrices, named, num_operators, tallest):
-    """Return the longer side in pixels of each matrix, and whether its cells are square."""
+    """Return the size of each matrix for `heatmap`, and whether its cells are square."""
     gutters = sum(max(map(pixels, matrix.rows), default=0) + _AXIS for matrix in compress(matrices, named))
     between = _SPACE * (len(matrices) - 1 - num_operators) + _BETWEEN * num_operators
     free = room - gutters - between
@@ -71,5 +73,12 @@ def _sizes(room, matrices, named, num_operators, tallest):
     cell = min(free / across, tallest / down, _LARGEST_CELL)
     if cell >= _FINEST_CELL:
         return [(int(cell) * max(len(matrix.rows), len(matrix.columns)), True) for matrix in matrices]
-    share = int(min(free / len(matrices), tallest))
-    return [(share, False) for _ in matrices]
+    return [(size, False) for size in _shares(free, matrices, tallest)]
+
+
+def _shares(free, matrices, tallest):
+    """Return width and height of each matrix where cells of one size would make slivers of some."""
+    parts = [_LEAST_PART + min(len(matrix.columns), _MOST_PART) for matrix in matrices]
+    widths = [min(free * part / sum(parts), _ROW * len(m.columns)) for part, m in zip(parts, matrices, strict=True)]
+    heights = [min(_ROW * len(matrix.rows), tallest) for matrix in matrices]
+    return [(int(width), int(height)) for width, height in zip(widths, heights, strict=True)]

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 
 from attn.charts.heatmap import chosen, message
-from attn.charts.labels import number, pixels, shorten, visible
+from attn.charts.labels import pixels, shorten, visible
 from attn.charts.layout import dressed
 from attn.charts.plane import Plane, tooltip
 from attn.charts.scale import colour_scale
@@ -52,7 +52,7 @@ def token_strip(tokens, theme, *, weights=None, width=880, size=18, selected=Non
         weights = np.asarray(weights, dtype=float)[:_MOST]
         colours = colour_scale(weights, theme).colours(weights)
         boxes["fill"], boxes["ink"] = [hex_of(colour) for colour in colours], ink_on(colours)
-        boxes["note"] = [number(weight, 2) for weight in weights]
+        boxes["note"] = [f"{weight:.2f}" for weight in weights]
         fields.append(("note", "weight"))
     wide, tall = int(boxes["x2"].max()) + 4, int(boxes["y2"].max()) + 24
     plane = Plane(wide, tall, columns=wide, rows=tall)
