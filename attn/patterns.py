@@ -360,7 +360,7 @@ def duplicate_token(weights, tokens, special=None, query_offset=None, *, fewest=
 
     Notes
     -----
-    The duplicate token heads of [1]_, section 3. ``duplicate_token_head`` of TransformerLens divides
+    The duplicate token heads of [1]_. ``duplicate_token_head`` of TransformerLens divides
     by all the weight, so that a perfect head scores little in a text with few repetitions; here only
     queries count that have somewhere to look. It also counts the first key and the key just before,
     which here are left to `first_token` and `previous_token`: a head that looks there whatever the
@@ -734,7 +734,7 @@ def value_weighted(weights, value, w_o):
 
     Notes
     -----
-    Section 3 of [1]_, where :math:`f(x) = (x W^V + b^V) W^O`, head by head; the paper also adds the
+    The norm-based analysis of [1]_, where :math:`f(x) = (x W^V + b^V) W^O`, head by head; the paper also adds the
     vectors of all heads before it takes the length. The bias of the output projection belongs to no
     key. Residual and layer norm, which the authors add in a later paper, are left out.
 
@@ -917,7 +917,8 @@ def _lengths(value, w_o, num_heads):
         raise ValueError(f"w_o must be a matrix of num_heads * d_v = {num_heads * d_v} rows, got {w_o.shape}")
     bands = w_o.reshape(num_heads, d_v, -1)  # (num_heads, d_v, d_out)
     value = np.repeat(value, num_heads // num_kv_heads, axis=-3)  # (..., num_heads, n_k, d_v)
-    return np.linalg.norm(value @ bands, axis=-1)
+    with np.errstate(over="ignore", invalid="ignore"):  # hidden keys may hold anything
+        return np.linalg.norm(value @ bands, axis=-1)
 
 
 def _mixed(weights, residual):
@@ -981,7 +982,7 @@ def _pairs(tokens, special, positions, after):
     n_k = len(tokens)
     keys, inside = np.arange(n_k), (positions >= 0) & (positions < n_k)
     own = np.where(inside, positions, 0)
-    same = (tokens[own][:, None] == tokens) & ~special & (inside & ~special[own])[:, None]
+    same = (tokens[own][:, None] == tokens) & (inside & ~special[own])[:, None]
     pairs = np.zeros((len(positions), n_k), dtype=bool)
     pairs[:, after:] = same[:, : n_k - after]
     return pairs & ~special & (keys > 0) & (keys < positions[:, None] - 1)

@@ -113,7 +113,7 @@ if one_tab.open:
         )
 if merged_tab.open:
     with merged_tab:
-        widths, outputs = ([str(place + 1) for place in range(m.shape[1])] for m in (steps.concat, steps.output))
+        widths, outputs = charts.counted(steps.concat.shape[1]), charts.counted(steps.output.shape[1])
         ui.figure(
             charts.beside(charts.concat_map(steps.concat, num_heads, rows, theme, title="Concatenation")),
             "heads.concat",

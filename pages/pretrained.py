@@ -14,47 +14,25 @@ from attn.ui.comparing import (
     code_of,
     compared,
     largest_by_layer,
-    layer_and_head,
     matrices_of,
-    model_control,
-    own_only,
     projections,
     query_charts,
     reading,
     verdict,
     window_control,
 )
-from attn.ui.sentences import text_control
+from attn.ui.sources import layer_and_head, recorded, source_controls, source_of
 
 page = ui.begin("pretrained", "Is it the same in a real model?", Setup)
 
 with st.sidebar:
-    model_control(page)
-    st.toggle(
-        "Random weights",
-        key=page.key("random"),
-        help="The same architecture before any training. What is different is what training made.",
-    )
-    text_control(page, label="Text")
-    st.text_input(
-        "Second text",
-        key=page.key("pair"),
-        placeholder="None",
-        help="Read together with the first; in an encoder-decoder, what the decoder reads.",
-    )
-if not page.get("text").strip():
-    ui.ask(page, "Type a text in the sidebar, or pick an example there.")
-
-chosen = page.get("model"), page.get("random"), page.get("text"), page.get("pair")
+    source_controls(page)
+chosen = source_of(page)
 try:
-    models.permit(chosen[0])
-    loaded = models.loaded(*chosen[:2])
-    if not loaded.recordable:
-        own_only(page, loaded, models.own_weights(*chosen))
-    recording = models.recording(*chosen)
+    loaded, recording = recorded(page, chosen)
     table = largest_by_layer(models.differences(*chosen), len(recording.layers))
 except pretrained.ModelError as error:
-    ui.ask(page, ui.as_text(str(error)), st.error)
+    ui.ask(page, str(error), st.error)
 
 with st.sidebar:
     layer = layer_and_head(page, recording.layers)

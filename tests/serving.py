@@ -22,6 +22,7 @@ FLAGS = (
     "--disable-sync",
 )
 QUIET = '.stApp[data-test-script-state="notRunning"]'  # the script has run to its end
+REST = 250  # milliseconds after which nothing more is to be expected
 FIGURE = '[data-testid="stVegaLiteChart"]'
 
 
@@ -73,16 +74,18 @@ def chromium():
 
 
 def settled(page, figures=1):
-    """Wait until a page's script has run to its end and its figures are drawn."""
-    page.wait_for_selector(QUIET)
+    """Wait until a page has measured its room, its script has rested for a while, and its figures are drawn."""
     page.wait_for_function(
-        """([figure, wanted]) => {
+        """([quiet, figure, figures, rest]) => {
             const drawn = [...document.querySelectorAll(figure)].filter((one) => one.querySelector("svg, canvas"));
-            return drawn.length >= wanted && !document.querySelector("[data-stale=true]");
+            const still = document.querySelector(quiet) && !document.querySelector("[data-stale=true]");
+            const measured = document.querySelector("[data-room]");
+            if (!still || !measured || drawn.length < figures) window.restingSince = undefined;
+            else window.restingSince ??= performance.now();
+            return performance.now() - window.restingSince > rest;
         }""",
-        arg=[FIGURE, figures],
+        arg=[QUIET, FIGURE, figures, REST],
     )
-    page.wait_for_selector(QUIET)
 
 
 def _free_port():

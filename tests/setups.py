@@ -1,20 +1,28 @@
 """Every page with its choices, and links that set them: sensible, extreme and absurd."""
 
+import ast
 import contextlib
 import dataclasses
+import importlib
 import re
+from pathlib import Path
 
 from hypothesis import strategies as st
 
-from attn.ui import comparing, heading, home, masking, walking
+from attn.ui.page import MENU
 
-SETUPS = {
-    "home": home.Setup,
-    "step_by_step": walking.Setup,
-    "heads": heading.Setup,
-    "masks": masking.Setup,
-    "pretrained": comparing.Setup,
-}
+ROOT = Path(__file__).parents[1]
+
+
+def setup_of(script):
+    """Return the Setup that a page imports, without running the page."""
+    for node in ast.walk(ast.parse((ROOT / script).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and any(name.name == "Setup" for name in node.names):
+            return importlib.import_module(node.module).Setup
+    raise LookupError(f"{script} must import its Setup")
+
+
+SETUPS = {page: setup_of(script) for page, script, *_ in MENU}
 
 ABSURD = (
     "",
@@ -48,7 +56,7 @@ def demand(field):
 
     Examples
     --------
-    >>> demand(fields(home.Setup)["layer"]), demand(fields(home.Setup)["text"])
+    >>> demand(fields(SETUPS["home"])["layer"]), demand(fields(SETUPS["home"])["text"])
     ('a whole number from 1 to 6', None)
     """
     try:
@@ -63,7 +71,7 @@ def bounds(field):
 
     Examples
     --------
-    >>> bounds(fields(walking.Setup)["own"])
+    >>> bounds(fields(SETUPS["step_by_step"])["own"])
     ('0.01', '1000')
     """
     match = re.fullmatch(r"a (?:whole )?number from (\S+) to (\S+)", demand(field) or "")
@@ -93,6 +101,8 @@ def values(field):
         if "whole" in asks:
             return st.integers(*map(int, ends)).map(str)
         return st.floats(*map(float, ends)).map(repr)
+    if asks.startswith("whole numbers"):
+        return st.lists(st.integers(0, 999), min_size=1, max_size=5).map(lambda found: ",".join(map(str, found)))
     spot = st.tuples(st.integers(0, 200), st.integers(0, 200))
     if asks.startswith("a row and a column"):
         return spot.map(_pair)

@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from setups import ABSURD, SETUPS, bounds, demand, fields, links, read
 
-from attn.ui.page import MENU
 from attn.ui.setup import LONGEST_LINK_VALUE, choice, flag, from_link, numbers, place, real, string, to_link, whole
 
 CHOICES = [(page, name) for page, cls in SETUPS.items() for name in fields(cls)]
@@ -43,10 +42,6 @@ def test_defaults_are_not_written():
     for cls in (Small, *SETUPS.values()):
         assert from_link(cls, {}) == (cls(), [])
         assert to_link(cls()) == ({}, [])
-
-
-def test_every_page_of_the_menu_is_here():
-    assert list(SETUPS) == [key for key, *_ in MENU]
 
 
 @pytest.mark.parametrize("page", SETUPS)

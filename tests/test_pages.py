@@ -11,14 +11,16 @@ from setups import ABSURD, SETUPS, extremes, fields, links, options
 from attn import examples
 from attn.ui.choices import MASKS, POSITIONS
 from attn.ui.home import WAYS
+from attn.ui.sentences import SentenceChoice
 from attn.ui.setup import from_link
 from attn.ui.stages import DIVISORS, MATRICES, STAGES
 from attn.ui.state import as_text
 from attn.ui.walking import STEP_SOURCES
 
-TEXT_PAGES = ("home", "step_by_step", "heads", "masks", "pretrained")
-SPLIT_PAGES = ("step_by_step", "heads", "masks")  # whose tokens are words, not those of a model
-OWN_TEXT = {"step_by_step": {"source": "random"}, "heads": {"source": "random"}, "masks": {"source": "random"}}
+TEXT_PAGES = [page for page, cls in SETUPS.items() if "text" in fields(cls)]
+SPLIT_PAGES = [page for page, cls in SETUPS.items() if issubclass(cls, SentenceChoice)]  # whose tokens are words
+MODEL_PAGES = [page for page, cls in SETUPS.items() if "model" in fields(cls)]
+OWN_TEXT = {page: {"source": "random"} for page in SPLIT_PAGES}
 
 
 def with_text(page, text=None, **more):
@@ -245,8 +247,9 @@ def test_numbers_at_their_ends(page):
 @pytest.mark.parametrize(
     "name", ["<script>alert(1)</script>", "![x](https://example.org/x.png)", "no/such", "/etc", ""]
 )
-def test_a_model_that_is_none(name):
-    app = check(opened("pretrained", model=name), charts=0)
+@pytest.mark.parametrize("page", MODEL_PAGES)
+def test_a_model_that_is_none(page, name):
+    app = check(opened(page, model=name), charts=0)
     assert len(app.error) == 1
     assert app.query_params["model"] == name
     assert not any("![x](" in sentence for sentence in said(app))
@@ -281,16 +284,13 @@ def test_no_text(page, text):
 
 @pytest.mark.parametrize("page", TEXT_PAGES)
 def test_an_empty_box_keeps_every_other_choice(page):
-    if page == "home":
-        app, key, value = opened(page, layer="2"), "layer", "2"
-    elif page == "pretrained":
-        app, key, value = opened(page, layer="2"), "layer", "2"
-    else:
-        app, key, value = with_text(page, seed="77"), "seed", "77"
+    others = OWN_TEXT.get(page, {}) | ({"seed": "77", "mask": "window"} if page in SPLIT_PAGES else {"layer": "2"})
+    app = opened(page, others)
     text_box(app, page).set_value("").run()
-    assert app.query_params.get("text") == ""
-    assert app.query_params.get(key) == value
-    assert check(text_box(app, page).set_value("And on").run()).query_params.get(key) == value
+    assert app.query_params == others | {"text": ""}
+    assert check(text_box(app, page).set_value("On and on and on").run()).query_params == others | {
+        "text": "On and on and on"
+    }
 
 
 @pytest.mark.parametrize("text", ["one", "1", "🙂", "ش"], ids=["word", "digit", "emoji", "Arabic"])

@@ -3,7 +3,7 @@
 from attn.charts.bars import bars, distribution, products
 from attn.charts.heads import concat_map, head_grid, head_groups, layer_head_map
 from attn.charts.heatmap import heatmap, message
-from attn.charts.labels import token_labels
+from attn.charts.labels import counted, token_labels
 from attn.charts.layout import above, beside
 from attn.charts.lines import lines
 from attn.charts.overview import overview, window_of
@@ -21,6 +21,7 @@ __all__ = [
     "bars",
     "beside",
     "concat_map",
+    "counted",
     "csv",
     "distribution",
     "head_grid",

@@ -140,7 +140,8 @@ def products(left, right, theme, *, left_name="query", right_name="key", labels=
         return message("Nothing to add up.", theme, title)
     total = terms.sum()
     terms, names, place = _largest(terms, names, _MOST_TERMS)
-    pitch, kept = int(min(64, width / (terms.size + 1))), np.flatnonzero(place >= 0)
+    gutter = 1.1 * max(map(pixels, (left_name, f"× {right_name}", "running sum"))) + 12  # names are bold
+    pitch, kept = int(min(64, (width - gutter) / (terms.size + 1))), np.flatnonzero(place >= 0)
     shared = max(np.abs(left).max(), np.abs(right).max()) or None
     largest = np.abs(terms).max()  # the total may lie beyond, or all products would be pale
     strip = partial(_strip, columns=terms.size + 1, pitch=pitch, theme=theme)

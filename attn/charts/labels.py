@@ -34,6 +34,17 @@ def token_labels(tokens):
     return [f"{position} {_isolated(shorten(visible(str(token))))}" for position, token in enumerate(tokens, 1)]
 
 
+def counted(number):
+    """Return the labels of things that only have a number, counted from 1.
+
+    Examples
+    --------
+    >>> counted(3)
+    ['1', '2', '3']
+    """
+    return [str(place) for place in range(1, number + 1)]
+
+
 def visible(token):
     """Return `token` with spaces, control and format characters made visible.
 

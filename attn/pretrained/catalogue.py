@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
-from attn.pretrained import checkpoint
+from attn.pretrained import checkpoint, smollm2
 from attn.pretrained.errors import ModelError, explain
 
 DEFAULT = "sentence-transformers/all-MiniLM-L6-v2"
@@ -17,6 +17,7 @@ DEFAULT_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9
 
 SUGGESTIONS = {
     DEFAULT: "6 layers × 12 heads, reads in both directions; comes with this app",
+    smollm2.NAME: "SmolLM2: 30 × 9 heads in groups of three, writes English; comes with a package on this machine",
     "google-bert/bert-base-uncased": "BERT: 12 × 12 heads, reads in both directions",
     "distilbert/distilbert-base-uncased": "BERT made half as deep: 6 × 12 heads",
     "openai-community/gpt2": "GPT-2: 12 × 12 heads, each token sees only those before it",
@@ -24,6 +25,8 @@ SUGGESTIONS = {
     "EleutherAI/pythia-70m": "GPT-NeoX: 6 × 8 heads, rotary positions",
     "google-t5/t5-small": "T5: encoder, decoder and cross-attention, relative bias",
 }
+if not (smollm2.packaged() or smollm2.cached()):
+    del SUGGESTIONS[smollm2.NAME]
 
 _TIMEOUT = 5  # seconds for the hub to answer a first question
 _SHARD = re.compile(r"model-\d+-of-\d+\.safetensors")
@@ -75,12 +78,13 @@ class Preflight(NamedTuple):
     where: str  # "package", "folder", "cache" or "hub"
     bytes: int | None  # of its weights on disk; from the hub, of everything to download
     memory: int | None  # bytes its weights take as float32
-    folder: Path | None  # None as long as it is on the hub
+    folder: Path | None  # None as long as it is on the hub, or in a file that has to be converted
     files: tuple  # names of what a download would bring
+    note: str = ""  # what to know of its weights
 
 
 def inspect(name=DEFAULT, *, settings=None):
-    """Find a model: with the default, in its package; then as a folder, in the local cache, on the hub.
+    """Find a model: in a package that brings it; then as a folder, in the local cache, on the hub.
 
     Nothing is downloaded.
 
@@ -107,6 +111,8 @@ def inspect(name=DEFAULT, *, settings=None):
         return _local(name, "package", folder)
     if name != DEFAULT and settings.models == "default":
         raise ModelError(f"this server shows {DEFAULT} only, got {name}")
+    if name == smollm2.NAME and (found := _smollm2()) is not None:
+        return found
     if settings.models == "any" and (folder := _folder(name)) is not None:
         return _local(name, "folder", folder)
     _check_id(name)
@@ -125,6 +131,8 @@ def check_size(preflight, size_limit):
 def fetch(preflight, progress=None):
     """Return the folder of a model, downloading what is needed of it if it is on the hub.
 
+    A model that comes in a file of another kind is converted, once a machine.
+
     Parameters
     ----------
     preflight : Preflight
@@ -138,8 +146,10 @@ def fetch(preflight, progress=None):
     Raises
     ------
     ModelError
-        If the download fails, or the default model is not the file it should be.
+        If the download fails, the file of a package is not the one it should be, or there is no room.
     """
+    if preflight.folder is None and preflight.where == "package":
+        return smollm2.convert(smollm2.packaged())
     folder = preflight.folder or _download(preflight, progress)
     if preflight.name == DEFAULT:
         checkpoint.verify(folder / "model.safetensors", DEFAULT_SHA256)
@@ -151,6 +161,16 @@ def _package_folder():
     spec = find_spec(DEFAULT_PACKAGE)
     folders = [Path(place) / "model" for place in (spec.submodule_search_locations or [])] if spec else []
     return next((folder for folder in folders if (folder / "config.json").is_file()), None)
+
+
+def _smollm2():
+    """Describe SmolLM2 out of its package, converted already or not; None if it is not on this machine."""
+    path, folder = smollm2.packaged(), smollm2.cached()
+    if folder is not None:
+        return _local(smollm2.NAME, "package" if path else "cache", folder)._replace(note=smollm2.NOTE)
+    if path is None:
+        return None
+    return Preflight(smollm2.NAME, "package", *smollm2.size(path), None, (), smollm2.NOTE)
 
 
 def _folder(name):

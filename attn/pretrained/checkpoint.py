@@ -86,6 +86,36 @@ def open_tensors(path):
     return {name: tensor(entry) for name, entry in entries.items()}
 
 
+def write_tensors(path, shapes, tensors):
+    """Write a safetensors file of float32 numbers, holding one tensor at a time.
+
+    Parameters
+    ----------
+    path : str or Path
+    shapes : dict
+        Name -> shape.
+    tensors : iterable of ndarray
+        In the order of `shapes`.
+
+    Raises
+    ------
+    ValueError
+        If a tensor has not the shape that was announced.
+    """
+    entries, end = {"__metadata__": {"format": "pt"}}, 0
+    for name, shape in shapes.items():
+        begin, end = end, end + 4 * math.prod(shape)
+        entries[name] = {"dtype": "F32", "shape": list(shape), "data_offsets": [begin, end]}
+    header = json.dumps(entries).encode()
+    header += b" " * (-len(header) % 8)  # so that the numbers begin where a processor likes them to
+    with Path(path).open("wb") as file:
+        file.write(len(header).to_bytes(8, "little") + header)
+        for (name, shape), tensor in zip(shapes.items(), tensors, strict=True):
+            if tensor.shape != tuple(shape):
+                raise ValueError(f"{name} must have the shape {tuple(shape)}, got {tensor.shape}")
+            file.write(np.ascontiguousarray(tensor, dtype="<f4"))
+
+
 @cache  # an exception is not cached: a wrong file is refused each time
 def verify(path, sha256):
     """Check once per process that a file is the one expected.

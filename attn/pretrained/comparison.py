@@ -8,6 +8,7 @@ import numpy as np
 from attn.dot_product import Attention, scaled_dot_product_attention
 from attn.masks import causal as causal_mask
 from attn.multi_head import merge_heads, split_heads
+from attn.pretrained import parts
 
 TOLERANCE = 1e-5  # for weights in float32: what the order of additions alone can make
 
@@ -24,7 +25,7 @@ class Difference(NamedTuple):
     mean: float
 
 
-def from_scratch(layer, heads=None, *, scale=None, mask=..., causal=False, num_heads=None):
+def from_scratch(layer, heads=None, *, rows=None, scale=None, mask=..., causal=False, num_heads=None):
     """Compute the attention of a recorded layer in numpy, as it is or deliberately changed.
 
     Parameters
@@ -32,6 +33,8 @@ def from_scratch(layer, heads=None, *, scale=None, mask=..., causal=False, num_h
     layer : Layer
     heads : int or sequence of int, optional
         Query heads to compute; by default all.
+    rows : slice or sequence of int, optional
+        Queries to compute; by default all. Memory grows with their number.
     scale : float, optional
         Instead of the recorded scale; 1 leaves the scaling out.
     mask : array_like of bool or None, optional
@@ -61,12 +64,13 @@ def from_scratch(layer, heads=None, *, scale=None, mask=..., causal=False, num_h
     if causal:
         later = causal_mask(query.shape[2], key.shape[2]).visible
         visible = later if visible is None else np.asarray(visible) & later
+    rows = slice(None) if rows is None else rows
     return _attend(
-        query[:, chosen],
+        query[:, chosen][:, :, rows],
         key[:, chosen // group],
         value[:, chosen // group],
-        _of_heads(visible, chosen),
-        _of_heads(layer.bias, chosen),
+        _of_rows(_of_heads(visible, chosen), rows),
+        _of_rows(_of_heads(layer.bias, chosen), rows),
         layer.scale if scale is None else scale,
         layer.softcap,
         None if layer.sinks is None else layer.sinks[chosen],
@@ -94,22 +98,32 @@ def compare(recording, **changes):
 
 def compare_layer(layer, **changes):
     """Compare one layer, as `compare` does."""
-    reference = layer.reference_weights()  # (batch, num_heads, n_q, n_k)
-    at_once = max(1, _AT_ONCE * layer.num_heads // reference.size)
     num_heads = min(layer.num_heads, changes.get("num_heads") or layer.num_heads)
-    parts = np.split(np.arange(num_heads), range(at_once, num_heads, at_once))
-    return [difference for heads in parts for difference in _compare_heads(layer, heads, reference, changes)]
+    shape = (len(layer.query), num_heads, layer.query.shape[2], layer.key.shape[2])
+    if parts.fit(shape):
+        reference = layer.reference_weights()  # (batch, num_heads, n_q, n_k)
+        at_once = max(1, _AT_ONCE * layer.num_heads // reference.size)
+        groups = np.split(np.arange(num_heads), range(at_once, num_heads, at_once))
+        pieces = {tuple(heads): [(slice(None), reference[:, heads])] for heads in groups}
+    else:  # a head and a few rows at a time, as they come
+        rows = parts.tiles((len(layer.query), 1, *shape[2:]))
+        pieces = {(head,): ((part, layer.reference_weights(head, part)) for part in rows) for head in range(num_heads)}
+    return [each for heads, own in pieces.items() for each in _compare_heads(layer, np.array(heads), own, changes)]
 
 
-def _compare_heads(layer, heads, reference, changes):
-    """Compare a few heads of a layer."""
-    difference = np.abs(from_scratch(layer, heads, **changes).weights - reference[:, heads])
-    if layer.mask is not None:
-        difference *= _of_heads(layer.mask, heads).any(axis=-1, keepdims=True)
-    largest, mean = difference.max(axis=(0, 2, 3)), difference.mean(axis=(0, 2, 3))
+def _compare_heads(layer, heads, pieces, changes):
+    """Compare a few heads of a layer, given pairs of rows and the model's own weights of them."""
+    largest, total, count = np.zeros(len(heads)), np.zeros(len(heads)), 0
+    for rows, reference in pieces:
+        difference = np.abs(from_scratch(layer, heads, rows=rows, **changes).weights - reference)
+        if layer.mask is not None:
+            difference *= _of_rows(_of_heads(layer.mask, heads), rows).any(axis=-1, keepdims=True)
+        largest = np.maximum(largest, difference.max(axis=(0, 2, 3)))
+        total += difference.sum(axis=(0, 2, 3), dtype=np.float64)
+        count += difference[:, 0].size
     return [
         Difference(layer.index, int(head), layer.kind, float(most), float(usual))
-        for head, most, usual in zip(heads, largest, mean, strict=True)
+        for head, most, usual in zip(heads, largest, total / count, strict=True)
     ]
 
 
@@ -165,3 +179,11 @@ def _of_heads(array, chosen):
         return None
     array = np.asarray(array)
     return array[:, chosen] if array.ndim == 4 and array.shape[1] > 1 else array
+
+
+def _of_rows(array, rows):
+    """Take the chosen rows of a mask or bias that has one entry per row."""
+    if array is None:
+        return None
+    array = np.asarray(array)
+    return array[..., rows, :] if array.shape[-2] > 1 else array

@@ -4,13 +4,13 @@ import json
 import math
 import sys
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from attn.pretrained import catalogue, registry
+from attn.pretrained import catalogue, parts, registry
 from attn.pretrained.errors import ModelError, explain
 
-_WEIGHTS = 128_000_000  # bytes that the weights of all heads of a layer may take while a pass runs
+_LONGEST = 4096  # tokens, where a pass need not hold the weights of all heads
 _loading = threading.Lock()  # random weights need the seed of torch, which threads share
 
 
@@ -37,6 +37,8 @@ class Loaded:
     recordable : bool
         Whether the family asks the registry, so that its attention can be recorded.
     random_weights : bool
+    note : str
+        What to know of its weights, as a sentence; empty where there is nothing to say.
     """
 
     model: Any = field(repr=False)
@@ -51,6 +53,7 @@ class Loaded:
     max_tokens: int
     recordable: bool
     random_weights: bool = False
+    note: str = ""
     lock: Any = field(default_factory=threading.Lock, repr=False)  # tokenizers change while they work
 
 
@@ -97,7 +100,8 @@ def load(name_or_path=catalogue.DEFAULT, *, random_weights=False, size_limit=Non
         model = _random_model(config) if random_weights else _model(folder, config)
     except Exception as error:  # transformers raises many kinds; each becomes one sentence
         raise explain(error, preflight.name) from error
-    return _describe(model, tokenizer, preflight.name, preflight.where, random_weights)
+    note = "" if random_weights else preflight.note
+    return replace(_describe(model, tokenizer, preflight.name, preflight.where, random_weights), note=note)
 
 
 def wrap(model, tokenizer=None, *, name=None):
@@ -170,11 +174,10 @@ def _tokenizer(folder, name):
 def _model(folder, config):
     """Load the weights of a model."""
     import torch
-    from transformers import AutoModel
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()  # of the tensors, on the console; a download has its own
-    return AutoModel.from_pretrained(
+    return _class(config).from_pretrained(
         folder,
         config=config,
         dtype=torch.float32,
@@ -185,14 +188,29 @@ def _model(folder, config):
     )
 
 
+def _class(config):
+    """Return the class to build a model with: one that predicts words, if the checkpoint was saved as one."""
+    import transformers
+    from transformers.models.auto import modeling_auto
+
+    known = {
+        transformers.AutoModelForCausalLM: modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+        transformers.AutoModelForMaskedLM: modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+        transformers.AutoModelForSeq2SeqLM: modeling_auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES,
+    }
+    saved_as = set(config.architectures or ())
+    return next(
+        (auto for auto, names in known.items() if names.get(config.model_type) in saved_as), transformers.AutoModel
+    )
+
+
 def _random_model(config):
     """Build a model of this configuration with weights drawn from a fixed seed."""
     import torch
-    from transformers import AutoModel
 
     with _loading, torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return AutoModel.from_config(config, dtype=torch.float32, attn_implementation="eager").eval()
+        return _class(config).from_config(config, dtype=torch.float32, attn_implementation="eager").eval()
 
 
 def _describe(model, tokenizer, name, where, random_weights):
@@ -213,7 +231,7 @@ def _describe(model, tokenizer, name, where, random_weights):
         num_heads=num_heads,
         num_kv_heads=_number(config, "num_key_value_heads") or num_heads,
         d_k=_number(config, "head_dim") or _number(config, "d_kv") or (num_heads and width and width // num_heads),
-        max_tokens=_max_tokens(model, tokenizer, num_heads or 1),
+        max_tokens=_max_tokens(model, tokenizer, num_heads or 1, recordable),
         recordable=recordable,
         random_weights=random_weights,
     )
@@ -226,15 +244,21 @@ def _num_layers(model, recordable):
     return layers if shares_weights or not recordable else len(registry.attention_modules(model))
 
 
-def _max_tokens(model, tokenizer, num_heads):
+def _max_tokens(model, tokenizer, num_heads, recordable):
     """Return the longest text, in tokens, that the model can read and that fits in memory."""
     config = model.config.get_text_config()
-    limits = [math.isqrt(_WEIGHTS // (4 * num_heads)), getattr(tokenizer, "model_max_length", None)]
-    limits.append(_number(config, "max_position_embeddings"))
+    in_memory = _LONGEST if recordable and _can_be_fused(model) else math.isqrt(parts.LARGEST // (4 * num_heads))
+    limits = [in_memory, getattr(tokenizer, "model_max_length", None), _number(config, "max_position_embeddings")]
     for name, module in model.named_modules():
         if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
             limits.append(module.num_embeddings - module.padding_idx - 1)  # RoBERTa counts from there
     return int(min(limit for limit in limits if limit is not None and limit > 0))
+
+
+def _can_be_fused(model):
+    """Say whether a pass can do without the weights of all heads: no step and no bias needs them."""
+    biased = hasattr(model.config.get_text_config(), "relative_attention_num_buckets")
+    return getattr(model, "_supports_sdpa", False) and not biased
 
 
 def _number(config, name):

@@ -1,5 +1,6 @@
 """What a pretrained model really does: its queries, keys and values, layer by layer."""
 
+import functools
 import itertools
 import re
 from dataclasses import dataclass, replace
@@ -7,7 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from attn.pretrained import registry, tokens
+from attn.dot_product import Attention
+from attn.pretrained import parts, registry, tokens
 from attn.pretrained.comparison import from_scratch
 from attn.pretrained.errors import ModelError
 from attn.pretrained.preparing import prepare, run
@@ -95,11 +97,17 @@ class Layer:
         -------
         Attention
             (batch, len(heads), n_q, n_k) and (batch, len(heads), n_q, d_v).
-        """
-        return from_scratch(self, heads)
 
-    def reference_weights(self, heads=None):
-        """Run the model family's own eager function on the same queries, keys and mask.
+        Raises
+        ------
+        ModelError
+            If several heads are asked for whose weights together would take too much memory.
+        """
+        compute = functools.partial(self._of_rows, heads)
+        return Attention(*parts.in_tiles(compute, self._asked(heads)))
+
+    def weights(self, heads=None):
+        """Compute the weights from scratch, and no other step: a third of the memory.
 
         Parameters
         ----------
@@ -109,14 +117,81 @@ class Layer:
         Returns
         -------
         ndarray, shape (batch, len(heads), n_q, n_k)
-        """
-        import torch
 
-        with torch.inference_mode():
-            weights = registry.eager(self.call)[1]
-        if weights is None:
-            raise ModelError(f"the eager attention of {type(self.call.module).__name__} does not give its weights")
-        return _numpy(weights if heads is None else weights[:, np.atleast_1d(heads)])
+        Raises
+        ------
+        ModelError
+            As `attention`.
+        """
+        return parts.in_tiles(lambda rows: [self._of_rows(heads, rows).weights], self._asked(heads))[0]
+
+    def reference_weights(self, heads=None, rows=None):
+        """Run the model family's own eager function on the same queries, keys and mask.
+
+        Parameters
+        ----------
+        heads : int or sequence of int, optional
+            By default all.
+        rows : slice or sequence of int, optional
+            Queries; by default all.
+
+        Returns
+        -------
+        ndarray, shape (batch, len(heads), n_q, n_k)
+
+        Raises
+        ------
+        ModelError
+            As `attention`, and if the family's function does not give its weights.
+        """
+        chosen = None if heads is None else np.atleast_1d(heads)
+        if rows is not None:
+            return _numpy(parts.eager_weights(self.call, chosen, rows))
+        shape = self._asked(heads)
+        return parts.in_tiles(lambda rows: [_numpy(parts.eager_weights(self.call, chosen, rows))], shape)[0]
+
+    def _of_rows(self, heads, rows):
+        """Compute some rows of some heads from scratch."""
+        return from_scratch(self, heads, rows=rows)
+
+    def _asked(self, heads):
+        """Return the shape of the weights of some heads, refusing what would take too much memory."""
+        count = self.num_heads if heads is None else np.size(heads)
+        shape = (len(self.query), count, self.query.shape[2], self.key.shape[2])
+        if count > 1 and not parts.fit(shape):
+            raise ModelError(f"heads of {shape[2]:,} tokens must be computed one by one, got {count} at once")
+        return shape
+
+
+class LongLayer(Layer):
+    """A layer of a text so long that only what went into it is kept.
+
+    Queries, keys and values are made again from that when they are asked for, bit for bit what they
+    were, and those of the last two layers are kept. The output is that of the fused attention.
+    """
+
+    def __init__(self, given, made, axes, **place):
+        lengths = given.query_shape[2], given.key_shape[2]
+        place["query_tokens"], place["key_tokens"] = map(_fitted, axes, lengths)
+        for name, value in {"given": given, "made": made, **place}.items():
+            object.__setattr__(self, name, value)
+
+    def __getattr__(self, name):
+        if name not in Layer.__dataclass_fields__:
+            raise AttributeError(f"{type(self).__name__} has no attribute {name}")
+        if name == "output":
+            return _numpy(registry.fused(self.call)[0].transpose(1, 2))
+        return getattr(self.made(self.index), name)
+
+    @property
+    def num_heads(self):
+        """Number of query heads."""
+        return self.given.query_shape[1]
+
+    @property
+    def num_kv_heads(self):
+        """Number of key/value heads."""
+        return self.given.key_shape[1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,7 +249,9 @@ def record(loaded, text=None, *, pair=None, inputs=None, layers=None):
     Returns
     -------
     Recording
-        Memory grows with the number of tokens, not with its square.
+        Memory grows with the number of tokens, not with its square. Of a text so long that the weights
+        of all heads of a layer would take more than 128 MB, the model runs with its fused attention
+        and layers make their arrays when they are asked for (`LongLayer`).
 
     Raises
     ------
@@ -192,7 +269,7 @@ def record(loaded, text=None, *, pair=None, inputs=None, layers=None):
     prepared = prepare(loaded, text, pair, inputs)
     recorder = _Recorder(None if layers is None else set(layers))
     with registry.handling(recorder):
-        run(loaded, prepared.inputs)
+        run(loaded, prepared.inputs, predict=False)
     recorder.check()
     kept = _layers(loaded.model, recorder, prepared)
     return Recording(text, pair, prepared.tokens, prepared.decoder_tokens, prepared.truncated_from, kept)
@@ -228,21 +305,31 @@ def own_weights(loaded, text=None, *, pair=None, inputs=None):
 
 
 class _Recorder:
-    """Keeps the attention calls of one pass, and answers them with the family's own attention."""
+    """Keeps the attention calls of one pass, and answers them with the family's own attention.
+
+    Where the weights of all heads would take too much memory, it answers with fused attention, and
+    keeps what went into the modules instead of what they made of it.
+    """
 
     def __init__(self, wanted):
         self.wanted = wanted
         self.modules = []  # every attention module called, in order
-        self.kept = {}  # place in that order -> (call, output)
+        self.kept = {}  # place in that order -> (call, output), or what went into the module and None
+        self.masks = {}
 
     def __call__(self, call):
-        output, weights = registry.eager(call)
+        short = call.given is None or parts.fit((*call.query.shape[:3], call.key.shape[2]))
+        output, weights = registry.eager(call) if short else registry.fused(call)
         index = len(self.modules)
         self.modules.append(call.module)
-        if self.wanted is None or index in self.wanted:
+        if self.wanted is not None and index not in self.wanted:
+            return output, weights
+        if short:
             # A model may go on to change its hidden states in place, so they are copied.
             hidden = None if call.hidden is None else call.hidden.clone()
-            self.kept[index] = replace(call, hidden=hidden), output
+            self.kept[index] = replace(call, hidden=hidden, given=None), output
+        else:
+            self.kept[index] = parts.keep(call, self.masks), None
         return output, weights
 
     def check(self):
@@ -260,15 +347,26 @@ def _layers(model, recorder, prepared):
     names = {module: name for name, module in model.named_modules()}
     blocks = {"encoder": itertools.count(), "decoder": itertools.count(), "cross": itertools.count()}
     masks = {}  # layers share one mask, and so should what is made of it
-    layers = []
+    layers = {}
+
+    @functools.lru_cache(maxsize=2)
+    def made(index):
+        """Make the arrays of a long layer again."""
+        return _layer(parts.again(layers[index].given), None, masks, prepared, index=index, **places[index])
+
+    places = {}
     for index, module in enumerate(recorder.modules):
         name = names.get(module, type(module).__name__)
         kind = _kind(name, module)
-        block = next(blocks[kind])
-        if index in recorder.kept:
-            call, output = recorder.kept[index]
-            layers.append(_layer(call, output, masks, prepared, index=index, block=block, name=name, kind=kind))
-    return tuple(layers)
+        places[index] = {"block": next(blocks[kind]), "name": name, "kind": kind}
+        if index not in recorder.kept:
+            continue
+        call, output = recorder.kept[index]
+        if output is None:
+            layers[index] = LongLayer(call, made, prepared.axes(kind), index=index, **places[index])
+        else:
+            layers[index] = _layer(call, output, masks, prepared, index=index, **places[index])
+    return tuple(layers.values())
 
 
 def _kind(name, module):
@@ -294,7 +392,7 @@ def _layer(call, output, masks, prepared, **place):
         scale=float(call.query.shape[-1] ** -0.5 if call.scaling is None else call.scaling),
         softcap=_option(call, "softcap"),
         sinks=None if sinks is None else _numpy(sinks).reshape(-1),
-        output=_numpy(output.transpose(1, 2)),  # (batch, num_heads, n_q, d_v)
+        output=None if output is None else _numpy(output.transpose(1, 2)),  # (batch, num_heads, n_q, d_v)
         hidden=_numpy(call.hidden),
         query_tokens=_fitted(rows, call.query.shape[2]),
         key_tokens=_fitted(columns, call.key.shape[2]),

@@ -38,6 +38,8 @@ class Call:
         What a family adds: ``softcap``, ``position_bias``, ``s_aux``, ``sliding_window`` ...
     hidden : torch.Tensor, shape (batch, n_q, d_model), optional
         What went into the attention module.
+    given : tuple of tuple and dict, optional
+        All that went into it, as positional and keyword arguments.
     """
 
     module: Any
@@ -49,6 +51,7 @@ class Call:
     dropout: float = 0.0
     options: dict = field(default_factory=dict)
     hidden: Any = None
+    given: tuple | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +59,7 @@ class _Pass:
     """One forward pass that does something with the attention calls."""
 
     handle: Any  # Call -> (output, weights)
-    hidden: dict = field(default_factory=dict)  # attention module -> what went into it
+    given: dict = field(default_factory=dict)  # attention module -> hidden states, and all that went into it
 
 
 _current = ContextVar("current_pass", default=None)
@@ -82,8 +85,8 @@ def handling(handle):
 def attend(module, query, key, value, attention_mask, scaling=None, dropout=0.0, **options):
     """Attend as this pass wants it; fused, where it wants nothing."""
     current = _current.get()
-    hidden = None if current is None else current.hidden.pop(module, None)
-    call = Call(module, query, key, value, attention_mask, scaling, dropout, options, hidden)
+    hidden, given = (None, None) if current is None else current.given.pop(module, (None, None))
+    call = Call(module, query, key, value, attention_mask, scaling, dropout, options, hidden, given)
     return fused(call) if current is None else current.handle(call)
 
 
@@ -104,7 +107,7 @@ def eager(call):
     ModelError
         If the family has no eager function.
     """
-    return _run(family_eager(type(call.module)), call, call.options)
+    return _run(family_eager(call.module.__class__), call, call.options)
 
 
 def fused(call):
@@ -232,5 +235,5 @@ def _keep_hidden(module, args, kwargs):
     """Remember what goes into an attention module, if somebody handles this pass."""
     current = _current.get()
     if current is not None:
-        given = [*args, kwargs.get("hidden_states")]
-        current.hidden[module] = next((x for x in given if hasattr(x, "shape")), None)
+        candidates = [*args, kwargs.get("hidden_states")]
+        current.given[module] = next((x for x in candidates if hasattr(x, "shape")), None), (args, kwargs)

@@ -7,33 +7,26 @@ import numpy as np
 import streamlit as st
 
 from attn import Attention, charts, pretrained
-from attn.ui.colours import COLOURS, colour_control, scale_of
-from attn.ui.page import figure, theme
+from attn.ui.colours import scale_of
+from attn.ui.page import theme
 from attn.ui.room import room
-from attn.ui.sentences import DEFAULT_TEXT
-from attn.ui.setup import choice, flag, place, string, whole
+from attn.ui.rows import products, ranked
+from attn.ui.setup import choice, flag, place, whole
+from attn.ui.sources import SourceChoice
 from attn.ui.state import as_text
 
 STARTS = {"recorded": "Its queries and keys", "input": "Its input and W"}
 TABS = ("Every layer and head", "One query, key by key", "W_q, W_k, W_v", "Code")
 BROKEN_MASKS = {"own": "The model's own", "none": "None", "causal": "Causal as well"}
-MOST_RANKED = 12  # keys of one query, from the most looked at
 SPAN = 32  # tokens a side: above 64 the three maps show a window of this size
 OTHER = "Another model …"
 
 
 @dataclass(frozen=True)
-class Setup:
+class Setup(SourceChoice):
     """Everything chosen on Pretrained."""
 
-    model: str = string(pretrained.DEFAULT)
-    random: bool = flag(False)
-    text: str = string(DEFAULT_TEXT)
-    pair: str = string("")
-    layer: int = whole(4, 1, 999)
-    head: int = whole(2, 1, 999)
     start: str = choice("recorded", STARTS)
-    colour: str = choice("auto", COLOURS)
     special: bool = flag(True)
     first: bool = flag(True)
     unscaled: bool = flag(False)
@@ -176,25 +169,10 @@ def query_charts(setup, result, scale):
     """Draw one query's keys from the most to the least, and one product of query and key term by term."""
     row, column = result.nearest(setup.cell)
     query, key = result.rows[row], result.columns[column]
-    order = np.argsort(-result.scratch[row], kind="stable")[:MOST_RANKED]
-    ranked = charts.bars(
-        result.scratch[row][order],
-        [result.columns[at] for at in order],
-        theme(),
-        title=f"Where {query} looks",
-        selected=list(order).index(column) if column in order else None,
-        **scale,
+    return (
+        ranked(result.scratch[row], result.columns, column, f"Where {query} looks", **scale),
+        products(result.query[result.row_places[row]], result.key[result.column_places[column]], query, key),
     )
-    products = charts.products(
-        result.query[result.row_places[row]],
-        result.key[result.column_places[column]],
-        theme(),
-        left_name=f"query of {query}",
-        right_name=f"key of {key}",
-        title=f"{query} · {key}",
-        width=room(),
-    )
-    return ranked, products
 
 
 def projections(loaded, layer):
@@ -211,7 +189,7 @@ def matrices_of(one):
     drawn = []
     for role, name in (("q", "query"), ("k", "key"), ("v", "value")):
         w, b = getattr(one, f"w_{role}"), getattr(one, f"b_{role}")
-        widths, dimensions = _counted(w.shape[1]), _counted(w.shape[0])
+        widths, dimensions = charts.counted(w.shape[1]), charts.counted(w.shape[0])
         common = {"kind": "signed", "limit": limit, "square": False, "size": int(min(room() / 3 - 90, 420))}
         matrix = charts.heatmap(w, dimensions, widths, theme(), title=f"W_{role}", axes=("dimension", name), **common)
         bias = charts.heatmap(
@@ -219,73 +197,6 @@ def matrices_of(one):
         )
         drawn.append(charts.above(matrix, bias))
     return charts.beside(*drawn)
-
-
-def _counted(number):
-    return [str(place + 1) for place in range(number)]
-
-
-def model_control(state):
-    """Draw the choice of a model: one that is suggested, or any other where the server allows it."""
-    settings = pretrained.Settings.from_environment()
-    if settings.models == "default":
-        state.set(model=pretrained.DEFAULT)
-        st.caption(f"Model: {pretrained.DEFAULT}")
-        return
-    name = state.get("model")
-    options = list(dict.fromkeys([*pretrained.SUGGESTIONS, name]))
-    st.selectbox(
-        "Model",
-        options,
-        key=state.key("model"),
-        format_func=lambda option: option.split("/")[-1],
-        accept_new_options=True,
-        help="Pick one, or type the id of any model on the Hugging Face hub"
-        + (" or the path of a local folder. " if settings.models == "any" else ". ")
-        + f"Only safetensors are read, up to {settings.size_limit / 1e9:.3g} GB.",
-    )
-    st.caption(pretrained.SUGGESTIONS.get(name) or as_text(name))
-
-
-def layer_and_head(state, layers):
-    """Draw the choice of a layer and a head, and return the layer."""
-    layer = layers[_numbered(state, "layer", len(layers), "From the first, next to the words, on.")]
-    if len({one.kind for one in layers}) > 1:
-        words = {"encoder": "in the encoder", "decoder": "in the decoder", "cross": "from the decoder to the encoder"}
-        st.caption(f"Layer {layer.block + 1} {words[layer.kind]}.")
-    _numbered(state, "head", layer.num_heads, "Each head of a layer looks in its own way.")
-    return layer
-
-
-def _numbered(state, name, count, words):
-    """Draw a slider from 1 to `count`, and return the choice counted from 0."""
-    state.clamp(name, 1, count)
-    if count > 1:
-        st.slider(name.capitalize(), 1, count, key=state.key(name), help=words)
-    return state.get(name) - 1
-
-
-def own_only(state, loaded, own):
-    """Show the weights of a model that cannot be recorded, and stop the page there."""
-    with st.sidebar:
-        weights = own.weights[_numbered(state, "layer", len(own.weights), "From the first, next to the words, on.")][0]
-        head = _numbered(state, "head", len(weights), "Each head of a layer looks in its own way.")
-        colour_control(state)
-    setup = state.setup()
-    labels = charts.token_labels([token.text for token in own.tokens])
-    st.info(
-        f"The {loaded.family} family computes its attention where nothing can listen, so its queries and keys are not "
-        "known here. These are the weights the model gives itself; there is nothing to compare them with."
-    )
-    title = f"The model's own: layer {setup.layer}, head {setup.head}"
-    scale = scale_of(setup.colour, weights[head])
-    picture = charts.panel(weights[head], labels, labels, title=title, **scale)
-    figure(
-        charts.panels(theme(), room(), picture, tallest=600),
-        "pretrained.own",
-        tables={"own": lambda: charts.csv(weights[head], labels, labels)},
-    )
-    st.stop()
 
 
 def break_controls(state, layer):

@@ -3,10 +3,12 @@
 import gc
 import time
 
+import numpy as np
 import streamlit as st
 
 from attn import pretrained
 from attn.examples import Example
+from attn.patterns import METRICS, measure_each
 from attn.pretrained import bert
 from attn.ui.state import as_text
 
@@ -93,6 +95,31 @@ def encoded_in(text):
     start = time.perf_counter()
     result = bert.encode(model, text)
     return result, 1000 * (time.perf_counter() - start)
+
+
+@st.cache_resource(max_entries=16, show_spinner="Measuring every head …")
+def measured(name, random_weights, text, pair):
+    """Measure every head of a recording.
+
+    Returns
+    -------
+    dict
+        Metric -> ndarray (num_layers, most heads), NaN where there is nothing to tell.
+    """
+    layers = recording(name, random_weights, text, pair).layers
+    tables = {metric: np.full((len(layers), max(layer.num_heads for layer in layers)), np.nan) for metric in METRICS}
+    for layer in layers:
+        ids = [token.id for token in layer.key_tokens]
+        numbers = measure_each(
+            (layer.attention(head).weights[0, 0] for head in range(layer.num_heads)),
+            None if None in ids else ids,
+            [token.special for token in layer.key_tokens],
+            mask=None if layer.mask is None else layer.mask[0, 0],
+            cross=layer.kind == "cross",
+        )
+        for metric, values in numbers.items():
+            tables[metric][layer.index, : layer.num_heads] = values
+    return tables
 
 
 def layer_example(text, layer, num_heads, head):

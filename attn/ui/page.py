@@ -12,6 +12,7 @@ MENU = (  # key, script, label, icon
     ("heads", "pages/heads.py", "Heads", ":material/grid_view:"),
     ("masks", "pages/masks.py", "Masks", ":material/visibility_off:"),
     ("pretrained", "pages/pretrained.py", "Pretrained", ":material/neurology:"),
+    ("inside", "pages/inside.py", "Inside", ":material/search:"),
 )
 
 _LETTERS = {"query": "Q", "key": "K", "value": "V", "output": "Z"}

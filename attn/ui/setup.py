@@ -92,6 +92,17 @@ def place(default=(0, 0)):
     return _field(default, read, lambda pair: f"{pair[0]},{pair[1]}")
 
 
+def wholes():
+    """Declare a set of whole numbers, such as ``1,4``, kept in order as a tuple."""
+
+    def read(raw):
+        if not re.fullmatch(r"\d{1,3}(,\d{1,3})*", raw):
+            raise ValueError("whole numbers such as 1,4")
+        return tuple(sorted({int(part) for part in raw.split(",")}))
+
+    return _field((), read, lambda numbers: ",".join(map(str, numbers)))
+
+
 def cells():
     """Declare a set of painted cells, such as ``0,1;2,3``, kept in order as a tuple of pairs."""
 

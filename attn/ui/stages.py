@@ -7,6 +7,7 @@ import numpy as np
 
 from attn import analysis, charts
 from attn.charts.labels import number
+from attn.ui.rows import products, ranked
 from attn.ui.state import as_text
 
 MATRICES = {"q": "Query", "k": "Key", "v": "Value"}
@@ -84,17 +85,13 @@ class Stage(NamedTuple):
         """Return the labels of the result's columns."""
         values = self.result(view)
         across_tokens = self.label in ("Scores", "Scaled", "Masked", "Weights")
-        return view.labels if across_tokens else _columns(values.shape[1])
+        return view.labels if across_tokens else charts.counted(values.shape[1])
 
 
 def shape_of(view, stage):
     """Return the shape of a stage's result, as a person writes it."""
     rows, columns = stage.result(view).shape
     return f"{rows} × {columns}"
-
-
-def _columns(count, letter=""):
-    return [f"{letter}{index + 1}" for index in range(count)]
 
 
 def _signed(values, rows, columns, title, axes, **options):
@@ -136,7 +133,7 @@ def _tokens(view):
 
 def _embeddings(view):
     x, added, inputs = view.steps.x, view.steps.added, view.steps.inputs
-    columns, axes = _columns(x.shape[1]), ("token", "dimension")
+    columns, axes = charts.counted(x.shape[1]), ("token", "dimension")
     if not added.any():
         return _draw(view, _signed(x, view.labels, columns, "X", axes, **_chosen(view)))
     return _draw(
@@ -152,7 +149,7 @@ def _embeddings(view):
 def _project(view):
     x, w, projected = view.steps.inputs, view.weights[view.matrix], view.projected
     name, role = MATRICES[view.matrix], MATRICES[view.matrix].lower()
-    dimensions, widths = _columns(x.shape[1]), _columns(projected.shape[1])
+    dimensions, widths = charts.counted(x.shape[1]), charts.counted(projected.shape[1])
     return _draw(
         view,
         _signed(x, view.labels, dimensions, "X", ("token", "dimension"), **_row(view)),
@@ -165,7 +162,7 @@ def _project(view):
 
 def _products(view):
     s = view.steps
-    widths = _columns(s.query.shape[1])
+    widths = charts.counted(s.query.shape[1])
     return _draw(
         view,
         _signed(s.query, view.labels, widths, "Query", ("query", "dimension"), **_row(view)),
@@ -207,7 +204,7 @@ def _softmax(view):
 
 def _context(view):
     s = view.steps
-    widths = _columns(s.value.shape[1])
+    widths = charts.counted(s.value.shape[1])
     return _draw(
         view,
         _weights(view, **_row(view)),
@@ -320,7 +317,7 @@ def _read_context(view):
 def _explain_project(view):
     row, column = view.cell
     left, right = view.steps.inputs[row], view.weights[view.matrix][:, column]
-    labels = _columns(len(left))
+    labels = charts.counted(len(left))
     if np.ndim(view.bias):
         left, right, labels = np.append(left, 1), np.append(right, view.bias[column]), [*labels, "bias"]
     return charts.products(
@@ -336,18 +333,12 @@ def _explain_project(view):
 
 def _explain_products(view):
     row, column = view.cell
-    s = view.steps
-    return charts.products(
-        s.query[row], s.key[column], view.theme, left_name=f"query of {view.labels[row]}",
-        right_name=f"key of {view.labels[column]}", labels=_columns(s.query.shape[1]), width=view.room,
-    )  # fmt: skip
+    return products(view.steps.query[row], view.steps.key[column], view.labels[row], view.labels[column])
 
 
 def _explain_softmax(view):
     row, column = view.cell
-    return charts.bars(
-        view.steps.weights[row], view.labels, view.theme, title=f"Where {view.labels[row]} looks", selected=column
-    )
+    return ranked(view.steps.weights[row], view.labels, column, f"Where {view.labels[row]} looks")
 
 
 def _explain_context(view):

@@ -43,7 +43,8 @@ class PageState:
 
     def get(self, name):
         """Return the present value of the choice `name`."""
-        return st.session_state[self.key(name)]
+        value = st.session_state[self.key(name)]
+        return tuple(value) if isinstance(value, list) else value  # some widgets hold lists, a Setup does not
 
     def set(self, **choices):
         """Change choices before their widgets are drawn, or in a callback."""

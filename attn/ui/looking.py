@@ -1,0 +1,164 @@
+"""Inside: from the choices on the page to every head's numbers and one head's pictures, and the code for it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+
+from attn import charts, patterns
+from attn.patterns import METRICS
+from attn.ui.comparing import projections
+from attn.ui.setup import choice, flag, place, wholes
+from attn.ui.sources import SourceChoice
+from attn.ui.state import as_text
+
+ORDERS = {"highest": "Highest", "lowest": "Lowest"}
+MEASURES = {"weight": "Weight", "contribution": "Weight × value"}
+TABS = ("Matrix", "Lines", "One query", "All heads", "Rollout", "Code")
+MOSAIC = 48  # tokens of every head that the picture of all heads shows
+
+
+@dataclass(frozen=True)
+class Setup(SourceChoice):
+    """Everything chosen on Inside."""
+
+    metric: str = choice("special_tokens", METRICS)
+    order: str = choice("highest", ORDERS)
+    together: tuple = wholes()
+    measure: str = choice("weight", MEASURES)
+    cell: tuple = place((10, 2))
+    one: bool = flag(False)
+    tab: str = choice("Matrix", TABS)
+
+
+def metric_controls(state, layers):
+    """Draw the choice of a number per head, and the order of the heads by it."""
+    known = [name for name in METRICS if name != "special_tokens" or any(t.special for t in layers[0].key_tokens)]
+    if state.get("metric") not in known:
+        state.set(metric=known[0])
+    st.selectbox(
+        "Measure heads by",
+        known,
+        format_func=lambda name: METRICS[name].name,
+        key=state.key("metric"),
+        help="One number per head, averaged over its queries.",
+    )
+    metric = METRICS[state.get("metric")]
+    st.caption(f"{metric.words} More of it: {metric.higher_means[0].lower()}{metric.higher_means[1:]}")
+    st.segmented_control("First in the list", ORDERS, format_func=ORDERS.get, key=state.key("order"), required=True)
+
+
+def together_control(state, layer):
+    """Draw the choice of further heads of the layer to look at together."""
+    kept = [head for head in state.get("together") if head <= layer.num_heads]
+    state.set(together=kept)
+    st.pills(
+        "Heads together",
+        range(1, layer.num_heads + 1),
+        selection_mode="multi",
+        key=state.key("together"),
+        help="Choose several heads of this layer: the matrix shows their mean, the lines show each in its colour. "
+        "Choose none to look at the one head above.",
+    )
+
+
+def heads_of(setup):
+    """Return the heads in view, counted from 0."""
+    return [head - 1 for head in setup.together] or [setup.head - 1]
+
+
+def numbers_of(tables, setup):
+    """Return every metric of the chosen head."""
+    return {name: float(table[setup.layer - 1, setup.head - 1]) for name, table in tables.items()}
+
+
+def overview_charts(tables, setup, theme, room):
+    """Draw one number for every head as a map, and beside it the first heads in order."""
+    table, metric = tables[setup.metric], METRICS[setup.metric]
+    limit = {"limit": 1.0} if metric.unit == "share" else {}
+    heads = charts.layer_head_map(
+        table, theme, title=metric.name, select="map", selected=(setup.layer - 1, setup.head - 1),
+        tooltip_name=metric.unit, size=int(room * 0.5), **limit,
+    )  # fmt: skip
+    order = first_heads(table, setup.order)
+    names = [f"layer {layer + 1}, head {head + 1}" for layer, head in order]
+    values = [table[layer, head] for layer, head in order]
+    bars = charts.bars(
+        values, names, theme, title=f"{ORDERS[setup.order]} {metric.name.lower()}", kind="magnitude", select="bar",
+        width=int(room * 0.2), tooltip_name=metric.unit,
+    )  # fmt: skip
+    return charts.beside(heads, bars)
+
+
+def first_heads(table, order, count=10):
+    """Return the (layer, head) of the first heads by their number, leaving out those that have none."""
+    ranked = np.argsort(table if order == "lowest" else -table, axis=None, kind="stable")
+    places = (np.unravel_index(at, table.shape) for at in ranked if np.isfinite(table.flat[at]))
+    return [(int(layer), int(head)) for layer, head in list(places)[:count]]
+
+
+def shown_weights(setup, loaded, layer):
+    """Return what the pictures of the chosen heads show: weights, or weights times the length of the value.
+
+    Returns
+    -------
+    ndarray, shape (heads in view, n_q, n_k)
+    """
+    heads = heads_of(setup)
+    weights = layer.attention(heads).weights[0]
+    if setup.measure == "weight":
+        return weights
+    group, d_v = layer.num_heads // layer.num_kv_heads, layer.value.shape[-1]
+    bands = projections(loaded, layer).w_o.reshape(layer.num_heads, d_v, -1)
+    value = layer.value[0]
+    return np.stack(
+        [patterns.value_weighted(w, value[h // group], bands[h]) for w, h in zip(weights, heads, strict=True)]
+    )
+
+
+def all_heads(recording, kind):
+    """Return the weights of every head of one kind over the first tokens.
+
+    Returns
+    -------
+    weights : ndarray, shape (num_layers * num_heads, n, n)
+    labels : list of str
+    num_heads : int
+    """
+    layers = [layer for layer in recording.layers if layer.kind == kind]
+    n = min(MOSAIC, layers[0].query.shape[2], layers[0].key.shape[2])
+    weights = [layer.attention(head).weights[0, 0][:n, :n] for layer in layers for head in range(layer.num_heads)]
+    return np.stack(weights), charts.token_labels([t.text for t in layers[0].key_tokens[:n]]), layers[0].num_heads
+
+
+def rolled_out(recording, layer):
+    """Follow the attention of the layers of one kind down to the text, up to and with `layer`."""
+    below = [one for one in recording.layers if one.kind == layer.kind and one.index <= layer.index]
+    return patterns.rollout(patterns.mean_over(one.attention().weights[0], range(one.num_heads)) for one in below)
+
+
+def reading(setup, tables, layer):
+    """Say what kind of head is in view."""
+    kind = patterns.kind_of_head(numbers_of(tables, setup), len(layer.key_tokens))
+    st.markdown(f"Layer {setup.layer}, head {setup.head}: **{as_text(kind.label)}**. {as_text(kind.sentence)}")
+
+
+def code_of(setup, layer):
+    """Return the lines that measure every head and draw the chosen one."""
+    arguments = [repr(setup.model)] + (["random_weights=True"] if setup.random else [])
+    pair = f", pair={setup.pair!r}" if setup.pair else ""
+    return f"""from attn import charts, patterns, pretrained
+
+model = pretrained.load({", ".join(arguments)})
+recording = pretrained.record(model, {setup.text!r}{pair})
+layer = recording.layers[{layer.index}]
+weights = layer.attention({heads_of(setup)}).weights[0]
+print(patterns.measure(
+    weights, [token.id for token in layer.key_tokens], [token.special for token in layer.key_tokens]
+))
+
+rows = charts.token_labels([token.text for token in layer.query_tokens])
+columns = charts.token_labels([token.text for token in layer.key_tokens])
+picture = charts.heatmap(patterns.mean_over(weights), rows, columns, charts.LIGHT)
+charts.beside(picture).save("head.html")
+"""

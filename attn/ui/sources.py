@@ -1,0 +1,134 @@
+"""Which model reads which text: the choice that the pages on pretrained models share."""
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from attn import charts, pretrained
+from attn.ui import models
+from attn.ui.colours import COLOURS, colour_control, scale_of
+from attn.ui.page import ask, figure, theme
+from attn.ui.room import room
+from attn.ui.sentences import DEFAULT_TEXT, text_control
+from attn.ui.setup import choice, flag, string, whole
+from attn.ui.state import as_text
+
+
+@dataclass(frozen=True)
+class SourceChoice:
+    """The model, the text, and the head to look at."""
+
+    model: str = string(pretrained.DEFAULT)
+    random: bool = flag(False)
+    text: str = string(DEFAULT_TEXT)
+    pair: str = string("")
+    layer: int = whole(4, 1, 999)
+    head: int = whole(2, 1, 999)
+    colour: str = choice("auto", COLOURS)
+
+
+def source_controls(state):
+    """Draw the choice of a model and of what it reads."""
+    model_control(state)
+    st.toggle(
+        "Random weights",
+        key=state.key("random"),
+        help="The same architecture before any training. What is different is what training made.",
+    )
+    text_control(state, label="Text")
+    st.text_input(
+        "Second text",
+        key=state.key("pair"),
+        placeholder="None",
+        help="Read together with the first; in an encoder-decoder, what the decoder reads.",
+    )
+
+
+def source_of(state):
+    """Return the model and what it reads, as the cached functions of `attn.ui.models` take them."""
+    if not state.get("text").strip():
+        ask(state, "Type a text in the sidebar, or pick an example there.")
+    return tuple(state.get(name) for name in ("model", "random", "text", "pair"))
+
+
+def recorded(state, source):
+    """Load the model and record it reading; where it cannot be recorded, show its own weights and stop.
+
+    Returns
+    -------
+    Loaded
+    Recording
+
+    Raises
+    ------
+    ModelError
+        As `attn.pretrained.load` and `attn.pretrained.record`.
+    """
+    models.permit(source[0])
+    loaded = models.loaded(*source[:2])
+    if not loaded.recordable:
+        own_only(state, loaded, models.own_weights(*source))
+    return loaded, models.recording(*source)
+
+
+def model_control(state):
+    """Draw the choice of a model: one that is suggested, or any other where the server allows it."""
+    settings = pretrained.Settings.from_environment()
+    if settings.models == "default":
+        state.set(model=pretrained.DEFAULT)
+        st.caption(f"Model: {pretrained.DEFAULT}")
+        return
+    name = state.get("model")
+    options = list(dict.fromkeys([*pretrained.SUGGESTIONS, name]))
+    st.selectbox(
+        "Model",
+        options,
+        key=state.key("model"),
+        format_func=lambda option: option.split("/")[-1],
+        accept_new_options=True,
+        help="Pick one, or type the id of any model on the Hugging Face hub"
+        + (" or the path of a local folder. " if settings.models == "any" else ". ")
+        + f"Only safetensors are read, up to {settings.size_limit / 1e9:.3g} GB.",
+    )
+    st.caption(pretrained.SUGGESTIONS.get(name) or as_text(name))
+
+
+def layer_and_head(state, layers):
+    """Draw the choice of a layer and a head, and return the layer."""
+    layer = layers[_numbered(state, "layer", len(layers), "From the first, next to the words, on.")]
+    if len({one.kind for one in layers}) > 1:
+        words = {"encoder": "in the encoder", "decoder": "in the decoder", "cross": "from the decoder to the encoder"}
+        st.caption(f"Layer {layer.block + 1} {words[layer.kind]}.")
+    _numbered(state, "head", layer.num_heads, "Each head of a layer looks in its own way.")
+    return layer
+
+
+def _numbered(state, name, count, words):
+    """Draw a slider from 1 to `count`, and return the choice counted from 0."""
+    state.clamp(name, 1, count)
+    if count > 1:
+        st.slider(name.capitalize(), 1, count, key=state.key(name), help=words)
+    return state.get(name) - 1
+
+
+def own_only(state, loaded, own):
+    """Show the weights of a model that cannot be recorded, and stop the page there."""
+    with st.sidebar:
+        weights = own.weights[_numbered(state, "layer", len(own.weights), "From the first, next to the words, on.")][0]
+        head = _numbered(state, "head", len(weights), "Each head of a layer looks in its own way.")
+        colour_control(state)
+    setup = state.setup()
+    labels = charts.token_labels([token.text for token in own.tokens])
+    st.info(
+        f"The {loaded.family} family computes its attention where nothing can listen, so its queries and keys are not "
+        "known here. These are the weights the model gives itself; there is nothing to compare them with."
+    )
+    title = f"The model's own: layer {setup.layer}, head {setup.head}"
+    scale = scale_of(setup.colour, weights[head])
+    picture = charts.panel(weights[head], labels, labels, title=title, **scale)
+    figure(
+        charts.panels(theme(), room(), picture, tallest=600),
+        "pretrained.own",
+        tables={"own": lambda: charts.csv(weights[head], labels, labels)},
+    )
+    st.stop()

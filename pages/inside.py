@@ -1,0 +1,164 @@
+"""Inside: every head of a model at once, what kind of head each is, and one head from all sides."""
+
+import streamlit as st
+
+from attn import charts, patterns, pretrained, ui
+from attn.ui import models
+from attn.ui.colours import colour_control, scale_of
+from attn.ui.comparing import projections
+from attn.ui.looking import (
+    MEASURES,
+    MOSAIC,
+    TABS,
+    Setup,
+    all_heads,
+    code_of,
+    first_heads,
+    heads_of,
+    metric_controls,
+    overview_charts,
+    reading,
+    rolled_out,
+    shown_weights,
+    together_control,
+)
+from attn.ui.rows import products, ranked
+from attn.ui.sources import layer_and_head, recorded, source_controls, source_of
+
+page = ui.begin("inside", "What does every head look at?", Setup)
+
+with st.sidebar:
+    source_controls(page)
+source = source_of(page)
+try:
+    loaded, recording = recorded(page, source)
+except pretrained.ModelError as error:
+    ui.ask(page, str(error), st.error)
+
+with st.sidebar:
+    metric_controls(page, recording.layers)
+    layer = layer_and_head(page, recording.layers)
+    together_control(page, layer)
+    if projections(loaded, layer) is None:
+        page.set(measure="weight")
+    else:
+        st.segmented_control(
+            "Show",
+            MEASURES,
+            format_func=MEASURES.get,
+            key=page.key("measure"),
+            required=True,
+            help="A large weight on a short value adds little. Weight × value shows the length of what each key "
+            "really adds to the output.",
+        )
+    colour_control(page)
+
+setup = page.setup()
+theme, room = ui.theme(), ui.room()
+tables = models.measured(*source)
+numbers = tables[setup.metric]
+
+
+def open_head(row, column=None):
+    """Open the head that was clicked, in the map (layer and head) or in the list (its place)."""
+    at = (row, column) if column is not None else first_heads(numbers, setup.order)[row]
+    page.set(layer=at[0] + 1, head=at[1] + 1, together=[])
+
+
+reading(setup, tables, layer)
+ui.figure(
+    overview_charts(tables, setup, theme, room),
+    "inside.overview",
+    on_pick=open_head,
+    tables={setup.metric: lambda: charts.csv(numbers, *map(charts.counted, numbers.shape))},
+)
+
+rows, columns = (charts.token_labels([t.text for t in side]) for side in (layer.query_tokens, layer.key_tokens))
+weights = shown_weights(setup, loaded, layer)
+heads = heads_of(setup)
+together = patterns.mean_over(weights)
+what = ("Mean of heads " if len(heads) > 1 else "Head ") + ", ".join(str(head + 1) for head in heads)
+scale = scale_of(setup.colour, together) if setup.measure == "weight" else {"kind": "magnitude"}
+row, column = (min(at, len(labels) - 1) for at, labels in zip(setup.cell, (rows, columns), strict=True))
+
+
+def choose(row, column):
+    """Look at another query and key."""
+    page.set(cell=(row, column))
+
+
+matrix_tab, lines_tab, query_tab, all_tab, rollout_tab, code_tab = ui.tabs(page, TABS)
+if matrix_tab.open:
+    with matrix_tab:
+        picture = charts.panel(together, rows, columns, title=what, selected=(row, column), select="cell", **scale)
+        ui.figure(
+            charts.panels(theme, room, picture, tallest=620),
+            "inside.matrix",
+            on_pick=choose,
+            tables={"head": lambda: charts.csv(together, rows, columns)},
+        )
+if lines_tab.open:
+    with lines_tab:
+        one = st.toggle("Only the chosen query", key=page.key("one"), help="Click a word on the left to choose it.")
+        shares = weights / max(weights.max(), 1e-9) if setup.measure == "contribution" else weights
+        ui.figure(
+            charts.beside(
+                charts.lines(shares, rows, columns, theme, heads=heads, query=row if one else None, select="query")
+            ),
+            "inside.lines",
+            on_pick=lambda row, column: page.set(cell=(row, setup.cell[1]), one=True),
+        )
+if query_tab.open:
+    with query_tab:
+        head = heads[0]
+        key = layer.key[0, head // (layer.num_heads // layer.num_kv_heads), column]
+        ui.figure(
+            charts.above(
+                ranked(together[row], columns, column, f"Where {rows[row]} looks", **scale),
+                products(layer.query[0, head, row], key, rows[row], columns[column]),
+            ),
+            "inside.query",
+        )
+if all_tab.open:
+    with all_tab:
+        every, labels, per_row = all_heads(recording, layer.kind)
+        st.caption(
+            f"Layers down, heads across, one colour scale; of long texts the first {MOSAIC} tokens. "
+            "Click a head to open it."
+        )
+        ui.figure(
+            charts.beside(
+                charts.head_grid(
+                    every,
+                    labels,
+                    labels,
+                    theme,
+                    per_row=per_row,
+                    titles=[f"{at // per_row + 1}.{at % per_row + 1}" for at in range(len(every))],
+                    select="head",
+                    width=room,
+                    **scale_of(setup.colour, every),
+                )
+            ),
+            "inside.all",
+            on_pick=lambda head: open_head(head // per_row, head % per_row),
+        )
+if rollout_tab.open:
+    with rollout_tab:
+        if layer.kind == "cross":
+            st.caption("Rollout follows a sequence into itself; choose a layer of the encoder or the decoder.")
+        else:
+            st.caption(
+                f"How much of each token of the text reaches each place after layer {setup.layer}, all layers up to it "
+                "multiplied, with half of every token passing each layer by (Abnar and Zuidema, 2020)."
+            )
+            mixed = rolled_out(recording, layer)
+            picture = charts.panel(mixed, rows, columns, title="Rollout", **scale_of(setup.colour, mixed))
+            ui.figure(
+                charts.panels(theme, room, picture, tallest=620),
+                "inside.rollout",
+                tables={"rollout": lambda: charts.csv(mixed, rows, columns)},
+            )
+if code_tab.open:
+    with code_tab:
+        ui.code(code_of(setup, layer))
