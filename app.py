@@ -5,6 +5,7 @@ import streamlit as st
 from attn import charts, ui
 from attn.ui import models
 from attn.ui.home import Setup, looks, sentence_control, ways_in
+from attn.ui.sentences import say_if_truncated
 
 page = ui.begin("home", "Who looks at whom?", Setup)
 
@@ -14,6 +15,7 @@ if not setup.text.strip():
     ui.ask(page, "Type a sentence above, and see where its words look.")
 
 encoded, milliseconds = models.encoded_in(setup.text)
+say_if_truncated(encoded)
 labels, query, weights, best = looks(encoded, setup)
 names = charts.token_labels(labels)
 ui.reading(

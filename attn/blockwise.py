@@ -1,35 +1,38 @@
 """The same attention, exact, without the n x n matrix: tile by tile, with a running softmax."""
 
+import functools
 import math
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
 
-from attn.dot_product import _fitted, _match_heads, _number
-from attn.functional import as_floats, as_real
-from attn.masks import _offset, _sides, _whole
+from attn.dot_product import check_fit, checked_mask, finite_number, leading_shape
+from attn.functional import as_floats
+from attn.masks import first_position, whole_number, window_sides
 
-_NUMBERS = 2**15  # scores held at once: with queries, keys and values they fit the cache of one core
-_KEYS = 512  # keys of one tile at most; a long row is cheaper to work on than many short ones
+_NUMBERS = 2**18  # scores held at once by a thread: they fit the cache of a core
+_ROWS = 64  # queries of one tile at most: causality hides more of short blocks
+_KEYS = 512  # keys of one tile at most: long rows are cheaper to work on than many short ones
 
 
-class _Problem(NamedTuple):
-    """Attention of a few heads that share their tiles; mask and bias have one head if all share it."""
+class _Heads(NamedTuple):
+    """A few heads that share their tiles."""
 
     query: np.ndarray  # (heads, n_q, d_k)
-    key: np.ndarray  # (heads, n_k, d_k)
+    key: np.ndarray  # (heads, d_k, n_k), contiguous: the product with short blocks of queries is a quarter faster
     value: np.ndarray  # (heads, n_k, d_v), finite
     broken: np.ndarray | None  # (heads, n_k, d_v), where a value was not finite
-    mask: np.ndarray | None  # (heads or 1, n_q or 1, n_k or 1)
-    bias: np.ndarray | None  # (heads or 1, n_q or 1, n_k or 1)
+    mask: np.ndarray | None  # (heads or 1, n_q, n_k)
+    bias: np.ndarray | None  # (heads or 1, n_q, n_k)
 
 
-class _Steps(NamedTuple):
+class _Options(NamedTuple):
     """What is the same for every head."""
 
     scale: float
     softcap: float | None
-    offset: int
+    offset: int  # position of the first query among the keys
     left: float  # keys that a query sees to its left, inf for no limit
     right: float
 
@@ -47,6 +50,7 @@ def attention(
     scale=None,
     softcap=None,
     tile=None,
+    threads=1,
 ):
     r"""Attend from each query to every key it may see, holding one tile of scores at a time.
 
@@ -56,6 +60,9 @@ def attention(
         As in `attn.scaled_dot_product_attention`.
     tile : (int, int), optional
         Queries and keys of one tile. By default few enough for the cache of a core.
+    threads : int, default 1
+        Tiles computed at the same time. More than one is of use only where numpy's matrix product
+        keeps to one thread itself.
 
     Returns
     -------
@@ -94,175 +101,188 @@ def attention(
     array([[550. ,   5.5]])
     """
     (query, key, value), dtype = as_floats(query, key, value)
-    key, value = _match_heads(query, key, value)
-    shape = np.broadcast_shapes(query.shape[:-2], key.shape[:-2], value.shape[:-2])
-    scores = np.broadcast_to(query.dtype.type(0), (*shape, query.shape[-2], key.shape[-2]))  # their shape, no memory
-    mask, bias = _checked(mask, bias, scores)
-    steps = _steps(query, key, causal, query_offset, window, scale, softcap)
-
-    context = np.empty((*(shape or (1,)), query.shape[-2], value.shape[-1]), dtype=query.dtype)
-    arrays = [_with_axes(array, context.ndim) for array in (query, key, value, mask, bias)]
-    rows, keys = _tile(tile, *scores.shape[-2:])
-    together = 1 if tile else max(1, _NUMBERS // (rows * keys))  # heads that share a tile
-    with np.errstate(over="ignore", invalid="ignore"):  # hidden keys may hold anything
-        for place in np.ndindex(context.shape[:-3]):
-            for head in range(0, context.shape[-3], together):
-                heads = slice(head, head + together)
-                _attend(_problem(arrays, place, heads), steps, rows, keys, context[place][heads])
-        return context.reshape(*shape, *context.shape[-2:]).astype(dtype, copy=False)
-
-
-def _checked(mask, bias, scores):
-    """Check that mask and bias fit the scores, as the attention in one piece does."""
-    if bias is not None:
-        bias = _fitted(bias, scores, "bias")
+    leading = leading_shape(query, key, value)
+    shape = (*leading, query.shape[-2], key.shape[-2])
     if mask is not None:
-        mask = as_real(mask)
-        if mask.dtype != bool:
-            raise ValueError(f"mask must be boolean (True may look; give additive masks as bias), got {mask.dtype}")
-        if mask.ndim not in (2, scores.ndim):
-            raise ValueError(
-                f"mask must have 2 axes or the {scores.ndim} of the scores {scores.shape}, got {mask.shape}"
-            )
-        _fitted(np.broadcast_to(np.float32(0), mask.shape), scores, "mask")
-    return mask, bias
+        mask = checked_mask(mask, shape)
+    if bias is not None:
+        (bias,), _ = as_floats(bias)
+        check_fit(bias.shape, shape, "bias")
+        bias = bias.astype(query.dtype, copy=False)
+    options = _options(query, key, causal, query_offset, window, scale, softcap)
+    context = np.empty((*(leading or (1,)), query.shape[-2], value.shape[-1]), dtype=query.dtype)
+    arrays = _axes((query, key, value), (mask, bias), context.ndim, shape[-2:])
+    tile = _tile(tile, shape)
+    _in_threads(_tasks(arrays, options, context, *tile), threads, math.prod(tile), context.dtype)
+    with np.errstate(over="ignore"):
+        return context.reshape(*leading, *context.shape[-2:]).astype(dtype, copy=False)
 
 
-def _steps(query, key, causal, query_offset, window, scale, softcap):
+def _options(query, key, causal, query_offset, window, scale, softcap):
     """Check what is the same for every head."""
-    offset = _offset(query_offset, query.shape[-2], key.shape[-2])
-    left, right = (math.inf if side is None else side for side in _sides(window))
-    return _Steps(
-        1 / math.sqrt(query.shape[-1]) if scale is None else _number(scale, "scale"),
-        None if softcap is None else _number(softcap, "softcap", above=0),
-        offset,
+    left, right = (math.inf if side is None else side for side in window_sides(window))
+    return _Options(
+        1 / math.sqrt(query.shape[-1]) if scale is None else finite_number(scale, "scale"),
+        None if softcap is None else finite_number(softcap, "softcap", above=0),
+        first_position(query_offset, query.shape[-2], key.shape[-2]),
         left,
         min(right, 0) if causal else right,
     )
 
 
-def _tile(tile, n_q, n_k):
-    """Return how many queries and keys a tile has."""
+def _axes(arrays, fitting, ndim, lengths):
+    """Give all arrays the number of axes of the context, and those that fit the scores their lengths."""
+    fitting = [None if each is None else np.broadcast_to(each, (*each.shape[:-2], *lengths)) for each in fitting]
+    return [
+        None if array is None else array.reshape((1,) * (ndim - array.ndim) + array.shape)
+        for array in (*arrays, *fitting)
+    ]
+
+
+def _tile(tile, shape):
+    """Return how many heads, queries and keys a tile has."""
     if tile is not None:
         rows, keys = tile
-        return _whole("tile", rows, 1), _whole("tile", keys, 1)
-    keys = min(max(n_k, 1), _KEYS)
-    return min(max(n_q, 1), max(1, _NUMBERS // keys)), keys
+        return 1, whole_number("tile", rows, least=1), whole_number("tile", keys, least=1)
+    rows, keys = (min(max(length, 1), most) for length, most in zip(shape[-2:], (_ROWS, _KEYS), strict=True))
+    return max(1, _NUMBERS // (rows * keys)), rows, keys
 
 
-def _with_axes(array, ndim):
-    """Give an array the number of axes of the context."""
-    return None if array is None else array.reshape((1,) * (ndim - array.ndim) + array.shape)
+def _tasks(arrays, options, context, together, rows, keys):
+    """Yield functions that fill the context, each of a few heads and a block of queries."""
+    for place in np.ndindex(context.shape[:-3]):
+        for first in range(0, context.shape[-3], together):
+            part = slice(first, min(first + together, context.shape[-3]))
+            heads = _take(arrays, place, part)
+            for start in range(0, context.shape[-2], rows):
+                block = slice(start, min(start + rows, context.shape[-2]))
+                yield functools.partial(_attend, heads, options, block, keys, context[place][part, block])
 
 
-def _problem(arrays, place, heads):
-    """Take a few heads out of all arrays; those that are the same for all heads keep one."""
-    query, key, value, mask, bias = (_part(array, place, heads) for array in arrays)
-    broken = None
-    if not np.isfinite(value).all():
-        broken = ~np.isfinite(value)
-        value = np.where(broken, 0, value)
-    return _Problem(query, key, value, broken, mask, bias)
+def _take(arrays, place, part):
+    """Take a few heads out of all arrays; mask and bias that are the same for all keep one."""
+    num_heads = arrays[0].shape[-3]
+    query, key, value, mask, bias = (
+        None if array is None else _indexed(array, place, part, num_heads) for array in arrays
+    )
+    broken = None if np.isfinite(value).all() else ~np.isfinite(value)
+    value = value if broken is None else np.where(broken, 0, value)
+    return _Heads(query, np.ascontiguousarray(key.swapaxes(-1, -2)), value, broken, mask, bias)
 
 
-def _part(array, place, heads):
-    """Index an array as if it had been broadcast."""
-    if array is None:
-        return None
-    place = tuple(0 if size == 1 else index for index, size in zip(place, array.shape, strict=False))
-    return array[place] if array.shape[-3] == 1 else array[place][heads]  # (heads or 1, n, d)
+def _indexed(array, place, part, num_heads):
+    """Index an array as if it had been broadcast, and its heads as if they had been repeated."""
+    heads = array[tuple(0 if size == 1 else index for index, size in zip(place, array.shape, strict=False))]
+    if len(heads) == 1:
+        return heads
+    group = max(1, num_heads // len(heads))
+    if group == 1 or part.stop - part.start == 1:
+        return heads[part.start // group : (part.stop - 1) // group + 1]
+    return heads[np.arange(part.start, part.stop) // group]
 
 
-def _attend(problem, steps, rows, keys, context):
-    """Fill the context of a few heads, block of queries by block of queries."""
-    n_q, n_k = context.shape[-2], problem.key.shape[-2]
-    buffer = np.empty(context.shape[0] * rows * keys, dtype=context.dtype)
-    for first in range(0, n_q, rows):
-        block = range(first, min(first + rows, n_q))
-        start, stop = _span(block, n_k, steps)
-        tiles = [range(at, min(at + keys, stop)) for at in range(start, stop, keys)]
-        context[:, first : block.stop] = _block(problem, steps, block, tiles, buffer, context.shape[0])
+def _in_threads(tasks, threads, numbers, dtype):
+    """Run all tasks; each thread holds one tile, and takes the next task when it is free."""
+    tasks = iter(tuple(tasks))
+    helpers = [
+        _pool(threads - 1).submit(_work, tasks, numbers, dtype)
+        for _ in range(1, whole_number("threads", threads, least=1))
+    ]
+    try:
+        _work(tasks, numbers, dtype)
+    finally:
+        for helper in helpers:
+            if not helper.cancel():  # one that is still waiting to begin has nothing left to do
+                helper.result()
 
 
-def _span(block, n_k, steps):
-    """Return the first key that a block of queries may see, and the one after the last."""
-    start = max(0, block[0] + steps.offset - steps.left)
-    stop = min(n_k, block[-1] + steps.offset + steps.right + 1)
-    return int(start), int(max(start, stop))
+@functools.cache
+def _pool(threads):
+    """Return threads that wait for work: to start them anew each time takes longer than the work."""
+    return ThreadPoolExecutor(threads, thread_name_prefix="attention")
 
 
-def _block(problem, steps, block, tiles, buffer, num_heads):
-    """Return the context of a block of queries, (heads, rows, d_v)."""
-    rows, d_v = len(block), problem.value.shape[-1]
-    largest = np.full((num_heads, rows, 1), -np.inf, dtype=buffer.dtype)
+def _work(tasks, numbers, dtype):
+    """Run tasks until there are none left."""
+    buffer = np.empty(numbers, dtype=dtype)
+    with np.errstate(over="ignore", invalid="ignore"):  # hidden keys may hold anything
+        for task in tasks:
+            task(buffer)
+
+
+def _attend(heads, options, block, keys, context, buffer):
+    """Fill the context of a few heads and a block of queries, tile by tile."""
+    query = heads.query[:, block] * options.scale  # (heads, rows, d_k)
+    largest = np.full((*context.shape[:-1], 1), -np.inf, dtype=context.dtype)
     total = np.zeros_like(largest)
-    context = np.zeros((num_heads, rows, d_v), dtype=buffer.dtype)
-    seen = None if problem.broken is None else np.zeros_like(context)  # how many broken values are in view
-    for tile in tiles:
-        scores = buffer[: num_heads * rows * len(tile)].reshape(num_heads, rows, len(tile))
-        visible = _scores(problem, steps, block, tile, scores)
-        value = problem.value[:, tile.start : tile.stop]
+    context[...] = 0
+    broken = np.zeros_like(context, dtype=bool)  # where a value in view was not finite
+    start, stop = _span(heads.mask, options, block, heads.key.shape[-1])
+    for at in range(start, stop, keys):
+        tile = slice(at, min(at + keys, stop))
+        scores = _tile_of(buffer, (*context.shape[:-1], tile.stop - at))
+        visible = _fill(scores, query, heads, options, block, tile)
         largest, decay = _exponentials(scores, largest)
         total *= decay
-        total += scores.sum(axis=-1, keepdims=True)
+        total += scores @ np.ones((scores.shape[-1], 1), dtype=scores.dtype)  # faster than sum
         context *= decay
-        context += scores @ value
-        if seen is not None:
-            visible = np.broadcast_to(visible, scores.shape).astype(buffer.dtype)
-            seen += visible @ problem.broken[:, tile.start : tile.stop].astype(buffer.dtype)
-    np.divide(context, total, out=context, where=total != 0)
-    return context if seen is None else np.where(seen > 0, np.nan, context)
+        context += scores @ heads.value[:, tile]
+        if heads.broken is not None:
+            broken |= np.broadcast_to(visible, scores.shape) @ heads.broken[:, tile]
+    context /= np.where(total == 0, 1, total)
+    context[broken] = np.nan
 
 
-def _scores(problem, steps, block, tile, scores):
+def _tile_of(buffer, shape):
+    """Return the beginning of a buffer as an array of this shape."""
+    return buffer[: math.prod(shape)].reshape(shape)
+
+
+def _span(mask, options, block, n_k):
+    """Return the first key that a block of queries may see, and the one after the last."""
+    start = int(max(0, block.start + options.offset - options.left))
+    stop = int(min(n_k, block.stop + options.offset + options.right))
+    if mask is None or start >= stop:
+        return start, max(start, stop)
+    seen = np.flatnonzero(mask[:, block, start:stop].any(axis=(0, 1)))
+    return (start + int(seen[0]), start + int(seen[-1]) + 1) if seen.size else (start, start)
+
+
+def _fill(scores, query, heads, options, block, tile):
     """Fill a tile with scores, -inf where hidden; return what is visible."""
-    query = problem.query[:, block.start : block.stop]
-    np.matmul(query, problem.key[:, tile.start : tile.stop].swapaxes(-1, -2), out=scores)  # (heads, rows, keys)
-    scores *= steps.scale
-    if steps.softcap is not None:
-        scores /= steps.softcap
+    np.matmul(query, heads.key[..., tile], out=scores)  # (heads, rows, keys)
+    if options.softcap is not None:
+        scores /= options.softcap
         np.tanh(scores, out=scores)
-        scores *= steps.softcap
-    visible = _near(block, tile, steps)
-    for array in (problem.mask, problem.bias):
-        if array is None:
-            continue
-        part = _cut(array, block, tile)
-        if part.dtype != bool:
-            scores += part
-            part = ~np.isneginf(part)
-        visible = part if visible is True else visible & part
-    if visible is not True and not visible.all():
+        scores *= options.softcap
+    visible = _near(block, tile, options)
+    if heads.bias is not None:
+        bias = heads.bias[:, block, tile]
+        scores += bias
+        visible = visible & ~np.isneginf(bias)
+    if heads.mask is not None:
+        visible = visible & heads.mask[:, block, tile]
+    if not visible.all():
         np.copyto(scores, -np.inf, where=~visible)
     return visible
 
 
-def _near(block, tile, steps):
-    """Return which keys causality and window leave in sight, (rows, keys), or True for all."""
-    last_to_left = block[-1] + steps.offset - steps.left <= tile[0]
-    last_to_right = block[0] + steps.offset + steps.right >= tile[-1]
-    if last_to_left and last_to_right:
-        return True
-    distance = np.arange(tile.start, tile.stop) - (np.arange(block.start, block.stop)[:, None] + steps.offset)
-    return (distance >= -steps.left) & (distance <= steps.right)
-
-
-def _cut(array, block, tile):
-    """Cut a tile out of an array that may be the same for all queries or all keys."""
-    rows = slice(None) if array.shape[-2] == 1 else slice(block.start, block.stop)
-    keys = slice(None) if array.shape[-1] == 1 else slice(tile.start, tile.stop)
-    return array[:, rows, keys]
+def _near(block, tile, options):
+    """Return which keys causality and window leave in sight, broadcastable to (heads, rows, keys)."""
+    first, last = block.start + options.offset, block.stop - 1 + options.offset
+    if last - options.left <= tile.start and first + options.right >= tile.stop - 1:
+        return np.True_
+    distance = np.arange(tile.start, tile.stop) - np.arange(first, last + 1)[:, None]
+    return (distance >= -options.left) & (distance <= options.right)
 
 
 def _exponentials(scores, largest):
-    """Replace scores by their exponentials, below the largest so far; return it and how far it rose."""
+    """Replace scores by exponentials below the largest so far; return it, and what earlier ones shrink by."""
     higher = np.maximum(largest, scores.max(axis=-1, keepdims=True))
     base = np.where(np.isneginf(higher), 0, higher)
     if np.isposinf(base).any():  # infinite scores share all the weight: their difference is 0, not NaN
-        np.subtract(scores, base, out=scores, where=scores != base)
-        scores[np.isposinf(scores)] = 0
+        scores[...] = np.where(scores == base, 0, scores - base)
     else:
         scores -= base
     np.exp(scores, out=scores)
-    decay = np.exp(np.where(largest == base, 0, largest - base))
-    return higher, decay
+    return higher, np.exp(np.where(largest == base, 0, largest - base))

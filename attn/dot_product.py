@@ -97,13 +97,13 @@ def scaled_dot_product_attention(
     (query, key, value), dtype = as_floats(query, key, value)
     key, value = _match_heads(query, key, value)
     n_q, n_k, d_k = query.shape[-2], key.shape[-2], query.shape[-1]
-    scale = 1 / math.sqrt(d_k) if scale is None else _number(scale, "scale")
+    scale = 1 / math.sqrt(d_k) if scale is None else finite_number(scale, "scale")
 
     with np.errstate(over="ignore", invalid="ignore"):  # hidden keys may hold anything
         scores = query @ key.swapaxes(-1, -2)  # (..., n_q, n_k)
         scores *= scale
         if softcap is not None:
-            softcap = _number(softcap, "softcap", above=0)
+            softcap = finite_number(softcap, "softcap", above=0)
             scores = softcap * np.tanh(scores / softcap)
         bias = _fitted(0 if bias is None else bias, scores, "bias")
         biased = scores + bias
@@ -117,6 +117,12 @@ def scaled_dot_product_attention(
 
 def _match_heads(query, key, value):
     """Check the shapes and repeat each key/value head for the query heads that share it."""
+    leading_shape(query, key, value)
+    return _repeated(key, query), _repeated(value, query)
+
+
+def leading_shape(query, key, value):
+    """Return the axes before the last two that attention has, refusing arrays that do not fit together."""
     for name, array in (("query", query), ("key", key), ("value", value)):
         if array.ndim < 2:
             raise ValueError(f"{name} must have at least two axes (n, d), got {array.shape}")
@@ -124,33 +130,43 @@ def _match_heads(query, key, value):
         raise ValueError(f"query and key must share d_k >= 1, got query {query.shape} and key {key.shape}")
     if key.shape[-2] != value.shape[-2]:
         raise ValueError(f"key and value must share n_k, got key {key.shape} and value {value.shape}")
-    if query.ndim > 2:
-        if key.ndim > 2 and value.ndim > 2 and key.shape[-3] != value.shape[-3]:
-            raise ValueError(f"key and value must share num_kv_heads, got key {key.shape} and value {value.shape}")
-        key, value = _repeated(key, query, "key"), _repeated(value, query, "value")
+    if query.ndim > 2 and key.ndim > 2 and value.ndim > 2 and key.shape[-3] != value.shape[-3]:
+        raise ValueError(f"key and value must share num_kv_heads, got key {key.shape} and value {value.shape}")
+    leading = query.shape[:-2], _with_heads(key, query, "key"), _with_heads(value, query, "value")
     try:
-        np.broadcast_shapes(query.shape[:-2], key.shape[:-2], value.shape[:-2])
+        return np.broadcast_shapes(*leading)
     except ValueError:
         raise ValueError(
             f"query, key and value must have leading axes that fit together, "
             f"got {query.shape}, {key.shape} and {value.shape}"
         ) from None
-    return key, value
 
 
-def _repeated(array, query, name):
-    """Repeat the heads of a key or value so that each query head has its own."""
-    if array.ndim == 2 or array.shape[-3] in (1, query.shape[-3]):  # numpy broadcasts a single head by itself
-        return array
+def _with_heads(array, query, name):
+    """Return the leading axes of a key or value once each query head has its own."""
+    if not _is_grouped(array, query):
+        return array.shape[:-2]
     num_heads, num_kv_heads = query.shape[-3], array.shape[-3]
     if num_kv_heads == 0 or num_heads % num_kv_heads:
         raise ValueError(
             f"num_heads must be a multiple of num_kv_heads, got query {query.shape} and {name} {array.shape}"
         )
-    return np.repeat(array, num_heads // num_kv_heads, axis=-3)  # (..., num_heads, n_k, d)
+    return (*array.shape[:-3], num_heads)
 
 
-def _number(number, name, above=-math.inf):
+def _is_grouped(array, query):
+    """Say whether several query heads share a head of a key or value; numpy broadcasts a single one by itself."""
+    return query.ndim > 2 and array.ndim > 2 and array.shape[-3] not in (1, query.shape[-3])
+
+
+def _repeated(array, query):
+    """Repeat the heads of a key or value so that each query head has its own."""
+    if not _is_grouped(array, query):
+        return array
+    return np.repeat(array, query.shape[-3] // array.shape[-3], axis=-3)  # (..., num_heads, n_k, d)
+
+
+def finite_number(number, name, above=-math.inf):
     """Return `number` as a finite float greater than `above`."""
     try:
         finite = float(number)
@@ -165,13 +181,31 @@ def _number(number, name, above=-math.inf):
 def _fitted(array, scores, name):
     """Return `array` if it broadcasts to the scores without adding to their shape."""
     (array,), _ = as_floats(array)
+    check_fit(array.shape, scores.shape, name)
+    return array.astype(scores.dtype, copy=False)
+
+
+def check_fit(shape, scores_shape, name):
+    """Refuse an array that does not broadcast to the scores, or adds to their shape."""
     try:
-        fits = np.broadcast_shapes(array.shape, scores.shape) == scores.shape
+        fits = np.broadcast_shapes(shape, scores_shape) == scores_shape
     except ValueError:
         fits = False
     if not fits:
-        raise ValueError(f"{name} must broadcast to the scores {scores.shape}, got {array.shape}")
-    return array.astype(scores.dtype, copy=False)
+        raise ValueError(f"{name} must broadcast to the scores {scores_shape}, got {shape}")
+
+
+def checked_mask(mask, scores_shape):
+    """Return `mask` as an array that broadcasts to scores of this shape, refusing what is no mask."""
+    mask = as_real(mask)
+    if mask.dtype != bool:
+        raise ValueError(f"mask must be boolean (True may look; give additive masks as bias), got {mask.dtype}")
+    if mask.ndim not in (2, len(scores_shape)):
+        raise ValueError(
+            f"mask must have 2 axes or the {len(scores_shape)} of the scores {scores_shape}, got {mask.shape}"
+        )
+    check_fit(mask.shape, scores_shape, "mask")
+    return mask
 
 
 def _visible(mask, n_q, n_k, scores, causal, query_offset, window):
@@ -181,14 +215,7 @@ def _visible(mask, n_q, n_k, scores, causal, query_offset, window):
         visible &= causal_mask(n_q, n_k, query_offset=query_offset).visible
     if window is not None:
         visible &= sliding_window(n_q, n_k, window, query_offset=query_offset).visible
-    if mask is None:
-        return visible
-    mask = as_real(mask)
-    if mask.dtype != bool:
-        raise ValueError(f"mask must be boolean (True may look; give additive masks as bias), got {mask.dtype}")
-    if mask.ndim not in (2, scores.ndim):
-        raise ValueError(f"mask must have 2 axes or the {scores.ndim} of the scores {scores.shape}, got {mask.shape}")
-    return visible & _fitted(mask, scores, "mask").astype(bool)
+    return visible if mask is None else visible & checked_mask(mask, scores.shape)
 
 
 def _weighted_sum(weights, value, visible):

@@ -128,7 +128,7 @@ def causal(n_q, n_k=None, *, query_offset=None):
     'Each of the 2 queries, standing after 2 earlier keys, sees the key at its own position and those before it.'
     """
     n_q, n_k = _lengths(n_q, n_k)
-    offset = _offset(query_offset, n_q, n_k)
+    offset = first_position(query_offset, n_q, n_k)
     where = _standing(n_q, n_k, offset)
     seen = "the key at its own position and those before it" if where else "itself and the tokens before it"
     return Mask(_distance(n_q, n_k, offset) <= 0, _sentence(f"{_each(n_q, n_k)}{where} sees {seen}"))
@@ -163,7 +163,7 @@ def padding(lengths, n_k):
     >>> padding([2, 3], 4).words
     'Only the first 2 to 3 of 4 keys are seen.'
     """
-    n_k = _whole("n_k", n_k)
+    n_k = whole_number("n_k", n_k)
     lengths = np.asarray(lengths)
     if lengths.size == 0 or lengths.dtype.kind not in "iu" or lengths.min() < 0 or lengths.max() > n_k:
         raise ValueError(f"lengths must be whole numbers from 0 to n_k = {n_k}, got {lengths.tolist()}")
@@ -214,8 +214,8 @@ def sliding_window(n_q, n_k, window, *, query_offset=None):
     'Each of the 4 tokens sees at most 2 to its left and none to its right, besides its own position.'
     """
     n_q, n_k = _lengths(n_q, n_k)
-    offset = _offset(query_offset, n_q, n_k)
-    left, right = _sides(window)
+    offset = first_position(query_offset, n_q, n_k)
+    left, right = window_sides(window)
     distance = _distance(n_q, n_k, offset)
     visible = np.ones((n_q, n_k), dtype=bool)
     if left is not None:
@@ -263,7 +263,7 @@ def prefix(n_q, n_k, length, *, query_offset=None):
            [1, 1, 1, 1]])
     """
     n_q, n_k = _lengths(n_q, n_k)
-    length = _whole("length", length)
+    length = whole_number("length", length)
     if length > n_k:
         raise ValueError(f"length must be at most n_k = {n_k}, got {length}")
     later = causal(n_q, n_k, query_offset=query_offset)
@@ -303,7 +303,7 @@ def blocks(sizes=None, *, ids=None):
     if (sizes is None) == (ids is None):
         raise ValueError("blocks takes either sizes or ids, got " + ("neither" if sizes is None else "both"))
     if ids is None:
-        sizes = [_whole("a size of a block", size) for size in sizes]
+        sizes = [whole_number("a size of a block", size) for size in sizes]
         ids = np.repeat(np.arange(len(sizes)), sizes)
     ids = np.asarray(ids)
     if ids.ndim < 1 or ids.dtype.kind not in "iu":
@@ -352,8 +352,8 @@ def global_window(n, window, global_tokens):
     """
     near = sliding_window(n, n, window)
     if np.ndim(global_tokens) == 0:
-        global_tokens = range(_whole("global_tokens", global_tokens))
-    tokens = sorted({_whole("a global token", token) for token in global_tokens})
+        global_tokens = range(whole_number("global_tokens", global_tokens))
+    tokens = sorted({whole_number("a global token", token) for token in global_tokens})
     if tokens and tokens[-1] >= n:
         raise ValueError(f"a global token must be below n = {n}, got {tokens[-1]}")
     visible = near.visible.copy()
@@ -394,7 +394,7 @@ def strided(n, stride):
     >>> strided(7, 3).visible[6].astype(int)
     array([1, 0, 0, 1, 1, 1, 1])
     """
-    n, stride = _whole("n", n), _whole("stride", stride, least=1)
+    n, stride = whole_number("n", n), whole_number("stride", stride, least=1)
     back = -_distance(n, n, 0)
     visible = (back >= 0) & ((back <= stride) | (back % stride == 0))
     seen = f"itself, the {stride} tokens before it, and every {_ordinal(stride)} token further back"
@@ -473,7 +473,7 @@ def _distance(n_q, n_k, offset):
     return np.arange(n_k) - (np.arange(n_q)[:, None] + offset)
 
 
-def _whole(name, number, least=0):
+def whole_number(name, number, least=0):
     """Return `number` as an int of at least `least`."""
     try:
         whole = operator.index(number)
@@ -486,11 +486,11 @@ def _whole(name, number, least=0):
 
 def _lengths(n_q, n_k):
     """Return both lengths as ints."""
-    n_q = _whole("n_q", n_q)
-    return n_q, n_q if n_k is None else _whole("n_k", n_k)
+    n_q = whole_number("n_q", n_q)
+    return n_q, n_q if n_k is None else whole_number("n_k", n_k)
 
 
-def _offset(query_offset, n_q, n_k):
+def first_position(query_offset, n_q, n_k):
     """Return the position of the first query among the keys."""
     if query_offset is None:
         return n_k - n_q
@@ -500,12 +500,12 @@ def _offset(query_offset, n_q, n_k):
         raise ValueError(f"query_offset must be a whole number, got {query_offset!r}") from None
 
 
-def _sides(window):
+def window_sides(window):
     """Return the window as (left, right), each an int or None."""
     sides = tuple(window) if isinstance(window, tuple | list) else (window, window)
     if len(sides) != 2:
         raise ValueError(f"window must be one number or a pair (left, right), got {window!r}")
-    return tuple(None if side is None else _whole("window", side) for side in sides)
+    return tuple(None if side is None else whole_number("window", side) for side in sides)
 
 
 def _each(n_q, n_k):

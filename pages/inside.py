@@ -23,6 +23,7 @@ from attn.ui.looking import (
     together_control,
 )
 from attn.ui.rows import products, ranked
+from attn.ui.sentences import say_if_truncated
 from attn.ui.sources import layer_and_head, recorded, source_controls, source_of
 
 page = ui.begin("inside", "What does every head look at?", Setup)
@@ -54,6 +55,7 @@ with st.sidebar:
     colour_control(page)
 
 setup = page.setup()
+say_if_truncated(recording)
 theme, room = ui.theme(), ui.room()
 tables = models.measured(*source)
 numbers = tables[setup.metric]

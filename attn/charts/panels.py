@@ -7,7 +7,7 @@ from attn.charts.heatmap import heatmap
 from attn.charts.labels import pixels
 from attn.charts.layout import beside
 
-_BETWEEN = 88  # pixels that an operator and the space around it take
+_BETWEEN, _CHARACTER = 72, 16  # pixels that the space around an operator takes, and each of its characters
 _SPACE = 30  # pixels between two matrices
 _AXIS = 40  # pixels for the name of the axis and the space beside its labels
 _LARGEST_CELL = 72
@@ -49,7 +49,7 @@ def panels(theme, room, *parts, tallest=440):
     """
     matrices = [part for part in parts if not isinstance(part, str)]
     named = _named(matrices)
-    sizes = _sizes(room, matrices, named, len(parts) - len(matrices), tallest)
+    sizes = _sizes(room, matrices, named, [part for part in parts if isinstance(part, str)], tallest)
     figures = iter(
         heatmap(*matrix[:3], theme, size=size, square=square, row_labels=labels, **matrix.options)
         for matrix, labels, (size, square) in zip(matrices, named, sizes, strict=True)
@@ -63,10 +63,10 @@ def _named(matrices):
     return [True, *(not rows for rows in same)][: len(matrices)]
 
 
-def _sizes(room, matrices, named, num_operators, tallest):
+def _sizes(room, matrices, named, operators, tallest):
     """Return the size of each matrix for `heatmap`, and whether its cells are square."""
     gutters = sum(max(map(pixels, matrix.rows), default=0) + _AXIS for matrix in compress(matrices, named))
-    between = _SPACE * (len(matrices) - 1 - num_operators) + _BETWEEN * num_operators
+    between = _SPACE * (len(matrices) - 1 - len(operators)) + sum(_BETWEEN + _CHARACTER * len(o) for o in operators)
     free = room - gutters - between
     across = sum(len(matrix.columns) for matrix in matrices)
     down = max(len(matrix.rows) for matrix in matrices)

@@ -64,9 +64,8 @@ def from_scratch(layer, heads=None, *, rows=None, scale=None, mask=..., causal=F
     if causal:
         later = causal_mask(query.shape[2], key.shape[2]).visible
         visible = later if visible is None else np.asarray(visible) & later
-    rows = slice(None) if rows is None else rows
     return _attend(
-        query[:, chosen][:, :, rows],
+        _of_rows(query[:, chosen], rows),
         key[:, chosen // group],
         value[:, chosen // group],
         _of_rows(_of_heads(visible, chosen), rows),
@@ -100,15 +99,19 @@ def compare_layer(layer, **changes):
     """Compare one layer, as `compare` does."""
     num_heads = min(layer.num_heads, changes.get("num_heads") or layer.num_heads)
     shape = (len(layer.query), num_heads, layer.query.shape[2], layer.key.shape[2])
-    if parts.fit(shape):
-        reference = layer.reference_weights()  # (batch, num_heads, n_q, n_k)
-        at_once = max(1, _AT_ONCE * layer.num_heads // reference.size)
-        groups = np.split(np.arange(num_heads), range(at_once, num_heads, at_once))
-        pieces = {tuple(heads): [(slice(None), reference[:, heads])] for heads in groups}
-    else:  # a head and a few rows at a time, as they come
-        rows = parts.tiles((len(layer.query), 1, *shape[2:]))
-        pieces = {(head,): ((part, layer.reference_weights(head, part)) for part in rows) for head in range(num_heads)}
-    return [each for heads, own in pieces.items() for each in _compare_heads(layer, np.array(heads), own, changes)]
+    if not parts.fit(shape):
+        return [_compare_by_rows(layer, head, shape, changes) for head in range(num_heads)]
+    reference = layer.reference_weights()  # (batch, num_heads, n_q, n_k)
+    at_once = max(1, _AT_ONCE * layer.num_heads // reference.size)
+    groups = np.split(np.arange(num_heads), range(at_once, num_heads, at_once))
+    return [each for heads in groups for each in _compare_heads(layer, heads, [(None, reference[:, heads])], changes)]
+
+
+def _compare_by_rows(layer, head, shape, changes):
+    """Compare one head of a layer whose weights are too large to be held all at once."""
+    rows = parts.tiles((shape[0], 1, *shape[2:]))
+    pieces = ((part, layer.reference_weights(head, part)) for part in rows)
+    return _compare_heads(layer, np.array([head]), pieces, changes)[0]
 
 
 def _compare_heads(layer, heads, pieces, changes):
@@ -183,7 +186,7 @@ def _of_heads(array, chosen):
 
 def _of_rows(array, rows):
     """Take the chosen rows of a mask or bias that has one entry per row."""
-    if array is None:
-        return None
+    if array is None or rows is None:
+        return array
     array = np.asarray(array)
     return array[..., rows, :] if array.shape[-2] > 1 else array

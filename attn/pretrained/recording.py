@@ -272,6 +272,8 @@ def record(loaded, text=None, *, pair=None, inputs=None, layers=None):
         run(loaded, prepared.inputs, predict=False)
     recorder.check()
     kept = _layers(loaded.model, recorder, prepared)
+    if any(isinstance(layer, LongLayer) for layer in kept):
+        parts.give_back()
     return Recording(text, pair, prepared.tokens, prepared.decoder_tokens, prepared.truncated_from, kept)
 
 
@@ -315,11 +317,11 @@ class _Recorder:
         self.wanted = wanted
         self.modules = []  # every attention module called, in order
         self.kept = {}  # place in that order -> (call, output), or what went into the module and None
-        self.masks = {}
+        self.masks = parts.Masks()
 
     def __call__(self, call):
         short = call.given is None or parts.fit((*call.query.shape[:3], call.key.shape[2]))
-        output, weights = registry.eager(call) if short else registry.fused(call)
+        output, weights = registry.eager(call) if short else registry.fused(call, self.masks.of(call)[1])
         index = len(self.modules)
         self.modules.append(call.module)
         if self.wanted is not None and index not in self.wanted:

@@ -10,7 +10,7 @@ import inspect
 import sys
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from attn.pretrained.errors import ModelError
@@ -110,12 +110,14 @@ def eager(call):
     return _run(family_eager(call.module.__class__), call, call.options)
 
 
-def fused(call):
+def fused(call, causal=False):
     """Run torch's fused attention, or the family's own where the fused one lacks a step.
 
     Parameters
     ----------
     call : Call
+    causal : bool, default False
+        Whether the mask does no more than hide later keys: then half the work is left out.
 
     Returns
     -------
@@ -128,7 +130,8 @@ def fused(call):
 
     # Our mask is the eager one, always spelled out: no mask means that every key is visible, also
     # in a module that calls itself causal.
-    return _run(sdpa_attention_forward, call, call.options | {"is_causal": False})
+    call = replace(call, mask=None) if causal else call
+    return _run(sdpa_attention_forward, call, call.options | {"is_causal": causal})
 
 
 def _run(function, call, options):

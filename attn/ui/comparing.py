@@ -11,6 +11,7 @@ from attn.ui.colours import scale_of
 from attn.ui.page import theme
 from attn.ui.room import room
 from attn.ui.rows import products, ranked
+from attn.ui.sentences import say_if_truncated
 from attn.ui.setup import choice, flag, place, whole
 from attn.ui.sources import SourceChoice
 from attn.ui.state import as_text
@@ -247,11 +248,7 @@ def reading(setup, loaded, recording, layer, result):
     )
     n_q, n_k, d_k = len(result.attention.weights), result.attention.weights.shape[1], result.query.shape[1]
     st.caption(f"{n_q} queries × {n_k} keys, d_k {d_k}, scale {layer.scale:.3g}: weights = softmax(scale · q·k)")
-    if recording.truncated_from:
-        st.warning(
-            f"The text has {recording.truncated_from:,} tokens and the model takes {loaded.max_tokens:,}: "
-            f"it was cut after token {len(recording.tokens):,}."
-        )
+    say_if_truncated(recording)
 
 
 def window_control(state, result):

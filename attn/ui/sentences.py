@@ -93,3 +93,12 @@ def say_if_cut(string):
     count = len(examples.split_words(string))
     if count > LONGEST:
         st.warning(f"This page draws at most {LONGEST} tokens: the first {LONGEST} of {count:,} are used.")
+
+
+def say_if_truncated(read):
+    """Say how much of a text a model did not take, if any; `read` is a recording or an encoding."""
+    if read.truncated_from:
+        st.warning(
+            f"The text has {read.truncated_from:,} tokens, more than the model takes: "
+            f"it was cut after token {len(read.tokens):,}."
+        )

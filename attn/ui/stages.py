@@ -167,7 +167,7 @@ def _products(view):
         view,
         _signed(s.query, view.labels, widths, "Query", ("query", "dimension"), **_row(view)),
         "×",
-        _signed(s.key.T, widths, view.labels, "Key, turned", ("dimension", "key"), **_column(view)),
+        _signed(s.key.T, widths, view.labels, "Key, transposed", ("dimension", "key"), **_column(view)),
         "=",
         _signed(s.products, view.labels, view.labels, "Products", ("query", "key"), **_chosen(view)),
     )

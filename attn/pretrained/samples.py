@@ -1,0 +1,232 @@
+"""Inputs that a model of any family can read, made from the names of what its forward takes."""
+
+import inspect
+import itertools
+
+FIRST_TEXT_ID = 50  # special tokens of tiny models lie below
+N_TOKENS = 7
+_N_TARGETS = 5
+_PARTS = ("vision_config", "audio_config", "backbone_config", "encoder", "text_config", "encoder_config")
+
+
+def candidates(model):
+    """Yield inputs to try, the fullest first.
+
+    Parameters
+    ----------
+    model : transformers.PreTrainedModel
+
+    Yields
+    ------
+    dict
+        In batches of two; the second text is padded.
+    """
+    kinds = [kind for kind in (_texts(model), _pictures(model), _sounds(model), _series(model)) if kind]
+    together = [{k: v for part in parts for k, v in part.items()} for parts in itertools.product(*kinds)]
+    alone = [part for kind in kinds for part in kind] if len(kinds) > 1 else []
+    required = _required(model)
+    for inputs in [*together, *alone, *_hidden(model)]:
+        yield required | inputs
+
+
+def options(model):
+    """Return what a model is told besides its inputs: to keep nothing for later.
+
+    Parameters
+    ----------
+    model : transformers.PreTrainedModel
+
+    Returns
+    -------
+    dict
+    """
+    return {"use_cache": False} if "use_cache" in _accepted(model) else {}
+
+
+def _accepted(model):
+    """Return the parameters of a model's forward by name."""
+    return inspect.signature(model.forward).parameters
+
+
+def _needs(model, name):
+    """Say whether a model's forward demands a parameter."""
+    parameter = _accepted(model).get(name)
+    return parameter is not None and parameter.default is parameter.empty
+
+
+def _look(config, *names, default=None):
+    """Return the first number that a configuration, or a part of it, gives under one of the names."""
+    for name in names:
+        value = vars(config).get(name)
+        value = value[-1] if isinstance(value, list | tuple) and value else value
+        if type(value) is int and value > 0:
+            return value
+    for part in _PARTS:
+        value = vars(config).get(part)
+        found = None if not hasattr(value, "sub_configs") else _look(value, *names)
+        if found is not None:
+            return found
+    return default
+
+
+def _numbers(*shape):
+    """Return numbers around zero, always the same."""
+    import torch
+
+    return torch.randn(*shape, generator=torch.manual_seed(3))
+
+
+def _ids(model, count, seed):
+    """Return ids of ordinary tokens."""
+    import torch
+
+    size = _look(model.config.get_text_config(), "vocab_size", default=None) or _look(
+        model.config, "vocab_size", default=100
+    )
+    first = FIRST_TEXT_ID if size > FIRST_TEXT_ID + 9 else min(3, size - 1)
+    return torch.randint(first, size, (2, count), generator=torch.manual_seed(seed))
+
+
+def _padded(count, padding=2):
+    """Return a mask that hides the last places of the second row."""
+    import torch
+
+    mask = torch.ones(2, count, dtype=torch.long)
+    mask[1, count - padding :] = 0
+    return mask
+
+
+def _texts(model):
+    """Return a text, and what a decoder reads."""
+    import torch
+
+    accepted = _accepted(model)
+    if "input_ids" not in accepted:
+        return []
+    inputs = {"input_ids": _ids(model, N_TOKENS, 1)}
+    if "attention_mask" in accepted:
+        inputs["attention_mask"] = _padded(N_TOKENS)
+    if "bbox" in accepted:
+        inputs["bbox"] = torch.tensor([[[1, 2, 10, 12]] * N_TOKENS] * 2)
+    return [inputs | _targets(model)]
+
+
+def _targets(model):
+    """Return what a decoder reads besides, if there is one."""
+    return {"decoder_input_ids": _ids(model, _N_TARGETS, 2)} if "decoder_input_ids" in _accepted(model) else {}
+
+
+def _pictures(model):
+    """Return pictures, films, or their patches, in the shapes that families know."""
+    accepted, config = _accepted(model), model.config
+    channels = _look(config, "num_channels", "in_channels", "in_chans", "num_input_channels", default=3)
+    side = _look(config, "image_size", "img_size", default=64)
+    patch = _look(config, "patch_size", default=16)
+    frames = _look(config, "num_frames", "frames_per_clip", default=4)
+    film = _numbers(2, frames, channels, side, side)
+    if any(_needs(model, name) for name in ("grid_thw", "image_grid_thw")):
+        return _patches(model, channels, patch)
+    if "pixel_values" in accepted:
+        flat = _numbers(2, 16, channels * patch**2)
+        shapes = [film[:, 0], film, film[:, :1], flat]
+        return [{"pixel_values": pixels} | _places(model) | _late(model) for pixels in shapes]
+    if "pixel_values_videos" in accepted:
+        return [{"pixel_values_videos": film}]
+    if "flattened_patches" in accepted:
+        return [{"flattened_patches": _numbers(2, 16, 2 + channels * patch**2).abs()} | _targets(model)]
+    return []
+
+
+def _late(model):
+    """Return what the decoder reads where nothing but a picture or a sound comes before it."""
+    return {} if "input_ids" in _accepted(model) else _targets(model)
+
+
+def _places(model):
+    """Return where the patches of a picture of four by four stand."""
+    import torch
+
+    known = {
+        "pixel_attention_mask": _padded(16),
+        "spatial_shapes": torch.tensor([[4, 4], [7, 2]]),
+        "pixel_position_ids": torch.cartesian_prod(torch.arange(4), torch.arange(4)).expand(2, -1, -1),
+    }
+    return {name: value for name, value in known.items() if _needs(model, name)}
+
+
+def _patches(model, channels, patch):
+    """Return two pictures of four by four patches in one row, as the Qwen line reads them."""
+    import torch
+
+    known = {name: torch.tensor([[1, 4, 4]] * 2) for name in ("grid_thw", "image_grid_thw")}
+    known["merge_sizes"] = torch.tensor([1, 1])
+    places = {name: value for name, value in known.items() if _needs(model, name)}
+    name = "hidden_states" if "hidden_states" in _accepted(model) else "pixel_values"
+    deep = _look(model.config, "temporal_patch_size", default=1)
+    return [{name: _numbers(32, channels * times * patch**2)} | places for times in dict.fromkeys((deep, 1, 2))]
+
+
+def _sounds(model):
+    """Return sounds: waves, or spectra in either order."""
+    import torch
+
+    accepted, config = _accepted(model), model.config
+    bands = _look(config, "num_mel_bins", "feature_size", "n_mels", "input_feat_per_channel", "input_dim", default=80)
+    bands = _look(config, "input_feat_size", "input_channels", "feature_projection_input_dim", default=bands)
+    length = 2 * _look(config, "max_source_positions", default=40)
+    for name in ("input_features", "audio_mel"):
+        if name in accepted:
+            shapes = [(2, bands, length), (2, length, bands), (bands, length), (2, 1, length, bands)]
+            marks = {mark: torch.ones(2, length).bool() for mark in (f"{name}_mask",) if _needs(model, mark)}
+            return [{name: _numbers(*shape)} | marks | _late(model) for shape in shapes]
+    if "input_values" in accepted:
+        shapes = [(2, 2000), (2, 1, 2000), (2, bands, length), (2, length, bands)]
+        shapes.append((2, _look(config, "max_length", default=64), bands))
+        return [{"input_values": _numbers(*shape)} | _late(model) for shape in shapes]
+    return []
+
+
+def _series(model):
+    """Return series of measurements and, where they are asked for, their times."""
+    import torch
+
+    accepted, config = _accepted(model), model.config
+    if "past_values" not in accepted:
+        return []
+    length = _look(config, "context_length", "sequence_length", default=32) + max(getattr(config, "lags_sequence", [0]))
+    ahead = _look(config, "prediction_length", default=1)
+    known = {
+        "past_time_features": _numbers(2, length, 1),
+        "past_observed_mask": torch.ones(2, length),
+        "future_values": _numbers(2, ahead),
+        "future_time_features": _numbers(2, ahead, 1),
+        "past_values_padding": torch.zeros(2, length),
+        "freq": torch.zeros(2, 1, dtype=torch.long),
+    }
+    timed = {name: value for name, value in known.items() if name in accepted and "past_time_features" in accepted}
+    timed |= {name: value for name, value in known.items() if _needs(model, name)}
+    channels = _look(config, "num_input_channels", default=1)
+    return [{"past_values": _numbers(2, length)} | timed, {"past_values": _numbers(2, length, channels)}]
+
+
+def _hidden(model):
+    """Return inputs for the parts of larger models, which read what another part has made."""
+    width = _look(model.config, "hidden_size", "d_model", "n_embd", default=64)
+    others = _look(model.config, "cross_attention_hidden_size", "encoder_hidden_size", "hidden_size", default=width)
+    accepted = _accepted(model)
+    read = [{name: _numbers(2, N_TOKENS, width)} for name in ("hidden_states", "inputs_embeds") if name in accepted]
+    if "encoder_hidden_states" in accepted:
+        beside = {"encoder_hidden_states": _numbers(2, N_TOKENS, others)}
+        return [each | beside for each in [*_texts(model), *read]]
+    return read
+
+
+def _required(model):
+    """Return what else a family demands, as far as it is known here."""
+    import torch
+
+    config = model.config
+    known = {
+        "qformer_input_ids": lambda: torch.randint(3, 100, (2, N_TOKENS)),
+    }
+    return {name: make() for name, make in known.items() if _needs(model, name)}
