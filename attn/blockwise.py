@@ -17,14 +17,14 @@ _KEYS = 512  # keys of one tile at most: long rows are cheaper to work on than m
 
 
 class _Heads(NamedTuple):
-    """A few heads that share their tiles."""
+    """A few key/value heads, each with the `group` of query heads that share it."""
 
-    query: np.ndarray  # (heads, n_q, d_k)
-    key: np.ndarray  # (heads, d_k, n_k), contiguous: the product with short blocks of queries is a quarter faster
-    value: np.ndarray  # (heads, n_k, d_v), finite
-    broken: np.ndarray | None  # (heads, n_k, d_v), where a value was not finite
-    mask: np.ndarray | None  # (heads or 1, n_q, n_k)
-    bias: np.ndarray | None  # (heads or 1, n_q, n_k)
+    query: np.ndarray  # (kv_heads, group, n_q, d_k)
+    key: np.ndarray  # (kv_heads or 1, d_k, n_k), contiguous, which the product with few rows likes
+    value: np.ndarray  # (kv_heads or 1, n_k, d_v), finite
+    broken: np.ndarray | None  # as value, where one was not finite
+    mask: np.ndarray | None  # (kv_heads or 1, group or 1, n_q, n_k)
+    bias: np.ndarray | None  # (kv_heads or 1, group or 1, n_q, n_k)
 
 
 class _Options(NamedTuple):
@@ -111,9 +111,9 @@ def attention(
         bias = bias.astype(query.dtype, copy=False)
     options = _options(query, key, causal, query_offset, window, scale, softcap)
     context = np.empty((*(leading or (1,)), query.shape[-2], value.shape[-1]), dtype=query.dtype)
-    arrays = _axes((query, key, value), (mask, bias), context.ndim, shape[-2:])
-    tile = _tile(tile, shape)
-    _in_threads(_tasks(arrays, options, context, *tile), threads, math.prod(tile), context.dtype)
+    arrays = _axes((query, key, value), (mask, bias), context, shape[-2:])
+    tile = _tile(tile, arrays[0].shape[-3], shape[-2:])
+    _in_threads(_tasks(arrays, options, context, *tile), threads)
     with np.errstate(over="ignore"):
         return context.reshape(*leading, *context.shape[-2:]).astype(dtype, copy=False)
 
@@ -130,66 +130,72 @@ def _options(query, key, causal, query_offset, window, scale, softcap):
     )
 
 
-def _axes(arrays, fitting, ndim, lengths):
-    """Give all arrays the number of axes of the context, and those that fit the scores their lengths."""
-    fitting = [None if each is None else np.broadcast_to(each, (*each.shape[:-2], *lengths)) for each in fitting]
-    return [
-        None if array is None else array.reshape((1,) * (ndim - array.ndim) + array.shape)
-        for array in (*arrays, *fitting)
-    ]
+def _axes(arrays, fitting, context, lengths):
+    """Give all arrays the same axes (..., kv_heads or 1, group or 1, n, d)."""
+    query, key, value = (_leading(array, context.ndim) for array in arrays)
+    num_heads, num_kv_heads = context.shape[-3], max(key.shape[-3], value.shape[-3])
+    group = num_heads // num_kv_heads
+    query = np.broadcast_to(query, (*query.shape[:-3], num_heads, *query.shape[-2:]))
+    query = query.reshape(*query.shape[:-3], num_kv_heads, group, *query.shape[-2:])
+    fitting = [None if each is None else _grouped(_leading(each, context.ndim), group, lengths) for each in fitting]
+    return query, key[..., None, :, :], value[..., None, :, :], *fitting
 
 
-def _tile(tile, shape):
-    """Return how many heads, queries and keys a tile has."""
+def _leading(array, ndim):
+    """Put axes of length 1 in front of an array until it has `ndim`."""
+    return array.reshape((1,) * (ndim - array.ndim) + array.shape)
+
+
+def _grouped(array, group, lengths):
+    """Give a mask or a bias the axes (..., kv_heads or 1, group or 1, n_q, n_k)."""
+    num_heads = array.shape[-3]
+    heads = (1, 1) if num_heads == 1 else (num_heads // group, group)
+    return np.broadcast_to(array, (*array.shape[:-2], *lengths)).reshape(*array.shape[:-3], *heads, *lengths)
+
+
+def _tile(tile, group, lengths):
+    """Return how many key/value heads, queries and keys a tile has; each head comes with its group."""
     if tile is not None:
         rows, keys = tile
         return 1, whole_number("tile", rows, least=1), whole_number("tile", keys, least=1)
-    rows, keys = (min(max(length, 1), most) for length, most in zip(shape[-2:], (_ROWS, _KEYS), strict=True))
-    return max(1, _NUMBERS // (rows * keys)), rows, keys
+    keys = max(1, min(lengths[1], _KEYS))
+    rows = max(1, min(lengths[0], _ROWS, _NUMBERS // (group * keys)))
+    return max(1, _NUMBERS // (group * rows * keys)), rows, keys
 
 
 def _tasks(arrays, options, context, together, rows, keys):
     """Yield functions that fill the context, each of a few heads and a block of queries."""
-    for place in np.ndindex(context.shape[:-3]):
-        for first in range(0, context.shape[-3], together):
-            part = slice(first, min(first + together, context.shape[-3]))
+    num_kv_heads, group, n_q, _ = arrays[0].shape[-4:]
+    context = context.reshape(*context.shape[:-3], num_kv_heads, group, *context.shape[-2:])
+    for place in np.ndindex(context.shape[:-4]):
+        for first in range(0, num_kv_heads, together):
+            part = slice(first, first + together)
             heads = _take(arrays, place, part)
-            for start in range(0, context.shape[-2], rows):
-                block = slice(start, min(start + rows, context.shape[-2]))
-                yield functools.partial(_attend, heads, options, block, keys, context[place][part, block])
+            for start in range(0, n_q, rows):
+                block = slice(start, min(start + rows, n_q))
+                yield functools.partial(_attend, heads, options, block, keys, context[place][part, :, block])
 
 
 def _take(arrays, place, part):
-    """Take a few heads out of all arrays; mask and bias that are the same for all keep one."""
-    num_heads = arrays[0].shape[-3]
-    query, key, value, mask, bias = (
-        None if array is None else _indexed(array, place, part, num_heads) for array in arrays
-    )
+    """Take a few heads out of all arrays."""
+    query, key, value, mask, bias = (None if array is None else _indexed(array, place, part) for array in arrays)
+    key, value = np.ascontiguousarray(key[:, 0].swapaxes(-1, -2)), value[:, 0]
     broken = None if np.isfinite(value).all() else ~np.isfinite(value)
-    value = value if broken is None else np.where(broken, 0, value)
-    return _Heads(query, np.ascontiguousarray(key.swapaxes(-1, -2)), value, broken, mask, bias)
+    return _Heads(query, key, value if broken is None else np.where(broken, 0, value), broken, mask, bias)
 
 
-def _indexed(array, place, part, num_heads):
-    """Index an array as if it had been broadcast, and its heads as if they had been repeated."""
+def _indexed(array, place, part):
+    """Index an array as if it had been broadcast."""
     heads = array[tuple(0 if size == 1 else index for index, size in zip(place, array.shape, strict=False))]
-    if len(heads) == 1:
-        return heads
-    group = max(1, num_heads // len(heads))
-    if group == 1 or part.stop - part.start == 1:
-        return heads[part.start // group : (part.stop - 1) // group + 1]
-    return heads[np.arange(part.start, part.stop) // group]
+    return heads if len(heads) == 1 else heads[part]
 
 
-def _in_threads(tasks, threads, numbers, dtype):
-    """Run all tasks; each thread holds one tile, and takes the next task when it is free."""
+def _in_threads(tasks, threads):
+    """Run all tasks; each thread takes the next one when it is free."""
     tasks = iter(tuple(tasks))
-    helpers = [
-        _pool(threads - 1).submit(_work, tasks, numbers, dtype)
-        for _ in range(1, whole_number("threads", threads, least=1))
-    ]
+    helpers = [_pool(threads - 1).submit(_work, tasks) for _ in range(1, whole_number("threads", threads, least=1))]
     try:
-        _work(tasks, numbers, dtype)
+        _work(tasks)
     finally:
         for helper in helpers:
             if not helper.cancel():  # one that is still waiting to begin has nothing left to do
@@ -202,40 +208,32 @@ def _pool(threads):
     return ThreadPoolExecutor(threads, thread_name_prefix="attention")
 
 
-def _work(tasks, numbers, dtype):
+def _work(tasks):
     """Run tasks until there are none left."""
-    buffer = np.empty(numbers, dtype=dtype)
     with np.errstate(over="ignore", invalid="ignore"):  # hidden keys may hold anything
         for task in tasks:
-            task(buffer)
+            task()
 
 
-def _attend(heads, options, block, keys, context, buffer):
-    """Fill the context of a few heads and a block of queries, tile by tile."""
-    query = heads.query[:, block] * options.scale  # (heads, rows, d_k)
-    largest = np.full((*context.shape[:-1], 1), -np.inf, dtype=context.dtype)
-    total = np.zeros_like(largest)
-    context[...] = 0
-    broken = np.zeros_like(context, dtype=bool)  # where a value in view was not finite
+def _attend(heads, options, block, keys, result):
+    """Fill the context of a few heads and a block of queries, (kv_heads, group, rows, d_v), tile by tile."""
+    query = heads.query[:, :, block] * options.scale
+    query = query.reshape(len(query), -1, query.shape[-1])  # (kv_heads, group * rows, d_k)
+    largest = np.full((*query.shape[:-1], 1), -np.inf, dtype=query.dtype)
+    total, context, broken = np.zeros_like(largest), 0, False
     start, stop = _span(heads.mask, options, block, heads.key.shape[-1])
-    for at in range(start, stop, keys):
-        tile = slice(at, min(at + keys, stop))
-        scores = _tile_of(buffer, (*context.shape[:-1], tile.stop - at))
-        visible = _fill(scores, query, heads, options, block, tile)
+    for tile in (slice(at, min(at + keys, stop)) for at in range(start, stop, keys)):
+        scores = query @ heads.key[..., tile]  # (kv_heads, group * rows, keys)
+        in_groups = scores.reshape(*result.shape[:-1], -1)  # (kv_heads, group, rows, keys)
+        visible = _finish(in_groups, heads, options, block, tile)
         largest, decay = _exponentials(scores, largest)
-        total *= decay
-        total += scores @ np.ones((scores.shape[-1], 1), dtype=scores.dtype)  # faster than sum
-        context *= decay
-        context += scores @ heads.value[:, tile]
+        total = decay * total + scores @ np.ones((scores.shape[-1], 1), dtype=scores.dtype)  # faster than sum
+        context = decay * context + scores @ heads.value[:, tile]
         if heads.broken is not None:
-            broken |= np.broadcast_to(visible, scores.shape) @ heads.broken[:, tile]
-    context /= np.where(total == 0, 1, total)
-    context[broken] = np.nan
-
-
-def _tile_of(buffer, shape):
-    """Return the beginning of a buffer as an array of this shape."""
-    return buffer[: math.prod(shape)].reshape(shape)
+            seen = np.broadcast_to(visible, in_groups.shape).reshape(scores.shape)
+            broken = broken | (seen @ heads.broken[:, tile])
+    context = context / np.where(total == 0, 1, total)
+    result[...] = np.where(broken, np.nan, context).reshape(result.shape)
 
 
 def _span(mask, options, block, n_k):
@@ -244,24 +242,23 @@ def _span(mask, options, block, n_k):
     stop = int(min(n_k, block.stop + options.offset + options.right))
     if mask is None or start >= stop:
         return start, max(start, stop)
-    seen = np.flatnonzero(mask[:, block, start:stop].any(axis=(0, 1)))
+    seen = np.flatnonzero(mask[..., block, start:stop].any(axis=(0, 1, 2)))
     return (start + int(seen[0]), start + int(seen[-1]) + 1) if seen.size else (start, start)
 
 
-def _fill(scores, query, heads, options, block, tile):
-    """Fill a tile with scores, -inf where hidden; return what is visible."""
-    np.matmul(query, heads.key[..., tile], out=scores)  # (heads, rows, keys)
+def _finish(scores, heads, options, block, tile):
+    """Cap a tile of scores, add the bias and hide what must be hidden; return what is visible."""
     if options.softcap is not None:
         scores /= options.softcap
         np.tanh(scores, out=scores)
         scores *= options.softcap
     visible = _near(block, tile, options)
     if heads.bias is not None:
-        bias = heads.bias[:, block, tile]
+        bias = heads.bias[..., block, tile]
         scores += bias
         visible = visible & ~np.isneginf(bias)
     if heads.mask is not None:
-        visible = visible & heads.mask[:, block, tile]
+        visible = visible & heads.mask[..., block, tile]
     if not visible.all():
         np.copyto(scores, -np.inf, where=~visible)
     return visible

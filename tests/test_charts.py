@@ -223,7 +223,9 @@ class TestScale:
         chart = charts.heatmap(
             values, named(1), named(7), theme_, kind=kind, limit=1, log=log, numbers=False, legend=False
         )
-        drawn = re.findall(r'aria-roledescription="rect mark"[^>]*fill="rgb\((\d+), (\d+), (\d+)\)"', charts.svg(chart).decode())
+        drawn = re.findall(
+            r'aria-roledescription="rect mark"[^>]*fill="rgb\((\d+), (\d+), (\d+)\)"', charts.svg(chart).decode()
+        )
         expected = colour_scale(values, theme_, kind, 1, log).colours(values[0])
         assert np.abs(np.array(drawn, dtype=float)[:7] - expected).max() <= 1
 

@@ -189,7 +189,9 @@ def _shallow(config, next_id):
     """Return a configuration with few layers, tokens and experts, and widths as they are."""
     kept = re.compile(r"layer|depth|types|vocab|experts$|image_size|positions|index|" + _ID)
     changes = _changes(config, next_id, _shallow)
-    return type(config)(**{name: new for name, new in changes.items() if kept.search(name) or hasattr(new, "sub_configs")})
+    return type(config)(
+        **{name: new for name, new in changes.items() if kept.search(name) or hasattr(new, "sub_configs")}
+    )
 
 
 def _counter():
@@ -306,4 +308,6 @@ def _reason(error):
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if type(error).__name__.startswith("StrictDataclass") and len(lines) > 1:
         return lines[1]
-    return first_line(error, 160) if isinstance(error, ModelError) else f"{type(error).__name__}: {first_line(error, 140)}"
+    return (
+        first_line(error, 160) if isinstance(error, ModelError) else f"{type(error).__name__}: {first_line(error, 140)}"
+    )
