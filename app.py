@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from attn import charts, ui
+from attn import charts, pretrained, ui
 from attn.ui import models
 from attn.ui.home import Setup, looks, sentence_control, ways_in
 from attn.ui.sentences import say_if_truncated
@@ -14,13 +14,18 @@ setup = page.setup()
 if not setup.text.strip():
     ui.ask(page, "Type a sentence above, and see where its words look.")
 
-encoded, milliseconds = models.encoded_in(setup.text)
-say_if_truncated(encoded)
-labels, query, weights, best = looks(encoded, setup)
+try:
+    result = models.read(setup.text)
+except pretrained.ModelError as error:
+    ui.ask(page, str(error), st.error)
+say_if_truncated(result)
+labels = [token.text for token in result.tokens]
 names = charts.token_labels(labels)
+query = min(setup.cell[0], len(labels) - 1)
+weights = models.layer_weights(setup.text, setup.layer - 1, setup.head - 1)[query]
 ui.reading(
-    f"In layer {setup.layer}, head {setup.head} of all-MiniLM-L6-v2, **{ui.as_text(names[query])}** looks at "
-    f"**{ui.as_text(names[best])}** with weight **{weights[best]:.2f}**. Click a word to see where it looks.",
+    f"In layer {setup.layer}, head {setup.head} of all-MiniLM-L6-v2, {looks(result.tokens, names, weights, query)} "
+    "Click a word to see where it looks.",
     ui.formula(),
 )
 ui.figure(
@@ -43,7 +48,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         query_params={"text": setup.text, "layer": str(setup.layer), "head": str(setup.head)},
     )
 st.caption(
-    f"Computed in {milliseconds:.0f} ms by the numpy package `attn` from the model's own weights: "
+    f"Computed in {result.milliseconds:.0f} ms by the numpy package `attn` from the model's own weights: "
     f"{len(labels)} tokens through 6 layers of 12 heads."
 )
 

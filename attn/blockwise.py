@@ -13,6 +13,7 @@ from attn.masks import first_position, whole_number, window_sides
 
 _NUMBERS = 2**18  # scores held at once by a thread: they fit the cache of a core
 _ROWS = 64  # queries of one tile at most: causality hides more of short blocks
+_CALM = 60.0  # exponentials of scores between this and its negative are far from the limits of float32
 _KEYS = 512  # keys of one tile at most: long rows are cheaper to work on than many short ones
 
 
@@ -25,6 +26,7 @@ class _Heads(NamedTuple):
     broken: np.ndarray | None  # as value, where one was not finite
     mask: np.ndarray | None  # (kv_heads or 1, group or 1, n_q, n_k)
     bias: np.ndarray | None  # (kv_heads or 1, group or 1, n_q, n_k)
+    reach: np.ndarray  # (kv_heads or 1, 1), largest score of a query of length 1
 
 
 class _Options(NamedTuple):
@@ -181,7 +183,8 @@ def _take(arrays, place, part):
     query, key, value, mask, bias = (None if array is None else _indexed(array, place, part) for array in arrays)
     key, value = np.ascontiguousarray(key[:, 0].swapaxes(-1, -2)), value[:, 0]
     broken = None if np.isfinite(value).all() else ~np.isfinite(value)
-    return _Heads(query, key, value if broken is None else np.where(broken, 0, value), broken, mask, bias)
+    value = value if broken is None else np.where(broken, 0, value)
+    return _Heads(query, key, value, broken, mask, bias, _reach(key, value))
 
 
 def _indexed(array, place, part):
@@ -221,12 +224,13 @@ def _attend(heads, options, block, keys, result):
     query = query.reshape(len(query), -1, query.shape[-1])  # (kv_heads, group * rows, d_k)
     largest = np.full((*query.shape[:-1], 1), -np.inf, dtype=query.dtype)
     total, context, broken = np.zeros_like(largest), 0, False
+    calm = heads.bias is None and (_lengths(query) * heads.reach).max() <= _CALM
     start, stop = _span(heads.mask, options, block, heads.key.shape[-1])
     for tile in (slice(at, min(at + keys, stop)) for at in range(start, stop, keys)):
         scores = query @ heads.key[..., tile]  # (kv_heads, group * rows, keys)
         in_groups = scores.reshape(*result.shape[:-1], -1)  # (kv_heads, group, rows, keys)
         visible = _finish(in_groups, heads, options, block, tile)
-        largest, decay = _exponentials(scores, largest)
+        largest, decay = _exponentials(scores, None if calm else largest)
         total = decay * total + scores @ np.ones((scores.shape[-1], 1), dtype=scores.dtype)  # faster than sum
         context = decay * context + scores @ heads.value[:, tile]
         if heads.broken is not None:
@@ -274,7 +278,13 @@ def _near(block, tile, options):
 
 
 def _exponentials(scores, largest):
-    """Replace scores by exponentials below the largest so far; return it, and what earlier ones shrink by."""
+    """Replace scores by exponentials below the largest so far; return it, and what earlier ones shrink by.
+
+    Scores of which no exponential can overflow come with no largest, and stay as they are.
+    """
+    if largest is None:
+        np.exp(scores, out=scores)
+        return None, 1
     higher = np.maximum(largest, scores.max(axis=-1, keepdims=True))
     base = np.where(np.isneginf(higher), 0, higher)
     if np.isposinf(base).any():  # infinite scores share all the weight: their difference is 0, not NaN
@@ -283,3 +293,16 @@ def _exponentials(scores, largest):
         scores -= base
     np.exp(scores, out=scores)
     return higher, np.exp(np.where(largest == base, 0, largest - base))
+
+
+def _reach(key, value):
+    """Return the largest score that a query of length 1 can have, or inf where values near the limits need care."""
+    largest = np.abs(value).max(initial=0)
+    if largest and not 1e-6 <= largest <= 1e6:
+        return np.full((len(key), 1), np.inf)
+    return _lengths(key.swapaxes(-1, -2)).max(axis=-1, keepdims=True, initial=0)
+
+
+def _lengths(vectors):
+    """Return the Euclidean length of vectors; faster than numpy's own norm."""
+    return np.sqrt(np.einsum("...i,...i", vectors, vectors))

@@ -58,12 +58,10 @@ steps, parameters = result.steps, result.parameters
 rows, columns = charts.token_labels(result.tokens), charts.token_labels(result.memory_tokens)
 num_heads, num_kv_heads = parameters.num_heads, parameters.num_kv_heads
 head = min(setup.head, num_heads) - 1
-kind = "multi-head" if num_kv_heads == num_heads else "multi-query" if num_kv_heads == 1 else "grouped-query"
 
 scale = scale_of(setup.colour, steps.weights)
 ui.reading(
-    f"{num_heads} query heads share {num_kv_heads} key/value heads ({kind} attention). "
-    f"{ui.as_text(result.words)} One colour scale for all heads; click one to see it large.",
+    f"{result.sharing} {ui.as_text(result.words)} One colour scale for all heads; click one to see it large.",
     ui.formula("Z") + r"\quad\text{in each head}",
     f"weights: {' × '.join(map(str, steps.weights.shape))} · concatenation: {' × '.join(map(str, steps.concat.shape))}",
 )
@@ -93,7 +91,7 @@ numbers[0].metric("Parameters", f"{parameters.count:,}", help="All projection ma
 numbers[1].metric(
     "Cache per token",
     f"{now:,} bytes",
-    None if now == full else f"{now / full - 1:.0%} against multi-head",
+    None if now == full else f"{result.saved:.0%} less than multi-head",
     delta_color="inverse",
     help="Keys and values that a decoder keeps for every token and layer, at 2 bytes a number.",
 )

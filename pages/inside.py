@@ -11,14 +11,13 @@ from attn.ui.looking import (
     MOSAIC,
     TABS,
     Setup,
-    all_heads,
     code_of,
     first_heads,
     heads_of,
     metric_controls,
+    one_product,
     overview_charts,
     reading,
-    rolled_out,
     shown_weights,
     together_control,
 )
@@ -102,28 +101,29 @@ if matrix_tab.open:
 if lines_tab.open:
     with lines_tab:
         one = st.toggle("Only the chosen query", key=page.key("one"), help="Click a word on the left to choose it.")
-        shares = weights / max(weights.max(), 1e-9) if setup.measure == "contribution" else weights
+        if max(weights.shape[1:]) > charts.MOST_LINED:
+            st.caption(f"Lines are drawn between the first {charts.MOST_LINED} tokens.")
         ui.figure(
             charts.beside(
-                charts.lines(shares, rows, columns, theme, heads=heads, query=row if one else None, select="query")
+                charts.lines(weights, rows, columns, theme, heads=heads, query=row if one else None, select="query")
             ),
             "inside.lines",
             on_pick=lambda row, column: page.set(cell=(row, setup.cell[1]), one=True),
         )
 if query_tab.open:
     with query_tab:
-        head = heads[0]
-        key = layer.key[0, head // (layer.num_heads // layer.num_kv_heads), column]
+        query, key = one_product(layer, heads[0], row, column)
+        title = f"Head {heads[0] + 1}: where {rows[row]} looks"
         ui.figure(
             charts.above(
-                ranked(together[row], columns, column, f"Where {rows[row]} looks", **scale),
-                products(layer.query[0, head, row], key, rows[row], columns[column]),
+                ranked(weights[0][row], columns, column, title, **scale),
+                products(query, key, rows[row], columns[column]),
             ),
             "inside.query",
         )
 if all_tab.open:
     with all_tab:
-        every, labels, per_row = all_heads(recording, layer.kind)
+        every, labels, per_row = models.every_head(*source, layer.kind, MOSAIC)
         st.caption(
             f"Layers down, heads across, one colour scale; of long texts the first {MOSAIC} tokens. "
             "Click a head to open it."
@@ -154,7 +154,7 @@ if rollout_tab.open:
                 f"How much of each token of the text reaches each place after layer {setup.layer}, all layers up to it "
                 "multiplied, with half of every token passing each layer by (Abnar and Zuidema, 2020)."
             )
-            mixed = rolled_out(recording, layer)
+            mixed = models.rolled_out(*source, layer.index)
             picture = charts.panel(mixed, rows, columns, title="Rollout", **scale_of(setup.colour, mixed))
             ui.figure(
                 charts.panels(theme, room, picture, tallest=620),

@@ -8,6 +8,8 @@ from attn.ui.choices import mask_controls, paint
 from attn.ui.masking import TABS, WRONG, Setup, masked, tokens_of
 from attn.ui.sentences import need_words, say_if_cut, seed_control, source_control, text_control
 
+AGREES = "With this mask it happens to give the right weights; hide all of a row to see it fail. "
+
 page = ui.begin("masks", "Who may look at whom?", Setup)
 
 with st.sidebar:
@@ -49,7 +51,7 @@ ui.figure(
         "→",
         charts.panel(attention.weights, labels, labels, title="Weights", hidden=hidden),
     ),
-    "masks.picture",
+    f"masks.picture.{len(page.get('painted'))}.{page.get('mask')}",  # a picture just painted has nothing chosen
     on_pick=lambda row, column: paint(page, row, column, len(tokens)),
     tables={
         "scores": lambda: charts.csv(attention.masked_scores, labels, labels),
@@ -77,6 +79,7 @@ wrong, leak = ROUTES[setup.wrong], result.leaks[setup.wrong]
 replaced = ui.as_text(labels[setup.token - 1])
 st.markdown(
     f"The two right routes differ by at most **{result.gap:.1e}**. {ui.as_text(wrong.title)}: {ui.as_text(wrong.why)} "
+    f"{AGREES if result.agrees(setup.wrong) else ''}"
     f"Replacing **{replaced}** moves rows that must not see it by up to **{leak.largest:.3g}**."
 )
 routed = result.routed
@@ -87,7 +90,7 @@ ui.figure(
         charts.panel(routed["before"].weights, labels, labels, title="−∞ before the softmax", hidden=hidden),
         "=",
         charts.panel(routed["after"].weights, labels, labels, title="Zero after, renormalise", hidden=hidden),
-        "≠",
+        "=" if result.agrees(setup.wrong) else "≠",
         charts.panel(routed[setup.wrong].weights, labels, labels, title=wrong.title),
         tallest=340,
     ),

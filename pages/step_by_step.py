@@ -3,6 +3,7 @@
 import streamlit as st
 
 from attn import charts, ui
+from attn.pretrained import ModelError
 from attn.ui.choices import POSITION_HELP, POSITIONS, mask_controls
 from attn.ui.sentences import need_words, say_if_cut, seed_control, source_control, text_control
 from attn.ui.stages import DIVISORS, MATRICES, STAGES, shape_of
@@ -11,7 +12,7 @@ from attn.ui.walking import STEP_SOURCES, TABS, Setup, editor, example_of, layer
 page = ui.begin("step_by_step", "How does a token come to its context?", Setup)
 
 with st.sidebar:
-    source_control(page, STEP_SOURCES)
+    source_control(page, STEP_SOURCES, on_change=lambda: page.set(edits=()))  # they belong to its numbers
     if page.get("source") in ("random", "pretrained"):
         text_control(page)
     if page.get("source") == "random":
@@ -21,7 +22,10 @@ with st.sidebar:
         st.slider("d_v", 1, 64, key=page.key("d_v"), help="Numbers per value, free to differ from d_k.")
     if page.get("source") == "pretrained":
         layer_controls(page)
-    example, _ = example_of(page.choices())
+    try:
+        example, _ = example_of(page.choices())
+    except ModelError as error:
+        ui.ask(page, str(error), st.error)
     n = len(example.tokens)
     st.selectbox(
         "Positions",
@@ -74,8 +78,10 @@ with st.container():  # keeps its place, so that what stands below stays as it w
         say_if_cut(setup.text)
     for problem in problems:
         st.warning(problem)
+    if setup.edits:
+        st.caption(f"{len(setup.edits)} numbers edited by hand. The tab below undoes it.")
 
-ui.reading(stage.read(view), stage.formula(view), f"{stage.label}: {shape_of(view, stage)}")
+ui.reading(stage.read(view), stage.formula(view), f"{stage.title}: {shape_of(view, stage)}")
 ui.figure(
     stage.draw(view),
     f"step.{setup.stage}.{setup.matrix}",

@@ -73,7 +73,7 @@ def chromium():
                 browser.close()
 
 
-def settled(page, figures=1):
+def settled(page, figures=1, rest=REST):
     """Wait until a page has measured its room, its script has rested for a while, and its figures are drawn."""
     page.wait_for_function(
         """([quiet, figure, figures, rest]) => {
@@ -82,9 +82,9 @@ def settled(page, figures=1):
             const measured = document.querySelector("[data-room]");
             if (!still || !measured || drawn.length < figures) window.restingSince = undefined;
             else window.restingSince ??= performance.now();
-            return performance.now() - window.restingSince > rest;
+            return performance.now() - window.restingSince >= rest;
         }""",
-        arg=[QUIET, FIGURE, figures, REST],
+        arg=[QUIET, FIGURE, figures, rest],
     )
 
 

@@ -13,6 +13,8 @@ pytest.importorskip("playwright")
 from playwright.sync_api import expect  # noqa: E402
 from serving import FIGURE, settled  # noqa: E402
 
+expect.set_options(timeout=30_000)
+
 PATHS = {page: "" if page == "home" else page for page in PAGES}
 ODD_LINKS = {
     "home": ("?layer=2&head=7", "In layer 2, head 7 of"),
@@ -56,7 +58,7 @@ class Visit:
     def wait_for_link(self, **choices):
         """Wait until the address bar says this of these choices; None: nothing."""
         wanted = ", ".join(f"{name}={value}" for name, value in choices.items())
-        until = time.monotonic() + 10
+        until = time.monotonic() + 30
         while any(self.link.get(name) != value for name, value in choices.items()):
             assert time.monotonic() < until, f"the link must say {wanted}, got {self.page.url}"
             self.page.wait_for_timeout(50)
@@ -88,7 +90,7 @@ def visit(server, chromium, request):
     """A new visitor; afterwards nothing must have been complained about or asked of another machine."""
     scheme = getattr(request, "param", "light")
     context = chromium.new_context(viewport={"width": 1280, "height": 800}, color_scheme=scheme)
-    context.set_default_timeout(30_000)
+    context.set_default_timeout(90_000)  # a busy machine is no failure
     visitor = Visit(context, server)
     yield visitor
     abroad = [url for url in visitor.requests if not url.startswith((server, "data:", "blob:"))]
@@ -182,9 +184,11 @@ def test_a_number_is_typed_into_a_matrix(visit):
     page.wait_for_timeout(300)  # until scrolling has come to rest
     box = grid.bounding_box()
     page.mouse.dblclick(box["x"] + 60, box["y"] + 52)  # the first cell
-    page.keyboard.press("ControlOrMeta+a")
-    page.keyboard.type("7.5")
-    page.keyboard.press("Enter")
+    editor = page.locator(".gdg-input")
+    expect(editor).to_be_focused()
+    editor.fill("7.5")
+    page.wait_for_timeout(300)  # the grid takes what is typed with a delay
+    editor.press("Enter")
     visit.wait_for_link(edits="x.0.0=7.5")
     expect(visit.cell(0, 0)).to_have_attribute("aria-label", re.compile("value: 7.5"))
     page.get_by_role("button", name=re.compile("Undo")).click()

@@ -196,12 +196,13 @@ def test_a_choice_outlives_its_slider():
     assert app.query_params["window"] == "3"
 
 
-def test_a_rerun_does_not_push_a_slider_back():
+def test_a_slider_on_its_way_is_not_pushed_back():
     """Streamlit tells the browser a value that the script has set, over one that is on its way."""
-    app = opened("step_by_step", source="random")
-    assert not app.run().slider(key="step_by_step.d_k").proto.set_value
-    app = opened("masks", source="random", mask="window")
-    assert not app.run().slider(key="masks.window").proto.set_value
+    for page, name in (("step_by_step", "d_k"), ("masks", "window")):
+        app = opened(page, source="random", mask="window")
+        app.slider(key=f"{page}.{name}").set_value(5).run()
+        assert check(app).slider(key=f"{page}.{name}").value == 5
+        assert not app.slider(key=f"{page}.{name}").proto.set_value
 
 
 def test_a_path_is_walked_forward_and_back():

@@ -271,25 +271,6 @@ def test_deeper_start_gives_the_same_weights_and_the_layers_own_output(minilm, o
         np.testing.assert_allclose(deeper.reference_output, output, rtol=0, atol=1e-5)
 
 
-def test_deeper_start_holds_for_families_that_name_their_matrices_as_bert_does():
-    config = transformers.RobertaConfig(vocab_size=97, hidden_size=24, num_hidden_layers=2, num_attention_heads=3)
-    model = transformers.RobertaForMaskedLM(config)
-    loaded = pretrained.wrap(model)
-    layer = pretrained.record(loaded, inputs={"input_ids": torch.arange(3, 10)[None]}).layers[1]
-    assert layer.name == "roberta.encoder.layer.1.attention.self"
-    deeper = pretrained.from_input(loaded, layer)
-    np.testing.assert_allclose(deeper.steps.weights, layer.reference_weights(), rtol=0, atol=1e-5)
-    np.testing.assert_allclose(deeper.steps.output, deeper.reference_output, rtol=0, atol=1e-5)
-
-
-def test_deeper_start_is_refused_where_matrices_have_other_names():
-    config = transformers.GPT2Config(vocab_size=97, n_embd=24, n_layer=1, n_head=3)
-    loaded = pretrained.wrap(transformers.AutoModel.from_config(config))
-    layer = pretrained.record(loaded, inputs={"input_ids": torch.arange(7)[None]}).layers[0]
-    with pytest.raises(ModelError, match="starts from the recorded queries"):
-        pretrained.from_input(loaded, layer)
-
-
 # threads
 
 

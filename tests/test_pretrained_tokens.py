@@ -55,11 +55,30 @@ def test_word_pieces_show_the_text_as_written(minilm, text, expected):
 
 
 def test_byte_level_pieces_show_the_text_as_written(byte_level):
-    assert labels(byte_level, "the cat and\n the  hat") == ["the", "cat", "and", "␊", "the", "␣", "hat"]
+    assert labels(byte_level, "the cat and\n the  hat") == ["the", "␣cat", "␣and", "␊", "␣the", "␣", "␣hat"]
+
+
+def test_a_space_is_shown_where_the_tokenizer_leaves_it_out_of_the_place(byte_level):
+    trimming = tokenizers.Tokenizer.from_str(byte_level.backend_tokenizer.to_str())
+    trimming.post_processor = tokenizers.processors.ByteLevel(trim_offsets=True)
+    text = "the cat  and"
+    places = [(token.text, token.start, token.end) for token in tokens.from_encoding(trimming.encode(text), [text], ())]
+    assert [label for label, _, _ in places] == ["the", "␣cat", "␣", "␣and"]
+    assert text[places[1][1] : places[1][2]] == " cat"
 
 
 def test_bytes_of_one_character_are_numbered(byte_level):
     assert labels(byte_level, "🙂") == ["🙂 1/4", "🙂 2/4", "🙂 3/4", "🙂 4/4"]
+    assert labels(byte_level, "a é") == ["a", "␣", "é 1/2", "é 2/2"]
+
+
+def test_tokens_that_share_a_character_are_numbered_together():
+    def named(*places):
+        return [token.text for token in tokens._numbered(tokens.Token(text, 0, False, *at) for text, *at in places)]
+
+    assert named((" 👩", 1, 3), ("👩", 2, 3), ("👩", 2, 3)) == ["␣👩 1/3", "👩 2/3", "👩 3/3"]
+    assert named(("ab", 0, 2), ("b", 1, 2), ("c", 2, 3)) == ["ab 1/2", "b 2/2", "c"]
+    assert named(("a", 0, 1, 0), ("b", 0, 1, 1), ("c", None, None, 1)) == ["a", "b", "c"]
 
 
 def test_places_in_the_text_are_kept(minilm):
@@ -76,14 +95,15 @@ def test_special_tokens_are_those_the_tokenizer_adds_or_reads_as_such(minilm):
 def test_ids_alone_are_decoded(minilm, byte_level):
     assert [token.text for token in tokens.from_ids([101, 2054, 102], minilm)] == ["[CLS]", "what", "[SEP]"]
     ids = byte_level("the cat")["input_ids"]
-    assert [token.text for token in tokens.from_ids(ids, byte_level)] == ["the", "cat"]
+    assert [token.text for token in tokens.from_ids(ids, byte_level)] == ["the", "␣cat"]
     assert [token.text for token in tokens.from_ids([5, 7], None)] == ["5", "7"]
 
 
 @pytest.mark.parametrize(
     ("text", "label"),
     [
-        (" the ", "the"),
+        (" the ", "␣the␣"),
+        ("\u00a0", "U+00A0"),
         ("  ", "␣␣"),
         ("\t", "␉"),
         ("\x00", "␀"),

@@ -5,7 +5,7 @@ from attn.charts.heads import concat_map, head_grid, head_groups, layer_head_map
 from attn.charts.heatmap import heatmap, message
 from attn.charts.labels import counted, token_labels
 from attn.charts.layout import above, beside
-from attn.charts.lines import lines
+from attn.charts.lines import MOST_LINED, lines
 from attn.charts.overview import overview, window_of
 from attn.charts.panels import panel, panels
 from attn.charts.saving import png, svg
@@ -16,6 +16,7 @@ from attn.charts.tokens import token_strip
 __all__ = [
     "DARK",
     "LIGHT",
+    "MOST_LINED",
     "Theme",
     "above",
     "bars",

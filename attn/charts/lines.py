@@ -12,8 +12,8 @@ from attn.charts.plane import Plane, tooltip
 _LINE = 24  # pixels from one token to the next
 _ACROSS = 360  # pixels that the lines have between the two columns of tokens
 _MOST_LINES = 400
-_MOST_TOKENS = 80
-_FAINTEST = 0.02  # a weight below this draws no line
+MOST_LINED = 80
+_FAINTEST = 0.02  # of the largest possible: what is below this draws no line
 
 
 def lines(weights, rows, columns, theme, *, heads=None, query=None, select=None, title=""):
@@ -22,7 +22,7 @@ def lines(weights, rows, columns, theme, *, heads=None, query=None, select=None,
     Parameters
     ----------
     weights : array_like, shape (num_heads, n_q, n_k)
-        The wider and darker a line, the larger the weight.
+        The wider and darker a line, the larger the weight; what is above 1 is taken relative to the largest.
     rows, columns : sequence of str
         Labels of queries and keys.
     theme : Theme
@@ -39,11 +39,12 @@ def lines(weights, rows, columns, theme, *, heads=None, query=None, select=None,
     alt.LayerChart
         Of the first 80 tokens, the 400 heaviest lines.
     """
-    weights = np.asarray(weights, dtype=float)[:, :_MOST_TOKENS, :_MOST_TOKENS]
+    weights = np.asarray(weights, dtype=float)[:, :MOST_LINED, :MOST_LINED]
     if not weights.size:
         return message("Nothing to show.", theme, title)
+    weights = weights / max(1.0, float(weights.max()))
     heads = list(range(len(weights))) if heads is None else list(heads)
-    rows, columns = list(rows)[:_MOST_TOKENS], list(columns)[:_MOST_TOKENS]
+    rows, columns = list(rows)[:MOST_LINED], list(columns)[:MOST_LINED]
     left, right = (int(max(map(pixels, labels))) + 16 for labels in (rows, columns))
     tall = _LINE * max(len(rows), len(columns))
     plane = Plane(left + _ACROSS + right, tall, columns=left + _ACROSS + right, rows=tall)

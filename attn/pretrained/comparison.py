@@ -72,7 +72,7 @@ def from_scratch(layer, heads=None, *, rows=None, scale=None, mask=..., causal=F
         _of_rows(_of_heads(layer.bias, chosen), rows),
         layer.scale if scale is None else scale,
         layer.softcap,
-        None if layer.sinks is None else layer.sinks[chosen],
+        _of_rows(_of_heads(layer.sinks, chosen), rows),
     )
 
 
@@ -120,7 +120,8 @@ def _compare_heads(layer, heads, pieces, changes):
     for rows, reference in pieces:
         difference = np.abs(from_scratch(layer, heads, rows=rows, **changes).weights - reference)
         if layer.mask is not None:
-            difference *= _of_rows(_of_heads(layer.mask, heads), rows).any(axis=-1, keepdims=True)
+            seen = _of_rows(_of_heads(layer.mask, heads), rows).any(axis=-1, keepdims=True)
+            difference = np.where(seen, difference, 0)
         largest = np.maximum(largest, difference.max(axis=(0, 2, 3)))
         total += difference.sum(axis=(0, 2, 3), dtype=np.float64)
         count += difference[:, 0].size
@@ -138,7 +139,7 @@ def _attend(query, key, value, mask, bias, scale, softcap, sinks):
     nothing = ((0, 0), (0, 0), (0, 1), (0, 0))
     with_sink = np.zeros((*query.shape[:3], n_k + 1), dtype=query.dtype)  # (batch, heads, n_q, n_k + 1)
     with_sink[..., :n_k] = 0 if bias is None else bias
-    with_sink[..., n_k] = sinks[:, None]
+    with_sink[..., n_k:] = sinks
     if mask is not None:
         mask = np.asarray(mask)
         mask = np.concatenate([mask, np.ones((*mask.shape[:-1], 1), dtype=bool)], axis=-1)

@@ -231,8 +231,9 @@ def _rms_norm(x, factor, epsilon):
     :math:`x / \sqrt{\overline{x^2} + \epsilon} \cdot w`, equation 4 of Zhang and Sennrich, 2019,
     arXiv:1910.07467.
     """
-    if factor.shape != x.shape[-1:]:
-        return np.full_like(x, np.nan)  # a norm over all heads at once
+    num_heads, _, d_k = x.shape[-3:]
+    if len(factor) == num_heads * d_k > d_k:  # all heads at once, as in OLMo 2
+        return split_heads(_rms_norm(merge_heads(x)[..., None, :, :], factor, epsilon)[..., 0, :, :], num_heads)
     return x / np.sqrt((x * x).mean(axis=-1, keepdims=True) + x.dtype.type(epsilon)) * factor
 
 
@@ -243,7 +244,10 @@ def _turns(model, d_k):
     given = getattr(config, "rope_parameters", None) or {}
     kinds = [kind for kind in given.values() if isinstance(kind, dict)] or [given]  # Gemma 3 has two kinds of layers
     for kind, interleaved in itertools.product(filter(None, kinds), (False, True)):
-        frequencies = _frequencies(kind, int(d_k * kind.get("partial_rotary_factor", 1)))
+        width = int(d_k * kind.get("partial_rotary_factor", 1)) // 2 * 2
+        if width == 0:
+            continue
+        frequencies = _frequencies(kind, width)
         yield lambda x, frequencies=frequencies, interleaved=interleaved: _turned(x, frequencies, interleaved)
 
 

@@ -49,6 +49,8 @@ def check(family):
     -------
     Row
     """
+    import torch
+
     try:
         built = tiny.tiny(family)
         loaded = wrap(built.model)
@@ -57,6 +59,7 @@ def check(family):
         return Row(family, verdict, why="" if verdict == NO_ATTENTION else str(error))
     if not loaded.recordable:
         return _outside(family, loaded, built.inputs)
+    torch.manual_seed(0)
     try:
         recorded = recording.record(loaded, inputs=built.inputs)
     except ModelError as error:
@@ -81,9 +84,16 @@ def reported(output):
         if hasattr(value, "items"):
             found |= {f"{name}.{inner}": weights for inner, weights in reported(value).items()}
         elif "attention" in name and isinstance(value, tuple | list):
-            weights = [each.float().numpy() for each in value if getattr(each, "ndim", 0) == 4]
-            found |= {name: weights} if weights else {}
+            found |= {name: weights} if (weights := [each.float().numpy() for each in value if _is_map(each)]) else {}
     return found
+
+
+def _is_map(tensor):
+    """Say whether a tensor holds weights; some families report feature maps under the name of attention."""
+    if getattr(tensor, "ndim", 0) != 4:
+        return False
+    sums = tensor[~tensor.isnan().any(-1)].sum(-1)
+    return bool((tensor.nan_to_num() >= 0).all() and (sums <= 1 + 1e-3).all())
 
 
 def matched(recorded, weights):
@@ -106,27 +116,27 @@ def matched(recorded, weights):
     for name, maps in weights.items():
         last = -1
         for reference in maps:
-            differences = {
-                layer.index: _difference(layer, reference)
-                for layer in recorded.layers
-                if layer.index > last and _shape(layer) == reference.shape
-            }
-            last = min(differences, key=differences.get, default=-1)
-            pairs.append((name, last, differences.get(last, np.inf)))
+            left = [layer for layer in recorded.layers if layer.index > last]
+            difference, index = min(
+                ((_difference(layer, reference), layer.index) for layer in left), default=(np.inf, -1)
+            )
+            last = last if np.isinf(difference) else index
+            pairs.append((name, -1 if np.isinf(difference) else index, difference))
     return pairs
 
 
-def _shape(layer):
-    """Return the shape of a layer's weights."""
-    return (*layer.query.shape[:3], layer.key.shape[2])
-
-
 def _difference(layer, reference):
-    """Return how far weights from scratch are from those a model reports."""
-    difference = np.abs(layer.attention().weights - reference)
-    if layer.mask is not None:
-        difference *= layer.mask.any(axis=-1, keepdims=True)
-    return float(difference.max())
+    """Return how far weights from scratch are from those a model reports; infinity where shapes differ."""
+    weights = layer.weights()
+    if layer.sinks is not None and np.allclose(reference.sum(axis=-1), 1, atol=1e-5):
+        weights = weights / weights.sum(axis=-1, keepdims=True)  # reported before the sink takes its share
+    n_k = reference.shape[3]
+    # Some report what a decoder sees of itself and of the encoder as two maps.
+    parts = [weights] if weights.shape[3] == n_k else [weights[..., :n_k], weights[..., -n_k:]]
+    if parts[0].shape != reference.shape:
+        return np.inf
+    seen = True if layer.mask is None else layer.mask.any(axis=-1, keepdims=True)
+    return min(float(np.where(seen, np.abs(part - reference), 0).max()) for part in parts)
 
 
 def _judged(family, loaded, recorded, built):

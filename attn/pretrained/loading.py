@@ -263,5 +263,8 @@ def _can_be_fused(model):
 
 def _number(config, name):
     """Return a whole number of a configuration, or None."""
-    value = getattr(config, name, None)
+    try:
+        value = getattr(config, name, None)
+    except RuntimeError:  # each layer of this model has its own
+        return None
     return value if isinstance(value, int) else None

@@ -2,6 +2,7 @@
 
 import ctypes
 import math
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -138,9 +139,11 @@ def eager_weights(call, heads=None, rows=None):
     asked = call if rows is None else _of_rows(call, rows)
     alone = heads is not None and not _by_head(call)
     with torch.inference_mode():
-        weights = registry.eager(_additive(_of_heads(asked, heads) if alone else asked))[1]
-    if weights is None:
-        raise ModelError(f"the eager attention of {type(call.module).__name__} does not give its weights")
+        asked = _additive(_of_heads(asked, heads) if alone else asked)
+        output, weights = registry.eager(asked)
+        if weights is None:
+            raise ModelError(f"the eager attention of {type(call.module).__name__} does not give its weights")
+        weights = registry.less_the_sink(asked, output, weights)
     return weights if heads is None or alone else weights[:, heads]
 
 
@@ -183,10 +186,8 @@ def give_back():
 
     That of Linux does: what comes and goes in a pass of 4,096 tokens left holes of 300 MB.
     """
-    try:
+    with suppress(OSError, AttributeError):  # another system
         ctypes.CDLL("libc.so.6").malloc_trim(0)
-    except (OSError, AttributeError):  # another system
-        pass
 
 
 def _compact(mask):
@@ -240,8 +241,9 @@ def _of_heads(call, heads):
 def _of_rows(call, rows):
     """Return a call of some queries."""
     options = dict(call.options)
-    if (bias := options.get("position_bias")) is not None and bias.shape[2] > 1:
-        options["position_bias"] = bias[:, :, rows]
+    for name in ("position_bias", "sinks"):
+        if (given := options.get(name)) is not None and given.ndim == 4 and given.shape[2] > 1:
+            options[name] = given[:, :, rows]
     mask = call.mask if call.mask is None or call.mask.shape[2] == 1 else call.mask[:, :, rows]
     return replace(call, query=call.query[:, :, rows], mask=mask, options=options)
 

@@ -14,12 +14,24 @@ class Prepared(NamedTuple):
     tokens: tuple
     decoder_tokens: tuple | None = None
     truncated_from: int | None = None
+    patches: tuple | None = None  # rows and columns of patches in a picture
 
-    def axes(self, kind):
-        """Return the names of rows and columns of one kind of attention."""
+    def axes(self, kind, n_q, n_k):
+        """Return the names of the rows and columns of one kind of attention; numbers where none fit."""
         if self.decoder_tokens is None or kind == "encoder":
-            return self.tokens, self.tokens
-        return self.decoder_tokens, self.tokens if kind == "cross" else self.decoder_tokens
+            return self._first(n_q), self._first(n_k)
+        # some decoders look at themselves and at the encoder at once
+        columns = () if kind == "cross" else (self.decoder_tokens, self.decoder_tokens + self.tokens)
+        return _fitted(n_q, self.decoder_tokens), _fitted(n_k, *columns) if columns else self._first(n_k)
+
+    def _first(self, length):
+        """Name what is read first: tokens, or the patches of a picture after what a model puts before them."""
+        if self.patches is None:
+            return _fitted(length, self.tokens)
+        rows, columns = self.patches
+        before = [tokens.Token(f"[{i}]", None, True) for i in range(length - rows * columns)]
+        places = [tokens.Token(f"{i // columns + 1}·{i % columns + 1}", None, False) for i in range(rows * columns)]
+        return _fitted(length, self.tokens, (*before, *places))
 
 
 def prepare(loaded, text=None, pair=None, inputs=None):
@@ -147,4 +159,21 @@ def _from_inputs(loaded, inputs):
         if len(ids) > loaded.max_tokens:
             raise ModelError(f"{loaded.name} takes at most {loaded.max_tokens} tokens here, got {len(ids)}")
         names.append(tokens.from_ids(ids, loaded.tokenizer))
-    return Prepared(inputs, names[0], names[1] if _has_decoder(loaded) else None)
+    return Prepared(inputs, names[0], names[1] if _has_decoder(loaded) else None, patches=_patches(loaded, inputs))
+
+
+def _patches(loaded, inputs):
+    """Return the rows and columns of patches that a model cuts a picture into, if it cuts one."""
+    pixels = inputs.get("pixel_values")
+    config = getattr(loaded.model.config, "vision_config", loaded.model.config)
+    size = getattr(config, "patch_size", None)
+    size = (size, size) if isinstance(size, int) else size
+    if pixels is None or pixels.ndim != 4 or not isinstance(size, list | tuple) or len(size) != 2:
+        return None
+    return pixels.shape[2] // size[0], pixels.shape[3] // size[1]
+
+
+def _fitted(length, *candidates):
+    """Return the first names that are as many as there are rows or columns, otherwise numbers."""
+    numbers = tuple(tokens.Token(str(i), None, False) for i in range(length))
+    return next((names for names in candidates if len(names) == length), numbers)

@@ -9,12 +9,12 @@ from typing import NamedTuple
 import numpy as np
 
 from attn.dot_product import Attention
-from attn.pretrained import parts, registry, tokens
+from attn.pretrained import parts, registry
 from attn.pretrained.comparison import from_scratch
 from attn.pretrained.errors import ModelError
 from attn.pretrained.preparing import prepare, run
 
-_CROSS = re.compile(r"cross|encoder_attn|encdecattention", re.IGNORECASE)
+_CROSS = re.compile(r"cross|encoder_attn|encdecattention|encoder_decoder_att|token_to_|_to_token", re.IGNORECASE)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -30,7 +30,8 @@ class Layer:
     name : str
         Qualified name of the attention module.
     kind : {"encoder", "decoder", "cross"}
-        Self-attention in both directions, self-attention to the left, or from one sequence to another.
+        Self-attention in both directions, self-attention to the left or within a decoder, or from one
+        sequence to another.
     query : ndarray, shape (batch, num_heads, n_q, d_k)
     key : ndarray, shape (batch, num_kv_heads, n_k, d_k)
     value : ndarray, shape (batch, num_kv_heads, n_k, d_v)
@@ -41,7 +42,7 @@ class Layer:
         Added to the scores, as T5's relative positions are.
     scale : float
     softcap : float or None
-    sinks : ndarray, shape (num_heads,), or None
+    sinks : ndarray, broadcastable to (batch, num_heads, n_q, 1), or None
         Scores of one more key per head that takes weight and gives nothing (gpt-oss).
     output : ndarray, shape (batch, num_heads, n_q, d_v)
         By the model family's own function, before heads are merged and projected.
@@ -170,9 +171,9 @@ class LongLayer(Layer):
     were, and those of the last two layers are kept. The output is that of the fused attention.
     """
 
-    def __init__(self, given, made, axes, **place):
+    def __init__(self, given, made, prepared, **place):
         lengths = given.query_shape[2], given.key_shape[2]
-        place["query_tokens"], place["key_tokens"] = map(_fitted, axes, lengths)
+        place["query_tokens"], place["key_tokens"] = prepared.axes(place["kind"], *lengths)
         for name, value in {"given": given, "made": made, **place}.items():
             object.__setattr__(self, name, value)
 
@@ -315,15 +316,16 @@ class _Recorder:
 
     def __init__(self, wanted):
         self.wanted = wanted
-        self.modules = []  # every attention module called, in order
+        self.modules = []  # every attention module called, in order, and whether it looked to the left
         self.kept = {}  # place in that order -> (call, output), or what went into the module and None
         self.masks = parts.Masks()
+        self.latest = None, False  # mask, and whether it hides later keys
 
     def __call__(self, call):
         short = call.given is None or parts.fit((*call.query.shape[:3], call.key.shape[2]))
         output, weights = registry.eager(call) if short else registry.fused(call, self.masks.of(call)[1])
         index = len(self.modules)
-        self.modules.append(call.module)
+        self.modules.append((call.module, self._looks_left(call)))
         if self.wanted is not None and index not in self.wanted:
             return output, weights
         if short:
@@ -333,6 +335,12 @@ class _Recorder:
         else:
             self.kept[index] = parts.keep(call, self.masks), None
         return output, weights
+
+    def _looks_left(self, call):
+        """Say whether a call hides later keys; layers often share one mask, so the latest is remembered."""
+        if call.mask is None or call.mask is not self.latest[0]:
+            self.latest = call.mask, _looks_left(call)
+        return self.latest[1]
 
     def check(self):
         """Raise if what was to be kept has not come by."""
@@ -357,33 +365,43 @@ def _layers(model, recorder, prepared):
         return _layer(parts.again(layers[index].given), None, masks, prepared, index=index, **places[index])
 
     places = {}
-    for index, module in enumerate(recorder.modules):
+    for index, (module, looks_left) in enumerate(recorder.modules):
         name = names.get(module, type(module).__name__)
-        kind = _kind(name, module)
+        kind = _kind(name, module, looks_left)
         places[index] = {"block": next(blocks[kind]), "name": name, "kind": kind}
         if index not in recorder.kept:
             continue
         call, output = recorder.kept[index]
         if output is None:
-            layers[index] = LongLayer(call, made, prepared.axes(kind), index=index, **places[index])
+            layers[index] = LongLayer(call, made, prepared, index=index, **places[index])
         else:
             layers[index] = _layer(call, output, masks, prepared, index=index, **places[index])
     return tuple(layers.values())
 
 
-def _kind(name, module):
-    """Say what sort of attention a module is: cross, decoder (looks to the left only) or encoder."""
-    if _CROSS.search(name):
+def _kind(name, module, looks_left):
+    """Say what sort of attention a module is: cross, decoder or encoder."""
+    if _CROSS.search(f"{name} {type(module).__name__}"):
         return "cross"
-    causal = getattr(module, "is_causal", None)
-    return "decoder" if causal or (causal is None and "decoder" in name) else "encoder"
+    within_decoder = name.rfind("decoder") > name.rfind("encoder")
+    return "decoder" if looks_left or within_decoder else "encoder"
+
+
+def _looks_left(call):
+    """Say whether a call hides later keys; of a module that calls itself causal, whether it hides most."""
+    n_q, n_k = call.query.shape[2], call.key.shape[2]
+    causal = bool(getattr(call.module, "is_causal", False))
+    if call.mask is None or n_q == 1:
+        return call.mask is not None and causal
+    visible = _visible(call.mask)
+    later = visible.triu(1 + n_k - n_q).sum()
+    return bool(later == 0 or (causal and later < visible.tril(n_k - n_q - 1).sum()))
 
 
 def _layer(call, output, masks, prepared, **place):
     """Turn one call into numpy."""
     mask, bias = _mask_and_bias(call, masks)
-    sinks = _option(call, "s_aux", "sinks")
-    rows, columns = prepared.axes(place["kind"])
+    query_tokens, key_tokens = prepared.axes(place["kind"], call.query.shape[2], call.key.shape[2])
     return Layer(
         **place,
         query=_numpy(call.query),
@@ -392,24 +410,19 @@ def _layer(call, output, masks, prepared, **place):
         mask=mask,
         bias=bias,
         scale=float(call.query.shape[-1] ** -0.5 if call.scaling is None else call.scaling),
-        softcap=_option(call, "softcap"),
-        sinks=None if sinks is None else _numpy(sinks).reshape(-1),
+        softcap=call.options.get("softcap"),
+        sinks=_numpy(registry.sinks(call)),
         output=None if output is None else _numpy(output.transpose(1, 2)),  # (batch, num_heads, n_q, d_v)
         hidden=_numpy(call.hidden),
-        query_tokens=_fitted(rows, call.query.shape[2]),
-        key_tokens=_fitted(columns, call.key.shape[2]),
+        query_tokens=query_tokens,
+        key_tokens=key_tokens,
         call=call,
     )
 
 
-def _option(call, *names):
-    """Return the first option of a call that is given under one of the names."""
-    return next((call.options[name] for name in names if call.options.get(name) is not None), None)
-
-
 def _mask_and_bias(call, masks):
     """Part what is added to the scores into who may look at whom, and a bias where it is finite."""
-    bias = _option(call, "position_bias")
+    bias = call.options.get("position_bias")
     visible = None
     if call.mask is not None:
         if id(call.mask) not in masks:
@@ -424,15 +437,21 @@ def _part(mask):
     """Part an additive mask into a boolean one and what it adds where it does not hide."""
     import torch
 
-    if mask.dtype == torch.bool:
-        visible, added = mask, None
-    else:
-        visible = mask > torch.finfo(mask.dtype).min / 2  # half: a bias may have been added to it
+    visible, added = _visible(mask), None
+    if mask.dtype != torch.bool:
         added = torch.where(visible, mask, 0)
         added = added if added.any() else None
     visible = visible.cpu().numpy()
     visible.flags.writeable = False
     return visible, added
+
+
+def _visible(mask):
+    """Return which keys a mask leaves visible."""
+    import torch
+
+    # half of the smallest number, because a bias may have been added to it
+    return mask if mask.dtype == torch.bool else mask > torch.finfo(mask.dtype).min / 2
 
 
 def _numpy(tensor):
@@ -442,8 +461,3 @@ def _numpy(tensor):
     array = tensor.detach().cpu().float().numpy()
     array.flags.writeable = False
     return array
-
-
-def _fitted(names, length):
-    """Return the names if they are as many as there are rows, otherwise numbers."""
-    return names if len(names) == length else tuple(tokens.Token(str(i), None, False) for i in range(length))

@@ -86,8 +86,24 @@ def attend(module, query, key, value, attention_mask, scaling=None, dropout=0.0,
     """Attend as this pass wants it; fused, where it wants nothing."""
     current = _current.get()
     hidden, given = (None, None) if current is None else current.given.pop(module, (None, None))
-    call = Call(module, query, key, value, attention_mask, scaling, dropout, options, hidden, given)
+    mask = _with_choice(module, query, key, attention_mask, options)
+    call = Call(module, query, key, value, mask, scaling, dropout, options, hidden, given)
     return fused(call) if current is None else current.handle(call)
+
+
+def _with_choice(module, query, key, mask, options):
+    """Hide the keys that a sparse layer did not choose: it leaves that to functions it does not know."""
+    import torch
+
+    if (blocks := options.get("block_indices")) is not None:
+        n_q, n_k = query.shape[2], key.shape[2]
+        positions = torch.arange(n_k - n_q, n_k, device=key.device).expand(len(query), -1)
+        return module.indexer.build_block_mask(blocks, mask, n_k, query.dtype, query.device, positions)
+    if (chosen := options.get("indices")) is None or mask is None:
+        return mask
+    hidden = torch.ones(*chosen.shape[:2], key.shape[2], dtype=torch.bool, device=key.device)
+    hidden = hidden.scatter(-1, chosen.long(), False).unsqueeze(1)  # (batch, 1, n_q, n_k)
+    return mask.masked_fill(hidden, torch.finfo(mask.dtype).min)
 
 
 def eager(call):
@@ -124,7 +140,7 @@ def fused(call, causal=False):
     output : torch.Tensor, shape (batch, n_q, num_heads, d_v)
     weights : torch.Tensor or None
     """
-    if any(call.options.get(step) is not None for step in ("softcap", "s_aux", "sinks")):
+    if call.options.get("softcap") is not None or sinks(call) is not None:
         return eager(call)
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
@@ -132,6 +148,43 @@ def fused(call, causal=False):
     # in a module that calls itself causal.
     call = replace(call, mask=None) if causal else call
     return _run(sdpa_attention_forward, call, call.options | {"is_causal": causal})
+
+
+def sinks(call):
+    """Return the scores of the sinks of a call: keys that take weight and give nothing.
+
+    Parameters
+    ----------
+    call : Call
+
+    Returns
+    -------
+    torch.Tensor, broadcastable to (batch, num_heads, n_q, 1), or None
+    """
+    found = next((call.options[name] for name in ("s_aux", "sinks") if call.options.get(name) is not None), None)
+    return found[None, :, None, None] if found is not None and found.ndim == 1 else found
+
+
+def less_the_sink(call, output, weights):
+    """Return weights without the share of the sink, which some families report as if it took none.
+
+    Parameters
+    ----------
+    call : Call
+    output, weights
+        Of `eager`.
+
+    Returns
+    -------
+    torch.Tensor, shape (batch, num_heads, n_q, n_k)
+        The weights that give the output.
+    """
+    if sinks(call) is None:
+        return weights
+    value = call.value.repeat_interleave(weights.shape[1] // call.value.shape[1], dim=1)
+    context, output = weights @ value, output.transpose(1, 2)
+    share = (output * context).sum(-1, keepdim=True) / (context * context).sum(-1, keepdim=True).clamp(min=1e-30)
+    return weights * share.where((share - 1).abs() > 1e-5, 1)
 
 
 def _run(function, call, options):
@@ -221,7 +274,7 @@ def install(model):
     for module in modules.values():
         if _keep_hidden not in module._forward_pre_hooks.values():
             module.register_forward_pre_hook(_keep_hidden, with_kwargs=True)
-    return model.config._attn_implementation == NAME
+    return any(getattr(module.config, "_attn_implementation", None) == NAME for module in modules.values())
 
 
 @functools.cache

@@ -1,7 +1,6 @@
 """Tokens as a person reads them: the text they came from, not the vocabulary's spelling of it."""
 
 import unicodedata
-from itertools import groupby
 from typing import NamedTuple
 
 from attn.pretrained.errors import ModelError
@@ -10,6 +9,7 @@ LONGEST_LABEL = 32
 LONGEST_TEXT = 200_000  # characters: far beyond what any model here reads, and tokenized in a moment
 
 _JOINERS = "\u200c\u200d"  # part of how emoji and several scripts are written
+_SPACES = "Ġ▁"  # how vocabularies write the space before a word
 _UNREADABLE = "\ufffd"
 
 
@@ -51,7 +51,7 @@ def checked(text):
 
 
 def readable(text):
-    """Return a piece of text as a label: one line, nothing invisible, not too long.
+    """Return a piece of text as a label: one line, nothing invisible, spaces included, not too long.
 
     Parameters
     ----------
@@ -60,15 +60,15 @@ def readable(text):
     Returns
     -------
     str
-        Never empty. Spaces around other characters are left out; control characters and those that
-        change the direction of text show as symbols or numbers.
+        Never empty. Control characters, other spaces than the usual one, and characters that change
+        the direction of text show as symbols or numbers.
 
     Examples
     --------
     >>> readable(" the"), readable(" "), readable("\\n"), readable("\\u202e")
-    ('the', '␣', '␊', 'U+202E')
+    ('␣the', '␣', '␊', 'U+202E')
     """
-    text = text.strip(" ").replace("\ufe0e", "") or text.replace(" ", "␣") or "␀"
+    text = text.replace("\ufe0e", "").replace(" ", "␣") or "␀"
     if unicodedata.category(text[0]).startswith("M"):
         text = "◌" + text  # an accent with nothing to stand on
     if any(character not in _JOINERS for character in text):
@@ -85,7 +85,7 @@ def _visible(character):
         return chr(0x2400 + code)  # ␀ ␉ ␊ ...
     if code == 0x7F:
         return "␡"
-    if unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp"):
+    if unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp", "Zs"):
         return f"U+{code:04X}"
     return character
 
@@ -105,7 +105,7 @@ def from_encoding(encoding, texts, special_ids):
     Returns
     -------
     tuple of Token
-        Tokens that share one character (the bytes of an emoji) are numbered, ``🙂 1/3``.
+        Tokens that share a character (the bytes of an emoji) are numbered, ``🙂 1/3``.
     """
     places = zip(
         encoding.ids,
@@ -121,6 +121,7 @@ def from_encoding(encoding, texts, special_ids):
         if segment is None:
             named.append(Token(readable(piece), id, special, segment=named[-1].segment if named else 0))
         elif end > start:
+            start -= _leaves_out_its_space(piece, texts[segment], start, named[-1:])
             named.append(Token(texts[segment][start:end], id, special, start, end, segment))
         else:
             named.append(Token(piece.replace("▁", " ").replace("Ġ", " "), id, special, start, end, segment))
@@ -156,11 +157,33 @@ def _piece(id, tokenizer):
     return text if text and _UNREADABLE not in text else str(tokenizer.convert_ids_to_tokens(id) or id)
 
 
+def _leaves_out_its_space(piece, text, start, before):
+    """Say whether a piece begins with a space of the text that lies just before its place."""
+    free = not before or before[0].end is None or before[0].end < start
+    return free and piece[0] in _SPACES and text[start - 1 : start] == " " != text[start]
+
+
 def _numbered(tokens):
-    """Make labels of the tokens, numbering those that stand for one and the same piece of text."""
-    for place, group in groupby(tokens, key=lambda token: (token.segment, token.start, token.end)):
-        group = list(group)
-        shared = len(group) > 1 and place[1] is not None and place[1] < place[2]
+    """Make labels of the tokens, numbering those that share a character."""
+    for group in _sharing(tokens):
         for number, token in enumerate(group, start=1):
             label = readable(token.text)
-            yield token._replace(text=f"{label} {number}/{len(group)}" if shared else label)
+            yield token._replace(text=f"{label} {number}/{len(group)}" if len(group) > 1 else label)
+
+
+def _sharing(tokens):
+    """Yield lists of tokens that follow one another: each reaches into the place of the one before."""
+    group = []
+    for token in tokens:
+        last = group[-1] if group else None
+        if last and (last.start is None or token.start is None or not _overlap(last, token)):
+            yield group
+            group = []
+        group.append(token)
+    if group:
+        yield group
+
+
+def _overlap(first, second):
+    """Say whether two tokens of one text share a character."""
+    return first.segment == second.segment and max(first.start, second.start) < min(first.end, second.end)

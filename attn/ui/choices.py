@@ -42,7 +42,7 @@ class MaskChoice:
     mask: str = choice("none", MASKS)
     window: int = whole(2, 0, 512)
     length: int = whole(4, 0, 512)
-    globals: int = whole(1, 0, 64)
+    globals: int = whole(1, 0, 512)
     painted: tuple = cells()  # the hidden cells
 
 
@@ -146,7 +146,7 @@ POSITION_HELP = {
     "sinusoidal": "Waves of many lengths are added to the embeddings (Vaswani et al., 2017).",
     "learned": "One trained vector per position is added to the embeddings; here it is drawn at random.",
     "rotary": "Queries and keys are turned by an angle that grows with the position (Su et al., 2021).",
-    "alibi": "Scores lose an amount that grows with the distance (Press et al., 2022).",
+    "alibi": "Scores lose half a point per token of distance: the steepest of eight heads (Press et al., 2022).",
     "relative": "Scores gain a trained number per distance, as in T5; here it is drawn at random.",
 }
 
@@ -176,7 +176,7 @@ def positions_of(name, n, d_model, d_k, seed):
             f"rotate=lambda x: attn.positions.rotate(x, attn.positions.rotary({n}, {d_k}))",
         )
     if name == "alibi":
-        return {"bias": positions.alibi_bias(1, n, n)[0]}, f"bias=attn.positions.alibi_bias(1, {n}, {n})[0]"
+        return {"bias": positions.alibi_bias(8, n, n)[0]}, f"bias=attn.positions.alibi_bias(8, {n}, {n})[0]"
     if name == "relative":
         table = rng.normal(size=(32, 1))
         return (

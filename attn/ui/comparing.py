@@ -7,6 +7,7 @@ import numpy as np
 import streamlit as st
 
 from attn import Attention, charts, pretrained
+from attn.multi_head import merge_heads, split_heads
 from attn.ui.colours import scale_of
 from attn.ui.page import theme
 from attn.ui.room import room
@@ -20,7 +21,6 @@ STARTS = {"recorded": "Its queries and keys", "input": "Its input and W"}
 TABS = ("Every layer and head", "One query, key by key", "W_q, W_k, W_v", "Code")
 BROKEN_MASKS = {"own": "The model's own", "none": "None", "causal": "Causal as well"}
 SPAN = 32  # tokens a side: above 64 the three maps show a window of this size
-OTHER = "Another model …"
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,7 @@ class Compared(NamedTuple):
     attention: Attention  # of this head, whole
     query: np.ndarray  # (n_q, d_k)
     key: np.ndarray  # (n_k, d_k)
+    scale: float  # what their products were multiplied by
     largest: float  # over the whole head, whatever is in the picture
 
     @property
@@ -115,10 +116,9 @@ def compared(setup, loaded, layer):
         attention = Attention(*(getattr(steps, name)[0, head] for name in Attention._fields))
         query, key = steps.query[0, head], steps.key[0, head]
     else:
-        heads = setup.cut or layer.num_heads
-        ours = min(head, heads - 1)
+        ours = min(head, (setup.cut or layer.num_heads) - 1)
         attention = Attention(*(step[0, 0] for step in pretrained.from_scratch(layer, ours, **setup.broken)))
-        query, key = layer.query[0, head], layer.key[0, head // (layer.num_heads // layer.num_kv_heads)]
+        query, key = _query_and_key(layer, ours, setup.cut)
     rows = _places(layer.query_tokens, setup.special, first=True)
     columns = _places(layer.key_tokens, setup.special, setup.first)
     own_hidden = np.zeros(own.shape, dtype=bool) if layer.mask is None else ~layer.mask[0, 0]
@@ -136,8 +136,16 @@ def compared(setup, loaded, layer):
         attention,
         query,
         key,
+        1.0 if setup.unscaled else layer.scale * (layer.query.shape[-1] / query.shape[-1]) ** 0.5,
         float(np.abs((attention.weights - own) * seen).max()),
     )
+
+
+def _query_and_key(layer, head, cut):
+    """Return the queries and keys, each (n, d_k), of one head, the layer cut into another number of heads or not."""
+    if cut:
+        return tuple(split_heads(merge_heads(array[0]), cut)[head] for array in (layer.query, layer.key))
+    return layer.query[0, head], layer.key[0, head // (layer.num_heads // layer.num_kv_heads)]
 
 
 def _places(tokens, special, first):
@@ -239,6 +247,7 @@ def reading(setup, loaded, recording, layer, result):
         "recorded": "from the queries and keys the model made",
         "input": "from what goes into the layer, through the checkpoint's own $W_q$, $W_k$, $W_v$ and biases",
     }[setup.start]
+    start += ", broken on purpose" if setup.broken else ""
     row, _ = result.nearest(setup.cell)
     best = int(result.scratch[row].argmax())
     query, key = as_text(result.rows[row]), as_text(result.columns[best])
@@ -247,7 +256,9 @@ def reading(setup, loaded, recording, layer, result):
         f"**{query}** looks most at **{key}** ({result.scratch[row][best]:.2f})."
     )
     n_q, n_k, d_k = len(result.attention.weights), result.attention.weights.shape[1], result.query.shape[1]
-    st.caption(f"{n_q} queries × {n_k} keys, d_k {d_k}, scale {layer.scale:.3g}: weights = softmax(scale · q·k)")
+    scores = "scale · q·k" if layer.softcap is None else f"{layer.softcap:g} · tanh(scale · q·k / {layer.softcap:g})"
+    scores += "" if layer.bias is None else " + bias"
+    st.caption(f"{n_q} queries × {n_k} keys, d_k {d_k}, scale {result.scale:.3g}: weights = softmax({scores})")
     say_if_truncated(recording)
 
 
@@ -291,19 +302,13 @@ def verdict(setup, result, table):
     table : ndarray, shape (num_layers, num_heads)
         The largest difference of every head, unbroken.
     """
-    tolerance = pretrained.TOLERANCE
+    tolerance, worst = pretrained.TOLERANCE, float(np.nanmax(table))
     here = f"Largest difference in this head **{result.largest:.1e}**"
-    if setup.broken:
-        say = st.error if result.largest > tolerance else st.success
-        say(f"**{'Broken' if result.largest > tolerance else 'Still agrees'}.** {here}; unbroken, every head agrees.")
-        return
-    worst = float(np.nanmax(table))
-    agrees = max(worst, result.largest) <= tolerance
+    whole = f"**{worst:.1e}** over all {np.isfinite(table).sum()} heads"
+    agrees = result.largest <= tolerance and (worst <= tolerance or bool(setup.broken))
+    word = ("Still agrees" if setup.broken else "Agrees") if agrees else ("Broken" if setup.broken else "Differs")
     say = st.success if agrees else st.error
-    say(
-        f"**{'Agrees' if agrees else 'Differs'}.** {here}, **{worst:.1e}** over all {np.isfinite(table).sum()} heads. "
-        f"Tolerance {tolerance:.0e}, float32."
-    )
+    say(f"**{word}.** {here}, {'unbroken ' if setup.broken else ''}{whole}. Tolerance {tolerance:.0e}, float32.")
 
 
 def code_of(setup, layer):

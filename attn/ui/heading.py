@@ -46,6 +46,24 @@ class ManyHeads(NamedTuple):
     code: str
 
     @property
+    def sharing(self):
+        """How query heads and key/value heads go together, as a sentence."""
+        p = self.parameters
+        if p.num_heads == 1:
+            return "One head with its own keys and values."
+        if p.num_kv_heads == p.num_heads:
+            return f"{p.num_heads} heads, each with its own keys and values (multi-head attention)."
+        if p.num_kv_heads == 1:
+            return f"{p.num_heads} query heads share one key/value head (multi-query attention)."
+        return f"{p.num_heads} query heads share {p.num_kv_heads} key/value heads (grouped-query attention)."
+
+    @property
+    def saved(self):
+        """The share of the cache that is saved against one key/value head per query head."""
+        now, full = self.cache
+        return 1 - now / full
+
+    @property
     def cache(self):
         """Bytes per token and layer that decoding keeps for these heads, and for one key/value head per query head."""
         p = self.parameters

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 import streamlit as st
 
 from attn import examples
-from attn.ui.sentences import DEFAULT_TEXT
+from attn.ui.sentences import DEFAULT_TEXT, LONGEST_TEXT
 from attn.ui.setup import place, string, whole
+from attn.ui.state import as_text
 
 LAYER, HEAD = 4, 2  # the head of the default model in which "it" finds its animal
 
@@ -44,7 +44,7 @@ WAYS = (  # page, icon, title, what it shows, settings
         "pages/masks.py",
         ":material/visibility_off:",
         "Mask it, rightly and wrongly",
-        "Two routes that agree to the last digit, seven look-alikes that do not, and how much leaks through each.",
+        "Two routes that agree to the last digit, seven look-alikes, and how much leaks through each.",
         {"wrong": "zeroed_scores"},
     ),
     (
@@ -79,31 +79,35 @@ def sentence_control(state):
     st.text_input(
         "A sentence",
         key=state.key("text"),
+        max_chars=LONGEST_TEXT,
         help="Press Enter to pass it through a real language model's weights, in numpy.",
     )
     st.session_state[tried] = state.get("text") if state.get("text") in sentences else None
     st.pills("Try", sentences, format_func=sentences.get, key=tried, on_change=fill, label_visibility="collapsed")
 
 
-def looks(encoded, setup):
-    """Return where one token looks.
+def looks(tokens, names, weights, query):
+    """Say where one token looks most, and where among the other words if that is elsewhere.
 
-    Returns
-    -------
-    labels : tuple of str
-        The tokens.
+    Parameters
+    ----------
+    tokens : tuple of Token
+    names : list of str
+        Their labels.
+    weights : ndarray, shape (n,)
     query : int
         The token that looks.
-    weights : ndarray, shape (n,)
-    best : int
-        The token it looks at most, besides itself and the special ones if there are others.
     """
-    labels = tuple(token.text for token in encoded.tokens)
-    query = min(setup.cell[0], len(labels) - 1)
-    weights = encoded.blocks[setup.layer - 1].attention.weights[setup.head - 1][query]
-    eligible = np.array([not token.special and place != query for place, token in enumerate(encoded.tokens)])
-    best = int(np.where(eligible, weights, -1).argmax()) if eligible.any() else int(weights.argmax())
-    return labels, query, weights, best
+
+    def at(place):
+        return f"**{as_text(names[place])}** (**{weights[place]:.2f}**)"
+
+    best = int(weights.argmax())
+    words = [place for place, token in enumerate(tokens) if not token.special and place != query]
+    sentence = f"**{as_text(names[query])}** looks most at {at(best)}"
+    if best in words or not words:
+        return f"{sentence}."
+    return f"{sentence}; among the other words, most at {at(max(words, key=lambda place: weights[place]))}."
 
 
 def ways_in():

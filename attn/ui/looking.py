@@ -105,36 +105,20 @@ def shown_weights(setup, loaded, layer):
     ndarray, shape (heads in view, n_q, n_k)
     """
     heads = heads_of(setup)
-    weights = layer.attention(heads).weights[0]
+    weights = np.stack([layer.attention(head).weights[0, 0] for head in heads])
     if setup.measure == "weight":
         return weights
     group, d_v = layer.num_heads // layer.num_kv_heads, layer.value.shape[-1]
     bands = projections(loaded, layer).w_o.reshape(layer.num_heads, d_v, -1)
-    value = layer.value[0]
-    return np.stack(
-        [patterns.value_weighted(w, value[h // group], bands[h]) for w, h in zip(weights, heads, strict=True)]
-    )
+    values = (layer.value[0, head // group] for head in heads)
+    each = zip(weights, values, bands[heads], strict=True)
+    return np.stack([patterns.value_weighted(weight, value, band) for weight, value, band in each])
 
 
-def all_heads(recording, kind):
-    """Return the weights of every head of one kind over the first tokens.
-
-    Returns
-    -------
-    weights : ndarray, shape (num_layers * num_heads, n, n)
-    labels : list of str
-    num_heads : int
-    """
-    layers = [layer for layer in recording.layers if layer.kind == kind]
-    n = min(MOSAIC, layers[0].query.shape[2], layers[0].key.shape[2])
-    weights = [layer.attention(head).weights[0, 0][:n, :n] for layer in layers for head in range(layer.num_heads)]
-    return np.stack(weights), charts.token_labels([t.text for t in layers[0].key_tokens[:n]]), layers[0].num_heads
-
-
-def rolled_out(recording, layer):
-    """Follow the attention of the layers of one kind down to the text, up to and with `layer`."""
-    below = [one for one in recording.layers if one.kind == layer.kind and one.index <= layer.index]
-    return patterns.rollout(patterns.mean_over(one.attention().weights[0], range(one.num_heads)) for one in below)
+def one_product(layer, head, row, column):
+    """Return the query and the key, each (d_k,), whose product is one score of a head."""
+    group = layer.num_heads // layer.num_kv_heads
+    return layer.query[0, head, row], layer.key[0, head // group, column]
 
 
 def reading(setup, tables, layer):
@@ -154,7 +138,8 @@ recording = pretrained.record(model, {setup.text!r}{pair})
 layer = recording.layers[{layer.index}]
 weights = layer.attention({heads_of(setup)}).weights[0]
 print(patterns.measure(
-    weights, [token.id for token in layer.key_tokens], [token.special for token in layer.key_tokens]
+    weights, [token.id for token in layer.key_tokens], [token.special for token in layer.key_tokens],
+    mask=layer.mask if layer.mask is None else layer.mask[0, 0], cross=layer.kind == "cross",
 ))
 
 rows = charts.token_labels([token.text for token in layer.query_tokens])

@@ -42,6 +42,10 @@ class Masked(NamedTuple):
         """Positions of the tokens that see nothing."""
         return np.flatnonzero(self.hidden.all(axis=1)).tolist()
 
+    def agrees(self, name):
+        """Whether a route gives the right weights here, up to rounding."""
+        return bool(np.allclose(self.routed["before"].weights, self.routed[name].weights, atol=1e-6))
+
     @property
     def gap(self):
         """Largest difference between the two right routes."""

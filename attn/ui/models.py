@@ -2,13 +2,14 @@
 
 import gc
 import time
+from typing import NamedTuple
 
 import numpy as np
 import streamlit as st
 
-from attn import pretrained
+from attn import charts, multi_head_attention, pretrained
 from attn.examples import Example
-from attn.patterns import METRICS, measure_each
+from attn.patterns import METRICS, measure_each, rollout
 from attn.pretrained import bert
 from attn.ui.state import as_text
 
@@ -18,10 +19,18 @@ def loaded(name, random_weights=False):
     """Load a model, once a server."""
     model = pretrained.load(name, random_weights=random_weights)
     pretrained.one_thread()  # visitors share the cores
-    # torch and transformers leave 400,000 objects that Streamlit would search after every rerun.
+    _freeze()
+    return model
+
+
+@st.cache_resource(show_spinner=False)
+def _freeze():
+    """Spare Streamlit the 400,000 objects of torch and transformers, which it would search after every rerun.
+
+    Once a server, before visitors' own objects are many: what is frozen is never searched for cycles again.
+    """
     gc.collect()
     gc.freeze()
-    return model
 
 
 def permit(name):
@@ -63,13 +72,13 @@ def _download(found):
     place.empty()
 
 
-@st.cache_resource(max_entries=16, show_spinner="Passing the text through the model …")
+@st.cache_resource(max_entries=3, show_spinner="Passing the text through the model …")  # long ones are large
 def recording(name, random_weights, text, pair):
     """Record a model reading a text."""
     return pretrained.record(loaded(name, random_weights), text, pair=pair or None)
 
 
-@st.cache_resource(max_entries=4, show_spinner="Passing the text through the model …")
+@st.cache_resource(max_entries=1, show_spinner="Passing the text through the model …")
 def own_weights(name, random_weights, text, pair):
     """Ask a model that cannot be recorded for the weights it gives itself."""
     return pretrained.own_weights(loaded(name, random_weights), text, pair=pair or None)
@@ -88,13 +97,59 @@ def encoder():
     return bert.load()
 
 
+@st.cache_resource(max_entries=8, show_spinner="Drawing every head …")
+def every_head(name, random_weights, text, pair, kind, most):
+    """Return the weights of every head of one kind over the first tokens.
+
+    Returns
+    -------
+    weights : ndarray, shape (num_layers * num_heads, n, n)
+        Over at most `most` tokens.
+    labels : list of str
+    num_heads : int
+        In one layer.
+    """
+    layers = [layer for layer in recording(name, random_weights, text, pair).layers if layer.kind == kind]
+    n = min(most, layers[0].query.shape[2], layers[0].key.shape[2])
+    rows = slice(0, n)
+    heads = ((layer, head) for layer in layers for head in range(layer.num_heads))
+    weights = [pretrained.from_scratch(layer, head, rows=rows).weights[0, 0][:, :n] for layer, head in heads]
+    return np.stack(weights), charts.token_labels([t.text for t in layers[0].key_tokens[:n]]), layers[0].num_heads
+
+
+@st.cache_resource(max_entries=8, show_spinner="Following the layers …")
+def rolled_out(name, random_weights, text, pair, index):
+    """Follow the attention of the layers of one kind down to the text, up to and with layer `index`."""
+    layers = recording(name, random_weights, text, pair).layers
+    below = [layer for layer in layers if layer.kind == layers[index].kind and layer.index <= index]
+    means = (sum(layer.attention(head).weights[0, 0] for head in range(layer.num_heads)) for layer in below)
+    return rollout(mean / layer.num_heads for mean, layer in zip(means, below, strict=True))
+
+
+class Read(NamedTuple):
+    """A text that the numpy encoder has read: little enough to be kept, and enough to compute any layer again."""
+
+    tokens: tuple  # of Token
+    hidden: tuple  # per layer, what goes in, (n, d_model)
+    truncated_from: int | None
+    milliseconds: float  # that all layers took
+
+
 @st.cache_resource(max_entries=16, show_spinner=False)
-def encoded_in(text):
-    """Pass a text through the numpy encoder; also return how many milliseconds that took."""
+def read(text):
+    """Pass a text through the numpy encoder."""
     model = encoder()
     start = time.perf_counter()
     result = bert.encode(model, text)
-    return result, 1000 * (time.perf_counter() - start)
+    took = 1000 * (time.perf_counter() - start)
+    return Read(result.tokens, tuple(block.hidden for block in result.blocks), result.truncated_from, took)
+
+
+def layer_weights(text, layer, head):
+    """Return the weights (n, n) of one head of the numpy encoder; layer and head counted from 0."""
+    model = encoder()
+    one = bert.one_head(bert.parameters(model.tensors, layer, model.num_heads), head)
+    return multi_head_attention(read(text).hidden[layer], one).weights[0]
 
 
 @st.cache_resource(max_entries=16, show_spinner="Measuring every head …")
@@ -139,11 +194,11 @@ def layer_example(text, layer, num_heads, head):
     str
         Lines of code that bind ``e``.
     """
-    result, _ = encoded_in(text)
+    result = read(text)
     one = bert.one_head(bert.parameters(encoder().tensors, layer - 1, num_heads), head - 1)
     example = Example(
         tuple(token.text for token in result.tokens),
-        result.blocks[layer - 1].hidden,
+        result.hidden[layer - 1],
         one.w_q,
         one.w_k,
         one.w_v,
@@ -152,7 +207,6 @@ def layer_example(text, layer, num_heads, head):
         one.b_v,
     )
     code = f"""from attn.pretrained import bert
-from attn.ui.state import as_text
 encoder = bert.load()
 encoded = bert.encode(encoder, {text!r})
 one = bert.one_head(bert.parameters(encoder.tensors, {layer - 1}, num_heads={num_heads}), {head - 1})

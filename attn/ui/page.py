@@ -108,9 +108,9 @@ def formula(result="A", mask=""):
     return rf"{z} = {weights}\,{v}" if result == "Z" else f"A = {weights}"
 
 
-def tabs(state, labels, name="tab"):
+def tabs(state, labels):
     """Draw tabs that the link remembers; only the one that is ``open`` need be drawn."""
-    return st.tabs(labels, key=state.key(name), on_change="rerun")
+    return st.tabs(labels, key=state.key("tab"), on_change="rerun")
 
 
 def reading(sentence, formula=None, shapes=None):
@@ -127,7 +127,7 @@ def ask(state, sentence, say=st.info):
     """Keep the link, show one sentence in place of the figure, and stop the page there."""
     state.setup()
     first = sentence.split()[0]
-    sentence = sentence if "/" in first else first[0].upper() + sentence[1:]  # a model keeps its name
+    sentence = first[0].upper() + sentence[1:] if first.isalpha() else sentence  # a name keeps its spelling
     say(as_text(sentence.rstrip(".") + "."))
     st.stop()
 
@@ -185,5 +185,5 @@ def _picker(key, on_pick):
 
 def code(lines):
     """Show the few lines that make the picture."""
-    st.caption("These lines make exactly this picture. Copy them and run them where `attn` is importable.")
+    st.caption("These lines compute the same numbers and draw them. Run them in the folder of the project.")
     st.code(lines, language="python")

@@ -11,6 +11,7 @@ from attn.ui.setup import choice, string, whole
 SOURCES = {"worked": "Worked example", "random": "Your sentence"}
 LONGEST = 128  # tokens; beyond that no cell of a square picture can be told from its neighbour
 
+LONGEST_TEXT = 100_000  # characters, some 15,000 words
 DEFAULT_TEXT = "The animal didn't cross the street because it was too tired."
 
 
@@ -23,13 +24,14 @@ class SentenceChoice:
     seed: int = whole(1, 0, 9999)
 
 
-def source_control(state, sources=SOURCES):
+def source_control(state, sources=SOURCES, on_change=None):
     """Draw the choice of where the numbers come from."""
     st.selectbox(
         "Numbers from",
         sources,
         format_func=sources.get,
         key=state.key("source"),
+        on_change=on_change,
         help="The worked example has the numbers of a well-known article, so you can check them by hand; "
         "your own sentence gets a random vector per word.",
     )
@@ -42,6 +44,7 @@ def text_control(state, name="text", label="Sentence"):
         label,
         key=state.key(name),
         height=96,
+        max_chars=LONGEST_TEXT,
         placeholder="Type a sentence",
         help="Words and punctuation become tokens. The same word gets the same vector wherever it stands.",
     )

@@ -11,6 +11,7 @@ and from then on `from_link` and `to_link` translate between an instance and the
 Nothing here knows Streamlit.
 """
 
+import base64
 import dataclasses
 import math
 import re
@@ -104,15 +105,29 @@ def wholes():
 
 
 def cells():
-    """Declare a set of painted cells, such as ``0,1;2,3``, kept in order as a tuple of pairs."""
+    """Declare a set of painted cells, a sorted tuple of (row, column).
+
+    In a link they are the bits of a square, row by row: ``4.gAA`` is the first cell of 4 × 4.
+    """
 
     def read(raw):
-        if not re.fullmatch(r"(\d{1,3},\d{1,3})(;\d{1,3},\d{1,3})*", raw):
-            raise ValueError("cells such as 0,1;2,3")
-        pairs = (pair.split(",") for pair in raw.split(";"))
-        return tuple(sorted({(int(row), int(column)) for row, column in pairs}))
+        match = re.fullmatch(r"(\d{1,3})\.([A-Za-z0-9_-]+)", raw)
+        try:
+            side, packed = int(match[1]), base64.urlsafe_b64decode(match[2] + "==")
+        except (TypeError, ValueError):
+            raise ValueError("painted cells such as 4.gAA") from None
+        bits = "".join(f"{byte:08b}" for byte in packed)[: side * side]
+        return tuple(divmod(at, side) for at, bit in enumerate(bits) if bit == "1")
 
-    return _field((), read, lambda pairs: ";".join(f"{row},{column}" for row, column in pairs))
+    def write(pairs):
+        side = 1 + max(max(pair) for pair in pairs)
+        bits = bytearray((side * side + 7) // 8)
+        for row, column in pairs:
+            at = row * side + column
+            bits[at // 8] |= 128 >> at % 8
+        return f"{side}.{base64.urlsafe_b64encode(bits).decode().rstrip('=')}"
+
+    return _field((), read, write)
 
 
 def numbers(matrices):

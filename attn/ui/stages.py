@@ -80,12 +80,11 @@ class Stage(NamedTuple):
     read: Callable  # View -> sentence
     explain: Callable  # View -> chart of the chosen cell, or None
     result: Callable  # View -> the matrix whose cells can be chosen
+    square: bool = False  # whether its columns are tokens
 
     def columns(self, view):
         """Return the labels of the result's columns."""
-        values = self.result(view)
-        across_tokens = self.label in ("Scores", "Scaled", "Masked", "Weights")
-        return view.labels if across_tokens else charts.counted(values.shape[1])
+        return view.labels if self.square else charts.counted(self.result(view).shape[1])
 
 
 def shape_of(view, stage):
@@ -272,10 +271,12 @@ def _read_project(view):
 def _read_products(view):
     row, column = view.cell
     rotates = view.steps.query is not view.steps.unrotated_query
+    rank = analysis.score_rank(view.steps.products).rank
     turned = " Both were first turned by an angle that grows with their position." if rotates else ""
     return (
         f"The query of {view.token(row)} times the key of {view.token(column)} is "
-        f"{number(view.steps.products[row, column])}: how well they match, before any scaling.{turned}"
+        f"{number(view.steps.products[row, column])}: how well they match, before any scaling.{turned} "
+        f"The whole matrix has rank {rank}, never more than d_k = {view.steps.query.shape[1]}."
     )
 
 
@@ -366,21 +367,21 @@ STAGES = {
     ),
     "products": Stage(
         "Scores", "Every query meets every key", _product,
-        _products, _read_products, _explain_products, lambda v: v.steps.products,
+        _products, _read_products, _explain_products, lambda v: v.steps.products, True,
     ),
     "scaled": Stage(
         "Scaled", "Why divide?",
         lambda v: rf"S = \frac{{{_product(v)}}}{{{DIVISOR_FORMULAS[v.divisor_name]}}}",
-        _scaled, _read_scaled, _explain_products, lambda v: v.steps.scores,
+        _scaled, _read_scaled, _explain_products, lambda v: v.steps.scores, True,
     ),
     "masked": Stage(
         "Masked", "Who may look at whom?",
         lambda v: rf"S_\mathrm{{masked}} = S{_bias(v)} + M,\quad M_{{ij}} \in \{{0, -\infty\}}",
-        _masked, _read_masked, None, lambda v: v.steps.scores,
+        _masked, _read_masked, None, lambda v: v.steps.scores, True,
     ),
     "weights": Stage(
         "Weights", "Who looks at whom?", _softmax_formula,
-        _softmax, _read_softmax, _explain_softmax, lambda v: v.steps.weights,
+        _softmax, _read_softmax, _explain_softmax, lambda v: v.steps.weights, True,
     ),
     "context": Stage(
         "Context", "What each token takes away", lambda v: rf"{_role(v, 'output', 'Z')} = A\,{_role(v, 'value', 'V')}",

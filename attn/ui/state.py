@@ -26,9 +26,17 @@ class PageState:
             self._read_link()
         last = st.session_state[f"{page}.last"]
         for name in self._names:
-            # What Streamlit forgot while its widget was off the screen. The rest is left alone: setting
-            # a key tells the browser its value, also when a slider has been moved on in the meantime.
-            st.session_state.setdefault(self.key(name), getattr(last, name))
+            self._keep(name, getattr(last, name))
+
+    def _keep(self, name, last):
+        """Keep a choice alive while its widget is off the screen, or is made anew with another range.
+
+        Setting a key tells the browser its value. That is left out for what the browser has just
+        changed, so that a slider still on its way is not pushed back.
+        """
+        key = self.key(name)
+        if key not in st.session_state or self.get(name) == last:
+            st.session_state[key] = last
 
     def _read_link(self):
         setup, notices = from_link(self.cls, st.query_params.to_dict())
@@ -49,17 +57,12 @@ class PageState:
     def set(self, **choices):
         """Change choices before their widgets are drawn, or in a callback."""
         for name, value in choices.items():
-            if st.session_state[self.key(name)] != value:
+            if self.get(name) != value:
                 st.session_state[self.key(name)] = value
 
     def clamp(self, name, low, high):
-        """Bring a number into a range that depends on other choices, before its slider is drawn."""
-        number = min(max(self.get(name), low), high)
-        ranges = st.session_state.setdefault(f"{self.page}.ranges", {})
-        if ranges.get(name) != (low, high):  # a slider of another range is a new one and has to be told
-            st.session_state[self.key(name)] = number
-        ranges[name] = (low, high)
-        self.set(**{name: number})
+        """Bring a number into a range that depends on other choices."""
+        self.set(**{name: min(max(self.get(name), low), high)})
 
     def choices(self):
         """Return everything chosen so far."""

@@ -19,6 +19,16 @@ STEP_SOURCES = {
     "random": "Your sentence",
     "pretrained": "Pretrained layer",
 }
+FIELDS = {  # what the code prints and draws at each stage
+    "tokens": {"q": "x"},
+    "embeddings": {"q": "inputs"},
+    "projections": {"q": "unrotated_query", "k": "unrotated_key", "v": "value"},
+    "products": {"q": "products"},
+    "scaled": {"q": "scores"},
+    "masked": {"q": "biased"},
+    "weights": {"q": "weights"},
+    "context": {"q": "context"},
+}
 TABS = ("This cell", "Edit the numbers", "Code")
 CUTS = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48]  # numbers of heads that divide 384
 EDITABLE = {"x": "X, the embeddings", "w_q": "W_q", "w_k": "W_k", "w_v": "W_v"}
@@ -102,7 +112,7 @@ def edited(example, changes):
         array = arrays[name]
         if row >= array.shape[0] or column >= array.shape[1]:
             continue  # typed when the matrix was larger; kept in case it grows again
-        if math.isfinite(number):
+        if np.isfinite(array.dtype.type(number)):
             array[row, column] = number
         else:
             problems.append(
@@ -185,6 +195,10 @@ def _code(setup, made, example, mask_line, position_line, divisor):
     keywords = [f"mask={mask_line}", f"divisor={divisor:.9g}", f"temperature={setup.temperature:g}"]
     keywords += [position_line] if position_line else []
     lines = ",\n    ".join(keywords)
+    field = FIELDS[setup.stage].get(setup.matrix, FIELDS[setup.stage]["q"])
+    columns = "labels" if STAGES[setup.stage].square else f"charts.counted(steps.{field}.shape[1])"
+    options = "" if setup.stage == "weights" else ', kind="signed"'
+    options += ", hidden=hidden" if setup.stage in ("masked", "weights") else ""
     return f"""import numpy as np
 import attn
 from attn import charts
@@ -194,12 +208,12 @@ steps = attn.steps.walk(
     e.x, e.w_q, e.w_k, e.w_v, b_q=e.b_q, b_k=e.b_k, b_v=e.b_v,
     {lines},
 )
-print(steps.weights.round(3))
+print(steps.{field}.round(3))
 
 labels = charts.token_labels(e.tokens)
 hidden = np.isneginf(steps.masked_scores)
-picture = charts.heatmap(steps.weights, labels, labels, charts.LIGHT, hidden=hidden, title="Weights")
-charts.beside(picture).save("weights.html")
+picture = charts.heatmap(steps.{field}, labels, {columns}, charts.LIGHT{options})
+charts.beside(picture).save("step.html")
 """
 
 
