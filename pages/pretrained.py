@@ -109,8 +109,7 @@ if map_tab.open:
             title="Largest difference by layer and head",
             select="head",
             selected=(setup.layer - 1, head),
-            tolerance=pretrained.TOLERANCE,
-            log=True,
+            **({"limit": 1.0} if setup.broken else {"log": True, "tolerance": pretrained.TOLERANCE}),
         )
         ui.figure(
             charts.beside(heads),
