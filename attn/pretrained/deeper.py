@@ -22,7 +22,7 @@ _APART = (("q_proj", "k_proj", "v_proj"), ("query", "key", "value"), ("q_lin", "
 _TOGETHER = ("c_attn", "qkv_proj", "Wqkv", "query_key_value")  # one matrix for all three
 _OUT = ("o_proj", "out_proj", "c_proj", "out_lin", "Wo", "o", "dense", "output.dense")
 _ROWS = 64  # of a text on which what a layer does is tried
-_ROUNDING = 1e-3  # of the largest number, by which queries may differ from the recorded ones
+_ROUNDING = 3e-5  # of the largest number, by which queries may differ from the recorded ones
 
 
 class Deeper(NamedTuple):
@@ -83,12 +83,13 @@ def from_input(loaded, layer):
     """
     import torch
 
-    if not fit((*layer.hidden.shape[:2], layer.num_heads, layer.hidden.shape[1])):
+    way = _way(loaded, layer)
+    batch, n_tokens = layer.hidden.shape[:2]
+    if not fit((batch, layer.num_heads, n_tokens, n_tokens)):
         raise ModelError(
-            f"the weights of all heads of {layer.hidden.shape[1]:,} tokens take too much memory at once, "
+            f"the weights of all heads of {n_tokens:,} tokens take too much memory at once, "
             "so attention starts from the recorded queries, keys and values"
         )
-    way = _way(loaded, layer)
     project = _out(loaded.model, layer.name)
     with torch.inference_mode():
         merged = torch.tensor(layer.output).transpose(1, 2).flatten(2)  # (batch, n, num_heads * d_v)
@@ -118,7 +119,7 @@ def _heads(hidden, own, role):
 
 def _way(loaded, layer):
     """Find how a layer comes to its queries and keys."""
-    known = layer.kind != "cross" and layer.hidden is not None and layer.sinks is None
+    known = layer.kind != "cross" and layer.sinks is None and _fits(layer)
     own = _parameters(loaded.model, layer) if known else None
     if own is None:
         raise _refusal(loaded, layer)
@@ -130,6 +131,12 @@ def _way(loaded, layer):
         if _same(way.query(query), layer.query) and _same(way.key(key), layer.key):
             return way
     raise _refusal(loaded, layer)
+
+
+def _fits(layer):
+    """Say whether queries and keys have a row for each row of what went in."""
+    rows = layer.query.shape[0], layer.query.shape[2]
+    return layer.hidden is not None and layer.hidden.ndim == 3 and layer.hidden.shape[:2] == rows
 
 
 def _refusal(loaded, layer):

@@ -175,7 +175,7 @@ def _moved(loaded, built):
 
 def _first_tensor(output):
     """Return the first tensor of real numbers in an output."""
-    values = output.values() if hasattr(output, "values") else output if isinstance(output, tuple) else [output]
+    values = output.values() if isinstance(output, dict) else output if isinstance(output, tuple) else [output]
     return next((value for value in values if hasattr(value, "is_floating_point") and value.is_floating_point()), None)
 
 
@@ -184,6 +184,5 @@ def _outside(family, loaded, inputs):
     try:
         own = recording.own_weights(loaded, inputs=inputs)
     except ModelError as error:
-        has_any = any("attention" in type(module).__name__.lower() for module in loaded.model.modules())
-        return Row(family, OUTSIDE if has_any else NO_ATTENTION, why=str(error) if has_any else "")
+        return Row(family, OUTSIDE, why=str(error))
     return Row(family, OUTSIDE, layers=f"{len(own.weights)} own", why="shows its own weights")

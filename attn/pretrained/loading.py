@@ -218,7 +218,7 @@ def _describe(model, tokenizer, name, where, random_weights):
     config = model.config.get_text_config()
     num_heads = _number(config, "num_attention_heads")
     recordable = registry.install(model)
-    if not recordable and not num_heads:
+    if not recordable and not registry.has_attention(model):
         raise ModelError(f"there is no attention in {name}, which is a {model.config.model_type} model")
     width = _number(config, "hidden_size")
     return Loaded(
@@ -251,7 +251,7 @@ def _max_tokens(model, tokenizer, num_heads, recordable):
     limits = [in_memory, getattr(tokenizer, "model_max_length", None), _number(config, "max_position_embeddings")]
     for name, module in model.named_modules():
         if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
-            limits.append(module.num_embeddings - module.padding_idx - 1)  # RoBERTa counts from there
+            limits.append(len(module.weight) - module.padding_idx - 1)  # RoBERTa counts from there
     return int(min(limit for limit in limits if limit is not None and limit > 0))
 
 

@@ -24,7 +24,7 @@ class Given:
     ----------
     module : torch.nn.Module
     args, kwargs : tuple, dict
-        Without the mask, which takes more memory than all the rest.
+        With a `_Packed` in place of the mask, which takes more memory than all the rest.
     query_shape, key_shape : tuple
         Of what the module made of it.
     mask : torch.Tensor or None
@@ -37,6 +37,13 @@ class Given:
     query_shape: tuple
     key_shape: tuple
     mask: Any
+
+
+@dataclass(frozen=True)
+class _Packed:
+    """Stands for a mask to be added, of the type `dtype`, that is kept as booleans elsewhere."""
+
+    dtype: Any
 
 
 def fit(shape):
@@ -75,15 +82,18 @@ def keep(call, masks):
     """
     args, kwargs = call.given
     # A model may go on to change its hidden states in place, so they are copied.
-    changed = {id(call.mask): None, id(call.hidden): call.hidden.clone()}
+    changed = {} if call.hidden is None else {id(call.hidden): call.hidden.clone()}
+    mask = masks.of(call)[0]
+    if mask is not call.mask:
+        changed[id(call.mask)] = _Packed(call.mask.dtype)
     give_back()
     return Given(
         call.module,
         tuple(changed.get(id(value), value) for value in args),
-        {name: changed.get(id(value), value) for name, value in kwargs.items()},
+        {name: changed.get(id(value), value) for name, value in kwargs.items() if not _is_cache(value)},
         tuple(call.query.shape),
         tuple(call.key.shape),
-        masks.of(call)[0],
+        mask,
     )
 
 
@@ -108,8 +118,13 @@ def again(given):
         batch, num_heads, n_q = call.query.shape[:3]
         return call.query.new_zeros(batch, n_q, num_heads, call.value.shape[-1]), None
 
+    def unpacked(value):
+        return _additive_mask(given.mask, value.dtype) if isinstance(value, _Packed) else value
+
+    args = [unpacked(value) for value in given.args]
+    kwargs = {name: unpacked(value) for name, value in given.kwargs.items()}
     with torch.inference_mode(), registry.handling(take):
-        given.module(*given.args, **given.kwargs)
+        given.module(*args, **kwargs)
     give_back()
     return replace(calls[0], mask=given.mask, given=None)
 
@@ -200,6 +215,11 @@ def _compact(mask):
     return visible if ((mask == torch.finfo(mask.dtype).min) | visible).all() else mask
 
 
+def _is_cache(value):
+    """Say whether an argument is where a model keeps keys and values of earlier passes: here there are none."""
+    return "Cache" in type(value).__name__
+
+
 def _is_causal(mask):
     """Say whether a boolean mask of one text hides later keys and no other."""
     n_q, n_k = mask.shape[-2:]
@@ -250,10 +270,13 @@ def _of_rows(call, rows):
 
 def _additive(call):
     """Return a call whose mask is one to be added, as eager functions want it."""
+    return replace(call, mask=_additive_mask(call.mask, call.query.dtype))
+
+
+def _additive_mask(mask, dtype):
+    """Return a mask of booleans as numbers to be added."""
     import torch
 
-    if call.mask is None or call.mask.dtype != torch.bool:
-        return call
-    hidden = torch.finfo(call.query.dtype).min
-    mask = torch.zeros(call.mask.shape, dtype=call.query.dtype).masked_fill_(~call.mask, hidden)
-    return replace(call, mask=mask)
+    if mask is None or mask.dtype != torch.bool:
+        return mask
+    return torch.zeros(mask.shape, dtype=dtype).masked_fill_(~mask, torch.finfo(dtype).min)

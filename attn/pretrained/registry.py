@@ -246,6 +246,20 @@ def attention_modules(model):
     return {name: module for name, module in model.named_modules() if _looks_up(type(module))}
 
 
+def has_attention(model):
+    """Say whether a model has attention at all, in the registry or outside it.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+
+    Returns
+    -------
+    bool
+    """
+    return any("attention" in type(module).__name__.lower() for module in model.modules())
+
+
 @functools.cache
 def _looks_up(module_class):
     """Say whether the forward of a class uses the registry."""
