@@ -358,6 +358,32 @@ def test_a_long_text_gives_the_same_numbers(decoder, both):
         assert long.mean == pytest.approx(short.mean, abs=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("family", "options"), [("Mistral", {"sliding_window": 7, "num_key_value_heads": 1}), ("Roberta", {}), ("GPT2", {})]
+)
+def test_a_long_text_keeps_to_any_mask(monkeypatch, family, options):
+    config = getattr(transformers, f"{family}Config")(
+        vocab_size=97, hidden_size=24, num_hidden_layers=3, num_attention_heads=3, pad_token_id=0, **options
+    )
+    torch.manual_seed(4)
+    loaded = pretrained.wrap(transformers.AutoModel.from_config(config))
+    ids = torch.randint(3, 97, (2, 23))
+    inputs = {"input_ids": ids, "attention_mask": torch.tensor([[1] * 23, [1] * 14 + [0] * 9])}
+    inputs["input_ids"][1, 14:] = 0
+    short = pretrained.record(loaded, inputs=inputs).layers[2]
+    monkeypatch.setattr(parts, "LARGEST", 0)
+    long = pretrained.record(loaded, inputs=inputs).layers[2]
+    assert isinstance(long, LongLayer)
+    for name in ("hidden", "query", "value", "output"):
+        np.testing.assert_allclose(getattr(long, name)[0], getattr(short, name)[0], rtol=0, atol=1e-5)
+        axis = 0 if name == "hidden" else 1
+        first, second = (np.take(getattr(each, name)[1], range(14), axis) for each in (long, short))
+        np.testing.assert_allclose(first, second, rtol=0, atol=1e-5)
+    ours, theirs = long.weights(1), short.reference_weights(1)
+    np.testing.assert_allclose(ours[0], theirs[0], rtol=0, atol=1e-5)
+    np.testing.assert_allclose(ours[1, :, :14], theirs[1, :, :14], rtol=0, atol=1e-5)  # padding may see nothing
+
+
 def test_queries_and_keys_are_made_again_bit_for_bit(decoder, both):
     layer = both[1].layers[1]
     query = layer.query.copy()

@@ -135,8 +135,8 @@ def _way(loaded, layer):
 
 def _fits(layer):
     """Say whether queries and keys have a row for each row of what went in."""
-    rows = layer.query.shape[0], layer.query.shape[2]
-    return layer.hidden is not None and layer.hidden.ndim == 3 and layer.hidden.shape[:2] == rows
+    rows = [(len(array), array.shape[2]) for array in (layer.query, layer.key)]
+    return layer.hidden is not None and layer.hidden.ndim == 3 and rows == [layer.hidden.shape[:2]] * 2
 
 
 def _refusal(loaded, layer):

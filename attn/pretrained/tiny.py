@@ -44,7 +44,23 @@ _ID = r"(token|(^|_)id|token_index)s?$"
 _DEPTH = r"^(num_hidden_layers|num_layers|n_layers?|depth)$"
 
 # What the configuration of a family needs besides, by its model_type.
-_OVERRIDES = {}
+_SECTIONS = {"rope_type": "default", "rope_theta": 10_000.0, "mrope_section": [2, 3, 3]}
+_OVERRIDES = {
+    "deepseek_v2": {"num_experts_per_tok": 2},
+    "esm": {"vocab_size": 120, "pad_token_id": 1, "mask_token_id": 2},
+    "glm4v_moe_text": {"rope_parameters": _SECTIONS | {"mrope_section": [1, 1, 2]}},
+    "glm4v_text": {"rope_parameters": _SECTIONS},
+    "glm_image_text": {"rope_parameters": _SECTIONS},
+    "hunyuan_v1_dense": {"head_dim": 16},
+    "hunyuan_v1_moe": {"head_dim": 16},
+    "hunyuan_vl_text": {"head_dim": 16},
+    "ministral": {"head_dim": 16},
+    "nemotron": {"num_key_value_heads": 2},
+    "qwen2_5_omni_talker": {"rope_parameters": _SECTIONS},
+    "qwen2_5_omni_text": {"rope_parameters": _SECTIONS},
+    "qwen2_5_vl_text": {"rope_parameters": _SECTIONS},
+    "qwen2_vl_text": {"rope_parameters": _SECTIONS},
+}
 
 
 class Tiny(NamedTuple):
@@ -75,7 +91,7 @@ def tiny(family):
     """
     model_class, config_class = classes(family)
     reasons = []
-    for shrink in (_small, _shallow):
+    for shrink in (_small, _shallow, lambda config, _: config):
         try:
             model = _built(model_class, shrink(config_class(), _counter()))
         except Exception as error:  # whatever a family's constructor raises
@@ -187,7 +203,7 @@ def _small(config, next_id):
 
 def _shallow(config, next_id):
     """Return a configuration with few layers, tokens and experts, and widths as they are."""
-    kept = re.compile(r"layer|depth|types|vocab|experts$|image_size|positions|index|" + _ID)
+    kept = re.compile(r"layer|depth|types|vocab|experts$|image_size|positions|index|indices|" + _ID)
     changes = _changes(config, next_id, _shallow)
     return type(config)(
         **{name: new for name, new in changes.items() if kept.search(name) or hasattr(new, "sub_configs")}
@@ -204,9 +220,13 @@ def _changes(config, next_id, shrink):
     """Return the fields of a configuration that change when it is made small."""
     fields = {field.name for field in dataclasses.fields(config) if field.init}
     values = {name: value for name, value in vars(config).items() if name in fields and value is not None}
-    kept = _kept_layers(values)
+    stages = vars(config).get("_out_indices") or []  # what a backbone hands on
+    kept = _kept_layers(values, len(stages))
     changes = {name: _changed(name, value, values, kept, next_id, shrink) for name, value in values.items()}
-    return {name: new for name, new in changes.items() if new is not values[name]}
+    if stages:
+        changes["out_indices"] = [min(stage, len(kept) - len(stages) + i + 1) for i, stage in enumerate(stages)]
+        changes["out_indices"] = changes["out_indices"] if _depth(values) and "depths" not in values else list(stages)
+    return {name: new for name, new in changes.items() if new is not values.get(name)}
 
 
 def _changed(name, value, values, kept, next_id, shrink):
@@ -253,7 +273,7 @@ def _list(name, value, values, kept):
         return type(value)([2] * len(value))
     if name in ("depths", "depth", "num_block_repeats"):
         return type(value)(min(each, 2) for each in value)
-    if re.search("index|indices|indexes|idx|layers", name) and 0 <= min(value) and max(value) <= _depth(values):
+    if re.search("index|indices|indexes|idx|layers", name) and min(value) >= 0 and 3 < max(value) <= _depth(values):
         return type(value)(dict.fromkeys(min(each, len(kept) - 1) for each in value))
     if re.search("hidden_sizes|channels|dims?$", name):
         return type(value)(each if each < 16 else max(8, each // 8) for each in value)
@@ -265,10 +285,10 @@ def _depth(values):
     return next((size for name, size in values.items() if re.search(_DEPTH, name) and type(size) is int), 0)
 
 
-def _kept_layers(values):
+def _kept_layers(values, fewest):
     """Return which layers stay: at least two, and one of each kind that the lists of layers tell apart."""
     depth = _depth(values)
-    kept = {0, 1}
+    kept = set(range(max(2, fewest)))
     for value in values.values():
         if isinstance(value, list | tuple) and depth and len(value) == depth and isinstance(value[0], str):
             kept |= {value.index(kind) for kind in value}

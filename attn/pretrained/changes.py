@@ -1,0 +1,259 @@
+"""What one pass of a model does otherwise: heads, patterns, masks, scores, positions."""
+
+import base64
+import binascii
+import zlib
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from attn.dot_product import finite_number
+from attn.masks import whole_number
+
+UNIFORM, FIRST, PREVIOUS = PATTERNS = ("uniform", "first", "previous")
+
+_LARGEST_PAINTING = 256  # tokens: a painted pattern travels in links
+_LONGEST_TEXT = 100_000  # characters of changes as text
+_STEPS = 255  # into which painted weights are rounded
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What is changed inside attention during one pass; nothing, if nothing is given.
+
+    Hashable, and as `text` short enough for a link. Layers count all attention layers of a pass, as
+    `Layer.index` does.
+
+    Parameters
+    ----------
+    off : iterable of (int, int)
+        Heads, as (layer, head), that give nothing: their context is 0.
+    patterns : dict or iterable of pairs, (int, int) -> str
+        Heads whose weights are replaced, within what they may see: ``"uniform"`` (equal over all
+        keys), ``"first"`` (all on the first key), ``"previous"`` (all on the token before; the
+        first token looks at itself), or what `painted` returns.
+    hidden : iterable of int
+        Tokens that no other token may look at.
+    lifted : bool
+        Whether tokens also look at later ones, in layers with a causal mask.
+    window : int, optional
+        Most tokens to each side that a token may look at.
+    scale : float, optional
+        Instead of the model's own, usually ``1 / sqrt(d_k)``; 1 leaves the scaling out.
+    temperature : float
+        Divides the scores just before the softmax: below 1 sharpens, above 1 flattens.
+    shuffled : int, optional
+        Seed with which the positions of all tokens but special ones are shuffled.
+
+    Raises
+    ------
+    ValueError
+        If a head, token or number is not one, or a pattern is unknown.
+
+    Examples
+    --------
+    >>> changes = Changes(off=[(5, 7), (5, 3)], patterns={(0, 1): "previous"}, temperature=0.5)
+    >>> changes.text
+    'off.5.3.5.7~previous.0.1~temperature.0.5'
+    >>> Changes.from_text(changes.text) == changes
+    True
+    >>> bool(changes), bool(Changes())
+    (True, False)
+    """
+
+    off: frozenset = frozenset()
+    patterns: tuple = ()
+    hidden: frozenset = frozenset()
+    lifted: bool = False
+    window: int | None = None
+    scale: float | None = None
+    temperature: float = 1.0
+    shuffled: int | None = None
+
+    def __post_init__(self):
+        patterns = self.patterns.items() if isinstance(self.patterns, dict) else self.patterns
+        patterns = sorted({_head(head): _checked(pattern) for head, pattern in patterns}.items())
+        checked = {
+            "off": frozenset(_head(head) for head in self.off),
+            "patterns": tuple(patterns),
+            "hidden": frozenset(whole_number("a hidden token", token) for token in self.hidden),
+            "lifted": bool(self.lifted),
+            "window": None if self.window is None else whole_number("window", self.window),
+            "scale": None if self.scale is None else finite_number(self.scale, "scale"),
+            "temperature": finite_number(self.temperature, "temperature", above=0),
+            "shuffled": None if self.shuffled is None else whole_number("shuffled", self.shuffled),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+
+    def __bool__(self):
+        """Say whether anything is changed."""
+        return any(getattr(self, field.name) != field.default for field in fields(self))
+
+    @property
+    def heads(self):
+        """Heads that are changed themselves, and not only by what reaches them."""
+        return self.off | {head for head, _ in self.patterns}
+
+    @property
+    def text(self):
+        """All of it in letters, digits and ``. ~ - _``, which need no escape in a link."""
+        named = {}  # pattern -> its heads
+        for head, pattern in self.patterns:
+            named.setdefault(pattern, []).append(head)
+        parts = [("off", *_flat(self.off))] if self.off else []
+        parts += [(pattern, *_flat(heads)) for pattern, heads in named.items()]
+        parts += [("hidden", *sorted(self.hidden))] if self.hidden else []
+        parts += [("lifted",)] if self.lifted else []
+        numbers = ("window", "scale", "temperature", "shuffled")
+        defaults = {field.name: field.default for field in fields(self)}
+        parts += [(name, getattr(self, name)) for name in numbers if getattr(self, name) != defaults[name]]
+        return "~".join(".".join(map(str, part)) for part in parts)
+
+    @classmethod
+    def from_text(cls, text):
+        """Read what `text` wrote.
+
+        Parameters
+        ----------
+        text : str
+
+        Returns
+        -------
+        Changes
+
+        Raises
+        ------
+        ValueError
+            If it is not such a text.
+        """
+        if not isinstance(text, str) or len(text) > _LONGEST_TEXT:
+            raise ValueError(f"changes must be a text of at most {_LONGEST_TEXT:,} characters")
+        given, patterns = {}, {}
+        for part in filter(None, text.split("~")):
+            name, _, rest = part.partition(".")
+            if name == "off":
+                given[name] = _pairs(rest)
+            elif name == "hidden":
+                given[name] = _ints(rest)
+            elif name == "lifted" and not rest:
+                given[name] = True
+            elif name in ("window", "shuffled"):
+                (given[name],) = _ints(rest)[:1] or (None,)
+            elif name in ("scale", "temperature"):
+                given[name] = finite_number(rest, name)
+            else:
+                patterns |= dict.fromkeys(_pairs(rest), name)
+        return cls(patterns=patterns, **given)
+
+
+def painted(weights):
+    """Turn a pattern painted by hand into one that `Changes` takes.
+
+    Parameters
+    ----------
+    weights : array_like, shape (n_q, n_k)
+        Booleans, where a query looks, or weights of at least 0. Rows are scaled to sum to 1 when
+        the pattern is used; what a query may not see, it does not see.
+
+    Returns
+    -------
+    str
+        Weights are rounded to 255 steps of the largest.
+
+    Raises
+    ------
+    ValueError
+        If there are more than 256 queries or keys, or a weight is negative or not finite.
+
+    Examples
+    --------
+    >>> pattern = painted([[True, False], [True, True]])
+    >>> weights_painted(pattern).tolist()
+    [[1.0, 0.0], [1.0, 1.0]]
+    >>> Changes(patterns={(2, 5): pattern}).text == f"{pattern}.2.5"
+    True
+    """
+    weights = np.asarray(weights)
+    if weights.ndim != 2 or not 0 < max(weights.shape) <= _LARGEST_PAINTING or weights.dtype.kind not in "fiub":
+        raise ValueError(
+            f"a painted pattern must have 2 axes of at most {_LARGEST_PAINTING}, "
+            f"got {weights.dtype} of shape {weights.shape}"
+        )
+    if not (np.isfinite(weights).all() and (weights >= 0).all()):
+        raise ValueError("a painted pattern must have finite weights of at least 0")
+    largest = max(float(weights.max()), np.finfo(np.float32).tiny)
+    steps = np.round(weights / largest * _STEPS).astype(np.uint8)
+    kind = "P" if np.isin(steps, (0, _STEPS)).all() else "W"
+    packed = np.packbits(steps > 0) if kind == "P" else steps
+    letters = base64.urlsafe_b64encode(zlib.compress(packed.tobytes(), 9)).decode().rstrip("=")
+    return f"{kind}{weights.shape[0]}x{weights.shape[1]}-{letters}"
+
+
+def weights_painted(pattern):
+    """Return the weights that `painted` was given, the largest as 1.
+
+    Parameters
+    ----------
+    pattern : str
+
+    Returns
+    -------
+    ndarray of float32, shape (n_q, n_k)
+
+    Raises
+    ------
+    ValueError
+        If it is no painted pattern.
+    """
+    try:
+        size, _, letters = pattern[1:].partition("-")
+        n_q, n_k = map(int, size.split("x"))
+        if pattern[0] not in "PW" or not 0 < max(n_q, n_k) <= _LARGEST_PAINTING or min(n_q, n_k) < 1:
+            raise ValueError
+        unpack = zlib.decompressobj()
+        packed = unpack.decompress(base64.urlsafe_b64decode(letters + "=" * (-len(letters) % 4)), n_q * n_k)
+        steps = np.frombuffer(packed, dtype=np.uint8)
+        steps = np.unpackbits(steps, count=n_q * n_k) if pattern[0] == "P" else steps / np.float32(_STEPS)
+        return steps.reshape(n_q, n_k).astype(np.float32)
+    except (ValueError, IndexError, binascii.Error, zlib.error):
+        raise ValueError(f"a pattern must be one of {', '.join(PATTERNS)} or painted, got {pattern[:40]!r}") from None
+
+
+def _checked(pattern):
+    """Return a pattern if there is such a one."""
+    if not isinstance(pattern, str):
+        raise ValueError(f"a pattern must be one of {', '.join(PATTERNS)} or painted, got {pattern!r}")
+    if pattern not in PATTERNS:
+        weights_painted(pattern)
+    return pattern
+
+
+def _head(head):
+    """Return a head as (layer, head)."""
+    try:
+        layer, head = head
+    except (TypeError, ValueError):
+        raise ValueError(f"a head must be a pair (layer, head), got {head!r}") from None
+    return whole_number("a layer", layer), whole_number("a head", head)
+
+
+def _flat(heads):
+    """Return heads as one row of numbers."""
+    return [number for head in sorted(heads) for number in head]
+
+
+def _ints(text):
+    """Read numbers with points between them."""
+    try:
+        return [int(each) for each in text.split(".")]
+    except ValueError:
+        raise ValueError(f"changes must be numbers with points between them, got {text[:40]!r}") from None
+
+
+def _pairs(text):
+    """Read heads with points between their numbers."""
+    numbers = _ints(text)
+    if len(numbers) % 2:
+        raise ValueError(f"heads must be pairs of a layer and a head, got {text[:40]!r}")
+    return list(zip(numbers[::2], numbers[1::2], strict=True))
