@@ -136,7 +136,7 @@ def _axes(arrays, fitting, context, lengths):
     """Give all arrays the same axes (..., kv_heads or 1, group or 1, n, d)."""
     query, key, value = (_leading(array, context.ndim) for array in arrays)
     num_heads, num_kv_heads = context.shape[-3], max(key.shape[-3], value.shape[-3])
-    group = num_heads // num_kv_heads
+    group = num_heads // num_kv_heads if num_kv_heads else 1
     query = np.broadcast_to(query, (*query.shape[:-3], num_heads, *query.shape[-2:]))
     query = query.reshape(*query.shape[:-3], num_kv_heads, group, *query.shape[-2:])
     fitting = [None if each is None else _grouped(_leading(each, context.ndim), group, lengths) for each in fitting]
@@ -223,7 +223,8 @@ def _attend(heads, options, block, keys, result):
     query = heads.query[:, :, block] * options.scale
     query = query.reshape(len(query), -1, query.shape[-1])  # (kv_heads, group * rows, d_k)
     largest = np.full((*query.shape[:-1], 1), -np.inf, dtype=query.dtype)
-    total, context, broken = np.zeros_like(largest), 0, False
+    total, broken = np.zeros_like(largest), False
+    context = np.zeros((*query.shape[:-1], heads.value.shape[-1]), dtype=query.dtype)
     calm = heads.bias is None and (_lengths(query) * heads.reach).max() <= _CALM
     start, stop = _span(heads.mask, options, block, heads.key.shape[-1])
     for tile in (slice(at, min(at + keys, stop)) for at in range(start, stop, keys)):

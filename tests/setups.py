@@ -10,6 +10,7 @@ from pathlib import Path
 from hypothesis import strategies as st
 
 from attn.ui.page import MENU
+from attn.ui.setup import cells
 
 ROOT = Path(__file__).parents[1]
 
@@ -90,6 +91,17 @@ def options(field):
     return names or None
 
 
+def painted(*pairs):
+    """Return painted cells as a link spells them.
+
+    Examples
+    --------
+    >>> painted((0, 0), (3, 3))
+    '4.gAE'
+    """
+    return cells().metadata["codec"].write(pairs)
+
+
 def values(field):
     """Return a strategy for the values of one choice in a link, made from what it says must hold."""
     asks = demand(field)
@@ -106,8 +118,8 @@ def values(field):
     spot = st.tuples(st.integers(0, 200), st.integers(0, 200))
     if asks.startswith("a row and a column"):
         return spot.map(_pair)
-    if asks.startswith("cells"):
-        return st.lists(spot, min_size=1, max_size=9).map(lambda pairs: ";".join(map(_pair, pairs)))
+    if asks.startswith("painted cells"):
+        return st.lists(spot, min_size=1, max_size=9).map(lambda pairs: painted(*pairs))
     if asks.startswith("edits"):
         number = st.floats(allow_nan=True, allow_infinity=True).map(repr)
         edit = st.builds("{0}.{1[0]}.{1[1]}={2}".format, st.sampled_from(["x", "w_q", "w_k", "w_v"]), spot, number)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from driving import PAGES, SCRIPTS, check, matrices, notices, opened, said, specs, tables
 from hypothesis import HealthCheck, given, settings
-from setups import ABSURD, SETUPS, extremes, fields, links, options
+from setups import ABSURD, SETUPS, extremes, fields, links, options, painted
 
 from attn import examples
 from attn.ui.choices import MASKS, POSITIONS
@@ -411,8 +411,8 @@ def test_edits_outside_the_matrix_wait():
 
 @pytest.mark.parametrize("page", SPLIT_PAGES)
 def test_a_painted_mask_that_hides_everything(page):
-    painted = ";".join(f"{row},{column}" for row in range(3) for column in range(3))
-    app = check(with_text(page, "one two three", mask="painted", painted=painted))
+    every = painted(*((row, column) for row in range(3) for column in range(3)))
+    app = check(with_text(page, "one two three", mask="painted", painted=every))
     weights = matrices(app).get("Weights") or matrices(app)["Head 1"]
     assert np.isnan(weights[0]).all()  # every cell is drawn hidden
     if page == "masks":
@@ -424,7 +424,8 @@ def test_painting_goes_on_from_the_mask_in_view():
     app = opened("masks", mask="painted")
     invert = next(button for button in app.button if button.label == "Invert")
     invert.click().run()
-    assert len(check(app).query_params["painted"].split(";")) == 36
+    every = painted(*((row, column) for row in range(6) for column in range(6)))
+    assert check(app).query_params["painted"] in (every, [every])
     next(button for button in app.button if button.label == "Show all").click().run()
     assert "painted" not in check(app).query_params
 
@@ -434,7 +435,10 @@ def test_painting_goes_on_from_the_mask_in_view():
 
 CODE = [
     ("step_by_step", {"source": "worked", "mask": "causal", "divisor": "d_k", "temperature": "0.7"}),
-    ("step_by_step", {"source": "journey", "edits": "x.0.0=2.5;w_v.0.1=-1", "mask": "painted", "painted": "0,1;3,2"}),
+    (
+        "step_by_step",
+        {"source": "journey", "edits": "x.0.0=2.5;w_v.0.1=-1", "mask": "painted", "painted": painted((0, 1), (3, 2))},
+    ),
     ("step_by_step", {"source": "random", "positions": "rotary", "d_k": "6", "text": 'It\'s "quoted" \\ here'}),
     ("step_by_step", {"source": "random", "positions": "learned", "mask": "global_window"}),
     ("step_by_step", {"source": "random", "positions": "relative", "mask": "blocks"}),
@@ -447,7 +451,7 @@ CODE = [
     ("heads", {"mode": "cross", "project": "0", "num_kv_heads": "1"}),
     ("masks", {"wrong": "wrong_axis"}),
     ("masks", {"source": "random", "mask": "padding", "wrong": "zeroed_context"}),
-    ("masks", {"mask": "painted", "painted": "0,0;5,1"}),
+    ("masks", {"mask": "painted", "painted": painted((0, 0), (5, 1))}),
     ("pretrained", {}),
     ("pretrained", {"start": "input", "layer": "2", "head": "12"}),
     ("pretrained", {"unscaled": "1", "mask": "causal", "cut": "6", "pair": "Is it?"}),

@@ -24,9 +24,12 @@ def candidates(model):
     kinds = [kind for kind in (_texts(model), _pictures(model), _sounds(model), _series(model)) if kind]
     together = [{k: v for part in parts for k, v in part.items()} for parts in itertools.product(*kinds)]
     alone = [part for kind in kinds for part in kind] if len(kinds) > 1 else []
-    required = _required(model)
-    for inputs in [*together, *alone, *_hidden(model)]:
-        yield required | inputs
+    everything = [*together, *alone, *_hidden(model), {}]
+    others = _others(model)
+    demanded = {name: value for name, value in others.items() if _needs(model, name)}
+    for besides in (demanded, others) if len(others) > len(demanded) else (demanded,):
+        for inputs in filter(None, (besides | inputs for inputs in everything)):
+            yield inputs
 
 
 def options(model):
@@ -128,7 +131,7 @@ def _pictures(model):
         return _patches(model, channels, patch)
     if "pixel_values" in accepted:
         flat = _numbers(2, 16, channels * patch**2)
-        shapes = [film[:, 0], film, film[:, :1], flat]
+        shapes = [film[:, 0], film, film[:, :1], flat, film[:, None, :1].expand(-1, -1, frames, -1, -1, -1)]
         return [{"pixel_values": pixels} | _places(model) | _late(model) for pixels in shapes]
     if "pixel_values_videos" in accepted:
         return [{"pixel_values_videos": film}]
@@ -217,16 +220,34 @@ def _hidden(model):
     read = [{name: _numbers(2, N_TOKENS, width)} for name in ("hidden_states", "inputs_embeds") if name in accepted]
     if "encoder_hidden_states" in accepted:
         beside = {"encoder_hidden_states": _numbers(2, N_TOKENS, others)}
-        return [each | beside for each in [*_texts(model), *read]]
+        return [each | beside for each in [*_texts(model), *read, {}]]
     return read
 
 
-def _required(model):
-    """Return what else a family demands, as far as it is known here."""
+def _others(model):
+    """Return what else some families take, by name."""
     import torch
 
     config = model.config
+    width = _look(config, "hidden_size", default=64)
+    count = torch.arange(N_TOKENS).expand(2, -1)
     known = {
-        "qformer_input_ids": lambda: torch.randint(3, 100, (2, N_TOKENS)),
+        "qformer_input_ids": _ids(model, N_TOKENS, 5),
+        "query_embeds": _numbers(2, 8, width),
+        "visual_feats": _numbers(2, 4, _look(config, "visual_feat_dim", default=64)),
+        "visual_pos": _numbers(2, 4, 4).abs(),
+        "image_embeds_position_mask": (count < _look(config, "latent_query_num", default=3)).long(),
+        "aspect_ratio_ids": torch.ones(2, 1, dtype=torch.long),
+        "aspect_ratio_mask": torch.ones(2, 1, _look(config, "max_num_tiles", default=4), dtype=torch.long),
+        "target_sizes": torch.tensor([[4, 4], [4, 4]]),
+        "states": _numbers(2, N_TOKENS, _look(config, "state_dim", default=17)),
+        "actions": _numbers(2, N_TOKENS, _look(config, "act_dim", default=4)),
+        "rewards": _numbers(2, N_TOKENS, 1),
+        "returns_to_go": _numbers(2, N_TOKENS, 1),
+        "timesteps": count,
+        "context": _numbers(2, N_TOKENS, width),
+        "feature_lens": torch.tensor([40, 40]),
+        "spatial_shapes": torch.tensor([[4, 4], [7, 2]]),
     }
-    return {name: make() for name, make in known.items() if _needs(model, name)}
+    accepted = _accepted(model)
+    return {name: value for name, value in known.items() if name in accepted}

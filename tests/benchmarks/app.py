@@ -117,7 +117,7 @@ def main():
             text = f"source=random&text={SIXTEEN.replace(' ', '%20')}"
             for name, wanted, path, label in (
                 ("Step by step, slider to picture, 16 tokens", "< 0.3 s", f"step_by_step?{text}", "d_k"),
-                ("Masks, slider to picture, 16 tokens", "< 0.3 s", f"masks?{text}&mask=window", "Width to each side, in tokens"),
+                ("Masks, slider to picture, 16 tokens", "< 0.3 s", f"masks?{text}&mask=window", "Width to each side, in tokens"),  # noqa: E501
                 ("Pretrained, another head", "< 0.4 s", "pretrained", "Head"),
                 ("Pretrained, another layer", "< 0.4 s", "pretrained", "Layer"),
             ):  # fmt: skip

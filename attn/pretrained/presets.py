@@ -1,0 +1,62 @@
+"""Changes that are worth a look: a text, the heads that its prediction hangs on, and the number that says so."""
+
+from typing import NamedTuple
+
+from attn.pretrained import smollm2
+from attn.pretrained.catalogue import DEFAULT
+from attn.pretrained.changes import Changes
+
+
+class Preset(NamedTuple):
+    """One thing to try.
+
+    What it says was measured on this model; tests hold it to that.
+    """
+
+    key: str
+    title: str
+    model: str
+    text: str
+    other: str | None  # a second text, whose similarity to the first is the number
+    word: str | None  # or a word, whose probability at the end of the text is the number
+    changes: Changes
+    before: float  # the number as the model has it
+    after: float  # and with the changes
+    look_for: str
+
+
+COPYING = Preset(
+    key="copying",
+    title="Four heads that copy",
+    model=smollm2.NAME,
+    text="The keys to the cabinet are on the table. The keys to the",
+    other=None,
+    word=" cabinet",
+    changes=Changes(off=[(22, 3), (23, 5), (23, 7), (24, 5)]),
+    before=0.815,
+    after=0.093,
+    look_for=(
+        "The text repeats itself, and the model expects the word that came next the first time. Half of the "
+        "weight of head 23.7 at the last token lies on that word. With four of 270 heads off the word drops from "
+        "81% to 9%; four others taken at random leave it above 58%."
+    ),
+)
+
+APPLE = Preset(
+    key="apple",
+    title="One head that hears the same word",
+    model=DEFAULT,
+    text="Apple sells phones.",
+    other="She ate an apple.",
+    word=None,
+    changes=Changes(off=[(3, 11), (5, 0), (5, 5)]),
+    before=0.383,
+    after=0.185,
+    look_for=(
+        "The two sentences share a word and no meaning. Head 5.5 looks at that word from everywhere, and "
+        "makes the sentences alike: with it off the similarity drops from 0.38 to 0.23, with two more to 0.18. "
+        "Half of the other heads move it by less than 0.006."
+    ),
+)
+
+PRESETS = {preset.key: preset for preset in (COPYING, APPLE)}
