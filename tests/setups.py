@@ -98,6 +98,8 @@ def painted(*pairs):
     --------
     >>> painted((0, 0), (3, 3))
     '4.gAE'
+    >>> painted((0, 94))
+    '0,94'
     """
     return cells().metadata["codec"].write(pairs)
 

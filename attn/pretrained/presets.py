@@ -54,7 +54,7 @@ APPLE = Preset(
     after=0.185,
     look_for=(
         "The two sentences share a word and no meaning. Head 5.5 looks at that word from everywhere, and "
-        "makes the sentences alike: with it off the similarity drops from 0.38 to 0.23, with two more to 0.18. "
+        "makes the sentences alike: with it off the similarity drops from 0.38 to 0.23, with two more to 0.19. "
         "Half of the other heads move it by less than 0.006."
     ),
 )

@@ -107,27 +107,49 @@ def wholes():
 def cells():
     """Declare a set of painted cells, a sorted tuple of (row, column).
 
-    In a link they are the bits of a square, row by row: ``4.gAA`` is the first cell of 4 × 4.
+    A link spells few cells as ``0,1;2,3``, and many as the bits of a square, row by row: ``4.gAE`` are the
+    first and the last cell of 4 × 4.
     """
 
     def read(raw):
-        match = re.fullmatch(r"(\d{1,3})\.([A-Za-z0-9_-]+)", raw)
         try:
-            side, packed = int(match[1]), base64.urlsafe_b64decode(match[2] + "==")
-        except (TypeError, ValueError):
-            raise ValueError("painted cells such as 4.gAA") from None
-        bits = "".join(f"{byte:08b}" for byte in packed)[: side * side]
-        return tuple(divmod(at, side) for at, bit in enumerate(bits) if bit == "1")
+            pairs = _from_bits(raw) if "." in raw else [_pair(part) for part in raw.split(";")]
+        except ValueError:
+            raise ValueError("painted cells such as 0,1;2,3") from None
+        return tuple(sorted(set(pairs)))
 
     def write(pairs):
-        side = 1 + max(max(pair) for pair in pairs)
-        bits = bytearray((side * side + 7) // 8)
-        for row, column in pairs:
-            at = row * side + column
-            bits[at // 8] |= 128 >> at % 8
-        return f"{side}.{base64.urlsafe_b64encode(bits).decode().rstrip('=')}"
+        return min(";".join(f"{row},{column}" for row, column in pairs), _to_bits(pairs), key=len)
 
     return _field((), read, write)
+
+
+def _pair(raw):
+    """Read a row and a column."""
+    match = re.fullmatch(r"(\d{1,3}),(\d{1,3})", raw)
+    if not match:
+        raise ValueError(raw)
+    return int(match[1]), int(match[2])
+
+
+def _from_bits(raw):
+    """Read the cells of a square whose bits are set."""
+    side, _, packed = raw.partition(".")
+    if not re.fullmatch(r"\d{1,3}", side) or not re.fullmatch(r"[A-Za-z0-9_-]+", packed):
+        raise ValueError(raw)
+    data = base64.urlsafe_b64decode(packed + "=" * (-len(packed) % 4))
+    bits = "".join(f"{byte:08b}" for byte in data)[: int(side) ** 2]
+    return [divmod(at, int(side)) for at, bit in enumerate(bits) if bit == "1"]
+
+
+def _to_bits(pairs):
+    """Spell cells as the bits of the smallest square that holds them."""
+    side = 1 + max(max(pair) for pair in pairs)
+    bits = bytearray((side * side + 7) // 8)
+    for row, column in pairs:
+        at = row * side + column
+        bits[at // 8] |= 128 >> at % 8
+    return f"{side}.{base64.urlsafe_b64encode(bits).decode().rstrip('=')}"
 
 
 def numbers(matrices):
