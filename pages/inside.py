@@ -67,6 +67,8 @@ def open_head(row, column=None):
 
 
 reading(setup, tables, layer)
+if not first_heads(numbers, setup.order):
+    st.info("Nothing to measure here: too few tokens come twice. Try the example with a phrase that comes twice.")
 ui.figure(
     overview_charts(tables, setup, theme, room),
     "inside.overview",

@@ -108,7 +108,7 @@ if map_tab.open:
             theme,
             title="Largest difference by layer and head",
             select="head",
-            selected=(setup.layer - 1, head),
+            selected=(setup.layer - 1, head) if head < table.shape[1] else None,
             **({"limit": 1.0} if setup.broken else {"log": True, "tolerance": pretrained.TOLERANCE}),
         )
         ui.figure(

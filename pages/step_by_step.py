@@ -4,7 +4,7 @@ import streamlit as st
 
 from attn import charts, ui
 from attn.pretrained import ModelError
-from attn.ui.choices import POSITION_HELP, POSITIONS, mask_controls
+from attn.ui.choices import POSITION_HELP, POSITIONS, mask_controls, paint
 from attn.ui.sentences import need_words, say_if_cut, seed_control, source_control, text_control
 from attn.ui.stages import DIVISORS, MATRICES, STAGES, shape_of
 from attn.ui.walking import STEP_SOURCES, TABS, Setup, editor, example_of, layer_controls, walked
@@ -82,10 +82,19 @@ with st.container():  # keeps its place, so that what stands below stays as it w
         st.caption(f"{len(setup.edits)} numbers edited by hand. The tab below undoes it.")
 
 ui.reading(stage.read(view), stage.formula(view), f"{stage.title}: {shape_of(view, stage)}")
+
+
+def choose(row, column):
+    """Look at the cell that was clicked; at the mask painted by hand, hide or show it."""
+    page.set(cell=(row, column))
+    if setup.stage == "masked" and setup.mask == "painted":
+        paint(page, row, column, n)
+
+
 ui.figure(
     stage.draw(view),
     f"step.{setup.stage}.{setup.matrix}",
-    on_pick=lambda row, column: page.set(cell=(row, column)),
+    on_pick=choose,
     tables={setup.stage: lambda: charts.csv(stage.result(view), view.labels, stage.columns(view))},
 )
 

@@ -31,7 +31,7 @@ MASK_HELP = {
     "blocks": "Several documents packed into one row; none sees into another.",
     "global_window": "Neighbours, and a few tokens that see all and are seen by all, as in Longformer.",
     "strided": "Causal: the last few tokens and every few before that, as in the Sparse Transformer.",
-    "painted": "Click cells of the picture to hide or show them.",
+    "painted": "Click cells of the picture of masked scores to hide or show them.",
 }
 
 
