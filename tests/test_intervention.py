@@ -2,6 +2,7 @@
 
 import copy
 import os
+import re
 
 import numpy as np
 import pytest
@@ -138,9 +139,8 @@ def test_an_empty_painting_is_one():
     ],
 )
 def test_what_is_no_change_is_one_sentence(make, message):
-    with pytest.raises(ValueError, match=None) as raised:
+    with pytest.raises(ValueError, match=re.escape(message)) as raised:
         make()
-    assert message in str(raised.value)
     assert "\n" not in str(raised.value)
 
 
@@ -187,10 +187,30 @@ def test_a_link_cannot_unfold_into_more_than_it_paints():
 # untouched
 
 
-@pytest.mark.parametrize(
-    "family", ["bert", "gpt2", "llama", "qwen3", "gemma2", "gemma3_text", "gpt_oss", "mistral", "deepseek_v3", "t5"]
-    + ["bart", "whisper", "vit", "modernbert", "albert", "phi", "gpt_neox", "wav2vec2", "clip"]
-)  # fmt: skip
+FAMILIES = [
+    "bert",
+    "gpt2",
+    "llama",
+    "qwen3",
+    "gemma2",
+    "gemma3_text",
+    "gpt_oss",
+    "mistral",
+    "deepseek_v3",
+    "t5",
+    "bart",
+    "whisper",
+    "vit",
+    "modernbert",
+    "albert",
+    "phi",
+    "gpt_neox",
+    "wav2vec2",
+    "clip",
+]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
 def test_results_stay_what_they_were(family):
     built = tiny.tiny(family)
     size = float(built.output[0].abs().max())
@@ -225,7 +245,7 @@ def test_untouched_says_so_when_something_is_touched(minilm, monkeypatch):
 
 def test_a_run_says_what_it_read(minilm):
     this = run(minilm, "Is it open", pair="It is shut", changes=Changes(off=[(1, 2)]))
-    assert [token.text for token in this.tokens] == "[CLS] Is it open [SEP] It is shut [SEP]".split()
+    assert [token.text for token in this.tokens] == ["[CLS]", "Is", "it", "open", "[SEP]", "It", "is", "shut", "[SEP]"]
     assert (this.text, this.pair, this.truncated_from) == ("Is it open", "It is shut", None)
     assert this.num_heads == (12,) * 6
     assert len(this.layers) == 6
@@ -348,13 +368,13 @@ def test_a_replaced_pattern_is_the_context_of_its_weights(llama, pattern):
     """A handler of our own, in torch, replaces the weights of one head of the model's own eager attention."""
     from attn.pretrained import registry
 
-    model, loaded = llama
+    loaded = llama[1]
     rng = np.random.default_rng(2)
     weights = {
         "uniform": CAUSAL / CAUSAL.sum(axis=1, keepdims=True),
         "first": np.eye(N)[np.zeros(N, dtype=int)],
         "previous": np.eye(N)[[0, *range(N - 1)]],
-        "painted": np.round(255 * rng.random((N, N))) / 255,
+        "painted": np.round(255 * np.maximum(rng.random((N, N)), np.eye(N))) / 255,
         "strokes": (rng.random((N, N)) < 0.6) | np.eye(N, dtype=bool),
     }[pattern]
     name = painted(weights) if pattern in ("painted", "strokes") else pattern
@@ -380,7 +400,7 @@ def test_patterns_stay_within_what_may_be_seen():
     visible[:, 1] = False
     np.testing.assert_array_equal(pattern_weights("first", visible).argmax(axis=1), [0, 0, 0, 0])
     np.testing.assert_array_equal(pattern_weights("previous", visible)[1:].argmax(axis=1), [0, 2, 2])
-    assert not pattern_weights("previous", visible)[1].any()  # neither the token before nor itself
+    np.testing.assert_array_equal(pattern_weights("previous", visible & (np.arange(4) > 1))[1], 0)  # nothing to see
     np.testing.assert_allclose(pattern_weights("uniform", visible)[3], [1 / 3, 0, 1 / 3, 1 / 3])
     np.testing.assert_allclose(pattern_weights(painted(np.ones((4, 4))), visible), pattern_weights("uniform", visible))
     np.testing.assert_array_equal(pattern_weights("previous", np.ones((1, 9), dtype=bool), 8).argmax(axis=1), [7])

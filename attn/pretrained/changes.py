@@ -139,7 +139,7 @@ class Changes:
             elif name == "lifted" and not rest:
                 given[name] = True
             elif name in ("window", "shuffled"):
-                (given[name],) = _ints(rest)[:1] or (None,)
+                (given[name],) = _ints(rest, count=1)
             elif name in ("scale", "temperature"):
                 given[name] = finite_number(rest, name)
             else:
@@ -214,7 +214,7 @@ def weights_painted(pattern):
         unpack = zlib.decompressobj()
         packed = unpack.decompress(base64.urlsafe_b64decode(letters + "=" * (-len(letters) % 4)), n_q * n_k)
         steps = np.frombuffer(packed, dtype=np.uint8)
-        steps = np.unpackbits(steps, count=n_q * n_k) if pattern[0] == "P" else steps / np.float32(_STEPS)
+        steps = np.unpackbits(steps)[: n_q * n_k] if pattern[0] == "P" else steps / np.float32(_STEPS)
         return steps.reshape(n_q, n_k).astype(np.float32)
     except (ValueError, IndexError, binascii.Error, zlib.error):
         raise ValueError(f"a pattern must be one of {', '.join(PATTERNS)} or painted, got {pattern[:40]!r}") from None
@@ -243,12 +243,16 @@ def _flat(heads):
     return [number for head in sorted(heads) for number in head]
 
 
-def _ints(text):
-    """Read numbers with points between them."""
+def _ints(text, count=None):
+    """Read numbers with points between them, as many as there must be."""
     try:
-        return [int(each) for each in text.split(".")]
+        numbers = [int(each) for each in text.split(".")]
     except ValueError:
-        raise ValueError(f"changes must be numbers with points between them, got {text[:40]!r}") from None
+        numbers = []
+    if not numbers or count not in (None, len(numbers)):
+        expected = "one whole number" if count == 1 else "whole numbers with points between them"
+        raise ValueError(f"a change must be {expected}, got {text[:40]!r}")
+    return numbers
 
 
 def _pairs(text):

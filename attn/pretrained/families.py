@@ -1,15 +1,11 @@
 """Which families of transformers are recorded right: each one tried on a tiny model with random weights."""
 
-import multiprocessing
-import os
-import threading
-from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
 import numpy as np
 
 from attn.pretrained import comparison, recording, registry, samples, tiny
-from attn.pretrained.errors import ModelError, first_line
+from attn.pretrained.errors import ModelError
 from attn.pretrained.loading import wrap
 
 TOLERANCE = 2e-5

@@ -28,8 +28,7 @@ def candidates(model):
     others = _others(model)
     demanded = {name: value for name, value in others.items() if _needs(model, name)}
     for besides in (demanded, others) if len(others) > len(demanded) else (demanded,):
-        for inputs in filter(None, (besides | inputs for inputs in everything)):
-            yield inputs
+        yield from filter(None, (besides | inputs for inputs in everything))
 
 
 def options(model):
@@ -123,21 +122,32 @@ def _pictures(model):
     """Return pictures, films, or their patches, in the shapes that families know."""
     accepted, config = _accepted(model), model.config
     channels = _look(config, "num_channels", "in_channels", "in_chans", "num_input_channels", default=3)
-    side = _look(config, "image_size", "img_size", default=64)
+    height, width = _side(config)
     patch = _look(config, "patch_size", default=16)
     frames = _look(config, "num_frames", "frames_per_clip", default=4)
-    film = _numbers(2, frames, channels, side, side)
+    film = _numbers(2, frames, channels, height, width)
+    if "image" in accepted:
+        return [{"image": film[:, 0]}]
     if any(_needs(model, name) for name in ("grid_thw", "image_grid_thw")):
         return _patches(model, channels, patch)
     if "pixel_values" in accepted:
         flat = _numbers(2, 16, channels * patch**2)
-        shapes = [film[:, 0], film, film[:, :1], flat, film[:, None, :1].expand(-1, -1, frames, -1, -1, -1)]
+        shapes = [film[:, 0], film, film[:, :2], film[:, :1], flat, film.flatten(0, 1)]
+        shapes += [film[:, None, :1].expand(-1, -1, frames, -1, -1, -1), _numbers(1, channels, patch, 32 * patch)]
         return [{"pixel_values": pixels} | _places(model) | _late(model) for pixels in shapes]
     if "pixel_values_videos" in accepted:
         return [{"pixel_values_videos": film}]
     if "flattened_patches" in accepted:
         return [{"flattened_patches": _numbers(2, 16, 2 + channels * patch**2).abs()} | _targets(model)]
     return []
+
+
+def _side(config):
+    """Return the height and width of a picture."""
+    sizes = [vars(part).get("image_size") for part in (config, vars(config).get("vision_config")) if part is not None]
+    pair = next((size for size in sizes if isinstance(size, list | tuple)), None)
+    side = _look(config, "image_size", "img_size", default=64)
+    return pair or (side, side)
 
 
 def _late(model):
@@ -166,7 +176,9 @@ def _patches(model, channels, patch):
     places = {name: value for name, value in known.items() if _needs(model, name)}
     name = "hidden_states" if "hidden_states" in _accepted(model) else "pixel_values"
     deep = _look(model.config, "temporal_patch_size", default=1)
-    return [{name: _numbers(32, channels * times * patch**2)} | places for times in dict.fromkeys((deep, 1, 2))]
+    shapes = [(32, channels * times * patch**2) for times in dict.fromkeys((deep, 1, 2))]
+    shapes += [(32, channels, patch, patch), (1, 32, channels, patch, patch)]
+    return [{name: _numbers(*shape)} | places for shape in shapes]
 
 
 def _sounds(model):
@@ -175,15 +187,19 @@ def _sounds(model):
 
     accepted, config = _accepted(model), model.config
     bands = _look(config, "num_mel_bins", "feature_size", "n_mels", "input_feat_per_channel", "input_dim", default=80)
-    bands = _look(config, "input_feat_size", "input_channels", "feature_projection_input_dim", default=bands)
-    length = 2 * _look(config, "max_source_positions", default=40)
+    bands = _look(
+        config, "input_size", "input_feat_size", "input_channels", "feature_projection_input_dim", default=bands
+    )
+    length = 2 * _look(config, "max_source_positions", default=50)
     for name in ("input_features", "audio_mel"):
         if name in accepted:
             shapes = [(2, bands, length), (2, length, bands), (bands, length), (2, 1, length, bands)]
-            marks = {mark: torch.ones(2, length).bool() for mark in (f"{name}_mask",) if _needs(model, mark)}
+            shapes += [(2, 128, length), (2, length, 128), (2, length, 2 * bands), (2, length, 4 * bands)]
+            marks = {mark: torch.ones(2, length).long() for mark in (f"{name}_mask",) if mark in accepted}
             return [{name: _numbers(*shape)} | marks | _late(model) for shape in shapes]
     if "input_values" in accepted:
-        shapes = [(2, 2000), (2, 1, 2000), (2, bands, length), (2, length, bands)]
+        width = _look(config, "hidden_size", default=64)
+        shapes = [(2, 2000), (2, 1, 2000), (2, bands, length), (2, length, bands), (2, N_TOKENS, width)]
         shapes.append((2, _look(config, "max_length", default=64), bands))
         return [{"input_values": _numbers(*shape)} | _late(model) for shape in shapes]
     return []
@@ -198,11 +214,12 @@ def _series(model):
         return []
     length = _look(config, "context_length", "sequence_length", default=32) + max(getattr(config, "lags_sequence", [0]))
     ahead = _look(config, "prediction_length", default=1)
+    times = getattr(config, "num_time_features", 1)
     known = {
-        "past_time_features": _numbers(2, length, 1),
+        "past_time_features": _numbers(2, length, times),
         "past_observed_mask": torch.ones(2, length),
         "future_values": _numbers(2, ahead),
-        "future_time_features": _numbers(2, ahead, 1),
+        "future_time_features": _numbers(2, ahead, times),
         "past_values_padding": torch.zeros(2, length),
         "freq": torch.zeros(2, 1, dtype=torch.long),
     }
@@ -246,7 +263,11 @@ def _others(model):
         "returns_to_go": _numbers(2, N_TOKENS, 1),
         "timesteps": count,
         "context": _numbers(2, N_TOKENS, width),
-        "feature_lens": torch.tensor([40, 40]),
+        "feature_lens": torch.tensor([50, 50]),
+        "inputs": _numbers(2, N_TOKENS, _look(config, "d_model", default=width)),
+        "image_attention_mask": torch.ones(2, N_TOKENS, 1, dtype=torch.long),
+        "task_inputs": torch.zeros(2, _look(config, "task_seq_len", default=77), dtype=torch.long),
+        "decoder_input_values": _numbers(2, _N_TARGETS, width),
         "spatial_shapes": torch.tensor([[4, 4], [7, 2]]),
     }
     accepted = _accepted(model)

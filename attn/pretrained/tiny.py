@@ -27,8 +27,9 @@ _SIZES = [
     (r"mamba_(d_head|head_dim|headdim)", 32),
     (r"(head_dim|head_size|_dim_head)$|^(d_kv|kv_channels|d_head|dim_head|rotary_dim)$", 16),
     (r"heads?$", 4),
-    (r"max_source_positions|^n_ctx$", 40),
-    (r"queries$|proposals$|num_denoising|num_detection_tokens|query_tokens|num_latents|query_num", 8),
+    (r"max_source_positions|^n_ctx$", 50),
+    (r"^upsample_groups$", WIDTH),
+    (r"queries$|proposals$|num_denoising|num_detection_tokens|query_tokens|num_latents|query_num|num_image_tokens", 8),
     (r"(^|_)(layers?|depth|num_blocks)$", 2),
     (r"attention_interval|layer_period|every_n_layers|layer_interval|attention_frequency|window_pattern", 2),
     (r"layer_group_size|sparse_step", 2),
@@ -37,7 +38,10 @@ _SIZES = [
     (r"mel|num_labels|feat_per_channel|window|kernel|stride|patch|position|_size_per|groups|hop|length|sampl", None),
     (r"chunk_size|image_size|num_channels|block_size|seq|max_|min_|scale|factor|ratio|temperature|ignore", None),
     (r"points|crop|base$|theta|bins|buckets|distance|codebook|bands|rate$|frames", None),
-    (r"(size|dims?|d_model|d_ff|dff|channels|width|n_embd|n_inner|hidden|features|units|inplanes)(_\w+)?$", WIDTH),
+    (
+        r"(size|dims?|d_model|d_ff|dff|channels|width|n_embd|n_inner|hidden|features|units|inplanes|latents)(_\w+)?$",
+        WIDTH,
+    ),
     (r"feedforward|conv_dim", WIDTH),
 ]
 _ID = r"(token|(^|_)id|token_index)s?$"
@@ -55,6 +59,7 @@ _RESNET = {
 }
 _STAGES = {"backbone_config": _RESNET | {"out_features": ["stage2", "stage3", "stage4"]}}
 _STAGE = {"backbone_config": _RESNET | {"out_features": ["stage4"]}}
+_STAGED = _STAGES | {"encoder_in_channels": [24, 32, 40], "decoder_in_channels": [WIDTH] * 3}
 _OVERRIDES = {
     "autoformer": {"prediction_length": 4, "context_length": 8},
     "bamba": {"attn_layer_indices": [1]},
@@ -77,6 +82,15 @@ _OVERRIDES = {
         "intermediate_size": 64,
         "activation_sparsity_pattern": None,
     },
+    "blip-2": {"image_token_index": 10},
+    "chameleon": {"vocabulary_map": {"<image>": 10}},
+    "cvt": {"depth": [1, 2, 3]},
+    "d_fine": _STAGED,
+    "deimv2": _STAGED,
+    "efficientloftr": {"hidden_size": 256},
+    "emu3": {"vocabulary_map": {"<image>": 10, "<|extra_200|>": 11}},
+    "gemma3": {"mm_tokens_per_image": 4},
+    "gemma4_audio": {"subsampling_conv_channels": [128, 32]},
     "glm4v_moe_text": {"rope_parameters": _SECTIONS | {"mrope_section": [1, 1, 2]}},
     "glm4v_text": {"rope_parameters": _SECTIONS},
     "glm5_next_text": {"index_kpool": 2},
@@ -109,13 +123,36 @@ _OVERRIDES = {
         "indexer_budget": 4,
         "indexer_compress_ratio": 2,
     },
+    "instructblip": {"image_token_index": 10},
+    "instructblipvideo": {"video_token_index": 10},
+    "molmo2_adapter": {"vision_feature_layer": [1, 0]},
+    "pp_doclayout_v2": _STAGED,
+    "pp_doclayout_v3": _STAGED,
+    "pp_doclayout_v4": _STAGED,
     "recurrent_gemma": {"block_types": ["recurrent", "attention"]},
+    "rt_detr": _STAGED,
+    "rt_detr_v2": _STAGED,
+    "sam2_hiera_det_model": {"hidden_size": 16, "embed_dim_per_stage": [16, 32, 64, 128], "num_attention_heads": 1},
+    "sam2_vision_model": {"backbone_channel_list": [128, 64, 32, 16]},
+    "shieldgemma2": {"mm_tokens_per_image": 4},
     "step3p5": {"sliding_window": 5},
     "t5gemma2_decoder": {"dropout_rate": 0.0},
     "t5gemma2_text": {"dropout_rate": 0.0},
     "table-transformer": _STAGE,
     "time_series_transformer": {"prediction_length": 4, "context_length": 8},
+    "vibevoice_acoustic_tokenizer": {"num_filters": 2},
+    "vibevoice_acoustic_tokenizer_decoder": {"num_filters": 2},
+    "vibevoice_acoustic_tokenizer_encoder": {"num_filters": 2},
+    "vitmatte": {"convstream_hidden_sizes": [6, 12, 24], "fusion_hidden_sizes": [32, 16, 8, 4]},
     "xmod": {"default_language": "en_XX"},
+    "zamba": {"num_hidden_layers": 4, "layers_block_type": ["linear_attention", "hybrid"] * 2},
+}
+
+
+# Families whose configuration transformers maps to a model that cannot be made from it.
+_CLASSES = {
+    "musicgen": "MusicgenForConditionalGeneration",
+    "musicgen_melody": "MusicgenMelodyForConditionalGeneration",
 }
 
 
@@ -158,7 +195,7 @@ def tiny(family):
                 return Tiny(model, inputs, eager_output(model, inputs))
             except Exception as error:  # whatever a family's forward raises
                 reasons.append(_reason(error))
-    raise ModelError(reasons[0])
+    raise ModelError(reasons[0] if reasons else "it takes inputs that are not known here")
 
 
 def classes(family):
@@ -177,9 +214,12 @@ def classes(family):
     ModelError
         If no model belongs to the configuration.
     """
+    import transformers
     from transformers import CONFIG_MAPPING, MODEL_MAPPING, PreTrainedModel
 
     config_class = CONFIG_MAPPING[family]
+    if family in _CLASSES:
+        return getattr(transformers, _CLASSES[family]), config_class
     try:
         found = MODEL_MAPPING[config_class]
         return (found[0] if isinstance(found, tuple | list) else found), config_class
@@ -244,7 +284,7 @@ def _built(model_class, config):
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if parameter.ndim >= 2 and parameter.is_floating_point():
-                parameter.normal_(0, 1.5 / math.sqrt(max(1, parameter[0].numel())))
+                parameter.normal_(0, 1.5 / math.sqrt(max(1, parameter.numel() // max(1, len(parameter)))))
             elif "sink" in name:
                 parameter.normal_()
     return model
@@ -295,7 +335,7 @@ def _changed(name, value, values, kept, next_id, shrink):
     if name.endswith("image_size") and "depths" not in values:
         return _each(value, lambda number: min(number, _picture(values)))
     if isinstance(value, int):
-        if re.search(_DEPTH, name):
+        if re.search(_DEPTH, name) and "depths" not in values:
             return min(value, len(kept))
         return _size(name, value, values)
     if isinstance(value, dict):
