@@ -159,8 +159,8 @@ def test_heads_can_be_asked_for_one_by_one(case):
             alone = layer.attention(head)
             np.testing.assert_allclose(alone.weights[:, 0], everything.weights[:, head], rtol=0, atol=1e-6)
             np.testing.assert_allclose(alone.context[:, 0], everything.context[:, head], rtol=0, atol=1e-5)
-            own = layer.reference_weights(head)
-            np.testing.assert_array_equal(own[:, 0], layer.reference_weights()[:, head])
+            own = layer.reference_weights(head)  # one head alone is rounded otherwise than all at once
+            np.testing.assert_allclose(own[:, 0], layer.reference_weights()[:, head], rtol=0, atol=1e-6)
 
 
 def test_a_plain_pass_of_a_wrapped_model_gives_what_it_gave_before(case):
