@@ -300,4 +300,5 @@ def test_positions_that_begin_after_the_padding_shorten_the_longest_text():
 def test_long_texts_of_wide_models_are_cut_before_they_fill_the_memory():
     config = transformers.LlamaConfig(**GROUPED, max_position_embeddings=100_000)
     loaded = pretrained.wrap(transformers.AutoModel.from_config(config))
-    assert 4 * loaded.num_heads * loaded.max_tokens**2 < 130_000_000
+    assert 1_000 < loaded.max_tokens < 100_000
+    assert 4 * loaded.max_tokens**2 < 130_000_000  # the weights of one head: those of a long text are computed alone
