@@ -1,0 +1,243 @@
+"""Many visitors, one model: no change leaks into another's pass, heavy runs wait their turn, stop stops."""
+
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from test_intervention import GROUPED, SENTENCE, build
+
+from attn import pretrained
+from attn.pretrained import threads
+from attn.pretrained.changes import Changes
+from attn.pretrained.generation import generate
+from attn.pretrained.intervention import run
+from attn.pretrained.prediction import probability_of, similarity
+from attn.pretrained.sweeping import sweep
+from attn.pretrained.threads import Queue, Stopped, heavy, one_numpy_thread
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+
+VISITORS = [
+    Changes(),
+    Changes(off=[(0, 1), (2, 3)]),
+    Changes(patterns={(1, 2): "uniform", (2, 0): "first"}),
+    Changes(hidden=[3]),
+    Changes(lifted=True),
+    Changes(window=1),
+    Changes(scale=1),
+    Changes(temperature=0.3),
+    Changes(shuffled=5),
+    Changes(off=[(1, 1)], window=3, temperature=2),
+]
+
+
+@pytest.fixture(scope="module")
+def decoder():
+    config = GROUPED | {"vocab_size": 30522, "eos_token_id": 102}
+    return pretrained.wrap(build("LlamaForCausalLM", **config), pretrained.load().tokenizer)
+
+
+def at_once(work, count):
+    """Begin `count` calls of a function in the same moment, each in a thread of its own."""
+    start = threading.Barrier(count)
+
+    def begin(number):
+        start.wait()
+        return work(number)
+
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(begin, range(count)))
+
+
+def test_no_change_leaks_into_the_pass_of_another(decoder):
+    """Ten visitors with ten changes on one model, besides plain passes, recordings, sweeps and writing."""
+    ids = decoder.tokenizer(SENTENCE, return_tensors="pt")["input_ids"]
+    alone = [run(decoder, SENTENCE, changes, positions=range(ids.shape[1])) for changes in VISITORS]
+    for one, changes in enumerate(alone):
+        for other in alone[:one]:
+            assert np.abs(changes.logits - other.logits).max() > 0.01  # they could be told apart
+    texts = [generate(decoder, SENTENCE, 3, changes).text for changes in VISITORS]
+    swept = sweep(decoder, SENTENCE, probability_of(7), changes=VISITORS[1]).after
+    queries = pretrained.record(decoder, SENTENCE).layers[2].query
+    with torch.inference_mode():
+        plain = decoder.model(ids).logits[0].numpy()
+
+    def visit(number):
+        for turn in range(3):
+            this = run(decoder, SENTENCE, VISITORS[number], positions=range(ids.shape[1]))
+            np.testing.assert_allclose(this.logits, alone[number].logits, rtol=0, atol=1e-5)
+            for one, other in zip(this.layers, alone[number].layers, strict=True):
+                np.testing.assert_allclose(one.output, other.output, rtol=0, atol=1e-5)
+            if (number + turn) % 3 == 0:
+                assert generate(decoder, SENTENCE, 3, VISITORS[number]).text == texts[number]
+            elif (number + turn) % 3 == 1:
+                again = sweep(decoder, SENTENCE, probability_of(7), changes=VISITORS[1]).after
+                np.testing.assert_allclose(again, swept, rtol=1e-3)
+            np.testing.assert_allclose(pretrained.record(decoder, SENTENCE).layers[2].query, queries, atol=1e-5)
+            with torch.inference_mode():
+                np.testing.assert_allclose(decoder.model(ids).logits[0], plain, rtol=0, atol=1e-4)
+
+    at_once(visit, len(VISITORS))
+
+
+def test_no_change_leaks_between_visitors_of_minilm():
+    minilm = pretrained.load()
+    pair = "Apple sells phones.", "She ate an apple."
+
+    def visit(number):
+        changes = Changes(off=[(5, 5)]) if number % 2 else None
+        return similarity(*(run(minilm, text, changes, keep=False) for text in pair))
+
+    numbers = at_once(visit, 10)
+    np.testing.assert_allclose(numbers[::2], numbers[0], atol=1e-5)
+    np.testing.assert_allclose(numbers[1::2], numbers[1], atol=1e-5)
+    assert numbers[0] - numbers[1] > 0.1
+
+
+def test_a_pass_that_fails_or_stops_leaves_nothing_behind(decoder):
+    before = run(decoder, SENTENCE).logits
+    for attempt in (
+        lambda: run(decoder, SENTENCE, Changes(off=[(2, 99)])),
+        lambda: run(decoder, SENTENCE, Changes(lifted=True), should_stop=lambda: True),
+    ):
+        with pytest.raises(pretrained.ModelError):
+            attempt()
+        np.testing.assert_array_equal(run(decoder, SENTENCE).logits, before)
+    assert threads._held == []
+
+
+# a queue for heavy runs
+
+
+def test_at_most_so_many_are_inside_and_the_others_come_in_order():
+    queue, inside, most, order = Queue(2), [], [], []
+    places = {number: [] for number in range(8)}
+    lock = threading.Lock()
+
+    def visit(number):
+        time.sleep(0.05 * number)
+        with queue.turn(places[number].append):
+            with lock:
+                inside.append(number)
+                order.append(number)
+                most.append(len(inside))
+            time.sleep(0.3)
+            with lock:
+                inside.remove(number)
+
+    at_once(visit, 8)
+    assert max(most) == 2
+    assert order == list(range(8))
+    assert places[0] == places[1] == []
+    assert places[2][0] == 1
+    for told in places.values():  # nobody falls back, and everybody who waits hears of each step
+        assert told == sorted(told, reverse=True)
+        assert len(set(told)) == len(told)
+        assert not told or told[-1] == 1
+    assert max(places[7]) >= 4
+    assert (queue.inside, queue.waiting) == (0, 0)
+
+
+def test_who_waits_can_give_up_and_those_behind_move_up():
+    queue, gave_up, told = Queue(1), threading.Event(), []
+    entered = threading.Event()
+
+    def impatient():
+        with pytest.raises(Stopped, match="stopped while waiting"), queue.turn(should_stop=gave_up.is_set):
+            raise AssertionError
+
+    def patient():
+        with queue.turn(told.append):
+            entered.set()
+
+    with queue.turn():
+        first = threading.Thread(target=impatient)
+        first.start()
+        while queue.waiting < 1:
+            time.sleep(0.01)
+        second = threading.Thread(target=patient)
+        second.start()
+        while queue.waiting < 2 or not told:
+            time.sleep(0.01)
+        gave_up.set()
+        first.join(5)
+        while queue.waiting > 1 or told[-1] > 1:
+            time.sleep(0.01)
+        assert told == [2, 1]
+        assert not entered.is_set()
+    second.join(5)
+    assert entered.is_set()
+    assert (queue.inside, queue.waiting) == (0, 0)
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_an_error_inside_or_while_waiting_frees_the_place(error):
+    queue = Queue(1)
+
+    def fail(*_):
+        raise error
+
+    with pytest.raises(error), queue.turn():
+        fail()
+    with queue.turn():
+        caught = []
+
+        def wait():
+            try:
+                with queue.turn(fail):
+                    pass
+            except error as raised:
+                caught.append(raised)
+
+        thread = threading.Thread(target=wait)
+        thread.start()
+        thread.join(5)
+        assert len(caught) == 1
+        assert (queue.inside, queue.waiting) == (1, 0)
+    assert queue.inside == 0
+
+
+def test_heavy_runs_share_one_queue():
+    assert threads.AT_ONCE >= 1
+    told = []
+    with heavy(told.append):
+        assert threads._heavy.inside == 1
+    assert told == []
+    assert threads._heavy.inside == 0
+
+
+# threads of numpy
+
+
+def numpy_threads():
+    """Return how many threads numpy's matrix product uses."""
+    return {pool["num_threads"] for pool in threads._controller().info() if pool["user_api"] == "blas"}
+
+
+def test_numpy_is_held_to_one_thread_until_the_last_is_done():
+    before = numpy_threads()
+    with one_numpy_thread():
+        assert numpy_threads() == {1}
+        with one_numpy_thread():
+            assert numpy_threads() == {1}
+        assert numpy_threads() == {1}
+    assert numpy_threads() == before
+
+
+def test_a_pass_does_not_change_how_many_threads_there_are(decoder):
+    before = numpy_threads(), torch.get_num_threads()
+    at_once(lambda number: run(decoder, SENTENCE, VISITORS[number]), 6)
+    assert (numpy_threads(), torch.get_num_threads()) == before
+
+
+def test_importing_any_of_it_loads_neither_torch_nor_transformers():
+    modules = "changes, generation, inside, intervention, prediction, presets, sweeping, threads"
+    heavy_ones = "[name for name in ('torch', 'transformers', 'tokenizers', 'huggingface_hub') if name in sys.modules]"
+    code = f"import sys; from attn.pretrained import {modules}; print({heavy_ones})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
