@@ -75,6 +75,7 @@ def chromium():
 
 def settled(page, figures=1, rest=REST):
     """Wait until a page has measured its room, its script has rested for a while, and its figures are drawn."""
+    page.evaluate("window.restingSince = undefined")
     page.wait_for_function(
         """([quiet, figure, figures, rest]) => {
             const drawn = [...document.querySelectorAll(figure)].filter((one) => one.querySelector("svg, canvas"));

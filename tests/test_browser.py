@@ -158,6 +158,26 @@ def test_a_control_is_followed_by_the_picture_and_the_link_and_survives_a_reload
     assert [visit.cell(row, 0, matrix=1).get_attribute("aria-label") for row in range(4)] == after
 
 
+def test_a_slider_moved_fast_stays_where_it_was_left(visit):
+    visit.go("step_by_step", "?source=random&text=one%20two%20three%20four&d_k=7")
+    for pause, end in ((0, "12"), (120, "17")):
+        for _ in range(5):
+            visit.slide("d_k", ["ArrowRight"])
+            visit.page.wait_for_timeout(pause)
+        visit.wait_for_link(d_k=end)
+        assert visit.slider("d_k").input_value() == end
+
+
+def test_the_browser_goes_back(visit):
+    page = visit.go("step_by_step", "?source=random")
+    visit.slide("d_k", ["ArrowRight"])
+    visit.wait_for_link(d_k="5")
+    page.wait_for_timeout(1500)  # a link replaced a moment ago counts as late
+    page.go_back()
+    visit.wait_for_link(d_k=None)
+    assert visit.slider("d_k").input_value() == "4"
+
+
 def test_a_cell_chosen_on_step_by_step(visit):
     page = visit.go("step_by_step", "?source=random&text=one%20two%20three%20four")
     visit.click(3, 0, matrix=1)

@@ -205,6 +205,18 @@ def test_a_slider_on_its_way_is_not_pushed_back():
         assert not app.slider(key=f"{page}.{name}").proto.set_value
 
 
+def test_a_link_that_is_late_undoes_nothing_and_another_one_is_followed():
+    """The browser sends the link it shows with every change, and may not show the newest yet."""
+    app = opened("step_by_step", source="random")
+    app.slider(key="step_by_step.d_k").set_value(7).run()
+    app.query_params = {"source": "random"}  # as before the change
+    app.slider(key="step_by_step.d_k").set_value(8).run()
+    assert check(app).query_params == {"source": "random", "d_k": "8"}
+    assert app.slider(key="step_by_step.d_k").value == 8
+    app.query_params = {"source": "random", "d_k": "3"}
+    assert check(app.run()).slider(key="step_by_step.d_k").value == 3
+
+
 def test_a_path_is_walked_forward_and_back():
     app = opened("step_by_step", stage="tokens")
     for stage in list(STAGES)[1:]:

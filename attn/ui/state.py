@@ -7,11 +7,13 @@ have keys ``page.name``; the choice of a widget that is off the screen is kept i
 
 import dataclasses
 import string
+import time
 
 import streamlit as st
 
 from attn.ui.setup import from_link, to_link
 
+_LAG = 1.0  # seconds in which a browser shows a link that it was sent, unless it is busy
 _SHAPING = "\u200c\u200d\u2068\u2069"  # join letters and emoji; keep right-to-left text apart from its neighbours
 
 
@@ -21,12 +23,25 @@ class PageState:
     def __init__(self, page, cls):
         self.page, self.cls, self._said = page, cls, False
         self._names = [field.name for field in dataclasses.fields(cls)]
-        links = st.session_state.setdefault("links", {})
-        if links.get(page) != st.query_params.to_dict():
+        link = st.query_params.to_dict()
+        if st.session_state.setdefault("links", {}).get(page) != link and not self._late(link):
             self._read_link()
         last = st.session_state[f"{page}.last"]
         for name in self._names:
             self._keep(name, getattr(last, name))
+
+    def _late(self, link):
+        """Return whether the browser only has not caught up with the link that the last run wrote.
+
+        It sends the link it shows with every change of a widget, so while a slider is dragged that
+        link is older than the choices, and must not undo them.
+        """
+        last = st.session_state.get(f"{self.page}.last")
+        keys = [(self.key(name), name) for name in self._names]
+        if last and any(key in st.session_state and self.get(name) != getattr(last, name) for key, name in keys):
+            return True
+        replaced, when = st.session_state.get(f"{self.page}.replaced", (None, 0))
+        return link == replaced and time.monotonic() < when + _LAG
 
     def _keep(self, name, last):
         """Keep a choice alive while its widget is off the screen, or is made anew with another range.
@@ -76,6 +91,7 @@ class PageState:
         params |= {name: value for name, value in shown.items() if name.startswith("embed")}
         if shown != params:
             st.query_params.from_dict(params)
+            st.session_state[f"{self.page}.replaced"] = (shown, time.monotonic())
         st.session_state["links"][self.page] = params
         st.session_state[f"{self.page}.last"] = setup
         self._say(setup, left_out)
