@@ -182,9 +182,10 @@ def _take(arrays, place, part):
     """Take a few heads out of all arrays."""
     query, key, value, mask, bias = (None if array is None else _indexed(array, place, part) for array in arrays)
     key, value = np.ascontiguousarray(key[:, 0].swapaxes(-1, -2)), value[:, 0]
-    broken = None if np.isfinite(value).all() else ~np.isfinite(value)
+    largest = max(value.max(initial=0), -value.min(initial=0))
+    broken = None if np.isfinite(largest) else ~np.isfinite(value)
     value = value if broken is None else np.where(broken, 0, value)
-    return _Heads(query, key, value, broken, mask, bias, _reach(key, value))
+    return _Heads(query, key, value, broken, mask, bias, _reach(key, largest))
 
 
 def _indexed(array, place, part):
@@ -223,8 +224,9 @@ def _attend(heads, options, block, keys, result):
     query = heads.query[:, :, block] * options.scale
     query = query.reshape(len(query), -1, query.shape[-1])  # (kv_heads, group * rows, d_k)
     largest = np.full((*query.shape[:-1], 1), -np.inf, dtype=query.dtype)
-    total, broken = np.zeros_like(largest), False
+    total = np.zeros_like(largest)
     context = np.zeros((*query.shape[:-1], heads.value.shape[-1]), dtype=query.dtype)
+    broken = np.zeros(context.shape, dtype=bool)
     calm = heads.bias is None and (_lengths(query) * heads.reach).max() <= _CALM
     start, stop = _span(heads.mask, options, block, heads.key.shape[-1])
     for tile in (slice(at, min(at + keys, stop)) for at in range(start, stop, keys)):
@@ -236,9 +238,11 @@ def _attend(heads, options, block, keys, result):
         context = decay * context + scores @ heads.value[:, tile]
         if heads.broken is not None:
             seen = np.broadcast_to(visible, in_groups.shape).reshape(scores.shape)
-            broken = broken | (seen @ heads.broken[:, tile])
-    context = context / np.where(total == 0, 1, total)
-    result[...] = np.where(broken, np.nan, context).reshape(result.shape)
+            broken |= seen @ heads.broken[:, tile]
+    context /= np.where(total == 0, 1, total)
+    if heads.broken is not None:
+        context[broken] = np.nan
+    result[...] = context.reshape(result.shape)
 
 
 def _span(mask, options, block, n_k):
@@ -296,9 +300,8 @@ def _exponentials(scores, largest):
     return higher, np.exp(np.where(largest == base, 0, largest - base))
 
 
-def _reach(key, value):
-    """Return the largest score that a query of length 1 can have, or inf where values near the limits need care."""
-    largest = np.abs(value).max(initial=0)
+def _reach(key, largest):
+    """Return the largest score that a query of length 1 can have, or inf if values near the limits need care."""
     if largest and not 1e-6 <= largest <= 1e6:
         return np.full((len(key), 1), np.inf)
     return _lengths(key.swapaxes(-1, -2)).max(axis=-1, keepdims=True, initial=0)

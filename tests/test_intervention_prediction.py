@@ -282,8 +282,17 @@ def test_an_encoder_decoder_writes_too(minilm):
     assert generation.kinds == ("decoder", "cross") * 2
     assert [token.text for token in generation.keys(2, 3)] == ["[CLS]", "red", "green", "blue", "[SEP]"]
     assert generation.keys(2, 2) == (*generation.tokens, *(each.token for each in generation.written[:2]))
-    for layer in range(2, 6):
-        assert generation.row(4, layer, 1).sum() == pytest.approx(1, abs=1e-2)
+    for changes in (Changes(), Changes(off=[(2, 0), (0, 1)], patterns={(3, 1): "uniform", (4, 2): "first"})):
+        generation = generate(loaded, "red green blue", 4, changes)
+        read = [101]
+        for step, written in enumerate(generation.written):
+            inputs = {**ids, "decoder_input_ids": torch.tensor([read])}
+            inputs.pop("token_type_ids")
+            whole = run(loaded, inputs=inputs, changes=changes)
+            assert written.probability == pytest.approx(whole.probabilities().max(), rel=1e-3)
+            for layer in range(2, 6):
+                np.testing.assert_allclose(generation.row(step, layer, 1), whole.weights(layer, 1)[-1], atol=1e-3)
+            read.append(written.token.id)
     with pytest.raises(ValueError, match="the decoder has no layer 1"):
         generation.row(0, 1, 0)
 

@@ -135,9 +135,9 @@ class Inside:
         if self.prepared.decoder_tokens is not None and layer.kind == "decoder":
             return []
         n_k = layer.key.shape[2]
-        gone = (
-            0 if self.total is None or layer.kind == "cross" else self.total - n_k
-        )  # dropped by a model with a window
+        gone = 0  # keys that a model with a window has dropped
+        if self.total is not None and layer.kind != "cross":
+            gone = self.total - n_k
         return [token - gone for token in sorted(self.changes.hidden) if 0 <= token - gone < n_k]
 
     def _shuffled(self, layer):

@@ -187,7 +187,7 @@ def run_prepared(loaded, prepared, changes, texts, positions=None, *, off=(), ke
     with one_numpy_thread(), registry.handling(inside):
         output = preparing.run(loaded, inputs, **_options(loaded, positions))
     inside.check()
-    logits, hidden = _logits(output, positions), _hidden(output, inputs)
+    logits, hidden = _logits(loaded, output, positions), _hidden(output, inputs)
     names = prepared.tokens, prepared.decoder_tokens, prepared.truncated_from
     inner = tuple(count for _, count in inside.called), tuple(layers or ())
     return [
@@ -339,13 +339,14 @@ def _options(loaded, positions):
     return {"output_hidden_states": True} if predicts_masked(loaded) else {}
 
 
-def _logits(output, positions):
+def _logits(loaded, output, positions):
     """Return the logits at some positions, (rows, positions, vocabulary), or None."""
     logits = output.get("logits")
     if not positions or logits is None or logits.ndim != 3:
         return None
-    kept = logits if logits.shape[1] == len(positions) else logits[:, list(positions)]
-    return kept.float().cpu().numpy()
+    if "logits_to_keep" not in accepted(loaded):
+        logits = logits[:, list(positions)]
+    return logits.float().cpu().numpy()
 
 
 def _hidden(output, inputs):

@@ -215,7 +215,7 @@ def _random_model(config):
 
 def _describe(model, tokenizer, name, where, random_weights):
     """Give a model our attention function and read off what it is."""
-    config = model.config.get_text_config()
+    config = _text_config(model)
     num_heads = _number(config, "num_attention_heads")
     recordable = registry.install(model)
     if not recordable and not registry.has_attention(model):
@@ -239,14 +239,14 @@ def _describe(model, tokenizer, name, where, random_weights):
 
 def _num_layers(model, recordable):
     """Count the attention layers that one pass goes through."""
-    layers = _number(model.config.get_text_config(), "num_hidden_layers") or 0
+    layers = _number(_text_config(model), "num_hidden_layers") or 0
     shares_weights = hasattr(model.config, "num_hidden_groups")  # ALBERT passes one layer many times
     return layers if shares_weights or not recordable else len(registry.attention_modules(model))
 
 
 def _max_tokens(model, tokenizer, num_heads, recordable):
     """Return the longest text, in tokens, that the model can read and that fits in memory."""
-    config = model.config.get_text_config()
+    config = _text_config(model)
     in_memory = _LONGEST if recordable and _can_be_fused(model) else math.isqrt(parts.LARGEST // (4 * num_heads))
     limits = [in_memory, getattr(tokenizer, "model_max_length", None), _number(config, "max_position_embeddings")]
     for name, module in model.named_modules():
@@ -257,8 +257,16 @@ def _max_tokens(model, tokenizer, num_heads, recordable):
 
 def _can_be_fused(model):
     """Say whether a pass can do without the weights of all heads: no step and no bias needs them."""
-    biased = hasattr(model.config.get_text_config(), "relative_attention_num_buckets")
+    biased = hasattr(_text_config(model), "relative_attention_num_buckets")
     return getattr(model, "_supports_sdpa", False) and not biased
+
+
+def _text_config(model):
+    """Return the part of a configuration that is about text, or all of it where there is no one such part."""
+    try:
+        return model.config.get_text_config()
+    except ValueError:  # a model of several texts
+        return model.config
 
 
 def _number(config, name):

@@ -119,7 +119,7 @@ def again(given):
         return call.query.new_zeros(batch, n_q, num_heads, call.value.shape[-1]), None
 
     def unpacked(value):
-        return _additive_mask(given.mask, value.dtype) if isinstance(value, _Packed) else value
+        return registry.additive(given.mask, value.dtype) if isinstance(value, _Packed) else value
 
     args = [unpacked(value) for value in given.args]
     kwargs = {name: unpacked(value) for name, value in given.kwargs.items()}
@@ -154,7 +154,7 @@ def eager_weights(call, heads=None, rows=None):
     asked = call if rows is None else _of_rows(call, rows)
     alone = heads is not None and not _by_head(call)
     with torch.inference_mode():
-        asked = _additive(_of_heads(asked, heads) if alone else asked)
+        asked = _of_heads(asked, heads) if alone else asked
         output, weights = registry.eager(asked)
         if weights is None:
             raise ModelError(f"the eager attention of {type(call.module).__name__} does not give its weights")
@@ -266,17 +266,3 @@ def _of_rows(call, rows):
             options[name] = given[:, :, rows]
     mask = call.mask if call.mask is None or call.mask.shape[2] == 1 else call.mask[:, :, rows]
     return replace(call, query=call.query[:, :, rows], mask=mask, options=options)
-
-
-def _additive(call):
-    """Return a call whose mask is one to be added, as eager functions want it."""
-    return replace(call, mask=_additive_mask(call.mask, call.query.dtype))
-
-
-def _additive_mask(mask, dtype):
-    """Return a mask of booleans as numbers to be added."""
-    import torch
-
-    if mask is None or mask.dtype != torch.bool:
-        return mask
-    return torch.zeros(mask.shape, dtype=dtype).masked_fill_(~mask, torch.finfo(dtype).min)

@@ -175,5 +175,5 @@ def _patches(loaded, inputs):
 
 def _fitted(length, *candidates):
     """Return the first names that are as many as there are rows or columns, otherwise numbers."""
-    numbers = tuple(tokens.Token(str(i), None, False) for i in range(length))
-    return next((names for names in candidates if len(names) == length), numbers)
+    fitting = next((names for names in candidates if len(names) == length), None)
+    return tuple(tokens.Token(str(i), None, False) for i in range(length)) if fitting is None else fitting

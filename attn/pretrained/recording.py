@@ -301,10 +301,42 @@ def own_weights(loaded, text=None, *, pair=None, inputs=None):
     prepared = prepare(loaded, text, pair, inputs)
     with registry.handling(registry.eager):  # fused attention has no weights to give
         output = run(loaded, prepared.inputs, output_attentions=True)
-    weights = output.get("attentions") or output.get("encoder_attentions") or ()
-    if not weights or any(each is None or each.ndim != 4 for each in weights):
+    found = reported(output)
+    weights = found.get("attentions") or found.get("encoder_attentions") or next(iter(found.values()), ())
+    if not weights:
         raise ModelError(f"{loaded.name} gives no attention weights, so there is nothing to show")
-    return OwnWeights(text, prepared.tokens, prepared.truncated_from, tuple(_numpy(each) for each in weights))
+    return OwnWeights(text, prepared.tokens, prepared.truncated_from, tuple(weights))
+
+
+def reported(output):
+    """Return the attention weights in what a model gives, wherever in it they are.
+
+    Parameters
+    ----------
+    output : transformers.utils.ModelOutput
+
+    Returns
+    -------
+    dict
+        Name of the field -> list of ndarray (batch, num_heads, n_q, n_k). Empty if there are none.
+    """
+    found = {}
+    for name, value in output.items() if isinstance(output, dict) else ():
+        if isinstance(value, dict):
+            found |= {f"{name}.{inner}": weights for inner, weights in reported(value).items()}
+        elif "attention" in name and isinstance(value, tuple | list):
+            flat = [each for part in value for each in (part if isinstance(part, tuple | list) else (part,))]
+            weights = [_numpy(each) for each in flat if _are_weights(each)]
+            found |= {name: weights} if weights else {}
+    return found
+
+
+def _are_weights(tensor):
+    """Say whether a tensor holds weights: some families report other things under the name of attention."""
+    if getattr(tensor, "ndim", 0) != 4:
+        return False
+    sums = tensor[~tensor.isnan().any(-1)].sum(-1)
+    return bool((tensor.nan_to_num() >= 0).all() and (sums <= 1 + 1e-3).all())
 
 
 class _Recorder:

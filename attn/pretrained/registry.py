@@ -123,6 +123,8 @@ def eager(call):
     ModelError
         If the family has no eager function.
     """
+    # Some families hand over a boolean mask, which their own function would add to the scores as it is.
+    call = replace(call, mask=additive(call.mask, call.query.dtype))
     return _run(family_eager(call.module.__class__), call, call.options)
 
 
@@ -148,6 +150,27 @@ def fused(call, causal=False):
     # in a module that calls itself causal.
     call = replace(call, mask=None) if causal else call
     return _run(sdpa_attention_forward, call, call.options | {"is_causal": causal})
+
+
+def additive(mask, dtype):
+    """Return a mask as numbers to be added to scores, as eager functions want it.
+
+    Parameters
+    ----------
+    mask : torch.Tensor or None
+        Booleans, True where a query may look; or such numbers already.
+    dtype : torch.dtype
+
+    Returns
+    -------
+    torch.Tensor or None
+        0 where a query may look, the smallest number of the type where it may not.
+    """
+    import torch
+
+    if mask is None or mask.dtype != torch.bool:
+        return mask
+    return torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill_(~mask, torch.finfo(dtype).min)
 
 
 def sinks(call):

@@ -6,7 +6,7 @@ import itertools
 FIRST_TEXT_ID = 50  # special tokens of tiny models lie below
 N_TOKENS = 7
 _N_TARGETS = 5
-_PARTS = ("vision_config", "audio_config", "backbone_config", "encoder", "text_config", "encoder_config")
+_PARTS = ("vision_config", "audio_config", "backbone_config", "encoder", "text_config", "encoder_config", "decoder")
 
 
 def candidates(model):
@@ -24,7 +24,7 @@ def candidates(model):
     kinds = [kind for kind in (_texts(model), _pictures(model), _sounds(model), _series(model)) if kind]
     together = [{k: v for part in parts for k, v in part.items()} for parts in itertools.product(*kinds)]
     alone = [part for kind in kinds for part in kind] if len(kinds) > 1 else []
-    everything = [*together, *alone, *_hidden(model), {}]
+    everything = [*_illustrated(model), *together, *alone, *_hidden(model), {}]
     others = _others(model)
     demanded = {name: value for name, value in others.items() if _needs(model, name)}
     for besides in (demanded, others) if len(others) > len(demanded) else (demanded,):
@@ -78,15 +78,17 @@ def _numbers(*shape):
     return torch.randn(*shape, generator=torch.manual_seed(3))
 
 
-def _ids(model, count, seed):
+def _ids(model, count, seed, rows=2):
     """Return ids of ordinary tokens."""
     import torch
 
-    size = _look(model.config.get_text_config(), "vocab_size", default=None) or _look(
-        model.config, "vocab_size", default=100
-    )
+    try:
+        config = model.config.get_text_config()
+    except ValueError:  # two of them
+        config = model.config
+    size = _look(config, "vocab_size") or _look(model.config, "vocab_size", default=100)
     first = FIRST_TEXT_ID if size > FIRST_TEXT_ID + 9 else min(3, size - 1)
-    return torch.randint(first, size, (2, count), generator=torch.manual_seed(seed))
+    return torch.randint(first, size, (rows, count), generator=torch.manual_seed(seed))
 
 
 def _padded(count, padding=2):
@@ -115,7 +117,8 @@ def _texts(model):
 
 def _targets(model):
     """Return what a decoder reads besides, if there is one."""
-    return {"decoder_input_ids": _ids(model, _N_TARGETS, 2)} if "decoder_input_ids" in _accepted(model) else {}
+    rows = 2 * _look(model.config, "num_codebooks", default=1)
+    return {"decoder_input_ids": _ids(model, _N_TARGETS, 2, rows)} if "decoder_input_ids" in _accepted(model) else {}
 
 
 def _pictures(model):
@@ -134,7 +137,8 @@ def _pictures(model):
         flat = _numbers(2, 16, channels * patch**2)
         shapes = [film[:, 0], film, film[:, :2], film[:, :1], flat, film.flatten(0, 1)]
         shapes += [film[:, None, :1].expand(-1, -1, frames, -1, -1, -1), _numbers(1, channels, patch, 32 * patch)]
-        return [{"pixel_values": pixels} | _places(model) | _late(model) for pixels in shapes]
+        pictures = [{"pixel_values": pixels} | _places(model) | _late(model) for pixels in shapes]
+        return [*pictures, *(_patches(model, channels, patch) if "image_grid_thw" in accepted else [])]
     if "pixel_values_videos" in accepted:
         return [{"pixel_values_videos": film}]
     if "flattened_patches" in accepted:
@@ -148,6 +152,39 @@ def _side(config):
     pair = next((size for size in sizes if isinstance(size, list | tuple)), None)
     side = _look(config, "image_size", "img_size", default=64)
     return pair or (side, side)
+
+
+def _illustrated(model):
+    """Return texts with a picture in each, which takes as many tokens as the model makes vectors of it."""
+    import torch
+
+    accepted, config = _accepted(model), vars(model.config)
+    mark = next((config[name] for name in ("image_token_id", "image_token_index") if config.get(name)), None)
+    seeing = next(
+        (part for part in (model, getattr(model, "model", None)) if hasattr(part, "get_image_features")), None
+    )
+    if mark is None or seeing is None or not {"input_ids", "pixel_values"} <= set(accepted):
+        return []
+    found = []
+    for picture in _pictures(model):
+        try:
+            with torch.inference_mode():
+                count = _vectors(seeing.get_image_features(**picture)) // 2
+        except Exception:  # a shape that this family does not know
+            continue
+        ids = _ids(model, N_TOKENS, 1)
+        ids = torch.cat([ids[:, :2], torch.full((2, count), mark), ids[:, 2:]], dim=1)
+        marks = {"attention_mask": torch.ones_like(ids), "mm_token_type_ids": (ids == mark).long()}
+        found.append({"input_ids": ids} | {name: value for name, value in marks.items() if name in accepted} | picture)
+    return found
+
+
+def _vectors(features):
+    """Count the vectors in what a model makes of pictures."""
+    features = getattr(features, "pooler_output", features)
+    if isinstance(features, list | tuple):
+        return sum(_vectors(each) for each in features)
+    return features.numel() // features.shape[-1]
 
 
 def _late(model):
@@ -173,8 +210,9 @@ def _patches(model, channels, patch):
 
     known = {name: torch.tensor([[1, 4, 4]] * 2) for name in ("grid_thw", "image_grid_thw")}
     known["merge_sizes"] = torch.tensor([1, 1])
-    places = {name: value for name, value in known.items() if _needs(model, name)}
-    name = "hidden_states" if "hidden_states" in _accepted(model) else "pixel_values"
+    accepted = _accepted(model)
+    places = {name: value for name, value in known.items() if name in accepted}
+    name = "hidden_states" if "hidden_states" in accepted else "pixel_values"
     deep = _look(model.config, "temporal_patch_size", default=1)
     shapes = [(32, channels * times * patch**2) for times in dict.fromkeys((deep, 1, 2))]
     shapes += [(32, channels, patch, patch), (1, 32, channels, patch, patch)]
@@ -187,19 +225,17 @@ def _sounds(model):
 
     accepted, config = _accepted(model), model.config
     bands = _look(config, "num_mel_bins", "feature_size", "n_mels", "input_feat_per_channel", "input_dim", default=80)
-    bands = _look(
-        config, "input_size", "input_feat_size", "input_channels", "feature_projection_input_dim", default=bands
-    )
+    bands = _look(config, "input_size", "input_feat_size", "feature_projection_input_dim", default=bands)
     length = 2 * _look(config, "max_source_positions", default=50)
     for name in ("input_features", "audio_mel"):
         if name in accepted:
             shapes = [(2, bands, length), (2, length, bands), (bands, length), (2, 1, length, bands)]
-            shapes += [(2, 128, length), (2, length, 128), (2, length, 2 * bands), (2, length, 4 * bands)]
-            marks = {mark: torch.ones(2, length).long() for mark in (f"{name}_mask",) if mark in accepted}
+            shapes += [(2, 128, length), (2, length, 128), *((2, length, times * bands) for times in (2, 4, 7))]
+            marks = {mark: torch.ones(2, length).bool() for mark in (f"{name}_mask",) if mark in accepted}
             return [{name: _numbers(*shape)} | marks | _late(model) for shape in shapes]
     if "input_values" in accepted:
         width = _look(config, "hidden_size", default=64)
-        shapes = [(2, 2000), (2, 1, 2000), (2, bands, length), (2, length, bands), (2, N_TOKENS, width)]
+        shapes = [(2, 3840), (2, 1, 3840), (2, bands, length), (2, length, bands), (2, N_TOKENS, width)]
         shapes.append((2, _look(config, "max_length", default=64), bands))
         return [{"input_values": _numbers(*shape)} | _late(model) for shape in shapes]
     return []

@@ -46,7 +46,7 @@ class Sweep:
             As (layer, head), the largest effect first, whatever its sign.
         """
         size = np.abs(self.effect).ravel()
-        order = np.argsort(-np.nan_to_num(size, nan=-1), kind="stable")[: min(count, np.isfinite(size).sum())]
+        order = np.argsort(-size, kind="stable")[: min(count, np.isfinite(size).sum())]  # NaN comes last
         return tuple((int(place) // self.after.shape[1], int(place) % self.after.shape[1]) for place in order)
 
 

@@ -63,18 +63,34 @@ _STAGED = _STAGES | {"encoder_in_channels": [24, 32, 40], "decoder_in_channels":
 _OVERRIDES = {
     "autoformer": {"prediction_length": 4, "context_length": 8},
     "bamba": {"attn_layer_indices": [1]},
+    "blip-2": {"image_token_index": 10},
+    "chameleon": {"vocabulary_map": {"<image>": 10}},
     "cohere_compass_text": {"rope_parameters": {"full_attention": _TURNS, "sliding_attention": _TURNS}},
     "conditional_detr": _STAGE,
+    "cvt": {"depth": [1, 2, 3]},
+    "d_fine": _STAGED,
     "dab-detr": _STAGE,
     "dbrx": {"attn_config": {"kv_n_heads": 2, "clip_qkv": 8.0, "rope_theta": 10_000.0}},
     "deepseek_ocr2_text": {"mlp_layer_types": ["dense", "sparse"], "num_experts_per_tok": 2},
     "deepseek_v2": {"num_experts_per_tok": 2},
     "deformable_detr": _STAGES,
+    "deimv2": _STAGED,
     "detr": _STAGE,
     "diffusion_gemma_text": {"num_experts": 4, "top_k_experts": 2, "moe_intermediate_size": 64},
     "dots1": {"n_routed_experts": 4, "num_experts_per_tok": 2, "n_shared_experts": 1},
+    "efficientloftr": {"hidden_size": 256},
+    "emu3": {"vocabulary_map": {"<image>": 10, "<|extra_200|>": 11}},
     "ernie4_5_vl_moe_text": {"rope_parameters": _SECTIONS | {"mrope_section": [3, 3, 2]}},
     "esm": {"vocab_size": 128, "pad_token_id": 1, "mask_token_id": 2},
+    "fun_asr_nano": {
+        "adaptor_config": {
+            "hidden_size": WIDTH,
+            "num_attention_heads": 4,
+            "intermediate_size": WIDTH // 4,
+            "projector_hidden_size": WIDTH,
+        }
+    },
+    "gemma3": {"mm_tokens_per_image": 4},
     "gemma3n_text": {
         "num_hidden_layers": 4,
         "layer_types": ["sliding_attention", "full_attention"] * 2,
@@ -82,14 +98,6 @@ _OVERRIDES = {
         "intermediate_size": 64,
         "activation_sparsity_pattern": None,
     },
-    "blip-2": {"image_token_index": 10},
-    "chameleon": {"vocabulary_map": {"<image>": 10}},
-    "cvt": {"depth": [1, 2, 3]},
-    "d_fine": _STAGED,
-    "deimv2": _STAGED,
-    "efficientloftr": {"hidden_size": 256},
-    "emu3": {"vocabulary_map": {"<image>": 10, "<|extra_200|>": 11}},
-    "gemma3": {"mm_tokens_per_image": 4},
     "gemma4_audio": {"subsampling_conv_channels": [128, 32]},
     "glm4v_moe_text": {"rope_parameters": _SECTIONS | {"mrope_section": [1, 1, 2]}},
     "glm4v_text": {"rope_parameters": _SECTIONS},
@@ -101,16 +109,23 @@ _OVERRIDES = {
     "hunyuan_v1_moe": {"head_dim": 16},
     "hunyuan_vl_text": {"head_dim": 16, "rope_parameters": _TURNS | {"xdrope_section": [2, 2, 2, 2]}},
     "informer": {"prediction_length": 4, "context_length": 8},
+    "instructblip": {"image_token_index": 10},
+    "instructblipvideo": {"video_token_index": 10},
     "jamba": {"attn_layer_period": 2, "attn_layer_offset": 1, "expert_layer_period": 2, "expert_layer_offset": 1},
+    "kosmos-2": {"latent_query_num": 3},
     "lfm2_moe": {"layer_types": ["conv", "full_attention"]},
     "llama4_vision_model": {"intermediate_size": 256},
     "longcat_flash": {"head_dim": 8},
     "mamba2": {"num_heads": 8},
     "ministral": {"head_dim": 16},
+    "molmo2_adapter": {"vision_feature_layer": [1, 0]},
     "moonshine_streaming": {"num_key_value_heads": 4},
     "nemotron": {"num_key_value_heads": 2},
     "nemotron_h": {"n_groups": 1},
     "pix2struct_text_model": {"initializer_range": 0.02},
+    "pp_doclayout_v2": _STAGED,
+    "pp_doclayout_v3": _STAGED,
+    "pp_doclayout_v4": _STAGED,
     "qwen2_5_omni_talker": {"rope_parameters": _SECTIONS},
     "qwen2_5_omni_text": {"rope_parameters": _SECTIONS},
     "qwen2_5_vl_text": {"rope_parameters": _SECTIONS},
@@ -123,18 +138,16 @@ _OVERRIDES = {
         "indexer_budget": 4,
         "indexer_compress_ratio": 2,
     },
-    "instructblip": {"image_token_index": 10},
-    "instructblipvideo": {"video_token_index": 10},
-    "molmo2_adapter": {"vision_feature_layer": [1, 0]},
-    "pp_doclayout_v2": _STAGED,
-    "pp_doclayout_v3": _STAGED,
-    "pp_doclayout_v4": _STAGED,
     "recurrent_gemma": {"block_types": ["recurrent", "attention"]},
     "rt_detr": _STAGED,
     "rt_detr_v2": _STAGED,
     "sam2_hiera_det_model": {"hidden_size": 16, "embed_dim_per_stage": [16, 32, 64, 128], "num_attention_heads": 1},
-    "sam2_vision_model": {"backbone_channel_list": [128, 64, 32, 16]},
-    "shieldgemma2": {"mm_tokens_per_image": 4},
+    "sam2_vision_model": {
+        "backbone_channel_list": [128, 64, 32, 16],
+        "backbone_feature_sizes": [[16, 16], [8, 8], [4, 4]],
+    },
+    "sam3_vision_model": {"backbone_feature_sizes": [[16, 16], [8, 8], [4, 4]]},
+    "shieldgemma2": {"mm_tokens_per_image": 4, "yes_token_index": 20, "no_token_index": 21},
     "step3p5": {"sliding_window": 5},
     "t5gemma2_decoder": {"dropout_rate": 0.0},
     "t5gemma2_text": {"dropout_rate": 0.0},
@@ -145,7 +158,12 @@ _OVERRIDES = {
     "vibevoice_acoustic_tokenizer_encoder": {"num_filters": 2},
     "vitmatte": {"convstream_hidden_sizes": [6, 12, 24], "fusion_hidden_sizes": [32, 16, 8, 4]},
     "xmod": {"default_language": "en_XX"},
-    "zamba": {"num_hidden_layers": 4, "layers_block_type": ["linear_attention", "hybrid"] * 2},
+    "zamba": {
+        "num_hidden_layers": 4,
+        "layers_block_type": ["linear_attention", "hybrid"] * 2,
+        "attention_hidden_size": 2 * WIDTH,
+        "attention_head_dim": WIDTH // 2,
+    },
 }
 
 
@@ -223,7 +241,7 @@ def classes(family):
     try:
         found = MODEL_MAPPING[config_class]
         return (found[0] if isinstance(found, tuple | list) else found), config_class
-    except (KeyError, TypeError):
+    except (KeyError, TypeError, ValueError):  # none, several, or one that transformers cannot find
         pass
     name = config_class.__module__.replace("configuration_", "modeling_")
     try:
@@ -330,13 +348,15 @@ def _changed(name, value, values, kept, next_id, shrink):
         return shrink(value, next_id)
     if isinstance(value, bool):
         return value
+    if name == "attn_logit_softcapping":
+        return min(value, 1.0)  # small enough to bend scores
     if re.search(_ID, name):
         return _each(value, lambda number: next_id() if number >= 10 else number)
     if name.endswith("image_size") and "depths" not in values:
         return _each(value, lambda number: min(number, _picture(values)))
     if isinstance(value, int):
-        if re.search(_DEPTH, name) and "depths" not in values:
-            return min(value, len(kept))
+        if re.search(_DEPTH, name):
+            return value if "depths" in values else min(value, len(kept))
         return _size(name, value, values)
     if isinstance(value, dict):
         return _rotary(value, values)
