@@ -4,7 +4,7 @@ import streamlit as st
 
 from attn import charts, pretrained, ui
 from attn.ui import models
-from attn.ui.home import Setup, looks, sentence_control, ways_in
+from attn.ui.home import Setup, code_of, looks, sentence_control, ways_in
 from attn.ui.sentences import say_if_truncated
 
 page = ui.begin("home", "Who looks at whom?", Setup)
@@ -51,6 +51,9 @@ st.caption(
     f"Computed in {result.milliseconds:.0f} ms by the numpy package `attn` from the model's own weights: "
     f"{len(labels)} tokens through 6 layers of 12 heads."
 )
+
+with st.expander("Code"):
+    ui.code(code_of(setup, query, ui.room()))
 
 st.subheader("Ways in", anchor=False)
 ways_in()

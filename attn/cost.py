@@ -1,4 +1,181 @@
-"""What attention costs: parameters to train, bytes to cache, bytes of scores."""
+"""What attention costs: operations, steps in a row, paths, parameters to train, bytes to hold."""
+
+import math
+from typing import NamedTuple
+
+
+class LayerCost(NamedTuple):
+    """What one layer costs for a sequence of tokens."""
+
+    operations: int  # multiplications that are added up
+    steps: int  # operations that must wait for one another
+    path: float  # layers, or steps of one, until the last token can hear of the first
+
+
+class Kind(NamedTuple):
+    """A kind of layer, with what its cost grows like."""
+
+    title: str
+    operations: str  # LaTeX
+    steps: str
+    path: str
+
+
+KINDS = {
+    "self_attention": Kind("Self-attention", "n^2 d", "1", "1"),
+    "recurrent": Kind("Recurrent", "n d^2", "n", "n"),
+    "convolution": Kind("Convolution", "k n d^2", "1", "n / k"),
+    "dilated": Kind("Dilated convolution", "k n d^2", "1", r"\log_k n"),
+    "separable": Kind("Separable convolution", "k n d + n d^2", "1", "n / k"),
+    "window": Kind("Self-attention in a window", "r n d", "1", "n / r"),
+}
+
+
+def layer_cost(kind, n, d, *, kernel=3, window=64):
+    r"""Return what one layer costs, the projections of attention left out.
+
+    Parameters
+    ----------
+    kind : str
+        One of `KINDS`.
+    n, d : int
+        Tokens, and numbers per token.
+    kernel : int, default 3
+        Tokens k that a convolution sees at once.
+    window : int, default 64
+        Keys r that a query sees in a window.
+
+    Returns
+    -------
+    LayerCost
+
+    Raises
+    ------
+    ValueError
+        If `kind` is unknown or a number is below 1.
+
+    Notes
+    -----
+    Table 1 of [1]_ and, for separable convolutions, the text below it. The table gives orders of
+    growth, such as :math:`O(n/k)`; here paths are counted. Layers of reach k need
+    :math:`\lceil (n-1)/(k-1) \rceil` to bring the first token to the last, and
+    :math:`\lceil \log_k n \rceil` if each skips k times as far as the one before.
+
+    References
+    ----------
+    .. [1] Vaswani et al., 2017, section 4. arXiv:1706.03762
+
+    Examples
+    --------
+    >>> layer_cost("self_attention", 512, 512).operations == layer_cost("recurrent", 512, 512).operations
+    True
+    >>> [layer_cost(kind, 4096, 512).path for kind in ("recurrent", "convolution", "dilated", "self_attention")]
+    [4096, 2048, 8, 1]
+    """
+    if kind not in KINDS:
+        raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
+    for name, number in {"n": n, "d": d, "kernel": kernel, "window": window}.items():
+        if number < 1:
+            raise ValueError(f"{name} must be at least 1, got {number}")
+    window = min(window, n)
+    return {
+        "self_attention": LayerCost(n * n * d, 1, 1),
+        "recurrent": LayerCost(n * d * d, n, n),
+        "convolution": LayerCost(kernel * n * d * d, 1, _hops(n, kernel)),
+        "dilated": LayerCost(kernel * n * d * d, 1, _leaps(n, kernel)),
+        "separable": LayerCost(kernel * n * d + n * d * d, 1, _hops(n, kernel)),
+        "window": LayerCost(window * n * d, 1, _hops(n, window)),
+    }[kind]
+
+
+def _hops(n, reach):
+    """Return how many layers that reach so many tokens bring the first of n tokens to the last."""
+    if n == 1:
+        return 1
+    return math.inf if reach == 1 else math.ceil((n - 1) / (reach - 1))
+
+
+def _leaps(n, reach):
+    """Return the same where every layer skips `reach` times as far as the one before it."""
+    if reach == 1:
+        return _hops(n, reach)
+    layers, seen = 1, reach
+    while seen < n:
+        layers, seen = layers + 1, seen * reach
+    return layers
+
+
+class Work(NamedTuple):
+    """Multiplications that a whole attention layer adds up."""
+
+    projections: int  # to queries, keys and values, and of the output
+    scores: int
+    sums: int  # of weighted values
+
+    @property
+    def total(self):
+        """All of them."""
+        return sum(self)
+
+
+def attention_work(n, d_model, num_heads, num_kv_heads=None, d_k=None, d_v=None):
+    r"""Return what a whole attention layer computes for n tokens that see one another.
+
+    Parameters
+    ----------
+    n : int
+    d_model, num_heads, num_kv_heads, d_k, d_v
+        As in `parameter_count`.
+
+    Returns
+    -------
+    Work
+
+    Raises
+    ------
+    ValueError
+        As `parameter_count` does.
+
+    Notes
+    -----
+    With as many key/value heads as heads and the default widths :math:`4 n d^2` for the projections
+    and :math:`2 n^2 d` for the rest: the part that grows with the square of n is the larger one only
+    beyond n = 2d, not beyond the n = d at which Table 1 of [1]_ has self-attention meet recurrence.
+
+    References
+    ----------
+    .. [1] Vaswani et al., 2017. arXiv:1706.03762
+
+    Examples
+    --------
+    >>> attention_work(1024, 512, 8)
+    Work(projections=1073741824, scores=536870912, sums=536870912)
+    """
+    weights = parameter_count(d_model, num_heads, num_kv_heads, d_k, d_v)
+    d_k = d_model // num_heads if d_k is None else d_k
+    d_v = d_model // num_heads if d_v is None else d_v
+    return Work(n * weights, n * n * num_heads * d_k, n * n * num_heads * d_v)
+
+
+def crossover(d_model, num_heads, num_kv_heads=None, d_k=None, d_v=None):
+    """Return from how many tokens on scores and sums cost more than the projections.
+
+    Parameters
+    ----------
+    d_model, num_heads, num_kv_heads, d_k, d_v
+        As in `parameter_count`.
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> crossover(512, 8), crossover(576, 9, 3)
+    (1024.0, 768.0)
+    """
+    one = attention_work(1, d_model, num_heads, num_kv_heads, d_k, d_v)
+    return one.projections / (one.scores + one.sums)
 
 
 def parameter_count(
@@ -113,3 +290,103 @@ def score_bytes(num_heads, n_q, n_k, *, bytes_per_number=4):
     (True, True)
     """
     return num_heads * n_q * n_k * bytes_per_number
+
+
+class Shape(NamedTuple):
+    """What a published model's attention is shaped like."""
+
+    kind: str  # "encoder" or "decoder"; only decoders keep a cache
+    num_layers: int
+    d_model: int
+    num_heads: int
+    num_kv_heads: int
+    d_k: int  # the same for values
+    most_tokens: int  # that it was made for
+
+    def cache_bytes(self, n_tokens, bytes_per_number=2):
+        """Return what keys and values of all layers take."""
+        return cache_bytes(
+            n_tokens, self.num_kv_heads, self.d_k, self.d_k,
+            num_layers=self.num_layers, bytes_per_number=bytes_per_number,
+        )  # fmt: skip
+
+
+SHAPES = {  # as the published configurations say
+    "all-MiniLM-L6-v2": Shape("encoder", 6, 384, 12, 12, 32, 512),
+    "BERT base": Shape("encoder", 12, 768, 12, 12, 64, 512),
+    "BERT large": Shape("encoder", 24, 1024, 16, 16, 64, 512),
+    "GPT-2": Shape("decoder", 12, 768, 12, 12, 64, 1024),
+    "GPT-2 XL": Shape("decoder", 48, 1600, 25, 25, 64, 1024),
+    "GPT-3 175B": Shape("decoder", 96, 12288, 96, 96, 128, 2048),
+    "SmolLM2-135M": Shape("decoder", 30, 576, 9, 3, 64, 8192),
+    "Falcon 7B": Shape("decoder", 32, 4544, 71, 1, 64, 2048),
+    "Llama 2 7B": Shape("decoder", 32, 4096, 32, 32, 128, 4096),
+    "Llama 2 70B": Shape("decoder", 80, 8192, 64, 8, 128, 4096),
+    "Mistral 7B": Shape("decoder", 32, 4096, 32, 8, 128, 32768),
+    "Gemma 2B": Shape("decoder", 18, 2048, 8, 1, 256, 8192),
+    "Llama 3 8B": Shape("decoder", 32, 4096, 32, 8, 128, 8192),
+}
+
+
+def transformer_parameters(*, num_layers=6, d_model=512, d_ff=2048, num_heads=8, d_k=64, d_v=64, vocabulary=37_000):
+    """Return how many numbers the encoder-decoder of the paper trains.
+
+    Parameters
+    ----------
+    num_layers : int, default 6
+        Of the encoder, and of the decoder.
+    d_model, d_ff, num_heads, d_k, d_v : int
+    vocabulary : int, default 37000
+        Rows of the one matrix that embeds both languages and also makes the output.
+
+    Returns
+    -------
+    int
+
+    Notes
+    -----
+    Counted from section 3 of [1]_: no bias in attention, biases in the feed-forward networks, a gain
+    and a bias in each layer norm. Table 3 prints 65 million for the defaults, two more than this;
+    its differences from one row to another come out as printed.
+
+    References
+    ----------
+    .. [1] Vaswani et al., 2017. arXiv:1706.03762
+
+    Examples
+    --------
+    >>> transformer_parameters()
+    63045632
+    """
+    attention = parameter_count(d_model, num_heads, d_k=d_k, d_v=d_v)
+    feed_forward = d_model * d_ff + d_ff + d_ff * d_model + d_model
+    norm = 2 * d_model
+    encoder = attention + feed_forward + 2 * norm
+    decoder = 2 * attention + feed_forward + 3 * norm
+    return num_layers * (encoder + decoder) + vocabulary * d_model
+
+
+class Variant(NamedTuple):
+    """One row of Table 3 of the paper."""
+
+    name: str
+    changes: dict  # keywords of `transformer_parameters`
+    perplexity: float
+    bleu: float
+    millions: int  # parameters, as printed
+
+
+TABLE_3 = (
+    Variant("base", {}, 4.92, 25.8, 65),
+    Variant("d_k 16", {"d_k": 16}, 5.16, 25.1, 58),
+    Variant("d_k 32", {"d_k": 32}, 5.01, 25.4, 60),
+    Variant("2 layers", {"num_layers": 2}, 6.11, 23.7, 36),
+    Variant("4 layers", {"num_layers": 4}, 5.19, 25.3, 50),
+    Variant("8 layers", {"num_layers": 8}, 4.88, 25.5, 80),
+    Variant("d_model 256", {"d_model": 256, "d_k": 32, "d_v": 32}, 5.75, 24.5, 28),
+    Variant("d_model 1024", {"d_model": 1024, "d_k": 128, "d_v": 128}, 4.66, 26.0, 168),
+    Variant("d_ff 1024", {"d_ff": 1024}, 5.12, 25.4, 53),
+    Variant("d_ff 4096", {"d_ff": 4096}, 4.75, 26.2, 90),
+    Variant("big", {"d_model": 1024, "d_ff": 4096, "num_heads": 16}, 4.33, 26.4, 213),
+)
+"""Rows (B), (C) and big of Vaswani et al., 2017, Table 3: those in which the number of parameters changes."""

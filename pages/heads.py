@@ -5,7 +5,7 @@ import streamlit as st
 from attn import charts, ui
 from attn.ui.choices import mask_controls
 from attn.ui.colours import colour_control, scale_of
-from attn.ui.heading import MODES, MOST_HEADS, TABS, Setup, divisors, many_heads
+from attn.ui.heading import MODES, MOST_HEADS, TABS, Setup, code_of, divisors, many_heads
 from attn.ui.sentences import need_words, say_if_cut, seed_control, source_control, text_control, words_of
 
 page = ui.begin("heads", "What do several heads see at once?", Setup)
@@ -67,7 +67,7 @@ ui.reading(
 )
 ui.figure(
     charts.above(
-        charts.head_groups(num_heads, num_kv_heads, theme),
+        charts.head_groups(num_heads, num_kv_heads, theme, width=ui.room()),
         charts.head_grid(
             steps.weights,
             rows,
@@ -122,4 +122,4 @@ if merged_tab.open:
         ui.figure(charts.panels(theme, ui.room(), output), "heads.output")
 if code_tab.open:
     with code_tab:
-        ui.code(result.code)
+        ui.code(code_of(result, head, scale, ui.room()))

@@ -125,28 +125,14 @@ if query_tab.open:
         )
 if all_tab.open:
     with all_tab:
-        every, labels, per_row = models.every_head(*source, layer.kind, MOSAIC)
-        st.caption(
-            f"Layers down, heads across, one colour scale; of long texts the first {MOSAIC} tokens. "
-            "Click a head to open it."
+        of_kind = [one.index for one in recording.layers if one.kind == layer.kind]
+        at = of_kind.index(layer.index), setup.head - 1
+        every = models.every_head(*source, layer.kind, MOSAIC)
+        st.caption(f"Of long texts the first {MOSAIC} tokens. Click a head to open it.")
+        picture = charts.mosaic(
+            every, theme, title="All heads", select="head", selected=at, width=room, **scale_of(setup.colour, every)
         )
-        ui.figure(
-            charts.beside(
-                charts.head_grid(
-                    every,
-                    labels,
-                    labels,
-                    theme,
-                    per_row=per_row,
-                    titles=[f"{at // per_row + 1}.{at % per_row + 1}" for at in range(len(every))],
-                    select="head",
-                    width=room,
-                    **scale_of(setup.colour, every),
-                )
-            ),
-            "inside.all",
-            on_pick=lambda head: open_head(head // per_row, head % per_row),
-        )
+        ui.figure(charts.beside(picture), "inside.all", on_pick=lambda row, column: open_head(of_kind[row], column))
 if rollout_tab.open:
     with rollout_tab:
         if layer.kind == "cross":
@@ -165,4 +151,4 @@ if rollout_tab.open:
             )
 if code_tab.open:
     with code_tab:
-        ui.code(code_of(setup, layer))
+        ui.code(code_of(setup, numbers, layer, scale, room))

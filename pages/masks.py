@@ -5,7 +5,7 @@ import streamlit as st
 from attn import charts, ui
 from attn.mask_routes import ROUTES
 from attn.ui.choices import mask_controls, paint
-from attn.ui.masking import TABS, WRONG, Setup, masked, tokens_of
+from attn.ui.masking import TABS, WRONG, Setup, code_of, masked, tokens_of
 from attn.ui.sentences import need_words, say_if_cut, seed_control, source_control, text_control
 
 AGREES = "With this mask it happens to give the right weights; hide all of a row to see it fail. "
@@ -111,4 +111,4 @@ if leak_tab.open:
         ui.figure(charts.beside(bars), "masks.leaks")
 if code_tab.open:
     with code_tab:
-        ui.code(result.code)
+        ui.code(code_of(setup, result, ui.room()))

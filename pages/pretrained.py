@@ -133,4 +133,4 @@ if matrix_tab.open:
             ui.figure(matrices_of(one), "pretrained.matrices")
 if code_tab.open:
     with code_tab:
-        ui.code(code_of(setup, layer))
+        ui.code(code_of(setup, layer, part, scale, room))

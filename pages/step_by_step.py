@@ -6,7 +6,7 @@ from attn import charts, ui
 from attn.pretrained import ModelError
 from attn.ui.choices import POSITION_HELP, POSITIONS, mask_controls, paint
 from attn.ui.sentences import need_words, say_if_cut, seed_control, source_control, text_control
-from attn.ui.stages import DIVISORS, MATRICES, STAGES, shape_of
+from attn.ui.stages import DIVISORS, MATRICES, STAGES, draw, shape_of
 from attn.ui.walking import STEP_SOURCES, TABS, Setup, editor, example_of, layer_controls, walked
 
 page = ui.begin("step_by_step", "How does a token come to its context?", Setup)
@@ -92,7 +92,7 @@ def choose(row, column):
 
 
 ui.figure(
-    stage.draw(view),
+    draw(view, stage),
     f"step.{setup.stage}.{setup.matrix}",
     on_pick=choose,
     tables={setup.stage: lambda: charts.csv(stage.result(view), view.labels, stage.columns(view))},

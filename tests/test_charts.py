@@ -524,7 +524,7 @@ class TestPanels:
     def test_they_fit_the_room(self, n_q, n_k, room):
         parts = self.row((n_q, n_k), (n_q, n_k), room=room)
         gutter = max(map(labels.pixels, named(n_q))) + 40
-        assert sum(part["width"] for part in parts) + gutter + 24 <= room
+        assert sum(part["width"] for part in parts) + gutter + 14 <= room
 
 
 class TestBars:

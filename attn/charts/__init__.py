@@ -1,14 +1,16 @@
 """Figures: arrays, labels and a theme in, an Altair chart out."""
 
 from attn.charts.bars import bars, distribution, products
+from attn.charts.curves import Curve, curves
 from attn.charts.heads import concat_map, head_grid, head_groups, layer_head_map
 from attn.charts.heatmap import heatmap, message
 from attn.charts.labels import counted, token_labels
 from attn.charts.layout import above, beside
 from attn.charts.lines import MOST_LINED, lines
+from attn.charts.mosaic import mosaic
 from attn.charts.overview import overview, window_of
 from attn.charts.panels import panel, panels
-from attn.charts.saving import png, svg
+from attn.charts.saving import png, save, svg
 from attn.charts.tables import csv, table
 from attn.charts.theme import DARK, LIGHT, Theme, theme_named
 from attn.charts.tokens import token_strip
@@ -17,6 +19,7 @@ __all__ = [
     "DARK",
     "LIGHT",
     "MOST_LINED",
+    "Curve",
     "Theme",
     "above",
     "bars",
@@ -24,6 +27,7 @@ __all__ = [
     "concat_map",
     "counted",
     "csv",
+    "curves",
     "distribution",
     "head_grid",
     "head_groups",
@@ -31,11 +35,13 @@ __all__ = [
     "layer_head_map",
     "lines",
     "message",
+    "mosaic",
     "overview",
     "panel",
     "panels",
     "png",
     "products",
+    "save",
     "svg",
     "table",
     "theme_named",

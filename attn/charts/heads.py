@@ -33,6 +33,7 @@ from attn.charts.theme import ink_on, rgb
 _GAP = 18  # pixels between the maps of two heads
 _CHIP = 30  # pixels for the height of a box with the name of a head
 _ASKING = 86  # pixels from the top to the boxes of query heads
+_NAMES = 96  # pixels for the names of the two rows
 _SQUARE = 18  # pixels for the coloured square before a title
 _HEADLINE = 26  # pixels for the title over each
 _AXIS = 36  # pixels for the name of the axis and the space beside its labels
@@ -129,7 +130,7 @@ def head_groups(num_heads, num_kv_heads, theme, *, title="", width=880):
     theme : Theme
     title : str
     width : int, default 880
-        Pixels.
+        Pixels, with the names at the left.
 
     Returns
     -------
@@ -145,7 +146,7 @@ def head_groups(num_heads, num_kv_heads, theme, *, title="", width=880):
             f"num_heads must be a multiple of num_kv_heads, both at least 1, got {num_heads} and {num_kv_heads}"
         )
     group = num_heads // num_kv_heads
-    pitch = min(64.0, width / num_heads)
+    pitch = min(64.0, (width - _NAMES) / num_heads)
     names = axis(Ticks([4 + _CHIP / 2, _ASKING + _CHIP / 2], ["key, value", "query"], 0), "", theme.muted)
     height = _ASKING + _CHIP + 4
     plane = Plane(round(pitch * num_heads), height, columns=pitch * num_heads, rows=height, y_axis=names)

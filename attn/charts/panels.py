@@ -1,16 +1,18 @@
 """Matrices in a row, with operators between them, as large as the room allows."""
 
-from itertools import compress, pairwise
+from itertools import compress
 from typing import NamedTuple
 
 from attn.charts.heatmap import heatmap
 from attn.charts.labels import pixels
 from attn.charts.layout import beside
 
-_BETWEEN, _CHARACTER = 72, 16  # pixels that the space around an operator takes, and each of its characters
-_SPACE = 30  # pixels between two matrices
+_SPACE = 14  # pixels between two matrices, and around an operator
+_CHARACTER, _OPERATOR = 16, 20  # pixels of an operator: each character, and the least
 _AXIS = 40  # pixels for the name of the axis and the space beside its labels
+_LEGEND = 132  # pixels that a legend takes, however narrow the matrix above it
 _LARGEST_CELL = 72
+_WRITTEN_CELL = 40  # pixels of a cell that holds its number
 _ROW = 18  # pixels of a row in a matrix whose cells are not square
 _LEAST_PART, _MOST_PART = 16, 48  # columns that count when matrices share out the width
 _FINEST_CELL = 4  # pixels: below this, cells of one size would make slivers of long matrices
@@ -48,29 +50,48 @@ def panels(theme, room, *parts, tallest=440):
     alt.HConcatChart
     """
     matrices = [part for part in parts if not isinstance(part, str)]
-    named = _named(matrices)
-    sizes = _sizes(room, matrices, named, [part for part in parts if isinstance(part, str)], tallest)
+    operators = [part for part in parts if isinstance(part, str)]
+    named, cell = _fitted(room, matrices, operators, tallest)
+    sizes = _sizes(cell, _free(room, matrices, named, operators), matrices, tallest)
     figures = iter(
         heatmap(*matrix[:3], theme, size=size, square=square, row_labels=labels, **matrix.options)
         for matrix, labels, (size, square) in zip(matrices, named, sizes, strict=True)
     )
-    return beside(*(part if isinstance(part, str) else next(figures) for part in parts))
+    return beside(*(part if isinstance(part, str) else next(figures) for part in parts), spacing=_SPACE)
 
 
-def _named(matrices):
-    """Return which matrices name their rows: all but those with the rows of the matrix before them."""
-    same = [list(left.rows) == list(right.rows) for left, right in pairwise(matrices)]
-    return [True, *(not rows for rows in same)][: len(matrices)]
+def _fitted(room, matrices, operators, tallest):
+    """Return which matrices name their rows, and the size of a cell in pixels.
+
+    A matrix with the rows of the one before it need not name them. Where cells would be too small for
+    their numbers, one with the rows of any before it does not either.
+    """
+    rows = [list(matrix.rows) for matrix in matrices]
+    named = [at == 0 or rows[at] != rows[at - 1] for at in range(len(rows))]
+    cell = _cell(_free(room, matrices, named, operators), matrices, tallest)
+    if cell >= _WRITTEN_CELL:
+        return named, cell
+    named = [rows[at] not in rows[:at] for at in range(len(rows))]
+    return named, _cell(_free(room, matrices, named, operators), matrices, tallest)
 
 
-def _sizes(room, matrices, named, operators, tallest):
-    """Return the size of each matrix for `heatmap`, and whether its cells are square."""
+def _free(room, matrices, named, operators):
+    """Return the pixels across that are left for cells."""
     gutters = sum(max(map(pixels, matrix.rows), default=0) + _AXIS for matrix in compress(matrices, named))
-    between = _SPACE * (len(matrices) - 1 - len(operators)) + sum(_BETWEEN + _CHARACTER * len(o) for o in operators)
-    free = room - gutters - between
-    across = sum(len(matrix.columns) for matrix in matrices)
-    down = max(len(matrix.rows) for matrix in matrices)
-    cell = min(free / across, tallest / down, _LARGEST_CELL)
+    spaces = _SPACE * (len(matrices) - 1 + len(operators))
+    return room - gutters - spaces - sum(max(_OPERATOR, _CHARACTER * len(text)) for text in operators)
+
+
+def _cell(free, matrices, tallest):
+    """Return the largest cell with which all matrices, and the legends under narrow ones, fit."""
+    widths = [len(matrix.columns) for matrix in matrices]
+    most = min(tallest / max(len(matrix.rows) for matrix in matrices), _LARGEST_CELL)
+    fitting = (cell for cell in range(int(most), 0, -1) if sum(max(w * cell, _LEGEND) for w in widths) <= free)
+    return next(fitting, min(most, free / sum(widths)))
+
+
+def _sizes(cell, free, matrices, tallest):
+    """Return the size of each matrix for `heatmap`, and whether its cells are square."""
     if cell >= _FINEST_CELL:
         return [(int(cell) * max(len(matrix.rows), len(matrix.columns)), True) for matrix in matrices]
     return [(size, False) for size in _shares(free, matrices, tallest)]

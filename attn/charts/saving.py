@@ -1,5 +1,7 @@
 """Figures as files, drawn without a browser or a network."""
 
+from pathlib import Path
+
 _VERSION = "6.4"  # of Vega-Lite, as Altair writes it
 _PNG_SCALE = 2
 
@@ -35,3 +37,26 @@ def png(chart):
     import vl_convert
 
     return vl_convert.vegalite_to_png(chart.to_json(indent=None), vl_version=_VERSION, scale=_PNG_SCALE)
+
+
+def save(chart, path):
+    """Write a figure to a file.
+
+    Parameters
+    ----------
+    chart : alt.Chart
+    path : str or Path
+        Its ending says what it becomes: ``.svg`` or ``.png``.
+
+    Raises
+    ------
+    ValueError
+        If it ends otherwise.
+    """
+    path = Path(path)
+    if path.suffix not in _WRITERS:
+        raise ValueError(f"a figure is saved as {' or '.join(_WRITERS)}, got {path.name}")
+    path.write_bytes(_WRITERS[path.suffix](chart))
+
+
+_WRITERS = {".svg": svg, ".png": png}

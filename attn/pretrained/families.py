@@ -64,24 +64,10 @@ def check(family):
     -------
     Row
     """
-    import torch
-
     try:
-        built = tiny.tiny(family)
+        return _checked(family, tiny.tiny(family))
     except ModelError as error:
-        return Row(family, NOT_BUILT, why=str(error))
-    if not registry.has_attention(built.model):
-        return Row(family, NO_ATTENTION)
-    loaded = wrap(built.model)
-    if not loaded.recordable:
-        return _outside(family, loaded, built.inputs)
-    torch.manual_seed(0)
-    try:
-        recorded = recording.record(loaded, inputs=built.inputs)
-    except ModelError as error:
-        never_called = "no attention layer was called" in str(error)
-        return _outside(family, loaded, built.inputs) if never_called else Row(family, DIFFERS, why=str(error))
-    return _judged(family, loaded, recorded, built)
+        return _as_a_part(family) or Row(family, NOT_BUILT, why=str(error))
 
 
 def matched(recorded, weights):
@@ -201,25 +187,75 @@ def table(rows):
     return "\n".join([summary(rows), "", *lines, ""])
 
 
-def _judged(family, loaded, recorded, built):
-    """Say whether what was recorded is what the model reports, or what its own function gives."""
+def _checked(family, built, part=False):
+    """Record a tiny model and compare it; of a larger model, only the layers that are of this family."""
+    import torch
+
+    if not registry.has_attention(built.model):
+        return Row(family, NO_ATTENTION)
+    loaded = wrap(built.model)
+    if not loaded.recordable:
+        return _outside(family, loaded, built.inputs)
+    torch.manual_seed(0)
+    try:
+        recorded = recording.record(loaded, inputs=built.inputs)
+    except ModelError as error:
+        never_called = "no attention layer was called" in str(error)
+        return _outside(family, loaded, built.inputs) if never_called else Row(family, DIFFERS, why=str(error))
+    layers = [layer for layer in recorded.layers if not part or _family(layer.call.module) == family]
+    return _judged(family, loaded, recorded, layers, built, part)
+
+
+def _as_a_part(family):
+    """Check a family in a larger model that it is a part of; None if there is no such model."""
+    for whole in tiny.siblings(family):
+        try:
+            built = tiny.tiny(whole)
+        except ModelError:
+            continue
+        if built.inputs and family in {_family(module) for module in registry.attention_modules(built.model).values()}:
+            row = _checked(family, built, part=True)
+            if row.layers:
+                return row._replace(why="; ".join(filter(None, [f"checked as a part of {whole}", row.why])))
+    return None
+
+
+def _family(module):
+    """Return the family whose configuration an attention module has."""
+    return getattr(getattr(module, "config", None), "model_type", None)
+
+
+def _judged(family, loaded, recorded, layers, built, part):
+    """Say whether layers are what the model reports, or what its own function gives."""
     pairs = matched(recorded, recording.reported(built.output))
-    differences = [difference for _, index, difference in pairs if index >= 0]
-    left = [layer for layer in recorded.layers if layer.index not in {index for _, index, _ in pairs}]
+    reported, own = {index for _, index, _ in pairs}, {layer.index for layer in layers}
+    left = [layer for layer in layers if layer.index not in reported]
+    differences = [difference for _, index, difference in pairs if index in own]
     differences += [each.largest for layer in left for each in comparison.compare_layer(layer)]
-    strays = sum(index < 0 for _, index, _ in pairs)
     moved = _moved(loaded, recorded, built)
-    why = [f"{strays} of {len(pairs)} reported maps come from attention outside the registry"] if strays else []
+    why = [] if part else _unseen(loaded, recorded, pairs)
     if not moved <= _MOVED:
         why.append(_broken(recorded) or f"its output moves by {moved:.1e}")
-    against = " and ".join(text for text, here in (("its report", pairs), ("its own function", left)) if here)
-    right = max(differences) <= TOLERANCE and moved <= _MOVED
-    return Row(family, AGREES if right else DIFFERS, max(differences), _kinds(recorded), against, "; ".join(why))
+    against = " and ".join(text for text, here in (("its report", reported & own), ("its own function", left)) if here)
+    largest = max(differences, default=0.0)
+    verdict = AGREES if largest <= TOLERANCE and moved <= _MOVED else DIFFERS
+    return Row(family, verdict, largest, _kinds(layers), against, "; ".join(why))
 
 
-def _kinds(recorded):
+def _unseen(loaded, recorded, pairs):
+    """Say what attention of a model was not recorded."""
+    strays = sum(index < 0 for _, index, _ in pairs)
+    modules = registry.attention_modules(loaded.model).values()
+    silent = len(set(modules) - {layer.call.module for layer in recorded.layers})
+    return [
+        *([f"{strays} of {len(pairs)} reported maps come from attention outside the registry"] if strays else []),
+        *([f"{silent} of {len(modules)} attention modules had nothing to read"] if silent else []),
+    ]
+
+
+def _kinds(layers):
     """Count the layers of each kind."""
-    kinds = Counter(layer.kind for layer in recorded.layers)
+    kinds = Counter(layer.kind for layer in layers)
     return ", ".join(f"{count} {kind}" for kind, count in kinds.items())
 
 
@@ -280,6 +316,8 @@ def _first_tensor(output):
 
 def _outside(family, loaded, inputs):
     """Say what is left of a family that keeps its attention to itself."""
+    if inputs is None:
+        return Row(family, OUTSIDE, why="what it reads is not known here")
     try:
         own = recording.own_weights(loaded, inputs=inputs)
     except ModelError as error:

@@ -7,6 +7,7 @@ context variable of the one pass and not by the model, which threads share.
 
 import functools
 import inspect
+import re
 import sys
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -280,7 +281,7 @@ def has_attention(model):
     -------
     bool
     """
-    return any("attention" in type(module).__name__.lower() for module in model.modules())
+    return any(re.search("attention|attn", type(module).__name__, re.IGNORECASE) for module in model.modules())
 
 
 @functools.cache

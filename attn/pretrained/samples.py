@@ -24,11 +24,40 @@ def candidates(model):
     kinds = [kind for kind in (_texts(model), _pictures(model), _sounds(model), _series(model)) if kind]
     together = [{k: v for part in parts for k, v in part.items()} for parts in itertools.product(*kinds)]
     alone = [part for kind in kinds for part in kind] if len(kinds) > 1 else []
-    everything = [*_illustrated(model), *together, *alone, *_hidden(model), {}]
+    everything = [*_special(model), *_illustrated(model), *together, *alone, *_hidden(model), {}]
     others = _others(model)
     demanded = {name: value for name, value in others.items() if _needs(model, name)}
     for besides in (demanded, others) if len(others) > len(demanded) else (demanded,):
         yield from filter(None, (besides | inputs for inputs in everything))
+
+
+def _special(model):
+    """Return the inputs of a family that reads what no other family reads."""
+    import torch
+
+    known = {
+        "deepseek_ocr2_encoder": lambda: {"inputs_embeds": _numbers(2, N_TOKENS, 64), "num_patches": torch.tensor(3)},
+        "dots3_note_audio_encoder": lambda: {
+            "input_features": _numbers(2, 64, 96),
+            "chunk_sample_lengths": torch.tensor([96 * 160, 64 * 160]),
+        },
+        "jev": lambda: {"input_ids": _ids(model, N_TOKENS, 1, rows=1)}
+        | {name: torch.tensor([[value]]) for name, value in {"marks": 5, "num_options": 2, "question_type_ids": 0}.items()},
+        "mimi_decoder": lambda: {"latents": _numbers(2, 64, N_TOKENS)},
+        "molmo2_adapter": lambda: {
+            "image_features": _numbers(2, 16, 128),
+            "pooled_patches_idx": torch.arange(32).view(8, 4),
+        },
+        "moshi_depth": lambda: {"input_ids": _ids(model, 5, 1), "last_hidden_state": _numbers(2, 1, 64)},
+        "muse_glimmer_assistant": lambda: {
+            "noise_embeds": _numbers(2, N_TOKENS, 64),
+            "context_hidden_states": _numbers(2, _N_TARGETS, 64),
+        },
+        "phi4_multimodal_audio": lambda: {"hidden_states": _numbers(2, 64, 64), "mask": torch.ones(2, 8).bool()},
+        "pocket_tts_audio_tokenizer_decoder": lambda: {"latents": _numbers(2, 64, N_TOKENS)},
+    }
+    make = known.get(model.config.model_type)
+    return [make()] if make else []
 
 
 def options(model):
@@ -117,7 +146,7 @@ def _texts(model):
 
 def _targets(model):
     """Return what a decoder reads besides, if there is one."""
-    rows = 2 * _look(model.config, "num_codebooks", default=1)
+    rows = 2 * _look(model.config, "num_codebooks", default=len(getattr(model.config, "delay_pattern", "1")))
     return {"decoder_input_ids": _ids(model, _N_TARGETS, 2, rows)} if "decoder_input_ids" in _accepted(model) else {}
 
 

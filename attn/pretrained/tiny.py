@@ -7,7 +7,7 @@ import math
 import re
 from typing import Any, NamedTuple
 
-from attn.pretrained import samples
+from attn.pretrained import registry, samples
 from attn.pretrained.errors import ModelError, first_line
 
 WIDTH = 64
@@ -104,6 +104,7 @@ _OVERRIDES = {
     "glm5_next_text": {"index_kpool": 2},
     "glm_image_text": {"rope_parameters": _SECTIONS},
     "gpt_neo": {"attention_types": [[["global", "local"], 1]]},
+    "granite4_vision": {"deepstack_layer_map": [[0, 0], [1, 1]], "downsample_rate": "1/2", "spatial_target_layers": [0, 1]},
     "granitemoehybrid": {"layer_types": ["linear_attention", "full_attention"]},
     "hunyuan_v1_dense": {"head_dim": 16},
     "hunyuan_v1_moe": {"head_dim": 16},
@@ -167,6 +168,9 @@ _OVERRIDES = {
 }
 
 
+# Why a family cannot be tried, where what transformers raises does not say it.
+_WHY = {}
+
 # Families whose configuration transformers maps to a model that cannot be made from it.
 _CLASSES = {
     "musicgen": "MusicgenForConditionalGeneration",
@@ -178,7 +182,7 @@ class Tiny(NamedTuple):
     """A model with random weights, inputs that it reads, and what it makes of them under eager attention."""
 
     model: Any
-    inputs: dict
+    inputs: dict | None  # None where the model asks no registry, and reads nothing that was tried
     output: Any
 
 
@@ -193,7 +197,8 @@ def tiny(family):
     Returns
     -------
     Tiny
-        Always with the same numbers. The weights are large enough to make attention uneven.
+        Always with the same numbers. The weights are large enough to make attention uneven. A model
+        without attention is given nothing to read.
 
     Raises
     ------
@@ -201,19 +206,40 @@ def tiny(family):
         If the family has no model of its own, cannot be made small, or reads nothing that was tried.
     """
     model_class, config_class = classes(family)
-    reasons = []
+    reasons, unread = [], None
     for shrink in (_small, _shallow):
         try:
             model = _built(model_class, shrink(config_class(), _counter()))
         except Exception as error:  # whatever a family's constructor raises
             reasons.append(_reason(error))
             continue
-        for inputs in samples.candidates(model):
+        if not registry.attention_modules(model):
+            unread = unread or model
+        for inputs in samples.candidates(model) if registry.has_attention(model) else ():
             try:
                 return Tiny(model, inputs, eager_output(model, inputs))
             except Exception as error:  # whatever a family's forward raises
                 reasons.append(_reason(error))
-    raise ModelError(reasons[0] if reasons else "it takes inputs that are not known here")
+    if unread is not None:
+        return Tiny(unread, None, None)
+    raise ModelError(_WHY.get(family) or (reasons[0] if reasons else "it takes inputs that are not known here"))
+
+
+def siblings(family):
+    """Return the families that are written in the same Python module: one of them may be the whole of a part.
+
+    Parameters
+    ----------
+    family : str
+
+    Returns
+    -------
+    list of str
+    """
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES, model_type_to_module_name
+
+    home = model_type_to_module_name(family)
+    return [other for other in CONFIG_MAPPING_NAMES if other != family and model_type_to_module_name(other) == home]
 
 
 def classes(family):

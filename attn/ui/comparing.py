@@ -311,32 +311,48 @@ def verdict(setup, result, table):
     say(f"**{word}.** {here}, {'unbroken ' if setup.broken else ''}{whole}. Tolerance {tolerance:.0e}, float32.")
 
 
-def code_of(setup, layer):
-    """Return the lines that compare the same head."""
+def code_of(setup, layer, part, scale, room):
+    """Return the lines that compare the same head and draw the same part of it."""
     arguments = [repr(setup.model)] + (["random_weights=True"] if setup.random else [])
     pair = f", pair={setup.pair!r}" if setup.pair else ""
     faults = "".join(f", {name}={value!r}" for name, value in setup.broken.items())
     head = min(setup.head, layer.num_heads) - 1
+    options = ", ".join(f"{name}={value!r}" for name, value in scale.items())
     if setup.start == "input":
-        ours = f"pretrained.from_input(model, layer).steps.weights[0, {head}]"
+        steps, at = "pretrained.from_input(model, layer).steps", f"0, {head}"
     else:
-        ours = f"pretrained.from_scratch(layer, {min(head, (setup.cut or layer.num_heads) - 1)}{faults}).weights[0, 0]"
-    return f"""from attn import charts, pretrained
+        ours = min(head, (setup.cut or layer.num_heads) - 1)
+        steps, at = f"pretrained.from_scratch(layer, {ours}{faults})", "0, 0"
+    own_hidden = ", hidden=~layer.mask[0, 0][part]" if part.own_hidden.any() else ""
+    hidden = f", hidden=steps.masked_scores[{at}][part] == -float('inf')" if part.hidden.any() else ""
+    return f"""import numpy as np
+from attn import charts, pretrained
 
 model = pretrained.load({", ".join(arguments)})
 recording = pretrained.record(model, {setup.text!r}{pair})
 layer = recording.layers[{layer.index}]
 
-ours = {ours}
+steps = {steps}
+ours = steps.weights[{at}]
 theirs = layer.reference_weights({head})[0, 0]
 print(abs(ours - theirs).max())
 
+rows_at, columns_at = {_spelled(part.row_places)}, {_spelled(part.column_places)}
+part = np.ix_(rows_at, columns_at)
 rows = charts.token_labels([token.text for token in layer.query_tokens])
 columns = charts.token_labels([token.text for token in layer.key_tokens])
-charts.panels(
-    charts.LIGHT, 1200,
-    charts.panel(theirs, rows, columns, title="The model's own"),
-    charts.panel(ours, rows, columns, title="From scratch"),
-    charts.panel(ours - theirs, rows, columns, title="Difference", kind="signed"),
-).save("comparison.html")
+names = [rows[at] for at in rows_at], [columns[at] for at in columns_at]
+picture = charts.panels(
+    charts.LIGHT, {room:.0f},
+    charts.panel(theirs[part], *names, title="The model's own", {options}{own_hidden}),
+    charts.panel(ours[part], *names, title="From scratch, in numpy", {options}{hidden}),
+    charts.panel((ours - theirs)[part], *names, title="Difference", kind="signed"),
+)
+charts.save(picture, "comparison.svg")
 """
+
+
+def _spelled(places):
+    """Return positions as code: a range where none is left out."""
+    whole = range(places[0], places[-1] + 1)
+    return repr(whole) if places == list(whole) else repr(places)

@@ -43,7 +43,7 @@ class ManyHeads(NamedTuple):
     steps: MultiHead
     hidden: np.ndarray  # (n_q, n_k)
     words: str
-    code: str
+    made: str  # the lines that compute ``steps``
 
     @property
     def sharing(self):
@@ -98,7 +98,7 @@ def many_heads(setup):
         mask, line = mask_of(setup, n_q)
         hidden, words = ~np.broadcast_to(mask.visible, (n_q, n_k)), mask.words
     steps = multi_head.multi_head_attention(x, parameters, memory, mask)
-    return ManyHeads(tokens, memory_tokens, parameters, steps, hidden, words, _code(made, line))
+    return ManyHeads(tokens, memory_tokens, parameters, steps, hidden, words, _made(made, line))
 
 
 def _worked(setup):
@@ -142,18 +142,29 @@ parameters = attn.multi_head.draw_parameters(
     return x, memory, parameters, tokens, second, made
 
 
-def _code(made, mask_line):
+def _made(made, mask_line):
     mask = f", {mask_line}" if mask_line else ""
-    return f"""import numpy as np
-import attn
+    return f"{made}\nsteps = attn.multi_head_attention(x, parameters, memory{mask})"
+
+
+def code_of(result, head, scale, room):
+    """Return the lines that compute every head and draw them under their groups."""
+    needed = "import numpy as np\n" if "np." in result.made else ""
+    hidden = ", hidden=hidden" if result.hidden.any() else ""
+    options = "".join(f", {name}={value!r}" for name, value in scale.items())
+    bind = "hidden = steps.masked_scores[0] == -float('inf')\n" if hidden else ""
+    same = result.tokens == result.memory_tokens
+    return f"""{needed}import attn
 from attn import charts
 
-{made}
-steps = attn.multi_head_attention(x, parameters, memory{mask})
-print(steps.weights.round(3))   # (num_heads, n_q, n_k)
-print(steps.output.round(3))    # (n_q, d_out)
+{result.made}
+print(steps.output.shape)
 
-rows, columns = range(1, len(x) + 1), range(1, len(memory) + 1)
-picture = charts.head_grid(steps.weights, list(map(str, rows)), list(map(str, columns)), charts.LIGHT)
-charts.beside(picture).save("heads.html")
+rows = charts.token_labels({list(result.tokens)!r})
+columns = {"rows" if same else f"charts.token_labels({list(result.memory_tokens)!r})"}
+{bind}picture = charts.above(
+    charts.head_groups(parameters.num_heads, parameters.num_kv_heads, charts.LIGHT, width={room:.0f}),
+    charts.head_grid(steps.weights, rows, columns, charts.LIGHT, selected={head}, width={room:.0f}{hidden}{options}),
+)
+charts.save(picture, "heads.svg")
 """

@@ -117,3 +117,19 @@ def ways_in():
         with columns[at % 3].container(border=True, height="stretch"):
             st.page_link(script, label=f"**{title}**", icon=icon, query_params=settings)
             st.caption(shown)
+
+
+def code_of(setup, query, room):
+    """Return the lines that read the sentence and draw where one token looks."""
+    return f"""from attn import charts
+from attn.pretrained import bert
+
+encoded = bert.encode(bert.load(), {setup.text!r})
+weights = encoded.blocks[{setup.layer - 1}].attention.weights[{setup.head - 1}]
+labels = [token.text for token in encoded.tokens]
+strip = charts.token_strip(
+    labels, charts.LIGHT, weights=weights[{query}], width={room:.0f}, size=24, selected={query}
+)
+picture = charts.beside(strip)
+charts.save(picture, "home.svg")
+"""

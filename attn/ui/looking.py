@@ -127,23 +127,64 @@ def reading(setup, tables, layer):
     st.markdown(f"Layer {setup.layer}, head {setup.head}: **{as_text(kind.label)}**. {as_text(kind.sentence)}")
 
 
-def code_of(setup, layer):
-    """Return the lines that measure every head and draw the chosen one."""
+def code_of(setup, table, layer, scale, room):
+    """Return the lines that measure every head, and draw the map of them and the chosen head."""
     arguments = [repr(setup.model)] + (["random_weights=True"] if setup.random else [])
     pair = f", pair={setup.pair!r}" if setup.pair else ""
-    return f"""from attn import charts, patterns, pretrained
+    heads, metric = heads_of(setup), METRICS[setup.metric]
+    limit = ", limit=1.0" if metric.unit == "share" else ""
+    options = "".join(f", {name}={value!r}" for name, value in scale.items())
+    return f"""import numpy as np
+from attn import charts, patterns, pretrained
 
 model = pretrained.load({", ".join(arguments)})
 recording = pretrained.record(model, {setup.text!r}{pair})
-layer = recording.layers[{layer.index}]
-weights = layer.attention({heads_of(setup)}).weights[0]
-print(patterns.measure(
-    weights, [token.id for token in layer.key_tokens], [token.special for token in layer.key_tokens],
-    mask=layer.mask if layer.mask is None else layer.mask[0, 0], cross=layer.kind == "cross",
-))
 
+
+def numbers(layer):
+    ids = [token.id for token in layer.key_tokens]
+    return patterns.measure_each(
+        (layer.attention(head).weights[0, 0] for head in range(layer.num_heads)),
+        None if None in ids else ids,
+        [token.special for token in layer.key_tokens],
+        mask=None if layer.mask is None else layer.mask[0, 0],
+        cross=layer.kind == "cross",
+    )["{setup.metric}"]
+
+
+table = np.stack([numbers(layer) for layer in recording.layers])
+overview = charts.layer_head_map(
+    table, charts.LIGHT, title="{metric.name}", tooltip_name="{metric.unit}", size={int(room * 0.5)},
+    selected={(setup.layer - 1, setup.head - 1)}{limit},
+)
+places = {first_heads(table, setup.order)}  # the first ten by their number
+bars = charts.bars(
+    [table[place] for place in places], [f"layer {{layer + 1}}, head {{head + 1}}" for layer, head in places],
+    charts.LIGHT, title="{ORDERS[setup.order]} {metric.name.lower()}", kind="magnitude", width={int(room * 0.2)},
+    tooltip_name="{metric.unit}",
+)
+charts.save(charts.beside(overview, bars), "heads.svg")
+
+layer = recording.layers[{layer.index}]
+{_shown_code(setup, heads)}
 rows = charts.token_labels([token.text for token in layer.query_tokens])
 columns = charts.token_labels([token.text for token in layer.key_tokens])
-picture = charts.heatmap(patterns.mean_over(weights), rows, columns, charts.LIGHT)
-charts.beside(picture).save("head.html")
+picture = charts.panels(
+    charts.LIGHT, {room:.0f}, charts.panel(patterns.mean_over(shown), rows, columns{options}), tallest=620
+)
+charts.save(picture, "head.svg")
 """
+
+
+def _shown_code(setup, heads):
+    """Return the lines that bind ``shown``, as `shown_weights` computes it."""
+    weights = f"np.stack([layer.attention(head).weights[0, 0] for head in {heads}])"
+    if setup.measure == "weight":
+        return f"shown = {weights}"
+    return f"""weights = {weights}
+bands = pretrained.parameters(model, layer).w_o.reshape(layer.num_heads, layer.value.shape[-1], -1)
+group = layer.num_heads // layer.num_kv_heads
+shown = np.stack([
+    patterns.value_weighted(weight, layer.value[0, head // group], bands[head])
+    for weight, head in zip(weights, {heads})
+])"""

@@ -35,7 +35,7 @@ class Masked(NamedTuple):
     words: str
     routed: dict  # route name -> RoutedAttention
     leaks: dict  # route name -> Leak
-    code: str
+    made: str  # the lines that bind ``e`` and ``mask``
 
     @property
     def empty_rows(self):
@@ -81,26 +81,43 @@ def masked(setup):
     routed = {name: route.attend(attention.scores, value, visible) for name, route in ROUTES.items()}
     token = min(setup.token, n) - 1
     leaks = {name: leak(route, e.x, e.w_q, e.w_k, e.w_v, visible, token) for name, route in ROUTES.items()}
-    return Masked(tokens, attention, ~visible, mask.words, routed, leaks, _code(made, line, setup.wrong, token))
+    return Masked(tokens, attention, ~visible, mask.words, routed, leaks, f"{made}\nmask = {line}")
 
 
-def _code(made, line, wrong, token):
+def code_of(setup, result, room):
+    """Return the lines that draw both pictures of the page and measure the leak."""
+    wrong, token = setup.wrong, min(setup.token, len(result.tokens)) - 1
+    sign = "=" if result.agrees(wrong) else "≠"
     return f"""import numpy as np
 import attn
 from attn import charts
 from attn.mask_routes import ROUTES, leak
 
-{made}
-mask = {line}
-attention = attn.scaled_dot_product_attention(e.x @ e.w_q, e.x @ e.w_k, e.x @ e.w_v, mask)
-print(attention.weights.round(3))
-
-wrong = ROUTES["{wrong}"].attend(attention.scores, e.x @ e.w_v, mask)
-print(wrong.weights.round(3))
-print(leak(ROUTES["{wrong}"], e.x, e.w_q, e.w_k, e.w_v, mask, token={token}).largest)
-
+{result.made}
+value = e.x @ e.w_v
+attention = attn.scaled_dot_product_attention(e.x @ e.w_q, e.x @ e.w_k, value, mask)
 labels = charts.token_labels(e.tokens)
 hidden = np.isneginf(attention.masked_scores)
-picture = charts.heatmap(attention.weights, labels, labels, charts.LIGHT, hidden=hidden, title="Weights")
-charts.beside(picture).save("weights.html")
+picture = charts.panels(
+    charts.LIGHT, {room:.0f},
+    charts.panel(attention.scores, labels, labels, kind="signed", title="Scores, masked", hidden=hidden),
+    "→",
+    charts.panel(attention.weights, labels, labels, title="Weights", hidden=hidden),
+)
+charts.save(picture, "masks.svg")
+
+before, after, wrong = (
+    ROUTES[name].attend(attention.scores, value, mask) for name in ("before", "after", "{wrong}")
+)
+print(leak(ROUTES["{wrong}"], e.x, e.w_q, e.w_k, e.w_v, mask, token={token}).largest)
+picture = charts.panels(
+    charts.LIGHT, {room:.0f},
+    charts.panel(before.weights, labels, labels, title="−∞ before the softmax", hidden=hidden),
+    "=",
+    charts.panel(after.weights, labels, labels, title="Zero after, renormalise", hidden=hidden),
+    "{sign}",
+    charts.panel(wrong.weights, labels, labels, title=ROUTES["{wrong}"].title),
+    tallest=340,
+)
+charts.save(picture, "routes.svg")
 """

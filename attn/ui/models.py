@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import streamlit as st
 
-from attn import charts, multi_head_attention, pretrained
+from attn import multi_head_attention, pretrained
 from attn.examples import Example
 from attn.patterns import METRICS, measure_each, rollout
 from attn.pretrained import bert
@@ -103,18 +103,17 @@ def every_head(name, random_weights, text, pair, kind, most):
 
     Returns
     -------
-    weights : ndarray, shape (num_layers * num_heads, n, n)
-        Over at most `most` tokens.
-    labels : list of str
-    num_heads : int
-        In one layer.
+    ndarray, shape (num_layers, num_heads, n, n)
+        Over at most `most` tokens; NaN for heads that only other layers have.
     """
     layers = [layer for layer in recording(name, random_weights, text, pair).layers if layer.kind == kind]
-    n = min(most, layers[0].query.shape[2], layers[0].key.shape[2])
-    rows = slice(0, n)
-    heads = ((layer, head) for layer in layers for head in range(layer.num_heads))
-    weights = [pretrained.from_scratch(layer, head, rows=rows).weights[0, 0][:, :n] for layer, head in heads]
-    return np.stack(weights), charts.token_labels([t.text for t in layers[0].key_tokens[:n]]), layers[0].num_heads
+    n_q, n_k = (min(most, side.shape[2]) for side in (layers[0].query, layers[0].key))
+    num_heads = max(layer.num_heads for layer in layers)
+    every = np.full((len(layers), num_heads, n_q, n_k), np.nan, dtype=np.float32)
+    for at, layer in enumerate(layers):
+        for head in range(layer.num_heads):
+            every[at, head] = pretrained.from_scratch(layer, head, rows=slice(0, n_q)).weights[0, 0][:, :n_k]
+    return every
 
 
 @st.cache_resource(max_entries=8, show_spinner="Following the layers …")

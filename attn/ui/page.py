@@ -149,9 +149,10 @@ def figure(chart, key, *, tables=None, on_pick=None):
         st.altair_chart(chart, theme=None, width="content", key=key)
     else:
         st.altair_chart(chart, theme=None, width="content", key=key, on_select=_picker(key, on_pick))
+    stem = "_".join(key.split(".")[:2])
     files = {
-        "picture.png": (lambda: charts.png(chart), "image/png"),
-        "picture.svg": (lambda: charts.svg(chart), "image/svg+xml"),
+        f"{stem}.png": (lambda: charts.png(chart), "image/png"),
+        f"{stem}.svg": (lambda: charts.svg(chart), "image/svg+xml"),
     }
     files |= {f"{name}.csv": (make, "text/csv") for name, make in (tables or {}).items()}
     with st.container(horizontal=True, gap="small"):

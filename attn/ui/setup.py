@@ -104,6 +104,33 @@ def wholes():
     return _field((), read, lambda numbers: ",".join(map(str, numbers)))
 
 
+def heads(default=()):
+    """Declare a set of heads, pairs of a layer and a head counted from 0, which a link counts from 1: ``4.12;6.6``."""
+
+    def read(raw):
+        if raw and not re.fullmatch(r"[1-9][0-9]{0,2}\.[1-9][0-9]{0,2}(;[1-9][0-9]{0,2}\.[1-9][0-9]{0,2})*", raw):
+            raise ValueError("heads such as 4.12;6.6, a layer and a head each")
+        pairs = (part.split(".") for part in raw.split(";") if part)
+        return tuple(sorted({(int(layer) - 1, int(head) - 1) for layer, head in pairs}))
+
+    return _field(default, read, lambda pairs: ";".join(f"{layer + 1}.{head + 1}" for layer, head in sorted(pairs)))
+
+
+def points(default, most, limit=100):
+    """Declare up to `most` points of a plane, pairs of numbers from -`limit` to `limit`: ``2,0;1,1;-1,2``."""
+
+    def read(raw):
+        try:
+            pairs = tuple(tuple(float(number) for number in part.split(",")) for part in raw.split(";"))
+        except ValueError:
+            pairs = ()
+        if not 1 <= len(pairs) <= most or any(len(p) != 2 or not all(abs(x) <= limit for x in p) for p in pairs):
+            raise ValueError(f"1 to {most} points such as 2,0;1,1, two numbers each")
+        return pairs
+
+    return _field(default, read, lambda pairs: ";".join(f"{_digits(x)},{_digits(y)}" for x, y in pairs))
+
+
 def cells():
     """Declare a set of painted cells, a sorted tuple of (row, column).
 

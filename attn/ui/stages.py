@@ -1,11 +1,12 @@
 """The stages of Step by step: what each shows, says and writes as a formula."""
 
 from collections.abc import Callable
+from operator import attrgetter
 from typing import NamedTuple
 
 import numpy as np
 
-from attn import analysis, charts
+from attn import analysis, charts, examples
 from attn.charts.labels import number
 from attn.ui.rows import products, ranked
 from attn.ui.state import as_text
@@ -33,9 +34,7 @@ class View(NamedTuple):
     """Everything a stage needs to draw itself."""
 
     steps: tuple  # attn.steps.Steps
-    weights: dict  # "q", "k", "v" -> the matrix that projects
-    biases: dict  # "q", "k", "v" -> what is added, or 0
-    tokens: tuple
+    e: examples.Example  # named as in the code on the page
     matrix: str  # which projection is in view: "q", "k" or "v"
     cell: tuple  # the chosen (row, column) of the stage's result
     divisor: float
@@ -47,7 +46,7 @@ class View(NamedTuple):
 
     @property
     def labels(self):
-        return charts.token_labels(self.tokens)
+        return charts.token_labels(self.e.tokens)
 
     def token(self, position):
         """Return a token fit to stand in a sentence."""
@@ -56,18 +55,67 @@ class View(NamedTuple):
     @property
     def projected(self):
         """The projection in view."""
-        s = self.steps
-        return {"q": s.unrotated_query, "k": s.unrotated_key, "v": s.value}[self.matrix]
+        return attrgetter(_PROJECTED[self.matrix])(self)
+
+    @property
+    def weight(self):
+        """The matrix of the projection in view, (d_model, d)."""
+        return getattr(self.e, f"w_{self.matrix}")
 
     @property
     def bias(self):
         """The bias of the projection in view, (d,) or 0."""
-        return self.biases[self.matrix]
+        return getattr(self.e, f"b_{self.matrix}")
 
     @property
     def hidden(self):
         """True where the mask hides."""
         return self.steps.masked_scores == -float("inf")
+
+
+_PROJECTED = {"q": "steps.unrotated_query", "k": "steps.unrotated_key", "v": "steps.value"}
+
+
+class Part(NamedTuple):
+    """One matrix of a stage's picture, told once for the picture and for the code that makes it."""
+
+    expression: str  # where its numbers are, both in a View and in the code
+    title: str
+    axes: tuple = ("query", "key")
+    down: bool = True  # whether its rows are tokens
+    across: bool = True  # whether its columns are
+    mark: str = ""  # "cell": the chosen cell; "row", "column", "row column": where that comes from
+    limit: float | None = None
+    hides: bool = False  # whether the mask is shown
+
+    def panel(self, view):
+        """Return the matrix to be drawn."""
+        values = attrgetter(self.expression)(view)
+        names = [
+            view.labels if tokens else charts.counted(n) for tokens, n in zip(self[3:5], values.shape, strict=True)
+        ]
+        options = {"hidden": view.hidden} if self.hides else {}
+        options |= {"select": "cell"} if self.mark == "cell" else {}
+        return charts.panel(values, *names, **self._options(view), **options)
+
+    def code(self, view):
+        """Return the line that makes this matrix."""
+        shape = attrgetter(self.expression)(view).shape
+        names = ("labels" if tokens else f"charts.counted({n})" for tokens, n in zip(self[3:5], shape, strict=True))
+        options = [f"{name}={value!r}" for name, value in self._options(view).items()]
+        options += ["hidden=hidden"] if self.hides else []
+        return f"charts.panel({', '.join([self.expression, *names, *options])})"
+
+    def _options(self, view):
+        """Return the keywords of the matrix that are plain values."""
+        row, column = view.cell
+        options = {"title": self.title, "axes": self.axes}
+        options |= {} if self.expression == "steps.weights" else {"kind": "signed"}
+        options |= {} if self.limit is None else {"limit": self.limit}
+        if self.mark == "cell":
+            return options | {"selected": (row, column)}
+        places = {name: at for name, at in (("row", row), ("column", column)) if name in self.mark}
+        return options | ({"highlight": places} if places else {})
 
 
 class Stage(NamedTuple):
@@ -76,7 +124,7 @@ class Stage(NamedTuple):
     label: str
     title: str
     formula: Callable  # View -> LaTeX
-    draw: Callable  # View -> chart
+    parts: Callable  # View -> matrices and the operators between them; the sentence itself has none
     read: Callable  # View -> sentence
     explain: Callable  # View -> chart of the chosen cell, or None
     result: Callable  # View -> the matrix whose cells can be chosen
@@ -93,8 +141,27 @@ def shape_of(view, stage):
     return f"{rows} × {columns}"
 
 
-def _signed(values, rows, columns, title, axes, **options):
-    return charts.panel(values, rows, columns, kind="signed", title=title, axes=axes, **options)
+def draw(view, stage):
+    """Return the picture of a stage."""
+    parts = stage.parts(view)
+    if not parts:
+        strip = charts.token_strip(view.e.tokens, view.theme, width=view.room, selected=view.cell[0], select="cell")
+        return charts.beside(strip)
+    drawn = (part if isinstance(part, str) else part.panel(view) for part in parts)
+    return charts.panels(view.theme, view.room, *drawn)
+
+
+def code(view, stage):
+    """Return the lines that make the same picture; they know ``steps``, ``e`` and ``charts``."""
+    parts = stage.parts(view)
+    if not parts:
+        strip = f"charts.token_strip(e.tokens, charts.LIGHT, width={view.room:.0f}, selected={view.cell[0]})"
+        return f"picture = charts.beside({strip})"
+    lines = [repr(part) if isinstance(part, str) else part.code(view) for part in parts]
+    start = ["labels = charts.token_labels(e.tokens)"]
+    start += ["hidden = steps.masked_scores == -float('inf')"] if any("hidden=hidden" in line for line in lines) else []
+    inside = "".join(f"    {line},\n" for line in [f"charts.LIGHT, {view.room:.0f}", *lines])
+    return "\n".join([*start, f"picture = charts.panels(\n{inside})"])
 
 
 def _limit(*matrices):
@@ -102,116 +169,73 @@ def _limit(*matrices):
     return max(float(abs(matrix[np.isfinite(matrix)]).max(initial=0)) for matrix in matrices) or None
 
 
-def _weights(view, **options):
-    labels = view.labels
-    return charts.panel(view.steps.weights, labels, labels, title="Weights", hidden=view.hidden, **options)
-
-
-def _chosen(view):
-    """Return the keywords of the matrix whose cells can be chosen."""
-    return {"selected": view.cell, "select": "cell"}
-
-
-def _row(view):
-    return {"highlight": {"row": view.cell[0]}}
-
-
-def _column(view):
-    return {"highlight": {"column": view.cell[1]}}
-
-
-def _draw(view, *parts):
-    return charts.panels(view.theme, view.room, *parts)
-
-
 def _tokens(view):
-    return charts.beside(
-        charts.token_strip(view.tokens, view.theme, width=view.room, selected=view.cell[0], select="cell")
-    )
+    return []
 
 
 def _embeddings(view):
-    x, added, inputs = view.steps.x, view.steps.added, view.steps.inputs
-    columns, axes = charts.counted(x.shape[1]), ("token", "dimension")
-    if not added.any():
-        return _draw(view, _signed(x, view.labels, columns, "X", axes, **_chosen(view)))
-    return _draw(
-        view,
-        _signed(x, view.labels, columns, "Embeddings", axes),
-        "+",
-        _signed(added, view.labels, columns, "Positions", axes),
-        "=",
-        _signed(inputs, view.labels, columns, "X", axes, **_chosen(view)),
-    )
+    each = {"axes": ("token", "dimension"), "across": False}
+    inputs = Part("steps.inputs", "X", mark="cell", **each)
+    if not view.steps.added.any():
+        return [inputs]
+    return [Part("steps.x", "Embeddings", **each), "+", Part("steps.added", "Positions", **each), "=", inputs]
 
 
 def _project(view):
-    x, w, projected = view.steps.inputs, view.weights[view.matrix], view.projected
     name, role = MATRICES[view.matrix], MATRICES[view.matrix].lower()
-    dimensions, widths = charts.counted(x.shape[1]), charts.counted(projected.shape[1])
-    return _draw(
-        view,
-        _signed(x, view.labels, dimensions, "X", ("token", "dimension"), **_row(view)),
+    return [
+        Part("steps.inputs", "X", ("token", "dimension"), across=False, mark="row"),
         "×",
-        _signed(w, dimensions, widths, f"W_{view.matrix}", ("dimension", role), **_column(view)),
+        Part(f"e.w_{view.matrix}", f"W_{view.matrix}", ("dimension", role), False, False, "column"),
         "=",
-        _signed(projected, view.labels, widths, name, ("token", role), **_chosen(view)),
-    )
+        Part(_PROJECTED[view.matrix], name, ("token", role), across=False, mark="cell"),
+    ]
 
 
 def _products(view):
-    s = view.steps
-    widths = charts.counted(s.query.shape[1])
-    return _draw(
-        view,
-        _signed(s.query, view.labels, widths, "Query", ("query", "dimension"), **_row(view)),
+    return [
+        Part("steps.query", "Query", ("query", "dimension"), across=False, mark="row"),
         "×",
-        _signed(s.key.T, widths, view.labels, "Key, transposed", ("dimension", "key"), **_column(view)),
+        Part("steps.key.T", "Key, transposed", ("dimension", "key"), down=False, mark="column"),
         "=",
-        _signed(s.products, view.labels, view.labels, "Products", ("query", "key"), **_chosen(view)),
-    )
+        Part("steps.products", "Scores", mark="cell"),
+    ]
 
 
 def _scaled(view):
-    s = view.steps
-    both = {"axes": ("query", "key"), "limit": _limit(s.products, s.scores)}
-    before = {"highlight": {"row": view.cell[0], "column": view.cell[1]}}
-    return _draw(
-        view,
-        _signed(s.products, view.labels, view.labels, "Products", **both, **before),
+    limit = _limit(view.steps.products, view.steps.scores)
+    return [
+        Part("steps.products", "Scores", mark="row column", limit=limit),
         f"÷ {number(view.divisor)} =",
-        _signed(s.scores, view.labels, view.labels, "Scores", **both, **_chosen(view)),
-    )
+        Part("steps.scores", "Scaled scores", mark="cell", limit=limit),
+    ]
 
 
 def _masked(view):
     s = view.steps
-    both = {"axes": ("query", "key"), "limit": _limit(s.scores, s.biased)}
-    parts = [_signed(s.scores, view.labels, view.labels, "Scores", **both)]
+    limit = _limit(s.scores, s.biased)
+    parts = [Part("steps.scores", "Scaled scores", limit=limit), "→"]
     if (s.biased != s.scores).any():
-        parts += ["→", _signed(s.biased, view.labels, view.labels, "With positions", **both)]
-    masked = _signed(s.biased, view.labels, view.labels, "Masked scores", hidden=view.hidden, **both, **_chosen(view))
-    return _draw(view, *parts, "→", masked)
+        parts += [Part("steps.biased", "With positions", limit=limit), "→"]
+    return [*parts, Part("steps.biased", "Masked scores", mark="cell", limit=limit, hides=True)]
 
 
 def _softmax(view):
-    scores = _signed(
-        view.steps.biased, view.labels, view.labels, "Masked scores", ("query", "key"), hidden=view.hidden, **_row(view)
-    )
-    return _draw(view, scores, "→", _weights(view, **_chosen(view)))
+    return [
+        Part("steps.biased", "Masked scores", mark="row", hides=True),
+        "→",
+        Part("steps.weights", "Weights", mark="cell", hides=True),
+    ]
 
 
 def _context(view):
-    s = view.steps
-    widths = charts.counted(s.value.shape[1])
-    return _draw(
-        view,
-        _weights(view, **_row(view)),
+    return [
+        Part("steps.weights", "Weights", mark="row", hides=True),
         "×",
-        _signed(s.value, view.labels, widths, "Value", ("key", "value"), **_column(view)),
+        Part("steps.value", "Value", ("key", "value"), across=False, mark="column"),
         "=",
-        _signed(s.context, view.labels, widths, "Context", ("query", "output"), **_chosen(view)),
-    )
+        Part("steps.context", "Context", ("query", "output"), across=False, mark="cell"),
+    ]
 
 
 def _role(view, role, letter):
@@ -241,7 +265,7 @@ def _softmax_formula(view):
 
 
 def _read_tokens(view):
-    count, distinct = len(view.tokens), len({token.lower() for token in view.tokens})
+    count, distinct = len(view.e.tokens), len({token.lower() for token in view.e.tokens})
     again = "no word comes twice" if count == distinct else f"{distinct} of them distinct"
     return f"The sentence is cut into {count} tokens, {again}. Each becomes one row of every matrix that follows."
 
@@ -317,7 +341,7 @@ def _read_context(view):
 
 def _explain_project(view):
     row, column = view.cell
-    left, right = view.steps.inputs[row], view.weights[view.matrix][:, column]
+    left, right = view.steps.inputs[row], view.weight[:, column]
     labels = charts.counted(len(left))
     if np.ndim(view.bias):
         left, right, labels = np.append(left, 1), np.append(right, view.bias[column]), [*labels, "bias"]

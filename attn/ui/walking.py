@@ -7,7 +7,7 @@ import numpy as np
 import streamlit as st
 
 from attn import examples, steps
-from attn.ui import models
+from attn.ui import models, stages
 from attn.ui.choices import POSITIONS, MaskChoice, mask_of, positions_of
 from attn.ui.sentences import SentenceChoice, words_of
 from attn.ui.setup import choice, numbers, place, real, whole
@@ -18,16 +18,6 @@ STEP_SOURCES = {
     "journey": "Second example",
     "random": "Your sentence",
     "pretrained": "Pretrained layer",
-}
-FIELDS = {  # what the code prints and draws at each stage
-    "tokens": {"q": "x"},
-    "embeddings": {"q": "inputs"},
-    "projections": {"q": "unrotated_query", "k": "unrotated_key", "v": "value"},
-    "products": {"q": "products"},
-    "scaled": {"q": "scores"},
-    "masked": {"q": "biased"},
-    "weights": {"q": "weights"},
-    "context": {"q": "context"},
 }
 TABS = ("This cell", "Edit the numbers", "Code")
 CUTS = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48]  # numbers of heads that divide 384
@@ -51,7 +41,7 @@ class Setup(SentenceChoice, MaskChoice):
     temperature: float = real(1.0, 0.05, 10)
     stage: str = choice("weights", STAGES)
     matrix: str = choice("q", MATRICES)
-    cell: tuple = place((1, 4))
+    cell: tuple = place((4, 3))
     edits: tuple = numbers(EDITABLE)
     tab: str = choice("This cell", TABS)
     editing: str = choice("x", EDITABLE)
@@ -164,9 +154,7 @@ def walked(setup, theme, room):
     )
     view = View(
         walk,
-        {"q": example.w_q, "k": example.w_k, "v": example.w_v},
-        {"q": example.b_q, "k": example.b_k, "v": example.b_v},
-        example.tokens,
+        example,
         setup.matrix,
         setup.cell,
         divisor,
@@ -176,13 +164,15 @@ def walked(setup, theme, room):
         theme,
         room,
     )
-    result = STAGES[setup.stage].result(view)
-    view = view._replace(cell=tuple(min(at, size - 1) for at, size in zip(setup.cell, result.shape, strict=True)))
-    return view, _code(setup, made, example, mask_line, position_line, divisor), problems
+    stage = STAGES[setup.stage]
+    shape = stage.result(view).shape
+    view = view._replace(cell=tuple(min(at, size - 1) for at, size in zip(setup.cell, shape, strict=True)))
+    lines = _code(setup, made, example, mask_line, position_line, divisor)
+    return view, f'{lines}\n{stages.code(view, stage)}\ncharts.save(picture, "step.svg")\n', problems
 
 
 def _code(setup, made, example, mask_line, position_line, divisor):
-    """Return the lines that walk the same head and draw its weights."""
+    """Return the lines that walk the same head."""
     changes = [
         f"e.{name}[{row}, {column}] = {number:.9g}"
         for name, row, column, number in setup.edits
@@ -195,26 +185,15 @@ def _code(setup, made, example, mask_line, position_line, divisor):
     keywords = [f"mask={mask_line}", f"divisor={divisor:.9g}", f"temperature={setup.temperature:g}"]
     keywords += [position_line] if position_line else []
     lines = ",\n    ".join(keywords)
-    field = FIELDS[setup.stage].get(setup.matrix, FIELDS[setup.stage]["q"])
-    columns = "labels" if STAGES[setup.stage].square else f"charts.counted(steps.{field}.shape[1])"
-    options = "" if setup.stage == "weights" else ', kind="signed"'
-    options += ", hidden=hidden" if setup.stage in ("masked", "weights") else ""
-    return f"""import numpy as np
-import attn
+    needed = "import numpy as np\n" if "np." in made + lines else ""
+    return f"""{needed}import attn
 from attn import charts
 
 {made}
 steps = attn.steps.walk(
     e.x, e.w_q, e.w_k, e.w_v, b_q=e.b_q, b_k=e.b_k, b_v=e.b_v,
     {lines},
-)
-print(steps.{field}.round(3))
-
-labels = charts.token_labels(e.tokens)
-hidden = np.isneginf(steps.masked_scores)
-picture = charts.heatmap(steps.{field}, labels, {columns}, charts.LIGHT{options})
-charts.beside(picture).save("step.html")
-"""
+)"""
 
 
 def editor(state, example):

@@ -1,0 +1,669 @@
+"""Alignment scores and what is made of them: soft or hard, over all positions or near one.
+
+Every score takes ``query`` (..., d_q) and ``keys`` (..., n_k, d_k) and returns (..., n_k), a number
+per key; their leading axes broadcast. One query per sequence of a batch is (batch, d_q) with keys
+(batch, n_k, d_k); several queries over the same keys are (n_q, d_q) with keys (n_k, d_k).
+"""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from attn.dot_product import finite_number
+from attn.functional import as_floats, softmax
+from attn.masks import whole_number
+
+
+def content(query, keys):
+    r"""Score by the angle between query and key: the cosine, from -1 to 1.
+
+    Parameters
+    ----------
+    query : array_like, shape (..., d)
+    keys : array_like, shape (..., n_k, d)
+
+    Returns
+    -------
+    ndarray, shape (..., n_k)
+        0 where a vector has no direction because it is 0.
+
+    Raises
+    ------
+    ValueError
+        If query and keys differ in width, or their leading axes do not fit together.
+
+    Notes
+    -----
+    :math:`q^\top k / (\|q\| \|k\|)`, equation 6 of [1]_, which multiplies it by a sharpness
+    :math:`\beta` before the softmax. The lengths of both vectors drop out.
+
+    References
+    ----------
+    .. [1] Graves, Wayne and Danihelka, 2014, section 3.3.1. arXiv:1410.5401
+
+    Examples
+    --------
+    >>> content([1, 2], [[2, 0], [1, 1], [-1, 2]]).round(6)
+    array([0.447214, 0.948683, 0.6     ])
+    """
+    query, keys, dtype = _inputs(query, keys)
+    return _products(_directions(query), _directions(keys)).astype(dtype, copy=False)
+
+
+def additive(query, keys, *, w_q, w_k, v):
+    r"""Score by a small network with one hidden layer.
+
+    Parameters
+    ----------
+    query : array_like, shape (..., d_q)
+    keys : array_like, shape (..., n_k, d_k)
+    w_q : array_like, shape (d_q, d_hidden)
+    w_k : array_like, shape (d_k, d_hidden)
+    v : array_like, shape (d_hidden,)
+
+    Returns
+    -------
+    ndarray, shape (..., n_k)
+
+    Raises
+    ------
+    ValueError
+        If a parameter does not fit, or the leading axes do not fit together.
+
+    Notes
+    -----
+    :math:`v^\top \tanh(W q + U k)`, appendix A.1.2 of [1]_, with :math:`W = w_q^\top`,
+    :math:`U = w_k^\top`, :math:`q = s_{i-1}` and :math:`k = h_j`.
+
+    References
+    ----------
+    .. [1] Bahdanau, Cho and Bengio, 2015. arXiv:1409.0473
+
+    Examples
+    --------
+    >>> same = np.eye(2)
+    >>> additive([1, 2], [[2, 0], [1, 1], [-1, 2]], w_q=same, w_k=same, v=[1, 1]).round(6)
+    array([1.959082, 1.959082, 0.999329])
+    """
+    query, keys, dtype = _inputs(query, keys, same_width=False)
+    d_hidden = np.shape(v)[-1] if np.ndim(v) else 0
+    w_q = _parameter(w_q, (query.shape[-1], d_hidden), "w_q", query.dtype)
+    w_k = _parameter(w_k, (keys.shape[-1], d_hidden), "w_k", query.dtype)
+    v = _parameter(v, (d_hidden,), "v", query.dtype)
+    hidden = np.tanh((query @ w_q)[..., None, :] + keys @ w_k)  # (..., n_k, d_hidden)
+    return (hidden @ v).astype(dtype, copy=False)
+
+
+def concat(query, keys, *, w, v):
+    r"""Score by the same small network, its matrix written as one that reads query and key end to end.
+
+    Parameters
+    ----------
+    query : array_like, shape (..., d_q)
+    keys : array_like, shape (..., n_k, d_k)
+    w : array_like, shape (d_q + d_k, d_hidden)
+    v : array_like, shape (d_hidden,)
+
+    Returns
+    -------
+    ndarray, shape (..., n_k)
+        What `additive` gives with ``w_q = w[:d_q]`` and ``w_k = w[d_q:]``.
+
+    Raises
+    ------
+    ValueError
+        If a parameter does not fit, or the leading axes do not fit together.
+
+    Notes
+    -----
+    :math:`v_a^\top \tanh(W_a [h_t; \bar h_s])`, the third score of section 3.1 of [1]_.
+
+    References
+    ----------
+    .. [1] Luong, Pham and Manning, 2015, section 3.1. arXiv:1508.04025
+
+    Examples
+    --------
+    >>> concat([1, 2], [[2, 0], [1, 1]], w=np.vstack([np.eye(2), np.eye(2)]), v=[1, 1]).round(6)
+    array([1.959082, 1.959082])
+    """
+    d_q, d_k = _width(query, "query"), _width(keys, "keys")
+    d_hidden = np.shape(v)[-1] if np.ndim(v) else 0
+    w = _parameter(w, (d_q + d_k, d_hidden), "w")
+    return additive(query, keys, w_q=w[:d_q], w_k=w[d_q:], v=v)
+
+
+def location(query, keys, *, w):
+    r"""Score every place by the query alone, whatever key stands there.
+
+    Parameters
+    ----------
+    query : array_like, shape (..., d_q)
+    keys : array_like, shape (..., n_k, d_k)
+        Only their number matters.
+    w : array_like, shape (d_q, n_most)
+        One column per place.
+
+    Returns
+    -------
+    ndarray, shape (..., n_k)
+        ``-inf`` for keys beyond the last column: the number of places is fixed with the
+        parameters, and longer inputs are not seen to their end.
+
+    Raises
+    ------
+    ValueError
+        If a parameter does not fit, or the leading axes do not fit together.
+
+    Notes
+    -----
+    Equation 8 of [1]_, :math:`a_t = \mathrm{softmax}(W_a h_t)` with :math:`W_a = w^\top`.
+
+    References
+    ----------
+    .. [1] Luong, Pham and Manning, 2015, section 3.1. arXiv:1508.04025
+
+    Examples
+    --------
+    >>> w = np.array([[1, 0, 0.5], [0, 1, 0.5]])
+    >>> location([1, 2], np.zeros((3, 5)), w=w), location([1, 2], np.zeros((4, 5)), w=w)
+    (array([1. , 2. , 1.5]), array([ 1. ,  2. ,  1.5, -inf]))
+    """
+    query, keys, dtype = _inputs(query, keys, same_width=False)
+    n_most = np.shape(w)[-1] if np.ndim(w) else 0
+    w = _parameter(w, (query.shape[-1], n_most), "w", query.dtype)
+    leading, n_k = np.broadcast_shapes(query.shape[:-1], keys.shape[:-2]), keys.shape[-2]
+    scores = np.full((*leading, n_k), -np.inf, dtype=query.dtype)
+    scores[..., :n_most] = (query @ w)[..., :n_k]
+    return scores.astype(dtype, copy=False)
+
+
+def general(query, keys, *, w):
+    r"""Score by a product that goes through a matrix.
+
+    Parameters
+    ----------
+    query : array_like, shape (..., d_q)
+    keys : array_like, shape (..., n_k, d_k)
+    w : array_like, shape (d_q, d_k)
+
+    Returns
+    -------
+    ndarray, shape (..., n_k)
+
+    Raises
+    ------
+    ValueError
+        If a parameter does not fit, or the leading axes do not fit together.
+
+    Notes
+    -----
+    :math:`h_t^\top W_a \bar h_s`, the second score of section 3.1 of [1]_. With :math:`W_a = W^Q {W^K}^\top`
+    this is what a Transformer's head computes before it divides by :math:`\sqrt{d_k}`.
+
+    References
+    ----------
+    .. [1] Luong, Pham and Manning, 2015. arXiv:1508.04025
+
+    Examples
+    --------
+    >>> general([1, 2], [[2, 0], [1, 1], [-1, 2]], w=[[1, 0.5], [0, 1]])
+    array([2. , 3.5, 4. ])
+    """
+    query, keys, dtype = _inputs(query, keys, same_width=False)
+    w = _parameter(w, (query.shape[-1], keys.shape[-1]), "w", query.dtype)
+    return _products(query @ w, keys).astype(dtype, copy=False)
+
+
+def dot(query, keys):
+    r"""Score by the plain product of query and key.
+
+    Parameters
+    ----------
+    query : array_like, shape (..., d)
+    keys : array_like, shape (..., n_k, d)
+
+    Returns
+    -------
+    ndarray, shape (..., n_k)
+
+    Raises
+    ------
+    ValueError
+        If query and keys differ in width, or their leading axes do not fit together.
+
+    Notes
+    -----
+    :math:`h_t^\top \bar h_s`, the first score of section 3.1 of [1]_.
+
+    References
+    ----------
+    .. [1] Luong, Pham and Manning, 2015. arXiv:1508.04025
+
+    Examples
+    --------
+    >>> dot([1, 2], [[2, 0], [1, 1], [-1, 2]])
+    array([2., 3., 3.])
+    """
+    query, keys, dtype = _inputs(query, keys)
+    return _products(query, keys).astype(dtype, copy=False)
+
+
+def scaled_dot(query, keys):
+    r"""Score by the product of query and key over the square root of their width.
+
+    Parameters
+    ----------
+    query : array_like, shape (..., d)
+    keys : array_like, shape (..., n_k, d)
+
+    Returns
+    -------
+    ndarray, shape (..., n_k)
+
+    Raises
+    ------
+    ValueError
+        If query and keys differ in width, or their leading axes do not fit together.
+
+    Notes
+    -----
+    :math:`q^\top k / \sqrt{d}`, equation 1 of [1]_, where :math:`d` is the width of a key and not the
+    number of keys: a table of scores in wide use has :math:`\sqrt n` under letters that stood for
+    the length of the input a few lines before.
+
+    References
+    ----------
+    .. [1] Vaswani et al., 2017, section 3.2.1. arXiv:1706.03762
+
+    Examples
+    --------
+    >>> scaled_dot([1, 2], [[2, 0], [1, 1], [-1, 2]]).round(6)
+    array([1.414214, 2.12132 , 2.12132 ])
+    """
+    query, keys, dtype = _inputs(query, keys)
+    return (_products(query, keys) / math.sqrt(query.shape[-1])).astype(dtype, copy=False)
+
+
+class Score(NamedTuple):
+    """One way of matching a query with keys."""
+
+    name: str
+    title: str
+    score: Callable  # (query, keys, **parameters) -> (..., n_k)
+    parameters: tuple  # their names
+    source: str
+
+
+SCORES = {
+    score.name: score
+    for score in (
+        Score("content", "Content (cosine)", content, (), "Graves et al., 2014"),
+        Score("additive", "Additive", additive, ("w_q", "w_k", "v"), "Bahdanau et al., 2015"),
+        Score("location", "Location", location, ("w",), "Luong et al., 2015"),
+        Score("general", "General", general, ("w",), "Luong et al., 2015"),
+        Score("dot", "Dot", dot, (), "Luong et al., 2015"),
+        Score("scaled_dot", "Scaled dot", scaled_dot, (), "Vaswani et al., 2017"),
+    )
+}
+
+
+def soft_read(weights, values):
+    r"""Read all values at once, each by its weight.
+
+    Parameters
+    ----------
+    weights : array_like, shape (..., n_k)
+    values : array_like, shape (..., n_k, d_v)
+
+    Returns
+    -------
+    ndarray, shape (..., d_v)
+        What hard reads are on average.
+
+    Raises
+    ------
+    ValueError
+        If there is not one weight per value.
+
+    Notes
+    -----
+    :math:`\hat z = \sum_i \alpha_i a_i`, section 4.2 of [1]_. Every weight has a derivative, so
+    that it is trained by plain backpropagation.
+
+    References
+    ----------
+    .. [1] Xu et al., 2015. arXiv:1502.03044
+
+    Examples
+    --------
+    >>> soft_read([0.1, 0.7, 0.2], [[1, 0], [0, 2], [4, 4]])
+    array([0.9, 2.2])
+    """
+    weights, values, dtype = _weighted(weights, values)
+    return (weights[..., None, :] @ values)[..., 0, :].astype(dtype, copy=False)
+
+
+class HardReads(NamedTuple):
+    """Reads of one place each, drawn by the weights."""
+
+    places: np.ndarray  # (count,) which value was read
+    reads: np.ndarray  # (count, d_v)
+    running_mean: np.ndarray  # (count, d_v) mean of the reads so far
+
+
+def hard_reads(weights, values, rng, count=1):
+    r"""Read one value at a time, drawn with the weights as probabilities.
+
+    Parameters
+    ----------
+    weights : array_like, shape (n_k,)
+    values : array_like, shape (n_k, d_v)
+    rng : numpy.random.Generator
+    count : int, default 1
+        How many reads.
+
+    Returns
+    -------
+    HardReads
+
+    Raises
+    ------
+    ValueError
+        If there is not one weight per value, weights are no probabilities, or `count` is below 1.
+
+    Notes
+    -----
+    Section 4.1 of [1]_. A drawn place has no derivative by the weights; the paper trains through it
+    with a sampled gradient (REINFORCE), less a baseline, plus the entropy of the weights.
+
+    References
+    ----------
+    .. [1] Xu et al., 2015. arXiv:1502.03044
+
+    Examples
+    --------
+    >>> drawn = hard_reads([0, 1, 0], [[1, 0], [0, 2], [4, 4]], np.random.default_rng(0), 3)
+    >>> drawn.places, drawn.running_mean[-1]
+    (array([1, 1, 1]), array([0., 2.]))
+    """
+    weights, values, dtype = _weighted(weights, values)
+    if weights.ndim != 1 or (weights < 0).any() or not math.isclose(weights.sum(), 1, abs_tol=1e-5):
+        raise ValueError(f"weights must be one row of probabilities that sum to 1, got {weights.tolist()}")
+    count = whole_number("count", count, least=1)
+    probabilities = weights.astype(np.float64) / weights.sum(dtype=np.float64)  # to the last digit, for the generator
+    places = rng.choice(weights.size, size=count, p=probabilities)
+    reads = values[places]  # (count, d_v)
+    running_mean = reads.cumsum(axis=0) / np.arange(1, count + 1, dtype=reads.dtype)[:, None]
+    return HardReads(places, reads.astype(dtype, copy=False), running_mean.astype(dtype, copy=False))
+
+
+def hard_variance(weights, values):
+    r"""Return by how much single hard reads vary around the soft read.
+
+    Parameters
+    ----------
+    weights : array_like, shape (..., n_k)
+    values : array_like, shape (..., n_k, d_v)
+
+    Returns
+    -------
+    ndarray, shape (..., d_v)
+        :math:`\sum_i \alpha_i (a_i - \hat z)^2`; the mean of n reads varies by an n-th of it.
+
+    Raises
+    ------
+    ValueError
+        If there is not one weight per value.
+
+    Examples
+    --------
+    >>> hard_variance([0.1, 0.7, 0.2], [[1, 0], [0, 2], [4, 4]]).round(6)
+    array([2.49, 1.16])
+    """
+    weights, values, dtype = _weighted(weights, values)
+    apart = (values - soft_read(weights, values)[..., None, :]) ** 2  # (..., n_k, d_v)
+    return soft_read(weights, apart).astype(dtype, copy=False)
+
+
+class Local(NamedTuple):
+    """Every step of attention to a window."""
+
+    visible: np.ndarray  # (..., n_k) True within the window
+    aligned: np.ndarray  # (..., n_k) softmax over the window, sums to 1
+    gaussian: np.ndarray  # (..., n_k) 1 at the centre; all 1 for local-m
+    weights: np.ndarray  # (..., n_k) the product; local-p's do not sum to 1
+
+
+def local_m(scores, centre, half_width):
+    r"""Attend to the keys near a given place only.
+
+    Parameters
+    ----------
+    scores : array_like, shape (..., n_k)
+    centre : array_like, shape (...)
+        Place of the middle of the window, counted from 0.
+    half_width : int
+        Keys up to so far from the centre are seen; the window ends where the keys end.
+
+    Returns
+    -------
+    Local
+        Weights that sum to 1, or to 0 where the window holds no key.
+
+    Raises
+    ------
+    ValueError
+        If `half_width` is not a whole number of at least 0, or `centre` does not fit the scores.
+
+    Notes
+    -----
+    Section 3.2 of [1]_, "monotonic": :math:`p_t = t`, window :math:`[p_t - D, p_t + D]`.
+
+    References
+    ----------
+    .. [1] Luong, Pham and Manning, 2015. arXiv:1508.04025
+
+    Examples
+    --------
+    >>> local_m(np.zeros(7), centre=3, half_width=2).weights
+    array([0. , 0.2, 0.2, 0.2, 0.2, 0.2, 0. ])
+    """
+    (scores,), dtype = as_floats(scores)
+    distance = _distance(scores, centre)
+    visible = np.abs(distance) <= whole_number("half_width", half_width)
+    aligned = softmax(np.where(visible, scores, -np.inf)).astype(dtype, copy=False)
+    return Local(visible, aligned, np.ones_like(aligned), aligned)
+
+
+def local_p(scores, centre, half_width):
+    r"""Attend near a predicted place, less the farther away.
+
+    Parameters
+    ----------
+    scores : array_like, shape (..., n_k)
+    centre : array_like, shape (...)
+        Place of the middle of the window, counted from 0; need not be whole.
+    half_width : int
+        At least 1; the paper uses 10.
+
+    Returns
+    -------
+    Local
+        The sum of the weights is below 1: the bell is multiplied in after the softmax.
+
+    Raises
+    ------
+    ValueError
+        If `half_width` is not a whole number of at least 1, or `centre` does not fit the scores.
+
+    Notes
+    -----
+    Equation 10 of [1]_,
+    :math:`a_t(s) = \mathrm{align}(h_t, \bar h_s) \exp(-(s - p_t)^2 / 2\sigma^2)` with
+    :math:`\sigma = D / 2`. The paper does not divide by the sum afterwards, nor does this.
+
+    References
+    ----------
+    .. [1] Luong, Pham and Manning, 2015, section 3.2. arXiv:1508.04025
+
+    Examples
+    --------
+    >>> local = local_p(np.zeros(10), centre=4.2, half_width=2)
+    >>> local.weights[3:7].round(6), local.weights.sum().round(6)
+    (array([0.121688, 0.24505 , 0.181537, 0.049475]), np.float64(0.59775))
+    """
+    half_width = whole_number("half_width", half_width, least=1)
+    near = local_m(scores, centre, half_width)
+    distance = _distance(near.aligned, centre)
+    gaussian = np.exp(-((distance / (half_width / 2)) ** 2) / 2).astype(near.aligned.dtype, copy=False)
+    return Local(near.visible, near.aligned, gaussian, near.aligned * gaussian)
+
+
+def predicted_centre(query, n_k, *, w, v):
+    r"""Predict from the query where local-p should look.
+
+    Parameters
+    ----------
+    query : array_like, shape (..., d_q)
+    n_k : int
+        Length of the input.
+    w : array_like, shape (d_q, d_hidden)
+    v : array_like, shape (d_hidden,)
+
+    Returns
+    -------
+    ndarray, shape (...)
+        Strictly between 0 and `n_k`; `n_k` / 2 where the network says 0.
+
+    Raises
+    ------
+    ValueError
+        If a parameter does not fit.
+
+    Notes
+    -----
+    Equation 9 of [1]_, :math:`p_t = S \cdot \mathrm{sigmoid}(v_p^\top \tanh(W_p h_t))`.
+
+    References
+    ----------
+    .. [1] Luong, Pham and Manning, 2015, section 3.2. arXiv:1508.04025
+
+    Examples
+    --------
+    >>> predicted_centre([1.0, 2.0], 10, w=np.zeros((2, 3)), v=np.ones(3)).item()
+    5.0
+    """
+    d_q = _width(query, "query")
+    (query,), dtype = as_floats(query)
+    d_hidden = np.shape(v)[-1] if np.ndim(v) else 0
+    w = _parameter(w, (d_q, d_hidden), "w", query.dtype)
+    v = _parameter(v, (d_hidden,), "v", query.dtype)
+    logit = np.tanh(query @ w) @ v
+    share = (1 + np.tanh(logit / 2)) / 2  # the sigmoid, without overflow
+    return np.asarray(whole_number("n_k", n_k, least=1) * share, dtype=dtype)
+
+
+def doubly_stochastic_penalty(weights, strength=1.0):
+    r"""Return how far a whole sequence of looks is from giving every place the same attention.
+
+    Parameters
+    ----------
+    weights : array_like, shape (..., n_steps, n_k)
+        Each row sums to 1; the penalty asks the columns to do so too.
+    strength : float, default 1
+        :math:`\lambda`.
+
+    Returns
+    -------
+    ndarray, shape (...)
+
+    Raises
+    ------
+    ValueError
+        If `weights` has one axis only, or `strength` is not a finite number.
+
+    Notes
+    -----
+    :math:`\lambda \sum_i (1 - \sum_t \alpha_{ti})^2`, section 4.2.1 of [1]_, added to the loss.
+
+    References
+    ----------
+    .. [1] Xu et al., 2015. arXiv:1502.03044
+
+    Examples
+    --------
+    >>> doubly_stochastic_penalty(np.eye(3)).item(), doubly_stochastic_penalty([[1.0, 0], [1, 0]]).item()
+    (0.0, 2.0)
+    """
+    (weights,), dtype = as_floats(weights)
+    if weights.ndim < 2:
+        raise ValueError(f"weights must have axes (..., n_steps, n_k), got {weights.shape}")
+    missing = 1 - weights.sum(axis=-2)  # (..., n_k)
+    return np.asarray(finite_number(strength, "strength") * (missing**2).sum(axis=-1), dtype=dtype)
+
+
+def _inputs(query, keys, same_width=True):
+    """Return query and keys in the type to compute in, and the type to return, or say what does not fit."""
+    d_q, d_k = _width(query, "query"), _width(keys, "keys", axes=2)
+    (query, keys), dtype = as_floats(query, keys)
+    if same_width and d_q != d_k:
+        raise ValueError(f"query and keys must have one width, got query {query.shape} and keys {keys.shape}")
+    try:
+        np.broadcast_shapes(query.shape[:-1], keys.shape[:-2])
+    except ValueError:
+        raise ValueError(
+            f"query and keys must have leading axes that fit together, got query {query.shape} and keys {keys.shape}"
+        ) from None
+    return query, keys, dtype
+
+
+def _width(array, name, axes=1):
+    """Return the size of the last axis, or say that there are too few axes or numbers."""
+    shape = np.shape(array)
+    if len(shape) < axes or shape[-1] == 0:
+        wanted = "(..., d)" if axes == 1 else "(..., n_k, d)"
+        raise ValueError(f"{name} must have axes {wanted} with d >= 1, got {shape}")
+    return shape[-1]
+
+
+def _parameter(array, shape, name, dtype=None):
+    """Return a parameter in the type to compute in, or say that its shape does not fit."""
+    (array,), own = as_floats(array)
+    if array.shape != shape:
+        raise ValueError(f"{name} must have shape {shape}, got {array.shape}")
+    return array.astype(dtype or own, copy=False)
+
+
+def _products(query, keys):
+    """Return the product of each query with each of its keys, (..., n_k)."""
+    return (keys @ query[..., None])[..., 0]
+
+
+def _directions(vectors):
+    """Return vectors divided by their lengths; a vector of 0 stays 0."""
+    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0)
+
+
+def _weighted(weights, values):
+    """Return weights and values in the type to compute in, or say that they do not fit."""
+    (weights, values), dtype = as_floats(weights, values)
+    if weights.ndim < 1 or values.ndim < 2 or weights.shape[-1] != values.shape[-2]:
+        raise ValueError(f"there must be one weight per value, got weights {weights.shape} and values {values.shape}")
+    return weights, values, dtype
+
+
+def _distance(scores, centre):
+    """Return how far each key lies to the right of the centre, (..., n_k)."""
+    (centre,), _ = as_floats(centre)
+    distance = np.arange(scores.shape[-1], dtype=scores.dtype) - centre[..., None].astype(scores.dtype, copy=False)
+    try:
+        fits = np.broadcast_shapes(distance.shape, scores.shape) == scores.shape
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(f"centre must fit the leading axes of the scores {scores.shape}, got {centre.shape}")
+    return np.broadcast_to(distance, scores.shape)

@@ -1,0 +1,196 @@
+"""What a change does: numbers before and after it side by side, and a map of heads to switch."""
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from attn.charts.heatmap import chosen, heatmap, message, plane_for
+from attn.charts.labels import Ticks, aligned, axis, number
+from attn.charts.layout import dressed
+from attn.charts.plane import Plane, tooltip
+from attn.charts.scale import colour_scale
+
+_PAIR = 54  # pixels from one pair of bars to the next
+_BESIDE = 60  # pixels for a number left of a negative bar
+_REPLACED = "#E69F00"  # orange of Okabe and Ito, which no role has
+
+
+def pairs(
+    before,
+    after,
+    labels,
+    theme,
+    *,
+    title="",
+    names=("before", "after"),
+    limit=None,
+    selected=None,
+    select=None,
+    width=360,
+    tooltip_name="value",
+):
+    """Draw two rows of numbers as pairs of level bars on one scale, each with its value at the end.
+
+    Parameters
+    ----------
+    before, after : array_like, shape (n,)
+    labels : sequence of str
+    theme : Theme
+    title : str
+    names : (str, str)
+        What the upper and the lower bar of a pair are called.
+    limit : float, optional
+        The value at the end of the scale; by default the largest size.
+    selected : int, optional
+        A pair to mark.
+    select : str, optional
+        Name of a selection that tells which pair was chosen, as ``{"row": i}`` counted from 0.
+    width : int, default 360
+        Pixels of the longest possible bar.
+    tooltip_name : str
+        What a value is called.
+
+    Returns
+    -------
+    alt.LayerChart
+
+    Raises
+    ------
+    ValueError
+        If there is not one label and one number of each kind per pair.
+    """
+    both = np.stack([np.asarray(row, dtype=float) for row in _matched(before, after, labels)], axis=1)
+    if not both.size:
+        return message("Nothing to show.", theme, title)
+    signed = bool((both < 0).any())
+    scale = colour_scale(both, theme, "signed" if signed else "magnitude", limit, name=tooltip_name)
+    ticks = Ticks((np.arange(len(both)) + 0.5).tolist(), [str(label) for label in labels], 0)
+    plane = Plane(width, _PAIR * len(both), columns=1, rows=len(both), y_axis=axis(ticks, "", theme.muted))
+    room = _BESIDE / width if signed else 0
+    zero, *end = room + (1 - room) * scale.fraction(np.append(0, both))
+    table = _bars(both, labels, zero, np.array(end), names)
+    colours = alt.Scale(domain=list(names), range=[theme.weight_half, theme.weight])
+    legend = alt.Legend(title=None, orient="bottom", direction="horizontal", symbolType="square", symbolSize=150)
+    says = tooltip(("label", "at"), ("series", "when"), ("shown", tooltip_name))
+    mark = alt.Chart(table).mark_rect(cornerRadius=2)
+    mark = mark.encode(**plane.box(), color=alt.Color("series:N", scale=colours, legend=legend), tooltip=says)
+    layers = [] if selected is None else [plane.outline(0, selected, 1, selected + 1, theme.grid, 2, cornerRadius=4)]
+    layers += [chosen(mark, select, "row"), plane.outline(zero, 0, zero, len(both), theme.muted, 1)]
+    layers += [plane.texts(table[side], "tip", "middle", says, **at) for side, at in _sides(table["left"])]
+    what = f"{title or 'Before and after'}: " + "; ".join(
+        f"{label} {number(one)} {names[0]}, {number(other)} {names[1]}"
+        for label, (one, other) in zip(labels, both, strict=True)
+    )
+    return dressed(plane.figure(layers, title), theme, f"{what}.")
+
+
+def head_switches(
+    values,
+    theme,
+    *,
+    off=(),
+    replaced=(),
+    title="",
+    kind="magnitude",
+    limit=None,
+    select=None,
+    selected=None,
+    size=520,
+    tooltip_name=None,
+):
+    """Draw one number per layer and head, and over it which heads are off or have another pattern.
+
+    Parameters
+    ----------
+    values : array_like, shape (num_layers, num_heads)
+        NaN where a layer has fewer heads.
+    theme : Theme
+    off, replaced : iterable of (int, int)
+        Heads as (layer, head). Their numbers are not shown, and do not count for the scale.
+    title : str
+    kind, limit, size, tooltip_name
+        As in `attn.charts.heatmap`.
+    select : str, optional
+        Name of a selection that tells which was chosen, as ``{"row": layer, "column": head}``
+        counted from 0; the labels count from 1.
+    selected : (int, int), optional
+        Layer and head to outline.
+
+    Returns
+    -------
+    alt.LayerChart
+    """
+    values = np.array(values, dtype=float)
+    rows, columns = ([str(i) for i in range(1, n + 1)] for n in values.shape)
+    missing = np.isnan(values)
+    changed = {"off": sorted(off), "pattern replaced": sorted(set(replaced) - set(off))}
+    for head in [head for heads in changed.values() for head in heads]:
+        values[head] = 0
+    figure = heatmap(
+        values, rows, columns, theme, kind=kind, hidden=missing, title=title, axes=("layer", "head"), limit=limit,
+        numbers=False, selected=selected, select=select, size=size, tooltip_name=tooltip_name,
+    )  # fmt: skip
+    if not any(changed.values()):
+        return figure
+    plane = plane_for(values.shape, size).labelled(rows, columns, ("layer", "head"), theme)
+    figure.layer = [*figure.layer, *_marks(plane, changed, theme)]
+    return figure
+
+
+def _matched(before, after, labels):
+    """Return both rows, or say that they do not fit."""
+    if not len(before) == len(after) == len(labels):
+        raise ValueError(
+            f"there must be a label and two numbers per pair, got {len(labels)}, {len(before)} and {len(after)}"
+        )
+    return before, after
+
+
+def _bars(both, labels, zero, end, names):
+    """Return a table with a row per bar, pair by pair."""
+    values, pair = both.ravel(), np.repeat(np.arange(len(both)), 2)
+    top = pair + np.tile([0.08, 0.51], len(both))
+    return pd.DataFrame(
+        {
+            "row": pair.astype(np.int32),  # the browser reads 64 bits as another kind of number
+            "x": np.minimum(zero, end),
+            "x2": np.maximum(zero, end),
+            "tip": end,
+            "y": top,
+            "y2": top + 0.41,
+            "middle": top + 0.205,
+            "left": values < 0,
+            "label": [str(labels[place]) for place in pair],
+            "series": list(names) * len(both),
+            "text": aligned(values),
+            "shown": [number(value, 4) for value in values],
+        }
+    )
+
+
+def _sides(left):
+    """Return which numbers stand left of their bars and which right of them, and how."""
+    sides = ((left, {"align": "right", "dx": -6}), (~left, {"align": "left", "dx": 6}))
+    return [(side, at) for side, at in sides if side.any()]
+
+
+def _marks(plane, changed, theme):
+    """Return layers that cover changed heads, with a legend entry for each kind; they answer as the map does."""
+    table = pd.DataFrame(
+        [(*head, kind) for kind, heads in changed.items() for head in heads], columns=["row", "column", "kind"]
+    ).astype({"row": np.int32, "column": np.int32})
+    table = table.assign(x=table["column"], x2=table["column"] + 1, y=table["row"], y2=table["row"] + 1)
+    table = table.assign(middle=table["column"] + 0.5, centre=table["row"] + 0.5)
+    table["text"] = table["kind"].map({"off": "×", "pattern replaced": "≈"})
+    table["layer"], table["head"] = table["row"] + 1, table["column"] + 1
+    fills = {"off": theme.hidden, "pattern replaced": _REPLACED}
+    fills = {kind: fills[kind] for kind, heads in changed.items() if heads}
+    legend = alt.Legend(title=None, orient="bottom", direction="horizontal", symbolType="square", symbolSize=150)
+    color = alt.Color("kind:N", scale=alt.Scale(domain=list(fills), range=list(fills.values())), legend=legend)
+    says = tooltip(("layer", "layer"), ("head", "head"), ("kind", "now"))
+    mark = alt.Chart(table).mark_rect(stroke=theme.background, strokeWidth=1)
+    bold = {"fontWeight": 700, "fontSize": int(min(max(plane.cell_height * 0.8, 14), 28))}
+    return [
+        mark.encode(**plane.box(), color=color, tooltip=says),
+        plane.texts(table, "middle", "centre", says, color=theme.text, **bold),
+    ]

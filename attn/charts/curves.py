@@ -1,0 +1,236 @@
+"""Numbers that depend on a number, as curves: level or logarithmic, each named at its end."""
+
+import math
+from itertools import pairwise
+from typing import NamedTuple
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from attn.charts.heatmap import message
+from attn.charts.labels import LINE, Ticks, axis, number, pixels
+from attn.charts.layout import dressed
+from attn.charts.plane import Plane, tooltip
+
+_HEADS = (0, 1, 4, 5, 3, 8, 7, 12)  # colours that can be told apart as thin lines on either ground
+_MOST_DOTS = 24  # points of a curve that are marked one by one
+_GAP = 10  # pixels from the end of a curve to its name
+
+
+class Curve(NamedTuple):
+    """One curve to be drawn by `curves`."""
+
+    name: str
+    x: object  # (n,)
+    y: object  # (n,), NaN where there is none
+    color: str | None = None
+    dashed: bool = False
+
+
+def curves(
+    parts,
+    theme,
+    *,
+    x_name,
+    y_name,
+    title="",
+    log=False,
+    x_log=None,
+    marks=(),
+    dots=False,
+    width=640,
+    height=340,
+    x_range=None,
+    y_range=None,
+    x_format=number,
+    y_format=number,
+):
+    """Draw curves, each with its name at its end.
+
+    Parameters
+    ----------
+    parts : sequence of Curve
+    theme : Theme
+    x_name, y_name : str
+    title : str
+    log : bool, default False
+        Logarithmic in both directions; what is not positive is left out.
+    x_log : bool, optional
+        Whether x is logarithmic; by default as `log`.
+    marks : sequence of (float, str)
+        Places on the x axis to mark by an upright line, with a word each.
+    dots : bool, default False
+        Whether each point is marked, for numbers that were measured.
+    width, height : int
+        Pixels, the names at the ends of the curves included.
+    x_range, y_range : (float, float), optional
+        What the axes span; by default just what the curves need.
+    x_format, y_format : callable
+        From a number to how the axes and the pointer say it.
+
+    Returns
+    -------
+    alt.LayerChart
+    """
+    x_axis = _Scale.over(
+        [part.x for part in parts] + [[at for at, _ in marks]], log if x_log is None else x_log, x_range
+    )
+    y_axis = _Scale.over([part.y for part in parts], log, y_range)
+    parts = [_kept(part, x_axis, y_axis) for part in parts]
+    if not any(len(part.x) for part in parts):
+        return message("Nothing to show.", theme, title)
+    parts = [part for part in parts if len(part.x)]
+    colors = [part.color or theme.head(_HEADS[at % len(_HEADS)]) for at, part in enumerate(parts)]
+    gutter = max(pixels(part.name) for part in parts) + _GAP + 4
+    plane = Plane(
+        int(width - gutter - 70), height, columns=1, rows=1,
+        x_axis=_axis(x_axis, x_name, x_format, theme, (width - gutter - 70) / 70),
+        y_axis=_axis(y_axis, y_name, y_format, theme, height / 42, down=True),
+    )  # fmt: skip
+    layers = [*_marked(marks, x_axis, plane, theme)]
+    for part, color in zip(parts, colors, strict=True):
+        layers += _curve(part, color, x_axis, y_axis, plane, (x_name, x_format), (y_name, y_format), dots)
+    layers.append(_names(parts, colors, x_axis, y_axis, plane))
+    what = f"{title or y_name} by {x_name}: " + "; ".join(
+        f"{part.name} ends at {y_format(part.y[-1])}" for part in parts
+    )
+    return dressed(plane.figure(layers, title), theme, f"{what}.")
+
+
+class _Scale(NamedTuple):
+    """From numbers to fractions of an axis."""
+
+    low: float
+    high: float
+    log: bool
+
+    @classmethod
+    def over(cls, values, log, limits):
+        """Return the scale that spans all `values`, or these limits."""
+        values = np.concatenate([np.ravel(np.asarray(part, dtype=float)) for part in values])
+        values = values[np.isfinite(values) & ((values > 0) | (not log))]
+        low, high = limits or ((values.min(), values.max()) if values.size else (1.0, 10.0))
+        if low == high:
+            low, high = (low / 2, high * 2) if log else (low - 1, high + 1)
+        return cls(float(low), float(high), bool(log))
+
+    def fraction(self, values):
+        """Return where values lie along the axis, from 0 to 1."""
+        low, high = (math.log(self.low), math.log(self.high)) if self.log else (self.low, self.high)
+        values = np.asarray(values, dtype=float)
+        return ((np.log(values) if self.log else values) - low) / (high - low)
+
+    def ticks(self, most):
+        """Return at most about so many round numbers along the axis."""
+        most = max(2, int(most))
+        if not self.log:
+            raw = (self.high - self.low) / most
+            step = next(s * 10.0**e for e in range(-15, 16) for s in (1, 2, 5) if s * 10.0**e >= raw)
+            first = math.ceil(self.low / step - 1e-9)
+            return [step * i for i in range(first, math.floor(self.high / step + 1e-9) + 1)]
+        decades = range(math.ceil(math.log10(self.low) - 1e-9), math.floor(math.log10(self.high) + 1e-9) + 1)
+        if len(decades) < 2:
+            return [self.low, self.high]
+        return [10.0**e for e in decades[:: math.ceil(len(decades) / most)]]
+
+
+def _kept(part, x_axis, y_axis):
+    """Return a curve without the points that an axis cannot show."""
+    x, y = (np.ravel(np.asarray(values, dtype=float)) for values in (part.x, part.y))
+    fine = np.isfinite(x) & np.isfinite(y)
+    for values, scale in ((x, x_axis), (y, y_axis)):
+        fine &= (values >= scale.low * (1 - 1e-9) if scale.log else values >= scale.low) & (values <= scale.high)
+    return part._replace(x=x[fine], y=y[fine])
+
+
+def _axis(scale, name, form, theme, most, down=False):
+    """Return an axis with round numbers and faint lines across the plot."""
+    at = scale.ticks(most)
+    place = scale.fraction(at)
+    place = 1 - place if down else place
+    return axis(
+        Ticks([float(p) for p in place], [form(value) for value in at], 0), name, theme.muted,
+        grid=True, gridColor=theme.grid, titleFontWeight=400,
+    )  # fmt: skip
+
+
+def _curve(part, color, x_axis, y_axis, plane, x_says, y_says, dots):
+    """Return the layers of one curve: its line, and points that answer to the pointer."""
+    table = pd.DataFrame({"x": x_axis.fraction(part.x), "y": 1 - y_axis.fraction(part.y)})
+    line = alt.Chart(table).mark_line(
+        color=color, strokeWidth=3, strokeDash=[7, 5] if part.dashed else [1, 0], tooltip=None
+    )
+    few = np.unique(np.linspace(0, len(table) - 1, min(len(table), _MOST_DOTS)).round().astype(int))
+    points = table.iloc[few].assign(
+        name=part.name,
+        across=[x_says[1](value) for value in part.x[few]],
+        up=[y_says[1](value) for value in part.y[few]],
+    )
+    seen = {"opacity": 1, "size": 60} if dots or len(table) == 1 else {"opacity": 0, "size": 120}
+    mark = alt.Chart(points).mark_circle(color=color, **seen)
+    says = tooltip(("name", "curve"), ("across", x_says[0]), ("up", y_says[0]))
+    return [line.encode(**plane.at()), mark.encode(**plane.at(), tooltip=says)]
+
+
+def _marked(marks, x_axis, plane, theme):
+    """Return layers with an upright line and its word at each marked place."""
+    marks = [(float(x_axis.fraction(at)), word) for at, word in marks if x_axis.low <= at <= x_axis.high]
+    if not marks:
+        return []
+    table = pd.DataFrame(
+        {
+            "x": [at for at, _ in marks],
+            "x2": [at for at, _ in marks],
+            "y": 0.0,
+            "y2": 1.0,
+            "text": [word for _, word in marks],
+        }
+    )
+    table["at"] = [(LINE * 0.6 + LINE * place) / plane.height for place in range(len(marks))]
+    left = table["x"] > 0.6  # words lie on the side where there is more room
+    rules = alt.Chart(table).mark_rule(color=theme.muted, strokeDash=[3, 3], strokeWidth=1.5, tooltip=None)
+    words = [
+        plane.texts(table[side], "x", "at", align=align, dx=shift, color=theme.text)
+        for side, align, shift in ((left, "right", -6), (~left, "left", 6))
+        if side.any()
+    ]
+    return [rules.encode(**plane.box()), *words]
+
+
+def _names(parts, colors, x_axis, y_axis, plane):
+    """Return a layer with the name of each curve at its end, moved apart where ends meet."""
+    ends = [plane.height * (1 - float(y_axis.fraction(part.y[-1]))) for part in parts]
+    apart = _spread(ends, LINE, plane.height)
+    table = pd.DataFrame(
+        {
+            "x": [max(1.0, float(x_axis.fraction(part.x[-1]))) for part in parts],
+            "y": [at / plane.height for at in apart],
+            "text": [part.name for part in parts],
+            "ink": colors,
+        }
+    )
+    return plane.texts(table, align="left", dx=_GAP, fontWeight=600)
+
+
+def _spread(places, least, height):
+    """Return places moved as little as needed to lie `least` apart, none beyond `height`.
+
+    Examples
+    --------
+    >>> _spread([10.0, 12.0, 50.0], 17, 100)
+    [10.0, 27.0, 50.0]
+    >>> _spread([99.0, 100.0], 17, 100)
+    [83.0, 100.0]
+    """
+    order = np.argsort(places, kind="stable")
+    spread = np.asarray(places, dtype=float)[order]
+    for one, other in pairwise(range(len(spread))):
+        spread[other] = max(spread[other], spread[one] + least)
+    if len(spread) and spread[-1] > height:
+        spread[-1] = height
+        for one, other in reversed(list(pairwise(range(len(spread))))):
+            spread[one] = min(spread[one], spread[other] - least)
+    result = np.empty_like(spread)
+    result[order] = spread
+    return [float(place) for place in result]

@@ -1,0 +1,116 @@
+"""Every head of a model at once: layers down, heads across, one picture on one scale of colour."""
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from attn.charts import raster
+from attn.charts.heatmap import chosen, image_layer, legend_length, message, swatches
+from attn.charts.labels import number
+from attn.charts.layout import dressed
+from attn.charts.plane import Plane, tooltip
+from attn.charts.scale import colour_scale
+
+_AXIS = 60  # pixels left of the maps, for the names of the layers
+_LEAST_TILE, _LARGEST_TILE = 24, 240  # pixels along one map
+
+
+def mosaic(
+    weights,
+    theme,
+    *,
+    hidden=None,
+    kind="weights",
+    limit=None,
+    log=False,
+    title="",
+    select=None,
+    selected=None,
+    width=900,
+    tallest=1200,
+):
+    """Draw the maps of all heads of all layers as one picture.
+
+    Parameters
+    ----------
+    weights : array_like, shape (num_layers, num_heads, n_q, n_k)
+        NaN throughout for a head that a layer does not have.
+    theme : Theme
+    hidden : array_like of bool, broadcastable to the shape of the weights, optional
+    kind, limit, log
+        As in `attn.charts.heatmap`.
+    title : str
+    select : str, optional
+        Name of a selection that tells which head was chosen, as ``{"row": layer, "column": head}``
+        counted from 0; the labels count from 1.
+    selected : (int, int), optional
+        Layer and head to outline.
+    width, tallest : int
+        Pixels that all maps may take across and down.
+
+    Returns
+    -------
+    alt.LayerChart
+        What is sent does not grow with the number of tokens: a map larger than its place is pooled.
+
+    Raises
+    ------
+    ValueError
+        If the weights do not have four axes.
+    """
+    weights = np.asarray(weights, dtype=float)
+    if weights.ndim != 4:
+        raise ValueError(f"weights must be (num_layers, num_heads, n_q, n_k), got {weights.shape}")
+    if not weights.size:
+        return message("Nothing to show.", theme, title)
+    hidden = np.broadcast_to(False if hidden is None else hidden, weights.shape)
+    num_layers, num_heads, n_q, n_k = weights.shape
+    scale = colour_scale(weights, theme, kind, limit, log, shown=~hidden)
+    tile_height, tile_width = _tile(num_layers, num_heads, n_q, n_k, width, tallest)
+    names = [str(layer + 1) for layer in range(num_layers)], [str(head + 1) for head in range(num_heads)]
+    plane = Plane(num_heads * tile_width, num_layers * tile_height, columns=num_heads, rows=num_layers)
+    plane = plane.labelled(*names, ("layer", "head"), theme)
+
+    small, gone = _whole(weights, hidden, tile_height, tile_width)
+    url = raster.picture(small, gone, scale, small.shape[1], small.shape[0])
+    layers = [image_layer(plane, url), *_touch(weights, hidden, plane, scale, select)]
+    layers += swatches(small, gone, theme)
+    if selected is not None:
+        layer, head = selected
+        layers.append(plane.outline(head, layer, head + 1, layer + 1, theme.text, 3))
+    what = f"{title or 'All heads'}: {num_layers} layers of {num_heads} heads, each a map of {n_q} by {n_k}."
+    return dressed(plane.figure(layers, title), theme, what)
+
+
+def _tile(num_layers, num_heads, n_q, n_k, width, tallest):
+    """Return the height and the width of one map: whole pixels a cell, if there are so many."""
+    longest = max(n_q, n_k)
+    room = min((width - _AXIS) / num_heads, tallest / num_layers, _LARGEST_TILE)
+    room = max(room, _LEAST_TILE)
+    cell = int(room / longest) if room >= longest else room / longest
+    return max(1, round(n_q * cell)), max(1, round(n_k * cell))
+
+
+def _whole(weights, hidden, most_rows, most_columns):
+    """Return all maps as one matrix, pooled where there are more cells than pixels."""
+    pooled = [
+        [raster.pool(w, h, most_rows, most_columns) for w, h in zip(*layer, strict=True)]
+        for layer in zip(weights, hidden, strict=True)
+    ]
+    return tuple(np.block([[tile[part] for tile in layer] for layer in pooled]) for part in (0, 1))
+
+
+def _touch(weights, hidden, plane, scale, select):
+    """Return frames around the maps, and over each a block that answers to the pointer."""
+    num_layers, num_heads = weights.shape[:2]
+    layer, head = np.divmod(np.arange(num_layers * num_heads, dtype=np.int32), num_heads)
+    largest = np.where(hidden | ~np.isfinite(weights), 0, np.abs(weights)).max(axis=(2, 3)).ravel()
+    table = pd.DataFrame({"x": head, "x2": head + 1, "y": layer, "y2": layer + 1, "row": layer, "column": head})
+    table["shade"] = scale.shade(largest).astype(np.float32)
+    table["name"] = [f"layer {at + 1}, head {which + 1}" for at, which in zip(layer, head, strict=True)]
+    table["shown"] = [number(value, 4) for value in largest]
+    touch = alt.Chart(table).mark_rect(opacity=0)
+    says = tooltip(("name", "head"), ("shown", f"largest {scale.name}"))
+    touch = touch.encode(**plane.box(), color=scale.encoding("shade", legend_length(plane)), tooltip=says)
+    frames = plane.rectangles(table[["x", "x2", "y", "y2"]], filled=False, stroke=scale.theme.muted, strokeWidth=1)
+    return [frames, chosen(touch, select, "row", "column")]

@@ -1,0 +1,300 @@
+"""Attention timed on this machine: in numpy and in torch, with the whole matrix and in tiles.
+
+Each contestant runs in a process of its own (``python -m attn.pretrained.timing``), so that the memory
+that the operating system counts is its alone, and so that it can be ended at any moment.
+"""
+
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+import time
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from attn import blockwise, cost, scaled_dot_product_attention
+from attn.pretrained.errors import ModelError
+from attn.pretrained.threads import Queue, one_numpy_thread
+
+CONTESTANTS = {
+    "naive": "numpy, whole matrix",
+    "tiles": "numpy, in tiles",
+    "eager": "torch, whole matrix",
+    "fused": "torch, fused",
+}
+WHOLE = ("naive", "eager")  # hold the scores of all heads at once
+LONGEST_RUN = 180.0  # seconds, for all contestants together
+_ROOT = Path(__file__).parents[2]
+_COPIES = {"naive": 7, "eager": 4}  # matrices as large as the scores that are alive at once
+_PATIENCE = 0.25  # seconds between two looks at whether to go on
+_BUDGET = 0.3  # seconds in which a run is repeated, for the fastest
+_LIBRARIES = ("OMP", "OPENBLAS", "MKL", "VECLIB")  # each reads how many threads it may have
+_turns = Queue(1)
+
+
+class Measured(NamedTuple):
+    """One contestant at one length."""
+
+    contestant: str
+    n: int
+    seconds: float  # of the fastest run
+    bytes: int | None  # the most memory beyond the inputs; None where the system does not tell
+
+
+def turn(on_wait=None, should_stop=None):
+    """Wait until nobody else measures on this machine.
+
+    Parameters
+    ----------
+    on_wait, should_stop : callable, optional
+        As in `attn.pretrained.threads.Queue.turn`.
+
+    Returns
+    -------
+    context manager
+    """
+    return _turns.turn(on_wait, should_stop)
+
+
+def lengths_up_to(most, least=128):
+    """Return the lengths to measure: powers of two from `least`, and `most` itself at the end.
+
+    Examples
+    --------
+    >>> lengths_up_to(1500)
+    [128, 256, 512, 1024, 1500]
+    """
+    lengths = []
+    while least < most:
+        lengths.append(least)
+        least *= 2
+    return [*lengths, most]
+
+
+def cores():
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def spare_memory():
+    """Return how many bytes may be taken without harm: half of what is free, and never more than 2 GB."""
+    free = [4e9]
+    with suppress(OSError, ValueError, StopIteration):
+        free.append(_size(Path("/proc/meminfo"), "MemAvailable"))
+    with suppress(OSError, ValueError):  # a server may allow less than there is
+        most, used = (float(Path(f"/sys/fs/cgroup/memory.{name}").read_text()) for name in ("max", "current"))
+        free.append(most - used)
+    return max(0.0, min(free) / 2)
+
+
+def fits(contestant, n, num_heads, limit):
+    """Return whether a contestant needs at most so many bytes for n tokens.
+
+    Examples
+    --------
+    >>> fits("naive", 8192, 4, 2e9), fits("tiles", 8192, 4, 2e9)
+    (False, True)
+    """
+    return _COPIES.get(contestant, 0) * cost.score_bytes(num_heads, n, n) <= limit
+
+
+def measure(lengths, *, num_heads=4, d_k=64, causal=False, threads=1, contestants=tuple(CONTESTANTS), limit=None):
+    """Time every contestant over growing lengths.
+
+    Parameters
+    ----------
+    lengths : sequence of int
+        In ascending order.
+    num_heads, d_k : int
+    causal : bool, default False
+    threads : int, default 1
+        Cores that a contestant may use.
+    contestants : sequence of str
+        Some of `CONTESTANTS`.
+    limit : float, optional
+        Bytes; what would take more is left out. By default `spare_memory`.
+
+    Yields
+    ------
+    Measured or None
+        None while nothing has come for a quarter of a second, so that the caller can stop. Closing the
+        generator ends the process that is running.
+
+    Raises
+    ------
+    ModelError
+        If a process breaks down, or all together take longer than three minutes.
+    """
+    until = time.monotonic() + LONGEST_RUN
+    limit = spare_memory() if limit is None else limit
+    for name in contestants:
+        job = {
+            "contestant": name,
+            "lengths": [n for n in lengths if fits(name, n, num_heads, limit)],
+            "num_heads": num_heads,
+            "d_k": d_k,
+            "causal": causal,
+            "threads": threads,
+        }
+        with closing(_lines(job, until)) as lines:
+            for line in lines:
+                yield None if line is None else Measured(name, **json.loads(line))
+
+
+def _lines(job, until):
+    """Run one process and yield the lines that it prints, or None while there is none."""
+    command = [sys.executable, "-m", "attn.pretrained.timing", json.dumps(job)]
+    environment = os.environ | {f"{library}_NUM_THREADS": str(job["threads"]) for library in _LIBRARIES}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(command, cwd=_ROOT, env=environment, **pipes)  # ends by itself when its input is closed
+    said = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(process.stdout, said), daemon=True).start()
+    try:
+        while True:
+            try:
+                line = said.get(timeout=_PATIENCE)
+            except queue.Empty:
+                line = None
+            if line == "":
+                break
+            if time.monotonic() > until:
+                raise ModelError(f"measuring must end within {LONGEST_RUN:.0f} seconds; choose shorter texts")
+            yield line
+        if process.wait():
+            raise ModelError(f"measuring broke off: {(process.stderr.read().strip() or 'no reason given')[-300:]}")
+    finally:
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            with suppress(OSError):
+                pipe.close()
+
+
+def _listen(pipe, said):
+    """Pass on each line, and an empty one at the end."""
+    with suppress(ValueError):  # closed while being read
+        for line in pipe:
+            said.put(line)
+    said.put("")
+
+
+# In the process of a contestant
+
+
+def main(job):
+    """Measure one contestant and print one line per length."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    job = json.loads(job)
+    attend = _prepared(job["contestant"], job["causal"], job["threads"])
+    attend(*_inputs(64, job["num_heads"], job["d_k"]))  # loads what is loaded late
+    base = _resident()
+    for n in job["lengths"]:
+        inputs = _inputs(n, job["num_heads"], job["d_k"])
+        _forget_peak()
+        seconds = _fastest(attend, inputs)
+        peak = _peak()
+        extra = None if peak is None else max(0, peak - base - sum(array.nbytes for array in inputs))
+        print(json.dumps({"n": n, "seconds": seconds, "bytes": extra}), flush=True)
+
+
+def _end_with_parent():
+    """End this process when the one that started it has gone."""
+    sys.stdin.read()
+    os._exit(1)
+
+
+def _inputs(n, num_heads, d_k):
+    """Draw query, key and value, (num_heads, n, d_k) in float32."""
+    rng = np.random.default_rng(n)
+    return [rng.standard_normal((num_heads, n, d_k), dtype=np.float32) for _ in range(3)]
+
+
+def _fastest(attend, inputs):
+    """Return the seconds of the fastest of a few runs."""
+    best, until = float("inf"), time.perf_counter() + _BUDGET
+    while True:
+        start = time.perf_counter()
+        attend(*inputs)
+        now = time.perf_counter()
+        best = min(best, now - start)
+        if now > until:
+            return best
+
+
+def _prepared(contestant, causal, threads):
+    """Return a function of query, key and value."""
+    if contestant == "naive":
+        return lambda *inputs: scaled_dot_product_attention(*inputs, causal=causal)
+    if contestant == "tiles":
+
+        def in_tiles(*inputs):
+            with one_numpy_thread():
+                return blockwise.attention(*inputs, causal=causal, threads=threads)
+
+        return in_tiles
+    return _torch(contestant, causal, threads)
+
+
+def _torch(contestant, causal, threads):
+    """Return the same for torch's own two ways."""
+    import torch
+    from torch.nn.functional import scaled_dot_product_attention as fused
+
+    torch.set_num_threads(threads)
+    torch.set_grad_enabled(False)
+
+    def in_torch(*inputs):
+        query, key, value = (torch.from_numpy(array)[None] for array in inputs)
+        if contestant == "fused":
+            return fused(query, key, value, is_causal=causal)
+        scores = query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5
+        if causal:
+            n = scores.shape[-1]
+            scores = scores + torch.full((n, n), float("-inf")).triu(1)
+        return torch.softmax(scores, dim=-1) @ value
+
+    return in_torch
+
+
+def _size(file, name):
+    """Return a size from a file in which Linux keeps many, in bytes."""
+    lines = file.read_text().splitlines()
+    return 1024 * int(next(line.split()[1] for line in lines if line.startswith(f"{name}:")))
+
+
+def _status(name):
+    """Return a size that Linux keeps for this process, in bytes, or None on another system."""
+    with suppress(OSError, ValueError, StopIteration):
+        return _size(Path("/proc/self/status"), name)
+    return None
+
+
+def _peak():
+    """Return the most memory this process has had, in bytes, or None where the system does not tell."""
+    if (found := _status("VmHWM")) is not None:
+        return found
+    with suppress(ImportError):
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on macOS
+    return None
+
+
+def _resident():
+    """Return the memory this process has now; where only the most is told, that."""
+    return _status("VmRSS") or _peak()
+
+
+def _forget_peak():
+    """Begin a new peak, where the system can; elsewhere longer texts, which come later, have the higher ones."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

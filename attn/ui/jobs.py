@@ -1,0 +1,90 @@
+"""Long work in a thread of its own: a page watches it, stops it, and goes on meanwhile."""
+
+import threading
+import time
+
+import streamlit as st
+
+from attn.pretrained.errors import ModelError
+from attn.pretrained.threads import Stopped, heavy
+from attn.ui.passing import waiting
+
+PATIENCE = 15  # seconds without a look from its page after which work stops: the visitor has left
+_EVERY = 0.4  # seconds between two looks
+
+
+class Job:
+    """Work that has begun, waits for its turn among the heavy runs, and is watched.
+
+    Parameters
+    ----------
+    work : callable
+        Takes ``progress(done, total)`` and ``should_stop()`` and returns a result, as
+        `attn.pretrained.sweeping.sweep` does.
+    """
+
+    def __init__(self, work):
+        self.done, self.total, self.place = 0, 0, None
+        self.result = self.error = None
+        self._stopped, self._seen = threading.Event(), time.monotonic()
+        self._thread = threading.Thread(target=self._run, args=(work,), daemon=True)
+        self._thread.start()
+
+    @property
+    def running(self):
+        """Whether it still waits or works."""
+        return self._thread.is_alive()
+
+    @property
+    def stopped(self):
+        """Whether somebody stopped it."""
+        return self._stopped.is_set()
+
+    def stop(self):
+        """Ask it to give up soon."""
+        self._stopped.set()
+
+    def look(self):
+        """Tell it that somebody still wants it."""
+        self._seen = time.monotonic()
+
+    def wait(self, seconds):
+        """Wait for its end, at most so long."""
+        self._thread.join(seconds)
+
+    def _should_stop(self):
+        return self.stopped or time.monotonic() > self._seen + PATIENCE
+
+    def _progress(self, done, total):
+        self.done, self.total = done, total
+
+    def _run(self, work):
+        try:
+            with heavy(lambda place: setattr(self, "place", place), self._should_stop):
+                self.place = None
+                self.result = work(self._progress, self._should_stop)
+        except Stopped:
+            self._stopped.set()
+        except ModelError as error:
+            self.error = str(error)
+
+
+@st.fragment(run_every=_EVERY)
+def watch(key, words):
+    """Show how far the work under a key of the session is, with a button that stops it.
+
+    Parameters
+    ----------
+    key : str
+    words : str
+        What is being done, such as "Switching every head off".
+    """
+    job = st.session_state[key]
+    job.look()
+    if not job.running:
+        st.rerun()
+    share = job.done / job.total if job.total else 0.0
+    said = waiting(job.place) if job.place else f"{words}: {job.done} of {job.total or '…'}"
+    bar, button = st.columns([5, 1], vertical_alignment="center")
+    bar.progress(share, "Stopping …" if job.stopped else said)
+    button.button("Stop", key=f"{key}.stop", on_click=job.stop, icon=":material/stop:", width="stretch")
