@@ -4,7 +4,7 @@ import streamlit as st
 
 from attn import charts, pretrained, ui
 from attn.ui import models
-from attn.ui.home import Setup, code_of, looks, sentence_control, ways_in
+from attn.ui.home import MOST, Setup, code_of, looks, sentence_control, ways_in
 from attn.ui.sentences import say_if_truncated
 
 page = ui.begin("home", "Who looks at whom?", Setup)
@@ -31,16 +31,20 @@ ui.reading(
 ui.figure(
     charts.beside(
         charts.token_strip(
-            labels, ui.theme(), weights=weights, width=ui.room(), size=24, selected=query, select="token"
+            labels, ui.theme(), weights=weights, width=ui.room(), size=24, selected=query, select="token", most=MOST
         )
     ),
     "home.strip",
     on_pick=lambda row, column: page.set(cell=(row, column)),
     tables={"weights": lambda: charts.csv([weights], [names[query]], names)},
 )
+if len(labels) > MOST:
+    st.caption(f"The picture holds the first {MOST} of {len(labels)} tokens; Pretrained has them all.")
 with st.container(horizontal=True, vertical_alignment="bottom"):
-    st.slider("Layer", 1, 6, key=page.key("layer"), width=260, help="From the first, next to the words, to the last.")
-    st.slider("Head", 1, 12, key=page.key("head"), width=260, help="Each head of a layer looks in its own way.")
+    st.slider("Layer", 1, 6, key=page.key("layer"), width=220, help="From the first, next to the words, to the last.")
+    st.slider("Head", 1, 12, key=page.key("head"), width=220, help="Each head of a layer looks in its own way.")
+    with st.container(width=200):
+        ui.token_control(page, "Word that looks", names)
     st.page_link(
         "pages/pretrained.py",
         label="See this head beside the model's own",

@@ -7,15 +7,6 @@ import numpy as np
 from attn.functional import as_floats
 
 
-class Summary(NamedTuple):
-    """How the rows of one head attend on average, each of shape (...)."""
-
-    entropy: np.ndarray  # nats
-    effective_keys: np.ndarray
-    mean_distance: np.ndarray  # tokens
-    first_token_share: np.ndarray
-
-
 class ScoreRank(NamedTuple):
     """How many independent directions the scores have."""
 
@@ -137,37 +128,6 @@ def first_token_share(weights):
     if weights.shape[-1] == 0:
         return np.zeros(weights.shape[:-1], dtype=dtype)
     return weights[..., 0].astype(dtype)
-
-
-def summarize(weights, query_offset=None):
-    """Return the averages over the rows of each head that have weight.
-
-    Parameters
-    ----------
-    weights : array_like, shape (..., n_q, n_k)
-    query_offset : int, optional
-        As in `mean_distance`.
-
-    Returns
-    -------
-    Summary
-        Each of shape (...), 0 for a head without weight.
-
-    Examples
-    --------
-    >>> summary = summarize(np.full((12, 5, 5), 0.2))
-    >>> summary.effective_keys.shape, summary.effective_keys[0].round(6)
-    ((12,), np.float64(5.0))
-    """
-    (weights,), dtype = as_floats(weights)
-    rows = _has_weight(weights).sum(axis=-1)  # (...)
-    measures = (
-        row_entropy(weights),
-        effective_keys(weights),
-        mean_distance(weights, query_offset),
-        first_token_share(weights),
-    )
-    return Summary(*((measure.sum(axis=-1) / np.maximum(rows, 1)).astype(dtype) for measure in measures))
 
 
 def score_rank(scores):

@@ -292,6 +292,34 @@ def score_bytes(num_heads, n_q, n_k, *, bytes_per_number=4):
     return num_heads * n_q * n_k * bytes_per_number
 
 
+def growth(lengths, values, last=3):
+    r"""Return the exponent with which values grow: 1 for in proportion, 2 for the square.
+
+    Parameters
+    ----------
+    lengths, values : sequence of float
+        Positive, in the order of growing lengths.
+    last : int, default 3
+        How many of the longest count; shorter ones hold much that does not grow.
+
+    Returns
+    -------
+    float
+        The slope of the straight line that fits best through the logarithms; NaN for fewer than two.
+
+    Examples
+    --------
+    >>> round(growth([1, 2, 4, 8], [9, 4, 16, 64]), 6)
+    2.0
+    """
+    pairs = [(math.log(n), math.log(value)) for n, value in zip(lengths, values, strict=True)][-last:]
+    if len(pairs) < 2:
+        return math.nan
+    middle = [sum(part) / len(pairs) for part in zip(*pairs, strict=True)]
+    spread = sum((x - middle[0]) ** 2 for x, _ in pairs)
+    return sum((x - middle[0]) * (y - middle[1]) for x, y in pairs) / spread if spread else math.nan
+
+
 class Shape(NamedTuple):
     """What a published model's attention is shaped like."""
 

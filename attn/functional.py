@@ -131,3 +131,34 @@ def softmax_jacobian(weights):
     identity = np.eye(weights.shape[-1], dtype=weights.dtype)
     jacobian = weights[..., :, None] * (identity - weights[..., None, :])
     return jacobian.astype(dtype, copy=False)
+
+
+def layer_norm(x, gain, bias, epsilon=1e-5):
+    r"""Bring every row to mean 0 and variance 1, then stretch and shift it as trained.
+
+    Parameters
+    ----------
+    x : ndarray, shape (..., d_model)
+    gain, bias : ndarray or float, shape (d_model,)
+    epsilon : float, default 1e-5
+
+    Returns
+    -------
+    ndarray, shape (..., d_model)
+
+    Notes
+    -----
+    :math:`(x - \mu) / \sqrt{\sigma^2 + \epsilon} \cdot g + b`, equation 4 of [1]_.
+
+    References
+    ----------
+    .. [1] Ba et al., 2016. arXiv:1607.06450
+
+    Examples
+    --------
+    >>> layer_norm(np.array([1.0, 2.0, 3.0, 4.0]), 1.0, 0.0).round(6)
+    array([-1.341635, -0.447212,  0.447212,  1.341635])
+    """
+    centred = x - x.mean(axis=-1, keepdims=True)
+    variance = (centred * centred).mean(axis=-1, keepdims=True)
+    return centred / np.sqrt(variance + x.dtype.type(epsilon)) * gain + bias

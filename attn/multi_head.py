@@ -345,6 +345,39 @@ def head_outputs(context, w_o):
     return (context @ bands).astype(dtype, copy=False)
 
 
+def one_head(parameters, head):
+    """Take one head out of the parameters of a layer.
+
+    Parameters
+    ----------
+    parameters : MultiHeadParameters
+    head : int
+
+    Returns
+    -------
+    MultiHeadParameters
+        ``w_q, w_k, w_v`` (d_model, d_k) with their biases; no output projection.
+
+    Raises
+    ------
+    ValueError
+        If there is no such head.
+    """
+    if not 0 <= head < parameters.num_heads:
+        raise ValueError(f"head must be among 0 to {parameters.num_heads - 1}, got {head}")
+    group = parameters.num_heads // parameters.num_kv_heads
+    columns = {
+        "q": slice(head * parameters.d_k, (head + 1) * parameters.d_k),
+        "k": slice(head // group * parameters.d_k, (head // group + 1) * parameters.d_k),
+        "v": slice(head // group * parameters.d_v, (head // group + 1) * parameters.d_v),
+    }
+    taken = {f"w_{role}": getattr(parameters, f"w_{role}")[:, place] for role, place in columns.items()}
+    for role, place in columns.items():
+        bias = getattr(parameters, f"b_{role}")
+        taken[f"b_{role}"] = None if bias is None else bias[place]
+    return MultiHeadParameters(**taken)
+
+
 def _project(x, w, b, name):
     """Return ``x @ w + b``, in the number types of `as_floats`."""
     (x, w, b), dtype = as_floats(x, w, np.zeros(1, w.dtype) if b is None else b)

@@ -46,6 +46,83 @@ def sinusoidal(n, d_model, *, base=10000):
     return waves.reshape(n, 2 * angles.shape[1])[:, :d_model]  # (n, d_model)
 
 
+def wavelengths(d, *, base=10000):
+    r"""Return after how many positions each pair of numbers comes round, for `sinusoidal` and `rotary`.
+
+    Parameters
+    ----------
+    d : int
+        `d_model` of sinusoidal positions or `d_k` of rotary ones.
+    base : float, default 10000
+
+    Returns
+    -------
+    ndarray, shape (ceil(d / 2),)
+        :math:`2\pi b^{2i/d}`.
+
+    Notes
+    -----
+    Section 3.5 of [1]_ says that they run from :math:`2\pi` to :math:`10000 \cdot 2\pi`, which is
+    62,832. The longest falls short of it, since its exponent is only :math:`(d - 2) / d`.
+
+    References
+    ----------
+    .. [1] Vaswani et al., 2017. arXiv:1706.03762
+
+    Examples
+    --------
+    >>> wavelengths(512)[-1].round(1).item()
+    60611.5
+    """
+    _at_least_one(d=d)
+    return 2 * math.pi * float(base) ** (np.arange(0, d, 2) / d)
+
+
+def offset_matrix(offset, d_model, *, base=10000):
+    r"""Return the rotation that moves sinusoidal positions along by `offset`, the same wherever they start.
+
+    Parameters
+    ----------
+    offset : float
+    d_model : int
+        Even.
+    base : float, default 10000
+
+    Returns
+    -------
+    ndarray, shape (d_model, d_model)
+        R with :math:`PE_{p+k} = R_k PE_p` for all p: blocks of 2 x 2 along the diagonal, each the turn
+        of one pair.
+
+    Raises
+    ------
+    ValueError
+        If `d_model` is odd or below 2.
+
+    Notes
+    -----
+    Section 3.5 of [1]_ says that there is such a matrix.
+
+    References
+    ----------
+    .. [1] Vaswani et al., 2017. arXiv:1706.03762
+
+    Examples
+    --------
+    >>> waves = sinusoidal(9, 4)
+    >>> bool(np.allclose(offset_matrix(7, 4) @ waves[1], waves[8]))
+    True
+    """
+    if d_model < 2 or d_model % 2:
+        raise ValueError(f"d_model must be even to be turned in pairs, got {d_model}")
+    turn = offset * 2 * math.pi / wavelengths(d_model, base=base)  # (d_model / 2,)
+    sine, cosine = np.arange(0, d_model, 2), np.arange(1, d_model, 2)
+    matrix = np.zeros((d_model, d_model))
+    matrix[sine, sine] = matrix[cosine, cosine] = np.cos(turn)
+    matrix[sine, cosine], matrix[cosine, sine] = np.sin(turn), -np.sin(turn)
+    return matrix
+
+
 def learned(rng, n, d_model):
     """Return one row per position as training would start from, to be added to the embeddings.
 

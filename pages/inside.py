@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from attn import charts, patterns, pretrained, ui
+from attn import charts, contribution, pretrained, ui
 from attn.ui import models
 from attn.ui.colours import colour_control, scale_of
 from attn.ui.comparing import projections
@@ -79,7 +79,7 @@ ui.figure(
 rows, columns = (charts.token_labels([t.text for t in side]) for side in (layer.query_tokens, layer.key_tokens))
 weights = shown_weights(setup, loaded, layer)
 heads = heads_of(setup)
-together = patterns.mean_over(weights)
+together = contribution.mean_over(weights)
 what = ("Mean of heads " if len(heads) > 1 else "Head ") + ", ".join(str(head + 1) for head in heads)
 scale = scale_of(setup.colour, together) if setup.measure == "weight" else {"kind": "magnitude"}
 row, column = (min(at, len(labels) - 1) for at, labels in zip(setup.cell, (rows, columns), strict=True))
@@ -114,6 +114,9 @@ if lines_tab.open:
         )
 if query_tab.open:
     with query_tab:
+        with st.container(horizontal=True):
+            ui.token_control(page, "Query", rows)
+            ui.token_control(page, "Key", columns, 1)
         query, key = one_product(layer, heads[0], row, column)
         title = f"Head {heads[0] + 1}: where {rows[row]} looks"
         ui.figure(

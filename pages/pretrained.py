@@ -2,8 +2,7 @@
 
 import streamlit as st
 
-from attn import charts, pretrained, ui
-from attn.pretrained import bert
+from attn import charts, multi_head, pretrained, ui
 from attn.ui import models
 from attn.ui.colours import colour_control, scale_of
 from attn.ui.comparing import (
@@ -118,7 +117,9 @@ if map_tab.open:
         )
 if query_tab.open:
     with query_tab:
-        st.caption("Choose a cell above to look at another query and key.")
+        with st.container(horizontal=True):
+            ui.token_control(page, "Query", charts.token_labels([token.text for token in layer.query_tokens]))
+            ui.token_control(page, "Key", charts.token_labels([token.text for token in layer.key_tokens]), 1)
         ui.figure(charts.above(*query_charts(setup, result, scale)), "pretrained.query")
 if matrix_tab.open:
     with matrix_tab:
@@ -127,7 +128,7 @@ if matrix_tab.open:
                 f"The {loaded.family} family does not keep its matrices as BERT does, so they are not drawn here."
             )
         else:
-            one = bert.one_head(matrices, head)
+            one = multi_head.one_head(matrices, head)
             shape = " × ".join(map(str, one.w_q.shape))
             st.caption(f"The checkpoint's own matrices for this head, {shape}, with their biases.")
             ui.figure(matrices_of(one), "pretrained.matrices")

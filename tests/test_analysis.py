@@ -37,17 +37,6 @@ def test_distance_counts_from_where_the_query_stands():
     np.testing.assert_array_equal(analysis.mean_distance(weights, query_offset=0), [0, 2])
 
 
-def test_averages_leave_out_rows_without_weight():
-    weights = np.zeros((2, 3, 3))
-    weights[0, 1] = [0.5, 0.5, 0]
-    weights[0, 2] = [0, 0, 1]
-    summary = analysis.summarize(weights)
-    np.testing.assert_allclose(summary.entropy, [np.log(2) / 2, 0])
-    np.testing.assert_allclose(summary.effective_keys, [1.5, 0])
-    np.testing.assert_allclose(summary.mean_distance, [0.25, 0])
-    np.testing.assert_allclose(summary.first_token_share, [0.25, 0])
-
-
 def test_products_add_up():
     terms, total = analysis.products([[1, 2], [3, 4]], [5, 6])
     np.testing.assert_array_equal(terms, [[5, 12], [15, 24]])

@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 
-from attn import pretrained
+from attn import multi_head, pretrained
 from attn.multi_head import draw_parameters, multi_head_attention
 from attn.pretrained import ModelError, bert
 
@@ -98,11 +98,11 @@ def test_one_head_does_what_it_does_among_all():
     x = rng.normal(size=(11, 24))
     together = multi_head_attention(x, parameters)
     for head in range(6):
-        alone = multi_head_attention(x, bert.one_head(parameters, head))
+        alone = multi_head_attention(x, multi_head.one_head(parameters, head))
         np.testing.assert_allclose(alone.weights[0], together.weights[head], atol=1e-12)
         np.testing.assert_allclose(alone.output, together.context[head], atol=1e-12)
     with pytest.raises(ValueError, match="head must be among 0 to 5, got 6"):
-        bert.one_head(parameters, 6)
+        multi_head.one_head(parameters, 6)
 
 
 def test_gelu_is_x_times_the_normal_distribution():

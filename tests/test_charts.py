@@ -767,7 +767,6 @@ def test_every_text_is_large_enough_and_every_figure_valid(theme_):
         charts.heatmap(weights(6, 6), named(6), named(6), theme_),
         charts.bars(weights(1, 6)[0], named(6), theme_),
         charts.products(np.ones(4), np.ones(4), theme_),
-        charts.distribution(np.random.default_rng(0).normal(size=1000), theme_),
         charts.head_groups(6, 3, theme_),
         charts.head_grid(np.ones((2, 3, 3)), named(3), named(3), theme_),
     ]

@@ -25,8 +25,9 @@ LAYERS = {
     "core": Layer(set(), {"numpy"}),
     "charts": Layer({"core"}, {"numpy", "altair", "pandas", "PIL"}, {"vl_convert"}),
     "pretrained": Layer({"core"}, {"numpy", "threadpoolctl"}, MODELS | {"tqdm"}),
-    "ui": Layer({"core", "charts", "pretrained"}, {"numpy", "streamlit"}),
-    "pages": Layer({"core", "charts", "pretrained", "ui"}, {"streamlit"}),
+    "trained": Layer({"core"}, {"numpy"}, {"torch", "safetensors"}),
+    "ui": Layer({"core", "charts", "pretrained", "trained"}, {"numpy", "streamlit"}),
+    "pages": Layer({"core", "charts", "pretrained", "trained", "ui"}, {"streamlit"}),
 }
 FILES = sorted(
     path.relative_to(ROOT).as_posix()

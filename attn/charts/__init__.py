@@ -1,7 +1,9 @@
 """Figures: arrays, labels and a theme in, an Altair chart out."""
 
-from attn.charts.bars import bars, distribution, products
+from attn.charts.bars import bars, products
+from attn.charts.changed import head_switches, pairs
 from attn.charts.curves import Curve, curves
+from attn.charts.dials import dials
 from attn.charts.heads import concat_map, head_grid, head_groups, layer_head_map
 from attn.charts.heatmap import heatmap, message
 from attn.charts.labels import counted, token_labels
@@ -10,10 +12,12 @@ from attn.charts.lines import MOST_LINED, lines
 from attn.charts.mosaic import mosaic
 from attn.charts.overview import overview, window_of
 from attn.charts.panels import panel, panels
+from attn.charts.places import places
 from attn.charts.saving import png, save, svg
 from attn.charts.tables import csv, table
 from attn.charts.theme import DARK, LIGHT, Theme, theme_named
 from attn.charts.tokens import token_strip
+from attn.charts.vectors import arrows
 
 __all__ = [
     "DARK",
@@ -22,23 +26,27 @@ __all__ = [
     "Curve",
     "Theme",
     "above",
+    "arrows",
     "bars",
     "beside",
     "concat_map",
     "counted",
     "csv",
     "curves",
-    "distribution",
+    "dials",
     "head_grid",
     "head_groups",
+    "head_switches",
     "heatmap",
     "layer_head_map",
     "lines",
     "message",
     "mosaic",
     "overview",
+    "pairs",
     "panel",
     "panels",
+    "places",
     "png",
     "products",
     "save",

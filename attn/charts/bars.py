@@ -1,7 +1,6 @@
 """Single rows of numbers: bars with their values, products that add up, and how often values occur."""
 
 from functools import partial
-from itertools import pairwise
 
 import altair as alt
 import numpy as np
@@ -155,49 +154,6 @@ def products(left, right, theme, *, left_name="query", right_name="key", labels=
         rows[0].title = wrapped(title, pitch * (terms.size + 1))
     what = f"{title or f'{left_name} times {right_name}'}: {left.size} products add up to {number(total)}."
     return dressed(concatenation("vconcat", rows, spacing=5), theme, what)
-
-
-def distribution(values, theme, *, title="", name="value", color=None, bins=30, width=420, height=200):
-    """Draw how often values occur, as a histogram.
-
-    Parameters
-    ----------
-    values : array_like
-        What is not finite is left out.
-    theme : Theme
-    title : str
-    name : str
-        What a value is called.
-    color : str, optional
-    bins : int, default 30
-    width, height : int
-        Pixels.
-
-    Returns
-    -------
-    alt.Chart
-        What is sent is the counts, however many values there are.
-    """
-    values = np.asarray(values, dtype=float)
-    values = values[np.isfinite(values)]
-    if not values.size:
-        return message("Nothing to show.", theme, title)
-    count, border = np.histogram(values, bins=bins)
-    table = pd.DataFrame({"x": border[:-1], "x2": border[1:], "count": count, "zero": 0})
-    table["range"] = [f"{number(a)} to {number(b)}" for a, b in pairwise(border)]
-    across = alt.Scale(domain=[border[0], border[-1]], nice=False, zero=False)
-    mark = alt.Chart(table).mark_rect(color=color or theme.weight_half, stroke=theme.background, strokeWidth=1)
-    chart = mark.encode(
-        x=alt.X("x:Q", scale=across, axis=alt.Axis(title=name, tickCount=5)),
-        x2=alt.X2("x2:Q"),
-        y=alt.Y("zero:Q", axis=alt.Axis(title="how many", tickCount=4, format="d", grid=True)),
-        y2=alt.Y2("count:Q"),
-        tooltip=tooltip(("range", name), ("count", "how many")),
-    ).properties(width=width, height=height)
-    if title:
-        chart = chart.properties(title=wrapped(title, width))
-    what = f"{title or name}: {values.size} values from {number(values.min())} to {number(values.max())}."
-    return dressed(chart, theme, what)
 
 
 def _row(values, labels, name):

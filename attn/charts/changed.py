@@ -5,12 +5,13 @@ import numpy as np
 import pandas as pd
 
 from attn.charts.heatmap import chosen, heatmap, message, plane_for
-from attn.charts.labels import Ticks, aligned, axis, number
+from attn.charts.labels import Ticks, aligned, axis, number, shorten
 from attn.charts.layout import dressed
 from attn.charts.plane import Plane, tooltip
 from attn.charts.scale import colour_scale
 
 _PAIR = 54  # pixels from one pair of bars to the next
+_LONGEST = 16  # columns of a label
 _BESIDE = 60  # pixels for a number left of a negative bar
 _REPLACED = "#E69F00"  # orange of Okabe and Ito, which no role has
 
@@ -64,7 +65,7 @@ def pairs(
         return message("Nothing to show.", theme, title)
     signed = bool((both < 0).any())
     scale = colour_scale(both, theme, "signed" if signed else "magnitude", limit, name=tooltip_name)
-    ticks = Ticks((np.arange(len(both)) + 0.5).tolist(), [str(label) for label in labels], 0)
+    ticks = Ticks((np.arange(len(both)) + 0.5).tolist(), [shorten(str(label), _LONGEST) for label in labels], 0)
     plane = Plane(width, _PAIR * len(both), columns=1, rows=len(both), y_axis=axis(ticks, "", theme.muted))
     room = _BESIDE / width if signed else 0
     zero, *end = room + (1 - room) * scale.fraction(np.append(0, both))

@@ -12,6 +12,7 @@ from attn.charts.heatmap import message
 from attn.charts.labels import LINE, Ticks, axis, number, pixels
 from attn.charts.layout import dressed
 from attn.charts.plane import Plane, tooltip
+from attn.charts.theme import blend, hex_of
 
 _HEADS = (0, 1, 4, 5, 3, 8, 7, 12)  # colours that can be told apart as thin lines on either ground
 _MOST_DOTS = 24  # points of a curve that are marked one by one
@@ -43,6 +44,7 @@ def curves(
     height=340,
     x_range=None,
     y_range=None,
+    x_ticks=None,
     x_format=number,
     y_format=number,
 ):
@@ -58,14 +60,16 @@ def curves(
         Logarithmic in both directions; what is not positive is left out.
     x_log : bool, optional
         Whether x is logarithmic; by default as `log`.
-    marks : sequence of (float, str)
-        Places on the x axis to mark by an upright line, with a word each.
+    marks : sequence of (float, str) or (float, str, float)
+        Places on the x axis to mark by an upright line, with a word each, and a ring at a y if one is given.
     dots : bool, default False
         Whether each point is marked, for numbers that were measured.
     width, height : int
         Pixels, the names at the ends of the curves included.
     x_range, y_range : (float, float), optional
         What the axes span; by default just what the curves need.
+    x_ticks : sequence of float, optional
+        Where the x axis is labelled; by default at round numbers.
     x_format, y_format : callable
         From a number to how the axes and the pointer say it.
 
@@ -74,24 +78,25 @@ def curves(
     alt.LayerChart
     """
     x_axis = _Scale.over(
-        [part.x for part in parts] + [[at for at, _ in marks]], log if x_log is None else x_log, x_range
+        [part.x for part in parts] + [[mark[0] for mark in marks]], log if x_log is None else x_log, x_range
     )
     y_axis = _Scale.over([part.y for part in parts], log, y_range)
     parts = [_kept(part, x_axis, y_axis) for part in parts]
     if not any(len(part.x) for part in parts):
         return message("Nothing to show.", theme, title)
-    parts = [part for part in parts if len(part.x)]
     colors = [part.color or theme.head(_HEADS[at % len(_HEADS)]) for at, part in enumerate(parts)]
+    parts, colors = zip(*((part, color) for part, color in zip(parts, colors, strict=True) if len(part.x)), strict=True)
     gutter = max(pixels(part.name) for part in parts) + _GAP + 4
     plane = Plane(
         int(width - gutter - 70), height, columns=1, rows=1,
-        x_axis=_axis(x_axis, x_name, x_format, theme, (width - gutter - 70) / 70),
-        y_axis=_axis(y_axis, y_name, y_format, theme, height / 42, down=True),
+        x_axis=_axis(x_axis, x_name, x_format, theme, x_ticks or x_axis.ticks((width - gutter - 70) / 70)),
+        y_axis=_axis(y_axis, y_name, y_format, theme, y_axis.ticks(height / 42), down=True),
     )  # fmt: skip
-    layers = [*_marked(marks, x_axis, plane, theme)]
+    layers = []
     for part, color in zip(parts, colors, strict=True):
         layers += _curve(part, color, x_axis, y_axis, plane, (x_name, x_format), (y_name, y_format), dots)
-    layers.append(_names(parts, colors, x_axis, y_axis, plane))
+    layers += _marked(marks, x_axis, y_axis, plane, theme)
+    layers.append(_names(parts, colors, x_axis, y_axis, plane, theme))
     what = f"{title or y_name} by {x_name}: " + "; ".join(
         f"{part.name} ends at {y_format(part.y[-1])}" for part in parts
     )
@@ -144,9 +149,8 @@ def _kept(part, x_axis, y_axis):
     return part._replace(x=x[fine], y=y[fine])
 
 
-def _axis(scale, name, form, theme, most, down=False):
-    """Return an axis with round numbers and faint lines across the plot."""
-    at = scale.ticks(most)
+def _axis(scale, name, form, theme, at, down=False):
+    """Return an axis labelled at these numbers, with faint lines across the plot."""
     place = scale.fraction(at)
     place = 1 - place if down else place
     return axis(
@@ -173,32 +177,30 @@ def _curve(part, color, x_axis, y_axis, plane, x_says, y_says, dots):
     return [line.encode(**plane.at()), mark.encode(**plane.at(), tooltip=says)]
 
 
-def _marked(marks, x_axis, plane, theme):
-    """Return layers with an upright line and its word at each marked place."""
-    marks = [(float(x_axis.fraction(at)), word) for at, word in marks if x_axis.low <= at <= x_axis.high]
+def _marked(marks, x_axis, y_axis, plane, theme):
+    """Return layers with an upright line and its word at each marked place, and a ring where one is asked for."""
+    marks = [mark for mark in marks if x_axis.low <= mark[0] <= x_axis.high]
     if not marks:
         return []
-    table = pd.DataFrame(
-        {
-            "x": [at for at, _ in marks],
-            "x2": [at for at, _ in marks],
-            "y": 0.0,
-            "y2": 1.0,
-            "text": [word for _, word in marks],
-        }
-    )
-    table["at"] = [(LINE * 0.6 + LINE * place) / plane.height for place in range(len(marks))]
-    left = table["x"] > 0.6  # words lie on the side where there is more room
+    x = x_axis.fraction([mark[0] for mark in marks])
+    table = pd.DataFrame({"x": x, "x2": x, "y": 0.0, "y2": 1.0, "text": [mark[1] for mark in marks]})
+    table["at"] = (np.arange(len(marks)) + 0.6) * LINE / plane.height  # one below the other, so that none meet
     rules = alt.Chart(table).mark_rule(color=theme.muted, strokeDash=[3, 3], strokeWidth=1.5, tooltip=None)
-    words = [
-        plane.texts(table[side], "x", "at", align=align, dx=shift, color=theme.text)
-        for side, align, shift in ((left, "right", -6), (~left, "left", 6))
-        if side.any()
-    ]
-    return [rules.encode(**plane.box()), *words]
+    layers = [rules.encode(**plane.box())]
+    left = x > 0.6  # words lie on the side where there is more room
+    for side, align, shift in ((left, "right", -6), (~left, "left", 6)):
+        halo = {"stroke": theme.background, "strokeWidth": 5, "strokeJoin": "round"}
+        for ink in (halo, {}) if side.any() else ():
+            layers.append(plane.texts(table[side], "x", "at", align=align, dx=shift, color=theme.text, **ink))
+    rings = [(x_axis.fraction(mark[0]), 1 - y_axis.fraction(mark[2])) for mark in marks if len(mark) > 2]
+    if rings:
+        ring = alt.Chart(pd.DataFrame(rings, columns=["x", "y"]).astype(float))
+        ring = ring.mark_point(color=theme.text, size=180, strokeWidth=2.5, tooltip=None)
+        layers.append(ring.encode(**plane.at()))
+    return layers
 
 
-def _names(parts, colors, x_axis, y_axis, plane):
+def _names(parts, colors, x_axis, y_axis, plane, theme):
     """Return a layer with the name of each curve at its end, moved apart where ends meet."""
     ends = [plane.height * (1 - float(y_axis.fraction(part.y[-1]))) for part in parts]
     apart = _spread(ends, LINE, plane.height)
@@ -207,7 +209,7 @@ def _names(parts, colors, x_axis, y_axis, plane):
             "x": [max(1.0, float(x_axis.fraction(part.x[-1]))) for part in parts],
             "y": [at / plane.height for at in apart],
             "text": [part.name for part in parts],
-            "ink": colors,
+            "ink": [hex_of(blend([color, theme.text], 0.3)) for color in colors],  # thin letters need more contrast
         }
     )
     return plane.texts(table, align="left", dx=_GAP, fontWeight=600)

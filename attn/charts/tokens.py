@@ -1,5 +1,7 @@
 """A sentence as a row of tokens."""
 
+import unicodedata
+
 import altair as alt
 import numpy as np
 import pandas as pd
@@ -13,10 +15,10 @@ from attn.charts.theme import hex_of, ink_on
 
 _GAP = 8  # pixels between tokens
 _BELOW = 30  # pixels for what stands below a line of tokens
-_MOST = 200  # tokens drawn one by one
+_MOST = 200  # tokens drawn one by one, unless fewer are asked for
 
 
-def token_strip(tokens, theme, *, weights=None, width=880, size=18, selected=None, select=None):
+def token_strip(tokens, theme, *, weights=None, width=880, size=18, selected=None, select=None, most=_MOST):
     """Draw the tokens of a sentence as boxes, in their order, with their positions or weights below.
 
     Parameters
@@ -33,15 +35,17 @@ def token_strip(tokens, theme, *, weights=None, width=880, size=18, selected=Non
         Position, counted from 0, of a token to outline.
     select : str, optional
         Name of a selection that tells which token was chosen, as ``{"row": i, "column": 0}``.
+    most : int, default 200
+        Tokens that are drawn, from the first.
 
     Returns
     -------
     alt.LayerChart
-        The first 200 tokens.
+        Text in a script that runs from right to left does so here.
     """
     if not len(tokens):
         return message("Nothing to show.", theme)
-    shown = [str(token) for token in tokens[:_MOST]]
+    shown = [str(token) for token in tokens[:most]]
     boxes = _placed(shown, width, size)
     place = np.arange(len(shown), dtype=np.int32)
     boxes = boxes.assign(row=place, column=np.int32(0), position=(place + 1).astype(str))
@@ -49,7 +53,7 @@ def token_strip(tokens, theme, *, weights=None, width=880, size=18, selected=Non
     boxes["fill"], boxes["ink"], boxes["note"] = theme.surface, theme.text, boxes["position"]
     fields = [("text", "token"), ("position", "position")]
     if weights is not None:
-        weights = np.asarray(weights, dtype=float)[:_MOST]
+        weights = np.asarray(weights, dtype=float)[:most]
         colours = colour_scale(weights, theme).colours(weights)
         boxes["fill"], boxes["ink"] = [hex_of(colour) for colour in colours], ink_on(colours)
         boxes["note"] = [f"{weight:.2f}" for weight in weights]
@@ -80,4 +84,17 @@ def _placed(tokens, width, size):
         box = {"text": text, "x": x, "x2": x + wide, "y": y, "y2": y + height}
         boxes.append(box | {"middle": x + wide / 2, "centre": y + height / 2, "below": y + height + 12})
         x += wide + _GAP
-    return pd.DataFrame(boxes)
+    table = pd.DataFrame(boxes)
+    return _mirrored(table) if _from_the_right(tokens) else table
+
+
+def _from_the_right(tokens):
+    """Return whether most letters beyond ASCII are of a script that runs from right to left."""
+    ways = [unicodedata.bidirectional(letter) for letter in "".join(tokens) if not letter.isascii()]
+    return 2 * sum(way in ("R", "AL") for way in ways) > len(ways)
+
+
+def _mirrored(boxes):
+    """Return the boxes with right and left exchanged."""
+    across = boxes["x2"].max() + boxes["x"].min()
+    return boxes.assign(x=across - boxes["x2"], x2=across - boxes["x"], middle=across - boxes["middle"])

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from attn.functional import layer_norm
 from attn.multi_head import MultiHead, MultiHeadParameters, multi_head_attention
 from attn.pretrained import catalogue, checkpoint, tokens
 from attn.pretrained.errors import ModelError
@@ -138,39 +139,6 @@ def parameters(tensors, layer, num_heads):
     return MultiHeadParameters(**weights, **biases, num_heads=num_heads)
 
 
-def one_head(parameters, head):
-    """Take one head out of the parameters of a layer.
-
-    Parameters
-    ----------
-    parameters : MultiHeadParameters
-    head : int
-
-    Returns
-    -------
-    MultiHeadParameters
-        ``w_q, w_k, w_v`` (d_model, d_k) with their biases; no output projection.
-
-    Raises
-    ------
-    ValueError
-        If there is no such head.
-    """
-    if not 0 <= head < parameters.num_heads:
-        raise ValueError(f"head must be among 0 to {parameters.num_heads - 1}, got {head}")
-    group = parameters.num_heads // parameters.num_kv_heads
-    columns = {
-        "q": slice(head * parameters.d_k, (head + 1) * parameters.d_k),
-        "k": slice(head // group * parameters.d_k, (head // group + 1) * parameters.d_k),
-        "v": slice(head // group * parameters.d_v, (head // group + 1) * parameters.d_v),
-    }
-    taken = {f"w_{role}": getattr(parameters, f"w_{role}")[:, place] for role, place in columns.items()}
-    for role, place in columns.items():
-        bias = getattr(parameters, f"b_{role}")
-        taken[f"b_{role}"] = None if bias is None else bias[place]
-    return MultiHeadParameters(**taken)
-
-
 def from_scratch(hidden, parameters, mask=None):
     """Compute an attention layer from what goes into it.
 
@@ -260,32 +228,6 @@ def gelu(x):
     series = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))))
     erf = np.copysign(1 - series * np.exp(-z * z), x)
     return x * (0.5 + 0.5 * erf)
-
-
-def layer_norm(x, weight, bias, epsilon):
-    r"""Bring every row to mean 0 and variance 1, then stretch and shift it as trained.
-
-    Parameters
-    ----------
-    x : ndarray, shape (..., d_model)
-    weight, bias : ndarray, shape (d_model,)
-    epsilon : float
-
-    Returns
-    -------
-    ndarray, shape (..., d_model)
-
-    Notes
-    -----
-    :math:`(x - \mu) / \sqrt{\sigma^2 + \epsilon} \cdot w + b`, equation 4 of [1]_.
-
-    References
-    ----------
-    .. [1] Ba et al., 2016. arXiv:1607.06450
-    """
-    centred = x - x.mean(axis=-1, keepdims=True)
-    variance = (centred * centred).mean(axis=-1, keepdims=True)
-    return centred / np.sqrt(variance + x.dtype.type(epsilon)) * weight + bias
 
 
 def _block(encoder, layer, hidden):

@@ -168,6 +168,21 @@ def generate(loaded, prompt, max_new_tokens=50, changes=None, *, progress=None, 
     return Generation(changes, read, encoder_tokens, tuple(written), kinds, first, _decoded(loaded, written), finished)
 
 
+def writes(loaded):
+    """Say whether a model predicts the next word of a text, and so can write on.
+
+    Parameters
+    ----------
+    loaded : Loaded
+
+    Returns
+    -------
+    bool
+    """
+    predicts = loaded.model.get_output_embeddings() is not None and not predicts_masked(loaded)
+    return predicts and "past_key_values" in accepted(loaded)
+
+
 class _Rows:
     """Takes the last row of weights out of every layer of a pass."""
 
@@ -191,8 +206,7 @@ class _Rows:
 def _start(loaded, prompt):
     """Prepare a prompt; the decoder of an encoder-decoder has read nothing but its first token."""
     prepared = prepare(loaded, prompt)
-    writes = loaded.model.get_output_embeddings() is not None and not predicts_masked(loaded)
-    if not writes or "past_key_values" not in accepted(loaded):
+    if not writes(loaded):
         raise ModelError(f"{loaded.name} does not write on from a text")
     if prepared.decoder_tokens is not None:
         begun = prepared.inputs | {"decoder_input_ids": prepared.inputs["decoder_input_ids"][:, :1]}

@@ -13,6 +13,7 @@ from attn.pretrained.errors import ModelError
 from attn.pretrained.inside import Inside, pattern_weights
 from attn.pretrained.threads import one_numpy_thread
 
+TOLERANCE = 1e-3  # of `untouched`: a logit moved by this moves a probability by at most a thousandth of itself
 _KEPT = 128_000_000  # bytes that the layers kept of one run may take
 _COMPARED = 256  # tokens whose predictions `untouched` compares: those of 4,096 would take 1.6 GB
 

@@ -10,7 +10,8 @@ from attn.pretrained.changes import Changes
 class Preset(NamedTuple):
     """One thing to try.
 
-    What it says was measured on this model; tests hold it to that.
+    What it says was measured on this model; tests hold it to that. Its words count layers and heads from 1, as
+    people see them.
     """
 
     key: str
@@ -20,6 +21,7 @@ class Preset(NamedTuple):
     other: str | None  # a second text, whose similarity to the first is the number
     word: str | None  # or a word, whose probability at the end of the text is the number
     changes: Changes
+    head: tuple  # (layer, head) to look at
     before: float  # the number as the model has it
     after: float  # and with the changes
     look_for: str
@@ -33,11 +35,12 @@ COPYING = Preset(
     other=None,
     word=" cabinet",
     changes=Changes(off=[(22, 3), (23, 5), (23, 7), (24, 5)]),
+    head=(23, 7),
     before=0.815,
     after=0.093,
     look_for=(
         "The text repeats itself, and the model expects the word that came next the first time. Half of the "
-        "weight of head 23.7 at the last token lies on that word. With four of 270 heads off the word drops from "
+        "weight of head 24.8 at the last token lies on that word. With four of 270 heads off the word drops from "
         "81% to 9%; four others taken at random leave it above 58%."
     ),
 )
@@ -50,10 +53,11 @@ APPLE = Preset(
     other="She ate an apple.",
     word=None,
     changes=Changes(off=[(3, 11), (5, 0), (5, 5)]),
+    head=(5, 5),
     before=0.383,
     after=0.185,
     look_for=(
-        "The two sentences share a word and no meaning. Head 5.5 looks at that word from everywhere, and "
+        "The two sentences share a word and no meaning. Head 6.6 looks at that word from everywhere, and "
         "makes the sentences alike: with it off the similarity drops from 0.38 to 0.23, with two more to 0.19. "
         "Half of the other heads move it by less than 0.006."
     ),

@@ -37,24 +37,46 @@ def _special(model):
 
     known = {
         "deepseek_ocr2_encoder": lambda: {"inputs_embeds": _numbers(2, N_TOKENS, 64), "num_patches": torch.tensor(3)},
+        "depth_pro": lambda: {"pixel_values": _numbers(1, 3, 224, 224)},
+        "dia": lambda: _texts(model)[0] | {"decoder_input_ids": _ids(model, 45, 2).view(2, 5, 9)},
         "dots3_note_audio_encoder": lambda: {
             "input_features": _numbers(2, 64, 96),
             "chunk_sample_lengths": torch.tensor([96 * 160, 64 * 160]),
         },
-        "jev": lambda: {"input_ids": _ids(model, N_TOKENS, 1, rows=1)}
-        | {name: torch.tensor([[value]]) for name, value in {"marks": 5, "num_options": 2, "question_type_ids": 0}.items()},
+        "jev": lambda: (
+            {"input_ids": _ids(model, N_TOKENS, 1, rows=1)}
+            | {
+                name: torch.tensor([[value]])
+                for name, value in {"marks": 5, "num_options": 2, "question_type_ids": 0}.items()
+            }
+        ),
         "mimi_decoder": lambda: {"latents": _numbers(2, 64, N_TOKENS)},
         "molmo2_adapter": lambda: {
             "image_features": _numbers(2, 16, 128),
             "pooled_patches_idx": torch.arange(32).view(8, 4),
         },
         "moshi_depth": lambda: {"input_ids": _ids(model, 5, 1), "last_hidden_state": _numbers(2, 1, 64)},
-        "muse_glimmer_assistant": lambda: {
-            "noise_embeds": _numbers(2, N_TOKENS, 64),
-            "context_hidden_states": _numbers(2, _N_TARGETS, 64),
+        "nemotron3_5_transcribe_audio": lambda: {
+            "input_features": _numbers(2, 96, 128),
+            "input_features_mask": torch.ones(2, 96).bool(),
         },
+        "neucodec": lambda: {"input_values": _numbers(2, 1, 3200), "input_features": _numbers(2, 10, 64)},
         "phi4_multimodal_audio": lambda: {"hidden_states": _numbers(2, 64, 64), "mask": torch.ones(2, 8).bool()},
         "pocket_tts_audio_tokenizer_decoder": lambda: {"latents": _numbers(2, 64, N_TOKENS)},
+        "rag": lambda: (
+            _texts(model)[0]
+            | {
+                "context_input_ids": _ids(model, N_TOKENS, 4, rows=10),
+                "context_attention_mask": torch.ones(10, N_TOKENS),
+            }
+            | {"doc_scores": torch.ones(2, 5)}
+        ),
+        "seggpt": lambda: dict.fromkeys(
+            ("pixel_values", "prompt_pixel_values", "prompt_masks"), _numbers(2, 3, 32, 64)
+        ),
+        "speech-encoder-decoder": lambda: {"input_values": _numbers(2, 3840)} | _targets(model),
+        "voxtral_realtime": lambda: _texts(model)[0] | {"input_features": _numbers(2, 128, 8 * N_TOKENS)},
+        "xcodec2": lambda: {"input_values": _numbers(2, 1, 3200), "input_features": _numbers(2, 10, 64)},
     }
     make = known.get(model.config.model_type)
     return [make()] if make else []
@@ -146,7 +168,7 @@ def _texts(model):
 
 def _targets(model):
     """Return what a decoder reads besides, if there is one."""
-    rows = 2 * _look(model.config, "num_codebooks", default=len(getattr(model.config, "delay_pattern", "1")))
+    rows = 2 * _look(model.config, "num_codebooks", default=1)
     return {"decoder_input_ids": _ids(model, _N_TARGETS, 2, rows)} if "decoder_input_ids" in _accepted(model) else {}
 
 

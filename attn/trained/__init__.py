@@ -1,0 +1,186 @@
+"""Small encoder-decoders that come along trained, read with numpy alone.
+
+`load` gives a model as `attn.seq2seq` holds it, `film` one model at several times of its training,
+`accuracy` what each of them can do. ``python -m attn.trained`` trains them anew.
+"""
+
+import json
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from attn.multi_head import MultiHeadParameters
+from attn.recurrent import Recurrent
+from attn.seq2seq import Bahdanau, FeedForward, Layer, Luong, Norm, Transformer, write
+from attn.trained.tasks import TASKS, Task
+
+__all__ = ["CHANGED", "FILMED", "MODELS", "TASKS", "TRAINED_ON", "Task", "accuracy", "answer", "build", "film", "load"]
+
+WEIGHTS = Path(__file__).parent / "weights"
+MODELS = {
+    "fixed": "Fixed vector",
+    "bahdanau": "Bahdanau",
+    "luong": "Luong, global",
+    "local-m": "Luong, local-m",
+    "local-p": "Luong, local-p",
+    "transformer": "Transformer",
+}
+CHANGED = {  # the same weights with something taken away: from which model, and how it is called
+    "bahdanau-fixed": ("bahdanau", "Bahdanau, context fixed", Bahdanau.without_attention),
+    "luong-unfed": ("luong", "Luong, input not fed", Luong.without_feeding),
+}
+TRAINED_ON = ("short", "long")
+FILMED = ("bahdanau", "long")  # the model whose training is kept as a film
+
+
+@cache
+def load(task, model, trained_on="long"):
+    """Return a trained model.
+
+    Parameters
+    ----------
+    task : str
+        A name from `TASKS`.
+    model : str
+        A name from `MODELS`, or from `CHANGED`: a trained model with something taken away.
+    trained_on : {"long", "short"}
+        How long the inputs of its training were.
+
+    Returns
+    -------
+    Bahdanau, Luong or Transformer
+
+    Raises
+    ------
+    ValueError
+        If there is no such model.
+
+    Examples
+    --------
+    >>> answer(load("reverse", "bahdanau"), TASKS["reverse"], list("attention"))
+    ['n', 'o', 'i', 't', 'n', 'e', 't', 't', 'a']
+    """
+    if model in CHANGED:
+        whole, _, change = CHANGED[model]
+        return change(load(task, whole, trained_on))
+    tensors, options = _tensors(f"{task}-{model}-{trained_on}")
+    return build(model, tensors, **options)
+
+
+@cache
+def film(task):
+    """Return one model at several times of its training.
+
+    Parameters
+    ----------
+    task : str
+
+    Returns
+    -------
+    dict of int to Bahdanau
+        Steps of training done -> the model, from before the first to the trained one.
+
+    Raises
+    ------
+    ValueError
+        If there is no such task.
+    """
+    tensors, options = _tensors(f"{task}-film")
+    steps = sorted({int(name.split("/")[0]) for name in tensors})
+    frames = {}
+    for step in steps:
+        begins = f"{step}/"
+        own = {name.removeprefix(begins): array for name, array in tensors.items() if name.startswith(begins)}
+        frames[step] = build(FILMED[0], own)
+    return frames | {int(options["steps"]): load(task, *FILMED)}
+
+
+@cache
+def accuracy(task, model, trained_on):
+    """Return how often a model was right, by the length of the input, on inputs drawn after its training.
+
+    Returns
+    -------
+    dict of int to (float, float)
+        Length -> share of whole answers that were right, and of symbols.
+    """
+    measured = json.loads((WEIGHTS / "accuracy.json").read_text(encoding="utf-8"))
+    return {int(length): tuple(shares) for length, shares in measured[f"{task}-{model}-{trained_on}"].items()}
+
+
+def answer(model, task, source):
+    """Return what a model writes for the symbols of an input, without the end.
+
+    Parameters
+    ----------
+    model : Bahdanau, Luong or Transformer
+    task : Task
+    source : sequence of str
+
+    Returns
+    -------
+    list of str
+    """
+    written = write(model, task.source_ids(source)).symbols
+    return [task.target_symbols[i] for i in written if i > 1]
+
+
+def build(model, tensors, num_heads=4, half_width=3, **_):
+    """Make a model of weights under the names of `attn.trained.training`.
+
+    Parameters
+    ----------
+    model : str
+        A name from `MODELS`.
+    tensors : dict of str to ndarray
+    num_heads, half_width : int
+        Of a Transformer, and of a local window.
+
+    Returns
+    -------
+    Bahdanau, Luong or Transformer
+    """
+    tables = {f"{side}_embedding": tensors[f"{side}.embedding"] for side in ("source", "target")}
+    plain = {name: array for name, array in tensors.items() if "." not in name}
+    if model == "transformer":
+        layers = {side: _layers(tensors, side, int(num_heads)) for side in ("encoder", "decoder")}
+        return Transformer(**tables, **plain, **layers)
+    parts = sorted({name.split(".")[0] for name in tensors if name.endswith(".w_h")})
+    recurrent = {part: Recurrent(*(tensors[f"{part}.{name}"] for name in ("w_x", "w_h", "b_x"))) for part in parts}
+    if model in ("fixed", "bahdanau"):
+        return Bahdanau(**tables, **plain, **recurrent)
+    reach = "global" if model == "luong" else model
+    return Luong(**tables, **plain, **recurrent, reach=reach, half_width=int(half_width))
+
+
+def _layers(tensors, side, num_heads):
+    """Return the layers of a Transformer's encoder or decoder."""
+    count = 1 + max(int(name.split(".")[1]) for name in tensors if name.startswith(f"{side}."))
+    return tuple(_layer(tensors, f"{side}.{at}", num_heads) for at in range(count))
+
+
+def _layer(tensors, at, num_heads):
+    """Return one layer of a Transformer."""
+
+    def attention(name):
+        own = {f"{kind}_{role}": tensors[f"{at}.{name}.{kind}_{role}"] for kind in "wb" for role in "qkvo"}
+        return MultiHeadParameters(**own, num_heads=num_heads)
+
+    def norm(name):
+        return Norm(tensors[f"{at}.{name}.gain"], tensors[f"{at}.{name}.b_norm"])
+
+    feed = FeedForward(*(tensors[f"{at}.feed_forward.{name}"] for name in ("w_1", "b_1", "w_2", "b_2")))
+    cross = (attention("cross"), norm("cross")) if f"{at}.cross.w_q" in tensors else ()
+    return Layer(attention("self"), norm("self"), feed, norm("feed_forward"), *cross)
+
+
+def _tensors(name):
+    """Return the tensors of a file as float32, and what is noted beside them."""
+    from safetensors import safe_open
+
+    path = WEIGHTS / f"{name}.safetensors"
+    if not path.is_file():
+        raise ValueError(f"there must be trained weights {path.name}, got none: run python -m attn.trained")
+    with safe_open(path, framework="numpy") as file:
+        return {key: file.get_tensor(key).astype(np.float32) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118

@@ -13,10 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from attn.positions import sinusoidal
-from attn.trained.tasks import START
-
-MODELS = ("fixed", "bahdanau", "luong", "local-m", "local-p", "transformer")
-TRAINED_ON = ("short", "long")
+from attn.trained import FILMED, TRAINED_ON
 
 
 class Recipe(NamedTuple):
@@ -43,7 +40,7 @@ def initial(model, task, recipe, seed):
     Parameters
     ----------
     model : str
-        One of `MODELS`.
+        A name from `attn.trained.MODELS`.
     task : attn.trained.tasks.Task
     recipe : Recipe
     seed : int
@@ -439,7 +436,9 @@ def measure(model, p, task, recipe, *, count=200, seed=99):
     for source, target in drawn:
         source, target = torch.from_numpy(source), torch.from_numpy(target)
         same = write(model, p, source[:count], target.shape[1], recipe) == target[:count]
-        right.setdefault(source.shape[1] - 1, []).extend(zip(same.all(1).tolist(), same.float().mean(1).tolist()))
+        right.setdefault(source.shape[1] - 1, []).extend(
+            zip(same.all(1).tolist(), same.float().mean(1).tolist(), strict=True)
+        )
     return {
         length: tuple(np.mean(right[length], axis=0).round(4).tolist())
         for length in sorted(right)
@@ -450,7 +449,6 @@ def measure(model, p, task, recipe, *, count=200, seed=99):
 # keeping -------------------------------------------------------------------------------------------
 
 RECIPES = {"reverse": Recipe(steps=2500), "dates": Recipe(steps=1000), "pair": Recipe(steps=1500)}
-FILMED = ("bahdanau", "long")  # the model whose training is kept as a film
 FILM = (0, 10, 20, 35, 50, 70, 100, 140, 200, 300, 500)  # after so many steps, and when it is done
 
 
@@ -487,13 +485,30 @@ def keep(model, task, trained_on, folder, *, again=False, recipe=None):
     longest = task.limits[TRAINED_ON.index(trained_on)]
     p = train(model, task, longest, recipe, seed=_seed(path.stem), watch=watch)
     halves = {name: tensor.detach().half() for name, tensor in p.items()}
-    accuracy = measure(model, {name: half.float() for name, half in halves.items()}, task, recipe)
+    noted = measured(model, task, trained_on, {name: half.float() for name, half in halves.items()}, recipe)
     if film:
-        save_file(film, folder / f"{task.name}-film.safetensors")
+        save_file(film, folder / f"{task.name}-film.safetensors", metadata={"steps": str(recipe.steps)})
     save_file(halves, path, metadata={"num_heads": str(recipe.num_heads), "half_width": str(recipe.half_width)})
-    _note(folder / "accuracy.json", path.stem, accuracy)
-    whole = [round(share, 2) for share, _ in accuracy.values()]
+    _note(folder / "accuracy.json", noted)
+    whole = [round(share, 2) for share, _ in noted[path.stem].values()]
     print(f"{path.stem}: {time.monotonic() - start:.0f} s, right by length {whole}", flush=True)
+
+
+def measured(model, task, trained_on, p, recipe):
+    """Return the accuracy of a model by length, and of those that are made of it by taking something away."""
+    made = {model: p}
+    if model == "bahdanau":
+        made["bahdanau-fixed"] = {name: tensor for name, tensor in p.items() if name not in ("w_a", "u_a", "v_a")}
+    if model == "luong":
+        known = p["target.embedding"].shape[1]
+        unfed = p["decoder.w_x"].clone()
+        unfed[known:] = 0
+        made["luong-unfed"] = p | {"decoder.w_x": unfed}
+    kind = {"bahdanau-fixed": "fixed", "luong-unfed": "luong"}
+    return {
+        f"{task.name}-{name}-{trained_on}": measure(kind.get(name, name), own, task, recipe)
+        for name, own in made.items()
+    }
 
 
 def _seed(name):
@@ -501,9 +516,8 @@ def _seed(name):
     return zlib.crc32(name.encode())
 
 
-def _note(path, name, accuracy):
-    """Add one model's accuracy to those in a file."""
-    noted = json.loads(path.read_text()) if path.exists() else {}
-    noted[name] = accuracy
-    lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(noted[name])}" for name in sorted(noted))
+def _note(path, noted):
+    """Add what was measured to what is in a file."""
+    every = (json.loads(path.read_text()) if path.exists() else {}) | noted
+    lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(every[name])}" for name in sorted(every))
     path.write_text(f"{{\n{lines}\n}}\n")

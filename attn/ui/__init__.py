@@ -1,7 +1,20 @@
 """What the pages share: choices that live in the link, controls, figures (Streamlit)."""
 
-from attn.ui.page import ask, begin, code, figure, formula, path, reading, tabs, theme
+from attn.ui.page import ask, begin, code, figure, formula, path, reading, tabs, theme, token_control
 from attn.ui.room import room
 from attn.ui.state import as_text
 
-__all__ = ["as_text", "ask", "begin", "code", "figure", "formula", "path", "reading", "room", "tabs", "theme"]
+__all__ = [
+    "as_text",
+    "ask",
+    "begin",
+    "code",
+    "figure",
+    "formula",
+    "path",
+    "reading",
+    "room",
+    "tabs",
+    "theme",
+    "token_control",
+]

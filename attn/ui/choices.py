@@ -151,8 +151,8 @@ POSITION_HELP = {
 }
 
 
-def positions_of(name, n, d_model, d_k, seed):
-    """Build what the chosen positions do to one head.
+def positions_of(name, n, d_model, d_k, seed, *, head=0, base=10000):
+    """Build what the chosen positions do to one head: of eight, where heads differ.
 
     Returns
     -------
@@ -162,21 +162,23 @@ def positions_of(name, n, d_model, d_k, seed):
         The same keywords as code.
     """
     rng = np.random.default_rng(seed)
+    based = "" if base == 10000 else f", base={base}"
     if name == "sinusoidal":
-        return {"added": positions.sinusoidal(n, d_model)}, f"added=attn.positions.sinusoidal({n}, {d_model})"
+        added = positions.sinusoidal(n, d_model, base=base)
+        return {"added": added}, f"added=attn.positions.sinusoidal({n}, {d_model}{based})"
     if name == "learned":
         return (
             {"added": positions.learned(rng, n, d_model)},
             f"added=attn.positions.learned(np.random.default_rng({seed}), {n}, {d_model})",
         )
     if name == "rotary":
-        angles = positions.rotary(n, d_k)
+        angles = positions.rotary(n, d_k, base=base)
         return (
             {"rotate": lambda x: positions.rotate(x, angles)},
-            f"rotate=lambda x: attn.positions.rotate(x, attn.positions.rotary({n}, {d_k}))",
+            f"rotate=lambda x: attn.positions.rotate(x, attn.positions.rotary({n}, {d_k}{based}))",
         )
     if name == "alibi":
-        return {"bias": positions.alibi_bias(8, n, n)[0]}, f"bias=attn.positions.alibi_bias(8, {n}, {n})[0]"
+        return {"bias": positions.alibi_bias(8, n, n)[head]}, f"bias=attn.positions.alibi_bias(8, {n}, {n})[{head}]"
     if name == "relative":
         table = rng.normal(size=(32, 1))
         return (

@@ -1,25 +1,24 @@
 """Cost: from the shape chosen on the page to curves, a table and a measurement, and the code for it."""
 
 import math
-from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
 import streamlit as st
 
 from attn import charts, cost
-from attn.charts.labels import number
-from attn.pretrained import timing
 from attn.ui.heading import divisors
 from attn.ui.room import room
 from attn.ui.setup import choice, flag, whole
+from attn.ui.units import in_bytes, many, times
 
-VIEWS = {"kinds": "Kinds of layer", "layer": "A whole attention layer", "memory": "Memory"}
-BYTES = {"4": "4 · float32", "2": "2 · float16", "1": "1 · 8 bits"}
+VIEWS = {"kinds": "Kinds", "layer": "Layer", "memory": "Memory"}
+BYTES = {"4": "4", "2": "2", "1": "1"}
 CORES = {"one": "One", "all": "All"}
 TABS = ("By kind of layer", "Known models", "Parameters", "Code")
 MOST_TOKENS = 2**20
 DRAWN = ("self_attention", "recurrent", "convolution", "separable", "window")  # dilated ones cost as much as others
+DASHED = ("whole layer", cost.KINDS["separable"].title)  # run close to another curve
 
 
 @dataclass(frozen=True)
@@ -57,21 +56,20 @@ class Setup:
 
 def shape_controls(state):
     """Draw the choice of a shape: a known model's, or any."""
-    known = {name: shape for name, shape in cost.SHAPES.items()}
     picked = state.key("known")
 
     def fill():
         if name := st.session_state[picked]:
-            shape = known[name]
+            shape = cost.SHAPES[name]
             state.set(
                 d_model=shape.d_model, num_heads=shape.num_heads, num_kv_heads=shape.num_kv_heads, d_k=shape.d_k,
                 num_layers=shape.num_layers, n=shape.most_tokens,
             )  # fmt: skip
 
-    st.session_state[picked] = next((name for name, shape in known.items() if _is(state, shape)), None)
+    st.session_state[picked] = next((name for name, shape in cost.SHAPES.items() if _is(state, shape)), None)
     st.selectbox(
         "Shape of a known model",
-        known,
+        cost.SHAPES,
         key=picked,
         on_change=fill,
         placeholder="Your own",
@@ -101,7 +99,7 @@ def shape_controls(state):
         st.number_input(label, *_bounds(name), key=state.key(name), help=words)
     st.segmented_control(
         "Bytes per number", BYTES, format_func=BYTES.get, key=state.key("size"), required=True,
-        help="What a score, a key or a value takes in memory.",
+        help="Of a score, a key or a value: 4 as float32, 2 as float16 or bfloat16, 1 with 8 bits.",
     )  # fmt: skip
     with st.expander("Other kinds of layer"):
         st.number_input(
@@ -128,71 +126,6 @@ def _is(state, shape):
     """Return whether the numbers chosen are those of a known model."""
     names = ("d_model", "num_heads", "num_kv_heads", "d_k", "num_layers")
     return all(state.get(name) == getattr(shape, name) for name in names)
-
-
-# Numbers in words
-
-
-def many(value):
-    """Return a number of operations or of numbers, short enough to be read aloud.
-
-    Examples
-    --------
-    >>> many(134217728), many(1000), many(37)
-    ('134 million', '1,000', '37')
-    """
-    for size, word in ((1e15, "quadrillion"), (1e12, "trillion"), (1e9, "billion"), (1e6, "million")):
-        if value >= size:
-            return f"{value / size:.3g} {word}" if value < 1000 * size else f"{value / size:,.0f} {word}"
-    return f"{value:,.0f}"
-
-
-def in_bytes(value):
-    """Return a size in memory.
-
-    Examples
-    --------
-    >>> in_bytes(8388608), in_bytes(512)
-    ('8.39 MB', '512 bytes')
-    """
-    for size, unit in ((1e15, "PB"), (1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
-        if value >= size:
-            return f"{value / size:.3g} {unit}" if value < 1000 * size else f"{value / size:,.0f} {unit}"
-    return f"{value:.0f} bytes"
-
-
-def in_seconds(value):
-    """Return a duration.
-
-    Examples
-    --------
-    >>> in_seconds(0.0123), in_seconds(1.5), in_seconds(2e-5)
-    ('12.3 ms', '1.5 s', '20 µs')
-    """
-    for size, unit in ((1, "s"), (1e-3, "ms"), (1e-6, "µs")):
-        if value >= size * 0.9995 or unit == "µs":
-            return f"{value / size:.3g} {unit}"
-    return None
-
-
-def power(exponent):
-    """Return how something grows with n, as text.
-
-    Examples
-    --------
-    >>> power(1.97), power(0.5)
-    ('n¹·⁹⁷', 'n⁰·⁵⁰')
-    """
-    return "n" + f"{exponent:.2f}".translate(str.maketrans("0123456789.-", "⁰¹²³⁴⁵⁶⁷⁸⁹·⁻"))
-
-
-def _decades(value):
-    """Return a power of ten for an axis."""
-    return (
-        f"{value:,.0f}"
-        if value < 1e6
-        else f"10{str(round(math.log10(value))).translate(str.maketrans('0123456789', '⁰¹²³⁴⁵⁶⁷⁸⁹'))}"
-    )
 
 
 # Pictures
@@ -254,13 +187,15 @@ def picture(setup, theme):
     lengths, series = series_of(setup)
     marks = [(setup.n, f"here: {setup.n:,} tokens")]
     if setup.view == "kinds":
-        marks.append((setup.d_model, f"n = d = {setup.d_model:,}"))
+        d = setup.d_model
+        marks.append((d, f"n = d = {d:,}: as much as recurrence", d**3))
     elif setup.view == "layer":
         even = cost.crossover(*setup.widths)
-        marks.append((even, f"as much as the projections: {even:,.0f}"))
+        height = cost.attention_work(1, *setup.widths).projections * even
+        marks.append((even, f"{even:,.0f}: as much as the projections", height))
     return charts.beside(
         charts.curves(
-            [charts.Curve(name, lengths, values, dashed=name == "whole layer") for name, values in series.items()],
+            [charts.Curve(name, lengths, values, dashed=name in DASHED) for name, values in series.items()],
             theme,
             log=True,
             marks=sorted(marks),
@@ -279,7 +214,7 @@ def reading(setup):
     n, d = setup.n, setup.d_model
     if setup.view == "kinds":
         own, recurrent = (layer(setup, kind).operations for kind in ("self_attention", "recurrent"))
-        verdict = "as many" if own == recurrent else f"{_times(own, recurrent)} as many"
+        verdict = "as many" if own == recurrent else f"{times(own, recurrent)} as many"
         return (
             f"At **{n:,} tokens** of {d:,} numbers self-attention takes **{many(own)}** multiplications, {verdict} "
             f"as a recurrent layer. It is the cheaper one below n = d = {d:,} tokens, and whatever the length it needs "
@@ -300,24 +235,20 @@ def reading(setup):
     )
 
 
-def _times(one, other):
-    """Return how many times one number is another."""
-    ratio = one / other
-    return f"{ratio:.3g} times" if ratio >= 0.01 else f"1/{1 / ratio:,.0f}"
-
-
 def formula(setup, role):
     """Return the formula of the view in LaTeX; `role` tells the colour of a letter."""
 
     def letter(text, name):
         return rf"\textcolor{{{role(name)}}}{{{text}}}"
 
+    q, k = letter("h", "query"), letter("h_{kv}", "key")
     if setup.view == "kinds":
         return r"n^2 d = n d^2 \iff n = d"
     if setup.view == "layer":
-        q, k = letter("h", "query"), letter("h_{kv}", "key")
-        return rf"\underbrace{{2\,n\,d\,d_k({q} + {k})}}_{{\text{{projections}}}} + \underbrace{{2\,n^2 {q}\,d_k}}_{{\text{{scores, sums}}}}"
-    q, k = letter("h", "query"), letter("h_{kv}", "key")
+        projections, rest = rf"2\,n\,d\,d_k({q} + {k})", rf"2\,n^2 {q}\,d_k"
+        return (
+            rf"\underbrace{{{projections}}}_{{\text{{projections}}}} + \underbrace{{{rest}}}_{{\text{{scores, sums}}}}"
+        )
     return rf"{q}\,n^2 b \qquad 2\,L\,n\,{k}\,d_k\,b"
 
 
@@ -348,7 +279,8 @@ def kinds_table(setup):
         one = layer(setup, name)
         path = "never" if math.isinf(one.path) else f"{one.path:,}"
         rows.append(
-            f"{kind.title} | {many(one.operations)} | $O({kind.operations})$ | {one.steps:,} | {path} | $O({kind.path})$"
+            f"{kind.title} | {many(one.operations)} | $O({kind.operations})$ | {one.steps:,} | {path} "
+            f"| $O({kind.path})$"
         )
     return "\n".join(rows)
 
@@ -411,20 +343,51 @@ def parameters_reading(setup):
     )
 
 
-# Measuring
+# Code
 
 
-def measure_controls(state):
-    """Draw what is measured, and return whether to begin."""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.select_slider(
-            "Longest text", [512, 1024, 2048, 4096, 8192], key=state.key("most"), width=260,
-            format_func=lambda n: f"{n:,}", help="Tokens. Lengths double from 128 up to this one.",
-        )  # fmt: skip
-        st.slider("Heads measured", 1, 16, key=state.key("heads"), width=200, help="Each 64 wide.")
-        st.segmented_control(
-            "Cores", CORES, format_func=CORES.get, key=state.key("cores"), required=True,
-            help="One core gives steady numbers even while the machine has other work.",
-        )  # fmt: skip
-        st.toggle("Causal", key=state.key("causal"), help="A token sees itself and what came before.")
-        return st.button("Measure on this machine", type="primary", icon=":material/timer:", key=state.key("measure"))
+def code_of(setup):
+    """Return the lines that compute the curves in view and draw them."""
+    lengths = lengths_of(setup)
+    start, stop = (int(math.log2(n)) for n in (lengths[0], lengths[-1]))
+    widths = ", ".join(map(str, setup.widths))
+    series = {
+        "kinds": f"""costs = {{
+    cost.KINDS[kind].title: [
+        cost.layer_cost(kind, n, {setup.d_model}, kernel={setup.kernel}, window={setup.window}).operations
+        for n in lengths
+    ]
+    for kind in {DRAWN}
+}}""",
+        "layer": f"""work = [cost.attention_work(n, {widths}) for n in lengths]
+costs = {{
+    "projections": [w.projections for w in work],
+    "scores and sums": [w.scores + w.sums for w in work],
+    "whole layer": [w.total for w in work],
+}}
+print(cost.crossover({widths}))""",
+        "memory": f"""costs = {{
+    "scores of one layer": [
+        cost.score_bytes({setup.num_heads}, n, n, bytes_per_number={setup.size}) for n in lengths
+    ],
+    "keys and values of all layers": [
+        cost.cache_bytes(
+            n, {setup.num_kv_heads}, {setup.d_k}, {setup.d_k},
+            num_layers={setup.num_layers}, bytes_per_number={setup.size},
+        )
+        for n in lengths
+    ],
+}}""",
+    }[setup.view]
+    name = "bytes" if setup.view == "memory" else "multiplications"
+    return f"""from attn import charts, cost
+
+lengths = [2**power for power in range({start}, {stop + 1})]
+{series}
+for name, values in costs.items():
+    print(name, dict(zip(lengths, values)))
+
+parts = [charts.Curve(name, lengths, values) for name, values in costs.items()]
+picture = charts.curves(parts, charts.LIGHT, log=True, x_name="tokens", y_name="{name}", marks=[({setup.n}, "here")])
+charts.save(picture, "cost.svg")
+"""

@@ -9,6 +9,7 @@ from attn.ui.sentences import DEFAULT_TEXT, LONGEST_TEXT
 from attn.ui.setup import place, string, whole
 from attn.ui.state import as_text
 
+MOST = 80  # tokens in the picture
 LAYER, HEAD = 4, 2  # the head of the default model in which "it" finds its animal
 
 WAYS = (  # page, icon, title, what it shows, settings
@@ -128,7 +129,7 @@ encoded = bert.encode(bert.load(), {setup.text!r})
 weights = encoded.blocks[{setup.layer - 1}].attention.weights[{setup.head - 1}]
 labels = [token.text for token in encoded.tokens]
 strip = charts.token_strip(
-    labels, charts.LIGHT, weights=weights[{query}], width={room:.0f}, size=24, selected={query}
+    labels, charts.LIGHT, weights=weights[{query}], width={room:.0f}, size=24, selected={query}, most={MOST}
 )
 picture = charts.beside(strip)
 charts.save(picture, "home.svg")

@@ -19,13 +19,12 @@ class Job:
     Parameters
     ----------
     work : callable
-        Takes ``progress(done, total)`` and ``should_stop()`` and returns a result, as
-        `attn.pretrained.sweeping.sweep` does.
+        Takes ``progress(done, total)`` and ``should_stop()``, and keeps its own result.
     """
 
     def __init__(self, work):
         self.done, self.total, self.place = 0, 0, None
-        self.result = self.error = None
+        self.error = None
         self._stopped, self._seen = threading.Event(), time.monotonic()
         self._thread = threading.Thread(target=self._run, args=(work,), daemon=True)
         self._thread.start()
@@ -62,11 +61,26 @@ class Job:
         try:
             with heavy(lambda place: setattr(self, "place", place), self._should_stop):
                 self.place = None
-                self.result = work(self._progress, self._should_stop)
+                work(self._progress, self._should_stop)
         except Stopped:
             self._stopped.set()
         except ModelError as error:
             self.error = str(error)
+
+
+def running(key):
+    """Return the work under a key of the session if it still runs; of work that failed the reason is kept."""
+    job = st.session_state.get(key)
+    if job is not None and not job.running:
+        del st.session_state[key]
+        st.session_state[f"{key}.failure"] = job.error
+        return None
+    return job
+
+
+def failure(key):
+    """Return once why the last work under a key failed, or None."""
+    return st.session_state.pop(f"{key}.failure", None)
 
 
 @st.fragment(run_every=_EVERY)
@@ -79,10 +93,10 @@ def watch(key, words):
     words : str
         What is being done, such as "Switching every head off".
     """
-    job = st.session_state[key]
-    job.look()
-    if not job.running:
+    job = st.session_state.get(key)
+    if job is None or not job.running:
         st.rerun()
+    job.look()
     share = job.done / job.total if job.total else 0.0
     said = waiting(job.place) if job.place else f"{words}: {job.done} of {job.total or '…'}"
     bar, button = st.columns([5, 1], vertical_alignment="center")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import streamlit as st
 
-from attn import charts, patterns
+from attn import charts, contribution, patterns
 from attn.patterns import METRICS
 from attn.ui.comparing import projections
 from attn.ui.setup import choice, flag, place, wholes
@@ -112,7 +112,7 @@ def shown_weights(setup, loaded, layer):
     bands = projections(loaded, layer).w_o.reshape(layer.num_heads, d_v, -1)
     values = (layer.value[0, head // group] for head in heads)
     each = zip(weights, values, bands[heads], strict=True)
-    return np.stack([patterns.value_weighted(weight, value, band) for weight, value, band in each])
+    return np.stack([contribution.value_weighted(weight, value, band) for weight, value, band in each])
 
 
 def one_product(layer, head, row, column):
@@ -135,7 +135,7 @@ def code_of(setup, table, layer, scale, room):
     limit = ", limit=1.0" if metric.unit == "share" else ""
     options = "".join(f", {name}={value!r}" for name, value in scale.items())
     return f"""import numpy as np
-from attn import charts, patterns, pretrained
+from attn import charts, contribution, patterns, pretrained
 
 model = pretrained.load({", ".join(arguments)})
 recording = pretrained.record(model, {setup.text!r}{pair})
@@ -170,7 +170,7 @@ layer = recording.layers[{layer.index}]
 rows = charts.token_labels([token.text for token in layer.query_tokens])
 columns = charts.token_labels([token.text for token in layer.key_tokens])
 picture = charts.panels(
-    charts.LIGHT, {room:.0f}, charts.panel(patterns.mean_over(shown), rows, columns{options}), tallest=620
+    charts.LIGHT, {room:.0f}, charts.panel(contribution.mean_over(shown), rows, columns{options}), tallest=620
 )
 charts.save(picture, "head.svg")
 """
@@ -185,6 +185,6 @@ def _shown_code(setup, heads):
 bands = pretrained.parameters(model, layer).w_o.reshape(layer.num_heads, layer.value.shape[-1], -1)
 group = layer.num_heads // layer.num_kv_heads
 shown = np.stack([
-    patterns.value_weighted(weight, layer.value[0, head // group], bands[head])
+    contribution.value_weighted(weight, layer.value[0, head // group], bands[head])
     for weight, head in zip(weights, {heads})
 ])"""

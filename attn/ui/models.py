@@ -7,9 +7,10 @@ from typing import NamedTuple
 import numpy as np
 import streamlit as st
 
-from attn import multi_head_attention, pretrained
+from attn import multi_head, multi_head_attention, pretrained
+from attn.contribution import rollout
 from attn.examples import Example
-from attn.patterns import METRICS, measure_each, rollout
+from attn.patterns import METRICS, measure_each
 from attn.pretrained import bert
 from attn.ui.state import as_text
 
@@ -125,6 +126,11 @@ def rolled_out(name, random_weights, text, pair, index):
     return rollout(mean / layer.num_heads for mean, layer in zip(means, below, strict=True))
 
 
+def position_table():
+    """Return the rows that the default model adds to its tokens, one per position, (n_max, d_model)."""
+    return encoder().tensors["embeddings.position_embeddings.weight"]
+
+
 class Read(NamedTuple):
     """A text that the numpy encoder has read: little enough to be kept, and enough to compute any layer again."""
 
@@ -147,7 +153,7 @@ def read(text):
 def layer_weights(text, layer, head):
     """Return the weights (n, n) of one head of the numpy encoder; layer and head counted from 0."""
     model = encoder()
-    one = bert.one_head(bert.parameters(model.tensors, layer, model.num_heads), head)
+    one = multi_head.one_head(bert.parameters(model.tensors, layer, model.num_heads), head)
     return multi_head_attention(read(text).hidden[layer], one).weights[0]
 
 
@@ -194,7 +200,7 @@ def layer_example(text, layer, num_heads, head):
         Lines of code that bind ``e``.
     """
     result = read(text)
-    one = bert.one_head(bert.parameters(encoder().tensors, layer - 1, num_heads), head - 1)
+    one = multi_head.one_head(bert.parameters(encoder().tensors, layer - 1, num_heads), head - 1)
     example = Example(
         tuple(token.text for token in result.tokens),
         result.hidden[layer - 1],
@@ -205,10 +211,11 @@ def layer_example(text, layer, num_heads, head):
         one.b_k,
         one.b_v,
     )
-    code = f"""from attn.pretrained import bert
+    code = f"""from attn import multi_head
+from attn.pretrained import bert
 encoder = bert.load()
 encoded = bert.encode(encoder, {text!r})
-one = bert.one_head(bert.parameters(encoder.tensors, {layer - 1}, num_heads={num_heads}), {head - 1})
+one = multi_head.one_head(bert.parameters(encoder.tensors, {layer - 1}, num_heads={num_heads}), {head - 1})
 e = attn.examples.Example(
     tuple(token.text for token in encoded.tokens), encoded.blocks[{layer - 1}].hidden,
     one.w_q, one.w_k, one.w_v, one.b_q, one.b_k, one.b_v,

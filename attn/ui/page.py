@@ -11,8 +11,12 @@ MENU = (  # key, script, label, icon
     ("step_by_step", "pages/step_by_step.py", "Step by step", ":material/stairs:"),
     ("heads", "pages/heads.py", "Heads", ":material/grid_view:"),
     ("masks", "pages/masks.py", "Masks", ":material/visibility_off:"),
+    ("scores", "pages/scores.py", "Scores", ":material/straighten:"),
+    ("positions", "pages/positions.py", "Positions", ":material/format_list_numbered:"),
+    ("cost", "pages/cost.py", "Cost", ":material/speed:"),
     ("pretrained", "pages/pretrained.py", "Pretrained", ":material/neurology:"),
     ("inside", "pages/inside.py", "Inside", ":material/search:"),
+    ("change", "pages/change.py", "Change", ":material/tune:"),
 )
 
 _LETTERS = {"query": "Q", "key": "K", "value": "V", "output": "Z"}
@@ -23,6 +27,8 @@ STYLE = """<style>
 [data-testid="stSidebarHeader"] { height: 1.5rem; margin-bottom: 0; }
 [data-testid="stSidebarUserContent"] { padding-top: 0; }
 [data-testid="stSidebarUserContent"] hr { margin: 0.6rem 0; }
+[data-testid="stSidebarUserContent"] [data-testid="stPageLink"] { margin: -0.35rem 0; }
+[data-testid="stSidebarUserContent"] [data-testid="stPageLink-NavLink"] { padding: 0.15rem 0.4rem; gap: 0.4rem; }
 h1 { padding: 0 3rem 0.6rem 0 !important; }
 </style>"""
 
@@ -49,8 +55,9 @@ def begin(page, title, cls):
     state = PageState(page, cls)
     with st.sidebar:
         st.markdown("**Attention Lab**")
-        for key, script, name, icon in MENU:
-            st.page_link(script, label=name, icon=icon, width="stretch", query_params=link_of(key))
+        columns = st.columns(2, gap="xsmall")
+        for at, (key, script, name, icon) in enumerate(MENU):
+            columns[at % 2].page_link(script, label=name, icon=icon, width="stretch", query_params=link_of(key))
         st.divider()
         measure()
     st.title(title, anchor=False)
@@ -111,6 +118,29 @@ def formula(result="A", mask=""):
 def tabs(state, labels):
     """Draw tabs that the link remembers; only the one that is ``open`` need be drawn."""
     return st.tabs(labels, key=state.key("tab"), on_change="rerun")
+
+
+def token_control(state, label, names, side=0):
+    """Draw the choice of the token that looks (side 0) or is looked at (side 1), for those who do not click.
+
+    Parameters
+    ----------
+    state : PageState
+        Of a page whose Setup has a `cell`.
+    label : str
+    names : list of str
+        The tokens' labels.
+    side : {0, 1}
+    """
+    key = f"{state.page}.token.{side}"
+    st.session_state[key] = min(state.get("cell")[side], len(names) - 1)
+
+    def take():
+        cell = list(state.get("cell"))
+        cell[side] = st.session_state[key]
+        state.set(cell=tuple(cell))
+
+    st.selectbox(label, range(len(names)), format_func=names.__getitem__, key=key, on_change=take)
 
 
 def reading(sentence, formula=None, shapes=None):

@@ -16,7 +16,6 @@ MOST_MEASURED = 512  # tokens up to which the model's own attention is run as we
 _ROOM = 256_000_000  # bytes that results kept for all visitors may take together
 _LONG = 2_500  # characters of a text, some 500 tokens, beyond which passing it is heavy
 _SOON = 0.4  # seconds after which a pass shows how far it is
-_WAITING = "Two others are computing; {} before this one. It begins by itself."
 
 
 class Recent:
@@ -86,11 +85,12 @@ def moved(name, random_weights, text, pair):
 
 def waiting(place):
     """Say that others are computing, and how many come before; `place` is 1 for the next."""
-    return _WAITING.format({1: "nobody else waits", 2: "one waits"}.get(place, f"{place - 1} wait"))
+    before = {1: "; this is next", 2: " and one waits before this"}.get(place, f" and {place - 1} wait before this")
+    return f"Two others are computing{before}. It begins by itself."
 
 
 class _Watch:
-    """Asked before each layer of a pass: shows how far it is, so that Streamlit can end it when the visitor moves on."""
+    """Asked before each layer of a pass: shows how far it is, where Streamlit ends it if the visitor has moved on."""
 
     def __init__(self, num_layers):
         self.num_layers, self.done, self.bar = num_layers, 0, None

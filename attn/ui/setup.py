@@ -17,8 +17,9 @@ import math
 import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
-LONGEST_LINK_VALUE = 1500  # characters; longer texts stay out of the link, which says so
+LONGEST_LINK_VALUE = 4000  # bytes as the address spells it; longer texts stay out of the link, which says so
 
 
 class Codec(NamedTuple):
@@ -245,7 +246,7 @@ def to_link(setup):
         if value == field.default:
             continue
         raw = field.metadata["codec"].write(value)
-        if len(raw) > LONGEST_LINK_VALUE:
+        if len(quote(raw)) > LONGEST_LINK_VALUE:
             left_out.append(field.name)
         else:
             params[field.name] = raw

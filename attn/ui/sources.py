@@ -30,11 +30,7 @@ class SourceChoice:
 def source_controls(state):
     """Draw the choice of a model and of what it reads."""
     model_control(state)
-    st.toggle(
-        "Random weights",
-        key=state.key("random"),
-        help="The same architecture before any training. What is different is what training made.",
-    )
+    random_control(state)
     text_control(state, label="Text")
     st.text_input(
         "Second text",
@@ -91,6 +87,21 @@ def model_control(state):
         + f"Only safetensors are read, up to {settings.size_limit / 1e9:.3g} GB.",
     )
     st.caption(pretrained.SUGGESTIONS.get(name) or as_text(name))
+
+
+def random_control(state):
+    """Draw whether the model is as it was before any training."""
+    st.toggle(
+        "Random weights",
+        key=state.key("random"),
+        help="The same architecture before any training. What is different is what training made.",
+    )
+
+
+def head_control(state, num_heads):
+    """Draw the choice of a layer and a head, from the number of heads in each layer."""
+    layer = _numbered(state, "layer", len(num_heads), "From the first, next to the words, on.")
+    _numbered(state, "head", num_heads[layer], "Each head of a layer looks in its own way.")
 
 
 def layer_and_head(state, layers):

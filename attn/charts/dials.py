@@ -1,0 +1,128 @@
+"""Hands on dials: how far each pair of numbers is turned."""
+
+import math
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from attn.charts.heatmap import message
+from attn.charts.labels import LINE, number
+from attn.charts.layout import dressed
+from attn.charts.plane import Plane, tooltip
+
+_RADIUS = 0.4  # of a dial's width
+_FINE = 96  # corners of a circle
+
+
+def dials(query, key, theme, *, names, query_name="query", key_name="key", selected=None, title="", width=880):
+    """Draw one dial for each pair of numbers, with a hand for the query and one for the key.
+
+    Parameters
+    ----------
+    query, key : array_like, shape (n_pairs,)
+        Angles from the right, counter-clockwise, in radians.
+    theme : Theme
+    names : sequence of str
+        What stands under each dial.
+    query_name, key_name : str
+        What the hands are.
+    selected : int, optional
+        A dial to mark.
+    title : str
+    width : int, default 880
+        Pixels for all of them.
+
+    Returns
+    -------
+    alt.LayerChart
+
+    Raises
+    ------
+    ValueError
+        If there is not one query, key and name per dial.
+    """
+    query, key = np.asarray(query, dtype=float), np.asarray(key, dtype=float)
+    if query.ndim != 1 or query.shape != key.shape or len(names) != len(query):
+        raise ValueError(
+            f"there must be one query, key and name per dial, got {query.shape}, {key.shape} and {len(names)}"
+        )
+    if not query.size:
+        return message("Nothing to show.", theme, title)
+    side = int(min(width / query.size, 260))
+    words = 2.4 * LINE / side
+    plane = Plane(side * query.size, int(side + 2 * 1.2 * LINE), columns=query.size, rows=1 + words)
+    layers = [_circles(query.size, plane, theme, selected), _between(query, key, plane, theme)]
+    for angles, color, name in ((query, theme.query, query_name), (key, theme.key, key_name)):
+        layers += _hands(angles, color, name, names, plane)
+    layers.append(_words(names, key - query, plane, theme))
+    what = f"{title or 'Dials'}: " + "; ".join(
+        f"{name}: {_degrees(b - a)} apart" for name, a, b in zip(names, query, key, strict=True)
+    )
+    return dressed(plane.figure(layers, title), theme, f"{what}.")
+
+
+def _degrees(angle):
+    """Return an angle as people say it, between -180 and 180 degrees."""
+    turned = math.degrees(math.remainder(float(angle), 2 * math.pi))
+    return f"{number(turned if abs(turned) > 1e-9 else 0.0)}°"
+
+
+def _at(dial, angle, radius=_RADIUS):
+    """Return where a hand ends."""
+    return dial + 0.5 + radius * np.cos(angle), 0.5 - radius * np.sin(angle)
+
+
+def _circles(count, plane, theme, selected):
+    """Return a layer with one circle a dial."""
+    turn = np.linspace(0, 2 * np.pi, _FINE + 1)
+    dial = np.repeat(np.arange(count), turn.size)
+    x, y = _at(dial, np.tile(turn, count))
+    table = pd.DataFrame({"x": x, "y": y, "dial": dial, "corner": np.tile(np.arange(turn.size), count)})
+    table["wide"] = np.where(dial == selected, 3.0, 1.5)
+    table["color"] = np.where(dial == selected, theme.text, theme.muted)
+    return (
+        alt.Chart(table)
+        .mark_line(tooltip=None)
+        .encode(
+            **plane.at(),
+            order=alt.Order("corner:Q"),
+            detail=alt.Detail("dial:N"),
+            color=alt.Color("color:N", scale=None),
+            strokeWidth=alt.StrokeWidth("wide:Q", scale=None),
+        )
+    )
+
+
+def _between(query, key, plane, theme):
+    """Return a layer with an arc from each query to its key, the short way round."""
+    parts = []
+    for dial, (start, end) in enumerate(zip(query, key, strict=True)):
+        turn = np.linspace(start, start + math.remainder(end - start, 2 * math.pi), 40)
+        x, y = _at(dial, turn, 0.55 * _RADIUS)
+        parts.append(pd.DataFrame({"x": x, "y": y, "dial": dial, "corner": np.arange(turn.size)}))
+    mark = alt.Chart(pd.concat(parts)).mark_line(color=theme.muted, strokeWidth=4, opacity=0.6, tooltip=None)
+    return mark.encode(**plane.at(), order=alt.Order("corner:Q"), detail=alt.Detail("dial:N"))
+
+
+def _hands(angles, color, name, names, plane):
+    """Return the layers of one kind of hand: lines from the middle, and their tips."""
+    dial = np.arange(angles.size)
+    x2, y2 = _at(dial, angles)
+    table = pd.DataFrame({"x": dial + 0.5, "y": 0.5, "x2": x2, "y2": y2, "hand": name, "dial": list(names)})
+    table["turned"] = [f"{number(math.degrees(angle), 4)}°" for angle in angles]
+    says = tooltip(("hand", "hand"), ("dial", "dial"), ("turned", "turned by"))
+    line = alt.Chart(table).mark_rule(color=color, strokeWidth=4, strokeCap="round", tooltip=None)
+    tip = alt.Chart(table).mark_circle(color=color, size=130, opacity=1)
+    return [line.encode(**plane.box()), tip.encode(**plane.at("x2", "y2"), tooltip=says)]
+
+
+def _words(names, apart, plane, theme):
+    """Return a layer with what stands under each dial."""
+    dial = np.arange(len(names))
+    first, second = 1 + 0.4 * LINE / plane.cell_width, 1 + 1.5 * LINE / plane.cell_width
+    lines = [(names, first, theme.text), ([f"{_degrees(angle)} apart" for angle in apart], second, theme.muted)]
+    table = pd.concat(
+        pd.DataFrame({"x": dial + 0.5, "y": y, "text": list(texts), "ink": ink}) for texts, y, ink in lines
+    )
+    return plane.texts(table, align="center")

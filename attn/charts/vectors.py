@@ -1,0 +1,172 @@
+"""Vectors of two numbers as arrows in a plane, and what is made of them."""
+
+import math
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from attn.charts.heatmap import chosen
+from attn.charts.labels import Ticks, axis, number
+from attn.charts.layout import dressed
+from attn.charts.plane import Plane, tooltip
+
+_CLICKS = 24  # places to click at, across and down
+_MOST_STEPS = 400  # points of a trail that are drawn
+_HEAD = 130  # square pixels of an arrow's head
+
+
+def arrows(
+    vectors,
+    labels,
+    colors,
+    theme,
+    *,
+    title="",
+    axes=("", ""),
+    limit=None,
+    strong=None,
+    trail=None,
+    select=None,
+    size=320,
+):
+    """Draw vectors as arrows from the origin.
+
+    Parameters
+    ----------
+    vectors : array_like, shape (n, 2)
+    labels : sequence of str
+    colors : sequence of str
+        One colour ``#rrggbb`` per arrow.
+    theme : Theme
+    title : str
+    axes : (str, str)
+        What runs down and what runs across.
+    limit : float, optional
+        The plane reaches so far to every side; by default a little beyond the longest.
+    strong : array_like, shape (n,), optional
+        From 0 to 1: how wide each arrow is drawn; by default all alike.
+    trail : array_like, shape (m, 2), optional
+        Points to join by a line, such as a mean of more and more draws.
+    select : str, optional
+        Name of a selection that tells where in the plane was clicked, as ``{"across": x, "up": y}``.
+    size : int, default 320
+        Pixels along a side.
+
+    Returns
+    -------
+    alt.LayerChart
+
+    Raises
+    ------
+    ValueError
+        If the vectors are not pairs with a label and a colour each.
+    """
+    vectors = np.asarray(vectors, dtype=float)
+    if vectors.ndim != 2 or vectors.shape[1:] != (2,) or not len(vectors) == len(labels) == len(colors):
+        raise ValueError(
+            f"vectors must be pairs with a label and a colour each, got {vectors.shape}, "
+            f"{len(labels)} labels and {len(colors)} colours"
+        )
+    limit = limit or reach(vectors if trail is None else np.vstack([vectors, trail]))
+    plane = _plane(limit, size, axes, theme)
+    strong = np.full(len(vectors), 0.4) if strong is None else np.asarray(strong, dtype=float)
+    layers = _ground(plane, limit, theme)
+    if trail is not None:
+        layers += _trail(np.asarray(trail, dtype=float), plane, limit, theme)
+    layers += _arrows(vectors, labels, colors, strong, plane, limit)
+    if select:
+        layers.append(_clicks(plane, limit, select))
+    ends = "; ".join(f"{label} at {number(x)}, {number(y)}" for label, (x, y) in zip(labels, vectors, strict=True))
+    return dressed(plane.figure(layers, title), theme, f"{title or 'Vectors'}: arrows from the origin, {ends}.")
+
+
+def reach(vectors):
+    """Return how far a plane must reach for vectors to lie in it, a round number.
+
+    Examples
+    --------
+    >>> reach(np.array([[1.0, 2.0], [-0.5, 0]])), reach(np.array([[0.0, 0.3]])), reach(np.array([[60.0, 0.0]]))
+    (3.0, 1.0, 80.0)
+    """
+    longest = max(float(np.abs(vectors).max(initial=0)), 0.5) * 1.15
+    step = 10.0 ** math.floor(math.log10(longest))
+    return next(step * f for f in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if step * f >= longest)
+
+
+def _plane(limit, size, axes, theme):
+    """Return a square plane from -limit to limit, with round numbers along its sides."""
+    thirds = f"{limit:.0e}"[0] in "36" or f"{limit:.1e}".startswith("1.5")
+    at = np.linspace(0, 2 * limit, 7 if thirds else 5)
+    texts = [number(value) for value in at - limit]
+    across, down = Ticks(at.tolist(), texts, 0), Ticks(at.tolist(), texts[::-1], 0)
+    return Plane(
+        size, size, columns=2 * limit, rows=2 * limit,
+        x_axis=axis(across, axes[1], theme.muted, labelColor=theme.muted),
+        y_axis=axis(down, axes[0], theme.muted, labelColor=theme.muted),
+    )  # fmt: skip
+
+
+def _ground(plane, limit, theme):
+    """Return the frame and the lines through the origin."""
+    wide = plane.columns
+    return [
+        plane.outline(0, 0, wide, wide, theme.grid, 1),
+        plane.outline(0, limit, wide, limit, theme.grid, 1.5),
+        plane.outline(limit, 0, limit, wide, theme.grid, 1.5),
+    ]
+
+
+def _arrows(vectors, labels, colors, strong, plane, limit):
+    """Return the shafts, heads and names of arrows."""
+    x, y = vectors.T
+    length = np.maximum(np.hypot(x, y), 1e-12)
+    table = pd.DataFrame(
+        {
+            "x": limit,
+            "y": limit,
+            "x2": limit + x,
+            "y2": limit - y,
+            "tip_x": limit + x,
+            "tip_y": limit - y,
+            "angle": np.degrees(np.arctan2(x, y)),  # clockwise from upright, as Vega turns a triangle
+            "wide": 1.5 + 5 * strong,
+            "ink": colors,
+            "text": labels,
+            "shown": [f"{number(a)}, {number(b)}" for a, b in vectors],
+        }
+    )
+    beyond = 16 * limit * 2 / plane.width  # pixels from a tip to its name
+    table["name_x"], table["name_y"] = table["tip_x"] + beyond * x / length, table["tip_y"] - beyond * y / length
+    color, says = alt.Color("ink:N", scale=None), tooltip(("text", "vector"), ("shown", "is"))
+    shafts = alt.Chart(table).mark_rule(strokeCap="round").encode(
+        **plane.box(), color=color, size=alt.Size("wide:Q", scale=None), tooltip=says
+    )  # fmt: skip
+    heads = alt.Chart(table).mark_point(shape="triangle", filled=True, opacity=1, size=_HEAD).encode(
+        **plane.at("tip_x", "tip_y"), color=color, angle=alt.Angle("angle:Q", scale=None), tooltip=says
+    )  # fmt: skip
+    return [shafts, heads, plane.texts(table, "name_x", "name_y", says, fontWeight=700, fontSize=15)]
+
+
+def _trail(points, plane, limit, theme):
+    """Return a line through points in their order, and a dot at its end."""
+    few = np.unique(np.geomspace(1, len(points), min(len(points), _MOST_STEPS)).round().astype(int)) - 1
+    table = pd.DataFrame({"x": limit + points[few, 0], "y": limit - points[few, 1], "order": few.astype(np.int32)})
+    line = alt.Chart(table).mark_line(color=theme.output, strokeWidth=1.5, opacity=0.8, tooltip=None)
+    end = alt.Chart(table.tail(1)).mark_circle(color=theme.output, opacity=1, size=90, tooltip=None)
+    return [line.encode(**plane.at(), order=alt.Order("order:Q")), end.encode(**plane.at())]
+
+
+def _clicks(plane, limit, select):
+    """Return an invisible layer of places that answer to a click with where they are."""
+    step = 2 * limit / _CLICKS
+    down, across = np.indices((_CLICKS, _CLICKS)).reshape(2, -1)
+    table = pd.DataFrame({"x": across * step, "x2": (across + 1) * step, "y": down * step, "y2": (down + 1) * step})
+    # the middle of a place is no round number, its nearest multiple of the step is
+    table["across"] = np.round(table["x"] - limit, 9)
+    table["up"] = np.round(limit - table["y"], 9)
+    half = step / 2
+    table[["x", "x2", "y", "y2"]] -= half
+    table[["x", "y"]] = table[["x", "y"]].clip(lower=0)
+    touch = alt.Chart(table).mark_rect(opacity=0, tooltip=None).encode(**plane.box())
+    return chosen(touch, select, "across", "up")

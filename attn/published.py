@@ -1,0 +1,77 @@
+"""Numbers that others published and that can be put beside one's own, read from their figures."""
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Alignment(NamedTuple):
+    """One alignment matrix of a paper."""
+
+    source: tuple  # (T_x,) words read
+    target: tuple  # (T_y,) words written
+    weights: np.ndarray  # (T_y, T_x)
+
+
+def bleu_by_length():
+    """Return the curves of Bahdanau et al. (2015), Figure 2: BLEU by the number of words.
+
+    Returns
+    -------
+    lengths : ndarray
+    curves : dict of str to ndarray
+        The model and the most words of its training sentences -> BLEU. Read from the figure: good
+        to 0.3, at length 0 to 1. What the tables of the paper call RNNencdec is RNNenc there.
+
+    Examples
+    --------
+    >>> lengths, curves = bleu_by_length()
+    >>> curves["RNNsearch-30"][lengths == 59], curves["RNNenc-50"][lengths == 59]
+    (array([7.6]), array([6.4]))
+    """
+    curves = {name: np.array(values, dtype=float) for name, values in _figures()["curves"].items()}
+    return curves.pop("x"), curves
+
+
+def bleu_scores():
+    """Return Table 1 of Bahdanau et al. (2015): BLEU on all sentences, and on those without unknown words.
+
+    Returns
+    -------
+    dict of str to (float, float)
+
+    Examples
+    --------
+    >>> bleu_scores()["RNNsearch-50"]
+    (26.75, 34.16)
+    """
+    return {name: tuple(row) for name, row in _figures()["scores"].items()}
+
+
+def alignments():
+    """Return the four alignment matrices of Bahdanau et al. (2015), Figure 3.
+
+    Returns
+    -------
+    dict of str to Alignment
+        The letter of the panel -> its words and weights, read from the grey of each cell: good to
+        0.01, so that rows sum to 1 within 0.05.
+
+    Examples
+    --------
+    >>> one = alignments()["a"]
+    >>> one.weights[one.target.index("zone"), one.source.index("Area")]
+    np.float64(0.71)
+    """
+    return {
+        name: Alignment(tuple(one["source"]), tuple(one["target"]), np.array(one["weights"]))
+        for name, one in _figures()["alignments"].items()
+    }
+
+
+@cache
+def _figures():
+    return json.loads((Path(__file__).parent / "bahdanau_figures.json").read_text(encoding="utf-8"))

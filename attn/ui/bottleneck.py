@@ -1,0 +1,377 @@
+"""Bottleneck: from the choices on the page to two models at work on one input, and the code for it."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import streamlit as st
+
+from attn import charts, seq2seq, trained
+from attn.charts.labels import number
+from attn.seq2seq import Bahdanau, Luong
+from attn.trained import TASKS
+from attn.ui.page import theme
+from attn.ui.setup import choice, place, real, string, whole
+from attn.ui.state import as_text
+
+MODELS = trained.MODELS | {name: changed[1] for name, changed in trained.CHANGED.items()}
+SHOWN = {"alignment": "Where it looks", "influence": "What it hangs on"}
+TABS = (
+    "States and gates",
+    "Accuracy by length",
+    "Film of training",
+    "Published alignments",
+    "Gradient through time",
+    "Code",
+)
+SIDES = {"left": "Left model", "right": "Right model"}
+PARTS = {"encoder": "Reading", "backward": "Reading backward", "decoder": "Writing"}
+COUNTED = {"whole": "Whole answers", "symbols": "Symbols"}
+PANELS = ("a", "b", "c", "d")
+FRAMES = 12
+_BESIDE = 30  # symbols read: with more, the two pictures stand one above the other
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Everything chosen on Bottleneck."""
+
+    task: str = choice("pair", TASKS)
+    typed: str = string("")  # empty: the first example of the task
+    left: str = choice("fixed", MODELS)
+    right: str = choice("bahdanau", MODELS)
+    trained_on: str = choice("long", trained.TRAINED_ON)
+    show: str = choice("alignment", SHOWN)
+    unwritten: int = whole(0, 0, 99)  # rows that are still to come
+    tab: str = choice("States and gates", TABS)
+    side: str = choice("right", SIDES)
+    part: str = choice("decoder", PARTS)
+    counted: str = choice("whole", COUNTED)
+    frame: int = whole(FRAMES, 1, FRAMES)
+    panel: str = choice("a", PANELS)
+    cell: tuple = place((4, 6))
+    factor: float = real(0.8, 0.1, 1.5)
+    count: int = whole(20, 1, 100)
+
+
+class Side(NamedTuple):
+    """One model at work on the input."""
+
+    title: str
+    model: object
+    written: seq2seq.Written
+    symbols: tuple  # (T_y,) as people write them
+    right: tuple  # (T_y,) True where a symbol is the right one
+    map: np.ndarray  # (T_y, T_x) what is drawn
+    influence: bool  # whether the map is influence, not weights
+
+    @property
+    def attends(self):
+        """Whether the model has weights over the source."""
+        return self.written.weights is not None
+
+
+class Shown(NamedTuple):
+    """What the page shows."""
+
+    task: trained.Task
+    source: tuple  # (T_x - 1,) symbols of the input
+    target: tuple  # the right answer
+    problem: str  # what is wrong with what was typed, or nothing
+    left: Side
+    right: Side
+
+    @property
+    def rows(self):
+        """How many symbols the longer answer has."""
+        return max(len(self.left.symbols), len(self.right.symbols))
+
+    @property
+    def columns(self):
+        """Labels of the source."""
+        return charts.token_labels([*self.source, "end"])
+
+
+def input_of(setup):
+    """Return the task, the symbols of the input, the right answer, and what is wrong with what was typed.
+
+    Where something is wrong, the first example stands in.
+    """
+    task, problem = TASKS[setup.task], ""
+    try:
+        source, target = task.read(setup.typed if setup.typed.strip() else task.examples[0])
+    except ValueError as error:
+        problem = str(error)
+        source, target = task.read(task.examples[0])
+    return task, tuple(source), tuple(target), problem
+
+
+def shown(setup):
+    """Let both models read the input and write.
+
+    Returns
+    -------
+    Shown
+    """
+    task, source, target, problem = input_of(setup)
+    sides = (at_work(setup.task, name, setup.trained_on, source, setup.show) for name in (setup.left, setup.right))
+    return Shown(task, source, target, problem, *sides)
+
+
+@lru_cache(maxsize=256)
+def at_work(task, name, trained_on, source, show):
+    """Let one model read an input and write.
+
+    Returns
+    -------
+    Side
+    """
+    task, model = TASKS[task], trained.load(task, name, trained_on)
+    ids, target = task.source_ids(source), [*task.answer(list(source)), "end"]
+    written = seq2seq.write(model, ids, most=len(target) + 4)
+    symbols = tuple("end" if i == seq2seq.END else task.target_symbols[i] for i in written.symbols)
+    right = tuple(one == other for one, other in zip(symbols, [*target, *[""] * len(symbols)], strict=False))
+    influence = show == "influence" or written.weights is None
+    if influence:
+        drawn = seq2seq.influence(model, ids, written.symbols)
+    else:  # of a Transformer the mean of the heads of its last layer
+        drawn = written.weights if written.weights.ndim == 2 else written.weights[-1].mean(axis=0)
+    return Side(MODELS[name], model, written, symbols, right, drawn, influence)
+
+
+# controls ------------------------------------------------------------------------------------------
+
+
+def input_controls(state):
+    """Draw the choice of the task, the box for the input, and the examples that fill it."""
+    st.selectbox(
+        "Task",
+        TASKS,
+        format_func=lambda name: TASKS[name].title,
+        key=state.key("task"),
+        on_change=lambda: state.set(typed="", unwritten=0),
+        help="Small models were trained on each. You can tell a right answer from a wrong one yourself.",
+    )
+    task = TASKS[state.get("task")]
+    st.caption(task.about)
+    st.text_area(
+        "Input",
+        key=state.key("typed"),
+        height=80,
+        max_chars=400,
+        placeholder=task.examples[0],
+        on_change=lambda: state.set(unwritten=0),
+        help=f"At most {task.longest} {task.unit}. Left empty, the first example is used.",
+    )
+    picked = state.key("example")
+
+    def fill():
+        if st.session_state[picked]:
+            state.set(typed=st.session_state[picked], unwritten=0)
+            st.session_state[picked] = None
+
+    st.pills("Examples", task.examples, key=picked, on_change=fill, label_visibility="collapsed")
+
+
+def model_controls(state):
+    """Draw the choice of the two models, of their training, and of what is drawn."""
+    for name, label in SIDES.items():
+        st.selectbox(
+            label,
+            MODELS,
+            format_func=MODELS.get,
+            key=state.key(name),
+            help="Fixed vector: all of the input in one vector. The others look back at every symbol. "
+            "“Context fixed” takes Bahdanau's trained weights and fixes the context to the last states of the "
+            "encoder: attention turned off by one switch.",
+        )
+    task = TASKS[state.get("task")]
+    limits = dict(zip(trained.TRAINED_ON, task.limits, strict=True))
+    st.segmented_control(
+        "Trained on inputs",
+        trained.TRAINED_ON[::-1],
+        format_func=lambda name: f"up to {limits[name]} {task.unit}",
+        key=state.key("trained_on"),
+        required=True,
+        help="What a model never saw in training it may not be able to do: see accuracy by length below.",
+    )
+    st.segmented_control(
+        "Show",
+        SHOWN,
+        format_func=SHOWN.get,
+        key=state.key("show"),
+        required=True,
+        help="Where it looks: the weights of attention. What it hangs on: how much of the probability of a written "
+        "symbol moves elsewhere when a symbol of the input is blurred; it is there without attention too.",
+    )
+
+
+def step_control(state, rows):
+    """Draw the rows to walk back and forth, and return how many are written.
+
+    The choice is how many are not, so that a new input is first seen whole.
+    """
+    at, key = max(1, rows - state.get("unwritten")), f"{state.page}.at"
+    st.session_state[key] = at
+
+    def go(to):
+        state.set(unwritten=rows - to)
+
+    back, slider, ahead = st.columns([1, 8, 1], vertical_alignment="bottom")
+    back.button("Back", on_click=go, args=(at - 1,), disabled=at == 1, shortcut="Left", key=f"{state.page}.back")
+    slider.slider(
+        "Symbols written",
+        1,
+        max(rows, 2),
+        key=key,
+        on_change=lambda: go(st.session_state[key]),
+        help="One row of each picture is one written symbol. The left and right arrow keys walk, too.",
+    )
+    ahead.button(
+        "Next",
+        on_click=go,
+        args=(at + 1,),
+        disabled=at == rows,
+        shortcut="Right",
+        key=f"{state.page}.next",
+        type="primary",
+    )
+    return at
+
+
+# the figure and its words --------------------------------------------------------------------------
+
+
+def picture(result, step, room):
+    """Draw what both models looked at for the symbols written so far.
+
+    Returns
+    -------
+    alt.ConcatChart
+    """
+    panels = [_panel(side, result, step) for side in (result.left, result.right)]
+    if len(result.columns) <= _BESIDE:
+        return charts.panels(theme(), room, *panels)
+    return charts.above(*(charts.panels(theme(), room, panel) for panel in panels))
+
+
+def _panel(side, result, step):
+    """Return one model's matrix, its rows beyond the step still empty."""
+    drawn = np.zeros((result.rows, len(result.columns)))
+    done = min(step, len(side.symbols))
+    drawn[:done] = side.map[:done]
+    title = f"{side.title}: {sum(side.right)} of {len(result.target) + 1} right"
+    highlight = {"highlight": {"row": step - 1}} if step <= len(side.symbols) else {}
+    return charts.panel(
+        drawn, row_labels(side, result.rows, step), result.columns, title=title, axes=("written", "read"),
+        tooltip_name="influence" if side.influence else "weight", numbers=False, **highlight,
+    )  # fmt: skip
+
+
+def row_labels(side, rows, step):
+    """Return the written symbols, each with a mark for right or wrong; what is still to come has its number only."""
+    marks = ("✓" if right else "✗" for right in side.right)
+    labels = [f"{label} {mark}" for label, mark in zip(charts.token_labels(side.symbols), marks, strict=True)]
+    return [labels[at] if at < min(step, len(labels)) else str(at + 1) for at in range(rows)]
+
+
+def reading(result, step):
+    """Say how to read the row of the newest symbol."""
+    answer = as_text(result.task.glue.join(result.target))
+    sides = " ".join(_says(side, result, step - 1) for side in (result.left, result.right))
+    return f"The right answer is **{answer}**. Row {step}: {sides}"
+
+
+def _says(side, result, row):
+    """Say what one model did in a row."""
+    title = f"*{side.title}*"
+    if row >= len(side.symbols):
+        return f"{title} has come to its end."
+    verdict = "right" if side.right[row] else "wrong"
+    wrote = f"{title} wrote **{as_text(side.symbols[row])}** ({verdict})"
+    at = int(side.map[row].argmax())
+    most = f"**{as_text(result.columns[at])}** ({number(side.map[row, at])})"
+    if not side.influence:
+        return f"{wrote}, looking most at {most}."
+    if side.attends:
+        return f"{wrote}, which hangs most on {most}."
+    width = side.written.context.shape[1]
+    return f"{wrote} from the same {width} numbers as every row; it hangs most on {most}."
+
+
+def shapes(result):
+    """Say how large everything is."""
+    n_x, each = len(result.columns), []
+    for side in (result.left, result.right):
+        read, n_y = side.written.read, len(side.symbols)
+        what = f"{side.title}: annotations {n_x} × {read.annotations.shape[1]}"
+        each.append(f"{what}, weights {n_y} × {n_x}" if side.attends else f"{what}, of which {read.summary.size} stay")
+    return "; ".join(each)
+
+
+def formula(result):
+    """Return how each model comes to its context, as LaTeX with every letter in the colour of its role."""
+    lines = [_formula(side.model) for side in (result.left, result.right)]
+    return r"\begin{aligned}" + r"\\[6pt]".join(dict.fromkeys(lines)) + r"\end{aligned}"
+
+
+def _formula(model):
+    """Return one model's context."""
+
+    def letter(role, text):
+        return rf"\textcolor{{{theme().role(role)}}}{{{text}}}"
+
+    c, h_t = letter("output", "c_i"), letter("query", "h_t")
+    if isinstance(model, Bahdanau):
+        if not model.attends:
+            return rf"{c} &= \left[{letter('value', r'\overrightarrow h_{T_x};\,\overleftarrow h_1')}\right]"
+        scores = rf"v_a^\top\tanh(W_a {letter('query', 's_{i-1}')} + U_a {letter('key', 'h_j')})"
+        return (
+            rf"{c} &= \sum_j \alpha_{{ij}}\,{letter('value', 'h_j')},\quad \alpha_i = \mathrm{{softmax}}_j\; {scores}"
+        )
+    if isinstance(model, Luong):
+        near = {"global": "", "local-m": r",\quad |s-t|\le D", "local-p": r"\,e^{-(s-p_t)^2/2\sigma^2}"}[model.reach]
+        c = letter("output", "c_t")
+        scores = rf"{h_t}^\top W_a {letter('key', r'\bar h_s')}"
+        return (
+            rf"{c} &= \sum_s a_{{ts}}\,{letter('value', r'\bar h_s')},\quad a_t = \mathrm{{softmax}}_s({scores}){near}"
+        )
+    q, k, v = letter("query", "Q"), letter("key", "K"), letter("value", "V")
+    return rf"{letter('output', 'Z')} &= \mathrm{{softmax}}\!\left({q}{k}^\top/\sqrt{{d_k}}\right){v}"
+
+
+def table_of(side, result):
+    """Return one model's picture as CSV text."""
+    return charts.csv(side.map, row_labels(side, len(side.symbols), len(side.symbols)), result.columns)
+
+
+def code_of(setup, result, room):
+    """Return the lines that draw the picture of the page."""
+    typed = result.task.glue.join(result.source)
+    drawn = {
+        True: "seq2seq.influence(model, source, written.symbols)",
+        False: "written.weights if written.weights.ndim == 2 else written.weights[-1].mean(axis=0)",
+    }
+    left, right = (drawn[side.influence] for side in (result.left, result.right))
+    return f"""from attn import charts, seq2seq, trained
+
+task = trained.TASKS["{setup.task}"]
+source = task.source_ids(task.read({typed!r})[0])
+columns = charts.token_labels([task.source_symbols[i] for i in source])
+
+
+def panel(name, picture):
+    model = trained.load("{setup.task}", name, "{setup.trained_on}")
+    written = seq2seq.write(model, source)
+    rows = charts.token_labels([task.target_symbols[i] for i in written.symbols])
+    return charts.panel(picture(model, written), rows, columns, title=name, axes=("written", "read"))
+
+
+picture = charts.panels(
+    charts.LIGHT, {room:.0f},
+    panel("{setup.left}", lambda model, written: {left}),
+    panel("{setup.right}", lambda model, written: {right}),
+)
+charts.save(picture, "bottleneck.svg")
+"""

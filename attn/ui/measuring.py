@@ -1,0 +1,156 @@
+"""Measuring attention on this machine: the controls, the run with its progress, and what came of it."""
+
+import math
+from contextlib import closing
+from typing import NamedTuple
+
+import numpy as np
+import streamlit as st
+from streamlit import runtime
+from streamlit.runtime import scriptrunner
+
+from attn import charts, cost
+from attn.pretrained import timing
+from attn.ui.costing import CORES, Setup
+from attn.ui.room import room
+from attn.ui.units import in_bytes, in_seconds, power, times
+
+
+def measure_controls(state):
+    """Draw what is measured, and return whether to begin."""
+    longest = sorted({512, 1024, 2048, 4096, 8192} | {state.get("most")})
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.select_slider(
+            "Longest text", longest, key=state.key("most"), width=220,
+            format_func=lambda n: f"{n:,}", help="Tokens. Lengths double from 128 up to this one.",
+        )  # fmt: skip
+        st.slider("Heads measured", 1, 16, key=state.key("heads"), width=180, help="Each 64 wide.")
+        st.segmented_control(
+            "Cores", CORES, format_func=CORES.get, key=state.key("cores"), required=True,
+            help="One core gives steady numbers even while the machine has other work.",
+        )  # fmt: skip
+        st.toggle("Causal", key=state.key("causal"), help="A token sees itself and what came before.")
+        return st.button("Measure on this machine", type="primary", icon=":material/timer:", key=state.key("measure"))
+
+
+class Run(NamedTuple):
+    """One measurement: what was asked for and what has come of it."""
+
+    setup: Setup
+    found: list  # of Measured
+
+    @property
+    def lengths(self):
+        """The lengths that were asked for."""
+        return timing.lengths_up_to(self.setup.most)
+
+    @property
+    def job(self):
+        """What is asked for, as `attn.pretrained.timing.measure` takes it."""
+        threads = timing.cores() if self.setup.cores == "all" else 1
+        return {"num_heads": self.setup.heads, "causal": self.setup.causal, "threads": threads}
+
+    def of(self, contestant):
+        """Return what is known of one contestant, by length."""
+        return [one for one in self.found if one.contestant == contestant]
+
+
+def last_run(state):
+    """Return what this visitor measured last, or None."""
+    return st.session_state.get(state.key("run"))
+
+
+def measure(state, setup, theme):
+    """Measure with progress, drawing what has come; what has come is kept when the visitor stops it.
+
+    Raises
+    ------
+    ModelError
+        As `attn.pretrained.timing.measure` does.
+    """
+    run = st.session_state[state.key("run")] = Run(setup, [])
+    expected = len(run.lengths) * len(timing.CONTESTANTS)
+    place = st.empty()
+    with place.container():
+        with st.container(horizontal=True, vertical_alignment="center"):
+            bar = st.progress(0.0, "Waiting for another measurement on this machine to end …", width=420)
+            st.button("Stop", icon=":material/stop:", key=state.key("stop"))
+        live = st.empty()
+    with timing.turn(should_stop=_gone), closing(timing.measure(run.lengths, **run.job)) as found:
+        for one in found:
+            if one is not None:
+                run.found.append(one)
+                live.altair_chart(measured_picture(run, theme), theme=None, width="content")
+            if _gone():
+                break
+            done = len(run.found)
+            bar.progress(min(done / expected, 1.0), f"{done} of {expected} measured …")  # here a stop takes hold
+    place.empty()
+
+
+def _gone():
+    """Return whether the visitor has closed the page."""
+    context = scriptrunner.get_script_run_ctx()
+    return runtime.exists() and context is not None and not runtime.get_instance().is_active_session(context.session_id)
+
+
+def measured_picture(run, theme):
+    """Draw time and memory over length, with how each grows."""
+    time, memory = (
+        [_measured_curve(run, name, field) for name in timing.CONTESTANTS] for field in ("seconds", "bytes")
+    )
+    wide = room() >= 1100
+    size = {"width": int(room() / 2 - 12) if wide else room(), "height": 360 if wide else 280}
+    options = {"log": True, "dots": True, "x_name": "tokens", "x_ticks": run.lengths} | size
+    options["x_format"] = "{:,.0f}".format
+    figures = [charts.curves(time, theme, title="Time", y_name="seconds", y_format=in_seconds, **options)]
+    if any(len(curve.x) for curve in memory):
+        figures.append(
+            charts.curves(memory, theme, title="Memory beyond the inputs", y_name="bytes", y_format=in_bytes, **options)
+        )
+    return (charts.beside if wide else charts.above)(*figures)
+
+
+def _measured_curve(run, contestant, field):
+    """Return one contestant's numbers as a curve that says how they grow."""
+    known = [(one.n, getattr(one, field)) for one in run.of(contestant) if getattr(one, field)]
+    lengths, values = [n for n, _ in known], [value for _, value in known]
+    grows = cost.growth(lengths, values)
+    name = timing.CONTESTANTS[contestant] + ("" if math.isnan(grows) else f" {power(grows)}")
+    return charts.Curve(name, lengths, values)
+
+
+def measured_reading(run):
+    """Say what was measured, and what it shows at the longest length that all of them reached."""
+    s = run.setup
+    cores = "one core each" if s.cores == "one" else f"{timing.cores()} cores"
+    sentences = [
+        f"Measured here: {s.heads} heads of 64, float32, {'causal, ' if s.causal else ''}{cores}, the fastest of the "
+        "runs that fit into 0.3 s. The exponents are fitted through the three longest texts."
+    ]
+    shared = [n for n in run.lengths if all(any(one.n == n for one in run.of(name)) for name in timing.CONTESTANTS)]
+    if shared:
+        n = shared[-1]
+        at = {name: next(one for one in run.of(name) if one.n == n) for name in timing.CONTESTANTS}
+        sentences.append(
+            f"At {n:,} tokens tiles take **{in_seconds(at['tiles'].seconds)}**, "
+            f"the whole matrix in numpy {times(at['naive'].seconds, at['tiles'].seconds)} as long; torch's fused "
+            f"attention takes {in_seconds(at['fused'].seconds)}."
+        )
+        if at["tiles"].bytes and at["naive"].bytes:
+            sentences.append(
+                f"Memory: {in_bytes(at['tiles'].bytes)} instead of {in_bytes(at['naive'].bytes)}, the most that each "
+                "process took beyond its inputs, as the operating system counts it."
+            )
+    left_out = [name for name in timing.WHOLE if len(run.of(name)) < len(run.of("fused"))]
+    if left_out:
+        names = " and ".join(timing.CONTESTANTS[name] for name in left_out)
+        sentences.append(f"For {names} the longest texts are left out: their matrices would not fit the spare memory.")
+    return " ".join(sentences)
+
+
+def measured_csv(run):
+    """Return what was measured as comma-separated text."""
+    rows = [f"{timing.CONTESTANTS[one.contestant]}, {one.n} tokens" for one in run.found]
+    values = [[one.seconds, np.nan if one.bytes is None else one.bytes] for one in run.found]
+    return charts.csv(values, rows, ["seconds", "bytes"])

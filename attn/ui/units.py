@@ -1,0 +1,66 @@
+"""Numbers with their units, short enough to be read aloud."""
+
+
+def many(value):
+    """Return a number of operations or of numbers, short enough to be read aloud.
+
+    Examples
+    --------
+    >>> many(134217728), many(1000), many(37)
+    ('134 million', '1,000', '37')
+    """
+    for size, word in ((1e15, "quadrillion"), (1e12, "trillion"), (1e9, "billion"), (1e6, "million")):
+        if value >= size:
+            return f"{value / size:.3g} {word}" if value < 1000 * size else f"{value / size:,.0f} {word}"
+    return f"{value:,.0f}"
+
+
+def in_bytes(value):
+    """Return a size in memory.
+
+    Examples
+    --------
+    >>> in_bytes(8388608), in_bytes(512)
+    ('8.39 MB', '512 bytes')
+    """
+    for size, unit in ((1e15, "PB"), (1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if value >= size:
+            return f"{value / size:.3g} {unit}" if value < 1000 * size else f"{value / size:,.0f} {unit}"
+    return f"{value:.0f} bytes"
+
+
+def in_seconds(value):
+    """Return a duration.
+
+    Examples
+    --------
+    >>> in_seconds(0.0123), in_seconds(1.5), in_seconds(2e-5)
+    ('12.3 ms', '1.5 s', '20 µs')
+    """
+    for size, unit in ((1, "s"), (1e-3, "ms"), (1e-6, "µs")):
+        if value >= size * 0.9995 or unit == "µs":
+            return f"{value / size:.3g} {unit}"
+    return None
+
+
+def power(exponent):
+    """Return how something grows with n, as text.
+
+    Examples
+    --------
+    >>> power(1.97), power(0.5)
+    ('n¹·⁹⁷', 'n⁰·⁵⁰')
+    """
+    return "n" + f"{exponent:.2f}".translate(str.maketrans("0123456789.-", "⁰¹²³⁴⁵⁶⁷⁸⁹·⁻"))
+
+
+def times(one, other):
+    """Return how many times one number is another.
+
+    Examples
+    --------
+    >>> times(6, 3), times(1, 500)
+    ('2 times', '1/500 of')
+    """
+    ratio = one / other
+    return f"{ratio:.3g} times" if ratio >= 0.01 else f"1/{1 / ratio:,.0f} of"

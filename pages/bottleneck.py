@@ -1,0 +1,44 @@
+"""Bottleneck: one vector for a whole sequence, and attention, which looks back at every symbol."""
+
+import streamlit as st
+
+from attn import ui
+from attn.ui.bottleneck import (
+    TABS,
+    Setup,
+    code_of,
+    formula,
+    input_controls,
+    model_controls,
+    picture,
+    reading,
+    shapes,
+    shown,
+    step_control,
+    table_of,
+)
+
+page = ui.begin("bottleneck", "What does one vector forget?", Setup)
+
+with st.sidebar:
+    input_controls(page)
+    model_controls(page)
+
+result = shown(page.choices())
+step = step_control(page, result.rows)
+setup = page.setup()
+room = ui.room()
+if result.problem:
+    st.error(ui.as_text(f"{result.problem} Below stands the first example."))
+
+ui.reading(reading(result, step), formula(result), shapes(result))
+ui.figure(
+    picture(result, step, room),
+    "bottleneck.picture",
+    tables={"left": lambda: table_of(result.left, result), "right": lambda: table_of(result.right, result)},
+)
+
+states, accuracy, film, published, gradient, code = ui.tabs(page, TABS)
+if code.open:
+    with code:
+        ui.code(code_of(setup, result, room))

@@ -1,0 +1,146 @@
+"""Change: attention changed inside a running model, and what its prediction does."""
+
+import streamlit as st
+
+from attn import charts, pretrained, ui
+from attn.ui import effects, jobs, models, sweeps, writing
+from attn.ui.changing import (
+    CLICKS,
+    TABS,
+    Setup,
+    change_controls,
+    click_at,
+    look_at_head,
+    paint,
+    painting,
+    preset_control,
+    switch,
+    take_back,
+    unchanged,
+)
+from attn.ui.colours import colour_control
+from attn.ui.sentences import say_if_truncated, text_control
+from attn.ui.sources import head_control, model_control, random_control, source_of
+
+page = ui.begin("change", "What if this head were gone?", Setup)
+look_for = preset_control(page)
+
+with st.sidebar:
+    model_control(page)
+    random_control(page)
+    text_control(page, label="Text")
+source = source_of(page)
+try:
+    models.permit(source[0])
+    loaded = models.loaded(*source[:2])
+    with st.sidebar:
+        read = effects.reading_controls(page, loaded)
+    first = effects.untouched(read)
+    with st.sidebar:
+        change_controls(page, first)
+        head_control(page, first.num_heads)
+        colour_control(page)
+    effect = effects.effect_of(page.choices(), read, first)
+    largest = effects.largest_move(read)
+except pretrained.ModelError as error:
+    ui.ask(page, str(error), st.error)
+
+setup = page.setup()
+theme, room = ui.theme(), ui.room()
+say_if_truncated(first)
+ui.reading(effects.sentence_of(effect), effects.formula_of(effect), effects.shapes_of(effect))
+for sentence in effect.left_out:
+    st.caption(f":material/info: {sentence}")
+
+numbers, heads = st.columns(2)
+with numbers:
+    ui.figure(
+        effects.number_chart(effect, theme, room / 2),
+        "change.numbers",
+        on_pick=None if effect.word is None else lambda row: page.set(word=effect.comparison.words[row].text),
+        tables={"before_and_after": lambda: effects.numbers_csv(effect)},
+    )
+    effects.verdict(largest, loaded)
+    if look_for:
+        st.caption(look_for)
+with heads:
+    ui.figure(
+        effects.head_chart(effect, setup, theme, room / 2),
+        f"change.heads.{setup.off}.{setup.patterned}",  # a picture just clicked has nothing chosen
+        on_pick=lambda row, column: click_at(page, (row, column)),
+        tables={"moved": lambda: effects.shifts_csv(effect)},
+    )
+    st.segmented_control("A click on a head", CLICKS, format_func=CLICKS.get, key=page.key("click"), required=True)
+    st.button(
+        "Take all changes back",
+        on_click=take_back,
+        args=(page,),
+        disabled=unchanged(setup),
+        icon=":material/undo:",
+        key=page.key("undo"),
+    )
+
+head_tab, downstream_tab, sweep_tab, writing_tab, code_tab = ui.tabs(page, TABS)
+if head_tab.open:
+    with head_tab:
+        if not first.layers:
+            st.caption("This text is too long for every head to be kept; choose a shorter one to look at its weights.")
+        else:
+            if painting(setup):
+                st.caption("Click a cell of the middle map to let its query look there, or no longer.")
+            look = effects.look_at(effect, setup)
+            ui.figure(
+                effects.maps_of(look, setup, effect, theme, room),
+                f"change.head.{setup.painted}" if painting(setup) else "change.head",
+                on_pick=(lambda row, column: paint(page, row, column)) if painting(setup) else None,
+                tables={
+                    "before": lambda: charts.csv(look[0], *look[3:]),
+                    "after": lambda: charts.csv(look[1], *look[3:]),
+                },
+            )
+if downstream_tab.open:
+    with downstream_tab:
+        if effects.downstream(effect):
+            st.caption("Heads that nobody changed, and that now give or see something else. Click one to look at it.")
+            ui.figure(
+                effects.downstream_chart(effect, theme, room),
+                "change.downstream",
+                on_pick=lambda row: look_at_head(page, effects.downstream(effect)[row][:2]),
+            )
+        else:
+            st.caption("No other head does anything else than before.")
+
+sweeping, writes = jobs.running(sweeps.RUNNING), jobs.running(writing.RUNNING)
+if sweep_tab.open:
+    with sweep_tab:
+        st.caption(sweeps.WORDS)
+        if sweeping:
+            jobs.watch(sweeps.RUNNING, "Heads switched off")
+        elif st.button("Switch every head off in turn", type="primary", key=page.key("sweep")):
+            sweeps.begin(effect)
+            st.rerun()
+        if reason := jobs.failure(sweeps.RUNNING):
+            st.error(ui.as_text(reason))
+        if swept := sweeps.finished(effect):
+            st.markdown(sweeps.sentence_of(swept, effect))
+            ui.figure(
+                sweeps.chart_of(swept, effect, theme, room),
+                f"change.sweep.{setup.off}",
+                on_pick=lambda row, column=None: switch(page, "off", sweeps.head_at(swept, row, column)),
+                tables={"sweep": lambda: charts.csv(swept.after, *map(charts.counted, swept.after.shape))},
+            )
+elif sweeping:
+    jobs.watch(sweeps.RUNNING, "Heads switched off")
+
+if writing_tab.open:
+    with writing_tab:
+        if reason := writing.why_not(effect):
+            st.caption(reason)
+        else:
+            writing.draw(page, effect, setup, writes)
+elif writes:
+    jobs.watch(writing.RUNNING, "Words written")
+
+if code_tab.open:
+    with code_tab:
+        ui.code(effects.code_of(effect, room / 2))

@@ -1,0 +1,88 @@
+"""Positions: what tells attention the order of its tokens, and what happens where nothing does."""
+
+import streamlit as st
+
+from attn import charts, pretrained, ui
+from attn.ui import placing
+from attn.ui.placing import TABS, Setup
+from attn.ui.sentences import need_words, say_if_cut, seed_control, text_control
+
+page = ui.begin("positions", "How does attention know the order?", Setup)
+
+with st.sidebar:
+    text_control(page)
+    seed_control(page)
+    st.slider("d_model", 2, 128, key=page.key("d_model"), help="Numbers per token.")
+    placing.scheme_controls(page)
+    st.slider("d_k", 2, 64, step=2, key=page.key("d_k"), help="Numbers per query and key; turned in pairs.")
+    st.toggle("Causal mask", key=page.key("causal"), help="A token sees itself and what came before.")
+    st.number_input("Shuffle", 0, 9999, key=page.key("shuffle"), help="Another number puts the words in another order.")
+
+need_words(page, "text")
+setup = page.setup()
+theme = ui.theme()
+try:
+    result = placing.placed(setup)
+    scheme = placing.scheme_picture(setup, theme)
+except (ValueError, pretrained.ModelError) as error:
+    ui.ask(page, str(error), st.error)
+say_if_cut(setup.text)
+labels = result.labels
+
+ui.reading(
+    placing.reading(setup, result),
+    placing.formula(setup, theme.role),
+    f"words and positions: {len(labels)} × {setup.d_model} · weights: {len(labels)} × {len(labels)}",
+)
+ui.figure(
+    placing.shuffle_picture(result, theme),
+    "positions.shuffle",
+    tables={
+        "as_written": lambda: charts.csv(result.written.weights, labels, labels),
+        "shuffled": lambda: charts.csv(result.shuffled.weights, result.shuffled_labels, result.shuffled_labels),
+        "difference": lambda: charts.csv(result.difference, labels, labels),
+    },
+)
+
+if scheme is not None:
+    st.subheader("The scheme itself", anchor=False)
+    st.markdown(placing.scheme_reading(setup))
+    ui.figure(
+        scheme,
+        f"positions.scheme.{setup.positions}",
+        tables={"scheme": lambda: placing.scheme_csv(setup)},
+        on_pick=placing.head_picker(page),
+    )
+
+by_tab, only_tab, longer_tab, all_tab, code_tab = ui.tabs(page, TABS)
+if by_tab.open:
+    with by_tab:
+        st.markdown(placing.distance_reading(setup))
+        ui.figure(
+            placing.distance_picture(setup, theme),
+            "positions.distance",
+            tables={"mean_weights": lambda: placing.distance_csv(setup)},
+        )
+if only_tab.open:
+    with only_tab:
+        if dials := placing.dials_picture(setup, theme):
+            placing.distance_controls(page)
+            ui.figure(dials, "positions.dials")
+        st.markdown(placing.relation_reading(setup))
+        ui.figure(
+            placing.relation_picture(setup, theme),
+            "positions.relation",
+            tables={"relation": lambda: placing.relation_csv(setup)},
+        )
+if longer_tab.open:
+    with longer_tab:
+        placing.longer_controls(page)
+        st.markdown(placing.longer_reading(setup))
+        ui.figure(placing.longer_picture(setup, theme), "positions.longer")
+if all_tab.open:
+    with all_tab:
+        bars, schemes = placing.schemes_picture(setup, theme)
+        ui.figure(bars, "positions.schemes", on_pick=lambda row: page.set(positions=schemes[row]))
+if code_tab.open:
+    with code_tab:
+        ui.code(placing.code_of(setup, result))

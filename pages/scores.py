@@ -1,0 +1,114 @@
+"""Scores: six ways of matching one query with the same keys, what each reads, and what is made of the weights."""
+
+import streamlit as st
+
+from attn import charts, ui
+from attn.alignment import SCORES
+from attn.ui import scoring
+from attn.ui.scoring import CHANGES, DRAWS, LOOKS, PARAMETERS, REACH, TABS, Setup
+
+page = ui.begin("scores", "What makes two vectors match?", Setup)
+
+with st.sidebar:
+    st.slider("Query, across", -float(REACH), float(REACH), step=0.1, key=page.key("across"), help="Its first number.")
+    st.slider("Query, up", -float(REACH), float(REACH), step=0.1, key=page.key("up"), help="Its second number.")
+    scoring.keys_editor(page)
+    page.clamp("moved", 0, len(page.get("keys")))
+    st.pills(
+        "A click in the plane moves",
+        range(len(page.get("keys")) + 1),
+        format_func=lambda at: f"key {at}" if at else "query",
+        key=page.key("moved"),
+        required=True,
+        help="Choose a vector here, then click where it should point.",
+    )
+    st.toggle("Double every key", key=page.key("double"), help="Twice as long, in the same direction.")
+    st.slider("Turn query and keys, in degrees", 0, 180, step=15, key=page.key("turn"), help="All by the same angle.")
+    st.toggle("Swap the keys' order", key=page.key("swap"), help="The last comes first.")
+    st.segmented_control(
+        "Parameters", PARAMETERS, format_func=PARAMETERS.get, key=page.key("parameters"), required=True,
+        help="Additive, location and general have matrices to learn: those of a small worked example that can be "
+        "checked by hand, or random ones.",
+    )  # fmt: skip
+    st.number_input("Seed", 0, 9999, key=page.key("seed"), help="For whatever is drawn at random.")
+    st.selectbox(
+        "Look at", SCORES, format_func=lambda name: SCORES[name].title, key=page.key("score"),
+        help="The score whose formula is shown, and whose weights the tabs below use.",
+    )  # fmt: skip
+
+setup = page.setup()
+theme, room = ui.theme(), ui.room()
+result = scoring.matched(setup)
+titles = [one.title for one in SCORES.values()]
+
+
+def choose(row=None, column=None, across=None, up=None):
+    """Look at the score that was clicked, or move a vector to where the plane was clicked."""
+    if row is None:
+        scoring.move(page, across, up)
+    else:
+        page.set(score=list(SCORES)[row])
+
+
+ui.reading(
+    f"{scoring.reading(result)} Click a row to look at a score, or the plane to move a vector.",
+    scoring.formula(setup.score),
+    f"query: 2 · keys: {len(result.keys)} × 2 · scores and weights: 6 × {len(result.keys)}",
+)
+ui.figure(
+    scoring.picture(setup, result, room),
+    "scores.picture",
+    on_pick=choose,
+    tables={
+        "scores": lambda: charts.csv(result.scores, titles, result.labels),
+        "weights": lambda: charts.csv(result.weights, titles, result.labels),
+    },
+)
+
+moves_tab, soft_tab, local_tab, six_tab, code_tab = ui.tabs(page, TABS)
+if moves_tab.open:
+    with moves_tab:
+        moved = scoring.moved_by_each(setup)
+        st.markdown(scoring.moves_in_words(setup, result, moved))
+        ui.figure(
+            scoring.moves_picture(setup, result, moved, room),
+            "scores.moves",
+            tables={"largest_changes": lambda: charts.csv(moved, titles, list(CHANGES))},
+        )
+if soft_tab.open:
+    with soft_tab:
+        page.set(draws=min(DRAWS, key=lambda count: abs(count - page.get("draws"))))
+        st.select_slider("Hard reads", DRAWS, key=page.key("draws"), help="How often one key is drawn by its weight.")
+        setup = page.setup()
+        read = scoring.drawn(setup, result)
+        st.markdown(scoring.drawn_in_words(setup, read))
+        ui.figure(scoring.drawn_picture(setup, result, read, room), "scores.drawn")
+if local_tab.open:
+    with local_tab:
+        looks, length, width, middle = st.columns([1.4, 1, 1, 1.3])
+        looks.segmented_control(
+            "Scores", LOOKS, format_func=LOOKS.get, key=page.key("looks"), required=True,
+            help="Equal scores show the windows bare; or the score chosen at the left, on random keys.",
+        )  # fmt: skip
+        length.slider("Positions", 2, 24, key=page.key("positions"), help="S, the length of the input.")
+        width.slider("Half width", 1, 12, key=page.key("half_width"), help="D: so far to each side is seen.")
+        page.clamp("centre", 1.0, float(page.get("positions")))
+        middle.slider(
+            "Centre", 1.0, float(page.get("positions")), step=0.1, key=page.key("centre"),
+            disabled=page.get("predicted"), help="p. Local-m rounds it, local-p takes it as it is.",
+        )  # fmt: skip
+        middle.toggle(
+            "Predict it from the query", key=page.key("predicted"),
+            help="As local-p does, here by a random network: move the query and the window follows.",
+        )  # fmt: skip
+        setup = page.setup()
+        read = scoring.windows(setup)
+        ui.reading(scoring.windows_in_words(setup, read), scoring.windows_formula())
+        ui.figure(scoring.windows_picture(setup, read, room), "scores.windows")
+if six_tab.open:
+    with six_tab:
+        st.markdown(scoring.six_in_words())
+        st.markdown(scoring.misread_root(result))
+if code_tab.open:
+    with code_tab:
+        ui.code(scoring.code_of(setup, result, room))
