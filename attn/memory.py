@@ -1,4 +1,4 @@
-"""Attention beyond sentences: a memory that is written, inputs pointed at, causal convolutions, images."""
+"""Attention beyond reading: a memory that is also written, inputs that are pointed at, causal convolutions."""
 
 import math
 from typing import NamedTuple
@@ -692,107 +692,6 @@ def lags_reached(function, x, replacement=None):
         changed[step] = 1 - 2 * x[step] if replacement is None else replacement
         moved[lag] = np.abs(np.asarray(function(changed))[-1] - last).max(initial=0)
     return moved
-
-
-# Images
-
-
-class ImageAttention(NamedTuple):
-    """Every step of self-attention over the pixels of an image, the pixel that looks a row."""
-
-    scores: np.ndarray  # (n, n)
-    weights: np.ndarray  # (n, n) rows sum to 1
-    attended: np.ndarray  # (n, d) what each pixel reads
-    output: np.ndarray  # (n, d) the image plus gamma times that
-
-
-def image_attention(x, w_f, w_g, w_h, w_v=None, gamma=0.0):
-    r"""Let every pixel read every other and add what it reads, times a factor that training starts at 0.
-
-    Parameters
-    ----------
-    x : array_like, shape (n, d)
-        One row per pixel.
-    w_f, w_g : array_like, shape (d, d_k)
-        Pixels to keys and to queries.
-    w_h : array_like, shape (d, d_v)
-    w_v : array_like, shape (d_v, d), optional
-        Back to the width of the image; without it `d_v` is `d`.
-    gamma : float, default 0
-        At 0 the output is the image itself.
-
-    Returns
-    -------
-    ImageAttention
-
-    Raises
-    ------
-    ValueError
-        If the widths do not fit.
-
-    Notes
-    -----
-    Section 3 of [1]_: :math:`s_{ij} = f(x_i)^\top g(x_j)`, :math:`\beta_{j,i}` its softmax over
-    :math:`i`, :math:`o_j = v(\sum_i \beta_{j,i} h(x_i))`, :math:`y_j = \gamma o_j + x_j`. The scores
-    are not divided by a square root.
-
-    References
-    ----------
-    .. [1] Zhang et al., 2019. arXiv:1805.08318
-
-    Examples
-    --------
-    >>> same = np.eye(2)
-    >>> image_attention([[1, 0], [0, 1], [1, 1]], same, same, same, gamma=0.5).output.round(6)
-    array([[1.422319, 0.288841],
-           [0.288841, 1.422319],
-           [1.394029, 1.394029]])
-    """
-    (x, w_f, w_g, w_h), dtype = as_floats(x, w_f, w_g, w_h)
-    if x.ndim != 2 or any(w.ndim != 2 or w.shape[0] != x.shape[1] for w in (w_f, w_g, w_h)):
-        raise ValueError(
-            f"x must be (n, d) for matrices of d rows, got {x.shape} for {w_f.shape}, {w_g.shape} and {w_h.shape}"
-        )
-    attention = scaled_dot_product_attention(x @ w_g, x @ w_f, x @ w_h, scale=1)
-    attended = attention.context if w_v is None else attention.context @ np.asarray(w_v, dtype=x.dtype)
-    if attended.shape != x.shape:
-        raise ValueError(f"what is read must be as wide as the image {x.shape}, got {attended.shape}")
-    output = x + finite_number(gamma, "gamma") * attended
-    return ImageAttention(
-        *(a.astype(dtype, copy=False) for a in (attention.scores, attention.weights, attended, output))
-    )
-
-
-def patches(image, size):
-    """Cut an image into square patches.
-
-    Parameters
-    ----------
-    image : array_like, shape (height, width, channels)
-    size : int
-        Pixels along a side, which divides height and width.
-
-    Returns
-    -------
-    ndarray, shape (n_patches, size * size, channels)
-        Row by row from the top left.
-
-    Raises
-    ------
-    ValueError
-        If `size` does not divide both sides.
-
-    Examples
-    --------
-    >>> patches(np.zeros((224, 224, 3)), 16).shape
-    (196, 256, 3)
-    """
-    image, size = np.asarray(image), whole_number("size", size, least=1)
-    if image.ndim != 3 or image.shape[0] % size or image.shape[1] % size:
-        raise ValueError(f"image must be (height, width, channels) with sides that {size} divides, got {image.shape}")
-    down, across = image.shape[0] // size, image.shape[1] // size
-    cut = image.reshape(down, size, across, size, -1).swapaxes(1, 2)  # (down, across, size, size, channels)
-    return cut.reshape(down * across, size * size, image.shape[2])
 
 
 def _between(number, name, low, high=math.inf):

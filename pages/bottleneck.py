@@ -3,6 +3,7 @@
 import streamlit as st
 
 from attn import ui
+from attn.ui import bottleneck_tabs as tabs
 from attn.ui.bottleneck import (
     TABS,
     Setup,
@@ -39,6 +40,22 @@ ui.figure(
 )
 
 states, accuracy, film, published, gradient, code = ui.tabs(page, TABS)
+if states.open:
+    with states:
+        tabs.states(page, result)
+if accuracy.open:
+    with accuracy:
+        tabs.accuracy(page, result)
+if film.open:
+    with film:
+        tabs.film(page, result)
+if published.open:
+    with published:
+        tabs.alignments(page)
+if gradient.open:
+    with gradient:
+        tabs.gradient(page, result)
 if code.open:
     with code:
         ui.code(code_of(setup, result, room))
+page.setup()  # what was chosen in a tab belongs to the link, too

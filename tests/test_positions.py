@@ -41,6 +41,39 @@ def test_an_offset_is_one_rotation_for_every_position():
     np.testing.assert_allclose(shift @ shift.T, np.eye(8), atol=1e-9)
 
 
+def test_wavelengths_are_how_often_columns_come_round():
+    lengths = positions.wavelengths(8, base=16)
+    np.testing.assert_allclose(lengths, 2 * np.pi * np.array([1, 2, 4, 8]))
+    angles = positions.rotary(50, 8, base=16)
+    np.testing.assert_allclose(angles, np.arange(50)[:, None] * 2 * np.pi / lengths)
+    # the paper speaks of 10000 times 2 pi
+    assert positions.wavelengths(512)[-1] == pytest.approx(60611.5, abs=0.05)
+    assert 10000 * 2 * np.pi == pytest.approx(62831.9, abs=0.05)
+
+
+@given(st.floats(-50, 50), st.integers(1, 8), st.sampled_from([100, 10000]))
+def test_an_offset_is_one_rotation_known_beforehand(offset, pairs, base):
+    shift = positions.offset_matrix(offset, 2 * pairs, base=base)
+    np.testing.assert_allclose(shift @ shift.T, np.eye(2 * pairs), atol=1e-12)
+    back = positions.offset_matrix(-offset, 2 * pairs, base=base)
+    np.testing.assert_allclose(shift @ back, np.eye(2 * pairs), atol=1e-12)
+    waves = positions.sinusoidal(60, 2 * pairs, base=base)
+    whole = round(abs(offset))
+    moved = waves[: 60 - whole] @ positions.offset_matrix(whole, 2 * pairs, base=base).T
+    np.testing.assert_allclose(moved, waves[whole:], atol=1e-12)
+
+
+def test_the_rotation_by_seven_at_512():
+    waves = positions.sinusoidal(300, 512)
+    assert np.abs(waves[:-7] @ positions.offset_matrix(7, 512).T - waves[7:]).max() < 1e-12
+
+
+@pytest.mark.parametrize("d_model", [0, 1, 7])
+def test_an_odd_width_cannot_be_turned(d_model):
+    with pytest.raises(ValueError, match=f"d_model must be even to be turned in pairs, got {d_model}"):
+        positions.offset_matrix(1, d_model)
+
+
 @given(st.integers(0, 5), st.integers(1, 9))
 def test_sinusoidal_entry_by_entry(n, d_model):
     waves = positions.sinusoidal(n, d_model, base=100)

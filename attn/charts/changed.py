@@ -98,13 +98,14 @@ def head_switches(
     selected=None,
     size=520,
     tooltip_name=None,
+    missing="no such head",
 ):
     """Draw one number per layer and head, and over it which heads are off or have another pattern.
 
     Parameters
     ----------
     values : array_like, shape (num_layers, num_heads)
-        NaN where a layer has fewer heads.
+        NaN where there is none.
     theme : Theme
     off, replaced : iterable of (int, int)
         Heads as (layer, head). Their numbers are not shown, and do not count for the scale.
@@ -116,6 +117,8 @@ def head_switches(
         counted from 0; the labels count from 1.
     selected : (int, int), optional
         Layer and head to outline.
+    missing : str
+        What a head without a number is called in the legend.
 
     Returns
     -------
@@ -123,18 +126,21 @@ def head_switches(
     """
     values = np.array(values, dtype=float)
     rows, columns = ([str(i) for i in range(1, n + 1)] for n in values.shape)
-    missing = np.isnan(values)
-    changed = {"off": sorted(off), "pattern replaced": sorted(set(replaced) - set(off))}
-    for head in [head for heads in changed.values() for head in heads]:
-        values[head] = 0
+    off = set(off)
+    covered = [
+        ("off", "×", theme.hidden, off),
+        ("pattern replaced", "≈", _REPLACED, set(replaced) - off),
+        (missing, "", theme.grid, {(int(row), int(column)) for row, column in np.argwhere(np.isnan(values))} - off),
+    ]
+    for *_, heads in covered:
+        for head in heads:
+            values[head] = 0
     figure = heatmap(
-        values, rows, columns, theme, kind=kind, hidden=missing, title=title, axes=("layer", "head"), limit=limit,
+        values, rows, columns, theme, kind=kind, title=title, axes=("layer", "head"), limit=limit,
         numbers=False, selected=selected, select=select, size=size, tooltip_name=tooltip_name,
     )  # fmt: skip
-    if not any(changed.values()):
-        return figure
     plane = plane_for(values.shape, size).labelled(rows, columns, ("layer", "head"), theme)
-    figure.layer = [*figure.layer, *_marks(plane, changed, theme)]
+    figure.layer = [*figure.layer, *_covers(plane, [kind for kind in covered if kind[-1]], theme)]
     return figure
 
 
@@ -175,23 +181,28 @@ def _sides(left):
     return [(side, at) for side, at in sides if side.any()]
 
 
-def _marks(plane, changed, theme):
-    """Return layers that cover changed heads, with a legend entry for each kind; they answer as the map does."""
-    table = pd.DataFrame(
-        [(*head, kind) for kind, heads in changed.items() for head in heads], columns=["row", "column", "kind"]
-    ).astype({"row": np.int32, "column": np.int32})
+def _covers(plane, covered, theme):
+    """Return layers that cover some heads, with a legend entry for each kind; they answer to a click as the map does.
+
+    Parameters
+    ----------
+    covered : list of (str, str, str, set of (int, int))
+        What they are called, the sign on them, their colour, and which they are.
+    """
+    if not covered:
+        return []
+    heads = [(*head, name, sign) for name, sign, _, heads in covered for head in sorted(heads)]
+    table = pd.DataFrame(heads, columns=["row", "column", "kind", "text"])
+    table = table.astype({"row": np.int32, "column": np.int32})  # the browser reads 64 bits as another kind of number
     table = table.assign(x=table["column"], x2=table["column"] + 1, y=table["row"], y2=table["row"] + 1)
     table = table.assign(middle=table["column"] + 0.5, centre=table["row"] + 0.5)
-    table["text"] = table["kind"].map({"off": "×", "pattern replaced": "≈"})
     table["layer"], table["head"] = table["row"] + 1, table["column"] + 1
-    fills = {"off": theme.hidden, "pattern replaced": _REPLACED}
-    fills = {kind: fills[kind] for kind, heads in changed.items() if heads}
+    scale = alt.Scale(domain=[kind[0] for kind in covered], range=[kind[2] for kind in covered])
     legend = alt.Legend(title=None, orient="bottom", direction="horizontal", symbolType="square", symbolSize=150)
-    color = alt.Color("kind:N", scale=alt.Scale(domain=list(fills), range=list(fills.values())), legend=legend)
     says = tooltip(("layer", "layer"), ("head", "head"), ("kind", "now"))
     mark = alt.Chart(table).mark_rect(stroke=theme.background, strokeWidth=1)
     bold = {"fontWeight": 700, "fontSize": int(min(max(plane.cell_height * 0.8, 14), 28))}
     return [
-        mark.encode(**plane.box(), color=color, tooltip=says),
+        mark.encode(**plane.box(), color=alt.Color("kind:N", scale=scale, legend=legend), tooltip=says),
         plane.texts(table, "middle", "centre", says, color=theme.text, **bold),
     ]

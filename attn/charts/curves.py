@@ -15,7 +15,7 @@ from attn.charts.plane import Plane, tooltip
 from attn.charts.theme import blend, hex_of
 
 _HEADS = (0, 1, 4, 5, 3, 8, 7, 12)  # colours that can be told apart as thin lines on either ground
-_MOST_DOTS = 24  # points of a curve that are marked one by one
+_MOST_DOTS = 64  # points of a curve that are marked one by one
 _GAP = 10  # pixels from the end of a curve to its name
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from attn.charts.heatmap import message
-from attn.charts.labels import LINE, number
+from attn.charts.labels import LINE, number, pixels
 from attn.charts.layout import dressed
 from attn.charts.plane import Plane, tooltip
 
@@ -50,12 +50,11 @@ def dials(query, key, theme, *, names, query_name="query", key_name="key", selec
     if not query.size:
         return message("Nothing to show.", theme, title)
     side = int(min(width / query.size, 260))
-    words = 2.4 * LINE / side
-    plane = Plane(side * query.size, int(side + 2 * 1.2 * LINE), columns=query.size, rows=1 + words)
+    plane = Plane(side * query.size, int(side + 2.6 * LINE), columns=query.size, rows=1 + 2.6 * LINE / side)
     layers = [_circles(query.size, plane, theme, selected), _between(query, key, plane, theme)]
     for angles, color, name in ((query, theme.query, query_name), (key, theme.key, key_name)):
         layers += _hands(angles, color, name, names, plane)
-    layers.append(_words(names, key - query, plane, theme))
+    layers += [_words(names, key - query, plane, theme), _legend(query_name, key_name, plane, theme)]
     what = f"{title or 'Dials'}: " + "; ".join(
         f"{name}: {_degrees(b - a)} apart" for name, a, b in zip(names, query, key, strict=True)
     )
@@ -126,3 +125,11 @@ def _words(names, apart, plane, theme):
         pd.DataFrame({"x": dial + 0.5, "y": y, "text": list(texts), "ink": ink}) for texts, y, ink in lines
     )
     return plane.texts(table, align="center")
+
+
+def _legend(query_name, key_name, plane, theme):
+    """Return a layer that says in their colours what the hands are, above the first dials."""
+    apart = (pixels(query_name) * 1.1 + 20) / plane.cell_width  # bold
+    table = pd.DataFrame({"x": [0.1, 0.1 + apart], "y": 0.0, "text": [query_name, key_name]})
+    table["ink"] = [theme.query, theme.key]
+    return plane.texts(table, align="left", fontWeight=700)

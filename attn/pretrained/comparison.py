@@ -76,12 +76,14 @@ def from_scratch(layer, heads=None, *, rows=None, scale=None, mask=..., causal=F
     )
 
 
-def compare(recording, **changes):
+def compare(recording, *, rows=None, **changes):
     """Compare the weights from scratch with the model's own, in every layer and head.
 
     Parameters
     ----------
     recording : Recording
+    rows : slice or sequence of int, optional
+        Queries to compare; by default all, which of a long text takes long.
     **changes
         What `from_scratch` is to do otherwise than the model, such as ``scale=1.0``. Cut into another
         number of heads, the first head is compared with the model's first, and so on.
@@ -92,12 +94,15 @@ def compare(recording, **changes):
         The largest and the mean absolute difference, a row per layer and head. Queries that may see
         no key are left out: a model gives them weights that mean nothing.
     """
-    return [difference for layer in recording.layers for difference in compare_layer(layer, **changes)]
+    return [difference for layer in recording.layers for difference in compare_layer(layer, rows=rows, **changes)]
 
 
-def compare_layer(layer, **changes):
+def compare_layer(layer, *, rows=None, **changes):
     """Compare one layer, as `compare` does."""
     num_heads = min(layer.num_heads, changes.get("num_heads") or layer.num_heads)
+    if rows is not None:
+        pieces = [(rows, layer.reference_weights(None, rows)[:, :num_heads])]
+        return _compare_heads(layer, np.arange(num_heads), pieces, changes)
     shape = (len(layer.query), num_heads, layer.query.shape[2], layer.key.shape[2])
     if not parts.fit(shape):
         return [_compare_by_rows(layer, head, shape, changes) for head in range(num_heads)]

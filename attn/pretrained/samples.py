@@ -43,6 +43,10 @@ def _special(model):
             "input_features": _numbers(2, 64, 96),
             "chunk_sample_lengths": torch.tensor([96 * 160, 64 * 160]),
         },
+        "inkling2_vision": lambda: {
+            "pixel_values": _numbers(32, 40, 40, 3),
+            "image_grid_thw": torch.tensor([[1, 4, 4]] * 2),
+        },
         "jev": lambda: (
             {"input_ids": _ids(model, N_TOKENS, 1, rows=1)}
             | {
@@ -74,6 +78,7 @@ def _special(model):
         "seggpt": lambda: dict.fromkeys(
             ("pixel_values", "prompt_pixel_values", "prompt_masks"), _numbers(2, 3, 32, 64)
         ),
+        "slanext": lambda: {"hidden_states": _numbers(2, 3, 64, 64)},
         "speech-encoder-decoder": lambda: {"input_values": _numbers(2, 3840)} | _targets(model),
         "voxtral_realtime": lambda: _texts(model)[0] | {"input_features": _numbers(2, 128, 8 * N_TOKENS)},
         "xcodec2": lambda: {"input_values": _numbers(2, 1, 3200), "input_features": _numbers(2, 10, 64)},
@@ -174,6 +179,8 @@ def _targets(model):
 
 def _pictures(model):
     """Return pictures, films, or their patches, in the shapes that families know."""
+    import torch
+
     accepted, config = _accepted(model), model.config
     channels = _look(config, "num_channels", "in_channels", "in_chans", "num_input_channels", default=3)
     height, width = _side(config)
@@ -188,7 +195,8 @@ def _pictures(model):
         flat = _numbers(2, 16, channels * patch**2)
         shapes = [film[:, 0], film, film[:, :2], film[:, :1], flat, film.flatten(0, 1)]
         shapes += [film[:, None, :1].expand(-1, -1, frames, -1, -1, -1), _numbers(1, channels, patch, 32 * patch)]
-        pictures = [{"pixel_values": pixels} | _places(model) | _late(model) for pixels in shapes]
+        sizes = {"image_sizes": torch.tensor([[height, width]] * 2)} if "image_sizes" in accepted else {}
+        pictures = [{"pixel_values": pixels} | sizes | _places(model) | _late(model) for pixels in shapes]
         return [*pictures, *(_patches(model, channels, patch) if "image_grid_thw" in accepted else [])]
     if "pixel_values_videos" in accepted:
         return [{"pixel_values_videos": film}]
@@ -206,27 +214,25 @@ def _side(config):
 
 
 def _illustrated(model):
-    """Return texts with a picture in each, which takes as many tokens as the model makes vectors of it."""
+    """Return texts with a picture or a sound in each, which takes as many tokens as the model makes vectors of it."""
     import torch
 
     accepted, config = _accepted(model), vars(model.config)
-    mark = next((config[name] for name in ("image_token_id", "image_token_index") if config.get(name)), None)
-    seeing = next(
-        (part for part in (model, getattr(model, "model", None)) if hasattr(part, "get_image_features")), None
-    )
-    if mark is None or seeing is None or not {"input_ids", "pixel_values"} <= set(accepted):
-        return []
     found = []
-    for picture in _pictures(model):
-        try:
-            with torch.inference_mode():
-                count = _vectors(seeing.get_image_features(**picture)) // 2
-        except Exception:  # a shape that this family does not know
-            continue
-        ids = _ids(model, N_TOKENS, 1)
-        ids = torch.cat([ids[:, :2], torch.full((2, count), mark), ids[:, 2:]], dim=1)
-        marks = {"attention_mask": torch.ones_like(ids), "mm_token_type_ids": (ids == mark).long()}
-        found.append({"input_ids": ids} | {name: value for name, value in marks.items() if name in accepted} | picture)
+    for what, candidates in {"image": _pictures(model), "audio": _sounds(model)}.items():
+        mark = next((config[name] for name in (f"{what}_token_id", f"{what}_token_index") if config.get(name)), None)
+        parts = (model, getattr(model, "model", None))
+        reader = next((getattr(part, f"get_{what}_features", None) for part in parts if part is not None), None)
+        for given in candidates if mark is not None and reader is not None and "input_ids" in accepted else ():
+            try:
+                with torch.inference_mode():
+                    count = _vectors(reader(**given)) // 2
+            except Exception:  # a shape that this family does not know
+                continue
+            ids = _ids(model, N_TOKENS, 1)
+            ids = torch.cat([ids[:, :2], torch.full((2, count), mark), ids[:, 2:]], dim=1)
+            marks = {"attention_mask": torch.ones_like(ids), "mm_token_type_ids": (ids == mark).long()}
+            found.append({"input_ids": ids} | {name: each for name, each in marks.items() if name in accepted} | given)
     return found
 
 

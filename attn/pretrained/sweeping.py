@@ -8,7 +8,7 @@ from attn.pretrained.changes import Changes
 from attn.pretrained.intervention import prepare, run_prepared
 from attn.pretrained.threads import Stopped
 
-_TOKENS_AT_ONCE = 512  # of one batch: enough to keep a core busy, few enough to stop soon
+_TOKENS_AT_ONCE = 256  # of one batch: more would be 4 % faster, and say half as often how far it is
 
 
 @dataclass(frozen=True, eq=False)

@@ -127,9 +127,13 @@ def measure(lengths, *, num_heads=4, d_k=64, causal=False, threads=1, contestant
 
     Raises
     ------
+    ValueError
+        If a contestant is unknown.
     ModelError
         If a process breaks down, or all together take longer than three minutes.
     """
+    if unknown := set(contestants) - set(CONTESTANTS):
+        raise ValueError(f"contestants must be among {', '.join(CONTESTANTS)}, got {', '.join(sorted(unknown))}")
     until = time.monotonic() + LONGEST_RUN
     limit = spare_memory() if limit is None else limit
     for name in contestants:

@@ -134,6 +134,7 @@ _OVERRIDES = {
     "hunyuan_v1_moe": {"head_dim": 16},
     "hunyuan_vl_text": {"head_dim": 16, "rope_parameters": _TURNS | {"xdrope_section": [2, 2, 2, 2]}},
     "informer": {"prediction_length": 4, "context_length": 8},
+    "inkling_vision": {"n_layers": 4, "patch_size": 8},
     "instructblip": {"image_token_index": 10},
     "instructblipvideo": {"video_token_index": 10},
     "jamba": {"attn_layer_period": 2, "attn_layer_offset": 1, "expert_layer_period": 2, "expert_layer_offset": 1},
@@ -202,12 +203,11 @@ _OVERRIDES = {
     "t5gemma2_text": {"dropout_rate": 0.0},
     "table-transformer": _STAGE,
     "time_series_transformer": {"prediction_length": 4, "context_length": 8},
-    "tvp": {"max_img_size": 64},
+    "tvp": {"max_img_size": 64, "visual_prompt_size": 8},
     "vibevoice_acoustic_tokenizer": {"num_filters": 2},
     "vibevoice_acoustic_tokenizer_decoder": {"num_filters": 2},
     "vibevoice_acoustic_tokenizer_encoder": {"num_filters": 2},
     "vitmatte": {"convstream_hidden_sizes": [6, 12, 24], "fusion_hidden_sizes": [32, 16, 8, 4]},
-    "vits": {"speaking_rate": 100.0},
     "xcodec2": {"encoder_hidden_size": 8, "quantization_dim": 2 * WIDTH},
     "xmod": {"default_language": "en_XX"},
     "zamba": {
@@ -219,13 +219,29 @@ _OVERRIDES = {
 }
 
 
-# Why a family cannot be tried, where what transformers raises does not say it.
-_WHY = {
-    "muse_glimmer_assistant": "it reads through a cache that it shares with a larger model",
+# Families that are not tried, and why.
+_FILM = "it reads a film frame by frame, in a session that it keeps"
+_DRAFT = "it drafts for a larger model and reads from that one's cache"
+WHY = {
+    "edgetam_video": _FILM,
+    "esmfold2": "it reads atoms that only its own processor lays out",
+    "gemma4_assistant": _DRAFT,
+    "gemma4_unified_assistant": _DRAFT,
+    "muse_glimmer_assistant": _DRAFT,
+    "pi0": "it reads the actions of a robot through a cache",
+    "pp_ocrv5_server_det": "its usual configuration is not complete",
+    "pp_ocrv6_medium_det": "its usual configuration is not complete",
+    "qwen2_5_omni_dit": "it reads codes and a voice that other parts of its model make",
+    "qwen2_5_omni_token2wav": "it reads codes and a voice that other parts of its model make",
+    "sam2_video": _FILM,
+    "sam3_tracker_video": _FILM,
+    "sam3_video": _FILM,
+    "vits": "with random weights it speaks for longer than the memory lasts",
 }
 
 # Families whose configuration transformers maps to a model that cannot be made from it.
 _CLASSES = {
+    "blip_text_model": "BlipTextModel",
     "musicgen": "MusicgenForConditionalGeneration",
     "musicgen_melody": "MusicgenMelodyForConditionalGeneration",
 }
@@ -258,7 +274,17 @@ def tiny(family):
     ModelError
         If the family has no model of its own, cannot be made small, or reads nothing that was tried.
     """
+    import torch
+
+    if family in WHY:
+        raise ModelError(WHY[family])
     model_class, config_class = classes(family)
+    try:
+        runs = model_class.forward is not torch.nn.Module.forward
+    except ImportError as error:  # transformers hands out a dummy where a library is missing
+        raise ModelError(_reason(error)) from None
+    if not runs:
+        raise ModelError("a model without a forward pass: it only generates, or only its parts are run")
     reasons, unread = [], None
     for shrink in (_small, _shallow):
         try:
@@ -275,7 +301,7 @@ def tiny(family):
                 reasons.append(_reason(error))
     if unread is not None:
         return Tiny(unread, None, None)
-    raise ModelError(_WHY.get(family) or (reasons[0] if reasons else "it takes inputs that are not known here"))
+    raise ModelError(reasons[0] if reasons else "it takes inputs that are not known here")
 
 
 def siblings(family):
@@ -366,14 +392,17 @@ def eager_output(model, inputs):
 
 
 def _built(model_class, config):
-    """Build a model with weights that make attention uneven."""
+    """Build a model with weights that make attention uneven; without attention, one without weights."""
     import torch
 
     with torch.device("meta"):
         try:
-            size = sum(parameter.numel() for parameter in model_class(config).parameters())
+            outline = model_class(config)
+            size = sum(parameter.numel() for parameter in outline.parameters())
         except Exception:  # some families compute while they are built, which this device cannot
-            size = 0
+            outline, size = None, 0
+    if outline is not None and not registry.has_attention(outline):
+        return outline
     if size > _MOST_PARAMETERS:
         raise ModelError(f"still {size:,} parameters when made small")
     torch.manual_seed(0)
@@ -433,6 +462,8 @@ def _changed(name, value, values, kept, next_id, shrink):
         return _each(value, lambda number: next_id() if number >= 10 else number)
     if name.endswith("image_size") and "depths" not in values:
         return _each(value, lambda number: min(number, _picture(values)))
+    if name == "image_grid_pinpoints":
+        return [[_picture(vars(values["vision_config"]))] * 2]
     if isinstance(value, int):
         if re.search(_DEPTH, name):
             return value if "depths" in values else min(value, len(kept))
@@ -520,8 +551,10 @@ def _each(value, change):
 def _reason(error):
     """Return one line on an error; a strict configuration says on its second line what is wrong."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if missing := re.search(r"requires the (\S+) library", str(error)):
+        return f"it needs the {missing[1]} library, which is not installed here"
     if type(error).__name__.startswith("StrictDataclass") and len(lines) > 1:
         return lines[1]
-    return (
-        first_line(error, 160) if isinstance(error, ModelError) else f"{type(error).__name__}: {first_line(error, 140)}"
-    )
+    if isinstance(error, ModelError):
+        return first_line(error, 160)
+    return f"{type(error).__name__}: {first_line(error, 140)}"

@@ -467,7 +467,7 @@ def keep(model, task, trained_on, folder, *, again=False, recipe=None):
         By default that of the task.
     """
     import torch
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     path = folder / f"{task.name}-{model}-{trained_on}.safetensors"
     if path.exists() and not again:
@@ -487,8 +487,10 @@ def keep(model, task, trained_on, folder, *, again=False, recipe=None):
     halves = {name: tensor.detach().half() for name, tensor in p.items()}
     noted = measured(model, task, trained_on, {name: half.float() for name, half in halves.items()}, recipe)
     if film:
-        save_file(film, folder / f"{task.name}-film.safetensors", metadata={"steps": str(recipe.steps)})
-    save_file(halves, path, metadata={"num_heads": str(recipe.num_heads), "half_width": str(recipe.half_width)})
+        kept = save(film, metadata={"steps": str(recipe.steps)})
+        (folder / f"{task.name}-film.safetensors").write_bytes(kept)
+    options = {"num_heads": str(recipe.num_heads), "half_width": str(recipe.half_width)}
+    path.write_bytes(save(halves, metadata=options))
     _note(folder / "accuracy.json", noted)
     whole = [round(share, 2) for share, _ in noted[path.stem].values()]
     print(f"{path.stem}: {time.monotonic() - start:.0f} s, right by length {whole}", flush=True)

@@ -1,5 +1,6 @@
 """Bottleneck: from the choices on the page to two models at work on one input, and the code for it."""
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -7,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import streamlit as st
 
-from attn import charts, seq2seq, trained
+from attn import analysis, charts, seq2seq, trained
 from attn.charts.labels import number
 from attn.seq2seq import Bahdanau, Luong
 from attn.trained import TASKS
@@ -30,6 +31,18 @@ PARTS = {"encoder": "Reading", "backward": "Reading backward", "decoder": "Writi
 COUNTED = {"whole": "Whole answers", "symbols": "Symbols"}
 PANELS = ("a", "b", "c", "d")
 FRAMES = 12
+FORMULAS = {
+    "fixed": r"«output c_i» &= \big[«value \overrightarrow h_{T_x}»;\,«value \overleftarrow h_1»\big]",
+    "bahdanau": r"«output c_i» &= \textstyle\sum_j \alpha_{ij}\,«value h_j» \\ "
+    r"\alpha_i &= \mathrm{softmax}_j\;v_a^\top\tanh(W_a «query s_{i-1}» + U_a «key h_j»)",
+    "global": r"«output c_t» &= \textstyle\sum_s a_{ts}\,«value \bar h_s» \\ "
+    r"a_t &= \mathrm{softmax}_s(«query h_t»^\top W_a «key \bar h_s»)",
+    "local-m": r"«output c_t» &= \textstyle\sum_{|s-t|\le 3} a_{ts}\,«value \bar h_s» \\ "
+    r"a_t &= \mathrm{softmax}_s(«query h_t»^\top W_a «key \bar h_s»)",
+    "local-p": r"«output c_t» &= \textstyle\sum_{|s-p_t|\le 3} a_{ts}\,e^{-(s-p_t)^2/2\sigma^2}\,«value \bar h_s» \\ "
+    r"p_t &= T_x\,\sigma(v_p^\top\tanh(W_p «query h_t»))",
+    "transformer": r"«output Z» &= \mathrm{softmax}\big(«query Q»«key K»^\top/\sqrt{d_k}\big)«value V»",
+}  # a letter's colour is that of its role, written before it
 _BESIDE = 30  # symbols read: with more, the two pictures stand one above the other
 
 
@@ -262,7 +275,8 @@ def _panel(side, result, step):
     done = min(step, len(side.symbols))
     drawn[:done] = side.map[:done]
     title = f"{side.title}: {sum(side.right)} of {len(result.target) + 1} right"
-    highlight = {"highlight": {"row": step - 1}} if step <= len(side.symbols) else {}
+    newest = step - 1 if step < result.rows and step <= len(side.symbols) else None
+    highlight = {} if newest is None else {"highlight": {"row": newest}}
     return charts.panel(
         drawn, row_labels(side, result.rows, step), result.columns, title=title, axes=("written", "read"),
         tooltip_name="influence" if side.influence else "weight", numbers=False, **highlight,
@@ -277,13 +291,25 @@ def row_labels(side, rows, step):
 
 
 def reading(result, step):
-    """Say how to read the row of the newest symbol."""
+    """Say how both models did, or, while symbols are still to come, how to read the row of the newest one."""
     answer = as_text(result.task.glue.join(result.target))
-    sides = " ".join(_says(side, result, step - 1) for side in (result.left, result.right))
-    return f"The right answer is **{answer}**. Row {step}: {sides}"
+    says = _in_all if step == result.rows else _in_row
+    sides = " ".join(says(side, result, step - 1) for side in (result.left, result.right))
+    return f"The right answer is **{answer}**. {'' if step == result.rows else f'Row {step}: '}{sides}"
 
 
-def _says(side, result, row):
+def _in_all(side, result, _):
+    """Say what one model wrote and from how much."""
+    text = as_text(result.task.glue.join(symbol for symbol in side.symbols if symbol != "end"))
+    score = f"{sum(side.right)} of {len(result.target) + 1} symbols right"
+    wrote = f"*{side.title}* wrote **{text}**: {score}"
+    if not side.attends:
+        return f"{wrote}, all from the same {side.written.context.shape[1]} numbers, as many for any input."
+    spread = float(analysis.effective_keys(side.written.weights).mean())
+    return f"{wrote}, looking back at {spread:.1f} of {len(result.columns)} symbols in effect for each."
+
+
+def _in_row(side, result, row):
     """Say what one model did in a row."""
     title = f"*{side.title}*"
     if row >= len(side.symbols):
@@ -294,10 +320,8 @@ def _says(side, result, row):
     most = f"**{as_text(result.columns[at])}** ({number(side.map[row, at])})"
     if not side.influence:
         return f"{wrote}, looking most at {most}."
-    if side.attends:
-        return f"{wrote}, which hangs most on {most}."
-    width = side.written.context.shape[1]
-    return f"{wrote} from the same {width} numbers as every row; it hangs most on {most}."
+    same = "" if side.attends else f" from the same {side.written.context.shape[1]} numbers as every row"
+    return f"{wrote}{same}; it hangs most on {most}."
 
 
 def shapes(result):
@@ -312,33 +336,16 @@ def shapes(result):
 
 def formula(result):
     """Return how each model comes to its context, as LaTeX with every letter in the colour of its role."""
-    lines = [_formula(side.model) for side in (result.left, result.right)]
-    return r"\begin{aligned}" + r"\\[6pt]".join(dict.fromkeys(lines)) + r"\end{aligned}"
+    lines = dict.fromkeys(_formula(side.model) for side in (result.left, result.right))
+    text = r"\begin{aligned}" + r"\\[6pt]".join(lines) + r"\end{aligned}"
+    return re.sub(r"«(\w+) (.+?)»", lambda found: rf"\textcolor{{{theme().role(found[1])}}}{{{found[2]}}}", text)
 
 
 def _formula(model):
-    """Return one model's context."""
-
-    def letter(role, text):
-        return rf"\textcolor{{{theme().role(role)}}}{{{text}}}"
-
-    c, h_t = letter("output", "c_i"), letter("query", "h_t")
+    """Return one model's formula, its coloured letters as ``«role letter»``."""
     if isinstance(model, Bahdanau):
-        if not model.attends:
-            return rf"{c} &= \left[{letter('value', r'\overrightarrow h_{T_x};\,\overleftarrow h_1')}\right]"
-        scores = rf"v_a^\top\tanh(W_a {letter('query', 's_{i-1}')} + U_a {letter('key', 'h_j')})"
-        return (
-            rf"{c} &= \sum_j \alpha_{{ij}}\,{letter('value', 'h_j')},\quad \alpha_i = \mathrm{{softmax}}_j\; {scores}"
-        )
-    if isinstance(model, Luong):
-        near = {"global": "", "local-m": r",\quad |s-t|\le D", "local-p": r"\,e^{-(s-p_t)^2/2\sigma^2}"}[model.reach]
-        c = letter("output", "c_t")
-        scores = rf"{h_t}^\top W_a {letter('key', r'\bar h_s')}"
-        return (
-            rf"{c} &= \sum_s a_{{ts}}\,{letter('value', r'\bar h_s')},\quad a_t = \mathrm{{softmax}}_s({scores}){near}"
-        )
-    q, k, v = letter("query", "Q"), letter("key", "K"), letter("value", "V")
-    return rf"{letter('output', 'Z')} &= \mathrm{{softmax}}\!\left({q}{k}^\top/\sqrt{{d_k}}\right){v}"
+        return FORMULAS["bahdanau" if model.attends else "fixed"]
+    return FORMULAS[model.reach if isinstance(model, Luong) else "transformer"]
 
 
 def table_of(side, result):
@@ -354,7 +361,7 @@ def code_of(setup, result, room):
         False: "written.weights if written.weights.ndim == 2 else written.weights[-1].mean(axis=0)",
     }
     left, right = (drawn[side.influence] for side in (result.left, result.right))
-    return f"""from attn import charts, seq2seq, trained
+    return f"""from attn import analysis, charts, seq2seq, trained
 
 task = trained.TASKS["{setup.task}"]
 source = task.source_ids(task.read({typed!r})[0])

@@ -8,7 +8,6 @@ import streamlit as st
 
 from attn import Attention, charts, pretrained
 from attn.multi_head import merge_heads, split_heads
-from attn.ui.colours import scale_of
 from attn.ui.page import theme
 from attn.ui.room import room
 from attn.ui.rows import products, ranked
@@ -20,7 +19,6 @@ from attn.ui.state import as_text
 STARTS = {"recorded": "Its queries and keys", "input": "Its input and W"}
 TABS = ("Every layer and head", "One query, key by key", "W_q, W_k, W_v", "Code")
 BROKEN_MASKS = {"own": "The model's own", "none": "None", "causal": "Causal as well"}
-SPAN = 32  # tokens a side: above 64 the three maps show a window of this size
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,6 @@ class Compared(NamedTuple):
     columns: list
     row_places: list  # positions of the rows in the text
     column_places: list
-    attention: Attention  # of this head, whole
     query: np.ndarray  # (n_q, d_k)
     key: np.ndarray  # (n_k, d_k)
     scale: float  # what their products were multiplied by
@@ -76,11 +73,6 @@ class Compared(NamedTuple):
         """Return the row and column of the picture that stand for two positions in the text."""
         places = zip(cell, (self.row_places, self.column_places), strict=True)
         return tuple(min(range(len(kept)), key=lambda at: abs(kept[at] - place)) for place, kept in places)
-
-    @property
-    def window(self):
-        """Whether there is too much to draw cell by cell."""
-        return max(self.own.shape) > 2 * SPAN
 
     def part(self, rows, columns):
         """Return the part of the picture that two slices cut out."""
@@ -133,7 +125,6 @@ def compared(setup, loaded, layer):
         _labels(layer.key_tokens, columns),
         rows,
         columns,
-        attention,
         query,
         key,
         1.0 if setup.unscaled else layer.scale * (layer.query.shape[-1] / query.shape[-1]) ** 0.5,
@@ -182,14 +173,6 @@ def query_charts(setup, result, scale):
         ranked(result.scratch[row], result.columns, column, f"Where {query} looks", **scale),
         products(result.query[result.row_places[row]], result.key[result.column_places[column]], query, key),
     )
-
-
-def projections(loaded, layer):
-    """Return the checkpoint's own matrices of a layer, or None if the family does not name them as BERT does."""
-    try:
-        return pretrained.parameters(loaded, layer)
-    except pretrained.ModelError:
-        return None
 
 
 def matrices_of(one):
@@ -255,41 +238,11 @@ def reading(setup, loaded, recording, layer, result):
         f"Layer {setup.layer}, head {setup.head} of {as_text(name)}{trained}, computed {start}. Here "
         f"**{query}** looks most at **{key}** ({result.scratch[row][best]:.2f})."
     )
-    n_q, n_k, d_k = len(result.attention.weights), result.attention.weights.shape[1], result.query.shape[1]
+    n_q, n_k, d_k = len(result.query), len(result.key), result.query.shape[1]
     scores = "scale · q·k" if layer.softcap is None else f"{layer.softcap:g} · tanh(scale · q·k / {layer.softcap:g})"
     scores += "" if layer.bias is None else " + bias"
     st.caption(f"{n_q} queries × {n_k} keys, d_k {d_k}, scale {result.scale:.3g}: weights = softmax({scores})")
     say_if_truncated(recording)
-
-
-def window_control(state, result):
-    """Draw the whole of a long text as one picture, and return the rows and columns to show cell by cell."""
-    start = state.get("window")
-    rows, columns = (
-        slice(min(at, max(size - SPAN, 0)), min(at, max(size - SPAN, 0)) + SPAN)
-        for at, size in zip(start, result.own.shape, strict=True)
-    )
-    st.caption(
-        f"All {len(result.rows)} tokens as one picture. Drag over it to choose the part shown exactly below, "
-        f"at most {SPAN} tokens a side."
-    )
-    key = state.key("overview")
-
-    def marked():
-        part = charts.window_of(st.session_state[key].selection.get("brush"), result.own.shape, SPAN)
-        state.set(window=tuple(piece.start for piece in part))
-
-    st.altair_chart(
-        charts.beside(
-            charts.overview(
-                result.own, result.rows, result.columns, theme(),
-                title="The model's own, whole", window=(rows, columns), hidden=result.own_hidden,
-                size=min(int(room() * 0.6), 560), **scale_of(state.get("colour"), result.own, result.scratch),
-            )
-        ),
-        theme=None, width="content", key=key, on_select=marked,
-    )  # fmt: skip
-    return rows, columns
 
 
 def verdict(setup, result, table):

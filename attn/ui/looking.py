@@ -7,9 +7,9 @@ import streamlit as st
 
 from attn import charts, contribution, patterns
 from attn.patterns import METRICS
-from attn.ui.comparing import projections
+from attn.ui import models
 from attn.ui.setup import choice, flag, place, wholes
-from attn.ui.sources import SourceChoice
+from attn.ui.sources import SourceChoice, projections
 from attn.ui.state import as_text
 
 ORDERS = {"highest": "Highest", "lowest": "Lowest"}
@@ -28,6 +28,7 @@ class Setup(SourceChoice):
     measure: str = choice("weight", MEASURES)
     cell: tuple = place((10, 2))
     one: bool = flag(False)
+    window: tuple = place((0, 0))
     tab: str = choice("Matrix", TABS)
 
 
@@ -50,6 +51,9 @@ def metric_controls(state, layers):
 
 def together_control(state, layer):
     """Draw the choice of further heads of the layer to look at together."""
+    if models.last_queries(layer):
+        state.set(together=[])  # the maps of several heads would take much memory
+        return
     kept = [head for head in state.get("together") if head <= layer.num_heads]
     state.set(together=kept)
     st.pills(
@@ -105,7 +109,7 @@ def shown_weights(setup, loaded, layer):
     ndarray, shape (heads in view, n_q, n_k)
     """
     heads = heads_of(setup)
-    weights = np.stack([layer.attention(head).weights[0, 0] for head in heads])
+    weights = np.stack([layer.weights(head)[0, 0] for head in heads])
     if setup.measure == "weight":
         return weights
     group, d_v = layer.num_heads // layer.num_kv_heads, layer.value.shape[-1]
@@ -123,6 +127,8 @@ def one_product(layer, head, row, column):
 
 def reading(setup, tables, layer):
     """Say what kind of head is in view."""
+    if models.last_queries(layer):
+        st.caption(f"Of this long text, every head is measured over the last {models.LAST} tokens as queries.")
     kind = patterns.kind_of_head(numbers_of(tables, setup), len(layer.key_tokens))
     st.markdown(f"Layer {setup.layer}, head {setup.head}: **{as_text(kind.label)}**. {as_text(kind.sentence)}")
 

@@ -14,6 +14,9 @@ from attn.patterns import METRICS, measure_each
 from attn.pretrained import bert
 from attn.ui.state import as_text
 
+MOST_WHOLE = 512  # tokens up to which every head is looked at whole
+LAST = 128  # queries over which every head of a longer text is looked at
+
 
 @st.cache_resource(max_entries=2, show_spinner="Loading the model …")
 def loaded(name, random_weights=False):
@@ -85,10 +88,16 @@ def own_weights(name, random_weights, text, pair):
     return pretrained.own_weights(loaded(name, random_weights), text, pair=pair or None)
 
 
+def last_queries(layer):
+    """Return the queries over which every head of a long text is looked at, or None for all of a shorter one."""
+    return slice(-LAST, None) if max(layer.query.shape[2], layer.key.shape[2]) > MOST_WHOLE else None
+
+
 @st.cache_resource(max_entries=32, show_spinner="Comparing every head …")
 def differences(name, random_weights, text, pair, **changes):
     """Compare every head of a recording with the model's own, changed on purpose or not."""
-    return pretrained.compare(recording(name, random_weights, text, pair), **changes)
+    layers = recording(name, random_weights, text, pair).layers
+    return [each for layer in layers for each in pretrained.compare_layer(layer, rows=last_queries(layer), **changes)]
 
 
 @st.cache_resource(show_spinner="Reading the weights …")
@@ -169,12 +178,12 @@ def measured(name, random_weights, text, pair):
     layers = recording(name, random_weights, text, pair).layers
     tables = {metric: np.full((len(layers), max(layer.num_heads for layer in layers)), np.nan) for metric in METRICS}
     for layer in layers:
-        ids = [token.id for token in layer.key_tokens]
+        ids, rows = [token.id for token in layer.key_tokens], last_queries(layer)
         numbers = measure_each(
-            (layer.attention(head).weights[0, 0] for head in range(layer.num_heads)),
+            (pretrained.from_scratch(layer, head, rows=rows).weights[0, 0] for head in range(layer.num_heads)),
             None if None in ids else ids,
             [token.special for token in layer.key_tokens],
-            mask=None if layer.mask is None else layer.mask[0, 0],
+            mask=None if layer.mask is None else layer.mask[0, 0][rows or slice(None)],
             cross=layer.kind == "cross",
         )
         for metric, values in numbers.items():

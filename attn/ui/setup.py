@@ -126,7 +126,7 @@ def points(default, most, limit=100):
         except ValueError:
             pairs = ()
         if not 1 <= len(pairs) <= most or any(len(p) != 2 or not all(abs(x) <= limit for x in p) for p in pairs):
-            raise ValueError(f"1 to {most} points such as 2,0;1,1, two numbers each")
+            raise ValueError(f"1 to {most} points such as 2,0;1,1, of numbers from {-limit} to {limit}")
         return pairs
 
     return _field(default, read, lambda pairs: ";".join(f"{_digits(x)},{_digits(y)}" for x, y in pairs))

@@ -114,6 +114,14 @@ def layer_and_head(state, layers):
     return layer
 
 
+def projections(loaded, layer):
+    """Return the checkpoint's own matrices of a layer, or None if the family does not name them as BERT does."""
+    try:
+        return pretrained.parameters(loaded, layer)
+    except pretrained.ModelError:
+        return None
+
+
 def _numbered(state, name, count, words):
     """Draw a slider from 1 to `count`, and return the choice counted from 0."""
     state.clamp(name, 1, count)

@@ -13,7 +13,7 @@ from attn.ui.state import as_text
 
 WORDS = (
     "Each head is switched off alone, with everything else as the model has it, and the number above is taken "
-    "again. Red raises it, blue lowers it; click a head to switch it off on this page."
+    "again. Orange raises it, blue lowers it; click a head to switch it off on this page."
 )
 RUNNING = "change.sweep.job"  # where the session holds the sweep that runs
 _KEPT = 12  # sweeps that a session keeps
@@ -94,8 +94,9 @@ def chart_of(swept, effect, theme, room):
     down, across = swept.effect.shape
     cell = max(min((room * 0.55 - 60) / across, 480 / down, 48), 14)
     table = charts.head_switches(
-        swept.effect, theme, off=effect.changes.off, title=f"Change of the {effect.what} without each head",
+        swept.effect, theme, off=effect.changes.off, title="Change without each",
         kind="signed", limit=limit, select="map", size=int(cell) * max(down, across), tooltip_name="change",
+        missing="not tried",
     )  # fmt: skip
     first = first_heads(swept)
     bars = charts.bars(

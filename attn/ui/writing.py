@@ -74,16 +74,16 @@ def finished(effect, setup):
 
 def text_of(effect, generation, step):
     """Return the end of the text and what was written, the word of one step marked, as Markdown."""
-    read = "".join(token.text for token in effect.before.tokens[-_MOST_SAID:])
-    start = "… " if len(effect.before.tokens) > _MOST_SAID else ""
-    words = [_said(each.token.text) for each in generation.written]
-    words = [f":orange-background[{word}]" if at == step else f"**{word}**" for at, word in enumerate(words)]
-    return f"{start}{_said(read)}{''.join(words)}{_ENDS[generation.finished]}"
+    read, words = effect.before.tokens, [each.token for each in generation.written]
+    start = "… " if len(read) > _MOST_SAID else ""
+    parts = [(words[:step], ":blue"), (words[step : step + 1], ":orange-background"), (words[step + 1 :], ":blue")]
+    written = "".join(f"{colour}[{_said(part)}]" for part, colour in parts if part)
+    return f"{start}{_said(read[-_MOST_SAID:])}{written}{_ENDS[generation.finished]}"
 
 
-def _said(text):
+def _said(tokens):
     """Return tokens as running text that Markdown shows as it stands."""
-    return as_text(text.replace("␣", " "))
+    return as_text("".join(token.text for token in tokens).replace("␣", " "))
 
 
 def step_sentence(generation, step, layer, head):
@@ -91,10 +91,11 @@ def step_sentence(generation, step, layer, head):
     word = generation.written[step]
     row, keys = generation.row(step, layer, head), generation.keys(step, layer)
     best = int(row.argmax())
+    off = ", which is off and gives nothing," if (layer, head) in generation.changes.off else ""
     instead = ", ".join(f"{as_text(token.text)} {share:.2f}" for token, share in word.instead[1:4])
     return (
         f"Word {step + 1}: **{as_text(word.token.text)}** ({word.probability:.2f}; else {instead}). Head "
-        f"{head_name((layer, head))} looked most at **{as_text(keys[best].text)}** ({row[best]:.2f})."
+        f"{head_name((layer, head))}{off} looked most at **{as_text(keys[best].text)}** ({row[best]:.2f})."
     )
 
 

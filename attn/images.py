@@ -1,0 +1,181 @@
+"""Attention over images: every pixel to every other, and words to patches."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from attn.dot_product import finite_number, scaled_dot_product_attention
+from attn.functional import as_floats
+from attn.masks import whole_number
+
+
+class ImageAttention(NamedTuple):
+    """Every step of self-attention over the pixels of an image, the pixel that looks a row."""
+
+    scores: np.ndarray  # (n, n)
+    weights: np.ndarray  # (n, n) rows sum to 1
+    attended: np.ndarray  # (n, d) what each pixel reads
+    output: np.ndarray  # (n, d) the image plus gamma times that
+
+
+def image_attention(x, w_f, w_g, w_h, w_v=None, gamma=0.0):
+    r"""Let every pixel read every other and add what it reads, times a factor that training starts at 0.
+
+    Parameters
+    ----------
+    x : array_like, shape (n, d)
+        One row per pixel.
+    w_f, w_g : array_like, shape (d, d_k)
+        Pixels to keys and to queries.
+    w_h : array_like, shape (d, d_v)
+    w_v : array_like, shape (d_v, d), optional
+        Back to the width of the image; without it `d_v` is `d`.
+    gamma : float, default 0
+        At 0 the output is the image itself.
+
+    Returns
+    -------
+    ImageAttention
+
+    Raises
+    ------
+    ValueError
+        If the widths do not fit.
+
+    Notes
+    -----
+    Section 3 of [1]_: :math:`s_{ij} = f(x_i)^\top g(x_j)`, :math:`\beta_{j,i}` its softmax over
+    :math:`i`, :math:`o_j = v(\sum_i \beta_{j,i} h(x_i))`, :math:`y_j = \gamma o_j + x_j`. The scores
+    are not divided by a square root.
+
+    References
+    ----------
+    .. [1] Zhang et al., 2019. arXiv:1805.08318
+
+    Examples
+    --------
+    >>> same = np.eye(2)
+    >>> image_attention([[1, 0], [0, 1], [1, 1]], same, same, same, gamma=0.5).output.round(6)
+    array([[1.422319, 0.288841],
+           [0.288841, 1.422319],
+           [1.394029, 1.394029]])
+    """
+    (x, w_f, w_g, w_h), dtype = as_floats(x, w_f, w_g, w_h)
+    if x.ndim != 2 or any(w.ndim != 2 or w.shape[0] != x.shape[1] for w in (w_f, w_g, w_h)):
+        raise ValueError(
+            f"x must be (n, d) for matrices of d rows, got {x.shape} for {w_f.shape}, {w_g.shape} and {w_h.shape}"
+        )
+    attention = scaled_dot_product_attention(x @ w_g, x @ w_f, x @ w_h, scale=1)
+    attended = attention.context if w_v is None else attention.context @ np.asarray(w_v, dtype=x.dtype)
+    if attended.shape != x.shape:
+        raise ValueError(f"what is read must be as wide as the image {x.shape}, got {attended.shape}")
+    output = x + finite_number(gamma, "gamma") * attended
+    return ImageAttention(
+        *(a.astype(dtype, copy=False) for a in (attention.scores, attention.weights, attended, output))
+    )
+
+
+def patches(image, size):
+    """Cut an image into square patches.
+
+    Parameters
+    ----------
+    image : array_like, shape (height, width, channels)
+    size : int
+        Pixels along a side, which divides height and width.
+
+    Returns
+    -------
+    ndarray, shape (n_patches, size * size, channels)
+        Row by row from the top left.
+
+    Raises
+    ------
+    ValueError
+        If `size` does not divide both sides.
+
+    Examples
+    --------
+    >>> patches(np.zeros((224, 224, 3)), 16).shape
+    (196, 256, 3)
+    """
+    image, size = np.asarray(image), whole_number("size", size, least=1)
+    if image.ndim != 3 or image.shape[0] % size or image.shape[1] % size:
+        raise ValueError(f"image must be (height, width, channels) with sides that {size} divides, got {image.shape}")
+    down, across = image.shape[0] // size, image.shape[1] // size
+    cut = image.reshape(down, size, across, size, -1).swapaxes(1, 2)  # (down, across, size, size, channels)
+    return cut.reshape(down * across, size * size, image.shape[2])
+
+
+# Pictures to try
+
+
+class Picture(NamedTuple):
+    """A picture made by rule."""
+
+    title: str
+    draw: Callable  # size -> (size, size, 3) from 0 to 1
+
+
+def shapes(size=32):
+    """Draw a red disc, a blue square, a green triangle and a smaller red disc far from the first.
+
+    Examples
+    --------
+    >>> shapes(16).shape
+    (16, 16, 3)
+    """
+    x, y = _plane(size)
+    picture = np.full((size, size, 3), 0.93)
+    picture[(x - 0.25) ** 2 + (y - 0.27) ** 2 < 0.17**2] = (0.85, 0.2, 0.15)
+    picture[(np.abs(x - 0.75) < 0.15) & (np.abs(y - 0.27) < 0.15)] = (0.1, 0.4, 0.75)
+    picture[(y > 0.55) & (y < 0.92) & (np.abs(x - 0.28) < (y - 0.55) * 0.6)] = (0.1, 0.6, 0.4)
+    picture[(x - 0.77) ** 2 + (y - 0.75) ** 2 < 0.1**2] = (0.85, 0.2, 0.15)
+    return picture
+
+
+def landscape(size=32):
+    """Draw a sky that grows pale towards the ground, a sun, a field and a tree."""
+    x, y = _plane(size)
+    sky = np.stack([0.35 + 0.5 * y, 0.6 + 0.3 * y, 0.95 - 0.05 * y], axis=-1)
+    field = np.stack([0.35 - 0.1 * y, 0.65 - 0.2 * y, 0.25 + 0 * y], axis=-1)
+    picture = np.where((y > 0.65 + 0.05 * np.sin(6 * x))[..., None], field, sky)
+    picture[(x - 0.78) ** 2 + (y - 0.22) ** 2 < 0.11**2] = (1.0, 0.85, 0.3)
+    picture[(np.abs(x - 0.28) < 0.03) & (y > 0.5) & (y < 0.78)] = (0.4, 0.25, 0.15)
+    picture[(x - 0.28) ** 2 + (y - 0.42) ** 2 < 0.14**2] = (0.1, 0.4, 0.2)
+    return np.clip(picture, 0, 1)
+
+
+def stripes(size=32):
+    """Draw stripes of two colours, so that what is alike lies far apart."""
+    x, y = _plane(size)
+    dark = np.floor((x + y) * 5).astype(int) % 2 == 0
+    return np.where(dark[..., None], (0.15, 0.2, 0.45), (0.95, 0.8, 0.45))
+
+
+def faces(size=32):
+    """Draw two faces alike, one looking to each side of the picture."""
+    x, y = _plane(size)
+    picture = np.full((size, size, 3), 0.85) * np.array([0.8, 0.9, 1.0])
+    for centre in (0.27, 0.73):
+        picture[(x - centre) ** 2 + (y - 0.5) ** 2 < 0.2**2] = (0.95, 0.75, 0.55)
+        picture[(np.abs(x - centre) < 0.2) & (y > 0.29) & (y < 0.37)] = (0.3, 0.2, 0.1)
+        for eye in (-0.08, 0.08):
+            picture[(x - centre - eye) ** 2 + (y - 0.47) ** 2 < 0.032**2] = (0.1, 0.1, 0.15)
+        picture[(np.abs(x - centre) < 0.08) & (np.abs(y - 0.6) < 0.02)] = (0.75, 0.2, 0.2)
+    return picture
+
+
+PICTURES = {
+    "shapes": Picture("Shapes", shapes),
+    "landscape": Picture("Landscape", landscape),
+    "stripes": Picture("Stripes", stripes),
+    "faces": Picture("Two faces", faces),
+}
+
+
+def _plane(size):
+    """Return how far each pixel lies from the left and from the top, from 0 to 1."""
+    middle = (np.arange(whole_number("size", size, least=1)) + 0.5) / size
+    return np.meshgrid(middle, middle)

@@ -1,0 +1,187 @@
+"""Cost: the curves and what is said of them, and attention measured on this machine."""
+
+import re
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from driving import ROOT, check, opened, said, specs, tables
+from setups import SETUPS, fields, options
+
+from attn import cost
+from attn.pretrained import timing
+from attn.pretrained.errors import ModelError
+from attn.ui import costing
+from attn.ui.costing import VIEWS, Setup
+from attn.ui.setup import from_link
+
+
+def words(app):
+    return " ".join(said(app))
+
+
+# The curves
+
+
+@pytest.mark.parametrize("tab", options(fields(SETUPS["cost"])["tab"]))
+@pytest.mark.parametrize("view", VIEWS)
+def test_every_tab_of_every_view(view, tab):
+    check(opened("cost", view=view, tab=tab))
+
+
+@pytest.mark.parametrize("name", cost.SHAPES)
+def test_every_known_model_fills_in_its_shape(name):
+    app = opened("cost")
+    app.selectbox(key="cost.known").set_value(name).run()
+    setup, _ = from_link(Setup, check(app).query_params)
+    shape = cost.SHAPES[name]
+    assert setup.widths == (shape.d_model, shape.num_heads, shape.num_kv_heads, shape.d_k, shape.d_k)
+    assert (setup.num_layers, setup.n) == (shape.num_layers, shape.most_tokens)
+    assert app.selectbox(key="cost.known").value == name
+
+
+def test_a_shape_of_ones_own_is_no_known_model():
+    app = opened("cost", d_model="4096", num_heads="32", num_kv_heads="8", d_k="128", num_layers="32")
+    assert app.selectbox(key="cost.known").value in ("Mistral 7B", "Llama 3 8B")
+    app.number_input(key="cost.num_layers").set_value(31).run()
+    assert check(app).selectbox(key="cost.known").value is None
+
+
+def test_the_crossing_is_named_and_lies_where_it_should():
+    (curves,) = (spec for spec in specs(opened("cost", d_model="300", n="64")) if "hconcat" in spec)
+    assert "Self-attention ends at" in curves["description"]
+    texts = [text for table in tables(opened("cost", d_model="300", n="64"), "text") for text in table["text"]]
+    assert "n = d = 300: as much as recurrence" in texts
+    assert "here: 64 tokens" in texts
+    app = opened("cost", view="layer", d_model="512", num_heads="8", d_k="64")
+    assert "up to **1,024 tokens**, twice the width" in words(app)
+
+
+def test_what_is_said_is_what_costs():
+    told = words(opened("cost", n="4096", d_model="512"))
+    assert "**8.59 billion** multiplications, 8 times as many" in told
+    told = words(opened("cost", view="memory", num_heads="8", n="1024"))
+    assert f"**{8 * 1024 * 1024 * 4 / 1e6:.1f} MB**" in told
+    table = next(text for text in said(opened("cost", n="4096")) if "Dilated convolution" in text)
+    row = next(line for line in table.splitlines() if line.startswith("Dilated convolution"))
+    assert [cell.strip() for cell in row.split("|")][3:5] == ["1", "8"]
+
+
+def test_the_smallest_and_the_largest_setting():
+    for params in ({"n": "1", "d_model": "1", "num_heads": "1", "d_k": "1"}, {"n": "1048576", "d_model": "16384"}):
+        for view in VIEWS:
+            check(opened("cost", params, view=view))
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_the_code_makes_the_picture(view, tmp_path, monkeypatch):
+    params = {"view": view, "n": "777", "num_kv_heads": "2", "size": "2", "window": "9"}
+    (code,) = opened("cost", params, tab="Code").code
+    monkeypatch.chdir(tmp_path)
+    namespace = {"__name__": "copied"}
+    exec(code.value, namespace)
+    assert [file.name for file in tmp_path.iterdir()] == ["cost.svg"]
+    lengths, series = costing.series_of(from_link(Setup, params)[0])
+    assert namespace["lengths"] == lengths
+    assert namespace["costs"] == series
+
+
+def test_numbers_for_people():
+    assert costing.many(134217728) == "134 million"
+    assert "1/500 of" in costing.times(1, 500)
+
+
+# Measuring
+
+
+def test_lengths_and_limits():
+    assert timing.lengths_up_to(2048) == [128, 256, 512, 1024, 2048]
+    assert timing.lengths_up_to(100) == [100]
+    assert timing.fits("fused", 10**6, 16, 0)
+    assert not timing.fits("eager", 4096, 4, 1e9)
+    assert timing.spare_memory() > 0
+    assert timing.cores() >= 1
+
+
+def test_numpy_is_measured_and_grows_with_the_square():
+    lengths = [256, 512, 1024]
+    found = [one for one in timing.measure(lengths, num_heads=2, contestants=("naive", "tiles")) if one]
+    assert [(one.contestant, one.n) for one in found] == [(name, n) for name in ("naive", "tiles") for n in lengths]
+    assert all(one.seconds > 0 for one in found)
+    if sys.platform == "linux":
+        naive, tiles = found[2].bytes, found[5].bytes
+        scores = cost.score_bytes(2, 1024, 1024)
+        assert 2 * scores < naive < 12 * scores
+        assert tiles < naive / 4
+
+
+def test_what_does_not_fit_is_left_out():
+    found = timing.measure([128, 4096], num_heads=1, contestants=("naive",), limit=5e6)
+    assert [one.n for one in found if one] == [128]
+
+
+def test_closing_ends_the_process(monkeypatch):
+    started = []
+    popen = subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", lambda *args, **kw: started.append(popen(*args, **kw)) or started[-1])
+    found = timing.measure([128] * 1000, contestants=("tiles",))
+    next(found)
+    assert started[0].poll() is None
+    found.close()
+    assert started[0].poll() is not None
+
+
+def test_a_measurement_ends_with_the_one_who_asked():
+    job = '{"contestant": "tiles", "lengths": [%s], "num_heads": 1, "d_k": 8, "causal": false, "threads": 1}'
+    command = [sys.executable, "-m", "attn.pretrained.timing", job % ", ".join(["64"] * 1000)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL}
+    with subprocess.Popen(command, cwd=ROOT, **pipes) as process:
+        time.sleep(0.5)
+        process.stdin.close()
+        assert process.wait(timeout=20) == 1
+
+
+def test_a_process_that_breaks_down_says_why():
+    with pytest.raises(ModelError, match="measuring broke off: "):
+        list(timing.measure([64], num_heads=-1, contestants=("naive",)))
+    with pytest.raises(ValueError, match="contestants must be among naive, tiles, eager, fused, got slow"):
+        next(timing.measure([64], contestants=("slow",)))
+
+
+def test_only_one_at_a_time():
+    waited = []
+    with timing.turn(), pytest.raises(ModelError), timing.turn(waited.append, should_stop=lambda: True):
+        pytest.fail("somebody else was inside")
+    assert waited == [1]
+    with timing.turn():
+        pass
+
+
+def test_the_page_measures_and_keeps_what_it_found():
+    app = opened("cost", most="256", heads="1")
+    assert "Measured here" not in words(app)
+    app.button(key="cost.measure").click().run()
+    told = words(check(app, charts=2))
+    assert "Measured here: 1 heads of 64" in told or "Measured here: 1 head of 64" in told
+    names = [text for table in tables(app, "text", "ink") for text in table["text"]]
+    assert any(re.fullmatch(r"torch, fused n[⁰¹²³⁴⁵⁶⁷⁸⁹·⁻]+", name) for name in names)
+    assert all(any(name.startswith(one) for name in names) for one in timing.CONTESTANTS.values())
+    app.segmented_control(key="cost.view").set_value("layer").run()
+    assert "Measured here" in words(check(app, charts=2))
+    run = app.session_state["cost.run"]
+    assert len(run.found) == 2 * len(timing.CONTESTANTS)
+    assert np.isfinite([one.seconds for one in run.found]).all()
+
+
+def test_a_measurement_that_breaks_off_is_a_sentence(monkeypatch):
+    def broken(*args, **kw):
+        yield None
+        raise ModelError("measuring broke off: no reason given")
+
+    monkeypatch.setattr(timing, "measure", broken)
+    app = opened("cost")
+    app.button(key="cost.measure").click().run()
+    (error,) = check(app).error
+    assert "broke off" in error.value

@@ -1,0 +1,107 @@
+"""Curves and dials: where things lie, what is left out, and what is said."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from attn import charts
+from attn.charts.curves import _Scale, _spread
+
+LIGHT = charts.LIGHT
+NAMES = {"x_name": "tokens", "y_name": "seconds"}
+
+
+def tables(chart, *columns):
+    """Return the tables of the layers that have these columns."""
+    layers = [layer for part in getattr(chart, "layer", [chart]) for layer in getattr(part, "layer", [part])]
+    found = [layer.data for layer in layers if isinstance(layer.data, pd.DataFrame)]
+    return [table for table in found if set(columns) <= set(table)]
+
+
+def test_a_curve_by_hand():
+    chart = charts.curves([charts.Curve("one", [0, 1, 2], [0, 5, 10])], LIGHT, **NAMES)
+    line = tables(chart, "x", "y")[0]
+    np.testing.assert_allclose(line["x"], [0, 0.5, 1])
+    np.testing.assert_allclose(line["y"], [1, 0.5, 0])
+    assert chart.description == "seconds by tokens: one ends at 10."
+
+
+def test_logarithms_make_powers_straight_lines():
+    x = np.array([1, 10, 100, 1000])
+    chart = charts.curves([charts.Curve("square", x, x**2), charts.Curve("same", x, x)], LIGHT, log=True, **NAMES)
+    square, same = (table for table in tables(chart, "x", "y") if list(table) == ["x", "y"])
+    np.testing.assert_allclose(np.diff(square["y"]), -1 / 3)
+    np.testing.assert_allclose(np.diff(same["y"]), -1 / 6)
+
+
+def test_what_has_no_logarithm_or_is_no_number_is_left_out():
+    parts = [charts.Curve("some", [1, 2, 4, 8], [0, np.nan, -1, 8]), charts.Curve("none", [1, 2], [np.nan, -5])]
+    chart = charts.curves(parts, LIGHT, log=True, **NAMES)
+    lines = [table for table in tables(chart, "x", "y") if list(table) == ["x", "y"]]
+    assert [len(line) for line in lines] == [1]
+    assert "none" not in chart.description
+
+
+@pytest.mark.parametrize("parts", [[], [charts.Curve("empty", [], [])], [charts.Curve("nan", [1], [np.nan])]])
+def test_nothing_to_show_says_so(parts):
+    assert "Nothing to show." in charts.curves(parts, LIGHT, **NAMES).description
+
+
+def test_a_curve_keeps_its_colour_when_another_is_empty():
+    full, empty = charts.Curve("full", [1, 2], [3, 4]), charts.Curve("empty", [], [])
+    inks = [
+        tables(charts.curves(parts, LIGHT, **NAMES), "text", "ink")[0].set_index("text")["ink"]["full"]
+        for parts in ([empty, full], [charts.Curve("other", [1, 2], [3, 5]), full])
+    ]
+    assert inks[0] == inks[1]
+
+
+def test_marks_lie_where_they_are_and_only_within_the_axis():
+    chart = charts.curves(
+        [charts.Curve("one", [0, 10], [0, 1])], LIGHT, marks=[(5, "half", 0.5), (7, "more")], x_range=(0, 6), **NAMES
+    )
+    texts = [text for table in tables(chart, "text") for text in table["text"]]
+    assert texts.count("half") == 2  # once as its halo
+    assert "more" not in texts
+    (ring,) = (table for table in tables(chart, "x", "y") if len(table) == 1 and list(table) == ["x", "y"])
+    assert ring["y"].item() == 0.5 or np.isnan(ring["y"].item())
+
+
+def test_names_at_the_ends_do_not_overlap():
+    places = [50.0, 52.0, 51.0, 98.0, 99.0]
+    spread = _spread(places, 17, 100)
+    assert np.diff(sorted(spread)).min() >= 17
+    assert max(spread) <= 100
+    assert np.argsort(spread).tolist() == np.argsort(places).tolist()
+    assert _spread([], 17, 100) == []
+
+
+@pytest.mark.parametrize(("low", "high", "log"), [(0, 1, False), (-3, 97, False), (3e-7, 2, True), (16, 1e9, True)])
+def test_ticks_are_few_and_inside(low, high, log):
+    scale = _Scale(low, high, log)
+    for most in (2, 5, 10):
+        at = scale.ticks(most)
+        assert 1 <= len(at) <= most + 2
+        assert all(low <= value <= high for value in at)
+        fraction = scale.fraction(at)
+        assert (fraction >= 0).all()
+        assert (fraction <= 1).all()
+
+
+def test_equal_values_still_have_an_axis():
+    for log in (False, True):
+        charts.curves([charts.Curve("flat", [1, 2], [3, 3])], LIGHT, log=log, **NAMES)
+
+
+def test_hands_point_where_they_should():
+    chart = charts.dials([0, np.pi], [np.pi / 2, np.pi], LIGHT, names=["a", "b"])
+    query, key = tables(chart, "x2", "hand")[0], tables(chart, "x2", "hand")[2]
+    np.testing.assert_allclose(query["x2"] - query["x"], [0.4, -0.4], atol=1e-12)
+    np.testing.assert_allclose(key["y2"] - key["y"], [-0.4, 0], atol=1e-12)  # up is towards zero
+    assert chart.description == "Dials: a: 90° apart; b: 0° apart."
+
+
+def test_dials_that_do_not_fit():
+    with pytest.raises(ValueError, match="there must be one query, key and name per dial"):
+        charts.dials([0, 1], [0], LIGHT, names=["a", "b"])
+    assert "Nothing to show." in charts.dials([], [], LIGHT, names=[]).description

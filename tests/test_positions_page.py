@@ -1,0 +1,151 @@
+"""Positions: what the page says of the order, every scheme in every tab, and the code that makes the picture."""
+
+import re
+
+import numpy as np
+import pytest
+from driving import check, matrices, opened, said, tables
+from setups import SETUPS, fields, options
+
+from attn import positions
+from attn.ui import models, placing
+from attn.ui.choices import POSITIONS
+
+BACK = "Put back, minus as written"
+TABS = options(fields(SETUPS["positions"])["tab"])
+SAID = {  # a word that each tab must say under each scheme, where it says any
+    "Longer texts": {"none": "as near as any other", "learned": "The table ends", "alibi": "times the weight"},
+    "Only the distance counts": {"learned": "free to treat", "none": "nothing depends", "rotary": "only the distance"},
+}
+
+
+def words(app):
+    return " ".join(said(app))
+
+
+@pytest.mark.parametrize("tab", TABS)
+@pytest.mark.parametrize("scheme", POSITIONS)
+def test_every_tab_of_every_scheme(scheme, tab):
+    app = check(opened("positions", positions=scheme, tab=tab), charts=1 if scheme == "none" and tab == "Code" else 2)
+    if word := SAID.get(tab, {}).get(scheme):
+        assert word in words(app)
+
+
+def test_without_positions_the_rows_are_shuffled_and_nothing_else():
+    app = check(opened("positions", positions="none", shuffle="3"))
+    drawn = matrices(app)
+    (written,), (shuffled,), (back,) = drawn["As written"], drawn["Shuffled"], drawn[BACK]
+    assert np.abs(back).max() < 1e-15
+    order = placing.another_order(6, 3)
+    np.testing.assert_allclose(shuffled, written[np.ix_(order, order)], atol=1e-7)
+    assert "and nothing else" in words(app)
+
+
+@pytest.mark.parametrize("scheme", [scheme for scheme in POSITIONS if scheme != "none"])
+def test_with_positions_the_order_shows(scheme):
+    (back,) = matrices(check(opened("positions", positions=scheme)))[BACK]
+    assert np.abs(back).max() > 0.01
+    assert "only the positions tell order" in words(opened("positions", positions=scheme))
+
+
+def test_a_causal_mask_tells_order_by_itself():
+    app = check(opened("positions", positions="none", causal="1"))
+    assert np.nanmax(np.abs(matrices(app)[BACK][0])) > 0.1
+    assert "a causal mask tells order by itself" in words(app)
+
+
+def test_the_largest_difference_is_that_of_the_picture():
+    app = opened("positions", positions="alibi")
+    largest = np.abs(matrices(app)[BACK][0]).max()
+    told = re.search(r"weights differ by up to \*\*([\d.]+)\*\*", words(app))
+    assert float(told[1]) == pytest.approx(largest, rel=5e-3)
+
+
+def test_one_word_has_no_order():
+    assert "One word has no order" in words(check(opened("positions", text="Alone")))
+
+
+def test_rotary_positions_need_an_even_width():
+    app = check(opened("positions", positions="rotary", d_k="7"), charts=0)
+    (error,) = app.error
+    assert "even" in error.value
+    assert app.query_params["d_k"] == "7"
+    check(opened("positions", positions="sinusoidal", d_k="7", d_model="9", tab="Only the distance counts"), charts=3)
+    check(opened("positions", positions="sinusoidal", d_k="7", tab="All schemes"))
+
+
+def test_the_position_of_the_query_turns_the_hands_and_not_the_product():
+    where = {"positions": "rotary", "tab": "Only the distance counts"}
+    here, there = (opened("positions", where, at=at, apart="4") for at in ("3", "90"))
+    hands = [tables(app, "hand", "x2")[0]["x2"].to_numpy() for app in (here, there)]
+    assert np.abs(hands[0] - hands[1]).max() > 0.1
+    products = [re.search(r"the product is \*\*(.+?)\*\*", words(app))[1] for app in (here, there)]
+    assert products[0] == products[1]
+    further = opened("positions", where, at="3", apart="5")
+    assert re.search(r"the product is \*\*(.+?)\*\*", words(further))[1] != products[0]
+
+
+@pytest.mark.parametrize("scheme", ["sinusoidal", "rotary", "alibi", "relative"])
+def test_down_a_column_only_the_distance_counts(scheme):
+    app = opened("positions", positions=scheme, tab="Only the distance counts")
+    found = [matrix for drawn in matrices(app).values() for matrix in drawn if matrix.shape == (6, 7)]
+    assert np.ptp(found[0], axis=0).max() < 1e-6
+    assert np.ptp(found[0], axis=1).max() > 0.1
+
+
+def test_a_trained_table_has_learned_that_near_is_near():
+    near = models.position_table()
+    assert near.shape == (512, 384)
+    app = opened("positions", positions="learned", tab="Only the distance counts")
+    (found,) = (matrix for drawn in matrices(app).values() for matrix in drawn if matrix.shape == (6, 7))
+    row = near[100] / np.linalg.norm(near[100])
+    assert found[4, 1] == pytest.approx(row @ near[101] / np.linalg.norm(near[101]), abs=1e-5)
+    assert found[4, 1] > 0.8 > found[4, 6]
+
+
+def test_the_table_ends_where_it_ends():
+    assert "The table ends" not in words(opened("positions", positions="learned", tab="Longer texts", n="512"))
+    assert "token 513" in words(opened("positions", positions="learned", tab="Longer texts", n="1024"))
+
+
+def test_alibi_stays_near_however_long_the_text():
+    shares = []
+    for n in ("512", "8192"):
+        told = words(opened("positions", positions="alibi", tab="Longer texts", n=n, head="4"))
+        shares.append(re.search(r"get \*\*([\d.]+)%\*\*", told)[1])
+    assert shares[0] == shares[1]
+    assert float(shares[0]) == pytest.approx(100 * (1 - np.exp(-16 / 16)), abs=0.1)  # its slope is 1/16
+
+
+def test_pairs_too_slow_to_come_round():
+    told = words(opened("positions", positions="rotary", tab="Longer texts", d_k="64"))
+    slow = (positions.wavelengths(64) > 512).sum()
+    assert f"**{slow} of 32 pairs**" in told
+
+
+def test_a_click_on_a_slope_opens_the_head():
+    app = opened("positions", positions="alibi")
+    app.session_state["positions.scheme.alibi"] = {"selection": {"slope": [{"row": 4}]}}
+    app.query_params.update({"positions": "alibi", "head": "5"})
+    assert "Bias of head 5" in matrices(check(opened("positions", positions="alibi", head="5")))
+
+
+CODE = [{"positions": scheme} for scheme in POSITIONS] + [
+    {"positions": "alibi", "head": "3", "causal": "1"},
+    {"positions": "rotary", "base": "100", "shuffle": "9", "text": 'It\'s "quoted" \\ here'},
+    {"positions": "sinusoidal", "base": "500000", "d_model": "7", "seed": "3"},
+]
+
+
+@pytest.mark.parametrize("params", CODE, ids=str)
+def test_the_code_makes_the_picture(params, tmp_path, monkeypatch):
+    app = check(opened("positions", params))
+    (code,) = opened("positions", params, tab="Code").code
+    monkeypatch.chdir(tmp_path)
+    namespace = {"__name__": "copied"}
+    exec(code.value, namespace)
+    assert [file.name for file in tmp_path.iterdir()] == ["positions.svg"]
+    drawn = matrices(app)
+    for title, name in (("As written", "written"), ("Shuffled", "shuffled")):
+        np.testing.assert_allclose(np.nan_to_num(drawn[title][0]), namespace[name].weights, atol=1e-6)
+    np.testing.assert_allclose(drawn[BACK][0], namespace["difference"], atol=1e-6)
