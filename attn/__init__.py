@@ -1,6 +1,20 @@
 """Attention from scratch, in numpy: every step by name, checked against the real thing."""
 
-from attn import analysis, cost, examples, functional, mask_routes, masks, multi_head, patterns, positions, steps
+from attn import (
+    alignment,
+    analysis,
+    cost,
+    examples,
+    functional,
+    images,
+    mask_routes,
+    masks,
+    memory,
+    multi_head,
+    patterns,
+    positions,
+    steps,
+)
 from attn.dot_product import Attention, scaled_dot_product_attention
 from attn.functional import softmax
 from attn.multi_head import MultiHead, MultiHeadParameters, multi_head_attention
@@ -9,12 +23,15 @@ __all__ = [
     "Attention",
     "MultiHead",
     "MultiHeadParameters",
+    "alignment",
     "analysis",
     "cost",
     "examples",
     "functional",
+    "images",
     "mask_routes",
     "masks",
+    "memory",
     "multi_head",
     "multi_head_attention",
     "patterns",

@@ -155,7 +155,7 @@ def stripes(size=32):
 
 
 def faces(size=32):
-    """Draw two faces alike, one looking to each side of the picture."""
+    """Draw two faces alike, side by side."""
     x, y = _plane(size)
     picture = np.full((size, size, 3), 0.85) * np.array([0.8, 0.9, 1.0])
     for centre in (0.27, 0.73):

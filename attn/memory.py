@@ -1,6 +1,7 @@
 """Attention beyond reading: a memory that is also written, inputs that are pointed at, causal convolutions."""
 
 import math
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +10,7 @@ from attn.alignment import additive, content, soft_read
 from attn.dot_product import finite_number, scaled_dot_product_attention
 from attn.functional import as_floats, softmax
 from attn.masks import whole_number
+from attn.recurrent import Carried, Recurrent, lstm, run
 
 # A Neural Turing Machine's memory
 
@@ -446,6 +448,85 @@ def leaving_out(scores, visited=None):
     except ValueError:
         raise ValueError(f"visited must fit the scores {scores.shape}, got {visited.shape}") from None
     return softmax(np.where(visited, -np.inf, scores))
+
+
+@dataclass(frozen=True, eq=False)
+class PointerNetwork:
+    """The weights of a network that reads numbers and points at them one after another.
+
+    Parameters
+    ----------
+    encoder, decoder : Recurrent
+        Of `attn.recurrent.lstm`; both read what stands at an input, (d_in,).
+    start : ndarray, shape (d_in,)
+        What the decoder reads first; later it reads the input it has pointed at.
+    w_encoded : ndarray, shape (n, d_hidden)
+    w_decoded : ndarray, shape (n, d_hidden)
+    v : ndarray, shape (d_hidden,)
+    """
+
+    encoder: Recurrent
+    decoder: Recurrent
+    start: np.ndarray
+    w_encoded: np.ndarray
+    w_decoded: np.ndarray
+    v: np.ndarray
+
+
+class Pointed(NamedTuple):
+    """All steps of a pointer network, one row each."""
+
+    scores: np.ndarray  # (n, n)
+    weights: np.ndarray  # (n, n)
+    visited: np.ndarray  # (n, n) True where an input was pointed at before
+    order: np.ndarray  # (n,) the input each step points at
+
+
+def point_at_all(network, inputs, *, leave_out_visited=True):
+    """Point at as many inputs as there are, each time at the likeliest.
+
+    Parameters
+    ----------
+    network : PointerNetwork
+    inputs : array_like, shape (n, d_in)
+    leave_out_visited : bool, default True
+        Whether an input can be pointed at once only.
+
+    Returns
+    -------
+    Pointed
+
+    Raises
+    ------
+    ValueError
+        If there is no input, or its width does not fit.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> lstms = (Recurrent(rng.normal(size=(1, 12)), rng.normal(size=(3, 12))) for _ in range(2))
+    >>> network = PointerNetwork(*lstms, np.zeros(1), rng.normal(size=(3, 5)), rng.normal(size=(3, 5)), np.ones(5))
+    >>> sorted(point_at_all(network, [[0.3], [0.9], [0.1], [0.6]]).order.tolist())
+    [0, 1, 2, 3]
+    """
+    (inputs,), _ = as_floats(inputs)
+    encoded = run(lstm, inputs, network.encoder)
+    before, read = Carried(encoded.state[-1], encoded.cell[-1]), network.start
+    visited, steps = np.zeros(len(inputs), dtype=bool), []
+    for _ in inputs:
+        before = lstm(read, before, network.decoder)
+        pointing = point(
+            encoded.state,
+            before.state,
+            w_encoded=network.w_encoded,
+            w_decoded=network.w_decoded,
+            v=network.v,
+            visited=visited if leave_out_visited else None,
+        )
+        best = int(pointing.weights.argmax())
+        steps.append((*pointing, visited, best))
+        visited, read = visited | (np.arange(len(inputs)) == best), inputs[best]
+    return Pointed(*(np.stack(parts) for parts in zip(*steps, strict=True)))
 
 
 # SNAIL: causal convolutions between causal attention

@@ -61,10 +61,10 @@ def test_marks_lie_where_they_are_and_only_within_the_axis():
         [charts.Curve("one", [0, 10], [0, 1])], LIGHT, marks=[(5, "half", 0.5), (7, "more")], x_range=(0, 6), **NAMES
     )
     texts = [text for table in tables(chart, "text") for text in table["text"]]
-    assert texts.count("half") == 2  # once as its halo
+    assert "half" in texts
     assert "more" not in texts
-    (ring,) = (table for table in tables(chart, "x", "y") if len(table) == 1 and list(table) == ["x", "y"])
-    assert ring["y"].item() == 0.5 or np.isnan(ring["y"].item())
+    rings = [layer.data for layer in chart.layer if getattr(layer.mark, "type", "") == "point"]
+    assert [ring.loc[0].tolist() for ring in rings] == [[5 / 6, 0.5]]
 
 
 def test_names_at_the_ends_do_not_overlap():

@@ -113,7 +113,7 @@ class _Scale(NamedTuple):
     @classmethod
     def over(cls, values, log, limits):
         """Return the scale that spans all `values`, or these limits."""
-        values = np.concatenate([np.ravel(np.asarray(part, dtype=float)) for part in values])
+        values = np.concatenate([np.ravel(np.asarray(part, dtype=float)) for part in [*values, []]])
         values = values[np.isfinite(values) & ((values > 0) | (not log))]
         low, high = limits or ((values.min(), values.max()) if values.size else (1.0, 10.0))
         if low == high:

@@ -249,7 +249,7 @@ def _unseen(loaded, recorded, pairs):
     silent = len(set(modules) - {layer.call.module for layer in recorded.layers})
     return [
         *([f"{strays} of {len(pairs)} reported maps come from attention outside the registry"] if strays else []),
-        *([f"{silent} of {len(modules)} attention modules had nothing to read"] if silent else []),
+        *([f"{silent} of its {len(modules)} attention modules had nothing to read"] if silent else []),
     ]
 
 

@@ -142,8 +142,8 @@ def generate(loaded, prompt, max_new_tokens=50, changes=None, *, progress=None, 
     prepared = _start(loaded, prompt)
     read = prepared.tokens if prepared.decoder_tokens is None else prepared.decoder_tokens
     inputs, orders = changed_inputs(loaded, prepared, changes)
-    rows = _Rows(changes)
-    inside = Inside(loaded, prepared, changes, orders=orders, watch=rows, should_stop=should_stop)
+    inside = Inside(loaded, prepared, changes, orders=orders, should_stop=should_stop)
+    rows = inside.watch = _Rows(inside)
     written, finished, first, kinds = [], "length", 0, ()
     try:
         for _ in range(min(max_new_tokens, loaded.max_tokens - len(read))):
@@ -186,19 +186,19 @@ def writes(loaded):
 class _Rows:
     """Takes the last row of weights out of every layer of a pass."""
 
-    def __init__(self, changes):
-        self.patterns = changes.patterns
+    def __init__(self, inside):
+        self.inside = inside
         self.taken = []
 
     def __call__(self, layer):
         n_q, n_k = layer.query.shape[2], layer.key.shape[2]
         weights = from_scratch(layer, rows=[n_q - 1]).weights[0, :, 0]  # (num_heads, n_k)
-        for (index, head), pattern in self.patterns:
+        for (index, head), pattern in self.inside.changes.patterns:
             if index == layer.index:
                 visible = np.ones((1, n_k), dtype=bool)
                 if layer.mask is not None:
                     visible = visible & layer.mask[0, head if layer.mask.shape[1] > 1 else 0, -1:]
-                replaced = pattern_weights(pattern, visible, n_k - 1)
+                replaced = pattern_weights(pattern, visible, self.inside.first_query(layer) + n_q - 1)
                 weights[head] = weights[head] if replaced is None else replaced[0]
         self.taken.append(weights.astype(np.float16))
 

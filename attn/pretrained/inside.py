@@ -163,9 +163,16 @@ class Inside:
             rows = slice(start, min(start + _ROWS, n_q))
             visible = np.ones((1, n_k), dtype=bool) if layer.mask is None else _one_head(layer.mask, head)
             visible = np.broadcast_to(visible, (*visible.shape[:-2], n_q, n_k))[..., rows, :]
-            weights = pattern_weights(pattern, visible, n_k - n_q + start)
+            weights = pattern_weights(pattern, visible, self.first_query(layer) + start)
             if weights is not None:
                 context[:, head, rows] = weights @ value
+
+    def first_query(self, layer):
+        """Return where the first query of a layer stands in its own text."""
+        n_q, n_k = layer.query.shape[2], layer.key.shape[2]
+        if layer.kind != "cross":
+            return n_k - n_q
+        return 0 if self.total is None else self.total - n_q  # keys are another text
 
     def _head(self, layer, head):
         """Return a head if the layer has it."""

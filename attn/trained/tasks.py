@@ -210,6 +210,8 @@ def _iso(source):
     if not found:
         raise ValueError(f"Type a date such as 3 March 1999 or Wednesday the 3rd of March 1999, got {_quoted(text)}.")
     parts = found.groupdict()
+    if parts.get("weekday") and not _place(parts["weekday"], WEEKDAYS):
+        raise ValueError(f"A day of the week must be one, got {_quoted(parts['weekday'])}.")
     month = int(parts["number"]) if parts.get("number") else _place(parts["month"], MONTHS)
     year = int(parts["year"])
     try:

@@ -59,12 +59,11 @@ def reading_controls(state, loaded):
     -------
     Reading
     """
-    predicts = loaded.model.get_output_embeddings() is not None
     if _decodes(loaded):
         st.text_input("Text of the decoder", key=state.key("pair"), help="What the decoder has to say, word by word.")
     read = read_by(state.choices(), loaded)
     if read.positions is None:
-        if predicts:
+        if _predicts(loaded):
             st.caption(f"Write {loaded.tokenizer.mask_token} for a word to see what the model puts there.")
         st.text_input(
             "Second text",
@@ -95,8 +94,13 @@ def reading_controls(state, loaded):
 
 
 def _decodes(loaded):
-    """Return whether a model reads one text and writes another."""
-    return bool(getattr(loaded.model.config, "is_encoder_decoder", False))
+    """Return whether a model reads one text and says another."""
+    return bool(getattr(loaded.model.config, "is_encoder_decoder", False)) and _predicts(loaded)
+
+
+def _predicts(loaded):
+    """Return whether a model predicts words at all."""
+    return loaded.model.get_output_embeddings() is not None
 
 
 def read_by(setup, loaded):
@@ -125,7 +129,7 @@ def read_by(setup, loaded):
 
 def _positions(setup, loaded, tokens):
     """Return where words are predicted: at the chosen token, or at the masked one nearest to it."""
-    if loaded.model.get_output_embeddings() is None:
+    if not _predicts(loaded):
         return None
     place = max(len(tokens) - 1 - setup.back, 0)
     if not predicts_masked(loaded):
@@ -206,7 +210,7 @@ def verdict(largest, loaded):
     if largest is None:
         st.info(f"For texts beyond {MOST_MEASURED} tokens our attention is not compared with the model's own.")
         return
-    what = "last hidden states" if loaded.model.get_output_embeddings() is None else "logits"
+    what = "logits" if _predicts(loaded) else "last hidden states"
     agrees = largest <= TOLERANCE
     say = st.success if agrees else st.error
     say(

@@ -18,7 +18,7 @@ MOST_WHOLE = 512  # tokens up to which every head is looked at whole
 LAST = 128  # queries over which every head of a longer text is looked at
 
 
-@st.cache_resource(max_entries=2, show_spinner="Loading the model …")
+@st.cache_resource(max_entries=2, show_spinner="Loading the model …", show_time=True)
 def loaded(name, random_weights=False):
     """Load a model, once a server."""
     model = pretrained.load(name, random_weights=random_weights)
@@ -76,13 +76,15 @@ def _download(found):
     place.empty()
 
 
-@st.cache_resource(max_entries=3, show_spinner="Passing the text through the model …")  # long ones are large
+@st.cache_resource(
+    max_entries=3, show_spinner="Passing the text through the model …", show_time=True
+)  # long ones are large
 def recording(name, random_weights, text, pair):
     """Record a model reading a text."""
     return pretrained.record(loaded(name, random_weights), text, pair=pair or None)
 
 
-@st.cache_resource(max_entries=1, show_spinner="Passing the text through the model …")
+@st.cache_resource(max_entries=1, show_spinner="Passing the text through the model …", show_time=True)
 def own_weights(name, random_weights, text, pair):
     """Ask a model that cannot be recorded for the weights it gives itself."""
     return pretrained.own_weights(loaded(name, random_weights), text, pair=pair or None)
@@ -93,7 +95,7 @@ def last_queries(layer):
     return slice(-LAST, None) if max(layer.query.shape[2], layer.key.shape[2]) > MOST_WHOLE else None
 
 
-@st.cache_resource(max_entries=32, show_spinner="Comparing every head …")
+@st.cache_resource(max_entries=32, show_spinner="Comparing every head …", show_time=True)
 def differences(name, random_weights, text, pair, **changes):
     """Compare every head of a recording with the model's own, changed on purpose or not."""
     layers = recording(name, random_weights, text, pair).layers
@@ -107,7 +109,7 @@ def encoder():
     return bert.load()
 
 
-@st.cache_resource(max_entries=8, show_spinner="Drawing every head …")
+@st.cache_resource(max_entries=8, show_spinner="Drawing every head …", show_time=True)
 def every_head(name, random_weights, text, pair, kind, most):
     """Return the weights of every head of one kind over the first tokens.
 
@@ -126,7 +128,7 @@ def every_head(name, random_weights, text, pair, kind, most):
     return every
 
 
-@st.cache_resource(max_entries=8, show_spinner="Following the layers …")
+@st.cache_resource(max_entries=8, show_spinner="Following the layers …", show_time=True)
 def rolled_out(name, random_weights, text, pair, index):
     """Follow the attention of the layers of one kind down to the text, up to and with layer `index`."""
     layers = recording(name, random_weights, text, pair).layers
@@ -166,7 +168,7 @@ def layer_weights(text, layer, head):
     return multi_head_attention(read(text).hidden[layer], one).weights[0]
 
 
-@st.cache_resource(max_entries=16, show_spinner="Measuring every head …")
+@st.cache_resource(max_entries=16, show_spinner="Measuring every head …", show_time=True)
 def measured(name, random_weights, text, pair):
     """Measure every head of a recording.
 

@@ -249,10 +249,9 @@ def relation_reading(setup):
     )
     if not setup.about_pairs:
         return sentence
-    here = given(setup, setup.at, setup.at + setup.apart)
-    sentence = (
-        f"For the query at {setup.at} and the key at {setup.at + setup.apart} it is **{number(here)}**. {sentence}"
-    )
+    end = setup.at + setup.apart
+    here = number(given(setup, setup.at, end))
+    sentence = f"For the query at {setup.at} and the key at {end} the product is **{here}**. {sentence}"
     turns = setup.positions == "sinusoidal" and setup.d_model % 2 == 0
     return f"{sentence} {_shift_reading(setup)}" if turns else sentence
 

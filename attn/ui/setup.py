@@ -226,7 +226,8 @@ def from_link(cls, params):
         try:
             chosen[name] = fields[name].metadata["codec"].read(raw)
         except ValueError as error:
-            default = _short(str(fields[name].default)) or "nothing"
+            default = fields[name].default
+            default = "nothing" if default in ("", ()) else _short(fields[name].metadata["codec"].write(default))
             notices.append(f"In the link, {name} must be {error}, got {_short(raw)}; using {default}.")
     return cls(**chosen), notices
 

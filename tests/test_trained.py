@@ -1,0 +1,233 @@
+"""The models that come along: their tasks, their weights, and the training that made them."""
+
+import json
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose
+
+from attn import analysis, seq2seq, trained
+from attn.trained import CHANGED, MODELS, TASKS, TRAINED_ON, training
+from attn.trained.__main__ import main
+from attn.trained.tasks import END, START
+
+TINY = training.Recipe(width=8, embedding=4, steps=4, batch=4, examples=40, half_width=2)
+EVERY = [(task, model, trained_on) for task in TASKS for model in MODELS for trained_on in TRAINED_ON]
+each_task = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
+
+
+# Tasks
+
+
+@pytest.mark.parametrize(
+    ("task", "text", "answer"),
+    [
+        ("reverse", "Attention", "noitnetta"),
+        ("reverse", " a ", "a"),
+        ("dates", "3 March 1999", "1999-03-03"),
+        ("dates", "3 MAR 1999", "1999-03-03"),
+        ("dates", "march 3, 1999", "1999-03-03"),
+        ("dates", "24.12.1987", "1987-12-24"),
+        ("dates", "Wednesday  the 3rd of March 1999", "1999-03-03"),
+        ("dates", "29 February 2000", "2000-02-29"),
+        ("dates", "Sunday the 29th of February in the year 2004", "2004-02-29"),
+        ("pair", "the big red house", "la casa roja grande"),
+        ("pair", "The small black cat sees a moon.", "el gato negro pequeño ve una luna"),
+        ("pair", "a dog behind the tree", "un perro detrás del árbol"),
+        ("pair", "a dog behind the house", "un perro detrás de la casa"),
+        ("pair", "a dog near a tree and the moon", "un perro cerca de un árbol y la luna"),
+    ],
+)
+def test_right_answers(task, text, answer):
+    task = TASKS[task]
+    assert task.glue.join(task.read(text)[1]) == answer
+
+
+@pytest.mark.parametrize(
+    ("task", "text", "message"),
+    [
+        ("reverse", "", "Type letters from a to z"),
+        ("reverse", "two words", "such as attention, got “two words”."),
+        ("reverse", "naïve", "got “naïve”."),
+        ("reverse", "a" * 25, "An input must have at most 24 letters, got 25."),
+        ("dates", "yesterday", "Type a date such as 3 March 1999"),
+        ("dates", "3/3/1999", "with “/”."),
+        ("dates", "30 February 1999", "A date must stand in the calendar, got “30 February 1999”."),
+        ("dates", "3 Nonember 1999", "A date must stand in the calendar"),
+        ("dates", "3 March 1899", "A year must lie between 1900 and 2099, got 1899."),
+        ("dates", "Someday, 3 March 1999", "A day of the week must be one, got “Someday”."),
+        ("pair", "", "Type article, at most three adjectives and noun"),
+        ("pair", "the elephant", "got “elephant”."),
+        ("pair", "house the", "Type article, at most three adjectives and noun"),
+        ("pair", "the big red old new house", "at most three adjectives"),
+        ("pair", "the house the dog", "After a noun must come a verb, a place or and, got “house the”."),
+        ("pair", "the dog sees", "Type article, at most three adjectives and noun"),
+    ],
+)
+def test_what_is_no_input_is_told_in_one_sentence(task, text, message):
+    with pytest.raises(ValueError) as error:  # noqa: PT011
+        TASKS[task].read(text)
+    assert message in str(error.value)
+    assert str(error.value).endswith(".")
+
+
+@each_task
+@given(seed=st.integers(0, 2**32 - 1), data=st.data())
+def test_what_is_drawn_can_be_typed(task, seed, data):
+    longest = data.draw(st.integers(task.limits[0], task.longest))
+    source = task.draw(np.random.default_rng(seed), longest)
+    assert 1 <= len(source) <= longest
+    typed, answer = task.read(task.glue.join(source))
+    assert typed == source
+    assert answer == task.answer(source)
+    assert set(source) <= set(task.source_symbols)
+    assert set(answer) <= set(task.target_symbols)
+
+
+@each_task
+def test_lengths_up_to_the_longest_are_drawn(task):
+    rng = np.random.default_rng(0)
+    lengths = {len(task.draw(rng, task.longest)) for _ in range(3000)}
+    assert max(lengths) > task.longest - 4
+    assert len(lengths) > 0.6 * (task.longest - min(lengths))
+
+
+@each_task
+def test_symbols_are_counted_once_and_begin_with_start_and_end(task):
+    assert task.target_symbols[:2] == (START, END)
+    assert task.target_symbols.index(START) == seq2seq.START
+    assert task.target_symbols.index(END) == seq2seq.END
+    assert task.source_symbols[-1] == END
+    for symbols in (task.source_symbols, task.target_symbols):
+        assert len(set(symbols)) == len(symbols)
+    for text in task.examples:
+        task.read(text)
+
+
+# Weights
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_training_computes_what_numpy_does(model):
+    task = TASKS["pair"]
+    p = training.initial(model, task, TINY, seed=1)
+    if "v_a" in p:
+        p["v_a"] = torch.randn(p["v_a"].shape, generator=torch.Generator().manual_seed(0))  # begins at 0
+    ours = trained.build(model, {name: t.detach().numpy() for name, t in p.items()}, TINY.num_heads, TINY.half_width)
+    source, target = (np.array(ids) for ids in task.pairs(np.random.default_rng(3), 1, 9)[0])
+    forced = torch.tensor(target[None])
+    logits = training.logits(model, p, torch.tensor(source[None]), training._shifted(forced), TINY)
+    found = seq2seq.write(ours, source, given=target).probabilities
+    assert_allclose(found, logits.softmax(-1)[0].detach(), atol=1e-5)
+
+
+def test_the_start_is_that_of_the_paper():
+    """Uniform alignment, orthogonal matrices from state to state."""
+    p = training.initial("bahdanau", TASKS["reverse"], TINY, seed=0)
+    assert not p["v_a"].any()
+    for w in p["decoder.w_h"].detach().split(TINY.width, dim=1):
+        assert_allclose(w.T @ w, np.eye(TINY.width), atol=1e-5)
+
+
+@pytest.mark.parametrize(("task", "model", "trained_on"), EVERY)
+def test_a_model_does_what_is_noted(task, model, trained_on):
+    """Where nearly all answers were right, and where nearly none, a few drawn here are too."""
+    noted = trained.accuracy(task, model, trained_on)
+    ours, task, rng = trained.load(task, model, trained_on), TASKS[task], np.random.default_rng(5)
+    sure = {length for length, (whole, _) in noted.items() if whole >= 0.98}
+    lost = {length for length, (whole, _) in noted.items() if whole <= 0.01}
+    assert sure
+    for lengths, most_wrong in ((sure, 1), (lost, None)):
+        sources = [
+            source for source in (task.draw(rng, max(lengths, default=2)) for _ in range(60)) if len(source) in lengths
+        ]
+        right = [trained.answer(ours, task, source) == task.answer(source) for source in sources[-5:]]
+        assert sum(right) >= len(right) - most_wrong if most_wrong else sum(right) <= 1
+
+
+@each_task
+def test_attention_goes_on_where_one_vector_has_given_up(task):
+    limit = task.limits[1] - (task.name == "dates")
+    fixed, attending = (trained.accuracy(task.name, model, "long")[limit][0] for model in ("fixed", "bahdanau"))
+    assert attending > 0.9
+    assert fixed < attending
+    if task.name != "dates":  # a date is the same few facts in any spelling
+        assert fixed < 0.5
+
+
+@pytest.mark.parametrize("changed", CHANGED)
+@each_task
+def test_what_is_taken_away_is_missed(task, changed):
+    limit = task.limits[1] - (task.name == "dates")
+    whole, without = (trained.accuracy(task.name, name, "long")[limit][1] for name in (CHANGED[changed][0], changed))
+    assert without < whole - 0.05
+    assert trained.load(task.name, changed) is not trained.load(task.name, CHANGED[changed][0])
+
+
+@each_task
+def test_the_film_goes_from_uniform_to_sharp(task):
+    frames = trained.film(task.name)
+    assert list(frames)[0] == 0
+    assert len(frames) == 12
+    assert frames[max(frames)] is trained.load(task.name, *trained.FILMED)
+    source, target = task.read(task.examples[1])
+    weights = [
+        seq2seq.write(model, task.source_ids(source), given=task.target_ids(target)).weights
+        for model in frames.values()
+    ]
+    assert_allclose(weights[0], 1 / (len(source) + 1), atol=1e-6)
+    spread = [float(analysis.effective_keys(each).mean()) for each in weights]
+    assert spread[-1] < spread[0] / 2
+
+
+def test_what_is_not_there_is_one_sentence():
+    with pytest.raises(ValueError, match="run python -m attn.trained"):
+        trained.load("reverse", "oracle")
+
+
+def test_the_weights_are_small():
+    assert sum(path.stat().st_size for path in trained.WEIGHTS.iterdir()) < 15e6
+
+
+# Training
+
+
+def test_a_small_model_learns():
+    recipe = training.Recipe(width=32, embedding=16, steps=160, batch=64, rate=1e-2, warm_up=10, examples=3000)
+    losses = []
+    p = training.train("bahdanau", TASKS["reverse"], 3, recipe, watch=lambda step, loss, p: losses.append(loss))
+    assert losses[0] == pytest.approx(np.log(28))
+    assert np.mean(losses[-20:]) < 0.3
+    before = training.measure(
+        "bahdanau", training.initial("bahdanau", TASKS["reverse"], recipe, 0), TASKS["reverse"], recipe, count=20
+    )
+    after = training.measure("bahdanau", p, TASKS["reverse"], recipe, count=20)
+    assert before[2][0] < 0.2
+    assert after[2][0] > 0.8
+
+
+def test_the_same_seed_trains_the_same_model():
+    one, two = (training.train("luong", TASKS["reverse"], 4, TINY, seed=7) for _ in range(2))
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_what_is_there_is_not_trained_again(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(training, "measure", partial(training.measure, count=10))
+    monkeypatch.setattr(training, "RECIPES", dict.fromkeys(TASKS, TINY))
+    arguments = ["--folder", str(tmp_path), "--task", "reverse", "--model", "bahdanau"]
+    main(arguments)
+    names = {path.name for path in tmp_path.iterdir()}
+    weights = {"reverse-bahdanau-short.safetensors", "reverse-bahdanau-long.safetensors", "reverse-film.safetensors"}
+    assert names == weights | {"accuracy.json"}
+    noted = json.loads((tmp_path / "accuracy.json").read_text())
+    assert set(noted) == {f"reverse-bahdanau{end}-{on}" for end in ("", "-fixed") for on in TRAINED_ON}
+    assert "step 0 of 4" in capsys.readouterr().out
+    main(arguments)
+    assert capsys.readouterr().out == ""
+    (tmp_path / "reverse-bahdanau-short.safetensors").unlink()
+    main(arguments)
+    assert "reverse-bahdanau-short" in capsys.readouterr().out
