@@ -108,6 +108,41 @@ def patches(image, size):
     return cut.reshape(down * across, size * size, image.shape[2])
 
 
+def patch_features(cut, columns):
+    """Describe each patch by its mean colour, its contrast and its place.
+
+    Parameters
+    ----------
+    cut : array_like, shape (n_patches, n_pixels, 3)
+        As `patches` makes them.
+    columns : int
+        How many patches lie side by side.
+
+    Returns
+    -------
+    ndarray, shape (n_patches, 6)
+        Red, green and blue around 0, the standard deviation of its pixels, and how far to the right
+        and how far up it lies, from -1 to 1.
+
+    Raises
+    ------
+    ValueError
+        If `columns` does not divide the number of patches.
+
+    Examples
+    --------
+    >>> patch_features(np.full((4, 16, 3), 0.75), 2)[0]
+    array([ 0.25,  0.25,  0.25,  0.  , -0.5 ,  0.5 ])
+    """
+    cut, columns = np.asarray(cut, dtype=float), whole_number("columns", columns, least=1)
+    if cut.ndim != 3 or cut.shape[2] != 3 or len(cut) % columns:
+        raise ValueError(f"cut must be (n_patches, n_pixels, 3) in rows of {columns} patches, got {cut.shape}")
+    down, across = np.divmod(np.arange(len(cut)), columns)
+    place = [2 * (across + 0.5) / columns - 1, 1 - 2 * (down + 0.5) / (len(cut) // columns)]
+    contrast = cut.std(axis=1).mean(axis=1)
+    return np.column_stack([cut.mean(axis=1) - 0.5, contrast, *place])
+
+
 # Pictures to try
 
 

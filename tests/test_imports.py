@@ -24,7 +24,7 @@ class Layer(NamedTuple):
 LAYERS = {
     "core": Layer(set(), {"numpy"}),
     "charts": Layer({"core"}, {"numpy", "altair", "pandas", "PIL"}, {"vl_convert"}),
-    "pretrained": Layer({"core"}, {"numpy", "threadpoolctl"}, MODELS | {"tqdm"}),
+    "pretrained": Layer({"core"}, {"numpy", "threadpoolctl"}, MODELS | {"tqdm", "PIL"}),
     "trained": Layer({"core"}, {"numpy"}, {"torch", "safetensors"}),
     "ui": Layer({"core", "charts", "pretrained", "trained"}, {"numpy", "streamlit"}),
     "pages": Layer({"core", "charts", "pretrained", "trained", "ui"}, {"streamlit"}),

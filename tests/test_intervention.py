@@ -331,6 +331,21 @@ def test_a_token_hidden_in_an_encoder_decoder_is_hidden_from_the_decoder_too():
     assert not one.weights(3, 0)[:, [3, 7]].any()
 
 
+def test_a_pattern_is_painted_from_one_text_to_another():
+    """In cross-attention queries do not stand among the keys, however many there are of either."""
+    model = build("BartForConditionalGeneration", vocab_size=97, d_model=24, encoder_layers=1, decoder_layers=1,
+                  encoder_attention_heads=3, decoder_attention_heads=3, encoder_ffn_dim=31, decoder_ffn_dim=31,
+                  decoder_start_token_id=2)  # fmt: skip
+    loaded = pretrained.wrap(model)
+    for n_q in (5, N, 13):
+        cells = np.random.default_rng(3).random((n_q, N)) < 0.4
+        inputs = {"input_ids": IDS, "decoder_input_ids": torch.arange(3, 3 + n_q)[None]}
+        one = run(loaded, changes=Changes(patterns={(2, 1): painted(cells)}), inputs=inputs)
+        expected = cells / cells.sum(axis=1, keepdims=True).clip(1)
+        np.testing.assert_allclose(one.weights(2, 1), expected, atol=1e-6)
+        np.testing.assert_allclose(one.layers[2].output[0, 1], expected @ one.layers[2].value[0, 1], atol=1e-5)
+
+
 @pytest.mark.parametrize(
     "changes", [Changes(scale=1), Changes(scale=0), Changes(temperature=3), Changes(temperature=0.2)]
 )

@@ -165,9 +165,9 @@ def test_a_sweep_with_other_changes_keeps_them(decoder):
 
 
 def test_a_sweep_over_two_sentences_under_five_seconds(minilm):
-    start = time.perf_counter()
+    start = time.process_time()  # of all threads: on a busy machine the clock says nothing
     swept = sweep(minilm, PAIR, similarity)
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
     assert swept.after.shape == (6, 12)
     changes = Changes(off=[(5, 5)])
     assert swept.after[5, 5] == pytest.approx(similarity(*(run(minilm, text, changes) for text in PAIR)), abs=1e-5)
@@ -293,6 +293,11 @@ def test_an_encoder_decoder_writes_too(minilm):
             for layer in range(2, 6):
                 np.testing.assert_allclose(generation.row(step, layer, 1), whole.weights(layer, 1)[-1], atol=1e-3)
             read.append(written.token.id)
+    cells = np.tri(3, 5, dtype=bool)
+    generation = generate(loaded, "red green blue", 4, Changes(patterns={(3, 1): painted(cells)}))
+    for step in range(3):
+        np.testing.assert_allclose(generation.row(step, 3, 1), cells[step] / cells[step].sum(), atol=1e-3)
+    assert generation.row(3, 3, 1)[-1] > 0  # the fourth word looks where it likes
     with pytest.raises(ValueError, match="the decoder has no layer 1"):
         generation.row(0, 1, 0)
 

@@ -139,7 +139,10 @@ def test_every_head_of_alibi_has_its_slope():
     np.testing.assert_allclose(bias[0], -np.arange(40) / 32, atol=1e-6)
 
 
-CODE = [{"positions": scheme} for scheme in POSITIONS] + [
+CODE = [
+    {"positions": "none", "causal": "1"},
+    {"positions": "learned"},
+    {"positions": "relative"},
     {"positions": "alibi", "head": "3", "causal": "1"},
     {"positions": "rotary", "base": "100", "shuffle": "9", "text": 'It\'s "quoted" \\ here'},
     {"positions": "sinusoidal", "base": "500000", "d_model": "7", "seed": "3"},

@@ -20,6 +20,15 @@ EVERY = [(task, model, trained_on) for task in TASKS for model in MODELS for tra
 each_task = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
 
 
+@pytest.fixture
+def one_thread():
+    """Hold torch to one thread: the matrices are small, and threads that wait for one another are slow."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 # Tasks
 
 
@@ -171,7 +180,7 @@ def test_what_is_taken_away_is_missed(task, changed):
 @each_task
 def test_the_film_goes_from_uniform_to_sharp(task):
     frames = trained.film(task.name)
-    assert list(frames)[0] == 0
+    assert next(iter(frames)) == 0
     assert len(frames) == 12
     assert frames[max(frames)] is trained.load(task.name, *trained.FILMED)
     source, target = task.read(task.examples[1])
@@ -185,7 +194,7 @@ def test_the_film_goes_from_uniform_to_sharp(task):
 
 
 def test_what_is_not_there_is_one_sentence():
-    with pytest.raises(ValueError, match="run python -m attn.trained"):
+    with pytest.raises(ValueError, match=r"run python -m attn\.trained"):
         trained.load("reverse", "oracle")
 
 
@@ -196,6 +205,7 @@ def test_the_weights_are_small():
 # Training
 
 
+@pytest.mark.usefixtures("one_thread")
 def test_a_small_model_learns():
     recipe = training.Recipe(width=32, embedding=16, steps=160, batch=64, rate=1e-2, warm_up=10, examples=3000)
     losses = []
@@ -210,11 +220,13 @@ def test_a_small_model_learns():
     assert after[2][0] > 0.8
 
 
+@pytest.mark.usefixtures("one_thread")
 def test_the_same_seed_trains_the_same_model():
     one, two = (training.train("luong", TASKS["reverse"], 4, TINY, seed=7) for _ in range(2))
     assert all(torch.equal(one[name], two[name]) for name in one)
 
 
+@pytest.mark.usefixtures("one_thread")
 def test_what_is_there_is_not_trained_again(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(training, "measure", partial(training.measure, count=10))
     monkeypatch.setattr(training, "RECIPES", dict.fromkeys(TASKS, TINY))

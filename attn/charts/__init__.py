@@ -4,6 +4,7 @@ from attn.charts.bars import bars, products
 from attn.charts.changed import head_switches, pairs
 from attn.charts.curves import Curve, curves
 from attn.charts.dials import dials
+from attn.charts.fan import fan
 from attn.charts.heads import concat_map, head_grid, head_groups, layer_head_map
 from attn.charts.heatmap import heatmap, message
 from attn.charts.labels import counted, token_labels
@@ -12,6 +13,7 @@ from attn.charts.lines import MOST_LINED, lines
 from attn.charts.mosaic import mosaic
 from attn.charts.overview import overview, window_of
 from attn.charts.panels import panel, panels
+from attn.charts.photos import photo, read_picture
 from attn.charts.places import places
 from attn.charts.saving import png, save, svg
 from attn.charts.tables import csv, table
@@ -34,6 +36,7 @@ __all__ = [
     "csv",
     "curves",
     "dials",
+    "fan",
     "head_grid",
     "head_groups",
     "head_switches",
@@ -46,9 +49,11 @@ __all__ = [
     "pairs",
     "panel",
     "panels",
+    "photo",
     "places",
     "png",
     "products",
+    "read_picture",
     "save",
     "svg",
     "table",

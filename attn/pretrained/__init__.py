@@ -9,6 +9,7 @@ from attn.pretrained.comparison import TOLERANCE, Difference, compare, compare_l
 from attn.pretrained.deeper import Deeper, from_input, parameters
 from attn.pretrained.errors import ModelError
 from attn.pretrained.loading import Loaded, load, one_thread, wrap
+from attn.pretrained.pictures import PatchGrid, image_inputs, patch_grid
 from attn.pretrained.recording import Layer, OwnWeights, Recording, own_weights, record
 from attn.pretrained.tokens import Token
 
@@ -22,6 +23,7 @@ __all__ = [
     "Loaded",
     "ModelError",
     "OwnWeights",
+    "PatchGrid",
     "Preflight",
     "Recording",
     "Settings",
@@ -33,11 +35,13 @@ __all__ = [
     "fetch",
     "from_input",
     "from_scratch",
+    "image_inputs",
     "inspect",
     "load",
     "one_thread",
     "own_weights",
     "parameters",
+    "patch_grid",
     "record",
     "wrap",
 ]

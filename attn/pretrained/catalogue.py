@@ -235,7 +235,7 @@ def _cached(name):
     if not isinstance(config, str):
         return None
     folder = Path(config).parent
-    if not any(file.name.startswith(("tokenizer", "vocab")) for file in folder.iterdir()):
+    if not any(file.name.startswith(("tokenizer", "vocab", "preprocessor")) for file in folder.iterdir()):
         return None
     try:
         return _local(name, "cache", folder)

@@ -23,6 +23,7 @@ class Loaded:
     model : transformers.PreTrainedModel
         In eval mode.
     tokenizer : transformers.PreTrainedTokenizerBase or None
+        None where the model reads no text.
     name : str
         As the user named it.
     where : {"package", "folder", "cache", "hub", "memory"}
@@ -39,6 +40,8 @@ class Loaded:
     random_weights : bool
     note : str
         What to know of its weights, as a sentence; empty where there is nothing to say.
+    image_processor : transformers.BaseImageProcessor or None
+        What makes inputs of a picture (`attn.pretrained.image_inputs`).
     """
 
     model: Any = field(repr=False)
@@ -54,11 +57,12 @@ class Loaded:
     recordable: bool
     random_weights: bool = False
     note: str = ""
+    image_processor: Any = field(default=None, repr=False)
     lock: Any = field(default_factory=threading.Lock, repr=False)  # tokenizers change while they work
 
 
 def load(name_or_path=catalogue.DEFAULT, *, random_weights=False, size_limit=None, progress=None, settings=None):
-    """Load a model and its tokenizer: from its package, a folder, the local cache, or the hub.
+    """Load a model and what makes inputs for it: from its package, a folder, the local cache, or the hub.
 
     Only safetensors are read and no code of a repository is ever run.
 
@@ -83,7 +87,8 @@ def load(name_or_path=catalogue.DEFAULT, *, random_weights=False, size_limit=Non
     ------
     ModelError
         If there is no such model, it is gated, the hub cannot be reached, it has no safetensors, a
-        file is damaged, it is too large, has no attention or no tokenizer, or needs code of its own.
+        file is damaged, it is too large, has no attention, nothing that makes inputs of a text or a
+        picture, or needs code of its own.
 
     Examples
     --------
@@ -96,15 +101,16 @@ def load(name_or_path=catalogue.DEFAULT, *, random_weights=False, size_limit=Non
     folder = catalogue.fetch(preflight, progress)
     try:
         config = _config(folder, preflight.name)
-        tokenizer = _tokenizer(folder, preflight.name)
+        tokenizer, image_processor = _readers(folder, preflight.name)
         model = _random_model(config) if random_weights else _model(folder, config)
     except Exception as error:  # transformers raises many kinds; each becomes one sentence
         raise explain(error, preflight.name) from error
     note = "" if random_weights else preflight.note
-    return replace(_describe(model, tokenizer, preflight.name, preflight.where, random_weights), note=note)
+    loaded = _describe(model, tokenizer, preflight.name, preflight.where, random_weights)
+    return replace(loaded, note=note, image_processor=image_processor)
 
 
-def wrap(model, tokenizer=None, *, name=None):
+def wrap(model, tokenizer=None, *, image_processor=None, name=None):
     """Make a model that is in memory recordable.
 
     Parameters
@@ -113,6 +119,8 @@ def wrap(model, tokenizer=None, *, name=None):
         Changed in place: put in eval mode and given our attention function. Its results stay.
     tokenizer : transformers.PreTrainedTokenizerBase, optional
         Needed to record texts; without it give `inputs`.
+    image_processor : transformers.BaseImageProcessor, optional
+        Needed by `image_inputs`.
     name : str, optional
         By default the name in the configuration, or the class.
 
@@ -126,7 +134,7 @@ def wrap(model, tokenizer=None, *, name=None):
         If there is no attention in the model.
     """
     name = name or model.config.name_or_path or type(model).__name__
-    return _describe(model.eval(), tokenizer, name, "memory", False)
+    return replace(_describe(model.eval(), tokenizer, name, "memory", False), image_processor=image_processor)
 
 
 def one_thread():
@@ -156,6 +164,29 @@ def _config(folder, name):
             raise ModelError(f"{name} needs Python code from its repository, and such code is never run here")
         raise ModelError(f"transformers knows no kind of model called {family}, which {name} is")
     return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+
+
+def _readers(folder, name):
+    """Load what makes inputs of a text and of a picture; one of them must be there."""
+    image_processor = _image_processor(folder)
+    try:
+        return _tokenizer(folder, name), image_processor
+    except ModelError:
+        if image_processor is None:
+            raise
+        return None, image_processor
+
+
+def _image_processor(folder):
+    """Load what makes inputs of a picture with numpy and pillow, or return None."""
+    from transformers import AutoImageProcessor
+
+    if not any((folder / file).is_file() for file in ("preprocessor_config.json", "processor_config.json")):
+        return None
+    try:
+        return AutoImageProcessor.from_pretrained(folder, backend="pil", local_files_only=True, trust_remote_code=False)
+    except (OSError, ValueError, ImportError):  # the file is of sounds, or what it names does without pillow
+        return None
 
 
 def _tokenizer(folder, name):

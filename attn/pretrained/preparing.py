@@ -106,7 +106,8 @@ def _has_decoder(loaded):
 def _from_text(loaded, text, pair):
     """Tokenize a text for a model, and a second one for the same pass or for the decoder."""
     if loaded.tokenizer is None:
-        raise ModelError(f"{loaded.name} has no tokenizer, so it takes inputs instead of a text")
+        instead = "inputs" if loaded.image_processor is None else "a picture"
+        raise ModelError(f"{loaded.name} has no tokenizer, so it takes {instead} instead of a text")
     texts = [tokens.checked(each) for each in (text, pair) if each is not None]
     if not _has_decoder(loaded):
         inputs, names, truncated_from = _encode(loaded, texts)

@@ -212,6 +212,8 @@ class Recording:
     truncated_from : int or None
         Number of tokens before the text was cut to what the model takes; None if it was not cut.
     layers : tuple of Layer
+    patches : tuple of int, or None
+        Rows and columns of patches that the model cut a picture into (`attn.pretrained.patch_grid`).
     """
 
     text: str | None
@@ -220,6 +222,7 @@ class Recording:
     decoder_tokens: tuple | None
     truncated_from: int | None
     layers: tuple
+    patches: tuple | None = None
 
 
 class OwnWeights(NamedTuple):
@@ -275,7 +278,9 @@ def record(loaded, text=None, *, pair=None, inputs=None, layers=None):
     kept = _layers(loaded.model, recorder, prepared)
     if any(isinstance(layer, LongLayer) for layer in kept):
         parts.give_back()
-    return Recording(text, pair, prepared.tokens, prepared.decoder_tokens, prepared.truncated_from, kept)
+    return Recording(
+        text, pair, prepared.tokens, prepared.decoder_tokens, prepared.truncated_from, kept, prepared.patches
+    )
 
 
 def own_weights(loaded, text=None, *, pair=None, inputs=None):

@@ -186,7 +186,7 @@ def _spellings(day):
 
 _PATTERNS = [
     r"(?P<day>\d{1,2})\.(?P<number>\d{1,2})\.(?P<year>\d{4})",
-    r"(?:(?P<weekday>[a-z]+),? )?(?:the )?(?P<day>\d{1,2})(?:st|nd|rd|th)?(?: of)? (?P<month>[a-z]+)"
+    r"(?:(?P<weekday>(?!the )[a-z]+),? )?(?:the )?(?P<day>\d{1,2})(?:st|nd|rd|th)?(?: of)? (?P<month>[a-z]+)"
     r"(?: in the year)? (?P<year>\d{4})",
     r"(?P<month>[a-z]+) (?P<day>\d{1,2}), (?P<year>\d{4})",
 ]

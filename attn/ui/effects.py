@@ -6,6 +6,7 @@ import numpy as np
 import streamlit as st
 
 from attn import charts
+from attn.charts.labels import number
 from attn.pretrained.changes import FIRST, PREVIOUS, UNIFORM, Changes
 from attn.pretrained.intervention import TOLERANCE, Run, predicts_masked, prepare
 from attn.pretrained.prediction import Comparison, compare_runs, similarity, token_id
@@ -225,13 +226,14 @@ def sentence_of(effect):
     words = in_words(effect)
     if effect.word is None:
         about = "the two texts" if effect.read.other.strip() else "the text and itself unchanged"
-        start = f"The model finds {about} alike to **{before:.3f}** (cosine)"
+        start = f"The model finds {about} alike to **{number(before)}** (cosine)"
     else:
-        start = f"After {_heard(effect)} the model expects **{_word(effect)}** with probability **{before:.3f}**"
+        start = f"After {_heard(effect)} the model expects **{_word(effect)}** with probability **{number(before)}**"
     if not effect.changes:
         return f"{start}. Nothing is changed: click a head in the map to switch it off."
-    moves = "stays at" if abs(after - before) < 5e-4 else "falls to" if after < before else "rises to"
-    end = f"{start}. With {words} this {moves} **{after:.3f}**."
+    same = number(after) == number(before)
+    moves = "stays at" if same else "falls to" if after < before else "rises to"
+    end = f"{start}. With {words} this {moves} **{number(after)}**."
     return end if effect.word is None else f"{end} {_likeliest(effect)}"
 
 
@@ -265,7 +267,9 @@ def _heard(effect):
     tokens, (place,) = effect.read.tokens, effect.read.positions
     if predicts_masked(effect.before.loaded):
         return f"reading all but {as_text(tokens[place].text)} at position {place + 1}"
-    last = "".join(token.text for token in tokens[max(place - 5, 0) : place + 1]).replace(_SPACE, " ")
+    pieces = [token.text for token in tokens[max(place - 5, 0) : place + 1] if not token.special]
+    spaced = any(_SPACE in token.text for token in tokens)  # pieces of words say whether a space comes before them
+    last = "".join(pieces).replace(_SPACE, " ") if spaced else " ".join(pieces)
     return f"“{'… ' if place > 5 else ''}{as_text(last.strip())}”"
 
 
@@ -278,7 +282,7 @@ def _likeliest(effect):
     words = effect.comparison.words
     before, after = (max(words, key=lambda shift: getattr(shift, when)) for when in ("before", "after"))
     still = "still" if before.id == after.id else "now"
-    return f"The likeliest word is {still} **{as_text(after.text)}** ({after.after:.3f})."
+    return f"The likeliest word is {still} **{as_text(after.text)}** ({number(after.after)})."
 
 
 def formula_of(effect):

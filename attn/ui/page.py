@@ -12,6 +12,7 @@ MENU = (  # key, script, label, icon
     ("heads", "pages/heads.py", "Heads", ":material/grid_view:"),
     ("masks", "pages/masks.py", "Masks", ":material/visibility_off:"),
     ("scores", "pages/scores.py", "Scores", ":material/straighten:"),
+    ("memory", "pages/memory.py", "Memory", ":material/memory:"),
     ("positions", "pages/positions.py", "Positions", ":material/format_list_numbered:"),
     ("cost", "pages/cost.py", "Cost", ":material/speed:"),
     ("pretrained", "pages/pretrained.py", "Pretrained", ":material/neurology:"),

@@ -4,6 +4,7 @@ import numpy as np
 import streamlit as st
 
 from attn import charts
+from attn.charts.labels import number
 from attn.pretrained.prediction import probability_of, similarity
 from attn.pretrained.sweeping import sweep
 from attn.ui import models
@@ -76,8 +77,8 @@ def sentence_of(swept, effect):
     start = "" if swept.finished else f"Stopped after {done} of {total} heads. "
     small = int((np.abs(effects) < 0.1 * np.abs(effects).max()).sum())
     return (
-        f"{start}Without head **{head_name(best)}** the {_what(effect)} goes from {swept.before:.3f} to "
-        f"**{swept.after[best]:.3f}**, farther than without any other. {small} of {done} heads move it by less than "
+        f"{start}Without head **{head_name(best)}** the {_what(effect)} goes from {number(swept.before)} to "
+        f"**{number(swept.after[best])}**, farther than without any other. {small} of {done} heads move it by less than "
         "a tenth of that."
     )
 

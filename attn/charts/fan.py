@@ -1,0 +1,96 @@
+"""How far back the last step of a sequence looks, through layers of convolutions: a fan."""
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from attn.charts.labels import Ticks, axis, counted, number, ticks
+from attn.charts.layout import dressed
+from attn.charts.plane import Plane, tooltip
+
+_LAYER = 52  # pixels from one layer to the next
+_DOT = 150  # square pixels of a step
+
+
+def fan(dilations, moved, theme, *, attends=False, title="", width=640):
+    """Draw which steps of the past reach the last one, layer by layer.
+
+    Parameters
+    ----------
+    dilations : sequence of int
+        Of convolutions with a kernel of 2, from the first layer to the last.
+    moved : array_like, shape (n,)
+        At each lag, how far the last output was measured to move when the input so far back was
+        replaced.
+    theme : Theme
+    attends : bool, default False
+        Whether attention to all earlier steps lies above the convolutions.
+    title : str
+    width : int, default 640
+        Pixels that the steps take.
+
+    Returns
+    -------
+    alt.LayerChart
+        Full dots are steps on a path to the last output; at the bottom those whose replacement was
+        measured to move it.
+    """
+    moved = np.asarray(moved, dtype=float)
+    n = len(moved)
+    jumps = [(0, dilation) for dilation in dilations] + ([tuple(range(n))] if attends else [])
+    names = ["input", *(f"dilation {dilation}" for dilation in dilations), *(["attention"] if attends else [])]
+    lit, edges = _paths(n, jumps)
+    lit[0] = moved[::-1] > 0
+    height = _LAYER * len(names)
+    level = Ticks([at + 0.5 for at in range(len(names))], names[::-1], 0)
+    plane = Plane(
+        width, height, columns=n, rows=len(names),
+        x_axis=axis(ticks(counted(n), width / n, across=True), "step", theme.muted),
+        y_axis=axis(level, "", theme.muted),
+    )  # fmt: skip
+    layers = [_edges(edges, plane, theme), _dots(lit, moved, names, plane, theme)]
+    reached = int((moved > 0).sum())
+    what = f"{title or 'Receptive field'}: of {n} steps {reached} reach the last output."
+    return dressed(plane.figure([layer for layer in layers if layer], title), theme, what)
+
+
+def _paths(n, jumps):
+    """Return which steps of each layer lie on a path to the last output, and the lines between them."""
+    lit = np.zeros((len(jumps) + 1, n), dtype=bool)
+    lit[-1, -1] = True
+    edges = []
+    for layer in range(len(jumps), 0, -1):
+        for step in np.flatnonzero(lit[layer]):
+            for jump in jumps[layer - 1]:
+                if step >= jump:
+                    lit[layer - 1, step - jump] = True
+                    edges.append((step, layer, step - jump, layer - 1))
+    return lit, edges
+
+
+def _edges(edges, plane, theme):
+    """Return a layer of lines from steps to those that they read."""
+    if not edges:
+        return None
+    table = pd.DataFrame(edges, columns=["x", "y", "x2", "y2"]) + 0.5
+    table["y"], table["y2"] = plane.rows - table["y"], plane.rows - table["y2"]
+    mark = alt.Chart(table).mark_rule(color=theme.weight_half, strokeWidth=1.5, opacity=0.8, tooltip=None)
+    return mark.encode(**plane.box())
+
+
+def _dots(lit, moved, names, plane, theme):
+    """Return a layer of steps: full where they are on a path, hollow where not."""
+    layer, step = np.indices(lit.shape).reshape(2, -1)
+    on = lit.ravel()
+    table = pd.DataFrame({"x": step + 0.5, "y": plane.rows - layer - 0.5})
+    table["fill"] = np.where(on, theme.weight, theme.background)
+    table["edge"] = np.where(on, theme.weight, theme.hidden)
+    table["step"], table["layer"] = [str(s + 1) for s in step], [names[at] for at in layer]
+    table["shown"] = [
+        number(moved[lit.shape[1] - 1 - s]) if at == 0 else ("on a path" if there else "no path")
+        for at, s, there in zip(layer, step, on, strict=True)
+    ]
+    says = tooltip(("step", "step"), ("layer", "layer"), ("shown", "moves the last output"))
+    mark = alt.Chart(table).mark_point(shape="circle", size=_DOT, opacity=1, strokeWidth=2)
+    fill, edge = alt.Fill("fill:N", scale=None), alt.Stroke("edge:N", scale=None)
+    return mark.encode(**plane.at(), fill=fill, stroke=edge, tooltip=says)

@@ -1,0 +1,163 @@
+"""Pictures: read from a file, and drawn with what attention sees of them."""
+
+import base64
+import io
+
+import altair as alt
+import numpy as np
+import pandas as pd
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from attn.charts.heatmap import chosen, image_layer
+from attn.charts.labels import counted, number
+from attn.charts.layout import dressed
+from attn.charts.plane import Plane, tooltip
+from attn.charts.theme import rgb
+
+MOST_PIXELS = 50_000_000  # of a picture from a file, before it is made small
+_DIMMEST = 0.12  # of a picture that is left where there is no weight
+
+
+def read_picture(data, size):
+    """Read a picture file, cut to its middle square and made small.
+
+    Parameters
+    ----------
+    data : bytes
+        PNG, JPEG, WebP or another format that Pillow reads.
+    size : int
+        Pixels along a side of the result.
+
+    Returns
+    -------
+    ndarray, shape (size, size, 3)
+        From 0 to 1; what was transparent is white.
+
+    Raises
+    ------
+    ValueError
+        If the file is no picture, is broken, or is too large.
+    """
+    try:
+        image = Image.open(io.BytesIO(data))
+        if image.width * image.height > MOST_PIXELS:
+            raise ValueError(
+                f"a picture must have at most {MOST_PIXELS // 1_000_000} million pixels, "
+                f"got {image.width} × {image.height}"
+            )
+        image = ImageOps.exif_transpose(image).convert("RGBA")
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, EOFError) as error:
+        raise ValueError("the file must be a picture, such as a PNG or JPEG, that can be read to its end") from error
+    ground = Image.new("RGBA", image.size, "white")
+    ground.alpha_composite(image)
+    small = ImageOps.fit(ground.convert("RGB"), (size, size), Image.Resampling.LANCZOS)
+    return np.asarray(small, dtype=float) / 255
+
+
+def photo(
+    image,
+    theme,
+    *,
+    weights=None,
+    grid=None,
+    title="",
+    axes=("row", "column"),
+    select=None,
+    selected=None,
+    lines=False,
+    tooltip_name="weight",
+    size=320,
+):
+    """Draw a picture, dimmed where little attention lies.
+
+    Parameters
+    ----------
+    image : array_like, shape (height, width, 3)
+        From 0 to 1; what lies beyond is cut off.
+    theme : Theme
+    weights : array_like, shape (rows, columns), optional
+        Attention to each cell of a grid over the picture; the largest leaves it as it is.
+    grid : (int, int), optional
+        Rows and columns of cells that answer to the pointer; by default those of `weights`, or the
+        pixels.
+    title : str
+    axes : (str, str)
+        What a cell's row and column are called.
+    select : str, optional
+        Name of a selection that tells which cell was chosen, as ``{"row": i, "column": j}``.
+    selected : (int, int), optional
+        A cell to outline.
+    lines : bool, default False
+        Whether lines between cells are drawn.
+    tooltip_name : str
+        What a weight is called.
+    size : int, default 320
+        Pixels along the longer side.
+
+    Returns
+    -------
+    alt.LayerChart
+
+    Raises
+    ------
+    ValueError
+        If the picture is none, or its sides are no multiples of the grid's.
+    """
+    image = np.asarray(image, dtype=float)
+    if image.ndim != 3 or image.shape[2] != 3 or not image.size:
+        raise ValueError(f"image must be (height, width, 3), got {image.shape}")
+    weights = None if weights is None else np.asarray(weights, dtype=float)
+    rows, columns = grid or (image.shape[:2] if weights is None else weights.shape)
+    if image.shape[0] % rows or image.shape[1] % columns:
+        raise ValueError(f"the grid must divide the picture {image.shape[:2]}, got {(rows, columns)}")
+    if weights is not None:
+        image = _dimmed(image, weights, theme)
+    scale = size / max(image.shape[:2])
+    plane = Plane(round(image.shape[1] * scale), round(image.shape[0] * scale), columns=columns, rows=rows)
+    layers = [image_layer(plane, encoded(image)), plane.outline(0, 0, columns, rows, theme.grid, 1)]
+    layers.append(chosen(_cells(plane, weights, axes, theme, lines, tooltip_name), select, "row", "column"))
+    if selected is not None:
+        row, column = selected
+        for color, width in ((theme.background, 5), (theme.query, 3)):
+            layers.append(plane.outline(column, row, column + 1, row + 1, color, width))
+    return dressed(plane.figure(layers, title), theme, _described(title, image, weights))
+
+
+def encoded(image):
+    """Return a picture, (height, width, 3) from 0 to 1, as the ``data:`` address of a PNG."""
+    pixels = np.round(np.clip(np.nan_to_num(image), 0, 1) * 255).astype(np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels, "RGB").save(buffer, format="PNG")
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _dimmed(image, weights, theme):
+    """Return the picture fading into the background where weights are small."""
+    share = weights / (weights.max() or 1)
+    down, across = image.shape[0] // weights.shape[0], image.shape[1] // weights.shape[1]
+    share = np.kron(share, np.ones((down, across)))[..., None]  # (height, width, 1)
+    ground = rgb(theme.background) / 255
+    return ground + (np.clip(image, 0, 1) - ground) * (_DIMMEST + (1 - _DIMMEST) * share)
+
+
+def _cells(plane, weights, axes, theme, lines, name):
+    """Return a layer of cells that say where they are."""
+    rows, columns = int(plane.rows), int(plane.columns)
+    row, column = np.indices((rows, columns), dtype=np.int32).reshape(2, -1)
+    table = pd.DataFrame({"row": row, "column": column, "x": column, "x2": column + 1, "y": row, "y2": row + 1})
+    table["down"], table["across"] = np.array(counted(rows))[row], np.array(counted(columns))[column]
+    says = [("down", axes[0]), ("across", axes[1])]
+    if weights is not None:
+        table["shown"] = [number(weight, 4) for weight in weights.ravel()]
+        says.append(("shown", name))
+    look = {"stroke": theme.grid, "strokeWidth": 0.7, "fillOpacity": 0} if lines else {"opacity": 0}
+    return alt.Chart(table).mark_rect(**look).encode(**plane.box(), tooltip=tooltip(*says))
+
+
+def _described(title, image, weights):
+    """Return the picture in words."""
+    what = f"{title or 'A picture'}: {image.shape[0]} by {image.shape[1]} pixels"
+    if weights is None or not weights.size:
+        return f"{what}."
+    row, column = np.unravel_index(weights.argmax(), weights.shape)
+    return f"{what}; most attention, {number(weights.max())}, lies on row {row + 1}, column {column + 1}."

@@ -1,0 +1,526 @@
+"""Memory: what the page offers to choose, and its memory, pointing and far-back parts."""
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+
+from attn import charts, images, memory
+from attn.trained import pointer
+from attn.ui.page import code, figure, reading, tabs, theme
+from attn.ui.room import room
+from attn.ui.setup import choice, flag, place, real, string, whole
+from attn.ui.state import as_text
+
+PARTS = {
+    "ntm": "Read and write a memory",
+    "pointer": "Point at inputs",
+    "snail": "Look far back",
+    "image": "Pixels",
+    "patches": "Words and patches",
+}
+MEMORIES = {"example": "Worked example", "random": "Random"}
+FEATURES = {"colour": "Colour", "place": "Colour and place", "random": "Random projections"}
+TABS = ("More", "Code")
+STAGES = ["content", "previous", "mixed", "shifted", "sharpened"]
+MOST_NUMBERS = 20
+DEFAULT_NUMBERS = "0.3, 0.9, 0.1, 0.6, 0.45, 0.05, 0.72"
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Everything chosen on Memory."""
+
+    part: str = choice("ntm", PARTS)
+    memory: str = choice("example", MEMORIES)
+    rows: int = whole(4, 2, 12)
+    across: float = real(1.0, -5, 5)
+    up: float = real(0.2, -5, 5)
+    sharpness: float = real(5.0, 0, 50)
+    previous: int = whole(3, 1, 12)
+    gate: float = real(0.5, 0, 1)
+    shift: float = real(0.0, -12, 12)
+    blur: float = real(0.1, 0, 0.5)
+    gamma: float = real(2.0, 1, 20)
+    erase_1: float = real(1.0, 0, 1)
+    erase_2: float = real(0.0, 0, 1)
+    add_1: float = real(0.0, -5, 5)
+    add_2: float = real(3.0, -5, 5)
+    numbers: str = string(DEFAULT_NUMBERS)
+    leave_out: bool = flag(True)
+    steps: int = whole(8, 2, 32)
+    attends: bool = flag(False)
+    channels: int = whole(4, 1, 16)
+    seed: int = whole(1, 0, 9999)
+    picture: str = choice("shapes", images.PICTURES)
+    features: str = choice("colour", FEATURES)
+    contrast: float = real(12.0, 0, 40)
+    factor: float = real(0.5, -2, 2)
+    pixel: tuple = place((8, 8))
+    caption: str = string("red blue green dark")
+    word: int = whole(1, 1, 6)
+    draws: int = whole(50, 1, 2000)
+    tab: str = choice(TABS[0], TABS)
+
+
+def letter(role, name):
+    """Return a letter as LaTeX in the colour of its role."""
+    return rf"\textcolor{{{theme().role(role)}}}{{{name}}}"
+
+
+# Read and write a memory
+
+
+def memory_of(setup):
+    """Return the memory, and the line of code that makes it."""
+    if setup.memory == "example":
+        rows = [[1, 0], [0, 1], [1, 1], [-1, 0]]
+        return np.array(rows, dtype=float), f"M = np.array({rows}, dtype=float)"
+    rows = np.random.default_rng(setup.seed).normal(size=(setup.rows, 2)).round(1) + 0.0
+    return rows, f"M = np.random.default_rng({setup.seed}).normal(size=({setup.rows}, 2)).round(1)"
+
+
+def ntm_controls(state):
+    """Draw what addresses the memory and what is written, in the order in which it happens."""
+    st.segmented_control(
+        "Memory", MEMORIES, format_func=MEMORIES.get, key=state.key("memory"), required=True,
+        help="The worked example has four rows and numbers that can be checked by hand.",
+    )  # fmt: skip
+    rows = 4
+    if state.get("memory") == "random":
+        st.slider("Rows", 2, 12, key=state.key("rows"), help="How many the memory has.")
+        st.number_input("Seed", 0, 9999, key=state.key("seed"), help="Another seed draws another memory.")
+        rows = state.get("rows")
+    st.slider("Key, first number", -5.0, 5.0, step=0.1, key=state.key("across"), help="What the head looks for.")
+    st.slider("Key, second number", -5.0, 5.0, step=0.1, key=state.key("up"))
+    st.slider(
+        "β, sharpness", 0.0, 50.0, step=0.5, key=state.key("sharpness"),
+        help="0 weighs all rows alike; the larger, the more only the best match counts.",
+    )  # fmt: skip
+    state.clamp("previous", 1, rows)
+    st.slider("Row of the step before", 1, rows, key=state.key("previous"), help="Where the head stood.")
+    st.slider(
+        "g, gate", 0.0, 1.0, step=0.05, key=state.key("gate"),
+        help="1 goes by content alone, 0 stays where the head stood.",
+    )  # fmt: skip
+    state.clamp("shift", -float(rows), float(rows))
+    st.slider(
+        "s, shift", -float(rows), float(rows), step=0.1, key=state.key("shift"),
+        help="Rows to move on along the ring; a fraction is shared out between two whole steps.",
+    )  # fmt: skip
+    st.slider("Blur of the shift", 0.0, 0.5, step=0.05, key=state.key("blur"), help="Share for each neighbour.")
+    st.slider("γ, sharpening", 1.0, 20.0, step=0.5, key=state.key("gamma"), help="1 changes nothing.")
+    left, right = st.columns(2)
+    left.slider("Erase first", 0.0, 1.0, step=0.1, key=state.key("erase_1"), help="e: 1 wipes, 0 keeps.")
+    right.slider("Erase second", 0.0, 1.0, step=0.1, key=state.key("erase_2"))
+    left.slider("Add first", -5.0, 5.0, step=0.1, key=state.key("add_1"), help="a, added by weight.")
+    right.slider("Add second", -5.0, 5.0, step=0.1, key=state.key("add_2"))
+
+
+def addressed(setup):
+    """Return the memory, the weights of the step before, and every step of the addressing."""
+    rows, _ = memory_of(setup)
+    previous = np.eye(len(rows))[min(setup.previous, len(rows)) - 1]
+    steps = memory.address(
+        rows,
+        [setup.across, setup.up],
+        previous,
+        sharpness=setup.sharpness,
+        gate=setup.gate,
+        shift=memory.ring_shift(len(rows), setup.shift, setup.blur),
+        gamma=setup.gamma,
+    )
+    return rows, previous, steps
+
+
+def ntm(state, setup):
+    """Show how a head finds its rows, and what it reads and writes there."""
+    rows, previous, steps = addressed(setup)
+    labels, wide = [f"row {at + 1}" for at in range(len(rows))], charts.counted(2)
+    stages = np.stack([steps.content, previous, steps.gated, steps.shifted, steps.weights], axis=1)
+    read = memory.read(rows, steps.weights)
+    reading(
+        _ntm_in_words(setup, previous, steps, read),
+        _ntm_formula(),
+        f"memory: {len(rows)} × 2 · key: 2 · weights: {len(rows)} · read: 2",
+    )
+    parts = [
+        charts.panel(rows, labels, wide, kind="signed", title="Memory", axes=("", "number")),
+        charts.panel(steps.similarity[:, None], labels, ["cosine"], kind="signed", limit=1, title="Match"),
+        "→",
+        charts.panel(stages, labels, STAGES, title="Weights, step by step", axes=("", "")),
+    ]
+    parts[1].options["axes"] = ("", "")
+    figure(
+        charts.panels(theme(), room(), *parts),
+        "memory.address",
+        tables={"weights": lambda: charts.csv(stages, labels, STAGES)},
+    )
+    more, code_tab = tabs(state, TABS)
+    if more.open:
+        with more:
+            _write(setup, rows, steps.weights, labels, wide)
+    if code_tab.open:
+        with code_tab:
+            code(_ntm_code(setup))
+
+
+def _write(setup, rows, weights, labels, wide):
+    """Show the two halves of a write."""
+    erase, add = [setup.erase_1, setup.erase_2], [setup.add_1, setup.add_2]
+    written = memory.write(rows, weights, erase, add)
+    best = int(weights.argmax())
+    numbers = ", ".join(f"{x:.6f}" for x in written.memory[best])
+    e, a, m = r"e", r"a", letter("key", "M")
+    reading(
+        f"The same weights write. Every row first loses its weight times the share to erase ({erase[0]:g}, "
+        f"{erase[1]:g}) of itself, then gains its weight times what is added ({add[0]:g}, {add[1]:g}). Row "
+        f"{best + 1}, where the head stands most, becomes **({numbers})**.",
+        rf"\tilde{{{m}}}(i) = {m}(i) \odot [1 - w(i)\,{e}], \quad {m}(i) = \tilde{{{m}}}(i) + w(i)\,{a}",
+    )
+    limit = max(float(np.abs(part).max()) for part in (rows, *written)) or 1.0
+    options = {"kind": "signed", "limit": limit, "axes": ("", "number")}
+    figure(
+        charts.panels(
+            theme(),
+            room(),
+            charts.panel(rows, labels, wide, title="Before", **options),
+            "→",
+            charts.panel(written.erased, labels, wide, title="Erased", **options),
+            "→",
+            charts.panel(written.memory, labels, wide, title="Added", **options),
+        ),
+        "memory.write",
+        tables={"memory": lambda: charts.csv(written.memory, labels, wide)},
+    )
+
+
+def _ntm_in_words(setup, previous, steps, read):
+    """Follow the weights from content to the last step in words."""
+    content, last = int(steps.content.argmax()), int(steps.weights.argmax())
+    flat = np.ptp(steps.content) < 1e-9
+    by_content = "weighs all rows alike" if flat else f"puts **{steps.content[content]:.2f}** on row {content + 1}"
+    moved = f"moved by {setup.shift:g}" if setup.shift else "not moved"
+    moved += f" and blurred by {setup.blur:g}" if setup.blur else ""
+    numbers = ", ".join(f"{x:.3f}" for x in read)
+    return (
+        f"Looking for ({setup.across:g}, {setup.up:g}), content alone {by_content}. A share of {setup.gate:g} of that "
+        f"is mixed with the step before, which stood on row {int(previous.argmax()) + 1}; {moved}, then sharpened, "
+        f"most lies on row {last + 1} with **{steps.weights[last]:.2f}**. The head reads **({numbers})**."
+    )
+
+
+def _ntm_formula():
+    """Return the four steps as LaTeX."""
+    k, m, r = letter("query", "k"), letter("key", "M"), letter("output", "r")
+    return (
+        rf"\begin{{gathered}} w^c = \mathrm{{softmax}}(\beta \cos({k}, {m})) \\ "
+        r"w^g = g\,w^c + (1-g)\,w_{t-1} \\ \tilde w = w^g * s, \quad w \propto \tilde w^{\,\gamma} \\ "
+        rf"{r} = \textstyle\sum_i w(i)\,{m}(i) \end{{gathered}}"
+    )
+
+
+def _ntm_code(setup):
+    rows, made = memory_of(setup)
+    n = len(rows)
+    return f"""import numpy as np
+from attn import charts, memory
+
+{made}
+previous = np.eye({n})[{min(setup.previous, n) - 1}]
+steps = memory.address(
+    M, [{setup.across:g}, {setup.up:g}], previous,
+    sharpness={setup.sharpness:g}, gate={setup.gate:g}, shift=memory.ring_shift({n}, {setup.shift:g}, {setup.blur:g}),
+    gamma={setup.gamma:g},
+)
+print(steps.weights.round(6), memory.read(M, steps.weights).round(6))
+written = memory.write(
+    M, steps.weights, erase=[{setup.erase_1:g}, {setup.erase_2:g}], add=[{setup.add_1:g}, {setup.add_2:g}]
+)
+print(written.memory.round(6))
+
+rows, stages = [f"row {{at + 1}}" for at in range({n})], {STAGES}
+weights = np.stack([steps.content, previous, steps.gated, steps.shifted, steps.weights], axis=1)
+picture = charts.panels(
+    charts.LIGHT, {room():.0f},
+    charts.panel(M, rows, ["1", "2"], kind="signed", title="Memory", axes=("", "number")),
+    charts.panel(steps.similarity[:, None], rows, ["cosine"], kind="signed", limit=1, title="Match", axes=("", "")),
+    "→",
+    charts.panel(weights, rows, stages, title="Weights, step by step", axes=("", "")),
+)
+charts.save(picture, "memory.svg")
+"""
+
+
+# Point at inputs
+
+
+def pointer_controls(state):
+    """Draw the numbers to sort."""
+    st.text_area(
+        "Numbers to sort", key=state.key("numbers"), height=96, max_chars=400,
+        help=f"2 to {MOST_NUMBERS} numbers from 0 to 1, with commas or spaces between them.",
+    )  # fmt: skip
+    st.toggle(
+        "Leave out what was visited", key=state.key("leave_out"),
+        help="What was pointed at gets no weight any more, so that every number comes once.",
+    )  # fmt: skip
+    least, most = pointer.TRAINED_ON
+    st.caption(
+        f"The network is trained: it learnt to sort {least} to {most} numbers with two decimals, and never saw these."
+    )
+
+
+def numbers_of(typed):
+    """Return the numbers that were typed.
+
+    Returns
+    -------
+    list of float
+
+    Raises
+    ------
+    ValueError
+        If they are not 2 to 20 numbers from 0 to 1.
+    """
+    parts = [part for part in re.split(r"[\s,;]+", typed.strip()) if part]
+    wanted = f"Type 2 to {MOST_NUMBERS} numbers from 0 to 1, such as {DEFAULT_NUMBERS}"
+    if not 2 <= len(parts) <= MOST_NUMBERS:
+        raise ValueError(f"{wanted}, got {len(parts)} of them.")
+    for part in parts:
+        if not re.fullmatch(r"\+?(\d+(\.\d*)?|\.\d+)", part) or not 0 <= float(part) <= 1:
+            raise ValueError(f"{wanted}, got {part if len(part) <= 20 else part[:19] + '…'}.")
+    return [float(part) for part in parts]
+
+
+def pointing(state, setup):
+    """Show where a trained network points, step by step."""
+    try:
+        numbers = numbers_of(setup.numbers)
+    except ValueError as error:
+        st.error(as_text(f"{error} Below stands the example."))
+        numbers = numbers_of(DEFAULT_NUMBERS)
+    network, accuracy = pointer.load()
+    inputs = np.array(numbers, dtype=np.float32)[:, None]
+    pointed = memory.point_at_all(network, inputs, leave_out_visited=setup.leave_out)
+    found = [numbers[at] for at in pointed.order]
+    columns = charts.token_labels([f"{x:g}" for x in numbers])
+    rows = [f"{step + 1} → {x:g}" for step, x in enumerate(found)]
+    e, d = letter("key", "e_j"), letter("query", "d_i")
+    reading(
+        _pointing_in_words(numbers, found),
+        rf"u_j = v^\top \tanh(W_1 {e} + W_2 {d}), \quad p = \mathrm{{softmax}}(u)",
+        f"encoded: {len(numbers)} × {len(network.v)} · one state per step: {len(network.v)} · "
+        f"weights: {len(numbers)} × {len(numbers)}, which are the output",
+    )
+    hidden = pointed.visited if setup.leave_out else None
+    figure(
+        charts.panels(
+            theme(),
+            room(),
+            charts.panel(
+                pointed.weights, rows, columns, hidden=hidden, title="Where each step points", axes=("step", "input")
+            ),
+            tallest=560,
+        ),
+        "memory.pointing",
+        tables={"weights": lambda: charts.csv(pointed.weights, rows, columns)},
+    )
+    more, code_tab = tabs(state, TABS)
+    if more.open:
+        with more:
+            _accuracy(accuracy)
+    if code_tab.open:
+        with code_tab:
+            code(_pointing_code(numbers, setup.leave_out))
+
+
+def _pointing_in_words(numbers, found):
+    """Say what came out, and whether it is sorted."""
+    listed = ", ".join(f"{x:g}" for x in found)
+    wrong = next((at for at, pair in enumerate(zip(found, sorted(numbers), strict=True)) if pair[0] != pair[1]), None)
+    if wrong is None:
+        verdict = "Sorted, without a mistake"
+    else:
+        verdict = f"Wrong from step {wrong + 1} on, where {sorted(numbers)[wrong]:g} was to come"
+    return (
+        f"It reads the numbers as they were typed, then points: **{listed}**. {verdict}. Nothing is read or mixed: "
+        "each row of weights is itself the answer of that step, so the same network serves any number of inputs."
+    )
+
+
+def _accuracy(accuracy):
+    """Show how often whole inputs are sorted right, by their length."""
+    n = list(accuracy)
+    free, left_out = (np.array([accuracy[length][at] for length in n]) for at in (0, 1))
+    most = pointer.TRAINED_ON[1]
+    st.markdown(
+        f"Measured on 2,000 new inputs of each length. Free to point twice, it sorts 10 numbers without a mistake "
+        f"**{accuracy[10][0]:.1%}** of the time; with what was visited left out, **{accuracy[10][1]:.1%}**. It was "
+        f"trained on up to {most} numbers: beyond that it is on its own."
+    )
+    figure(
+        charts.beside(
+            charts.curves(
+                [
+                    charts.Curve("visited left out", n, left_out, theme().key),
+                    charts.Curve("free", n, free, theme().muted),
+                ],
+                theme(),
+                x_name="numbers",
+                y_name="share sorted without a mistake",
+                marks=[(most, "longest in training")],
+                dots=True,
+                y_range=(0.0, 1.0),
+                width=min(room(), 820),
+                height=300,
+            )
+        ),
+        "memory.accuracy",
+        tables={"accuracy": lambda: charts.csv(np.stack([free, left_out], axis=1), n, ["free", "visited left out"])},
+    )
+
+
+def _pointing_code(numbers, leave_out):
+    hidden = ", hidden=pointed.visited" if leave_out else ""
+    return f"""import numpy as np
+from attn import charts, memory
+from attn.trained import pointer
+
+numbers = np.array({numbers}, dtype=np.float32)
+network, accuracy = pointer.load()
+pointed = memory.point_at_all(network, numbers[:, None], leave_out_visited={leave_out})
+print(numbers[pointed.order])
+
+rows = [f"{{step + 1}} → {{numbers[at]:g}}" for step, at in enumerate(pointed.order)]
+columns = charts.token_labels([f"{{x:g}}" for x in numbers])
+picture = charts.panels(
+    charts.LIGHT, {room():.0f},
+    charts.panel(
+        pointed.weights, rows, columns{hidden}, title="Where each step points", axes=("step", "input")
+    ),
+    tallest=560,
+)
+charts.save(picture, "pointing.svg")
+"""
+
+
+# Look far back
+
+
+def snail_controls(state):
+    """Draw the length of the sequence and what is put on it."""
+    st.slider("Steps", 2, 32, key=state.key("steps"), help="T, the length of the sequence.")
+    st.slider("Channels a block adds", 1, 16, key=state.key("channels"), help="D, what each dense block appends.")
+    st.toggle(
+        "Attention above", key=state.key("attends"),
+        help="An attention block on top of the convolutions: the last step then reads all that came before.",
+    )  # fmt: skip
+    st.number_input("Seed", 0, 9999, key=state.key("seed"), help="For the input and the weights, which are random.")
+
+
+def far_back(state, setup):
+    """Show how far back the last step looks, with two rules for the dilations."""
+    right, printed = (memory.dilations(setup.steps, as_printed=printed) for printed in (False, True))
+    moved = {dilated: _measured(setup, dilated) for dilated in (right, printed)}
+    reading(
+        _snail_in_words(setup, right, printed, moved),
+        r"x \leftarrow [\,x;\ \tanh(x_f) \odot \sigma(x_g)\,], \quad "
+        r"x_f(t) = x(t)\,W + x(t - d)\,W'",
+        f"channels: {' → '.join(str(3 + at * setup.channels) for at in range(len(right) + 1))}"
+        + (f" → {3 + (len(right) + 1) * setup.channels} with the read" if setup.attends else ""),
+    )
+    wide = min(room() - 130, 40 * setup.steps)
+    titles = {right: "Dilations from 1", printed: "As the pseudo-code prints them"}
+    figure(
+        charts.above(
+            *(
+                charts.fan(
+                    dilated, moved[dilated], theme(), attends=setup.attends, width=wide,
+                    title=f"{titles[dilated]}: {int((moved[dilated] > 0).sum())} of {setup.steps} steps are seen",
+                )
+                for dilated in (right, printed)
+            )
+        ),
+        "memory.fan",
+    )  # fmt: skip
+    more, code_tab = tabs(state, TABS)
+    if more.open:
+        with more:
+            _lags(setup, moved, titles)
+    if code_tab.open:
+        with code_tab:
+            code(_snail_code(setup, wide))
+
+
+def _measured(setup, dilated):
+    """Measure how far the last output moves when each step is replaced, by how far back it is."""
+    rng = np.random.default_rng(setup.seed)
+    x = rng.normal(size=(setup.steps, 3))
+    blocks = memory.draw_temporal_block(rng, 3, setup.channels, len(dilated))
+    above = memory.draw_snail_attention(rng, 3 + len(dilated) * setup.channels, 8, setup.channels)
+
+    def network(x):
+        hidden = memory.temporal_block(x, blocks, dilated)
+        return memory.attention_block(hidden, above)[0] if setup.attends else hidden
+
+    return memory.lags_reached(network, x)
+
+
+def _snail_in_words(setup, right, printed, moved):
+    """Say which steps are out of reach."""
+    seen = [int((moved[dilated] > 0).sum()) for dilated in (right, printed)]
+    numbers = [", ".join(map(str, dilated)) for dilated in (right, printed)]
+    sentence = (
+        f"Each step was replaced in turn, and the last output watched. With dilations {numbers[0]} it sees "
+        f"**{seen[0]} of {setup.steps}** steps; with {numbers[1]}, as the pseudo-code has them, **{seen[1]}**"
+    )
+    if setup.attends:
+        return f"{sentence}: attention above reads every step, whatever the convolutions leave out."
+    return f"{sentence}: a kernel of 2 with even dilations only reaches what is an even number of steps back."
+
+
+def _lags(setup, moved, titles):
+    """Show how far the last output moved, by how far back the replaced step is."""
+    st.markdown(
+        "How far the last output moved when the step so far back was replaced, on a logarithmic scale. White: not at "
+        "all, to the last digit."
+    )
+    rows, columns = [titles[dilated] for dilated in moved], [str(lag) for lag in range(setup.steps)]
+    values = np.stack(list(moved.values()))
+    hidden = values == 0
+    wide = min(room() - 280, 56 * setup.steps)
+    figure(
+        charts.beside(
+            charts.heatmap(
+                values, rows, columns, theme(), kind="magnitude", log=True, hidden=hidden, axes=("", "steps back"),
+                size=(wide, 88), square=False, tooltip_name="moved by",
+            )
+        ),
+        "memory.lags",
+        tables={"moved": lambda: charts.csv(values, rows, columns)},
+    )  # fmt: skip
+
+
+def _snail_code(setup, wide):
+    network, above = "memory.temporal_block(x, blocks, dilations)", ""
+    if setup.attends:
+        network = f"memory.attention_block({network}, above)[0]"
+        width = f"3 + len(dilations) * {setup.channels}"
+        above = f"\n    above = memory.draw_snail_attention(rng, {width}, 8, {setup.channels})"
+    return f"""import numpy as np
+from attn import charts, memory
+
+fans = []
+for as_printed, title in ((False, "Dilations from 1"), (True, "As the pseudo-code prints them")):
+    rng = np.random.default_rng({setup.seed})
+    x = rng.normal(size=({setup.steps}, 3))
+    dilations = memory.dilations({setup.steps}, as_printed=as_printed)
+    blocks = memory.draw_temporal_block(rng, 3, {setup.channels}, len(dilations)){above}
+    moved = memory.lags_reached(lambda x: {network}, x)
+    print(dilations, moved.round(3))
+    title += f": {{(moved > 0).sum()}} of {setup.steps} steps are seen"
+    fans.append(charts.fan(dilations, moved, charts.LIGHT, attends={setup.attends}, title=title, width={wide:.0f}))
+charts.save(charts.above(*fans), "fan.svg")
+"""

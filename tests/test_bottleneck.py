@@ -1,0 +1,213 @@
+"""Bottleneck: what the page says and draws is what the models do."""
+
+import json
+
+import numpy as np
+import pytest
+from driving import check, matrices, opened, said, specs, tables
+from numpy.testing import assert_allclose
+
+from attn import published, recurrent, seq2seq, trained
+from attn.ui import bottleneck
+from attn.ui.bottleneck import FORMULAS, MODELS, TABS, Setup, at_work, shown
+
+WORD = {"task": "reverse", "typed": "attention"}
+
+
+def page(**choices):
+    """Open the page with these choices."""
+    return check(opened("bottleneck", {**WORD, **choices}))
+
+
+def sentence(app):
+    """Return what the page says above the figure."""
+    return next(text for text in said(app) if text.startswith("The right answer"))
+
+
+# The figure
+
+
+@pytest.mark.parametrize("task", trained.TASKS)
+@pytest.mark.parametrize("model", MODELS)
+def test_every_model_on_every_task(task, model):
+    app = check(opened("bottleneck", task=task, left=model, right="bahdanau", trained_on="short"))
+    drawn = matrices(app)
+    assert len(drawn) >= 2
+    assert "is no" not in sentence(app)
+
+
+def test_the_map_is_the_alignment_of_the_model():
+    task, model = trained.TASKS["reverse"], trained.load("reverse", "bahdanau")
+    written = seq2seq.write(model, task.source_ids("attention"))
+    (drawn,) = (maps[0] for title, maps in matrices(page()).items() if title.startswith("Bahdanau"))
+    assert_allclose(drawn, written.weights, atol=1e-6)
+
+
+def test_without_attention_the_map_is_influence():
+    task, model = trained.TASKS["reverse"], trained.load("reverse", "fixed")
+    ids = task.source_ids("attention")
+    expected = seq2seq.influence(model, ids, seq2seq.write(model, ids).symbols)
+    for show in bottleneck.SHOWN:
+        (drawn,) = (maps[0] for title, maps in matrices(page(show=show)).items() if title.startswith("Fixed"))
+        assert_allclose(drawn, expected, atol=1e-6)
+
+
+def test_rows_are_written_one_after_another():
+    whole = page()
+    app = page(unwritten="9")
+    assert app.slider(key="bottleneck.at").value == 1
+    for step in range(2, 6):
+        app.button(key="bottleneck.next").click().run()
+        assert check(app).slider(key="bottleneck.at").value == step
+        assert app.query_params["unwritten"] == str(10 - step)
+        for (title, (drawn, *_)), (full, *_) in zip(matrices(app).items(), matrices(whole).values(), strict=True):
+            if "Bahdanau" in title or "Fixed" in title:
+                assert_allclose(drawn[:step], full[:step])
+                assert not drawn[step:].any()
+        assert sentence(app).count(f"Row {step}:") == 1
+    app.button(key="bottleneck.back").click().run()
+    assert app.slider(key="bottleneck.at").value == 4
+    app.slider(key="bottleneck.at").set_value(10).run()
+    assert "unwritten" not in check(app).query_params
+    assert app.button(key="bottleneck.next").disabled
+
+
+def test_a_wrong_symbol_is_marked():
+    side = at_work("reverse", "local-m", "long", tuple("recurrentnetworks"), "alignment")
+    assert not all(side.right)
+    labels = bottleneck.row_labels(side, len(side.symbols), len(side.symbols))
+    assert [label[-1] for label in labels] == ["✓" if right else "✗" for right in side.right]
+    app = page(left="local-m", typed="recurrentnetworks")
+    assert f"{sum(side.right)} of 18 symbols right" in sentence(app)
+
+
+def test_the_switch_makes_one_model_the_other():
+    """Context fixed: the same weights, no alignment, every row from the same vector."""
+    result = shown(Setup(task="reverse", typed="attention", left="bahdanau-fixed"))
+    whole, fixed = result.right, result.left
+    assert fixed.model.decoder is whole.model.decoder
+    assert not fixed.attends
+    assert (fixed.written.context == fixed.written.read.summary).all()
+    assert sum(fixed.right) < sum(whole.right) == 10
+    assert FORMULAS["fixed"] == bottleneck._formula(fixed.model)
+
+
+def test_an_empty_box_is_the_first_example():
+    for task, one in trained.TASKS.items():
+        app = check(opened("bottleneck", task=task))
+        answer = one.glue.join(one.read(one.examples[0])[1])
+        assert answer.replace("-", r"\-") in sentence(app)
+
+
+def test_another_task_forgets_the_input():
+    app = page()
+    app.selectbox(key="bottleneck.task").set_value("dates").run()
+    assert check(app).query_params == {"task": "dates"}
+    assert not app.error
+
+
+def test_an_example_fills_the_box():
+    app = page()
+    app.button_group(key="bottleneck.example").set_value(["bottleneck"]).run()
+    assert check(app).text_area(key="bottleneck.typed").value == "bottleneck"
+    assert "kcenelttob" in sentence(app)
+
+
+@pytest.mark.parametrize(
+    ("task", "typed", "told"),
+    [
+        ("reverse", "two words", "Type letters from a to z"),
+        ("reverse", "<script>alert(1)</script>", "Type letters from a to z"),
+        ("dates", "31 June 1999", "A date must stand in the calendar"),
+        ("pair", "the **bold** house", "Type words of the small vocabulary"),
+        ("pair", "שלום", "Type words of the small vocabulary"),
+        ("reverse", "x" * 400, "at most 24 letters"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_stays(task, typed, told):
+    app = check(opened("bottleneck", task=task, typed=typed))
+    (error,) = app.error
+    assert told in error.value.replace("\\", "")
+    assert error.value.replace("\\", "").endswith("Below stands the first example.")
+    assert app.text_area(key="bottleneck.typed").value == typed
+    assert app.query_params["typed"] == typed
+
+
+# The tabs
+
+
+@pytest.mark.parametrize("tab", TABS)
+@pytest.mark.parametrize("models", [("fixed", "bahdanau"), ("luong", "transformer"), ("transformer", "transformer")])
+def test_every_tab(tab, models):
+    left, right = models
+    for side in bottleneck.SIDES:
+        check(opened("bottleneck", WORD, tab=tab, left=left, right=right, side=side), charts=1 + (tab != "Code"))
+
+
+def test_gates_of_every_kind():
+    for model, part, names in [
+        ("fixed", "backward", ["State", "Update gate", "Reset gate"]),
+        ("luong", "encoder", ["State", "Cell", "Forget gate", "Input gate", "Output gate"]),
+    ]:
+        (states,) = (
+            spec
+            for spec in specs(page(left=model, side="left", part=part))
+            if "Output" in json.dumps(spec) or "Reset gate" in json.dumps(spec)
+        )
+        assert all(name in json.dumps(states) for name in names)
+
+
+def test_a_part_that_a_model_has_not_falls_back():
+    app = page(left="luong", side="left", part="backward")
+    assert app.session_state["bottleneck.part"] == "encoder"
+
+
+def test_curves_are_what_was_measured_and_what_was_published():
+    app = page(tab="Accuracy by length")
+    (search,) = (t for t in tables(app, "name", "across", "up") if set(t["name"]) == {"RNNsearch-30"})
+    assert search["up"].iloc[-1] == "7.6"
+    (ours,) = (t for t in tables(app, "name", "across", "up") if set(t["name"]) == {"Bahdanau-16"})
+    noted = trained.accuracy("reverse", "bahdanau", "long")
+    assert dict(zip(ours["across"].astype(int), ours["up"], strict=True)) == {
+        length: f"{share:.0%}" for length, (share, _) in noted.items()
+    }
+    assert any("RNNsearch-30, trained on sentences of up to 30 words, at 7.6" in text for text in said(app))
+
+
+def test_the_film_begins_uniform():
+    app = page(tab="Film of training", frame="1")
+    (drawn,) = (maps[0] for title, maps in matrices(app).items() if title == "Bahdanau after 0 steps")
+    assert_allclose(drawn, 0.1, atol=1e-6)
+    assert any("looks at **10.0** of 10 symbols" in text for text in said(app))
+
+
+def test_published_alignments_are_read_row_by_row():
+    app = page(tab="Published alignments", panel="d", cell="13,3")
+    assert any("To write **l\\'** it looks at man 0.50, the 0.32" in text for text in said(app))
+    for one in published.alignments().values():
+        assert one.weights.shape == (len(one.target), len(one.source))
+        assert_allclose(one.weights.sum(axis=1), 1, atol=0.05)
+    one = published.alignments()["a"]
+    assert one.weights[one.target.index("été"), one.source.index("signed")] == pytest.approx(0.52, abs=0.01)
+    assert one.weights[0, 0] == pytest.approx(0.5, abs=0.01)
+
+
+def test_gradients_are_powers_and_those_of_the_models():
+    app = page(tab="Gradient through time", factor="1.1", count="50")
+    assert any("leaves **117**" in text for text in said(app))
+    model = trained.load("reverse", "bahdanau")
+    read = model.read(trained.TASKS["reverse"].source_ids("attention"))
+    norms = recurrent.gradient_norms(recurrent.bahdanau_gru, read.steps.forward, model.forward)
+    assert any(f"**{norms[0]:.3g}** in *Bahdanau*" in text for text in said(app))
+
+
+def test_the_code_draws_the_picture(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    app = page(tab="Code", left="fixed", right="luong")
+    names = {}
+    exec(app.code[0].value, names)
+    assert (tmp_path / "bottleneck.svg").stat().st_size > 1000
+    drawn = [data for data in names["picture"].to_dict()["datasets"].values() if data and "shade" in data[0]]
+    both = [maps[0] for title, maps in matrices(app).items() if title.startswith(("Fixed", "Luong"))]
+    for table, expected in zip(drawn, both, strict=True):
+        assert_allclose([cell["shade"] for cell in table], np.ravel(expected), atol=1e-6)
