@@ -13,6 +13,9 @@ from attn import (
     multi_head,
     patterns,
     positions,
+    published,
+    recurrent,
+    seq2seq,
     steps,
 )
 from attn.dot_product import Attention, scaled_dot_product_attention
@@ -36,7 +39,10 @@ __all__ = [
     "multi_head_attention",
     "patterns",
     "positions",
+    "published",
+    "recurrent",
     "scaled_dot_product_attention",
+    "seq2seq",
     "softmax",
     "steps",
 ]

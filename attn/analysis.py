@@ -1,10 +1,21 @@
 """Numbers that describe an attention: how spread, how far, how much on the first token, what leaks."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 
-from attn.functional import as_floats
+from attn.functional import as_floats, softmax, softmax_jacobian
+
+
+class Saturation(NamedTuple):
+    """What softmax does with the scores of random queries and keys, on average."""
+
+    d_k: int
+    variance: float  # of a score before any scaling; in theory d_k
+    largest: tuple  # weight, without and with scaling
+    entropy: tuple  # nats
+    slope: tuple  # size of the softmax's derivative, as the Frobenius norm of its Jacobian
 
 
 class ScoreRank(NamedTuple):
@@ -128,6 +139,55 @@ def first_token_share(weights):
     if weights.shape[-1] == 0:
         return np.zeros(weights.shape[:-1], dtype=dtype)
     return weights[..., 0].astype(dtype)
+
+
+def saturation(d_k, rng, *, num_keys=16, num_draws=2000):
+    r"""Measure how far softmax saturates where the components of queries and keys have mean 0 and variance 1.
+
+    Parameters
+    ----------
+    d_k : int
+    rng : numpy.random.Generator
+    num_keys : int, default 16
+    num_draws : int, default 2000
+        Queries, each with keys of its own.
+
+    Returns
+    -------
+    Saturation
+
+    Raises
+    ------
+    ValueError
+        If a number is below 1.
+
+    Notes
+    -----
+    The :math:`d_k` products of a score are uncorrelated with variance 1, so a score has variance
+    :math:`d_k`; divided by :math:`\sqrt{d_k}` it has variance 1. Footnote 4 of [1]_.
+
+    References
+    ----------
+    .. [1] Vaswani et al., 2017, section 3.2.1. arXiv:1706.03762
+
+    Examples
+    --------
+    >>> found = saturation(64, np.random.default_rng(0))
+    >>> found.largest[0] > 0.8, found.largest[1] < 0.3
+    (True, True)
+    """
+    if min(d_k, num_keys, num_draws) < 1:
+        raise ValueError(f"d_k, num_keys and num_draws must be at least 1, got {d_k}, {num_keys} and {num_draws}")
+    query, key = rng.normal(size=(num_draws, d_k)), rng.normal(size=(num_draws, num_keys, d_k))
+    scores = (key @ query[..., None])[..., 0]  # (num_draws, num_keys)
+    both = [softmax(scores), softmax(scores / math.sqrt(d_k))]
+    return Saturation(
+        d_k,
+        float(scores.var()),
+        tuple(float(weights.max(axis=-1).mean()) for weights in both),
+        tuple(float(row_entropy(weights).mean()) for weights in both),
+        tuple(float(np.linalg.norm(softmax_jacobian(weights), axis=(1, 2)).mean()) for weights in both),
+    )
 
 
 def score_rank(scores):

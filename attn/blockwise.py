@@ -2,6 +2,7 @@
 
 import functools
 import math
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -11,22 +12,32 @@ from attn.dot_product import check_fit, checked_mask, finite_number, leading_sha
 from attn.functional import as_floats
 from attn.masks import first_position, whole_number, window_sides
 
-_NUMBERS = 2**18  # scores held at once by a thread: they fit the cache of a core
-_ROWS = 64  # queries of one tile at most: causality hides more of short blocks
+_NUMBERS = 2**18  # scores held at once by a thread, of as many heads as fit
+_ROWS = 256  # queries of one tile at most: from here on a matrix product is as fast as it gets
+_KEYS = 256  # keys of one tile at most
+_EDGE = 64  # queries at once where causality or a window cuts through a tile: more is hidden of short blocks
 _CALM = 60.0  # exponentials of scores between this and its negative are far from the limits of float32
-_KEYS = 512  # keys of one tile at most: long rows are cheaper to work on than many short ones
 
 
 class _Heads(NamedTuple):
     """A few key/value heads, each with the `group` of query heads that share it."""
 
     query: np.ndarray  # (kv_heads, group, n_q, d_k)
-    key: np.ndarray  # (kv_heads or 1, d_k, n_k), contiguous, which the product with few rows likes
-    value: np.ndarray  # (kv_heads or 1, n_k, d_v), finite
+    key: np.ndarray  # (kv_heads or 1, 1, d_k, n_k), contiguous, which the product with few rows likes
+    value: np.ndarray  # (kv_heads or 1, 1, n_k, d_v), finite
     broken: np.ndarray | None  # as value, where one was not finite
     mask: np.ndarray | None  # (kv_heads or 1, group or 1, n_q, n_k)
     bias: np.ndarray | None  # (kv_heads or 1, group or 1, n_q, n_k)
-    reach: np.ndarray  # (kv_heads or 1, 1), largest score of a query of length 1
+    reach: np.ndarray  # (kv_heads or 1, 1, 1), largest score of a query of length 1
+
+
+class _Running(NamedTuple):
+    """What is carried from tile to tile, for each query of a block."""
+
+    largest: np.ndarray  # (kv_heads, group, rows, 1)
+    total: np.ndarray  # (kv_heads, group, rows, 1)
+    context: np.ndarray  # (kv_heads, group, rows, d_v)
+    broken: np.ndarray | None  # (kv_heads, group, rows, d_v)
 
 
 class _Options(NamedTuple):
@@ -181,7 +192,7 @@ def _tasks(arrays, options, context, together, rows, keys):
 def _take(arrays, place, part):
     """Take a few heads out of all arrays."""
     query, key, value, mask, bias = (None if array is None else _indexed(array, place, part) for array in arrays)
-    key, value = np.ascontiguousarray(key[:, 0].swapaxes(-1, -2)), value[:, 0]
+    key = np.ascontiguousarray(key.swapaxes(-1, -2))
     largest = max(value.max(initial=0), -value.min(initial=0))
     broken = None if np.isfinite(largest) else ~np.isfinite(value)
     value = value if broken is None else np.where(broken, 0, value)
@@ -214,41 +225,90 @@ def _pool(threads):
 
 def _work(tasks):
     """Run tasks until there are none left."""
+    desk = {}
     with np.errstate(over="ignore", invalid="ignore"):  # hidden keys may hold anything
         for task in tasks:
-            task()
+            task(desk)
 
 
-def _attend(heads, options, block, keys, result):
+def _attend(heads, options, block, keys, result, desk):
     """Fill the context of a few heads and a block of queries, (kv_heads, group, rows, d_v), tile by tile."""
-    query = heads.query[:, :, block] * options.scale
-    query = query.reshape(len(query), -1, query.shape[-1])  # (kv_heads, group * rows, d_k)
-    largest = np.full((*query.shape[:-1], 1), -np.inf, dtype=query.dtype)
-    total = np.zeros_like(largest)
-    context = np.zeros((*query.shape[:-1], heads.value.shape[-1]), dtype=query.dtype)
-    broken = np.zeros(context.shape, dtype=bool)
+    query = heads.query[:, :, block] * options.scale  # (kv_heads, group, rows, d_k)
+    running = _start(query, heads)
     calm = heads.bias is None and (_lengths(query) * heads.reach).max() <= _CALM
     start, stop = _span(heads.mask, options, block, heads.key.shape[-1])
-    for tile in (slice(at, min(at + keys, stop)) for at in range(start, stop, keys)):
-        scores = query @ heads.key[..., tile]  # (kv_heads, group * rows, keys)
-        in_groups = scores.reshape(*result.shape[:-1], -1)  # (kv_heads, group, rows, keys)
-        visible = _finish(in_groups, heads, options, block, tile)
-        largest, decay = _exponentials(scores, None if calm else largest)
-        total = decay * total + scores @ np.ones((scores.shape[-1], 1), dtype=scores.dtype)  # faster than sum
-        context = decay * context + scores @ heads.value[:, tile]
+    for rows, tile in _tiles(options, block, start, stop, keys):
+        at = slice(rows.start - block.start, rows.stop - block.start)
+        scores = _product(query[:, :, at], heads.key[..., tile], desk, "scores")  # (kv_heads, group, rows, keys)
+        visible = _finish(scores, heads, options, rows, tile)
+        _carry(
+            _Running(*(None if part is None else part[:, :, at] for part in running)), scores, heads, tile, calm, desk
+        )
         if heads.broken is not None:
-            seen = np.broadcast_to(visible, in_groups.shape).reshape(scores.shape)
-            broken |= seen @ heads.broken[:, tile]
-    context /= np.where(total == 0, 1, total)
+            seen = np.broadcast_to(visible, scores.shape)
+            running.broken[:, :, at] |= seen @ heads.broken[..., tile, :]
+    context = np.divide(running.context, np.where(running.total == 0, 1, running.total), out=result)
     if heads.broken is not None:
-        context[broken] = np.nan
-    result[...] = context.reshape(result.shape)
+        context[running.broken] = np.nan
+
+
+def _start(query, heads):
+    """Return what is carried before the first tile."""
+    shape, d_v = query.shape[:-1], heads.value.shape[-1]
+    return _Running(
+        np.full((*shape, 1), -np.inf, dtype=query.dtype),
+        np.zeros((*shape, 1), dtype=query.dtype),
+        np.zeros((*shape, d_v), dtype=query.dtype),
+        None if heads.broken is None else np.zeros((*shape, d_v), dtype=bool),
+    )
+
+
+def _tiles(options, block, start, stop, keys):
+    """Yield queries and keys of each tile; where sight ends within one, of ever fewer queries at once."""
+    for tile in (slice(at, min(at + keys, stop)) for at in range(start, stop, keys)):
+        if block.stop - block.start <= _EDGE or _near(block, tile, options) is np.True_:
+            yield block, tile
+            continue
+        for first in range(block.start, block.stop, _EDGE):
+            rows = slice(first, min(first + _EDGE, block.stop))
+            low, high = _sight(options, rows)
+            part = slice(max(tile.start, low), min(tile.stop, high))
+            if part.start < part.stop:
+                yield rows, part
+
+
+def _carry(running, scores, heads, tile, calm, desk):
+    """Add a tile to what is carried."""
+    largest, decay = _exponentials(scores, None if calm else running.largest)
+    if largest is not None:
+        running.largest[...] = largest
+        running.total[...] *= decay
+        running.context[...] *= decay
+    ones = np.ones((scores.shape[-1], 1), dtype=scores.dtype)
+    running.total[...] += scores @ ones  # faster than sum
+    running.context[...] += _product(scores, heads.value[..., tile, :], desk, "sums")
+
+
+def _product(left, right, desk, name):
+    """Return a matrix product, in memory that was there before: new memory costs as much as the product."""
+    shape = (*left.shape[:-1], right.shape[-1])
+    size = math.prod(shape)
+    if name not in desk or desk[name].size < size or desk[name].dtype != left.dtype:
+        desk[name] = np.empty(size, dtype=left.dtype)
+    return np.matmul(left, right, out=desk[name][:size].reshape(shape))
+
+
+def _sight(options, rows):
+    """Return the first key that causality and window let some of these queries see, and the one after the last."""
+    first, last = rows.start + options.offset, rows.stop - 1 + options.offset
+    low, high = first - options.left, last + options.right + 1
+    return int(max(0, low)), int(min(high, sys.maxsize))
 
 
 def _span(mask, options, block, n_k):
     """Return the first key that a block of queries may see, and the one after the last."""
-    start = int(max(0, block.start + options.offset - options.left))
-    stop = int(min(n_k, block.stop + options.offset + options.right))
+    start, stop = _sight(options, block)
+    stop = min(n_k, stop)
     if mask is None or start >= stop:
         return start, max(start, stop)
     seen = np.flatnonzero(mask[..., block, start:stop].any(axis=(0, 1, 2)))
@@ -303,7 +363,7 @@ def _exponentials(scores, largest):
 def _reach(key, largest):
     """Return the largest score that a query of length 1 can have, or inf if values near the limits need care."""
     if largest and not 1e-6 <= largest <= 1e6:
-        return np.full((len(key), 1), np.inf)
+        return np.full((len(key), 1, 1), np.inf)
     return _lengths(key.swapaxes(-1, -2)).max(axis=-1, keepdims=True, initial=0)
 
 

@@ -133,6 +133,29 @@ def softmax_jacobian(weights):
     return jacobian.astype(dtype, copy=False)
 
 
+def share_of_sum(scores):
+    r"""Divide every score by their sum: what softmax is better than.
+
+    Parameters
+    ----------
+    scores : array_like, shape (..., n_k)
+
+    Returns
+    -------
+    ndarray, shape (..., n_k)
+        :math:`s_j / \sum_k s_k`; rows sum to 1, but a negative score becomes a negative share, and where
+        scores nearly cancel the shares have no bound. Zeros where the sum is 0.
+
+    Examples
+    --------
+    >>> share_of_sum([1.0, 2.0, 5.0])
+    array([0.125, 0.25 , 0.625])
+    """
+    (scores,), dtype = as_floats(scores)
+    total = scores.sum(axis=-1, keepdims=True)
+    return np.divide(scores, total, out=np.zeros_like(scores), where=total != 0).astype(dtype, copy=False)
+
+
 def layer_norm(x, gain, bias, epsilon=1e-5):
     r"""Bring every row to mean 0 and variance 1, then stretch and shift it as trained.
 

@@ -441,13 +441,13 @@ def leaving_out(scores, visited=None):
     >>> leaving_out([-2.0, -8.0, 0.0, -5.0], [False, False, True, False]).round(6)
     array([0.95033 , 0.002356, 0.      , 0.047314])
     """
-    (scores,), _ = as_floats(scores)
+    (scores,), dtype = as_floats(scores)
     visited = np.asarray(False if visited is None else visited, dtype=bool)
     try:
         visited = np.broadcast_to(visited, scores.shape)
     except ValueError:
         raise ValueError(f"visited must fit the scores {scores.shape}, got {visited.shape}") from None
-    return softmax(np.where(visited, -np.inf, scores))
+    return softmax(np.where(visited, -np.inf, scores)).astype(dtype, copy=False)
 
 
 @dataclass(frozen=True, eq=False)

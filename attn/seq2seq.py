@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 
 from attn import alignment
-from attn.functional import layer_norm, softmax
+from attn.block import Layer, decoder_block, encoder_block
+from attn.functional import softmax
 from attn.masks import whole_number
-from attn.multi_head import MultiHeadParameters, multi_head_attention
 from attn.positions import sinusoidal
 from attn.recurrent import Carried, Recurrent, bahdanau_gru, bidirectional, lstm, run, stacked
 
@@ -237,33 +237,6 @@ class Luong:
         return alignment.general(state, annotations, w=self.w_a)
 
 
-class Norm(NamedTuple):
-    """The weights of a layer norm, (d_model,) each."""
-
-    gain: np.ndarray
-    bias: np.ndarray
-
-
-class FeedForward(NamedTuple):
-    """The weights of a network that is applied to each token by itself."""
-
-    w_1: np.ndarray  # (d_model, d_ff)
-    b_1: np.ndarray  # (d_ff,)
-    w_2: np.ndarray  # (d_ff, d_model)
-    b_2: np.ndarray  # (d_model,)
-
-
-class Layer(NamedTuple):
-    """The weights of one layer of a Transformer; only a decoder's has cross-attention."""
-
-    attention: MultiHeadParameters
-    attention_norm: Norm
-    feed_forward: FeedForward
-    feed_forward_norm: Norm
-    cross: MultiHeadParameters | None = None
-    cross_norm: Norm | None = None
-
-
 @dataclass(frozen=True, eq=False)
 class Transformer:
     r"""The weights of a Transformer that reads with its encoder and writes with its decoder.
@@ -295,10 +268,9 @@ class Transformer:
         """Let every symbol of a source look at every other, layer by layer."""
         x, steps = self._placed(self.source_embedding, source), []
         for layer in self.encoder:
-            attention = multi_head_attention(x, layer.attention)
-            x = layer_norm(x + attention.output, *layer.attention_norm)
-            x = layer_norm(x + feed_forward(x, layer.feed_forward), *layer.feed_forward_norm)
-            steps.append(attention)
+            block = encoder_block(x, layer)
+            x = block.output
+            steps.append(block.attention)
         return Read(x, None, Moment(None, None, None, None), tuple(steps))
 
     def advance(self, read, before, symbol):
@@ -306,42 +278,16 @@ class Transformer:
         symbols = (*before.symbols, symbol)
         x, weights = self._placed(self.target_embedding, list(symbols)), []
         for layer in self.decoder:
-            x = layer_norm(x + multi_head_attention(x, layer.attention, causal=True).output, *layer.attention_norm)
-            cross = multi_head_attention(x, layer.cross, read.annotations)
-            x = layer_norm(x + cross.output, *layer.cross_norm)
-            x = layer_norm(x + feed_forward(x, layer.feed_forward), *layer.feed_forward_norm)
-            weights.append(cross.weights[:, -1])  # (num_heads, T_x)
+            block = decoder_block(x, read.annotations, layer)
+            x = block.output
+            weights.append(block.cross.weights[:, -1])  # (num_heads, T_x)
         probabilities = softmax(x[-1] @ self.w_out + self.b_out)
-        return Moment(probabilities, np.stack(weights), cross.output[-1], None, symbols=symbols)
+        return Moment(probabilities, np.stack(weights), block.cross.output[-1], None, symbols=symbols)
 
     @staticmethod
     def _placed(embedding, symbols):
         """Return the embeddings of symbols with their positions added, in the type of the embeddings."""
         return embedding[symbols] + sinusoidal(len(symbols), embedding.shape[1]).astype(embedding.dtype)
-
-
-def feed_forward(x, parameters):
-    r"""Apply a small network to each token by itself.
-
-    Parameters
-    ----------
-    x : ndarray, shape (..., d_model)
-    parameters : FeedForward
-
-    Returns
-    -------
-    ndarray, shape (..., d_model)
-
-    Notes
-    -----
-    :math:`\max(0, x W_1 + b_1) W_2 + b_2`, equation 2 of [1]_.
-
-    References
-    ----------
-    .. [1] Vaswani et al., 2017. arXiv:1706.03762
-    """
-    w_1, b_1, w_2, b_2 = parameters
-    return np.maximum(x @ w_1 + b_1, 0) @ w_2 + b_2
 
 
 def write(model, source, most=None, *, given=None):

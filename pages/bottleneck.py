@@ -57,5 +57,5 @@ if gradient.open:
         tabs.gradient(page, result)
 if code.open:
     with code:
-        ui.code(code_of(setup, result, room))
+        ui.code(code_of(setup, result, step, room))
 page.setup()  # what was chosen in a tab belongs to the link, too

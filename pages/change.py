@@ -12,6 +12,7 @@ from attn.ui.changing import (
     click_at,
     look_at_head,
     paint,
+    paint_controls,
     painting,
     preset_control,
     switch,
@@ -86,9 +87,9 @@ if head_tab.open:
         if not first.layers:
             st.caption("This text is too long for every head to be kept; choose a shorter one to look at its weights.")
         else:
-            if painting(setup):
-                st.caption("Click a cell of the middle map to let its query look there, or no longer.")
             look = effects.look_at(effect, setup)
+            if painting(setup):
+                paint_controls(page, look[0])
             ui.figure(
                 effects.maps_of(look, setup, effect, theme, room),
                 f"change.head.{setup.painted}" if painting(setup) else "change.head",

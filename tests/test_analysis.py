@@ -189,3 +189,25 @@ def test_the_input_is_left_alone():
 def test_bad_input(call, message):
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         call()
+
+
+@pytest.mark.parametrize(
+    ("d_k", "largest", "entropy", "slope"),
+    [
+        (4, (0.420, 0.230), (1.798, 2.406), (0.314, 0.293)),
+        (16, (0.684, 0.244), (0.908, 2.368), (0.275, 0.301)),
+        (64, (0.840, 0.244), (0.418, 2.366), (0.180, 0.304)),
+        (256, (0.923, 0.243), (0.192, 2.366), (0.098, 0.304)),
+    ],
+)
+def test_without_scaling_softmax_saturates(d_k, largest, entropy, slope):
+    found = analysis.saturation(d_k, np.random.default_rng(1), num_draws=1500)
+    assert found.variance == pytest.approx(d_k, rel=0.06)
+    np.testing.assert_allclose(found.largest, largest, atol=0.025)
+    np.testing.assert_allclose(found.entropy, entropy, atol=0.07)
+    np.testing.assert_allclose(found.slope, slope, atol=0.02)
+
+
+def test_saturation_wants_something_to_draw():
+    with pytest.raises(ValueError, match="d_k, num_keys and num_draws must be at least 1, got 0, 16 and 2000"):
+        analysis.saturation(0, np.random.default_rng(0))

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from attn.functional import as_floats, as_real, softmax, softmax_jacobian
+from attn.functional import as_floats, as_real, share_of_sum, softmax, softmax_jacobian
 
 CHECKS = json.loads((Path(__file__).parent / "data" / "mechanism_checks.json").read_text())["softmax"]
 FINITE = st.floats(-1e4, 1e4, width=32)
@@ -115,3 +115,11 @@ def test_floats_are_not_copied():
 def test_bad_arrays(array, message):
     with pytest.raises(ValueError, match=f"^{message}$"):
         as_real(array)
+
+
+def test_shares_of_a_sum_by_hand():
+    scores = [0.9544, 1.4950, 1.4754, 0.8434, 0.7070, 1.0865]
+    np.testing.assert_allclose(share_of_sum(scores), [0.1455, 0.2278, 0.2249, 0.1285, 0.1077, 0.1656], atol=5e-5)
+    np.testing.assert_allclose(softmax(scores), [0.1385, 0.2379, 0.2333, 0.1240, 0.1082, 0.1581], atol=5e-5)
+    np.testing.assert_array_equal(share_of_sum([1.0, -1.0]), [0, 0])
+    assert share_of_sum(np.float32([1, 2])).dtype == np.float32

@@ -15,7 +15,7 @@ from attn.pretrained.loading import wrap
 
 TOLERANCE = 2e-5  # of weights
 _MOVED = 1e-3  # of what the model gives, relative to its largest number
-_SECONDS = 90  # for one family; then its process is ended
+_SECONDS = 300  # for one family; then its process is ended
 _BYTES = 8 * 2**30  # of address space for one process
 _CHECKS = 50  # in one process, which keeps the Python modules of all its families
 

@@ -232,6 +232,7 @@ class OwnWeights(NamedTuple):
     tokens: tuple
     truncated_from: int | None
     weights: tuple  # per layer an ndarray (batch, num_heads, n_q, n_k)
+    names: tuple  # per layer the tokens of its rows and those of its columns
 
 
 def record(loaded, text=None, *, pair=None, inputs=None, layers=None):
@@ -295,8 +296,8 @@ def own_weights(loaded, text=None, *, pair=None, inputs=None):
     Returns
     -------
     OwnWeights
-        Of the encoder, where a model has an encoder and a decoder. Memory grows with the square of
-        the number of tokens.
+        Of the encoder, where a model has an encoder that gives them and a decoder. Memory grows with
+        the square of the number of tokens.
 
     Raises
     ------
@@ -307,10 +308,17 @@ def own_weights(loaded, text=None, *, pair=None, inputs=None):
     with registry.handling(registry.eager):  # fused attention has no weights to give
         output = run(loaded, prepared.inputs, output_attentions=True)
     found = reported(output)
-    weights = found.get("attentions") or found.get("encoder_attentions") or next(iter(found.values()), ())
+    weights = found.get("encoder_attentions") or found.get("attentions") or next(iter(found.values()), ())
     if not weights:
         raise ModelError(f"{loaded.name} gives no attention weights, so there is nothing to show")
-    return OwnWeights(text, prepared.tokens, prepared.truncated_from, tuple(weights))
+    names = tuple(_names(prepared, *each.shape[2:]) for each in weights)
+    return OwnWeights(text, prepared.tokens, prepared.truncated_from, tuple(weights), names)
+
+
+def _names(prepared, n_q, n_k):
+    """Name the rows and columns of weights of which nothing is known but how many they are."""
+    in_decoder = prepared.decoder_tokens is not None and n_q != len(prepared.tokens)
+    return prepared.axes("decoder" if in_decoder else "encoder", n_q, n_k)
 
 
 def reported(output):

@@ -281,7 +281,8 @@ def has_attention(model):
     -------
     bool
     """
-    return any(re.search("attention|attn", type(module).__name__, re.IGNORECASE) for module in model.modules())
+    names = (type(module).__name__ for module in model.modules())
+    return bool(attention_modules(model)) or any(re.search("attention|attn", name, re.IGNORECASE) for name in names)
 
 
 @functools.cache

@@ -18,8 +18,8 @@ from attn.recurrent import Recurrent
 PATH = Path(__file__).parent / "pointer.safetensors"
 TRAINED_ON = (3, 12)  # fewest and most numbers of an input in training
 MEASURED = (2, 3, 5, 8, 10, 12, 15, 20)
-_STEPS, _BATCH, _RATE, _WIDTH = 10_000, 128, 0.004, 48
-_SCALE = 8  # of what the networks read: from -4 to 4, so that near numbers are told apart sooner
+_STEPS, _BATCH, _RATE, _WIDTH = 14_000, 128, 0.004, 48
+_SCALE = 16  # of what the networks read: from -8 to 8, so that near numbers are told apart sooner
 
 
 @cache

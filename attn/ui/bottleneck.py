@@ -17,7 +17,7 @@ from attn.ui.setup import choice, place, real, string, whole
 from attn.ui.state import as_text
 
 MODELS = trained.MODELS | {name: changed[1] for name, changed in trained.CHANGED.items()}
-SHOWN = {"alignment": "Where it looks", "influence": "What it hangs on"}
+SHOWN = {"alignment": "Weights", "influence": "Influence"}
 TABS = (
     "States and gates",
     "Accuracy by length",
@@ -215,8 +215,8 @@ def model_controls(state):
         format_func=SHOWN.get,
         key=state.key("show"),
         required=True,
-        help="Where it looks: the weights of attention. What it hangs on: how much of the probability of a written "
-        "symbol moves elsewhere when a symbol of the input is blurred; it is there without attention too.",
+        help="Weights say where a model looks. Influence says what it would miss: how much of the probability of a "
+        "written symbol moves elsewhere when a symbol of the input is blurred. It is there without attention too.",
     )
 
 
@@ -264,9 +264,15 @@ def picture(result, step, room):
     alt.ConcatChart
     """
     panels = [_panel(side, result, step) for side in (result.left, result.right)]
+    tallest = _tallest(room)
     if len(result.columns) <= _BESIDE:
-        return charts.panels(theme(), room, *panels)
-    return charts.above(*(charts.panels(theme(), room, panel) for panel in panels))
+        return charts.panels(theme(), room, *panels, tallest=tallest)
+    return charts.above(*(charts.panels(theme(), room, panel, tallest=tallest) for panel in panels))
+
+
+def _tallest(room):
+    """Return the pixels that a picture may take downward: more on a projector."""
+    return int(max(440, min(600, 0.35 * room)))
 
 
 def _panel(side, result, step):
@@ -274,13 +280,21 @@ def _panel(side, result, step):
     drawn = np.zeros((result.rows, len(result.columns)))
     done = min(step, len(side.symbols))
     drawn[:done] = side.map[:done]
-    title = f"{side.title}: {sum(side.right)} of {len(result.target) + 1} right"
-    newest = step - 1 if step < result.rows and step <= len(side.symbols) else None
-    highlight = {} if newest is None else {"highlight": {"row": newest}}
     return charts.panel(
-        drawn, row_labels(side, result.rows, step), result.columns, title=title, axes=("written", "read"),
-        tooltip_name="influence" if side.influence else "weight", numbers=False, **highlight,
+        drawn, row_labels(side, result.rows, step), result.columns, title=_title(side, result), numbers=False,
+        axes=("written", "read"), tooltip_name="influence" if side.influence else "weight",
+        **_highlight(side, result, step),
     )  # fmt: skip
+
+
+def _title(side, result):
+    """Return what stands above one model's matrix."""
+    return f"{side.title}: {sum(side.right)} of {len(result.target) + 1} right"
+
+
+def _highlight(side, result, step):
+    """Return the keyword that outlines the newest row, while there are more to come."""
+    return {"highlight": {"row": step - 1}} if step < result.rows and step <= len(side.symbols) else {}
 
 
 def row_labels(side, rows, step):
@@ -305,8 +319,14 @@ def _in_all(side, result, _):
     wrote = f"*{side.title}* wrote **{text}**: {score}"
     if not side.attends:
         return f"{wrote}, all from the same {side.written.context.shape[1]} numbers, as many for any input."
-    spread = float(analysis.effective_keys(side.written.weights).mean())
+    spread = spread_of(side.written.weights)
     return f"{wrote}, looking back at {spread:.1f} of {len(result.columns)} symbols in effect for each."
+
+
+def spread_of(weights):
+    """Return how many symbols a row of weights looks at in effect, on average; local-p's rows do not sum to 1."""
+    weights = weights / np.maximum(weights.sum(axis=-1, keepdims=True), np.finfo(weights.dtype).tiny)
+    return float(analysis.effective_keys(weights).mean())
 
 
 def _in_row(side, result, row):
@@ -319,9 +339,19 @@ def _in_row(side, result, row):
     at = int(side.map[row].argmax())
     most = f"**{as_text(result.columns[at])}** ({number(side.map[row, at])})"
     if not side.influence:
-        return f"{wrote}, looking most at {most}."
+        return f"{wrote}, looking most at {most}{_window(side, row)}."
     same = "" if side.attends else f" from the same {side.written.context.shape[1]} numbers as every row"
     return f"{wrote}{same}; it hangs most on {most}."
+
+
+def _window(side, row):
+    """Say where the window of local attention stood, and that the weights of local-p do not sum to 1."""
+    if side.written.centre is None:
+        return ""
+    place = f", near place {side.written.centre[row] + 1:.1f}"
+    if side.model.reach == "local-m":
+        return place
+    return f"{place}, with weights that sum to {side.map[row].sum():.2f}, since Luong's equation 10 does not divide"
 
 
 def shapes(result):
@@ -353,32 +383,50 @@ def table_of(side, result):
     return charts.csv(side.map, row_labels(side, len(side.symbols), len(side.symbols)), result.columns)
 
 
-def code_of(setup, result, room):
+def code_of(setup, result, step, room):
     """Return the lines that draw the picture of the page."""
-    typed = result.task.glue.join(result.source)
-    drawn = {
-        True: "seq2seq.influence(model, source, written.symbols)",
-        False: "written.weights if written.weights.ndim == 2 else written.weights[-1].mean(axis=0)",
-    }
-    left, right = (drawn[side.influence] for side in (result.left, result.right))
-    return f"""from attn import analysis, charts, seq2seq, trained
+    calls = [_call(side, result, step) for side in (result.left, result.right)]
+    calls = [f'panel("{getattr(setup, name)}", {call})' for name, call in zip(SIDES, calls, strict=True)]
+    if len(result.columns) <= _BESIDE:
+        picture = f"charts.panels(charts.LIGHT, {room:.0f}, left, right, tallest={_tallest(room)})"
+    else:
+        one = f"charts.panels(charts.LIGHT, {room:.0f}, one, tallest={_tallest(room)})"
+        picture = f"charts.above(*({one} for one in (left, right)))"
+    return f"""import numpy as np
+from attn import charts, seq2seq, trained
 
 task = trained.TASKS["{setup.task}"]
-source = task.source_ids(task.read({typed!r})[0])
-columns = charts.token_labels([task.source_symbols[i] for i in source])
+source, answer = task.read({result.task.glue.join(result.source)!r})
+ids, answer = task.source_ids(source), [*answer, "end"]
+columns = charts.token_labels([*source, "end"])
 
 
-def panel(name, picture):
+def panel(name, title, what, picture, **options):
     model = trained.load("{setup.task}", name, "{setup.trained_on}")
-    written = seq2seq.write(model, source)
-    rows = charts.token_labels([task.target_symbols[i] for i in written.symbols])
-    return charts.panel(picture(model, written), rows, columns, title=name, axes=("written", "read"))
+    written = seq2seq.write(model, ids, most=len(answer) + 4)
+    symbols = ["end" if i == seq2seq.END else task.target_symbols[i] for i in written.symbols]
+    marks = ["✓" if one == other else "✗" for one, other in zip(symbols, [*answer, "", "", "", ""])]
+    rows = [f"{{label}} {{mark}}" for label, mark in zip(charts.token_labels(symbols), marks)][:{step}]
+    drawn = np.zeros(({result.rows}, len(columns)))
+    drawn[: len(rows)] = picture(model, written)[:{step}]
+    rows += charts.counted({result.rows})[len(rows):]
+    return charts.panel(
+        drawn, rows, columns, title=title, axes=("written", "read"), tooltip_name=what, numbers=False, **options
+    )
 
 
-picture = charts.panels(
-    charts.LIGHT, {room:.0f},
-    panel("{setup.left}", lambda model, written: {left}),
-    panel("{setup.right}", lambda model, written: {right}),
-)
-charts.save(picture, "bottleneck.svg")
+left = {calls[0]}
+right = {calls[1]}
+charts.save({picture}, "bottleneck.svg")
 """
+
+
+def _call(side, result, step):
+    """Return what the code hands on for one model, after its name."""
+    if side.influence:
+        what, drawn = "influence", "seq2seq.influence(model, ids, written.symbols)"
+    else:
+        what = "weight"
+        drawn = "written.weights" if side.written.weights.ndim == 2 else "written.weights[-1].mean(axis=0)"
+    options = "".join(f", {key}={value!r}" for key, value in _highlight(side, result, step).items())
+    return f'"{_title(side, result)}", "{what}", lambda model, written: {drawn}{options}'

@@ -239,6 +239,16 @@ def paint(state, row, column):
     state.set(painted=tuple(sorted(set(state.get("painted")) ^ {(row, column)})))
 
 
+def paint_controls(state, weights):
+    """Draw how to paint the pattern of the chosen head, whose own weights are (n_q, n_k)."""
+    st.caption("Click a cell of the middle map to let its query look there, or no longer. Or begin with:")
+    own = tuple((row, int(column)) for row, column in enumerate(weights.argmax(axis=1)))
+    with st.container(horizontal=True, gap="small"):
+        for name, label, painted_cells in (("own", "Where it looks most", own), ("empty", "Nowhere", ())):
+            key = f"{state.key('painted')}.{name}"
+            st.button(label, on_click=state.set, kwargs={"painted": painted_cells}, key=key)
+
+
 def every_head(first):
     """Return all heads of a model as a set of (layer, head)."""
     return {(layer, head) for layer, count in enumerate(first.num_heads) for head in range(count)}

@@ -364,8 +364,8 @@ def head_chart(effect, setup, theme, room):
     return charts.beside(
         charts.head_switches(
             shift_table(effect), theme, off=effect.changes.off, replaced=[head for head, _ in effect.changes.patterns],
-            title="Outputs moved", select="head", selected=_at_hand(setup, effect.before),
-            size=_map_size(effect.before, room), tooltip_name="moved by",
+            title="Outputs moved" if effect.comparison.heads else "Heads", select="head",
+            selected=_at_hand(setup, effect.before), size=_map_size(effect.before, room), tooltip_name="moved by",
         )
     )  # fmt: skip
 
@@ -378,7 +378,7 @@ def _at_hand(setup, run):
 def _map_size(run, room):
     """Return the pixels of the longer side of the map: as wide as there is room, and not too tall."""
     down, across = len(run.num_heads), max(run.num_heads)
-    cell = max(min((room - 60) / across, 520 / down, 48), 14)
+    cell = max(min((room - 60) / across, max(520, 0.8 * room) / down, 48), 14)
     return int(cell) * max(down, across)
 
 

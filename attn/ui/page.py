@@ -11,6 +11,7 @@ MENU = (  # key, script, label, icon
     ("step_by_step", "pages/step_by_step.py", "Step by step", ":material/stairs:"),
     ("heads", "pages/heads.py", "Heads", ":material/grid_view:"),
     ("masks", "pages/masks.py", "Masks", ":material/visibility_off:"),
+    ("softmax", "pages/softmax.py", "Softmax", ":material/bar_chart:"),
     ("scores", "pages/scores.py", "Scores", ":material/straighten:"),
     ("memory", "pages/memory.py", "Memory", ":material/memory:"),
     ("positions", "pages/positions.py", "Positions", ":material/format_list_numbered:"),

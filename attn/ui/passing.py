@@ -14,18 +14,28 @@ from attn.ui import models
 MOST_MEASURED = 512  # tokens up to which the model's own attention is run as well, to be compared
 
 _ROOM = 256_000_000  # bytes that results kept for all visitors may take together
+_MODELS = 2  # as many as `models.loaded` holds
 _LONG = 2_500  # characters of a text, some 500 tokens, beyond which passing it is heavy
 _SOON = 0.4  # seconds after which a pass shows how far it is
 
 
 class Recent:
-    """The results asked for most recently, as long as together they fit into some memory."""
+    """The results asked for most recently, as long as together they fit into some memory.
 
-    def __init__(self, room):
-        self._room, self._held, self._lock = room, OrderedDict(), threading.Lock()
+    Parameters
+    ----------
+    room : int
+        Bytes.
+    num_models : int
+        Results of so many models are kept at most: they hold on to the model that made them.
+    """
+
+    def __init__(self, room, num_models):
+        self._room, self._num_models = room, num_models
+        self._held, self._lock = OrderedDict(), threading.Lock()
 
     def get(self, key):
-        """Return a result, or None if it is not kept."""
+        """Return a result, or None if it is not kept. Keys begin with the name of a model and whether it is random."""
         with self._lock:
             if key not in self._held:
                 return None
@@ -37,6 +47,9 @@ class Recent:
         with self._lock:
             self._held[key] = result, size
             self._held.move_to_end(key)
+            models = list(dict.fromkeys(held[:2] for held in reversed(self._held)))[: self._num_models]
+            for held in [held for held in self._held if held[:2] not in models]:
+                del self._held[held]
             while len(self._held) > 1 and sum(size for _, size in self._held.values()) > self._room:
                 self._held.popitem(last=False)
 
@@ -44,7 +57,7 @@ class Recent:
 @st.cache_resource(show_spinner=False)
 def kept():
     """Return what is kept for all visitors."""
-    return Recent(_ROOM)
+    return Recent(_ROOM, _MODELS)
 
 
 def passed(name, random_weights, text, pair, changes=None, positions=None):

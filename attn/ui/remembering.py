@@ -23,7 +23,7 @@ PARTS = {
 MEMORIES = {"example": "Worked example", "random": "Random"}
 FEATURES = {"colour": "Colour", "place": "Colour and place", "random": "Random projections"}
 TABS = ("More", "Code")
-STAGES = ["content", "previous", "mixed", "shifted", "sharpened"]
+STAGES = ["content", "before", "mixed", "shifted", "sharper"]
 MOST_NUMBERS = 20
 DEFAULT_NUMBERS = "0.3, 0.9, 0.1, 0.6, 0.45, 0.05, 0.72"
 
@@ -172,12 +172,13 @@ def _write(setup, rows, weights, labels, wide):
     written = memory.write(rows, weights, erase, add)
     best = int(weights.argmax())
     numbers = ", ".join(f"{x:.6f}" for x in written.memory[best])
-    e, a, m = r"e", r"a", letter("key", "M")
+    m = letter("key", "M")
     reading(
         f"The same weights write. Every row first loses its weight times the share to erase ({erase[0]:g}, "
         f"{erase[1]:g}) of itself, then gains its weight times what is added ({add[0]:g}, {add[1]:g}). Row "
         f"{best + 1}, where the head stands most, becomes **({numbers})**.",
-        rf"\tilde{{{m}}}(i) = {m}(i) \odot [1 - w(i)\,{e}], \quad {m}(i) = \tilde{{{m}}}(i) + w(i)\,{a}",
+        rf"\begin{{gathered}} \tilde{{{m}}}(i) = {m}(i) \odot [1 - w(i)\,e] \\ "
+        rf"{m}(i) = \tilde{{{m}}}(i) + w(i)\,a \end{{gathered}}",
     )
     limit = max(float(np.abs(part).max()) for part in (rows, *written)) or 1.0
     options = {"kind": "signed", "limit": limit, "axes": ("", "number")}
@@ -310,7 +311,7 @@ def pointing(state, setup):
     e, d = letter("key", "e_j"), letter("query", "d_i")
     reading(
         _pointing_in_words(numbers, found),
-        rf"u_j = v^\top \tanh(W_1 {e} + W_2 {d}), \quad p = \mathrm{{softmax}}(u)",
+        rf"\begin{{gathered}} u_j = v^\top \tanh(W_1 {e} + W_2 {d}) \\ p = \mathrm{{softmax}}(u) \end{{gathered}}",
         f"encoded: {len(numbers)} × {len(network.v)} · one state per step: {len(network.v)} · "
         f"weights: {len(numbers)} × {len(numbers)}, which are the output",
     )
@@ -426,32 +427,44 @@ def far_back(state, setup):
     moved = {dilated: _measured(setup, dilated) for dilated in (right, printed)}
     reading(
         _snail_in_words(setup, right, printed, moved),
-        r"x \leftarrow [\,x;\ \tanh(x_f) \odot \sigma(x_g)\,], \quad "
-        r"x_f(t) = x(t)\,W + x(t - d)\,W'",
+        r"\begin{gathered} x \leftarrow [\,x;\ \tanh(x_f) \odot \sigma(x_g)\,] \\ "
+        r"x_f(t) = x(t)\,W + x(t - d)\,W' \end{gathered}",
         f"channels: {' → '.join(str(3 + at * setup.channels) for at in range(len(right) + 1))}"
         + (f" → {3 + (len(right) + 1) * setup.channels} with the read" if setup.attends else ""),
     )
-    wide = min(room() - 130, 40 * setup.steps)
     titles = {right: "Dilations from 1", printed: "As the pseudo-code prints them"}
+    lay, wide = _fan_layout(setup.steps)
     figure(
-        charts.above(
+        getattr(charts, lay)(
             *(
                 charts.fan(
-                    dilated, moved[dilated], theme(), attends=setup.attends, width=wide,
+                    dilated,
+                    moved[dilated],
+                    theme(),
+                    attends=setup.attends,
                     title=f"{titles[dilated]}: {int((moved[dilated] > 0).sum())} of {setup.steps} steps are seen",
+                    width=wide,
                 )
                 for dilated in (right, printed)
             )
         ),
         "memory.fan",
-    )  # fmt: skip
+    )
     more, code_tab = tabs(state, TABS)
     if more.open:
         with more:
             _lags(setup, moved, titles)
     if code_tab.open:
         with code_tab:
-            code(_snail_code(setup, wide))
+            code(_snail_code(setup, lay, wide))
+
+
+def _fan_layout(steps):
+    """Return whether two fans stand beside or above one another, and how wide each is."""
+    half = room() / 2 - 130
+    if half >= 26 * steps:
+        return "beside", int(min(half, 64 * steps))
+    return "above", int(min(room() - 130, 64 * steps))
 
 
 def _measured(setup, dilated):
@@ -484,26 +497,20 @@ def _snail_in_words(setup, right, printed, moved):
 def _lags(setup, moved, titles):
     """Show how far the last output moved, by how far back the replaced step is."""
     st.markdown(
-        "How far the last output moved when the step so far back was replaced, on a logarithmic scale. White: not at "
-        "all, to the last digit."
+        "How far the last output moved when the step so far back was replaced, on a logarithmic scale. 0 means "
+        "not at all, to the last digit."
     )
     rows, columns = [titles[dilated] for dilated in moved], [str(lag) for lag in range(setup.steps)]
-    values = np.stack(list(moved.values()))
-    hidden = values == 0
-    wide = min(room() - 280, 56 * setup.steps)
+    values, wide = np.stack(list(moved.values())), int(min(room() - 280, 56 * setup.steps))
+    options = {"kind": "magnitude", "log": True, "axes": ("", "steps back"), "tooltip_name": "moved by"}
     figure(
-        charts.beside(
-            charts.heatmap(
-                values, rows, columns, theme(), kind="magnitude", log=True, hidden=hidden, axes=("", "steps back"),
-                size=(wide, 88), square=False, tooltip_name="moved by",
-            )
-        ),
+        charts.beside(charts.heatmap(values, rows, columns, theme(), size=(wide, 88), square=False, **options)),
         "memory.lags",
         tables={"moved": lambda: charts.csv(values, rows, columns)},
-    )  # fmt: skip
+    )
 
 
-def _snail_code(setup, wide):
+def _snail_code(setup, lay, wide):
     network, above = "memory.temporal_block(x, blocks, dilations)", ""
     if setup.attends:
         network = f"memory.attention_block({network}, above)[0]"
@@ -522,5 +529,5 @@ for as_printed, title in ((False, "Dilations from 1"), (True, "As the pseudo-cod
     print(dilations, moved.round(3))
     title += f": {{(moved > 0).sum()}} of {setup.steps} steps are seen"
     fans.append(charts.fan(dilations, moved, charts.LIGHT, attends={setup.attends}, title=title, width={wide:.0f}))
-charts.save(charts.above(*fans), "fan.svg")
+charts.save(charts.{lay}(*fans), "fan.svg")
 """

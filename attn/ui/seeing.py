@@ -79,10 +79,10 @@ def image_controls(state):
         help="How much of what is read is added. Training starts at 0, where nothing is.",
     )  # fmt: skip
     state.set(pixel=tuple(min(at, SIDE - 1) for at in state.get("pixel")))
-    left, right = st.columns(2)
-    row, column = state.get("pixel")
-    left.number_input("Row", 1, SIDE, row + 1, key=state.key("pixel.row"), on_change=_typed, args=(state, 0))
-    right.number_input("Column", 1, SIDE, column + 1, key=state.key("pixel.column"), on_change=_typed, args=(state, 1))
+    for axis, column in enumerate(st.columns(2)):
+        key = state.key(f"pixel.{axis}")
+        st.session_state[key] = state.get("pixel")[axis] + 1  # also after a click into the picture
+        column.number_input(("Row", "Column")[axis], 1, SIDE, key=key, on_change=_typed, args=(state, axis))
     return chosen
 
 
@@ -98,18 +98,16 @@ def pixels(state, setup, chosen):
     q, k, o = letter("query", "g(x_j)"), letter("key", "f(x_i)"), letter("output", "o_j")
     reading(
         _pixels_in_words(setup, weights, output - picture),
-        rf"\alpha_{{ij}} = \mathrm{{softmax}}_i\left({k}^\top {q}\right), \quad y_j = x_j + \gamma\, {o}",
+        rf"\begin{{gathered}} \alpha_{{ij}} = \mathrm{{softmax}}_i\left({k}^\top {q}\right) \\ "
+        rf"y_j = x_j + \gamma\, {o} \end{{gathered}}",
         f"pixels: {SIDE * SIDE} × {x.shape[1]} · weights: {SIDE * SIDE} × {SIDE * SIDE} · output: {SIDE * SIDE} × 3",
     )
     size = int(min((room() - 60) / 3, 420))
+    look = {"selected": setup.pixel, "size": size}
     figure(
         charts.beside(
-            charts.photo(
-                picture, theme(), title="Click a pixel", selected=setup.pixel, select="pixel", size=size
-            ),
-            charts.photo(
-                picture, theme(), weights=weights, title="Where it looks", selected=setup.pixel, select="seen", size=size
-            ),
+            charts.photo(picture, theme(), title="Click a pixel", select="pixel", **look),
+            charts.photo(picture, theme(), weights=weights, title="Where it looks", select="seen", **look),
             charts.photo(output, theme(), title=f"Output, γ = {setup.factor:g}", size=size),
         ),
         "memory.pixels",
@@ -119,7 +117,7 @@ def pixels(state, setup, chosen):
     more, code_tab = tabs(state, TABS)
     if more.open:
         with more:
-            _looked_at(steps, picture, size)
+            _looked_at(steps, picture)
     if code_tab.open:
         with code_tab:
             code(_pixels_code(setup, made, lines, size))
@@ -128,7 +126,7 @@ def pixels(state, setup, chosen):
 def _typed(state, axis):
     """Look at the pixel whose row or column was typed."""
     pixel = list(state.get("pixel"))
-    pixel[axis] = st.session_state[state.key(("pixel.row", "pixel.column")[axis])] - 1
+    pixel[axis] = st.session_state[state.key(f"pixel.{axis}")] - 1
     state.set(pixel=tuple(pixel))
 
 
@@ -167,16 +165,21 @@ def _pixels_in_words(setup, weights, change):
     row, column = (at + 1 for at in setup.pixel)
     entropy = -np.sum(weights * np.log(np.where(weights > 0, weights, 1)))
     moved = float(np.abs(change).max())
+    alike = {
+        "colour": "those whose colour is like its own, near or far",
+        "place": "those like it in colour and on the same side of the picture, the outermost most of all",
+        "random": "those that the random matrices happen to bring close",
+    }[setup.features]
     sentence = (
         f"The pixel in row {row}, column {column} spreads its look over about **{np.exp(entropy):.0f} of "
-        f"{weights.size}** pixels, near or far alike: those that resemble it stay bright in the middle. "
+        f"{weights.size}** pixels: {alike}. They stay bright in the middle. "
     )
     if setup.factor == 0:
         return f"{sentence}γ is 0, as at the start of training: the output is the picture itself, to the last digit."
     return f"{sentence}What each pixel reads, times γ, is added to it; no colour moves by more than **{moved:.2f}**."
 
 
-def _looked_at(steps, picture, size):
+def _looked_at(steps, picture):
     """Show what each pixel reads, and how much each is looked at by all."""
     received = steps.weights.sum(axis=0).reshape(SIDE, SIDE)
     read = picture * 0 + 0.5 + steps.attended[:, :3].reshape(picture.shape)
@@ -189,10 +192,10 @@ def _looked_at(steps, picture, size):
     names = charts.counted(SIDE)
     figure(
         charts.beside(
-            charts.photo(read, theme(), title="What each pixel reads", size=size),
+            charts.photo(read, theme(), title="What each reads", size=6 * SIDE),
             charts.heatmap(
-                received, names, names, theme(), kind="magnitude", title="How much each is looked at",
-                axes=("row", "column"), tooltip_name="sum of weights", size=size,
+                received, names, names, theme(), kind="magnitude", title="Looked at by all",
+                axes=("row", "column"), tooltip_name="sum of weights", size=6 * SIDE,
             ),
         ),
         "memory.looked_at",
@@ -283,8 +286,8 @@ def words_and_patches(state, setup, chosen):
     k, q, z = letter("key", "a_i"), letter("query", "h_t"), letter("output", "z_t")
     reading(
         _looks_in_words(result),
-        rf"\alpha_{{ti}} = \mathrm{{softmax}}_i\left({q}^\top {k}\right), \quad "
-        rf"{z} = \textstyle\sum_i \alpha_{{ti}}\, {k}",
+        rf"\begin{{gathered}} \alpha_{{ti}} = \mathrm{{softmax}}_i\left({q}^\top {k}\right) \\ "
+        rf"{z} = \textstyle\sum_i \alpha_{{ti}}\, {k} \end{{gathered}}",
         f"patches: {GRID} × {GRID} of {PATCH} × {PATCH} pixels · weights: {len(words)} × {GRID * GRID}",
     )
     size = int(min((room() - 24 * len(words)) / (len(words) + 1), 300))
@@ -354,7 +357,7 @@ def _soft_and_hard(state, setup, result, at):
                 names,
                 names,
                 theme(),
-                title="Received from all words",
+                title="Received in all",
                 tooltip_name="sum of weights",
                 **options,
             ),

@@ -133,21 +133,22 @@ def _numbered(state, name, count, words):
 def own_only(state, loaded, own):
     """Show the weights of a model that cannot be recorded, and stop the page there."""
     with st.sidebar:
-        weights = own.weights[_numbered(state, "layer", len(own.weights), "From the first, next to the words, on.")][0]
+        layer = _numbered(state, "layer", len(own.weights), "From the first, next to the words, on.")
+        weights = own.weights[layer][0]
         head = _numbered(state, "head", len(weights), "Each head of a layer looks in its own way.")
         colour_control(state)
     setup = state.setup()
-    labels = charts.token_labels([token.text for token in own.tokens])
+    rows, columns = (charts.token_labels([token.text for token in side]) for side in own.names[layer])
     st.info(
         f"The {loaded.family} family computes its attention where nothing can listen, so its queries and keys are not "
         "known here. These are the weights the model gives itself; there is nothing to compare them with."
     )
     title = f"The model's own: layer {setup.layer}, head {setup.head}"
     scale = scale_of(setup.colour, weights[head])
-    picture = charts.panel(weights[head], labels, labels, title=title, **scale)
+    picture = charts.panel(weights[head], rows, columns, title=title, **scale)
     figure(
         charts.panels(theme(), room(), picture, tallest=600),
         "pretrained.own",
-        tables={"own": lambda: charts.csv(weights[head], labels, labels)},
+        tables={"own": lambda: charts.csv(weights[head], rows, columns)},
     )
     st.stop()

@@ -78,8 +78,8 @@ def sentence_of(swept, effect):
     small = int((np.abs(effects) < 0.1 * np.abs(effects).max()).sum())
     return (
         f"{start}Without head **{head_name(best)}** the {_what(effect)} goes from {number(swept.before)} to "
-        f"**{number(swept.after[best])}**, farther than without any other. {small} of {done} heads move it by less than "
-        "a tenth of that."
+        f"**{number(swept.after[best])}**, farther than without any other. {small} of {done} heads move it by "
+        "less than a tenth of that."
     )
 
 

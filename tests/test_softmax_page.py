@@ -1,0 +1,53 @@
+"""The page on softmax: what is typed, and what it answers."""
+
+import numpy as np
+import pytest
+from driving import check, matrices, opened, said
+
+from attn.ui.softening import TABS
+
+
+@pytest.mark.parametrize("tab", TABS)
+def test_every_tab_shows_something(tab):
+    check(opened("softmax", tab=tab), charts=1)
+
+
+@pytest.mark.parametrize(
+    ("typed", "sentence"),
+    [
+        ("", "There must be 1 to 24 finite scores, none beyond a million, got 0 numbers."),
+        ("1, two", "Scores must be numbers with commas between them, got two."),
+        ("1, nan", "There must be 1 to 24 finite scores, none beyond a million, got 2 numbers."),
+        (",".join("1" * 25), "There must be 1 to 24 finite scores, none beyond a million, got 25 numbers."),
+    ],
+)
+def test_scores_that_are_none(typed, sentence):
+    app = check(opened("softmax", scores=typed))
+    assert [info.value.replace("\\", "") for info in app.info] == [
+        f"{sentence} The picture keeps the last scores that could be read."
+    ]
+    assert app.text_input(key="softmax.scores").value == typed
+
+
+def test_a_shift_changes_nothing_and_says_so():
+    app = check(opened("softmax", scores="1, 2, 3", shift="1000.0"))
+    text = " ".join(said(app))
+    assert "gets **66.5%**" in text
+    assert "moved no weight by more than **0.0e+00**, though exp(1003) itself is more than a float can hold" in text
+
+
+def test_the_jacobian_on_the_page():
+    app = check(opened("softmax", scores="1 2 3"))
+    ((jacobian,),) = matrices(app).values()
+    np.testing.assert_allclose(jacobian.diagonal(), [0.081925, 0.184836, 0.222695], atol=1e-6)
+    np.testing.assert_allclose(jacobian.sum(axis=1), 0, atol=1e-7)
+
+
+def test_attention_without_any_weights():
+    found = matrices(check(opened("softmax", tab="Without weights")))
+    np.testing.assert_allclose(found["Context"][0][1], [0.4419, 0.6515, 0.5683], atol=1e-4)
+
+
+def test_a_tied_key_gives_the_mean():
+    found = matrices(check(opened("softmax", tab="Look it up", lookup="third")))
+    np.testing.assert_allclose(found["Found"][0], [[550, 5.5]])
