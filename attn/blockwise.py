@@ -12,7 +12,7 @@ from attn.dot_product import check_fit, checked_mask, finite_number, leading_sha
 from attn.functional import as_floats
 from attn.masks import first_position, whole_number, window_sides
 
-_NUMBERS = 2**18  # scores held at once by a thread, of as many heads as fit
+_NUMBERS = 2**19  # scores held at once by a thread, of as many heads as fit
 _ROWS = 256  # queries of one tile at most: from here on a matrix product is as fast as it gets
 _KEYS = 256  # keys of one tile at most
 _EDGE = 64  # queries at once where causality or a window cuts through a tile: more is hidden of short blocks
@@ -29,6 +29,7 @@ class _Heads(NamedTuple):
     mask: np.ndarray | None  # (kv_heads or 1, group or 1, n_q, n_k)
     bias: np.ndarray | None  # (kv_heads or 1, group or 1, n_q, n_k)
     reach: np.ndarray  # (kv_heads or 1, 1, 1), largest score of a query of length 1
+    ones: np.ndarray  # (keys of a tile, 1)
 
 
 class _Running(NamedTuple):
@@ -125,7 +126,7 @@ def attention(
     options = _options(query, key, causal, query_offset, window, scale, softcap)
     context = np.empty((*(leading or (1,)), query.shape[-2], value.shape[-1]), dtype=query.dtype)
     arrays = _axes((query, key, value), (mask, bias), context, shape[-2:])
-    tile = _tile(tile, arrays[0].shape[-3], shape[-2:])
+    tile = _tile(tile, arrays[0].shape[-4:-2], shape[-2:])
     _in_threads(_tasks(arrays, options, context, *tile), threads)
     with np.errstate(over="ignore"):
         return context.reshape(*leading, *context.shape[-2:]).astype(dtype, copy=False)
@@ -166,14 +167,20 @@ def _grouped(array, group, lengths):
     return np.broadcast_to(array, (*array.shape[:-2], *lengths)).reshape(*array.shape[:-3], *heads, *lengths)
 
 
-def _tile(tile, group, lengths):
+def _tile(tile, heads, lengths):
     """Return how many key/value heads, queries and keys a tile has; each head comes with its group."""
     if tile is not None:
         rows, keys = tile
         return 1, whole_number("tile", rows, least=1), whole_number("tile", keys, least=1)
-    keys = max(1, min(lengths[1], _KEYS))
-    rows = max(1, min(lengths[0], _ROWS, _NUMBERS // (group * keys)))
-    return max(1, _NUMBERS // (group * rows * keys)), rows, keys
+    num_kv_heads, group = heads
+    keys = _even(lengths[1], _KEYS)
+    rows = _even(lengths[0], min(_ROWS, _NUMBERS // (group * keys)))
+    return _even(num_kv_heads, _NUMBERS // (group * rows * keys)), rows, keys
+
+
+def _even(number, most):
+    """Return the size of parts of a number, at most `most` each, that are as even as may be."""
+    return max(1, -(-number // -(-number // max(1, most)))) if number else 1
 
 
 def _tasks(arrays, options, context, together, rows, keys):
@@ -183,20 +190,20 @@ def _tasks(arrays, options, context, together, rows, keys):
     for place in np.ndindex(context.shape[:-4]):
         for first in range(0, num_kv_heads, together):
             part = slice(first, first + together)
-            heads = _take(arrays, place, part)
+            heads = _take(arrays, place, part, keys)
             for start in range(0, n_q, rows):
                 block = slice(start, min(start + rows, n_q))
                 yield functools.partial(_attend, heads, options, block, keys, context[place][part, :, block])
 
 
-def _take(arrays, place, part):
+def _take(arrays, place, part, keys):
     """Take a few heads out of all arrays."""
     query, key, value, mask, bias = (None if array is None else _indexed(array, place, part) for array in arrays)
     key = np.ascontiguousarray(key.swapaxes(-1, -2))
     largest = max(value.max(initial=0), -value.min(initial=0))
     broken = None if np.isfinite(largest) else ~np.isfinite(value)
     value = value if broken is None else np.where(broken, 0, value)
-    return _Heads(query, key, value, broken, mask, bias, _reach(key, largest))
+    return _Heads(query, key, value, broken, mask, bias, _reach(key, largest), np.ones((keys, 1), dtype=key.dtype))
 
 
 def _indexed(array, place, part):
@@ -238,18 +245,18 @@ def _attend(heads, options, block, keys, result, desk):
     calm = heads.bias is None and (_lengths(query) * heads.reach).max() <= _CALM
     start, stop = _span(heads.mask, options, block, heads.key.shape[-1])
     for rows, tile in _tiles(options, block, start, stop, keys):
-        at = slice(rows.start - block.start, rows.stop - block.start)
-        scores = _product(query[:, :, at], heads.key[..., tile], desk, "scores")  # (kv_heads, group, rows, keys)
+        part, carried = query, running
+        if rows is not block:
+            at = slice(rows.start - block.start, rows.stop - block.start)
+            part, carried = query[:, :, at], _Running(*(each if each is None else each[:, :, at] for each in running))
+        scores = _product(part, heads.key[..., tile], desk, "scores")  # (kv_heads, group, rows, keys)
         visible = _finish(scores, heads, options, rows, tile)
-        _carry(
-            _Running(*(None if part is None else part[:, :, at] for part in running)), scores, heads, tile, calm, desk
-        )
+        _carry(carried, scores, heads, tile, calm, desk)
         if heads.broken is not None:
-            seen = np.broadcast_to(visible, scores.shape)
-            running.broken[:, :, at] |= seen @ heads.broken[..., tile, :]
-    context = np.divide(running.context, np.where(running.total == 0, 1, running.total), out=result)
+            carried.broken[...] |= np.broadcast_to(visible, scores.shape) @ heads.broken[..., tile, :]
+    np.divide(running.context, np.where(running.total == 0, 1, running.total), out=result)
     if heads.broken is not None:
-        context[running.broken] = np.nan
+        result[running.broken] = np.nan
 
 
 def _start(query, heads):
@@ -279,14 +286,17 @@ def _tiles(options, block, start, stop, keys):
 
 def _carry(running, scores, heads, tile, calm, desk):
     """Add a tile to what is carried."""
-    largest, decay = _exponentials(scores, None if calm else running.largest)
-    if largest is not None:
+    if calm:
+        np.exp(scores, out=scores)
+    else:
+        largest, decay = _exponentials(scores, running.largest)
         running.largest[...] = largest
-        running.total[...] *= decay
-        running.context[...] *= decay
-    ones = np.ones((scores.shape[-1], 1), dtype=scores.dtype)
-    running.total[...] += scores @ ones  # faster than sum
-    running.context[...] += _product(scores, heads.value[..., tile, :], desk, "sums")
+        np.multiply(running.total, decay, out=running.total)
+        np.multiply(running.context, decay, out=running.context)
+    sums = _product(scores, heads.ones[: tile.stop - tile.start], desk, "sums")  # faster than numpy's own sum
+    np.add(running.total, sums, out=running.total)
+    weighted = _product(scores, heads.value[..., tile, :], desk, "weighted")
+    np.add(running.context, weighted, out=running.context)
 
 
 def _product(left, right, desk, name):
@@ -343,13 +353,7 @@ def _near(block, tile, options):
 
 
 def _exponentials(scores, largest):
-    """Replace scores by exponentials below the largest so far; return it, and what earlier ones shrink by.
-
-    Scores of which no exponential can overflow come with no largest, and stay as they are.
-    """
-    if largest is None:
-        np.exp(scores, out=scores)
-        return None, 1
+    """Replace scores by exponentials below the largest so far; return it, and what earlier ones shrink by."""
     higher = np.maximum(largest, scores.max(axis=-1, keepdims=True))
     base = np.where(np.isneginf(higher), 0, higher)
     if np.isposinf(base).any():  # infinite scores share all the weight: their difference is 0, not NaN

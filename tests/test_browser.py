@@ -204,7 +204,7 @@ def test_a_number_is_typed_into_a_matrix(visit):
     grid.scroll_into_view_if_needed()
     page.wait_for_timeout(300)  # until scrolling has come to rest
     box = grid.bounding_box()
-    page.mouse.dblclick(box["x"] + 60, box["y"] + 52)  # the first cell
+    page.mouse.dblclick(box["x"] + 160, box["y"] + 52)  # the first number, right of the token
     editor = page.locator(".gdg-input")
     expect(editor).to_be_focused()
     editor.fill("7.5")

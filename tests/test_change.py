@@ -265,7 +265,7 @@ def ended(app, key):
     for _ in range(200):
         if key not in app.session_state:
             return check(app)
-        app.session_state[key].wait(0.3)
+        app.session_state[key].wait(10)
         app.run()
     raise AssertionError("the work must come to an end")
 

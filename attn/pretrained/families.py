@@ -200,8 +200,10 @@ def _checked(family, built, part=False):
     try:
         recorded = recording.record(loaded, inputs=built.inputs)
     except ModelError as error:
-        never_called = "no attention layer was called" in str(error)
-        return _outside(family, loaded, built.inputs) if never_called else Row(family, DIFFERS, why=str(error))
+        if "no attention layer was called" not in str(error):
+            return Row(family, DIFFERS, why=str(error))
+        row = _outside(family, loaded, built.inputs)
+        return row._replace(why=f"its attention names the registry but is not called through it; {row.why}")
     layers = [layer for layer in recorded.layers if not part or _family(layer.call.module) == family]
     return _judged(family, loaded, recorded, layers, built, part)
 

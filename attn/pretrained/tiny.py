@@ -164,6 +164,7 @@ _OVERRIDES = {
     "nemotron": {"num_key_value_heads": 2},
     "nemotron_h": {"n_groups": 1},
     "neucodec": {"encoder_hidden_size": 8, "quantization_dim": 2 * WIDTH},
+    "patchtsmixer": {"self_attn": True},
     "phi4_multimodal_audio": {
         "nemo_conv_channels": WIDTH,
         "nemo_final_size": 8,
@@ -195,6 +196,7 @@ _OVERRIDES = {
         "backbone_channel_list": [128, 64, 32, 16],
         "backbone_feature_sizes": [[16, 16], [8, 8], [4, 4]],
     },
+    "sam3_lite_text_text_model": {"num_hidden_layers": 4},
     "sam3_vision_model": {"backbone_feature_sizes": [[16, 16], [8, 8], [4, 4]]},
     "seggpt": {"merge_index": 0, "intermediate_hidden_state_indices": [1]},
     "shieldgemma2": {"mm_tokens_per_image": 4, "yes_token_index": 20, "no_token_index": 21},
@@ -239,11 +241,14 @@ WHY = {
     "vits": "with random weights it speaks for longer than the memory lasts",
 }
 
-# Families whose configuration transformers maps to a model that cannot be made from it.
+# Families whose configuration transformers maps to a model that cannot be made from it, or that has no attention yet.
 _CLASSES = {
     "blip_text_model": "BlipTextModel",
     "musicgen": "MusicgenForConditionalGeneration",
     "musicgen_melody": "MusicgenMelodyForConditionalGeneration",
+    "pp_ocrv5_mobile_rec": "PPOCRV5MobileRecForTextRecognition",
+    "pp_ocrv5_server_rec": "PPOCRV5ServerRecForTextRecognition",
+    "pp_ocrv6_small_rec": "PPOCRV6SmallRecForTextRecognition",
 }
 
 

@@ -15,6 +15,7 @@ MENU = (  # key, script, label, icon
     ("scores", "pages/scores.py", "Scores", ":material/straighten:"),
     ("memory", "pages/memory.py", "Memory", ":material/memory:"),
     ("positions", "pages/positions.py", "Positions", ":material/format_list_numbered:"),
+    ("block", "pages/block.py", "Block", ":material/layers:"),
     ("cost", "pages/cost.py", "Cost", ":material/speed:"),
     ("pretrained", "pages/pretrained.py", "Pretrained", ":material/neurology:"),
     ("inside", "pages/inside.py", "Inside", ":material/search:"),

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import streamlit as st
 
-from attn import examples, steps
+from attn import charts, examples, steps
 from attn.ui import models, stages
 from attn.ui.choices import POSITIONS, MaskChoice, mask_of, positions_of
 from attn.ui.sentences import SentenceChoice, words_of
@@ -224,15 +224,18 @@ def editor(state, example):
         state.set(edits=tuple(edit for edit in state.get("edits") if edit[0] != name), undone=undone + 1)
 
     shown, _ = edited(example, state.get("edits"))
-    columns = [str(column) for column in range(getattr(shown, name).shape[1])]
+    matrix = getattr(shown, name)
+    columns = [str(column) for column in range(matrix.shape[1])]
+    rows = charts.token_labels(example.tokens) if name == "x" else charts.counted(len(matrix))
     st.data_editor(
-        dict(zip(columns, getattr(shown, name).T, strict=True)),
+        {"row": rows, **dict(zip(columns, matrix.T, strict=True))},
         key=key,
         on_change=keep,
         hide_index=True,
         column_config={
-            column: st.column_config.NumberColumn(str(int(column) + 1), format="%.4g") for column in columns
-        },
+            "row": st.column_config.TextColumn("token" if name == "x" else "dimension", disabled=True, pinned=True)
+        }
+        | {column: st.column_config.NumberColumn(str(int(column) + 1), format="%.4g") for column in columns},
     )
     st.caption("Type into a cell, and everything downstream moves.")
     if any(edit[0] == name for edit in state.get("edits")):
