@@ -3,6 +3,7 @@
 from attn.charts.bars import bars, products
 from attn.charts.changed import head_switches, pairs
 from attn.charts.curves import Curve, curves
+from attn.charts.diagram import Box, Frame, diagram
 from attn.charts.dials import dials
 from attn.charts.fan import fan
 from attn.charts.heads import concat_map, head_grid, head_groups, layer_head_map
@@ -25,7 +26,9 @@ __all__ = [
     "DARK",
     "LIGHT",
     "MOST_LINED",
+    "Box",
     "Curve",
+    "Frame",
     "Theme",
     "above",
     "arrows",
@@ -35,6 +38,7 @@ __all__ = [
     "counted",
     "csv",
     "curves",
+    "diagram",
     "dials",
     "fan",
     "head_grid",

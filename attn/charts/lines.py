@@ -16,7 +16,7 @@ MOST_LINED = 80
 _FAINTEST = 0.02  # of the largest possible: what is below this draws no line
 
 
-def lines(weights, rows, columns, theme, *, heads=None, query=None, select=None, title=""):
+def lines(weights, rows, columns, theme, *, heads=None, query=None, select=None, title="", across=_ACROSS):
     """Draw queries on the left, keys on the right, and a line for every weight that is not faint.
 
     Parameters
@@ -33,6 +33,8 @@ def lines(weights, rows, columns, theme, *, heads=None, query=None, select=None,
     select : str, optional
         Name of a selection that tells which query was chosen, as ``{"row": i, "column": 0}``.
     title : str
+    across : int, default 360
+        Pixels between the two columns of tokens.
 
     Returns
     -------
@@ -47,8 +49,8 @@ def lines(weights, rows, columns, theme, *, heads=None, query=None, select=None,
     rows, columns = list(rows)[:MOST_LINED], list(columns)[:MOST_LINED]
     left, right = (int(max(map(pixels, labels))) + 16 for labels in (rows, columns))
     tall = _LINE * max(len(rows), len(columns))
-    plane = Plane(left + _ACROSS + right, tall, columns=left + _ACROSS + right, rows=tall)
-    table = _lines(weights, rows, columns, heads, theme, query, left)
+    plane = Plane(left + across + right, tall, columns=left + across + right, rows=tall)
+    table = _lines(weights, rows, columns, heads, theme, query, (left, left + across))
     rules = alt.Chart(table).mark_rule(strokeCap="round").encode(
         **plane.box(),
         color=alt.Color("color:N", scale=None),
@@ -58,12 +60,12 @@ def lines(weights, rows, columns, theme, *, heads=None, query=None, select=None,
     )  # fmt: skip
     words = _words(rows, left - 8, theme.query, "right", plane)
     layers = [rules, chosen(words, select, "row", "column")]
-    layers += [_words(columns, left + _ACROSS + 8, theme.key, "left", plane)]
+    layers += [_words(columns, left + across + 8, theme.key, "left", plane)]
     what = f"{title or 'Lines'}: {len(table)} lines from {len(rows)} queries to {len(columns)} keys."
     return dressed(plane.figure(layers, title), theme, what)
 
 
-def _lines(weights, rows, columns, heads, theme, query, left):
+def _lines(weights, rows, columns, heads, theme, query, ends):
     """Return the heaviest lines, the heaviest last so that they lie on top."""
     if query is not None:
         others = np.arange(weights.shape[1]) != query
@@ -74,8 +76,8 @@ def _lines(weights, rows, columns, heads, theme, query, left):
     weight = weights.ravel()[heaviest]
     return pd.DataFrame(
         {
-            "x": float(left),
-            "x2": float(left + _ACROSS),
+            "x": float(ends[0]),
+            "x2": float(ends[1]),
             "y": (row + 0.5) * _LINE,
             "y2": (column + 0.5) * _LINE,
             "color": [theme.head(heads[h]) if len(heads) > 1 else theme.weight for h in head],

@@ -67,7 +67,7 @@ def _special(model):
         "neucodec": lambda: {"input_values": _numbers(2, 1, 3200), "input_features": _numbers(2, 10, 64)},
         "phi4_multimodal_audio": lambda: {"hidden_states": _numbers(2, 64, 64), "mask": torch.ones(2, 8).bool()},
         "pocket_tts_audio_tokenizer_decoder": lambda: {"latents": _numbers(2, 64, N_TOKENS)},
-        "pp_ocrv5_mobile_rec": lambda: {"pixel_values": _numbers(2, 3, 48, 160)},
+        "pp_ocrv5_mobile_rec": lambda: {"pixel_values": _numbers(2, 3, 96, 160)},
         "pp_ocrv5_server_rec": lambda: {"pixel_values": _numbers(2, 3, 48, 160)},
         "pp_ocrv6_small_rec": lambda: {"pixel_values": _numbers(2, 3, 48, 160)},
         "rag": lambda: (

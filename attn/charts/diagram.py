@@ -1,0 +1,121 @@
+"""Boxes and the arrows between them: how the parts of a model are joined."""
+
+from typing import NamedTuple
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from attn.charts.heatmap import chosen
+from attn.charts.labels import pixels
+from attn.charts.layout import dressed
+from attn.charts.plane import Plane, tooltip
+from attn.charts.theme import blend, hex_of
+
+_TINT = 0.28  # of a box's colour in its ground
+_HEAD = 70  # square pixels of an arrow's head
+
+
+class Box(NamedTuple):
+    """One box, in pixels from the top left corner."""
+
+    text: str
+    x: float
+    y: float
+    width: float
+    height: float
+    note: str = ""  # what the pointer says, such as shapes; at the right of the box where there is room
+    color: str | None = None  # ``#rrggbb``; quiet without
+
+
+class Frame(NamedTuple):
+    """A frame around boxes, with a word at its upper left corner."""
+
+    text: str
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+def diagram(boxes, arrows, theme, *, frames=(), title="", select=None, selected=None, width=640, height=440):
+    """Draw boxes joined by arrows.
+
+    Parameters
+    ----------
+    boxes : sequence of Box
+    arrows : sequence of sequence of (float, float)
+        The corners of each, from its start to its head, in pixels.
+    theme : Theme
+    frames : sequence of Frame
+    title : str
+    select : str, optional
+        Name of a selection that tells which box was chosen, as ``{"row": i}`` counted from 0.
+    selected : int, optional
+        A box to outline.
+    width, height : int
+        Pixels.
+
+    Returns
+    -------
+    alt.LayerChart
+    """
+    plane = Plane(width, height, columns=width, rows=height)
+    layers = _frames(frames, plane, theme) if frames else []
+    layers += _arrows(arrows, plane, theme) if arrows else []
+    layers += _boxes(boxes, plane, theme, select)
+    if selected is not None:
+        box = boxes[selected]
+        frame = plane.outline(box.x, box.y, box.x + box.width, box.y + box.height, theme.text, 3, cornerRadius=5)
+        layers.append(frame)
+    what = "; ".join(f"{box.text} {box.note}".strip() for box in boxes)
+    return dressed(plane.figure(layers, title), theme, f"{title or 'Diagram'}: {what}.")
+
+
+def _frames(frames, plane, theme):
+    """Return dashed frames with their words."""
+    table = pd.DataFrame({"x": [f.x for f in frames], "y": [f.y for f in frames], "text": [f.text for f in frames]})
+    table["x2"], table["y2"] = [f.x + f.width for f in frames], [f.y + f.height for f in frames]
+    table["left"], table["top"] = table["x"] + 10, table["y"] + 14
+    dashed = plane.rectangles(table, filled=False, stroke=theme.muted, strokeDash=[4, 4], cornerRadius=8)
+    return [dashed, plane.texts(table, "left", "top", align="left", color=theme.muted, fontWeight=600)]
+
+
+def _arrows(arrows, plane, theme):
+    """Return the lines, and a head at the end of each."""
+    points = [(i, order, x, y) for i, arrow in enumerate(arrows) for order, (x, y) in enumerate(arrow)]
+    table = pd.DataFrame(points, columns=["arrow", "order", "x", "y"]).astype({"arrow": np.int32, "order": np.int32})
+    line = alt.Chart(table).mark_line(color=theme.muted, strokeWidth=1.5, strokeJoin="round", tooltip=None)
+    line = line.encode(**plane.at(), detail=alt.Detail("arrow:N"), order=alt.Order("order:Q"))
+    ends = np.array([(arrow[-2], arrow[-1]) for arrow in arrows], dtype=float)  # (arrows, 2, 2)
+    across, down = (ends[:, 1] - ends[:, 0]).T
+    heads = pd.DataFrame({"x": ends[:, 1, 0], "y": ends[:, 1, 1]})
+    heads["angle"] = np.degrees(np.arctan2(across, -down))  # clockwise from upright, as Vega turns a triangle
+    head = alt.Chart(heads).mark_point(shape="triangle", filled=True, opacity=1, size=_HEAD, tooltip=None)
+    head = head.encode(**plane.at(), color=alt.ColorValue(theme.muted), angle=alt.Angle("angle:Q", scale=None))
+    return [line, head]
+
+
+def _boxes(boxes, plane, theme, select):
+    """Return the boxes with their texts, and their notes where both fit."""
+    table = pd.DataFrame(boxes, columns=Box._fields).drop(columns=["width", "height"])
+    wide, tall = (np.array([getattr(box, side) for box in boxes], dtype=float) for side in ("width", "height"))
+    table["row"] = np.arange(len(boxes), dtype=np.int32)
+    table["x2"], table["y2"], table["centre"] = table["x"] + wide, table["y"] + tall, table["y"] + tall / 2
+    edges = [box.color or theme.hidden for box in boxes]
+    table["edge"] = edges
+    table["fill"] = [hex_of(blend([theme.background, edge], _TINT)) for edge in edges]
+    fits = np.array([bool(b.note) and pixels(b.text) * 1.1 + pixels(b.note) + 34 <= b.width for b in boxes])
+    table["left"], table["right"], table["middle"] = table["x"] + 12, table["x2"] - 12, table["x"] + wide / 2
+    mark = alt.Chart(table).mark_rect(cornerRadius=5, strokeWidth=1.5)
+    says = tooltip(("text", "part"), ("note", "shape"))
+    fill, edge = alt.Fill("fill:N", scale=None), alt.Stroke("edge:N", scale=None)
+    layers = [chosen(mark.encode(**plane.box(), fill=fill, stroke=edge, tooltip=says), select, "row")]
+    bold = {"fontWeight": 600, "color": theme.text}
+    if (~fits).any():
+        layers.append(plane.texts(table[~fits], "middle", "centre", says, **bold))
+    if fits.any():
+        layers.append(plane.texts(table[fits], "left", "centre", says, align="left", **bold))
+        notes = table[fits].assign(text=table["note"])
+        layers.append(plane.texts(notes, "right", "centre", says, align="right", color=theme.muted))
+    return layers
