@@ -13,8 +13,9 @@ from attn.functional import as_floats
 from attn.masks import first_position, whole_number, window_sides
 
 _NUMBERS = 2**19  # scores held at once by a thread, of as many heads as fit
-_ROWS = 256  # queries of one tile at most: from here on a matrix product is as fast as it gets
+_ROWS = 512  # queries of one tile at most: from here on a matrix product is as fast as it gets
 _KEYS = 256  # keys of one tile at most
+_CUT_ROWS = 256  # queries of one tile where causality or a window hides keys
 _EDGE = 64  # queries at once where causality or a window cuts through a tile: more is hidden of short blocks
 _CALM = 60.0  # exponentials of scores between this and its negative are far from the limits of float32
 
@@ -126,7 +127,8 @@ def attention(
     options = _options(query, key, causal, query_offset, window, scale, softcap)
     context = np.empty((*(leading or (1,)), query.shape[-2], value.shape[-1]), dtype=query.dtype)
     arrays = _axes((query, key, value), (mask, bias), context, shape[-2:])
-    tile = _tile(tile, arrays[0].shape[-4:-2], shape[-2:])
+    rows = _ROWS if options.left == options.right == math.inf else _CUT_ROWS
+    tile = _tile(tile, arrays[0].shape[-4:-2], shape[-2:], rows)
     _in_threads(_tasks(arrays, options, context, *tile), threads)
     with np.errstate(over="ignore"):
         return context.reshape(*leading, *context.shape[-2:]).astype(dtype, copy=False)
@@ -167,20 +169,21 @@ def _grouped(array, group, lengths):
     return np.broadcast_to(array, (*array.shape[:-2], *lengths)).reshape(*array.shape[:-3], *heads, *lengths)
 
 
-def _tile(tile, heads, lengths):
+def _tile(tile, heads, lengths, most):
     """Return how many key/value heads, queries and keys a tile has; each head comes with its group."""
     if tile is not None:
         rows, keys = tile
         return 1, whole_number("tile", rows, least=1), whole_number("tile", keys, least=1)
     num_kv_heads, group = heads
     keys = _even(lengths[1], _KEYS)
-    rows = _even(lengths[0], min(_ROWS, _NUMBERS // (group * keys)))
+    rows = _even(lengths[0], min(most, _NUMBERS // (group * keys)))
     return _even(num_kv_heads, _NUMBERS // (group * rows * keys)), rows, keys
 
 
 def _even(number, most):
-    """Return the size of parts of a number, at most `most` each, that are as even as may be."""
-    return max(1, -(-number // -(-number // max(1, most)))) if number else 1
+    """Return the size of parts of a number, at most `most` each, that are about even."""
+    parts = math.ceil(number / max(1, most)) or 1
+    return max(1, math.ceil(number / parts))
 
 
 def _tasks(arrays, options, context, together, rows, keys):
@@ -199,11 +202,12 @@ def _tasks(arrays, options, context, together, rows, keys):
 def _take(arrays, place, part, keys):
     """Take a few heads out of all arrays."""
     query, key, value, mask, bias = (None if array is None else _indexed(array, place, part) for array in arrays)
-    key = np.ascontiguousarray(key.swapaxes(-1, -2))
     largest = max(value.max(initial=0), -value.min(initial=0))
     broken = None if np.isfinite(largest) else ~np.isfinite(value)
     value = value if broken is None else np.where(broken, 0, value)
-    return _Heads(query, key, value, broken, mask, bias, _reach(key, largest), np.ones((keys, 1), dtype=key.dtype))
+    reach, ones = _reach(key, largest), np.ones((keys, 1), dtype=key.dtype)
+    key = np.ascontiguousarray(key.swapaxes(-1, -2))
+    return _Heads(query, key, value, broken, mask, bias, reach, ones)
 
 
 def _indexed(array, place, part):
@@ -368,7 +372,7 @@ def _reach(key, largest):
     """Return the largest score that a query of length 1 can have, or inf if values near the limits need care."""
     if largest and not 1e-6 <= largest <= 1e6:
         return np.full((len(key), 1, 1), np.inf)
-    return _lengths(key.swapaxes(-1, -2)).max(axis=-1, keepdims=True, initial=0)
+    return _lengths(key).max(axis=-1, keepdims=True, initial=0)
 
 
 def _lengths(vectors):

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from attn import charts, ui
-from attn.ui import blocking
+from attn.ui import beams, blocking, lessons, relations, stacking, uses
 from attn.ui.blocking import TABS, Setup
 from attn.ui.sentences import need_words, say_if_cut
 
@@ -35,7 +35,26 @@ ui.figure(
     tables={"moved": lambda: blocking.effects_csv(result)},
 )
 
-*_, code_tab = ui.tabs(page, TABS)
+heads_tab, uses_tab, stack_tab, training_tab, writing_tab, graph_tab, code_tab = ui.tabs(page, TABS)
+if heads_tab.open:
+    with heads_tab:
+        relations.heads(page, result)
+if uses_tab.open:
+    with uses_tab:
+        uses.three_uses(page, result)
+if stack_tab.open:
+    with stack_tab:
+        stacking.stack(page, result)
+if training_tab.open:
+    with training_tab:
+        lessons.training(page, result)
+if writing_tab.open:
+    with writing_tab:
+        beams.writing(page, result)
+if graph_tab.open:
+    with graph_tab:
+        relations.graph(page, result)
 if code_tab.open:
     with code_tab:
         ui.code(blocking.code_of(result))
+page.setup()  # what was chosen in a tab belongs to the link, too

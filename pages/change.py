@@ -51,7 +51,7 @@ theme, room = ui.theme(), ui.room()
 say_if_truncated(first)
 ui.reading(effects.sentence_of(effect), effects.formula_of(effect), effects.shapes_of(effect))
 for sentence in effect.left_out:
-    st.caption(f":material/info: {sentence}")
+    st.caption(f":material/do_not_disturb_on: {sentence}")
 
 numbers, heads = st.columns(2)
 with numbers:

@@ -3,20 +3,22 @@
 import streamlit as st
 
 from attn import ui
-from attn.ui import remembering, seeing
+from attn.ui import recalling, remembering, seeing
 from attn.ui.remembering import PARTS, Setup
 
 CONTROLS = {
     "ntm": remembering.ntm_controls,
     "pointer": remembering.pointer_controls,
-    "snail": remembering.snail_controls,
+    "lstmn": recalling.cell_controls,
+    "snail": recalling.snail_controls,
     "image": seeing.image_controls,
     "patches": seeing.patches_controls,
 }
 SHOWN = {
     "ntm": remembering.ntm,
     "pointer": remembering.pointing,
-    "snail": remembering.far_back,
+    "lstmn": recalling.looking_back,
+    "snail": recalling.far_back,
     "image": seeing.pixels,
     "patches": seeing.words_and_patches,
 }

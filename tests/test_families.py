@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from driving import check, opened, said, tables
 
 from attn import pretrained
 from attn.pretrained import __main__ as command
@@ -14,6 +15,7 @@ from attn.pretrained import families, recording, registry, tiny
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
+tokenizers = pytest.importorskip("tokenizers")
 
 ROOT = Path(__file__).parents[1]
 GROUPS = {
@@ -31,7 +33,7 @@ GROUPS = {
         wav2vec2-conformer qwen2_audio_encoder""",
 }
 FAMILIES = {family: group for group, names in GROUPS.items() for family in names.split()}
-OUTSIDE = ["gptj", "bloom", "falcon", "mpt", "deberta", "deberta-v2", "xlnet", "codegen", "longformer", "prophetnet"]
+OUTSIDE = ["gptj", "bloom", "falcon", "mpt", "deberta", "deberta-v2", "xlnet", "codegen", "longformer"]
 
 
 class Case(NamedTuple):
@@ -136,7 +138,7 @@ def test_arrays_are_read_only_float32(case):
 
 
 def test_the_table_says_what_is_found_here(case):
-    row = table()[case.family]
+    row = written()[case.family]
     assert row.verdict == families.AGREES
     assert row.layers == families._kinds(case.recording.layers)
     assert row.largest <= families.TOLERANCE
@@ -337,7 +339,47 @@ def test_a_family_outside_the_registry_says_so_and_still_shows_its_own_weights(f
     for weights, names, map_ in zip(own.weights, own.names, theirs, strict=True):
         np.testing.assert_allclose(weights, map_.numpy(), rtol=0, atol=1e-6)
         assert tuple(map(len, names)) == weights.shape[2:]
-    assert table()[family] == families.check(family)
+    assert written()[family] == families.check(family)
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    """A tokenizer of few pieces, with ids that tiny models know."""
+    pieces = tokenizers.Tokenizer(tokenizers.models.BPE(unk_token="?"))
+    pieces.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    trainer = tokenizers.trainers.BpeTrainer(vocab_size=120, special_tokens=["_", "?"])
+    pieces.train_from_iterator([TEXT] * 3, trainer)
+    return transformers.PreTrainedTokenizerFast(tokenizer_object=pieces, pad_token="_", unk_token="?")
+
+
+TEXT = "The animal did not cross the street because it was too tired"
+
+
+@pytest.mark.parametrize("family", ["gptj", "bloom", "falcon", "mpt", "deberta", "xlnet"])
+def test_the_page_shows_their_own_weights_and_says_why_there_is_no_comparison(family, tokenizer, tmp_path):
+    tiny.tiny(family).model.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    app = check(opened("pretrained", model=str(tmp_path), text=TEXT, layer="2", head="3"))
+    assert any("nothing to compare them with" in sentence for sentence in said(app))
+    (drawn,) = tables(app, "row", "column", "shade", "state")
+    own = pretrained.own_weights(pretrained.load(tmp_path), TEXT).weights[1][0, 2]
+    cells = drawn.sort_values(["row", "column"])["shade"].to_numpy().reshape(own.shape)
+    np.testing.assert_allclose(cells, own, atol=1e-6)
+
+
+def test_the_page_says_when_keys_are_not_tokens(tokenizer, tmp_path):
+    tiny.tiny("longformer").model.save_pretrained(tmp_path)  # reports a window of 513 places around each token
+    tokenizer.save_pretrained(tmp_path)
+    app = check(opened("pretrained", model=str(tmp_path), text=TEXT))
+    assert any("The keys are numbered" in sentence for sentence in said(app))
+
+
+def test_weights_that_lie_in_the_decoder_have_its_tokens(tokenizer):
+    """ProphetNet's encoder reports scores instead of weights, so only its decoder's are shown."""
+    loaded = pretrained.wrap(tiny.tiny("prophetnet").model, tokenizer)
+    own = pretrained.own_weights(loaded, TEXT, pair="too tired")
+    assert [token.text for token in own.names[0][0]][1:] == ["too"]
+    assert own.weights[0].shape[2:] == (2, 2)
 
 
 def test_a_model_without_attention_is_refused():
@@ -348,7 +390,7 @@ def test_a_model_without_attention_is_refused():
 # -- the table and the command -----------------------------------------------------------------------------------------
 
 
-def table():
+def written():
     """Return the rows of the table that the command wrote, by family."""
     lines = (ROOT / "attn" / "pretrained" / "families.md").read_text(encoding="utf-8").splitlines()
     rows = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines[4:]]
@@ -359,7 +401,7 @@ def table():
 
 
 def test_the_table_is_of_these_families_and_its_count_is_right():
-    rows = table()
+    rows = written()
     assert list(rows) == families.names()
     first = (ROOT / "attn" / "pretrained" / "families.md").read_text(encoding="utf-8").splitlines()[0]
     assert first == families.summary(list(rows.values()))
@@ -368,19 +410,19 @@ def test_the_table_is_of_these_families_and_its_count_is_right():
 
 def test_the_readme_quotes_the_count_of_the_table():
     readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
-    assert families.summary(list(table().values())) in readme
+    assert families.summary(list(written().values())) in readme
 
 
 @pytest.mark.parametrize("family", ["mamba", "nougat", "dinat", "sam2_video", "fnet", "bark"])
 def test_families_that_cannot_be_compared_say_why(family):
-    assert table()[family] == families.check(family)
+    assert written()[family] == families.check(family)
 
 
 def test_a_part_without_a_model_of_its_own_is_checked_in_its_whole():
     row = families.check("sam_mask_decoder")
     assert (row.verdict, row.layers) == ("agrees", "2 decoder, 5 cross")
     assert row.why == "checked as a part of sam"
-    assert row._replace(largest=None) == table()["sam_mask_decoder"]._replace(largest=None)
+    assert row._replace(largest=None) == written()["sam_mask_decoder"]._replace(largest=None)
 
 
 def test_a_family_that_is_recorded_wrong_is_found_out(monkeypatch):

@@ -301,7 +301,7 @@ def _moved(loaded, recorded, built):
 def _broken(recorded):
     """Say what is wrong with a family's own eager attention, if something is."""
     if any(layer.call.mask is not None and not layer.call.mask.is_floating_point() for layer in recorded.layers):
-        return "its own eager attention adds a boolean mask to the scores instead of hiding"
+        return "its own eager attention adds a boolean mask to the scores, where its fused one hides"
     return "its own eager attention gives nan" if any(np.isnan(layer.output).any() for layer in recorded.layers) else ""
 
 

@@ -7,10 +7,9 @@ import math
 import re
 from typing import Any, NamedTuple
 
-from attn.pretrained import registry, samples
+from attn.pretrained import peculiar, registry, samples
 from attn.pretrained.errors import ModelError, first_line
 
-WIDTH = 64
 _MOST_PARAMETERS = 100_000_000  # what remains larger than this is not built
 
 # How large a whole number of a configuration stays, by the first pattern that its name matches. None: as it is.
@@ -28,7 +27,7 @@ _SIZES = [
     (r"(head_dim|head_size|_dim_head)$|^(d_kv|kv_channels|d_head|dim_head|rotary_dim)$", 16),
     (r"heads?$", 4),
     (r"max_source_positions|^n_ctx$", 50),
-    (r"^upsample_groups$", WIDTH),
+    (r"^upsample_groups$", peculiar.WIDTH),
     (r"queries$|proposals$|num_denoising|num_detection_tokens|query_tokens|num_latents|query_num|num_image_tokens", 8),
     (r"(^|_)(layers?|depth|num_blocks)$", 2),
     (r"attention_interval|layer_period|every_n_layers|layer_interval|attention_frequency|window_pattern", 2),
@@ -40,216 +39,12 @@ _SIZES = [
     (r"points|crop|base$|theta|bins|buckets|distance|codebook|bands|rate$|frames", None),
     (
         r"(size|dims?|d_model|d_ff|dff|channels|width|n_embd|n_inner|hidden|features|units|inplanes|latents)(_\w+)?$",
-        WIDTH,
+        peculiar.WIDTH,
     ),
-    (r"feedforward|conv_dim", WIDTH),
+    (r"feedforward|conv_dim", peculiar.WIDTH),
 ]
 _ID = r"(token|(^|_)id|token_index)s?$"
 _DEPTH = r"^(num_hidden_layers|num_layers|n_layers?|depth)$"
-
-# What the configuration of a family needs besides, by its model_type.
-_SECTIONS = {"rope_type": "default", "rope_theta": 10_000.0, "mrope_section": [2, 3, 3]}
-_TURNS = {"rope_type": "default", "rope_theta": 10_000.0}
-_RESNET = {
-    "model_type": "resnet",
-    "embedding_size": 16,
-    "hidden_sizes": [16, 24, 32, 40],
-    "depths": [1, 1, 1, 1],
-    "layer_type": "basic",
-}
-_STAGES = {"backbone_config": _RESNET | {"out_features": ["stage2", "stage3", "stage4"]}}
-_STAGE = {"backbone_config": _RESNET | {"out_features": ["stage4"]}}
-_STAGED = _STAGES | {"encoder_in_channels": [24, 32, 40], "decoder_in_channels": [WIDTH] * 3}
-_OVERRIDES = {
-    "autoformer": {"prediction_length": 4, "context_length": 8},
-    "bamba": {"attn_layer_indices": [1]},
-    "blip-2": {"image_token_index": 10},
-    "chameleon": {"vocabulary_map": {"<image>": 10}},
-    "chmv2": {
-        "backbone_config": {
-            "model_type": "dinov3_vit",
-            "hidden_size": WIDTH,
-            "num_attention_heads": 4,
-            "num_hidden_layers": 4,
-            "intermediate_size": WIDTH,
-            "image_size": 64,
-            "out_indices": [1, 2, 3, 4],
-            "return_class_token": True,
-        },
-        "post_process_channels": [8, 16, 32, WIDTH],
-    },
-    "cohere_compass_text": {"rope_parameters": {"full_attention": _TURNS, "sliding_attention": _TURNS}},
-    "conditional_detr": _STAGE,
-    "cvt": {"depth": [1, 2, 3]},
-    "d_fine": _STAGED,
-    "dab-detr": _STAGE,
-    "dbrx": {"attn_config": {"kv_n_heads": 2, "clip_qkv": 8.0, "rope_theta": 10_000.0}},
-    "deepseek_ocr2_sam_vision_model": {"downsample_channels": [32, WIDTH]},
-    "deepseek_ocr2_text": {"mlp_layer_types": ["dense", "sparse"], "num_experts_per_tok": 2},
-    "deepseek_v2": {"num_experts_per_tok": 2},
-    "deformable_detr": _STAGES,
-    "deimv2": _STAGED,
-    "depth_pro": {
-        "patch_size": 56,
-        "intermediate_hook_ids": [1, 0],
-        "scaled_images_feature_dims": [WIDTH, WIDTH, WIDTH],
-        "intermediate_feature_dims": [WIDTH, WIDTH],
-    },
-    "detr": _STAGE,
-    "diffusion_gemma_text": {"num_experts": 4, "top_k_experts": 2, "moe_intermediate_size": 64},
-    "dots1": {"n_routed_experts": 4, "num_experts_per_tok": 2, "n_shared_experts": 1},
-    "efficientloftr": {"hidden_size": 256},
-    "emu3": {"vocabulary_map": {"<image>": 10, "<|extra_200|>": 11}},
-    "ernie4_5_vl_moe_text": {"rope_parameters": _SECTIONS | {"mrope_section": [3, 3, 2]}},
-    "esm": {"vocab_size": 128, "pad_token_id": 1, "mask_token_id": 2},
-    "fun_asr_nano": {
-        "adaptor_config": {
-            "hidden_size": WIDTH,
-            "num_attention_heads": 4,
-            "intermediate_size": WIDTH // 4,
-            "projector_hidden_size": WIDTH,
-        }
-    },
-    "gemma3": {"mm_tokens_per_image": 4},
-    "gemma3n_text": {
-        "num_hidden_layers": 4,
-        "layer_types": ["sliding_attention", "full_attention"] * 2,
-        "num_kv_shared_layers": 2,
-        "intermediate_size": 64,
-        "activation_sparsity_pattern": None,
-    },
-    "gemma4_audio": {"subsampling_conv_channels": [128, 32]},
-    "glm4v_moe_text": {"rope_parameters": _SECTIONS | {"mrope_section": [1, 1, 2]}},
-    "glm4v_text": {"rope_parameters": _SECTIONS},
-    "glm5_next_text": {"index_kpool": 2},
-    "glm_image_text": {"rope_parameters": _SECTIONS},
-    "gpt_neo": {"attention_types": [[["global", "local"], 1]]},
-    "granite4_vision": {
-        "deepstack_layer_map": [[0, 0], [1, 1]],
-        "downsample_rate": "1/2",
-        "spatial_target_layers": [0, 1],
-    },
-    "granitemoehybrid": {"layer_types": ["linear_attention", "full_attention"]},
-    "hunyuan_v1_dense": {"head_dim": 16},
-    "hunyuan_v1_moe": {"head_dim": 16},
-    "hunyuan_vl_text": {"head_dim": 16, "rope_parameters": _TURNS | {"xdrope_section": [2, 2, 2, 2]}},
-    "informer": {"prediction_length": 4, "context_length": 8},
-    "inkling_vision": {"n_layers": 4, "patch_size": 8},
-    "instructblip": {"image_token_index": 10},
-    "instructblipvideo": {"video_token_index": 10},
-    "jamba": {"attn_layer_period": 2, "attn_layer_offset": 1, "expert_layer_period": 2, "expert_layer_offset": 1},
-    "kosmos-2": {"latent_query_num": 3},
-    "lfm2_moe": {"layer_types": ["conv", "full_attention"]},
-    "llama4_vision_model": {"intermediate_size": 256},
-    "longcat_flash": {"head_dim": 8},
-    "lw_detr": {
-        "backbone_config": {
-            "model_type": "lw_detr_vit",
-            "hidden_size": WIDTH,
-            "num_hidden_layers": 2,
-            "num_attention_heads": 4,
-            "window_block_indices": [0],
-            "num_windows": 4,
-            "image_size": 64,
-            "out_features": ["stage2"],
-        },
-        "projector_scale_factors": [1.0],
-        "projector_in_channels": [WIDTH],
-        "num_queries": 8,
-    },
-    "mamba2": {"num_heads": 8},
-    "ministral": {"head_dim": 16},
-    "molmo2_adapter": {"vision_feature_layer": [1, 0]},
-    "moonshine_streaming": {"num_key_value_heads": 4},
-    "nemotron": {"num_key_value_heads": 2},
-    "nemotron_h": {"n_groups": 1},
-    "neucodec": {"encoder_hidden_size": 8, "quantization_dim": 2 * WIDTH},
-    "patchtsmixer": {"self_attn": True},
-    "phi4_multimodal_audio": {
-        "nemo_conv_channels": WIDTH,
-        "nemo_final_size": 8,
-        "ext_pw_out_channel": WIDTH,
-        "depthwise_separable_out_channel": WIDTH,
-    },
-    "pix2struct_text_model": {"initializer_range": 0.02},
-    "pp_doclayout_v2": _STAGED,
-    "pp_doclayout_v3": _STAGED
-    | {"backbone_config": _RESNET | {"out_features": ["stage1", "stage2", "stage3", "stage4"]}, "x4_feat_dim": 16},
-    "pp_doclayout_v4": _STAGED,
-    "qwen2_5_omni_talker": {"rope_parameters": _SECTIONS},
-    "qwen2_5_omni_text": {"rope_parameters": _SECTIONS},
-    "qwen2_5_vl_text": {"rope_parameters": _SECTIONS},
-    "qwen2_vl_text": {"rope_parameters": _SECTIONS},
-    "qwen3_omni_moe_talker_text": {"shared_expert_intermediate_size": 64},
-    "qwen4_exp_text": {
-        "indexer_n_heads": 2,
-        "indexer_kv_heads": 1,
-        "indexer_head_dim": 16,
-        "indexer_budget": 4,
-        "indexer_compress_ratio": 2,
-    },
-    "recurrent_gemma": {"block_types": ["recurrent", "attention"]},
-    "rt_detr": _STAGED,
-    "rt_detr_v2": _STAGED,
-    "sam2_hiera_det_model": {"hidden_size": 16, "embed_dim_per_stage": [16, 32, 64, 128], "num_attention_heads": 1},
-    "sam2_vision_model": {
-        "backbone_channel_list": [128, 64, 32, 16],
-        "backbone_feature_sizes": [[16, 16], [8, 8], [4, 4]],
-    },
-    "sam3_lite_text_text_model": {"num_hidden_layers": 4},
-    "sam3_vision_model": {"backbone_feature_sizes": [[16, 16], [8, 8], [4, 4]]},
-    "seggpt": {"merge_index": 0, "intermediate_hidden_state_indices": [1]},
-    "shieldgemma2": {"mm_tokens_per_image": 4, "yes_token_index": 20, "no_token_index": 21},
-    "step3p5": {"sliding_window": 5},
-    "t5gemma2_decoder": {"dropout_rate": 0.0},
-    "t5gemma2_text": {"dropout_rate": 0.0},
-    "table-transformer": _STAGE,
-    "time_series_transformer": {"prediction_length": 4, "context_length": 8},
-    "tvp": {"max_img_size": 64, "visual_prompt_size": 8},
-    "vibevoice_acoustic_tokenizer": {"num_filters": 2},
-    "vibevoice_acoustic_tokenizer_decoder": {"num_filters": 2},
-    "vibevoice_acoustic_tokenizer_encoder": {"num_filters": 2},
-    "vitmatte": {"convstream_hidden_sizes": [6, 12, 24], "fusion_hidden_sizes": [32, 16, 8, 4]},
-    "xcodec2": {"encoder_hidden_size": 8, "quantization_dim": 2 * WIDTH},
-    "xmod": {"default_language": "en_XX"},
-    "zamba": {
-        "num_hidden_layers": 4,
-        "layers_block_type": ["linear_attention", "hybrid"] * 2,
-        "attention_hidden_size": 2 * WIDTH,
-        "attention_head_dim": WIDTH // 2,
-    },
-}
-
-
-# Families that are not tried, and why.
-_FILM = "it reads a film frame by frame, in a session that it keeps"
-_DRAFT = "it drafts for a larger model and reads from that one's cache"
-WHY = {
-    "edgetam_video": _FILM,
-    "esmfold2": "it reads atoms that only its own processor lays out",
-    "gemma4_assistant": _DRAFT,
-    "gemma4_unified_assistant": _DRAFT,
-    "muse_glimmer_assistant": _DRAFT,
-    "pi0": "it reads the actions of a robot through a cache",
-    "pp_ocrv5_server_det": "its usual configuration is not complete",
-    "pp_ocrv6_medium_det": "its usual configuration is not complete",
-    "qwen2_5_omni_dit": "it reads codes and a voice that other parts of its model make",
-    "qwen2_5_omni_token2wav": "it reads codes and a voice that other parts of its model make",
-    "sam2_video": _FILM,
-    "sam3_tracker_video": _FILM,
-    "sam3_video": _FILM,
-    "vits": "with random weights it speaks for longer than the memory lasts",
-}
-
-# Families whose configuration transformers maps to a model that cannot be made from it, or that has no attention yet.
-_CLASSES = {
-    "blip_text_model": "BlipTextModel",
-    "musicgen": "MusicgenForConditionalGeneration",
-    "musicgen_melody": "MusicgenMelodyForConditionalGeneration",
-    "pp_ocrv5_mobile_rec": "PPOCRV5MobileRecForTextRecognition",
-    "pp_ocrv5_server_rec": "PPOCRV5ServerRecForTextRecognition",
-    "pp_ocrv6_small_rec": "PPOCRV6SmallRecForTextRecognition",
-}
 
 
 class Tiny(NamedTuple):
@@ -281,8 +76,8 @@ def tiny(family):
     """
     import torch
 
-    if family in WHY:
-        raise ModelError(WHY[family])
+    if family in peculiar.WHY:
+        raise ModelError(peculiar.WHY[family])
     model_class, config_class = classes(family)
     try:
         runs = model_class.forward is not torch.nn.Module.forward
@@ -346,8 +141,8 @@ def classes(family):
     from transformers import CONFIG_MAPPING, MODEL_MAPPING, PreTrainedModel
 
     config_class = CONFIG_MAPPING[family]
-    if family in _CLASSES:
-        return getattr(transformers, _CLASSES[family]), config_class
+    if family in peculiar.CLASSES:
+        return getattr(transformers, peculiar.CLASSES[family]), config_class
     try:
         found = MODEL_MAPPING[config_class]
         return (found[0] if isinstance(found, tuple | list) else found), config_class
@@ -423,7 +218,7 @@ def _built(model_class, config):
 
 def _small(config, next_id):
     """Return a configuration with everything in it made small."""
-    return type(config)(**_changes(config, next_id, _small) | _OVERRIDES.get(config.model_type, {}))
+    return type(config)(**_changes(config, next_id, _small) | peculiar.OVERRIDES.get(config.model_type, {}))
 
 
 def _shallow(config, next_id):
@@ -536,7 +331,7 @@ def _rotary(value, values):
     """Return rotary settings whose sections share the smaller width of a head."""
     if "mrope_section" not in value:
         return value
-    heads, width = values.get("num_attention_heads", 1), values.get("hidden_size", WIDTH)
+    heads, width = values.get("num_attention_heads", 1), values.get("hidden_size", peculiar.WIDTH)
     old = values.get("head_dim") or width // heads
     sections = [16 * section // old for section in value["mrope_section"]]
     sections[-1] += 16 * sum(value["mrope_section"]) // old - sum(sections)

@@ -233,6 +233,8 @@ def _place(name, names):
 
 def _random_date(rng, longest):
     """Return a date drawn evenly, in a spelling drawn evenly from those that are short enough."""
+    if longest < 10:
+        raise ValueError(f"a date must have room for 10 characters, got {longest}")
     first = date(FIRST_YEAR, 1, 1)
     day = first + timedelta(days=int(rng.integers((date(LAST_YEAR + 1, 1, 1) - first).days)))
     short_enough = [spelling for spelling in _spellings(day) if len(spelling) <= longest]

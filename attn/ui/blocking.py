@@ -17,7 +17,7 @@ from attn.ui.sentences import DEFAULT_TEXT, LONGEST, LONGEST_TEXT, seed_control,
 from attn.ui.setup import choice, flag, real, string, whole, wholes
 from attn.ui.state import as_text
 
-NORMS = {"post": "After each sum", "pre": "Before each step"}
+NORMS = {"post": "Post-norm", "pre": "Pre-norm"}
 STAGES = {
     "input": "Input",
     "attention": "Attention",
@@ -58,7 +58,7 @@ class Setup:
     layers: int = whole(2, 1, 12)
     causal: bool = flag(True)
     target: int = whole(2, 1, MOST_WRITTEN)
-    depth: int = whole(24, 1, 96)
+    depth: int = whole(24, 1, 48)
     lesson: str = choice("rate", LESSONS)
     step: int = whole(20_000, 1, 100_000)
     warmup: int = whole(4000, 100, 20_000)
@@ -154,7 +154,7 @@ def controls(state):
     st.select_slider("Heads", heads, key=state.key("num_heads"), help="They share out d_model, so it must divide.")
     st.segmented_control(
         "Layer norm", NORMS, format_func=NORMS.get, key=state.key("norm"), required=True,
-        help="After each sum, as in 2017 (post-norm); before each step, as in most models since (pre-norm).",
+        help="After each sum, as in 2017, or before each step, as in most models since.",
     )  # fmt: skip
     if state.get("stage") not in state.choices().stages:
         state.set(stage="input")
@@ -401,7 +401,7 @@ def effects_picture(result, theme):
     free = room() - wide - 400
     map_ = charts.heatmap(
         np.stack(list(moved.values())), names[1:], result.labels, theme, kind="magnitude", select="cell",
-        title="Which rows one step moves", axes=("step", "token"), tooltip_name="moved by",
+        title="Which rows one step moves", axes=("step", "token"), tooltip_name="moved by", log=True,
         highlight={"column": result.at}, size=int(min(free, 34 * max(len(result.tokens), 6))),
     )  # fmt: skip
     return charts.beside(bars, map_, spacing=48)

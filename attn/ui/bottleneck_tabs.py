@@ -175,7 +175,7 @@ def _accuracy_reading(setup, task):
             f"**{ours[limit]:.0%}**."
         )
     if task.name == "dates":
-        said.append("A date is the same few facts however long its spelling, so one vector can hold it.")
+        said.append("A date is the same few facts in any spelling, so one vector holds it, up to that length.")
     return " ".join(said) + " Dashed: trained on short inputs only, which is a limit of its own."
 
 

@@ -16,6 +16,7 @@ MENU = (  # key, script, label, icon
     ("memory", "pages/memory.py", "Memory", ":material/memory:"),
     ("positions", "pages/positions.py", "Positions", ":material/format_list_numbered:"),
     ("block", "pages/block.py", "Block", ":material/layers:"),
+    ("bottleneck", "pages/bottleneck.py", "Bottleneck", ":material/filter_alt:"),
     ("cost", "pages/cost.py", "Cost", ":material/speed:"),
     ("pretrained", "pages/pretrained.py", "Pretrained", ":material/neurology:"),
     ("inside", "pages/inside.py", "Inside", ":material/search:"),

@@ -14,8 +14,9 @@ from attn.ui.setup import choice, flag, place, real, string, whole
 from attn.ui.state import as_text
 
 PARTS = {
-    "ntm": "Read and write a memory",
+    "ntm": "Read and write",
     "pointer": "Point at inputs",
+    "lstmn": "Look back in a cell",
     "snail": "Look far back",
     "image": "Pixels",
     "patches": "Words and patches",
@@ -25,7 +26,8 @@ FEATURES = {"colour": "Colour", "place": "Colour and place", "random": "Random p
 TABS = ("More", "Code")
 STAGES = ["content", "before", "mixed", "shifted", "sharper"]
 MOST_NUMBERS = 20
-DEFAULT_NUMBERS = "0.3, 0.9, 0.1, 0.6, 0.45, 0.05, 0.72"
+DEFAULT_NUMBERS = "0.3, 0.9, 0.1, 0.6, 0.61, 0.05, 0.72"
+DEFAULT_SENTENCE = "The FBI is chasing a criminal on the run"
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,8 @@ class Setup:
     add_2: float = real(3.0, -5, 5)
     numbers: str = string(DEFAULT_NUMBERS)
     leave_out: bool = flag(True)
+    sentence: str = string(DEFAULT_SENTENCE)
+    focus: float = real(4.0, 0, 20)
     steps: int = whole(8, 2, 32)
     attends: bool = flag(False)
     channels: int = whole(4, 1, 16)
@@ -323,7 +327,6 @@ def pointing(state, setup):
             charts.panel(
                 pointed.weights, rows, columns, hidden=hidden, title="Where each step points", axes=("step", "input")
             ),
-            tallest=560,
         ),
         "memory.pointing",
         tables={"weights": lambda: charts.csv(pointed.weights, rows, columns)},
@@ -401,133 +404,6 @@ picture = charts.panels(
     charts.panel(
         pointed.weights, rows, columns{hidden}, title="Where each step points", axes=("step", "input")
     ),
-    tallest=560,
 )
 charts.save(picture, "pointing.svg")
-"""
-
-
-# Look far back
-
-
-def snail_controls(state):
-    """Draw the length of the sequence and what is put on it."""
-    st.slider("Steps", 2, 32, key=state.key("steps"), help="T, the length of the sequence.")
-    st.slider("Channels a block adds", 1, 16, key=state.key("channels"), help="D, what each dense block appends.")
-    st.toggle(
-        "Attention above", key=state.key("attends"),
-        help="An attention block on top of the convolutions: the last step then reads all that came before.",
-    )  # fmt: skip
-    st.number_input("Seed", 0, 9999, key=state.key("seed"), help="For the input and the weights, which are random.")
-
-
-def far_back(state, setup):
-    """Show how far back the last step looks, with two rules for the dilations."""
-    right, printed = (memory.dilations(setup.steps, as_printed=printed) for printed in (False, True))
-    moved = {dilated: _measured(setup, dilated) for dilated in (right, printed)}
-    reading(
-        _snail_in_words(setup, right, printed, moved),
-        r"\begin{gathered} x \leftarrow [\,x;\ \tanh(x_f) \odot \sigma(x_g)\,] \\ "
-        r"x_f(t) = x(t)\,W + x(t - d)\,W' \end{gathered}",
-        f"channels: {' → '.join(str(3 + at * setup.channels) for at in range(len(right) + 1))}"
-        + (f" → {3 + (len(right) + 1) * setup.channels} with the read" if setup.attends else ""),
-    )
-    titles = {right: "Dilations from 1", printed: "As the pseudo-code prints them"}
-    lay, wide = _fan_layout(setup.steps)
-    figure(
-        getattr(charts, lay)(
-            *(
-                charts.fan(
-                    dilated,
-                    moved[dilated],
-                    theme(),
-                    attends=setup.attends,
-                    title=f"{titles[dilated]}: {int((moved[dilated] > 0).sum())} of {setup.steps} steps are seen",
-                    width=wide,
-                )
-                for dilated in (right, printed)
-            )
-        ),
-        "memory.fan",
-    )
-    more, code_tab = tabs(state, TABS)
-    if more.open:
-        with more:
-            _lags(setup, moved, titles)
-    if code_tab.open:
-        with code_tab:
-            code(_snail_code(setup, lay, wide))
-
-
-def _fan_layout(steps):
-    """Return whether two fans stand beside or above one another, and how wide each is."""
-    half = room() / 2 - 130
-    if half >= 26 * steps:
-        return "beside", int(min(half, 64 * steps))
-    return "above", int(min(room() - 130, 64 * steps))
-
-
-def _measured(setup, dilated):
-    """Measure how far the last output moves when each step is replaced, by how far back it is."""
-    rng = np.random.default_rng(setup.seed)
-    x = rng.normal(size=(setup.steps, 3))
-    blocks = memory.draw_temporal_block(rng, 3, setup.channels, len(dilated))
-    above = memory.draw_snail_attention(rng, 3 + len(dilated) * setup.channels, 8, setup.channels)
-
-    def network(x):
-        hidden = memory.temporal_block(x, blocks, dilated)
-        return memory.attention_block(hidden, above)[0] if setup.attends else hidden
-
-    return memory.lags_reached(network, x)
-
-
-def _snail_in_words(setup, right, printed, moved):
-    """Say which steps are out of reach."""
-    seen = [int((moved[dilated] > 0).sum()) for dilated in (right, printed)]
-    numbers = [", ".join(map(str, dilated)) for dilated in (right, printed)]
-    sentence = (
-        f"Each step was replaced in turn, and the last output watched. With dilations {numbers[0]} it sees "
-        f"**{seen[0]} of {setup.steps}** steps; with {numbers[1]}, as the pseudo-code has them, **{seen[1]}**"
-    )
-    if setup.attends:
-        return f"{sentence}: attention above reads every step, whatever the convolutions leave out."
-    return f"{sentence}: a kernel of 2 with even dilations only reaches what is an even number of steps back."
-
-
-def _lags(setup, moved, titles):
-    """Show how far the last output moved, by how far back the replaced step is."""
-    st.markdown(
-        "How far the last output moved when the step so far back was replaced, on a logarithmic scale. 0 means "
-        "not at all, to the last digit."
-    )
-    rows, columns = [titles[dilated] for dilated in moved], [str(lag) for lag in range(setup.steps)]
-    values, wide = np.stack(list(moved.values())), int(min(room() - 280, 56 * setup.steps))
-    options = {"kind": "magnitude", "log": True, "axes": ("", "steps back"), "tooltip_name": "moved by"}
-    figure(
-        charts.beside(charts.heatmap(values, rows, columns, theme(), size=(wide, 88), square=False, **options)),
-        "memory.lags",
-        tables={"moved": lambda: charts.csv(values, rows, columns)},
-    )
-
-
-def _snail_code(setup, lay, wide):
-    network, above = "memory.temporal_block(x, blocks, dilations)", ""
-    if setup.attends:
-        network = f"memory.attention_block({network}, above)[0]"
-        width = f"3 + len(dilations) * {setup.channels}"
-        above = f"\n    above = memory.draw_snail_attention(rng, {width}, 8, {setup.channels})"
-    return f"""import numpy as np
-from attn import charts, memory
-
-fans = []
-for as_printed, title in ((False, "Dilations from 1"), (True, "As the pseudo-code prints them")):
-    rng = np.random.default_rng({setup.seed})
-    x = rng.normal(size=({setup.steps}, 3))
-    dilations = memory.dilations({setup.steps}, as_printed=as_printed)
-    blocks = memory.draw_temporal_block(rng, 3, {setup.channels}, len(dilations)){above}
-    moved = memory.lags_reached(lambda x: {network}, x)
-    print(dilations, moved.round(3))
-    title += f": {{(moved > 0).sum()}} of {setup.steps} steps are seen"
-    fans.append(charts.fan(dilations, moved, charts.LIGHT, attends={setup.attends}, title=title, width={wide:.0f}))
-charts.save(charts.{lay}(*fans), "fan.svg")
 """

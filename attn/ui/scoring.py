@@ -259,7 +259,7 @@ def reading(result):
     for at, one in enumerate(SCORES.values()):
         groups.setdefault(" and ".join(result.winners(at)), []).append(one.title.lower())
     parts = [f"{_listed(names)} prefer{'s' if len(names) == 1 else ''} **{keys}**" for keys, names in groups.items()]
-    sentence = "; ".join(parts)
+    sentence = f"all six prefer **{next(iter(groups))}**" if len(groups) == 1 else "; ".join(parts)
     if result.hidden.any():
         sentence += f"; location has learnt only {int((~result.hidden[LOCATION]).sum())} places and sees no further"
     return f"{sentence[0].upper()}{sentence[1:]}."

@@ -143,6 +143,8 @@ def own_only(state, loaded, own):
         f"The {loaded.family} family computes its attention where nothing can listen, so its queries and keys are not "
         "known here. These are the weights the model gives itself; there is nothing to compare them with."
     )
+    if any(token.id is None for token in own.names[layer][1]):
+        st.caption("The keys are numbered: here they are places in a window or in a shortened text, not its tokens.")
     title = f"The model's own: layer {setup.layer}, head {setup.head}"
     scale = scale_of(setup.colour, weights[head])
     picture = charts.panel(weights[head], rows, columns, title=title, **scale)
