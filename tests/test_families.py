@@ -123,6 +123,15 @@ def test_it_is_our_function_that_ran(case):
     np.testing.assert_allclose(with_ours, case.own[0].numpy(), rtol=0, atol=1e-5 * np.abs(with_ours).max())
 
 
+@pytest.mark.parametrize("family", ["bert", "gpt2", "qwen3", "gemma2", "gpt_oss", "bart", "t5", "vit", "wav2vec2"])
+def test_a_plain_pass_of_a_wrapped_model_gives_what_it_gave_before(family):
+    case = look(family)
+    with torch.inference_mode():
+        now = case.loaded.model(**case.inputs)[0].numpy()
+    before = case.own[0].numpy()
+    np.testing.assert_allclose(now, before, rtol=0, atol=2e-5 * np.abs(before).max())
+
+
 def test_compare_has_a_row_per_layer_and_head(case):
     differences = pretrained.compare(case.recording)
     assert len(differences) == sum(layer.num_heads for layer in case.recording.layers)

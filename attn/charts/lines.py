@@ -16,13 +16,13 @@ MOST_LINED = 80
 _FAINTEST = 0.02  # of the largest possible: what is below this draws no line
 
 
-def lines(weights, rows, columns, theme, *, heads=None, query=None, select=None, title="", across=_ACROSS):
+def lines(weights, rows, columns, theme, *, heads=None, query=None, select=None, title="", limit=None, across=_ACROSS):
     """Draw queries on the left, keys on the right, and a line for every weight that is not faint.
 
     Parameters
     ----------
     weights : array_like, shape (num_heads, n_q, n_k)
-        The wider and darker a line, the larger the weight; what is above 1 is taken relative to the largest.
+        The wider and darker a line, the larger the weight.
     rows, columns : sequence of str
         Labels of queries and keys.
     theme : Theme
@@ -33,6 +33,8 @@ def lines(weights, rows, columns, theme, *, heads=None, query=None, select=None,
     select : str, optional
         Name of a selection that tells which query was chosen, as ``{"row": i, "column": 0}``.
     title : str
+    limit : float, optional
+        The weight that is drawn widest and darkest; by default 1, or the largest if that is above 1.
     across : int, default 360
         Pixels between the two columns of tokens.
 
@@ -44,13 +46,13 @@ def lines(weights, rows, columns, theme, *, heads=None, query=None, select=None,
     weights = np.asarray(weights, dtype=float)[:, :MOST_LINED, :MOST_LINED]
     if not weights.size:
         return message("Nothing to show.", theme, title)
-    weights = weights / max(1.0, float(weights.max()))
+    limit = max(1.0, float(weights.max())) if limit is None else limit
     heads = list(range(len(weights))) if heads is None else list(heads)
     rows, columns = list(rows)[:MOST_LINED], list(columns)[:MOST_LINED]
     left, right = (int(max(map(pixels, labels))) + 16 for labels in (rows, columns))
     tall = _LINE * max(len(rows), len(columns))
     plane = Plane(left + across + right, tall, columns=left + across + right, rows=tall)
-    table = _lines(weights, rows, columns, heads, theme, query, (left, left + across))
+    table = _lines(weights, rows, columns, heads, theme, query, limit, (left, left + across))
     rules = alt.Chart(table).mark_rule(strokeCap="round").encode(
         **plane.box(),
         color=alt.Color("color:N", scale=None),
@@ -65,15 +67,16 @@ def lines(weights, rows, columns, theme, *, heads=None, query=None, select=None,
     return dressed(plane.figure(layers, title), theme, what)
 
 
-def _lines(weights, rows, columns, heads, theme, query, ends):
+def _lines(weights, rows, columns, heads, theme, query, limit, ends):
     """Return the heaviest lines, the heaviest last so that they lie on top."""
     if query is not None:
         others = np.arange(weights.shape[1]) != query
         weights = np.where(others[:, None], 0, weights)
     heaviest = np.argsort(weights, axis=None, kind="stable")[-_MOST_LINES:]
-    heaviest = heaviest[weights.ravel()[heaviest] >= _FAINTEST]
+    heaviest = heaviest[weights.ravel()[heaviest] >= _FAINTEST * limit]
     head, row, column = np.unravel_index(heaviest, weights.shape)
     weight = weights.ravel()[heaviest]
+    strength = np.minimum(weight / limit, 1)
     return pd.DataFrame(
         {
             "x": float(ends[0]),
@@ -81,8 +84,8 @@ def _lines(weights, rows, columns, heads, theme, query, ends):
             "y": (row + 0.5) * _LINE,
             "y2": (column + 0.5) * _LINE,
             "color": [theme.head(heads[h]) if len(heads) > 1 else theme.weight for h in head],
-            "opacity": 0.15 + 0.85 * weight,
-            "wide": 0.8 + 5 * weight,
+            "opacity": 0.15 + 0.85 * strength,
+            "wide": 0.8 + 5 * strength,
             "query": [rows[r] for r in row],
             "key": [columns[c] for c in column],
             "head": [str(heads[h] + 1) for h in head],

@@ -239,7 +239,7 @@ def _judged(family, loaded, recorded, layers, built, part):
     if not moved <= _MOVED:
         why.append(_broken(recorded) or f"its output moves by {moved:.1e}")
     against = " and ".join(text for text, here in (("its report", reported & own), ("its own function", left)) if here)
-    largest = max(differences, default=0.0)
+    largest = float(np.max(differences, initial=0.0))  # nan, if one is
     verdict = AGREES if largest <= TOLERANCE and moved <= _MOVED else DIFFERS
     return Row(family, verdict, largest, _kinds(layers), against, "; ".join(why))
 

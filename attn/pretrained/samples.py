@@ -47,13 +47,12 @@ def _special(model):
             "pixel_values": _numbers(32, 40, 40, 3),
             "image_grid_thw": torch.tensor([[1, 4, 4]] * 2),
         },
-        "jev": lambda: (
-            {"input_ids": _ids(model, N_TOKENS, 1, rows=1)}
-            | {
-                name: torch.tensor([[value]])
-                for name, value in {"marks": 5, "num_options": 2, "question_type_ids": 0}.items()
-            }
-        ),
+        "jev": lambda: {
+            "input_ids": _ids(model, N_TOKENS, 1, rows=1),
+            "marks": torch.tensor([[5]]),
+            "num_options": torch.tensor([[2]]),
+            "question_type_ids": torch.tensor([[0]]),
+        },
         "mimi_decoder": lambda: {"latents": _numbers(2, 64, N_TOKENS)},
         "molmo2_adapter": lambda: {
             "image_features": _numbers(2, 16, 128),
@@ -70,14 +69,12 @@ def _special(model):
         "pp_ocrv5_mobile_rec": lambda: {"pixel_values": _numbers(2, 3, 96, 160)},
         "pp_ocrv5_server_rec": lambda: {"pixel_values": _numbers(2, 3, 48, 160)},
         "pp_ocrv6_small_rec": lambda: {"pixel_values": _numbers(2, 3, 48, 160)},
-        "rag": lambda: (
-            _texts(model)[0]
-            | {
-                "context_input_ids": _ids(model, N_TOKENS, 4, rows=10),
-                "context_attention_mask": torch.ones(10, N_TOKENS),
-            }
-            | {"doc_scores": torch.ones(2, 5)}
-        ),
+        "rag": lambda: {
+            **_texts(model)[0],
+            "context_input_ids": _ids(model, N_TOKENS, 4, rows=10),
+            "context_attention_mask": torch.ones(10, N_TOKENS),
+            "doc_scores": torch.ones(2, 5),
+        },
         "seggpt": lambda: dict.fromkeys(
             ("pixel_values", "prompt_pixel_values", "prompt_masks"), _numbers(2, 3, 32, 64)
         ),

@@ -139,7 +139,7 @@ REVERSE = Task(
     answer=lambda source: source[::-1],
     draw=_random_letters,
     glue="",
-    examples=("attention", "bottleneck", "abcabcabcabc", "recurrentneuralnetworks", "zzzzzzzz"),
+    examples=("recurrentnetwork", "attention", "bottleneck", "abcabcabcabc", "recurrentneuralnetworks", "zzzzzzzz"),
 )
 
 # dates ---------------------------------------------------------------------------------------------
@@ -255,10 +255,10 @@ DATES = Task(
     draw=_random_date,
     glue="",
     examples=(
+        "Wednesday the 3rd of March 1999",
         "3 March 1999",
         "24.12.1987",
         "the 21st of July 1969",
-        "Wednesday the 3rd of March 1999",
         "Saturday the 30th of September in the year 2017",
     ),
 )
@@ -396,10 +396,10 @@ PAIR = Task(
     draw=_random_sentence,
     glue=" ",
     examples=(
+        "the big old white house has a small green garden and a tree",
         "the big red house",
         "a small black cat sees the moon",
         "the old dog behind the tree sees a cat",
-        "the big old white house has a small green garden",
         "a new blue boat finds the small yellow bird near a big old green tree under the white moon",
     ),
 )

@@ -6,12 +6,12 @@ from typing import NamedTuple
 from attn import charts
 
 CLICKED = {2: "encoder", 8: "masked", 10: "cross", 14: "output"}  # boxes that stand for a use
-WIDTH = 554  # pixels of the whole
+WIDTH = 478  # pixels of the whole
 _READ = ("words", "embedding", "self", "sum", "feed", "sum")
 _WRITE = ("shifted", "embedding", "masked", "sum", "cross", "sum", "feed", "sum", "output")
 _NAMES = {
     "words": "Words",
-    "shifted": "Words, shifted right",
+    "shifted": "Words, shifted",
     "embedding": "Embedding",
     "self": "self-attention",
     "masked": "masked attention",
@@ -19,10 +19,11 @@ _NAMES = {
     "feed": "feed-forward",
     "output": "Softmax",
 }
-_LEFT = (34, 300)  # pixels from the left edge to the encoder and to the decoder
-_FLOOR = 470  # pixels from the top to the lower edge of the lowest boxes
-_WIDE, _TALL, _THIN, _GAP = 218, 40, 28, 18  # pixels of a box, of a thin one, and between two
+_LEFT = (20, 258)  # pixels from the left edge to the encoder and to the decoder
+_FLOOR = 482  # pixels from the top to the lower edge of the lowest boxes
+_WIDE, _TALL, _THIN, _GAP = 190, 40, 28, 18  # pixels of a box, of a thin one, and between two
 _FRAME = 14  # pixels from a box to the frame around a block
+_WORD = 12  # pixels more below the upper edge of a frame, for its word
 
 
 class Sizes(NamedTuple):
@@ -65,11 +66,12 @@ def architecture(sizes, theme, use, *, pre_norm=False):
 def _column(parts, column, length, sizes, theme, pre_norm):
     """Return the boxes of the encoder or the decoder, from the lowest up."""
     boxes, floor = [], _FLOOR
-    for part in parts:
+    for at, part in enumerate(parts):
         tall = _THIN if part in ("words", "shifted", "sum") else _TALL
         note, color = _shape(part, length, sizes), _color(part, theme)
         boxes.append(charts.Box(_name(part, pre_norm), _LEFT[column], floor - tall, _WIDE, tall, note, color))
-        floor -= tall + _GAP
+        last = part == "sum" and "sum" not in parts[at + 1 :]
+        floor -= tall + _GAP + (_WORD if last else 0)
     return boxes
 
 
@@ -115,12 +117,12 @@ def _upward(boxes):
 
 def _across(memory, cross):
     """Return the arrow from the top of the encoder to the cross-attention of the decoder."""
-    middle, between, top = memory.x + _WIDE / 2, (memory.x + _WIDE + cross.x) / 2, memory.y - _GAP
+    middle, between, top = memory.x + _WIDE / 2, (memory.x + _WIDE + cross.x) / 2, memory.y - _GAP - _WORD
     into = cross.y + cross.height / 2
     return [(middle, memory.y), (middle, top), (between, top), (between, into), (cross.x - 5, into)]
 
 
 def _frame(boxes, text):
     """Return the frame around the boxes of one block, its word in the gap at the top."""
-    top, bottom = boxes[-1].y - _GAP / 2, boxes[0].y + boxes[0].height + _GAP - 4
+    top, bottom = boxes[-1].y - _GAP / 2 - _WORD, boxes[0].y + boxes[0].height + _GAP - 4
     return charts.Frame(text, boxes[0].x - _FRAME, top, _WIDE + 2 * _FRAME, bottom - top)

@@ -15,7 +15,6 @@ from attn.ui.state import as_text
 
 _LONGEST = 24  # words of a sentence that is written
 _SHOWN = 6  # sentences whose score is drawn
-_SEEN = 0.9  # of the probability goes to words that did follow; the rest to ending there
 
 
 class Pairs(NamedTuple):
@@ -40,10 +39,8 @@ def pairs_of(text):
     for sentence in sentences:
         passed = [place[word] for word in sentence]
         np.add.at(counts, ([len(words), *passed], [*passed, len(words)]), 1)
-    shares = _SEEN * counts / counts.sum(axis=1, keepdims=True)
-    shares[:, -1] += 1 - _SEEN
     with np.errstate(divide="ignore"):
-        return Pairs(words, np.log(shares))
+        return Pairs(words, np.log(counts / counts.sum(axis=1, keepdims=True)))
 
 
 def found(setup):

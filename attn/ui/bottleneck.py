@@ -43,7 +43,7 @@ FORMULAS = {
     r"p_t &= T_x\,\sigma(v_p^\top\tanh(W_p «query h_t»))",
     "transformer": r"«output Z» &= \mathrm{softmax}\big(«query Q»«key K»^\top/\sqrt{d_k}\big)«value V»",
 }  # a letter's colour is that of its role, written before it
-_BESIDE = 30  # symbols read: with more, the two pictures stand one above the other
+BESIDE = 30  # symbols read: with more, the two pictures stand one above the other
 
 
 @dataclass(frozen=True)
@@ -265,7 +265,7 @@ def picture(result, step, room):
     """
     panels = [_panel(side, result, step) for side in (result.left, result.right)]
     tallest = _tallest(room)
-    if len(result.columns) <= _BESIDE:
+    if len(result.columns) <= BESIDE:
         return charts.panels(theme(), room, *panels, tallest=tallest)
     return charts.above(*(charts.panels(theme(), room, panel, tallest=tallest) for panel in panels))
 
@@ -387,7 +387,7 @@ def code_of(setup, result, step, room):
     """Return the lines that draw the picture of the page."""
     calls = [_call(side, result, step) for side in (result.left, result.right)]
     calls = [f'panel("{getattr(setup, name)}", {call})' for name, call in zip(SIDES, calls, strict=True)]
-    if len(result.columns) <= _BESIDE:
+    if len(result.columns) <= BESIDE:
         picture = f"charts.panels(charts.LIGHT, {room:.0f}, left, right, tallest={_tallest(room)})"
     else:
         one = f"charts.panels(charts.LIGHT, {room:.0f}, one, tallest={_tallest(room)})"

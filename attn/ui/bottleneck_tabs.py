@@ -10,7 +10,7 @@ from attn import charts, published, recurrent, seq2seq, trained
 from attn.charts import Curve
 from attn.charts.labels import number
 from attn.seq2seq import Bahdanau
-from attn.ui.bottleneck import COUNTED, FRAMES, MODELS, PANELS, PARTS, SIDES, spread_of
+from attn.ui.bottleneck import BESIDE, COUNTED, FRAMES, MODELS, PANELS, PARTS, SIDES, spread_of
 from attn.ui.page import figure, theme
 from attn.ui.room import room
 from attn.ui.rows import ranked
@@ -278,12 +278,14 @@ def film(state, result):
         dots=True, y_range=(0, max(spread) * 1.05), marks=[(at + 1, f"{steps[at]:,} steps")], height=260,
         width=int(min(520, room() * 0.5)), x_format=lambda frame: f"{steps[min(FRAMES, max(1, round(frame))) - 1]:,}",
     )  # fmt: skip
-    figure(charts.beside(picture, curve), "bottleneck.film")
+    join = charts.above if len(result.columns) > BESIDE else charts.beside
+    figure(join(picture, curve), "bottleneck.film")
 
 
 def _film_size(result):
-    """Return the pixels of the longer side of the picture."""
-    return int(min(room() * 0.45, 30 * max(len(result.columns), len(result.target) + 1)))
+    """Return the pixels of the longer side of the picture, which stands alone in its row for a long input."""
+    share = 0.88 if len(result.columns) > BESIDE else 0.45
+    return int(min(room() * share, 30 * max(len(result.columns), len(result.target) + 1)))
 
 
 def _share_right(written, result):

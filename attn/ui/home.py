@@ -55,6 +55,27 @@ WAYS = (  # page, icon, title, what it shows, settings
         "Its own attention beside the one computed here from the same weights, and the difference as a number.",
         {},
     ),
+    (
+        "pages/change.py",
+        ":material/tune:",
+        "Switch heads off",
+        "The model runs with our attention inside. Take a head away, and see what it then makes of two sentences.",
+        {},
+    ),
+    (
+        "pages/bottleneck.py",
+        ":material/filter_alt:",
+        "See why attention came about",
+        "Trained models squeeze a sentence through one vector, or look back at it. Watch the first one forget.",
+        {},
+    ),
+    (
+        "pages/positions.py",
+        ":material/format_list_numbered:",
+        "Shuffle the words",
+        "Without positions nothing but the order of the rows changes. Five ways to tell attention the order.",
+        {"positions": "none"},
+    ),
 )
 
 

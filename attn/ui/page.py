@@ -12,15 +12,15 @@ MENU = (  # key, script, label, icon
     ("heads", "pages/heads.py", "Heads", ":material/grid_view:"),
     ("masks", "pages/masks.py", "Masks", ":material/visibility_off:"),
     ("softmax", "pages/softmax.py", "Softmax", ":material/bar_chart:"),
-    ("scores", "pages/scores.py", "Scores", ":material/straighten:"),
-    ("memory", "pages/memory.py", "Memory", ":material/memory:"),
     ("positions", "pages/positions.py", "Positions", ":material/format_list_numbered:"),
     ("block", "pages/block.py", "Block", ":material/layers:"),
-    ("bottleneck", "pages/bottleneck.py", "Bottleneck", ":material/filter_alt:"),
     ("cost", "pages/cost.py", "Cost", ":material/speed:"),
     ("pretrained", "pages/pretrained.py", "Pretrained", ":material/neurology:"),
     ("inside", "pages/inside.py", "Inside", ":material/search:"),
     ("change", "pages/change.py", "Change", ":material/tune:"),
+    ("bottleneck", "pages/bottleneck.py", "Bottleneck", ":material/filter_alt:"),
+    ("scores", "pages/scores.py", "Scores", ":material/straighten:"),
+    ("memory", "pages/memory.py", "Memory", ":material/memory:"),
 )
 
 _LETTERS = {"query": "Q", "key": "K", "value": "V", "output": "Z"}

@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from attn import block, charts, cost, multi_head, multi_head_attention, sensitivity, softmax
-from attn.charts.labels import number
+from attn.charts.labels import number, pixels
 from attn.ui.blocking import lengths
 from attn.ui.heading import divisors
 from attn.ui.page import figure, reading, theme
@@ -205,16 +205,18 @@ def graph_in_words(result, head, weights):
 
 def _graph_picture(result, weights, fixed, head):
     """Draw both graphs."""
-    longest = max(len(label) for label in result.labels)
-    across = int(min(max(room() / 2 - 2 * (9 * longest + 16) - 30, 120), 360))
-    first = charts.lines(
-        weights[None], result.labels, result.labels, theme(), select="edge", across=across,
-        title=f"Attention, head {head + 1}",
-    )  # fmt: skip
-    second = charts.lines(
-        fixed[None], result.labels, result.labels, theme(), across=across, title="A linear layer over places"
-    )
-    return charts.beside(first, second, spacing=30)
+    words = max(map(pixels, result.labels)) + 16
+    shared = {
+        "limit": float(max(weights.max(), fixed.max())),
+        "across": int(min(max(room() / 2 - 2 * words - 30, 120), 460)),
+    }
+    drawn = [
+        charts.lines(one[None], result.labels, result.labels, theme(), title=title, select=name, **shared)
+        for one, title, name in (
+            (weights, f"Attention, head {head + 1}", "attention"), (fixed, "A linear layer over places", "layer"),
+        )
+    ]  # fmt: skip
+    return charts.beside(*drawn, spacing=30)
 
 
 def hangs_on(result):

@@ -110,7 +110,7 @@ def _sizes(result, both):
 def _use_map(result, both):
     """Draw the weights of the chosen use."""
     use, columns = result.setup.use, result.labels
-    size = int(max(min(room() - WIDTH - 190, 440), 150))
+    size = int(max(min(room() - WIDTH - 160, 440), 150))
     if use == "output":
         return charts.heatmap(
             both.probabilities, both.rows, charts.token_labels(both.vocabulary), theme(), title="What comes next?",
@@ -175,8 +175,8 @@ def _use_formula(use):
         return rf"\mathrm{{softmax}}(\textcolor{{{theme().output}}}{{Z}}\,E^\top)"
     source = {"encoder": ("X", "X"), "masked": ("Y", "Y"), "cross": ("Y", r"X_{\mathrm{encoder}}")}[use]
     q, k, v = (rf"\textcolor{{{theme().role(role)}}}{{{role[0].upper()}}}" for role in ("query", "key", "value"))
-    mask = r"\quad j \le i" if use == "masked" else ""
-    return rf"{q} = {source[0]}W_q \quad {k} = {source[1]}W_k \quad {v} = {source[1]}W_v{mask}"
+    made = rf"{q} &= {source[0]}\,W_q \\ {k} &= {source[1]}\,W_k \\ {v} &= {source[1]}\,W_v"
+    return rf"\begin{{aligned}} {made} \end{{aligned}}"
 
 
 def _use_shapes(result, both):
