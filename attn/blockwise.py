@@ -3,6 +3,7 @@
 import functools
 import math
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -15,9 +16,11 @@ from attn.masks import first_position, whole_number, window_sides
 _NUMBERS = 2**19  # scores held at once by a thread, of as many heads as fit
 _ROWS = 512  # queries of one tile at most: from here on a matrix product is as fast as it gets
 _KEYS = 256  # keys of one tile at most
-_CUT_ROWS = 256  # queries of one tile where causality or a window hides keys
 _EDGE = 64  # queries at once where causality or a window cuts through a tile: more is hidden of short blocks
 _CALM = 60.0  # exponentials of scores between this and its negative are far from the limits of float32
+
+
+_desks = threading.local()  # memory to work in, kept: to be given new memory takes longer than to fill it
 
 
 class _Heads(NamedTuple):
@@ -127,8 +130,7 @@ def attention(
     options = _options(query, key, causal, query_offset, window, scale, softcap)
     context = np.empty((*(leading or (1,)), query.shape[-2], value.shape[-1]), dtype=query.dtype)
     arrays = _axes((query, key, value), (mask, bias), context, shape[-2:])
-    rows = _ROWS if options.left == options.right == math.inf else _CUT_ROWS
-    tile = _tile(tile, arrays[0].shape[-4:-2], shape[-2:], rows)
+    tile = _tile(tile, arrays[0].shape[-4:-2], shape[-2:])
     _in_threads(_tasks(arrays, options, context, *tile), threads)
     with np.errstate(over="ignore"):
         return context.reshape(*leading, *context.shape[-2:]).astype(dtype, copy=False)
@@ -169,14 +171,14 @@ def _grouped(array, group, lengths):
     return np.broadcast_to(array, (*array.shape[:-2], *lengths)).reshape(*array.shape[:-3], *heads, *lengths)
 
 
-def _tile(tile, heads, lengths, most):
+def _tile(tile, heads, lengths):
     """Return how many key/value heads, queries and keys a tile has; each head comes with its group."""
     if tile is not None:
         rows, keys = tile
         return 1, whole_number("tile", rows, least=1), whole_number("tile", keys, least=1)
     num_kv_heads, group = heads
     keys = _even(lengths[1], _KEYS)
-    rows = _even(lengths[0], min(most, _NUMBERS // (group * keys)))
+    rows = _even(lengths[0], min(_ROWS, _NUMBERS // (group * keys)))
     return _even(num_kv_heads, _NUMBERS // (group * rows * keys)), rows, keys
 
 
@@ -236,7 +238,7 @@ def _pool(threads):
 
 def _work(tasks):
     """Run tasks until there are none left."""
-    desk = {}
+    desk = vars(_desks)  # of this thread
     with np.errstate(over="ignore", invalid="ignore"):  # hidden keys may hold anything
         for task in tasks:
             task(desk)
@@ -244,8 +246,9 @@ def _work(tasks):
 
 def _attend(heads, options, block, keys, result, desk):
     """Fill the context of a few heads and a block of queries, (kv_heads, group, rows, d_v), tile by tile."""
-    query = heads.query[:, :, block] * options.scale  # (kv_heads, group, rows, d_k)
-    running = _start(query, heads)
+    query = heads.query[:, :, block]  # (kv_heads, group, rows, d_k)
+    query = np.multiply(query, options.scale, out=_room(desk, "query", query.shape, query.dtype))
+    running = _start(query, heads, result)
     calm = heads.bias is None and (_lengths(query) * heads.reach).max() <= _CALM
     start, stop = _span(heads.mask, options, block, heads.key.shape[-1])
     for rows, tile in _tiles(options, block, start, stop, keys):
@@ -258,34 +261,42 @@ def _attend(heads, options, block, keys, result, desk):
         _carry(carried, scores, heads, tile, calm, desk)
         if heads.broken is not None:
             carried.broken[...] |= np.broadcast_to(visible, scores.shape) @ heads.broken[..., tile, :]
-    np.divide(running.context, np.where(running.total == 0, 1, running.total), out=result)
+    np.divide(result, np.where(running.total == 0, 1, running.total), out=result)
     if heads.broken is not None:
         result[running.broken] = np.nan
 
 
-def _start(query, heads):
-    """Return what is carried before the first tile."""
-    shape, d_v = query.shape[:-1], heads.value.shape[-1]
-    return _Running(
-        np.full((*shape, 1), -np.inf, dtype=query.dtype),
-        np.zeros((*shape, 1), dtype=query.dtype),
-        np.zeros((*shape, d_v), dtype=query.dtype),
-        None if heads.broken is None else np.zeros((*shape, d_v), dtype=bool),
-    )
+def _start(query, heads, result):
+    """Return what is carried before the first tile; the sums of values gather where the context will be."""
+    shape = (*query.shape[:-1], 1)
+    largest, total = np.full(shape, -np.inf, dtype=query.dtype), np.zeros(shape, dtype=query.dtype)
+    result[...] = 0
+    return _Running(largest, total, result, None if heads.broken is None else np.zeros(result.shape, dtype=bool))
 
 
 def _tiles(options, block, start, stop, keys):
-    """Yield queries and keys of each tile; where sight ends within one, of ever fewer queries at once."""
+    """Yield queries and keys of each tile; queries that see only a part of the keys come a few at once."""
     for tile in (slice(at, min(at + keys, stop)) for at in range(start, stop, keys)):
-        if block.stop - block.start <= _EDGE or _near(block, tile, options) is np.True_:
-            yield block, tile
-            continue
-        for first in range(block.start, block.stop, _EDGE):
-            rows = slice(first, min(first + _EDGE, block.stop))
-            low, high = _sight(options, rows)
-            part = slice(max(tile.start, low), min(tile.stop, high))
-            if part.start < part.stop:
-                yield rows, part
+        first, last = _whole(options, block, tile)
+        if first < last:
+            yield (block if (first, last) == (block.start, block.stop) else slice(first, last)), tile
+        for begin, end in ((block.start, first), (last, block.stop)):
+            for at in range(begin, end, _EDGE):
+                rows = slice(at, min(at + _EDGE, end))
+                low, high = _sight(options, rows)
+                part = slice(max(tile.start, low), min(tile.stop, high))
+                if part.start < part.stop:
+                    yield rows, part
+
+
+def _whole(options, block, tile):
+    """Return the first query of a block that sees all keys of a tile, and the one after the last."""
+    first, last = tile.stop - 1 - options.right - options.offset, tile.start + options.left - options.offset + 1
+    if block.stop - block.start <= _EDGE or (first <= block.start and last >= block.stop):
+        return block.start, block.stop  # of a few queries all
+    first = block.start + _EDGE * math.ceil(max(first - block.start, 0) / _EDGE) if first < block.stop else block.stop
+    last = min(last, block.stop)
+    return (int(first), int(last)) if first < last else (block.stop, block.stop)
 
 
 def _carry(running, scores, heads, tile, calm, desk):
@@ -304,12 +315,16 @@ def _carry(running, scores, heads, tile, calm, desk):
 
 
 def _product(left, right, desk, name):
-    """Return a matrix product, in memory that was there before: new memory costs as much as the product."""
-    shape = (*left.shape[:-1], right.shape[-1])
+    """Return a matrix product on the desk."""
+    return np.matmul(left, right, out=_room(desk, name, (*left.shape[:-1], right.shape[-1]), left.dtype))
+
+
+def _room(desk, name, shape, dtype):
+    """Return an array on the desk, of whatever was there before."""
     size = math.prod(shape)
-    if name not in desk or desk[name].size < size or desk[name].dtype != left.dtype:
-        desk[name] = np.empty(size, dtype=left.dtype)
-    return np.matmul(left, right, out=desk[name][:size].reshape(shape))
+    if name not in desk or desk[name].size < size or desk[name].dtype != dtype:
+        desk[name] = np.empty(size, dtype=dtype)
+    return desk[name][:size].reshape(shape)
 
 
 def _sight(options, rows):
@@ -335,25 +350,43 @@ def _finish(scores, heads, options, block, tile):
         scores /= options.softcap
         np.tanh(scores, out=scores)
         scores *= options.softcap
-    visible = _near(block, tile, options)
+    visible = _near(block.start + options.offset - tile.start, block, tile, options.left, options.right)
     if heads.bias is not None:
         bias = heads.bias[..., block, tile]
         scores += bias
         visible = visible & ~np.isneginf(bias)
     if heads.mask is not None:
         visible = visible & heads.mask[..., block, tile]
-    if not visible.all():
-        np.copyto(scores, -np.inf, where=~visible)
+    _hide(scores, visible)
     return visible
 
 
-def _near(block, tile, options):
-    """Return which keys causality and window leave in sight, broadcastable to (heads, rows, keys)."""
-    first, last = block.start + options.offset, block.stop - 1 + options.offset
-    if last - options.left <= tile.start and first + options.right >= tile.stop - 1:
+def _hide(scores, visible):
+    """Hide scores, looking only at the keys that are hidden from some query."""
+    if visible.ndim < 2:
+        return
+    (cut,) = np.nonzero(~visible.all(axis=tuple(range(visible.ndim - 1))))
+    if cut.size:
+        part = slice(cut[0], cut[-1] + 1)
+        np.copyto(scores[..., part], -np.inf, where=~visible[..., part])
+
+
+def _near(ahead, block, tile, left, right):
+    """Return which keys causality and window leave in sight, broadcastable to (heads, rows, keys).
+
+    The first query stands so many keys ahead of the first key.
+    """
+    rows, keys = block.stop - block.start, tile.stop - tile.start
+    if ahead + rows - 1 - left <= 0 and ahead + right >= keys - 1:
         return np.True_
-    distance = np.arange(tile.start, tile.stop) - np.arange(first, last + 1)[:, None]
-    return (distance >= -options.left) & (distance <= options.right)
+    return _pattern(ahead, rows, keys, left, right)
+
+
+@functools.lru_cache(maxsize=64)
+def _pattern(ahead, rows, keys, left, right):
+    """Return the same for a tile that sight cuts through; one text has many that are alike."""
+    distance = np.arange(keys) - np.arange(ahead, ahead + rows)[:, None]
+    return (distance >= -left) & (distance <= right)
 
 
 def _exponentials(scores, largest):

@@ -108,6 +108,7 @@ if local_tab.open:
 if six_tab.open:
     with six_tab:
         st.markdown(scoring.six_in_words())
+        st.markdown(scoring.one_matrix(setup, result))
         st.markdown(scoring.misread_root(result))
 if code_tab.open:
     with code_tab:

@@ -107,6 +107,14 @@ def test_convolve_against_a_loop():
     np.testing.assert_allclose(memory.convolve(weights, shift), expected)
 
 
+@given(st.integers(0, 10**6), st.floats(1, 20))
+def test_sharpening_against_a_loop(seed, gamma):
+    weights = np.random.default_rng(seed).dirichlet(np.ones(5))
+    total = sum(w**gamma for w in weights)
+    np.testing.assert_allclose(memory.sharpen(weights, gamma), [w**gamma / total for w in weights], atol=1e-12)
+    np.testing.assert_allclose(memory.sharpen(weights, 1), weights)
+
+
 def test_sharpening_does_not_vanish():
     np.testing.assert_allclose(memory.sharpen(np.full(5, 1e-30), 20), np.full(5, 0.2))
     np.testing.assert_array_equal(memory.sharpen(np.zeros(3), 2), np.zeros(3))

@@ -45,6 +45,12 @@ class Choices:
         self.setup = type(self.setup)(**{**vars(self.setup), **choices})
 
 
+def wide(app):
+    """Show a page with room for everything side by side."""
+    app.session_state["room_width"] = 1560
+    return check(app.run())
+
+
 # Scores
 
 
@@ -104,15 +110,16 @@ def test_what_moves_each_score():
 
 
 def test_more_keys_than_location_has_learnt():
-    app = check(opened("scores", keys="2,0;1,1;-1,2;3,3"))
+    app = wide(opened("scores", keys="2,0;1,1;-1,2;3,3"))
     location = list(SCORES).index("location")
     assert np.isnan(matrices(app)["Weights"][0][location, 3])
     assert "location has learnt only 3 places" in words(app)
-    assert not np.isnan(matrices(opened("scores", keys="2,0;1,1;-1,2;3,3", parameters="random"))["Weights"][0]).any()
+    random = wide(opened("scores", keys="2,0;1,1;-1,2;3,3", parameters="random"))
+    assert not np.isnan(matrices(random)["Weights"][0]).any()
 
 
 def test_keys_that_agree():
-    assert "All six prefer **key 1**" in words(opened("scores", keys="3,3;0,0", parameters="example", across="2"))
+    assert "All six prefer **key 1**" in words(opened("scores", keys="3,3;0,0", across="2", up="1"))
     assert "A single key has all the weight" in words(opened("scores", keys="3,3"))
 
 
@@ -134,10 +141,12 @@ def test_a_click_beyond_what_may_be_chosen_goes_to_the_edge():
 
 
 def test_keys_are_added_and_removed():
-    app = opened("scores")
-    add, remove = (next(b for b in app.button if b.label == label) for label in ("Add a key", "Remove one"))
-    assert check(add.click().run()).query_params["keys"].count(";") == 3
-    assert "keys" not in check(remove.click().run()).query_params
+    def press(app, label):
+        return check(next(button for button in app.button if button.label == label).click().run())
+
+    app = press(opened("scores"), "Add a key")
+    assert app.query_params["keys"].count(";") == 3
+    assert "keys" not in press(app, "Remove one").query_params
 
 
 def test_soft_and_hard():
@@ -147,7 +156,7 @@ def test_soft_and_hard():
     soft, variance = (f(weights, SIX["keys"]) for f in (alignment.soft_read, alignment.hard_variance))
     for vector in (soft, variance):
         assert f"({vector[0]:.3f}, {vector[1]:.3f})" in words(app)
-    (trail,) = tables(app, "order")
+    trail = max(tables(app, "order"), key=len)
     assert len(trail) <= 400
     limit = tables(app, "tip_x")[-1]["x"].iloc[0]
     end = trail.iloc[-1]
@@ -177,7 +186,8 @@ def test_the_centre_can_follow_the_query():
 
 def test_the_slip_about_the_root_is_told_with_its_numbers():
     said_here = words(opened("scores", tab="The six scores"))
-    assert "weight of **0.3811** instead of **0.4011**" in said_here
+    assert "weight of **0.3904** instead of **0.4011**" in said_here
+    assert "On these vectors the two differ by **0**" in said_here
     assert len(re.findall(r"^\| ", said_here, re.MULTILINE)) == 7  # a heading and six scores
 
 
@@ -278,13 +288,9 @@ def test_the_slip_about_dilations_is_shown(row):
 
 
 def test_gamma_0_gives_the_picture_back():
-    app = check(opened("memory", part="image", factor="0", picture="landscape"))
-    assert "the output is the picture itself, to the last digit" in words(app)
-    expected = np.round(images.landscape(32) * 255)
-    shown = [
-        np.asarray(Image.open(io.BytesIO(base64.b64decode(t["url"].iloc[0].split(",")[1])))) for t in tables(app, "url")
-    ]
-    assert sum(np.array_equal(picture, expected) for picture in shown) >= 2  # what goes in, and what comes out
+    still, moved = (opened("memory", part="image", factor=factor, tab="Code") for factor in ("0", "0.5"))
+    assert "the output is the picture itself, to the last digit" in words(check(still))
+    assert [len({table["url"].iloc[0] for table in tables(app, "url")}) for app in (still, moved)] == [2, 3]
 
 
 @pytest.mark.parametrize("features", remembering.FEATURES)
@@ -443,7 +449,7 @@ def test_files_that_are_no_pictures(data):
 
 
 def test_pictures_that_are_too_large():
-    with pytest.raises(ValueError, match="^a picture must have at most 50 million pixels, got 8000 × 8000$"):
+    with pytest.raises(ValueError, match=r"^a picture must have at most 50 million pixels, got 8000 × 8000$"):
         charts.read_picture(png((8000, 8000), "1", 1), 8)
 
 
@@ -461,12 +467,21 @@ def test_a_photo_fades_where_little_is_looked_at():
 @pytest.mark.parametrize(
     ("draw", "message"),
     [
-        (lambda: charts.arrows([[1, 2, 3]], ["a"], ["#000000"], charts.LIGHT), "vectors must be pairs with a label and a colour each, got (1, 3), 1 labels and 1 colours"),
-        (lambda: charts.places([1, 2], ["a"], charts.LIGHT), "weights must be one row with a label each, got (2,) and 1 labels"),
+        (
+            lambda: charts.arrows([[1, 2, 3]], ["a"], ["#000000"], charts.LIGHT),
+            "vectors must be pairs with a label and a colour each, got (1, 3), 1 labels and 1 colours",
+        ),
+        (
+            lambda: charts.places([1, 2], ["a"], charts.LIGHT),
+            "weights must be one row with a label each, got (2,) and 1 labels",
+        ),
         (lambda: charts.photo(np.zeros((4, 4)), charts.LIGHT), "image must be (height, width, 3), got (4, 4)"),
-        (lambda: charts.photo(np.zeros((4, 4, 3)), charts.LIGHT, grid=(3, 2)), "the grid must divide the picture (4, 4), got (3, 2)"),
+        (
+            lambda: charts.photo(np.zeros((4, 4, 3)), charts.LIGHT, grid=(3, 2)),
+            "the grid must divide the picture (4, 4), got (3, 2)",
+        ),
     ],
-)  # fmt: skip
+)
 def test_figures_that_cannot_be_drawn(draw, message):
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         draw()

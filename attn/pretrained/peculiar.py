@@ -78,6 +78,7 @@ OVERRIDES = {
     "glm4v_text": {"rope_parameters": _SECTIONS},
     "glm5_next_text": {"index_kpool": 2},
     "glm_image_text": {"rope_parameters": _SECTIONS},
+    "glm_ocr_text": {"rope_parameters": _SECTIONS},
     "gpt_neo": {"attention_types": [[["global", "local"], 1]]},
     "granite4_vision": {
         "deepstack_layer_map": [[0, 0], [1, 1]],
@@ -164,7 +165,9 @@ OVERRIDES = {
     "vibevoice_acoustic_tokenizer": {"num_filters": 2},
     "vibevoice_acoustic_tokenizer_decoder": {"num_filters": 2},
     "vibevoice_acoustic_tokenizer_encoder": {"num_filters": 2},
+    "vipllava": {"vision_feature_layers": [-2, -1]},
     "vitmatte": {"convstream_hidden_sizes": [6, 12, 24], "fusion_hidden_sizes": [32, 16, 8, 4]},
+    "voxtral": {"audio_token_id": 10},
     "xcodec2": {"encoder_hidden_size": 8, "quantization_dim": 2 * WIDTH},
     "xmod": {"default_language": "en_XX"},
     "zamba": {

@@ -63,4 +63,40 @@ APPLE = Preset(
     ),
 )
 
-PRESETS = {preset.key: preset for preset in (COPYING, APPLE)}
+RESTING = Preset(
+    key="resting",
+    title="Where heads rest",
+    model=smollm2.NAME,
+    text="The capital of France is",
+    other=None,
+    word=" Paris",
+    changes=Changes(hidden=[0]),
+    head=(17, 3),
+    before=0.773,
+    after=0.024,
+    look_for=(
+        "198 of 270 heads give more than half of the last token's weight to the first word, “The”, which says "
+        "nothing about France. Hidden from all others it is missed: the heads crowd on the second word instead, and "
+        "Paris drops from 77% to 2%."
+    ),
+)
+
+AHEAD = Preset(
+    key="ahead",
+    title="Looking ahead",
+    model=smollm2.NAME,
+    text="The opposite of hot is",
+    other=None,
+    word=" cold",
+    changes=Changes(lifted=True),
+    head=(5, 4),
+    before=0.684,
+    after=0.0,
+    look_for=(
+        "In training no token ever saw a later one. With the causal mask lifted the first four tokens give 48% of "
+        "their weight to later ones, and cold drops from 68% to almost nothing: a model that never learnt to look "
+        "ahead makes nothing of what it sees there."
+    ),
+)
+
+PRESETS = {preset.key: preset for preset in (APPLE, COPYING, RESTING, AHEAD)}

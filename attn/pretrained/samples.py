@@ -107,9 +107,16 @@ def _accepted(model):
 
 
 def _needs(model, name):
-    """Say whether a model's forward demands a parameter."""
-    parameter = _accepted(model).get(name)
-    return parameter is not None and parameter.default is parameter.empty
+    """Say whether a model's forward, or what it makes vectors of a picture with, demands a parameter."""
+    reader = _reader(model, "image")
+    known = [_accepted(model), *([inspect.signature(reader).parameters] if reader else [])]
+    return any(name in each and each[name].default is inspect.Parameter.empty for each in known)
+
+
+def _reader(model, what):
+    """Return what makes vectors of an image or of audio in a model of several kinds of input, or None."""
+    parts = (model, getattr(model, "model", None))
+    return next((found for part in parts if (found := getattr(part, f"get_{what}_features", None))), None)
 
 
 def _look(config, *names, default=None):
@@ -195,8 +202,10 @@ def _pictures(model):
         flat = _numbers(2, 16, channels * patch**2)
         shapes = [film[:, 0], film, film[:, :2], film[:, :1], flat, film.flatten(0, 1)]
         shapes += [film[:, None, :1].expand(-1, -1, frames, -1, -1, -1), _numbers(1, channels, patch, 32 * patch)]
-        sizes = {"image_sizes": torch.tensor([[height, width]] * 2)} if "image_sizes" in accepted else {}
-        pictures = [{"pixel_values": pixels} | sizes | _places(model) | _late(model) for pixels in shapes]
+        pictures = [{"pixel_values": pixels} | _places(model) | _late(model) for pixels in shapes]
+        if "image_sizes" in accepted:
+            sizes = torch.tensor([[height, width]] * 2)
+            pictures = [*pictures[:1], *(picture | {"image_sizes": sizes} for picture in pictures), *pictures[1:]]
         return [*pictures, *(_patches(model, channels, patch) if "image_grid_thw" in accepted else [])]
     if "pixel_values_videos" in accepted:
         return [{"pixel_values_videos": film}]
@@ -221,8 +230,7 @@ def _illustrated(model):
     found = []
     for what, candidates in {"image": _pictures(model), "audio": _sounds(model)}.items():
         mark = next((config[name] for name in (f"{what}_token_id", f"{what}_token_index") if config.get(name)), None)
-        parts = (model, getattr(model, "model", None))
-        reader = next((getattr(part, f"get_{what}_features", None) for part in parts if part is not None), None)
+        reader = _reader(model, what)
         for given in candidates if mark is not None and reader is not None and "input_ids" in accepted else ():
             try:
                 with torch.inference_mode():
@@ -238,7 +246,8 @@ def _illustrated(model):
 
 def _vectors(features):
     """Count the vectors in what a model makes of pictures."""
-    features = getattr(features, "pooler_output", features)
+    pooled = getattr(features, "pooler_output", None)
+    features = getattr(features, "last_hidden_state", features) if pooled is None else pooled
     if isinstance(features, list | tuple):
         return sum(_vectors(each) for each in features)
     return features.numel() // features.shape[-1]

@@ -104,7 +104,7 @@ class Task:
         --------
         >>> import numpy as np
         >>> REVERSE.pairs(np.random.default_rng(0), 1, longest=3)
-        [([16, 13, 26], [15, 18, 1])]
+        [([16, 13, 7, 26], [9, 15, 18, 1])]
         """
         sources = (self.draw(rng, longest) for _ in range(count))
         return [(self.source_ids(source), self.target_ids(self.answer(source))) for source in sources]

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from attn import charts
 
 CLICKED = {2: "encoder", 8: "masked", 10: "cross", 14: "output"}  # boxes that stand for a use
-WIDTH = 478  # pixels of the whole
+WIDTH = 502  # pixels of the whole
 _READ = ("words", "embedding", "self", "sum", "feed", "sum")
 _WRITE = ("shifted", "embedding", "masked", "sum", "cross", "sum", "feed", "sum", "output")
 _NAMES = {
@@ -19,9 +19,9 @@ _NAMES = {
     "feed": "feed-forward",
     "output": "Softmax",
 }
-_LEFT = (20, 258)  # pixels from the left edge to the encoder and to the decoder
+_LEFT = (20, 268)  # pixels from the left edge to the encoder and to the decoder
 _FLOOR = 482  # pixels from the top to the lower edge of the lowest boxes
-_WIDE, _TALL, _THIN, _GAP = 190, 40, 28, 18  # pixels of a box, of a thin one, and between two
+_WIDE, _TALL, _THIN, _GAP = 200, 40, 28, 18  # pixels of a box, of a thin one, and between two
 _FRAME = 14  # pixels from a box to the frame around a block
 _WORD = 12  # pixels more below the upper edge of a frame, for its word
 

@@ -7,7 +7,7 @@ import streamlit as st
 
 from attn import beam, charts, examples
 from attn.charts import Curve
-from attn.charts.labels import number
+from attn.charts.labels import number, shorten
 from attn.ui.page import figure, reading, theme
 from attn.ui.room import room
 from attn.ui.sentences import words_of
@@ -15,6 +15,7 @@ from attn.ui.state import as_text
 
 _LONGEST = 24  # words of a sentence that is written
 _SHOWN = 6  # sentences whose score is drawn
+_BESIDE = 32  # columns of a sentence beside its curve
 
 
 class Pairs(NamedTuple):
@@ -102,8 +103,8 @@ def writing_in_words(setup, pairs, ended, start):
     best = ended[0]
     plain = max(ended, key=lambda one: one.log_probability)
     told = (
-        "Each word is drawn from those that followed the word before it, in your sentence and in the examples. With "
-        f"a beam of {setup.beam} and α = {setup.alpha:g} the best is “**{as_text(sentence(pairs, best, start))}**”, "
+        "A word is as likely as it was to follow the word before it, in your sentence and in the examples. With a "
+        f"beam of {setup.beam} and α = {setup.alpha:g} the best is “**{as_text(sentence(pairs, best, start))}**”, "
         f"with {number(best.score)}. "
     )
     if plain is best:
@@ -137,8 +138,11 @@ def _worth_drawing(ended):
 
 
 def _short(text):
-    """Return the end of a sentence that is too long to stand beside a curve."""
-    return text if len(text) <= 30 else f"{text[:10]} … {text[-16:]}"
+    """Return how a sentence begins and ends, where it is too long to stand beside a curve."""
+    words = text.split()
+    if len(text) > _BESIDE:
+        text = " ".join([*words[:2], "…", *words[-3:]])
+    return shorten(text, _BESIDE)
 
 
 def _table(setup, pairs, ended, start):

@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 from attn import block, charts, examples, multi_head_attention, positions, sensitivity
-from attn.charts.labels import number
+from attn.charts.labels import LINE, number
 from attn.functional import layer_norm
 from attn.ui.heading import divisors
 from attn.ui.room import room
@@ -34,7 +34,6 @@ TABS = ("Heads added up", "Three uses", "Stack", "Training", "Writing", "Graph",
 USES = {"encoder": "Encoder", "masked": "Decoder, masked", "cross": "Decoder to encoder", "output": "Output"}
 LESSONS = {"rate": "Learning rate", "smoothing": "Label smoothing", "dropout": "Dropout", "averaging": "Averaging"}
 DROPPED = {"weights": "Attention weights", "sublayer": "What a step makes"}
-WIDTHS = {str(2**power): f"{2**power:,}" for power in range(6, 13)}
 MOST_HEADS, MOST_WRITTEN = 16, 32
 
 
@@ -62,13 +61,13 @@ class Setup:
     lesson: str = choice("rate", LESSONS)
     step: int = whole(20_000, 1, 100_000)
     warmup: int = whole(4000, 100, 20_000)
-    width: str = choice("512", WIDTHS)
+    width: int = whole(512, 64, 4096)
     classes: int = whole(5, 2, 40)
     epsilon: float = real(0.1, 0, 0.9)
     dropped: str = choice("weights", DROPPED)
     p: float = real(0.5, 0, 0.9)
     roll: int = whole(1, 0, 9999)
-    mean_of: int = whole(5, 1, 100)
+    mean_of: int = whole(5, 1, 20)
     beam: int = whole(4, 1, 8)
     alpha: float = real(0.6, 0, 2)
     head: int = whole(1, 1, MOST_HEADS)
@@ -159,8 +158,8 @@ def controls(state):
     if state.get("stage") not in state.choices().stages:
         state.set(stage="input")
     st.slider("d_ff", 1, 256, key=state.key("d_ff"), help="Width inside the feed-forward network; often 4 × d_model.")
-    n = max(len(words_of(state.get("text"))), 1)
-    state.clamp("token", 1, n)
+    n = len(words_of(state.get("text")))
+    state.clamp("token", 1, n or LONGEST)  # without words the choice waits
     if n > 1:
         st.slider("Follow token", 1, n, key=state.key("token"), help="Or click a row of the pictures.")
 
@@ -237,7 +236,7 @@ def _panel(result, values, title):
     """Return one matrix; a click on it follows the token of the row."""
     labels, follow = result.labels, {"highlight": {"row": result.at}}
     if title.startswith("Weights"):
-        return charts.panel(values, labels, labels, title=title, **follow)
+        return charts.panel(values, labels, labels, title=title, limit=float(values.max()), **follow)
     columns = charts.counted(values.shape[1])
     return charts.panel(
         values, labels, columns, kind="signed", title=title, limit=result.limit, axes=("token", "dimension"),
@@ -398,13 +397,18 @@ def effects_picture(result, theme):
         values, names, theme, title="Mean length of a vector", kind="magnitude", select="bar", width=wide,
         selected=stages.index(result.setup.stage), tooltip_name="length",
     )  # fmt: skip
-    free = room() - wide - 400
     map_ = charts.heatmap(
         np.stack(list(moved.values())), names[1:], result.labels, theme, kind="magnitude", select="cell",
         title="Which rows one step moves", axes=("step", "token"), tooltip_name="moved by", log=True,
-        highlight={"column": result.at}, size=int(min(free, 34 * max(len(result.tokens), 6))),
+        highlight={"column": result.at}, size=_map_size(len(result.tokens), len(moved), room() - wide - 400),
     )  # fmt: skip
     return charts.beside(bars, map_, spacing=48)
+
+
+def _map_size(columns, rows, free):
+    """Return width and height in pixels: square cells, unless rows would be too low for their names."""
+    cell = min(free / columns, 34)
+    return int(cell * columns), int(max(cell, LINE + 4) * rows)
 
 
 def effects_csv(result):
@@ -478,6 +482,7 @@ def _expressions(result):
 def _panel_code(result, expression, title):
     """Return the line that makes one matrix."""
     if title.startswith("Weights"):
-        return f'charts.panel({expression}, labels, labels, title="{title}", highlight={{"row": {result.at}}})'
+        options = f"limit={float(result.weights.max())!r}, highlight={{'row': {result.at}}}"
+        return f'charts.panel({expression}, labels, labels, title="{title}", {options})'
     columns = f"charts.counted({result.setup.d_ff})" if title.startswith("Hidden") else "dimensions"
     return f'charts.panel({expression}, labels, {columns}, title="{title}", **shared)'

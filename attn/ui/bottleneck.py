@@ -84,6 +84,11 @@ class Side(NamedTuple):
         """Whether the model has weights over the source."""
         return self.written.weights is not None
 
+    @property
+    def faultless(self):
+        """Whether the answer is right to its end."""
+        return all(self.right) and self.symbols[-1] == "end"
+
 
 class Shown(NamedTuple):
     """What the page shows."""
@@ -315,8 +320,8 @@ def reading(result, step):
 def _in_all(side, result, _):
     """Say what one model wrote and from how much."""
     text = as_text(result.task.glue.join(symbol for symbol in side.symbols if symbol != "end"))
-    score = f"{sum(side.right)} of {len(result.target) + 1} symbols right"
-    wrote = f"*{side.title}* wrote **{text}**: {score}"
+    wrote = f"**{text}**, {sum(side.right)} of {len(result.target) + 1} right"
+    wrote = f"*{side.title}* wrote {'just that' if side.faultless else wrote}"
     if not side.attends:
         return f"{wrote}, all from the same {side.written.context.shape[1]} numbers, as many for any input."
     spread = spread_of(side.written.weights)
@@ -359,8 +364,8 @@ def shapes(result):
     n_x, each = len(result.columns), []
     for side in (result.left, result.right):
         read, n_y = side.written.read, len(side.symbols)
-        what = f"{side.title}: annotations {n_x} × {read.annotations.shape[1]}"
-        each.append(f"{what}, weights {n_y} × {n_x}" if side.attends else f"{what}, of which {read.summary.size} stay")
+        kept = f"weights {n_y} × {n_x}" if side.attends else f"of which {read.summary.size} numbers stay"
+        each.append(f"{side.title}: {n_x} × {read.annotations.shape[1]}, {kept}")
     return "; ".join(each)
 
 

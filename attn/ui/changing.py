@@ -76,6 +76,8 @@ def preset_link(preset):
         pair=preset.other or Setup.pair,
         word=(preset.word or "").replace(" ", "␣"),
         off=tuple(sorted(preset.changes.off)),
+        hidden=tuple(sorted(place + 1 for place in preset.changes.hidden)),
+        lifted=preset.changes.lifted,
         layer=layer + 1,
         head=head + 1,
     )

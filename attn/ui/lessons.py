@@ -5,14 +5,15 @@ import streamlit as st
 
 from attn import charts, learning
 from attn.charts import Curve
-from attn.charts.labels import number
-from attn.ui.blocking import DROPPED, LESSONS, WIDTHS
+from attn.charts.labels import aligned, number
+from attn.ui.blocking import DROPPED, LESSONS
 from attn.ui.page import figure, reading, theme
 from attn.ui.room import room
 
 _STEPS = 100_000
 _ROLLS = 1000  # dropouts whose mean is taken
-_DESCENT, _RATE, _NUMBERS = 300, 0.1, 50  # steps of a noisy descent, its rate, and how many numbers it trains
+_RATE, _NUMBERS = 0.1, 50  # of a noisy descent, and how many numbers it trains
+_CHECKPOINTS, _APART = 60, 20  # that are written on the way, and steps from one to the next
 _TWO_CHARTS = 1000  # pixels of room from which two charts stand side by side
 
 
@@ -34,10 +35,8 @@ def rate(state, result):
     at, warm, wide = st.columns(3)
     at.slider("Step", 1, _STEPS, key=state.key("step"), help="Of the 100,000 that the paper's base model trained for.")
     warm.slider("Warm-up steps", 100, 20_000, key=state.key("warmup"), help="4,000 in the paper.")
-    wide.select_slider(
-        "Width of the model", list(WIDTHS), format_func=WIDTHS.get, key=state.key("width"), help="512 in the paper."
-    )
-    step, warmup, d_model = state.get("step"), state.get("warmup"), int(state.get("width"))
+    wide.slider("Width of the model", 64, 4096, step=64, key=state.key("width"), help="512 in the paper.")
+    step, warmup, d_model = state.get("step"), state.get("warmup"), state.get("width")
     reading(
         rate_in_words(step, warmup, d_model),
         r"d^{-0.5}\,\min\left(t^{-0.5},\; t \cdot w^{-1.5}\right)",
@@ -191,15 +190,14 @@ def dropout_in_words(result, whole, kept, p, weights):
 
 def _dropped_weights(result, whole, kept):
     """Draw the weights of a head before and after, and what rows sum to."""
-    labels, limit = result.labels, max(1.0, float(kept.max()))
-    sums = kept.sum(axis=1, keepdims=True)
+    labels, limit = result.labels, float(max(whole.max(), kept.max()))
+    sums = aligned(kept.sum(axis=1))
     return charts.panels(
         theme(),
         room(),
         charts.panel(whole, labels, labels, title="Weights of head 1", limit=limit),
         "→",
-        charts.panel(kept, labels, labels, title="After dropout", limit=limit),
-        charts.panel(sums, labels, ["sum"], kind="magnitude", title="Row sums", axes=("query", ""), tooltip_name="sum"),
+        charts.panel(kept, sums, labels, title="After dropout", axes=("sum of the row", "key"), limit=limit),
     )  # fmt: skip
 
 
@@ -226,7 +224,7 @@ def _dropped_sublayer(result, whole, kept):
 def averaging(state, result):
     """Draw how far the last checkpoint of a noisy descent is from the best, and how far the mean of the last few."""
     st.slider(
-        "Mean of the last", 1, 100, key=state.key("mean_of"),
+        "Mean of the last", 1, 20, key=state.key("mean_of"),
         help="Checkpoints: the paper's base model took 5, its big one 20, written every ten minutes.",
     )  # fmt: skip
     count = state.get("mean_of")
@@ -234,49 +232,49 @@ def averaging(state, result):
     reading(
         averaging_in_words(last, mean, count),
         r"\bar w = \frac{1}{m} \sum_{i=0}^{m-1} w_{t-i}",
-        f"{_DESCENT} steps · {_NUMBERS} numbers",
+        f"{_CHECKPOINTS} checkpoints of {_NUMBERS} numbers, {_APART} steps apart",
     )
-    steps, look = np.arange(1, _DESCENT + 1), theme()
-    parts = [Curve("last checkpoint", steps, last, look.muted)]
+    places, look = np.arange(1, _CHECKPOINTS + 1), theme()
+    parts = [Curve("one checkpoint", places, last, look.muted)]
     if count > 1:
-        parts.append(Curve(f"mean of {count}", steps, mean, look.head(1)))
+        parts.append(Curve(f"mean of {count}", places, mean, look.head(1)))
     chart = charts.curves(
-        parts, look, x_name="step", y_name="distance from the best weights", width=int(min(room(), 980)), height=340,
-        y_range=(0, float(last.max())),
+        parts, look, x_name="checkpoint", y_name="distance from the best weights", width=int(min(room(), 980)),
+        height=340, dots=True, y_range=(0, 1.05 * float(max(last.max(), mean.max()))),
     )  # fmt: skip
     both = np.stack([last, mean], axis=1)
     figure(
         charts.beside(chart),
         "block.averaging",
-        tables={"distance": lambda: charts.csv(both, charts.counted(_DESCENT), ["last", "mean"])},
+        tables={"distance": lambda: charts.csv(both, charts.counted(_CHECKPOINTS), ["one", "mean"])},
     )
 
 
 def descent(seed, count):
-    """Descend a bowl by noisy gradients, and return how far weights are from its lowest point at every step.
+    """Descend a bowl by noisy gradients, and return how far the checkpoints are from its lowest point.
 
     Returns
     -------
-    last, mean : ndarray, shape (steps,)
-        Of the last weights, and of the mean of the last `count`.
+    last, mean : ndarray, shape (checkpoints,)
+        Of each, and of the mean of the last `count`.
     """
     rng = np.random.default_rng(seed)
-    weights, passed = 2 * rng.normal(size=_NUMBERS), []
-    for _ in range(_DESCENT):
-        weights = weights - _RATE * (weights + rng.normal(size=_NUMBERS))  # the bowl's gradient is its weights
-        passed.append({"w": weights})
-    means = [learning.averaged(passed[max(0, at + 1 - count) : at + 1])["w"] for at in range(_DESCENT)]
-    return tuple(np.linalg.norm(rows, axis=1) for rows in (np.stack([one["w"] for one in passed]), np.stack(means)))
+    weights, written = rng.normal(size=_NUMBERS), []
+    for _ in range(_CHECKPOINTS):
+        for _ in range(_APART):
+            weights = weights - _RATE * (weights + rng.normal(size=_NUMBERS))  # the bowl's gradient is its weights
+        written.append({"w": weights})
+    means = [learning.averaged(written[max(0, at + 1 - count) : at + 1])["w"] for at in range(_CHECKPOINTS)]
+    return tuple(np.linalg.norm(rows, axis=1) for rows in (np.stack([one["w"] for one in written]), np.stack(means)))
 
 
 def averaging_in_words(last, mean, count):
-    """Say how much nearer the mean is, and when it is not."""
+    """Say how much nearer the mean is than one checkpoint."""
     told = (
-        f"A bowl with {_NUMBERS} weights, descended by gradients that are as noisy as those of small batches: steps go "
-        f"on jumping about the best weights. The last checkpoint is **{number(last[-1])}** away"
+        f"A bowl with {_NUMBERS} weights, descended by gradients as noisy as those of small batches: near the best "
+        f"weights steps go on jumping about. The last checkpoint is **{number(last[-1])}** away"
     )
     if count == 1:
         return f"{told}. Take the mean of more of them."
-    late = int((mean > last).nonzero()[0][-1]) + 1 if (mean > last).any() else 0
-    early = f" At the start the mean lags behind, here up to step {late}." if 0 < late < len(last) else ""
-    return f"{told}, the mean of the last {count} **{number(mean[-1])}**: their noise cancels out.{early}"
+    way = "their noise cancels out" if mean[-1] < last[-1] else "by chance, for mostly their noise cancels out"
+    return f"{told}, the mean of the last {count} **{number(mean[-1])}**: {way}."

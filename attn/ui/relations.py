@@ -15,6 +15,7 @@ from attn.ui.sentences import LONGEST
 from attn.ui.state import as_text
 
 _IN_A_ROW = 4  # heads that are drawn as one sum; more become small multiples
+_WIDE_HEAD = 24  # columns of a head's map beyond which only two stand side by side
 TABLE_3A = {1: (5.29, 24.9), 4: (5.00, 25.5), 8: (4.92, 25.8), 16: (4.91, 25.8), 32: (5.01, 25.4)}
 """Perplexity and BLEU by number of heads: Vaswani et al., 2017, Table 3, rows (A) and base."""
 
@@ -93,7 +94,10 @@ def _heads_picture(result, each, total, off):
     hidden = np.zeros(each.shape, dtype=bool)
     hidden[[head - 1 for head in off]] = True
     if count > _IN_A_ROW:
-        grid = charts.head_grid(each, labels, columns, theme(), hidden=hidden, width=room(), **shared)
+        wide = len(columns) > _WIDE_HEAD
+        grid = charts.head_grid(
+            each, labels, columns, theme(), hidden=hidden, width=room(), per_row=2 if wide else None, **shared
+        )
         return charts.above(grid, charts.panels(theme(), room(), whole, tallest=340))
     row = []
     for head in range(count):
@@ -158,7 +162,11 @@ def graph(state, result):
     st.subheader("Explicit and implicit attention", anchor=False)
     with st.spinner("Measuring what the output hangs on"):
         hangs = hangs_on(result)
-    st.markdown(hangs_in_words(result, hangs))
+    reading(
+        hangs_in_words(result, hangs),
+        r"\sum_k x_{jk}\, \frac{\partial \lVert z_i W^O \rVert}{\partial x_{jk}}",
+        f"{len(hangs)} weights, the mean of the heads, and {len(hangs)} gradients times inputs",
+    )
     figure(
         _hangs_picture(result, hangs),
         "block.hangs",
@@ -220,13 +228,15 @@ def _graph_picture(result, weights, fixed, head):
 
 
 def hangs_on(result):
-    """Return how much the logit of a token's own word hangs on every token: gradient times input, (n,)."""
-    at, setup = result.at, result.setup
+    """Return how much a token's result of attention, along its own direction, hangs on every token, (n,)."""
+    at, parameters = result.at, result.layer.attention
+    row = result.block.attention.output[at]
+    direction = row / (lengths(row) or 1.0)
 
-    def logit(x):
-        return block.encoder_block(x, result.layer, pre_norm=setup.pre_norm).output[at] @ result.table[at]
+    def along(x):
+        return multi_head_attention(x[at : at + 1], parameters, x).output[0] @ direction
 
-    return sensitivity.gradient_times_input(logit, result.x)
+    return sensitivity.gradient_times_input(along, result.block.after_attention.read)
 
 
 def hangs_in_words(result, hangs):
@@ -234,8 +244,8 @@ def hangs_in_words(result, hangs):
     weights, labels = result.weights[result.at], result.labels
     by_weight, by_gradient = int(weights.argmax()), int(np.abs(hangs).argmax())
     told = (
-        f"A weight says how much of a value is taken. Gradient × input says how much one number of the output hangs "
-        f"on a word, by whatever way: here the score of {result.followed} itself after the block. "
+        f"A weight says how much of a word's value is taken. Gradient × input says how much longer the result for "
+        f"{result.followed} grows as a word's vector does, by every way: through values, keys and queries. "
     )
     if len(weights) == 1:
         return f"{told}With one word there is nothing to rank."

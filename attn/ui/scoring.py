@@ -236,7 +236,7 @@ def picture(setup, result, room):
 
 def _crowded(result, room):
     """Return whether there are too many keys for everything to stand side by side."""
-    return len(result.labels) > 4 and room < 1100
+    return len(result.labels) > 3 and room < 1100
 
 
 def names_of(result):
@@ -246,9 +246,9 @@ def names_of(result):
 
 def sizes(setup, result, room):
     """Return the side of the plane, and what both maps share."""
-    side = 300 if room < 1200 else 380
+    side, widest = (300, 72) if room < 1200 else (420, 96)
     beside = 0 if _crowded(result, room) else side + 60
-    cell = min(72, int(room - beside - 290) // (2 * len(result.labels)))
+    cell = min(widest, int(room - beside - 290) // (2 * len(result.labels)))
     shared = {"axes": ("score", "key"), "highlight": {"row": list(SCORES).index(setup.score)}, "numbers": cell >= 40}
     return side, shared | {"size": (cell * len(result.labels), side), "square": False}
 
@@ -516,6 +516,18 @@ def six_in_words():
         query, keys, count = READS[name]
         lines.append(f"| {one.title} | ${formula(name)}$ | {query} | {keys} | {count} | {one.source} |")
     return "\n".join(lines)
+
+
+def one_matrix(setup, result):
+    """Say that additive is also written with one matrix, and by how much the two differ."""
+    apart = parameters_of(setup)["additive"]
+    together = {"w": np.vstack([apart["w_q"], apart["w_k"]]), "v": apart["v"]}
+    scores = [alignment.additive(result.query, result.keys, **apart)]
+    scores.append(alignment.concat(result.query, result.keys, **together))
+    return (
+        "Additive is also known as **concat**: one matrix that reads query and key end to end, $v^\\top \\tanh(W [q; "
+        f"k])$, in place of two. On these vectors the two differ by **{np.abs(scores[0] - scores[1]).max():g}**."
+    )
 
 
 def misread_root(result):

@@ -102,7 +102,7 @@ def pixels(state, setup, chosen):
         rf"y_j = x_j + \gamma\, {o} \end{{gathered}}",
         f"pixels: {SIDE * SIDE} × {x.shape[1]} · weights: {SIDE * SIDE} × {SIDE * SIDE} · output: {SIDE * SIDE} × 3",
     )
-    size = int(min((room() - 60) / 3, 420))
+    size = int(min((room() - 60) / 3, 500))
     look = {"selected": setup.pixel, "size": size}
     figure(
         charts.beside(

@@ -121,7 +121,9 @@ def _use_map(result, both):
     columns = both.rows if use == "masked" else columns
     hidden = _hidden(both) if use == "masked" else None
     title = f"Weights of block {result.setup.layers}"
-    return charts.heatmap(weights, rows, columns, theme(), title=title, hidden=hidden, size=size)
+    return charts.heatmap(
+        weights, rows, columns, theme(), title=title, hidden=hidden, size=size, limit=float(weights.max())
+    )
 
 
 def _hidden(both):
@@ -225,7 +227,7 @@ def _forced(state, result, both):
             "moves by": [number(size) for size in moved[target]],
         },
         hide_index=True,
-        height=min(36 * places + 38, 440),
+        height=min(35 * (places + 1) + 3, 440),
     )
     targets, columns = charts.token_labels(both.lesson.targets[:-1]), charts.token_labels(both.lesson.targets)
     with right:

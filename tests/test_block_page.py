@@ -1,0 +1,339 @@
+"""Block: each stage and tab says what it draws, its numbers are those of the sources, and its code makes the picture."""
+
+import re
+
+import numpy as np
+import pytest
+from driving import check, matrices, opened, said, tables
+
+from attn import block
+from attn.ui import beams, blocking, lessons, relations, uses
+from attn.ui.architecture import CLICKED
+from attn.ui.blocking import LESSONS, STAGES, TABS, USES, Setup, walked
+
+MOVES = "Which rows one step moves"
+
+
+def words(app):
+    return " ".join(said(app))
+
+
+def told(app, pattern):
+    """Return the number that a sentence tells, as a person reads it."""
+    return float(re.search(pattern, words(app))[1].replace("−", "-").replace(",", ""))
+
+
+def drawn(app, title):
+    """Return the matrix under a title, the first of them."""
+    return matrices(app)[title][0]
+
+
+# The block, stage by stage
+
+
+@pytest.mark.parametrize("norm", ["post", "pre"])
+def test_the_stages_are_walked_in_the_order_of_the_norm(norm):
+    app, seen = opened("block", stage="input", norm=norm), []
+    for _ in range(6):
+        seen.append(app.session_state["block.stage"])
+        app.button(key="block.next").click().run()
+        check(app, charts=3)
+    assert [*seen, app.session_state["block.stage"]] == list(Setup(norm=norm).stages)
+    assert app.button(key="block.next").disabled
+    assert sorted(Setup(norm=norm).stages) == sorted(STAGES)
+
+
+@pytest.mark.parametrize("norm", ["post", "pre"])
+@pytest.mark.parametrize("stage", ["attention_add", "feed_forward_add"])
+def test_a_sum_is_the_sum_of_what_is_drawn(stage, norm):
+    found = matrices(opened("block", stage=stage, norm=norm))
+    name = "Attention" if stage == "attention_add" else "Feed-forward"
+    np.testing.assert_allclose(found["What came in"][0] + found[name][0], found["Sum"][0], atol=1e-5)
+    assert np.abs(found[name][0]).max() > 0.1
+
+
+def test_all_stages_share_one_scale():
+    limits = set()
+    for stage in STAGES:
+        result = walked(Setup(stage=stage))
+        limits.add(result.limit)
+        shown = [part for part, title in (p for p in blocking.parts(result, stage) if p != "+") if False] or [
+            part[0] for part in blocking.parts(result, stage) if not isinstance(part, str)
+        ]
+        assert all(np.abs(values).max() <= result.limit * (1 + 1e-9) for values in shown if values.shape[1] == 8)
+    assert len(limits) == 1
+
+
+@pytest.mark.parametrize("stage", ["attention_norm", "feed_forward_norm"])
+def test_a_normalised_row_has_mean_0_and_variance_1(stage):
+    app = opened("block", stage=stage)
+    rows = drawn(app, "Normalised")
+    np.testing.assert_allclose(rows.mean(axis=1), 0, atol=1e-6)
+    np.testing.assert_allclose(rows.var(axis=1), 1, atol=1e-4)
+    assert "now they are **2.83**" in words(app)
+
+
+def test_embeddings_drown_without_the_root():
+    scaled, plain = (opened("block", stage="input", d_model="32", scaled=flag) for flag in ("1", "0"))
+    assert "√512 = 22.627" in words(scaled)
+    rows = [drawn(app, title) for app, title in ((scaled, "Embeddings × √32"), (plain, "Embeddings"))]
+    np.testing.assert_allclose(rows[0], np.sqrt(32) * rows[1], rtol=1e-5)
+    assert np.linalg.norm(drawn(plain, "Positions"), axis=1) == pytest.approx(4)
+    assert told(plain, r"embeddings are \*\*([\d.]+)\*\* long") == pytest.approx(1, abs=0.2)
+    assert told(scaled, r"the words are \*\*([\d.]+)\*\* long") == pytest.approx(np.sqrt(32), abs=1)
+
+
+@pytest.mark.parametrize("norm", ["post", "pre"])
+def test_only_attention_moves_other_rows(norm):
+    app = opened("block", norm=norm, token="5")
+    moved = drawn(app, MOVES)
+    names = [STAGES[stage] for stage in Setup(norm=norm).stages if stage != "input"]
+    for name, row in zip(names, moved, strict=True):
+        others = np.delete(row, 4)
+        assert row[4] > 0.1
+        assert others.min() > 1e-3 if name == "Attention" else others.max() == 0
+    assert "in all other steps by **0**" in words(app)
+    assert told(app, r"by up to \*\*([\d.]+)\*\*") == pytest.approx(
+        np.delete(moved[names.index("Attention")], 4).max(), rel=5e-3
+    )
+
+
+def test_the_feed_forward_network_says_that_it_leaves_other_rows_alone():
+    app = opened("block", stage="feed_forward")
+    assert "all others by 0." in words(app)
+    assert "280 numbers, at the paper's widths 2,099,712" in words(app)
+    assert drawn(app, "Hidden, 0 or more").min() == 0
+
+
+def test_a_bar_and_a_cell_go_to_their_step():
+    result = walked(Setup(norm="pre"))
+    app = opened("block", norm="pre")
+
+    class State:
+        def set(self, **choices):
+            self.choices = choices
+
+    state = State()
+    blocking.go_to(state, result, row=1)
+    assert state.choices == {"stage": "attention_norm"}
+    blocking.go_to(state, result, row=4, column=6)
+    assert state.choices == {"stage": "feed_forward", "token": 7}
+    check(app)
+
+
+# Heads added up
+
+
+@pytest.mark.parametrize("heads", ["1", "2", "4", "8"])
+def test_heads_add_up_to_the_output(heads):
+    app = check(opened("block", num_heads=heads, d_model="8"), charts=3)
+    assert told(app, r"the sum differs from the output by \*\*([\d.e−]+)\*\*") < 1e-14
+    assert "= **256** numbers whether h is 1, 2, 4 or 8" in words(app)
+    assert words(app).count("1,048,576") == 5
+
+
+def test_a_head_that_is_off_is_missing_from_the_sum():
+    found = matrices(opened("block", off="2"))
+    np.testing.assert_allclose(found["Sum of those that are on"][0], found["Head 1"][0], atol=1e-6)
+    assert np.isnan(found["Head 2 (off)"][0]).all()
+    result = walked(Setup())
+    each, total = relations.contributions(result, (2,))
+    alone = block.encoder_block(result.x, relations.without(result.layer, (2,)))
+    np.testing.assert_allclose(alone.attention.output, total, atol=1e-14)
+    assert told(opened("block", off="2"), r"is \*\*([\d.]+)\*\* long instead") == pytest.approx(
+        np.linalg.norm(each[0, 2]), rel=5e-3
+    )
+
+
+def test_heads_that_are_not_there_cannot_be_off():
+    app = check(opened("block", off="2,7", num_heads="2"))
+    assert app.query_params["off"] == "2"
+
+
+# Three uses
+
+
+@pytest.mark.parametrize("use", USES)
+def test_each_use_has_its_shape(use):
+    app = opened("block", tab="Three uses", use=use)
+    title = "What comes next?" if use == "output" else "Weights of block 2"
+    shape = {"encoder": (12, 12), "masked": (8, 8), "cross": (8, 12), "output": (8, 9)}[use]
+    found = drawn(app, title)
+    assert found.shape == shape
+    np.testing.assert_allclose(np.nansum(found, axis=1), 1, atol=1e-5)
+    assert np.isnan(found).sum() == (28 if use == "masked" else 0)
+
+
+def test_the_boxes_that_can_be_clicked_are_those_of_the_uses():
+    (boxes,) = (found for found in tables(opened("block", tab="Three uses"), "note", "row") if len(found) == 15)
+    assert {use: boxes["text"][row] for row, use in CLICKED.items()} == {
+        "encoder": "Self-attention",
+        "masked": "Masked attention",
+        "cross": "Cross-attention",
+        "output": "Softmax",
+    }
+    assert [boxes["note"][row] for row in CLICKED] == ["12 × 12", "8 × 8", "8 × 12", "8 × 9"]
+
+
+@pytest.mark.parametrize("causal", ["1", "0"])
+def test_a_target_moves_only_what_comes_after_it_under_the_mask(causal):
+    app = opened("block", tab="Three uses", causal=causal, target="3", layers="3")
+    moved = drawn(app, "Which predictions move")
+    assert moved.shape == (7, 8)
+    before = np.tri(7, 8, dtype=bool)
+    assert moved[~before].min() > 1e-4
+    assert (moved[before].max() == 0) == (causal == "1")
+    stated = told(app, r"places 1 to 3 move by \*\*([\d.]+)\*\*")
+    assert stated == pytest.approx(moved[2, :3].max(), rel=5e-3, abs=1e-12)
+
+
+def test_what_is_read_is_what_was_to_be_predicted_one_place_before():
+    both = uses.translated(walked(Setup(second="so it goes")))
+    assert both.lesson.inputs == ("⟨start⟩", "so", "it", "goes")
+    assert both.lesson.targets == ("so", "it", "goes", "⟨end⟩")
+    (table,) = opened("block", tab="Three uses", second="so it goes").dataframe
+    assert list(table.value["reads"][1:]) == list(table.value["must predict"][:-1])
+
+
+# Stack
+
+
+def test_post_norm_stays_and_pre_norm_grows():
+    app = opened("block", tab="Stack", depth="24")
+    assert "back to √8 = **2.83**" in words(app)
+    assert told(app, r"vectors are \*\*([\d.]+)\*\* long") > 6
+    assert "63,045,632" in words(app)
+    for count in ("1,048,576", "2,099,712", "3,150,336", "4,199,936"):
+        assert f" {count} |" in words(app)
+
+
+# Training
+
+
+def test_the_learning_rate_at_a_step():
+    app = opened("block", tab="Training", step="100000")
+    assert "is **0.000139754**, falling" in words(app)
+    assert "at step 4,000 with **0.000698771**" in words(app)
+    assert "still rising" in words(opened("block", tab="Training", step="5"))
+
+
+def test_label_smoothing_names_the_least_loss():
+    app = opened("block", tab="Training", lesson="smoothing")
+    assert "gets **0.92**, each wrong one 0.02" in words(app)
+    assert "**0.389673** nats" in words(app)
+    assert "falls to 0" in words(opened("block", tab="Training", lesson="smoothing", epsilon="0"))
+
+
+@pytest.mark.parametrize("dropped", ["weights", "sublayer"])
+def test_dropout_doubles_what_it_keeps_and_rolls_anew(dropped):
+    app = opened("block", tab="Training", lesson="dropout", dropped=dropped)
+    title = "Weights of head 1" if dropped == "weights" else "Attention"
+    found = matrices(app)
+    whole, kept = found[title][-1], found["After dropout"][0]
+    np.testing.assert_allclose(kept[kept != 0], 2 * whole[kept != 0], rtol=1e-5)
+    assert told(app, r"(\d+) of \d+ numbers are 0") == (kept == 0).sum()
+    (again,) = (button for button in app.button if button.label == "Roll again")
+    again.click().run()
+    assert app.query_params["roll"] == "2"
+    assert ((drawn(app, "After dropout") == 0) != (kept == 0)).any()
+
+
+def test_the_mean_of_more_checkpoints_is_nearer():
+    ends = [lessons.descent(1, count)[1][20:].mean() for count in (1, 5, 20)]
+    assert ends[0] > 1.7 * ends[1] > 1.7 * 1.7 * ends[2]
+    app = opened("block", tab="Training", lesson="averaging", mean_of="5")
+    assert told(app, r"the mean of the last 5 \*\*([\d.]+)\*\*") < told(app, r"last checkpoint is \*\*([\d.]+)\*\*")
+
+
+# Writing
+
+
+def test_the_penalty_decides_between_a_short_and_a_long_sentence():
+    winners = {}
+    for alpha in (0.0, 1.0):
+        pairs, ended = beams.found(Setup(alpha=alpha))
+        winners[alpha] = beams.sentence(pairs, ended[0], "The")
+        assert winners[alpha] in words(opened("block", tab="Writing", alpha=str(alpha))).replace("\\", "")
+    assert len(winners[1.0]) > len(winners[0.0])
+
+
+def test_what_may_follow_did_follow():
+    pairs = beams.pairs_of("one two one three")
+    shares = np.exp(pairs.log_probabilities)
+    np.testing.assert_allclose(shares.sum(axis=1), 1)
+    one, two, three = (pairs.words.index(word) for word in ("one", "two", "three"))
+    assert shares[one, two] == shares[one, three] == 0.5
+    assert shares[three, -1] == 1
+
+
+# Graph
+
+
+def test_edges_have_a_direction_and_hang_on_the_words():
+    result = walked(Setup())
+    weights = result.block.attention.weights[0]
+    assert np.abs(weights - weights.T).max() > 0.05
+    app = opened("block", tab="Graph")
+    assert told(app, r"move by up to \*\*([\d.]+)\*\*. The edges") == pytest.approx(
+        relations.moved_edges(result, 0), rel=5e-3
+    )
+    other = Setup(text="Another sentence of a few more words that says nothing of animals.")
+    np.testing.assert_array_equal(relations.fixed_weights(other, 12), relations.fixed_weights(Setup(), 12))
+    assert np.abs(walked(other).block.attention.weights[0][:12, :12] - weights).max() > 0.05
+
+
+def test_gradients_add_up_to_more_than_the_weights_say():
+    """With weights held still, gradients times inputs are what each word adds; they sum to the length."""
+    result = walked(Setup())
+    hangs = relations.hangs_on(result)
+    values = result.block.attention.value  # (heads, n, d_k)
+    bands = result.layer.attention.w_o.reshape(2, 4, 8)
+    added = np.einsum("hj,hjd,hde->je", result.block.attention.weights[:, result.at], values, bands)
+    row = result.block.attention.output[result.at]
+    added = added @ row / np.linalg.norm(row)
+    assert added.sum() == pytest.approx(np.linalg.norm(row))
+    assert np.abs(hangs - added).max() > 0.05
+
+
+# Every tab at both ends of the text, and the code
+
+
+@pytest.mark.parametrize("tab", TABS)
+@pytest.mark.parametrize("text", ["one", "<b>*a* $x$ " * 40], ids=["one word", "long and marked up"])
+def test_every_tab_of_any_text(tab, text):
+    app = check(opened("block", tab=tab, text=text, second=text, num_heads="8", layers="1"), charts=2)
+    assert not any("**1 <" in sentence or "*a*" in sentence for sentence in said(app))
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+@pytest.mark.parametrize("number", ["0", "1"])
+def test_every_lesson_at_its_ends(lesson, number):
+    low = {"step": "1", "warmup": "100", "classes": "2", "epsilon": "0", "p": "0", "mean_of": "1"}
+    high = {"step": "100000", "warmup": "20000", "classes": "40", "epsilon": "0.9", "p": "0.9", "mean_of": "20"}
+    check(opened("block", low if number == "0" else high, tab="Training", lesson=lesson), charts=3)
+
+
+CODE = [
+    {"stage": "input", "scaled": "0"},
+    {"stage": "attention", "norm": "pre", "num_heads": "4", "text": 'It\'s "quoted" \\ here'},
+    {"stage": "attention_norm", "norm": "pre", "token": "2"},
+    {"stage": "feed_forward", "d_ff": "5", "seed": "4"},
+    {"stage": "feed_forward_add", "d_model": "12"},
+    {"stage": "feed_forward_norm"},
+]
+
+
+@pytest.mark.parametrize("params", CODE, ids=lambda params: params["stage"])
+def test_the_code_makes_the_picture(params, tmp_path, monkeypatch):
+    app = opened("block", params, tab="Code")
+    (code,) = app.code
+    monkeypatch.chdir(tmp_path)
+    namespace = {"__name__": "copied"}
+    exec(code.value, namespace)
+    assert [file.name for file in tmp_path.iterdir()] == ["block.svg"]
+    setup = Setup(**{name: type(getattr(Setup(), name))(value) for name, value in params.items() if name != "scaled"})
+    result = walked(blocking.Setup(**{**vars(setup), "scaled": params.get("scaled") != "0"}))
+    np.testing.assert_array_equal(namespace["block"].output, result.block.output)
+    picture = namespace["picture"].to_dict()["hconcat"]
+    titles = [view["title"]["text"][0] for view in picture if "title" in view]
+    assert set(titles) <= {" ".join(title.split()) for title in matrices(app)} | {"Weights, mean of 4"}
