@@ -19,7 +19,6 @@ _KEYS = 256  # keys of one tile at most
 _EDGE = 64  # queries at once where causality or a window cuts through a tile: more is hidden of short blocks
 _CALM = 60.0  # exponentials of scores between this and its negative are far from the limits of float32
 
-
 _desks = threading.local()  # memory to work in, kept: to be given new memory takes longer than to fill it
 
 
@@ -27,7 +26,7 @@ class _Heads(NamedTuple):
     """A few key/value heads, each with the `group` of query heads that share it."""
 
     query: np.ndarray  # (kv_heads, group, n_q, d_k)
-    key: np.ndarray  # (kv_heads or 1, 1, d_k, n_k), contiguous, which the product with few rows likes
+    key: np.ndarray  # (kv_heads or 1, 1, n_k, d_k)
     value: np.ndarray  # (kv_heads or 1, 1, n_k, d_v), finite
     broken: np.ndarray | None  # as value, where one was not finite
     mask: np.ndarray | None  # (kv_heads or 1, group or 1, n_q, n_k)
@@ -196,7 +195,9 @@ def _tasks(arrays, options, context, together, rows, keys):
         for first in range(0, num_kv_heads, together):
             part = slice(first, first + together)
             heads = _take(arrays, place, part, keys)
-            for start in range(0, n_q, rows):
+            for start in reversed(
+                range(0, n_q, rows)
+            ):  # under causality the last see most: no thread is to end on them
                 block = slice(start, min(start + rows, n_q))
                 yield functools.partial(_attend, heads, options, block, keys, context[place][part, :, block])
 
@@ -208,7 +209,6 @@ def _take(arrays, place, part, keys):
     broken = None if np.isfinite(largest) else ~np.isfinite(value)
     value = value if broken is None else np.where(broken, 0, value)
     reach, ones = _reach(key, largest), np.ones((keys, 1), dtype=key.dtype)
-    key = np.ascontiguousarray(key.swapaxes(-1, -2))
     return _Heads(query, key, value, broken, mask, bias, reach, ones)
 
 
@@ -250,13 +250,14 @@ def _attend(heads, options, block, keys, result, desk):
     query = np.multiply(query, options.scale, out=_room(desk, "query", query.shape, query.dtype))
     running = _start(query, heads, result)
     calm = heads.bias is None and (_lengths(query) * heads.reach).max() <= _CALM
-    start, stop = _span(heads.mask, options, block, heads.key.shape[-1])
+    start, stop = _span(heads.mask, options, block, heads.key.shape[-2])
     for rows, tile in _tiles(options, block, start, stop, keys):
         part, carried = query, running
         if rows is not block:
             at = slice(rows.start - block.start, rows.stop - block.start)
             part, carried = query[:, :, at], _Running(*(each if each is None else each[:, :, at] for each in running))
-        scores = _product(part, heads.key[..., tile], desk, "scores")  # (kv_heads, group, rows, keys)
+        key = heads.key[..., tile, :].swapaxes(-1, -2)  # (kv_heads or 1, 1, d_k, keys)
+        scores = _product(part, key, desk, "scores")  # (kv_heads, group, rows, keys)
         visible = _finish(scores, heads, options, rows, tile)
         _carry(carried, scores, heads, tile, calm, desk)
         if heads.broken is not None:
@@ -277,10 +278,10 @@ def _start(query, heads, result):
 def _tiles(options, block, start, stop, keys):
     """Yield queries and keys of each tile; queries that see only a part of the keys come a few at once."""
     for tile in (slice(at, min(at + keys, stop)) for at in range(start, stop, keys)):
-        first, last = _whole(options, block, tile)
-        if first < last:
-            yield (block if (first, last) == (block.start, block.stop) else slice(first, last)), tile
-        for begin, end in ((block.start, first), (last, block.stop)):
+        whole = _whole(options, block, tile)
+        if whole.start < whole.stop:
+            yield (block if whole == block else whole), tile
+        for begin, end in ((block.start, whole.start), (whole.stop, block.stop)):
             for at in range(begin, end, _EDGE):
                 rows = slice(at, min(at + _EDGE, end))
                 low, high = _sight(options, rows)
@@ -290,13 +291,13 @@ def _tiles(options, block, start, stop, keys):
 
 
 def _whole(options, block, tile):
-    """Return the first query of a block that sees all keys of a tile, and the one after the last."""
-    first, last = tile.stop - 1 - options.right - options.offset, tile.start + options.left - options.offset + 1
-    if block.stop - block.start <= _EDGE or (first <= block.start and last >= block.stop):
-        return block.start, block.stop  # of a few queries all
-    first = block.start + _EDGE * math.ceil(max(first - block.start, 0) / _EDGE) if first < block.stop else block.stop
-    last = min(last, block.stop)
-    return (int(first), int(last)) if first < last else (block.stop, block.stop)
+    """Return which queries of a block see all keys of a tile; of a small block all, whatever they see."""
+    if block.stop - block.start <= _EDGE:
+        return block
+    first = tile.stop - 1 - options.right - options.offset - block.start
+    first = block.start + math.ceil(max(first, 0) / _EDGE) * _EDGE  # the others are to come in even numbers
+    last = min(block.stop, tile.start + options.left - options.offset + 1)
+    return slice(first, int(last)) if first < last else slice(block.stop, block.stop)
 
 
 def _carry(running, scores, heads, tile, calm, desk):
@@ -320,8 +321,10 @@ def _product(left, right, desk, name):
 
 
 def _room(desk, name, shape, dtype):
-    """Return an array on the desk, of whatever was there before."""
+    """Return an array on the desk, of whatever was there before; a larger one than usual is not kept."""
     size = math.prod(shape)
+    if size > _NUMBERS:
+        return np.empty(shape, dtype=dtype)
     if name not in desk or desk[name].size < size or desk[name].dtype != dtype:
         desk[name] = np.empty(size, dtype=dtype)
     return desk[name][:size].reshape(shape)
@@ -350,7 +353,8 @@ def _finish(scores, heads, options, block, tile):
         scores /= options.softcap
         np.tanh(scores, out=scores)
         scores *= options.softcap
-    visible = _near(block.start + options.offset - tile.start, block, tile, options.left, options.right)
+    ahead = block.start + options.offset - tile.start
+    visible = _near(ahead, block.stop - block.start, tile.stop - tile.start, options.left, options.right)
     if heads.bias is not None:
         bias = heads.bias[..., block, tile]
         scores += bias
@@ -371,20 +375,19 @@ def _hide(scores, visible):
         np.copyto(scores[..., part], -np.inf, where=~visible[..., part])
 
 
-def _near(ahead, block, tile, left, right):
+def _near(ahead, rows, keys, left, right):
     """Return which keys causality and window leave in sight, broadcastable to (heads, rows, keys).
 
     The first query stands so many keys ahead of the first key.
     """
-    rows, keys = block.stop - block.start, tile.stop - tile.start
     if ahead + rows - 1 - left <= 0 and ahead + right >= keys - 1:
         return np.True_
-    return _pattern(ahead, rows, keys, left, right)
+    return _cut(ahead, rows, keys, left, right)
 
 
 @functools.lru_cache(maxsize=64)
-def _pattern(ahead, rows, keys, left, right):
-    """Return the same for a tile that sight cuts through; one text has many that are alike."""
+def _cut(ahead, rows, keys, left, right):
+    """Return the same where sight ends within the tile; in one text many tiles are cut alike."""
     distance = np.arange(keys) - np.arange(ahead, ahead + rows)[:, None]
     return (distance >= -left) & (distance <= right)
 

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from attn import charts, pretrained, ui
-from attn.ui import effects, jobs, models, sweeps, writing
+from attn.ui import effect_charts, effect_words, effects, jobs, models, sweeps, writing
 from attn.ui.changing import (
     CLICKS,
     TABS,
@@ -49,27 +49,27 @@ except pretrained.ModelError as error:
 setup = page.setup()
 theme, room = ui.theme(), ui.room()
 say_if_truncated(first)
-ui.reading(effects.sentence_of(effect), effects.formula_of(effect), effects.shapes_of(effect))
+ui.reading(effect_words.sentence_of(effect), effect_words.formula_of(effect), effect_words.shapes_of(effect))
 for sentence in effect.left_out:
     st.caption(f":material/do_not_disturb_on: {sentence}")
 
 numbers, heads = st.columns(2)
 with numbers:
     ui.figure(
-        effects.number_chart(effect, theme, room / 2),
+        effect_charts.number_chart(effect, theme, room / 2),
         "change.numbers",
         on_pick=None if effect.word is None else lambda row: page.set(word=effect.comparison.words[row].text),
-        tables={"before_and_after": lambda: effects.numbers_csv(effect)},
+        tables={"before_and_after": lambda: effect_charts.numbers_csv(effect)},
     )
-    effects.verdict(largest, loaded)
+    effect_words.verdict(largest, loaded)
     if look_for:
         st.caption(look_for)
 with heads:
     ui.figure(
-        effects.head_chart(effect, setup, theme, room / 2),
+        effect_charts.head_chart(effect, setup, theme, room / 2),
         f"change.heads.{setup.off}.{setup.patterned}",  # a picture just clicked has nothing chosen
         on_pick=lambda row, column: click_at(page, (row, column)),
-        tables={"moved": lambda: effects.shifts_csv(effect)},
+        tables={"moved": lambda: effect_charts.shifts_csv(effect)},
     )
     st.segmented_control("A click on a head", CLICKS, format_func=CLICKS.get, key=page.key("click"), required=True)
     st.button(
@@ -87,11 +87,11 @@ if head_tab.open:
         if not first.layers:
             st.caption("This text is too long for every head to be kept; choose a shorter one to look at its weights.")
         else:
-            look = effects.look_at(effect, setup)
+            look = effect_charts.look_at(effect, setup)
             if painting(setup):
                 paint_controls(page, look[0])
             ui.figure(
-                effects.maps_of(look, setup, effect, theme, room),
+                effect_charts.maps_of(look, setup, effect, theme, room),
                 f"change.head.{setup.painted}" if painting(setup) else "change.head",
                 on_pick=(lambda row, column: paint(page, row, column)) if painting(setup) else None,
                 tables={
@@ -101,12 +101,12 @@ if head_tab.open:
             )
 if downstream_tab.open:
     with downstream_tab:
-        if effects.downstream(effect):
+        if effect_charts.downstream(effect):
             st.caption("Heads that nobody changed, and that now give or see something else. Click one to look at it.")
             ui.figure(
-                effects.downstream_chart(effect, theme, room),
+                effect_charts.downstream_chart(effect, theme, room),
                 "change.downstream",
-                on_pick=lambda row: look_at_head(page, effects.downstream(effect)[row][:2]),
+                on_pick=lambda row: look_at_head(page, effect_charts.downstream(effect)[row][:2]),
             )
         else:
             st.caption("No other head does anything else than before.")
@@ -144,4 +144,4 @@ elif writes:
 
 if code_tab.open:
     with code_tab:
-        ui.code(effects.code_of(effect, room / 2))
+        ui.code(effect_words.code_of(effect, room / 2))

@@ -15,7 +15,9 @@ from attn.ui.looking import (
     heads_of,
     metric_controls,
     one_product,
+    over_picture,
     overview_charts,
+    patch_number,
     reading,
     shown_weights,
     together_control,
@@ -87,6 +89,13 @@ row, column = (min(at, len(labels) - 1) for at, labels in zip(setup.cell, (rows,
 matrix_tab, lines_tab, query_tab, all_tab, rollout_tab, code_tab = ui.tabs(page, TABS)
 if matrix_tab.open:
     with matrix_tab:
+        if grid := pretrained.patch_grid(recording, layer):
+            ui.figure(
+                over_picture(source[2], grid, together[row], row, room),
+                "inside.patches",
+                on_pick=lambda row, column: page.set(cell=(patch_number(grid, row, column), setup.cell[1])),
+                tables={"patches": lambda: charts.csv(together[[row]], [rows[row]], columns)},
+            )
         picture, choose = exact_part(page, together, rows, columns, (row, column), what, **scale)
         ui.figure(
             charts.panels(theme, room, picture, tallest=620),
@@ -152,4 +161,4 @@ if rollout_tab.open:
             )
 if code_tab.open:
     with code_tab:
-        ui.code(code_of(setup, numbers, layer, scale, room))
+        ui.code(code_of(setup, source, numbers, layer, scale, room))

@@ -137,4 +137,4 @@ if matrix_tab.open:
             ui.figure(matrices_of(one), "pretrained.matrices")
 if code_tab.open:
     with code_tab:
-        ui.code(code_of(setup, layer, part, scale, room))
+        ui.code(code_of(setup, chosen, layer, part, scale, room))

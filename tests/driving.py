@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +71,12 @@ def tables(app, *columns):
     """Return every table behind the figures that has these columns."""
     every = [_table(data) for chart in app.get("vega_lite_chart") for data in chart.proto.datasets]
     return [table for table in every if set(columns) <= set(table)]
+
+
+def strokes(picture):
+    """Return every line, colour and text of an SVG file, without what only the pointer notices."""
+    found = re.findall(r'(?<= )(?:d|transform|fill|stroke|opacity|xlink:href)="[^"]*"|>[^<]+<', picture)
+    return [re.sub(r"#gradient_\d+", "#gradient", piece) for piece in found]
 
 
 def _title(view):

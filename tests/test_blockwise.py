@@ -123,6 +123,15 @@ def test_tiles_of_the_usual_size_agree(n_k):
     same((9 * query, 9 * key, value), {}, None, 2e-4)  # scores too large to go without the largest
 
 
+@pytest.mark.parametrize("window", [None, 0, 3, 70, (300, 5), (5, 300), (None, 90), (90, None)])
+@pytest.mark.parametrize("offset", [None, -100, 0, 37])
+def test_sight_that_ends_within_tiles_of_the_usual_size(window, offset):
+    rng = np.random.default_rng(0)
+    query, key, value = (rng.normal(size=(2, n, 4)) for n in (600, 700, 700))
+    for causal in (True, False):
+        same((query, key, value), {"causal": causal, "window": window, "query_offset": offset}, None)
+
+
 @pytest.mark.parametrize("threads", [2, 5])
 def test_any_number_of_threads_gives_the_same_numbers(threads):
     query, key, value = (draw(4, 300, 5, seed=seed, dtype=np.float32) for seed in range(3))

@@ -1,11 +1,10 @@
 """Every page, every preset and every kind of bad input: a picture or a sentence, never a traceback."""
 
 import math
-import re
 
 import numpy as np
 import pytest
-from driving import PAGES, SCRIPTS, check, matrices, notices, opened, said, specs, tables
+from driving import PAGES, SCRIPTS, check, matrices, notices, opened, said, specs, strokes, tables
 from hypothesis import HealthCheck, given, settings
 from setups import ABSURD, SETUPS, extremes, fields, links, options, painted
 
@@ -495,10 +494,4 @@ def test_the_code_makes_the_picture(page, params, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     exec(code.value, {"__name__": "copied"})
     saved = [file.read_text(encoding="utf-8") for file in tmp_path.iterdir()]
-    assert _strokes(charts.svg(drawn[-1]).decode()) in map(_strokes, saved)
-
-
-def _strokes(picture):
-    """Return every line, colour and text of an SVG file, without what only the pointer notices."""
-    found = re.findall(r'(?<= )(?:d|transform|fill|stroke|opacity|xlink:href)="[^"]*"|>[^<]+<', picture)
-    return [re.sub(r"#gradient_\d+", "#gradient", piece) for piece in found]
+    assert strokes(charts.svg(drawn[-1]).decode()) in map(strokes, saved)

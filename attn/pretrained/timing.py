@@ -81,9 +81,9 @@ def cores():
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def spare_memory():
-    """Return how many bytes may be taken without harm: half of what is free, and never more than 2 GB."""
-    free = [4e9]
+def spare_memory(most=2e9):
+    """Return how many bytes may be taken without harm: half of what is free, and never more than `most`."""
+    free = [2 * most]
     with suppress(OSError, ValueError, StopIteration):
         free.append(_size(Path("/proc/meminfo"), "MemAvailable"))
     with suppress(OSError, ValueError):  # a server may allow less than there is

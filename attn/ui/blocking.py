@@ -130,7 +130,8 @@ class Walked(NamedTuple):
     @property
     def limit(self):
         """The end of the one scale on which every stage is drawn."""
-        return max(float(np.abs(self.result(stage)).max()) for stage in STAGES)
+        drawn = (part for stage in STAGES for part in parts(self, stage) if not isinstance(part, str))
+        return max(float(np.abs(values).max()) for values, title in drawn if title != weights_title(self))
 
 
 # Controls
@@ -214,12 +215,12 @@ def parts(result, stage):
         name = "What came in" if result.setup.pre_norm else "Sum"
         return [(before, name), "→", (result.result(stage), "Normalised")]
     if stage == "attention":
-        return [(step.read, "What it reads"), "→", (result.weights, _weights_title(result)), "→", (step.made, "Result")]
+        return [(step.read, "What it reads"), "→", (result.weights, weights_title(result)), "→", (step.made, "Result")]
     hidden = result.block.feed_forward.hidden
     return [(step.read, "What it reads"), "→", (hidden, "Hidden, 0 or more"), "→", (step.made, "Result")]
 
 
-def _weights_title(result):
+def weights_title(result):
     """Return what the weights in view are."""
     return "Weights" if result.setup.num_heads == 1 else f"Weights, mean of {result.setup.num_heads} heads"
 
@@ -235,7 +236,7 @@ def picture(result, theme):
 def _panel(result, values, title):
     """Return one matrix; a click on it follows the token of the row."""
     labels, follow = result.labels, {"highlight": {"row": result.at}}
-    if title.startswith("Weights"):
+    if title == weights_title(result):
         return charts.panel(values, labels, labels, title=title, limit=float(values.max()), **follow)
     columns = charts.counted(values.shape[1])
     return charts.panel(
@@ -295,7 +296,7 @@ def _norm_reading(result, step):
 
 
 def _feed_forward_reading(result, step):
-    moved = _moved(result)["feed_forward"]
+    moved = moved_by_each(result)["feed_forward"]
     others = np.delete(moved, result.at)
     still = f", all others by {number(others.max())}" if others.size else ""
     zeros = float((result.block.feed_forward.hidden == 0).mean())
@@ -349,7 +350,7 @@ def shapes(result):
 # What each step does to lengths, and which rows it moves
 
 
-def _moved(result):
+def moved_by_each(result):
     """Return, for each step alone, how far its rows move when what it reads of one token is replaced."""
     setup, layer = result.setup, result.layer
     moved = partial(sensitivity.moved_rows, token=result.at)
@@ -377,7 +378,7 @@ def _before_norm(step, setup):
 
 def effects_reading(result):
     """Say that only attention moves other rows."""
-    moved = _moved(result)
+    moved = moved_by_each(result)
     others = {name: np.delete(rows, result.at).max(initial=0) for name, rows in moved.items()}
     rest = max(size for name, size in others.items() if name != "attention")
     return (
@@ -389,7 +390,7 @@ def effects_reading(result):
 
 def effects_picture(result, theme):
     """Draw how long vectors are along the block, and beside it which rows each step moves."""
-    stages, moved = list(result.setup.stages), _moved(result)
+    stages, moved = list(result.setup.stages), moved_by_each(result)
     names = [STAGES[stage] for stage in stages]
     values = [float(lengths(result.result(stage)).mean()) for stage in stages]
     wide = int(min(room() * 0.22, 360))
@@ -413,7 +414,7 @@ def _map_size(columns, rows, free):
 
 def effects_csv(result):
     """Return how far each step moves each row as comma-separated text."""
-    moved = _moved(result)
+    moved = moved_by_each(result)
     return charts.csv(np.stack(list(moved.values())), [STAGES[stage] for stage in moved], result.labels)
 
 
@@ -481,7 +482,7 @@ def _expressions(result):
 
 def _panel_code(result, expression, title):
     """Return the line that makes one matrix."""
-    if title.startswith("Weights"):
+    if title == weights_title(result):
         options = f"limit={float(result.weights.max())!r}, highlight={{'row': {result.at}}}"
         return f'charts.panel({expression}, labels, labels, title="{title}", {options})'
     columns = f"charts.counted({result.setup.d_ff})" if title.startswith("Hidden") else "dimensions"

@@ -6,14 +6,14 @@ from typing import NamedTuple
 import numpy as np
 import streamlit as st
 
-from attn import Attention, charts, pretrained
+from attn import Attention, charts, images, pretrained
 from attn.multi_head import merge_heads, split_heads
 from attn.ui.page import theme
 from attn.ui.room import room
 from attn.ui.rows import products, ranked
 from attn.ui.sentences import say_if_truncated
 from attn.ui.setup import choice, flag, place, whole
-from attn.ui.sources import SourceChoice
+from attn.ui.sources import SourceChoice, recording_lines
 from attn.ui.state import as_text
 
 STARTS = {"recorded": "Its queries and keys", "input": "Its input and W"}
@@ -33,6 +33,7 @@ class Setup(SourceChoice):
     cut: int = whole(0, 0, 999)
     cell: tuple = place((10, 2))
     window: tuple = place((0, 0))
+    picture: str = choice(next(iter(images.PICTURES)), images.PICTURES)
     tab: str = choice("Every layer and head", TABS)
 
     @property
@@ -264,10 +265,8 @@ def verdict(setup, result, table):
     say(f"**{word}.** {here}, {'unbroken ' if setup.broken else ''}{whole}. Tolerance {tolerance:.0e}, float32.")
 
 
-def code_of(setup, layer, part, scale, room):
+def code_of(setup, source, layer, part, scale, room):
     """Return the lines that compare the same head and draw the same part of it."""
-    arguments = [repr(setup.model)] + (["random_weights=True"] if setup.random else [])
-    pair = f", pair={setup.pair!r}" if setup.pair else ""
     faults = "".join(f", {name}={value!r}" for name, value in setup.broken.items())
     head = min(setup.head, layer.num_heads) - 1
     options = ", ".join(f"{name}={value!r}" for name, value in scale.items())
@@ -281,8 +280,7 @@ def code_of(setup, layer, part, scale, room):
     return f"""import numpy as np
 from attn import charts, pretrained
 
-model = pretrained.load({", ".join(arguments)})
-recording = pretrained.record(model, {setup.text!r}{pair})
+{recording_lines(source)}
 layer = recording.layers[{layer.index}]
 
 steps = {steps}

@@ -1,15 +1,17 @@
 """Inside: from the choices on the page to every head's numbers and one head's pictures, and the code for it."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import streamlit as st
 
-from attn import charts, contribution, patterns
+from attn import charts, contribution, images, patterns
 from attn.patterns import METRICS
 from attn.ui import models
+from attn.ui.page import theme
 from attn.ui.setup import choice, flag, place, wholes
-from attn.ui.sources import SourceChoice, projections
+from attn.ui.sources import SourceChoice, projections, recording_lines
 from attn.ui.state import as_text
 
 ORDERS = {"highest": "Highest", "lowest": "Lowest"}
@@ -29,6 +31,7 @@ class Setup(SourceChoice):
     cell: tuple = place((10, 2))
     one: bool = flag(False)
     window: tuple = place((0, 0))
+    picture: str = choice(next(iter(images.PICTURES)), images.PICTURES)
     tab: str = choice("Matrix", TABS)
 
 
@@ -119,6 +122,39 @@ def shown_weights(setup, loaded, layer):
     return np.stack([contribution.value_weighted(weight, value, band) for weight, value, band in each])
 
 
+def over_picture(seen, grid, weights, row, room):
+    """Draw a picture whole, its patches marked, and beside it what one patch sees of it.
+
+    Parameters
+    ----------
+    seen : Seen
+    grid : PatchGrid
+    weights : ndarray, shape (n_k,)
+        Of the chosen query.
+    row : int
+        The query.
+    room : float
+        Pixels across.
+
+    Returns
+    -------
+    alt.HConcatChart
+    """
+    side = math.lcm(grid.rows, grid.columns)
+    image = seen.pixels(side * max(1, models.SIDE // side))
+    patch = divmod(row - grid.leading, grid.columns) if row >= grid.leading else None
+    on_patches = weights[grid.leading :].reshape(grid.rows, grid.columns)
+    options = {"size": int(min(room / 2 - 40, 420)), "lines": True, "selected": patch}
+    left = charts.photo(image, theme(), title="The picture in patches", grid=grid[:2], select="patch", **options)
+    right = charts.photo(image, theme(), title="What the chosen one sees", weights=on_patches, **options)
+    return charts.beside(left, right)
+
+
+def patch_number(grid, row, column):
+    """Return which token of the model a patch is, counted from 0."""
+    return grid.leading + row * grid.columns + column
+
+
 def one_product(layer, head, row, column):
     """Return the query and the key, each (d_k,), whose product is one score of a head."""
     group = layer.num_heads // layer.num_kv_heads
@@ -133,18 +169,15 @@ def reading(setup, tables, layer):
     st.markdown(f"Layer {setup.layer}, head {setup.head}: **{as_text(kind.label)}**. {as_text(kind.sentence)}")
 
 
-def code_of(setup, table, layer, scale, room):
+def code_of(setup, source, table, layer, scale, room):
     """Return the lines that measure every head, and draw the map of them and the chosen head."""
-    arguments = [repr(setup.model)] + (["random_weights=True"] if setup.random else [])
-    pair = f", pair={setup.pair!r}" if setup.pair else ""
     heads, metric = heads_of(setup), METRICS[setup.metric]
     limit = ", limit=1.0" if metric.unit == "share" else ""
     options = "".join(f", {name}={value!r}" for name, value in scale.items())
     return f"""import numpy as np
 from attn import charts, contribution, patterns, pretrained
 
-model = pretrained.load({", ".join(arguments)})
-recording = pretrained.record(model, {setup.text!r}{pair})
+{recording_lines(source)}
 
 
 def numbers(layer):

@@ -7,15 +7,27 @@ from typing import NamedTuple
 import numpy as np
 import streamlit as st
 
-from attn import multi_head, multi_head_attention, pretrained
+from attn import charts, images, multi_head, multi_head_attention, pretrained
 from attn.contribution import rollout
 from attn.examples import Example
 from attn.patterns import METRICS, measure_each
 from attn.pretrained import bert
 from attn.ui.state import as_text
 
+SIDE = 224  # pixels of a picture before a model's own processor makes its inputs
 MOST_WHOLE = 512  # tokens up to which every head is looked at whole
 LAST = 128  # queries over which every head of a longer text is looked at
+
+
+class Seen(NamedTuple):
+    """A picture that a model sees, in place of a text."""
+
+    name: str  # of one drawn by rule, or of a file
+    data: bytes | None = None  # of the file
+
+    def pixels(self, side):
+        """Return the picture, (side, side, 3) from 0 to 1."""
+        return images.PICTURES[self.name].draw(side) if self.data is None else charts.read_picture(self.data, side)
 
 
 @st.cache_resource(max_entries=2, show_spinner="Loading the model …", show_time=True)
@@ -80,8 +92,11 @@ def _download(found):
     max_entries=3, show_spinner="Passing the text through the model …", show_time=True
 )  # long ones are large
 def recording(name, random_weights, text, pair):
-    """Record a model reading a text."""
-    return pretrained.record(loaded(name, random_weights), text, pair=pair or None)
+    """Record a model reading a text, or seeing a picture."""
+    model = loaded(name, random_weights)
+    if isinstance(text, Seen):
+        return pretrained.record(model, inputs=pretrained.image_inputs(model, text.pixels(SIDE)))
+    return pretrained.record(model, text, pair=pair or None)
 
 
 @st.cache_resource(max_entries=1, show_spinner="Passing the text through the model …", show_time=True)

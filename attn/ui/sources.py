@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from attn import charts, pretrained
+from attn import charts, images, pretrained
 from attn.ui import models
 from attn.ui.colours import COLOURS, colour_control, scale_of
 from attn.ui.page import ask, figure, theme
@@ -31,6 +31,9 @@ def source_controls(state):
     """Draw the choice of a model and of what it reads."""
     model_control(state)
     random_control(state)
+    if st.session_state.get(state.key("sees")):
+        picture_control(state)
+        return
     text_control(state, label="Text")
     st.text_input(
         "Second text",
@@ -40,8 +43,37 @@ def source_controls(state):
     )
 
 
+def picture_control(state):
+    """Draw the choice of a picture: one drawn by rule, or a file."""
+    st.selectbox(
+        "Picture",
+        images.PICTURES,
+        format_func=lambda name: images.PICTURES[name].title,
+        key=state.key("picture"),
+        help="Drawn by rule. The model's own processor makes its inputs of it.",
+    )
+    file = st.file_uploader(
+        "Or one of yours",
+        ("png", "jpg", "jpeg", "webp"),
+        key=state.key("upload"),
+        max_upload_size=20,
+        help="Its middle square is used.",
+    )
+    seen = models.Seen(state.get("picture"))
+    if file is not None:
+        try:
+            charts.read_picture(file.getvalue(), 8)
+            seen = models.Seen(file.name, file.getvalue())
+            st.caption(":material/info: A picture of yours is not in the link to this page.")
+        except ValueError as error:
+            st.error(as_text(f"{str(error)[0].upper()}{str(error)[1:]}."))
+    st.session_state[state.key("seen")] = seen
+
+
 def source_of(state):
-    """Return the model and what it reads, as the cached functions of `attn.ui.models` take them."""
+    """Return the model and what it reads or sees, as the cached functions of `attn.ui.models` take them."""
+    if st.session_state.get(state.key("sees")):
+        return state.get("model"), state.get("random"), st.session_state[state.key("seen")], ""
     if not state.get("text").strip():
         ask(state, "Type a text in the sidebar, or pick an example there.")
     return tuple(state.get(name) for name in ("model", "random", "text", "pair"))
@@ -62,6 +94,10 @@ def recorded(state, source):
     """
     models.permit(source[0])
     loaded = models.loaded(*source[:2])
+    sees = loaded.tokenizer is None and loaded.image_processor is not None
+    if sees != st.session_state.get(state.key("sees"), False):
+        st.session_state[state.key("sees")] = sees
+        st.rerun()  # with the controls for what this model takes
     if not loaded.recordable:
         own_only(state, loaded, models.own_weights(*source))
     return loaded, models.recording(*source)
@@ -112,6 +148,20 @@ def layer_and_head(state, layers):
         st.caption(f"Layer {layer.block + 1} {words[layer.kind]}.")
     _numbered(state, "head", layer.num_heads, "Each head of a layer looks in its own way.")
     return layer
+
+
+def recording_lines(source):
+    """Return the lines that load the model and bind ``recording``."""
+    name, random_weights, text, pair = source
+    model = ", ".join([repr(name)] + (["random_weights=True"] if random_weights else []))
+    if isinstance(text, models.Seen):
+        picture = repr(text.name) if text.data else f"images.PICTURES[{text.name!r}].draw({models.SIDE})"
+        return (
+            f"from attn import images\n\nmodel = pretrained.load({model})\n"
+            f"recording = pretrained.record(model, inputs=pretrained.image_inputs(model, {picture}))"
+        )
+    pair = f", pair={pair!r}" if pair else ""
+    return f"model = pretrained.load({model})\nrecording = pretrained.record(model, {text!r}{pair})"
 
 
 def projections(loaded, layer):

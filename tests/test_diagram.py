@@ -1,0 +1,53 @@
+"""Boxes and arrows, and how lines between tokens are scaled."""
+
+import numpy as np
+import pytest
+
+from attn.charts import DARK, LIGHT, Box, Frame, diagram, lines
+
+BOXES = [Box("Low", 10, 60, 120, 30, "3 × 4"), Box("A name that leaves no room", 10, 10, 160, 30, "5 × 6", "#0072B2")]
+
+
+def rows(chart, *fields):
+    """Return the first table of a figure that has these fields, as a list of dicts."""
+    data = chart.to_dict()["datasets"].values()
+    return next(table for table in data if set(fields) <= set(table[0]))
+
+
+@pytest.mark.parametrize("theme", [LIGHT, DARK])
+def test_a_box_shows_its_note_where_there_is_room(theme):
+    chart = diagram(BOXES, [[(70, 60), (70, 44)]], theme, select="box", selected=1)
+    texts = [row["text"] for table in chart.to_dict()["datasets"].values() for row in table if "text" in row]
+    assert "3 × 4" in texts
+    assert "5 × 6" not in texts
+    assert [row["note"] for row in rows(chart, "note", "edge")] == ["3 × 4", "5 × 6"]  # the pointer says both
+    assert rows(chart, "note", "edge")[1]["edge"] == "#0072B2"
+    assert "Low 3 × 4; A name that leaves no room 5 × 6" in chart.description
+
+
+@pytest.mark.parametrize(("end", "angle"), [((50, 40), 0), ((60, 50), 90), ((50, 60), 180), ((40, 50), -90)])
+def test_heads_point_where_arrows_go(end, angle):
+    chart = diagram(BOXES, [[(0, 0), (50, 50), end]], LIGHT)
+    (head,) = rows(chart, "angle")
+    assert (head["x"], head["y"], head["angle"]) == (*end, pytest.approx(angle))
+    assert [(row["x"], row["y"]) for row in rows(chart, "arrow")] == [(0, 0), (50, 50), end]
+
+
+def test_a_diagram_of_boxes_alone_and_one_with_a_frame():
+    assert len(diagram(BOXES, [], LIGHT).layer) < len(
+        diagram(BOXES, [], LIGHT, frames=[Frame("× 6", 0, 0, 9, 9)]).layer
+    )
+
+
+def test_the_widest_line_is_the_limit():
+    weights = np.array([[[0.1, 0.2], [0.4, 0.3]]])
+    plain, scaled = (rows(lines(weights, "ab", "ab", LIGHT, limit=limit), "wide") for limit in (None, 0.4))
+    assert max(row["wide"] for row in plain) == pytest.approx(0.8 + 5 * 0.4)
+    assert max(row["wide"] for row in scaled) == pytest.approx(5.8)
+    assert {row["shown"] for row in plain} == {row["shown"] for row in scaled} == {"0.1", "0.2", "0.3", "0.4"}
+
+
+def test_lines_have_the_room_they_are_given():
+    for across in (120, 360):
+        (line, *_) = rows(lines(np.ones((1, 1, 1)), "a", "b", LIGHT, across=across), "wide")
+        assert line["x2"] - line["x"] == across
