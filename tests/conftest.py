@@ -12,6 +12,16 @@ settings.register_profile("attn", deadline=None)  # a busy machine is no failure
 settings.load_profile("attn")
 
 
+@pytest.fixture(scope="module")
+def one_thread():
+    """One thread of torch: tiny matrices are not worth a second."""
+    torch = pytest.importorskip("torch")
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="session")
 def server():
     """Address of the app, served to itself alone for as long as the tests run."""

@@ -32,16 +32,15 @@ def drawn(app, title):
 # The block, stage by stage
 
 
-@pytest.mark.parametrize("norm", ["post", "pre"])
-def test_the_stages_are_walked_in_the_order_of_the_norm(norm):
-    app, seen = opened("block", stage="input", norm=norm), []
+def test_the_stages_are_walked_in_the_order_of_the_norm():
+    app, seen = opened("block", stage="input", norm="pre"), []
     for _ in range(6):
         seen.append(app.session_state["block.stage"])
         app.button(key="block.next").click().run()
         check(app, charts=3)
-    assert [*seen, app.session_state["block.stage"]] == list(Setup(norm=norm).stages)
+    assert [*seen, app.session_state["block.stage"]] == list(Setup(norm="pre").stages)
     assert app.button(key="block.next").disabled
-    assert sorted(Setup(norm=norm).stages) == sorted(STAGES)
+    assert sorted([*seen, "feed_forward_add"]) == sorted(Setup().stages) == sorted(STAGES)
 
 
 @pytest.mark.parametrize("norm", ["post", "pre"])
@@ -194,6 +193,30 @@ def test_what_is_read_is_what_was_to_be_predicted_one_place_before():
     assert list(table.value["reads"][1:]) == list(table.value["must predict"][:-1])
 
 
+@pytest.mark.browser
+def test_a_click_on_a_box_or_on_its_name_shows_that_use(server, chromium):
+    pytest.importorskip("playwright")
+    from serving import FIGURE, settled
+
+    page = chromium.new_page(viewport={"width": 1280, "height": 900})
+    page.goto(f"{server}/block?tab=Three+uses")
+    settled(page, figures=4)
+    boxes = page.locator(FIGURE).nth(2)
+    for spot, use in (
+        (boxes.locator('[aria-label*="part: Masked attention"]').first, "masked"),
+        (boxes.locator('[aria-roledescription="text mark"]', has_text="Softmax").first, "output"),
+    ):
+        spot.click(force=True)
+        page.wait_for_url(f"**use={use}**", timeout=90_000)
+        settled(page, figures=4)
+    page.close()
+
+
+def test_a_long_translation_is_cut_aloud():
+    app = check(opened("block", tab="Three uses", second="so " * 40))
+    assert "Of the 40 words of the translation the first 32 are written." in words(app)
+
+
 # Stack
 
 
@@ -254,6 +277,13 @@ def test_the_penalty_decides_between_a_short_and_a_long_sentence():
         winners[alpha] = beams.sentence(pairs, ended[0], "The")
         assert winners[alpha] in words(opened("block", tab="Writing", alpha=str(alpha))).replace("\\", "")
     assert len(winners[1.0]) > len(winners[0.0])
+
+
+def test_a_beam_of_1_may_go_round_for_ever():
+    assert "ended within 24 words. Try a wider beam" in words(
+        check(opened("block", tab="Writing", text="a a a b", beam="1"))
+    )
+    assert "the best is" in words(check(opened("block", tab="Writing", text="a a a b", beam="2")))
 
 
 def test_what_may_follow_did_follow():

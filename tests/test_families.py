@@ -18,6 +18,8 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 tokenizers = pytest.importorskip("tokenizers")
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 ROOT = Path(__file__).parents[1]
 GROUPS = {
     "encoder": """bert roberta distilbert albert electra camembert xlm-roberta ernie modernbert eurobert esm roc_bert
@@ -52,15 +54,6 @@ def look(family):
     built = tiny.tiny(family)
     loaded = pretrained.wrap(built.model)
     return Case(family, built.inputs, built.output, loaded, pretrained.record(loaded, inputs=built.inputs))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Tiny matrices are not worth a second thread."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module", params=FAMILIES)

@@ -132,8 +132,8 @@ def test_the_core_loads_numpy_and_nothing_else():
 
 
 def test_the_core_loads_fast():
-    """Best of several: under 0.1 s on top of numpy."""
-    code = "import time, numpy; start = time.perf_counter(); import attn; print(time.perf_counter() - start)"
+    """Best of several: under 0.1 s of processor time on top of numpy, however busy the machine is."""
+    code = "import time, numpy; start = time.process_time(); import attn; print(time.process_time() - start)"
     assert min(float(run(code)) for _ in range(5)) < 0.1
 
 

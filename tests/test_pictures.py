@@ -12,6 +12,8 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 Image = pytest.importorskip("PIL.Image")
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 LEADING = {
     "vit": 1,
     "deit": 2,

@@ -89,9 +89,9 @@ def reach(vectors):
     >>> reach(np.array([[1.0, 2.0], [-0.5, 0]])), reach(np.array([[0.0, 0.3]])), reach(np.array([[60.0, 0.0]]))
     (3.0, 1.0, 80.0)
     """
-    longest = max(float(np.abs(vectors).max(initial=0)), 0.5) * 1.15
+    longest = max(float(np.abs(vectors).max(initial=0)), 0.8) * 1.15
     step = 10.0 ** math.floor(math.log10(longest))
-    return next(step * f for f in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if step * f >= longest)
+    return round(next(step * f for f in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if step * f >= longest), 9)
 
 
 def _plane(limit, size, axes, theme):

@@ -54,7 +54,7 @@ class Setup:
     tab: str = choice("Heads added up", TABS)
     off: tuple = wholes()
     use: str = choice("cross", USES)
-    layers: int = whole(2, 1, 12)
+    layers: int = whole(2, 1, 6)
     causal: bool = flag(True)
     target: int = whole(2, 1, MOST_WRITTEN)
     depth: int = whole(24, 1, 48)

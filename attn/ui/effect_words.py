@@ -141,19 +141,20 @@ def code_of(effect, room):
     options = (f", pair={pair!r}" if pair else "") + (
         f", positions={effect.read.positions}" if effect.read.positions else ""
     )
+    numbers = _numbers_code(effect)
     return f"""import numpy as np
 from attn import charts, pretrained
 from attn.pretrained.changes import Changes
 from attn.pretrained.intervention import run, untouched
-from attn.pretrained.prediction import compare_runs, similarity
+from attn.pretrained.prediction import compare_runs{", similarity" if "similarity(" in numbers else ""}
 
 model = pretrained.load({", ".join(arguments)})
 text = {text!r}
-changes = {_changes_code(effect.changes)}
+changes = {_changes_code(effect.changes)}  # layers, heads and tokens count from 0 here
 before, after = (run(model, text, each{options}) for each in (None, changes))
 print(untouched(model, text{f", pair={pair!r}" if pair else ""}))
 comparison = compare_runs(before, after, {WORDS})
-{_numbers_code(effect)}
+{numbers}
 picture = charts.beside(charts.pairs(one, other, labels, charts.LIGHT, width={room:.0f}))
 charts.save(picture, "change.svg")
 

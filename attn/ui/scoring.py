@@ -248,7 +248,7 @@ def sizes(setup, result, room):
     """Return the side of the plane, and what both maps share."""
     side, widest = (300, 72) if room < 1200 else (420, 96)
     beside = 0 if _crowded(result, room) else side + 60
-    cell = min(widest, int(room - beside - 290) // (2 * len(result.labels)))
+    cell = min(widest, int(room - beside - 270) // (2 * len(result.labels)))
     shared = {"axes": ("score", "key"), "highlight": {"row": list(SCORES).index(setup.score)}, "numbers": cell >= 40}
     return side, shared | {"size": (cell * len(result.labels), side), "square": False}
 

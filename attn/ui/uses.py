@@ -75,13 +75,16 @@ def translated(result):
 def three_uses(state, result):
     """Draw where attention stands in encoder and decoder, its weights there, and which outputs see which targets."""
     blocks, mask = st.columns(2, vertical_alignment="bottom")
-    blocks.slider("Blocks", 1, 12, key=state.key("layers"), help="So many in the encoder, and as many in the decoder.")
+    blocks.slider("Blocks", 1, 6, key=state.key("layers"), help="So many in the encoder, and as many in the decoder.")
     mask.toggle(
         "Causal mask in the decoder", key=state.key("causal"),
         help="Without it a place sees the very word it must predict.",
     )  # fmt: skip
     setup = result.setup
-    both = translated(result)
+    with st.spinner("Running encoder and decoder"):
+        both = translated(result)
+    if (count := len(examples.split_words(setup.second))) > MOST_WRITTEN:
+        st.caption(f"Of the {count:,} words of the translation the first {MOST_WRITTEN} are written.")
     st.segmented_control(
         "Use", USES, format_func=USES.get, key=state.key("use"), required=True, label_visibility="collapsed"
     )
@@ -215,7 +218,8 @@ def _forced(state, result, both):
     if count > 1:
         st.slider("Replace target", 1, count, key=state.key("target"), help="Another vector stands in its place.")
     target = state.get("target") - 1
-    moved = moved_outputs(both)
+    with st.spinner("Replacing each target in turn"):
+        moved = moved_outputs(both)
     st.markdown(forced_in_words(both, moved, target))
     left, right = st.columns([2, 3])
     places = len(both.lesson.inputs)
