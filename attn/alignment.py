@@ -11,9 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from attn.dot_product import finite_number
-from attn.functional import as_floats, softmax
-from attn.masks import whole_number
+from attn.functional import as_floats, broadcasts, finite_number, sigmoid, softmax, whole_number
 
 
 def content(query, keys):
@@ -561,8 +559,7 @@ def predicted_centre(query, n_k, *, w, v):
     d_hidden = np.shape(v)[-1] if np.ndim(v) else 0
     w = _parameter(w, (d_q, d_hidden), "w", query.dtype)
     v = _parameter(v, (d_hidden,), "v", query.dtype)
-    logit = np.tanh(query @ w) @ v
-    share = (1 + np.tanh(logit / 2)) / 2  # the sigmoid, without overflow
+    share = sigmoid(np.tanh(query @ w) @ v)
     return np.asarray(whole_number("n_k", n_k, least=1) * share, dtype=dtype)
 
 
@@ -660,10 +657,6 @@ def _distance(scores, centre):
     """Return how far each key lies to the right of the centre, (..., n_k)."""
     (centre,), _ = as_floats(centre)
     distance = np.arange(scores.shape[-1], dtype=scores.dtype) - centre[..., None].astype(scores.dtype, copy=False)
-    try:
-        fits = np.broadcast_shapes(distance.shape, scores.shape) == scores.shape
-    except ValueError:
-        fits = False
-    if not fits:
+    if not broadcasts(distance.shape, scores.shape):
         raise ValueError(f"centre must fit the leading axes of the scores {scores.shape}, got {centre.shape}")
     return np.broadcast_to(distance, scores.shape)

@@ -4,8 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from attn.functional import as_floats
-from attn.masks import whole_number
+from attn.functional import as_floats, whole_number
 
 
 class Hypothesis(NamedTuple):

@@ -2,7 +2,6 @@
 
 import functools
 import math
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
@@ -42,6 +41,16 @@ class _Running(NamedTuple):
     total: np.ndarray  # (kv_heads, group, rows, 1)
     context: np.ndarray  # (kv_heads, group, rows, d_v)
     broken: np.ndarray | None  # (kv_heads, group, rows, d_v)
+
+
+class _View(NamedTuple):
+    """The keys that a few queries may see."""
+
+    rows: slice
+    low: int  # some of them see keys from here
+    high: int  # to before here
+    all_low: float  # causality and window hide no key from any of them from here
+    all_high: float  # to before here
 
 
 class _Options(NamedTuple):
@@ -250,14 +259,12 @@ def _attend(heads, options, block, keys, result, desk):
     query = np.multiply(query, options.scale, out=_room(desk, "query", query.shape, query.dtype))
     running = _start(query, heads, result)
     calm = heads.bias is None and (_lengths(query) * heads.reach).max() <= _CALM
-    start, stop = _span(heads.mask, options, block, heads.key.shape[-2])
-    for rows, tile in _tiles(options, block, start, stop, keys):
+    for rows, tile in _tiles(_views(heads, options, block), keys):
         part, carried = query, running
-        if rows is not block:
+        if rows != block:
             at = slice(rows.start - block.start, rows.stop - block.start)
             part, carried = query[:, :, at], _Running(*(each if each is None else each[:, :, at] for each in running))
-        key = heads.key[..., tile, :].swapaxes(-1, -2)  # (kv_heads or 1, 1, d_k, keys)
-        scores = _product(part, key, desk, "scores")  # (kv_heads, group, rows, keys)
+        scores = _product(part, heads.key[..., tile, :].swapaxes(-1, -2), desk, "scores")
         visible = _finish(scores, heads, options, rows, tile)
         _carry(carried, scores, heads, tile, calm, desk)
         if heads.broken is not None:
@@ -275,29 +282,42 @@ def _start(query, heads, result):
     return _Running(largest, total, result, None if heads.broken is None else np.zeros(result.shape, dtype=bool))
 
 
-def _tiles(options, block, start, stop, keys):
-    """Yield queries and keys of each tile; queries that see only a part of the keys come a few at once."""
+def _views(heads, options, block):
+    """Return which keys a few queries at a time may see, or all at once where nothing is hidden."""
+    n_k = heads.key.shape[-2]
+    if heads.mask is None and options.left == options.right == math.inf:
+        return [_View(block, 0, n_k, 0, n_k)]
+    starts = range(block.start, block.stop, _EDGE)
+    return [_view(heads.mask, options, slice(at, min(at + _EDGE, block.stop)), n_k) for at in starts]
+
+
+def _view(mask, options, rows, n_k):
+    """Return which keys some and all of a few queries may see."""
+    first, last = rows.start + options.offset, rows.stop - 1 + options.offset
+    low, high = int(max(0, first - options.left)), int(min(n_k, last + options.right + 1))
+    if mask is not None and low < high:
+        seen = np.flatnonzero(mask[..., rows, low:high].any(axis=(0, 1, 2)))
+        low, high = (low + int(seen[0]), low + int(seen[-1]) + 1) if seen.size else (low, low)
+    return _View(rows, low, max(low, high), last - options.left, first + options.right + 1)
+
+
+def _tiles(views, keys):
+    """Yield queries and keys of each tile: together those queries that see all of its keys, the others a few at once."""
+    start, stop = min(view.low for view in views), max(view.high for view in views)
     for tile in (slice(at, min(at + keys, stop)) for at in range(start, stop, keys)):
-        whole = _whole(options, block, tile)
-        if whole.start < whole.stop:
-            yield (block if whole == block else whole), tile
-        for begin, end in ((block.start, whole.start), (whole.stop, block.stop)):
-            for at in range(begin, end, _EDGE):
-                rows = slice(at, min(at + _EDGE, end))
-                low, high = _sight(options, rows)
-                part = slice(max(tile.start, low), min(tile.stop, high))
-                if part.start < part.stop:
-                    yield rows, part
-
-
-def _whole(options, block, tile):
-    """Return which queries of a block see all keys of a tile; of a small block all, whatever they see."""
-    if block.stop - block.start <= _EDGE:
-        return block
-    first = tile.stop - 1 - options.right - options.offset - block.start
-    first = block.start + math.ceil(max(first, 0) / _EDGE) * _EDGE  # the others are to come in even numbers
-    last = min(block.stop, tile.start + options.left - options.offset + 1)
-    return slice(first, int(last)) if first < last else slice(block.stop, block.stop)
+        together = None
+        for view in views:
+            part = slice(max(tile.start, view.low), min(tile.stop, view.high))
+            if part == tile and view.all_low <= tile.start and tile.stop <= view.all_high:
+                together = slice(together.start if together else view.rows.start, view.rows.stop)
+                continue
+            if together:
+                yield together, tile
+                together = None
+            if part.start < part.stop:
+                yield view.rows, part
+        if together:
+            yield together, tile
 
 
 def _carry(running, scores, heads, tile, calm, desk):
@@ -316,8 +336,12 @@ def _carry(running, scores, heads, tile, calm, desk):
 
 
 def _product(left, right, desk, name):
-    """Return a matrix product on the desk."""
-    return np.matmul(left, right, out=_room(desk, name, (*left.shape[:-1], right.shape[-1]), left.dtype))
+    """Return a matrix product on the desk; heads that share what stands on the right are one tall matrix."""
+    shape = (*left.shape[:-1], right.shape[-1])
+    tall = (len(left), 1, -1)
+    product = _room(desk, name, shape, left.dtype)
+    np.matmul(left.reshape(*tall, left.shape[-1]), right, out=product.reshape(*tall, shape[-1]))
+    return product
 
 
 def _room(desk, name, shape, dtype):
@@ -328,23 +352,6 @@ def _room(desk, name, shape, dtype):
     if name not in desk or desk[name].size < size or desk[name].dtype != dtype:
         desk[name] = np.empty(size, dtype=dtype)
     return desk[name][:size].reshape(shape)
-
-
-def _sight(options, rows):
-    """Return the first key that causality and window let some of these queries see, and the one after the last."""
-    first, last = rows.start + options.offset, rows.stop - 1 + options.offset
-    low, high = first - options.left, last + options.right + 1
-    return int(max(0, low)), int(min(high, sys.maxsize))
-
-
-def _span(mask, options, block, n_k):
-    """Return the first key that a block of queries may see, and the one after the last."""
-    start, stop = _sight(options, block)
-    stop = min(n_k, stop)
-    if mask is None or start >= stop:
-        return start, max(start, stop)
-    seen = np.flatnonzero(mask[..., block, start:stop].any(axis=(0, 1, 2)))
-    return (start + int(seen[0]), start + int(seen[-1]) + 1) if seen.size else (start, start)
 
 
 def _finish(scores, heads, options, block, tile):

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from attn.functional import as_floats, as_real, softmax
+from attn.functional import as_floats, as_real, broadcasts, finite_number, softmax
 from attn.masks import causal as causal_mask
 from attn.masks import sliding_window
 
@@ -166,18 +166,6 @@ def _repeated(array, query):
     return np.repeat(array, query.shape[-3] // array.shape[-3], axis=-3)  # (..., num_heads, n_k, d)
 
 
-def finite_number(number, name, above=-math.inf):
-    """Return `number` as a finite float greater than `above`."""
-    try:
-        finite = float(number)
-    except (TypeError, ValueError):
-        finite = math.nan
-    if not above < finite < math.inf:
-        kind = "a finite number" if above == -math.inf else "positive and finite"
-        raise ValueError(f"{name} must be {kind}, got {number!r}")
-    return finite
-
-
 def _fitted(array, scores, name):
     """Return `array` if it broadcasts to the scores without adding to their shape."""
     (array,), _ = as_floats(array)
@@ -187,11 +175,7 @@ def _fitted(array, scores, name):
 
 def check_fit(shape, scores_shape, name):
     """Refuse an array that does not broadcast to the scores, or adds to their shape."""
-    try:
-        fits = np.broadcast_shapes(shape, scores_shape) == scores_shape
-    except ValueError:
-        fits = False
-    if not fits:
+    if not broadcasts(shape, scores_shape):
         raise ValueError(f"{name} must broadcast to the scores {scores_shape}, got {shape}")
 
 

@@ -1,4 +1,7 @@
-"""Softmax and the handling of number types that every mechanism shares."""
+"""Softmax, its relatives, and the handling of numbers and shapes that every mechanism shares."""
+
+import math
+import operator
 
 import numpy as np
 
@@ -66,6 +69,43 @@ def as_real(array):
     if array.dtype.kind not in "fiub":
         raise ValueError(f"an array must hold real numbers, got {array.dtype}")
     return array
+
+
+def whole_number(name, number, least=0):
+    """Return `number` as an int of at least `least`."""
+    try:
+        whole = operator.index(number)
+    except TypeError:
+        whole = None
+    if whole is None or whole < least:
+        raise ValueError(f"{name} must be a whole number of at least {least}, got {number!r}")
+    return whole
+
+
+def finite_number(number, name, above=-math.inf):
+    """Return `number` as a finite float greater than `above`."""
+    try:
+        finite = float(number)
+    except (TypeError, ValueError):
+        finite = math.nan
+    if not above < finite < math.inf:
+        kind = "a finite number" if above == -math.inf else "positive and finite"
+        raise ValueError(f"{name} must be {kind}, got {number!r}")
+    return finite
+
+
+def broadcasts(shape, target):
+    """Say whether an array of one shape broadcasts to another without adding to it.
+
+    Examples
+    --------
+    >>> broadcasts((1, 5), (3, 5)), broadcasts((2, 3, 5), (3, 5)), broadcasts((2, 5), (3, 5))
+    (True, False, False)
+    """
+    try:
+        return np.broadcast_shapes(shape, target) == target
+    except ValueError:
+        return False
 
 
 def softmax(scores, axis=-1):
@@ -154,6 +194,17 @@ def share_of_sum(scores):
     (scores,), dtype = as_floats(scores)
     total = scores.sum(axis=-1, keepdims=True)
     return np.divide(scores, total, out=np.zeros_like(scores), where=total != 0).astype(dtype, copy=False)
+
+
+def sigmoid(x):
+    r"""Return :math:`1 / (1 + e^{-x})` without overflow.
+
+    Examples
+    --------
+    >>> sigmoid(np.array([-1000.0, 0.0, 1000.0]))
+    array([0. , 0.5, 1. ])
+    """
+    return (1 + np.tanh(x / 2)) / 2
 
 
 def layer_norm(x, gain, bias, epsilon=1e-5):

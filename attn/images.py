@@ -5,9 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from attn.dot_product import finite_number, scaled_dot_product_attention
-from attn.functional import as_floats
-from attn.masks import whole_number
+from attn.dot_product import scaled_dot_product_attention
+from attn.functional import as_floats, finite_number, whole_number
 
 
 class ImageAttention(NamedTuple):

@@ -4,8 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from attn.functional import as_floats, as_real
-from attn.masks import whole_number
+from attn.functional import as_floats, as_real, whole_number
 
 
 class Lesson(NamedTuple):

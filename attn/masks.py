@@ -10,6 +10,8 @@ from functools import reduce
 
 import numpy as np
 
+from attn.functional import whole_number
+
 
 @dataclass(frozen=True, eq=False)
 class Mask:
@@ -471,17 +473,6 @@ def _joined(join, a, b, words):
 def _distance(n_q, n_k, offset):
     """Return how far each key lies to the right of each query, (n_q, n_k)."""
     return np.arange(n_k) - (np.arange(n_q)[:, None] + offset)
-
-
-def whole_number(name, number, least=0):
-    """Return `number` as an int of at least `least`."""
-    try:
-        whole = operator.index(number)
-    except TypeError:
-        whole = None
-    if whole is None or whole < least:
-        raise ValueError(f"{name} must be a whole number of at least {least}, got {number!r}")
-    return whole
 
 
 def _lengths(n_q, n_k):

@@ -7,9 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from attn.alignment import additive, content, soft_read
-from attn.dot_product import finite_number, scaled_dot_product_attention
-from attn.functional import as_floats, softmax
-from attn.masks import whole_number
+from attn.dot_product import scaled_dot_product_attention
+from attn.functional import as_floats, finite_number, sigmoid, softmax, whole_number
 from attn.recurrent import Carried, Recurrent, lstm, run
 
 # A Neural Turing Machine's memory
@@ -511,10 +510,10 @@ def point_at_all(network, inputs, *, leave_out_visited=True):
     """
     (inputs,), _ = as_floats(inputs)
     encoded = run(lstm, inputs, network.encoder)
-    before, read = Carried(encoded.state[-1], encoded.cell[-1]), network.start
+    before, x = Carried(encoded.state[-1], encoded.cell[-1]), network.start
     visited, steps = np.zeros(len(inputs), dtype=bool), []
     for _ in inputs:
-        before = lstm(read, before, network.decoder)
+        before = lstm(x, before, network.decoder)
         pointing = point(
             encoded.state,
             before.state,
@@ -525,7 +524,7 @@ def point_at_all(network, inputs, *, leave_out_visited=True):
         )
         best = int(pointing.weights.argmax())
         steps.append((*pointing, visited, best))
-        visited, read = visited | (np.arange(len(inputs)) == best), inputs[best]
+        visited, x = visited | (np.arange(len(inputs)) == best), inputs[best]
     return Pointed(*(np.stack(parts) for parts in zip(*steps, strict=True)))
 
 
@@ -693,7 +692,7 @@ def dense_block(x, block, dilation):
     """
     filtered = causal_convolution(x, block.w_past[0], block.w_now[0], dilation)
     gate = causal_convolution(x, block.w_past[1], block.w_now[1], dilation)
-    activation = np.tanh(filtered) * (1 + np.tanh(gate / 2)) / 2  # the sigmoid, without overflow
+    activation = np.tanh(filtered) * sigmoid(gate)
     return np.concatenate([x, activation.astype(filtered.dtype, copy=False)], axis=-1)
 
 

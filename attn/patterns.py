@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from attn import analysis
-from attn.functional import as_floats
+from attn.functional import as_floats, broadcasts
 
 FEWEST = 3  # queries that must have somewhere to look before a repetition counts as a pattern
 STANDS_OUT = 0.4  # the score from which a pattern gives a head its name
@@ -856,11 +856,7 @@ def _in_sight(weights, mask):
 def _fitted(mask, shape):
     """Return a mask that broadcasts to `shape`."""
     mask = np.asarray(mask)
-    try:
-        fits = np.broadcast_shapes(mask.shape, shape) == shape
-    except ValueError:
-        fits = False
-    if not fits or mask.dtype != bool:
+    if not broadcasts(mask.shape, shape) or mask.dtype != bool:
         raise ValueError(f"mask must be boolean and broadcast to {shape}, got {mask.dtype} of shape {mask.shape}")
     return mask
 

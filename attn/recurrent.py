@@ -10,8 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from attn.functional import as_floats
-from attn.masks import whole_number
+from attn.functional import as_floats, sigmoid, whole_number
 
 
 @dataclass(frozen=True, eq=False)
@@ -332,17 +331,6 @@ def bidirectional(step, x, forward, backward):
     return Bidirectional(there, back, np.concatenate([there.state, back.state], axis=-1))
 
 
-def sigmoid(x):
-    r"""Return :math:`1 / (1 + e^{-x})` without overflow.
-
-    Examples
-    --------
-    >>> sigmoid(np.array([-1000.0, 0.0, 1000.0]))
-    array([0. , 0.5, 1. ])
-    """
-    return (1 + np.tanh(x / 2)) / 2
-
-
 def jacobian(step, taken, before, parameters):
     r"""Return the derivative of a state by the state before it.
 
@@ -417,7 +405,8 @@ def gradient_norms(step, steps, parameters):
     Returns
     -------
     ndarray, shape (n_tokens,)
-        Largest singular value of :math:`\partial h_T / \partial h_t` for t = 1 to T; the last is 1.
+        Largest singular value of :math:`\partial h_T / \partial h_t` for t = 1 to T, for `lstm` of what is
+        carried, state and cell together; the last is 1.
 
     Notes
     -----

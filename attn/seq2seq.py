@@ -11,8 +11,7 @@ import numpy as np
 
 from attn import alignment
 from attn.block import Layer, decoder_block, encoder_block
-from attn.functional import softmax
-from attn.masks import whole_number
+from attn.functional import softmax, whole_number
 from attn.positions import sinusoidal
 from attn.recurrent import Carried, Recurrent, bahdanau_gru, bidirectional, lstm, run, stacked
 

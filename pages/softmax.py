@@ -29,8 +29,8 @@ ui.figure(
 gradient_tab, scaling_tab, sum_tab, plain_tab, lookup_tab, code_tab = ui.tabs(page, TABS)
 if gradient_tab.open:
     with gradient_tab:
-        picture, words, jacobian = softening.gradient(result, room)
-        ui.reading(words, r"\frac{\partial a_i}{\partial s_j} = a_i\,(\delta_{ij} - a_j)")
+        picture, words, jacobian = softening.gradient(setup, result, room)
+        ui.reading(words, r"\frac{\partial a_i}{\partial s_j} = \frac{1}{\tau}\,a_i\,(\delta_{ij} - a_j)")
         ui.figure(
             picture,
             "softmax.gradient",

@@ -7,8 +7,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from attn.dot_product import finite_number
-from attn.masks import whole_number
+from attn.functional import finite_number, whole_number
 
 UNIFORM, FIRST, PREVIOUS = PATTERNS = ("uniform", "first", "previous")
 

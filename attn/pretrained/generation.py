@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from attn.functional import softmax
-from attn.masks import whole_number
+from attn.functional import whole_number
 from attn.pretrained import registry, tokens
 from attn.pretrained.changes import Changes
 from attn.pretrained.comparison import from_scratch

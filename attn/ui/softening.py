@@ -168,9 +168,9 @@ def _overflow(scaled):
     return ", though every exponential alone would be rounded to 0" if not naive.any() else ""
 
 
-def gradient(result, room):
-    """Return the Jacobian's picture, and the sentence that reads it."""
-    jacobian = softmax_jacobian(result.weights)
+def gradient(setup, result, room):
+    """Return the derivative by the scores as typed, its picture, and the sentence that reads it."""
+    jacobian = softmax_jacobian(result.weights) / setup.temperature  # scores are divided by it first
     picture = charts.panel(
         jacobian, result.labels, result.labels, kind="signed", title="Change of a weight (row) with a score (column)",
         axes=("weight", "score"),
