@@ -204,9 +204,7 @@ def _tasks(arrays, options, context, together, rows, keys):
         for first in range(0, num_kv_heads, together):
             part = slice(first, first + together)
             heads = _take(arrays, place, part, keys)
-            for start in reversed(
-                range(0, n_q, rows)
-            ):  # under causality the last see most: no thread is to end on them
+            for start in reversed(range(0, n_q, rows)):  # causal: the last take longest, and go first
                 block = slice(start, min(start + rows, n_q))
                 yield functools.partial(_attend, heads, options, block, keys, context[place][part, :, block])
 
@@ -302,7 +300,7 @@ def _view(mask, options, rows, n_k):
 
 
 def _tiles(views, keys):
-    """Yield queries and keys of each tile: together those queries that see all of its keys, the others a few at once."""
+    """Yield queries and keys of each tile; together those that see all of its keys, the others a few at once."""
     start, stop = min(view.low for view in views), max(view.high for view in views)
     for tile in (slice(at, min(at + keys, stop)) for at in range(start, stop, keys)):
         together = None
@@ -338,7 +336,7 @@ def _carry(running, scores, heads, tile, calm, desk):
 def _product(left, right, desk, name):
     """Return a matrix product on the desk; heads that share what stands on the right are one tall matrix."""
     shape = (*left.shape[:-1], right.shape[-1])
-    tall = (len(left), 1, -1)
+    tall = (len(left), 1, math.prod(left.shape[1:-1]))
     product = _room(desk, name, shape, left.dtype)
     np.matmul(left.reshape(*tall, left.shape[-1]), right, out=product.reshape(*tall, shape[-1]))
     return product

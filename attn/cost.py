@@ -152,8 +152,7 @@ def attention_work(n, d_model, num_heads, num_kv_heads=None, d_k=None, d_v=None)
     Work(projections=1073741824, scores=536870912, sums=536870912)
     """
     weights = parameter_count(d_model, num_heads, num_kv_heads, d_k, d_v)
-    d_k = d_model // num_heads if d_k is None else d_k
-    d_v = d_model // num_heads if d_v is None else d_v
+    d_k, d_v = _widths(d_model, num_heads, d_k, d_v)
     return Work(n * weights, n * n * num_heads * d_k, n * n * num_heads * d_v)
 
 
@@ -228,18 +227,22 @@ def parameter_count(
     >>> parameter_count(512, 8), parameter_count(512, 8, num_kv_heads=1)
     (1048576, 589824)
     """
-    if num_heads < 1:
-        raise ValueError(f"num_heads must be at least 1, got {num_heads}")
-    if (d_k is None or d_v is None) and d_model % num_heads:
-        raise ValueError(f"d_model must be a multiple of num_heads, got {d_model} and {num_heads}")
+    d_k, d_v = _widths(d_model, num_heads, d_k, d_v)
     num_kv_heads = num_heads if num_kv_heads is None else num_kv_heads
-    d_k = d_model // num_heads if d_k is None else d_k
-    d_v = d_model // num_heads if d_v is None else d_v
     d_memory = d_model if d_memory is None else d_memory
     matrices = [(d_model, num_heads * d_k), (d_memory, num_kv_heads * d_k), (d_memory, num_kv_heads * d_v)]
     if output_projection:
         matrices.append((num_heads * d_v, d_model))
     return sum((rows + bool(bias)) * columns for rows, columns in matrices)
+
+
+def _widths(d_model, num_heads, d_k, d_v):
+    """Return the widths of a head, those that were not given as shares of `d_model`."""
+    if num_heads < 1:
+        raise ValueError(f"num_heads must be at least 1, got {num_heads}")
+    if (d_k is None or d_v is None) and d_model % num_heads:
+        raise ValueError(f"d_model must be a multiple of num_heads, got {d_model} and {num_heads}")
+    return tuple(d_model // num_heads if width is None else width for width in (d_k, d_v))
 
 
 def cache_bytes(n_tokens, num_kv_heads, d_k, d_v, *, num_layers=1, bytes_per_number=2):

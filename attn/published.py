@@ -74,4 +74,4 @@ def alignments():
 
 @cache
 def _figures():
-    return json.loads((Path(__file__).parent / "bahdanau_figures.json").read_text(encoding="utf-8"))
+    return json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8"))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from driving import check, matrices, opened, said
 
+from attn import softmax
 from attn.ui.softening import TABS
 
 
@@ -41,6 +42,14 @@ def test_the_jacobian_on_the_page():
     ((jacobian,),) = matrices(app).values()
     np.testing.assert_allclose(jacobian.diagonal(), [0.081925, 0.184836, 0.222695], atol=1e-6)
     np.testing.assert_allclose(jacobian.sum(axis=1), 0, atol=1e-7)
+
+
+def test_the_jacobian_is_that_of_the_scores_as_typed():
+    app = check(opened("softmax", scores="1 2 3", temperature="0.5"))
+    ((jacobian,),) = matrices(app).values()
+    step = 1e-6 * np.eye(3)
+    up, down = (softmax((np.array([1.0, 2, 3]) + side * step) / 0.5) for side in (1, -1))
+    np.testing.assert_allclose(jacobian.astype(float), ((up - down) / 2e-6).T, atol=1e-5)
 
 
 def test_attention_without_any_weights():

@@ -71,6 +71,7 @@ def test_right_answers(task, text, answer):
         ("dates", "Someday, 3 March 1999", "A day of the week must be one, got “Someday”."),
         ("pair", " ", "Type article, at most three adjectives and noun"),
         ("pair", "the elephant", "got “elephant”."),
+        ("pair", "the house <end> dog", "got “<end>”."),
         ("pair", "house the", "Type article, at most three adjectives and noun"),
         ("pair", "the big red old new house", "at most three adjectives"),
         ("pair", "the house the dog", "After a noun must come a verb, a place or and, got “house the”."),

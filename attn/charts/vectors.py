@@ -23,8 +23,6 @@ def arrows(
     theme,
     *,
     title="",
-    axes=("", ""),
-    limit=None,
     strong=None,
     trail=None,
     select=None,
@@ -40,10 +38,6 @@ def arrows(
         One colour ``#rrggbb`` per arrow.
     theme : Theme
     title : str
-    axes : (str, str)
-        What runs down and what runs across.
-    limit : float, optional
-        The plane reaches so far to every side; by default a little beyond the longest.
     strong : array_like, shape (n,), optional
         From 0 to 1: how wide each arrow is drawn; by default all alike.
     trail : array_like, shape (m, 2), optional
@@ -68,8 +62,8 @@ def arrows(
             f"vectors must be pairs with a label and a colour each, got {vectors.shape}, "
             f"{len(labels)} labels and {len(colors)} colours"
         )
-    limit = limit or reach(vectors if trail is None else np.vstack([vectors, trail]))
-    plane = _plane(limit, size, axes, theme)
+    limit = reach(vectors if trail is None else np.vstack([vectors, trail]))
+    plane = _plane(limit, size, theme)
     strong = np.full(len(vectors), 0.4) if strong is None else np.asarray(strong, dtype=float)
     layers = _ground(plane, limit, theme)
     if trail is not None:
@@ -94,7 +88,7 @@ def reach(vectors):
     return round(next(step * f for f in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if step * f >= longest), 9)
 
 
-def _plane(limit, size, axes, theme):
+def _plane(limit, size, theme):
     """Return a square plane from -limit to limit, with round numbers along its sides."""
     thirds = f"{limit:.0e}"[0] in "36" or f"{limit:.1e}".startswith("1.5")
     at = np.linspace(0, 2 * limit, 7 if thirds else 5)
@@ -102,8 +96,8 @@ def _plane(limit, size, axes, theme):
     across, down = Ticks(at.tolist(), texts, 0), Ticks(at.tolist(), texts[::-1], 0)
     return Plane(
         size, size, columns=2 * limit, rows=2 * limit,
-        x_axis=axis(across, axes[1], theme.muted, labelColor=theme.muted),
-        y_axis=axis(down, axes[0], theme.muted, labelColor=theme.muted),
+        x_axis=axis(across, "", theme.muted, labelColor=theme.muted),
+        y_axis=axis(down, "", theme.muted, labelColor=theme.muted),
     )  # fmt: skip
 
 

@@ -11,8 +11,7 @@ from attn.functional import finite_number, whole_number
 
 UNIFORM, FIRST, PREVIOUS = PATTERNS = ("uniform", "first", "previous")
 
-_LARGEST_PAINTING = 256  # tokens: a painted pattern travels in links
-_LONGEST_TEXT = 100_000  # characters of changes as text
+_LARGEST_PAINTING = 256  # tokens: a painted pattern is a text
 _STEPS = 255  # into which painted weights are rounded
 
 
@@ -20,8 +19,7 @@ _STEPS = 255  # into which painted weights are rounded
 class Changes:
     """What is changed inside attention during one pass; nothing, if nothing is given.
 
-    Hashable, and as `text` short enough for a link. Layers count all attention layers of a pass, as
-    `Layer.index` does.
+    Hashable. Layers count all attention layers of a pass, as `Layer.index` does.
 
     Parameters
     ----------
@@ -52,10 +50,8 @@ class Changes:
     Examples
     --------
     >>> changes = Changes(off=[(5, 7), (5, 3)], patterns={(0, 1): "previous"}, temperature=0.5)
-    >>> changes.text
-    'off.5.3.5.7~previous.0.1~temperature.0.5'
-    >>> Changes.from_text(changes.text) == changes
-    True
+    >>> sorted(changes.heads)
+    [(0, 1), (5, 3), (5, 7)]
     >>> bool(changes), bool(Changes())
     (True, False)
     """
@@ -94,57 +90,6 @@ class Changes:
         """Heads that are changed themselves, and not only by what reaches them."""
         return self.off | {head for head, _ in self.patterns}
 
-    @property
-    def text(self):
-        """All of it in letters, digits and ``. ~ - _``, which need no escape in a link."""
-        named = {}  # pattern -> its heads
-        for head, pattern in self.patterns:
-            named.setdefault(pattern, []).append(head)
-        parts = [("off", *_flat(self.off))] if self.off else []
-        parts += [(pattern, *_flat(heads)) for pattern, heads in named.items()]
-        parts += [("hidden", *sorted(self.hidden))] if self.hidden else []
-        parts += [("lifted",)] if self.lifted else []
-        numbers = ("window", "scale", "temperature", "shuffled")
-        defaults = {field.name: field.default for field in fields(self)}
-        parts += [(name, getattr(self, name)) for name in numbers if getattr(self, name) != defaults[name]]
-        return "~".join(".".join(map(str, part)) for part in parts)
-
-    @classmethod
-    def from_text(cls, text):
-        """Read what `text` wrote.
-
-        Parameters
-        ----------
-        text : str
-
-        Returns
-        -------
-        Changes
-
-        Raises
-        ------
-        ValueError
-            If it is not such a text.
-        """
-        if not isinstance(text, str) or len(text) > _LONGEST_TEXT:
-            raise ValueError(f"changes must be a text of at most {_LONGEST_TEXT:,} characters")
-        given, patterns = {}, {}
-        for part in filter(None, text.split("~")):
-            name, _, rest = part.partition(".")
-            if name == "off":
-                given[name] = _pairs(rest)
-            elif name == "hidden":
-                given[name] = _ints(rest)
-            elif name == "lifted" and not rest:
-                given[name] = True
-            elif name in ("window", "shuffled"):
-                (given[name],) = _ints(rest, count=1)
-            elif name in ("scale", "temperature"):
-                given[name] = finite_number(rest, name)
-            else:
-                patterns |= dict.fromkeys(_pairs(rest), name)
-        return cls(patterns=patterns, **given)
-
 
 def painted(weights):
     """Turn a pattern painted by hand into one that `Changes` takes.
@@ -170,8 +115,8 @@ def painted(weights):
     >>> pattern = painted([[True, False], [True, True]])
     >>> weights_painted(pattern).tolist()
     [[1.0, 0.0], [1.0, 1.0]]
-    >>> Changes(patterns={(2, 5): pattern}).text == f"{pattern}.2.5"
-    True
+    >>> Changes(patterns={(2, 5): pattern}).heads
+    frozenset({(2, 5)})
     """
     weights = np.asarray(weights)
     if weights.ndim != 2 or not 0 < max(weights.shape) <= _LARGEST_PAINTING or weights.dtype.kind not in "fiub":
@@ -235,28 +180,3 @@ def _head(head):
     except (TypeError, ValueError):
         raise ValueError(f"a head must be a pair (layer, head), got {head!r}") from None
     return whole_number("a layer", layer), whole_number("a head", head)
-
-
-def _flat(heads):
-    """Return heads as one row of numbers."""
-    return [number for head in sorted(heads) for number in head]
-
-
-def _ints(text, count=None):
-    """Read numbers with points between them, as many as there must be."""
-    try:
-        numbers = [int(each) for each in text.split(".")]
-    except ValueError:
-        numbers = []
-    if not numbers or count not in (None, len(numbers)):
-        expected = "one whole number" if count == 1 else "whole numbers with points between them"
-        raise ValueError(f"a change must be {expected}, got {text[:40]!r}")
-    return numbers
-
-
-def _pairs(text):
-    """Read heads with points between their numbers."""
-    numbers = _ints(text)
-    if len(numbers) % 2:
-        raise ValueError(f"heads must be pairs of a layer and a head, got {text[:40]!r}")
-    return list(zip(numbers[::2], numbers[1::2], strict=True))

@@ -87,8 +87,8 @@ def spare_memory(most=2e9):
     with suppress(OSError, ValueError, StopIteration):
         free.append(_size(Path("/proc/meminfo"), "MemAvailable"))
     with suppress(OSError, ValueError):  # a server may allow less than there is
-        most, used = (float(Path(f"/sys/fs/cgroup/memory.{name}").read_text()) for name in ("max", "current"))
-        free.append(most - used)
+        allowed, used = (float(Path(f"/sys/fs/cgroup/memory.{name}").read_text()) for name in ("max", "current"))
+        free.append(allowed - used)
     return max(0.0, min(free) / 2)
 
 

@@ -303,7 +303,7 @@ _MOST_ADJECTIVES = 3
 def _words(text):
     """Return the words of a typed sentence."""
     words = text.lower().replace(".", " ").split()
-    unknown = next((word for word in words if word not in PAIR.source_symbols), None)
+    unknown = next((word for word in words if word == END or word not in PAIR.source_symbols), None)
     if unknown:
         raise ValueError(f"Type words of the small vocabulary, such as the big red house, got {_quoted(unknown)}.")
     return words

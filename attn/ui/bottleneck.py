@@ -243,6 +243,7 @@ def step_control(state, rows):
         1,
         max(rows, 2),
         key=key,
+        disabled=rows < 2,
         on_change=lambda: go(st.session_state[key]),
         help="One row of each picture is one written symbol. The left and right arrow keys walk, too.",
     )

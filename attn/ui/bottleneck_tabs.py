@@ -261,7 +261,7 @@ def film(state, result):
     )
     at = state.get("frame") - 1
     target = [*result.target, "end"]
-    right = [_share_right(one, result) for one in frames.values()]
+    right = [_share_right(one) for one in frames.values()]
     spread = [spread_of(one.weights) for one in frames.values()]
     uniform = " Its $v_a$ begins at 0, so every weight is the same." if not at else ""
     st.markdown(
@@ -288,7 +288,7 @@ def _film_size(result):
     return int(min(room() * share, 30 * max(len(result.columns), len(result.target) + 1)))
 
 
-def _share_right(written, result):
+def _share_right(written):
     """Return how many symbols of the answer the model would itself have chosen, each after the right ones before."""
     return float((written.probabilities.argmax(axis=-1) == written.symbols).mean())
 

@@ -47,8 +47,8 @@ class Recent:
         with self._lock:
             self._held[key] = result, size
             self._held.move_to_end(key)
-            models = list(dict.fromkeys(held[:2] for held in reversed(self._held)))[: self._num_models]
-            for held in [held for held in self._held if held[:2] not in models]:
+            newest = list(dict.fromkeys(held[:2] for held in reversed(self._held)))[: self._num_models]
+            for held in [held for held in self._held if held[:2] not in newest]:
                 del self._held[held]
             while len(self._held) > 1 and sum(size for _, size in self._held.values()) > self._room:
                 self._held.popitem(last=False)

@@ -14,7 +14,8 @@ from attn.ui.room import room
 from attn.ui.sentences import LONGEST
 from attn.ui.state import as_text
 
-_IN_A_ROW = 4  # heads that are drawn as one sum; more become small multiples
+_IN_A_ROW = 4  # heads that are drawn as one sum, where there is room; more become small multiples
+_SUMMAND, _BESIDE = 150, 250  # pixels that each part of such a sum takes at least, and all that is around them
 _WIDE_HEAD = 24  # columns of a head's map beyond which only two stand side by side
 TABLE_3A = {1: (5.29, 24.9), 4: (5.00, 25.5), 8: (4.92, 25.8), 16: (4.91, 25.8), 32: (5.01, 25.4)}
 """Perplexity and BLEU by number of heads: Vaswani et al., 2017, Table 3, rows (A) and base."""
@@ -93,7 +94,7 @@ def _heads_picture(result, each, total, off):
     whole = charts.panel(total, labels, columns, title=name, highlight={"row": result.at}, **shared)
     hidden = np.zeros(each.shape, dtype=bool)
     hidden[[head - 1 for head in off]] = True
-    if count > _IN_A_ROW:
+    if count > _IN_A_ROW or room() < _SUMMAND * (count + 1) + _BESIDE:
         wide = len(columns) > _WIDE_HEAD
         grid = charts.head_grid(
             each, labels, columns, theme(), hidden=hidden, width=room(), per_row=2 if wide else None, **shared
