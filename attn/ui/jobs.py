@@ -5,7 +5,7 @@ import time
 
 import streamlit as st
 
-from attn.pretrained.errors import ModelError
+from attn.pretrained.errors import ModelError, first_line
 from attn.pretrained.threads import Stopped, heavy
 from attn.ui.passing import waiting
 
@@ -66,6 +66,8 @@ class Job:
             self._stopped.set()
         except ModelError as error:
             self.error = str(error)
+        except (RuntimeError, MemoryError) as error:  # as torch says that memory or a kernel is wanting
+            self.error = f"the run could not go on: {first_line(error)}"
 
 
 def running(key):

@@ -174,6 +174,8 @@ def code_of(setup, source, table, layer, scale, room):
     heads, metric = heads_of(setup), METRICS[setup.metric]
     limit = ", limit=1.0" if metric.unit == "share" else ""
     options = "".join(f", {name}={value!r}" for name, value in scale.items())
+    long = models.last_queries(layer)
+    rows, part = (f", rows=slice(-{models.LAST}, None)", f"[-{models.LAST}:]") if long else ("", "")
     return f"""import numpy as np
 from attn import charts, contribution, patterns, pretrained
 
@@ -183,15 +185,17 @@ from attn import charts, contribution, patterns, pretrained
 def numbers(layer):
     ids = [token.id for token in layer.key_tokens]
     return patterns.measure_each(
-        (layer.attention(head).weights[0, 0] for head in range(layer.num_heads)),
+        (pretrained.from_scratch(layer, head{rows}).weights[0, 0] for head in range(layer.num_heads)),
         None if None in ids else ids,
         [token.special for token in layer.key_tokens],
-        mask=None if layer.mask is None else layer.mask[0, 0],
+        mask=None if layer.mask is None else layer.mask[0, 0]{part},
         cross=layer.kind == "cross",
     )["{setup.metric}"]
 
 
-table = np.stack([numbers(layer) for layer in recording.layers])
+table = np.full({table.shape}, np.nan)  # layers × heads
+for layer in recording.layers:
+    table[layer.index, : layer.num_heads] = numbers(layer)
 overview = charts.layer_head_map(
     table, charts.LIGHT, title="{metric.name}", tooltip_name="{metric.unit}", size={int(room * 0.5)},
     selected={(setup.layer - 1, setup.head - 1)}{limit},

@@ -150,8 +150,9 @@ def measured_reading(run):
     """Say what was measured, and what it shows at the longest length that all of them reached."""
     s = run.setup
     cores = "one core each, by its own clock" if s.cores == "one" else f"{timing.cores()} cores"
+    heads = f"{s.heads} head{'s' if s.heads > 1 else ''} of 64"
     sentences = [
-        f"Measured here: {s.heads} head{'s' if s.heads > 1 else ''} of 64, float32, {'causal, ' if s.causal else ''}{cores}, the fastest of "
+        f"Measured here: {heads}, float32, {'causal, ' if s.causal else ''}{cores}, the fastest of "
         "several runs. The exponents are fitted through the three longest texts."
     ]
     shared = [n for n in run.lengths if all(any(one.n == n for one in run.of(name)) for name in timing.CONTESTANTS)]

@@ -33,6 +33,8 @@ class Seen(NamedTuple):
 @st.cache_resource(max_entries=2, show_spinner="Loading the model …", show_time=True)
 def loaded(name, random_weights=False):
     """Load a model, once a server."""
+    for holder in (recording, own_weights):  # which would keep the models of their layers alive
+        holder.clear()
     model = pretrained.load(name, random_weights=random_weights)
     pretrained.one_thread()  # visitors share the cores
     _freeze()
