@@ -5,8 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from attn.functional import softmax
-from attn.functional import whole_number
+from attn.functional import softmax, whole_number
 from attn.pretrained import registry, tokens
 from attn.pretrained.changes import Changes
 from attn.pretrained.comparison import from_scratch
