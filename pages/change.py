@@ -124,12 +124,13 @@ if sweep_tab.open:
             st.error(ui.as_text(reason))
         if swept := sweeps.finished(effect):
             st.markdown(sweeps.sentence_of(swept, effect))
-            ui.figure(
-                sweeps.chart_of(swept, effect, theme, room),
-                f"change.sweep.{setup.off}",
-                on_pick=lambda row, column=None: switch(page, "off", sweeps.head_at(swept, row, column)),
-                tables={"sweep": lambda: charts.csv(swept.after, *map(charts.counted, swept.after.shape))},
-            )
+            if sweeps.any_head(swept):
+                ui.figure(
+                    sweeps.chart_of(swept, effect, theme, room),
+                    f"change.sweep.{setup.off}",
+                    on_pick=lambda row, column=None: switch(page, "off", sweeps.head_at(swept, row, column)),
+                    tables={"sweep": lambda: charts.csv(swept.after, *map(charts.counted, swept.after.shape))},
+                )
 elif sweeping:
     jobs.watch(sweeps.RUNNING, "Heads switched off")
 

@@ -91,7 +91,7 @@ numbers[0].metric("Parameters", f"{parameters.count:,}", help="All projection ma
 numbers[1].metric(
     "Cache per token",
     f"{now:,} bytes",
-    None if now == full else f"{result.saved:.0%} less than multi-head",
+    None if now == full else f"-{result.saved:.0%} against multi-head",
     delta_color="inverse",
     help="Keys and values that a decoder keeps for every token and layer, at 2 bytes a number.",
 )

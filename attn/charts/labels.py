@@ -28,10 +28,12 @@ def token_labels(tokens):
 
     Examples
     --------
-    >>> token_labels(["the", "cat", "", " the", "a\\nb", "incomprehensibilities"])
-    ['1 the', '2 cat', '3 ␣', '4 ␣the', '5 a↵b', '6 incomprehen…']
+    >>> token_labels(["the", "cat", "", " the", "a\\nb", "incomprehensibilities", "9"])
+    ['1 the', '2 cat', '3 ␣', '4 ␣the', '5 a↵b', '6 incomprehen…', '7: 9']
     """
-    return [f"{position} {_isolated(shorten(visible(str(token))))}" for position, token in enumerate(tokens, 1)]
+    texts = [_isolated(shorten(visible(str(token)))) for token in tokens]
+    # a token of digits would run together with its position
+    return [f"{place}{':' if text[0].isdigit() else ''} {text}" for place, text in enumerate(texts, 1)]
 
 
 def counted(number):

@@ -103,11 +103,9 @@ def preset_control(state):
 
 
 def _in_view(preset, setup):
-    """Return whether the model reads what a preset shows, whatever is changed."""
-    return (setup.model, setup.random, setup.text) == (preset.model, False, preset.text) and preset.other in (
-        None,
-        setup.pair,
-    )
+    """Return whether the page shows a preset: its model, its text and its changes."""
+    shown, _ = from_link(Setup, preset_link(preset))
+    return all(getattr(setup, name) == getattr(shown, name) for name in ("model", "random", "text", "pair", *UNCHANGED))
 
 
 def take_back(state):

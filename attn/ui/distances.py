@@ -179,15 +179,18 @@ def longer_picture(setup, theme):
 
 
 def _shares(setup, theme):
-    """Return a curve for every scheme, the chosen one in colour; a table says nothing of longer texts."""
+    """Return a curve for every scheme, all but the chosen one dashed; a table says nothing of longer texts."""
     lengths = np.unique(np.geomspace(NEAR, setup.n, 60).astype(int))
-    parts = []
-    for scheme in (name for name in POSITIONS if name != "learned"):
-        share = near_share(profile(setup, scheme, setup.n), lengths)
-        chosen = scheme == setup.positions
-        color = theme.weight_half if chosen else theme.muted
-        parts.append(charts.Curve(name_of(scheme), lengths, share, color, dashed=not chosen))
-    return parts
+    return [
+        charts.Curve(
+            name_of(scheme),
+            lengths,
+            near_share(profile(setup, scheme, setup.n), lengths),
+            dashed=scheme != setup.positions,
+        )
+        for scheme in POSITIONS
+        if scheme != "learned"
+    ]
 
 
 def longer_reading(setup):

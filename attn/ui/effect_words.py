@@ -41,7 +41,11 @@ def sentence_of(effect):
         about = "the two texts" if effect.read.other.strip() else "the text and itself unchanged"
         start = f"The model finds {about} alike to **{number(before)}** (cosine)"
     else:
-        start = f"After {_heard(effect)} the model expects **{_word(effect)}** with probability **{number(before)}**"
+        expects = "expects" if before == max(shift.before for shift in effect.comparison.words) else "gives"
+        of = "with" if expects == "expects" else "a"
+        start = (
+            f"After {_heard(effect)} the model {expects} **{_word(effect)}** {of} probability of **{number(before)}**"
+        )
     if not effect.changes:
         return f"{start}. Nothing is changed: click a head in the map to switch it off."
     same = number(after) == number(before)

@@ -174,8 +174,13 @@ def _following(word, comparison, before, after):
         id = token_id(before.loaded, word.replace(SPACE, " "))
         place = next((at for at, shift in enumerate(words) if shift.id == id), None)
     if place is None:
+        with before.loaded.lock:
+            first = before.loaded.tokenizer.decode([id])  # of a text of several tokens, the first is followed
         shift = words[0]._replace(
-            text=word, id=id, before=float(before.probabilities()[id]), after=float(after.probabilities()[id])
+            text=first.replace(" ", SPACE),
+            id=id,
+            before=float(before.probabilities()[id]),
+            after=float(after.probabilities()[id]),
         )
         return comparison._replace(words=(*words[:-1], shift)), len(words) - 1
     return comparison, place

@@ -166,7 +166,8 @@ def reading(setup, tables, layer):
     if models.last_queries(layer):
         st.caption(f"Of this long text, every head is measured over the last {models.LAST} tokens as queries.")
     kind = patterns.kind_of_head(numbers_of(tables, setup), len(layer.key_tokens))
-    st.markdown(f"Layer {setup.layer}, head {setup.head}: **{as_text(kind.label)}**. {as_text(kind.sentence)}")
+    told = kind.sentence.partition(": ")[2] or kind.sentence
+    st.markdown(f"Layer {setup.layer}, head {setup.head}: **{as_text(kind.label)}**, {as_text(told)}")
 
 
 def code_of(setup, source, table, layer, scale, room):

@@ -147,8 +147,8 @@ def in_words(setup, result):
     best, weights = int(result.weights.argmax()), result.weights
     spread = float(analysis.effective_keys(weights[None])[0])
     text = (
-        f"Score {best + 1}, {number(result.shifted[best])}, gets **{weights[best]:.1%}** of the weight, spread as if "
-        f"over {spread:.2f} of {len(weights)}. Only differences count: a score {number(setup.temperature)} higher "
+        f"Score no. {best + 1}, which is {number(result.shifted[best])}, gets **{weights[best]:.1%}** of the weight; the "
+        f"weights are spread as if over {spread:.2f} of the {len(weights)}. Only differences count: a score {number(setup.temperature)} higher "
         f"gets e = 2.72 times the weight."
     )
     if setup.shift:
@@ -227,8 +227,8 @@ def scaling_words(found):
         f"Queries and keys of {rows[0].d_k} to {last.d_k} random numbers of variance 1: a score then has a variance "
         f"of d_k (measured {last.variance:,.0f} at {last.d_k}). Undivided, the largest weight grows to "
         f"**{last.largest[0]:.2f}** and the derivative shrinks to **{last.slope[0]:.3f}**; divided by √d_k they stay "
-        f"at **{last.largest[1]:.2f}** and **{last.slope[1]:.3f}**, whatever the width. At d_k = 4 dividing still "
-        "changes little: the harm begins near 16."
+        f"at **{last.largest[1]:.2f}** and **{last.slope[1]:.3f}**, whatever the width. At d_k = 4 the "
+        "derivative is still as large undivided; the harm to it begins near 16."
     )
 
 
@@ -299,7 +299,7 @@ def looked_up(setup, room):
         "×",
         charts.panel(VALUES, names, widths, title="Values", kind="signed", axes=("key", "value")),
         "=",
-        charts.panel(attention.context, ["q"], widths, title="Found", kind="signed", axes=("query", "output")),
+        charts.panel(attention.context, ["q"], widths, title="Found", kind="signed", axes=("query", "output"), numbers=False),
     )  # fmt: skip
     hits = np.flatnonzero(attention.weights[0] > 0.01)
     found = ", ".join(number(value, 4) for value in attention.context[0])

@@ -67,6 +67,11 @@ def finished(effect):
     return _store().get(key_of(effect))
 
 
+def any_head(swept):
+    """Return whether the sweep came to its first head."""
+    return bool(np.isfinite(swept.effect).any())
+
+
 def sentence_of(swept, effect):
     """Say which head matters most, and how few of them do."""
     effects = swept.effect[np.isfinite(swept.effect)]
