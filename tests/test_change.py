@@ -418,7 +418,7 @@ def test_the_code_makes_the_picture(folder, params, tmp_path, monkeypatch):
     assert sorted(file.name for file in tmp_path.iterdir()) == ["change.svg", "heads.svg"]
     changed = namespace["changes"].off | {head for head, _ in namespace["changes"].patterns}
     for head, moved in np.ndenumerate(matrices(app)["Outputs moved"][0]):
-        assert head in changed or moved == pytest.approx(namespace["moved"][head], abs=1e-5)
+        assert head in changed or moved == pytest.approx(namespace["moved"][head], rel=1e-5, abs=1e-5)
     labels = map(charts_label, namespace["labels"])
     found = dict(zip(labels, zip(namespace["one"], namespace["other"], strict=True), strict=True))
     for label, pair in bars(app).items():

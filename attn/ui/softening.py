@@ -147,9 +147,9 @@ def in_words(setup, result):
     best, weights = int(result.weights.argmax()), result.weights
     spread = float(analysis.effective_keys(weights[None])[0])
     text = (
-        f"Score no. {best + 1}, which is {number(result.shifted[best])}, gets **{weights[best]:.1%}** of the weight; the "
-        f"weights are spread as if over {spread:.2f} of the {len(weights)}. Only differences count: a score {number(setup.temperature)} higher "
-        f"gets e = 2.72 times the weight."
+        f"Score no. {best + 1}, which is {number(result.shifted[best])}, gets **{weights[best]:.1%}** of the weight; "
+        f"the weights are spread as if over {spread:.2f} of the {len(weights)}. Only differences count: a score "
+        f"{number(setup.temperature)} higher gets e = 2.72 times the weight."
     )
     if setup.shift:
         text += (
@@ -299,7 +299,9 @@ def looked_up(setup, room):
         "×",
         charts.panel(VALUES, names, widths, title="Values", kind="signed", axes=("key", "value")),
         "=",
-        charts.panel(attention.context, ["q"], widths, title="Found", kind="signed", axes=("query", "output"), numbers=False),
+        charts.panel(
+            attention.context, ["q"], widths, title="Found", kind="signed", axes=("query", "output"), numbers=False
+        ),
     )  # fmt: skip
     hits = np.flatnonzero(attention.weights[0] > 0.01)
     found = ", ".join(number(value, 4) for value in attention.context[0])
