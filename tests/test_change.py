@@ -213,7 +213,7 @@ def test_a_word_is_followed(folder):
     id = token_id(loaded, "blue")
     before, after = (run(loaded, WORDS, each).probabilities()[id] for each in (None, Changes(off=[(0, 0)])))
     assert bars(app)["blue"] == pytest.approx((before, after), rel=2e-3)
-    assert "the model expects **blue**" in text_of(app)
+    assert "the model gives **blue** probability" in text_of(app)
 
 
 def test_a_masked_word_is_predicted(folder):

@@ -151,7 +151,7 @@ class TestLabels:
     def test_any_text_makes_a_short_label_without_control_characters(self, token):
         (label,) = charts.token_labels([token])
         assert len(label) >= 3
-        assert labels.width(label) <= 2 + 12
+        assert labels.width(label) <= 3 + 12
         assert not re.search(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066\u2067]", label)
 
     @given(st.integers(1, 700), st.floats(0.5, 90), st.booleans(), st.integers(1, 12))

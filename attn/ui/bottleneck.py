@@ -26,7 +26,7 @@ TABS = (
     "Gradient through time",
     "Code",
 )
-SIDES = {"left": "Left model", "right": "Right model"}
+SIDES = {"left": "First model", "right": "Second model"}
 PARTS = {"encoder": "Reading", "backward": "Reading backward", "decoder": "Writing"}
 COUNTED = {"whole": "Whole answers", "symbols": "Symbols"}
 PANELS = ("a", "b", "c", "d")
@@ -324,7 +324,10 @@ def _in_all(side, result, _):
     wrote = f"**{text}**, {sum(side.right)} of {len(result.target) + 1} right"
     wrote = f"*{side.title}* wrote {'just that' if side.faultless else wrote}"
     if not side.attends:
-        return f"{wrote}, all from the same {side.written.context.shape[1]} numbers, as many for any input."
+        return (
+            f"{wrote}, all from the same {side.written.context.shape[1]} numbers, as many for any input. It has no "
+            "weights; its picture is influence, how much each symbol read matters to each one written."
+        )
     spread = spread_of(side.written.weights)
     return f"{wrote}, looking back at {spread:.1f} of {len(result.columns)} symbols in effect for each."
 

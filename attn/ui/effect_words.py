@@ -41,11 +41,9 @@ def sentence_of(effect):
         about = "the two texts" if effect.read.other.strip() else "the text and itself unchanged"
         start = f"The model finds {about} alike to **{number(before)}** (cosine)"
     else:
-        expects = "expects" if before == max(shift.before for shift in effect.comparison.words) else "gives"
-        of = "with" if expects == "expects" else "a"
-        start = (
-            f"After {_heard(effect)} the model {expects} **{_word(effect)}** {of} probability of **{number(before)}**"
-        )
+        likeliest = before == max(shift.before for shift in effect.comparison.words)
+        gives = f"expects **{_word(effect)}** with" if likeliest else f"gives **{_word(effect)}**"
+        start = f"After {_heard(effect)} the model {gives} probability **{number(before)}**"
     if not effect.changes:
         return f"{start}. Nothing is changed: click a head in the map to switch it off."
     same = number(after) == number(before)
