@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from attn import charts, contribution, pretrained, ui
+from attn import charts, pretrained, ui
 from attn.ui import models
 from attn.ui.colours import colour_control, scale_of
 from attn.ui.looking import (
@@ -13,6 +13,7 @@ from attn.ui.looking import (
     code_of,
     first_heads,
     heads_of,
+    mean_of,
     metric_controls,
     one_product,
     over_picture,
@@ -81,7 +82,7 @@ ui.figure(
 rows, columns = (charts.token_labels([t.text for t in side]) for side in (layer.query_tokens, layer.key_tokens))
 weights = shown_weights(setup, loaded, layer)
 heads = heads_of(setup)
-together = contribution.mean_over(weights)
+together = mean_of(weights)
 what = ("Mean of heads " if len(heads) > 1 else "Head ") + ", ".join(str(head + 1) for head in heads)
 scale = scale_of(setup.colour, together) if setup.measure == "weight" else {"kind": "magnitude"}
 row, column = (min(at, len(labels) - 1) for at, labels in zip(setup.cell, (rows, columns), strict=True))

@@ -44,8 +44,12 @@ def pool(values, hidden, most_rows, most_columns):
     sides = zip(values.shape, (most_rows, most_columns), strict=True)
     starts = [edges(count, math.ceil(count / math.ceil(count / most)))[:-1] for count, most in sides]
     broken = ~np.isfinite(values) & ~hidden
-    high = _reduce(np.maximum, np.where(hidden | broken, -np.inf, values), starts)
-    low = _reduce(np.minimum, np.where(hidden | broken, np.inf, values), starts)
+    left_out = hidden | broken
+    if left_out.any():
+        high = _reduce(np.maximum, np.where(left_out, -np.inf, values), starts)
+        low = _reduce(np.minimum, np.where(left_out, np.inf, values), starts)
+    else:  # a large matrix is not copied twice
+        high, low = _reduce(np.maximum, values, starts), _reduce(np.minimum, values, starts)
     pooled = np.where(high >= -low, high, low)
     pooled[_reduce(np.logical_or, broken, starts)] = np.nan
     gone = _reduce(np.logical_and, hidden, starts)
@@ -61,7 +65,9 @@ def peaks(values, hidden, n_rows, n_columns):
         Places in `values`; for a wholly hidden block its first cell.
     """
     down, across = edges(values.shape[0], n_rows), edges(values.shape[1], n_columns)
-    size = np.where(hidden, -1, np.nan_to_num(np.abs(values), nan=np.inf))
+    size = np.abs(values)
+    np.nan_to_num(size, copy=False, nan=np.inf)
+    size[hidden] = -1
     rows = np.empty((len(down) - 1, len(across) - 1), dtype=int)
     columns = np.empty_like(rows)
     for i, j in np.ndindex(rows.shape):

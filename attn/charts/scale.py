@@ -143,7 +143,8 @@ def colour_scale(values, theme, kind="weights", limit=None, log=False, shown=Non
     if limit is not None and not (np.isfinite(limit) and limit > 0):
         raise ValueError(f"limit must be a positive number, got {limit}")
     counts = np.isfinite(values) if shown is None else np.isfinite(values) & shown
-    largest = float(np.abs(values[counts]).max(initial=0)) if values.size else 0.0
+    ends = values.max(where=counts, initial=0), -values.min(where=counts, initial=0)  # without a copy
+    largest = float(max(ends))
     if limit is None:
         limit = 1.0 if kind == "weights" else largest or 1.0
     name = name or {"weights": "weight", "signed": "value", "magnitude": "size"}[kind]

@@ -112,7 +112,8 @@ def shown_weights(setup, loaded, layer):
     ndarray, shape (heads in view, n_q, n_k)
     """
     heads = heads_of(setup)
-    weights = np.stack([layer.weights(head)[0, 0] for head in heads])
+    # one head alone is not copied: of a long text it takes 64 MB
+    weights = layer.weights(heads[0])[0] if len(heads) == 1 else np.stack([layer.weights(h)[0, 0] for h in heads])
     if setup.measure == "weight":
         return weights
     group, d_v = layer.num_heads // layer.num_kv_heads, layer.value.shape[-1]
@@ -120,6 +121,11 @@ def shown_weights(setup, loaded, layer):
     values = (layer.value[0, head // group] for head in heads)
     each = zip(weights, values, bands[heads], strict=True)
     return np.stack([contribution.value_weighted(weight, value, band) for weight, value, band in each])
+
+
+def mean_of(weights):
+    """Return the mean of the heads in view, (n_q, n_k); one alone is not copied."""
+    return weights[0] if len(weights) == 1 else contribution.mean_over(weights)
 
 
 def over_picture(seen, grid, weights, row, room):
