@@ -71,6 +71,15 @@ if too_large(result.own):
             page, result.own, result.rows, result.columns, "The model's own, whole", hidden=result.own_hidden, **scale
         )
     )
+places = part.row_places, part.column_places
+
+
+def table_of(side):
+    """Return the whole head by the model or from scratch as CSV, computed again."""
+    again = compared(setup, loaded, layer)
+    return charts.csv(getattr(again, side), again.rows, again.columns)
+
+
 ui.figure(
     charts.panels(
         theme,
@@ -90,11 +99,8 @@ ui.figure(
         charts.panel(part.difference, part.rows, part.columns, title="Difference", kind="signed", select="difference"),
     ),
     "pretrained.maps",
-    on_pick=lambda row, column: page.set(cell=(part.row_places[row], part.column_places[column])),
-    tables={
-        "own": lambda: charts.csv(result.own, result.rows, result.columns),
-        "from_scratch": lambda: charts.csv(result.scratch, result.rows, result.columns),
-    },
+    on_pick=lambda row, column: page.set(cell=(places[0][row], places[1][column])),
+    tables={"own": lambda: table_of("own"), "from_scratch": lambda: table_of("scratch")},
 )
 
 map_tab, query_tab, matrix_tab, code_tab = ui.tabs(page, TABS)
@@ -138,3 +144,4 @@ if matrix_tab.open:
 if code_tab.open:
     with code_tab:
         ui.code(code_of(setup, chosen, layer, part, scale, room))
+del result, part  # of a long text 150 MB, which what answers to a click would keep until the next head is drawn

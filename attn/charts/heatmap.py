@@ -313,9 +313,9 @@ def described(what, values, hidden, rows, columns, axes, name):
     seen = np.isfinite(values) & ~hidden
     text = f"{what}: a heat map of {len(rows)} rows ({axes[0]}) and {len(columns)} columns ({axes[1]})."
     if seen.any():
-        size = np.abs(values)
-        size[~seen] = -1
-        row, column = np.unravel_index(size.argmax(), values.shape)
+        places = raster.peaks(values, ~seen, _BLOCKS, 1)  # a long matrix is not copied
+        largest = np.where(seen[places], np.abs(values[places]), -1).argmax()
+        row, column = (at.flat[largest] for at in places)
         text += f" The largest {name}, {number(values[row, column])}, is at {rows[row]}, {columns[column]}."
     if hidden.any():
         text += f" {int(hidden.sum())} of {hidden.size} cells are hidden."

@@ -10,6 +10,7 @@ from PIL import Image
 from attn.charts.theme import blend, rgb
 
 LARGEST = 600  # pixels along the longer side of a picture
+_AT_ONCE = 100_000  # values pooled at once, so that what is made of them stays in a cache
 _LEVELS = 253  # shades of the scale; what follows in the palette has a colour of its own
 _HIDDEN, _INVALID, _BLANK = 253, 254, 255
 
@@ -42,14 +43,22 @@ def pool(values, hidden, most_rows, most_columns):
     array([[ 0.1, -2. ]])
     """
     sides = zip(values.shape, (most_rows, most_columns), strict=True)
-    starts = [edges(count, math.ceil(count / math.ceil(count / most)))[:-1] for count, most in sides]
+    down, across = (edges(count, math.ceil(count / math.ceil(count / most)))[:-1] for count, most in sides)
+    strips = np.array_split(down, min(len(down), math.ceil(values.size / _AT_ONCE)) or 1)
+    bounds = [strip[0] for strip in strips] + [len(values)]
+    pooled = [
+        _pooled(values[start:stop], hidden[start:stop], (strip - start, across))
+        for strip, start, stop in zip(strips, bounds, bounds[1:], strict=False)
+    ]
+    return tuple(np.concatenate(side) for side in zip(*pooled, strict=True))
+
+
+def _pooled(values, hidden, starts):
+    """Pool a strip of a matrix, whose blocks begin at `starts`."""
     broken = ~np.isfinite(values) & ~hidden
     left_out = hidden | broken
-    if left_out.any():
-        high = _reduce(np.maximum, np.where(left_out, -np.inf, values), starts)
-        low = _reduce(np.minimum, np.where(left_out, np.inf, values), starts)
-    else:  # a large matrix is not copied twice
-        high, low = _reduce(np.maximum, values, starts), _reduce(np.minimum, values, starts)
+    high = _reduce(np.maximum, np.where(left_out, -np.inf, values), starts)
+    low = _reduce(np.minimum, np.where(left_out, np.inf, values), starts)
     pooled = np.where(high >= -low, high, low)
     pooled[_reduce(np.logical_or, broken, starts)] = np.nan
     gone = _reduce(np.logical_and, hidden, starts)
@@ -65,14 +74,14 @@ def peaks(values, hidden, n_rows, n_columns):
         Places in `values`; for a wholly hidden block its first cell.
     """
     down, across = edges(values.shape[0], n_rows), edges(values.shape[1], n_columns)
-    size = np.abs(values)
-    np.nan_to_num(size, copy=False, nan=np.inf)
-    size[hidden] = -1
     rows = np.empty((len(down) - 1, len(across) - 1), dtype=int)
     columns = np.empty_like(rows)
     for i, j in np.ndindex(rows.shape):
-        block = size[down[i] : down[i + 1], across[j] : across[j + 1]]
-        row, column = np.unravel_index(block.argmax(), block.shape)
+        block = slice(down[i], down[i + 1]), slice(across[j], across[j + 1])
+        size = np.abs(values[block])
+        size[np.isnan(size)] = np.inf
+        size[hidden[block]] = -1
+        row, column = np.unravel_index(size.argmax(), size.shape)
         rows[i, j], columns[i, j] = down[i] + row, across[j] + column
     return rows, columns
 

@@ -180,6 +180,7 @@ def in_tiles(compute, shape):
     places, steps = tiles(shape), None
     if len(places) == 1:
         return list(compute(None))
+    give_back()
     for rows in places:
         part = compute(rows)
         steps = steps or [np.empty((*step.shape[:2], shape[2], step.shape[3]), step.dtype) for step in part]

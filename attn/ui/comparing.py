@@ -6,8 +6,9 @@ from typing import NamedTuple
 import numpy as np
 import streamlit as st
 
-from attn import Attention, charts, images, pretrained
+from attn import charts, images, pretrained
 from attn.multi_head import merge_heads, split_heads
+from attn.pretrained import parts
 from attn.ui.page import theme
 from attn.ui.room import room
 from attn.ui.rows import products, ranked
@@ -106,22 +107,18 @@ def compared(setup, loaded, layer):
     own = layer.reference_weights(head)[0, 0]
     if setup.start == "input":
         steps = pretrained.from_input(loaded, layer).steps
-        attention = Attention(*(getattr(steps, name)[0, head] for name in Attention._fields))
+        weights, hidden = steps.weights[0, head], np.isneginf(steps.masked_scores[0, head])
         query, key = steps.query[0, head], steps.key[0, head]
     else:
         ours = min(head, (setup.cut or layer.num_heads) - 1)
-        attention = Attention(*(step[0, 0] for step in pretrained.from_scratch(layer, ours, **setup.broken)))
+        weights, hidden = _from_scratch(layer, ours, setup.broken)
         query, key = _query_and_key(layer, ours, setup.cut)
     rows = _places(layer.query_tokens, setup.special, first=True)
     columns = _places(layer.key_tokens, setup.special, setup.first)
     own_hidden = np.zeros(own.shape, dtype=bool) if layer.mask is None else ~layer.mask[0, 0]
-    seen = np.isfinite(attention.masked_scores).any(axis=1, keepdims=True)
-    window = np.ix_(rows, columns)
+    shown = (_window(array, rows, columns) for array in (own, weights, own_hidden, hidden))
     return Compared(
-        own[window],
-        attention.weights[window],
-        own_hidden[window],
-        np.isneginf(attention.masked_scores)[window],
+        *shown,
         _labels(layer.query_tokens, rows),
         _labels(layer.key_tokens, columns),
         rows,
@@ -129,8 +126,32 @@ def compared(setup, loaded, layer):
         query,
         key,
         1.0 if setup.unscaled else layer.scale * (layer.query.shape[-1] / query.shape[-1]) ** 0.5,
-        float(np.abs((attention.weights - own) * seen).max()),
+        _largest(weights, own, ~hidden.all(axis=1)),
     )
+
+
+def _from_scratch(layer, head, faults):
+    """Return our weights of one head, (n_q, n_k), and where our mask hides; of a long text a few rows at a time."""
+
+    def steps(rows):
+        attention = pretrained.from_scratch(layer, head, rows=rows, **faults)
+        return attention.weights, np.isneginf(attention.masked_scores)
+
+    shape = (len(layer.query), 1, layer.query.shape[2], layer.key.shape[2])
+    return (step[0, 0] for step in parts.in_tiles(steps, shape))
+
+
+def _largest(ours, own, seen):
+    """Return the largest difference in the rows that see a key; a long text is not copied."""
+    tiles = parts.tiles((1, 1, *own.shape))
+    differences = (np.abs(ours[rows] - own[rows])[seen[rows]] for rows in tiles)
+    return max(float(difference.max(initial=0)) for difference in differences)
+
+
+def _window(array, rows, columns):
+    """Return the rows and columns at some places, without a copy where they follow one another."""
+    rows, columns = (slice(at[0], at[-1] + 1) if len(at) == at[-1] - at[0] + 1 else at for at in (rows, columns))
+    return array[rows][:, columns]
 
 
 def _query_and_key(layer, head, cut):
