@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
+from numpy.lib import introspect
 
 from attn.dot_product import check_fit, checked_mask, finite_number, leading_shape
 from attn.functional import as_floats
@@ -17,6 +18,17 @@ _ROWS = 512  # queries of one tile at most: from here on a matrix product is as 
 _KEYS = 256  # keys of one tile at most
 _EDGE = 64  # queries at once where causality or a window cuts through a tile: more is hidden of short blocks
 _CALM = 60.0  # exponentials of scores between this and its negative are far from the limits of float32
+
+
+def _is_vectorized(function):
+    """Return whether numpy computes a function of float32 several numbers at a time on this machine."""
+    found = introspect.opt_func_info(func_name=f"^{function}$", signature="float32").get(function, {})
+    return not found.get("ff", {}).get("current", "baseline").startswith("baseline")
+
+
+# Powers of two take half as long as those of e where numpy has vector code for them, and twice as long where
+# it has not. Scores are kept in the unit that makes _power their exponential: e^s = 2^(s log2 e).
+_UNIT, _power = (math.log2(math.e), np.exp2) if _is_vectorized("exp2") else (1.0, np.exp)
 
 _desks = threading.local()  # memory to work in, kept: to be given new memory takes longer than to fill it
 
@@ -254,9 +266,10 @@ def _work(tasks):
 def _attend(heads, options, block, keys, result, desk):
     """Fill the context of a few heads and a block of queries, (kv_heads, group, rows, d_v), tile by tile."""
     query = heads.query[:, :, block]  # (kv_heads, group, rows, d_k)
-    query = np.multiply(query, options.scale, out=_room(desk, "query", query.shape, query.dtype))
+    unit = 1.0 if options.softcap else _UNIT  # a cap is put on scores as they are
+    query = np.multiply(query, options.scale * unit, out=_room(desk, "query", query.shape, query.dtype))
     running = _start(query, heads, result)
-    calm = heads.bias is None and (_lengths(query) * heads.reach).max() <= _CALM
+    calm = heads.bias is None and (_lengths(query) * heads.reach).max() <= _CALM * unit
     for rows, tile in _tiles(_views(heads, options, block), keys):
         part, carried = query, running
         if rows != block:
@@ -321,7 +334,7 @@ def _tiles(views, keys):
 def _carry(running, scores, heads, tile, calm, desk):
     """Add a tile to what is carried."""
     if calm:
-        np.exp(scores, out=scores)
+        _power(scores, out=scores)
     else:
         largest, decay = _exponentials(scores, running.largest)
         running.largest[...] = largest
@@ -357,12 +370,12 @@ def _finish(scores, heads, options, block, tile):
     if options.softcap is not None:
         scores /= options.softcap
         np.tanh(scores, out=scores)
-        scores *= options.softcap
+        scores *= options.softcap * _UNIT
     ahead = block.start + options.offset - tile.start
     visible = _near(ahead, block.stop - block.start, tile.stop - tile.start, options.left, options.right)
     if heads.bias is not None:
         bias = heads.bias[..., block, tile]
-        scores += bias
+        scores += bias * bias.dtype.type(_UNIT)
         visible = visible & ~np.isneginf(bias)
     if heads.mask is not None:
         visible = visible & heads.mask[..., block, tile]
@@ -405,8 +418,8 @@ def _exponentials(scores, largest):
         scores[...] = np.where(scores == base, 0, scores - base)
     else:
         scores -= base
-    np.exp(scores, out=scores)
-    return higher, np.exp(np.where(largest == base, 0, largest - base))
+    _power(scores, out=scores)
+    return higher, _power(np.where(largest == base, 0, largest - base))
 
 
 def _reach(key, largest):

@@ -87,6 +87,14 @@ def test_every_option_agrees(name, tile):
     same(grouped(), OPTIONS[name], tile)
 
 
+@pytest.mark.parametrize(("unit", "power"), [(1.0, np.exp), (np.log2(np.e), np.exp2)])
+@pytest.mark.parametrize("name", OPTIONS)
+def test_powers_of_e_and_of_two_agree(name, unit, power, monkeypatch):
+    monkeypatch.setattr(blockwise, "_UNIT", unit)
+    monkeypatch.setattr(blockwise, "_power", power)
+    same(grouped(), OPTIONS[name], (2, 3))
+
+
 @pytest.mark.parametrize("tile", TILES)
 @pytest.mark.parametrize(
     "shapes",
