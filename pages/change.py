@@ -57,9 +57,9 @@ numbers, heads = st.columns(2)
 with numbers:
     ui.figure(
         effect_charts.number_chart(effect, theme, room / 2),
-        "change.numbers",
+        "change.effect",
         on_pick=None if effect.word is None else lambda row: page.set(word=effect.comparison.words[row].text),
-        tables={"before_and_after": lambda: effect_charts.numbers_csv(effect)},
+        tables={"numbers": lambda: effect_charts.numbers_csv(effect)},
     )
     effect_words.verdict(largest, loaded)
     if look_for:
@@ -116,7 +116,7 @@ if sweep_tab.open:
     with sweep_tab:
         st.caption(sweeps.WORDS)
         if sweeping:
-            jobs.watch(sweeps.RUNNING, "Heads switched off")
+            sweeps.watch()
         elif st.button("Switch every head off in turn", type="primary", key=page.key("sweep")):
             sweeps.begin(effect)
             st.rerun()
@@ -132,7 +132,7 @@ if sweep_tab.open:
                     tables={"sweep": lambda: charts.csv(swept.after, *map(charts.counted, swept.after.shape))},
                 )
 elif sweeping:
-    jobs.watch(sweeps.RUNNING, "Heads switched off")
+    sweeps.watch()
 
 if writing_tab.open:
     with writing_tab:
@@ -141,7 +141,7 @@ if writing_tab.open:
         else:
             writing.draw(page, effect, setup, writes)
 elif writes:
-    jobs.watch(writing.RUNNING, "Words written")
+    jobs.watch(writing.RUNNING, writing.WATCHED)
 
 if code_tab.open:
     with code_tab:

@@ -31,8 +31,9 @@ ui.figure(
 
 st.subheader("The same without the matrix", anchor=False)
 ui.reading(measuring.tiles_reading(), measuring.TILES_FORMULA)
-begin = measuring.measure_controls(page)
-place = st.container()
+if measuring.measure_controls(page):
+    measuring.begin(page, setup)
+measuring.show(page, theme)
 
 kinds_tab, models_tab, parameters_tab, code_tab = ui.tabs(page, TABS)
 if kinds_tab.open:
@@ -51,17 +52,3 @@ if parameters_tab.open:
 if code_tab.open:
     with code_tab:
         ui.code(costing.code_of(setup))
-
-with place:  # last, since it may take a while
-    if begin:
-        try:
-            measuring.measure(page, setup, theme)
-        except ModelError as error:
-            st.error(ui.as_text(str(error)))
-    if run := measuring.last_run(page):
-        st.markdown(measuring.measured_reading(run))
-        ui.figure(
-            measuring.measured_picture(run, theme),
-            "cost.measured",
-            tables={"measured": lambda: measuring.measured_csv(run)},
-        )

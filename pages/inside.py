@@ -6,13 +6,16 @@ from attn import charts, pretrained, ui
 from attn.ui import models
 from attn.ui.colours import colour_control, scale_of
 from attn.ui.looking import (
+    LINES,
     MEASURES,
     MOSAIC,
     TABS,
     Setup,
     code_of,
-    first_heads,
+    filter_control,
     heads_of,
+    left_out,
+    listed,
     mean_of,
     metric_controls,
     one_product,
@@ -37,9 +40,11 @@ try:
     loaded, recording = recorded(page, source)
 except pretrained.ModelError as error:
     ui.ask(page, str(error), st.error)
+tables = models.measured(*source)
 
 with st.sidebar:
     metric_controls(page, recording.layers)
+    filter_control(page, tables[page.get("metric")])
     layer = layer_and_head(page, recording.layers)
     together_control(page, layer)
     if projections(loaded, layer) is None:
@@ -59,18 +64,25 @@ with st.sidebar:
 setup = page.setup()
 say_if_truncated(recording)
 theme, room = ui.theme(), ui.room()
-tables = models.measured(*source)
 numbers = tables[setup.metric]
 
 
 def open_head(row, column=None):
     """Open the head that was clicked, in the map (layer and head) or in the list (its place)."""
-    at = (row, column) if column is not None else first_heads(numbers, setup.order)[row]
+    at = (row, column) if column is not None else listed(numbers, setup)[row]
     page.set(layer=at[0] + 1, head=at[1] + 1, together=[])
 
 
+def follow(row=None, column=None):
+    """Draw the lines from the query that was clicked, or to the key."""
+    if row is None:
+        page.set(cell=(setup.cell[0], column), follow="key")
+    else:
+        page.set(cell=(row, setup.cell[1]), follow="query")
+
+
 reading(setup, tables, layer)
-if not first_heads(numbers, setup.order):
+if not listed(numbers, setup):
     st.info("Nothing to measure here: too few tokens come twice. Try the example with a phrase that comes twice.")
 ui.figure(
     overview_charts(tables, setup, theme, room),
@@ -106,16 +118,21 @@ if matrix_tab.open:
         )
 if lines_tab.open:
     with lines_tab:
-        one = st.toggle("Only the chosen query", key=page.key("one"), help="Click a word on the left to choose it.")
+        only = st.segmented_control(
+            "Lines",
+            LINES,
+            format_func=LINES.get,
+            key=page.key("follow"),
+            required=True,
+            help="Click a word on the left to see where it looks, on the right to see who looks at it.",
+        )
         if max(weights.shape[1:]) > charts.MOST_LINED:
             st.caption(f"Lines are drawn between the first {charts.MOST_LINED} tokens.")
-        ui.figure(
-            charts.beside(
-                charts.lines(weights, rows, columns, theme, heads=heads, query=row if one else None, select="query")
-            ),
-            "inside.lines",
-            on_pick=lambda row, column: page.set(cell=(row, setup.cell[1]), one=True),
+        at = {"query": {"query": row}, "key": {"key": column}}.get(only, {})
+        picture = charts.lines(
+            weights, rows, columns, theme, heads=heads, select="query", select_key="key", across=int(room / 2), **at
         )
+        ui.figure(charts.beside(picture), "inside.lines", on_pick=follow)
 if query_tab.open:
     with query_tab:
         with st.container(horizontal=True):
@@ -137,8 +154,10 @@ if all_tab.open:
         every = models.every_head(*source, layer.kind, MOSAIC)
         st.caption(f"Of long texts the first {MOSAIC} tokens. Click a head to open it.")
         picture = charts.mosaic(
-            every, theme, title="All heads", select="head", selected=at, width=room, **scale_of(setup.colour, every)
-        )
+            every, theme, title="All heads", select="head", selected=at, width=room,
+            hidden=left_out(numbers, setup.kept)[of_kind][:, : every.shape[1], None, None],
+            **scale_of(setup.colour, every),
+        )  # fmt: skip
         ui.figure(charts.beside(picture), "inside.all", on_pick=lambda row, column: open_head(of_kind[row], column))
 if rollout_tab.open:
     with rollout_tab:

@@ -117,6 +117,9 @@ def values(field):
         return st.floats(*map(float, ends)).map(repr)
     if asks.startswith("whole numbers"):
         return st.lists(st.integers(0, 999), min_size=1, max_size=5).map(lambda found: ",".join(map(str, found)))
+    if match := re.match(r"two whole numbers from (\d+) to (\d+)", asks):
+        ends = st.integers(int(match[1]), int(match[2]))
+        return st.tuples(ends, ends).map(sorted).map(_pair)
     if asks.startswith("heads"):
         head = st.tuples(st.integers(1, 999), st.integers(1, 999)).map("{0[0]}.{0[1]}".format)
         return st.lists(head, max_size=5).map(";".join)

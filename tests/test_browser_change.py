@@ -74,11 +74,11 @@ def test_a_sweep_is_stopped_and_another_tab_leaves_it_running(visit):  # noqa: F
 @needs_smollm2
 def test_a_decoder_writes_word_by_word(visit):  # noqa: F811
     page = visit.go("change", f"{COPYING}&tab=Writing&count=4", figures=2)
-    expect(page.get_by_text(re.compile("expects ␣cabinet with probability 0.81"))).to_be_visible()
+    expect(page.get_by_text(re.compile("expects “␣cabinet” with probability 81"))).to_be_visible()
     page.get_by_role("button", name="Write on").click()
-    expect(page.get_by_text(re.compile("^Word 1: ␣cabinet")).first).to_be_visible()
+    expect(page.get_by_text(re.compile("^Token 1: “␣cabinet”")).first).to_be_visible()
     settled(page, 4)
     page.get_by_role("heading", level=1).click()
     page.keyboard.press("ArrowRight")
     visit.wait_for_link(step="2")
-    expect(page.get_by_text(re.compile("^Word 2: ␣are")).first).to_be_visible()
+    expect(page.get_by_text(re.compile("^Token 2: “␣are”")).first).to_be_visible()

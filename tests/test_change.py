@@ -62,7 +62,8 @@ def bars(app):
     (table,) = tables(app, "series", "shown")
     found = {}
     for label, shown in zip(table["label"], table["shown"], strict=True):
-        found.setdefault(label, []).append(float(shown.replace("−", "-")))
+        shown, share = shown.replace("−", "-"), shown.endswith("%")
+        found.setdefault(label.strip("“”"), []).append(float(shown.rstrip("%")) / (100 if share else 1))
     return {label: tuple(pair) for label, pair in found.items()}
 
 
@@ -202,7 +203,7 @@ def test_a_decoder_predicts_the_next_word(folder):
         assert bars(app)[charts_label(best.text)] == pytest.approx(
             (best.probability, after.probabilities()[best.id]), rel=2e-3
         )
-        assert f"**{best.text}**" in text_of(app).replace("\\", "")
+        assert f"**“{best.text}”**" in text_of(app).replace("\\", "")
         assert len(bars(app)) == 8
 
 
@@ -213,7 +214,7 @@ def test_a_word_is_followed(folder):
     id = token_id(loaded, "blue")
     before, after = (run(loaded, WORDS, each).probabilities()[id] for each in (None, Changes(off=[(0, 0)])))
     assert bars(app)["blue"] == pytest.approx((before, after), rel=2e-3)
-    assert "the model gives **blue** probability" in text_of(app)
+    assert "the model gives **“blue”** probability" in text_of(app)
 
 
 def test_a_masked_word_is_predicted(folder):
@@ -244,7 +245,7 @@ def test_an_encoder_decoder_says_a_text(folder):
 
 def charts_label(text):
     """Return a word as the figure writes it."""
-    return charts.labels.shorten(text, 16)
+    return charts.quoted(text).strip("“”")
 
 
 def test_heads_downstream_are_ranked():
@@ -361,7 +362,7 @@ def test_a_decoder_writes_with_and_without_the_changes(folder):
         for strip, generation in zip(strips, texts, strict=True):
             row = generation.row(step - 1, 1, 3)
             assert list(strip["note"]) == [f"{weight:.2f}" for weight in row]
-        assert f"Word {step}: " in text_of(app)
+        assert f"Token {step}: " in text_of(app)
         app.button(key="change.next_word").click().run()
     assert app.query_params["step"] == "3"
     app.button(key="change.back_word").click().run()
@@ -419,7 +420,7 @@ def test_the_code_makes_the_picture(folder, params, tmp_path, monkeypatch):
     changed = namespace["changes"].off | {head for head, _ in namespace["changes"].patterns}
     for head, moved in np.ndenumerate(matrices(app)["Outputs moved"][0]):
         assert head in changed or moved == pytest.approx(namespace["moved"][head], rel=1e-5, abs=1e-5)
-    labels = map(charts_label, namespace["labels"])
+    labels = [label.strip("“”") for label in namespace["labels"]]
     found = dict(zip(labels, zip(namespace["one"], namespace["other"], strict=True), strict=True))
     for label, pair in bars(app).items():
         assert pair == pytest.approx(found[label], rel=2e-3)

@@ -47,6 +47,20 @@ def test_the_widest_line_is_the_limit():
     assert {row["shown"] for row in plain} == {row["shown"] for row in scaled} == {"0.1", "0.2", "0.3", "0.4"}
 
 
+def test_lines_from_one_query_or_to_one_key():
+    weights = np.arange(1, 7).reshape(1, 2, 3) / 10
+    one = rows(lines(weights, "ab", "cde", LIGHT, query=1), "wide")
+    assert {(row["query"], row["key"]) for row in one} == {("b", "c"), ("b", "d"), ("b", "e")}
+    one = rows(lines(weights, "ab", "cde", LIGHT, key=2), "wide")
+    assert {(row["query"], row["key"]) for row in one} == {("a", "e"), ("b", "e")}
+
+
+def test_words_on_both_sides_can_be_chosen():
+    chart = lines(np.ones((1, 2, 3)), "ab", "cde", LIGHT, select="from", select_key="to").to_dict()
+    fields = {one["name"]: one["select"]["fields"] for one in chart["params"]}
+    assert fields == {"from": ["row", "column"], "to": ["column"]}
+
+
 def test_lines_have_the_room_they_are_given():
     for across in (120, 360):
         (line, *_) = rows(lines(np.ones((1, 1, 1)), "a", "b", LIGHT, across=across), "wide")

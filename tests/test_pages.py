@@ -478,6 +478,7 @@ CODE = [
     ("pretrained", {"special": "0", "first": "0", "colour": "largest"}),
     ("pretrained", {"text": " ".join(["word"] * 80), "window": "20,30"}),
     ("inside", {"metric": "entropy"}),
+    ("inside", {"metric": "distance", "kept": "20,70", "order": "lowest"}),
     ("pretrained", {"unscaled": "1", "mask": "causal", "cut": "6", "pair": "Is it?"}),
 ]
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from attn import alignment, charts, images, memory
+from attn import alignment, charts, images, snail
 from attn.alignment import SCORES
 from attn.trained import pointer
 from attn.ui import remembering, scoring, seeing
@@ -488,5 +488,5 @@ def test_figures_that_cannot_be_drawn(draw, message):
 
 
 def test_a_fan_of_one_step():
-    made = charts.fan((), memory.lags_reached(lambda x: x, np.zeros((1, 1))), charts.LIGHT)
+    made = charts.fan((), snail.lags_reached(lambda x: x, np.zeros((1, 1))), charts.LIGHT)
     assert "of 1 steps 1 reach" in made.description

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 
 from attn.charts.heatmap import chosen, heatmap, message, plane_for
-from attn.charts.labels import Ticks, aligned, axis, number, shorten
+from attn.charts.labels import Ticks, aligned, axis, number, percent, shorten
 from attn.charts.layout import dressed
 from attn.charts.plane import Plane, tooltip
 from attn.charts.scale import colour_scale
@@ -27,6 +27,7 @@ def pairs(
     limit=None,
     selected=None,
     select=None,
+    shares=False,
     width=360,
     tooltip_name="value",
 ):
@@ -46,6 +47,8 @@ def pairs(
         A pair to mark.
     select : str, optional
         Name of a selection that tells which pair was chosen, as ``{"row": i}`` counted from 0.
+    shares : bool, default False
+        Whether the numbers are probabilities, which are written as per cent.
     width : int, default 360
         Pixels of the longest possible bar.
     tooltip_name : str
@@ -69,7 +72,7 @@ def pairs(
     plane = Plane(width, _PAIR * len(both), columns=1, rows=len(both), y_axis=axis(ticks, "", theme.muted))
     room = _BESIDE / width if signed else 0
     zero, *end = room + (1 - room) * scale.fraction(np.append(0, both))
-    table = _bars(both, labels, zero, np.array(end), names)
+    table = _bars(both, labels, zero, np.array(end), names, shares)
     colours = alt.Scale(domain=list(names), range=[theme.weight_half, theme.weight])
     legend = alt.Legend(title=None, orient="bottom", direction="horizontal", symbolType="square", symbolSize=150)
     says = tooltip(("label", "at"), ("series", "when"), ("shown", tooltip_name))
@@ -78,8 +81,9 @@ def pairs(
     layers = [] if selected is None else [plane.outline(0, selected, 1, selected + 1, theme.grid, 2, cornerRadius=4)]
     layers += [chosen(mark, select, "row"), plane.outline(zero, 0, zero, len(both), theme.muted, 1)]
     layers += [plane.texts(table[side], "tip", "middle", says, **at) for side, at in _sides(table["left"])]
+    said = percent if shares else number
     what = f"{title or 'Before and after'}: " + "; ".join(
-        f"{label} {number(one)} {names[0]}, {number(other)} {names[1]}"
+        f"{label} {said(one)} {names[0]}, {said(other)} {names[1]}"
         for label, (one, other) in zip(labels, both, strict=True)
     )
     return dressed(plane.figure(layers, title), theme, f"{what}.")
@@ -153,7 +157,7 @@ def _matched(before, after, labels):
     return before, after
 
 
-def _bars(both, labels, zero, end, names):
+def _bars(both, labels, zero, end, names, shares):
     """Return a table with a row per bar, pair by pair."""
     values, pair = both.ravel(), np.repeat(np.arange(len(both)), 2)
     top = pair + np.tile([0.08, 0.51], len(both))
@@ -169,8 +173,8 @@ def _bars(both, labels, zero, end, names):
             "left": values < 0,
             "label": [str(labels[place]) for place in pair],
             "series": list(names) * len(both),
-            "text": aligned(values),
-            "shown": [number(value, 4) for value in values],
+            "text": [percent(value) for value in values] if shares else aligned(values),
+            "shown": [f"{number(100 * value, 4)}%" if shares else number(value, 4) for value in values],
         }
     )
 

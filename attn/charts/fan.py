@@ -8,11 +8,10 @@ from attn.charts.labels import Ticks, axis, counted, number, ticks
 from attn.charts.layout import dressed
 from attn.charts.plane import Plane, tooltip
 
-_LAYER = 52  # pixels from one layer to the next
 _DOT = 150  # square pixels of a step
 
 
-def fan(dilations, moved, theme, *, attends=False, title="", width=640):
+def fan(dilations, moved, theme, *, attends=False, title="", width=640, layer=52):
     """Draw which steps of the past reach the last one, layer by layer.
 
     Parameters
@@ -28,6 +27,8 @@ def fan(dilations, moved, theme, *, attends=False, title="", width=640):
     title : str
     width : int, default 640
         Pixels that the steps take.
+    layer : int, default 52
+        Pixels from one layer to the next.
 
     Returns
     -------
@@ -41,7 +42,7 @@ def fan(dilations, moved, theme, *, attends=False, title="", width=640):
     names = ["input", *(f"dilation {dilation}" for dilation in dilations), *(["attention"] if attends else [])]
     lit, edges = _paths(n, jumps)
     lit[0] = moved[::-1] > 0
-    height = _LAYER * len(names)
+    height = layer * len(names)
     level = Ticks([at + 0.5 for at in range(len(names))], names[::-1], 0)
     plane = Plane(
         width, height, columns=n, rows=len(names),

@@ -261,6 +261,7 @@ def layer_head_map(
     theme,
     *,
     title="",
+    hidden=None,
     log=False,
     select=None,
     selected=None,
@@ -276,6 +277,8 @@ def layer_head_map(
     values : array_like, shape (num_layers, num_heads)
     theme : Theme
     title : str
+    hidden : array_like of bool, shape (num_layers, num_heads), optional
+        Heads that are left out.
     log : bool, default False
     select : str, optional
         Name of a selection that tells which was chosen, as ``{"row": layer, "column": head}``
@@ -297,7 +300,7 @@ def layer_head_map(
     rows, columns = ([str(i) for i in range(1, n + 1)] for n in values.shape)
     figure = heatmap(
         values, rows, columns, theme, kind="magnitude", title=title, axes=("layer", "head"), limit=limit or tolerance,
-        log=log, numbers=False, selected=selected, select=select, size=size, tooltip_name=tooltip_name,
+        log=log, hidden=hidden, numbers=False, selected=selected, select=select, size=size, tooltip_name=tooltip_name,
     )  # fmt: skip
     if tolerance is None or not values.size:
         return figure

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 
 from attn.charts import raster
-from attn.charts.labels import LINE, aligned, number, pixels
+from attn.charts.labels import LINE, aligned, fixed, number, pixels
 from attn.charts.layout import dressed
 from attn.charts.plane import Plane, tooltip
 from attn.charts.scale import colour_scale
@@ -30,6 +30,7 @@ def heatmap(
     limit=None,
     log=False,
     numbers=None,
+    decimals=None,
     selected=None,
     select=None,
     highlight=None,
@@ -62,6 +63,8 @@ def heatmap(
         Logarithmic colour, over four powers of ten.
     numbers : bool, optional
         Whether each cell shows its value, where there is room; by default if there are few.
+    decimals : int, optional
+        Of the values in the cells; by default as many as show three digits of the largest, or two.
     selected : (int, int), optional
         Row and column of a cell to outline.
     select : str, optional
@@ -100,7 +103,7 @@ def heatmap(
     draw = cells if one_by_one else picture
     layers = draw(values, hidden, rows, columns, plane, scale, axes, select, legend)
     if one_by_one and (values.size <= _MOST_NUMBERS if numbers is None else numbers):
-        layers += numerals(layers[0].data, values, hidden, plane, scale, axes)
+        layers += numerals(layers[0].data, values, hidden, plane, scale, axes, decimals)
     if legend:
         layers += swatches(values, hidden, theme)
     layers += outlines(plane, theme, axes, highlight, selected)
@@ -213,11 +216,12 @@ def image_layer(plane, url):
     )
 
 
-def numerals(table, values, hidden, plane, scale, axes):
+def numerals(table, values, hidden, plane, scale, axes, decimals=None):
     """Return a layer of the values as text, if they all fit into the cells of `table`."""
     seen = (np.isfinite(values) & ~hidden).ravel()
     numbers = values.ravel()[seen]
-    texts = next((t for t in (aligned(numbers, digits) for digits in (3, 2)) if _fit(t, plane)), None)
+    ways = (aligned(numbers, digits) for digits in (3, 2)) if decimals is None else (fixed(numbers, decimals),)
+    texts = next((texts for texts in ways if fit(texts, plane.cell_width, plane.cell_height)), None)
     if texts is None:
         return []
     table = table[seen].assign(text=texts, ink=ink_on(scale.colours(numbers)))
@@ -322,9 +326,9 @@ def described(what, values, hidden, rows, columns, axes, name):
     return text
 
 
-def _fit(texts, plane):
-    """Return whether every text fits into a cell."""
-    return plane.cell_height >= LINE and max(map(pixels, texts), default=0) + 6 <= plane.cell_width
+def fit(texts, cell_width, cell_height):
+    """Return whether every text fits into a cell of so many pixels."""
+    return cell_height >= LINE and max(map(pixels, texts), default=0) + 6 <= cell_width
 
 
 def _tooltip(axes, name):

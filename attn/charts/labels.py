@@ -36,6 +36,17 @@ def token_labels(tokens):
     return [f"{place}{':' if text[0].isdigit() else ''} {text}" for place, text in enumerate(texts, 1)]
 
 
+def quoted(token, columns=14):
+    """Return a token without its position as a label: in quotes, so that “,” and “_” are seen to be tokens.
+
+    Examples
+    --------
+    >>> quoted(" the"), quoted(","), quoted("")
+    ('“␣the”', '“,”', '“␣”')
+    """
+    return f"“{_isolated(shorten(visible(str(token)), columns))}”"
+
+
 def counted(number):
     """Return the labels of things that only have a number, counted from 1.
 
@@ -107,6 +118,23 @@ def number(value, digits=3):
     return "0" if text in ("0", "-0") else text.replace("-", "−")
 
 
+def percent(share):
+    """Return a probability as per cent, with the digits that a person reads.
+
+    Examples
+    --------
+    >>> percent(0.6838), percent(0.0655), percent(0.0081), percent(8.18e-6)
+    ('68.4%', '6.55%', '0.81%', '< 0.001%')
+    >>> percent(0.0), percent(0.99999), percent(1.0)
+    ('0%', '> 99.9%', '100%')
+    """
+    if 0 < share < 1e-5:
+        return "< 0.001%"
+    if 0.9995 <= share < 1:
+        return "> 99.9%"
+    return f"{number(100 * share, 3 if share >= 0.01 else 2)}%"
+
+
 def aligned(values, digits=3):
     """Return numbers with the same decimals, so many that the largest shows `digits` digits.
 
@@ -130,8 +158,18 @@ def aligned(values, digits=3):
     if largest and not 1e-3 <= largest < 1e6:
         return [number(value, digits) for value in values]
     before = math.floor(math.log10(largest)) + 1 if largest > 1 else 0
-    decimals = max(0, digits - before)
-    rounded = values.round(decimals) + 0.0  # no −0.00
+    return fixed(values, max(0, digits - before))
+
+
+def fixed(values, decimals):
+    """Return numbers with so many decimals.
+
+    Examples
+    --------
+    >>> fixed([12.5, -0.25, -1e-9, float("inf")], 2)
+    ['12.50', '−0.25', '0.00', '∞']
+    """
+    rounded = np.asarray(values, dtype=float).ravel().round(decimals) + 0.0  # no −0.00
     return [f"{v:.{decimals}f}".replace("-", "−") if math.isfinite(v) else number(v) for v in rounded]
 
 

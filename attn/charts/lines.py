@@ -16,7 +16,21 @@ MOST_LINED = 80
 _FAINTEST = 0.02  # of the largest possible: what is below this draws no line
 
 
-def lines(weights, rows, columns, theme, *, heads=None, query=None, select=None, title="", limit=None, across=_ACROSS):
+def lines(
+    weights,
+    rows,
+    columns,
+    theme,
+    *,
+    heads=None,
+    query=None,
+    key=None,
+    select=None,
+    select_key=None,
+    title="",
+    limit=None,
+    across=_ACROSS,
+):
     """Draw queries on the left, keys on the right, and a line for every weight that is not faint.
 
     Parameters
@@ -28,10 +42,12 @@ def lines(weights, rows, columns, theme, *, heads=None, query=None, select=None,
     theme : Theme
     heads : sequence of int, optional
         Numbers of the heads, counted from 0, for their colours; by default 0, 1 and so on.
-    query : int, optional
-        Draw the lines of this query only.
+    query, key : int, optional
+        Draw only the lines from this query, or to this key.
     select : str, optional
         Name of a selection that tells which query was chosen, as ``{"row": i, "column": 0}``.
+    select_key : str, optional
+        Name of one that tells which key was chosen, as ``{"column": j}``.
     title : str
     limit : float, optional
         The weight that is drawn widest and darkest; by default 1, or the largest if that is above 1.
@@ -52,7 +68,7 @@ def lines(weights, rows, columns, theme, *, heads=None, query=None, select=None,
     left, right = (int(max(map(pixels, labels))) + 16 for labels in (rows, columns))
     tall = _LINE * max(len(rows), len(columns))
     plane = Plane(left + across + right, tall, columns=left + across + right, rows=tall)
-    table = _lines(weights, rows, columns, heads, theme, query, limit, (left, left + across))
+    table = _lines(weights, rows, columns, heads, theme, (query, key), limit, (left, left + across))
     rules = alt.Chart(table).mark_rule(strokeCap="round").encode(
         **plane.box(),
         color=alt.Color("color:N", scale=None),
@@ -60,18 +76,18 @@ def lines(weights, rows, columns, theme, *, heads=None, query=None, select=None,
         size=alt.Size("wide:Q", scale=None),
         tooltip=tooltip(("query", "query"), ("key", "key"), ("head", "head"), ("shown", "weight")),
     )  # fmt: skip
-    words = _words(rows, left - 8, theme.query, "right", plane)
-    layers = [rules, chosen(words, select, "row", "column")]
-    layers += [_words(columns, left + across + 8, theme.key, "left", plane)]
+    queries = _words(rows, left - 8, theme.query, "right", plane)
+    keys = _words(columns, left + across + 8, theme.key, "left", plane)
+    layers = [rules, chosen(queries, select, "row", "column"), chosen(keys, select_key, "column")]
     what = f"{title or 'Lines'}: {len(table)} lines from {len(rows)} queries to {len(columns)} keys."
     return dressed(plane.figure(layers, title), theme, what)
 
 
-def _lines(weights, rows, columns, heads, theme, query, limit, ends):
-    """Return the heaviest lines, the heaviest last so that they lie on top."""
-    if query is not None:
-        others = np.arange(weights.shape[1]) != query
-        weights = np.where(others[:, None], 0, weights)
+def _lines(weights, rows, columns, heads, theme, only, limit, ends):
+    """Return the heaviest lines, `only` from a query or to a key; the heaviest last, so that they lie on top."""
+    for axis, place in enumerate(only, 1):
+        if place is not None:
+            weights = np.where(np.indices(weights.shape, sparse=True)[axis] == place, weights, 0)
     heaviest = np.argsort(weights, axis=None, kind="stable")[-_MOST_LINES:]
     heaviest = heaviest[weights.ravel()[heaviest] >= _FAINTEST * limit]
     head, row, column = np.unravel_index(heaviest, weights.shape)
@@ -97,7 +113,6 @@ def _lines(weights, rows, columns, heads, theme, query, limit, ends):
 def _words(labels, x, color, align, plane):
     """Return a layer of one column of tokens."""
     place = np.arange(len(labels), dtype=np.int32)
-    table = pd.DataFrame(
-        {"row": place, "column": np.int32(0), "x": float(x), "y": (place + 0.5) * _LINE, "text": labels}
-    )
+    at = {"row": place, "column": np.int32(0)} if align == "right" else {"column": place}
+    table = pd.DataFrame({**at, "x": float(x), "y": (place + 0.5) * _LINE, "text": labels})
     return plane.texts(table, align=align, color=color)

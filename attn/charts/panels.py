@@ -1,10 +1,10 @@
 """Matrices in a row, with operators between them, as large as the room allows."""
 
-from itertools import compress
+from itertools import chain, compress
 from typing import NamedTuple
 
-from attn.charts.heatmap import heatmap
-from attn.charts.labels import pixels
+from attn.charts.heatmap import fit, heatmap
+from attn.charts.labels import fixed, pixels
 from attn.charts.layout import beside
 
 _SPACE = 14  # pixels between two matrices, and around an operator
@@ -32,7 +32,7 @@ def panel(values, rows, columns, **options):
     return Panel(values, rows, columns, options)
 
 
-def panels(theme, room, *parts, tallest=440):
+def panels(theme, room, *parts, tallest=440, largest=_LARGEST_CELL, decimals=None):
     """Draw matrices side by side, all with cells of one size.
 
     Parameters
@@ -44,6 +44,10 @@ def panels(theme, room, *parts, tallest=440):
         A text, such as "×", is an operator between two matrices.
     tallest : float, default 440
         Pixels that the tallest may take.
+    largest : float, default 72
+        Pixels that a cell may take.
+    decimals : int, optional
+        Of the values in all cells, or one less if these do not fit; by default each matrix has its own.
 
     Returns
     -------
@@ -51,16 +55,17 @@ def panels(theme, room, *parts, tallest=440):
     """
     matrices = [part for part in parts if not isinstance(part, str)]
     operators = [part for part in parts if isinstance(part, str)]
-    named, cell = _fitted(room, matrices, operators, tallest)
+    named, cell = _fitted(room, matrices, operators, tallest, largest)
+    written = {} if decimals is None else _written(matrices, cell, decimals)
     sizes = _sizes(cell, _free(room, matrices, named, operators), matrices, tallest)
     figures = iter(
-        heatmap(*matrix[:3], theme, size=size, square=square, row_labels=labels, **matrix.options)
+        heatmap(*matrix[:3], theme, size=size, square=square, row_labels=labels, **written, **matrix.options)
         for matrix, labels, (size, square) in zip(matrices, named, sizes, strict=True)
     )
     return beside(*(part if isinstance(part, str) else next(figures) for part in parts), spacing=_SPACE)
 
 
-def _fitted(room, matrices, operators, tallest):
+def _fitted(room, matrices, operators, tallest, largest):
     """Return which matrices name their rows, and the size of a cell in pixels.
 
     A matrix with the rows of the one before it need not name them. Where cells would be too small for
@@ -68,11 +73,11 @@ def _fitted(room, matrices, operators, tallest):
     """
     rows = [list(matrix.rows) for matrix in matrices]
     named = [at == 0 or rows[at] != rows[at - 1] for at in range(len(rows))]
-    cell = _cell(_free(room, matrices, named, operators), matrices, tallest)
+    cell = _cell(_free(room, matrices, named, operators), matrices, tallest, largest)
     if cell >= _WRITTEN_CELL:
         return named, cell
     named = [rows[at] not in rows[:at] for at in range(len(rows))]
-    return named, _cell(_free(room, matrices, named, operators), matrices, tallest)
+    return named, _cell(_free(room, matrices, named, operators), matrices, tallest, largest)
 
 
 def _free(room, matrices, named, operators):
@@ -82,18 +87,27 @@ def _free(room, matrices, named, operators):
     return room - gutters - spaces - sum(max(_OPERATOR, _CHARACTER * len(text)) for text in operators)
 
 
-def _cell(free, matrices, tallest):
+def _cell(free, matrices, tallest, largest):
     """Return the largest cell with which all matrices, and the legends under narrow ones, fit."""
     widths = [len(matrix.columns) for matrix in matrices]
-    most = min(tallest / max(len(matrix.rows) for matrix in matrices), _LARGEST_CELL)
+    most = min(tallest / max(len(matrix.rows) for matrix in matrices), largest)
     fitting = (cell for cell in range(int(most), 0, -1) if sum(max(w * cell, _LEGEND) for w in widths) <= free)
     return next(fitting, min(most, free / sum(widths)))
+
+
+def _written(matrices, cell, decimals):
+    """Return the keywords of `heatmap` that give all matrices the same decimals, or no numbers at all."""
+    for places in (decimals, decimals - 1):
+        texts = chain.from_iterable(fixed(matrix.values, places) for matrix in matrices)
+        if fit(texts, int(cell), int(cell)):
+            return {"decimals": places}
+    return {"numbers": False}
 
 
 def _sizes(cell, free, matrices, tallest):
     """Return the size of each matrix for `heatmap`, and whether its cells are square."""
     if cell >= _FINEST_CELL:
-        return [(int(cell) * max(len(matrix.rows), len(matrix.columns)), True) for matrix in matrices]
+        return [(tuple(int(cell) * n for n in (len(matrix.columns), len(matrix.rows))), True) for matrix in matrices]
     return [(size, False) for size in _shares(free, matrices, tallest)]
 
 

@@ -47,7 +47,7 @@ COPYING = Preset(
 
 APPLE = Preset(
     key="apple",
-    title="One head that hears the same word",
+    title="Three heads that hear the same word",
     model=DEFAULT,
     text="Apple sells phones.",
     other="She ate an apple.",

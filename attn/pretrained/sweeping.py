@@ -69,7 +69,8 @@ def sweep(loaded, texts, measure, *, pair=None, changes=None, positions=None, pr
     positions : iterable of int, optional
         As in `run`.
     progress : callable, optional
-        Called with the number of heads that are done and that of all.
+        Called before each attention layer with the number of heads that are done and that of all; heads
+        under way count by the layers that they have passed.
     should_stop : callable, optional
         Asked before each attention layer whether to give up.
 
@@ -86,11 +87,11 @@ def sweep(loaded, texts, measure, *, pair=None, changes=None, positions=None, pr
         If `should_stop` said so before the first head.
     """
     texts, changes = (texts,) if isinstance(texts, str) else tuple(texts), changes or Changes()
-    prepared = [prepare(loaded, text, pair) for text in texts]
+    prepared, way = [prepare(loaded, text, pair) for text in texts], _Way(progress, should_stop)
 
     def runs(off=()):
         """Run every text once for each head in `off`, or once as it is."""
-        options = {"off": off, "should_stop": should_stop}
+        options = {"off": off, "should_stop": way.before_layer}
         pairs = zip(prepared, texts, strict=True)
         return [run_prepared(loaded, each, changes, (text, pair), positions, **options) for each, text in pairs]
 
@@ -101,16 +102,35 @@ def sweep(loaded, texts, measure, *, pair=None, changes=None, positions=None, pr
     at_once = max(1, _TOKENS_AT_ONCE // max(_length(each) for each in prepared))
     try:
         for done in range(0, len(heads), at_once):
-            if progress is not None:
-                progress(done, len(heads))
             off = heads[done : done + at_once]
+            way.begin(done, len(off), len(heads))
             for head, rows in zip(off, zip(*runs(off), strict=True), strict=True):
                 after[head] = measure(*rows)
     except Stopped:
         return Sweep(before, after, finished=False)
-    if progress is not None:
-        progress(len(heads), len(heads))
+    way.begin(len(heads), 0, len(heads))
     return Sweep(before, after, finished=True)
+
+
+class _Way:
+    """Tells how far a sweep is. The first run, of the model as it is, shows how many layers every other one has."""
+
+    def __init__(self, progress, should_stop):
+        self._progress, self._should_stop = progress or (lambda done, total: None), should_stop or (lambda: False)
+        self._passed = self._layers = self._done = self._under_way = self._total = 0
+
+    def begin(self, done, under_way, total):
+        """Begin a batch of so many heads after so many of all."""
+        self._layers = self._layers or self._passed
+        self._passed, self._done, self._under_way, self._total = 0, done, under_way, total
+        self._progress(done, total)
+
+    def before_layer(self):
+        """Count a layer, and return whether to give up."""
+        if self._total:
+            self._progress(self._done + self._under_way * self._passed // self._layers, self._total)
+        self._passed += 1
+        return self._should_stop()
 
 
 def _length(prepared):

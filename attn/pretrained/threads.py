@@ -3,6 +3,7 @@
 import functools
 import threading
 from contextlib import contextmanager
+from itertools import accumulate
 
 from attn.pretrained.errors import ModelError
 
@@ -51,7 +52,7 @@ class Queue:
     Parameters
     ----------
     at_once : int
-        How many are inside at most.
+        How many are inside at most; who asks for more room counts for more.
 
     Examples
     --------
@@ -64,20 +65,22 @@ class Queue:
     def __init__(self, at_once):
         self.at_once = at_once
         self._changed = threading.Condition()
-        self._tickets = []  # those inside first, then those who wait
+        self._tickets = {}  # how much room each takes: those inside first, then those who wait
 
     @property
     def inside(self):
         """How many are inside."""
-        return min(len(self._tickets), self.at_once)
+        with self._changed:
+            return len(self._tickets) - len(self._waiting())
 
     @property
     def waiting(self):
         """How many wait."""
-        return max(len(self._tickets) - self.at_once, 0)
+        with self._changed:
+            return len(self._waiting())
 
     @contextmanager
-    def turn(self, on_wait=None, should_stop=None, *, patience=0.2):
+    def turn(self, on_wait=None, should_stop=None, *, alone=False, patience=0.2):
         """Wait until it is one's turn, and give way to the next at the end of the block.
 
         Parameters
@@ -86,6 +89,8 @@ class Queue:
             Called with one's place while one waits, 1 for the next, whenever it has changed.
         should_stop : callable, optional
             Asked while one waits whether to give up.
+        alone : bool, default False
+            Whether nobody else may be inside.
         patience : float
             Seconds between two looks at `should_stop`.
 
@@ -96,13 +101,13 @@ class Queue:
         """
         ticket = object()
         with self._changed:
-            self._tickets.append(ticket)
+            self._tickets[ticket] = self.at_once if alone else 1
         try:
             self._wait(ticket, on_wait, should_stop, patience)
             yield
         finally:
             with self._changed:
-                self._tickets.remove(ticket)
+                del self._tickets[ticket]
                 self._changed.notify_all()
 
     def _wait(self, ticket, on_wait, should_stop, patience):
@@ -121,18 +126,24 @@ class Queue:
     def _place(self, ticket):
         """Return the place of a ticket among those who wait, 0 if it is inside."""
         with self._changed:
-            return max(self._tickets.index(ticket) - self.at_once + 1, 0)
+            waiting = self._waiting()
+            return waiting.index(ticket) + 1 if ticket in waiting else 0
+
+    def _waiting(self):
+        """Return the tickets for which there is no room yet; nobody passes one that came before."""
+        ends = accumulate(self._tickets.values())
+        return [ticket for ticket, end in zip(self._tickets, ends, strict=True) if end > self.at_once]
 
 
 _heavy = Queue(AT_ONCE)
 
 
-def heavy(on_wait=None, should_stop=None):
-    """Wait for one of the few places for heavy runs: sweeps, generation, long texts.
+def heavy(on_wait=None, should_stop=None, *, alone=False):
+    """Wait for one of the few places for heavy runs: sweeps, generation, long texts, and all of them to measure.
 
     Parameters
     ----------
-    on_wait, should_stop : callable, optional
+    on_wait, should_stop, alone
         As in `Queue.turn`.
 
     Returns
@@ -146,4 +157,4 @@ def heavy(on_wait=None, should_stop=None):
     ...     sum(range(10))
     45
     """
-    return _heavy.turn(on_wait, should_stop)
+    return _heavy.turn(on_wait, should_stop, alone=alone)

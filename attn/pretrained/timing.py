@@ -9,6 +9,7 @@ import os
 import queue
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from contextlib import closing, suppress
@@ -19,7 +20,7 @@ import numpy as np
 
 from attn import blockwise, cost, scaled_dot_product_attention
 from attn.pretrained.errors import ModelError
-from attn.pretrained.threads import Queue, one_numpy_thread
+from attn.pretrained.threads import one_numpy_thread
 
 CONTESTANTS = {
     "naive": "numpy, whole",
@@ -34,7 +35,6 @@ _COPIES = {"naive": 7, "eager": 4}  # matrices as large as the scores that are a
 _PATIENCE = 0.25  # seconds between two looks at whether to go on
 _BUDGET = 0.3  # seconds in which a run is repeated, for the fastest
 _LIBRARIES = ("OMP", "OPENBLAS", "MKL", "VECLIB")  # each reads how many threads it may have
-_turns = Queue(1)
 
 
 class Measured(NamedTuple):
@@ -44,21 +44,6 @@ class Measured(NamedTuple):
     n: int
     seconds: float  # of the fastest run; with one thread by its own clock, which other work does not slow
     bytes: int | None  # the most memory beyond the inputs; None where the system does not tell
-
-
-def turn(on_wait=None, should_stop=None):
-    """Wait until nobody else measures on this machine.
-
-    Parameters
-    ----------
-    on_wait, should_stop : callable, optional
-        As in `attn.pretrained.threads.Queue.turn`.
-
-    Returns
-    -------
-    context manager
-    """
-    return _turns.turn(on_wait, should_stop)
 
 
 def lengths_up_to(most, least=128):
@@ -154,7 +139,8 @@ def _lines(job, until):
     """Run one process and yield the lines that it prints, or None while there is none."""
     command = [sys.executable, "-m", "attn.pretrained.timing", json.dumps(job)]
     environment = os.environ | {f"{library}_NUM_THREADS": str(job["threads"]) for library in _LIBRARIES}
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    complaints = tempfile.TemporaryFile("w+")  # noqa: SIM115  a pipe that nobody reads would fill up and block it
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": complaints, "text": True}
     process = subprocess.Popen(command, cwd=_ROOT, env=environment, **pipes)  # ends by itself when its input is closed
     said = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(process.stdout, said), daemon=True).start()
@@ -170,11 +156,12 @@ def _lines(job, until):
                 raise ModelError(f"measuring must end within {LONGEST_RUN:.0f} seconds; choose shorter texts")
             yield line
         if process.wait():
-            raise ModelError(f"measuring broke off: {(process.stderr.read().strip() or 'no reason given')[-300:]}")
+            complaints.seek(0)
+            raise ModelError(f"measuring broke off: {(complaints.read().strip() or 'no reason given')[-300:]}")
     finally:
         process.kill()
         process.wait()
-        for pipe in (process.stdin, process.stdout, process.stderr):
+        for pipe in (process.stdin, process.stdout, complaints):
             with suppress(OSError):
                 pipe.close()
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from attn.memory import PointerNetwork
+from attn.pointer_network import PointerNetwork
 from attn.recurrent import Recurrent
 
 PATH = Path(__file__).parent / "pointer.safetensors"
@@ -39,7 +39,7 @@ def load(path=PATH):
 
     Examples
     --------
-    >>> from attn.memory import point_at_all
+    >>> from attn.pointer_network import point_at_all
     >>> numbers = np.array([0.3, 0.9, 0.1, 0.6])
     >>> numbers[point_at_all(load()[0], numbers[:, None]).order]
     array([0.1, 0.3, 0.6, 0.9])

@@ -22,11 +22,12 @@ def number_chart(effect, theme, room):
         charts.pairs(
             [shift.before for shift in words],
             [shift.after for shift in words],
-            [shift.text for shift in words],
+            [charts.quoted(shift.text) for shift in words],
             theme,
             title="What comes next" if not predicts_masked(effect.before.loaded) else "What stands here",
             selected=effect.word,
             select="word",
+            shares=True,
             width=int(room - 180),
             tooltip_name="probability",
         )

@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from attn.charts.labels import number
+from attn import charts
+from attn.charts.labels import percent
 from attn.pretrained.changes import FIRST, PREVIOUS, UNIFORM, Changes
 from attn.pretrained.intervention import TOLERANCE, predicts_masked
 from attn.ui.changing import every_head, head_name, of_other_text
@@ -39,16 +40,16 @@ def sentence_of(effect):
     words = in_words(effect)
     if effect.word is None:
         about = "the two texts" if effect.read.other.strip() else "the text and itself unchanged"
-        start = f"The model finds {about} alike to **{number(before)}** (cosine)"
+        start = f"The model finds {about} alike to **{effect.said(before)}** (cosine)"
     else:
         likeliest = before == max(shift.before for shift in effect.comparison.words)
         gives = f"expects **{_word(effect)}** with" if likeliest else f"gives **{_word(effect)}**"
-        start = f"After {_heard(effect)} the model {gives} probability **{number(before)}**"
+        start = f"After {_heard(effect)} the model {gives} probability **{effect.said(before)}**"
     if not effect.changes:
         return f"{start}. Nothing is changed: click a head in the map to switch it off."
-    same = number(after) == number(before)
+    same = effect.said(after) == effect.said(before)
     moves = "stays at" if same else "falls to" if after < before else "rises to"
-    end = f"{start}. With {words} this {moves} **{number(after)}**."
+    end = f"{start}. With {words} this {moves} **{effect.said(after)}**."
     return end if effect.word is None else f"{end} {_likeliest(effect)}"
 
 
@@ -89,7 +90,8 @@ def _heard(effect):
 
 
 def _word(effect):
-    return as_text(effect.comparison.words[effect.word].text)
+    """Return the word that is followed, fit to stand in a sentence."""
+    return as_text(charts.quoted(effect.comparison.words[effect.word].text))
 
 
 def _likeliest(effect):
@@ -97,7 +99,7 @@ def _likeliest(effect):
     words = effect.comparison.words
     before, after = (max(words, key=lambda shift: getattr(shift, when)) for when in ("before", "after"))
     still = "still" if before.id == after.id else "now"
-    return f"The likeliest word is {still} **{as_text(after.text)}** ({number(after.after)})."
+    return f"The likeliest word is {still} **{as_text(charts.quoted(after.text))}** ({percent(after.after)})."
 
 
 def formula_of(effect):
@@ -144,6 +146,7 @@ def code_of(effect, room):
         f", positions={effect.read.positions}" if effect.read.positions else ""
     )
     numbers = _numbers_code(effect)
+    shares = "" if effect.word is None else "shares=True, "
     return f"""import numpy as np
 from attn import charts, pretrained
 from attn.pretrained.changes import Changes
@@ -157,7 +160,7 @@ before, after = (run(model, text, each{options}) for each in (None, changes))
 print(untouched(model, text{f", pair={pair!r}" if pair else ""}))
 comparison = compare_runs(before, after, {WORDS})
 {numbers}
-picture = charts.beside(charts.pairs(one, other, labels, charts.LIGHT, width={room:.0f}))
+picture = charts.beside(charts.pairs(one, other, labels, charts.LIGHT, {shares}width={room:.0f}))
 charts.save(picture, "change.svg")
 
 moved = np.full((len(before.num_heads), max(before.num_heads)), np.nan)
@@ -173,7 +176,7 @@ charts.save(charts.beside(picture), "heads.svg")
 def _numbers_code(effect):
     """Return the lines that bind the numbers before and after, and what they are called."""
     if effect.word is not None:
-        return """labels = [word.text for word in comparison.words]
+        return """labels = [charts.quoted(word.text) for word in comparison.words]
 one, other = ([getattr(word, when) for word in comparison.words] for when in ("before", "after"))"""
     if not effect.read.other.strip():
         return """labels, one, other = ["similarity"], [1.0], [comparison.similarity]"""

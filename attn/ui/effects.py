@@ -5,6 +5,7 @@ from typing import NamedTuple
 import streamlit as st
 
 from attn import charts
+from attn.charts.labels import number, percent
 from attn.pretrained.changes import Changes
 from attn.pretrained.intervention import Run, predicts_masked, prepare
 from attn.pretrained.prediction import Comparison, compare_runs, similarity, token_id
@@ -40,6 +41,10 @@ class Effect(NamedTuple):
     def what(self):
         """What the number is called."""
         return "similarity" if self.word is None else "probability"
+
+    def said(self, value):
+        """Return a value of the number as people read it."""
+        return number(value) if self.word is None else percent(value)
 
 
 def reading_controls(state, loaded):

@@ -20,13 +20,15 @@ class Job:
     ----------
     work : callable
         Takes ``progress(done, total)`` and ``should_stop()``, and keeps its own result.
+    alone : bool, default False
+        Whether no other heavy run may go on meanwhile.
     """
 
-    def __init__(self, work):
+    def __init__(self, work, *, alone=False):
         self.done, self.total, self.place = 0, 0, None
         self.error = None
         self._stopped, self._seen = threading.Event(), time.monotonic()
-        self._thread = threading.Thread(target=self._run, args=(work,), daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(work, alone), daemon=True)
         self._thread.start()
 
     @property
@@ -57,9 +59,9 @@ class Job:
     def _progress(self, done, total):
         self.done, self.total = done, total
 
-    def _run(self, work):
+    def _run(self, work, alone):
         try:
-            with heavy(lambda place: setattr(self, "place", place), self._should_stop):
+            with heavy(lambda place: setattr(self, "place", place), self._should_stop, alone=alone):
                 self.place = None
                 work(self._progress, self._should_stop)
         except Stopped:
@@ -86,7 +88,7 @@ def failure(key):
 
 
 @st.fragment(run_every=_EVERY)
-def watch(key, words):
+def watch(key, words, so_far=None):
     """Show how far the work under a key of the session is, with a button that stops it.
 
     Parameters
@@ -94,6 +96,8 @@ def watch(key, words):
     key : str
     words : str
         What is being done, such as "Switching every head off".
+    so_far : callable, optional
+        Draws what has come of it.
     """
     job = st.session_state.get(key)
     if job is None or not job.running:
@@ -104,3 +108,5 @@ def watch(key, words):
     bar, button = st.columns([5, 1], vertical_alignment="center")
     bar.progress(share, "Stopping …" if job.stopped else said)
     button.button("Stop", key=f"{key}.stop", on_click=job.stop, icon=":material/stop:", width="stretch")
+    if so_far is not None:
+        so_far()

@@ -6,17 +6,19 @@ from dataclasses import dataclass
 import numpy as np
 import streamlit as st
 
-from attn import charts, contribution, images, patterns
-from attn.patterns import METRICS
+from attn import charts, contribution, head_kinds, images
+from attn.charts.labels import number
+from attn.head_metrics import METRICS
 from attn.ui import models
 from attn.ui.page import theme
-from attn.ui.setup import choice, flag, place, wholes
+from attn.ui.setup import choice, place, span, wholes
 from attn.ui.sources import SourceChoice, projections, recording_lines
 from attn.ui.state import as_text
 
 ORDERS = {"highest": "Highest", "lowest": "Lowest"}
 MEASURES = {"weight": "Weight", "contribution": "Weight × value"}
 TABS = ("Matrix", "Lines", "One query", "All heads", "Rollout", "Code")
+LINES = {"all": "All", "query": "From the chosen query", "key": "To the chosen key"}
 MOSAIC = 48  # tokens of every head that the picture of all heads shows
 
 
@@ -26,10 +28,11 @@ class Setup(SourceChoice):
 
     metric: str = choice("special_tokens", METRICS)
     order: str = choice("highest", ORDERS)
+    kept: tuple = span(0, 100)
     together: tuple = wholes()
     measure: str = choice("weight", MEASURES)
     cell: tuple = place((10, 2))
-    one: bool = flag(False)
+    follow: str = choice("all", LINES)
     window: tuple = place((0, 0))
     picture: str = choice(next(iter(images.PICTURES)), images.PICTURES)
     tab: str = choice("Matrix", TABS)
@@ -50,6 +53,38 @@ def metric_controls(state, layers):
     metric = METRICS[state.get("metric")]
     st.caption(f"{metric.words} More of it: {metric.higher_means[0].lower()}{metric.higher_means[1:]}")
     st.segmented_control("First in the list", ORDERS, format_func=ORDERS.get, key=state.key("order"), required=True)
+
+
+def filter_control(state, table):
+    """Draw the span of numbers whose heads are shown."""
+    if not np.isfinite(table).any():
+        state.set(kept=(0, 100))
+        return
+    st.slider(
+        "Only heads from … to",
+        0,
+        100,
+        key=state.key("kept"),
+        format="%d%%",
+        help="From 0%, the least of any head, to 100%, the most. The others are grey in the maps, and not in the list.",
+    )
+    low, high = map(number, bounds(table, state.get("kept")))
+    has, gone = np.isfinite(table), left_out(table, state.get("kept"))
+    st.caption(f"From {low} to {high}: {(has & ~gone).sum()} of {has.sum()} heads.")
+
+
+def bounds(table, kept):
+    """Return the numbers that lie so many percent of the way from the lowest number of a head to the highest."""
+    low, high = float(np.nanmin(table)), float(np.nanmax(table))
+    return tuple(low + (high - low) * at / 100 for at in kept)
+
+
+def left_out(table, kept):
+    """Return which heads lie outside the span that is kept, (num_layers, num_heads)."""
+    if kept == (0, 100):
+        return np.zeros(table.shape, dtype=bool)
+    low, high = bounds(table, kept)
+    return (table < low) | ((table > high) & (kept[1] < 100))
 
 
 def together_control(state, layer):
@@ -82,24 +117,26 @@ def numbers_of(tables, setup):
 def overview_charts(tables, setup, theme, room):
     """Draw one number for every head as a map, and beside it the first heads in order."""
     table, metric = tables[setup.metric], METRICS[setup.metric]
+    gone = left_out(table, setup.kept)
     limit = {"limit": 1.0} if metric.unit == "share" else {}
     heads = charts.layer_head_map(
         table, theme, title=metric.name, select="map", selected=(setup.layer - 1, setup.head - 1),
-        tooltip_name=metric.unit, size=int(room * 0.5), **limit,
+        tooltip_name=metric.unit, size=int(room * 0.5), hidden=gone, **limit,
     )  # fmt: skip
-    order = first_heads(table, setup.order)
+    order = listed(table, setup)
     names = [f"layer {layer + 1}, head {head + 1}" for layer, head in order]
     values = [table[layer, head] for layer, head in order]
     bars = charts.bars(
-        values, names, theme, title=f"{ORDERS[setup.order]} {metric.name.lower()}", kind="magnitude", select="bar",
+        values, names, theme, title=f"{metric.name}: {setup.order}", kind="magnitude", select="bar",
         width=int(room * 0.2), tooltip_name=metric.unit,
     )  # fmt: skip
     return charts.beside(heads, bars)
 
 
-def first_heads(table, order, count=10):
-    """Return the (layer, head) of the first heads by their number, leaving out those that have none."""
-    ranked = np.argsort(table if order == "lowest" else -table, axis=None, kind="stable")
+def listed(table, setup, count=10):
+    """Return the (layer, head) of the first heads by their number, of those that are kept and have one."""
+    table = np.where(left_out(table, setup.kept), np.nan, table)
+    ranked = np.argsort(table if setup.order == "lowest" else -table, axis=None, kind="stable")
     places = (np.unravel_index(at, table.shape) for at in ranked if np.isfinite(table.flat[at]))
     return [(int(layer), int(head)) for layer, head in list(places)[:count]]
 
@@ -171,7 +208,7 @@ def reading(setup, tables, layer):
     """Say what kind of head is in view."""
     if models.last_queries(layer):
         st.caption(f"Of this long text, every head is measured over the last {models.LAST} tokens as queries.")
-    kind = patterns.kind_of_head(numbers_of(tables, setup), len(layer.key_tokens))
+    kind = head_kinds.kind_of_head(numbers_of(tables, setup), len(layer.key_tokens))
     told = kind.sentence.partition(": ")[2] or kind.sentence
     st.markdown(f"Layer {setup.layer}, head {setup.head}: **{as_text(kind.label)}**, {as_text(told)}")
 
@@ -181,17 +218,22 @@ def code_of(setup, source, table, layer, scale, room):
     heads, metric = heads_of(setup), METRICS[setup.metric]
     limit = ", limit=1.0" if metric.unit == "share" else ""
     options = "".join(f", {name}={value!r}" for name, value in scale.items())
+    kept, hidden = "", ""
+    if setup.kept != (0, 100):
+        low, high = bounds(table, setup.kept)
+        kept = f"left_out = (table < {low!r}) | (table > {high if setup.kept[1] < 100 else math.inf!r})\n"
+        hidden = ", hidden=left_out"
     long = models.last_queries(layer)
     rows, part = (f", rows=slice(-{models.LAST}, None)", f"[-{models.LAST}:]") if long else ("", "")
     return f"""import numpy as np
-from attn import charts, contribution, patterns, pretrained
+from attn import charts, contribution, head_metrics, pretrained
 
 {recording_lines(source)}
 
 
 def numbers(layer):
     ids = [token.id for token in layer.key_tokens]
-    return patterns.measure_each(
+    return head_metrics.measure_each(
         (pretrained.from_scratch(layer, head{rows}).weights[0, 0] for head in range(layer.num_heads)),
         None if None in ids else ids,
         [token.special for token in layer.key_tokens],
@@ -203,14 +245,14 @@ def numbers(layer):
 table = np.full({table.shape}, np.nan)  # layers × heads
 for layer in recording.layers:
     table[layer.index, : layer.num_heads] = numbers(layer)
-overview = charts.layer_head_map(
+{kept}overview = charts.layer_head_map(
     table, charts.LIGHT, title="{metric.name}", tooltip_name="{metric.unit}", size={int(room * 0.5)},
-    selected={(setup.layer - 1, setup.head - 1)}{limit},
+    selected={(setup.layer - 1, setup.head - 1)}{limit}{hidden},
 )
-places = {first_heads(table, setup.order)}  # the first ten by their number
+places = {listed(table, setup)}  # the first ten by their number
 bars = charts.bars(
     [table[place] for place in places], [f"layer {{layer + 1}}, head {{head + 1}}" for layer, head in places],
-    charts.LIGHT, title="{ORDERS[setup.order]} {metric.name.lower()}", kind="magnitude", width={int(room * 0.2)},
+    charts.LIGHT, title="{metric.name}: {setup.order}", kind="magnitude", width={int(room * 0.2)},
     tooltip_name="{metric.unit}",
 )
 charts.save(charts.beside(overview, bars), "heads.svg")

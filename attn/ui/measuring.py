@@ -6,15 +6,17 @@ from typing import NamedTuple
 
 import numpy as np
 import streamlit as st
-from streamlit import runtime
-from streamlit.runtime import scriptrunner
 
 from attn import blockwise, charts, cost, scaled_dot_product_attention
 from attn.charts.labels import number
 from attn.pretrained import timing
+from attn.ui import jobs
 from attn.ui.costing import CORES, Setup
+from attn.ui.jobs import Job
 from attn.ui.room import room
 from attn.ui.units import in_bytes, in_seconds, power, times
+
+RUNNING = "cost.measuring.job"  # where the session holds the measurement that runs
 
 
 def measure_controls(state):
@@ -81,43 +83,34 @@ def last_run(state):
     return st.session_state.get(state.key("run"))
 
 
-def measure(state, setup, theme):
-    """Measure with progress, drawing what has come; what has come is kept when the visitor stops it.
-
-    Raises
-    ------
-    ModelError
-        As `attn.pretrained.timing.measure` does.
-    """
+def begin(state, setup):
+    """Begin to measure, with no other heavy run beside it; what has come is kept when the visitor stops it."""
     run = st.session_state[state.key("run")] = Run(setup, [])
-    expected = len(run.lengths) * len(timing.CONTESTANTS)
-    place = st.empty()
-    with place.container():
-        with st.container(horizontal=True, vertical_alignment="center"):
-            bar = st.progress(0.0, "Starting …", width=420)
-            st.button("Stop", icon=":material/stop:", key=state.key("stop"))
-        live = st.empty()
 
-    def waiting():
-        bar.progress(0.0, "Waiting for another measurement on this machine to end …")  # here a stop takes hold
-        return _gone()
+    def work(progress, should_stop):
+        limit = timing.spare_memory()
+        expected = sum(timing.fits(name, n, setup.heads, limit) for name in timing.CONTESTANTS for n in run.lengths)
+        progress(0, expected)
+        with closing(timing.measure(run.lengths, limit=limit, **run.job)) as found:
+            for one in found:
+                if should_stop():
+                    break
+                if one is not None:
+                    run.found.append(one)
+                    progress(len(run.found), expected)
 
-    with timing.turn(should_stop=waiting), closing(timing.measure(run.lengths, **run.job)) as found:
-        for one in found:
-            if one is not None:
-                run.found.append(one)
-                live.altair_chart(measured_picture(run, theme), theme=None, width="content")
-            if _gone():
-                break
-            done = len(run.found)
-            bar.progress(min(done / expected, 1.0), f"{done} of {expected} measured …")  # and here
-    place.empty()
+    st.session_state[RUNNING] = Job(work, alone=True)
 
 
-def _gone():
-    """Return whether the visitor has closed the page."""
-    context = scriptrunner.get_script_run_ctx()
-    return runtime.exists() and context is not None and not runtime.get_instance().is_active_session(context.session_id)
+def watch(state, theme):
+    """Show how far the measurement is, with a button that stops it and the curves so far."""
+    run = last_run(state)
+
+    def curves():
+        if run.found:
+            st.altair_chart(measured_picture(run, theme), theme=None, width="content")
+
+    jobs.watch(RUNNING, "Measured", curves)
 
 
 def measured_picture(run, theme):

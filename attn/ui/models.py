@@ -10,7 +10,7 @@ import streamlit as st
 from attn import charts, images, multi_head, multi_head_attention, pretrained
 from attn.contribution import rollout
 from attn.examples import Example
-from attn.patterns import METRICS, measure_each
+from attn.head_metrics import METRICS, measure_each
 from attn.pretrained import bert
 from attn.ui.state import as_text
 

@@ -99,7 +99,7 @@ def moved(name, random_weights, text, pair):
 def waiting(place):
     """Say that others are computing, and how many come before; `place` is 1 for the next."""
     before = {1: "; this is next", 2: " and one waits before this"}.get(place, f" and {place - 1} wait before this")
-    return f"Two others are computing{before}. It begins by itself."
+    return f"Others are computing{before}. It begins by itself."
 
 
 class _Watch:

@@ -3,7 +3,7 @@
 import numpy as np
 import streamlit as st
 
-from attn import charts, examples, memory
+from attn import charts, examples, lstmn, snail
 from attn.analysis import leak_test
 from attn.recurrent import Recurrent
 from attn.ui.page import code, figure, reading, tabs, theme
@@ -48,7 +48,7 @@ def looking_back(state, setup):
     words = words[:MOST_WORDS]
     labels = charts.token_labels(words)
     x, parameters, looks = cell_of(words, setup.seed, setup.focus)
-    steps = memory.look_back(x, parameters, **looks)
+    steps = lstmn.look_back(x, parameters, **looks)
     moved = _moved_before(x, parameters, looks)
     h, q, z = letter("key", "h_i"), letter("query", "x_t"), letter("output", r"\tilde h_t")
     reading(
@@ -77,7 +77,7 @@ def _moved_before(x, parameters, looks):
     """Measure how far replacing any word moves a state before it."""
 
     def states(x):
-        return memory.look_back(x, parameters, **looks).state
+        return lstmn.look_back(x, parameters, **looks).state
 
     return max(leak_test(states, x, np.tri(len(x), dtype=bool), token).largest for token in range(len(x)))
 
@@ -126,7 +126,7 @@ x = attn.examples.random_example(words, {D_MODEL}, 1, 1, {setup.seed}).x
 rng = np.random.default_rng({setup.seed})
 cell = Recurrent(rng.normal(size=({D_MODEL}, {4 * WIDTH})) / 3, rng.normal(size=({WIDTH}, {4 * WIDTH})) / 3)
 looks = {{name: rng.normal(size=(rows, {WIDTH})) / 3 for name, rows in {LOOKS}.items()}}
-steps = attn.memory.look_back(x, cell, **looks, v={setup.focus:g} * rng.normal(size={WIDTH}))
+steps = attn.lstmn.look_back(x, cell, **looks, v={setup.focus:g} * rng.normal(size={WIDTH}))
 print(steps.weights.round(3))
 
 labels = charts.token_labels(words)
@@ -155,7 +155,7 @@ def snail_controls(state):
 
 def far_back(state, setup):
     """Show how far back the last step looks, with two rules for the dilations."""
-    right, printed = (memory.dilations(setup.steps, as_printed=printed) for printed in (False, True))
+    right, printed = (snail.dilations(setup.steps, as_printed=printed) for printed in (False, True))
     moved = {dilated: _measured(setup, dilated) for dilated in (right, printed)}
     reading(
         _snail_in_words(setup, right, printed, moved),
@@ -203,14 +203,14 @@ def _measured(setup, dilated):
     """Measure how far the last output moves when each step is replaced, by how far back it is."""
     rng = np.random.default_rng(setup.seed)
     x = rng.normal(size=(setup.steps, 3))
-    blocks = memory.draw_temporal_block(rng, 3, setup.channels, len(dilated))
-    above = memory.draw_snail_attention(rng, 3 + len(dilated) * setup.channels, 8, setup.channels)
+    blocks = snail.draw_temporal_block(rng, 3, setup.channels, len(dilated))
+    above = snail.draw_attention_block(rng, 3 + len(dilated) * setup.channels, 8, setup.channels)
 
     def network(x):
-        hidden = memory.temporal_block(x, blocks, dilated)
-        return memory.attention_block(hidden, above)[0] if setup.attends else hidden
+        hidden = snail.temporal_block(x, blocks, dilated)
+        return snail.attention_block(hidden, above)[0] if setup.attends else hidden
 
-    return memory.lags_reached(network, x)
+    return snail.lags_reached(network, x)
 
 
 def _snail_in_words(setup, right, printed, moved):
@@ -243,21 +243,21 @@ def _lags(setup, moved, titles):
 
 
 def _snail_code(setup, lay, wide):
-    network, above = "memory.temporal_block(x, blocks, dilations)", ""
+    network, above = "snail.temporal_block(x, blocks, dilations)", ""
     if setup.attends:
-        network = f"memory.attention_block({network}, above)[0]"
+        network = f"snail.attention_block({network}, above)[0]"
         width = f"3 + len(dilations) * {setup.channels}"
-        above = f"\n    above = memory.draw_snail_attention(rng, {width}, 8, {setup.channels})"
+        above = f"\n    above = snail.draw_attention_block(rng, {width}, 8, {setup.channels})"
     return f"""import numpy as np
-from attn import charts, memory
+from attn import charts, snail
 
 fans = []
 for as_printed, title in ((False, "Dilations from 1"), (True, "As the pseudo-code prints them")):
     rng = np.random.default_rng({setup.seed})
     x = rng.normal(size=({setup.steps}, 3))
-    dilations = memory.dilations({setup.steps}, as_printed=as_printed)
-    blocks = memory.draw_temporal_block(rng, 3, {setup.channels}, len(dilations)){above}
-    moved = memory.lags_reached(lambda x: {network}, x)
+    dilations = snail.dilations({setup.steps}, as_printed=as_printed)
+    blocks = snail.draw_temporal_block(rng, 3, {setup.channels}, len(dilations)){above}
+    moved = snail.lags_reached(lambda x: {network}, x)
     print(dilations, moved.round(3))
     title += f": {{(moved > 0).sum()}} of {setup.steps} steps are seen"
     fans.append(charts.fan(dilations, moved, charts.LIGHT, attends={setup.attends}, title=title, width={wide:.0f}))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import streamlit as st
 
-from attn import charts, images, memory
+from attn import charts, images, memory, pointer_network
 from attn.trained import pointer
 from attn.ui.page import code, figure, reading, tabs, theme
 from attn.ui.room import room
@@ -308,7 +308,7 @@ def pointing(state, setup):
         numbers = numbers_of(DEFAULT_NUMBERS)
     network, accuracy = pointer.load()
     inputs = np.array(numbers, dtype=np.float32)[:, None]
-    pointed = memory.point_at_all(network, inputs, leave_out_visited=setup.leave_out)
+    pointed = pointer_network.point_at_all(network, inputs, leave_out_visited=setup.leave_out)
     found = [numbers[at] for at in pointed.order]
     columns = charts.token_labels([f"{x:g}" for x in numbers])
     rows = [f"{step + 1} → {x:g}" for step, x in enumerate(found)]
@@ -389,12 +389,12 @@ def _accuracy(accuracy):
 def _pointing_code(numbers, leave_out):
     hidden = ", hidden=pointed.visited" if leave_out else ""
     return f"""import numpy as np
-from attn import charts, memory
+from attn import charts, pointer_network
 from attn.trained import pointer
 
 numbers = np.array({numbers}, dtype=np.float32)
 network, accuracy = pointer.load()
-pointed = memory.point_at_all(network, numbers[:, None], leave_out_visited={leave_out})
+pointed = pointer_network.point_at_all(network, numbers[:, None], leave_out_visited={leave_out})
 print(numbers[pointed.order])
 
 rows = [f"{{step + 1}} → {{numbers[at]:g}}" for step, at in enumerate(pointed.order)]

@@ -94,6 +94,18 @@ def place(default=(0, 0)):
     return _field(default, read, lambda pair: f"{pair[0]},{pair[1]}")
 
 
+def span(low, high):
+    """Declare a span of whole numbers, by default all from `low` to `high`: ``20,60``."""
+
+    def read(raw):
+        ends = tuple(map(int, raw.split(","))) if re.fullmatch(r"\d{1,5},\d{1,5}", raw) else ()
+        if not ends or not low <= ends[0] <= ends[1] <= high:
+            raise ValueError(f"two whole numbers from {low} to {high}, the lower first")
+        return ends
+
+    return _field((low, high), read, lambda ends: f"{ends[0]},{ends[1]}")
+
+
 def wholes():
     """Declare a set of whole numbers, such as ``1,4``, kept in order as a tuple."""
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import streamlit as st
 
 from attn import charts
+from attn.charts.labels import percent
 from attn.pretrained.generation import Generation, generate, writes
 from attn.ui import models
 from attn.ui.changing import head_name
@@ -15,6 +16,7 @@ from attn.ui.room import room
 from attn.ui.state import as_text
 
 RUNNING = "change.writing.job"  # where the session holds the writing that runs
+WATCHED = "Tokens written"
 MOST_READ = 1024  # tokens of a text from which is written on: every word written keeps a row over them for every head
 _MOST_DRAWN = 120  # tokens of one strip
 _MOST_SAID = 40  # tokens of the text that stand before what was written
@@ -92,11 +94,16 @@ def step_sentence(generation, step, layer, head):
     row, keys = generation.row(step, layer, head), generation.keys(step, layer)
     best = int(row.argmax())
     off = ", which is off and gives nothing," if (layer, head) in generation.changes.off else ""
-    instead = ", ".join(f"{as_text(token.text)} {share:.2f}" for token, share in word.instead[1:4])
+    instead = ", ".join(f"{_named(token)} {percent(share)}" for token, share in word.instead[1:4])
     return (
-        f"Word {step + 1}: **{as_text(word.token.text)}** ({word.probability:.2f}; else {instead}). Head "
-        f"{head_name((layer, head))}{off} looked most at **{as_text(keys[best].text)}** ({row[best]:.2f})."
+        f"Token {step + 1}: **{_named(word.token)}** (probability {percent(word.probability)}; else {instead}). Head "
+        f"{head_name((layer, head))}{off} looked most at **{_named(keys[best])}** (weight {row[best]:.2f})."
     )
+
+
+def _named(token):
+    """Return a token fit to stand in a sentence."""
+    return as_text(charts.quoted(token.text))
 
 
 def strip_of(generation, step, layer, head, theme, width):
@@ -126,11 +133,11 @@ def draw(state, effect, setup, job):
 
 
 def _begin_controls(state, effect, setup, job):
-    """Draw how many words to write, and the button that begins or the one that stops."""
+    """Draw how many tokens to write, and the button that begins or the one that stops."""
     count, button = st.columns([3, 1], vertical_alignment="bottom")
-    count.slider("Words to write", 1, 50, key=state.key("count"), help="Tokens, to be exact.")
+    count.slider("Tokens to write", 1, 50, key=state.key("count"), help="Words, or pieces of longer ones.")
     if job:
-        watch(RUNNING, "Words written")
+        watch(RUNNING, WATCHED)
     elif button.button("Write on", type="primary", key=state.key("write"), width="stretch"):
         begin(effect, setup)
         st.rerun()
@@ -149,7 +156,7 @@ def _step_control(state, longest):
 
     back.button("Back", on_click=go, args=(-1,), disabled=at == 1, shortcut="Left", key=state.key("back_word"))
     if longest > 1:
-        slider.slider("Word", 1, longest, key=state.key("step"), help="The left and right arrow keys walk, too.")
+        slider.slider("Token", 1, longest, key=state.key("step"), help="The left and right arrow keys walk, too.")
     ahead.button("Next", on_click=go, args=(1,), disabled=at == longest, shortcut="Right", key=state.key("next_word"))
     return at - 1
 
