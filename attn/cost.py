@@ -125,7 +125,7 @@ def attention_work(n, d_model, num_heads, num_kv_heads=None, d_k=None, d_v=None)
     ----------
     n : int
     d_model, num_heads, num_kv_heads, d_k, d_v
-        As in `parameter_count`.
+        As in `attention_parameters`.
 
     Returns
     -------
@@ -134,7 +134,7 @@ def attention_work(n, d_model, num_heads, num_kv_heads=None, d_k=None, d_v=None)
     Raises
     ------
     ValueError
-        As `parameter_count` does.
+        As `attention_parameters` does.
 
     Notes
     -----
@@ -151,7 +151,7 @@ def attention_work(n, d_model, num_heads, num_kv_heads=None, d_k=None, d_v=None)
     >>> attention_work(1024, 512, 8)
     Work(projections=1073741824, scores=536870912, sums=536870912)
     """
-    weights = parameter_count(d_model, num_heads, num_kv_heads, d_k, d_v)
+    weights = attention_parameters(d_model, num_heads, num_kv_heads, d_k, d_v)
     d_k, d_v = _widths(d_model, num_heads, d_k, d_v)
     return Work(n * weights, n * n * num_heads * d_k, n * n * num_heads * d_v)
 
@@ -162,7 +162,7 @@ def crossover(d_model, num_heads, num_kv_heads=None, d_k=None, d_v=None):
     Parameters
     ----------
     d_model, num_heads, num_kv_heads, d_k, d_v
-        As in `parameter_count`.
+        As in `attention_parameters`.
 
     Returns
     -------
@@ -177,7 +177,7 @@ def crossover(d_model, num_heads, num_kv_heads=None, d_k=None, d_v=None):
     return one.projections / (one.scores + one.sums)
 
 
-def parameter_count(
+def attention_parameters(
     d_model,
     num_heads,
     num_kv_heads=None,
@@ -224,7 +224,7 @@ def parameter_count(
 
     Examples
     --------
-    >>> parameter_count(512, 8), parameter_count(512, 8, num_kv_heads=1)
+    >>> attention_parameters(512, 8), attention_parameters(512, 8, num_kv_heads=1)
     (1048576, 589824)
     """
     d_k, d_v = _widths(d_model, num_heads, d_k, d_v)
@@ -389,7 +389,7 @@ def transformer_parameters(*, num_layers=6, d_model=512, d_ff=2048, num_heads=8,
     >>> transformer_parameters()
     63045632
     """
-    attention = parameter_count(d_model, num_heads, d_k=d_k, d_v=d_v)
+    attention = attention_parameters(d_model, num_heads, d_k=d_k, d_v=d_v)
     feed_forward = d_model * d_ff + d_ff + d_ff * d_model + d_model
     norm = 2 * d_model
     encoder = attention + feed_forward + 2 * norm

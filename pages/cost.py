@@ -3,7 +3,6 @@
 import streamlit as st
 
 from attn import ui
-from attn.pretrained import ModelError
 from attn.ui import costing, measuring
 from attn.ui.costing import TABS, VIEWS, Setup
 
@@ -29,10 +28,11 @@ ui.figure(
     tables={setup.view: lambda: costing.series_csv(setup)},
 )
 
-st.subheader("The same without the matrix", anchor=False)
+st.subheader("Attention in tiles: the same result, and never an n × n matrix", anchor=False)
 ui.reading(measuring.tiles_reading(), measuring.TILES_FORMULA)
 if measuring.measure_controls(page):
     measuring.begin(page, setup)
+    st.rerun()
 measuring.show(page, theme)
 
 kinds_tab, models_tab, parameters_tab, code_tab = ui.tabs(page, TABS)

@@ -3,12 +3,12 @@
 import streamlit as st
 
 from attn import ui
-from attn.ui import recalling, remembering, seeing
+from attn.ui import pointing, recalling, remembering, seeing
 from attn.ui.remembering import PARTS, Setup
 
 CONTROLS = {
     "ntm": remembering.ntm_controls,
-    "pointer": remembering.pointer_controls,
+    "pointer": pointing.pointer_controls,
     "lstmn": recalling.cell_controls,
     "snail": recalling.snail_controls,
     "image": seeing.image_controls,
@@ -16,7 +16,7 @@ CONTROLS = {
 }
 SHOWN = {
     "ntm": remembering.ntm,
-    "pointer": remembering.pointing,
+    "pointer": pointing.pointing,
     "lstmn": recalling.looking_back,
     "snail": recalling.far_back,
     "image": seeing.pixels,

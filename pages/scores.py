@@ -4,15 +4,15 @@ import streamlit as st
 
 from attn import charts, ui
 from attn.alignment import SCORES
-from attn.ui import scoring
-from attn.ui.scoring import CHANGES, DRAWS, LOOKS, PARAMETERS, REACH, TABS, Setup
+from attn.ui import scoring, scoring_keys, scoring_tabs
+from attn.ui.scoring import DRAWS, LOOKS, PARAMETERS, REACH, TABS, Setup
 
 page = ui.begin("scores", "What makes two vectors match?", Setup)
 
 with st.sidebar:
     st.slider("Query, across", -float(REACH), float(REACH), step=0.1, key=page.key("across"), help="Its first number.")
     st.slider("Query, up", -float(REACH), float(REACH), step=0.1, key=page.key("up"), help="Its second number.")
-    scoring.keys_editor(page)
+    scoring_keys.keys_editor(page)
     page.clamp("moved", 0, len(page.get("keys")))
     st.pills(
         "A click in the plane moves",
@@ -45,7 +45,7 @@ titles = [one.title for one in SCORES.values()]
 def choose(row=None, column=None, across=None, up=None):
     """Look at the score that was clicked, or move a vector to where the plane was clicked."""
     if row is None:
-        scoring.move(page, across, up)
+        scoring_keys.move(page, across, up)
     else:
         page.set(score=list(SCORES)[row])
 
@@ -68,21 +68,21 @@ ui.figure(
 moves_tab, soft_tab, local_tab, six_tab, code_tab = ui.tabs(page, TABS)
 if moves_tab.open:
     with moves_tab:
-        moved = scoring.moved_by_each(setup)
-        st.markdown(scoring.moves_in_words(setup, result, moved))
+        moved = scoring_tabs.moved_by_each(setup)
+        st.markdown(scoring_tabs.moves_in_words(setup, result, moved))
         ui.figure(
-            scoring.moves_picture(setup, result, moved, room),
+            scoring_tabs.moves_picture(setup, result, moved, room),
             "scores.moves",
-            tables={"largest_changes": lambda: charts.csv(moved, titles, list(CHANGES))},
+            tables={"largest_changes": lambda: charts.csv(moved, titles, list(scoring_tabs.CHANGES))},
         )
 if soft_tab.open:
     with soft_tab:
         page.set(draws=min(DRAWS, key=lambda count: abs(count - page.get("draws"))))
         st.select_slider("Hard reads", DRAWS, key=page.key("draws"), help="How often one key is drawn by its weight.")
         setup = page.setup()
-        read = scoring.drawn(setup, result)
-        st.markdown(scoring.drawn_in_words(setup, read))
-        ui.figure(scoring.drawn_picture(setup, result, read, room), "scores.drawn")
+        read = scoring_tabs.drawn(setup, result)
+        st.markdown(scoring_tabs.drawn_in_words(setup, read))
+        ui.figure(scoring_tabs.drawn_picture(setup, result, read, room), "scores.drawn")
 if local_tab.open:
     with local_tab:
         looks, length, width, middle = st.columns([1.4, 1, 1, 1.3])
@@ -102,14 +102,14 @@ if local_tab.open:
             help="As local-p does, here by a random network: move the query and the window follows.",
         )  # fmt: skip
         setup = page.setup()
-        read = scoring.windows(setup)
-        ui.reading(scoring.windows_in_words(setup, read), scoring.windows_formula())
-        ui.figure(scoring.windows_picture(setup, read, room), "scores.windows")
+        read = scoring_tabs.windows(setup)
+        ui.reading(scoring_tabs.windows_in_words(setup, read), scoring_tabs.windows_formula())
+        ui.figure(scoring_tabs.windows_picture(setup, read, room), "scores.windows")
 if six_tab.open:
     with six_tab:
-        st.markdown(scoring.six_in_words())
-        st.markdown(scoring.one_matrix(setup, result))
-        st.markdown(scoring.misread_root(result))
+        st.markdown(scoring_tabs.six_in_words())
+        st.markdown(scoring_tabs.one_matrix(setup, result))
+        st.markdown(scoring_tabs.misread_root(result))
 if code_tab.open:
     with code_tab:
         ui.code(scoring.code_of(setup, result, room))

@@ -81,7 +81,7 @@ with st.container():  # keeps its place, so that what stands below stays as it w
     if setup.edits:
         st.caption(f"{len(setup.edits)} numbers edited by hand. The tab below undoes it.")
 
-ui.reading(stage.read(view), stage.formula(view), f"{stage.title}: {shape_of(view, stage)}")
+ui.reading(stage.read(view), stage.formula(view), f"{stage.title} · {shape_of(view, stage)}")
 
 
 def choose(row, column):

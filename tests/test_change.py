@@ -16,8 +16,8 @@ from attn.pretrained.prediction import predictions, similarity, token_id
 from attn.pretrained.presets import APPLE, COPYING, PRESETS
 from attn.ui import jobs, sweeps, writing
 from attn.ui.changing import UNCHANGED, Setup, preset_link
-from attn.ui.passing import Recent, waiting
 from attn.ui.setup import from_link, to_link
+from attn.ui.turns import Recent, waiting
 
 transformers = pytest.importorskip("transformers")
 torch = pytest.importorskip("torch")

@@ -14,20 +14,20 @@ GPT2 = json.loads((DATA / "worked_example_2.json").read_text())["gpt2_parameters
 
 
 def test_known_numbers_of_parameters():
-    assert cost.parameter_count(512, 8) == CHECKS["parameters_512"]
+    assert cost.attention_parameters(512, 8) == CHECKS["parameters_512"]
     # GPT-2 small, chapter 3 of Raschka's book: a bias on the output projection alone
-    assert cost.parameter_count(768, 12) + 768 == GPT2
+    assert cost.attention_parameters(768, 12) + 768 == GPT2
     # the article's four heads of width 1 against its one head of width 4
-    assert cost.parameter_count(3, 4, d_k=2, d_v=1, output_projection=False) == 60
-    assert cost.parameter_count(3, 1, d_k=2, d_v=4, output_projection=False) == 24
+    assert cost.attention_parameters(3, 4, d_k=2, d_v=1, output_projection=False) == 60
+    assert cost.attention_parameters(3, 1, d_k=2, d_v=4, output_projection=False) == 24
 
 
 def test_the_number_of_heads_does_not_matter():
-    assert {cost.parameter_count(24, num_heads) for num_heads in (1, 2, 3, 4, 6, 8, 12, 24)} == {4 * 24**2}
+    assert {cost.attention_parameters(24, num_heads) for num_heads in (1, 2, 3, 4, 6, 8, 12, 24)} == {4 * 24**2}
 
 
 def test_sharing_keys_and_values_saves():
-    counts = [cost.parameter_count(64, 8, num_kv_heads) for num_kv_heads in (8, 4, 2, 1)]
+    counts = [cost.attention_parameters(64, 8, num_kv_heads) for num_kv_heads in (8, 4, 2, 1)]
     assert counts == sorted(counts, reverse=True)
 
 
@@ -55,7 +55,7 @@ def test_bytes_grow_as_they_should(n, heads, d):
 )
 def test_bad_input(arguments, message):
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        cost.parameter_count(*arguments)
+        cost.attention_parameters(*arguments)
 
 
 # What layers compute

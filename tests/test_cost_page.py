@@ -11,11 +11,12 @@ from driving import ROOT, check, opened, said, specs, tables
 from setups import SETUPS, fields, options
 
 from attn import cost
-from attn.pretrained import timing
+from attn.pretrained import threads, timing
 from attn.pretrained.errors import ModelError
-from attn.ui import costing
+from attn.ui import costing, measuring
 from attn.ui.costing import VIEWS, Setup
 from attn.ui.setup import from_link
+from attn.ui.turns import waiting
 
 
 def words(app):
@@ -150,29 +151,86 @@ def test_a_process_that_breaks_down_says_why():
         next(timing.measure([64], contestants=("slow",)))
 
 
-def test_only_one_at_a_time():
-    waited = []
-    with timing.turn(), pytest.raises(ModelError), timing.turn(waited.append, should_stop=lambda: True):
-        pytest.fail("somebody else was inside")
-    assert waited == [1]
-    with timing.turn():
-        pass
+def test_what_a_process_complains_of_does_not_block_it(monkeypatch, tmp_path):
+    """More than a pipe holds is written before anything is measured."""
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.stderr.write('x' * 1_000_000)\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    found = timing.measure([64], num_heads=1, d_k=8, contestants=("tiles",))
+    assert [one.n for one in found if one] == [64]
+
+
+def ended(app):
+    """Wait for the end of the measurement, and return the page as it is then."""
+    for _ in range(400):
+        if measuring.RUNNING not in app.session_state:
+            return check(app)
+        job = app.session_state[measuring.RUNNING]
+        job.look()
+        job.wait(0.1)
+        if not job.running:
+            app.run()
+    raise AssertionError("the measurement must come to an end")
+
+
+def bars(app):
+    return [progress.proto.text for progress in app.get("progress")]
 
 
 def test_the_page_measures_and_keeps_what_it_found():
     app = opened("cost", most="256", heads="1")
     assert "Measured here" not in words(app)
     app.button(key="cost.measure").click().run()
-    told = words(check(app, charts=2))
+    assert app.button(key="cost.measure").disabled
+    told = words(check(ended(app), charts=2))
     assert "Measured here: 1 head of 64" in told
     names = [text for table in tables(app, "text", "ink") for text in table["text"]]
-    assert any(re.fullmatch(r"torch, fused n[⁰¹²³⁴⁵⁶⁷⁸⁹·⁻]+", name) for name in names)
+    assert any(re.fullmatch(r"torch, fused n\^−?\d\.\d\d", name) for name in names)
     assert all(any(name.startswith(one) for name in names) for one in timing.CONTESTANTS.values())
     app.segmented_control(key="cost.view").set_value("layer").run()
     assert "Measured here" in words(check(app, charts=2))
     run = app.session_state["cost.run"]
     assert len(run.found) == 2 * len(timing.CONTESTANTS)
     assert np.isfinite([one.seconds for one in run.found]).all()
+
+
+def test_a_measurement_wants_the_machine_for_itself_and_can_be_stopped_while_it_waits():
+    with threads.heavy():  # one place of two is taken
+        app = opened("cost", most="256", heads="1")
+        app.button(key="cost.measure").click().run()
+        time.sleep(0.5)
+        app.run()
+        assert bars(app) == [waiting(1)]
+        assert threads._heavy.waiting == 1
+        app.button(key=f"{measuring.RUNNING}.stop").click().run()
+        ended(app)
+        assert (threads._heavy.inside, threads._heavy.waiting) == (1, 0)
+    assert app.session_state["cost.run"].found == []
+    assert "Measured here" not in words(app)
+
+
+def test_a_measurement_that_is_stopped_keeps_what_it_has(monkeypatch):
+    closed = []
+
+    def slow(lengths, **kw):
+        try:
+            yield timing.Measured("naive", 128, 0.001, 1000)
+            while True:
+                yield None
+                time.sleep(0.01)
+        finally:
+            closed.append(True)
+
+    monkeypatch.setattr(timing, "measure", slow)
+    app = opened("cost", most="256")
+    app.button(key="cost.measure").click().run()
+    time.sleep(0.3)
+    app.run()
+    assert bars(app) == ["Measured: 1 of 8"]
+    assert threads._heavy.inside == 1
+    app.button(key=f"{measuring.RUNNING}.stop").click().run()
+    assert "Measured here" in words(check(ended(app), charts=2))
+    assert closed == [True]
+    assert threads._heavy.inside == 0
 
 
 def test_a_measurement_that_breaks_off_is_a_sentence(monkeypatch):
@@ -183,5 +241,5 @@ def test_a_measurement_that_breaks_off_is_a_sentence(monkeypatch):
     monkeypatch.setattr(timing, "measure", broken)
     app = opened("cost")
     app.button(key="cost.measure").click().run()
-    (error,) = check(app).error
+    (error,) = ended(app).error
     assert "broke off" in error.value

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from attn import charts
-from attn.charts.curves import _Scale, _spread
+from attn.charts.curves import _beside, _Scale, _spread
+from attn.charts.labels import LINE
 
 LIGHT = charts.LIGHT
 NAMES = {"x_name": "tokens", "y_name": "seconds"}
@@ -64,7 +65,37 @@ def test_marks_lie_where_they_are_and_only_within_the_axis():
     assert "half" in texts
     assert "more" not in texts
     rings = [layer.data for layer in chart.layer if getattr(layer.mark, "type", "") == "point"]
-    assert [ring.loc[0].tolist() for ring in rings] == [[5 / 6, 0.5]]
+    free = 1.2 * LINE / chart.height  # above the curve, for the word
+    np.testing.assert_allclose([ring.loc[0] for ring in rings], [[5 / 6, free + 0.5 * (1 - free)]])
+
+
+def test_words_of_marks_lie_above_every_curve():
+    chart = charts.curves([charts.Curve("one", [0, 10], [3, 3])], LIGHT, marks=[(5, "half")], y_range=(0, 3), **NAMES)
+    (word,) = {at for table in tables(chart, "text", "at") for at in table["at"]}
+    (height,) = {y for layer in chart.layer if getattr(layer.mark, "type", "") == "line" for y in layer.data["y"]}
+    assert word * chart.height + LINE / 2 < height * chart.height
+
+
+def test_words_of_marks_cross_no_line_and_no_word():
+    assert _beside([100.0, 150.0], ["one word", "another word"], 400) == [(True, 0), (False, 0)]
+    assert _beside([20.0, 30.0, 40.0], ["first of all", "second", "third"], 400) == [(False, 0), (False, 1), (False, 2)]
+    assert _beside([390.0], ["at the end"], 400) == [(True, 0)]
+
+
+def test_names_moved_apart_are_tied_to_their_curves():
+    parts = [charts.Curve(name, [0, 1], [0, end]) for name, end in (("low", 0.1), ("next", 0.11), ("high", 1.0))]
+    chart = charts.curves(parts, LIGHT, **NAMES)
+    lines = [layer.data for layer in chart.layer if getattr(layer.mark, "type", "") == "line"]
+    ties = [line for line in lines if line["x"].min() >= 1]
+    ends = {round(line["y"].iloc[-1], 9) for line in lines if line["x"].max() <= 1}
+    assert ties
+    assert all(round(tie["y"].iloc[0], 9) in ends for tie in ties)
+
+
+def test_a_short_logarithmic_axis_has_more_than_its_decades():
+    assert _Scale(8, 2000, True).ticks(10) == [10, 20, 50, 100, 200, 500, 1000, 2000]
+    assert _Scale(1, 1e6, True).ticks(8) == [1, 10, 100, 1000, 1e4, 1e5, 1e6]
+    assert len(_Scale(1, 1e30, True).ticks(8)) <= 8
 
 
 def test_names_at_the_ends_do_not_overlap():

@@ -143,7 +143,8 @@ def test_a_sweep_is_a_run_for_every_head(decoder):
     swept = sweep(decoder, SENTENCE, probability_of(word), progress=lambda *done: told.append(done))
     assert swept.finished
     assert swept.after.shape == swept.effect.shape == (3, 6)
-    assert told == [(done, 18) for done in (0, 0, 6, 12, 18)]  # one batch of all heads, told of before each layer
+    # two batches of 17 heads and of one, told of as they begin and before each of their three layers
+    assert told == [(done, 18) for done in (0, 0, 5, 11, 17, 17, 17, 17, 18)]
     for layer, head in [(0, 0), (1, 5), (2, 3)]:
         alone = run(decoder, SENTENCE, Changes(off=[(layer, head)])).probabilities()[word]
         assert swept.after[layer, head] == pytest.approx(alone, rel=1e-4)

@@ -428,4 +428,4 @@ def test_the_count_is_known_before_anything_is_drawn(bias, output_projection):
     options = {"num_kv_heads": KV_HEADS, "d_k": D_K, "d_v": D_V, "d_memory": D_MEMORY}
     options |= {"output_projection": output_projection, "bias": bias}
     drawn = draw_parameters(rng(), D_MODEL, HEADS, **options)
-    assert cost.parameter_count(D_MODEL, HEADS, **options) == drawn.count
+    assert cost.attention_parameters(D_MODEL, HEADS, **options) == drawn.count

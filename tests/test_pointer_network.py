@@ -85,15 +85,6 @@ def test_the_trained_network_sorts():
     assert pointer.PATH.stat().st_size < 300_000
 
 
-@pytest.fixture
-def one_thread():
-    """Small matrices on one core: on a busy machine a second would only be waited for."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.mark.usefixtures("one_thread")
 def test_training_learns():
     """A small network, from nothing, in seconds."""

@@ -97,6 +97,14 @@ def test_weights_agree_to_the_tolerance_at_any_length(minilm, own, length):
         np.testing.assert_allclose(layer.attention().weights, weights, rtol=0, atol=pretrained.TOLERANCE)
 
 
+def test_a_pass_is_watched_layer_by_layer(minilm):
+    seen = []
+    recording = pretrained.record(minilm, SENTENCE, watch=lambda: seen.append(len(seen)))
+    assert seen == list(range(6))
+    arrays = ("query", "key", "value", "output", "hidden")
+    assert recording.nbytes == sum(getattr(layer, name).nbytes for layer in recording.layers for name in arrays)
+
+
 def test_a_layer_says_what_it_is(recording):
     layer = recording.layers[4]
     assert (layer.index, layer.block, layer.kind) == (4, 4, "encoder")

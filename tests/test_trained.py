@@ -60,10 +60,10 @@ def test_right_answers(task, text, answer):
     ("task", "text", "message"),
     [
         ("reverse", "", "Type letters from a to z"),
-        ("reverse", "two words", "such as attention, got “two words”."),
+        ("reverse", "two words", "such as “attention”, got “two words”."),
         ("reverse", "naïve", "got “naïve”."),
         ("reverse", "a" * 25, "An input must have at most 24 letters, got 25."),
-        ("dates", "yesterday", "Type a date such as 3 March 1999"),
+        ("dates", "yesterday", "Type a date such as “3 March 1999”"),
         ("dates", "3/3/1999", "with “/”."),
         ("dates", "30 February 1999", "A date must stand in the calendar, got “30 February 1999”."),
         ("dates", "3 Nonember 1999", "A date must stand in the calendar"),

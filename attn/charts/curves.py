@@ -1,7 +1,7 @@
 """Numbers that depend on a number, as curves: level or logarithmic, each named at its end."""
 
 import math
-from itertools import pairwise
+from itertools import count, pairwise
 from typing import NamedTuple
 
 import altair as alt
@@ -16,7 +16,8 @@ from attn.charts.theme import blend, hex_of
 
 _HEADS = (0, 1, 4, 5, 3, 8, 7, 12)  # colours that can be told apart as thin lines on either ground
 _MOST_DOTS = 64  # points of a curve that are marked one by one
-_GAP = 10  # pixels from the end of a curve to its name
+_GAP = 24  # pixels from the end of a curve to its name
+_APART = 1.25 * LINE  # between two names
 
 
 class Curve(NamedTuple):
@@ -61,7 +62,8 @@ def curves(
     x_log : bool, optional
         Whether x is logarithmic; by default as `log`.
     marks : sequence of (float, str) or (float, str, float)
-        Places on the x axis to mark by an upright line, with a word each, and a ring at a y if one is given.
+        Places on the x axis to mark by an upright line, with a word each above all curves, and a ring at a y
+        if one is given.
     dots : bool, default False
         Whether each point is marked, for numbers that were measured.
     width, height : int
@@ -87,16 +89,20 @@ def curves(
     colors = [part.color or theme.head(_HEADS[at % len(_HEADS)]) for at, part in enumerate(parts)]
     parts, colors = zip(*((part, color) for part, color in zip(parts, colors, strict=True) if len(part.x)), strict=True)
     gutter = max(pixels(part.name) for part in parts) + _GAP + 4
+    across = int(width - gutter - 70)
+    marks = [mark for mark in marks if x_axis.low <= mark[0] <= x_axis.high]
+    words = _beside([across * float(x_axis.fraction(mark[0])) for mark in marks], [mark[1] for mark in marks], across)
+    y_axis = y_axis.raised(max((row + 1.2 for _, row in words), default=0) * LINE / height)
     plane = Plane(
-        int(width - gutter - 70), height, columns=1, rows=1,
-        x_axis=_axis(x_axis, x_name, x_format, theme, x_ticks or x_axis.ticks((width - gutter - 70) / 70)),
+        across, height, columns=1, rows=1,
+        x_axis=_axis(x_axis, x_name, x_format, theme, x_ticks or x_axis.ticks(across / 70)),
         y_axis=_axis(y_axis, y_name, y_format, theme, y_axis.ticks(height / 42), down=True),
     )  # fmt: skip
     layers = []
     for part, color in zip(parts, colors, strict=True):
         layers += _curve(part, color, x_axis, y_axis, plane, (x_name, x_format), (y_name, y_format), dots)
-    layers += _marked(marks, x_axis, y_axis, plane, theme)
-    layers.append(_names(parts, colors, x_axis, y_axis, plane, theme))
+    layers += _marked(marks, words, x_axis, y_axis, plane, theme)
+    layers.extend(_names(parts, colors, x_axis, y_axis, plane, theme))
     what = f"{title or y_name} by {x_name}: " + "; ".join(
         f"{part.name} ends at {y_format(part.y[-1])}" for part in parts
     )
@@ -126,6 +132,12 @@ class _Scale(NamedTuple):
         values = np.asarray(values, dtype=float)
         return ((np.log(values) if self.log else values) - low) / (high - low)
 
+    def raised(self, share):
+        """Return the scale with so large a share of it left free at its upper end."""
+        if self.log:
+            return self._replace(high=self.high * (self.high / self.low) ** (share / (1 - share)))
+        return self._replace(high=self.high + (self.high - self.low) * share / (1 - share))
+
     def ticks(self, most):
         """Return at most about so many round numbers along the axis."""
         most = max(2, int(most))
@@ -134,10 +146,13 @@ class _Scale(NamedTuple):
             step = next(s * 10.0**e for e in range(-15, 16) for s in (1, 2, 5) if s * 10.0**e >= raw)
             first = math.ceil(self.low / step - 1e-9)
             return [step * i for i in range(first, math.floor(self.high / step + 1e-9) + 1)]
-        decades = range(math.ceil(math.log10(self.low) - 1e-9), math.floor(math.log10(self.high) + 1e-9) + 1)
-        if len(decades) < 2:
-            return [self.low, self.high]
-        return [10.0**e for e in decades[:: math.ceil(len(decades) / most)]]
+        decades = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
+        for digits in ((1, 2, 5), (1, 3), (1,)):
+            found = [digit * 10.0**e for e in decades for digit in digits]
+            found = [at for at in found if self.low * (1 - 1e-9) <= at <= self.high * (1 + 1e-9)]
+            if len(found) <= most:
+                break
+        return found[:: math.ceil(len(found) / most)] if len(found) > 1 else [self.low, self.high]
 
 
 def _kept(part, x_axis, y_axis):
@@ -177,17 +192,42 @@ def _curve(part, color, x_axis, y_axis, plane, x_says, y_says, dots):
     return [line.encode(**plane.at()), mark.encode(**plane.at(), tooltip=says)]
 
 
-def _marked(marks, x_axis, y_axis, plane, theme):
+def _beside(x, texts, width):
+    """Return whether each word lies at the left of its upright line, and in which row: across no line and no word.
+
+    Examples
+    --------
+    >>> _beside([90.0, 110.0], ["one", "two"], 200), _beside([10.0, 190.0], ["first", "last"], 200)
+    ([(True, 0), (False, 0)], [(False, 0), (True, 0)])
+    """
+    taken, found = [], []
+    for at, text in zip(x, texts, strict=True):
+        need = pixels(text) + 12
+        left, start = min(
+            ((left, at - need if left else at) for left in (at > 0.6 * width, at <= 0.6 * width)),
+            key=lambda side: (
+                not 0 <= side[1] <= width - need,
+                sum(side[1] < other < side[1] + need for other in x if other != at),
+            ),
+        )
+        row = next(
+            row for row in count() if all(row != r or start >= end or start + need <= begin for r, begin, end in taken)
+        )
+        taken.append((row, start, start + need))
+        found.append((left, row))
+    return found
+
+
+def _marked(marks, words, x_axis, y_axis, plane, theme):
     """Return layers with an upright line and its word at each marked place, and a ring where one is asked for."""
-    marks = [mark for mark in marks if x_axis.low <= mark[0] <= x_axis.high]
     if not marks:
         return []
     x = x_axis.fraction([mark[0] for mark in marks])
     table = pd.DataFrame({"x": x, "x2": x, "y": 0.0, "y2": 1.0, "text": [mark[1] for mark in marks]})
-    table["at"] = (np.arange(len(marks)) + 0.6) * LINE / plane.height  # one below the other, so that none meet
+    table["at"] = [(row + 0.6) * LINE / plane.height for _, row in words]
     rules = alt.Chart(table).mark_rule(color=theme.muted, strokeDash=[3, 3], strokeWidth=1.5, tooltip=None)
     layers = [rules.encode(**plane.box())]
-    left = x > 0.6  # words lie on the side where there is more room
+    left = np.array([left for left, _ in words])
     for side, align, shift in ((left, "right", -6), (~left, "left", 6)):
         halo = {"stroke": theme.background, "strokeWidth": 5, "strokeJoin": "round"}
         for ink in (halo, {}) if side.any() else ():
@@ -201,18 +241,22 @@ def _marked(marks, x_axis, y_axis, plane, theme):
 
 
 def _names(parts, colors, x_axis, y_axis, plane, theme):
-    """Return a layer with the name of each curve at its end, moved apart where ends meet."""
+    """Return layers with the name of each curve at its end, moved apart where ends meet and then tied to them."""
     ends = [plane.height * (1 - float(y_axis.fraction(part.y[-1]))) for part in parts]
-    apart = _spread(ends, LINE, plane.height)
+    apart = _spread(ends, _APART, plane.height)
+    x = [max(1.0, float(x_axis.fraction(part.x[-1]))) for part in parts]
+    inks = [hex_of(blend([color, theme.text], 0.3)) for color in colors]  # thin letters need more contrast
     table = pd.DataFrame(
-        {
-            "x": [max(1.0, float(x_axis.fraction(part.x[-1]))) for part in parts],
-            "y": [at / plane.height for at in apart],
-            "text": [part.name for part in parts],
-            "ink": [hex_of(blend([color, theme.text], 0.3)) for color in colors],  # thin letters need more contrast
-        }
+        {"x": x, "y": [at / plane.height for at in apart], "text": [part.name for part in parts], "ink": inks}
     )
-    return plane.texts(table, align="left", dx=_GAP, fontWeight=600)
+    layers = [plane.texts(table, align="left", dx=_GAP, fontWeight=600)]
+    for at, ink, end, moved in zip(x, inks, ends, apart, strict=True):
+        if abs(moved - end) > LINE / 4:
+            tie = pd.DataFrame(
+                {"x": [at, at + (_GAP - 4) / plane.width], "y": [end / plane.height, moved / plane.height]}
+            )
+            layers.append(alt.Chart(tie).mark_line(color=ink, strokeWidth=1.5, tooltip=None).encode(**plane.at()))
+    return layers
 
 
 def _spread(places, least, height):

@@ -244,8 +244,8 @@ def lookup(texts, at):
 def _ruler(count, pitch, across):
     """Return the first position and round ones, far enough apart to be read."""
     room = (pixels(str(count)) + 14 if across else 1.4 * LINE) / pitch  # in cells
-    step = next(s * 10**e for e in range(1, 12) for s in (1, 2, 5) if s * 10**e >= room)
-    positions = [1, *range(step, count + 1, step)]
+    step = next(s * 10**e for e in range(12) for s in (1, 2, 5) if s * 10**e >= room)
+    positions = range(1, count + 1, step) if step < 5 else [1, *range(step, count + 1, step)]
     return Ticks([p - 0.5 for p in positions], [str(p) for p in positions], 0)
 
 

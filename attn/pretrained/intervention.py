@@ -58,6 +58,12 @@ class Run:
     num_heads: tuple = field(repr=False)
     layers: tuple = field(repr=False)
 
+    @property
+    def nbytes(self):
+        """Bytes that its arrays take."""
+        alone = (self.logits, self.hidden)
+        return sum(array.nbytes for array in alone if array is not None) + sum(layer.nbytes for layer in self.layers)
+
     def probabilities(self, position=None):
         """Return how likely each word of the vocabulary is at a position.
 

@@ -151,6 +151,12 @@ class Layer:
         shape = self._asked(heads)
         return parts.in_tiles(lambda rows: [_numpy(parts.eager_weights(self.call, chosen, rows))], shape)[0]
 
+    @property
+    def nbytes(self):
+        """Bytes that its arrays take, without the mask and the bias, which layers share."""
+        arrays = (self.query, self.key, self.value, self.output, self.hidden)
+        return sum(array.nbytes for array in arrays if array is not None)
+
     def _of_rows(self, heads, rows):
         """Compute some rows of some heads from scratch."""
         return from_scratch(self, heads, rows=rows)
@@ -194,6 +200,11 @@ class LongLayer(Layer):
         """Number of key/value heads."""
         return self.given.key_shape[1]
 
+    @property
+    def nbytes(self):
+        """Bytes that what went into it takes."""
+        return sum(getattr(value, "nbytes", 0) for value in (*self.given.args, *self.given.kwargs.values()))
+
 
 @dataclass(frozen=True, eq=False)
 class Recording:
@@ -224,6 +235,11 @@ class Recording:
     layers: tuple
     patches: tuple | None = None
 
+    @property
+    def nbytes(self):
+        """Bytes that the arrays of all layers take."""
+        return sum(layer.nbytes for layer in self.layers)
+
 
 class OwnWeights(NamedTuple):
     """What a model says of its attention itself, with nothing to compare it with."""
@@ -235,7 +251,7 @@ class OwnWeights(NamedTuple):
     names: tuple  # per layer the tokens of its rows and those of its columns
 
 
-def record(loaded, text=None, *, pair=None, inputs=None, layers=None):
+def record(loaded, text=None, *, pair=None, inputs=None, layers=None, watch=None):
     """Pass a text through a model once and keep what its attention layers did.
 
     Parameters
@@ -250,6 +266,8 @@ def record(loaded, text=None, *, pair=None, inputs=None, layers=None):
         Instead of a text, the model's own inputs by name (``input_ids``, ``pixel_values`` ...).
     layers : iterable of int, optional
         Attention layers to keep; by default all.
+    watch : callable, optional
+        Called before each attention layer.
 
     Returns
     -------
@@ -272,7 +290,7 @@ def record(loaded, text=None, *, pair=None, inputs=None, layers=None):
             "its queries and keys cannot be recorded"
         )
     prepared = prepare(loaded, text, pair, inputs)
-    recorder = _Recorder(None if layers is None else set(layers))
+    recorder = _Recorder(None if layers is None else set(layers), watch)
     with registry.handling(recorder):
         run(loaded, prepared.inputs, predict=False)
     recorder.check()
@@ -359,14 +377,16 @@ class _Recorder:
     keeps what went into the modules instead of what they made of it.
     """
 
-    def __init__(self, wanted):
-        self.wanted = wanted
+    def __init__(self, wanted, watch):
+        self.wanted, self.watch = wanted, watch
         self.modules = []  # every attention module called, in order, and whether it looked to the left
         self.kept = {}  # place in that order -> (call, output), or what went into the module and None
         self.masks = parts.Masks()
         self.latest = None, False  # mask, and whether it hides later keys
 
     def __call__(self, call):
+        if self.watch is not None:
+            self.watch()
         short = call.given is None or parts.fit((*call.query.shape[:3], call.key.shape[2]))
         output, weights = registry.eager(call) if short else registry.fused(call, self.masks.of(call)[1])
         index = len(self.modules)

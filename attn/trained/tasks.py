@@ -117,7 +117,7 @@ def _letters(text):
     """Return the letters of a typed word."""
     word = text.strip().lower()
     if not word or set(word) - set(ascii_lowercase):
-        raise ValueError(f"Type letters from a to z without spaces, such as attention, got {_quoted(text)}.")
+        raise ValueError(f"Type letters from a to z without spaces, such as “attention”, got {_quoted(text)}.")
     return list(word)
 
 
@@ -199,7 +199,7 @@ def _characters(text):
         text = re.sub(rf"\b{word}\b", word, text, flags=re.IGNORECASE)
     unknown = sorted(set(text) - set(DATES.source_symbols))
     if unknown:
-        raise ValueError(f"Type a date such as 3 March 1999, got {_quoted(text)} with {_quoted(unknown[0])}.")
+        raise ValueError(f"Type a date such as “3 March 1999”, got {_quoted(text)} with {_quoted(unknown[0])}.")
     return list(text)
 
 
@@ -208,7 +208,9 @@ def _iso(source):
     text = "".join(source)
     found = next(filter(None, (re.fullmatch(pattern, text, re.IGNORECASE) for pattern in _PATTERNS)), None)
     if not found:
-        raise ValueError(f"Type a date such as 3 March 1999 or Wednesday the 3rd of March 1999, got {_quoted(text)}.")
+        raise ValueError(
+            f"Type a date such as “3 March 1999” or “Wednesday the 3rd of March 1999”, got {_quoted(text)}."
+        )
     parts = found.groupdict()
     if parts.get("weekday") and not _place(parts["weekday"], WEEKDAYS):
         raise ValueError(f"A day of the week must be one, got {_quoted(parts['weekday'])}.")
@@ -305,7 +307,7 @@ def _words(text):
     words = text.lower().replace(".", " ").split()
     unknown = next((word for word in words if word == END or word not in PAIR.source_symbols), None)
     if unknown:
-        raise ValueError(f"Type words of the small vocabulary, such as the big red house, got {_quoted(unknown)}.")
+        raise ValueError(f"Type words of the small vocabulary, such as “the big red house”, got {_quoted(unknown)}.")
     return words
 
 
@@ -321,7 +323,7 @@ def _translated(source):
         if article not in ARTICLES or noun not in NOUNS or len(adjectives) > _MOST_ADJECTIVES:
             raise ValueError(
                 "Type article, at most three adjectives and noun, joined by a verb, a place or and, "
-                f"such as the big red house sees a cat, got {_quoted(' '.join(source))}."
+                f"such as “the big red house sees a cat”, got {_quoted(' '.join(source))}."
             )
         target += _noun_first(article, adjectives, noun, target)
         link = words.pop(0)

@@ -79,21 +79,23 @@ def writing(state, result):
         "block.beam",
         tables={"sentences": lambda: _table(setup, pairs, ended, start)},
     )
-    st.dataframe(
-        {
-            "sentence": [sentence(pairs, one, start) for one in ended],
-            "n, with the end": [len(one.symbols) + 1 for one in ended],
-            "log probability": [round(one.log_probability, 3) for one in ended],
-            "penalty": [round(float(beam.length_penalty(len(one.symbols) + 1, setup.alpha)), 3) for one in ended],
-            "score": [round(one.score, 3) for one in ended],
-        },
-        hide_index=True,
-    )
+    st.markdown(sentences_table(setup, pairs, ended, start))
 
 
 def sentence(pairs, one, start):
     """Return a sentence as a person writes it."""
     return " ".join([start, *(pairs.words[symbol] for symbol in one.symbols)])
+
+
+def sentences_table(setup, pairs, ended, start):
+    """Return the sentences that ended as a Markdown table, whose cells break between words."""
+    lines = ["| sentence | n, with the end | log probability | penalty | score |", "|---|---:|---:|---:|---:|"]
+    for one in ended:
+        n = len(one.symbols) + 1
+        numbers = one.log_probability, beam.length_penalty(n, setup.alpha), one.score
+        cells = [as_text(sentence(pairs, one, start)), str(n), *(f"{value:.3f}".replace("-", "−") for value in numbers)]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) if ended else ""
 
 
 def writing_in_words(setup, pairs, ended, start):

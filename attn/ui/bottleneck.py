@@ -13,6 +13,7 @@ from attn.charts.labels import number
 from attn.seq2seq import Bahdanau, Luong
 from attn.trained import TASKS
 from attn.ui.page import theme
+from attn.ui.room import tallest
 from attn.ui.setup import choice, place, real, string, whole
 from attn.ui.state import as_text
 
@@ -270,15 +271,10 @@ def picture(result, step, room):
     alt.ConcatChart
     """
     panels = [_panel(side, result, step) for side in (result.left, result.right)]
-    tallest = _tallest(room)
+    options = {"tallest": tallest(room)}
     if len(result.columns) <= BESIDE:
-        return charts.panels(theme(), room, *panels, tallest=tallest)
-    return charts.above(*(charts.panels(theme(), room, panel, tallest=tallest) for panel in panels))
-
-
-def _tallest(room):
-    """Return the pixels that a picture may take downward: more on a projector."""
-    return int(max(440, min(600, 0.35 * room)))
+        return charts.panels(theme(), room, *panels, **options)
+    return charts.above(*(charts.panels(theme(), room, panel, **options) for panel in panels))
 
 
 def _panel(side, result, step):
@@ -397,9 +393,9 @@ def code_of(setup, result, step, room):
     calls = [_call(side, result, step) for side in (result.left, result.right)]
     calls = [f'panel("{getattr(setup, name)}", {call})' for name, call in zip(SIDES, calls, strict=True)]
     if len(result.columns) <= BESIDE:
-        picture = f"charts.panels(charts.LIGHT, {room:.0f}, left, right, tallest={_tallest(room)})"
+        picture = f"charts.panels(charts.LIGHT, {room:.0f}, left, right, tallest={tallest(room)})"
     else:
-        one = f"charts.panels(charts.LIGHT, {room:.0f}, one, tallest={_tallest(room)})"
+        one = f"charts.panels(charts.LIGHT, {room:.0f}, one, tallest={tallest(room)})"
         picture = f"charts.above(*({one} for one in (left, right)))"
     return f"""import numpy as np
 from attn import charts, seq2seq, trained

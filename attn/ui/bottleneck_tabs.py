@@ -8,7 +8,7 @@ import streamlit as st
 
 from attn import charts, published, recurrent, seq2seq, trained
 from attn.charts import Curve
-from attn.charts.labels import number
+from attn.charts.labels import number, pixels
 from attn.seq2seq import Bahdanau
 from attn.ui.bottleneck import BESIDE, COUNTED, FRAMES, MODELS, PANELS, PARTS, SIDES, spread_of
 from attn.ui.page import figure, theme
@@ -272,14 +272,15 @@ def film(state, result):
         frames[steps[at]].weights, charts.token_labels(target), result.columns, theme(), numbers=False,
         title=f"Bahdanau after {steps[at]:,} steps", axes=("written", "read"), size=_film_size(result),
     )  # fmt: skip
+    alone = len(result.columns) > BESIDE
+    left = room() - (0 if alone else _film_size(result) + max(map(pixels, charts.token_labels(target))) + 80)
     curve = charts.curves(
         [Curve("", range(1, FRAMES + 1), spread)], theme(), x_name="steps of training, not to scale",
-        y_name="symbols looked at in effect",
+        y_name="symbols looked at in effect", title="From everywhere to one place",
         dots=True, y_range=(0, max(spread) * 1.05), marks=[(at + 1, f"{steps[at]:,} steps")], height=260,
-        width=int(min(520, room() * 0.5)), x_format=lambda frame: f"{steps[min(FRAMES, max(1, round(frame))) - 1]:,}",
+        width=int(min(560, left)), x_format=lambda frame: f"{steps[min(FRAMES, max(1, round(frame))) - 1]:,}",
     )  # fmt: skip
-    join = charts.above if len(result.columns) > BESIDE else charts.beside
-    figure(join(picture, curve), "bottleneck.film")
+    figure((charts.above if alone else charts.beside)(picture, curve), "bottleneck.film")
 
 
 def _film_size(result):

@@ -7,6 +7,7 @@ import numpy as np
 import streamlit as st
 
 from attn import charts, cost
+from attn.charts.labels import number
 from attn.ui.heading import divisors
 from attn.ui.room import room
 from attn.ui.setup import choice, flag, whole
@@ -19,6 +20,7 @@ TABS = ("By kind of layer", "Known models", "Parameters", "Code")
 MOST_TOKENS = 2**20
 DRAWN = ("self_attention", "recurrent", "convolution", "separable", "window")  # dilated ones cost as much as others
 _GPUS, _PER_SECOND = 8, 9.5e12  # operations, section 5.2 and footnote 5 of the paper
+_DRAWN_AS = {cost.KINDS["convolution"].title: "Convolution, also dilated"}
 DASHED = ("whole layer", cost.KINDS["separable"].title)  # run close to another curve
 
 
@@ -201,12 +203,15 @@ def picture(setup, theme):
         marks.append((even, f"{even:,.0f}: as much as the projections", height))
     return charts.beside(
         charts.curves(
-            [charts.Curve(name, lengths, values, dashed=name in DASHED) for name, values in series.items()],
+            [
+                charts.Curve(_DRAWN_AS.get(name, name), lengths, values, dashed=name in DASHED)
+                for name, values in series.items()
+            ],
             theme,
             log=True,
             marks=sorted(marks),
             x_name="tokens",
-            y_name="bytes" if setup.view == "memory" else "multiplications",
+            y_name="memory" if setup.view == "memory" else "multiplications",
             x_format=lambda n: f"{n:,.0f}",
             y_format=in_bytes if setup.view == "memory" else many,
             width=room(),
@@ -347,14 +352,14 @@ def training_reading():
     return (
         f"Counted with one matrix of 37,000 rows for both languages and no bias in attention: the base model comes out "
         f"two million short of the table, its differences do not. Training it for 12 hours on {_GPUS} GPUs of 9.5 "
-        f"trillion operations a second took {base:.2g} operations, the big one in 3.5 days {big:.2g}: what Table 2 "
-        "prints as 3.3e18 and 2.3e19."
+        f"trillion operations a second took {number(base, 2)} operations, the big one in 3.5 days {number(big, 2)}: "
+        "what Table 2 prints as 3.3e18 and 2.3e19."
     )
 
 
 def parameters_reading(setup):
     """Say how many parameters the chosen layer has."""
-    own = cost.parameter_count(*setup.widths)
+    own = cost.attention_parameters(*setup.widths)
     return (
         f"An attention layer of your setting trains **{many(own)}** numbers, {setup.num_layers} of them "
         f"**{many(own * setup.num_layers)}**, however long the text is."

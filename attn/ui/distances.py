@@ -6,13 +6,14 @@ import streamlit as st
 from attn import charts, examples, positions, scaled_dot_product_attention
 from attn.charts.labels import number
 from attn.ui import models
-from attn.ui.choices import POSITIONS
-from attn.ui.placing import D_V, NUM_HEADS, hidden, keywords_of, name_of
+from attn.ui.choices import POSITIONS, positions_of
+from attn.ui.placing import D_V, NUM_HEADS, hidden, name_of
 from attn.ui.room import room
 from attn.ui.schemes import TRAINED, cosines, wavelengths
 
 NEAR = 16  # keys that count as near
 WORDS, COUNT = 24, 400  # of the random sentences over which weights are averaged
+_DOUBLED = [2**power for power in range(4, 14)]  # lengths, from as many keys as are near
 _POINTS = 600  # of a curve
 
 
@@ -84,16 +85,24 @@ def by_offset(weights, offsets):
 
 def mean_weights(setup, scheme=None):
     """Return the weights of this head, averaged over sentences of random words, (WORDS, WORDS)."""
-    e = examples.random_example((), setup.d_model, setup.d_k, D_V, setup.seed)
-    keywords, _ = keywords_of(setup, WORDS, scheme)
-    x = np.random.default_rng(setup.seed).normal(size=(COUNT, WORDS, setup.d_model)) + keywords.get("added", 0)
+    scheme = scheme or setup.positions
+    varied = {"head": setup.head - 1} if scheme == "alibi" else {"base": int(setup.base)}
+    return _mean_weights(scheme, setup.d_model, setup.d_k, setup.seed, setup.causal, **varied)
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def _mean_weights(scheme, d_model, d_k, seed, causal, **varied):
+    """Compute them, some 50 milliseconds at the largest widths."""
+    e = examples.random_example((), d_model, d_k, D_V, seed)
+    keywords, _ = positions_of(scheme, WORDS, d_model, d_k, seed, **varied)
+    x = np.random.default_rng(seed).normal(size=(COUNT, WORDS, d_model)) + keywords.get("added", 0)
     rotate = keywords.get("rotate", lambda each: each)
     attention = scaled_dot_product_attention(
         rotate(x @ e.w_q),
         rotate(x @ e.w_k),
         np.zeros((COUNT, WORDS, 1)),
         bias=keywords.get("bias"),
-        causal=setup.causal,
+        causal=causal,
     )
     return attention.weights.mean(axis=0)
 
@@ -157,14 +166,17 @@ def near_share(scores, lengths):
 
 def longer_picture(setup, theme):
     """Draw what position adds at each distance, and how much weight stays near as the text grows."""
-    options = {"marks": [(TRAINED, f"trained on {TRAINED}")], "width": int(room() / 2 - 12), "height": 300}
+    options = {"marks": [(TRAINED, f"trained on {TRAINED}")], "width": int(room() / 2 - 12)}
+    options["height"] = int(min(400, max(300, room() / 4)))
     options["x_format"] = "{:,.0f}".format
     own = profile(setup, setup.positions, setup.n)
     at = np.unique(np.linspace(0, len(own) - 1, _POINTS).astype(int))
     added = charts.Curve(name_of(setup.positions), at, own[at], theme.weight_half)
-    title = "Cosine of two positions" if setup.positions == "learned" else "What position adds to a score"
+    title, what = "What position adds to a score", "added to the score"
+    if setup.positions == "learned":
+        title, what = "Cosine of two positions", "cosine"
     return charts.beside(
-        charts.curves([added], theme, title=title, x_name="tokens back", y_name="", x_range=(0, setup.n), **options),
+        charts.curves([added], theme, title=title, x_name="tokens back", y_name=what, x_range=(0, setup.n), **options),
         charts.curves(
             _shares(setup, theme),
             theme,
@@ -172,6 +184,7 @@ def longer_picture(setup, theme):
             x_name="tokens of the text",
             y_name="share",
             x_log=True,
+            x_ticks=[length for length in _DOUBLED if length <= setup.n],
             y_range=(0, 1),
             **options,
         ),

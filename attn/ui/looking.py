@@ -121,7 +121,7 @@ def overview_charts(tables, setup, theme, room):
     limit = {"limit": 1.0} if metric.unit == "share" else {}
     heads = charts.layer_head_map(
         table, theme, title=metric.name, select="map", selected=(setup.layer - 1, setup.head - 1),
-        tooltip_name=metric.unit, size=int(room * 0.5), hidden=gone, **limit,
+        tooltip_name=metric.unit, size=map_size(table, room), hidden=gone, **limit,
     )  # fmt: skip
     order = listed(table, setup)
     names = [f"layer {layer + 1}, head {head + 1}" for layer, head in order]
@@ -131,6 +131,12 @@ def overview_charts(tables, setup, theme, room):
         width=int(room * 0.2), tooltip_name=metric.unit,
     )  # fmt: skip
     return charts.beside(heads, bars)
+
+
+def map_size(table, room):
+    """Return the pixels along the longer side of the map of all heads: a deep model's is tall."""
+    num_layers, num_heads = table.shape
+    return int(room * 0.5) if num_heads >= num_layers else 640
 
 
 def listed(table, setup, count=10):
@@ -246,7 +252,7 @@ table = np.full({table.shape}, np.nan)  # layers × heads
 for layer in recording.layers:
     table[layer.index, : layer.num_heads] = numbers(layer)
 {kept}overview = charts.layer_head_map(
-    table, charts.LIGHT, title="{metric.name}", tooltip_name="{metric.unit}", size={int(room * 0.5)},
+    table, charts.LIGHT, title="{metric.name}", tooltip_name="{metric.unit}", size={map_size(table, room)},
     selected={(setup.layer - 1, setup.head - 1)}{limit}{hidden},
 )
 places = {listed(table, setup)}  # the first ten by their number

@@ -13,7 +13,9 @@ from attn.pretrained import timing
 from attn.ui import jobs
 from attn.ui.costing import CORES, Setup
 from attn.ui.jobs import Job
+from attn.ui.page import figure
 from attn.ui.room import room
+from attn.ui.state import as_text
 from attn.ui.units import in_bytes, in_seconds, power, times
 
 RUNNING = "cost.measuring.job"  # where the session holds the measurement that runs
@@ -33,7 +35,10 @@ def measure_controls(state):
             help="One core gives steady numbers even while the machine has other work.",
         )  # fmt: skip
         st.toggle("Causal", key=state.key("causal"), help="A token sees itself and what came before.")
-        return st.button("Measure on this machine", type="primary", icon=":material/timer:", key=state.key("measure"))
+        return st.button(
+            "Measure on this machine", type="primary", icon=":material/timer:", key=state.key("measure"),
+            disabled=jobs.running(RUNNING) is not None,
+        )  # fmt: skip
 
 
 def tiles_reading():
@@ -102,15 +107,24 @@ def begin(state, setup):
     st.session_state[RUNNING] = Job(work, alone=True)
 
 
-def watch(state, theme):
-    """Show how far the measurement is, with a button that stops it and the curves so far."""
+def show(state, theme):
+    """Show the measurement that runs, with a button that stops it, or else the last one."""
     run = last_run(state)
+    if jobs.running(RUNNING):
+        jobs.watch(RUNNING, "Measured", lambda: _draw(run, theme))
+        return
+    if reason := jobs.failure(RUNNING):
+        st.error(as_text(reason))
+    if run is not None and run.found:
+        st.markdown(measured_reading(run))
+        figure(measured_picture(run, theme), "cost.measured", tables={"measured": lambda: measured_csv(run)})
 
-    def curves():
-        if run.found:
-            st.altair_chart(measured_picture(run, theme), theme=None, width="content")
 
-    jobs.watch(RUNNING, "Measured", curves)
+def _draw(run, theme):
+    """Draw what has come so far."""
+    if run.found:
+        st.caption("So far. Each of the four runs in a process of its own, one after the other.")
+        st.altair_chart(measured_picture(run, theme), theme=None, width="content")
 
 
 def measured_picture(run, theme):
@@ -122,10 +136,12 @@ def measured_picture(run, theme):
     size = {"width": int(room() / 2 - 12) if wide else room(), "height": 360 if wide else 280}
     options = {"log": True, "dots": True, "x_name": "tokens", "x_ticks": run.lengths} | size
     options["x_format"] = "{:,.0f}".format
-    figures = [charts.curves(time, theme, title="Time", y_name="seconds", y_format=in_seconds, **options)]
+    figures = [charts.curves(time, theme, title="Time", y_name="time of a run", y_format=in_seconds, **options)]
     if any(len(curve.x) for curve in memory):
         figures.append(
-            charts.curves(memory, theme, title="Memory beyond the inputs", y_name="bytes", y_format=in_bytes, **options)
+            charts.curves(
+                memory, theme, title="Memory beyond the inputs", y_name="memory", y_format=in_bytes, **options
+            )
         )
     return (charts.beside if wide else charts.above)(*figures)
 

@@ -13,9 +13,12 @@ from attn.examples import Example
 from attn.head_metrics import METRICS, measure_each
 from attn.pretrained import bert
 from attn.ui.state import as_text
+from attn.ui.turns import Recent, once
 
 SIDE = 224  # pixels of a picture before a model's own processor makes its inputs
 MOST_WHOLE = 512  # tokens up to which every head is looked at whole
+MOST_HELD = 2  # models at once
+_ROOM = 128_000_000  # bytes that recordings may take together
 LAST = 128  # queries over which every head of a longer text is looked at
 
 
@@ -30,10 +33,10 @@ class Seen(NamedTuple):
         return images.PICTURES[self.name].draw(side) if self.data is None else charts.read_picture(self.data, side)
 
 
-@st.cache_resource(max_entries=2, show_spinner="Loading the model …", show_time=True)
+@st.cache_resource(max_entries=MOST_HELD, show_spinner="Loading the model …", show_time=True)
 def loaded(name, random_weights=False):
     """Load a model, once a server."""
-    for holder in (recording, own_weights):  # which would keep the models of their layers alive
+    for holder in (recordings, own_weights):  # which would keep the models of their layers alive
         holder.clear()
     model = pretrained.load(name, random_weights=random_weights)
     pretrained.one_thread()  # visitors share the cores
@@ -90,15 +93,23 @@ def _download(found):
     place.empty()
 
 
-@st.cache_resource(
-    max_entries=3, show_spinner="Passing the text through the model …", show_time=True
-)  # long ones are large
+@st.cache_resource(show_spinner=False)
+def recordings():
+    """Return the recordings kept for all visitors."""
+    return Recent(_ROOM, MOST_HELD)
+
+
 def recording(name, random_weights, text, pair):
-    """Record a model reading a text, or seeing a picture."""
+    """Record a model reading a text, or seeing a picture, once for all visitors."""
     model = loaded(name, random_weights)
-    if isinstance(text, Seen):
-        return pretrained.record(model, inputs=pretrained.image_inputs(model, text.pixels(SIDE)))
-    return pretrained.record(model, text, pair=pair or None)
+
+    def make(watch):
+        if isinstance(text, Seen):
+            inputs = pretrained.image_inputs(model, text.pixels(SIDE))
+            return pretrained.record(model, inputs=inputs, watch=watch)
+        return pretrained.record(model, text, pair=pair or None, watch=watch)
+
+    return once(recordings(), (name, random_weights, text, pair), model, text, make)
 
 
 @st.cache_resource(max_entries=1, show_spinner="Passing the text through the model …", show_time=True)

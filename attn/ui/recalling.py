@@ -8,7 +8,7 @@ from attn.analysis import leak_test
 from attn.recurrent import Recurrent
 from attn.ui.page import code, figure, reading, tabs, theme
 from attn.ui.remembering import DEFAULT_SENTENCE, TABS, letter
-from attn.ui.room import room
+from attn.ui.room import room, tallest
 from attn.ui.state import as_text
 
 MOST_WORDS = 24
@@ -20,8 +20,8 @@ LOOKS = {"w_past": WIDTH, "w_now": D_MODEL, "w_summary": WIDTH}  # its matrices,
 
 def cell_controls(state):
     """Draw the sentence and how sharply the cell looks back."""
-    st.text_input(
-        "Sentence", key=state.key("sentence"), max_chars=400,
+    st.text_area(
+        "Sentence", key=state.key("sentence"), height=96, max_chars=400,
         help=f"Up to {MOST_WORDS} words and signs; each gets a random vector.",
     )  # fmt: skip
     st.slider("Sharpness", 0.0, 20.0, step=0.5, key=state.key("focus"), help="Multiplies the scores; 0 looks evenly.")
@@ -60,7 +60,7 @@ def looking_back(state, setup):
     hidden = np.triu(np.ones((len(words),) * 2, dtype=bool))
     options = {"hidden": hidden, "title": "Where each step looks back", "axes": ("query", "key")}
     figure(
-        charts.panels(theme(), room(), charts.panel(steps.weights, labels, labels, **options)),
+        charts.panels(theme(), room(), charts.panel(steps.weights, labels, labels, **options), tallest=tallest(room())),
         "memory.looking_back",
         tables={"weights": lambda: charts.csv(steps.weights, labels, labels, hidden)},
     )
@@ -109,6 +109,8 @@ def _states(steps, labels):
             charts.panel(steps.summary, labels, columns, title="From the past", **options),
             "→",
             charts.panel(steps.state, labels, columns, title="State", **options),
+            tallest=tallest(room()),
+            decimals=2,
         ),
         "memory.states",
         tables={"states": lambda: charts.csv(steps.state, labels, columns)},
@@ -134,6 +136,7 @@ hidden = np.triu(np.ones(({len(words)}, {len(words)}), dtype=bool))
 picture = charts.panels(
     charts.LIGHT, {room():.0f},
     charts.panel(steps.weights, labels, labels, hidden=hidden, title="Where each step looks back"),
+    tallest={tallest(room())},
 )
 charts.save(picture, "looking_back.svg")
 """
@@ -164,8 +167,8 @@ def far_back(state, setup):
         f"channels: {' → '.join(str(3 + at * setup.channels) for at in range(len(right) + 1))}"
         + (f" → {3 + (len(right) + 1) * setup.channels} with the read" if setup.attends else ""),
     )
-    titles = {right: "Dilations from 1", printed: "As the pseudo-code prints them"}
-    lay, wide = _fan_layout(setup.steps)
+    titles = {right: "Dilations from 1", printed: "Dilations as printed"}
+    lay, wide, layer = _fan_layout(setup.steps)
     figure(
         getattr(charts, lay)(
             *(
@@ -174,8 +177,9 @@ def far_back(state, setup):
                     moved[dilated],
                     theme(),
                     attends=setup.attends,
-                    title=f"{titles[dilated]}: {int((moved[dilated] > 0).sum())} of {setup.steps} steps are seen",
+                    title=f"{titles[dilated]}: {int((moved[dilated] > 0).sum())} of {setup.steps} seen",
                     width=wide,
+                    layer=layer,
                 )
                 for dilated in (right, printed)
             )
@@ -188,15 +192,15 @@ def far_back(state, setup):
             _lags(setup, moved, titles)
     if code_tab.open:
         with code_tab:
-            code(_snail_code(setup, lay, wide))
+            code(_snail_code(setup, lay, wide, layer))
 
 
 def _fan_layout(steps):
-    """Return whether two fans stand beside or above one another, and how wide each is."""
-    half = room() / 2 - 130
+    """Return whether two fans stand beside or above one another, how wide each is, and how far apart its layers."""
+    half, layer = room() / 2 - 130, int(max(52, min(72, room() / 20)))
     if half >= 26 * steps:
-        return "beside", int(min(half, 64 * steps))
-    return "above", int(min(room() - 130, 64 * steps))
+        return "beside", int(min(half, 96 * steps)), layer
+    return "above", int(min(room() - 130, 96 * steps)), layer
 
 
 def _measured(setup, dilated):
@@ -233,16 +237,16 @@ def _lags(setup, moved, titles):
         "not at all, to the last digit."
     )
     rows, columns = [titles[dilated] for dilated in moved], [str(lag) for lag in range(setup.steps)]
-    values, wide = np.stack(list(moved.values())), int(min(room() - 280, 56 * setup.steps))
+    values, wide = np.stack(list(moved.values())), int(min(room() - 280, 88 * setup.steps))
     options = {"kind": "magnitude", "log": True, "axes": ("", "steps back"), "tooltip_name": "moved by"}
     figure(
-        charts.beside(charts.heatmap(values, rows, columns, theme(), size=(wide, 88), square=False, **options)),
+        charts.beside(charts.heatmap(values, rows, columns, theme(), size=(wide, 112), square=False, **options)),
         "memory.lags",
         tables={"moved": lambda: charts.csv(values, rows, columns)},
     )
 
 
-def _snail_code(setup, lay, wide):
+def _snail_code(setup, lay, wide, layer):
     network, above = "snail.temporal_block(x, blocks, dilations)", ""
     if setup.attends:
         network = f"snail.attention_block({network}, above)[0]"
@@ -252,14 +256,15 @@ def _snail_code(setup, lay, wide):
 from attn import charts, snail
 
 fans = []
-for as_printed, title in ((False, "Dilations from 1"), (True, "As the pseudo-code prints them")):
+for as_printed, title in ((False, "Dilations from 1"), (True, "Dilations as printed")):
     rng = np.random.default_rng({setup.seed})
     x = rng.normal(size=({setup.steps}, 3))
     dilations = snail.dilations({setup.steps}, as_printed=as_printed)
     blocks = snail.draw_temporal_block(rng, 3, {setup.channels}, len(dilations)){above}
     moved = snail.lags_reached(lambda x: {network}, x)
     print(dilations, moved.round(3))
-    title += f": {{(moved > 0).sum()}} of {setup.steps} steps are seen"
-    fans.append(charts.fan(dilations, moved, charts.LIGHT, attends={setup.attends}, title=title, width={wide:.0f}))
+    title += f": {{(moved > 0).sum()}} of {setup.steps} seen"
+    look = {{"attends": {setup.attends}, "width": {wide}, "layer": {layer}}}
+    fans.append(charts.fan(dilations, moved, charts.LIGHT, title=title, **look))
 charts.save(charts.{lay}(*fans), "fan.svg")
 """

@@ -111,7 +111,7 @@ def _heads_picture(result, each, total, off):
 def cost_in_words(setup):
     """Say that the number of heads costs nothing."""
     d_model = setup.d_model
-    counts = sorted({cost.parameter_count(d_model, h) for h in divisors(d_model)})
+    counts = sorted({cost.attention_parameters(d_model, h) for h in divisors(d_model)})
     return (
         f"**More heads, same cost.** Each head gets d_model / h of the width, so attention trains 4 · {d_model}² = "
         f"**{counts[0]:,}** numbers whether h is {_listed(divisors(d_model))}. In the paper they did differ in what "
@@ -132,7 +132,7 @@ def cost_table():
         "|---:|---:|---:|---:|---:|",
     ]
     for h, (perplexity, bleu) in TABLE_3A.items():
-        lines.append(f"| {h} | {512 // h} | {cost.parameter_count(512, h):,} | {perplexity:.2f} | {bleu} |")
+        lines.append(f"| {h} | {512 // h} | {cost.attention_parameters(512, h):,} | {perplexity:.2f} | {bleu} |")
     return "\n".join([*lines, "", "English to German, development set; Vaswani et al., 2017, Table 3, rows (A)."])
 
 

@@ -1,17 +1,15 @@
-"""Memory: what the page offers to choose, and its memory, pointing and far-back parts."""
+"""Memory: what the page offers to choose, and its part about a memory that is read and written."""
 
-import re
 from dataclasses import dataclass
 
 import numpy as np
 import streamlit as st
 
-from attn import charts, images, memory, pointer_network
-from attn.trained import pointer
+from attn import charts, images, memory
+from attn.charts.labels import fixed
 from attn.ui.page import code, figure, reading, tabs, theme
-from attn.ui.room import room
+from attn.ui.room import room, tallest
 from attn.ui.setup import choice, flag, place, real, string, whole
-from attn.ui.state import as_text
 
 PARTS = {
     "ntm": "Read and write",
@@ -24,8 +22,9 @@ PARTS = {
 MEMORIES = {"example": "Worked example", "random": "Random"}
 FEATURES = {"colour": "Colour", "place": "Colour and place", "random": "Random projections"}
 TABS = ("More", "Code")
+MATCH = {"kind": "signed", "limit": 1}
 STAGES = ["content", "before", "mixed", "shifted", "sharper"]
-MOST_NUMBERS = 20
+WRITTEN_CELL, LARGEST_CELL = 46, 130  # pixels of a cell: the least that holds a number, and the most
 DEFAULT_NUMBERS = "0.3, 0.9, 0.1, 0.6, 0.61, 0.05, 0.72"
 DEFAULT_SENTENCE = "The FBI is chasing a criminal on the run"
 
@@ -97,7 +96,7 @@ def ntm_controls(state):
         st.number_input("Seed", 0, 9999, key=state.key("seed"), help="Another seed draws another memory.")
         rows = state.get("rows")
     st.slider("Key, first number", -5.0, 5.0, step=0.1, key=state.key("across"), help="What the head looks for.")
-    st.slider("Key, second number", -5.0, 5.0, step=0.1, key=state.key("up"))
+    st.slider("Key, second number", -5.0, 5.0, step=0.1, key=state.key("up"), help="Its second number.")
     st.slider(
         "β, sharpness", 0.0, 50.0, step=0.5, key=state.key("sharpness"),
         help="0 weighs all rows alike; the larger, the more only the best match counts.",
@@ -116,10 +115,11 @@ def ntm_controls(state):
     st.slider("Blur of the shift", 0.0, 0.5, step=0.05, key=state.key("blur"), help="Share for each neighbour.")
     st.slider("γ, sharpening", 1.0, 20.0, step=0.5, key=state.key("gamma"), help="1 changes nothing.")
     left, right = st.columns(2)
-    left.slider("Erase first", 0.0, 1.0, step=0.1, key=state.key("erase_1"), help="e: 1 wipes, 0 keeps.")
-    right.slider("Erase second", 0.0, 1.0, step=0.1, key=state.key("erase_2"))
-    left.slider("Add first", -5.0, 5.0, step=0.1, key=state.key("add_1"), help="a, added by weight.")
-    right.slider("Add second", -5.0, 5.0, step=0.1, key=state.key("add_2"))
+    erasing, adding = "e, for the {} number of every row: 1 wipes, 0 keeps.", "a, added by weight to every {} number."
+    left.slider("Erase first", 0.0, 1.0, step=0.1, key=state.key("erase_1"), help=erasing.format("first"))
+    right.slider("Erase second", 0.0, 1.0, step=0.1, key=state.key("erase_2"), help=erasing.format("second"))
+    left.slider("Add first", -5.0, 5.0, step=0.1, key=state.key("add_1"), help=adding.format("first"))
+    right.slider("Add second", -5.0, 5.0, step=0.1, key=state.key("add_2"), help=adding.format("second"))
 
 
 def addressed(setup):
@@ -151,13 +151,12 @@ def ntm(state, setup):
     )
     parts = [
         charts.panel(rows, labels, wide, kind="signed", title="Memory", axes=("", "number")),
-        charts.panel(steps.similarity[:, None], labels, ["cosine"], kind="signed", limit=1, title="Match"),
+        charts.panel(steps.similarity[:, None], labels, ["cosine"], title="Match", axes=("", "with key"), **MATCH),
         "→",
-        charts.panel(stages, labels, STAGES, title="Weights, step by step", axes=("", "")),
+        charts.panel(stages, labels, STAGES, title="Weights, step by step", axes=("", "step")),
     ]
-    parts[1].options["axes"] = ("", "")
     figure(
-        charts.panels(theme(), room(), *parts),
+        charts.panels(theme(), room(), *parts, **_cells(len(rows))),
         "memory.address",
         tables={"weights": lambda: charts.csv(stages, labels, STAGES)},
     )
@@ -170,12 +169,17 @@ def ntm(state, setup):
             code(_ntm_code(setup))
 
 
+def _cells(n_rows):
+    """Return how large the cells of a memory are, and how their numbers are written."""
+    return {"tallest": max(tallest(room()), WRITTEN_CELL * n_rows), "largest": LARGEST_CELL, "decimals": 3}
+
+
 def _write(setup, rows, weights, labels, wide):
     """Show the two halves of a write."""
     erase, add = [setup.erase_1, setup.erase_2], [setup.add_1, setup.add_2]
     written = memory.write(rows, weights, erase, add)
     best = int(weights.argmax())
-    numbers = ", ".join(f"{x:.6f}" for x in written.memory[best])
+    numbers = ", ".join(fixed(written.memory[best], 3))
     m = letter("key", "M")
     reading(
         f"The same weights write. Every row first loses its weight times the share to erase ({erase[0]:g}, "
@@ -195,6 +199,7 @@ def _write(setup, rows, weights, labels, wide):
             charts.panel(written.erased, labels, wide, title="Erased", **options),
             "→",
             charts.panel(written.memory, labels, wide, title="Added", **options),
+            **_cells(len(rows)),
         ),
         "memory.write",
         tables={"memory": lambda: charts.csv(written.memory, labels, wide)},
@@ -205,14 +210,14 @@ def _ntm_in_words(setup, previous, steps, read):
     """Follow the weights from content to the last step in words."""
     content, last = int(steps.content.argmax()), int(steps.weights.argmax())
     flat = np.ptp(steps.content) < 1e-9
-    by_content = "weighs all rows alike" if flat else f"puts **{steps.content[content]:.2f}** on row {content + 1}"
+    by_content = "weighs all rows alike" if flat else f"puts **{steps.content[content]:.3f}** on row {content + 1}"
     moved = f"moved by {setup.shift:g}" if setup.shift else "not moved"
     moved += f" and blurred by {setup.blur:g}" if setup.blur else ""
-    numbers = ", ".join(f"{x:.3f}" for x in read)
+    numbers = ", ".join(fixed(read, 3))
     return (
         f"Looking for ({setup.across:g}, {setup.up:g}), content alone {by_content}. A share of {setup.gate:g} of that "
         f"is mixed with the step before, which stood on row {int(previous.argmax()) + 1}; {moved}, then sharpened, "
-        f"most lies on row {last + 1} with **{steps.weights[last]:.2f}**. The head reads **({numbers})**."
+        f"most lies on row {last + 1} with **{steps.weights[last]:.3f}**. The head reads **({numbers})**."
     )
 
 
@@ -229,6 +234,7 @@ def _ntm_formula():
 def _ntm_code(setup):
     rows, made = memory_of(setup)
     n = len(rows)
+    options = ", ".join(f"{name}={value}" for name, value in _cells(n).items())
     return f"""import numpy as np
 from attn import charts, memory
 
@@ -250,160 +256,12 @@ weights = np.stack([steps.content, previous, steps.gated, steps.shifted, steps.w
 picture = charts.panels(
     charts.LIGHT, {room():.0f},
     charts.panel(M, rows, ["1", "2"], kind="signed", title="Memory", axes=("", "number")),
-    charts.panel(steps.similarity[:, None], rows, ["cosine"], kind="signed", limit=1, title="Match", axes=("", "")),
+    charts.panel(
+        steps.similarity[:, None], rows, ["cosine"], title="Match", axes=("", "with key"), kind="signed", limit=1
+    ),
     "→",
-    charts.panel(weights, rows, stages, title="Weights, step by step", axes=("", "")),
+    charts.panel(weights, rows, stages, title="Weights, step by step", axes=("", "step")),
+    {options},
 )
 charts.save(picture, "memory.svg")
-"""
-
-
-# Point at inputs
-
-
-def pointer_controls(state):
-    """Draw the numbers to sort."""
-    st.text_area(
-        "Numbers to sort", key=state.key("numbers"), height=96, max_chars=400,
-        help=f"2 to {MOST_NUMBERS} numbers from 0 to 1, with commas or spaces between them.",
-    )  # fmt: skip
-    st.toggle(
-        "Leave out what was visited", key=state.key("leave_out"),
-        help="What was pointed at gets no weight any more, so that every number comes once.",
-    )  # fmt: skip
-    least, most = pointer.TRAINED_ON
-    st.caption(
-        f"The network is trained: it learnt to sort {least} to {most} numbers with two decimals, and never saw these."
-    )
-
-
-def numbers_of(typed):
-    """Return the numbers that were typed.
-
-    Returns
-    -------
-    list of float
-
-    Raises
-    ------
-    ValueError
-        If they are not 2 to 20 numbers from 0 to 1.
-    """
-    parts = [part for part in re.split(r"[\s,;]+", typed.strip()) if part]
-    wanted = f"Type 2 to {MOST_NUMBERS} numbers from 0 to 1, such as {DEFAULT_NUMBERS}"
-    if not 2 <= len(parts) <= MOST_NUMBERS:
-        raise ValueError(f"{wanted}, got {len(parts)} of them.")
-    for part in parts:
-        if not re.fullmatch(r"\+?(\d+(\.\d*)?|\.\d+)", part) or not 0 <= float(part) <= 1:
-            raise ValueError(f"{wanted}, got {part if len(part) <= 20 else part[:19] + '…'}.")
-    return [float(part) for part in parts]
-
-
-def pointing(state, setup):
-    """Show where a trained network points, step by step."""
-    try:
-        numbers = numbers_of(setup.numbers)
-    except ValueError as error:
-        st.error(as_text(f"{error} Below stands the example."))
-        numbers = numbers_of(DEFAULT_NUMBERS)
-    network, accuracy = pointer.load()
-    inputs = np.array(numbers, dtype=np.float32)[:, None]
-    pointed = pointer_network.point_at_all(network, inputs, leave_out_visited=setup.leave_out)
-    found = [numbers[at] for at in pointed.order]
-    columns = charts.token_labels([f"{x:g}" for x in numbers])
-    rows = [f"{step + 1} → {x:g}" for step, x in enumerate(found)]
-    e, d = letter("key", "e_j"), letter("query", "d_i")
-    reading(
-        _pointing_in_words(numbers, found),
-        rf"\begin{{gathered}} u_j = v^\top \tanh(W_1 {e} + W_2 {d}) \\ p = \mathrm{{softmax}}(u) \end{{gathered}}",
-        f"encoded: {len(numbers)} × {len(network.v)} · one state per step: {len(network.v)} · "
-        f"weights: {len(numbers)} × {len(numbers)}, which are the output",
-    )
-    hidden = pointed.visited if setup.leave_out else None
-    figure(
-        charts.panels(
-            theme(),
-            room(),
-            charts.panel(
-                pointed.weights, rows, columns, hidden=hidden, title="Where each step points", axes=("step", "input")
-            ),
-        ),
-        "memory.pointing",
-        tables={"weights": lambda: charts.csv(pointed.weights, rows, columns)},
-    )
-    more, code_tab = tabs(state, TABS)
-    if more.open:
-        with more:
-            _accuracy(accuracy)
-    if code_tab.open:
-        with code_tab:
-            code(_pointing_code(numbers, setup.leave_out))
-
-
-def _pointing_in_words(numbers, found):
-    """Say what came out, and whether it is sorted."""
-    listed = ", ".join(f"{x:g}" for x in found)
-    wrong = next((at for at, pair in enumerate(zip(found, sorted(numbers), strict=True)) if pair[0] != pair[1]), None)
-    if wrong is None:
-        verdict = "Sorted, without a mistake"
-    else:
-        verdict = f"Wrong from step {wrong + 1} on, where {sorted(numbers)[wrong]:g} was to come"
-    return (
-        f"It reads the numbers as they were typed, then points: **{listed}**. {verdict}. Nothing is read or mixed: "
-        "each row of weights is itself the answer of that step, so the same network serves any number of inputs."
-    )
-
-
-def _accuracy(accuracy):
-    """Show how often whole inputs are sorted right, by their length."""
-    n = list(accuracy)
-    free, left_out = (np.array([accuracy[length][at] for length in n]) for at in (0, 1))
-    most = pointer.TRAINED_ON[1]
-    st.markdown(
-        f"Measured on 2,000 new inputs of each length. Free to point twice, it sorts 10 numbers without a mistake "
-        f"**{accuracy[10][0]:.1%}** of the time; with what was visited left out, **{accuracy[10][1]:.1%}**. It was "
-        f"trained on up to {most} numbers: beyond that it is on its own."
-    )
-    figure(
-        charts.beside(
-            charts.curves(
-                [
-                    charts.Curve("visited left out", n, left_out, theme().key),
-                    charts.Curve("free", n, free, theme().muted),
-                ],
-                theme(),
-                x_name="numbers",
-                y_name="share sorted without a mistake",
-                marks=[(most, "longest in training")],
-                dots=True,
-                y_range=(0.0, 1.0),
-                width=min(room(), 820),
-                height=300,
-            )
-        ),
-        "memory.accuracy",
-        tables={"accuracy": lambda: charts.csv(np.stack([free, left_out], axis=1), n, ["free", "visited left out"])},
-    )
-
-
-def _pointing_code(numbers, leave_out):
-    hidden = ", hidden=pointed.visited" if leave_out else ""
-    return f"""import numpy as np
-from attn import charts, pointer_network
-from attn.trained import pointer
-
-numbers = np.array({numbers}, dtype=np.float32)
-network, accuracy = pointer.load()
-pointed = pointer_network.point_at_all(network, numbers[:, None], leave_out_visited={leave_out})
-print(numbers[pointed.order])
-
-rows = [f"{{step + 1}} → {{numbers[at]:g}}" for step, at in enumerate(pointed.order)]
-columns = charts.token_labels([f"{{x:g}}" for x in numbers])
-picture = charts.panels(
-    charts.LIGHT, {room():.0f},
-    charts.panel(
-        pointed.weights, rows, columns{hidden}, title="Where each step points", axes=("step", "input")
-    ),
-)
-charts.save(picture, "pointing.svg")
 """

@@ -37,3 +37,8 @@ def measure():
 def room():
     """Return the width of the main column in pixels."""
     return st.session_state.get("room_width") or NARROW
+
+
+def tallest(room):
+    """Return how many pixels high a picture may be in a room of this width: taller in a wider window."""
+    return int(max(440, min(600, 0.35 * room)))

@@ -189,13 +189,13 @@ def _looked_at(steps, picture):
         "A trained network of this kind keeps queries and keys an eighth as wide as its channels; three colours "
         "leave nothing to save."
     )
-    names = charts.counted(SIDE)
+    names, size = charts.counted(SIDE), SIDE * int(min((room() - 180) / 2, 460) / SIDE)
     figure(
         charts.beside(
-            charts.photo(read, theme(), title="What each reads", size=6 * SIDE),
+            charts.photo(read, theme(), title="What each reads", size=size),
             charts.heatmap(
-                received, names, names, theme(), kind="magnitude", title="Looked at by all",
-                axes=("row", "column"), tooltip_name="sum of weights", size=6 * SIDE,
+                received - 1, names, names, theme(), kind="signed", title="Looked at more or less than it looks",
+                axes=("row", "column"), tooltip_name="received − 1", size=size,
             ),
         ),
         "memory.looked_at",
@@ -345,13 +345,15 @@ def _soft_and_hard(state, setup, result, at):
         f"the paper adds the penalty λ Σ (1 − received)², here **{penalty:.3g}** for λ = 1, so that over a whole "
         "caption every patch is looked at."
     )
-    shape, names, size = (PATCH, PATCH, 3), charts.counted(GRID), int(min((room() - 220) / 4, 240))
+    shape, names, size = (PATCH, PATCH, 3), charts.counted(GRID), int(min((room() - 220) / 3.4, 380))
     options = {"kind": "magnitude", "axes": ("row", "column"), "size": size}
     figure(
         charts.beside(
             charts.photo(soft.reshape(shape), theme(), title="Soft patch", size=size // 2),
             charts.photo(hard.running_mean[-1].reshape(shape), theme(), title="Mean of hard", size=size // 2),
-            charts.heatmap(counts, names, names, theme(), title="Hard reads", tooltip_name="draws", **options),
+            charts.heatmap(
+                counts, names, names, theme(), title="Hard reads", tooltip_name="draws", decimals=0, **options
+            ),
             charts.heatmap(
                 received,
                 names,
@@ -359,6 +361,7 @@ def _soft_and_hard(state, setup, result, at):
                 theme(),
                 title="Received in all",
                 tooltip_name="sum of weights",
+                decimals=2,
                 **options,
             ),
         ),

@@ -300,7 +300,8 @@ def looked_up(setup, room):
         charts.panel(VALUES, names, widths, title="Values", kind="signed", axes=("key", "value")),
         "=",
         charts.panel(
-            attention.context, ["q"], widths, title="Found", kind="signed", axes=("query", "output"), numbers=False
+            attention.context, ["q"], widths, title="Found", kind="signed", axes=("query", "output"), decimals=1,
+            legend=False,
         ),
     )  # fmt: skip
     hits = np.flatnonzero(attention.weights[0] > 0.01)

@@ -75,9 +75,11 @@ def count_in_words(setup, depth):
     """Say how many numbers a Transformer of these widths and depth trains."""
     total = cost.transformer_parameters(**_widths(setup, depth))
     return (
-        f"An encoder and a decoder of {depth} blocks each, with these widths and a vocabulary of 37,000, train "
-        f"**{total:,}** numbers. For the paper's base model the count is {cost.transformer_parameters():,}; its "
-        "Table 3 prints 65 million, and the differences between its rows come out as printed."
+        f"An encoder and a decoder of {depth} blocks each, with these widths and {_VOCABULARY:,} words, train "
+        f"**{total:,}** numbers. Counted is one embedding for both languages, which also makes the output; not counted "
+        "are biases in attention, of which the paper says nothing, and positions, since sinusoids are not trained. "
+        f"For the paper's base model this comes to {cost.transformer_parameters():,}; its Table 3 prints 65 million, "
+        "and the differences between its rows come out as printed."
     )
 
 
@@ -99,6 +101,7 @@ def count_table(setup, depth):
     return "\n".join(lines)
 
 
+_VOCABULARY = 37_000  # of the paper's English and German, as `attn.cost.transformer_parameters` has it
 _MADE_OF = {
     "Attention": "W_q, W_k, W_v, W_O",
     "Feed-forward": "W₁, b₁, W₂, b₂",
@@ -106,12 +109,16 @@ _MADE_OF = {
     "Encoder block": "1 attention, 1 feed-forward, 2 norms",
     "Decoder block": "2 attentions, 1 feed-forward, 3 norms",
     "All blocks": "encoder and decoder",
+    "Embedding": "37,000 rows for both languages and the output",
+    "Everything": "all blocks and the embedding",
 }
 
 
 def _counts(d_model, d_ff, num_heads, depth):
     """Return how many numbers each part trains."""
-    attention = cost.parameter_count(d_model, num_heads)
+    attention = cost.attention_parameters(d_model, num_heads)
     feed, norm = 2 * d_model * d_ff + d_ff + d_model, 2 * d_model
     reads, writes = attention + feed + 2 * norm, 2 * attention + feed + 3 * norm
-    return dict(zip(_MADE_OF, (attention, feed, norm, reads, writes, depth * (reads + writes)), strict=True))
+    blocks, embedding = depth * (reads + writes), _VOCABULARY * d_model
+    counts = attention, feed, norm, reads, writes, blocks, embedding, blocks + embedding
+    return dict(zip(_MADE_OF, counts, strict=True))

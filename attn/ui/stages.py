@@ -326,7 +326,7 @@ def _read_softmax(view):
         return f"Nothing is left for {view.token(row)} to look at: its weights are all 0."
     best, spread = int(weights.argmax()), float(analysis.effective_keys(weights))
     return (
-        f"{view.token(row)} looks most at {view.token(best)} ({weights[best]:.0%}); {view.token(column)} gets "
+        f"{view.token(row)} looks most at {view.token(best)} ({number(weights[best])}); {view.token(column)} gets "
         f"{number(weights[column])}. The row sums to 1 and is spread as if over {spread:.1f} tokens."
     )
 

@@ -44,14 +44,14 @@ def in_seconds(value):
 
 
 def power(exponent):
-    """Return how something grows with n, as text.
+    """Return how something grows with n, as text that stays as large as the rest of it.
 
     Examples
     --------
     >>> power(1.97), power(0.5)
-    ('n¹·⁹⁷', 'n⁰·⁵⁰')
+    ('n^1.97', 'n^0.50')
     """
-    return "n" + f"{exponent:.2f}".translate(str.maketrans("0123456789.-", "⁰¹²³⁴⁵⁶⁷⁸⁹·⁻"))
+    return f"n^{exponent:.2f}".replace("-", "−")
 
 
 def times(one, other):

@@ -1,0 +1,124 @@
+"""Work that takes long: a turn among others, a bar while it goes on, and the result kept for all visitors."""
+
+import contextlib
+import threading
+import time
+from collections import OrderedDict
+
+import streamlit as st
+
+from attn.pretrained.threads import heavy
+
+_LONG = 2_500  # characters of a text, some 500 tokens, beyond which passing it through a model is heavy
+_SOON = 0.4  # seconds after which a pass shows how far it is
+
+
+class Recent:
+    """The results asked for most recently, as long as together they fit into some memory.
+
+    Parameters
+    ----------
+    room : int
+        Bytes.
+    num_models : int
+        Results of so many models are kept at most: they hold on to the model that made them.
+    """
+
+    def __init__(self, room, num_models):
+        self._room, self._num_models = room, num_models
+        self._held, self._lock = OrderedDict(), threading.Lock()
+
+    def get(self, key):
+        """Return a result, or None if it is not kept. Keys begin with the name of a model and whether it is random."""
+        with self._lock:
+            if key not in self._held:
+                return None
+            self._held.move_to_end(key)
+            return self._held[key][0]
+
+    def put(self, key, result, size):
+        """Keep a result of so many bytes, and the newest others for which there is room."""
+        with self._lock:
+            self._held[key] = result, size
+            self._held.move_to_end(key)
+            newest = list(dict.fromkeys(held[:2] for held in reversed(self._held)))[: self._num_models]
+            for held in [held for held in self._held if held[:2] not in newest]:
+                del self._held[held]
+            while len(self._held) > 1 and sum(size for _, size in self._held.values()) > self._room:
+                self._held.popitem(last=False)
+
+
+def once(kept, key, loaded, text, make):
+    """Return what is kept under a key, or make it: of a long text when its turn comes, and with a bar.
+
+    Parameters
+    ----------
+    kept : Recent
+    key : tuple
+    loaded : Loaded
+        The model that a text passes through.
+    text : str or Seen
+    make : callable
+        Takes a function to be called before each layer; returns a result that says its ``nbytes``.
+    """
+    found = kept.get(key)
+    if found is None:
+        with _watched(loaded.num_layers) as watch, _turn(watch, isinstance(text, str) and len(text) > _LONG):
+            found = kept.get(key)  # of another visitor, whose turn came before
+            if found is None:
+                found = make(watch)
+                kept.put(key, found, found.nbytes)
+    return found
+
+
+def waiting(place):
+    """Say that others are computing, and how many come before; `place` is 1 for the next."""
+    before = {1: "; this is next", 2: " and one waits before this"}.get(place, f" and {place - 1} wait before this")
+    return f"Others are computing{before}. It begins by itself."
+
+
+class _Watch:
+    """Asked before each layer of a pass: shows how far it is, where Streamlit ends it if the visitor has moved on."""
+
+    def __init__(self, num_layers):
+        self.num_layers, self.done, self.bar = num_layers, 0, None
+        self.shown = time.monotonic()
+
+    def __call__(self):
+        self.done += 1
+        self.show(min(self.done / max(self.num_layers, 1), 1.0), "Passing the text through the model …")
+        return False
+
+    def show(self, share, words):
+        """Show a bar, unless it has just been shown or there is hardly anything to wait for."""
+        if time.monotonic() > self.shown + _SOON:
+            self.bar = self.bar or st.empty()
+            self.bar.progress(share, words)
+            self.shown = time.monotonic() - _SOON / 2
+
+
+@contextlib.contextmanager
+def _watched(num_layers):
+    """Watch a pass, and take the bar away at its end."""
+    watch = _Watch(num_layers)
+    try:
+        yield watch
+    finally:
+        if watch.bar is not None:
+            watch.bar.empty()
+
+
+@contextlib.contextmanager
+def _turn(watch, long):
+    """Wait for a turn among the heavy runs if the text is long."""
+    if not long:
+        yield
+        return
+    place = [1]
+
+    def still_waiting():
+        watch.show(0.0, waiting(place[0]))
+        return False
+
+    with heavy(lambda at: place.__setitem__(0, at), still_waiting):
+        yield

@@ -1,0 +1,61 @@
+"""Heavy work waits its turn, and what was made for one visitor is there for the next."""
+
+import threading
+from types import SimpleNamespace
+
+import numpy as np
+
+from attn.pretrained import threads
+from attn.ui.turns import Recent, once
+
+MODEL = SimpleNamespace(num_layers=3)
+LONG, SHORT = "word " * 1000, "word"
+
+
+def test_of_two_visitors_with_one_long_text_the_second_takes_what_the_first_made(monkeypatch):
+    monkeypatch.setattr(threads, "_heavy", threads.Queue(1))
+    kept, made, begun, go_on = Recent(1_000_000, 2), [], threading.Event(), threading.Event()
+
+    def make(watch):
+        watch()
+        begun.set()
+        go_on.wait(10)
+        made.append(np.zeros(3))
+        return made[-1]
+
+    found = [None, None]
+
+    def ask(at):
+        found[at] = once(kept, ("model", False, LONG), MODEL, LONG, make)
+
+    visitors = [threading.Thread(target=ask, args=(at,)) for at in range(2)]
+    visitors[0].start()
+    begun.wait(10)
+    visitors[1].start()
+    while not threads._heavy.waiting:
+        pass
+    go_on.set()
+    for visitor in visitors:
+        visitor.join(10)
+    assert len(made) == 1
+    assert found[0] is found[1] is made[0]
+
+
+def test_a_short_text_does_not_wait(monkeypatch):
+    monkeypatch.setattr(threads, "_heavy", threads.Queue(1))
+    with threads.heavy():
+        assert once(Recent(1_000_000, 2), ("model", False, SHORT), MODEL, SHORT, lambda watch: np.ones(2)).sum() == 2
+
+
+def test_what_fails_is_not_kept():
+    kept = Recent(1_000_000, 2)
+
+    def fail(watch):
+        raise ValueError("no")
+
+    for _ in range(2):
+        try:
+            once(kept, ("model", False, SHORT), MODEL, SHORT, fail)
+        except ValueError as error:
+            assert str(error) == "no"
+    assert kept.get(("model", False, SHORT)) is None
