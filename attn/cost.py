@@ -378,7 +378,8 @@ def transformer_parameters(*, num_layers=6, d_model=512, d_ff=2048, num_heads=8,
     -----
     Counted from section 3 of [1]_: no bias in attention, biases in the feed-forward networks, a gain
     and a bias in each layer norm. Table 3 prints 65 million for the defaults, two more than this;
-    its differences from one row to another come out as printed.
+    the differences of its rows from the first come out as printed, save where `d_model` changes: there
+    they are up to three million off.
 
     References
     ----------
@@ -395,6 +396,36 @@ def transformer_parameters(*, num_layers=6, d_model=512, d_ff=2048, num_heads=8,
     encoder = attention + feed_forward + 2 * norm
     decoder = 2 * attention + feed_forward + 3 * norm
     return num_layers * (encoder + decoder) + vocabulary * d_model
+
+
+def training_operations(hours, processors, operations_per_second):
+    """Return how many operations a training takes at most.
+
+    Parameters
+    ----------
+    hours : float
+    processors : int
+    operations_per_second : float
+        Of one processor.
+
+    Returns
+    -------
+    float
+
+    Notes
+    -----
+    How the work in Table 2 of [1]_ was estimated, with 9.5e12 operations a second for a P100.
+
+    References
+    ----------
+    .. [1] Vaswani et al., 2017, section 6.1. arXiv:1706.03762
+
+    Examples
+    --------
+    >>> training_operations(12, 8, 9.5e12)
+    3.2832e+18
+    """
+    return hours * 3600 * processors * operations_per_second
 
 
 class Variant(NamedTuple):

@@ -1,4 +1,4 @@
-"""Numbers that others published and that can be put beside one's own, read from their figures."""
+"""Numbers that others published, from their tables or read from their figures."""
 
 import json
 from functools import cache
@@ -14,6 +14,17 @@ class Alignment(NamedTuple):
     source: tuple  # (T_x,) words read
     target: tuple  # (T_y,) words written
     weights: np.ndarray  # (T_y, T_x)
+
+
+class Results(NamedTuple):
+    """One table of results of a paper."""
+
+    title: str
+    source: str
+    note: str
+    measures: tuple  # (k,) what the columns are
+    names: tuple  # (n,) what was measured
+    values: np.ndarray  # (n, k) NaN where the table has no number
 
 
 def bleu_by_length():
@@ -70,6 +81,28 @@ def alignments():
         name: Alignment(tuple(one["source"]), tuple(one["target"]), np.array(one["weights"]))
         for name, one in _figures()["alignments"].items()
     }
+
+
+def results():
+    """Return tables of results that papers printed.
+
+    Returns
+    -------
+    dict of str to Results
+
+    Examples
+    --------
+    >>> table = results()["translation"]
+    >>> table.measures[0], table.names[-1], table.values[-1, 0]
+    ('BLEU, English to German', 'Transformer, big', np.float64(28.4))
+    """
+    return {
+        name: Results(
+            one["title"], one["source"], one["note"], tuple(one["measures"]), tuple(one["rows"]),
+            np.array(list(one["rows"].values()), dtype=float),
+        )
+        for name, one in _figures()["results"].items()
+    }  # fmt: skip
 
 
 @cache

@@ -4,7 +4,8 @@ import streamlit as st
 
 from attn import charts, ui
 from attn.ui import beams, blocking, lessons, relations, stacking, uses
-from attn.ui.blocking import TABS, Setup
+from attn.ui.blocking import PRINTED, TABS, Setup
+from attn.ui.printed import results_tab
 from attn.ui.sentences import need_words, say_if_cut
 
 page = ui.begin("block", "What happens around attention?", Setup)
@@ -35,7 +36,7 @@ ui.figure(
     tables={"moved": lambda: blocking.effects_csv(result)},
 )
 
-heads_tab, uses_tab, stack_tab, training_tab, writing_tab, graph_tab, code_tab = ui.tabs(page, TABS)
+heads_tab, uses_tab, stack_tab, training_tab, writing_tab, graph_tab, printed_tab, code_tab = ui.tabs(page, TABS)
 if heads_tab.open:
     with heads_tab:
         relations.heads(page, result)
@@ -54,6 +55,9 @@ if writing_tab.open:
 if graph_tab.open:
     with graph_tab:
         relations.graph(page, result)
+if printed_tab.open:
+    with printed_tab:
+        results_tab(page, PRINTED, lessons.work_of_training())
 if code_tab.open:
     with code_tab:
         ui.code(blocking.code_of(result))

@@ -21,6 +21,7 @@ SHOWN = {
     "snail": recalling.far_back,
     "image": seeing.pixels,
     "patches": seeing.words_and_patches,
+    "published": remembering.published_results,
 }
 
 page = ui.begin("memory", "Can attention also write, point and see?", Setup)
@@ -29,6 +30,6 @@ st.segmented_control(
 )
 part = page.get("part")
 with st.sidebar:
-    given = CONTROLS[part](page)
+    given = CONTROLS[part](page) if part in CONTROLS else None
 setup = page.setup()
 SHOWN[part](page, setup, *([given] if given else []))

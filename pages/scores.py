@@ -5,7 +5,8 @@ import streamlit as st
 from attn import charts, ui
 from attn.alignment import SCORES
 from attn.ui import scoring, scoring_keys, scoring_tabs
-from attn.ui.scoring import DRAWS, LOOKS, PARAMETERS, REACH, TABS, Setup
+from attn.ui.printed import results_tab
+from attn.ui.scoring import DRAWS, LOOKS, PARAMETERS, PRINTED, REACH, TABS, Setup
 
 page = ui.begin("scores", "What makes two vectors match?", Setup)
 
@@ -65,7 +66,7 @@ ui.figure(
     },
 )
 
-moves_tab, soft_tab, local_tab, six_tab, code_tab = ui.tabs(page, TABS)
+moves_tab, soft_tab, local_tab, six_tab, printed_tab, code_tab = ui.tabs(page, TABS)
 if moves_tab.open:
     with moves_tab:
         moved = scoring_tabs.moved_by_each(setup)
@@ -110,6 +111,9 @@ if six_tab.open:
         st.markdown(scoring_tabs.six_in_words())
         st.markdown(scoring_tabs.one_matrix(setup, result))
         st.markdown(scoring_tabs.misread_root(result))
+if printed_tab.open:
+    with printed_tab:
+        results_tab(page, PRINTED)
 if code_tab.open:
     with code_tab:
         ui.code(scoring.code_of(setup, result, room))

@@ -87,6 +87,11 @@ def test_every_preset_shows_what_it_says(preset):
     assert {head for found in heads for head in found} == preset.changes.off
 
 
+def test_titles_count_the_heads_that_are_off():
+    for preset in (APPLE, COPYING):
+        assert preset.title.split()[0] == {3: "Three", 4: "Four"}[len(preset.changes.off)]
+
+
 def test_the_page_opens_with_something_to_see():
     app = check(opened("change"), charts=3)
     assert Setup().text == APPLE.text
@@ -290,6 +295,22 @@ def test_a_sweep_is_run_and_kept(minilm):
     np.testing.assert_array_equal(matrices(check(app))["Change without each"][0][0, 1], effect[0, 1])
 
 
+def test_a_sweep_says_how_long_it_takes(monkeypatch):
+    clock = iter([100.0])
+    monkeypatch.setattr(sweeps.time, "monotonic", lambda: next(clock))
+    pace = sweeps.Pace(layers=30)
+    for _ in range(7):
+        pace.layer()
+    assert pace.in_words(99) == "First every head is left on: layer 7 of 30."
+    pace.heads(0, 270)
+    assert pace.in_words(101) == "How long it takes shows in a moment."
+    pace.heads(90, 270)
+    assert pace.in_words(110) == "About 20 s left."  # a third took 10
+    assert pace.in_words(200) == "About 3 min left."
+    pace.heads(240, 270)
+    assert pace.in_words(116) == "About 2 s left."
+
+
 def test_a_sweep_waits_for_its_turn_and_can_be_stopped():
     """Two others compute; the visitor reads so, and gives up."""
     with threads.heavy(), threads.heavy():
@@ -435,6 +456,9 @@ def test_pairs_by_hand():
     np.testing.assert_allclose(table["x2"], [1, 0.2, 0.5, 0])  # one scale, up to the largest
     assert list(table["series"]) == ["before", "after"] * 2
     assert "a 0.5 before, 0.1 after; b 0.25 before, 0 after" in chart.description
+    shares = charts.pairs([0.684], [8.18e-6], ["a"], charts.LIGHT, shares=True)
+    assert list(shares.layer[0].data["text"]) == ["68.4%", "< 0.001%"]
+    assert "a 68.4% before, < 0.001% after" in shares.description
     signed = charts.pairs([0.5], [-0.5], ["a"], charts.DARK).layer[0].data
     assert signed["x"][0] == signed["x2"][1]  # both begin at zero
     with pytest.raises(ValueError, match="a label and two numbers per pair, got 1, 2 and 1"):

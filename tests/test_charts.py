@@ -111,7 +111,10 @@ class TestThemes:
         scale = colour_scale(np.array([1.0]), theme_, kind)
         fills = scale.colours(np.linspace(-1, 1, 401))
         inks = np.stack([theme.rgb(ink) for ink in theme.ink_on(fills)])
-        assert theme._contrast(fills, inks).min() > 4.3
+        contrast = theme._contrast(fills, inks)
+        assert contrast.min() >= 4.5  # what WCAG 2.1 asks of text
+        for other in ("#000000", "#FFFFFF"):
+            assert (contrast >= theme._contrast(fills, theme.rgb(other))).all()
 
     @pytest.mark.parametrize("theme_", THEMES, ids=lambda t: t.name)
     def test_no_weight_is_no_colour(self, theme_):

@@ -202,6 +202,31 @@ def test_an_error_inside_or_while_waiting_frees_the_place(error):
     assert queue.inside == 0
 
 
+def test_who_wants_to_be_alone_waits_for_all_and_is_overtaken_by_nobody():
+    queue, order, let_go = Queue(2), [], threading.Event()
+
+    def enter(name, alone):
+        with queue.turn(alone=alone):
+            order.append((name, queue.inside))
+            let_go.wait(10)
+
+    with queue.turn():
+        others = [threading.Thread(target=enter, args=each) for each in (("alone", True), ("last", False))]
+        for waiting, thread in enumerate(others, 1):
+            thread.start()
+            while queue.waiting < waiting:
+                time.sleep(0.005)
+        assert (queue.inside, order) == (1, [])  # a place is free, and stays so
+    while not order:
+        time.sleep(0.005)
+    assert (order, queue.waiting) == ([("alone", 1)], 1)
+    let_go.set()
+    for thread in others:
+        thread.join(10)
+    assert [name for name, _ in order] == ["alone", "last"]
+    assert (queue.inside, queue.waiting) == (0, 0)
+
+
 def test_heavy_runs_share_one_queue():
     assert threads.AT_ONCE >= 1
     told = []

@@ -206,7 +206,7 @@ def _beside(x, texts, width):
         left, start = min(
             ((left, at - need if left else at) for left in (at > 0.6 * width, at <= 0.6 * width)),
             key=lambda side: (
-                not 0 <= side[1] <= width - need,
+                not 0 <= side[1] <= width + _GAP - need,
                 sum(side[1] < other < side[1] + need for other in x if other != at),
             ),
         )

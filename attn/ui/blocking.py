@@ -30,7 +30,8 @@ STAGES = {
 PRE_NORM = (
     "input", "attention_norm", "attention", "attention_add", "feed_forward_norm", "feed_forward", "feed_forward_add",
 )  # fmt: skip
-TABS = ("Heads added up", "Three uses", "Stack", "Training", "Writing", "Graph", "Code")
+TABS = ("Heads added up", "Three uses", "Stack", "Training", "Writing", "Graph", "Published", "Code")
+PRINTED = {"translation": "Translation", "variants": "Variants", "parsing": "Parsing"}
 USES = {"encoder": "Encoder", "masked": "Decoder, masked", "cross": "Decoder to encoder", "output": "Output"}
 LESSONS = {"rate": "Learning rate", "smoothing": "Label smoothing", "dropout": "Dropout", "averaging": "Averaging"}
 DROPPED = {"weights": "Attention weights", "sublayer": "What a step makes"}
@@ -51,6 +52,7 @@ class Setup:
     d_ff: int = whole(16, 1, 256)
     token: int = whole(3, 1, LONGEST)
     stage: str = choice("attention_add", STAGES)
+    printed: str = choice(next(iter(PRINTED)), PRINTED)
     tab: str = choice("Heads added up", TABS)
     off: tuple = wholes()
     use: str = choice("cross", USES)

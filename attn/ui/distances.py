@@ -13,7 +13,7 @@ from attn.ui.schemes import TRAINED, cosines, wavelengths
 
 NEAR = 16  # keys that count as near
 WORDS, COUNT = 24, 400  # of the random sentences over which weights are averaged
-_DOUBLED = [2**power for power in range(4, 14)]  # lengths, from as many keys as are near
+_TICKS = [4**power for power in range(2, 7)]  # lengths, from as many keys as are near
 _POINTS = 600  # of a curve
 
 
@@ -29,7 +29,7 @@ def distance_picture(setup, theme):
     if setup.positions != "none":
         name = name_of(setup.positions)
         parts.append(charts.Curve(name, offsets, by_offset(weights, offsets), theme.weight_half))
-    tall = int(min(420, room() * 0.4))
+    tall = int(min(420, room() * 0.34))
     options = {"limit": float(weights.max()), "hidden": hidden(setup, WORDS), "title": "Mean weights"}
     curves = charts.curves(
         parts,
@@ -166,7 +166,8 @@ def near_share(scores, lengths):
 
 def longer_picture(setup, theme):
     """Draw what position adds at each distance, and how much weight stays near as the text grows."""
-    options = {"marks": [(TRAINED, f"trained on {TRAINED}")], "width": int(room() / 2 - 12)}
+    wide = room() >= 1100
+    options = {"marks": [(TRAINED, f"trained on {TRAINED}")], "width": int(room() / 2 - 12) if wide else int(room())}
     options["height"] = int(min(400, max(300, room() / 4)))
     options["x_format"] = "{:,.0f}".format
     own = profile(setup, setup.positions, setup.n)
@@ -175,7 +176,7 @@ def longer_picture(setup, theme):
     title, what = "What position adds to a score", "added to the score"
     if setup.positions == "learned":
         title, what = "Cosine of two positions", "cosine"
-    return charts.beside(
+    return (charts.beside if wide else charts.above)(
         charts.curves([added], theme, title=title, x_name="tokens back", y_name=what, x_range=(0, setup.n), **options),
         charts.curves(
             _shares(setup, theme),
@@ -184,7 +185,7 @@ def longer_picture(setup, theme):
             x_name="tokens of the text",
             y_name="share",
             x_log=True,
-            x_ticks=[length for length in _DOUBLED if length <= setup.n],
+            x_ticks=[length for length in _TICKS if length <= setup.n],
             y_range=(0, 1),
             **options,
         ),

@@ -3,7 +3,7 @@
 import numpy as np
 import streamlit as st
 
-from attn import charts, learning
+from attn import charts, cost, learning
 from attn.charts import Curve
 from attn.charts.labels import aligned, number
 from attn.ui.blocking import DROPPED, LESSONS
@@ -278,3 +278,12 @@ def averaging_in_words(last, mean, count):
         return f"{told}. Take the mean of more of them."
     way = "their noise cancels out" if mean[-1] < last[-1] else "by chance, for mostly their noise cancels out"
     return f"{told}, the mean of the last {count} **{number(mean[-1])}**: {way}."
+
+
+def work_of_training():
+    """Say how the printed work of training comes from hours and processors, and parameters from the settings."""
+    base, big = (cost.training_operations(hours, 8, 9.5e12) for hours in (12, 3.5 * 24))
+    return {
+        "translation": f"Those {base:.2e} and {big:.2e} are 12 hours and 3.5 days of 8 processors at 9.5e12 a second.",
+        "variants": "The page Cost counts the parameters of every variant from its settings.",
+    }

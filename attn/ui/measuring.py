@@ -151,7 +151,7 @@ def _measured_curve(run, contestant, field):
     known = [(one.n, getattr(one, field)) for one in run.of(contestant) if getattr(one, field)]
     lengths, values = [n for n, _ in known], [value for _, value in known]
     grows = cost.growth(lengths, values)
-    name = timing.CONTESTANTS[contestant] + ("" if math.isnan(grows) else f" {power(grows)}")
+    name = timing.CONTESTANTS[contestant] + ("" if math.isnan(grows) else f": {power(grows)}")
     return charts.Curve(name, lengths, values)
 
 

@@ -249,7 +249,7 @@ def schemes_picture(setup, theme):
             continue
     bars = charts.bars(
         list(moved.values()), [POSITIONS[scheme] for scheme in moved], theme, kind="magnitude",
-        title="Largest difference of a weight after shuffling and putting back", width=int(room() * 0.5),
+        title="Largest difference of a weight after shuffling and putting back", width=int(min(room() * 0.7, 900)),
         selected=list(moved).index(setup.positions), select="scheme", tooltip_name="difference",
     )  # fmt: skip
     return charts.beside(bars), list(moved)

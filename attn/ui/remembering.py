@@ -8,6 +8,7 @@ import streamlit as st
 from attn import charts, images, memory
 from attn.charts.labels import fixed
 from attn.ui.page import code, figure, reading, tabs, theme
+from attn.ui.printed import results_tab
 from attn.ui.room import room, tallest
 from attn.ui.setup import choice, flag, place, real, string, whole
 
@@ -18,6 +19,13 @@ PARTS = {
     "snail": "Look far back",
     "image": "Pixels",
     "patches": "Words and patches",
+    "published": "Published results",
+}
+PRINTED = {
+    "hulls": "Pointer network",
+    "few_shots": "SNAIL",
+    "sagan": "Image self-attention",
+    "captions": "Captions",
 }
 MEMORIES = {"example": "Worked example", "random": "Random"}
 FEATURES = {"colour": "Colour", "place": "Colour and place", "random": "Random projections"}
@@ -64,7 +72,13 @@ class Setup:
     caption: str = string("red blue green dark")
     word: int = whole(1, 1, 6)
     draws: int = whole(50, 1, 2000)
+    printed: str = choice(next(iter(PRINTED)), PRINTED)
     tab: str = choice(TABS[0], TABS)
+
+
+def published_results(state, setup):
+    """Show what papers printed of the mechanisms on this page."""
+    results_tab(state, PRINTED)
 
 
 def letter(role, name):

@@ -85,10 +85,10 @@ def scheme_picture(setup, theme):
     names = [[charts.counted(n) for n in part.values.shape] for part in parts]
     if setup.positions == "alibi":
         ((bias, options),) = parts
-        size = int(min(440, room() * 0.45))
+        size = int(min(600, room() * 0.45))
         return charts.beside(_slope_bars(setup, theme), charts.heatmap(bias, *names[0], theme, size=size, **options))
     matrices = [charts.panel(part.values, *name, **part.options) for part, name in zip(parts, names, strict=True)]
-    return charts.panels(theme, room(), *matrices)
+    return charts.panels(theme, room(), *matrices, tallest=int(min(640, max(440, room() * 0.4))))
 
 
 def _slope_bars(setup, theme):

@@ -13,7 +13,8 @@ from attn.ui.setup import choice, flag, points, real, whole
 
 PARAMETERS = {"example": "Worked example", "random": "Random"}
 LOOKS = {"equal": "All equal", "score": "By the score"}
-TABS = ("What moves it", "Soft and hard", "Global and local", "The six scores", "Code")
+TABS = ("What moves it", "Soft and hard", "Global and local", "The six scores", "Published", "Code")
+PRINTED = {"luong_models": "What each part adds", "luong_scores": "Score by score"}
 DRAWS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
 REACH = 5  # numbers of a vector lie between -5 and 5
 MOST_KEYS = 8
@@ -49,6 +50,7 @@ class Setup:
     predicted: bool = flag(False)
     centre: float = real(4.2, 1, 24)
     half_width: int = whole(2, 1, 12)
+    printed: str = choice(next(iter(PRINTED)), PRINTED)
     tab: str = choice(TABS[0], TABS)
 
 

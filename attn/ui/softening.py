@@ -301,11 +301,11 @@ def looked_up(setup, room):
         "=",
         charts.panel(
             attention.context, ["q"], widths, title="Found", kind="signed", axes=("query", "output"), decimals=1,
-            legend=False,
+            limit=VALUES.max(), legend=False,
         ),
     )  # fmt: skip
     hits = np.flatnonzero(attention.weights[0] > 0.01)
-    found = ", ".join(number(value, 4) for value in attention.context[0])
+    found = ", ".join(number(value, 4) for value in attention.context[0].round(3))
     where = " and ".join(f"entry {place + 1}" for place in hits)
     kind = "its value comes back" if len(hits) == 1 else "the mean of their values comes back"
     words = (

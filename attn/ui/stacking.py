@@ -78,8 +78,8 @@ def count_in_words(setup, depth):
         f"An encoder and a decoder of {depth} blocks each, with these widths and {_VOCABULARY:,} words, train "
         f"**{total:,}** numbers. Counted is one embedding for both languages, which also makes the output; not counted "
         "are biases in attention, of which the paper says nothing, and positions, since sinusoids are not trained. "
-        f"For the paper's base model this comes to {cost.transformer_parameters():,}; its Table 3 prints 65 million, "
-        "and the differences between its rows come out as printed."
+        f"For the paper's base model this comes to {cost.transformer_parameters():,}; its Table 3 prints 65 million. "
+        "Rows that differ from it in depth, d_ff or the width of heads differ by as much as is printed."
     )
 
 
