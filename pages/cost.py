@@ -1,4 +1,4 @@
-"""Cost: what attention takes, in multiplications, memory and time, and the same without the matrix."""
+"""Cost: what attention takes, in multiplications, memory and time, and the same result in tiles."""
 
 import streamlit as st
 

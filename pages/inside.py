@@ -20,6 +20,7 @@ from attn.ui.looking import (
     metric_controls,
     one_product,
     over_picture,
+    over_sound,
     overview_charts,
     patch_number,
     reading,
@@ -108,6 +109,12 @@ if matrix_tab.open:
                 "inside.patches",
                 on_pick=lambda row, column: page.set(cell=(patch_number(grid, row, column), setup.cell[1])),
                 tables={"patches": lambda: charts.csv(together[[row]], [rows[row]], columns)},
+            )
+        if recording.seconds and layer.kind != "decoder":
+            ui.figure(
+                over_sound(source[2], recording.seconds, together[row], f"Where {rows[row]} looks", room),
+                "inside.sound",
+                tables={"moments": lambda: charts.csv(together[[row]], [rows[row]], columns)},
             )
         picture, choose = exact_part(page, together, rows, columns, (row, column), what, **scale)
         ui.figure(

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from driving import check, matrices, opened, said, strokes, tables
 
-from attn import block, charts
-from attn.ui import beams, blocking, lessons, relations, uses
+from attn import block, charts, cost
+from attn.ui import beams, blocking, lessons, relations, stacking, uses
 from attn.ui import page as page_module
 from attn.ui.architecture import CLICKED
 from attn.ui.blocking import LESSONS, STAGES, TABS, USES, Setup, walked
@@ -267,7 +267,27 @@ def test_the_mean_of_more_checkpoints_is_nearer():
     assert told(app, r"the mean of the last 5 \*\*([\d.]+)\*\*") < told(app, r"last checkpoint is \*\*([\d.]+)\*\*")
 
 
+def test_the_table_of_what_is_trained_adds_up():
+    setup = Setup(d_model=16, d_ff=24, num_heads=4)
+    rows = [line.split(" | ") for line in stacking.count_table(setup, 5).splitlines()[2:]]
+    here, base = ({row[0].strip("| "): int(row[at].strip(" |").replace(",", "")) for row in rows} for at in (2, 3))
+    assert base["Everything"] == cost.transformer_parameters()
+    widths = {"d_model": 16, "d_ff": 24, "num_heads": 4, "d_k": 4, "d_v": 4}
+    assert here["Everything"] == cost.transformer_parameters(num_layers=5, **widths)
+    assert here["All blocks"] + here["Embedding"] == here["Everything"]
+    assert f"**{here['Everything']:,}**" in stacking.count_in_words(setup, 5)
+
+
 # Writing
+
+
+def test_every_sentence_that_ended_stands_whole_in_the_table():
+    setup = Setup()
+    pairs, ended = beams.found(setup)
+    table = beams.sentences_table(setup, pairs, ended, "The").replace("\\", "")
+    for one in ended:
+        assert f"| {beams.sentence(pairs, one, 'The')} | {len(one.symbols) + 1} | " in table
+        assert f"{one.score:.3f} |".replace("-", "−") in table
 
 
 def test_the_penalty_decides_between_a_short_and_a_long_sentence():

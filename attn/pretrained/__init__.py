@@ -8,6 +8,7 @@ from attn.pretrained.catalogue import DEFAULT, SUGGESTIONS, Preflight, Settings,
 from attn.pretrained.comparison import TOLERANCE, Difference, compare, compare_layer, from_scratch
 from attn.pretrained.deeper import Deeper, from_input, parameters
 from attn.pretrained.errors import ModelError
+from attn.pretrained.hearing import audio_inputs
 from attn.pretrained.loading import Loaded, load, one_thread, wrap
 from attn.pretrained.pictures import PatchGrid, image_inputs, patch_grid
 from attn.pretrained.recording import Layer, OwnWeights, Recording, own_weights, record
@@ -28,6 +29,7 @@ __all__ = [
     "Recording",
     "Settings",
     "Token",
+    "audio_inputs",
     "bert",
     "check_size",
     "compare",

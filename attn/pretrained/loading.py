@@ -11,6 +11,7 @@ from attn.pretrained import catalogue, parts, registry
 from attn.pretrained.errors import ModelError, explain
 
 _LONGEST = 4096  # tokens, where a pass need not hold the weights of all heads
+_SOUNDS = ("input_features", "input_values")  # how families call what they hear
 _loading = threading.Lock()  # random weights need the seed of torch, which threads share
 
 
@@ -42,6 +43,8 @@ class Loaded:
         What to know of its weights, as a sentence; empty where there is nothing to say.
     image_processor : transformers.BaseImageProcessor or None
         What makes inputs of a picture (`attn.pretrained.image_inputs`).
+    feature_extractor : transformers.SequenceFeatureExtractor or None
+        What makes inputs of a sound (`attn.pretrained.audio_inputs`).
     """
 
     model: Any = field(repr=False)
@@ -58,7 +61,15 @@ class Loaded:
     random_weights: bool = False
     note: str = ""
     image_processor: Any = field(default=None, repr=False)
+    feature_extractor: Any = field(default=None, repr=False)
     lock: Any = field(default_factory=threading.Lock, repr=False)  # tokenizers change while they work
+
+    @property
+    def takes(self):
+        """What a pass begins with: "text", "picture" or "sound"."""
+        if self.feature_extractor is not None and self.model.main_input_name in _SOUNDS:
+            return "sound"
+        return "picture" if self.tokenizer is None and self.image_processor is not None else "text"
 
 
 def load(name_or_path=catalogue.DEFAULT, *, random_weights=False, size_limit=None, progress=None, settings=None):
@@ -101,16 +112,16 @@ def load(name_or_path=catalogue.DEFAULT, *, random_weights=False, size_limit=Non
     folder = catalogue.fetch(preflight, progress)
     try:
         config = _config(folder, preflight.name)
-        tokenizer, image_processor = _readers(folder, preflight.name)
+        tokenizer, others = _readers(folder, preflight.name)
         model = _random_model(config) if random_weights else _model(folder, config)
     except Exception as error:  # transformers raises many kinds; each becomes one sentence
         raise explain(error, preflight.name) from error
     note = "" if random_weights else preflight.note
     loaded = _describe(model, tokenizer, preflight.name, preflight.where, random_weights)
-    return replace(loaded, note=note, image_processor=image_processor)
+    return replace(loaded, note=note, **others)
 
 
-def wrap(model, tokenizer=None, *, image_processor=None, name=None):
+def wrap(model, tokenizer=None, *, image_processor=None, feature_extractor=None, name=None):
     """Make a model that is in memory recordable.
 
     Parameters
@@ -121,6 +132,8 @@ def wrap(model, tokenizer=None, *, image_processor=None, name=None):
         Needed to record texts; without it give `inputs`.
     image_processor : transformers.BaseImageProcessor, optional
         Needed by `image_inputs`.
+    feature_extractor : transformers.SequenceFeatureExtractor, optional
+        Needed by `audio_inputs`.
     name : str, optional
         By default the name in the configuration, or the class.
 
@@ -134,7 +147,8 @@ def wrap(model, tokenizer=None, *, image_processor=None, name=None):
         If there is no attention in the model.
     """
     name = name or model.config.name_or_path or type(model).__name__
-    return replace(_describe(model.eval(), tokenizer, name, "memory", False), image_processor=image_processor)
+    others = {"image_processor": image_processor, "feature_extractor": feature_extractor}
+    return replace(_describe(model.eval(), tokenizer, name, "memory", False), **others)
 
 
 def one_thread():
@@ -167,25 +181,38 @@ def _config(folder, name):
 
 
 def _readers(folder, name):
-    """Load what makes inputs of a text and of a picture; one of them must be there."""
-    image_processor = _image_processor(folder)
+    """Load what makes inputs of a text, of a picture and of a sound; one of them must be there."""
+    others = {"image_processor": _image_processor(folder), "feature_extractor": _feature_extractor(folder)}
     try:
-        return _tokenizer(folder, name), image_processor
+        return _tokenizer(folder, name), others
     except ModelError:
-        if image_processor is None:
+        if not any(others.values()):
             raise
-        return None, image_processor
+        return None, others
 
 
 def _image_processor(folder):
     """Load what makes inputs of a picture with numpy and pillow, or return None."""
     from transformers import AutoImageProcessor
 
+    return _preprocessor(AutoImageProcessor, folder, backend="pil")
+
+
+def _feature_extractor(folder):
+    """Load what makes inputs of a sound, or return None."""
+    from transformers import AutoFeatureExtractor, SequenceFeatureExtractor
+
+    found = _preprocessor(AutoFeatureExtractor, folder)
+    return found if isinstance(found, SequenceFeatureExtractor) else None
+
+
+def _preprocessor(auto, folder, **options):
+    """Load what a folder says of its inputs, or return None."""
     if not any((folder / file).is_file() for file in ("preprocessor_config.json", "processor_config.json")):
         return None
     try:
-        return AutoImageProcessor.from_pretrained(folder, backend="pil", local_files_only=True, trust_remote_code=False)
-    except (OSError, ValueError, ImportError):  # the file is of sounds, or what it names does without pillow
+        return auto.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **options)
+    except (OSError, ValueError, ImportError):  # the file is of another kind, or what it names needs more packages
         return None
 
 

@@ -15,6 +15,7 @@ class Prepared(NamedTuple):
     decoder_tokens: tuple | None = None
     truncated_from: int | None = None
     patches: tuple | None = None  # rows and columns of patches in a picture
+    seconds: float | None = None  # of a sound
 
     def axes(self, kind, n_q, n_k):
         """Return the names of the rows and columns of one kind of attention; numbers where none fit."""
@@ -25,7 +26,9 @@ class Prepared(NamedTuple):
         return _fitted(n_q, self.decoder_tokens), _fitted(n_k, *columns) if columns else self._first(n_k)
 
     def _first(self, length):
-        """Name what is read first: tokens, or the patches of a picture after what a model puts before them."""
+        """Name what is read first: tokens, moments of a sound, or patches of a picture after what stands before."""
+        if self.seconds is not None:
+            return tuple(tokens.Token(f"{self.seconds * i / length:.2f}s", None, False) for i in range(length))
         if self.patches is None:
             return _fitted(length, self.tokens)
         rows, columns = self.patches
@@ -106,7 +109,7 @@ def _has_decoder(loaded):
 def _from_text(loaded, text, pair):
     """Tokenize a text for a model, and a second one for the same pass or for the decoder."""
     if loaded.tokenizer is None:
-        instead = "inputs" if loaded.image_processor is None else "a picture"
+        instead = {"picture": "a picture", "sound": "a sound"}.get(loaded.takes, "inputs")
         raise ModelError(f"{loaded.name} has no tokenizer, so it takes {instead} instead of a text")
     texts = [tokens.checked(each) for each in (text, pair) if each is not None]
     if not _has_decoder(loaded):
@@ -114,12 +117,26 @@ def _from_text(loaded, text, pair):
         return Prepared(inputs, names, None, truncated_from)
     inputs, names, truncated_from = _encode(loaded, texts[:1])
     target, decoder_names, decoder_truncated_from = _encode(loaded, texts[-1:])
-    start = _start_id(loaded)
-    # The decoder reads what it has to say one step late, as in training.
-    inputs["decoder_input_ids"] = target["input_ids"].roll(1, dims=1)
-    inputs["decoder_input_ids"][:, 0] = start
-    first = tokens.from_ids([start], loaded.tokenizer)[0]._replace(special=True)
+    inputs["decoder_input_ids"] = _one_step_late(loaded, target["input_ids"])
+    first = tokens.from_ids([_start_id(loaded)], loaded.tokenizer)[0]._replace(special=True)
     return Prepared(inputs, names, (first, *decoder_names[:-1]), truncated_from or decoder_truncated_from)
+
+
+def decoder_inputs(loaded, text=None):
+    """Make what a decoder reads of a text, or of none: the token it begins with."""
+    import torch
+
+    if not text or loaded.tokenizer is None:
+        return {"decoder_input_ids": torch.tensor([[_start_id(loaded)]])}
+    target, *_ = _encode(loaded, [tokens.checked(text)])
+    return {"decoder_input_ids": _one_step_late(loaded, target["input_ids"])}
+
+
+def _one_step_late(loaded, ids):
+    """Return what a decoder reads while it says `ids`: they come one step late, as in training."""
+    ids = ids.roll(1, dims=1)
+    ids[:, 0] = _start_id(loaded)
+    return ids
 
 
 def _encode(loaded, texts):
@@ -160,7 +177,22 @@ def _from_inputs(loaded, inputs):
         if len(ids) > loaded.max_tokens:
             raise ModelError(f"{loaded.name} takes at most {loaded.max_tokens} tokens here, got {len(ids)}")
         names.append(tokens.from_ids(ids, loaded.tokenizer))
-    return Prepared(inputs, names[0], names[1] if _has_decoder(loaded) else None, patches=_patches(loaded, inputs))
+    decoder_names = names[1] if _has_decoder(loaded) else None
+    patches, seconds = _patches(loaded, inputs), _seconds(loaded, inputs)
+    return Prepared(inputs, names[0], decoder_names, patches=patches, seconds=seconds)
+
+
+def _seconds(loaded, inputs):
+    """Return how long the sound is that a model hears, with the silence that fills it up; None if it is not known."""
+    extract = loaded.feature_extractor
+    if extract is None:
+        return None
+    waves, heard = inputs.get("input_values"), inputs.get("input_features")
+    if waves is not None and waves.ndim == 2:
+        return waves.shape[1] / extract.sampling_rate
+    if heard is not None and hasattr(extract, "hop_length"):
+        return heard.shape[-1] * extract.hop_length / extract.sampling_rate
+    return None
 
 
 def _patches(loaded, inputs):

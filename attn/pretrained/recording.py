@@ -225,6 +225,8 @@ class Recording:
     layers : tuple of Layer
     patches : tuple of int, or None
         Rows and columns of patches that the model cut a picture into (`attn.pretrained.patch_grid`).
+    seconds : float, or None
+        How long the sound was that its encoder heard, with the silence that filled it up.
     """
 
     text: str | None
@@ -234,6 +236,7 @@ class Recording:
     truncated_from: int | None
     layers: tuple
     patches: tuple | None = None
+    seconds: float | None = None
 
     @property
     def nbytes(self):
@@ -298,8 +301,9 @@ def record(loaded, text=None, *, pair=None, inputs=None, layers=None, watch=None
     if any(isinstance(layer, LongLayer) for layer in kept):
         parts.give_back()
     return Recording(
-        text, pair, prepared.tokens, prepared.decoder_tokens, prepared.truncated_from, kept, prepared.patches
-    )
+        text, pair, prepared.tokens, prepared.decoder_tokens, prepared.truncated_from, kept, prepared.patches,
+        prepared.seconds,
+    )  # fmt: skip
 
 
 def own_weights(loaded, text=None, *, pair=None, inputs=None):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import streamlit as st
 
-from attn import charts, images, pretrained
+from attn import charts, images, pretrained, sounds
 from attn.multi_head import merge_heads, split_heads
 from attn.pretrained import parts
 from attn.ui.page import theme
@@ -35,6 +35,7 @@ class Setup(SourceChoice):
     cell: tuple = place((10, 2))
     window: tuple = place((0, 0))
     picture: str = choice(next(iter(images.PICTURES)), images.PICTURES)
+    sound: str = choice(next(iter(sounds.SOUNDS)), sounds.SOUNDS)
     tab: str = choice("Every layer and head", TABS)
 
     @property

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import streamlit as st
 
-from attn import charts, contribution, head_kinds, images
+from attn import charts, contribution, head_kinds, images, sounds
 from attn.charts.labels import number
 from attn.head_metrics import METRICS
 from attn.ui import models
@@ -35,6 +35,7 @@ class Setup(SourceChoice):
     follow: str = choice("all", LINES)
     window: tuple = place((0, 0))
     picture: str = choice(next(iter(images.PICTURES)), images.PICTURES)
+    sound: str = choice(next(iter(sounds.SOUNDS)), sounds.SOUNDS)
     tab: str = choice("Matrix", TABS)
 
 
@@ -197,6 +198,40 @@ def over_picture(seen, grid, weights, row, room):
     left = charts.photo(image, theme(), title="The picture in patches", grid=grid[:2], select="patch", **options)
     right = charts.photo(image, theme(), title="What the chosen one sees", weights=on_patches, **options)
     return charts.beside(left, right)
+
+
+def over_sound(heard, seconds, weights, title, room):
+    """Draw how loud a sound is from moment to moment, and below it where one query looks.
+
+    Parameters
+    ----------
+    heard : Heard
+    seconds : float
+        From the first moment to the end of the last, with the silence that fills the sound up.
+    weights : ndarray, shape (n_k,)
+        Of the query, one per moment.
+    title : str
+    room : float
+        Pixels across.
+
+    Returns
+    -------
+    alt.VConcatChart
+    """
+    rate = max(100, math.ceil(20 * len(weights) / seconds))  # samples a second: some for every moment
+    times = np.arange(len(weights)) * seconds / len(weights)
+    loud = np.abs(heard.samples(rate))
+    moment = np.minimum((np.arange(loud.size) / rate * len(weights) / seconds).astype(int), len(weights) - 1)
+    loudness = np.zeros(len(weights))
+    np.maximum.at(loudness, moment, loud)
+    drawn = (
+        charts.curves(
+            [charts.Curve(name, times, values)], theme(), x_name="seconds", y_name=name, title=words,
+            width=int(min(room, 1100)), height=180, y_range=(0, float(values.max()) or 1.0),
+        )
+        for name, values, words in (("loudness", loudness, "The sound"), ("weight", weights, title))
+    )  # fmt: skip
+    return charts.above(*drawn)
 
 
 def patch_number(grid, row, column):

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import streamlit as st
 
-from attn import charts, images, multi_head, multi_head_attention, pretrained
+from attn import charts, images, multi_head, multi_head_attention, pretrained, sounds
 from attn.contribution import rollout
 from attn.examples import Example
 from attn.head_metrics import METRICS, measure_each
@@ -31,6 +31,25 @@ class Seen(NamedTuple):
     def pixels(self, side):
         """Return the picture, (side, side, 3) from 0 to 1."""
         return images.PICTURES[self.name].draw(side) if self.data is None else charts.read_picture(self.data, side)
+
+    def check(self):
+        """Raise ValueError if the file is no picture."""
+        self.pixels(8)
+
+
+class Heard(NamedTuple):
+    """A sound that a model hears, in place of a text."""
+
+    name: str  # of one made by rule, or of a file
+    data: bytes | None = None  # of the file
+
+    def samples(self, rate):
+        """Return the sound at so many samples a second, (n,) from -1 to 1."""
+        return sounds.SOUNDS[self.name].make(rate) if self.data is None else sounds.read_wav(self.data, rate)
+
+    def check(self):
+        """Raise ValueError if the file is no sound."""
+        self.samples(8000)
 
 
 @st.cache_resource(max_entries=MOST_HELD, show_spinner="Loading the model …", show_time=True)
@@ -100,12 +119,15 @@ def recordings():
 
 
 def recording(name, random_weights, text, pair):
-    """Record a model reading a text, or seeing a picture, once for all visitors."""
+    """Record a model that reads a text, sees a picture or hears a sound, once for all visitors."""
     model = loaded(name, random_weights)
 
     def make(watch):
         if isinstance(text, Seen):
             inputs = pretrained.image_inputs(model, text.pixels(SIDE))
+            return pretrained.record(model, inputs=inputs, watch=watch)
+        if isinstance(text, Heard):
+            inputs = pretrained.audio_inputs(model, text.samples(model.feature_extractor.sampling_rate), pair)
             return pretrained.record(model, inputs=inputs, watch=watch)
         return pretrained.record(model, text, pair=pair or None, watch=watch)
 

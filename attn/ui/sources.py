@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from attn import charts, images, pretrained
+from attn import charts, images, pretrained, sounds
 from attn.ui import models
 from attn.ui.colours import COLOURS, colour_control, scale_of
 from attn.ui.page import ask, figure, theme
@@ -31,16 +31,25 @@ def source_controls(state):
     """Draw the choice of a model and of what it reads."""
     model_control(state)
     random_control(state)
-    if st.session_state.get(state.key("sees")):
+    takes = taken(state)
+    if takes == "picture":
         picture_control(state)
         return
-    text_control(state, label="Text")
+    if takes == "sound":
+        sound_control(state)
+    else:
+        text_control(state, label="Text")
     st.text_input(
-        "Second text",
+        "Second text" if takes == "text" else "Text of the decoder",
         key=state.key("pair"),
         placeholder="None",
         help="Read together with the first; in an encoder-decoder, what the decoder reads.",
     )
+
+
+def taken(state):
+    """Return what the model in view takes: "text", "picture" or "sound"."""
+    return st.session_state.get(state.key("takes"), "text")
 
 
 def picture_control(state):
@@ -52,28 +61,41 @@ def picture_control(state):
         key=state.key("picture"),
         help="Drawn by rule. The model's own processor makes its inputs of it.",
     )
-    file = st.file_uploader(
-        "Or one of yours",
-        ("png", "jpg", "jpeg", "webp"),
-        key=state.key("upload"),
-        max_upload_size=20,
-        help="Its middle square is used.",
+    _given(state, models.Seen, ("png", "jpg", "jpeg", "webp"), "picture", "Its middle square is used.")
+
+
+def sound_control(state):
+    """Draw the choice of a sound: one made by rule, or a file."""
+    st.selectbox(
+        "Sound",
+        sounds.SOUNDS,
+        format_func=lambda name: sounds.SOUNDS[name].title,
+        key=state.key("sound"),
+        help="Made by rule, three seconds long. The model's own feature extractor makes its inputs of it.",
     )
-    seen = models.Seen(state.get("picture"))
+    _given(state, models.Heard, ("wav",), "sound", f"Its first {sounds.LONGEST:g} seconds are used.")
+
+
+def _given(state, kind, endings, name, words):
+    """Draw the choice of a file, and keep what is given to the model: the file, or what is made by rule."""
+    file = st.file_uploader("Or one of yours", endings, key=state.key("upload"), max_upload_size=20, help=words)
+    given = kind(state.get(name))
     if file is not None:
         try:
-            charts.read_picture(file.getvalue(), 8)
-            seen = models.Seen(file.name, file.getvalue())
-            st.caption(":material/info: A picture of yours is not in the link to this page.")
+            own = kind(file.name, file.getvalue())
+            own.check()
+            given = own
+            st.caption(f":material/info: A {name} of yours is not in the link to this page.")
         except ValueError as error:
             st.error(as_text(f"{str(error)[0].upper()}{str(error)[1:]}."))
-    st.session_state[state.key("seen")] = seen
+    st.session_state[state.key("given")] = given
 
 
 def source_of(state):
-    """Return the model and what it reads or sees, as the cached functions of `attn.ui.models` take them."""
-    if st.session_state.get(state.key("sees")):
-        return state.get("model"), state.get("random"), st.session_state[state.key("seen")], ""
+    """Return the model and what it reads, sees or hears, as the cached functions of `attn.ui.models` take them."""
+    if taken(state) != "text":
+        pair = state.get("pair") if taken(state) == "sound" else ""
+        return state.get("model"), state.get("random"), st.session_state[state.key("given")], pair
     if not state.get("text").strip():
         ask(state, "Type a text in the sidebar, or pick an example there.")
     return tuple(state.get(name) for name in ("model", "random", "text", "pair"))
@@ -94,9 +116,8 @@ def recorded(state, source):
     """
     models.permit(source[0])
     loaded = models.loaded(*source[:2])
-    sees = loaded.tokenizer is None and loaded.image_processor is not None
-    if sees != st.session_state.get(state.key("sees"), False):
-        st.session_state[state.key("sees")] = sees
+    if loaded.takes != taken(state):
+        st.session_state[state.key("takes")] = loaded.takes
         st.rerun()  # with the controls for what this model takes
     if not loaded.recordable:
         own_only(state, loaded, models.own_weights(*source))
@@ -159,6 +180,15 @@ def recording_lines(source):
         return (
             f"from attn import images\n\nmodel = pretrained.load({model})\n"
             f"recording = pretrained.record(model, inputs=pretrained.image_inputs(model, {picture}))"
+        )
+    if isinstance(text, models.Heard):
+        sound = f"sounds.read_wav(open({text.name!r}, 'rb').read(), rate)" if text.data else None
+        sound = sound or f"sounds.SOUNDS[{text.name!r}].make(rate)"
+        pair = f", {pair!r}" if pair else ""
+        return (
+            f"from attn import sounds\n\nmodel = pretrained.load({model})\n"
+            "rate = model.feature_extractor.sampling_rate\n"
+            f"recording = pretrained.record(model, inputs=pretrained.audio_inputs(model, {sound}{pair}))"
         )
     pair = f", pair={pair!r}" if pair else ""
     return f"model = pretrained.load({model})\nrecording = pretrained.record(model, {text!r}{pair})"

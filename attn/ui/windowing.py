@@ -33,10 +33,10 @@ def window_control(state, values, rows, columns, title, **options):
     """
     place = zip(state.get("window"), values.shape, strict=True)
     starts = [min(at, max(size - SPAN, 0)) for at, size in place]
-    part = tuple(slice(start, start + SPAN) for start in starts)
+    part = tuple(slice(start, min(start + SPAN, size)) for start, size in zip(starts, values.shape, strict=True))
     st.caption(
-        f"All {len(rows):,} tokens as one picture. Drag over it to choose the part shown exactly below, "
-        f"at most {SPAN} tokens a side."
+        f"All {len(rows):,} × {len(columns):,} cells as one picture. Drag over it to choose the part shown exactly "
+        f"below, at most {SPAN} tokens a side."
     )
     key = state.key("whole")
 

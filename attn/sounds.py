@@ -1,0 +1,126 @@
+"""Sounds: made by rule, or read from a file, as numbers from -1 to 1."""
+
+import io
+import math
+import wave
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+SECONDS = 3.0  # of a sound made by rule
+LONGEST = 30.0  # seconds that are read of a file
+_LOUD = 0.5
+
+
+class Sound(NamedTuple):
+    """A sound made by rule."""
+
+    title: str
+    make: Callable  # samples a second -> (n,)
+
+
+def notes(rate):
+    """Return three notes, a silence after each.
+
+    Parameters
+    ----------
+    rate : int
+        Samples a second.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+    """
+    time = _time(rate)
+    tone = np.select([time < 0.7, (time >= 1) & (time < 1.7), (time >= 2) & (time < 2.7)], [262, 330, 392], 0)
+    return _LOUD * np.sin(2 * np.pi * tone * time)
+
+
+def sweep(rate):
+    """Return a tone that rises from 200 to 2,000 hertz; otherwise as `notes`."""
+    time = _time(rate)
+    rises = math.log(2000 / 200) / SECONDS
+    return _LOUD * np.sin(2 * np.pi * 200 * (np.exp(rises * time) - 1) / rises)
+
+
+def clicks(rate):
+    """Return clicks that come twice as often after the middle; otherwise as `notes`."""
+    time = _time(rate)
+    since = np.where(time < SECONDS / 2, time % 0.5, time % 0.25)
+    return _LOUD * np.exp(-since / 0.01) * np.sin(2 * np.pi * 1000 * since)
+
+
+SOUNDS = {"notes": Sound("Three notes", notes), "sweep": Sound("Rising tone", sweep), "clicks": Sound("Clicks", clicks)}
+
+
+def read_wav(data, rate):
+    """Read a WAV file, its channels mixed into one, at so many samples a second.
+
+    Parameters
+    ----------
+    data : bytes
+    rate : int
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        Of the first 30 seconds.
+
+    Raises
+    ------
+    ValueError
+        If the file is no WAV file of whole numbers, or there is nothing in it.
+    """
+    try:
+        with wave.open(io.BytesIO(data)) as file:
+            channels, width, own = file.getnchannels(), file.getsampwidth(), file.getframerate()
+            raw = file.readframes(int(LONGEST * own))
+    except (wave.Error, EOFError) as error:
+        raise ValueError(f"a sound must be a WAV file of whole numbers, got one that says: {error}") from None
+    samples = _whole_numbers(raw, width).reshape(-1, channels).mean(axis=1)
+    if not samples.size:
+        raise ValueError("a sound must have samples, got a file without any")
+    return resampled(samples, own, rate)
+
+
+def resampled(samples, own, rate):
+    """Return a sound at another number of samples a second.
+
+    Parameters
+    ----------
+    samples : array_like, shape (n,)
+    own, rate : int
+        Samples a second, as they are and as they shall be.
+
+    Returns
+    -------
+    ndarray, shape (n * rate / own,)
+        Straight lines between samples; where there become fewer, of means over as many as fall on one,
+        so that high tones do not come back as low ones.
+
+    Examples
+    --------
+    >>> resampled([0, 1, 2, 3], 4, 8)
+    array([0. , 0.5, 1. , 1.5, 2. , 2.5, 3. , 3. ])
+    """
+    samples = np.asarray(samples, dtype=float)
+    if own > rate:
+        width = max(1, round(own / rate))
+        samples = np.convolve(samples, np.full(width, 1 / width), mode="same")
+    places = np.arange(max(1, round(len(samples) * rate / own))) * own / rate
+    return np.interp(places, np.arange(len(samples)), samples)
+
+
+def _time(rate):
+    """Return the second of each sample."""
+    return np.arange(int(SECONDS * rate)) / rate
+
+
+def _whole_numbers(raw, width):
+    """Return PCM bytes as numbers from -1 to 1."""
+    if width == 1:  # the only width without a sign
+        return np.frombuffer(raw, dtype=np.uint8) / 128 - 1
+    padded = np.zeros((len(raw) // width, 4), dtype=np.uint8)
+    padded[:, 4 - width :] = np.frombuffer(raw, dtype=np.uint8)[: len(raw) // width * width].reshape(-1, width)
+    return padded.reshape(-1).view("<i4") / 2**31

@@ -1,0 +1,134 @@
+"""Sounds: made by rule or read from a file, and heard by models whose tokens are then moments."""
+
+import io
+import wave
+
+import numpy as np
+import pytest
+from driving import check, opened, tables
+
+from attn import pretrained, sounds
+from attn.pretrained import tiny
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+RATE = 16_000
+
+
+def wav(samples, rate=RATE, width=2, channels=1):
+    """Return a WAV file of numbers from -1 to 1, the same in all channels."""
+    whole = np.rint(np.asarray(samples) * (2 ** (8 * width - 1) - 1)).astype(np.int64)
+    whole = whole + 128 if width == 1 else whole
+    raw = np.repeat(whole, channels)[:, None].view(np.uint8)[:, :width].tobytes()
+    file = io.BytesIO()
+    with wave.open(file, "wb") as out:
+        out.setnchannels(channels)
+        out.setsampwidth(width)
+        out.setframerate(rate)
+        out.writeframes(raw)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("name", sounds.SOUNDS)
+def test_sounds_made_by_rule_have_their_length_and_stay_within_one(name):
+    for rate in (RATE, 8000):
+        samples = sounds.SOUNDS[name].make(rate)
+        assert samples.shape == (sounds.SECONDS * rate,)
+        assert 0.3 < np.abs(samples).max() <= 1
+
+
+def test_a_rising_tone_rises():
+    samples = sounds.SOUNDS["sweep"].make(RATE)
+    crossings = [np.count_nonzero(np.diff(np.sign(part))) for part in np.array_split(samples, 6)]
+    assert crossings == sorted(crossings)
+    assert crossings[-1] > 4 * crossings[0]
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("width", [1, 2, 3, 4])
+def test_a_file_is_read_as_it_was_written(width, channels):
+    samples = np.sin(np.arange(200) / 7)
+    read = sounds.read_wav(wav(samples, width=width, channels=channels), RATE)
+    np.testing.assert_allclose(read, samples, atol=1.5 / 2 ** (8 * width - 1))
+
+
+def test_a_file_is_cut_after_the_longest_and_brought_to_the_rate():
+    assert len(sounds.read_wav(wav(np.zeros(40 * 1000), rate=1000), 500)) == sounds.LONGEST * 500
+    slow = np.sin(2 * np.pi * 50 * np.arange(8000) / 8000)
+    np.testing.assert_allclose(sounds.read_wav(wav(slow, rate=8000), 16_000)[: 2 * 7999 : 2], slow[:7999], atol=1e-4)
+
+
+def test_high_tones_do_not_come_back_as_low_ones():
+    high = np.sin(2 * np.pi * 7000 * np.arange(16_000) / 16_000)
+    assert np.abs(sounds.resampled(high, 16_000, 4000)).max() < 0.3
+
+
+@pytest.mark.parametrize("data", [b"", b"no sound", b"RIFF\x00\x00\x00\x00WAVE", wav([])])
+def test_what_is_no_sound_says_so(data):
+    with pytest.raises(ValueError, match="a sound must"):
+        sounds.read_wav(data, RATE)
+
+
+def saved(family, folder):
+    """Save a tiny model with what makes inputs of sounds for it."""
+    if family == "whisper":
+        config = tiny.tiny(family).model.config
+        config.max_source_positions = 100  # two seconds: a hundred frames each, two to a token
+        transformers.WhisperModel(config).save_pretrained(folder)
+        transformers.WhisperFeatureExtractor(config.num_mel_bins, chunk_length=2).save_pretrained(folder)
+    else:
+        tiny.tiny(family).model.save_pretrained(folder)
+        transformers.Wav2Vec2FeatureExtractor().save_pretrained(folder)
+    return pretrained.load(folder)
+
+
+@pytest.fixture(scope="module", params=["whisper", "wav2vec2"])
+def ear(request, tmp_path_factory):
+    return saved(request.param, tmp_path_factory.mktemp(request.param))
+
+
+def test_moments_of_a_sound_are_compared_like_words(ear):
+    samples = sounds.SOUNDS["notes"].make(ear.feature_extractor.sampling_rate)
+    recording = pretrained.record(ear, inputs=pretrained.audio_inputs(ear, samples))
+    assert ear.takes == "sound"
+    assert max(each.largest for each in pretrained.compare(recording)) < 2e-5
+    first = recording.layers[0]
+    times = [float(token.text.removesuffix("s")) for token in first.key_tokens]
+    assert times == sorted(times)
+    assert times[0] == 0
+    assert recording.seconds * (1 - 1 / len(times)) == pytest.approx(times[-1], abs=0.01)
+
+
+def test_a_model_of_texts_takes_no_sound_and_a_model_of_sounds_no_text(ear):
+    with pytest.raises(pretrained.ModelError, match="no feature extractor"):
+        pretrained.audio_inputs(pretrained.load(), np.zeros(100))
+    with pytest.raises(pretrained.ModelError, match="takes a sound instead"):
+        pretrained.record(ear, "words")
+    with pytest.raises(ValueError, match="one row of finite samples"):
+        pretrained.audio_inputs(ear, np.zeros((2, 100)))
+
+
+@pytest.mark.parametrize("page", ["inside", "pretrained"])
+def test_a_sound_takes_the_place_of_the_text(page, ear):
+    app = check(opened(page, model=ear.name, layer="1", head="1"))
+    assert app.selectbox(key=f"{page}.sound").value == "notes"
+    assert not app.text_area
+    app.selectbox(key=f"{page}.sound").select("clicks").run()
+    assert check(app).query_params["sound"] in ("clicks", ["clicks"])
+
+
+def test_the_sound_is_drawn_over_where_a_moment_looks(ear):
+    app = check(opened("inside", model=ear.name, layer="1", head="1"), charts=3)
+    assert len([one for one in tables(app, "x", "y", "name") if set(one["name"]) & {"loudness", "weight"}]) >= 2
+
+
+def test_the_code_hears_the_same_sound(ear, tmp_path, monkeypatch):
+    (code,) = check(opened("inside", model=ear.name, sound="sweep", tab="Code")).code
+    monkeypatch.chdir(tmp_path)
+    namespace = {"__name__": "copied"}
+    exec(code.value, namespace)
+    assert namespace["recording"].seconds > 0
+    assert {file.name for file in tmp_path.iterdir()} == {"heads.svg", "head.svg"}
