@@ -3,6 +3,7 @@
 import streamlit as st
 
 from attn import charts, ui
+from attn.charts.labels import number
 from attn.mask_routes import ROUTES
 from attn.ui.choices import mask_controls, paint
 from attn.ui.masking import TABS, WRONG, Setup, code_of, masked, tokens_of
@@ -78,9 +79,10 @@ right.slider(
 wrong, leak = ROUTES[setup.wrong], result.leaks[setup.wrong]
 replaced = ui.as_text(labels[setup.token - 1])
 st.markdown(
-    f"The two right routes differ by at most **{result.gap:.1e}**. {ui.as_text(wrong.title)}: {ui.as_text(wrong.why)} "
+    f"The two right routes differ by at most **{number(result.gap, 2)}**. "
+    f"{ui.as_text(wrong.title)}: {ui.as_text(wrong.why)} "
     f"{AGREES if result.agrees(setup.wrong) else ''}"
-    f"Replacing **{replaced}** moves rows that must not see it by up to **{leak.largest:.3g}**."
+    f"Replacing **{replaced}** moves rows that must not see it by up to **{number(leak.largest)}**."
 )
 routed = result.routed
 ui.figure(

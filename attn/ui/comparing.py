@@ -7,6 +7,7 @@ import numpy as np
 import streamlit as st
 
 from attn import charts, images, pretrained, sounds
+from attn.charts.labels import number
 from attn.multi_head import merge_heads, split_heads
 from attn.pretrained import parts
 from attn.ui.page import theme
@@ -279,12 +280,12 @@ def verdict(setup, result, table):
         The largest difference of every head, unbroken.
     """
     tolerance, worst = pretrained.TOLERANCE, float(np.nanmax(table))
-    here = f"Largest difference in this head **{result.largest:.1e}**"
-    whole = f"**{worst:.1e}** over all {np.isfinite(table).sum()} heads"
+    here = f"Largest difference in this head **{number(result.largest, 2)}**"
+    whole = f"**{number(worst, 2)}** over all {np.isfinite(table).sum()} heads"
     agrees = result.largest <= tolerance and (worst <= tolerance or bool(setup.broken))
     word = ("Still agrees" if setup.broken else "Agrees") if agrees else ("Broken" if setup.broken else "Differs")
     say = st.success if agrees else st.error
-    say(f"**{word}.** {here}, {'unbroken ' if setup.broken else ''}{whole}. Tolerance {tolerance:.0e}, float32.")
+    say(f"**{word}.** {here}, {'unbroken ' if setup.broken else ''}{whole}. Tolerance {number(tolerance)}, float32.")
 
 
 def code_of(setup, source, layer, part, scale, room):

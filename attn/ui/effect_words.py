@@ -3,7 +3,7 @@
 import streamlit as st
 
 from attn import charts
-from attn.charts.labels import percent
+from attn.charts.labels import number, percent
 from attn.pretrained.changes import FIRST, PREVIOUS, UNIFORM, Changes
 from attn.pretrained.intervention import TOLERANCE, predicts_masked
 from attn.ui.changing import every_head, head_name, of_other_text
@@ -30,7 +30,7 @@ def verdict(largest, loaded):
     say = st.success if agrees else st.error
     say(
         f"**{'Untouched' if agrees else 'Moved'}.** Before any change, our attention inside moves the {what} by at "
-        f"most **{largest:.1e}**. Tolerance {TOLERANCE:.0e}, float32."
+        f"most **{number(largest, 2)}**. Tolerance {number(TOLERANCE)}, float32."
     )
 
 

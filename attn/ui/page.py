@@ -149,7 +149,7 @@ def token_control(state, label, names, side=0):
 
 def reading(sentence, formula=None, shapes=None):
     """Say how to read the figure below, with the formula of the step and the shapes in view."""
-    words, mathematics = st.columns([3, 2], vertical_alignment="center") if formula else (st.container(), None)
+    words, mathematics = st.columns([3, 2]) if formula else (st.container(), None)
     words.markdown(sentence)
     if shapes:
         words.caption(shapes)

@@ -153,7 +153,7 @@ def in_words(setup, result):
     )
     if setup.shift:
         text += (
-            f" Adding {number(setup.shift)} to all moved no weight by more than **{result.unmoved:.1e}**"
+            f" Adding {number(setup.shift)} to all moved no weight by more than **{number(result.unmoved, 2)}**"
             f"{_overflow(result.shifted / setup.temperature)}."
         )
     return text
