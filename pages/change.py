@@ -20,7 +20,7 @@ from attn.ui.changing import (
     unchanged,
 )
 from attn.ui.colours import colour_control
-from attn.ui.sentences import say_if_truncated, text_control
+from attn.ui.sentences import say_if_truncated, say_note, text_control
 from attn.ui.sources import head_control, model_control, random_control, source_of
 
 page = ui.begin("change", "What if this head were gone?", Setup)
@@ -48,6 +48,7 @@ except pretrained.ModelError as error:
 
 setup = page.setup()
 theme, room = ui.theme(), ui.room()
+say_note(loaded)
 say_if_truncated(first)
 ui.reading(effect_words.sentence_of(effect), effect_words.formula_of(effect), effect_words.shapes_of(effect))
 for sentence in effect.left_out:

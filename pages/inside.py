@@ -28,7 +28,7 @@ from attn.ui.looking import (
     together_control,
 )
 from attn.ui.rows import products, ranked
-from attn.ui.sentences import say_if_truncated
+from attn.ui.sentences import say_if_truncated, say_note
 from attn.ui.sources import layer_and_head, projections, recorded, source_controls, source_of
 from attn.ui.windowing import exact_part
 
@@ -63,6 +63,7 @@ with st.sidebar:
     colour_control(page)
 
 setup = page.setup()
+say_note(loaded)
 say_if_truncated(recording)
 theme, room = ui.theme(), ui.room()
 numbers = tables[setup.metric]

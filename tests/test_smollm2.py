@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from driving import opened, said
 
 from attn import pretrained
-from attn.pretrained import ModelError, catalogue, checkpoint, gguf, parts, smollm2
+from attn.pretrained import DEFAULT, ModelError, catalogue, checkpoint, gguf, parts, smollm2
 from attn.pretrained.recording import Layer, LongLayer
 
 torch = pytest.importorskip("torch")
@@ -490,3 +491,11 @@ def test_smollm2_reads_a_long_text(smol, monkeypatch):
     np.testing.assert_allclose(weights, layer.reference_weights(4), rtol=0, atol=pretrained.TOLERANCE)
     np.testing.assert_allclose(weights[0, 0].sum(axis=1), 1, atol=1e-5)
     assert layer.query_tokens == layer.key_tokens == recording.tokens
+
+
+@needs_model
+@pytest.mark.parametrize("page", ["pretrained", "inside", "change"])
+def test_a_page_that_shows_it_says_that_its_weights_were_rounded(kept, page, monkeypatch):
+    monkeypatch.setenv("ATTENTION_LAB_CACHE", str(kept))
+    told = [[line for line in said(opened(page, model=name)) if "4 bits" in line] for name in (smollm2.NAME, DEFAULT)]
+    assert [len(lines) for lines in told] == [1, 0]

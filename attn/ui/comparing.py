@@ -13,7 +13,7 @@ from attn.pretrained import parts
 from attn.ui.page import theme
 from attn.ui.room import room
 from attn.ui.rows import products, ranked
-from attn.ui.sentences import say_if_truncated
+from attn.ui.sentences import say_if_truncated, say_note
 from attn.ui.setup import choice, flag, place, whole
 from attn.ui.sources import SourceChoice, recording_lines
 from attn.ui.state import as_text
@@ -266,6 +266,7 @@ def reading(setup, loaded, recording, layer, result):
     scores = "scale · q·k" if layer.softcap is None else f"{layer.softcap:g} · tanh(scale · q·k / {layer.softcap:g})"
     scores += "" if layer.bias is None else " + bias"
     st.caption(f"{n_q} queries × {n_k} keys, d_k {d_k}, scale {result.scale:.3g}: weights = softmax({scores})")
+    say_note(loaded)
     say_if_truncated(recording)
 
 

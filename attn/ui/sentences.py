@@ -7,6 +7,7 @@ import streamlit as st
 from attn import examples
 from attn.ui.page import ask
 from attn.ui.setup import choice, string, whole
+from attn.ui.state import as_text
 
 SOURCES = {"worked": "Worked example", "random": "Your sentence"}
 LONGEST = 128  # tokens; beyond that no cell of a square picture can be told from its neighbour
@@ -96,6 +97,12 @@ def say_if_cut(string):
     count = len(examples.split_words(string))
     if count > LONGEST:
         st.warning(f"This page draws at most {LONGEST} tokens: the first {LONGEST} of {count:,} are used.")
+
+
+def say_note(loaded):
+    """Say what is to be known of a model's weights, if anything."""
+    if loaded.note:
+        st.caption(as_text(loaded.note))
 
 
 def say_if_truncated(read):
