@@ -263,7 +263,7 @@ def test_pretrained_from_end_to_end(visit):
     for title in ("The model's own", "From scratch, in numpy", "Difference"):
         expect(page.locator(f"{FIGURE} svg text", has_text=title).first).to_be_visible()
     expect(verdict).to_contain_text("Agrees.")
-    largest = float(re.search(r"in this head (\S+),", verdict.inner_text())[1])
+    largest = float(re.search(r"in this head (\S+),", verdict.inner_text())[1].replace("−", "-"))
     assert largest <= 1e-5
 
     visit.slide("Head", ["ArrowRight"])
