@@ -24,6 +24,7 @@ from attn import (
     sensitivity,
     seq2seq,
     snail,
+    sounds,
     steps,
 )
 from attn.dot_product import Attention, scaled_dot_product_attention
@@ -60,5 +61,6 @@ __all__ = [
     "seq2seq",
     "snail",
     "softmax",
+    "sounds",
     "steps",
 ]

@@ -3,6 +3,7 @@
 import functools
 import math
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -26,8 +27,8 @@ def _is_vectorized(function):
     return not found.get("ff", {}).get("current", "baseline").startswith("baseline")
 
 
-# Powers of two take half as long as those of e where numpy has vector code for them, and twice as long where
-# it has not. Scores are kept in the unit that makes _power their exponential: e^s = 2^(s log2 e).
+# Powers of two, of float32, take half as long as those of e where numpy has vector code for them, and twice as
+# long where it has not. Scores are kept in the unit that makes _power their exponential: e^s = 2^(s log2 e).
 _UNIT, _power = (math.log2(math.e), np.exp2) if _is_vectorized("exp2") else (1.0, np.exp)
 
 _desks = threading.local()  # memory to work in, kept: to be given new memory takes longer than to fill it
@@ -73,6 +74,8 @@ class _Options(NamedTuple):
     offset: int  # position of the first query among the keys
     left: float  # keys that a query sees to its left, inf for no limit
     right: float
+    unit: float  # of scores
+    power: Callable  # their exponential
 
 
 def attention(
@@ -147,7 +150,7 @@ def attention(
         (bias,), _ = as_floats(bias)
         check_fit(bias.shape, shape, "bias")
         bias = bias.astype(query.dtype, copy=False)
-    options = _options(query, key, causal, query_offset, window, scale, softcap)
+    options = _options(query, key, bias, causal, query_offset, window, scale, softcap)
     context = np.empty((*(leading or (1,)), query.shape[-2], value.shape[-1]), dtype=query.dtype)
     arrays = _axes((query, key, value), (mask, bias), context, shape[-2:])
     tile = _tile(tile, arrays[0].shape[-4:-2], shape[-2:])
@@ -156,7 +159,7 @@ def attention(
         return context.reshape(*leading, *context.shape[-2:]).astype(dtype, copy=False)
 
 
-def _options(query, key, causal, query_offset, window, scale, softcap):
+def _options(query, key, bias, causal, query_offset, window, scale, softcap):
     """Check what is the same for every head."""
     left, right = (math.inf if side is None else side for side in window_sides(window))
     return _Options(
@@ -165,6 +168,8 @@ def _options(query, key, causal, query_offset, window, scale, softcap):
         first_position(query_offset, query.shape[-2], key.shape[-2]),
         left,
         min(right, 0) if causal else right,
+        # a bias may be near the limits of its type, beyond which another unit would carry it
+        *((_UNIT, _power) if bias is None else (1.0, np.exp)),
     )
 
 
@@ -266,7 +271,7 @@ def _work(tasks):
 def _attend(heads, options, block, keys, result, desk):
     """Fill the context of a few heads and a block of queries, (kv_heads, group, rows, d_v), tile by tile."""
     query = heads.query[:, :, block]  # (kv_heads, group, rows, d_k)
-    unit = 1.0 if options.softcap else _UNIT  # a cap is put on scores as they are
+    unit = 1.0 if options.softcap else options.unit  # a cap is put on scores as they are
     query = np.multiply(query, options.scale * unit, out=_room(desk, "query", query.shape, query.dtype))
     running = _start(query, heads, result)
     calm = heads.bias is None and (_lengths(query) * heads.reach).max() <= _CALM * unit
@@ -277,7 +282,7 @@ def _attend(heads, options, block, keys, result, desk):
             part, carried = query[:, :, at], _Running(*(each if each is None else each[:, :, at] for each in running))
         scores = _product(part, heads.key[..., tile, :].swapaxes(-1, -2), desk, "scores")
         visible = _finish(scores, heads, options, rows, tile)
-        _carry(carried, scores, heads, tile, calm, desk)
+        _carry(carried, scores, heads, tile, options.power, calm, desk)
         if heads.broken is not None:
             carried.broken[...] |= np.broadcast_to(visible, scores.shape) @ heads.broken[..., tile, :]
     np.divide(result, np.where(running.total == 0, 1, running.total), out=result)
@@ -331,12 +336,12 @@ def _tiles(views, keys):
             yield together, tile
 
 
-def _carry(running, scores, heads, tile, calm, desk):
+def _carry(running, scores, heads, tile, power, calm, desk):
     """Add a tile to what is carried."""
     if calm:
-        _power(scores, out=scores)
+        power(scores, out=scores)
     else:
-        largest, decay = _exponentials(scores, running.largest)
+        largest, decay = _exponentials(scores, running.largest, power)
         running.largest[...] = largest
         np.multiply(running.total, decay, out=running.total)
         np.multiply(running.context, decay, out=running.context)
@@ -370,12 +375,12 @@ def _finish(scores, heads, options, block, tile):
     if options.softcap is not None:
         scores /= options.softcap
         np.tanh(scores, out=scores)
-        scores *= options.softcap * _UNIT
+        scores *= options.softcap * options.unit
     ahead = block.start + options.offset - tile.start
     visible = _near(ahead, block.stop - block.start, tile.stop - tile.start, options.left, options.right)
     if heads.bias is not None:
         bias = heads.bias[..., block, tile]
-        scores += bias * bias.dtype.type(_UNIT)
+        scores += bias
         visible = visible & ~np.isneginf(bias)
     if heads.mask is not None:
         visible = visible & heads.mask[..., block, tile]
@@ -410,7 +415,7 @@ def _cut(ahead, rows, keys, left, right):
     return (distance >= -left) & (distance <= right)
 
 
-def _exponentials(scores, largest):
+def _exponentials(scores, largest, power):
     """Replace scores by exponentials below the largest so far; return it, and what earlier ones shrink by."""
     higher = np.maximum(largest, scores.max(axis=-1, keepdims=True))
     base = np.where(np.isneginf(higher), 0, higher)
@@ -418,8 +423,8 @@ def _exponentials(scores, largest):
         scores[...] = np.where(scores == base, 0, scores - base)
     else:
         scores -= base
-    _power(scores, out=scores)
-    return higher, _power(np.where(largest == base, 0, largest - base))
+    power(scores, out=scores)
+    return higher, power(np.where(largest == base, 0, largest - base))
 
 
 def _reach(key, largest):

@@ -11,6 +11,7 @@ import numpy as np
 SECONDS = 3.0  # of a sound made by rule
 LONGEST = 30.0  # seconds that are read of a file
 _LOUD = 0.5
+_SLOWEST, _FASTEST = 1_000, 400_000  # samples a second that a file may have
 
 
 class Sound(NamedTuple):
@@ -75,10 +76,16 @@ def read_wav(data, rate):
     try:
         with wave.open(io.BytesIO(data)) as file:
             channels, width, own = file.getnchannels(), file.getsampwidth(), file.getframerate()
+            if not (_SLOWEST <= own <= _FASTEST and 1 <= width <= 4):
+                raise ValueError(
+                    f"a sound must have {_SLOWEST:,} to {_FASTEST:,} samples a second of 1 to 4 bytes, "
+                    f"got {own:,} of {width}"
+                )
             raw = file.readframes(int(LONGEST * own))
     except (wave.Error, EOFError) as error:
         raise ValueError(f"a sound must be a WAV file of whole numbers, got one that says: {error}") from None
-    samples = _whole_numbers(raw, width).reshape(-1, channels).mean(axis=1)
+    whole = len(raw) // (width * channels) * width * channels  # a file may break off
+    samples = _whole_numbers(raw[:whole], width).reshape(-1, channels).mean(axis=1)
     if not samples.size:
         raise ValueError("a sound must have samples, got a file without any")
     return resampled(samples, own, rate)
@@ -106,7 +113,7 @@ def resampled(samples, own, rate):
     """
     samples = np.asarray(samples, dtype=float)
     if own > rate:
-        width = max(1, round(own / rate))
+        width = math.ceil(own / rate)
         samples = np.convolve(samples, np.full(width, 1 / width), mode="same")
     places = np.arange(max(1, round(len(samples) * rate / own))) * own / rate
     return np.interp(places, np.arange(len(samples)), samples)
@@ -122,5 +129,5 @@ def _whole_numbers(raw, width):
     if width == 1:  # the only width without a sign
         return np.frombuffer(raw, dtype=np.uint8) / 128 - 1
     padded = np.zeros((len(raw) // width, 4), dtype=np.uint8)
-    padded[:, 4 - width :] = np.frombuffer(raw, dtype=np.uint8)[: len(raw) // width * width].reshape(-1, width)
+    padded[:, 4 - width :] = np.frombuffer(raw, dtype=np.uint8).reshape(-1, width)
     return padded.reshape(-1).view("<i4") / 2**31

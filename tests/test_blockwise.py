@@ -96,6 +96,15 @@ def test_powers_of_e_and_of_two_agree(name, unit, power, monkeypatch):
 
 
 @pytest.mark.parametrize("tile", TILES)
+@pytest.mark.parametrize("row", [[np.finfo(np.float32).min] * 4, [3e38, 2.9e38, 0, 0]])
+def test_a_bias_near_the_limits_of_its_type_agrees(row, tile):
+    query, key, value = (
+        draw(*shape, seed=seed, dtype=np.float32) for seed, shape in enumerate([(2, 3), (4, 3), (4, 3)])
+    )
+    same((query, key, value), {"bias": np.array([row, [0, 1, 2, 3]], dtype=np.float32)}, tile, 1e-6)
+
+
+@pytest.mark.parametrize("tile", TILES)
 @pytest.mark.parametrize(
     "shapes",
     [

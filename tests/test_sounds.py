@@ -9,9 +9,12 @@ from driving import check, opened, tables
 
 from attn import pretrained, sounds
 from attn.pretrained import tiny
+from attn.ui.looking import over_sound
+from attn.ui.models import Heard
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
+tokenizers = pytest.importorskip("tokenizers")
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -66,6 +69,16 @@ def test_high_tones_do_not_come_back_as_low_ones():
     assert np.abs(sounds.resampled(high, 16_000, 4000)).max() < 0.3
 
 
+def test_a_file_that_breaks_off_is_read_as_far_as_it_goes():
+    data = wav(np.zeros(1000), channels=2)
+    assert len(sounds.read_wav(data[:-3], RATE)) == 999
+
+
+def test_a_file_may_not_have_any_number_of_samples_a_second():
+    with pytest.raises(ValueError, match="must have 1,000 to 400,000 samples"):
+        sounds.read_wav(wav(np.zeros(10), rate=2**31 - 1), RATE)
+
+
 @pytest.mark.parametrize("data", [b"", b"no sound", b"RIFF\x00\x00\x00\x00WAVE", wav([])])
 def test_what_is_no_sound_says_so(data):
     with pytest.raises(ValueError, match="a sound must"):
@@ -76,6 +89,7 @@ def saved(family, folder):
     """Save a tiny model with what makes inputs of sounds for it."""
     if family == "whisper":
         config = tiny.tiny(family).model.config
+        config.decoder_start_token_id = 3
         config.max_source_positions = 100  # two seconds: a hundred frames each, two to a token
         transformers.WhisperModel(config).save_pretrained(folder)
         transformers.WhisperFeatureExtractor(config.num_mel_bins, chunk_length=2).save_pretrained(folder)
@@ -123,6 +137,40 @@ def test_a_sound_takes_the_place_of_the_text(page, ear):
 def test_the_sound_is_drawn_over_where_a_moment_looks(ear):
     app = check(opened("inside", model=ear.name, layer="1", head="1"), charts=3)
     assert len([one for one in tables(app, "x", "y", "name") if set(one["name"]) & {"loudness", "weight"}]) >= 2
+
+
+def test_high_tones_are_drawn_as_loud_as_they_are():
+    figure = over_sound(Heard("clicks"), 3.0, np.full(150, 0.01), "", 880).to_dict()
+    loud = [
+        float(row["up"].replace("−", "-"))
+        for table in figure["datasets"].values()
+        for row in table
+        if row.get("name") == "loudness"
+    ]
+    assert 0.4 < max(loud) <= 0.5
+
+
+def test_the_decoder_reads_its_text_after_the_token_it_begins_with(tmp_path):
+    ear = saved("whisper", tmp_path)
+    start = ear.model.config.decoder_start_token_id
+    words = ["[UNK]", *(f"w{i}" for i in range(1, start)), "start", "hi", "there"]
+    model = tokenizers.Tokenizer(
+        tokenizers.models.WordLevel({word: at for at, word in enumerate(words)}, unk_token="[UNK]")
+    )
+    model.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    model.post_processor = tokenizers.processors.TemplateProcessing("start $A", special_tokens=[("start", start)])
+    transformers.PreTrainedTokenizerFast(tokenizer_object=model, bos_token="start").save_pretrained(tmp_path)
+    ear = pretrained.load(tmp_path)
+    samples = sounds.SOUNDS["notes"].make(RATE)
+    ids = pretrained.audio_inputs(ear, samples, "hi there")["decoder_input_ids"]
+    assert ids.tolist() == [[start, start + 1]]
+    recording = pretrained.record(ear, inputs=pretrained.audio_inputs(ear, samples, "hi there"))
+    assert [token.text for token in recording.decoder_tokens] == ["start", "hi"]
+    with pytest.raises(pretrained.ModelError, match="takes a sound instead"):
+        pretrained.record(ear, "hi")
+    for page in ("inside", "change"):
+        app = opened(page, model=str(tmp_path), pair="hi there")
+        assert not app.exception
 
 
 def test_the_code_hears_the_same_sound(ear, tmp_path, monkeypatch):

@@ -42,6 +42,8 @@ def pool(values, hidden, most_rows, most_columns):
     >>> values
     array([[ 0.1, -2. ]])
     """
+    if not values.size:
+        return values, hidden
     sides = zip(values.shape, (most_rows, most_columns), strict=True)
     down, across = (edges(count, math.ceil(count / math.ceil(count / most)))[:-1] for count, most in sides)
     strips = np.array_split(down, min(len(down), math.ceil(values.size / _AT_ONCE)) or 1)

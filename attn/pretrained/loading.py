@@ -212,8 +212,8 @@ def _preprocessor(auto, folder, **options):
         return None
     try:
         return auto.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **options)
-    except (OSError, ValueError, ImportError):  # the file is of another kind, or what it names needs more packages
-        return None
+    except (OSError, ValueError, TypeError, AttributeError, ImportError):
+        return None  # the file is of another kind, or what it names needs more packages
 
 
 def _tokenizer(folder, name):
@@ -307,6 +307,7 @@ def _max_tokens(model, tokenizer, num_heads, recordable):
     config = _text_config(model)
     in_memory = _LONGEST if recordable and _can_be_fused(model) else math.isqrt(parts.LARGEST // (4 * num_heads))
     limits = [in_memory, getattr(tokenizer, "model_max_length", None), _number(config, "max_position_embeddings")]
+    limits.append(_number(config, "max_target_positions"))  # of a decoder beside an encoder that reads no text
     for name, module in model.named_modules():
         if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
             limits.append(len(module.weight) - module.padding_idx - 1)  # RoBERTa counts from there

@@ -111,15 +111,16 @@ def _from_text(loaded, text, pair):
     if loaded.tokenizer is None:
         instead = {"picture": "a picture", "sound": "a sound"}.get(loaded.takes, "inputs")
         raise ModelError(f"{loaded.name} has no tokenizer, so it takes {instead} instead of a text")
+    if loaded.takes == "sound":
+        raise ModelError(f"{loaded.name} takes a sound instead of a text")
     texts = [tokens.checked(each) for each in (text, pair) if each is not None]
     if not _has_decoder(loaded):
-        inputs, names, truncated_from = _encode(loaded, texts)
-        return Prepared(inputs, names, None, truncated_from)
-    inputs, names, truncated_from = _encode(loaded, texts[:1])
-    target, decoder_names, decoder_truncated_from = _encode(loaded, texts[-1:])
-    inputs["decoder_input_ids"] = _one_step_late(loaded, target["input_ids"])
-    first = tokens.from_ids([_start_id(loaded)], loaded.tokenizer)[0]._replace(special=True)
-    return Prepared(inputs, names, (first, *decoder_names[:-1]), truncated_from or decoder_truncated_from)
+        encoded = _encode(loaded, texts)
+        return Prepared(_accepted(loaded, encoded), encoded.names, None, encoded.truncated_from)
+    source, target = _encode(loaded, texts[:1]), _encode(loaded, texts[-1:])
+    ids, names = _one_step_late(loaded, target)
+    inputs = _accepted(loaded, source) | {"decoder_input_ids": ids}
+    return Prepared(inputs, source.names, names, source.truncated_from or target.truncated_from)
 
 
 def decoder_inputs(loaded, text=None):
@@ -128,21 +129,36 @@ def decoder_inputs(loaded, text=None):
 
     if not text or loaded.tokenizer is None:
         return {"decoder_input_ids": torch.tensor([[_start_id(loaded)]])}
-    target, *_ = _encode(loaded, [tokens.checked(text)])
-    return {"decoder_input_ids": _one_step_late(loaded, target["input_ids"])}
+    return {"decoder_input_ids": _one_step_late(loaded, _encode(loaded, [tokens.checked(text)]))[0]}
 
 
-def _one_step_late(loaded, ids):
-    """Return what a decoder reads while it says `ids`: they come one step late, as in training."""
-    ids = ids.roll(1, dims=1)
-    ids[:, 0] = _start_id(loaded)
-    return ids
+def _one_step_late(loaded, target):
+    """Return what a decoder reads while it says a text, as in training: the token it begins with, and all but the last.
+
+    Returns
+    -------
+    torch.Tensor, shape (1, n)
+    tuple of Token
+    """
+    import torch
+
+    start, ids, names = _start_id(loaded), target.given["input_ids"], target.names
+    if ids[0] == start:  # a tokenizer for decoders, such as Whisper's, writes it itself
+        ids, names = ids[1:], names[1:]
+    first = tokens.from_ids([start], loaded.tokenizer)[0]._replace(special=True)
+    return torch.tensor([[start, *ids[:-1]]]), (first, *names[:-1])
+
+
+class _Encoded(NamedTuple):
+    """What a tokenizer makes of a text or a pair."""
+
+    given: dict  # name of an input -> list
+    names: tuple
+    truncated_from: int | None
 
 
 def _encode(loaded, texts):
-    """Tokenize one text or a pair; return inputs, names, and the number of tokens before a cut."""
-    import torch
-
+    """Tokenize one text or a pair."""
     with loaded.lock:  # a tokenizer changes its own settings while it works
         encoded = loaded.tokenizer(*texts, verbose=False)
         count = len(encoded["input_ids"])
@@ -154,9 +170,15 @@ def _encode(loaded, texts):
         names = tokens.from_encoding(encoded.encodings[0], texts, tokens.special_ids(loaded.tokenizer))
     else:  # a tokenizer in Python does not say where in the text its tokens come from
         names = tokens.from_ids(encoded["input_ids"], loaded.tokenizer)
+    return _Encoded(dict(encoded), names, count if count > loaded.max_tokens else None)
+
+
+def _accepted(loaded, encoded):
+    """Return what a model takes of what its tokenizer made."""
+    import torch
+
     accepted = inspect.signature(loaded.model.forward).parameters
-    inputs = {key: torch.tensor([ids]) for key, ids in encoded.items() if key in accepted}
-    return inputs, names, count if count > loaded.max_tokens else None
+    return {key: torch.tensor([ids]) for key, ids in encoded.given.items() if key in accepted}
 
 
 def _start_id(loaded):
@@ -190,9 +212,10 @@ def _seconds(loaded, inputs):
     waves, heard = inputs.get("input_values"), inputs.get("input_features")
     if waves is not None and waves.ndim == 2:
         return waves.shape[1] / extract.sampling_rate
-    if heard is not None and hasattr(extract, "hop_length"):
-        return heard.shape[-1] * extract.hop_length / extract.sampling_rate
-    return None
+    if heard is None or heard.ndim != 3 or not hasattr(extract, "hop_length"):
+        return None
+    frames = [length for length in heard.shape[1:] if length != extract.feature_size]  # beside the bands of each
+    return frames[0] * extract.hop_length / extract.sampling_rate if len(frames) == 1 else None
 
 
 def _patches(loaded, inputs):

@@ -202,8 +202,9 @@ class LongLayer(Layer):
 
     @property
     def nbytes(self):
-        """Bytes that what went into it takes."""
-        return sum(getattr(value, "nbytes", 0) for value in (*self.given.args, *self.given.kwargs.values()))
+        """Bytes that what went into it takes, without the mask, which layers share."""
+        given = (*self.given.args, *self.given.kwargs.values())
+        return sum(value.nbytes for value in given if getattr(value, "ndim", 0) == 3)
 
 
 @dataclass(frozen=True, eq=False)

@@ -141,7 +141,10 @@ def _lines(job, until):
     environment = os.environ | {f"{library}_NUM_THREADS": str(job["threads"]) for library in _LIBRARIES}
     complaints = tempfile.TemporaryFile("w+")  # noqa: SIM115  a pipe that nobody reads would fill up and block it
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": complaints, "text": True}
-    process = subprocess.Popen(command, cwd=_ROOT, env=environment, **pipes)  # ends by itself when its input is closed
+    try:
+        process = subprocess.Popen(command, cwd=_ROOT, env=environment, **pipes)  # ends when its input is closed
+    except OSError as error:
+        raise ModelError(f"no process can be started to measure in: {error}") from error
     said = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(process.stdout, said), daemon=True).start()
     try:

@@ -77,7 +77,7 @@ def filter_control(state, table):
 def bounds(table, kept):
     """Return the numbers that lie so many percent of the way from the lowest number of a head to the highest."""
     low, high = float(np.nanmin(table)), float(np.nanmax(table))
-    return tuple(low + (high - low) * at / 100 for at in kept)
+    return tuple(low * (1 - at / 100) + high * (at / 100) for at in kept)
 
 
 def left_out(table, kept):
@@ -218,7 +218,7 @@ def over_sound(heard, seconds, weights, title, room):
     -------
     alt.VConcatChart
     """
-    rate = max(100, math.ceil(20 * len(weights) / seconds))  # samples a second: some for every moment
+    rate = 16_000  # samples a second: at fewer, high tones would be silent
     times = np.arange(len(weights)) * seconds / len(weights)
     loud = np.abs(heard.samples(rate))
     moment = np.minimum((np.arange(loud.size) / rate * len(weights) / seconds).astype(int), len(weights) - 1)

@@ -2,6 +2,7 @@
 
 import gc
 import time
+from hashlib import sha256
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ from attn.examples import Example
 from attn.head_metrics import METRICS, measure_each
 from attn.pretrained import bert
 from attn.ui.state import as_text
-from attn.ui.turns import Recent, once
+from attn.ui.turns import Recent, forget, is_long, once
 
 SIDE = 224  # pixels of a picture before a model's own processor makes its inputs
 MOST_WHOLE = 512  # tokens up to which every head is looked at whole
@@ -55,8 +56,8 @@ class Heard(NamedTuple):
 @st.cache_resource(max_entries=MOST_HELD, show_spinner="Loading the model …", show_time=True)
 def loaded(name, random_weights=False):
     """Load a model, once a server."""
-    for holder in (recordings, own_weights):  # which would keep the models of their layers alive
-        holder.clear()
+    own_weights.clear()  # these would keep the models of their layers alive
+    forget()
     model = pretrained.load(name, random_weights=random_weights)
     pretrained.one_thread()  # visitors share the cores
     _freeze()
@@ -131,7 +132,9 @@ def recording(name, random_weights, text, pair):
             return pretrained.record(model, inputs=inputs, watch=watch)
         return pretrained.record(model, text, pair=pair or None, watch=watch)
 
-    return once(recordings(), (name, random_weights, text, pair), model, text, make)
+    given = text if isinstance(text, str) else (type(text), text.name, text.data and sha256(text.data).digest())
+    heavy = is_long(text, pair) if isinstance(text, str) else isinstance(text, Heard) and text.data is not None
+    return once(recordings(), (name, random_weights, given, pair), model, heavy, make)
 
 
 @st.cache_resource(max_entries=1, show_spinner="Passing the text through the model …", show_time=True)

@@ -4,7 +4,7 @@ import streamlit as st
 
 from attn.pretrained.intervention import run, untouched
 from attn.ui import models
-from attn.ui.turns import Recent, once
+from attn.ui.turns import Recent, is_long, once
 
 MOST_MEASURED = 512  # tokens up to which the model's own attention is run as well, to be compared
 
@@ -42,7 +42,8 @@ def passed(name, random_weights, text, pair, changes=None, positions=None):
     def make(watch):
         return run(loaded, text, changes, pair=pair or None, positions=positions, should_stop=watch)
 
-    return once(kept(), (name, random_weights, text, pair, changes or None, positions), loaded, text, make)
+    key = (name, random_weights, text, pair, changes or None, positions)
+    return once(kept(), key, loaded, is_long(text, pair), make)
 
 
 @st.cache_data(max_entries=256, show_spinner="Comparing with the model's own attention …")

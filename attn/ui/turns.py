@@ -3,14 +3,29 @@
 import contextlib
 import threading
 import time
+import weakref
 from collections import OrderedDict
 
 import streamlit as st
 
-from attn.pretrained.threads import heavy
+from attn.pretrained import threads
 
-_LONG = 2_500  # characters of a text, some 500 tokens, beyond which passing it through a model is heavy
+_LONG = 2_500  # bytes of a text, some 500 tokens, beyond which passing it through a model is heavy
 _SOON = 0.4  # seconds after which a pass shows how far it is
+
+
+_every = weakref.WeakSet()  # all that keep results, which hold on to models
+
+
+def forget():
+    """Keep no result any more, of any kind: when a model goes, what it made must not keep it alive."""
+    for kept in list(_every):
+        kept.clear()
+
+
+def is_long(*texts):
+    """Return whether texts are so long that passing them through a model is heavy."""
+    return sum(len(text.encode()) for text in texts if text) > _LONG
 
 
 class Recent:
@@ -27,6 +42,7 @@ class Recent:
     def __init__(self, room, num_models):
         self._room, self._num_models = room, num_models
         self._held, self._lock = OrderedDict(), threading.Lock()
+        _every.add(self)
 
     def get(self, key):
         """Return a result, or None if it is not kept. Keys begin with the name of a model and whether it is random."""
@@ -35,6 +51,11 @@ class Recent:
                 return None
             self._held.move_to_end(key)
             return self._held[key][0]
+
+    def clear(self):
+        """Keep nothing."""
+        with self._lock:
+            self._held.clear()
 
     def put(self, key, result, size):
         """Keep a result of so many bytes, and the newest others for which there is room."""
@@ -48,8 +69,8 @@ class Recent:
                 self._held.popitem(last=False)
 
 
-def once(kept, key, loaded, text, make):
-    """Return what is kept under a key, or make it: of a long text when its turn comes, and with a bar.
+def once(kept, key, loaded, heavy, make):
+    """Return what is kept under a key, or make it, with a bar; what is heavy, when its turn comes.
 
     Parameters
     ----------
@@ -57,13 +78,13 @@ def once(kept, key, loaded, text, make):
     key : tuple
     loaded : Loaded
         The model that a text passes through.
-    text : str or Seen
+    heavy : bool
     make : callable
         Takes a function to be called before each layer; returns a result that says its ``nbytes``.
     """
     found = kept.get(key)
     if found is None:
-        with _watched(loaded.num_layers) as watch, _turn(watch, isinstance(text, str) and len(text) > _LONG):
+        with _watched(loaded.num_layers) as watch, _turn(watch, heavy):
             found = kept.get(key)  # of another visitor, whose turn came before
             if found is None:
                 found = make(watch)
@@ -109,9 +130,9 @@ def _watched(num_layers):
 
 
 @contextlib.contextmanager
-def _turn(watch, long):
-    """Wait for a turn among the heavy runs if the text is long."""
-    if not long:
+def _turn(watch, heavy):
+    """Wait for a turn among the heavy runs if this is one."""
+    if not heavy:
         yield
         return
     place = [1]
@@ -120,5 +141,5 @@ def _turn(watch, long):
         watch.show(0.0, waiting(place[0]))
         return False
 
-    with heavy(lambda at: place.__setitem__(0, at), still_waiting):
+    with threads.heavy(lambda at: place.__setitem__(0, at), still_waiting):
         yield
