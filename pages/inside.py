@@ -75,9 +75,9 @@ def open_head(row, column=None):
     page.set(layer=at[0] + 1, head=at[1] + 1, together=[])
 
 
-def follow(row=None, column=None):
+def follow(row, column):
     """Draw the lines from the query that was clicked, or to the key."""
-    if row is None:
+    if row < 0:
         page.set(cell=(setup.cell[0], column), follow="key")
     else:
         page.set(cell=(row, setup.cell[1]), follow="query")
@@ -137,9 +137,7 @@ if lines_tab.open:
         if max(weights.shape[1:]) > charts.MOST_LINED:
             st.caption(f"Lines are drawn between the first {charts.MOST_LINED} tokens.")
         at = {"query": {"query": row}, "key": {"key": column}}.get(only, {})
-        picture = charts.lines(
-            weights, rows, columns, theme, heads=heads, select="query", select_key="key", across=int(room / 2), **at
-        )
+        picture = charts.lines(weights, rows, columns, theme, heads=heads, select="token", across=int(room / 2), **at)
         ui.figure(charts.beside(picture), "inside.lines", on_pick=follow)
 if query_tab.open:
     with query_tab:

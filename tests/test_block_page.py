@@ -234,8 +234,8 @@ def test_post_norm_stays_and_pre_norm_grows():
 
 def test_the_learning_rate_at_a_step():
     app = opened("block", tab="Training", step="100000")
-    assert "is **0.000139754**, falling" in words(app)
-    assert "at step 4,000 with **0.000698771**" in words(app)
+    assert "is **0.00014**, falling" in words(app)
+    assert "at step 4,000 with **0.000699**" in words(app)
     assert "still rising" in words(opened("block", tab="Training", step="5"))
 
 

@@ -56,9 +56,11 @@ def test_lines_from_one_query_or_to_one_key():
 
 
 def test_words_on_both_sides_can_be_chosen():
-    chart = lines(np.ones((1, 2, 3)), "ab", "cde", LIGHT, select="from", select_key="to").to_dict()
-    fields = {one["name"]: one["select"]["fields"] for one in chart["params"]}
-    assert fields == {"from": ["row", "column"], "to": ["column"]}
+    chart = lines(np.ones((1, 2, 3)), "ab", "cde", LIGHT, select="token")
+    (chosen,) = chart.to_dict()["params"]
+    assert chosen["select"]["fields"] == ["row", "column"]
+    words = [(row["row"], row["column"], row["text"]) for row in rows(chart, "row", "column", "text")]
+    assert words == [(0, -1, "a"), (1, -1, "b"), (-1, 0, "c"), (-1, 1, "d"), (-1, 2, "e")]
 
 
 def test_lines_have_the_room_they_are_given():

@@ -15,6 +15,7 @@ from attn.charts.theme import ink_on
 
 _MOST_BARS = 40
 _MOST_TERMS = 24
+_WRITTEN = 42  # pixels of a product that has room for its decimals
 _ROW = 28  # pixels from one bar to the next
 _STEPS = 220  # pixels for the height of steps that add up
 
@@ -120,8 +121,8 @@ def products(left, right, theme, *, left_name="query", right_name="key", labels=
     -------
     alt.VConcatChart
         The two rows, their products, and below them a step per product that begins where the one
-        before it ended; the last column is the total. Of more than 24 places those with the
-        largest products, in their order, and one for the others together.
+        before it ended; the last column is the total. Of more than 24 places, or of more than have room
+        for their decimals, those with the largest products, in their order, and one for the others together.
 
     Raises
     ------
@@ -138,8 +139,9 @@ def products(left, right, theme, *, left_name="query", right_name="key", labels=
     if not terms.size:
         return message("Nothing to add up.", theme, title)
     total = terms.sum()
-    terms, names, place = _largest(terms, names, _MOST_TERMS)
     gutter = 1.1 * max(map(pixels, (left_name, f"× {right_name}", "running sum"))) + 12  # names are bold
+    most = int((width - gutter) / _WRITTEN) - 2  # beside those for the others and the total
+    terms, names, place = _largest(terms, names, max(8, min(_MOST_TERMS, most)))
     pitch, kept = int(min(64, (width - gutter) / (terms.size + 1))), np.flatnonzero(place >= 0)
     shared = max(np.abs(left).max(), np.abs(right).max()) or None
     largest = np.abs(terms).max()  # the total may lie beyond, or all products would be pale

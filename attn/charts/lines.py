@@ -26,7 +26,6 @@ def lines(
     query=None,
     key=None,
     select=None,
-    select_key=None,
     title="",
     limit=None,
     across=_ACROSS,
@@ -45,9 +44,8 @@ def lines(
     query, key : int, optional
         Draw only the lines from this query, or to this key.
     select : str, optional
-        Name of a selection that tells which query was chosen, as ``{"row": i, "column": 0}``.
-    select_key : str, optional
-        Name of one that tells which key was chosen, as ``{"column": j}``.
+        Name of a selection that tells which token was chosen: a query as ``{"row": i, "column": -1}``, a
+        key as ``{"row": -1, "column": j}``.
     title : str
     limit : float, optional
         The weight that is drawn widest and darkest; by default 1, or the largest if that is above 1.
@@ -76,9 +74,8 @@ def lines(
         size=alt.Size("wide:Q", scale=None),
         tooltip=tooltip(("query", "query"), ("key", "key"), ("head", "head"), ("shown", "weight")),
     )  # fmt: skip
-    queries = _words(rows, left - 8, theme.query, "right", plane)
-    keys = _words(columns, left + across + 8, theme.key, "left", plane)
-    layers = [rules, chosen(queries, select, "row", "column"), chosen(keys, select_key, "column")]
+    words = _words((rows, left - 8, theme.query), (columns, left + across + 8, theme.key), plane)
+    layers = [rules, chosen(words, select, "row", "column")]
     what = f"{title or 'Lines'}: {len(table)} lines from {len(rows)} queries to {len(columns)} keys."
     return dressed(plane.figure(layers, title), theme, what)
 
@@ -110,9 +107,14 @@ def _lines(weights, rows, columns, heads, theme, only, limit, ends):
     )
 
 
-def _words(labels, x, color, align, plane):
-    """Return a layer of one column of tokens."""
-    place = np.arange(len(labels), dtype=np.int32)
-    at = {"row": place, "column": np.int32(0)} if align == "right" else {"column": place}
-    table = pd.DataFrame({**at, "x": float(x), "y": (place + 0.5) * _LINE, "text": labels})
-    return plane.texts(table, align=align, color=color)
+def _words(queries, keys, plane):
+    """Return one layer of both columns of tokens, so that one selection tells which was clicked, on whichever side."""
+    (rows, x, ink), (columns, x2, other_ink) = queries, keys
+    down, across = (np.arange(len(labels), dtype=np.int32) for labels in (rows, columns))
+    nowhere = np.int32(-1)
+    left = pd.DataFrame({"row": down, "column": nowhere, "x": float(x), "y": down, "text": rows, "ink": ink})
+    right = pd.DataFrame(
+        {"row": nowhere, "column": across, "x": float(x2), "y": across, "text": columns, "ink": other_ink}
+    )
+    table = pd.concat([left, right], ignore_index=True).assign(y=lambda table: (table["y"] + 0.5) * _LINE)
+    return plane.texts(table, align=alt.ExprRef("datum.row < 0 ? 'left' : 'right'"))

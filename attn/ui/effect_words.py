@@ -29,8 +29,8 @@ def verdict(largest, loaded):
     agrees = largest <= TOLERANCE
     say = st.success if agrees else st.error
     say(
-        f"**{'Untouched' if agrees else 'Moved'}.** Before any change, our attention inside moves the {what} by at "
-        f"most **{number(largest, 2)}**. Tolerance {number(TOLERANCE)}, float32."
+        f"**Check {'passed' if agrees else 'failed'}.** With nothing changed, our attention inside moves the {what} "
+        f"by at most **{number(largest, 2)}**. Tolerance {number(TOLERANCE)}, float32."
     )
 
 

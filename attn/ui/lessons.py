@@ -65,7 +65,7 @@ def rate(state, result):
 
 def rate_in_words(step, warmup, d_model):
     """Say what the rate is at a step, and at its peak."""
-    here, peak = (number(learning.learning_rate(t, d_model, warmup), 6) for t in (step, warmup))
+    here, peak = (number(learning.learning_rate(t, d_model, warmup)) for t in (step, warmup))
     way = "still rising in a straight line" if step < warmup else "falling with the root of the step"
     if step == warmup:
         way = "at its peak"

@@ -182,6 +182,8 @@ def measured_reading(run):
     if left_out:
         names = " and ".join(timing.CONTESTANTS[name] for name in left_out)
         sentences.append(f"For {names} the longest texts are left out: their matrices would not fit the spare memory.")
+    if unmeasured := [timing.CONTESTANTS[name] for name in timing.CONTESTANTS if not run.of(name)]:
+        sentences.append(f"Stopped before {' and '.join(unmeasured)} had a turn.")
     return " ".join(sentences)
 
 

@@ -154,7 +154,7 @@ def graph(state, result):
     figure(
         _graph_picture(result, weights, fixed, head),
         "block.graph",
-        on_pick=lambda row, column: state.set(token=row + 1),
+        on_pick=lambda row, column: state.set(token=max(row, column) + 1),
         tables={
             "attention_edges": lambda: charts.csv(weights, result.labels, result.labels),
             "fixed_edges": lambda: charts.csv(fixed, result.labels, result.labels),

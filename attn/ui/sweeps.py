@@ -144,7 +144,7 @@ def sentence_of(swept, effect):
     """Say which head matters most, and how few of them do."""
     effects = swept.effect[np.isfinite(swept.effect)]
     if not effects.size:
-        return "Stopped before the first head."
+        return "Stopped before the first heads, of which several are off in one pass, were through."
     (best,) = swept.most(1)
     done, total = effects.size, len(every_head(effect.before))
     start = "" if swept.finished else f"Stopped after {done} of {total} heads. "
