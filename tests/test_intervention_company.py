@@ -227,6 +227,15 @@ def test_who_wants_to_be_alone_waits_for_all_and_is_overtaken_by_nobody():
     assert (queue.inside, queue.waiting) == (0, 0)
 
 
+@pytest.fixture
+def alone():
+    """Wait until work that a page began in another test, and that nobody waits for any more, has ended."""
+    until = time.monotonic() + 60
+    while threads._heavy.inside and time.monotonic() < until:
+        time.sleep(0.05)
+
+
+@pytest.mark.usefixtures("alone")
 def test_heavy_runs_share_one_queue():
     assert threads.AT_ONCE >= 1
     told = []
@@ -244,6 +253,7 @@ def numpy_threads():
     return {pool["num_threads"] for pool in threads._controller().info() if pool["user_api"] == "blas"}
 
 
+@pytest.mark.usefixtures("alone")
 def test_numpy_is_held_to_one_thread_until_the_last_is_done():
     before = numpy_threads()
     with one_numpy_thread():
@@ -254,6 +264,7 @@ def test_numpy_is_held_to_one_thread_until_the_last_is_done():
     assert numpy_threads() == before
 
 
+@pytest.mark.usefixtures("alone")
 def test_a_pass_does_not_change_how_many_threads_there_are(decoder):
     before = numpy_threads(), torch.get_num_threads()
     at_once(lambda number: run(decoder, SENTENCE, VISITORS[number]), 6)
