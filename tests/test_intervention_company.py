@@ -250,7 +250,7 @@ def test_heavy_runs_share_one_queue():
 
 def numpy_threads():
     """Return how many threads numpy's matrix product uses."""
-    return {pool["num_threads"] for pool in threads._controller().info() if pool["user_api"] == "blas"}
+    return {pool["num_threads"] for pool in threads._libraries().info()}
 
 
 @pytest.mark.usefixtures("alone")
@@ -262,6 +262,17 @@ def test_numpy_is_held_to_one_thread_until_the_last_is_done():
             assert numpy_threads() == {1}
         assert numpy_threads() == {1}
     assert numpy_threads() == before
+
+
+@pytest.mark.usefixtures("alone")
+def test_who_leaves_last_gives_back_what_another_has_taken_who_is_still_alive():
+    before, hold = numpy_threads(), one_numpy_thread()
+    with ThreadPoolExecutor(1) as other:
+        other.submit(hold.__enter__).result()
+        with one_numpy_thread():
+            other.submit(hold.__exit__, None, None, None).result()
+            assert numpy_threads() == {1}
+        assert numpy_threads() == before
 
 
 @pytest.mark.usefixtures("alone")

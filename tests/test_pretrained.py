@@ -282,17 +282,22 @@ def test_deeper_start_gives_the_same_weights_and_the_layers_own_output(minilm, o
 # threads
 
 
-def test_one_thread_is_set_for_threads_that_begin_later():
+def test_one_thread_is_set_for_threads_that_begin_later_and_stays():
     code = """
 import threading, torch
 from attn import pretrained
-pretrained.one_thread()
+from attn.pretrained import threads
+with threads.one_numpy_thread():
+    thread = threading.Thread(target=pretrained.one_thread)
+    thread.start()
+    thread.join()
+print([pool["num_threads"] for pool in threads._libraries().info()])
 thread = threading.Thread(target=lambda: print(torch.get_num_threads()))
 thread.start()
 thread.join()
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "1"
+    assert done.stdout.split() == ["[1]", "1"]
 
 
 def test_threads_share_one_model(minilm):

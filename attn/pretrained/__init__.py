@@ -9,9 +9,10 @@ from attn.pretrained.comparison import TOLERANCE, Difference, compare, compare_l
 from attn.pretrained.deeper import Deeper, from_input, parameters
 from attn.pretrained.errors import ModelError
 from attn.pretrained.hearing import audio_inputs
-from attn.pretrained.loading import Loaded, load, one_thread, wrap
+from attn.pretrained.loading import Loaded, load, wrap
 from attn.pretrained.pictures import PatchGrid, image_inputs, patch_grid
 from attn.pretrained.recording import Layer, OwnWeights, Recording, own_weights, record
+from attn.pretrained.threads import one_thread
 from attn.pretrained.tokens import Token
 
 __all__ = [

@@ -2,7 +2,6 @@
 
 import json
 import math
-import sys
 import threading
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -149,19 +148,6 @@ def wrap(model, tokenizer=None, *, image_processor=None, feature_extractor=None,
     name = name or model.config.name_or_path or type(model).__name__
     others = {"image_processor": image_processor, "feature_extractor": feature_extractor}
     return replace(_describe(model.eval(), tokenizer, name, "memory", False), **others)
-
-
-def one_thread():
-    """Let torch and numpy compute with one thread each, in the whole process.
-
-    For a server, whose cores are busy with visitors. Both keep a pool of threads that wait for one
-    another; on busy cores a pass of 15 tokens took 0.2 s with two threads and 0.014 s with one.
-    """
-    from threadpoolctl import threadpool_limits
-
-    threadpool_limits(1, user_api="blas")
-    if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(1)
 
 
 def _config(folder, name):
