@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from attn.head_metrics import METRICS
+from attn.head_measures import METRICS
 
 STANDS_OUT = 0.4  # the score from which a pattern gives a head its name
 MOST = 0.5  # that for resting on the first or special tokens, as most heads do part of the time

@@ -8,6 +8,7 @@ from attn.ui.changing import (
     CLICKS,
     TABS,
     Setup,
+    another_model,
     change_controls,
     click_at,
     look_at_head,
@@ -27,7 +28,7 @@ page = ui.begin("change", "What if this head were gone?", Setup)
 look_for = preset_control(page)
 
 with st.sidebar:
-    model_control(page)
+    model_control(page, on_change=lambda: another_model(page))
     random_control(page)
     text_control(page, label="Text")
 source = source_of(page)

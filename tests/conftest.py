@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from heads import TEXTS
 from hypothesis import settings
 
 # Set before anything imports huggingface_hub, which reads it once: no test asks the network.
@@ -20,6 +21,22 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def encoder():
+    """The default model, in numpy."""
+    from attn.pretrained import bert
+
+    return bert.load()
+
+
+@pytest.fixture(scope="module", params=TEXTS.values(), ids=TEXTS)
+def encoded(request, encoder):
+    """Each of a few texts as that model reads it."""
+    from attn.pretrained import bert
+
+    return bert.encode(encoder, request.param)
 
 
 @pytest.fixture(scope="session")

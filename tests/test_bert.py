@@ -16,11 +16,6 @@ SENTENCE = "The café was closed 🙂, so they went to the bank."
 
 
 @pytest.fixture(scope="module")
-def encoder():
-    return bert.load()
-
-
-@pytest.fixture(scope="module")
 def minilm():
     pytest.importorskip("transformers")
     return pretrained.load()

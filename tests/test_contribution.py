@@ -5,23 +5,13 @@ import warnings
 
 import numpy as np
 import pytest
-from heads import TEXTS, ids_and_flags, random_weights
+from heads import ids_and_flags, random_weights
 from hypothesis import given
 from hypothesis import strategies as st
 
 from attn import contribution
 from attn.multi_head import draw_parameters, head_outputs, multi_head_attention
 from attn.pretrained import bert
-
-
-@pytest.fixture(scope="module")
-def encoder():
-    return bert.load()
-
-
-@pytest.fixture(scope="module", params=TEXTS.values(), ids=TEXTS)
-def encoded(request, encoder):
-    return bert.encode(encoder, request.param)
 
 
 def test_value_weighted_by_hand():

@@ -4,23 +4,13 @@ import re
 
 import numpy as np
 import pytest
-from heads import HEADS, KEYS, PHRASE, RIVER, SPECIAL, TEXTS, N, measured
+from heads import HEADS, KEYS, PHRASE, RIVER, SPECIAL, N, measured
 
 from attn.head_kinds import kind_of_head
-from attn.head_metrics import METRICS, measure
+from attn.head_measures import METRICS, measure
 from attn.pretrained import bert
 
 NAN = np.nan
-
-
-@pytest.fixture(scope="module")
-def encoder():
-    return bert.load()
-
-
-@pytest.fixture(scope="module", params=TEXTS.values(), ids=TEXTS)
-def encoded(request, encoder):
-    return bert.encode(encoder, request.param)
 
 
 @pytest.mark.parametrize("label", HEADS)

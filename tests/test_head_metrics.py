@@ -5,12 +5,12 @@ import warnings
 
 import numpy as np
 import pytest
-from heads import HEADS, KEYS, PHRASE, SPECIAL, TEXTS, N, ids_and_flags, looking, measured, random_weights
+from heads import HEADS, KEYS, PHRASE, SPECIAL, N, ids_and_flags, looking, measured, random_weights
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attn import head_metrics, masks, scaled_dot_product_attention, softmax
-from attn.head_metrics import METRICS, Text, measure
+from attn import head_measures, head_metrics, masks, scaled_dot_product_attention, softmax
+from attn.head_measures import FEWEST, METRICS, Text, measure
 from attn.pretrained import bert
 
 NAN = np.nan
@@ -44,7 +44,7 @@ def slow_metrics(weights, tokens, special):
             if found:
                 collected[key].append(sum(found))
     means = {key: np.mean(values) if values else NAN for key, values in collected.items()}
-    means |= {key: NAN for key in ("duplicate_token", "induction") if len(collected[key]) < head_metrics.FEWEST}
+    means |= {key: NAN for key in ("duplicate_token", "induction") if len(collected[key]) < FEWEST}
     return means | {"positional": slow_positional(weights)}
 
 
@@ -59,16 +59,6 @@ def slow_positional(weights):
         left += sum((value - sum(cells) / len(cells)) ** 2 for value in cells)
     total = sum(value**2 for value in apart.values())
     return max(0, 1 - left / total * len(apart) / (len(apart) - len(distances)))
-
-
-@pytest.fixture(scope="module")
-def encoder():
-    return bert.load()
-
-
-@pytest.fixture(scope="module", params=TEXTS.values(), ids=TEXTS)
-def encoded(request, encoder):
-    return bert.encode(encoder, request.param)
 
 
 # Values by hand
@@ -312,7 +302,7 @@ def test_head_by_head_is_all_at_once():
     tokens, special = list("abcabca"), np.eye(1, 7, dtype=bool)[0]
     weights = random_weights(3, 7, 7).astype(np.float32)
     together = measure(weights, tokens, special)
-    each = head_metrics.measure_each(iter(weights), tokens, special)
+    each = head_measures.measure_each(iter(weights), tokens, special)
     assert list(together) == list(each) == list(METRICS)
     for key in METRICS:
         np.testing.assert_allclose(each[key], together[key], rtol=1e-6)
@@ -395,7 +385,7 @@ def test_a_recording_gives_the_same_numbers(encoder):
     result = measured(bert.encode(encoder, KEYS))
     for layer in (recording.layers[0], recording.layers[5]):
         heads = (layer.attention(head).weights[0, 0] for head in range(layer.num_heads))
-        each = head_metrics.measure_each(heads, *ids_and_flags(recording.tokens))
+        each = head_measures.measure_each(heads, *ids_and_flags(recording.tokens))
         for key in METRICS:
             np.testing.assert_allclose(each[key], result[key][layer.index], rtol=1e-3, atol=1e-4, err_msg=key)
 

@@ -55,6 +55,11 @@ class Setup(SourceChoice):
     step: int = whole(1, 1, 50)
     tab: str = choice("One head", TABS)
 
+    @staticmethod
+    def unsaid(chosen):
+        """Return the defaults that another model has: the heads of the first preset mean nothing in it."""
+        return {} if chosen.get("model", APPLE.model) == APPLE.model else {"off": ()}
+
     @property
     def chosen(self):
         """The head to look at, as (layer, head) counted from 0."""
@@ -106,6 +111,11 @@ def _in_view(preset, setup):
     """Return whether the page shows a preset: its model, its text and its changes."""
     shown, _ = from_link(Setup, preset_link(preset))
     return all(getattr(setup, name) == getattr(shown, name) for name in ("model", "random", "text", "pair", *UNCHANGED))
+
+
+def another_model(state):
+    """Take back what is changed of heads, which mean nothing in another model."""
+    state.set(off=(), patterned=(), painted=())
 
 
 def take_back(state):

@@ -8,7 +8,7 @@ import streamlit as st
 
 from attn import charts, contribution, head_kinds, images, sounds
 from attn.charts.labels import number
-from attn.head_metrics import METRICS
+from attn.head_measures import METRICS
 from attn.ui import models
 from attn.ui.page import theme
 from attn.ui.setup import choice, place, span, wholes
@@ -267,14 +267,14 @@ def code_of(setup, source, table, layer, scale, room):
     long = models.last_queries(layer)
     rows, part = (f", rows=slice(-{models.LAST}, None)", f"[-{models.LAST}:]") if long else ("", "")
     return f"""import numpy as np
-from attn import charts, contribution, head_metrics, pretrained
+from attn import charts, contribution, head_measures, pretrained
 
 {recording_lines(source)}
 
 
 def numbers(layer):
     ids = [token.id for token in layer.key_tokens]
-    return head_metrics.measure_each(
+    return head_measures.measure_each(
         (pretrained.from_scratch(layer, head{rows}).weights[0, 0] for head in range(layer.num_heads)),
         None if None in ids else ids,
         [token.special for token in layer.key_tokens],

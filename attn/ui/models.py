@@ -11,7 +11,7 @@ import streamlit as st
 from attn import charts, images, multi_head, multi_head_attention, pretrained, sounds
 from attn.contribution import rollout
 from attn.examples import Example
-from attn.head_metrics import METRICS, measure_each
+from attn.head_measures import METRICS, measure_each
 from attn.pretrained import bert
 from attn.ui.state import as_text
 from attn.ui.turns import Recent, forget, is_long, once
@@ -23,11 +23,15 @@ _ROOM = 128_000_000  # bytes that recordings may take together
 LAST = 128  # queries over which every head of a longer text is looked at
 
 
-class Seen(NamedTuple):
-    """A picture that a model sees, in place of a text."""
+class _Given(NamedTuple):
+    """What a model takes in place of a text."""
 
-    name: str  # of one drawn by rule, or of a file
+    name: str  # of what is made by rule, or of a file
     data: bytes | None = None  # of the file
+
+
+class Seen(_Given):
+    """A picture that a model sees."""
 
     def pixels(self, side):
         """Return the picture, (side, side, 3) from 0 to 1."""
@@ -38,11 +42,8 @@ class Seen(NamedTuple):
         self.pixels(8)
 
 
-class Heard(NamedTuple):
-    """A sound that a model hears, in place of a text."""
-
-    name: str  # of one made by rule, or of a file
-    data: bytes | None = None  # of the file
+class Heard(_Given):
+    """A sound that a model hears."""
 
     def samples(self, rate):
         """Return the sound at so many samples a second, (n,) from -1 to 1."""

@@ -218,7 +218,8 @@ def from_link(cls, params):
     Parameters
     ----------
     cls : type
-        A dataclass whose fields were declared with the functions above.
+        A dataclass whose fields were declared with the functions above. A method ``unsaid`` of it may
+        give defaults that depend on what else is chosen.
     params : Mapping of str to str
 
     Returns
@@ -238,10 +239,10 @@ def from_link(cls, params):
         try:
             chosen[name] = fields[name].metadata["codec"].read(raw)
         except ValueError as error:
-            default = fields[name].default
+            default = _defaults(cls, chosen)[name]
             default = "nothing" if default in ("", ()) else _short(fields[name].metadata["codec"].write(default))
             notices.append(f"In the link, {name} must be {error}, got {_short(raw)}; using {default}.")
-    return cls(**chosen), notices
+    return cls(**_defaults(cls, chosen) | chosen), notices
 
 
 def to_link(setup):
@@ -254,9 +255,11 @@ def to_link(setup):
         Names of choices too long for a link.
     """
     params, left_out = {}, []
+    chosen = {field.name: getattr(setup, field.name) for field in dataclasses.fields(setup)}
+    defaults = _defaults(type(setup), chosen)
     for field in dataclasses.fields(setup):
-        value = getattr(setup, field.name)
-        if value == field.default:
+        value = chosen[field.name]
+        if value == defaults[field.name]:
             continue
         raw = field.metadata["codec"].write(value)
         if len(quote(raw)) > LONGEST_LINK_VALUE:
@@ -264,6 +267,12 @@ def to_link(setup):
         else:
             params[field.name] = raw
     return params, left_out
+
+
+def _defaults(cls, chosen):
+    """Return what a link means that does not say otherwise."""
+    defaults = {field.name: field.default for field in dataclasses.fields(cls)}
+    return defaults | (cls.unsaid(chosen) if hasattr(cls, "unsaid") else {})
 
 
 def _field(default, read, write):

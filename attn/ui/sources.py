@@ -1,6 +1,7 @@
 """Which model reads which text: the choice that the pages on pretrained models share."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import streamlit as st
 
@@ -32,13 +33,12 @@ def source_controls(state):
     model_control(state)
     random_control(state)
     takes = taken(state)
-    if takes == "picture":
-        picture_control(state)
-        return
-    if takes == "sound":
-        sound_control(state)
+    if takes in GIVEN:
+        given_control(state, takes)
     else:
         text_control(state, label="Text")
+    if takes == "picture":
+        return
     st.text_input(
         "Second text" if takes == "text" else "Text of the decoder",
         key=state.key("pair"),
@@ -52,37 +52,51 @@ def taken(state):
     return st.session_state.get(state.key("takes"), "text")
 
 
-def picture_control(state):
-    """Draw the choice of a picture: one drawn by rule, or a file."""
-    st.selectbox(
-        "Picture",
+class _Kind(NamedTuple):
+    """What a model may take in place of a text."""
+
+    holds: type
+    by_rule: dict
+    words: str  # on those made by rule
+    endings: tuple  # of files
+    used: str  # of a file
+
+
+GIVEN = {
+    "picture": _Kind(
+        models.Seen,
         images.PICTURES,
-        format_func=lambda name: images.PICTURES[name].title,
-        key=state.key("picture"),
-        help="Drawn by rule. The model's own processor makes its inputs of it.",
-    )
-    _given(state, models.Seen, ("png", "jpg", "jpeg", "webp"), "picture", "Its middle square is used.")
-
-
-def sound_control(state):
-    """Draw the choice of a sound: one made by rule, or a file."""
-    st.selectbox(
-        "Sound",
+        "Drawn by rule. The model's own processor makes its inputs of it.",
+        ("png", "jpg", "jpeg", "webp"),
+        "Its middle square is used.",
+    ),
+    "sound": _Kind(
+        models.Heard,
         sounds.SOUNDS,
-        format_func=lambda name: sounds.SOUNDS[name].title,
-        key=state.key("sound"),
-        help="Made by rule, three seconds long. The model's own feature extractor makes its inputs of it.",
+        "Made by rule, three seconds long. The model's own feature extractor makes its inputs of it.",
+        ("wav",),
+        f"Its first {sounds.LONGEST:g} seconds are used.",
+    ),
+}
+
+
+def given_control(state, name):
+    """Draw the choice of a picture or a sound, made by rule or a file of the visitor's, and keep it for the model."""
+    kind = GIVEN[name]
+    st.selectbox(
+        name.capitalize(),
+        kind.by_rule,
+        format_func=lambda option: kind.by_rule[option].title,
+        key=state.key(name),
+        help=kind.words,
     )
-    _given(state, models.Heard, ("wav",), "sound", f"Its first {sounds.LONGEST:g} seconds are used.")
-
-
-def _given(state, kind, endings, name, words):
-    """Draw the choice of a file, and keep what is given to the model: the file, or what is made by rule."""
-    file = st.file_uploader("Or one of yours", endings, key=state.key("upload"), max_upload_size=20, help=words)
-    given = kind(state.get(name))
+    file = st.file_uploader(
+        "Or one of yours", kind.endings, key=state.key("upload"), max_upload_size=20, help=kind.used
+    )
+    given = kind.holds(state.get(name))
     if file is not None:
         try:
-            own = kind(file.name, file.getvalue())
+            own = kind.holds(file.name, file.getvalue())
             own.check()
             given = own
             st.caption(f":material/info: A {name} of yours is not in the link to this page.")
@@ -124,7 +138,7 @@ def recorded(state, source):
     return loaded, models.recording(*source)
 
 
-def model_control(state):
+def model_control(state, on_change=None):
     """Draw the choice of a model: one that is suggested, or any other where the server allows it."""
     settings = pretrained.Settings.from_environment()
     if settings.models == "default":
@@ -137,6 +151,7 @@ def model_control(state):
         "Model",
         options,
         key=state.key("model"),
+        on_change=on_change,
         format_func=lambda option: option.split("/")[-1],
         accept_new_options=True,
         help="Pick one, or type the id of any model on the Hugging Face hub"
