@@ -14,8 +14,9 @@ from attn.dot_product import check_fit, checked_mask, finite_number, leading_sha
 from attn.functional import as_floats
 from attn.masks import first_position, whole_number, window_sides
 
-_NUMBERS = 2**19  # scores held at once by a thread, of as many heads as fit
-_ROWS = 512  # queries of one tile at most: from here on a matrix product is as fast as it gets
+# At most so many scores are held at once by a thread, of so many queries of a head, and of as many heads as fit.
+# A matrix product is faster the more queries it has; what is cut out of a tile is cut out of many heads at once.
+_WHOLE, _CUT = (2**19, 2048), (2**20, 512)
 _KEYS = 256  # keys of one tile at most
 _EDGE = 64  # queries at once where causality or a window cuts through a tile: more is hidden of short blocks
 _CALM = 60.0  # exponentials of scores between this and its negative are far from the limits of float32
@@ -64,6 +65,17 @@ class _View(NamedTuple):
     high: int  # to before here
     all_low: float  # causality and window hide no key from any of them from here
     all_high: float  # to before here
+
+
+class _Sight(NamedTuple):
+    """Which keys of a tile its queries may see."""
+
+    visible: np.ndarray  # broadcastable to (kv_heads, group, rows, keys)
+    hidden: np.ndarray | None = None  # of the keys in `part`, where some are hidden
+    part: slice | None = None  # from the first key to the last that is hidden from some query
+
+
+_ALL = _Sight(np.True_)
 
 
 class _Options(NamedTuple):
@@ -153,7 +165,8 @@ def attention(
     options = _options(query, key, bias, causal, query_offset, window, scale, softcap)
     context = np.empty((*(leading or (1,)), query.shape[-2], value.shape[-1]), dtype=query.dtype)
     arrays = _axes((query, key, value), (mask, bias), context, shape[-2:])
-    tile = _tile(tile, arrays[0].shape[-4:-2], shape[-2:])
+    cut = mask is not None or not options.left == options.right == math.inf
+    tile = _tile(tile, arrays[0].shape[-4:-2], shape[-2:], *(_CUT if cut else _WHOLE))
     _in_threads(_tasks(arrays, options, context, *tile), threads)
     with np.errstate(over="ignore"):
         return context.reshape(*leading, *context.shape[-2:]).astype(dtype, copy=False)
@@ -196,15 +209,15 @@ def _grouped(array, group, lengths):
     return np.broadcast_to(array, (*array.shape[:-2], *lengths)).reshape(*array.shape[:-3], *heads, *lengths)
 
 
-def _tile(tile, heads, lengths):
+def _tile(tile, heads, lengths, most, most_rows):
     """Return how many key/value heads, queries and keys a tile has; each head comes with its group."""
     if tile is not None:
         rows, keys = tile
         return 1, whole_number("tile", rows, least=1), whole_number("tile", keys, least=1)
     num_kv_heads, group = heads
     keys = _even(lengths[1], _KEYS)
-    rows = _even(lengths[0], min(_ROWS, _NUMBERS // (group * keys)))
-    return _even(num_kv_heads, _NUMBERS // (group * rows * keys)), rows, keys
+    rows = _even(lengths[0], min(most_rows, most // (group * keys)))
+    return _even(num_kv_heads, most // (group * rows * keys)), rows, keys
 
 
 def _even(number, most):
@@ -218,10 +231,11 @@ def _tasks(arrays, options, context, together, rows, keys):
     num_kv_heads, group, n_q, _ = arrays[0].shape[-4:]
     context = context.reshape(*context.shape[:-3], num_kv_heads, group, *context.shape[-2:])
     for place in np.ndindex(context.shape[:-4]):
-        for first in range(0, num_kv_heads, together):
-            part = slice(first, first + together)
+        parts = [slice(first, first + together) for first in range(0, num_kv_heads, together)]
+        for left, part in zip(range(len(parts), 0, -1), parts, strict=True):
             heads = _take(arrays, place, part, keys)
-            for start in reversed(range(0, n_q, rows)):  # causal: the last take longest, and go first
+            # Causal: the last queries take longest. To and fro, threads end together; the very last are short.
+            for start in range(0, n_q, rows)[:: -1 if left % 2 else 1]:
                 block = slice(start, min(start + rows, n_q))
                 yield functools.partial(_attend, heads, options, block, keys, context[place][part, :, block])
 
@@ -363,7 +377,7 @@ def _product(left, right, desk, name):
 def _room(desk, name, shape, dtype):
     """Return an array on the desk, of whatever was there before; a larger one than usual is not kept."""
     size = math.prod(shape)
-    if size > _NUMBERS:
+    if size > _CUT[0]:
         return np.empty(shape, dtype=dtype)
     if name not in desk or desk[name].size < size or desk[name].dtype != dtype:
         desk[name] = np.empty(size, dtype=dtype)
@@ -377,34 +391,22 @@ def _finish(scores, heads, options, block, tile):
         np.tanh(scores, out=scores)
         scores *= options.softcap * options.unit
     ahead = block.start + options.offset - tile.start
-    visible = _near(ahead, block.stop - block.start, tile.stop - tile.start, options.left, options.right)
+    sight = _near(ahead, block.stop - block.start, tile.stop - tile.start, options.left, options.right)
     if heads.bias is not None:
         bias = heads.bias[..., block, tile]
         scores += bias
-        visible = visible & ~np.isneginf(bias)
+        sight = _sight(sight.visible & ~np.isneginf(bias))
     if heads.mask is not None:
-        visible = visible & heads.mask[..., block, tile]
-    _hide(scores, visible)
-    return visible
-
-
-def _hide(scores, visible):
-    """Hide scores, looking only at the keys that are hidden from some query."""
-    if visible.ndim < 2:
-        return
-    (cut,) = np.nonzero(~visible.all(axis=tuple(range(visible.ndim - 1))))
-    if cut.size:
-        part = slice(cut[0], cut[-1] + 1)
-        np.copyto(scores[..., part], -np.inf, where=~visible[..., part])
+        sight = _sight(sight.visible & heads.mask[..., block, tile])
+    if sight.part is not None:
+        np.copyto(scores[..., sight.part], -np.inf, where=sight.hidden)
+    return sight.visible
 
 
 def _near(ahead, rows, keys, left, right):
-    """Return which keys causality and window leave in sight, broadcastable to (heads, rows, keys).
-
-    The first query stands so many keys ahead of the first key.
-    """
+    """Return what causality and window leave in sight; the first query stands so many keys ahead of the first key."""
     if ahead + rows - 1 - left <= 0 and ahead + right >= keys - 1:
-        return np.True_
+        return _ALL
     return _cut(ahead, rows, keys, left, right)
 
 
@@ -412,7 +414,16 @@ def _near(ahead, rows, keys, left, right):
 def _cut(ahead, rows, keys, left, right):
     """Return the same where sight ends within the tile; in one text many tiles are cut alike."""
     distance = np.arange(keys) - np.arange(ahead, ahead + rows)[:, None]
-    return (distance >= -left) & (distance <= right)
+    return _sight((distance >= -left) & (distance <= right))
+
+
+def _sight(visible):
+    """Find the keys that are hidden from some query: only at these need one look."""
+    (cut,) = np.nonzero(~visible.all(axis=tuple(range(visible.ndim - 1))))
+    if not cut.size:
+        return _Sight(visible)
+    part = slice(cut[0], cut[-1] + 1)
+    return _Sight(visible, ~visible[..., part], part)
 
 
 def _exponentials(scores, largest, power):
