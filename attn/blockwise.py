@@ -19,7 +19,7 @@ from attn.masks import first_position, whole_number, window_sides
 _WHOLE, _CUT = (2**19, 2048), (2**20, 512)
 _KEYS = 256  # keys of one tile at most
 _EDGE = 64  # queries at once where causality or a window cuts through a tile: more is hidden of short blocks
-_CALM = 60.0  # exponentials of scores between this and its negative are far from the limits of float32
+_CALM = 75.0  # exponentials of scores between this and its negative are within the limits of float32
 
 
 def _is_vectorized(function):
@@ -295,10 +295,10 @@ def _attend(heads, options, block, keys, result, desk):
             at = slice(rows.start - block.start, rows.stop - block.start)
             part, carried = query[:, :, at], _Running(*(each if each is None else each[:, :, at] for each in running))
         scores = _product(part, heads.key[..., tile, :].swapaxes(-1, -2), desk, "scores")
-        visible = _finish(scores, heads, options, rows, tile)
-        _carry(carried, scores, heads, tile, options.power, calm, desk)
+        sight = _finish(scores, heads, options, rows, tile)
+        _carry(carried, scores, sight, heads, tile, options.power, calm, desk)
         if heads.broken is not None:
-            carried.broken[...] |= np.broadcast_to(visible, scores.shape) @ heads.broken[..., tile, :]
+            carried.broken[...] |= np.broadcast_to(sight.visible, scores.shape) @ heads.broken[..., tile, :]
     np.divide(result, np.where(running.total == 0, 1, running.total), out=result)
     if heads.broken is not None:
         result[running.broken] = np.nan
@@ -350,11 +350,13 @@ def _tiles(views, keys):
             yield together, tile
 
 
-def _carry(running, scores, heads, tile, power, calm, desk):
+def _carry(running, scores, sight, heads, tile, power, calm, desk):
     """Add a tile to what is carried."""
     if calm:
         power(scores, out=scores)
+        _hide(scores, sight, 0)  # only now: powers of -inf take several times as long
     else:
+        _hide(scores, sight, -np.inf)
         largest, decay = _exponentials(scores, running.largest, power)
         running.largest[...] = largest
         np.multiply(running.total, decay, out=running.total)
@@ -385,7 +387,7 @@ def _room(desk, name, shape, dtype):
 
 
 def _finish(scores, heads, options, block, tile):
-    """Cap a tile of scores, add the bias and hide what must be hidden; return what is visible."""
+    """Cap a tile of scores and add the bias; return what is to be seen of them."""
     if options.softcap is not None:
         scores /= options.softcap
         np.tanh(scores, out=scores)
@@ -398,9 +400,13 @@ def _finish(scores, heads, options, block, tile):
         sight = _sight(sight.visible & ~np.isneginf(bias))
     if heads.mask is not None:
         sight = _sight(sight.visible & heads.mask[..., block, tile])
+    return sight
+
+
+def _hide(scores, sight, value):
+    """Put a value where a key is hidden."""
     if sight.part is not None:
-        np.copyto(scores[..., sight.part], -np.inf, where=sight.hidden)
-    return sight.visible
+        np.copyto(scores[..., sight.part], value, where=sight.hidden)
 
 
 def _near(ahead, rows, keys, left, right):
@@ -439,8 +445,8 @@ def _exponentials(scores, largest, power):
 
 
 def _reach(key, largest):
-    """Return the largest score that a query of length 1 can have, or inf if values near the limits need care."""
-    if largest and not 1e-6 <= largest <= 1e6:
+    """Return the largest score that a query of length 1 can have, or inf if sums of values could leave the limits."""
+    if largest and not (largest >= 1e-6 and largest * key.shape[-2] <= 5e5):
         return np.full((len(key), 1, 1), np.inf)
     return _lengths(key).max(axis=-1, keepdims=True, initial=0)
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from attn import blockwise
 from attn.dot_product import scaled_dot_product_attention
-from attn.masks import sliding_window
+from attn.masks import causal, sliding_window
 from attn.pretrained import recording
 from attn.pretrained.changes import FIRST, PREVIOUS, UNIFORM, weights_painted
 from attn.pretrained.errors import ModelError
@@ -58,13 +58,14 @@ class Inside:
         self.tensors = []  # which must live for as long, or another might take the identity over
         self.looks_left = {}
         self.visible = {}  # what the changes make of the masks
+        self.causal = {}  # whether a mask hides later keys and no others
         self.blocks = {kind: itertools.count() for kind in ("encoder", "decoder", "cross")}
 
     def __call__(self, call):
         if self.should_stop is not None and self.should_stop():
             raise Stopped(f"the run of {self.name} was stopped")
         layer = self._layer(call)
-        context = attention(layer)
+        context = attention(layer, self._causal(layer.mask))
         for (index, head), pattern in self.changes.patterns:
             if index == layer.index:
                 self._replace(context, layer, head, pattern)
@@ -102,6 +103,15 @@ class Inside:
         if place not in self.looks_left:
             self.looks_left[place] = recording._looks_left(call)
         return self.looks_left[place]
+
+    def _causal(self, mask):
+        """Say whether a mask hides later keys and no others, looking once at one that layers share."""
+        if mask is None:
+            return False
+        if id(mask) not in self.causal:
+            n_q, n_k = mask.shape[-2:]
+            self.causal[id(mask)] = mask.size == n_q * n_k and np.array_equal(mask[0, 0], causal(n_q, n_k).visible)
+        return self.causal[id(mask)]
 
     def _settings(self, layer):
         """Return what is changed of a layer: mask, bias, scale, cap and sinks."""
@@ -181,12 +191,14 @@ class Inside:
         return head
 
 
-def attention(layer):
+def attention(layer, is_causal=False):
     """Compute the context of a layer with our own attention: in one piece, or in tiles where it is large.
 
     Parameters
     ----------
     layer : Layer
+    is_causal : bool
+        Whether its mask hides later keys and no others, which tiles can do without it.
 
     Returns
     -------
@@ -200,6 +212,8 @@ def attention(layer):
         return scaled_dot_product_attention(query, key, value, mask, **options).context
     import torch
 
+    if is_causal and layer.sinks is None:
+        mask, options["causal"] = None, True
     return blockwise.attention(query, key, value, mask, **options, threads=torch.get_num_threads())
 
 
