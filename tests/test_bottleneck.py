@@ -74,8 +74,11 @@ def test_rows_are_written_one_after_another():
 def test_a_wrong_symbol_is_marked():
     side = at_work("reverse", "local-m", "long", tuple("recurrentnetworks"), "alignment")
     assert not all(side.right)
-    labels = bottleneck.row_labels(side, len(side.symbols), len(side.symbols))
-    assert [label[-1] for label in labels] == ["✓" if right else "✗" for right in side.right]
+    target = "skrowtentnerrucer"
+    labels = bottleneck.row_labels(side, target, len(side.symbols), len(side.symbols))
+    assert [label.endswith("✓") for label in labels] == list(side.right)
+    wrong = side.right.index(False)
+    assert labels[wrong] == f"{wrong + 1} {side.symbols[wrong]} ≠ “{target[wrong]}”"
     app = page(left="local-m", typed="recurrentnetworks")
     assert f"*Luong, local-m* wrote **{''.join(side.symbols[:-1])}**, {sum(side.right)} of 18 right" in sentence(app)
     assert "*Bahdanau* wrote just that" in sentence(app)

@@ -8,7 +8,7 @@ from attn.charts.dials import dials
 from attn.charts.fan import fan
 from attn.charts.heads import concat_map, head_grid, head_groups, layer_head_map
 from attn.charts.heatmap import heatmap, message
-from attn.charts.labels import counted, quoted, token_labels
+from attn.charts.labels import counted, marked, quoted, token_labels
 from attn.charts.layout import above, beside
 from attn.charts.lines import MOST_LINED, lines
 from attn.charts.mosaic import mosaic
@@ -47,6 +47,7 @@ __all__ = [
     "heatmap",
     "layer_head_map",
     "lines",
+    "marked",
     "message",
     "mosaic",
     "overview",

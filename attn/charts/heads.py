@@ -278,7 +278,7 @@ def layer_head_map(
     theme : Theme
     title : str
     hidden : array_like of bool, shape (num_layers, num_heads), optional
-        Heads that are left out.
+        Heads that are filtered out.
     log : bool, default False
     select : str, optional
         Name of a selection that tells which was chosen, as ``{"row": layer, "column": head}``
@@ -301,6 +301,7 @@ def layer_head_map(
     figure = heatmap(
         values, rows, columns, theme, kind="magnitude", title=title, axes=("layer", "head"), limit=limit or tolerance,
         log=log, hidden=hidden, numbers=False, selected=selected, select=select, size=size, tooltip_name=tooltip_name,
+        hidden_name="filtered out",
     )  # fmt: skip
     if tolerance is None or not values.size:
         return figure

@@ -39,6 +39,7 @@ def heatmap(
     row_labels=True,
     legend=True,
     tooltip_name=None,
+    hidden_name="hidden",
 ):
     """Draw a matrix in colour.
 
@@ -81,6 +82,8 @@ def heatmap(
     legend : bool, default True
     tooltip_name : str, optional
         What a value is called, in the legend and under the pointer.
+    hidden_name : str, default "hidden"
+        What a hidden cell is called there.
 
     Returns
     -------
@@ -101,11 +104,11 @@ def heatmap(
     one_by_one = values.size <= MOST_CELLS
 
     draw = cells if one_by_one else picture
-    layers = draw(values, hidden, rows, columns, plane, scale, axes, select, legend)
+    layers = draw(values, hidden, rows, columns, plane, scale, axes, select, legend, hidden_name)
     if one_by_one and (values.size <= _MOST_NUMBERS if numbers is None else numbers):
         layers += numerals(layers[0].data, values, hidden, plane, scale, axes, decimals)
     if legend:
-        layers += swatches(values, hidden, theme)
+        layers += swatches(values, hidden, theme, hidden_name)
     layers += outlines(plane, theme, axes, highlight, selected)
     what = title or f"{scale.name} by {axes[0]} and {axes[1]}"
     return dressed(plane.figure(layers, title), theme, described(what, values, hidden, rows, columns, axes, scale.name))
@@ -149,7 +152,7 @@ def plane_for(shape, size, square=True):
     return Plane(width=sides[1], height=sides[0], columns=shape[1], rows=shape[0])
 
 
-def cells(values, hidden, rows, columns, plane, scale, axes, select=None, legend=True):
+def cells(values, hidden, rows, columns, plane, scale, axes, select=None, legend=True, hidden_name="hidden"):
     """Return one layer with a mark per cell."""
     row, column = np.indices(values.shape, dtype=np.uint16).reshape(2, -1)
     table = pd.DataFrame(
@@ -160,7 +163,7 @@ def cells(values, hidden, rows, columns, plane, scale, axes, select=None, legend
             "y2": row + 1,
             "shade": scale.shade(values).ravel().astype(np.float32),
             "state": state(values, hidden).ravel(),
-            "shown": shown(values, hidden),
+            "shown": shown(values, hidden, hidden_name),
             "down": named(rows, row),
             "across": named(columns, column),
         }
@@ -177,7 +180,7 @@ def cells(values, hidden, rows, columns, plane, scale, axes, select=None, legend
     return [chosen(mark, select, "row", "column")]
 
 
-def picture(values, hidden, rows, columns, plane, scale, axes, select=None, legend=True):
+def picture(values, hidden, rows, columns, plane, scale, axes, select=None, legend=True, hidden_name="hidden"):
     """Return the matrix as one picture, under blocks that answer to the pointer."""
     shrink = min(1, raster.LARGEST / max(plane.width, plane.height))
     url = raster.picture(values, hidden, scale, round(plane.width * shrink), round(plane.height * shrink))
@@ -193,7 +196,7 @@ def picture(values, hidden, rows, columns, plane, scale, axes, select=None, lege
             "y": below[i],
             "y2": below[i + 1],
             "shade": scale.shade(values[row, column]).astype(np.float32),
-            "shown": shown(values[row, column], hidden[row, column]),
+            "shown": shown(values[row, column], hidden[row, column], hidden_name),
             "down": [rows[r] for r in row],
             "across": [columns[c] for c in column],
         }
@@ -229,11 +232,11 @@ def numerals(table, values, hidden, plane, scale, axes, decimals=None):
     return [plane.texts(table, "middle", "centre", tooltip=_tooltip(axes, scale.name))]
 
 
-def swatches(values, hidden, theme):
+def swatches(values, hidden, theme, hidden_name="hidden"):
     """Return a layer that draws nothing but the legend entries of hidden and invalid cells."""
     entries = {}
     if hidden.any():
-        entries["hidden"] = theme.hidden
+        entries[hidden_name] = theme.hidden
     if (~np.isfinite(values) & ~hidden).any():
         entries["not a number"] = theme.invalid
     if not entries:
@@ -294,9 +297,9 @@ def state(values, hidden):
     return np.where(hidden, 1, np.where(np.isfinite(values), 0, 2)).astype(np.uint8)
 
 
-def shown(values, hidden):
+def shown(values, hidden, hidden_name="hidden"):
     """Return what the pointer says of each value."""
-    return ["hidden" if h else number(v, 4) for v, h in zip(values.ravel(), hidden.ravel(), strict=True)]
+    return [hidden_name if h else number(v, 4) for v, h in zip(values.ravel(), hidden.ravel(), strict=True)]
 
 
 def named(labels, places):

@@ -47,6 +47,22 @@ def quoted(token, columns=14):
     return f"“{_isolated(shorten(visible(str(token)), columns))}”"
 
 
+def marked(written, wanted):
+    """Return a label for each written symbol, as `token_labels` does, with a tick or with what it should be.
+
+    Examples
+    --------
+    >>> marked(["a", "c", "end"], ["a", "b"])
+    ['1 a ✓', '2 c ≠ “b”', '3 end ≠']
+    """
+    wanted = [*wanted, *[None] * len(written)]
+    marks = [
+        "✓" if one == right else f"≠ {quoted(right)}" if right else "≠"
+        for one, right in zip(written, wanted, strict=False)
+    ]
+    return [f"{label} {mark}" for label, mark in zip(token_labels(written), marks, strict=True)]
+
+
 def counted(number):
     """Return the labels of things that only have a number, counted from 1.
 

@@ -37,6 +37,7 @@ def mosaic(
         NaN throughout for a head that a layer does not have.
     theme : Theme
     hidden : array_like of bool, broadcastable to the shape of the weights, optional
+        True in the maps of heads that are filtered out.
     kind, limit, log
         As in `attn.charts.heatmap`.
     title : str
@@ -74,7 +75,7 @@ def mosaic(
     small, gone = _whole(weights, hidden, tile_height, tile_width)
     url = raster.picture(small, gone, scale, small.shape[1], small.shape[0])
     layers = [image_layer(plane, url), *_touch(weights, hidden, plane, scale, select)]
-    layers += swatches(small, gone, theme)
+    layers += swatches(small, gone, theme, "filtered out")
     if selected is not None:
         layer, head = selected
         layers.append(plane.outline(head, layer, head + 1, layer + 1, theme.text, 3))

@@ -283,7 +283,8 @@ def _panel(side, result, step):
     done = min(step, len(side.symbols))
     drawn[:done] = side.map[:done]
     return charts.panel(
-        drawn, row_labels(side, result.rows, step), result.columns, title=_title(side, result), numbers=False,
+        drawn, row_labels(side, result.target, result.rows, step), result.columns, title=_title(side, result),
+        numbers=False,
         axes=("written", "read"), tooltip_name="influence" if side.influence else "weight",
         **_highlight(side, result, step),
     )  # fmt: skip
@@ -299,10 +300,9 @@ def _highlight(side, result, step):
     return {"highlight": {"row": step - 1}} if step < result.rows and step <= len(side.symbols) else {}
 
 
-def row_labels(side, rows, step):
-    """Return the written symbols, each with a mark for right or wrong; what is still to come has its number only."""
-    marks = ("✓" if right else "✗" for right in side.right)
-    labels = [f"{label} {mark}" for label, mark in zip(charts.token_labels(side.symbols), marks, strict=True)]
+def row_labels(side, target, rows, step):
+    """Return the written symbols, each right or wrong; what is still to come has its number only."""
+    labels = charts.marked(side.symbols, [*target, "end"])
     return [labels[at] if at < min(step, len(labels)) else str(at + 1) for at in range(rows)]
 
 
@@ -385,7 +385,7 @@ def _formula(model):
 
 def table_of(side, result):
     """Return one model's picture as CSV text."""
-    return charts.csv(side.map, row_labels(side, len(side.symbols), len(side.symbols)), result.columns)
+    return charts.csv(side.map, charts.marked(side.symbols, [*result.target, "end"]), result.columns)
 
 
 def code_of(setup, result, step, room):
@@ -410,8 +410,7 @@ def panel(name, title, what, picture, **options):
     model = trained.load("{setup.task}", name, "{setup.trained_on}")
     written = seq2seq.write(model, ids, most=len(answer) + 4)
     symbols = ["end" if i == seq2seq.END else task.target_symbols[i] for i in written.symbols]
-    marks = ["✓" if one == other else "✗" for one, other in zip(symbols, [*answer, "", "", "", ""])]
-    rows = [f"{{label}} {{mark}}" for label, mark in zip(charts.token_labels(symbols), marks)][:{step}]
+    rows = charts.marked(symbols, answer)[:{step}]
     drawn = np.zeros(({result.rows}, len(columns)))
     drawn[: len(rows)] = picture(model, written)[:{step}]
     rows += charts.counted({result.rows})[len(rows):]

@@ -64,7 +64,8 @@ def in_words(effect):
     if changes.hidden:
         parts.append(", ".join(f"“{as_text(names[place])}”" for place in sorted(changes.hidden)) + " hidden")
     parts += ["the causal mask lifted"] if changes.lifted else []
-    parts += [f"no look farther than {changes.window} tokens"] if changes.window is not None else []
+    if changes.window is not None:
+        parts.append(f"no look farther than {changes.window} token{'' if changes.window == 1 else 's'}")
     parts += [f"a scale of {changes.scale:.3g}"] if changes.scale is not None else []
     parts += [f"temperature {changes.temperature:.3g}"] if changes.temperature != 1 else []
     parts += [f"positions shuffled (seed {changes.shuffled})"] if changes.shuffled is not None else []

@@ -43,7 +43,7 @@ def metric_controls(state, layers):
     """Draw the choice of a number per head, and the order of the heads by it."""
     known = [name for name in METRICS if name != "special_tokens" or any(t.special for t in layers[0].key_tokens)]
     if state.get("metric") not in known:
-        state.set(metric=known[0])
+        state.set(metric="first_token")  # where heads rest that have no special token
     st.selectbox(
         "Measure heads by",
         known,
@@ -246,12 +246,14 @@ def one_product(layer, head, row, column):
 
 
 def reading(setup, tables, layer):
-    """Say what kind of head is in view."""
+    """Say what kind of head is in view, and whether it is among those that are kept."""
     if models.last_queries(layer):
         st.caption(f"Of this long text, every head is measured over the last {models.LAST} tokens as queries.")
     kind = head_kinds.kind_of_head(numbers_of(tables, setup), len(layer.key_tokens))
     told = kind.sentence.partition(": ")[2] or kind.sentence
     st.markdown(f"Layer {setup.layer}, head {setup.head}: **{as_text(kind.label)}**, {as_text(told)}")
+    if left_out(tables[setup.metric], setup.kept)[setup.layer - 1, setup.head - 1]:
+        st.caption(":material/filter_alt: This head is not among those that the filter keeps.")
 
 
 def code_of(setup, source, table, layer, scale, room):
