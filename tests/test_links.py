@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from setups import ABSURD, SETUPS, bounds, demand, fields, links, read
+from streamlit.testing.v1 import AppTest
 
 from attn.ui.setup import LONGEST_LINK_VALUE, choice, flag, from_link, numbers, place, real, string, to_link, whole
 
@@ -122,3 +123,26 @@ def test_what_is_too_long_is_left_out_and_named(page):
 def test_many_edits_are_left_out_and_the_rest_stays():
     edits = tuple(("x", row, column, 0.125) for row in range(20) for column in range(20))
     assert to_link(Small(seed=4, edits=edits)) == ({"seed": "4"}, ["edits"])
+
+
+def test_a_choice_brought_into_range_is_told_to_the_browser_though_the_run_was_cut_off():
+    """Else the browser shows one choice, and the page computes with another."""
+
+    def script():
+        import streamlit as st
+
+        from attn.ui.state import PageState
+        from attn.ui.walking import Setup
+
+        state = PageState("small", Setup)
+        state.clamp("seed", 3, 5)
+        st.slider("Seed", 3, 5, key=state.key("seed"))
+        if "again" not in st.session_state:
+            st.session_state["again"] = True
+            st.stop()  # as when the visitor does something else meanwhile
+        state.setup()
+
+    app = AppTest.from_function(script).run()
+    assert app.slider[0].proto.set_value
+    assert app.run().slider[0].value == 3
+    assert app.slider[0].proto.set_value

@@ -152,14 +152,14 @@ def controls(state):
         "Embeddings × √d_model", key=state.key("scaled"), help="So that positions do not drown them (section 3.4)."
     )
     heads = [d for d in divisors(state.get("d_model")) if d <= MOST_HEADS]
-    state.set(num_heads=max(d for d in heads if d <= state.get("num_heads")))
+    state.adjust(num_heads=max(d for d in heads if d <= state.get("num_heads")))
     st.select_slider("Heads", heads, key=state.key("num_heads"), help="They share out d_model, so it must divide.")
     st.segmented_control(
         "Layer norm", NORMS, format_func=NORMS.get, key=state.key("norm"), required=True,
         help="After each sum, as in 2017, or before each step, as in most models since.",
     )  # fmt: skip
     if state.get("stage") not in state.choices().stages:
-        state.set(stage="input")
+        state.adjust(stage="input")
     st.slider("d_ff", 1, 256, key=state.key("d_ff"), help="Width inside the feed-forward network; often 4 × d_model.")
     n = len(words_of(state.get("text")))
     state.clamp("token", 1, n or LONGEST)  # without words the choice waits

@@ -49,7 +49,7 @@ def states(state, result):
         return
     parts = [name for name in PARTS if name != "backward" or isinstance(side.model, Bahdanau)]
     if state.get("part") not in parts:
-        state.set(part=parts[0])
+        state.adjust(part=parts[0])
     right.segmented_control("While", parts, format_func=PARTS.get, key=state.key("part"), required=True)
     steps, labels = _part(side, state.get("part"), result)
     keeping = steps.forget_gate if "forget_gate" in steps._fields else 1 - steps.update_gate

@@ -235,7 +235,7 @@ def break_controls(state, layer):
         if shared
         else [0, *(n for n in range(1, layer.num_heads * 2 + 1) if width % n == 0 and n != layer.num_heads)]
     )
-    state.set(cut=state.get("cut") if state.get("cut") in cuts else 0)
+    state.adjust(cut=state.get("cut") if state.get("cut") in cuts else 0)
     if len(cuts) > 1:
         st.select_slider(
             "Cut into heads",

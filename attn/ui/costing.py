@@ -90,7 +90,7 @@ def shape_controls(state):
     )
     for name, label, words in numbers[:2]:
         st.number_input(label, *_bounds(name), key=state.key(name), help=words)
-    state.set(num_kv_heads=max(d for d in divisors(state.get("num_heads")) if d <= state.get("num_kv_heads")))
+    state.adjust(num_kv_heads=max(d for d in divisors(state.get("num_heads")) if d <= state.get("num_kv_heads")))
     if state.get("num_heads") > 1:
         st.select_slider(
             "Key/value heads",

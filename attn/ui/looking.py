@@ -43,7 +43,7 @@ def metric_controls(state, layers):
     """Draw the choice of a number per head, and the order of the heads by it."""
     known = [name for name in METRICS if name != "special_tokens" or any(t.special for t in layers[0].key_tokens)]
     if state.get("metric") not in known:
-        state.set(metric="first_token")  # where heads rest that have no special token
+        state.adjust(metric="first_token")  # where heads rest that have no special token
     st.selectbox(
         "Measure heads by",
         known,
@@ -59,7 +59,7 @@ def metric_controls(state, layers):
 def filter_control(state, table):
     """Draw the span of numbers whose heads are shown."""
     if not np.isfinite(table).any():
-        state.set(kept=(0, 100))
+        state.adjust(kept=(0, 100))
         return
     st.slider(
         "Only heads from … to",
@@ -91,10 +91,10 @@ def left_out(table, kept):
 def together_control(state, layer):
     """Draw the choice of further heads of the layer to look at together."""
     if models.last_queries(layer):
-        state.set(together=[])  # the maps of several heads would take much memory
+        state.adjust(together=())  # the maps of several heads would take much memory
         return
-    kept = [head for head in state.get("together") if head <= layer.num_heads]
-    state.set(together=kept)
+    kept = tuple(head for head in state.get("together") if head <= layer.num_heads)
+    state.adjust(together=kept)
     st.pills(
         "Heads together",
         range(1, layer.num_heads + 1),

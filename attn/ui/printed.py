@@ -24,7 +24,7 @@ def results_tab(state, known, remarks=None):
         A sentence more on a table.
     """
     if state.get("printed") not in known:
-        state.set(printed=next(iter(known)))
+        state.adjust(printed=next(iter(known)))
     if len(known) > 1:
         st.segmented_control("Table", known, format_func=known.get, key=state.key("printed"), required=True)
     name = state.get("printed")

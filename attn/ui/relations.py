@@ -27,7 +27,7 @@ TABLE_3A = {1: (5.29, 24.9), 4: (5.00, 25.5), 8: (4.92, 25.8), 16: (4.91, 25.8),
 def heads(state, result):
     """Draw what each head adds to the result of attention, any of them switched off."""
     count = result.setup.num_heads
-    state.set(off=[head for head in state.get("off") if 1 <= head <= count])
+    state.adjust(off=tuple(head for head in state.get("off") if 1 <= head <= count))
     st.pills(
         "Heads off", range(1, count + 1), selection_mode="multi", key=state.key("off"),
         help="A head that is off adds nothing; the others do not notice.",

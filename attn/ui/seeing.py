@@ -78,7 +78,7 @@ def image_controls(state):
         "γ", -2.0, 2.0, step=0.05, key=state.key("factor"),
         help="How much of what is read is added. Training starts at 0, where nothing is.",
     )  # fmt: skip
-    state.set(pixel=tuple(min(at, SIDE - 1) for at in state.get("pixel")))
+    state.adjust(pixel=tuple(min(at, SIDE - 1) for at in state.get("pixel")))
     for axis, column in enumerate(st.columns(2)):
         key = state.key(f"pixel.{axis}")
         st.session_state[key] = state.get("pixel")[axis] + 1  # also after a click into the picture

@@ -142,7 +142,7 @@ def model_control(state, on_change=None):
     """Draw the choice of a model: one that is suggested, or any other where the server allows it."""
     settings = pretrained.Settings.from_environment()
     if settings.models == "default":
-        state.set(model=pretrained.DEFAULT)
+        state.adjust(model=pretrained.DEFAULT)
         st.caption(f"Model: {pretrained.DEFAULT}")
         return
     name = state.get("model")

@@ -75,9 +75,20 @@ class PageState:
             if self.get(name) != value:
                 st.session_state[self.key(name)] = value
 
+    def adjust(self, **choices):
+        """Bring choices into what is possible before their widgets are drawn.
+
+        The run may be cut off before `setup` remembers it, and the next must not take this for a
+        change that the browser knows of.
+        """
+        changed = [name for name, value in choices.items() if self.get(name) != value]
+        self.set(**choices)
+        last = f"{self.page}.last"
+        st.session_state[last] = dataclasses.replace(st.session_state[last], **{n: self.get(n) for n in changed})
+
     def clamp(self, name, low, high):
         """Bring a number into a range that depends on other choices."""
-        self.set(**{name: min(max(self.get(name), low), high)})
+        self.adjust(**{name: min(max(self.get(name), low), high)})
 
     def choices(self):
         """Return everything chosen so far."""

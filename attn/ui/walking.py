@@ -75,7 +75,7 @@ def layer_controls(state):
     """Draw the choice of a layer of the default model and of how it is cut into heads."""
     st.caption("Hidden states and matrices of all-MiniLM-L6-v2: 6 layers, d_model 384, 12 heads of 32.")
     st.slider("Layer", 1, 6, key=state.key("layer"), help="What goes into this layer, and the matrices it has.")
-    state.set(heads=max(count for count in CUTS if count <= state.get("heads")))
+    state.adjust(heads=max(count for count in CUTS if count <= state.get("heads")))
     st.select_slider(
         "Cut into heads",
         CUTS,
