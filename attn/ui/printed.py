@@ -66,9 +66,8 @@ drawn = []
 for at, measure in enumerate(table.measures):
     has = np.flatnonzero(np.isfinite(table.values[:, at]))
     names = [table.names[row] for row in has]
-    drawn.append(
-        charts.bars(table.values[has, at], names, charts.LIGHT, title=measure, kind="magnitude", width={width})
-    )
+    look = dict(title=measure, kind="magnitude", width={width})
+    drawn.append(charts.bars(table.values[has, at], names, charts.LIGHT, **look))
 rows = [charts.beside(*drawn[start : start + {beside}]) for start in range(0, len(drawn), {beside})]
 charts.save(charts.above(*rows), "{name}.svg")
 """

@@ -176,7 +176,11 @@ def _pixels_in_words(setup, weights, change):
     )
     if setup.factor == 0:
         return f"{sentence}γ is 0, as at the start of training: the output is the picture itself, to the last digit."
-    return f"{sentence}What each pixel reads, times γ, is added to it; no colour moves by more than **{moved:.2f}**."
+    return (
+        f"{sentence}What each pixel reads, times γ, is added to it; no colour moves by more than **{moved:.2f}**. "
+        "Colours are numbers around a middle grey of 0, so what is added drives them away from it; beyond black, white "
+        "or a full colour nothing more can be shown."
+    )
 
 
 def _looked_at(steps, picture):
