@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import pytest
+from driving import check, opened
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from setups import ABSURD, SETUPS, bounds, demand, fields, links, read
@@ -146,3 +147,20 @@ def test_a_choice_brought_into_range_is_told_to_the_browser_though_the_run_was_c
     assert app.slider[0].proto.set_value
     assert app.run().slider[0].value == 3
     assert app.slider[0].proto.set_value
+
+
+@pytest.mark.parametrize(
+    ("page", "name", "sent", "meant"),
+    [
+        ("change", "off", ["4.12", "1.1 (not in this model)"], ((0, 0), (3, 11))),
+        ("change", "hidden", ["2: 7", 3], (2, 3)),
+        ("inside", "together", ["2", 3], (2, 3)),
+        ("change", "off", ["no head"], ((3, 11), (5, 0), (5, 5))),
+    ],
+)
+def test_options_that_come_back_as_their_labels_are_read(page, name, sent, meant):
+    """As the browser sends what it still shows, when a run that changed the options was cut off."""
+    app = opened(page)
+    app.session_state[f"{page}.{name}"] = sent
+    app = check(app.run())
+    assert sorted(app.session_state[f"{page}.{name}"]) == sorted(meant)

@@ -22,7 +22,8 @@ class PageState:
 
     def __init__(self, page, cls):
         self.page, self.cls, self._said = page, cls, False
-        self._names = [field.name for field in dataclasses.fields(cls)]
+        self._codecs = {field.name: field.metadata["codec"] for field in dataclasses.fields(cls)}
+        self._names = list(self._codecs)
         link = st.query_params.to_dict()
         if st.session_state.setdefault("links", {}).get(page) != link and not self._late(link):
             self._read_link()
@@ -52,6 +53,8 @@ class PageState:
         key = self.key(name)
         if key not in st.session_state or self.get(name) == last:
             st.session_state[key] = last
+        elif _has_words(st.session_state[key]):
+            st.session_state[key] = self.get(name)
 
     def _read_link(self):
         setup, notices = from_link(self.cls, st.query_params.to_dict())
@@ -67,7 +70,21 @@ class PageState:
     def get(self, name):
         """Return the present value of the choice `name`."""
         value = st.session_state[self.key(name)]
+        if _has_words(value):
+            return self._from_words(name, value)
         return tuple(value) if isinstance(value, list) else value  # some widgets hold lists, a Setup does not
+
+    def _from_words(self, name, value):
+        """Read chosen options that came back as their labels, such as "3 animal" and "7: 9", which begin as in a link.
+
+        They do when the options changed in a run that was cut off: the browser still shows, and sends, the old ones.
+        """
+        read = self._codecs[name].read
+        try:
+            each = [read(item.split()[0].rstrip(":")) if isinstance(item, str) else (item,) for item in value]
+        except (ValueError, IndexError):
+            return getattr(st.session_state[f"{self.page}.last"], name)
+        return tuple(dict.fromkeys(item for items in each for item in items))
 
     def set(self, **choices):
         """Change choices before their widgets are drawn, or in a callback."""
@@ -124,6 +141,11 @@ class PageState:
             st.caption(
                 f":material/info: Too long for a link, so a link to this page leaves out: {', '.join(left_out)}."
             )
+
+
+def _has_words(value):
+    """Return whether some of several chosen options are words: no Setup holds such."""
+    return isinstance(value, list | tuple) and any(isinstance(item, str) for item in value)
 
 
 def link_of(page):
