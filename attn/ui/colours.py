@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-COLOURS = {"auto": "Auto", "linear": "0–1", "largest": "Largest", "log": "Log"}
+COLOURS = {"auto": "Auto", "linear": "0–1", "largest": "Max", "log": "Log"}
 _LONG = 64  # keys; beyond these most weights are too small for a scale from 0 to 1
 
 
