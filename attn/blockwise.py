@@ -14,12 +14,22 @@ from attn.dot_product import check_fit, checked_mask, finite_number, leading_sha
 from attn.functional import as_floats
 from attn.masks import first_position, whole_number, window_sides
 
-# At most so many scores are held at once by a thread, of so many queries of a head, and of as many heads as fit.
-# A matrix product is faster the more queries it has; what is cut out of a tile is cut out of many heads at once.
-_WHOLE, _CUT = (2**19, 2048), (2**20, 512)
+
+class _Most(NamedTuple):
+    """How large a tile is at most, if the caller does not say."""
+
+    scores: int  # of all its heads, held at once by a thread
+    queries: int  # of one head
+
+
+_WHOLE = _Most(2**19, 2048)  # a matrix product is faster the more queries it has
+_CUT = _Most(2**20, 512)  # what causality, a window or a mask cuts out of a tile is cut out of many heads at once
 _KEYS = 256  # keys of one tile at most
 _EDGE = 64  # queries at once where causality or a window cuts through a tile: more is hidden of short blocks
-_CALM = 75.0  # exponentials of scores between this and its negative are within the limits of float32
+_CALM = 75.0  # scores between this and its negative are not held against the largest so far
+_LARGEST_SUM = 5e5  # of values there: e^75 times this, 1.9e38, is still a float32
+_FAINT = 1e-13  # sums of exponentials below this are too near its smallest numbers for small values
+_FAR = 1e30  # scores beyond this stay in their own unit
 
 
 def _is_vectorized(function):
@@ -166,7 +176,7 @@ def attention(
     context = np.empty((*(leading or (1,)), query.shape[-2], value.shape[-1]), dtype=query.dtype)
     arrays = _axes((query, key, value), (mask, bias), context, shape[-2:])
     cut = mask is not None or not options.left == options.right == math.inf
-    tile = _tile(tile, arrays[0].shape[-4:-2], shape[-2:], *(_CUT if cut else _WHOLE))
+    tile = _tile(tile, arrays[0].shape[-4:-2], shape[-2:], _CUT if cut else _WHOLE)
     _in_threads(_tasks(arrays, options, context, *tile), threads)
     with np.errstate(over="ignore"):
         return context.reshape(*leading, *context.shape[-2:]).astype(dtype, copy=False)
@@ -182,7 +192,7 @@ def _options(query, key, bias, causal, query_offset, window, scale, softcap):
         left,
         min(right, 0) if causal else right,
         # a bias may be near the limits of its type, beyond which another unit would carry it
-        *((_UNIT, _power) if bias is None else (1.0, np.exp)),
+        *((_UNIT, _power) if bias is None and (softcap or 0) < _FAR else (1.0, np.exp)),
     )
 
 
@@ -209,15 +219,15 @@ def _grouped(array, group, lengths):
     return np.broadcast_to(array, (*array.shape[:-2], *lengths)).reshape(*array.shape[:-3], *heads, *lengths)
 
 
-def _tile(tile, heads, lengths, most, most_rows):
+def _tile(tile, heads, lengths, most):
     """Return how many key/value heads, queries and keys a tile has; each head comes with its group."""
     if tile is not None:
         rows, keys = tile
         return 1, whole_number("tile", rows, least=1), whole_number("tile", keys, least=1)
     num_kv_heads, group = heads
     keys = _even(lengths[1], _KEYS)
-    rows = _even(lengths[0], min(most_rows, most // (group * keys)))
-    return _even(num_kv_heads, most // (group * rows * keys)), rows, keys
+    rows = _even(lengths[0], min(most.queries, most.scores // (max(group, 1) * keys)))
+    return _even(num_kv_heads, most.scores // (max(group, 1) * rows * keys)), rows, keys
 
 
 def _even(number, most):
@@ -232,10 +242,11 @@ def _tasks(arrays, options, context, together, rows, keys):
     context = context.reshape(*context.shape[:-3], num_kv_heads, group, *context.shape[-2:])
     for place in np.ndindex(context.shape[:-4]):
         parts = [slice(first, first + together) for first in range(0, num_kv_heads, together)]
-        for left, part in zip(range(len(parts), 0, -1), parts, strict=True):
+        for to_come, part in zip(range(len(parts), 0, -1), parts, strict=True):
             heads = _take(arrays, place, part, keys)
-            # Causal: the last queries take longest. To and fro, threads end together; the very last are short.
-            for start in range(0, n_q, rows)[:: -1 if left % 2 else 1]:
+            # Causal: the last queries take longest. To and fro, and at the very last from long to short, threads
+            # end together.
+            for start in range(0, n_q, rows)[:: -1 if to_come % 2 else 1]:
                 block = slice(start, min(start + rows, n_q))
                 yield functools.partial(_attend, heads, options, block, keys, context[place][part, :, block])
 
@@ -283,12 +294,25 @@ def _work(tasks):
 
 
 def _attend(heads, options, block, keys, result, desk):
-    """Fill the context of a few heads and a block of queries, (kv_heads, group, rows, d_v), tile by tile."""
+    """Fill the context of a few heads and a block of queries, (kv_heads, group, rows, d_v)."""
     query = heads.query[:, :, block]  # (kv_heads, group, rows, d_k)
+    farthest = (_lengths(query) * heads.reach).max(initial=0) * abs(options.scale)
+    if not farthest < _FAR:
+        options = options._replace(unit=1.0, power=np.exp)
     unit = 1.0 if options.softcap else options.unit  # a cap is put on scores as they are
     query = np.multiply(query, options.scale * unit, out=_room(desk, "query", query.shape, query.dtype))
+    calm = heads.bias is None and farthest <= _CALM
+    running = _through(heads, options, block, keys, query, calm, result, desk)
+    if calm and ((running.total < _FAINT) & (running.total > 0)).any():
+        running = _through(heads, options, block, keys, query, False, result, desk)
+    np.divide(result, np.where(running.total == 0, 1, running.total), out=result)
+    if heads.broken is not None:
+        result[running.broken] = np.nan
+
+
+def _through(heads, options, block, keys, query, calm, result, desk):
+    """Go through all tiles of a block; the sums of values gather in the result."""
     running = _start(query, heads, result)
-    calm = heads.bias is None and (_lengths(query) * heads.reach).max() <= _CALM * unit
     for rows, tile in _tiles(_views(heads, options, block), keys):
         part, carried = query, running
         if rows != block:
@@ -299,9 +323,7 @@ def _attend(heads, options, block, keys, result, desk):
         _carry(carried, scores, sight, heads, tile, options.power, calm, desk)
         if heads.broken is not None:
             carried.broken[...] |= np.broadcast_to(sight.visible, scores.shape) @ heads.broken[..., tile, :]
-    np.divide(result, np.where(running.total == 0, 1, running.total), out=result)
-    if heads.broken is not None:
-        result[running.broken] = np.nan
+    return running
 
 
 def _start(query, heads, result):
@@ -379,7 +401,7 @@ def _product(left, right, desk, name):
 def _room(desk, name, shape, dtype):
     """Return an array on the desk, of whatever was there before; a larger one than usual is not kept."""
     size = math.prod(shape)
-    if size > _CUT[0]:
+    if size > _CUT.scores:
         return np.empty(shape, dtype=dtype)
     if name not in desk or desk[name].size < size or desk[name].dtype != dtype:
         desk[name] = np.empty(size, dtype=dtype)
@@ -446,7 +468,7 @@ def _exponentials(scores, largest, power):
 
 def _reach(key, largest):
     """Return the largest score that a query of length 1 can have, or inf if sums of values could leave the limits."""
-    if largest and not (largest >= 1e-6 and largest * key.shape[-2] <= 5e5):
+    if largest and not (largest >= 1e-6 and max(largest, 1) * key.shape[-2] <= _LARGEST_SUM):
         return np.full((len(key), 1, 1), np.inf)
     return _lengths(key).max(axis=-1, keepdims=True, initial=0)
 

@@ -44,6 +44,7 @@ if models_tab.open:
         ui.figure(
             costing.models_picture(setup, theme), "cost.models", tables={"models": lambda: costing.models_csv(setup)}
         )
+        st.caption("Behind each name: how many key/value heads serve how many query heads.")
 if parameters_tab.open:
     with parameters_tab:
         st.markdown(costing.parameters_reading(setup))

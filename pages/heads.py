@@ -31,7 +31,7 @@ with st.sidebar:
         seed_control(page)
         st.slider("d_model", 1, 128, key=page.key("d_model"), help="Numbers per token.")
         st.slider("Query heads", 1, MOST_HEADS, key=page.key("num_heads"), help="Each looks in its own way.")
-        page.set(num_kv_heads=max(d for d in divisors(page.get("num_heads")) if d <= page.get("num_kv_heads")))
+        page.adjust(num_kv_heads=max(d for d in divisors(page.get("num_heads")) if d <= page.get("num_kv_heads")))
         if page.get("num_heads") > 1:
             st.select_slider(
                 "Key/value heads",

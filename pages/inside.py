@@ -50,7 +50,7 @@ with st.sidebar:
     layer = layer_and_head(page, recording.layers)
     together_control(page, layer)
     if projections(loaded, layer) is None:
-        page.set(measure="weight")
+        page.adjust(measure="weight")
     else:
         st.segmented_control(
             "Show",

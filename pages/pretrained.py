@@ -36,7 +36,7 @@ with st.sidebar:
     layer = layer_and_head(page, recording.layers)
     matrices = projections(loaded, layer)
     if matrices is None or models.last_queries(layer):  # of a long text, all heads at once would fill the memory
-        page.set(start="recorded")
+        page.adjust(start="recorded")
     else:
         st.segmented_control(
             "From scratch, starting at",

@@ -78,7 +78,7 @@ if moves_tab.open:
         )
 if soft_tab.open:
     with soft_tab:
-        page.set(draws=min(DRAWS, key=lambda count: abs(count - page.get("draws"))))
+        page.adjust(draws=min(DRAWS, key=lambda count: abs(count - page.get("draws"))))
         st.select_slider("Hard reads", DRAWS, key=page.key("draws"), help="How often one key is drawn by its weight.")
         setup = page.setup()
         read = scoring_tabs.drawn(setup, result)

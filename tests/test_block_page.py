@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from driving import check, matrices, opened, said, strokes, tables
+from driving import check, matrices, opened, said, specs, strokes, tables
 
 from attn import block, charts, cost
 from attn.ui import beams, blocking, lessons, relations, stacking, uses
@@ -382,3 +382,12 @@ def test_the_code_makes_the_picture(params, tmp_path, monkeypatch):
     (saved,) = tmp_path.iterdir()
     assert saved.name == "block.svg"
     assert strokes(saved.read_text(encoding="utf-8")) == strokes(charts.svg(drawn[0]).decode())
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_what_can_be_clicked_has_a_name_that_the_browser_takes(stage):
+    """It makes code of it, in which a comma or a hyphen is something else."""
+    shown = specs(check(opened("block", stage=stage)))
+    names = [each["name"] for figure in shown for each in figure.get("params", ())]
+    assert any(name.startswith("row_") for name in names)
+    assert all(name.isidentifier() for name in names)

@@ -104,6 +104,25 @@ def test_a_bias_near_the_limits_of_its_type_agrees(row, tile):
     same((query, key, value), {"bias": np.array([row, [0, 1, 2, 3]], dtype=np.float32)}, tile, 1e-6)
 
 
+@pytest.mark.parametrize(
+    ("scores", "values"),
+    [
+        ([75] * 950_000, [0.01]),  # the sum of exponentials alone
+        ([-74.9] * 64, [1, 1e-10]),  # a column of small values
+        ([-74.9] * 64, [1, 1e-13]),
+        ([-74.9, -80, 3] * 20, [1, 1e-13]),
+        ([3e38, 2.9e38], [1]),  # which no other unit could hold
+    ],
+    ids=["many", "small", "smaller", "mixed", "far"],
+)
+def test_what_is_near_the_limits_of_float32_agrees(scores, values):
+    key = np.array(scores, dtype=np.float32)[:, None]
+    value = np.arange(1, len(key) + 1, dtype=np.float32)[:, None] % 7 * np.array(values, dtype=np.float32)
+    own = blockwise.attention(np.ones((1, 1), dtype=np.float32), key, value, scale=1)
+    dense = attn.scaled_dot_product_attention(np.ones((1, 1), dtype=np.float32), key, value, scale=1).context
+    np.testing.assert_allclose(own, dense, rtol=1e-4)
+
+
 @pytest.mark.parametrize("tile", TILES)
 @pytest.mark.parametrize(
     "shapes",
@@ -120,6 +139,7 @@ def test_a_bias_near_the_limits_of_its_type_agrees(row, tile):
         ((N_Q, D_K), (0, D_K), (0, D_V)),
         ((0, D_K), (0, D_K), (0, D_V)),
         ((2, 0, N_Q, D_K), (2, 0, N_K, D_K), (2, 0, N_K, D_V)),
+        ((0, N_Q, D_K), (1, N_K, D_K), (1, N_K, D_V)),
     ],
 )
 def test_every_shape_agrees(shapes, tile):

@@ -81,7 +81,7 @@ def test_a_wrong_symbol_is_marked():
     assert labels[wrong] == f"{wrong + 1} {side.symbols[wrong]} ≠ “{target[wrong]}”"
     app = page(left="local-m", typed="recurrentnetworks")
     assert f"*Luong, local-m* wrote **{''.join(side.symbols[:-1])}**, {sum(side.right)} of 18 right" in sentence(app)
-    assert "*Bahdanau* wrote just that" in sentence(app)
+    assert "*Bahdanau* wrote the right answer" in sentence(app)
 
 
 def test_the_switch_makes_one_model_the_other():

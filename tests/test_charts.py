@@ -718,6 +718,8 @@ class TestHeads:
 
     def test_layers_and_heads_count_from_1(self):
         spec = spec_of(charts.layer_head_map(np.ones((2, 3)), charts.LIGHT, select="pick"))
+        with pytest.raises(ValueError, match="letters, digits and _, got row_hidden,"):
+            charts.layer_head_map(np.ones((2, 3)), charts.LIGHT, select="row_hidden,")
         last = cells_of(spec)[-1]
         assert (last["row"], last["column"], last["down"], last["across"]) == (1, 2, "2", "3")
 

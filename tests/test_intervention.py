@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from attn import pretrained
-from attn.pretrained import ModelError, intervention, presets, tiny
+from attn.pretrained import ModelError, inside, intervention, presets, tiny
 from attn.pretrained.changes import Changes, painted, weights_painted
 from attn.pretrained.inside import pattern_weights
 from attn.pretrained.intervention import run, untouched
@@ -197,8 +197,6 @@ def test_minilm_stays_what_it_was(minilm, text):
 
 
 def test_tiles_and_one_piece_are_the_same(llama, monkeypatch):
-    from attn.pretrained import inside
-
     in_one_piece = logits(llama[1])
     monkeypatch.setattr(inside, "_SMALL", 0)
     same(logits(llama[1]), in_one_piece)
@@ -206,9 +204,16 @@ def test_tiles_and_one_piece_are_the_same(llama, monkeypatch):
     assert untouched(pretrained.wrap(sinks.model), inputs=sinks.inputs) < 1e-4
 
 
-def test_untouched_says_so_when_something_is_touched(minilm, monkeypatch):
-    from attn.pretrained import inside
+def test_a_mask_of_one_row_for_all_queries_is_not_causal(monkeypatch):
+    monkeypatch.setattr(inside, "_SMALL", 0)
+    config = {"vocab_size": 99, "d_model": 24, "d_kv": 8, "num_heads": 3, "num_layers": 2, "d_ff": 24}
+    model = build("SwitchTransformersEncoderModel", **config, num_sparse_encoder_layers=0)
+    loaded = pretrained.wrap(model)
+    ids = torch.arange(5, 45)[None]
+    assert intervention.untouched(loaded, inputs={"input_ids": ids, "attention_mask": torch.ones_like(ids)}) < 1e-5
 
+
+def test_untouched_says_so_when_something_is_touched(minilm, monkeypatch):
     attention = inside.attention
     monkeypatch.setattr(inside, "attention", lambda *given: 1.001 * attention(*given))
     assert untouched(minilm, SENTENCE) > 1e-4

@@ -55,7 +55,7 @@ def test_word_pieces_show_the_text_as_written(minilm, text, expected):
 
 
 def test_byte_level_pieces_show_the_text_as_written(byte_level):
-    assert labels(byte_level, "the cat and\n the  hat") == ["the", "␣cat", "␣and", "␊", "␣the", "␣", "␣hat"]
+    assert labels(byte_level, "the cat and\n the  hat") == ["the", "␣cat", "␣and", "↵", "␣the", "␣", "␣hat"]
 
 
 def test_a_space_is_shown_where_the_tokenizer_leaves_it_out_of_the_place(byte_level):
@@ -105,7 +105,7 @@ def test_ids_alone_are_decoded(minilm, byte_level):
         (" the ", "␣the␣"),
         ("\u00a0", "U+00A0"),
         ("  ", "␣␣"),
-        ("\t", "␉"),
+        ("\t", "⇥"),
         ("\x00", "␀"),
         ("\x7f", "␡"),
         ("\x85", "U+0085"),

@@ -111,7 +111,11 @@ def heatmap(
         layers += swatches(values, hidden, theme, hidden_name)
     layers += outlines(plane, theme, axes, highlight, selected)
     what = title or f"{scale.name} by {axes[0]} and {axes[1]}"
-    return dressed(plane.figure(layers, title), theme, described(what, values, hidden, rows, columns, axes, scale.name))
+    return dressed(
+        plane.figure(layers, title),
+        theme,
+        described(what, values, hidden, rows, columns, axes, scale.name, hidden_name),
+    )
 
 
 def message(text, theme, title=""):
@@ -286,9 +290,14 @@ def lines(theme):
 
 
 def chosen(mark, name, *fields):
-    """Return `mark` with a selection of one of its things, told by `fields`, if it has a name."""
+    """Return `mark` with a selection of one of its things, told by `fields`, if it has a name.
+
+    The browser makes code of the name.
+    """
     if name is None:
         return mark
+    if not name.isidentifier():
+        raise ValueError(f"a selection must have a name of letters, digits and _, got {name}")
     return mark.add_params(alt.selection_point(name=name, fields=list(fields), toggle=False, empty=False))
 
 
@@ -315,7 +324,7 @@ def legend_length(plane):
     return int(min(max(plane.width * 0.5, 110), 220))
 
 
-def described(what, values, hidden, rows, columns, axes, name):
+def described(what, values, hidden, rows, columns, axes, name, hidden_name="hidden"):
     """Return the figure in words."""
     seen = np.isfinite(values) & ~hidden
     text = f"{what}: a heat map of {len(rows)} rows ({axes[0]}) and {len(columns)} columns ({axes[1]})."
@@ -325,7 +334,7 @@ def described(what, values, hidden, rows, columns, axes, name):
         row, column = (at.flat[largest] for at in places)
         text += f" The largest {name}, {number(values[row, column])}, is at {rows[row]}, {columns[column]}."
     if hidden.any():
-        text += f" {int(hidden.sum())} of {hidden.size} cells are hidden."
+        text += f" {int(hidden.sum())} of {hidden.size} cells are {hidden_name}."
     return text
 
 

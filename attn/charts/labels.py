@@ -57,7 +57,7 @@ def marked(written, wanted):
     """
     wanted = [*wanted, *[None] * len(written)]
     marks = [
-        "✓" if one == right else f"≠ {quoted(right)}" if right else "≠"
+        "✓" if one == right else "≠" if right is None else f"≠ {quoted(right)}"
         for one, right in zip(written, wanted, strict=False)
     ]
     return [f"{label} {mark}" for label, mark in zip(token_labels(written), marks, strict=True)]

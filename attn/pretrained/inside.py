@@ -58,14 +58,14 @@ class Inside:
         self.tensors = []  # which must live for as long, or another might take the identity over
         self.looks_left = {}
         self.visible = {}  # what the changes make of the masks
-        self.causal = {}  # whether a mask hides later keys and no others
+        self.are_causal = {}  # whether a mask hides later keys and no others
         self.blocks = {kind: itertools.count() for kind in ("encoder", "decoder", "cross")}
 
     def __call__(self, call):
         if self.should_stop is not None and self.should_stop():
             raise Stopped(f"the run of {self.name} was stopped")
         layer = self._layer(call)
-        context = attention(layer, self._causal(layer.mask))
+        context = attention(layer, self._is_causal(layer))
         for (index, head), pattern in self.changes.patterns:
             if index == layer.index:
                 self._replace(context, layer, head, pattern)
@@ -104,14 +104,14 @@ class Inside:
             self.looks_left[place] = recording._looks_left(call)
         return self.looks_left[place]
 
-    def _causal(self, mask):
-        """Say whether a mask hides later keys and no others, looking once at one that layers share."""
-        if mask is None:
+    def _is_causal(self, layer):
+        """Say whether the mask of a layer hides later keys and no others, looking once at one that layers share."""
+        mask, lengths = layer.mask, (layer.query.shape[2], layer.key.shape[2])
+        if mask is None or mask.shape[-2:] != lengths:  # one row for all queries hides the same keys from each
             return False
-        if id(mask) not in self.causal:
-            n_q, n_k = mask.shape[-2:]
-            self.causal[id(mask)] = mask.size == n_q * n_k and np.array_equal(mask[0, 0], causal(n_q, n_k).visible)
-        return self.causal[id(mask)]
+        if id(mask) not in self.are_causal:
+            self.are_causal[id(mask)] = bool((mask == causal(*lengths).visible).all())
+        return self.are_causal[id(mask)]
 
     def _settings(self, layer):
         """Return what is changed of a layer: mask, bias, scale, cap and sinks."""

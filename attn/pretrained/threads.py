@@ -11,7 +11,7 @@ from attn.pretrained.errors import ModelError
 AT_ONCE = 2  # heavy runs: each keeps a core busy
 
 _holding = threading.Lock()
-_held = []  # what ends the hold on numpy's threads, and one more entry for everybody who relies on it
+_held = []  # what ends the hold on the threads of matrix products, once for everybody who relies on it
 
 
 class Stopped(ModelError):
@@ -24,10 +24,10 @@ def one_thread():
     For a server, whose cores are busy with visitors. Both keep a pool of threads that wait for one
     another; on busy cores a pass of 15 tokens took 0.2 s with two threads and 0.014 s with one.
     """
-    with _holding:
-        hold = _hold()
-        if _held:  # what they go back to at the end is one thread, too
-            _held[0] = hold
+    with _holding, _in_control():
+        _libraries.cache_clear()  # some may have been loaded since
+        hold = _libraries().limit(limits=1)
+        _held[:] = [hold] * len(_held)  # what they go back to at the end is one thread, too
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
 
@@ -39,36 +39,32 @@ def one_numpy_thread():
     torch and numpy each keep a pool of threads. Inside a pass of a model both would be awake and wait
     for one another: attention in numpy takes three times as long then.
     """
-    with _holding:
-        if not _held:
-            _held.append(_hold())
-        _held.append(None)
+    with _holding, _in_control():
+        _held.append(_held[-1] if _held else _libraries().limit(limits=1))
     try:
         yield
     finally:
-        with _holding:
-            _held.pop()
-            if len(_held) == 1:
-                _in_control()
-                _held.pop().restore_original_limits()
+        with _holding, _in_control():
+            hold = _held.pop()
+            if not _held:
+                hold.restore_original_limits()
 
 
-def _hold():
-    """Hold numpy to one thread; return what takes it back."""
-    _in_control()
-    return _libraries().limit(limits=1)
-
-
+@contextmanager
 def _in_control():
-    """Let this thread set how many numpy has. They are the process's, and the last who did so may still be alive."""
+    """Let whichever thread this is set how many there are; else only the first that did so can, while it lives."""
     from threadpoolctl import OpenBLASController
 
     OpenBLASController.clear_controlling_thread(force=True)
+    try:
+        yield
+    finally:
+        OpenBLASController.clear_controlling_thread(force=True)
 
 
 @functools.cache
 def _libraries():
-    """Look once for the libraries of matrix products that have threads."""
+    """Find the libraries of matrix products, numpy's and others', that have threads."""
     import numpy as np  # noqa: F401  the library must be loaded to be found
     from threadpoolctl import ThreadpoolController
 

@@ -66,7 +66,7 @@ def readable(text):
     Examples
     --------
     >>> readable(" the"), readable(" "), readable("\\n"), readable("\\u202e")
-    ('␣the', '␣', '␊', 'U+202E')
+    ('␣the', '␣', '↵', 'U+202E')
     """
     text = text.replace("\ufe0e", "").replace(" ", "␣") or "␀"
     if unicodedata.category(text[0]).startswith("M"):
@@ -81,8 +81,10 @@ def readable(text):
 def _visible(character):
     """Return a character, or something to see in its place."""
     code = ord(character)
+    if character in "\n\t":
+        return "↵" if character == "\n" else "⇥"
     if code < 0x20:
-        return chr(0x2400 + code)  # ␀ ␉ ␊ ...
+        return chr(0x2400 + code)  # ␀ ␁ ␂ ...
     if code == 0x7F:
         return "␡"
     if unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp", "Zs"):

@@ -1,6 +1,7 @@
 """Block: from the choices on the page to one block of a Transformer, walked step by step, and the code for it."""
 
 import math
+import re
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -243,7 +244,7 @@ def _panel(result, values, title):
     columns = charts.counted(values.shape[1])
     return charts.panel(
         values, labels, columns, kind="signed", title=title, limit=result.limit, axes=("token", "dimension"),
-        select=f"row_{title.split()[0].lower()}", **follow,
+        select=re.sub(r"\W", "_", f"row_{title.lower()}"), **follow,
     )  # fmt: skip
 
 

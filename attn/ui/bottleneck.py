@@ -318,7 +318,7 @@ def _in_all(side, result, _):
     """Say what one model wrote and from how much."""
     text = as_text(result.task.glue.join(symbol for symbol in side.symbols if symbol != "end"))
     wrote = f"**{text}**, {sum(side.right)} of {len(result.target) + 1} right"
-    wrote = f"*{side.title}* wrote {'just that' if side.faultless else wrote}"
+    wrote = f"*{side.title}* wrote {'the right answer' if side.faultless else wrote}"
     if not side.attends:
         return (
             f"{wrote}, all from the same {side.written.context.shape[1]} numbers, as many for any input. It has no "

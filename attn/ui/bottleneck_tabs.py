@@ -364,8 +364,9 @@ def _measured(norms):
     if not said:
         return "A Transformer needs none: every symbol is one step away."
     return (
-        f"Measured in the trained encoders, {said} reaches from the last symbol to the first: a model whose attention "
-        "goes there in one step need not carry it."
+        f"Measured in the trained encoders, {said} reaches from the last symbol to the first. That is no fault of "
+        "a model with attention: it goes there in one step, and its state need not carry the first symbol all the way. "
+        "One with a fixed vector has no other way, and has learnt to carry it."
     )
 
 

@@ -218,7 +218,7 @@ def matrices_of(one):
 def break_controls(state, layer):
     """Draw the switches that make the from-scratch side wrong on purpose."""
     if state.get("start") == "input":
-        state.set(unscaled=False, mask="own", cut=0)
+        state.adjust(unscaled=False, mask="own", cut=0)
         st.caption("Start at its queries and keys to break something.")
         return
     st.toggle("No scaling", key=state.key("unscaled"), help="Leave out the division of the products by √d_k.")

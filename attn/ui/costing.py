@@ -311,7 +311,7 @@ def models_picture(setup, theme):
             theme,
             kind="magnitude",
             log=True,
-            title=f"Keys and values of {setup.n:,} tokens, in MB, all layers (key/value heads of query heads)",
+            title=f"Keys and values of {setup.n:,} tokens in all layers, in MB, on a logarithmic scale",
             color=theme.key,
             tooltip_name="MB",
             width=int(min(room() * 0.75, 1000)),

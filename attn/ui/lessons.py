@@ -284,6 +284,7 @@ def work_of_training():
     """Say how the printed work of training comes from hours and processors, and parameters from the settings."""
     base, big = (cost.training_operations(hours, 8, 9.5e12) for hours in (12, 3.5 * 24))
     return {
-        "translation": f"Those {base:.2e} and {big:.2e} are 12 hours and 3.5 days of 8 processors at 9.5e12 a second.",
+        "translation": f"The two Transformers' {number(base)} and {number(big)} operations are 12 hours and 3.5 days "
+        "of 8 processors at 9.5e12 a second.",
         "variants": "The page Cost counts the parameters of every variant from its settings.",
     }

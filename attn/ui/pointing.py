@@ -45,18 +45,18 @@ def numbers_of(typed):
     """
     parts = [part for part in re.split(r"[\s,;]+", typed.strip()) if part]
     wanted = f"Type 2 to {MOST_NUMBERS} numbers from 0 to 1, such as {DEFAULT_NUMBERS}"
-    if not 2 <= len(parts) <= MOST_NUMBERS:
-        counted = {0: "no number", 1: "1 number"}.get(len(parts), f"{len(parts)} numbers")
-        raise ValueError(f"{wanted}, got {counted}.")
     for part in parts:
         if wrong := _wrong(part):
             raise ValueError(f"{wanted}, got {part if len(part) <= 20 else part[:19] + '…'}, which is {wrong}.")
+    if not 2 <= len(parts) <= MOST_NUMBERS:
+        counted = {0: "no number", 1: "1 number"}.get(len(parts), f"{len(parts)} numbers")
+        raise ValueError(f"{wanted}, got {counted}.")
     return [float(part) for part in parts]
 
 
 def _wrong(part):
     """Say what keeps a part of what was typed from being a number from 0 to 1, if anything does."""
-    if not re.fullmatch(r"[+-]?(\d+(\.\d*)?|\.\d+)", part, re.ASCII):
+    if not re.fullmatch(r"[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?", part.lower(), re.ASCII):
         return "not a number"
     return "below 0" if float(part) < 0 else "above 1" if float(part) > 1 else ""
 

@@ -117,9 +117,11 @@ def scheme_reading(setup):
     if setup.about_pairs:
         what = "dimensions come round" if setup.positions == "sinusoidal" else "pairs come round"
         waves, paper = wavelengths(setup), positions.wavelengths(512)[-1]
+        said = f"The first {what} every {waves[0]:.2f} positions, the last every **{waves[-1]:,.0f}**."
+        if setup.positions != "sinusoidal":
+            return said
         return (
-            f"The first {what} every {waves[0]:.2f} positions, the last every **{waves[-1]:,.0f}**. The paper on "
-            "sinusoidal positions speaks of 10,000 · 2π = 62,832, but its exponent ends at (d − 2)/d, so that at "
+            f"{said} The paper speaks of 10,000 · 2π = 62,832, but its exponent ends at (d − 2)/d, so that at "
             f"d = 512 the longest wave is **{paper:,.0f}**."
         )
     if setup.positions == "learned":

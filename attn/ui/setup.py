@@ -45,7 +45,7 @@ def real(default, low, high):
 
     def read(raw):
         try:
-            number = float(raw)
+            number = float(raw) + 0.0  # -0 is 0, as a link spells it
         except ValueError:
             number = math.nan
         if not low <= number <= high:
@@ -134,7 +134,7 @@ def points(default, most, limit=100):
 
     def read(raw):
         try:
-            pairs = tuple(tuple(float(number) for number in part.split(",")) for part in raw.split(";"))
+            pairs = tuple(tuple(float(number) + 0.0 for number in part.split(",")) for part in raw.split(";"))
         except ValueError:
             pairs = ()
         if not 1 <= len(pairs) <= most or any(len(p) != 2 or not all(abs(x) <= limit for x in p) for p in pairs):
@@ -229,20 +229,23 @@ def from_link(cls, params):
     notices : list of str
         One sentence for each value that was not used.
     """
-    chosen, notices = {}, []
-    fields = {field.name: field for field in dataclasses.fields(cls)}
+    chosen, unknown, refused = {}, [], {}
+    codecs = {field.name: field.metadata["codec"] for field in dataclasses.fields(cls)}
     for name, raw in params.items():
-        if name not in fields:
-            if not name.startswith("embed"):  # Streamlit's own parameters
-                notices.append(f"The link holds a setting this page does not have: {_short(name)}.")
-            continue
-        try:
-            chosen[name] = fields[name].metadata["codec"].read(raw)
-        except ValueError as error:
-            default = _defaults(cls, chosen)[name]
-            default = "nothing" if default in ("", ()) else _short(fields[name].metadata["codec"].write(default))
-            notices.append(f"In the link, {name} must be {error}, got {_short(raw)}; using {default}.")
-    return cls(**_defaults(cls, chosen) | chosen), notices
+        if name in codecs:
+            try:
+                chosen[name] = codecs[name].read(raw)
+            except ValueError as error:
+                refused[name] = error
+        elif not name.startswith("embed"):  # Streamlit's own parameters
+            unknown.append(f"The link holds a setting this page does not have: {_short(name)}.")
+    defaults = _defaults(cls, chosen)
+    notices = [
+        f"In the link, {name} must be {error}, got {_short(params[name])}; using "
+        f"{_short(codecs[name].write(defaults[name])) if defaults[name] not in ('', ()) else 'nothing'}."
+        for name, error in refused.items()
+    ]
+    return cls(**defaults | chosen), unknown + notices
 
 
 def to_link(setup):

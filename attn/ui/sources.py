@@ -52,25 +52,25 @@ def taken(state):
     return st.session_state.get(state.key("takes"), "text")
 
 
-class _Kind(NamedTuple):
+class _Given(NamedTuple):
     """What a model may take in place of a text."""
 
     holds: type
     by_rule: dict
-    words: str  # on those made by rule
+    help_by_rule: str
     endings: tuple  # of files
-    used: str  # of a file
+    help_file: str
 
 
 GIVEN = {
-    "picture": _Kind(
+    "picture": _Given(
         models.Seen,
         images.PICTURES,
         "Drawn by rule. The model's own processor makes its inputs of it.",
         ("png", "jpg", "jpeg", "webp"),
         "Its middle square is used.",
     ),
-    "sound": _Kind(
+    "sound": _Given(
         models.Heard,
         sounds.SOUNDS,
         "Made by rule, three seconds long. The model's own feature extractor makes its inputs of it.",
@@ -88,10 +88,10 @@ def given_control(state, name):
         kind.by_rule,
         format_func=lambda option: kind.by_rule[option].title,
         key=state.key(name),
-        help=kind.words,
+        help=kind.help_by_rule,
     )
     file = st.file_uploader(
-        "Or one of yours", kind.endings, key=state.key("upload"), max_upload_size=20, help=kind.used
+        "Or one of yours", kind.endings, key=state.key("upload"), max_upload_size=20, help=kind.help_file
     )
     given = kind.holds(state.get(name))
     if file is not None:

@@ -170,8 +170,8 @@ def chart_of(swept, effect, theme, room):
     down, across = change.shape
     cell = max(min((room * 0.55 - 60) / across, 480 / down, 48), 14)
     table = charts.head_switches(
-        change, theme, off=effect.changes.off, title="Change without each", limit=limit, select="map",
-        size=int(cell) * max(down, across), missing="not tried", **what,
+        change, theme, title="Change without each", limit=limit, select="map", size=int(cell) * max(down, across),
+        missing="not tried", **what,
     )  # fmt: skip
     first = first_heads(swept)
     bars = charts.bars(

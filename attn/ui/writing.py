@@ -85,7 +85,7 @@ def text_of(effect, generation, step):
 
 def _said(tokens):
     """Return tokens as running text that Markdown shows as it stands."""
-    return as_text("".join(token.text for token in tokens).replace("␣", " ").replace("␊", "↵"))
+    return as_text("".join(token.text for token in tokens).replace("␣", " "))
 
 
 def step_sentence(generation, step, layer, head):
