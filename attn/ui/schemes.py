@@ -216,23 +216,32 @@ def given(setup, query_at, key_at):
 
 def relation(setup):
     """Return what position gives to queries at several places and keys at several distances."""
-    query_at = np.array(_STARTS)[:, None]
-    return given(setup, query_at, query_at + np.array(_OFFSETS))
+    starts, offsets = _looked_at(setup)
+    query_at = np.array(starts)[:, None]
+    return given(setup, query_at, query_at + np.array(offsets))
+
+
+def _looked_at(setup):
+    """Return the positions of the query and the distances of the key; those that are chosen are among them."""
+    chosen = ({setup.at}, {setup.apart}) if setup.about_pairs else (set(), set())
+    return [sorted({*usual, *own}) for usual, own in zip((_STARTS, _OFFSETS), chosen, strict=True)]
 
 
 def relation_picture(setup, theme):
     """Draw what position gives, a row per place of the query and a column per distance."""
-    rows, columns = ([str(number) for number in numbers] for numbers in (_STARTS, _OFFSETS))
-    axes = ("query at position", "key further on by")
+    starts, offsets = _looked_at(setup)
+    rows, columns = ([str(number) for number in numbers] for numbers in (starts, offsets))
+    chosen = (starts.index(setup.at), offsets.index(setup.apart)) if setup.about_pairs else None
     panel = charts.panel(
-        relation(setup), rows, columns, kind="signed", title=WHAT[setup.positions], axes=axes, numbers=True
-    )
+        relation(setup), rows, columns, kind="signed", title=WHAT[setup.positions],
+        axes=("query at position", "key further on by"), numbers=True, selected=chosen,
+    )  # fmt: skip
     return charts.panels(theme, room(), panel, tallest=340)
 
 
 def relation_csv(setup):
     """Return the same as comma-separated text."""
-    return charts.csv(relation(setup), [str(at) for at in _STARTS], [str(offset) for offset in _OFFSETS])
+    return charts.csv(relation(setup), *([str(number) for number in numbers] for numbers in _looked_at(setup)))
 
 
 def relation_reading(setup):
