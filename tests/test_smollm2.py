@@ -295,7 +295,7 @@ def test_it_is_recorded_and_agrees(smol):
         ("مرحبا بكم", ["م", "ر", "ح", "ب", "ا", "␣ب", "ك", "م"]),
         ("你。本語", ["你 1/2", "你 2/2", "。", "本", "語 1/3", "語 2/3", "語 3/3"]),
         ("def f(x):\n    return x + 2024", ["def", "␣f", "(", "x", "):", "↵␣␣␣", "␣return", "␣x", "␣+", "␣", *"2024"]),
-        ("x  10\t", ["x", "␣␣", "1", "0", "␉"]),  # digits are cut off before words are
+        ("x  10\t", ["x", "␣␣", "1", "0", "⇥"]),  # digits are cut off before words are
         ("<|im_start|>user", ["<|im_start|>", "user"]),
     ],
 )

@@ -34,6 +34,11 @@ LOOK_FOR = {
 _WELL = 0.9  # share right that counts as doing well
 _WIDE = 1100  # pixels of room from which two charts stand side by side
 _SEARCH, _VECTOR = 0, 4  # colours of heads, for models with attention and without in the published curves
+_OPEN = {
+    "update gate": "Where it is open a number is written anew, where it is closed it is kept; where the reset gate is "
+    "closed what is written does not look at the old state.",
+    "forget gate": "Where it is open a number is kept.",
+}
 
 
 # states and gates ----------------------------------------------------------------------------------
@@ -58,7 +63,7 @@ def states(state, result):
     st.markdown(
         f"Each column is one symbol, each row one of the {len(order)} numbers that *{side.title}* carries on, those it "
         f"keeps longest on top. By its {gate} the first keeps **{keeping[:, order[0]].mean():.0%}** of itself at a "
-        f"symbol on average, the last **{keeping[:, order[-1]].mean():.0%}**."
+        f"symbol on average, the last **{keeping[:, order[-1]].mean():.0%}**. {_OPEN[gate]}"
     )
     figure(_gates(steps, order, labels), f"bottleneck.states.{type(steps).__name__}")
     if isinstance(side.model, Bahdanau):
