@@ -5,6 +5,7 @@ import json
 import re
 from pathlib import Path
 
+import altair as alt
 import numpy as np
 import pyarrow as pa
 from streamlit.testing.v1 import AppTest
@@ -42,9 +43,11 @@ def notices(app):
 
 
 def check(app, charts=1):
-    """Demand that a page ran to its end without a traceback and shows at least so many figures."""
+    """Demand that a page ran to its end without a traceback and shows at least so many figures, all of them valid."""
     assert [error.value for error in app.exception] == []
     assert len(app.get("vega_lite_chart")) >= charts
+    for spec in specs(app):
+        (alt.HConcatChart if "hconcat" in spec else alt.VConcatChart).validate(spec)
     return app
 
 

@@ -375,7 +375,7 @@ CODE = [
 @pytest.mark.parametrize("params", CODE, ids=lambda params: params["stage"])
 def test_the_code_makes_the_picture(params, tmp_path, monkeypatch):
     drawn = []
-    monkeypatch.setattr(page_module.st, "altair_chart", lambda chart, **_: drawn.append(chart))
+    monkeypatch.setattr(page_module.st, "vega_lite_chart", lambda spec, **_: drawn.append(spec))
     (code,) = opened("block", params, tab="Code").code
     monkeypatch.chdir(tmp_path)
     exec(code.value, {"__name__": "copied"})

@@ -487,7 +487,7 @@ CODE = [
 def test_the_code_makes_the_picture(page, params, tmp_path, monkeypatch):
     """The lines to copy run on their own, and save the very picture that the page shows."""
     drawn = []
-    monkeypatch.setattr(page_module.st, "altair_chart", lambda chart, **_: drawn.append(chart))
+    monkeypatch.setattr(page_module.st, "vega_lite_chart", lambda spec, **_: drawn.append(spec))
     tabs = options(fields(SETUPS[page])["tab"]) if "tab" in fields(SETUPS[page]) else None
     app = opened(page, params, **({"tab": tabs[-1]} if tabs else {}))
     assert [error.value for error in app.exception] == []

@@ -60,7 +60,7 @@ def test_every_table_is_on_a_page():
 @pytest.mark.parametrize(("page", "name"), [(page, name) for page, (_, known) in PAGES.items() for name in known])
 def test_a_page_draws_the_table_and_its_code_does(page, name, tmp_path, monkeypatch):
     drawn = []
-    monkeypatch.setattr("attn.ui.page.st.altair_chart", lambda chart, **_: drawn.append(chart))
+    monkeypatch.setattr("attn.ui.page.st.vega_lite_chart", lambda spec, **_: drawn.append(spec))
     app = opened(page, PAGES[page][0], printed=name)
     assert not app.exception
     monkeypatch.chdir(tmp_path)

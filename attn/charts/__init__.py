@@ -17,6 +17,7 @@ from attn.charts.panels import panel, panels
 from attn.charts.photos import photo, read_picture
 from attn.charts.places import places
 from attn.charts.saving import png, save, svg
+from attn.charts.specification import specification
 from attn.charts.tables import csv, table
 from attn.charts.theme import DARK, LIGHT, Theme, theme_named
 from attn.charts.tokens import token_strip
@@ -61,6 +62,7 @@ __all__ = [
     "quoted",
     "read_picture",
     "save",
+    "specification",
     "svg",
     "table",
     "theme_named",

@@ -1,62 +1,71 @@
 """Figures as files, drawn without a browser or a network."""
 
+import json
 from pathlib import Path
+
+import altair as alt
+
+from attn.charts.specification import specification
 
 _VERSION = "6.4"  # of Vega-Lite, as Altair writes it
 _PNG_SCALE = 2
 
 
-def svg(chart):
+def svg(figure):
     """Return a figure as an SVG file.
 
     Parameters
     ----------
-    chart : alt.Chart
+    figure : alt.Chart or dict
+        A dictionary as `attn.charts.specification` returns it.
 
     Returns
     -------
     bytes
         Text stays text, in the typeface of the page with a common one to fall back on.
+
+    Raises
+    ------
+    ValueError
+        If a part of the figure has no data.
     """
     import vl_convert  # of some weight, so loaded when first asked for
 
-    return vl_convert.vegalite_to_svg(chart.to_json(indent=None), vl_version=_VERSION).encode()
+    return vl_convert.vegalite_to_svg(_text(figure), vl_version=_VERSION).encode()
 
 
-def png(chart):
-    """Return a figure as a PNG file, at twice its size on the screen.
-
-    Parameters
-    ----------
-    chart : alt.Chart
-
-    Returns
-    -------
-    bytes
-    """
+def png(figure):
+    """Return a figure as a PNG file, at twice its size on the screen; otherwise as `svg`."""
     import vl_convert
 
-    return vl_convert.vegalite_to_png(chart.to_json(indent=None), vl_version=_VERSION, scale=_PNG_SCALE)
+    return vl_convert.vegalite_to_png(_text(figure), vl_version=_VERSION, scale=_PNG_SCALE)
 
 
-def save(chart, path):
+def save(figure, path):
     """Write a figure to a file.
 
     Parameters
     ----------
-    chart : alt.Chart
+    figure : alt.Chart or dict
+        As in `svg`.
     path : str or Path
         Its ending says what it becomes: ``.svg`` or ``.png``.
 
     Raises
     ------
     ValueError
-        If it ends otherwise.
+        If it ends otherwise, or a part of the figure has no data.
     """
     path = Path(path)
     if path.suffix not in _WRITERS:
         raise ValueError(f"a figure is saved as {' or '.join(_WRITERS)}, got {path.name}")
-    path.write_bytes(_WRITERS[path.suffix](chart))
+    path.write_bytes(_WRITERS[path.suffix](figure))
+
+
+def _text(figure):
+    """Return a figure as JSON, its tables as rows."""
+    spec = figure if isinstance(figure, dict) else specification(figure)
+    return json.dumps(spec, default=lambda table: alt.to_values(table)["values"])
 
 
 _WRITERS = {".svg": svg, ".png": png}

@@ -13,7 +13,7 @@ from attn.pretrained import timing
 from attn.ui import jobs
 from attn.ui.costing import CORES, Setup
 from attn.ui.jobs import Job
-from attn.ui.page import figure
+from attn.ui.page import draw, figure
 from attn.ui.room import room
 from attn.ui.state import as_text
 from attn.ui.units import in_bytes, in_seconds, power, times
@@ -124,7 +124,7 @@ def _draw(run, theme):
     """Draw what has come so far."""
     if run.found:
         st.caption("So far. Each of the four runs in a process of its own, one after the other.")
-        st.altair_chart(measured_picture(run, theme), theme=None, width="content")
+        draw(measured_picture(run, theme))
 
 
 def measured_picture(run, theme):

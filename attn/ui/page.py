@@ -166,6 +166,27 @@ def ask(state, sentence, say=st.info):
     st.stop()
 
 
+def draw(chart, key=None, *, on_select="ignore"):
+    """Show a chart alone, and return its specification, which a file can be made of.
+
+    Parameters
+    ----------
+    chart : altair.Chart
+    key : str, optional
+        Unique on the page; what can be clicked must have one.
+    on_select : "ignore" or callable
+        Called after a click or a drag.
+
+    Returns
+    -------
+    dict
+        As `attn.charts.specification` returns it.
+    """
+    spec = charts.specification(chart)
+    st.vega_lite_chart(spec, theme=None, width="content", key=key, on_select=on_select)
+    return spec
+
+
 def figure(chart, key, *, tables=None, on_pick=None):
     """Show a chart, and under it its numbers to download.
 
@@ -179,14 +200,11 @@ def figure(chart, key, *, tables=None, on_pick=None):
     on_pick : callable, optional
         Called with what was clicked, such as ``row=2, column=3`` or ``head=4``.
     """
-    if on_pick is None:
-        st.altair_chart(chart, theme=None, width="content", key=key)
-    else:
-        st.altair_chart(chart, theme=None, width="content", key=key, on_select=_picker(key, on_pick))
+    spec = draw(chart, key, on_select="ignore" if on_pick is None else _picker(key, on_pick))
     stem = "_".join(key.split(".")[:2])
     files = {
-        f"{stem}.png": (lambda: charts.png(chart), "image/png"),
-        f"{stem}.svg": (lambda: charts.svg(chart), "image/svg+xml"),
+        f"{stem}.png": (lambda: charts.png(spec), "image/png"),
+        f"{stem}.svg": (lambda: charts.svg(spec), "image/svg+xml"),
     }
     files |= {f"{name}.csv": (make, "text/csv") for name, make in (tables or {}).items()}
     with st.container(horizontal=True, gap="small"):

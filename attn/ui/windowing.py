@@ -3,7 +3,7 @@
 import streamlit as st
 
 from attn import charts
-from attn.ui.page import theme
+from attn.ui.page import draw, theme
 from attn.ui.room import room
 
 SPAN = 32  # tokens a side of the part that is shown exactly
@@ -46,7 +46,7 @@ def window_control(state, values, rows, columns, title, **options):
 
     size = min(int(room() * 0.6), 560)
     whole = charts.overview(values, rows, columns, theme(), title=title, window=part, size=size, **options)
-    st.altair_chart(charts.beside(whole), theme=None, width="content", key=key, on_select=marked)
+    draw(charts.beside(whole), key, on_select=marked)
     return part
 
 

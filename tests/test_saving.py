@@ -1,0 +1,182 @@
+"""A figure keeps its data, whatever Altair's settings are meanwhile, in the file as on the page."""
+
+import threading
+from contextlib import contextmanager
+
+import altair as alt
+import numpy as np
+import pandas as pd
+import pytest
+import streamlit as st
+from driving import PAGES, check, matrices, opened, specs, strokes
+
+from attn import charts
+
+TABLE = pd.DataFrame({"x": [1, 2], "y": [3, 4]})
+
+
+def figure(size=6, select="cell"):
+    """Return a heat map beside its labels and bars."""
+    values = np.random.default_rng(size).dirichlet(np.ones(size), size)
+    names = [str(i) for i in range(size)]
+    map_ = charts.heatmap(values, names, names, charts.LIGHT, title="weights", select=select)
+    return charts.beside(map_, "=", charts.bars(values[0], names, charts.LIGHT))
+
+
+def points(table=TABLE):
+    return alt.Chart(table).mark_point().encode(alt.X("x:Q"), alt.Y("y:Q"))
+
+
+def named_in(spec):
+    """Return every name of data in a specification."""
+    if isinstance(spec, list):
+        return set().union(*map(named_in, spec))
+    if not isinstance(spec, dict):
+        return set()
+    found = {spec["data"]["name"]} if "data" in spec else set()
+    return found.union(*(named_in(part) for name, part in spec.items() if name not in ("data", "datasets")))
+
+
+def inlined(spec):
+    """Return a specification with its rows in place of their names."""
+    rows = {
+        name: rows if isinstance(rows, list) else alt.to_values(rows)["values"]
+        for name, rows in spec.pop("datasets").items()
+    }
+
+    def fill(part):
+        if isinstance(part, list):
+            return [fill(each) for each in part]
+        if not isinstance(part, dict):
+            return part
+        return {name: rows[value["name"]] if name == "data" else fill(value) for name, value in part.items()}
+
+    return fill(spec)
+
+
+@contextmanager
+def meanwhile(work):
+    """Do `work` over and over in another thread."""
+    over, failures = threading.Event(), []
+
+    def loop():
+        while not over.is_set():
+            try:
+                work()
+            except Exception as error:  # told below, in the thread that pytest watches
+                failures.append(error)
+                return
+
+    other = threading.Thread(target=loop)
+    other.start()
+    try:
+        yield
+    finally:
+        over.set()
+        other.join()
+    assert failures == []
+
+
+def switching():
+    """Have Altair keep all data to itself for a moment, as Streamlit does while it draws."""
+    with alt.data_transformers.enable("elsewhere"):
+        threading.Event().wait(1e-4)
+
+
+@pytest.fixture
+def settings():
+    """Leave Altair as it was found."""
+    alt.data_transformers.register("elsewhere", lambda data: {"name": "elsewhere"})
+    with alt.data_transformers.enable("default"), alt.theme.enable("default"):
+        yield
+    alt.data_transformers.register("elsewhere", None)
+
+
+class TestSpecification:
+    def test_tables_by_hand(self):
+        spec = charts.specification(points())
+        assert spec["datasets"] == {"table_0": TABLE}
+        assert spec["data"] == {"name": "table_0"}
+        assert spec["mark"] == {"type": "point"}
+
+    def test_every_name_has_a_table(self):
+        spec = charts.specification(charts.above(figure(), figure(7, select=None)))
+        assert named_in(spec) == set(spec["datasets"]) != set()
+
+    def test_equal_tables_are_sent_once(self):
+        spec = charts.specification(alt.hconcat(points(), points(TABLE.copy()), points(TABLE + 1)))
+        assert list(spec["datasets"]) == ["table_0", "table_1"]
+
+    @pytest.mark.parametrize("lay", [charts.beside, charts.above, lambda chart: chart])
+    def test_all_else_is_as_altair_writes_it(self, lay, settings):
+        chart = lay(figure())
+        with alt.theme.enable("none"):
+            assert inlined(charts.specification(chart)) == inlined(chart.to_dict())
+
+    @pytest.mark.parametrize(
+        "setting",
+        [
+            lambda: alt.data_transformers.enable("elsewhere"),
+            lambda: alt.data_transformers.enable("default", max_rows=1),
+            lambda: alt.data_transformers.enable(consolidate_datasets=False),
+            lambda: alt.theme.enable("dark"),
+        ],
+    )
+    def test_no_setting_of_altair_matters(self, setting, settings):
+        chart = figure()
+        file, spec = strokes(charts.svg(chart).decode()), inlined(charts.specification(chart))
+        with setting():
+            assert strokes(charts.svg(chart).decode()) == file
+            assert inlined(charts.specification(chart)) == spec
+
+    def test_the_chart_is_left_as_it_is(self):
+        chart = figure()
+        before = chart.to_json()
+        charts.specification(chart)
+        assert chart.to_json() == before
+
+    @pytest.mark.parametrize(
+        ("chart", "message"),
+        [
+            (points(alt.Undefined), "every part of a figure must have data, got one without"),
+            (alt.hconcat(points(), points(alt.Undefined)), "every part of a figure must have data, got one without"),
+            (points("table.csv"), "the data of a figure must be a pandas DataFrame, got str"),
+            (points(alt.NamedData("x")), "the data of a figure must be a pandas DataFrame, got NamedData"),
+        ],
+    )
+    @pytest.mark.parametrize("use", [charts.specification, charts.svg, charts.png])
+    def test_no_file_without_its_data(self, use, chart, message):
+        with pytest.raises(ValueError, match=f"^{message}$"):
+            use(chart)
+
+
+class TestInCompany:
+    """Two visitors at once, in two threads of one process."""
+
+    @pytest.mark.parametrize(
+        "other",
+        [switching, lambda: st.altair_chart(points()), lambda: charts.svg(figure(5))],
+        ids=["switch", "draw", "save"],
+    )
+    def test_every_file_is_whole(self, other, settings):
+        chart = figure()
+        whole = strokes(charts.svg(chart).decode())
+        with meanwhile(other):
+            saved = [strokes(charts.svg(chart).decode()) for _ in range(8)]
+        assert saved == [whole] * 8
+
+    def test_every_page_is_whole(self, settings):
+        shown = matrices(check(opened("step_by_step", stage="weights")))
+        assert shown
+        with meanwhile(switching):
+            pages = [opened("step_by_step", stage="weights") for _ in range(3)]
+        for page in pages:
+            np.testing.assert_equal(matrices(check(page)), shown)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_sends_the_data_of_every_part(page):
+    app = check(opened(page))
+    for chart, spec in zip(app.get("vega_lite_chart"), specs(app), strict=True):
+        assert named_in(spec) == {data.name for data in chart.proto.datasets}
+        assert "datasets" not in spec
