@@ -17,12 +17,14 @@ SCRIPTS = {key: script for key, script, *_ in MENU}
 PAGES = tuple(SCRIPTS)
 
 
-def opened(page, params=None, **more):
-    """Open a page in a new session, as by a link with these settings."""
+def opened(page, params=None, room=None, **more):
+    """Open a page in a new session, as by a link with these settings, where its main column has so many pixels."""
     app = AppTest.from_file(ROOT / "app.py", default_timeout=60)
     if SCRIPTS[page] != "app.py":
         app.switch_page(SCRIPTS[page])
     app.query_params.update({**(params or {}), **more})
+    if room is not None:
+        app.session_state["room_width"] = room
     return app.run()
 
 

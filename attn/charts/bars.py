@@ -9,7 +9,7 @@ import pandas as pd
 from attn.charts.heatmap import chosen, message, painted
 from attn.charts.labels import LINE, Ticks, aligned, axis, number, pixels
 from attn.charts.layout import concatenation, dressed
-from attn.charts.plane import Plane, tooltip, wrapped
+from attn.charts.plane import Plane, at_least, tooltip, wrapped
 from attn.charts.scale import colour_scale
 from attn.charts.theme import ink_on
 
@@ -17,6 +17,7 @@ _MOST_BARS = 40
 _MOST_TERMS = 24
 _WRITTEN = 42  # pixels of a product that has room for its decimals
 _ROW = 28  # pixels from one bar to the next
+_BESIDE = 60  # pixels for a number left of a negative bar
 _STEPS = 220  # pixels for the height of steps that add up
 
 
@@ -56,7 +57,7 @@ def bars(
     log : bool, default False
         Logarithmic lengths over four powers of ten, for values that are not signed.
     width : int, default 360
-        Pixels of the longest possible bar.
+        Pixels of the longest possible bar; where they are too few to be read, more are taken.
     tooltip_name : str, optional
         What a value is called.
 
@@ -77,8 +78,8 @@ def bars(
     values, labels, place = _largest(values, labels, _MOST_BARS)
     middle = np.arange(values.size) + 0.5
     names = axis(Ticks(middle.tolist(), labels, 0), "", theme.muted)
+    width, (zero, *end) = lengths(np.append(0, values), scale, width)
     plane = Plane(width, _ROW * values.size, columns=1, rows=values.size, y_axis=names)
-    zero, *end = _lengths(np.append(0, values), scale, width)
     table = pd.DataFrame(
         {
             "row": place.astype(np.int32),  # the browser reads 64 bits as another kind of number
@@ -115,7 +116,7 @@ def products(left, right, theme, *, left_name="query", right_name="key", labels=
         What each place is called; by default its number, counted from 1.
     title : str
     width : int, default 880
-        Pixels that the columns may take.
+        Pixels that the columns may take; more are taken where eight numbers would not fit.
 
     Returns
     -------
@@ -142,7 +143,7 @@ def products(left, right, theme, *, left_name="query", right_name="key", labels=
     gutter = 1.1 * max(map(pixels, (left_name, f"× {right_name}", "running sum"))) + 12  # names are bold
     most = int((width - gutter) / _WRITTEN) - 2  # beside those for the others and the total
     terms, names, place = _largest(terms, names, max(8, min(_MOST_TERMS, most)))
-    pitch, kept = int(min(64, (width - gutter) / (terms.size + 1))), np.flatnonzero(place >= 0)
+    pitch, kept = int(max(_WRITTEN, min(64, (width - gutter) / (terms.size + 1)))), np.flatnonzero(place >= 0)
     shared = max(np.abs(left).max(), np.abs(right).max()) or None
     largest = np.abs(terms).max()  # the total may lie beyond, or all products would be pale
     strip = partial(_strip, columns=terms.size + 1, pitch=pitch, theme=theme)
@@ -156,6 +157,16 @@ def products(left, right, theme, *, left_name="query", right_name="key", labels=
         rows[0].title = wrapped(title, pitch * (terms.size + 1))
     what = f"{title or f'{left_name} times {right_name}'}: {left.size} products add up to {number(total)}."
     return dressed(concatenation("vconcat", rows, spacing=5), theme, what)
+
+
+def lengths(values, scale, width):
+    """Return the width of a plot of bars, and where they end as fractions of it.
+
+    Negative bars have room for a number at their left, beside which the longest still has its least length.
+    """
+    beside = _BESIDE if scale.kind == "signed" else 0
+    width = at_least(width - beside) + beside
+    return width, beside / width + (1 - beside / width) * scale.fraction(values)
 
 
 def _row(values, labels, name):
@@ -174,13 +185,6 @@ def _largest(values, labels, most):
     kept, others = np.sort(ranked[: most - 1]), ranked[most - 1 :]
     labels = [labels[i] for i in kept] + [f"other {others.size}"]
     return np.append(values[kept], values[others].sum()), labels, np.append(kept, -1)
-
-
-def _lengths(values, scale, width):
-    """Return where bars end, as fractions of the width, with room for a number left of negative ones."""
-    fraction = scale.fraction(values)
-    room = 60 / width if scale.kind == "signed" else 0
-    return room + (1 - room) * fraction
 
 
 def _bar_colours(values, place, scale, color):

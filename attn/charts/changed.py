@@ -4,6 +4,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from attn.charts.bars import lengths
 from attn.charts.heatmap import chosen, heatmap, message, plane_for
 from attn.charts.labels import Ticks, aligned, axis, number, percent, shorten
 from attn.charts.layout import dressed
@@ -12,7 +13,6 @@ from attn.charts.scale import colour_scale
 
 _PAIR = 54  # pixels from one pair of bars to the next
 _LONGEST = 16  # columns of a label
-_BESIDE = 60  # pixels for a number left of a negative bar
 _REPLACED = "#E69F00"  # orange of Okabe and Ito, which no role has
 
 
@@ -50,7 +50,7 @@ def pairs(
     shares : bool, default False
         Whether the numbers are probabilities, which are written as per cent.
     width : int, default 360
-        Pixels of the longest possible bar.
+        Pixels of the longest possible bar; where they are too few to be read, more are taken.
     tooltip_name : str
         What a value is called.
 
@@ -66,12 +66,10 @@ def pairs(
     both = np.stack([np.asarray(row, dtype=float) for row in _matched(before, after, labels)], axis=1)
     if not both.size:
         return message("Nothing to show.", theme, title)
-    signed = bool((both < 0).any())
-    scale = colour_scale(both, theme, "signed" if signed else "magnitude", limit, name=tooltip_name)
+    scale = colour_scale(both, theme, "signed" if (both < 0).any() else "magnitude", limit, name=tooltip_name)
     ticks = Ticks((np.arange(len(both)) + 0.5).tolist(), [shorten(str(label), _LONGEST) for label in labels], 0)
+    width, (zero, *end) = lengths(np.append(0, both), scale, width)
     plane = Plane(width, _PAIR * len(both), columns=1, rows=len(both), y_axis=axis(ticks, "", theme.muted))
-    room = _BESIDE / width if signed else 0
-    zero, *end = room + (1 - room) * scale.fraction(np.append(0, both))
     table = _bars(both, labels, zero, np.array(end), names, shares)
     colours = alt.Scale(domain=list(names), range=[theme.weight_half, theme.weight])
     legend = alt.Legend(title=None, orient="bottom", direction="horizontal", symbolType="square", symbolSize=150)

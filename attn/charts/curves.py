@@ -11,7 +11,7 @@ import pandas as pd
 from attn.charts.heatmap import message
 from attn.charts.labels import LINE, Ticks, axis, number, pixels
 from attn.charts.layout import dressed
-from attn.charts.plane import Plane, tooltip
+from attn.charts.plane import Plane, at_least, tooltip
 from attn.charts.theme import blend, hex_of
 
 _HEADS = (0, 1, 4, 5, 3, 8, 7, 12)  # colours that can be told apart as thin lines on either ground
@@ -67,7 +67,8 @@ def curves(
     dots : bool, default False
         Whether each point is marked, for numbers that were measured.
     width, height : int
-        Pixels, the names at the ends of the curves included.
+        Pixels, the names at the ends of the curves included; more are taken where these leave too little for
+        the plot.
     x_range, y_range : (float, float), optional
         What the axes span; by default just what the curves need.
     x_ticks : sequence of float, optional
@@ -89,7 +90,7 @@ def curves(
     colors = [part.color or theme.head(_HEADS[at % len(_HEADS)]) for at, part in enumerate(parts)]
     parts, colors = zip(*((part, color) for part, color in zip(parts, colors, strict=True) if len(part.x)), strict=True)
     gutter = max(pixels(part.name) for part in parts) + _GAP + 4
-    across = int(width - gutter - 70)
+    across = int(at_least(width - gutter - 70))
     marks = [mark for mark in marks if x_axis.low <= mark[0] <= x_axis.high]
     words = _beside([across * float(x_axis.fraction(mark[0])) for mark in marks], [mark[1] for mark in marks], across)
     y_axis = y_axis.raised(max((row + 1.2 for _, row in words), default=0) * LINE / height)

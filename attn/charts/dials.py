@@ -9,7 +9,7 @@ import pandas as pd
 from attn.charts.heatmap import message
 from attn.charts.labels import LINE, number, pixels
 from attn.charts.layout import dressed
-from attn.charts.plane import Plane, tooltip
+from attn.charts.plane import Plane, at_least, tooltip
 
 _RADIUS = 0.4  # of a dial's width
 _FINE = 96  # corners of a circle
@@ -31,7 +31,7 @@ def dials(query, key, theme, *, names, query_name="query", key_name="key", selec
         A dial to mark.
     title : str
     width : int, default 880
-        Pixels for all of them.
+        Pixels for all of them; more are taken where a dial would be too small.
 
     Returns
     -------
@@ -49,7 +49,7 @@ def dials(query, key, theme, *, names, query_name="query", key_name="key", selec
         )
     if not query.size:
         return message("Nothing to show.", theme, title)
-    side = int(min(width / query.size, 260))
+    side = int(at_least(min(width / query.size, 260)))
     plane = Plane(side * query.size, int(side + 2.6 * LINE), columns=query.size, rows=1 + 2.6 * LINE / side)
     layers = [_circles(query.size, plane, theme, selected), _between(query, key, plane, theme)]
     for angles, color, name in ((query, theme.query, query_name), (key, theme.key, key_name)):

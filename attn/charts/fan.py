@@ -6,9 +6,10 @@ import pandas as pd
 
 from attn.charts.labels import Ticks, axis, counted, number, ticks
 from attn.charts.layout import dressed
-from attn.charts.plane import Plane, tooltip
+from attn.charts.plane import Plane, at_least, tooltip
 
 _DOT = 150  # square pixels of a step
+_APART = 16  # pixels between two steps, at least: a dot and a gap
 
 
 def fan(dilations, moved, theme, *, attends=False, title="", width=640, layer=52):
@@ -42,7 +43,7 @@ def fan(dilations, moved, theme, *, attends=False, title="", width=640, layer=52
     names = ["input", *(f"dilation {dilation}" for dilation in dilations), *(["attention"] if attends else [])]
     lit, edges = _paths(n, jumps)
     lit[0] = moved[::-1] > 0
-    height = layer * len(names)
+    width, height = max(at_least(width), _APART * n), layer * len(names)
     level = Ticks([at + 0.5 for at in range(len(names))], names[::-1], 0)
     plane = Plane(
         width, height, columns=n, rows=len(names),

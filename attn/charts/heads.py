@@ -26,12 +26,13 @@ from attn.charts.heatmap import (
 )
 from attn.charts.labels import Ticks, axis, number, pixels, ticks
 from attn.charts.layout import concatenation, dressed, undressed
-from attn.charts.plane import Plane, tooltip
+from attn.charts.plane import Plane, at_least, tooltip
 from attn.charts.scale import colour_scale
 from attn.charts.theme import ink_on, rgb
 
 _GAP = 18  # pixels between the maps of two heads
 _CHIP = 30  # pixels for the height of a box with the name of a head
+_LEAST_PITCH = 24.0  # pixels from one box to the next that leave room for a number
 _ASKING = 86  # pixels from the top to the boxes of query heads
 _NAMES = 96  # pixels for the names of the two rows
 _SQUARE = 18  # pixels for the coloured square before a title
@@ -81,7 +82,7 @@ def head_grid(
         As in `attn.charts.heatmap`.
     title : str
     width : int, default 1000
-        Pixels.
+        Pixels; more are taken where maps would be slivers.
 
     Returns
     -------
@@ -146,7 +147,7 @@ def head_groups(num_heads, num_kv_heads, theme, *, title="", width=880):
             f"num_heads must be a multiple of num_kv_heads, both at least 1, got {num_heads} and {num_kv_heads}"
         )
     group = num_heads // num_kv_heads
-    pitch = min(64.0, (width - _NAMES) / num_heads)
+    pitch = max(_LEAST_PITCH, min(64.0, (width - _NAMES) / num_heads))
     names = axis(Ticks([4 + _CHIP / 2, _ASKING + _CHIP / 2], ["key, value", "query"], 0), "", theme.muted)
     height = _ASKING + _CHIP + 4
     plane = Plane(round(pitch * num_heads), height, columns=pitch * num_heads, rows=height, y_axis=names)
@@ -341,7 +342,7 @@ class Grid(NamedTuple):
         per_row = min(num_heads, per_row or _per_row(num_heads))
         n_q, n_k = len(rows), len(columns)
         width -= max(map(pixels, rows)) + _AXIS
-        room = (width + _GAP) / per_row - _GAP
+        room = at_least((width + _GAP) / per_row - _GAP, n_k)
         cell = min(room / n_k, _LARGEST_MAP / max(n_q, n_k), _LARGEST_CELL)
         cell = math.floor(cell) if cell >= 2 else cell
         map_width, map_height = (max(1, round(n * cell)) for n in (n_k, n_q))

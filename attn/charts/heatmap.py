@@ -7,7 +7,7 @@ import pandas as pd
 from attn.charts import raster
 from attn.charts.labels import LINE, aligned, fixed, number, pixels
 from attn.charts.layout import dressed
-from attn.charts.plane import Plane, tooltip
+from attn.charts.plane import FINEST_CELL, LEAST_PLOT, Plane, at_least, tooltip
 from attn.charts.scale import colour_scale
 from attn.charts.theme import ink_on
 
@@ -74,7 +74,7 @@ def heatmap(
     highlight : dict, optional
         ``{"row": i}``, ``{"column": j}`` or both, to be outlined in the colour of the axis.
     size : int or (int, int), default 420
-        Pixels along the longer side, or of width and height.
+        Pixels along the longer side, or of width and height; more are taken where cells would be slivers.
     square : bool, default True
         Whether cells are square. Without, a long and thin matrix is made thicker.
     row_labels : bool, default True
@@ -146,7 +146,10 @@ def plane_for(shape, size, square=True):
     Cells are whole pixels wide wherever they can be, so that no seam shows between them.
     """
     if isinstance(size, tuple):
-        return Plane(width=size[0], height=size[1], columns=shape[1], rows=shape[0])
+        least = (min(LEAST_PLOT, FINEST_CELL * n) for n in shape[::-1])
+        width, height = map(max, size, least)
+        return Plane(width=width, height=height, columns=shape[1], rows=shape[0])
+    size = at_least(size, max(shape))
     cell = min(size / max(shape), _LARGEST_CELL)
     cell = int(cell) if cell >= 2 else cell
     sides = [max(1, round(n * cell)) for n in shape]

@@ -227,7 +227,7 @@ def ticks(labels, pitch, *, across):
         return Ticks([], [], 0)
     level = not across or max(map(pixels, labels)) + 8 <= pitch
     angle = 0 if level else (-45 if pitch >= 1.2 * LINE else -60)
-    step = 1 if across and level else math.ceil(LINE / pitch - 0.1)
+    step = 1 if across and level else max(1, math.ceil(LINE / pitch - 0.1))
     counted = across and not level and list(labels) == [str(i + 1) for i in range(count)]
     if step > 3 or counted:  # numbers read best level
         return _ruler(count, pitch, across)

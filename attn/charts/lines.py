@@ -7,7 +7,7 @@ import pandas as pd
 from attn.charts.heatmap import chosen, message
 from attn.charts.labels import number, pixels
 from attn.charts.layout import dressed
-from attn.charts.plane import Plane, tooltip
+from attn.charts.plane import Plane, at_least, tooltip
 
 _LINE = 24  # pixels from one token to the next
 _ACROSS = 360  # pixels that the lines have between the two columns of tokens
@@ -65,6 +65,7 @@ def lines(
     rows, columns = list(rows)[:MOST_LINED], list(columns)[:MOST_LINED]
     left, right = (int(max(map(pixels, labels))) + 16 for labels in (rows, columns))
     tall = _LINE * max(len(rows), len(columns))
+    across = at_least(across)
     plane = Plane(left + across + right, tall, columns=left + across + right, rows=tall)
     table = _lines(weights, rows, columns, heads, theme, (query, key), limit, (left, left + across))
     rules = alt.Chart(table).mark_rule(strokeCap="round").encode(

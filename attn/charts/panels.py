@@ -6,6 +6,7 @@ from typing import NamedTuple
 from attn.charts.heatmap import fit, heatmap
 from attn.charts.labels import fixed, pixels
 from attn.charts.layout import beside
+from attn.charts.plane import FINEST_CELL, at_least
 
 _SPACE = 14  # pixels between two matrices, and around an operator
 _CHARACTER, _OPERATOR = 16, 20  # pixels of an operator: each character, and the least
@@ -15,7 +16,6 @@ _LARGEST_CELL = 72
 _WRITTEN_CELL = 40  # pixels of a cell that holds its number
 _ROW = 18  # pixels of a row in a matrix whose cells are not square
 _LEAST_PART, _MOST_PART = 16, 48  # columns that count when matrices share out the width
-_FINEST_CELL = 4  # pixels: below this, cells of one size would make slivers of long matrices
 
 
 class Panel(NamedTuple):
@@ -39,7 +39,7 @@ def panels(theme, room, *parts, tallest=440, largest=_LARGEST_CELL, decimals=Non
     ----------
     theme : Theme
     room : float
-        Pixels across.
+        Pixels across; more are taken where cells would be slivers.
     *parts : Panel or str
         A text, such as "×", is an operator between two matrices.
     tallest : float, default 440
@@ -81,10 +81,11 @@ def _fitted(room, matrices, operators, tallest, largest):
 
 
 def _free(room, matrices, named, operators):
-    """Return the pixels across that are left for cells."""
+    """Return the pixels across that are left for cells, or the least they need."""
     gutters = sum(max(map(pixels, matrix.rows), default=0) + _AXIS for matrix in compress(matrices, named))
     spaces = _SPACE * (len(matrices) - 1 + len(operators))
-    return room - gutters - spaces - sum(max(_OPERATOR, _CHARACTER * len(text)) for text in operators)
+    spaces += sum(max(_OPERATOR, _CHARACTER * len(text)) for text in operators)
+    return max(room - gutters - spaces, sum(at_least(0, len(matrix.columns)) for matrix in matrices))
 
 
 def _cell(free, matrices, tallest, largest):
@@ -106,7 +107,7 @@ def _written(matrices, cell, decimals):
 
 def _sizes(cell, free, matrices, tallest):
     """Return the size of each matrix for `heatmap`, and whether its cells are square."""
-    if cell >= _FINEST_CELL:
+    if cell >= FINEST_CELL:
         return [(tuple(int(cell) * n for n in (len(matrix.columns), len(matrix.rows))), True) for matrix in matrices]
     return [(size, False) for size in _shares(free, matrices, tallest)]
 

@@ -11,7 +11,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from attn.charts.heatmap import chosen, image_layer
 from attn.charts.labels import counted, number
 from attn.charts.layout import dressed
-from attn.charts.plane import Plane, tooltip
+from attn.charts.plane import LEAST_PICTURE, Plane, tooltip
 from attn.charts.theme import rgb
 
 MOST_PIXELS = 50_000_000  # of a picture from a file, before it is made small
@@ -112,7 +112,7 @@ def photo(
         raise ValueError(f"the grid must divide the picture {image.shape[:2]}, got {(rows, columns)}")
     if weights is not None:
         image = _dimmed(image, weights, theme)
-    scale = size / max(image.shape[:2])
+    scale = max(size, LEAST_PICTURE) / max(image.shape[:2])
     plane = Plane(round(image.shape[1] * scale), round(image.shape[0] * scale), columns=columns, rows=rows)
     layers = [image_layer(plane, encoded(image)), plane.outline(0, 0, columns, rows, theme.grid, 1)]
     layers.append(chosen(_cells(plane, weights, axes, theme, lines, tooltip_name), select, "row", "column"))

@@ -7,7 +7,7 @@ import pandas as pd
 from attn.charts.heatmap import message
 from attn.charts.labels import Ticks, axis, number, ticks
 from attn.charts.layout import dressed
-from attn.charts.plane import Plane, tooltip
+from attn.charts.plane import Plane, at_least, tooltip
 
 
 def places(
@@ -66,6 +66,7 @@ def places(
     shown = [weights] if before is None else [weights, np.asarray(before, dtype=float)]
     limit = limit or max(float(row.max()) for row in shown) or 1.0
     levels = Ticks([0.0, 0.5, 1.0], [number(limit), number(limit / 2), "0"], 0)
+    width = at_least(width)
     plane = Plane(
         width, height, columns=weights.size, rows=1,
         x_axis=axis(ticks(labels, width / weights.size, across=True), axes[1], theme.role(axes[1])),

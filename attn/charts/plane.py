@@ -1,5 +1,6 @@
 """The plane that every layer of a figure is drawn on: its size, its scales and its axes."""
 
+import math
 import textwrap
 from dataclasses import dataclass, replace
 
@@ -9,6 +10,10 @@ import pandas as pd
 from attn.charts.labels import axis, ticks
 from attn.charts.theme import FONT_SIZE, TITLE_SIZE
 
+LEAST_PLOT = 120  # pixels across of any plot: where a page has less room, it scrolls sideways
+LEAST_PICTURE = 96  # pixels along the longer side of a photograph, whose cells are not told apart
+LEAST_CELL = 12  # pixels of a cell, as long as a plot has too few of them to be so wide
+FINEST_CELL = 4  # pixels of a cell among others of its size, below which few of them would be a sliver
 _TITLE_OFFSET = 12  # pixels between a title and the plot
 
 
@@ -88,6 +93,20 @@ class Plane:
         above = max(0.0, FONT_SIZE / 2 - self.cell_height / 2) if self.y_axis else 0.0
         chart.title = alt.TitleParams(wrapped(title, self.width), offset=_TITLE_OFFSET - above)
         return chart
+
+
+def at_least(size, cells=LEAST_PLOT):
+    """Return `size`, or the least pixels along a plot of so many cells if that is more.
+
+    Cells of two or more pixels are whole ones, so that none are lost when a size is shared out.
+
+    Examples
+    --------
+    >>> at_least(360), at_least(-25), at_least(0, cells=3), at_least(50, cells=3), at_least(0, cells=11)
+    (360, 120, 36, 50, 121)
+    """
+    cell = min(LEAST_PLOT / max(cells, 1), LEAST_CELL)
+    return max(size, cells * math.ceil(cell) if cell >= 2 else LEAST_PLOT)
 
 
 def tooltip(*fields):

@@ -9,7 +9,7 @@ import pandas as pd
 from attn.charts.heatmap import chosen
 from attn.charts.labels import Ticks, axis, number
 from attn.charts.layout import dressed
-from attn.charts.plane import Plane, tooltip
+from attn.charts.plane import Plane, at_least, tooltip
 
 _CLICKS = 24  # places to click at, across and down
 _MOST_STEPS = 400  # points of a trail that are drawn
@@ -63,7 +63,7 @@ def arrows(
             f"{len(labels)} labels and {len(colors)} colours"
         )
     limit = reach(vectors if trail is None else np.vstack([vectors, trail]))
-    plane = _plane(limit, size, theme)
+    plane = _plane(limit, at_least(size), theme)
     strong = np.full(len(vectors), 0.4) if strong is None else np.asarray(strong, dtype=float)
     layers = _ground(plane, limit, theme)
     if trail is not None:

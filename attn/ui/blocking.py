@@ -11,6 +11,7 @@ import streamlit as st
 
 from attn import block, charts, examples, multi_head_attention, positions, sensitivity
 from attn.charts.labels import LINE, number
+from attn.charts.plane import at_least
 from attn.functional import layer_norm
 from attn.ui.heading import divisors
 from attn.ui.room import room
@@ -411,7 +412,7 @@ def effects_picture(result, theme):
 
 def _map_size(columns, rows, free):
     """Return width and height in pixels: square cells, unless rows would be too low for their names."""
-    cell = min(free / columns, 34)
+    cell = min(at_least(free, columns) / columns, 34)
     return int(cell * columns), int(max(cell, LINE + 4) * rows)
 
 

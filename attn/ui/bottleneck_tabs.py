@@ -9,6 +9,7 @@ import streamlit as st
 from attn import charts, published, recurrent, seq2seq, trained
 from attn.charts import Curve
 from attn.charts.labels import number, pixels
+from attn.charts.plane import at_least
 from attn.seq2seq import Bahdanau
 from attn.ui.bottleneck import BESIDE, COUNTED, FRAMES, MODELS, PANELS, PARTS, SIDES, spread_of
 from attn.ui.page import figure, theme
@@ -113,7 +114,7 @@ def _gates(steps, order, labels):
     rows = [names] if len(names) <= 3 else [names[:2], names[2:]]
     drawn = []
     for row in rows:
-        width = int((room() - 70) / len(row) - 24)
+        width = int(at_least((room() - 70) / len(row) - 24))
         drawn.append(charts.beside(*(_gate(steps, name, order, labels, width, name == row[0]) for name in row)))
     return charts.above(*drawn)
 

@@ -5,6 +5,7 @@ import streamlit as st
 
 from attn import charts, published
 from attn.charts.labels import pixels
+from attn.charts.plane import at_least
 from attn.ui.page import code, figure, theme
 from attn.ui.room import room
 
@@ -40,7 +41,7 @@ def layout(table):
     aside = max(map(pixels, table.names)) + 90  # for names and numbers
     beside = next(n for n in (4, 3, 2, 1) if n == 1 or room() / n - aside >= _NARROWEST)
     beside = min(beside, len(table.measures))
-    return beside, int(min(room() / beside - aside, 420))
+    return beside, int(min(at_least(room() / beside - aside), 420))
 
 
 def picture(table):

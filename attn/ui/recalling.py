@@ -5,6 +5,7 @@ import streamlit as st
 
 from attn import charts, examples, lstmn, snail
 from attn.analysis import leak_test
+from attn.charts.plane import at_least
 from attn.recurrent import Recurrent
 from attn.ui.page import code, figure, reading, tabs, theme
 from attn.ui.remembering import DEFAULT_SENTENCE, TABS, letter
@@ -200,7 +201,7 @@ def _fan_layout(steps):
     half, layer = room() / 2 - 130, int(max(52, min(72, room() / 20)))
     if half >= 26 * steps:
         return "beside", int(min(half, 96 * steps)), layer
-    return "above", int(min(room() - 130, 96 * steps)), layer
+    return "above", int(min(at_least(room() - 130), 96 * steps)), layer
 
 
 def _measured(setup, dilated):
@@ -237,7 +238,7 @@ def _lags(setup, moved, titles):
         "not at all, to the last digit."
     )
     rows, columns = [titles[dilated] for dilated in moved], [str(lag) for lag in range(setup.steps)]
-    values, wide = np.stack(list(moved.values())), int(min(room() - 280, 88 * setup.steps))
+    values, wide = np.stack(list(moved.values())), int(min(at_least(room() - 280, setup.steps), 88 * setup.steps))
     options = {"kind": "magnitude", "log": True, "axes": ("", "steps back"), "tooltip_name": "moved by"}
     figure(
         charts.beside(charts.heatmap(values, rows, columns, theme(), size=(wide, 112), square=False, **options)),

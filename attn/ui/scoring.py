@@ -8,6 +8,7 @@ import numpy as np
 
 from attn import charts, softmax
 from attn.alignment import SCORES
+from attn.charts.plane import LEAST_CELL
 from attn.ui.page import theme
 from attn.ui.setup import choice, flag, points, real, whole
 
@@ -158,8 +159,8 @@ def picture(setup, result, room):
 
 
 def _crowded(result, room):
-    """Return whether there are too many keys for everything to stand side by side."""
-    return len(result.labels) > 3 and room < 1100
+    """Return whether there are too many keys, or there is too little room, for everything to stand side by side."""
+    return room < (1100 if len(result.labels) > 3 else 860)
 
 
 def names_of(result):
@@ -171,7 +172,7 @@ def sizes(setup, result, room):
     """Return the side of the plane, and what both maps share."""
     side, widest = (300, 72) if room < 1200 else (420, 96)
     beside = 0 if _crowded(result, room) else side + 60
-    cell = min(widest, int(room - beside - 270) // (2 * len(result.labels)))
+    cell = max(LEAST_CELL, min(widest, int(room - beside - 270) // (2 * len(result.labels))))
     shared = {"axes": ("score", "key"), "highlight": {"row": list(SCORES).index(setup.score)}, "numbers": cell >= 40}
     return side, shared | {"size": (cell * len(result.labels), side), "square": False}
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from attn import alignment, charts, softmax
 from attn.alignment import SCORES
+from attn.charts.plane import LEAST_CELL
 from attn.ui.page import theme
 from attn.ui.scoring import formula, listed, parameters_of, scores_of, turned
 
@@ -59,7 +60,7 @@ def moves_picture(setup, result, moved, room):
         axes=("score", "what is changed"),
         highlight={"row": list(SCORES).index(setup.score)},
         tooltip_name="largest change",
-        size=(len(columns) * min(100, (room - 190) // len(columns)), 264),
+        size=(len(columns) * max(LEAST_CELL, min(100, (room - 190) // len(columns))), 264),
         square=False,
     )
     return charts.beside(picture)

@@ -9,6 +9,7 @@ import streamlit as st
 
 from attn import analysis, charts, examples, scaled_dot_product_attention, softmax
 from attn.charts.labels import number
+from attn.charts.plane import at_least
 from attn.functional import share_of_sum, softmax_jacobian
 from attn.ui.page import theme
 from attn.ui.setup import choice, real, string, whole
@@ -129,7 +130,7 @@ def controls(state):
 
 def pictures(result, room):
     """Draw scores, exponentials and weights, one row each."""
-    width = int(room / 3 - 110)
+    width = int(at_least(room / 3 - 110))
     steps = (
         ("Scores", result.shifted, "signed", {}),
         ("exp(score − largest)", result.exponentials, "magnitude", {"limit": 1.0}),
@@ -317,7 +318,7 @@ def looked_up(setup, room):
 
 def code_of(setup, result, room):
     """Return the lines that draw scores, exponentials and weights."""
-    width = int(room / 3 - 110)
+    width = int(at_least(room / 3 - 110))
     return f"""import numpy as np
 from attn import charts, softmax
 
