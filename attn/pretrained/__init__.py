@@ -8,6 +8,7 @@ from attn.pretrained.catalogue import DEFAULT, SUGGESTIONS, Preflight, Settings,
 from attn.pretrained.comparison import TOLERANCE, Difference, compare, compare_layer, from_scratch
 from attn.pretrained.deeper import Deeper, from_input, parameters
 from attn.pretrained.errors import ModelError
+from attn.pretrained.filling import WeightsReport
 from attn.pretrained.hearing import audio_inputs
 from attn.pretrained.loading import Loaded, load, wrap
 from attn.pretrained.pictures import PatchGrid, image_inputs, patch_grid
@@ -30,6 +31,7 @@ __all__ = [
     "Recording",
     "Settings",
     "Token",
+    "WeightsReport",
     "audio_inputs",
     "bert",
     "check_size",

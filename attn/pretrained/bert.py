@@ -13,8 +13,19 @@ import numpy as np
 
 from attn.functional import layer_norm
 from attn.multi_head import MultiHead, MultiHeadParameters, multi_head_attention
-from attn.pretrained import catalogue, checkpoint, tokens
+from attn.pretrained import catalogue, checkpoint, filling, tokens
 from attn.pretrained.errors import ModelError
+
+_USUAL = {  # what a configuration need not say, because BERT has it so
+    "vocab_size": 30522,
+    "hidden_size": 768,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "intermediate_size": 3072,
+    "max_position_embeddings": 512,
+    "type_vocab_size": 2,
+    "layer_norm_eps": 1e-12,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +91,8 @@ def load(name_or_path=catalogue.DEFAULT, *, size_limit=None, settings=None):
     Raises
     ------
     ModelError
-        As `attn.pretrained.load`, and if the model is not a BERT encoder or has no tokenizer.json.
+        As `attn.pretrained.load`, and if the model is not a BERT encoder, has no tokenizer.json, or its
+        tensors are not those its configuration speaks of.
 
     Examples
     --------
@@ -96,7 +108,7 @@ def load(name_or_path=catalogue.DEFAULT, *, size_limit=None, settings=None):
     tokenizer, special_ids = _tokenizer(folder, preflight.name)
     return Encoder(
         name=preflight.name,
-        tensors=_tensors(folder),
+        tensors=_tensors(folder, config, preflight.name),
         tokenizer=tokenizer,
         num_layers=config["num_hidden_layers"],
         num_heads=config["num_attention_heads"],
@@ -277,7 +289,7 @@ def _config(folder, name):
     for key, expected in known.items():
         if config.get(key, expected) != expected:
             raise ModelError(f"{name} must have {key} {expected} to be computed from scratch, got {config[key]}")
-    return {"layer_norm_eps": 1e-12} | config
+    return _USUAL | config
 
 
 def _tokenizer(folder, name):
@@ -294,11 +306,34 @@ def _tokenizer(folder, name):
     return tokenizer, frozenset(id for id, token in added.items() if token.special and token.content != unknown)
 
 
-def _tensors(folder):
-    """Open the tensors of a checkpoint under the names that newer checkpoints use."""
-    tensors = {}
-    for path in sorted(folder.glob("model*.safetensors")):
-        for name, tensor in checkpoint.open_tensors(path).items():
-            name = name.removeprefix("bert.").replace("LayerNorm.gamma", "LayerNorm.weight")
-            tensors[name.replace("LayerNorm.beta", "LayerNorm.bias")] = tensor
-    return {name: t.astype(np.float32, copy=False) if t.dtype.kind == "f" else t for name, t in tensors.items()}
+def _tensors(folder, config, name):
+    """Open the tensors of a checkpoint under the names that newer checkpoints use, all that `encode` needs."""
+    opened = {}
+    for path in catalogue.weight_files(folder, name):
+        opened |= checkpoint.open_tensors(path)
+    tensors, prefix = {}, filling.wrapper(opened)
+    for each, tensor in opened.items():
+        bare = each.removeprefix(prefix).removeprefix("bert.").replace("LayerNorm.gamma", "LayerNorm.weight")
+        tensors[bare.replace("LayerNorm.beta", "LayerNorm.bias")] = tensor
+    filling.require_all(_needed(config), tensors, opened, name, "bert.")
+    return {each: t.astype(np.float32, copy=False) if t.dtype.kind == "f" else t for each, t in tensors.items()}
+
+
+def _needed(config):
+    """Return the tensors that an encoder computes with: name -> shape."""
+    width, inner = config["hidden_size"], config["intermediate_size"]
+    rows = {"word": "vocab_size", "position": "max_position_embeddings", "token_type": "type_vocab_size"}
+    needed = {f"embeddings.{kind}_embeddings.weight": (config[size], width) for kind, size in rows.items()}
+    norms, dense = ["embeddings.LayerNorm"], {}
+    for layer in range(config["num_hidden_layers"]):
+        at = f"encoder.layer.{layer}"
+        norms += [f"{at}.attention.output.LayerNorm", f"{at}.output.LayerNorm"]
+        dense |= {f"{at}.attention.self.{role}": (width, width) for role in ("query", "key", "value")}
+        dense[f"{at}.attention.output.dense"] = (width, width)
+        dense[f"{at}.intermediate.dense"] = (inner, width)
+        dense[f"{at}.output.dense"] = (width, inner)
+    for norm in norms:
+        needed |= {f"{norm}.weight": (width,), f"{norm}.bias": (width,)}
+    for name, shape in dense.items():
+        needed |= {f"{name}.weight": shape, f"{name}.bias": shape[:1]}
+    return needed

@@ -156,6 +156,28 @@ def fetch(preflight, progress=None):
     return folder
 
 
+def weight_files(folder, name):
+    """Return the safetensors files that hold the weights of a model.
+
+    Parameters
+    ----------
+    folder : Path
+    name : str
+        The model as the user named it.
+
+    Returns
+    -------
+    list of Path
+        Not those beside them that hold the same weights again.
+
+    Raises
+    ------
+    ModelError
+        If there are none, or one of several is missing.
+    """
+    return [folder / file for file in _weights([path.name for path in folder.iterdir() if path.is_file()], name)]
+
+
 def _package_folder():
     """Return the folder of the default model inside its package, without importing the package."""
     spec = find_spec(DEFAULT_PACKAGE)
@@ -185,12 +207,12 @@ def _folder(name):
 def _local(name, where, folder):
     """Describe a model in a folder, after checking that it has what a model needs."""
     try:
-        files = {path.name: path.stat().st_size for path in folder.iterdir() if path.is_file()}
-        weights = _weights(files, name)
-        numbers = sum(checkpoint.count_numbers(folder / file) for file in weights)
+        weights = weight_files(folder, name)
+        size = sum(path.stat().st_size for path in weights)
+        numbers = sum(checkpoint.count_numbers(path) for path in weights)
     except OSError as error:
         raise ModelError(f"the folder {name} cannot be read: {error.strerror}") from error
-    return Preflight(name, where, sum(files[file] for file in weights), 4 * numbers, folder, ())
+    return Preflight(name, where, size, 4 * numbers, folder, ())
 
 
 def _weights(files, name):

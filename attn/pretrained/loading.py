@@ -6,12 +6,12 @@ import threading
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from attn.pretrained import catalogue, parts, registry
+from attn.pretrained import catalogue, checkpoint, filling, parts, registry
 from attn.pretrained.errors import ModelError, explain
 
 _LONGEST = 4096  # tokens, where a pass need not hold the weights of all heads
 _SOUNDS = ("input_features", "input_values")  # how families call what they hear
-_loading = threading.Lock()  # random weights need the seed of torch, which threads share
+_loading = threading.Lock()  # what is drawn needs the seed of torch, which threads share
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +44,8 @@ class Loaded:
         What makes inputs of a picture (`attn.pretrained.image_inputs`).
     feature_extractor : transformers.SequenceFeatureExtractor or None
         What makes inputs of a sound (`attn.pretrained.audio_inputs`).
+    weights : WeightsReport or None
+        How far the file filled the model; None where there is no file.
     """
 
     model: Any = field(repr=False)
@@ -61,6 +63,7 @@ class Loaded:
     note: str = ""
     image_processor: Any = field(default=None, repr=False)
     feature_extractor: Any = field(default=None, repr=False)
+    weights: filling.WeightsReport | None = field(default=None, repr=False)
     lock: Any = field(default_factory=threading.Lock, repr=False)  # tokenizers change while they work
 
     @property
@@ -97,8 +100,8 @@ def load(name_or_path=catalogue.DEFAULT, *, random_weights=False, size_limit=Non
     ------
     ModelError
         If there is no such model, it is gated, the hub cannot be reached, it has no safetensors, a
-        file is damaged, it is too large, has no attention, nothing that makes inputs of a text or a
-        picture, or needs code of its own.
+        file is damaged or does not hold every tensor of the model, it is too large, has no attention,
+        nothing that makes inputs of a text or a picture, or needs code of its own.
 
     Examples
     --------
@@ -112,12 +115,15 @@ def load(name_or_path=catalogue.DEFAULT, *, random_weights=False, size_limit=Non
     try:
         config = _config(folder, preflight.name)
         tokenizer, others = _readers(folder, preflight.name)
-        model = _random_model(config) if random_weights else _model(folder, config)
+        if random_weights:
+            model, weights, note = _random_model(config), None, ""
+        else:
+            model, weights, note = _model(folder, config, preflight.name)
+            note = " ".join(filter(None, (preflight.note, note)))
     except Exception as error:  # transformers raises many kinds; each becomes one sentence
         raise explain(error, preflight.name) from error
-    note = "" if random_weights else preflight.note
     loaded = _describe(model, tokenizer, preflight.name, preflight.where, random_weights)
-    return replace(loaded, note=note, **others)
+    return replace(loaded, note=note, weights=weights, **others)
 
 
 def wrap(model, tokenizer=None, *, image_processor=None, feature_extractor=None, name=None):
@@ -215,21 +221,28 @@ def _tokenizer(folder, name):
     return tokenizer
 
 
-def _model(folder, config):
-    """Load the weights of a model."""
+def _model(folder, config, name):
+    """Load the weights of a model, and say how far they filled it."""
     import torch
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()  # of the tensors, on the console; a download has its own
-    return _class(config).from_pretrained(
-        folder,
-        config=config,
-        dtype=torch.float32,
-        attn_implementation="eager",
-        use_safetensors=True,
-        local_files_only=True,
-        trust_remote_code=False,
-    )
+    names = {tensor for file in catalogue.weight_files(folder, name) for tensor in checkpoint.read_header(file)[0]}
+    with _loading, torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)  # a pooler that the file lacks is drawn, and is the same each time
+        model, info = _class(config).from_pretrained(
+            folder,
+            config=config,
+            dtype=torch.float32,
+            attn_implementation="eager",
+            use_safetensors=True,
+            local_files_only=True,
+            trust_remote_code=False,
+            key_mapping=filling.renaming(names),
+            ignore_mismatched_sizes=True,  # refused below, with names and shapes
+            output_loading_info=True,
+        )
+    return filling.judge(model, info, names, name)
 
 
 def _class(config):

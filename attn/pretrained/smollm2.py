@@ -13,7 +13,7 @@ import threading
 from importlib.util import find_spec
 from pathlib import Path
 
-from attn.pretrained import checkpoint, gguf
+from attn.pretrained import checkpoint, filling, gguf
 from attn.pretrained.errors import ModelError
 
 NAME = "HuggingFaceTB/SmolLM2-135M-Instruct"
@@ -144,12 +144,37 @@ def _convert(path):
 def _write(contents, folder):
     """Write configuration, tokenizer and weights."""
     fields = contents.fields
+    filling.require_all(_needed(fields), contents.tensors, contents.tensors, NAME)
     (folder / "config.json").write_text(json.dumps(_config(fields), indent=2), encoding="utf-8")
     (folder / "tokenizer_config.json").write_text(json.dumps(_tokenizer_config(fields), indent=2), encoding="utf-8")
     _tokenizer(fields).save(str(folder / "tokenizer.json"))
     shapes = {_name(name): tensor.shape for name, tensor in contents.tensors.items()}
     tensors = (_tensor(name, tensor, fields) for name, tensor in contents.tensors.items())
     checkpoint.write_tensors(folder / "model.safetensors", shapes, tensors)
+
+
+def _needed(fields):
+    """Return the tensors that the model computes with, as the file names them: name -> shape."""
+    width, inner = fields["llama.embedding_length"], fields["llama.feed_forward_length"]
+    d_k = width // fields["llama.attention.head_count"]
+    narrow = d_k * fields["llama.attention.head_count_kv"]
+    shapes = {
+        "attn_norm": (width,),
+        "attn_q": (width, width),
+        "attn_k": (narrow, width),
+        "attn_v": (narrow, width),
+        "attn_output": (width, width),
+        "ffn_norm": (width,),
+        "ffn_gate": (inner, width),
+        "ffn_up": (inner, width),
+        "ffn_down": (width, inner),
+    }
+    layers = range(fields["llama.block_count"])
+    return {
+        "token_embd.weight": (fields["llama.vocab_size"], width),
+        "output_norm.weight": (width,),
+        **{f"blk.{layer}.{role}.weight": shape for layer in layers for role, shape in shapes.items()},
+    }
 
 
 def _config(fields):

@@ -10,7 +10,7 @@ from attn.ui import models
 from attn.ui.colours import COLOURS, colour_control, scale_of
 from attn.ui.page import ask, figure, theme
 from attn.ui.room import room
-from attn.ui.sentences import DEFAULT_TEXT, text_control
+from attn.ui.sentences import DEFAULT_TEXT, say_note, text_control
 from attn.ui.setup import choice, flag, string, whole
 from attn.ui.state import as_text
 
@@ -238,6 +238,7 @@ def own_only(state, loaded, own):
         f"The {loaded.family} family computes its attention where nothing can listen, so its queries and keys are not "
         "known here. These are the weights the model gives itself; there is nothing to compare them with."
     )
+    say_note(loaded)
     if any(token.id is None for token in own.names[layer][1]):
         st.caption("The keys are numbered: here they are places in a window or in a shortened text, not its tokens.")
     title = f"The model's own: layer {setup.layer}, head {setup.head}"
