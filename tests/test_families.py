@@ -17,6 +17,7 @@ from attn.pretrained import families, recording, registry, tiny
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 tokenizers = pytest.importorskip("tokenizers")
+safetensors = pytest.importorskip("safetensors.torch")
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -353,6 +354,58 @@ def tokenizer():
     trainer = tokenizers.trainers.BpeTrainer(vocab_size=120, special_tokens=["_", "?"])
     pieces.train_from_iterator([TEXT] * 3, trainer)
     return transformers.PreTrainedTokenizerFast(tokenizer_object=pieces, pad_token="_", unk_token="?")
+
+
+@pytest.fixture(scope="module")
+def saved(case, tokenizer, tmp_path_factory):
+    """A folder with the tiny model of a family as it saves itself, and what its one file holds."""
+    if type(case.loaded.model).__name__ == "Pix2StructForConditionalGeneration":
+        pytest.skip("no class of AutoModel opens it")
+    folder = tmp_path_factory.mktemp("saved")
+    case.loaded.model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder, safetensors.load_file(folder / "model.safetensors")
+
+
+def everything(loaded):
+    """Return all parameters and buffers of a model."""
+    return dict(loaded.model.named_parameters(remove_duplicate=False)) | dict(loaded.model.named_buffers())
+
+
+def demand_the_same(loaded, other):
+    """Demand that two models hold the same numbers under the same names."""
+    ours, theirs = everything(loaded), everything(other)
+    assert ours.keys() == theirs.keys()
+    assert [name for name in ours if not torch.equal(ours[name], theirs[name])] == []
+
+
+def test_what_a_family_saves_is_what_is_loaded_whatever_wrapped_it(case, saved):
+    folder, tensors = saved
+    first = pretrained.load(folder)
+    demand_the_same(first, case.loaded)
+    assert first.note == ""
+    assert first.weights.taken == first.weights.expected > 0
+    try:
+        wrapped = {f"_orig_mod.module.{name}": tensor for name, tensor in tensors.items()}
+        safetensors.save_file(wrapped, folder / "model.safetensors", metadata={"format": "pt"})
+        second = pretrained.load(folder)
+    finally:
+        safetensors.save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    demand_the_same(second, case.loaded)
+    assert second.note.startswith("The names in its file begin with _orig_mod.module.,")
+
+
+def test_a_file_that_lacks_one_tensor_of_attention_is_refused(saved):
+    folder, tensors = saved
+    of_attention = [name for name in tensors if re.search("attn|attention|temporal_block", name)]
+    gone = next(name for name in reversed(of_attention) if tensors[name].ndim == 2)
+    try:
+        left = {name: tensor for name, tensor in tensors.items() if name != gone}
+        safetensors.save_file(left, folder / "model.safetensors", metadata={"format": "pt"})
+        with pytest.raises(pretrained.ModelError, match=r"must hold every tensor|does not fit its config\.json"):
+            pretrained.load(folder)
+    finally:
+        safetensors.save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
 
 
 TEXT = "The animal did not cross the street because it was too tired"
