@@ -22,7 +22,7 @@ class Layer(NamedTuple):
 
 
 LAYERS = {
-    "core": Layer(set(), {"numpy"}),
+    "core": Layer(set(), {"numpy"}, {"PIL"}),
     "charts": Layer({"core"}, {"numpy", "altair", "pandas", "PIL"}, {"vl_convert"}),
     "pretrained": Layer({"core"}, {"numpy", "threadpoolctl"}, MODELS | {"tqdm", "PIL"}),
     "trained": Layer({"core"}, {"numpy"}, {"torch", "safetensors"}),
@@ -96,6 +96,7 @@ def test_imports_run_one_way(path):
         ("attn/masks.py", "import math\nimport numpy as np\nfrom attn.functional import softmax", []),
         ("attn/masks.py", "import torch", ["torch"]),
         ("attn/masks.py", "def f():\n    import torch.nn", ["torch.nn"]),
+        ("attn/masks.py", "from PIL import Image", ["PIL"]),
         ("attn/masks.py", "from attn import charts", ["attn.charts"]),
         ("attn/masks.py", "from attn.pretrained.record import record", ["attn.pretrained.record"]),
         ("attn/masks.py", "from .charts import heatmap", ["attn.charts"]),

@@ -429,31 +429,6 @@ def png(size, mode="RGB", color="red", form="PNG"):
     return file.getvalue()
 
 
-def test_pictures_are_read_from_files():
-    np.testing.assert_array_equal(charts.read_picture(png((50, 31)), 16), np.broadcast_to([1, 0, 0], (16, 16, 3)))
-    np.testing.assert_array_equal(charts.read_picture(png((9, 9), "RGBA", (0, 0, 0, 0)), 8), 1)  # nothing is white
-    assert charts.read_picture(png((40, 40), "L", 128), 8).std() == 0
-    assert charts.read_picture(png((1, 1), form="GIF"), 8).shape == (8, 8, 3)
-    wide = np.zeros((20, 60, 3), np.uint8)
-    wide[:, 20:40] = 255  # the middle square
-    file = io.BytesIO()
-    Image.fromarray(wide).save(file, format="PNG")
-    np.testing.assert_array_equal(charts.read_picture(file.getvalue(), 20), 1)
-
-
-@pytest.mark.parametrize(
-    "data", [b"", b"no picture", png((80, 80))[:60], b"<svg></svg>"], ids=["empty", "text", "cut", "svg"]
-)
-def test_files_that_are_no_pictures(data):
-    with pytest.raises(ValueError, match=r"^the file must be a picture, such as a PNG or JPEG"):
-        charts.read_picture(data, 8)
-
-
-def test_pictures_that_are_too_large():
-    with pytest.raises(ValueError, match=r"^a picture must have at most 50 million pixels, got 8000 × 8000$"):
-        charts.read_picture(png((8000, 8000), "1", 1), 8)
-
-
 def test_a_photo_fades_where_little_is_looked_at():
     look, picture = charts.DARK, np.ones((4, 4, 3))
     made = charts.photo(picture, look, weights=[[1, 0], [0, 0.5]]).to_dict()

@@ -9,8 +9,8 @@ from driving import check, opened, tables
 
 from attn import pretrained, sounds
 from attn.pretrained import tiny
+from attn.ui.given import Heard
 from attn.ui.looking import over_sound
-from attn.ui.models import Heard
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")

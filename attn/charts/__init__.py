@@ -14,7 +14,7 @@ from attn.charts.lines import MOST_LINED, lines
 from attn.charts.mosaic import mosaic
 from attn.charts.overview import overview, window_of
 from attn.charts.panels import panel, panels
-from attn.charts.photos import photo, read_picture
+from attn.charts.photos import photo
 from attn.charts.places import places
 from attn.charts.saving import png, save, svg
 from attn.charts.specification import specification
@@ -60,7 +60,6 @@ __all__ = [
     "png",
     "products",
     "quoted",
-    "read_picture",
     "save",
     "specification",
     "svg",

@@ -1,4 +1,4 @@
-"""Pictures: read from a file, and drawn with what attention sees of them."""
+"""Pictures, drawn with what attention sees of them."""
 
 import base64
 import io
@@ -6,7 +6,7 @@ import io
 import altair as alt
 import numpy as np
 import pandas as pd
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
 from attn.charts.heatmap import chosen, image_layer
 from attn.charts.labels import counted, number
@@ -14,44 +14,7 @@ from attn.charts.layout import dressed
 from attn.charts.plane import LEAST_PICTURE, Plane, tooltip
 from attn.charts.theme import rgb
 
-MOST_PIXELS = 50_000_000  # of a picture from a file, before it is made small
 _DIMMEST = 0.12  # of a picture that is left where there is no weight
-
-
-def read_picture(data, size):
-    """Read a picture file, cut to its middle square and made small.
-
-    Parameters
-    ----------
-    data : bytes
-        PNG, JPEG, WebP or another format that Pillow reads.
-    size : int
-        Pixels along a side of the result.
-
-    Returns
-    -------
-    ndarray, shape (size, size, 3)
-        From 0 to 1; what was transparent is white.
-
-    Raises
-    ------
-    ValueError
-        If the file is no picture, is broken, or is too large.
-    """
-    try:
-        image = Image.open(io.BytesIO(data))
-        if image.width * image.height > MOST_PIXELS:
-            raise ValueError(
-                f"a picture must have at most {MOST_PIXELS // 1_000_000} million pixels, "
-                f"got {image.width} × {image.height}"
-            )
-        image = ImageOps.exif_transpose(image).convert("RGBA")
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, EOFError) as error:
-        raise ValueError("the file must be a picture, such as a PNG or JPEG, that can be read to its end") from error
-    ground = Image.new("RGBA", image.size, "white")
-    ground.alpha_composite(image)
-    small = ImageOps.fit(ground.convert("RGB"), (size, size), Image.Resampling.LANCZOS)
-    return np.asarray(small, dtype=float) / 255
 
 
 def photo(

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from attn.picture_files import read_whole
 from attn.pretrained.errors import ModelError, first_line
 
 
@@ -74,9 +75,8 @@ def _picture(image):
         return image.convert("RGB")
     if isinstance(image, str | Path):
         try:
-            with Image.open(image) as opened:
-                return opened.convert("RGB")
-        except (OSError, ValueError, Image.DecompressionBombError) as error:
+            return read_whole(Path(image).read_bytes())
+        except (OSError, ValueError) as error:
             raise ModelError(f"{image} cannot be opened as a picture: {first_line(error)}") from error
     array = np.asarray(image)
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):

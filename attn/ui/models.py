@@ -8,11 +8,12 @@ from typing import NamedTuple
 import numpy as np
 import streamlit as st
 
-from attn import charts, images, multi_head, multi_head_attention, pretrained, sounds
+from attn import multi_head, multi_head_attention, pretrained
 from attn.contribution import rollout
 from attn.examples import Example
 from attn.head_measures import METRICS, measure_each
 from attn.pretrained import bert
+from attn.ui.given import Heard, Seen
 from attn.ui.state import as_text
 from attn.ui.turns import Recent, forget, is_long, once
 
@@ -21,37 +22,6 @@ MOST_WHOLE = 512  # tokens up to which every head is looked at whole
 MOST_HELD = 2  # models at once
 _ROOM = 128_000_000  # bytes that recordings may take together
 LAST = 128  # queries over which every head of a longer text is looked at
-
-
-class _Given(NamedTuple):
-    """What a model takes in place of a text."""
-
-    name: str  # of what is made by rule, or of a file
-    data: bytes | None = None  # of the file
-
-
-class Seen(_Given):
-    """A picture that a model sees."""
-
-    def pixels(self, side):
-        """Return the picture, (side, side, 3) from 0 to 1."""
-        return images.PICTURES[self.name].draw(side) if self.data is None else charts.read_picture(self.data, side)
-
-    def check(self):
-        """Raise ValueError if the file is no picture."""
-        self.pixels(8)
-
-
-class Heard(_Given):
-    """A sound that a model hears."""
-
-    def samples(self, rate):
-        """Return the sound at so many samples a second, (n,) from -1 to 1."""
-        return sounds.SOUNDS[self.name].make(rate) if self.data is None else sounds.read_wav(self.data, rate)
-
-    def check(self):
-        """Raise ValueError if the file is no sound."""
-        self.samples(8000)
 
 
 @st.cache_resource(max_entries=MOST_HELD, show_spinner="Loading the model …", show_time=True)

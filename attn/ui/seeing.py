@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numpy as np
 import streamlit as st
 
-from attn import alignment, charts, images, softmax
+from attn import alignment, charts, images, picture_files, softmax
+from attn.ui.given import Kind, Seen, given_control
 from attn.ui.page import code, figure, reading, tabs, theme
 from attn.ui.remembering import FEATURES, TABS, letter
 from attn.ui.room import room
@@ -15,7 +16,6 @@ SIDE = 32  # pixels along a picture
 PATCH = 4  # pixels along a patch
 GRID = SIDE // PATCH
 MOST_WORDS = 6
-LARGEST_FILE = 20  # megabytes
 WORDS = {  # what each word looks for in a patch: red, green, blue, contrast, how far right, how far up
     "red": (1, -0.7, -0.7, 0, 0, 0),
     "green": (-0.7, 1, -0.7, 0, 0, 0),
@@ -30,30 +30,22 @@ WORDS = {  # what each word looks for in a patch: red, green, blue, contrast, ho
     "top": (0, 0, 0, 0, 0, 0.8),
     "bottom": (0, 0, 0, 0, 0, -0.8),
 }
+PICTURE = Kind(
+    "picture",
+    Seen,
+    lambda own: own.pixels(SIDE),
+    images.PICTURES,
+    f"Drawn by rule, {SIDE} × {SIDE} pixels.",
+    picture_files.ENDINGS,
+    f"Its middle square is made {SIDE} × {SIDE} pixels small.",
+)
 _DEFAULT_CAPTION = ("red", "blue", "green", "dark")
 
 
 def picture_control(state):
     """Draw the choice of a picture, one of those at hand or a file, and return it with the code that makes it."""
-    st.selectbox(
-        "Picture", images.PICTURES, format_func=lambda name: images.PICTURES[name].title, key=state.key("picture"),
-        help=f"Drawn by rule, {SIDE} × {SIDE} pixels.",
-    )  # fmt: skip
-    file = st.file_uploader(
-        "Or one of yours", ("png", "jpg", "jpeg", "webp", "gif"), key=state.key("upload"),
-        max_upload_size=LARGEST_FILE, help=f"Its middle square is made {SIDE} × {SIDE} pixels small.",
-    )  # fmt: skip
-    name = state.get("picture")
-    drawn = images.PICTURES[name].draw(SIDE), f'picture = attn.images.PICTURES["{name}"].draw({SIDE})'
-    if file is None:
-        return drawn
-    try:
-        picture = charts.read_picture(file.getvalue(), SIDE)
-    except ValueError as error:
-        st.error(as_text(f"{str(error)[0].upper()}{str(error)[1:]}."))
-        return drawn
-    st.caption(":material/info: A picture of yours is not in the link to this page.")
-    return picture, f'picture = charts.read_picture(open({file.name!r}, "rb").read(), {SIDE})'
+    seen = given_control(state, PICTURE)
+    return seen.pixels(SIDE), f"picture = {seen.code(SIDE)}"
 
 
 # Pixels

@@ -1,13 +1,13 @@
 """Which model reads which text: the choice that the pages on pretrained models share."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import streamlit as st
 
-from attn import charts, images, pretrained, sounds
+from attn import charts, images, picture_files, pretrained, sounds
 from attn.ui import models
 from attn.ui.colours import COLOURS, colour_control, scale_of
+from attn.ui.given import Heard, Kind, Seen, given_control
 from attn.ui.page import ask, figure, theme
 from attn.ui.room import room
 from attn.ui.sentences import DEFAULT_TEXT, say_note, text_control
@@ -34,7 +34,7 @@ def source_controls(state):
     random_control(state)
     takes = taken(state)
     if takes in GIVEN:
-        given_control(state, takes)
+        st.session_state[state.key("given")] = given_control(state, GIVEN[takes])
     else:
         text_control(state, label="Text")
     if takes == "picture":
@@ -52,57 +52,26 @@ def taken(state):
     return st.session_state.get(state.key("takes"), "text")
 
 
-class _Given(NamedTuple):
-    """What a model may take in place of a text."""
-
-    holds: type
-    by_rule: dict
-    help_by_rule: str
-    endings: tuple  # of files
-    help_file: str
-
-
 GIVEN = {
-    "picture": _Given(
-        models.Seen,
+    "picture": Kind(
+        "picture",
+        Seen,
+        lambda own: own.pixels(models.SIDE),
         images.PICTURES,
         "Drawn by rule. The model's own processor makes its inputs of it.",
-        ("png", "jpg", "jpeg", "webp"),
+        picture_files.ENDINGS,
         "Its middle square is used.",
     ),
-    "sound": _Given(
-        models.Heard,
+    "sound": Kind(
+        "sound",
+        Heard,
+        lambda own: own.samples(8000),
         sounds.SOUNDS,
         "Made by rule, three seconds long. The model's own feature extractor makes its inputs of it.",
         ("wav",),
         f"Its first {sounds.LONGEST:g} seconds are used.",
     ),
 }
-
-
-def given_control(state, name):
-    """Draw the choice of a picture or a sound, made by rule or a file of the visitor's, and keep it for the model."""
-    kind = GIVEN[name]
-    st.selectbox(
-        name.capitalize(),
-        kind.by_rule,
-        format_func=lambda option: kind.by_rule[option].title,
-        key=state.key(name),
-        help=kind.help_by_rule,
-    )
-    file = st.file_uploader(
-        "Or one of yours", kind.endings, key=state.key("upload"), max_upload_size=20, help=kind.help_file
-    )
-    given = kind.holds(state.get(name))
-    if file is not None:
-        try:
-            own = kind.holds(file.name, file.getvalue())
-            own.check()
-            given = own
-            st.caption(f":material/info: A {name} of yours is not in the link to this page.")
-        except ValueError as error:
-            st.error(as_text(f"{str(error)[0].upper()}{str(error)[1:]}."))
-    st.session_state[state.key("given")] = given
 
 
 def source_of(state):
@@ -190,13 +159,12 @@ def recording_lines(source):
     """Return the lines that load the model and bind ``recording``."""
     name, random_weights, text, pair = source
     model = ", ".join([repr(name)] + (["random_weights=True"] if random_weights else []))
-    if isinstance(text, models.Seen):
-        picture = repr(text.name) if text.data else f"images.PICTURES[{text.name!r}].draw({models.SIDE})"
+    if isinstance(text, Seen):
         return (
-            f"from attn import images\n\nmodel = pretrained.load({model})\n"
-            f"recording = pretrained.record(model, inputs=pretrained.image_inputs(model, {picture}))"
+            f"import attn\n\nmodel = pretrained.load({model})\n"
+            f"recording = pretrained.record(model, inputs=pretrained.image_inputs(model, {text.code(models.SIDE)}))"
         )
-    if isinstance(text, models.Heard):
+    if isinstance(text, Heard):
         sound = f"sounds.read_wav(open({text.name!r}, 'rb').read(), rate)" if text.data else None
         sound = sound or f"sounds.SOUNDS[{text.name!r}].make(rate)"
         pair = f", {pair!r}" if pair else ""
