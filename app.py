@@ -4,8 +4,8 @@ import streamlit as st
 
 from attn import charts, pretrained, ui
 from attn.ui import models
-from attn.ui.home import MOST, Setup, code_of, looks, sentence_control, ways_in
-from attn.ui.sentences import say_if_truncated
+from attn.ui.controls.sentence import say_if_truncated
+from attn.ui.pages.home import MOST, Setup, code_of, looks, sentence_control, ways_in
 
 page = ui.begin("home", "Who looks at whom?", Setup)
 

@@ -3,35 +3,36 @@
 from attn import (
     alignment,
     analysis,
-    beam,
     block,
+    blockwise,
     cost,
-    examples,
     functional,
-    head_kinds,
-    head_measures,
-    head_metrics,
-    images,
-    learning,
-    lstmn,
     mask_routes,
     masks,
-    memory,
     multi_head,
-    picture_files,
-    pointer_network,
+    one_head,
     positions,
-    published,
+    training_recipe,
+)
+from attn.analysis import contribution, head_kinds, head_metrics, head_table, sensitivity
+from attn.architectures import (
+    beam_search,
+    image_attention,
+    lstmn,
+    pointer_network,
     recurrent,
-    sensitivity,
     seq2seq,
     snail,
-    sounds,
-    steps,
+    turing_machine,
 )
+from attn.data import examples, picture_files, published, sounds
 from attn.dot_product import Attention, scaled_dot_product_attention
 from attn.functional import softmax
 from attn.multi_head import MultiHead, MultiHeadParameters, multi_head_attention
+
+# Names of before, so that notebooks written with them go on.
+steps, learning, head_measures = one_head, training_recipe, head_table
+beam, memory, images = beam_search, turing_machine, image_attention
 
 __all__ = [
     "Attention",
@@ -40,13 +41,18 @@ __all__ = [
     "alignment",
     "analysis",
     "beam",
+    "beam_search",
     "block",
+    "blockwise",
+    "contribution",
     "cost",
     "examples",
     "functional",
     "head_kinds",
     "head_measures",
     "head_metrics",
+    "head_table",
+    "image_attention",
     "images",
     "learning",
     "lstmn",
@@ -55,6 +61,7 @@ __all__ = [
     "memory",
     "multi_head",
     "multi_head_attention",
+    "one_head",
     "picture_files",
     "pointer_network",
     "positions",
@@ -67,4 +74,6 @@ __all__ = [
     "softmax",
     "sounds",
     "steps",
+    "training_recipe",
+    "turing_machine",
 ]

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 from attn.functional import as_floats, as_real, layer_norm, softmax
-from attn.learning import dropout as dropped
 from attn.multi_head import MultiHead, MultiHeadParameters, draw_parameters, multi_head_attention
 from attn.positions import sinusoidal
+from attn.training_recipe import dropout as dropped
 
 
 class Norm(NamedTuple):

@@ -3,62 +3,62 @@
 import streamlit as st
 
 from attn import charts, ui
-from attn.ui import beams, blocking, lessons, relations, stacking, uses
-from attn.ui.blocking import PRINTED, TABS, Setup
-from attn.ui.printed import results_tab
-from attn.ui.sentences import need_words, say_if_cut
+from attn.ui.controls.published_tables import results_tab
+from attn.ui.controls.sentence import need_words, say_if_cut
+from attn.ui.pages.block import encoder_block, heads_added_up, stack, three_uses, training, writing
+from attn.ui.pages.block.encoder_block import PRINTED, TABS, Setup
 
 page = ui.begin("block", "What happens around attention?", Setup)
 
 with st.sidebar:
-    blocking.controls(page)
+    encoder_block.controls(page)
 
 need_words(page, "text", "second")
 ui.path(page, "stage", page.choices().stages)
 setup = page.setup()
 theme = ui.theme()
-result = blocking.walked(setup)
+result = encoder_block.walked(setup)
 say_if_cut(setup.text)
 
-ui.reading(blocking.reading(result), blocking.formula(result, theme), blocking.shapes(result))
+ui.reading(encoder_block.reading(result), encoder_block.formula(result, theme), encoder_block.shapes(result))
 ui.figure(
-    blocking.picture(result, theme),
+    encoder_block.picture(result, theme),
     f"block.{setup.stage}.{setup.norm}",
     on_pick=lambda row, column: page.set(token=row + 1),
     tables={setup.stage: lambda: charts.csv(result.result(setup.stage), result.labels, charts.counted(setup.d_model))},
 )
 
-st.markdown(blocking.effects_reading(result))
+st.markdown(encoder_block.effects_reading(result))
 ui.figure(
-    blocking.effects_picture(result, theme),
+    encoder_block.effects_picture(result, theme),
     f"block.effects.{setup.norm}",
-    on_pick=lambda row, column=None: blocking.go_to(page, result, row, column),
-    tables={"moved": lambda: blocking.effects_csv(result)},
+    on_pick=lambda row, column=None: encoder_block.go_to(page, result, row, column),
+    tables={"moved": lambda: encoder_block.effects_csv(result)},
 )
 
 heads_tab, uses_tab, stack_tab, training_tab, writing_tab, graph_tab, printed_tab, code_tab = ui.tabs(page, TABS)
 if heads_tab.open:
     with heads_tab:
-        relations.heads(page, result)
+        heads_added_up.heads(page, result)
 if uses_tab.open:
     with uses_tab:
-        uses.three_uses(page, result)
+        three_uses.three_uses(page, result)
 if stack_tab.open:
     with stack_tab:
-        stacking.stack(page, result)
+        stack.stack(page, result)
 if training_tab.open:
     with training_tab:
-        lessons.training(page, result)
+        training.training(page, result)
 if writing_tab.open:
     with writing_tab:
-        beams.writing(page, result)
+        writing.writing(page, result)
 if graph_tab.open:
     with graph_tab:
-        relations.graph(page, result)
+        heads_added_up.graph(page, result)
 if printed_tab.open:
     with printed_tab:
-        results_tab(page, PRINTED, lessons.work_of_training())
+        results_tab(page, PRINTED, training.work_of_training())
 if code_tab.open:
     with code_tab:
-        ui.code(blocking.code_of(result))
+        ui.code(encoder_block.code_of(result))
 page.setup()  # what was chosen in a tab belongs to the link, too

@@ -3,8 +3,8 @@
 import streamlit as st
 
 from attn import ui
-from attn.ui import bottleneck_tabs as tabs
-from attn.ui.bottleneck import (
+from attn.ui.pages.bottleneck import accuracy_by_length as tabs
+from attn.ui.pages.bottleneck.two_models import (
     TABS,
     Setup,
     code_of,

@@ -3,8 +3,13 @@
 import streamlit as st
 
 from attn import charts, pretrained, ui
-from attn.ui import effect_charts, effect_words, effects, jobs, models, sweeps, writing
-from attn.ui.changing import (
+from attn.ui import jobs, models
+from attn.ui.controls.colour_scale import colour_control
+from attn.ui.controls.model_and_text import head_control, model_control, random_control, source_of
+from attn.ui.controls.sentence import say_if_truncated, say_note, text_control
+from attn.ui.pages.change import charts as effect_charts
+from attn.ui.pages.change import effects, sweep, words, writing
+from attn.ui.pages.change.controls import (
     CLICKS,
     TABS,
     Setup,
@@ -20,9 +25,6 @@ from attn.ui.changing import (
     take_back,
     unchanged,
 )
-from attn.ui.colours import colour_control
-from attn.ui.sentences import say_if_truncated, say_note, text_control
-from attn.ui.sources import head_control, model_control, random_control, source_of
 
 page = ui.begin("change", "What if this head were gone?", Setup)
 look_for = preset_control(page)
@@ -51,7 +53,7 @@ setup = page.setup()
 theme, room = ui.theme(), ui.room()
 say_note(loaded)
 say_if_truncated(first)
-ui.reading(effect_words.sentence_of(effect), effect_words.formula_of(effect), effect_words.shapes_of(effect))
+ui.reading(words.sentence_of(effect), words.formula_of(effect), words.shapes_of(effect))
 for sentence in effect.left_out:
     st.caption(f":material/do_not_disturb_on: {sentence}")
 
@@ -63,7 +65,7 @@ with numbers:
         on_pick=None if effect.word is None else lambda row: page.set(word=effect.comparison.words[row].text),
         tables={"numbers": lambda: effect_charts.numbers_csv(effect)},
     )
-    effect_words.verdict(largest, loaded)
+    words.verdict(largest, loaded)
     if look_for:
         st.caption(look_for)
 with heads:
@@ -113,28 +115,28 @@ if downstream_tab.open:
         else:
             st.caption("No other head does anything else than before.")
 
-sweeping, writes = jobs.running(sweeps.RUNNING), jobs.running(writing.RUNNING)
+sweeping, writes = jobs.running(sweep.RUNNING), jobs.running(writing.RUNNING)
 if sweep_tab.open:
     with sweep_tab:
-        st.caption(sweeps.WORDS)
+        st.caption(sweep.WORDS)
         if sweeping:
-            sweeps.watch()
+            sweep.watch()
         elif st.button("Switch every head off in turn", type="primary", key=page.key("sweep")):
-            sweeps.begin(effect)
+            sweep.begin(effect)
             st.rerun()
-        if reason := jobs.failure(sweeps.RUNNING):
+        if reason := jobs.failure(sweep.RUNNING):
             st.error(ui.as_text(reason))
-        if swept := sweeps.finished(effect):
-            st.markdown(sweeps.sentence_of(swept, effect))
-            if sweeps.any_head(swept):
+        if swept := sweep.finished(effect):
+            st.markdown(sweep.sentence_of(swept, effect))
+            if sweep.any_head(swept):
                 ui.figure(
-                    sweeps.chart_of(swept, effect, theme, room),
+                    sweep.chart_of(swept, effect, theme, room),
                     f"change.sweep.{setup.off}",
-                    on_pick=lambda row, column=None: switch(page, "off", sweeps.head_at(swept, row, column)),
+                    on_pick=lambda row, column=None: switch(page, "off", sweep.head_at(swept, row, column)),
                     tables={"sweep": lambda: charts.csv(swept.after, *map(charts.counted, swept.after.shape))},
                 )
 elif sweeping:
-    sweeps.watch()
+    sweep.watch()
 
 if writing_tab.open:
     with writing_tab:
@@ -147,4 +149,4 @@ elif writes:
 
 if code_tab.open:
     with code_tab:
-        ui.code(effect_words.code_of(effect, room / 2))
+        ui.code(words.code_of(effect, room / 2))

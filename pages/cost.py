@@ -3,8 +3,8 @@
 import streamlit as st
 
 from attn import ui
-from attn.ui import costing, measuring
-from attn.ui.costing import TABS, VIEWS, Setup
+from attn.ui.pages.cost import curves, timing
+from attn.ui.pages.cost.curves import TABS, VIEWS, Setup
 
 page = ui.begin("cost", "What does attention cost?", Setup)
 
@@ -17,39 +17,39 @@ with st.sidebar:
         required=True,
         help="Self-attention beside other kinds of layer; the parts of a whole attention layer; or bytes.",
     )
-    costing.shape_controls(page)
+    curves.shape_controls(page)
 
 theme = ui.theme()
 setup = page.setup()
-ui.reading(costing.reading(setup), costing.formula(setup, theme.role), costing.shapes(setup))
+ui.reading(curves.reading(setup), curves.formula(setup, theme.role), curves.shapes(setup))
 ui.figure(
-    costing.picture(setup, theme),
+    curves.picture(setup, theme),
     f"cost.{setup.view}",
-    tables={setup.view: lambda: costing.series_csv(setup)},
+    tables={setup.view: lambda: curves.series_csv(setup)},
 )
 
 st.subheader("Attention in tiles: the same result, and never an n × n matrix", anchor=False)
-ui.reading(measuring.tiles_reading(), measuring.TILES_FORMULA)
-if measuring.measure_controls(page):
-    measuring.begin(page, setup)
+ui.reading(timing.tiles_reading(), timing.TILES_FORMULA)
+if timing.measure_controls(page):
+    timing.begin(page, setup)
     st.rerun()
-measuring.show(page, theme)
+timing.show(page, theme)
 
 kinds_tab, models_tab, parameters_tab, code_tab = ui.tabs(page, TABS)
 if kinds_tab.open:
     with kinds_tab:
-        st.markdown(costing.kinds_table(setup))
+        st.markdown(curves.kinds_table(setup))
 if models_tab.open:
     with models_tab:
         ui.figure(
-            costing.models_picture(setup, theme), "cost.models", tables={"models": lambda: costing.models_csv(setup)}
+            curves.models_picture(setup, theme), "cost.models", tables={"models": lambda: curves.models_csv(setup)}
         )
         st.caption("Behind each name: how many key/value heads serve how many query heads.")
 if parameters_tab.open:
     with parameters_tab:
-        st.markdown(costing.parameters_reading(setup))
-        st.markdown(costing.parameters_table())
-        st.caption(costing.training_reading())
+        st.markdown(curves.parameters_reading(setup))
+        st.markdown(curves.parameters_table())
+        st.caption(curves.training_reading())
 if code_tab.open:
     with code_tab:
-        ui.code(costing.code_of(setup))
+        ui.code(curves.code_of(setup))

@@ -4,8 +4,12 @@ import streamlit as st
 
 from attn import charts, pretrained, ui
 from attn.ui import models
-from attn.ui.colours import colour_control, scale_of
-from attn.ui.looking import (
+from attn.ui.controls.colour_scale import colour_control, scale_of
+from attn.ui.controls.exact_window import exact_part
+from attn.ui.controls.model_and_text import layer_and_head, projections, recorded, source_controls, source_of
+from attn.ui.controls.query_row import products, ranked
+from attn.ui.controls.sentence import say_if_truncated, say_note
+from attn.ui.pages.inside import (
     LINES,
     MEASURES,
     MOSAIC,
@@ -28,10 +32,6 @@ from attn.ui.looking import (
     shown_weights,
     together_control,
 )
-from attn.ui.rows import products, ranked
-from attn.ui.sentences import say_if_truncated, say_note
-from attn.ui.sources import layer_and_head, projections, recorded, source_controls, source_of
-from attn.ui.windowing import exact_part
 
 page = ui.begin("inside", "What does every head look at?", Setup)
 

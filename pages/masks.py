@@ -5,9 +5,9 @@ import streamlit as st
 from attn import charts, ui
 from attn.charts.labels import number
 from attn.mask_routes import ROUTES
-from attn.ui.choices import mask_controls, paint
-from attn.ui.masking import TABS, WRONG, Setup, code_of, masked, tokens_of
-from attn.ui.sentences import need_words, say_if_cut, seed_control, source_control, text_control
+from attn.ui.controls.mask import mask_controls, paint
+from attn.ui.controls.sentence import need_words, say_if_cut, seed_control, source_control, text_control
+from attn.ui.pages.masks import TABS, WRONG, Setup, code_of, masked, tokens_of
 
 AGREES = "With this mask it happens to give the right weights; hide all of a row to see it fail. "
 

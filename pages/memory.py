@@ -3,25 +3,25 @@
 import streamlit as st
 
 from attn import ui
-from attn.ui import pointing, recalling, remembering, seeing
-from attn.ui.remembering import PARTS, Setup
+from attn.ui.pages.memory import image, lstmn, ntm, pointer
+from attn.ui.pages.memory.ntm import PARTS, Setup
 
 CONTROLS = {
-    "ntm": remembering.ntm_controls,
-    "pointer": pointing.pointer_controls,
-    "lstmn": recalling.cell_controls,
-    "snail": recalling.snail_controls,
-    "image": seeing.image_controls,
-    "patches": seeing.patches_controls,
+    "ntm": ntm.ntm_controls,
+    "pointer": pointer.pointer_controls,
+    "lstmn": lstmn.cell_controls,
+    "snail": lstmn.snail_controls,
+    "image": image.image_controls,
+    "patches": image.patches_controls,
 }
 SHOWN = {
-    "ntm": remembering.ntm,
-    "pointer": pointing.pointing,
-    "lstmn": recalling.looking_back,
-    "snail": recalling.far_back,
-    "image": seeing.pixels,
-    "patches": seeing.words_and_patches,
-    "published": remembering.published_results,
+    "ntm": ntm.ntm,
+    "pointer": pointer.pointing,
+    "lstmn": lstmn.looking_back,
+    "snail": lstmn.far_back,
+    "image": image.pixels,
+    "patches": image.words_and_patches,
+    "published": ntm.published_results,
 }
 
 page = ui.begin("memory", "Can attention also write, point and see?", Setup)

@@ -3,9 +3,9 @@
 import streamlit as st
 
 from attn import charts, pretrained, ui
-from attn.ui import distances, placing, schemes
-from attn.ui.placing import TABS, Setup
-from attn.ui.sentences import need_words, say_if_cut, seed_control, text_control
+from attn.ui.controls.sentence import need_words, say_if_cut, seed_control, text_control
+from attn.ui.pages.positions import distances, schemes, shuffle
+from attn.ui.pages.positions.shuffle import TABS, Setup
 
 page = ui.begin("positions", "How does attention know the order?", Setup)
 
@@ -13,7 +13,7 @@ with st.sidebar:
     text_control(page)
     seed_control(page)
     st.slider("d_model", 2, 128, key=page.key("d_model"), help="Numbers per token.")
-    placing.scheme_controls(page)
+    shuffle.scheme_controls(page)
     st.slider("d_k", 2, 64, step=2, key=page.key("d_k"), help="Numbers per query and key; turned in pairs.")
     st.toggle("Causal mask", key=page.key("causal"), help="A token sees itself and what came before.")
     st.number_input("Shuffle", 0, 9999, key=page.key("shuffle"), help="Another number puts the words in another order.")
@@ -22,7 +22,7 @@ need_words(page, "text")
 setup = page.setup()
 theme = ui.theme()
 try:
-    result = placing.placed(setup)
+    result = shuffle.placed(setup)
     scheme = schemes.scheme_picture(setup, theme)
 except (ValueError, pretrained.ModelError) as error:
     ui.ask(page, str(error), st.error)
@@ -30,12 +30,12 @@ say_if_cut(setup.text)
 labels = result.labels
 
 ui.reading(
-    placing.reading(setup, result),
-    placing.formula(setup, theme.role),
+    shuffle.reading(setup, result),
+    shuffle.formula(setup, theme.role),
     f"words and positions: {len(labels)} × {setup.d_model} · weights: {len(labels)} × {len(labels)}",
 )
 ui.figure(
-    placing.shuffle_picture(result, theme),
+    shuffle.shuffle_picture(result, theme),
     "positions.shuffle",
     tables={
         "as_written": lambda: charts.csv(result.written.weights, labels, labels),
@@ -81,8 +81,8 @@ if longer_tab.open:
         ui.figure(distances.longer_picture(setup, theme), "positions.longer")
 if all_tab.open:
     with all_tab:
-        bars, found = placing.schemes_picture(setup, theme)
+        bars, found = shuffle.schemes_picture(setup, theme)
         ui.figure(bars, "positions.schemes", on_pick=lambda row: page.set(positions=found[row]))
 if code_tab.open:
     with code_tab:
-        ui.code(placing.code_of(setup, result))
+        ui.code(shuffle.code_of(setup, result))

@@ -4,8 +4,10 @@ import streamlit as st
 
 from attn import charts, multi_head, pretrained, ui
 from attn.ui import models
-from attn.ui.colours import colour_control, scale_of
-from attn.ui.comparing import (
+from attn.ui.controls.colour_scale import colour_control, scale_of
+from attn.ui.controls.exact_window import too_large, window_control
+from attn.ui.controls.model_and_text import layer_and_head, projections, recorded, source_controls, source_of
+from attn.ui.pages.pretrained import (
     STARTS,
     TABS,
     Setup,
@@ -18,8 +20,6 @@ from attn.ui.comparing import (
     reading,
     verdict,
 )
-from attn.ui.sources import layer_and_head, projections, recorded, source_controls, source_of
-from attn.ui.windowing import too_large, window_control
 
 page = ui.begin("pretrained", "Is it the same in a real model?", Setup)
 

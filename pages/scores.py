@@ -4,16 +4,16 @@ import streamlit as st
 
 from attn import charts, ui
 from attn.alignment import SCORES
-from attn.ui import scoring, scoring_keys, scoring_tabs
-from attn.ui.printed import results_tab
-from attn.ui.scoring import DRAWS, LOOKS, PARAMETERS, PRINTED, REACH, TABS, Setup
+from attn.ui.controls.published_tables import results_tab
+from attn.ui.pages.scores import keys, scores, what_moves_it
+from attn.ui.pages.scores.scores import DRAWS, LOOKS, PARAMETERS, PRINTED, REACH, TABS, Setup
 
 page = ui.begin("scores", "What makes two vectors match?", Setup)
 
 with st.sidebar:
     st.slider("Query, across", -float(REACH), float(REACH), step=0.1, key=page.key("across"), help="Its first number.")
     st.slider("Query, up", -float(REACH), float(REACH), step=0.1, key=page.key("up"), help="Its second number.")
-    scoring_keys.keys_editor(page)
+    keys.keys_editor(page)
     page.clamp("moved", 0, len(page.get("keys")))
     st.pills(
         "A click in the plane moves",
@@ -39,25 +39,25 @@ with st.sidebar:
 
 setup = page.setup()
 theme, room = ui.theme(), ui.room()
-result = scoring.matched(setup)
+result = scores.matched(setup)
 titles = [one.title for one in SCORES.values()]
 
 
 def choose(row=None, column=None, across=None, up=None):
     """Look at the score that was clicked, or move a vector to where the plane was clicked."""
     if row is None:
-        scoring_keys.move(page, across, up)
+        keys.move(page, across, up)
     else:
         page.set(score=list(SCORES)[row])
 
 
 ui.reading(
-    f"{scoring.reading(result)} Click a row to look at a score, or the plane to move a vector.",
-    scoring.formula(setup.score),
+    f"{scores.reading(result)} Click a row to look at a score, or the plane to move a vector.",
+    scores.formula(setup.score),
     f"query: 2 · keys: {len(result.keys)} × 2 · scores and weights: 6 × {len(result.keys)}",
 )
 ui.figure(
-    scoring.picture(setup, result, room),
+    scores.picture(setup, result, room),
     "scores.picture",
     on_pick=choose,
     tables={
@@ -69,21 +69,21 @@ ui.figure(
 moves_tab, soft_tab, local_tab, six_tab, printed_tab, code_tab = ui.tabs(page, TABS)
 if moves_tab.open:
     with moves_tab:
-        moved = scoring_tabs.moved_by_each(setup)
-        st.markdown(scoring_tabs.moves_in_words(setup, result, moved))
+        moved = what_moves_it.moved_by_each(setup)
+        st.markdown(what_moves_it.moves_in_words(setup, result, moved))
         ui.figure(
-            scoring_tabs.moves_picture(setup, result, moved, room),
+            what_moves_it.moves_picture(setup, result, moved, room),
             "scores.moves",
-            tables={"largest_changes": lambda: charts.csv(moved, titles, list(scoring_tabs.CHANGES))},
+            tables={"largest_changes": lambda: charts.csv(moved, titles, list(what_moves_it.CHANGES))},
         )
 if soft_tab.open:
     with soft_tab:
         page.adjust(draws=min(DRAWS, key=lambda count: abs(count - page.get("draws"))))
         st.select_slider("Hard reads", DRAWS, key=page.key("draws"), help="How often one key is drawn by its weight.")
         setup = page.setup()
-        read = scoring_tabs.drawn(setup, result)
-        st.markdown(scoring_tabs.drawn_in_words(setup, read))
-        ui.figure(scoring_tabs.drawn_picture(setup, result, read, room), "scores.drawn")
+        read = what_moves_it.drawn(setup, result)
+        st.markdown(what_moves_it.drawn_in_words(setup, read))
+        ui.figure(what_moves_it.drawn_picture(setup, result, read, room), "scores.drawn")
 if local_tab.open:
     with local_tab:
         looks, length, width, middle = st.columns([1.4, 1, 1, 1.3])
@@ -103,17 +103,17 @@ if local_tab.open:
             help="As local-p does, here by a random network: move the query and the window follows.",
         )  # fmt: skip
         setup = page.setup()
-        read = scoring_tabs.windows(setup)
-        ui.reading(scoring_tabs.windows_in_words(setup, read), scoring_tabs.windows_formula())
-        ui.figure(scoring_tabs.windows_picture(setup, read, room), "scores.windows")
+        read = what_moves_it.windows(setup)
+        ui.reading(what_moves_it.windows_in_words(setup, read), what_moves_it.windows_formula())
+        ui.figure(what_moves_it.windows_picture(setup, read, room), "scores.windows")
 if six_tab.open:
     with six_tab:
-        st.markdown(scoring_tabs.six_in_words())
-        st.markdown(scoring_tabs.one_matrix(setup, result))
-        st.markdown(scoring_tabs.misread_root(result))
+        st.markdown(what_moves_it.six_in_words())
+        st.markdown(what_moves_it.one_matrix(setup, result))
+        st.markdown(what_moves_it.misread_root(result))
 if printed_tab.open:
     with printed_tab:
         results_tab(page, PRINTED)
 if code_tab.open:
     with code_tab:
-        ui.code(scoring.code_of(setup, result, room))
+        ui.code(scores.code_of(setup, result, room))

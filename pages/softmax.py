@@ -3,25 +3,25 @@
 import streamlit as st
 
 from attn import charts, ui
-from attn.ui import softening
-from attn.ui.softening import LOOKUPS, TABS, Setup
+from attn.ui.pages import softmax
+from attn.ui.pages.softmax import LOOKUPS, TABS, Setup
 
 page = ui.begin("softmax", "How do scores become weights?", Setup)
 
 with st.sidebar:
-    softening.controls(page)
+    softmax.controls(page)
 
 setup = page.setup()
-scores = softening.scores_of(page, setup)
+scores = softmax.scores_of(page, setup)
 room = ui.room()
-result = softening.softened(setup, scores)
+result = softmax.softened(setup, scores)
 ui.reading(
-    softening.in_words(setup, result),
+    softmax.in_words(setup, result),
     r"a_j = \frac{e^{s_j/\tau - m}}{\sum_k e^{s_k/\tau - m}},\quad m = \max_k s_k/\tau",
     f"scores, exponentials and weights: {len(scores)}",
 )
 ui.figure(
-    softening.pictures(result, room),
+    softmax.pictures(result, room),
     "softmax.steps",
     tables={"weights": lambda: charts.csv([result.shifted, result.weights], ["score", "weight"], result.labels)},
 )
@@ -29,7 +29,7 @@ ui.figure(
 gradient_tab, scaling_tab, sum_tab, plain_tab, lookup_tab, code_tab = ui.tabs(page, TABS)
 if gradient_tab.open:
     with gradient_tab:
-        picture, words, jacobian = softening.gradient(setup, result, room)
+        picture, words, jacobian = softmax.gradient(setup, result, room)
         ui.reading(words, r"\frac{\partial a_i}{\partial s_j} = \frac{1}{\tau}\,a_i\,(\delta_{ij} - a_j)")
         ui.figure(
             picture,
@@ -42,16 +42,16 @@ if scaling_tab.open:
             st.slider("Keys", 2, 64, key=page.key("keys"), help="How many keys each random query meets.", width=260)
             st.number_input("Seed", 0, 9999, key=page.key("seed"), help="Other random queries and keys.", width=160)
         setup = page.setup()
-        found = softening.saturations(setup.keys, setup.seed)
-        ui.reading(softening.scaling_words(found), r"\mathrm{Var}(q^\top k) = d_k")
+        found = softmax.saturations(setup.keys, setup.seed)
+        ui.reading(softmax.scaling_words(found), r"\mathrm{Var}(q^\top k) = d_k")
         ui.figure(
-            softening.scaling_picture(found, room),
+            softmax.scaling_picture(found, room),
             "softmax.scaling",
-            tables={"by_width": lambda: softening.scaling_csv(found)},
+            tables={"by_width": lambda: softmax.scaling_csv(found)},
         )
 if sum_tab.open:
     with sum_tab:
-        picture, words, shares = softening.by_sum(result, room)
+        picture, words, shares = softmax.by_sum(result, room)
         ui.reading(words, r"\frac{s_j}{\sum_k s_k}")
         ui.figure(
             picture,
@@ -60,7 +60,7 @@ if sum_tab.open:
         )
 if plain_tab.open:
     with plain_tab:
-        picture, words = softening.without_weights(room)
+        picture, words = softmax.without_weights(room)
         ui.reading(words, r"\mathrm{softmax}(X X^\top)\,X")
         ui.figure(picture, "softmax.plain")
 if lookup_tab.open:
@@ -74,9 +74,9 @@ if lookup_tab.open:
             help="What is looked up: the keys that point the same way answer.",
         )
         setup = page.setup()
-        picture, words = softening.looked_up(setup, room)
+        picture, words = softmax.looked_up(setup, room)
         ui.reading(words)
         ui.figure(picture, "softmax.lookup")
 if code_tab.open:
     with code_tab:
-        ui.code(softening.code_of(setup, result, room))
+        ui.code(softmax.code_of(setup, result, room))

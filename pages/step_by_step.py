@@ -4,10 +4,10 @@ import streamlit as st
 
 from attn import charts, ui
 from attn.pretrained import ModelError
-from attn.ui.choices import POSITION_HELP, POSITIONS, mask_controls, paint
-from attn.ui.sentences import need_words, say_if_cut, seed_control, source_control, text_control
-from attn.ui.stages import DIVISORS, MATRICES, STAGES, draw, shape_of
-from attn.ui.walking import STEP_SOURCES, TABS, Setup, editor, example_of, layer_controls, walked
+from attn.ui.controls.mask import POSITION_HELP, POSITIONS, mask_controls, paint
+from attn.ui.controls.sentence import need_words, say_if_cut, seed_control, source_control, text_control
+from attn.ui.pages.step_by_step.stages import DIVISORS, MATRICES, STAGES, draw, shape_of
+from attn.ui.pages.step_by_step.walk import STEP_SOURCES, TABS, Setup, editor, example_of, layer_controls, walked
 
 page = ui.begin("step_by_step", "How does a token come to its context?", Setup)
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from attn import softmax
-from attn.head_measures import measure
+from attn.analysis.head_table import measure
 
 SENTENCE = "The animal didn't cross the street because it was too tired."
 KEYS = (

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
+from attn.ui.link import cells
 from attn.ui.page import MENU
-from attn.ui.setup import cells
 
 ROOT = Path(__file__).parents[1]
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attn import analysis, examples, masks, scaled_dot_product_attention, softmax
+from attn import analysis, masks, scaled_dot_product_attention, softmax
+from attn.data import examples
 
 SINGULAR_VALUES = json.loads((Path(__file__).parent / "data" / "worked_example.json").read_text())["singular_values"]
 PER_ROW = [analysis.row_entropy, analysis.effective_keys, analysis.mean_distance, analysis.first_token_share]

@@ -11,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from attn import block, cost, multi_head, multi_head_attention, sensitivity
-from attn.beam import beam_search, length_penalty
+from attn import block, cost, multi_head, multi_head_attention
+from attn.analysis import sensitivity
+from attn.architectures.beam_search import beam_search, length_penalty
 from attn.block import FeedForward, Layer, Norm, decoder_block, draw_layer, embed, encoder_block, next_token
 from attn.functional import layer_norm
-from attn.learning import averaged, cross_entropy, dropout, learning_rate, smoothed_targets, teacher_forcing
 from attn.multi_head import MultiHeadParameters
 from attn.positions import sinusoidal
+from attn.training_recipe import averaged, cross_entropy, dropout, learning_rate, smoothed_targets, teacher_forcing
 
 BATCH, N_Q, N_K, D_MODEL, HEADS, D_FF = 3, 5, 7, 22, 2, 13
 

@@ -7,10 +7,10 @@ import pytest
 from driving import check, matrices, opened, said, specs, strokes, tables
 
 from attn import block, charts, cost
-from attn.ui import beams, blocking, lessons, relations, stacking, uses
 from attn.ui import page as page_module
-from attn.ui.architecture import CLICKED
-from attn.ui.blocking import LESSONS, STAGES, TABS, USES, Setup, walked
+from attn.ui.pages.block import encoder_block, heads_added_up, stack, three_uses, training, writing
+from attn.ui.pages.block.architecture import CLICKED
+from attn.ui.pages.block.encoder_block import LESSONS, STAGES, TABS, USES, Setup, walked
 
 MOVES = "Which rows one step moves"
 
@@ -57,7 +57,9 @@ def test_all_stages_share_one_scale_on_which_all_have_room(norm):
     results = [walked(Setup(stage=stage, norm=norm)) for stage in STAGES]
     (limit,) = {result.limit for result in results}
     for result in results:
-        for values, title in (part for part in blocking.parts(result, result.setup.stage) if not isinstance(part, str)):
+        for values, title in (
+            part for part in encoder_block.parts(result, result.setup.stage) if not isinstance(part, str)
+        ):
             assert title.startswith("Weights") or np.abs(values).max() <= limit
 
 
@@ -83,7 +85,7 @@ def test_embeddings_drown_without_the_root():
 @pytest.mark.parametrize("norm", ["post", "pre"])
 def test_only_attention_moves_other_rows(norm):
     app = opened("block", norm=norm, token="5")
-    moved = blocking.moved_by_each(walked(Setup(norm=norm, token=5)))
+    moved = encoder_block.moved_by_each(walked(Setup(norm=norm, token=5)))
     assert list(moved) == [stage for stage in Setup(norm=norm).stages if stage != "input"]
     for stage, row in moved.items():
         others = np.delete(row, 4)
@@ -112,9 +114,9 @@ def test_a_bar_and_a_cell_go_to_their_step():
             self.choices = choices
 
     state = State()
-    blocking.go_to(state, result, row=1)
+    encoder_block.go_to(state, result, row=1)
     assert state.choices == {"stage": "attention_norm"}
-    blocking.go_to(state, result, row=4, column=6)
+    encoder_block.go_to(state, result, row=4, column=6)
     assert state.choices == {"stage": "feed_forward", "token": 7}
     check(app)
 
@@ -135,8 +137,8 @@ def test_a_head_that_is_off_is_missing_from_the_sum():
     np.testing.assert_allclose(found["Sum of those that are on"][0], found["Head 1"][0], atol=1e-6)
     assert np.isnan(found["Head 2 (off)"][0]).all()
     result = walked(Setup())
-    each, total = relations.contributions(result, (2,))
-    alone = block.encoder_block(result.x, relations.without(result.layer, (2,)))
+    each, total = heads_added_up.contributions(result, (2,))
+    alone = block.encoder_block(result.x, heads_added_up.without(result.layer, (2,)))
     np.testing.assert_allclose(alone.attention.output, total, atol=1e-14)
     assert told(opened("block", off="2"), r"is \*\*([\d.]+)\*\* long instead") == pytest.approx(
         np.linalg.norm(each[0, 2]), rel=5e-3
@@ -186,7 +188,7 @@ def test_a_target_moves_only_what_comes_after_it_under_the_mask(causal):
 
 
 def test_what_is_read_is_what_was_to_be_predicted_one_place_before():
-    both = uses.translated(walked(Setup(second="so it goes")))
+    both = three_uses.translated(walked(Setup(second="so it goes")))
     assert both.lesson.inputs == ("⟨start⟩", "so", "it", "goes")
     assert both.lesson.targets == ("so", "it", "goes", "⟨end⟩")
     (table,) = opened("block", tab="Three uses", second="so it goes").dataframe
@@ -261,7 +263,7 @@ def test_dropout_doubles_what_it_keeps_and_rolls_anew(dropped):
 
 
 def test_the_mean_of_more_checkpoints_is_nearer():
-    ends = [lessons.descent(1, count)[1][20:].mean() for count in (1, 5, 20)]
+    ends = [training.descent(1, count)[1][20:].mean() for count in (1, 5, 20)]
     assert ends[0] > 1.7 * ends[1] > 1.7 * 1.7 * ends[2]
     app = opened("block", tab="Training", lesson="averaging", mean_of="5")
     assert told(app, r"the mean of the last 5 \*\*([\d.]+)\*\*") < told(app, r"last checkpoint is \*\*([\d.]+)\*\*")
@@ -269,13 +271,13 @@ def test_the_mean_of_more_checkpoints_is_nearer():
 
 def test_the_table_of_what_is_trained_adds_up():
     setup = Setup(d_model=16, d_ff=24, num_heads=4)
-    rows = [line.split(" | ") for line in stacking.count_table(setup, 5).splitlines()[2:]]
+    rows = [line.split(" | ") for line in stack.count_table(setup, 5).splitlines()[2:]]
     here, base = ({row[0].strip("| "): int(row[at].strip(" |").replace(",", "")) for row in rows} for at in (2, 3))
     assert base["Everything"] == cost.transformer_parameters()
     widths = {"d_model": 16, "d_ff": 24, "num_heads": 4, "d_k": 4, "d_v": 4}
     assert here["Everything"] == cost.transformer_parameters(num_layers=5, **widths)
     assert here["All blocks"] + here["Embedding"] == here["Everything"]
-    assert f"**{here['Everything']:,}**" in stacking.count_in_words(setup, 5)
+    assert f"**{here['Everything']:,}**" in stack.count_in_words(setup, 5)
 
 
 # Writing
@@ -283,18 +285,18 @@ def test_the_table_of_what_is_trained_adds_up():
 
 def test_every_sentence_that_ended_stands_whole_in_the_table():
     setup = Setup()
-    pairs, ended = beams.found(setup)
-    table = beams.sentences_table(setup, pairs, ended, "The").replace("\\", "")
+    pairs, ended = writing.found(setup)
+    table = writing.sentences_table(setup, pairs, ended, "The").replace("\\", "")
     for one in ended:
-        assert f"| {beams.sentence(pairs, one, 'The')} | {len(one.symbols) + 1} | " in table
+        assert f"| {writing.sentence(pairs, one, 'The')} | {len(one.symbols) + 1} | " in table
         assert f"{one.score:.3f} |".replace("-", "−") in table
 
 
 def test_the_penalty_decides_between_a_short_and_a_long_sentence():
     winners = {}
     for alpha in (0.0, 1.0):
-        pairs, ended = beams.found(Setup(alpha=alpha))
-        winners[alpha] = beams.sentence(pairs, ended[0], "The")
+        pairs, ended = writing.found(Setup(alpha=alpha))
+        winners[alpha] = writing.sentence(pairs, ended[0], "The")
         assert winners[alpha] in words(opened("block", tab="Writing", alpha=str(alpha))).replace("\\", "")
     assert len(winners[1.0]) > len(winners[0.0])
 
@@ -307,7 +309,7 @@ def test_a_beam_of_1_may_go_round_for_ever():
 
 
 def test_what_may_follow_did_follow():
-    pairs = beams.pairs_of("one two one three")
+    pairs = writing.pairs_of("one two one three")
     shares = np.exp(pairs.log_probabilities)
     np.testing.assert_allclose(shares.sum(axis=1), 1)
     one, two, three = (pairs.words.index(word) for word in ("one", "two", "three"))
@@ -324,17 +326,17 @@ def test_edges_have_a_direction_and_hang_on_the_words():
     assert np.abs(weights - weights.T).max() > 0.05
     app = opened("block", tab="Graph")
     assert told(app, r"move by up to \*\*([\d.]+)\*\*. The edges") == pytest.approx(
-        relations.moved_edges(result, 0), rel=5e-3
+        heads_added_up.moved_edges(result, 0), rel=5e-3
     )
     other = Setup(text="Another sentence of a few more words that says nothing of animals.")
-    np.testing.assert_array_equal(relations.fixed_weights(other, 12), relations.fixed_weights(Setup(), 12))
+    np.testing.assert_array_equal(heads_added_up.fixed_weights(other, 12), heads_added_up.fixed_weights(Setup(), 12))
     assert np.abs(walked(other).block.attention.weights[0][:12, :12] - weights).max() > 0.05
 
 
 def test_gradients_add_up_to_more_than_the_weights_say():
     """With weights held still, gradients times inputs are what each word adds; they sum to the length."""
     result = walked(Setup())
-    hangs = relations.hangs_on(result)
+    hangs = heads_added_up.hangs_on(result)
     values = result.block.attention.value  # (heads, n, d_k)
     bands = result.layer.attention.w_o.reshape(2, 4, 8)
     added = np.einsum("hj,hjd,hde->je", result.block.attention.weights[:, result.at], values, bands)

@@ -7,9 +7,11 @@ import pytest
 from driving import check, matrices, opened, said, specs, tables
 from numpy.testing import assert_allclose
 
-from attn import charts, published, recurrent, seq2seq, trained
-from attn.ui import bottleneck
-from attn.ui.bottleneck import FORMULAS, MODELS, TABS, Setup, at_work, shown
+from attn import charts, trained
+from attn.architectures import recurrent, seq2seq
+from attn.data import published
+from attn.ui.pages.bottleneck import two_models
+from attn.ui.pages.bottleneck.two_models import FORMULAS, MODELS, TABS, Setup, at_work, shown
 
 WORD = {"task": "reverse", "typed": "attention"}
 
@@ -46,7 +48,7 @@ def test_without_attention_the_map_is_influence():
     task, model = trained.TASKS["reverse"], trained.load("reverse", "fixed")
     ids = task.source_ids("attention")
     expected = seq2seq.influence(model, ids, seq2seq.write(model, ids).symbols)
-    for show in bottleneck.SHOWN:
+    for show in two_models.SHOWN:
         (drawn,) = (maps[0] for title, maps in matrices(page(show=show)).items() if title.startswith("Fixed"))
         assert_allclose(drawn, expected, atol=1e-6)
 
@@ -75,7 +77,7 @@ def test_a_wrong_symbol_is_marked():
     side = at_work("reverse", "local-m", "long", tuple("recurrentnetworks"), "alignment")
     assert not all(side.right)
     target = "skrowtentnerrucer"
-    labels = bottleneck.row_labels(side, target, len(side.symbols), len(side.symbols))
+    labels = two_models.row_labels(side, target, len(side.symbols), len(side.symbols))
     assert [label.endswith("✓") for label in labels] == list(side.right)
     wrong = side.right.index(False)
     assert labels[wrong] == f"{wrong + 1} {side.symbols[wrong]} ≠ “{target[wrong]}”"
@@ -92,7 +94,7 @@ def test_the_switch_makes_one_model_the_other():
     assert not fixed.attends
     assert (fixed.written.context == fixed.written.read.summary).all()
     assert sum(fixed.right) < sum(whole.right) == 10
-    assert FORMULAS["fixed"] == bottleneck._formula(fixed.model)
+    assert FORMULAS["fixed"] == two_models._formula(fixed.model)
 
 
 def test_an_empty_box_is_the_first_example():
@@ -143,7 +145,7 @@ def test_bad_input_is_one_sentence_and_stays(task, typed, told):
 @pytest.mark.parametrize("models", [("fixed", "bahdanau"), ("luong", "transformer"), ("transformer", "transformer")])
 def test_every_tab(tab, models):
     left, right = models
-    for side in bottleneck.SIDES:
+    for side in two_models.SIDES:
         check(opened("bottleneck", WORD, tab=tab, left=left, right=right, side=side), charts=1 + (tab != "Code"))
 
 

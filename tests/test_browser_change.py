@@ -12,7 +12,7 @@ from serving import settled  # noqa: E402
 from setups import painted  # noqa: E402
 from test_browser import visit  # noqa: E402, F401  a fixture
 
-from attn.pretrained import smollm2  # noqa: E402
+from attn.pretrained.loading import smollm2  # noqa: E402
 
 NUMBERS, HEADS, BELOW = 0, 1, 2  # the figures, in their order
 COPYING = (

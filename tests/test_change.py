@@ -9,15 +9,17 @@ from driving import check, matrices, opened, said, tables
 from setups import painted as cells
 
 from attn import charts, pretrained
-from attn.pretrained import smollm2, threads
-from attn.pretrained.changes import Changes, painted
-from attn.pretrained.intervention import run
-from attn.pretrained.prediction import predictions, similarity, token_id
-from attn.pretrained.presets import APPLE, COPYING, PRESETS
-from attn.ui import jobs, sweeps, writing
-from attn.ui.changing import UNCHANGED, Setup, preset_link
-from attn.ui.setup import from_link, to_link
-from attn.ui.turns import Recent, waiting
+from attn.pretrained import threads
+from attn.pretrained.intervention.changes import Changes, painted
+from attn.pretrained.intervention.prediction import predictions, similarity, token_id
+from attn.pretrained.intervention.presets import APPLE, COPYING, PRESETS
+from attn.pretrained.intervention.run import run
+from attn.pretrained.loading import smollm2
+from attn.ui import jobs
+from attn.ui.link import from_link, to_link
+from attn.ui.pages.change import sweep, writing
+from attn.ui.pages.change.controls import UNCHANGED, Setup, preset_link
+from attn.ui.shared_results import Recent, waiting
 
 transformers = pytest.importorskip("transformers")
 torch = pytest.importorskip("torch")
@@ -280,7 +282,7 @@ def test_a_sweep_is_run_and_kept(minilm):
     app = opened("change", tab="Sweep")
     assert "Change without each" not in matrices(app)
     app.button(key="change.sweep").click().run()
-    ended(app, sweeps.RUNNING)
+    ended(app, sweep.RUNNING)
     effect = matrices(app)["Change without each"][0]
     alone = Changes(off=[(0, 1)])
     expected = similarity(*(run(minilm, text, alone) for text in (APPLE.text, APPLE.other))) - APPLE.before
@@ -297,8 +299,8 @@ def test_a_sweep_is_run_and_kept(minilm):
 
 def test_a_sweep_says_how_long_it_takes(monkeypatch):
     clock = iter([100.0])
-    monkeypatch.setattr(sweeps.time, "monotonic", lambda: next(clock))
-    pace = sweeps.Pace(layers=30)
+    monkeypatch.setattr(sweep.time, "monotonic", lambda: next(clock))
+    pace = sweep.Pace(layers=30)
     for _ in range(7):
         pace.layer()
     assert pace.in_words(99) == "First every head is left on: layer 7 of 30."
@@ -318,8 +320,8 @@ def test_a_sweep_waits_for_its_turn_and_can_be_stopped():
         app.button(key="change.sweep").click().run()
         assert waiting(1) in [progress.proto.text for progress in app.get("progress")]
         assert threads._heavy.waiting == 1
-        app.button(key=f"{sweeps.RUNNING}.stop").click().run()
-        ended(app, sweeps.RUNNING)
+        app.button(key=f"{sweep.RUNNING}.stop").click().run()
+        ended(app, sweep.RUNNING)
         assert threads._heavy.waiting == 0
     assert "Change without each" not in matrices(app)
 

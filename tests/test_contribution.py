@@ -9,7 +9,7 @@ from heads import ids_and_flags, random_weights
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attn import contribution
+from attn.analysis import contribution
 from attn.multi_head import draw_parameters, head_outputs, multi_head_attention
 from attn.pretrained import bert
 

@@ -13,10 +13,11 @@ from setups import SETUPS, fields, options
 from attn import cost
 from attn.pretrained import threads, timing
 from attn.pretrained.errors import ModelError
-from attn.ui import costing, measuring
-from attn.ui.costing import VIEWS, Setup
-from attn.ui.setup import from_link
-from attn.ui.turns import waiting
+from attn.ui.link import from_link
+from attn.ui.pages.cost import curves as costing
+from attn.ui.pages.cost import timing as measuring
+from attn.ui.pages.cost.curves import VIEWS, Setup
+from attn.ui.shared_results import waiting
 
 
 def words(app):

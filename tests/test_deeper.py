@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from attn import pretrained
-from attn.pretrained import ModelError, deeper
+from attn.pretrained import ModelError
+from attn.pretrained.recording import from_input
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -128,5 +129,5 @@ def test_frequencies_are_those_of_transformers():
         rope = {"rope_theta": 5e5, "factor": 8.0, "rope_type": kind} | further
         config = transformers.LlamaConfig(**LLAMA | {"head_dim": 26, "rope_parameters": rope})
         theirs, stretch = ROPE_INIT_FUNCTIONS[kind](config, "cpu")
-        np.testing.assert_allclose(deeper._frequencies(rope, 26), theirs, rtol=1e-6)
+        np.testing.assert_allclose(from_input._frequencies(rope, 26), theirs, rtol=1e-6)
         assert stretch == 1

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attn import examples
-from attn.examples import SENTENCES, random_example, split_words
+from attn.data import examples
+from attn.data.examples import SENTENCES, random_example, split_words
 
 JOINER, SELECTOR = "\u200d", "\ufe0f"
 ASTRONAUT = "\U0001f469\U0001f3fd" + JOINER + "\U0001f680"

@@ -12,7 +12,9 @@ from driving import check, opened, said, tables
 
 from attn import pretrained
 from attn.pretrained import __main__ as command
-from attn.pretrained import families, recording, registry, tiny
+from attn.pretrained.families import check as families
+from attn.pretrained.families import tiny_models
+from attn.pretrained.recording import record, registry
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -52,7 +54,7 @@ class Case(NamedTuple):
 
 def look(family):
     """Build a tiny model, keep what it says itself, and record it."""
-    built = tiny.tiny(family)
+    built = tiny_models.tiny(family)
     loaded = pretrained.wrap(built.model)
     return Case(family, built.inputs, built.output, loaded, pretrained.record(loaded, inputs=built.inputs))
 
@@ -64,7 +66,7 @@ def case(request):
 
 def reported(case):
     """Return the weights that the model itself reports, by kind of attention."""
-    found = recording.reported(case.own)
+    found = record.reported(case.own)
     group = FAMILIES[case.family]
     if group == "both":
         return {kind: found[f"{kind}_attentions"] for kind in ("encoder", "decoder", "cross")}
@@ -193,7 +195,7 @@ def test_queries_and_keys_are_recorded_after_their_norms(family):
 
 @pytest.mark.parametrize("family", ["phi", "gpt_neox", "stablelm", "persimmon"])
 def test_a_part_of_each_head_is_rotated(family):
-    model = tiny.tiny(family).model
+    model = tiny_models.tiny(family).model
     once = pretrained.record(pretrained.wrap(model), inputs={"input_ids": torch.full((1, 6), 61)})
     turned = np.ptp(once.layers[0].query[0], axis=1).max(axis=0) > 1e-5  # the same token everywhere, (d_k,)
     assert 0 < turned.sum() < len(turned)
@@ -332,7 +334,7 @@ def test_long_texts_of_wide_models_are_cut_before_they_fill_the_memory():
 
 @pytest.mark.parametrize("family", OUTSIDE)
 def test_a_family_outside_the_registry_says_so_and_still_shows_its_own_weights(family):
-    built = tiny.tiny(family)
+    built = tiny_models.tiny(family)
     loaded = pretrained.wrap(built.model)
     assert not loaded.recordable
     with pytest.raises(pretrained.ModelError, match="keeps its attention to itself"):
@@ -413,7 +415,7 @@ TEXT = "The animal did not cross the street because it was too tired"
 
 @pytest.mark.parametrize("family", ["gptj", "bloom", "falcon", "mpt", "deberta", "xlnet"])
 def test_the_page_shows_their_own_weights_and_says_why_there_is_no_comparison(family, tokenizer, tmp_path):
-    tiny.tiny(family).model.save_pretrained(tmp_path)
+    tiny_models.tiny(family).model.save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
     app = check(opened("pretrained", model=str(tmp_path), text=TEXT, layer="2", head="3"))
     assert any("nothing to compare them with" in sentence for sentence in said(app))
@@ -424,7 +426,7 @@ def test_the_page_shows_their_own_weights_and_says_why_there_is_no_comparison(fa
 
 
 def test_the_page_says_when_keys_are_not_tokens(tokenizer, tmp_path):
-    tiny.tiny("longformer").model.save_pretrained(tmp_path)  # reports a window of 513 places around each token
+    tiny_models.tiny("longformer").model.save_pretrained(tmp_path)  # reports a window of 513 places around each token
     tokenizer.save_pretrained(tmp_path)
     app = check(opened("pretrained", model=str(tmp_path), text=TEXT))
     assert any("The keys are numbered" in sentence for sentence in said(app))
@@ -432,7 +434,7 @@ def test_the_page_says_when_keys_are_not_tokens(tokenizer, tmp_path):
 
 def test_weights_that_lie_in_the_decoder_have_its_tokens(tokenizer):
     """ProphetNet's encoder reports scores instead of weights, so only its decoder's are shown."""
-    loaded = pretrained.wrap(tiny.tiny("prophetnet").model, tokenizer)
+    loaded = pretrained.wrap(tiny_models.tiny("prophetnet").model, tokenizer)
     own = pretrained.own_weights(loaded, TEXT, pair="too tired")
     assert [token.text for token in own.names[0][0]][1:] == ["too"]
     assert own.weights[0].shape[2:] == (2, 2)
@@ -440,7 +442,7 @@ def test_weights_that_lie_in_the_decoder_have_its_tokens(tokenizer):
 
 def test_a_model_without_attention_is_refused():
     with pytest.raises(pretrained.ModelError, match="no attention in"):
-        pretrained.wrap(tiny.tiny("mamba").model)
+        pretrained.wrap(tiny_models.tiny("mamba").model)
 
 
 # -- the table and the command -----------------------------------------------------------------------------------------
@@ -482,14 +484,14 @@ def test_a_part_without_a_model_of_its_own_is_checked_in_its_whole():
 
 
 def test_a_family_that_is_recorded_wrong_is_found_out(monkeypatch):
-    honest = recording._layer
+    honest = record._layer
 
     def wrong(call, *given, **place):
         layer = honest(call, *given, **place)
         object.__setattr__(layer, "scale", 0.9 * layer.scale)
         return layer
 
-    monkeypatch.setattr(recording, "_layer", wrong)
+    monkeypatch.setattr(record, "_layer", wrong)
     row = families.check("bert")
     assert row.verdict == "differs"
     assert row.largest > 1e-3

@@ -10,7 +10,8 @@ import pytest
 from driving import check, opened, said
 
 from attn import pretrained
-from attn.pretrained import ModelError, bert, filling, gguf, smollm2
+from attn.pretrained import ModelError, bert
+from attn.pretrained.loading import gguf_file, smollm2, weights_report
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -84,7 +85,7 @@ def test_a_file_that_fills_its_model_has_no_note(folder, masked):
     assert same(loaded.model, masked)
     assert loaded.note == ""
     tensors = len(list(masked.parameters()))  # the way out is tied to the way in, and counts once
-    assert loaded.weights == filling.WeightsReport(tensors, tensors, (), ())
+    assert loaded.weights == weights_report.WeightsReport(tensors, tensors, (), ())
 
 
 WRAPPERS = ["_orig_mod.", "module.", "module._orig_mod.", "_orig_mod.module.", "_fsdp_wrapped_module."]
@@ -117,9 +118,9 @@ def test_a_wrapper_is_taken_off_in_every_shard(folder, masked):
 
 
 def test_a_name_that_only_some_tensors_begin_with_is_no_wrapper():
-    assert filling.wrapper(["module.a.weight", "b.weight"]) == ""
-    assert filling.wrapper([]) == ""
-    assert filling.renaming(["module.a.weight", "b.weight"]) == {}
+    assert weights_report.wrapper(["module.a.weight", "b.weight"]) == ""
+    assert weights_report.wrapper([]) == ""
+    assert weights_report.renaming(["module.a.weight", "b.weight"]) == {}
 
 
 # files that do not
@@ -280,10 +281,10 @@ SHAPES = {
 )
 def test_a_packaged_file_that_lacks_a_tensor_is_not_converted(tmp_path, monkeypatch, changes, message):
     shapes = {f"{name}.weight": shape for name, shape in (SHAPES | changes).items() if shape}
-    tensors = {name: gguf.Tensor(0, shape, np.zeros(shape, np.float32)) for name, shape in shapes.items()}
+    tensors = {name: gguf_file.Tensor(0, shape, np.zeros(shape, np.float32)) for name, shape in shapes.items()}
     monkeypatch.setenv("ATTENTION_LAB_CACHE", str(tmp_path))
     monkeypatch.setattr(smollm2.checkpoint, "verify", lambda path, sha256: None)
-    monkeypatch.setattr(gguf, "read", lambda path: gguf.Contents(FIELDS, tensors))
+    monkeypatch.setattr(gguf_file, "read", lambda path: gguf_file.Contents(FIELDS, tensors))
     with pytest.raises(ModelError, match=message):
         smollm2.convert(tmp_path / smollm2.FILE)
     assert list(tmp_path.iterdir()) == []

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from heads import HEADS, KEYS, PHRASE, RIVER, SPECIAL, N, measured
 
-from attn.head_kinds import kind_of_head
-from attn.head_measures import METRICS, measure
+from attn.analysis.head_kinds import kind_of_head
+from attn.analysis.head_table import METRICS, measure
 from attn.pretrained import bert
 
 NAN = np.nan

@@ -9,8 +9,9 @@ from heads import HEADS, KEYS, PHRASE, SPECIAL, N, ids_and_flags, looking, measu
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attn import head_measures, head_metrics, masks, scaled_dot_product_attention, softmax
-from attn.head_measures import FEWEST, METRICS, Text, measure
+from attn import masks, scaled_dot_product_attention, softmax
+from attn.analysis import head_metrics, head_table
+from attn.analysis.head_table import FEWEST, METRICS, Text, measure
 from attn.pretrained import bert
 
 NAN = np.nan
@@ -302,7 +303,7 @@ def test_head_by_head_is_all_at_once():
     tokens, special = list("abcabca"), np.eye(1, 7, dtype=bool)[0]
     weights = random_weights(3, 7, 7).astype(np.float32)
     together = measure(weights, tokens, special)
-    each = head_measures.measure_each(iter(weights), tokens, special)
+    each = head_table.measure_each(iter(weights), tokens, special)
     assert list(together) == list(each) == list(METRICS)
     for key in METRICS:
         np.testing.assert_allclose(each[key], together[key], rtol=1e-6)
@@ -385,7 +386,7 @@ def test_a_recording_gives_the_same_numbers(encoder):
     result = measured(bert.encode(encoder, KEYS))
     for layer in (recording.layers[0], recording.layers[5]):
         heads = (layer.attention(head).weights[0, 0] for head in range(layer.num_heads))
-        each = head_measures.measure_each(heads, *ids_and_flags(recording.tokens))
+        each = head_table.measure_each(heads, *ids_and_flags(recording.tokens))
         for key in METRICS:
             np.testing.assert_allclose(each[key], result[key][layer.index], rtol=1e-3, atol=1e-4, err_msg=key)
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from attn import images, scaled_dot_product_attention, softmax
+from attn import scaled_dot_product_attention, softmax
+from attn.architectures import image_attention
 
 SAGAN = json.loads((Path(__file__).parent / "data" / "memory_checks.json").read_text())["sagan"]
 DIGITS = 5e-7  # six decimals are written down
@@ -17,7 +18,7 @@ EYE = np.eye(2)
 
 def test_image_attention_by_hand():
     x = np.array(SAGAN["x_columns_are_pixels"]).T
-    still, half = (images.image_attention(x, EYE, EYE, EYE, gamma=gamma) for gamma in (0, 0.5))
+    still, half = (image_attention.image_attention(x, EYE, EYE, EYE, gamma=gamma) for gamma in (0, 0.5))
     np.testing.assert_allclose(half.scores.T, SAGAN["s_ij"], atol=1e-12)
     np.testing.assert_allclose(half.weights.T, SAGAN["alpha_columns_sum_to_1"], atol=DIGITS)
     np.testing.assert_allclose(half.weights.sum(axis=1), SAGAN["col_sums"])
@@ -31,7 +32,7 @@ def test_image_attention_against_torch():
     rng = np.random.default_rng(0)
     x, w_f, w_g = rng.normal(size=(11, 5)), rng.normal(size=(5, 2)), rng.normal(size=(5, 2))
     w_h, w_v = rng.normal(size=(5, 3)), rng.normal(size=(3, 5))
-    steps = images.image_attention(x, w_f, w_g, w_h, w_v, gamma=0.3)
+    steps = image_attention.image_attention(x, w_f, w_g, w_h, w_v, gamma=0.3)
     t, f, g, h, v = (torch.tensor(a) for a in (x, w_f, w_g, w_h, w_v))
     scores = (t @ f) @ (t @ g).T  # s_ij, softmax over i
     alpha = torch.softmax(scores, dim=0)
@@ -42,7 +43,7 @@ def test_image_attention_against_torch():
 def test_image_attention_has_no_root():
     x = np.random.default_rng(0).normal(size=(7, 3))
     eye = np.eye(3)
-    ours = images.image_attention(x, eye, eye, eye).weights
+    ours = image_attention.image_attention(x, eye, eye, eye).weights
     np.testing.assert_allclose(ours, scaled_dot_product_attention(x, x, x, scale=1).weights)
     assert np.abs(ours - scaled_dot_product_attention(x, x, x).weights).max() > 0.05
 
@@ -51,33 +52,33 @@ def test_moving_the_pixels_moves_the_output_along():
     rng = np.random.default_rng(0)
     x, order = rng.normal(size=(13, 3)), rng.permutation(13)
     matrices = [rng.normal(size=(3, 3)) for _ in range(4)]
-    plain, moved = (images.image_attention(pixels, *matrices, gamma=1).output for pixels in (x, x[order]))
+    plain, moved = (image_attention.image_attention(pixels, *matrices, gamma=1).output for pixels in (x, x[order]))
     np.testing.assert_allclose(moved, plain[order], atol=1e-12)
 
 
 def test_patches_are_cut_row_by_row():
     image = np.arange(6 * 4 * 3).reshape(6, 4, 3)
-    cut = images.patches(image, 2)
+    cut = image_attention.patches(image, 2)
     assert cut.shape == (6, 4, 3)
     for at in range(6):
         row, column = divmod(at, 2)
         np.testing.assert_array_equal(
             cut[at].reshape(2, 2, 3), image[2 * row : 2 * row + 2, 2 * column : 2 * column + 2]
         )
-    assert images.patches(np.zeros((224, 224, 2)), 16).shape == (196, 256, 2)  # 14 × 14 of the paper
+    assert image_attention.patches(np.zeros((224, 224, 2)), 16).shape == (196, 256, 2)  # 14 × 14 of the paper
 
 
 def test_features_of_patches():
     picture = np.zeros((8, 8, 3))
     picture[:4, :4, 0] = 1  # red at the top left
-    features = images.patch_features(images.patches(picture, 4), 2)
+    features = image_attention.patch_features(image_attention.patches(picture, 4), 2)
     np.testing.assert_allclose(features[0], [0.5, -0.5, -0.5, 0, -0.5, 0.5])
     np.testing.assert_allclose(features[3], [-0.5, -0.5, -0.5, 0, 0.5, -0.5])
     weights = softmax(9 * features @ np.array([1, -0.7, -0.7, 0, 0, 0]))
     assert weights.argmax() == 0
 
 
-@pytest.mark.parametrize("picture", images.PICTURES.values(), ids=images.PICTURES)
+@pytest.mark.parametrize("picture", image_attention.PICTURES.values(), ids=image_attention.PICTURES)
 @pytest.mark.parametrize("size", [1, 7, 32])
 def test_every_picture_is_one(picture, size):
     drawn = picture.draw(size)
@@ -89,26 +90,26 @@ def test_every_picture_is_one(picture, size):
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 def test_number_types_are_kept(dtype):
     x, eye = np.random.default_rng(0).random((5, 3)).astype(dtype), np.eye(3, dtype=dtype)
-    assert {a.dtype for a in images.image_attention(x, eye, eye, eye)} == {np.dtype(dtype)}
+    assert {a.dtype for a in image_attention.image_attention(x, eye, eye, eye)} == {np.dtype(dtype)}
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
         (
-            lambda: images.image_attention(EYE, np.eye(3), EYE, EYE),
+            lambda: image_attention.image_attention(EYE, np.eye(3), EYE, EYE),
             "x must be (n, d) for matrices of d rows, got (2, 2) for (3, 3), (2, 2) and (2, 2)",
         ),
         (
-            lambda: images.image_attention(EYE, EYE, EYE, np.ones((2, 3))),
+            lambda: image_attention.image_attention(EYE, EYE, EYE, np.ones((2, 3))),
             "what is read must be as wide as the image (2, 2), got (2, 3)",
         ),
         (
-            lambda: images.patches(np.zeros((6, 5, 3)), 2),
+            lambda: image_attention.patches(np.zeros((6, 5, 3)), 2),
             "image must be (height, width, channels) with sides that 2 divides, got (6, 5, 3)",
         ),
         (
-            lambda: images.patch_features(np.zeros((5, 4, 3)), 2),
+            lambda: image_attention.patch_features(np.zeros((5, 4, 3)), 2),
             "cut must be (n_patches, n_pixels, 3) in rows of 2 patches, got (5, 4, 3)",
         ),
     ],

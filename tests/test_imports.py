@@ -40,7 +40,7 @@ def layer_of_file(path):
     parts = Path(path).parts
     if parts[0] != "attn":
         return "pages"
-    return parts[1] if len(parts) > 2 else "core"
+    return parts[1] if len(parts) > 2 and parts[1] in LAYERS else "core"
 
 
 def layer_of_module(name):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from driving import check, matrices, opened, tables
 
-from attn.pretrained import smollm2
+from attn.pretrained.loading import smollm2
 
 
 def overview(app, title):

@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 
 from attn import pretrained
-from attn.pretrained import ModelError, inside, intervention, presets, tiny
-from attn.pretrained.changes import Changes, painted, weights_painted
-from attn.pretrained.inside import pattern_weights
-from attn.pretrained.intervention import run, untouched
-from attn.pretrained.prediction import similarity, token_id
+from attn.pretrained import ModelError
+from attn.pretrained.families import tiny_models
+from attn.pretrained.intervention import our_attention, presets
+from attn.pretrained.intervention import run as intervention
+from attn.pretrained.intervention.changes import Changes, painted, weights_painted
+from attn.pretrained.intervention.our_attention import pattern_weights
+from attn.pretrained.intervention.prediction import similarity, token_id
+from attn.pretrained.intervention.run import run, untouched
 from attn.pretrained.threads import Stopped
 
 torch = pytest.importorskip("torch")
@@ -183,7 +186,7 @@ FAMILIES = [
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_results_stay_what_they_were(family):
-    built = tiny.tiny(family)
+    built = tiny_models.tiny(family)
     size = float(built.output[0].abs().max())
     assert untouched(pretrained.wrap(built.model), inputs=built.inputs) < 1e-4 * max(1, size)
 
@@ -198,14 +201,14 @@ def test_minilm_stays_what_it_was(minilm, text):
 
 def test_tiles_and_one_piece_are_the_same(llama, monkeypatch):
     in_one_piece = logits(llama[1])
-    monkeypatch.setattr(inside, "_SMALL", 0)
+    monkeypatch.setattr(our_attention, "_SMALL", 0)
     same(logits(llama[1]), in_one_piece)
-    sinks = tiny.tiny("gpt_oss")
+    sinks = tiny_models.tiny("gpt_oss")
     assert untouched(pretrained.wrap(sinks.model), inputs=sinks.inputs) < 1e-4
 
 
 def test_a_mask_of_one_row_for_all_queries_is_not_causal(monkeypatch):
-    monkeypatch.setattr(inside, "_SMALL", 0)
+    monkeypatch.setattr(our_attention, "_SMALL", 0)
     config = {"vocab_size": 99, "d_model": 24, "d_kv": 8, "num_heads": 3, "num_layers": 2, "d_ff": 24}
     model = build("SwitchTransformersEncoderModel", **config, num_sparse_encoder_layers=0)
     loaded = pretrained.wrap(model)
@@ -214,8 +217,8 @@ def test_a_mask_of_one_row_for_all_queries_is_not_causal(monkeypatch):
 
 
 def test_untouched_says_so_when_something_is_touched(minilm, monkeypatch):
-    attention = inside.attention
-    monkeypatch.setattr(inside, "attention", lambda *given: 1.001 * attention(*given))
+    attention = our_attention.attention
+    monkeypatch.setattr(our_attention, "attention", lambda *given: 1.001 * attention(*given))
     assert untouched(minilm, SENTENCE) > 1e-4
 
 
@@ -337,7 +340,7 @@ def test_scale_and_temperature(llama, changes):
 @pytest.mark.parametrize("family", ["gemma2", "gpt_oss", "t5"])
 def test_temperature_divides_what_the_softmax_sees(family):
     """Caps, sinks and biases included: every score over the temperature."""
-    built = tiny.tiny(family)
+    built = tiny_models.tiny(family)
     loaded = pretrained.wrap(built.model)
     options = {"inputs": built.inputs, "changes": Changes(temperature=2)}
     for layer, cold in zip(
@@ -356,7 +359,7 @@ def test_temperature_divides_what_the_softmax_sees(family):
 @pytest.mark.parametrize("pattern", ["uniform", "first", "previous", "painted", "strokes"])
 def test_a_replaced_pattern_is_the_context_of_its_weights(llama, pattern):
     """A handler of our own, in torch, replaces the weights of one head of the model's own eager attention."""
-    from attn.pretrained import registry
+    from attn.pretrained.recording import registry
 
     loaded = llama[1]
     rng = np.random.default_rng(2)
@@ -576,7 +579,7 @@ def test_positions_that_are_nowhere_to_be_found_are_not_shuffled():
 
 @pytest.mark.parametrize("key", presets.PRESETS)
 def test_presets_show_what_they_say(key):
-    from attn.pretrained import smollm2
+    from attn.pretrained.loading import smollm2
 
     preset = presets.PRESETS[key]
     if preset.model == smollm2.NAME and smollm2.packaged() is None:

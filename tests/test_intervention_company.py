@@ -12,11 +12,11 @@ from test_intervention import GROUPED, SENTENCE, build
 
 from attn import pretrained
 from attn.pretrained import threads
-from attn.pretrained.changes import Changes
-from attn.pretrained.generation import generate
-from attn.pretrained.intervention import run
-from attn.pretrained.prediction import probability_of, similarity
-from attn.pretrained.sweeping import sweep
+from attn.pretrained.intervention.changes import Changes
+from attn.pretrained.intervention.generation import generate
+from attn.pretrained.intervention.head_ablation import sweep
+from attn.pretrained.intervention.prediction import probability_of, similarity
+from attn.pretrained.intervention.run import run
 from attn.pretrained.threads import Queue, Stopped, heavy, one_numpy_thread
 
 torch = pytest.importorskip("torch")

@@ -9,12 +9,14 @@ import pytest
 from test_intervention import GROUPED, SENTENCE, build
 
 from attn import pretrained
-from attn.pretrained import ModelError, prediction, smollm2, sweeping
-from attn.pretrained.changes import Changes, painted
-from attn.pretrained.generation import generate
-from attn.pretrained.intervention import run
-from attn.pretrained.prediction import compare_runs, predictions, probability_of, similarity, token_id
-from attn.pretrained.sweeping import sweep
+from attn.pretrained import ModelError
+from attn.pretrained.intervention import head_ablation, prediction
+from attn.pretrained.intervention.changes import Changes, painted
+from attn.pretrained.intervention.generation import generate
+from attn.pretrained.intervention.head_ablation import sweep
+from attn.pretrained.intervention.prediction import compare_runs, predictions, probability_of, similarity, token_id
+from attn.pretrained.intervention.run import run
+from attn.pretrained.loading import smollm2
 from attn.pretrained.threads import Stopped
 
 torch = pytest.importorskip("torch")
@@ -187,7 +189,7 @@ def test_layers_with_fewer_heads_leave_gaps():
 
 
 def test_a_sweep_that_is_stopped_keeps_what_it_has(minilm, monkeypatch):
-    monkeypatch.setattr(sweeping, "_TOKENS_AT_ONCE", 100)
+    monkeypatch.setattr(head_ablation, "_TOKENS_AT_ONCE", 100)
     done = []
     swept = sweep(
         minilm, PAIR, similarity, progress=lambda *each: done.append(each), should_stop=lambda: len(done) == 15

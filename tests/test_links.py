@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from setups import ABSURD, SETUPS, bounds, demand, fields, links, read
 from streamlit.testing.v1 import AppTest
 
-from attn.ui.setup import LONGEST_LINK_VALUE, choice, flag, from_link, numbers, place, real, string, to_link, whole
+from attn.ui.link import LONGEST_LINK_VALUE, choice, flag, from_link, numbers, place, real, string, to_link, whole
 
 CHOICES = [(page, name) for page, cls in SETUPS.items() for name in fields(cls)]
 
@@ -132,8 +132,8 @@ def test_a_choice_brought_into_range_is_told_to_the_browser_though_the_run_was_c
     def script():
         import streamlit as st
 
+        from attn.ui.pages.step_by_step.walk import Setup
         from attn.ui.state import PageState
-        from attn.ui.walking import Setup
 
         state = PageState("small", Setup)
         state.clamp("seed", 3, 5)

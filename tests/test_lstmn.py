@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from attn import lstmn
 from attn.analysis import leak_test
-from attn.recurrent import Recurrent, lstm, run
+from attn.architectures import lstmn
+from attn.architectures.recurrent import Recurrent, lstm, run
 
 
 def cell(d_in=3, width=5, d_hidden=7, seed=0):

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attn import examples, mask_routes, masks, scaled_dot_product_attention
+from attn import mask_routes, masks, scaled_dot_product_attention
+from attn.data import examples
 from attn.mask_routes import ROUTES, leak
 
 DATA = Path(__file__).parent / "data"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from setups import SETUPS, fields, options
 
-from attn.ui.stages import STAGES
+from attn.ui.pages.step_by_step.stages import STAGES
 
 TESTS = Path(__file__).parent
 ROWS = [

@@ -8,15 +8,16 @@ from driving import PAGES, SCRIPTS, check, matrices, notices, opened, said, spec
 from hypothesis import HealthCheck, given, settings
 from setups import ABSURD, SETUPS, extremes, fields, links, options, painted
 
-from attn import charts, examples
+from attn import charts
+from attn.data import examples
 from attn.ui import page as page_module
-from attn.ui.choices import MASKS, POSITIONS
-from attn.ui.home import WAYS
-from attn.ui.sentences import SentenceChoice
-from attn.ui.setup import from_link
-from attn.ui.stages import DIVISORS, MATRICES, STAGES
+from attn.ui.controls.mask import MASKS, POSITIONS
+from attn.ui.controls.sentence import SentenceChoice
+from attn.ui.link import from_link
+from attn.ui.pages.home import WAYS
+from attn.ui.pages.step_by_step.stages import DIVISORS, MATRICES, STAGES
+from attn.ui.pages.step_by_step.walk import STEP_SOURCES
 from attn.ui.state import as_text
-from attn.ui.walking import STEP_SOURCES
 
 TEXT_PAGES = [page for page, cls in SETUPS.items() if "text" in fields(cls)]
 SPLIT_PAGES = [page for page, cls in SETUPS.items() if issubclass(cls, SentenceChoice)]  # whose tokens are words

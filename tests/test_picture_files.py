@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from attn import picture_files
+from attn.data import picture_files
 
 ROOT = Path(__file__).parents[1]
 BROKEN = "the file must be a picture, PNG, JPEG, WebP or GIF, that can be read to its end"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from attn import pretrained
-from attn.pretrained import tiny
+from attn.pretrained.families import tiny_models
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -27,7 +27,7 @@ PROCESSORS = {"deit": "DeiTImageProcessor", "clip_vision_model": "CLIPImageProce
 
 def saved(family, folder):
     """Save a tiny model with what makes inputs of pictures for it: their size is that of four by four patches."""
-    model = tiny.tiny(family).model
+    model = tiny_models.tiny(family).model
     model.save_pretrained(folder)
     side = {"height": model.config.image_size, "width": model.config.image_size}
     processor = {"image_processor_type": PROCESSORS.get(family, "ViTImageProcessor"), "size": side, "crop_size": side}
@@ -92,14 +92,14 @@ def test_the_place_of_a_patch_is_the_place_in_the_picture(vit):
 
 
 def test_texts_and_windows_have_no_grid():
-    bert, swin = tiny.tiny("bert"), tiny.tiny("swin")
+    bert, swin = tiny_models.tiny("bert"), tiny_models.tiny("swin")
     for built in (bert, swin):
         recording = pretrained.record(pretrained.wrap(built.model), inputs=built.inputs)
         assert pretrained.patch_grid(recording, recording.layers[0]) is None
 
 
 def test_in_a_model_of_texts_and_pictures_only_the_pictures_layers_have_a_grid():
-    built = tiny.tiny("clip")
+    built = tiny_models.tiny("clip")
     recording = pretrained.record(pretrained.wrap(built.model), inputs=built.inputs)
     grids = {layer.name.split(".")[0]: pretrained.patch_grid(recording, layer) for layer in recording.layers}
     assert grids == {"vision_model": (4, 4, 1), "text_model": None}
@@ -121,12 +121,12 @@ def test_what_is_no_picture_is_refused(vit, picture, kind, sentence):
 
 def test_models_of_texts_take_no_picture_and_models_of_pictures_no_text(vit):
     with pytest.raises(pretrained.ModelError, match="no image processor"):
-        pretrained.image_inputs(pretrained.wrap(tiny.tiny("bert").model), striped())
+        pretrained.image_inputs(pretrained.wrap(tiny_models.tiny("bert").model), striped())
     with pytest.raises(pretrained.ModelError, match="takes a picture instead of a text"):
         pretrained.record(vit, "a picture of stripes")
 
 
 def test_a_model_in_memory_takes_an_image_processor():
     processor = transformers.models.vit.image_processing_pil_vit.ViTImageProcessorPil(size={"height": 64, "width": 64})
-    loaded = pretrained.wrap(tiny.tiny("vit").model, image_processor=processor)
+    loaded = pretrained.wrap(tiny_models.tiny("vit").model, image_processor=processor)
     assert pretrained.image_inputs(loaded, striped())["pixel_values"].shape == (1, 3, 64, 64)

@@ -10,8 +10,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attn import pointer_network
-from attn.recurrent import Recurrent
+from attn.architectures import pointer_network
+from attn.architectures.recurrent import Recurrent
 from attn.trained import pointer
 
 CHECK = json.loads((Path(__file__).parent / "data" / "memory_checks.json").read_text())["pointer"]

@@ -9,7 +9,8 @@ import pytest
 
 from attn import masks, pretrained
 from attn.multi_head import merge_heads
-from attn.pretrained import ModelError, registry
+from attn.pretrained import ModelError
+from attn.pretrained.recording import registry
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from attn import pretrained
-from attn.pretrained import ModelError, Settings, catalogue, checkpoint, errors
+from attn.pretrained import ModelError, Settings, errors
+from attn.pretrained.loading import catalogue, safetensors_file
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -191,7 +192,7 @@ def test_half_precision_counts_as_what_it_takes_in_memory(tiny, tmp_path):
 
 def test_another_file_than_the_expected_one_is_refused(tiny):
     with pytest.raises(ModelError, match=r"must have the sha256 0{12}…, got"):
-        checkpoint.verify(tiny / "model.safetensors", "0" * 64)
+        safetensors_file.verify(tiny / "model.safetensors", "0" * 64)
 
 
 # settings

@@ -3,7 +3,7 @@
 import pytest
 
 from attn import pretrained
-from attn.pretrained import tokens
+from attn.pretrained.inputs import tokens
 
 tokenizers = pytest.importorskip("tokenizers")
 transformers = pytest.importorskip("transformers")

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from driving import check, opened, strokes, tables
 
-from attn import charts, cost, published
-from attn.ui.blocking import PRINTED as BLOCK
-from attn.ui.remembering import PRINTED as MEMORY
-from attn.ui.scoring import PRINTED as SCORES
+from attn import charts, cost
+from attn.data import published
+from attn.ui.pages.block.encoder_block import PRINTED as BLOCK
+from attn.ui.pages.memory.ntm import PRINTED as MEMORY
+from attn.ui.pages.scores.scores import PRINTED as SCORES
 
 PAGES = {
     "scores": ({"tab": "Published"}, SCORES),

@@ -5,8 +5,8 @@ import pytest
 import torch
 from numpy.testing import assert_allclose
 
-from attn import recurrent
-from attn.recurrent import Carried, Recurrent, bahdanau_gru, gru, lstm, rnn, run
+from attn.architectures import recurrent
+from attn.architectures.recurrent import Carried, Recurrent, bahdanau_gru, gru, lstm, rnn, run
 
 D_IN, N, TOKENS = 5, 3, 7
 STEPS = {"rnn": (rnn, 1), "lstm": (lstm, 4), "gru": (gru, 3), "bahdanau_gru": (bahdanau_gru, 3)}

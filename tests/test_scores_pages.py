@@ -13,12 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from attn import alignment, charts, images, snail
+from attn import alignment, charts
 from attn.alignment import SCORES
+from attn.architectures import image_attention, snail
 from attn.trained import pointer
-from attn.ui import pointing, remembering, scoring, scoring_keys, scoring_tabs, seeing
-from attn.ui.remembering import PARTS
-from attn.ui.setup import from_link
+from attn.ui.link import from_link
+from attn.ui.pages.memory import image
+from attn.ui.pages.memory import ntm as remembering
+from attn.ui.pages.memory import pointer as pointing
+from attn.ui.pages.memory.ntm import PARTS
+from attn.ui.pages.scores import keys, what_moves_it
+from attn.ui.pages.scores import scores as scoring
 from attn.ui.state import as_text
 
 CHECKS = json.loads((Path(__file__).parent / "data" / "memory_checks.json").read_text())
@@ -88,9 +93,9 @@ def test_swapping_the_order_moves_location_only():
 
 
 def test_what_moves_each_score():
-    moved = scoring_tabs.moved_by_each(scoring.Setup())
+    moved = what_moves_it.moved_by_each(scoring.Setup())
     still = {
-        name: [c for c, x in zip(scoring_tabs.CHANGES, row, strict=True) if x < 1e-9]
+        name: [c for c, x in zip(what_moves_it.CHANGES, row, strict=True) if x < 1e-9]
         for name, row in zip(SCORES, moved, strict=True)
     }
     assert still == {
@@ -128,7 +133,7 @@ def test_keys_that_agree():
 def test_a_vector_goes_where_the_plane_was_clicked(moved, across, up, turn, double, swap):
     """Also while everything is turned, doubled and swapped."""
     state = Choices(scoring.Setup(moved=moved, turn=turn, double=double, swap=swap))
-    scoring_keys.move(state, across / 10, up / 10)
+    keys.move(state, across / 10, up / 10)
     result = scoring.matched(state.setup)
     seen = result.query if moved == 0 else result.keys[result.labels.index(f"key {moved}")]
     np.testing.assert_allclose(seen, [across / 10, up / 10], atol=1e-6)
@@ -137,7 +142,7 @@ def test_a_vector_goes_where_the_plane_was_clicked(moved, across, up, turn, doub
 
 def test_a_click_beyond_what_may_be_chosen_goes_to_the_edge():
     state = Choices(scoring.Setup(moved=2))
-    scoring_keys.move(state, 8.0, -8.0)
+    keys.move(state, 8.0, -8.0)
     assert state.setup.keys[1] == (5.0, -5.0)
 
 
@@ -180,9 +185,9 @@ def test_the_centre_can_follow_the_query():
     for across in ("1", "-2.5"):
         app = check(opened("scores", tab="Global and local", predicted="1", across=across))
         setup = scoring.Setup(predicted=True, across=float(across))
-        assert f"Local-p looks around {scoring_tabs.centre_of(setup):.4g} " in words(app)
+        assert f"Local-p looks around {what_moves_it.centre_of(setup):.4g} " in words(app)
         assert app.slider(key="scores.centre").disabled
-    assert scoring_tabs.centre_of(scoring.Setup(predicted=True)) != scoring_tabs.centre_of(setup)
+    assert what_moves_it.centre_of(scoring.Setup(predicted=True)) != what_moves_it.centre_of(setup)
 
 
 def test_the_slip_about_the_root_is_told_with_its_numbers():
@@ -305,10 +310,10 @@ def test_a_pixel_and_where_it_looks(features):
 
 def test_pixels_of_one_colour_look_at_one_another():
     setup = remembering.Setup(part="image", contrast=40.0)
-    picture = images.shapes(32)
-    x, _ = seeing.features_of(picture, "colour")
-    matrices_, _ = seeing.matrices_of(setup)
-    weights = images.image_attention(x, *matrices_).weights[8 * 32 + 8].reshape(32, 32)
+    picture = image_attention.shapes(32)
+    x, _ = image.features_of(picture, "colour")
+    matrices_, _ = image.matrices_of(setup)
+    weights = image_attention.image_attention(x, *matrices_).weights[8 * 32 + 8].reshape(32, 32)
     red = (picture == picture[8, 8]).all(axis=2)
     assert red[24, 24]  # the other red disc, far away
     assert weights[red].sum() > 0.9
@@ -319,11 +324,11 @@ def test_words_look_at_patches():
     app = check(opened("memory", part="patches", caption="Red, left zebra <i>"))
     assert "No vector for zebra, \\<i\\>" in app.warning[0].value
     assert "**red** most at row 2, column 2" in words(app)
-    result = seeing.looks(images.shapes(32), ("red", "left"), 12.0)
+    result = image.looks(image_attention.shapes(32), ("red", "left"), 12.0)
     penalty = float(alignment.doubly_stochastic_penalty(result.weights))
     assert f"here **{penalty:.3g}** for λ = 1" in words(app)
-    assert seeing.words_of("")[0] == seeing.words_of("nothing known")[0] == ("red", "blue", "green", "dark")
-    assert len(seeing.words_of("red " * 9)[0]) == 6
+    assert image.words_of("")[0] == image.words_of("nothing known")[0] == ("red", "blue", "green", "dark")
+    assert len(image.words_of("red " * 9)[0]) == 6
 
 
 def test_many_hard_looks_average_to_the_soft_patch():

@@ -7,12 +7,13 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
-from attn import alignment, seq2seq
+from attn import alignment
+from attn.architectures import seq2seq
+from attn.architectures.recurrent import Carried, Recurrent, bahdanau_gru
+from attn.architectures.seq2seq import END, START, Bahdanau, Luong, Transformer, influence, write
 from attn.block import FeedForward, Layer, Norm
 from attn.functional import softmax
 from attn.multi_head import MultiHeadParameters
-from attn.recurrent import Carried, Recurrent, bahdanau_gru
-from attn.seq2seq import END, START, Bahdanau, Luong, Transformer, influence, write
 
 V_X, V_Y, M, N, HIDDEN, DEEP = 11, 7, 5, 3, 13, 2  # symbols read and written; widths
 SOURCE, TARGET = np.array([4, 9, 2, 10, 4, 1]), np.array([3, 3, 6, 2, 1])

@@ -13,8 +13,10 @@ import pytest
 from driving import opened, said
 
 from attn import pretrained
-from attn.pretrained import DEFAULT, ModelError, catalogue, checkpoint, gguf, parts, smollm2
-from attn.pretrained.recording import Layer, LongLayer
+from attn.pretrained import DEFAULT, ModelError
+from attn.pretrained.loading import catalogue, gguf_file, safetensors_file, smollm2
+from attn.pretrained.recording import tiles
+from attn.pretrained.recording.record import Layer, LongLayer
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -60,17 +62,17 @@ def tiny_file():
 def test_a_file_is_read(tmp_path):
     content, plain = tiny_file()
     (tmp_path / "tiny.gguf").write_bytes(content)
-    fields, tensors = gguf.read(tmp_path / "tiny.gguf")
+    fields, tensors = gguf_file.read(tmp_path / "tiny.gguf")
     assert fields == {"general.name": "naïve", "layers": 30, "pieces": ["Ġa", "b"]}
-    np.testing.assert_array_equal(gguf.numbers(tensors["plain"]), plain)
+    np.testing.assert_array_equal(gguf_file.numbers(tensors["plain"]), plain)
     for name, numbers in {
         "eight": [[0.5 * q for q in range(100, 128)] + [0.5 * q for q in range(-128, -124)]],
         "four": [[0.5 * (q % 16) + 1.5 for q in range(7, 23)] + [0.5 * (q // 16) + 1.5 for q in range(7, 23)]],
     }.items():
-        found = gguf.numbers(tensors[name])
+        found = gguf_file.numbers(tensors[name])
         assert found.dtype == np.float32
         np.testing.assert_array_equal(found.reshape(2, 32)[:1], numbers)
-    assert gguf.numbers(tensors["four"]).shape == (1, 64)
+    assert gguf_file.numbers(tensors["four"]).shape == (1, 64)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +90,7 @@ def test_a_file_is_read(tmp_path):
 def test_a_damaged_file_is_one_sentence(tmp_path, spoil):
     (tmp_path / "tiny.gguf").write_bytes(spoil(tiny_file()[0]))
     with pytest.raises(ModelError, match=r"tiny\.gguf is damaged, or a GGUF file of a kind that is not known here"):
-        gguf.read(tmp_path / "tiny.gguf")
+        gguf_file.read(tmp_path / "tiny.gguf")
 
 
 def test_safetensors_are_written_as_they_are_read(tmp_path):
@@ -96,13 +98,16 @@ def test_safetensors_are_written_as_they_are_read(tmp_path):
 
     tensors = {"a": np.arange(6.0).reshape(2, 3), "b.c": np.float32([7]), "none": np.zeros((0, 3))}
     shapes = {name: tensor.shape for name, tensor in tensors.items()}
-    checkpoint.write_tensors(tmp_path / "model.safetensors", shapes, tensors.values())
-    for found in (load_file(tmp_path / "model.safetensors"), checkpoint.open_tensors(tmp_path / "model.safetensors")):
+    safetensors_file.write_tensors(tmp_path / "model.safetensors", shapes, tensors.values())
+    for found in (
+        load_file(tmp_path / "model.safetensors"),
+        safetensors_file.open_tensors(tmp_path / "model.safetensors"),
+    ):
         assert list(found) == list(tensors)
         for name, tensor in tensors.items():
             np.testing.assert_array_equal(found[name], tensor.astype(np.float32))
     with pytest.raises(ValueError, match=r"a must have the shape \(2, 3\), got \(3, 2\)"):
-        checkpoint.write_tensors(tmp_path / "wrong", {"a": (2, 3)}, [tensors["a"].T])
+        safetensors_file.write_tensors(tmp_path / "wrong", {"a": (2, 3)}, [tensors["a"].T])
 
 
 # where it is kept
@@ -135,14 +140,14 @@ def test_another_file_is_not_converted(tmp_path, monkeypatch):
 def test_a_cache_that_cannot_be_written_is_one_sentence(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("ATTENTION_LAB_CACHE", str(tmp_path / "file" / "cache"))
-    monkeypatch.setattr(checkpoint, "verify", lambda path, sha256: None)
+    monkeypatch.setattr(safetensors_file, "verify", lambda path, sha256: None)
     with pytest.raises(ModelError, match=r"needs 540 MB in .*cache, which cannot be written: .*ATTENTION_LAB_CACHE"):
         smollm2.convert(tmp_path / smollm2.FILE)
 
 
 def test_a_conversion_that_fails_leaves_nothing(tmp_path, monkeypatch):
     monkeypatch.setenv("ATTENTION_LAB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(checkpoint, "verify", lambda path, sha256: None)
+    monkeypatch.setattr(safetensors_file, "verify", lambda path, sha256: None)
     (tmp_path / smollm2.FILE).write_bytes(tiny_file()[0][:60])
     with pytest.raises(ModelError, match="is damaged"):
         smollm2.convert(tmp_path / smollm2.FILE)
@@ -235,12 +240,12 @@ def test_a_second_start_does_not_convert_again(kept, monkeypatch):
 @needs_model
 def test_rows_of_queries_and_keys_are_in_the_order_of_transformers(kept):
     (folder,) = kept.iterdir()
-    ours = checkpoint.open_tensors(folder / "model.safetensors")
-    theirs = gguf.read(PACKAGED).tensors
+    ours = safetensors_file.open_tensors(folder / "model.safetensors")
+    theirs = gguf_file.read(PACKAGED).tensors
     for role, num_heads in {"q": 9, "k": 3}.items():
         own, packed = (
             ours[f"model.layers.3.self_attn.{role}_proj.weight"],
-            gguf.numbers(theirs[f"blk.3.attn_{role}.weight"]),
+            gguf_file.numbers(theirs[f"blk.3.attn_{role}.weight"]),
         )
         for head in range(num_heads):
             for pair in range(32):  # the file has the two numbers of a pair side by side
@@ -331,9 +336,9 @@ def both(decoder, monkeypatch):
     """What was recorded of one text, as usual and as if it were too long for all heads at once."""
     inputs = {"input_ids": torch.randint(3, 97, (1, 61), generator=torch.Generator().manual_seed(1))}
     short = pretrained.record(decoder, inputs=inputs)
-    monkeypatch.setattr(parts, "LARGEST", 2 * 4 * 61 * 61)  # two heads
-    monkeypatch.setattr(parts, "_WHOLE", 1000)
-    monkeypatch.setattr(parts, "_TILE", 700)  # 11 rows
+    monkeypatch.setattr(tiles, "LARGEST", 2 * 4 * 61 * 61)  # two heads
+    monkeypatch.setattr(tiles, "_WHOLE", 1000)
+    monkeypatch.setattr(tiles, "_TILE", 700)  # 11 rows
     return short, pretrained.record(decoder, inputs=inputs)
 
 
@@ -372,7 +377,7 @@ def test_a_long_text_keeps_to_any_mask(monkeypatch, family, options):
     inputs = {"input_ids": ids, "attention_mask": torch.tensor([[1] * 23, [1] * 14 + [0] * 9])}
     inputs["input_ids"][1, 14:] = 0
     short = pretrained.record(loaded, inputs=inputs).layers[2]
-    monkeypatch.setattr(parts, "LARGEST", 0)
+    monkeypatch.setattr(tiles, "LARGEST", 0)
     long = pretrained.record(loaded, inputs=inputs).layers[2]
     assert isinstance(long, LongLayer)
     for name in ("hidden", "query", "value", "output"):
@@ -428,7 +433,7 @@ def test_no_array_of_all_heads_is_made_of_a_long_text(decoder, both, monkeypatch
 
         return watching
 
-    monkeypatch.setattr(parts.registry, "eager", watch(parts.registry.eager))
+    monkeypatch.setattr(tiles.registry, "eager", watch(tiles.registry.eager))
     both[1].layers[2].reference_weights(4)
     assert 0 < largest <= 700
     pretrained.record(decoder, inputs={"input_ids": torch.arange(3, 64)[None]})
@@ -481,7 +486,7 @@ def test_families_whose_steps_need_all_heads_read_shorter_texts():
 @needs_model
 def test_smollm2_reads_a_long_text(smol, monkeypatch):
     text = " ".join(Path(smollm2.__file__).read_text(encoding="utf-8").split())
-    monkeypatch.setattr(parts, "LARGEST", 4 * 9 * 300 * 300)
+    monkeypatch.setattr(tiles, "LARGEST", 4 * 9 * 300 * 300)
     recording = pretrained.record(replace(smol, max_tokens=400), text)
     assert len(recording.tokens) == 400 < recording.truncated_from
     layer = recording.layers[17]

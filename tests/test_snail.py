@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from attn import snail
 from attn.analysis import leak_test
+from attn.architectures import snail
 
 ROWS = json.loads((Path(__file__).parent / "data" / "memory_checks.json").read_text())["snail"]
 EYE = np.eye(2)

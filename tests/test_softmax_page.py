@@ -5,7 +5,7 @@ import pytest
 from driving import check, matrices, opened, said
 
 from attn import softmax
-from attn.ui.softening import TABS
+from attn.ui.pages.softmax import TABS
 
 
 @pytest.mark.parametrize("tab", TABS)

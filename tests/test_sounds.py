@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from driving import check, opened, tables
 
-from attn import pretrained, sounds
-from attn.pretrained import tiny
-from attn.ui.given import Heard
-from attn.ui.looking import over_sound
+from attn import pretrained
+from attn.data import sounds
+from attn.pretrained.families import tiny_models
+from attn.ui.controls.upload import Heard
+from attn.ui.pages.inside import over_sound
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -88,13 +89,13 @@ def test_what_is_no_sound_says_so(data):
 def saved(family, folder):
     """Save a tiny model with what makes inputs of sounds for it."""
     if family == "whisper":
-        config = tiny.tiny(family).model.config
+        config = tiny_models.tiny(family).model.config
         config.decoder_start_token_id = 3
         config.max_source_positions = 100  # two seconds: a hundred frames each, two to a token
         transformers.WhisperModel(config).save_pretrained(folder)
         transformers.WhisperFeatureExtractor(config.num_mel_bins, chunk_length=2).save_pretrained(folder)
     else:
-        tiny.tiny(family).model.save_pretrained(folder)
+        tiny_models.tiny(family).model.save_pretrained(folder)
         transformers.Wav2Vec2FeatureExtractor().save_pretrained(folder)
     return pretrained.load(folder)
 

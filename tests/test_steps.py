@@ -3,8 +3,9 @@ import re
 import numpy as np
 import pytest
 
-from attn import examples, masks, positions, scaled_dot_product_attention, softmax
-from attn.steps import walk
+from attn import masks, positions, scaled_dot_product_attention, softmax
+from attn.data import examples
+from attn.one_head import walk
 
 N, D_MODEL, D_K, D_V = 7, 11, 4, 3
 

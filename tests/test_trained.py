@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from attn import analysis, seq2seq, trained
+from attn import analysis, trained
+from attn.architectures import seq2seq
 from attn.trained import CHANGED, MODELS, TASKS, TRAINED_ON, training
 from attn.trained.__main__ import main
 from attn.trained.tasks import END, START

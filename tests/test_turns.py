@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from attn.pretrained import threads
-from attn.ui.turns import Recent, forget, is_long, once
+from attn.ui.shared_results import Recent, forget, is_long, once
 
 MODEL = SimpleNamespace(num_layers=3)
 LONG, SHORT = "word " * 1000, "word"

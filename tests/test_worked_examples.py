@@ -7,14 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from attn import (
-    MultiHeadParameters,
-    examples,
-    mask_routes,
-    masks,
-    multi_head_attention,
-    scaled_dot_product_attention,
-)
+from attn import MultiHeadParameters, mask_routes, masks, multi_head_attention, scaled_dot_product_attention
+from attn.data import examples
 
 DATA = Path(__file__).parent / "data"
 ARTICLE = json.loads((DATA / "worked_example.json").read_text())

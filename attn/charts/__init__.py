@@ -1,21 +1,21 @@
 """Figures: arrays, labels and a theme in, an Altair chart out."""
 
 from attn.charts.bars import bars, products
-from attn.charts.changed import head_switches, pairs
+from attn.charts.before_after import head_switches, pairs
 from attn.charts.curves import Curve, curves
 from attn.charts.diagram import Box, Frame, diagram
-from attn.charts.dials import dials
-from attn.charts.fan import fan
 from attn.charts.heads import concat_map, head_grid, head_groups, layer_head_map
 from attn.charts.heatmap import heatmap, message
 from attn.charts.labels import counted, marked, quoted, token_labels
 from attn.charts.layout import above, beside
 from attn.charts.lines import MOST_LINED, lines
+from attn.charts.local_window import places
 from attn.charts.mosaic import mosaic
 from attn.charts.overview import overview, window_of
 from attn.charts.panels import panel, panels
-from attn.charts.photos import photo
-from attn.charts.places import places
+from attn.charts.pictures import photo
+from attn.charts.receptive_field import fan
+from attn.charts.rotations import dials
 from attn.charts.saving import png, save, svg
 from attn.charts.specification import specification
 from attn.charts.tables import csv, table

@@ -4,17 +4,17 @@ Importing this loads neither torch nor transformers; the functions do, when they
 """
 
 from attn.pretrained import bert
-from attn.pretrained.catalogue import DEFAULT, SUGGESTIONS, Preflight, Settings, check_size, fetch, inspect
-from attn.pretrained.comparison import TOLERANCE, Difference, compare, compare_layer, from_scratch
-from attn.pretrained.deeper import Deeper, from_input, parameters
 from attn.pretrained.errors import ModelError
-from attn.pretrained.filling import WeightsReport
-from attn.pretrained.hearing import audio_inputs
-from attn.pretrained.loading import Loaded, load, wrap
-from attn.pretrained.pictures import PatchGrid, image_inputs, patch_grid
-from attn.pretrained.recording import Layer, OwnWeights, Recording, own_weights, record
+from attn.pretrained.inputs.audio import audio_inputs
+from attn.pretrained.inputs.images import PatchGrid, image_inputs, patch_grid
+from attn.pretrained.inputs.tokens import Token
+from attn.pretrained.loading.catalogue import DEFAULT, SUGGESTIONS, Preflight, Settings, check_size, fetch, inspect
+from attn.pretrained.loading.load import Loaded, load, wrap
+from attn.pretrained.loading.weights_report import WeightsReport
+from attn.pretrained.recording.compare import TOLERANCE, Difference, compare, compare_layer, from_scratch
+from attn.pretrained.recording.from_input import Deeper, from_input, parameters
+from attn.pretrained.recording.record import Layer, OwnWeights, Recording, own_weights, record
 from attn.pretrained.threads import one_thread
-from attn.pretrained.tokens import Token
 
 __all__ = [
     "DEFAULT",

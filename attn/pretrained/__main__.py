@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from attn.pretrained import families
+from attn.pretrained.families import check
 
 
 def main(arguments=None):
@@ -23,7 +23,7 @@ def main(arguments=None):
     command.add_argument("--write", type=Path, metavar="FILE", help="where to write the table")
     command.add_argument("--processes", type=int, metavar="N", help="by default one for each core")
     given = parser.parse_args(arguments)
-    known = families.names()
+    known = check.names()
     if unknown := sorted(set(given.family) - set(known)):
         parser.error(f"transformers knows no family called {unknown[0]}")
     chosen = given.family or known
@@ -36,7 +36,7 @@ def _checked(chosen, given):
     def tell(row):
         print(f"{row.family}: {row.verdict}", file=sys.stderr)
 
-    text = families.table(families.walk(chosen, processes=given.processes, progress=tell))
+    text = check.table(check.walk(chosen, processes=given.processes, progress=tell))
     if given.write:
         given.write.write_text(text, encoding="utf-8")
     return text

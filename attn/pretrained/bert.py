@@ -13,8 +13,9 @@ import numpy as np
 
 from attn.functional import layer_norm
 from attn.multi_head import MultiHead, MultiHeadParameters, multi_head_attention
-from attn.pretrained import catalogue, checkpoint, filling, tokens
 from attn.pretrained.errors import ModelError
+from attn.pretrained.inputs import tokens
+from attn.pretrained.loading import catalogue, safetensors_file, weights_report
 
 _USUAL = {  # what a configuration need not say, because BERT has it so
     "vocab_size": 30522,
@@ -310,12 +311,12 @@ def _tensors(folder, config, name):
     """Open the tensors of a checkpoint under the names that newer checkpoints use, all that `encode` needs."""
     opened = {}
     for path in catalogue.weight_files(folder, name):
-        opened |= checkpoint.open_tensors(path)
-    tensors, prefix = {}, filling.wrapper(opened)
+        opened |= safetensors_file.open_tensors(path)
+    tensors, prefix = {}, weights_report.wrapper(opened)
     for each, tensor in opened.items():
         bare = each.removeprefix(prefix).removeprefix("bert.").replace("LayerNorm.gamma", "LayerNorm.weight")
         tensors[bare.replace("LayerNorm.beta", "LayerNorm.bias")] = tensor
-    filling.require_all(_needed(config), tensors, opened, name, "bert.")
+    weights_report.require_all(_needed(config), tensors, opened, name, "bert.")
     return {each: t.astype(np.float32, copy=False) if t.dtype.kind == "f" else t for each, t in tensors.items()}
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+from attn.architectures.recurrent import Recurrent
+from attn.architectures.seq2seq import Bahdanau, Luong, Transformer, write
 from attn.block import FeedForward, Layer, Norm
 from attn.multi_head import MultiHeadParameters
-from attn.recurrent import Recurrent
-from attn.seq2seq import Bahdanau, Luong, Transformer, write
 from attn.trained.tasks import TASKS, Task
 
 __all__ = ["CHANGED", "FILMED", "MODELS", "TASKS", "TRAINED_ON", "Task", "accuracy", "answer", "build", "film", "load"]

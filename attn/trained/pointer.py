@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from attn.pointer_network import PointerNetwork
-from attn.recurrent import Recurrent
+from attn.architectures.pointer_network import PointerNetwork
+from attn.architectures.recurrent import Recurrent
 
 PATH = Path(__file__).parent / "pointer.safetensors"
 TRAINED_ON = (3, 12)  # fewest and most numbers of an input in training
@@ -39,7 +39,7 @@ def load(path=PATH):
 
     Examples
     --------
-    >>> from attn.pointer_network import point_at_all
+    >>> from attn.architectures.pointer_network import point_at_all
     >>> numbers = np.array([0.3, 0.9, 0.1, 0.6])
     >>> numbers[point_at_all(load()[0], numbers[:, None]).order]
     array([0.1, 0.3, 0.6, 0.9])

@@ -7,7 +7,7 @@ import streamlit as st
 
 from attn.pretrained.errors import ModelError, first_line
 from attn.pretrained.threads import Stopped, heavy
-from attn.ui.turns import waiting
+from attn.ui.shared_results import waiting
 
 PATIENCE = 15  # seconds without a look from its page after which work stops: the visitor has left
 _EVERY = 0.4  # seconds between two looks

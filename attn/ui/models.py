@@ -9,13 +9,13 @@ import numpy as np
 import streamlit as st
 
 from attn import multi_head, multi_head_attention, pretrained
-from attn.contribution import rollout
-from attn.examples import Example
-from attn.head_measures import METRICS, measure_each
+from attn.analysis.contribution import rollout
+from attn.analysis.head_table import METRICS, measure_each
+from attn.data.examples import Example
 from attn.pretrained import bert
-from attn.ui.given import Heard, Seen
+from attn.ui.controls.upload import Heard, Seen
+from attn.ui.shared_results import Recent, forget, is_long, once
 from attn.ui.state import as_text
-from attn.ui.turns import Recent, forget, is_long, once
 
 SIDE = 224  # pixels of a picture before a model's own processor makes its inputs
 MOST_WHOLE = 512  # tokens up to which every head is looked at whole

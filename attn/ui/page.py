@@ -3,8 +3,8 @@
 import streamlit as st
 
 from attn import charts
-from attn.ui.room import measure
 from attn.ui.state import PageState, as_text, link_of
+from attn.ui.width import measure
 
 MENU = (  # key, script, label, icon
     ("home", "app.py", "Home", ":material/home:"),
@@ -47,7 +47,7 @@ def begin(page, title, cls):
     title : str
         A question or a claim.
     cls : type
-        The page's Setup, see `attn.ui.setup`.
+        The page's Setup, see `attn.ui.link`.
 
     Returns
     -------

@@ -11,7 +11,7 @@ import time
 
 import streamlit as st
 
-from attn.ui.setup import from_link, to_link
+from attn.ui.link import from_link, to_link
 
 _LAG = 1.0  # seconds in which a browser shows a link that it was sent, unless it is busy
 _SHAPING = "\u200c\u200d\u2068\u2069"  # join letters and emoji; keep right-to-left text apart from its neighbours

@@ -16,12 +16,14 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 import torch
 
 from attn import pretrained
-from attn.pretrained import preparing, registry, smollm2
-from attn.pretrained.changes import Changes
-from attn.pretrained.inside import Inside
-from attn.pretrained.intervention import prepare, run, untouched
-from attn.pretrained.prediction import probability_of, similarity, token_id
-from attn.pretrained.sweeping import sweep
+from attn.pretrained.inputs import prepare as preparing
+from attn.pretrained.intervention.changes import Changes
+from attn.pretrained.intervention.head_ablation import sweep
+from attn.pretrained.intervention.our_attention import Inside
+from attn.pretrained.intervention.prediction import probability_of, similarity, token_id
+from attn.pretrained.intervention.run import prepare, run, untouched
+from attn.pretrained.loading import smollm2
+from attn.pretrained.recording import registry
 from attn.pretrained.threads import one_numpy_thread
 
 TEXT = "The keys to the cabinet are on the table, and nobody remembers who has put them there. " * 40

@@ -12,7 +12,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from attn import pretrained
-from attn.pretrained import smollm2
+from attn.pretrained.loading import smollm2
 
 
 def megabytes():

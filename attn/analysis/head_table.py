@@ -1,0 +1,209 @@
+"""Every metric of a head at once: the table of metrics, and heads measured by all of them."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from attn.analysis import head_metrics
+
+FEWEST = 3  # queries that must have somewhere to look before a repetition counts as a pattern
+
+
+class Text(NamedTuple):
+    """What the rows and columns of the weights stand for."""
+
+    tokens: np.ndarray | None = None  # (n_k,) ids or words; None where keys are no tokens
+    special: np.ndarray | None = None  # (n_k,) True for what a tokenizer put there
+    mask: np.ndarray | None = None  # broadcastable to the weights, True where a query may look at a key
+    query_offset: int | None = None  # position of the first query among the keys
+    cross: bool = False  # whether queries and keys come from two sequences
+
+    @property
+    def known(self):
+        """What of "tokens", "special" and "order" is known."""
+        known = {"tokens": self.tokens is not None, "special": self.special is not None, "order": not self.cross}
+        return {name for name, is_known in known.items() if is_known}
+
+    @property
+    def repetitions(self):
+        """What tells which tokens come again."""
+        return self.tokens, self.special, self.query_offset
+
+
+class Metric(NamedTuple):
+    """One number per head."""
+
+    name: str
+    words: str  # one sentence that says what is measured
+    higher_means: str  # what a head with more of it does
+    unit: str  # "share" (0 to 1), "nats" or "tokens"
+    needs: set  # what must be known: "tokens", "special", "order" (queries and keys of one sequence)
+    compute: Callable  # (weights, Text) -> ndarray (...)
+
+
+METRICS = {
+    "entropy": Metric(
+        "Entropy",
+        "How spread out the weight of a token is.",
+        "It looks at many tokens at once.",
+        "nats",
+        set(),
+        lambda weights, text: head_metrics.entropy(weights),
+    ),
+    "evenness": Metric(
+        "Evenness",
+        "How close a head comes to looking at everything alike: its entropy over the largest possible.",
+        "It looks at all tokens more alike.",
+        "share",
+        set(),
+        lambda weights, text: head_metrics.evenness(weights, text.mask),
+    ),
+    "distance": Metric(
+        "Mean distance",
+        "How many tokens away a head looks on average.",
+        "It looks further away.",
+        "tokens",
+        {"order"},
+        lambda weights, text: head_metrics.distance(weights, text.query_offset),
+    ),
+    "first_token": Metric(
+        "First token",
+        "How much of the weight lies on the first token.",
+        "It parks more of its weight on the first token.",
+        "share",
+        set(),
+        lambda weights, text: head_metrics.first_token(weights),
+    ),
+    "special_tokens": Metric(
+        "Special tokens",
+        "How much of the weight lies on tokens that are no part of the text, such as [CLS] and [SEP].",
+        "It parks more of its weight outside the text.",
+        "share",
+        {"special"},
+        lambda weights, text: head_metrics.special_tokens(weights, text.special),
+    ),
+    "previous_token": Metric(
+        "Previous token",
+        "How much of the weight lies one token back.",
+        "It reads the token before.",
+        "share",
+        {"order"},
+        lambda weights, text: head_metrics.previous_token(weights, text.query_offset),
+    ),
+    "next_token": Metric(
+        "Next token",
+        "How much of the weight lies one token ahead.",
+        "It reads the token after.",
+        "share",
+        {"order"},
+        lambda weights, text: head_metrics.next_token(weights, text.query_offset),
+    ),
+    "same_token": Metric(
+        "Same token",
+        "How much of its weight a token keeps on itself.",
+        "It stays with the token that asks.",
+        "share",
+        {"order"},
+        lambda weights, text: head_metrics.same_token(weights, text.query_offset),
+    ),
+    "duplicate_token": Metric(
+        "Duplicate token",
+        "Where a token comes again, how much of its weight lies on its earlier places.",
+        "It finds where the same token stood before.",
+        "share",
+        {"tokens", "order"},
+        lambda weights, text: head_metrics.duplicate_token(weights, *text.repetitions, fewest=FEWEST),
+    ),
+    "induction": Metric(
+        "Induction",
+        "Where a token comes again, how much of its weight lies on what followed it before.",
+        "It finds what came next the last time.",
+        "share",
+        {"tokens", "order"},
+        lambda weights, text: head_metrics.induction(weights, *text.repetitions, fewest=FEWEST),
+    ),
+    "positional": Metric(
+        "Positional",
+        "How much of the pattern follows from the distance between two tokens, whatever they are.",
+        "Position decides, not content.",
+        "share",
+        {"order"},
+        lambda weights, text: head_metrics.positional(weights, text.mask),
+    ),
+}
+"""The metrics by key, in the order in which they are best explained."""
+
+
+def measure(weights, tokens=None, special=None, *, mask=None, query_offset=None, cross=False):
+    """Compute every metric of one or many heads.
+
+    Parameters
+    ----------
+    weights : array_like, shape (..., n_q, n_k)
+    tokens : array_like, shape (n_k,), optional
+        Ids or words of the keys; without them, as for the patches of a picture, repetitions cannot
+        be told.
+    special : array_like of bool, shape (n_k,), optional
+        True for special tokens.
+    mask : array_like of bool, broadcastable to the weights, optional
+        As in `evenness`.
+    query_offset : int, optional
+        As in `distance`.
+    cross : bool, default False
+        Whether queries and keys come from two sequences, as in cross-attention: then no key is the
+        previous, the next or the same token.
+
+    Returns
+    -------
+    dict
+        Key of `METRICS` -> ndarray (...), a number for one head; NaN where it cannot be told.
+        Repetitions are told where at least `FEWEST` queries have somewhere to look, because a word
+        that comes twice may be looked at for many reasons.
+
+    Raises
+    ------
+    ValueError
+        If the weights have fewer than two axes or an empty one, or tokens, special or mask do not fit
+        them.
+
+    Examples
+    --------
+    >>> measured = measure(np.full((12, 5, 5), 0.2), tokens=[7, 8, 9, 7, 8])
+    >>> measured["same_token"].shape, measured["same_token"][0], measured["induction"][0]
+    ((12,), np.float64(0.2), np.float64(nan))
+    """
+    text = Text(tokens, special, mask, query_offset, cross)
+    known = text.known
+    told = {key: metric.compute(weights, text) for key, metric in METRICS.items() if metric.needs <= known}
+    unknown = np.full_like(told["entropy"], np.nan)
+    return {key: told.get(key, unknown.copy()[()]) for key in METRICS}
+
+
+def measure_each(heads, tokens=None, special=None, **options):
+    """Compute every metric head by head, holding the weights of one head at a time.
+
+    Parameters
+    ----------
+    heads : iterable of array_like, each of shape (n_q, n_k)
+        A generator computes each head when its turn comes.
+    tokens, special, **options
+        As in `measure`.
+
+    Returns
+    -------
+    dict
+        Key of `METRICS` -> ndarray (num_heads,).
+
+    Raises
+    ------
+    ValueError
+        As `measure`.
+
+    Examples
+    --------
+    >>> measure_each(np.eye(5) for head in range(3))["same_token"]
+    array([1., 1., 1.])
+    """
+    measured = [measure(weights, tokens, special, **options) for weights in heads]
+    return {key: np.array([each[key] for each in measured]) for key in METRICS}

@@ -1,0 +1,1 @@
+"""What comes along: sentences, pictures and sounds to try, and results that papers printed."""

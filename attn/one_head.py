@@ -1,0 +1,138 @@
+"""One head walked from tokens to context, every step kept."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from attn.dot_product import scaled_dot_product_attention
+from attn.functional import as_floats
+
+
+class Steps(NamedTuple):
+    """One head's way from embeddings to context."""
+
+    x: np.ndarray  # (n, d_model) one row per token
+    added: np.ndarray  # (n, d_model) positions added to the tokens, 0 where there are none
+    inputs: np.ndarray  # (n, d_model) x + added, what is projected
+    unrotated_query: np.ndarray  # (n, d_k) as projected
+    unrotated_key: np.ndarray  # (n, d_k) as projected
+    query: np.ndarray  # (n, d_k) turned, where positions rotate
+    key: np.ndarray  # (n, d_k) turned, where positions rotate
+    value: np.ndarray  # (n, d_v)
+    products: np.ndarray  # (n, n) query @ key.T
+    scores: np.ndarray  # (n, n) products / divisor
+    biased: np.ndarray  # (n, n) scores + bias
+    masked_scores: np.ndarray  # (n, n) -inf where hidden
+    weights: np.ndarray  # (n, n) softmax(masked_scores / temperature)
+    context: np.ndarray  # (n, d_v)
+
+
+def walk(
+    x,
+    w_q,
+    w_k,
+    w_v,
+    *,
+    b_q=0,
+    b_k=0,
+    b_v=0,
+    added=None,
+    rotate=None,
+    bias=None,
+    mask=None,
+    divisor=None,
+    temperature=1.0,
+):
+    r"""Walk one head through every step of self-attention.
+
+    Parameters
+    ----------
+    x : array_like, shape (n, d_model)
+        One embedding per token.
+    w_q, w_k : array_like, shape (d_model, d_k)
+    w_v : array_like, shape (d_model, d_v)
+    b_q, b_k, b_v : array_like, optional
+        Added to the projections.
+    added : array_like, shape (n, d_model), optional
+        Positions that are added to the embeddings, such as sinusoidal ones.
+    rotate : callable, optional
+        Positions that turn queries and keys, such as rotary ones; takes and returns (n, d_k).
+    bias : array_like, shape (n, n), optional
+        Positions that are added to the scores, such as ALiBi.
+    mask : array_like of bool, shape (n, n), optional
+        True where a query may look at a key.
+    divisor : float, optional
+        What the products are divided by; ``sqrt(d_k)`` by default.
+    temperature : float, default 1
+        What the scores are divided by once more before the softmax: below 1 sharpens, above 1
+        flattens.
+
+    Returns
+    -------
+    Steps
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, or `divisor` or `temperature` is not a positive number.
+
+    Notes
+    -----
+    Equation 1 of [1]_ with the parts of its section 3.2.1 named; the temperature is that of [2]_,
+    section 2.
+
+    References
+    ----------
+    .. [1] Vaswani et al., 2017. arXiv:1706.03762
+    .. [2] Hinton et al., 2015. arXiv:1503.02531
+
+    Examples
+    --------
+    >>> from attn.data.examples import worked_example
+    >>> e = worked_example()
+    >>> steps = walk(e.x, e.w_q, e.w_k, e.w_v)
+    >>> steps.weights[1].round(4)
+    array([0.0386, 0.687 , 0.0204, 0.084 , 0.147 , 0.0229], dtype=float32)
+    """
+    for name, number in (("divisor", divisor), ("temperature", temperature)):
+        if number is not None and not (number > 0 and math.isfinite(number)):
+            raise ValueError(f"{name} must be a positive number, got {number}")
+    (x, w_q, w_k, w_v), _ = as_floats(x, w_q, w_k, w_v)
+    if x.ndim != 2 or any(w.ndim != 2 or w.shape[0] != x.shape[1] for w in (w_q, w_k, w_v)):
+        raise ValueError(
+            f"x must be (n, d_model) and w_q, w_k, w_v must have d_model rows, "
+            f"got {x.shape}, {w_q.shape}, {w_k.shape}, {w_v.shape}"
+        )
+    added = np.zeros_like(x) if added is None else np.asarray(added, dtype=x.dtype)
+    inputs = x + added  # (n, d_model)
+    unrotated_query, unrotated_key, value = inputs @ w_q + b_q, inputs @ w_k + b_k, inputs @ w_v + b_v
+    query, key = unrotated_query, unrotated_key
+    if rotate is not None:
+        query, key = rotate(query), rotate(key)
+    divisor = math.sqrt(query.shape[-1]) if divisor is None else float(divisor)
+    bias = np.zeros(()) if bias is None else np.asarray(bias)
+
+    attention = scaled_dot_product_attention(
+        query, key, value, mask, bias=bias / temperature, scale=1 / (divisor * temperature)
+    )
+    products = query @ key.T
+    scores = products / divisor
+    biased = scores + bias.astype(scores.dtype)
+    masked_scores = np.where(np.isneginf(attention.masked_scores), -np.inf, biased)
+    return Steps(
+        x=x,
+        added=added,
+        inputs=inputs,
+        unrotated_query=unrotated_query,
+        unrotated_key=unrotated_key,
+        query=query,
+        key=key,
+        value=value,
+        products=products,
+        scores=scores,
+        biased=biased,
+        masked_scores=masked_scores,
+        weights=attention.weights,
+        context=attention.context,
+    )

@@ -1,0 +1,1 @@
+"""Every family of transformers, tried with a tiny random model."""

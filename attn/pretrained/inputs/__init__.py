@@ -1,0 +1,1 @@
+"""What a model reads: texts, pictures and sounds, prepared as the model was trained on."""

@@ -1,0 +1,43 @@
+"""What a model hears: a sound made into its inputs."""
+
+import inspect
+
+import numpy as np
+
+from attn.pretrained.errors import ModelError
+from attn.pretrained.inputs.prepare import decoder_inputs
+
+
+def audio_inputs(loaded, samples, text=None):
+    """Make inputs of a sound, as the model was trained to hear it.
+
+    Parameters
+    ----------
+    loaded : Loaded
+    samples : array_like, shape (n,)
+        From -1 to 1, ``loaded.feature_extractor.sampling_rate`` of them a second.
+    text : str, optional
+        What the decoder reads, where there is a decoder and a tokenizer; by default its first token alone.
+
+    Returns
+    -------
+    dict
+        For `record`.
+
+    Raises
+    ------
+    ModelError
+        If the model takes no sound.
+    ValueError
+        If the samples are not one row of finite numbers.
+    """
+    if loaded.feature_extractor is None:
+        raise ModelError(f"{loaded.name} has no feature extractor, so it takes inputs instead of a sound")
+    samples = np.asarray(samples, dtype=np.float32)
+    if samples.ndim != 1 or not samples.size or not np.isfinite(samples).all():
+        raise ValueError(f"a sound must be one row of finite samples, got {samples.shape}")
+    extract = loaded.feature_extractor
+    made = extract(samples, sampling_rate=extract.sampling_rate, return_tensors="pt")
+    accepted = inspect.signature(loaded.model.forward).parameters
+    inputs = {name: value for name, value in made.items() if name in accepted}
+    return inputs | (decoder_inputs(loaded, text) if "decoder_input_ids" in accepted else {})

@@ -1,0 +1,235 @@
+"""What goes into a model: a text or a pair made into tokens, or inputs as they are."""
+
+import inspect
+from typing import NamedTuple
+
+from attn.pretrained.errors import ModelError, first_line
+from attn.pretrained.inputs import tokens
+
+
+class Prepared(NamedTuple):
+    """What goes into a model, and what its rows and columns are called."""
+
+    inputs: dict
+    tokens: tuple
+    decoder_tokens: tuple | None = None
+    truncated_from: int | None = None
+    patches: tuple | None = None  # rows and columns of patches in a picture
+    seconds: float | None = None  # of a sound
+
+    def axes(self, kind, n_q, n_k):
+        """Return the names of the rows and columns of one kind of attention; numbers where none fit."""
+        if self.decoder_tokens is None or kind == "encoder":
+            return self._first(n_q), self._first(n_k)
+        # some decoders look at themselves and at the encoder at once
+        columns = () if kind == "cross" else (self.decoder_tokens, self.decoder_tokens + self.tokens)
+        return _fitted(n_q, self.decoder_tokens), _fitted(n_k, *columns) if columns else self._first(n_k)
+
+    def _first(self, length):
+        """Name what is read first: tokens, moments of a sound, or patches of a picture after what stands before."""
+        if self.seconds is not None:
+            return tuple(tokens.Token(f"{self.seconds * i / length:.2f}s", None, False) for i in range(length))
+        if self.patches is None:
+            return _fitted(length, self.tokens)
+        rows, columns = self.patches
+        before = [tokens.Token(f"[{i}]", None, True) for i in range(length - rows * columns)]
+        places = [tokens.Token(f"{i // columns + 1}·{i % columns + 1}", None, False) for i in range(rows * columns)]
+        return _fitted(length, self.tokens, (*before, *places))
+
+
+def prepare(loaded, text=None, pair=None, inputs=None):
+    """Make inputs of what is given: a text or the inputs themselves.
+
+    Parameters
+    ----------
+    loaded : Loaded
+    text, pair : str, optional
+    inputs : dict, optional
+
+    Returns
+    -------
+    Prepared
+
+    Raises
+    ------
+    ModelError
+        If the model has no tokenizer, the text gives no token or is too long to be tokenized, or
+        the inputs are longer than the model reads.
+    ValueError
+        If not exactly one of text and inputs is given, or a text is not a string.
+    """
+    if (text is None) == (inputs is None):
+        raise ValueError("either a text or inputs must be given, got " + ("neither" if text is None else "both"))
+    return _from_inputs(loaded, inputs) if text is None else _from_text(loaded, text, pair)
+
+
+def run(loaded, inputs, *, predict=True, **options):
+    """Pass inputs through a model; what it cannot read becomes one sentence.
+
+    Parameters
+    ----------
+    loaded : Loaded
+    inputs : dict
+    predict : bool, default True
+        Whether the words that a model predicts are of interest. If not, it scores the vocabulary for the
+        last token alone, where it can: for 4,096 tokens of SmolLM2 the scores would take 800 MB.
+    **options
+        Passed on to the model.
+
+    Returns
+    -------
+    transformers.utils.ModelOutput
+
+    Raises
+    ------
+    ModelError
+        If the model raises whatever error.
+    """
+    import torch
+
+    accepted = inspect.signature(loaded.model.forward).parameters
+    if "use_cache" in accepted:
+        options["use_cache"] = False
+    if not predict and "logits_to_keep" in accepted:
+        options["logits_to_keep"] = 1
+    try:
+        with torch.inference_mode():
+            return loaded.model(**inputs, **options)
+    except ModelError:
+        raise
+    except Exception as error:  # any family's forward, on input it was not made for
+        raise ModelError(f"{loaded.name} cannot read this input: {first_line(error)}") from error
+
+
+def _has_decoder(loaded):
+    """Say whether a model reads one text with an encoder and another with a decoder."""
+    return bool(getattr(loaded.model.config, "is_encoder_decoder", False))
+
+
+def _from_text(loaded, text, pair):
+    """Tokenize a text for a model, and a second one for the same pass or for the decoder."""
+    if loaded.tokenizer is None:
+        instead = {"picture": "a picture", "sound": "a sound"}.get(loaded.takes, "inputs")
+        raise ModelError(f"{loaded.name} has no tokenizer, so it takes {instead} instead of a text")
+    if loaded.takes == "sound":
+        raise ModelError(f"{loaded.name} takes a sound instead of a text")
+    texts = [tokens.checked(each) for each in (text, pair) if each is not None]
+    if not _has_decoder(loaded):
+        encoded = _encode(loaded, texts)
+        return Prepared(_accepted(loaded, encoded), encoded.names, None, encoded.truncated_from)
+    source, target = _encode(loaded, texts[:1]), _encode(loaded, texts[-1:])
+    ids, names = _one_step_late(loaded, target)
+    inputs = _accepted(loaded, source) | {"decoder_input_ids": ids}
+    return Prepared(inputs, source.names, names, source.truncated_from or target.truncated_from)
+
+
+def decoder_inputs(loaded, text=None):
+    """Make what a decoder reads of a text, or of none: the token it begins with."""
+    import torch
+
+    if not text or loaded.tokenizer is None:
+        return {"decoder_input_ids": torch.tensor([[_start_id(loaded)]])}
+    return {"decoder_input_ids": _one_step_late(loaded, _encode(loaded, [tokens.checked(text)]))[0]}
+
+
+def _one_step_late(loaded, target):
+    """Return what a decoder reads while it says a text, as in training: the token it begins with, and all but the last.
+
+    Returns
+    -------
+    torch.Tensor, shape (1, n)
+    tuple of Token
+    """
+    import torch
+
+    start, ids, names = _start_id(loaded), target.given["input_ids"], target.names
+    if ids[0] == start:  # a tokenizer for decoders, such as Whisper's, writes it itself
+        ids, names = ids[1:], names[1:]
+    first = tokens.from_ids([start], loaded.tokenizer)[0]._replace(special=True)
+    return torch.tensor([[start, *ids[:-1]]]), (first, *names[:-1])
+
+
+class _Encoded(NamedTuple):
+    """What a tokenizer makes of a text or a pair."""
+
+    given: dict  # name of an input -> list
+    names: tuple
+    truncated_from: int | None
+
+
+def _encode(loaded, texts):
+    """Tokenize one text or a pair."""
+    with loaded.lock:  # a tokenizer changes its own settings while it works
+        encoded = loaded.tokenizer(*texts, verbose=False)
+        count = len(encoded["input_ids"])
+        if count > loaded.max_tokens:
+            encoded = loaded.tokenizer(*texts, truncation=True, max_length=loaded.max_tokens, verbose=False)
+    if count == 0:
+        raise ModelError(f"the text has no token for {loaded.name}, so there is nothing to look at")
+    if encoded.encodings:
+        names = tokens.from_encoding(encoded.encodings[0], texts, tokens.special_ids(loaded.tokenizer))
+    else:  # a tokenizer in Python does not say where in the text its tokens come from
+        names = tokens.from_ids(encoded["input_ids"], loaded.tokenizer)
+    return _Encoded(dict(encoded), names, count if count > loaded.max_tokens else None)
+
+
+def _accepted(loaded, encoded):
+    """Return what a model takes of what its tokenizer made."""
+    import torch
+
+    accepted = inspect.signature(loaded.model.forward).parameters
+    return {key: torch.tensor([ids]) for key, ids in encoded.given.items() if key in accepted}
+
+
+def _start_id(loaded):
+    """Return the token that a decoder begins with."""
+    config = loaded.model.config
+    known = (getattr(config, name, None) for name in ("decoder_start_token_id", "pad_token_id", "bos_token_id"))
+    return next((id for id in known if isinstance(id, int)), 0)
+
+
+def _from_inputs(loaded, inputs):
+    """Take the inputs of a model as they are, and name its tokens as far as they are known."""
+    import torch
+
+    inputs = {name: torch.as_tensor(value) for name, value in inputs.items()}
+    names = []
+    for key in ("input_ids", "decoder_input_ids"):
+        ids = inputs[key][0].tolist() if key in inputs else []
+        if len(ids) > loaded.max_tokens:
+            raise ModelError(f"{loaded.name} takes at most {loaded.max_tokens} tokens here, got {len(ids)}")
+        names.append(tokens.from_ids(ids, loaded.tokenizer))
+    decoder_names = names[1] if _has_decoder(loaded) else None
+    patches, seconds = _patches(loaded, inputs), _seconds(loaded, inputs)
+    return Prepared(inputs, names[0], decoder_names, patches=patches, seconds=seconds)
+
+
+def _seconds(loaded, inputs):
+    """Return how long the sound is that a model hears, with the silence that fills it up; None if it is not known."""
+    extract = loaded.feature_extractor
+    if extract is None:
+        return None
+    waves, heard = inputs.get("input_values"), inputs.get("input_features")
+    if waves is not None and waves.ndim == 2:
+        return waves.shape[1] / extract.sampling_rate
+    if heard is None or heard.ndim != 3 or not hasattr(extract, "hop_length"):
+        return None
+    frames = [length for length in heard.shape[1:] if length != extract.feature_size]  # beside the bands of each
+    return frames[0] * extract.hop_length / extract.sampling_rate if len(frames) == 1 else None
+
+
+def _patches(loaded, inputs):
+    """Return the rows and columns of patches that a model cuts a picture into, if it cuts one."""
+    pixels = inputs.get("pixel_values")
+    config = getattr(loaded.model.config, "vision_config", loaded.model.config)
+    size = getattr(config, "patch_size", None)
+    size = (size, size) if isinstance(size, int) else size
+    if pixels is None or pixels.ndim != 4 or not isinstance(size, list | tuple) or len(size) != 2:
+        return None
+    return pixels.shape[2] // size[0], pixels.shape[3] // size[1]
+
+
+def _fitted(length, *candidates):
+    """Return the first names that are as many as there are rows or columns, otherwise numbers."""
+    fitting = next((names for names in candidates if len(names) == length), None)
+    return tuple(tokens.Token(str(i), None, False) for i in range(length)) if fitting is None else fitting

@@ -1,0 +1,1 @@
+"""A real model run with our attention inside, as it is or changed."""

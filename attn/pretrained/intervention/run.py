@@ -1,0 +1,397 @@
+"""The real model with our attention inside: as it is, or with something changed in one pass."""
+
+import inspect
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from attn.functional import softmax
+from attn.pretrained.errors import ModelError
+from attn.pretrained.inputs import prepare as preparing
+from attn.pretrained.intervention.changes import Changes
+from attn.pretrained.intervention.our_attention import Inside, pattern_weights
+from attn.pretrained.recording import registry
+from attn.pretrained.threads import one_numpy_thread
+
+TOLERANCE = 1e-3  # of `untouched`: a logit moved by this moves a probability by at most a thousandth of itself
+_KEPT = 128_000_000  # bytes that the layers kept of one run may take
+_COMPARED = 256  # tokens whose predictions `untouched` compares: those of 4,096 would take 1.6 GB
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One pass of a model with our attention inside.
+
+    Parameters
+    ----------
+    loaded : Loaded
+    text, pair : str or None
+    changes : Changes
+    tokens : tuple of Token
+        What the model read; in an encoder-decoder, what its encoder read.
+    decoder_tokens : tuple of Token or None
+    truncated_from : int or None
+        Number of tokens before the text was cut to what the model takes; None if it was not cut.
+    positions : tuple of int
+        Tokens for which there are logits.
+    logits : ndarray, shape (len(positions), vocabulary), or None
+        None if the model predicts no words.
+    hidden : ndarray, shape (n_tokens, d_model), or None
+        The last hidden states, of a model that does not write on from a text.
+    num_heads : tuple of int
+        Heads of each attention layer.
+    layers : tuple of Layer
+        What went on in each attention layer, with the mask, bias and scale as they were changed.
+        Empty if they were not to be kept, or would take too much memory.
+    """
+
+    loaded: Any = field(repr=False)
+    text: str | None
+    pair: str | None
+    changes: Changes
+    tokens: tuple = field(repr=False)
+    decoder_tokens: tuple | None = field(repr=False)
+    truncated_from: int | None
+    positions: tuple
+    logits: np.ndarray | None = field(repr=False)
+    hidden: np.ndarray | None = field(repr=False)
+    num_heads: tuple = field(repr=False)
+    layers: tuple = field(repr=False)
+
+    @property
+    def nbytes(self):
+        """Bytes that its arrays take."""
+        alone = (self.logits, self.hidden)
+        return sum(array.nbytes for array in alone if array is not None) + sum(layer.nbytes for layer in self.layers)
+
+    def probabilities(self, position=None):
+        """Return how likely each word of the vocabulary is at a position.
+
+        Parameters
+        ----------
+        position : int, optional
+            One of `positions`, negative ones counted from the end of the text; by default the last.
+
+        Returns
+        -------
+        ndarray, shape (vocabulary,)
+
+        Raises
+        ------
+        ModelError
+            If the model predicts no words, or this run has none for this position.
+        """
+        if self.logits is None:
+            raise ModelError(f"{self.loaded.name} predicts no words")
+        written = self.tokens if self.decoder_tokens is None else self.decoder_tokens
+        position = self.positions[-1] if position is None else position
+        position = position + len(written) if position < 0 else position
+        if position not in self.positions:
+            raise ModelError(f"this run predicts at {', '.join(map(str, self.positions))}, got position {position}")
+        return softmax(self.logits[self.positions.index(position)])
+
+    @property
+    def embedding(self):
+        """Mean of the last hidden states, scaled to length 1: what MiniLM says of a sentence, (d_model,)."""
+        if self.hidden is None:
+            raise ModelError(f"{self.loaded.name} makes no embedding of a text")
+        mean = self.hidden.mean(axis=0)
+        return mean / max(float(np.linalg.norm(mean)), 1e-12)
+
+    def weights(self, layer, head):
+        """Return the weights that one head worked with in this run.
+
+        Parameters
+        ----------
+        layer, head : int
+
+        Returns
+        -------
+        ndarray, shape (n_q, n_k)
+            Of a head that is off, the weights that came to nothing.
+
+        Raises
+        ------
+        ValueError
+            If the layers were not kept, or there is no such head.
+        """
+        if not 0 <= layer < len(self.layers) or not 0 <= head < self.layers[layer].num_heads:
+            raise ValueError(f"this run keeps no layer {layer} with a head {head}")
+        kept, pattern = self.layers[layer], dict(self.changes.patterns).get((layer, head))
+        if pattern is None:
+            return kept.weights(head)[0, 0]
+        visible = np.ones((kept.query.shape[2], kept.key.shape[2]), dtype=bool)
+        return pattern_weights(pattern, visible if kept.mask is None else visible & kept.mask[0, 0])
+
+
+def run(loaded, text=None, changes=None, *, pair=None, inputs=None, positions=None, keep=True, should_stop=None):
+    """Pass a text through a model once, with our attention in place of its own.
+
+    A change is an argument of this one pass: the model, which others use at the same time, stays what
+    it is.
+
+    Parameters
+    ----------
+    loaded : Loaded
+    text : str, optional
+    changes : Changes, optional
+        By default none: the model then predicts what it predicts by itself, see `untouched`.
+    pair, inputs
+        As in `record`.
+    positions : iterable of int, optional
+        Tokens whose predictions are kept, negative ones counted from the end. By default the masked
+        tokens, or the last token of a model that writes on. In an encoder-decoder, tokens of the
+        decoder.
+    keep : bool, default True
+        Whether to keep the layers, if together they take at most 128 MB.
+    should_stop : callable, optional
+        Asked before each attention layer whether to give up.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    ModelError
+        As `record`, and if the model has no such layer, head, token or position, or none of its
+        positions can be shuffled.
+    Stopped
+        If `should_stop` said so.
+    """
+    prepared = prepare(loaded, text, pair, inputs)
+    return run_prepared(loaded, prepared, changes, (text, pair), positions, keep=keep, should_stop=should_stop)[0]
+
+
+def run_prepared(loaded, prepared, changes, texts, positions=None, *, off=(), keep=False, should_stop=None):
+    """Pass what is prepared through a model, once for each head in `off`, all in one batch.
+
+    Parameters
+    ----------
+    loaded : Loaded
+    prepared : Prepared
+    changes : Changes or None
+    texts : tuple of str or None
+        The text and its pair, to be remembered.
+    positions : iterable of int, optional
+    off : sequence of (int, int), optional
+        Each row of the batch has one more head off. Without them there is one row as it is.
+    keep, should_stop
+        As in `run`.
+
+    Returns
+    -------
+    list of Run
+        One for each row.
+    """
+    changes, rows = changes or Changes(), len(off) or 1
+    positions = _positions(loaded, prepared, positions)
+    inputs, orders = changed_inputs(loaded, prepared, changes)
+    if off:
+        inputs = {name: value.expand(rows, *value.shape[1:]) for name, value in inputs.items()}
+    layers = _Kept() if keep else None
+    inside = Inside(loaded, prepared, changes, off=off, orders=orders, watch=layers, should_stop=should_stop)
+    with one_numpy_thread(), registry.handling(inside):
+        output = preparing.run(loaded, inputs, **_options(loaded, positions))
+    inside.check()
+    logits, hidden = _logits(loaded, output, positions), _hidden(output, inputs)
+    names = prepared.tokens, prepared.decoder_tokens, prepared.truncated_from
+    inner = tuple(count for _, count in inside.called), tuple(layers or ())
+    return [
+        Run(loaded, *texts, changes, *names, positions, _row(logits, row), _row(hidden, row), *inner)
+        for row in range(rows)
+    ]
+
+
+class _Kept(list):
+    """The layers of a run, unless they take too much memory."""
+
+    room = _KEPT
+
+    def __call__(self, layer):
+        self.room -= sum(array.nbytes for array in (layer.query, layer.key, layer.value, layer.output))
+        if self.room < 0:
+            self.clear()
+        else:
+            self.append(layer)
+
+
+def untouched(loaded, text=None, *, pair=None, inputs=None):
+    """Return how far the results of a model move when our attention takes the place of its own.
+
+    Parameters
+    ----------
+    loaded : Loaded
+    text, pair, inputs
+        As in `record`.
+
+    Returns
+    -------
+    float
+        The largest difference from what the model family's own eager attention gives: of the logits
+        of the last 256 tokens or, in a model that predicts no words, of its last hidden states.
+        Padding is left out.
+
+    Raises
+    ------
+    ModelError
+        As `record`.
+    """
+    prepared = prepare(loaded, text, pair, inputs)
+    options = {"logits_to_keep": _COMPARED} if "logits_to_keep" in accepted(loaded) else {}
+    inside = Inside(loaded, prepared, Changes())
+    with registry.handling(registry.eager):
+        own = preparing.run(loaded, prepared.inputs, **options)[0]
+    with one_numpy_thread(), registry.handling(inside):
+        ours = preparing.run(loaded, prepared.inputs, **options)[0]
+    inside.check()
+    difference = (ours - own).abs()
+    real = prepared.inputs.get("attention_mask" if prepared.decoder_tokens is None else "decoder_attention_mask")
+    if real is not None and real.ndim == 2 and difference.ndim == 3:
+        real = real[:, -difference.shape[1] :]
+        difference = difference[real.bool()] if real.shape == difference.shape[:2] else difference
+    return float(difference.max())
+
+
+def prepare(loaded, text=None, pair=None, inputs=None):
+    """Prepare what a model reads, refusing one whose attention cannot be changed.
+
+    Parameters
+    ----------
+    loaded : Loaded
+    text, pair, inputs
+        As in `record`.
+
+    Returns
+    -------
+    Prepared
+
+    Raises
+    ------
+    ModelError
+        As `record`.
+    """
+    if not loaded.recordable:
+        raise ModelError(
+            f"{loaded.name} is a {loaded.family} model, a family that keeps its attention to itself: "
+            "it cannot be changed"
+        )
+    return preparing.prepare(loaded, text, pair, inputs)
+
+
+def changed_inputs(loaded, prepared, changes):
+    """Return the inputs with positions shuffled where they are to be, or else the order for the bias.
+
+    Parameters
+    ----------
+    loaded : Loaded
+    prepared : Prepared
+    changes : Changes
+
+    Returns
+    -------
+    inputs : dict
+    orders : dict or None
+        Kind of layer -> positions, for a model that adds its positions to the scores.
+
+    Raises
+    ------
+    ModelError
+        If a hidden token does not exist.
+    """
+    beyond = [token for token in sorted(changes.hidden) if token >= (len(prepared.tokens) or np.inf)]
+    if beyond:
+        raise ModelError(f"hidden tokens must be among 0 to {len(prepared.tokens) - 1}, got {beyond[0]}")
+    if changes.shuffled is None:
+        return prepared.inputs, None
+    order = _order(prepared.tokens, changes.shuffled)
+    if "position_ids" not in accepted(loaded):
+        written = order if prepared.decoder_tokens is None else _order(prepared.decoder_tokens, changes.shuffled)
+        return prepared.inputs, {"encoder": order, "decoder": written}
+    return prepared.inputs | _position_ids(loaded, prepared, order), None
+
+
+def accepted(loaded):
+    """Return what the forward of a model takes."""
+    return inspect.signature(loaded.model.forward).parameters
+
+
+def _positions(loaded, prepared, positions):
+    """Return the tokens whose predictions are wanted, counted from the beginning."""
+    tokens = prepared.tokens if prepared.decoder_tokens is None else prepared.decoder_tokens
+    if loaded.model.get_output_embeddings() is None or not tokens:
+        return ()
+    if positions is None:
+        mask = getattr(loaded.tokenizer, "mask_token_id", None)
+        masked = tuple(i for i, token in enumerate(tokens) if token.id == mask is not None)
+        return masked if predicts_masked(loaded) else (len(tokens) - 1,)
+    chosen = tuple(int(position) + (len(tokens) if position < 0 else 0) for position in positions)
+    beyond = [position for position in chosen if not 0 <= position < len(tokens)]
+    if beyond:
+        raise ModelError(f"positions must be among 0 to {len(tokens) - 1}, got {beyond[0]}")
+    return chosen
+
+
+def predicts_masked(loaded):
+    """Say whether a model predicts masked words, and not the next one."""
+    return "MaskedLM" in type(loaded.model).__name__
+
+
+def _options(loaded, positions):
+    """Return what keeps a model from computing what nobody wants."""
+    if "logits_to_keep" in accepted(loaded):
+        import torch
+
+        return {"logits_to_keep": torch.tensor(positions) if positions else 1}
+    return {"output_hidden_states": True} if predicts_masked(loaded) else {}
+
+
+def _logits(loaded, output, positions):
+    """Return the logits at some positions, (rows, positions, vocabulary), or None."""
+    logits = output.get("logits")
+    if not positions or logits is None or logits.ndim != 3:
+        return None
+    if "logits_to_keep" not in accepted(loaded):
+        logits = logits[:, list(positions)]
+    return logits.float().cpu().numpy()
+
+
+def _hidden(output, inputs):
+    """Return the last hidden states of the text that a model reads, (rows, n_tokens, d_model), or None."""
+    states = output.get("encoder_last_hidden_state")
+    for hidden in (states, output.get("last_hidden_state"), (output.get("hidden_states") or (None,))[-1]):
+        if hidden is not None and hidden.ndim == 3:
+            hidden = hidden.float().cpu().numpy()
+            real = inputs.get("attention_mask")
+            if real is None or real.shape != hidden.shape[:2]:
+                return hidden
+            return hidden[:, real[0].bool().numpy()]
+    return None
+
+
+def _row(array, row):
+    """Return one row of a batch."""
+    return None if array is None else array[row]
+
+
+def _order(tokens, seed):
+    """Return the positions of tokens, shuffled; special ones stay where they are."""
+    order = np.arange(len(tokens))
+    words = [position for position, token in enumerate(tokens) if not token.special]
+    order[words] = np.random.default_rng(seed).permutation(words)
+    return order
+
+
+def _position_ids(loaded, prepared, order):
+    """Return positions in another order, as inputs of a model that takes them."""
+    import torch
+
+    first = 0
+    for name, module in loaded.model.named_modules():
+        if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
+            first = module.padding_idx + 1  # RoBERTa counts from there
+    ids = prepared.inputs["input_ids"]
+    # Without a mask, positions that do not rise by one are taken for several texts in one row.
+    mask = prepared.inputs.get("attention_mask", torch.ones_like(ids))
+    return {"position_ids": torch.from_numpy(order + first).expand(len(ids), -1), "attention_mask": mask}

@@ -1,0 +1,339 @@
+"""Models of transformers, loaded once and shared: in float32, with our attention function inside."""
+
+import json
+import math
+import threading
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from attn.pretrained.errors import ModelError, explain
+from attn.pretrained.loading import catalogue, safetensors_file, weights_report
+from attn.pretrained.recording import registry, tiles
+
+_LONGEST = 4096  # tokens, where a pass need not hold the weights of all heads
+_SOUNDS = ("input_features", "input_values")  # how families call what they hear
+_loading = threading.Lock()  # what is drawn needs the seed of torch, which threads share
+
+
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """A model ready to be recorded, safe to share between threads.
+
+    Parameters
+    ----------
+    model : transformers.PreTrainedModel
+        In eval mode.
+    tokenizer : transformers.PreTrainedTokenizerBase or None
+        None where the model reads no text.
+    name : str
+        As the user named it.
+    where : {"package", "folder", "cache", "hub", "memory"}
+    family : str
+        The `model_type` of its configuration, such as ``bert``.
+    num_layers : int
+        Attention layers one pass goes through: of encoder and decoder, cross-attention included.
+    num_heads, num_kv_heads, d_k : int or None
+        None where the configuration does not say.
+    max_tokens : int
+        Longest text that one pass takes: what the model can read, and what fits in memory.
+    recordable : bool
+        Whether the family asks the registry, so that its attention can be recorded.
+    random_weights : bool
+    note : str
+        What to know of its weights, as a sentence; empty where there is nothing to say.
+    image_processor : transformers.BaseImageProcessor or None
+        What makes inputs of a picture (`attn.pretrained.image_inputs`).
+    feature_extractor : transformers.SequenceFeatureExtractor or None
+        What makes inputs of a sound (`attn.pretrained.audio_inputs`).
+    weights : WeightsReport or None
+        How far the file filled the model; None where there is no file.
+    """
+
+    model: Any = field(repr=False)
+    tokenizer: Any = field(repr=False)
+    name: str
+    where: str
+    family: str
+    num_layers: int
+    num_heads: int | None
+    num_kv_heads: int | None
+    d_k: int | None
+    max_tokens: int
+    recordable: bool
+    random_weights: bool = False
+    note: str = ""
+    image_processor: Any = field(default=None, repr=False)
+    feature_extractor: Any = field(default=None, repr=False)
+    weights: weights_report.WeightsReport | None = field(default=None, repr=False)
+    lock: Any = field(default_factory=threading.Lock, repr=False)  # tokenizers change while they work
+
+    @property
+    def takes(self):
+        """What a pass begins with: "text", "picture" or "sound"."""
+        if self.feature_extractor is not None and self.model.main_input_name in _SOUNDS:
+            return "sound"
+        return "picture" if self.tokenizer is None and self.image_processor is not None else "text"
+
+
+def load(name_or_path=catalogue.DEFAULT, *, random_weights=False, size_limit=None, progress=None, settings=None):
+    """Load a model and what makes inputs for it: from its package, a folder, the local cache, or the hub.
+
+    Only safetensors are read and no code of a repository is ever run.
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+        A hub id (owner/name) or a folder.
+    random_weights : bool, default False
+        Draw the weights instead, always the same ones: the architecture without the training.
+    size_limit : int, optional
+        Most bytes the model may have, on disk or in memory; by default that of `settings`.
+    progress : callable, optional
+        Called during a download with the bytes that have arrived and the bytes expected.
+    settings : Settings, optional
+        What is allowed here; by default what the environment says.
+
+    Returns
+    -------
+    Loaded
+
+    Raises
+    ------
+    ModelError
+        If there is no such model, it is gated, the hub cannot be reached, it has no safetensors, a
+        file is damaged or does not hold every tensor of the model, it is too large, has no attention,
+        nothing that makes inputs of a text or a picture, or needs code of its own.
+
+    Examples
+    --------
+    >>> load().num_layers, load().num_heads
+    (6, 12)
+    """
+    settings = settings or catalogue.Settings.from_environment()
+    preflight = catalogue.inspect(name_or_path, settings=settings)
+    catalogue.check_size(preflight, settings.size_limit if size_limit is None else size_limit)
+    folder = catalogue.fetch(preflight, progress)
+    try:
+        config = _config(folder, preflight.name)
+        tokenizer, others = _readers(folder, preflight.name)
+        if random_weights:
+            model, weights, note = _random_model(config), None, ""
+        else:
+            model, weights, note = _model(folder, config, preflight.name)
+            note = " ".join(filter(None, (preflight.note, note)))
+    except Exception as error:  # transformers raises many kinds; each becomes one sentence
+        raise explain(error, preflight.name) from error
+    loaded = _describe(model, tokenizer, preflight.name, preflight.where, random_weights)
+    return replace(loaded, note=note, weights=weights, **others)
+
+
+def wrap(model, tokenizer=None, *, image_processor=None, feature_extractor=None, name=None):
+    """Make a model that is in memory recordable.
+
+    Parameters
+    ----------
+    model : transformers.PreTrainedModel
+        Changed in place: put in eval mode and given our attention function. Its results stay.
+    tokenizer : transformers.PreTrainedTokenizerBase, optional
+        Needed to record texts; without it give `inputs`.
+    image_processor : transformers.BaseImageProcessor, optional
+        Needed by `image_inputs`.
+    feature_extractor : transformers.SequenceFeatureExtractor, optional
+        Needed by `audio_inputs`.
+    name : str, optional
+        By default the name in the configuration, or the class.
+
+    Returns
+    -------
+    Loaded
+
+    Raises
+    ------
+    ModelError
+        If there is no attention in the model.
+    """
+    name = name or model.config.name_or_path or type(model).__name__
+    others = {"image_processor": image_processor, "feature_extractor": feature_extractor}
+    return replace(_describe(model.eval(), tokenizer, name, "memory", False), **others)
+
+
+def _config(folder, name):
+    """Read the configuration of a model, refusing one that needs code of its own."""
+    from transformers import CONFIG_MAPPING, AutoConfig
+
+    try:
+        written = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        family = written.get("model_type")
+    except (ValueError, AttributeError):
+        raise ModelError(f"{name} has a config.json that cannot be read") from None
+    if family not in CONFIG_MAPPING:
+        if "auto_map" in written:
+            raise ModelError(f"{name} needs Python code from its repository, and such code is never run here")
+        raise ModelError(f"transformers knows no kind of model called {family}, which {name} is")
+    return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+
+
+def _readers(folder, name):
+    """Load what makes inputs of a text, of a picture and of a sound; one of them must be there."""
+    others = {"image_processor": _image_processor(folder), "feature_extractor": _feature_extractor(folder)}
+    try:
+        return _tokenizer(folder, name), others
+    except ModelError:
+        if not any(others.values()):
+            raise
+        return None, others
+
+
+def _image_processor(folder):
+    """Load what makes inputs of a picture with numpy and pillow, or return None."""
+    from transformers import AutoImageProcessor
+
+    return _preprocessor(AutoImageProcessor, folder, backend="pil")
+
+
+def _feature_extractor(folder):
+    """Load what makes inputs of a sound, or return None."""
+    from transformers import AutoFeatureExtractor, SequenceFeatureExtractor
+
+    found = _preprocessor(AutoFeatureExtractor, folder)
+    return found if isinstance(found, SequenceFeatureExtractor) else None
+
+
+def _preprocessor(auto, folder, **options):
+    """Load what a folder says of its inputs, or return None."""
+    if not any((folder / file).is_file() for file in ("preprocessor_config.json", "processor_config.json")):
+        return None
+    try:
+        return auto.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **options)
+    except (OSError, ValueError, TypeError, AttributeError, ImportError):
+        return None  # the file is of another kind, or what it names needs more packages
+
+
+def _tokenizer(folder, name):
+    """Load the tokenizer of a model, refusing an empty one."""
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # missing files surface as OSError, ValueError, TypeError, ImportError ...
+        raise ModelError(f"{name} has no tokenizer that can be opened, so text cannot be given to it") from error
+    if len(tokenizer) <= len(tokenizer.all_special_tokens):  # what transformers makes of missing files
+        raise ModelError(f"{name} has no tokenizer, so text cannot be given to it")
+    return tokenizer
+
+
+def _model(folder, config, name):
+    """Load the weights of a model, and say how far they filled it."""
+    import torch
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()  # of the tensors, on the console; a download has its own
+    names = {
+        tensor for file in catalogue.weight_files(folder, name) for tensor in safetensors_file.read_header(file)[0]
+    }
+    with _loading, torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)  # a pooler that the file lacks is drawn, and is the same each time
+        model, info = _class(config).from_pretrained(
+            folder,
+            config=config,
+            dtype=torch.float32,
+            attn_implementation="eager",
+            use_safetensors=True,
+            local_files_only=True,
+            trust_remote_code=False,
+            key_mapping=weights_report.renaming(names),
+            ignore_mismatched_sizes=True,  # refused below, with names and shapes
+            output_loading_info=True,
+        )
+    return weights_report.judge(model, info, names, name)
+
+
+def _class(config):
+    """Return the class to build a model with: one that predicts words, if the checkpoint was saved as one."""
+    import transformers
+    from transformers.models.auto import modeling_auto
+
+    known = {
+        transformers.AutoModelForCausalLM: modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+        transformers.AutoModelForMaskedLM: modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+        transformers.AutoModelForSeq2SeqLM: modeling_auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES,
+    }
+    saved_as = set(config.architectures or ())
+    return next(
+        (auto for auto, names in known.items() if names.get(config.model_type) in saved_as), transformers.AutoModel
+    )
+
+
+def _random_model(config):
+    """Build a model of this configuration with weights drawn from a fixed seed."""
+    import torch
+
+    with _loading, torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return _class(config).from_config(config, dtype=torch.float32, attn_implementation="eager").eval()
+
+
+def _describe(model, tokenizer, name, where, random_weights):
+    """Give a model our attention function and read off what it is."""
+    config = _text_config(model)
+    num_heads = _number(config, "num_attention_heads")
+    recordable = registry.install(model)
+    if not recordable and not registry.has_attention(model):
+        raise ModelError(f"there is no attention in {name}, which is a {model.config.model_type} model")
+    width = _number(config, "hidden_size")
+    return Loaded(
+        model=model,
+        tokenizer=tokenizer,
+        name=name,
+        where=where,
+        family=model.config.model_type,
+        num_layers=_num_layers(model, recordable),
+        num_heads=num_heads,
+        num_kv_heads=_number(config, "num_key_value_heads") or num_heads,
+        d_k=_number(config, "head_dim") or _number(config, "d_kv") or (num_heads and width and width // num_heads),
+        max_tokens=_max_tokens(model, tokenizer, num_heads or 1, recordable),
+        recordable=recordable,
+        random_weights=random_weights,
+    )
+
+
+def _num_layers(model, recordable):
+    """Count the attention layers that one pass goes through."""
+    layers = _number(_text_config(model), "num_hidden_layers") or 0
+    shares_weights = hasattr(model.config, "num_hidden_groups")  # ALBERT passes one layer many times
+    return layers if shares_weights or not recordable else len(registry.attention_modules(model))
+
+
+def _max_tokens(model, tokenizer, num_heads, recordable):
+    """Return the longest text, in tokens, that the model can read and that fits in memory."""
+    config = _text_config(model)
+    in_memory = _LONGEST if recordable and _can_be_fused(model) else math.isqrt(tiles.LARGEST // (4 * num_heads))
+    limits = [in_memory, getattr(tokenizer, "model_max_length", None), _number(config, "max_position_embeddings")]
+    limits.append(_number(config, "max_target_positions"))  # of a decoder beside an encoder that reads no text
+    for name, module in model.named_modules():
+        if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
+            limits.append(len(module.weight) - module.padding_idx - 1)  # RoBERTa counts from there
+    return int(min(limit for limit in limits if limit is not None and limit > 0))
+
+
+def _can_be_fused(model):
+    """Say whether a pass can do without the weights of all heads: no step and no bias needs them."""
+    biased = hasattr(_text_config(model), "relative_attention_num_buckets")
+    return getattr(model, "_supports_sdpa", False) and not biased
+
+
+def _text_config(model):
+    """Return the part of a configuration that is about text, or all of it where there is no one such part."""
+    try:
+        return model.config.get_text_config()
+    except ValueError:  # a model of several texts
+        return model.config
+
+
+def _number(config, name):
+    """Return a whole number of a configuration, or None."""
+    try:
+        value = getattr(config, name, None)
+    except RuntimeError:  # each layer of this model has its own
+        return None
+    return value if isinstance(value, int) else None

@@ -1,0 +1,1 @@
+"""The attention of a real model during one pass: recorded, and compared with the same from scratch."""

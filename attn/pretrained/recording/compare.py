@@ -1,0 +1,198 @@
+"""Attention from scratch beside the model's own, and how far they are apart."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from attn.dot_product import Attention, scaled_dot_product_attention
+from attn.masks import causal as causal_mask
+from attn.multi_head import merge_heads, split_heads
+from attn.pretrained.recording import tiles
+
+TOLERANCE = 1e-5  # for weights in float32: what the order of additions alone can make
+
+_AT_ONCE = 1_000_000  # weights compared at once, which bounds the memory that long texts take
+
+
+class Difference(NamedTuple):
+    """How far the weights of one head are from the model's own."""
+
+    layer: int
+    head: int
+    kind: str
+    largest: float
+    mean: float
+
+
+def from_scratch(layer, heads=None, *, rows=None, scale=None, mask=..., causal=False, num_heads=None):
+    """Compute the attention of a recorded layer in numpy, as it is or deliberately changed.
+
+    Parameters
+    ----------
+    layer : Layer
+    heads : int or sequence of int, optional
+        Query heads to compute; by default all.
+    rows : slice or sequence of int, optional
+        Queries to compute; by default all. Memory grows with their number.
+    scale : float, optional
+        Instead of the recorded scale; 1 leaves the scaling out.
+    mask : array_like of bool or None, optional
+        Instead of the recorded mask; None drops it.
+    causal : bool, default False
+        Hide later keys, besides the mask.
+    num_heads : int, optional
+        Merge the recorded heads and cut them into another number of heads. The scale then follows
+        the new width, unless it is given.
+
+    Returns
+    -------
+    Attention
+        Every step, (batch, len(heads), n_q, n_k) and (batch, len(heads), n_q, d_v).
+
+    Raises
+    ------
+    ValueError
+        If a head does not exist, the widths do not divide, or a mask does not fit.
+    """
+    query, key, value = layer.query, layer.key, layer.value
+    if num_heads is not None and num_heads != query.shape[1]:
+        query, key, value, scale = _cut_again(layer, num_heads, scale)
+    chosen = _chosen(heads, query.shape[1])
+    group = query.shape[1] // key.shape[1]
+    visible = layer.mask if mask is ... else mask
+    if causal:
+        later = causal_mask(query.shape[2], key.shape[2]).visible
+        visible = later if visible is None else np.asarray(visible) & later
+    return _attend(
+        _of_rows(query[:, chosen], rows),
+        key[:, chosen // group],
+        value[:, chosen // group],
+        _of_rows(_of_heads(visible, chosen), rows),
+        _of_rows(_of_heads(layer.bias, chosen), rows),
+        layer.scale if scale is None else scale,
+        layer.softcap,
+        _of_rows(_of_heads(layer.sinks, chosen), rows),
+    )
+
+
+def compare(recording, *, rows=None, **changes):
+    """Compare the weights from scratch with the model's own, in every layer and head.
+
+    Parameters
+    ----------
+    recording : Recording
+    rows : slice or sequence of int, optional
+        Queries to compare; by default all, which of a long text takes long.
+    **changes
+        What `from_scratch` is to do otherwise than the model, such as ``scale=1.0``. Cut into another
+        number of heads, the first head is compared with the model's first, and so on.
+
+    Returns
+    -------
+    list of Difference
+        The largest and the mean absolute difference, a row per layer and head. Queries that may see
+        no key are left out: a model gives them weights that mean nothing.
+    """
+    return [difference for layer in recording.layers for difference in compare_layer(layer, rows=rows, **changes)]
+
+
+def compare_layer(layer, *, rows=None, **changes):
+    """Compare one layer, as `compare` does."""
+    num_heads = min(layer.num_heads, changes.get("num_heads") or layer.num_heads)
+    if rows is not None:
+        pieces = [(rows, layer.reference_weights(None, rows)[:, :num_heads])]
+        return _compare_heads(layer, np.arange(num_heads), pieces, changes)
+    shape = (len(layer.query), num_heads, layer.query.shape[2], layer.key.shape[2])
+    if not tiles.fit(shape):
+        return [_compare_by_rows(layer, head, shape, changes) for head in range(num_heads)]
+    reference = layer.reference_weights()  # (batch, num_heads, n_q, n_k)
+    at_once = max(1, _AT_ONCE * layer.num_heads // reference.size)
+    groups = np.split(np.arange(num_heads), range(at_once, num_heads, at_once))
+    return [each for heads in groups for each in _compare_heads(layer, heads, [(None, reference[:, heads])], changes)]
+
+
+def _compare_by_rows(layer, head, shape, changes):
+    """Compare one head of a layer whose weights are too large to be held all at once."""
+    rows = tiles.tiles((shape[0], 1, *shape[2:]))
+    pieces = ((part, layer.reference_weights(head, part)) for part in rows)
+    return _compare_heads(layer, np.array([head]), pieces, changes)[0]
+
+
+def _compare_heads(layer, heads, pieces, changes):
+    """Compare a few heads of a layer, given pairs of rows and the model's own weights of them."""
+    largest, total, count = np.zeros(len(heads)), np.zeros(len(heads)), 0
+    for rows, reference in pieces:
+        difference = np.abs(from_scratch(layer, heads, rows=rows, **changes).weights - reference)
+        if layer.mask is not None:
+            seen = _of_rows(_of_heads(layer.mask, heads), rows).any(axis=-1, keepdims=True)
+            difference = np.where(seen, difference, 0)
+        largest = np.maximum(largest, difference.max(axis=(0, 2, 3)))
+        total += difference.sum(axis=(0, 2, 3), dtype=np.float64)
+        count += difference[:, 0].size
+    return [
+        Difference(layer.index, int(head), layer.kind, float(most), float(usual))
+        for head, most, usual in zip(heads, largest, total / count, strict=True)
+    ]
+
+
+def _attend(query, key, value, mask, bias, scale, softcap, sinks):
+    """Attend; a sink is one more key, whose score is a trained number and whose value is nothing."""
+    if sinks is None:
+        return scaled_dot_product_attention(query, key, value, mask, bias=bias, scale=scale, softcap=softcap)
+    n_k = key.shape[-2]
+    nothing = ((0, 0), (0, 0), (0, 1), (0, 0))
+    with_sink = np.zeros((*query.shape[:3], n_k + 1), dtype=query.dtype)  # (batch, heads, n_q, n_k + 1)
+    with_sink[..., :n_k] = 0 if bias is None else bias
+    with_sink[..., n_k:] = sinks
+    if mask is not None:
+        mask = np.asarray(mask)
+        mask = np.concatenate([mask, np.ones((*mask.shape[:-1], 1), dtype=bool)], axis=-1)
+    attention = scaled_dot_product_attention(
+        query, np.pad(key, nothing), np.pad(value, nothing), mask, bias=with_sink, scale=scale, softcap=softcap
+    )
+    steps = [step[..., :n_k] for step in attention[:3]]
+    return Attention(*steps, attention.context)
+
+
+def _cut_again(layer, num_heads, scale):
+    """Merge the heads of a layer and cut them into `num_heads`; return the scale that goes with it."""
+    old_d_k = layer.query.shape[-1]
+    if num_heads < 1 or (layer.query.shape[1] * old_d_k) % num_heads:
+        raise ValueError(f"the width {layer.query.shape[1] * old_d_k} must be a multiple of num_heads, got {num_heads}")
+    if (layer.bias is not None and layer.bias.shape[1] > 1) or layer.sinks is not None:
+        raise ValueError(f"this layer trained a bias for each of its {layer.query.shape[1]} heads; keep that number")
+    d_k = layer.query.shape[1] * old_d_k // num_heads
+    width = layer.key.shape[1] * old_d_k
+    num_kv_heads = width // d_k
+    if width % d_k or num_heads % max(num_kv_heads, 1) or (layer.value.shape[1] * layer.value.shape[-1]) % num_kv_heads:
+        raise ValueError(
+            f"num_heads must divide keys of width {width} into heads of width {d_k}, got num_heads {num_heads}"
+        )
+    query = split_heads(merge_heads(layer.query), num_heads)
+    key, value = (split_heads(merge_heads(x), num_kv_heads) for x in (layer.key, layer.value))
+    return query, key, value, layer.scale * math.sqrt(old_d_k / d_k) if scale is None else scale
+
+
+def _chosen(heads, num_heads):
+    """Return the chosen heads as an array of their numbers."""
+    chosen = np.arange(num_heads) if heads is None else np.atleast_1d(np.asarray(heads))
+    if chosen.dtype.kind != "i" or chosen.ndim != 1 or not all(0 <= head < num_heads for head in chosen):
+        raise ValueError(f"heads must be among 0 to {num_heads - 1}, got {heads}")
+    return chosen
+
+
+def _of_heads(array, chosen):
+    """Take the chosen heads of a mask or bias that has one entry per head."""
+    if array is None:
+        return None
+    array = np.asarray(array)
+    return array[:, chosen] if array.ndim == 4 and array.shape[1] > 1 else array
+
+
+def _of_rows(array, rows):
+    """Take the chosen rows of a mask or bias that has one entry per row."""
+    if array is None or rows is None:
+        return array
+    array = np.asarray(array)
+    return array[..., rows, :] if array.shape[-2] > 1 else array

@@ -1,0 +1,222 @@
+"""Which model reads which text: the choice that the pages on pretrained models share."""
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from attn import charts, pretrained
+from attn.architectures import image_attention
+from attn.data import picture_files, sounds
+from attn.ui import models
+from attn.ui.controls.colour_scale import COLOURS, colour_control, scale_of
+from attn.ui.controls.sentence import DEFAULT_TEXT, say_note, text_control
+from attn.ui.controls.upload import Heard, Kind, Seen, given_control
+from attn.ui.link import choice, flag, string, whole
+from attn.ui.page import ask, figure, theme
+from attn.ui.state import as_text
+from attn.ui.width import room
+
+
+@dataclass(frozen=True)
+class SourceChoice:
+    """The model, the text, and the head to look at."""
+
+    model: str = string(pretrained.DEFAULT)
+    random: bool = flag(False)
+    text: str = string(DEFAULT_TEXT)
+    pair: str = string("")
+    layer: int = whole(4, 1, 999)
+    head: int = whole(2, 1, 999)
+    colour: str = choice("auto", COLOURS)
+
+
+def source_controls(state):
+    """Draw the choice of a model and of what it reads."""
+    model_control(state)
+    random_control(state)
+    takes = taken(state)
+    if takes in GIVEN:
+        st.session_state[state.key("given")] = given_control(state, GIVEN[takes])
+    else:
+        text_control(state, label="Text")
+    if takes == "picture":
+        return
+    st.text_input(
+        "Second text" if takes == "text" else "Text of the decoder",
+        key=state.key("pair"),
+        placeholder="None",
+        help="Read together with the first; in an encoder-decoder, what the decoder reads.",
+    )
+
+
+def taken(state):
+    """Return what the model in view takes: "text", "picture" or "sound"."""
+    return st.session_state.get(state.key("takes"), "text")
+
+
+GIVEN = {
+    "picture": Kind(
+        "picture",
+        Seen,
+        lambda own: own.pixels(models.SIDE),
+        image_attention.PICTURES,
+        "Drawn by rule. The model's own processor makes its inputs of it.",
+        picture_files.ENDINGS,
+        "Its middle square is used.",
+    ),
+    "sound": Kind(
+        "sound",
+        Heard,
+        lambda own: own.samples(8000),
+        sounds.SOUNDS,
+        "Made by rule, three seconds long. The model's own feature extractor makes its inputs of it.",
+        ("wav",),
+        f"Its first {sounds.LONGEST:g} seconds are used.",
+    ),
+}
+
+
+def source_of(state):
+    """Return the model and what it reads, sees or hears, as the cached functions of `attn.ui.models` take them."""
+    if taken(state) != "text":
+        pair = state.get("pair") if taken(state) == "sound" else ""
+        return state.get("model"), state.get("random"), st.session_state[state.key("given")], pair
+    if not state.get("text").strip():
+        ask(state, "Type a text in the sidebar, or pick an example there.")
+    return tuple(state.get(name) for name in ("model", "random", "text", "pair"))
+
+
+def recorded(state, source):
+    """Load the model and record it reading; where it cannot be recorded, show its own weights and stop.
+
+    Returns
+    -------
+    Loaded
+    Recording
+
+    Raises
+    ------
+    ModelError
+        As `attn.pretrained.load` and `attn.pretrained.record`.
+    """
+    models.permit(source[0])
+    loaded = models.loaded(*source[:2])
+    if loaded.takes != taken(state):
+        st.session_state[state.key("takes")] = loaded.takes
+        st.rerun()  # with the controls for what this model takes
+    if not loaded.recordable:
+        own_only(state, loaded, models.own_weights(*source))
+    return loaded, models.recording(*source)
+
+
+def model_control(state, on_change=None):
+    """Draw the choice of a model: one that is suggested, or any other where the server allows it."""
+    settings = pretrained.Settings.from_environment()
+    if settings.models == "default":
+        state.adjust(model=pretrained.DEFAULT)
+        st.caption(f"Model: {pretrained.DEFAULT}")
+        return
+    name = state.get("model")
+    options = list(dict.fromkeys([*pretrained.SUGGESTIONS, name]))
+    st.selectbox(
+        "Model",
+        options,
+        key=state.key("model"),
+        on_change=on_change,
+        format_func=lambda option: option.split("/")[-1],
+        accept_new_options=True,
+        help="Pick one, or type the id of any model on the Hugging Face hub"
+        + (" or the path of a local folder. " if settings.models == "any" else ". ")
+        + f"Only safetensors are read, up to {settings.size_limit / 1e9:.3g} GB.",
+    )
+    st.caption(pretrained.SUGGESTIONS.get(name) or as_text(name))
+
+
+def random_control(state):
+    """Draw whether the model is as it was before any training."""
+    st.toggle(
+        "Random weights",
+        key=state.key("random"),
+        help="The same architecture before any training. What is different is what training made.",
+    )
+
+
+def head_control(state, num_heads):
+    """Draw the choice of a layer and a head, from the number of heads in each layer."""
+    layer = _numbered(state, "layer", len(num_heads), "From the first, next to the words, on.")
+    _numbered(state, "head", num_heads[layer], "Each head of a layer looks in its own way.")
+
+
+def layer_and_head(state, layers):
+    """Draw the choice of a layer and a head, and return the layer."""
+    layer = layers[_numbered(state, "layer", len(layers), "From the first, next to the words, on.")]
+    if len({one.kind for one in layers}) > 1:
+        words = {"encoder": "in the encoder", "decoder": "in the decoder", "cross": "from the decoder to the encoder"}
+        st.caption(f"Layer {layer.block + 1} {words[layer.kind]}.")
+    _numbered(state, "head", layer.num_heads, "Each head of a layer looks in its own way.")
+    return layer
+
+
+def recording_lines(source):
+    """Return the lines that load the model and bind ``recording``."""
+    name, random_weights, text, pair = source
+    model = ", ".join([repr(name)] + (["random_weights=True"] if random_weights else []))
+    if isinstance(text, Seen):
+        return (
+            f"import attn\n\nmodel = pretrained.load({model})\n"
+            f"recording = pretrained.record(model, inputs=pretrained.image_inputs(model, {text.code(models.SIDE)}))"
+        )
+    if isinstance(text, Heard):
+        sound = f"sounds.read_wav(open({text.name!r}, 'rb').read(), rate)" if text.data else None
+        sound = sound or f"sounds.SOUNDS[{text.name!r}].make(rate)"
+        pair = f", {pair!r}" if pair else ""
+        return (
+            f"from attn import sounds\n\nmodel = pretrained.load({model})\n"
+            "rate = model.feature_extractor.sampling_rate\n"
+            f"recording = pretrained.record(model, inputs=pretrained.audio_inputs(model, {sound}{pair}))"
+        )
+    pair = f", pair={pair!r}" if pair else ""
+    return f"model = pretrained.load({model})\nrecording = pretrained.record(model, {text!r}{pair})"
+
+
+def projections(loaded, layer):
+    """Return the checkpoint's own matrices of a layer, or None if the family does not name them as BERT does."""
+    try:
+        return pretrained.parameters(loaded, layer)
+    except pretrained.ModelError:
+        return None
+
+
+def _numbered(state, name, count, words):
+    """Draw a slider from 1 to `count`, and return the choice counted from 0."""
+    state.clamp(name, 1, count)
+    if count > 1:
+        st.slider(name.capitalize(), 1, count, key=state.key(name), help=words)
+    return state.get(name) - 1
+
+
+def own_only(state, loaded, own):
+    """Show the weights of a model that cannot be recorded, and stop the page there."""
+    with st.sidebar:
+        layer = _numbered(state, "layer", len(own.weights), "From the first, next to the words, on.")
+        weights = own.weights[layer][0]
+        head = _numbered(state, "head", len(weights), "Each head of a layer looks in its own way.")
+        colour_control(state)
+    setup = state.setup()
+    rows, columns = (charts.token_labels([token.text for token in side]) for side in own.names[layer])
+    st.info(
+        f"The {loaded.family} family computes its attention where nothing can listen, so its queries and keys are not "
+        "known here. These are the weights the model gives itself; there is nothing to compare them with."
+    )
+    say_note(loaded)
+    if any(token.id is None for token in own.names[layer][1]):
+        st.caption("The keys are numbered: here they are places in a window or in a shortened text, not its tokens.")
+    title = f"The model's own: layer {setup.layer}, head {setup.head}"
+    scale = scale_of(setup.colour, weights[head])
+    picture = charts.panel(weights[head], rows, columns, title=title, **scale)
+    figure(
+        charts.panels(theme(), room(), picture, tallest=600),
+        "pretrained.own",
+        tables={"own": lambda: charts.csv(weights[head], rows, columns)},
+    )
+    st.stop()

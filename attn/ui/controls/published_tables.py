@@ -1,0 +1,80 @@
+"""Results that papers printed, as bars: one figure for every page that has a table of them."""
+
+import numpy as np
+import streamlit as st
+
+from attn import charts
+from attn.charts.labels import pixels
+from attn.charts.plane import at_least
+from attn.data import published
+from attn.ui.page import code, figure, theme
+from attn.ui.width import room
+
+_NARROWEST = 150  # pixels of the longest bar, below which measures stand under one another
+
+
+def results_tab(state, known, remarks=None):
+    """Draw one of a few published tables, a row of bars for each of its measures.
+
+    Parameters
+    ----------
+    state : PageState
+        Of a page whose Setup has `printed`, one of the names of `attn.published.results`.
+    known : dict of str to str
+        Those names -> what they are called.
+    remarks : dict of str to str, optional
+        A sentence more on a table.
+    """
+    if state.get("printed") not in known:
+        state.adjust(printed=next(iter(known)))
+    if len(known) > 1:
+        st.segmented_control("Table", known, format_func=known.get, key=state.key("printed"), required=True)
+    name = state.get("printed")
+    table = published.results()[name]
+    st.markdown(" ".join(filter(None, (f"**{table.title}.**", table.note, (remarks or {}).get(name)))))
+    figure(picture(table), f"{state.page}.printed.{name}", tables={name: lambda: _csv(table)})
+    st.caption(f"{table.source}.")
+    code(code_of(name, table))
+
+
+def layout(table):
+    """Return how many measures stand side by side, and the pixels of the longest bar."""
+    aside = max(map(pixels, table.names)) + 90  # for names and numbers
+    beside = next(n for n in (4, 3, 2, 1) if n == 1 or room() / n - aside >= _NARROWEST)
+    beside = min(beside, len(table.measures))
+    return beside, int(min(at_least(room() / beside - aside), 420))
+
+
+def picture(table):
+    """Draw every measure of a table of results, of all that have it."""
+    beside, width = layout(table)
+    drawn = []
+    for at, measure in enumerate(table.measures):
+        has = np.flatnonzero(np.isfinite(table.values[:, at]))
+        names = [table.names[row] for row in has]
+        drawn.append(charts.bars(table.values[has, at], names, theme(), title=measure, kind="magnitude", width=width))
+    rows = [charts.beside(*drawn[start : start + beside]) for start in range(0, len(drawn), beside)]
+    return charts.above(*rows)
+
+
+def code_of(name, table):
+    """Return the lines that draw the same bars."""
+    beside, width = layout(table)
+    return f"""import numpy as np
+from attn import charts, published
+
+table = published.results()["{name}"]
+drawn = []
+for at, measure in enumerate(table.measures):
+    has = np.flatnonzero(np.isfinite(table.values[:, at]))
+    names = [table.names[row] for row in has]
+    look = dict(title=measure, kind="magnitude", width={width})
+    drawn.append(charts.bars(table.values[has, at], names, charts.LIGHT, **look))
+rows = [charts.beside(*drawn[start : start + {beside}]) for start in range(0, len(drawn), {beside})]
+charts.save(charts.above(*rows), "{name}.svg")
+"""
+
+
+def _csv(table):
+    """Return the whole table."""
+    return charts.csv(table.values, table.names, table.measures)

@@ -1,0 +1,114 @@
+"""Which sentence, and where its numbers come from: the choice that the from-scratch pages share."""
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from attn.data import examples
+from attn.ui.link import choice, string, whole
+from attn.ui.page import ask
+from attn.ui.state import as_text
+
+SOURCES = {"worked": "Worked example", "random": "Your sentence"}
+LONGEST = 128  # tokens; beyond that no cell of a square picture can be told from its neighbour
+
+LONGEST_TEXT = 100_000  # characters, some 15,000 words
+DEFAULT_TEXT = "The animal didn't cross the street because it was too tired."
+
+
+@dataclass(frozen=True)
+class SentenceChoice:
+    """The sentence and its numbers."""
+
+    source: str = choice("worked", SOURCES)
+    text: str = string(DEFAULT_TEXT)
+    seed: int = whole(1, 0, 9999)
+
+
+def source_control(state, sources=SOURCES, on_change=None):
+    """Draw the choice of where the numbers come from."""
+    st.selectbox(
+        "Numbers from",
+        sources,
+        format_func=sources.get,
+        key=state.key("source"),
+        on_change=on_change,
+        help="The worked example has the numbers of a well-known article, so you can check them by hand; "
+        "your own sentence gets a random vector per word.",
+    )
+
+
+def text_control(state, name="text", label="Sentence"):
+    """Draw the sentence and the examples that can fill it."""
+    sentences = {sentence.text: sentence for sentence in examples.SENTENCES}
+    st.text_area(
+        label,
+        key=state.key(name),
+        height=96,
+        max_chars=LONGEST_TEXT,
+        placeholder="Type a sentence",
+        help="Words and punctuation become tokens. The same word gets the same vector wherever it stands.",
+    )
+    picked = f"{state.key(name)}.example"
+
+    def fill():
+        if st.session_state[picked]:
+            state.set(**{name: st.session_state[picked]})
+            st.session_state[picked] = None
+
+    st.selectbox(
+        "Try an example",
+        sentences,
+        index=None,
+        format_func=lambda key: sentences[key].title,
+        key=picked,
+        on_change=fill,
+        placeholder="Try an example",
+        label_visibility="collapsed",
+    )
+    if found := sentences.get(state.get(name)):
+        st.caption(found.look_for)
+
+
+def seed_control(state):
+    """Draw the seed."""
+    st.number_input(
+        "Seed",
+        0,
+        9999,
+        key=state.key("seed"),
+        help="Another seed draws other random vectors and matrices; the same seed always draws the same.",
+    )
+
+
+def words_of(string):
+    """Split a sentence into the tokens that a page draws."""
+    return examples.split_words(string)[:LONGEST]
+
+
+def need_words(state, *names):
+    """Ask for a sentence, and stop the page there, where one of the named choices holds no word."""
+    if not all(words_of(state.get(name)) for name in names):
+        ask(state, "Type at least one word in the sidebar, or pick an example there.")
+
+
+def say_if_cut(string):
+    """Say how many tokens of a sentence are left out, if any."""
+    count = len(examples.split_words(string))
+    if count > LONGEST:
+        st.warning(f"This page draws at most {LONGEST} tokens: the first {LONGEST} of {count:,} are used.")
+
+
+def say_note(loaded):
+    """Say what is to be known of a model's weights, if anything."""
+    if loaded.note:
+        st.caption(as_text(loaded.note))
+
+
+def say_if_truncated(read):
+    """Say how much of a text a model did not take, if any; `read` is a recording or an encoding."""
+    if read.truncated_from:
+        st.warning(
+            f"The text has {read.truncated_from:,} tokens, more than the model takes: "
+            f"it was cut after token {len(read.tokens):,}."
+        )

@@ -1,0 +1,495 @@
+"""Block: from the choices on the page to one block of a Transformer, walked step by step, and the code for it."""
+
+import math
+import re
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import streamlit as st
+
+from attn import block, charts, multi_head_attention, positions
+from attn.analysis import sensitivity
+from attn.charts.labels import LINE, number
+from attn.charts.plane import at_least
+from attn.data import examples
+from attn.functional import layer_norm
+from attn.ui.controls.sentence import DEFAULT_TEXT, LONGEST, LONGEST_TEXT, seed_control, text_control, words_of
+from attn.ui.link import choice, flag, real, string, whole, wholes
+from attn.ui.pages.heads import divisors
+from attn.ui.state import as_text
+from attn.ui.width import room
+
+NORMS = {"post": "Post-norm", "pre": "Pre-norm"}
+STAGES = {
+    "input": "Input",
+    "attention": "Attention",
+    "attention_add": "Add",
+    "attention_norm": "Norm",
+    "feed_forward": "Feed-forward",
+    "feed_forward_add": "Add again",
+    "feed_forward_norm": "Norm again",
+}
+PRE_NORM = (
+    "input", "attention_norm", "attention", "attention_add", "feed_forward_norm", "feed_forward", "feed_forward_add",
+)  # fmt: skip
+TABS = ("Heads added up", "Three uses", "Stack", "Training", "Writing", "Graph", "Published", "Code")
+PRINTED = {"translation": "Translation", "variants": "Variants", "parsing": "Parsing"}
+USES = {"encoder": "Encoder", "masked": "Decoder, masked", "cross": "Decoder to encoder", "output": "Output"}
+LESSONS = {"rate": "Learning rate", "smoothing": "Label smoothing", "dropout": "Dropout", "averaging": "Averaging"}
+DROPPED = {"weights": "Attention weights", "sublayer": "What a step makes"}
+MOST_HEADS, MOST_WRITTEN = 16, 32
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Everything chosen on Block."""
+
+    text: str = string(DEFAULT_TEXT)
+    second: str = string("Das Tier überquerte die Straße nicht.")
+    seed: int = whole(1, 0, 9999)
+    d_model: int = whole(8, 2, 64)
+    scaled: bool = flag(True)
+    num_heads: int = whole(2, 1, MOST_HEADS)
+    norm: str = choice("post", NORMS)
+    d_ff: int = whole(16, 1, 256)
+    token: int = whole(3, 1, LONGEST)
+    stage: str = choice("attention_add", STAGES)
+    printed: str = choice(next(iter(PRINTED)), PRINTED)
+    tab: str = choice("Heads added up", TABS)
+    off: tuple = wholes()
+    use: str = choice("cross", USES)
+    layers: int = whole(2, 1, 6)
+    causal: bool = flag(True)
+    target: int = whole(2, 1, MOST_WRITTEN)
+    depth: int = whole(24, 1, 48)
+    lesson: str = choice("rate", LESSONS)
+    step: int = whole(20_000, 1, 100_000)
+    warmup: int = whole(4000, 100, 20_000)
+    width: int = whole(512, 64, 4096)
+    classes: int = whole(5, 2, 40)
+    epsilon: float = real(0.1, 0, 0.9)
+    dropped: str = choice("weights", DROPPED)
+    p: float = real(0.5, 0, 0.9)
+    roll: int = whole(1, 0, 9999)
+    mean_of: int = whole(5, 1, 20)
+    beam: int = whole(4, 1, 8)
+    alpha: float = real(0.6, 0, 2)
+    head: int = whole(1, 1, MOST_HEADS)
+
+    @property
+    def pre_norm(self):
+        """Whether each step reads what is normalised, and the sums are not."""
+        return self.norm == "pre"
+
+    @property
+    def stages(self):
+        """The stages in the order in which they come, with their labels."""
+        return {name: STAGES[name] for name in (PRE_NORM if self.pre_norm else STAGES)}
+
+
+class Walked(NamedTuple):
+    """One block and everything it was made from."""
+
+    tokens: tuple
+    table: np.ndarray  # (n, d_model) the embedding of each token
+    x: np.ndarray  # (n, d_model)
+    layer: block.Layer
+    block: block.EncoderBlock
+    setup: Setup
+
+    @property
+    def labels(self):
+        return charts.token_labels(self.tokens)
+
+    @property
+    def at(self):
+        """Position, counted from 0, of the token that is followed."""
+        return min(self.setup.token, len(self.tokens)) - 1
+
+    @property
+    def followed(self):
+        """The token that is followed, fit to stand in a sentence."""
+        return f"**{as_text(self.labels[self.at])}**"
+
+    @property
+    def weights(self):
+        """The mean of the heads' weights, (n, n)."""
+        return self.block.attention.weights.mean(axis=0)
+
+    def result(self, stage):
+        """What a stage ends with, (n, d_model)."""
+        if stage == "input":
+            return self.x
+        step = self.step(stage)
+        if stage.endswith("_add"):
+            return step.added
+        if stage.endswith("_norm"):
+            return step.read if self.setup.pre_norm else step.output
+        return step.made
+
+    def step(self, stage):
+        """The sublayer that a stage belongs to."""
+        return self.block.after_feed_forward if stage.startswith("feed_forward") else self.block.after_attention
+
+    @property
+    def limit(self):
+        """The end of the one scale on which every stage is drawn."""
+        drawn = (part for stage in STAGES for part in parts(self, stage) if not isinstance(part, str))
+        return max(float(np.abs(values).max()) for values, title in drawn if title != weights_title(self))
+
+
+# Controls
+
+
+def controls(state):
+    """Draw the choices that make the block, in the order in which it uses them."""
+    text_control(state)
+    st.text_input(
+        "Its translation, which a decoder writes", key=state.key("second"), max_chars=LONGEST_TEXT,
+        help="For the tab on the three uses of attention.",
+    )  # fmt: skip
+    seed_control(state)
+    st.slider("d_model", 2, 64, key=state.key("d_model"), help="Numbers per token, the same all the way through.")
+    st.toggle(
+        "Embeddings × √d_model", key=state.key("scaled"), help="So that positions do not drown them (section 3.4)."
+    )
+    heads = [d for d in divisors(state.get("d_model")) if d <= MOST_HEADS]
+    state.adjust(num_heads=max(d for d in heads if d <= state.get("num_heads")))
+    st.select_slider("Heads", heads, key=state.key("num_heads"), help="They share out d_model, so it must divide.")
+    st.segmented_control(
+        "Layer norm", NORMS, format_func=NORMS.get, key=state.key("norm"), required=True,
+        help="After each sum, as in 2017, or before each step, as in most models since.",
+    )  # fmt: skip
+    if state.get("stage") not in state.choices().stages:
+        state.adjust(stage="input")
+    st.slider("d_ff", 1, 256, key=state.key("d_ff"), help="Width inside the feed-forward network; often 4 × d_model.")
+    n = len(words_of(state.get("text")))
+    state.clamp("token", 1, n or LONGEST)  # without words the choice waits
+    if n > 1:
+        st.slider("Follow token", 1, n, key=state.key("token"), help="Or click a row of the pictures.")
+
+
+# The block
+
+
+def walked(setup):
+    """Compute the block.
+
+    Returns
+    -------
+    Walked
+    """
+    tokens = words_of(setup.text)
+    table = table_of(tokens, setup)
+    x = block.embed(np.arange(len(tokens)), table, scaled=setup.scaled)
+    layer = block.draw_layer(np.random.default_rng(setup.seed), setup.d_model, setup.num_heads, setup.d_ff)
+    return Walked(tokens, table, x, layer, block.encoder_block(x, layer, pre_norm=setup.pre_norm), setup)
+
+
+def table_of(tokens, setup):
+    """Return an embedding for each token, of about length 1, as in a table that also makes the output."""
+    return examples.random_example(tokens, setup.d_model, 1, 1, setup.seed).x / math.sqrt(setup.d_model)
+
+
+def lengths(rows):
+    """Return how long each row is."""
+    return np.linalg.norm(rows, axis=-1)
+
+
+def mean_length(rows):
+    """Return how long rows are on average, as text."""
+    return number(lengths(rows).mean())
+
+
+# The picture
+
+
+def parts(result, stage):
+    """Return the matrices of a stage, each with its title, and the operators between them."""
+    step, d_model = result.step(stage), result.setup.d_model
+    if stage == "input":
+        factor = f" × √{d_model}" if result.setup.scaled else ""
+        placed = positions.sinusoidal(len(result.tokens), d_model)
+        return [(result.x - placed, f"Embeddings{factor}"), "+", (placed, "Positions"), "=", (result.x, "Input")]
+    if stage.endswith("_add"):
+        name = STAGES[stage.removesuffix("_add")]
+        return [(step.x, "What came in"), "+", (step.made, name), "=", (step.added, "Sum")]
+    if stage.endswith("_norm"):
+        before = step.x if result.setup.pre_norm else step.added
+        name = "What came in" if result.setup.pre_norm else "Sum"
+        return [(before, name), "→", (result.result(stage), "Normalised")]
+    if stage == "attention":
+        return [(step.read, "What it reads"), "→", (result.weights, weights_title(result)), "→", (step.made, "Result")]
+    hidden = result.block.feed_forward.hidden
+    return [(step.read, "What it reads"), "→", (hidden, "Hidden, 0 or more"), "→", (step.made, "Result")]
+
+
+def weights_title(result):
+    """Return what the weights in view are."""
+    return "Weights" if result.setup.num_heads == 1 else f"Weights, mean of {result.setup.num_heads} heads"
+
+
+def picture(result, theme):
+    """Draw a stage, on the scale that all of them share."""
+    drawn = []
+    for part in parts(result, result.setup.stage):
+        drawn.append(part if isinstance(part, str) else _panel(result, *part))
+    return charts.panels(theme, room(), *drawn, tallest=480)
+
+
+def _panel(result, values, title):
+    """Return one matrix; a click on it follows the token of the row."""
+    labels, follow = result.labels, {"highlight": {"row": result.at}}
+    if title == weights_title(result):
+        return charts.panel(values, labels, labels, title=title, limit=float(values.max()), **follow)
+    columns = charts.counted(values.shape[1])
+    return charts.panel(
+        values, labels, columns, kind="signed", title=title, limit=result.limit, axes=("token", "dimension"),
+        select=re.sub(r"\W", "_", f"row_{title.lower()}"), **follow,
+    )  # fmt: skip
+
+
+def reading(result):
+    """Say how to read the stage in view, with its numbers."""
+    return _READINGS[result.setup.stage](result, result.step(result.setup.stage))
+
+
+def _input_reading(result, step):
+    d_model = result.setup.d_model
+    placed = math.sqrt(d_model / 2)
+    root = f"√{d_model} = {number(math.sqrt(d_model))}"
+    paper = "At the paper's width the factor is √512 = 22.627."
+    if result.setup.scaled:
+        return (
+            f"Embeddings are about **{mean_length(result.table)}** long, positions √(d/2) = {number(placed)}. Times "
+            f"{root} the words are **{mean_length(math.sqrt(d_model) * result.table)}** long and not drowned. {paper}"
+        )
+    return (
+        f"Without the factor {root} embeddings are **{mean_length(result.table)}** long beside positions of "
+        f"**{number(placed)}**: the sum tells more of places than of words. {paper}"
+    )
+
+
+def _attention_reading(result, step):
+    weights = result.weights[result.at]
+    best = int(weights.argmax())
+    return (
+        f"Here tokens look at one another: {result.followed} takes most, {number(weights[best])}, from "
+        f"**{as_text(result.labels[best])}**. The result is {mean_length(step.made)} long on average, what came in "
+        f"{mean_length(step.x)}."
+    )
+
+
+def _add_reading(result, step):
+    one = [number(lengths(rows)[result.at]) for rows in (step.x, step.made, step.added)]
+    return (
+        f"The result is added to what came in and does not replace it: {result.followed} was **{one[0]}** long, "
+        f"{one[1]} is added, and **{one[2]}** goes on."
+    )
+
+
+def _norm_reading(result, step):
+    before = lengths(step.x if result.setup.pre_norm else step.added)
+    after = lengths(result.result(result.setup.stage))
+    after = number(after.min()) if np.ptp(after) < 5e-3 else f"{number(after.min())} to {number(after.max())}"
+    root = f"√{result.setup.d_model} = {number(math.sqrt(result.setup.d_model))}"
+    return (
+        f"Every row gets mean 0 and variance 1: rows were **{number(before.min())} to {number(before.max())}** long, "
+        f"now they are **{after}**, {root}. Gain 1 and bias 0, as training begins."
+    )
+
+
+def _feed_forward_reading(result, step):
+    moved = moved_by_each(result)["feed_forward"]
+    others = np.delete(moved, result.at)
+    still = f", all others by {number(others.max())}" if others.size else ""
+    zeros = float((result.block.feed_forward.hidden == 0).mean())
+    count = block.parameter_count(result.layer.feed_forward)
+    return (
+        f"The same network works on each row by itself: replace what it reads of {result.followed}, and that row moves "
+        f"by **{number(moved[result.at])}**{still}. {zeros:.0%} of the hidden numbers are 0. It trains {count:,} "
+        "numbers, at the paper's widths 2,099,712."
+    )
+
+
+_READINGS = {
+    "input": _input_reading,
+    "attention": _attention_reading,
+    "attention_add": _add_reading,
+    "attention_norm": _norm_reading,
+    "feed_forward": _feed_forward_reading,
+    "feed_forward_add": _add_reading,
+    "feed_forward_norm": _norm_reading,
+}
+
+
+def formula(result, theme):
+    """Return the formula of the stage in view."""
+    stage, pre = result.setup.stage, result.setup.pre_norm
+    q, k, v = (rf"\textcolor{{{theme.role(role)}}}{{{role[0].upper()}}}" for role in ("query", "key", "value"))
+    x = r"\mathrm{LN}(x)" if pre else "x"
+    makes = rf"\mathrm{{Attention}}({x})" if stage.startswith("attention") else rf"\mathrm{{FFN}}({x})"
+    if stage == "input":
+        return r"x_p = \sqrt{d}\,E_{w_p} + \mathrm{PE}_p" if result.setup.scaled else r"x_p = E_{w_p} + \mathrm{PE}_p"
+    if stage == "attention":
+        return rf"\mathrm{{softmax}}\!\left(\frac{{{q}\,{k}^\top}}{{\sqrt{{d_k}}}}\right){v}\;W^O"
+    if stage == "feed_forward":
+        return r"\max(0,\; x W_1 + b_1)\, W_2 + b_2"
+    if stage.endswith("_add"):
+        return f"x + {makes}"
+    return r"\mathrm{LN}(x) = \frac{x - \mu}{\sqrt{\sigma^2 + \epsilon}} \odot g + b"
+
+
+def shapes(result):
+    """Return the shapes of the stage in view."""
+    n, setup = len(result.tokens), result.setup
+    if setup.stage == "attention":
+        each = setup.d_model // setup.num_heads
+        return f"tokens: {n} × {setup.d_model} · {setup.num_heads} heads of {each} · weights of each: {n} × {n}"
+    if setup.stage == "feed_forward":
+        return f"{n} × {setup.d_model} → {n} × {setup.d_ff} → {n} × {setup.d_model}"
+    return f"{n} × {setup.d_model}, as at every stage of the block"
+
+
+# What each step does to lengths, and which rows it moves
+
+
+def moved_by_each(result):
+    """Return, for each step alone, how far its rows move when what it reads of one token is replaced."""
+    setup, layer = result.setup, result.layer
+    moved = partial(sensitivity.moved_rows, token=result.at)
+    found = {}
+    for name, norm in (("attention", layer.attention_norm), ("feed_forward", layer.feed_forward_norm)):
+        step = result.step(name)
+        look = name == "attention"
+        found[name] = moved(partial(_attend if look else _feed, layer=layer), step.read)
+        found[f"{name}_add"] = moved(partial(np.add, step.made), step.x)
+        found[f"{name}_norm"] = moved(lambda rows, own=norm: layer_norm(rows, *own), _before_norm(step, setup))
+    return {stage: found[stage] for stage in setup.stages if stage != "input"}
+
+
+def _attend(x, layer):
+    return multi_head_attention(x, layer.attention).output
+
+
+def _feed(x, layer):
+    return block.feed_forward(x, layer.feed_forward).output
+
+
+def _before_norm(step, setup):
+    return step.x if setup.pre_norm else step.added
+
+
+def effects_reading(result):
+    """Say that only attention moves other rows."""
+    moved = moved_by_each(result)
+    others = {name: np.delete(rows, result.at).max(initial=0) for name, rows in moved.items()}
+    rest = max(size for name, size in others.items() if name != "attention")
+    return (
+        f"At the right, what each step reads of {result.followed} is put in reverse order, and only that. In attention "
+        f"other rows move, by up to **{number(others['attention'])}**; in all other steps by **{number(rest)}**: "
+        "nothing passes from token to token there. Click a bar or a cell to go to its step."
+    )
+
+
+def effects_picture(result, theme):
+    """Draw how long vectors are along the block, and beside it which rows each step moves."""
+    stages, moved = list(result.setup.stages), moved_by_each(result)
+    names = [STAGES[stage] for stage in stages]
+    values = [float(lengths(result.result(stage)).mean()) for stage in stages]
+    wide = int(min(room() * 0.22, 360))
+    bars = charts.bars(
+        values, names, theme, title="Mean length of a vector", kind="magnitude", select="bar", width=wide,
+        selected=stages.index(result.setup.stage), tooltip_name="length",
+    )  # fmt: skip
+    map_ = charts.heatmap(
+        np.stack(list(moved.values())), names[1:], result.labels, theme, kind="magnitude", select="cell",
+        title="Which rows one step moves", axes=("step", "token"), tooltip_name="moved by", log=True,
+        highlight={"column": result.at}, size=_map_size(len(result.tokens), len(moved), room() - wide - 400),
+    )  # fmt: skip
+    return charts.beside(bars, map_, spacing=48)
+
+
+def _map_size(columns, rows, free):
+    """Return width and height in pixels: square cells, unless rows would be too low for their names."""
+    cell = min(at_least(free, columns) / columns, 34)
+    return int(cell * columns), int(max(cell, LINE + 4) * rows)
+
+
+def effects_csv(result):
+    """Return how far each step moves each row as comma-separated text."""
+    moved = moved_by_each(result)
+    return charts.csv(np.stack(list(moved.values())), [STAGES[stage] for stage in moved], result.labels)
+
+
+def go_to(state, result, row, column=None):
+    """Go to the stage of a bar, or to the step and the token of a cell."""
+    stages = list(result.setup.stages)
+    if column is None:
+        state.set(stage=stages[row])
+    else:
+        state.set(stage=stages[row + 1], token=column + 1)
+
+
+# Code
+
+
+def made(result):
+    """Return the lines that make the block."""
+    setup, n = result.setup, len(result.tokens)
+    scaled = "" if setup.scaled else ", scaled=False"
+    pre = ", pre_norm=True" if setup.pre_norm else ""
+    return f"""import numpy as np
+import attn
+from attn import charts
+
+words = attn.examples.split_words({setup.text!r})[:{n}]
+table = attn.examples.random_example(words, {setup.d_model}, 1, 1, seed={setup.seed}).x / {setup.d_model}**0.5
+x = attn.block.embed(np.arange({n}), table{scaled})
+layer = attn.block.draw_layer(np.random.default_rng({setup.seed}), {setup.d_model}, {setup.num_heads}, {setup.d_ff})
+block = attn.block.encoder_block(x, layer{pre})"""
+
+
+def code_of(result):
+    """Return the lines that make the block and draw the stage in view."""
+    lines = [repr(part) if isinstance(part, str) else _panel_code(result, *part) for part in _expressions(result)]
+    return f"""{made(result)}
+print(np.linalg.norm(block.output, axis=1))
+
+labels, dimensions = charts.token_labels(words), charts.counted({result.setup.d_model})
+shared = dict(kind="signed", limit={result.limit!r}, axes=("token", "dimension"), highlight={{"row": {result.at}}})
+picture = charts.panels(
+    charts.LIGHT, {room():.0f},
+{"".join(f"    {line},{chr(10)}" for line in lines)}    tallest=480,
+)
+charts.save(picture, "block.svg")
+"""
+
+
+def _expressions(result):
+    """Return the parts of the stage in view, with the expression of each in place of its numbers."""
+    stage, setup = result.setup.stage, result.setup
+    step = f"block.after_{'feed_forward' if stage.startswith('feed_forward') else 'attention'}"
+    placed = f"attn.positions.sinusoidal({len(result.tokens)}, {setup.d_model})"
+    if stage == "input":
+        names = [f"x - {placed}", placed, "x"]
+    elif stage.endswith("_add"):
+        names = [f"{step}.x", f"{step}.made", f"{step}.added"]
+    elif stage.endswith("_norm"):
+        names = [f"{step}.x", f"{step}.read"] if setup.pre_norm else [f"{step}.added", f"{step}.output"]
+    else:
+        between = "block.attention.weights.mean(axis=0)" if stage == "attention" else "block.feed_forward.hidden"
+        names = [f"{step}.read", between, f"{step}.made"]
+    names = iter(names)
+    return [part if isinstance(part, str) else (next(names), part[1]) for part in parts(result, stage)]
+
+
+def _panel_code(result, expression, title):
+    """Return the line that makes one matrix."""
+    if title == weights_title(result):
+        options = f"limit={float(result.weights.max())!r}, highlight={{'row': {result.at}}}"
+        return f'charts.panel({expression}, labels, labels, title="{title}", {options})'
+    columns = f"charts.counted({result.setup.d_ff})" if title.startswith("Hidden") else "dimensions"
+    return f'charts.panel({expression}, labels, {columns}, title="{title}", **shared)'

@@ -1,0 +1,290 @@
+"""Block, below the figure: what a Transformer is trained with."""
+
+import numpy as np
+import streamlit as st
+
+from attn import charts, cost, training_recipe
+from attn.charts import Curve
+from attn.charts.labels import aligned, number
+from attn.ui.page import figure, reading, theme
+from attn.ui.pages.block.encoder_block import DROPPED, LESSONS
+from attn.ui.width import room
+
+_STEPS = 100_000
+_ROLLS = 1000  # dropouts whose mean is taken
+_RATE, _NUMBERS = 0.1, 50  # of a noisy descent, and how many numbers it trains
+_CHECKPOINTS, _APART = 60, 20  # that are written on the way, and steps from one to the next
+_TWO_CHARTS = 1000  # pixels of room from which two charts stand side by side
+
+
+def training(state, result):
+    """Draw the chosen part of training."""
+    st.segmented_control(
+        "Part of training", LESSONS, format_func=LESSONS.get, key=state.key("lesson"), required=True,
+        label_visibility="collapsed",
+    )  # fmt: skip
+    show = {"rate": rate, "smoothing": smoothing, "dropout": dropout, "averaging": averaging}[state.get("lesson")]
+    show(state, result)
+
+
+# Learning rate
+
+
+def rate(state, result):
+    """Draw the learning rate over the steps of training."""
+    at, warm, wide = st.columns(3)
+    at.slider("Step", 1, _STEPS, key=state.key("step"), help="Of the 100,000 that the paper's base model trained for.")
+    warm.slider("Warm-up steps", 100, 20_000, key=state.key("warmup"), help="4,000 in the paper.")
+    wide.slider("Width of the model", 64, 4096, step=64, key=state.key("width"), help="512 in the paper.")
+    step, warmup, d_model = state.get("step"), state.get("warmup"), state.get("width")
+    reading(
+        rate_in_words(step, warmup, d_model),
+        r"d^{-0.5}\,\min\left(t^{-0.5},\; t \cdot w^{-1.5}\right)",
+        f"t = {step:,} · w = {warmup:,} · d = {d_model:,}",
+    )
+    steps = np.unique(np.append(np.linspace(1, _STEPS, 400).round(), warmup))
+    rates = training_recipe.learning_rate(steps, d_model, warmup)
+    here, peak = (float(training_recipe.learning_rate(t, d_model, warmup)) for t in (step, warmup))
+    parts = [Curve("here", steps, rates, theme().head(1))]
+    if (warmup, d_model) != (4000, 512):
+        parts.append(Curve("as in the paper", steps, training_recipe.learning_rate(steps), theme().muted, dashed=True))
+    marks = [(step, f"step {step:,}", here), (warmup, "peak", peak)]
+    chart = charts.curves(
+        parts, theme(), x_name="step", y_name="learning rate", marks=marks,
+        width=int(min(room(), 980)), height=340, x_format=lambda t: f"{t:,.0f}",
+        y_range=(0, 1.08 * max(float(part.y.max()) for part in parts)),
+    )  # fmt: skip
+    figure(
+        charts.beside(chart),
+        "block.rate",
+        tables={
+            "learning_rate": lambda: charts.csv(rates[:, None], [f"{t:.0f}" for t in steps], ["learning rate"]),
+        },
+    )
+
+
+def rate_in_words(step, warmup, d_model):
+    """Say what the rate is at a step, and at its peak."""
+    here, peak = (number(training_recipe.learning_rate(t, d_model, warmup)) for t in (step, warmup))
+    way = "still rising in a straight line" if step < warmup else "falling with the root of the step"
+    if step == warmup:
+        way = "at its peak"
+    return (
+        f"At step {step:,} the rate is **{here}**, {way}. It peaks at step {warmup:,} with **{peak}**; at step "
+        f"{4 * warmup:,} it has halved. The wider the model, the smaller every step."
+    )
+
+
+# Label smoothing
+
+
+def smoothing(state, result):
+    """Draw smoothed targets, and what a prediction costs under them."""
+    how_many, spread = st.columns(2)
+    how_many.slider("Classes", 2, 40, key=state.key("classes"), help="Words to choose from: the paper had 37,000.")
+    spread.slider("ε", 0.0, 0.9, step=0.01, key=state.key("epsilon"), help="What is spread evenly; 0.1 in the paper.")
+    count, epsilon = state.get("classes"), state.get("epsilon")
+    targets = training_recipe.smoothed_targets(0, count, epsilon)
+    reading(
+        smoothing_in_words(targets, epsilon),
+        r"t_k = (1 - \epsilon)\,[k = \text{right}] + \frac{\epsilon}{K}",
+        f"targets: {count} numbers that sum to 1",
+    )
+    names = ["right", *(f"wrong {at}" for at in range(1, count))]
+    bars = charts.bars(targets, names, theme(), title="Target", width=int(min(room() * 0.28, 300)))
+    join = charts.beside if room() >= _TWO_CHARTS or count <= 12 else charts.above
+    figure(
+        join(bars, _loss_curve(targets, epsilon), spacing=36),
+        "block.smoothing",
+        tables={"targets": lambda: charts.csv(targets[:, None], names, ["target"])},
+    )
+
+
+def smallest_loss(targets):
+    """Return the loss of predicting the targets themselves: no prediction has less."""
+    return float(training_recipe.cross_entropy(targets, targets))
+
+
+def smoothing_in_words(targets, epsilon):
+    """Say what the targets are, and that a loss below their entropy is out of reach."""
+    best, least = float(targets[0]), smallest_loss(targets)
+    certain = f"The right word gets **{number(best)}**, each wrong one {number(targets[1])}"
+    if epsilon == 0:
+        return (
+            f"{certain}: the loss falls to 0 only for a prediction that is certain, and pushes scores apart for ever."
+        )
+    return (
+        f"{certain}. The loss is least, **{number(least, 6)}** nats, for a prediction of just these, and grows again "
+        "for a surer one. In the paper it made perplexity worse, 4.67 to 4.92, and BLEU better, 25.3 to 25.8."
+    )
+
+
+def _loss_curve(targets, epsilon):
+    """Draw the loss by the probability given to the right word, the others sharing the rest evenly."""
+    count, look = len(targets), theme()
+    sure = np.linspace(0.02, 0.999, 400)
+    rest = np.repeat((1 - sure[:, None]) / (count - 1), count - 1, axis=1)
+    predicted = np.concatenate([sure[:, None], rest], axis=1)  # (points, classes)
+    hard = training_recipe.smoothed_targets(0, count, 0.0)
+    parts = [Curve("no smoothing", sure, training_recipe.cross_entropy(hard, predicted), look.muted, dashed=True)]
+    floor = smallest_loss(targets)
+    if epsilon:
+        parts.append(Curve("smoothed", sure, training_recipe.cross_entropy(targets, predicted), look.head(1)))
+        parts.append(Curve("least", [0.02, 0.999], [floor, floor], look.head(0), dashed=True))
+    best = min(max(float(targets[0]), 0.02), 0.999)
+    marks = [(best, f"least at {number(best)}", floor)] if epsilon else ()
+    return charts.curves(
+        parts, look, x_name="probability of the right word", y_name="loss, nats", title="What a prediction costs",
+        marks=marks, width=int(min(room() - room() * 0.28 - 170, 760)), height=340, x_range=(0, 1), y_range=(0, 4),
+    )  # fmt: skip
+
+
+# Dropout
+
+
+def dropout(state, result):
+    """Draw what dropout makes of the block's weights, or of what its attention adds."""
+    what, chance, again = st.columns([2, 2, 1], vertical_alignment="bottom")
+    what.segmented_control("Drop", DROPPED, format_func=DROPPED.get, key=state.key("dropped"), required=True)
+    chance.slider("p", 0.0, 0.9, step=0.05, key=state.key("p"), help="The chance of each number to become 0.")
+    again.button(
+        "Roll again", on_click=lambda: state.set(roll=state.get("roll") % 9999 + 1), help="Another pattern of zeros.",
+        width="stretch",
+    )  # fmt: skip
+    p, weights = state.get("p"), state.get("dropped") == "weights"
+    whole = result.block.attention.weights[0] if weights else result.block.after_attention.made
+    kept = training_recipe.dropout(whole, p, np.random.default_rng(state.get("roll")))
+    reading(
+        dropout_in_words(result, whole, kept, p, weights),
+        r"\begin{cases} 0 & \text{with chance } p \\ x / (1 - p) & \text{otherwise} \end{cases}",
+        f"{whole.shape[0]} × {whole.shape[1]}, each number by itself",
+    )
+    figure(
+        _dropped_weights(result, whole, kept) if weights else _dropped_sublayer(result, whole, kept),
+        f"block.dropout.{state.get('dropped')}",
+        tables={
+            "dropped": lambda: charts.csv(
+                kept, result.labels, result.labels if weights else charts.counted(whole.shape[1])
+            )
+        },
+    )
+
+
+def dropout_in_words(result, whole, kept, p, weights):
+    """Say how many numbers are gone, what became of the rows, and that the mean stays."""
+    if p == 0:
+        return "With p = 0 nothing is dropped, as when the trained model is used."
+    rng = np.random.default_rng(0)
+    mean = sum(training_recipe.dropout(whole, p, rng) for _ in range(_ROLLS)) / _ROLLS
+    gone = int((kept == 0).sum() - (whole == 0).sum())
+    apart = number(float(np.abs(mean - whole).max()), 2)
+    told = f"{gone} of {whole.size} numbers are 0, the others **{number(1 / (1 - p))}** times as large. "
+    if weights:
+        sums = kept.sum(axis=1)
+        told += f"Rows no longer sum to 1 but to **{number(sums.min())} to {number(sums.max())}**. "
+    else:
+        told += "What came in is not dropped, so a token is never lost. "
+    papers = "" if weights else " The paper has p = 0.1, its big model 0.3, and 0.1 again for English to French."
+    return f"{told}The mean of {_ROLLS:,} rolls is what it was to within {apart}.{papers}"
+
+
+def _dropped_weights(result, whole, kept):
+    """Draw the weights of a head before and after, and what rows sum to."""
+    labels, limit = result.labels, float(max(whole.max(), kept.max()))
+    sums = aligned(kept.sum(axis=1))
+    return charts.panels(
+        theme(),
+        room(),
+        charts.panel(whole, labels, labels, title="Weights of head 1", limit=limit),
+        "→",
+        charts.panel(kept, sums, labels, title="After dropout", axes=("sum of the row", "key"), limit=limit),
+    )  # fmt: skip
+
+
+def _dropped_sublayer(result, whole, kept):
+    """Draw what attention makes before and after, and the sum it goes into."""
+    x, labels, columns = result.block.after_attention.x, result.labels, charts.counted(whole.shape[1])
+    limit = max(float(np.abs(part).max()) for part in (x, kept, x + kept)) or 1.0
+    shared = {"kind": "signed", "limit": limit, "axes": ("token", "dimension")}
+    panel = charts.panel
+    return charts.panels(
+        theme(),
+        room(),
+        panel(whole, labels, columns, title="Attention", **shared),
+        "→",
+        panel(kept, labels, columns, title="After dropout", **shared),
+        "+ x =",
+        panel(x + kept, labels, columns, title="Sum", **shared),
+    )
+
+
+# Averaging
+
+
+def averaging(state, result):
+    """Draw how far the last checkpoint of a noisy descent is from the best, and how far the mean of the last few."""
+    st.slider(
+        "Mean of the last", 1, 20, key=state.key("mean_of"),
+        help="Checkpoints: the paper's base model took 5, its big one 20, written every ten minutes.",
+    )  # fmt: skip
+    count = state.get("mean_of")
+    last, mean = descent(result.setup.seed, count)
+    reading(
+        averaging_in_words(last, mean, count),
+        r"\bar w = \frac{1}{m} \sum_{i=0}^{m-1} w_{t-i}",
+        f"{_CHECKPOINTS} checkpoints of {_NUMBERS} numbers, {_APART} steps apart",
+    )
+    places, look = np.arange(1, _CHECKPOINTS + 1), theme()
+    parts = [Curve("one checkpoint", places, last, look.muted)]
+    if count > 1:
+        parts.append(Curve(f"mean of {count}", places, mean, look.head(1)))
+    chart = charts.curves(
+        parts, look, x_name="checkpoint", y_name="distance from the best weights", width=int(min(room(), 980)),
+        height=340, dots=True, y_range=(0, 1.05 * float(max(last.max(), mean.max()))),
+    )  # fmt: skip
+    both = np.stack([last, mean], axis=1)
+    figure(
+        charts.beside(chart),
+        "block.averaging",
+        tables={"distance": lambda: charts.csv(both, charts.counted(_CHECKPOINTS), ["one", "mean"])},
+    )
+
+
+def descent(seed, count):
+    """Descend a bowl by noisy gradients, and return how far the checkpoints are from its lowest point.
+
+    Returns
+    -------
+    last, mean : ndarray, shape (checkpoints,)
+        Of each, and of the mean of the last `count`.
+    """
+    rng = np.random.default_rng(seed)
+    weights, written = rng.normal(size=_NUMBERS), []
+    for _ in range(_CHECKPOINTS):
+        for _ in range(_APART):
+            weights = weights - _RATE * (weights + rng.normal(size=_NUMBERS))  # the bowl's gradient is its weights
+        written.append({"w": weights})
+    means = [training_recipe.averaged(written[max(0, at + 1 - count) : at + 1])["w"] for at in range(_CHECKPOINTS)]
+    return tuple(np.linalg.norm(rows, axis=1) for rows in (np.stack([one["w"] for one in written]), np.stack(means)))
+
+
+def averaging_in_words(last, mean, count):
+    """Say how much nearer the mean is than one checkpoint."""
+    told = (
+        f"A bowl with {_NUMBERS} weights, descended by gradients as noisy as those of small batches: near the best "
+        f"weights steps go on jumping about. The last checkpoint is **{number(last[-1])}** away"
+    )
+    if count == 1:
+        return f"{told}. Take the mean of more of them."
+    way = "their noise cancels out" if mean[-1] < last[-1] else "by chance, for mostly their noise cancels out"
+    return f"{told}, the mean of the last {count} **{number(mean[-1])}**: {way}."
+
+
+def work_of_training():
+    """Say how the printed work of training comes from hours and processors, and parameters from the settings."""
+    base, big = (cost.training_operations(hours, 8, 9.5e12) for hours in (12, 3.5 * 24))
+    return {
+        "translation": f"The two Transformers' {number(base)} and {number(big)} operations are 12 hours and 3.5 days "
+        "of 8 processors at 9.5e12 a second.",
+        "variants": "The page Cost counts the parameters of every variant from its settings.",
+    }

@@ -1,0 +1,158 @@
+"""Block, below the figure: what is written when each next word has its probability, by beam search."""
+
+from typing import NamedTuple
+
+import numpy as np
+import streamlit as st
+
+from attn import charts
+from attn.architectures import beam_search
+from attn.charts import Curve
+from attn.charts.labels import number, shorten
+from attn.data import examples
+from attn.ui.controls.sentence import words_of
+from attn.ui.page import figure, reading, theme
+from attn.ui.state import as_text
+from attn.ui.width import room
+
+_LONGEST = 24  # words of a sentence that is written
+_SHOWN = 6  # sentences whose score is drawn
+_BESIDE = 32  # columns of a sentence beside its curve
+
+
+class Pairs(NamedTuple):
+    """How often one word follows another."""
+
+    words: tuple
+    log_probabilities: np.ndarray  # (words + 1, words + 1) after each word and the start; the last column is the end
+
+
+def pairs_of(text):
+    """Count which word follows which in a text and in the example sentences.
+
+    Returns
+    -------
+    Pairs
+    """
+    texts = [text, *(sentence.text for sentence in examples.SENTENCES)]
+    sentences = [[word.casefold() for word in words_of(one)] for one in texts]
+    words = tuple(dict.fromkeys(word for sentence in sentences for word in sentence))
+    place = {word: at for at, word in enumerate(words)}
+    counts = np.zeros((len(words) + 1, len(words) + 1))
+    for sentence in sentences:
+        passed = [place[word] for word in sentence]
+        np.add.at(counts, ([len(words), *passed], [*passed, len(words)]), 1)
+    with np.errstate(divide="ignore"):
+        return Pairs(words, np.log(counts / counts.sum(axis=1, keepdims=True)))
+
+
+def found(setup):
+    """Search for the likeliest sentence that begins with the first word of the user's.
+
+    Returns
+    -------
+    Pairs
+    list of Hypothesis
+    """
+    pairs = pairs_of(setup.text)
+    first = pairs.words.index(words_of(setup.text)[0].casefold())
+
+    def following(symbols):
+        return pairs.log_probabilities[symbols[-1] if symbols else first]
+
+    return pairs, beam_search.beam_search(
+        following, len(pairs.words), beam=setup.beam, alpha=setup.alpha, longest=_LONGEST
+    )
+
+
+def writing(state, result):
+    """Draw which sentences a beam search ends with, and how the length penalty ranks them."""
+    width, penalty = st.columns(2)
+    width.slider("Beam", 1, 8, key=state.key("beam"), help="Beginnings kept at every word; 4 in the paper.")
+    penalty.slider("α", 0.0, 2.0, step=0.05, key=state.key("alpha"), help="Of the length penalty; 0.6 in the paper.")
+    setup = state.choices()
+    pairs, ended = found(setup)
+    start = result.tokens[0]
+    reading(
+        writing_in_words(setup, pairs, ended, start),
+        r"\frac{\log P(y)}{\left((5 + n) / 6\right)^{\alpha}}",
+        f"{len(pairs.words)} words and the end · {len(ended)} sentences ended",
+    )
+    figure(
+        _scores_by_alpha(setup, pairs, ended, start),
+        "block.beam",
+        tables={"sentences": lambda: _table(setup, pairs, ended, start)},
+    )
+    st.markdown(sentences_table(setup, pairs, ended, start))
+
+
+def sentence(pairs, one, start):
+    """Return a sentence as a person writes it."""
+    return " ".join([start, *(pairs.words[symbol] for symbol in one.symbols)])
+
+
+def sentences_table(setup, pairs, ended, start):
+    """Return the sentences that ended as a Markdown table, whose cells break between words."""
+    lines = ["| sentence | n, with the end | log probability | penalty | score |", "|---|---:|---:|---:|---:|"]
+    for one in ended:
+        n = len(one.symbols) + 1
+        numbers = one.log_probability, beam_search.length_penalty(n, setup.alpha), one.score
+        cells = [as_text(sentence(pairs, one, start)), str(n), *(f"{value:.3f}".replace("-", "−") for value in numbers)]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) if ended else ""
+
+
+def writing_in_words(setup, pairs, ended, start):
+    """Say what the search ends with, and what it would without a penalty."""
+    if not ended:
+        return f"No sentence that begins with **{as_text(start)}** ended within {_LONGEST} words. Try a wider beam."
+    best = ended[0]
+    plain = max(ended, key=lambda one: one.log_probability)
+    told = (
+        "A word is as likely as it was to follow the word before it, in your sentence and in the examples. With a "
+        f"beam of {setup.beam} and α = {setup.alpha:g} the best is “**{as_text(sentence(pairs, best, start))}**”, "
+        f"with {number(best.score)}. "
+    )
+    if plain is best:
+        return f"{told}It is also the likeliest: the penalty decides nothing here."
+    return (
+        f"{told}The likeliest of all is shorter, “{as_text(sentence(pairs, plain, start))}”, for every further word "
+        "makes a sentence less likely; the penalty makes up for that."
+    )
+
+
+def _scores_by_alpha(setup, pairs, ended, start):
+    """Draw the scores of the best sentences as the penalty grows."""
+    look, alphas = theme(), np.linspace(0, 2, 81)
+    parts = []
+    for one in _worth_drawing(ended):
+        n = len(one.symbols) + 1
+        scores = one.log_probability / np.array([beam_search.length_penalty(n, alpha) for alpha in alphas])
+        parts.append(Curve(_short(sentence(pairs, one, start)), alphas, scores))
+    chart = charts.curves(
+        parts, look, x_name="α", y_name="score, the higher the better", marks=[(setup.alpha, f"α = {setup.alpha:g}")],
+        title="Which sentence wins, by the penalty", x_ticks=[0, 0.5, 1, 1.5, 2],
+        width=int(min(room(), 1100)), height=360,
+    )  # fmt: skip
+    return charts.beside(chart)
+
+
+def _worth_drawing(ended):
+    """Return the best sentences as they are ranked, and the likeliest ones."""
+    likely = sorted(ended, key=lambda one: -one.log_probability)[: _SHOWN // 2]
+    return list(dict.fromkeys([*ended[: _SHOWN // 2], *likely]))
+
+
+def _short(text):
+    """Return how a sentence begins and ends, where it is too long to stand beside a curve."""
+    words = text.split()
+    if len(text) > _BESIDE:
+        text = " ".join([*words[:2], "…", *words[-3:]])
+    return shorten(text, _BESIDE)
+
+
+def _table(setup, pairs, ended, start):
+    """Return all sentences that ended, as comma-separated text."""
+    rows = [[len(one.symbols) + 1, one.log_probability, one.score] for one in ended]
+    names = [sentence(pairs, one, start) for one in ended]
+    return charts.csv(np.array(rows).reshape(-1, 3), names, ["n", "log probability", "score"])

@@ -1,0 +1,437 @@
+"""Bottleneck: from the choices on the page to two models at work on one input, and the code for it."""
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import streamlit as st
+
+from attn import analysis, charts, trained
+from attn.architectures import seq2seq
+from attn.architectures.seq2seq import Bahdanau, Luong
+from attn.charts.labels import number
+from attn.trained import TASKS
+from attn.ui.link import choice, place, real, string, whole
+from attn.ui.page import theme
+from attn.ui.state import as_text
+from attn.ui.width import tallest
+
+MODELS = trained.MODELS | {name: changed[1] for name, changed in trained.CHANGED.items()}
+SHOWN = {"alignment": "Weights", "influence": "Influence"}
+TABS = (
+    "States and gates",
+    "Accuracy by length",
+    "Film of training",
+    "Published alignments",
+    "Gradient through time",
+    "Code",
+)
+SIDES = {"left": "First model", "right": "Second model"}
+PARTS = {"encoder": "Reading", "backward": "Reading backward", "decoder": "Writing"}
+COUNTED = {"whole": "Whole answers", "symbols": "Symbols"}
+PANELS = ("a", "b", "c", "d")
+FRAMES = 12
+FORMULAS = {
+    "fixed": r"«output c_i» &= \big[«value \overrightarrow h_{T_x}»;\,«value \overleftarrow h_1»\big]",
+    "bahdanau": r"«output c_i» &= \textstyle\sum_j \alpha_{ij}\,«value h_j» \\ "
+    r"\alpha_i &= \mathrm{softmax}_j\;v_a^\top\tanh(W_a «query s_{i-1}» + U_a «key h_j»)",
+    "global": r"«output c_t» &= \textstyle\sum_s a_{ts}\,«value \bar h_s» \\ "
+    r"a_t &= \mathrm{softmax}_s(«query h_t»^\top W_a «key \bar h_s»)",
+    "local-m": r"«output c_t» &= \textstyle\sum_{|s-t|\le 3} a_{ts}\,«value \bar h_s» \\ "
+    r"a_t &= \mathrm{softmax}_s(«query h_t»^\top W_a «key \bar h_s»)",
+    "local-p": r"«output c_t» &= \textstyle\sum_{|s-p_t|\le 3} a_{ts}\,e^{-(s-p_t)^2/2\sigma^2}\,«value \bar h_s» \\ "
+    r"p_t &= T_x\,\sigma(v_p^\top\tanh(W_p «query h_t»))",
+    "transformer": r"«output Z» &= \mathrm{softmax}\big(«query Q»«key K»^\top/\sqrt{d_k}\big)«value V»",
+}  # a letter's colour is that of its role, written before it
+BESIDE = 30  # symbols read: with more, the two pictures stand one above the other
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Everything chosen on Bottleneck."""
+
+    task: str = choice("pair", TASKS)
+    typed: str = string("")  # empty: the first example of the task
+    left: str = choice("fixed", MODELS)
+    right: str = choice("bahdanau", MODELS)
+    trained_on: str = choice("long", trained.TRAINED_ON)
+    show: str = choice("alignment", SHOWN)
+    unwritten: int = whole(0, 0, 99)  # rows that are still to come
+    tab: str = choice("States and gates", TABS)
+    side: str = choice("right", SIDES)
+    part: str = choice("decoder", PARTS)
+    counted: str = choice("whole", COUNTED)
+    frame: int = whole(FRAMES, 1, FRAMES)
+    panel: str = choice("a", PANELS)
+    cell: tuple = place((4, 6))
+    factor: float = real(0.8, 0.1, 1.5)
+    count: int = whole(20, 1, 100)
+
+
+class Side(NamedTuple):
+    """One model at work on the input."""
+
+    title: str
+    model: object
+    written: seq2seq.Written
+    symbols: tuple  # (T_y,) as people write them
+    right: tuple  # (T_y,) True where a symbol is the right one
+    map: np.ndarray  # (T_y, T_x) what is drawn
+    influence: bool  # whether the map is influence, not weights
+
+    @property
+    def attends(self):
+        """Whether the model has weights over the source."""
+        return self.written.weights is not None
+
+    @property
+    def faultless(self):
+        """Whether the answer is right to its end."""
+        return all(self.right) and self.symbols[-1] == "end"
+
+
+class Shown(NamedTuple):
+    """What the page shows."""
+
+    task: trained.Task
+    source: tuple  # (T_x - 1,) symbols of the input
+    target: tuple  # the right answer
+    problem: str  # what is wrong with what was typed, or nothing
+    left: Side
+    right: Side
+
+    @property
+    def rows(self):
+        """How many symbols the longer answer has."""
+        return max(len(self.left.symbols), len(self.right.symbols))
+
+    @property
+    def columns(self):
+        """Labels of the source."""
+        return charts.token_labels([*self.source, "end"])
+
+
+def input_of(setup):
+    """Return the task, the symbols of the input, the right answer, and what is wrong with what was typed.
+
+    Where something is wrong, the first example stands in.
+    """
+    task, problem = TASKS[setup.task], ""
+    try:
+        source, target = task.read(setup.typed if setup.typed.strip() else task.examples[0])
+    except ValueError as error:
+        problem = str(error)
+        source, target = task.read(task.examples[0])
+    return task, tuple(source), tuple(target), problem
+
+
+def shown(setup):
+    """Let both models read the input and write.
+
+    Returns
+    -------
+    Shown
+    """
+    task, source, target, problem = input_of(setup)
+    sides = (at_work(setup.task, name, setup.trained_on, source, setup.show) for name in (setup.left, setup.right))
+    return Shown(task, source, target, problem, *sides)
+
+
+@lru_cache(maxsize=256)
+def at_work(task, name, trained_on, source, show):
+    """Let one model read an input and write.
+
+    Returns
+    -------
+    Side
+    """
+    task, model = TASKS[task], trained.load(task, name, trained_on)
+    ids, target = task.source_ids(source), [*task.answer(list(source)), "end"]
+    written = seq2seq.write(model, ids, most=len(target) + 4)
+    symbols = tuple("end" if i == seq2seq.END else task.target_symbols[i] for i in written.symbols)
+    right = tuple(one == other for one, other in zip(symbols, [*target, *[""] * len(symbols)], strict=False))
+    influence = show == "influence" or written.weights is None
+    if influence:
+        drawn = seq2seq.influence(model, ids, written.symbols)
+    else:  # of a Transformer the mean of the heads of its last layer
+        drawn = written.weights if written.weights.ndim == 2 else written.weights[-1].mean(axis=0)
+    return Side(MODELS[name], model, written, symbols, right, drawn, influence)
+
+
+# controls ------------------------------------------------------------------------------------------
+
+
+def input_controls(state):
+    """Draw the choice of the task, the box for the input, and the examples that fill it."""
+    st.selectbox(
+        "Task",
+        TASKS,
+        format_func=lambda name: TASKS[name].title,
+        key=state.key("task"),
+        on_change=lambda: state.set(typed="", unwritten=0),
+        help="Small models were trained on each. You can tell a right answer from a wrong one yourself.",
+    )
+    task = TASKS[state.get("task")]
+    st.caption(task.about)
+    st.text_area(
+        "Input",
+        key=state.key("typed"),
+        height=80,
+        max_chars=400,
+        placeholder=task.examples[0],
+        on_change=lambda: state.set(unwritten=0),
+        help=f"At most {task.longest} {task.unit}. Left empty, the first example is used.",
+    )
+    picked = state.key("example")
+
+    def fill():
+        if st.session_state[picked]:
+            state.set(typed=st.session_state[picked], unwritten=0)
+            st.session_state[picked] = None
+
+    st.pills("Examples", task.examples, key=picked, on_change=fill, label_visibility="collapsed")
+
+
+def model_controls(state):
+    """Draw the choice of the two models, of their training, and of what is drawn."""
+    for name, label in SIDES.items():
+        st.selectbox(
+            label,
+            MODELS,
+            format_func=MODELS.get,
+            key=state.key(name),
+            help="Fixed vector: all of the input in one vector. The others look back at every symbol. "
+            "“Context fixed” takes Bahdanau's trained weights and fixes the context to the last states of the "
+            "encoder: attention turned off by one switch.",
+        )
+    task = TASKS[state.get("task")]
+    limits = dict(zip(trained.TRAINED_ON, task.limits, strict=True))
+    st.segmented_control(
+        "Trained on inputs",
+        trained.TRAINED_ON[::-1],
+        format_func=lambda name: f"up to {limits[name]} {task.unit}",
+        key=state.key("trained_on"),
+        required=True,
+        help="What a model never saw in training it may not be able to do: see accuracy by length below.",
+    )
+    st.segmented_control(
+        "Show",
+        SHOWN,
+        format_func=SHOWN.get,
+        key=state.key("show"),
+        required=True,
+        help="Weights say where a model looks. Influence says what it would miss: how much of the probability of a "
+        "written symbol moves elsewhere when a symbol of the input is blurred. It is there without attention too.",
+    )
+
+
+def step_control(state, rows):
+    """Draw the rows to walk back and forth, and return how many are written.
+
+    The choice is how many are not, so that a new input is first seen whole.
+    """
+    at, key = max(1, rows - state.get("unwritten")), f"{state.page}.at"
+    st.session_state[key] = at
+
+    def go(to):
+        state.set(unwritten=rows - to)
+
+    back, slider, ahead = st.columns([1, 8, 1], vertical_alignment="bottom")
+    back.button("Back", on_click=go, args=(at - 1,), disabled=at == 1, shortcut="Left", key=f"{state.page}.back")
+    slider.slider(
+        "Symbols written",
+        1,
+        max(rows, 2),
+        key=key,
+        disabled=rows < 2,
+        on_change=lambda: go(st.session_state[key]),
+        help="One row of each picture is one written symbol. The left and right arrow keys walk, too.",
+    )
+    ahead.button(
+        "Next",
+        on_click=go,
+        args=(at + 1,),
+        disabled=at == rows,
+        shortcut="Right",
+        key=f"{state.page}.next",
+        type="primary",
+    )
+    return at
+
+
+# the figure and its words --------------------------------------------------------------------------
+
+
+def picture(result, step, room):
+    """Draw what both models looked at for the symbols written so far.
+
+    Returns
+    -------
+    alt.ConcatChart
+    """
+    panels = [_panel(side, result, step) for side in (result.left, result.right)]
+    options = {"tallest": tallest(room)}
+    if len(result.columns) <= BESIDE:
+        return charts.panels(theme(), room, *panels, **options)
+    return charts.above(*(charts.panels(theme(), room, panel, **options) for panel in panels))
+
+
+def _panel(side, result, step):
+    """Return one model's matrix, its rows beyond the step still empty."""
+    drawn = np.zeros((result.rows, len(result.columns)))
+    done = min(step, len(side.symbols))
+    drawn[:done] = side.map[:done]
+    return charts.panel(
+        drawn, row_labels(side, result.target, result.rows, step), result.columns, title=_title(side, result),
+        numbers=False,
+        axes=("written", "read"), tooltip_name="influence" if side.influence else "weight",
+        **_highlight(side, result, step),
+    )  # fmt: skip
+
+
+def _title(side, result):
+    """Return what stands above one model's matrix."""
+    return f"{side.title}: {sum(side.right)} of {len(result.target) + 1} right"
+
+
+def _highlight(side, result, step):
+    """Return the keyword that outlines the newest row, while there are more to come."""
+    return {"highlight": {"row": step - 1}} if step < result.rows and step <= len(side.symbols) else {}
+
+
+def row_labels(side, target, rows, step):
+    """Return the written symbols, each right or wrong; what is still to come has its number only."""
+    labels = charts.marked(side.symbols, [*target, "end"])
+    return [labels[at] if at < min(step, len(labels)) else str(at + 1) for at in range(rows)]
+
+
+def reading(result, step):
+    """Say how both models did, or, while symbols are still to come, how to read the row of the newest one."""
+    answer = as_text(result.task.glue.join(result.target))
+    says = _in_all if step == result.rows else _in_row
+    sides = " ".join(says(side, result, step - 1) for side in (result.left, result.right))
+    return f"The right answer is **{answer}**. {'' if step == result.rows else f'Row {step}: '}{sides}"
+
+
+def _in_all(side, result, _):
+    """Say what one model wrote and from how much."""
+    text = as_text(result.task.glue.join(symbol for symbol in side.symbols if symbol != "end"))
+    wrote = f"**{text}**, {sum(side.right)} of {len(result.target) + 1} right"
+    wrote = f"*{side.title}* wrote {'the right answer' if side.faultless else wrote}"
+    if not side.attends:
+        return (
+            f"{wrote}, all from the same {side.written.context.shape[1]} numbers, as many for any input. It has no "
+            "weights; its picture is influence, how much each symbol read matters to each one written."
+        )
+    spread = spread_of(side.written.weights)
+    return f"{wrote}, looking back at {spread:.1f} of {len(result.columns)} symbols in effect for each."
+
+
+def spread_of(weights):
+    """Return how many symbols a row of weights looks at in effect, on average; local-p's rows do not sum to 1."""
+    weights = weights / np.maximum(weights.sum(axis=-1, keepdims=True), np.finfo(weights.dtype).tiny)
+    return float(analysis.effective_keys(weights).mean())
+
+
+def _in_row(side, result, row):
+    """Say what one model did in a row."""
+    title = f"*{side.title}*"
+    if row >= len(side.symbols):
+        return f"{title} has come to its end."
+    verdict = "right" if side.right[row] else "wrong"
+    wrote = f"{title} wrote **{as_text(side.symbols[row])}** ({verdict})"
+    at = int(side.map[row].argmax())
+    most = f"**{as_text(result.columns[at])}** ({number(side.map[row, at])})"
+    if not side.influence:
+        return f"{wrote}, looking most at {most}{_window(side, row)}."
+    same = "" if side.attends else f" from the same {side.written.context.shape[1]} numbers as every row"
+    return f"{wrote}{same}; it hangs most on {most}."
+
+
+def _window(side, row):
+    """Say where the window of local attention stood, and that the weights of local-p do not sum to 1."""
+    if side.written.centre is None:
+        return ""
+    place = f", near place {side.written.centre[row] + 1:.1f}"
+    if side.model.reach == "local-m":
+        return place
+    return f"{place}, with weights that sum to {side.map[row].sum():.2f}, since Luong's equation 10 does not divide"
+
+
+def shapes(result):
+    """Say how large everything is."""
+    n_x, each = len(result.columns), []
+    for side in (result.left, result.right):
+        read, n_y = side.written.read, len(side.symbols)
+        kept = f"weights {n_y} × {n_x}" if side.attends else f"of which {read.summary.size} numbers stay"
+        each.append(f"{side.title}: {n_x} × {read.annotations.shape[1]}, {kept}")
+    return "; ".join(each)
+
+
+def formula(result):
+    """Return how each model comes to its context, as LaTeX with every letter in the colour of its role."""
+    lines = dict.fromkeys(_formula(side.model) for side in (result.left, result.right))
+    text = r"\begin{aligned}" + r"\\[6pt]".join(lines) + r"\end{aligned}"
+    return re.sub(r"«(\w+) (.+?)»", lambda found: rf"\textcolor{{{theme().role(found[1])}}}{{{found[2]}}}", text)
+
+
+def _formula(model):
+    """Return one model's formula, its coloured letters as ``«role letter»``."""
+    if isinstance(model, Bahdanau):
+        return FORMULAS["bahdanau" if model.attends else "fixed"]
+    return FORMULAS[model.reach if isinstance(model, Luong) else "transformer"]
+
+
+def table_of(side, result):
+    """Return one model's picture as CSV text."""
+    return charts.csv(side.map, charts.marked(side.symbols, [*result.target, "end"]), result.columns)
+
+
+def code_of(setup, result, step, room):
+    """Return the lines that draw the picture of the page."""
+    calls = [_call(side, result, step) for side in (result.left, result.right)]
+    calls = [f'panel("{getattr(setup, name)}", {call})' for name, call in zip(SIDES, calls, strict=True)]
+    if len(result.columns) <= BESIDE:
+        picture = f"charts.panels(charts.LIGHT, {room:.0f}, left, right, tallest={tallest(room)})"
+    else:
+        one = f"charts.panels(charts.LIGHT, {room:.0f}, one, tallest={tallest(room)})"
+        picture = f"charts.above(*({one} for one in (left, right)))"
+    return f"""import numpy as np
+from attn import charts, seq2seq, trained
+
+task = trained.TASKS["{setup.task}"]
+source, answer = task.read({result.task.glue.join(result.source)!r})
+ids, answer = task.source_ids(source), [*answer, "end"]
+columns = charts.token_labels([*source, "end"])
+
+
+def panel(name, title, what, picture, **options):
+    model = trained.load("{setup.task}", name, "{setup.trained_on}")
+    written = seq2seq.write(model, ids, most=len(answer) + 4)
+    symbols = ["end" if i == seq2seq.END else task.target_symbols[i] for i in written.symbols]
+    rows = charts.marked(symbols, answer)[:{step}]
+    drawn = np.zeros(({result.rows}, len(columns)))
+    drawn[: len(rows)] = picture(model, written)[:{step}]
+    rows += charts.counted({result.rows})[len(rows):]
+    return charts.panel(
+        drawn, rows, columns, title=title, axes=("written", "read"), tooltip_name=what, numbers=False, **options
+    )
+
+
+left = {calls[0]}
+right = {calls[1]}
+charts.save({picture}, "bottleneck.svg")
+"""
+
+
+def _call(side, result, step):
+    """Return what the code hands on for one model, after its name."""
+    if side.influence:
+        what, drawn = "influence", "seq2seq.influence(model, ids, written.symbols)"
+    else:
+        what = "weight"
+        drawn = "written.weights" if side.written.weights.ndim == 2 else "written.weights[-1].mean(axis=0)"
+    options = "".join(f", {key}={value!r}" for key, value in _highlight(side, result, step).items())
+    return f'"{_title(side, result)}", "{what}", lambda model, written: {drawn}{options}'

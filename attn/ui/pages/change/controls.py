@@ -1,0 +1,343 @@
+"""Change: what may be changed inside attention, the controls for it, and the presets."""
+
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+import streamlit as st
+
+from attn import charts
+from attn.pretrained import SUGGESTIONS
+from attn.pretrained.intervention.changes import FIRST, PREVIOUS, UNIFORM, Changes, painted
+from attn.pretrained.intervention.generation import writes
+from attn.pretrained.intervention.presets import APPLE, PRESETS
+from attn.ui.controls.model_and_text import SourceChoice
+from attn.ui.link import cells, choice, flag, from_link, heads, real, string, to_link, whole, wholes
+
+PAINTED = "painted"
+PATTERNS = {
+    UNIFORM: "Uniform",
+    FIRST: "First token",
+    PREVIOUS: "Previous token",
+    PAINTED: "Painted by hand",
+}
+SCALINGS = {"own": "Its own", "none": "None", "other": "Other"}
+CLICKS = {"switch": "Switches it off or on", "replace": "Replaces its pattern", "look": "Looks at it"}
+TABS = ("One head", "Downstream", "Sweep", "Writing", "Code")
+MOST_PAINTED = 64  # tokens of a pattern painted by hand: beyond, a cell cannot be hit
+_MOST_NAMED = 256  # tokens that a list offers to hide
+
+
+@dataclass(frozen=True)
+class Setup(SourceChoice):
+    """Everything chosen on Change."""
+
+    text: str = string(APPLE.text)
+    pair: str = string(APPLE.other)
+    layer: int = whole(6, 1, 999)
+    head: int = whole(6, 1, 999)
+    back: int = whole(0, 0, 4095)
+    word: str = string("")
+    shuffle: bool = flag(False)
+    seed: int = whole(1, 0, 9999)
+    scaling: str = choice("own", SCALINGS)
+    scale: float = real(0.5, 0, 10)
+    hidden: tuple = wholes()
+    lifted: bool = flag(False)
+    windowed: bool = flag(False)
+    window: int = whole(2, 0, 512)
+    temperature: float = real(1.0, 0.05, 10)
+    patterned: tuple = heads()
+    pattern: str = choice(UNIFORM, PATTERNS)
+    painted: tuple = cells()
+    off: tuple = heads(tuple(sorted(APPLE.changes.off)))
+    click: str = choice("switch", CLICKS)
+    count: int = whole(20, 1, 50)
+    step: int = whole(1, 1, 50)
+    tab: str = choice("One head", TABS)
+
+    @staticmethod
+    def unsaid(chosen):
+        """Return the defaults that another model has: the heads of the first preset mean nothing in it."""
+        return {} if chosen.get("model", APPLE.model) == APPLE.model else {"off": ()}
+
+    @property
+    def chosen(self):
+        """The head to look at, as (layer, head) counted from 0."""
+        return self.layer - 1, self.head - 1
+
+
+UNCHANGED = {
+    "shuffle": False, "scaling": "own", "hidden": (), "lifted": False, "windowed": False, "temperature": 1.0,
+    "patterned": (), "off": (),
+}  # fmt: skip
+
+
+def preset_link(preset):
+    """Return the link that sets up the page for a preset."""
+    layer, head = preset.head
+    setup = Setup(
+        model=preset.model,
+        text=preset.text,
+        pair=preset.other or Setup.pair,
+        word=(preset.word or "").replace(" ", "␣"),
+        off=tuple(sorted(preset.changes.off)),
+        hidden=tuple(sorted(place + 1 for place in preset.changes.hidden)),
+        lifted=preset.changes.lifted,
+        layer=layer + 1,
+        head=head + 1,
+    )
+    return to_link(setup)[0]
+
+
+def preset_control(state):
+    """Draw the presets whose model is at hand, and return what to look for in the one that is in view, or None."""
+    known = {key: preset for key, preset in PRESETS.items() if preset.model in SUGGESTIONS}
+    tried, setup = state.key("tried"), state.choices()
+
+    def go():
+        if st.session_state[tried]:
+            fresh, _ = from_link(Setup, preset_link(known[st.session_state[tried]]))
+            state.set(**{field.name: getattr(fresh, field.name) for field in fields(fresh)})
+
+    st.session_state[tried] = next((key for key, preset in known.items() if _in_view(preset, setup)), None)
+    st.pills(
+        "Try", known, format_func=lambda key: known[key].title, key=tried, on_change=go, label_visibility="collapsed"
+    )
+    found = known.get(st.session_state[tried])
+    return found and found.look_for
+
+
+def _in_view(preset, setup):
+    """Return whether the page shows a preset: its model, its text and its changes."""
+    shown, _ = from_link(Setup, preset_link(preset))
+    return all(getattr(setup, name) == getattr(shown, name) for name in ("model", "random", "text", "pair", *UNCHANGED))
+
+
+def another_model(state):
+    """Take back what is changed of heads, which mean nothing in another model."""
+    state.set(off=(), patterned=(), painted=())
+
+
+def take_back(state):
+    """Take all changes back."""
+    state.set(**UNCHANGED)
+
+
+def unchanged(setup):
+    """Return whether nothing is changed."""
+    return all(getattr(setup, name) == value for name, value in UNCHANGED.items())
+
+
+def change_controls(state, first):
+    """Draw everything that may be changed, in the order in which attention uses it.
+
+    Parameters
+    ----------
+    state : PageState
+    first : Run
+        The model as it is.
+    """
+    names = charts.token_labels([token.text for token in first.tokens])
+    with st.expander("Positions and scores", expanded=state.get("shuffle") or state.get("scaling") != "own"):
+        _score_controls(state)
+    with st.expander("Who may look", expanded=any(state.get(name) for name in ("hidden", "lifted", "windowed"))):
+        _mask_controls(state, first, names)
+    with st.expander("Temperature", expanded=state.get("temperature") != 1):
+        st.slider(
+            "Temperature",
+            0.05,
+            10.0,
+            step=0.05,
+            key=state.key("temperature"),
+            help="Divides the scores just before the softmax: below 1 sharpens, above 1 flattens.",
+        )
+    with st.expander("Heads", expanded=True):
+        _head_controls(state, first)
+
+
+def _score_controls(state):
+    """Draw the order of positions, and what the products are multiplied by."""
+    st.toggle(
+        "Shuffle positions",
+        key=state.key("shuffle"),
+        help="The words stay, but the model is told that they stand in another order. Special tokens keep theirs.",
+    )
+    if state.get("shuffle"):
+        st.number_input("Seed", 0, 9999, key=state.key("seed"), help="Another seed is another order.")
+    st.segmented_control(
+        "Scale",
+        SCALINGS,
+        format_func=SCALINGS.get,
+        key=state.key("scaling"),
+        required=True,
+        help="What the products of query and key are multiplied by, usually 1/√d_k.",
+    )
+    if state.get("scaling") == "other":
+        st.number_input("Multiply products by", 0.0, 10.0, step=0.05, key=state.key("scale"))
+
+
+def _mask_controls(state, first, names):
+    """Draw who may look at whom."""
+    places = range(1, min(len(names), _MOST_NAMED) + 1)
+    st.multiselect(
+        "Hide from all others",
+        sorted({*places, *state.get("hidden")}),
+        key=state.key("hidden"),
+        format_func=lambda place: names[place - 1] if place <= len(names) else f"{place} (not in this text)",
+        placeholder="No token",
+        help="No other token may look at these, in any layer.",
+    )
+    if _is_causal(first):
+        st.toggle(
+            "Lift the causal mask",
+            key=state.key("lifted"),
+            help="Tokens also look at those that come after them, which this model has never seen in training.",
+        )
+    st.toggle("Only near tokens", key=state.key("windowed"), help="No token looks farther than so many tokens.")
+    if state.get("windowed"):
+        st.slider("Tokens to each side", 0, max(len(names) - 1, state.get("window"), 1), key=state.key("window"))
+
+
+def _head_controls(state, first):
+    """Draw which heads have another pattern, and which are off."""
+    known = every_head(first)
+    common = {
+        "options": sorted({*known, *state.get("patterned"), *state.get("off")}),
+        "format_func": lambda head: head_name(head) if head in known else f"{head_name(head)} (not in this model)",
+        "placeholder": "No head",
+    }
+    st.multiselect(
+        "Pattern replaced", key=state.key("patterned"), help="Heads that look where they are told, not where "
+        "their queries and keys say. Named by layer and head.", **common,
+    )  # fmt: skip
+    if state.get("patterned"):
+        st.selectbox(
+            "By",
+            PATTERNS,
+            format_func=PATTERNS.get,
+            key=state.key("pattern"),
+            help="Equal weight on all tokens; all of it on the first; all on the token before; or cells that you "
+            "click in the map of the head.",
+        )
+    st.multiselect("Off", key=state.key("off"), help="Heads that give nothing: their output is 0.", **common)
+
+
+def switch(state, name, head):
+    """Take a head into a choice of heads, or out of it, and look at it."""
+    state.set(**{name: tuple(sorted(set(state.get(name)) ^ {head}))})
+    look_at_head(state, head)
+
+
+def look_at_head(state, head):
+    """Look at a head, (layer, head) counted from 0."""
+    state.set(layer=head[0] + 1, head=head[1] + 1)
+
+
+def click_at(state, head):
+    """Do with a head what a click on it is to do."""
+    do = {"switch": "off", "replace": "patterned"}.get(state.get("click"))
+    return switch(state, do, head) if do else look_at_head(state, head)
+
+
+def painting(setup):
+    """Return whether a click in the map of the chosen head paints its pattern."""
+    return setup.pattern == PAINTED and setup.chosen in setup.patterned
+
+
+def paint(state, row, column):
+    """Let one cell of the painted pattern be looked at, or no longer."""
+    state.set(painted=tuple(sorted(set(state.get("painted")) ^ {(row, column)})))
+
+
+def paint_controls(state, weights):
+    """Draw how to paint the pattern of the chosen head, whose own weights are (n_q, n_k)."""
+    st.caption("Click a cell of the middle map to let its query look there, or no longer. Or begin with:")
+    own = tuple((row, int(column)) for row, column in enumerate(weights.argmax(axis=1)))
+    with st.container(horizontal=True, gap="small"):
+        for name, label, painted_cells in (("own", "Where it looks most", own), ("empty", "Nowhere", ())):
+            key = f"{state.key('painted')}.{name}"
+            st.button(label, on_click=state.set, kwargs={"painted": painted_cells}, key=key)
+
+
+def every_head(first):
+    """Return all heads of a model as a set of (layer, head)."""
+    return {(layer, head) for layer, count in enumerate(first.num_heads) for head in range(count)}
+
+
+def head_name(head):
+    """Return how a head is called: its layer and its number in it, counted from 1."""
+    return f"{head[0] + 1}.{head[1] + 1}"
+
+
+def changes_of(setup, first):
+    """Return the chosen changes, as far as this model and text have what they change.
+
+    Parameters
+    ----------
+    setup : Setup
+    first : Run
+        The model as it is.
+
+    Returns
+    -------
+    Changes
+    left_out : list of str
+        A sentence for each kind that does not fit.
+    """
+    known, left_out = every_head(first), []
+    absent = sorted({*setup.off, *setup.patterned} - known)
+    if absent:
+        left_out.append(f"This model has no head {', '.join(map(head_name, absent))}.")
+    n = len(first.tokens)
+    beyond = [place for place in setup.hidden if place > n]
+    if beyond:
+        left_out.append(f"This text has no token {', '.join(map(str, beyond))} to hide.")
+    patterns = {head: _pattern(setup, first, head) for head in setup.patterned if head in known}
+    misfits = [head for head, pattern in patterns.items() if pattern is None]
+    if misfits:
+        left_out.append(f"{_why_not(setup)}, so head {', '.join(map(head_name, misfits))} keeps its own.")
+    changes = Changes(
+        off=[head for head in setup.off if head in known],
+        patterns={head: pattern for head, pattern in patterns.items() if pattern is not None},
+        hidden=[place - 1 for place in setup.hidden if 0 < place <= n],
+        lifted=setup.lifted and _is_causal(first),
+        window=setup.window if setup.windowed else None,
+        scale={"own": None, "none": 1.0, "other": setup.scale}[setup.scaling],
+        temperature=setup.temperature,
+        shuffled=setup.seed if setup.shuffle else None,
+    )
+    return changes, left_out
+
+
+def _pattern(setup, first, head):
+    """Return the pattern of a head as `Changes` takes it, or None if it cannot have it."""
+    layer = first.layers[head[0]] if first.layers else None
+    if setup.pattern == PREVIOUS and layer is not None and layer.kind == "cross":
+        return None
+    if setup.pattern != PAINTED:
+        return setup.pattern
+    if layer is None or max(layer.query.shape[2], layer.key.shape[2]) > MOST_PAINTED:
+        return None
+    weights = np.zeros((layer.query.shape[2], layer.key.shape[2]), dtype=bool)
+    for row, column in setup.painted:
+        if row < weights.shape[0] and column < weights.shape[1]:
+            weights[row, column] = True
+    return painted(weights)
+
+
+def _why_not(setup):
+    """Return why a head cannot have the chosen pattern."""
+    if setup.pattern == PAINTED:
+        return f"Patterns are painted for texts of up to {MOST_PAINTED} tokens"
+    return "Keys of cross-attention are another text, where no token comes before"
+
+
+def of_other_text(changes):
+    """Return the changes that make sense in a second text: those that name none of the first one's tokens."""
+    patterns = [(head, pattern) for head, pattern in changes.patterns if pattern in PATTERNS]
+    return replace(changes, hidden=frozenset(), patterns=tuple(patterns))
+
+
+def _is_causal(first):
+    """Return whether tokens of a model do not see later ones."""
+    return writes(first.loaded) or any(layer.kind == "decoder" for layer in first.layers)

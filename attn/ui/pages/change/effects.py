@@ -1,0 +1,205 @@
+"""Change: what the model reads, what is asked of it, and what the changes do to that."""
+
+from typing import NamedTuple
+
+import streamlit as st
+
+from attn import charts
+from attn.charts.labels import number, percent
+from attn.pretrained.intervention.changes import Changes
+from attn.pretrained.intervention.prediction import Comparison, compare_runs, similarity, token_id
+from attn.pretrained.intervention.run import Run, predicts_masked, prepare
+from attn.ui.pages.change.controls import changes_of, of_other_text
+from attn.ui.pages.change.runs import MOST_MEASURED, moved, passed
+
+WORDS = 8  # shown side by side
+SPACE = "␣"
+
+
+class Reading(NamedTuple):
+    """What a model reads, and what is asked of it."""
+
+    source: tuple  # name, random weights, text, and what its decoder reads, as the cached functions take them
+    tokens: tuple  # after which a word is predicted, or of the text whose likeness is measured
+    positions: tuple | None  # of these, where a word is predicted; None: nowhere
+    other: str  # a text to be compared with
+
+
+class Effect(NamedTuple):
+    """What the page shows."""
+
+    read: Reading
+    changes: Changes
+    left_out: list  # sentences on what did not fit
+    before: Run
+    after: Run
+    comparison: Comparison
+    word: int | None  # place, among the words of the comparison, of the one that is followed
+    numbers: tuple  # the number that is followed, before and after
+
+    @property
+    def what(self):
+        """What the number is called."""
+        return "similarity" if self.word is None else "probability"
+
+    def said(self, value):
+        """Return a value of the number as people read it."""
+        return number(value) if self.word is None else percent(value)
+
+
+def reading_controls(state, loaded):
+    """Draw what the model is asked: how alike two texts are, or which word comes where.
+
+    Returns
+    -------
+    Reading
+    """
+    if _decodes(loaded):
+        st.text_input("Text of the decoder", key=state.key("pair"), help="What the decoder has to say, word by word.")
+    read = read_by(state.choices(), loaded)
+    if read.positions is None:
+        if predicts_words(loaded):
+            st.caption(f"Write {loaded.tokenizer.mask_token} for a word to see what the model puts there.")
+        st.text_input(
+            "Second text",
+            key=state.key("pair"),
+            placeholder="None",
+            help="How alike the model finds the two texts is the number that changes. Without a second text, "
+            "the first is compared with itself as it was.",
+        )
+        return read
+    labels = charts.token_labels([token.text for token in read.tokens])
+    if not predicts_masked(loaded) and len(labels) > 1:
+        state.clamp("back", 0, len(labels) - 1)
+        st.select_slider(
+            "Predict after",
+            range(len(labels) - 1, -1, -1),
+            format_func=lambda back: labels[-1 - back],
+            key=state.key("back"),
+            help="The word that comes after this token.",
+        )
+    st.text_input(
+        "Word to follow",
+        key=state.key("word"),
+        placeholder="The likeliest",
+        help="The word whose probability is the number that changes; click a word in the figure to choose it. A space "
+        f"before it is written {SPACE}.",
+    )
+    return read_by(state.choices(), loaded)
+
+
+def _decodes(loaded):
+    """Return whether a model reads one text and says another."""
+    return bool(getattr(loaded.model.config, "is_encoder_decoder", False)) and predicts_words(loaded)
+
+
+def predicts_words(loaded):
+    """Return whether a model predicts words at all."""
+    return loaded.model.get_output_embeddings() is not None
+
+
+def read_by(setup, loaded):
+    """Tokenize what the model reads, and find where it predicts a word.
+
+    Parameters
+    ----------
+    setup : Setup
+    loaded : Loaded
+
+    Returns
+    -------
+    Reading
+
+    Raises
+    ------
+    ModelError
+        If the model's attention cannot be changed, or the text gives it no token.
+    """
+    decodes = _decodes(loaded)
+    source = setup.model, setup.random, setup.text, setup.pair if decodes else ""
+    prepared = prepare(loaded, setup.text, setup.pair or None if decodes else None)
+    tokens = prepared.tokens if prepared.decoder_tokens is None else prepared.decoder_tokens
+    return Reading(source, tokens, _positions(setup, loaded, tokens), setup.pair)
+
+
+def _positions(setup, loaded, tokens):
+    """Return where words are predicted: at the chosen token, or at the masked one nearest to it."""
+    if not predicts_words(loaded):
+        return None
+    place = max(len(tokens) - 1 - setup.back, 0)
+    if not predicts_masked(loaded):
+        return (place,)
+    mask = getattr(loaded.tokenizer, "mask_token_id", None)
+    masked = [at for at, token in enumerate(tokens) if token.id is not None and token.id == mask]
+    return (min(masked, key=lambda at: abs(at - place)),) if masked else None
+
+
+def untouched(read):
+    """Pass the text through the model with our attention inside and nothing changed."""
+    return passed(*read.source, positions=read.positions)
+
+
+def effect_of(setup, read, before):
+    """Pass the text through the model with what is changed, and put both passes side by side.
+
+    Parameters
+    ----------
+    setup : Setup
+    read : Reading
+    before : Run
+        The model as it is.
+
+    Returns
+    -------
+    Effect
+
+    Raises
+    ------
+    ModelError
+        As `attn.pretrained.intervention.run.run`.
+    """
+    changes, left_out = changes_of(setup, before)
+    after = passed(*read.source, changes, read.positions)
+    comparison = compare_runs(before, after, WORDS)
+    if comparison.words:
+        comparison, word = _following(setup.word, comparison, before, after)
+        shift = comparison.words[word]
+        return Effect(read, changes, left_out, before, after, comparison, word, (shift.before, shift.after))
+    numbers = _likeness(read, changes, before, after)
+    return Effect(read, changes, left_out, before, after, comparison, None, numbers)
+
+
+def _following(word, comparison, before, after):
+    """Return the comparison with the word that is followed among its words, and its place there."""
+    words = comparison.words
+    if not word.strip():
+        return comparison, max(range(len(words)), key=lambda at: words[at].before)
+    place = next((at for at, shift in enumerate(words) if shift.text == word), None)
+    if place is None:
+        id = token_id(before.loaded, word.replace(SPACE, " "))
+        place = next((at for at, shift in enumerate(words) if shift.id == id), None)
+    if place is None:
+        with before.loaded.lock:
+            first = before.loaded.tokenizer.decode([id])  # of a text of several tokens, the first is followed
+        shift = words[0]._replace(
+            text=first.replace(" ", SPACE),
+            id=id,
+            before=float(before.probabilities()[id]),
+            after=float(after.probabilities()[id]),
+        )
+        return comparison._replace(words=(*words[:-1], shift)), len(words) - 1
+    return comparison, place
+
+
+def _likeness(read, changes, before, after):
+    """Return how alike the two texts are to the model, before and after; without a second text, the text to itself."""
+    if not read.other.strip():
+        return 1.0, similarity(before, after)
+    source = (*read.source[:2], read.other, "")
+    others = passed(*source), passed(*source, of_other_text(changes))
+    return similarity(before, others[0]), similarity(after, others[1])
+
+
+def largest_move(read):
+    """Return how far our attention moves what the model says with nothing changed; None where the text is too long."""
+    return moved(*read.source) if len(read.tokens) <= MOST_MEASURED else None

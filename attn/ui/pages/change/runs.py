@@ -1,0 +1,52 @@
+"""Passes of a model with something changed, kept for all visitors as long as they fit into memory."""
+
+import streamlit as st
+
+from attn.pretrained.intervention.run import run, untouched
+from attn.ui import models
+from attn.ui.shared_results import Recent, is_long, once
+
+MOST_MEASURED = 512  # tokens up to which the model's own attention is run as well, to be compared
+
+_ROOM = 256_000_000  # bytes that results kept for all visitors may take together
+
+
+@st.cache_resource(show_spinner=False)
+def kept():
+    """Return what is kept for all visitors."""
+    return Recent(_ROOM, models.MOST_HELD)
+
+
+def passed(name, random_weights, text, pair, changes=None, positions=None):
+    """Pass a text through a model with something changed, or nothing.
+
+    Parameters
+    ----------
+    name, random_weights, text, pair
+        As for `attn.ui.models.recording`.
+    changes : Changes, optional
+    positions : tuple of int, optional
+        As in `attn.pretrained.intervention.run.run`.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    ModelError
+        As `attn.pretrained.intervention.run.run`.
+    """
+    loaded = models.loaded(name, random_weights)
+
+    def make(watch):
+        return run(loaded, text, changes, pair=pair or None, positions=positions, should_stop=watch)
+
+    key = (name, random_weights, text, pair, changes or None, positions)
+    return once(kept(), key, loaded, is_long(text, pair), make)
+
+
+@st.cache_data(max_entries=256, show_spinner="Comparing with the model's own attention …")
+def moved(name, random_weights, text, pair):
+    """Return how far our attention moves what a model says when nothing is changed."""
+    return untouched(models.loaded(name, random_weights), text, pair=pair or None)

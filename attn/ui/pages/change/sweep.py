@@ -1,0 +1,197 @@
+"""Change: every head off in turn, begun, watched, kept for the session, and shown."""
+
+import time
+
+import numpy as np
+import streamlit as st
+
+from attn import charts
+from attn.pretrained.intervention.head_ablation import sweep
+from attn.pretrained.intervention.prediction import probability_of, similarity
+from attn.ui import jobs, models
+from attn.ui.pages.change.controls import every_head, head_name
+from attn.ui.state import as_text
+
+WORDS = (
+    "Each head is switched off alone, with everything else as the model has it, and the number above is taken "
+    "again. Orange raises it, blue lowers it; click a head to switch it off on this page."
+)
+RUNNING = "change.sweep.job"  # where the session holds the sweep that runs
+_PACE = f"{RUNNING}.pace"
+_KEPT = 12  # sweeps that a session keeps
+_BARS = 10
+
+
+class Pace:
+    """How far a sweep is and how fast it goes, from what it tells on its way.
+
+    Parameters
+    ----------
+    layers : int
+        Layers to be passed before the first head is off.
+    """
+
+    def __init__(self, layers):
+        self.layers, self.passed, self.done, self.total = layers, 0, 0, 0
+        self._began = None
+
+    def layer(self):
+        """Count a layer."""
+        self.passed += 1
+
+    def heads(self, done, total):
+        """Keep how many heads are done, and of how many."""
+        self._began = self._began or time.monotonic()
+        self.done, self.total = done, total
+
+    def in_words(self, now):
+        """Say at a time what it is at, and how long it takes."""
+        if not self.total:
+            return f"First every head is left on: layer {min(self.passed, self.layers)} of {self.layers}."
+        if not self.done:
+            return "How long it takes shows in a moment."
+        return f"About {_duration((now - self._began) * (self.total - self.done) / self.done)} left."
+
+
+def _duration(seconds):
+    """Return a time roughly, as people say it.
+
+    Examples
+    --------
+    >>> _duration(0.4), _duration(23), _duration(130)
+    ('1 s', '25 s', '2 min')
+    """
+    if seconds < 10:
+        return f"{max(1, round(seconds))} s"
+    return f"{5 * round(seconds / 5)} s" if seconds < 90 else f"{round(seconds / 60)} min"
+
+
+def key_of(effect):
+    """Return what a sweep depends on: what is read, and the number that is followed."""
+    word = None if effect.word is None else effect.comparison.words[effect.word].id
+    return (*effect.read.source, effect.read.other if word is None else "", effect.read.positions, word)
+
+
+def begin(effect):
+    """Begin to switch every head off in turn, from the model as it is."""
+    read, key = effect.read, key_of(effect)
+    name, random, text, pair = read.source
+    loaded = models.loaded(name, random)
+    texts, measure = (text,), probability_of(key[-1]) if key[-1] is not None else None
+    if measure is None:
+        texts, measure = _texts(effect)
+
+    store, pace = _store(), Pace(len(effect.before.num_heads) * len(texts))
+
+    def work(progress, should_stop):
+        def told(done, total):
+            pace.heads(done, total)
+            progress(done, total)
+
+        def asked():
+            pace.layer()
+            return should_stop()
+
+        options = {"pair": pair or None, "positions": read.positions}
+        store.pop(key, None)
+        store[key] = sweep(loaded, texts, measure, **options, progress=told, should_stop=asked)
+        while len(store) > _KEPT:
+            del store[next(iter(store))]
+
+    st.session_state[_PACE] = pace
+    st.session_state[RUNNING] = jobs.Job(work)
+
+
+def watch():
+    """Show how far the sweep is and how long it will take, with a button that stops it."""
+    jobs.watch(RUNNING, "Heads switched off")
+    _say_pace()
+
+
+@st.fragment(run_every=0.4)
+def _say_pace():
+    """Say what the sweep is at, unless it waits for its turn or has come to its end."""
+    job, pace = st.session_state.get(RUNNING), st.session_state.get(_PACE)
+    if job is not None and job.running and not (job.place or job.stopped) and pace is not None:
+        st.caption(pace.in_words(time.monotonic()))
+
+
+def _store():
+    """Return the sweeps of this session."""
+    return st.session_state.setdefault("change.sweeps", {})
+
+
+def _texts(effect):
+    """Return the texts to pass and how alike they are; without a second text, the text to itself as it is."""
+    text, other = effect.read.source[2], effect.read.other
+    if other.strip():
+        return (text, other), similarity
+    before = effect.before
+    return (text,), lambda run: similarity(run, before)
+
+
+def finished(effect):
+    """Return the sweep for what is in view, if this session has made it."""
+    return _store().get(key_of(effect))
+
+
+def any_head(swept):
+    """Return whether the sweep came to its first head."""
+    return bool(np.isfinite(swept.effect).any())
+
+
+def sentence_of(swept, effect):
+    """Say which head matters most, and how few of them do."""
+    effects = swept.effect[np.isfinite(swept.effect)]
+    if not effects.size:
+        return "Stopped before the first heads, of which several are off in one pass, were through."
+    (best,) = swept.most(1)
+    done, total = effects.size, len(every_head(effect.before))
+    start = "" if swept.finished else f"Stopped after {done} of {total} heads. "
+    small = int((np.abs(effects) < 0.1 * np.abs(effects).max()).sum())
+    return (
+        f"{start}Without head **{head_name(best)}** the {_what(effect)} goes from {effect.said(swept.before)} to "
+        f"**{effect.said(swept.after[best])}**, farther than without any other. {small} of {done} heads move it by "
+        "less than a tenth of that."
+    )
+
+
+def _what(effect):
+    if effect.word is None:
+        return "similarity"
+    return f"probability of {as_text(charts.quoted(effect.comparison.words[effect.word].text))}"
+
+
+def chart_of(swept, effect, theme, room):
+    """Draw what each head does to the number when it is off, as a map and the farthest as bars."""
+    what = {"kind": "signed", "tooltip_name": "change" if effect.word is None else "percentage points"}
+    change = swept.effect if effect.word is None else 100 * swept.effect
+    limit = float(np.nanmax(np.abs(change), initial=0)) or 1.0
+    down, across = change.shape
+    cell = max(min((room * 0.55 - 60) / across, 480 / down, 48), 14)
+    table = charts.head_switches(
+        change, theme, title="Change without each", limit=limit, select="map", size=int(cell) * max(down, across),
+        missing="not tried", **what,
+    )  # fmt: skip
+    first = first_heads(swept)
+    bars = charts.bars(
+        [change[head] for head in first],
+        [f"head {head_name(head)}" for head in first],
+        theme,
+        title="Farthest",
+        limit=limit,
+        select="bar",
+        width=int(room * 0.25),
+        **what,
+    )
+    return charts.beside(table, bars)
+
+
+def first_heads(swept):
+    """Return the heads that move the number farthest."""
+    return swept.most(_BARS)
+
+
+def head_at(swept, row, column=None):
+    """Return the head that was clicked, in the map (layer and head) or in the list (its place)."""
+    return (row, column) if column is not None else first_heads(swept)[row]

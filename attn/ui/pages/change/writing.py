@@ -1,0 +1,173 @@
+"""Change: a decoder writes on from the text, as it is and with the changes, one row of attention per word."""
+
+from typing import NamedTuple
+
+import streamlit as st
+
+from attn import charts
+from attn.charts.labels import percent
+from attn.pretrained.intervention.generation import Generation, generate, writes
+from attn.ui import models
+from attn.ui.jobs import Job, failure, watch
+from attn.ui.page import figure, theme
+from attn.ui.pages.change.controls import head_name
+from attn.ui.pages.change.runs import kept
+from attn.ui.state import as_text
+from attn.ui.width import room
+
+RUNNING = "change.writing.job"  # where the session holds the writing that runs
+WATCHED = "Tokens written"
+MOST_READ = 1024  # tokens of a text from which is written on: every word written keeps a row over them for every head
+_MOST_DRAWN = 120  # tokens of one strip
+_MOST_SAID = 40  # tokens of the text that stand before what was written
+_ENDS = {"length": "", "end": " It came to an end by itself.", "stopped": " It was stopped."}
+
+
+class Written(NamedTuple):
+    """What was written from one text."""
+
+    before: Generation  # by the model as it is
+    after: Generation | None  # with the changes; None where there are none
+
+
+def key_of(effect, setup):
+    """Return what the writing depends on."""
+    return *effect.read.source[:3], "written", effect.changes, setup.count
+
+
+def why_not(effect):
+    """Return why nothing can be written from this text, or None if it can."""
+    loaded = effect.before.loaded
+    if not writes(loaded):
+        return f"{loaded.name.split('/')[-1]} does not write: it reads in both directions. Choose a decoder."
+    if len(effect.before.tokens) > MOST_READ:
+        return f"This text has more than {MOST_READ:,} tokens; write on from a shorter one."
+    return None
+
+
+def begin(effect, setup):
+    """Begin to write: as the model is, then with the changes."""
+    key, changes, count = key_of(effect, setup), effect.changes, setup.count
+    name, random, text, _ = effect.read.source
+    loaded = models.loaded(name, random)
+
+    def work(progress, should_stop):
+        total, written = count * (2 if changes else 1), []
+        for each in (None, changes) if changes else (None,):
+            done = count * len(written)
+            told = lambda words, done=done: progress(done + len(words), total)  # noqa: E731
+            written.append(generate(loaded, text, count, each, progress=told, should_stop=should_stop))
+        result = Written(written[0], written[1] if changes else None)
+        kept().put(key, result, _size(result))
+
+    st.session_state[RUNNING] = Job(work)
+
+
+def _size(result):
+    """Return how many bytes the rows of attention take."""
+    words = [word for each in result if each is not None for word in each.written]
+    return sum(row.nbytes for word in words for row in word.rows)
+
+
+def finished(effect, setup):
+    """Return what was written from what is in view, if it is kept."""
+    return kept().get(key_of(effect, setup))
+
+
+def text_of(effect, generation, step):
+    """Return the end of the text and what was written, the word of one step marked, as Markdown."""
+    read, words = effect.before.tokens, [each.token for each in generation.written]
+    start = "… " if len(read) > _MOST_SAID else ""
+    parts = [(words[:step], ":blue"), (words[step : step + 1], ":orange-background"), (words[step + 1 :], ":blue")]
+    written = "".join(f"{colour}[{_said(part)}]" for part, colour in parts if part)
+    return f"{start}{_said(read[-_MOST_SAID:])}{written}{_ENDS[generation.finished]}"
+
+
+def _said(tokens):
+    """Return tokens as running text that Markdown shows as it stands."""
+    return as_text("".join(token.text for token in tokens).replace("␣", " "))
+
+
+def step_sentence(generation, step, layer, head):
+    """Say what was written at a step, how likely it was, and where the head looked."""
+    word = generation.written[step]
+    row, keys = generation.row(step, layer, head), generation.keys(step, layer)
+    best = int(row.argmax())
+    off = ", which is off and gives nothing," if (layer, head) in generation.changes.off else ""
+    instead = ", ".join(f"{_named(token)} {percent(share)}" for token, share in word.instead[1:4])
+    return (
+        f"Token {step + 1}: **{_named(word.token)}** (probability {percent(word.probability)}; else {instead}). Head "
+        f"{head_name((layer, head))}{off} looked most at **{_named(keys[best])}** (weight {row[best]:.2f})."
+    )
+
+
+def _named(token):
+    """Return a token fit to stand in a sentence."""
+    return as_text(charts.quoted(token.text))
+
+
+def strip_of(generation, step, layer, head, theme, width):
+    """Draw where one head looked when a word was written, over the words themselves."""
+    row, keys = generation.row(step, layer, head), generation.keys(step, layer)
+    row, keys = row[-_MOST_DRAWN:], keys[-_MOST_DRAWN:]
+    looking = None if generation.kinds[layer - generation.first_layer] == "cross" else len(keys) - 1
+    strip = charts.token_strip([token.text for token in keys], theme, weights=row, width=width, selected=looking)
+    return charts.beside(strip)
+
+
+def draw(state, effect, setup, job):
+    """Draw the controls of writing, and what was written with one row of attention per word."""
+    _begin_controls(state, effect, setup, job)
+    written = finished(effect, setup)
+    if written is None:
+        return
+    generations = {"As it is": written.before} | ({"With your changes": written.after} if written.after else {})
+    longest = max(len(one.written) for one in generations.values())
+    if not longest:
+        st.caption("Nothing was written.")
+        return
+    step = _step_control(state, longest)
+    for title, generation in generations.items():
+        st.markdown(f"**{title}**: {text_of(effect, generation, step)}")
+        _draw_step(generation, min(step, len(generation.written) - 1), setup, title)
+
+
+def _begin_controls(state, effect, setup, job):
+    """Draw how many tokens to write, and the button that begins or the one that stops."""
+    count, button = st.columns([3, 1], vertical_alignment="bottom")
+    count.slider("Tokens to write", 1, 50, key=state.key("count"), help="Words, or pieces of longer ones.")
+    if job:
+        watch(RUNNING, WATCHED)
+    elif button.button("Write on", type="primary", key=state.key("write"), width="stretch"):
+        begin(effect, setup)
+        st.rerun()
+    if reason := failure(RUNNING):
+        st.error(as_text(reason))
+
+
+def _step_control(state, longest):
+    """Draw the steps to walk back and forth, and return the one in view, counted from 0."""
+    state.clamp("step", 1, longest)
+    back, slider, ahead = st.columns([1, 8, 1], vertical_alignment="bottom")
+    at = state.get("step")
+
+    def go(by):
+        state.set(step=state.get("step") + by)
+
+    back.button("Back", on_click=go, args=(-1,), disabled=at == 1, shortcut="Left", key=state.key("back_word"))
+    if longest > 1:
+        slider.slider("Token", 1, longest, key=state.key("step"), help="The left and right arrow keys walk, too.")
+    ahead.button("Next", on_click=go, args=(1,), disabled=at == longest, shortcut="Right", key=state.key("next_word"))
+    return at - 1
+
+
+def _draw_step(generation, step, setup, title):
+    """Draw where the chosen head looked when one word was written."""
+    layer, head = setup.chosen
+    if step < 0:
+        return
+    if not 0 <= layer - generation.first_layer < len(generation.kinds):
+        st.caption(f"The decoder has layers {generation.first_layer + 1} and up: choose one of them at the left.")
+        return
+    st.caption(step_sentence(generation, step, layer, head))
+    figure(strip_of(generation, step, layer, head, theme(), room()), f"change.writing.{title}")

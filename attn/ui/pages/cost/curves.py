@@ -1,0 +1,420 @@
+"""Cost: from the shape chosen on the page to curves, a table and a measurement, and the code for it."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+
+from attn import charts, cost
+from attn.charts.labels import number
+from attn.ui.link import choice, flag, whole
+from attn.ui.pages.cost.units import in_bytes, many, times
+from attn.ui.pages.heads import divisors
+from attn.ui.width import room
+
+VIEWS = {"kinds": "Kinds", "layer": "Layer", "memory": "Memory"}
+BYTES = {"4": "4", "2": "2", "1": "1"}
+CORES = {"one": "One", "all": "All"}
+TABS = ("By kind of layer", "Known models", "Parameters", "Code")
+MOST_TOKENS = 2**20
+DRAWN = ("self_attention", "recurrent", "convolution", "separable", "window")  # dilated ones cost as much as others
+_GPUS, _PER_SECOND = 8, 9.5e12  # operations, section 5.2 and footnote 5 of the paper
+_DRAWN_AS = {cost.KINDS["convolution"].title: "Convolution, also dilated"}
+DASHED = ("whole layer", cost.KINDS["separable"].title)  # run close to another curve
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Everything chosen on Cost."""
+
+    n: int = whole(1024, 1, MOST_TOKENS)
+    d_model: int = whole(512, 1, 16384)
+    num_heads: int = whole(8, 1, 128)
+    num_kv_heads: int = whole(8, 1, 128)
+    d_k: int = whole(64, 1, 512)
+    num_layers: int = whole(6, 1, 200)
+    size: str = choice("4", BYTES)
+    kernel: int = whole(3, 1, 64)
+    window: int = whole(64, 1, 4096)
+    view: str = choice("kinds", VIEWS)
+    most: int = whole(2048, 256, 8192)
+    heads: int = whole(4, 1, 16)
+    causal: bool = flag(False)
+    cores: str = choice("one", CORES)
+    tab: str = choice("By kind of layer", TABS)
+
+    @property
+    def widths(self):
+        """The widths of the layer, as the functions of `attn.cost` take them."""
+        return self.d_model, self.num_heads, self.num_kv_heads, self.d_k, self.d_k
+
+    @property
+    def bytes_per_number(self):
+        return int(self.size)
+
+
+# Controls
+
+
+def shape_controls(state):
+    """Draw the choice of a shape: a known model's, or any."""
+    picked = state.key("known")
+
+    def fill():
+        if name := st.session_state[picked]:
+            shape = cost.SHAPES[name]
+            state.set(
+                d_model=shape.d_model, num_heads=shape.num_heads, num_kv_heads=shape.num_kv_heads, d_k=shape.d_k,
+                num_layers=shape.num_layers, n=shape.most_tokens,
+            )  # fmt: skip
+
+    st.session_state[picked] = _known(state, st.session_state.get(picked))
+    st.selectbox(
+        "Shape of a known model",
+        cost.SHAPES,
+        key=picked,
+        on_change=fill,
+        placeholder="Your own",
+        help="Fills in what its published configuration says, and the longest text it was made for.",
+    )
+    lengths = sorted({2**power for power in range(4, 21)} | {state.get("n")})
+    st.select_slider(
+        "Tokens n", lengths, key=state.key("n"), format_func=lambda n: f"{n:,}", help="The length of the text."
+    )
+    numbers = (
+        ("d_model", "d_model", "Numbers per token."),
+        ("num_heads", "Query heads", "Each computes scores of its own."),
+        ("d_k", "Width of a head", "Numbers per query, key and value of a head."),
+        ("num_layers", "Layers", "Each keeps its own keys and values."),
+    )
+    for name, label, words in numbers[:2]:
+        st.number_input(label, *_bounds(name), key=state.key(name), help=words)
+    state.adjust(num_kv_heads=max(d for d in divisors(state.get("num_heads")) if d <= state.get("num_kv_heads")))
+    if state.get("num_heads") > 1:
+        st.select_slider(
+            "Key/value heads",
+            divisors(state.get("num_heads")),
+            key=state.key("num_kv_heads"),
+            help="As many as query heads, or fewer that several query heads share.",
+        )
+    for name, label, words in numbers[2:]:
+        st.number_input(label, *_bounds(name), key=state.key(name), help=words)
+    st.segmented_control(
+        "Bytes per number", BYTES, format_func=BYTES.get, key=state.key("size"), required=True,
+        help="Of a score, a key or a value: 4 as float32, 2 as float16 or bfloat16, 1 with 8 bits.",
+    )  # fmt: skip
+    with st.expander("Other kinds of layer"):
+        st.number_input(
+            "Kernel k of a convolution", *_bounds("kernel"), key=state.key("kernel"), help="Tokens it sees at once."
+        )
+        st.number_input(
+            "Window r of attention", *_bounds("window"), key=state.key("window"), help="Keys that a query sees."
+        )
+
+
+def _bounds(name):
+    """Return the least and the largest value of a whole number."""
+    return {
+        "d_model": (1, 16384),
+        "num_heads": (1, 128),
+        "d_k": (1, 512),
+        "num_layers": (1, 200),
+        "kernel": (1, 64),
+        "window": (1, 4096),
+    }[name]
+
+
+def _known(state, before):
+    """Return the known model whose numbers are chosen, or None; of several the one picked before, if it is one."""
+    names = ("d_model", "num_heads", "num_kv_heads", "d_k", "num_layers")
+    same = [
+        name
+        for name, shape in cost.SHAPES.items()
+        if all(state.get(number) == getattr(shape, number) for number in names)
+    ]
+    return before if before in same else next(iter(same), None)
+
+
+# Pictures
+
+
+def lengths_of(setup):
+    """Return the lengths over which the curves run: around the chosen one and where curves cross."""
+    around = [16, setup.n, setup.d_model, cost.crossover(*setup.widths)]
+    low, high = math.floor(math.log2(min(around))) - 1, math.ceil(math.log2(max(around))) + 2
+    return [2**power for power in range(max(low, 0), min(high, 24) + 1)]
+
+
+def series_of(setup):
+    """Return the curves of the view in view: their names and their values at every length.
+
+    Returns
+    -------
+    lengths : list of int
+    series : dict of str to list
+    """
+    lengths = lengths_of(setup)
+    if setup.view == "kinds":
+        costs = {cost.KINDS[kind].title: [layer(setup, kind, n).operations for n in lengths] for kind in DRAWN}
+    elif setup.view == "layer":
+        work = [cost.attention_work(n, *setup.widths) for n in lengths]
+        costs = {
+            "projections": [w.projections for w in work],
+            "scores and sums": [w.scores + w.sums for w in work],
+            "whole layer": [w.total for w in work],
+        }
+    else:
+        costs = {
+            "scores of one layer": [scores(setup, n) for n in lengths],
+            "keys and values of all layers": [cache(setup, n) for n in lengths],
+        }
+    return lengths, costs
+
+
+def layer(setup, kind, n=None):
+    """Return what a layer of a kind costs at this width."""
+    return cost.layer_cost(kind, n or setup.n, setup.d_model, kernel=setup.kernel, window=setup.window)
+
+
+def scores(setup, n):
+    """Return the bytes of one layer's scores."""
+    return cost.score_bytes(setup.num_heads, n, n, bytes_per_number=setup.bytes_per_number)
+
+
+def cache(setup, n):
+    """Return the bytes of all layers' keys and values."""
+    return cost.cache_bytes(
+        n, setup.num_kv_heads, setup.d_k, setup.d_k,
+        num_layers=setup.num_layers, bytes_per_number=setup.bytes_per_number,
+    )  # fmt: skip
+
+
+def picture(setup, theme):
+    """Draw the curves of the view, with the chosen length and the crossing marked."""
+    lengths, series = series_of(setup)
+    marks = [(setup.n, f"here: {setup.n:,}")]
+    if setup.view == "kinds":
+        d = setup.d_model
+        marks.append((d, f"n = d = {d:,}: as much as recurrence", d**3))
+    elif setup.view == "layer":
+        even = cost.crossover(*setup.widths)
+        height = cost.attention_work(1, *setup.widths).projections * even
+        marks.append((even, f"{even:,.0f}: as much as the projections", height))
+    return charts.beside(
+        charts.curves(
+            [
+                charts.Curve(_DRAWN_AS.get(name, name), lengths, values, dashed=name in DASHED)
+                for name, values in series.items()
+            ],
+            theme,
+            log=True,
+            marks=sorted(marks),
+            x_name="tokens",
+            y_name="memory" if setup.view == "memory" else "multiplications",
+            x_format=lambda n: f"{n:,.0f}",
+            y_format=in_bytes if setup.view == "memory" else many,
+            width=room(),
+            height=int(min(520, max(340, room() * 0.36))),
+        )
+    )
+
+
+def reading(setup):
+    """Say what the curves show at the chosen length."""
+    n, d = setup.n, setup.d_model
+    if setup.view == "kinds":
+        own, recurrent = (layer(setup, kind).operations for kind in ("self_attention", "recurrent"))
+        verdict = "as many" if own == recurrent else f"{times(own, recurrent)} as many"
+        return (
+            f"At **{n:,} tokens** of {d:,} numbers self-attention takes **{many(own)}** multiplications, {verdict} "
+            f"as a recurrent layer. It is the cheaper one below n = d = {d:,} tokens, and whatever the length it needs "
+            f"one step where the recurrent layer needs {n:,} in a row."
+        )
+    if setup.view == "layer":
+        work, even = cost.attention_work(n, *setup.widths), cost.crossover(*setup.widths)
+        share = (work.scores + work.sums) / work.total
+        return (
+            f"At **{n:,} tokens** scores and sums are **{share:.0%}** of a layer's {many(work.total)} multiplications. "
+            f"The projections, which grow only with n, are the larger part up to **{even:,.0f} tokens**"
+            + (", twice the width and not the width itself." if even == 2 * d else ".")
+        )
+    return (
+        f"At **{n:,} tokens** the scores of one layer take **{in_bytes(scores(setup, n))}** when all are held at once, "
+        f"and the keys and values that decoding keeps take **{in_bytes(cache(setup, n))}**. "
+        "Twice the text: four times the scores, twice the cache."
+    )
+
+
+def formula(setup, role):
+    """Return the formula of the view in LaTeX; `role` tells the colour of a letter."""
+
+    def letter(text, name):
+        return rf"\textcolor{{{role(name)}}}{{{text}}}"
+
+    q, k = letter("h", "query"), letter("h_{kv}", "key")
+    if setup.view == "kinds":
+        return r"n^2 d = n d^2 \iff n = d"
+    if setup.view == "layer":
+        projections, rest = rf"2\,n\,d\,d_k({q} + {k})", rf"2\,n^2 {q}\,d_k"
+        return (
+            rf"\underbrace{{{projections}}}_{{\text{{projections}}}} + \underbrace{{{rest}}}_{{\text{{scores, sums}}}}"
+        )
+    return rf"{q}\,n^2 b \qquad 2\,L\,n\,{k}\,d_k\,b"
+
+
+def shapes(setup):
+    """Return the sizes in view as a person writes them."""
+    return (
+        f"scores: {setup.num_heads} × {setup.n:,} × {setup.n:,} · keys and values: {setup.num_layers} × 2 × "
+        f"{setup.num_kv_heads} × {setup.n:,} × {setup.d_k}"
+    )
+
+
+def series_csv(setup):
+    """Return the numbers behind the curves as comma-separated text."""
+    lengths, series = series_of(setup)
+    return charts.csv(np.array(list(series.values()), dtype=float).T, [str(n) for n in lengths], list(series))
+
+
+# Tables
+
+
+def kinds_table(setup):
+    """Return every kind of layer at the chosen setting as a Markdown table."""
+    rows = [
+        f"**At {setup.n:,} tokens** | multiplications | grow as | steps in a row | longest path | grows as",
+        "---|---:|:---|---:|---:|:---",
+    ]
+    for name, kind in cost.KINDS.items():
+        one = layer(setup, name)
+        path = "never" if math.isinf(one.path) else f"{one.path:,}"
+        rows.append(
+            f"{kind.title} | {many(one.operations)} | $O({kind.operations})$ | {one.steps:,} | {path} "
+            f"| $O({kind.path})$"
+        )
+    return "\n".join(rows)
+
+
+def models_picture(setup, theme):
+    """Draw what the cache of known decoders takes at the chosen length."""
+    names = [name for name, shape in cost.SHAPES.items() if shape.kind == "decoder"]
+    sizes = [cost.SHAPES[name].cache_bytes(setup.n, setup.bytes_per_number) for name in names]
+    order = np.argsort(sizes, kind="stable")[::-1]
+    labels = [
+        f"{names[at]} · {cost.SHAPES[names[at]].num_kv_heads} of {cost.SHAPES[names[at]].num_heads}" for at in order
+    ]
+    return charts.beside(
+        charts.bars(
+            [sizes[at] / 1e6 for at in order],
+            labels,
+            theme,
+            kind="magnitude",
+            log=True,
+            title=f"Keys and values of {setup.n:,} tokens in all layers, in MB, on a logarithmic scale",
+            color=theme.key,
+            tooltip_name="MB",
+            width=int(min(room() * 0.75, 1000)),
+        )
+    )
+
+
+def models_csv(setup):
+    """Return the known models' numbers as comma-separated text."""
+    columns = ["layers", "d_model", "heads", "kv_heads", "d_k", "most_tokens", "cache_bytes", "score_bytes"]
+    rows = [
+        [*shape[1:], shape.cache_bytes(setup.n, setup.bytes_per_number),
+         cost.score_bytes(shape.num_heads, setup.n, setup.n, bytes_per_number=setup.bytes_per_number)]
+        for shape in cost.SHAPES.values()
+    ]  # fmt: skip
+    return charts.csv(rows, list(cost.SHAPES), columns)
+
+
+def parameters_table():
+    """Return Table 3 of the paper, its parameters beside those counted here, as Markdown."""
+    base = cost.transformer_parameters()
+    rows = [
+        "Vaswani et al., 2017, Table 3 | printed | counted here | printed − base | counted − base | BLEU",
+        "---|---:|---:|---:|---:|---:",
+    ]
+    for row in cost.TABLE_3:
+        counted = cost.transformer_parameters(**row.changes)
+        rows.append(
+            f"{row.name} | {row.millions} M | {counted / 1e6:.1f} M | {row.millions - cost.TABLE_3[0].millions:+d} M "
+            f"| {(counted - base) / 1e6:+.1f} M | {row.bleu}"
+        )
+    return "\n".join(rows).replace("| -", "| −")
+
+
+def training_reading():
+    """Say what training the two models of the paper took."""
+    base, big = (hours * 3600 * _GPUS * _PER_SECOND for hours in (12, 3.5 * 24))
+    return (
+        f"Counted with one matrix of 37,000 rows for both languages and no bias in attention: the base model comes out "
+        "two million short of the table. Its differences come out as printed, save where d_model changes: there they "
+        f"are up to three million off. Training it for 12 hours on {_GPUS} GPUs of 9.5 "
+        f"trillion operations a second took {number(base, 2)} operations, the big one in 3.5 days {number(big, 2)}: "
+        "what Table 2 prints as 3.3e18 and 2.3e19."
+    )
+
+
+def parameters_reading(setup):
+    """Say how many parameters the chosen layer has."""
+    own = cost.attention_parameters(*setup.widths)
+    return (
+        f"An attention layer of your setting trains **{many(own)}** numbers, {setup.num_layers} of them "
+        f"**{many(own * setup.num_layers)}**, however long the text is."
+    )
+
+
+# Code
+
+
+def code_of(setup):
+    """Return the lines that compute the curves in view and draw them."""
+    lengths = lengths_of(setup)
+    start, stop = (int(math.log2(n)) for n in (lengths[0], lengths[-1]))
+    widths = ", ".join(map(str, setup.widths))
+    series = {
+        "kinds": f"""costs = {{
+    cost.KINDS[kind].title: [
+        cost.layer_cost(kind, n, {setup.d_model}, kernel={setup.kernel}, window={setup.window}).operations
+        for n in lengths
+    ]
+    for kind in {DRAWN}
+}}""",
+        "layer": f"""work = [cost.attention_work(n, {widths}) for n in lengths]
+costs = {{
+    "projections": [w.projections for w in work],
+    "scores and sums": [w.scores + w.sums for w in work],
+    "whole layer": [w.total for w in work],
+}}
+print(cost.crossover({widths}))""",
+        "memory": f"""costs = {{
+    "scores of one layer": [
+        cost.score_bytes({setup.num_heads}, n, n, bytes_per_number={setup.size}) for n in lengths
+    ],
+    "keys and values of all layers": [
+        cost.cache_bytes(
+            n, {setup.num_kv_heads}, {setup.d_k}, {setup.d_k},
+            num_layers={setup.num_layers}, bytes_per_number={setup.size},
+        )
+        for n in lengths
+    ],
+}}""",
+    }[setup.view]
+    name = "bytes" if setup.view == "memory" else "multiplications"
+    return f"""from attn import charts, cost
+
+lengths = [2**power for power in range({start}, {stop + 1})]
+{series}
+for name, values in costs.items():
+    print(name, dict(zip(lengths, values)))
+
+parts = [charts.Curve(name, lengths, values) for name, values in costs.items()]
+picture = charts.curves(
+    parts, charts.LIGHT, log=True, x_name="tokens", y_name="{name}",
+    marks=[({setup.n}, "here")],
+)
+charts.save(picture, "cost.svg")
+"""

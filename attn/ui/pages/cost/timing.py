@@ -1,0 +1,194 @@
+"""Measuring attention on this machine: the controls, the run with its progress, and what came of it."""
+
+import math
+from contextlib import closing
+from typing import NamedTuple
+
+import numpy as np
+import streamlit as st
+
+from attn import blockwise, charts, cost, scaled_dot_product_attention
+from attn.charts.labels import number
+from attn.pretrained import timing
+from attn.ui import jobs
+from attn.ui.jobs import Job
+from attn.ui.page import draw, figure
+from attn.ui.pages.cost.curves import CORES, Setup
+from attn.ui.pages.cost.units import in_bytes, in_seconds, power, times
+from attn.ui.state import as_text
+from attn.ui.width import room
+
+RUNNING = "cost.measuring.job"  # where the session holds the measurement that runs
+
+
+def measure_controls(state):
+    """Draw what is measured, and return whether to begin."""
+    longest = sorted({512, 1024, 2048, 4096, 8192} | {state.get("most")})
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.select_slider(
+            "Longest text", longest, key=state.key("most"), width=220,
+            format_func=lambda n: f"{n:,}", help="Tokens. Lengths double from 128 up to this one.",
+        )  # fmt: skip
+        st.slider("Heads measured", 1, 16, key=state.key("heads"), width=180, help="Each 64 wide.")
+        st.segmented_control(
+            "Cores", CORES, format_func=CORES.get, key=state.key("cores"), required=True,
+            help="One core gives steady numbers even while the machine has other work.",
+        )  # fmt: skip
+        st.toggle("Causal", key=state.key("causal"), help="A token sees itself and what came before.")
+        return st.button(
+            "Measure on this machine", type="primary", icon=":material/timer:", key=state.key("measure"),
+            disabled=jobs.running(RUNNING) is not None,
+        )  # fmt: skip
+
+
+def tiles_reading():
+    """Say what the tiles are, and how exact."""
+    return (
+        "`attn.blockwise` goes through queries and keys a tile at a time and carries along, for each query, the "
+        "largest score so far, the sum of exponentials and their weighted sum of values. Nothing of the size n × n is "
+        f"ever held, and the result is the same: here, for 512 tokens, to **{number(_difference(), 2)}**."
+    )
+
+
+TILES_FORMULA = r"""\begin{aligned}\ell' &= e^{m-m'}\,\ell + \textstyle\sum_j e^{s_j-m'}\\
+c' &= e^{m-m'}\,c + \textstyle\sum_j e^{s_j-m'}\,v_j\end{aligned}"""
+
+
+@st.cache_data(show_spinner=False)
+def _difference():
+    """Return the largest difference between attention in tiles and with the whole matrix, in float32."""
+    inputs = np.random.default_rng(0).standard_normal((3, 4, 512, 64), dtype=np.float32)
+    return float(np.abs(blockwise.attention(*inputs) - scaled_dot_product_attention(*inputs).context).max())
+
+
+class Run(NamedTuple):
+    """One measurement: what was asked for and what has come of it."""
+
+    setup: Setup
+    found: list  # of Measured
+
+    @property
+    def lengths(self):
+        """The lengths that were asked for."""
+        return timing.lengths_up_to(self.setup.most)
+
+    @property
+    def job(self):
+        """What is asked for, as `attn.pretrained.timing.measure` takes it."""
+        threads = timing.cores() if self.setup.cores == "all" else 1
+        return {"num_heads": self.setup.heads, "causal": self.setup.causal, "threads": threads}
+
+    def of(self, contestant):
+        """Return what is known of one contestant, by length."""
+        return [one for one in self.found if one.contestant == contestant]
+
+
+def last_run(state):
+    """Return what this visitor measured last, or None."""
+    return st.session_state.get(state.key("run"))
+
+
+def begin(state, setup):
+    """Begin to measure, with no other heavy run beside it; what has come is kept when the visitor stops it."""
+    run = st.session_state[state.key("run")] = Run(setup, [])
+
+    def work(progress, should_stop):
+        limit = timing.spare_memory()
+        expected = sum(timing.fits(name, n, setup.heads, limit) for name in timing.CONTESTANTS for n in run.lengths)
+        progress(0, expected)
+        with closing(timing.measure(run.lengths, limit=limit, **run.job)) as found:
+            for one in found:
+                if should_stop():
+                    break
+                if one is not None:
+                    run.found.append(one)
+                    progress(len(run.found), expected)
+
+    st.session_state[RUNNING] = Job(work, alone=True)
+
+
+def show(state, theme):
+    """Show the measurement that runs, with a button that stops it, or else the last one."""
+    run = last_run(state)
+    if jobs.running(RUNNING):
+        jobs.watch(RUNNING, "Measured", lambda: _draw(run, theme))
+        return
+    if reason := jobs.failure(RUNNING):
+        st.error(as_text(reason))
+    if run is not None and run.found:
+        st.markdown(measured_reading(run))
+        figure(measured_picture(run, theme), "cost.measured", tables={"measured": lambda: measured_csv(run)})
+
+
+def _draw(run, theme):
+    """Draw what has come so far."""
+    if run.found:
+        st.caption("So far. Each of the four runs in a process of its own, one after the other.")
+        draw(measured_picture(run, theme))
+
+
+def measured_picture(run, theme):
+    """Draw time and memory over length, with how each grows."""
+    time, memory = (
+        [_measured_curve(run, name, field) for name in timing.CONTESTANTS] for field in ("seconds", "bytes")
+    )
+    wide = room() >= 1100
+    size = {"width": int(room() / 2 - 12) if wide else room(), "height": 360 if wide else 280}
+    options = {"log": True, "dots": True, "x_name": "tokens", "x_ticks": run.lengths} | size
+    options["x_format"] = "{:,.0f}".format
+    figures = [charts.curves(time, theme, title="Time", y_name="time of a run", y_format=in_seconds, **options)]
+    if any(len(curve.x) for curve in memory):
+        figures.append(
+            charts.curves(
+                memory, theme, title="Memory beyond the inputs", y_name="memory", y_format=in_bytes, **options
+            )
+        )
+    return (charts.beside if wide else charts.above)(*figures)
+
+
+def _measured_curve(run, contestant, field):
+    """Return one contestant's numbers as a curve that says how they grow."""
+    known = [(one.n, getattr(one, field)) for one in run.of(contestant) if getattr(one, field)]
+    lengths, values = [n for n, _ in known], [value for _, value in known]
+    grows = cost.growth(lengths, values)
+    name = timing.CONTESTANTS[contestant] + ("" if math.isnan(grows) else f": {power(grows)}")
+    return charts.Curve(name, lengths, values)
+
+
+def measured_reading(run):
+    """Say what was measured, and what it shows at the longest length that all of them reached."""
+    s = run.setup
+    cores = "one core each, by its own clock" if s.cores == "one" else f"{timing.cores()} cores"
+    heads = f"{s.heads} head{'s' if s.heads > 1 else ''} of 64"
+    sentences = [
+        f"Measured here: {heads}, float32, {'causal, ' if s.causal else ''}{cores}, the fastest of "
+        "several runs. The exponents are fitted through the three longest texts."
+    ]
+    shared = [n for n in run.lengths if all(any(one.n == n for one in run.of(name)) for name in timing.CONTESTANTS)]
+    if shared:
+        n = shared[-1]
+        at = {name: next(one for one in run.of(name) if one.n == n) for name in timing.CONTESTANTS}
+        sentences.append(
+            f"At {n:,} tokens tiles take **{in_seconds(at['tiles'].seconds)}**, "
+            f"the whole matrix in numpy {times(at['naive'].seconds, at['tiles'].seconds)} as long; torch's fused "
+            f"attention takes {in_seconds(at['fused'].seconds)}."
+        )
+        if at["tiles"].bytes and at["naive"].bytes:
+            sentences.append(
+                f"Memory: {in_bytes(at['tiles'].bytes)} instead of {in_bytes(at['naive'].bytes)}, the most that each "
+                "process took beyond its inputs, as the operating system counts it."
+            )
+    left_out = [name for name in timing.WHOLE if len(run.of(name)) < len(run.of("fused"))]
+    if left_out:
+        names = " and ".join(timing.CONTESTANTS[name] for name in left_out)
+        sentences.append(f"For {names} the longest texts are left out: their matrices would not fit the spare memory.")
+    if unmeasured := [timing.CONTESTANTS[name] for name in timing.CONTESTANTS if not run.of(name)]:
+        sentences.append(f"Stopped before {' and '.join(unmeasured)} had a turn.")
+    return " ".join(sentences)
+
+
+def measured_csv(run):
+    """Return what was measured as comma-separated text."""
+    rows = [f"{timing.CONTESTANTS[one.contestant]}, {one.n} tokens" for one in run.found]
+    values = [[one.seconds, np.nan if one.bytes is None else one.bytes] for one in run.found]
+    return charts.csv(values, rows, ["seconds", "bytes"])

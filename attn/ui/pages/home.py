@@ -1,0 +1,157 @@
+"""Home: one head of a real model on a sentence, computed now, and the ways in."""
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from attn.data import examples
+from attn.ui.controls.sentence import DEFAULT_TEXT, LONGEST_TEXT
+from attn.ui.link import place, string, whole
+from attn.ui.state import as_text
+
+MOST = 80  # tokens in the picture
+LAYER, HEAD = 4, 2  # the head of the default model in which "it" finds its animal
+
+WAYS = (  # page, icon, title, what it shows, settings
+    (
+        "pages/step_by_step.py",
+        ":material/stairs:",
+        "Walk from words to context",
+        "One head, every matrix, every number. Click a cell to see the products that add up to it.",
+        {"stage": "embeddings"},
+    ),
+    (
+        "pages/step_by_step.py",
+        ":material/function:",
+        "Why divide by √d_k?",
+        "With 64 numbers per query and no division, the softmax lets one token take nearly everything.",
+        {"source": "random", "d_model": "64", "d_k": "64", "divisor": "none"},
+    ),
+    (
+        "pages/heads.py",
+        ":material/grid_view:",
+        "Let heads share their keys",
+        "Eight query heads over two key/value heads: a quarter of the cache, eight ways to look.",
+        {"num_heads": "8", "num_kv_heads": "2", "d_model": "32"},
+    ),
+    (
+        "pages/heads.py",
+        ":material/compare_arrows:",
+        "Read another sentence",
+        "Cross-attention: the tokens of one sentence look into a second one. The map is no longer square.",
+        {"mode": "cross"},
+    ),
+    (
+        "pages/masks.py",
+        ":material/visibility_off:",
+        "Mask it, rightly and wrongly",
+        "Two routes that agree to the last digit, seven look-alikes, and how much leaks through each.",
+        {"wrong": "zeroed_scores"},
+    ),
+    (
+        "pages/pretrained.py",
+        ":material/neurology:",
+        "Check a real model",
+        "Its own attention beside the one computed here from the same weights, and the difference as a number.",
+        {},
+    ),
+    (
+        "pages/change.py",
+        ":material/tune:",
+        "Switch heads off",
+        "The model runs with our attention inside. Take a head away, and see what it then makes of two sentences.",
+        {},
+    ),
+    (
+        "pages/bottleneck.py",
+        ":material/filter_alt:",
+        "See why attention came about",
+        "Trained models squeeze a sentence through one vector, or look back at it. Watch the first one forget.",
+        {},
+    ),
+    (
+        "pages/positions.py",
+        ":material/format_list_numbered:",
+        "Shuffle the words",
+        "Without positions nothing but the order of the rows changes. Five ways to tell attention the order.",
+        {"positions": "none"},
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Everything chosen on Home."""
+
+    text: str = string(DEFAULT_TEXT)
+    layer: int = whole(LAYER, 1, 6)
+    head: int = whole(HEAD, 1, 12)
+    cell: tuple = place((10, 0))
+
+
+def sentence_control(state):
+    """Draw the sentence, and a few to try."""
+    sentences = {sentence.text: sentence.title for sentence in examples.SENTENCES[:5]}
+    tried = state.key("tried")
+
+    def fill():
+        if st.session_state[tried]:
+            state.set(text=st.session_state[tried], cell=state.cls().cell)
+
+    st.text_input(
+        "A sentence",
+        key=state.key("text"),
+        max_chars=LONGEST_TEXT,
+        help="Press Enter to pass it through a real language model's weights, in numpy.",
+    )
+    st.session_state[tried] = state.get("text") if state.get("text") in sentences else None
+    st.pills("Try", sentences, format_func=sentences.get, key=tried, on_change=fill, label_visibility="collapsed")
+
+
+def looks(tokens, names, weights, query):
+    """Say where one token looks most, and where among the other words if that is elsewhere.
+
+    Parameters
+    ----------
+    tokens : tuple of Token
+    names : list of str
+        Their labels.
+    weights : ndarray, shape (n,)
+    query : int
+        The token that looks.
+    """
+
+    def at(place):
+        return f"**{as_text(names[place])}** (**{weights[place]:.2f}**)"
+
+    best = int(weights.argmax())
+    words = [place for place, token in enumerate(tokens) if not token.special and place != query]
+    sentence = f"**{as_text(names[query])}** looks most at {at(best)}"
+    if best in words or not words:
+        return f"{sentence}."
+    return f"{sentence}; among the other words, most at {at(max(words, key=lambda place: weights[place]))}."
+
+
+def ways_in():
+    """Draw the ways in, each a link that sets up a page."""
+    columns = st.columns(3)
+    for at, (script, icon, title, shown, settings) in enumerate(WAYS):
+        with columns[at % 3].container(border=True, height="stretch"):
+            st.page_link(script, label=f"**{title}**", icon=icon, query_params=settings)
+            st.caption(shown)
+
+
+def code_of(setup, query, room):
+    """Return the lines that read the sentence and draw where one token looks."""
+    return f"""from attn import charts
+from attn.pretrained import bert
+
+encoded = bert.encode(bert.load(), {setup.text!r})
+weights = encoded.blocks[{setup.layer - 1}].attention.weights[{setup.head - 1}]
+labels = [token.text for token in encoded.tokens]
+strip = charts.token_strip(
+    labels, charts.LIGHT, weights=weights[{query}], width={room:.0f}, size=24, selected={query}, most={MOST}
+)
+picture = charts.beside(strip)
+charts.save(picture, "home.svg")
+"""

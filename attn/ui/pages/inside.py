@@ -1,0 +1,343 @@
+"""Inside: from the choices on the page to every head's numbers and one head's pictures, and the code for it."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+
+from attn import charts, pretrained
+from attn.analysis import contribution, head_kinds
+from attn.analysis.head_table import METRICS
+from attn.architectures import image_attention
+from attn.charts.labels import number
+from attn.data import sounds
+from attn.ui import models
+from attn.ui.controls.model_and_text import SourceChoice, projections, recording_lines
+from attn.ui.link import choice, place, span, wholes
+from attn.ui.page import theme
+from attn.ui.state import as_text
+
+ORDERS = {"highest": "Highest", "lowest": "Lowest"}
+MEASURES = {"weight": "Weight", "contribution": "Weight × value"}
+TABS = ("Matrix", "Lines", "One query", "All heads", "Rollout", "Code")
+LINES = {"all": "All", "query": "From the chosen query", "key": "To the chosen key"}
+MOSAIC = 48  # tokens of every head that the picture of all heads shows
+
+
+@dataclass(frozen=True)
+class Setup(SourceChoice):
+    """Everything chosen on Inside."""
+
+    metric: str = choice("special_tokens", METRICS)
+    order: str = choice("highest", ORDERS)
+    kept: tuple = span(0, 100)
+    together: tuple = wholes()
+    measure: str = choice("weight", MEASURES)
+    cell: tuple = place((10, 2))
+    follow: str = choice("all", LINES)
+    window: tuple = place((0, 0))
+    picture: str = choice(next(iter(image_attention.PICTURES)), image_attention.PICTURES)
+    sound: str = choice(next(iter(sounds.SOUNDS)), sounds.SOUNDS)
+    tab: str = choice("Matrix", TABS)
+
+
+def metric_controls(state, layers):
+    """Draw the choice of a number per head, and the order of the heads by it."""
+    known = [name for name in METRICS if name != "special_tokens" or any(t.special for t in layers[0].key_tokens)]
+    if state.get("metric") not in known:
+        state.adjust(metric="first_token")  # where heads rest that have no special token
+    st.selectbox(
+        "Measure heads by",
+        known,
+        format_func=lambda name: METRICS[name].name,
+        key=state.key("metric"),
+        help="One number per head, averaged over its queries.",
+    )
+    metric = METRICS[state.get("metric")]
+    st.caption(f"{metric.words} More of it: {metric.higher_means[0].lower()}{metric.higher_means[1:]}")
+    st.segmented_control("First in the list", ORDERS, format_func=ORDERS.get, key=state.key("order"), required=True)
+
+
+def filter_control(state, table):
+    """Draw the span of numbers whose heads are shown."""
+    if not np.isfinite(table).any():
+        state.adjust(kept=(0, 100))
+        return
+    st.slider(
+        "Only heads from … to",
+        0,
+        100,
+        key=state.key("kept"),
+        format="%d%%",
+        help="From 0%, the least of any head, to 100%, the most. The others are grey in the maps, and not in the list.",
+    )
+    low, high = map(number, bounds(table, state.get("kept")))
+    has, gone = np.isfinite(table), left_out(table, state.get("kept"))
+    st.caption(f"From {low} to {high}: {(has & ~gone).sum()} of {has.sum()} heads.")
+
+
+def bounds(table, kept):
+    """Return the numbers that lie so many percent of the way from the lowest number of a head to the highest."""
+    low, high = float(np.nanmin(table)), float(np.nanmax(table))
+    return tuple(low * (1 - at / 100) + high * (at / 100) for at in kept)
+
+
+def left_out(table, kept):
+    """Return which heads lie outside the span that is kept, (num_layers, num_heads)."""
+    if kept == (0, 100):
+        return np.zeros(table.shape, dtype=bool)
+    low, high = bounds(table, kept)
+    return (table < low) | ((table > high) & (kept[1] < 100))
+
+
+def together_control(state, layer):
+    """Draw the choice of further heads of the layer to look at together."""
+    if models.last_queries(layer):
+        state.adjust(together=())  # the maps of several heads would take much memory
+        return
+    kept = tuple(head for head in state.get("together") if head <= layer.num_heads)
+    state.adjust(together=kept)
+    st.pills(
+        "Heads together",
+        range(1, layer.num_heads + 1),
+        selection_mode="multi",
+        key=state.key("together"),
+        help="Choose several heads of this layer: the matrix shows their mean, the lines show each in its colour. "
+        "Choose none to look at the one head above.",
+    )
+
+
+def heads_of(setup):
+    """Return the heads in view, counted from 0."""
+    return [head - 1 for head in setup.together] or [setup.head - 1]
+
+
+def numbers_of(tables, setup):
+    """Return every metric of the chosen head."""
+    return {name: float(table[setup.layer - 1, setup.head - 1]) for name, table in tables.items()}
+
+
+def overview_charts(tables, setup, theme, room):
+    """Draw one number for every head as a map, and beside it the first heads in order."""
+    table, metric = tables[setup.metric], METRICS[setup.metric]
+    gone = left_out(table, setup.kept)
+    limit = {"limit": 1.0} if metric.unit == "share" else {}
+    heads = charts.layer_head_map(
+        table, theme, title=metric.name, select="map", selected=(setup.layer - 1, setup.head - 1),
+        tooltip_name=metric.unit, size=map_size(table, room), hidden=gone, **limit,
+    )  # fmt: skip
+    order = listed(table, setup)
+    names = [f"layer {layer + 1}, head {head + 1}" for layer, head in order]
+    values = [table[layer, head] for layer, head in order]
+    bars = charts.bars(
+        values, names, theme, title=f"{metric.name}: {setup.order}", kind="magnitude", select="bar",
+        width=int(room * 0.2), tooltip_name=metric.unit,
+    )  # fmt: skip
+    return charts.beside(heads, bars)
+
+
+def map_size(table, room):
+    """Return the pixels along the longer side of the map of all heads: a deep model's is tall."""
+    num_layers, num_heads = table.shape
+    return int(room * 0.5) if num_heads >= num_layers else 640
+
+
+def listed(table, setup, count=10):
+    """Return the (layer, head) of the first heads by their number, of those that are kept and have one."""
+    table = np.where(left_out(table, setup.kept), np.nan, table)
+    ranked = np.argsort(table if setup.order == "lowest" else -table, axis=None, kind="stable")
+    places = (np.unravel_index(at, table.shape) for at in ranked if np.isfinite(table.flat[at]))
+    return [(int(layer), int(head)) for layer, head in list(places)[:count]]
+
+
+def shown_weights(setup, loaded, layer):
+    """Return what the pictures of the chosen heads show: weights, or weights times the length of the value.
+
+    Returns
+    -------
+    ndarray, shape (heads in view, n_q, n_k)
+    """
+    heads = heads_of(setup)
+    # one head alone is not copied: of a long text it takes 64 MB
+    weights = layer.weights(heads[0])[0] if len(heads) == 1 else np.stack([layer.weights(h)[0, 0] for h in heads])
+    if setup.measure == "weight":
+        return weights
+    group, d_v = layer.num_heads // layer.num_kv_heads, layer.value.shape[-1]
+    bands = projections(loaded, layer).w_o.reshape(layer.num_heads, d_v, -1)
+    values = (layer.value[0, head // group] for head in heads)
+    each = zip(weights, values, bands[heads], strict=True)
+    return np.stack([contribution.value_weighted(weight, value, band) for weight, value, band in each])
+
+
+def mean_of(weights):
+    """Return the mean of the heads in view, (n_q, n_k); one alone is not copied."""
+    return weights[0] if len(weights) == 1 else contribution.mean_over(weights)
+
+
+def over_picture(seen, grid, weights, row, room):
+    """Draw a picture whole, its patches marked, and beside it what one patch sees of it.
+
+    Parameters
+    ----------
+    seen : Seen
+    grid : PatchGrid
+    weights : ndarray, shape (n_k,)
+        Of the chosen query.
+    row : int
+        The query.
+    room : float
+        Pixels across.
+
+    Returns
+    -------
+    alt.HConcatChart
+    """
+    side = math.lcm(grid.rows, grid.columns)
+    image = seen.pixels(side * max(1, models.SIDE // side))
+    patch = divmod(row - grid.leading, grid.columns) if row >= grid.leading else None
+    on_patches = weights[grid.leading :].reshape(grid.rows, grid.columns)
+    options = {"size": int(min(room / 2 - 40, 420)), "lines": True, "selected": patch}
+    left = charts.photo(image, theme(), title="The picture in patches", grid=grid[:2], select="patch", **options)
+    right = charts.photo(image, theme(), title="What the chosen one sees", weights=on_patches, **options)
+    return charts.beside(left, right)
+
+
+def over_sound(heard, seconds, weights, title, room):
+    """Draw how loud a sound is from moment to moment, and below it where one query looks.
+
+    Parameters
+    ----------
+    heard : Heard
+    seconds : float
+        From the first moment to the end of the last, with the silence that fills the sound up.
+    weights : ndarray, shape (n_k,)
+        Of the query, one per moment.
+    title : str
+    room : float
+        Pixels across.
+
+    Returns
+    -------
+    alt.VConcatChart
+    """
+    rate = 16_000  # samples a second: at fewer, high tones would be silent
+    times = np.arange(len(weights)) * seconds / len(weights)
+    loud = np.abs(heard.samples(rate))
+    moment = np.minimum((np.arange(loud.size) / rate * len(weights) / seconds).astype(int), len(weights) - 1)
+    loudness = np.zeros(len(weights))
+    np.maximum.at(loudness, moment, loud)
+    drawn = (
+        charts.curves(
+            [charts.Curve(name, times, values)], theme(), x_name="seconds", y_name=name, title=words,
+            width=int(min(room, 1100)), height=180, y_range=(0, float(values.max()) or 1.0),
+        )
+        for name, values, words in (("loudness", loudness, "The sound"), ("weight", weights, title))
+    )  # fmt: skip
+    return charts.above(*drawn)
+
+
+def patch_number(grid, row, column):
+    """Return which token of the model a patch is, counted from 0."""
+    return grid.leading + row * grid.columns + column
+
+
+def one_product(layer, head, row, column):
+    """Return the query and the key, each (d_k,), whose product is one score of a head."""
+    group = layer.num_heads // layer.num_kv_heads
+    return layer.query[0, head, row], layer.key[0, head // group, column]
+
+
+def from_products_to_weight(layer, head, row, column, query, key):
+    """Say what becomes of the products of a query and a key: their sum, the score, and the weight."""
+    steps = pretrained.from_scratch(layer, head, rows=slice(row, row + 1))
+    score, seen, weight = (float(step[0, 0, 0, column]) for step in steps[:3])
+    scale = f"1/√{query.size}" if math.isclose(layer.scale, query.size**-0.5, rel_tol=1e-5) else number(layer.scale)
+    capped = "" if layer.softcap is None else f", capped at ±{layer.softcap:g}"
+    added = "" if seen == score else " The key is hidden." if np.isneginf(seen) else f" A bias makes it {number(seen)}."
+    of = np.isfinite(steps.masked_scores).sum()
+    return (
+        f"The products add up to {number(query @ key)}, and times the scale {scale} that is a score of "
+        f"**{number(score)}**{capped}.{added} Over the {of} keys that the query sees, the softmax makes it a weight of "
+        f"**{number(weight)}**."
+    )
+
+
+def reading(setup, tables, layer):
+    """Say what kind of head is in view, and whether it is among those that are kept."""
+    if models.last_queries(layer):
+        st.caption(f"Of this long text, every head is measured over the last {models.LAST} tokens as queries.")
+    kind = head_kinds.kind_of_head(numbers_of(tables, setup), len(layer.key_tokens))
+    told = kind.sentence.partition(": ")[2] or kind.sentence
+    st.markdown(f"Layer {setup.layer}, head {setup.head}: **{as_text(kind.label)}**, {as_text(told)}")
+    if left_out(tables[setup.metric], setup.kept)[setup.layer - 1, setup.head - 1]:
+        st.caption(":material/filter_alt: This head is not among those that the filter keeps.")
+
+
+def code_of(setup, source, table, layer, scale, room):
+    """Return the lines that measure every head, and draw the map of them and the chosen head."""
+    heads, metric = heads_of(setup), METRICS[setup.metric]
+    limit = ", limit=1.0" if metric.unit == "share" else ""
+    options = "".join(f", {name}={value!r}" for name, value in scale.items())
+    kept, hidden = "", ""
+    if setup.kept != (0, 100):
+        low, high = bounds(table, setup.kept)
+        kept = f"left_out = (table < {low!r}) | (table > {high if setup.kept[1] < 100 else math.inf!r})\n"
+        hidden = ", hidden=left_out"
+    long = models.last_queries(layer)
+    rows, part = (f", rows=slice(-{models.LAST}, None)", f"[-{models.LAST}:]") if long else ("", "")
+    return f"""import numpy as np
+from attn import charts, contribution, head_measures, pretrained
+
+{recording_lines(source)}
+
+
+def numbers(layer):
+    ids = [token.id for token in layer.key_tokens]
+    return head_measures.measure_each(
+        (pretrained.from_scratch(layer, head{rows}).weights[0, 0] for head in range(layer.num_heads)),
+        None if None in ids else ids,
+        [token.special for token in layer.key_tokens],
+        mask=None if layer.mask is None else layer.mask[0, 0]{part},
+        cross=layer.kind == "cross",
+    )["{setup.metric}"]
+
+
+table = np.full({table.shape}, np.nan)  # layers × heads
+for layer in recording.layers:
+    table[layer.index, : layer.num_heads] = numbers(layer)
+{kept}overview = charts.layer_head_map(
+    table, charts.LIGHT, title="{metric.name}", tooltip_name="{metric.unit}", size={map_size(table, room)},
+    selected={(setup.layer - 1, setup.head - 1)}{limit}{hidden},
+)
+places = {listed(table, setup)}  # the first ten by their number
+bars = charts.bars(
+    [table[place] for place in places], [f"layer {{layer + 1}}, head {{head + 1}}" for layer, head in places],
+    charts.LIGHT, title="{metric.name}: {setup.order}", kind="magnitude", width={int(room * 0.2)},
+    tooltip_name="{metric.unit}",
+)
+charts.save(charts.beside(overview, bars), "heads.svg")
+
+layer = recording.layers[{layer.index}]
+{_shown_code(setup, heads)}
+rows = charts.token_labels([token.text for token in layer.query_tokens])
+columns = charts.token_labels([token.text for token in layer.key_tokens])
+picture = charts.panels(
+    charts.LIGHT, {room:.0f}, charts.panel(contribution.mean_over(shown), rows, columns{options}), tallest=620
+)
+charts.save(picture, "head.svg")
+"""
+
+
+def _shown_code(setup, heads):
+    """Return the lines that bind ``shown``, as `shown_weights` computes it."""
+    weights = f"np.stack([layer.attention(head).weights[0, 0] for head in {heads}])"
+    if setup.measure == "weight":
+        return f"shown = {weights}"
+    return f"""weights = {weights}
+bands = pretrained.parameters(model, layer).w_o.reshape(layer.num_heads, layer.value.shape[-1], -1)
+group = layer.num_heads // layer.num_kv_heads
+shown = np.stack([
+    contribution.value_weighted(weight, layer.value[0, head // group], bands[head])
+    for weight, head in zip(weights, {heads})
+])"""

@@ -1,0 +1,282 @@
+"""Memory: what the page offers to choose, and its part about a memory that is read and written."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+
+from attn import charts
+from attn.architectures import image_attention, turing_machine
+from attn.charts.labels import fixed
+from attn.ui.controls.published_tables import results_tab
+from attn.ui.link import choice, flag, place, real, string, whole
+from attn.ui.page import code, figure, reading, tabs, theme
+from attn.ui.width import room, tallest
+
+PARTS = {
+    "ntm": "Read and write",
+    "pointer": "Point at inputs",
+    "lstmn": "Look back in a cell",
+    "snail": "Look far back",
+    "image": "Pixels",
+    "patches": "Words and patches",
+    "published": "Published results",
+}
+PRINTED = {
+    "hulls": "Pointer network",
+    "few_shots": "SNAIL",
+    "sagan": "Image self-attention",
+    "captions": "Captions",
+}
+MEMORIES = {"example": "Worked example", "random": "Random"}
+FEATURES = {"colour": "Colour", "place": "Colour and place", "random": "Random projections"}
+TABS = ("More", "Code")
+MATCH = {"kind": "signed", "limit": 1}
+STAGES = ["content", "before", "mixed", "shifted", "sharper"]
+WRITTEN_CELL, LARGEST_CELL = 46, 130  # pixels of a cell: the least that holds a number, and the most
+DEFAULT_NUMBERS = "0.3, 0.9, 0.1, 0.6, 0.61, 0.05, 0.72"
+DEFAULT_SENTENCE = "The FBI is chasing a criminal on the run"
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Everything chosen on Memory."""
+
+    part: str = choice("ntm", PARTS)
+    memory: str = choice("example", MEMORIES)
+    rows: int = whole(4, 2, 12)
+    across: float = real(1.0, -5, 5)
+    up: float = real(0.2, -5, 5)
+    sharpness: float = real(5.0, 0, 50)
+    previous: int = whole(3, 1, 12)
+    gate: float = real(0.5, 0, 1)
+    shift: float = real(0.0, -12, 12)
+    blur: float = real(0.1, 0, 0.5)
+    gamma: float = real(2.0, 1, 20)
+    erase_1: float = real(1.0, 0, 1)
+    erase_2: float = real(0.0, 0, 1)
+    add_1: float = real(0.0, -5, 5)
+    add_2: float = real(3.0, -5, 5)
+    numbers: str = string(DEFAULT_NUMBERS)
+    leave_out: bool = flag(True)
+    sentence: str = string(DEFAULT_SENTENCE)
+    focus: float = real(4.0, 0, 20)
+    steps: int = whole(8, 2, 32)
+    attends: bool = flag(False)
+    channels: int = whole(4, 1, 16)
+    seed: int = whole(1, 0, 9999)
+    picture: str = choice("shapes", image_attention.PICTURES)
+    features: str = choice("colour", FEATURES)
+    contrast: float = real(12.0, 0, 40)
+    factor: float = real(0.5, -2, 2)
+    pixel: tuple = place((8, 8))
+    caption: str = string("red blue green dark")
+    word: int = whole(1, 1, 6)
+    draws: int = whole(50, 1, 2000)
+    printed: str = choice(next(iter(PRINTED)), PRINTED)
+    tab: str = choice(TABS[0], TABS)
+
+
+def published_results(state, setup):
+    """Show what papers printed of the mechanisms on this page."""
+    results_tab(state, PRINTED)
+
+
+def letter(role, name):
+    """Return a letter as LaTeX in the colour of its role."""
+    return rf"\textcolor{{{theme().role(role)}}}{{{name}}}"
+
+
+# Read and write a memory
+
+
+def memory_of(setup):
+    """Return the memory, and the line of code that makes it."""
+    if setup.memory == "example":
+        rows = [[1, 0], [0, 1], [1, 1], [-1, 0]]
+        return np.array(rows, dtype=float), f"M = np.array({rows}, dtype=float)"
+    rows = np.random.default_rng(setup.seed).normal(size=(setup.rows, 2)).round(1) + 0.0
+    return rows, f"M = np.random.default_rng({setup.seed}).normal(size=({setup.rows}, 2)).round(1)"
+
+
+def ntm_controls(state):
+    """Draw what addresses the memory and what is written, in the order in which it happens."""
+    st.segmented_control(
+        "Memory", MEMORIES, format_func=MEMORIES.get, key=state.key("memory"), required=True,
+        help="The worked example has four rows and numbers that can be checked by hand.",
+    )  # fmt: skip
+    rows = 4
+    if state.get("memory") == "random":
+        st.slider("Rows", 2, 12, key=state.key("rows"), help="How many the memory has.")
+        st.number_input("Seed", 0, 9999, key=state.key("seed"), help="Another seed draws another memory.")
+        rows = state.get("rows")
+    st.slider("Key, first number", -5.0, 5.0, step=0.1, key=state.key("across"), help="What the head looks for.")
+    st.slider("Key, second number", -5.0, 5.0, step=0.1, key=state.key("up"), help="Its second number.")
+    st.slider(
+        "β, sharpness", 0.0, 50.0, step=0.5, key=state.key("sharpness"),
+        help="0 weighs all rows alike; the larger, the more only the best match counts.",
+    )  # fmt: skip
+    state.clamp("previous", 1, rows)
+    st.slider("Row of the step before", 1, rows, key=state.key("previous"), help="Where the head stood.")
+    st.slider(
+        "g, gate", 0.0, 1.0, step=0.05, key=state.key("gate"),
+        help="1 goes by content alone, 0 stays where the head stood.",
+    )  # fmt: skip
+    state.clamp("shift", -float(rows), float(rows))
+    st.slider(
+        "s, shift", -float(rows), float(rows), step=0.1, key=state.key("shift"),
+        help="Rows to move on along the ring; a fraction is shared out between two whole steps.",
+    )  # fmt: skip
+    st.slider("Blur of the shift", 0.0, 0.5, step=0.05, key=state.key("blur"), help="Share for each neighbour.")
+    st.slider("γ, sharpening", 1.0, 20.0, step=0.5, key=state.key("gamma"), help="1 changes nothing.")
+    left, right = st.columns(2)
+    erasing, adding = "e, for the {} number of every row: 1 wipes, 0 keeps.", "a, added by weight to every {} number."
+    left.slider("Erase first", 0.0, 1.0, step=0.1, key=state.key("erase_1"), help=erasing.format("first"))
+    right.slider("Erase second", 0.0, 1.0, step=0.1, key=state.key("erase_2"), help=erasing.format("second"))
+    left.slider("Add first", -5.0, 5.0, step=0.1, key=state.key("add_1"), help=adding.format("first"))
+    right.slider("Add second", -5.0, 5.0, step=0.1, key=state.key("add_2"), help=adding.format("second"))
+
+
+def addressed(setup):
+    """Return the memory, the weights of the step before, and every step of the addressing."""
+    rows, _ = memory_of(setup)
+    previous = np.eye(len(rows))[min(setup.previous, len(rows)) - 1]
+    steps = turing_machine.address(
+        rows,
+        [setup.across, setup.up],
+        previous,
+        sharpness=setup.sharpness,
+        gate=setup.gate,
+        shift=turing_machine.ring_shift(len(rows), setup.shift, setup.blur),
+        gamma=setup.gamma,
+    )
+    return rows, previous, steps
+
+
+def ntm(state, setup):
+    """Show how a head finds its rows, and what it reads and writes there."""
+    rows, previous, steps = addressed(setup)
+    labels, wide = [f"row {at + 1}" for at in range(len(rows))], charts.counted(2)
+    stages = np.stack([steps.content, previous, steps.gated, steps.shifted, steps.weights], axis=1)
+    read = turing_machine.read(rows, steps.weights)
+    reading(
+        _ntm_in_words(setup, previous, steps, read),
+        _ntm_formula(),
+        f"memory: {len(rows)} × 2 · key: 2 · weights: {len(rows)} · read: 2",
+    )
+    parts = [
+        charts.panel(rows, labels, wide, kind="signed", title="Memory", axes=("", "number")),
+        charts.panel(steps.similarity[:, None], labels, ["cosine"], title="Match", axes=("", "with key"), **MATCH),
+        "→",
+        charts.panel(stages, labels, STAGES, title="Weights, step by step", axes=("", "step")),
+    ]
+    figure(
+        charts.panels(theme(), room(), *parts, **_cells(len(rows))),
+        "memory.address",
+        tables={"weights": lambda: charts.csv(stages, labels, STAGES)},
+    )
+    more, code_tab = tabs(state, TABS)
+    if more.open:
+        with more:
+            _write(setup, rows, steps.weights, labels, wide)
+    if code_tab.open:
+        with code_tab:
+            code(_ntm_code(setup))
+
+
+def _cells(n_rows):
+    """Return how large the cells of a memory are, and how their numbers are written."""
+    return {"tallest": max(tallest(room()), WRITTEN_CELL * n_rows), "largest": LARGEST_CELL, "decimals": 3}
+
+
+def _write(setup, rows, weights, labels, wide):
+    """Show the two halves of a write."""
+    erase, add = [setup.erase_1, setup.erase_2], [setup.add_1, setup.add_2]
+    written = turing_machine.write(rows, weights, erase, add)
+    best = int(weights.argmax())
+    numbers = ", ".join(fixed(written.memory[best], 3))
+    m = letter("key", "M")
+    reading(
+        f"The same weights write. Every row first loses its weight times the share to erase ({erase[0]:g}, "
+        f"{erase[1]:g}) of itself, then gains its weight times what is added ({add[0]:g}, {add[1]:g}). Row "
+        f"{best + 1}, where the head stands most, becomes **({numbers})**.",
+        rf"\begin{{gathered}} \tilde{{{m}}}(i) = {m}(i) \odot [1 - w(i)\,e] \\ "
+        rf"{m}(i) = \tilde{{{m}}}(i) + w(i)\,a \end{{gathered}}",
+    )
+    limit = max(float(np.abs(part).max()) for part in (rows, *written)) or 1.0
+    options = {"kind": "signed", "limit": limit, "axes": ("", "number")}
+    figure(
+        charts.panels(
+            theme(),
+            room(),
+            charts.panel(rows, labels, wide, title="Before", **options),
+            "→",
+            charts.panel(written.erased, labels, wide, title="Erased", **options),
+            "→",
+            charts.panel(written.memory, labels, wide, title="Added", **options),
+            **_cells(len(rows)),
+        ),
+        "memory.write",
+        tables={"memory": lambda: charts.csv(written.memory, labels, wide)},
+    )
+
+
+def _ntm_in_words(setup, previous, steps, read):
+    """Follow the weights from content to the last step in words."""
+    content, last = int(steps.content.argmax()), int(steps.weights.argmax())
+    flat = np.ptp(steps.content) < 1e-9
+    by_content = "weighs all rows alike" if flat else f"puts **{steps.content[content]:.3f}** on row {content + 1}"
+    moved = f"moved by {setup.shift:g}" if setup.shift else "not moved"
+    moved += f" and blurred by {setup.blur:g}" if setup.blur else ""
+    numbers = ", ".join(fixed(read, 3))
+    return (
+        f"Looking for ({setup.across:g}, {setup.up:g}), content alone {by_content}. A share of {setup.gate:g} of that "
+        f"is mixed with the step before, which stood on row {int(previous.argmax()) + 1}; {moved}, then sharpened, "
+        f"most lies on row {last + 1} with **{steps.weights[last]:.3f}**. The head reads **({numbers})**."
+    )
+
+
+def _ntm_formula():
+    """Return the four steps as LaTeX."""
+    k, m, r = letter("query", "k"), letter("key", "M"), letter("output", "r")
+    return (
+        rf"\begin{{gathered}} w^c = \mathrm{{softmax}}(\beta \cos({k}, {m})) \\ "
+        r"w^g = g\,w^c + (1-g)\,w_{t-1} \\ \tilde w = w^g * s, \quad w \propto \tilde w^{\,\gamma} \\ "
+        rf"{r} = \textstyle\sum_i w(i)\,{m}(i) \end{{gathered}}"
+    )
+
+
+def _ntm_code(setup):
+    rows, made = memory_of(setup)
+    n = len(rows)
+    options = ", ".join(f"{name}={value}" for name, value in _cells(n).items())
+    return f"""import numpy as np
+from attn import charts, memory
+
+{made}
+previous = np.eye({n})[{min(setup.previous, n) - 1}]
+steps = memory.address(
+    M, [{setup.across:g}, {setup.up:g}], previous,
+    sharpness={setup.sharpness:g}, gate={setup.gate:g}, shift=memory.ring_shift({n}, {setup.shift:g}, {setup.blur:g}),
+    gamma={setup.gamma:g},
+)
+print(steps.weights.round(6), memory.read(M, steps.weights).round(6))
+written = memory.write(
+    M, steps.weights, erase=[{setup.erase_1:g}, {setup.erase_2:g}], add=[{setup.add_1:g}, {setup.add_2:g}]
+)
+print(written.memory.round(6))
+
+rows, stages = [f"row {{at + 1}}" for at in range({n})], {STAGES}
+weights = np.stack([steps.content, previous, steps.gated, steps.shifted, steps.weights], axis=1)
+picture = charts.panels(
+    charts.LIGHT, {room():.0f},
+    charts.panel(M, rows, ["1", "2"], kind="signed", title="Memory", axes=("", "number")),
+    charts.panel(
+        steps.similarity[:, None], rows, ["cosine"], title="Match", axes=("", "with key"), kind="signed", limit=1
+    ),
+    "→",
+    charts.panel(weights, rows, stages, title="Weights, step by step", axes=("", "step")),
+    {options},
+)
+charts.save(picture, "memory.svg")
+"""

@@ -1,0 +1,242 @@
+"""What a scheme of positions does with distance: to the weights of one head, and in texts longer than any before."""
+
+import numpy as np
+import streamlit as st
+
+from attn import charts, positions, scaled_dot_product_attention
+from attn.charts.labels import number
+from attn.data import examples
+from attn.ui import models
+from attn.ui.controls.mask import POSITIONS, positions_of
+from attn.ui.pages.positions.schemes import TRAINED, cosines, wavelengths
+from attn.ui.pages.positions.shuffle import D_V, NUM_HEADS, hidden, name_of
+from attn.ui.width import room
+
+NEAR = 16  # keys that count as near
+WORDS, COUNT = 24, 400  # of the random sentences over which weights are averaged
+_TICKS = [4**power for power in range(2, 7)]  # lengths, from as many keys as are near
+_POINTS = 600  # of a curve
+
+
+# By distance
+
+
+def distance_picture(setup, theme):
+    """Draw the mean map of many random sentences in this head, and the mean weight by distance."""
+    names = charts.counted(WORDS)
+    weights, without = mean_weights(setup), mean_weights(setup, "none")
+    offsets = np.arange(1 - WORDS, 1 if setup.causal else WORDS)
+    parts = [charts.Curve("no positions", offsets, by_offset(without, offsets), theme.muted, dashed=True)]
+    if setup.positions != "none":
+        name = name_of(setup.positions)
+        parts.append(charts.Curve(name, offsets, by_offset(weights, offsets), theme.weight_half))
+    tall = int(min(420, room() * 0.34))
+    options = {"limit": float(weights.max()), "hidden": hidden(setup, WORDS), "title": "Mean weights"}
+    curves = charts.curves(
+        parts,
+        theme,
+        dots=True,
+        title="Mean weight by distance",
+        x_name="key − query, in tokens",
+        y_name="weight",
+        width=int(room() - tall - 90),
+        height=tall,
+        y_range=(0.0, max(max(part.y) for part in parts)),
+    )
+    return charts.beside(charts.heatmap(weights, names, names, theme, size=tall, **options), curves)
+
+
+def distance_reading(setup):
+    """Say what the head favours by distance."""
+    near = np.abs(np.subtract.outer(np.arange(WORDS), np.arange(WORDS))) <= 2
+    own, without = (float(mean_weights(setup, scheme)[near].sum() / WORDS) for scheme in (None, "none"))
+    told = (
+        f"{COUNT} sentences of {WORDS} random words, all read by this one head. A query gives **{own:.0%}** of its "
+        "weight to keys at most two tokens away"
+    )
+    if setup.positions == "none":
+        return f"{told}: as many as these are of what it sees, for nothing tells it how far they are."
+    return (
+        f"{told}, {without:.0%} without positions. "
+        + {
+            "sinusoidal": "What it favours comes of its matrices: these are random, training would shape them.",
+            "learned": "At the start of training the rows are too small to matter.",
+            "rotary": "By itself rotation favours no distance: it lets a head that has learned to do so.",
+            "alibi": "ALiBi favours near keys from the start, with nothing to learn.",
+            "relative": "Each distance has its number, here a random one; training would shape them.",
+        }[setup.positions]
+    )
+
+
+def distance_csv(setup):
+    """Return the mean weights as comma-separated text."""
+    return charts.csv(mean_weights(setup), charts.counted(WORDS), charts.counted(WORDS))
+
+
+def by_offset(weights, offsets):
+    """Return the mean weight on keys so many tokens to the right of the query.
+
+    Examples
+    --------
+    >>> by_offset(np.array([[0.75, 0.25], [0.5, 0.5]]), [-1, 0, 1])
+    [0.5, 0.625, 0.25]
+    """
+    return [float(weights.diagonal(int(offset)).mean()) for offset in offsets]
+
+
+def mean_weights(setup, scheme=None):
+    """Return the weights of this head, averaged over sentences of random words, (WORDS, WORDS)."""
+    scheme = scheme or setup.positions
+    varied = {"head": setup.head - 1} if scheme == "alibi" else {"base": int(setup.base)}
+    return _mean_weights(scheme, setup.d_model, setup.d_k, setup.seed, setup.causal, **varied)
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def _mean_weights(scheme, d_model, d_k, seed, causal, **varied):
+    """Compute them, some 50 milliseconds at the largest widths."""
+    e = examples.random_example((), d_model, d_k, D_V, seed)
+    keywords, _ = positions_of(scheme, WORDS, d_model, d_k, seed, **varied)
+    x = np.random.default_rng(seed).normal(size=(COUNT, WORDS, d_model)) + keywords.get("added", 0)
+    rotate = keywords.get("rotate", lambda each: each)
+    attention = scaled_dot_product_attention(
+        rotate(x @ e.w_q),
+        rotate(x @ e.w_k),
+        np.zeros((COUNT, WORDS, 1)),
+        bias=keywords.get("bias"),
+        causal=causal,
+    )
+    return attention.weights.mean(axis=0)
+
+
+# Longer texts
+
+
+def longer_controls(state):
+    """Draw the choice of a length."""
+    lengths = sorted({64, 128, 256, 512, 1024, 2048, 4096, 8192} | {state.get("n")})
+    st.select_slider(
+        "Tokens of the text",
+        lengths,
+        key=state.key("n"),
+        format_func=lambda n: f"{n:,}",
+        width=420,
+        help=f"Longer than the {TRAINED} tokens that a model was trained on, or not.",
+    )
+
+
+def profile(setup, scheme, n):
+    """Return what position alone adds to the score of a key so many tokens before the query, (n,).
+
+    The contents of all tokens are alike: for rotary positions a query and a key of ones, for sinusoidal
+    ones the positions themselves. A learned table ends, and so does its profile, of cosines.
+    """
+    if scheme == "learned":
+        near = cosines(models.position_table())
+        return np.array([near.diagonal(-distance).mean() for distance in range(min(n, len(near)))])
+    if scheme in ("sinusoidal", "rotary"):
+        width = setup.d_model if scheme == "sinusoidal" else setup.d_k
+        speed = 2 * np.pi / positions.wavelengths(width, base=int(setup.base))  # (pairs,)
+        products = np.cos(np.arange(n)[:, None] * speed).sum(axis=1) * (1 if scheme == "sinusoidal" else 2)
+        return products / np.sqrt(width)
+    if scheme == "alibi":
+        return -positions.alibi_slopes(NUM_HEADS)[setup.head - 1] * np.arange(n)
+    if scheme == "relative":
+        table = np.random.default_rng(setup.seed).normal(size=(32, 1))
+        return positions.relative_bias(table, 1, n)[0, 0, ::-1]
+    return np.zeros(n)
+
+
+def near_share(scores, lengths):
+    """Return the share of weight on the nearest keys, for a query that ends a text of each length.
+
+    Parameters
+    ----------
+    scores : ndarray, shape (n,)
+        Of the key at each distance.
+    lengths : sequence of int
+        Those beyond n are left out.
+
+    Examples
+    --------
+    >>> near_share(np.zeros(100), [8, 64])
+    [1.0, 0.25]
+    """
+    sums = np.cumsum(np.exp(scores - scores.max()))
+    return [float(sums[min(NEAR, n) - 1] / sums[n - 1]) for n in lengths if n <= len(sums)]
+
+
+def longer_picture(setup, theme):
+    """Draw what position adds at each distance, and how much weight stays near as the text grows."""
+    wide = room() >= 1100
+    options = {"marks": [(TRAINED, f"trained on {TRAINED}")], "width": int(room() / 2 - 12) if wide else int(room())}
+    options["height"] = int(min(400, max(300, room() / 4)))
+    options["x_format"] = "{:,.0f}".format
+    own = profile(setup, setup.positions, setup.n)
+    at = np.unique(np.linspace(0, len(own) - 1, _POINTS).astype(int))
+    added = charts.Curve(name_of(setup.positions), at, own[at], theme.weight_half)
+    title, what = "What position adds to a score", "added to the score"
+    if setup.positions == "learned":
+        title, what = "Cosine of two positions", "cosine"
+    return (charts.beside if wide else charts.above)(
+        charts.curves([added], theme, title=title, x_name="tokens back", y_name=what, x_range=(0, setup.n), **options),
+        charts.curves(
+            _shares(setup, theme),
+            theme,
+            title=f"Weight on the nearest {NEAR} keys",
+            x_name="tokens of the text",
+            y_name="share",
+            x_log=True,
+            x_ticks=[length for length in _TICKS if length <= setup.n],
+            y_range=(0, 1),
+            **options,
+        ),
+    )
+
+
+def _shares(setup, theme):
+    """Return a curve for every scheme, all but the chosen one dashed; a table says nothing of longer texts."""
+    lengths = np.unique(np.geomspace(NEAR, setup.n, 60).astype(int))
+    return [
+        charts.Curve(
+            name_of(scheme),
+            lengths,
+            near_share(profile(setup, scheme, setup.n), lengths),
+            dashed=scheme != setup.positions,
+        )
+        for scheme in POSITIONS
+        if scheme != "learned"
+    ]
+
+
+def longer_reading(setup):
+    """Say what happens beyond the length that was trained on."""
+    n = setup.n
+    if setup.positions == "learned" and n > TRAINED:
+        return (
+            f"**The table ends.** It has {TRAINED} rows, so token {TRAINED + 1} has no position at all: "
+            f"all-MiniLM-L6-v2 cuts a text of {n:,} tokens to its first {TRAINED}."
+        )
+    if setup.positions == "learned":
+        return f"Within its {TRAINED} rows a learned table serves as well as any scheme. Choose a longer text."
+    share = near_share(profile(setup, setup.positions, n), [n])[0]
+    beyond = f"Where all contents are alike, the nearest {NEAR} of {n:,} keys get **{share:.1%}** of the weight"
+    if setup.positions == "none":
+        return f"{beyond}: {NEAR} / {n:,}. Without positions every key is as near as any other."
+    beyond += f" ({min(NEAR / n, 1):.1%} without positions)"
+    if setup.positions == "alibi":
+        far = float(np.exp(profile(setup, "alibi", TRAINED + 1)[-1]))
+        return (
+            f"{beyond}. A key {TRAINED} tokens back has {number(far, 2)} times the weight of the nearest: the smaller "
+            "this is, the more a longer text looks like one that was trained on."
+        )
+    if setup.positions == "relative":
+        return (
+            f"{beyond}. The rule goes on for ever: from 128 tokens on all distances share one bucket, so that none is "
+            "new and none can be told from another."
+        )
+    waves = wavelengths(setup)
+    return (
+        f"{beyond}. The formula goes on for ever, but **{(waves > TRAINED).sum()} of {len(waves)} pairs** do not come "
+        f"round once in {TRAINED} tokens: beyond, they show angles that training never saw. A larger base makes them "
+        "more, and the turn from token to token smaller."
+    )

@@ -1,0 +1,295 @@
+"""Positions: from the choices on the page to what a scheme does to one head, and the code for it."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import streamlit as st
+
+from attn import charts, one_head
+from attn.charts.labels import number
+from attn.data import examples
+from attn.ui.controls.mask import POSITION_HELP, POSITIONS, positions_of
+from attn.ui.controls.sentence import words_of
+from attn.ui.link import choice, flag, string, whole
+from attn.ui.state import as_text
+from attn.ui.width import room
+
+BASES = {"100": "100", "1000": "1,000", "10000": "10,000", "100000": "100,000", "500000": "500,000"}
+TABS = ("By distance", "Only the distance counts", "Longer texts", "All schemes", "Code")
+NUM_HEADS = 8
+D_V = 4
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Everything chosen on Positions."""
+
+    text: str = string("The dog chased the cat.")
+    seed: int = whole(1, 0, 9999)
+    positions: str = choice("sinusoidal", POSITIONS)
+    base: str = choice("10000", BASES)
+    head: int = whole(1, 1, NUM_HEADS)
+    d_model: int = whole(32, 2, 128)
+    d_k: int = whole(16, 2, 64)
+    causal: bool = flag(False)
+    shuffle: int = whole(1, 0, 9999)
+    at: int = whole(5, 0, 400)
+    apart: int = whole(3, 0, 100)
+    n: int = whole(2048, 64, 8192)
+    tab: str = choice("By distance", TABS)
+
+    @property
+    def about_pairs(self):
+        """Whether the scheme turns pairs of numbers."""
+        return self.positions in ("sinusoidal", "rotary")
+
+    @property
+    def turned_width(self):
+        """How many numbers the scheme turns, in pairs."""
+        return self.d_model if self.positions == "sinusoidal" else self.d_k
+
+
+class Placed(NamedTuple):
+    """What the page shows."""
+
+    tokens: tuple
+    order: np.ndarray  # (n,) which token stands where after the shuffle
+    written: one_head.Steps  # the words as written
+    shuffled: one_head.Steps
+    difference: np.ndarray  # (n, n) between the weights, once the shuffle is undone
+    context_difference: float  # the largest between the contexts
+    hidden: np.ndarray  # (n, n)
+
+    @property
+    def labels(self):
+        return charts.token_labels(self.tokens)
+
+    @property
+    def shuffled_labels(self):
+        return charts.token_labels([self.tokens[at] for at in self.order])
+
+    @property
+    def largest(self):
+        """The largest difference between the weights."""
+        return float(np.abs(self.difference).max(initial=0))
+
+
+def tokens_of(setup):
+    """Return the tokens the page works on."""
+    return words_of(setup.text)
+
+
+def placed(setup, scheme=None):
+    """Attend to the words as written and shuffled, with one scheme of positions.
+
+    Parameters
+    ----------
+    setup : Setup
+    scheme : str, optional
+        Another than the chosen one.
+
+    Returns
+    -------
+    Placed
+
+    Raises
+    ------
+    ValueError
+        If the scheme does not fit the widths.
+    """
+    tokens = tokens_of(setup)
+    n = len(tokens)
+    e = examples.random_example(tokens, setup.d_model, setup.d_k, D_V, setup.seed)
+    keywords = keywords_of(setup, n, scheme)[0]
+    visible = ~hidden(setup, n)
+    order = another_order(n, setup.shuffle)
+    written, shuffled = (one_head.walk(x, e.w_q, e.w_k, e.w_v, mask=visible, **keywords) for x in (e.x, e.x[order]))
+    back = np.argsort(order)
+    difference = shuffled.weights[np.ix_(back, back)] - written.weights
+    moved = np.abs(shuffled.context[back] - written.context).max(initial=0)
+    return Placed(tokens, order, written, shuffled, difference, float(moved), ~visible)
+
+
+def keywords_of(setup, n, scheme=None):
+    """Return what the scheme gives to `attn.one_head.walk`, and the same as code."""
+    scheme = scheme or setup.positions
+    return positions_of(
+        scheme, n, setup.d_model, setup.d_k, setup.seed, head=setup.head - 1, base=int(setup.base)
+    )  # fmt: skip
+
+
+def another_order(n, seed):
+    """Return an order of n things, another than the one they have if there is one.
+
+    Examples
+    --------
+    >>> another_order(3, 0).tolist() != [0, 1, 2], another_order(1, 0).tolist()
+    (True, [0])
+    """
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(n)
+    while n > 1 and (order == np.arange(n)).all():
+        order = rng.permutation(n)
+    return order
+
+
+# Controls
+
+
+def scheme_controls(state):
+    """Draw the choice of a scheme and its numbers."""
+    st.selectbox(
+        "Positions",
+        POSITIONS,
+        format_func=POSITIONS.get,
+        key=state.key("positions"),
+        help="What tells attention where a token stands.",
+    )
+    scheme = state.get("positions")
+    st.caption(
+        "Scores fall with distance, in each head at its own rate (Press et al., 2022)."
+        if scheme == "alibi"
+        else POSITION_HELP[scheme]
+    )
+    if scheme in ("sinusoidal", "rotary"):
+        st.select_slider(
+            "Base", list(BASES), format_func=BASES.get, key=state.key("base"),
+            help="The larger, the longer the waves. 10,000 in both papers; Llama 3 has 500,000.",
+        )  # fmt: skip
+    if scheme == "alibi":
+        st.slider("Head", 1, NUM_HEADS, key=state.key("head"), help="Each of the eight heads has a slope of its own.")
+
+
+# The words shuffled
+
+
+def shuffle_picture(result, theme):
+    """Draw the weights as written, shuffled, and what differs once the shuffle is undone."""
+    labels, others = result.labels, result.shuffled_labels
+    parts = [
+        charts.panel(result.written.weights, labels, labels, title="As written", hidden=result.hidden),
+        charts.panel(result.shuffled.weights, others, others, title="Shuffled", hidden=result.hidden),
+        charts.panel(
+            result.difference,
+            labels,
+            labels,
+            kind="signed",
+            title="Put back, minus as written",
+            limit=limit_of(result.largest),
+        ),
+    ]
+    return charts.panels(theme, room(), *parts)
+
+
+def limit_of(difference):
+    """Return the end of the scale of differences: small ones, such as rounding, are not to look large."""
+    return max(0.1, difference)
+
+
+def name_of(scheme):
+    """Return a scheme as it stands in a sentence."""
+    names = {"none": "no positions", "alibi": "ALiBi", "relative": "a relative bias"}
+    return names.get(scheme, f"{scheme} positions")
+
+
+def hidden(setup, n):
+    """Return which cells the mask hides, (n, n)."""
+    return ~np.tri(n, dtype=bool) if setup.causal else np.zeros((n, n), dtype=bool)
+
+
+def reading(setup, result):
+    """Say what shuffling the words did."""
+    n = len(result.tokens)
+    if n == 1:
+        return "One word has no order. Type a second one, and see whether attention can tell which comes first."
+    shuffled = as_text(" ".join(result.tokens[at] for at in result.order))
+    if setup.positions == "none" and not setup.causal:
+        return (
+            f"Shuffled to “{shuffled}”, the rows and columns are shuffled **and nothing else**: put back in order, no "
+            f"weight differs by more than **{number(result.largest, 2)}** and no context by more than "
+            f"{number(result.context_difference, 2)}, which is rounding. Attention alone does not know the order."
+        )
+    without = placed(setup, "none").largest
+    if setup.positions == "none":
+        return (
+            f"Shuffled to “{shuffled}” and put back in order, weights differ by up to **{number(result.largest)}** "
+            "with no positions at all: a causal mask tells order by itself, for the first word sees only itself."
+        )
+    return (
+        f"Shuffled to “{shuffled}” and put back in order, weights differ by up to **{number(result.largest)}** with "
+        f"{name_of(setup.positions)}, and by {number(without, 2)} without: "
+        + ("the causal mask tells some of the order by itself." if setup.causal else "only the positions tell order.")
+    )
+
+
+def formula(setup, role):
+    """Return the scheme's formula in LaTeX; `role` tells the colour of a letter."""
+    q, k = rf"\textcolor{{{role('query')}}}{{q}}", rf"\textcolor{{{role('key')}}}{{k}}"
+    return {
+        "none": r"\mathrm{attention}(PX) = P\,\mathrm{attention}(X)",
+        "sinusoidal": r"\begin{aligned}x_p &+ \mathrm{PE}_p\\ \mathrm{PE}_{p,2i} &= \sin(p\,/\,b^{2i/d})\\"
+        r"\mathrm{PE}_{p,2i+1} &= \cos(p\,/\,b^{2i/d})\end{aligned}",
+        "learned": r"x_p + P_p, \qquad P \in \mathbb{R}^{n_{\max} \times d}",
+        "rotary": rf"(R_i\,{q}_i)^\top (R_j\,{k}_j) = {q}_i^\top R_{{j-i}}\,{k}_j",
+        "alibi": rf"\frac{{{q}_i^\top {k}_j}}{{\sqrt{{d_k}}}} - m_h\,|i - j|, \quad m_h = 2^{{-8h/{NUM_HEADS}}}",
+        "relative": rf"\frac{{{q}_i^\top {k}_j}}{{\sqrt{{d_k}}}} + b_{{\mathrm{{bucket}}(j - i)}}",
+    }[setup.positions]
+
+
+# All schemes
+
+
+def schemes_picture(setup, theme):
+    """Draw how far shuffling moves the weights under each scheme."""
+    moved = {}
+    for scheme in POSITIONS:
+        try:
+            moved[scheme] = placed(setup, scheme).largest
+        except ValueError:  # rotary positions need an even width
+            continue
+    bars = charts.bars(
+        list(moved.values()), [POSITIONS[scheme] for scheme in moved], theme, kind="magnitude",
+        title="Largest difference of a weight after shuffling and putting back", width=int(min(room() * 0.7, 900)),
+        selected=list(moved).index(setup.positions), select="scheme", tooltip_name="difference",
+    )  # fmt: skip
+    return charts.beside(bars), list(moved)
+
+
+# Code
+
+
+def code_of(setup, result):
+    """Return the lines that shuffle the words and draw what differs."""
+    n = len(tokens_of(setup))
+    _, line = keywords_of(setup, n)
+    order = another_order(n, setup.shuffle).tolist()
+    mask = f"attn.masks.causal({n})" if setup.causal else f"attn.masks.everything({n})"
+    keywords = f"dict({line})" if line else "{}"
+    limit = limit_of(result.largest)
+    return f"""import numpy as np
+import attn
+from attn import charts
+
+tokens = attn.examples.split_words({setup.text!r})[:{n}]
+e = attn.examples.random_example(tokens, {setup.d_model}, {setup.d_k}, {D_V}, seed={setup.seed})
+positions = {keywords}
+order = np.array({order})
+written, shuffled = (
+    attn.one_head.walk(x, e.w_q, e.w_k, e.w_v, mask={mask}, **positions)
+    for x in (e.x, e.x[order])
+)
+back = np.argsort(order)
+difference = shuffled.weights[np.ix_(back, back)] - written.weights
+print(np.abs(difference).max())
+
+labels, others = charts.token_labels(tokens), charts.token_labels([tokens[at] for at in order])
+hidden = written.masked_scores == -np.inf
+picture = charts.panels(
+    charts.LIGHT, {room():.0f},
+    charts.panel(written.weights, labels, labels, title="As written", hidden=hidden),
+    charts.panel(shuffled.weights, others, others, title="Shuffled", hidden=hidden),
+    charts.panel(difference, labels, labels, kind="signed", title="Put back, minus as written", limit={limit:.3g}),
+)
+charts.save(picture, "positions.svg")
+"""

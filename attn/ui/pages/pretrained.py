@@ -1,0 +1,335 @@
+"""Pretrained: from the choices on the page to a model's own attention beside ours, and the code for it."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import streamlit as st
+
+from attn import charts, pretrained
+from attn.architectures import image_attention
+from attn.charts.labels import number
+from attn.data import sounds
+from attn.multi_head import merge_heads, split_heads
+from attn.pretrained.recording import tiles as parts
+from attn.ui.controls.model_and_text import SourceChoice, recording_lines
+from attn.ui.controls.query_row import products, ranked
+from attn.ui.controls.sentence import say_if_truncated, say_note
+from attn.ui.link import choice, flag, place, whole
+from attn.ui.page import theme
+from attn.ui.state import as_text
+from attn.ui.width import room
+
+STARTS = {"recorded": "Its queries and keys", "input": "Its input and W"}
+TABS = ("Every layer and head", "One query, key by key", "W_q, W_k, W_v", "Code")
+BROKEN_MASKS = {"own": "The model's own", "none": "None", "causal": "Causal as well"}
+
+
+@dataclass(frozen=True)
+class Setup(SourceChoice):
+    """Everything chosen on Pretrained."""
+
+    start: str = choice("recorded", STARTS)
+    special: bool = flag(True)
+    first: bool = flag(True)
+    unscaled: bool = flag(False)
+    mask: str = choice("own", BROKEN_MASKS)
+    cut: int = whole(0, 0, 999)
+    cell: tuple = place((10, 2))
+    window: tuple = place((0, 0))
+    picture: str = choice(next(iter(image_attention.PICTURES)), image_attention.PICTURES)
+    sound: str = choice(next(iter(sounds.SOUNDS)), sounds.SOUNDS)
+    tab: str = choice("Every layer and head", TABS)
+
+    @property
+    def broken(self):
+        """What was broken on purpose, as keywords of `attn.pretrained.from_scratch`."""
+        faults = {"scale": 1.0} if self.unscaled else {}
+        if self.mask == "none":
+            faults["mask"] = None
+        if self.mask == "causal":
+            faults["causal"] = True
+        if self.cut:
+            faults["num_heads"] = self.cut
+        return faults
+
+
+class Compared(NamedTuple):
+    """One head by the model and from scratch, cut down to what is in the picture."""
+
+    own: np.ndarray  # (rows, columns)
+    scratch: np.ndarray  # (rows, columns)
+    own_hidden: np.ndarray  # (rows, columns) True where the model's mask hides
+    hidden: np.ndarray  # (rows, columns) True where ours does
+    rows: list  # labels
+    columns: list
+    row_places: list  # positions of the rows in the text
+    column_places: list
+    query: np.ndarray  # (n_q, d_k)
+    key: np.ndarray  # (n_k, d_k)
+    scale: float  # what their products were multiplied by
+    largest: float  # over the whole head, whatever is in the picture
+
+    @property
+    def difference(self):
+        """From scratch minus the model's own."""
+        return self.scratch - self.own
+
+    def nearest(self, cell):
+        """Return the row and column of the picture that stand for two positions in the text."""
+        places = zip(cell, (self.row_places, self.column_places), strict=True)
+        return tuple(min(range(len(kept)), key=lambda at: abs(kept[at] - place)) for place, kept in places)
+
+    def part(self, rows, columns):
+        """Return the part of the picture that two slices cut out."""
+        return self._replace(
+            own=self.own[rows, columns],
+            scratch=self.scratch[rows, columns],
+            own_hidden=self.own_hidden[rows, columns],
+            hidden=self.hidden[rows, columns],
+            rows=self.rows[rows],
+            columns=self.columns[columns],
+            row_places=self.row_places[rows],
+            column_places=self.column_places[columns],
+        )
+
+
+def compared(setup, loaded, layer):
+    """Compute one head both ways.
+
+    Parameters
+    ----------
+    setup : Setup
+    loaded : Loaded
+    layer : Layer
+
+    Returns
+    -------
+    Compared
+    """
+    head = min(setup.head, layer.num_heads) - 1
+    own = layer.reference_weights(head)[0, 0]
+    if setup.start == "input":
+        steps = pretrained.from_input(loaded, layer).steps
+        weights, hidden = steps.weights[0, head], np.isneginf(steps.masked_scores[0, head])
+        query, key = steps.query[0, head], steps.key[0, head]
+    else:
+        ours = min(head, (setup.cut or layer.num_heads) - 1)
+        weights, hidden = _from_scratch(layer, ours, setup.broken)
+        query, key = _query_and_key(layer, ours, setup.cut)
+    rows = _places(layer.query_tokens, setup.special, first=True)
+    columns = _places(layer.key_tokens, setup.special, setup.first)
+    own_hidden = np.zeros(own.shape, dtype=bool) if layer.mask is None else ~layer.mask[0, 0]
+    shown = (_window(array, rows, columns) for array in (own, weights, own_hidden, hidden))
+    return Compared(
+        *shown,
+        _labels(layer.query_tokens, rows),
+        _labels(layer.key_tokens, columns),
+        rows,
+        columns,
+        query,
+        key,
+        1.0 if setup.unscaled else layer.scale * (layer.query.shape[-1] / query.shape[-1]) ** 0.5,
+        _largest(weights, own, ~hidden.all(axis=1)),
+    )
+
+
+def _from_scratch(layer, head, faults):
+    """Return our weights of one head, (n_q, n_k), and where our mask hides; of a long text a few rows at a time."""
+
+    def steps(rows):
+        attention = pretrained.from_scratch(layer, head, rows=rows, **faults)
+        return attention.weights, np.isneginf(attention.masked_scores)
+
+    shape = (len(layer.query), 1, layer.query.shape[2], layer.key.shape[2])
+    return (step[0, 0] for step in parts.in_tiles(steps, shape))
+
+
+def _largest(ours, own, seen):
+    """Return the largest difference in the rows that see a key; a long text is not copied."""
+    tiles = parts.tiles((1, 1, *own.shape))
+    differences = (np.abs(ours[rows] - own[rows])[seen[rows]] for rows in tiles)
+    return max(float(difference.max(initial=0)) for difference in differences)
+
+
+def _window(array, rows, columns):
+    """Return the rows and columns at some places, without a copy where they follow one another."""
+    rows, columns = (slice(at[0], at[-1] + 1) if len(at) == at[-1] - at[0] + 1 else at for at in (rows, columns))
+    return array[rows][:, columns]
+
+
+def _query_and_key(layer, head, cut):
+    """Return the queries and keys, each (n, d_k), of one head, the layer cut into another number of heads or not."""
+    if cut:
+        return tuple(split_heads(merge_heads(array[0]), cut)[head] for array in (layer.query, layer.key))
+    return layer.query[0, head], layer.key[0, head // (layer.num_heads // layer.num_kv_heads)]
+
+
+def _places(tokens, special, first):
+    """Return the positions of the tokens that stay in the picture."""
+    return [
+        place for place, token in enumerate(tokens) if (special or not token.special) and (first or place > 0)
+    ] or list(range(len(tokens)))
+
+
+def _labels(tokens, places):
+    labels = charts.token_labels([token.text for token in tokens])
+    return [labels[place] for place in places]
+
+
+def largest_by_layer(differences, num_layers):
+    """Arrange the largest differences as layers × heads.
+
+    Returns
+    -------
+    ndarray, shape (num_layers, most heads)
+        NaN where a layer has fewer heads.
+    """
+    table = np.full((num_layers, max(difference.head for difference in differences) + 1), np.nan)
+    for difference in differences:
+        table[difference.layer, difference.head] = difference.largest
+    return table
+
+
+def query_charts(setup, result, scale):
+    """Draw one query's keys from the most to the least, and one product of query and key term by term."""
+    row, column = result.nearest(setup.cell)
+    query, key = result.rows[row], result.columns[column]
+    return (
+        ranked(result.scratch[row], result.columns, column, f"Where {query} looks", **scale),
+        products(result.query[result.row_places[row]], result.key[result.column_places[column]], query, key),
+    )
+
+
+def matrices_of(one):
+    """Draw one head's W_q, W_k and W_v on one scale, each above its bias."""
+    limit = float(max(abs(w).max() for w in (one.w_q, one.w_k, one.w_v)))
+    drawn = []
+    for role, name in (("q", "query"), ("k", "key"), ("v", "value")):
+        w, b = getattr(one, f"w_{role}"), getattr(one, f"b_{role}")
+        widths, dimensions = charts.counted(w.shape[1]), charts.counted(w.shape[0])
+        common = {"kind": "signed", "limit": limit, "square": False, "size": int(min(room() / 3 - 90, 420))}
+        matrix = charts.heatmap(w, dimensions, widths, theme(), title=f"W_{role}", axes=("dimension", name), **common)
+        bias = charts.heatmap(
+            b[None], ["b"], widths, theme(), title=f"b_{role}", axes=("", name), legend=False, **common
+        )
+        drawn.append(charts.above(matrix, bias))
+    return charts.beside(*drawn)
+
+
+def break_controls(state, layer):
+    """Draw the switches that make the from-scratch side wrong on purpose."""
+    if state.get("start") == "input":
+        state.adjust(unscaled=False, mask="own", cut=0)
+        st.caption("Start at its queries and keys to break something.")
+        return
+    st.toggle("No scaling", key=state.key("unscaled"), help="Leave out the division of the products by √d_k.")
+    st.selectbox(
+        "Mask from scratch",
+        BROKEN_MASKS,
+        format_func=BROKEN_MASKS.get,
+        key=state.key("mask"),
+        help="Use another mask than the model does.",
+    )
+    width, shared = layer.num_heads * layer.query.shape[-1], layer.num_kv_heads < layer.num_heads
+    cuts = (
+        [0]
+        if shared
+        else [0, *(n for n in range(1, layer.num_heads * 2 + 1) if width % n == 0 and n != layer.num_heads)]
+    )
+    state.adjust(cut=state.get("cut") if state.get("cut") in cuts else 0)
+    if len(cuts) > 1:
+        st.select_slider(
+            "Cut into heads",
+            cuts,
+            format_func=lambda n: str(n) if n else f"{layer.num_heads}, its own",
+            key=state.key("cut"),
+            help="Cut the same columns into another number of heads than the model was trained with.",
+        )
+
+
+def reading(setup, loaded, recording, layer, result):
+    """Say what is in view and where the chosen token looks."""
+    name = loaded.name.split("/")[-1]
+    trained = " with random weights" if setup.random else ""
+    start = {
+        "recorded": "from the queries and keys the model made",
+        "input": "from what goes into the layer, through the checkpoint's own $W_q$, $W_k$, $W_v$ and biases",
+    }[setup.start]
+    start += ", broken on purpose" if setup.broken else ""
+    row, _ = result.nearest(setup.cell)
+    best = int(result.scratch[row].argmax())
+    query, key = as_text(result.rows[row]), as_text(result.columns[best])
+    st.markdown(
+        f"Layer {setup.layer}, head {setup.head} of {as_text(name)}{trained}, computed {start}. Here "
+        f"**{query}** looks most at **{key}** ({result.scratch[row][best]:.2f})."
+    )
+    n_q, n_k, d_k = len(result.query), len(result.key), result.query.shape[1]
+    scores = "scale · q·k" if layer.softcap is None else f"{layer.softcap:g} · tanh(scale · q·k / {layer.softcap:g})"
+    scores += "" if layer.bias is None else " + bias"
+    st.caption(f"{n_q} queries × {n_k} keys, d_k {d_k}, scale {result.scale:.3g}: weights = softmax({scores})")
+    say_note(loaded)
+    say_if_truncated(recording)
+
+
+def verdict(setup, result, table):
+    """Say whether both sides agree, as one sentence in a coloured box.
+
+    Parameters
+    ----------
+    setup : Setup
+    result : Compared
+    table : ndarray, shape (num_layers, num_heads)
+        The largest difference of every head, unbroken.
+    """
+    tolerance, worst = pretrained.TOLERANCE, float(np.nanmax(table))
+    here = f"Largest difference in this head **{number(result.largest, 2)}**"
+    whole = f"**{number(worst, 2)}** over all {np.isfinite(table).sum()} heads"
+    agrees = result.largest <= tolerance and (worst <= tolerance or bool(setup.broken))
+    word = ("Still agrees" if setup.broken else "Agrees") if agrees else ("Broken" if setup.broken else "Differs")
+    say = st.success if agrees else st.error
+    say(f"**{word}.** {here}, {'unbroken ' if setup.broken else ''}{whole}. Tolerance {number(tolerance)}, float32.")
+
+
+def code_of(setup, source, layer, part, scale, room):
+    """Return the lines that compare the same head and draw the same part of it."""
+    faults = "".join(f", {name}={value!r}" for name, value in setup.broken.items())
+    head = min(setup.head, layer.num_heads) - 1
+    options = ", ".join(f"{name}={value!r}" for name, value in scale.items())
+    if setup.start == "input":
+        steps, at = "pretrained.from_input(model, layer).steps", f"0, {head}"
+    else:
+        ours = min(head, (setup.cut or layer.num_heads) - 1)
+        steps, at = f"pretrained.from_scratch(layer, {ours}{faults})", "0, 0"
+    own_hidden = ", hidden=~layer.mask[0, 0][part]" if part.own_hidden.any() else ""
+    hidden = f", hidden=steps.masked_scores[{at}][part] == -float('inf')" if part.hidden.any() else ""
+    return f"""import numpy as np
+from attn import charts, pretrained
+
+{recording_lines(source)}
+layer = recording.layers[{layer.index}]
+
+steps = {steps}
+ours = steps.weights[{at}]
+theirs = layer.reference_weights({head})[0, 0]
+print(abs(ours - theirs).max())
+
+rows_at, columns_at = {_spelled(part.row_places)}, {_spelled(part.column_places)}
+part = np.ix_(rows_at, columns_at)
+rows = charts.token_labels([token.text for token in layer.query_tokens])
+columns = charts.token_labels([token.text for token in layer.key_tokens])
+names = [rows[at] for at in rows_at], [columns[at] for at in columns_at]
+picture = charts.panels(
+    charts.LIGHT, {room:.0f},
+    charts.panel(theirs[part], *names, title="The model's own", {options}{own_hidden}),
+    charts.panel(ours[part], *names, title="From scratch, in numpy", {options}{hidden}),
+    charts.panel((ours - theirs)[part], *names, title="Difference", kind="signed"),
+)
+charts.save(picture, "comparison.svg")
+"""
+
+
+def _spelled(places):
+    """Return positions as code: a range where none is left out."""
+    whole = range(places[0], places[-1] + 1)
+    return repr(whole) if places == list(whole) else repr(places)

@@ -1,0 +1,342 @@
+"""Softmax: from a row of scores to weights, what that does to gradients, and the code for it."""
+
+import re
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import streamlit as st
+
+from attn import analysis, charts, scaled_dot_product_attention, softmax
+from attn.charts.labels import number
+from attn.charts.plane import at_least
+from attn.data import examples
+from attn.functional import share_of_sum, softmax_jacobian
+from attn.ui.link import choice, real, string, whole
+from attn.ui.page import theme
+from attn.ui.state import as_text
+
+MOST = 24  # scores
+TABS = ("Gradient", "Why divide by √d_k?", "Divide by the sum", "Without weights", "Look it up", "Code")
+WIDTHS = (1, 4, 16, 64, 256, 1024)
+KEYS = np.array([[10, 0, 0], [0, 10, 0], [0, 0, 10], [0, 0, 10]], dtype=float)
+VALUES = np.array([[1, 0], [10, 0], [100, 5], [1000, 6]], dtype=float)
+LOOKUPS = {"first": "(10, 0, 0)", "second": "(0, 10, 0)", "third": "(0, 0, 10)", "both": "(10, 10, 0)"}
+QUERIES = {"first": (10, 0, 0), "second": (0, 10, 0), "third": (0, 0, 10), "both": (10, 10, 0)}
+TRIES = {
+    "1, 2, 3": "Three in a row",
+    "1001, 1002, 1003": "A thousand more",
+    "0.9544, 1.495, 1.4754, 0.8434, 0.707, 1.0865": "A book's example",
+    "0, 0, 0, 0": "All alike",
+    "2, -1, 0.5, -2, 8": "One far ahead",
+}
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Everything chosen on Softmax."""
+
+    scores: str = string("2, -1, 0.5, -2, 3")
+    temperature: float = real(1.0, 0.05, 10)
+    shift: float = real(0.0, -1000, 1000)
+    keys: int = whole(16, 2, 64)
+    seed: int = whole(0, 0, 9999)
+    lookup: str = choice("third", LOOKUPS)
+    tab: str = choice("Gradient", TABS)
+
+
+class Softened(NamedTuple):
+    """What the page shows."""
+
+    scores: np.ndarray  # (n,) as typed
+    shifted: np.ndarray  # and moved
+    exponentials: np.ndarray  # of the distance to the largest
+    weights: np.ndarray
+    unmoved: float  # largest change that the shift makes to a weight
+    labels: list
+
+
+def read_scores(text):
+    """Read the typed scores.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+
+    Raises
+    ------
+    ValueError
+        One sentence for the page.
+    """
+    parts = [part for part in re.split(r"[\s,;]+", text.strip()) if part]
+    try:
+        scores = np.array([float(part) for part in parts])
+    except ValueError:
+        wrong = next(part for part in parts if not _is_number(part))
+        raise ValueError(f"Scores must be numbers with commas between them, got {wrong[:40]}") from None
+    if not 1 <= len(scores) <= MOST or not np.isfinite(scores).all() or np.abs(scores).max() > 1e6:
+        raise ValueError(f"There must be 1 to {MOST} finite scores, none beyond a million, got {len(scores)} numbers")
+    return scores
+
+
+def scores_of(state, setup):
+    """Return the typed scores; where they cannot be read, say why and return the last that could."""
+    key = state.key("valid")
+    try:
+        st.session_state[key] = read_scores(setup.scores)
+    except ValueError as problem:
+        st.info(f"{as_text(str(problem))}. The picture keeps the last scores that could be read.")
+    return st.session_state.get(key, read_scores(Setup.scores))
+
+
+def _is_number(text):
+    """Say whether a text is a number."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def softened(setup, scores):
+    """Compute every step from the scores to the weights."""
+    shifted = scores + setup.shift
+    scaled = shifted / setup.temperature
+    weights = softmax(scaled)
+    unmoved = float(np.abs(weights - softmax(scores / setup.temperature)).max())
+    labels = [str(place) for place in range(1, len(scores) + 1)]
+    return Softened(scores, shifted, np.exp(scaled - scaled.max()), weights, unmoved, labels)
+
+
+def controls(state):
+    """Draw the scores, and what is done to them."""
+    tried = state.key("tried")
+
+    def fill():
+        if st.session_state[tried]:
+            state.set(scores=st.session_state[tried])
+
+    st.text_input("Scores", key=state.key("scores"), help=f"Up to {MOST} numbers with commas between them.")
+    st.session_state[tried] = state.get("scores") if state.get("scores") in TRIES else None
+    st.pills("Try", TRIES, format_func=TRIES.get, key=tried, on_change=fill, label_visibility="collapsed")
+    st.slider(
+        "Temperature", 0.05, 10.0, step=0.05, key=state.key("temperature"),
+        help="Scores are divided by it: below 1 the largest takes more, above 1 all become alike.",
+    )  # fmt: skip
+    st.slider(
+        "Add to every score", -1000.0, 1000.0, step=10.0, key=state.key("shift"),
+        help="Softmax sees only differences: nothing changes, whatever is added to all.",
+    )  # fmt: skip
+
+
+def pictures(result, room):
+    """Draw scores, exponentials and weights, one row each."""
+    width = int(at_least(room / 3 - 110))
+    steps = (
+        ("Scores", result.shifted, "signed", {}),
+        ("exp(score − largest)", result.exponentials, "magnitude", {"limit": 1.0}),
+        ("Weights", result.weights, "weights", {}),
+    )
+    drawn = [
+        charts.bars(values, result.labels, theme(), title=title, kind=kind, width=width, **options)
+        for title, values, kind, options in steps
+    ]
+    return charts.beside(drawn[0], "→", drawn[1], "→", drawn[2])
+
+
+def in_words(setup, result):
+    """Say what softmax made of the scores."""
+    best, weights = int(result.weights.argmax()), result.weights
+    spread = float(analysis.effective_keys(weights[None])[0])
+    text = (
+        f"Score no. {best + 1}, which is {number(result.shifted[best])}, gets **{weights[best]:.1%}** of the weight; "
+        f"the weights are spread as if over {spread:.2f} of the {len(weights)}. Only differences count: a score "
+        f"{number(setup.temperature)} higher gets e = 2.72 times the weight."
+    )
+    if setup.shift:
+        text += (
+            f" Adding {number(setup.shift)} to all moved no weight by more than **{number(result.unmoved, 2)}**"
+            f"{_overflow(result.shifted / setup.temperature)}."
+        )
+    return text
+
+
+def _overflow(scaled):
+    """Say what would have happened without subtracting the largest score first."""
+    with np.errstate(over="ignore", under="ignore"):
+        naive = np.exp(scaled)
+    if np.isinf(naive).any():
+        return f", though exp({number(float(scaled.max()))}) itself is more than a float can hold"
+    return ", though every exponential alone would be rounded to 0" if not naive.any() else ""
+
+
+def gradient(setup, result, room):
+    """Return the derivative by the scores as typed, its picture, and the sentence that reads it."""
+    jacobian = softmax_jacobian(result.weights) / setup.temperature  # scores are divided by it first
+    picture = charts.panel(
+        jacobian, result.labels, result.labels, kind="signed", title="Change of a weight (row) with a score (column)",
+        axes=("weight", "score"),
+    )  # fmt: skip
+    best = int(result.weights.argmax())
+    words = (
+        f"Raising score {best + 1} a little raises its weight {number(jacobian[best, best])} times as much, and takes "
+        f"that from the others: every row sums to 0. The whole derivative has size "
+        f"**{number(float(np.linalg.norm(jacobian)))}**; where one weight comes near 1 it vanishes, and nothing is "
+        "learnt."
+    )
+    return charts.panels(theme(), room, picture), words, jacobian
+
+
+@st.cache_data(max_entries=64, show_spinner="Drawing queries and keys …")
+def saturations(keys, seed):
+    """Measure for every width what scaling does."""
+    return [
+        tuple(analysis.saturation(width, np.random.default_rng(seed), num_keys=keys, num_draws=600)) for width in WIDTHS
+    ]
+
+
+def scaling_picture(found, room):
+    """Draw largest weight and derivative over d_k, without and with scaling."""
+    rows = [analysis.Saturation(*row) for row in found]
+    width, drawn = int(room / 2 - 20), []
+    for name, field in (("largest weight", "largest"), ("size of the derivative", "slope")):
+        lines = [
+            charts.Curve(label, WIDTHS, [getattr(row, field)[at] for row in rows], dashed=dashed)
+            for at, (label, dashed) in enumerate((("undivided", False), ("divided by √d_k", True)))
+        ]
+        drawn.append(
+            charts.curves(
+                lines,
+                theme(),
+                x_name="d_k",
+                y_name=name,
+                title=name.capitalize(),
+                x_log=True,
+                dots=True,
+                width=width,
+                x_ticks=WIDTHS,
+                y_range=(0, 1 if field == "largest" else 0.4),
+            )
+        )
+    return charts.beside(*drawn)
+
+
+def scaling_words(found):
+    """Say what the pictures show, with the numbers at both ends."""
+    rows = [analysis.Saturation(*row) for row in found]
+    last = rows[-1]
+    return (
+        f"Queries and keys of {rows[0].d_k} to {last.d_k} random numbers of variance 1: a score then has a variance "
+        f"of d_k (measured {last.variance:,.0f} at {last.d_k}). Undivided, the largest weight grows to "
+        f"**{last.largest[0]:.2f}** and the derivative shrinks to **{last.slope[0]:.3f}**; divided by √d_k they stay "
+        f"at **{last.largest[1]:.2f}** and **{last.slope[1]:.3f}**, whatever the width. At d_k = 4 the "
+        "derivative is still as large undivided; the harm to it begins near 16."
+    )
+
+
+def scaling_csv(found):
+    """Return the measured numbers as comma-separated text."""
+    rows = [[row[1], *row[2], *row[3], *row[4]] for row in found]
+    names = [
+        "variance",
+        *(f"{name}, {how}" for name in ("largest", "entropy", "derivative") for how in ("undivided", "divided")),
+    ]
+    return charts.csv(rows, [str(row[0]) for row in found], names)
+
+
+def by_sum(result, room):
+    """Return the picture of both ways to make shares of scores, and the sentence that reads it."""
+    shares = share_of_sum(result.shifted)
+    width = int(room / 2 - 120)
+    picture = charts.beside(
+        charts.bars(shares, result.labels, theme(), title="Score ÷ sum of scores", kind="signed", width=width),
+        charts.bars(result.weights, result.labels, theme(), title="Softmax", kind="weights", width=width),
+    )
+    low = int(shares.argmin())
+    verdict = (
+        f"Score {low + 1} gets the share {number(shares[low])}, which is no share at all"
+        if shares[low] < 0
+        else f"Here the shares run from {number(shares.min())} to {number(shares.max())}, those of softmax from "
+        f"{number(result.weights.min())} to {number(result.weights.max())}"
+    )
+    words = (
+        f"Divided by their sum, {number(float(result.shifted.sum()))}, scores sum to 1 as well. {verdict}; add 1,000 "
+        "to all and shares become alike, while softmax does not move. Negative scores, and scores that cancel, are why "
+        "softmax is used."
+    )
+    return picture, words, shares
+
+
+def without_weights(room):
+    """Return attention with no trained matrix at all: the picture, and the sentence that reads it."""
+    e = examples.journey_example()
+    attention = scaled_dot_product_attention(e.x, e.x, e.x, scale=1)
+    labels, widths = charts.token_labels(e.tokens), charts.counted(e.x.shape[1])
+    picture = charts.panels(
+        theme(), room,
+        charts.panel(attention.weights, labels, labels, title="softmax(X Xᵀ)"),
+        "×",
+        charts.panel(e.x, labels, widths, title="X", kind="signed", axes=("key", "value")),
+        "=",
+        charts.panel(attention.context, labels, widths, title="Context", kind="signed", axes=("query", "output")),
+    )  # fmt: skip
+    row = ", ".join(f"{value:.4f}" for value in attention.context[1])
+    words = (
+        f"With X itself as query, key and value there is nothing to train, and still **{as_text(labels[1])}** becomes "
+        f"a mixture of all words: ({row}). What training adds is what counts as alike."
+    )
+    return picture, words
+
+
+def looked_up(setup, room):
+    """Return attention as a soft dictionary: the picture, and the sentence that reads it."""
+    query = np.array(QUERIES[setup.lookup], dtype=float)
+    attention = scaled_dot_product_attention(query[None], KEYS, VALUES, scale=1)
+    names, widths = [f"entry {place + 1}" for place in range(len(KEYS))], charts.counted(2)
+    picture = charts.panels(
+        theme(), room,
+        charts.panel(KEYS, names, charts.counted(3), title="Keys", kind="signed", axes=("key", "dimension")),
+        "·q →",
+        charts.panel(attention.weights.T, names, ["weight"], title="Weights", axes=("key", "")),
+        "×",
+        charts.panel(VALUES, names, widths, title="Values", kind="signed", axes=("key", "value")),
+        "=",
+        charts.panel(
+            attention.context, ["q"], widths, title="Found", kind="signed", axes=("query", "output"), decimals=1,
+            limit=VALUES.max(), legend=False,
+        ),
+    )  # fmt: skip
+    hits = np.flatnonzero(attention.weights[0] > 0.01)
+    found = ", ".join(number(value, 4) for value in attention.context[0].round(3))
+    where = " and ".join(f"entry {place + 1}" for place in hits)
+    kind = "its value comes back" if len(hits) == 1 else "the mean of their values comes back"
+    words = (
+        f"The query {LOOKUPS[setup.lookup]} matches {where}: {kind}, ({found}). A dictionary gives one value; this "
+        "gives a mean by likeness."
+    )
+    return picture, words
+
+
+def code_of(setup, result, room):
+    """Return the lines that draw scores, exponentials and weights."""
+    width = int(at_least(room / 3 - 110))
+    return f"""import numpy as np
+from attn import charts, softmax
+
+scores = np.array({result.shifted.tolist()}) / {setup.temperature:g}
+exponentials = np.exp(scores - scores.max())
+weights = softmax(scores)
+print(weights.round(6))
+
+labels = [str(place) for place in range(1, len(scores) + 1)]
+picture = charts.beside(
+    charts.bars(scores * {setup.temperature:g}, labels, charts.LIGHT, title="Scores", kind="signed", width={width}),
+    "→",
+    charts.bars(
+        exponentials, labels, charts.LIGHT, title="exp(score − largest)", kind="magnitude", limit=1.0, width={width}
+    ),
+    "→",
+    charts.bars(weights, labels, charts.LIGHT, title="Weights", width={width}),
+)
+charts.save(picture, "softmax.svg")
+"""

@@ -1,0 +1,415 @@
+"""The stages of Step by step: what each shows, says and writes as a formula."""
+
+from collections.abc import Callable
+from operator import attrgetter
+from typing import NamedTuple
+
+import numpy as np
+
+from attn import analysis, charts
+from attn.charts.labels import number
+from attn.data import examples
+from attn.ui.controls.query_row import products, ranked
+from attn.ui.state import as_text
+
+MATRICES = {"q": "Query", "k": "Key", "v": "Value"}
+DIVISORS = {
+    "sqrt_d_k": "√d_k",
+    "none": "Nothing",
+    "d_k": "d_k",
+    "sqrt_d_model": "√d_model",
+    "sqrt_n": "√n",
+    "own": "A number",
+}
+DIVISOR_FORMULAS = {
+    "sqrt_d_k": r"\sqrt{d_k}",
+    "none": "1",
+    "d_k": "d_k",
+    "sqrt_d_model": r"\sqrt{d_\mathrm{model}}",
+    "sqrt_n": r"\sqrt{n}",
+    "own": "c",
+}
+
+
+class View(NamedTuple):
+    """Everything a stage needs to draw itself."""
+
+    steps: tuple  # attn.one_head.Steps
+    e: examples.Example  # named as in the code on the page
+    matrix: str  # which projection is in view: "q", "k" or "v"
+    cell: tuple  # the chosen (row, column) of the stage's result
+    divisor: float
+    divisor_name: str
+    temperature: float
+    words: str  # what the mask does
+    theme: charts.Theme
+    room: float  # pixels across
+
+    @property
+    def labels(self):
+        return charts.token_labels(self.e.tokens)
+
+    def token(self, position):
+        """Return a token fit to stand in a sentence."""
+        return f"**{as_text(self.labels[position])}**"
+
+    @property
+    def projected(self):
+        """The projection in view."""
+        return attrgetter(_PROJECTED[self.matrix])(self)
+
+    @property
+    def weight(self):
+        """The matrix of the projection in view, (d_model, d)."""
+        return getattr(self.e, f"w_{self.matrix}")
+
+    @property
+    def bias(self):
+        """The bias of the projection in view, (d,) or 0."""
+        return getattr(self.e, f"b_{self.matrix}")
+
+    @property
+    def hidden(self):
+        """True where the mask hides."""
+        return self.steps.masked_scores == -float("inf")
+
+
+_PROJECTED = {"q": "steps.unrotated_query", "k": "steps.unrotated_key", "v": "steps.value"}
+
+
+class Part(NamedTuple):
+    """One matrix of a stage's picture, told once for the picture and for the code that makes it."""
+
+    expression: str  # where its numbers are, both in a View and in the code
+    title: str
+    axes: tuple = ("query", "key")
+    down: bool = True  # whether its rows are tokens
+    across: bool = True  # whether its columns are
+    mark: str = ""  # "cell": the chosen cell; "row", "column", "row column": where that comes from
+    limit: float | None = None
+    hides: bool = False  # whether the mask is shown
+
+    def panel(self, view):
+        """Return the matrix to be drawn."""
+        values = attrgetter(self.expression)(view)
+        names = [
+            view.labels if tokens else charts.counted(n) for tokens, n in zip(self[3:5], values.shape, strict=True)
+        ]
+        options = {"hidden": view.hidden} if self.hides else {}
+        options |= {"select": "cell"} if self.mark == "cell" else {}
+        return charts.panel(values, *names, **self._options(view), **options)
+
+    def code(self, view):
+        """Return the line that makes this matrix."""
+        shape = attrgetter(self.expression)(view).shape
+        names = ("labels" if tokens else f"charts.counted({n})" for tokens, n in zip(self[3:5], shape, strict=True))
+        options = [f"{name}={value!r}" for name, value in self._options(view).items()]
+        options += ["hidden=hidden"] if self.hides else []
+        return f"charts.panel({', '.join([self.expression, *names, *options])})"
+
+    def _options(self, view):
+        """Return the keywords of the matrix that are plain values."""
+        row, column = view.cell
+        options = {"title": self.title, "axes": self.axes}
+        options |= {} if self.expression == "steps.weights" else {"kind": "signed"}
+        options |= {} if self.limit is None else {"limit": self.limit}
+        if self.mark == "cell":
+            return options | {"selected": (row, column)}
+        places = {name: at for name, at in (("row", row), ("column", column)) if name in self.mark}
+        return options | ({"highlight": places} if places else {})
+
+
+class Stage(NamedTuple):
+    """One stop on the way."""
+
+    label: str
+    title: str
+    formula: Callable  # View -> LaTeX
+    parts: Callable  # View -> matrices and the operators between them; the sentence itself has none
+    read: Callable  # View -> sentence
+    explain: Callable  # View -> chart of the chosen cell, or None
+    result: Callable  # View -> the matrix whose cells can be chosen
+    square: bool = False  # whether its columns are tokens
+
+    def columns(self, view):
+        """Return the labels of the result's columns."""
+        return view.labels if self.square else charts.counted(self.result(view).shape[1])
+
+
+def shape_of(view, stage):
+    """Return the shape of a stage's result, as a person writes it."""
+    rows, columns = stage.result(view).shape
+    return f"{rows} × {columns}"
+
+
+def draw(view, stage):
+    """Return the picture of a stage."""
+    parts = stage.parts(view)
+    if not parts:
+        strip = charts.token_strip(view.e.tokens, view.theme, width=view.room, selected=view.cell[0], select="cell")
+        return charts.beside(strip)
+    drawn = (part if isinstance(part, str) else part.panel(view) for part in parts)
+    return charts.panels(view.theme, view.room, *drawn)
+
+
+def code(view, stage):
+    """Return the lines that make the same picture; they know ``steps``, ``e`` and ``charts``."""
+    parts = stage.parts(view)
+    if not parts:
+        strip = f"charts.token_strip(e.tokens, charts.LIGHT, width={view.room:.0f}, selected={view.cell[0]})"
+        return f"picture = charts.beside({strip})"
+    lines = [repr(part) if isinstance(part, str) else part.code(view) for part in parts]
+    start = ["labels = charts.token_labels(e.tokens)"]
+    start += ["hidden = steps.masked_scores == -float('inf')"] if any("hidden=hidden" in line for line in lines) else []
+    inside = "".join(f"    {line},\n" for line in [f"charts.LIGHT, {view.room:.0f}", *lines])
+    return "\n".join([*start, f"picture = charts.panels(\n{inside})"])
+
+
+def _limit(*matrices):
+    """Return the end of one scale for several matrices, None where they hold no finite number but 0."""
+    return max(float(abs(matrix[np.isfinite(matrix)]).max(initial=0)) for matrix in matrices) or None
+
+
+def _tokens(view):
+    return []
+
+
+def _embeddings(view):
+    each = {"axes": ("token", "dimension"), "across": False}
+    inputs = Part("steps.inputs", "X", mark="cell", **each)
+    if not view.steps.added.any():
+        return [inputs]
+    return [Part("steps.x", "Embeddings", **each), "+", Part("steps.added", "Positions", **each), "=", inputs]
+
+
+def _project(view):
+    name, role = MATRICES[view.matrix], MATRICES[view.matrix].lower()
+    return [
+        Part("steps.inputs", "X", ("token", "dimension"), across=False, mark="row"),
+        "×",
+        Part(f"e.w_{view.matrix}", f"W_{view.matrix}", ("dimension", role), False, False, "column"),
+        "=",
+        Part(_PROJECTED[view.matrix], name, ("token", role), across=False, mark="cell"),
+    ]
+
+
+def _products(view):
+    return [
+        Part("steps.query", "Query", ("query", "dimension"), across=False, mark="row"),
+        "×",
+        Part("steps.key.T", "Key, transposed", ("dimension", "key"), down=False, mark="column"),
+        "=",
+        Part("steps.products", "Scores", mark="cell"),
+    ]
+
+
+def _scaled(view):
+    limit = _limit(view.steps.products, view.steps.scores)
+    return [
+        Part("steps.products", "Scores", mark="row column", limit=limit),
+        f"÷ {number(view.divisor)} =",
+        Part("steps.scores", "Scaled scores", mark="cell", limit=limit),
+    ]
+
+
+def _masked(view):
+    s = view.steps
+    limit = _limit(s.scores, s.biased)
+    parts = [Part("steps.scores", "Scaled scores", limit=limit), "→"]
+    if (s.biased != s.scores).any():
+        parts += [Part("steps.biased", "With positions", limit=limit), "→"]
+    return [*parts, Part("steps.biased", "Masked scores", mark="cell", limit=limit, hides=True)]
+
+
+def _softmax(view):
+    return [
+        Part("steps.biased", "Masked scores", mark="row", hides=True),
+        "→",
+        Part("steps.weights", "Weights", mark="cell", hides=True),
+    ]
+
+
+def _context(view):
+    return [
+        Part("steps.weights", "Weights", mark="row", hides=True),
+        "×",
+        Part("steps.value", "Value", ("key", "value"), across=False, mark="column"),
+        "=",
+        Part("steps.context", "Context", ("query", "output"), across=False, mark="cell"),
+    ]
+
+
+def _role(view, role, letter):
+    """Return a letter in the colour of its role, for a formula."""
+    return rf"\textcolor{{{view.theme.role(role)}}}{{{letter}}}"
+
+
+def _product(view):
+    return rf"{_role(view, 'query', 'Q')}\,{_role(view, 'key', 'K')}^\top"
+
+
+def _projection_formula(view):
+    letter = view.matrix
+    name = _role(view, MATRICES[letter].lower(), letter.upper())
+    weight = _role(view, MATRICES[letter].lower(), f"W_{letter}")
+    added = "" if np.ndim(view.bias) == 0 else f"+b_{letter}"
+    return rf"{name} = X\,{weight}{added}"
+
+
+def _bias(view):
+    return "" if (view.steps.biased == view.steps.scores).all() else "+B"
+
+
+def _softmax_formula(view):
+    tau = "" if view.temperature == 1 else rf"\,/\,{view.temperature:g}"
+    return rf"A = \mathrm{{softmax}}(S_\mathrm{{masked}}{tau})"
+
+
+def _read_tokens(view):
+    count, distinct = len(view.e.tokens), len({token.lower() for token in view.e.tokens})
+    again = "no word comes twice" if count == distinct else f"{distinct} of them distinct"
+    return f"The sentence is cut into {count} tokens, {again}. Each becomes one row of every matrix that follows."
+
+
+def _read_embeddings(view):
+    row, column = view.cell
+    s = view.steps
+    start = f"{view.token(row)} is now a vector of {s.x.shape[1]} numbers"
+    if s.added.any():
+        return (
+            f"{start}: its own {number(s.x[row, column])} plus {number(s.added[row, column])} for its position "
+            f"makes {number(s.inputs[row, column])} in dimension {column + 1}."
+        )
+    return f"{start}; dimension {column + 1} holds {number(view.steps.x[row, column])}. The same word has the same row."
+
+
+def _read_project(view):
+    row, column = view.cell
+    role = MATRICES[view.matrix].lower()
+    purpose = {"query": "what it looks for", "key": "what it offers", "value": "what it hands on"}[role]
+    return (
+        f"The row of {view.token(row)} times column {column + 1} of $W_{view.matrix}$ gives "
+        f"{number(view.projected[row, column])}: one of the {view.projected.shape[1]} numbers that say {purpose}."
+    )
+
+
+def _read_products(view):
+    row, column = view.cell
+    rotates = view.steps.query is not view.steps.unrotated_query
+    rank = analysis.score_rank(view.steps.products).rank
+    turned = " Both were first turned by an angle that grows with their position." if rotates else ""
+    return (
+        f"The query of {view.token(row)} times the key of {view.token(column)} is "
+        f"{number(view.steps.products[row, column])}: how well they match, before any scaling.{turned} "
+        f"The whole matrix has rank {rank}, never more than d_k = {view.steps.query.shape[1]}."
+    )
+
+
+def _read_scaled(view):
+    row, column = view.cell
+    s = view.steps
+    return (
+        f"{number(s.products[row, column])} divided by {number(view.divisor)} is {number(s.scores[row, column])}. "
+        f"The scores now spread by {number(s.scores.std())} (standard deviation) instead of {number(s.products.std())}."
+    )
+
+
+def _read_masked(view):
+    row, column = view.cell
+    verdict = "may not" if view.hidden[row, column] else "may"
+    return f"{as_text(view.words)} {view.token(row)} {verdict} look at {view.token(column)}."
+
+
+def _read_softmax(view):
+    row, column = view.cell
+    weights = view.steps.weights[row]
+    if not weights.any():
+        return f"Nothing is left for {view.token(row)} to look at: its weights are all 0."
+    best, spread = int(weights.argmax()), float(analysis.effective_keys(weights))
+    return (
+        f"{view.token(row)} looks most at {view.token(best)} ({number(weights[best])}); {view.token(column)} gets "
+        f"{number(weights[column])}. The row sums to 1 and is spread as if over {spread:.1f} tokens."
+    )
+
+
+def _read_context(view):
+    row, column = view.cell
+    return (
+        f"The new vector of {view.token(row)} is the average of all values by its row of weights; "
+        f"number {column + 1} is {number(view.steps.context[row, column])}."
+    )
+
+
+def _explain_project(view):
+    row, column = view.cell
+    left, right = view.steps.inputs[row], view.weight[:, column]
+    labels = charts.counted(len(left))
+    if np.ndim(view.bias):
+        left, right, labels = np.append(left, 1), np.append(right, view.bias[column]), [*labels, "bias"]
+    return charts.products(
+        left,
+        right,
+        view.theme,
+        left_name=f"X, row {view.labels[row]}",
+        right_name=f"W_{view.matrix}, column {column + 1}",
+        labels=labels,
+        width=view.room,
+    )
+
+
+def _explain_products(view):
+    row, column = view.cell
+    return products(view.steps.query[row], view.steps.key[column], view.labels[row], view.labels[column])
+
+
+def _explain_softmax(view):
+    row, column = view.cell
+    return ranked(view.steps.weights[row], view.labels, column, f"Where {view.labels[row]} looks")
+
+
+def _explain_context(view):
+    row, column = view.cell
+    s = view.steps
+    return charts.products(
+        s.weights[row], s.value[:, column], view.theme, left_name=f"weights of {view.labels[row]}",
+        right_name=f"value, number {column + 1}", labels=view.labels, width=view.room,
+    )  # fmt: skip
+
+
+STAGES = {
+    "tokens": Stage(
+        "Tokens", "The sentence in pieces", lambda v: r"\text{sentence} \to t_1, \dots, t_n",
+        _tokens, _read_tokens, None, lambda v: v.steps.x[:, :1],
+    ),
+    "embeddings": Stage(
+        "Embeddings", "Each token becomes a vector",
+        lambda v: r"X = E_t + P" if v.steps.added.any() else r"X = E_t",
+        _embeddings, _read_embeddings, None, lambda v: v.steps.x,
+    ),
+    "projections": Stage(
+        "Query, key, value", "Three views of every token", _projection_formula,
+        _project, _read_project, _explain_project, lambda v: v.projected,
+    ),
+    "products": Stage(
+        "Scores", "Every query meets every key", _product,
+        _products, _read_products, _explain_products, lambda v: v.steps.products, True,
+    ),
+    "scaled": Stage(
+        "Scaled", "Why divide?",
+        lambda v: rf"S = \frac{{{_product(v)}}}{{{DIVISOR_FORMULAS[v.divisor_name]}}}",
+        _scaled, _read_scaled, _explain_products, lambda v: v.steps.scores, True,
+    ),
+    "masked": Stage(
+        "Masked", "Who may look at whom?",
+        lambda v: rf"S_\mathrm{{masked}} = S{_bias(v)} + M,\quad M_{{ij}} \in \{{0, -\infty\}}",
+        _masked, _read_masked, None, lambda v: v.steps.scores, True,
+    ),
+    "weights": Stage(
+        "Weights", "Who looks at whom?", _softmax_formula,
+        _softmax, _read_softmax, _explain_softmax, lambda v: v.steps.weights, True,
+    ),
+    "context": Stage(
+        "Context", "What each token takes away", lambda v: rf"{_role(v, 'output', 'Z')} = A\,{_role(v, 'value', 'V')}",
+        _context, _read_context, _explain_context, lambda v: v.steps.context,
+    ),
+}  # fmt: skip

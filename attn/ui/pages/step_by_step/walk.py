@@ -1,0 +1,244 @@
+"""Step by step: from the choices on the page to one walked head, and to the code that walks it."""
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+import streamlit as st
+
+from attn import charts, one_head
+from attn.data import examples
+from attn.ui import models
+from attn.ui.controls.mask import POSITIONS, MaskChoice, mask_of, positions_of
+from attn.ui.controls.sentence import SentenceChoice, words_of
+from attn.ui.link import choice, numbers, place, real, whole
+from attn.ui.pages.step_by_step import stages
+from attn.ui.pages.step_by_step.stages import DIVISORS, MATRICES, STAGES, View
+
+STEP_SOURCES = {
+    "worked": "Worked example",
+    "journey": "Second example",
+    "random": "Your sentence",
+    "pretrained": "Pretrained layer",
+}
+TABS = ("This cell", "Edit the numbers", "Code")
+CUTS = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48]  # numbers of heads that divide 384
+EDITABLE = {"x": "X, the embeddings", "w_q": "W_q", "w_k": "W_k", "w_v": "W_v"}
+
+
+@dataclass(frozen=True)
+class Setup(SentenceChoice, MaskChoice):
+    """Everything chosen on Step by step."""
+
+    source: str = choice("worked", STEP_SOURCES)
+    d_model: int = whole(6, 1, 64)
+    d_k: int = whole(4, 1, 64)
+    d_v: int = whole(3, 1, 64)
+    layer: int = whole(4, 1, 6)
+    heads: int = whole(12, 1, 48)
+    head: int = whole(2, 1, 48)
+    positions: str = choice("none", POSITIONS)
+    divisor: str = choice("sqrt_d_k", DIVISORS)
+    own: float = real(1.0, 0.01, 1000)
+    temperature: float = real(1.0, 0.05, 10)
+    stage: str = choice("weights", STAGES)
+    matrix: str = choice("q", MATRICES)
+    cell: tuple = place((4, 3))
+    edits: tuple = numbers(EDITABLE)
+    tab: str = choice("This cell", TABS)
+    editing: str = choice("x", EDITABLE)
+
+
+def example_of(setup):
+    """Return the chosen head's example, before any edit, and the code that makes it.
+
+    Returns
+    -------
+    Example
+    str
+        Lines of code that bind ``e``.
+    """
+    if setup.source == "worked":
+        return examples.worked_example(), "e = attn.examples.worked_example()"
+    if setup.source == "journey":
+        return examples.journey_example(), "e = attn.examples.journey_example()"
+    tokens = words_of(setup.text)
+    if setup.source == "pretrained":
+        return models.layer_example(setup.text, setup.layer, setup.heads, setup.head)
+    example = examples.random_example(tokens, setup.d_model, setup.d_k, setup.d_v, setup.seed)
+    line = (
+        f"tokens = attn.examples.split_words({setup.text!r})[:{len(tokens)}]\n"
+        f"e = attn.examples.random_example(tokens, {setup.d_model}, {setup.d_k}, {setup.d_v}, {setup.seed})"
+    )
+    return example, line
+
+
+def layer_controls(state):
+    """Draw the choice of a layer of the default model and of how it is cut into heads."""
+    st.caption("Hidden states and matrices of all-MiniLM-L6-v2: 6 layers, d_model 384, 12 heads of 32.")
+    st.slider("Layer", 1, 6, key=state.key("layer"), help="What goes into this layer, and the matrices it has.")
+    state.adjust(heads=max(count for count in CUTS if count <= state.get("heads")))
+    st.select_slider(
+        "Cut into heads",
+        CUTS,
+        key=state.key("heads"),
+        help="The model was trained with 12. The same columns can be cut into more or fewer heads.",
+    )
+    state.clamp("head", 1, state.get("heads"))
+    if state.get("heads") > 1:
+        st.slider("Head", 1, state.get("heads"), key=state.key("head"), help="Which of them to walk.")
+
+
+def edited(example, changes):
+    """Return the example with the numbers a person typed, leaving out those that are none.
+
+    Returns
+    -------
+    Example
+    problems : list of str
+        One sentence per number that could not be used.
+    """
+    arrays = {name: np.array(getattr(example, name)) for name in EDITABLE}
+    problems = []
+    for name, row, column, number in changes:
+        array = arrays[name]
+        if row >= array.shape[0] or column >= array.shape[1]:
+            continue  # typed when the matrix was larger; kept in case it grows again
+        if np.isfinite(array.dtype.type(number)):
+            array[row, column] = number
+        else:
+            problems.append(
+                f"{EDITABLE[name]} must hold finite numbers; row {row + 1}, column {column + 1} holds none, "
+                f"so {array[row, column]:.3g} is used there."
+            )
+    return replace(example, **arrays), problems
+
+
+def divisor_of(setup, d_model, d_k, n):
+    """Return the number that the products are divided by."""
+    return {
+        "sqrt_d_k": math.sqrt(d_k),
+        "none": 1.0,
+        "d_k": float(d_k),
+        "sqrt_d_model": math.sqrt(d_model),
+        "sqrt_n": math.sqrt(n),
+        "own": setup.own,
+    }[setup.divisor]
+
+
+def walked(setup, theme, room):
+    """Compute everything the page shows.
+
+    Returns
+    -------
+    View
+    code : str
+    problems : list of str
+    """
+    base, made = example_of(setup)
+    example, problems = edited(base, setup.edits)
+    n, d_model, d_k = len(example.tokens), example.x.shape[1], example.w_q.shape[1]
+    mask, mask_line = mask_of(setup, n)
+    positions, position_line = positions_of(setup.positions, n, d_model, d_k, setup.seed)
+    divisor = divisor_of(setup, d_model, d_k, n)
+    walk = one_head.walk(
+        example.x,
+        example.w_q,
+        example.w_k,
+        example.w_v,
+        mask=np.broadcast_to(mask.visible, (n, n)),
+        divisor=divisor,
+        temperature=setup.temperature,
+        b_q=example.b_q,
+        b_k=example.b_k,
+        b_v=example.b_v,
+        **positions,
+    )
+    view = View(
+        walk,
+        example,
+        setup.matrix,
+        setup.cell,
+        divisor,
+        setup.divisor,
+        setup.temperature,
+        mask.words,
+        theme,
+        room,
+    )
+    stage = STAGES[setup.stage]
+    shape = stage.result(view).shape
+    view = view._replace(cell=tuple(min(at, size - 1) for at, size in zip(setup.cell, shape, strict=True)))
+    lines = _code(setup, made, example, mask_line, position_line, divisor)
+    return view, f'{lines}\n{stages.code(view, stage)}\ncharts.save(picture, "step.svg")\n', problems
+
+
+def _code(setup, made, example, mask_line, position_line, divisor):
+    """Return the lines that walk the same head."""
+    changes = [
+        f"e.{name}[{row}, {column}] = {number:.9g}"
+        for name, row, column, number in setup.edits
+        if math.isfinite(number) and row < getattr(example, name).shape[0] and column < getattr(example, name).shape[1]
+    ]
+    if changes:
+        made += "\nfrom dataclasses import replace\n"
+        made += "e = replace(e, x=e.x.copy(), w_q=e.w_q.copy(), w_k=e.w_k.copy(), w_v=e.w_v.copy())\n"
+        made += "\n".join(changes)
+    keywords = [f"mask={mask_line}", f"divisor={divisor:.9g}", f"temperature={setup.temperature:g}"]
+    keywords += [position_line] if position_line else []
+    lines = ",\n    ".join(keywords)
+    needed = "import numpy as np\n" if "np." in made + lines else ""
+    return f"""{needed}import attn
+from attn import charts
+
+{made}
+steps = attn.one_head.walk(
+    e.x, e.w_q, e.w_k, e.w_v, b_q=e.b_q, b_k=e.b_k, b_v=e.b_v,
+    {lines},
+)"""
+
+
+def editor(state, example):
+    """Let a person type into one of the matrices; what is typed becomes an edit in the link."""
+    st.segmented_control(
+        "Matrix",
+        EDITABLE,
+        format_func=EDITABLE.get,
+        key=state.key("editing"),
+        required=True,
+        label_visibility="collapsed",
+    )
+    name = state.get("editing")
+    # The grid keeps what was typed as long as its key stays; undoing gives it a new one.
+    undone = st.session_state.setdefault(state.key("undone"), 0)
+    key = f"{state.key('edit')}.{name}.{undone}"
+
+    def keep():
+        typed = {
+            (name, int(row), int(column)): math.nan if number is None else float(number)
+            for row, changed in st.session_state[key]["edited_rows"].items()
+            for column, number in changed.items()
+        }
+        before = {tuple(place): number for *place, number in state.get("edits")}
+        state.set(edits=tuple((*place, number) for place, number in sorted((before | typed).items())))
+
+    def undo():
+        state.set(edits=tuple(edit for edit in state.get("edits") if edit[0] != name), undone=undone + 1)
+
+    shown, _ = edited(example, state.get("edits"))
+    matrix = getattr(shown, name)
+    columns = [str(column) for column in range(matrix.shape[1])]
+    rows = charts.token_labels(example.tokens) if name == "x" else charts.counted(len(matrix))
+    st.data_editor(
+        {"row": rows, **dict(zip(columns, matrix.T, strict=True))},
+        key=key,
+        on_change=keep,
+        hide_index=True,
+        column_config={
+            "row": st.column_config.TextColumn("token" if name == "x" else "dimension", disabled=True, pinned=True)
+        }
+        | {column: st.column_config.NumberColumn(str(int(column) + 1), format="%.4g") for column in columns},
+    )
+    st.caption("Type into a cell, and everything downstream moves.")
+    if any(edit[0] == name for edit in state.get("edits")):
+        st.button("Undo these edits", on_click=undo, icon=":material/undo:", key=state.key("undo"))
