@@ -1,5 +1,7 @@
 """Attention from scratch, in numpy: every step by name, checked against the real thing."""
 
+from types import SimpleNamespace
+
 from attn import (
     alignment,
     analysis,
@@ -7,6 +9,7 @@ from attn import (
     blockwise,
     cost,
     functional,
+    local_attention,
     mask_routes,
     masks,
     multi_head,
@@ -25,14 +28,15 @@ from attn.architectures import (
     snail,
     turing_machine,
 )
-from attn.data import examples, picture_files, published, sounds
+from attn.data import examples, picture_files, pictures, published, sounds
 from attn.dot_product import Attention, scaled_dot_product_attention
 from attn.functional import softmax
 from attn.multi_head import MultiHead, MultiHeadParameters, multi_head_attention
 
 # Names of before, so that notebooks written with them go on.
 steps, learning, head_measures = one_head, training_recipe, head_table
-beam, memory, images = beam_search, turing_machine, image_attention
+beam, memory = beam_search, turing_machine
+images = SimpleNamespace(**(vars(pictures) | vars(image_attention)))
 
 __all__ = [
     "Attention",
@@ -55,6 +59,7 @@ __all__ = [
     "image_attention",
     "images",
     "learning",
+    "local_attention",
     "lstmn",
     "mask_routes",
     "masks",
@@ -63,6 +68,7 @@ __all__ = [
     "multi_head_attention",
     "one_head",
     "picture_files",
+    "pictures",
     "pointer_network",
     "positions",
     "published",

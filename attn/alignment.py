@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from attn.functional import as_floats, broadcasts, finite_number, sigmoid, softmax, whole_number
+from attn.functional import as_floats, finite_number, parameter, whole_number, width_of
+from attn.local_attention import Local, local_m, local_p, predicted_centre  # noqa: F401, by this name, too
 
 
 def content(query, keys):
@@ -87,9 +88,9 @@ def additive(query, keys, *, w_q, w_k, v):
     """
     query, keys, dtype = _inputs(query, keys, same_width=False)
     d_hidden = np.shape(v)[-1] if np.ndim(v) else 0
-    w_q = _parameter(w_q, (query.shape[-1], d_hidden), "w_q", query.dtype)
-    w_k = _parameter(w_k, (keys.shape[-1], d_hidden), "w_k", query.dtype)
-    v = _parameter(v, (d_hidden,), "v", query.dtype)
+    w_q = parameter(w_q, (query.shape[-1], d_hidden), "w_q", query.dtype)
+    w_k = parameter(w_k, (keys.shape[-1], d_hidden), "w_k", query.dtype)
+    v = parameter(v, (d_hidden,), "v", query.dtype)
     hidden = np.tanh((query @ w_q)[..., None, :] + keys @ w_k)  # (..., n_k, d_hidden)
     return (hidden @ v).astype(dtype, copy=False)
 
@@ -127,9 +128,9 @@ def concat(query, keys, *, w, v):
     >>> concat([1, 2], [[2, 0], [1, 1]], w=np.vstack([np.eye(2), np.eye(2)]), v=[1, 1]).round(6)
     array([1.959082, 1.959082])
     """
-    d_q, d_k = _width(query, "query"), _width(keys, "keys")
+    d_q, d_k = width_of(query, "query"), width_of(keys, "keys")
     d_hidden = np.shape(v)[-1] if np.ndim(v) else 0
-    w = _parameter(w, (d_q + d_k, d_hidden), "w")
+    w = parameter(w, (d_q + d_k, d_hidden), "w")
     return additive(query, keys, w_q=w[:d_q], w_k=w[d_q:], v=v)
 
 
@@ -171,7 +172,7 @@ def location(query, keys, *, w):
     """
     query, keys, dtype = _inputs(query, keys, same_width=False)
     n_most = np.shape(w)[-1] if np.ndim(w) else 0
-    w = _parameter(w, (query.shape[-1], n_most), "w", query.dtype)
+    w = parameter(w, (query.shape[-1], n_most), "w", query.dtype)
     leading, n_k = np.broadcast_shapes(query.shape[:-1], keys.shape[:-2]), keys.shape[-2]
     scores = np.full((*leading, n_k), -np.inf, dtype=query.dtype)
     scores[..., :n_most] = (query @ w)[..., :n_k]
@@ -211,7 +212,7 @@ def general(query, keys, *, w):
     array([2. , 3.5, 4. ])
     """
     query, keys, dtype = _inputs(query, keys, same_width=False)
-    w = _parameter(w, (query.shape[-1], keys.shape[-1]), "w", query.dtype)
+    w = parameter(w, (query.shape[-1], keys.shape[-1]), "w", query.dtype)
     return _products(query @ w, keys).astype(dtype, copy=False)
 
 
@@ -426,143 +427,6 @@ def hard_variance(weights, values):
     return soft_read(weights, apart).astype(dtype, copy=False)
 
 
-class Local(NamedTuple):
-    """Every step of attention to a window."""
-
-    visible: np.ndarray  # (..., n_k) True within the window
-    aligned: np.ndarray  # (..., n_k) softmax over the window, sums to 1
-    gaussian: np.ndarray  # (..., n_k) 1 at the centre; all 1 for local-m
-    weights: np.ndarray  # (..., n_k) the product; local-p's do not sum to 1
-
-
-def local_m(scores, centre, half_width):
-    r"""Attend to the keys near a given place only.
-
-    Parameters
-    ----------
-    scores : array_like, shape (..., n_k)
-    centre : array_like, shape (...)
-        Place of the middle of the window, counted from 0.
-    half_width : int
-        Keys up to so far from the centre are seen; the window ends where the keys end.
-
-    Returns
-    -------
-    Local
-        Weights that sum to 1, or to 0 where the window holds no key.
-
-    Raises
-    ------
-    ValueError
-        If `half_width` is not a whole number of at least 0, or `centre` does not fit the scores.
-
-    Notes
-    -----
-    Section 3.2 of [1]_, "monotonic": :math:`p_t = t`, window :math:`[p_t - D, p_t + D]`.
-
-    References
-    ----------
-    .. [1] Luong, Pham and Manning, 2015. arXiv:1508.04025
-
-    Examples
-    --------
-    >>> local_m(np.zeros(7), centre=3, half_width=2).weights
-    array([0. , 0.2, 0.2, 0.2, 0.2, 0.2, 0. ])
-    """
-    (scores,), dtype = as_floats(scores)
-    distance = _distance(scores, centre)
-    visible = np.abs(distance) <= whole_number("half_width", half_width)
-    aligned = softmax(np.where(visible, scores, -np.inf)).astype(dtype, copy=False)
-    return Local(visible, aligned, np.ones_like(aligned), aligned)
-
-
-def local_p(scores, centre, half_width):
-    r"""Attend near a predicted place, less the farther away.
-
-    Parameters
-    ----------
-    scores : array_like, shape (..., n_k)
-    centre : array_like, shape (...)
-        Place of the middle of the window, counted from 0; need not be whole.
-    half_width : int
-        At least 1; the paper uses 10.
-
-    Returns
-    -------
-    Local
-        The sum of the weights is below 1: the bell is multiplied in after the softmax.
-
-    Raises
-    ------
-    ValueError
-        If `half_width` is not a whole number of at least 1, or `centre` does not fit the scores.
-
-    Notes
-    -----
-    Equation 10 of [1]_,
-    :math:`a_t(s) = \mathrm{align}(h_t, \bar h_s) \exp(-(s - p_t)^2 / 2\sigma^2)` with
-    :math:`\sigma = D / 2`. The paper does not divide by the sum afterwards, nor does this.
-
-    References
-    ----------
-    .. [1] Luong, Pham and Manning, 2015, section 3.2. arXiv:1508.04025
-
-    Examples
-    --------
-    >>> local = local_p(np.zeros(10), centre=4.2, half_width=2)
-    >>> local.weights[3:7].round(6), local.weights.sum().round(6)
-    (array([0.121688, 0.24505 , 0.181537, 0.049475]), np.float64(0.59775))
-    """
-    half_width = whole_number("half_width", half_width, least=1)
-    near = local_m(scores, centre, half_width)
-    distance = _distance(near.aligned, centre)
-    gaussian = np.exp(-((distance / (half_width / 2)) ** 2) / 2).astype(near.aligned.dtype, copy=False)
-    return Local(near.visible, near.aligned, gaussian, near.aligned * gaussian)
-
-
-def predicted_centre(query, n_k, *, w, v):
-    r"""Predict from the query where local-p should look.
-
-    Parameters
-    ----------
-    query : array_like, shape (..., d_q)
-    n_k : int
-        Length of the input.
-    w : array_like, shape (d_q, d_hidden)
-    v : array_like, shape (d_hidden,)
-
-    Returns
-    -------
-    ndarray, shape (...)
-        Strictly between 0 and `n_k`; `n_k` / 2 where the network says 0.
-
-    Raises
-    ------
-    ValueError
-        If a parameter does not fit.
-
-    Notes
-    -----
-    Equation 9 of [1]_, :math:`p_t = S \cdot \mathrm{sigmoid}(v_p^\top \tanh(W_p h_t))`.
-
-    References
-    ----------
-    .. [1] Luong, Pham and Manning, 2015, section 3.2. arXiv:1508.04025
-
-    Examples
-    --------
-    >>> predicted_centre([1.0, 2.0], 10, w=np.zeros((2, 3)), v=np.ones(3)).item()
-    5.0
-    """
-    d_q = _width(query, "query")
-    (query,), dtype = as_floats(query)
-    d_hidden = np.shape(v)[-1] if np.ndim(v) else 0
-    w = _parameter(w, (d_q, d_hidden), "w", query.dtype)
-    v = _parameter(v, (d_hidden,), "v", query.dtype)
-    share = sigmoid(np.tanh(query @ w) @ v)
-    return np.asarray(whole_number("n_k", n_k, least=1) * share, dtype=dtype)
-
-
 def doubly_stochastic_penalty(weights, strength=1.0):
     r"""Return how far a whole sequence of looks is from giving every place the same attention.
 
@@ -604,7 +468,7 @@ def doubly_stochastic_penalty(weights, strength=1.0):
 
 def _inputs(query, keys, same_width=True):
     """Return query and keys in the type to compute in, and the type to return, or say what does not fit."""
-    d_q, d_k = _width(query, "query"), _width(keys, "keys", axes=2)
+    d_q, d_k = width_of(query, "query"), width_of(keys, "keys", axes=2)
     (query, keys), dtype = as_floats(query, keys)
     if same_width and d_q != d_k:
         raise ValueError(f"query and keys must have one width, got query {query.shape} and keys {keys.shape}")
@@ -615,23 +479,6 @@ def _inputs(query, keys, same_width=True):
             f"query and keys must have leading axes that fit together, got query {query.shape} and keys {keys.shape}"
         ) from None
     return query, keys, dtype
-
-
-def _width(array, name, axes=1):
-    """Return the size of the last axis, or say that there are too few axes or numbers."""
-    shape = np.shape(array)
-    if len(shape) < axes or shape[-1] == 0:
-        wanted = "(..., d)" if axes == 1 else "(..., n_k, d)"
-        raise ValueError(f"{name} must have axes {wanted} with d >= 1, got {shape}")
-    return shape[-1]
-
-
-def _parameter(array, shape, name, dtype=None):
-    """Return a parameter in the type to compute in, or say that its shape does not fit."""
-    (array,), own = as_floats(array)
-    if array.shape != shape:
-        raise ValueError(f"{name} must have shape {shape}, got {array.shape}")
-    return array.astype(dtype or own, copy=False)
 
 
 def _products(query, keys):
@@ -651,12 +498,3 @@ def _weighted(weights, values):
     if weights.ndim < 1 or values.ndim < 2 or weights.shape[-1] != values.shape[-2]:
         raise ValueError(f"there must be one weight per value, got weights {weights.shape} and values {values.shape}")
     return weights, values, dtype
-
-
-def _distance(scores, centre):
-    """Return how far each key lies to the right of the centre, (..., n_k)."""
-    (centre,), _ = as_floats(centre)
-    distance = np.arange(scores.shape[-1], dtype=scores.dtype) - centre[..., None].astype(scores.dtype, copy=False)
-    if not broadcasts(distance.shape, scores.shape):
-        raise ValueError(f"centre must fit the leading axes of the scores {scores.shape}, got {centre.shape}")
-    return np.broadcast_to(distance, scores.shape)

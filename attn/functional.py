@@ -236,3 +236,20 @@ def layer_norm(x, gain, bias, epsilon=1e-5):
     centred = x - x.mean(axis=-1, keepdims=True)
     variance = (centred * centred).mean(axis=-1, keepdims=True)
     return centred / np.sqrt(variance + x.dtype.type(epsilon)) * gain + bias
+
+
+def width_of(array, name, axes=1):
+    """Return the size of the last axis, or say that there are too few axes or numbers."""
+    shape = np.shape(array)
+    if len(shape) < axes or shape[-1] == 0:
+        wanted = "(..., d)" if axes == 1 else "(..., n_k, d)"
+        raise ValueError(f"{name} must have axes {wanted} with d >= 1, got {shape}")
+    return shape[-1]
+
+
+def parameter(array, shape, name, dtype=None):
+    """Return a parameter in the type to compute in, or say that its shape does not fit."""
+    (array,), own = as_floats(array)
+    if array.shape != shape:
+        raise ValueError(f"{name} must have shape {shape}, got {array.shape}")
+    return array.astype(dtype or own, copy=False)

@@ -406,3 +406,8 @@ def _check(p):
         w, b = getattr(p, f"w_{role}"), getattr(p, f"b_{role}")
         if b is not None and (w is None or b.shape != (w.shape[1],)):
             raise ValueError(f"b_{role} must have one number per column of w_{role}, got {b.shape}")
+
+
+def divisors(number):
+    """Return the numbers of key/value heads that `number` query heads can share."""
+    return [d for d in range(1, number + 1) if number % d == 0]

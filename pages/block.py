@@ -5,8 +5,8 @@ import streamlit as st
 from attn import charts, ui
 from attn.ui.controls.published_tables import results_tab
 from attn.ui.controls.sentence import need_words, say_if_cut
-from attn.ui.pages.block import encoder_block, heads_added_up, stack, three_uses, training, writing
-from attn.ui.pages.block.encoder_block import PRINTED, TABS, Setup
+from attn.ui.pages.block import encoder_block, graph, heads_added_up, stack, three_uses, training, writing
+from attn.ui.pages.block.setup import PRINTED, TABS, Setup
 
 page = ui.begin("block", "What happens around attention?", Setup)
 
@@ -54,7 +54,7 @@ if writing_tab.open:
         writing.writing(page, result)
 if graph_tab.open:
     with graph_tab:
-        heads_added_up.graph(page, result)
+        graph.graph(page, result)
 if printed_tab.open:
     with printed_tab:
         results_tab(page, PRINTED, training.work_of_training())

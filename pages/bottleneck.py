@@ -4,9 +4,9 @@ import streamlit as st
 
 from attn import ui
 from attn.ui.pages.bottleneck import accuracy_by_length as tabs
+from attn.ui.pages.bottleneck import film_of_training, gradients, published_alignments, states_and_gates
+from attn.ui.pages.bottleneck.setup import TABS, Setup
 from attn.ui.pages.bottleneck.two_models import (
-    TABS,
-    Setup,
     code_of,
     formula,
     input_controls,
@@ -42,19 +42,19 @@ ui.figure(
 states, accuracy, film, published, gradient, code = ui.tabs(page, TABS)
 if states.open:
     with states:
-        tabs.states(page, result)
+        states_and_gates.states(page, result)
 if accuracy.open:
     with accuracy:
         tabs.accuracy(page, result)
 if film.open:
     with film:
-        tabs.film(page, result)
+        film_of_training.film(page, result)
 if published.open:
     with published:
-        tabs.alignments(page)
+        published_alignments.alignments(page)
 if gradient.open:
     with gradient:
-        tabs.gradient(page, result)
+        gradients.gradient(page, result)
 if code.open:
     with code:
         ui.code(code_of(setup, result, step, room))

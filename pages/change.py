@@ -10,9 +10,6 @@ from attn.ui.controls.sentence import say_if_truncated, say_note, text_control
 from attn.ui.pages.change import charts as effect_charts
 from attn.ui.pages.change import effects, sweep, words, writing
 from attn.ui.pages.change.controls import (
-    CLICKS,
-    TABS,
-    Setup,
     another_model,
     change_controls,
     click_at,
@@ -25,6 +22,7 @@ from attn.ui.pages.change.controls import (
     take_back,
     unchanged,
 )
+from attn.ui.pages.change.setup import CLICKS, TABS, Setup
 
 page = ui.begin("change", "What if this head were gone?", Setup)
 look_for = preset_control(page)

@@ -3,10 +3,11 @@
 import streamlit as st
 
 from attn import charts, ui
+from attn.multi_head import divisors
 from attn.ui.controls.colour_scale import colour_control, scale_of
 from attn.ui.controls.mask import mask_controls
 from attn.ui.controls.sentence import need_words, say_if_cut, seed_control, source_control, text_control, words_of
-from attn.ui.pages.heads import MODES, MOST_HEADS, TABS, Setup, code_of, divisors, many_heads
+from attn.ui.pages.heads import MODES, MOST_HEADS, TABS, Setup, code_of, many_heads
 
 page = ui.begin("heads", "What do several heads see at once?", Setup)
 

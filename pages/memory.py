@@ -3,25 +3,25 @@
 import streamlit as st
 
 from attn import ui
-from attn.ui.pages.memory import image, lstmn, ntm, pointer
-from attn.ui.pages.memory.ntm import PARTS, Setup
+from attn.ui.pages.memory import image, lstmn, ntm, patches, pointer, snail
+from attn.ui.pages.memory.setup import PARTS, Setup, published_results
 
 CONTROLS = {
     "ntm": ntm.ntm_controls,
     "pointer": pointer.pointer_controls,
     "lstmn": lstmn.cell_controls,
-    "snail": lstmn.snail_controls,
+    "snail": snail.snail_controls,
     "image": image.image_controls,
-    "patches": image.patches_controls,
+    "patches": patches.patches_controls,
 }
 SHOWN = {
     "ntm": ntm.ntm,
     "pointer": pointer.pointing,
     "lstmn": lstmn.looking_back,
-    "snail": lstmn.far_back,
+    "snail": snail.far_back,
     "image": image.pixels,
-    "patches": image.words_and_patches,
-    "published": ntm.published_results,
+    "patches": patches.words_and_patches,
+    "published": published_results,
 }
 
 page = ui.begin("memory", "Can attention also write, point and see?", Setup)

@@ -5,8 +5,8 @@ import streamlit as st
 from attn import charts, ui
 from attn.alignment import SCORES
 from attn.ui.controls.published_tables import results_tab
-from attn.ui.pages.scores import keys, scores, what_moves_it
-from attn.ui.pages.scores.scores import DRAWS, LOOKS, PARAMETERS, PRINTED, REACH, TABS, Setup
+from attn.ui.pages.scores import all_scores, global_and_local, keys, scores, soft_and_hard, what_moves_it
+from attn.ui.pages.scores.setup import DRAWS, LOOKS, PARAMETERS, PRINTED, REACH, TABS, Setup
 
 page = ui.begin("scores", "What makes two vectors match?", Setup)
 
@@ -81,9 +81,9 @@ if soft_tab.open:
         page.adjust(draws=min(DRAWS, key=lambda count: abs(count - page.get("draws"))))
         st.select_slider("Hard reads", DRAWS, key=page.key("draws"), help="How often one key is drawn by its weight.")
         setup = page.setup()
-        read = what_moves_it.drawn(setup, result)
-        st.markdown(what_moves_it.drawn_in_words(setup, read))
-        ui.figure(what_moves_it.drawn_picture(setup, result, read, room), "scores.drawn")
+        read = soft_and_hard.drawn(setup, result)
+        st.markdown(soft_and_hard.drawn_in_words(setup, read))
+        ui.figure(soft_and_hard.drawn_picture(setup, result, read, room), "scores.drawn")
 if local_tab.open:
     with local_tab:
         looks, length, width, middle = st.columns([1.4, 1, 1, 1.3])
@@ -103,14 +103,14 @@ if local_tab.open:
             help="As local-p does, here by a random network: move the query and the window follows.",
         )  # fmt: skip
         setup = page.setup()
-        read = what_moves_it.windows(setup)
-        ui.reading(what_moves_it.windows_in_words(setup, read), what_moves_it.windows_formula())
-        ui.figure(what_moves_it.windows_picture(setup, read, room), "scores.windows")
+        read = global_and_local.windows(setup)
+        ui.reading(global_and_local.windows_in_words(setup, read), global_and_local.windows_formula())
+        ui.figure(global_and_local.windows_picture(setup, read, room), "scores.windows")
 if six_tab.open:
     with six_tab:
-        st.markdown(what_moves_it.six_in_words())
-        st.markdown(what_moves_it.one_matrix(setup, result))
-        st.markdown(what_moves_it.misread_root(result))
+        st.markdown(all_scores.six_in_words())
+        st.markdown(all_scores.one_matrix(setup, result))
+        st.markdown(all_scores.misread_root(result))
 if printed_tab.open:
     with printed_tab:
         results_tab(page, PRINTED)

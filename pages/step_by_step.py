@@ -4,7 +4,8 @@ import streamlit as st
 
 from attn import charts, ui
 from attn.pretrained import ModelError
-from attn.ui.controls.mask import POSITION_HELP, POSITIONS, mask_controls, paint
+from attn.ui.controls.mask import mask_controls, paint
+from attn.ui.controls.positions import POSITION_HELP, POSITIONS
 from attn.ui.controls.sentence import need_words, say_if_cut, seed_control, source_control, text_control
 from attn.ui.pages.step_by_step.stages import DIVISORS, MATRICES, STAGES, draw, shape_of
 from attn.ui.pages.step_by_step.walk import STEP_SOURCES, TABS, Setup, editor, example_of, layer_controls, walked

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attn import alignment, scaled_dot_product_attention, softmax
+from attn import alignment, local_attention, scaled_dot_product_attention, softmax
 from attn.alignment import SCORES
 
 CHECKS = json.loads((Path(__file__).parent / "data" / "memory_checks.json").read_text())
@@ -259,7 +259,7 @@ def test_penalty():
 
 def test_local_p_by_hand():
     check = CHECKS["local"]
-    local = alignment.local_p(np.zeros(check["S"]), check["p_t"], check["D"])
+    local = local_attention.local_p(np.zeros(check["S"]), check["p_t"], check["D"])
     assert np.flatnonzero(local.visible).tolist() == check["window"]
     np.testing.assert_allclose(local.aligned[local.visible], check["align_uniform"], atol=DIGITS)
     np.testing.assert_allclose(local.gaussian[local.visible], check["gaussian"], atol=DIGITS)
@@ -269,16 +269,20 @@ def test_local_p_by_hand():
 
 def test_local_m_by_hand():
     check = CHECKS["local"]
-    local = alignment.local_m(np.zeros(check["S"]), 3, 2)
+    local = local_attention.local_m(np.zeros(check["S"]), 3, 2)
     assert np.flatnonzero(local.visible).tolist() == check["local_m_t3_window"]
-    assert np.flatnonzero(alignment.local_m(np.zeros(10), 0, 2).visible).tolist() == [0, 1, 2]  # clipped at the ends
-    assert np.flatnonzero(alignment.local_m(np.zeros(10), 9, 2).visible).tolist() == [7, 8, 9]
+    assert np.flatnonzero(local_attention.local_m(np.zeros(10), 0, 2).visible).tolist() == [
+        0,
+        1,
+        2,
+    ]  # clipped at the ends
+    assert np.flatnonzero(local_attention.local_m(np.zeros(10), 9, 2).visible).tolist() == [7, 8, 9]
 
 
 @given(st.integers(0, 10**6), st.integers(1, 9), st.floats(-3, 12))
 def test_local_weights(seed, half_width, centre):
     scores = np.random.default_rng(seed).normal(size=(2, 7))
-    monotonic, predictive = (f(scores, centre, half_width) for f in (alignment.local_m, alignment.local_p))
+    monotonic, predictive = (f(scores, centre, half_width) for f in (local_attention.local_m, local_attention.local_p))
     seen = monotonic.visible.any()
     np.testing.assert_allclose(monotonic.weights.sum(axis=-1), float(seen))
     assert (predictive.weights.sum(axis=-1) <= 1).all()
@@ -290,22 +294,22 @@ def test_local_weights(seed, half_width, centre):
 
 def test_a_window_over_everything_is_global():
     scores = np.random.default_rng(0).normal(size=7)
-    np.testing.assert_array_equal(alignment.local_m(scores, 3, 7).weights, softmax(scores))
+    np.testing.assert_array_equal(local_attention.local_m(scores, 3, 7).weights, softmax(scores))
 
 
 def test_a_centre_per_query():
-    local = alignment.local_p(np.zeros((2, 3, 11)), [[1, 2, 3], [4, 5, 6.5]], 2)
+    local = local_attention.local_p(np.zeros((2, 3, 11)), [[1, 2, 3], [4, 5, 6.5]], 2)
     assert local.weights.argmax(axis=-1).tolist() == [[1, 2, 3], [4, 5, 6]]
 
 
 def test_the_predicted_centre_lies_within_the_input():
     rng = np.random.default_rng(0)
     query, w, v = rng.normal(size=(5, 3)), rng.normal(size=(3, 7)), rng.normal(size=7)
-    centre = alignment.predicted_centre(query, 13, w=w, v=v)
+    centre = local_attention.predicted_centre(query, 13, w=w, v=v)
     logit = torch.tanh(torch.tensor(query) @ torch.tensor(w)) @ torch.tensor(v)
     np.testing.assert_allclose(centre, 13 * torch.sigmoid(logit).numpy(), atol=1e-12)
     assert ((centre > 0) & (centre < 13)).all()
-    assert alignment.predicted_centre([0, 0, 0], 13, w=w, v=v) == 6.5
+    assert local_attention.predicted_centre([0, 0, 0], 13, w=w, v=v) == 6.5
 
 
 # Bad input
@@ -345,13 +349,16 @@ def test_the_predicted_centre_lies_within_the_input():
             lambda: alignment.hard_reads([0.5, 0.5], EYE, np.random.default_rng(0), 0),
             "count must be a whole number of at least 1, got 0",
         ),
-        (lambda: alignment.local_m(np.zeros(5), 2, -1), "half_width must be a whole number of at least 0, got -1"),
-        (lambda: alignment.local_p(np.zeros(5), 2, 0), "half_width must be a whole number of at least 1, got 0"),
         (
-            lambda: alignment.local_p(np.zeros(5), [2, 3], 1),
+            lambda: local_attention.local_m(np.zeros(5), 2, -1),
+            "half_width must be a whole number of at least 0, got -1",
+        ),
+        (lambda: local_attention.local_p(np.zeros(5), 2, 0), "half_width must be a whole number of at least 1, got 0"),
+        (
+            lambda: local_attention.local_p(np.zeros(5), [2, 3], 1),
             "centre must fit the leading axes of the scores (5,), got (2,)",
         ),
-        (lambda: alignment.predicted_centre([1, 2], 5, w=EYE, v=[1]), "w must have shape (2, 1), got (2, 2)"),
+        (lambda: local_attention.predicted_centre([1, 2], 5, w=EYE, v=[1]), "w must have shape (2, 1), got (2, 2)"),
         (
             lambda: alignment.doubly_stochastic_penalty([0.5, 0.5]),
             "weights must have axes (..., n_steps, n_k), got (2,)",

@@ -8,9 +8,10 @@ from driving import check, matrices, opened, said, specs, strokes, tables
 
 from attn import block, charts, cost
 from attn.ui import page as page_module
-from attn.ui.pages.block import encoder_block, heads_added_up, stack, three_uses, training, writing
+from attn.ui.pages.block import encoder_block, graph, heads_added_up, stack, three_uses, training, writing
 from attn.ui.pages.block.architecture import CLICKED
-from attn.ui.pages.block.encoder_block import LESSONS, STAGES, TABS, USES, Setup, walked
+from attn.ui.pages.block.encoder_block import walked
+from attn.ui.pages.block.setup import LESSONS, STAGES, TABS, USES, Setup
 
 MOVES = "Which rows one step moves"
 
@@ -326,17 +327,17 @@ def test_edges_have_a_direction_and_hang_on_the_words():
     assert np.abs(weights - weights.T).max() > 0.05
     app = opened("block", tab="Graph")
     assert told(app, r"move by up to \*\*([\d.]+)\*\*. The edges") == pytest.approx(
-        heads_added_up.moved_edges(result, 0), rel=5e-3
+        graph.moved_edges(result, 0), rel=5e-3
     )
     other = Setup(text="Another sentence of a few more words that says nothing of animals.")
-    np.testing.assert_array_equal(heads_added_up.fixed_weights(other, 12), heads_added_up.fixed_weights(Setup(), 12))
+    np.testing.assert_array_equal(graph.fixed_weights(other, 12), graph.fixed_weights(Setup(), 12))
     assert np.abs(walked(other).block.attention.weights[0][:12, :12] - weights).max() > 0.05
 
 
 def test_gradients_add_up_to_more_than_the_weights_say():
     """With weights held still, gradients times inputs are what each word adds; they sum to the length."""
     result = walked(Setup())
-    hangs = heads_added_up.hangs_on(result)
+    hangs = graph.hangs_on(result)
     values = result.block.attention.value  # (heads, n, d_k)
     bands = result.layer.attention.w_o.reshape(2, 4, 8)
     added = np.einsum("hj,hjd,hde->je", result.block.attention.weights[:, result.at], values, bands)

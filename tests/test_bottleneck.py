@@ -10,8 +10,9 @@ from numpy.testing import assert_allclose
 from attn import charts, trained
 from attn.architectures import recurrent, seq2seq
 from attn.data import published
-from attn.ui.pages.bottleneck import two_models
-from attn.ui.pages.bottleneck.two_models import FORMULAS, MODELS, TABS, Setup, at_work, shown
+from attn.ui.pages.bottleneck import setup, two_models
+from attn.ui.pages.bottleneck.setup import MODELS, TABS, Setup
+from attn.ui.pages.bottleneck.two_models import FORMULAS, at_work, shown
 
 WORD = {"task": "reverse", "typed": "attention"}
 
@@ -48,7 +49,7 @@ def test_without_attention_the_map_is_influence():
     task, model = trained.TASKS["reverse"], trained.load("reverse", "fixed")
     ids = task.source_ids("attention")
     expected = seq2seq.influence(model, ids, seq2seq.write(model, ids).symbols)
-    for show in two_models.SHOWN:
+    for show in setup.SHOWN:
         (drawn,) = (maps[0] for title, maps in matrices(page(show=show)).items() if title.startswith("Fixed"))
         assert_allclose(drawn, expected, atol=1e-6)
 
@@ -145,7 +146,7 @@ def test_bad_input_is_one_sentence_and_stays(task, typed, told):
 @pytest.mark.parametrize("models", [("fixed", "bahdanau"), ("luong", "transformer"), ("transformer", "transformer")])
 def test_every_tab(tab, models):
     left, right = models
-    for side in two_models.SIDES:
+    for side in setup.SIDES:
         check(opened("bottleneck", WORD, tab=tab, left=left, right=right, side=side), charts=1 + (tab != "Code"))
 
 

@@ -18,7 +18,8 @@ from attn.pretrained.loading import smollm2
 from attn.ui import jobs
 from attn.ui.link import from_link, to_link
 from attn.ui.pages.change import sweep, writing
-from attn.ui.pages.change.controls import UNCHANGED, Setup, preset_link
+from attn.ui.pages.change.controls import preset_link
+from attn.ui.pages.change.setup import UNCHANGED, Setup
 from attn.ui.shared_results import Recent, waiting
 
 transformers = pytest.importorskip("transformers")

@@ -15,6 +15,7 @@ from attn.pretrained import __main__ as command
 from attn.pretrained.families import check as families
 from attn.pretrained.families import tiny_models
 from attn.pretrained.recording import record, registry
+from attn.pretrained.recording.layer import layer_of
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -484,7 +485,7 @@ def test_a_part_without_a_model_of_its_own_is_checked_in_its_whole():
 
 
 def test_a_family_that_is_recorded_wrong_is_found_out(monkeypatch):
-    honest = record._layer
+    honest = layer_of
 
     def wrong(call, *given, **place):
         layer = honest(call, *given, **place)

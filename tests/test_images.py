@@ -10,6 +10,7 @@ import torch
 
 from attn import scaled_dot_product_attention, softmax
 from attn.architectures import image_attention
+from attn.data import pictures
 
 SAGAN = json.loads((Path(__file__).parent / "data" / "memory_checks.json").read_text())["sagan"]
 DIGITS = 5e-7  # six decimals are written down
@@ -78,7 +79,7 @@ def test_features_of_patches():
     assert weights.argmax() == 0
 
 
-@pytest.mark.parametrize("picture", image_attention.PICTURES.values(), ids=image_attention.PICTURES)
+@pytest.mark.parametrize("picture", pictures.PICTURES.values(), ids=pictures.PICTURES)
 @pytest.mark.parametrize("size", [1, 7, 32])
 def test_every_picture_is_one(picture, size):
     drawn = picture.draw(size)

@@ -4,7 +4,7 @@ import pytest
 from driving import check, opened, specs, tables
 
 from attn import charts
-from attn.ui.pages.memory.ntm import PARTS
+from attn.ui.pages.memory.setup import PARTS
 
 ROOMS = {1280: 880, 1920: 1560}  # pixels of a window -> of its main column
 

@@ -11,7 +11,8 @@ from setups import ABSURD, SETUPS, extremes, fields, links, options, painted
 from attn import charts
 from attn.data import examples
 from attn.ui import page as page_module
-from attn.ui.controls.mask import MASKS, POSITIONS
+from attn.ui.controls.mask import MASKS
+from attn.ui.controls.positions import POSITIONS
 from attn.ui.controls.sentence import SentenceChoice
 from attn.ui.link import from_link
 from attn.ui.pages.home import WAYS

@@ -8,7 +8,7 @@ from driving import check, matrices, opened, said, tables
 
 from attn import positions
 from attn.ui import models
-from attn.ui.controls.mask import POSITIONS
+from attn.ui.controls.positions import POSITIONS
 from attn.ui.pages.positions import distances, shuffle
 
 BACK = "Put back, minus as written"

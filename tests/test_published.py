@@ -6,9 +6,9 @@ from driving import check, opened, strokes, tables
 
 from attn import charts, cost
 from attn.data import published
-from attn.ui.pages.block.encoder_block import PRINTED as BLOCK
-from attn.ui.pages.memory.ntm import PRINTED as MEMORY
-from attn.ui.pages.scores.scores import PRINTED as SCORES
+from attn.ui.pages.block.setup import PRINTED as BLOCK
+from attn.ui.pages.memory.setup import PRINTED as MEMORY
+from attn.ui.pages.scores.setup import PRINTED as SCORES
 
 PAGES = {
     "scores": ({"tab": "Published"}, SCORES),

@@ -13,17 +13,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from attn import alignment, charts
+from attn import alignment, charts, local_attention
 from attn.alignment import SCORES
 from attn.architectures import image_attention, snail
+from attn.data import pictures
 from attn.trained import pointer
 from attn.ui.link import from_link
-from attn.ui.pages.memory import image
-from attn.ui.pages.memory import ntm as remembering
+from attn.ui.pages.memory import image, patches
 from attn.ui.pages.memory import pointer as pointing
-from attn.ui.pages.memory.ntm import PARTS
-from attn.ui.pages.scores import keys, what_moves_it
+from attn.ui.pages.memory.setup import FEATURES, PARTS
+from attn.ui.pages.memory.setup import Setup as MemorySetup
+from attn.ui.pages.scores import global_and_local, keys, what_moves_it
 from attn.ui.pages.scores import scores as scoring
+from attn.ui.pages.scores.setup import Setup
 from attn.ui.state import as_text
 
 CHECKS = json.loads((Path(__file__).parent / "data" / "memory_checks.json").read_text())
@@ -93,7 +95,7 @@ def test_swapping_the_order_moves_location_only():
 
 
 def test_what_moves_each_score():
-    moved = what_moves_it.moved_by_each(scoring.Setup())
+    moved = what_moves_it.moved_by_each(Setup())
     still = {
         name: [c for c, x in zip(what_moves_it.CHANGES, row, strict=True) if x < 1e-9]
         for name, row in zip(SCORES, moved, strict=True)
@@ -132,16 +134,16 @@ def test_keys_that_agree():
 @given(st.integers(0, 3), st.integers(-20, 20), st.integers(-20, 20), st.integers(0, 180), st.booleans(), st.booleans())
 def test_a_vector_goes_where_the_plane_was_clicked(moved, across, up, turn, double, swap):
     """Also while everything is turned, doubled and swapped."""
-    state = Choices(scoring.Setup(moved=moved, turn=turn, double=double, swap=swap))
+    state = Choices(Setup(moved=moved, turn=turn, double=double, swap=swap))
     keys.move(state, across / 10, up / 10)
     result = scoring.matched(state.setup)
     seen = result.query if moved == 0 else result.keys[result.labels.index(f"key {moved}")]
     np.testing.assert_allclose(seen, [across / 10, up / 10], atol=1e-6)
-    assert from_link(scoring.Setup, {})[0].seed == state.setup.seed
+    assert from_link(Setup, {})[0].seed == state.setup.seed
 
 
 def test_a_click_beyond_what_may_be_chosen_goes_to_the_edge():
-    state = Choices(scoring.Setup(moved=2))
+    state = Choices(Setup(moved=2))
     keys.move(state, 8.0, -8.0)
     assert state.setup.keys[1] == (5.0, -5.0)
 
@@ -184,10 +186,10 @@ def test_the_bell_takes_weight_away():
 def test_the_centre_can_follow_the_query():
     for across in ("1", "-2.5"):
         app = check(opened("scores", tab="Global and local", predicted="1", across=across))
-        setup = scoring.Setup(predicted=True, across=float(across))
-        assert f"Local-p looks around {what_moves_it.centre_of(setup):.4g} " in words(app)
+        setup = Setup(predicted=True, across=float(across))
+        assert f"Local-p looks around {global_and_local.centre_of(setup):.4g} " in words(app)
         assert app.slider(key="scores.centre").disabled
-    assert what_moves_it.centre_of(scoring.Setup(predicted=True)) != what_moves_it.centre_of(setup)
+    assert global_and_local.centre_of(Setup(predicted=True)) != global_and_local.centre_of(setup)
 
 
 def test_the_slip_about_the_root_is_told_with_its_numbers():
@@ -299,7 +301,7 @@ def test_gamma_0_gives_the_picture_back():
     assert [len({table["url"].iloc[0] for table in tables(app, "url")}) for app in (still, moved)] == [2, 3]
 
 
-@pytest.mark.parametrize("features", remembering.FEATURES)
+@pytest.mark.parametrize("features", FEATURES)
 def test_a_pixel_and_where_it_looks(features):
     app = check(opened("memory", part="image", features=features, pixel="7,24", tab="Code"))
     assert "The pixel in row 8, column 25" in words(app)
@@ -309,8 +311,8 @@ def test_a_pixel_and_where_it_looks(features):
 
 
 def test_pixels_of_one_colour_look_at_one_another():
-    setup = remembering.Setup(part="image", contrast=40.0)
-    picture = image_attention.shapes(32)
+    setup = MemorySetup(part="image", contrast=40.0)
+    picture = pictures.shapes(32)
     x, _ = image.features_of(picture, "colour")
     matrices_, _ = image.matrices_of(setup)
     weights = image_attention.image_attention(x, *matrices_).weights[8 * 32 + 8].reshape(32, 32)
@@ -324,11 +326,11 @@ def test_words_look_at_patches():
     app = check(opened("memory", part="patches", caption="Red, left zebra <i>"))
     assert "No vector for zebra, \\<i\\>" in app.warning[0].value
     assert "**red** most at row 2, column 2" in words(app)
-    result = image.looks(image_attention.shapes(32), ("red", "left"), 12.0)
+    result = patches.looks(pictures.shapes(32), ("red", "left"), 12.0)
     penalty = float(alignment.doubly_stochastic_penalty(result.weights))
     assert f"here **{penalty:.3g}** for λ = 1" in words(app)
-    assert image.words_of("")[0] == image.words_of("nothing known")[0] == ("red", "blue", "green", "dark")
-    assert len(image.words_of("red " * 9)[0]) == 6
+    assert patches.words_of("")[0] == patches.words_of("nothing known")[0] == ("red", "blue", "green", "dark")
+    assert len(patches.words_of("red " * 9)[0]) == 6
 
 
 def test_many_hard_looks_average_to_the_soft_patch():
@@ -416,7 +418,7 @@ def test_a_trail_of_any_length_is_bounded():
 
 
 def test_bars_along_a_sequence():
-    local = alignment.local_p(np.zeros(10), 3.2, 2)
+    local = local_attention.local_p(np.zeros(10), 3.2, 2)
     made = charts.places(
         local.weights, charts.counted(10), charts.LIGHT, before=local.aligned, window=local.visible, centre=3.2
     ).to_dict()

@@ -7,7 +7,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
-from attn import alignment
+from attn import alignment, local_attention
 from attn.architectures import seq2seq
 from attn.architectures.recurrent import Carried, Recurrent, bahdanau_gru
 from attn.architectures.seq2seq import END, START, Bahdanau, Luong, Transformer, influence, write
@@ -185,7 +185,7 @@ def test_local_p_looks_where_it_predicts_and_its_weights_sum_to_less_than_1():
     model, query = MODELS["local-p"], written.steps.state[1]
     centre = len(SOURCE) / (1 + np.exp(-(np.tanh(query @ model.w_p) @ model.v_p)))
     assert_allclose(written.centre[1], centre)
-    near = alignment.local_p(alignment.general(query, written.read.annotations, w=model.w_a), centre, 2)
+    near = local_attention.local_p(alignment.general(query, written.read.annotations, w=model.w_a), centre, 2)
     assert_allclose(written.weights[1], near.weights)
     assert (written.weights.sum(axis=1) < 1).all()
 

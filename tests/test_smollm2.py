@@ -16,7 +16,7 @@ from attn import pretrained
 from attn.pretrained import DEFAULT, ModelError
 from attn.pretrained.loading import catalogue, gguf_file, safetensors_file, smollm2
 from attn.pretrained.recording import tiles
-from attn.pretrained.recording.record import Layer, LongLayer
+from attn.pretrained.recording.layer import Layer, LongLayer
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from attn import alignment
+from attn import alignment, local_attention
 from attn.architectures.recurrent import Carried, Recurrent, bahdanau_gru, bidirectional, lstm, run, stacked
 from attn.block import Layer, decoder_block, encoder_block
 from attn.functional import softmax, whole_number
@@ -224,9 +224,9 @@ class Luong:
         if self.reach == "global":
             return softmax(scores), None
         if self.reach == "local-m":
-            return alignment.local_m(scores, step, self.half_width).weights, np.float64(step)
-        centre = alignment.predicted_centre(state, len(read.annotations), w=self.w_p, v=self.v_p)
-        return alignment.local_p(scores, centre, self.half_width).weights, centre
+            return local_attention.local_m(scores, step, self.half_width).weights, np.float64(step)
+        centre = local_attention.predicted_centre(state, len(read.annotations), w=self.w_p, v=self.v_p)
+        return local_attention.local_p(scores, centre, self.half_width).weights, centre
 
     def _scores(self, state, annotations):
         if self.score == "dot":

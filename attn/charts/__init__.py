@@ -2,10 +2,11 @@
 
 from attn.charts.bars import bars, products
 from attn.charts.before_after import head_switches, pairs
+from attn.charts.cells import message
 from attn.charts.curves import Curve, curves
 from attn.charts.diagram import Box, Frame, diagram
 from attn.charts.heads import concat_map, head_grid, head_groups, layer_head_map
-from attn.charts.heatmap import heatmap, message
+from attn.charts.heatmap import heatmap
 from attn.charts.labels import counted, marked, quoted, token_labels
 from attn.charts.layout import above, beside
 from attn.charts.lines import MOST_LINED, lines

@@ -6,7 +6,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from attn.charts.heatmap import chosen, message, painted
+from attn.charts.cells import chosen, message, painted
 from attn.charts.labels import LINE, Ticks, aligned, axis, number, pixels
 from attn.charts.layout import concatenation, dressed
 from attn.charts.plane import Plane, at_least, tooltip, wrapped

@@ -5,7 +5,8 @@ import numpy as np
 import pandas as pd
 
 from attn.charts.bars import lengths
-from attn.charts.heatmap import chosen, heatmap, message, plane_for
+from attn.charts.cells import chosen, message, plane_for
+from attn.charts.heatmap import heatmap
 from attn.charts.labels import Ticks, aligned, axis, number, percent, shorten
 from attn.charts.layout import dressed
 from attn.charts.plane import Plane, tooltip

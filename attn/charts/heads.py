@@ -8,11 +8,10 @@ import numpy as np
 import pandas as pd
 
 from attn.charts import raster
-from attn.charts.heatmap import (
+from attn.charts.cells import (
     MOST_CELLS,
     checked,
     chosen,
-    heatmap,
     image_layer,
     legend_length,
     lines,
@@ -24,6 +23,7 @@ from attn.charts.heatmap import (
     state,
     swatches,
 )
+from attn.charts.heatmap import heatmap
 from attn.charts.labels import Ticks, axis, number, pixels, ticks
 from attn.charts.layout import concatenation, dressed, undressed
 from attn.charts.plane import Plane, at_least, tooltip

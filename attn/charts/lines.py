@@ -4,7 +4,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from attn.charts.heatmap import chosen, message
+from attn.charts.cells import chosen, message
 from attn.charts.labels import number, pixels
 from attn.charts.layout import dressed
 from attn.charts.plane import Plane, at_least, tooltip

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 
 from attn.charts import raster
-from attn.charts.heatmap import chosen, image_layer, legend_length, message, swatches
+from attn.charts.cells import chosen, image_layer, legend_length, message, swatches
 from attn.charts.labels import number
 from attn.charts.layout import dressed
 from attn.charts.plane import Plane, tooltip

@@ -5,7 +5,7 @@ import math
 import altair as alt
 import numpy as np
 
-from attn.charts.heatmap import checked, described, message, picture, plane_for, swatches
+from attn.charts.cells import checked, described, message, picture, plane_for, swatches
 from attn.charts.layout import dressed
 from attn.charts.scale import colour_scale
 

@@ -3,7 +3,8 @@
 from itertools import chain, compress
 from typing import NamedTuple
 
-from attn.charts.heatmap import fit, heatmap
+from attn.charts.cells import fit
+from attn.charts.heatmap import heatmap
 from attn.charts.labels import fixed, pixels
 from attn.charts.layout import beside
 from attn.charts.plane import FINEST_CELL, at_least

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from attn.charts.heatmap import chosen, image_layer
+from attn.charts.cells import chosen, image_layer
 from attn.charts.labels import counted, number
 from attn.charts.layout import dressed
 from attn.charts.plane import LEAST_PICTURE, Plane, tooltip

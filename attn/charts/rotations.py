@@ -6,7 +6,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from attn.charts.heatmap import message
+from attn.charts.cells import message
 from attn.charts.labels import LINE, number, pixels
 from attn.charts.layout import dressed
 from attn.charts.plane import Plane, at_least, tooltip

@@ -10,7 +10,7 @@ from attn.dot_product import scaled_dot_product_attention
 from attn.masks import causal, sliding_window
 from attn.pretrained.errors import ModelError
 from attn.pretrained.intervention.changes import FIRST, PREVIOUS, UNIFORM, weights_painted
-from attn.pretrained.recording import record
+from attn.pretrained.recording.layer import call_is_causal, kind_of, layer_of
 from attn.pretrained.threads import Stopped
 
 _SMALL = 2**18  # scores of a layer up to which tiles are not worth their while
@@ -90,18 +90,18 @@ class Inside:
     def _layer(self, call):
         """Turn a call into a layer, with all changed that comes before the softmax."""
         name = self.names.get(call.module, type(call.module).__name__)
-        kind = record._kind(name, call.module, self._looks_left(call))
+        kind = kind_of(name, call.module, self._looks_left(call))
         place = {"index": self.first + len(self.called), "block": next(self.blocks[kind]), "name": name, "kind": kind}
         self.called.append((kind, call.query.shape[1]))
         self.tensors.append(call.mask)
-        layer = record._layer(replace(call, hidden=None, given=None), None, self.masks, self.prepared, **place)
+        layer = layer_of(replace(call, hidden=None, given=None), None, self.masks, self.prepared, **place)
         return replace(layer, **self._settings(layer)) if self.changes else layer
 
     def _looks_left(self, call):
         """Say whether a call hides later keys, looking once at a mask that layers share."""
         place = (id(call.mask), getattr(call.module, "is_causal", None))
         if place not in self.looks_left:
-            self.looks_left[place] = record._looks_left(call)
+            self.looks_left[place] = call_is_causal(call)
         return self.looks_left[place]
 
     def _is_causal(self, layer):

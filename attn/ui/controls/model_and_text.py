@@ -5,8 +5,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from attn import charts, pretrained
-from attn.architectures import image_attention
-from attn.data import picture_files, sounds
+from attn.data import picture_files, pictures, sounds
 from attn.ui import models
 from attn.ui.controls.colour_scale import COLOURS, colour_control, scale_of
 from attn.ui.controls.sentence import DEFAULT_TEXT, say_note, text_control
@@ -59,7 +58,7 @@ GIVEN = {
         "picture",
         Seen,
         lambda own: own.pixels(models.SIDE),
-        image_attention.PICTURES,
+        pictures.PICTURES,
         "Drawn by rule. The model's own processor makes its inputs of it.",
         picture_files.ENDINGS,
         "Its middle square is used.",

@@ -5,8 +5,7 @@ from typing import NamedTuple
 
 import streamlit as st
 
-from attn.architectures import image_attention
-from attn.data import picture_files, sounds
+from attn.data import picture_files, pictures, sounds
 from attn.ui.state import as_text
 
 
@@ -22,12 +21,12 @@ class Seen(_Given):
 
     def pixels(self, side):
         """Return the picture, (side, side, 3) from 0 to 1."""
-        return image_attention.PICTURES[self.name].draw(side) if self.data is None else _of_file(self.data, side)
+        return pictures.PICTURES[self.name].draw(side) if self.data is None else _of_file(self.data, side)
 
     def code(self, side):
         """Return the code that makes it."""
         if self.data is None:
-            return f"attn.image_attention.PICTURES[{self.name!r}].draw({side})"
+            return f"attn.pictures.PICTURES[{self.name!r}].draw({side})"
         return f"attn.picture_files.read_picture(open({self.name!r}, 'rb').read(), {side})"
 
 

@@ -13,7 +13,11 @@ from attn.ui.controls.sentence import SOURCES, SentenceChoice, words_of
 from attn.ui.link import choice, flag, string, whole
 
 MODES = {"self": "Self-attention", "cross": "Cross-attention"}
+
+
 MOST_HEADS = 16
+
+
 TABS = ("One head", "Concatenation and output", "Code")
 
 
@@ -69,11 +73,6 @@ class ManyHeads(NamedTuple):
         """Bytes per token and layer that decoding keeps for these heads, and for one key/value head per query head."""
         p = self.parameters
         return tuple(cost.cache_bytes(1, heads, p.d_k, p.d_v) for heads in (p.num_kv_heads, p.num_heads))
-
-
-def divisors(number):
-    """Return the numbers of key/value heads that `number` query heads can share."""
-    return [d for d in range(1, number + 1) if number % d == 0]
 
 
 def many_heads(setup):

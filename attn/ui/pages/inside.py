@@ -9,9 +9,8 @@ import streamlit as st
 from attn import charts, pretrained
 from attn.analysis import contribution, head_kinds
 from attn.analysis.head_table import METRICS
-from attn.architectures import image_attention
 from attn.charts.labels import number
-from attn.data import sounds
+from attn.data import pictures, sounds
 from attn.ui import models
 from attn.ui.controls.model_and_text import SourceChoice, projections, recording_lines
 from attn.ui.link import choice, place, span, wholes
@@ -37,7 +36,7 @@ class Setup(SourceChoice):
     cell: tuple = place((10, 2))
     follow: str = choice("all", LINES)
     window: tuple = place((0, 0))
-    picture: str = choice(next(iter(image_attention.PICTURES)), image_attention.PICTURES)
+    picture: str = choice(next(iter(pictures.PICTURES)), pictures.PICTURES)
     sound: str = choice(next(iter(sounds.SOUNDS)), sounds.SOUNDS)
     tab: str = choice("Matrix", TABS)
 

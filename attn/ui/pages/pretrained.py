@@ -7,9 +7,8 @@ import numpy as np
 import streamlit as st
 
 from attn import charts, pretrained
-from attn.architectures import image_attention
 from attn.charts.labels import number
-from attn.data import sounds
+from attn.data import pictures, sounds
 from attn.multi_head import merge_heads, split_heads
 from attn.pretrained.recording import tiles as parts
 from attn.ui.controls.model_and_text import SourceChoice, recording_lines
@@ -37,7 +36,7 @@ class Setup(SourceChoice):
     cut: int = whole(0, 0, 999)
     cell: tuple = place((10, 2))
     window: tuple = place((0, 0))
-    picture: str = choice(next(iter(image_attention.PICTURES)), image_attention.PICTURES)
+    picture: str = choice(next(iter(pictures.PICTURES)), pictures.PICTURES)
     sound: str = choice(next(iter(sounds.SOUNDS)), sounds.SOUNDS)
     tab: str = choice("Every layer and head", TABS)
 

@@ -2,7 +2,6 @@
 
 import math
 import re
-from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
@@ -15,78 +14,11 @@ from attn.charts.labels import LINE, number
 from attn.charts.plane import at_least
 from attn.data import examples
 from attn.functional import layer_norm
-from attn.ui.controls.sentence import DEFAULT_TEXT, LONGEST, LONGEST_TEXT, seed_control, text_control, words_of
-from attn.ui.link import choice, flag, real, string, whole, wholes
-from attn.ui.pages.heads import divisors
+from attn.multi_head import divisors
+from attn.ui.controls.sentence import LONGEST, LONGEST_TEXT, seed_control, text_control, words_of
+from attn.ui.pages.block.setup import MOST_HEADS, NORMS, STAGES, Setup
 from attn.ui.state import as_text
 from attn.ui.width import room
-
-NORMS = {"post": "Post-norm", "pre": "Pre-norm"}
-STAGES = {
-    "input": "Input",
-    "attention": "Attention",
-    "attention_add": "Add",
-    "attention_norm": "Norm",
-    "feed_forward": "Feed-forward",
-    "feed_forward_add": "Add again",
-    "feed_forward_norm": "Norm again",
-}
-PRE_NORM = (
-    "input", "attention_norm", "attention", "attention_add", "feed_forward_norm", "feed_forward", "feed_forward_add",
-)  # fmt: skip
-TABS = ("Heads added up", "Three uses", "Stack", "Training", "Writing", "Graph", "Published", "Code")
-PRINTED = {"translation": "Translation", "variants": "Variants", "parsing": "Parsing"}
-USES = {"encoder": "Encoder", "masked": "Decoder, masked", "cross": "Decoder to encoder", "output": "Output"}
-LESSONS = {"rate": "Learning rate", "smoothing": "Label smoothing", "dropout": "Dropout", "averaging": "Averaging"}
-DROPPED = {"weights": "Attention weights", "sublayer": "What a step makes"}
-MOST_HEADS, MOST_WRITTEN = 16, 32
-
-
-@dataclass(frozen=True)
-class Setup:
-    """Everything chosen on Block."""
-
-    text: str = string(DEFAULT_TEXT)
-    second: str = string("Das Tier überquerte die Straße nicht.")
-    seed: int = whole(1, 0, 9999)
-    d_model: int = whole(8, 2, 64)
-    scaled: bool = flag(True)
-    num_heads: int = whole(2, 1, MOST_HEADS)
-    norm: str = choice("post", NORMS)
-    d_ff: int = whole(16, 1, 256)
-    token: int = whole(3, 1, LONGEST)
-    stage: str = choice("attention_add", STAGES)
-    printed: str = choice(next(iter(PRINTED)), PRINTED)
-    tab: str = choice("Heads added up", TABS)
-    off: tuple = wholes()
-    use: str = choice("cross", USES)
-    layers: int = whole(2, 1, 6)
-    causal: bool = flag(True)
-    target: int = whole(2, 1, MOST_WRITTEN)
-    depth: int = whole(24, 1, 48)
-    lesson: str = choice("rate", LESSONS)
-    step: int = whole(20_000, 1, 100_000)
-    warmup: int = whole(4000, 100, 20_000)
-    width: int = whole(512, 64, 4096)
-    classes: int = whole(5, 2, 40)
-    epsilon: float = real(0.1, 0, 0.9)
-    dropped: str = choice("weights", DROPPED)
-    p: float = real(0.5, 0, 0.9)
-    roll: int = whole(1, 0, 9999)
-    mean_of: int = whole(5, 1, 20)
-    beam: int = whole(4, 1, 8)
-    alpha: float = real(0.6, 0, 2)
-    head: int = whole(1, 1, MOST_HEADS)
-
-    @property
-    def pre_norm(self):
-        """Whether each step reads what is normalised, and the sums are not."""
-        return self.norm == "pre"
-
-    @property
-    def stages(self):
-        """The stages in the order in which they come, with their labels."""
-        return {name: STAGES[name] for name in (PRE_NORM if self.pre_norm else STAGES)}
 
 
 class Walked(NamedTuple):
@@ -140,9 +72,6 @@ class Walked(NamedTuple):
         return max(float(np.abs(values).max()) for values, title in drawn if title != weights_title(self))
 
 
-# Controls
-
-
 def controls(state):
     """Draw the choices that make the block, in the order in which it uses them."""
     text_control(state)
@@ -169,9 +98,6 @@ def controls(state):
     state.clamp("token", 1, n or LONGEST)  # without words the choice waits
     if n > 1:
         st.slider("Follow token", 1, n, key=state.key("token"), help="Or click a row of the pictures.")
-
-
-# The block
 
 
 def walked(setup):
@@ -201,9 +127,6 @@ def lengths(rows):
 def mean_length(rows):
     """Return how long rows are on average, as text."""
     return number(lengths(rows).mean())
-
-
-# The picture
 
 
 def parts(result, stage):
@@ -353,9 +276,6 @@ def shapes(result):
     return f"{n} × {setup.d_model}, as at every stage of the block"
 
 
-# What each step does to lengths, and which rows it moves
-
-
 def moved_by_each(result):
     """Return, for each step alone, how far its rows move when what it reads of one token is replaced."""
     setup, layer = result.setup, result.layer
@@ -431,9 +351,6 @@ def go_to(state, result, row, column=None):
         state.set(stage=stages[row])
     else:
         state.set(stage=stages[row + 1], token=column + 1)
-
-
-# Code
 
 
 def made(result):

@@ -13,7 +13,7 @@ from attn.training_recipe import Lesson, teacher_forcing
 from attn.ui.controls.sentence import words_of
 from attn.ui.page import figure, reading, theme
 from attn.ui.pages.block.architecture import CLICKED, WIDTH, Sizes, architecture
-from attn.ui.pages.block.encoder_block import MOST_WRITTEN, USES
+from attn.ui.pages.block.setup import MOST_WRITTEN, USES
 from attn.ui.state import as_text
 from attn.ui.width import room
 

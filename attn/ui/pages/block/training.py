@@ -7,7 +7,7 @@ from attn import charts, cost, training_recipe
 from attn.charts import Curve
 from attn.charts.labels import aligned, number
 from attn.ui.page import figure, reading, theme
-from attn.ui.pages.block.encoder_block import DROPPED, LESSONS
+from attn.ui.pages.block.setup import DROPPED, LESSONS
 from attn.ui.width import room
 
 _STEPS = 100_000

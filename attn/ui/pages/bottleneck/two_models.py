@@ -1,7 +1,6 @@
 """Bottleneck: from the choices on the page to two models at work on one input, and the code for it."""
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -13,26 +12,11 @@ from attn.architectures import seq2seq
 from attn.architectures.seq2seq import Bahdanau, Luong
 from attn.charts.labels import number
 from attn.trained import TASKS
-from attn.ui.link import choice, place, real, string, whole
 from attn.ui.page import theme
+from attn.ui.pages.bottleneck.setup import MODELS, SHOWN, SIDES
 from attn.ui.state import as_text
 from attn.ui.width import tallest
 
-MODELS = trained.MODELS | {name: changed[1] for name, changed in trained.CHANGED.items()}
-SHOWN = {"alignment": "Weights", "influence": "Influence"}
-TABS = (
-    "States and gates",
-    "Accuracy by length",
-    "Film of training",
-    "Published alignments",
-    "Gradient through time",
-    "Code",
-)
-SIDES = {"left": "First model", "right": "Second model"}
-PARTS = {"encoder": "Reading", "backward": "Reading backward", "decoder": "Writing"}
-COUNTED = {"whole": "Whole answers", "symbols": "Symbols"}
-PANELS = ("a", "b", "c", "d")
-FRAMES = 12
 FORMULAS = {
     "fixed": r"«output c_i» &= \big[«value \overrightarrow h_{T_x}»;\,«value \overleftarrow h_1»\big]",
     "bahdanau": r"«output c_i» &= \textstyle\sum_j \alpha_{ij}\,«value h_j» \\ "
@@ -45,29 +29,9 @@ FORMULAS = {
     r"p_t &= T_x\,\sigma(v_p^\top\tanh(W_p «query h_t»))",
     "transformer": r"«output Z» &= \mathrm{softmax}\big(«query Q»«key K»^\top/\sqrt{d_k}\big)«value V»",
 }  # a letter's colour is that of its role, written before it
+
+
 BESIDE = 30  # symbols read: with more, the two pictures stand one above the other
-
-
-@dataclass(frozen=True)
-class Setup:
-    """Everything chosen on Bottleneck."""
-
-    task: str = choice("pair", TASKS)
-    typed: str = string("")  # empty: the first example of the task
-    left: str = choice("fixed", MODELS)
-    right: str = choice("bahdanau", MODELS)
-    trained_on: str = choice("long", trained.TRAINED_ON)
-    show: str = choice("alignment", SHOWN)
-    unwritten: int = whole(0, 0, 99)  # rows that are still to come
-    tab: str = choice("States and gates", TABS)
-    side: str = choice("right", SIDES)
-    part: str = choice("decoder", PARTS)
-    counted: str = choice("whole", COUNTED)
-    frame: int = whole(FRAMES, 1, FRAMES)
-    panel: str = choice("a", PANELS)
-    cell: tuple = place((4, 6))
-    factor: float = real(0.8, 0.1, 1.5)
-    count: int = whole(20, 1, 100)
 
 
 class Side(NamedTuple):
@@ -158,9 +122,6 @@ def at_work(task, name, trained_on, source, show):
     else:  # of a Transformer the mean of the heads of its last layer
         drawn = written.weights if written.weights.ndim == 2 else written.weights[-1].mean(axis=0)
     return Side(MODELS[name], model, written, symbols, right, drawn, influence)
-
-
-# controls ------------------------------------------------------------------------------------------
 
 
 def input_controls(state):
@@ -259,9 +220,6 @@ def step_control(state, rows):
         type="primary",
     )
     return at
-
-
-# the figure and its words --------------------------------------------------------------------------
 
 
 def picture(result, step, room):

@@ -1,75 +1,19 @@
 """Change: what may be changed inside attention, the controls for it, and the presets."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 
 import numpy as np
 import streamlit as st
 
 from attn import charts
 from attn.pretrained import SUGGESTIONS
-from attn.pretrained.intervention.changes import FIRST, PREVIOUS, UNIFORM, Changes, painted
+from attn.pretrained.intervention.changes import PREVIOUS, Changes, painted
 from attn.pretrained.intervention.generation import writes
-from attn.pretrained.intervention.presets import APPLE, PRESETS
-from attn.ui.controls.model_and_text import SourceChoice
-from attn.ui.link import cells, choice, flag, from_link, heads, real, string, to_link, whole, wholes
+from attn.pretrained.intervention.presets import PRESETS
+from attn.ui.link import from_link, to_link
+from attn.ui.pages.change.setup import MOST_PAINTED, PAINTED, PATTERNS, SCALINGS, UNCHANGED, Setup
 
-PAINTED = "painted"
-PATTERNS = {
-    UNIFORM: "Uniform",
-    FIRST: "First token",
-    PREVIOUS: "Previous token",
-    PAINTED: "Painted by hand",
-}
-SCALINGS = {"own": "Its own", "none": "None", "other": "Other"}
-CLICKS = {"switch": "Switches it off or on", "replace": "Replaces its pattern", "look": "Looks at it"}
-TABS = ("One head", "Downstream", "Sweep", "Writing", "Code")
-MOST_PAINTED = 64  # tokens of a pattern painted by hand: beyond, a cell cannot be hit
 _MOST_NAMED = 256  # tokens that a list offers to hide
-
-
-@dataclass(frozen=True)
-class Setup(SourceChoice):
-    """Everything chosen on Change."""
-
-    text: str = string(APPLE.text)
-    pair: str = string(APPLE.other)
-    layer: int = whole(6, 1, 999)
-    head: int = whole(6, 1, 999)
-    back: int = whole(0, 0, 4095)
-    word: str = string("")
-    shuffle: bool = flag(False)
-    seed: int = whole(1, 0, 9999)
-    scaling: str = choice("own", SCALINGS)
-    scale: float = real(0.5, 0, 10)
-    hidden: tuple = wholes()
-    lifted: bool = flag(False)
-    windowed: bool = flag(False)
-    window: int = whole(2, 0, 512)
-    temperature: float = real(1.0, 0.05, 10)
-    patterned: tuple = heads()
-    pattern: str = choice(UNIFORM, PATTERNS)
-    painted: tuple = cells()
-    off: tuple = heads(tuple(sorted(APPLE.changes.off)))
-    click: str = choice("switch", CLICKS)
-    count: int = whole(20, 1, 50)
-    step: int = whole(1, 1, 50)
-    tab: str = choice("One head", TABS)
-
-    @staticmethod
-    def unsaid(chosen):
-        """Return the defaults that another model has: the heads of the first preset mean nothing in it."""
-        return {} if chosen.get("model", APPLE.model) == APPLE.model else {"off": ()}
-
-    @property
-    def chosen(self):
-        """The head to look at, as (layer, head) counted from 0."""
-        return self.layer - 1, self.head - 1
-
-
-UNCHANGED = {
-    "shuffle": False, "scaling": "own", "hidden": (), "lifted": False, "windowed": False, "temperature": 1.0,
-    "patterned": (), "off": (),
-}  # fmt: skip
 
 
 def preset_link(preset):

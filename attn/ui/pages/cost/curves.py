@@ -8,9 +8,9 @@ import streamlit as st
 
 from attn import charts, cost
 from attn.charts.labels import number
+from attn.multi_head import divisors
 from attn.ui.link import choice, flag, whole
 from attn.ui.pages.cost.units import in_bytes, many, times
-from attn.ui.pages.heads import divisors
 from attn.ui.width import room
 
 VIEWS = {"kinds": "Kinds", "layer": "Layer", "memory": "Memory"}

@@ -1,4 +1,4 @@
-"""Memory: its part about a network that was trained to sort by pointing at its inputs."""
+"""The part Pointer: a network that was trained to sort by pointing at its inputs."""
 
 import re
 
@@ -9,7 +9,7 @@ from attn import charts
 from attn.architectures import pointer_network
 from attn.trained import pointer
 from attn.ui.page import code, figure, reading, tabs, theme
-from attn.ui.pages.memory.ntm import DEFAULT_NUMBERS, TABS, letter
+from attn.ui.pages.memory.setup import DEFAULT_NUMBERS, TABS, letter
 from attn.ui.state import as_text
 from attn.ui.width import room, tallest
 

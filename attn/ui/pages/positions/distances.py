@@ -7,7 +7,7 @@ from attn import charts, positions, scaled_dot_product_attention
 from attn.charts.labels import number
 from attn.data import examples
 from attn.ui import models
-from attn.ui.controls.mask import POSITIONS, positions_of
+from attn.ui.controls.positions import POSITIONS, positions_of
 from attn.ui.pages.positions.schemes import TRAINED, cosines, wavelengths
 from attn.ui.pages.positions.shuffle import D_V, NUM_HEADS, hidden, name_of
 from attn.ui.width import room

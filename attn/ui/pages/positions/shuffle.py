@@ -9,7 +9,7 @@ import streamlit as st
 from attn import charts, one_head
 from attn.charts.labels import number
 from attn.data import examples
-from attn.ui.controls.mask import POSITION_HELP, POSITIONS, positions_of
+from attn.ui.controls.positions import POSITION_HELP, POSITIONS, positions_of
 from attn.ui.controls.sentence import words_of
 from attn.ui.link import choice, flag, string, whole
 from attn.ui.state import as_text

@@ -3,7 +3,8 @@
 import numpy as np
 import streamlit as st
 
-from attn.ui.pages.scores.scores import MOST_KEYS, REACH, turned
+from attn.ui.pages.scores.scores import turned
+from attn.ui.pages.scores.setup import MOST_KEYS, REACH
 
 _MORE_KEYS = ((1.5, -1.0), (-2.0, -1.0), (0.5, 2.5), (-1.5, 0.5), (2.5, 1.5))  # what a new key is
 

@@ -1,7 +1,6 @@
 """Scores: from the choices on the page to six scores of one query and the same keys, and the code for it."""
 
 import math
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -9,16 +8,8 @@ import numpy as np
 from attn import charts, softmax
 from attn.alignment import SCORES
 from attn.charts.plane import LEAST_CELL
-from attn.ui.link import choice, flag, points, real, whole
 from attn.ui.page import theme
-
-PARAMETERS = {"example": "Worked example", "random": "Random"}
-LOOKS = {"equal": "All equal", "score": "By the score"}
-TABS = ("What moves it", "Soft and hard", "Global and local", "The six scores", "Published", "Code")
-PRINTED = {"luong_models": "What each part adds", "luong_scores": "Score by score"}
-DRAWS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
-REACH = 5  # numbers of a vector lie between -5 and 5
-MOST_KEYS = 8
+from attn.ui.pages.scores.setup import MOST_KEYS
 
 FORMULAS = {  # {q} and {k} are letters in the colours of their roles
     "content": r"\frac{{{q}^\top {k}}}{{\lVert {q} \rVert\,\lVert {k} \rVert}}",
@@ -28,31 +19,9 @@ FORMULAS = {  # {q} and {k} are letters in the colours of their roles
     "dot": r"{q}^\top {k}",
     "scaled_dot": r"\frac{{{q}^\top {k}}}{{\sqrt{{d}}}}",
 }
+
+
 LOCATION = list(SCORES).index("location")
-
-
-@dataclass(frozen=True)
-class Setup:
-    """Everything chosen on Scores."""
-
-    across: float = real(1.0, -REACH, REACH)
-    up: float = real(2.0, -REACH, REACH)
-    keys: tuple = points(((2.0, 0.0), (1.0, 1.0), (-1.0, 2.0)), MOST_KEYS, REACH)
-    moved: int = whole(1, 0, MOST_KEYS)
-    parameters: str = choice("example", PARAMETERS)
-    seed: int = whole(1, 0, 9999)
-    double: bool = flag(False)
-    turn: int = whole(0, 0, 180)
-    swap: bool = flag(False)
-    score: str = choice("dot", SCORES)
-    draws: int = whole(100, 1, DRAWS[-1])
-    looks: str = choice("equal", LOOKS)
-    positions: int = whole(10, 2, 24)
-    predicted: bool = flag(False)
-    centre: float = real(4.2, 1, 24)
-    half_width: int = whole(2, 1, 12)
-    printed: str = choice(next(iter(PRINTED)), PRINTED)
-    tab: str = choice(TABS[0], TABS)
 
 
 class Matched(NamedTuple):

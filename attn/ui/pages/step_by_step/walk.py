@@ -9,7 +9,8 @@ import streamlit as st
 from attn import charts, one_head
 from attn.data import examples
 from attn.ui import models
-from attn.ui.controls.mask import POSITIONS, MaskChoice, mask_of, positions_of
+from attn.ui.controls.mask import MaskChoice, mask_of
+from attn.ui.controls.positions import POSITIONS, positions_of
 from attn.ui.controls.sentence import SentenceChoice, words_of
 from attn.ui.link import choice, numbers, place, real, whole
 from attn.ui.pages.step_by_step import stages

@@ -1,0 +1,252 @@
+"""Cells: what matrices, maps of heads and strips of tokens have in common."""
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from attn.charts import raster
+from attn.charts.labels import LINE, aligned, fixed, number, pixels
+from attn.charts.layout import dressed
+from attn.charts.plane import FINEST_CELL, LEAST_PLOT, Plane, at_least, tooltip
+from attn.charts.theme import ink_on
+
+MOST_CELLS = 64 * 64  # beyond these a browser stumbles over single marks
+
+
+_LARGEST_CELL = 84  # pixels
+
+
+_BLOCKS = 24  # a picture answers to the pointer in so many blocks a side
+
+
+def message(text, theme, title=""):
+    """Return a figure that only says `text`."""
+    plane = Plane(280, 2 * LINE, 1, 1)
+    table = pd.DataFrame({"x": [0], "y": [0.5], "text": [text]})
+    figure = plane.figure([plane.texts(table, color=theme.muted, align="left")], title)
+    return dressed(figure, theme, " ".join(filter(None, [title, text])))
+
+
+def checked(values, rows, columns, hidden):
+    """Return the matrix as floats and its hidden cells, or say what does not fit."""
+    values = np.asarray(values)
+    values = values if values.dtype == np.float32 else values.astype(float)
+    if values.shape != (len(rows), len(columns)):
+        raise ValueError(
+            f"values must have a row and a column per label, got {values.shape} for {len(rows)} and {len(columns)}"
+        )
+    try:
+        return values, np.broadcast_to(np.asarray(False if hidden is None else hidden, dtype=bool), values.shape)
+    except ValueError:
+        raise ValueError(f"hidden must fit values, got {np.shape(hidden)} for {values.shape}") from None
+
+
+def plane_for(shape, size, square=True):
+    """Return the plane of a matrix, its longer side at most `size` pixels, or of a width and height.
+
+    Cells are whole pixels wide wherever they can be, so that no seam shows between them.
+    """
+    if isinstance(size, tuple):
+        least = (min(LEAST_PLOT, FINEST_CELL * n) for n in shape[::-1])
+        width, height = map(max, size, least)
+        return Plane(width=width, height=height, columns=shape[1], rows=shape[0])
+    size = at_least(size, max(shape))
+    cell = min(size / max(shape), _LARGEST_CELL)
+    cell = int(cell) if cell >= 2 else cell
+    sides = [max(1, round(n * cell)) for n in shape]
+    if not square:
+        thick = [min(size // 3, n * _LARGEST_CELL // 2) for n in shape]
+        sides = [max(side, low // n * n or low) for n, side, low in zip(shape, sides, thick, strict=True)]
+    return Plane(width=sides[1], height=sides[0], columns=shape[1], rows=shape[0])
+
+
+def cells(values, hidden, rows, columns, plane, scale, axes, select=None, legend=True, hidden_name="hidden"):
+    """Return one layer with a mark per cell."""
+    row, column = np.indices(values.shape, dtype=np.uint16).reshape(2, -1)
+    table = pd.DataFrame(
+        {
+            "row": row,
+            "column": column,
+            "x2": column + 1,
+            "y2": row + 1,
+            "shade": scale.shade(values).ravel().astype(np.float32),
+            "state": state(values, hidden).ravel(),
+            "shown": shown(values, hidden, hidden_name),
+            "down": named(rows, row),
+            "across": named(columns, column),
+        }
+    )
+    gap = 1 if min(plane.cell_width, plane.cell_height) >= 7 else 0
+    color = painted(scale.encoding("shade", legend_length(plane), legend), scale.theme)
+    mark = (
+        alt.Chart(table)
+        .mark_rect(strokeWidth=gap)
+        .encode(
+            **plane.box("column", "row"), color=color, stroke=lines(scale.theme), tooltip=_tooltip(axes, scale.name)
+        )
+    )
+    return [chosen(mark, select, "row", "column")]
+
+
+def picture(values, hidden, rows, columns, plane, scale, axes, select=None, legend=True, hidden_name="hidden"):
+    """Return the matrix as one picture, under blocks that answer to the pointer."""
+    shrink = min(1, raster.LARGEST / max(plane.width, plane.height))
+    url = raster.picture(values, hidden, scale, round(plane.width * shrink), round(plane.height * shrink))
+    right, below = raster.edges(plane.columns, _BLOCKS), raster.edges(plane.rows, _BLOCKS)
+    row, column = (places.ravel() for places in raster.peaks(values, hidden, _BLOCKS, _BLOCKS))
+    i, j = np.divmod(np.arange(row.size), len(right) - 1)
+    blocks = pd.DataFrame(
+        {
+            "row": row.astype(np.int32),  # the browser reads 64 bits as another kind of number
+            "column": column.astype(np.int32),
+            "x": right[j],
+            "x2": right[j + 1],
+            "y": below[i],
+            "y2": below[i + 1],
+            "shade": scale.shade(values[row, column]).astype(np.float32),
+            "shown": shown(values[row, column], hidden[row, column], hidden_name),
+            "down": [rows[r] for r in row],
+            "across": [columns[c] for c in column],
+        }
+    )
+    touch = alt.Chart(blocks).mark_rect(opacity=0)
+    color = scale.encoding("shade", legend_length(plane), legend)
+    touch = touch.encode(**plane.box(), color=color, tooltip=_tooltip(axes, f"largest {scale.name} here"))
+    frame = plane.outline(0, 0, plane.columns, plane.rows, scale.theme.grid, 1)
+    return [image_layer(plane, url), frame, chosen(touch, select, "row", "column")]
+
+
+def image_layer(plane, url):
+    """Return a layer with one image that fills the plane."""
+    whole = pd.DataFrame({"x": [0], "x2": [plane.columns], "y": [0], "y2": [plane.rows], "url": [url]})
+    # smooth would blur the cells, and a tooltip would show the address, which is the image itself
+    return (
+        alt.Chart(whole)
+        .mark_image(aspect=False, smooth=False, tooltip=None)
+        .encode(**plane.box(), url=alt.Url("url:N"))
+    )
+
+
+def numerals(table, values, hidden, plane, scale, axes, decimals=None):
+    """Return a layer of the values as text, if they all fit into the cells of `table`."""
+    seen = (np.isfinite(values) & ~hidden).ravel()
+    numbers = values.ravel()[seen]
+    ways = (aligned(numbers, digits) for digits in (3, 2)) if decimals is None else (fixed(numbers, decimals),)
+    texts = next((texts for texts in ways if fit(texts, plane.cell_width, plane.cell_height)), None)
+    if texts is None:
+        return []
+    table = table[seen].assign(text=texts, ink=ink_on(scale.colours(numbers)))
+    table = table.assign(middle=table["column"] + 0.5, centre=table["row"] + 0.5)
+    return [plane.texts(table, "middle", "centre", tooltip=_tooltip(axes, scale.name))]
+
+
+def swatches(values, hidden, theme, hidden_name="hidden"):
+    """Return a layer that draws nothing but the legend entries of hidden and invalid cells."""
+    entries = {}
+    if hidden.any():
+        entries[hidden_name] = theme.hidden
+    if (~np.isfinite(values) & ~hidden).any():
+        entries["not a number"] = theme.invalid
+    if not entries:
+        return []
+    scale = alt.Scale(domain=list(entries), range=list(entries.values()))
+    legend = alt.Legend(
+        title=None,
+        orient="bottom",
+        direction="horizontal",
+        symbolType="square",
+        symbolSize=150,
+        symbolOpacity=1,
+        symbolStrokeWidth=0,
+        offset=12,
+    )
+    nowhere = {"x": alt.XValue(0), "x2": alt.X2Value(0), "y": alt.YValue(0), "y2": alt.Y2Value(0)}
+    mark = alt.Chart(pd.DataFrame({"kind": list(entries)})).mark_rect(opacity=0, tooltip=None)
+    return [mark.encode(color=alt.Color("kind:N", scale=scale, legend=legend), **nowhere)]
+
+
+def outlines(plane, theme, axes=("query", "key"), highlight=None, selected=None):
+    """Return layers that outline a row, a column and a cell."""
+    highlight = highlight or {}
+    layers = []
+    if (row := highlight.get("row")) is not None:
+        layers.append(plane.outline(0, row, plane.columns, row + 1, theme.role(axes[0])))
+    if (column := highlight.get("column")) is not None:
+        layers.append(plane.outline(column, 0, column + 1, plane.rows, theme.role(axes[1])))
+    if selected is not None:
+        row, column = selected
+        layers.append(plane.outline(column, row, column + 1, row + 1, theme.text, 3))
+    return layers
+
+
+def painted(color, theme):
+    """Return the colour channel with the flat colours of hidden and invalid cells."""
+    color.condition = [
+        {"test": "datum.state === 1", "value": theme.hidden},
+        {"test": "datum.state === 2", "value": theme.invalid},
+    ]
+    return color
+
+
+def lines(theme):
+    """Return the colour of the lines around cells: none shows among hidden ones, so that they are flat."""
+    return alt.StrokeValue(theme.grid, condition={"test": "datum.state === 1", "value": theme.hidden})
+
+
+def chosen(mark, name, *fields):
+    """Return `mark` with a selection of one of its things, told by `fields`, if it has a name.
+
+    The browser makes code of the name.
+    """
+    if name is None:
+        return mark
+    if not name.isidentifier():
+        raise ValueError(f"a selection must have a name of letters, digits and _, got {name}")
+    return mark.add_params(alt.selection_point(name=name, fields=list(fields), toggle=False, empty=False))
+
+
+def state(values, hidden):
+    """Return 0 for cells that are shown, 1 for hidden ones, 2 for those that are not a number."""
+    return np.where(hidden, 1, np.where(np.isfinite(values), 0, 2)).astype(np.uint8)
+
+
+def shown(values, hidden, hidden_name="hidden"):
+    """Return what the pointer says of each value."""
+    return [hidden_name if h else number(v, 4) for v, h in zip(values.ravel(), hidden.ravel(), strict=True)]
+
+
+def named(labels, places):
+    """Return the labels at `places` as a column that holds each label once."""
+    labels = [str(label) for label in labels]
+    if len(set(labels)) < len(labels):
+        return [labels[place] for place in places]
+    return pd.Categorical.from_codes(places, labels)
+
+
+def legend_length(plane):
+    """Return how long a legend below this plane is, in pixels."""
+    return int(min(max(plane.width * 0.5, 110), 220))
+
+
+def described(what, values, hidden, rows, columns, axes, name, hidden_name="hidden"):
+    """Return the figure in words."""
+    seen = np.isfinite(values) & ~hidden
+    text = f"{what}: a heat map of {len(rows)} rows ({axes[0]}) and {len(columns)} columns ({axes[1]})."
+    if seen.any():
+        places = raster.peaks(values, ~seen, _BLOCKS, 1)  # a long matrix is not copied
+        largest = np.where(seen[places], np.abs(values[places]), -1).argmax()
+        row, column = (at.flat[largest] for at in places)
+        text += f" The largest {name}, {number(values[row, column])}, is at {rows[row]}, {columns[column]}."
+    if hidden.any():
+        text += f" {int(hidden.sum())} of {hidden.size} cells are {hidden_name}."
+    return text
+
+
+def fit(texts, cell_width, cell_height):
+    """Return whether every text fits into a cell of so many pixels."""
+    return cell_height >= LINE and max(map(pixels, texts), default=0) + 6 <= cell_width
+
+
+def _tooltip(axes, name):
+    """Return what the pointer says: both tokens by name, and the value."""
+    return tooltip(("down", axes[0] or "row"), ("across", axes[1] or "column"), ("shown", name))

@@ -1,0 +1,89 @@
+"""What the link of the page Block holds."""
+
+from dataclasses import dataclass
+
+from attn.ui.controls.sentence import DEFAULT_TEXT, LONGEST
+from attn.ui.link import choice, flag, real, string, whole, wholes
+
+NORMS = {"post": "Post-norm", "pre": "Pre-norm"}
+
+
+STAGES = {
+    "input": "Input",
+    "attention": "Attention",
+    "attention_add": "Add",
+    "attention_norm": "Norm",
+    "feed_forward": "Feed-forward",
+    "feed_forward_add": "Add again",
+    "feed_forward_norm": "Norm again",
+}
+
+
+PRE_NORM = (
+    "input", "attention_norm", "attention", "attention_add", "feed_forward_norm", "feed_forward", "feed_forward_add",
+)  # fmt: skip
+
+
+TABS = ("Heads added up", "Three uses", "Stack", "Training", "Writing", "Graph", "Published", "Code")
+
+
+PRINTED = {"translation": "Translation", "variants": "Variants", "parsing": "Parsing"}
+
+
+USES = {"encoder": "Encoder", "masked": "Decoder, masked", "cross": "Decoder to encoder", "output": "Output"}
+
+
+LESSONS = {"rate": "Learning rate", "smoothing": "Label smoothing", "dropout": "Dropout", "averaging": "Averaging"}
+
+
+DROPPED = {"weights": "Attention weights", "sublayer": "What a step makes"}
+
+
+MOST_HEADS, MOST_WRITTEN = 16, 32
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Everything chosen on Block."""
+
+    text: str = string(DEFAULT_TEXT)
+    second: str = string("Das Tier überquerte die Straße nicht.")
+    seed: int = whole(1, 0, 9999)
+    d_model: int = whole(8, 2, 64)
+    scaled: bool = flag(True)
+    num_heads: int = whole(2, 1, MOST_HEADS)
+    norm: str = choice("post", NORMS)
+    d_ff: int = whole(16, 1, 256)
+    token: int = whole(3, 1, LONGEST)
+    stage: str = choice("attention_add", STAGES)
+    printed: str = choice(next(iter(PRINTED)), PRINTED)
+    tab: str = choice("Heads added up", TABS)
+    off: tuple = wholes()
+    use: str = choice("cross", USES)
+    layers: int = whole(2, 1, 6)
+    causal: bool = flag(True)
+    target: int = whole(2, 1, MOST_WRITTEN)
+    depth: int = whole(24, 1, 48)
+    lesson: str = choice("rate", LESSONS)
+    step: int = whole(20_000, 1, 100_000)
+    warmup: int = whole(4000, 100, 20_000)
+    width: int = whole(512, 64, 4096)
+    classes: int = whole(5, 2, 40)
+    epsilon: float = real(0.1, 0, 0.9)
+    dropped: str = choice("weights", DROPPED)
+    p: float = real(0.5, 0, 0.9)
+    roll: int = whole(1, 0, 9999)
+    mean_of: int = whole(5, 1, 20)
+    beam: int = whole(4, 1, 8)
+    alpha: float = real(0.6, 0, 2)
+    head: int = whole(1, 1, MOST_HEADS)
+
+    @property
+    def pre_norm(self):
+        """Whether each step reads what is normalised, and the sums are not."""
+        return self.norm == "pre"
+
+    @property
+    def stages(self):
+        """The stages in the order in which they come, with their labels."""
+        return {name: STAGES[name] for name in (PRE_NORM if self.pre_norm else STAGES)}

@@ -1,0 +1,73 @@
+"""The tab that shows training as a film of alignments."""
+
+from functools import lru_cache
+
+import streamlit as st
+
+from attn import charts, trained
+from attn.architectures import seq2seq
+from attn.charts import Curve
+from attn.charts.labels import pixels
+from attn.ui.page import figure, theme
+from attn.ui.pages.bottleneck.setup import FRAMES
+from attn.ui.pages.bottleneck.two_models import BESIDE, spread_of
+from attn.ui.width import room
+
+
+@lru_cache(maxsize=64)
+def _frames(task, source):
+    """Return the alignment of the right answer after each kept step of training.
+
+    Returns
+    -------
+    dict of int to Written
+    """
+    task = trained.TASKS[task]
+    ids, target = task.source_ids(source), task.target_ids(task.answer(list(source)))
+    return {step: seq2seq.write(model, ids, given=target) for step, model in trained.film(task.name).items()}
+
+
+def film(state, result):
+    """Draw one alignment at several times of the training, from uniform to sharp."""
+    frames = _frames(result.task.name, result.source)
+    steps = list(frames)
+    st.select_slider(
+        "Steps of training",
+        range(1, FRAMES + 1),
+        format_func=lambda at: f"{steps[at - 1]:,}",
+        key=state.key("frame"),
+        help="A step is one batch of 96 examples.",
+    )
+    at = state.get("frame") - 1
+    target = [*result.target, "end"]
+    right = [_share_right(one) for one in frames.values()]
+    spread = [spread_of(one.weights) for one in frames.values()]
+    uniform = " Its $v_a$ begins at 0, so every weight is the same." if not at else ""
+    st.markdown(
+        f"After **{steps[at]:,}** steps a symbol of the answer looks at **{spread[at]:.1f}** of {len(result.columns)} "
+        f"symbols in effect, and the model would choose {right[at]:.0%} of them right.{uniform}"
+    )
+    picture = charts.heatmap(
+        frames[steps[at]].weights, charts.token_labels(target), result.columns, theme(), numbers=False,
+        title=f"Bahdanau after {steps[at]:,} steps", axes=("written", "read"), size=_film_size(result),
+    )  # fmt: skip
+    alone = len(result.columns) > BESIDE
+    left = room() - (0 if alone else _film_size(result) + max(map(pixels, charts.token_labels(target))) + 80)
+    curve = charts.curves(
+        [Curve("", range(1, FRAMES + 1), spread)], theme(), x_name="steps of training, not to scale",
+        y_name="symbols looked at in effect", title="From everywhere to one place",
+        dots=True, y_range=(0, max(spread) * 1.05), marks=[(at + 1, f"{steps[at]:,} steps")], height=260,
+        width=int(min(560, left)), x_format=lambda frame: f"{steps[min(FRAMES, max(1, round(frame))) - 1]:,}",
+    )  # fmt: skip
+    figure((charts.above if alone else charts.beside)(picture, curve), "bottleneck.film")
+
+
+def _film_size(result):
+    """Return the pixels of the longer side of the picture, which stands alone in its row for a long input."""
+    share = 0.88 if len(result.columns) > BESIDE else 0.45
+    return int(min(room() * share, 30 * max(len(result.columns), len(result.target) + 1)))
+
+
+def _share_right(written):
+    """Return how many symbols of the answer the model would itself have chosen, each after the right ones before."""
+    return float((written.probabilities.argmax(axis=-1) == written.symbols).mean())

@@ -1,0 +1,91 @@
+"""The tab on gradients that vanish over steps."""
+
+import numpy as np
+import streamlit as st
+
+from attn import charts
+from attn.architectures import recurrent
+from attn.architectures.seq2seq import Bahdanau
+from attn.charts import Curve
+from attn.charts.labels import number
+from attn.ui.page import figure, theme
+from attn.ui.pages.bottleneck.accuracy_by_length import WIDE, model_colours
+from attn.ui.width import room
+
+
+def gradient(state, result):
+    """Draw how a number shrinks or grows from step to step, and how the gradient does in the trained models."""
+    left, right = st.columns(2)
+    left.slider(
+        "Factor at each step",
+        0.1,
+        1.5,
+        step=0.05,
+        key=state.key("factor"),
+        help="A linear memory keeps so much of itself.",
+    )
+    right.slider("Steps", 1, 100, key=state.key("count"), help="From the first symbol to the last.")
+    factor, count = state.get("factor"), state.get("count")
+    norms = _gradients(result)
+    left_over = recurrent.carried(factor, count)[-1]
+    st.markdown(
+        f"A factor of {factor:g} at each of {count} steps leaves **{number(left_over)}**: so much of the first symbol "
+        f"in a memory that keeps {factor:.0%} of itself, and so much of the gradient that comes back to it. Gates let "
+        f"a model choose the factor for each number and symbol. {_measured(norms)}"
+    )
+    side_by_side = room() >= WIDE
+    width = int((room() - 24) / 2 if side_by_side else min(room(), 960))
+    join = charts.beside if side_by_side else charts.above
+    figure(join(_powers(factor, count, width), _norms(norms, result, width)), "bottleneck.gradient")
+
+
+def _measured(norms):
+    """Say how much the last state of each encoder still hangs on the first symbol."""
+    said = " and ".join(f"**{number(each[-1])}** in *{title}*" for title, each in norms.items())
+    if not said:
+        return "A Transformer needs none: every symbol is one step away."
+    return (
+        f"Measured in the trained encoders, {said} reaches from the last symbol to the first. That is no fault of "
+        "a model with attention: it goes there in one step, and its state need not carry the first symbol all the way. "
+        "One with a fixed vector has no other way, and has learnt to carry it."
+    )
+
+
+def _powers(factor, count, width):
+    """Draw the powers of the factor, beside some known ones."""
+    steps = np.arange(count + 1)
+    parts = [Curve(f"{factor:g}", steps, recurrent.carried(factor, count), theme().text)]
+    parts += [
+        Curve(f"{other:g}", steps, recurrent.carried(other, count), dashed=True)
+        for other in (0.5, 0.9, 1.1)
+        if abs(other - factor) > 0.01
+    ]
+    return charts.curves(
+        parts, theme(), x_name="steps", y_name="what is left", title="A factor at each step", log=True, x_log=False,
+        width=width, height=300,
+    )  # fmt: skip
+
+
+def _norms(norms, result, width):
+    """Draw the measured gradients of the encoders."""
+    if not norms:
+        return charts.message("A Transformer reads every symbol in one step: nothing is carried.", theme(), "Measured")
+    colours = dict(zip((result.left.title, result.right.title), model_colours(), strict=True))
+    parts = [Curve(title, np.arange(len(each)), each, colours[title]) for title, each in norms.items()]
+    return charts.curves(
+        parts, theme(), x_name="symbols back from the end", y_name="largest gradient", log=True, x_log=False, dots=True,
+        title="Measured in the encoders, on this input", width=width, height=300,
+    )  # fmt: skip
+
+
+def _gradients(result):
+    """Return how much the last state of each model that has one hangs on each state before it, from the last on."""
+    encoders = {side.title: _encoder(side) for side in (result.left, result.right) if side.written.steps is not None}
+    return {title: recurrent.gradient_norms(*encoder)[::-1] for title, encoder in encoders.items()}
+
+
+def _encoder(side):
+    """Return the step of a model's reading from first to last, all its steps, and its weights."""
+    if isinstance(side.model, Bahdanau):
+        return recurrent.bahdanau_gru, side.written.read.steps.forward, side.model.forward
+    return recurrent.lstm, side.written.read.steps, side.model.encoder

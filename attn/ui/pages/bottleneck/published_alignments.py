@@ -1,0 +1,45 @@
+"""The tab with alignments read from figures of papers."""
+
+import numpy as np
+import streamlit as st
+
+from attn import charts, trained
+from attn.data import published
+from attn.ui.controls.query_row import ranked
+from attn.ui.page import figure, theme
+from attn.ui.pages.bottleneck.accuracy_by_length import LOOK_FOR
+from attn.ui.pages.bottleneck.setup import PANELS
+from attn.ui.state import as_text
+from attn.ui.width import room
+
+
+def alignments(state):
+    """Draw one of the alignment matrices of the paper."""
+    st.segmented_control("Figure 3", PANELS, key=state.key("panel"), required=True)
+    one = published.alignments()[state.get("panel")]
+    row, column = (min(at, size - 1) for at, size in zip(state.get("cell"), one.weights.shape, strict=True))
+    heaviest = np.argsort(-one.weights[row])[:3]
+    words = ", ".join(f"{as_text(one.source[at])} {one.weights[row, at]:.2f}" for at in heaviest)
+    st.markdown(
+        f"{LOOK_FOR[state.get('panel')]} To write **{as_text(one.target[row])}** it looks at {words}. Click a row to "
+        "read another."
+    )
+    rows, columns = charts.token_labels(one.target), charts.token_labels(one.source)
+    matrix = charts.heatmap(
+        one.weights, rows, columns, theme(), title=f"Bahdanau et al., Figure 3{state.get('panel')}", numbers=False,
+        axes=("French", "English"), select="row", selected=(row, column), size=int(min(room() * 0.55, 640)),
+    )  # fmt: skip
+    bars = ranked(one.weights[row], columns, column, f"To write {rows[row]}", width=int(room() * 0.16))
+    figure(
+        charts.beside(matrix, bars),
+        f"bottleneck.published.{state.get('panel')}",
+        on_pick=lambda row, column: state.set(cell=(row, column)),
+        tables={f"figure_3{state.get('panel')}": lambda: charts.csv(one.weights, rows, columns)},
+    )
+    ours = trained.load("pair", "bahdanau")
+    weights = sum(array.size for array in (ours.w_a, ours.u_a, ours.v_a))
+    st.caption(
+        "Read from the grey of each cell of the printed figure, good to 0.01; the authors' numbers are not public. "
+        "Their model has states of 1000 numbers and an alignment of 3,001,000 weights, trained for about five days; "
+        f"the models here have states of {ours.decoder.n} and an alignment of {weights:,}, trained for a minute."
+    )

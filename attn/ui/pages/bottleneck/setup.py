@@ -1,0 +1,59 @@
+"""What the link of the page Bottleneck holds."""
+
+from dataclasses import dataclass
+
+from attn import trained
+from attn.trained import TASKS
+from attn.ui.link import choice, place, real, string, whole
+
+MODELS = trained.MODELS | {name: changed[1] for name, changed in trained.CHANGED.items()}
+
+
+SHOWN = {"alignment": "Weights", "influence": "Influence"}
+
+
+TABS = (
+    "States and gates",
+    "Accuracy by length",
+    "Film of training",
+    "Published alignments",
+    "Gradient through time",
+    "Code",
+)
+
+
+SIDES = {"left": "First model", "right": "Second model"}
+
+
+PARTS = {"encoder": "Reading", "backward": "Reading backward", "decoder": "Writing"}
+
+
+COUNTED = {"whole": "Whole answers", "symbols": "Symbols"}
+
+
+PANELS = ("a", "b", "c", "d")
+
+
+FRAMES = 12
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Everything chosen on Bottleneck."""
+
+    task: str = choice("pair", TASKS)
+    typed: str = string("")  # empty: the first example of the task
+    left: str = choice("fixed", MODELS)
+    right: str = choice("bahdanau", MODELS)
+    trained_on: str = choice("long", trained.TRAINED_ON)
+    show: str = choice("alignment", SHOWN)
+    unwritten: int = whole(0, 0, 99)  # rows that are still to come
+    tab: str = choice("States and gates", TABS)
+    side: str = choice("right", SIDES)
+    part: str = choice("decoder", PARTS)
+    counted: str = choice("whole", COUNTED)
+    frame: int = whole(FRAMES, 1, FRAMES)
+    panel: str = choice("a", PANELS)
+    cell: tuple = place((4, 6))
+    factor: float = real(0.8, 0.1, 1.5)
+    count: int = whole(20, 1, 100)

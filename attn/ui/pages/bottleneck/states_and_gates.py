@@ -1,0 +1,129 @@
+"""The tab of hidden states and gates, symbol by symbol."""
+
+import numpy as np
+import streamlit as st
+
+from attn import charts
+from attn.architectures.seq2seq import Bahdanau
+from attn.charts.labels import number
+from attn.charts.plane import at_least
+from attn.ui.page import figure, theme
+from attn.ui.pages.bottleneck.setup import PARTS, SIDES
+from attn.ui.state import as_text
+from attn.ui.width import room
+
+GATES = {
+    "state": "State",
+    "cell": "Cell",
+    "update_gate": "Update gate",
+    "reset_gate": "Reset gate",
+    "forget_gate": "Forget gate",
+    "input_gate": "Input gate",
+    "output_gate": "Output gate",
+}
+
+
+_OPEN = {
+    "update gate": "Where it is open a number is written anew, where it is closed it is kept; where the reset gate is "
+    "closed what is written does not look at the old state.",
+    "forget gate": "Where it is open a number is kept.",
+}
+
+
+def states(state, result):
+    """Draw what a model carries from symbol to symbol, and the gates that decide it."""
+    left, right = st.columns(2)
+    left.segmented_control("Model", SIDES, format_func=SIDES.get, key=state.key("side"), required=True)
+    side = getattr(result, state.get("side"))
+    if side.written.steps is None:
+        _every_head(side, result)
+        return
+    parts = [name for name in PARTS if name != "backward" or isinstance(side.model, Bahdanau)]
+    if state.get("part") not in parts:
+        state.adjust(part=parts[0])
+    right.segmented_control("While", parts, format_func=PARTS.get, key=state.key("part"), required=True)
+    steps, labels = _part(side, state.get("part"), result)
+    keeping = steps.forget_gate if "forget_gate" in steps._fields else 1 - steps.update_gate
+    order = np.argsort(-keeping.mean(axis=0), kind="stable")  # what is kept longest on top
+    gate = "forget gate" if "forget_gate" in steps._fields else "update gate"
+    st.markdown(
+        f"Each column is one symbol, each row one of the {len(order)} numbers that *{side.title}* carries on, those it "
+        f"keeps longest on top. By its {gate} the first keeps **{keeping[:, order[0]].mean():.0%}** of itself at a "
+        f"symbol on average, the last **{keeping[:, order[-1]].mean():.0%}**. {_OPEN[gate]}"
+    )
+    figure(_gates(steps, order, labels), f"bottleneck.states.{type(steps).__name__}")
+    if isinstance(side.model, Bahdanau):
+        st.caption(_of_writing(side, result) if state.get("part") == "decoder" else _of_reading(side, result))
+
+
+def _of_writing(side, result):
+    """Say what the paper says about the decoder, and where it says two things."""
+    n_x, n_y = len(result.columns), len(side.symbols)
+    return (
+        f"$U_a h_j$ does not depend on the row, so it is computed {n_x} times and not {n_x} × {n_y}. In the paper, "
+        "equation 4 makes the output a function of $s_i$, appendix A.2.2 one of $s_{i-1}$; these models follow the "
+        "appendix. $W_a$ is n × n in A.1.2 and n′ × n in A.2.2, the same there, where both are 1000. The gated unit is "
+        "the paper's: torch.nn.GRU resets after the product instead of before, and its open update gate keeps."
+    )
+
+
+def _of_reading(side, result):
+    """Say which half of the first annotation hears of the last symbol, by changing that symbol."""
+    if len(result.source) < 2:
+        return "With a longer input the two directions differ in what they have read of it."
+    source = result.task.source_ids(result.source)
+    source[-2] = (source[-2] + 1) % (len(result.task.source_symbols) - 1)
+    moved = np.abs(side.model.read(source).annotations - side.written.read.annotations)[0]
+    forward, backward = (number(half.max()) for half in np.split(moved, 2))
+    other, last = (as_text(symbol) for symbol in (result.task.source_symbols[source[-2]], result.source[-1]))
+    return (
+        f"With **{other}** in place of the last **{last}**, the forward half of the annotation of "
+        f"**{as_text(result.columns[0])}** moves by {forward}, the backward half by {backward}: only one of the two "
+        "has read the end by then."
+    )
+
+
+def _part(side, part, result):
+    """Return the steps of one part of a model, and what the columns are called."""
+    if part == "decoder":
+        return side.written.steps, charts.token_labels(side.symbols)
+    steps = side.written.read.steps
+    if isinstance(side.model, Bahdanau):
+        steps = steps.forward if part == "encoder" else steps.backward
+    return steps, result.columns
+
+
+def _gates(steps, order, labels):
+    """Draw the state and every gate, units down and symbols across."""
+    names = [name for name in GATES if name in steps._fields]
+    rows = [names] if len(names) <= 3 else [names[:2], names[2:]]
+    drawn = []
+    for row in rows:
+        width = int(at_least((room() - 70) / len(row) - 24))
+        drawn.append(charts.beside(*(_gate(steps, name, order, labels, width, name == row[0]) for name in row)))
+    return charts.above(*drawn)
+
+
+def _gate(steps, name, order, labels, width, first):
+    """Draw one of them."""
+    kind = {"kind": "signed"} if name in ("state", "cell") else {"tooltip_name": "open"}
+    return charts.heatmap(
+        getattr(steps, name).T[order], charts.counted(len(order)), labels, theme(), title=GATES[name], square=False,
+        axes=("unit", "symbol"), size=(width, 300), row_labels=first, numbers=False, **kind,
+    )  # fmt: skip
+
+
+def _every_head(side, result):
+    """Draw what each head of a Transformer's cross-attention looks at."""
+    weights = side.written.weights  # (num_layers, num_heads, T_y, T_x)
+    num_layers, num_heads = weights.shape[:2]
+    st.markdown(
+        "A Transformer carries no state: every symbol reads all others anew. These are the heads of its "
+        f"cross-attention; the figure above shows the mean of those in layer {num_layers}."
+    )
+    titles = [f"layer {layer + 1}, head {head + 1}" for layer in range(num_layers) for head in range(num_heads)]
+    picture = charts.head_grid(
+        weights.reshape(-1, *weights.shape[2:]), charts.token_labels(side.symbols), result.columns, theme(),
+        titles=titles, per_row=num_heads, axes=("written", "read"), width=int(room()),
+    )  # fmt: skip
+    figure(charts.beside(picture), "bottleneck.every_head")

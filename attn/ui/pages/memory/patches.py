@@ -1,0 +1,205 @@
+"""The part on words that look at the patches of a picture."""
+
+from typing import NamedTuple
+
+import numpy as np
+import streamlit as st
+
+from attn import alignment, charts, softmax
+from attn.architectures import image_attention
+from attn.ui.page import code, figure, reading, tabs, theme
+from attn.ui.pages.memory.image import GRID, PATCH, picture_control
+from attn.ui.pages.memory.setup import TABS, letter
+from attn.ui.state import as_text
+from attn.ui.width import room
+
+MOST_WORDS = 6
+
+
+WORDS = {  # what each word looks for in a patch: red, green, blue, contrast, how far right, how far up
+    "red": (1, -0.7, -0.7, 0, 0, 0),
+    "green": (-0.7, 1, -0.7, 0, 0, 0),
+    "blue": (-0.7, -0.7, 1, 0, 0, 0),
+    "yellow": (0.6, 0.6, -1, 0, 0, 0),
+    "bright": (0.6, 0.6, 0.6, 0, 0, 0),
+    "dark": (-0.6, -0.6, -0.6, 0, 0, 0),
+    "edge": (0, 0, 0, 2, 0, 0),
+    "plain": (0, 0, 0, -2, 0, 0),
+    "left": (0, 0, 0, 0, -0.8, 0),
+    "right": (0, 0, 0, 0, 0.8, 0),
+    "top": (0, 0, 0, 0, 0, 0.8),
+    "bottom": (0, 0, 0, 0, 0, -0.8),
+}
+
+
+_DEFAULT_CAPTION = ("red", "blue", "green", "dark")
+
+
+class Looks(NamedTuple):
+    """Where each word of a caption looks."""
+
+    words: tuple
+    patches: np.ndarray  # (n, PATCH * PATCH, 3)
+    weights: np.ndarray  # (n_words, n) rows sum to 1
+
+
+def patches_controls(state):
+    """Draw the picture, the words, and how sharply they look."""
+    chosen = picture_control(state)
+    st.text_input(
+        "Words", key=state.key("caption"), max_chars=200,
+        help=f"Up to {MOST_WORDS}, one step of a caption each. Known are: {', '.join(WORDS)}.",
+    )  # fmt: skip
+    st.slider("Sharpness", 0.0, 40.0, step=0.5, key=state.key("contrast"), help="Multiplies the scores.")
+    count = len(words_of(state.get("caption"))[0])
+    state.clamp("word", 1, count)
+    if count > 1:
+        st.slider("Word", 1, count, key=state.key("word"), help="Whose soft and hard reads are shown below.")
+    st.number_input("Seed", 0, 9999, key=state.key("seed"), help="For the hard reads, which are drawn.")
+    return chosen
+
+
+def words_of(caption):
+    """Return the words of a caption that have a vector, at most six, and those that have none."""
+    typed = caption.lower().replace(",", " ").split()
+    known = tuple(word for word in typed if word in WORDS)[:MOST_WORDS]
+    return known or _DEFAULT_CAPTION, [word for word in typed if word not in WORDS]
+
+
+def looks(picture, words, sharpness):
+    """Let each word look at the patches of a picture.
+
+    Returns
+    -------
+    Looks
+    """
+    cut = image_attention.patches(picture, PATCH)
+    scores = alignment.dot([WORDS[word] for word in words], image_attention.patch_features(cut, GRID))
+    return Looks(words, cut, softmax(sharpness * scores))
+
+
+def words_and_patches(state, setup, chosen):
+    """Show where each word looks, and what it reads softly and hard."""
+    picture, made = chosen
+    words, unknown = words_of(setup.caption)
+    result = looks(picture, words, setup.contrast)
+    if unknown:
+        named = ", ".join(as_text(word) for word in unknown[:6])
+        st.warning(f"No vector for {named}. These words have one: {', '.join(WORDS)}.")
+    at = min(setup.word, len(words)) - 1
+    k, q, z = letter("key", "a_i"), letter("query", "h_t"), letter("output", "z_t")
+    reading(
+        _looks_in_words(result),
+        rf"\begin{{gathered}} \alpha_{{ti}} = \mathrm{{softmax}}_i\left({q}^\top {k}\right) \\ "
+        rf"{z} = \textstyle\sum_i \alpha_{{ti}}\, {k} \end{{gathered}}",
+        f"patches: {GRID} × {GRID} of {PATCH} × {PATCH} pixels · weights: {len(words)} × {GRID * GRID}",
+    )
+    size = int(min((room() - 24 * len(words)) / (len(words) + 1), 300))
+    maps = result.weights.reshape(-1, GRID, GRID)
+    figure(
+        charts.beside(
+            charts.photo(picture, theme(), grid=(GRID, GRID), lines=True, title="Picture", size=size),
+            *(
+                charts.photo(picture, theme(), weights=map_of, title=f"{step + 1} {word}", size=size)
+                for step, (word, map_of) in enumerate(zip(words, maps, strict=True))
+            ),
+            spacing=16,
+        ),
+        "memory.words",
+        tables={"weights": lambda: charts.csv(result.weights, words, charts.counted(GRID * GRID))},
+    )
+    more, code_tab = tabs(state, TABS)
+    if more.open:
+        with more:
+            _soft_and_hard(state, setup, result, at)
+    if code_tab.open:
+        with code_tab:
+            code(_words_code(setup, made, words, size))
+
+
+def _looks_in_words(result):
+    """Say where the words look, and what their vectors are."""
+    best = result.weights.argmax(axis=1)
+    places = [
+        f"**{word}** most at row {at // GRID + 1}, column {at % GRID + 1}"
+        for word, at in zip(result.words, best, strict=True)
+    ]
+    return (
+        f"One step a word, and each looks anew: {', '.join(places)}. The network of the paper read 14 × 14 patches of "
+        "512 trained numbers each; none is at hand, so a patch here is its mean colour, its contrast and its place, "
+        "and each word has a vector that was written by hand."
+    )
+
+
+def _soft_and_hard(state, setup, result, at):
+    """Show one word's soft read beside the mean of its hard reads, and what all words leave unseen."""
+    st.slider("Hard reads", 1, 2000, key=state.key("draws"), help="How often one patch is drawn by its weight.")
+    draws = state.setup().draws
+    flat = result.patches.reshape(len(result.patches), -1)
+    soft = alignment.soft_read(result.weights[at], flat)
+    hard = alignment.hard_reads(result.weights[at], flat, np.random.default_rng(setup.seed), draws)
+    counts = np.bincount(hard.places, minlength=len(flat)).reshape(GRID, GRID)
+    penalty = float(alignment.doubly_stochastic_penalty(result.weights))
+    received = result.weights.sum(axis=0).reshape(GRID, GRID)
+    gap = float(np.abs(hard.running_mean[-1] - soft).max())
+    st.markdown(
+        f"**{result.words[at].capitalize()}**, read softly, is one blurred patch, a mean by weight. Read hard, it is "
+        f"one patch at a time: {draws:,} draws average to within **{gap:.3f}** of the soft patch. Each word gives "
+        f"away a weight of 1, but the patches receive between **{received.min():.2f}** and **{received.max():.2f}**; "
+        f"the paper adds the penalty λ Σ (1 − received)², here **{penalty:.3g}** for λ = 1, so that over a whole "
+        "caption every patch is looked at."
+    )
+    shape, names, size = (PATCH, PATCH, 3), charts.counted(GRID), int(min((room() - 220) / 3.4, 380))
+    options = {"kind": "magnitude", "axes": ("row", "column"), "size": size}
+    figure(
+        charts.beside(
+            charts.photo(soft.reshape(shape), theme(), title="Soft patch", size=size // 2),
+            charts.photo(hard.running_mean[-1].reshape(shape), theme(), title="Mean of hard", size=size // 2),
+            charts.heatmap(
+                counts, names, names, theme(), title="Hard reads", tooltip_name="draws", decimals=0, **options
+            ),
+            charts.heatmap(
+                received,
+                names,
+                names,
+                theme(),
+                title="Received in all",
+                tooltip_name="sum of weights",
+                decimals=2,
+                **options,
+            ),
+        ),
+        "memory.soft_and_hard",
+        tables={
+            "received": lambda: charts.csv(received, names, names),
+            "draws": lambda: charts.csv(counts, names, names),
+        },
+    )
+
+
+def _words_code(setup, made, words, size):
+    vectors = "\n".join(f"    {WORDS[word]},  # {word}" for word in words)
+    return f"""import numpy as np
+import attn
+from attn import charts
+
+{made}
+patches = attn.image_attention.patches(picture, {PATCH})
+features = attn.image_attention.patch_features(patches, {GRID})
+words, queries = {list(words)}, [
+{vectors}
+]
+weights = attn.softmax({setup.contrast:g} * attn.alignment.dot(queries, features))
+print(weights.sum(axis=1), attn.alignment.doubly_stochastic_penalty(weights))
+
+look = charts.LIGHT
+figure = charts.beside(
+    charts.photo(picture, look, grid=({GRID}, {GRID}), lines=True, title="Picture", size={size}),
+    *(
+        charts.photo(picture, look, weights=weight.reshape({GRID}, {GRID}), title=f"{{step}} {{word}}", size={size})
+        for step, (word, weight) in enumerate(zip(words, weights), 1)
+    ),
+    spacing=16,
+)
+charts.save(figure, "words.svg")
+"""

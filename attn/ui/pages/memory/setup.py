@@ -1,0 +1,96 @@
+"""What the link of the page Memory holds."""
+
+from dataclasses import dataclass
+
+from attn.data import pictures
+from attn.ui.controls.published_tables import results_tab
+from attn.ui.link import choice, flag, place, real, string, whole
+from attn.ui.page import theme
+
+PARTS = {
+    "ntm": "Read and write",
+    "pointer": "Point at inputs",
+    "lstmn": "Look back in a cell",
+    "snail": "Look far back",
+    "image": "Pixels",
+    "patches": "Words and patches",
+    "published": "Published results",
+}
+
+
+PRINTED = {
+    "hulls": "Pointer network",
+    "few_shots": "SNAIL",
+    "sagan": "Image self-attention",
+    "captions": "Captions",
+}
+
+
+MEMORIES = {"example": "Worked example", "random": "Random"}
+
+
+FEATURES = {"colour": "Colour", "place": "Colour and place", "random": "Random projections"}
+
+
+TABS = ("More", "Code")
+
+
+MATCH = {"kind": "signed", "limit": 1}
+
+
+STAGES = ["content", "before", "mixed", "shifted", "sharper"]
+
+
+DEFAULT_NUMBERS = "0.3, 0.9, 0.1, 0.6, 0.61, 0.05, 0.72"
+
+
+DEFAULT_SENTENCE = "The FBI is chasing a criminal on the run"
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Everything chosen on Memory."""
+
+    part: str = choice("ntm", PARTS)
+    memory: str = choice("example", MEMORIES)
+    rows: int = whole(4, 2, 12)
+    across: float = real(1.0, -5, 5)
+    up: float = real(0.2, -5, 5)
+    sharpness: float = real(5.0, 0, 50)
+    previous: int = whole(3, 1, 12)
+    gate: float = real(0.5, 0, 1)
+    shift: float = real(0.0, -12, 12)
+    blur: float = real(0.1, 0, 0.5)
+    gamma: float = real(2.0, 1, 20)
+    erase_1: float = real(1.0, 0, 1)
+    erase_2: float = real(0.0, 0, 1)
+    add_1: float = real(0.0, -5, 5)
+    add_2: float = real(3.0, -5, 5)
+    numbers: str = string(DEFAULT_NUMBERS)
+    leave_out: bool = flag(True)
+    sentence: str = string(DEFAULT_SENTENCE)
+    focus: float = real(4.0, 0, 20)
+    steps: int = whole(8, 2, 32)
+    attends: bool = flag(False)
+    channels: int = whole(4, 1, 16)
+    seed: int = whole(1, 0, 9999)
+    picture: str = choice("shapes", pictures.PICTURES)
+    features: str = choice("colour", FEATURES)
+    contrast: float = real(12.0, 0, 40)
+    factor: float = real(0.5, -2, 2)
+    pixel: tuple = place((8, 8))
+    caption: str = string("red blue green dark")
+    word: int = whole(1, 1, 6)
+    draws: int = whole(50, 1, 2000)
+    printed: str = choice(next(iter(PRINTED)), PRINTED)
+    tab: str = choice(TABS[0], TABS)
+
+
+def published_results(state, setup):
+    """Show what papers printed of the mechanisms on this page."""
+    results_tab(state, PRINTED)
+
+
+def letter(role, name):
+    """Return a letter as LaTeX in the colour of its role."""
+    return rf"\textcolor{{{theme().role(role)}}}{{{name}}}"

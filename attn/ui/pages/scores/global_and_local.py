@@ -1,0 +1,89 @@
+"""The tab Global and local: all keys, or a window around one place."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from attn import charts, local_attention, softmax
+from attn.alignment import SCORES
+from attn.ui.page import theme
+from attn.ui.pages.scores.scores import parameters_of
+
+
+class Windows(NamedTuple):
+    """The same scores attended to everywhere, near a place, and near a place with a bell."""
+
+    centre: float  # of local-p, counted from 1
+    whole: np.ndarray  # (n,)
+    monotonic: local_attention.Local
+    predictive: local_attention.Local
+
+
+def windows(setup):
+    """Attend globally and locally to as many positions as chosen."""
+    n = setup.positions
+    if setup.looks == "equal":
+        scores = np.zeros(n)
+    else:
+        keys = np.random.default_rng(setup.seed).normal(size=(n, 2))
+        parameters = parameters_of(setup).get(setup.score, {})
+        scores = SCORES[setup.score].score([setup.across, setup.up], keys, **parameters)
+    centre = centre_of(setup)
+    return Windows(
+        centre,
+        softmax(scores),
+        local_attention.local_m(scores, round(centre - 1), setup.half_width),
+        local_attention.local_p(scores, centre - 1, setup.half_width),
+    )
+
+
+def centre_of(setup):
+    """Return where local-p looks: where it was put, or where a random network sends the query."""
+    if not setup.predicted:
+        return setup.centre
+    rng = np.random.default_rng(setup.seed)
+    query, n = [setup.across, setup.up], setup.positions
+    return 1 + float(local_attention.predicted_centre(query, n, w=rng.normal(size=(2, 3)), v=rng.normal(size=3)))
+
+
+def windows_in_words(setup, read):
+    """Say what the windows see, and that the bell takes weight away."""
+    seen = np.flatnonzero(read.predictive.visible) + 1
+    total, half = read.predictive.weights.sum(), setup.half_width
+    sees = f"positions {seen[0]} to {seen[-1]}" if seen.size > 1 else f"position {seen[0]}" if seen.size else "nothing"
+    return (
+        f"Local-p looks around {read.centre:.4g} and sees {sees}; its bell has a width of D/2 = {half / 2:g}. "
+        f"The paper multiplies the bell in *after* the softmax and does not divide again, so the weights sum to "
+        f"**{total:.6f}** and not to 1: what is read shrinks by that much."
+    )
+
+
+def windows_formula():
+    """Return local-p's weights and centre as LaTeX."""
+    q = rf"\textcolor{{{theme().query}}}{{q}}"
+    return (
+        r"\begin{gathered} a(j) = \mathrm{softmax}(s)_j\; e^{-\frac{(j-p)^2}{2(D/2)^2}} \\"
+        rf" p = S\,\sigma\!\left(v^\top \tanh(W {q})\right) \end{{gathered}}"
+    )
+
+
+def windows_picture(setup, read, room):
+    """Draw the three below one another, on one scale."""
+    look, labels = theme(), charts.counted(setup.positions)
+    limit = max(float(row.max()) for row in (read.whole, read.monotonic.weights, read.predictive.aligned)) or 1.0
+    x = np.linspace(0.5, setup.positions + 0.5, 241) - read.centre
+    bell = np.exp(-((x / (setup.half_width / 2)) ** 2) / 2)
+    middle = {"window": read.monotonic.visible, "centre": round(read.centre - 1)}
+    shaped = {"before": read.predictive.aligned, "window": read.predictive.visible, "bell": bell}
+    rows = [
+        ("Global: the weights sum", read.whole, {}),
+        ("Local-m, a window: they sum", read.monotonic.weights, middle),
+        ("Local-p, a window and a bell: they sum", read.predictive.weights, shaped | {"centre": read.centre - 1}),
+    ]
+    size = {"limit": limit, "width": room - 110, "height": 130}
+    return charts.above(
+        *(
+            charts.places(weights, labels, look, title=f"{title} to {weights.sum():.3g}", **size, **extra)
+            for title, weights, extra in rows
+        )
+    )
