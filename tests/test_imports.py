@@ -1,4 +1,4 @@
-"""Imports run one way, pages -> ui, charts, pretrained -> core -> numpy, and the core stays light."""
+"""Who may import whom: the core stays light, imports run one way, and a page's parts are its own."""
 
 import ast
 import subprocess
@@ -21,32 +21,50 @@ class Layer(NamedTuple):
     later: set = frozenset()  # packages, only inside functions
 
 
+BELOW_UI = {"core", "charts", "pretrained", "trained"}
 LAYERS = {
     "core": Layer(set(), {"numpy"}, {"PIL"}),
     "charts": Layer({"core"}, {"numpy", "altair", "pandas", "PIL"}, {"vl_convert"}),
     "pretrained": Layer({"core"}, {"numpy", "threadpoolctl"}, MODELS | {"tqdm", "PIL"}),
     "trained": Layer({"core"}, {"numpy"}, {"torch", "safetensors"}),
-    "ui": Layer({"core", "charts", "pretrained", "trained"}, {"numpy", "streamlit"}),
-    "pages": Layer({"core", "charts", "pretrained", "trained", "ui"}, {"streamlit"}),
+    "ui": Layer(BELOW_UI, {"numpy", "streamlit"}),
+    "ui.controls": Layer(BELOW_UI | {"ui"}, {"numpy", "streamlit"}),
+    "ui.pages": Layer(BELOW_UI | {"ui", "ui.controls"}, {"numpy", "streamlit"}),
+    "pages": Layer(BELOW_UI | {"ui", "ui.controls", "ui.pages"}, {"streamlit"}),
 }
+"""Layers by name; what lies in no folder of these names under attn is the core: analysis, architectures, data."""
 FILES = sorted(
     path.relative_to(ROOT).as_posix()
     for path in [*ROOT.glob("*.py"), *ROOT.glob("pages/**/*.py"), *ROOT.glob("attn/**/*.py")]
 )
 
 
-def layer_of_file(path):
-    """Return the layer of a file, given from the root."""
-    parts = Path(path).parts
+def layer_of(module):
+    """Return the layer of a module of ours, by its full name."""
+    parts = module.split(".")
     if parts[0] != "attn":
         return "pages"
-    return parts[1] if len(parts) > 2 and parts[1] in LAYERS else "core"
+    names = (".".join(parts[1:depth]) for depth in (3, 2))
+    return next((name for name in names if name in LAYERS), "core")
 
 
-def layer_of_module(name):
-    """Return the layer of a module of ours, by its full name."""
-    parts = name.split(".")
-    return parts[1] if len(parts) > 1 and parts[1] in LAYERS else "core"
+def page_of(module):
+    """Return the page that a module belongs to alone, or None: app.py is the page home."""
+    parts = module.split(".")
+    if parts[:3] == ["attn", "ui", "pages"] and len(parts) > 3:
+        return parts[3]
+    return {"pages": parts[-1], "app": "home"}.get(parts[0])
+
+
+def module_of(path):
+    """Return the full name of the module in a file, given from the root."""
+    return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+def is_module(name):
+    """Say whether a dotted name of ours is a module or a package."""
+    path = ROOT / name.replace(".", "/")
+    return path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()
 
 
 def imports(source, path):
@@ -63,7 +81,7 @@ def imports(source, path):
             package = Path(path).parts[: -node.level] if node.level else ()
             module = ".".join([*package, *filter(None, [node.module])])
             # a name that is imported may itself be a module: from attn import charts
-            names = [f"{module}.{alias.name}" for alias in node.names] if module == "attn" else [module]
+            names = [name if is_module(name := f"{module}.{alias.name}") else module for alias in node.names]
         else:
             continue
         for name in names:
@@ -72,22 +90,54 @@ def imports(source, path):
 
 def offences(source, path):
     """Return what a file imports and may not."""
-    layer = layer_of_file(path)
+    mine = module_of(path)
+    layer, page = layer_of(mine), page_of(mine)
     may = LAYERS[layer]
     wrong = []
     for name, inside in imports(source, path):
         package = name.split(".")[0]
-        if package == "attn":
-            if layer_of_module(name) not in may.ours | {layer}:
+        if package in ("attn", "pages"):
+            others = page_of(name) not in (None, page)
+            if others or layer_of(name) not in may.ours | {layer} or package == "pages":
                 wrong.append(name)
         elif package not in sys.stdlib_module_names | may.theirs | (may.later if inside else set()):
             wrong.append(name)
     return wrong
 
 
+def borrowed(source, path):
+    """Return the underscore names that a file takes from other modules of ours."""
+    tree, taken, modules = ast.parse(source), [], set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "attn":
+            taken += [alias.name for alias in node.names if _is_private(alias.name)]
+            ours = (alias for alias in node.names if is_module(f"{node.module}.{alias.name}"))
+            modules |= {alias.asname or alias.name for alias in ours}
+    for node in ast.walk(tree):
+        of_module = isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in modules
+        if of_module and _is_private(node.attr):
+            taken.append(f"{node.value.id}.{node.attr}")
+        # monkeypatch.setattr(module, "_name", ...)
+        if isinstance(node, ast.Call) and len(node.args) > 1 and isinstance(node.args[0], ast.Name):
+            first, second = node.args[:2]
+            if first.id in modules and isinstance(second, ast.Constant) and _is_private(second.value):
+                taken.append(f"{first.id}.{second.value}")
+    return taken
+
+
+def _is_private(name):
+    """Say whether a name is a module's own."""
+    return isinstance(name, str) and name.startswith("_") and not name.startswith("__")
+
+
 @pytest.mark.parametrize("path", FILES)
 def test_imports_run_one_way(path):
     assert offences((ROOT / path).read_text(), path) == []
+
+
+@pytest.mark.parametrize("path", FILES)
+def test_underscore_names_stay_in_their_module(path):
+    assert borrowed((ROOT / path).read_text(), path) == []
 
 
 @pytest.mark.parametrize(
@@ -98,23 +148,46 @@ def test_imports_run_one_way(path):
         ("attn/masks.py", "def f():\n    import torch.nn", ["torch.nn"]),
         ("attn/masks.py", "from PIL import Image", ["PIL"]),
         ("attn/masks.py", "from attn import charts", ["attn.charts"]),
-        ("attn/masks.py", "from attn.pretrained.record import record", ["attn.pretrained.record"]),
-        ("attn/masks.py", "from .charts import heatmap", ["attn.charts"]),
+        ("attn/masks.py", "from attn.pretrained.errors import ModelError", ["attn.pretrained.errors"]),
+        ("attn/analysis/weights.py", "import math\nfrom attn import softmax", []),
+        ("attn/data/examples.py", "from attn.charts import heatmap", ["attn.charts.heatmap"]),
+        ("attn/masks.py", "from .charts import heatmap", ["attn.charts.heatmap"]),
         ("attn/charts/heatmap.py", "import altair as alt\nimport pandas\nfrom attn import analysis", []),
-        ("attn/charts/heatmap.py", "from attn.ui import page\nimport streamlit", ["attn.ui", "streamlit"]),
+        ("attn/charts/heatmap.py", "from attn.ui import page\nimport streamlit", ["attn.ui.page", "streamlit"]),
         ("attn/charts/heatmap.py", "from ..pretrained import load", ["attn.pretrained"]),
         ("attn/charts/heatmap.py", "from .theme import Theme", []),
         ("attn/pretrained/load.py", "import torch", ["torch"]),
         ("attn/pretrained/load.py", "def load():\n    import torch\n    from transformers import AutoModel", []),
         ("attn/ui/page.py", "import streamlit as st\nfrom attn import charts, examples", []),
         ("attn/ui/page.py", "import altair\nimport pages.heads", ["altair", "pages.heads"]),
-        ("pages/heads.py", "import streamlit as st\nfrom attn import ui", []),
+        ("attn/ui/page.py", "from attn.ui.pages import heads", ["attn.ui.pages.heads"]),
+        ("attn/ui/page.py", "from attn.ui.controls.mask import MASKS", ["attn.ui.controls.mask"]),
+        ("attn/ui/controls/mask.py", "from attn.ui.pages.masks import Setup", ["attn.ui.pages.masks"]),
+        ("attn/ui/pages/cost/curves.py", "from attn.ui.pages.cost import units\nfrom attn.ui.state import as_text", []),
+        ("attn/ui/pages/cost/curves.py", "from attn.ui.pages.block import setup", ["attn.ui.pages.block.setup"]),
+        ("pages/heads.py", "import streamlit as st\nfrom attn import ui\nfrom attn.ui.pages import heads", []),
+        ("pages/heads.py", "from attn.ui.pages.masks import Setup", ["attn.ui.pages.masks"]),
+        ("app.py", "from attn.ui.pages import home", []),
+        ("app.py", "from attn.ui.pages import heads", ["attn.ui.pages.heads"]),
         ("pages/heads.py", "import numpy as np\nimport altair as alt", ["numpy", "altair"]),
         ("app.py", "import pandas", ["pandas"]),
     ],
 )
 def test_the_rule_itself(path, source, expected):
     assert offences(source, path) == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("from attn.masks import _words", ["_words"]),
+        ("from attn import masks\nmasks._words(1)", ["masks._words"]),
+        ("from attn import masks\nmonkeypatch.setattr(masks, '_WIDE', 1)", ["masks._WIDE"]),
+        ("from attn import masks\nmasks.causal(3).visible\nself._own\nmasks.__doc__", []),
+    ],
+)
+def test_the_rule_of_underscore_names(source, expected):
+    assert borrowed(source, "attn/masks.py") == expected
 
 
 def run(code):
