@@ -1,6 +1,8 @@
 """Sounds: made by rule or read from a file, and heard by models whose tokens are then moments."""
 
 import io
+import math
+import tracemalloc
 import wave
 
 import numpy as np
@@ -84,6 +86,39 @@ def test_a_file_may_not_have_any_number_of_samples_a_second():
 def test_what_is_no_sound_says_so(data):
     with pytest.raises(ValueError, match="a sound must"):
         sounds.read_wav(data, RATE)
+
+
+@pytest.mark.parametrize(("own", "rate"), [(44_100, 16_000), (16_000, 44_100), (48_000, 16_000), (400_000, 8_000)])
+def test_a_sound_made_in_blocks_is_as_if_made_at_once(own, rate):
+    samples = np.random.default_rng(0).normal(size=45_007)
+    width = max(1, math.ceil(own / rate))
+    means = np.convolve(samples, np.full(width, 1 / width), mode="same")
+    expected = np.interp(np.arange(round(45_007 * rate / own)) * own / rate, np.arange(45_007), means)
+    np.testing.assert_allclose(sounds.resampled(samples, own, rate), expected, atol=1e-12)
+
+
+def test_a_sound_may_be_shorter_than_the_mean_that_is_taken():
+    np.testing.assert_allclose(sounds.read_wav(wav([0.8, 0.8], rate=400_000), 8000), [1.6 / 50], atol=1e-4)
+
+
+def test_a_file_may_not_have_any_number_of_channels():
+    message = "in 1 to 16 channels, got 16,000 of 2 in 17$"
+    with pytest.raises(ValueError, match=message):
+        sounds.read_wav(wav(np.zeros(10), channels=17), RATE)
+
+
+@pytest.mark.parametrize(("rate", "width", "channels"), [(400_000, 1, 1), (48_000, 1, 16), (96_000, 3, 2)])
+def test_a_sound_costs_little_more_than_its_file(rate, width, channels):
+    """Whatever its header promises."""
+    data = wav(np.zeros(min(30 * rate, 20_000_000 // (width * channels))), rate, width, channels)
+    at = data.index(b"data") + 4
+    data = data[:4] + b"\xff" * 4 + data[8:at] + b"\xff" * 4 + data[at + 4 :]
+    tracemalloc.start()
+    try:
+        assert np.ptp(sounds.read_wav(data, RATE)) == 0
+        assert tracemalloc.get_traced_memory()[1] < 2 * len(data)
+    finally:
+        tracemalloc.stop()
 
 
 def saved(family, folder):

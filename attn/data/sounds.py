@@ -12,6 +12,8 @@ SECONDS = 3.0  # of a sound made by rule
 LONGEST = 30.0  # seconds that are read of a file
 _LOUD = 0.5
 _SLOWEST, _FASTEST = 1_000, 400_000  # samples a second that a file may have
+_MOST_CHANNELS = 16
+_BLOCK = 1_000  # samples that are made at once: before, there may be 800 times as many, at eight times their bytes
 
 
 class Sound(NamedTuple):
@@ -71,24 +73,28 @@ def read_wav(data, rate):
     Raises
     ------
     ValueError
-        If the file is no WAV file of whole numbers, or there is nothing in it.
+        If the file is no WAV file of whole numbers, has too many channels, or there is nothing in it.
     """
     try:
         with wave.open(io.BytesIO(data)) as file:
             channels, width, own = file.getnchannels(), file.getsampwidth(), file.getframerate()
-            if not (_SLOWEST <= own <= _FASTEST and 1 <= width <= 4):
+            if not (_SLOWEST <= own <= _FASTEST and 1 <= width <= 4 and channels <= _MOST_CHANNELS):
                 raise ValueError(
-                    f"a sound must have {_SLOWEST:,} to {_FASTEST:,} samples a second of 1 to 4 bytes, "
-                    f"got {own:,} of {width}"
+                    f"a sound must have {_SLOWEST:,} to {_FASTEST:,} samples a second of 1 to 4 bytes in 1 to "
+                    f"{_MOST_CHANNELS} channels, got {own:,} of {width} in {channels:,}"
                 )
             raw = file.readframes(int(LONGEST * own))
     except (wave.Error, EOFError) as error:
         raise ValueError(f"a sound must be a WAV file of whole numbers, got one that says: {error}") from None
-    whole = len(raw) // (width * channels) * width * channels  # a file may break off
-    samples = _whole_numbers(raw[:whole], width).reshape(-1, channels).mean(axis=1)
-    if not samples.size:
+    frame = width * channels
+    count = len(raw) // frame  # a file may break off
+    if not count:
         raise ValueError("a sound must have samples, got a file without any")
-    return resampled(samples, own, rate)
+
+    def mixed(first, last):
+        return _whole_numbers(raw[first * frame : last * frame], width).reshape(-1, channels).mean(axis=1)
+
+    return _resampled(mixed, count, own, rate)
 
 
 def resampled(samples, own, rate):
@@ -112,11 +118,19 @@ def resampled(samples, own, rate):
     array([0. , 0.5, 1. , 1.5, 2. , 2.5, 3. , 3. ])
     """
     samples = np.asarray(samples, dtype=float)
-    if own > rate:
-        width = math.ceil(own / rate)
-        samples = np.convolve(samples, np.full(width, 1 / width), mode="same")
-    places = np.arange(max(1, round(len(samples) * rate / own))) * own / rate
-    return np.interp(places, np.arange(len(samples)), samples)
+    return _resampled(lambda first, last: samples[first:last], len(samples), own, rate)
+
+
+def _resampled(part, count, own, rate):
+    """Return a sound of so many samples, given by a function of the first and the last, at another rate."""
+    made = np.empty(max(1, round(count * rate / own)))
+    width = max(1, math.ceil(own / rate))
+    for start in range(0, len(made), _BLOCK):
+        places = np.arange(start, min(start + _BLOCK, len(made))) * own / rate
+        first, last = max(0, int(places[0]) - width), min(count, int(places[-1]) + width + 2)
+        means = np.convolve(part(first, last), np.full(width, 1 / width))[(width - 1) // 2 :][: last - first]
+        made[start : start + _BLOCK] = np.interp(places, np.arange(first, last), means)
+    return made
 
 
 def _time(rate):

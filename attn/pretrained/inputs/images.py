@@ -25,8 +25,8 @@ def image_inputs(loaded, image):
     ----------
     loaded : Loaded
     image : str, Path, PIL.Image.Image, or array_like
-        A file; or grey (height, width) or coloured (height, width, 3) numbers, whole from 0 to 255 or
-        real from 0 to 1.
+        A file, as `attn.picture_files.read_whole` takes them; or grey (height, width) or coloured
+        (height, width, 3) numbers, whole from 0 to 255 or real from 0 to 1.
 
     Returns
     -------
