@@ -214,6 +214,14 @@ def test_a_jpeg_with_a_scan_for_each_colour_counts_as_progressive():
     assert picture_files.read_picture(whole, 8).shape == (8, 8, 3)
 
 
+def test_a_jpeg_may_not_have_any_number_of_scans():
+    data = plain((64, 64), form="JPEG", progressive=True)
+    scan, rest = data[data.rfind(b"\xff\xc4") : -2], 60 - data.count(b"\xff\xda")
+    with pytest.raises(ValueError, match=r"^a progressive JPEG must have at most 50 scans, got 60$"):
+        picture_files.read_picture(data[:-2] + rest * scan + data[-2:], 8)
+    assert picture_files.read_picture(data[:-2] + 9 * scan + data[-2:], 8).shape == (8, 8, 3)
+
+
 COST = """
 import json, resource, sys, threading
 from pathlib import Path

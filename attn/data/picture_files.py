@@ -20,6 +20,7 @@ MOST_PIXELS = {
     "progressive JPEG": 12_500_000,
 }
 MOST_SHRUNK = 64_000_000  # of a JPEG that is made small row by row, and so never held whole
+_MOST_SCANS = 50  # of a progressive JPEG, which has about 10: a few bytes make each pass over the whole picture
 _MOST_PIECES = 100_000  # of a file; each costs Pillow many times its bytes
 _FINER = 3  # times the size asked for, down to which means are taken; a better filter goes on from there
 _BAND = 250_000  # pixels that are made red, green and blue at once
@@ -55,7 +56,7 @@ def read_picture(data, size):
     Raises
     ------
     ValueError
-        If the file is no picture, is broken, or would take too much memory.
+        If the file is no picture, is broken, or would take too much memory or time.
     """
     with _one:
         small = _middle(data, size)  # all that is left when the next one's turn comes
@@ -96,8 +97,8 @@ class _Pieces(io.BytesIO):
         return super().read(size)
 
 
-class _TooLargeError(ValueError):
-    """A picture that would take too much memory."""
+class _TooMuchError(ValueError):
+    """A picture that would take too much memory or time."""
 
 
 def _middle(data, size):
@@ -127,13 +128,11 @@ def _decoded(data, size=None):
             _check(image, data, size)
             image.load()
             yield image
-    except _TooLargeError:
+    except _TooMuchError:
         raise
     except Image.DecompressionBombError as error:
         least = f"more than {2 * Image.MAX_IMAGE_PIXELS / 1e6:.0f} million"
-        raise _TooLargeError(
-            f"a picture must have at most {MOST_SHRUNK / 1e6:g} million pixels, got {least}"
-        ) from error
+        raise _TooMuchError(f"a picture must have at most {MOST_SHRUNK / 1e6:g} million pixels, got {least}") from error
     except _BROKEN as error:
         raise ValueError("the file must be a picture, PNG, JPEG, WebP or GIF, that can be read to its end") from error
 
@@ -147,11 +146,14 @@ def _check(image, data, size):
             image.draft(image.mode, (_FINER * size, _FINER * size))
         if not _row_by_row(data):
             kind = "progressive JPEG"
+            scans = data.count(b"\xff\xda")
+            if scans > _MOST_SCANS:
+                raise _TooMuchError(f"a progressive JPEG must have at most {_MOST_SCANS} scans, got {scans:,}")
     most = MOST_PIXELS[kind]
     if kind == "JPEG" and image.width * image.height <= most:  # as it will be held
         most = MOST_SHRUNK
     if width * height > most:
-        raise _TooLargeError(f"a {kind} must have at most {most / 1e6:g} million pixels, got {width:,} × {height:,}")
+        raise _TooMuchError(f"a {kind} must have at most {most / 1e6:g} million pixels, got {width:,} × {height:,}")
 
 
 def _row_by_row(data):
