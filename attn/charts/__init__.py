@@ -23,6 +23,7 @@ from attn.charts.tables import csv, table
 from attn.charts.theme import DARK, LIGHT, Theme, theme_named
 from attn.charts.tokens import token_strip
 from attn.charts.vectors import arrows
+from attn.data.picture_files import read_picture
 
 __all__ = [
     "DARK",
@@ -61,6 +62,7 @@ __all__ = [
     "png",
     "products",
     "quoted",
+    "read_picture",
     "save",
     "specification",
     "svg",
