@@ -395,7 +395,7 @@ def test_what_a_family_saves_is_what_is_loaded_whatever_wrapped_it(case, saved):
     finally:
         safetensors.save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
     demand_the_same(second, case.loaded)
-    assert second.note.startswith("The names in its file begin with _orig_mod.module.,")
+    assert second.note.startswith("The names in its file begin with “_orig_mod.module.”,")
 
 
 def test_a_file_that_lacks_one_tensor_of_attention_is_refused(saved):

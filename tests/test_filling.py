@@ -96,7 +96,7 @@ def test_what_training_put_before_every_name_is_taken_off_and_said(folder, maske
     change(folder, prefixed(prefix))
     loaded = pretrained.load(folder)
     assert same(loaded.model, masked)
-    assert f"begin with {prefix}," in loaded.note
+    assert f"begin with “{prefix}”," in loaded.note
     assert loaded.weights.taken == loaded.weights.expected == len(list(masked.parameters()))
 
 
@@ -114,7 +114,7 @@ def test_a_wrapper_is_taken_off_in_every_shard(folder, masked):
     assert len(list(folder.glob("*.safetensors"))) > 1
     loaded = pretrained.load(folder)
     assert same(loaded.model, masked)
-    assert "begin with module.," in loaded.note
+    assert "begin with “module.”," in loaded.note
 
 
 def test_a_name_that_only_some_tensors_begin_with_is_no_wrapper():
@@ -147,15 +147,15 @@ def test_a_file_that_lacks_a_tensor_is_refused(folder, masked, make, missing):
 
 def test_the_sentence_names_two_tensors_of_attention_first(folder):
     change(folder, without("layer.1."))
-    with pytest.raises(ModelError, match=r"missing: (\S+) and (\S+) …$") as raised:
+    at = "bert.encoder.layer.1.attention"
+    with pytest.raises(ModelError, match=f"missing: {at}.output.dense.weight and {at}.self.key.weight …$"):
         pretrained.load(folder)
-    assert str(raised.value).count("encoder.layer.1.attention.") == 2
 
 
 @pytest.mark.parametrize("prefix", ["encoder.", "backbone.bert_model."])
 def test_a_prefix_of_ones_own_is_named(folder, prefix):
     change(folder, prefixed(prefix))
-    with pytest.raises(ModelError, match=rf"but (\d+) of \1 are missing: .*; all names .* begin with {prefix}$"):
+    with pytest.raises(ModelError, match=rf"but (\d+) of \1 are missing: .*; all names .* begin with “{prefix}”$"):
         pretrained.load(folder)
 
 
@@ -234,7 +234,7 @@ def test_the_encoder_in_numpy_reads_the_same_numbers(folder, masked, prefix):
     [
         (without(QUERY), rf"but 1 of 53 are missing: {QUERY}$"),
         (without("layer.1."), "but 16 of 53 are missing: encoder.layer.1.attention.*and encoder.layer.1.attention"),
-        (prefixed("encoder."), "but 53 of 53 are missing: .* begin with encoder.$"),
+        (prefixed("encoder."), "but 53 of 53 are missing: .* begin with “encoder.”$"),
     ],
 )
 def test_the_encoder_in_numpy_refuses_a_file_that_lacks_a_tensor(folder, make, message):

@@ -147,7 +147,7 @@ def require(missing, expected, names, name, usual=""):
         return
     named = " and ".join(sorted(missing, key=_rank)[:2])
     prefix = _shared(names).removesuffix(usual)
-    where = f"; all names in its file begin with {prefix}" if prefix else ""
+    where = f"; all names in its file begin with “{prefix}”" if prefix else ""
     raise ModelError(
         f"the file of {name} must hold every tensor of the model, but {len(missing)} of {expected} are missing: "
         f"{named}{' …' if len(missing) > 2 else ''}{where}"
@@ -188,8 +188,8 @@ def _once(model, names=None):
 
 
 def _rank(tensor):
-    """Order names so that those of attention come first."""
-    return ("attn" not in tensor and "attention" not in tensor, tensor)
+    """Order names so that matrices of attention come first."""
+    return (not re.search("attn|attention", tensor), "norm" in tensor.lower(), not tensor.endswith("weight"), tensor)
 
 
 def _shared(names):
@@ -206,7 +206,7 @@ def _shared(names):
 def _sentences(model, report, names, head):
     """Yield what is to be known of a file that fills its model."""
     if prefix := wrapper(names):
-        yield f"The names in its file begin with {prefix}, which training put there and which was taken off."
+        yield f"The names in its file begin with “{prefix}”, which training put there and which was taken off."
     elif renaming(names):
         yield "Some names in its file had parts that training put there and that were taken out."
     if head:
