@@ -283,6 +283,26 @@ def test_deeper_start_gives_the_same_weights_and_the_layers_own_output(minilm, o
 # threads
 
 
+def test_models_are_loaded_one_after_the_other(monkeypatch):
+    """transformers keeps models from tying their weights while it loads one, and for good if two leave crosswise."""
+    tie_weights, inside, most = transformers.PreTrainedModel.tie_weights, [], []
+    load_one = transformers.PreTrainedModel.from_pretrained.__func__
+
+    def watched(cls, *args, **options):
+        inside.append(cls)
+        most.append(len(inside))
+        model = load_one(cls, *args, **options)
+        inside.pop()
+        return model
+
+    monkeypatch.setattr(transformers.PreTrainedModel, "from_pretrained", classmethod(watched))
+    with ThreadPoolExecutor(4) as pool:
+        for loaded in [pool.submit(pretrained.load) for _ in range(8)]:
+            loaded.result()
+    assert most == [1] * 8
+    assert transformers.PreTrainedModel.tie_weights is tie_weights
+
+
 def test_one_thread_is_set_for_threads_that_begin_later_and_stays():
     code = """
 import threading, torch

@@ -12,7 +12,7 @@ from attn.pretrained.recording import registry, tiles
 
 _LONGEST = 4096  # tokens, where a pass need not hold the weights of all heads
 _SOUNDS = ("input_features", "input_values")  # how families call what they hear
-_loading = threading.Lock()  # what is drawn needs the seed of torch, which threads share
+_building = threading.Lock()  # transformers changes its own classes meanwhile, and torch has one seed for all threads
 
 
 @dataclass(frozen=True, eq=False)
@@ -231,7 +231,7 @@ def _model(folder, config, name):
     names = {
         tensor for file in catalogue.weight_files(folder, name) for tensor in safetensors_file.read_header(file)[0]
     }
-    with _loading, torch.random.fork_rng(devices=[]):
+    with _building, torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)  # a pooler that the file lacks is drawn, and is the same each time
         model, info = _class(config).from_pretrained(
             folder,
@@ -268,7 +268,7 @@ def _random_model(config):
     """Build a model of this configuration with weights drawn from a fixed seed."""
     import torch
 
-    with _loading, torch.random.fork_rng(devices=[]):
+    with _building, torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return _class(config).from_config(config, dtype=torch.float32, attn_implementation="eager").eval()
 
