@@ -7,9 +7,10 @@ import numpy as np
 
 from attn import charts, softmax
 from attn.alignment import SCORES
-from attn.charts.plane import LEAST_CELL
 from attn.ui.page import theme
 from attn.ui.pages.scores.setup import MOST_KEYS
+
+LEAST_COLUMN = 32  # pixels of a key in a map, however little room there is
 
 FORMULAS = {  # {q} and {k} are letters in the colours of their roles
     "content": r"\frac{{{q}^\top {k}}}{{\lVert {q} \rVert\,\lVert {k} \rVert}}",
@@ -141,7 +142,7 @@ def sizes(setup, result, room):
     """Return the side of the plane, and what both maps share."""
     side, widest = (300, 72) if room < 1200 else (420, 96)
     beside = 0 if _crowded(result, room) else side + 60
-    cell = max(LEAST_CELL, min(widest, int(room - beside - 270) // (2 * len(result.labels))))
+    cell = max(LEAST_COLUMN, min(widest, int(room - beside - 270) // (2 * len(result.labels))))
     shared = {"axes": ("score", "key"), "highlight": {"row": list(SCORES).index(setup.score)}, "numbers": cell >= 40}
     return side, shared | {"size": (cell * len(result.labels), side), "square": False}
 

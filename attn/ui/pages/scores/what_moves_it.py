@@ -4,9 +4,8 @@ import numpy as np
 
 from attn import charts, softmax
 from attn.alignment import SCORES
-from attn.charts.plane import LEAST_CELL
 from attn.ui.page import theme
-from attn.ui.pages.scores.scores import listed, parameters_of, scores_of, turned
+from attn.ui.pages.scores.scores import LEAST_COLUMN, listed, parameters_of, scores_of, turned
 
 CHANGES = {  # what is done to query and keys, and in which order the keys then stand
     "other query": lambda query, keys: (turned(query, 90), keys, slice(None)),
@@ -46,7 +45,7 @@ def moves_picture(setup, result, moved, room):
         axes=("score", "what is changed"),
         highlight={"row": list(SCORES).index(setup.score)},
         tooltip_name="largest change",
-        size=(len(columns) * max(LEAST_CELL, min(100, (room - 190) // len(columns))), 264),
+        size=(len(columns) * max(LEAST_COLUMN, min(100, (room - 190) // len(columns))), 264),
         square=False,
     )
     return charts.beside(picture)
