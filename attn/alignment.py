@@ -5,17 +5,20 @@ per key; their leading axes broadcast. One query per sequence of a batch is (bat
 (batch, n_k, d_k); several queries over the same keys are (n_q, d_q) with keys (n_k, d_k).
 """
 
+from __future__ import annotations  # so that no signature loads numpy.random
+
 import math
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from attn.functional import as_floats, finite_number, parameter, whole_number, width_of
 from attn.local_attention import Local, local_m, local_p, predicted_centre  # noqa: F401, by this name, too
 
 
-def content(query, keys):
+def content(query: ArrayLike, keys: ArrayLike) -> np.ndarray:
     r"""Score by the angle between query and key: the cosine, from -1 to 1.
 
     Parameters
@@ -51,7 +54,7 @@ def content(query, keys):
     return _products(_directions(query), _directions(keys)).astype(dtype, copy=False)
 
 
-def additive(query, keys, *, w_q, w_k, v):
+def additive(query: ArrayLike, keys: ArrayLike, *, w_q: ArrayLike, w_k: ArrayLike, v: ArrayLike) -> np.ndarray:
     r"""Score by a small network with one hidden layer.
 
     Parameters
@@ -95,7 +98,7 @@ def additive(query, keys, *, w_q, w_k, v):
     return (hidden @ v).astype(dtype, copy=False)
 
 
-def concat(query, keys, *, w, v):
+def concat(query: ArrayLike, keys: ArrayLike, *, w: ArrayLike, v: ArrayLike) -> np.ndarray:
     r"""Score by the same small network, its matrix written as one that reads query and key end to end.
 
     Parameters
@@ -134,7 +137,7 @@ def concat(query, keys, *, w, v):
     return additive(query, keys, w_q=w[:d_q], w_k=w[d_q:], v=v)
 
 
-def location(query, keys, *, w):
+def location(query: ArrayLike, keys: ArrayLike, *, w: ArrayLike) -> np.ndarray:
     r"""Score every place by the query alone, whatever key stands there.
 
     Parameters
@@ -179,7 +182,7 @@ def location(query, keys, *, w):
     return scores.astype(dtype, copy=False)
 
 
-def general(query, keys, *, w):
+def general(query: ArrayLike, keys: ArrayLike, *, w: ArrayLike) -> np.ndarray:
     r"""Score by a product that goes through a matrix.
 
     Parameters
@@ -216,7 +219,7 @@ def general(query, keys, *, w):
     return _products(query @ w, keys).astype(dtype, copy=False)
 
 
-def dot(query, keys):
+def dot(query: ArrayLike, keys: ArrayLike) -> np.ndarray:
     r"""Score by the plain product of query and key.
 
     Parameters
@@ -250,7 +253,7 @@ def dot(query, keys):
     return _products(query, keys).astype(dtype, copy=False)
 
 
-def scaled_dot(query, keys):
+def scaled_dot(query: ArrayLike, keys: ArrayLike) -> np.ndarray:
     r"""Score by the product of query and key over the square root of their width.
 
     Parameters
@@ -309,7 +312,7 @@ SCORES = {
 }
 
 
-def soft_read(weights, values):
+def soft_read(weights: ArrayLike, values: ArrayLike) -> np.ndarray:
     r"""Read all values at once, each by its weight.
 
     Parameters
@@ -353,7 +356,7 @@ class HardReads(NamedTuple):
     running_mean: np.ndarray  # (count, d_v) mean of the reads so far
 
 
-def hard_reads(weights, values, rng, count=1):
+def hard_reads(weights: ArrayLike, values: ArrayLike, rng: np.random.Generator, count: int = 1) -> HardReads:
     r"""Read one value at a time, drawn with the weights as probabilities.
 
     Parameters
@@ -399,7 +402,7 @@ def hard_reads(weights, values, rng, count=1):
     return HardReads(places, reads.astype(dtype, copy=False), running_mean.astype(dtype, copy=False))
 
 
-def hard_variance(weights, values):
+def hard_variance(weights: ArrayLike, values: ArrayLike) -> np.ndarray:
     r"""Return by how much single hard reads vary around the soft read.
 
     Parameters
@@ -427,7 +430,7 @@ def hard_variance(weights, values):
     return soft_read(weights, apart).astype(dtype, copy=False)
 
 
-def doubly_stochastic_penalty(weights, strength=1.0):
+def doubly_stochastic_penalty(weights: ArrayLike, strength: float = 1.0) -> np.ndarray:
     r"""Return how far a whole sequence of looks is from giving every place the same attention.
 
     Parameters
@@ -466,7 +469,7 @@ def doubly_stochastic_penalty(weights, strength=1.0):
     return np.asarray(finite_number(strength, "strength") * (missing**2).sum(axis=-1), dtype=dtype)
 
 
-def _inputs(query, keys, same_width=True):
+def _inputs(query: ArrayLike, keys: ArrayLike, same_width: bool = True) -> tuple[np.ndarray, np.ndarray, np.dtype]:
     """Return query and keys in the type to compute in, and the type to return, or say what does not fit."""
     d_q, d_k = width_of(query, "query"), width_of(keys, "keys", axes=2)
     (query, keys), dtype = as_floats(query, keys)
@@ -492,7 +495,7 @@ def _directions(vectors):
     return np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0)
 
 
-def _weighted(weights, values):
+def _weighted(weights: ArrayLike, values: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.dtype]:
     """Return weights and values in the type to compute in, or say that they do not fit."""
     (weights, values), dtype = as_floats(weights, values)
     if weights.ndim < 1 or values.ndim < 2 or weights.shape[-1] != values.shape[-2]:

@@ -1,10 +1,14 @@
 """What happens around attention: residual connections, layer norm, the feed-forward network, and stacks of blocks."""
 
+from __future__ import annotations  # so that no signature loads numpy.random
+
 import math
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from attn.functional import as_floats, as_real, layer_norm, softmax
 from attn.multi_head import MultiHead, MultiHeadParameters, draw_parameters, multi_head_attention
@@ -65,7 +69,7 @@ class EncoderBlock(NamedTuple):
     after_feed_forward: Residual
 
     @property
-    def output(self):
+    def output(self) -> np.ndarray:
         """What goes on to the next block, (..., n, d_model)."""
         return self.after_feed_forward.output
 
@@ -81,7 +85,7 @@ class DecoderBlock(NamedTuple):
     after_feed_forward: Residual
 
     @property
-    def output(self):
+    def output(self) -> np.ndarray:
         """What goes on to the next block, (..., n, d_model)."""
         return self.after_feed_forward.output
 
@@ -93,7 +97,7 @@ class Stack(NamedTuple):
     output: np.ndarray  # (..., n, d_model), normalised once more if asked for
 
 
-def draw_layer(rng, d_model, num_heads, d_ff, *, cross=False):
+def draw_layer(rng: np.random.Generator, d_model: int, num_heads: int, d_ff: int, *, cross: bool = False) -> Layer:
     """Draw the weights of one layer at random, as training would begin.
 
     Parameters
@@ -136,7 +140,7 @@ def draw_layer(rng, d_model, num_heads, d_ff, *, cross=False):
     return Layer(attention, norm, feed_forward, norm, *more)
 
 
-def parameter_count(weights):
+def parameter_count(weights: Layer | Norm | FeedForward | MultiHeadParameters | np.ndarray | None) -> int:
     """Return how many numbers a layer, or a part of it, trains.
 
     Parameters
@@ -154,7 +158,7 @@ def parameter_count(weights):
     return 0 if weights is None else weights.size
 
 
-def embed(ids, table, *, scaled=True):
+def embed(ids: ArrayLike, table: ArrayLike, *, scaled: bool = True) -> np.ndarray:
     r"""Turn tokens into what the first block reads: their embeddings, enlarged, plus their positions.
 
     Parameters
@@ -199,7 +203,7 @@ def embed(ids, table, *, scaled=True):
     return (factor * table[ids] + sinusoidal(ids.shape[-1], d_model)).astype(dtype, copy=False)
 
 
-def next_token(output, table):
+def next_token(output: ArrayLike, table: ArrayLike) -> np.ndarray:
     r"""Return how likely each token of the vocabulary is, by the table that also embeds them.
 
     Parameters
@@ -237,7 +241,7 @@ def next_token(output, table):
     return softmax(output @ table.T).astype(dtype, copy=False)
 
 
-def feed_forward(x, weights):
+def feed_forward(x: ArrayLike, weights: FeedForward) -> Fed:
     r"""Apply a small network to each token by itself.
 
     Parameters
@@ -278,7 +282,15 @@ def feed_forward(x, weights):
     return Fed(hidden, hidden @ w_2 + b_2)
 
 
-def residual(x, sublayer, norm, *, pre_norm=False, dropout=0.0, rng=None):
+def residual(
+    x: np.ndarray,
+    sublayer: Callable[[np.ndarray], Any],
+    norm: Norm,
+    *,
+    pre_norm: bool = False,
+    dropout: float = 0.0,
+    rng: np.random.Generator | None = None,
+) -> tuple[Any, Residual]:
     r"""Add what a sublayer makes to what it reads, and normalise after the sum or before the sublayer.
 
     Parameters
@@ -324,7 +336,16 @@ def residual(x, sublayer, norm, *, pre_norm=False, dropout=0.0, rng=None):
     return steps, Residual(x, read, made, added, added if pre_norm else layer_norm(added, *norm))
 
 
-def encoder_block(x, layer, mask=None, *, pre_norm=False, causal=False, dropout=0.0, rng=None):
+def encoder_block(
+    x: ArrayLike,
+    layer: Layer,
+    mask: ArrayLike | None = None,
+    *,
+    pre_norm: bool = False,
+    causal: bool = False,
+    dropout: float = 0.0,
+    rng: np.random.Generator | None = None,
+) -> EncoderBlock:
     r"""Let every token look around, then work on each by itself.
 
     Parameters
@@ -371,7 +392,18 @@ def encoder_block(x, layer, mask=None, *, pre_norm=False, causal=False, dropout=
     return EncoderBlock(attention, one, fed, two)
 
 
-def decoder_block(x, memory, layer, mask=None, memory_mask=None, *, pre_norm=False, causal=True, dropout=0.0, rng=None):
+def decoder_block(
+    x: ArrayLike,
+    memory: ArrayLike,
+    layer: Layer,
+    mask: ArrayLike | None = None,
+    memory_mask: ArrayLike | None = None,
+    *,
+    pre_norm: bool = False,
+    causal: bool = True,
+    dropout: float = 0.0,
+    rng: np.random.Generator | None = None,
+) -> DecoderBlock:
     r"""Let every token look at those before it, then at another sequence, then work on each by itself.
 
     Parameters
@@ -426,7 +458,9 @@ def decoder_block(x, memory, layer, mask=None, memory_mask=None, *, pre_norm=Fal
     return DecoderBlock(attention, one, cross, two, fed, three)
 
 
-def encoder(x, layers, mask=None, *, norm=None, **options):
+def encoder(
+    x: ArrayLike, layers: Sequence[Layer], mask: ArrayLike | None = None, *, norm: Norm | None = None, **options: Any
+) -> Stack:
     """Run encoder blocks one after the other.
 
     Parameters
@@ -453,7 +487,16 @@ def encoder(x, layers, mask=None, *, norm=None, **options):
     return _stacked(x, layers, norm, partial(encoder_block, mask=mask, **options))
 
 
-def decoder(x, memory, layers, mask=None, memory_mask=None, *, norm=None, **options):
+def decoder(
+    x: ArrayLike,
+    memory: ArrayLike,
+    layers: Sequence[Layer],
+    mask: ArrayLike | None = None,
+    memory_mask: ArrayLike | None = None,
+    *,
+    norm: Norm | None = None,
+    **options: Any,
+) -> Stack:
     """Run decoder blocks one after the other, all reading the same memory; otherwise as `encoder`."""
 
     def one_more(x, layer):
@@ -471,13 +514,13 @@ def _stacked(x, layers, norm, run):
     return Stack(tuple(blocks), output if norm is None else layer_norm(output, *norm))
 
 
-def _floating(x):
+def _floating(x: ArrayLike) -> np.ndarray:
     """Return `x` as floats: whole numbers become float64."""
     (x,), dtype = as_floats(x)
     return x.astype(dtype, copy=False)
 
 
-def _checked(x, layer, name):
+def _checked(x: ArrayLike, layer: Layer, name: str) -> np.ndarray:
     """Return `x` as floats, or say that it has not the layer's width."""
     x, d_model = _floating(x), layer.attention.d_model
     if x.ndim < 2 or x.shape[-1] != d_model:

@@ -9,10 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.lib import introspect
+from numpy.typing import ArrayLike
 
 from attn.dot_product import check_fit, checked_mask, finite_number, leading_shape
 from attn.functional import as_floats
-from attn.masks import first_position, whole_number, window_sides
+from attn.masks import Window, first_position, whole_number, window_sides
 
 
 class _Most(NamedTuple):
@@ -80,7 +81,7 @@ class _View(NamedTuple):
 class _Sight(NamedTuple):
     """Which keys of a tile its queries may see."""
 
-    visible: np.ndarray  # broadcastable to (kv_heads, group, rows, keys)
+    visible: np.ndarray | np.bool  # broadcastable to (kv_heads, group, rows, keys)
     hidden: np.ndarray | None = None  # of the keys in `part`, where some are hidden
     part: slice | None = None  # from the first key to the last that is hidden from some query
 
@@ -101,20 +102,20 @@ class _Options(NamedTuple):
 
 
 def attention(
-    query,
-    key,
-    value,
-    mask=None,
+    query: ArrayLike,
+    key: ArrayLike,
+    value: ArrayLike,
+    mask: ArrayLike | None = None,
     *,
-    bias=None,
-    causal=False,
-    query_offset=None,
-    window=None,
-    scale=None,
-    softcap=None,
-    tile=None,
-    threads=1,
-):
+    bias: ArrayLike | None = None,
+    causal: bool = False,
+    query_offset: int | None = None,
+    window: Window | None = None,
+    scale: float | None = None,
+    softcap: float | None = None,
+    tile: tuple[int, int] | None = None,
+    threads: int = 1,
+) -> np.ndarray:
     r"""Attend from each query to every key it may see, holding one tile of scores at a time.
 
     Parameters

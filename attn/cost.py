@@ -1,6 +1,7 @@
 """What attention costs: operations, steps in a row, paths, parameters to train, bytes to hold."""
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 
@@ -31,7 +32,7 @@ KINDS = {
 }
 
 
-def layer_cost(kind, n, d, *, kernel=3, window=64):
+def layer_cost(kind: str, n: int, d: int, *, kernel: int = 3, window: int = 64) -> LayerCost:
     r"""Return what one layer costs, the projections of attention left out.
 
     Parameters
@@ -113,12 +114,19 @@ class Work(NamedTuple):
     sums: int  # of weighted values
 
     @property
-    def total(self):
+    def total(self) -> int:
         """All of them."""
         return sum(self)
 
 
-def attention_work(n, d_model, num_heads, num_kv_heads=None, d_k=None, d_v=None):
+def attention_work(
+    n: int,
+    d_model: int,
+    num_heads: int,
+    num_kv_heads: int | None = None,
+    d_k: int | None = None,
+    d_v: int | None = None,
+) -> Work:
     r"""Return what a whole attention layer computes for n tokens that see one another.
 
     Parameters
@@ -156,7 +164,9 @@ def attention_work(n, d_model, num_heads, num_kv_heads=None, d_k=None, d_v=None)
     return Work(n * weights, n * n * num_heads * d_k, n * n * num_heads * d_v)
 
 
-def crossover(d_model, num_heads, num_kv_heads=None, d_k=None, d_v=None):
+def crossover(
+    d_model: int, num_heads: int, num_kv_heads: int | None = None, d_k: int | None = None, d_v: int | None = None
+) -> float:
     """Return from how many tokens on scores and sums cost more than the projections.
 
     Parameters
@@ -178,16 +188,16 @@ def crossover(d_model, num_heads, num_kv_heads=None, d_k=None, d_v=None):
 
 
 def attention_parameters(
-    d_model,
-    num_heads,
-    num_kv_heads=None,
-    d_k=None,
-    d_v=None,
+    d_model: int,
+    num_heads: int,
+    num_kv_heads: int | None = None,
+    d_k: int | None = None,
+    d_v: int | None = None,
     *,
-    d_memory=None,
-    output_projection=True,
-    bias=False,
-):
+    d_memory: int | None = None,
+    output_projection: bool = True,
+    bias: bool = False,
+) -> int:
     """Return how many numbers one attention layer trains.
 
     Parameters
@@ -245,7 +255,9 @@ def _widths(d_model, num_heads, d_k, d_v):
     return tuple(d_model // num_heads if width is None else width for width in (d_k, d_v))
 
 
-def cache_bytes(n_tokens, num_kv_heads, d_k, d_v, *, num_layers=1, bytes_per_number=2):
+def cache_bytes(
+    n_tokens: int, num_kv_heads: int, d_k: int, d_v: int, *, num_layers: int = 1, bytes_per_number: int = 2
+) -> int:
     """Return how much memory the keys and values of `n_tokens` take while decoding.
 
     Parameters
@@ -275,7 +287,7 @@ def cache_bytes(n_tokens, num_kv_heads, d_k, d_v, *, num_layers=1, bytes_per_num
     return n_tokens * num_kv_heads * (d_k + d_v) * num_layers * bytes_per_number
 
 
-def score_bytes(num_heads, n_q, n_k, *, bytes_per_number=4):
+def score_bytes(num_heads: int, n_q: int, n_k: int, *, bytes_per_number: int = 4) -> int:
     """Return how much memory the scores of one layer take when they are all held at once.
 
     Parameters
@@ -295,7 +307,7 @@ def score_bytes(num_heads, n_q, n_k, *, bytes_per_number=4):
     return num_heads * n_q * n_k * bytes_per_number
 
 
-def growth(lengths, values, last=3):
+def growth(lengths: Sequence[float], values: Sequence[float], last: int = 3) -> float:
     r"""Return the exponent with which values grow: 1 for in proportion, 2 for the square.
 
     Parameters
@@ -334,7 +346,7 @@ class Shape(NamedTuple):
     d_k: int  # the same for values
     most_tokens: int  # that it was made for
 
-    def cache_bytes(self, n_tokens, bytes_per_number=2):
+    def cache_bytes(self, n_tokens: int, bytes_per_number: int = 2) -> int:
         """Return what keys and values of all layers take."""
         return cache_bytes(
             n_tokens, self.num_kv_heads, self.d_k, self.d_k,
@@ -359,7 +371,16 @@ SHAPES = {  # as the published configurations say
 }
 
 
-def transformer_parameters(*, num_layers=6, d_model=512, d_ff=2048, num_heads=8, d_k=64, d_v=64, vocabulary=37_000):
+def transformer_parameters(
+    *,
+    num_layers: int = 6,
+    d_model: int = 512,
+    d_ff: int = 2048,
+    num_heads: int = 8,
+    d_k: int = 64,
+    d_v: int = 64,
+    vocabulary: int = 37_000,
+) -> int:
     """Return how many numbers the encoder-decoder of the paper trains.
 
     Parameters
@@ -398,7 +419,7 @@ def transformer_parameters(*, num_layers=6, d_model=512, d_ff=2048, num_heads=8,
     return num_layers * (encoder + decoder) + vocabulary * d_model
 
 
-def training_operations(hours, processors, operations_per_second):
+def training_operations(hours: float, processors: int, operations_per_second: float) -> float:
     """Return how many operations a training takes at most.
 
     Parameters

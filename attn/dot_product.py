@@ -4,10 +4,11 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from attn.functional import as_floats, as_real, broadcasts, finite_number, softmax
+from attn.masks import Window, sliding_window
 from attn.masks import causal as causal_mask
-from attn.masks import sliding_window
 
 
 class Attention(NamedTuple):
@@ -20,18 +21,18 @@ class Attention(NamedTuple):
 
 
 def scaled_dot_product_attention(
-    query,
-    key,
-    value,
-    mask=None,
+    query: ArrayLike,
+    key: ArrayLike,
+    value: ArrayLike,
+    mask: ArrayLike | None = None,
     *,
-    bias=None,
-    causal=False,
-    query_offset=None,
-    window=None,
-    scale=None,
-    softcap=None,
-):
+    bias: ArrayLike | None = None,
+    causal: bool = False,
+    query_offset: int | None = None,
+    window: Window | None = None,
+    scale: float | None = None,
+    softcap: float | None = None,
+) -> Attention:
     r"""Attend from each query to every key it may see.
 
     Parameters
@@ -115,13 +116,13 @@ def scaled_dot_product_attention(
         return Attention(*(a.astype(dtype, copy=False) for a in (scores, masked_scores, weights, context)))
 
 
-def _match_heads(query, key, value):
+def _match_heads(query: np.ndarray, key: np.ndarray, value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Check the shapes and repeat each key/value head for the query heads that share it."""
     leading_shape(query, key, value)
     return _repeated(key, query), _repeated(value, query)
 
 
-def leading_shape(query, key, value):
+def leading_shape(query: np.ndarray, key: np.ndarray, value: np.ndarray) -> tuple[int, ...]:
     """Return the axes before the last two that attention has, refusing arrays that do not fit together."""
     for name, array in (("query", query), ("key", key), ("value", value)):
         if array.ndim < 2:
@@ -166,20 +167,20 @@ def _repeated(array, query):
     return np.repeat(array, query.shape[-3] // array.shape[-3], axis=-3)  # (..., num_heads, n_k, d)
 
 
-def _fitted(array, scores, name):
+def _fitted(array: ArrayLike, scores: np.ndarray, name: str) -> np.ndarray:
     """Return `array` if it broadcasts to the scores without adding to their shape."""
     (array,), _ = as_floats(array)
     check_fit(array.shape, scores.shape, name)
     return array.astype(scores.dtype, copy=False)
 
 
-def check_fit(shape, scores_shape, name):
+def check_fit(shape: tuple[int, ...], scores_shape: tuple[int, ...], name: str) -> None:
     """Refuse an array that does not broadcast to the scores, or adds to their shape."""
     if not broadcasts(shape, scores_shape):
         raise ValueError(f"{name} must broadcast to the scores {scores_shape}, got {shape}")
 
 
-def checked_mask(mask, scores_shape):
+def checked_mask(mask: ArrayLike, scores_shape: tuple[int, ...]) -> np.ndarray:
     """Return `mask` as an array that broadcasts to scores of this shape, refusing what is no mask."""
     mask = as_real(mask)
     if mask.dtype != bool:

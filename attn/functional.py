@@ -2,11 +2,13 @@
 
 import math
 import operator
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
-def as_floats(*arrays):
+def as_floats(*arrays: ArrayLike) -> tuple[list[np.ndarray], np.dtype]:
     """Return the arrays as one floating-point type to compute in, and the type to return.
 
     float32 stays float32, float16 is computed in float32 and returned as float16,
@@ -35,13 +37,13 @@ def as_floats(*arrays):
     >>> x.dtype.name, dtype.name
     ('float64', 'float64')
     """
-    arrays = [as_real(array) for array in arrays]
-    dtype = np.result_type(*(a.dtype if a.dtype.kind == "f" else np.float64 for a in arrays))
+    real = [as_real(array) for array in arrays]
+    dtype = np.result_type(*(a.dtype if a.dtype.kind == "f" else np.float64 for a in real))
     compute = np.float32 if dtype == np.float16 else dtype
-    return [a.astype(compute, copy=False) for a in arrays], dtype
+    return [a.astype(compute, copy=False) for a in real], dtype
 
 
-def as_real(array):
+def as_real(array: ArrayLike) -> np.ndarray:
     """Return `array` as an ndarray of real numbers, in whatever type it came.
 
     Parameters
@@ -71,7 +73,7 @@ def as_real(array):
     return array
 
 
-def whole_number(name, number, least=0):
+def whole_number(name: str, number: Any, least: int = 0) -> int:
     """Return `number` as an int of at least `least`."""
     try:
         whole = operator.index(number)
@@ -82,7 +84,7 @@ def whole_number(name, number, least=0):
     return whole
 
 
-def finite_number(number, name, above=-math.inf):
+def finite_number(number: Any, name: str, above: float = -math.inf) -> float:
     """Return `number` as a finite float greater than `above`."""
     try:
         finite = float(number)
@@ -94,7 +96,7 @@ def finite_number(number, name, above=-math.inf):
     return finite
 
 
-def broadcasts(shape, target):
+def broadcasts(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
     """Say whether an array of one shape broadcasts to another without adding to it.
 
     Examples
@@ -108,7 +110,7 @@ def broadcasts(shape, target):
         return False
 
 
-def softmax(scores, axis=-1):
+def softmax(scores: ArrayLike, axis: int = -1) -> np.ndarray:
     r"""Turn scores into weights that are positive and sum to 1.
 
     Parameters
@@ -149,7 +151,7 @@ def softmax(scores, axis=-1):
     return weights.astype(dtype, copy=False)
 
 
-def softmax_jacobian(weights):
+def softmax_jacobian(weights: ArrayLike) -> np.ndarray:
     r"""Return the derivative of each weight by each score.
 
     Parameters
@@ -173,7 +175,7 @@ def softmax_jacobian(weights):
     return jacobian.astype(dtype, copy=False)
 
 
-def share_of_sum(scores):
+def share_of_sum(scores: ArrayLike) -> np.ndarray:
     r"""Divide every score by their sum: what softmax is better than.
 
     Parameters
@@ -196,7 +198,7 @@ def share_of_sum(scores):
     return np.divide(scores, total, out=np.zeros_like(scores), where=total != 0).astype(dtype, copy=False)
 
 
-def sigmoid(x):
+def sigmoid(x: np.ndarray) -> np.ndarray:
     r"""Return :math:`1 / (1 + e^{-x})` without overflow.
 
     Examples
@@ -207,7 +209,7 @@ def sigmoid(x):
     return (1 + np.tanh(x / 2)) / 2
 
 
-def layer_norm(x, gain, bias, epsilon=1e-5):
+def layer_norm(x: np.ndarray, gain: ArrayLike, bias: ArrayLike, epsilon: float = 1e-5) -> np.ndarray:
     r"""Bring every row to mean 0 and variance 1, then stretch and shift it as trained.
 
     Parameters
@@ -238,7 +240,7 @@ def layer_norm(x, gain, bias, epsilon=1e-5):
     return centred / np.sqrt(variance + x.dtype.type(epsilon)) * gain + bias
 
 
-def width_of(array, name, axes=1):
+def width_of(array: ArrayLike, name: str, axes: int = 1) -> int:
     """Return the size of the last axis, or say that there are too few axes or numbers."""
     shape = np.shape(array)
     if len(shape) < axes or shape[-1] == 0:
@@ -247,7 +249,7 @@ def width_of(array, name, axes=1):
     return shape[-1]
 
 
-def parameter(array, shape, name, dtype=None):
+def parameter(array: ArrayLike, shape: tuple[int, ...], name: str, dtype: np.dtype | None = None) -> np.ndarray:
     """Return a parameter in the type to compute in, or say that its shape does not fit."""
     (array,), own = as_floats(array)
     if array.shape != shape:

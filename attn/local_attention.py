@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from attn.functional import as_floats, broadcasts, parameter, sigmoid, softmax, whole_number, width_of
 
@@ -16,7 +17,7 @@ class Local(NamedTuple):
     weights: np.ndarray  # (..., n_k) the product; local-p's do not sum to 1
 
 
-def local_m(scores, centre, half_width):
+def local_m(scores: ArrayLike, centre: ArrayLike, half_width: int) -> Local:
     r"""Attend to the keys near a given place only.
 
     Parameters
@@ -57,7 +58,7 @@ def local_m(scores, centre, half_width):
     return Local(visible, aligned, np.ones_like(aligned), aligned)
 
 
-def local_p(scores, centre, half_width):
+def local_p(scores: ArrayLike, centre: ArrayLike, half_width: int) -> Local:
     r"""Attend near a predicted place, less the farther away.
 
     Parameters
@@ -101,7 +102,7 @@ def local_p(scores, centre, half_width):
     return Local(near.visible, near.aligned, gaussian, near.aligned * gaussian)
 
 
-def predicted_centre(query, n_k, *, w, v):
+def predicted_centre(query: ArrayLike, n_k: int, *, w: ArrayLike, v: ArrayLike) -> np.ndarray:
     r"""Predict from the query where local-p should look.
 
     Parameters

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from attn.analysis import leak_test
+from attn.analysis import Leak, leak_test
 from attn.dot_product import scaled_dot_product_attention
 from attn.functional import as_floats, softmax
 
@@ -32,7 +33,7 @@ class Route(NamedTuple):
     attend: Callable  # (scores, value, visible) -> RoutedAttention
 
 
-def before(scores, value, visible):
+def before(scores: np.ndarray, value: np.ndarray, visible: np.ndarray) -> RoutedAttention:
     """Set hidden scores to -inf, then softmax.
 
     Notes
@@ -48,7 +49,7 @@ def before(scores, value, visible):
     return _read(softmax(np.where(visible, scores, -np.inf)), value, dtype)
 
 
-def after(scores, value, visible):
+def after(scores: np.ndarray, value: np.ndarray, visible: np.ndarray) -> RoutedAttention:
     r"""Softmax, set hidden weights to 0, then divide each row by what is left of it.
 
     Notes
@@ -69,7 +70,7 @@ def after(scores, value, visible):
     return _read(np.divide(kept, total, out=np.zeros_like(kept), where=total > 0), value, dtype)
 
 
-def not_renormalised(scores, value, visible):
+def not_renormalised(scores: np.ndarray, value: np.ndarray, visible: np.ndarray) -> RoutedAttention:
     """Softmax, set hidden weights to 0, and leave it at that: rows no longer sum to 1.
 
     Examples
@@ -81,7 +82,7 @@ def not_renormalised(scores, value, visible):
     return _read(np.where(visible, softmax(scores), 0), value, dtype)
 
 
-def zeroed_scores(scores, value, visible):
+def zeroed_scores(scores: np.ndarray, value: np.ndarray, visible: np.ndarray) -> RoutedAttention:
     """Set hidden scores to 0, then softmax: a score of 0 is no absence of weight.
 
     Examples
@@ -93,7 +94,7 @@ def zeroed_scores(scores, value, visible):
     return _read(softmax(np.where(visible, scores, 0)), value, dtype)
 
 
-def zeroed_context(scores, value, visible):
+def zeroed_context(scores: np.ndarray, value: np.ndarray, visible: np.ndarray) -> RoutedAttention:
     """Attend without a mask, then lay the mask over the context, as if features were keys.
 
     Features beyond the last key are treated as that key is.
@@ -111,7 +112,7 @@ def zeroed_context(scores, value, visible):
     return RoutedAttention(weights, np.where(visible[..., columns], context, 0).astype(dtype, copy=False))
 
 
-def no_mask(scores, value, visible):
+def no_mask(scores: np.ndarray, value: np.ndarray, visible: np.ndarray) -> RoutedAttention:
     """Forget the mask.
 
     Examples
@@ -123,7 +124,7 @@ def no_mask(scores, value, visible):
     return _read(softmax(scores), value, dtype)
 
 
-def self_hidden(scores, value, visible):
+def self_hidden(scores: np.ndarray, value: np.ndarray, visible: np.ndarray) -> RoutedAttention:
     """Hide the diagonal too, so that no token sees itself: ``triu(diagonal=0)`` in place of 1.
 
     With fewer queries than keys the queries are the last positions.
@@ -141,7 +142,7 @@ def self_hidden(scores, value, visible):
     return _read(softmax(np.where(others, scores, -np.inf)), value, dtype)
 
 
-def wrong_axis(scores, value, visible):
+def wrong_axis(scores: np.ndarray, value: np.ndarray, visible: np.ndarray) -> RoutedAttention:
     """Set hidden scores to -inf, then softmax over the queries: columns sum to 1, rows do not.
 
     Examples
@@ -154,7 +155,7 @@ def wrong_axis(scores, value, visible):
     return _read(softmax(np.where(visible, scores, -np.inf), axis=-2), value, dtype)
 
 
-def minus_1e9_added(scores, value, visible):
+def minus_1e9_added(scores: np.ndarray, value: np.ndarray, visible: np.ndarray) -> RoutedAttention:
     """Add -1e9 to hidden scores in float64, then softmax: a row with all hidden comes back unmasked.
 
     Examples
@@ -237,7 +238,16 @@ ROUTES = {
 }
 
 
-def leak(route, x, w_q, w_k, w_v, visible, token, replacement=None):
+def leak(
+    route: Route,
+    x: ArrayLike,
+    w_q: ArrayLike,
+    w_k: ArrayLike,
+    w_v: ArrayLike,
+    visible: ArrayLike,
+    token: int,
+    replacement: ArrayLike | None = None,
+) -> Leak:
     """Replace one token, and see which outputs of a route move that should not.
 
     Parameters

@@ -5,12 +5,16 @@ True means "may look". Every function takes lengths and returns a `Mask`, which 
 """
 
 import operator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from attn.functional import whole_number
+
+Window = int | tuple[int | None, int | None]  # keys to the left and right of a query's own position, None for no limit
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +77,7 @@ class Mask:
         return Mask(~self.visible, _sentence(f"exactly what this hides is seen: ({_clause(self.words)})"))
 
 
-def everything(n_q, n_k=None):
+def everything(n_q: int, n_k: int | None = None) -> Mask:
     """Hide nothing.
 
     Parameters
@@ -96,7 +100,7 @@ def everything(n_q, n_k=None):
     return Mask(np.ones((n_q, n_k), dtype=bool), _sentence(f"{_each(n_q, n_k)} sees {seen}"))
 
 
-def causal(n_q, n_k=None, *, query_offset=None):
+def causal(n_q: int, n_k: int | None = None, *, query_offset: int | None = None) -> Mask:
     """Hide what comes later.
 
     Parameters
@@ -136,7 +140,7 @@ def causal(n_q, n_k=None, *, query_offset=None):
     return Mask(_distance(n_q, n_k, offset) <= 0, _sentence(f"{_each(n_q, n_k)}{where} sees {seen}"))
 
 
-def padding(lengths, n_k):
+def padding(lengths: ArrayLike, n_k: int) -> Mask:
     """Hide the filling behind the end of each sequence.
 
     Parameters
@@ -176,7 +180,7 @@ def padding(lengths, n_k):
     return Mask(visible, _sentence(seen))
 
 
-def sliding_window(n_q, n_k, window, *, query_offset=None):
+def sliding_window(n_q: int, n_k: int, window: Window, *, query_offset: int | None = None) -> Mask:
     """Hide what is far away.
 
     Parameters
@@ -228,7 +232,7 @@ def sliding_window(n_q, n_k, window, *, query_offset=None):
     return Mask(visible, _sentence(f"{_each(n_q, n_k)}{_standing(n_q, n_k, offset)} sees {seen}"))
 
 
-def prefix(n_q, n_k, length, *, query_offset=None):
+def prefix(n_q: int, n_k: int, length: int, *, query_offset: int | None = None) -> Mask:
     """Show the first keys to everyone, and hide what comes later among the rest.
 
     Parameters
@@ -273,7 +277,7 @@ def prefix(n_q, n_k, length, *, query_offset=None):
     return Mask(visible, _sentence(f"everyone sees the first {length} keys; beyond them, {_clause(later.words)}"))
 
 
-def blocks(sizes=None, *, ids=None):
+def blocks(sizes: Sequence[int] | None = None, *, ids: ArrayLike | None = None) -> Mask:
     """Keep documents that are packed into one sequence apart.
 
     Parameters
@@ -304,7 +308,7 @@ def blocks(sizes=None, *, ids=None):
     """
     if (sizes is None) == (ids is None):
         raise ValueError("blocks takes either sizes or ids, got " + ("neither" if sizes is None else "both"))
-    if ids is None:
+    if sizes is not None:
         sizes = [whole_number("a size of a block", size) for size in sizes]
         ids = np.repeat(np.arange(len(sizes)), sizes)
     ids = np.asarray(ids)
@@ -315,7 +319,7 @@ def blocks(sizes=None, *, ids=None):
     return Mask(visible, _sentence(f"{_each(n, n)} sees its own document only, one of {documents}"))
 
 
-def global_window(n, window, global_tokens):
+def global_window(n: int, window: Window, global_tokens: int | Sequence[int]) -> Mask:
     """Hide what is far away, except from and to a few tokens that see all and are seen by all.
 
     Parameters
@@ -355,7 +359,7 @@ def global_window(n, window, global_tokens):
     near = sliding_window(n, n, window)
     if np.ndim(global_tokens) == 0:
         global_tokens = range(whole_number("global_tokens", global_tokens))
-    tokens = sorted({whole_number("a global token", token) for token in global_tokens})
+    tokens = sorted({whole_number("a global token", token) for token in global_tokens})  # type: ignore[union-attr]
     if tokens and tokens[-1] >= n:
         raise ValueError(f"a global token must be below n = {n}, got {tokens[-1]}")
     visible = near.visible.copy()
@@ -364,7 +368,7 @@ def global_window(n, window, global_tokens):
     return Mask(visible, _sentence(f"{_clause(near.words)}; {_everywhere(len(tokens))}"))
 
 
-def strided(n, stride):
+def strided(n: int, stride: int) -> Mask:
     """Show each token its near past, and every `stride`-th token of the past beyond it.
 
     Parameters
@@ -403,7 +407,7 @@ def strided(n, stride):
     return Mask(visible, _sentence(f"{_each(n, n)} sees {seen}"))
 
 
-def painted(visible):
+def painted(visible: ArrayLike) -> Mask:
     """Take a mask as it was painted, cell by cell.
 
     Parameters
@@ -434,7 +438,7 @@ def painted(visible):
     return Mask(cells, _sentence(f"painted by hand, {cells.sum()} of {cells.size} pairs of query and key are seen"))
 
 
-def combine(*masks):
+def combine(*masks: Mask) -> Mask:
     """Let through what all the masks allow.
 
     Parameters
@@ -481,7 +485,7 @@ def _lengths(n_q, n_k):
     return n_q, n_q if n_k is None else whole_number("n_k", n_k)
 
 
-def first_position(query_offset, n_q, n_k):
+def first_position(query_offset: int | None, n_q: int, n_k: int) -> int:
     """Return the position of the first query among the keys."""
     if query_offset is None:
         return n_k - n_q
@@ -491,12 +495,13 @@ def first_position(query_offset, n_q, n_k):
         raise ValueError(f"query_offset must be a whole number, got {query_offset!r}") from None
 
 
-def window_sides(window):
+def window_sides(window: Window | None) -> tuple[int | None, int | None]:
     """Return the window as (left, right), each an int or None."""
     sides = tuple(window) if isinstance(window, tuple | list) else (window, window)
     if len(sides) != 2:
         raise ValueError(f"window must be one number or a pair (left, right), got {window!r}")
-    return tuple(None if side is None else whole_number("window", side) for side in sides)
+    left, right = (None if side is None else whole_number("window", side) for side in sides)
+    return left, right
 
 
 def _each(n_q, n_k):

@@ -1,12 +1,17 @@
 """Multi-head, multi-query, grouped-query and cross-attention, every step by head."""
 
+from __future__ import annotations  # so that no signature loads numpy.random
+
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from attn.dot_product import scaled_dot_product_attention
 from attn.functional import as_floats, as_real
+from attn.masks import Window
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +57,7 @@ class MultiHeadParameters:
     b_v: np.ndarray | None = None
     b_o: np.ndarray | None = None
     num_heads: int = 1
-    num_kv_heads: int | None = None
+    num_kv_heads: int = None  # type: ignore[assignment]  # then as many as query heads
 
     def __post_init__(self):
         if self.num_kv_heads is None:
@@ -64,22 +69,22 @@ class MultiHeadParameters:
         _check(self)
 
     @property
-    def d_model(self):
+    def d_model(self) -> int:
         """Width of the tokens that ask."""
         return self.w_q.shape[0]
 
     @property
-    def d_k(self):
+    def d_k(self) -> int:
         """Width of one query or key."""
         return self.w_q.shape[1] // self.num_heads
 
     @property
-    def d_v(self):
+    def d_v(self) -> int:
         """Width of one value."""
         return self.w_v.shape[1] // self.num_kv_heads
 
     @property
-    def count(self):
+    def count(self) -> int:
         """How many numbers are trained, biases included."""
         arrays = (self.w_q, self.w_k, self.w_v, self.w_o, self.b_q, self.b_k, self.b_v, self.b_o)
         return sum(array.size for array in arrays if array is not None)
@@ -100,17 +105,17 @@ class MultiHead(NamedTuple):
 
 
 def draw_parameters(
-    rng,
-    d_model,
-    num_heads,
+    rng: np.random.Generator,
+    d_model: int,
+    num_heads: int,
     *,
-    num_kv_heads=None,
-    d_k=None,
-    d_v=None,
-    d_memory=None,
-    output_projection=True,
-    bias=False,
-):
+    num_kv_heads: int | None = None,
+    d_k: int | None = None,
+    d_v: int | None = None,
+    d_memory: int | None = None,
+    output_projection: bool = True,
+    bias: bool = False,
+) -> MultiHeadParameters:
     """Draw the parameters of a multi-head attention at random.
 
     Parameters
@@ -145,7 +150,7 @@ def draw_parameters(
     1048576
     """
     num_kv_heads = num_heads if num_kv_heads is None else num_kv_heads
-    given = {"d_model": d_model, "num_heads": num_heads, "num_kv_heads": num_kv_heads}
+    given: dict[str, int | None] = {"d_model": d_model, "num_heads": num_heads, "num_kv_heads": num_kv_heads}
     given |= {"d_k": d_k, "d_v": d_v, "d_memory": d_memory}
     for name, number in given.items():
         if number is not None and number < 1:
@@ -168,7 +173,7 @@ def draw_parameters(
     return MultiHeadParameters(**drawn, num_heads=num_heads, num_kv_heads=num_kv_heads)
 
 
-def split_heads(x, num_heads):
+def split_heads(x: ArrayLike, num_heads: int) -> np.ndarray:
     """Cut the columns of `x` into heads.
 
     Parameters
@@ -200,7 +205,7 @@ def split_heads(x, num_heads):
     return x.swapaxes(-2, -3)  # (..., num_heads, n, d)
 
 
-def merge_heads(x):
+def merge_heads(x: ArrayLike) -> np.ndarray:
     """Lay the heads side by side: the inverse of `split_heads`.
 
     Parameters
@@ -229,19 +234,19 @@ def merge_heads(x):
 
 
 def multi_head_attention(
-    x,
-    parameters,
-    memory=None,
-    mask=None,
+    x: ArrayLike,
+    parameters: MultiHeadParameters,
+    memory: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
     *,
-    rotate=None,
-    bias=None,
-    causal=False,
-    query_offset=None,
-    window=None,
-    scale=None,
-    softcap=None,
-):
+    rotate: Callable[[np.ndarray], np.ndarray] | None = None,
+    bias: ArrayLike | None = None,
+    causal: bool = False,
+    query_offset: int | None = None,
+    window: Window | None = None,
+    scale: float | None = None,
+    softcap: float | None = None,
+) -> MultiHead:
     r"""Project tokens to queries, keys and values, attend in every head, and merge the heads.
 
     Parameters
@@ -307,7 +312,7 @@ def multi_head_attention(
     return MultiHead(query, key, value, *attention, concat, output)
 
 
-def head_outputs(context, w_o):
+def head_outputs(context: ArrayLike, w_o: ArrayLike) -> np.ndarray:
     r"""Return what each head alone adds to the output.
 
     Parameters
@@ -345,7 +350,7 @@ def head_outputs(context, w_o):
     return (context @ bands).astype(dtype, copy=False)
 
 
-def one_head(parameters, head):
+def one_head(parameters: MultiHeadParameters, head: int) -> MultiHeadParameters:
     """Take one head out of the parameters of a layer.
 
     Parameters
@@ -408,6 +413,6 @@ def _check(p):
             raise ValueError(f"b_{role} must have one number per column of w_{role}, got {b.shape}")
 
 
-def divisors(number):
+def divisors(number: int) -> list[int]:
     """Return the numbers of key/value heads that `number` query heads can share."""
     return [d for d in range(1, number + 1) if number % d == 0]

@@ -1,9 +1,11 @@
 """One head walked from tokens to context, every step kept."""
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from attn.dot_product import scaled_dot_product_attention
 from attn.functional import as_floats
@@ -29,21 +31,21 @@ class Steps(NamedTuple):
 
 
 def walk(
-    x,
-    w_q,
-    w_k,
-    w_v,
+    x: ArrayLike,
+    w_q: ArrayLike,
+    w_k: ArrayLike,
+    w_v: ArrayLike,
     *,
-    b_q=0,
-    b_k=0,
-    b_v=0,
-    added=None,
-    rotate=None,
-    bias=None,
-    mask=None,
-    divisor=None,
-    temperature=1.0,
-):
+    b_q: ArrayLike = 0,
+    b_k: ArrayLike = 0,
+    b_v: ArrayLike = 0,
+    added: ArrayLike | None = None,
+    rotate: Callable[[np.ndarray], np.ndarray] | None = None,
+    bias: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    divisor: float | None = None,
+    temperature: float = 1.0,
+) -> Steps:
     r"""Walk one head through every step of self-attention.
 
     Parameters

@@ -5,14 +5,17 @@ Attention alone does not know the order of its tokens: shuffle them and the outp
 `alibi_bias` and `relative_bias` go in as ``bias=``.
 """
 
+from __future__ import annotations  # so that no signature loads numpy.random
+
 import math
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from attn.functional import as_floats
 
 
-def sinusoidal(n, d_model, *, base=10000):
+def sinusoidal(n: int, d_model: int, *, base: float = 10000) -> np.ndarray:
     r"""Return waves of many lengths, one row per position, to be added to the embeddings.
 
     Parameters
@@ -46,7 +49,7 @@ def sinusoidal(n, d_model, *, base=10000):
     return waves.reshape(n, 2 * angles.shape[1])[:, :d_model]  # (n, d_model)
 
 
-def wavelengths(d, *, base=10000):
+def wavelengths(d: int, *, base: float = 10000) -> np.ndarray:
     r"""Return after how many positions each pair of numbers comes round, for `sinusoidal` and `rotary`.
 
     Parameters
@@ -78,7 +81,7 @@ def wavelengths(d, *, base=10000):
     return 2 * math.pi * float(base) ** (np.arange(0, d, 2) / d)
 
 
-def offset_matrix(offset, d_model, *, base=10000):
+def offset_matrix(offset: float, d_model: int, *, base: float = 10000) -> np.ndarray:
     r"""Return the rotation that moves sinusoidal positions along by `offset`, the same wherever they start.
 
     Parameters
@@ -123,7 +126,7 @@ def offset_matrix(offset, d_model, *, base=10000):
     return matrix
 
 
-def learned(rng, n, d_model):
+def learned(rng: np.random.Generator, n: int, d_model: int) -> np.ndarray:
     """Return one row per position as training would start from, to be added to the embeddings.
 
     Parameters
@@ -152,7 +155,7 @@ def learned(rng, n, d_model):
     return rng.normal(0, 0.02, (n, d_model))
 
 
-def rotary(n, d_k, *, base=10000):
+def rotary(n: int, d_k: int, *, base: float = 10000) -> np.ndarray:
     r"""Return the angle by which each position turns each pair of numbers.
 
     Parameters
@@ -192,7 +195,7 @@ def rotary(n, d_k, *, base=10000):
     return _angles(n, d_k, base)
 
 
-def rotate(x, angles, *, interleaved=False):
+def rotate(x: ArrayLike, angles: ArrayLike, *, interleaved: bool = False) -> np.ndarray:
     r"""Turn pairs of numbers in each query or key by the angles of its position.
 
     Parameters
@@ -245,7 +248,7 @@ def rotate(x, angles, *, interleaved=False):
     return rotated.astype(dtype, copy=False)
 
 
-def alibi_slopes(num_heads):
+def alibi_slopes(num_heads: int) -> np.ndarray:
     r"""Return how fast each head's scores fall with distance.
 
     Parameters
@@ -278,7 +281,7 @@ def alibi_slopes(num_heads):
     return np.concatenate([slopes, between])  # (num_heads,)
 
 
-def alibi_bias(num_heads, n_q, n_k=None, *, query_offset=None):
+def alibi_bias(num_heads: int, n_q: int, n_k: int | None = None, *, query_offset: int | None = None) -> np.ndarray:
     r"""Return a penalty that grows with distance, at each head's own rate.
 
     Parameters
@@ -313,7 +316,15 @@ def alibi_bias(num_heads, n_q, n_k=None, *, query_offset=None):
     return -alibi_slopes(num_heads)[:, None, None] * distance  # (num_heads, n_q, n_k)
 
 
-def relative_buckets(n_q, n_k=None, *, num_buckets=32, max_distance=128, bidirectional=True, query_offset=None):
+def relative_buckets(
+    n_q: int,
+    n_k: int | None = None,
+    *,
+    num_buckets: int = 32,
+    max_distance: int = 128,
+    bidirectional: bool = True,
+    query_offset: int | None = None,
+) -> np.ndarray:
     """Sort the distances between queries and keys into buckets that widen with distance.
 
     Parameters
@@ -369,7 +380,15 @@ def relative_buckets(n_q, n_k=None, *, num_buckets=32, max_distance=128, bidirec
     return buckets + per_direction * (bidirectional & (to_the_right > 0))
 
 
-def relative_bias(table, n_q, n_k=None, *, max_distance=128, bidirectional=True, query_offset=None):
+def relative_bias(
+    table: ArrayLike,
+    n_q: int,
+    n_k: int | None = None,
+    *,
+    max_distance: int = 128,
+    bidirectional: bool = True,
+    query_offset: int | None = None,
+) -> np.ndarray:
     """Look up each head's bias for the distance between each query and key.
 
     Parameters

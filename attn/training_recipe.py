@@ -1,8 +1,12 @@
 """What a Transformer is trained with: shifted targets, dropout, a learning rate, smoothed targets, averaged weights."""
 
+from __future__ import annotations  # so that no signature loads numpy.random
+
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from attn.functional import as_floats, as_real, whole_number
 
@@ -14,7 +18,7 @@ class Lesson(NamedTuple):
     targets: tuple
 
 
-def teacher_forcing(sequence, start, end):
+def teacher_forcing(sequence: Sequence, start: object, end: object) -> Lesson:
     """Shift a sequence to the right, so that each place predicts what the next one reads.
 
     Parameters
@@ -46,7 +50,7 @@ def teacher_forcing(sequence, start, end):
     return Lesson((start, *sequence), (*sequence, end))
 
 
-def dropout(x, p, rng):
+def dropout(x: ArrayLike, p: float, rng: np.random.Generator | None) -> np.ndarray:
     r"""Set numbers to 0 at random, and make the others larger so that the mean stays.
 
     Parameters
@@ -92,7 +96,7 @@ def dropout(x, p, rng):
     return np.where(rng.random(x.shape) < p, 0, x / (1 - p)).astype(dtype, copy=False)
 
 
-def learning_rate(step, d_model=512, warmup=4000):
+def learning_rate(step: ArrayLike, d_model: int = 512, warmup: int = 4000) -> np.ndarray:
     r"""Return how large a step of training is: growing at first, then falling with the root.
 
     Parameters
@@ -133,7 +137,7 @@ def learning_rate(step, d_model=512, warmup=4000):
     return d_model**-0.5 * np.minimum(step**-0.5, step * warmup**-1.5)
 
 
-def smoothed_targets(target, num_classes, epsilon=0.1):
+def smoothed_targets(target: ArrayLike, num_classes: int, epsilon: float = 0.1) -> np.ndarray:
     r"""Spread a little of each target over all classes.
 
     Parameters
@@ -177,7 +181,7 @@ def smoothed_targets(target, num_classes, epsilon=0.1):
     return (1 - epsilon) * np.eye(num_classes)[target] + epsilon / num_classes
 
 
-def cross_entropy(targets, probabilities):
+def cross_entropy(targets: ArrayLike, probabilities: ArrayLike) -> np.ndarray:
     r"""Return what predicting `probabilities` costs when `targets` are right, in nats.
 
     Parameters
@@ -208,7 +212,7 @@ def cross_entropy(targets, probabilities):
     return np.multiply(targets, surprise, out=np.zeros(targets.shape), where=targets != 0).sum(axis=-1)
 
 
-def averaged(checkpoints):
+def averaged(checkpoints: Sequence[Mapping[str, ArrayLike]]) -> dict[str, np.ndarray]:
     """Return the mean of the weights that training passed through last.
 
     Parameters
@@ -242,4 +246,4 @@ def averaged(checkpoints):
     shapes = [{name: np.shape(array) for name, array in checkpoint.items()} for checkpoint in checkpoints]
     if not shapes or any(shape != shapes[0] for shape in shapes):
         raise ValueError(f"there must be checkpoints of the same names and shapes, got {shapes}")
-    return {name: np.mean([checkpoint[name] for checkpoint in checkpoints], axis=0) for name in shapes[0]}
+    return {name: np.mean([np.asarray(checkpoint[name]) for checkpoint in checkpoints], axis=0) for name in shapes[0]}

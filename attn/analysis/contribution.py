@@ -1,11 +1,14 @@
 """Attention is not contribution: what weights alone do not say."""
 
+from collections.abc import Iterable, Sequence
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from attn.functional import as_floats
 
 
-def value_weighted(weights, value, w_o):
+def value_weighted(weights: ArrayLike, value: ArrayLike, w_o: ArrayLike) -> np.ndarray:
     r"""Return how much each key adds to each query's output: its weight times the length of its value.
 
     Parameters
@@ -56,7 +59,7 @@ def value_weighted(weights, value, w_o):
     return product.astype(dtype, copy=False)
 
 
-def rollout(weights_per_layer, *, residual=0.5):
+def rollout(weights_per_layer: Iterable[ArrayLike], *, residual: float = 0.5) -> np.ndarray:
     r"""Follow the attention through the layers down to the tokens of the text.
 
     Parameters
@@ -109,7 +112,7 @@ def rollout(weights_per_layer, *, residual=0.5):
     return reached.astype(dtype, copy=False)
 
 
-def mean_over(weights, heads=None):
+def mean_over(weights: ArrayLike, heads: int | Sequence[int] | None = None) -> np.ndarray:
     """Average a chosen set of heads.
 
     Parameters

@@ -1,5 +1,6 @@
 """What kind of head is this? A name for what its numbers stand out by, in a sentence that quotes them."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ class Kind(NamedTuple):
     sentence: str  # with the number that says so
 
 
-def kind_of_head(metrics, n_tokens=None):
+def kind_of_head(metrics: Mapping[str, float], n_tokens: int | None = None) -> Kind:
     """Say what kind of head its numbers make it look like, or that no pattern stands out.
 
     Parameters

@@ -9,12 +9,13 @@ Each function takes weights of any leading axes, (..., num_heads, n_q, n_k) or o
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from attn import analysis
 from attn.functional import as_floats, broadcasts
 
 
-def entropy(weights):
+def entropy(weights: ArrayLike) -> np.ndarray:
     r"""Return how spread out the weights of a head are.
 
     Parameters
@@ -44,7 +45,7 @@ def entropy(weights):
     return _mean(analysis.row_entropy(weights), rows, dtype)
 
 
-def evenness(weights, mask=None):
+def evenness(weights: ArrayLike, mask: ArrayLike | None = None) -> np.ndarray:
     r"""Return the entropy as a share of the largest that the keys in sight allow.
 
     Parameters
@@ -87,7 +88,7 @@ def evenness(weights, mask=None):
     return _mean(analysis.row_entropy(weights) / largest, keys > 1, dtype)
 
 
-def distance(weights, query_offset=None):
+def distance(weights: ArrayLike, query_offset: int | None = None) -> np.ndarray:
     r"""Return how far a head looks on average.
 
     Parameters
@@ -120,7 +121,7 @@ def distance(weights, query_offset=None):
     return _mean(analysis.mean_distance(weights, query_offset), rows, dtype)
 
 
-def first_token(weights):
+def first_token(weights: ArrayLike) -> np.ndarray:
     r"""Return the share of the weight that lies on the first key.
 
     Parameters
@@ -150,7 +151,7 @@ def first_token(weights):
     return _mean(analysis.first_token_share(weights), rows, dtype)
 
 
-def special_tokens(weights, special):
+def special_tokens(weights: ArrayLike, special: ArrayLike) -> np.ndarray:
     r"""Return the share of the weight that lies on special tokens such as [CLS] and [SEP].
 
     Parameters
@@ -187,7 +188,7 @@ def special_tokens(weights, special):
     return _mean(weights @ _flags(special, weights.shape[-1]).astype(weights.dtype), rows, dtype)
 
 
-def previous_token(weights, query_offset=None):
+def previous_token(weights: ArrayLike, query_offset: int | None = None) -> np.ndarray:
     r"""Return the share of the weight that lies one token back.
 
     Parameters
@@ -221,7 +222,7 @@ def previous_token(weights, query_offset=None):
     return _neighbour(weights, -1, query_offset)
 
 
-def next_token(weights, query_offset=None):
+def next_token(weights: ArrayLike, query_offset: int | None = None) -> np.ndarray:
     r"""Return the share of the weight that lies one token ahead.
 
     Parameters
@@ -252,7 +253,7 @@ def next_token(weights, query_offset=None):
     return _neighbour(weights, 1, query_offset)
 
 
-def same_token(weights, query_offset=None):
+def same_token(weights: ArrayLike, query_offset: int | None = None) -> np.ndarray:
     r"""Return the share of the weight that a token keeps on itself.
 
     Parameters
@@ -283,7 +284,14 @@ def same_token(weights, query_offset=None):
     return _neighbour(weights, 0, query_offset)
 
 
-def duplicate_token(weights, tokens, special=None, query_offset=None, *, fewest=1):
+def duplicate_token(
+    weights: ArrayLike,
+    tokens: ArrayLike,
+    special: ArrayLike | None = None,
+    query_offset: int | None = None,
+    *,
+    fewest: int = 1,
+) -> np.ndarray:
     r"""Return the share of the weight that lies on earlier places of the same token.
 
     Parameters
@@ -332,7 +340,14 @@ def duplicate_token(weights, tokens, special=None, query_offset=None, *, fewest=
     return _on_pairs(weights, tokens, special, query_offset, fewest, after=0)
 
 
-def induction(weights, tokens, special=None, query_offset=None, *, fewest=1):
+def induction(
+    weights: ArrayLike,
+    tokens: ArrayLike,
+    special: ArrayLike | None = None,
+    query_offset: int | None = None,
+    *,
+    fewest: int = 1,
+) -> np.ndarray:
     r"""Return the share of the weight that lies on what followed the same token before.
 
     Parameters
@@ -381,7 +396,7 @@ def induction(weights, tokens, special=None, query_offset=None, *, fewest=1):
     return _on_pairs(weights, tokens, special, query_offset, fewest, after=1)
 
 
-def positional(weights, mask=None):
+def positional(weights: ArrayLike, mask: ArrayLike | None = None) -> np.ndarray:
     r"""Return how much of the pattern depends on distance alone, whatever the tokens are.
 
     Parameters
@@ -442,7 +457,7 @@ def positional(weights, mask=None):
     return np.where(told, np.clip(adjusted, 0, 1), np.nan).astype(dtype)[()]
 
 
-def _weights(weights):
+def _weights(weights: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.dtype]:
     """Return the weights with NaN rows emptied, which rows have weight, and the type to return."""
     (weights,), dtype = as_floats(weights)
     if weights.ndim < 2 or 0 in weights.shape[-2:]:

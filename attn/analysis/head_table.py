@@ -1,9 +1,10 @@
 """Every metric of a head at once: the table of metrics, and heads measured by all of them."""
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from attn.analysis import head_metrics
 
@@ -13,20 +14,20 @@ FEWEST = 3  # queries that must have somewhere to look before a repetition count
 class Text(NamedTuple):
     """What the rows and columns of the weights stand for."""
 
-    tokens: np.ndarray | None = None  # (n_k,) ids or words; None where keys are no tokens
-    special: np.ndarray | None = None  # (n_k,) True for what a tokenizer put there
-    mask: np.ndarray | None = None  # broadcastable to the weights, True where a query may look at a key
+    tokens: ArrayLike | None = None  # (n_k,) ids or words; None where keys are no tokens
+    special: ArrayLike | None = None  # (n_k,) True for what a tokenizer put there
+    mask: ArrayLike | None = None  # broadcastable to the weights, True where a query may look at a key
     query_offset: int | None = None  # position of the first query among the keys
     cross: bool = False  # whether queries and keys come from two sequences
 
     @property
-    def known(self):
+    def known(self) -> set[str]:
         """What of "tokens", "special" and "order" is known."""
         known = {"tokens": self.tokens is not None, "special": self.special is not None, "order": not self.cross}
         return {name for name, is_known in known.items() if is_known}
 
     @property
-    def repetitions(self):
+    def repetitions(self) -> tuple[ArrayLike | None, ArrayLike | None, int | None]:
         """What tells which tokens come again."""
         return self.tokens, self.special, self.query_offset
 
@@ -135,7 +136,15 @@ METRICS = {
 """The metrics by key, in the order in which they are best explained."""
 
 
-def measure(weights, tokens=None, special=None, *, mask=None, query_offset=None, cross=False):
+def measure(
+    weights: ArrayLike,
+    tokens: ArrayLike | None = None,
+    special: ArrayLike | None = None,
+    *,
+    mask: ArrayLike | None = None,
+    query_offset: int | None = None,
+    cross: bool = False,
+) -> dict[str, np.ndarray]:
     """Compute every metric of one or many heads.
 
     Parameters
@@ -180,7 +189,9 @@ def measure(weights, tokens=None, special=None, *, mask=None, query_offset=None,
     return {key: told.get(key, unknown.copy()[()]) for key in METRICS}
 
 
-def measure_each(heads, tokens=None, special=None, **options):
+def measure_each(
+    heads: Iterable[ArrayLike], tokens: ArrayLike | None = None, special: ArrayLike | None = None, **options: Any
+) -> dict[str, np.ndarray]:
     """Compute every metric head by head, holding the weights of one head at a time.
 
     Parameters

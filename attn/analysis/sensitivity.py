@@ -1,11 +1,14 @@
 """How much an output hangs on each token, attention or not: small changes, measured."""
 
+from collections.abc import Callable
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from attn.functional import as_floats
 
 
-def gradient_times_input(function, x, *, step=1e-5):
+def gradient_times_input(function: Callable[[np.ndarray], float], x: ArrayLike, *, step: float = 1e-5) -> np.ndarray:
     r"""Return how much an output changes as each token's vector grows.
 
     Parameters
@@ -53,7 +56,9 @@ def gradient_times_input(function, x, *, step=1e-5):
     return changes
 
 
-def moved_rows(function, x, token, replacement=None):
+def moved_rows(
+    function: Callable[[np.ndarray], np.ndarray], x: ArrayLike, token: int, replacement: ArrayLike | None = None
+) -> np.ndarray:
     """Replace one token's vector, and say how far each row of the output moves.
 
     Parameters
@@ -88,7 +93,7 @@ def moved_rows(function, x, token, replacement=None):
     return np.linalg.norm(np.asarray(function(other)) - np.asarray(function(x)), axis=-1)
 
 
-def rank_agreement(one, other):
+def rank_agreement(one: ArrayLike, other: ArrayLike) -> float:
     """Say how alike two rows of numbers rank the same things, from -1 to 1.
 
     Parameters

@@ -1,9 +1,13 @@
 """Numbers that describe an attention: how spread, how far, how much on the first token, what leaks."""
 
+from __future__ import annotations  # so that no signature loads numpy.random
+
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from attn.functional import as_floats, softmax, softmax_jacobian
 
@@ -40,7 +44,7 @@ class Leak(NamedTuple):
     largest: float  # largest change among the blind rows: 0 without a leak
 
 
-def row_entropy(weights):
+def row_entropy(weights: ArrayLike) -> np.ndarray:
     r"""Return how spread out each row of weights is.
 
     Parameters
@@ -63,7 +67,7 @@ def row_entropy(weights):
     return np.abs(-(weights * logarithms).sum(axis=-1)).astype(dtype, copy=False)  # abs: no -0.0
 
 
-def effective_keys(weights):
+def effective_keys(weights: ArrayLike) -> np.ndarray:
     r"""Return how many keys each row attends to in effect.
 
     Parameters
@@ -85,7 +89,7 @@ def effective_keys(weights):
     return np.where(_has_weight(weights), np.exp(row_entropy(weights)), 0).astype(dtype, copy=False)
 
 
-def mean_distance(weights, query_offset=None):
+def mean_distance(weights: ArrayLike, query_offset: int | None = None) -> np.ndarray:
     r"""Return how far from its own position each query looks on average.
 
     Parameters
@@ -111,7 +115,7 @@ def mean_distance(weights, query_offset=None):
     return (weights * distance).sum(axis=-1, dtype=weights.dtype).astype(dtype, copy=False)
 
 
-def first_token_share(weights):
+def first_token_share(weights: ArrayLike) -> np.ndarray:
     """Return how much of each row lies on the first key, where many heads park their attention.
 
     Parameters
@@ -141,7 +145,7 @@ def first_token_share(weights):
     return weights[..., 0].astype(dtype)
 
 
-def saturation(d_k, rng, *, num_keys=16, num_draws=2000):
+def saturation(d_k: int, rng: np.random.Generator, *, num_keys: int = 16, num_draws: int = 2000) -> Saturation:
     r"""Measure how far softmax saturates where the components of queries and keys have mean 0 and variance 1.
 
     Parameters
@@ -190,7 +194,7 @@ def saturation(d_k, rng, *, num_keys=16, num_draws=2000):
     )
 
 
-def score_rank(scores):
+def score_rank(scores: ArrayLike) -> ScoreRank:
     r"""Return the rank of the scores, which is at most d_k.
 
     Parameters
@@ -226,7 +230,7 @@ def score_rank(scores):
     return ScoreRank((singular_values > largest * rounding).sum(axis=-1), singular_values)
 
 
-def products(left_row, right_column):
+def products(left_row: ArrayLike, right_column: ArrayLike) -> Products:
     """Return the products that add up to one number of a matrix product.
 
     Parameters
@@ -258,7 +262,13 @@ def products(left_row, right_column):
     return Products(terms.astype(dtype, copy=False), terms.sum(axis=-1).astype(dtype, copy=False))
 
 
-def leak_test(attend, x, visible, token, replacement=None):
+def leak_test(
+    attend: Callable[[np.ndarray], np.ndarray],
+    x: ArrayLike,
+    visible: ArrayLike,
+    token: int,
+    replacement: ArrayLike | None = None,
+) -> Leak:
     """Replace one token and see which outputs move that should not.
 
     Parameters

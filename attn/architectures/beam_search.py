@@ -1,8 +1,10 @@
 """Writing the likeliest sequence: beam search, and the length penalty that keeps it from stopping early."""
 
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from attn.functional import as_floats, whole_number
 
@@ -15,7 +17,7 @@ class Hypothesis(NamedTuple):
     score: float  # by which it is ranked
 
 
-def length_penalty(length, alpha=0.6):
+def length_penalty(length: ArrayLike, alpha: float = 0.6) -> np.ndarray:
     r"""Return what the log probability of a sequence is divided by.
 
     Parameters
@@ -54,7 +56,14 @@ def length_penalty(length, alpha=0.6):
     return ((5 + length) / 6) ** alpha
 
 
-def beam_search(next_log_probabilities, end, *, beam=4, alpha=0.6, longest=50):
+def beam_search(
+    next_log_probabilities: Callable[[tuple[int, ...]], Sequence[float] | np.ndarray],
+    end: int,
+    *,
+    beam: int = 4,
+    alpha: float = 0.6,
+    longest: int = 50,
+) -> list[Hypothesis]:
     """Write symbol by symbol, keeping the few likeliest beginnings.
 
     Parameters
@@ -94,7 +103,8 @@ def beam_search(next_log_probabilities, end, *, beam=4, alpha=0.6, longest=50):
     ((), -1.204)
     """
     beam, longest = whole_number("beam", beam, 1), whole_number("longest", longest, 1)
-    beginnings, ended = [((), 0.0)], []
+    beginnings: list[tuple[tuple[int, ...], float]] = [((), 0.0)]
+    ended: list[Hypothesis] = []
     for _ in range(longest):
         grown = [
             ((*symbols, symbol), likely + float(log))

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from attn.dot_product import scaled_dot_product_attention
 from attn.functional import as_floats, finite_number, whole_number
@@ -17,7 +18,9 @@ class ImageAttention(NamedTuple):
     output: np.ndarray  # (n, d) the image plus gamma times that
 
 
-def image_attention(x, w_f, w_g, w_h, w_v=None, gamma=0.0):
+def image_attention(
+    x: ArrayLike, w_f: ArrayLike, w_g: ArrayLike, w_h: ArrayLike, w_v: ArrayLike | None = None, gamma: float = 0.0
+) -> ImageAttention:
     r"""Let every pixel read every other and add what it reads, times a factor that training starts at 0.
 
     Parameters
@@ -74,7 +77,7 @@ def image_attention(x, w_f, w_g, w_h, w_v=None, gamma=0.0):
     )
 
 
-def patches(image, size):
+def patches(image: ArrayLike, size: int) -> np.ndarray:
     """Cut an image into square patches.
 
     Parameters
@@ -106,7 +109,7 @@ def patches(image, size):
     return cut.reshape(down * across, size * size, image.shape[2])
 
 
-def patch_features(cut, columns):
+def patch_features(cut: ArrayLike, columns: int) -> np.ndarray:
     """Describe each patch by its mean colour, its contrast and its place.
 
     Parameters

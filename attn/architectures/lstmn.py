@@ -3,9 +3,10 @@
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from attn.alignment import additive
-from attn.architectures.recurrent import Carried, lstm
+from attn.architectures.recurrent import Carried, Lstm, Recurrent, lstm
 from attn.functional import as_floats, softmax
 
 
@@ -17,7 +18,9 @@ class LookingBack(NamedTuple):
     state: np.ndarray  # (n, width)
 
 
-def look_back(x, parameters, *, w_past, w_now, w_summary, v):
+def look_back(
+    x: ArrayLike, parameters: Recurrent, *, w_past: ArrayLike, w_now: ArrayLike, w_summary: ArrayLike, v: ArrayLike
+) -> LookingBack:
     r"""Carry a state along a sequence, each step starting from a look over all states so far.
 
     Parameters
@@ -70,7 +73,8 @@ def look_back(x, parameters, *, w_past, w_now, w_summary, v):
     if x.ndim != 2 or not len(x) or x.shape[1] != parameters.w_x.shape[0]:
         raise ValueError(f"x must be (n, d_in) with d_in {parameters.w_x.shape[0]} and a token, got {x.shape}")
     n, nothing = len(x), np.zeros(parameters.n, dtype=x.dtype)
-    weights, past = np.zeros((n, n), dtype=x.dtype), []
+    weights = np.zeros((n, n), dtype=x.dtype)
+    past: list[Lstm] = []
     summary, cell, summaries = nothing, nothing, []
     for step, token in enumerate(x):
         if past:

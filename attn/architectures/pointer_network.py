@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from attn.alignment import additive
-from attn.architectures.recurrent import Carried, Recurrent, lstm, run
+from attn.architectures.recurrent import Carried, Lstm, Recurrent, lstm, run
 from attn.functional import as_floats, softmax
 
 
@@ -17,7 +18,15 @@ class Pointing(NamedTuple):
     weights: np.ndarray  # (..., n) 0 for inputs already pointed at
 
 
-def point(encoded, decoded, *, w_encoded, w_decoded, v, visited=None):
+def point(
+    encoded: ArrayLike,
+    decoded: ArrayLike,
+    *,
+    w_encoded: ArrayLike,
+    w_decoded: ArrayLike,
+    v: ArrayLike,
+    visited: ArrayLike | None = None,
+) -> Pointing:
     r"""Point at one of the inputs.
 
     Parameters
@@ -63,7 +72,7 @@ def point(encoded, decoded, *, w_encoded, w_decoded, v, visited=None):
     return Pointing(scores, leaving_out(scores, visited))
 
 
-def leaving_out(scores, visited=None):
+def leaving_out(scores: ArrayLike, visited: ArrayLike | None = None) -> np.ndarray:
     """Return the softmax of scores with nothing for what was visited.
 
     Parameters
@@ -126,7 +135,7 @@ class Pointed(NamedTuple):
     order: np.ndarray  # (n,) the input each step points at
 
 
-def point_at_all(network, inputs, *, leave_out_visited=True):
+def point_at_all(network: PointerNetwork, inputs: ArrayLike, *, leave_out_visited: bool = True) -> Pointed:
     """Point at as many inputs as there are, each time at the likeliest.
 
     Parameters
@@ -155,7 +164,8 @@ def point_at_all(network, inputs, *, leave_out_visited=True):
     """
     (inputs,), _ = as_floats(inputs)
     encoded = run(lstm, inputs, network.encoder)
-    before, x = Carried(encoded.state[-1], encoded.cell[-1]), network.start
+    before: Carried | Lstm = Carried(encoded.state[-1], encoded.cell[-1])
+    x = network.start
     visited, steps = np.zeros(len(inputs), dtype=bool), []
     for _ in inputs:
         before = lstm(x, before, network.decoder)

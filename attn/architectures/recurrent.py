@@ -5,10 +5,12 @@ the weights. `rnn`, `lstm`, `gru` and `bahdanau_gru` are the steps; `run` takes 
 `bidirectional` along it and back.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from attn.functional import as_floats, sigmoid, whole_number
 
@@ -34,8 +36,8 @@ class Recurrent:
 
     w_x: np.ndarray
     w_h: np.ndarray
-    b_x: np.ndarray | None = None
-    b_h: np.ndarray | None = None
+    b_x: np.ndarray = None  # type: ignore[assignment]  # then zeros
+    b_h: np.ndarray = None  # type: ignore[assignment]
 
     def __post_init__(self):
         (w_x, w_h), _ = as_floats(self.w_x, self.w_h)
@@ -53,16 +55,16 @@ class Recurrent:
             object.__setattr__(self, name, bias)
 
     @property
-    def n(self):
+    def n(self) -> int:
         """Width of the state."""
         return self.w_h.shape[0]
 
     @property
-    def gates(self):
+    def gates(self) -> int:
         """How many matrices lie side by side."""
         return self.w_h.shape[1] // self.n
 
-    def split(self, array):
+    def split(self, array: np.ndarray) -> list[np.ndarray]:
         """Cut the last axis into the gates."""
         return np.split(array, self.gates, axis=-1)
 
@@ -103,12 +105,17 @@ class Gru(NamedTuple):
 class Bidirectional(NamedTuple):
     """A sequence read in both directions."""
 
-    forward: tuple  # steps of the reading from the first token to the last
-    backward: tuple  # steps of the reading from the last to the first, in the order of the tokens
+    forward: Rnn | Lstm | Gru  # steps of the reading from the first token to the last
+    backward: Rnn | Lstm | Gru  # steps of the reading from the last to the first, in the order of the tokens
     states: np.ndarray  # (..., n_tokens, 2 * n) both states of each token end to end
 
 
-def rnn(x, before, parameters):
+Before = Carried | Rnn | Lstm | Gru
+Taken = TypeVar("Taken", bound=Rnn | Lstm | Gru)  # what a step returned, or `run` with an axis of tokens
+Step = Callable[[np.ndarray, Any, Recurrent], Taken]
+
+
+def rnn(x: np.ndarray, before: Before, parameters: Recurrent) -> Rnn:
     r"""Take one step of the plain network.
 
     Parameters
@@ -132,7 +139,7 @@ def rnn(x, before, parameters):
     return Rnn(np.tanh(x @ parameters.w_x + parameters.b_x + before.state @ parameters.w_h + parameters.b_h))
 
 
-def lstm(x, before, parameters):
+def lstm(x: np.ndarray, before: Carried | Lstm, parameters: Recurrent) -> Lstm:
     r"""Take one step of a long short-term memory.
 
     Parameters
@@ -171,7 +178,7 @@ def lstm(x, before, parameters):
     return Lstm(i, f, g, o, cell, o * np.tanh(cell))
 
 
-def gru(x, before, parameters):
+def gru(x: np.ndarray, before: Before, parameters: Recurrent) -> Gru:
     r"""Take one step of a gated unit in torch's form.
 
     Parameters
@@ -202,7 +209,7 @@ def gru(x, before, parameters):
     return Gru(r, z, candidate, (1 - z) * candidate + z * before.state)
 
 
-def bahdanau_gru(x, before, parameters):
+def bahdanau_gru(x: np.ndarray, before: Before, parameters: Recurrent) -> Gru:
     r"""Take one step of a gated unit in the form of Bahdanau et al.
 
     Parameters
@@ -239,10 +246,15 @@ def bahdanau_gru(x, before, parameters):
     return Gru(r, z, candidate, (1 - z) * before.state + z * candidate)
 
 
-_GATES = {rnn: 1, lstm: 4, gru: 3, bahdanau_gru: 3}
+_GATES: dict[Callable, int] = {rnn: 1, lstm: 4, gru: 3, bahdanau_gru: 3}
 
 
-def run(step, x, parameters, start=None):
+def run(
+    step: Step[Taken],
+    x: ArrayLike,
+    parameters: Recurrent,
+    start: Carried | None = None,
+) -> Taken:
     """Carry a state along a sequence.
 
     Parameters
@@ -279,14 +291,15 @@ def run(step, x, parameters, start=None):
             f"x must have axes (..., n_tokens, d_in) with d_in {parameters.w_x.shape[0]} and a token, got {x.shape}"
         )
     nothing = np.zeros((*x.shape[:-2], parameters.n), dtype=x.dtype)
-    before, taken = start or Carried(nothing, nothing), []
+    before: Carried | Taken = start or Carried(nothing, nothing)
+    taken = []
     for token in np.moveaxis(x, -2, 0):
         before = step(token, before, parameters)
         taken.append(before)
     return stacked(taken)
 
 
-def stacked(taken):
+def stacked(taken: Sequence[Taken]) -> Taken:
     """Join single steps into one whose arrays have an axis of tokens before the last.
 
     Parameters
@@ -302,7 +315,7 @@ def stacked(taken):
     return type(taken[0])(*(np.stack(arrays, axis=-2) for arrays in zip(*taken, strict=True)))
 
 
-def bidirectional(step, x, forward, backward):
+def bidirectional(step: Step[Taken], x: ArrayLike, forward: Recurrent, backward: Recurrent) -> Bidirectional:
     r"""Read a sequence from both ends.
 
     Parameters
@@ -331,7 +344,7 @@ def bidirectional(step, x, forward, backward):
     return Bidirectional(there, back, np.concatenate([there.state, back.state], axis=-1))
 
 
-def jacobian(step, taken, before, parameters):
+def jacobian(step: Step[Taken], taken: Taken, before: Carried | Taken, parameters: Recurrent) -> np.ndarray:
     r"""Return the derivative of a state by the state before it.
 
     Parameters
@@ -389,10 +402,15 @@ def _by_row(slope, w):
     return slope[:, None] * w.T
 
 
-_JACOBIANS = {rnn: _rnn_jacobian, lstm: _lstm_jacobian, gru: _gru_jacobian, bahdanau_gru: _bahdanau_jacobian}
+_JACOBIANS: dict[Callable, Callable] = {
+    rnn: _rnn_jacobian,
+    lstm: _lstm_jacobian,
+    gru: _gru_jacobian,
+    bahdanau_gru: _bahdanau_jacobian,
+}
 
 
-def gradient_norms(step, steps, parameters):
+def gradient_norms(step: Step[Taken], steps: Taken, parameters: Recurrent) -> np.ndarray:
     r"""Return how strongly the last state still depends on each state before it.
 
     Parameters
@@ -423,11 +441,11 @@ def gradient_norms(step, steps, parameters):
     product, norms = np.eye(width), [1.0]
     for t in range(len(each) - 1, 0, -1):
         product = product @ jacobian(step, each[t], each[t - 1], parameters)  # (width, width)
-        norms.append(np.linalg.norm(product, 2))
+        norms.append(float(np.linalg.norm(product, 2)))
     return np.array(norms[::-1])
 
 
-def carried(factor, count):
+def carried(factor: float, count: int) -> np.ndarray:
     """Return what is left of 1 after each of `count` steps that multiply it by a factor.
 
     Parameters

@@ -4,10 +4,12 @@
 of a model. Each can ``read`` a source and ``advance`` by one symbol; `write` does both to the end.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from attn import alignment, local_attention
 from attn.architectures.recurrent import Carried, Recurrent, bahdanau_gru, bidirectional, lstm, run, stacked
@@ -26,9 +28,9 @@ class Moment(NamedTuple):
     probabilities: np.ndarray | None  # (symbols,) of the next symbol
     weights: np.ndarray | None  # (T_x,), or (num_layers, num_heads, T_x); None without attention
     context: np.ndarray | None  # (d,) what was read for it
-    carried: tuple | None  # what goes on to the next step: Gru, Lstm or Carried; a Transformer carries nothing
+    carried: Any  # what goes on to the next step: Gru, Lstm or Carried; a Transformer carries nothing
     fed: np.ndarray | None = None  # (n,) Luong's attentional state
-    centre: np.ndarray | None = None  # (), where a local window stands
+    centre: np.ndarray | np.float64 | None = None  # (), where a local window stands
     symbols: tuple = ()  # what was written before, `START` first
 
 
@@ -101,22 +103,22 @@ class Bahdanau:
     v_a: np.ndarray | None = None
 
     @property
-    def attends(self):
+    def attends(self) -> bool:
         """Whether the model has an alignment."""
         return self.v_a is not None
 
-    def without_attention(self):
+    def without_attention(self) -> Self:
         """Return the same weights with the context fixed to the last states."""
         return replace(self, w_a=None, u_a=None, v_a=None)
 
-    def read(self, source):
+    def read(self, source: Sequence[int] | np.ndarray) -> Read:
         """Read a source in both directions."""
         steps = bidirectional(bahdanau_gru, self.source_embedding[source], self.forward, self.backward)
         last, first = steps.forward.state[-1], steps.backward.state[0]  # each has read all of the source
         start = Carried(np.tanh(first @ self.w_s + self.b_s))
         return Read(steps.states, np.concatenate([last, first]), Moment(None, None, None, start), steps)
 
-    def advance(self, read, before, symbol):
+    def advance(self, read: Read, before: Moment, symbol: int) -> Moment:
         """Write one symbol after `symbol`."""
         state, embedded = before.carried.state, self.target_embedding[symbol]
         weights, context = self.look(read, state)
@@ -125,7 +127,7 @@ class Bahdanau:
         carried = bahdanau_gru(np.concatenate([embedded, context]), before.carried, self.decoder)
         return Moment(probabilities, weights, context, carried, symbols=(*before.symbols, symbol))
 
-    def look(self, read, state):
+    def look(self, read: Read, state: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
         """Return weights over the source, if any, and the context, for the decoder's previous state."""
         if not self.attends:
             return None, read.summary
@@ -196,13 +198,13 @@ class Luong:
                 raise ValueError(f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}")
         whole_number("half_width", self.half_width, least=1)
 
-    def read(self, source):
+    def read(self, source: Sequence[int] | np.ndarray) -> Read:
         """Read a source from its first symbol to its last."""
         steps = run(lstm, self.source_embedding[source], self.encoder)
         last = Carried(steps.state[-1], steps.cell[-1])
         return Read(steps.state, last.state, Moment(None, None, None, last, fed=np.zeros_like(last.state)), steps)
 
-    def advance(self, read, before, symbol):
+    def advance(self, read: Read, before: Moment, symbol: int) -> Moment:
         """Write one symbol after `symbol`."""
         x = self.target_embedding[symbol]
         x = np.concatenate([x, before.fed]) if self.input_feeding else x
@@ -213,12 +215,12 @@ class Luong:
         probabilities = softmax(fed @ self.w_s + self.b_s)
         return Moment(probabilities, weights, context, carried, fed, centre, (*before.symbols, symbol))
 
-    def without_feeding(self):
+    def without_feeding(self) -> Self:
         """Return the same weights, each step no longer told what came out of the one before."""
         known = self.decoder.w_x[: self.target_embedding.shape[1]]
         return replace(self, decoder=replace(self.decoder, w_x=known), input_feeding=False)
 
-    def look(self, read, state, step):
+    def look(self, read: Read, state: np.ndarray, step: int) -> tuple[np.ndarray, np.ndarray | np.float64 | None]:
         """Return weights over the source, and the centre of the window if there is one."""
         scores = self._scores(state, read.annotations)
         if self.reach == "global":
@@ -263,7 +265,7 @@ class Transformer:
     w_out: np.ndarray
     b_out: np.ndarray
 
-    def read(self, source):
+    def read(self, source: Sequence[int] | np.ndarray) -> Read:
         """Let every symbol of a source look at every other, layer by layer."""
         x, steps = self._placed(self.source_embedding, source), []
         for layer in self.encoder:
@@ -272,7 +274,7 @@ class Transformer:
             steps.append(block.attention)
         return Read(x, None, Moment(None, None, None, None), tuple(steps))
 
-    def advance(self, read, before, symbol):
+    def advance(self, read: Read, before: Moment, symbol: int) -> Moment:
         """Write one symbol after `symbol`, reading all symbols so far anew."""
         symbols = (*before.symbols, symbol)
         x, weights = self._placed(self.target_embedding, list(symbols)), []
@@ -289,7 +291,10 @@ class Transformer:
         return embedding[symbols] + sinusoidal(len(symbols), embedding.shape[1]).astype(embedding.dtype)
 
 
-def write(model, source, most=None, *, given=None):
+Model = Bahdanau | Luong | Transformer
+
+
+def write(model: Model, source: ArrayLike, most: int | None = None, *, given: ArrayLike | None = None) -> Written:
     """Read a source and write the likeliest symbol, one after another.
 
     Parameters
@@ -325,7 +330,7 @@ def write(model, source, most=None, *, given=None):
     return _joined(symbols, moments, read)
 
 
-def influence(model, source, symbols):
+def influence(model: Model, source: ArrayLike, symbols: ArrayLike) -> np.ndarray:
     r"""Return how much each written symbol hangs on each symbol that was read.
 
     Parameters
@@ -376,7 +381,7 @@ def _joined(symbols, moments, read):
     )
 
 
-def _symbols(symbols, count, name):
+def _symbols(symbols: ArrayLike, count: int, name: str) -> np.ndarray:
     """Return symbols as an array of numbers below `count`."""
     symbols = np.asarray(symbols)
     if symbols.ndim != 1 or not symbols.size or symbols.dtype.kind not in "iu":

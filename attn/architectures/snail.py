@@ -1,11 +1,15 @@
 """SNAIL: dilated causal convolutions that carry the recent past, between causal attention that reads all of it."""
 
+from __future__ import annotations  # so that no signature loads numpy.random
+
 import math
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from attn.dot_product import scaled_dot_product_attention
+from attn.dot_product import Attention, scaled_dot_product_attention
 from attn.functional import as_floats, sigmoid, whole_number
 
 
@@ -24,7 +28,7 @@ class AttentionBlock(NamedTuple):
     w_v: np.ndarray  # (d_in, d_v)
 
 
-def causal_convolution(x, w_past, w_now, dilation):
+def causal_convolution(x: ArrayLike, w_past: ArrayLike, w_now: ArrayLike, dilation: int) -> np.ndarray:
     """Convolve along time with a kernel of 2: each step sees itself and the step `dilation` before.
 
     Parameters
@@ -59,7 +63,7 @@ def causal_convolution(x, w_past, w_now, dilation):
     return (past @ w_past + x @ w_now).astype(dtype, copy=False)
 
 
-def dense_block(x, block, dilation):
+def dense_block(x: ArrayLike, block: DenseBlock, dilation: int) -> np.ndarray:
     r"""Append what a gated causal convolution makes of `x`.
 
     Parameters
@@ -97,7 +101,7 @@ def dense_block(x, block, dilation):
     return np.concatenate([x, activation.astype(filtered.dtype, copy=False)], axis=-1)
 
 
-def dilations(n, *, as_printed=False):
+def dilations(n: int, *, as_printed: bool = False) -> tuple[int, ...]:
     r"""Return the dilations of the dense blocks that a sequence of `n` steps needs.
 
     Parameters
@@ -130,7 +134,7 @@ def dilations(n, *, as_printed=False):
     return tuple(2 ** (i if as_printed else i - 1) for i in range(1, blocks + 1))
 
 
-def temporal_block(x, blocks, dilated):
+def temporal_block(x: ArrayLike, blocks: Sequence[DenseBlock], dilated: Sequence[int]) -> np.ndarray:
     """Stack dense blocks, each with its dilation.
 
     Parameters
@@ -159,10 +163,10 @@ def temporal_block(x, blocks, dilated):
         raise ValueError(f"there must be one dilation per block, got {len(dilated)} for {len(blocks)} blocks")
     for block, dilation in zip(blocks, dilated, strict=True):
         x = dense_block(x, block, dilation)
-    return x
+    return np.asarray(x)
 
 
-def attention_block(x, block):
+def attention_block(x: ArrayLike, block: AttentionBlock) -> tuple[np.ndarray, Attention]:
     r"""Append what causal attention reads.
 
     Parameters
@@ -195,7 +199,7 @@ def attention_block(x, block):
     return np.concatenate([x.astype(dtype, copy=False), attention.context], axis=-1), attention
 
 
-def draw_temporal_block(rng, d_in, d_out, count):
+def draw_temporal_block(rng: np.random.Generator, d_in: int, d_out: int, count: int) -> list[DenseBlock]:
     """Draw `count` dense blocks at random, each reading what the ones before it appended.
 
     Examples
@@ -207,7 +211,7 @@ def draw_temporal_block(rng, d_in, d_out, count):
     return [DenseBlock(*(rng.normal(0, width**-0.5, (2, width, d_out)) for _ in range(2))) for width in widths]
 
 
-def draw_attention_block(rng, d_in, d_k, d_v):
+def draw_attention_block(rng: np.random.Generator, d_in: int, d_k: int, d_v: int) -> AttentionBlock:
     """Draw an attention block at random.
 
     Examples
@@ -218,7 +222,9 @@ def draw_attention_block(rng, d_in, d_k, d_v):
     return AttentionBlock(*(rng.normal(0, d_in**-0.5, (d_in, width)) for width in (d_k, d_k, d_v)))
 
 
-def lags_reached(function, x, replacement=None):
+def lags_reached(
+    function: Callable[[np.ndarray], np.ndarray], x: ArrayLike, replacement: ArrayLike | None = None
+) -> np.ndarray:
     """Measure how far back the last output of a sequence looks.
 
     Parameters

@@ -4,6 +4,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from attn.alignment import content, soft_read
 from attn.functional import as_floats, finite_number, softmax, whole_number
@@ -26,7 +27,16 @@ class Written(NamedTuple):
     memory: np.ndarray  # (..., n_rows, width) what was added is in
 
 
-def address(memory, key, previous, *, sharpness=1.0, gate=1.0, shift=None, gamma=1.0):
+def address(
+    memory: ArrayLike,
+    key: ArrayLike,
+    previous: ArrayLike,
+    *,
+    sharpness: float = 1.0,
+    gate: float = 1.0,
+    shift: ArrayLike | None = None,
+    gamma: float = 1.0,
+) -> Addressing:
     r"""Find the weights of a read or write head, by content and by place.
 
     Parameters
@@ -77,7 +87,7 @@ def address(memory, key, previous, *, sharpness=1.0, gate=1.0, shift=None, gamma
     return Addressing(similarity, by_content, gated, shifted, sharpen(shifted, gamma))
 
 
-def content_addressing(memory, key, sharpness):
+def content_addressing(memory: ArrayLike, key: ArrayLike, sharpness: float) -> np.ndarray:
     r"""Weigh each row by how much it looks like the key.
 
     Parameters
@@ -112,7 +122,7 @@ def content_addressing(memory, key, sharpness):
     return softmax(_between(sharpness, "sharpness", 0) * similarity)
 
 
-def interpolate(by_content, previous, gate):
+def interpolate(by_content: ArrayLike, previous: ArrayLike, gate: float) -> np.ndarray:
     r"""Mix the weights by content with those of the step before.
 
     Parameters
@@ -149,7 +159,7 @@ def interpolate(by_content, previous, gate):
     return (gate * by_content + (1 - gate) * previous).astype(dtype, copy=False)
 
 
-def ring_shift(n_rows, shift, blur=0.0):
+def ring_shift(n_rows: int, shift: float, blur: float = 0.0) -> np.ndarray:
     """Return the weight of each step along a ring of rows.
 
     Parameters
@@ -196,7 +206,7 @@ def ring_shift(n_rows, shift, blur=0.0):
     return ring
 
 
-def convolve(weights, shift):
+def convolve(weights: ArrayLike, shift: ArrayLike) -> np.ndarray:
     r"""Move weights along the ring of rows: past the last row comes the first.
 
     Parameters
@@ -235,7 +245,7 @@ def convolve(weights, shift):
     return (steps @ weights[..., None])[..., 0].astype(dtype, copy=False)
 
 
-def sharpen(weights, gamma):
+def sharpen(weights: ArrayLike, gamma: float) -> np.ndarray:
     r"""Make large weights larger.
 
     Parameters
@@ -276,7 +286,7 @@ def sharpen(weights, gamma):
     return np.divide(powers, total, out=np.zeros_like(powers), where=total > 0).astype(dtype, copy=False)
 
 
-def read(memory, weights):
+def read(memory: ArrayLike, weights: ArrayLike) -> np.ndarray:
     r"""Read the memory, each row by its weight.
 
     Parameters
@@ -309,7 +319,7 @@ def read(memory, weights):
     return soft_read(weights, memory)
 
 
-def write(memory, weights, erase, add):
+def write(memory: ArrayLike, weights: ArrayLike, erase: ArrayLike, add: ArrayLike) -> Written:
     r"""Erase from every row by its weight, then add to every row by its weight.
 
     Parameters

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -115,7 +116,7 @@ SENTENCES = (
 )
 
 
-def worked_example(d_v=4):
+def worked_example(d_v: int = 4) -> Example:
     """Return “Life is short, eat dessert first” with the numbers of Raschka's article.
 
     Parameters
@@ -155,7 +156,7 @@ def worked_example(d_v=4):
     return Example(tokens, embedding[ids], w_q, w_k, w_v)
 
 
-def worked_example_heads():
+def worked_example_heads() -> MultiHeadParameters:
     """Return the article's four heads with values of width 1, without output projection.
 
     Returns
@@ -170,10 +171,11 @@ def worked_example_heads():
     array([0.4003, 1.7137, 1.3981, 1.0497], dtype=float32)
     """
     drawn = _torch_uniform(*[(3, 2), (3, 2), (3, 1)] * 4)  # query, key, value of one head after the other
-    return MultiHeadParameters(*(np.hstack(drawn[role::3]) for role in range(3)), num_heads=4)
+    w_q, w_k, w_v = (np.hstack(drawn[role::3]) for role in range(3))
+    return MultiHeadParameters(w_q, w_k, w_v, num_heads=4)
 
 
-def worked_example_memory():
+def worked_example_memory() -> np.ndarray:
     """Return the second input of the article's cross-attention.
 
     Returns
@@ -189,7 +191,7 @@ def worked_example_memory():
     return _torch_uniform((24,), (8, 3))[1]  # the weights take the first 24 numbers
 
 
-def journey_example():
+def journey_example() -> Example:
     """Return “Your journey starts with one step” with the numbers of Raschka's book.
 
     Returns
@@ -223,7 +225,7 @@ def journey_example():
     return Example(tokens, np.array(x, dtype=np.float32), *_torch_uniform((3, 2), (3, 2), (3, 2)))
 
 
-def random_example(tokens, d_model, d_k, d_v, seed=0):
+def random_example(tokens: Sequence[str], d_model: int, d_k: int, d_v: int, seed: int = 0) -> Example:
     """Draw embeddings and weights for any tokens.
 
     Parameters
@@ -268,7 +270,7 @@ def random_example(tokens, d_model, d_k, d_v, seed=0):
     return Example(tuple(tokens), x, *weights)
 
 
-def split_words(text):
+def split_words(text: str) -> tuple[str, ...]:
     """Split a text into words and signs, as people see them.
 
     Parameters

@@ -15,7 +15,7 @@ class Picture(NamedTuple):
     draw: Callable  # size -> (size, size, 3) from 0 to 1
 
 
-def shapes(size=32):
+def shapes(size: int = 32) -> np.ndarray:
     """Draw a red disc, a blue square, a green triangle and a smaller red disc far from the first.
 
     Examples
@@ -32,7 +32,7 @@ def shapes(size=32):
     return picture
 
 
-def landscape(size=32):
+def landscape(size: int = 32) -> np.ndarray:
     """Draw a sky that grows pale towards the ground, a sun, a field and a tree."""
     x, y = _plane(size)
     sky = np.stack([0.35 + 0.5 * y, 0.6 + 0.3 * y, 0.95 - 0.05 * y], axis=-1)
@@ -44,14 +44,14 @@ def landscape(size=32):
     return np.clip(picture, 0, 1)
 
 
-def stripes(size=32):
+def stripes(size: int = 32) -> np.ndarray:
     """Draw stripes of two colours, so that what is alike lies far apart."""
     x, y = _plane(size)
     dark = np.floor((x + y) * 5).astype(int) % 2 == 0
     return np.where(dark[..., None], (0.15, 0.2, 0.45), (0.95, 0.8, 0.45))
 
 
-def faces(size=32):
+def faces(size: int = 32) -> np.ndarray:
     """Draw two faces alike, side by side."""
     x, y = _plane(size)
     picture = np.full((size, size, 3), 0.85) * np.array([0.8, 0.9, 1.0])

@@ -27,7 +27,7 @@ class Results(NamedTuple):
     values: np.ndarray  # (n, k) NaN where the table has no number
 
 
-def bleu_by_length():
+def bleu_by_length() -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Return the curves of Bahdanau et al. (2015), Figure 2: BLEU by the number of words.
 
     Returns
@@ -47,7 +47,7 @@ def bleu_by_length():
     return curves.pop("x"), curves
 
 
-def bleu_scores():
+def bleu_scores() -> dict[str, tuple[float, float]]:
     """Return Table 1 of Bahdanau et al. (2015): BLEU on all sentences, and on those without unknown words.
 
     Returns
@@ -62,7 +62,7 @@ def bleu_scores():
     return {name: tuple(row) for name, row in _figures()["scores"].items()}
 
 
-def alignments():
+def alignments() -> dict[str, Alignment]:
     """Return the four alignment matrices of Bahdanau et al. (2015), Figure 3.
 
     Returns
@@ -83,7 +83,7 @@ def alignments():
     }
 
 
-def results():
+def results() -> dict[str, Results]:
     """Return tables of results that papers printed.
 
     Returns

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 SECONDS = 3.0  # of a sound made by rule
 LONGEST = 30.0  # seconds that are read of a file
@@ -23,7 +24,7 @@ class Sound(NamedTuple):
     make: Callable  # samples a second -> (n,)
 
 
-def notes(rate):
+def notes(rate: int) -> np.ndarray:
     """Return three notes, a silence after each.
 
     Parameters
@@ -40,14 +41,14 @@ def notes(rate):
     return _LOUD * np.sin(2 * np.pi * tone * time)
 
 
-def sweep(rate):
+def sweep(rate: int) -> np.ndarray:
     """Return a tone that rises from 200 to 2,000 hertz; otherwise as `notes`."""
     time = _time(rate)
     rises = math.log(2000 / 200) / SECONDS
     return _LOUD * np.sin(2 * np.pi * 200 * (np.exp(rises * time) - 1) / rises)
 
 
-def clicks(rate):
+def clicks(rate: int) -> np.ndarray:
     """Return clicks that come twice as often after the middle; otherwise as `notes`."""
     time = _time(rate)
     since = np.where(time < SECONDS / 2, time % 0.5, time % 0.25)
@@ -57,7 +58,7 @@ def clicks(rate):
 SOUNDS = {"notes": Sound("Three notes", notes), "sweep": Sound("Rising tone", sweep), "clicks": Sound("Clicks", clicks)}
 
 
-def read_wav(data, rate):
+def read_wav(data: bytes, rate: int) -> np.ndarray:
     """Read a WAV file, its channels mixed into one, at so many samples a second.
 
     Parameters
@@ -97,7 +98,7 @@ def read_wav(data, rate):
     return _resampled(mixed, count, own, rate)
 
 
-def resampled(samples, own, rate):
+def resampled(samples: ArrayLike, own: int, rate: int) -> np.ndarray:
     """Return a sound at another number of samples a second.
 
     Parameters

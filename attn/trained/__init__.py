@@ -5,13 +5,15 @@
 """
 
 import json
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from attn.architectures.recurrent import Recurrent
-from attn.architectures.seq2seq import Bahdanau, Luong, Transformer, write
+from attn.architectures.seq2seq import Bahdanau, Luong, Model, Transformer, write
 from attn.block import FeedForward, Layer, Norm
 from attn.multi_head import MultiHeadParameters
 from attn.trained.tasks import TASKS, Task
@@ -27,7 +29,9 @@ MODELS = {
     "local-p": "Luong, local-p",
     "transformer": "Transformer",
 }
-CHANGED = {  # the same weights with something taken away: from which model, and how it is called
+CHANGED: dict[
+    str, tuple[str, str, Callable[..., Model]]
+] = {  # the same weights with something taken away: from which model, and how it is called
     "bahdanau-fixed": ("bahdanau", "Bahdanau, context fixed", Bahdanau.without_attention),
     "luong-unfed": ("luong", "Luong, input not fed", Luong.without_feeding),
 }
@@ -36,7 +40,7 @@ FILMED = ("bahdanau", "long")  # the model whose training is kept as a film
 
 
 @cache
-def load(task, model, trained_on="long"):
+def load(task: str, model: str, trained_on: str = "long") -> Model:
     """Return a trained model.
 
     Parameters
@@ -70,7 +74,7 @@ def load(task, model, trained_on="long"):
 
 
 @cache
-def film(task):
+def film(task: str) -> dict[int, Model]:
     """Return one model at several times of its training.
 
     Parameters
@@ -98,7 +102,7 @@ def film(task):
 
 
 @cache
-def accuracy(task, model, trained_on):
+def accuracy(task: str, model: str, trained_on: str) -> dict[int, tuple[float, float]]:
     """Return how often a model was right, by the length of the input, on inputs drawn after its training.
 
     Returns
@@ -110,7 +114,7 @@ def accuracy(task, model, trained_on):
     return {int(length): tuple(shares) for length, shares in measured[f"{task}-{model}-{trained_on}"].items()}
 
 
-def answer(model, task, source):
+def answer(model: Model, task: Task, source: Sequence[str]) -> list[str]:
     """Return what a model writes for the symbols of an input, without the end.
 
     Parameters
@@ -127,7 +131,7 @@ def answer(model, task, source):
     return [task.target_symbols[i] for i in written if i > 1]
 
 
-def build(model, tensors, num_heads=4, half_width=3, **_):
+def build(model: str, tensors: dict[str, np.ndarray], num_heads: int = 4, half_width: int = 3, **_: Any) -> Model:
     """Make a model of weights under the names of `attn.trained.training`.
 
     Parameters
@@ -142,13 +146,15 @@ def build(model, tensors, num_heads=4, half_width=3, **_):
     -------
     Bahdanau, Luong or Transformer
     """
-    tables = {f"{side}_embedding": tensors[f"{side}.embedding"] for side in ("source", "target")}
-    plain = {name: array for name, array in tensors.items() if "." not in name}
+    tables: dict[str, Any] = {f"{side}_embedding": tensors[f"{side}.embedding"] for side in ("source", "target")}
+    plain: dict[str, Any] = {name: array for name, array in tensors.items() if "." not in name}
     if model == "transformer":
         layers = {side: _layers(tensors, side, int(num_heads)) for side in ("encoder", "decoder")}
         return Transformer(**tables, **plain, **layers)
     parts = sorted({name.split(".")[0] for name in tensors if name.endswith(".w_h")})
-    recurrent = {part: Recurrent(*(tensors[f"{part}.{name}"] for name in ("w_x", "w_h", "b_x"))) for part in parts}
+    recurrent: dict[str, Any] = {
+        part: Recurrent(*(tensors[f"{part}.{name}"] for name in ("w_x", "w_h", "b_x"))) for part in parts
+    }
     if model in ("fixed", "bahdanau"):
         return Bahdanau(**tables, **plain, **recurrent)
     reach = "global" if model == "luong" else model

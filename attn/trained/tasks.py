@@ -3,11 +3,15 @@
 Each task draws examples of any length, reads what a person types, and knows the right answer by rule.
 """
 
+from __future__ import annotations  # so that no signature loads numpy.random
+
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from string import ascii_lowercase
+
+import numpy as np
 
 START, END = "<start>", "<end>"
 
@@ -55,7 +59,7 @@ class Task:
     glue: str
     examples: tuple[str, ...]
 
-    def read(self, text):
+    def read(self, text: str) -> tuple[list[str], list[str]]:
         """Return the symbols of a typed input and the right answer to it.
 
         Parameters
@@ -77,15 +81,15 @@ class Task:
             raise ValueError(f"An input must have at most {self.longest} {self.unit}, got {len(source)}.")
         return source, self.answer(source)
 
-    def source_ids(self, source):
+    def source_ids(self, source: Sequence[str]) -> list[int]:
         """Return the numbers of the symbols that are read, `END` last."""
         return [self.source_symbols.index(symbol) for symbol in (*source, END)]
 
-    def target_ids(self, target):
+    def target_ids(self, target: Sequence[str]) -> list[int]:
         """Return the numbers of the symbols to be written, `END` last."""
         return [self.target_symbols.index(symbol) for symbol in (*target, END)]
 
-    def pairs(self, rng, count, longest):
+    def pairs(self, rng: np.random.Generator, count: int, longest: int) -> list[tuple[list[int], list[int]]]:
         """Draw examples as numbers.
 
         Parameters
