@@ -23,12 +23,12 @@ def content(query: ArrayLike, keys: ArrayLike) -> np.ndarray:
 
     Parameters
     ----------
-    query : array_like, shape (..., d)
-    keys : array_like, shape (..., n_k, d)
+    query : shape (..., d)
+    keys : shape (..., n_k, d)
 
     Returns
     -------
-    ndarray, shape (..., n_k)
+    shape (..., n_k)
         0 where a vector has no direction because it is 0.
 
     Raises
@@ -59,15 +59,15 @@ def additive(query: ArrayLike, keys: ArrayLike, *, w_q: ArrayLike, w_k: ArrayLik
 
     Parameters
     ----------
-    query : array_like, shape (..., d_q)
-    keys : array_like, shape (..., n_k, d_k)
-    w_q : array_like, shape (d_q, d_hidden)
-    w_k : array_like, shape (d_k, d_hidden)
-    v : array_like, shape (d_hidden,)
+    query : shape (..., d_q)
+    keys : shape (..., n_k, d_k)
+    w_q : shape (d_q, d_hidden)
+    w_k : shape (d_k, d_hidden)
+    v : shape (d_hidden,)
 
     Returns
     -------
-    ndarray, shape (..., n_k)
+    shape (..., n_k)
 
     Raises
     ------
@@ -103,14 +103,14 @@ def concat(query: ArrayLike, keys: ArrayLike, *, w: ArrayLike, v: ArrayLike) -> 
 
     Parameters
     ----------
-    query : array_like, shape (..., d_q)
-    keys : array_like, shape (..., n_k, d_k)
-    w : array_like, shape (d_q + d_k, d_hidden)
-    v : array_like, shape (d_hidden,)
+    query : shape (..., d_q)
+    keys : shape (..., n_k, d_k)
+    w : shape (d_q + d_k, d_hidden)
+    v : shape (d_hidden,)
 
     Returns
     -------
-    ndarray, shape (..., n_k)
+    shape (..., n_k)
         What `additive` gives with ``w_q = w[:d_q]`` and ``w_k = w[d_q:]``.
 
     Raises
@@ -142,15 +142,15 @@ def location(query: ArrayLike, keys: ArrayLike, *, w: ArrayLike) -> np.ndarray:
 
     Parameters
     ----------
-    query : array_like, shape (..., d_q)
-    keys : array_like, shape (..., n_k, d_k)
+    query : shape (..., d_q)
+    keys : shape (..., n_k, d_k)
         Only their number matters.
-    w : array_like, shape (d_q, n_most)
+    w : shape (d_q, n_most)
         One column per place.
 
     Returns
     -------
-    ndarray, shape (..., n_k)
+    shape (..., n_k)
         ``-inf`` for keys beyond the last column: the number of places is fixed with the
         parameters, and longer inputs are not seen to their end.
 
@@ -187,13 +187,13 @@ def general(query: ArrayLike, keys: ArrayLike, *, w: ArrayLike) -> np.ndarray:
 
     Parameters
     ----------
-    query : array_like, shape (..., d_q)
-    keys : array_like, shape (..., n_k, d_k)
-    w : array_like, shape (d_q, d_k)
+    query : shape (..., d_q)
+    keys : shape (..., n_k, d_k)
+    w : shape (d_q, d_k)
 
     Returns
     -------
-    ndarray, shape (..., n_k)
+    shape (..., n_k)
 
     Raises
     ------
@@ -224,12 +224,12 @@ def dot(query: ArrayLike, keys: ArrayLike) -> np.ndarray:
 
     Parameters
     ----------
-    query : array_like, shape (..., d)
-    keys : array_like, shape (..., n_k, d)
+    query : shape (..., d)
+    keys : shape (..., n_k, d)
 
     Returns
     -------
-    ndarray, shape (..., n_k)
+    shape (..., n_k)
 
     Raises
     ------
@@ -258,12 +258,12 @@ def scaled_dot(query: ArrayLike, keys: ArrayLike) -> np.ndarray:
 
     Parameters
     ----------
-    query : array_like, shape (..., d)
-    keys : array_like, shape (..., n_k, d)
+    query : shape (..., d)
+    keys : shape (..., n_k, d)
 
     Returns
     -------
-    ndarray, shape (..., n_k)
+    shape (..., n_k)
 
     Raises
     ------
@@ -317,12 +317,12 @@ def soft_read(weights: ArrayLike, values: ArrayLike) -> np.ndarray:
 
     Parameters
     ----------
-    weights : array_like, shape (..., n_k)
-    values : array_like, shape (..., n_k, d_v)
+    weights : shape (..., n_k)
+    values : shape (..., n_k, d_v)
 
     Returns
     -------
-    ndarray, shape (..., d_v)
+    shape (..., d_v)
         What hard reads are on average.
 
     Raises
@@ -361,15 +361,11 @@ def hard_reads(weights: ArrayLike, values: ArrayLike, rng: np.random.Generator, 
 
     Parameters
     ----------
-    weights : array_like, shape (n_k,)
-    values : array_like, shape (n_k, d_v)
-    rng : numpy.random.Generator
-    count : int, default 1
+    weights : shape (n_k,)
+    values : shape (n_k, d_v)
+    rng
+    count
         How many reads.
-
-    Returns
-    -------
-    HardReads
 
     Raises
     ------
@@ -407,12 +403,12 @@ def hard_variance(weights: ArrayLike, values: ArrayLike) -> np.ndarray:
 
     Parameters
     ----------
-    weights : array_like, shape (..., n_k)
-    values : array_like, shape (..., n_k, d_v)
+    weights : shape (..., n_k)
+    values : shape (..., n_k, d_v)
 
     Returns
     -------
-    ndarray, shape (..., d_v)
+    shape (..., d_v)
         :math:`\sum_i \alpha_i (a_i - \hat z)^2`; the mean of n reads varies by an n-th of it.
 
     Raises
@@ -435,14 +431,14 @@ def doubly_stochastic_penalty(weights: ArrayLike, strength: float = 1.0) -> np.n
 
     Parameters
     ----------
-    weights : array_like, shape (..., n_steps, n_k)
+    weights : shape (..., n_steps, n_k)
         Each row sums to 1; the penalty asks the columns to do so too.
-    strength : float, default 1
+    strength
         :math:`\lambda`.
 
     Returns
     -------
-    ndarray, shape (...)
+    shape (...)
 
     Raises
     ------

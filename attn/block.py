@@ -102,12 +102,12 @@ def draw_layer(rng: np.random.Generator, d_model: int, num_heads: int, d_ff: int
 
     Parameters
     ----------
-    rng : numpy.random.Generator
-    d_model, num_heads : int
+    rng
+    d_model, num_heads
         `num_heads` must divide `d_model`.
-    d_ff : int
+    d_ff
         Width inside the feed-forward network.
-    cross : bool, default False
+    cross
         Whether the layer also reads a memory, as a decoder's does.
 
     Returns
@@ -141,16 +141,7 @@ def draw_layer(rng: np.random.Generator, d_model: int, num_heads: int, d_ff: int
 
 
 def parameter_count(weights: Layer | Norm | FeedForward | MultiHeadParameters | np.ndarray | None) -> int:
-    """Return how many numbers a layer, or a part of it, trains.
-
-    Parameters
-    ----------
-    weights : Layer, Norm, FeedForward, MultiHeadParameters or None
-
-    Returns
-    -------
-    int
-    """
+    """Return how many numbers a layer, or a part of it, trains."""
     if isinstance(weights, MultiHeadParameters):
         return weights.count
     if isinstance(weights, tuple):
@@ -163,16 +154,16 @@ def embed(ids: ArrayLike, table: ArrayLike, *, scaled: bool = True) -> np.ndarra
 
     Parameters
     ----------
-    ids : array_like of int, shape (..., n)
+    ids : integers, shape (..., n)
         Rows of `table`.
-    table : array_like, shape (vocabulary, d_model)
-    scaled : bool, default True
+    table : shape (vocabulary, d_model)
+    scaled
         Whether embeddings are multiplied by the root of their width. Without, those of a table that also
         makes the output are short beside the positions.
 
     Returns
     -------
-    ndarray, shape (..., n, d_model)
+    shape (..., n, d_model)
 
     Raises
     ------
@@ -208,13 +199,13 @@ def next_token(output: ArrayLike, table: ArrayLike) -> np.ndarray:
 
     Parameters
     ----------
-    output : array_like, shape (..., n, d_model)
+    output : shape (..., n, d_model)
         Of the last block.
-    table : array_like, shape (vocabulary, d_model)
+    table : shape (vocabulary, d_model)
 
     Returns
     -------
-    ndarray, shape (..., n, vocabulary)
+    shape (..., n, vocabulary)
         Rows sum to 1.
 
     Raises
@@ -246,8 +237,8 @@ def feed_forward(x: ArrayLike, weights: FeedForward) -> Fed:
 
     Parameters
     ----------
-    x : array_like, shape (..., n, d_model)
-    weights : FeedForward
+    x : shape (..., n, d_model)
+    weights
 
     Returns
     -------
@@ -295,15 +286,15 @@ def residual(
 
     Parameters
     ----------
-    x : ndarray, shape (..., n, d_model)
-    sublayer : callable
+    x : shape (..., n, d_model)
+    sublayer
         Takes (..., n, d_model) and returns steps with an ``output`` of the same shape.
-    norm : Norm
-    pre_norm : bool, default False
+    norm
+    pre_norm
         Normalise what the sublayer reads, and not the sum.
-    dropout : float, default 0
+    dropout
         Chance of each number that the sublayer makes to become 0.
-    rng : numpy.random.Generator, optional
+    rng
         Needed for dropout.
 
     Returns
@@ -350,17 +341,13 @@ def encoder_block(
 
     Parameters
     ----------
-    x : array_like, shape (..., n, d_model)
-    layer : Layer
+    x : shape (..., n, d_model)
+    layer
     mask, causal
         As in `attn.scaled_dot_product_attention`. With `causal` this is the block of a model that only
         writes, such as GPT.
     pre_norm, dropout, rng
         As in `residual`.
-
-    Returns
-    -------
-    EncoderBlock
 
     Raises
     ------
@@ -408,22 +395,18 @@ def decoder_block(
 
     Parameters
     ----------
-    x : array_like, shape (..., n_q, d_model)
+    x : shape (..., n_q, d_model)
         What has been written.
-    memory : array_like, shape (..., n_k, d_model)
+    memory : shape (..., n_k, d_model)
         What an encoder made of what it read.
-    layer : Layer
+    layer
         With cross-attention.
     mask, causal
         Among what has been written, as in `attn.scaled_dot_product_attention`.
-    memory_mask : array_like of bool, broadcastable to (..., n_q, n_k), optional
+    memory_mask : booleans, broadcastable to (..., n_q, n_k)
         True where what is written may look at what was read.
     pre_norm, dropout, rng
         As in `residual`.
-
-    Returns
-    -------
-    DecoderBlock
 
     Raises
     ------
@@ -465,17 +448,13 @@ def encoder(
 
     Parameters
     ----------
-    x : array_like, shape (..., n, d_model)
-    layers : sequence of Layer
-    mask : array_like of bool, optional
-    norm : Norm, optional
+    x : shape (..., n, d_model)
+    layers
+    mask : booleans
+    norm
         Normalises the output once more, as pre-norm needs it.
     **options
         Further keywords of `encoder_block`.
-
-    Returns
-    -------
-    Stack
 
     Examples
     --------

@@ -122,15 +122,15 @@ def attention(
     ----------
     query, key, value, mask, bias, causal, query_offset, window, scale, softcap
         As in `attn.scaled_dot_product_attention`.
-    tile : (int, int), optional
+    tile
         Queries and keys of one tile. By default few enough for the cache of a core.
-    threads : int, default 1
+    threads
         Tiles computed at the same time. More than one is of use only where numpy's matrix product
         keeps to one thread itself.
 
     Returns
     -------
-    ndarray, shape (..., n_q, d_v)
+    shape (..., n_q, d_v)
         The context, equal to that of `attn.scaled_dot_product_attention` up to rounding. A query
         that may see no key has a context of zero.
 

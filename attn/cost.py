@@ -37,18 +37,14 @@ def layer_cost(kind: str, n: int, d: int, *, kernel: int = 3, window: int = 64) 
 
     Parameters
     ----------
-    kind : str
+    kind
         One of `KINDS`.
-    n, d : int
+    n, d
         Tokens, and numbers per token.
-    kernel : int, default 3
+    kernel
         Tokens k that a convolution sees at once.
-    window : int, default 64
+    window
         Keys r that a query sees in a window.
-
-    Returns
-    -------
-    LayerCost
 
     Raises
     ------
@@ -131,13 +127,9 @@ def attention_work(
 
     Parameters
     ----------
-    n : int
+    n
     d_model, num_heads, num_kv_heads, d_k, d_v
         As in `attention_parameters`.
-
-    Returns
-    -------
-    Work
 
     Raises
     ------
@@ -174,10 +166,6 @@ def crossover(
     d_model, num_heads, num_kv_heads, d_k, d_v
         As in `attention_parameters`.
 
-    Returns
-    -------
-    float
-
     Examples
     --------
     >>> crossover(512, 8), crossover(576, 9, 3)
@@ -202,20 +190,16 @@ def attention_parameters(
 
     Parameters
     ----------
-    d_model, num_heads : int
-    num_kv_heads : int, optional
+    d_model, num_heads
+    num_kv_heads
         By default `num_heads`.
-    d_k, d_v : int, optional
+    d_k, d_v
         Widths per head; by default ``d_model // num_heads``, which must then divide.
-    d_memory : int, optional
+    d_memory
         Width of the tokens that are read; by default `d_model`.
-    output_projection : bool, default True
-    bias : bool, default False
+    output_projection
+    bias
         One more number per column of each matrix.
-
-    Returns
-    -------
-    int
 
     Raises
     ------
@@ -262,14 +246,10 @@ def cache_bytes(
 
     Parameters
     ----------
-    n_tokens, num_kv_heads, d_k, d_v : int
-    num_layers : int, default 1
-    bytes_per_number : int, default 2
+    n_tokens, num_kv_heads, d_k, d_v
+    num_layers
+    bytes_per_number
         2 for float16 and bfloat16, 4 for float32.
-
-    Returns
-    -------
-    int
 
     Notes
     -----
@@ -290,15 +270,6 @@ def cache_bytes(
 def score_bytes(num_heads: int, n_q: int, n_k: int, *, bytes_per_number: int = 4) -> int:
     """Return how much memory the scores of one layer take when they are all held at once.
 
-    Parameters
-    ----------
-    num_heads, n_q, n_k : int
-    bytes_per_number : int, default 4
-
-    Returns
-    -------
-    int
-
     Examples
     --------
     >>> score_bytes(8, 512, 512) == 8 * 2**20, score_bytes(8, 1024, 1024) == 32 * 2**20
@@ -312,9 +283,9 @@ def growth(lengths: Sequence[float], values: Sequence[float], last: int = 3) -> 
 
     Parameters
     ----------
-    lengths, values : sequence of float
+    lengths, values
         Positive, in the order of growing lengths.
-    last : int, default 3
+    last
         How many of the longest count; shorter ones hold much that does not grow.
 
     Returns
@@ -385,15 +356,11 @@ def transformer_parameters(
 
     Parameters
     ----------
-    num_layers : int, default 6
+    num_layers
         Of the encoder, and of the decoder.
-    d_model, d_ff, num_heads, d_k, d_v : int
-    vocabulary : int, default 37000
+    d_model, d_ff, num_heads, d_k, d_v
+    vocabulary
         Rows of the one matrix that embeds both languages and also makes the output.
-
-    Returns
-    -------
-    int
 
     Notes
     -----
@@ -424,14 +391,10 @@ def training_operations(hours: float, processors: int, operations_per_second: fl
 
     Parameters
     ----------
-    hours : float
-    processors : int
-    operations_per_second : float
+    hours
+    processors
+    operations_per_second
         Of one processor.
-
-    Returns
-    -------
-    float
 
     Notes
     -----

@@ -16,7 +16,7 @@ def as_floats(*arrays: ArrayLike) -> tuple[list[np.ndarray], np.dtype]:
 
     Parameters
     ----------
-    *arrays : array_like
+    *arrays
         Real numbers of any shape.
 
     Returns
@@ -45,14 +45,6 @@ def as_floats(*arrays: ArrayLike) -> tuple[list[np.ndarray], np.dtype]:
 
 def as_real(array: ArrayLike) -> np.ndarray:
     """Return `array` as an ndarray of real numbers, in whatever type it came.
-
-    Parameters
-    ----------
-    array : array_like
-
-    Returns
-    -------
-    ndarray
 
     Raises
     ------
@@ -115,10 +107,10 @@ def softmax(scores: ArrayLike, axis: int = -1) -> np.ndarray:
 
     Parameters
     ----------
-    scores : array_like
+    scores
         Any shape; ``-inf`` marks an entry that must get no weight, and entries of ``inf`` share all
         of it.
-    axis : int, default -1
+    axis
         The axis that sums to 1: for attention the key axis.
 
     Returns
@@ -156,12 +148,12 @@ def softmax_jacobian(weights: ArrayLike) -> np.ndarray:
 
     Parameters
     ----------
-    weights : array_like, shape (..., n_k)
+    weights : shape (..., n_k)
         The output of `softmax`.
 
     Returns
     -------
-    ndarray, shape (..., n_k, n_k)
+    shape (..., n_k, n_k)
         :math:`\partial a_i / \partial s_j = a_i (\delta_{ij} - a_j)`; every row sums to 0.
 
     Examples
@@ -180,11 +172,11 @@ def share_of_sum(scores: ArrayLike) -> np.ndarray:
 
     Parameters
     ----------
-    scores : array_like, shape (..., n_k)
+    scores : shape (..., n_k)
 
     Returns
     -------
-    ndarray, shape (..., n_k)
+    shape (..., n_k)
         :math:`s_j / \sum_k s_k`; rows sum to 1, but a negative score becomes a negative share, and where
         scores nearly cancel the shares have no bound. Zeros where the sum is 0.
 
@@ -214,13 +206,13 @@ def layer_norm(x: np.ndarray, gain: ArrayLike, bias: ArrayLike, epsilon: float =
 
     Parameters
     ----------
-    x : ndarray, shape (..., d_model)
-    gain, bias : ndarray or float, shape (d_model,)
-    epsilon : float, default 1e-5
+    x : shape (..., d_model)
+    gain, bias : shape (d_model,)
+    epsilon
 
     Returns
     -------
-    ndarray, shape (..., d_model)
+    shape (..., d_model)
 
     Notes
     -----

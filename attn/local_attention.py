@@ -22,10 +22,10 @@ def local_m(scores: ArrayLike, centre: ArrayLike, half_width: int) -> Local:
 
     Parameters
     ----------
-    scores : array_like, shape (..., n_k)
-    centre : array_like, shape (...)
+    scores : shape (..., n_k)
+    centre : shape (...)
         Place of the middle of the window, counted from 0.
-    half_width : int
+    half_width
         Keys up to so far from the centre are seen; the window ends where the keys end.
 
     Returns
@@ -63,10 +63,10 @@ def local_p(scores: ArrayLike, centre: ArrayLike, half_width: int) -> Local:
 
     Parameters
     ----------
-    scores : array_like, shape (..., n_k)
-    centre : array_like, shape (...)
+    scores : shape (..., n_k)
+    centre : shape (...)
         Place of the middle of the window, counted from 0; need not be whole.
-    half_width : int
+    half_width
         At least 1; the paper uses 10.
 
     Returns
@@ -107,15 +107,15 @@ def predicted_centre(query: ArrayLike, n_k: int, *, w: ArrayLike, v: ArrayLike) 
 
     Parameters
     ----------
-    query : array_like, shape (..., d_q)
-    n_k : int
+    query : shape (..., d_q)
+    n_k
         Length of the input.
-    w : array_like, shape (d_q, d_hidden)
-    v : array_like, shape (d_hidden,)
+    w : shape (d_q, d_hidden)
+    v : shape (d_hidden,)
 
     Returns
     -------
-    ndarray, shape (...)
+    shape (...)
         Strictly between 0 and `n_k`; `n_k` / 2 where the network says 0.
 
     Raises

@@ -252,20 +252,16 @@ def leak(
 
     Parameters
     ----------
-    route : Route
+    route
         One of `ROUTES`.
-    x : array_like, shape (n, d_model)
-    w_q, w_k : array_like, shape (d_model, d_k)
-    w_v : array_like, shape (d_model, d_v)
-    visible : array_like of bool, shape (n, n)
-    token : int
+    x : shape (n, d_model)
+    w_q, w_k : shape (d_model, d_k)
+    w_v : shape (d_model, d_v)
+    visible : booleans, shape (n, n)
+    token
         Position of the token that is replaced.
-    replacement : array_like, shape (d_model,), optional
+    replacement : shape (d_model,)
         As in `attn.analysis.leak_test`.
-
-    Returns
-    -------
-    attn.analysis.Leak
 
     Examples
     --------

@@ -26,9 +26,9 @@ class Mask:
 
     Parameters
     ----------
-    visible : ndarray of bool, shape (..., n_q, n_k)
+    visible : booleans, shape (..., n_q, n_k)
         True where a query may look at a key. Kept as a read-only copy.
-    words : str
+    words
         One sentence that says the same.
 
     Raises
@@ -82,13 +82,13 @@ def everything(n_q: int, n_k: int | None = None) -> Mask:
 
     Parameters
     ----------
-    n_q : int
-    n_k : int, optional
+    n_q
+    n_k
         By default `n_q`.
 
     Returns
     -------
-    Mask, shape (n_q, n_k)
+    shape (n_q, n_k)
 
     Examples
     --------
@@ -105,16 +105,16 @@ def causal(n_q: int, n_k: int | None = None, *, query_offset: int | None = None)
 
     Parameters
     ----------
-    n_q : int
-    n_k : int, optional
+    n_q
+    n_k
         By default `n_q`.
-    query_offset : int, optional
+    query_offset
         Position of the first query among the keys. By default ``n_k - n_q``: the queries are the
         last positions, as in cached decoding.
 
     Returns
     -------
-    Mask, shape (n_q, n_k)
+    shape (n_q, n_k)
         Query ``i`` sees the key at ``i + query_offset`` and those before it.
 
     Notes
@@ -145,14 +145,14 @@ def padding(lengths: ArrayLike, n_k: int) -> Mask:
 
     Parameters
     ----------
-    lengths : int or array_like of int, shape (...)
+    lengths : integers, shape (...)
         How many of the `n_k` keys are real. For scores (batch, num_heads, n_q, n_k) give the shape
         (batch, 1).
-    n_k : int
+    n_k
 
     Returns
     -------
-    Mask, shape (..., 1, n_k)
+    shape (..., 1, n_k)
         The same for every query.
 
     Raises
@@ -185,16 +185,16 @@ def sliding_window(n_q: int, n_k: int, window: Window, *, query_offset: int | No
 
     Parameters
     ----------
-    n_q, n_k : int
-    window : int or (int or None, int or None)
+    n_q, n_k
+    window
         At most that many keys to the left and to the right of the query's own position; None on a
         side, or for the whole, for no limit.
-    query_offset : int, optional
+    query_offset
         As in `causal`.
 
     Returns
     -------
-    Mask, shape (n_q, n_k)
+    shape (n_q, n_k)
 
     Raises
     ------
@@ -237,15 +237,15 @@ def prefix(n_q: int, n_k: int, length: int, *, query_offset: int | None = None) 
 
     Parameters
     ----------
-    n_q, n_k : int
-    length : int
+    n_q, n_k
+    length
         How many keys everyone sees.
-    query_offset : int, optional
+    query_offset
         As in `causal`.
 
     Returns
     -------
-    Mask, shape (n_q, n_k)
+    shape (n_q, n_k)
 
     Raises
     ------
@@ -282,14 +282,14 @@ def blocks(sizes: Sequence[int] | None = None, *, ids: ArrayLike | None = None) 
 
     Parameters
     ----------
-    sizes : sequence of int, optional
+    sizes
         Lengths of the documents, in order.
-    ids : array_like of int, shape (..., n), optional
+    ids : integers, shape (..., n)
         Instead of `sizes`: the document that each token belongs to.
 
     Returns
     -------
-    Mask, shape (..., n, n)
+    shape (..., n, n)
         Tokens of one document see each other.
 
     Raises
@@ -324,15 +324,15 @@ def global_window(n: int, window: Window, global_tokens: int | Sequence[int]) ->
 
     Parameters
     ----------
-    n : int
-    window : int or (int or None, int or None)
+    n
+    window
         As in `sliding_window`.
-    global_tokens : int or sequence of int
+    global_tokens
         The tokens that see and are seen everywhere: how many from the start, or their positions.
 
     Returns
     -------
-    Mask, shape (n, n)
+    shape (n, n)
 
     Raises
     ------
@@ -373,13 +373,13 @@ def strided(n: int, stride: int) -> Mask:
 
     Parameters
     ----------
-    n : int
-    stride : int
+    n
+    stride
         At least 1.
 
     Returns
     -------
-    Mask, shape (n, n)
+    shape (n, n)
 
     Raises
     ------
@@ -412,11 +412,11 @@ def painted(visible: ArrayLike) -> Mask:
 
     Parameters
     ----------
-    visible : array_like of bool (or of 0 and 1), shape (..., n_q, n_k)
+    visible : booleans, or 0 and 1, shape (..., n_q, n_k)
 
     Returns
     -------
-    Mask, shape (..., n_q, n_k)
+    shape (..., n_q, n_k)
 
     Raises
     ------
@@ -443,7 +443,7 @@ def combine(*masks: Mask) -> Mask:
 
     Parameters
     ----------
-    *masks : Mask
+    *masks
         At least one.
 
     Returns

@@ -20,16 +20,16 @@ class MultiHeadParameters:
 
     Parameters
     ----------
-    w_q : ndarray, shape (d_model, num_heads * d_k)
-    w_k : ndarray, shape (d_memory, num_kv_heads * d_k)
-    w_v : ndarray, shape (d_memory, num_kv_heads * d_v)
+    w_q : shape (d_model, num_heads * d_k)
+    w_k : shape (d_memory, num_kv_heads * d_k)
+    w_v : shape (d_memory, num_kv_heads * d_v)
         `d_memory` is `d_model` unless keys and values are read from another sequence.
-    w_o : ndarray, shape (num_heads * d_v, d_out), optional
+    w_o : shape (num_heads * d_v, d_out)
         Without it the output is the plain concatenation of the heads.
-    b_q, b_k, b_v, b_o : ndarray, optional
+    b_q, b_k, b_v, b_o
         One number per column of the matrix they belong to.
-    num_heads : int
-    num_kv_heads : int, optional
+    num_heads
+    num_kv_heads
         By default `num_heads` (multi-head); 1 is multi-query, what lies between grouped-query.
 
     Raises
@@ -120,18 +120,18 @@ def draw_parameters(
 
     Parameters
     ----------
-    rng : numpy.random.Generator
-    d_model : int
+    rng
+    d_model
         Width of the tokens that ask, and of the output.
-    num_heads : int
-    num_kv_heads : int, optional
+    num_heads
+    num_kv_heads
         By default `num_heads`.
-    d_k, d_v : int, optional
+    d_k, d_v
         Widths per head; by default ``d_model // num_heads``, which must then divide.
-    d_memory : int, optional
+    d_memory
         Width of the tokens that are read; by default `d_model`.
-    output_projection : bool, default True
-    bias : bool, default False
+    output_projection
+    bias
 
     Returns
     -------
@@ -178,12 +178,12 @@ def split_heads(x: ArrayLike, num_heads: int) -> np.ndarray:
 
     Parameters
     ----------
-    x : array_like, shape (..., n, num_heads * d)
-    num_heads : int
+    x : shape (..., n, num_heads * d)
+    num_heads
 
     Returns
     -------
-    ndarray, shape (..., num_heads, n, d)
+    shape (..., num_heads, n, d)
 
     Raises
     ------
@@ -210,11 +210,11 @@ def merge_heads(x: ArrayLike) -> np.ndarray:
 
     Parameters
     ----------
-    x : array_like, shape (..., num_heads, n, d)
+    x : shape (..., num_heads, n, d)
 
     Returns
     -------
-    ndarray, shape (..., n, num_heads * d)
+    shape (..., n, num_heads * d)
 
     Raises
     ------
@@ -251,12 +251,12 @@ def multi_head_attention(
 
     Parameters
     ----------
-    x : array_like, shape (..., n_q, d_model)
+    x : shape (..., n_q, d_model)
         The tokens that ask.
-    parameters : MultiHeadParameters
-    memory : array_like, shape (..., n_k, d_memory), optional
+    parameters
+    memory : shape (..., n_k, d_memory)
         The tokens that are read; by default `x` itself (self-attention).
-    rotate : callable, optional
+    rotate
         Applied to queries and to keys after the heads are split, as rotary positions are;
         takes and returns (..., heads, n, d_k).
     mask, bias, causal, query_offset, window, scale, softcap
@@ -317,12 +317,12 @@ def head_outputs(context: ArrayLike, w_o: ArrayLike) -> np.ndarray:
 
     Parameters
     ----------
-    context : array_like, shape (..., num_heads, n_q, d_v)
-    w_o : array_like, shape (num_heads * d_v, d_out)
+    context : shape (..., num_heads, n_q, d_v)
+    w_o : shape (num_heads * d_v, d_out)
 
     Returns
     -------
-    ndarray, shape (..., num_heads, n_q, d_out)
+    shape (..., num_heads, n_q, d_out)
         Summed over heads this is ``concat @ w_o``.
 
     Raises
@@ -352,11 +352,6 @@ def head_outputs(context: ArrayLike, w_o: ArrayLike) -> np.ndarray:
 
 def one_head(parameters: MultiHeadParameters, head: int) -> MultiHeadParameters:
     """Take one head out of the parameters of a layer.
-
-    Parameters
-    ----------
-    parameters : MultiHeadParameters
-    head : int
 
     Returns
     -------

@@ -50,29 +50,25 @@ def walk(
 
     Parameters
     ----------
-    x : array_like, shape (n, d_model)
+    x : shape (n, d_model)
         One embedding per token.
-    w_q, w_k : array_like, shape (d_model, d_k)
-    w_v : array_like, shape (d_model, d_v)
-    b_q, b_k, b_v : array_like, optional
+    w_q, w_k : shape (d_model, d_k)
+    w_v : shape (d_model, d_v)
+    b_q, b_k, b_v
         Added to the projections.
-    added : array_like, shape (n, d_model), optional
+    added : shape (n, d_model)
         Positions that are added to the embeddings, such as sinusoidal ones.
-    rotate : callable, optional
+    rotate
         Positions that turn queries and keys, such as rotary ones; takes and returns (n, d_k).
-    bias : array_like, shape (n, n), optional
+    bias : shape (n, n)
         Positions that are added to the scores, such as ALiBi.
-    mask : array_like of bool, shape (n, n), optional
+    mask : booleans, shape (n, n)
         True where a query may look at a key.
-    divisor : float, optional
+    divisor
         What the products are divided by; ``sqrt(d_k)`` by default.
-    temperature : float, default 1
+    temperature
         What the scores are divided by once more before the softmax: below 1 sharpens, above 1
         flattens.
-
-    Returns
-    -------
-    Steps
 
     Raises
     ------

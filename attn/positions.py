@@ -18,14 +18,9 @@ from attn.functional import as_floats
 def sinusoidal(n: int, d_model: int, *, base: float = 10000) -> np.ndarray:
     r"""Return waves of many lengths, one row per position, to be added to the embeddings.
 
-    Parameters
-    ----------
-    n, d_model : int
-    base : float, default 10000
-
     Returns
     -------
-    ndarray, shape (n, d_model)
+    shape (n, d_model)
 
     Notes
     -----
@@ -54,13 +49,13 @@ def wavelengths(d: int, *, base: float = 10000) -> np.ndarray:
 
     Parameters
     ----------
-    d : int
+    d
         `d_model` of sinusoidal positions or `d_k` of rotary ones.
-    base : float, default 10000
+    base
 
     Returns
     -------
-    ndarray, shape (ceil(d / 2),)
+    shape (ceil(d / 2),)
         :math:`2\pi b^{2i/d}`.
 
     Notes
@@ -86,14 +81,14 @@ def offset_matrix(offset: float, d_model: int, *, base: float = 10000) -> np.nda
 
     Parameters
     ----------
-    offset : float
-    d_model : int
+    offset
+    d_model
         Even.
-    base : float, default 10000
+    base
 
     Returns
     -------
-    ndarray, shape (d_model, d_model)
+    shape (d_model, d_model)
         R with :math:`PE_{p+k} = R_k PE_p` for all p: blocks of 2 x 2 along the diagonal, each the turn
         of one pair.
 
@@ -129,14 +124,9 @@ def offset_matrix(offset: float, d_model: int, *, base: float = 10000) -> np.nda
 def learned(rng: np.random.Generator, n: int, d_model: int) -> np.ndarray:
     """Return one row per position as training would start from, to be added to the embeddings.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-    n, d_model : int
-
     Returns
     -------
-    ndarray, shape (n, d_model)
+    shape (n, d_model)
         Normal with standard deviation 0.02, where BERT and GPT-2 begin.
 
     Notes
@@ -160,14 +150,14 @@ def rotary(n: int, d_k: int, *, base: float = 10000) -> np.ndarray:
 
     Parameters
     ----------
-    n : int
-    d_k : int
+    n
+    d_k
         Even.
-    base : float, default 10000
+    base
 
     Returns
     -------
-    ndarray, shape (n, d_k / 2)
+    shape (n, d_k / 2)
         :math:`p \cdot b^{-2i/d_k}` for position p and pair i, for `rotate`.
 
     Raises
@@ -200,17 +190,17 @@ def rotate(x: ArrayLike, angles: ArrayLike, *, interleaved: bool = False) -> np.
 
     Parameters
     ----------
-    x : array_like, shape (..., n, d_k)
-    angles : array_like, shape (n, r)
+    x : shape (..., n, d_k)
+    angles : shape (n, r)
         The first ``2 * r`` numbers are turned, what lies beyond them stays (GPT-NeoX turns only a
         part).
-    interleaved : bool, default False
+    interleaved
         Which numbers make a pair. By default ``i`` and ``i + r``, as Llama and GPT-NeoX lay them
         out; if True ``2 * i`` and ``2 * i + 1``, as the paper and GPT-J do.
 
     Returns
     -------
-    ndarray, shape (..., n, d_k)
+    shape (..., n, d_k)
 
     Raises
     ------
@@ -251,13 +241,9 @@ def rotate(x: ArrayLike, angles: ArrayLike, *, interleaved: bool = False) -> np.
 def alibi_slopes(num_heads: int) -> np.ndarray:
     r"""Return how fast each head's scores fall with distance.
 
-    Parameters
-    ----------
-    num_heads : int
-
     Returns
     -------
-    ndarray, shape (num_heads,)
+    shape (num_heads,)
         :math:`2^{-8/h}, 2^{-16/h}, \ldots` for a power of two h. Otherwise those of the power of
         two below, then every other one of the power of two above.
 
@@ -286,15 +272,15 @@ def alibi_bias(num_heads: int, n_q: int, n_k: int | None = None, *, query_offset
 
     Parameters
     ----------
-    num_heads, n_q : int
-    n_k : int, optional
+    num_heads, n_q
+    n_k
         By default `n_q`.
-    query_offset : int, optional
+    query_offset
         Position of the first query among the keys; by default ``n_k - n_q``.
 
     Returns
     -------
-    ndarray, shape (num_heads, n_q, n_k)
+    shape (num_heads, n_q, n_k)
         :math:`-m_h |i - j|`, to be given as ``bias``.
 
     Notes
@@ -329,20 +315,20 @@ def relative_buckets(
 
     Parameters
     ----------
-    n_q : int
-    n_k : int, optional
+    n_q
+    n_k
         By default `n_q`.
-    num_buckets : int, default 32
-    max_distance : int, default 128
+    num_buckets
+    max_distance
         From here on all distances share the last bucket.
-    bidirectional : bool, default True
+    bidirectional
         Whether keys to the right get the upper half of the buckets; if False they share bucket 0.
-    query_offset : int, optional
+    query_offset
         Position of the first query among the keys; by default ``n_k - n_q``.
 
     Returns
     -------
-    ndarray of int, shape (n_q, n_k)
+    integers, shape (n_q, n_k)
 
     Raises
     ------
@@ -393,14 +379,14 @@ def relative_bias(
 
     Parameters
     ----------
-    table : array_like, shape (num_buckets, num_heads)
+    table : shape (num_buckets, num_heads)
         Trained; shared by all layers in T5.
     n_q, n_k, max_distance, bidirectional, query_offset
         As in `relative_buckets`.
 
     Returns
     -------
-    ndarray, shape (num_heads, n_q, n_k)
+    shape (num_heads, n_q, n_k)
         To be given as ``bias``.
 
     Raises

@@ -23,9 +23,9 @@ def teacher_forcing(sequence: Sequence, start: object, end: object) -> Lesson:
 
     Parameters
     ----------
-    sequence : sequence
+    sequence
         What is to be written.
-    start, end : object
+    start, end
         What is read first, and predicted last.
 
     Returns
@@ -55,10 +55,10 @@ def dropout(x: ArrayLike, p: float, rng: np.random.Generator | None) -> np.ndarr
 
     Parameters
     ----------
-    x : array_like
-    p : float
+    x
+    p
         The chance of each number to become 0, at least 0 and below 1.
-    rng : numpy.random.Generator
+    rng
         Not used where `p` is 0.
 
     Returns
@@ -101,10 +101,10 @@ def learning_rate(step: ArrayLike, d_model: int = 512, warmup: int = 4000) -> np
 
     Parameters
     ----------
-    step : array_like
+    step
         Counted from 1.
-    d_model : int, default 512
-    warmup : int, default 4000
+    d_model
+    warmup
         Steps until the peak.
 
     Returns
@@ -142,15 +142,15 @@ def smoothed_targets(target: ArrayLike, num_classes: int, epsilon: float = 0.1) 
 
     Parameters
     ----------
-    target : array_like of int, shape (...)
+    target : integers, shape (...)
         The right class of each, counted from 0.
-    num_classes : int
-    epsilon : float, default 0.1
+    num_classes
+    epsilon
         What is spread, from 0 to 1.
 
     Returns
     -------
-    ndarray, shape (..., num_classes)
+    shape (..., num_classes)
         Rows sum to 1.
 
     Raises
@@ -186,12 +186,12 @@ def cross_entropy(targets: ArrayLike, probabilities: ArrayLike) -> np.ndarray:
 
     Parameters
     ----------
-    targets, probabilities : array_like, shape (..., num_classes)
+    targets, probabilities : shape (..., num_classes)
         Rows sum to 1.
 
     Returns
     -------
-    ndarray, shape (...)
+    shape (...)
         Infinite where something with a target above 0 is held impossible. Least where both are the same,
         and then the entropy of the targets.
 
@@ -217,12 +217,8 @@ def averaged(checkpoints: Sequence[Mapping[str, ArrayLike]]) -> dict[str, np.nda
 
     Parameters
     ----------
-    checkpoints : sequence of dict of str to array_like
+    checkpoints
         The same names and shapes in each.
-
-    Returns
-    -------
-    dict of str to ndarray
 
     Raises
     ------

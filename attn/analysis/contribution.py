@@ -13,15 +13,15 @@ def value_weighted(weights: ArrayLike, value: ArrayLike, w_o: ArrayLike) -> np.n
 
     Parameters
     ----------
-    weights : array_like, shape (..., num_heads, n_q, n_k), or (n_q, n_k) for one head
-    value : array_like, shape (..., num_kv_heads, n_k, d_v), or (n_k, d_v) for one head
+    weights : shape (..., num_heads, n_q, n_k), or (n_q, n_k) for one head
+    value : shape (..., num_kv_heads, n_k, d_v), or (n_k, d_v) for one head
         With its bias. `num_heads` is a multiple of `num_kv_heads`.
-    w_o : array_like, shape (num_heads * d_v, d_out), or (d_v, d_out) for one head
+    w_o : shape (num_heads * d_v, d_out), or (d_v, d_out) for one head
         The output projection.
 
     Returns
     -------
-    ndarray, shape of the weights
+    shape of the weights
         :math:`a_{ij} \lVert v_j W^O_h \rVert`, at least 0; a hidden key adds 0. Rows need not sum
         to 1.
 
@@ -64,15 +64,15 @@ def rollout(weights_per_layer: Iterable[ArrayLike], *, residual: float = 0.5) ->
 
     Parameters
     ----------
-    weights_per_layer : iterable of array_like, each of shape (n, n) or (num_heads, n, n)
+    weights_per_layer : each of shape (n, n) or (num_heads, n, n)
         From the first layer on; heads are averaged. A generator holds one layer at a time. For what
         reaches a layer in the middle, give the layers up to it.
-    residual : float, default 0.5
+    residual
         The share of a token that passes the attention by, from 0 to 1.
 
     Returns
     -------
-    ndarray, shape (n, n)
+    shape (n, n)
         How much of each token of the text (a column) reaches each place of the last layer (a row),
         from 0 to 1; rows sum to 1. A row without weight keeps its token.
 
@@ -117,13 +117,13 @@ def mean_over(weights: ArrayLike, heads: int | Sequence[int] | None = None) -> n
 
     Parameters
     ----------
-    weights : array_like, shape (..., num_heads, n_q, n_k)
-    heads : int or sequence of int, optional
+    weights : shape (..., num_heads, n_q, n_k)
+    heads
         By default all.
 
     Returns
     -------
-    ndarray, shape (..., n_q, n_k)
+    shape (..., n_q, n_k)
         Rows sum to 1 where those of all chosen heads do.
 
     Raises

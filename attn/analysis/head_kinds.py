@@ -25,10 +25,10 @@ def kind_of_head(metrics: Mapping[str, float], n_tokens: int | None = None) -> K
 
     Parameters
     ----------
-    metrics : mapping
+    metrics
         Key of `METRICS` -> number, of one head, as `measure` returns them. What is missing or NaN is
         passed over.
-    n_tokens : int, optional
+    n_tokens
         Number of keys. Below `SHORTEST` no head is named.
 
     Returns

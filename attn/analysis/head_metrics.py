@@ -20,11 +20,11 @@ def entropy(weights: ArrayLike) -> np.ndarray:
 
     Parameters
     ----------
-    weights : array_like, shape (..., n_q, n_k)
+    weights : shape (..., n_q, n_k)
 
     Returns
     -------
-    ndarray, shape (...)
+    shape (...)
         The mean over queries of :math:`-\sum_j a_{ij} \ln a_{ij}`, from 0 (one key each) to
         :math:`\ln n_k` nats (all alike); NaN without weight.
 
@@ -50,15 +50,15 @@ def evenness(weights: ArrayLike, mask: ArrayLike | None = None) -> np.ndarray:
 
     Parameters
     ----------
-    weights : array_like, shape (..., n_q, n_k)
-    mask : array_like of bool, broadcastable to the weights, optional
+    weights : shape (..., n_q, n_k)
+    mask : booleans, broadcastable to the weights
         True where a query may look at a key. By default read off the weights: in sight are keys that
         get weight from any query, no further to either side than any query of the head looks. This
         finds causal masks, windows and padding.
 
     Returns
     -------
-    ndarray, shape (...)
+    shape (...)
         The mean over queries of entropy divided by :math:`\ln m_i`, with :math:`m_i` the number of
         keys that query ``i`` has in sight, from 0 to 1. Queries with one key in sight are left out;
         NaN if none has two.
@@ -93,13 +93,13 @@ def distance(weights: ArrayLike, query_offset: int | None = None) -> np.ndarray:
 
     Parameters
     ----------
-    weights : array_like, shape (..., n_q, n_k)
-    query_offset : int, optional
+    weights : shape (..., n_q, n_k)
+    query_offset
         Position of the first query among the keys; by default ``n_k - n_q``.
 
     Returns
     -------
-    ndarray, shape (...)
+    shape (...)
         The mean over queries of :math:`\sum_j a_{ij} |j - i|`, from 0 to ``n_k - 1`` tokens;
         NaN without weight.
 
@@ -126,11 +126,11 @@ def first_token(weights: ArrayLike) -> np.ndarray:
 
     Parameters
     ----------
-    weights : array_like, shape (..., n_q, n_k)
+    weights : shape (..., n_q, n_k)
 
     Returns
     -------
-    ndarray, shape (...)
+    shape (...)
         The mean over queries of :math:`a_{i0}`, from 0 to 1; NaN without weight. Under a causal mask
         the first query counts too, which can look nowhere else.
 
@@ -156,12 +156,12 @@ def special_tokens(weights: ArrayLike, special: ArrayLike) -> np.ndarray:
 
     Parameters
     ----------
-    weights : array_like, shape (..., n_q, n_k)
-    special : array_like of bool, shape (n_k,)
+    weights : shape (..., n_q, n_k)
+    special : booleans, shape (n_k,)
 
     Returns
     -------
-    ndarray, shape (...)
+    shape (...)
         The mean over queries of :math:`\sum_{j\ \mathrm{special}} a_{ij}`, from 0 to 1; NaN without
         weight. Weights that are all alike give the share of special tokens among the keys.
 
@@ -193,13 +193,13 @@ def previous_token(weights: ArrayLike, query_offset: int | None = None) -> np.nd
 
     Parameters
     ----------
-    weights : array_like, shape (..., n_q, n_k)
-    query_offset : int, optional
+    weights : shape (..., n_q, n_k)
+    query_offset
         As in `distance`.
 
     Returns
     -------
-    ndarray, shape (...)
+    shape (...)
         The mean of :math:`a_{i,i-1}` over the queries that have a token before them, from 0 to 1;
         NaN if none has.
 
@@ -227,13 +227,13 @@ def next_token(weights: ArrayLike, query_offset: int | None = None) -> np.ndarra
 
     Parameters
     ----------
-    weights : array_like, shape (..., n_q, n_k)
-    query_offset : int, optional
+    weights : shape (..., n_q, n_k)
+    query_offset
         As in `distance`.
 
     Returns
     -------
-    ndarray, shape (...)
+    shape (...)
         The mean of :math:`a_{i,i+1}` over the queries that have a token after them, from 0 to 1; NaN
         if none has. Under a causal mask 0.
 
@@ -258,13 +258,13 @@ def same_token(weights: ArrayLike, query_offset: int | None = None) -> np.ndarra
 
     Parameters
     ----------
-    weights : array_like, shape (..., n_q, n_k)
-    query_offset : int, optional
+    weights : shape (..., n_q, n_k)
+    query_offset
         As in `distance`.
 
     Returns
     -------
-    ndarray, shape (...)
+    shape (...)
         The mean of :math:`a_{ii}` over queries, from 0 to 1; NaN without weight. Other places where
         the same word stands are those of `duplicate_token`.
 
@@ -296,19 +296,19 @@ def duplicate_token(
 
     Parameters
     ----------
-    weights : array_like, shape (..., n_q, n_k)
-    tokens : array_like, shape (n_k,)
+    weights : shape (..., n_q, n_k)
+    tokens : shape (n_k,)
         Ids or words.
-    special : array_like of bool, shape (n_k,), optional
+    special : booleans, shape (n_k,)
         Special tokens repeat nothing: they are left out.
-    query_offset : int, optional
+    query_offset
         As in `distance`.
-    fewest : int, default 1
+    fewest
         How many queries must have somewhere to look.
 
     Returns
     -------
-    ndarray, shape (...)
+    shape (...)
         The mean of :math:`\sum_j a_{ij}` over the keys with :math:`t_j = t_i` and
         :math:`0 < j < i - 1`, and over the queries that have such a key, from 0 to 1; NaN if these
         queries are fewer than `fewest`.
@@ -352,19 +352,19 @@ def induction(
 
     Parameters
     ----------
-    weights : array_like, shape (..., n_q, n_k)
-    tokens : array_like, shape (n_k,)
+    weights : shape (..., n_q, n_k)
+    tokens : shape (n_k,)
         Ids or words.
-    special : array_like of bool, shape (n_k,), optional
+    special : booleans, shape (n_k,)
         Special tokens are left out, as tokens that come again and as what followed.
-    query_offset : int, optional
+    query_offset
         As in `distance`.
-    fewest : int, default 1
+    fewest
         As in `duplicate_token`.
 
     Returns
     -------
-    ndarray, shape (...)
+    shape (...)
         The mean of :math:`\sum_j a_{ij}` over the keys with :math:`t_{j-1} = t_i` and
         :math:`0 < j < i - 1`, and over the queries that have such a key, from 0 to 1; NaN if these
         queries are fewer than `fewest`.
@@ -401,13 +401,13 @@ def positional(weights: ArrayLike, mask: ArrayLike | None = None) -> np.ndarray:
 
     Parameters
     ----------
-    weights : array_like, shape (..., n_q, n_k)
-    mask : array_like of bool, broadcastable to the weights, optional
+    weights : shape (..., n_q, n_k)
+    mask : booleans, broadcastable to the weights
         As in `evenness`.
 
     Returns
     -------
-    ndarray, shape (...)
+    shape (...)
         From 0 (content decides) to 1 (every weight follows from how far the key is from the query).
         NaN for weights that are all alike, in which there is nothing to explain, and where each
         distance occurs once only, so that it could explain anything.

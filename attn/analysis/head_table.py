@@ -149,17 +149,17 @@ def measure(
 
     Parameters
     ----------
-    weights : array_like, shape (..., n_q, n_k)
-    tokens : array_like, shape (n_k,), optional
+    weights : shape (..., n_q, n_k)
+    tokens : shape (n_k,)
         Ids or words of the keys; without them, as for the patches of a picture, repetitions cannot
         be told.
-    special : array_like of bool, shape (n_k,), optional
+    special : booleans, shape (n_k,)
         True for special tokens.
-    mask : array_like of bool, broadcastable to the weights, optional
+    mask : booleans, broadcastable to the weights
         As in `evenness`.
-    query_offset : int, optional
+    query_offset
         As in `distance`.
-    cross : bool, default False
+    cross
         Whether queries and keys come from two sequences, as in cross-attention: then no key is the
         previous, the next or the same token.
 
@@ -196,7 +196,7 @@ def measure_each(
 
     Parameters
     ----------
-    heads : iterable of array_like, each of shape (n_q, n_k)
+    heads : each of shape (n_q, n_k)
         A generator computes each head when its turn comes.
     tokens, special, **options
         As in `measure`.

@@ -13,15 +13,15 @@ def gradient_times_input(function: Callable[[np.ndarray], float], x: ArrayLike, 
 
     Parameters
     ----------
-    function : callable
+    function
         Takes (n, d_model) and returns one number.
-    x : array_like, shape (n, d_model)
-    step : float, default 1e-5
+    x : shape (n, d_model)
+    step
         By how large a share a vector is made longer and shorter.
 
     Returns
     -------
-    ndarray, shape (n,)
+    shape (n,)
         The change per share of growth: the gradient by a token's vector, times that vector.
 
     Raises
@@ -63,16 +63,16 @@ def moved_rows(
 
     Parameters
     ----------
-    function : callable
+    function
         Takes (n, d_model) and returns one row per token, (n, anything).
-    x : array_like, shape (n, d_model)
-    token : int
-    replacement : array_like, shape (d_model,), optional
+    x : shape (n, d_model)
+    token
+    replacement : shape (d_model,)
         What takes its place; by default its own numbers in the reverse order.
 
     Returns
     -------
-    ndarray, shape (n,)
+    shape (n,)
         The length of each row's change.
 
     Raises
@@ -98,7 +98,7 @@ def rank_agreement(one: ArrayLike, other: ArrayLike) -> float:
 
     Parameters
     ----------
-    one, other : array_like, shape (n,)
+    one, other : shape (n,)
 
     Returns
     -------

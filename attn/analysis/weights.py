@@ -49,11 +49,11 @@ def row_entropy(weights: ArrayLike) -> np.ndarray:
 
     Parameters
     ----------
-    weights : array_like, shape (..., n_q, n_k)
+    weights : shape (..., n_q, n_k)
 
     Returns
     -------
-    ndarray, shape (..., n_q)
+    shape (..., n_q)
         :math:`-\sum_j a_{ij} \ln a_{ij}` in nats, from 0 (one key) to :math:`\ln n_k` (all alike).
         A row without weight has 0.
 
@@ -72,11 +72,11 @@ def effective_keys(weights: ArrayLike) -> np.ndarray:
 
     Parameters
     ----------
-    weights : array_like, shape (..., n_q, n_k)
+    weights : shape (..., n_q, n_k)
 
     Returns
     -------
-    ndarray, shape (..., n_q)
+    shape (..., n_q)
         The exponential of the entropy: ``m`` for a row spread evenly over ``m`` keys, and 0 for a
         row without weight.
 
@@ -94,13 +94,13 @@ def mean_distance(weights: ArrayLike, query_offset: int | None = None) -> np.nda
 
     Parameters
     ----------
-    weights : array_like, shape (..., n_q, n_k)
-    query_offset : int, optional
+    weights : shape (..., n_q, n_k)
+    query_offset
         Position of the first query among the keys; by default ``n_k - n_q``.
 
     Returns
     -------
-    ndarray, shape (..., n_q)
+    shape (..., n_q)
         :math:`\sum_j a_{ij} |j - i - \mathrm{offset}|`, in tokens. A row without weight has 0.
 
     Examples
@@ -120,11 +120,11 @@ def first_token_share(weights: ArrayLike) -> np.ndarray:
 
     Parameters
     ----------
-    weights : array_like, shape (..., n_q, n_k)
+    weights : shape (..., n_q, n_k)
 
     Returns
     -------
-    ndarray, shape (..., n_q)
+    shape (..., n_q)
 
     Notes
     -----
@@ -150,15 +150,11 @@ def saturation(d_k: int, rng: np.random.Generator, *, num_keys: int = 16, num_dr
 
     Parameters
     ----------
-    d_k : int
-    rng : numpy.random.Generator
-    num_keys : int, default 16
-    num_draws : int, default 2000
+    d_k
+    rng
+    num_keys
+    num_draws
         Queries, each with keys of its own.
-
-    Returns
-    -------
-    Saturation
 
     Raises
     ------
@@ -199,7 +195,7 @@ def score_rank(scores: ArrayLike) -> ScoreRank:
 
     Parameters
     ----------
-    scores : array_like, shape (..., n_q, n_k)
+    scores : shape (..., n_q, n_k)
         Before any mask.
 
     Returns
@@ -235,9 +231,9 @@ def products(left_row: ArrayLike, right_column: ArrayLike) -> Products:
 
     Parameters
     ----------
-    left_row : array_like, shape (..., d)
+    left_row : shape (..., d)
         A row of the matrix on the left.
-    right_column : array_like, shape (..., d)
+    right_column : shape (..., d)
         A column of the matrix on the right.
 
     Returns
@@ -273,14 +269,14 @@ def leak_test(
 
     Parameters
     ----------
-    attend : callable
+    attend
         Takes `x` and returns one output row per token, shape (n, d).
-    x : array_like, shape (n, d_model)
-    visible : array_like of bool, broadcastable to (n, n)
+    x : shape (n, d_model)
+    visible : booleans, broadcastable to (n, n)
         The mask that `attend` is meant to obey.
-    token : int
+    token
         Position of the token that is replaced.
-    replacement : array_like, shape (d_model,), optional
+    replacement : shape (d_model,)
         What takes its place; by default its own numbers turned around, ``1 - 2 * x[token]``.
 
     Returns

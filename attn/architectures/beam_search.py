@@ -22,14 +22,10 @@ def length_penalty(length: ArrayLike, alpha: float = 0.6) -> np.ndarray:
 
     Parameters
     ----------
-    length : array_like
+    length
         Symbols, the end included.
-    alpha : float, default 0.6
+    alpha
         0 leaves long sequences at a disadvantage, since every symbol makes a sequence less likely.
-
-    Returns
-    -------
-    ndarray
 
     Raises
     ------
@@ -68,16 +64,16 @@ def beam_search(
 
     Parameters
     ----------
-    next_log_probabilities : callable
+    next_log_probabilities
         Takes the symbols so far as a tuple of int and returns the log probability of each next one,
         shape (symbols,); -inf where there is none.
-    end : int
+    end
         The symbol that ends a sequence.
-    beam : int, default 4
+    beam
         Beginnings that are kept; 1 always takes the likeliest next symbol.
-    alpha : float, default 0.6
+    alpha
         As in `length_penalty`.
-    longest : int, default 50
+    longest
         Symbols after which what has not ended is dropped.
 
     Returns

@@ -25,19 +25,15 @@ def image_attention(
 
     Parameters
     ----------
-    x : array_like, shape (n, d)
+    x : shape (n, d)
         One row per pixel.
-    w_f, w_g : array_like, shape (d, d_k)
+    w_f, w_g : shape (d, d_k)
         Pixels to keys and to queries.
-    w_h : array_like, shape (d, d_v)
-    w_v : array_like, shape (d_v, d), optional
+    w_h : shape (d, d_v)
+    w_v : shape (d_v, d)
         Back to the width of the image; without it `d_v` is `d`.
-    gamma : float, default 0
+    gamma
         At 0 the output is the image itself.
-
-    Returns
-    -------
-    ImageAttention
 
     Raises
     ------
@@ -82,13 +78,13 @@ def patches(image: ArrayLike, size: int) -> np.ndarray:
 
     Parameters
     ----------
-    image : array_like, shape (height, width, channels)
-    size : int
+    image : shape (height, width, channels)
+    size
         Pixels along a side, which divides height and width.
 
     Returns
     -------
-    ndarray, shape (n_patches, size * size, channels)
+    shape (n_patches, size * size, channels)
         Row by row from the top left.
 
     Raises
@@ -114,14 +110,14 @@ def patch_features(cut: ArrayLike, columns: int) -> np.ndarray:
 
     Parameters
     ----------
-    cut : array_like, shape (n_patches, n_pixels, 3)
+    cut : shape (n_patches, n_pixels, 3)
         As `patches` makes them.
-    columns : int
+    columns
         How many patches lie side by side.
 
     Returns
     -------
-    ndarray, shape (n_patches, 6)
+    shape (n_patches, 6)
         Red, green and blue around 0, the standard deviation of its pixels, and how far to the right
         and how far up it lies, from -1 to 1.
 

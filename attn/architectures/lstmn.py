@@ -25,16 +25,16 @@ def look_back(
 
     Parameters
     ----------
-    x : array_like, shape (n, d_in)
-    parameters : Recurrent
+    x : shape (n, d_in)
+    parameters
         Of `attn.recurrent.lstm`.
-    w_past : array_like, shape (width, d_hidden)
+    w_past : shape (width, d_hidden)
         Reads each state of the past.
-    w_now : array_like, shape (d_in, d_hidden)
+    w_now : shape (d_in, d_hidden)
         Reads the token at hand.
-    w_summary : array_like, shape (width, d_hidden)
+    w_summary : shape (width, d_hidden)
         Reads what the step before made of its past.
-    v : array_like, shape (d_hidden,)
+    v : shape (d_hidden,)
 
     Returns
     -------

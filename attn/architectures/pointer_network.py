@@ -31,14 +31,14 @@ def point(
 
     Parameters
     ----------
-    encoded : array_like, shape (..., n, d_encoded)
+    encoded : shape (..., n, d_encoded)
         The inputs, one state each.
-    decoded : array_like, shape (..., d_decoded)
+    decoded : shape (..., d_decoded)
         The state of the one who points.
-    w_encoded : array_like, shape (d_encoded, d_hidden)
-    w_decoded : array_like, shape (d_decoded, d_hidden)
-    v : array_like, shape (d_hidden,)
-    visited : array_like of bool, shape (..., n), optional
+    w_encoded : shape (d_encoded, d_hidden)
+    w_decoded : shape (d_decoded, d_hidden)
+    v : shape (d_hidden,)
+    visited : booleans, shape (..., n)
         True for inputs that must not be pointed at again.
 
     Returns
@@ -77,12 +77,12 @@ def leaving_out(scores: ArrayLike, visited: ArrayLike | None = None) -> np.ndarr
 
     Parameters
     ----------
-    scores : array_like, shape (..., n)
-    visited : array_like of bool, shape (..., n), optional
+    scores : shape (..., n)
+    visited : booleans, shape (..., n)
 
     Returns
     -------
-    ndarray, shape (..., n)
+    shape (..., n)
 
     Raises
     ------
@@ -109,13 +109,13 @@ class PointerNetwork:
 
     Parameters
     ----------
-    encoder, decoder : Recurrent
+    encoder, decoder
         Of `attn.recurrent.lstm`; both read what stands at an input, (d_in,).
-    start : ndarray, shape (d_in,)
+    start : shape (d_in,)
         What the decoder reads first; later it reads the input it has pointed at.
-    w_encoded : ndarray, shape (n, d_hidden)
-    w_decoded : ndarray, shape (n, d_hidden)
-    v : ndarray, shape (d_hidden,)
+    w_encoded : shape (n, d_hidden)
+    w_decoded : shape (n, d_hidden)
+    v : shape (d_hidden,)
     """
 
     encoder: Recurrent
@@ -140,14 +140,10 @@ def point_at_all(network: PointerNetwork, inputs: ArrayLike, *, leave_out_visite
 
     Parameters
     ----------
-    network : PointerNetwork
-    inputs : array_like, shape (n, d_in)
-    leave_out_visited : bool, default True
+    network
+    inputs : shape (n, d_in)
+    leave_out_visited
         Whether an input can be pointed at once only.
-
-    Returns
-    -------
-    Pointed
 
     Raises
     ------

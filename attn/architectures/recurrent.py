@@ -21,11 +21,11 @@ class Recurrent:
 
     Parameters
     ----------
-    w_x : ndarray, shape (d_in, gates * n)
+    w_x : shape (d_in, gates * n)
         One gate beside the other, in torch's order: for `lstm` input, forget, candidate, output; for
         both kinds of gated unit reset, update, candidate; `rnn` has one.
-    w_h : ndarray, shape (n, gates * n)
-    b_x, b_h : ndarray, shape (gates * n,), optional
+    w_h : shape (n, gates * n)
+    b_x, b_h : shape (gates * n,)
         0 by default. Where they are only added to one another, one of them is enough.
 
     Raises
@@ -120,13 +120,9 @@ def rnn(x: np.ndarray, before: Before, parameters: Recurrent) -> Rnn:
 
     Parameters
     ----------
-    x : ndarray, shape (..., d_in)
+    x : shape (..., d_in)
     before : Carried, or what a step returned
-    parameters : Recurrent
-
-    Returns
-    -------
-    Rnn
+    parameters
 
     Notes
     -----
@@ -144,14 +140,10 @@ def lstm(x: np.ndarray, before: Carried | Lstm, parameters: Recurrent) -> Lstm:
 
     Parameters
     ----------
-    x : ndarray, shape (..., d_in)
+    x : shape (..., d_in)
     before : Carried, or what a step returned
-    parameters : Recurrent
+    parameters
         Four gates.
-
-    Returns
-    -------
-    Lstm
 
     Notes
     -----
@@ -183,14 +175,10 @@ def gru(x: np.ndarray, before: Before, parameters: Recurrent) -> Gru:
 
     Parameters
     ----------
-    x : ndarray, shape (..., d_in)
+    x : shape (..., d_in)
     before : Carried, or what a step returned
-    parameters : Recurrent
+    parameters
         Three gates.
-
-    Returns
-    -------
-    Gru
 
     Notes
     -----
@@ -214,15 +202,11 @@ def bahdanau_gru(x: np.ndarray, before: Before, parameters: Recurrent) -> Gru:
 
     Parameters
     ----------
-    x : ndarray, shape (..., d_in)
+    x : shape (..., d_in)
         For a decoder the embedded word and the context end to end: the context enters every gate.
     before : Carried, or what a step returned
-    parameters : Recurrent
+    parameters
         Three gates.
-
-    Returns
-    -------
-    Gru
 
     Notes
     -----
@@ -259,11 +243,11 @@ def run(
 
     Parameters
     ----------
-    step : callable
+    step
         `rnn`, `lstm`, `gru` or `bahdanau_gru`.
-    x : array_like, shape (..., n_tokens, d_in)
-    parameters : Recurrent
-    start : Carried, optional
+    x : shape (..., n_tokens, d_in)
+    parameters
+    start
         What is carried to the first token, zeros by default.
 
     Returns
@@ -304,7 +288,7 @@ def stacked(taken: Sequence[Taken]) -> Taken:
 
     Parameters
     ----------
-    taken : sequence of NamedTuple
+    taken
         At least one.
 
     Returns
@@ -320,13 +304,9 @@ def bidirectional(step: Step[Taken], x: ArrayLike, forward: Recurrent, backward:
 
     Parameters
     ----------
-    step : callable
-    x : array_like, shape (..., n_tokens, d_in)
-    forward, backward : Recurrent
-
-    Returns
-    -------
-    Bidirectional
+    step
+    x : shape (..., n_tokens, d_in)
+    forward, backward
 
     Notes
     -----
@@ -349,15 +329,15 @@ def jacobian(step: Step[Taken], taken: Taken, before: Carried | Taken, parameter
 
     Parameters
     ----------
-    step : callable
-    taken : Rnn, Lstm or Gru
+    step
+    taken
         What ``step(x, before, parameters)`` returned for one token.
     before : Carried, or what a step returned
-    parameters : Recurrent
+    parameters
 
     Returns
     -------
-    ndarray, shape (n, n)
+    shape (n, n)
         :math:`\partial h_t / \partial h_{t-1}`, output down and input across. For `lstm` (2n, 2n):
         state and cell end to end, since both are carried.
     """
@@ -415,14 +395,14 @@ def gradient_norms(step: Step[Taken], steps: Taken, parameters: Recurrent) -> np
 
     Parameters
     ----------
-    step : callable
-    steps : Rnn, Lstm or Gru
+    step
+    steps
         What `run` returned for one sequence that began with zeros.
-    parameters : Recurrent
+    parameters
 
     Returns
     -------
-    ndarray, shape (n_tokens,)
+    shape (n_tokens,)
         Largest singular value of :math:`\partial h_T / \partial h_t` for t = 1 to T, for `lstm` of what is
         carried, state and cell together; the last is 1.
 
@@ -448,14 +428,9 @@ def gradient_norms(step: Step[Taken], steps: Taken, parameters: Recurrent) -> np
 def carried(factor: float, count: int) -> np.ndarray:
     """Return what is left of 1 after each of `count` steps that multiply it by a factor.
 
-    Parameters
-    ----------
-    factor : float
-    count : int
-
     Returns
     -------
-    ndarray, shape (count + 1,)
+    shape (count + 1,)
         1, `factor`, `factor` squared and so on: the share that the first token has in a state
         ``factor * state + token``, or the gradient that comes back to it.
 

@@ -61,14 +61,14 @@ class Bahdanau:
 
     Parameters
     ----------
-    source_embedding, target_embedding : ndarray, shape (symbols, m)
-    forward, backward : Recurrent
+    source_embedding, target_embedding : shape (symbols, m)
+    forward, backward
         The encoder, from m to n.
-    decoder : Recurrent
+    decoder
         From m + 2n to n: the embedded symbol and the context end to end.
-    w_s, b_s : ndarray, shapes (n, n) and (n,)
-    u_o, v_o, c_o, b_o, w_o : ndarray, shapes (n, 2l), (m, 2l), (2n, 2l), (2l,) and (l, symbols)
-    w_a, u_a, v_a : ndarray, shapes (n, d_hidden), (2n, d_hidden) and (d_hidden,), optional
+    w_s, b_s : shapes (n, n) and (n,)
+    u_o, v_o, c_o, b_o, w_o : shapes (n, 2l), (m, 2l), (2n, 2l), (2l,) and (l, symbols)
+    w_a, u_a, v_a : shapes (n, d_hidden), (2n, d_hidden) and (d_hidden,)
         The alignment. Without it the context of every symbol is the same: the last state of each
         direction of the encoder.
 
@@ -142,22 +142,22 @@ class Luong:
 
     Parameters
     ----------
-    source_embedding, target_embedding : ndarray, shape (symbols, m)
-    encoder : Recurrent
+    source_embedding, target_embedding : shape (symbols, m)
+    encoder
         A long short-term memory from m to n.
-    decoder : Recurrent
+    decoder
         A long short-term memory to n, from m + n with input feeding and from m without.
-    w_c, w_s, b_s : ndarray, shapes (2n, n), (n, symbols) and (symbols,)
-    w_a : ndarray, shape (n, n) for "general", (2n, d_hidden) for "concat", optional
-    v_a : ndarray, shape (d_hidden,), optional
+    w_c, w_s, b_s : shapes (2n, n), (n, symbols) and (symbols,)
+    w_a : shape (n, n) for "general", (2n, d_hidden) for "concat"
+    v_a : shape (d_hidden,)
         For "concat".
-    w_p, v_p : ndarray, shapes (n, d_hidden) and (d_hidden,), optional
+    w_p, v_p : shapes (n, d_hidden) and (d_hidden,)
         Where "local-p" looks.
     score : {"general", "dot", "concat"}
     reach : {"global", "local-m", "local-p"}
-    half_width : int, default 10
+    half_width
         Of a local window, to each side.
-    input_feeding : bool, default True
+    input_feeding
         Whether the next step is told what came out of this one.
 
     Raises
@@ -244,9 +244,9 @@ class Transformer:
 
     Parameters
     ----------
-    source_embedding, target_embedding : ndarray, shape (symbols, d_model)
-    encoder, decoder : tuple of Layer
-    w_out, b_out : ndarray, shapes (d_model, symbols) and (symbols,)
+    source_embedding, target_embedding : shape (symbols, d_model)
+    encoder, decoder
+    w_out, b_out : shapes (d_model, symbols) and (symbols,)
 
     Notes
     -----
@@ -299,16 +299,12 @@ def write(model: Model, source: ArrayLike, most: int | None = None, *, given: Ar
 
     Parameters
     ----------
-    model : Bahdanau, Luong or Transformer
-    source : array_like of int, shape (T_x,)
-    most : int, optional
+    model
+    source : integers, shape (T_x,)
+    most
         Symbols after which to stop; by default ``2 * T_x + 10``.
-    given : array_like of int, optional
+    given : integers
         Symbols to be written whatever the model would choose: teacher forcing.
-
-    Returns
-    -------
-    Written
 
     Raises
     ------
@@ -335,14 +331,14 @@ def influence(model: Model, source: ArrayLike, symbols: ArrayLike) -> np.ndarray
 
     Parameters
     ----------
-    model : Bahdanau, Luong or Transformer
-    source : array_like of int, shape (T_x,)
-    symbols : array_like of int, shape (T_y,)
+    model
+    source : integers, shape (T_x,)
+    symbols : integers, shape (T_y,)
         What is written, whatever is read.
 
     Returns
     -------
-    ndarray, shape (T_y, T_x)
+    shape (T_y, T_x)
         From 0 to 1: the share of the probability of the next symbol that moves elsewhere when the
         embedding of one source symbol is replaced by the mean of all embeddings.
 

@@ -33,13 +33,13 @@ def causal_convolution(x: ArrayLike, w_past: ArrayLike, w_now: ArrayLike, dilati
 
     Parameters
     ----------
-    x : array_like, shape (..., n, d_in)
-    w_past, w_now : array_like, shape (d_in, d_out)
-    dilation : int
+    x : shape (..., n, d_in)
+    w_past, w_now : shape (d_in, d_out)
+    dilation
 
     Returns
     -------
-    ndarray, shape (..., n, d_out)
+    shape (..., n, d_out)
         Before the first step there is 0.
 
     Raises
@@ -68,13 +68,13 @@ def dense_block(x: ArrayLike, block: DenseBlock, dilation: int) -> np.ndarray:
 
     Parameters
     ----------
-    x : array_like, shape (..., n, d_in)
-    block : DenseBlock
-    dilation : int
+    x : shape (..., n, d_in)
+    block
+    dilation
 
     Returns
     -------
-    ndarray, shape (..., n, d_in + d_out)
+    shape (..., n, d_in + d_out)
 
     Raises
     ------
@@ -106,8 +106,8 @@ def dilations(n: int, *, as_printed: bool = False) -> tuple[int, ...]:
 
     Parameters
     ----------
-    n : int
-    as_printed : bool, default False
+    n
+    as_printed
         Take the pseudo-code at its word.
 
     Returns
@@ -139,14 +139,14 @@ def temporal_block(x: ArrayLike, blocks: Sequence[DenseBlock], dilated: Sequence
 
     Parameters
     ----------
-    x : array_like, shape (..., n, d_in)
-    blocks : sequence of DenseBlock
-    dilated : sequence of int
+    x : shape (..., n, d_in)
+    blocks
+    dilated
         One per block.
 
     Returns
     -------
-    ndarray, shape (..., n, d_in + len(blocks) * d_out)
+    shape (..., n, d_in + len(blocks) * d_out)
 
     Raises
     ------
@@ -171,12 +171,12 @@ def attention_block(x: ArrayLike, block: AttentionBlock) -> tuple[np.ndarray, At
 
     Parameters
     ----------
-    x : array_like, shape (..., n, d_in)
-    block : AttentionBlock
+    x : shape (..., n, d_in)
+    block
 
     Returns
     -------
-    output : ndarray, shape (..., n, d_in + d_v)
+    output : shape (..., n, d_in + d_v)
     attention : attn.Attention
 
     Notes
@@ -229,16 +229,16 @@ def lags_reached(
 
     Parameters
     ----------
-    function : callable
+    function
         Takes (n, d) and returns one output row per step.
-    x : array_like, shape (n, d)
-    replacement : array_like, shape (d,), optional
+    x : shape (n, d)
+    replacement : shape (d,)
         What is put in place of each step in turn; by default its own numbers turned around,
         ``1 - 2 * x``.
 
     Returns
     -------
-    ndarray, shape (n,)
+    shape (n,)
         At ``lag``, how far the last output moved when the step ``lag`` before the end was
         replaced; 0 where it cannot see it.
 

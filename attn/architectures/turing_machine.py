@@ -41,23 +41,19 @@ def address(
 
     Parameters
     ----------
-    memory : array_like, shape (..., n_rows, width)
-    key : array_like, shape (..., width)
+    memory : shape (..., n_rows, width)
+    key : shape (..., width)
         What the head looks for: the part that a query plays elsewhere.
-    previous : array_like, shape (..., n_rows)
+    previous : shape (..., n_rows)
         The weights of the step before.
-    sharpness : float, default 1
+    sharpness
         :math:`\beta \ge 0`; 0 gives every row the same.
-    gate : float, default 1
+    gate
         :math:`g`, from 0 (the previous weights, content ignored) to 1 (content alone).
-    shift : array_like, shape (n_rows,), optional
+    shift : shape (n_rows,)
         Weight of each step along the ring, as `ring_shift` makes it; by default none.
-    gamma : float, default 1
+    gamma
         :math:`\gamma \ge 1`; larger undoes the blur of the shift.
-
-    Returns
-    -------
-    Addressing
 
     Raises
     ------
@@ -92,13 +88,13 @@ def content_addressing(memory: ArrayLike, key: ArrayLike, sharpness: float) -> n
 
     Parameters
     ----------
-    memory : array_like, shape (..., n_rows, width)
-    key : array_like, shape (..., width)
-    sharpness : float
+    memory : shape (..., n_rows, width)
+    key : shape (..., width)
+    sharpness
 
     Returns
     -------
-    ndarray, shape (..., n_rows)
+    shape (..., n_rows)
 
     Raises
     ------
@@ -127,13 +123,13 @@ def interpolate(by_content: ArrayLike, previous: ArrayLike, gate: float) -> np.n
 
     Parameters
     ----------
-    by_content, previous : array_like, shape (..., n_rows)
-    gate : float
+    by_content, previous : shape (..., n_rows)
+    gate
         From 0 to 1.
 
     Returns
     -------
-    ndarray, shape (..., n_rows)
+    shape (..., n_rows)
 
     Raises
     ------
@@ -164,15 +160,15 @@ def ring_shift(n_rows: int, shift: float, blur: float = 0.0) -> np.ndarray:
 
     Parameters
     ----------
-    n_rows : int
-    shift : float
+    n_rows
+    shift
         Rows to move on; a fraction is shared out between the two whole steps around it.
-    blur : float, default 0
+    blur
         Share, up to 1/2, that goes to the step before and to the step after.
 
     Returns
     -------
-    ndarray, shape (n_rows,)
+    shape (n_rows,)
         The weight of the shift by ``i`` rows at ``i``; shifts backwards stand at the end.
 
     Raises
@@ -211,13 +207,13 @@ def convolve(weights: ArrayLike, shift: ArrayLike) -> np.ndarray:
 
     Parameters
     ----------
-    weights : array_like, shape (..., n_rows)
-    shift : array_like, shape (..., n_rows)
+    weights : shape (..., n_rows)
+    shift : shape (..., n_rows)
         Weight of each step, as `ring_shift` makes it.
 
     Returns
     -------
-    ndarray, shape (..., n_rows)
+    shape (..., n_rows)
 
     Raises
     ------
@@ -250,13 +246,13 @@ def sharpen(weights: ArrayLike, gamma: float) -> np.ndarray:
 
     Parameters
     ----------
-    weights : array_like, shape (..., n_rows)
-    gamma : float
+    weights : shape (..., n_rows)
+    gamma
         At least 1, which changes nothing.
 
     Returns
     -------
-    ndarray, shape (..., n_rows)
+    shape (..., n_rows)
         Sums to 1; where all weights are 0 they stay 0.
 
     Raises
@@ -291,12 +287,12 @@ def read(memory: ArrayLike, weights: ArrayLike) -> np.ndarray:
 
     Parameters
     ----------
-    memory : array_like, shape (..., n_rows, width)
-    weights : array_like, shape (..., n_rows)
+    memory : shape (..., n_rows, width)
+    weights : shape (..., n_rows)
 
     Returns
     -------
-    ndarray, shape (..., width)
+    shape (..., width)
 
     Raises
     ------
@@ -324,15 +320,11 @@ def write(memory: ArrayLike, weights: ArrayLike, erase: ArrayLike, add: ArrayLik
 
     Parameters
     ----------
-    memory : array_like, shape (..., n_rows, width)
-    weights : array_like, shape (..., n_rows)
-    erase : array_like, shape (..., width)
+    memory : shape (..., n_rows, width)
+    weights : shape (..., n_rows)
+    erase : shape (..., width)
         From 0, keep, to 1, erase.
-    add : array_like, shape (..., width)
-
-    Returns
-    -------
-    Written
+    add : shape (..., width)
 
     Raises
     ------

@@ -121,7 +121,7 @@ def worked_example(d_v: int = 4) -> Example:
 
     Parameters
     ----------
-    d_v : int, default 4
+    d_v
         Width of the values. 4 is the article's single head; 1 is the first head of its multi-head
         part.
 
@@ -180,7 +180,7 @@ def worked_example_memory() -> np.ndarray:
 
     Returns
     -------
-    ndarray, shape (8, 3)
+    shape (8, 3)
         Eight tokens to be read by those of ``worked_example(d_v=4)``, with the same weights.
 
     Examples
@@ -228,12 +228,6 @@ def journey_example() -> Example:
 def random_example(tokens: Sequence[str], d_model: int, d_k: int, d_v: int, seed: int = 0) -> Example:
     """Draw embeddings and weights for any tokens.
 
-    Parameters
-    ----------
-    tokens : sequence of str
-    d_model, d_k, d_v : int
-    seed : int, default 0
-
     Returns
     -------
     Example
@@ -272,10 +266,6 @@ def random_example(tokens: Sequence[str], d_model: int, d_k: int, d_v: int, seed
 
 def split_words(text: str) -> tuple[str, ...]:
     """Split a text into words and signs, as people see them.
-
-    Parameters
-    ----------
-    text : str
 
     Returns
     -------

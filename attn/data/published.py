@@ -50,10 +50,6 @@ def bleu_by_length() -> tuple[np.ndarray, dict[str, np.ndarray]]:
 def bleu_scores() -> dict[str, tuple[float, float]]:
     """Return Table 1 of Bahdanau et al. (2015): BLEU on all sentences, and on those without unknown words.
 
-    Returns
-    -------
-    dict of str to (float, float)
-
     Examples
     --------
     >>> bleu_scores()["RNNsearch-50"]
@@ -85,10 +81,6 @@ def alignments() -> dict[str, Alignment]:
 
 def results() -> dict[str, Results]:
     """Return tables of results that papers printed.
-
-    Returns
-    -------
-    dict of str to Results
 
     Examples
     --------

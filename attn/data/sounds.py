@@ -29,12 +29,12 @@ def notes(rate: int) -> np.ndarray:
 
     Parameters
     ----------
-    rate : int
+    rate
         Samples a second.
 
     Returns
     -------
-    ndarray, shape (n,)
+    shape (n,)
     """
     time = _time(rate)
     tone = np.select([time < 0.7, (time >= 1) & (time < 1.7), (time >= 2) & (time < 2.7)], [262, 330, 392], 0)
@@ -61,14 +61,9 @@ SOUNDS = {"notes": Sound("Three notes", notes), "sweep": Sound("Rising tone", sw
 def read_wav(data: bytes, rate: int) -> np.ndarray:
     """Read a WAV file, its channels mixed into one, at so many samples a second.
 
-    Parameters
-    ----------
-    data : bytes
-    rate : int
-
     Returns
     -------
-    ndarray, shape (n,)
+    shape (n,)
         Of the first 30 seconds.
 
     Raises
@@ -103,13 +98,13 @@ def resampled(samples: ArrayLike, own: int, rate: int) -> np.ndarray:
 
     Parameters
     ----------
-    samples : array_like, shape (n,)
-    own, rate : int
+    samples : shape (n,)
+    own, rate
         Samples a second, as they are and as they shall be.
 
     Returns
     -------
-    ndarray, shape (n * rate / own,)
+    shape (n * rate / own,)
         Straight lines between samples; where there become fewer, of means over as many as fall on one,
         so that high tones do not come back as low ones.
 

@@ -45,16 +45,12 @@ def load(task: str, model: str, trained_on: str = "long") -> Model:
 
     Parameters
     ----------
-    task : str
+    task
         A name from `TASKS`.
-    model : str
+    model
         A name from `MODELS`, or from `CHANGED`: a trained model with something taken away.
     trained_on : {"long", "short"}
         How long the inputs of its training were.
-
-    Returns
-    -------
-    Bahdanau, Luong or Transformer
 
     Raises
     ------
@@ -76,10 +72,6 @@ def load(task: str, model: str, trained_on: str = "long") -> Model:
 @cache
 def film(task: str) -> dict[int, Model]:
     """Return one model at several times of its training.
-
-    Parameters
-    ----------
-    task : str
 
     Returns
     -------
@@ -115,18 +107,7 @@ def accuracy(task: str, model: str, trained_on: str) -> dict[int, tuple[float, f
 
 
 def answer(model: Model, task: Task, source: Sequence[str]) -> list[str]:
-    """Return what a model writes for the symbols of an input, without the end.
-
-    Parameters
-    ----------
-    model : Bahdanau, Luong or Transformer
-    task : Task
-    source : sequence of str
-
-    Returns
-    -------
-    list of str
-    """
+    """Return what a model writes for the symbols of an input, without the end."""
     written = write(model, task.source_ids(source)).symbols
     return [task.target_symbols[i] for i in written if i > 1]
 
@@ -136,15 +117,11 @@ def build(model: str, tensors: dict[str, np.ndarray], num_heads: int = 4, half_w
 
     Parameters
     ----------
-    model : str
+    model
         A name from `MODELS`.
-    tensors : dict of str to ndarray
-    num_heads, half_width : int
+    tensors
+    num_heads, half_width
         Of a Transformer, and of a local window.
-
-    Returns
-    -------
-    Bahdanau, Luong or Transformer
     """
     tables: dict[str, Any] = {f"{side}_embedding": tensors[f"{side}.embedding"] for side in ("source", "target")}
     plain: dict[str, Any] = {name: array for name, array in tensors.items() if "." not in name}

@@ -22,26 +22,26 @@ class Task:
 
     Parameters
     ----------
-    name, title : str
-    about : str
+    name, title
+    about
         One sentence.
-    unit : str
+    unit
         What the length of an input counts, in the plural.
-    source_symbols, target_symbols : tuple of str
+    source_symbols, target_symbols
         Everything that can be read, ended by `END`; and written, from `START` and `END`.
-    limits : (int, int)
+    limits
         The longest input of the short and of the long training.
-    longest : int
+    longest
         The longest input that is tested, or may be typed.
-    split : callable
+    split
         Cuts what a person typed into symbols, or raises ValueError with one sentence.
-    answer : callable
+    answer
         Returns the right output for the symbols of an input, or raises ValueError with one sentence.
-    draw : callable
+    draw
         Returns the symbols of a random input, from an rng and the longest length wanted.
-    glue : str
+    glue
         What stands between symbols when they are written out.
-    examples : tuple of str
+    examples
         Inputs to begin with.
     """
 
@@ -61,10 +61,6 @@ class Task:
 
     def read(self, text: str) -> tuple[list[str], list[str]]:
         """Return the symbols of a typed input and the right answer to it.
-
-        Parameters
-        ----------
-        text : str
 
         Returns
         -------
@@ -94,9 +90,9 @@ class Task:
 
         Parameters
         ----------
-        rng : numpy.random.Generator
-        count : int
-        longest : int
+        rng
+        count
+        longest
             Most symbols of an input.
 
         Returns
