@@ -33,6 +33,8 @@ from attn.dot_product import Attention, scaled_dot_product_attention
 from attn.functional import softmax
 from attn.multi_head import MultiHead, MultiHeadParameters, multi_head_attention
 
+__version__ = "0.1.0"  # the one place: the build reads it here
+
 # Names of before, so that notebooks written with them go on.
 steps, learning, head_measures = one_head, training_recipe, head_table
 beam, memory = beam_search, turing_machine
@@ -42,6 +44,7 @@ __all__ = [
     "Attention",
     "MultiHead",
     "MultiHeadParameters",
+    "__version__",
     "alignment",
     "analysis",
     "beam",
