@@ -300,15 +300,17 @@ class TestHeatmap:
         assert legend_entries(spec) == ["hidden"]
 
     def test_numbers_stand_where_there_is_room(self):
-        def texts(n, **options):
-            layers = map_of(weights(n, n), **options)["layer"]
+        def texts(n_q, n_k, **options):
+            layers = map_of(weights(n_q, n_k), **options)["layer"]
             return [layer for layer in layers if layer["mark"]["type"] == "text"]
 
-        assert texts(6)
-        assert not texts(6, numbers=False)
-        assert not texts(16)
-        assert not texts(30, numbers=True)
-        assert texts(11, numbers=True, size=800)
+        assert texts(6, 6)
+        assert not texts(6, 6, numbers=False)
+        assert not texts(30, 30, numbers=True)
+        # more than 120 numbers are not read, and come only where they are asked for
+        assert texts(10, 12, size=800)
+        assert not texts(11, 11, size=800)
+        assert texts(11, 11, numbers=True, size=800)
 
     def test_numbers_answer_as_their_cells_do(self):
         spec = map_of(np.array([[0.25, 0.5]]), select="cell")

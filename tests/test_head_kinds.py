@@ -122,6 +122,31 @@ def test_the_sentence_quotes_the_number(metrics, n_tokens, sentence):
     assert kind_of_head(metrics, n_tokens).sentence == sentence
 
 
+@pytest.mark.parametrize(
+    ("key", "limit", "label"),
+    [
+        ("evenness", 0.9, "broad head"),
+        ("induction", 0.4, "induction head"),
+        ("duplicate_token", 0.4, "duplicate-token head"),
+        ("previous_token", 0.4, "previous-token head"),
+        ("next_token", 0.4, "next-token head"),
+        ("same_token", 0.4, "same-token head"),
+        ("first_token", 0.5, "first-token head"),
+        ("special_tokens", 0.5, "special-token head"),
+        ("positional", 0.5, "positional head"),
+    ],
+)
+def test_a_name_is_given_from_the_limit_on(key, limit, label):
+    assert kind_of_head({key: limit}, 8).label == label
+    assert kind_of_head({key: np.nextafter(limit, 0)}, 8).label == "no clear pattern"
+    assert kind_of_head({key: limit}, 7).label == "no clear pattern"
+
+
+@pytest.mark.parametrize(("first", "label"), [(0.9, "first-token head"), (0.89, "special-token head")])
+def test_the_first_token_is_the_more_exact_name_of_a_special_one(first, label):
+    assert kind_of_head({"first_token": first, "special_tokens": 1}).label == label
+
+
 def test_one_head_at_a_time():
     message = "kind_of_head must be given one head, got entropy of shape (3,)"
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):

@@ -60,6 +60,8 @@ def test_by_hand(mask, rows):
     [
         (masks.everything(6), "Each of the 6 tokens sees all 6 tokens."),
         (masks.everything(1), "The only token sees the only key."),
+        (masks.everything(1, 3), "The only query sees all 3 keys."),
+        (masks.everything(3, 1), "Each of the 3 queries sees the only key."),
         (masks.causal(6), "Each of the 6 tokens sees itself and the tokens before it."),
         (
             masks.causal(1, 5),
@@ -69,6 +71,16 @@ def test_by_hand(mask, rows):
             masks.causal(2, 5, query_offset=0),
             "Each of the 2 queries, starting at the first key, sees the key at its own position and those before it.",
         ),
+        (
+            masks.causal(4, 2),
+            "Each of the 4 queries, standing 2 places before the first key, "
+            "sees the key at its own position and those before it.",
+        ),
+        (
+            masks.causal(3, query_offset=2),
+            "Each of the 3 tokens, standing after 2 earlier keys, "
+            "sees the key at its own position and those before it.",
+        ),
         (masks.padding(4, 6), "Only the first 4 of 6 keys are seen."),
         (masks.padding([2, 6], 10), "Only the first 2 to 6 of 10 keys are seen."),
         (masks.padding(0, 5), "None of the 5 keys is seen."),
@@ -77,10 +89,30 @@ def test_by_hand(mask, rows):
             "Each of the 6 tokens sees at most 2 to its left and none to its right, besides its own position.",
         ),
         (
+            masks.sliding_window(2, 5, (None, 1), query_offset=-3),
+            "Each of the 2 queries, standing 3 places before the first key, "
+            "sees any number to its left and at most 1 to its right, besides its own position.",
+        ),
+        (
             masks.prefix(6, 6, 2),
             "Everyone sees the first 2 keys; beyond them, each of the 6 tokens sees itself and the tokens before it.",
         ),
         (masks.blocks([2, 3]), "Each of the 5 tokens sees its own document only, one of 2."),
+        (
+            masks.global_window(5, 1, 0),
+            "Each of the 5 tokens sees at most 1 to its left and at most 1 to its right, besides its own position; "
+            "no global tokens see and are seen everywhere.",
+        ),
+        (
+            masks.global_window(5, 0, [3]),
+            "Each of the 5 tokens sees none to its left and none to its right, besides its own position; "
+            "1 global token sees and is seen everywhere.",
+        ),
+        (
+            masks.global_window(5, None, 2),
+            "Each of the 5 tokens sees any number to its left and any number to its right, besides its own position; "
+            "2 global tokens see and are seen everywhere.",
+        ),
         (
             masks.strided(9, 3),
             "Each of the 9 tokens sees itself, the 3 tokens before it, and every 3rd token further back.",
@@ -103,6 +135,15 @@ def test_by_hand(mask, rows):
 )
 def test_words(mask, words):
     assert mask.words == words
+
+
+@pytest.mark.parametrize(
+    ("ending", "strides"),
+    [("st", [1, 21, 121]), ("nd", [2, 22]), ("rd", [3, 23]), ("th", [4, 10, 11, 12, 13, 14, 111, 112, 113])],
+)
+def test_a_stride_in_words(ending, strides):
+    for stride in strides:
+        assert f" every {stride}{ending} token " in masks.strided(3, stride).words
 
 
 # Slow loops agree
