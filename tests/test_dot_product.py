@@ -128,7 +128,7 @@ def test_queries_before_the_first_key_see_nothing():
     np.testing.assert_array_equal(attention.context[2], value[0])
 
 
-@pytest.mark.parametrize("junk", [np.nan, np.inf, -np.inf, 1e300])
+@pytest.mark.parametrize("junk", [np.nan, np.inf, -np.inf, 1e300, np.finfo(float).max])
 @pytest.mark.parametrize("how", ["mask", "causal", "window", "bias"])
 def test_hidden_keys_may_hold_anything(junk, how):
     query, key, value = draw(N_K, D_K), draw(N_K, D_K), draw(N_K, D_V)
@@ -252,6 +252,14 @@ def test_one_shared_head_is_a_key_without_heads():
     same(multi_query, attn.scaled_dot_product_attention(query, key[0], value[0]))
     same(multi_query, attn.scaled_dot_product_attention(query, key[0], value))
     same(multi_query, attn.scaled_dot_product_attention(query, key, value[0]))
+
+
+def test_a_query_without_heads_asks_every_head():
+    query, key, value = draw(N_Q, D_K), draw(2, N_K, D_K), draw(2, N_K, D_V)
+    same(
+        attn.scaled_dot_product_attention(query, key, value),
+        attn.scaled_dot_product_attention(np.tile(query, (2, 1, 1)), key, value),
+    )
 
 
 def test_values_without_heads_serve_every_head():
@@ -410,10 +418,17 @@ BAD = [
     ((A((3, 0)), A((5, 0)), A((5, 2))), {}, "query and key must share d_k >= 1, got query (3, 0) and key (5, 0)"),
     ((A((3, 4)), A((5, 4)), A((7, 2))), {}, "key and value must share n_k, got key (5, 4) and value (7, 2)"),
     ((A(4), A((5, 4)), A((5, 2))), {}, "query must have at least two axes (n, d), got (4,)"),
+    ((A((3, 4)), A(4), A((5, 2))), {}, "key must have at least two axes (n, d), got (4,)"),
+    ((A((3, 4)), A((5, 4)), A(2)), {}, "value must have at least two axes (n, d), got (2,)"),
     (
         (A((6, 3, 4)), A((5, 7, 4)), A((5, 7, 2))),
         {},
         "num_heads must be a multiple of num_kv_heads, got query (6, 3, 4) and key (5, 7, 4)",
+    ),
+    (
+        (A((6, 3, 4)), A((0, 7, 4)), A((0, 7, 2))),
+        {},
+        "num_heads must be a multiple of num_kv_heads, got query (6, 3, 4) and key (0, 7, 4)",
     ),
     (
         (A((6, 3, 4)), A((7, 4)), A((5, 7, 2))),
@@ -424,6 +439,11 @@ BAD = [
         (A((6, 3, 4)), A((2, 7, 4)), A((3, 7, 2))),
         {},
         "key and value must share num_kv_heads, got key (2, 7, 4) and value (3, 7, 2)",
+    ),
+    (
+        (A((3, 4)), A((2, 7, 4)), A((5, 7, 2))),
+        {},
+        "query, key and value must have leading axes that fit together, got (3, 4), (2, 7, 4) and (5, 7, 2)",
     ),
     (
         (A((2, 6, 3, 4)), A((3, 6, 7, 4)), A((3, 6, 7, 2))),

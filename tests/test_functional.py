@@ -1,5 +1,6 @@
 import json
 import math
+import re
 import warnings
 from pathlib import Path
 
@@ -10,7 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from attn.functional import as_floats, as_real, share_of_sum, softmax, softmax_jacobian
+from attn.functional import (
+    as_floats,
+    as_real,
+    layer_norm,
+    parameter,
+    share_of_sum,
+    softmax,
+    softmax_jacobian,
+    width_of,
+)
 
 CHECKS = json.loads((Path(__file__).parent / "data" / "mechanism_checks.json").read_text())["softmax"]
 FINITE = st.floats(-1e4, 1e4, width=32)
@@ -123,3 +133,31 @@ def test_shares_of_a_sum_by_hand():
     np.testing.assert_allclose(softmax(scores), [0.1385, 0.2379, 0.2333, 0.1240, 0.1082, 0.1581], atol=5e-5)
     np.testing.assert_array_equal(share_of_sum([1.0, -1.0]), [0, 0])
     assert share_of_sum(np.float32([1, 2])).dtype == np.float32
+
+
+def test_each_row_is_shared_by_its_own_sum():
+    np.testing.assert_array_equal(share_of_sum([[1, 3], [4, 1]]), [[0.25, 0.75], [0.8, 0.2]])
+
+
+def test_epsilon_holds_rows_that_hardly_vary_below_one():
+    """A variance of 1e-4 with the usual 1e-5 on top."""
+    np.testing.assert_allclose(layer_norm(np.array([-0.01, 0.01]), 2, 3), 3 + np.array([-2, 2]) / math.sqrt(1.1))
+
+
+def test_parameters_come_in_the_type_to_compute_in():
+    rows = np.ones((2, 3), np.float32)
+    assert parameter(rows, (2, 3), "w").dtype == np.float32
+    assert parameter(rows, (2, 3), "w", np.float64).dtype == np.float64
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: width_of(np.ones((3, 0)), "query"), "query must have axes (..., d) with d >= 1, got (3, 0)"),
+        (lambda: width_of([1, 2], "keys", axes=2), "keys must have axes (..., n_k, d) with d >= 1, got (2,)"),
+        (lambda: parameter([1, 2], (3,), "v"), "v must have shape (3,), got (2,)"),
+    ],
+)
+def test_what_does_not_fit(call, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        call()
