@@ -330,7 +330,7 @@ def run(code, endpoint, home):
     """Run code in a process of its own, whose hub and cache are elsewhere; return what it prints."""
     environment = os.environ | {"HF_ENDPOINT": endpoint, "HF_HOME": str(home), "HF_HUB_DISABLE_XET": "1"}
     environment = {key: value for key, value in environment.items() if key != "HF_HUB_OFFLINE"}
-    code = "from attn.pretrained import *\nfrom attn.pretrained import catalogue\n" + code
+    code = "from attn.pretrained import *\nfrom attn.pretrained.loading import catalogue\n" + code
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=60)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()

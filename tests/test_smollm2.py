@@ -183,7 +183,7 @@ def test_it_is_offered_only_where_it_is(tmp_path):
 def kept(tmp_path_factory):
     """A cache that two processes filled at the same moment."""
     folder = tmp_path_factory.mktemp("cache")
-    code = "from attn.pretrained import smollm2; print(smollm2.convert(smollm2.packaged()))"
+    code = "from attn.pretrained.loading import smollm2; print(smollm2.convert(smollm2.packaged()))"
     environment = os.environ | {"ATTENTION_LAB_CACHE": str(folder)}
     both = [
         subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=environment)
