@@ -14,6 +14,7 @@ from driving import opened, said
 
 from attn import pretrained
 from attn.pretrained import DEFAULT, ModelError
+from attn.pretrained.inputs import tokens
 from attn.pretrained.loading import catalogue, gguf_file, safetensors_file, smollm2
 from attn.pretrained.recording import tiles
 from attn.pretrained.recording.layer import Layer, LongLayer
@@ -305,7 +306,7 @@ def test_it_is_recorded_and_agrees(smol):
     ],
 )
 def test_pieces_read_as_written(smol, text, expected):
-    found = pretrained.tokens.from_encoding(smol.tokenizer(text).encodings[0], [text], {1})
+    found = tokens.from_encoding(smol.tokenizer(text).encodings[0], [text], {1})
     assert [token.text for token in found] == expected
     places = [set(range(token.start, token.end)) for token in found]
     assert set().union(*places) == set(range(len(text)))  # every character belongs to a token

@@ -13,7 +13,7 @@ from attn.analysis.contribution import rollout
 from attn.analysis.head_table import METRICS, measure_each
 from attn.data.examples import Example
 from attn.pretrained import bert
-from attn.ui.controls.upload import Heard, Seen
+from attn.ui.given import Heard, Seen
 from attn.ui.shared_results import Recent, forget, is_long, once
 from attn.ui.state import as_text
 

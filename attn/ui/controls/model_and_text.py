@@ -9,7 +9,8 @@ from attn.data import picture_files, pictures, sounds
 from attn.ui import models
 from attn.ui.controls.colour_scale import COLOURS, colour_control, scale_of
 from attn.ui.controls.sentence import DEFAULT_TEXT, say_note, text_control
-from attn.ui.controls.upload import Heard, Kind, Seen, given_control
+from attn.ui.controls.upload import Kind, given_control
+from attn.ui.given import Heard, Seen
 from attn.ui.link import choice, flag, string, whole
 from attn.ui.page import ask, figure, theme
 from attn.ui.state import as_text
@@ -69,7 +70,7 @@ GIVEN = {
         lambda own: own.samples(8000),
         sounds.SOUNDS,
         "Made by rule, three seconds long. The model's own feature extractor makes its inputs of it.",
-        ("wav",),
+        sounds.ENDINGS,
         f"Its first {sounds.LONGEST:g} seconds are used.",
     ),
 }
@@ -166,7 +167,7 @@ def recording_lines(source):
             f"recording = pretrained.record(model, inputs=pretrained.image_inputs(model, {text.code(models.SIDE)}))"
         )
     if isinstance(text, Heard):
-        sound = f"sounds.read_wav(open({text.name!r}, 'rb').read(), rate)" if text.data else None
+        sound = f"sounds.read_sound(open({text.name!r}, 'rb').read(), rate)" if text.data else None
         sound = sound or f"sounds.SOUNDS[{text.name!r}].make(rate)"
         pair = f", {pair!r}" if pair else ""
         return (

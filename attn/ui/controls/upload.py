@@ -1,41 +1,11 @@
-"""A picture or a sound in place of a text: made by rule, or a file of the visitor's."""
+"""The choice of a picture or a sound: one made by rule, or a file of the visitor's."""
 
 from collections.abc import Callable
 from typing import NamedTuple
 
 import streamlit as st
 
-from attn.data import picture_files, pictures, sounds
 from attn.ui.state import as_text
-
-
-class _Given(NamedTuple):
-    """What is seen or heard."""
-
-    name: str  # of what is made by rule, or of a file
-    data: bytes | None = None  # of the file
-
-
-class Seen(_Given):
-    """A picture."""
-
-    def pixels(self, side):
-        """Return the picture, (side, side, 3) from 0 to 1."""
-        return pictures.PICTURES[self.name].draw(side) if self.data is None else _of_file(self.data, side)
-
-    def code(self, side):
-        """Return the code that makes it."""
-        if self.data is None:
-            return f"attn.pictures.PICTURES[{self.name!r}].draw({side})"
-        return f"attn.picture_files.read_picture(open({self.name!r}, 'rb').read(), {side})"
-
-
-class Heard(_Given):
-    """A sound."""
-
-    def samples(self, rate):
-        """Return the sound at so many samples a second, (n,) from -1 to 1."""
-        return sounds.SOUNDS[self.name].make(rate) if self.data is None else sounds.read_wav(self.data, rate)
 
 
 class Kind(NamedTuple):
@@ -71,9 +41,3 @@ def given_control(state, kind):
         return by_rule
     st.caption(f":material/info: A {kind.word} of yours is not in the link to this page.")
     return own
-
-
-@st.cache_data(max_entries=8, show_spinner=False)
-def _of_file(data, side):
-    """Read a picture file once, not at every rerun."""
-    return picture_files.read_picture(data, side)

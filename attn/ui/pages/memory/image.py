@@ -6,7 +6,8 @@ import streamlit as st
 from attn import charts
 from attn.architectures import image_attention
 from attn.data import picture_files, pictures
-from attn.ui.controls.upload import Kind, Seen, given_control
+from attn.ui.controls.upload import Kind, given_control
+from attn.ui.given import Seen
 from attn.ui.page import code, figure, reading, tabs, theme
 from attn.ui.pages.memory.setup import FEATURES, TABS, letter
 from attn.ui.width import room
