@@ -23,9 +23,9 @@ class Layer(NamedTuple):
 
 BELOW_UI = {"core", "charts", "pretrained", "trained"}
 LAYERS = {
-    "core": Layer(set(), {"numpy"}, {"PIL"}),
+    "core": Layer(set(), {"numpy"}, {"PIL", "soundfile", "soxr"}),
     "charts": Layer({"core"}, {"numpy", "altair", "pandas", "PIL"}, {"vl_convert"}),
-    "pretrained": Layer({"core"}, {"numpy", "threadpoolctl"}, MODELS | {"tqdm", "PIL"}),
+    "pretrained": Layer({"core"}, {"numpy", "threadpoolctl"}, MODELS | {"tqdm", "PIL", "gguf"}),
     "trained": Layer({"core"}, {"numpy"}, {"torch", "safetensors"}),
     "ui": Layer(BELOW_UI, {"numpy", "streamlit"}),
     "ui.controls": Layer(BELOW_UI | {"ui"}, {"numpy", "streamlit"}),

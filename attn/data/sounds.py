@@ -2,7 +2,6 @@
 
 import io
 import math
-import wave
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -12,9 +11,10 @@ from numpy.typing import ArrayLike
 SECONDS = 3.0  # of a sound made by rule
 LONGEST = 30.0  # seconds that are read of a file
 _LOUD = 0.5
+ENDINGS = ("wav", "flac", "ogg", "mp3")  # of files that are read
 _SLOWEST, _FASTEST = 1_000, 400_000  # samples a second that a file may have
 _MOST_CHANNELS = 16
-_BLOCK = 1_000  # samples that are made at once: before, there may be 800 times as many, at eight times their bytes
+_BLOCK = 65_536  # moments that are read at once, so that many channels cost no more than one
 
 
 class Sound(NamedTuple):
@@ -58,8 +58,15 @@ def clicks(rate: int) -> np.ndarray:
 SOUNDS = {"notes": Sound("Three notes", notes), "sweep": Sound("Rising tone", sweep), "clicks": Sound("Clicks", clicks)}
 
 
-def read_wav(data: bytes, rate: int) -> np.ndarray:
-    """Read a WAV file, its channels mixed into one, at so many samples a second.
+def read_sound(data: bytes, rate: int) -> np.ndarray:
+    """Read a sound file, its channels mixed into one, at so many samples a second.
+
+    Parameters
+    ----------
+    data
+        The file: WAV, FLAC, OGG or MP3.
+    rate
+        Samples a second that are wanted.
 
     Returns
     -------
@@ -69,32 +76,31 @@ def read_wav(data: bytes, rate: int) -> np.ndarray:
     Raises
     ------
     ValueError
-        If the file is no WAV file of whole numbers, has too many channels, or there is nothing in it.
+        If the file is no such file, has too many channels, or there is nothing in it.
     """
+    import soundfile  # loaded when a file is given, so that `import attn` needs numpy alone
+
     try:
-        with wave.open(io.BytesIO(data)) as file:
-            channels, width, own = file.getnchannels(), file.getsampwidth(), file.getframerate()
-            if not (_SLOWEST <= own <= _FASTEST and 1 <= width <= 4 and channels <= _MOST_CHANNELS):
+        with soundfile.SoundFile(io.BytesIO(data)) as file:
+            own, channels = file.samplerate, file.channels
+            if not (_SLOWEST <= own <= _FASTEST and channels <= _MOST_CHANNELS):
                 raise ValueError(
-                    f"a sound must have {_SLOWEST:,} to {_FASTEST:,} samples a second of 1 to 4 bytes in 1 to "
-                    f"{_MOST_CHANNELS} channels, got {own:,} of {width} in {channels:,}"
+                    f"a sound must have {_SLOWEST:,} to {_FASTEST:,} samples a second in 1 to {_MOST_CHANNELS} "
+                    f"channels, got {own:,} in {channels:,}"
                 )
-            raw = file.readframes(int(LONGEST * own))
-    except (wave.Error, EOFError) as error:
-        raise ValueError(f"a sound must be a WAV file of whole numbers, got one that says: {error}") from None
-    frame = width * channels
-    count = len(raw) // frame  # a file may break off
-    if not count:
-        raise ValueError("a sound must have samples, got a file without any")
+            made = _mixed(file, rate)
+    except soundfile.LibsndfileError as error:
+        raise ValueError(f"a sound must be a {', '.join(ENDINGS).upper()} file: {error.error_string}") from None
+    if not len(made):
+        raise ValueError("a sound must have samples, got a file without any, or too short for one")
+    return made
 
-    def mixed(first, last):
-        return _whole_numbers(raw[first * frame : last * frame], width).reshape(-1, channels).mean(axis=1)
 
-    return _resampled(mixed, count, own, rate)
+read_wav = read_sound  # by its name from when there was one kind of file
 
 
 def resampled(samples: ArrayLike, own: int, rate: int) -> np.ndarray:
-    """Return a sound at another number of samples a second.
+    """Return a sound at another number of samples a second, without tones that the new number cannot hold.
 
     Parameters
     ----------
@@ -105,39 +111,29 @@ def resampled(samples: ArrayLike, own: int, rate: int) -> np.ndarray:
     Returns
     -------
     shape (n * rate / own,)
-        Straight lines between samples; where there become fewer, of means over as many as fall on one,
-        so that high tones do not come back as low ones.
 
     Examples
     --------
-    >>> resampled([0, 1, 2, 3], 4, 8)
-    array([0. , 0.5, 1. , 1.5, 2. , 2.5, 3. , 3. ])
+    >>> resampled(np.ones(44_100), 44_100, 16_000).shape
+    (16000,)
     """
-    samples = np.asarray(samples, dtype=float)
-    return _resampled(lambda first, last: samples[first:last], len(samples), own, rate)
+    import soxr
+
+    return soxr.resample(np.asarray(samples, dtype=np.float32), own, rate)
 
 
-def _resampled(part, count, own, rate):
-    """Return a sound of so many samples, given by a function of the first and the last, at another rate."""
-    made = np.empty(max(1, round(count * rate / own)))
-    width = max(1, math.ceil(own / rate))
-    for start in range(0, len(made), _BLOCK):
-        places = np.arange(start, min(start + _BLOCK, len(made))) * own / rate
-        first, last = max(0, int(places[0]) - width), min(count, int(places[-1]) + width + 2)
-        means = np.convolve(part(first, last), np.full(width, 1 / width))[(width - 1) // 2 :][: last - first]
-        made[start : start + _BLOCK] = np.interp(places, np.arange(first, last), means)
-    return made
+def _mixed(file, rate):
+    """Read an open file to the longest, mixing its channels and resampling it as it is read."""
+    import soxr
+
+    stream = soxr.ResampleStream(file.samplerate, rate, 1, dtype="float32")
+    left, made = int(LONGEST * file.samplerate), []
+    while left > 0 and len(part := file.read(min(_BLOCK, left), dtype="float32", always_2d=True)):
+        left -= len(part)
+        made.append(stream.resample_chunk(part.mean(axis=1)))
+    return np.concatenate([*made, stream.resample_chunk(np.zeros(0, np.float32), last=True)])
 
 
 def _time(rate):
     """Return the second of each sample."""
     return np.arange(int(SECONDS * rate)) / rate
-
-
-def _whole_numbers(raw, width):
-    """Return PCM bytes as numbers from -1 to 1."""
-    if width == 1:  # the only width without a sign
-        return np.frombuffer(raw, dtype=np.uint8) / 128 - 1
-    padded = np.zeros((len(raw) // width, 4), dtype=np.uint8)
-    padded[:, 4 - width :] = np.frombuffer(raw, dtype=np.uint8).reshape(-1, width)
-    return padded.reshape(-1).view("<i4") / 2**31
