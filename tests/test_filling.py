@@ -283,7 +283,7 @@ def test_a_packaged_file_that_lacks_a_tensor_is_not_converted(tmp_path, monkeypa
     shapes = {f"{name}.weight": shape for name, shape in (SHAPES | changes).items() if shape}
     tensors = {name: gguf_file.Tensor(0, shape, np.zeros(shape, np.float32)) for name, shape in shapes.items()}
     monkeypatch.setenv("ATTENTION_LAB_CACHE", str(tmp_path))
-    monkeypatch.setattr(smollm2.checkpoint, "verify", lambda path, sha256: None)
+    monkeypatch.setattr(smollm2.safetensors_file, "verify", lambda path, sha256: None)
     monkeypatch.setattr(gguf_file, "read", lambda path: gguf_file.Contents(FIELDS, tensors))
     with pytest.raises(ModelError, match=message):
         smollm2.convert(tmp_path / smollm2.FILE)

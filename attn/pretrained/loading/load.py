@@ -228,9 +228,7 @@ def _model(folder, config, name):
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()  # of the tensors, on the console; a download has its own
-    names = {
-        tensor for file in catalogue.weight_files(folder, name) for tensor in safetensors_file.read_header(file)[0]
-    }
+    names = {tensor for file in catalogue.weight_files(folder, name) for tensor in safetensors_file.read_header(file)}
     with _building, torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)  # a pooler that the file lacks is drawn, and is the same each time
         model, info = _class(config).from_pretrained(

@@ -1,16 +1,32 @@
-"""Safetensors files read with numpy alone: what is in them, and the numbers where they lie on disk."""
+"""Safetensors files: what is in them by the library's own reading, and the numbers where they lie on disk.
+
+The library copies every tensor that it hands to numpy. Mapped instead, the weights of all-MiniLM-L6-v2 take no
+memory of a process's own where a copy takes 87 MB, and 44 MB of the file are read: of the largest tensor, the
+embeddings, only the rows of words that come up.
+"""
 
 import hashlib
 import json
 import math
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from attn.pretrained.errors import ModelError
+from attn.pretrained.errors import ModelError, first_line
 
-_TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "U8": "u1", "BOOL": "?"}
+_TYPES = {
+    **{"F64": "<f8", "F32": "<f4", "F16": "<f2", "BOOL": "?"},
+    **{"I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1", "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "u1"},
+}
+
+
+class Entry(NamedTuple):
+    """What a file says of one tensor."""
+
+    dtype: str  # as the format spells it: F32, BF16 ...
+    shape: tuple
 
 
 def read_header(path):
@@ -22,34 +38,28 @@ def read_header(path):
 
     Returns
     -------
-    entries : dict
-        Name -> ``{"dtype": str, "shape": list, "data_offsets": [begin, end]}``.
-    start : int
-        Where in the file the numbers begin; offsets count from there.
+    dict
+        Name -> Entry, in the order in which the numbers lie in the file.
 
     Raises
     ------
     ModelError
         If the file is damaged or cut off.
     """
+    from safetensors import SafetensorError, safe_open
+
     path = Path(path)
-    size = path.stat().st_size
     try:
-        with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            entries = json.loads(file.read(min(length, size)))
-        entries.pop("__metadata__", None)
-        end = max((entry["data_offsets"][1] for entry in entries.values()), default=0)
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError):
-        raise ModelError(f"{path.name} is damaged: it does not begin like a safetensors file") from None
-    if size != 8 + length + end:
-        raise ModelError(f"{path.name} is damaged: it must have {8 + length + end} bytes, got {size}")
-    return entries, 8 + length
+        with safe_open(path, framework="numpy") as file:
+            parts = {name: file.get_slice(name) for name in file.offset_keys()}
+            return {name: Entry(part.get_dtype(), tuple(part.get_shape())) for name, part in parts.items()}
+    except SafetensorError as error:
+        raise ModelError(f"{path.name} is damaged: {first_line(error)}") from None
 
 
 def count_numbers(path):
     """Return how many numbers a safetensors file holds."""
-    return sum(math.prod(entry["shape"]) for entry in read_header(path)[0].values())
+    return sum(math.prod(entry.shape) for entry in read_header(path).values())
 
 
 def open_tensors(path):
@@ -73,17 +83,19 @@ def open_tensors(path):
     ----------
     .. [1] The safetensors format: https://huggingface.co/docs/safetensors/index#format
     """
-    entries, start = read_header(path)
-    unknown = {entry["dtype"] for entry in entries.values()} - set(_TYPES)
+    entries = read_header(path)
+    unknown = {entry.dtype for entry in entries.values()} - set(_TYPES)
     if unknown:
         raise ModelError(f"{Path(path).name} must hold numbers that numpy knows, got {', '.join(sorted(unknown))}")
-    data = np.memmap(path, mode="r", offset=start, dtype=np.uint8)
+    data = np.memmap(path, mode="r", dtype=np.uint8)
+    sizes = [np.dtype(_TYPES[entry.dtype]).itemsize * math.prod(entry.shape) for entry in entries.values()]
+    ends = len(data) - sum(sizes) + np.cumsum(sizes, dtype=int)  # the format leaves no gaps, nor anything behind
 
-    def tensor(entry):
-        begin, end = entry["data_offsets"]
-        return np.asarray(data[begin:end].view(_TYPES[entry["dtype"]]).reshape(entry["shape"]))
+    def tensor(entry, size, end):
+        return np.asarray(data[end - size : end].view(_TYPES[entry.dtype]).reshape(entry.shape))
 
-    return {name: tensor(entry) for name, entry in entries.items()}
+    places = zip(entries.items(), sizes, ends, strict=True)
+    return {name: tensor(entry, size, end) for (name, entry), size, end in places}
 
 
 def write_tensors(path, shapes, tensors):
