@@ -144,3 +144,8 @@ def test_what_is_pinned_is_within_the_ranges(file, extra):
     asked = {canonicalize_name(one.name): one.specifier for one in requirements() + requirements(extra)}
     assert set(pinned) <= set(asked)
     assert [name for name, version in pinned.items() if version not in asked[name]] == []
+
+
+def test_ruff_has_one_version_before_a_commit_and_in_the_tests():
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
+    assert set(re.findall(r"ruff==([\d.]+)", hooks)) == {pins("requirements-dev.txt")["ruff"]}
