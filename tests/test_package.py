@@ -2,6 +2,7 @@
 
 import email
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -149,3 +150,15 @@ def test_what_is_pinned_is_within_the_ranges(file, extra):
 def test_ruff_has_one_version_before_a_commit_and_in_the_tests():
     hooks = (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
     assert set(re.findall(r"ruff==([\d.]+)", hooks)) == {pins("requirements-dev.txt")["ruff"]}
+
+
+def test_the_command_of_the_guide_writes_a_reference_of_every_module(tmp_path):
+    guide = (ROOT / ".github" / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (options,) = re.findall(r"`pdoc (.*?)`", guide)
+    command = f"{shlex.quote(sys.executable)} -m pdoc {options.replace('-o api', f'-o {shlex.quote(str(tmp_path))}')}"
+    done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    core = ("attn", "attn/analysis", "attn/architectures", "attn/data")
+    modules = [path for folder in core for path in (ROOT / folder).glob("*.py")]
+    named = {path.relative_to(ROOT).with_suffix(".html") for path in modules if path.name != "__init__.py"}
+    assert named <= {path.relative_to(tmp_path) for path in tmp_path.rglob("*.html")}
