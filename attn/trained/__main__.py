@@ -1,20 +1,22 @@
 """Train the models that come along: ``python -m attn.trained``. What is already there is left as it is."""
 
+from __future__ import annotations
+
 import argparse
 from pathlib import Path
 
 from attn.trained import MODELS, TASKS, TRAINED_ON, WEIGHTS, training
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> None:
     """Train what is missing and write weights and accuracies.
 
     Parameters
     ----------
-    arguments : list of str, optional
+    arguments
         By default those of the command line.
     """
-    parser = argparse.ArgumentParser(prog="python -m attn.trained", description=main.__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m attn.trained", description=main.__doc__.splitlines()[0])  # type: ignore[union-attr]
     parser.add_argument("--folder", type=Path, default=WEIGHTS, help="where they are kept")
     parser.add_argument("--task", choices=TASKS, action="append", help="by default every task")
     parser.add_argument("--model", choices=MODELS, action="append", help="by default every model")

@@ -4,16 +4,23 @@ It reads numbers with two decimals between 0 and 1, and points at them from the 
 largest. Nothing in training keeps it from pointing at a number twice.
 """
 
+from __future__ import annotations
+
 import json
 import math
 import time
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from attn.architectures.pointer_network import PointerNetwork
 from attn.architectures.recurrent import Recurrent
+
+if TYPE_CHECKING:
+    import torch
 
 PATH = Path(__file__).parent / "pointer.safetensors"
 TRAINED_ON = (3, 12)  # fewest and most numbers of an input in training
@@ -23,7 +30,7 @@ _SCALE = 16  # of what the networks read: from -8 to 8, so that near numbers are
 
 
 @cache
-def load(path=PATH):
+def load(path: Path = PATH) -> tuple[PointerNetwork, dict[int, tuple[float, float]]]:
     """Return the trained network and how often it sorts wholly right.
 
     Returns
@@ -54,32 +61,25 @@ def load(path=PATH):
     return build(p), {int(n): tuple(shares) for n, shares in measured.items()}
 
 
-def build(p):
-    """Make a network of weights by name.
-
-    Parameters
-    ----------
-    p : dict of str to ndarray
-
-    Returns
-    -------
-    PointerNetwork
-    """
-    parts = (Recurrent(*(p[f"{part}.{name}"] for name in ("w_x", "w_h", "b_x"))) for part in ("encoder", "decoder"))
-    return PointerNetwork(*parts, p["start"], p["w_encoded"], p["w_decoded"], p["v"])
+def build(p: dict[str, np.ndarray]) -> PointerNetwork:
+    """Make a network of weights by name."""
+    encoder, decoder = (
+        Recurrent(*(p[f"{part}.{name}"] for name in ("w_x", "w_h", "b_x"))) for part in ("encoder", "decoder")
+    )
+    return PointerNetwork(encoder, decoder, p["start"], p["w_encoded"], p["w_decoded"], p["v"])
 
 
-def draw(rng, count, n):
+def draw(rng: np.random.Generator, count: int, n: int) -> np.ndarray:
     """Draw inputs, each of `n` different numbers with two decimals.
 
     Returns
     -------
-    ndarray, shape (count, n)
+    shape (count, n)
     """
     return (rng.random((count, 101)).argsort(axis=1)[:, :n] / 100).astype(np.float32)
 
 
-def initial(rng, width=_WIDTH):
+def initial(rng: np.random.Generator, width: int = _WIDTH) -> dict[str, torch.Tensor]:
     """Return weights to begin with, as torch tensors by name."""
     import torch
 
@@ -93,21 +93,26 @@ def initial(rng, width=_WIDTH):
     }
 
 
-def scores(p, numbers, order=None, leave_out_visited=False):
+def scores(
+    p: dict[str, torch.Tensor],
+    numbers: torch.Tensor,
+    order: torch.Tensor | None = None,
+    leave_out_visited: bool = False,
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Score all inputs at every step, for a batch.
 
     Parameters
     ----------
-    p : dict of str to torch.Tensor
-    numbers : torch.Tensor, shape (batch, n)
-    order : torch.Tensor of int, shape (batch, n), optional
+    p
+    numbers : shape (batch, n)
+    order : integers, shape (batch, n)
         What is pointed at; by default whatever has the largest score.
-    leave_out_visited : bool, default False
+    leave_out_visited
 
     Returns
     -------
-    scores : torch.Tensor, shape (batch, n, n)
-    pointed : torch.Tensor of int, shape (batch, n)
+    scores : shape (batch, n, n)
+    pointed : integers, shape (batch, n)
     """
     import torch
 
@@ -139,21 +144,25 @@ def _lstm(p, part, x, h, c):
     return o.sigmoid() * c.tanh(), c
 
 
-def train(*, steps=_STEPS, batch=_BATCH, width=_WIDTH, most=TRAINED_ON[1], seed=0, watch=None):
+def train(
+    *,
+    steps: int = _STEPS,
+    batch: int = _BATCH,
+    width: int = _WIDTH,
+    most: int = TRAINED_ON[1],
+    seed: int = 0,
+    watch: Callable | None = None,
+) -> dict[str, torch.Tensor]:
     """Train a network to point from the smallest number to the largest.
 
     Parameters
     ----------
-    steps, batch, width : int
-    most : int
+    steps, batch, width
+    most
         Most numbers of an input.
-    seed : int, default 0
-    watch : callable, optional
+    seed
+    watch
         Called as ``watch(step, loss)`` after each step.
-
-    Returns
-    -------
-    dict of str to torch.Tensor
     """
     import torch
 
@@ -177,7 +186,9 @@ def train(*, steps=_STEPS, batch=_BATCH, width=_WIDTH, most=TRAINED_ON[1], seed=
     return p
 
 
-def measure(p, lengths=MEASURED, *, count=2000, seed=99):
+def measure(
+    p: dict[str, torch.Tensor], lengths: Sequence[int] = MEASURED, *, count: int = 2000, seed: int = 99
+) -> dict[int, tuple[float, float]]:
     """Return how often inputs are sorted without a mistake, drawn anew.
 
     Returns
@@ -196,7 +207,7 @@ def measure(p, lengths=MEASURED, *, count=2000, seed=99):
     return right
 
 
-def folded(p):
+def folded(p: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Return the weights of the same network that reads numbers as they are.
 
     What the cells read is ``_SCALE * (x - 0.5)``, which can as well be done by their matrices.
@@ -208,7 +219,7 @@ def folded(p):
     return p
 
 
-def main():
+def main() -> None:
     """Train the network and write its weights and what it can do."""
     import torch
     from safetensors.torch import save_file

@@ -4,16 +4,26 @@ The networks are written here once more, in torch and for batches; `attn.seq2seq
 from the weights that are kept. Tensors have the names and shapes of its parameters.
 """
 
+from __future__ import annotations
+
 import json
 import math
 import time
 import zlib
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from attn.positions import sinusoidal
 from attn.trained import FILMED, TRAINED_ON
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import torch
+
+    from attn.trained.tasks import Task
 
 
 class Recipe(NamedTuple):
@@ -34,20 +44,16 @@ class Recipe(NamedTuple):
 # parameters ----------------------------------------------------------------------------------------
 
 
-def initial(model, task, recipe, seed):
+def initial(model: str, task: Task, recipe: Recipe, seed: int) -> dict[str, torch.Tensor]:
     """Return a model's first weights, a name for each tensor.
 
     Parameters
     ----------
-    model : str
+    model
         A name from `attn.trained.MODELS`.
-    task : attn.trained.tasks.Task
-    recipe : Recipe
-    seed : int
-
-    Returns
-    -------
-    dict of str to torch.Tensor
+    task
+    recipe
+    seed
 
     Notes
     -----
@@ -160,21 +166,23 @@ _SHAPES = {
 # networks ------------------------------------------------------------------------------------------
 
 
-def logits(model, p, source, written, recipe):
+def logits(
+    model: str, p: dict[str, torch.Tensor], source: torch.Tensor, written: torch.Tensor, recipe: Recipe
+) -> torch.Tensor:
     """Return the scores of every next symbol, given the source and what was written so far.
 
     Parameters
     ----------
-    model : str
-    p : dict of str to torch.Tensor
-    source : torch.Tensor of int, shape (batch, T_x)
-    written : torch.Tensor of int, shape (batch, T_y)
+    model
+    p
+    source : integers, shape (batch, T_x)
+    written : integers, shape (batch, T_y)
         Begins with `START`.
-    recipe : Recipe
+    recipe
 
     Returns
     -------
-    torch.Tensor, shape (batch, T_y, symbols)
+    shape (batch, T_y, symbols)
     """
     if model == "transformer":
         return _transformer(p, source, written, recipe.num_heads)
@@ -321,23 +329,21 @@ def _normalised(p, at, x):
 # training ------------------------------------------------------------------------------------------
 
 
-def train(model, task, longest, recipe, *, seed=0, watch=None):
+def train(
+    model: str, task: Task, longest: int, recipe: Recipe, *, seed: int = 0, watch: Callable | None = None
+) -> dict[str, torch.Tensor]:
     """Train one model on one task.
 
     Parameters
     ----------
-    model : str
-    task : Task
-    longest : int
+    model
+    task
+    longest
         Most symbols of an input that is trained on.
-    recipe : Recipe
-    seed : int, default 0
-    watch : callable, optional
+    recipe
+    seed
+    watch
         Called as ``watch(step, loss, p)`` before each step.
-
-    Returns
-    -------
-    dict of str to torch.Tensor
     """
     import torch
 
@@ -394,12 +400,12 @@ def _shifted(target):
 # measuring -----------------------------------------------------------------------------------------
 
 
-def write(model, p, source, most, recipe):
+def write(model: str, p: dict[str, torch.Tensor], source: torch.Tensor, most: int, recipe: Recipe) -> torch.Tensor:
     """Write the likeliest symbols one after another, for a batch.
 
     Returns
     -------
-    torch.Tensor of int, shape (batch, most)
+    integers, shape (batch, most)
     """
     import torch
 
@@ -411,18 +417,20 @@ def write(model, p, source, most, recipe):
     return written[:, 1:]
 
 
-def measure(model, p, task, recipe, *, count=200, seed=99):
+def measure(
+    model: str, p: dict[str, torch.Tensor], task: Task, recipe: Recipe, *, count: int = 200, seed: int = 99
+) -> dict[int, tuple[float, float]]:
     """Return how often inputs of each length are answered right, drawn anew.
 
     Parameters
     ----------
-    model : str
-    p : dict of str to torch.Tensor
-    task : Task
-    recipe : Recipe
-    count : int, default 200
+    model
+    p
+    task
+    recipe
+    count
         Inputs of each length; lengths that are drawn less than a tenth as often are left out.
-    seed : int, default 99
+    seed
 
     Returns
     -------
@@ -432,7 +440,7 @@ def measure(model, p, task, recipe, *, count=200, seed=99):
     import torch
 
     drawn = _batches(task.pairs(np.random.default_rng(seed), count * task.longest, task.longest))
-    right = {}
+    right: dict[int, list] = {}
     for source, target in drawn:
         source, target = torch.from_numpy(source), torch.from_numpy(target)
         same = write(model, p, source[:count], target.shape[1], recipe) == target[:count]
@@ -452,18 +460,20 @@ RECIPES = {"reverse": Recipe(steps=2500), "dates": Recipe(steps=1000), "pair": R
 FILM = (0, 10, 20, 35, 50, 70, 100, 140, 200, 300, 500)  # after so many steps, and when it is done
 
 
-def keep(model, task, trained_on, folder, *, again=False, recipe=None):
+def keep(
+    model: str, task: Task, trained_on: str, folder: Path, *, again: bool = False, recipe: Recipe | None = None
+) -> None:
     """Train one model and write its weights and what it can do, unless they are there.
 
     Parameters
     ----------
-    model : str
-    task : Task
+    model
+    task
     trained_on : {'short', 'long'}
-    folder : Path
-    again : bool, default False
+    folder
+    again
         Train also what is already there.
-    recipe : Recipe, optional
+    recipe
         By default that of the task.
     """
     import torch
@@ -496,7 +506,9 @@ def keep(model, task, trained_on, folder, *, again=False, recipe=None):
     print(f"{path.stem}: {time.monotonic() - start:.0f} s, right by length {whole}", flush=True)
 
 
-def measured(model, task, trained_on, p, recipe):
+def measured(
+    model: str, task: Task, trained_on: str, p: dict[str, torch.Tensor], recipe: Recipe
+) -> dict[str, dict[int, tuple[float, float]]]:
     """Return the accuracy of a model by length, and of those that are made of it by taking something away."""
     made = {model: p}
     if model == "bahdanau":
