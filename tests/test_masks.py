@@ -214,6 +214,7 @@ def test_block_ids_take_leading_axes():
     ids = np.array([[0, 0, 1], [0, 1, 1]])
     mask = masks.blocks(ids=ids)
     assert mask.visible.shape == (2, 3, 3)
+    assert mask.words == "Each of the 3 tokens sees its own document only, one of 2."
     np.testing.assert_array_equal(mask.visible[1], masks.blocks([1, 2]).visible)
 
 
@@ -257,6 +258,7 @@ BAD = [
     (lambda: masks.padding(5, 4), "lengths must be whole numbers from 0 to n_k = 4, got 5"),
     (lambda: masks.padding([1, -1], 4), "lengths must be whole numbers from 0 to n_k = 4, got [1, -1]"),
     (lambda: masks.padding(1.5, 4), "lengths must be whole numbers from 0 to n_k = 4, got 1.5"),
+    (lambda: masks.padding(1, -1), "n_k must be a whole number of at least 0, got -1"),
     (lambda: masks.padding([], 4), "lengths must be whole numbers from 0 to n_k = 4, got []"),
     (lambda: masks.sliding_window(3, 3, -1), "window must be a whole number of at least 0, got -1"),
     (lambda: masks.sliding_window(3, 3, (1, "x")), "window must be a whole number of at least 0, got 'x'"),
@@ -267,8 +269,11 @@ BAD = [
     (lambda: masks.blocks([1], ids=[1]), "blocks takes either sizes or ids, got both"),
     (lambda: masks.blocks([-1]), "a size of a block must be a whole number of at least 0, got -1"),
     (lambda: masks.blocks(ids=[0.5]), "ids must be whole numbers of shape (..., n), got float64 of shape (1,)"),
-    (lambda: masks.global_window(3, 1, [3]), "a global token must be below n = 3, got 3"),
+    (lambda: masks.blocks(ids=3), "ids must be whole numbers of shape (..., n), got int64 of shape ()"),
+    (lambda: masks.global_window(3, 1, -1), "global_tokens must be a whole number of at least 0, got -1"),
+    (lambda: masks.global_window(3, 1, [0, 3]), "a global token must be below n = 3, got 3"),
     (lambda: masks.global_window(3, 1, [-1]), "a global token must be a whole number of at least 0, got -1"),
+    (lambda: masks.strided(-1, 2), "n must be a whole number of at least 0, got -1"),
     (lambda: masks.strided(3, 0), "stride must be a whole number of at least 1, got 0"),
     (lambda: masks.painted([[2, 0]]), "a painted mask must hold only 0 and 1, or false and true, got int64"),
     (lambda: masks.painted([[np.nan]]), "a painted mask must hold only 0 and 1, or false and true, got float64"),
