@@ -52,11 +52,12 @@ def test_the_wrong_axis_sums_columns():
     assert np.abs(weights.sum(axis=1) - 1).max() > 0.1
 
 
-def test_features_vanish_instead_of_tokens():
-    scores, value = drawn(4, 4, 6)
-    context = mask_routes.zeroed_context(scores, value, masks.causal(4)).context
-    expected = np.tril(np.ones((4, 6)))
-    expected[3, 4:] = 1  # beyond the last key, which row 3 sees
+@pytest.mark.parametrize("n_q", [4, 2])
+def test_features_vanish_instead_of_tokens(n_q):
+    scores, value = drawn(n_q, 4, 6)
+    context = mask_routes.zeroed_context(scores, value, masks.causal(n_q, 4)).context
+    expected = np.tri(n_q, 6, k=4 - n_q)
+    expected[-1, 4:] = 1  # beyond the last key, which the last row sees
     np.testing.assert_array_equal(context != 0, expected != 0)
 
 
