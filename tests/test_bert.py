@@ -8,8 +8,7 @@ import time
 import numpy as np
 import pytest
 
-from attn import multi_head, pretrained
-from attn.multi_head import draw_parameters, multi_head_attention
+from attn import pretrained
 from attn.pretrained import ModelError, bert
 
 SENTENCE = "The café was closed 🙂, so they went to the bank."
@@ -85,19 +84,6 @@ def test_parameters_are_views_of_the_checkpoint(encoder):
 def test_parameters_of_another_checkpoint_are_refused(encoder):
     with pytest.raises(ModelError, match=r"encoder\.layer\.6\.attention"):
         bert.parameters(encoder.tensors, 6, 12)
-
-
-def test_one_head_does_what_it_does_among_all():
-    rng = np.random.default_rng(0)
-    parameters = draw_parameters(rng, 24, 6, num_kv_heads=2, d_k=5, d_v=7, bias=True)
-    x = rng.normal(size=(11, 24))
-    together = multi_head_attention(x, parameters)
-    for head in range(6):
-        alone = multi_head_attention(x, multi_head.one_head(parameters, head))
-        np.testing.assert_allclose(alone.weights[0], together.weights[head], atol=1e-12)
-        np.testing.assert_allclose(alone.output, together.context[head], atol=1e-12)
-    with pytest.raises(ValueError, match="head must be among 0 to 5, got 6"):
-        multi_head.one_head(parameters, 6)
 
 
 def test_gelu_is_x_times_the_normal_distribution():

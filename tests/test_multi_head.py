@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attn import MultiHeadParameters, cost, masks, multi_head_attention, scaled_dot_product_attention
-from attn.multi_head import draw_parameters, head_outputs, merge_heads, split_heads
+from attn.multi_head import divisors, draw_parameters, head_outputs, merge_heads, one_head, split_heads
 
 N_Q, N_K, D_MODEL, D_MEMORY, D_K, D_V, KV_HEADS, GROUP, BATCH = 5, 7, 23, 19, 3, 11, 2, 13, 17
 HEADS = KV_HEADS * GROUP
@@ -48,6 +48,10 @@ def test_two_heads_by_hand():
 
 def test_heads_are_cut_from_neighbouring_columns():
     np.testing.assert_array_equal(split_heads([[1, 2, 3, 4], [5, 6, 7, 8]], 2), [[[1, 2], [5, 6]], [[3, 4], [7, 8]]])
+
+
+def test_divisors():
+    assert divisors(12) == [1, 2, 3, 4, 6, 12]
 
 
 # Properties
@@ -171,6 +175,16 @@ def test_reading_oneself_is_self_attention():
     np.testing.assert_array_equal(
         multi_head_attention(x, parameters, x).output, multi_head_attention(x, parameters).output
     )
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_one_head_does_what_it_does_among_all(bias):
+    parameters, (x, memory) = uneven(bias=bias), tokens()
+    together = multi_head_attention(x, parameters, memory)
+    for head in (0, GROUP - 1, GROUP, HEADS - 1):
+        alone = multi_head_attention(x, one_head(parameters, head), memory)
+        np.testing.assert_allclose(alone.weights[:, 0], together.weights[:, head], atol=1e-12)
+        np.testing.assert_allclose(alone.output, together.context[:, head], atol=1e-12)
 
 
 def test_what_heads_add_is_the_output():
@@ -372,8 +386,24 @@ BAD_CALLS = [
         "d_model must be a multiple of num_heads, got 10 and 4",
     ),
     (
+        lambda p: draw_parameters(rng(), 10, 4, d_k=3),
+        "d_model must be a multiple of num_heads, got 10 and 4",
+    ),
+    (
         lambda p: draw_parameters(rng(), 10, 0),
         "widths and numbers of heads must be at least 1, got num_heads 0",
+    ),
+    (
+        lambda p: draw_parameters(rng(), 0, 2),
+        "widths and numbers of heads must be at least 1, got d_model 0",
+    ),
+    (
+        lambda p: draw_parameters(rng(), 10, 2, num_kv_heads=0),
+        "widths and numbers of heads must be at least 1, got num_kv_heads 0",
+    ),
+    (
+        lambda p: draw_parameters(rng(), 10, 2, d_k=0),
+        "widths and numbers of heads must be at least 1, got d_k 0",
     ),
     (
         lambda p: draw_parameters(rng(), 10, 2, d_v=-3),
@@ -395,6 +425,8 @@ BAD_CALLS = [
         lambda p: split_heads(A(4), 2),
         "x must have axes (..., n, width) with a width that is a multiple of num_heads, got (4,) and num_heads 2",
     ),
+    (lambda p: one_head(p, 2), "head must be among 0 to 1, got 2"),
+    (lambda p: one_head(p, -1), "head must be among 0 to 1, got -1"),
     (lambda p: merge_heads(A((5, 7))), "x must have axes (..., num_heads, n, d), got (5, 7)"),
     (
         lambda p: head_outputs(A((5, 7)), A((7, 3))),
