@@ -111,8 +111,11 @@ def test_parameters_are_drawn_from_the_rng_alone():
 
 
 def test_a_projection_keeps_the_size():
-    parameters = draw_parameters(rng(), 512, 8)
+    parameters = draw_parameters(rng(), 512, 8, bias=True)
     assert (rng(1).normal(size=(64, 512)) @ parameters.w_q).std() == pytest.approx(1, abs=0.05)
+    assert parameters.w_q.mean() == pytest.approx(0, abs=1e-3)
+    assert parameters.b_q.mean() == pytest.approx(0, abs=0.01)
+    assert parameters.b_q.std() == pytest.approx(0.1, rel=0.05)
 
 
 # A slow loop as oracle
@@ -325,12 +328,24 @@ BAD_PARAMETERS = [
         "num_heads must be a multiple of num_kv_heads, both at least 1, got 0 and 0",
     ),
     (
+        {"w_q": A((6, 4)), "w_k": A((6, 4)), "w_v": A((6, 4)), "num_heads": 0, "num_kv_heads": 1},
+        "num_heads must be a multiple of num_kv_heads, both at least 1, got 0 and 1",
+    ),
+    (
+        {"w_q": A((6, 4)), "w_k": A((6, 4)), "w_v": A((6, 4)), "num_heads": 2, "num_kv_heads": 0},
+        "num_heads must be a multiple of num_kv_heads, both at least 1, got 2 and 0",
+    ),
+    (
         {"w_q": A((6, 5)), "w_k": A((6, 4)), "w_v": A((6, 4)), "num_heads": 2},
         "w_q must be a matrix whose columns are a multiple of 2 heads, got (6, 5)",
     ),
     (
         {"w_q": A(6), "w_k": A((6, 4)), "w_v": A((6, 4))},
         "w_q must be a matrix whose columns are a multiple of 1 heads, got (6,)",
+    ),
+    (
+        {"w_q": A((6, 0)), "w_k": A((6, 0)), "w_v": A((6, 4))},
+        "w_q must be a matrix whose columns are a multiple of 1 heads, got (6, 0)",
     ),
     (
         {"w_q": A((6, 4)), "w_k": A((6, 6)), "w_v": A((6, 4)), "num_heads": 2},
@@ -424,6 +439,10 @@ BAD_CALLS = [
     (
         lambda p: split_heads(A(4), 2),
         "x must have axes (..., n, width) with a width that is a multiple of num_heads, got (4,) and num_heads 2",
+    ),
+    (
+        lambda p: split_heads(A((5, 4)), 0),
+        "x must have axes (..., n, width) with a width that is a multiple of num_heads, got (5, 4) and num_heads 0",
     ),
     (lambda p: one_head(p, 2), "head must be among 0 to 1, got 2"),
     (lambda p: one_head(p, -1), "head must be among 0 to 1, got -1"),
