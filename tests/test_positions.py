@@ -99,11 +99,16 @@ def test_order_shows_only_with_positions():
 def test_learned_rows_are_small_and_come_from_the_rng():
     rows = positions.learned(np.random.default_rng(0), 500, 64)
     assert rows.shape == (500, 64)
+    assert rows.mean() == pytest.approx(0, abs=1e-3)
     assert rows.std() == pytest.approx(0.02, rel=0.05)
     np.testing.assert_array_equal(rows, positions.learned(np.random.default_rng(0), 500, 64))
 
 
 # Rotary
+
+
+def test_a_single_pair_turns_by_its_position():
+    np.testing.assert_array_equal(positions.rotary(3, 2), [[0], [1], [2]])
 
 
 def test_a_quarter_turn_by_hand():
@@ -217,22 +222,38 @@ def test_t5_has_the_same_buckets(bidirectional, num_buckets, max_distance):
     np.testing.assert_array_equal(ours, theirs.numpy())
 
 
-@pytest.mark.parametrize("bidirectional", [True, False])
-def test_the_bias_is_looked_up(bidirectional):
-    table = np.random.default_rng(0).normal(size=(32, 3)).astype(np.float32)
-    bias = positions.relative_bias(table, 5, 7, bidirectional=bidirectional)
-    buckets = positions.relative_buckets(5, 7, bidirectional=bidirectional)
+@pytest.mark.parametrize("options", [{}, {"bidirectional": False}, {"max_distance": 17, "query_offset": 1}])
+@pytest.mark.parametrize("num_buckets", [32, 8])
+def test_the_bias_is_looked_up(num_buckets, options):
+    table = np.random.default_rng(0).normal(size=(num_buckets, 3)).astype(np.float32)
+    bias = positions.relative_bias(table, 5, 29, **options)
+    buckets = positions.relative_buckets(5, 29, num_buckets=num_buckets, **options)
     assert bias.dtype == np.float32
-    for head, i, j in np.ndindex(3, 5, 7):
+    for head, i, j in np.ndindex(3, 5, 29):
         assert bias[head, i, j] == table[buckets[i, j], head]
-    seen = np.unique(buckets[masks.causal(5, 7).visible])
-    assert (seen < 16).all()
+
+
+@pytest.mark.parametrize("bidirectional", [True, False])
+def test_keys_to_the_left_are_in_the_lower_half_of_the_buckets(bidirectional):
+    buckets = positions.relative_buckets(5, 7, bidirectional=bidirectional)
+    assert (buckets[masks.causal(5, 7).visible] < 16).all()
 
 
 def test_the_bias_depends_on_the_offset_alone():
     bias = positions.relative_bias(np.random.default_rng(0).normal(size=(32, 3)), 40)
     for offset in range(-39, 40):
         assert (np.ptp(bias.diagonal(offset, axis1=1, axis2=2), axis=-1) == 0).all()
+
+
+def test_defaults_are_those_of_the_papers():
+    """A base of 10000, whose root is 100; 32 buckets for distances up to 128, in both directions."""
+    assert positions.sinusoidal(2, 4)[1, 2] == pytest.approx(np.sin(0.01), rel=1e-12)
+    assert positions.offset_matrix(1, 4)[2, 3] == pytest.approx(np.sin(0.01), rel=1e-12)
+    assert positions.rotary(2, 4)[1, 1] == pytest.approx(0.01, rel=1e-12)
+    assert positions.wavelengths(4)[1] == pytest.approx(200 * np.pi, rel=1e-12)
+    buckets = positions.relative_buckets(99, num_buckets=32, max_distance=128, bidirectional=True)
+    np.testing.assert_array_equal(positions.relative_buckets(99), buckets)
+    np.testing.assert_array_equal(positions.relative_bias(np.arange(32)[:, None], 99), [buckets])
 
 
 # Bad input
@@ -243,12 +264,17 @@ def test_the_bias_depends_on_the_offset_alone():
     [
         (lambda: positions.sinusoidal(3, 0), "d_model must be at least 1, got 0"),
         (lambda: positions.sinusoidal(-1, 4), "n must be at least 0, got -1"),
+        (lambda: positions.wavelengths(0), "d must be at least 1, got 0"),
         (lambda: positions.rotary(3, 5), "d_k must be even to be turned in pairs, got 5"),
         (lambda: positions.rotary(3, 0), "d_k must be even to be turned in pairs, got 0"),
         (lambda: positions.alibi_slopes(0), "num_heads must be at least 1, got 0"),
         (
             lambda: positions.rotate(np.ones((5, 4)), positions.rotary(7, 4)),
             "x must have a row per row of angles and two numbers per angle, got x (5, 4) and angles (7, 2)",
+        ),
+        (
+            lambda: positions.rotate(np.ones(4), positions.rotary(1, 4)),
+            "x must have a row per row of angles and two numbers per angle, got x (4,) and angles (1, 2)",
         ),
         (
             lambda: positions.rotate(np.ones((7, 3)), positions.rotary(7, 4)),
