@@ -131,7 +131,7 @@ def concat(query: ArrayLike, keys: ArrayLike, *, w: ArrayLike, v: ArrayLike) -> 
     >>> concat([1, 2], [[2, 0], [1, 1]], w=np.vstack([np.eye(2), np.eye(2)]), v=[1, 1]).round(6)
     array([1.959082, 1.959082])
     """
-    d_q, d_k = width_of(query, "query"), width_of(keys, "keys")
+    d_q, d_k = width_of(query, "query"), width_of(keys, "keys", axes=2)
     d_hidden = np.shape(v)[-1] if np.ndim(v) else 0
     w = parameter(w, (d_q + d_k, d_hidden), "w")
     return additive(query, keys, w_q=w[:d_q], w_k=w[d_q:], v=v)

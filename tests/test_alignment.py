@@ -159,6 +159,15 @@ def test_every_score_against_a_loop(name):
         assert scores[b, i, j] == pytest.approx(expected, rel=1e-12)
 
 
+@pytest.mark.parametrize("name", [*SCORES, "concat"])
+def test_one_query_asks_every_sequence_of_a_batch(name):
+    rng = np.random.default_rng(1)
+    query, keys = rng.normal(size=5), rng.normal(size=(3, 11, 5))
+    given_parameters, score = drawn(name, 5, 5), getattr(alignment, name)
+    expected = [score(query, sequence, **given_parameters) for sequence in keys]
+    np.testing.assert_allclose(score(query, keys, **given_parameters), expected, atol=1e-12)
+
+
 def test_concat_is_additive_written_as_one_matrix():
     rng = np.random.default_rng(2)
     query, keys, parameters = rng.normal(size=(7, 3)), rng.normal(size=(7, 5, 2)), drawn("additive", 3, 2)
@@ -210,6 +219,21 @@ def test_half_precision_does_not_overflow_on_the_way():
     np.testing.assert_allclose(alignment.content(keys[0], keys), 1, atol=1e-3)
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_what_is_made_of_scores_keeps_their_type(dtype):
+    weights, values = np.array([0.25, 0.75], dtype), np.eye(2, dtype=dtype)
+    made = [
+        alignment.soft_read(weights, values),
+        alignment.hard_variance(weights, values),
+        alignment.doubly_stochastic_penalty(values),
+        *alignment.hard_reads(weights, values, np.random.default_rng(0), 3)[1:],
+        *local_attention.local_m(weights, 0, 1)[1:],
+        *local_attention.local_p(weights, 0, 1)[1:],
+        local_attention.predicted_centre(weights, 3, w=values, v=weights),
+    ]
+    assert {array.dtype for array in made} == {np.dtype(dtype)}
+
+
 # Soft and hard
 
 
@@ -224,6 +248,11 @@ def test_soft_and_hard_by_hand():
     error = np.sqrt(np.array(check["hard_variance"]) / 100_000)  # of a mean of so many
     np.testing.assert_array_less(np.abs(many.running_mean[-1] - check["soft_context"]), 4 * error)
     np.testing.assert_allclose(many.reads.var(axis=0), check["hard_variance"], rtol=0.02)
+
+
+def test_soft_reads_of_many_queries_are_one_product():
+    weights, values = np.random.default_rng(0).dirichlet(np.ones(5), size=3), np.eye(5, 7)
+    np.testing.assert_allclose(alignment.soft_read(weights, values), weights @ values, atol=1e-12)
 
 
 def test_a_hard_read_is_one_of_the_values():
@@ -244,6 +273,12 @@ def test_float32_weights_are_probabilities():
     weights = softmax(np.random.default_rng(0).normal(size=777).astype(np.float32))
     drawn_reads = alignment.hard_reads(weights, np.ones((777, 2), np.float32), np.random.default_rng(0), 5)
     assert drawn_reads.running_mean.dtype == np.float32
+
+
+def test_probabilities_may_miss_one_by_rounding():
+    assert alignment.hard_reads([0.5, 0.5000095], np.eye(2), np.random.default_rng(0)).reads.shape == (1, 2)
+    with pytest.raises(ValueError, match="that sum to 1"):
+        alignment.hard_reads([0.5, 0.5000105], np.eye(2), np.random.default_rng(0))
 
 
 def test_penalty():
@@ -310,6 +345,7 @@ def test_the_predicted_centre_lies_within_the_input():
     np.testing.assert_allclose(centre, 13 * torch.sigmoid(logit).numpy(), atol=1e-12)
     assert ((centre > 0) & (centre < 13)).all()
     assert local_attention.predicted_centre([0, 0, 0], 13, w=w, v=v) == 6.5
+    assert local_attention.predicted_centre([0, 0, 0], 1, w=w, v=v) == 0.5
 
 
 # Bad input
@@ -334,12 +370,36 @@ def test_the_predicted_centre_lies_within_the_input():
             "w_k must have shape (1, 2), got (2, 2)",
         ),
         (lambda: alignment.additive([1, 2], [[1]], w_q=EYE, w_k=EYE, v=1), "w_q must have shape (2, 0), got (2, 2)"),
+        (
+            lambda: alignment.additive([1, 2], EYE, w_q=np.ones((2, 3)), w_k=np.ones((2, 3)), v=np.ones((2, 3))),
+            "v must have shape (3,), got (2, 3)",
+        ),
+        (lambda: alignment.concat(3, [[1]], w=EYE, v=[1, 1]), "query must have axes (..., d) with d >= 1, got ()"),
+        (lambda: alignment.concat([1], 3, w=EYE, v=[1, 1]), "keys must have axes (..., n_k, d) with d >= 1, got ()"),
+        (lambda: alignment.concat([1, 2], [[1]], w=EYE, v=1), "w must have shape (3, 0), got (2, 2)"),
+        (
+            lambda: alignment.concat([1, 2], [[1]], w=np.ones((3, 3)), v=np.ones((2, 3))),
+            "v must have shape (3,), got (2, 3)",
+        ),
         (lambda: alignment.concat([1, 2], [[1]], w=EYE, v=[1, 1]), "w must have shape (3, 2), got (2, 2)"),
+        (lambda: alignment.location([1, 2], [[1]], w=3), "w must have shape (2, 0), got ()"),
         (lambda: alignment.location([1, 2], [[1]], w=[1, 2]), "w must have shape (2, 2), got (2,)"),
         (lambda: alignment.dot(["a"], [["b"]]), "an array must hold real numbers, got <U1"),
         (
             lambda: alignment.soft_read([1, 2], EYE[:1]),
             "there must be one weight per value, got weights (2,) and values (1, 2)",
+        ),
+        (
+            lambda: alignment.soft_read(1, EYE),
+            "there must be one weight per value, got weights () and values (2, 2)",
+        ),
+        (
+            lambda: alignment.soft_read([1, 2], [1, 2]),
+            "there must be one weight per value, got weights (2,) and values (2,)",
+        ),
+        (
+            lambda: alignment.hard_reads([1.5, -0.5], EYE, np.random.default_rng(0)),
+            "weights must be one row of probabilities that sum to 1, got [1.5, -0.5]",
         ),
         (
             lambda: alignment.hard_reads([0.5, 0.6], EYE, np.random.default_rng(0)),
@@ -359,6 +419,19 @@ def test_the_predicted_centre_lies_within_the_input():
             "centre must fit the leading axes of the scores (5,), got (2,)",
         ),
         (lambda: local_attention.predicted_centre([1, 2], 5, w=EYE, v=[1]), "w must have shape (2, 1), got (2, 2)"),
+        (lambda: local_attention.predicted_centre([1, 2], 5, w=EYE, v=1), "w must have shape (2, 0), got (2, 2)"),
+        (
+            lambda: local_attention.predicted_centre([1, 2], 5, w=np.ones((2, 3)), v=np.ones((2, 3))),
+            "v must have shape (3,), got (2, 3)",
+        ),
+        (
+            lambda: local_attention.predicted_centre(3, 5, w=EYE, v=[1, 1]),
+            "query must have axes (..., d) with d >= 1, got ()",
+        ),
+        (
+            lambda: local_attention.predicted_centre([1, 2], 0, w=EYE, v=[1, 1]),
+            "n_k must be a whole number of at least 1, got 0",
+        ),
         (
             lambda: alignment.doubly_stochastic_penalty([0.5, 0.5]),
             "weights must have axes (..., n_steps, n_k), got (2,)",
