@@ -114,6 +114,11 @@ def test_minilm_finds_duplicates(encoder, text):
             None,
             "No pattern stands out: the largest share of its weight, 0.39, lies one token back.",
         ),
+        (
+            {"next_token": 0},
+            None,
+            "No pattern stands out: the largest share of its weight, 0.00, lies one token ahead.",
+        ),
         ({"previous_token": 0.9}, 3, "A text of 3 tokens is too short to tell a pattern from chance."),
         (dict.fromkeys(METRICS, NAN), None, "No query has any weight, so there is no pattern to see."),
     ],

@@ -127,6 +127,7 @@ def test_where_the_queries_stand():
     assert moved["distance"] == pytest.approx((0.1 + 0.3 + 0.8 + 0.8 + 0.3 + 0.1) / 2)
     assert head_metrics.duplicate_token(weights, tokens) == pytest.approx((0.2 + 0.3) / 2)
     assert head_metrics.duplicate_token(weights, tokens, query_offset=2) == pytest.approx(0.3)
+    assert head_metrics.duplicate_token(weights, tokens, query_offset=4) == pytest.approx(0.2)  # the second has no key
     assert head_metrics.induction(weights, list("xayza"), query_offset=3) == pytest.approx(0.2)
 
 
@@ -173,6 +174,23 @@ def test_what_can_be_seen_is_read_off_the_weights():
         assert measure(weights, mask=visible)["positional"] == head_metrics.positional(weights, visible)
         even = visible / visible.sum(axis=-1, keepdims=True) * np.ones((13, 1))
         assert head_metrics.evenness(even) == pytest.approx(1)
+
+
+def test_what_can_be_seen_is_read_off_each_head_alone():
+    visible = np.stack([np.tri(7), np.eye(7) + np.eye(7, k=-1), np.arange(7) + np.zeros((7, 1)) < 4])
+    visible[1, 3] = 0  # a query without weight
+    weights = visible * random_weights(3, 7, 7)
+    for score in (head_metrics.evenness, head_metrics.positional):
+        np.testing.assert_allclose(score(weights), [score(head) for head in weights])
+        masked = score(weights, masks.causal(7).visible)
+        np.testing.assert_allclose(masked, [score(head, masks.causal(7).visible) for head in weights])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_faint_pattern_is_a_pattern(dtype):
+    """Weights that are all alike but for a ten-thousandth, which distance explains."""
+    distances = np.abs(np.arange(31) - np.arange(31)[:, None])
+    assert head_metrics.positional(softmax(-1e-5 * distances).astype(dtype)) > 0.9
 
 
 def test_a_mask_tells_more_than_the_weights():
@@ -265,6 +283,7 @@ def test_one_coincidence_is_no_pattern():
     other = [*PHRASE[:7], "slow", "red", *PHRASE[9:]]  # two of four words come again
     assert head_metrics.induction(weights, other, SPECIAL) > 0.9
     assert np.isnan(measure(weights, other, SPECIAL)["induction"])
+    assert np.isnan(head_metrics.duplicate_token(np.eye(3), list("abc"), fewest=0))
 
 
 def test_nothing_to_explain_is_nan():
@@ -317,6 +336,10 @@ def test_leading_axes():
     for key in METRICS:
         assert result[key].shape == (2, 3)
         np.testing.assert_allclose(result[key][1, 2], alone[key])
+
+
+def test_no_heads_give_no_numbers():
+    assert {key: values.shape for key, values in measure(np.zeros((0, 5, 7))).items()} == dict.fromkeys(METRICS, (0,))
 
 
 def test_ids_or_words():
@@ -411,6 +434,10 @@ def test_types_are_kept(dtype):
         (
             lambda: measure(np.zeros((5, 0))),
             "weights must have axes (..., n_q, n_k), neither of them empty, got (5, 0)",
+        ),
+        (
+            lambda: measure(np.zeros((0, 5))),
+            "weights must have axes (..., n_q, n_k), neither of them empty, got (0, 5)",
         ),
         (lambda: measure(np.eye(3), [1, 2]), "tokens must be 3 ids or words, one per key, got int64 of (2,)"),
         (
