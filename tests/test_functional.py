@@ -14,11 +14,13 @@ from hypothesis.extra import numpy as hnp
 from attn.functional import (
     as_floats,
     as_real,
+    finite_number,
     layer_norm,
     parameter,
     share_of_sum,
     softmax,
     softmax_jacobian,
+    whole_number,
     width_of,
 )
 
@@ -150,9 +152,15 @@ def test_parameters_come_in_the_type_to_compute_in():
     assert parameter(rows, (2, 3), "w", np.float64).dtype == np.float64
 
 
+def test_numbers_are_taken_as_they_are():
+    assert (whole_number("n", 0), whole_number("n", np.int8(3)), finite_number(-2, "scale")) == (0, 3, -2.0)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        (lambda: whole_number("n", -1), "n must be a whole number of at least 0, got -1"),
+        (lambda: finite_number(-math.inf, "scale"), "scale must be a finite number, got -inf"),
         (lambda: width_of(np.ones((3, 0)), "query"), "query must have axes (..., d) with d >= 1, got (3, 0)"),
         (lambda: width_of([1, 2], "keys", axes=2), "keys must have axes (..., n_k, d) with d >= 1, got (2,)"),
         (lambda: parameter([1, 2], (3,), "v"), "v must have shape (3,), got (2,)"),
