@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import pytest
-from driving import check, opened
+from driving import check, notices, opened
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from setups import ABSURD, SETUPS, bounds, demand, fields, links, read
@@ -25,6 +25,7 @@ class Small:
     cell: tuple = place((1, 2))
     scale: float = real(1.0, 0.1, 10)
     edits: tuple = numbers(("x", "w_q"))
+    tab: str = choice("map", {"map": "Every head", "code": "Code"}, aliases={"Map": "map", "Code": "code"})
 
 
 def same(one, other):
@@ -38,6 +39,25 @@ def test_by_hand():
     assert setup == Small(3, "causal", True, "a & b", (0, 5), 2.5, (("x", 1, 2, 0.5), ("w_q", 0, 0, -3.0)))
     assert notices == []
     assert to_link(setup) == (params | {"edits": "x.1.2=0.5;w_q.0.0=-3"}, [])
+
+
+def test_an_option_is_known_by_its_old_name_too():
+    setup, notices = from_link(Small, {"tab": "Code"})
+    assert (setup, notices) == (Small(tab="code"), [])
+    assert to_link(setup) == ({"tab": "code"}, [])
+    setup, notices = from_link(Small, {"tab": "Every head"})  # a label is no name
+    assert setup == Small()
+    assert notices == ["In the link, tab must be one of map, code, got Every head; using map."]
+
+
+@pytest.mark.parametrize(
+    ("page", "label", "key"), [("masks", "What leaks, by route", "leaks"), ("masks", "Code", "code")]
+)
+def test_a_link_with_the_old_label_of_a_tab_opens_it(page, label, key):
+    app = check(opened(page, tab=label))
+    assert notices(app) == []
+    assert app.session_state[f"{page}.tab"] == key
+    assert [tab.label for tab in app.tabs if tab.children] == [label]
 
 
 def test_defaults_are_not_written():

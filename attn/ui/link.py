@@ -55,10 +55,11 @@ def real(default, low, high):
     return _field(default, read, _digits)
 
 
-def choice(default, options):
-    """Declare one of a few names."""
+def choice(default, options, aliases=None):
+    """Declare one of a few names; `aliases` maps what older links call an option to its name."""
 
     def read(raw):
+        raw = (aliases or {}).get(raw, raw)
         if raw not in options:
             raise ValueError(f"one of {', '.join(options)}")
         return raw

@@ -120,8 +120,28 @@ def formula(result="A", mask=""):
 
 
 def tabs(state, labels):
-    """Draw tabs that the link remembers; only the one that is ``open`` need be drawn."""
-    return st.tabs(labels, key=state.key("tab"), on_change="rerun")
+    """Draw tabs that the link remembers by their keys; only the one that is ``open`` need be drawn.
+
+    Parameters
+    ----------
+    state : PageState
+        Of a page whose Setup has a `tab`.
+    labels : dict of str to str
+        Key -> label, in order.
+
+    Returns
+    -------
+    tuple of TabContainer
+    """
+    if not isinstance(labels, dict):
+        labels = {label: label for label in labels}
+    key, named = f"{state.page}.tab.label", {label: name for name, label in labels.items()}
+    st.session_state[key] = labels[state.get("tab")]  # Streamlit knows a tab by its label alone
+
+    def take():
+        state.set(tab=named[st.session_state[key]])
+
+    return st.tabs(list(named), key=key, on_change=take)
 
 
 def token_control(state, label, names, side=0):

@@ -13,7 +13,7 @@ from attn.ui.controls.sentence import SentenceChoice, words_of
 from attn.ui.link import choice, whole
 
 WRONG = {name: route.title for name, route in ROUTES.items() if not route.right}
-TABS = ("What leaks, by route", "Code")
+TABS = {"leaks": "What leaks, by route", "code": "Code"}
 WIDTHS = {"d_model": 6, "d_k": 4, "d_v": 4}
 
 
@@ -24,7 +24,7 @@ class Setup(SentenceChoice, MaskChoice):
     mask: str = choice("causal", MASKS)
     wrong: str = choice("zeroed_scores", WRONG)
     token: int = whole(6, 1, 512)
-    tab: str = choice("What leaks, by route", TABS)
+    tab: str = choice("leaks", TABS, aliases={"What leaks, by route": "leaks", "Code": "code"})
 
 
 class Masked(NamedTuple):
