@@ -340,3 +340,15 @@ def test_an_embedded_page_keeps_its_link(visit):
 def _brightness(colour):
     """Return how bright a CSS colour is, from 0 to 255."""
     return sum(map(float, re.findall(r"[\d.]+", colour)[:3])) / 3
+
+
+def test_a_tab_opens_by_a_click_and_by_an_older_link(visit):
+    page = visit.go("masks", "?tab=Code", figures=2)
+    visit.wait_for_link(tab="code")
+    expect(page.get_by_role("tab", name="Code")).to_have_attribute("aria-selected", "true")
+    page.get_by_role("tab", name="What leaks, by route").click()
+    visit.wait_for_link(tab=None)
+    expect(page.locator(FIGURE)).to_have_count(3)
+    page.get_by_role("tab", name="Code").click()
+    visit.wait_for_link(tab="code")
+    expect(page.locator(FIGURE)).to_have_count(2)
