@@ -1,6 +1,9 @@
 """The choice of a mask: what it builds and the line of code that builds it."""
 
+import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import streamlit as st
@@ -8,107 +11,31 @@ import streamlit as st
 from attn import masks
 from attn.ui.link import cells, choice, whole
 
-MASKS = {
-    "none": "None",
-    "causal": "Causal",
-    "padding": "Padding",
-    "window": "Sliding window",
-    "causal_window": "Causal window",
-    "prefix": "Prefix",
-    "blocks": "Documents",
-    "global_window": "Global + window",
-    "strided": "Strided",
-    "painted": "Painted by hand",
-}
+
+class Slider(NamedTuple):
+    """A number of a mask: the field of `MaskChoice` that holds it, and what a visitor may choose."""
+
+    name: str
+    label: str
+    least: int = 0
+    margin: int = 0  # the most is the number of tokens less this
 
 
-MASK_HELP = {
-    "none": "Every token sees every token, as in an encoder such as BERT.",
-    "causal": "A token sees itself and what came before, as in a decoder such as GPT.",
-    "padding": "A batch pads short sentences; the padding at the end must not be seen.",
-    "window": "A token sees only its neighbours on both sides, as in half of ModernBERT's layers.",
-    "causal_window": "A token sees itself and a few before it, as in Mistral.",
-    "prefix": "The first tokens (a question, an image) see one another freely; the rest is causal.",
-    "blocks": "Several documents packed into one row; none sees into another.",
-    "global_window": "Neighbours, and a few tokens that see all and are seen by all, as in Longformer.",
-    "strided": "Causal: the last few tokens and every few before that, as in the Sparse Transformer.",
-    "painted": "Click cells of the picture of masked scores to hide or show them.",
-}
+class MaskKind(NamedTuple):
+    """A mask to choose: all that the pages know of it."""
+
+    title: str
+    help: str
+    call: Callable  # (n, MaskChoice) -> a function of `attn.masks` and its arguments
+    sliders: tuple = ()
+    controls: Callable | None = None  # (state, n) draws what is no slider
 
 
-@dataclass(frozen=True)
-class MaskChoice:
-    """Which mask, and its numbers."""
-
-    mask: str = choice("none", MASKS)
-    window: int = whole(2, 0, 512)
-    length: int = whole(4, 0, 512)
-    globals: int = whole(1, 0, 512)
-    painted: tuple = cells()  # the hidden cells
-
-
-def mask_controls(state, n):
-    """Draw the mask's controls in the order in which they matter."""
-    st.selectbox(
-        "Mask",
-        MASKS,
-        format_func=MASKS.get,
-        key=state.key("mask"),
-        help="Who may look at whom. Hidden cells are grey and get no weight.",
-    )
-    kind = state.get("mask")
-    st.caption(MASK_HELP[kind])
-    if kind in ("window", "causal_window", "global_window", "strided"):
-        label = {"strided": "Stride, in tokens", "causal_window": "Width to the left, in tokens"}
-        _slider(state, "window", label.get(kind, "Width to each side, in tokens"), 1 if kind == "strided" else 0, n - 1)
-    if kind in ("padding", "prefix", "blocks"):
-        label = {
-            "padding": "Tokens that are real",
-            "prefix": "Length of the prefix, in tokens",
-            "blocks": "Tokens in the first document",
-        }[kind]
-        _slider(state, "length", label, 0, n)
-    if kind == "global_window":
-        _slider(state, "globals", "Global tokens, from the first", 0, n)
-    if kind == "painted":
-        columns = st.columns(2)
-        columns[0].button("Show all", on_click=state.set, kwargs={"painted": ()}, width="stretch")
-        columns[1].button("Invert", on_click=_invert, args=(state, n), width="stretch")
-
-
-def mask_of(setup, n):
-    """Build the chosen mask for `n` tokens.
-
-    Returns
-    -------
-    Mask
-    line : str
-        The line of code that builds it.
-    """
-    length = min(setup.length, n)
-    name, *arguments = {
-        "none": ("everything", n),
-        "causal": ("causal", n),
-        "padding": ("padding", length, n),
-        "window": ("sliding_window", n, n, setup.window),
-        "causal_window": ("sliding_window", n, n, (setup.window, 0)),
-        "prefix": ("prefix", n, n, length),
-        "blocks": ("blocks", [length, n - length]),
-        "global_window": ("global_window", n, setup.window, min(setup.globals, n)),
-        "strided": ("strided", n, max(setup.window, 1)),
-        "painted": ("painted", _visible(setup.painted, n)),
-    }[setup.mask]
-    mask = getattr(masks, name)(*arguments)
-    if setup.mask == "painted":
-        return mask, f"attn.masks.painted(np.array({mask.visible.astype(int).tolist()}, dtype=bool))"
-    return mask, f"attn.masks.{name}({', '.join(map(str, arguments))})"
-
-
-def paint(state, row, column, n):
-    """Hide the cell if it is shown and show it if it is hidden, starting from the mask in view."""
-    now = mask_of(state.choices(), n)[0].visible
-    hidden = {(r, c) for r, c in np.argwhere(~np.broadcast_to(now, (n, n))).tolist()}
-    state.set(mask="painted", painted=tuple(sorted(hidden ^ {(row, column)})))
+def _show_and_invert(state, n):
+    """Draw the two buttons that change all cells at once."""
+    columns = st.columns(2)
+    columns[0].button("Show all", on_click=state.set, kwargs={"painted": ()}, width="stretch")
+    columns[1].button("Invert", on_click=_invert, args=(state, n), width="stretch")
 
 
 def _invert(state, n):
@@ -126,8 +53,132 @@ def _visible(hidden, n):
     return visible
 
 
-def _slider(state, name, label, low, high):
-    """Draw a slider, or nothing where there is nothing to choose."""
-    state.clamp(name, low, max(high, low))
-    if high > low:
-        st.slider(label, low, high, key=state.key(name))
+MASKS = {
+    "none": MaskKind(
+        "None",
+        "Every token sees every token, as in an encoder such as BERT.",
+        lambda n, chosen: (masks.everything, n),
+    ),
+    "causal": MaskKind(
+        "Causal",
+        "A token sees itself and what came before, as in a decoder such as GPT.",
+        lambda n, chosen: (masks.causal, n),
+    ),
+    "padding": MaskKind(
+        "Padding",
+        "A batch pads short sentences; the padding at the end must not be seen.",
+        lambda n, chosen: (masks.padding, chosen.length, n),
+        (Slider("length", "Tokens that are real"),),
+    ),
+    "window": MaskKind(
+        "Sliding window",
+        "A token sees only its neighbours on both sides, as in half of ModernBERT's layers.",
+        lambda n, chosen: (masks.sliding_window, n, n, chosen.window),
+        (Slider("window", "Width to each side, in tokens", margin=1),),
+    ),
+    "causal_window": MaskKind(
+        "Causal window",
+        "A token sees itself and a few before it, as in Mistral.",
+        lambda n, chosen: (masks.sliding_window, n, n, (chosen.window, 0)),
+        (Slider("window", "Width to the left, in tokens", margin=1),),
+    ),
+    "prefix": MaskKind(
+        "Prefix",
+        "The first tokens (a question, an image) see one another freely; the rest is causal.",
+        lambda n, chosen: (masks.prefix, n, n, chosen.length),
+        (Slider("length", "Length of the prefix, in tokens"),),
+    ),
+    "blocks": MaskKind(
+        "Documents",
+        "Several documents packed into one row; none sees into another.",
+        lambda n, chosen: (masks.blocks, [chosen.length, n - chosen.length]),
+        (Slider("length", "Tokens in the first document"),),
+    ),
+    "global_window": MaskKind(
+        "Global + window",
+        "Neighbours, and a few tokens that see all and are seen by all, as in Longformer.",
+        lambda n, chosen: (masks.global_window, n, chosen.window, chosen.globals),
+        (
+            Slider("window", "Width to each side, in tokens", margin=1),
+            Slider("globals", "Global tokens, from the first"),
+        ),
+    ),
+    "strided": MaskKind(
+        "Strided",
+        "Causal: the last few tokens and every few before that, as in the Sparse Transformer.",
+        lambda n, chosen: (masks.strided, n, chosen.window),
+        (Slider("window", "Stride, in tokens", least=1, margin=1),),
+    ),
+    "painted": MaskKind(
+        "Painted by hand",
+        "Click cells of the picture of masked scores to hide or show them.",
+        lambda n, chosen: (masks.painted, _visible(chosen.painted, n)),
+        controls=_show_and_invert,
+    ),
+}
+"""One row a mask; the keys and the names of sliders stand in links."""
+
+
+@dataclass(frozen=True)
+class MaskChoice:
+    """Which mask, and the numbers that the masks have, each a field of the link."""
+
+    mask: str = choice("none", MASKS)
+    window: int = whole(2, 0, 512)
+    length: int = whole(4, 0, 512)
+    globals: int = whole(1, 0, 512)
+    painted: tuple = cells()  # the hidden cells
+
+
+def mask_controls(state, n):
+    """Draw the mask's controls in the order in which they matter."""
+    st.selectbox(
+        "Mask",
+        MASKS,
+        format_func=lambda name: MASKS[name].title,
+        key=state.key("mask"),
+        help="Who may look at whom. Hidden cells are grey and get no weight.",
+    )
+    kind = MASKS[state.get("mask")]
+    st.caption(kind.help)
+    for slider in kind.sliders:
+        least, most = _ends(slider, n)
+        state.clamp(slider.name, least, most)
+        if most > least:
+            st.slider(slider.label, least, most, key=state.key(slider.name))
+    if kind.controls:
+        kind.controls(state, n)
+
+
+def mask_of(setup, n):
+    """Build the chosen mask for `n` tokens.
+
+    Returns
+    -------
+    Mask
+    line : str
+        The line of code that builds it.
+    """
+    kind = MASKS[setup.mask]
+    numbers = {slider.name: int(np.clip(getattr(setup, slider.name), *_ends(slider, n))) for slider in kind.sliders}
+    build, *arguments = kind.call(n, dataclasses.replace(setup, **numbers))
+    return build(*arguments), f"attn.masks.{build.__name__}({', '.join(map(_literal, arguments))})"
+
+
+def paint(state, row, column, n):
+    """Hide the cell if it is shown and show it if it is hidden, starting from the mask in view."""
+    now = mask_of(state.choices(), n)[0].visible
+    hidden = {(r, c) for r, c in np.argwhere(~np.broadcast_to(now, (n, n))).tolist()}
+    state.set(mask="painted", painted=tuple(sorted(hidden ^ {(row, column)})))
+
+
+def _ends(slider, n):
+    """Return the least and the most that a number may be for `n` tokens."""
+    return slider.least, max(n - slider.margin, slider.least)
+
+
+def _literal(argument):
+    """Return an argument as code."""
+    if isinstance(argument, np.ndarray):
+        return f"np.array({argument.astype(int).tolist()}, dtype=bool)"
+    return str(argument)
