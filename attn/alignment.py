@@ -290,24 +290,105 @@ def scaled_dot(query: ArrayLike, keys: ArrayLike) -> np.ndarray:
 
 
 class Score(NamedTuple):
-    """One way of matching a query with keys."""
+    """One way of matching a query with keys: all that is known of it but how it is computed."""
 
     name: str
     title: str
     score: Callable  # (query, keys, **parameters) -> (..., n_k)
-    parameters: tuple  # their names
+    formula: str  # LaTeX; {q} and {k} stand for query and key, other braces are doubled
+    reads: tuple  # what it reads of the query and of the keys, in words
+    learns: str  # how many numbers it has to learn, as LaTeX
+    parameters: dict  # name -> shape, in names of widths
+    example: dict  # parameters for vectors of two numbers, to check by hand
     source: str
+
+    def draw_parameters(self, rng, **widths):
+        """Draw parameters at random.
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+        **widths : int
+            What the names of widths in ``parameters`` stand for, such as ``d_q=2``; 3 where none is given.
+
+        Returns
+        -------
+        dict of str to ndarray
+        """
+        return {
+            name: rng.normal(size=[widths.get(width, 3) for width in shape]) for name, shape in self.parameters.items()
+        }
 
 
 SCORES = {
     score.name: score
     for score in (
-        Score("content", "Content (cosine)", content, (), "Graves et al., 2014"),
-        Score("additive", "Additive", additive, ("w_q", "w_k", "v"), "Bahdanau et al., 2015"),
-        Score("location", "Location", location, ("w",), "Luong et al., 2015"),
-        Score("general", "General", general, ("w",), "Luong et al., 2015"),
-        Score("dot", "Dot", dot, (), "Luong et al., 2015"),
-        Score("scaled_dot", "Scaled dot", scaled_dot, (), "Vaswani et al., 2017"),
+        Score(
+            "content",
+            "Content (cosine)",
+            content,
+            formula=r"\frac{{{q}^\top {k}}}{{\lVert {q} \rVert\,\lVert {k} \rVert}}",
+            reads=("direction only", "direction only"),
+            learns="0",
+            parameters={},
+            example={},
+            source="Graves et al., 2014",
+        ),
+        Score(
+            "additive",
+            "Additive",
+            additive,
+            formula=r"v^\top \tanh(W {q} + U {k})",
+            reads=("yes", "yes"),
+            learns=r"d_{hidden}\,(d_q + d_k + 1)",
+            parameters={"w_q": ("d_q", "d_hidden"), "w_k": ("d_k", "d_hidden"), "v": ("d_hidden",)},
+            example={"w_q": [[1, 0], [0, 1]], "w_k": [[1, 0], [0, 1]], "v": [1, 1]},
+            source="Bahdanau et al., 2015",
+        ),
+        Score(
+            "location",
+            "Location",
+            location,
+            formula=r"(W {q})_{{\text{{place}}}}",
+            reads=("yes", "**no**"),
+            learns=r"n_{most}\, d_q",
+            parameters={"w": ("d_q", "n_most")},
+            example={"w": [[1, 0, 0.5], [0, 1, 0.5]]},
+            source="Luong et al., 2015",
+        ),
+        Score(
+            "general",
+            "General",
+            general,
+            formula=r"{q}^\top W\, {k}",
+            reads=("yes", "yes"),
+            learns=r"d_q\, d_k",
+            parameters={"w": ("d_q", "d_k")},
+            example={"w": [[1, 0.5], [0, 1]]},
+            source="Luong et al., 2015",
+        ),
+        Score(
+            "dot",
+            "Dot",
+            dot,
+            formula=r"{q}^\top {k}",
+            reads=("yes", "yes"),
+            learns="0",
+            parameters={},
+            example={},
+            source="Luong et al., 2015",
+        ),
+        Score(
+            "scaled_dot",
+            "Scaled dot",
+            scaled_dot,
+            formula=r"\frac{{{q}^\top {k}}}{{\sqrt{{d}}}}",
+            reads=("yes", "yes"),
+            learns="0",
+            parameters={},
+            example={},
+            source="Vaswani et al., 2017",
+        ),
     )
 }
 

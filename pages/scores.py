@@ -1,4 +1,4 @@
-"""Scores: six ways of matching one query with the same keys, what each reads, and what is made of the weights."""
+"""Scores: ways of matching one query with the same keys, what each reads, and what is made of the weights."""
 
 import streamlit as st
 
@@ -28,7 +28,7 @@ with st.sidebar:
     st.toggle("Swap the keys' order", key=page.key("swap"), help="The last comes first.")
     st.segmented_control(
         "Parameters", PARAMETERS, format_func=PARAMETERS.get, key=page.key("parameters"), required=True,
-        help="Additive, location and general have matrices to learn: those of a small worked example that can be "
+        help=f"{scores.with_parameters()} have matrices to learn: those of a small worked example that can be "
         "checked by hand, or random ones.",
     )  # fmt: skip
     st.number_input("Seed", 0, 9999, key=page.key("seed"), help="For whatever is drawn at random.")
@@ -54,10 +54,10 @@ def choose(row=None, column=None, across=None, up=None):
 ui.reading(
     f"{scores.reading(result)} Click a row to look at a score, or the plane to move a vector.",
     scores.formula(setup.score),
-    f"query: 2 · keys: {len(result.keys)} × 2 · scores and weights: 6 × {len(result.keys)}",
+    f"query: 2 · keys: {len(result.keys)} × 2 · scores and weights: {len(SCORES)} × {len(result.keys)}",
 )
 ui.figure(
-    scores.picture(setup, result, room),
+    scores.picture_of(setup, result, room),
     "scores.picture",
     on_pick=choose,
     tables={
@@ -66,7 +66,7 @@ ui.figure(
     },
 )
 
-moves_tab, soft_tab, local_tab, six_tab, printed_tab, code_tab = ui.tabs(page, TABS)
+moves_tab, soft_tab, local_tab, every_tab, printed_tab, code_tab = ui.tabs(page, TABS)
 if moves_tab.open:
     with moves_tab:
         moved = what_moves_it.moved_by_each(setup)
@@ -106,9 +106,9 @@ if local_tab.open:
         read = global_and_local.windows(setup)
         ui.reading(global_and_local.windows_in_words(setup, read), global_and_local.windows_formula())
         ui.figure(global_and_local.windows_picture(setup, read, room), "scores.windows")
-if six_tab.open:
-    with six_tab:
-        st.markdown(all_scores.six_in_words())
+if every_tab.open:
+    with every_tab:
+        st.markdown(all_scores.table_in_words())
         st.markdown(all_scores.one_matrix(setup, result))
         st.markdown(all_scores.misread_root(result))
 if printed_tab.open:

@@ -13,60 +13,69 @@ from attn import alignment, local_attention, scaled_dot_product_attention, softm
 from attn.alignment import SCORES
 
 CHECKS = json.loads((Path(__file__).parent / "data" / "memory_checks.json").read_text())
-SIX = CHECKS["scores"]
+BY_HAND = CHECKS["scores"]
 EYE = np.eye(2)
-PARAMETERS = {  # of the six scores on one query and three keys
-    "content": {},
-    "additive": {"w_q": EYE, "w_k": EYE, "v": [1, 1]},
-    "location": {"w": np.array([[1, 0, 0.5], [0, 1, 0.5]])},
-    "general": {"w": np.array([[1, 0.5], [0, 1]])},
-    "dot": {},
-    "scaled_dot": {},
-}
+WITHOUT_PARAMETERS = [name for name, one in SCORES.items() if not one.parameters]
 DIGITS = 5e-7  # six decimals are written down
 
 
-def drawn(name, d_q, d_k, n_most=7, d_hidden=11, seed=0):
-    """Return parameters of a score for queries and keys of these widths."""
-    rng = np.random.default_rng(seed)
-    shapes = {
-        "additive": {"w_q": (d_q, d_hidden), "w_k": (d_k, d_hidden), "v": (d_hidden,)},
-        "concat": {"w": (d_q + d_k, d_hidden), "v": (d_hidden,)},
-        "location": {"w": (d_q, n_most)},
-        "general": {"w": (d_q, d_k)},
-    }
-    return {key: rng.normal(size=shape) for key, shape in shapes.get(name, {}).items()}
+def drawn(name, d_q, d_k):
+    """Return parameters of a score, or of concat, for queries and keys of these widths."""
+    rng = np.random.default_rng(0)
+    if name == "concat":
+        return {"w": rng.normal(size=(d_q + d_k, 11)), "v": rng.normal(size=11)}
+    return SCORES[name].draw_parameters(rng, d_q=d_q, d_k=d_k, n_most=7, d_hidden=11)
 
 
-def slow_score(name, query, key, at, w_q=None, w_k=None, v=None, w=None):
-    """Score one query and the key at one place with one loop per sum."""
-    d_q, d_k = range(len(query)), range(len(key))
-    if name in ("dot", "scaled_dot", "content"):
-        total = sum(query[i] * key[i] for i in d_q)
-        lengths = math.sqrt(sum(x * x for x in query)) * math.sqrt(sum(x * x for x in key))
-        return {"dot": total, "scaled_dot": total / math.sqrt(len(query)), "content": total / lengths}[name]
-    if name == "general":
-        return sum(query[i] * w[i, j] * key[j] for i in d_q for j in d_k)
-    if name == "location":
-        return sum(query[i] * w[i, at] for i in d_q) if at < w.shape[1] else -math.inf
-    both = [*query, *key]
-    w = np.vstack([w_q, w_k]) if w is None else w
+def product(query, key, at):
+    return sum(q * k for q, k in zip(query, key, strict=True))
+
+
+def length(vector):
+    return math.sqrt(sum(x * x for x in vector))
+
+
+def network(query, key, at, v, w=None, w_q=None, w_k=None):
+    both, w = [*query, *key], np.vstack([w_q, w_k]) if w is None else w
     hidden = [math.tanh(sum(both[i] * w[i, h] for i in range(len(both)))) for h in range(w.shape[1])]
     return sum(v[h] * hidden[h] for h in range(w.shape[1]))
+
+
+LOOPS = {  # one query and the key at one place, with one loop per sum
+    "content": lambda query, key, at: product(query, key, at) / (length(query) * length(key)),
+    "additive": network,
+    "concat": network,
+    "location": lambda query, key, at, w: product(query, w[:, at], at) if at < w.shape[1] else -math.inf,
+    "general": lambda query, key, at, w: sum(
+        query[i] * w[i, j] * key[j] for i in range(len(query)) for j in range(len(key))
+    ),
+    "dot": product,
+    "scaled_dot": lambda query, key, at: product(query, key, at) / math.sqrt(len(query)),
+}
 
 
 # Values by hand
 
 
+@pytest.mark.parametrize("name", BY_HAND["scores"])
+def test_one_query_many_scores(name):
+    scores = SCORES[name].score(BY_HAND["query"], BY_HAND["keys"], **SCORES[name].example)
+    np.testing.assert_allclose(scores, BY_HAND["scores"][name], atol=DIGITS)
+    np.testing.assert_allclose(softmax(scores), BY_HAND["weights"][name], atol=DIGITS)
+
+
 @pytest.mark.parametrize("name", SCORES)
-def test_one_query_six_scores(name):
-    scores = SCORES[name].score(SIX["query"], SIX["keys"], **PARAMETERS[name])
-    np.testing.assert_allclose(scores, SIX["scores"][name], atol=DIGITS)
-    np.testing.assert_allclose(softmax(scores), SIX["weights"][name], atol=DIGITS)
+def test_the_row_of_a_score_fits_its_function(name):
+    one, rng = SCORES[name], np.random.default_rng(0)
+    for parameters in (one.example, one.draw_parameters(rng, d_q=2, d_k=2, n_most=3)):
+        assert one.score([1, 2], [[2, 0], [1, 1], [-1, 2]], **parameters).shape == (3,)
+    assert one.example.keys() == one.parameters.keys()
+    assert one.formula.format(q="q", k="k").count("{") == one.formula.format(q="q", k="k").count("}")
+    assert (one.learns == "0") == (not one.parameters)
 
 
 def test_three_winners_from_one_query():
-    best = {name: np.flatnonzero(np.isclose(w, max(w))).tolist() for name, w in SIX["weights"].items()}
+    best = {name: np.flatnonzero(np.isclose(w, max(w))).tolist() for name, w in BY_HAND["weights"].items()}
     assert best == {
         "content": [1],
         "additive": [0, 1],
@@ -98,33 +107,35 @@ def test_a_weighted_mean_by_hand():
 
 
 def test_doubling_every_key():
-    doubled = 2 * np.array(SIX["keys"])
-    scores = {name: SCORES[name].score(SIX["query"], doubled, **PARAMETERS[name]) for name in SCORES}
-    np.testing.assert_allclose(scores["content"], SIX["cosine_after_doubling"], atol=DIGITS)
+    doubled = 2 * np.array(BY_HAND["keys"])
+    scores = {name: one.score(BY_HAND["query"], doubled, **one.example) for name, one in SCORES.items()}
+    np.testing.assert_allclose(scores["content"], BY_HAND["cosine_after_doubling"], atol=DIGITS)
     for name in ("dot", "scaled_dot", "general"):
-        np.testing.assert_allclose(scores[name], 2 * np.array(SIX["scores"][name]), atol=2 * DIGITS)
-    np.testing.assert_array_equal(scores["location"], SIX["scores"]["location"])
-    assert np.abs(scores["additive"] - SIX["scores"]["additive"]).max() > 0.01
+        np.testing.assert_allclose(scores[name], 2 * np.array(BY_HAND["scores"][name]), atol=2 * DIGITS)
+    np.testing.assert_array_equal(scores["location"], BY_HAND["scores"]["location"])
+    assert np.abs(scores["additive"] - BY_HAND["scores"]["additive"]).max() > 0.01
 
 
 def test_turning_query_and_keys_together():
     """Scores without parameters see only lengths and angles."""
     turn = np.array([[0.8, 0.6], [-0.6, 0.8]])
-    query, keys = np.array(SIX["query"]) @ turn, np.array(SIX["keys"]) @ turn
-    for name in SCORES:
-        moved = np.abs(SCORES[name].score(query, keys, **PARAMETERS[name]) - SIX["scores"][name]).max()
-        assert (moved < 1e-6) == (name in ("content", "dot", "scaled_dot"))
+    query, keys = np.array(BY_HAND["query"]) @ turn, np.array(BY_HAND["keys"]) @ turn
+    for name, one in SCORES.items():
+        before = one.score(BY_HAND["query"], BY_HAND["keys"], **one.example)
+        moved = np.abs(one.score(query, keys, **one.example) - before).max()
+        assert (moved < 1e-6) == (name in WITHOUT_PARAMETERS)
 
 
 def test_swapping_keys_swaps_scores_except_of_location():
-    for name in SCORES:
-        swapped = SCORES[name].score(SIX["query"], SIX["keys"][::-1], **PARAMETERS[name])
-        expected = SIX["scores"][name] if name == "location" else SIX["scores"][name][::-1]
+    for name, one in SCORES.items():
+        before = one.score(BY_HAND["query"], BY_HAND["keys"], **one.example)
+        swapped = one.score(BY_HAND["query"], BY_HAND["keys"][::-1], **one.example)
+        expected = before if name == "location" else before[::-1]
         np.testing.assert_allclose(swapped, expected, atol=DIGITS)
 
 
 def test_location_reads_no_key_and_has_a_fixed_length():
-    w = PARAMETERS["location"]["w"]
+    w = np.array(SCORES["location"].example["w"])
     keys = np.random.default_rng(0).normal(size=(5, 3))
     np.testing.assert_array_equal(alignment.location([1, 2], keys, w=w), [1, 2, 1.5, -np.inf, -np.inf])
     np.testing.assert_array_equal(alignment.location([1, 2], keys[:2], w=w), [1, 2])
@@ -149,13 +160,13 @@ def test_cosine_lies_between_minus_one_and_one(seed):
 @pytest.mark.parametrize("name", [*SCORES, "concat"])
 def test_every_score_against_a_loop(name):
     rng = np.random.default_rng(1)
-    d_q, d_k = (5, 5) if name in ("dot", "scaled_dot", "content") else (5, 3)
+    d_q, d_k = (5, 5) if name in WITHOUT_PARAMETERS else (5, 3)
     query, keys = rng.normal(size=(2, 13, d_q)), rng.normal(size=(2, 1, 11, d_k))
     given_parameters = drawn(name, d_q, d_k)
     scores = getattr(alignment, name)(query, keys, **given_parameters)
     assert scores.shape == (2, 13, 11)
     for b, i, j in np.ndindex(scores.shape):
-        expected = slow_score(name, query[b, i], keys[b, 0, j], j, **given_parameters)
+        expected = LOOPS[name](query[b, i], keys[b, 0, j], j, **given_parameters)
         assert scores[b, i, j] == pytest.approx(expected, rel=1e-12)
 
 

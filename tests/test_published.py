@@ -11,7 +11,7 @@ from attn.ui.pages.memory.setup import PRINTED as MEMORY
 from attn.ui.pages.scores.setup import PRINTED as SCORES
 
 PAGES = {
-    "scores": ({"tab": "Published"}, SCORES),
+    "scores": ({"tab": "published"}, SCORES),
     "memory": ({"part": "published"}, MEMORY),
     "block": ({"tab": "Published"}, BLOCK),
 }

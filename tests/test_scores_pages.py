@@ -25,11 +25,11 @@ from attn.ui.pages.memory.setup import FEATURES, PARTS
 from attn.ui.pages.memory.setup import Setup as MemorySetup
 from attn.ui.pages.scores import global_and_local, keys, what_moves_it
 from attn.ui.pages.scores import scores as scoring
-from attn.ui.pages.scores.setup import Setup
+from attn.ui.pages.scores.setup import EVERY, Setup
 from attn.ui.state import as_text
 
 CHECKS = json.loads((Path(__file__).parent / "data" / "memory_checks.json").read_text())
-SIX = CHECKS["scores"]
+BY_HAND = CHECKS["scores"]
 
 
 def words(app):
@@ -62,11 +62,12 @@ def wide(app):
 # Scores
 
 
-def test_the_six_scores_are_those_written_down():
+def test_the_scores_are_those_written_down():
     app = check(opened("scores"))
-    (scores,), (weights,) = matrices(app)["Scores"], matrices(app)["Weights"]
-    np.testing.assert_allclose(scores, [SIX["scores"][name] for name in SCORES], atol=1e-6)
-    np.testing.assert_allclose(weights, [SIX["weights"][name] for name in SCORES], atol=1e-6)
+    for title, written in (("Scores", BY_HAND["scores"]), ("Weights", BY_HAND["weights"])):
+        drawn = dict(zip(SCORES, matrices(app)[title][0], strict=True))
+        for name, row in written.items():
+            np.testing.assert_allclose(drawn[name], row, atol=1e-6)
     assert "prefers **key 3**" in words(app)
     assert "prefers **key 1 and key 2**" in words(app)
 
@@ -83,8 +84,8 @@ def test_doubling_every_key_leaves_cosine_and_location_alone():
 
 def test_turning_everything_leaves_what_has_no_parameters_alone():
     (plain,), (turned,) = (matrices(opened("scores", params))["Scores"] for params in ({}, {"turn": "70"}))
-    same = [np.abs(turned[row] - plain[row]).max() < 1e-5 for row in range(6)]
-    assert [name for name, unmoved in zip(SCORES, same, strict=True) if unmoved] == ["content", "dot", "scaled_dot"]
+    for one, before, after in zip(SCORES.values(), plain, turned, strict=True):
+        assert (np.abs(after - before).max() < 1e-5) == (not one.parameters)
 
 
 def test_swapping_the_order_moves_location_only():
@@ -100,7 +101,7 @@ def test_what_moves_each_score():
         name: [c for c, x in zip(what_moves_it.CHANGES, row, strict=True) if x < 1e-9]
         for name, row in zip(SCORES, moved, strict=True)
     }
-    assert still == {
+    known = {
         "content": ["query × 2", "keys × 2", "both turned", "swapped"],
         "additive": ["swapped"],
         "location": ["other keys", "keys × 2"],
@@ -108,13 +109,14 @@ def test_what_moves_each_score():
         "dot": ["both turned", "swapped"],
         "scaled_dot": ["both turned", "swapped"],
     }  # fmt: skip
+    assert still | known == still
     assert "**query × 2, keys × 2, both turned and swapped** leave it unmoved" in words(
         opened("scores", score="content")
     )
     switched = opened("scores", score="content", double="1", turn="40")
     assert "Switched on in the sidebar: every key doubled and all turned by 40°" in words(switched)
     assert "by up to **0.000**" in words(switched)
-    assert matrices(switched)["Largest change of a weight"][0].shape == (6, 7)
+    assert matrices(switched)["Largest change of a weight"][0].shape == (len(SCORES), len(what_moves_it.CHANGES) + 1)
 
 
 def test_more_keys_than_location_has_learnt():
@@ -127,7 +129,7 @@ def test_more_keys_than_location_has_learnt():
 
 
 def test_keys_that_agree():
-    assert "All six prefer **key 1**" in words(opened("scores", keys="3,3;0,0", across="2", up="1"))
+    assert f"All {EVERY} prefer **key 1**" in words(opened("scores", keys="3,3;0,0", across="2", up="1"))
     assert "A single key has all the weight" in words(opened("scores", keys="3,3"))
 
 
@@ -158,10 +160,10 @@ def test_keys_are_added_and_removed():
 
 
 def test_soft_and_hard():
-    app = check(opened("scores", tab="Soft and hard", draws="1990", score="general"))
+    app = check(opened("scores", tab="reads", draws="1990", score="general"))
     assert app.query_params["draws"] == "2000"  # the nearest that is offered
-    weights = SIX["weights"]["general"]
-    soft, variance = (f(weights, SIX["keys"]) for f in (alignment.soft_read, alignment.hard_variance))
+    weights = BY_HAND["weights"]["general"]
+    soft, variance = (f(weights, BY_HAND["keys"]) for f in (alignment.soft_read, alignment.hard_variance))
     for vector in (soft, variance):
         assert f"({vector[0]:.3f}, {vector[1]:.3f})" in words(app)
     trail = max(tables(app, "order"), key=len)
@@ -172,7 +174,7 @@ def test_soft_and_hard():
 
 
 def test_the_bell_takes_weight_away():
-    app = check(opened("scores", tab="Global and local"))
+    app = check(opened("scores", tab="windows"))
     assert f"**{CHECKS['local']['sum']:.6f}**" in words(app)
     assert "sees positions 3 to 6" in words(app)
     titles = [view["title"]["text"] for view in specs(app)[1]["vconcat"]]
@@ -185,7 +187,7 @@ def test_the_bell_takes_weight_away():
 
 def test_the_centre_can_follow_the_query():
     for across in ("1", "-2.5"):
-        app = check(opened("scores", tab="Global and local", predicted="1", across=across))
+        app = check(opened("scores", tab="windows", predicted="1", across=across))
         setup = Setup(predicted=True, across=float(across))
         assert f"Local-p looks around {global_and_local.centre_of(setup):.4g} " in words(app)
         assert app.slider(key="scores.centre").disabled
@@ -193,10 +195,10 @@ def test_the_centre_can_follow_the_query():
 
 
 def test_the_slip_about_the_root_is_told_with_its_numbers():
-    said_here = words(opened("scores", tab="The six scores"))
+    said_here = words(opened("scores", tab="every"))
     assert "weight of **0.3904** instead of **0.4011**" in said_here
     assert "On these vectors the two differ by **0**" in said_here
-    assert len(re.findall(r"^\| ", said_here, re.MULTILINE)) == 7  # a heading and six scores
+    assert len(re.findall(r"^\| ", said_here, re.MULTILINE)) == 1 + len(SCORES)  # a heading, and a row each
 
 
 # Memory

@@ -8,25 +8,16 @@ from attn import alignment, softmax
 from attn.alignment import SCORES
 from attn.ui.pages.scores.scores import formula, parameters_of
 
-READS = {  # what a score reads of the query and of the keys, and how many numbers it has to learn
-    "content": ("direction only", "direction only", "0"),
-    "additive": ("yes", "yes", r"$d_{hidden}\,(d_q + d_k + 1)$"),
-    "location": ("yes", "**no**", r"$n_{most}\, d_q$"),
-    "general": ("yes", "yes", r"$d_q\, d_k$"),
-    "dot": ("yes", "yes", "0"),
-    "scaled_dot": ("yes", "yes", "0"),
-}
 
-
-def six_in_words():
-    """Return the table of the six scores as Markdown."""
+def table_in_words():
+    """Return the table of all scores as Markdown."""
     lines = [
         "| score | formula | reads the query | reads the keys | numbers to learn | source |",
         "|---|---|---|---|---|---|",
     ]
     for name, one in SCORES.items():
-        query, keys, count = READS[name]
-        lines.append(f"| {one.title} | ${formula(name)}$ | {query} | {keys} | {count} | {one.source} |")
+        learns = one.learns if one.learns == "0" else f"${one.learns}$"
+        lines.append(f"| {one.title} | ${formula(name)}$ | {' | '.join(one.reads)} | {learns} | {one.source} |")
     return "\n".join(lines)
 
 

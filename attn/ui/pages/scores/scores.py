@@ -1,4 +1,4 @@
-"""Scores: from the choices on the page to six scores of one query and the same keys, and the code for it."""
+"""Scores: from the choices on the page to the scores of one query and the same keys, and the code for it."""
 
 import math
 from typing import NamedTuple
@@ -8,21 +8,10 @@ import numpy as np
 from attn import charts, softmax
 from attn.alignment import SCORES
 from attn.ui.page import theme
-from attn.ui.pages.scores.setup import MOST_KEYS
+from attn.ui.pages.scores.setup import EVERY, MOST_KEYS
+from attn.ui.shown_code import LIGHT, shown_code
 
 LEAST_COLUMN = 32  # pixels of a key in a map, however little room there is
-
-FORMULAS = {  # {q} and {k} are letters in the colours of their roles
-    "content": r"\frac{{{q}^\top {k}}}{{\lVert {q} \rVert\,\lVert {k} \rVert}}",
-    "additive": r"v^\top \tanh(W {q} + U {k})",
-    "location": r"(W {q})_{{\text{{place}}}}",
-    "general": r"{q}^\top W\, {k}",
-    "dot": r"{q}^\top {k}",
-    "scaled_dot": r"\frac{{{q}^\top {k}}}{{\sqrt{{d}}}}",
-}
-
-
-LOCATION = list(SCORES).index("location")
 
 
 class Matched(NamedTuple):
@@ -31,9 +20,9 @@ class Matched(NamedTuple):
     query: np.ndarray  # (2,)
     keys: np.ndarray  # (n, 2)
     labels: list  # of the keys
-    scores: np.ndarray  # (6, n) -inf where a score has no parameters for the place
-    weights: np.ndarray  # (6, n)
-    change: np.ndarray  # (6,) largest change of a weight by what was switched on, each key followed
+    scores: np.ndarray  # (number of scores, n) -inf where a score has no parameters for the place
+    weights: np.ndarray  # (number of scores, n)
+    change: np.ndarray  # (number of scores,) largest change of a weight by what was switched on, each key followed
 
     @property
     def hidden(self):
@@ -47,24 +36,20 @@ class Matched(NamedTuple):
 
 
 def parameters_of(setup):
-    """Return the parameters of every score, and the line of code that makes them."""
+    """Return the parameters of every score that has any."""
     if setup.parameters == "example":
-        same = np.eye(2)
-        return {
-            "additive": {"w_q": same, "w_k": same, "v": np.ones(2)},
-            "location": {"w": np.array([[1.0, 0.0, 0.5], [0.0, 1.0, 0.5]])},
-            "general": {"w": np.array([[1.0, 0.5], [0.0, 1.0]])},
-        }
-    rng = np.random.default_rng(setup.seed)
-    return {
-        "additive": {"w_q": rng.normal(size=(2, 3)), "w_k": rng.normal(size=(2, 3)), "v": rng.normal(size=3)},
-        "location": {"w": rng.normal(size=(2, MOST_KEYS))},
-        "general": {"w": rng.normal(size=(2, 2))},
-    }
+        return {name: one.example for name, one in SCORES.items() if one.example}
+    return drawn_parameters(setup.seed, MOST_KEYS)
+
+
+def drawn_parameters(seed, n_most):
+    """Return random parameters of every score, for vectors of two numbers and so many places."""
+    rng = np.random.default_rng(seed)
+    return {name: one.draw_parameters(rng, d_q=2, d_k=2, n_most=n_most) for name, one in SCORES.items()}
 
 
 def scores_of(query, keys, parameters):
-    """Return all six scores, (6, n)."""
+    """Return every score of every key, (number of scores, n)."""
     return np.stack([one.score(query, keys, **parameters.get(name, {})) for name, one in SCORES.items()])
 
 
@@ -93,39 +78,45 @@ def matched(setup):
     return Matched(query, keys, [f"key {at + 1}" for at in order], scores, weights, change)
 
 
-def picture(setup, result, room):
+def picture(query, keys, names, scores, weights, chosen, side, size, numbers, crowded, theme):
     """Draw the vectors, their scores and their weights."""
-    look, row = theme(), list(SCORES).index(setup.score)
-    titles, names = [one.title for one in SCORES.values()], names_of(result)
-    side, options = sizes(setup, result, room)
-    options |= {"hidden": result.hidden}
+    titles, row = [one.title for one in SCORES.values()], list(SCORES).index(chosen)
     plane = charts.arrows(
-        np.vstack([result.query, result.keys]),
+        [query, *keys],
         ["query", *names],
-        [look.query, *[look.key] * len(names)],
-        look,
+        [theme.query, *[theme.key] * len(keys)],
+        theme,
         title="Query and keys",
-        strong=np.append(0.3, result.weights[row]),
+        strong=[0.3, *weights[row]],
         select="plane",
         size=side,
     )
-    scores = charts.heatmap(
-        result.scores,
-        titles,
-        names,
-        look,
-        kind="signed",
-        title="Scores",
-        tooltip_name="score",
-        select="a_score",
-        **options,
+    options = {"axes": ("score", "key"), "highlight": {"row": row}, "hidden": np.isneginf(scores)}
+    options |= {"size": size, "square": False, "numbers": numbers}
+    maps = (
+        charts.heatmap(
+            scores,
+            titles,
+            names,
+            theme,
+            kind="signed",
+            title="Scores",
+            tooltip_name="score",
+            select="a_score",
+            **options,
+        ),
+        "→",
+        charts.heatmap(weights, titles, names, theme, title="Weights", row_labels=False, select="a_weight", **options),
     )
-    weights = charts.heatmap(
-        result.weights, titles, names, look, title="Weights", row_labels=False, select="a_weight", **options
-    )
-    if _crowded(result, room):
-        return charts.above(plane, charts.beside(scores, "→", weights))
-    return charts.beside(plane, scores, "→", weights)
+    return charts.above(plane, charts.beside(*maps)) if crowded else charts.beside(plane, *maps)
+
+
+def picture_of(setup, result, room):
+    """Draw the first picture of the page."""
+    return picture(
+        result.query, result.keys, scores=result.scores, weights=result.weights, theme=theme(),
+        **layout(setup, result, room),
+    )  # fmt: skip
 
 
 def _crowded(result, room):
@@ -138,13 +129,17 @@ def names_of(result):
     return [label.split()[-1] for label in result.labels]
 
 
-def sizes(setup, result, room):
-    """Return the side of the plane, and what both maps share."""
+def layout(setup, result, room):
+    """Return what `picture` needs to know besides the numbers."""
     side, widest = (300, 72) if room < 1200 else (420, 96)
-    beside = 0 if _crowded(result, room) else side + 60
+    crowded = _crowded(result, room)
+    beside = 0 if crowded else side + 60
     cell = max(LEAST_COLUMN, min(widest, int(room - beside - 270) // (2 * len(result.labels))))
-    shared = {"axes": ("score", "key"), "highlight": {"row": list(SCORES).index(setup.score)}, "numbers": cell >= 40}
-    return side, shared | {"size": (cell * len(result.labels), side), "square": False}
+    size = (cell * len(result.labels), side)
+    return {
+        "names": names_of(result), "chosen": setup.score, "side": side, "size": size, "numbers": cell >= 40,
+        "crowded": crowded,
+    }  # fmt: skip
 
 
 def reading(result):
@@ -153,10 +148,16 @@ def reading(result):
     for at, one in enumerate(SCORES.values()):
         groups.setdefault(" and ".join(result.winners(at)), []).append(one.title.lower())
     parts = [f"{listed(names)} prefer{'s' if len(names) == 1 else ''} **{keys}**" for keys, names in groups.items()]
-    sentence = f"all six prefer **{next(iter(groups))}**" if len(groups) == 1 else "; ".join(parts)
-    if result.hidden.any():
-        sentence += f"; location has learnt only {int((~result.hidden[LOCATION]).sum())} places and sees no further"
+    sentence = f"all {EVERY} prefer **{next(iter(groups))}**" if len(groups) == 1 else "; ".join(parts)
+    for one, hidden in zip(SCORES.values(), result.hidden, strict=True):
+        if hidden.any():
+            sentence += f"; {one.title.lower()} has learnt only {(~hidden).sum()} places and sees no further"
     return f"{sentence[0].upper()}{sentence[1:]}."
+
+
+def with_parameters():
+    """Name the scores that have something to learn."""
+    return listed([one.title.lower() for one in SCORES.values() if one.parameters]).capitalize()
 
 
 def listed(words):
@@ -169,49 +170,22 @@ def formula(name):
     look = theme()
     letters = {"q": (look.query, "q"), "k": (look.key, "k_j")}
     colored = {key: rf"\textcolor{{{color}}}{{{letter}}}" for key, (color, letter) in letters.items()}
-    return "s_j = " + FORMULAS[name].format(**colored)
+    return "s_j = " + SCORES[name].formula.format(**colored)
 
 
 def code_of(setup, result, room):
     """Return the lines that draw the first picture of the page."""
+    settings = {"query": result.query.round(9).tolist(), "keys": result.keys.round(9).tolist()}
     if setup.parameters == "example":
-        made = """parameters = {
-    "additive": {"w_q": np.eye(2), "w_k": np.eye(2), "v": np.ones(2)},
-    "location": {"w": np.array([[1, 0, 0.5], [0, 1, 0.5]])},
-    "general": {"w": np.array([[1, 0.5], [0, 1]])},
-}"""
+        settings["parameters"], drawn = parameters_of(setup), ()
     else:
-        made = f"""rng = np.random.default_rng({setup.seed})
-parameters = {{
-    "additive": {{"w_q": rng.normal(size=(2, 3)), "w_k": rng.normal(size=(2, 3)), "v": rng.normal(size=3)}},
-    "location": {{"w": rng.normal(size=(2, {MOST_KEYS}))}},
-    "general": {{"w": rng.normal(size=(2, 2))}},
-}}"""
-    query, keys = (np.atleast_2d(array).round(9).tolist() for array in (result.query, result.keys))
-    row, (side, options) = list(SCORES).index(setup.score), sizes(setup, result, room)
-    return f"""import numpy as np
-import attn
-from attn import charts
-from attn.alignment import SCORES
-
-query, keys = {query[0]}, {keys}
-{made}
-scores = np.stack([one.score(query, keys, **parameters.get(name, {{}})) for name, one in SCORES.items()])
-weights = attn.softmax(scores)
-print(scores.round(6), weights.round(6), sep="\\n")
-
-look, rows, columns = charts.LIGHT, [one.title for one in SCORES.values()], {names_of(result)}
-options = {options}
-options["hidden"] = np.isneginf(scores)
-plane = charts.arrows(
-    [query, *keys], ["query", *columns], [look.query, *[look.key] * len(keys)], look,
-    title="Query and keys", strong=[0.3, *weights[{row}]], size={side},
-)
-maps = (
-    charts.heatmap(scores, rows, columns, look, kind="signed", title="Scores", tooltip_name="score", **options),
-    "→",
-    charts.heatmap(weights, rows, columns, look, title="Weights", row_labels=False, **options),
-)
-picture = {"charts.above(plane, charts.beside(*maps))" if _crowded(result, room) else "charts.beside(plane, *maps)"}
-charts.save(picture, "scores.svg")
-"""
+        settings |= {"seed": setup.seed, "n_most": MOST_KEYS}
+        drawn = (("parameters", drawn_parameters),)
+    return shown_code(
+        settings | layout(setup, result, room) | {"theme": LIGHT},
+        *drawn,
+        ("scores", scores_of),
+        'weights = softmax(scores)\nprint(scores.round(6), weights.round(6), sep="\\n")\n',
+        ("picture", picture),
+        'charts.save(picture, "scores.svg")',
+    )

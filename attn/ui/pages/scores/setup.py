@@ -11,7 +11,29 @@ PARAMETERS = {"example": "Worked example", "random": "Random"}
 LOOKS = {"equal": "All equal", "score": "By the score"}
 
 
-TABS = ("What moves it", "Soft and hard", "Global and local", "The six scores", "Published", "Code")
+_WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+EVERY = _WORDS[len(SCORES)] if len(SCORES) < len(_WORDS) else str(len(SCORES))
+"""How many scores there are, in words."""
+
+
+TABS = {
+    "moves": "What moves it",
+    "reads": "Soft and hard",
+    "windows": "Global and local",
+    "every": f"The {EVERY} scores",
+    "published": "Published",
+    "code": "Code",
+}
+
+
+_OLD_TABS = {
+    "What moves it": "moves",
+    "Soft and hard": "reads",
+    "Global and local": "windows",
+    "The six scores": "every",
+    "Published": "published",
+    "Code": "code",
+}
 
 
 PRINTED = {"luong_models": "What each part adds", "luong_scores": "Score by score"}
@@ -47,4 +69,4 @@ class Setup:
     centre: float = real(4.2, 1, 24)
     half_width: int = whole(2, 1, 12)
     printed: str = choice(next(iter(PRINTED)), PRINTED)
-    tab: str = choice(TABS[0], TABS)
+    tab: str = choice("moves", TABS, aliases=_OLD_TABS)

@@ -18,7 +18,7 @@ CHANGES = {  # what is done to query and keys, and in which order the keys then 
 
 
 def moved_by_each(setup):
-    """Return the largest change of a weight of each score by each of `CHANGES`, each key followed, (6, 6)."""
+    """Return the largest change of a weight of each score by each of `CHANGES`, each key followed, a row a score."""
     query, keys, parameters = np.array([setup.across, setup.up]), np.array(setup.keys), parameters_of(setup)
     before = softmax(scores_of(query, keys, parameters))
     moved = []
@@ -45,7 +45,7 @@ def moves_picture(setup, result, moved, room):
         axes=("score", "what is changed"),
         highlight={"row": list(SCORES).index(setup.score)},
         tooltip_name="largest change",
-        size=(len(columns) * max(LEAST_COLUMN, min(100, (room - 190) // len(columns))), 264),
+        size=(len(columns) * max(LEAST_COLUMN, min(100, (room - 190) // len(columns))), 44 * len(SCORES)),
         square=False,
     )
     return charts.beside(picture)

@@ -1,0 +1,148 @@
+"""The lines that a page shows are the source of the functions that it ran, with the settings as literals above them."""
+
+import ast
+import builtins
+import inspect
+import sys
+import textwrap
+from pprint import pformat
+
+import numpy as np
+
+_WIDEST = 100  # columns that literals may take
+_KNOWN = {"np": "import numpy as np", "attn": "import attn", "charts": "from attn import charts"}
+
+
+class Source(str):
+    """A setting given by the code that makes it, shown as it is."""
+
+
+LIGHT = Source("charts.LIGHT")  # whatever theme the visitor has
+
+
+def shown_code(settings, *steps):
+    """Return code that does what a page did.
+
+    Parameters
+    ----------
+    settings : dict
+        Name -> value, a literal or a `Source`, in the order in which they are shown; a list of names may
+        be one name, as in ``"query, keys"``. What the steps do not use may be missing.
+    *steps : str or tuple of (str, Callable)
+        Lines shown as they are, or a name and the function that gives what it stands for. Of a function
+        the body is shown, its last statement ``return x`` as ``name = x``; its parameters are settings, and
+        names of steps before it. Other functions of its module that it calls are shown as they are.
+
+    Returns
+    -------
+    str
+        The imports that all of it needs, the settings, the steps.
+
+    Raises
+    ------
+    NameError
+        If a step uses a name that nothing before it gives.
+
+    Examples
+    --------
+    >>> print(shown_code({"scale": 2, "x": Source("np.eye(2)")}, "y = scale * x", "print(y)"))
+    import numpy as np
+    <BLANKLINE>
+    scale = 2
+    x = np.eye(2)
+    <BLANKLINE>
+    y = scale * x
+    print(y)
+    <BLANKLINE>
+    """
+    known, helpers = dict(_KNOWN), {}
+    pieces = [step if isinstance(step, str) else _body(*step) for step in steps]
+    for step in steps:
+        if not isinstance(step, str):
+            _look_up(step[1], known, helpers)
+    made = "\n".join(_setting(name, value) for name, value in settings.items())
+    parts = [*helpers.values(), made, "\n".join(pieces)]
+    imports = _imports(_missing(ast.parse("\n".join(parts))), known)
+    return "\n\n".join(filter(None, [imports, *parts])) + "\n"
+
+
+def _setting(name, value):
+    """Return the line that gives a setting its value."""
+    if isinstance(value, Source):
+        return f"{name} = {value}"
+    if isinstance(value, str):
+        return f"{name} = {value!r}"
+    if isinstance(value, np.ndarray):
+        return f"{name} = np.array({_literal(value.tolist(), len(name) + 12)})"
+    return f"{name} = {_literal(value, len(name) + 3)}"
+
+
+def _literal(value, indent):
+    """Return a value as code, over several lines if it is long."""
+    return textwrap.indent(pformat(value, _WIDEST - indent, sort_dicts=False), " " * indent).lstrip()
+
+
+def _tree(function):
+    """Return the source of a function, dedented, and its syntax tree."""
+    source = textwrap.dedent(inspect.getsource(function))
+    return source.splitlines(), ast.parse(source).body[0]
+
+
+def _body(name, function):
+    """Return the statements of a function as code of a module, the result bound to `name`."""
+    lines, tree = _tree(function)
+    first, last = tree.body[1 if ast.get_docstring(tree) else 0], tree.body[-1]
+    if not isinstance(last, ast.Return) or sum(isinstance(node, ast.Return) for node in ast.walk(tree)) > 1:
+        raise ValueError(f"{function.__name__} must return once, at its end, to be shown")
+    before = textwrap.dedent("\n".join(lines[first.lineno - 1 : last.lineno - 1]))
+    result = textwrap.dedent("\n".join(lines[last.lineno - 1 :]))
+    if ast.unparse(last.value) in (name, f"({name})"):
+        return before
+    return "\n".join(filter(None, [before, result.replace("return", f"{name} =", 1)]))
+
+
+def _look_up(function, known, helpers):
+    """Find the imports of a function's module, and what else of that module it calls."""
+    module = sys.modules[function.__module__]
+    for node in ast.parse(inspect.getsource(module)).body:
+        if isinstance(node, ast.Import | ast.ImportFrom) and not getattr(node, "module", "").startswith("attn.ui"):
+            known |= {name.asname or name.name: _import(node, name) for name in node.names}
+    for name in _missing(_tree(function)[1]):
+        found = getattr(module, name, None)
+        if inspect.isfunction(found) and found.__module__ == module.__name__ and name not in helpers:
+            helpers[name] = inspect.getsource(found).rstrip()
+            _look_up(found, known, helpers)
+
+
+def _import(node, name):
+    """Return one import of a statement as code."""
+    renamed = f" as {name.asname}" if name.asname else ""
+    return f"{f'from {node.module} ' if isinstance(node, ast.ImportFrom) else ''}import {name.name}{renamed}"
+
+
+def _missing(tree):
+    """Return the names that code uses and does not give, in order."""
+    names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+    given = {node.id for node in names if isinstance(node.ctx, ast.Store)}
+    given |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
+    given |= {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+    used = dict.fromkeys(node.id for node in names if isinstance(node.ctx, ast.Load))
+    return [name for name in used if name not in given and not hasattr(builtins, name)]
+
+
+def _imports(names, known):
+    """Return the imports of these names, sorted as usual, those from one module on one line."""
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise NameError(f"the shown code must be given {', '.join(unknown)}")
+    plain = sorted(known[name] for name in names if known[name].startswith("import "))
+    gathered = {}
+    for line in sorted(known[name] for name in names if known[name].startswith("from ")):
+        module, _, name = line.partition(" import ")
+        gathered.setdefault(module, []).append(name)
+    standard = [line for line in plain if line.split()[1].partition(".")[0] in sys.stdlib_module_names]
+    others = [line for line in plain if line not in standard]
+    others.sort(key=lambda line: line.startswith("import attn"))
+    return "\n".join(
+        [*standard, *others, *(f"{module} import {', '.join(found)}" for module, found in gathered.items())]
+    )
