@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from collections import defaultdict
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from attn import masks, scaled_dot_product_attention, softmax
 from attn.analysis import head_metrics, head_table
-from attn.analysis.head_table import FEWEST, METRICS, Text, measure
+from attn.analysis.head_table import FEWEST, METRICS, Metric, Text, measure
 from attn.pretrained import bert
 
 NAN = np.nan
@@ -21,7 +22,7 @@ def slow_metrics(weights, tokens, special):
     """Every metric of one head without mask or missing rows, cell by cell; queries are the last keys."""
     n_q, n_k = weights.shape
     offset = n_k - n_q
-    collected = {key: [] for key in METRICS}
+    collected = defaultdict(list)
     for i in range(n_q):
         own, row = i + offset, [float(weight) for weight in weights[i]]
         spread = -sum(a * np.log(a) for a in row if a > 0)
@@ -44,7 +45,7 @@ def slow_metrics(weights, tokens, special):
             ]
             if found:
                 collected[key].append(sum(found))
-    means = {key: np.mean(values) if values else NAN for key, values in collected.items()}
+    means = {key: np.mean(values) for key, values in collected.items()}
     means |= {key: NAN for key in ("duplicate_token", "induction") if len(collected[key]) < FEWEST}
     return means | {"positional": slow_positional(weights)}
 
@@ -262,19 +263,32 @@ def test_the_input_is_left_alone():
 
 def test_what_is_not_known_is_nan():
     weights = random_weights(2, 5, 7)
-    known = measure(weights)
-    assert {key for key, values in known.items() if np.isnan(values).any()} == {
-        "special_tokens",
-        "duplicate_token",
-        "induction",
-    }
-    known = measure(weights, list("abcabca"), np.eye(1, 7, dtype=bool)[0], cross=True)
-    assert {key for key, values in known.items() if not np.isnan(values).any()} == {
-        "entropy",
-        "evenness",
-        "first_token",
-        "special_tokens",
-    }
+    tokens, special = list("abcabca"), np.eye(1, 7, dtype=bool)[0]
+    for options, known in (
+        ({}, {"order"}),
+        ({"tokens": tokens, "special": special, "words": tokens, "cross": True}, {"tokens", "special", "words"}),
+        ({"tokens": tokens, "special": special, "words": tokens}, {"tokens", "special", "words", "order"}),
+    ):
+        result = measure(weights, **options)
+        for key, metric in METRICS.items():
+            assert np.isnan(result[key]).any() != (metric.needs <= known), key
+    assert METRICS["special_tokens"].needs == {"special"}
+    assert METRICS["induction"].needs == METRICS["duplicate_token"].needs == {"tokens", "order"}
+    assert METRICS["previous_token"].needs == {"order"}
+
+
+def test_a_metric_may_ask_for_the_words(monkeypatch):
+    """And a new one takes a function and a row."""
+
+    def capitals(weights, text):
+        return head_metrics.special_tokens(weights, [word[:1].isupper() for word in text.words])
+
+    row = Metric("Capitals", "How much lies on names.", "It looks at names.", "share", {"words"}, capitals)
+    monkeypatch.setitem(METRICS, "capitals", row)
+    weights = np.array([[0.5, 0.25, 0.25], [0, 1, 0]])
+    assert measure(weights, words=["We", "saw", "Rome"])["capitals"] == pytest.approx((0.75 + 0) / 2)
+    assert head_table.measure_each([weights], words=["a", "B", "c"])["capitals"] == pytest.approx([0.625])
+    assert np.isnan(measure(weights, ["We", "saw", "Rome"])["capitals"])  # ids or words of any kind are no reading
 
 
 def test_one_coincidence_is_no_pattern():
@@ -303,7 +317,8 @@ def test_cell_by_cell(n_q, n_k):
         tokens = np.random.default_rng(seed).integers(0, 4, n_k)
         weights, special = random_weights(n_q, n_k, seed=seed), tokens == 0
         expected = slow_metrics(weights, tokens, special)
-        assert measure(weights, tokens, special) == pytest.approx(expected, nan_ok=True)
+        result = measure(weights, tokens, special)
+        assert {key: result[key] for key in expected} == pytest.approx(expected, nan_ok=True)
 
 
 def test_diagonals_one_by_one():
@@ -385,7 +400,7 @@ def test_every_metric_explains_itself():
         assert metric.words.endswith(".")
         assert metric.higher_means.endswith(".")
         assert metric.unit in {"share", "nats", "tokens"}
-        assert metric.needs <= {"tokens", "special", "order"}
+        assert metric.needs <= Text(tokens=[1], special=[False], words=["a"]).known
 
 
 # Real heads
@@ -452,6 +467,12 @@ def test_types_are_kept(dtype):
             lambda: measure(np.eye(3), [1, 2, 3], [0, 1, 0]),
             "special must be 3 booleans, one per key, got int64 of (3,)",
         ),
+        (
+            lambda: measure(np.eye(3), words=["so", "it"]),
+            "words must be 3 strings, one per key, got ['so', 'it']",
+        ),
+        (lambda: measure(np.eye(3), words=[1, 2, 3]), "words must be 3 strings, one per key, got [1, 2, 3]"),
+        (lambda: measure(np.eye(3), words="abc"), "words must be 3 strings, one per key, got 'abc'"),
         (
             lambda: head_metrics.evenness(np.eye(3), np.ones((2, 3), bool)),
             "mask must be boolean and broadcast to (3, 3), got bool of shape (2, 3)",

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from driving import check, matrices, opened, tables
 
+from attn.analysis import head_metrics
+from attn.analysis.head_table import METRICS, Metric
 from attn.pretrained.loading import smollm2
 
 
@@ -63,3 +65,17 @@ def test_a_head_that_the_filter_leaves_out_is_said_to_be_so():
     for kept, told in (("0,100", False), ("80,100", True)):
         app = check(opened("inside", metric="special_tokens", kept=kept, layer="6", head="12"))
         assert any("not among those that the filter keeps" in caption.value for caption in app.caption) == told
+
+
+def test_a_metric_is_offered_where_what_it_needs_is_there(monkeypatch):
+    """A new one, too: of the words of a text."""
+
+    def commas(weights, text):
+        return head_metrics.special_tokens(weights, [word == "," for word in text.words])
+
+    row = Metric("Commas", "How much lies on commas.", "It looks at commas.", "share", {"words"}, commas)
+    monkeypatch.setitem(METRICS, "commas", row)
+    app = check(opened("inside", metric="commas", text="One, two, three, and no more of them."))
+    assert app.selectbox(key="inside.metric").options == [metric.name for metric in METRICS.values()]
+    heads, _ = overview(app, "Commas")
+    assert 0 < heads.max() < 1

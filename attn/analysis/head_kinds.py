@@ -66,60 +66,66 @@ def kind_of_head(metrics: Mapping[str, float], n_tokens: int | None = None) -> K
     found = _standing_out(scores)
     if found is None:
         return Kind(_UNNAMED, _nothing(scores))
-    label, words = _KINDS[found]
-    return Kind(label, f"{label.capitalize()}: {words.format(scores[found], _PLACES.get(found))}.")
+    pattern = _PATTERNS[found]
+    return Kind(pattern.label, f"{pattern.label.capitalize()}: {pattern.words.format(scores[found], pattern.place)}.")
+
+
+class _Pattern(NamedTuple):
+    """What a head with much of a metric is called, and how a sentence says so."""
+
+    group: str  # the largest of a group names the head
+    label: str
+    words: str  # with the number, and the place where the weight lies
+    place: str = ""
 
 
 _UNNAMED = "no clear pattern"
-_REPETITIONS = ("induction", "duplicate_token")
-_NEIGHBOURS = ("previous_token", "next_token", "same_token")
-_RESTS = ("first_token", "special_tokens")
-_PLACES = {
-    "induction": "on what followed it before",
-    "duplicate_token": "on its earlier places",
-    "previous_token": "one token back",
-    "next_token": "one token ahead",
-    "same_token": "on the token that asks",
-    "first_token": "on the first token",
-    "special_tokens": "on special tokens",
-}
 _LIES, _LIES_AGAIN = "{:.2f} of its weight lies {}", "where a token comes again, {:.2f} of the weight lies {}"
-_KINDS = {
-    "evenness": ("broad head", "its entropy is {:.2f} of the largest possible, it looks almost everywhere alike"),
-    "induction": ("induction head", _LIES_AGAIN),
-    "duplicate_token": ("duplicate-token head", _LIES_AGAIN),
-    "previous_token": ("previous-token head", _LIES),
-    "next_token": ("next-token head", _LIES),
-    "same_token": ("same-token head", _LIES),
-    "first_token": ("first-token head", _LIES),
-    "special_tokens": ("special-token head", _LIES),
-    "positional": ("positional head", "the distance between two tokens explains {:.2f} of its pattern"),
+_EVEN = "its entropy is {:.2f} of the largest possible, it looks almost everywhere alike"
+_EXPLAINED = "the distance between two tokens explains {:.2f} of its pattern"
+_LIMITS = {  # by group, in the order in which they are asked
+    "even": BROAD,
+    "repetitions": STANDS_OUT,
+    "neighbours": STANDS_OUT,
+    "rests": MOST,
+    "distance": MOST,
+}
+_PATTERNS = {  # by metric; one without a row names no head
+    "evenness": _Pattern("even", "broad head", _EVEN),
+    "induction": _Pattern("repetitions", "induction head", _LIES_AGAIN, "on what followed it before"),
+    "duplicate_token": _Pattern("repetitions", "duplicate-token head", _LIES_AGAIN, "on its earlier places"),
+    "previous_token": _Pattern("neighbours", "previous-token head", _LIES, "one token back"),
+    "next_token": _Pattern("neighbours", "next-token head", _LIES, "one token ahead"),
+    "same_token": _Pattern("neighbours", "same-token head", _LIES, "on the token that asks"),
+    "first_token": _Pattern("rests", "first-token head", _LIES, "on the first token"),
+    "special_tokens": _Pattern("rests", "special-token head", _LIES, "on special tokens"),
+    "positional": _Pattern("distance", "positional head", _EXPLAINED),
 }
 
 
 def _standing_out(scores):
     """Return the key of the pattern that a head is named after, or None."""
-    if scores["evenness"] >= BROAD:
-        return "evenness"
-    for keys, limit in ((_REPETITIONS, STANDS_OUT), (_NEIGHBOURS, STANDS_OUT), (_RESTS, MOST)):
-        largest = _largest(scores, keys)
+    for group, limit in _LIMITS.items():
+        largest = _largest(scores, group)
         if scores[largest] >= limit:
             # Most often the first token is a special one; then it is the more exact name.
-            first = keys is _RESTS and scores["first_token"] >= 0.9 * scores[largest]
+            first = group == "rests" and scores["first_token"] >= 0.9 * scores[largest]
             return "first_token" if first else largest
-    return "positional" if scores["positional"] >= MOST else None
+    return None
 
 
 def _nothing(scores):
     """Say that no pattern stands out, and how large the largest share is."""
-    largest = _largest(scores, (*_NEIGHBOURS, *_RESTS))
+    largest = _largest(scores, "neighbours", "rests")
     if np.isnan(scores[largest]):
         return "No query has any weight, so there is no pattern to see."
-    return f"No pattern stands out: the largest share of its weight, {scores[largest]:.2f}, lies {_PLACES[largest]}."
+    share, place = scores[largest], _PATTERNS[largest].place
+    return f"No pattern stands out: the largest share of its weight, {share:.2f}, lies {place}."
 
 
-def _largest(scores, keys):
-    """Return the key with the largest score, passing over NaN."""
+def _largest(scores, *groups):
+    """Return the key with the largest score of some groups, passing over NaN."""
+    keys = [key for key, pattern in _PATTERNS.items() if pattern.group in groups]
     return max(keys, key=lambda key: -1 if np.isnan(scores[key]) else scores[key])
 
 

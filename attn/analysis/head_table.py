@@ -1,6 +1,6 @@
 """Every metric of a head at once: the table of metrics, and heads measured by all of them."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,11 +19,17 @@ class Text(NamedTuple):
     mask: ArrayLike | None = None  # broadcastable to the weights, True where a query may look at a key
     query_offset: int | None = None  # position of the first query among the keys
     cross: bool = False  # whether queries and keys come from two sequences
+    words: Sequence[str] | None = None  # (n_k,) the keys as people read them
 
     @property
     def known(self) -> set[str]:
-        """What of "tokens", "special" and "order" is known."""
-        known = {"tokens": self.tokens is not None, "special": self.special is not None, "order": not self.cross}
+        """What is known of that which a metric may need."""
+        known = {
+            "tokens": self.tokens is not None,
+            "special": self.special is not None,
+            "words": self.words is not None,
+            "order": not self.cross,
+        }
         return {name for name, is_known in known.items() if is_known}
 
     @property
@@ -39,7 +45,7 @@ class Metric(NamedTuple):
     words: str  # one sentence that says what is measured
     higher_means: str  # what a head with more of it does
     unit: str  # "share" (0 to 1), "nats" or "tokens"
-    needs: set  # what must be known: "tokens", "special", "order" (queries and keys of one sequence)
+    needs: set  # what must be known: "tokens", "special", "words", "order" (queries and keys of one sequence)
     compute: Callable  # (weights, Text) -> ndarray (...)
 
 
@@ -144,6 +150,7 @@ def measure(
     mask: ArrayLike | None = None,
     query_offset: int | None = None,
     cross: bool = False,
+    words: Sequence[str] | None = None,
 ) -> dict[str, np.ndarray]:
     """Compute every metric of one or many heads.
 
@@ -162,6 +169,8 @@ def measure(
     cross
         Whether queries and keys come from two sequences, as in cross-attention: then no key is the
         previous, the next or the same token.
+    words : n_k of them
+        The keys as people read them, for metrics that tell words apart by how they are written.
 
     Returns
     -------
@@ -173,8 +182,8 @@ def measure(
     Raises
     ------
     ValueError
-        If the weights have fewer than two axes or an empty one, or tokens, special or mask do not fit
-        them.
+        If the weights have fewer than two axes or an empty one, or tokens, special, mask or words do not
+        fit them.
 
     Examples
     --------
@@ -182,7 +191,7 @@ def measure(
     >>> measured["same_token"].shape, measured["same_token"][0], measured["induction"][0]
     ((12,), np.float64(0.2), np.float64(nan))
     """
-    text = Text(tokens, special, mask, query_offset, cross)
+    text = Text(tokens, special, mask, query_offset, cross, _strings(words, weights))
     known = text.known
     told = {key: metric.compute(weights, text) for key, metric in METRICS.items() if metric.needs <= known}
     unknown = np.full_like(told["entropy"], np.nan)
@@ -218,3 +227,13 @@ def measure_each(
     """
     measured = [measure(weights, tokens, special, **options) for weights in heads]
     return {key: np.array([each[key] for each in measured]) for key in METRICS}
+
+
+def _strings(words, weights):
+    """Return one string per key, or None where they are not known."""
+    if words is None:
+        return None
+    n_k = (0, *np.shape(weights))[-1]
+    if isinstance(words, str) or len(words) != n_k or not all(isinstance(word, str) for word in words):
+        raise ValueError(f"words must be {n_k} strings, one per key, got {words!r:.60}")
+    return tuple(words)

@@ -192,6 +192,19 @@ def layer_weights(text, layer, head):
     return multi_head_attention(read(text).hidden[layer], one).weights[0]
 
 
+def keys_of(layer):
+    """Return what is known of the keys of a layer, as `measure` takes it."""
+    tokens = layer.key_tokens
+    ids = [token.id for token in tokens]
+    read = None not in ids  # a patch of a picture is no token
+    return {
+        "tokens": ids if read else None,
+        "special": [token.special for token in tokens],
+        "words": [token.text for token in tokens] if read else None,
+        "cross": layer.kind == "cross",
+    }
+
+
 @st.cache_resource(max_entries=16, show_spinner="Measuring every head …", show_time=True)
 def measured(name, random_weights, text, pair):
     """Measure every head of a recording.
@@ -204,13 +217,11 @@ def measured(name, random_weights, text, pair):
     layers = recording(name, random_weights, text, pair).layers
     tables = {metric: np.full((len(layers), max(layer.num_heads for layer in layers)), np.nan) for metric in METRICS}
     for layer in layers:
-        ids, rows = [token.id for token in layer.key_tokens], last_queries(layer)
+        rows = last_queries(layer)
         numbers = measure_each(
             (pretrained.from_scratch(layer, head, rows=rows).weights[0, 0] for head in range(layer.num_heads)),
-            None if None in ids else ids,
-            [token.special for token in layer.key_tokens],
+            **keys_of(layer),
             mask=None if layer.mask is None else layer.mask[0, 0][rows or slice(None)],
-            cross=layer.kind == "cross",
         )
         for metric, values in numbers.items():
             tables[metric][layer.index, : layer.num_heads] = values

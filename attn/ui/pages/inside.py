@@ -8,7 +8,7 @@ import streamlit as st
 
 from attn import charts, pretrained
 from attn.analysis import contribution, head_kinds
-from attn.analysis.head_table import METRICS
+from attn.analysis.head_table import METRICS, Text
 from attn.charts.labels import number
 from attn.data import pictures, sounds
 from attn.ui import models
@@ -43,7 +43,7 @@ class Setup(SourceChoice):
 
 def metric_controls(state, layers):
     """Draw the choice of a number per head, and the order of the heads by it."""
-    known = [name for name in METRICS if name != "special_tokens" or any(t.special for t in layers[0].key_tokens)]
+    known = [name for name, metric in METRICS.items() if metric.needs <= there(layers[0])]
     if state.get("metric") not in known:
         state.adjust(metric="first_token")  # where heads rest that have no special token
     st.selectbox(
@@ -56,6 +56,12 @@ def metric_controls(state, layers):
     metric = METRICS[state.get("metric")]
     st.caption(f"{metric.words} More of it: {metric.higher_means[0].lower()}{metric.higher_means[1:]}")
     st.segmented_control("First in the list", ORDERS, format_func=ORDERS.get, key=state.key("order"), required=True)
+
+
+def there(layer):
+    """Return what there is among the keys of a layer of that which a metric may need."""
+    keys = models.keys_of(layer)
+    return Text(**keys).known - (set() if any(keys["special"]) else {"special"})
 
 
 def filter_control(state, table):
@@ -293,10 +299,12 @@ from attn import charts, contribution, head_measures, pretrained
 
 def numbers(layer):
     ids = [token.id for token in layer.key_tokens]
+    read = None not in ids  # a patch of a picture is no token
     return head_measures.measure_each(
         (pretrained.from_scratch(layer, head{rows}).weights[0, 0] for head in range(layer.num_heads)),
-        None if None in ids else ids,
+        ids if read else None,
         [token.special for token in layer.key_tokens],
+        words=[token.text for token in layer.key_tokens] if read else None,
         mask=None if layer.mask is None else layer.mask[0, 0]{part},
         cross=layer.kind == "cross",
     )["{setup.metric}"]
