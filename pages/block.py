@@ -36,29 +36,15 @@ ui.figure(
     tables={"moved": lambda: encoder_block.effects_csv(result)},
 )
 
-heads_tab, uses_tab, stack_tab, training_tab, writing_tab, graph_tab, printed_tab, code_tab = ui.tabs(page, TABS)
-if heads_tab.open:
-    with heads_tab:
-        heads_added_up.heads(page, result)
-if uses_tab.open:
-    with uses_tab:
-        three_uses.three_uses(page, result)
-if stack_tab.open:
-    with stack_tab:
-        stack.stack(page, result)
-if training_tab.open:
-    with training_tab:
-        training.training(page, result)
-if writing_tab.open:
-    with writing_tab:
-        writing.writing(page, result)
-if graph_tab.open:
-    with graph_tab:
-        graph.graph(page, result)
-if printed_tab.open:
-    with printed_tab:
-        results_tab(page, PRINTED, training.work_of_training())
-if code_tab.open:
-    with code_tab:
-        ui.code(encoder_block.code_of(result))
+SHOWN = {
+    "heads": lambda: heads_added_up.heads(page, result),
+    "uses": lambda: three_uses.three_uses(page, result),
+    "stack": lambda: stack.stack(page, result),
+    "training": lambda: training.training(page, result),
+    "writing": lambda: writing.writing(page, result),
+    "graph": lambda: graph.graph(page, result),
+    "published": lambda: results_tab(page, PRINTED, training.work_of_training()),
+    "code": lambda: ui.code(encoder_block.code_of(result)),
+}
+ui.tabs(page, TABS, SHOWN)
 page.setup()  # what was chosen in a tab belongs to the link, too

@@ -3,8 +3,13 @@
 import streamlit as st
 
 from attn import ui
-from attn.ui.pages.bottleneck import accuracy_by_length as tabs
-from attn.ui.pages.bottleneck import film_of_training, gradients, published_alignments, states_and_gates
+from attn.ui.pages.bottleneck import (
+    accuracy_by_length,
+    film_of_training,
+    gradients,
+    published_alignments,
+    states_and_gates,
+)
 from attn.ui.pages.bottleneck.setup import TABS, Setup
 from attn.ui.pages.bottleneck.two_models import (
     code_of,
@@ -39,23 +44,13 @@ ui.figure(
     tables={"left": lambda: table_of(result.left, result), "right": lambda: table_of(result.right, result)},
 )
 
-states, accuracy, film, published, gradient, code = ui.tabs(page, TABS)
-if states.open:
-    with states:
-        states_and_gates.states(page, result)
-if accuracy.open:
-    with accuracy:
-        tabs.accuracy(page, result)
-if film.open:
-    with film:
-        film_of_training.film(page, result)
-if published.open:
-    with published:
-        published_alignments.alignments(page)
-if gradient.open:
-    with gradient:
-        gradients.gradient(page, result)
-if code.open:
-    with code:
-        ui.code(code_of(setup, result, step, room))
+SHOWN = {
+    "states": lambda: states_and_gates.states(page, result),
+    "accuracy": lambda: accuracy_by_length.accuracy(page, result),
+    "film": lambda: film_of_training.film(page, result),
+    "published": lambda: published_alignments.alignments(page),
+    "gradient": lambda: gradients.gradient(page, result),
+    "code": lambda: ui.code(code_of(setup, result, step, room)),
+}
+ui.tabs(page, TABS, SHOWN)
 page.setup()  # what was chosen in a tab belongs to the link, too

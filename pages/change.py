@@ -83,68 +83,78 @@ with heads:
         key=page.key("undo"),
     )
 
-head_tab, downstream_tab, sweep_tab, writing_tab, code_tab = ui.tabs(page, TABS)
-if head_tab.open:
-    with head_tab:
-        if not first.layers:
-            st.caption("This text is too long for every head to be kept; choose a shorter one to look at its weights.")
-        else:
-            look = effect_charts.look_at(effect, setup)
-            if painting(setup):
-                paint_controls(page, look[0])
+
+def head_tab():
+    """Draw one head before and after."""
+    if not first.layers:
+        st.caption("This text is too long for every head to be kept; choose a shorter one to look at its weights.")
+    else:
+        look = effect_charts.look_at(effect, setup)
+        if painting(setup):
+            paint_controls(page, look[0])
+        ui.figure(
+            effect_charts.maps_of(look, setup, effect, theme, room),
+            f"change.head.{setup.painted}" if painting(setup) else "change.head",
+            on_pick=(lambda row, column: paint(page, row, column)) if painting(setup) else None,
+            tables={
+                "before": lambda: charts.csv(look[0], *look[3:]),
+                "after": lambda: charts.csv(look[1], *look[3:]),
+            },
+        )
+
+
+def downstream_tab():
+    """Draw the heads that changed though nobody changed them."""
+    if effect_charts.downstream(effect):
+        st.caption("Heads that nobody changed, and that now give or see something else. Click one to look at it.")
+        ui.figure(
+            effect_charts.downstream_chart(effect, theme, room),
+            "change.downstream",
+            on_pick=lambda row: look_at_head(page, effect_charts.downstream(effect)[row][:2]),
+        )
+    else:
+        st.caption("No other head does anything else than before.")
+
+
+def sweep_tab():
+    """Draw what becomes of the prediction as every head is switched off in turn."""
+    st.caption(sweep.WORDS)
+    if sweeping:
+        sweep.watch()
+    elif st.button("Switch every head off in turn", type="primary", key=page.key("sweep")):
+        sweep.begin(effect)
+        st.rerun()
+    if reason := jobs.failure(sweep.RUNNING):
+        st.error(ui.as_text(reason))
+    if swept := sweep.finished(effect):
+        st.markdown(sweep.sentence_of(swept, effect))
+        if sweep.any_head(swept):
             ui.figure(
-                effect_charts.maps_of(look, setup, effect, theme, room),
-                f"change.head.{setup.painted}" if painting(setup) else "change.head",
-                on_pick=(lambda row, column: paint(page, row, column)) if painting(setup) else None,
-                tables={
-                    "before": lambda: charts.csv(look[0], *look[3:]),
-                    "after": lambda: charts.csv(look[1], *look[3:]),
-                },
+                sweep.chart_of(swept, effect, theme, room),
+                f"change.sweep.{setup.off}",
+                on_pick=lambda row, column=None: switch(page, "off", sweep.head_at(swept, row, column)),
+                tables={"sweep": lambda: charts.csv(swept.after, *map(charts.counted, swept.after.shape))},
             )
-if downstream_tab.open:
-    with downstream_tab:
-        if effect_charts.downstream(effect):
-            st.caption("Heads that nobody changed, and that now give or see something else. Click one to look at it.")
-            ui.figure(
-                effect_charts.downstream_chart(effect, theme, room),
-                "change.downstream",
-                on_pick=lambda row: look_at_head(page, effect_charts.downstream(effect)[row][:2]),
-            )
-        else:
-            st.caption("No other head does anything else than before.")
+
+
+def writing_tab():
+    """Draw what the model writes with the change and without."""
+    if reason := writing.why_not(effect):
+        st.caption(reason)
+    else:
+        writing.draw(page, effect, setup, writes)
+
 
 sweeping, writes = jobs.running(sweep.RUNNING), jobs.running(writing.RUNNING)
-if sweep_tab.open:
-    with sweep_tab:
-        st.caption(sweep.WORDS)
-        if sweeping:
-            sweep.watch()
-        elif st.button("Switch every head off in turn", type="primary", key=page.key("sweep")):
-            sweep.begin(effect)
-            st.rerun()
-        if reason := jobs.failure(sweep.RUNNING):
-            st.error(ui.as_text(reason))
-        if swept := sweep.finished(effect):
-            st.markdown(sweep.sentence_of(swept, effect))
-            if sweep.any_head(swept):
-                ui.figure(
-                    sweep.chart_of(swept, effect, theme, room),
-                    f"change.sweep.{setup.off}",
-                    on_pick=lambda row, column=None: switch(page, "off", sweep.head_at(swept, row, column)),
-                    tables={"sweep": lambda: charts.csv(swept.after, *map(charts.counted, swept.after.shape))},
-                )
-elif sweeping:
+SHOWN = {
+    "head": head_tab,
+    "downstream": downstream_tab,
+    "sweep": sweep_tab,
+    "writing": writing_tab,
+    "code": lambda: ui.code(words.code_of(effect, room / 2)),
+}
+ui.tabs(page, TABS, SHOWN)
+if sweeping and page.get("tab") != "sweep":
     sweep.watch()
-
-if writing_tab.open:
-    with writing_tab:
-        if reason := writing.why_not(effect):
-            st.caption(reason)
-        else:
-            writing.draw(page, effect, setup, writes)
-elif writes:
+if writes and page.get("tab") != "writing":
     jobs.watch(writing.RUNNING, writing.WATCHED)
-
-if code_tab.open:
-    with code_tab:
-        ui.code(words.code_of(effect, room / 2))

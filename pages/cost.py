@@ -35,21 +35,24 @@ if timing.measure_controls(page):
     st.rerun()
 timing.show(page, theme)
 
-kinds_tab, models_tab, parameters_tab, code_tab = ui.tabs(page, TABS)
-if kinds_tab.open:
-    with kinds_tab:
-        st.markdown(curves.kinds_table(setup))
-if models_tab.open:
-    with models_tab:
-        ui.figure(
-            curves.models_picture(setup, theme), "cost.models", tables={"models": lambda: curves.models_csv(setup)}
-        )
-        st.caption("Behind each name: how many key/value heads serve how many query heads.")
-if parameters_tab.open:
-    with parameters_tab:
-        st.markdown(curves.parameters_reading(setup))
-        st.markdown(curves.parameters_table())
-        st.caption(curves.training_reading())
-if code_tab.open:
-    with code_tab:
-        ui.code(curves.code_of(setup))
+
+def models_tab():
+    """Draw the cache of known models."""
+    ui.figure(curves.models_picture(setup, theme), "cost.models", tables={"models": lambda: curves.models_csv(setup)})
+    st.caption("Behind each name: how many key/value heads serve how many query heads.")
+
+
+def parameters_tab():
+    """Say how many parameters published models have."""
+    st.markdown(curves.parameters_reading(setup))
+    st.markdown(curves.parameters_table())
+    st.caption(curves.training_reading())
+
+
+SHOWN = {
+    "kinds": lambda: st.markdown(curves.kinds_table(setup)),
+    "models": models_tab,
+    "parameters": parameters_tab,
+    "code": lambda: ui.code(curves.code_of(setup)),
+}
+ui.tabs(page, TABS, SHOWN)

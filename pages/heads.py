@@ -98,29 +98,36 @@ numbers[1].metric(
 )
 numbers[2].metric("Output", " × ".join(map(str, steps.output.shape)), help="Tokens × width of the result.")
 
-one_tab, merged_tab, code_tab = ui.tabs(page, TABS)
-if one_tab.open:
-    with one_tab:
-        title = f"Head {head + 1}"
-        ui.figure(
-            charts.panels(
-                theme,
-                ui.room(),
-                charts.panel(steps.weights[head], rows, columns, hidden=result.hidden, title=title, **scale),
-            ),
-            "heads.one",
-        )
-if merged_tab.open:
-    with merged_tab:
-        widths, outputs = charts.counted(steps.concat.shape[1]), charts.counted(steps.output.shape[1])
-        ui.figure(
-            charts.beside(charts.concat_map(steps.concat, num_heads, rows, theme, title="Concatenation")),
-            "heads.concat",
-            tables={"concatenation": lambda: charts.csv(steps.concat, rows, widths)},
-        )
-        st.caption("Each band is one head's context. W_o then mixes the bands into the output.")
-        output = charts.panel(steps.output, rows, outputs, kind="signed", title="Output", axes=("token", "output"))
-        ui.figure(charts.panels(theme, ui.room(), output), "heads.output")
-if code_tab.open:
-    with code_tab:
-        ui.code(code_of(result, head, scale, ui.room()))
+
+def one_tab():
+    """Draw the chosen head large."""
+    title = f"Head {head + 1}"
+    ui.figure(
+        charts.panels(
+            theme,
+            ui.room(),
+            charts.panel(steps.weights[head], rows, columns, hidden=result.hidden, title=title, **scale),
+        ),
+        "heads.one",
+    )
+
+
+def merged_tab():
+    """Draw the heads side by side, and the output made of them."""
+    widths, outputs = charts.counted(steps.concat.shape[1]), charts.counted(steps.output.shape[1])
+    ui.figure(
+        charts.beside(charts.concat_map(steps.concat, num_heads, rows, theme, title="Concatenation")),
+        "heads.concat",
+        tables={"concatenation": lambda: charts.csv(steps.concat, rows, widths)},
+    )
+    st.caption("Each band is one head's context. W_o then mixes the bands into the output.")
+    output = charts.panel(steps.output, rows, outputs, kind="signed", title="Output", axes=("token", "output"))
+    ui.figure(charts.panels(theme, ui.room(), output), "heads.output")
+
+
+SHOWN = {
+    "one": one_tab,
+    "merged": merged_tab,
+    "code": lambda: ui.code(code_of(result, head, scale, ui.room())),
+}
+ui.tabs(page, TABS, SHOWN)

@@ -102,91 +102,105 @@ what = ("Mean of heads " if len(heads) > 1 else "Head ") + ", ".join(str(head + 
 scale = scale_of(setup.colour, together) if setup.measure == "weight" else {"kind": "magnitude"}
 row, column = (min(at, len(labels) - 1) for at, labels in zip(setup.cell, (rows, columns), strict=True))
 
-matrix_tab, lines_tab, query_tab, all_tab, rollout_tab, code_tab = ui.tabs(page, TABS)
-if matrix_tab.open:
-    with matrix_tab:
-        if grid := pretrained.patch_grid(recording, layer):
-            ui.figure(
-                over_picture(source[2], grid, together[row], row, room),
-                "inside.patches",
-                on_pick=lambda row, column: page.set(cell=(patch_number(grid, row, column), setup.cell[1])),
-                tables={"patches": lambda: charts.csv(together[[row]], [rows[row]], columns)},
-            )
-        if recording.seconds and layer.kind != "decoder":
-            ui.figure(
-                over_sound(source[2], recording.seconds, together[row], f"Where {rows[row]} looks", room),
-                "inside.sound",
-                tables={"moments": lambda: charts.csv(together[[row]], [rows[row]], columns)},
-            )
-        picture, choose = exact_part(page, together, rows, columns, (row, column), what, **scale)
+
+def matrix_tab():
+    """Draw the heads in view as a matrix, on a picture or along a sound."""
+    if grid := pretrained.patch_grid(recording, layer):
+        ui.figure(
+            over_picture(source[2], grid, together[row], row, room),
+            "inside.patches",
+            on_pick=lambda row, column: page.set(cell=(patch_number(grid, row, column), setup.cell[1])),
+            tables={"patches": lambda: charts.csv(together[[row]], [rows[row]], columns)},
+        )
+    if recording.seconds and layer.kind != "decoder":
+        ui.figure(
+            over_sound(source[2], recording.seconds, together[row], f"Where {rows[row]} looks", room),
+            "inside.sound",
+            tables={"moments": lambda: charts.csv(together[[row]], [rows[row]], columns)},
+        )
+    picture, choose = exact_part(page, together, rows, columns, (row, column), what, **scale)
+    ui.figure(
+        charts.panels(theme, room, picture, tallest=620),
+        "inside.matrix",
+        on_pick=choose,
+        tables={"head": lambda: charts.csv(together, rows, columns)},
+    )
+
+
+def lines_tab():
+    """Draw the heads in view as lines between tokens."""
+    only = st.segmented_control(
+        "Lines",
+        LINES,
+        format_func=LINES.get,
+        key=page.key("follow"),
+        required=True,
+        help="Click a word on the left to see where it looks, on the right to see who looks at it.",
+    )
+    if max(weights.shape[1:]) > charts.MOST_LINED:
+        st.caption(f"Lines are drawn between the first {charts.MOST_LINED} tokens.")
+    at = {"query": {"query": row}, "key": {"key": column}}.get(only, {})
+    picture = charts.lines(weights, rows, columns, theme, heads=heads, select="token", across=int(room / 2), **at)
+    ui.figure(charts.beside(picture), "inside.lines", on_pick=follow)
+
+
+def query_tab():
+    """Draw one query: its keys in order, and the products of its score with one of them."""
+    with st.container(horizontal=True):
+        ui.token_control(page, "Query", rows)
+        ui.token_control(page, "Key", columns, 1)
+    query, key = one_product(layer, heads[0], row, column)
+    title = f"Head {heads[0] + 1}: where {rows[row]} looks"
+    ui.figure(
+        charts.above(
+            ranked(weights[0][row], columns, column, title, **scale),
+            products(query, key, rows[row], columns[column]),
+        ),
+        "inside.query",
+    )
+    st.markdown(from_products_to_weight(layer, heads[0], row, column, query, key))
+
+
+def heads_tab():
+    """Draw every head of the model small."""
+    of_kind = [one.index for one in recording.layers if one.kind == layer.kind]
+    at = of_kind.index(layer.index), setup.head - 1
+    every = models.every_head(*source, layer.kind, MOSAIC)
+    st.caption(f"Of long texts the first {MOSAIC} tokens. Click a head to open it.")
+    picture = charts.mosaic(
+        every, theme, title="All heads", select="head", selected=at, width=room,
+        hidden=left_out(numbers, setup.kept)[of_kind][:, : every.shape[1], None, None],
+        **scale_of(setup.colour, every),
+    )  # fmt: skip
+    ui.figure(charts.beside(picture), "inside.all", on_pick=lambda row, column: open_head(of_kind[row], column))
+
+
+def rollout_tab():
+    """Draw what reaches each place through all layers."""
+    if models.last_queries(layer):
+        st.caption(f"Rollout multiplies the maps of all heads; it takes a text of up to {models.MOST_WHOLE} tokens.")
+    elif layer.kind == "cross":
+        st.caption("Rollout follows a sequence into itself; choose a layer of the encoder or the decoder.")
+    else:
+        st.caption(
+            f"How much of each token of the text reaches each place after layer {setup.layer}, all layers up to it "
+            "multiplied, with half of every token passing each layer by (Abnar and Zuidema, 2020)."
+        )
+        mixed = models.rolled_out(*source, layer.index)
+        picture = charts.panel(mixed, rows, columns, title="Rollout", **scale_of(setup.colour, mixed))
         ui.figure(
             charts.panels(theme, room, picture, tallest=620),
-            "inside.matrix",
-            on_pick=choose,
-            tables={"head": lambda: charts.csv(together, rows, columns)},
+            "inside.rollout",
+            tables={"rollout": lambda: charts.csv(mixed, rows, columns)},
         )
-if lines_tab.open:
-    with lines_tab:
-        only = st.segmented_control(
-            "Lines",
-            LINES,
-            format_func=LINES.get,
-            key=page.key("follow"),
-            required=True,
-            help="Click a word on the left to see where it looks, on the right to see who looks at it.",
-        )
-        if max(weights.shape[1:]) > charts.MOST_LINED:
-            st.caption(f"Lines are drawn between the first {charts.MOST_LINED} tokens.")
-        at = {"query": {"query": row}, "key": {"key": column}}.get(only, {})
-        picture = charts.lines(weights, rows, columns, theme, heads=heads, select="token", across=int(room / 2), **at)
-        ui.figure(charts.beside(picture), "inside.lines", on_pick=follow)
-if query_tab.open:
-    with query_tab:
-        with st.container(horizontal=True):
-            ui.token_control(page, "Query", rows)
-            ui.token_control(page, "Key", columns, 1)
-        query, key = one_product(layer, heads[0], row, column)
-        title = f"Head {heads[0] + 1}: where {rows[row]} looks"
-        ui.figure(
-            charts.above(
-                ranked(weights[0][row], columns, column, title, **scale),
-                products(query, key, rows[row], columns[column]),
-            ),
-            "inside.query",
-        )
-        st.markdown(from_products_to_weight(layer, heads[0], row, column, query, key))
-if all_tab.open:
-    with all_tab:
-        of_kind = [one.index for one in recording.layers if one.kind == layer.kind]
-        at = of_kind.index(layer.index), setup.head - 1
-        every = models.every_head(*source, layer.kind, MOSAIC)
-        st.caption(f"Of long texts the first {MOSAIC} tokens. Click a head to open it.")
-        picture = charts.mosaic(
-            every, theme, title="All heads", select="head", selected=at, width=room,
-            hidden=left_out(numbers, setup.kept)[of_kind][:, : every.shape[1], None, None],
-            **scale_of(setup.colour, every),
-        )  # fmt: skip
-        ui.figure(charts.beside(picture), "inside.all", on_pick=lambda row, column: open_head(of_kind[row], column))
-if rollout_tab.open:
-    with rollout_tab:
-        if models.last_queries(layer):
-            st.caption(
-                f"Rollout multiplies the maps of all heads; it takes a text of up to {models.MOST_WHOLE} tokens."
-            )
-        elif layer.kind == "cross":
-            st.caption("Rollout follows a sequence into itself; choose a layer of the encoder or the decoder.")
-        else:
-            st.caption(
-                f"How much of each token of the text reaches each place after layer {setup.layer}, all layers up to it "
-                "multiplied, with half of every token passing each layer by (Abnar and Zuidema, 2020)."
-            )
-            mixed = models.rolled_out(*source, layer.index)
-            picture = charts.panel(mixed, rows, columns, title="Rollout", **scale_of(setup.colour, mixed))
-            ui.figure(
-                charts.panels(theme, room, picture, tallest=620),
-                "inside.rollout",
-                tables={"rollout": lambda: charts.csv(mixed, rows, columns)},
-            )
-if code_tab.open:
-    with code_tab:
-        ui.code(code_of(setup, source, numbers, layer, scale, room))
+
+
+SHOWN = {
+    "matrix": matrix_tab,
+    "lines": lines_tab,
+    "query": query_tab,
+    "heads": heads_tab,
+    "rollout": rollout_tab,
+    "code": lambda: ui.code(code_of(setup, source, numbers, layer, scale, room)),
+}
+ui.tabs(page, TABS, SHOWN)

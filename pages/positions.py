@@ -54,35 +54,48 @@ if scheme is not None:
         on_pick=schemes.head_picker(page),
     )
 
-by_tab, only_tab, longer_tab, all_tab, code_tab = ui.tabs(page, TABS)
-if by_tab.open:
-    with by_tab:
-        st.markdown(distances.distance_reading(setup))
-        ui.figure(
-            distances.distance_picture(setup, theme),
-            "positions.distance",
-            tables={"mean_weights": lambda: distances.distance_csv(setup)},
-        )
-if only_tab.open:
-    with only_tab:
-        if dials := schemes.dials_picture(setup, theme):
-            schemes.distance_controls(page)
-            ui.figure(dials, "positions.dials")
-        st.markdown(schemes.relation_reading(setup))
-        ui.figure(
-            schemes.relation_picture(setup, theme),
-            "positions.relation",
-            tables={"relation": lambda: schemes.relation_csv(setup)},
-        )
-if longer_tab.open:
-    with longer_tab:
-        distances.longer_controls(page)
-        st.markdown(distances.longer_reading(setup))
-        ui.figure(distances.longer_picture(setup, theme), "positions.longer")
-if all_tab.open:
-    with all_tab:
-        bars, found = shuffle.schemes_picture(setup, theme)
-        ui.figure(bars, "positions.schemes", on_pick=lambda row: page.set(positions=found[row]))
-if code_tab.open:
-    with code_tab:
-        ui.code(shuffle.code_of(setup, result))
+
+def distance_tab():
+    """Draw the weight by distance."""
+    st.markdown(distances.distance_reading(setup))
+    ui.figure(
+        distances.distance_picture(setup, theme),
+        "positions.distance",
+        tables={"mean_weights": lambda: distances.distance_csv(setup)},
+    )
+
+
+def relation_tab():
+    """Draw how the scheme turns or shifts by the distance alone."""
+    if dials := schemes.dials_picture(setup, theme):
+        schemes.distance_controls(page)
+        ui.figure(dials, "positions.dials")
+    st.markdown(schemes.relation_reading(setup))
+    ui.figure(
+        schemes.relation_picture(setup, theme),
+        "positions.relation",
+        tables={"relation": lambda: schemes.relation_csv(setup)},
+    )
+
+
+def longer_tab():
+    """Draw what becomes of texts longer than any before."""
+    distances.longer_controls(page)
+    st.markdown(distances.longer_reading(setup))
+    ui.figure(distances.longer_picture(setup, theme), "positions.longer")
+
+
+def schemes_tab():
+    """Draw all schemes beside one another."""
+    bars, found = shuffle.schemes_picture(setup, theme)
+    ui.figure(bars, "positions.schemes", on_pick=lambda row: page.set(positions=found[row]))
+
+
+SHOWN = {
+    "distance": distance_tab,
+    "relation": relation_tab,
+    "longer": longer_tab,
+    "schemes": schemes_tab,
+    "code": lambda: ui.code(shuffle.code_of(setup, result)),
+}
+ui.tabs(page, TABS, SHOWN)

@@ -28,7 +28,7 @@ with st.sidebar:
 chosen = source_of(page)
 try:
     loaded, recording = recorded(page, chosen)
-    table = largest_by_layer(models.differences(*chosen), len(recording.layers))
+    unbroken = largest_by_layer(models.differences(*chosen), len(recording.layers))
 except pretrained.ModelError as error:
     ui.ask(page, str(error), st.error)
 
@@ -62,7 +62,7 @@ words, box = st.columns([3, 2], vertical_alignment="center")
 with words:
     reading(setup, loaded, recording, layer, result)
 with box:
-    verdict(setup, result, table)
+    verdict(setup, result, unbroken)
 
 part, scale = result, scale_of(setup.colour, result.own, result.scratch)
 if too_large(result.own):
@@ -103,45 +103,54 @@ ui.figure(
     tables={"own": lambda: table_of("own"), "from_scratch": lambda: table_of("scratch")},
 )
 
-map_tab, query_tab, matrix_tab, code_tab = ui.tabs(page, TABS)
-if map_tab.open:
-    with map_tab:
-        if setup.broken:
-            table = largest_by_layer(models.differences(*chosen, **setup.broken), len(recording.layers))
-        as_it_is = ", broken as chosen" if setup.broken else ""
-        over = f" over the last {models.LAST} queries" if models.last_queries(layer) else ""
-        st.caption(f"The largest difference of every head{over}{as_it_is}. Click one to look into it.")
-        heads = charts.layer_head_map(
-            table,
-            theme,
-            title="Largest difference by layer and head",
-            select="head",
-            selected=(setup.layer - 1, head) if head < table.shape[1] else None,
-            **({"limit": 1.0} if setup.broken else {"log": True, "tolerance": pretrained.TOLERANCE}),
-        )
-        ui.figure(
-            charts.beside(heads),
-            "pretrained.map",
-            on_pick=lambda row, column: page.set(layer=row + 1, head=column + 1),
-        )
-if query_tab.open:
-    with query_tab:
-        with st.container(horizontal=True):
-            ui.token_control(page, "Query", charts.token_labels([token.text for token in layer.query_tokens]))
-            ui.token_control(page, "Key", charts.token_labels([token.text for token in layer.key_tokens]), 1)
-        ui.figure(charts.above(*query_charts(setup, result, scale)), "pretrained.query")
-if matrix_tab.open:
-    with matrix_tab:
-        if matrices is None:
-            st.caption(
-                f"The {loaded.family} family does not keep its matrices as BERT does, so they are not drawn here."
-            )
-        else:
-            one = multi_head.one_head(matrices, head)
-            shape = " × ".join(map(str, one.w_q.shape))
-            st.caption(f"The checkpoint's own matrices for this head, {shape}, with their biases.")
-            ui.figure(matrices_of(one), "pretrained.matrices")
-if code_tab.open:
-    with code_tab:
-        ui.code(code_of(setup, chosen, layer, part, scale, room))
-del result, part  # of a long text 150 MB, which what answers to a click would keep until the next head is drawn
+
+def map_tab():
+    """Draw the largest difference of every head."""
+    table = unbroken
+    if setup.broken:
+        table = largest_by_layer(models.differences(*chosen, **setup.broken), len(recording.layers))
+    as_it_is = ", broken as chosen" if setup.broken else ""
+    over = f" over the last {models.LAST} queries" if models.last_queries(layer) else ""
+    st.caption(f"The largest difference of every head{over}{as_it_is}. Click one to look into it.")
+    heads = charts.layer_head_map(
+        table,
+        theme,
+        title="Largest difference by layer and head",
+        select="head",
+        selected=(setup.layer - 1, head) if head < table.shape[1] else None,
+        **({"limit": 1.0} if setup.broken else {"log": True, "tolerance": pretrained.TOLERANCE}),
+    )
+    ui.figure(
+        charts.beside(heads),
+        "pretrained.map",
+        on_pick=lambda row, column: page.set(layer=row + 1, head=column + 1),
+    )
+
+
+def query_tab():
+    """Draw one row of the weights, key by key."""
+    with st.container(horizontal=True):
+        ui.token_control(page, "Query", charts.token_labels([token.text for token in layer.query_tokens]))
+        ui.token_control(page, "Key", charts.token_labels([token.text for token in layer.key_tokens]), 1)
+    ui.figure(charts.above(*query_charts(setup, result, scale)), "pretrained.query")
+
+
+def matrices_tab():
+    """Draw the checkpoint's own matrices of this head."""
+    if matrices is None:
+        st.caption(f"The {loaded.family} family does not keep its matrices as BERT does, so they are not drawn here.")
+    else:
+        one = multi_head.one_head(matrices, head)
+        shape = " × ".join(map(str, one.w_q.shape))
+        st.caption(f"The checkpoint's own matrices for this head, {shape}, with their biases.")
+        ui.figure(matrices_of(one), "pretrained.matrices")
+
+
+SHOWN = {
+    "map": map_tab,
+    "query": query_tab,
+    "matrices": matrices_tab,
+    "code": lambda: ui.code(code_of(setup, chosen, layer, part, scale, room)),
+}
+ui.tabs(page, TABS, SHOWN)
+result = part = None  # of a long text 150 MB, which what answers to a click would keep until the next head is drawn

@@ -99,16 +99,18 @@ ui.figure(
     tables={setup.stage: lambda: charts.csv(stage.result(view), view.labels, stage.columns(view))},
 )
 
-cell_tab, edit_tab, code_tab = ui.tabs(page, TABS)
-if cell_tab.open:
-    with cell_tab:
-        if stage.explain is None:
-            st.caption("Choose a cell at a later step to see the products that add up to it.")
-        else:
-            ui.figure(charts.beside(stage.explain(view)), f"cell.{setup.stage}.{setup.matrix}")
-if edit_tab.open:
-    with edit_tab:
-        editor(page, example)
-if code_tab.open:
-    with code_tab:
-        ui.code(code)
+
+def cell_tab():
+    """Draw the products that add up to the chosen cell."""
+    if stage.explain is None:
+        st.caption("Choose a cell at a later step to see the products that add up to it.")
+    else:
+        ui.figure(charts.beside(stage.explain(view)), f"cell.{setup.stage}.{setup.matrix}")
+
+
+SHOWN = {
+    "cell": cell_tab,
+    "edit": lambda: editor(page, example),
+    "code": lambda: ui.code(code),
+}
+ui.tabs(page, TABS, SHOWN)

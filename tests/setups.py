@@ -1,7 +1,6 @@
 """Every page with its choices, and links that set them: sensible, extreme and absurd."""
 
 import ast
-import contextlib
 import dataclasses
 import importlib
 import re
@@ -82,13 +81,7 @@ def bounds(field):
 def options(field):
     """Return the names a choice picks from, or None."""
     match = re.fullmatch(r"one of (.+)", demand(field) or "")
-    names, name = [], ""
-    for piece in match[1].split(", ") if match else ():
-        name = f"{name}, {piece}" if name else piece  # a name may itself hold a comma
-        with contextlib.suppress(ValueError):
-            names.append(read(field, name))
-            name = ""
-    return names or None
+    return match and match[1].split(", ")
 
 
 def painted(*pairs):

@@ -147,7 +147,7 @@ def test_bad_input_is_one_sentence_and_stays(task, typed, told):
 def test_every_tab(tab, models):
     left, right = models
     for side in setup.SIDES:
-        check(opened("bottleneck", WORD, tab=tab, left=left, right=right, side=side), charts=1 + (tab != "Code"))
+        check(opened("bottleneck", WORD, tab=tab, left=left, right=right, side=side), charts=1 + (tab != "code"))
 
 
 def test_gates_of_every_kind():

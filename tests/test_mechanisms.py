@@ -4,7 +4,7 @@ import importlib
 from pathlib import Path
 
 import pytest
-from setups import SETUPS, fields, options
+from setups import SETUPS
 
 from attn.ui.pages.step_by_step.stages import STAGES
 
@@ -44,8 +44,9 @@ def _found(name):
 
 
 def _places(key):
-    """Return the tabs of a page."""
-    return options(fields(SETUPS[key])["tab"]) or []
+    """Return the labels of the tabs of a page."""
+    labels = importlib.import_module(SETUPS[key].__module__).TABS
+    return list(labels.values()) if isinstance(labels, dict) else labels
 
 
 def _stages(places):

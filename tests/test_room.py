@@ -130,7 +130,7 @@ def narrow_visits():
     rooms = (240, 280, 350, 600)
     for page, cls in SETUPS.items():
         tabs = options(fields(cls)["tab"]) if "tab" in fields(cls) else [None]
-        tabs = [tab for tab in tabs if tab.lower() != "code"]  # which draws nothing
+        tabs = [tab for tab in tabs if tab != "code"]  # which draws nothing
         for at in range(max(len(tabs), len(rooms))):
             yield page, tabs[at % len(tabs)], rooms[at % len(rooms)]
 

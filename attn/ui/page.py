@@ -119,8 +119,8 @@ def formula(result="A", mask=""):
     return rf"{z} = {weights}\,{v}" if result == "Z" else f"A = {weights}"
 
 
-def tabs(state, labels):
-    """Draw tabs that the link remembers by their keys; only the one that is ``open`` need be drawn.
+def tabs(state, labels, shown=None):
+    """Draw tabs that the link remembers by their keys, and what belongs into the open one.
 
     Parameters
     ----------
@@ -128,6 +128,8 @@ def tabs(state, labels):
         Of a page whose Setup has a `tab`.
     labels : dict of str to str
         Key -> label, in order.
+    shown : dict of str to callable
+        Key -> function without arguments that draws the tab; only that of the open one is called.
 
     Returns
     -------
@@ -141,7 +143,12 @@ def tabs(state, labels):
     def take():
         state.set(tab=named[st.session_state[key]])
 
-    return st.tabs(list(named), key=key, on_change=take)
+    drawn = st.tabs(list(named), key=key, on_change=take)
+    for name, tab in zip(labels, drawn, strict=True):
+        if shown and tab.open:
+            with tab:
+                shown[name]()
+    return drawn
 
 
 def token_control(state, label, names, side=0):

@@ -18,7 +18,8 @@ MODES = {"self": "Self-attention", "cross": "Cross-attention"}
 MOST_HEADS = 16
 
 
-TABS = ("One head", "Concatenation and output", "Code")
+TABS = {"one": "One head", "merged": "Concatenation and output", "code": "Code"}
+OLD_TABS = {"One head": "one", "Concatenation and output": "merged", "Code": "code"}  # what older links call them
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Setup(SentenceChoice, MaskChoice):
     project: bool = flag(True)
     head: int = whole(1, 1, MOST_HEADS)
     colour: str = choice("auto", COLOURS)
-    tab: str = choice("One head", TABS)
+    tab: str = choice("one", TABS, OLD_TABS)
 
 
 class ManyHeads(NamedTuple):

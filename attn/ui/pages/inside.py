@@ -19,7 +19,22 @@ from attn.ui.state import as_text
 
 ORDERS = {"highest": "Highest", "lowest": "Lowest"}
 MEASURES = {"weight": "Weight", "contribution": "Weight × value"}
-TABS = ("Matrix", "Lines", "One query", "All heads", "Rollout", "Code")
+TABS = {
+    "matrix": "Matrix",
+    "lines": "Lines",
+    "query": "One query",
+    "heads": "All heads",
+    "rollout": "Rollout",
+    "code": "Code",
+}
+OLD_TABS = {  # what older links call them
+    "Matrix": "matrix",
+    "Lines": "lines",
+    "One query": "query",
+    "All heads": "heads",
+    "Rollout": "rollout",
+    "Code": "code",
+}
 LINES = {"all": "All", "query": "From the chosen query", "key": "To the chosen key"}
 MOSAIC = 48  # tokens of every head that the picture of all heads shows
 
@@ -38,7 +53,7 @@ class Setup(SourceChoice):
     window: tuple = place((0, 0))
     picture: str = choice(next(iter(pictures.PICTURES)), pictures.PICTURES)
     sound: str = choice(next(iter(sounds.SOUNDS)), sounds.SOUNDS)
-    tab: str = choice("Matrix", TABS)
+    tab: str = choice("matrix", TABS, OLD_TABS)
 
 
 def metric_controls(state, layers):

@@ -20,7 +20,13 @@ from attn.ui.state import as_text
 from attn.ui.width import room
 
 STARTS = {"recorded": "Its queries and keys", "input": "Its input and W"}
-TABS = ("Every layer and head", "One query, key by key", "W_q, W_k, W_v", "Code")
+TABS = {"map": "Every layer and head", "query": "One query, key by key", "matrices": "W_q, W_k, W_v", "code": "Code"}
+OLD_TABS = {  # what older links call them
+    "Every layer and head": "map",
+    "One query, key by key": "query",
+    "W_q, W_k, W_v": "matrices",
+    "Code": "code",
+}
 BROKEN_MASKS = {"own": "The model's own", "none": "None", "causal": "Causal as well"}
 
 
@@ -38,7 +44,7 @@ class Setup(SourceChoice):
     window: tuple = place((0, 0))
     picture: str = choice(next(iter(pictures.PICTURES)), pictures.PICTURES)
     sound: str = choice(next(iter(sounds.SOUNDS)), sounds.SOUNDS)
-    tab: str = choice("Every layer and head", TABS)
+    tab: str = choice("map", TABS, OLD_TABS)
 
     @property
     def broken(self):

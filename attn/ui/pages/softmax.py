@@ -17,7 +17,22 @@ from attn.ui.page import theme
 from attn.ui.state import as_text
 
 MOST = 24  # scores
-TABS = ("Gradient", "Why divide by √d_k?", "Divide by the sum", "Without weights", "Look it up", "Code")
+TABS = {
+    "gradient": "Gradient",
+    "scaling": "Why divide by √d_k?",
+    "sum": "Divide by the sum",
+    "plain": "Without weights",
+    "lookup": "Look it up",
+    "code": "Code",
+}
+OLD_TABS = {  # what older links call them
+    "Gradient": "gradient",
+    "Why divide by √d_k?": "scaling",
+    "Divide by the sum": "sum",
+    "Without weights": "plain",
+    "Look it up": "lookup",
+    "Code": "code",
+}
 WIDTHS = (1, 4, 16, 64, 256, 1024)
 KEYS = np.array([[10, 0, 0], [0, 10, 0], [0, 0, 10], [0, 0, 10]], dtype=float)
 VALUES = np.array([[1, 0], [10, 0], [100, 5], [1000, 6]], dtype=float)
@@ -42,7 +57,7 @@ class Setup:
     keys: int = whole(16, 2, 64)
     seed: int = whole(0, 0, 9999)
     lookup: str = choice("third", LOOKUPS)
-    tab: str = choice("Gradient", TABS)
+    tab: str = choice("gradient", TABS, OLD_TABS)
 
 
 class Softened(NamedTuple):

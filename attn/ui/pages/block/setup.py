@@ -24,7 +24,26 @@ PRE_NORM = (
 )  # fmt: skip
 
 
-TABS = ("Heads added up", "Three uses", "Stack", "Training", "Writing", "Graph", "Published", "Code")
+TABS = {
+    "heads": "Heads added up",
+    "uses": "Three uses",
+    "stack": "Stack",
+    "training": "Training",
+    "writing": "Writing",
+    "graph": "Graph",
+    "published": "Published",
+    "code": "Code",
+}
+OLD_TABS = {  # what older links call them
+    "Heads added up": "heads",
+    "Three uses": "uses",
+    "Stack": "stack",
+    "Training": "training",
+    "Writing": "writing",
+    "Graph": "graph",
+    "Published": "published",
+    "Code": "code",
+}
 
 
 PRINTED = {"translation": "Translation", "variants": "Variants", "parsing": "Parsing"}
@@ -57,7 +76,7 @@ class Setup:
     token: int = whole(3, 1, LONGEST)
     stage: str = choice("attention_add", STAGES)
     printed: str = choice(next(iter(PRINTED)), PRINTED)
-    tab: str = choice("Heads added up", TABS)
+    tab: str = choice("heads", TABS, OLD_TABS)
     off: tuple = wholes()
     use: str = choice("cross", USES)
     layers: int = whole(2, 1, 6)

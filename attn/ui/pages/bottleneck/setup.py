@@ -12,14 +12,22 @@ MODELS = trained.MODELS | {name: changed[1] for name, changed in trained.CHANGED
 SHOWN = {"alignment": "Weights", "influence": "Influence"}
 
 
-TABS = (
-    "States and gates",
-    "Accuracy by length",
-    "Film of training",
-    "Published alignments",
-    "Gradient through time",
-    "Code",
-)
+TABS = {
+    "states": "States and gates",
+    "accuracy": "Accuracy by length",
+    "film": "Film of training",
+    "published": "Published alignments",
+    "gradient": "Gradient through time",
+    "code": "Code",
+}
+OLD_TABS = {  # what older links call them
+    "States and gates": "states",
+    "Accuracy by length": "accuracy",
+    "Film of training": "film",
+    "Published alignments": "published",
+    "Gradient through time": "gradient",
+    "Code": "code",
+}
 
 
 SIDES = {"left": "First model", "right": "Second model"}
@@ -48,7 +56,7 @@ class Setup:
     trained_on: str = choice("long", trained.TRAINED_ON)
     show: str = choice("alignment", SHOWN)
     unwritten: int = whole(0, 0, 99)  # rows that are still to come
-    tab: str = choice("States and gates", TABS)
+    tab: str = choice("states", TABS, OLD_TABS)
     side: str = choice("right", SIDES)
     part: str = choice("decoder", PARTS)
     counted: str = choice("whole", COUNTED)

@@ -24,7 +24,14 @@ SCALINGS = {"own": "Its own", "none": "None", "other": "Other"}
 CLICKS = {"switch": "Switches it off or on", "replace": "Replaces its pattern", "look": "Looks at it"}
 
 
-TABS = ("One head", "Downstream", "Sweep", "Writing", "Code")
+TABS = {"head": "One head", "downstream": "Downstream", "sweep": "Sweep", "writing": "Writing", "code": "Code"}
+OLD_TABS = {  # what older links call them
+    "One head": "head",
+    "Downstream": "downstream",
+    "Sweep": "sweep",
+    "Writing": "writing",
+    "Code": "code",
+}
 
 
 MOST_PAINTED = 64  # tokens of a pattern painted by hand: beyond, a cell cannot be hit
@@ -56,7 +63,7 @@ class Setup(SourceChoice):
     click: str = choice("switch", CLICKS)
     count: int = whole(20, 1, 50)
     step: int = whole(1, 1, 50)
-    tab: str = choice("One head", TABS)
+    tab: str = choice("head", TABS, OLD_TABS)
 
     @staticmethod
     def unsaid(chosen):

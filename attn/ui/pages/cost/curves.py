@@ -16,7 +16,13 @@ from attn.ui.width import room
 VIEWS = {"kinds": "Kinds", "layer": "Layer", "memory": "Memory"}
 BYTES = {"4": "4", "2": "2", "1": "1"}
 CORES = {"one": "One", "all": "All"}
-TABS = ("By kind of layer", "Known models", "Parameters", "Code")
+TABS = {"kinds": "By kind of layer", "models": "Known models", "parameters": "Parameters", "code": "Code"}
+OLD_TABS = {  # what older links call them
+    "By kind of layer": "kinds",
+    "Known models": "models",
+    "Parameters": "parameters",
+    "Code": "code",
+}
 MOST_TOKENS = 2**20
 DRAWN = ("self_attention", "recurrent", "convolution", "separable", "window")  # dilated ones cost as much as others
 _GPUS, _PER_SECOND = 8, 9.5e12  # operations, section 5.2 and footnote 5 of the paper
@@ -42,7 +48,7 @@ class Setup:
     heads: int = whole(4, 1, 16)
     causal: bool = flag(False)
     cores: str = choice("one", CORES)
-    tab: str = choice("By kind of layer", TABS)
+    tab: str = choice("kinds", TABS, OLD_TABS)
 
     @property
     def widths(self):

@@ -93,13 +93,11 @@ def pixels(state, setup, chosen):
         on_pick=lambda row, column: state.set(pixel=(row, column)),
         tables={"weights": lambda: charts.csv(weights, charts.counted(SIDE), charts.counted(SIDE))},
     )  # fmt: skip
-    more, code_tab = tabs(state, TABS)
-    if more.open:
-        with more:
-            _looked_at(steps, picture)
-    if code_tab.open:
-        with code_tab:
-            code(_pixels_code(setup, made, lines, size))
+    tabs(
+        state,
+        TABS,
+        {"more": lambda: _looked_at(steps, picture), "code": lambda: code(_pixels_code(setup, made, lines, size))},
+    )
 
 
 def _typed(state, axis):

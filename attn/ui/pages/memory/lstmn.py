@@ -68,13 +68,7 @@ def looking_back(state, setup):
         "memory.looking_back",
         tables={"weights": lambda: charts.csv(steps.weights, labels, labels, hidden)},
     )
-    more, code_tab = tabs(state, TABS)
-    if more.open:
-        with more:
-            _states(steps, labels)
-    if code_tab.open:
-        with code_tab:
-            code(_looking_back_code(setup, words))
+    tabs(state, TABS, {"more": lambda: _states(steps, labels), "code": lambda: code(_looking_back_code(setup, words))})
 
 
 def _moved_before(x, parameters, looks):

@@ -98,13 +98,11 @@ def ntm(state, setup):
         "memory.address",
         tables={"weights": lambda: charts.csv(stages, labels, STAGES)},
     )
-    more, code_tab = tabs(state, TABS)
-    if more.open:
-        with more:
-            _write(setup, rows, steps.weights, labels, wide)
-    if code_tab.open:
-        with code_tab:
-            code(_ntm_code(setup))
+    tabs(
+        state,
+        TABS,
+        {"more": lambda: _write(setup, rows, steps.weights, labels, wide), "code": lambda: code(_ntm_code(setup))},
+    )
 
 
 def _cells(n_rows):

@@ -108,13 +108,14 @@ def words_and_patches(state, setup, chosen):
         "memory.words",
         tables={"weights": lambda: charts.csv(result.weights, words, charts.counted(GRID * GRID))},
     )
-    more, code_tab = tabs(state, TABS)
-    if more.open:
-        with more:
-            _soft_and_hard(state, setup, result, at)
-    if code_tab.open:
-        with code_tab:
-            code(_words_code(setup, made, words, size))
+    tabs(
+        state,
+        TABS,
+        {
+            "more": lambda: _soft_and_hard(state, setup, result, at),
+            "code": lambda: code(_words_code(setup, made, words, size)),
+        },
+    )
 
 
 def _looks_in_words(result):

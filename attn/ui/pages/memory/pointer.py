@@ -98,13 +98,11 @@ def pointing(state, setup):
             "scores": lambda: charts.csv(pointed.scores, rows, columns),
         },
     )
-    more, code_tab = tabs(state, TABS)
-    if more.open:
-        with more:
-            _accuracy(accuracy)
-    if code_tab.open:
-        with code_tab:
-            code(_pointing_code(numbers, setup.leave_out))
+    tabs(
+        state,
+        TABS,
+        {"more": lambda: _accuracy(accuracy), "code": lambda: code(_pointing_code(numbers, setup.leave_out))},
+    )
 
 
 def _pointing_in_words(numbers, found):

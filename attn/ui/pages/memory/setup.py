@@ -32,7 +32,8 @@ MEMORIES = {"example": "Worked example", "random": "Random"}
 FEATURES = {"colour": "Colour", "place": "Colour and place", "random": "Random projections"}
 
 
-TABS = ("More", "Code")
+TABS = {"more": "More", "code": "Code"}
+OLD_TABS = {"More": "more", "Code": "code"}  # what older links call them
 
 
 MATCH = {"kind": "signed", "limit": 1}
@@ -83,7 +84,7 @@ class Setup:
     word: int = whole(1, 1, 6)
     draws: int = whole(50, 1, 2000)
     printed: str = choice(next(iter(PRINTED)), PRINTED)
-    tab: str = choice(TABS[0], TABS)
+    tab: str = choice("more", TABS, OLD_TABS)
 
 
 def published_results(state, setup):

@@ -52,13 +52,11 @@ def far_back(state, setup):
         ),
         "memory.fan",
     )
-    more, code_tab = tabs(state, TABS)
-    if more.open:
-        with more:
-            _lags(setup, moved, titles)
-    if code_tab.open:
-        with code_tab:
-            code(_snail_code(setup, lay, wide, layer))
+    tabs(
+        state,
+        TABS,
+        {"more": lambda: _lags(setup, moved, titles), "code": lambda: code(_snail_code(setup, lay, wide, layer))},
+    )
 
 
 def _fan_layout(steps):

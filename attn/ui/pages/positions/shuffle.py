@@ -16,7 +16,20 @@ from attn.ui.state import as_text
 from attn.ui.width import room
 
 BASES = {"100": "100", "1000": "1,000", "10000": "10,000", "100000": "100,000", "500000": "500,000"}
-TABS = ("By distance", "Only the distance counts", "Longer texts", "All schemes", "Code")
+TABS = {
+    "distance": "By distance",
+    "relation": "Only the distance counts",
+    "longer": "Longer texts",
+    "schemes": "All schemes",
+    "code": "Code",
+}
+OLD_TABS = {  # what older links call them
+    "By distance": "distance",
+    "Only the distance counts": "relation",
+    "Longer texts": "longer",
+    "All schemes": "schemes",
+    "Code": "code",
+}
 NUM_HEADS = 8
 D_V = 4
 
@@ -37,7 +50,7 @@ class Setup:
     at: int = whole(5, 0, 400)
     apart: int = whole(3, 0, 100)
     n: int = whole(2048, 64, 8192)
-    tab: str = choice("By distance", TABS)
+    tab: str = choice("distance", TABS, OLD_TABS)
 
     @property
     def about_pairs(self):

@@ -22,7 +22,8 @@ STEP_SOURCES = {
     "random": "Your sentence",
     "pretrained": "Pretrained layer",
 }
-TABS = ("This cell", "Edit the numbers", "Code")
+TABS = {"cell": "This cell", "edit": "Edit the numbers", "code": "Code"}
+OLD_TABS = {"This cell": "cell", "Edit the numbers": "edit", "Code": "code"}  # what older links call them
 CUTS = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48]  # numbers of heads that divide 384
 EDITABLE = {"x": "X, the embeddings", "w_q": "W_q", "w_k": "W_k", "w_v": "W_v"}
 
@@ -46,7 +47,7 @@ class Setup(SentenceChoice, MaskChoice):
     matrix: str = choice("q", MATRICES)
     cell: tuple = place((4, 3))
     edits: tuple = numbers(EDITABLE)
-    tab: str = choice("This cell", TABS)
+    tab: str = choice("cell", TABS, OLD_TABS)
     editing: str = choice("x", EDITABLE)
 
 
