@@ -1,4 +1,4 @@
-"""What the link of the page Block holds."""
+"""What the link of the page Block holds: the block itself, and what belongs to one tab alone."""
 
 from dataclasses import dataclass
 
@@ -46,27 +46,14 @@ OLD_TABS = {  # what older links call them
 }
 
 
-PRINTED = {"translation": "Translation", "variants": "Variants", "parsing": "Parsing"}
-
-
-USES = {"encoder": "Encoder", "masked": "Decoder, masked", "cross": "Decoder to encoder", "output": "Output"}
-
-
-LESSONS = {"rate": "Learning rate", "smoothing": "Label smoothing", "dropout": "Dropout", "averaging": "Averaging"}
-
-
-DROPPED = {"weights": "Attention weights", "sublayer": "What a step makes"}
-
-
 MOST_HEADS, MOST_WRITTEN = 16, 32
 
 
 @dataclass(frozen=True)
-class Setup:
-    """Everything chosen on Block."""
+class Block:
+    """The block that is walked, and which every tab is about."""
 
     text: str = string(DEFAULT_TEXT)
-    second: str = string("Das Tier überquerte die Straße nicht.")
     seed: int = whole(1, 0, 9999)
     d_model: int = whole(8, 2, 64)
     scaled: bool = flag(True)
@@ -75,27 +62,7 @@ class Setup:
     d_ff: int = whole(16, 1, 256)
     token: int = whole(3, 1, LONGEST)
     stage: str = choice("attention_add", STAGES)
-    printed: str = choice(next(iter(PRINTED)), PRINTED)
     tab: str = choice("heads", TABS, OLD_TABS)
-    off: tuple = wholes()
-    use: str = choice("cross", USES)
-    layers: int = whole(2, 1, 6)
-    causal: bool = flag(True)
-    target: int = whole(2, 1, MOST_WRITTEN)
-    depth: int = whole(24, 1, 48)
-    lesson: str = choice("rate", LESSONS)
-    step: int = whole(20_000, 1, 100_000)
-    warmup: int = whole(4000, 100, 20_000)
-    width: int = whole(512, 64, 4096)
-    classes: int = whole(5, 2, 40)
-    epsilon: float = real(0.1, 0, 0.9)
-    dropped: str = choice("weights", DROPPED)
-    p: float = real(0.5, 0, 0.9)
-    roll: int = whole(1, 0, 9999)
-    mean_of: int = whole(5, 1, 20)
-    beam: int = whole(4, 1, 8)
-    alpha: float = real(0.6, 0, 2)
-    head: int = whole(1, 1, MOST_HEADS)
 
     @property
     def pre_norm(self):
@@ -106,3 +73,86 @@ class Setup:
     def stages(self):
         """The stages in the order in which they come, with their labels."""
         return {name: STAGES[name] for name in (PRE_NORM if self.pre_norm else STAGES)}
+
+
+@dataclass(frozen=True)
+class HeadsAddedUp:
+    """The tab of that name."""
+
+    off: tuple = wholes()
+
+
+USES = {"encoder": "Encoder", "masked": "Decoder, masked", "cross": "Decoder to encoder", "output": "Output"}
+
+
+@dataclass(frozen=True)
+class ThreeUses:
+    """The tab of that name."""
+
+    second: str = string("Das Tier überquerte die Straße nicht.")
+    use: str = choice("cross", USES)
+    layers: int = whole(2, 1, 6)
+    causal: bool = flag(True)
+    target: int = whole(2, 1, MOST_WRITTEN)
+
+
+@dataclass(frozen=True)
+class Stack:
+    """The tab of that name."""
+
+    depth: int = whole(24, 1, 48)
+
+
+LESSONS = {"rate": "Learning rate", "smoothing": "Label smoothing", "dropout": "Dropout", "averaging": "Averaging"}
+DROPPED = {"weights": "Attention weights", "sublayer": "What a step makes"}
+
+
+@dataclass(frozen=True)
+class Training:
+    """The tab of that name, lesson by lesson."""
+
+    lesson: str = choice("rate", LESSONS)
+
+    step: int = whole(20_000, 1, 100_000)
+    warmup: int = whole(4000, 100, 20_000)
+    width: int = whole(512, 64, 4096)
+
+    classes: int = whole(5, 2, 40)
+    epsilon: float = real(0.1, 0, 0.9)
+
+    dropped: str = choice("weights", DROPPED)
+    p: float = real(0.5, 0, 0.9)
+    roll: int = whole(1, 0, 9999)
+
+    mean_of: int = whole(5, 1, 20)
+
+
+@dataclass(frozen=True)
+class Writing:
+    """The tab of that name."""
+
+    beam: int = whole(4, 1, 8)
+    alpha: float = real(0.6, 0, 2)
+
+
+@dataclass(frozen=True)
+class Graph:
+    """The tab of that name."""
+
+    head: int = whole(1, 1, MOST_HEADS)
+
+
+PRINTED = {"translation": "Translation", "variants": "Variants", "parsing": "Parsing"}
+
+
+@dataclass(frozen=True)
+class Published:
+    """The tab of that name."""
+
+    printed: str = choice(next(iter(PRINTED)), PRINTED)
+
+
+# The fields of the last base come first, in a link, too.
+@dataclass(frozen=True)
+class Setup(Published, Graph, Writing, Training, Stack, ThreeUses, HeadsAddedUp, Block):
+    """Everything chosen on Block."""

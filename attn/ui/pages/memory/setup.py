@@ -18,41 +18,30 @@ PARTS = {
 }
 
 
-PRINTED = {
-    "hulls": "Pointer network",
-    "few_shots": "SNAIL",
-    "sagan": "Image self-attention",
-    "captions": "Captions",
-}
-
-
-MEMORIES = {"example": "Worked example", "random": "Random"}
-
-
-FEATURES = {"colour": "Colour", "place": "Colour and place", "random": "Random projections"}
-
-
 TABS = {"more": "More", "code": "Code"}
 OLD_TABS = {"More": "more", "Code": "code"}  # what older links call them
 
 
+@dataclass(frozen=True)
+class Shared:
+    """What several parts ask for."""
+
+    part: str = choice("ntm", PARTS)
+    seed: int = whole(1, 0, 9999)
+    picture: str = choice("shapes", pictures.PICTURES)
+    contrast: float = real(12.0, 0, 40)
+    tab: str = choice("more", TABS, OLD_TABS)
+
+
+MEMORIES = {"example": "Worked example", "random": "Random"}
 MATCH = {"kind": "signed", "limit": 1}
-
-
 STAGES = ["content", "before", "mixed", "shifted", "sharper"]
 
 
-DEFAULT_NUMBERS = "0.3, 0.9, 0.1, 0.6, 0.61, 0.05, 0.72"
-
-
-DEFAULT_SENTENCE = "The FBI is chasing a criminal on the run"
-
-
 @dataclass(frozen=True)
-class Setup:
-    """Everything chosen on Memory."""
+class ReadAndWrite:
+    """The part ntm."""
 
-    part: str = choice("ntm", PARTS)
     memory: str = choice("example", MEMORIES)
     rows: int = whole(4, 2, 12)
     across: float = real(1.0, -5, 5)
@@ -67,24 +56,79 @@ class Setup:
     erase_2: float = real(0.0, 0, 1)
     add_1: float = real(0.0, -5, 5)
     add_2: float = real(3.0, -5, 5)
+
+
+DEFAULT_NUMBERS = "0.3, 0.9, 0.1, 0.6, 0.61, 0.05, 0.72"
+
+
+@dataclass(frozen=True)
+class Point:
+    """The part pointer."""
+
     numbers: str = string(DEFAULT_NUMBERS)
     leave_out: bool = flag(True)
+
+
+DEFAULT_SENTENCE = "The FBI is chasing a criminal on the run"
+
+
+@dataclass(frozen=True)
+class LookBack:
+    """The part lstmn."""
+
     sentence: str = string(DEFAULT_SENTENCE)
     focus: float = real(4.0, 0, 20)
+
+
+@dataclass(frozen=True)
+class LookFar:
+    """The part snail."""
+
     steps: int = whole(8, 2, 32)
     attends: bool = flag(False)
     channels: int = whole(4, 1, 16)
-    seed: int = whole(1, 0, 9999)
-    picture: str = choice("shapes", pictures.PICTURES)
+
+
+FEATURES = {"colour": "Colour", "place": "Colour and place", "random": "Random projections"}
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """The part image."""
+
     features: str = choice("colour", FEATURES)
-    contrast: float = real(12.0, 0, 40)
     factor: float = real(0.5, -2, 2)
     pixel: tuple = place((8, 8))
+
+
+@dataclass(frozen=True)
+class WordsAndPatches:
+    """The part patches."""
+
     caption: str = string("red blue green dark")
     word: int = whole(1, 1, 6)
     draws: int = whole(50, 1, 2000)
+
+
+PRINTED = {
+    "hulls": "Pointer network",
+    "few_shots": "SNAIL",
+    "sagan": "Image self-attention",
+    "captions": "Captions",
+}
+
+
+@dataclass(frozen=True)
+class Published:
+    """The part of that name."""
+
     printed: str = choice(next(iter(PRINTED)), PRINTED)
-    tab: str = choice("more", TABS, OLD_TABS)
+
+
+# The fields of the last base come first, in a link, too.
+@dataclass(frozen=True)
+class Setup(Published, WordsAndPatches, Pixels, LookFar, LookBack, Point, ReadAndWrite, Shared):
+    """Everything chosen on Memory."""
 
 
 def published_results(state, setup):
