@@ -7,7 +7,7 @@ import pytest
 from driving import check, notices, opened
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from setups import ABSURD, SETUPS, bounds, demand, fields, links, options, read
+from setups import ABSURD, SETUPS, bounds, demand, fields, links, read
 from streamlit.testing.v1 import AppTest
 
 from attn.ui.link import LONGEST_LINK_VALUE, choice, flag, from_link, numbers, place, real, string, to_link, whole
