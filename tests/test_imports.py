@@ -67,13 +67,19 @@ def is_module(name):
     return path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()
 
 
+_WAITS = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+
+
+def _for_types_alone(node):
+    """Say whether a statement is ``if TYPE_CHECKING:``, of which only a checker of types reads the body."""
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
 def imports(source, path):
-    """Yield each imported module's full name, and whether the import waits inside a function."""
+    """Yield each imported module's full name, and whether the import waits until it is needed."""
     tree = ast.parse(source)
-    functions = [
-        node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-    ]
-    inside = {id(node) for function in functions for node in ast.walk(function)}
+    waiting = [node for node in ast.walk(tree) if isinstance(node, _WAITS) or _for_types_alone(node)]
+    inside = {id(node) for each in waiting for node in ast.walk(each)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -157,6 +163,11 @@ def test_underscore_names_stay_in_their_module(path):
         ("attn/charts/heatmap.py", "from ..pretrained import load", ["attn.pretrained"]),
         ("attn/charts/heatmap.py", "from .theme import Theme", []),
         ("attn/pretrained/load.py", "import torch", ["torch"]),
+        (
+            "attn/pretrained/load.py",
+            "if TYPE_CHECKING:\n    import torch\nif True:\n    import transformers",
+            ["transformers"],
+        ),
         ("attn/pretrained/load.py", "def load():\n    import torch\n    from transformers import AutoModel", []),
         ("attn/ui/page.py", "import streamlit as st\nfrom attn import charts, examples", []),
         ("attn/ui/page.py", "import altair\nimport pages.heads", ["altair", "pages.heads"]),
