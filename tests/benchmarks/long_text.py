@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from attn import pretrained
 from attn.pretrained.loading import smollm2
+from attn.pretrained.recording import registry
 
 
 def megabytes():
@@ -50,7 +51,7 @@ def main():
     smollm2.convert(smollm2.packaged())  # the first start, if it has not been yet
     peak.timed("torch and transformers", lambda: __import__("transformers").AutoModelForCausalLM)
     loaded = peak.timed("start, converted already", pretrained.load, smollm2.NAME)
-    text = " ".join(Path(pretrained.__file__).with_name("recording.py").read_text(encoding="utf-8").split()) * 3
+    text = " ".join(Path(registry.__file__).read_text(encoding="utf-8").split()) * 3
     peak.timed("a first pass, of five words", pretrained.record, loaded, "The keys to the cabinet")
     peak.base = megabytes()
     recording = peak.timed("record", pretrained.record, loaded, text)
