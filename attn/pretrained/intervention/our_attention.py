@@ -1,16 +1,16 @@
 """Our attention inside a model, for one pass: it answers every attention call, as it is or changed."""
 
-import itertools
 from dataclasses import replace
 
 import numpy as np
 
 from attn import blockwise
 from attn.dot_product import scaled_dot_product_attention
-from attn.masks import causal, sliding_window
+from attn.masks import sliding_window
 from attn.pretrained.errors import ModelError
 from attn.pretrained.intervention.changes import FIRST, PREVIOUS, UNIFORM, weights_painted
-from attn.pretrained.recording.layer import call_is_causal, kind_of, layer_of
+from attn.pretrained.recording.layer import Places, layer_of
+from attn.pretrained.recording.pass_masks import PassMasks
 from attn.pretrained.threads import Stopped
 
 _SMALL = 2**18  # scores of a layer up to which tiles are not worth their while
@@ -46,7 +46,7 @@ class Inside:
         self.orders = orders
         self.watch = watch
         self.should_stop = should_stop
-        self.names = {module: name for name, module in loaded.model.named_modules()}
+        self.places = Places(loaded.model)
         self.begin()
 
     def begin(self, first=0, total=None):
@@ -54,18 +54,15 @@ class Inside:
         self.first = first
         self.total = total
         self.called = []  # (kind, number of heads) of each layer so far
-        self.masks = {}  # the model's masks as booleans, by the identity of the tensor
-        self.tensors = []  # which must live for as long, or another might take the identity over
-        self.looks_left = {}
-        self.visible = {}  # what the changes make of the masks
-        self.are_causal = {}  # whether a mask hides later keys and no others
-        self.blocks = {kind: itertools.count() for kind in ("encoder", "decoder", "cross")}
+        self.masks = PassMasks()
+        self.places.begin(first)
 
     def __call__(self, call):
         if self.should_stop is not None and self.should_stop():
             raise Stopped(f"the run of {self.name} was stopped")
         layer = self._layer(call)
-        context = attention(layer, self._is_causal(layer))
+        only_causal = self.masks.is_only_causal(layer.mask, layer.query.shape[2], layer.key.shape[2])
+        context = attention(layer, only_causal)
         for (index, head), pattern in self.changes.patterns:
             if index == layer.index:
                 self._replace(context, layer, head, pattern)
@@ -76,7 +73,7 @@ class Inside:
             if index == layer.index:
                 context[row, self._head(layer, head)] = 0
         if self.watch is not None:
-            self.watch(replace(layer, output=context))
+            self.watch(layer.changed(output=context))
         return _like(context, call.query), None
 
     def check(self):
@@ -89,29 +86,10 @@ class Inside:
 
     def _layer(self, call):
         """Turn a call into a layer, with all changed that comes before the softmax."""
-        name = self.names.get(call.module, type(call.module).__name__)
-        kind = kind_of(name, call.module, self._looks_left(call))
-        place = {"index": self.first + len(self.called), "block": next(self.blocks[kind]), "name": name, "kind": kind}
-        self.called.append((kind, call.query.shape[1]))
-        self.tensors.append(call.mask)
-        layer = layer_of(replace(call, hidden=None, given=None), None, self.masks, self.prepared, **place)
-        return replace(layer, **self._settings(layer)) if self.changes else layer
-
-    def _looks_left(self, call):
-        """Say whether a call hides later keys, looking once at a mask that layers share."""
-        place = (id(call.mask), getattr(call.module, "is_causal", None))
-        if place not in self.looks_left:
-            self.looks_left[place] = call_is_causal(call)
-        return self.looks_left[place]
-
-    def _is_causal(self, layer):
-        """Say whether the mask of a layer hides later keys and no others, looking once at one that layers share."""
-        mask, lengths = layer.mask, (layer.query.shape[2], layer.key.shape[2])
-        if mask is None or mask.shape[-2:] != lengths:  # one row for all queries hides the same keys from each
-            return False
-        if id(mask) not in self.are_causal:
-            self.are_causal[id(mask)] = bool((mask == causal(*lengths).visible).all())
-        return self.are_causal[id(mask)]
+        place = self.places.next(call.module, self.masks.is_causal(call))
+        self.called.append((place.kind, call.query.shape[1]))
+        layer = layer_of(replace(call, hidden=None, given=None), self.masks.of(call), self.prepared, place)
+        return layer.changed(**self._settings(layer)) if self.changes else layer
 
     def _settings(self, layer):
         """Return what is changed of a layer: mask, bias, scale, cap and sinks."""
@@ -131,24 +109,18 @@ class Inside:
         changes, n_q, n_k = self.changes, layer.query.shape[2], layer.key.shape[2]
         if not (changes.lifted or changes.hidden or changes.window is not None):
             return layer.mask
-        place = (id(layer.mask), layer.kind, n_q, n_k)
-        if place not in self.visible:
-            given = np.ones((1, 1, 1, 1), dtype=bool) if layer.mask is None else layer.mask
-            visible = np.array(np.broadcast_to(given, (*given.shape[:2], n_q, n_k)))
-            if layer.kind != "cross":
-                visible = _reached(visible, changes)
-            self.visible[place] = _hide(visible, self._hidden(layer), others_only=layer.kind != "cross")
-        return self.visible[place]
+        own_text = layer.kind != "cross"
+        return self.masks.once(_changed_mask, layer.mask, changes, self._hidden(layer), own_text, n_q, n_k)
 
     def _hidden(self, layer):
         """Return the columns of the hidden tokens; in an encoder-decoder they are those that its encoder read."""
         if self.prepared.decoder_tokens is not None and layer.kind == "decoder":
-            return []
+            return ()
         n_k = layer.key.shape[2]
         gone = 0  # keys that a model with a window has dropped
         if self.total is not None and layer.kind != "cross":
             gone = self.total - n_k
-        return [token - gone for token in sorted(self.changes.hidden) if 0 <= token - gone < n_k]
+        return tuple(token - gone for token in sorted(self.changes.hidden) if 0 <= token - gone < n_k)
 
     def _shuffled(self, layer):
         """Return a bias of positions as if the tokens stood in another order."""
@@ -191,13 +163,13 @@ class Inside:
         return head
 
 
-def attention(layer, is_causal=False):
+def attention(layer, only_causal=False):
     """Compute the context of a layer with our own attention: in one piece, or in tiles where it is large.
 
     Parameters
     ----------
     layer : Layer
-    is_causal : bool
+    only_causal : bool
         Whether its mask hides later keys and no others, which tiles can do without it.
 
     Returns
@@ -212,7 +184,7 @@ def attention(layer, is_causal=False):
         return scaled_dot_product_attention(query, key, value, mask, **options).context
     import torch
 
-    if is_causal and layer.sinks is None:
+    if only_causal and layer.sinks is None:
         mask, options["causal"] = None, True
     return blockwise.attention(query, key, value, mask, **options, threads=torch.get_num_threads())
 
@@ -268,6 +240,15 @@ def pattern_weights(pattern, visible, first=0):
     return wanted / np.where(total == 0, np.float32(1), total)
 
 
+def _changed_mask(mask, changes, columns, own_text, n_q, n_k):
+    """Return what the changes make of a mask: of a text that looks at itself or, in cross-attention, at another."""
+    given = np.ones((1, 1, 1, 1), dtype=bool) if mask is None else mask
+    visible = np.array(np.broadcast_to(given, (*given.shape[:2], n_q, n_k)))
+    if own_text:
+        visible = _reached(visible, changes)
+    return _hide(visible, columns, others_only=own_text)
+
+
 def _reached(visible, changes):
     """Return which keys of its own text a query reaches: with later ones, and not farther than a window."""
     n_q, n_k = visible.shape[-2:]
@@ -281,7 +262,8 @@ def _reached(visible, changes):
 def _hide(visible, columns, others_only):
     """Hide columns from all rows, or from all but the token that stands there itself."""
     n_q, n_k = visible.shape[-2:]
-    own = (np.arange(n_q)[:, None] + n_k - n_q) == np.array(columns, dtype=int)  # (n_q, columns)
+    columns = np.array(columns, dtype=int)
+    own = (np.arange(n_q)[:, None] + n_k - n_q) == columns  # (n_q, columns)
     visible[..., columns] &= own if others_only else False
     return visible
 

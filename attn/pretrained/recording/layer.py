@@ -1,8 +1,11 @@
 """One attention layer of one pass, as the model made it."""
 
 import functools
+import itertools
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,6 +15,89 @@ from attn.pretrained.recording import registry, tiles
 from attn.pretrained.recording.compare import from_scratch
 
 _CROSS = re.compile(r"cross|encoder_attn|encdecattention|encoder_decoder_att|token_to_|_to_token", re.IGNORECASE)
+
+
+class Arrays(NamedTuple):
+    """What attention in one layer is computed from, see `Layer`."""
+
+    query: np.ndarray
+    key: np.ndarray
+    value: np.ndarray
+    mask: np.ndarray | None
+    bias: np.ndarray | None
+    scale: float
+    softcap: float | None
+    sinks: np.ndarray | None
+    hidden: np.ndarray | None
+    call: registry.Call
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """Source of the arrays of a layer: they are kept, and so is the output; None until it is computed."""
+
+    kept: Arrays
+    output: np.ndarray | None
+
+    def arrays(self):
+        """Return the arrays."""
+        return self.kept
+
+    @property
+    def query_shape(self):
+        """Shape of the queries."""
+        return self.kept.query.shape
+
+    @property
+    def key_shape(self):
+        """Shape of the keys."""
+        return self.kept.key.shape
+
+    @property
+    def nbytes(self):
+        """Bytes that are kept, without the mask and the bias, which layers share."""
+        arrays = (self.kept.query, self.kept.key, self.kept.value, self.output, self.kept.hidden)
+        return sum(array.nbytes for array in arrays if array is not None)
+
+
+@dataclass(frozen=True, eq=False)
+class MadeAgain:
+    """Source of the arrays of a layer that read a text so long that only what went into it is kept.
+
+    Parameters
+    ----------
+    given : attn.pretrained.recording.tiles.Given
+    make : callable
+        Makes `Arrays` of what went in, bit for bit what they were; it keeps those of the last layers.
+    """
+
+    given: tiles.Given
+    make: Callable
+
+    def arrays(self):
+        """Return the arrays, made again unless this layer was among the last that were asked."""
+        return self.make(self.given)
+
+    @property
+    def output(self):
+        """The output by the fused attention, computed anew each time."""
+        return to_numpy(registry.fused(self.arrays().call)[0].transpose(1, 2))
+
+    @property
+    def query_shape(self):
+        """Shape of the queries, which are not made for it."""
+        return self.given.query_shape
+
+    @property
+    def key_shape(self):
+        """Shape of the keys, which are not made for it."""
+        return self.given.key_shape
+
+    @property
+    def nbytes(self):
+        """Bytes that what went in takes, without the mask, which layers share."""
+        given = (*self.given.args, *self.given.kwargs.values())
+        return sum(value.nbytes for value in given if getattr(value, "ndim", 0) == 3)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -27,61 +113,117 @@ class Layer:
     name : str
         Qualified name of the attention module.
     kind : {"encoder", "decoder", "cross"}
-        Self-attention in both directions, self-attention to the left or within a decoder, or from one
+        Self-attention in both directions, causal self-attention or that within a decoder, or from one
         sequence to another.
-    query : ndarray, shape (batch, num_heads, n_q, d_k)
-    key : ndarray, shape (batch, num_kv_heads, n_k, d_k)
-    value : ndarray, shape (batch, num_kv_heads, n_k, d_v)
-        After norms and rotary positions: what the dot products are made of.
-    mask : ndarray of bool, shape (batch, 1, n_q, n_k), or None
-        True where a query may look at a key; None if everywhere.
-    bias : ndarray, broadcastable to (batch, num_heads, n_q, n_k), or None
-        Added to the scores, as T5's relative positions are.
-    scale : float
-    softcap : float or None
-    sinks : ndarray, broadcastable to (batch, num_heads, n_q, 1), or None
-        Scores of one more key per head that takes weight and gives nothing (gpt-oss).
-    output : ndarray, shape (batch, num_heads, n_q, d_v)
-        By the model family's own function, before heads are merged and projected.
-    hidden : ndarray, shape (batch, n_q, d_model), or None
-        What went into the attention module.
     query_tokens, key_tokens : tuple of Token
         Names of rows and columns.
-    call : Call
-        What the model handed over, for its own function to be run again.
+    source : Kept or MadeAgain
+        Where the arrays come from. Of a long text they are made again when they are asked for.
     """
 
     index: int
     block: int
     name: str
     kind: str
-    query: np.ndarray
-    key: np.ndarray
-    value: np.ndarray
-    mask: np.ndarray | None
-    bias: np.ndarray | None
-    scale: float
-    softcap: float | None
-    sinks: np.ndarray | None
-    output: np.ndarray
-    hidden: np.ndarray | None
     query_tokens: tuple
     key_tokens: tuple
-    call: registry.Call
+    source: Kept | MadeAgain
 
     def __repr__(self):
         """Say which layer this is, without its numbers."""
-        return f"<{self.kind} layer {self.index} {self.name}, {self.num_heads} heads of {self.query.shape[2:]}>"
+        return f"<{self.kind} layer {self.index} {self.name}, {self.num_heads} heads of {self.source.query_shape[2:]}>"
+
+    @property
+    def query(self):
+        """Queries after norms and rotary positions, (batch, num_heads, n_q, d_k)."""
+        return self.source.arrays().query
+
+    @property
+    def key(self):
+        """Keys after norms and rotary positions, (batch, num_kv_heads, n_k, d_k)."""
+        return self.source.arrays().key
+
+    @property
+    def value(self):
+        """Values, (batch, num_kv_heads, n_k, d_v)."""
+        return self.source.arrays().value
+
+    @property
+    def mask(self):
+        """Booleans (batch, 1, n_q, n_k), True where a query may look at a key; None if everywhere."""
+        return self.source.arrays().mask
+
+    @property
+    def bias(self):
+        """What is added to the scores, such as T5's positions; it fits (batch, num_heads, n_q, n_k). Or None."""
+        return self.source.arrays().bias
+
+    @property
+    def scale(self):
+        """What the dot products are multiplied by."""
+        return self.source.arrays().scale
+
+    @property
+    def softcap(self):
+        """What the scores are capped at, or None."""
+        return self.source.arrays().softcap
+
+    @property
+    def sinks(self):
+        """Scores of one more key per head that takes weight and gives nothing (gpt-oss), or None.
+
+        They fit (batch, num_heads, n_q, 1).
+        """
+        return self.source.arrays().sinks
+
+    @property
+    def hidden(self):
+        """What went into the attention module, (batch, n_q, d_model), or None."""
+        return self.source.arrays().hidden
+
+    @property
+    def call(self):
+        """What the model handed over, for its own function to be run again (`Call`)."""
+        return self.source.arrays().call
+
+    @property
+    def output(self):
+        """Context before heads are merged and projected, (batch, num_heads, n_q, d_v).
+
+        By the model family's own function; of a long text, by the fused one.
+        """
+        return self.source.output
 
     @property
     def num_heads(self):
         """Number of query heads."""
-        return self.query.shape[1]
+        return self.source.query_shape[1]
 
     @property
     def num_kv_heads(self):
         """Number of key/value heads."""
-        return self.key.shape[1]
+        return self.source.key_shape[1]
+
+    @property
+    def nbytes(self):
+        """Bytes that it keeps, without the mask and the bias, which layers share."""
+        return self.source.nbytes
+
+    def changed(self, *, output=None, **arrays):
+        """Return the layer with other arrays, all of them kept.
+
+        Parameters
+        ----------
+        output : ndarray, optional
+            What the new arrays give. By default it is not computed yet, and None.
+        **arrays
+            As in `Arrays`.
+
+        Returns
+        -------
+        Layer
+        """
+        return replace(self, source=Kept(self.source.arrays()._replace(**arrays), output))
 
     def attention(self, heads=None):
         """Compute every step from scratch; see `attn.pretrained.from_scratch` for changed ones.
@@ -148,12 +290,6 @@ class Layer:
         shape = self._asked(heads)
         return tiles.in_tiles(lambda rows: [to_numpy(tiles.eager_weights(self.call, chosen, rows))], shape)[0]
 
-    @property
-    def nbytes(self):
-        """Bytes that its arrays take, without the mask and the bias, which layers share."""
-        arrays = (self.query, self.key, self.value, self.output, self.hidden)
-        return sum(array.nbytes for array in arrays if array is not None)
-
     def _of_rows(self, heads, rows):
         """Compute some rows of some heads from scratch."""
         return from_scratch(self, heads, rows=rows)
@@ -161,126 +297,166 @@ class Layer:
     def _asked(self, heads):
         """Return the shape of the weights of some heads, refusing what would take too much memory."""
         count = self.num_heads if heads is None else np.size(heads)
-        shape = (len(self.query), count, self.query.shape[2], self.key.shape[2])
+        shape = (self.source.query_shape[0], count, self.source.query_shape[2], self.source.key_shape[2])
         if count > 1 and not tiles.fit(shape):
             raise ModelError(f"heads of {shape[2]:,} tokens must be computed one by one, got {count} at once")
         return shape
 
 
-class LongLayer(Layer):
-    """A layer of a text so long that only what went into it is kept.
+class Place(NamedTuple):
+    """Which layer of a pass this is, see `Layer`."""
 
-    Queries, keys and values are made again from that when they are asked for, bit for bit what they
-    were, and those of the last two layers are kept. The output is that of the fused attention.
+    index: int
+    block: int
+    name: str
+    kind: str
+
+
+class Places:
+    """Names the attention layers of a pass, in the order in which they are called.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
     """
 
-    def __init__(self, given, made, prepared, **place):
-        lengths = given.query_shape[2], given.key_shape[2]
-        place["query_tokens"], place["key_tokens"] = prepared.axes(place["kind"], *lengths)
-        for name, value in {"given": given, "made": made, **place}.items():
-            object.__setattr__(self, name, value)
+    def __init__(self, model):
+        self._names = {module: name for name, module in model.named_modules()}
+        self.begin()
 
-    def __getattr__(self, name):
-        if name not in Layer.__dataclass_fields__:
-            raise AttributeError(f"{type(self).__name__} has no attribute {name}")
-        if name == "output":
-            return to_numpy(registry.fused(self.call)[0].transpose(1, 2))
-        return getattr(self.made(self.index), name)
+    def begin(self, first=0):
+        """Begin a pass, which calls the layers from `first` on."""
+        self._index = itertools.count(first)
+        self._blocks = {kind: itertools.count() for kind in ("encoder", "decoder", "cross")}
 
-    @property
-    def num_heads(self):
-        """Number of query heads."""
-        return self.given.query_shape[1]
+    def next(self, module, is_causal):
+        """Name the next layer.
 
-    @property
-    def num_kv_heads(self):
-        """Number of key/value heads."""
-        return self.given.key_shape[1]
+        Parameters
+        ----------
+        module : torch.nn.Module
+        is_causal : bool
+            As `PassMasks.is_causal` says of its call.
 
-    @property
-    def nbytes(self):
-        """Bytes that what went into it takes, without the mask, which layers share."""
-        given = (*self.given.args, *self.given.kwargs.values())
-        return sum(value.nbytes for value in given if getattr(value, "ndim", 0) == 3)
+        Returns
+        -------
+        Place
+        """
+        name = self._names.get(module, type(module).__name__)
+        kind = kind_of(name, module, is_causal)
+        return Place(next(self._index), next(self._blocks[kind]), name, kind)
 
 
-def kind_of(name, module, looks_left):
-    """Say what sort of attention a module is: cross, decoder or encoder."""
+def kind_of(name, module, is_causal):
+    """Say what sort of attention a module is.
+
+    Parameters
+    ----------
+    name : str
+        Qualified name of the module in its model.
+    module : torch.nn.Module
+    is_causal : bool
+        Whether its call hides later keys.
+
+    Returns
+    -------
+    {"cross", "decoder", "encoder"}
+        Names tell cross-attention and what lies within a decoder; of the rest, what is causal is a decoder's.
+    """
     if _CROSS.search(f"{name} {type(module).__name__}"):
         return "cross"
     within_decoder = name.rfind("decoder") > name.rfind("encoder")
-    return "decoder" if looks_left or within_decoder else "encoder"
+    return "decoder" if is_causal or within_decoder else "encoder"
 
 
-def call_is_causal(call):
-    """Say whether a call hides later keys; of a module that calls itself causal, whether it hides most."""
-    n_q, n_k = call.query.shape[2], call.key.shape[2]
-    causal = bool(getattr(call.module, "is_causal", False))
-    if call.mask is None or n_q == 1:
-        return call.mask is not None and causal
-    visible = _visible(call.mask)
-    later = visible.triu(1 + n_k - n_q).sum()
-    return bool(later == 0 or (causal and later < visible.tril(n_k - n_q - 1).sum()))
+def layer_of(call, mask, prepared, place, output=None):
+    """Turn one call into a layer whose arrays are kept.
+
+    Parameters
+    ----------
+    call : Call
+    mask : PassMask
+        What the mask of the call does.
+    prepared : Prepared
+        What the pass reads, by which rows and columns are named.
+    place : Place
+    output : torch.Tensor, shape (batch, n_q, num_heads, d_v), optional
+        What the call was answered, if it has been.
+
+    Returns
+    -------
+    Layer
+    """
+    names = prepared.axes(place.kind, call.query.shape[2], call.key.shape[2])
+    context = None if output is None else to_numpy(output.transpose(1, 2))  # (batch, num_heads, n_q, d_v)
+    return Layer(*place, *names, Kept(arrays_of(call, mask), context))
 
 
-def layer_of(call, output, masks, prepared, **place):
-    """Turn one call into numpy."""
-    mask, bias = _mask_and_bias(call, masks)
-    query_tokens, key_tokens = prepared.axes(place["kind"], call.query.shape[2], call.key.shape[2])
-    return Layer(
-        **place,
+def long_layer_of(call, mask, prepared, place, make):
+    """Turn one call into a layer of which only what went into its module is kept.
+
+    Parameters
+    ----------
+    call, mask, prepared, place
+        As for `layer_of`.
+    make : callable
+        As for `MadeAgain`, see `made_again`.
+
+    Returns
+    -------
+    Layer
+    """
+    given = tiles.keep(call, mask)
+    names = prepared.axes(place.kind, given.query_shape[2], given.key_shape[2])
+    return Layer(*place, *names, MadeAgain(given, make))
+
+
+def made_again():
+    """Return a function that makes arrays of what went into a layer, and keeps those of the last two layers."""
+    return functools.lru_cache(maxsize=2)(lambda given: arrays_of(tiles.again(given), given.mask))
+
+
+def arrays_of(call, mask):
+    """Turn what a model handed over into numpy.
+
+    Parameters
+    ----------
+    call : Call
+    mask : PassMask
+
+    Returns
+    -------
+    Arrays
+    """
+    bias = call.options.get("position_bias")
+    if mask.bias is not None:
+        bias = mask.bias if bias is None else bias + mask.bias
+    return Arrays(
         query=to_numpy(call.query),
         key=to_numpy(call.key),
         value=to_numpy(call.value),
-        mask=mask,
-        bias=bias,
+        mask=mask.visible,
+        bias=to_numpy(bias),
         scale=float(call.query.shape[-1] ** -0.5 if call.scaling is None else call.scaling),
         softcap=call.options.get("softcap"),
         sinks=to_numpy(registry.sinks(call)),
-        output=None if output is None else to_numpy(output.transpose(1, 2)),  # (batch, num_heads, n_q, d_v)
         hidden=to_numpy(call.hidden),
-        query_tokens=query_tokens,
-        key_tokens=key_tokens,
         call=call,
     )
 
 
-def _mask_and_bias(call, masks):
-    """Part what is added to the scores into who may look at whom, and a bias where it is finite."""
-    bias = call.options.get("position_bias")
-    visible = None
-    if call.mask is not None:
-        if id(call.mask) not in masks:
-            masks[id(call.mask)] = _part(call.mask)
-        visible, added = masks[id(call.mask)]
-        if added is not None:
-            bias = added if bias is None else bias + added
-    return visible, to_numpy(bias)
-
-
-def _part(mask):
-    """Part an additive mask into a boolean one and what it adds where it does not hide."""
-    import torch
-
-    visible, added = _visible(mask), None
-    if mask.dtype != torch.bool:
-        added = torch.where(visible, mask, 0)
-        added = added if added.any() else None
-    visible = visible.cpu().numpy()
-    visible.flags.writeable = False
-    return visible, added
-
-
-def _visible(mask):
-    """Return which keys a mask leaves visible."""
-    import torch
-
-    # half of the smallest number, because a bias may have been added to it
-    return mask if mask.dtype == torch.bool else mask > torch.finfo(mask.dtype).min / 2
-
-
 def to_numpy(tensor):
-    """Return a tensor as a read-only float32 array, sharing its memory where it can."""
+    """Return a tensor as an array.
+
+    Parameters
+    ----------
+    tensor : torch.Tensor or None
+
+    Returns
+    -------
+    ndarray of float32, or None
+        Read-only, sharing the memory of the tensor where it can.
+    """
     if tensor is None:
         return None
     array = tensor.detach().cpu().float().numpy()

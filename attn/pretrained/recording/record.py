@@ -1,14 +1,13 @@
 """What a pretrained model really does: its queries, keys and values, layer by layer."""
 
-import functools
-import itertools
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from attn.pretrained.errors import ModelError
 from attn.pretrained.inputs.prepare import prepare, run
 from attn.pretrained.recording import registry, tiles
-from attn.pretrained.recording.layer import LongLayer, call_is_causal, kind_of, layer_of, to_numpy
+from attn.pretrained.recording.layer import MadeAgain, Places, layer_of, long_layer_of, made_again, to_numpy
+from attn.pretrained.recording.pass_masks import PassMasks
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +81,7 @@ def record(loaded, text=None, *, pair=None, inputs=None, layers=None, watch=None
     Recording
         Memory grows with the number of tokens, not with its square. Of a text so long that the weights
         of all heads of a layer would take more than 128 MB, the model runs with its fused attention
-        and layers make their arrays when they are asked for (`LongLayer`).
+        and layers make their arrays when they are asked for.
 
     Raises
     ------
@@ -98,12 +97,13 @@ def record(loaded, text=None, *, pair=None, inputs=None, layers=None, watch=None
             "its queries and keys cannot be recorded"
         )
     prepared = prepare(loaded, text, pair, inputs)
-    recorder = _Recorder(None if layers is None else set(layers), watch)
+    recorder = _Recorder(loaded.model, prepared, None if layers is None else set(layers), watch)
     with registry.handling(recorder):
         run(loaded, prepared.inputs, predict=False)
     recorder.check()
-    kept = _layers(loaded.model, recorder, prepared)
-    if any(isinstance(layer, LongLayer) for layer in kept):
+    kept = tuple(recorder.layers)
+    del recorder  # and with it the masks as numbers
+    if any(isinstance(layer.source, MadeAgain) for layer in kept):
         tiles.give_back()
     return Recording(
         text, pair, prepared.tokens, prepared.decoder_tokens, prepared.truncated_from, kept, prepared.patches,
@@ -180,74 +180,45 @@ def _are_weights(tensor):
 
 
 class _Recorder:
-    """Keeps the attention calls of one pass, and answers them with the family's own attention.
+    """Keeps the attention layers of one pass, and answers their calls with the family's own attention.
 
     Where the weights of all heads would take too much memory, it answers with fused attention, and
     keeps what went into the modules instead of what they made of it.
     """
 
-    def __init__(self, wanted, watch):
-        self.wanted, self.watch = wanted, watch
-        self.modules = []  # every attention module called, in order, and whether it looked to the left
-        self.kept = {}  # place in that order -> (call, output), or what went into the module and None
-        self.masks = tiles.Masks()
-        self.latest = None, False  # mask, and whether it hides later keys
+    def __init__(self, model, prepared, wanted, watch):
+        self.prepared, self.wanted, self.watch = prepared, wanted, watch
+        self.called = 0
+        self.layers = []  # those that are wanted
+        self.places, self.masks, self.make = Places(model), PassMasks(), made_again()
 
     def __call__(self, call):
         if self.watch is not None:
             self.watch()
-        short = call.given is None or tiles.fit((*call.query.shape[:3], call.key.shape[2]))
-        output, weights = registry.eager(call) if short else registry.fused(call, self.masks.of(call)[1])
-        index = len(self.modules)
-        self.modules.append((call.module, self.call_is_causal(call)))
-        if self.wanted is not None and index not in self.wanted:
+        lengths = call.query.shape[2], call.key.shape[2]
+        short = call.given is None or tiles.fit((*call.query.shape[:2], *lengths))
+        mask, place = self.masks.of(call), self.places.next(call.module, self.masks.is_causal(call))
+        if short:
+            output, weights = registry.eager(call)
+        else:
+            only_causal = mask.bias is None and self.masks.is_only_causal(mask.visible, *lengths)
+            output, weights = registry.fused(call, only_causal)
+        self.called += 1
+        if self.wanted is not None and place.index not in self.wanted:
             return output, weights
         if short:
             # A model may go on to change its hidden states in place, so they are copied.
             hidden = None if call.hidden is None else call.hidden.clone()
-            self.kept[index] = replace(call, hidden=hidden, given=None), output
+            layer = layer_of(replace(call, hidden=hidden, given=None), mask, self.prepared, place, output)
         else:
-            self.kept[index] = tiles.keep(call, self.masks), None
+            layer = long_layer_of(call, mask, self.prepared, place, self.make)
+        self.layers.append(layer)
         return output, weights
-
-    def call_is_causal(self, call):
-        """Say whether a call hides later keys; layers often share one mask, so the latest is remembered."""
-        if call.mask is None or call.mask is not self.latest[0]:
-            self.latest = call.mask, call_is_causal(call)
-        return self.latest[1]
 
     def check(self):
         """Raise if what was to be kept has not come by."""
-        count = len(self.modules)
-        if count == 0:
+        if self.called == 0:
             raise ModelError("no attention layer was called in this pass, so there is nothing to record")
-        missing = sorted((self.wanted or set()) - set(range(count)))
+        missing = sorted((self.wanted or set()) - set(range(self.called)))
         if missing:
-            raise ValueError(f"layers must be among 0 to {count - 1}, got {missing[0]}")
-
-
-def _layers(model, recorder, prepared):
-    """Turn the calls of a pass into layers with names."""
-    names = {module: name for name, module in model.named_modules()}
-    blocks = {"encoder": itertools.count(), "decoder": itertools.count(), "cross": itertools.count()}
-    masks = {}  # layers share one mask, and so should what is made of it
-    layers = {}
-
-    @functools.lru_cache(maxsize=2)
-    def made(index):
-        """Make the arrays of a long layer again."""
-        return layer_of(tiles.again(layers[index].given), None, masks, prepared, index=index, **places[index])
-
-    places = {}
-    for index, (module, looks_left) in enumerate(recorder.modules):
-        name = names.get(module, type(module).__name__)
-        kind = kind_of(name, module, looks_left)
-        places[index] = {"block": next(blocks[kind]), "name": name, "kind": kind}
-        if index not in recorder.kept:
-            continue
-        call, output = recorder.kept[index]
-        if output is None:
-            layers[index] = LongLayer(call, made, prepared, index=index, **places[index])
-        else:
-            layers[index] = layer_of(call, output, masks, prepared, index=index, **places[index])
-    return tuple(layers.values())
+            raise ValueError(f"layers must be among 0 to {self.called - 1}, got {missing[0]}")

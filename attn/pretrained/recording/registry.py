@@ -126,7 +126,7 @@ def eager(call):
     """
     # Some families hand over a boolean mask, which their own function would add to the scores as it is.
     call = replace(call, mask=additive(call.mask, call.query.dtype))
-    return _run(family_eager(call.module.__class__), call, call.options)
+    return _run(family_eager(type(call.module)), call, call.options)
 
 
 def fused(call, causal=False):
@@ -136,7 +136,8 @@ def fused(call, causal=False):
     ----------
     call : Call
     causal : bool, default False
-        Whether the mask does no more than hide later keys: then half the work is left out.
+        Whether the mask does no more than hide later keys: then half the work is left out, where there are as
+        many queries as keys, because the fused attention takes the first query for the first key.
 
     Returns
     -------
@@ -147,6 +148,7 @@ def fused(call, causal=False):
         return eager(call)
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
+    causal = causal and call.query.shape[2] == call.key.shape[2]
     # Our mask is the eager one, always spelled out: no mask means that every key is visible, also
     # in a module that calls itself causal.
     call = replace(call, mask=None) if causal else call

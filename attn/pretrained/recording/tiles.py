@@ -1,5 +1,6 @@
 """A part of a recorded call: some heads, some rows, and what is kept of a call that is too large to keep."""
 
+import copy
 import ctypes
 import math
 from contextlib import suppress
@@ -27,8 +28,8 @@ class Given:
         With a `_Packed` in place of the mask, which takes more memory than all the rest.
     query_shape, key_shape : tuple
         Of what the module made of it.
-    mask : torch.Tensor or None
-        The mask, as booleans if it does nothing but hide; layers of one pass share it.
+    mask : PassMask
+        Layers of one pass share it.
     """
 
     module: Any
@@ -51,30 +52,14 @@ def fit(shape):
     return 4 * math.prod(shape) <= LARGEST
 
 
-class Masks:
-    """The masks of one pass, which its layers share, as booleans."""
-
-    def __init__(self):
-        self.known = {}  # id -> mask, booleans, whether they hide later keys and no other
-
-    def of(self, call):
-        """Return the mask of a call as booleans if it does nothing but hide, and whether it is causal."""
-        if call.mask is None:
-            return None, False
-        if id(call.mask) not in self.known:
-            compact = _compact(call.mask)  # kept with the mask, so that its id stays its own
-            self.known[id(call.mask)] = call.mask, compact, _is_causal(compact)
-        return self.known[id(call.mask)][1:]
-
-
-def keep(call, masks):
+def keep(call, mask):
     """Keep what went into a module, from which its queries, keys and values can be made again.
 
     Parameters
     ----------
     call : Call
-    masks : Masks
-        Those of the pass.
+    mask : PassMask
+        What the mask of the call does.
 
     Returns
     -------
@@ -83,8 +68,7 @@ def keep(call, masks):
     args, kwargs = call.given
     # A model may go on to change its hidden states in place, so they are copied.
     changed = {} if call.hidden is None else {id(call.hidden): call.hidden.clone()}
-    mask = masks.of(call)[0]
-    if mask is not call.mask:
+    if mask.compact is not call.mask:
         changed[id(call.mask)] = _Packed(call.mask.dtype)
     give_back()
     return Given(
@@ -119,14 +103,14 @@ def again(given):
         return call.query.new_zeros(batch, n_q, num_heads, call.value.shape[-1]), None
 
     def unpacked(value):
-        return registry.additive(given.mask, value.dtype) if isinstance(value, _Packed) else value
+        return registry.additive(given.mask.compact, value.dtype) if isinstance(value, _Packed) else value
 
     args = [unpacked(value) for value in given.args]
     kwargs = {name: unpacked(value) for name, value in given.kwargs.items()}
     with torch.inference_mode(), registry.handling(take):
         given.module(*args, **kwargs)
     give_back()
-    return replace(calls[0], mask=given.mask, given=None)
+    return replace(calls[0], mask=given.mask.compact, given=None)
 
 
 def eager_weights(call, heads=None, rows=None):
@@ -206,38 +190,9 @@ def give_back():
         ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
-def _compact(mask):
-    """Return an additive mask as booleans, a quarter of the memory, if it does nothing but hide."""
-    import torch
-
-    if mask.dtype == torch.bool:
-        return mask
-    visible = mask == 0
-    return visible if ((mask == torch.finfo(mask.dtype).min) | visible).all() else mask
-
-
 def _is_cache(value):
     """Say whether an argument is where a model keeps keys and values of earlier passes: here there are none."""
     return "Cache" in type(value).__name__
-
-
-def _is_causal(mask):
-    """Say whether a boolean mask of one text hides later keys and no other."""
-    n_q, n_k = mask.shape[-2:]
-    return mask.dtype.itemsize == 1 and n_q == n_k and bool((mask == mask.new_ones(n_q, n_k).tril()).all())
-
-
-class _PerHead:
-    """An attention module as its family's function sees it, when every query head has a key head of its own."""
-
-    num_key_value_groups = 1
-    __class__ = property(lambda self: self._module.__class__)  # by which its function is found
-
-    def __init__(self, module):
-        self._module = module
-
-    def __getattr__(self, name):
-        return getattr(self._module, name)
 
 
 def _by_head(call):
@@ -247,11 +202,13 @@ def _by_head(call):
 
 def _of_heads(call, heads):
     """Return a call of some query heads, each with its key and value head."""
+    module = copy.copy(call.module)  # its family's function asks it how many query heads share a key head
+    module.num_key_value_groups = 1
     shared = heads // (call.query.shape[1] // call.key.shape[1])
     mask = call.mask if call.mask is None or call.mask.shape[1] == 1 else call.mask[:, heads]
     return replace(
         call,
-        module=_PerHead(call.module),
+        module=module,
         query=call.query[:, heads],
         key=call.key[:, shared],
         value=call.value[:, shared],
