@@ -472,7 +472,7 @@ def test_the_readme_quotes_the_count_of_the_table():
     assert families.summary(list(written().values())) in readme
 
 
-@pytest.mark.parametrize("family", ["mamba", "nougat", "dinat", "sam2_video", "fnet", "bark"])
+@pytest.mark.parametrize("family", ["mamba", "nougat", "dinat", "sam2_video", "fnet", "bark", "kosmos_2_5_vision_model"])
 def test_families_that_cannot_be_compared_say_why(family):
     assert written()[family] == families.check(family)
 

@@ -1,8 +1,12 @@
-"""The one error of the pretrained package, and the sentences for what can go wrong outside it."""
+"""The errors of the pretrained package, and the sentences for what can go wrong outside it."""
 
 
 class ModelError(ValueError):
     """A model cannot be loaded, run or compared; the message is one sentence that says why."""
+
+
+class NotCalledError(ModelError):
+    """A pass called no attention layer, though the model has some that would be recorded or changed."""
 
 
 def explain(error, name):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from attn.pretrained.errors import ModelError, first_line
+from attn.pretrained.errors import ModelError, NotCalledError, first_line
 from attn.pretrained.families import inputs as samples
 from attn.pretrained.families import tiny_models
 from attn.pretrained.loading.load import wrap
@@ -201,11 +201,11 @@ def _checked(family, built, part=False):
     torch.manual_seed(0)
     try:
         recorded = record.record(loaded, inputs=built.inputs)
-    except ModelError as error:
-        if "no attention layer was called" not in str(error):
-            return Row(family, DIFFERS, why=str(error))
+    except NotCalledError:
         row = _outside(family, loaded, built.inputs)
         return row._replace(why=f"its attention names the registry but is not called through it; {row.why}")
+    except ModelError as error:
+        return Row(family, DIFFERS, why=str(error))
     layers = [layer for layer in recorded.layers if not part or _family(layer.call.module) == family]
     return _judged(family, loaded, recorded, layers, built, part)
 

@@ -7,7 +7,7 @@ import numpy as np
 from attn import blockwise
 from attn.dot_product import scaled_dot_product_attention
 from attn.masks import sliding_window
-from attn.pretrained.errors import ModelError
+from attn.pretrained.errors import ModelError, NotCalledError
 from attn.pretrained.intervention.changes import FIRST, PREVIOUS, UNIFORM, weights_painted
 from attn.pretrained.recording.layer import Places, layer_of
 from attn.pretrained.recording.pass_masks import PassMasks
@@ -79,7 +79,7 @@ class Inside:
     def check(self):
         """Raise if nothing was called, or not the layers that were to be changed."""
         if not self.called:
-            raise ModelError(f"{self.name} called no attention layer in this pass, so there is nothing to change")
+            raise NotCalledError(f"{self.name} called no attention layer in this pass, so there is nothing to change")
         missing = sorted(layer for layer, _ in self.changes.heads if layer >= self.first + len(self.called))
         if missing:
             raise ModelError(f"layers must be among 0 to {self.first + len(self.called) - 1}, got {missing[0]}")

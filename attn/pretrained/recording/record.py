@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from attn.pretrained.errors import ModelError
+from attn.pretrained.errors import ModelError, NotCalledError
 from attn.pretrained.inputs.prepare import prepare, run
 from attn.pretrained.recording import registry, tiles
 from attn.pretrained.recording.layer import MadeAgain, Places, layer_of, long_layer_of, made_again, to_numpy
@@ -218,7 +218,7 @@ class _Recorder:
     def check(self):
         """Raise if what was to be kept has not come by."""
         if self.called == 0:
-            raise ModelError("no attention layer was called in this pass, so there is nothing to record")
+            raise NotCalledError("no attention layer was called in this pass, so there is nothing to record")
         missing = sorted((self.wanted or set()) - set(range(self.called)))
         if missing:
             raise ValueError(f"layers must be among 0 to {self.called - 1}, got {missing[0]}")
