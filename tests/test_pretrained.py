@@ -113,7 +113,7 @@ def test_a_layer_says_what_it_is(recording):
     assert layer.query.shape == layer.key.shape == layer.value.shape == layer.output.shape == (1, 12, 15, 32)
     assert layer.hidden.shape == (1, 15, 384)
     assert layer.scale == pytest.approx(32**-0.5)
-    assert layer.mask is layer.bias is layer.softcap is layer.sinks is None
+    assert [layer.mask, layer.bias, layer.softcap, layer.sinks] == [None] * 4
     assert layer.query_tokens == layer.key_tokens == recording.tokens
 
 

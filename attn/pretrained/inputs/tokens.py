@@ -162,7 +162,8 @@ def _piece(id, tokenizer):
 def _leaves_out_its_space(piece, text, start, before):
     """Say whether a piece begins with a space of the text that lies just before its place."""
     free = not before or before[0].end is None or before[0].end < start
-    return free and piece[0] in _SPACES and text[start - 1 : start] == " " != text[start]
+    begins_a_word = text[start - 1 : start] == " " and text[start] != " "
+    return free and piece[0] in _SPACES and begins_a_word
 
 
 def _numbered(tokens):

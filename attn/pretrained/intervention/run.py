@@ -323,9 +323,7 @@ def _positions(loaded, prepared, positions):
     if loaded.model.get_output_embeddings() is None or not tokens:
         return ()
     if positions is None:
-        mask = getattr(loaded.tokenizer, "mask_token_id", None)
-        masked = tuple(i for i, token in enumerate(tokens) if token.id == mask is not None)
-        return masked if predicts_masked(loaded) else (len(tokens) - 1,)
+        return masked_places(loaded, tokens) if predicts_masked(loaded) else (len(tokens) - 1,)
     chosen = tuple(int(position) + (len(tokens) if position < 0 else 0) for position in positions)
     beyond = [position for position in chosen if not 0 <= position < len(tokens)]
     if beyond:
@@ -336,6 +334,23 @@ def _positions(loaded, prepared, positions):
 def predicts_masked(loaded):
     """Say whether a model predicts masked words, and not the next one."""
     return "MaskedLM" in type(loaded.model).__name__
+
+
+def masked_places(loaded, tokens):
+    """Return where words are masked.
+
+    Parameters
+    ----------
+    loaded : Loaded
+    tokens : sequence of Token
+
+    Returns
+    -------
+    tuple of int
+        Empty where the tokenizer, if there is one, knows no masked words.
+    """
+    mask = getattr(loaded.tokenizer, "mask_token_id", None)
+    return () if mask is None else tuple(place for place, token in enumerate(tokens) if token.id == mask)
 
 
 def _options(loaded, positions):

@@ -8,7 +8,7 @@ from attn import charts
 from attn.charts.labels import number, percent
 from attn.pretrained.intervention.changes import Changes
 from attn.pretrained.intervention.prediction import Comparison, compare_runs, similarity, token_id
-from attn.pretrained.intervention.run import Run, predicts_masked, prepare
+from attn.pretrained.intervention.run import Run, masked_places, predicts_masked, prepare
 from attn.ui.pages.change.controls import changes_of, of_other_text
 from attn.ui.pages.change.runs import MOST_MEASURED, moved, passed
 
@@ -129,8 +129,7 @@ def _positions(setup, loaded, tokens):
     place = max(len(tokens) - 1 - setup.back, 0)
     if not predicts_masked(loaded):
         return (place,)
-    mask = getattr(loaded.tokenizer, "mask_token_id", None)
-    masked = [at for at, token in enumerate(tokens) if token.id is not None and token.id == mask]
+    masked = masked_places(loaded, tokens)
     return (min(masked, key=lambda at: abs(at - place)),) if masked else None
 
 
