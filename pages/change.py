@@ -37,7 +37,7 @@ try:
     loaded = models.loaded(*source[:2])
     with st.sidebar:
         read = effects.reading_controls(page, loaded)
-    first = effects.untouched(read)
+    first = effects.unchanged_run(read)
     with st.sidebar:
         change_controls(page, first)
         head_control(page, first.num_heads)

@@ -12,7 +12,7 @@ from driving import check, opened, said, tables
 
 from attn import pretrained
 from attn.pretrained import __main__ as command
-from attn.pretrained.families import check as families
+from attn.pretrained.families import check as family_check
 from attn.pretrained.families import tiny_models
 from attn.pretrained.recording import record, registry
 from attn.pretrained.recording.layer import layer_of
@@ -100,7 +100,7 @@ def test_weights_from_scratch_are_those_the_family_reports(case):
         theirs = own[layer.kind][layer.block]
         attention = layer.attention()
         seen = 1 if layer.mask is None else layer.mask.any(axis=-1, keepdims=True)
-        np.testing.assert_allclose(attention.weights, theirs * seen, rtol=0, atol=families.TOLERANCE)
+        np.testing.assert_allclose(attention.weights, theirs * seen, rtol=0, atol=family_check.TOLERANCE)
         np.testing.assert_allclose(layer.reference_weights(), theirs, rtol=0, atol=2e-6)
         np.testing.assert_allclose(attention.context, layer.output * seen, rtol=0, atol=1e-4)
         assert theirs.std() > 0.01  # an even attention would agree with anything
@@ -133,7 +133,7 @@ def test_a_plain_pass_of_a_wrapped_model_gives_what_it_gave_before(family):
 def test_compare_has_a_row_per_layer_and_head(case):
     differences = pretrained.compare(case.recording)
     assert len(differences) == sum(layer.num_heads for layer in case.recording.layers)
-    assert max(difference.largest for difference in differences) <= families.TOLERANCE
+    assert max(difference.largest for difference in differences) <= family_check.TOLERANCE
     assert all(difference.mean <= difference.largest for difference in differences)
 
 
@@ -146,9 +146,9 @@ def test_arrays_are_read_only_float32(case):
 
 def test_the_table_says_what_is_found_here(case):
     row = written()[case.family]
-    assert row.verdict == families.AGREES
-    assert row.layers == families._kinds(case.recording.layers)
-    assert row.largest <= families.TOLERANCE
+    assert row.verdict == family_check.AGREES
+    assert row.layers == family_check.count_kinds(case.recording.layers)
+    assert row.largest <= family_check.TOLERANCE
 
 
 # -- what must survive -------------------------------------------------------------------------------------------------
@@ -223,7 +223,7 @@ def test_layers_that_share_their_weights_are_recorded_one_by_one(family):
 def test_attention_called_twice_in_a_layer_is_recorded_twice():
     case = look("diffllama")
     assert [layer.name for layer in case.recording.layers] == [f"layers.{i}.self_attn" for i in (0, 0, 1, 1)]
-    assert max(difference.largest for difference in pretrained.compare(case.recording)) <= families.TOLERANCE
+    assert max(difference.largest for difference in pretrained.compare(case.recording)) <= family_check.TOLERANCE
 
 
 @pytest.mark.parametrize("family", ["jamba", "bamba", "recurrent_gemma", "qwen3_next", "lfm2"])
@@ -264,7 +264,7 @@ def test_left_padding_leaves_queries_that_see_nothing_out_of_the_comparison():
     case = look("gpt2")
     inputs = case.inputs | {"attention_mask": case.inputs["attention_mask"].flip(1)}
     flipped = pretrained.record(case.loaded, inputs=inputs)
-    assert max(difference.largest for difference in pretrained.compare(flipped)) <= families.TOLERANCE
+    assert max(difference.largest for difference in pretrained.compare(flipped)) <= family_check.TOLERANCE
     assert not flipped.layers[0].attention().weights[1, :, 0].any()
 
 
@@ -346,7 +346,7 @@ def test_a_family_outside_the_registry_says_so_and_still_shows_its_own_weights(f
     for weights, names, map_ in zip(own.weights, own.names, theirs, strict=True):
         np.testing.assert_allclose(weights, map_.numpy(), rtol=0, atol=1e-6)
         assert tuple(map(len, names)) == weights.shape[2:]
-    assert written()[family] == families.check(family)
+    assert written()[family] == family_check.check(family)
 
 
 @pytest.fixture(scope="module")
@@ -454,31 +454,33 @@ def written():
     lines = (ROOT / "attn" / "pretrained" / "families.md").read_text(encoding="utf-8").splitlines()
     rows = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines[4:]]
     return {
-        family: families.Row(family, verdict, float(largest) if largest else None, layers, against, why)
+        family: family_check.Row(family, verdict, float(largest) if largest else None, layers, against, why)
         for family, verdict, largest, layers, against, why in rows
     }
 
 
 def test_the_table_is_of_these_families_and_its_count_is_right():
     rows = written()
-    assert list(rows) == families.names()
+    assert list(rows) == family_check.names()
     first = (ROOT / "attn" / "pretrained" / "families.md").read_text(encoding="utf-8").splitlines()[0]
-    assert first == families.summary(list(rows.values()))
-    assert all(row.verdict == families.AGREES or row.why for row in rows.values() if row.verdict != "no attention")
+    assert first == family_check.summary(list(rows.values()))
+    assert all(row.verdict == family_check.AGREES or row.why for row in rows.values() if row.verdict != "no attention")
 
 
 def test_the_readme_quotes_the_count_of_the_table():
     readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
-    assert families.summary(list(written().values())) in readme
+    assert family_check.summary(list(written().values())) in readme
 
 
-@pytest.mark.parametrize("family", ["mamba", "nougat", "dinat", "sam2_video", "fnet", "bark", "kosmos_2_5_vision_model"])
+@pytest.mark.parametrize(
+    "family", ["mamba", "nougat", "dinat", "sam2_video", "fnet", "bark", "kosmos_2_5_vision_model"]
+)
 def test_families_that_cannot_be_compared_say_why(family):
-    assert written()[family] == families.check(family)
+    assert written()[family] == family_check.check(family)
 
 
 def test_a_part_without_a_model_of_its_own_is_checked_in_its_whole():
-    row = families.check("sam_mask_decoder")
+    row = family_check.check("sam_mask_decoder")
     assert (row.verdict, row.layers) == ("agrees", "2 decoder, 5 cross")
     assert row.why == "checked as a part of sam"
     assert row._replace(largest=None) == written()["sam_mask_decoder"]._replace(largest=None)
@@ -490,7 +492,7 @@ def test_a_family_that_is_recorded_wrong_is_found_out(monkeypatch):
         return layer.changed(scale=0.9 * layer.scale, output=layer.output)
 
     monkeypatch.setattr(record, "layer_of", wrong)
-    row = families.check("bert")
+    row = family_check.check("bert")
     assert row.verdict == "differs"
     assert row.largest > 1e-3
 
@@ -513,7 +515,7 @@ def test_the_command_walks_families_in_processes_of_their_own(capsys, tmp_path, 
 
 
 def test_a_process_that_takes_too_long_is_ended(no_script):
-    (row,) = families.walk(["bert"], processes=1, seconds=0.01)
+    (row,) = family_check.walk(["bert"], processes=1, seconds=0.01)
     assert (row.verdict, row.why) == ("cannot be built", "took longer than 0.01 seconds")
 
 

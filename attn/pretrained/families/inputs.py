@@ -9,7 +9,7 @@ _N_TARGETS = 5
 _PARTS = ("vision_config", "audio_config", "backbone_config", "encoder", "text_config", "encoder_config", "decoder")
 
 
-def candidates(model):
+def candidate_inputs(model):
     """Yield inputs to try, the fullest first.
 
     Parameters
@@ -87,7 +87,7 @@ def _special(model):
     return [make()] if make else []
 
 
-def options(model):
+def forward_options(model):
     """Return what a model is told besides its inputs: to keep nothing for later.
 
     Parameters

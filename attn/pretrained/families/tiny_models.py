@@ -8,8 +8,8 @@ import re
 from typing import Any, NamedTuple
 
 from attn.pretrained.errors import ModelError, first_line
-from attn.pretrained.families import inputs as samples
 from attn.pretrained.families import overrides
+from attn.pretrained.families.inputs import FIRST_TEXT_ID, candidate_inputs, forward_options
 from attn.pretrained.recording import registry
 
 _MOST_PARAMETERS = 100_000_000  # what remains larger than this is not built
@@ -96,7 +96,7 @@ def tiny(family):
             continue
         if not registry.attention_modules(model):
             unread = unread or model
-        for inputs in samples.candidates(model) if registry.has_attention(model) else ():
+        for inputs in candidate_inputs(model) if registry.has_attention(model) else ():
             try:
                 return Tiny(model, inputs, eager_output(model, inputs))
             except Exception as error:  # whatever a family's forward raises
@@ -184,7 +184,7 @@ def eager_output(model, inputs):
     """
     import torch
 
-    options = samples.options(model)
+    options = forward_options(model)
     torch.manual_seed(0)  # some families draw numbers even when they only read
     with torch.inference_mode():
         try:
@@ -234,7 +234,7 @@ def _shallow(config, next_id):
 
 def _counter():
     """Return a function that gives each special token another number below those of text."""
-    numbers = iter(range(10, samples.FIRST_TEXT_ID))
+    numbers = iter(range(10, FIRST_TEXT_ID))
     return lambda: next(numbers)
 
 

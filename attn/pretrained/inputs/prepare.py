@@ -63,7 +63,7 @@ def prepare(loaded, text=None, pair=None, inputs=None):
     return _from_inputs(loaded, inputs) if text is None else _from_text(loaded, text, pair)
 
 
-def run(loaded, inputs, *, predict=True, **options):
+def forward(loaded, inputs, *, predict=True, **options):
     """Pass inputs through a model; what it cannot read becomes one sentence.
 
     Parameters

@@ -10,7 +10,7 @@ from attn.pretrained.errors import ModelError, first_line
 from attn.pretrained.inputs import tokens
 from attn.pretrained.intervention.changes import Changes
 from attn.pretrained.intervention.our_attention import Inside, pattern_weights
-from attn.pretrained.intervention.run import accepted, changed_inputs, predicts_masked, prepare
+from attn.pretrained.intervention.run import accepted, changed_inputs, predicts_masked, prepare_changeable
 from attn.pretrained.recording import registry
 from attn.pretrained.recording.compare import from_scratch
 from attn.pretrained.threads import Stopped, one_numpy_thread
@@ -205,7 +205,7 @@ class _Rows:
 
 def _start(loaded, prompt):
     """Prepare a prompt; the decoder of an encoder-decoder has read nothing but its first token."""
-    prepared = prepare(loaded, prompt)
+    prepared = prepare_changeable(loaded, prompt)
     if not writes(loaded):
         raise ModelError(f"{loaded.name} does not write on from a text")
     if prepared.decoder_tokens is not None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from attn.pretrained.intervention.changes import Changes
-from attn.pretrained.intervention.run import prepare, run_prepared
+from attn.pretrained.intervention.run import prepare_changeable, run_prepared
 from attn.pretrained.threads import Stopped
 
 _TOKENS_AT_ONCE = 256  # of one batch: more would be 4 % faster, and say half as often how far it is
@@ -87,7 +87,7 @@ def sweep(loaded, texts, measure, *, pair=None, changes=None, positions=None, pr
         If `should_stop` said so before the first head.
     """
     texts, changes = (texts,) if isinstance(texts, str) else tuple(texts), changes or Changes()
-    prepared, way = [prepare(loaded, text, pair) for text in texts], _Way(progress, should_stop)
+    prepared, way = [prepare_changeable(loaded, text, pair) for text in texts], _Way(progress, should_stop)
 
     def runs(off=()):
         """Run every text once for each head in `off`, or once as it is."""

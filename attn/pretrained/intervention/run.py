@@ -8,15 +8,15 @@ import numpy as np
 
 from attn.functional import softmax
 from attn.pretrained.errors import ModelError
-from attn.pretrained.inputs import prepare as preparing
+from attn.pretrained.inputs.prepare import forward, prepare
 from attn.pretrained.intervention.changes import Changes
 from attn.pretrained.intervention.our_attention import Inside, pattern_weights
 from attn.pretrained.recording import registry
 from attn.pretrained.threads import one_numpy_thread
 
-TOLERANCE = 1e-3  # of `untouched`: a logit moved by this moves a probability by at most a thousandth of itself
-_KEPT = 128_000_000  # bytes that the layers kept of one run may take
-_COMPARED = 256  # tokens whose predictions `untouched` compares: those of 4,096 would take 1.6 GB
+TOLERANCE = 1e-3  # of `output_gap`: a logit moved by this moves a probability by at most a thousandth of itself
+MOST_KEPT = 128_000_000  # bytes that the layers kept of one run may take
+_COMPARED = 256  # tokens whose predictions `output_gap` compares: those of 4,096 would take 1.6 GB
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,7 +136,7 @@ def run(loaded, text=None, changes=None, *, pair=None, inputs=None, positions=No
     loaded : Loaded
     text : str, optional
     changes : Changes, optional
-        By default none: the model then predicts what it predicts by itself, see `untouched`.
+        By default none: the model then predicts what it predicts by itself, see `output_gap`.
     pair, inputs
         As in `record`.
     positions : iterable of int, optional
@@ -160,7 +160,7 @@ def run(loaded, text=None, changes=None, *, pair=None, inputs=None, positions=No
     Stopped
         If `should_stop` said so.
     """
-    prepared = prepare(loaded, text, pair, inputs)
+    prepared = prepare_changeable(loaded, text, pair, inputs)
     return run_prepared(loaded, prepared, changes, (text, pair), positions, keep=keep, should_stop=should_stop)[0]
 
 
@@ -193,7 +193,7 @@ def run_prepared(loaded, prepared, changes, texts, positions=None, *, off=(), ke
     layers = _Kept() if keep else None
     inside = Inside(loaded, prepared, changes, off=off, orders=orders, watch=layers, should_stop=should_stop)
     with one_numpy_thread(), registry.handling(inside):
-        output = preparing.run(loaded, inputs, **_options(loaded, positions))
+        output = forward(loaded, inputs, **_options(loaded, positions))
     inside.check()
     logits, hidden = _logits(loaded, output, positions), _hidden(output, inputs)
     names = prepared.tokens, prepared.decoder_tokens, prepared.truncated_from
@@ -207,17 +207,19 @@ def run_prepared(loaded, prepared, changes, texts, positions=None, *, off=(), ke
 class _Kept(list):
     """The layers of a run, unless they take too much memory."""
 
-    room = _KEPT
+    def __init__(self):
+        super().__init__()
+        self.bytes_left = MOST_KEPT
 
     def __call__(self, layer):
-        self.room -= sum(array.nbytes for array in (layer.query, layer.key, layer.value, layer.output))
-        if self.room < 0:
+        self.bytes_left -= sum(array.nbytes for array in (layer.query, layer.key, layer.value, layer.output))
+        if self.bytes_left < 0:
             self.clear()
         else:
             self.append(layer)
 
 
-def untouched(loaded, text=None, *, pair=None, inputs=None):
+def output_gap(loaded, text=None, *, pair=None, inputs=None):
     """Return how far the results of a model move when our attention takes the place of its own.
 
     Parameters
@@ -238,13 +240,13 @@ def untouched(loaded, text=None, *, pair=None, inputs=None):
     ModelError
         As `record`.
     """
-    prepared = prepare(loaded, text, pair, inputs)
+    prepared = prepare_changeable(loaded, text, pair, inputs)
     options = {"logits_to_keep": _COMPARED} if "logits_to_keep" in accepted(loaded) else {}
     inside = Inside(loaded, prepared, Changes())
     with registry.handling(registry.eager):
-        own = preparing.run(loaded, prepared.inputs, **options)[0]
+        own = forward(loaded, prepared.inputs, **options)[0]
     with one_numpy_thread(), registry.handling(inside):
-        ours = preparing.run(loaded, prepared.inputs, **options)[0]
+        ours = forward(loaded, prepared.inputs, **options)[0]
     inside.check()
     difference = (ours - own).abs()
     real = prepared.inputs.get("attention_mask" if prepared.decoder_tokens is None else "decoder_attention_mask")
@@ -254,7 +256,7 @@ def untouched(loaded, text=None, *, pair=None, inputs=None):
     return float(difference.max())
 
 
-def prepare(loaded, text=None, pair=None, inputs=None):
+def prepare_changeable(loaded, text=None, pair=None, inputs=None):
     """Prepare what a model reads, refusing one whose attention cannot be changed.
 
     Parameters
@@ -277,7 +279,7 @@ def prepare(loaded, text=None, pair=None, inputs=None):
             f"{loaded.name} is a {loaded.family} model, a family that keeps its attention to itself: "
             "it cannot be changed"
         )
-    return preparing.prepare(loaded, text, pair, inputs)
+    return prepare(loaded, text, pair, inputs)
 
 
 def changed_inputs(loaded, prepared, changes):

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from attn.pretrained.errors import ModelError, NotCalledError
-from attn.pretrained.inputs.prepare import prepare, run
+from attn.pretrained.inputs.prepare import forward, prepare
 from attn.pretrained.recording import registry, tiles
 from attn.pretrained.recording.layer import MadeAgain, Places, layer_of, long_layer_of, made_again, to_numpy
 from attn.pretrained.recording.pass_masks import PassMasks
@@ -99,7 +99,7 @@ def record(loaded, text=None, *, pair=None, inputs=None, layers=None, watch=None
     prepared = prepare(loaded, text, pair, inputs)
     recorder = _Recorder(loaded.model, prepared, None if layers is None else set(layers), watch)
     with registry.handling(recorder):
-        run(loaded, prepared.inputs, predict=False)
+        forward(loaded, prepared.inputs, predict=False)
     recorder.check()
     kept = tuple(recorder.layers)
     del recorder  # and with it the masks as numbers
@@ -133,7 +133,7 @@ def own_weights(loaded, text=None, *, pair=None, inputs=None):
     """
     prepared = prepare(loaded, text, pair, inputs)
     with registry.handling(registry.eager):  # fused attention has no weights to give
-        output = run(loaded, prepared.inputs, output_attentions=True)
+        output = forward(loaded, prepared.inputs, output_attentions=True)
     found = reported(output)
     weights = found.get("encoder_attentions") or found.get("attentions") or next(iter(found.values()), ())
     if not weights:

@@ -10,7 +10,7 @@ from attn import charts, pretrained
 from attn.charts.labels import number
 from attn.data import pictures, sounds
 from attn.multi_head import merge_heads, split_heads
-from attn.pretrained.recording import tiles as parts
+from attn.pretrained.recording import tiles
 from attn.ui.controls.model_and_text import SourceChoice, recording_lines
 from attn.ui.controls.query_row import products, ranked
 from attn.ui.controls.sentence import say_if_truncated, say_note
@@ -147,13 +147,12 @@ def _from_scratch(layer, head, faults):
         return attention.weights, np.isneginf(attention.masked_scores)
 
     shape = (len(layer.query), 1, layer.query.shape[2], layer.key.shape[2])
-    return (step[0, 0] for step in parts.in_tiles(steps, shape))
+    return (step[0, 0] for step in tiles.in_tiles(steps, shape))
 
 
 def _largest(ours, own, seen):
     """Return the largest difference in the rows that see a key; a long text is not copied."""
-    tiles = parts.tiles((1, 1, *own.shape))
-    differences = (np.abs(ours[rows] - own[rows])[seen[rows]] for rows in tiles)
+    differences = (np.abs(ours[rows] - own[rows])[seen[rows]] for rows in tiles.tiles((1, 1, *own.shape)))
     return max(float(difference.max(initial=0)) for difference in differences)
 
 

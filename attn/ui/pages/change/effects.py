@@ -8,7 +8,7 @@ from attn import charts
 from attn.charts.labels import number, percent
 from attn.pretrained.intervention.changes import Changes
 from attn.pretrained.intervention.prediction import Comparison, compare_runs, similarity, token_id
-from attn.pretrained.intervention.run import Run, masked_places, predicts_masked, prepare
+from attn.pretrained.intervention.run import Run, masked_places, predicts_masked, prepare_changeable
 from attn.ui.pages.change.controls import changes_of, of_other_text
 from attn.ui.pages.change.runs import MOST_MEASURED, moved, passed
 
@@ -117,7 +117,7 @@ def read_by(setup, loaded):
     """
     decodes = _decodes(loaded)
     source = setup.model, setup.random, setup.text, setup.pair if decodes else ""
-    prepared = prepare(loaded, setup.text, setup.pair or None if decodes else None)
+    prepared = prepare_changeable(loaded, setup.text, setup.pair or None if decodes else None)
     tokens = prepared.tokens if prepared.decoder_tokens is None else prepared.decoder_tokens
     return Reading(source, tokens, _positions(setup, loaded, tokens), setup.pair)
 
@@ -133,7 +133,7 @@ def _positions(setup, loaded, tokens):
     return (min(masked, key=lambda at: abs(at - place)),) if masked else None
 
 
-def untouched(read):
+def unchanged_run(read):
     """Pass the text through the model with our attention inside and nothing changed."""
     return passed(*read.source, positions=read.positions)
 

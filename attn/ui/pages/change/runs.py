@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from attn.pretrained.intervention.run import run, untouched
+from attn.pretrained.intervention.run import output_gap, run
 from attn.ui import models
 from attn.ui.shared_results import Recent, is_long, once
 
@@ -49,4 +49,4 @@ def passed(name, random_weights, text, pair, changes=None, positions=None):
 @st.cache_data(max_entries=256, show_spinner="Comparing with the model's own attention …")
 def moved(name, random_weights, text, pair):
     """Return how far our attention moves what a model says when nothing is changed."""
-    return untouched(models.loaded(name, random_weights), text, pair=pair or None)
+    return output_gap(models.loaded(name, random_weights), text, pair=pair or None)

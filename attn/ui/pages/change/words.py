@@ -151,14 +151,14 @@ def code_of(effect, room):
     return f"""import numpy as np
 from attn import charts, pretrained
 from attn.pretrained.intervention.changes import Changes
-from attn.pretrained.intervention.run import run, untouched
+from attn.pretrained.intervention.run import output_gap, run
 from attn.pretrained.intervention.prediction import compare_runs{", similarity" if "similarity(" in numbers else ""}
 
 model = pretrained.load({", ".join(arguments)})
 text = {text!r}
 changes = {_changes_code(effect.changes)}  # layers, heads and tokens count from 0 here
 before, after = (run(model, text, each{options}) for each in (None, changes))
-print(untouched(model, text{f", pair={pair!r}" if pair else ""}))
+print(output_gap(model, text{f", pair={pair!r}" if pair else ""}))
 comparison = compare_runs(before, after, {WORDS})
 {numbers}
 picture = charts.beside(charts.pairs(one, other, labels, charts.LIGHT, {shares}width={room:.0f}))
