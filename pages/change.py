@@ -119,21 +119,21 @@ def downstream_tab():
 def sweep_tab():
     """Draw what becomes of the prediction as every head is switched off in turn."""
     st.caption(sweep.WORDS)
-    if sweeping:
+    if ablating:
         sweep.watch()
     elif st.button("Switch every head off in turn", type="primary", key=page.key("sweep")):
         sweep.begin(effect)
         st.rerun()
     if reason := jobs.failure(sweep.RUNNING):
         st.error(ui.as_text(reason))
-    if swept := sweep.finished(effect):
-        st.markdown(sweep.sentence_of(swept, effect))
-        if sweep.any_head(swept):
+    if ablation := sweep.finished(effect):
+        st.markdown(sweep.sentence_of(ablation, effect))
+        if sweep.any_head(ablation):
             ui.figure(
-                sweep.chart_of(swept, effect, theme, room),
+                sweep.chart_of(ablation, effect, theme, room),
                 f"change.sweep.{setup.off}",
-                on_pick=lambda row, column=None: switch(page, "off", sweep.head_at(swept, row, column)),
-                tables={"sweep": lambda: charts.csv(swept.after, *map(charts.counted, swept.after.shape))},
+                on_pick=lambda row, column=None: switch(page, "off", sweep.head_at(ablation, row, column)),
+                tables={"sweep": lambda: charts.csv(ablation.after, *map(charts.counted, ablation.after.shape))},
             )
 
 
@@ -145,7 +145,7 @@ def writing_tab():
         writing.draw(page, effect, setup, writes)
 
 
-sweeping, writes = jobs.running(sweep.RUNNING), jobs.running(writing.RUNNING)
+ablating, writes = jobs.running(sweep.RUNNING), jobs.running(writing.RUNNING)
 SHOWN = {
     "head": head_tab,
     "downstream": downstream_tab,
@@ -154,7 +154,7 @@ SHOWN = {
     "code": lambda: ui.code(words.code_of(effect, room / 2)),
 }
 ui.tabs(page, TABS, SHOWN)
-if sweeping and page.get("tab") != "sweep":
+if ablating and page.get("tab") != "sweep":
     sweep.watch()
 if writes and page.get("tab") != "writing":
     jobs.watch(writing.RUNNING, writing.WATCHED)

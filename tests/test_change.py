@@ -20,7 +20,7 @@ from attn.ui.link import from_link, to_link
 from attn.ui.pages.change import sweep, writing
 from attn.ui.pages.change.controls import preset_link
 from attn.ui.pages.change.setup import UNCHANGED, Setup
-from attn.ui.shared_results import Recent, waiting
+from attn.ui.shared_results import LruCache, waiting
 
 transformers = pytest.importorskip("transformers")
 torch = pytest.importorskip("torch")
@@ -205,7 +205,7 @@ def test_a_decoder_predicts_the_next_word(folder):
     loaded = pretrained.load(name)
     for back in (0, 2):
         app = check(opened("change", model=name, text=WORDS, back=str(back), off="1.1;2.4", lifted="1"), charts=3)
-        changes = Changes(off=[(0, 0), (1, 3)], lifted=True)
+        changes = Changes(off=[(0, 0), (1, 3)], causal_mask_removed=True)
         before, after = (run(loaded, WORDS, each, positions=[-1 - back]) for each in (None, changes))
         best = predictions(before)[0]
         assert bars(app)[charts_label(best.text)] == pytest.approx(
@@ -408,18 +408,18 @@ def test_what_cannot_write_says_so(folder):
 # What is kept, and the code
 
 
-def test_recent_results_fit_into_their_room():
-    recent = Recent(100, 2)
+def test_results_that_are_kept_fit_into_their_bytes():
+    cache = LruCache(100, 2)
     for at in range(5):
-        recent.put(("a", False, at), f"result {at}", 40)
-    assert [recent.get(("a", False, at)) for at in range(5)] == [None, None, None, "result 3", "result 4"]
-    recent.put(("b", False, 0), "other", 1)
-    assert recent.get(("a", False, 3)) == "result 3"
-    recent.put(("c", False, 0), "of a third model", 1)  # "b" is the one asked for longest ago
-    assert [recent.get(key) for key in (("a", False, 3), ("b", False, 0))] == ["result 3", None]
-    recent.put(("c", False, 1), "too large, and yet the newest", 1000)
-    assert recent.get(("c", False, 1)) is not None
-    assert recent.get(("c", False, 0)) is None
+        cache.put(("a", False, at), f"result {at}", 40)
+    assert [cache.get(("a", False, at)) for at in range(5)] == [None, None, None, "result 3", "result 4"]
+    cache.put(("b", False, 0), "other", 1)
+    assert cache.get(("a", False, 3)) == "result 3"
+    cache.put(("c", False, 0), "of a third model", 1)  # "b" is the one asked for longest ago
+    assert [cache.get(key) for key in (("a", False, 3), ("b", False, 0))] == ["result 3", None]
+    cache.put(("c", False, 1), "too large, and yet the newest", 1000)
+    assert cache.get(("c", False, 1)) is not None
+    assert cache.get(("c", False, 0)) is None
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ def differ(one, other):
             {"patterns": [((0, 1), "first"), ((2, 0), "uniform")]},
         ),
         ({"hidden": [7, 3]}, {"hidden": (3, 7, 7)}),
-        ({"lifted": True, "window": 0}, {"lifted": 1, "window": np.int64(0)}),
+        ({"causal_mask_removed": True, "window": 0}, {"causal_mask_removed": 1, "window": np.int64(0)}),
         ({"scale": 1, "shuffled": 0}, {"scale": 1.0, "shuffled": 0}),
     ],
 )
@@ -249,20 +249,20 @@ def test_a_head_that_is_off_gives_nothing_to_the_projection(llama):
     differ(changed, logits(loaded))
 
 
-def test_a_lifted_mask_shows_what_comes_later(llama):
+def test_without_its_causal_mask_a_decoder_shows_what_comes_later(llama):
     model, loaded = llama
-    changed = logits(loaded, Changes(lifted=True))
+    changed = logits(loaded, Changes(causal_mask_removed=True))
     same(changed, own_logits(model, np.ones((N, N), dtype=bool)))
     differ(changed, logits(loaded))
 
 
-def test_a_lifted_mask_still_hides_padding(llama):
+def test_without_its_causal_mask_a_decoder_still_hides_padding(llama):
     model, loaded = llama
     for padding in (slice(8, None), slice(0, 3)):
         mask = torch.ones(1, N, dtype=torch.long)
         mask[:, padding] = 0
         inputs = {"input_ids": IDS, "attention_mask": mask, "position_ids": torch.arange(N)[None]}
-        changed = run(loaded, changes=Changes(lifted=True), inputs=inputs, positions=range(N)).logits
+        changed = run(loaded, changes=Changes(causal_mask_removed=True), inputs=inputs, positions=range(N)).logits
         expected = own_logits(model, np.tile(mask.bool().numpy(), (N, 1)))
         same(changed[mask[0].bool()], expected[mask[0].bool()])
 
@@ -273,7 +273,7 @@ def test_a_window_hides_what_is_far(llama, bert):
     changed = logits(loaded, Changes(window=2))
     same(changed, own_logits(model, CAUSAL & near))
     differ(changed, logits(loaded))
-    same(logits(loaded, Changes(window=2, lifted=True)), own_logits(model, near))
+    same(logits(loaded, Changes(window=2, causal_mask_removed=True)), own_logits(model, near))
     same(logits(loaded, Changes(window=0)), own_logits(model, np.eye(N, dtype=bool)))
 
 

@@ -15,7 +15,7 @@ from attn import pretrained
 from attn.pretrained import threads
 from attn.pretrained.intervention.changes import Changes
 from attn.pretrained.intervention.generation import generate
-from attn.pretrained.intervention.head_ablation import sweep
+from attn.pretrained.intervention.head_ablation import ablate_heads
 from attn.pretrained.intervention.prediction import probability_of, similarity
 from attn.pretrained.intervention.run import run
 from attn.pretrained.threads import Queue, Stopped, heavy, one_numpy_thread
@@ -28,7 +28,7 @@ VISITORS = [
     Changes(off=[(0, 1), (2, 3)]),
     Changes(patterns={(1, 2): "uniform", (2, 0): "first"}),
     Changes(hidden=[3]),
-    Changes(lifted=True),
+    Changes(causal_mask_removed=True),
     Changes(window=1),
     Changes(scale=1),
     Changes(temperature=0.3),
@@ -63,7 +63,7 @@ def test_no_change_leaks_into_the_pass_of_another(decoder):
         for other in alone[:one]:
             assert np.abs(changes.logits - other.logits).max() > 0.01  # they could be told apart
     texts = [generate(decoder, SENTENCE, 3, changes).text for changes in VISITORS]
-    swept = sweep(decoder, SENTENCE, probability_of(7), changes=VISITORS[1]).after
+    ablation = ablate_heads(decoder, SENTENCE, probability_of(7), changes=VISITORS[1]).after
     queries = pretrained.record(decoder, SENTENCE).layers[2].query
     with torch.inference_mode():
         plain = decoder.model(ids).logits[0].numpy()
@@ -77,8 +77,8 @@ def test_no_change_leaks_into_the_pass_of_another(decoder):
             if (number + turn) % 3 == 0:
                 assert generate(decoder, SENTENCE, 3, VISITORS[number]).text == texts[number]
             elif (number + turn) % 3 == 1:
-                again = sweep(decoder, SENTENCE, probability_of(7), changes=VISITORS[1]).after
-                np.testing.assert_allclose(again, swept, rtol=1e-3)
+                again = ablate_heads(decoder, SENTENCE, probability_of(7), changes=VISITORS[1]).after
+                np.testing.assert_allclose(again, ablation, rtol=1e-3)
             np.testing.assert_allclose(pretrained.record(decoder, SENTENCE).layers[2].query, queries, atol=1e-5)
             with torch.inference_mode():
                 np.testing.assert_allclose(decoder.model(ids).logits[0], plain, rtol=0, atol=1e-4)
@@ -104,7 +104,7 @@ def test_a_pass_that_fails_or_stops_leaves_nothing_behind(decoder):
     before = run(decoder, SENTENCE).logits
     for attempt in (
         lambda: run(decoder, SENTENCE, Changes(off=[(2, 99)])),
-        lambda: run(decoder, SENTENCE, Changes(lifted=True), should_stop=lambda: True),
+        lambda: run(decoder, SENTENCE, Changes(causal_mask_removed=True), should_stop=lambda: True),
     ):
         with pytest.raises(pretrained.ModelError):
             attempt()

@@ -13,7 +13,7 @@ from attn.pretrained import ModelError
 from attn.pretrained.intervention import head_ablation, prediction
 from attn.pretrained.intervention.changes import Changes, painted
 from attn.pretrained.intervention.generation import generate
-from attn.pretrained.intervention.head_ablation import sweep
+from attn.pretrained.intervention.head_ablation import ablate_heads
 from attn.pretrained.intervention.prediction import compare_runs, predictions, probability_of, similarity, token_id
 from attn.pretrained.intervention.run import run
 from attn.pretrained.loading import smollm2
@@ -142,38 +142,38 @@ def test_runs_of_different_texts_are_not_compared(decoder, minilm):
 def test_a_sweep_is_a_run_for_every_head(decoder):
     word = predictions(run(decoder, SENTENCE))[0].id
     told = []
-    swept = sweep(decoder, SENTENCE, probability_of(word), progress=lambda *done: told.append(done))
-    assert swept.finished
-    assert swept.after.shape == swept.effect.shape == (3, 6)
+    ablation = ablate_heads(decoder, SENTENCE, probability_of(word), progress=lambda *done: told.append(done))
+    assert ablation.finished
+    assert ablation.after.shape == ablation.effect.shape == (3, 6)
     # two batches of 17 heads and of one, told of as they begin and before each of their three layers
     assert told == [(done, 18) for done in (0, 0, 5, 11, 17, 17, 17, 17, 18)]
     for layer, head in [(0, 0), (1, 5), (2, 3)]:
         alone = run(decoder, SENTENCE, Changes(off=[(layer, head)])).probabilities()[word]
-        assert swept.after[layer, head] == pytest.approx(alone, rel=1e-4)
-    assert swept.before == pytest.approx(run(decoder, SENTENCE).probabilities()[word])
-    size = np.abs(swept.effect)
-    assert size[swept.most(1)[0]] == size.max()
-    assert [size[head] for head in swept.most(18)] == sorted(size.ravel(), reverse=True)
-    assert len(swept.most(99)) == 18
+        assert ablation.after[layer, head] == pytest.approx(alone, rel=1e-4)
+    assert ablation.before == pytest.approx(run(decoder, SENTENCE).probabilities()[word])
+    size = np.abs(ablation.effect)
+    assert size[ablation.most(1)[0]] == size.max()
+    assert [size[head] for head in ablation.most(18)] == sorted(size.ravel(), reverse=True)
+    assert len(ablation.most(99)) == 18
 
 
 def test_a_sweep_with_other_changes_keeps_them(decoder):
     word, changes = 77, Changes(off=[(0, 1)], patterns={(1, 1): "first"}, window=3)
-    swept = sweep(decoder, SENTENCE, probability_of(word), changes=changes)
-    assert swept.before == pytest.approx(run(decoder, SENTENCE, changes).probabilities()[word], rel=1e-4)
-    assert swept.after[0, 1] == pytest.approx(swept.before, rel=1e-4)  # it was off already
+    ablation = ablate_heads(decoder, SENTENCE, probability_of(word), changes=changes)
+    assert ablation.before == pytest.approx(run(decoder, SENTENCE, changes).probabilities()[word], rel=1e-4)
+    assert ablation.after[0, 1] == pytest.approx(ablation.before, rel=1e-4)  # it was off already
     both = Changes(off=[(0, 1), (2, 2)], patterns={(1, 1): "first"}, window=3)
-    assert swept.after[2, 2] == pytest.approx(run(decoder, SENTENCE, both).probabilities()[word], rel=1e-4)
+    assert ablation.after[2, 2] == pytest.approx(run(decoder, SENTENCE, both).probabilities()[word], rel=1e-4)
 
 
 def test_a_sweep_over_two_sentences_under_five_seconds(minilm):
     start = time.process_time()  # of all threads: on a busy machine the clock says nothing
-    swept = sweep(minilm, PAIR, similarity)
+    ablation = ablate_heads(minilm, PAIR, similarity)
     assert time.process_time() - start < 5
-    assert swept.after.shape == (6, 12)
+    assert ablation.after.shape == (6, 12)
     changes = Changes(off=[(5, 5)])
-    assert swept.after[5, 5] == pytest.approx(similarity(*(run(minilm, text, changes) for text in PAIR)), abs=1e-5)
-    assert swept.most(1) == ((5, 5),)
+    assert ablation.after[5, 5] == pytest.approx(similarity(*(run(minilm, text, changes) for text in PAIR)), abs=1e-5)
+    assert ablation.most(1) == ((5, 5),)
 
 
 def test_layers_with_fewer_heads_leave_gaps():
@@ -181,25 +181,25 @@ def test_layers_with_fewer_heads_leave_gaps():
                   encoder_attention_heads=2, decoder_attention_heads=3, encoder_ffn_dim=31, decoder_ffn_dim=31,
                   decoder_start_token_id=2)  # fmt: skip
     loaded = pretrained.wrap(model, pretrained.load().tokenizer)
-    swept = sweep(loaded, "red green", probability_of(5), pair="a b c")
-    assert np.isnan(swept.after).tolist() == [[False, False, True], [False] * 3, [False] * 3]
-    assert len(swept.most(20)) == 8
+    ablation = ablate_heads(loaded, "red green", probability_of(5), pair="a b c")
+    assert np.isnan(ablation.after).tolist() == [[False, False, True], [False] * 3, [False] * 3]
+    assert len(ablation.most(20)) == 8
     alone = run(loaded, "red green", Changes(off=[(2, 1)]), pair="a b c").probabilities()[5]
-    assert swept.after[2, 1] == pytest.approx(alone, rel=1e-4)
+    assert ablation.after[2, 1] == pytest.approx(alone, rel=1e-4)
 
 
 def test_a_sweep_that_is_stopped_keeps_what_it_has(minilm, monkeypatch):
     monkeypatch.setattr(head_ablation, "_TOKENS_AT_ONCE", 100)
     done = []
-    swept = sweep(
+    ablation = ablate_heads(
         minilm, PAIR, similarity, progress=lambda *each: done.append(each), should_stop=lambda: len(done) == 15
     )  # told at the beginning of a batch and before each of the 2 x 6 layers: the second batch has begun
-    assert not swept.finished
-    assert 0 < np.isfinite(swept.after).sum() < 72
-    assert np.isfinite(swept.after).sum() == done[-1][0]
-    assert len(swept.most(100)) == done[-1][0]
+    assert not ablation.finished
+    assert 0 < np.isfinite(ablation.after).sum() < 72
+    assert np.isfinite(ablation.after).sum() == done[-1][0]
+    assert len(ablation.most(100)) == done[-1][0]
     with pytest.raises(Stopped):
-        sweep(minilm, PAIR, similarity, should_stop=lambda: True)
+        ablate_heads(minilm, PAIR, similarity, should_stop=lambda: True)
 
 
 # writing

@@ -260,7 +260,7 @@ def test_what_cannot_be_computed_is_one_sentence(recording, options, message):
         pretrained.from_scratch(recording.layers[0], **options)
 
 
-# the deeper start
+# from the layer's input
 
 
 def test_deeper_start_gives_the_same_weights_and_the_layers_own_output(minilm, own, recording):
@@ -274,10 +274,12 @@ def test_deeper_start_gives_the_same_weights_and_the_layers_own_output(minilm, o
     for hook in hooks:
         hook.remove()
     for layer, output in zip(recording.layers, outputs, strict=True):
-        deeper = pretrained.from_input(minilm, layer)
-        np.testing.assert_allclose(deeper.steps.weights, layer.reference_weights(), rtol=0, atol=1e-5)
-        np.testing.assert_allclose(deeper.steps.output, output, rtol=0, atol=1e-5)
-        np.testing.assert_allclose(deeper.reference_output, output, rtol=0, atol=1e-5)
+        computed = pretrained.from_input(minilm, layer)
+        np.testing.assert_allclose(computed.steps.weights, layer.reference_weights(), rtol=0, atol=1e-5)
+        np.testing.assert_allclose(computed.steps.output, output, rtol=0, atol=1e-5)
+        assert isinstance(computed, pretrained.FromInput)
+        assert pretrained.Deeper is pretrained.FromInput
+        np.testing.assert_allclose(computed.reference_output, output, rtol=0, atol=1e-5)
 
 
 # threads

@@ -12,7 +12,7 @@ from driving import check, opened, tables
 from attn import pretrained
 from attn.data import sounds
 from attn.pretrained.families import tiny_models
-from attn.ui.given import Heard
+from attn.ui.media import AudioInput
 from attn.ui.pages.inside import over_sound
 
 torch = pytest.importorskip("torch")
@@ -189,7 +189,7 @@ def test_the_sound_is_drawn_over_where_a_moment_looks(ear):
 
 
 def test_high_tones_are_drawn_as_loud_as_they_are():
-    figure = over_sound(Heard("clicks"), 3.0, np.full(150, 0.01), "", 880).to_dict()
+    figure = over_sound(AudioInput("clicks"), 3.0, np.full(150, 0.01), "", 880).to_dict()
     loud = [
         float(row["up"].replace("−", "-"))
         for table in figure["datasets"].values()

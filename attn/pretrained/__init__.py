@@ -12,7 +12,7 @@ from attn.pretrained.loading.catalogue import DEFAULT, SUGGESTIONS, Preflight, S
 from attn.pretrained.loading.load import Loaded, load, wrap
 from attn.pretrained.loading.weights_report import WeightsReport
 from attn.pretrained.recording.compare import TOLERANCE, Difference, compare, compare_layer, from_scratch
-from attn.pretrained.recording.from_input import Deeper, from_input, parameters
+from attn.pretrained.recording.from_input import Deeper, FromInput, from_input, parameters
 from attn.pretrained.recording.layer import Layer
 from attn.pretrained.recording.record import OwnWeights, Recording, own_weights, record
 from attn.pretrained.threads import one_thread
@@ -23,6 +23,7 @@ __all__ = [
     "TOLERANCE",
     "Deeper",
     "Difference",
+    "FromInput",
     "Layer",
     "Loaded",
     "ModelError",

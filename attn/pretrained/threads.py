@@ -164,7 +164,7 @@ _heavy = Queue(AT_ONCE)
 
 
 def heavy(on_wait=None, should_stop=None, *, alone=False):
-    """Wait for one of the few places for heavy runs: sweeps, generation, long texts, and all of them to measure.
+    """Wait for one of the few places for heavy runs: head ablation, generation, long texts, and all of them to measure.
 
     Parameters
     ----------

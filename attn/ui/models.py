@@ -13,14 +13,14 @@ from attn.analysis.contribution import rollout
 from attn.analysis.head_table import METRICS, measure_each
 from attn.data.examples import Example
 from attn.pretrained import bert
-from attn.ui.given import Heard, Seen
-from attn.ui.shared_results import Recent, forget, is_long, once
+from attn.ui.media import AudioInput, ImageInput
+from attn.ui.shared_results import LruCache, forget, is_long, once
 from attn.ui.state import as_text
 
 SIDE = 224  # pixels of a picture before a model's own processor makes its inputs
 MOST_WHOLE = 512  # tokens up to which every head is looked at whole
 MOST_HELD = 2  # models at once
-_ROOM = 128_000_000  # bytes that recordings may take together
+_MOST_BYTES = 128_000_000  # bytes that recordings may take together
 LAST = 128  # queries over which every head of a longer text is looked at
 
 
@@ -87,7 +87,7 @@ def _download(found):
 @st.cache_resource(show_spinner=False)
 def recordings():
     """Return the recordings kept for all visitors."""
-    return Recent(_ROOM, MOST_HELD)
+    return LruCache(_MOST_BYTES, MOST_HELD)
 
 
 def recording(name, random_weights, text, pair):
@@ -95,16 +95,16 @@ def recording(name, random_weights, text, pair):
     model = loaded(name, random_weights)
 
     def make(watch):
-        if isinstance(text, Seen):
+        if isinstance(text, ImageInput):
             inputs = pretrained.image_inputs(model, text.pixels(SIDE))
             return pretrained.record(model, inputs=inputs, watch=watch)
-        if isinstance(text, Heard):
+        if isinstance(text, AudioInput):
             inputs = pretrained.audio_inputs(model, text.samples(model.feature_extractor.sampling_rate), pair)
             return pretrained.record(model, inputs=inputs, watch=watch)
         return pretrained.record(model, text, pair=pair or None, watch=watch)
 
     given = text if isinstance(text, str) else (type(text), text.name, text.data and sha256(text.data).digest())
-    heavy = is_long(text, pair) if isinstance(text, str) else isinstance(text, Heard) and text.data is not None
+    heavy = is_long(text, pair) if isinstance(text, str) else isinstance(text, AudioInput) and text.data is not None
     return once(recordings(), (name, random_weights, given, pair), model, heavy, make)
 
 

@@ -1,4 +1,4 @@
-"""Work that takes long: a turn among others, a bar while it goes on, and the result kept for all visitors."""
+"""Work that takes long: a queue, a bar while it goes on, and the result kept for all visitors."""
 
 import contextlib
 import threading
@@ -28,19 +28,18 @@ def is_long(*texts):
     return sum(len(text.encode()) for text in texts if text) > _LONG
 
 
-class Recent:
-    """The results asked for most recently, as long as together they fit into some memory.
+class LruCache:
+    """A least-recently-used cache: the results asked for last, as long as together they fit into some memory.
 
     Parameters
     ----------
-    room : int
-        Bytes.
+    most_bytes : int
     num_models : int
         Results of so many models are kept at most: they hold on to the model that made them.
     """
 
-    def __init__(self, room, num_models):
-        self._room, self._num_models = room, num_models
+    def __init__(self, most_bytes, num_models):
+        self._most_bytes, self._num_models = most_bytes, num_models
         self._held, self._lock = OrderedDict(), threading.Lock()
         _every.add(self)
 
@@ -58,23 +57,23 @@ class Recent:
             self._held.clear()
 
     def put(self, key, result, size):
-        """Keep a result of so many bytes, and the newest others for which there is room."""
+        """Keep a result of so many bytes, and those others that were asked for last and fit beside it."""
         with self._lock:
             self._held[key] = result, size
             self._held.move_to_end(key)
             newest = list(dict.fromkeys(held[:2] for held in reversed(self._held)))[: self._num_models]
             for held in [held for held in self._held if held[:2] not in newest]:
                 del self._held[held]
-            while len(self._held) > 1 and sum(size for _, size in self._held.values()) > self._room:
+            while len(self._held) > 1 and sum(size for _, size in self._held.values()) > self._most_bytes:
                 self._held.popitem(last=False)
 
 
 def once(kept, key, loaded, heavy, make):
-    """Return what is kept under a key, or make it, with a bar; what is heavy, when its turn comes.
+    """Return what is kept under a key, or make it, with a bar; what is heavy waits in the queue.
 
     Parameters
     ----------
-    kept : Recent
+    kept : LruCache
     key : tuple
     loaded : Loaded
         The model that a text passes through.
@@ -84,8 +83,8 @@ def once(kept, key, loaded, heavy, make):
     """
     found = kept.get(key)
     if found is None:
-        with _watched(loaded.num_layers) as watch, _turn(watch, heavy):
-            found = kept.get(key)  # of another visitor, whose turn came before
+        with _watched(loaded.num_layers) as watch, _queued(watch, heavy):
+            found = kept.get(key)  # of another visitor, who stood before in the queue
             if found is None:
                 found = make(watch)
                 kept.put(key, found, found.nbytes)
@@ -130,8 +129,8 @@ def _watched(num_layers):
 
 
 @contextlib.contextmanager
-def _turn(watch, heavy):
-    """Wait for a turn among the heavy runs if this is one."""
+def _queued(watch, heavy):
+    """Wait in the queue of the heavy runs if this is one."""
     if not heavy:
         yield
         return

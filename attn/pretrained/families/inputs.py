@@ -21,10 +21,10 @@ def candidate_inputs(model):
     dict
         In batches of two; the second text is padded.
     """
-    kinds = [kind for kind in (_texts(model), _pictures(model), _sounds(model), _series(model)) if kind]
+    kinds = [kind for kind in (_texts(model), _images(model), _audio(model), _series(model)) if kind]
     together = [{k: v for part in parts for k, v in part.items()} for parts in itertools.product(*kinds)]
     alone = [part for kind in kinds for part in kind] if len(kinds) > 1 else []
-    everything = [*_special(model), *_illustrated(model), *together, *alone, *_hidden(model), {}]
+    everything = [*_special(model), *_texts_with_images_or_audio(model), *together, *alone, *_hidden(model), {}]
     others = _others(model)
     demanded = {name: value for name, value in others.items() if _needs(model, name)}
     for besides in (demanded, others) if len(others) > len(demanded) else (demanded,):
@@ -184,7 +184,7 @@ def _targets(model):
     return {"decoder_input_ids": _ids(model, _N_TARGETS, 2, rows)} if "decoder_input_ids" in _accepted(model) else {}
 
 
-def _pictures(model):
+def _images(model):
     """Return pictures, films, or their patches, in the shapes that families know."""
     import torch
 
@@ -222,13 +222,13 @@ def _side(config):
     return pair or (side, side)
 
 
-def _illustrated(model):
+def _texts_with_images_or_audio(model):
     """Return texts with a picture or a sound in each, which takes as many tokens as the model makes vectors of it."""
     import torch
 
     accepted, config = _accepted(model), vars(model.config)
     found = []
-    for what, candidates in {"image": _pictures(model), "audio": _sounds(model)}.items():
+    for what, candidates in {"image": _images(model), "audio": _audio(model)}.items():
         mark = next((config[name] for name in (f"{what}_token_id", f"{what}_token_index") if config.get(name)), None)
         reader = _reader(model, what)
         for given in candidates if mark is not None and reader is not None and "input_ids" in accepted else ():
@@ -285,7 +285,7 @@ def _patches(model, channels, patch):
     return [{name: _numbers(*shape)} | places for shape in shapes]
 
 
-def _sounds(model):
+def _audio(model):
     """Return sounds: waves, or spectra in either order."""
     import torch
 

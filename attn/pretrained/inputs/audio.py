@@ -1,4 +1,4 @@
-"""What a model hears: a sound made into its inputs."""
+"""Audio inputs: a sound made into what a model takes."""
 
 import inspect
 
@@ -9,7 +9,7 @@ from attn.pretrained.inputs.prepare import decoder_inputs
 
 
 def audio_inputs(loaded, samples, text=None):
-    """Make inputs of a sound, as the model was trained to hear it.
+    """Make inputs of a sound, as the model was trained on.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What a model sees: a picture made into its inputs, and the grid of patches that it cuts it into."""
+"""Image inputs: a picture made into what a model takes, and the grid of patches that it cuts it into."""
 
 import inspect
 from pathlib import Path
@@ -19,7 +19,7 @@ class PatchGrid(NamedTuple):
 
 
 def image_inputs(loaded, image):
-    """Make inputs of a picture, as the model was trained to see it.
+    """Make inputs of a picture, as the model was trained on.
 
     Parameters
     ----------

@@ -205,16 +205,16 @@ def _from_inputs(loaded, inputs):
 
 
 def _seconds(loaded, inputs):
-    """Return how long the sound is that a model hears, with the silence that fills it up; None if it is not known."""
+    """Return how long the audio input of a model is, with the silence that fills it up; None if it is not known."""
     extract = loaded.feature_extractor
     if extract is None:
         return None
-    waves, heard = inputs.get("input_values"), inputs.get("input_features")
+    waves, spectra = inputs.get("input_values"), inputs.get("input_features")
     if waves is not None and waves.ndim == 2:
         return waves.shape[1] / extract.sampling_rate
-    if heard is None or heard.ndim != 3 or not hasattr(extract, "hop_length"):
+    if spectra is None or spectra.ndim != 3 or not hasattr(extract, "hop_length"):
         return None
-    frames = [length for length in heard.shape[1:] if length != extract.feature_size]  # beside the bands of each
+    frames = [length for length in spectra.shape[1:] if length != extract.feature_size]  # beside the bands of each
     return frames[0] * extract.hop_length / extract.sampling_rate if len(frames) == 1 else None
 
 

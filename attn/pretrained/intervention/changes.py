@@ -31,7 +31,7 @@ class Changes:
         first token looks at itself), or what `painted` returns.
     hidden : iterable of int
         Tokens that no other token may look at.
-    lifted : bool
+    causal_mask_removed : bool
         Whether tokens also look at later ones, in layers with a causal mask.
     window : int, optional
         Most tokens to each side that a token may look at.
@@ -59,7 +59,7 @@ class Changes:
     off: frozenset = frozenset()
     patterns: tuple = ()
     hidden: frozenset = frozenset()
-    lifted: bool = False
+    causal_mask_removed: bool = False
     window: int | None = None
     scale: float | None = None
     temperature: float = 1.0
@@ -72,7 +72,7 @@ class Changes:
             "off": frozenset(_head(head) for head in self.off),
             "patterns": tuple(patterns),
             "hidden": frozenset(whole_number("a hidden token", token) for token in self.hidden),
-            "lifted": bool(self.lifted),
+            "causal_mask_removed": bool(self.causal_mask_removed),
             "window": None if self.window is None else whole_number("window", self.window),
             "scale": None if self.scale is None else finite_number(self.scale, "scale"),
             "temperature": finite_number(self.temperature, "temperature", above=0),

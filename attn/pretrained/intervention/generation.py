@@ -118,7 +118,7 @@ def generate(loaded, prompt, max_new_tokens=50, changes=None, *, progress=None, 
     max_new_tokens : int, default 50
     changes : Changes, optional
         What is changed in every pass. Tokens that were read stay as they were read, so that those
-        written later change nothing of them, even with the causal mask lifted.
+        written later change nothing of them, even with the causal mask removed.
     progress : callable, optional
         Called after each word with the `Written` so far.
     should_stop : callable, optional

@@ -1,4 +1,4 @@
-"""Every head switched off in turn, and what that does to one number."""
+"""Head ablation: every head switched off in turn, and what that does to one number."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ _TOKENS_AT_ONCE = 256  # of one batch: more would be 4 % faster, and say half as
 
 
 @dataclass(frozen=True, eq=False)
-class Sweep:
+class HeadAblation:
     """What one number becomes when each head is switched off alone.
 
     Parameters
@@ -20,7 +20,7 @@ class Sweep:
     before : float
         The number with every head on.
     after : ndarray, shape (num_layers, num_heads)
-        The number with this head off; NaN where a layer has fewer heads, or the sweep was stopped.
+        The number with this head off; NaN where a layer has fewer heads, or it was stopped.
     finished : bool
     """
 
@@ -50,7 +50,7 @@ class Sweep:
         return tuple((int(place) // self.after.shape[1], int(place) % self.after.shape[1]) for place in order)
 
 
-def sweep(loaded, texts, measure, *, pair=None, changes=None, positions=None, progress=None, should_stop=None):
+def ablate_heads(loaded, texts, measure, *, pair=None, changes=None, positions=None, progress=None, should_stop=None):
     """Switch each head off in turn and measure what the model then predicts.
 
     Several heads are tried in one batch, a head in each row.
@@ -70,14 +70,14 @@ def sweep(loaded, texts, measure, *, pair=None, changes=None, positions=None, pr
         As in `run`.
     progress : callable, optional
         Called before each attention layer with the number of heads that are done and that of all; heads
-        under way count by the layers that they have passed.
+        under told count by the layers that they have passed.
     should_stop : callable, optional
         Asked before each attention layer whether to give up.
 
     Returns
     -------
-    Sweep
-        Unfinished if it was stopped on the way.
+    HeadAblation
+        Unfinished if it was stopped on the told.
 
     Raises
     ------
@@ -87,11 +87,11 @@ def sweep(loaded, texts, measure, *, pair=None, changes=None, positions=None, pr
         If `should_stop` said so before the first head.
     """
     texts, changes = (texts,) if isinstance(texts, str) else tuple(texts), changes or Changes()
-    prepared, way = [prepare_changeable(loaded, text, pair) for text in texts], _Way(progress, should_stop)
+    prepared, told = [prepare_changeable(loaded, text, pair) for text in texts], _Progress(progress, should_stop)
 
     def runs(off=()):
         """Run every text once for each head in `off`, or once as it is."""
-        options = {"off": off, "should_stop": way.before_layer}
+        options = {"off": off, "should_stop": told.before_layer}
         pairs = zip(prepared, texts, strict=True)
         return [run_prepared(loaded, each, changes, (text, pair), positions, **options) for each, text in pairs]
 
@@ -103,17 +103,17 @@ def sweep(loaded, texts, measure, *, pair=None, changes=None, positions=None, pr
     try:
         for done in range(0, len(heads), at_once):
             off = heads[done : done + at_once]
-            way.begin(done, len(off), len(heads))
+            told.begin(done, len(off), len(heads))
             for head, rows in zip(off, zip(*runs(off), strict=True), strict=True):
                 after[head] = measure(*rows)
     except Stopped:
-        return Sweep(before, after, finished=False)
-    way.begin(len(heads), 0, len(heads))
-    return Sweep(before, after, finished=True)
+        return HeadAblation(before, after, finished=False)
+    told.begin(len(heads), 0, len(heads))
+    return HeadAblation(before, after, finished=True)
 
 
-class _Way:
-    """Tells how far a sweep is. The first run, of the model as it is, shows how many layers every other one has."""
+class _Progress:
+    """Tells how far an ablation is. The first run, of the model as it is, shows how many layers every other one has."""
 
     def __init__(self, progress, should_stop):
         self._progress, self._should_stop = progress or (lambda done, total: None), should_stop or (lambda: False)

@@ -107,7 +107,7 @@ class Inside:
     def _visible(self, layer):
         """Return the changed mask of a layer; layers share it as they share their own."""
         changes, n_q, n_k = self.changes, layer.query.shape[2], layer.key.shape[2]
-        if not (changes.lifted or changes.hidden or changes.window is not None):
+        if not (changes.causal_mask_removed or changes.hidden or changes.window is not None):
             return layer.mask
         own_text = layer.kind != "cross"
         return self.masks.once(_changed_mask, layer.mask, changes, self._hidden(layer), own_text, n_q, n_k)
@@ -252,7 +252,7 @@ def _changed_mask(mask, changes, columns, own_text, n_q, n_k):
 def _reached(visible, changes):
     """Return which keys of its own text a query reaches: with later ones, and not farther than a window."""
     n_q, n_k = visible.shape[-2:]
-    if changes.lifted and n_q == n_k:  # what nobody saw is padding, and stays hidden
+    if changes.causal_mask_removed and n_q == n_k:  # what nobody saw is padding, and stays hidden
         visible = (visible | visible.swapaxes(-1, -2)) & visible.any(axis=-2, keepdims=True)
     if changes.window is not None:
         visible = visible & sliding_window(n_q, n_k, changes.window).visible

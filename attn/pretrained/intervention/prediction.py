@@ -100,7 +100,7 @@ def probability_of(token, position=None):
     Returns
     -------
     callable
-        Run -> float, as `sweep` takes it.
+        Run -> float, as `ablate_heads` takes it.
     """
     return lambda run: float(run.probabilities(position)[token])
 

@@ -88,7 +88,7 @@ AHEAD = Preset(
     text="The opposite of hot is",
     other=None,
     word=" cold",
-    changes=Changes(lifted=True),
+    changes=Changes(causal_mask_removed=True),
     head=(5, 4),
     before=0.684,
     after=0.0,

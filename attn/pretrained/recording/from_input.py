@@ -1,4 +1,4 @@
-"""The deeper start: attention from what goes into a layer and the checkpoint's own matrices.
+"""From the layer's input: attention from what goes into a layer and the checkpoint's own matrices.
 
 A checkpoint holds the matrices, not what is done between them and the dot products. Queries and keys
 may be normalised and turned by their positions; which of it a layer does is found by trying, against
@@ -25,12 +25,15 @@ _ROWS = 64  # of a text on which what a layer does is tried
 _ROUNDING = 3e-5  # of the largest number, by which queries may differ from the recorded ones
 
 
-class Deeper(NamedTuple):
+class FromInput(NamedTuple):
     """One layer computed from its input, beside the model's own output of it."""
 
     parameters: MultiHeadParameters
     steps: MultiHead  # from scratch, (batch, ...)
     reference_output: np.ndarray  # (batch, n, d_model) the model's own, after its output projection
+
+
+Deeper = FromInput  # its earlier name, which notebooks hold
 
 
 class _Way(NamedTuple):
@@ -74,7 +77,7 @@ def from_input(loaded, layer):
 
     Returns
     -------
-    Deeper
+    FromInput
 
     Raises
     ------
@@ -94,7 +97,7 @@ def from_input(loaded, layer):
     with torch.inference_mode():
         merged = torch.tensor(layer.output).transpose(1, 2).flatten(2)  # (batch, n, num_heads * d_v)
         reference = project(merged.to(project.weight)).cpu().float().numpy()
-    return Deeper(way.parameters, _steps(layer, way), reference)
+    return FromInput(way.parameters, _steps(layer, way), reference)
 
 
 def _steps(layer, way):

@@ -30,7 +30,7 @@ class Recording:
     patches : tuple of int, or None
         Rows and columns of patches that the model cut a picture into (`attn.pretrained.patch_grid`).
     seconds : float, or None
-        How long the sound was that its encoder heard, with the silence that filled it up.
+        How long the audio input was, with the silence that filled it up.
     """
 
     text: str | None

@@ -9,9 +9,9 @@ from attn.data import picture_files, pictures, sounds
 from attn.ui import models
 from attn.ui.controls.colour_scale import COLOURS, colour_control, scale_of
 from attn.ui.controls.sentence import DEFAULT_TEXT, say_note, text_control
-from attn.ui.controls.upload import Kind, given_control
-from attn.ui.given import Heard, Seen
+from attn.ui.controls.upload import UploadKind, upload_control
 from attn.ui.link import choice, flag, string, whole
+from attn.ui.media import AudioInput, ImageInput
 from attn.ui.page import ask, figure, theme
 from attn.ui.state import as_text
 from attn.ui.width import room
@@ -36,7 +36,7 @@ def source_controls(state):
     random_control(state)
     takes = taken(state)
     if takes in GIVEN:
-        st.session_state[state.key("given")] = given_control(state, GIVEN[takes])
+        st.session_state[state.key("given")] = upload_control(state, GIVEN[takes])
     else:
         text_control(state, label="Text")
     if takes == "picture":
@@ -55,18 +55,18 @@ def taken(state):
 
 
 GIVEN = {
-    "picture": Kind(
+    "picture": UploadKind(
         "picture",
-        Seen,
+        ImageInput,
         lambda own: own.pixels(models.SIDE),
         pictures.PICTURES,
         "Drawn by rule. The model's own processor makes its inputs of it.",
         picture_files.ENDINGS,
         "Its middle square is used.",
     ),
-    "sound": Kind(
+    "sound": UploadKind(
         "sound",
-        Heard,
+        AudioInput,
         lambda own: own.samples(8000),
         sounds.SOUNDS,
         "Made by rule, three seconds long. The model's own feature extractor makes its inputs of it.",
@@ -161,19 +161,17 @@ def recording_lines(source):
     """Return the lines that load the model and bind ``recording``."""
     name, random_weights, text, pair = source
     model = ", ".join([repr(name)] + (["random_weights=True"] if random_weights else []))
-    if isinstance(text, Seen):
+    if isinstance(text, ImageInput):
         return (
             f"import attn\n\nmodel = pretrained.load({model})\n"
             f"recording = pretrained.record(model, inputs=pretrained.image_inputs(model, {text.code(models.SIDE)}))"
         )
-    if isinstance(text, Heard):
-        sound = f"sounds.read_sound(open({text.name!r}, 'rb').read(), rate)" if text.data else None
-        sound = sound or f"sounds.SOUNDS[{text.name!r}].make(rate)"
+    if isinstance(text, AudioInput):
         pair = f", {pair!r}" if pair else ""
         return (
             f"from attn import sounds\n\nmodel = pretrained.load({model})\n"
             "rate = model.feature_extractor.sampling_rate\n"
-            f"recording = pretrained.record(model, inputs=pretrained.audio_inputs(model, {sound}{pair}))"
+            f"recording = pretrained.record(model, inputs=pretrained.audio_inputs(model, {text.code('rate')}{pair}))"
         )
     pair = f", pair={pair!r}" if pair else ""
     return f"model = pretrained.load({model})\nrecording = pretrained.record(model, {text!r}{pair})"

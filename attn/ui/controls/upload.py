@@ -1,6 +1,6 @@
-"""The choice of a picture or a sound: one made by rule, or a file of the visitor's."""
+"""The choice of a picture or a sound: one made by rule, or a file that the visitor uploads."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import streamlit as st
@@ -8,20 +8,32 @@ import streamlit as st
 from attn.ui.state import as_text
 
 
-class Kind(NamedTuple):
-    """What is chosen among."""
+class UploadKind(NamedTuple):
+    """What `upload_control` lets a visitor choose among, and how it says so."""
 
-    word: str  # "picture" or "sound"
-    holds: type
-    check: Callable  # raises ValueError where a file is none
-    by_rule: dict
+    word: str  # "picture" or "sound": the label, and the name of the choice in the link
+    make: type  # ImageInput or AudioInput
+    check: Callable  # takes what was made of a file; raises ValueError where the file is none
+    by_rule: Mapping  # key -> what has a title
     help_by_rule: str
     endings: tuple  # of files
     help_file: str
 
 
-def given_control(state, kind):
-    """Draw the choice of a picture or a sound, made by rule or a file of the visitor's, and return it."""
+def upload_control(state, kind):
+    """Draw the choice of a picture or a sound, made by rule or uploaded, and return it.
+
+    Parameters
+    ----------
+    state : PageState
+        Holds the choice by rule under the word of the kind. A file is not in the link.
+    kind : UploadKind
+
+    Returns
+    -------
+    ImageInput or AudioInput
+        Of a file that is none, which is said, what is chosen by rule.
+    """
     st.selectbox(
         kind.word.capitalize(),
         kind.by_rule,
@@ -30,10 +42,10 @@ def given_control(state, kind):
         help=kind.help_by_rule,
     )
     file = st.file_uploader("Or one of yours", kind.endings, key=state.key("upload"), help=kind.help_file)
-    by_rule = kind.holds(state.get(kind.word))
+    by_rule = kind.make(state.get(kind.word))
     if file is None:
         return by_rule
-    own = kind.holds(file.name, file.getvalue())
+    own = kind.make(file.name, file.getvalue())
     try:
         kind.check(own)
     except ValueError as error:

@@ -200,7 +200,7 @@ def over_picture(seen, grid, weights, row, room):
 
     Parameters
     ----------
-    seen : Seen
+    seen : ImageInput
     grid : PatchGrid
     weights : ndarray, shape (n_k,)
         Of the chosen query.
@@ -228,7 +228,7 @@ def over_sound(heard, seconds, weights, title, room):
 
     Parameters
     ----------
-    heard : Heard
+    heard : AudioInput
     seconds : float
         From the first moment to the end of the last, with the silence that fills the sound up.
     weights : ndarray, shape (n_k,)

@@ -26,7 +26,7 @@ def preset_link(preset):
         word=(preset.word or "").replace(" ", "␣"),
         off=tuple(sorted(preset.changes.off)),
         hidden=tuple(sorted(place + 1 for place in preset.changes.hidden)),
-        lifted=preset.changes.lifted,
+        lifted=preset.changes.causal_mask_removed,
         layer=layer + 1,
         head=head + 1,
     )
@@ -244,7 +244,7 @@ def changes_of(setup, first):
         off=[head for head in setup.off if head in known],
         patterns={head: pattern for head, pattern in patterns.items() if pattern is not None},
         hidden=[place - 1 for place in setup.hidden if 0 < place <= n],
-        lifted=setup.lifted and _is_causal(first),
+        causal_mask_removed=setup.lifted and _is_causal(first),
         window=setup.window if setup.windowed else None,
         scale={"own": None, "none": 1.0, "other": setup.scale}[setup.scaling],
         temperature=setup.temperature,

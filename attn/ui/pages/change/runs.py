@@ -4,17 +4,17 @@ import streamlit as st
 
 from attn.pretrained.intervention.run import output_gap, run
 from attn.ui import models
-from attn.ui.shared_results import Recent, is_long, once
+from attn.ui.shared_results import LruCache, is_long, once
 
 MOST_MEASURED = 512  # tokens up to which the model's own attention is run as well, to be compared
 
-_ROOM = 256_000_000  # bytes that results kept for all visitors may take together
+_MOST_BYTES = 256_000_000  # bytes that results kept for all visitors may take together
 
 
 @st.cache_resource(show_spinner=False)
 def kept():
     """Return what is kept for all visitors."""
-    return Recent(_ROOM, models.MOST_HELD)
+    return LruCache(_MOST_BYTES, models.MOST_HELD)
 
 
 def passed(name, random_weights, text, pair, changes=None, positions=None):

@@ -1,4 +1,4 @@
-"""Change: every head off in turn, begun, watched, kept for the session, and shown."""
+"""Change, the tab Sweep: head ablation, every head off in turn, begun, watched, kept for the session, and shown."""
 
 import time
 
@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from attn import charts
-from attn.pretrained.intervention.head_ablation import sweep
+from attn.pretrained.intervention.head_ablation import ablate_heads
 from attn.pretrained.intervention.prediction import probability_of, similarity
 from attn.ui import jobs, models
 from attn.ui.pages.change.controls import every_head, head_name
@@ -16,14 +16,14 @@ WORDS = (
     "Each head is switched off alone, with everything else as the model has it, and the number above is taken "
     "again. Orange raises it, blue lowers it; click a head to switch it off on this page."
 )
-RUNNING = "change.sweep.job"  # where the session holds the sweep that runs
+RUNNING = "change.sweep.job"  # where the session holds the ablation that runs
 _PACE = f"{RUNNING}.pace"
-_KEPT = 12  # sweeps that a session keeps
+_KEPT = 12  # ablations that a session keeps
 _BARS = 10
 
 
 class Pace:
-    """How far a sweep is and how fast it goes, from what it tells on its way.
+    """How far an ablation is and how fast it goes, from what it tells on its way.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def _duration(seconds):
 
 
 def key_of(effect):
-    """Return what a sweep depends on: what is read, and the number that is followed."""
+    """Return what an ablation depends on: what is read, and the number that is followed."""
     word = None if effect.word is None else effect.comparison.words[effect.word].id
     return (*effect.read.source, effect.read.other if word is None else "", effect.read.positions, word)
 
@@ -94,7 +94,7 @@ def begin(effect):
 
         options = {"pair": pair or None, "positions": read.positions}
         store.pop(key, None)
-        store[key] = sweep(loaded, texts, measure, **options, progress=told, should_stop=asked)
+        store[key] = ablate_heads(loaded, texts, measure, **options, progress=told, should_stop=asked)
         while len(store) > _KEPT:
             del store[next(iter(store))]
 
@@ -103,21 +103,21 @@ def begin(effect):
 
 
 def watch():
-    """Show how far the sweep is and how long it will take, with a button that stops it."""
+    """Show how far the ablation is and how long it will take, with a button that stops it."""
     jobs.watch(RUNNING, "Heads switched off")
     _say_pace()
 
 
 @st.fragment(run_every=0.4)
 def _say_pace():
-    """Say what the sweep is at, unless it waits for its turn or has come to its end."""
+    """Say what the ablation is at, unless it waits for its turn or has come to its end."""
     job, pace = st.session_state.get(RUNNING), st.session_state.get(_PACE)
     if job is not None and job.running and not (job.place or job.stopped) and pace is not None:
         st.caption(pace.in_words(time.monotonic()))
 
 
 def _store():
-    """Return the sweeps of this session."""
+    """Return the ablations of this session."""
     return st.session_state.setdefault("change.sweeps", {})
 
 
@@ -131,27 +131,27 @@ def _texts(effect):
 
 
 def finished(effect):
-    """Return the sweep for what is in view, if this session has made it."""
+    """Return the ablation for what is in view, if this session has made it."""
     return _store().get(key_of(effect))
 
 
-def any_head(swept):
-    """Return whether the sweep came to its first head."""
-    return bool(np.isfinite(swept.effect).any())
+def any_head(ablation):
+    """Return whether the ablation came to its first head."""
+    return bool(np.isfinite(ablation.effect).any())
 
 
-def sentence_of(swept, effect):
+def sentence_of(ablation, effect):
     """Say which head matters most, and how few of them do."""
-    effects = swept.effect[np.isfinite(swept.effect)]
+    effects = ablation.effect[np.isfinite(ablation.effect)]
     if not effects.size:
         return "Stopped before the first heads, of which several are off in one pass, were through."
-    (best,) = swept.most(1)
+    (best,) = ablation.most(1)
     done, total = effects.size, len(every_head(effect.before))
-    start = "" if swept.finished else f"Stopped after {done} of {total} heads. "
+    start = "" if ablation.finished else f"Stopped after {done} of {total} heads. "
     small = int((np.abs(effects) < 0.1 * np.abs(effects).max()).sum())
     return (
-        f"{start}Without head **{head_name(best)}** the {_what(effect)} goes from {effect.said(swept.before)} to "
-        f"**{effect.said(swept.after[best])}**, farther than without any other. {small} of {done} heads move it by "
+        f"{start}Without head **{head_name(best)}** the {_what(effect)} goes from {effect.said(ablation.before)} to "
+        f"**{effect.said(ablation.after[best])}**, farther than without any other. {small} of {done} heads move it by "
         "less than a tenth of that."
     )
 
@@ -162,10 +162,10 @@ def _what(effect):
     return f"probability of {as_text(charts.quoted(effect.comparison.words[effect.word].text))}"
 
 
-def chart_of(swept, effect, theme, room):
+def chart_of(ablation, effect, theme, room):
     """Draw what each head does to the number when it is off, as a map and the farthest as bars."""
     what = {"kind": "signed", "tooltip_name": "change" if effect.word is None else "percentage points"}
-    change = swept.effect if effect.word is None else 100 * swept.effect
+    change = ablation.effect if effect.word is None else 100 * ablation.effect
     limit = float(np.nanmax(np.abs(change), initial=0)) or 1.0
     down, across = change.shape
     cell = max(min((room * 0.55 - 60) / across, 480 / down, 48), 14)
@@ -173,7 +173,7 @@ def chart_of(swept, effect, theme, room):
         change, theme, title="Change without each", limit=limit, select="map", size=int(cell) * max(down, across),
         missing="not tried", **what,
     )  # fmt: skip
-    first = first_heads(swept)
+    first = first_heads(ablation)
     bars = charts.bars(
         [change[head] for head in first],
         [f"head {head_name(head)}" for head in first],
@@ -187,11 +187,11 @@ def chart_of(swept, effect, theme, room):
     return charts.beside(table, bars)
 
 
-def first_heads(swept):
+def first_heads(ablation):
     """Return the heads that move the number farthest."""
-    return swept.most(_BARS)
+    return ablation.most(_BARS)
 
 
-def head_at(swept, row, column=None):
+def head_at(ablation, row, column=None):
     """Return the head that was clicked, in the map (layer and head) or in the list (its place)."""
-    return (row, column) if column is not None else first_heads(swept)[row]
+    return (row, column) if column is not None else first_heads(ablation)[row]

@@ -63,7 +63,7 @@ def in_words(effect):
     parts += [_heads_in_words(heads, None, words) for words, heads in kinds.items()]
     if changes.hidden:
         parts.append(", ".join(f"“{as_text(names[place])}”" for place in sorted(changes.hidden)) + " hidden")
-    parts += ["the causal mask lifted"] if changes.lifted else []
+    parts += ["the causal mask lifted"] if changes.causal_mask_removed else []
     if changes.window is not None:
         parts.append(f"no look farther than {changes.window} token{'' if changes.window == 1 else 's'}")
     parts += [f"a scale of {changes.scale:.3g}"] if changes.scale is not None else []
@@ -128,7 +128,7 @@ def formula_of(effect):
 
 def _masks(changes):
     """Return whether the mask is another than the model's."""
-    return bool(changes.lifted or changes.hidden or changes.window is not None)
+    return bool(changes.causal_mask_removed or changes.hidden or changes.window is not None)
 
 
 def shapes_of(effect):
@@ -191,7 +191,7 @@ one, other = [similarity(before, others[0])], [similarity(after, others[1])]"""
 def _changes_code(changes):
     """Return changes as code that makes them."""
     given = {}
-    for field in ("off", "patterns", "hidden", "lifted", "window", "scale", "temperature", "shuffled"):
+    for field in ("off", "patterns", "hidden", "causal_mask_removed", "window", "scale", "temperature", "shuffled"):
         value = getattr(changes, field)
         if value != getattr(Changes(), field):
             given[field] = sorted(value) if isinstance(value, frozenset) else value

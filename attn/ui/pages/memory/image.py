@@ -6,8 +6,8 @@ import streamlit as st
 from attn import charts
 from attn.architectures import image_attention
 from attn.data import picture_files, pictures
-from attn.ui.controls.upload import Kind, given_control
-from attn.ui.given import Seen
+from attn.ui.controls.upload import UploadKind, upload_control
+from attn.ui.media import ImageInput
 from attn.ui.page import code, figure, reading, tabs, theme
 from attn.ui.pages.memory.setup import FEATURES, TABS, letter
 from attn.ui.width import room
@@ -21,9 +21,9 @@ PATCH = 4  # pixels along a patch
 GRID = SIDE // PATCH
 
 
-PICTURE = Kind(
+PICTURE = UploadKind(
     "picture",
-    Seen,
+    ImageInput,
     lambda own: own.pixels(SIDE),
     pictures.PICTURES,
     f"Drawn by rule, {SIDE} × {SIDE} pixels.",
@@ -34,7 +34,7 @@ PICTURE = Kind(
 
 def picture_control(state):
     """Draw the choice of a picture, one of those at hand or a file, and return it with the code that makes it."""
-    seen = given_control(state, PICTURE)
+    seen = upload_control(state, PICTURE)
     return seen.pixels(SIDE), f"picture = {seen.code(SIDE)}"
 
 

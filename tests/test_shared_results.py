@@ -1,4 +1,4 @@
-"""Heavy work waits its turn, and what was made for one visitor is there for the next."""
+"""Heavy work waits in a queue, and what was made for one visitor is there for the next."""
 
 import threading
 from types import SimpleNamespace
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from attn.pretrained import threads
-from attn.ui.shared_results import Recent, forget, is_long, once
+from attn.ui.shared_results import LruCache, forget, is_long, once
 
 MODEL = SimpleNamespace(num_layers=3)
 LONG, SHORT = "word " * 1000, "word"
@@ -15,7 +15,7 @@ LONG, SHORT = "word " * 1000, "word"
 
 def test_of_two_visitors_with_one_long_text_the_second_takes_what_the_first_made(monkeypatch):
     monkeypatch.setattr(threads, "_heavy", threads.Queue(1))
-    kept, made, begun, go_on = Recent(1_000_000, 2), [], threading.Event(), threading.Event()
+    kept, made, begun, go_on = LruCache(1_000_000, 2), [], threading.Event(), threading.Event()
 
     def make(watch):
         watch()
@@ -45,12 +45,12 @@ def test_of_two_visitors_with_one_long_text_the_second_takes_what_the_first_made
 def test_a_short_text_does_not_wait(monkeypatch):
     monkeypatch.setattr(threads, "_heavy", threads.Queue(1))
     with threads.heavy():
-        found = once(Recent(1_000_000, 2), ("model", False, SHORT), MODEL, is_long(SHORT), lambda watch: np.ones(2))
+        found = once(LruCache(1_000_000, 2), ("model", False, SHORT), MODEL, is_long(SHORT), lambda watch: np.ones(2))
     assert found.sum() == 2
 
 
 def test_what_fails_is_not_kept():
-    kept = Recent(1_000_000, 2)
+    kept = LruCache(1_000_000, 2)
 
     def fail(watch):
         raise ValueError("no")
@@ -62,7 +62,7 @@ def test_what_fails_is_not_kept():
 
 
 def test_what_is_forgotten_is_kept_nowhere():
-    kept = Recent(1_000_000, 2), Recent(1_000_000, 2)
+    kept = LruCache(1_000_000, 2), LruCache(1_000_000, 2)
     for one in kept:
         one.put(("model", False), "result", 1)
     forget()
