@@ -170,18 +170,24 @@ def test_what_can_be_seen_is_read_off_the_weights():
     padded = np.arange(13) < 11
     for visible in (masks.causal(13).visible, masks.sliding_window(13, 13, (3, 0)).visible, padded[None]):
         weights = scaled_dot_product_attention(x, x, x, visible).weights
-        assert head_metrics.evenness(weights) == pytest.approx(head_metrics.evenness(weights, visible))
+        with_mask = head_metrics.normalised_entropy(weights, visible)
+        assert head_metrics.normalised_entropy(weights) == pytest.approx(with_mask)
         assert head_metrics.positional(weights) == pytest.approx(head_metrics.positional(weights, visible))
         assert measure(weights, mask=visible)["positional"] == head_metrics.positional(weights, visible)
         even = visible / visible.sum(axis=-1, keepdims=True) * np.ones((13, 1))
-        assert head_metrics.evenness(even) == pytest.approx(1)
+        assert head_metrics.normalised_entropy(even) == pytest.approx(1)
+
+
+def test_normalised_entropy_keeps_the_name_that_links_and_notebooks_hold():
+    assert head_metrics.evenness is head_metrics.normalised_entropy
+    assert "evenness" in METRICS
 
 
 def test_what_can_be_seen_is_read_off_each_head_alone():
     visible = np.stack([np.tri(7), np.eye(7) + np.eye(7, k=-1), np.arange(7) + np.zeros((7, 1)) < 4])
     visible[1, 3] = 0  # a query without weight
     weights = visible * random_weights(3, 7, 7)
-    for score in (head_metrics.evenness, head_metrics.positional):
+    for score in (head_metrics.normalised_entropy, head_metrics.positional):
         np.testing.assert_allclose(score(weights), [score(head) for head in weights])
         masked = score(weights, masks.causal(7).visible)
         np.testing.assert_allclose(masked, [score(head, masks.causal(7).visible) for head in weights])
@@ -198,7 +204,7 @@ def test_a_mask_tells_more_than_the_weights():
     """Weights of exactly 0 look hidden, unless the mask says that they could have been more."""
     one_step = np.eye(7, k=-1)
     assert np.isnan(head_metrics.positional(one_step))
-    assert np.isnan(head_metrics.evenness(one_step))
+    assert np.isnan(head_metrics.normalised_entropy(one_step))
     result = measure(one_step, mask=masks.causal(7).visible)
     assert result["positional"] > 0.7
     assert result["evenness"] == 0
@@ -305,7 +311,7 @@ def test_nothing_to_explain_is_nan():
     causal = np.tri(7, dtype=np.float32)
     assert np.isnan(head_metrics.positional(causal / causal.sum(axis=-1, keepdims=True)))
     assert np.isnan(head_metrics.positional([[0.2, 0.3, 0.5]]))  # each distance once
-    assert np.isnan(head_metrics.evenness([[1.0]]))
+    assert np.isnan(head_metrics.normalised_entropy([[1.0]]))
 
 
 # Slow loops agree
@@ -474,7 +480,7 @@ def test_types_are_kept(dtype):
         (lambda: measure(np.eye(3), words=[1, 2, 3]), "words must be 3 strings, one per key, got [1, 2, 3]"),
         (lambda: measure(np.eye(3), words="abc"), "words must be 3 strings, one per key, got 'abc'"),
         (
-            lambda: head_metrics.evenness(np.eye(3), np.ones((2, 3), bool)),
+            lambda: head_metrics.normalised_entropy(np.eye(3), np.ones((2, 3), bool)),
             "mask must be boolean and broadcast to (3, 3), got bool of shape (2, 3)",
         ),
         (

@@ -9,7 +9,7 @@ from attn.analysis.head_table import METRICS
 
 STANDS_OUT = 0.4  # the score from which a pattern gives a head its name
 MOST = 0.5  # that for resting on the first or special tokens, as most heads do part of the time
-BROAD = 0.9  # the evenness from which a head has no target at all
+BROAD = 0.9  # the normalised entropy from which a head has no target at all
 SHORTEST = 8  # tokens below which chance alone would name a head
 
 
@@ -43,7 +43,7 @@ def kind_of_head(metrics: Mapping[str, float], n_tokens: int | None = None) -> K
 
     Notes
     -----
-    The first that applies: an evenness of `BROAD`; `STANDS_OUT` of the weight on repetitions; as much
+    The first that applies: a normalised entropy of `BROAD`; `STANDS_OUT` of the weight on repetitions; as much
     on a neighbour or on the token itself; `MOST` of it on the first or on special tokens; a pattern
     that is positional to `MOST`. Heads rest on special tokens when they find nothing, [1]_, section
     3.2, so what they do otherwise comes first. The limits are ours. One text shows what a head does

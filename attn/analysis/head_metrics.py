@@ -45,7 +45,7 @@ def entropy(weights: ArrayLike) -> np.ndarray:
     return _mean(analysis.row_entropy(weights), rows, dtype)
 
 
-def evenness(weights: ArrayLike, mask: ArrayLike | None = None) -> np.ndarray:
+def normalised_entropy(weights: ArrayLike, mask: ArrayLike | None = None) -> np.ndarray:
     r"""Return the entropy as a share of the largest that the keys in sight allow.
 
     Parameters
@@ -79,13 +79,16 @@ def evenness(weights: ArrayLike, mask: ArrayLike | None = None) -> np.ndarray:
 
     Examples
     --------
-    >>> evenness([[1, 0], [0.5, 0.5]])
+    >>> normalised_entropy([[1, 0], [0.5, 0.5]])
     np.float64(1.0)
     """
     weights, _, dtype = _weights(weights)
     keys = _in_sight(weights, mask).sum(axis=-1)  # (..., n_q)
     largest = np.log(np.maximum(keys, 2))
     return _mean(analysis.row_entropy(weights) / largest, keys > 1, dtype)
+
+
+evenness = normalised_entropy  # its earlier name, which is still its key in METRICS and in links
 
 
 def distance(weights: ArrayLike, query_offset: int | None = None) -> np.ndarray:
@@ -403,7 +406,7 @@ def positional(weights: ArrayLike, mask: ArrayLike | None = None) -> np.ndarray:
     ----------
     weights : shape (..., n_q, n_k)
     mask : booleans, broadcastable to the weights
-        As in `evenness`.
+        As in `normalised_entropy`.
 
     Returns
     -------
@@ -420,7 +423,7 @@ def positional(weights: ArrayLike, mask: ArrayLike | None = None) -> np.ndarray:
     Notes
     -----
     With :math:`e_{ij} = a_{ij} - \sum_k a_{ik} / m_i`, what sets a weight apart from looking alike at
-    all :math:`m_i` keys in sight (see `evenness`), and :math:`\bar e_d` its mean over the
+    all :math:`m_i` keys in sight (see `normalised_entropy`), and :math:`\bar e_d` its mean over the
     :math:`n_d` cells with :math:`j - i = d`, the share of the variance that the means explain is
     :math:`R^2 = \sum_d n_d \bar e_d^2 / \sum_{ij} e_{ij}^2`. In a text of few tokens chance alone
     explains ``D / N``, with D distances and N cells; as in an adjusted :math:`R^2` this is taken out,

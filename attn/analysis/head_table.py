@@ -64,7 +64,7 @@ METRICS = {
         "It looks at all tokens more alike.",
         "share",
         set(),
-        lambda weights, text: head_metrics.evenness(weights, text.mask),
+        lambda weights, text: head_metrics.normalised_entropy(weights, text.mask),
     ),
     "distance": Metric(
         "Mean distance",
@@ -163,7 +163,7 @@ def measure(
     special : booleans, shape (n_k,)
         True for special tokens.
     mask : booleans, broadcastable to the weights
-        As in `evenness`.
+        As in `normalised_entropy`.
     query_offset
         As in `distance`.
     cross
