@@ -118,8 +118,8 @@ def test_a_wrapper_is_taken_off_in_every_shard(folder, masked):
 
 
 def test_a_name_that_only_some_tensors_begin_with_is_no_wrapper():
-    assert weights_report.wrapper(["module.a.weight", "b.weight"]) == ""
-    assert weights_report.wrapper([]) == ""
+    assert weights_report.wrapper_prefix(["module.a.weight", "b.weight"]) == ""
+    assert weights_report.wrapper_prefix([]) == ""
     assert weights_report.renaming(["module.a.weight", "b.weight"]) == {}
 
 

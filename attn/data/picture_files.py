@@ -21,9 +21,9 @@ MOST_PIXELS = {
 }
 MOST_SHRUNK = 64_000_000  # of a JPEG that is made small row by row, and so never held whole
 _MOST_SCANS = 50  # of a progressive JPEG, which has about 10: a few bytes make each pass over the whole picture
-_MOST_PIECES = 100_000  # of a file; each costs Pillow many times its bytes
-_FINER = 3  # times the size asked for, down to which means are taken; a better filter goes on from there
-_BAND = 250_000  # pixels that are made red, green and blue at once
+_MOST_READS = 100_000  # of pieces of a file; each costs Pillow many times its bytes
+_MEANS_DOWN_TO = 3  # times the size asked for, down to which means are taken; a better filter goes on from there
+_BAND_PIXELS = 250_000  # pixels that are made red, green and blue at once
 _ORIENTATION = 0x0112  # the tag of a camera
 _TURNS = {  # how a camera was held, and what puts the picture upright
     2: "FLIP_LEFT_RIGHT",
@@ -35,7 +35,7 @@ _TURNS = {  # how a camera was held, and what puts the picture upright
     8: "ROTATE_90",
 }
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error)
-_one = threading.Lock()  # several visitors' pictures at once cost no more than one
+_one_at_a_time = threading.Lock()  # so that the pictures of several visitors cost no more than one
 
 
 def read_picture(data, size):
@@ -58,7 +58,7 @@ def read_picture(data, size):
     ValueError
         If the file is no picture, is broken, or would take too much memory or time.
     """
-    with _one:
+    with _one_at_a_time:
         small = _middle(data, size)  # all that is left when the next one's turn comes
     return np.asarray(small, dtype=float) / 255
 
@@ -81,19 +81,19 @@ def read_whole(data):
     ValueError
         As `read_picture`.
     """
-    with _one, _decoded(data) as image:
+    with _one_at_a_time, _decoded(data) as image:
         return _upright(image, _on_white(image, (0, 0, *image.size)))
 
 
-class _Pieces(io.BytesIO):
+class _CountedReads(io.BytesIO):
     """A file that is read in a limited number of pieces."""
 
-    read_pieces = 0
+    reads = 0
 
     def read(self, size=-1):
-        self.read_pieces += 1
-        if self.read_pieces > _MOST_PIECES:
-            raise OSError(f"more than {_MOST_PIECES} pieces")
+        self.reads += 1
+        if self.reads > _MOST_READS:
+            raise OSError(f"more than {_MOST_READS} pieces")
         return super().read(size)
 
 
@@ -109,7 +109,7 @@ def _middle(data, size):
         side = min(image.size)
         left, top = (image.width - side) / 2, (image.height - side) / 2  # may be halves of pixels
         box = (math.floor(left), math.floor(top), math.ceil(left + side), math.ceil(top + side))
-        factor = max(1, side // (_FINER * size))
+        factor = max(1, side // (_MEANS_DOWN_TO * size))
         means = _on_white(image, box, factor)
         exact = [edge / factor for edge in (left % 1, top % 1, left % 1 + side, top % 1 + side)]
         small = means.resize((size, size), Image.Resampling.LANCZOS, box=exact)
@@ -123,7 +123,7 @@ def _decoded(data, size=None):
 
     PngImagePlugin.MAX_TEXT_MEMORY = PngImagePlugin.MAX_TEXT_CHUNK  # texts in it, which nobody sees, may blow up
     try:
-        image = Image.open(_Pieces(data), formats=("PNG", "JPEG", "WEBP", "GIF"))  # reads the header alone
+        image = Image.open(_CountedReads(data), formats=("PNG", "JPEG", "WEBP", "GIF"))  # reads the header alone
         with contextlib.closing(image):  # frees its pixels, also where an error still holds the picture
             _check(image, data, size)
             image.load()
@@ -143,7 +143,7 @@ def _check(image, data, size):
     kind = {"WEBP": "WebP", "MPO": "JPEG"}.get(image.format, image.format)
     if kind == "JPEG":
         if size:
-            image.draft(image.mode, (_FINER * size, _FINER * size))
+            image.draft(image.mode, (_MEANS_DOWN_TO * size, _MEANS_DOWN_TO * size))
         if not _row_by_row(data):
             kind = "progressive JPEG"
             scans = data.count(b"\xff\xda")
@@ -177,7 +177,7 @@ def _on_white(image, box, factor=1):
 
     left, top, right, bottom = box
     small = Image.new("RGB", (math.ceil((right - left) / factor), math.ceil((bottom - top) / factor)))
-    rows = factor * max(1, _BAND // (factor * (right - left)))
+    rows = factor * max(1, _BAND_PIXELS // (factor * (right - left)))
     for start in range(top, bottom, rows):
         band = image.crop((left, start, right, min(start + rows, bottom)))
         if band.mode == "I;16":  # Pillow would cut off what is above 255

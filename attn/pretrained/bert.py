@@ -312,7 +312,7 @@ def _tensors(folder, config, name):
     opened = {}
     for path in catalogue.weight_files(folder, name):
         opened |= safetensors_file.open_tensors(path)
-    tensors, prefix = {}, weights_report.wrapper(opened)
+    tensors, prefix = {}, weights_report.wrapper_prefix(opened)
     for each, tensor in opened.items():
         bare = each.removeprefix(prefix).removeprefix("bert.").replace("LayerNorm.gamma", "LayerNorm.weight")
         tensors[bare.replace("LayerNorm.beta", "LayerNorm.bias")] = tensor

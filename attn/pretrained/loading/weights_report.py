@@ -29,7 +29,7 @@ class WeightsReport(NamedTuple):
     missing: tuple  # tensors of the model that are not in the file, and that nothing here depends on
 
 
-def wrapper(names):
+def wrapper_prefix(names):
     """Return what training put before all names of a file, such as ``_orig_mod.module.``, or an empty string.
 
     Parameters
@@ -42,9 +42,9 @@ def wrapper(names):
 
     Examples
     --------
-    >>> wrapper(["module._orig_mod.wte.weight", "module._orig_mod.wpe.weight"])
+    >>> wrapper_prefix(["module._orig_mod.wte.weight", "module._orig_mod.wpe.weight"])
     'module._orig_mod.'
-    >>> wrapper(["module.wte.weight", "wpe.weight"])
+    >>> wrapper_prefix(["module.wte.weight", "wpe.weight"])
     ''
     """
     prefix = ""
@@ -65,7 +65,7 @@ def renaming(names):
     dict
         Pattern -> what stands in its place; empty where there is no wrapper.
     """
-    prefix = wrapper(names)
+    prefix = wrapper_prefix(names)
     inside = [each for each in _ANYWHERE if any(each in name.removeprefix(prefix) for name in names)]
     return {f"^{re.escape(each)}": "" for each in [prefix] if each} | {re.escape(each): "" for each in inside}
 
@@ -86,7 +86,7 @@ def judge(model, info, names, name):
     Returns
     -------
     model : transformers.PreTrainedModel
-        Without its head, where the file has none.
+        Without the head for its task, such as predicting words, where the file has none.
     WeightsReport
     note : str
         Sentences; empty where there is nothing to say.
@@ -100,18 +100,19 @@ def judge(model, info, names, name):
     base, inside = model.base_model, f"{model.base_model_prefix}."
     harmless = _harmless(model, info["missing_keys"])
     needed = set(info["missing_keys"]) - harmless
-    head = needed if base is not model and not any(tensor.startswith(inside) for tensor in needed) else set()
-    require(_once(model, needed - head), len(_once(model)), names, name, inside)
-    if head:
+    # A file that lacks tensors of the head for a task, and no others, is shown as a bare model.
+    task_head = needed if base is not model and not any(tensor.startswith(inside) for tensor in needed) else set()
+    require(_counted_once(model, needed - task_head), len(_counted_once(model)), names, name, inside)
+    if task_head:
         model = base
         harmless = {tensor for tensor in harmless if tensor.startswith(inside)}
     unused = sorted(tensor for tensor in info["unexpected_keys"] if not _COMPUTED.search(tensor))
-    expected = len(_once(model))
+    expected = len(_counted_once(model))
     report = WeightsReport(expected - len(harmless), expected, tuple(unused), tuple(sorted(harmless)))
-    return model, report, " ".join(_sentences(model, report, names, head))
+    return model, report, " ".join(_sentences(model, report, names, task_head))
 
 
-def require_all(needed, tensors, names, name, usual=""):
+def require_all(needed, tensors, names, name, own_prefix=""):
     """Raise ModelError if a tensor that a model needs is missing or has another shape.
 
     Parameters
@@ -120,15 +121,15 @@ def require_all(needed, tensors, names, name, usual=""):
         Tensor -> shape.
     tensors : dict
         Tensor -> what has a `shape`, under the names that the model has for them.
-    names, name, usual
+    names, name, own_prefix
         As for `require`.
     """
-    require(needed.keys() - tensors.keys(), len(needed), names, name, usual)
+    require(needed.keys() - tensors.keys(), len(needed), names, name, own_prefix)
     shapes = {tensor: (tensors[tensor].shape, shape) for tensor, shape in needed.items()}
     require_shapes({tensor: both for tensor, both in shapes.items() if both[0] != both[1]}, name)
 
 
-def require(missing, expected, names, name, usual=""):
+def require(missing, expected, names, name, own_prefix=""):
     """Raise ModelError if tensors that a model needs are not in its file.
 
     Parameters
@@ -140,13 +141,13 @@ def require(missing, expected, names, name, usual=""):
         Of the tensors of the file.
     name : str
         The model as the user named it.
-    usual : str
-        What the names of such a model may begin with.
+    own_prefix : str
+        What the names of such a model begin with by themselves, so that it explains nothing.
     """
     if not missing:
         return
     named = " and ".join(sorted(missing, key=_rank)[:2])
-    prefix = _shared(names).removesuffix(usual)
+    prefix = _shared(names).removesuffix(own_prefix)
     where = f"; all names in its file begin with “{prefix}”" if prefix else ""
     raise ModelError(
         f"the file of {name} must hold every tensor of the model, but {len(missing)} of {expected} are missing: "
@@ -181,8 +182,8 @@ def _harmless(model, missing):
     return {tensor for tensor in missing if tensor in computed or tensor.startswith(poolers)}
 
 
-def _once(model, names=None):
-    """Return the names of a model's tensors, all or those given: the first of those that are tied."""
+def _counted_once(model, names=None):
+    """Return the names of a model's tensors, all or those given, and of those that are tied the first alone."""
     every = model.state_dict(keep_vars=True)
     return set({id(every[name]): name for name in sorted(every if names is None else names, reverse=True)}.values())
 
@@ -203,14 +204,14 @@ def _shared(names):
     return "".join(f"{part}." for part in shared)
 
 
-def _sentences(model, report, names, head):
+def _sentences(model, report, names, task_head):
     """Yield what is to be known of a file that fills its model."""
-    if prefix := wrapper(names):
+    if prefix := wrapper_prefix(names):
         yield f"The names in its file begin with “{prefix}”, which training put there and which was taken off."
     elif renaming(names):
         yield "Some names in its file had parts that training put there and that were taken out."
-    if head:
-        yield f"Its file has no head ({_listed({_part(each) for each in head})}), so it is shown without one."
+    if task_head:
+        yield f"Its file has no head ({_listed({_part(each) for each in task_head})}), so it is shown without one."
     if pooler := [each for each in report.missing if "pooler." in each]:
         yield f"Its file has no pooler ({_counted(pooler)}), and nothing here depends on one."
     if computed := [each for each in report.missing if "pooler." not in each]:
