@@ -1,4 +1,4 @@
-"""A part of a recorded call: some heads, some rows, and what is kept of a call that is too large to keep."""
+"""Tiles of a recorded call, some heads or rows of it, and what is kept of a call that is too large to keep."""
 
 import copy
 import ctypes
@@ -11,6 +11,7 @@ import numpy as np
 
 from attn.pretrained.errors import ModelError
 from attn.pretrained.recording import registry
+from attn.pretrained.recording.pass_masks import PassMask
 
 LARGEST = 128_000_000  # bytes that the weights of all heads of a layer may take at once
 _TILE = 1_000_000  # weights computed at once for a long text: they stay in the cache of a core
@@ -37,7 +38,7 @@ class Given:
     kwargs: dict
     query_shape: tuple
     key_shape: tuple
-    mask: Any
+    mask: PassMask
 
 
 @dataclass(frozen=True)
