@@ -1,13 +1,19 @@
 """Picture files of strangers: read in one place, one at a time, at a cost in memory that is known before."""
 
+from __future__ import annotations
+
 import contextlib
 import io
 import math
 import struct
 import threading
 import zlib
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import PIL.Image
 
 ENDINGS = ("png", "jpg", "jpeg", "webp", "gif")
 # So many pixels cost a decoder about 100 MB: 4 bytes each for most; WebP holds its canvas four times, and what is
@@ -38,19 +44,19 @@ _BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error,
 _one_at_a_time = threading.Lock()  # so that the pictures of several visitors cost no more than one
 
 
-def read_picture(data, size):
+def read_picture(data: bytes, size: int) -> np.ndarray:
     """Read a picture file, cut to its middle square and made small.
 
     Parameters
     ----------
-    data : bytes
+    data
         PNG, JPEG, WebP or GIF; of a film the first picture.
-    size : int
+    size
         Pixels along a side of the result.
 
     Returns
     -------
-    ndarray, shape (size, size, 3)
+    shape (size, size, 3)
         From 0 to 1; what was transparent is white.
 
     Raises
@@ -63,12 +69,12 @@ def read_picture(data, size):
     return np.asarray(small, dtype=float) / 255
 
 
-def read_whole(data):
+def read_whole(data: bytes) -> PIL.Image.Image:
     """Read a picture file with all its pixels.
 
     Parameters
     ----------
-    data : bytes
+    data
         As `read_picture` takes them.
 
     Returns
