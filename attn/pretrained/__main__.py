@@ -1,5 +1,7 @@
 """What the package does from the command line: ``python -m attn.pretrained families``."""
 
+from __future__ import annotations
+
 import argparse
 import sys
 from pathlib import Path
@@ -7,7 +9,7 @@ from pathlib import Path
 from attn.pretrained.families import check
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> None:
     """Check the families of transformers and print the table.
 
     Parameters

@@ -4,10 +4,13 @@ Neither torch nor transformers is loaded. Names of checkpoints such as ``attenti
 end here; elsewhere the same matrices are ``w_q`` and so on, used as ``x @ w + b``.
 """
 
+from __future__ import annotations
+
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -27,6 +30,13 @@ _USUAL = {  # what a configuration need not say, because BERT has it so
     "type_vocab_size": 2,
     "layer_norm_eps": 1e-12,
 }
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import ArrayLike
+
+    from attn.pretrained.loading.catalogue import Settings
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +85,9 @@ class Encoded(NamedTuple):
     output: np.ndarray  # (n, d_model)
 
 
-def load(name_or_path=catalogue.DEFAULT, *, size_limit=None, settings=None):
+def load(
+    name_or_path: str | Path = catalogue.DEFAULT, *, size_limit: int | None = None, settings: Settings | None = None
+) -> Encoder:
     """Open a BERT encoder without torch or transformers.
 
     Parameters
@@ -119,7 +131,7 @@ def load(name_or_path=catalogue.DEFAULT, *, size_limit=None, settings=None):
     )
 
 
-def parameters(tensors, layer, num_heads):
+def parameters(tensors: Mapping, layer: int | str, num_heads: int) -> MultiHeadParameters:
     """Take the parameters of one attention layer out of a checkpoint.
 
     Parameters
@@ -145,14 +157,16 @@ def parameters(tensors, layer, num_heads):
     places = {"q": f"{name}.query", "k": f"{name}.key", "v": f"{name}.value"}
     places["o"] = f"{name.removesuffix('.self')}.output.dense"
     try:
-        weights = {f"w_{role}": np.asarray(tensors[f"{place}.weight"]).T for role, place in places.items()}
-        biases = {f"b_{role}": np.asarray(tensors[f"{place}.bias"]) for role, place in places.items()}
+        weights: dict[str, Any] = {
+            f"w_{role}": np.asarray(tensors[f"{place}.weight"]).T for role, place in places.items()
+        }
+        biases: dict[str, Any] = {f"b_{role}": np.asarray(tensors[f"{place}.bias"]) for role, place in places.items()}
     except KeyError as missing:
         raise ModelError(f"the checkpoint must name its matrices as BERT does, it has no {missing}") from None
     return MultiHeadParameters(**weights, **biases, num_heads=num_heads)
 
 
-def from_scratch(hidden, parameters, mask=None):
+def from_scratch(hidden: ArrayLike, parameters: MultiHeadParameters, mask: ArrayLike | None = None) -> MultiHead:
     """Compute an attention layer from what goes into it.
 
     Parameters
@@ -170,7 +184,7 @@ def from_scratch(hidden, parameters, mask=None):
     return multi_head_attention(hidden, parameters, mask=mask)
 
 
-def encode(encoder, text, pair=None):
+def encode(encoder: Encoder, text: str, pair: str | None = None) -> Encoded:
     r"""Pass a text through a BERT encoder, keeping every step.
 
     Parameters
@@ -210,7 +224,7 @@ def encode(encoder, text, pair=None):
     return Encoded(names, truncated_from, tuple(blocks), hidden)
 
 
-def gelu(x):
+def gelu(x: np.ndarray) -> np.ndarray:
     r"""Let numbers through the more the larger they are.
 
     Parameters

@@ -1,5 +1,7 @@
 """The errors of the pretrained package, and the sentences for what can go wrong outside it."""
 
+from __future__ import annotations
+
 
 class ModelError(ValueError):
     """A model cannot be loaded, run or compared; the message is one sentence that says why."""
@@ -62,7 +64,7 @@ def _chain(error):
         error = error.__cause__ or error.__context__
 
 
-def first_line(error, limit=200):
+def first_line(error: Exception, limit: int = 200) -> str:
     """Return the first line of an error's message, cut to `limit` characters."""
     line = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
     return line if len(line) <= limit else line[: limit - 1] + "…"

@@ -1,9 +1,12 @@
 """How many threads compute, and how many visitors at once."""
 
+from __future__ import annotations
+
 import functools
 import sys
 import threading
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from itertools import accumulate
 
 from attn.pretrained.errors import ModelError
@@ -18,7 +21,7 @@ class Stopped(ModelError):
     """Somebody asked for the work to be stopped."""
 
 
-def one_thread():
+def one_thread() -> None:
     """Let torch and numpy compute with one thread each, in the whole process.
 
     For a server, whose cores are busy with visitors. Both keep a pool of threads that wait for one
@@ -33,7 +36,7 @@ def one_thread():
 
 
 @contextmanager
-def one_numpy_thread():
+def one_numpy_thread() -> Iterator[None]:
     """Hold numpy's matrix products to one thread for as long as somebody is inside.
 
     torch and numpy each keep a pool of threads. Inside a pass of a model both would be awake and wait
@@ -93,19 +96,26 @@ class Queue:
         self._tickets = {}  # how much room each takes: those inside first, then those who wait
 
     @property
-    def inside(self):
+    def inside(self) -> int:
         """How many are inside."""
         with self._changed:
             return len(self._tickets) - len(self._waiting())
 
     @property
-    def waiting(self):
+    def waiting(self) -> int:
         """How many wait."""
         with self._changed:
             return len(self._waiting())
 
     @contextmanager
-    def turn(self, on_wait=None, should_stop=None, *, alone=False, patience=0.2):
+    def turn(
+        self,
+        on_wait: Callable[[int], object] | None = None,
+        should_stop: Callable[[], bool] | None = None,
+        *,
+        alone: bool = False,
+        patience: float = 0.2,
+    ) -> Iterator[None]:
         """Wait until it is one's turn, and give way to the next at the end of the block.
 
         Parameters

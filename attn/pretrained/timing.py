@@ -4,6 +4,8 @@ Each contestant runs in a process of its own (``python -m attn.pretrained.timing
 that the operating system counts is its alone, and so that it can be ended at any moment.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import queue
@@ -12,6 +14,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -46,7 +49,7 @@ class Measured(NamedTuple):
     bytes: int | None  # the most memory beyond the inputs; None where the system does not tell
 
 
-def lengths_up_to(most, least=128):
+def lengths_up_to(most: int, least: int = 128) -> list[int]:
     """Return the lengths to measure: powers of two from `least`, and `most` itself at the end.
 
     Examples
@@ -61,12 +64,12 @@ def lengths_up_to(most, least=128):
     return [*lengths, most]
 
 
-def cores():
+def cores() -> int:
     """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def spare_memory(most=2e9):
+def spare_memory(most: float = 2e9) -> float:
     """Return how many bytes may be taken without harm: half of what is free, and never more than `most`."""
     free = [2 * most]
     with suppress(OSError, ValueError, StopIteration):
@@ -77,7 +80,7 @@ def spare_memory(most=2e9):
     return max(0.0, min(free) / 2)
 
 
-def fits(contestant, n, num_heads, limit):
+def fits(contestant: str, n: int, num_heads: int, limit: float) -> bool:
     """Return whether a contestant needs at most so many bytes for n tokens.
 
     Examples
@@ -88,7 +91,16 @@ def fits(contestant, n, num_heads, limit):
     return _COPIES.get(contestant, 0) * cost.score_bytes(num_heads, n, n) <= limit
 
 
-def measure(lengths, *, num_heads=4, d_k=64, causal=False, threads=1, contestants=tuple(CONTESTANTS), limit=None):
+def measure(
+    lengths: Sequence[int],
+    *,
+    num_heads: int = 4,
+    d_k: int = 64,
+    causal: bool = False,
+    threads: int = 1,
+    contestants: Sequence[str] = tuple(CONTESTANTS),
+    limit: float | None = None,
+) -> Iterator[Measured | None]:
     """Time every contestant over growing lengths.
 
     Parameters
@@ -180,10 +192,10 @@ def _listen(pipe, said):
 # In the process of a contestant
 
 
-def main(job):
+def main(text: str) -> None:
     """Measure one contestant and print one line per length."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    job = json.loads(job)
+    job = json.loads(text)
     attend = _prepared(job["contestant"], job["causal"], job["threads"])
     attend(*_inputs(64, job["num_heads"], job["d_k"]))  # loads what is loaded late
     clock = time.thread_time if job["threads"] == 1 else time.perf_counter

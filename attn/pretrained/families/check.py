@@ -1,11 +1,14 @@
 """Which families of transformers are recorded right: each one tried on a tiny model with random weights."""
 
+from __future__ import annotations
+
 import multiprocessing
 import os
 import threading
 from collections import Counter
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -14,6 +17,9 @@ from attn.pretrained.families import tiny_models
 from attn.pretrained.families.inputs import forward_options
 from attn.pretrained.loading.load import wrap
 from attn.pretrained.recording import compare, record, registry
+
+if TYPE_CHECKING:
+    from attn.pretrained.recording.record import Recording
 
 TOLERANCE = 2e-5  # of weights
 _MOVED = 1e-3  # of what the model gives, relative to its largest number
@@ -41,7 +47,7 @@ class Row(NamedTuple):
     why: str = ""
 
 
-def names():
+def names() -> list[str]:
     """Return the families that transformers knows.
 
     Returns
@@ -54,7 +60,7 @@ def names():
     return sorted(CONFIG_MAPPING_NAMES)
 
 
-def check(family):
+def check(family: str) -> Row:
     """Record a tiny model of a family and compare it with what the model itself reports.
 
     Parameters
@@ -72,7 +78,7 @@ def check(family):
         return _as_a_part(family) or Row(family, NOT_BUILT, why=str(error))
 
 
-def matched(recorded, weights):
+def matched(recorded: Recording, weights: dict) -> list[tuple[str, int, float]]:
     """Pair each map that a model reports with the recorded layer that it comes from.
 
     Parameters
@@ -102,7 +108,13 @@ def matched(recorded, weights):
     return [(name, *(_nearest(left, reference) if pair is None else pair)) for name, reference, pair in pairs]
 
 
-def walk(families, *, processes=None, seconds=_SECONDS, progress=None):
+def walk(
+    families: Iterable[str],
+    *,
+    processes: int | None = None,
+    seconds: float = _SECONDS,
+    progress: Callable | None = None,
+) -> list[Row]:
     """Check families in other processes, so that none can take all time and memory, or end the walk.
 
     Parameters
@@ -139,7 +151,7 @@ def walk(families, *, processes=None, seconds=_SECONDS, progress=None):
     return [rows[family] for family in families]
 
 
-def summary(rows):
+def summary(rows: list[Row]) -> str:
     """Return the counts of verdicts as one sentence.
 
     Parameters
@@ -170,7 +182,7 @@ _WORDS = (
 )
 
 
-def table(rows):
+def table(rows: list[Row]) -> str:
     """Return the rows as a table in Markdown, with the counts above it.
 
     Parameters

@@ -1,7 +1,14 @@
 """Inputs that a model of any family can read, made from the names of what its forward takes."""
 
+from __future__ import annotations
+
 import inspect
 import itertools
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import transformers
 
 FIRST_TEXT_ID = 50  # special tokens of tiny models lie below
 N_TOKENS = 7

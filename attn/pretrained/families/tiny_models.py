@@ -1,16 +1,21 @@
 """Tiny models with random weights: any family that transformers knows, small enough to try in a second."""
 
+from __future__ import annotations
+
 import dataclasses
 import importlib
 import inspect
 import math
 import re
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from attn.pretrained.errors import ModelError, first_line
 from attn.pretrained.families import overrides
 from attn.pretrained.families.inputs import FIRST_TEXT_ID, candidate_inputs, forward_options
 from attn.pretrained.recording import registry
+
+if TYPE_CHECKING:
+    import transformers
 
 _MOST_PARAMETERS = 100_000_000  # what remains larger than this is not built
 
@@ -57,7 +62,7 @@ class Tiny(NamedTuple):
     output: Any
 
 
-def tiny(family):
+def tiny(family: str) -> Tiny:
     """Build a tiny model of a family and find inputs for it.
 
     Parameters
@@ -106,7 +111,7 @@ def tiny(family):
     raise ModelError(reasons[0] if reasons else "it takes inputs that are not known here")
 
 
-def siblings(family):
+def siblings(family: str) -> list[str]:
     """Return the families that are written in the same Python module: one of them may be the whole of a part.
 
     Parameters
@@ -123,7 +128,7 @@ def siblings(family):
     return [other for other in CONFIG_MAPPING_NAMES if other != family and model_type_to_module_name(other) == home]
 
 
-def classes(family):
+def classes(family: str) -> tuple[Any, Any]:
     """Return the classes of a family's bare model and of its configuration.
 
     Parameters
@@ -169,7 +174,7 @@ def classes(family):
     return min(own, key=lambda each: not each.__name__.endswith("Model")), config_class
 
 
-def eager_output(model, inputs):
+def eager_output(model: transformers.PreTrainedModel, inputs: dict) -> transformers.utils.ModelOutput | tuple:
     """Run a model under its eager attention and let it report its weights.
 
     Parameters

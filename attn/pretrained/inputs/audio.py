@@ -1,12 +1,17 @@
 """Audio inputs: a sound made into what a model takes."""
 
+from __future__ import annotations
+
 import inspect
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from attn.pretrained.errors import ModelError
 from attn.pretrained.inputs.prepare import decoder_inputs
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 def audio_inputs(loaded, samples, text=None):
     """Make inputs of a sound, as the model was trained on.

@@ -1,13 +1,23 @@
 """Image inputs: a picture made into what a model takes, and the grid of patches that it cuts it into."""
 
+from __future__ import annotations
+
 import inspect
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from attn.data.picture_files import read_whole
 from attn.pretrained.errors import ModelError, first_line
+
+if TYPE_CHECKING:
+    import PIL.Image
+    from numpy.typing import ArrayLike
+
+    from attn.pretrained.loading.load import Loaded
+    from attn.pretrained.recording.layer import Layer
+    from attn.pretrained.recording.record import Recording
 
 
 class PatchGrid(NamedTuple):
@@ -47,7 +57,7 @@ def image_inputs(loaded, image):
     return {name: value for name, value in made.items() if name in accepted}
 
 
-def patch_grid(recording, layer):
+def patch_grid(recording: Recording, layer: Layer) -> PatchGrid | None:
     """Return where the keys of a layer lie on the picture that was recorded.
 
     Parameters

@@ -1,10 +1,17 @@
 """What goes into a model: a text or a pair made into tokens, or inputs as they are."""
 
+from __future__ import annotations
+
 import inspect
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from attn.pretrained.errors import ModelError, first_line
 from attn.pretrained.inputs import tokens
+
+if TYPE_CHECKING:
+    import transformers
+
+    from attn.pretrained.loading.load import Loaded
 
 
 class Prepared(NamedTuple):
@@ -17,7 +24,7 @@ class Prepared(NamedTuple):
     patches: tuple | None = None  # rows and columns of patches in a picture
     seconds: float | None = None  # of a sound
 
-    def axes(self, kind, n_q, n_k):
+    def axes(self, kind: str, n_q: int, n_k: int) -> tuple[tuple, tuple]:
         """Return the names of the rows and columns of one kind of attention; numbers where none fit."""
         if self.decoder_tokens is None or kind == "encoder":
             return self._first(n_q), self._first(n_k)
@@ -37,7 +44,7 @@ class Prepared(NamedTuple):
         return _fitted(length, self.tokens, (*before, *places))
 
 
-def prepare(loaded, text=None, pair=None, inputs=None):
+def prepare(loaded: Loaded, text: str | None = None, pair: str | None = None, inputs: dict | None = None) -> Prepared:
     """Make inputs of what is given: a text or the inputs themselves.
 
     Parameters
@@ -123,7 +130,7 @@ def _from_text(loaded, text, pair):
     return Prepared(inputs, source.names, names, source.truncated_from or target.truncated_from)
 
 
-def decoder_inputs(loaded, text=None):
+def decoder_inputs(loaded: Loaded, text: str | None = None) -> dict:
     """Make what a decoder reads of a text, or of none: the token it begins with."""
     import torch
 

@@ -1,9 +1,16 @@
 """Tokens as a person reads them: the text they came from, not the vocabulary's spelling of it."""
 
+from __future__ import annotations
+
 import unicodedata
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from attn.pretrained.errors import ModelError
+
+if TYPE_CHECKING:
+    import tokenizers
+    import transformers
 
 LONGEST_LABEL = 32
 LONGEST_TEXT = 200_000  # characters: far beyond what any model here reads, and tokenized in a moment
@@ -24,7 +31,7 @@ class Token(NamedTuple):
     segment: int = 0  # 1 in the second text of a pair
 
 
-def checked(text):
+def checked(text: str) -> str:
     """Return a text in the form that a tokenizer takes.
 
     Parameters
@@ -50,7 +57,7 @@ def checked(text):
     return "".join(_UNREADABLE if "\ud800" <= character <= "\udfff" else character for character in text)
 
 
-def readable(text):
+def readable(text: str) -> str:
     """Return a piece of text as a label: one line, nothing invisible, spaces included, not too long.
 
     Parameters
@@ -92,7 +99,7 @@ def _visible(character):
     return character
 
 
-def from_encoding(encoding, texts, special_ids):
+def from_encoding(encoding: tokenizers.Encoding, texts: Sequence[str], special_ids: set[int]) -> tuple[Token, ...]:
     """Name the tokens of an encoding by the text that they stand for.
 
     Parameters
@@ -130,7 +137,7 @@ def from_encoding(encoding, texts, special_ids):
     return tuple(_numbered(named))
 
 
-def from_ids(ids, tokenizer):
+def from_ids(ids: Sequence[int], tokenizer: transformers.PreTrainedTokenizerBase | None) -> tuple[Token, ...]:
     """Name tokens by their ids alone, as far as a tokenizer can tell.
 
     Parameters
@@ -148,7 +155,7 @@ def from_ids(ids, tokenizer):
     return tuple(Token(readable(_piece(id, tokenizer)), id, id in special) for id in ids)
 
 
-def special_ids(tokenizer):
+def special_ids(tokenizer: transformers.PreTrainedTokenizerBase) -> set[int]:
     """Return the ids of the special tokens of a tokenizer, without the unknown token."""
     return set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}
 

@@ -1,13 +1,19 @@
 """What one pass of a model does otherwise: heads, patterns, masks, scores, positions."""
 
+from __future__ import annotations
+
 import base64
 import binascii
 import zlib
 from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from attn.functional import finite_number, whole_number
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 UNIFORM, FIRST, PREVIOUS = PATTERNS = ("uniform", "first", "previous")
 
@@ -86,12 +92,12 @@ class Changes:
         return any(getattr(self, field.name) != field.default for field in fields(self))
 
     @property
-    def heads(self):
+    def heads(self) -> frozenset[tuple[int, int]]:
         """Heads that are changed themselves, and not only by what reaches them."""
         return self.off | {head for head, _ in self.patterns}
 
 
-def painted(weights):
+def painted(weights: ArrayLike) -> str:
     """Turn a pattern painted by hand into one that `Changes` takes.
 
     Parameters
@@ -134,7 +140,7 @@ def painted(weights):
     return f"{kind}{weights.shape[0]}x{weights.shape[1]}-{letters}"
 
 
-def weights_painted(pattern):
+def weights_painted(pattern: str) -> np.ndarray:
     """Return the weights that `painted` was given, the largest as 1.
 
     Parameters
@@ -157,7 +163,7 @@ def weights_painted(pattern):
             raise ValueError
         unpack = zlib.decompressobj()
         packed = unpack.decompress(base64.urlsafe_b64decode(letters + "=" * (-len(letters) % 4)), n_q * n_k)
-        steps = np.frombuffer(packed, dtype=np.uint8)
+        steps: np.ndarray = np.frombuffer(packed, dtype=np.uint8)
         steps = np.unpackbits(steps)[: n_q * n_k] if pattern[0] == "P" else steps / np.float32(_STEPS)
         return steps.reshape(n_q, n_k).astype(np.float32)
     except (ValueError, IndexError, binascii.Error, zlib.error):

@@ -1,7 +1,10 @@
 """A decoder writes on from a text, and every word it writes keeps the row of attention it came from."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -14,6 +17,10 @@ from attn.pretrained.intervention.run import accepted, changed_inputs, predicts_
 from attn.pretrained.recording import registry
 from attn.pretrained.recording.compare import from_scratch
 from attn.pretrained.threads import Stopped, one_numpy_thread
+
+if TYPE_CHECKING:
+    from attn.pretrained.inputs.tokens import Token
+    from attn.pretrained.loading.load import Loaded
 
 _LIKELIEST = 5  # words kept beside the one that was written
 
@@ -59,7 +66,7 @@ class Generation:
     text: str
     finished: str
 
-    def row(self, step, layer, head):
+    def row(self, step: int, layer: int, head: int) -> np.ndarray:
         """Return where one head looked when a word was written.
 
         Parameters
@@ -83,7 +90,7 @@ class Generation:
             raise ValueError(f"the decoder has no layer {layer} with a head {head}")
         return rows[place][head].astype(np.float32)
 
-    def keys(self, step, layer):
+    def keys(self, step: int, layer: int) -> tuple[Token, ...]:
         """Return the tokens that a layer could look at when a word was written.
 
         Parameters
@@ -107,7 +114,15 @@ class Generation:
         return self.written[step].rows
 
 
-def generate(loaded, prompt, max_new_tokens=50, changes=None, *, progress=None, should_stop=None):
+def generate(
+    loaded: Loaded,
+    prompt: str,
+    max_new_tokens: int = 50,
+    changes: Changes | None = None,
+    *,
+    progress: Callable | None = None,
+    should_stop: Callable | None = None,
+) -> Generation:
     """Let a decoder write on from a text, always with the likeliest word.
 
     Parameters
@@ -168,7 +183,7 @@ def generate(loaded, prompt, max_new_tokens=50, changes=None, *, progress=None, 
     return Generation(changes, read, encoder_tokens, tuple(written), kinds, first, _decoded(loaded, written), finished)
 
 
-def writes(loaded):
+def writes(loaded: Loaded) -> bool:
     """Say whether a model predicts the next word of a text, and so can write on.
 
     Parameters

@@ -1,12 +1,19 @@
 """Head ablation: every head switched off in turn, and what that does to one number."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from attn.pretrained.intervention.changes import Changes
 from attn.pretrained.intervention.run import prepare_changeable, run_prepared
 from attn.pretrained.threads import Stopped
+
+if TYPE_CHECKING:
+    from attn.pretrained.loading.load import Loaded
 
 _TOKENS_AT_ONCE = 256  # of one batch: more would be 4 % faster, and say half as often how far it is
 
@@ -29,11 +36,11 @@ class HeadAblation:
     finished: bool
 
     @property
-    def effect(self):
+    def effect(self) -> np.ndarray:
         """By how much the number rises (falls, if negative) without a head, (num_layers, num_heads)."""
         return self.after - self.before
 
-    def most(self, count=10):
+    def most(self, count: int = 10) -> tuple[tuple[int, int], ...]:
         """Return the heads whose absence moves the number most.
 
         Parameters

@@ -1,6 +1,7 @@
 """Our attention inside a model, for one pass: it answers every attention call, as it is or changed."""
 
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from attn.pretrained.intervention.changes import FIRST, PREVIOUS, UNIFORM, weigh
 from attn.pretrained.recording.layer import Places, layer_of
 from attn.pretrained.recording.pass_masks import PassMasks
 from attn.pretrained.threads import Stopped
+
+if TYPE_CHECKING:
+    from attn.pretrained.recording.layer import Layer
 
 _SMALL = 2**18  # scores of a layer up to which tiles are not worth their while
 _ROWS = 512  # rows of a replaced pattern that are held at once
@@ -49,7 +53,7 @@ class Inside:
         self.places = Places(loaded.model)
         self.begin()
 
-    def begin(self, first=0, total=None):
+    def begin(self, first: int = 0, total: int | None = None) -> None:
         """Begin a pass; one that goes on with a text calls the layers from `first` on and knows `total` tokens."""
         self.first = first
         self.total = total
@@ -76,7 +80,7 @@ class Inside:
             self.watch(layer.changed(output=context))
         return _like(context, call.query), None
 
-    def check(self):
+    def check(self) -> None:
         """Raise if nothing was called, or not the layers that were to be changed."""
         if not self.called:
             raise NotCalledError(f"{self.name} called no attention layer in this pass, so there is nothing to change")
@@ -149,7 +153,7 @@ class Inside:
             if weights is not None:
                 context[:, head, rows] = weights @ value
 
-    def first_query(self, layer):
+    def first_query(self, layer: Layer) -> int:
         """Return where the first query of a layer stands in its own text."""
         n_q, n_k = layer.query.shape[2], layer.key.shape[2]
         if layer.kind != "cross":
@@ -179,7 +183,7 @@ def attention(layer, only_causal=False):
     query, key, value, mask, bias = layer.query, layer.key, layer.value, layer.mask, layer.bias
     if layer.sinks is not None:
         key, value, mask, bias = _with_sinks(layer)
-    options = {"bias": bias, "scale": layer.scale, "softcap": layer.softcap}
+    options: dict[str, Any] = {"bias": bias, "scale": layer.scale, "softcap": layer.softcap}
     if query[..., 0].size * key.shape[2] <= _SMALL:
         return scaled_dot_product_attention(query, key, value, mask, **options).context
     import torch
@@ -189,7 +193,7 @@ def attention(layer, only_causal=False):
     return blockwise.attention(query, key, value, mask, **options, threads=torch.get_num_threads())
 
 
-def pattern_weights(pattern, visible, first=0):
+def pattern_weights(pattern: str, visible: np.ndarray, first: int = 0) -> np.ndarray | None:
     """Return the weights of a replaced pattern.
 
     Parameters

@@ -1,11 +1,18 @@
 """What a run predicts, and what changed from one run to another: words, similarity, heads."""
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from attn.pretrained.errors import ModelError
 from attn.pretrained.inputs import tokens
+
+if TYPE_CHECKING:
+    from attn.pretrained.intervention.run import Run
+    from attn.pretrained.loading.load import Loaded
 
 _WEIGHTS = 40_000_000  # weights of all heads up to which two runs are compared weight by weight
 _AT_ONCE = 4_000_000  # of which so many are held at once
@@ -46,7 +53,7 @@ class Comparison(NamedTuple):
     similarity: float | None  # of the embeddings; None in a model that makes none
     heads: tuple  # of HeadShift, layer by layer; empty where layers were not kept
 
-    def downstream(self, count=10):
+    def downstream(self, count: int = 10) -> tuple[HeadShift, ...]:
         """Return the heads whose output changed most, without those that were changed by hand.
 
         Parameters
@@ -61,7 +68,7 @@ class Comparison(NamedTuple):
         return tuple(sorted(reached, key=lambda shift: -shift.output)[:count])
 
 
-def predictions(run, count=10, position=None):
+def predictions(run: Run, count: int = 10, position: int | None = None) -> tuple[Prediction, ...]:
     """Return the likeliest words at a position.
 
     Parameters
@@ -87,7 +94,7 @@ def predictions(run, count=10, position=None):
     )
 
 
-def probability_of(token, position=None):
+def probability_of(token: int, position: int | None = None) -> Callable:
     """Return a measure: how likely a word is at a position.
 
     Parameters
@@ -105,7 +112,7 @@ def probability_of(token, position=None):
     return lambda run: float(run.probabilities(position)[token])
 
 
-def similarity(run, other):
+def similarity(run: Run, other: Run) -> float:
     """Return the cosine of the angle between the embeddings of two texts.
 
     Parameters
@@ -125,7 +132,7 @@ def similarity(run, other):
     return float(run.embedding @ other.embedding)
 
 
-def token_id(loaded, text):
+def token_id(loaded: Loaded, text: str) -> int:
     """Return the id of the first token that a text is made into, as it stands.
 
     Parameters
@@ -152,7 +159,7 @@ def token_id(loaded, text):
     return ids[0]
 
 
-def compare_runs(before, after, count=10, position=None):
+def compare_runs(before: Run, after: Run, count: int = 10, position: int | None = None) -> Comparison:
     """Put two runs over one text side by side.
 
     Parameters

@@ -1,8 +1,11 @@
 """The real model with our attention inside: as it is, or with something changed in one pass."""
 
+from __future__ import annotations
+
 import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -60,12 +63,12 @@ class Run:
     layers: tuple = field(repr=False)
 
     @property
-    def nbytes(self):
+    def nbytes(self) -> int:
         """Bytes that its arrays take."""
         alone = (self.logits, self.hidden)
         return sum(array.nbytes for array in alone if array is not None) + sum(layer.nbytes for layer in self.layers)
 
-    def probabilities(self, position=None):
+    def probabilities(self, position: int | None = None) -> np.ndarray:
         """Return how likely each word of the vocabulary is at a position.
 
         Parameters
@@ -92,14 +95,14 @@ class Run:
         return softmax(self.logits[self.positions.index(position)])
 
     @property
-    def embedding(self):
+    def embedding(self) -> np.ndarray:
         """Mean of the last hidden states, scaled to length 1: what MiniLM says of a sentence, (d_model,)."""
         if self.hidden is None:
             raise ModelError(f"{self.loaded.name} makes no embedding of a text")
         mean = self.hidden.mean(axis=0)
         return mean / max(float(np.linalg.norm(mean)), 1e-12)
 
-    def weights(self, layer, head):
+    def weights(self, layer: int, head: int) -> np.ndarray:
         """Return the weights that one head worked with in this run.
 
         Parameters
@@ -125,7 +128,17 @@ class Run:
         return pattern_weights(pattern, visible if kept.mask is None else visible & kept.mask[0, 0])
 
 
-def run(loaded, text=None, changes=None, *, pair=None, inputs=None, positions=None, keep=True, should_stop=None):
+def run(
+    loaded: Loaded,
+    text: str | None = None,
+    changes: Changes | None = None,
+    *,
+    pair: str | None = None,
+    inputs: dict | None = None,
+    positions: Iterable[int] | None = None,
+    keep: bool = True,
+    should_stop: Callable | None = None,
+) -> Run:
     """Pass a text through a model once, with our attention in place of its own.
 
     A change is an argument of this one pass: the model, which others use at the same time, stays what
@@ -164,7 +177,17 @@ def run(loaded, text=None, changes=None, *, pair=None, inputs=None, positions=No
     return run_prepared(loaded, prepared, changes, (text, pair), positions, keep=keep, should_stop=should_stop)[0]
 
 
-def run_prepared(loaded, prepared, changes, texts, positions=None, *, off=(), keep=False, should_stop=None):
+def run_prepared(
+    loaded: Loaded,
+    prepared: Prepared,
+    changes: Changes | None,
+    texts: tuple[str | None, str | None],
+    positions: Iterable[int] | None = None,
+    *,
+    off: Sequence[tuple[int, int]] = (),
+    keep: bool = False,
+    should_stop: Callable[[], bool] | None = None,
+) -> list[Run]:
     """Pass what is prepared through a model, once for each head in `off`, all in one batch.
 
     Parameters
@@ -199,7 +222,7 @@ def run_prepared(loaded, prepared, changes, texts, positions=None, *, off=(), ke
     names = prepared.tokens, prepared.decoder_tokens, prepared.truncated_from
     inner = tuple(count for _, count in inside.called), tuple(layers or ())
     return [
-        Run(loaded, *texts, changes, *names, positions, _row(logits, row), _row(hidden, row), *inner)
+        Run(loaded, *texts, changes, *names, positions, _row(logits, row), _row(hidden, row), *inner)  # type: ignore[arg-type]
         for row in range(rows)
     ]
 
@@ -282,7 +305,7 @@ def prepare_changeable(loaded, text=None, pair=None, inputs=None):
     return prepare(loaded, text, pair, inputs)
 
 
-def changed_inputs(loaded, prepared, changes):
+def changed_inputs(loaded: Loaded, prepared: Prepared, changes: Changes) -> tuple[dict, dict | None]:
     """Return the inputs with positions shuffled where they are to be, or else the order for the bias.
 
     Parameters
@@ -314,7 +337,7 @@ def changed_inputs(loaded, prepared, changes):
     return prepared.inputs | _position_ids(loaded, prepared, order), None
 
 
-def accepted(loaded):
+def accepted(loaded: Loaded) -> Mapping[str, inspect.Parameter]:
     """Return what the forward of a model takes."""
     return inspect.signature(loaded.model.forward).parameters
 
@@ -333,7 +356,7 @@ def _positions(loaded, prepared, positions):
     return chosen
 
 
-def predicts_masked(loaded):
+def predicts_masked(loaded: Loaded) -> bool:
     """Say whether a model predicts masked words, and not the next one."""
     return "MaskedLM" in type(loaded.model).__name__
 

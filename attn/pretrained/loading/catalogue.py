@@ -1,12 +1,14 @@
 """Which model is meant, where it is, how large it is, and how its files get here."""
 
+from __future__ import annotations
+
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from attn.pretrained.errors import ModelError, explain
 from attn.pretrained.loading import safetensors_file, smollm2
@@ -61,7 +63,7 @@ class Settings:
             raise ValueError(f"models must be any, hub or default, got {self.models}")
 
     @classmethod
-    def from_environment(cls, environment: Mapping = os.environ):
+    def from_environment(cls, environment: Mapping = os.environ) -> Self:
         """Read ATTENTION_LAB_SIZE_LIMIT (bytes) and ATTENTION_LAB_MODELS (any, hub or default)."""
         limit = environment.get("ATTENTION_LAB_SIZE_LIMIT", "").strip() or cls.size_limit
         try:
@@ -83,7 +85,7 @@ class Preflight(NamedTuple):
     note: str = ""  # what to know of its weights
 
 
-def inspect(name=DEFAULT, *, settings=None):
+def inspect(name: str | Path = DEFAULT, *, settings: Settings | None = None) -> Preflight:
     """Find a model: in a package that brings it; then as a folder, in the local cache, on the hub.
 
     Nothing is downloaded.
@@ -119,7 +121,7 @@ def inspect(name=DEFAULT, *, settings=None):
     return _cached(name) or _on_hub(name)
 
 
-def check_size(preflight, size_limit):
+def check_size(preflight: Preflight, size_limit: float) -> None:
     """Raise ModelError if a model is larger than the limit, on disk or in memory."""
     largest = max(preflight.bytes or 0, preflight.memory or 0)
     if largest > size_limit:
@@ -128,7 +130,7 @@ def check_size(preflight, size_limit):
         )
 
 
-def fetch(preflight, progress=None):
+def fetch(preflight: Preflight, progress: Callable | None = None) -> Path:
     """Return the folder of a model, downloading what is needed of it if it is on the hub.
 
     A model that comes in a file of another kind is converted, once a machine.
@@ -156,7 +158,7 @@ def fetch(preflight, progress=None):
     return folder
 
 
-def weight_files(folder, name):
+def weight_files(folder: Path, name: str) -> list[Path]:
     """Return the safetensors files that hold the weights of a model.
 
     Parameters

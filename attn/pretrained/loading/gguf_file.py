@@ -25,7 +25,7 @@ class Contents(NamedTuple):
     tensors: dict  # name -> Tensor
 
 
-def read(path):
+def read(path: str | Path) -> Contents:
     """Read what a GGUF file says of its model, and map its tensors into memory without reading them.
 
     Parameters

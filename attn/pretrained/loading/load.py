@@ -1,14 +1,24 @@
 """Models of transformers, loaded once and shared: in float32, with our attention function inside."""
 
+from __future__ import annotations
+
 import json
 import math
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attn.pretrained.errors import ModelError, explain
 from attn.pretrained.loading import catalogue, safetensors_file, weights_report
 from attn.pretrained.recording import registry, tiles
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import transformers
+
+    from attn.pretrained.loading.catalogue import Settings
 
 _LONGEST = 4096  # tokens, where a pass need not hold the weights of all heads
 _SOUNDS = ("input_features", "input_values")  # how families call what they hear
@@ -68,14 +78,21 @@ class Loaded:
     lock: Any = field(default_factory=threading.Lock, repr=False)  # tokenizers change while they work
 
     @property
-    def takes(self):
+    def takes(self) -> str:
         """What a pass begins with: "text", "picture" or "sound"."""
         if self.feature_extractor is not None and self.model.main_input_name in _SOUNDS:
             return "sound"
         return "picture" if self.tokenizer is None and self.image_processor is not None else "text"
 
 
-def load(name_or_path=catalogue.DEFAULT, *, random_weights=False, size_limit=None, progress=None, settings=None):
+def load(
+    name_or_path: str | Path = catalogue.DEFAULT,
+    *,
+    random_weights: bool = False,
+    size_limit: int | None = None,
+    progress: Callable | None = None,
+    settings: Settings | None = None,
+) -> Loaded:
     """Load a model and what makes inputs for it: from its package, a folder, the local cache, or the hub.
 
     Only safetensors are read and no code of a repository is ever run.
@@ -127,7 +144,14 @@ def load(name_or_path=catalogue.DEFAULT, *, random_weights=False, size_limit=Non
     return replace(loaded, note=note, weights=weights, **others)
 
 
-def wrap(model, tokenizer=None, *, image_processor=None, feature_extractor=None, name=None):
+def wrap(
+    model: transformers.PreTrainedModel,
+    tokenizer: transformers.PreTrainedTokenizerBase | None = None,
+    *,
+    image_processor: transformers.BaseImageProcessor | None = None,
+    feature_extractor: transformers.SequenceFeatureExtractor | None = None,
+    name: str | None = None,
+) -> Loaded:
     """Make a model that is in memory recordable.
 
     Parameters

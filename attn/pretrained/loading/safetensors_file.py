@@ -5,9 +5,12 @@ memory of a process's own where a copy takes 87 MB, and 44 MB of the file are re
 embeddings, only the rows of words that come up.
 """
 
+from __future__ import annotations
+
 import hashlib
 import json
 import math
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -29,7 +32,7 @@ class Entry(NamedTuple):
     shape: tuple
 
 
-def read_header(path):
+def read_header(path: str | Path) -> tuple[dict, int]:
     """Return what a safetensors file says about its tensors, after checking that the file is whole.
 
     Parameters
@@ -57,12 +60,12 @@ def read_header(path):
         raise ModelError(f"{path.name} is damaged: {first_line(error)}") from None
 
 
-def count_numbers(path):
+def count_numbers(path: str | Path) -> int:
     """Return how many numbers a safetensors file holds."""
     return sum(math.prod(entry.shape) for entry in read_header(path).values())
 
 
-def open_tensors(path):
+def open_tensors(path: str | Path) -> dict:
     """Map the tensors of a safetensors file into memory, without reading them.
 
     Parameters
@@ -98,7 +101,7 @@ def open_tensors(path):
     return {name: tensor(entry, size, end) for (name, entry), size, end in places}
 
 
-def write_tensors(path, shapes, tensors):
+def write_tensors(path: str | Path, shapes: dict, tensors: Iterable[np.ndarray]) -> None:
     """Write a safetensors file of float32 numbers, holding one tensor at a time.
 
     Parameters
@@ -114,7 +117,8 @@ def write_tensors(path, shapes, tensors):
     ValueError
         If a tensor has not the shape that was announced.
     """
-    entries, end = {"__metadata__": {"format": "pt"}}, 0
+    entries: dict[str, dict] = {"__metadata__": {"format": "pt"}}
+    end = 0
     for name, shape in shapes.items():
         begin, end = end, end + 4 * math.prod(shape)
         entries[name] = {"dtype": "F32", "shape": list(shape), "data_offsets": [begin, end]}
@@ -125,11 +129,11 @@ def write_tensors(path, shapes, tensors):
         for (name, shape), tensor in zip(shapes.items(), tensors, strict=True):
             if tensor.shape != tuple(shape):
                 raise ValueError(f"{name} must have the shape {tuple(shape)}, got {tensor.shape}")
-            file.write(np.ascontiguousarray(tensor, dtype="<f4"))
+            file.write(np.ascontiguousarray(tensor, dtype="<f4"))  # type: ignore[arg-type]
 
 
 @cache  # an exception is not cached: a wrong file is refused each time
-def verify(path, sha256):
+def verify(path: Path, sha256: str) -> None:
     """Check once per process that a file is the one expected.
 
     Parameters

@@ -4,12 +4,15 @@ The package holds one GGUF file, most of whose numbers take four bits. The file 
 once to what transformers reads, and kept in a folder of the user's cache.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import shutil
 import sys
 import tempfile
 import threading
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -41,20 +44,20 @@ _LAYER = {
 }
 
 
-def packaged():
+def packaged() -> Path | None:
     """Return the path of the file inside its package, without importing the package; None if there is none."""
     spec = find_spec(PACKAGE)
     places = (spec.submodule_search_locations or []) if spec else []
     return next((path for place in places if (path := Path(place) / FILE).is_file()), None)
 
 
-def cached():
+def cached() -> Path | None:
     """Return the folder of the converted model, or None if it has not been converted yet."""
     folder = _folder()
     return folder if (folder / "model.safetensors").is_file() else None
 
 
-def cache_folder(environment=os.environ):
+def cache_folder(environment: Mapping = os.environ) -> Path:
     """Return where converted models are kept.
 
     Parameters
@@ -83,7 +86,7 @@ def cache_folder(environment=os.environ):
     return Path(base).expanduser() / "attention-lab"
 
 
-def convert(path):
+def convert(path: Path) -> Path:
     """Return the folder of the model as transformers reads it, after converting it if this is the first time.
 
     Parameters
@@ -113,7 +116,7 @@ def convert(path):
             ) from error
 
 
-def size(path):
+def size(path: Path) -> tuple[int, int]:
     """Return the bytes of the file of the package, and the bytes its numbers take in memory."""
     return path.stat().st_size, _MEMORY
 

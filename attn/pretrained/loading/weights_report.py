@@ -3,10 +3,16 @@
 What is missing would be drawn at random and shown as trained. Neither torch nor transformers is loaded here.
 """
 
+from __future__ import annotations
+
 import re
-from typing import NamedTuple
+from collections.abc import Collection
+from typing import TYPE_CHECKING, NamedTuple
 
 from attn.pretrained.errors import ModelError
+
+if TYPE_CHECKING:
+    import transformers
 
 # What training puts around a model, and its name before the names inside it: of these, `module.` alone could be a
 # name that a model gives itself, so that it counts only at the beginning.
@@ -53,7 +59,7 @@ def wrapper_prefix(names):
     return prefix
 
 
-def renaming(names):
+def renaming(names: Collection[str]) -> dict[str, str]:
     """Return the patterns that take the names of wrappers out of the names of a file.
 
     Parameters
@@ -70,7 +76,9 @@ def renaming(names):
     return {f"^{re.escape(each)}": "" for each in [prefix] if each} | {re.escape(each): "" for each in inside}
 
 
-def judge(model, info, names, name):
+def judge(
+    model: transformers.PreTrainedModel, info: dict, names: Collection[str], name: str
+) -> tuple[transformers.PreTrainedModel, WeightsReport, str]:
     """Refuse a model that its file did not fill; say what else is to be known of the two.
 
     Parameters
@@ -155,7 +163,7 @@ def require(missing, expected, names, name, own_prefix=""):
     )
 
 
-def require_shapes(shapes, name):
+def require_shapes(shapes: dict, name: str) -> None:
     """Raise ModelError if tensors of a file have other shapes than the model needs.
 
     Parameters

@@ -1,7 +1,11 @@
 """Attention from scratch beside the model's own, and how far they are apart."""
 
+from __future__ import annotations
+
 import math
-from typing import NamedTuple
+from collections.abc import Sequence
+from types import EllipsisType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -9,6 +13,12 @@ from attn.dot_product import Attention, scaled_dot_product_attention
 from attn.masks import causal as causal_mask
 from attn.multi_head import merge_heads, split_heads
 from attn.pretrained.recording import tiles
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from attn.pretrained.recording.layer import Layer
+    from attn.pretrained.recording.record import Recording
 
 TOLERANCE = 1e-5  # for weights in float32: what the order of additions alone can make
 
@@ -25,7 +35,16 @@ class Difference(NamedTuple):
     mean: float
 
 
-def from_scratch(layer, heads=None, *, rows=None, scale=None, mask=..., causal=False, num_heads=None):
+def from_scratch(
+    layer: Layer,
+    heads: int | Sequence[int] | None = None,
+    *,
+    rows: slice | Sequence[int] | None = None,
+    scale: float | None = None,
+    mask: ArrayLike | EllipsisType | None = ...,
+    causal: bool = False,
+    num_heads: int | None = None,
+) -> Attention:
     """Compute the attention of a recorded layer in numpy, as it is or deliberately changed.
 
     Parameters
@@ -76,7 +95,7 @@ def from_scratch(layer, heads=None, *, rows=None, scale=None, mask=..., causal=F
     )
 
 
-def compare(recording, *, rows=None, **changes):
+def compare(recording: Recording, *, rows: slice | Sequence[int] | None = None, **changes: Any) -> list[Difference]:
     """Compare the weights from scratch with the model's own, in every layer and head.
 
     Parameters
@@ -97,7 +116,7 @@ def compare(recording, *, rows=None, **changes):
     return [difference for layer in recording.layers for difference in compare_layer(layer, rows=rows, **changes)]
 
 
-def compare_layer(layer, *, rows=None, **changes):
+def compare_layer(layer: Layer, *, rows: slice | Sequence[int] | None = None, **changes: Any) -> list[Difference]:
     """Compare one layer, as `compare` does."""
     num_heads = min(layer.num_heads, changes.get("num_heads") or layer.num_heads)
     if rows is not None:

@@ -5,10 +5,12 @@ may be normalised and turned by their positions; which of it a layer does is fou
 the queries and keys that were recorded.
 """
 
+from __future__ import annotations
+
 import itertools
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -17,6 +19,10 @@ from attn.dot_product import scaled_dot_product_attention
 from attn.multi_head import MultiHead, MultiHeadParameters, merge_heads, split_heads
 from attn.pretrained.errors import ModelError
 from attn.pretrained.recording.tiles import fit
+
+if TYPE_CHECKING:
+    from attn.pretrained.loading.load import Loaded
+    from attn.pretrained.recording.layer import Layer
 
 _APART = (("q_proj", "k_proj", "v_proj"), ("query", "key", "value"), ("q_lin", "k_lin", "v_lin"), ("q", "k", "v"))
 _TOGETHER = ("c_attn", "qkv_proj", "Wqkv", "query_key_value")  # one matrix for all three
@@ -44,7 +50,7 @@ class _Way(NamedTuple):
     key: Callable
 
 
-def parameters(loaded, layer):
+def parameters(loaded: Loaded, layer: Layer) -> MultiHeadParameters:
     """Return the matrices and biases that a model's attention layer uses.
 
     Parameters
@@ -66,7 +72,7 @@ def parameters(loaded, layer):
     return _way(loaded, layer).parameters
 
 
-def from_input(loaded, layer):
+def from_input(loaded: Loaded, layer: Layer) -> Deeper:
     """Compute a layer from what goes into it, through projection, heads and output projection.
 
     Parameters

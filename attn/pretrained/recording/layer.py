@@ -1,5 +1,7 @@
 """One attention layer of one pass, as the model made it."""
 
+from __future__ import annotations
+
 import functools
 import itertools
 import re
@@ -13,6 +15,13 @@ from attn.dot_product import Attention
 from attn.pretrained.errors import ModelError
 from attn.pretrained.recording import registry, tiles
 from attn.pretrained.recording.compare import from_scratch
+
+if TYPE_CHECKING:
+    import torch
+
+    from attn.pretrained.inputs.prepare import Prepared
+    from attn.pretrained.recording.registry import Call
+    from attn.pretrained.recording.tiles import Masks
 
 _CROSS = re.compile(r"cross|encoder_attn|encdecattention|encoder_decoder_att|token_to_|_to_token", re.IGNORECASE)
 
@@ -195,12 +204,12 @@ class Layer:
         return self.source.output
 
     @property
-    def num_heads(self):
+    def num_heads(self) -> int:
         """Number of query heads."""
         return self.source.query_shape[1]
 
     @property
-    def num_kv_heads(self):
+    def num_kv_heads(self) -> int:
         """Number of key/value heads."""
         return self.source.key_shape[1]
 
@@ -225,7 +234,7 @@ class Layer:
         """
         return replace(self, source=Kept(self.source.arrays()._replace(**arrays), output))
 
-    def attention(self, heads=None):
+    def attention(self, heads: int | Sequence[int] | None = None) -> Attention:
         """Compute every step from scratch; see `attn.pretrained.from_scratch` for changed ones.
 
         Parameters
@@ -246,7 +255,7 @@ class Layer:
         compute = functools.partial(self._of_rows, heads)
         return Attention(*tiles.in_tiles(compute, self._asked(heads)))
 
-    def weights(self, heads=None):
+    def weights(self, heads: int | Sequence[int] | None = None) -> np.ndarray:
         """Compute the weights from scratch, and no other step: a third of the memory.
 
         Parameters
@@ -265,7 +274,9 @@ class Layer:
         """
         return tiles.in_tiles(lambda rows: [self._of_rows(heads, rows).weights], self._asked(heads))[0]
 
-    def reference_weights(self, heads=None, rows=None):
+    def reference_weights(
+        self, heads: int | Sequence[int] | None = None, rows: slice | Sequence[int] | None = None
+    ) -> np.ndarray:
         """Run the model family's own eager function on the same queries, keys and mask.
 
         Parameters

@@ -1,13 +1,18 @@
 """What a pretrained model really does: its queries, keys and values, layer by layer."""
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from attn.pretrained.errors import ModelError, NotCalledError
 from attn.pretrained.inputs.prepare import forward, prepare
 from attn.pretrained.recording import registry, tiles
 from attn.pretrained.recording.layer import MadeAgain, Places, layer_of, long_layer_of, made_again, to_numpy
 from attn.pretrained.recording.pass_masks import PassMasks
+
+if TYPE_CHECKING:
+    import transformers
+
+    from attn.pretrained.loading.load import Loaded
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +48,7 @@ class Recording:
     seconds: float | None = None
 
     @property
-    def nbytes(self):
+    def nbytes(self) -> int:
         """Bytes that the arrays of all layers take."""
         return sum(layer.nbytes for layer in self.layers)
 
@@ -58,7 +63,15 @@ class OwnWeights(NamedTuple):
     names: tuple  # per layer the tokens of its rows and those of its columns
 
 
-def record(loaded, text=None, *, pair=None, inputs=None, layers=None, watch=None):
+def record(
+    loaded: Loaded,
+    text: str | None = None,
+    *,
+    pair: str | None = None,
+    inputs: dict | None = None,
+    layers: Iterable[int] | None = None,
+    watch: Callable | None = None,
+) -> Recording:
     """Pass a text through a model once and keep what its attention layers did.
 
     Parameters
@@ -111,7 +124,9 @@ def record(loaded, text=None, *, pair=None, inputs=None, layers=None, watch=None
     )  # fmt: skip
 
 
-def own_weights(loaded, text=None, *, pair=None, inputs=None):
+def own_weights(
+    loaded: Loaded, text: str | None = None, *, pair: str | None = None, inputs: dict | None = None
+) -> OwnWeights:
     """Ask a model for its attention weights: all that a family outside the registry gives.
 
     Parameters
@@ -148,7 +163,7 @@ def _names(prepared, n_q, n_k):
     return prepared.axes("decoder" if in_decoder else "encoder", n_q, n_k)
 
 
-def reported(output):
+def reported(output: transformers.utils.ModelOutput) -> dict:
     """Return the attention weights in what a model gives, wherever in it they are.
 
     Parameters

@@ -5,16 +5,23 @@ transformers looks attention up by name in a registry. Each model is loaded once
 context variable of the one pass and not by the model, which threads share.
 """
 
+from __future__ import annotations
+
 import functools
 import inspect
 import re
 import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attn.pretrained.errors import ModelError
+
+if TYPE_CHECKING:
+    import torch
+    import transformers
 
 NAME = "attention_lab"
 
@@ -63,11 +70,11 @@ class _Pass:
     given: dict = field(default_factory=dict)  # attention module -> hidden states, and all that went into it
 
 
-_current = ContextVar("current_pass", default=None)
+_current: ContextVar[Any] = ContextVar("current_pass", default=None)
 
 
 @contextmanager
-def handling(handle):
+def handling(handle: Callable) -> Iterator[None]:
     """Give every attention call of the model passes inside the block to `handle`.
 
     Parameters
@@ -83,7 +90,16 @@ def handling(handle):
         _current.reset(token)
 
 
-def attend(module, query, key, value, attention_mask, scaling=None, dropout=0.0, **options):
+def attend(
+    module: torch.nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    **options: Any,
+) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Attend as this pass wants it; fused, where it wants nothing."""
     current = _current.get()
     hidden, given = (None, None) if current is None else current.given.pop(module, (None, None))
@@ -107,7 +123,7 @@ def _with_choice(module, query, key, mask, options):
     return mask.masked_fill(hidden, torch.finfo(mask.dtype).min)
 
 
-def eager(call):
+def eager(call: Call) -> tuple[torch.Tensor, torch.Tensor]:
     """Run the model family's own eager attention.
 
     Parameters
@@ -129,7 +145,7 @@ def eager(call):
     return _run(family_eager(type(call.module)), call, call.options)
 
 
-def fused(call, causal=False):
+def fused(call: Call, causal: bool = False) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Run torch's fused attention, or the family's own where the fused one lacks a step.
 
     Parameters
@@ -155,7 +171,7 @@ def fused(call, causal=False):
     return _run(sdpa_attention_forward, call, call.options | {"is_causal": causal})
 
 
-def additive(mask, dtype):
+def additive(mask: torch.Tensor | None, dtype: torch.dtype) -> torch.Tensor | None:
     """Return a mask as numbers to be added to scores, as eager functions want it.
 
     Parameters
@@ -176,7 +192,7 @@ def additive(mask, dtype):
     return torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill_(~mask, torch.finfo(dtype).min)
 
 
-def sinks(call):
+def sinks(call: Call) -> torch.Tensor | None:
     """Return the scores of the sinks of a call: keys that take weight and give nothing.
 
     Parameters
@@ -191,7 +207,7 @@ def sinks(call):
     return found[None, :, None, None] if found is not None and found.ndim == 1 else found
 
 
-def less_the_sink(call, output, weights):
+def less_the_sink(call: Call, output: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     """Return weights without the share of the sink, which some families report as if it took none.
 
     Parameters
@@ -228,7 +244,7 @@ def _run(function, call, options):
 
 
 @functools.cache
-def family_eager(attention_class):
+def family_eager(attention_class: Any) -> Callable:
     """Return the eager attention function that a class falls back on.
 
     Parameters
@@ -257,7 +273,7 @@ def family_eager(attention_class):
     raise ModelError(f"{attention_class.__name__} has no eager attention to compare with")
 
 
-def attention_modules(model):
+def attention_modules(model: torch.nn.Module) -> dict:
     """Return the modules of a model that look their attention up in the registry.
 
     Parameters
@@ -269,10 +285,10 @@ def attention_modules(model):
     dict
         Qualified name -> module, in the order of the model.
     """
-    return {name: module for name, module in model.named_modules() if _looks_up(type(module))}
+    return {name: module for name, module in model.named_modules() if _looks_up(type(module))}  # type: ignore[arg-type]
 
 
-def has_attention(model):
+def has_attention(model: torch.nn.Module) -> bool:
     """Say whether a model has attention at all, in the registry or outside it.
 
     Parameters
@@ -294,7 +310,7 @@ def _looks_up(module_class):
     return code is not None and "ALL_ATTENTION_FUNCTIONS" in code.co_names
 
 
-def install(model):
+def install(model: transformers.PreTrainedModel) -> bool:
     """Make a model call `attend`, and remember what goes into its attention modules.
 
     Parameters

@@ -3,15 +3,21 @@
 import copy
 import ctypes
 import math
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from attn.pretrained.errors import ModelError
 from attn.pretrained.recording import registry
 from attn.pretrained.recording.pass_masks import PassMask
+
+if TYPE_CHECKING:
+    import torch
+
+    from attn.pretrained.recording.registry import Call
 
 LARGEST = 128_000_000  # bytes that the weights of all heads of a layer may take at once
 _TILE = 1_000_000  # weights computed at once for a long text: they stay in the cache of a core
@@ -48,7 +54,7 @@ class _Packed:
     dtype: Any
 
 
-def fit(shape):
+def fit(shape: Sequence[int]) -> bool:
     """Say whether weights of the shape (batch, num_heads, n_q, n_k) may be held all at once."""
     return 4 * math.prod(shape) <= LARGEST
 
@@ -82,7 +88,7 @@ def keep(call, mask):
     )
 
 
-def again(given):
+def again(given: Given) -> Call:
     """Make the queries, keys and values of a module again from what went into it.
 
     Parameters
@@ -114,7 +120,9 @@ def again(given):
     return replace(calls[0], mask=given.mask.compact, given=None)
 
 
-def eager_weights(call, heads=None, rows=None):
+def eager_weights(
+    call: Call, heads: np.ndarray | None = None, rows: slice | Sequence[int] | np.ndarray | None = None
+) -> torch.Tensor:
     """Compute weights by the model family's own eager function, for some heads and rows only.
 
     Parameters
@@ -147,7 +155,7 @@ def eager_weights(call, heads=None, rows=None):
     return weights if heads is None or alone else weights[:, heads]
 
 
-def in_tiles(compute, shape):
+def in_tiles(compute: Callable, shape: tuple) -> list[np.ndarray]:
     """Compute steps of attention, where they are large a few rows at a time.
 
     Parameters
@@ -174,7 +182,7 @@ def in_tiles(compute, shape):
     return steps
 
 
-def tiles(shape):
+def tiles(shape: Sequence[int]) -> list[slice]:
     """Return slices of rows that cut weights of the shape (batch, heads, n_q, n_k) into tiles, if they are large."""
     if shape[2] * shape[3] <= _WHOLE:
         return [slice(0, shape[2])]
@@ -182,7 +190,7 @@ def tiles(shape):
     return [slice(start, start + step) for start in range(0, shape[2], step)]
 
 
-def give_back():
+def give_back() -> None:
     """Give memory that was freed back to the system, where the C library would keep it.
 
     That of Linux does: what comes and goes in a pass of 4,096 tokens left holes of 300 MB.
