@@ -44,11 +44,10 @@ def pins(file):
     }
 
 
-def readme_example():
-    """Return the Python of the README, and what its comment says the first line prints."""
-    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
-    (printed,) = re.findall(r"print\(steps.*\)  # (.*)", code)
-    return code, printed
+def readme_examples():
+    """Return the blocks of Python in the README, and what the comment of the first print in each says it prints."""
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    return [(code, re.search(r"^print\(.*\)  # (.*)", code, re.MULTILINE)[1]) for code in blocks]
 
 
 def contents(folder):
@@ -116,10 +115,11 @@ def test_the_wheel_says_its_version_licence_and_needs(wheel):
     assert [Requirement(line).name for line in always] == ["numpy"]
 
 
-def test_the_example_of_the_readme_runs_where_the_wheel_is_installed(python, tmp_path):
-    code, printed = readme_example()
-    shape, difference = run(python, code, tmp_path).splitlines()
-    assert shape == printed
+def test_the_examples_of_the_readme_run_where_the_wheel_is_installed(python, tmp_path):
+    (three_lines, same), (example, shapes) = readme_examples()
+    assert run(python, three_lines, tmp_path).strip() == same == "True"
+    shape, difference = run(python, example, tmp_path).splitlines()
+    assert shape == shapes
     assert 0 < float(difference) < 1e-6
 
 
