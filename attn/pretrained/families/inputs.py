@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import inspect
 import itertools
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import transformers
+    pass
 
 FIRST_TEXT_ID = 50  # special tokens of tiny models lie below
 N_TOKENS = 7

@@ -11,7 +11,8 @@ from attn.pretrained.errors import ModelError
 from attn.pretrained.inputs.prepare import decoder_inputs
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    pass
+
 
 def audio_inputs(loaded, samples, text=None):
     """Make inputs of a sound, as the model was trained on.

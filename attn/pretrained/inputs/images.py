@@ -12,10 +12,6 @@ from attn.data.picture_files import read_whole
 from attn.pretrained.errors import ModelError, first_line
 
 if TYPE_CHECKING:
-    import PIL.Image
-    from numpy.typing import ArrayLike
-
-    from attn.pretrained.loading.load import Loaded
     from attn.pretrained.recording.layer import Layer
     from attn.pretrained.recording.record import Recording
 

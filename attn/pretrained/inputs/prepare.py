@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from attn.pretrained.errors import ModelError, first_line
 from attn.pretrained.inputs import tokens
 
 if TYPE_CHECKING:
-    import transformers
-
     from attn.pretrained.loading.load import Loaded
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from attn.pretrained.intervention.run import prepare_changeable, run_prepared
 from attn.pretrained.threads import Stopped
 
 if TYPE_CHECKING:
-    from attn.pretrained.loading.load import Loaded
+    pass
 
 _TOKENS_AT_ONCE = 256  # of one batch: more would be 4 % faster, and say half as often how far it is
 

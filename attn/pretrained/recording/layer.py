@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -15,13 +15,6 @@ from attn.dot_product import Attention
 from attn.pretrained.errors import ModelError
 from attn.pretrained.recording import registry, tiles
 from attn.pretrained.recording.compare import from_scratch
-
-if TYPE_CHECKING:
-    import torch
-
-    from attn.pretrained.inputs.prepare import Prepared
-    from attn.pretrained.recording.registry import Call
-    from attn.pretrained.recording.tiles import Masks
 
 _CROSS = re.compile(r"cross|encoder_attn|encdecattention|encoder_decoder_att|token_to_|_to_token", re.IGNORECASE)
 

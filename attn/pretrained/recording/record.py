@@ -1,5 +1,8 @@
 """What a pretrained model really does: its queries, keys and values, layer by layer."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
