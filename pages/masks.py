@@ -7,7 +7,7 @@ from attn.charts.labels import number
 from attn.mask_routes import ROUTES
 from attn.ui.controls.mask import mask_controls, paint
 from attn.ui.controls.sentence import need_words, say_if_cut, seed_control, source_control, text_control
-from attn.ui.pages.masks import TABS, WRONG, Setup, code_of, masked, tokens_of
+from attn.ui.pages.masks import TABS, WRONG, Setup, code_of, masked, picture, routes_picture, tokens_of
 
 AGREES = "With this mask it happens to give the right weights; hide all of a row to see it fail. "
 
@@ -43,15 +43,7 @@ if result.empty_rows:
     names = ", ".join(ui.as_text(labels[row]) for row in result.empty_rows)
     st.warning(f"Nothing is left to see for {names}: these rows have weights and context of 0, not NaN.")
 ui.figure(
-    charts.panels(
-        theme,
-        ui.room(),
-        charts.panel(
-            attention.scores, labels, labels, kind="signed", title="Scores, masked", hidden=hidden, select="paint"
-        ),
-        "→",
-        charts.panel(attention.weights, labels, labels, title="Weights", hidden=hidden),
-    ),
+    picture(attention, labels, hidden, theme, ui.room()),
     f"masks.picture.{len(page.get('painted'))}.{page.get('mask')}",  # a picture just painted has nothing chosen
     on_pick=lambda row, column: paint(page, row, column, len(tokens)),
     tables={
@@ -86,16 +78,7 @@ st.markdown(
 )
 routed = result.routed
 ui.figure(
-    charts.panels(
-        theme,
-        ui.room(),
-        charts.panel(routed["before"].weights, labels, labels, title="−∞ before the softmax", hidden=hidden),
-        "=",
-        charts.panel(routed["after"].weights, labels, labels, title="Zero after, renormalise", hidden=hidden),
-        "=" if result.agrees(setup.wrong) else "≠",
-        charts.panel(routed[setup.wrong].weights, labels, labels, title=wrong.title),
-        tallest=340,
-    ),
+    routes_picture(routed, setup.wrong, labels, hidden, theme, ui.room()),
     "masks.routes",
     tables={"wrong_weights": lambda: charts.csv(routed[setup.wrong].weights, labels, labels)},
 )

@@ -5,11 +5,10 @@ import builtins
 import inspect
 import sys
 import textwrap
-from pprint import pformat
 
 import numpy as np
 
-_WIDEST = 100  # columns that literals may take
+_WIDEST = 100  # columns that a literal may take
 _KNOWN = {"np": "import numpy as np", "attn": "import attn", "charts": "from attn import charts"}
 
 
@@ -63,23 +62,33 @@ def shown_code(settings, *steps):
     made = "\n".join(_setting(name, value) for name, value in settings.items())
     parts = [*helpers.values(), made, "\n".join(pieces)]
     imports = _imports(_missing(ast.parse("\n".join(parts))), known)
-    return "\n\n".join(filter(None, [imports, *parts])) + "\n"
+    return "\n\n".join(filter(None, [imports, *parts])).strip("\n") + "\n"
 
 
 def _setting(name, value):
     """Return the line that gives a setting its value."""
-    if isinstance(value, Source):
-        return f"{name} = {value}"
-    if isinstance(value, str):
-        return f"{name} = {value!r}"
     if isinstance(value, np.ndarray):
-        return f"{name} = np.array({_literal(value.tolist(), len(name) + 12)})"
-    return f"{name} = {_literal(value, len(name) + 3)}"
+        return f"{name} = np.array({_literal(value.tolist())})"
+    return f"{name} = {value if isinstance(value, Source) else _literal(value)}"
 
 
-def _literal(value, indent):
-    """Return a value as code, over several lines if it is long."""
-    return textwrap.indent(pformat(value, _WIDEST - indent, sort_dicts=False), " " * indent).lstrip()
+def _literal(value, room=_WIDEST):
+    """Return a value as code, an item a line where one line is too short."""
+    if isinstance(value, str):
+        written = repr(value)
+        return written if '"' in written else f'"{written[1:-1]}"'
+    if not isinstance(value, dict | list | tuple):
+        return repr(value)
+    opening, closing = {dict: "{}", list: "[]"}.get(type(value), "()")
+    if isinstance(value, dict):
+        items = [f"{_literal(name)}: {_literal(item, room - 4)}" for name, item in value.items()]
+    else:
+        items = [_literal(item, room - 4) for item in value]
+    line = ", ".join(items) + ("," if isinstance(value, tuple) and len(items) == 1 else "")
+    if len(line) < room and "\n" not in line:
+        return f"{opening}{line}{closing}"
+    lines = textwrap.indent(",\n".join(items), "    ")
+    return f"{opening}\n{lines},\n{closing}"
 
 
 def _tree(function):

@@ -5,12 +5,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from attn import Attention, scaled_dot_product_attention
+from attn import Attention, charts, scaled_dot_product_attention
 from attn.data import examples
 from attn.mask_routes import ROUTES, leak
 from attn.ui.controls.mask import MASKS, MaskChoice, mask_of
 from attn.ui.controls.sentence import SentenceChoice, words_of
 from attn.ui.link import choice, whole
+from attn.ui.shown_code import LIGHT, Source, shown_code
 
 WRONG = {name: route.title for name, route in ROUTES.items() if not route.right}
 TABS = {"leaks": "What leaks, by route", "code": "Code"}
@@ -36,7 +37,7 @@ class Masked(NamedTuple):
     words: str
     routed: dict  # route name -> RoutedAttention
     leaks: dict  # route name -> Leak
-    made: str  # the lines that bind ``e`` and ``mask``
+    made: dict  # the code that makes ``e`` and ``mask``
 
     @property
     def empty_rows(self):
@@ -68,57 +69,73 @@ def masked(setup):
     tokens = tokens_of(setup)
     n = len(tokens)
     if setup.source == "worked":
-        e, made = examples.worked_example(), "e = attn.examples.worked_example()"
+        e, made = examples.worked_example(), {"e": Source("attn.examples.worked_example()")}
     else:
         e = examples.random_example(tokens, **WIDTHS, seed=setup.seed)
-        made = (
-            f"tokens = attn.examples.split_words({setup.text!r})[:{n}]\n"
-            f"e = attn.examples.random_example(tokens, **{WIDTHS}, seed={setup.seed})"
-        )
+        widths = ", ".join(f"{name}={width}" for name, width in WIDTHS.items())
+        made = {
+            "tokens": Source(f"attn.examples.split_words({setup.text!r})[:{n}]"),
+            "e": Source(f"attn.examples.random_example(tokens, {widths}, seed={setup.seed})"),
+        }
     mask, line = mask_of(setup, n)
     visible = np.broadcast_to(mask.visible, (n, n))
-    value = e.x @ e.w_v
-    attention = scaled_dot_product_attention(e.x @ e.w_q, e.x @ e.w_k, value, visible)
-    routed = {name: route.attend(attention.scores, value, visible) for name, route in ROUTES.items()}
+    attention = attend(e, visible)
+    routed = take_routes(ROUTES, e, attention, visible)
     token = min(setup.token, n) - 1
     leaks = {name: leak(route, e.x, e.w_q, e.w_k, e.w_v, visible, token) for name, route in ROUTES.items()}
-    return Masked(tokens, attention, ~visible, mask.words, routed, leaks, f"{made}\nmask = {line}")
+    return Masked(tokens, attention, ~visible, mask.words, routed, leaks, made | {"mask": Source(line)})
+
+
+def attend(e, mask):
+    """Attend as the mask allows."""
+    return scaled_dot_product_attention(e.x @ e.w_q, e.x @ e.w_k, e.x @ e.w_v, mask)
+
+
+def take_routes(names, e, attention, mask):
+    """Apply the mask by each of these routes."""
+    return {name: ROUTES[name].attend(attention.scores, e.x @ e.w_v, mask) for name in names}
+
+
+def picture(attention, labels, hidden, theme, room):
+    """Draw the scores with the mask over them, and the weights."""
+    return charts.panels(
+        theme,
+        room,
+        charts.panel(
+            attention.scores, labels, labels, kind="signed", title="Scores, masked", hidden=hidden, select="paint"
+        ),
+        "→",
+        charts.panel(attention.weights, labels, labels, title="Weights", hidden=hidden),
+    )
+
+
+def routes_picture(routed, wrong, labels, hidden, theme, room):
+    """Draw the weights by the two right routes, and by a wrong one."""
+    agrees = np.allclose(routed["before"].weights, routed[wrong].weights, atol=1e-6)
+    return charts.panels(
+        theme,
+        room,
+        charts.panel(routed["before"].weights, labels, labels, title="−∞ before the softmax", hidden=hidden),
+        "=",
+        charts.panel(routed["after"].weights, labels, labels, title="Zero after, renormalise", hidden=hidden),
+        "=" if agrees else "≠",
+        charts.panel(routed[wrong].weights, labels, labels, title=ROUTES[wrong].title),
+        tallest=340,
+    )
 
 
 def code_of(setup, result, room):
     """Return the lines that draw both pictures of the page and measure the leak."""
-    wrong, token = setup.wrong, min(setup.token, len(result.tokens)) - 1
-    sign = "=" if result.agrees(wrong) else "≠"
-    return f"""import numpy as np
-import attn
-from attn import charts
-from attn.mask_routes import ROUTES, leak
-
-{result.made}
-value = e.x @ e.w_v
-attention = attn.scaled_dot_product_attention(e.x @ e.w_q, e.x @ e.w_k, value, mask)
-labels = charts.token_labels(e.tokens)
-hidden = np.isneginf(attention.masked_scores)
-picture = charts.panels(
-    charts.LIGHT, {room:.0f},
-    charts.panel(attention.scores, labels, labels, kind="signed", title="Scores, masked", hidden=hidden),
-    "→",
-    charts.panel(attention.weights, labels, labels, title="Weights", hidden=hidden),
-)
-charts.save(picture, "masks.svg")
-
-before, after, wrong = (
-    ROUTES[name].attend(attention.scores, value, mask) for name in ("before", "after", "{wrong}")
-)
-print(leak(ROUTES["{wrong}"], e.x, e.w_q, e.w_k, e.w_v, mask, token={token}).largest)
-picture = charts.panels(
-    charts.LIGHT, {room:.0f},
-    charts.panel(before.weights, labels, labels, title="−∞ before the softmax", hidden=hidden),
-    "=",
-    charts.panel(after.weights, labels, labels, title="Zero after, renormalise", hidden=hidden),
-    "{sign}",
-    charts.panel(wrong.weights, labels, labels, title=ROUTES["{wrong}"].title),
-    tallest=340,
-)
-charts.save(picture, "routes.svg")
-"""
+    token = min(setup.token, len(result.tokens)) - 1
+    return shown_code(
+        result.made | {"wrong": setup.wrong, "token": token, "theme": LIGHT, "room": round(room)},
+        ("attention", attend),
+        "labels, hidden = charts.token_labels(e.tokens), np.isneginf(attention.masked_scores)",
+        ("picture", picture),
+        'charts.save(picture, "masks.svg")\n',
+        'names = ("before", "after", wrong)',
+        ("routed", take_routes),
+        ("picture", routes_picture),
+        'charts.save(picture, "routes.svg")\n',
+        "print(leak(ROUTES[wrong], e.x, e.w_q, e.w_k, e.w_v, mask, token).largest)",
+    )
