@@ -82,18 +82,23 @@ ui.figure(
     "masks.routes",
     tables={"wrong_weights": lambda: charts.csv(routed[setup.wrong].weights, labels, labels)},
 )
-leak_tab, code_tab = ui.tabs(page, TABS)
-if leak_tab.open:
-    with leak_tab:
-        bars = charts.bars(
-            [result.leaks[name].largest for name in ROUTES],
-            [route.title for route in ROUTES.values()],
-            theme,
-            title="Largest change in a row that must not see the replaced token",
-            kind="magnitude",
-            selected=list(ROUTES).index(setup.wrong),
-        )
-        ui.figure(charts.beside(bars), "masks.leaks")
-if code_tab.open:
-    with code_tab:
-        ui.code(code_of(setup, result, ui.room()))
+
+
+def leaks_tab():
+    """Draw how much leaks through each route."""
+    bars = charts.bars(
+        [result.leaks[name].largest for name in ROUTES],
+        [route.title for route in ROUTES.values()],
+        theme,
+        title="Largest change in a row that must not see the replaced token",
+        kind="magnitude",
+        selected=list(ROUTES).index(setup.wrong),
+    )
+    ui.figure(charts.beside(bars), "masks.leaks")
+
+
+SHOWN = {
+    "leaks": leaks_tab,
+    "code": lambda: ui.code(code_of(setup, result, ui.room())),
+}
+ui.tabs(page, TABS, SHOWN)

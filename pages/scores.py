@@ -66,54 +66,65 @@ ui.figure(
     },
 )
 
-moves_tab, soft_tab, local_tab, every_tab, printed_tab, code_tab = ui.tabs(page, TABS)
-if moves_tab.open:
-    with moves_tab:
-        moved = what_moves_it.moved_by_each(setup)
-        st.markdown(what_moves_it.moves_in_words(setup, result, moved))
-        ui.figure(
-            what_moves_it.moves_picture(setup, result, moved, room),
-            "scores.moves",
-            tables={"largest_changes": lambda: charts.csv(moved, titles, list(what_moves_it.CHANGES))},
-        )
-if soft_tab.open:
-    with soft_tab:
-        page.adjust(draws=min(DRAWS, key=lambda count: abs(count - page.get("draws"))))
-        st.select_slider("Hard reads", DRAWS, key=page.key("draws"), help="How often one key is drawn by its weight.")
-        setup = page.setup()
-        read = soft_and_hard.drawn(setup, result)
-        st.markdown(soft_and_hard.drawn_in_words(setup, read))
-        ui.figure(soft_and_hard.drawn_picture(setup, result, read, room), "scores.drawn")
-if local_tab.open:
-    with local_tab:
-        looks, length, width, middle = st.columns([1.4, 1, 1, 1.3])
-        looks.segmented_control(
-            "Scores", LOOKS, format_func=LOOKS.get, key=page.key("looks"), required=True,
-            help="Equal scores show the windows bare; or the score chosen at the left, on random keys.",
-        )  # fmt: skip
-        length.slider("Positions", 2, 24, key=page.key("positions"), help="S, the length of the input.")
-        width.slider("Half width", 1, 12, key=page.key("half_width"), help="D: so far to each side is seen.")
-        page.clamp("centre", 1.0, float(page.get("positions")))
-        middle.slider(
-            "Centre", 1.0, float(page.get("positions")), step=0.1, key=page.key("centre"),
-            disabled=page.get("predicted"), help="p. Local-m rounds it, local-p takes it as it is.",
-        )  # fmt: skip
-        middle.toggle(
-            "Predict it from the query", key=page.key("predicted"),
-            help="As local-p does, here by a random network: move the query and the window follows.",
-        )  # fmt: skip
-        setup = page.setup()
-        read = global_and_local.windows(setup)
-        ui.reading(global_and_local.windows_in_words(setup, read), global_and_local.windows_formula())
-        ui.figure(global_and_local.windows_picture(setup, read, room), "scores.windows")
-if every_tab.open:
-    with every_tab:
-        st.markdown(all_scores.table_in_words())
-        st.markdown(all_scores.one_matrix(setup, result))
-        st.markdown(all_scores.misread_root(result))
-if printed_tab.open:
-    with printed_tab:
-        results_tab(page, PRINTED)
-if code_tab.open:
-    with code_tab:
-        ui.code(scores.code_of(setup, result, room))
+
+def moves_tab():
+    """Draw what each change moves in each score."""
+    moved = what_moves_it.moved_by_each(setup)
+    st.markdown(what_moves_it.moves_in_words(setup, result, moved))
+    ui.figure(
+        what_moves_it.moves_picture(setup, result, moved, room),
+        "scores.moves",
+        tables={"largest_changes": lambda: charts.csv(moved, titles, list(what_moves_it.CHANGES))},
+    )
+
+
+def reads_tab():
+    """Draw soft reading beside hard reads."""
+    page.adjust(draws=min(DRAWS, key=lambda count: abs(count - page.get("draws"))))
+    st.select_slider("Hard reads", DRAWS, key=page.key("draws"), help="How often one key is drawn by its weight.")
+    setup = page.setup()
+    read = soft_and_hard.drawn(setup, result)
+    st.markdown(soft_and_hard.drawn_in_words(setup, read))
+    ui.figure(soft_and_hard.drawn_picture(setup, result, read, room), "scores.drawn")
+
+
+def windows_tab():
+    """Draw global and local attention over the same positions."""
+    looks, length, width, middle = st.columns([1.4, 1, 1, 1.3])
+    looks.segmented_control(
+        "Scores", LOOKS, format_func=LOOKS.get, key=page.key("looks"), required=True,
+        help="Equal scores show the windows bare; or the score chosen at the left, on random keys.",
+    )  # fmt: skip
+    length.slider("Positions", 2, 24, key=page.key("positions"), help="S, the length of the input.")
+    width.slider("Half width", 1, 12, key=page.key("half_width"), help="D: so far to each side is seen.")
+    page.clamp("centre", 1.0, float(page.get("positions")))
+    middle.slider(
+        "Centre", 1.0, float(page.get("positions")), step=0.1, key=page.key("centre"),
+        disabled=page.get("predicted"), help="p. Local-m rounds it, local-p takes it as it is.",
+    )  # fmt: skip
+    middle.toggle(
+        "Predict it from the query", key=page.key("predicted"),
+        help="As local-p does, here by a random network: move the query and the window follows.",
+    )  # fmt: skip
+    setup = page.setup()
+    read = global_and_local.windows(setup)
+    ui.reading(global_and_local.windows_in_words(setup, read), global_and_local.windows_formula())
+    ui.figure(global_and_local.windows_picture(setup, read, room), "scores.windows")
+
+
+def every_tab():
+    """Say what the scores have in common."""
+    st.markdown(all_scores.table_in_words())
+    st.markdown(all_scores.one_matrix(setup, result))
+    st.markdown(all_scores.misread_root(result))
+
+
+SHOWN = {
+    "moves": moves_tab,
+    "reads": reads_tab,
+    "windows": windows_tab,
+    "every": every_tab,
+    "published": lambda: results_tab(page, PRINTED),
+    "code": lambda: ui.code(scores.code_of(setup, result, room)),
+}
+ui.tabs(page, TABS, SHOWN)

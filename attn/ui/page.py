@@ -119,7 +119,7 @@ def formula(result="A", mask=""):
     return rf"{z} = {weights}\,{v}" if result == "Z" else f"A = {weights}"
 
 
-def tabs(state, labels, shown=None):
+def tabs(state, labels, shown):
     """Draw tabs that the link remembers by their keys, and what belongs into the open one.
 
     Parameters
@@ -130,25 +130,17 @@ def tabs(state, labels, shown=None):
         Key -> label, in order.
     shown : dict of str to callable
         Key -> function without arguments that draws the tab; only that of the open one is called.
-
-    Returns
-    -------
-    tuple of TabContainer
     """
-    if not isinstance(labels, dict):
-        labels = {label: label for label in labels}
     key, named = f"{state.page}.tab.label", {label: name for name, label in labels.items()}
     st.session_state[key] = labels[state.get("tab")]  # Streamlit knows a tab by its label alone
 
     def take():
         state.set(tab=named[st.session_state[key]])
 
-    drawn = st.tabs(list(named), key=key, on_change=take)
-    for name, tab in zip(labels, drawn, strict=True):
-        if shown and tab.open:
+    for name, tab in zip(labels, st.tabs(list(named), key=key, on_change=take), strict=True):
+        if tab.open:
             with tab:
                 shown[name]()
-    return drawn
 
 
 def token_control(state, label, names, side=0):
