@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from attn.functional import whole_number
+from attn.words import capital, small
 
 Window = int | tuple[int | None, int | None]  # keys to the left and right of a query's own position, None for no limit
 
@@ -540,9 +541,9 @@ def _ordinal(number):
 
 def _sentence(clause):
     """Return a clause with a capital and a full stop."""
-    return clause[:1].upper() + clause[1:] + "."
+    return capital(clause) + "."
 
 
 def _clause(sentence):
     """Return a sentence without its capital and full stop, to be put into another."""
-    return sentence[:1].lower() + sentence[1:].removesuffix(".")
+    return small(sentence).removesuffix(".")

@@ -17,10 +17,10 @@ from attn.ui.pages.inside import (
     Setup,
     code_of,
     filter_control,
+    first_heads,
     from_products_to_weight,
     heads_of,
     left_out,
-    listed,
     mean_of,
     metric_controls,
     one_product,
@@ -72,7 +72,7 @@ numbers = tables[setup.metric]
 
 def open_head(row, column=None):
     """Open the head that was clicked, in the map (layer and head) or in the list (its place)."""
-    at = (row, column) if column is not None else listed(numbers, setup)[row]
+    at = (row, column) if column is not None else first_heads(numbers, setup)[row]
     page.set(layer=at[0] + 1, head=at[1] + 1, together=[])
 
 
@@ -85,7 +85,7 @@ def follow(row, column):
 
 
 reading(setup, tables, layer)
-if not listed(numbers, setup):
+if not first_heads(numbers, setup):
     st.info("Nothing to measure here: too few tokens come twice. Try the example with a phrase that comes twice.")
 ui.figure(
     overview_charts(tables, setup, theme, room),

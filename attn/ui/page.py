@@ -5,6 +5,7 @@ import streamlit as st
 from attn import charts
 from attn.ui.state import PageState, as_text, link_of
 from attn.ui.width import measure
+from attn.words import capital
 
 MENU = (  # key, script, label, icon
     ("home", "app.py", "Home", ":material/home:"),
@@ -180,7 +181,7 @@ def ask(state, sentence, say=st.info):
     """Keep the link, show one sentence in place of the figure, and stop the page there."""
     state.setup()
     first = sentence.split()[0]
-    sentence = first[0].upper() + sentence[1:] if first.isalpha() else sentence  # a name keeps its spelling
+    sentence = capital(sentence) if first.isalpha() else sentence  # a name keeps its spelling
     say(as_text(sentence.rstrip(".") + "."))
     st.stop()
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import streamlit as st
 
 from attn.ui.state import as_text
+from attn.words import capital
 
 
 class UploadKind(NamedTuple):
@@ -49,7 +50,7 @@ def upload_control(state, kind):
     try:
         kind.check(own)
     except ValueError as error:
-        st.error(as_text(f"{str(error)[0].upper()}{str(error)[1:]}."))
+        st.error(as_text(f"{capital(str(error))}."))
         return by_rule
     st.caption(f":material/info: A {kind.word} of yours is not in the link to this page.")
     return own

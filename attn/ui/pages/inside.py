@@ -16,6 +16,7 @@ from attn.ui.controls.model_and_text import SourceChoice, projections, recording
 from attn.ui.link import choice, place, span, wholes
 from attn.ui.page import theme
 from attn.ui.state import as_text
+from attn.words import small
 
 ORDERS = {"highest": "Highest", "lowest": "Lowest"}
 MEASURES = {"weight": "Weight", "contribution": "Weight × value"}
@@ -69,7 +70,7 @@ def metric_controls(state, layers):
         help="One number per head, averaged over its queries.",
     )
     metric = METRICS[state.get("metric")]
-    st.caption(f"{metric.words} More of it: {metric.higher_means[0].lower()}{metric.higher_means[1:]}")
+    st.caption(f"{metric.words} More of it: {small(metric.higher_means)}")
     st.segmented_control("First in the list", ORDERS, format_func=ORDERS.get, key=state.key("order"), required=True)
 
 
@@ -147,7 +148,7 @@ def overview_charts(tables, setup, theme, room):
         table, theme, title=metric.name, select="map", selected=(setup.layer - 1, setup.head - 1),
         tooltip_name=metric.unit, size=map_size(table, room), hidden=gone, **limit,
     )  # fmt: skip
-    order = listed(table, setup)
+    order = first_heads(table, setup)
     names = [f"layer {layer + 1}, head {head + 1}" for layer, head in order]
     values = [table[layer, head] for layer, head in order]
     bars = charts.bars(
@@ -163,7 +164,7 @@ def map_size(table, room):
     return int(room * 0.5) if num_heads >= num_layers else 640
 
 
-def listed(table, setup, count=10):
+def first_heads(table, setup, count=10):
     """Return the (layer, head) of the first heads by their number, of those that are kept and have one."""
     table = np.where(left_out(table, setup.kept), np.nan, table)
     ranked = np.argsort(table if setup.order == "lowest" else -table, axis=None, kind="stable")
@@ -332,7 +333,7 @@ for layer in recording.layers:
     table, charts.LIGHT, title="{metric.name}", tooltip_name="{metric.unit}", size={map_size(table, room)},
     selected={(setup.layer - 1, setup.head - 1)}{limit}{hidden},
 )
-places = {listed(table, setup)}  # the first ten by their number
+places = {first_heads(table, setup)}  # the first ten by their number
 bars = charts.bars(
     [table[place] for place in places], [f"layer {{layer + 1}}, head {{head + 1}}" for layer, head in places],
     charts.LIGHT, title="{metric.name}: {setup.order}", kind="magnitude", width={int(room * 0.2)},

@@ -15,6 +15,7 @@ from attn.functional import share_of_sum, softmax_jacobian
 from attn.ui.link import choice, real, string, whole
 from attn.ui.page import theme
 from attn.ui.state import as_text
+from attn.words import listed
 
 MOST = 24  # scores
 TABS = {
@@ -323,7 +324,7 @@ def looked_up(setup, room):
     )  # fmt: skip
     hits = np.flatnonzero(attention.weights[0] > 0.01)
     found = ", ".join(number(value, 4) for value in attention.context[0].round(3))
-    where = " and ".join(f"entry {place + 1}" for place in hits)
+    where = listed(f"entry {place + 1}" for place in hits)
     kind = "its value comes back" if len(hits) == 1 else "the mean of their values comes back"
     words = (
         f"The query {LOOKUPS[setup.lookup]} matches {where}: {kind}, ({found}). A dictionary gives one value; this "

@@ -4,6 +4,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from attn import charts
+from attn.words import capital
 
 CLICKED = {2: "encoder", 8: "masked", 10: "cross", 14: "output"}  # boxes that stand for a use
 WIDTH = 502  # pixels of the whole
@@ -81,7 +82,7 @@ def _name(part, pre_norm):
         return "Add" if pre_norm else "Add, norm"
     name = _NAMES[part]
     name = f"norm, {name}" if pre_norm and name[0].islower() else name
-    return name[0].upper() + name[1:]
+    return capital(name)
 
 
 def _shape(part, length, sizes):

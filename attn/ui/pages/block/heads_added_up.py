@@ -11,6 +11,7 @@ from attn.multi_head import divisors
 from attn.ui.page import figure, reading, theme
 from attn.ui.pages.block.encoder_block import lengths
 from attn.ui.width import room
+from attn.words import listed
 
 _IN_A_ROW = 4  # heads that are drawn as one sum, where there is room; more become small multiples
 
@@ -79,7 +80,7 @@ def heads_in_words(result, off, total):
         )
     left = block.encoder_block(result.x, without(result.layer, off), pre_norm=result.setup.pre_norm).output
     moved = lengths(left - result.block.output)
-    names = ("head " if len(off) == 1 else "heads ") + " and ".join(map(str, off))
+    names = ("head " if len(off) == 1 else "heads ") + listed(off)
     return (
         f"Without {names} the row of {result.followed} is **{number(lengths(total)[at])}** long instead of "
         f"{number(lengths(output)[at])}. After the rest of the block its vector has moved by **{number(moved[at])}**, "
@@ -115,17 +116,12 @@ def cost_in_words(setup):
     """Say that the number of heads costs nothing."""
     d_model = setup.d_model
     counts = sorted({cost.attention_parameters(d_model, h) for h in divisors(d_model)})
+    heads = listed(divisors(d_model), "or")
     return (
         f"**More heads, same cost.** Each head gets d_model / h of the width, so attention trains 4 · {d_model}² = "
-        f"**{counts[0]:,}** numbers whether h is {_listed(divisors(d_model))}. In the paper they did differ in what "
+        f"**{counts[0]:,}** numbers whether h is {heads}. In the paper they did differ in what "
         "they were worth:"
     )
-
-
-def _listed(numbers):
-    """Return numbers as a person lists them."""
-    *most, last = map(str, numbers)
-    return f"{', '.join(most)} or {last}" if most else last
 
 
 def cost_table():

@@ -11,6 +11,7 @@ from attn.charts.labels import number
 from attn.ui.page import figure, theme
 from attn.ui.pages.bottleneck.accuracy_by_length import WIDE, model_colours
 from attn.ui.width import room
+from attn.words import listed
 
 
 def gradient(state, result):
@@ -41,7 +42,7 @@ def gradient(state, result):
 
 def _measured(norms):
     """Say how much the last state of each encoder still hangs on the first symbol."""
-    said = " and ".join(f"**{number(each[-1])}** in *{title}*" for title, each in norms.items())
+    said = listed(f"**{number(each[-1])}** in *{title}*" for title, each in norms.items())
     if not said:
         return "A Transformer needs none: every symbol is one step away."
     return (

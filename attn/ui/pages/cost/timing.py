@@ -17,6 +17,7 @@ from attn.ui.pages.cost.curves import CORES, Setup
 from attn.ui.pages.cost.units import in_bytes, in_seconds, power, times
 from attn.ui.state import as_text
 from attn.ui.width import room
+from attn.words import listed
 
 RUNNING = "cost.measuring.job"  # where the session holds the measurement that runs
 
@@ -180,10 +181,10 @@ def measured_reading(run):
             )
     left_out = [name for name in timing.WHOLE if len(run.of(name)) < len(run.of("fused"))]
     if left_out:
-        names = " and ".join(timing.CONTESTANTS[name] for name in left_out)
+        names = listed(timing.CONTESTANTS[name] for name in left_out)
         sentences.append(f"For {names} the longest texts are left out: their matrices would not fit the spare memory.")
     if unmeasured := [timing.CONTESTANTS[name] for name in timing.CONTESTANTS if not run.of(name)]:
-        sentences.append(f"Stopped before {' and '.join(unmeasured)} had a turn.")
+        sentences.append(f"Stopped before {listed(unmeasured)} had a turn.")
     return " ".join(sentences)
 
 

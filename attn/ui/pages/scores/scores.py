@@ -10,6 +10,7 @@ from attn.alignment import SCORES
 from attn.ui.page import theme
 from attn.ui.pages.scores.setup import EVERY, MOST_KEYS
 from attn.ui.shown_code import LIGHT, shown_code
+from attn.words import capital, listed
 
 LEAST_COLUMN = 32  # pixels of a key in a map, however little room there is
 
@@ -146,23 +147,18 @@ def reading(result):
     """Say which key each score prefers."""
     groups = {}
     for at, one in enumerate(SCORES.values()):
-        groups.setdefault(" and ".join(result.winners(at)), []).append(one.title.lower())
+        groups.setdefault(listed(result.winners(at)), []).append(one.title.lower())
     parts = [f"{listed(names)} prefer{'s' if len(names) == 1 else ''} **{keys}**" for keys, names in groups.items()]
     sentence = f"all {EVERY} prefer **{next(iter(groups))}**" if len(groups) == 1 else "; ".join(parts)
     for one, hidden in zip(SCORES.values(), result.hidden, strict=True):
         if hidden.any():
             sentence += f"; {one.title.lower()} has learnt only {(~hidden).sum()} places and sees no further"
-    return f"{sentence[0].upper()}{sentence[1:]}."
+    return f"{capital(sentence)}."
 
 
 def with_parameters():
     """Name the scores that have something to learn."""
     return listed([one.title.lower() for one in SCORES.values() if one.parameters]).capitalize()
-
-
-def listed(words):
-    """Return words as in a sentence."""
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 def formula(name):

@@ -5,7 +5,8 @@ import numpy as np
 from attn import charts, softmax
 from attn.alignment import SCORES
 from attn.ui.page import theme
-from attn.ui.pages.scores.scores import LEAST_COLUMN, listed, parameters_of, scores_of, turned
+from attn.ui.pages.scores.scores import LEAST_COLUMN, parameters_of, scores_of, turned
+from attn.words import listed
 
 CHANGES = {  # what is done to query and keys, and in which order the keys then stand
     "other query": lambda query, keys: (turned(query, 90), keys, slice(None)),
