@@ -331,8 +331,8 @@ def test_words_look_at_patches():
     result = patches.looks(pictures.shapes(32), ("red", "left"), 12.0)
     penalty = float(alignment.doubly_stochastic_penalty(result.weights))
     assert f"here **{penalty:.3g}** for λ = 1" in words(app)
-    assert patches.words_of("")[0] == patches.words_of("nothing known")[0] == ("red", "blue", "green", "dark")
-    assert len(patches.words_of("red " * 9)[0]) == 6
+    assert patches.known_words("")[0] == patches.known_words("nothing known")[0] == ("red", "blue", "green", "dark")
+    assert len(patches.known_words("red " * 9)[0]) == 6
 
 
 def test_many_hard_looks_average_to_the_soft_patch():

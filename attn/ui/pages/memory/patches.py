@@ -51,7 +51,7 @@ def patches_controls(state):
         help=f"Up to {MOST_WORDS}, one step of a caption each. Known are: {', '.join(WORDS)}.",
     )  # fmt: skip
     st.slider("Sharpness", 0.0, 40.0, step=0.5, key=state.key("contrast"), help="Multiplies the scores.")
-    count = len(words_of(state.get("caption"))[0])
+    count = len(known_words(state.get("caption"))[0])
     state.clamp("word", 1, count)
     if count > 1:
         st.slider("Word", 1, count, key=state.key("word"), help="Whose soft and hard reads are shown below.")
@@ -59,7 +59,7 @@ def patches_controls(state):
     return chosen
 
 
-def words_of(caption):
+def known_words(caption):
     """Return the words of a caption that have a vector, at most six, and those that have none."""
     typed = caption.lower().replace(",", " ").split()
     known = tuple(word for word in typed if word in WORDS)[:MOST_WORDS]
@@ -81,7 +81,7 @@ def looks(picture, words, sharpness):
 def words_and_patches(state, setup, chosen):
     """Show where each word looks, and what it reads softly and hard."""
     picture, made = chosen
-    words, unknown = words_of(setup.caption)
+    words, unknown = known_words(setup.caption)
     result = looks(picture, words, setup.contrast)
     if unknown:
         named = ", ".join(as_text(word) for word in unknown[:6])
