@@ -54,9 +54,9 @@ class Residual(NamedTuple):
     """A sublayer and what it is added to, (..., n, d_model) each."""
 
     x: np.ndarray  # what comes in
-    read: np.ndarray  # what the sublayer reads: x, in pre-norm normalised
-    made: np.ndarray  # what it makes of that, after dropout
-    added: np.ndarray  # x + made
+    read: np.ndarray  # the sublayer's input: x, in pre-norm normalised
+    made: np.ndarray  # the sublayer's output, after dropout
+    added: np.ndarray  # the residual sum, x + made
     output: np.ndarray  # what goes on: added, in post-norm normalised
 
 

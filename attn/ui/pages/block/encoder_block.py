@@ -119,14 +119,14 @@ def table_of(tokens, setup):
     return examples.random_example(tokens, setup.d_model, 1, 1, setup.seed).x / math.sqrt(setup.d_model)
 
 
-def lengths(rows):
-    """Return how long each row is."""
+def norms(rows):
+    """Return the norm of each row: how long it is."""
     return np.linalg.norm(rows, axis=-1)
 
 
-def mean_length(rows):
-    """Return how long rows are on average, as text."""
-    return number(lengths(rows).mean())
+def mean_norm(rows):
+    """Return the mean norm of rows, as text."""
+    return number(norms(rows).mean())
 
 
 def parts(result, stage):
@@ -186,11 +186,11 @@ def _input_reading(result, step):
     paper = "At the paper's width the factor is √512 = 22.627."
     if result.setup.scaled:
         return (
-            f"Embeddings are about **{mean_length(result.table)}** long, positions √(d/2) = {number(placed)}. Times "
-            f"{root} the words are **{mean_length(math.sqrt(d_model) * result.table)}** long and not drowned. {paper}"
+            f"Embeddings are about **{mean_norm(result.table)}** long, positions √(d/2) = {number(placed)}. Times "
+            f"{root} the words are **{mean_norm(math.sqrt(d_model) * result.table)}** long and not drowned. {paper}"
         )
     return (
-        f"Without the factor {root} embeddings are **{mean_length(result.table)}** long beside positions of "
+        f"Without the factor {root} embeddings are **{mean_norm(result.table)}** long beside positions of "
         f"**{number(placed)}**: the sum tells more of places than of words. {paper}"
     )
 
@@ -200,13 +200,13 @@ def _attention_reading(result, step):
     best = int(weights.argmax())
     return (
         f"Here tokens look at one another: {result.followed} takes most, {number(weights[best])}, from "
-        f"**{as_text(result.labels[best])}**. The result is {mean_length(step.made)} long on average, what came in "
-        f"{mean_length(step.x)}."
+        f"**{as_text(result.labels[best])}**. The result is {mean_norm(step.made)} long on average, what came in "
+        f"{mean_norm(step.x)}."
     )
 
 
 def _add_reading(result, step):
-    one = [number(lengths(rows)[result.at]) for rows in (step.x, step.made, step.added)]
+    one = [number(norms(rows)[result.at]) for rows in (step.x, step.made, step.added)]
     return (
         f"The result is added to what came in and does not replace it: {result.followed} was **{one[0]}** long, "
         f"{one[1]} is added, and **{one[2]}** goes on."
@@ -214,8 +214,8 @@ def _add_reading(result, step):
 
 
 def _norm_reading(result, step):
-    before = lengths(step.x if result.setup.pre_norm else step.added)
-    after = lengths(result.result(result.setup.stage))
+    before = norms(step.x if result.setup.pre_norm else step.added)
+    after = norms(result.result(result.setup.stage))
     after = number(after.min()) if np.ptp(after) < 5e-3 else f"{number(after.min())} to {number(after.max())}"
     root = f"√{result.setup.d_model} = {number(math.sqrt(result.setup.d_model))}"
     return (
@@ -318,7 +318,7 @@ def effects_picture(result, theme):
     """Draw how long vectors are along the block, and beside it which rows each step moves."""
     stages, moved = list(result.setup.stages), moved_by_each(result)
     names = [STAGES[stage] for stage in stages]
-    values = [float(lengths(result.result(stage)).mean()) for stage in stages]
+    values = [float(norms(result.result(stage)).mean()) for stage in stages]
     wide = int(min(room() * 0.22, 360))
     bars = charts.bars(
         values, names, theme, title="Mean length of a vector", kind="magnitude", select="bar", width=wide,

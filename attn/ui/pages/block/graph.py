@@ -8,7 +8,7 @@ from attn.analysis import sensitivity
 from attn.charts.labels import number, pixels
 from attn.ui.controls.sentence import LONGEST
 from attn.ui.page import figure, reading, theme
-from attn.ui.pages.block.encoder_block import lengths
+from attn.ui.pages.block.encoder_block import norms
 from attn.ui.state import as_text
 from attn.ui.width import room
 
@@ -106,7 +106,7 @@ def hangs_on(result):
     """Return how much a token's result of attention, along its own direction, hangs on every token, (n,)."""
     at, parameters = result.at, result.layer.attention
     row = result.block.attention.output[at]
-    direction = row / (lengths(row) or 1.0)
+    direction = row / (norms(row) or 1.0)
 
     def along(x):
         return multi_head_attention(x[at : at + 1], parameters, x).output[0] @ direction

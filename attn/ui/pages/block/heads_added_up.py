@@ -9,7 +9,7 @@ from attn import block, charts, cost, multi_head
 from attn.charts.labels import number
 from attn.multi_head import divisors
 from attn.ui.page import figure, reading, theme
-from attn.ui.pages.block.encoder_block import lengths
+from attn.ui.pages.block.encoder_block import norms
 from attn.ui.width import room
 from attn.words import listed
 
@@ -75,15 +75,15 @@ def heads_in_words(result, off, total):
         apart = number(float(np.abs(output - total).max()), 2)
         return (
             f"Each head's context goes through its own rows of W_O, and the results are added: the sum differs from "
-            f"the output by **{apart}**. For {result.followed} the sum is {number(lengths(total)[at])} long. "
+            f"the output by **{apart}**. For {result.followed} the sum is {number(norms(total)[at])} long. "
             "Switch a head off to see what it brought."
         )
     left = block.encoder_block(result.x, without(result.layer, off), pre_norm=result.setup.pre_norm).output
-    moved = lengths(left - result.block.output)
+    moved = norms(left - result.block.output)
     names = ("head " if len(off) == 1 else "heads ") + listed(off)
     return (
-        f"Without {names} the row of {result.followed} is **{number(lengths(total)[at])}** long instead of "
-        f"{number(lengths(output)[at])}. After the rest of the block its vector has moved by **{number(moved[at])}**, "
+        f"Without {names} the row of {result.followed} is **{number(norms(total)[at])}** long instead of "
+        f"{number(norms(output)[at])}. After the rest of the block its vector has moved by **{number(moved[at])}**, "
         f"and the rows by up to {number(moved.max())}."
     )
 

@@ -8,7 +8,7 @@ import streamlit as st
 from attn import block, charts, cost
 from attn.charts.labels import number
 from attn.ui.page import figure, reading, theme
-from attn.ui.pages.block.encoder_block import lengths
+from attn.ui.pages.block.encoder_block import norms
 from attn.ui.width import room
 
 
@@ -43,7 +43,7 @@ def lengths_through(result, depth, pre_norm):
     setup, rng = result.setup, np.random.default_rng(result.setup.seed)
     layers = [block.draw_layer(rng, setup.d_model, setup.num_heads, setup.d_ff) for _ in range(depth)]
     run = block.encoder(result.x, layers, pre_norm=pre_norm)
-    return np.array([lengths(x).mean() for x in (result.x, *(one.output for one in run.blocks))])
+    return np.array([norms(x).mean() for x in (result.x, *(one.output for one in run.blocks))])
 
 
 def stack_in_words(result, grown):
