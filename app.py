@@ -10,7 +10,7 @@ from attn.ui.pages.home import MOST, Setup, code_of, looks, sentence_control, wa
 page = ui.begin("home", "Who looks at whom?", Setup)
 
 sentence_control(page)
-setup = page.setup()
+setup = page.commit()
 if not setup.text.strip():
     ui.ask(page, "Type a sentence above, and see where its words look.")
 

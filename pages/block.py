@@ -15,7 +15,7 @@ with st.sidebar:
 
 need_words(page, "text", "second")
 ui.path(page, "stage", page.choices().stages)
-setup = page.setup()
+setup = page.commit()
 theme = ui.theme()
 result = encoder_block.walked(setup)
 say_if_cut(setup.text)
@@ -47,4 +47,4 @@ SHOWN = {
     "code": lambda: ui.code(encoder_block.code_of(result)),
 }
 ui.tabs(page, TABS, SHOWN)
-page.setup()  # what was chosen in a tab belongs to the link, too
+page.commit()  # what was chosen in a tab belongs to the link, too

@@ -32,7 +32,7 @@ with st.sidebar:
 
 result = shown(page.choices())
 step = step_control(page, result.rows)
-setup = page.setup()
+setup = page.commit()
 room = ui.room()
 if result.problem:
     st.error(ui.as_text(f"{result.problem} Below stands the first example."))
@@ -53,4 +53,4 @@ SHOWN = {
     "code": lambda: ui.code(code_of(setup, result, step, room)),
 }
 ui.tabs(page, TABS, SHOWN)
-page.setup()  # what was chosen in a tab belongs to the link, too
+page.commit()  # what was chosen in a tab belongs to the link, too

@@ -47,7 +47,7 @@ try:
 except pretrained.ModelError as error:
     ui.ask(page, str(error), st.error)
 
-setup = page.setup()
+setup = page.commit()
 theme, room = ui.theme(), ui.room()
 say_note(loaded)
 say_if_truncated(first)

@@ -20,7 +20,7 @@ with st.sidebar:
     curves.shape_controls(page)
 
 theme = ui.theme()
-setup = page.setup()
+setup = page.commit()
 ui.reading(curves.reading(setup), curves.formula(setup, theme.role), curves.shapes(setup))
 ui.figure(
     curves.picture(setup, theme),

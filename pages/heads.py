@@ -50,7 +50,7 @@ with st.sidebar:
 
 if page.get("source") == "random":
     need_words(page, "text", *(["second"] if page.get("mode") == "cross" else []))
-setup = page.setup()
+setup = page.commit()
 theme = ui.theme()
 result = many_heads(setup)
 if setup.source == "random":

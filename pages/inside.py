@@ -63,7 +63,7 @@ with st.sidebar:
         )
     colour_control(page)
 
-setup = page.setup()
+setup = page.commit()
 say_note(loaded)
 say_if_truncated(recording)
 theme, room = ui.theme(), ui.room()

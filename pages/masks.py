@@ -27,7 +27,7 @@ if page.get("source") == "random":
 theme = ui.theme()
 labels = charts.token_labels(tokens)
 page.clamp("token", 1, len(tokens))
-setup = page.setup()
+setup = page.commit()
 result = masked(setup)
 if setup.source == "random":
     say_if_cut(setup.text)

@@ -31,5 +31,5 @@ st.segmented_control(
 part = page.get("part")
 with st.sidebar:
     given = CONTROLS[part](page) if part in CONTROLS else None
-setup = page.setup()
+setup = page.commit()
 SHOWN[part](page, setup, *([given] if given else []))

@@ -19,7 +19,7 @@ with st.sidebar:
     st.number_input("Shuffle", 0, 9999, key=page.key("shuffle"), help="Another number puts the words in another order.")
 
 need_words(page, "text")
-setup = page.setup()
+setup = page.commit()
 theme = ui.theme()
 try:
     result = shuffle.placed(setup)

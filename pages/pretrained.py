@@ -53,7 +53,7 @@ with st.sidebar:
     with st.expander("Break it", expanded=bool(page.choices().broken)):
         break_controls(page, layer)
 
-setup = page.setup()
+setup = page.commit()
 theme, room = ui.theme(), ui.room()
 result = compared(setup, loaded, layer)
 head = setup.head - 1

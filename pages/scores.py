@@ -37,7 +37,7 @@ with st.sidebar:
         help="The score whose formula is shown, and whose weights the tabs below use.",
     )  # fmt: skip
 
-setup = page.setup()
+setup = page.commit()
 theme, room = ui.theme(), ui.room()
 result = scores.matched(setup)
 titles = [one.title for one in SCORES.values()]
@@ -82,7 +82,7 @@ def reads_tab():
     """Draw soft reading beside hard reads."""
     page.adjust(draws=min(DRAWS, key=lambda count: abs(count - page.get("draws"))))
     st.select_slider("Hard reads", DRAWS, key=page.key("draws"), help="How often one key is drawn by its weight.")
-    setup = page.setup()
+    setup = page.commit()
     read = soft_and_hard.drawn(setup, result)
     st.markdown(soft_and_hard.drawn_in_words(setup, read))
     ui.figure(soft_and_hard.drawn_picture(setup, result, read, room), "scores.drawn")
@@ -106,7 +106,7 @@ def windows_tab():
         "Predict it from the query", key=page.key("predicted"),
         help="As local-p does, here by a random network: move the query and the window follows.",
     )  # fmt: skip
-    setup = page.setup()
+    setup = page.commit()
     read = global_and_local.windows(setup)
     ui.reading(global_and_local.windows_in_words(setup, read), global_and_local.windows_formula())
     ui.figure(global_and_local.windows_picture(setup, read, room), "scores.windows")

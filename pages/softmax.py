@@ -11,7 +11,7 @@ page = ui.begin("softmax", "How do scores become weights?", Setup)
 with st.sidebar:
     softmax.controls(page)
 
-setup = page.setup()
+setup = page.commit()
 scores = softmax.scores_of(page, setup)
 room = ui.room()
 result = softmax.softened(setup, scores)
@@ -43,7 +43,7 @@ def scaling_tab():
     with st.container(horizontal=True):
         st.slider("Keys", 2, 64, key=page.key("keys"), help="How many keys each random query meets.", width=260)
         st.number_input("Seed", 0, 9999, key=page.key("seed"), help="Other random queries and keys.", width=160)
-    setup = page.setup()
+    setup = page.commit()
     found = softmax.saturations(setup.keys, setup.seed)
     ui.reading(softmax.scaling_words(found), r"\mathrm{Var}(q^\top k) = d_k")
     ui.figure(
@@ -81,7 +81,7 @@ def lookup_tab():
         required=True,
         help="What is looked up: the keys that point the same way answer.",
     )
-    setup = page.setup()
+    setup = page.commit()
     picture, words = softmax.looked_up(setup, room)
     ui.reading(words)
     ui.figure(picture, "softmax.lookup")

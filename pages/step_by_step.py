@@ -69,7 +69,7 @@ if page.get("stage") == "projections":
         label_visibility="collapsed",
     )
 
-setup = page.setup()
+setup = page.commit()
 try:
     view, code, problems = walked(setup, ui.theme(), ui.room())
 except ValueError as error:

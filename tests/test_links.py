@@ -228,7 +228,7 @@ def test_a_choice_brought_into_range_is_told_to_the_browser_though_the_run_was_c
         if "again" not in st.session_state:
             st.session_state["again"] = True
             st.stop()  # as when the visitor does something else meanwhile
-        state.setup()
+        state.commit()
 
     app = AppTest.from_function(script).run()
     assert app.slider[0].proto.set_value

@@ -179,7 +179,7 @@ def reading(sentence, formula=None, shapes=None):
 
 def ask(state, sentence, say=st.info):
     """Keep the link, show one sentence in place of the figure, and stop the page there."""
-    state.setup()
+    state.commit()
     first = sentence.split()[0]
     sentence = capital(sentence) if first.isalpha() else sentence  # a name keeps its spelling
     say(as_text(sentence.rstrip(".") + "."))

@@ -3,6 +3,9 @@
 The link is read when the page opens and whenever it is changed from outside (another link, the
 address bar); after that the widgets hold the truth and the link is rewritten to match. Widgets
 have keys ``page.name``; the choice of a widget that is off the screen is kept in the last Setup.
+
+A script in pages/ calls its PageState ``page``; what it calls in attn.ui takes it as ``state``, for
+there ``page`` is the page's key in the menu.
 """
 
 import dataclasses
@@ -95,7 +98,7 @@ class PageState:
     def adjust(self, **choices):
         """Bring choices into what is possible before their widgets are drawn.
 
-        The run may be cut off before `setup` remembers it, and the next must not take this for a
+        The run may be cut off before `commit` remembers it, and the next must not take this for a
         change that the browser knows of.
         """
         changed = [name for name, value in choices.items() if self.get(name) != value]
@@ -111,7 +114,7 @@ class PageState:
         """Return everything chosen so far."""
         return self.cls(**{name: self.get(name) for name in self._names})
 
-    def setup(self):
+    def commit(self):
         """Return everything chosen, and make the link say the same."""
         setup = self.choices()
         shown = st.query_params.to_dict()

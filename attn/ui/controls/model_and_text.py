@@ -200,7 +200,7 @@ def own_only(state, loaded, own):
         weights = own.weights[layer][0]
         head = _numbered(state, "head", len(weights), "Each head of a layer looks in its own way.")
         colour_control(state)
-    setup = state.setup()
+    setup = state.commit()
     rows, columns = (charts.token_labels([token.text for token in side]) for side in own.names[layer])
     st.info(
         f"The {loaded.family} family computes its attention where nothing can listen, so its queries and keys are not "

@@ -135,7 +135,7 @@ def _looks_in_words(result):
 def _soft_and_hard(state, setup, result, at):
     """Show one word's soft read beside the mean of its hard reads, and what all words leave unseen."""
     st.slider("Hard reads", 1, 2000, key=state.key("draws"), help="How often one patch is drawn by its weight.")
-    draws = state.setup().draws
+    draws = state.commit().draws
     flat = result.patches.reshape(len(result.patches), -1)
     soft = alignment.soft_read(result.weights[at], flat)
     hard = alignment.hard_reads(result.weights[at], flat, np.random.default_rng(setup.seed), draws)
