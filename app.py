@@ -31,7 +31,14 @@ ui.reading(
 ui.figure(
     charts.beside(
         charts.token_strip(
-            labels, ui.theme(), weights=weights, width=ui.room(), size=24, selected=query, select="token", most=MOST
+            labels,
+            ui.theme(),
+            weights=weights,
+            width=ui.page_width(),
+            size=24,
+            selected=query,
+            select="token",
+            most=MOST,
         )
     ),
     "home.strip",
@@ -57,7 +64,7 @@ st.caption(
 )
 
 with st.expander("Code"):
-    ui.code(code_of(setup, query, ui.room()))
+    ui.code(code_of(setup, query, ui.page_width()))
 
 st.subheader("Ways in", anchor=False)
 ways_in()

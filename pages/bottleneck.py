@@ -33,7 +33,7 @@ with st.sidebar:
 result = shown(page.choices())
 step = step_control(page, result.rows)
 setup = page.commit()
-room = ui.room()
+room = ui.page_width()
 if result.problem:
     st.error(ui.as_text(f"{result.problem} Below stands the first example."))
 

@@ -48,7 +48,7 @@ except pretrained.ModelError as error:
     ui.ask(page, str(error), st.error)
 
 setup = page.commit()
-theme, room = ui.theme(), ui.room()
+theme, room = ui.theme(), ui.page_width()
 say_note(loaded)
 say_if_truncated(first)
 ui.reading(words.sentence_of(effect), words.formula_of(effect), words.shapes_of(effect))

@@ -68,7 +68,7 @@ ui.reading(
 )
 ui.figure(
     charts.above(
-        charts.head_groups(num_heads, num_kv_heads, theme, width=ui.room()),
+        charts.head_groups(num_heads, num_kv_heads, theme, width=ui.page_width()),
         charts.head_grid(
             steps.weights,
             rows,
@@ -77,7 +77,7 @@ ui.figure(
             hidden=result.hidden,
             select="head",
             selected=head,
-            width=ui.room(),
+            width=ui.page_width(),
             **scale,
         ),
     ),
@@ -105,7 +105,7 @@ def one_tab():
     ui.figure(
         charts.panels(
             theme,
-            ui.room(),
+            ui.page_width(),
             charts.panel(steps.weights[head], rows, columns, hidden=result.hidden, title=title, **scale),
         ),
         "heads.one",
@@ -122,12 +122,12 @@ def merged_tab():
     )
     st.caption("Each band is one head's context. W_o then mixes the bands into the output.")
     output = charts.panel(steps.output, rows, outputs, kind="signed", title="Output", axes=("token", "output"))
-    ui.figure(charts.panels(theme, ui.room(), output), "heads.output")
+    ui.figure(charts.panels(theme, ui.page_width(), output), "heads.output")
 
 
 SHOWN = {
     "one": one_tab,
     "merged": merged_tab,
-    "code": lambda: ui.code(code_of(result, head, scale, ui.room())),
+    "code": lambda: ui.code(code_of(result, head, scale, ui.page_width())),
 }
 ui.tabs(page, TABS, SHOWN)

@@ -66,7 +66,7 @@ with st.sidebar:
 setup = page.commit()
 say_note(loaded)
 say_if_truncated(recording)
-theme, room = ui.theme(), ui.room()
+theme, room = ui.theme(), ui.page_width()
 numbers = tables[setup.metric]
 
 

@@ -43,7 +43,7 @@ if result.empty_rows:
     names = ", ".join(ui.as_text(labels[row]) for row in result.empty_rows)
     st.warning(f"Nothing is left to see for {names}: these rows have weights and context of 0, not NaN.")
 ui.figure(
-    picture(attention, labels, hidden, theme, ui.room()),
+    picture(attention, labels, hidden, theme, ui.page_width()),
     f"masks.picture.{len(page.get('painted'))}.{page.get('mask')}",  # a picture just painted has nothing chosen
     on_pick=lambda row, column: paint(page, row, column, len(tokens)),
     tables={
@@ -78,7 +78,7 @@ st.markdown(
 )
 routed = result.routed
 ui.figure(
-    routes_picture(routed, setup.wrong, labels, hidden, theme, ui.room()),
+    routes_picture(routed, setup.wrong, labels, hidden, theme, ui.page_width()),
     "masks.routes",
     tables={"wrong_weights": lambda: charts.csv(routed[setup.wrong].weights, labels, labels)},
 )
@@ -99,6 +99,6 @@ def leaks_tab():
 
 SHOWN = {
     "leaks": leaks_tab,
-    "code": lambda: ui.code(code_of(setup, result, ui.room())),
+    "code": lambda: ui.code(code_of(setup, result, ui.page_width())),
 }
 ui.tabs(page, TABS, SHOWN)

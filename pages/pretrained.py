@@ -54,7 +54,7 @@ with st.sidebar:
         break_controls(page, layer)
 
 setup = page.commit()
-theme, room = ui.theme(), ui.room()
+theme, room = ui.theme(), ui.page_width()
 result = compared(setup, loaded, layer)
 head = setup.head - 1
 

@@ -38,7 +38,7 @@ with st.sidebar:
     )  # fmt: skip
 
 setup = page.commit()
-theme, room = ui.theme(), ui.room()
+theme, room = ui.theme(), ui.page_width()
 result = scores.matched(setup)
 titles = [one.title for one in SCORES.values()]
 

@@ -13,7 +13,7 @@ with st.sidebar:
 
 setup = page.commit()
 scores = softmax.scores_of(page, setup)
-room = ui.room()
+room = ui.page_width()
 result = softmax.softened(setup, scores)
 ui.reading(
     softmax.in_words(setup, result),

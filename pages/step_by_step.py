@@ -71,7 +71,7 @@ if page.get("stage") == "projections":
 
 setup = page.commit()
 try:
-    view, code, problems = walked(setup, ui.theme(), ui.room())
+    view, code, problems = walked(setup, ui.theme(), ui.page_width())
 except ValueError as error:
     ui.ask(page, str(error), st.error)
 with st.container():  # keeps its place, so that what stands below stays as it was when a warning comes and goes

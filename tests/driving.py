@@ -24,7 +24,7 @@ def opened(page, params=None, room=None, **more):
         app.switch_page(SCRIPTS[page])
     app.query_params.update({**(params or {}), **more})
     if room is not None:
-        app.session_state["room_width"] = room
+        app.session_state["page_width"] = room
     return app.run()
 
 

@@ -80,7 +80,7 @@ def settled(page, figures=1, rest=REST):
         """([quiet, figure, figures, rest]) => {
             const drawn = [...document.querySelectorAll(figure)].filter((one) => one.querySelector("svg, canvas"));
             const still = document.querySelector(quiet) && !document.querySelector("[data-stale=true]");
-            const measured = document.querySelector("[data-room]");
+            const measured = document.querySelector("[data-page-width]");
             if (!still || !measured || drawn.length < figures) window.restingSince = undefined;
             else window.restingSince ??= performance.now();
             return performance.now() - window.restingSince >= rest;

@@ -12,7 +12,7 @@ ROOMS = {1280: 880, 1920: 1560}  # pixels of a window -> of its main column
 def shown(room, **params):
     """Open the page where its main column is so many pixels wide."""
     app = opened("memory", params)
-    app.session_state["room_width"] = room
+    app.session_state["page_width"] = room
     return check(app.run())
 
 

@@ -55,7 +55,7 @@ class Choices:
 
 def wide(app):
     """Show a page with room for everything side by side."""
-    app.session_state["room_width"] = 1560
+    app.session_state["page_width"] = 1560
     return check(app.run())
 
 

@@ -2,7 +2,7 @@
 
 from attn.ui.page import ask, begin, code, figure, formula, path, reading, tabs, theme, token_control
 from attn.ui.state import as_text
-from attn.ui.width import room
+from attn.ui.width import page_width
 
 __all__ = [
     "as_text",
@@ -11,9 +11,9 @@ __all__ = [
     "code",
     "figure",
     "formula",
+    "page_width",
     "path",
     "reading",
-    "room",
     "tabs",
     "theme",
     "token_control",

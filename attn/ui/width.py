@@ -1,4 +1,4 @@
-"""How much room the page has, so that pictures fill a projector and fit a laptop."""
+"""How wide the page is, so that pictures fill a projector and fit a laptop."""
 
 import streamlit as st
 
@@ -13,8 +13,8 @@ export default function({ data, setStateValue }) {
         const style = getComputedStyle(main);
         const inside = main.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
         const width = Math.floor(inside / data.step) * data.step;
-        if (width > 0 && main.dataset.room !== String(width)) {
-            main.dataset.room = width;
+        if (width > 0 && main.dataset.pageWidth !== String(width)) {
+            main.dataset.pageWidth = width;
             setStateValue("width", width);
         }
     };
@@ -24,21 +24,21 @@ export default function({ data, setStateValue }) {
     return () => observer.disconnect();
 }
 """
-_measure = st.components.v2.component("attention_lab.room", js=_RULER)
+_measure = st.components.v2.component("attention_lab.page_width", js=_RULER)
 
 
 def measure():
     """Draw the invisible ruler; call it once a page."""
-    result = _measure(key="room", data={"step": _STEP}, on_width_change=lambda: None, default={"width": None})
+    result = _measure(key="ruler", data={"step": _STEP}, on_width_change=lambda: None, default={"width": None})
     if result.width:
-        st.session_state["room_width"] = result.width
+        st.session_state["page_width"] = result.width
 
 
-def room():
+def page_width():
     """Return the width of the main column in pixels."""
-    return st.session_state.get("room_width") or NARROW
+    return st.session_state.get("page_width") or NARROW
 
 
-def tallest(room):
-    """Return how many pixels high a picture may be in a room of this width: taller in a wider window."""
-    return int(max(440, min(600, 0.35 * room)))
+def tallest(width):
+    """Return how many pixels high a picture may be on a page of this width: taller in a wider window."""
+    return int(max(440, min(600, 0.35 * width)))

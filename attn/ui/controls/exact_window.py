@@ -4,7 +4,7 @@ import streamlit as st
 
 from attn import charts
 from attn.ui.page import draw, theme
-from attn.ui.width import room
+from attn.ui.width import page_width
 
 SPAN = 32  # tokens a side of the part that is shown exactly
 
@@ -44,7 +44,7 @@ def window_control(state, values, rows, columns, title, **options):
         chosen = charts.window_of(st.session_state[key].selection.get("brush"), values.shape, SPAN)
         state.set(window=tuple(piece.start for piece in chosen))
 
-    size = min(int(room() * 0.6), 560)
+    size = min(int(page_width() * 0.6), 560)
     whole = charts.overview(values, rows, columns, theme(), title=title, window=part, size=size, **options)
     draw(charts.beside(whole), key, on_select=marked)
     return part

@@ -14,7 +14,7 @@ from attn.ui.link import choice, flag, string, whole
 from attn.ui.media import AudioInput, ImageInput
 from attn.ui.page import ask, figure, theme
 from attn.ui.state import as_text
-from attn.ui.width import room
+from attn.ui.width import page_width
 
 
 @dataclass(frozen=True)
@@ -213,7 +213,7 @@ def own_only(state, loaded, own):
     scale = scale_of(setup.colour, weights[head])
     picture = charts.panel(weights[head], rows, columns, title=title, **scale)
     figure(
-        charts.panels(theme(), room(), picture, tallest=600),
+        charts.panels(theme(), page_width(), picture, tallest=600),
         "pretrained.own",
         tables={"own": lambda: charts.csv(weights[head], rows, columns)},
     )

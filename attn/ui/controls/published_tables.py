@@ -8,7 +8,7 @@ from attn.charts.labels import pixels
 from attn.charts.plane import at_least
 from attn.data import published
 from attn.ui.page import code, figure, theme
-from attn.ui.width import room
+from attn.ui.width import page_width
 
 _NARROWEST = 150  # pixels of the longest bar, below which measures stand under one another
 
@@ -40,9 +40,9 @@ def results_tab(state, known, remarks=None):
 def layout(table):
     """Return how many measures stand side by side, and the pixels of the longest bar."""
     aside = max(map(pixels, table.names)) + 90  # for names and numbers
-    beside = next(n for n in (4, 3, 2, 1) if n == 1 or room() / n - aside >= _NARROWEST)
+    beside = next(n for n in (4, 3, 2, 1) if n == 1 or page_width() / n - aside >= _NARROWEST)
     beside = min(beside, len(table.measures))
-    return beside, int(min(at_least(room() / beside - aside), 420))
+    return beside, int(min(at_least(page_width() / beside - aside), 420))
 
 
 def picture(table):

@@ -4,7 +4,7 @@ import numpy as np
 
 from attn import charts
 from attn.ui.page import theme
-from attn.ui.width import room
+from attn.ui.width import page_width
 
 MOST_RANKED = 12  # keys, from the most looked at
 
@@ -37,5 +37,5 @@ def products(query, key, query_label, key_label):
         left_name=f"query of {query_label}",
         right_name=f"key of {key_label}",
         title=f"{query_label} · {key_label}",
-        width=room(),
+        width=page_width(),
     )

@@ -17,7 +17,7 @@ from attn.ui.controls.sentence import say_if_truncated, say_note
 from attn.ui.link import choice, flag, place, whole
 from attn.ui.page import theme
 from attn.ui.state import as_text
-from attn.ui.width import room
+from attn.ui.width import page_width
 
 STARTS = {"recorded": "Its queries and keys", "input": "Its input and W"}
 TABS = {"map": "Every layer and head", "query": "One query, key by key", "matrices": "W_q, W_k, W_v", "code": "Code"}
@@ -212,7 +212,7 @@ def matrices_of(one):
     for role, name in (("q", "query"), ("k", "key"), ("v", "value")):
         w, b = getattr(one, f"w_{role}"), getattr(one, f"b_{role}")
         widths, dimensions = charts.counted(w.shape[1]), charts.counted(w.shape[0])
-        common = {"kind": "signed", "limit": limit, "square": False, "size": int(min(room() / 3 - 90, 420))}
+        common = {"kind": "signed", "limit": limit, "square": False, "size": int(min(page_width() / 3 - 90, 420))}
         matrix = charts.heatmap(w, dimensions, widths, theme(), title=f"W_{role}", axes=("dimension", name), **common)
         bias = charts.heatmap(
             b[None], ["b"], widths, theme(), title=f"b_{role}", axes=("", name), legend=False, **common

@@ -18,7 +18,7 @@ from attn.multi_head import divisors
 from attn.ui.controls.sentence import LONGEST, LONGEST_TEXT, seed_control, text_control, words_of
 from attn.ui.pages.block.setup import MOST_HEADS, NORMS, STAGES, Setup
 from attn.ui.state import as_text
-from attn.ui.width import room
+from attn.ui.width import page_width
 
 
 class Walked(NamedTuple):
@@ -159,7 +159,7 @@ def picture(result, theme):
     drawn = []
     for part in parts(result, result.setup.stage):
         drawn.append(part if isinstance(part, str) else _panel(result, *part))
-    return charts.panels(theme, room(), *drawn, tallest=480)
+    return charts.panels(theme, page_width(), *drawn, tallest=480)
 
 
 def _panel(result, values, title):
@@ -319,7 +319,7 @@ def effects_picture(result, theme):
     stages, moved = list(result.setup.stages), moved_by_each(result)
     names = [STAGES[stage] for stage in stages]
     values = [float(norms(result.result(stage)).mean()) for stage in stages]
-    wide = int(min(room() * 0.22, 360))
+    wide = int(min(page_width() * 0.22, 360))
     bars = charts.bars(
         values, names, theme, title="Mean length of a vector", kind="magnitude", select="bar", width=wide,
         selected=stages.index(result.setup.stage), tooltip_name="length",
@@ -327,7 +327,7 @@ def effects_picture(result, theme):
     map_ = charts.heatmap(
         np.stack(list(moved.values())), names[1:], result.labels, theme, kind="magnitude", select="cell",
         title="Which rows one step moves", axes=("step", "token"), tooltip_name="moved by", log=True,
-        highlight={"column": result.at}, size=_map_size(len(result.tokens), len(moved), room() - wide - 400),
+        highlight={"column": result.at}, size=_map_size(len(result.tokens), len(moved), page_width() - wide - 400),
     )  # fmt: skip
     return charts.beside(bars, map_, spacing=48)
 
@@ -378,7 +378,7 @@ print(np.linalg.norm(block.output, axis=1))
 labels, dimensions = charts.token_labels(words), charts.counted({result.setup.d_model})
 shared = dict(kind="signed", limit={result.limit!r}, axes=("token", "dimension"), highlight={{"row": {result.at}}})
 picture = charts.panels(
-    charts.LIGHT, {room():.0f},
+    charts.LIGHT, {page_width():.0f},
 {"".join(f"    {line},{chr(10)}" for line in lines)}    tallest=480,
 )
 charts.save(picture, "block.svg")

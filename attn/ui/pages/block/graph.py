@@ -10,7 +10,7 @@ from attn.ui.controls.sentence import LONGEST
 from attn.ui.page import figure, reading, theme
 from attn.ui.pages.block.encoder_block import norms
 from attn.ui.state import as_text
-from attn.ui.width import room
+from attn.ui.width import page_width
 
 
 def graph(state, result):
@@ -91,7 +91,7 @@ def _graph_picture(result, weights, fixed, head):
     words = max(map(pixels, result.labels)) + 16
     shared = {
         "limit": float(max(weights.max(), fixed.max())),
-        "across": int(min(max(room() / 2 - 2 * words - 30, 120), 460)),
+        "across": int(min(max(page_width() / 2 - 2 * words - 30, 120), 460)),
     }
     drawn = [
         charts.lines(one[None], result.labels, result.labels, theme(), title=title, select=name, **shared)
@@ -134,7 +134,7 @@ def hangs_in_words(result, hangs):
 
 def _hangs_picture(result, hangs):
     """Draw the weights and the gradients of one output side by side."""
-    wide = int(min((room() - 330) / 2, 420))
+    wide = int(min((page_width() - 330) / 2, 420))
     weights = charts.bars(
         result.weights[result.at], result.labels, theme(), title="Weight", limit=float(result.weights[result.at].max()),
         selected=result.at, width=wide,

@@ -10,7 +10,7 @@ from attn.charts.labels import number
 from attn.multi_head import divisors
 from attn.ui.page import figure, reading, theme
 from attn.ui.pages.block.encoder_block import norms
-from attn.ui.width import room
+from attn.ui.width import page_width
 from attn.words import listed
 
 _IN_A_ROW = 4  # heads that are drawn as one sum, where there is room; more become small multiples
@@ -98,18 +98,18 @@ def _heads_picture(result, each, total, off):
     whole = charts.panel(total, labels, columns, title=name, highlight={"row": result.at}, **shared)
     hidden = np.zeros(each.shape, dtype=bool)
     hidden[[head - 1 for head in off]] = True
-    if count > _IN_A_ROW or room() < _SUMMAND * (count + 1) + _BESIDE:
+    if count > _IN_A_ROW or page_width() < _SUMMAND * (count + 1) + _BESIDE:
         wide = len(columns) > _WIDE_HEAD
         grid = charts.head_grid(
-            each, labels, columns, theme(), hidden=hidden, width=room(), per_row=2 if wide else None, **shared
+            each, labels, columns, theme(), hidden=hidden, width=page_width(), per_row=2 if wide else None, **shared
         )
-        return charts.above(grid, charts.panels(theme(), room(), whole, tallest=340))
+        return charts.above(grid, charts.panels(theme(), page_width(), whole, tallest=340))
     row = []
     for head in range(count):
         row += ["+"] if head else []
         title = f"Head {head + 1}" + (" (off)" if head + 1 in off else "")
         row.append(charts.panel(each[head], labels, columns, title=title, hidden=hidden[head], **shared))
-    return charts.panels(theme(), room(), *row, "=", whole)
+    return charts.panels(theme(), page_width(), *row, "=", whole)
 
 
 def cost_in_words(setup):

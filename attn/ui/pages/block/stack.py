@@ -9,7 +9,7 @@ from attn import block, charts, cost
 from attn.charts.labels import number
 from attn.ui.page import figure, reading, theme
 from attn.ui.pages.block.encoder_block import norms
-from attn.ui.width import room
+from attn.ui.width import page_width
 
 
 def stack(state, result):
@@ -66,7 +66,7 @@ def _stack_picture(result, grown):
     return charts.beside(
         charts.curves(
             parts, look, x_name="blocks passed", y_name="mean length of a vector", dots=len(x) <= 30,
-            width=int(min(room(), 900)), height=340, y_range=(0, high),
+            width=int(min(page_width(), 900)), height=340, y_range=(0, high),
         )
     )  # fmt: skip
 

@@ -15,7 +15,7 @@ from attn.ui.page import figure, reading, theme
 from attn.ui.pages.block.architecture import CLICKED, WIDTH, Sizes, architecture
 from attn.ui.pages.block.setup import MOST_WRITTEN, USES
 from attn.ui.state import as_text
-from attn.ui.width import room
+from attn.ui.width import page_width
 
 START, END = "⟨start⟩", "⟨end⟩"
 
@@ -114,7 +114,7 @@ def _sizes(result, both):
 def _use_map(result, both):
     """Draw the weights of the chosen use."""
     use, columns = result.setup.use, result.labels
-    size = int(max(min(room() - WIDTH - 160, 440), 150))
+    size = int(max(min(page_width() - WIDTH - 160, 440), 150))
     if use == "output":
         return charts.heatmap(
             both.probabilities, both.rows, charts.token_labels(both.vocabulary), theme(), title="What comes next?",
@@ -239,7 +239,7 @@ def _forced(state, result, both):
         map_ = charts.heatmap(
             moved, targets, columns, theme(), kind="magnitude", axes=("target replaced", "place that predicts"),
             title="Which predictions move", highlight={"row": target}, select="target", tooltip_name="moved by",
-            size=int(min(room() * 0.6 - 170, 40 * places)),
+            size=int(min(page_width() * 0.6 - 170, 40 * places)),
         )  # fmt: skip
         figure(
             charts.beside(map_),

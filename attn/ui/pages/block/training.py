@@ -8,7 +8,7 @@ from attn.charts import Curve
 from attn.charts.labels import aligned, number
 from attn.ui.page import figure, reading, theme
 from attn.ui.pages.block.setup import DROPPED, LESSONS
-from attn.ui.width import room
+from attn.ui.width import page_width
 
 _STEPS = 100_000
 _ROLLS = 1000  # dropouts whose mean is taken
@@ -51,7 +51,7 @@ def rate(state, result):
     marks = [(step, f"step {step:,}", here), (warmup, "peak", peak)]
     chart = charts.curves(
         parts, theme(), x_name="step", y_name="learning rate", marks=marks,
-        width=int(min(room(), 980)), height=340, x_format=lambda t: f"{t:,.0f}",
+        width=int(min(page_width(), 980)), height=340, x_format=lambda t: f"{t:,.0f}",
         y_range=(0, 1.08 * max(float(part.y.max()) for part in parts)),
     )  # fmt: skip
     figure(
@@ -91,8 +91,8 @@ def smoothing(state, result):
         f"targets: {count} numbers that sum to 1",
     )
     names = ["right", *(f"wrong {at}" for at in range(1, count))]
-    bars = charts.bars(targets, names, theme(), title="Target", width=int(min(room() * 0.28, 300)))
-    join = charts.beside if room() >= _TWO_CHARTS or count <= 12 else charts.above
+    bars = charts.bars(targets, names, theme(), title="Target", width=int(min(page_width() * 0.28, 300)))
+    join = charts.beside if page_width() >= _TWO_CHARTS or count <= 12 else charts.above
     figure(
         join(bars, _loss_curve(targets, epsilon), spacing=36),
         "block.smoothing",
@@ -133,9 +133,10 @@ def _loss_curve(targets, epsilon):
         parts.append(Curve("least", [0.02, 0.999], [floor, floor], look.head(0), dashed=True))
     best = min(max(float(targets[0]), 0.02), 0.999)
     marks = [(best, f"least at {number(best)}", floor)] if epsilon else ()
+    width = page_width()
     return charts.curves(
         parts, look, x_name="probability of the right word", y_name="loss, nats", title="What a prediction costs",
-        marks=marks, width=int(min(room() - room() * 0.28 - 170, 760)), height=340, x_range=(0, 1), y_range=(0, 4),
+        marks=marks, width=int(min(width - width * 0.28 - 170, 760)), height=340, x_range=(0, 1), y_range=(0, 4),
     )  # fmt: skip
 
 
@@ -194,7 +195,7 @@ def _dropped_weights(result, whole, kept):
     sums = aligned(kept.sum(axis=1))
     return charts.panels(
         theme(),
-        room(),
+        page_width(),
         charts.panel(whole, labels, labels, title="Weights of head 1", limit=limit),
         "→",
         charts.panel(kept, sums, labels, title="After dropout", axes=("sum of the row", "key"), limit=limit),
@@ -209,7 +210,7 @@ def _dropped_sublayer(result, whole, kept):
     panel = charts.panel
     return charts.panels(
         theme(),
-        room(),
+        page_width(),
         panel(whole, labels, columns, title="Attention", **shared),
         "→",
         panel(kept, labels, columns, title="After dropout", **shared),
@@ -239,7 +240,7 @@ def averaging(state, result):
     if count > 1:
         parts.append(Curve(f"mean of {count}", places, mean, look.head(1)))
     chart = charts.curves(
-        parts, look, x_name="checkpoint", y_name="distance from the best weights", width=int(min(room(), 980)),
+        parts, look, x_name="checkpoint", y_name="distance from the best weights", width=int(min(page_width(), 980)),
         height=340, dots=True, y_range=(0, 1.05 * float(max(last.max(), mean.max()))),
     )  # fmt: skip
     both = np.stack([last, mean], axis=1)

@@ -13,7 +13,7 @@ from attn.data import examples
 from attn.ui.controls.sentence import words_of
 from attn.ui.page import figure, reading, theme
 from attn.ui.state import as_text
-from attn.ui.width import room
+from attn.ui.width import page_width
 
 _LONGEST = 24  # words of a sentence that is written
 _SHOWN = 6  # sentences whose score is drawn
@@ -132,7 +132,7 @@ def _scores_by_alpha(setup, pairs, ended, start):
     chart = charts.curves(
         parts, look, x_name="α", y_name="score, the higher the better", marks=[(setup.alpha, f"α = {setup.alpha:g}")],
         title="Which sentence wins, by the penalty", x_ticks=[0, 0.5, 1, 1.5, 2],
-        width=int(min(room(), 1100)), height=360,
+        width=int(min(page_width(), 1100)), height=360,
     )  # fmt: skip
     return charts.beside(chart)
 

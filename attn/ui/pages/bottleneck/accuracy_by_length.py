@@ -10,7 +10,7 @@ from attn.charts import Curve
 from attn.data import published
 from attn.ui.page import figure, theme
 from attn.ui.pages.bottleneck.setup import COUNTED, MODELS
-from attn.ui.width import room
+from attn.ui.width import page_width
 
 LOOK_FOR = {
     "a": "*European Economic Area* becomes *zone économique européenne*: there the weights step backward.",
@@ -34,8 +34,8 @@ def accuracy(state, result):
     st.segmented_control("Count", COUNTED, format_func=COUNTED.get, key=state.key("counted"), required=True)
     setup = state.choices()
     st.markdown(_accuracy_reading(setup, result.task))
-    side_by_side = room() >= WIDE
-    width = int((room() - 24) / 2 if side_by_side else min(room(), 960))
+    side_by_side = page_width() >= WIDE
+    width = int((page_width() - 24) / 2 if side_by_side else min(page_width(), 960))
     join = charts.beside if side_by_side else charts.above
     figure(join(_ours(setup, result.task, width), _theirs(width)), "bottleneck.accuracy", tables={
         "accuracy": lambda: _accuracy_csv(setup),

@@ -11,7 +11,7 @@ from attn.charts.labels import pixels
 from attn.ui.page import figure, theme
 from attn.ui.pages.bottleneck.setup import FRAMES
 from attn.ui.pages.bottleneck.two_models import BESIDE, spread_of
-from attn.ui.width import room
+from attn.ui.width import page_width
 
 
 @lru_cache(maxsize=64)
@@ -52,7 +52,7 @@ def film(state, result):
         title=f"Bahdanau after {steps[at]:,} steps", axes=("written", "read"), size=_film_size(result),
     )  # fmt: skip
     alone = len(result.columns) > BESIDE
-    left = room() - (0 if alone else _film_size(result) + max(map(pixels, charts.token_labels(target))) + 80)
+    left = page_width() - (0 if alone else _film_size(result) + max(map(pixels, charts.token_labels(target))) + 80)
     curve = charts.curves(
         [Curve("", range(1, FRAMES + 1), spread)], theme(), x_name="steps of training, not to scale",
         y_name="symbols looked at in effect", title="From everywhere to one place",
@@ -65,7 +65,7 @@ def film(state, result):
 def _film_size(result):
     """Return the pixels of the longer side of the picture, which stands alone in its row for a long input."""
     share = 0.88 if len(result.columns) > BESIDE else 0.45
-    return int(min(room() * share, 30 * max(len(result.columns), len(result.target) + 1)))
+    return int(min(page_width() * share, 30 * max(len(result.columns), len(result.target) + 1)))
 
 
 def _share_right(written):

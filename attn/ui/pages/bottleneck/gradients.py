@@ -10,7 +10,7 @@ from attn.charts import Curve
 from attn.charts.labels import number
 from attn.ui.page import figure, theme
 from attn.ui.pages.bottleneck.accuracy_by_length import WIDE, model_colours
-from attn.ui.width import room
+from attn.ui.width import page_width
 from attn.words import listed
 
 
@@ -34,8 +34,8 @@ def gradient(state, result):
         f"in a memory that keeps {factor:.0%} of itself, and so much of the gradient that comes back to it. Gates let "
         f"a model choose the factor for each number and symbol. {_measured(norms)}"
     )
-    side_by_side = room() >= WIDE
-    width = int((room() - 24) / 2 if side_by_side else min(room(), 960))
+    side_by_side = page_width() >= WIDE
+    width = int((page_width() - 24) / 2 if side_by_side else min(page_width(), 960))
     join = charts.beside if side_by_side else charts.above
     figure(join(_powers(factor, count, width), _norms(norms, result, width)), "bottleneck.gradient")
 

@@ -10,7 +10,7 @@ from attn.ui.page import figure, theme
 from attn.ui.pages.bottleneck.accuracy_by_length import LOOK_FOR
 from attn.ui.pages.bottleneck.setup import PANELS
 from attn.ui.state import as_text
-from attn.ui.width import room
+from attn.ui.width import page_width
 
 
 def alignments(state):
@@ -27,9 +27,9 @@ def alignments(state):
     rows, columns = charts.token_labels(one.target), charts.token_labels(one.source)
     matrix = charts.heatmap(
         one.weights, rows, columns, theme(), title=f"Bahdanau et al., Figure 3{state.get('panel')}", numbers=False,
-        axes=("French", "English"), select="row", selected=(row, column), size=int(min(room() * 0.55, 640)),
+        axes=("French", "English"), select="row", selected=(row, column), size=int(min(page_width() * 0.55, 640)),
     )  # fmt: skip
-    bars = ranked(one.weights[row], columns, column, f"To write {rows[row]}", width=int(room() * 0.16))
+    bars = ranked(one.weights[row], columns, column, f"To write {rows[row]}", width=int(page_width() * 0.16))
     figure(
         charts.beside(matrix, bars),
         f"bottleneck.published.{state.get('panel')}",

@@ -10,7 +10,7 @@ from attn.charts.plane import at_least
 from attn.ui.page import figure, theme
 from attn.ui.pages.bottleneck.setup import PARTS, SIDES
 from attn.ui.state import as_text
-from attn.ui.width import room
+from attn.ui.width import page_width
 
 GATES = {
     "state": "State",
@@ -99,7 +99,7 @@ def _gates(steps, order, labels):
     rows = [names] if len(names) <= 3 else [names[:2], names[2:]]
     drawn = []
     for row in rows:
-        width = int(at_least((room() - 70) / len(row) - 24))
+        width = int(at_least((page_width() - 70) / len(row) - 24))
         drawn.append(charts.beside(*(_gate(steps, name, order, labels, width, name == row[0]) for name in row)))
     return charts.above(*drawn)
 
@@ -124,6 +124,6 @@ def _every_head(side, result):
     titles = [f"layer {layer + 1}, head {head + 1}" for layer in range(num_layers) for head in range(num_heads)]
     picture = charts.head_grid(
         weights.reshape(-1, *weights.shape[2:]), charts.token_labels(side.symbols), result.columns, theme(),
-        titles=titles, per_row=num_heads, axes=("written", "read"), width=int(room()),
+        titles=titles, per_row=num_heads, axes=("written", "read"), width=int(page_width()),
     )  # fmt: skip
     figure(charts.beside(picture), "bottleneck.every_head")

@@ -13,7 +13,7 @@ from attn.ui.page import figure, theme
 from attn.ui.pages.change.controls import head_name
 from attn.ui.pages.change.runs import kept
 from attn.ui.state import as_text
-from attn.ui.width import room
+from attn.ui.width import page_width
 
 RUNNING = "change.writing.job"  # where the session holds the writing that runs
 WATCHED = "Tokens written"
@@ -170,4 +170,4 @@ def _draw_step(generation, step, setup, title):
         st.caption(f"The decoder has layers {generation.first_layer + 1} and up: choose one of them at the left.")
         return
     st.caption(step_sentence(generation, step, layer, head))
-    figure(strip_of(generation, step, layer, head, theme(), room()), f"change.writing.{title}")
+    figure(strip_of(generation, step, layer, head, theme(), page_width()), f"change.writing.{title}")

@@ -11,7 +11,7 @@ from attn.charts.labels import number
 from attn.multi_head import divisors
 from attn.ui.link import choice, flag, whole
 from attn.ui.pages.cost.units import in_bytes, many, times
-from attn.ui.width import room
+from attn.ui.width import page_width
 
 VIEWS = {"kinds": "Kinds", "layer": "Layer", "memory": "Memory"}
 BYTES = {"4": "4", "2": "2", "1": "1"}
@@ -220,8 +220,8 @@ def picture(setup, theme):
             y_name="memory" if setup.view == "memory" else "multiplications",
             x_format=lambda n: f"{n:,.0f}",
             y_format=in_bytes if setup.view == "memory" else many,
-            width=room(),
-            height=int(min(520, max(340, room() * 0.36))),
+            width=page_width(),
+            height=int(min(520, max(340, page_width() * 0.36))),
         )
     )
 
@@ -320,7 +320,7 @@ def models_picture(setup, theme):
             title=f"Keys and values of {setup.n:,} tokens in all layers, in MB, on a logarithmic scale",
             color=theme.key,
             tooltip_name="MB",
-            width=int(min(room() * 0.75, 1000)),
+            width=int(min(page_width() * 0.75, 1000)),
         )
     )
 

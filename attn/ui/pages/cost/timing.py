@@ -16,7 +16,7 @@ from attn.ui.page import draw, figure
 from attn.ui.pages.cost.curves import CORES, Setup
 from attn.ui.pages.cost.units import in_bytes, in_seconds, power, times
 from attn.ui.state import as_text
-from attn.ui.width import room
+from attn.ui.width import page_width
 from attn.words import listed
 
 RUNNING = "cost.measuring.job"  # where the session holds the measurement that runs
@@ -133,8 +133,8 @@ def measured_picture(run, theme):
     time, memory = (
         [_measured_curve(run, name, field) for name in timing.CONTESTANTS] for field in ("seconds", "bytes")
     )
-    wide = room() >= 1100
-    size = {"width": int(room() / 2 - 12) if wide else room(), "height": 360 if wide else 280}
+    wide = page_width() >= 1100
+    size = {"width": int(page_width() / 2 - 12) if wide else page_width(), "height": 360 if wide else 280}
     options = {"log": True, "dots": True, "x_name": "tokens", "x_ticks": run.lengths} | size
     options["x_format"] = "{:,.0f}".format
     figures = [charts.curves(time, theme, title="Time", y_name="time of a run", y_format=in_seconds, **options)]

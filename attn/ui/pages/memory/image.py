@@ -10,7 +10,7 @@ from attn.ui.controls.upload import UploadKind, upload_control
 from attn.ui.media import ImageInput
 from attn.ui.page import code, figure, reading, tabs, theme
 from attn.ui.pages.memory.setup import FEATURES, TABS, letter
-from attn.ui.width import room
+from attn.ui.width import page_width
 
 SIDE = 32  # pixels along a picture
 
@@ -81,7 +81,7 @@ def pixels(state, setup, chosen):
         rf"y_j = x_j + \gamma\, {o} \end{{gathered}}",
         f"pixels: {SIDE * SIDE} × {x.shape[1]} · weights: {SIDE * SIDE} × {SIDE * SIDE} · output: {SIDE * SIDE} × 3",
     )
-    size = int(min((room() - 60) / 3, 500))
+    size = int(min((page_width() - 60) / 3, 500))
     look = {"selected": setup.pixel, "size": size}
     figure(
         charts.beside(
@@ -170,7 +170,7 @@ def _looked_at(steps, picture):
         "A trained network of this kind keeps queries and keys an eighth as wide as its channels; three colours "
         "leave nothing to save."
     )
-    names, size = charts.counted(SIDE), SIDE * int(min((room() - 180) / 2, 460) / SIDE)
+    names, size = charts.counted(SIDE), SIDE * int(min((page_width() - 180) / 2, 460) / SIDE)
     figure(
         charts.beside(
             charts.photo(read, theme(), title="What each reads", size=size),

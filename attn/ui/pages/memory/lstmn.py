@@ -11,7 +11,7 @@ from attn.data import examples
 from attn.ui.page import code, figure, reading, tabs, theme
 from attn.ui.pages.memory.setup import DEFAULT_SENTENCE, TABS, letter
 from attn.ui.state import as_text
-from attn.ui.width import room, tallest
+from attn.ui.width import page_width, tallest
 
 MOST_WORDS = 24
 
@@ -64,7 +64,9 @@ def looking_back(state, setup):
     hidden = np.triu(np.ones((len(words),) * 2, dtype=bool))
     options = {"hidden": hidden, "title": "Where each step looks back", "axes": ("query", "key")}
     figure(
-        charts.panels(theme(), room(), charts.panel(steps.weights, labels, labels, **options), tallest=tallest(room())),
+        charts.panels(
+            theme(), page_width(), charts.panel(steps.weights, labels, labels, **options), tallest=tallest(page_width())
+        ),
         "memory.looking_back",
         tables={"weights": lambda: charts.csv(steps.weights, labels, labels, hidden)},
     )
@@ -103,11 +105,11 @@ def _states(steps, labels):
     figure(
         charts.panels(
             theme(),
-            room(),
+            page_width(),
             charts.panel(steps.summary, labels, columns, title="From the past", **options),
             "→",
             charts.panel(steps.state, labels, columns, title="State", **options),
-            tallest=tallest(room()),
+            tallest=tallest(page_width()),
             decimals=2,
         ),
         "memory.states",
@@ -132,9 +134,9 @@ print(steps.weights.round(3))
 labels = charts.token_labels(words)
 hidden = np.triu(np.ones(({len(words)}, {len(words)}), dtype=bool))
 picture = charts.panels(
-    charts.LIGHT, {room():.0f},
+    charts.LIGHT, {page_width():.0f},
     charts.panel(steps.weights, labels, labels, hidden=hidden, title="Where each step looks back"),
-    tallest={tallest(room())},
+    tallest={tallest(page_width())},
 )
 charts.save(picture, "looking_back.svg")
 """

@@ -8,7 +8,7 @@ from attn.architectures import turing_machine
 from attn.charts.labels import fixed
 from attn.ui.page import code, figure, reading, tabs, theme
 from attn.ui.pages.memory.setup import MATCH, MEMORIES, STAGES, TABS, letter
-from attn.ui.width import room, tallest
+from attn.ui.width import page_width, tallest
 
 WRITTEN_CELL, LARGEST_CELL = 46, 130  # pixels of a cell: the least that holds a number, and the most
 
@@ -94,7 +94,7 @@ def ntm(state, setup):
         charts.panel(stages, labels, STAGES, title="Weights, step by step", axes=("", "step")),
     ]
     figure(
-        charts.panels(theme(), room(), *parts, **_cells(len(rows))),
+        charts.panels(theme(), page_width(), *parts, **_cells(len(rows))),
         "memory.address",
         tables={"weights": lambda: charts.csv(stages, labels, STAGES)},
     )
@@ -107,7 +107,7 @@ def ntm(state, setup):
 
 def _cells(n_rows):
     """Return how large the cells of a memory are, and how their numbers are written."""
-    return {"tallest": max(tallest(room()), WRITTEN_CELL * n_rows), "largest": LARGEST_CELL, "decimals": 3}
+    return {"tallest": max(tallest(page_width()), WRITTEN_CELL * n_rows), "largest": LARGEST_CELL, "decimals": 3}
 
 
 def _write(setup, rows, weights, labels, wide):
@@ -129,7 +129,7 @@ def _write(setup, rows, weights, labels, wide):
     figure(
         charts.panels(
             theme(),
-            room(),
+            page_width(),
             charts.panel(rows, labels, wide, title="Before", **options),
             "→",
             charts.panel(written.erased, labels, wide, title="Erased", **options),
@@ -190,7 +190,7 @@ print(written.memory.round(6))
 rows, stages = [f"row {{at + 1}}" for at in range({n})], {STAGES}
 weights = np.stack([steps.content, previous, steps.gated, steps.shifted, steps.weights], axis=1)
 picture = charts.panels(
-    charts.LIGHT, {room():.0f},
+    charts.LIGHT, {page_width():.0f},
     charts.panel(M, rows, ["1", "2"], kind="signed", title="Memory", axes=("", "number")),
     charts.panel(
         steps.similarity[:, None], rows, ["cosine"], title="Match", axes=("", "with key"), kind="signed", limit=1

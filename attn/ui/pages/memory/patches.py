@@ -11,7 +11,7 @@ from attn.ui.page import code, figure, reading, tabs, theme
 from attn.ui.pages.memory.image import GRID, PATCH, picture_control
 from attn.ui.pages.memory.setup import TABS, letter
 from attn.ui.state import as_text
-from attn.ui.width import room
+from attn.ui.width import page_width
 
 MOST_WORDS = 6
 
@@ -94,7 +94,7 @@ def words_and_patches(state, setup, chosen):
         rf"{z} = \textstyle\sum_i \alpha_{{ti}}\, {k} \end{{gathered}}",
         f"patches: {GRID} × {GRID} of {PATCH} × {PATCH} pixels · weights: {len(words)} × {GRID * GRID}",
     )
-    size = int(min((room() - 24 * len(words)) / (len(words) + 1), 300))
+    size = int(min((page_width() - 24 * len(words)) / (len(words) + 1), 300))
     maps = result.weights.reshape(-1, GRID, GRID)
     figure(
         charts.beside(
@@ -150,7 +150,7 @@ def _soft_and_hard(state, setup, result, at):
         f"the paper adds the penalty λ Σ (1 − received)², here **{penalty:.3g}** for λ = 1, so that over a whole "
         "caption every patch is looked at."
     )
-    shape, names, size = (PATCH, PATCH, 3), charts.counted(GRID), int(min((room() - 220) / 3.4, 380))
+    shape, names, size = (PATCH, PATCH, 3), charts.counted(GRID), int(min((page_width() - 220) / 3.4, 380))
     options = {"kind": "magnitude", "axes": ("row", "column"), "size": size}
     figure(
         charts.beside(

@@ -11,7 +11,7 @@ from attn.trained import pointer
 from attn.ui.page import code, figure, reading, tabs, theme
 from attn.ui.pages.memory.setup import DEFAULT_NUMBERS, TABS, letter
 from attn.ui.state import as_text
-from attn.ui.width import room, tallest
+from attn.ui.width import page_width, tallest
 
 MOST_NUMBERS = 20
 
@@ -86,11 +86,11 @@ def pointing(state, setup):
     figure(
         charts.panels(
             theme(),
-            room(),
+            page_width(),
             charts.panel(pointed.scores, rows, columns, kind="signed", title="Scores", **options),
             "→",
             charts.panel(pointed.weights, rows, columns, title="Where each step points", **options),
-            tallest=tallest(room()),
+            tallest=tallest(page_width()),
         ),
         "memory.pointing",
         tables={
@@ -142,8 +142,8 @@ def _accuracy(accuracy):
                 marks=[(most, "longest in training")],
                 dots=True,
                 y_range=(0.0, 1.0),
-                width=min(room(), 1200),
-                height=min(max(300, room() // 4), 400),
+                width=min(page_width(), 1200),
+                height=min(max(300, page_width() // 4), 400),
             )
         ),
         "memory.accuracy",
@@ -167,11 +167,11 @@ rows = [f"{{step + 1}} → {{numbers[at]:g}}" for step, at in enumerate(pointed.
 columns = charts.token_labels([f"{{x:g}}" for x in numbers])
 look = {{"hidden": {hidden}, "axes": ("step", "input")}}
 picture = charts.panels(
-    charts.LIGHT, {room():.0f},
+    charts.LIGHT, {page_width():.0f},
     charts.panel(pointed.scores, rows, columns, kind="signed", title="Scores", **look),
     "→",
     charts.panel(pointed.weights, rows, columns, title="Where each step points", **look),
-    tallest={tallest(room())},
+    tallest={tallest(page_width())},
 )
 charts.save(picture, "pointing.svg")
 """

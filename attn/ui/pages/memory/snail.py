@@ -8,7 +8,7 @@ from attn.architectures import snail
 from attn.charts.plane import at_least
 from attn.ui.page import code, figure, reading, tabs, theme
 from attn.ui.pages.memory.setup import TABS
-from attn.ui.width import room
+from attn.ui.width import page_width
 
 
 def snail_controls(state):
@@ -61,10 +61,10 @@ def far_back(state, setup):
 
 def _fan_layout(steps):
     """Return whether two fans stand beside or above one another, how wide each is, and how far apart its layers."""
-    half, layer = room() / 2 - 130, int(max(52, min(72, room() / 20)))
+    half, layer = page_width() / 2 - 130, int(max(52, min(72, page_width() / 20)))
     if half >= 26 * steps:
         return "beside", int(min(half, 96 * steps)), layer
-    return "above", int(min(at_least(room() - 130), 96 * steps)), layer
+    return "above", int(min(at_least(page_width() - 130), 96 * steps)), layer
 
 
 def _measured(setup, dilated):
@@ -101,7 +101,7 @@ def _lags(setup, moved, titles):
         "not at all, to the last digit."
     )
     rows, columns = [titles[dilated] for dilated in moved], [str(lag) for lag in range(setup.steps)]
-    values, wide = np.stack(list(moved.values())), int(min(at_least(room() - 280, setup.steps), 88 * setup.steps))
+    values, wide = np.stack(list(moved.values())), int(min(at_least(page_width() - 280, setup.steps), 88 * setup.steps))
     options = {"kind": "magnitude", "log": True, "axes": ("", "steps back"), "tooltip_name": "moved by"}
     figure(
         charts.beside(charts.heatmap(values, rows, columns, theme(), size=(wide, 112), square=False, **options)),

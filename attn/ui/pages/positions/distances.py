@@ -10,7 +10,7 @@ from attn.ui import models
 from attn.ui.controls.positions import POSITIONS, positions_of
 from attn.ui.pages.positions.schemes import TRAINED, cosines, wavelengths
 from attn.ui.pages.positions.shuffle import D_V, NUM_HEADS, hidden, name_of
-from attn.ui.width import room
+from attn.ui.width import page_width
 
 NEAR = 16  # keys that count as near
 WORDS, COUNT = 24, 400  # of the random sentences over which weights are averaged
@@ -30,7 +30,7 @@ def distance_picture(setup, theme):
     if setup.positions != "none":
         name = name_of(setup.positions)
         parts.append(charts.Curve(name, offsets, by_offset(weights, offsets), theme.weight_half))
-    tall = int(min(420, room() * 0.34))
+    tall = int(min(420, page_width() * 0.34))
     options = {"limit": float(weights.max()), "hidden": hidden(setup, WORDS), "title": "Mean weights"}
     curves = charts.curves(
         parts,
@@ -39,7 +39,7 @@ def distance_picture(setup, theme):
         title="Mean weight by distance",
         x_name="key − query, in tokens",
         y_name="weight",
-        width=int(room() - tall - 90),
+        width=int(page_width() - tall - 90),
         height=tall,
         y_range=(0.0, max(max(part.y) for part in parts)),
     )
@@ -167,9 +167,10 @@ def near_share(scores, lengths):
 
 def longer_picture(setup, theme):
     """Draw what position adds at each distance, and how much weight stays near as the text grows."""
-    wide = room() >= 1100
-    options = {"marks": [(TRAINED, f"trained on {TRAINED}")], "width": int(room() / 2 - 12) if wide else int(room())}
-    options["height"] = int(min(400, max(300, room() / 4)))
+    width = page_width()
+    wide = width >= 1100
+    options = {"marks": [(TRAINED, f"trained on {TRAINED}")], "width": int(width / 2 - 12) if wide else int(width)}
+    options["height"] = int(min(400, max(300, width / 4)))
     options["x_format"] = "{:,.0f}".format
     own = profile(setup, setup.positions, setup.n)
     at = np.unique(np.linspace(0, len(own) - 1, _POINTS).astype(int))

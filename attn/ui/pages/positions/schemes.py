@@ -9,7 +9,7 @@ from attn import charts, positions
 from attn.charts.labels import number
 from attn.ui import models
 from attn.ui.pages.positions.shuffle import NUM_HEADS, keywords_of
-from attn.ui.width import room
+from attn.ui.width import page_width
 
 TRAINED = 512  # positions in the table of the default model
 _SHOWN = 40  # positions that the picture of a scheme shows
@@ -85,10 +85,10 @@ def scheme_picture(setup, theme):
     names = [[charts.counted(n) for n in part.values.shape] for part in parts]
     if setup.positions == "alibi":
         ((bias, options),) = parts
-        size = int(min(600, room() * 0.45))
+        size = int(min(600, page_width() * 0.45))
         return charts.beside(_slope_bars(setup, theme), charts.heatmap(bias, *names[0], theme, size=size, **options))
     matrices = [charts.panel(part.values, *name, **part.options) for part, name in zip(parts, names, strict=True)]
-    return charts.panels(theme, room(), *matrices, tallest=int(min(640, max(440, room() * 0.4))))
+    return charts.panels(theme, page_width(), *matrices, tallest=int(min(640, max(440, page_width() * 0.4))))
 
 
 def _slope_bars(setup, theme):
@@ -101,7 +101,7 @@ def _slope_bars(setup, theme):
         kind="magnitude",
         selected=setup.head - 1,
         select="slope",
-        width=int(room() * 0.25),
+        width=int(page_width() * 0.25),
         tooltip_name="slope",
     )
 
@@ -183,7 +183,7 @@ def dials_picture(setup, theme):
         names=[f"pair {pair + 1}" for pair in pairs],
         query_name=f"query at {setup.at}",
         key_name=f"key at {setup.at + setup.apart}",
-        width=room(),
+        width=page_width(),
     )
     return charts.beside(dials)
 
@@ -236,7 +236,7 @@ def relation_picture(setup, theme):
         relation(setup), rows, columns, kind="signed", title=WHAT[setup.positions],
         axes=("query at position", "key further on by"), numbers=True, selected=chosen,
     )  # fmt: skip
-    return charts.panels(theme, room(), panel, tallest=340)
+    return charts.panels(theme, page_width(), panel, tallest=340)
 
 
 def relation_csv(setup):

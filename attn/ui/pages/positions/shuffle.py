@@ -13,7 +13,7 @@ from attn.ui.controls.positions import POSITION_HELP, POSITIONS, positions_of
 from attn.ui.controls.sentence import words_of
 from attn.ui.link import choice, flag, string, whole
 from attn.ui.state import as_text
-from attn.ui.width import room
+from attn.ui.width import page_width
 
 BASES = {"100": "100", "1000": "1,000", "10000": "10,000", "100000": "100,000", "500000": "500,000"}
 TABS = {
@@ -192,7 +192,7 @@ def shuffle_picture(result, theme):
             limit=limit_of(result.largest),
         ),
     ]
-    return charts.panels(theme, room(), *parts)
+    return charts.panels(theme, page_width(), *parts)
 
 
 def limit_of(difference):
@@ -263,8 +263,9 @@ def schemes_picture(setup, theme):
             continue
     bars = charts.bars(
         list(moved.values()), [POSITIONS[scheme] for scheme in moved], theme, kind="magnitude",
-        title="Largest difference of a weight after shuffling and putting back", width=int(min(room() * 0.7, 900)),
-        selected=list(moved).index(setup.positions), select="scheme", tooltip_name="difference",
+        title="Largest difference of a weight after shuffling and putting back",
+        width=int(min(page_width() * 0.7, 900)), selected=list(moved).index(setup.positions), select="scheme",
+        tooltip_name="difference",
     )  # fmt: skip
     return charts.beside(bars), list(moved)
 
@@ -299,7 +300,7 @@ print(np.abs(difference).max())
 labels, others = charts.token_labels(tokens), charts.token_labels([tokens[at] for at in order])
 hidden = written.masked_scores == -np.inf
 picture = charts.panels(
-    charts.LIGHT, {room():.0f},
+    charts.LIGHT, {page_width():.0f},
     charts.panel(written.weights, labels, labels, title="As written", hidden=hidden),
     charts.panel(shuffled.weights, others, others, title="Shuffled", hidden=hidden),
     charts.panel(difference, labels, labels, kind="signed", title="Put back, minus as written", limit={limit:.3g}),
