@@ -33,13 +33,13 @@ with st.sidebar:
 result = shown(page.choices())
 step = step_control(page, result.rows)
 setup = page.commit()
-room = ui.page_width()
+width = ui.page_width()
 if result.problem:
     st.error(ui.as_text(f"{result.problem} Below stands the first example."))
 
 ui.reading(reading(result, step), formula(result), shapes(result))
 ui.figure(
-    picture(result, step, room),
+    picture(result, step, width),
     "bottleneck.picture",
     tables={"left": lambda: table_of(result.left, result), "right": lambda: table_of(result.right, result)},
 )
@@ -50,7 +50,7 @@ SHOWN = {
     "film": lambda: film_of_training.film(page, result),
     "published": lambda: published_alignments.alignments(page),
     "gradient": lambda: gradients.gradient(page, result),
-    "code": lambda: ui.code(code_of(setup, result, step, room)),
+    "code": lambda: ui.code(code_of(setup, result, step, width)),
 }
 ui.tabs(page, TABS, SHOWN)
 page.commit()  # what was chosen in a tab belongs to the link, too

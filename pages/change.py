@@ -48,7 +48,7 @@ except pretrained.ModelError as error:
     ui.ask(page, str(error), st.error)
 
 setup = page.commit()
-theme, room = ui.theme(), ui.page_width()
+theme, width = ui.theme(), ui.page_width()
 say_note(loaded)
 say_if_truncated(first)
 ui.reading(words.sentence_of(effect), words.formula_of(effect), words.shapes_of(effect))
@@ -58,7 +58,7 @@ for sentence in effect.left_out:
 numbers, heads = st.columns(2)
 with numbers:
     ui.figure(
-        effect_charts.number_chart(effect, theme, room / 2),
+        effect_charts.number_chart(effect, theme, width / 2),
         "change.effect",
         on_pick=None if effect.word is None else lambda row: page.set(word=effect.comparison.words[row].text),
         tables={"numbers": lambda: effect_charts.numbers_csv(effect)},
@@ -68,7 +68,7 @@ with numbers:
         st.caption(look_for)
 with heads:
     ui.figure(
-        effect_charts.head_chart(effect, setup, theme, room / 2),
+        effect_charts.head_chart(effect, setup, theme, width / 2),
         f"change.heads.{setup.off}.{setup.patterned}",  # a picture just clicked has nothing chosen
         on_pick=lambda row, column: click_at(page, (row, column)),
         tables={"moved": lambda: effect_charts.shifts_csv(effect)},
@@ -93,7 +93,7 @@ def head_tab():
         if painting(setup):
             paint_controls(page, look[0])
         ui.figure(
-            effect_charts.maps_of(look, setup, effect, theme, room),
+            effect_charts.maps_of(look, setup, effect, theme, width),
             f"change.head.{setup.painted}" if painting(setup) else "change.head",
             on_pick=(lambda row, column: paint(page, row, column)) if painting(setup) else None,
             tables={
@@ -108,7 +108,7 @@ def downstream_tab():
     if effect_charts.downstream(effect):
         st.caption("Heads that nobody changed, and that now give or see something else. Click one to look at it.")
         ui.figure(
-            effect_charts.downstream_chart(effect, theme, room),
+            effect_charts.downstream_chart(effect, theme, width),
             "change.downstream",
             on_pick=lambda row: look_at_head(page, effect_charts.downstream(effect)[row][:2]),
         )
@@ -130,7 +130,7 @@ def sweep_tab():
         st.markdown(sweep.sentence_of(ablation, effect))
         if sweep.any_head(ablation):
             ui.figure(
-                sweep.chart_of(ablation, effect, theme, room),
+                sweep.chart_of(ablation, effect, theme, width),
                 f"change.sweep.{setup.off}",
                 on_pick=lambda row, column=None: switch(page, "off", sweep.head_at(ablation, row, column)),
                 tables={"sweep": lambda: charts.csv(ablation.after, *map(charts.counted, ablation.after.shape))},
@@ -151,7 +151,7 @@ SHOWN = {
     "downstream": downstream_tab,
     "sweep": sweep_tab,
     "writing": writing_tab,
-    "code": lambda: ui.code(words.code_of(effect, room / 2)),
+    "code": lambda: ui.code(words.code_of(effect, width / 2)),
 }
 ui.tabs(page, TABS, SHOWN)
 if ablating and page.get("tab") != "sweep":

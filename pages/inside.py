@@ -66,7 +66,7 @@ with st.sidebar:
 setup = page.commit()
 say_note(loaded)
 say_if_truncated(recording)
-theme, room = ui.theme(), ui.page_width()
+theme, width = ui.theme(), ui.page_width()
 numbers = tables[setup.metric]
 
 
@@ -88,7 +88,7 @@ reading(setup, tables, layer)
 if not first_heads(numbers, setup):
     st.info("Nothing to measure here: too few tokens come twice. Try the example with a phrase that comes twice.")
 ui.figure(
-    overview_charts(tables, setup, theme, room),
+    overview_charts(tables, setup, theme, width),
     "inside.overview",
     on_pick=open_head,
     tables={setup.metric: lambda: charts.csv(numbers, *map(charts.counted, numbers.shape))},
@@ -107,20 +107,20 @@ def matrix_tab():
     """Draw the heads in view as a matrix, on a picture or along a sound."""
     if grid := pretrained.patch_grid(recording, layer):
         ui.figure(
-            over_picture(source[2], grid, together[row], row, room),
+            over_picture(source[2], grid, together[row], row, width),
             "inside.patches",
             on_pick=lambda row, column: page.set(cell=(patch_number(grid, row, column), setup.cell[1])),
             tables={"patches": lambda: charts.csv(together[[row]], [rows[row]], columns)},
         )
     if recording.seconds and layer.kind != "decoder":
         ui.figure(
-            over_sound(source[2], recording.seconds, together[row], f"Where {rows[row]} looks", room),
+            over_sound(source[2], recording.seconds, together[row], f"Where {rows[row]} looks", width),
             "inside.sound",
             tables={"moments": lambda: charts.csv(together[[row]], [rows[row]], columns)},
         )
     picture, choose = exact_part(page, together, rows, columns, (row, column), what, **scale)
     ui.figure(
-        charts.panels(theme, room, picture, tallest=620),
+        charts.panels(theme, width, picture, tallest=620),
         "inside.matrix",
         on_pick=choose,
         tables={"head": lambda: charts.csv(together, rows, columns)},
@@ -140,7 +140,7 @@ def lines_tab():
     if max(weights.shape[1:]) > charts.MOST_LINED:
         st.caption(f"Lines are drawn between the first {charts.MOST_LINED} tokens.")
     at = {"query": {"query": row}, "key": {"key": column}}.get(only, {})
-    picture = charts.lines(weights, rows, columns, theme, heads=heads, select="token", across=int(room / 2), **at)
+    picture = charts.lines(weights, rows, columns, theme, heads=heads, select="token", across=int(width / 2), **at)
     ui.figure(charts.beside(picture), "inside.lines", on_pick=follow)
 
 
@@ -168,7 +168,7 @@ def heads_tab():
     every = models.every_head(*source, layer.kind, MOSAIC)
     st.caption(f"Of long texts the first {MOSAIC} tokens. Click a head to open it.")
     picture = charts.mosaic(
-        every, theme, title="All heads", select="head", selected=at, width=room,
+        every, theme, title="All heads", select="head", selected=at, width=width,
         hidden=left_out(numbers, setup.kept)[of_kind][:, : every.shape[1], None, None],
         **scale_of(setup.colour, every),
     )  # fmt: skip
@@ -189,7 +189,7 @@ def rollout_tab():
         mixed = models.rolled_out(*source, layer.index)
         picture = charts.panel(mixed, rows, columns, title="Rollout", **scale_of(setup.colour, mixed))
         ui.figure(
-            charts.panels(theme, room, picture, tallest=620),
+            charts.panels(theme, width, picture, tallest=620),
             "inside.rollout",
             tables={"rollout": lambda: charts.csv(mixed, rows, columns)},
         )
@@ -201,6 +201,6 @@ SHOWN = {
     "query": query_tab,
     "heads": heads_tab,
     "rollout": rollout_tab,
-    "code": lambda: ui.code(code_of(setup, source, numbers, layer, scale, room)),
+    "code": lambda: ui.code(code_of(setup, source, numbers, layer, scale, width)),
 }
 ui.tabs(page, TABS, SHOWN)

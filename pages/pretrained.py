@@ -54,7 +54,7 @@ with st.sidebar:
         break_controls(page, layer)
 
 setup = page.commit()
-theme, room = ui.theme(), ui.page_width()
+theme, width = ui.theme(), ui.page_width()
 result = compared(setup, loaded, layer)
 head = setup.head - 1
 
@@ -83,7 +83,7 @@ def table_of(side):
 ui.figure(
     charts.panels(
         theme,
-        room,
+        width,
         charts.panel(
             part.own, part.rows, part.columns, title="The model's own", select="own", hidden=part.own_hidden, **scale
         ),
@@ -150,7 +150,7 @@ SHOWN = {
     "map": map_tab,
     "query": query_tab,
     "matrices": matrices_tab,
-    "code": lambda: ui.code(code_of(setup, chosen, layer, part, scale, room)),
+    "code": lambda: ui.code(code_of(setup, chosen, layer, part, scale, width)),
 }
 ui.tabs(page, TABS, SHOWN)
 result = part = None  # of a long text 150 MB, which what answers to a click would keep until the next head is drawn

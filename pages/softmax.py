@@ -13,7 +13,7 @@ with st.sidebar:
 
 setup = page.commit()
 scores = softmax.scores_of(page, setup)
-room = ui.page_width()
+width = ui.page_width()
 result = softmax.softened(setup, scores)
 ui.reading(
     softmax.in_words(setup, result),
@@ -21,7 +21,7 @@ ui.reading(
     f"scores, exponentials and weights: {len(scores)}",
 )
 ui.figure(
-    softmax.pictures(result, room),
+    softmax.pictures(result, width),
     "softmax.steps",
     tables={"weights": lambda: charts.csv([result.shifted, result.weights], ["score", "weight"], result.labels)},
 )
@@ -29,7 +29,7 @@ ui.figure(
 
 def gradient_tab():
     """Draw how each weight moves with each score."""
-    picture, words, jacobian = softmax.gradient(setup, result, room)
+    picture, words, jacobian = softmax.gradient(setup, result, width)
     ui.reading(words, r"\frac{\partial a_i}{\partial s_j} = \frac{1}{\tau}\,a_i\,(\delta_{ij} - a_j)")
     ui.figure(
         picture,
@@ -47,7 +47,7 @@ def scaling_tab():
     found = softmax.saturations(setup.keys, setup.seed)
     ui.reading(softmax.scaling_words(found), r"\mathrm{Var}(q^\top k) = d_k")
     ui.figure(
-        softmax.scaling_picture(found, room),
+        softmax.scaling_picture(found, width),
         "softmax.scaling",
         tables={"by_width": lambda: softmax.scaling_csv(found)},
     )
@@ -55,7 +55,7 @@ def scaling_tab():
 
 def sum_tab():
     """Draw the scores divided by their sum instead."""
-    picture, words, shares = softmax.by_sum(result, room)
+    picture, words, shares = softmax.by_sum(result, width)
     ui.reading(words, r"\frac{s_j}{\sum_k s_k}")
     ui.figure(
         picture,
@@ -66,7 +66,7 @@ def sum_tab():
 
 def plain_tab():
     """Draw attention without trained weights."""
-    picture, words = softmax.without_weights(room)
+    picture, words = softmax.without_weights(width)
     ui.reading(words, r"\mathrm{softmax}(X X^\top)\,X")
     ui.figure(picture, "softmax.plain")
 
@@ -82,7 +82,7 @@ def lookup_tab():
         help="What is looked up: the keys that point the same way answer.",
     )
     setup = page.commit()
-    picture, words = softmax.looked_up(setup, room)
+    picture, words = softmax.looked_up(setup, width)
     ui.reading(words)
     ui.figure(picture, "softmax.lookup")
 
@@ -93,6 +93,6 @@ SHOWN = {
     "sum": sum_tab,
     "plain": plain_tab,
     "lookup": lookup_tab,
-    "code": lambda: ui.code(softmax.code_of(setup, result, room)),
+    "code": lambda: ui.code(softmax.code_of(setup, result, width)),
 }
 ui.tabs(page, TABS, SHOWN)

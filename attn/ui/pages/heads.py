@@ -148,7 +148,7 @@ def _made(made, mask_line):
     return f"{made}\nsteps = attn.multi_head_attention(x, parameters, memory{mask})"
 
 
-def code_of(result, head, scale, room):
+def code_of(result, head, scale, width):
     """Return the lines that compute every head and draw them under their groups."""
     needed = "import numpy as np\n" if "np." in result.made else ""
     hidden = ", hidden=hidden" if result.hidden.any() else ""
@@ -164,8 +164,8 @@ print(steps.output.shape)
 rows = charts.token_labels({list(result.tokens)!r})
 columns = {"rows" if same else f"charts.token_labels({list(result.memory_tokens)!r})"}
 {bind}picture = charts.above(
-    charts.head_groups(parameters.num_heads, parameters.num_kv_heads, charts.LIGHT, width={room:.0f}),
-    charts.head_grid(steps.weights, rows, columns, charts.LIGHT, selected={head}, width={room:.0f}{hidden}{options}),
+    charts.head_groups(parameters.num_heads, parameters.num_kv_heads, charts.LIGHT, width={width:.0f}),
+    charts.head_grid(steps.weights, rows, columns, charts.LIGHT, selected={head}, width={width:.0f}{hidden}{options}),
 )
 charts.save(picture, "heads.svg")
 """

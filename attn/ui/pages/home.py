@@ -141,7 +141,7 @@ def ways_in():
             st.caption(shown)
 
 
-def code_of(setup, query, room):
+def code_of(setup, query, width):
     """Return the lines that read the sentence and draw where one token looks."""
     return f"""from attn import charts
 from attn.pretrained import bert
@@ -150,7 +150,7 @@ encoded = bert.encode(bert.load(), {setup.text!r})
 weights = encoded.blocks[{setup.layer - 1}].attention.weights[{setup.head - 1}]
 labels = [token.text for token in encoded.tokens]
 strip = charts.token_strip(
-    labels, charts.LIGHT, weights=weights[{query}], width={room:.0f}, size=24, selected={query}, most={MOST}
+    labels, charts.LIGHT, weights=weights[{query}], width={width:.0f}, size=24, selected={query}, most={MOST}
 )
 picture = charts.beside(strip)
 charts.save(picture, "home.svg")

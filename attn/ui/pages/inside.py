@@ -139,29 +139,29 @@ def numbers_of(tables, setup):
     return {name: float(table[setup.layer - 1, setup.head - 1]) for name, table in tables.items()}
 
 
-def overview_charts(tables, setup, theme, room):
+def overview_charts(tables, setup, theme, width):
     """Draw one number for every head as a map, and beside it the first heads in order."""
     table, metric = tables[setup.metric], METRICS[setup.metric]
     gone = left_out(table, setup.kept)
     limit = {"limit": 1.0} if metric.unit == "share" else {}
     heads = charts.layer_head_map(
         table, theme, title=metric.name, select="map", selected=(setup.layer - 1, setup.head - 1),
-        tooltip_name=metric.unit, size=map_size(table, room), hidden=gone, **limit,
+        tooltip_name=metric.unit, size=map_size(table, width), hidden=gone, **limit,
     )  # fmt: skip
     order = first_heads(table, setup)
     names = [f"layer {layer + 1}, head {head + 1}" for layer, head in order]
     values = [table[layer, head] for layer, head in order]
     bars = charts.bars(
         values, names, theme, title=f"{metric.name}: {setup.order}", kind="magnitude", select="bar",
-        width=int(room * 0.2), tooltip_name=metric.unit,
+        width=int(width * 0.2), tooltip_name=metric.unit,
     )  # fmt: skip
     return charts.beside(heads, bars)
 
 
-def map_size(table, room):
+def map_size(table, width):
     """Return the pixels along the longer side of the map of all heads: a deep model's is tall."""
     num_layers, num_heads = table.shape
-    return int(room * 0.5) if num_heads >= num_layers else 640
+    return int(width * 0.5) if num_heads >= num_layers else 640
 
 
 def first_heads(table, setup, count=10):
@@ -196,7 +196,7 @@ def mean_of(weights):
     return weights[0] if len(weights) == 1 else contribution.mean_over(weights)
 
 
-def over_picture(seen, grid, weights, row, room):
+def over_picture(seen, grid, weights, row, width):
     """Draw a picture whole, its patches marked, and beside it what one patch sees of it.
 
     Parameters
@@ -207,7 +207,7 @@ def over_picture(seen, grid, weights, row, room):
         Of the chosen query.
     row : int
         The query.
-    room : float
+    width : float
         Pixels across.
 
     Returns
@@ -218,13 +218,13 @@ def over_picture(seen, grid, weights, row, room):
     image = seen.pixels(side * max(1, models.SIDE // side))
     patch = divmod(row - grid.leading, grid.columns) if row >= grid.leading else None
     on_patches = weights[grid.leading :].reshape(grid.rows, grid.columns)
-    options = {"size": int(min(room / 2 - 40, 420)), "lines": True, "selected": patch}
+    options = {"size": int(min(width / 2 - 40, 420)), "lines": True, "selected": patch}
     left = charts.photo(image, theme(), title="The picture in patches", grid=grid[:2], select="patch", **options)
     right = charts.photo(image, theme(), title="What the chosen one sees", weights=on_patches, **options)
     return charts.beside(left, right)
 
 
-def over_sound(heard, seconds, weights, title, room):
+def over_sound(heard, seconds, weights, title, width):
     """Draw how loud a sound is from moment to moment, and below it where one query looks.
 
     Parameters
@@ -235,7 +235,7 @@ def over_sound(heard, seconds, weights, title, room):
     weights : ndarray, shape (n_k,)
         Of the query, one per moment.
     title : str
-    room : float
+    width : float
         Pixels across.
 
     Returns
@@ -251,7 +251,7 @@ def over_sound(heard, seconds, weights, title, room):
     drawn = (
         charts.curves(
             [charts.Curve(name, times, values)], theme(), x_name="seconds", y_name=name, title=words,
-            width=int(min(room, 1100)), height=180, y_range=(0, float(values.max()) or 1.0),
+            width=int(min(width, 1100)), height=180, y_range=(0, float(values.max()) or 1.0),
         )
         for name, values, words in (("loudness", loudness, "The sound"), ("weight", weights, title))
     )  # fmt: skip
@@ -295,7 +295,7 @@ def reading(setup, tables, layer):
         st.caption(":material/filter_alt: This head is not among those that the filter keeps.")
 
 
-def code_of(setup, source, table, layer, scale, room):
+def code_of(setup, source, table, layer, scale, width):
     """Return the lines that measure every head, and draw the map of them and the chosen head."""
     heads, metric = heads_of(setup), METRICS[setup.metric]
     limit = ", limit=1.0" if metric.unit == "share" else ""
@@ -330,13 +330,13 @@ table = np.full({table.shape}, np.nan)  # layers × heads
 for layer in recording.layers:
     table[layer.index, : layer.num_heads] = numbers(layer)
 {kept}overview = charts.layer_head_map(
-    table, charts.LIGHT, title="{metric.name}", tooltip_name="{metric.unit}", size={map_size(table, room)},
+    table, charts.LIGHT, title="{metric.name}", tooltip_name="{metric.unit}", size={map_size(table, width)},
     selected={(setup.layer - 1, setup.head - 1)}{limit}{hidden},
 )
 places = {first_heads(table, setup)}  # the first ten by their number
 bars = charts.bars(
     [table[place] for place in places], [f"layer {{layer + 1}}, head {{head + 1}}" for layer, head in places],
-    charts.LIGHT, title="{metric.name}: {setup.order}", kind="magnitude", width={int(room * 0.2)},
+    charts.LIGHT, title="{metric.name}: {setup.order}", kind="magnitude", width={int(width * 0.2)},
     tooltip_name="{metric.unit}",
 )
 charts.save(charts.beside(overview, bars), "heads.svg")
@@ -346,7 +346,7 @@ layer = recording.layers[{layer.index}]
 rows = charts.token_labels([token.text for token in layer.query_tokens])
 columns = charts.token_labels([token.text for token in layer.key_tokens])
 picture = charts.panels(
-    charts.LIGHT, {room:.0f}, charts.panel(contribution.mean_over(shown), rows, columns{options}), tallest=620
+    charts.LIGHT, {width:.0f}, charts.panel(contribution.mean_over(shown), rows, columns{options}), tallest=620
 )
 charts.save(picture, "head.svg")
 """

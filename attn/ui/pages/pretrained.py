@@ -295,7 +295,7 @@ def verdict(setup, result, table):
     say(f"**{word}.** {here}, {'unbroken ' if setup.broken else ''}{whole}. Tolerance {number(tolerance)}, float32.")
 
 
-def code_of(setup, source, layer, part, scale, room):
+def code_of(setup, source, layer, part, scale, width):
     """Return the lines that compare the same head and draw the same part of it."""
     faults = "".join(f", {name}={value!r}" for name, value in setup.broken.items())
     head = min(setup.head, layer.num_heads) - 1
@@ -324,7 +324,7 @@ rows = charts.token_labels([token.text for token in layer.query_tokens])
 columns = charts.token_labels([token.text for token in layer.key_tokens])
 names = [rows[at] for at in rows_at], [columns[at] for at in columns_at]
 picture = charts.panels(
-    charts.LIGHT, {room:.0f},
+    charts.LIGHT, {width:.0f},
     charts.panel(theirs[part], *names, title="The model's own", {options}{own_hidden}),
     charts.panel(ours[part], *names, title="From scratch, in numpy", {options}{hidden}),
     charts.panel((ours - theirs)[part], *names, title="Difference", kind="signed"),

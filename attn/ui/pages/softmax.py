@@ -145,16 +145,16 @@ def controls(state):
     )  # fmt: skip
 
 
-def pictures(result, room):
+def pictures(result, width):
     """Draw scores, exponentials and weights, one row each."""
-    width = int(at_least(room / 3 - 110))
+    each = int(at_least(width / 3 - 110))
     steps = (
         ("Scores", result.shifted, "signed", {}),
         ("exp(score − largest)", result.exponentials, "magnitude", {"limit": 1.0}),
         ("Weights", result.weights, "weights", {}),
     )
     drawn = [
-        charts.bars(values, result.labels, theme(), title=title, kind=kind, width=width, **options)
+        charts.bars(values, result.labels, theme(), title=title, kind=kind, width=each, **options)
         for title, values, kind, options in steps
     ]
     return charts.beside(drawn[0], "→", drawn[1], "→", drawn[2])
@@ -186,7 +186,7 @@ def _overflow(scaled):
     return ", though every exponential alone would be rounded to 0" if not naive.any() else ""
 
 
-def gradient(setup, result, room):
+def gradient(setup, result, width):
     """Return the derivative by the scores as typed, its picture, and the sentence that reads it."""
     jacobian = softmax_jacobian(result.weights) / setup.temperature  # scores are divided by it first
     picture = charts.panel(
@@ -200,7 +200,7 @@ def gradient(setup, result, room):
         f"**{number(float(np.linalg.norm(jacobian)))}**; where one weight comes near 1 it vanishes, and nothing is "
         "learnt."
     )
-    return charts.panels(theme(), room, picture), words, jacobian
+    return charts.panels(theme(), width, picture), words, jacobian
 
 
 @st.cache_data(max_entries=64, show_spinner="Drawing queries and keys …")
@@ -211,10 +211,10 @@ def saturations(keys, seed):
     ]
 
 
-def scaling_picture(found, room):
+def scaling_picture(found, width):
     """Draw largest weight and derivative over d_k, without and with scaling."""
     rows = [analysis.Saturation(*row) for row in found]
-    width, drawn = int(room / 2 - 20), []
+    each, drawn = int(width / 2 - 20), []
     for name, field in (("largest weight", "largest"), ("size of the derivative", "slope")):
         lines = [
             charts.Curve(label, WIDTHS, [getattr(row, field)[at] for row in rows], dashed=dashed)
@@ -229,7 +229,7 @@ def scaling_picture(found, room):
                 title=name.capitalize(),
                 x_log=True,
                 dots=True,
-                width=width,
+                width=each,
                 x_ticks=WIDTHS,
                 y_range=(0, 1 if field == "largest" else 0.4),
             )
@@ -260,13 +260,13 @@ def scaling_csv(found):
     return charts.csv(rows, [str(row[0]) for row in found], names)
 
 
-def by_sum(result, room):
+def by_sum(result, width):
     """Return the picture of both ways to make shares of scores, and the sentence that reads it."""
     shares = share_of_sum(result.shifted)
-    width = int(room / 2 - 120)
+    each = int(width / 2 - 120)
     picture = charts.beside(
-        charts.bars(shares, result.labels, theme(), title="Score ÷ sum of scores", kind="signed", width=width),
-        charts.bars(result.weights, result.labels, theme(), title="Softmax", kind="weights", width=width),
+        charts.bars(shares, result.labels, theme(), title="Score ÷ sum of scores", kind="signed", width=each),
+        charts.bars(result.weights, result.labels, theme(), title="Softmax", kind="weights", width=each),
     )
     low = int(shares.argmin())
     verdict = (
@@ -283,13 +283,13 @@ def by_sum(result, room):
     return picture, words, shares
 
 
-def without_weights(room):
+def without_weights(width):
     """Return attention with no trained matrix at all: the picture, and the sentence that reads it."""
     e = examples.journey_example()
     attention = scaled_dot_product_attention(e.x, e.x, e.x, scale=1)
     labels, widths = charts.token_labels(e.tokens), charts.counted(e.x.shape[1])
     picture = charts.panels(
-        theme(), room,
+        theme(), width,
         charts.panel(attention.weights, labels, labels, title="softmax(X Xᵀ)"),
         "×",
         charts.panel(e.x, labels, widths, title="X", kind="signed", axes=("key", "value")),
@@ -304,13 +304,13 @@ def without_weights(room):
     return picture, words
 
 
-def looked_up(setup, room):
+def looked_up(setup, width):
     """Return attention as a soft dictionary: the picture, and the sentence that reads it."""
     query = np.array(QUERIES[setup.lookup], dtype=float)
     attention = scaled_dot_product_attention(query[None], KEYS, VALUES, scale=1)
     names, widths = [f"entry {place + 1}" for place in range(len(KEYS))], charts.counted(2)
     picture = charts.panels(
-        theme(), room,
+        theme(), width,
         charts.panel(KEYS, names, charts.counted(3), title="Keys", kind="signed", axes=("key", "dimension")),
         "·q →",
         charts.panel(attention.weights.T, names, ["weight"], title="Weights", axes=("key", "")),
@@ -333,9 +333,9 @@ def looked_up(setup, room):
     return picture, words
 
 
-def code_of(setup, result, room):
+def code_of(setup, result, width):
     """Return the lines that draw scores, exponentials and weights."""
-    width = int(at_least(room / 3 - 110))
+    each = int(at_least(width / 3 - 110))
     return f"""import numpy as np
 from attn import charts, softmax
 
@@ -346,13 +346,13 @@ print(weights.round(6))
 
 labels = [str(place) for place in range(1, len(scores) + 1)]
 picture = charts.beside(
-    charts.bars(scores * {setup.temperature:g}, labels, charts.LIGHT, title="Scores", kind="signed", width={width}),
+    charts.bars(scores * {setup.temperature:g}, labels, charts.LIGHT, title="Scores", kind="signed", width={each}),
     "→",
     charts.bars(
-        exponentials, labels, charts.LIGHT, title="exp(score − largest)", kind="magnitude", limit=1.0, width={width}
+        exponentials, labels, charts.LIGHT, title="exp(score − largest)", kind="magnitude", limit=1.0, width={each}
     ),
     "→",
-    charts.bars(weights, labels, charts.LIGHT, title="Weights", width={width}),
+    charts.bars(weights, labels, charts.LIGHT, title="Weights", width={each}),
 )
 charts.save(picture, "softmax.svg")
 """

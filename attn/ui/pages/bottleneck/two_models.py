@@ -222,7 +222,7 @@ def step_control(state, rows):
     return at
 
 
-def picture(result, step, room):
+def picture(result, step, width):
     """Draw what both models looked at for the symbols written so far.
 
     Returns
@@ -230,10 +230,10 @@ def picture(result, step, room):
     alt.ConcatChart
     """
     panels = [_panel(side, result, step) for side in (result.left, result.right)]
-    options = {"tallest": tallest(room)}
+    options = {"tallest": tallest(width)}
     if len(result.columns) <= BESIDE:
-        return charts.panels(theme(), room, *panels, **options)
-    return charts.above(*(charts.panels(theme(), room, panel, **options) for panel in panels))
+        return charts.panels(theme(), width, *panels, **options)
+    return charts.above(*(charts.panels(theme(), width, panel, **options) for panel in panels))
 
 
 def _panel(side, result, step):
@@ -347,14 +347,14 @@ def table_of(side, result):
     return charts.csv(side.map, charts.marked(side.symbols, [*result.target, "end"]), result.columns)
 
 
-def code_of(setup, result, step, room):
+def code_of(setup, result, step, width):
     """Return the lines that draw the picture of the page."""
     calls = [_call(side, result, step) for side in (result.left, result.right)]
     calls = [f'panel("{getattr(setup, name)}", {call})' for name, call in zip(SIDES, calls, strict=True)]
     if len(result.columns) <= BESIDE:
-        picture = f"charts.panels(charts.LIGHT, {room:.0f}, left, right, tallest={tallest(room)})"
+        picture = f"charts.panels(charts.LIGHT, {width:.0f}, left, right, tallest={tallest(width)})"
     else:
-        one = f"charts.panels(charts.LIGHT, {room:.0f}, one, tallest={tallest(room)})"
+        one = f"charts.panels(charts.LIGHT, {width:.0f}, one, tallest={tallest(width)})"
         picture = f"charts.above(*({one} for one in (left, right)))"
     return f"""import numpy as np
 from attn import charts, seq2seq, trained

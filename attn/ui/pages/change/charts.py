@@ -8,15 +8,15 @@ from attn.ui.controls.colour_scale import scale_of
 from attn.ui.pages.change.controls import every_head, head_name
 
 
-def number_chart(effect, theme, room):
+def number_chart(effect, theme, width):
     """Draw the number before and after: the words side by side, or how alike the texts are."""
     if effect.word is None:
         before, after = effect.numbers
         first = charts.pairs(
-            [before], [after], ["similarity"], theme, limit=1.0, width=int(room - 160), tooltip_name="cosine",
+            [before], [after], ["similarity"], theme, limit=1.0, width=int(width - 160), tooltip_name="cosine",
             title="Similarity of the two texts" if effect.read.other.strip() else "Similarity to itself unchanged",
         )  # fmt: skip
-        return charts.above(first, _turned(effect, theme, room))
+        return charts.above(first, _turned(effect, theme, width))
     words = effect.comparison.words
     return charts.beside(
         charts.pairs(
@@ -28,13 +28,13 @@ def number_chart(effect, theme, room):
             selected=effect.word,
             select="word",
             shares=True,
-            width=int(room - 180),
+            width=int(width - 180),
             tooltip_name="probability",
         )
     )
 
 
-def _turned(effect, theme, room):
+def _turned(effect, theme, width):
     """Draw how far the last vector of each token has turned, the farthest first."""
     one, other = effect.before.hidden, effect.after.hidden
     lengths = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
@@ -43,17 +43,17 @@ def _turned(effect, theme, room):
     order = np.argsort(-turned, kind="stable")[:8]
     return charts.bars(
         turned[order].clip(0), [labels[at] for at in order], theme, title="Tokens whose vector turns most",
-        kind="magnitude", limit=max(float(turned.max()), 1e-3), width=int(room - 180), tooltip_name="1 − cosine",
+        kind="magnitude", limit=max(float(turned.max()), 1e-3), width=int(width - 180), tooltip_name="1 − cosine",
     )  # fmt: skip
 
 
-def head_chart(effect, setup, theme, room):
+def head_chart(effect, setup, theme, width):
     """Draw by how much each head's output changes, with the heads that are changed by hand."""
     return charts.beside(
         charts.head_switches(
             shift_table(effect), theme, off=effect.changes.off, replaced=[head for head, _ in effect.changes.patterns],
             title="Outputs moved" if effect.comparison.heads else "Heads", select="head",
-            selected=_at_hand(setup, effect.before), size=_map_size(effect.before, room), tooltip_name="moved by",
+            selected=_at_hand(setup, effect.before), size=_map_size(effect.before, width), tooltip_name="moved by",
         )
     )  # fmt: skip
 
@@ -63,10 +63,10 @@ def _at_hand(setup, run):
     return setup.chosen if setup.chosen in every_head(run) else None
 
 
-def _map_size(run, room):
+def _map_size(run, width):
     """Return the pixels of the longer side of the map: as wide as there is room, and not too tall."""
     down, across = len(run.num_heads), max(run.num_heads)
-    cell = max(min((room - 60) / across, max(520, 0.8 * room) / down, 48), 14)
+    cell = max(min((width - 60) / across, max(520, 0.8 * width) / down, 48), 14)
     return int(cell) * max(down, across)
 
 
@@ -97,25 +97,25 @@ def look_at(effect, setup):
     return before, after, hidden, rows, columns
 
 
-def maps_of(look, setup, effect, theme, room):
+def maps_of(look, setup, effect, theme, width):
     """Draw the weights of the chosen head before, after, and their difference."""
     before, after, hidden, rows, columns = look
     scale = scale_of(setup.colour, before, after)
     off = ", off" if setup.chosen in effect.changes.off else ""
     return charts.panels(
         theme,
-        room,
+        width,
         charts.panel(before, rows, columns, title=f"Head {head_name(setup.chosen)} before", hidden=hidden[0], **scale),
         charts.panel(after, rows, columns, title=f"After{off}", hidden=hidden[1], select="paint", **scale),
         charts.panel(after - before, rows, columns, title="Difference", kind="signed"),
     )
 
 
-def downstream_chart(effect, theme, room):
+def downstream_chart(effect, theme, width):
     """Draw the heads that were not changed by hand and yet do otherwise, the farthest first."""
     first = downstream(effect)
     labels = [f"head {head_name((shift.layer, shift.head))}" for shift in first]
-    common = {"kind": "magnitude", "width": int(room / 2 - 200)}
+    common = {"kind": "magnitude", "width": int(width / 2 - 200)}
     drawn = [
         charts.bars(
             [shift.output for shift in first], labels, theme, title="Output moved by", select="output",

@@ -162,13 +162,13 @@ def _what(effect):
     return f"probability of {as_text(charts.quoted(effect.comparison.words[effect.word].text))}"
 
 
-def chart_of(ablation, effect, theme, room):
+def chart_of(ablation, effect, theme, width):
     """Draw what each head does to the number when it is off, as a map and the farthest as bars."""
     what = {"kind": "signed", "tooltip_name": "change" if effect.word is None else "percentage points"}
     change = ablation.effect if effect.word is None else 100 * ablation.effect
     limit = float(np.nanmax(np.abs(change), initial=0)) or 1.0
     down, across = change.shape
-    cell = max(min((room * 0.55 - 60) / across, 480 / down, 48), 14)
+    cell = max(min((width * 0.55 - 60) / across, 480 / down, 48), 14)
     table = charts.head_switches(
         change, theme, title="Change without each", limit=limit, select="map", size=int(cell) * max(down, across),
         missing="not tried", **what,
@@ -181,7 +181,7 @@ def chart_of(ablation, effect, theme, room):
         title="Farthest",
         limit=limit,
         select="bar",
-        width=int(room * 0.25),
+        width=int(width * 0.25),
         **what,
     )
     return charts.beside(table, bars)

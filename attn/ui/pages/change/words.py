@@ -139,7 +139,7 @@ def shapes_of(effect):
     return f"{len(effect.before.num_heads)} layers, {total} heads{widths}; {n} tokens"
 
 
-def code_of(effect, room):
+def code_of(effect, width):
     """Return the lines that make both passes and draw the numbers side by side."""
     name, random, text, pair = effect.read.source
     arguments = [repr(name)] + (["random_weights=True"] if random else [])
@@ -161,7 +161,7 @@ before, after = (run(model, text, each{options}) for each in (None, changes))
 print(output_gap(model, text{f", pair={pair!r}" if pair else ""}))
 comparison = compare_runs(before, after, {WORDS})
 {numbers}
-picture = charts.beside(charts.pairs(one, other, labels, charts.LIGHT, {shares}width={room:.0f}))
+picture = charts.beside(charts.pairs(one, other, labels, charts.LIGHT, {shares}width={width:.0f}))
 charts.save(picture, "change.svg")
 
 moved = np.full((len(before.num_heads), max(before.num_heads)), np.nan)

@@ -43,7 +43,7 @@ class View(NamedTuple):
     temperature: float
     words: str  # what the mask does
     theme: charts.Theme
-    room: float  # pixels across
+    width: float  # pixels across
 
     @property
     def labels(self):
@@ -146,22 +146,22 @@ def draw(view, stage):
     """Return the picture of a stage."""
     parts = stage.parts(view)
     if not parts:
-        strip = charts.token_strip(view.e.tokens, view.theme, width=view.room, selected=view.cell[0], select="cell")
+        strip = charts.token_strip(view.e.tokens, view.theme, width=view.width, selected=view.cell[0], select="cell")
         return charts.beside(strip)
     drawn = (part if isinstance(part, str) else part.panel(view) for part in parts)
-    return charts.panels(view.theme, view.room, *drawn)
+    return charts.panels(view.theme, view.width, *drawn)
 
 
 def code(view, stage):
     """Return the lines that make the same picture; they know ``steps``, ``e`` and ``charts``."""
     parts = stage.parts(view)
     if not parts:
-        strip = f"charts.token_strip(e.tokens, charts.LIGHT, width={view.room:.0f}, selected={view.cell[0]})"
+        strip = f"charts.token_strip(e.tokens, charts.LIGHT, width={view.width:.0f}, selected={view.cell[0]})"
         return f"picture = charts.beside({strip})"
     lines = [repr(part) if isinstance(part, str) else part.code(view) for part in parts]
     start = ["labels = charts.token_labels(e.tokens)"]
     start += ["hidden = steps.masked_scores == -float('inf')"] if any("hidden=hidden" in line for line in lines) else []
-    inside = "".join(f"    {line},\n" for line in [f"charts.LIGHT, {view.room:.0f}", *lines])
+    inside = "".join(f"    {line},\n" for line in [f"charts.LIGHT, {view.width:.0f}", *lines])
     return "\n".join([*start, f"picture = charts.panels(\n{inside})"])
 
 
@@ -353,7 +353,7 @@ def _explain_project(view):
         left_name=f"X, row {view.labels[row]}",
         right_name=f"W_{view.matrix}, column {column + 1}",
         labels=labels,
-        width=view.room,
+        width=view.width,
     )
 
 
@@ -372,7 +372,7 @@ def _explain_context(view):
     s = view.steps
     return charts.products(
         s.weights[row], s.value[:, column], view.theme, left_name=f"weights of {view.labels[row]}",
-        right_name=f"value, number {column + 1}", labels=view.labels, width=view.room,
+        right_name=f"value, number {column + 1}", labels=view.labels, width=view.width,
     )  # fmt: skip
 
 

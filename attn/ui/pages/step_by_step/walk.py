@@ -128,7 +128,7 @@ def divisor_of(setup, d_model, d_k, n):
     }[setup.divisor]
 
 
-def walked(setup, theme, room):
+def walked(setup, theme, width):
     """Compute everything the page shows.
 
     Returns
@@ -166,7 +166,7 @@ def walked(setup, theme, room):
         setup.temperature,
         mask.words,
         theme,
-        room,
+        width,
     )
     stage = STAGES[setup.stage]
     shape = stage.result(view).shape
