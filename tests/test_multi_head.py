@@ -111,8 +111,9 @@ def test_parameters_are_drawn_from_the_rng_alone():
 
 
 def test_a_projection_keeps_the_size():
-    parameters = draw_parameters(rng(), 512, 8, bias=True)
-    assert (rng(1).normal(size=(64, 512)) @ parameters.w_q).std() == pytest.approx(1, abs=0.05)
+    parameters = draw_parameters(rng(), 512, 8, d_v=16, bias=True)
+    for w in (parameters.w_q, parameters.w_v, parameters.w_o):
+        assert (rng(1).normal(size=(64, len(w))) @ w).std() == pytest.approx(1, abs=0.05)
     assert parameters.w_q.mean() == pytest.approx(0, abs=1e-3)
     assert parameters.b_q.mean() == pytest.approx(0, abs=0.01)
     assert parameters.b_q.std() == pytest.approx(0.1, rel=0.05)

@@ -251,9 +251,13 @@ def test_defaults_are_those_of_the_papers():
     assert positions.offset_matrix(1, 4)[2, 3] == pytest.approx(np.sin(0.01), rel=1e-12)
     assert positions.rotary(2, 4)[1, 1] == pytest.approx(0.01, rel=1e-12)
     assert positions.wavelengths(4)[1] == pytest.approx(200 * np.pi, rel=1e-12)
-    buckets = positions.relative_buckets(99, num_buckets=32, max_distance=128, bidirectional=True)
-    np.testing.assert_array_equal(positions.relative_buckets(99), buckets)
-    np.testing.assert_array_equal(positions.relative_bias(np.arange(32)[:, None], 99), [buckets])
+    both, left = (
+        positions.relative_buckets(99, num_buckets=32, max_distance=128, bidirectional=bidirectional)
+        for bidirectional in (True, False)
+    )
+    np.testing.assert_array_equal(positions.relative_buckets(99), both)
+    np.testing.assert_array_equal(positions.relative_buckets(99, bidirectional=False), left)
+    np.testing.assert_array_equal(positions.relative_bias(np.arange(32)[:, None], 99), [both])
 
 
 # Bad input
