@@ -1,3 +1,4 @@
+import inspect
 import json
 import math
 import re
@@ -152,6 +153,13 @@ def test_cosine_lies_between_minus_one_and_one(seed):
     rng = np.random.default_rng(seed)
     scores = alignment.content(rng.normal(size=5) * 1e3, rng.normal(size=(7, 5)))
     assert (np.abs(scores) <= 1 + 1e-12).all()
+
+
+def test_a_score_names_what_it_must_be_given():
+    for name, score in SCORES.items():
+        asked = inspect.signature(score.score).parameters.values()
+        assert score.name == name
+        assert score.parameters == tuple(one.name for one in asked if one.kind is one.KEYWORD_ONLY)
 
 
 # A slow loop, two routes, an independent implementation
