@@ -176,7 +176,8 @@ def padding(lengths: ArrayLike, n_k: int) -> Mask:
         raise ValueError(f"lengths must be whole numbers from 0 to n_k = {n_k}, got {lengths.tolist()}")
     shortest, longest = lengths.min(), lengths.max()
     first = f"{longest}" if shortest == longest else f"{shortest} to {longest}"
-    seen = f"only the first {first} of {n_k} keys are seen" if longest else f"none of the {n_k} keys is seen"
+    keys, be = _count(n_k, "key"), "is" if longest == 1 else "are"
+    seen = f"only the first {first} of {keys} {be} seen" if longest else f"none of the {keys} is seen"
     visible = np.arange(n_k) < lengths[..., None, None]  # (..., 1, n_k)
     return Mask(visible, _sentence(seen))
 
@@ -275,7 +276,8 @@ def prefix(n_q: int, n_k: int, length: int, *, query_offset: int | None = None) 
         raise ValueError(f"length must be at most n_k = {n_k}, got {length}")
     later = causal(n_q, n_k, query_offset=query_offset)
     visible = later.visible | (np.arange(n_k) < length)
-    return Mask(visible, _sentence(f"everyone sees the first {length} keys; beyond them, {_clause(later.words)}"))
+    seen = f"the first {_count(length, 'key')}; beyond {'it' if length == 1 else 'them'}"
+    return Mask(visible, _sentence(f"everyone sees {seen}, {_clause(later.words)}"))
 
 
 def blocks(sizes: Sequence[int] | None = None, *, ids: ArrayLike | None = None) -> Mask:
@@ -404,7 +406,7 @@ def strided(n: int, stride: int) -> Mask:
     n, stride = whole_number("n", n), whole_number("stride", stride, least=1)
     back = -_distance(n, n, 0)
     visible = (back >= 0) & ((back <= stride) | (back % stride == 0))
-    seen = f"itself, the {stride} tokens before it, and every {_ordinal(stride)} token further back"
+    seen = f"itself, the {_count(stride, 'token')} before it, and every {_ordinal(stride)} token further back"
     return Mask(visible, _sentence(f"{_each(n, n)} sees {seen}"))
 
 
@@ -436,7 +438,8 @@ def painted(visible: ArrayLike) -> Mask:
     if cells.dtype.kind not in "buif" or not np.isin(cells, (0, 1)).all():
         raise ValueError(f"a painted mask must hold only 0 and 1, or false and true, got {cells.dtype}")
     cells = cells.astype(bool)
-    return Mask(cells, _sentence(f"painted by hand, {cells.sum()} of {cells.size} pairs of query and key are seen"))
+    pairs, be = _count(cells.size, "pair"), "is" if cells.sum() == 1 else "are"
+    return Mask(cells, _sentence(f"painted by hand, {cells.sum()} of {pairs} of query and key {be} seen"))
 
 
 def combine(*masks: Mask) -> Mask:
@@ -517,8 +520,13 @@ def _standing(n_q, n_k, offset):
     if n_q == n_k and offset == 0:
         return ""
     if offset > 0:
-        return f", standing after {offset} earlier keys,"
-    return f", standing {-offset} places before the first key," if offset else ", starting at the first key,"
+        return f", standing after {_count(offset, 'earlier key')},"
+    return f", standing {_count(-offset, 'place')} before the first key," if offset else ", starting at the first key,"
+
+
+def _count(number, thing):
+    """Say how many there are of a thing."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def _everywhere(count):

@@ -81,8 +81,20 @@ def test_by_hand(mask, rows):
             "Each of the 3 tokens, standing after 2 earlier keys, "
             "sees the key at its own position and those before it.",
         ),
+        (
+            masks.causal(2, 3),
+            "Each of the 2 queries, standing after 1 earlier key, "
+            "sees the key at its own position and those before it.",
+        ),
+        (
+            masks.causal(2, query_offset=-1),
+            "Each of the 2 tokens, standing 1 place before the first key, "
+            "sees the key at its own position and those before it.",
+        ),
         (masks.padding(4, 6), "Only the first 4 of 6 keys are seen."),
         (masks.padding([2, 6], 10), "Only the first 2 to 6 of 10 keys are seen."),
+        (masks.padding(1, 4), "Only the first 1 of 4 keys is seen."),
+        (masks.padding([0, 1], 1), "Only the first 0 to 1 of 1 key is seen."),
         (masks.padding(0, 5), "None of the 5 keys is seen."),
         (
             masks.sliding_window(6, 6, (2, 0)),
@@ -96,6 +108,10 @@ def test_by_hand(mask, rows):
         (
             masks.prefix(6, 6, 2),
             "Everyone sees the first 2 keys; beyond them, each of the 6 tokens sees itself and the tokens before it.",
+        ),
+        (
+            masks.prefix(6, 6, 1),
+            "Everyone sees the first 1 key; beyond it, each of the 6 tokens sees itself and the tokens before it.",
         ),
         (masks.blocks([2, 3]), "Each of the 5 tokens sees its own document only, one of 2."),
         (
@@ -117,7 +133,11 @@ def test_by_hand(mask, rows):
             masks.strided(9, 3),
             "Each of the 9 tokens sees itself, the 3 tokens before it, and every 3rd token further back.",
         ),
-        (masks.painted([[1, 0], [0, 0]]), "Painted by hand, 1 of 4 pairs of query and key are seen."),
+        (
+            masks.strided(9, 1),
+            "Each of the 9 tokens sees itself, the 1 token before it, and every 1st token further back.",
+        ),
+        (masks.painted([[1, 0], [0, 0]]), "Painted by hand, 1 of 4 pairs of query and key is seen."),
         (
             masks.causal(6) & masks.padding(4, 6),
             "Each of the 6 tokens sees itself and the tokens before it, and only the first 4 of 6 keys are seen.",
@@ -259,7 +279,7 @@ BAD = [
     (lambda: masks.padding([1, -1], 4), "lengths must be whole numbers from 0 to n_k = 4, got [1, -1]"),
     (lambda: masks.padding(1.5, 4), "lengths must be whole numbers from 0 to n_k = 4, got 1.5"),
     (lambda: masks.padding(1, -1), "n_k must be a whole number of at least 0, got -1"),
-    (lambda: masks.padding([], 4), "lengths must be whole numbers from 0 to n_k = 4, got []"),
+    (lambda: masks.padding(np.zeros(0, int), 4), "lengths must be whole numbers from 0 to n_k = 4, got []"),
     (lambda: masks.sliding_window(3, 3, -1), "window must be a whole number of at least 0, got -1"),
     (lambda: masks.sliding_window(3, 3, (1, "x")), "window must be a whole number of at least 0, got 'x'"),
     (lambda: masks.sliding_window(3, 3, (1,)), "window must be one number or a pair (left, right), got (1,)"),
