@@ -170,9 +170,10 @@ def test_what_can_be_seen_is_read_off_the_weights():
     padded = np.arange(13) < 11
     for visible in (masks.causal(13).visible, masks.sliding_window(13, 13, (3, 0)).visible, padded[None]):
         weights = scaled_dot_product_attention(x, x, x, visible).weights
-        with_mask = head_metrics.normalised_entropy(weights, visible)
-        assert head_metrics.normalised_entropy(weights) == pytest.approx(with_mask)
-        assert head_metrics.positional(weights) == pytest.approx(head_metrics.positional(weights, visible))
+        holed = np.where(np.arange(13)[:, None] == 5, 0, weights)  # a query without weight has nothing in sight
+        for score in (head_metrics.normalised_entropy, head_metrics.positional):
+            assert score(weights) == pytest.approx(score(weights, visible))
+            assert score(holed) == pytest.approx(score(holed, visible))
         assert measure(weights, mask=visible)["positional"] == head_metrics.positional(weights, visible)
         even = visible / visible.sum(axis=-1, keepdims=True) * np.ones((13, 1))
         assert head_metrics.normalised_entropy(even) == pytest.approx(1)
