@@ -291,7 +291,7 @@ BAD = [
     (lambda: masks.blocks(ids=[0.5]), "ids must be whole numbers of shape (..., n), got float64 of shape (1,)"),
     (lambda: masks.blocks(ids=3), "ids must be whole numbers of shape (..., n), got int64 of shape ()"),
     (lambda: masks.global_window(3, 1, -1), "global_tokens must be a whole number of at least 0, got -1"),
-    (lambda: masks.global_window(3, 1, [0, 3]), "a global token must be below n = 3, got 3"),
+    (lambda: masks.global_window(3, 1, [0, 1, 3]), "a global token must be below n = 3, got 3"),
     (lambda: masks.global_window(3, 1, [-1]), "a global token must be a whole number of at least 0, got -1"),
     (lambda: masks.strided(-1, 2), "n must be a whole number of at least 0, got -1"),
     (lambda: masks.strided(3, 0), "stride must be a whole number of at least 1, got 0"),
