@@ -15,7 +15,7 @@ settings.load_profile("attn")
 
 @pytest.fixture(scope="module")
 def one_thread():
-    """One thread of torch: tiny matrices are not worth a second."""
+    """One thread of torch: the matrices are small, and threads that wait for one another are slow."""
     torch = pytest.importorskip("torch")
     before = torch.get_num_threads()
     torch.set_num_threads(1)

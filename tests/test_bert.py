@@ -1,12 +1,11 @@
 """A BERT encoder in numpy gives what transformers gives, without loading it."""
 
 import math
-import subprocess
-import sys
 import time
 
 import numpy as np
 import pytest
+from processes import printed
 
 from attn import pretrained
 from attn.pretrained import ModelError, bert
@@ -57,8 +56,7 @@ encoder = bert.load()
 bert.encode(encoder, {SENTENCE!r})
 print([name for name in ("torch", "transformers") if name in sys.modules])
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert printed(code).strip() == "[]"
 
 
 def test_sixteen_tokens_take_less_than_a_tenth_of_a_second(encoder):
@@ -66,9 +64,9 @@ def test_sixteen_tokens_take_less_than_a_tenth_of_a_second(encoder):
     times = []
     with threadpoolctl.threadpool_limits(1, user_api="blas"):  # several would wait for busy cores
         for _ in range(5):
-            begin = time.perf_counter()
+            begin = time.thread_time()  # what others do meanwhile does not count
             bert.encode(encoder, SENTENCE)
-            times.append(time.perf_counter() - begin)
+            times.append(time.thread_time() - begin)
     assert min(times) < 0.1
 
 

@@ -3,14 +3,13 @@
 import io
 import json
 import struct
-import subprocess
-import sys
 import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
+from processes import printed
 
 from attn.data import picture_files
 
@@ -292,10 +291,6 @@ COSTLY = {  # the largest that are read, and what would cost most if it were rea
 def test_three_at_once_cost_no_more_than_one_may(name, tmp_path):
     make, most, says = COSTLY[name]
     (tmp_path / "picture").write_bytes(make())
-    done = subprocess.run(
-        [sys.executable, "-c", COST, str(tmp_path / "picture")], cwd=ROOT, capture_output=True, text=True, timeout=60
-    )
-    assert done.returncode == 0, done.stderr
-    cost, said = json.loads(done.stdout)
+    cost, said = json.loads(printed(COST, str(tmp_path / "picture")))
     assert [str(one).startswith(str(says)) for one in said] == [True] * 3, said
     assert cost < most

@@ -2,16 +2,14 @@
 
 import importlib
 import json
-import os
 import shutil
-import subprocess
-import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
 import pytest
+from processes import printed
 
 from attn import pretrained
 from attn.pretrained import ModelError, Settings, errors
@@ -50,7 +48,8 @@ def test_the_default_is_found_in_its_package_without_importing_it():
     assert (found.name, found.where) == (pretrained.DEFAULT, "package")
     assert found.bytes == 90_868_376
     assert found.memory == pytest.approx(found.bytes, rel=1e-3)  # the file holds float32
-    assert catalogue.DEFAULT_PACKAGE not in sys.modules
+    loaded = printed("import sys; from attn.pretrained import inspect; inspect(); print(*sys.modules)")
+    assert catalogue.DEFAULT_PACKAGE not in loaded.split()
 
 
 def test_a_folder_is_loaded(tiny):
@@ -340,12 +339,9 @@ class Hub(BaseHTTPRequestHandler):
 
 def run(code, endpoint, home):
     """Run code in a process of its own, whose hub and cache are elsewhere; return what it prints."""
-    environment = os.environ | {"HF_ENDPOINT": endpoint, "HF_HOME": str(home), "HF_HUB_DISABLE_XET": "1"}
-    environment = {key: value for key, value in environment.items() if key != "HF_HUB_OFFLINE"}
     code = "from attn.pretrained import *\nfrom attn.pretrained.loading import catalogue\n" + code
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=60)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()
+    variables = {"HF_ENDPOINT": endpoint, "HF_HOME": str(home), "HF_HUB_DISABLE_XET": "1", "HF_HUB_OFFLINE": "0"}
+    return printed(code, **variables).splitlines()
 
 
 SAY = """

@@ -1,16 +1,16 @@
 """A decoder out of a package: its file read with numpy, converted once, kept, recorded; and long texts."""
 
-import os
 import struct
-import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from driving import opened, said
+from processes import printed
 
 from attn import pretrained
 from attn.pretrained import DEFAULT, ModelError
@@ -165,9 +165,7 @@ try:
 except pretrained.ModelError as error:
     print(error)
 """
-    environment = os.environ | {"ATTENTION_LAB_CACHE": str(cache), "HF_HOME": str(cache / "hub")}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
-    return done.stdout.splitlines()
+    return printed(code, ATTENTION_LAB_CACHE=str(cache), HF_HOME=str(cache / "hub")).splitlines()
 
 
 def test_it_is_offered_only_where_it_is(tmp_path):
@@ -185,14 +183,9 @@ def kept(tmp_path_factory):
     """A cache that two processes filled at the same moment."""
     folder = tmp_path_factory.mktemp("cache")
     code = "from attn.pretrained.loading import smollm2; print(smollm2.convert(smollm2.packaged()))"
-    environment = os.environ | {"ATTENTION_LAB_CACHE": str(folder)}
-    both = [
-        subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=environment)
-        for _ in range(2)
-    ]
-    answers = {process.communicate(timeout=300)[0].strip() for process in both}
-    assert [process.returncode for process in both] == [0, 0]
-    assert len(answers) == 1
+    with ThreadPoolExecutor(2) as pool:
+        both = [pool.submit(printed, code, ATTENTION_LAB_CACHE=str(folder)) for _ in range(2)]
+    assert len({one.result() for one in both}) == 1
     return folder
 
 
@@ -210,7 +203,8 @@ def test_it_is_found_without_importing_its_package(tmp_path, monkeypatch):
     assert (found.where, found.bytes, found.folder) == ("package", 98_362_432, None)
     assert found.memory == 4 * 134_515_008
     assert "4 bits" in found.note
-    assert smollm2.PACKAGE not in sys.modules
+    code = f"import sys; from attn.pretrained import inspect; inspect({smollm2.NAME!r}); print(*sys.modules)"
+    assert smollm2.PACKAGE not in printed(code, ATTENTION_LAB_CACHE=str(tmp_path)).split()
     assert offered(tmp_path) == ["True", "package"]
 
 

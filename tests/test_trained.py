@@ -21,15 +21,6 @@ EVERY = [(task, model, trained_on) for task in TASKS for model in MODELS for tra
 each_task = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
 
 
-@pytest.fixture
-def one_thread():
-    """Hold torch to one thread: the matrices are small, and threads that wait for one another are slow."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 # Tasks
 
 
