@@ -1,5 +1,7 @@
 """A figure keeps its data, whatever Altair's settings are meanwhile, in the file as on the page."""
 
+import json
+import re
 import threading
 from contextlib import contextmanager
 
@@ -52,6 +54,13 @@ def inlined(spec):
         return {name: rows[value["name"]] if name == "data" else fill(value) for name, value in part.items()}
 
     return fill(spec)
+
+
+def viewed(spec):
+    """Return a specification as text, in which views have numbers for names, as do parameters that nobody named."""
+    names = {}
+    text = json.dumps(spec, sort_keys=True)
+    return re.sub(r'"(view_\w+|param_\d+)"', lambda found: names.setdefault(found[0], f"view {len(names)}"), text)
 
 
 @contextmanager
@@ -107,11 +116,23 @@ class TestSpecification:
         spec = charts.specification(alt.hconcat(points(), points(TABLE.copy()), points(TABLE + 1)))
         assert list(spec["datasets"]) == ["table_0", "table_1"]
 
-    @pytest.mark.parametrize("lay", [charts.beside, charts.above, lambda chart: chart])
-    def test_all_else_is_as_altair_writes_it(self, lay, settings):
-        chart = lay(figure())
+    @pytest.mark.parametrize(
+        "make",
+        [
+            figure,
+            lambda: charts.beside(figure()),
+            lambda: charts.above(figure(), figure(7)),  # one selection of both
+            lambda: charts.beside(figure(), figure(7, select="other")),
+            lambda: points().interactive(),
+            lambda: alt.layer(points().interactive(), points()),
+            lambda: alt.hconcat(points().add_params(alt.param("big", 3)), alt.layer(points(TABLE + 1).interactive())),
+        ],
+    )
+    @pytest.mark.filterwarnings("ignore:Automatically deduplicated")
+    def test_all_else_is_as_altair_writes_it(self, make, settings):
+        chart = make()
         with alt.theme.enable("none"):
-            assert inlined(charts.specification(chart)) == inlined(chart.to_dict())
+            assert viewed(inlined(charts.specification(chart))) == viewed(inlined(chart.to_dict()))
 
     @pytest.mark.parametrize(
         "setting",

@@ -11,16 +11,20 @@ _PADDING = {"left": 0, "top": 6, "right": 12, "bottom": 8}  # so that a saved fi
 
 def dressed(chart, theme, description):
     """Return `chart` in the type and colours of `theme`, with `description` for those who cannot see it."""
-    chart = chart.copy(deep=False)
-    chart.description, chart.config, chart.padding = description, config(theme), _PADDING
-    return chart
+    return _altered(chart, description=description, config=config(theme), padding=_PADDING)
 
 
 def undressed(chart):
     """Return `chart` without what only a whole figure may carry, ready to be part of another."""
-    chart = chart.copy(deep=False)
-    chart.config = chart.padding = alt.Undefined
-    return chart
+    return _altered(chart, config=alt.Undefined, padding=alt.Undefined)
+
+
+def _altered(chart, **changes):
+    """Return a copy of `chart` with some of its properties changed; by hand, for Altair's copies every part as well."""
+    copy = type(chart)()
+    for name, value in (chart._kwds | changes).items():
+        copy[name] = value
+    return copy
 
 
 def concatenation(direction, parts, spacing):

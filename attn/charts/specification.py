@@ -35,30 +35,68 @@ def specification(chart):
     >>> spec["data"], spec["datasets"]["table_0"] is table
     ({'name': 'table_0'}, True)
     """
-    tables = []
-    named = _named(chart, tables)
-    spec = named.to_dict(validate=False, context={"top_level": False, "pre_transform": False})
-    datasets = {_name(at): table for at, table in enumerate(tables)}
-    return spec | {"$schema": alt.SCHEMA_URL, "datasets": datasets}
+    tables, selections = [], []
+    spec = _written(chart, tables, selections)
+    if selections:
+        spec["params"] = spec.get("params", []) + selections
+    return spec | {"$schema": alt.SCHEMA_URL, "datasets": {_name(at): table for at, table in enumerate(tables)}}
 
 
-def _named(chart, tables, inherited=False):
-    """Return a copy of a chart that names its tables, and add them to `tables`, equal ones only once."""
-    chart = chart.copy(deep=False)  # Altair may move a table from the parts to the whole here
+def _written(chart, tables, selections, inherited=False):
+    """Return a chart as a dictionary; its tables go to `tables`, what can be clicked in its parts to `selections`.
+
+    Part by part and not by `to_dict` of the whole, which would copy each part several times.
+    """
+    kinds = [kind for kind in _PARTS if hasattr(chart, kind)]
+    spec = alt.SchemaBase.to_dict(chart, validate=False, ignore=["data", *kinds])
     data = getattr(chart, "data", alt.Undefined)
     has_data = data is not alt.Undefined
-    if has_data and not isinstance(data, pd.DataFrame):
-        raise ValueError(f"the data of a figure must be a pandas DataFrame, got {type(data).__name__}")
     if has_data:
-        at = next((at for at, table in enumerate(tables) if table.equals(data)), len(tables))
-        tables[at:] = tables[at:] or [data]
-        chart.data = alt.NamedData(name=_name(at))
-    parts = [kind for kind in _PARTS if hasattr(chart, kind)]
-    if not (parts or has_data or inherited):
+        spec["data"] = {"name": _kept(data, tables)}
+    if not (kinds or has_data or inherited):
         raise ValueError("every part of a figure must have data, got one without")
-    for kind in parts:
-        chart[kind] = [_named(part, tables, inherited or has_data) for part in chart[kind]]
-    return chart
+    for kind in kinds:
+        spec[kind] = [_written(part, tables, selections, inherited or has_data) for part in chart[kind]]
+        for part in spec[kind]:
+            _lift(part, selections)
+        if kind == "layer" and not has_data:
+            _share(spec, spec[kind])
+    return spec
+
+
+def _kept(data, tables):
+    """Return the name of a table in `tables`, where equal ones stand only once."""
+    if not isinstance(data, pd.DataFrame):
+        raise ValueError(f"the data of a figure must be a pandas DataFrame, got {type(data).__name__}")
+    at = next((at for at, table in enumerate(tables) if table.equals(data)), len(tables))
+    tables[at:] = tables[at:] or [data]
+    return _name(at)
+
+
+def _lift(part, selections):
+    """Move what can be clicked from a part to `selections`, where alone Vega-Lite reads it, and name the part for it.
+
+    A selection that several parts share hears of a click in any of them.
+    """
+    for selection in part.pop("params", ()):
+        views = selection.pop("views", None)
+        if views is None and "select" in selection:
+            named = sum(len(known.get("views", ())) for known in selections)
+            views = [part.setdefault("name", f"view_{named}")]
+        known = next((known for known in selections if known | {"views": 0} == selection | {"views": 0}), None)
+        if known is None:
+            selections.append(known := selection)
+        if views is not None:
+            known["views"] = known.get("views", []) + views
+
+
+def _share(whole, layers):
+    """Name a table once for the whole, if it is that of every layer."""
+    named = [layer.get("data") for layer in layers]
+    if named and named[0] and all(name == named[0] for name in named):
+        whole["data"] = named[0]
+        for layer in layers:
+            del layer["data"]
 
 
 def _name(at):
