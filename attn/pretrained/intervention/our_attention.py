@@ -1,5 +1,7 @@
 """Our attention inside a model, for one pass: it answers every attention call, as it is or changed."""
 
+from __future__ import annotations
+
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 

@@ -1,5 +1,7 @@
 """Tiles of a recorded call, some heads or rows of it, and what is kept of a call that is too large to keep."""
 
+from __future__ import annotations
+
 import copy
 import ctypes
 import math
