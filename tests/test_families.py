@@ -12,8 +12,10 @@ from driving import check, opened, said, tables
 
 from attn import pretrained
 from attn.pretrained import __main__ as command
+from attn.pretrained.errors import NotCalledError
 from attn.pretrained.families import check as family_check
 from attn.pretrained.families import tiny_models
+from attn.pretrained.intervention.run import run
 from attn.pretrained.recording import record, registry
 from attn.pretrained.recording.layer import layer_of
 
@@ -161,8 +163,8 @@ def test_the_table_says_what_is_found_here(case):
 def test_what_a_family_adds_is_recorded_and_matters(family, part):
     layer = look(family).recording.layers[0]
     assert getattr(layer, part) is not None
-    object.__setattr__(layer, part, None)
-    assert np.abs(layer.attention().weights - layer.reference_weights()).max() > 0.01
+    without = layer.changed(**{part: None})
+    assert np.abs(without.attention().weights - layer.reference_weights()).max() > 0.01
 
 
 @pytest.mark.parametrize(("family", "num_kv_heads"), [("mistral", 2), ("qwen3_moe", 2), ("gpt_bigcode", 1)])
@@ -477,6 +479,14 @@ def test_the_readme_quotes_the_count_of_the_table():
 )
 def test_families_that_cannot_be_compared_say_why(family):
     assert written()[family] == family_check.check(family)
+
+
+def test_a_pass_that_calls_no_attention_is_told_from_other_errors():
+    built = tiny_models.tiny("kosmos_2_5_vision_model")
+    loaded = pretrained.wrap(built.model)
+    for passed in (pretrained.record, run):
+        with pytest.raises(NotCalledError, match="attention layer"):
+            passed(loaded, inputs=built.inputs)
 
 
 def test_a_part_without_a_model_of_its_own_is_checked_in_its_whole():

@@ -435,6 +435,13 @@ def test_no_array_of_all_heads_is_made_of_a_long_text(decoder, both, monkeypatch
     assert largest <= 700
 
 
+def test_a_look_at_one_head_leaves_the_module_of_the_model_as_it_is(both):
+    for recording in both:
+        layer = recording.layers[1]
+        layer.reference_weights(4)
+        assert layer.call.module.num_key_value_groups == 3
+
+
 def test_rows_alone_can_be_computed(decoder):
     layer = pretrained.record(decoder, inputs={"input_ids": torch.arange(3, 64)[None]}).layers[1]
     weights = layer.reference_weights()

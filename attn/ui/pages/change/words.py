@@ -44,7 +44,7 @@ def sentence_of(effect):
     else:
         likeliest = before == max(shift.before for shift in effect.comparison.words)
         gives = f"expects **{_word(effect)}** with" if likeliest else f"gives **{_word(effect)}**"
-        start = f"After {_heard(effect)} the model {gives} probability **{effect.said(before)}**"
+        start = f"After {_read_so_far(effect)} the model {gives} probability **{effect.said(before)}**"
     if not effect.changes:
         return f"{start}. Nothing is changed: click a head in the map to switch it off."
     same = effect.said(after) == effect.said(before)
@@ -79,7 +79,7 @@ def _heads_in_words(heads, total, words):
     return f"{len(heads)} {'heads' if total is None else f'of {total} heads'} {words}"
 
 
-def _heard(effect):
+def _read_so_far(effect):
     """Return the end of the text after which a word is predicted."""
     tokens, (place,) = effect.read.tokens, effect.read.positions
     if predicts_masked(effect.before.loaded):
