@@ -158,23 +158,25 @@ def layer_and_head(state, layers):
 
 
 def recording_lines(source):
-    """Return the lines that load the model and bind ``recording``."""
+    """Return the lines that load the model and bind ``recording``, with one thread of computation as the page has."""
     name, random_weights, text, pair = source
-    model = ", ".join([repr(name)] + (["random_weights=True"] if random_weights else []))
+    arguments = ", ".join([repr(name)] + (["random_weights=True"] if random_weights else []))
+    model = "pretrained.one_thread()  # as on the page: how sums are rounded hangs on it\n"
+    model += f"model = pretrained.load({arguments})"
     if isinstance(text, ImageInput):
         return (
-            f"import attn\n\nmodel = pretrained.load({model})\n"
+            f"import attn\n\n{model}\n"
             f"recording = pretrained.record(model, inputs=pretrained.image_inputs(model, {text.code(models.SIDE)}))"
         )
     if isinstance(text, AudioInput):
         pair = f", {pair!r}" if pair else ""
         return (
-            f"from attn import sounds\n\nmodel = pretrained.load({model})\n"
+            f"from attn import sounds\n\n{model}\n"
             "rate = model.feature_extractor.sampling_rate\n"
             f"recording = pretrained.record(model, inputs=pretrained.audio_inputs(model, {text.code('rate')}{pair}))"
         )
     pair = f", pair={pair!r}" if pair else ""
-    return f"model = pretrained.load({model})\nrecording = pretrained.record(model, {text!r}{pair})"
+    return f"{model}\nrecording = pretrained.record(model, {text!r}{pair})"
 
 
 def projections(loaded, layer):
