@@ -5,7 +5,7 @@ import streamlit as st
 from attn import charts, pretrained, ui
 from attn.ui import models
 from attn.ui.controls.sentence import say_if_truncated
-from attn.ui.pages.home import MOST, Setup, code_of, looks, sentence_control, ways_in
+from attn.ui.pages.home import MOST, Setup, code_of, looks, picture, sentence_control, ways_in
 
 page = ui.begin("home", "Who looks at whom?", Setup)
 
@@ -29,18 +29,7 @@ ui.reading(
     ui.formula(),
 )
 ui.figure(
-    charts.beside(
-        charts.token_strip(
-            labels,
-            ui.theme(),
-            weights=weights,
-            width=ui.page_width(),
-            size=24,
-            selected=query,
-            select="token",
-            most=MOST,
-        )
-    ),
+    picture(labels, weights, query, MOST, ui.theme(), ui.page_width()),
     "home.strip",
     on_pick=lambda row, column: page.set(cell=(row, column)),
     tables={"weights": lambda: charts.csv([weights], [names[query]], names)},

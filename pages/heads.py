@@ -7,7 +7,7 @@ from attn.multi_head import divisors
 from attn.ui.controls.colour_scale import colour_control, scale_of
 from attn.ui.controls.mask import mask_controls
 from attn.ui.controls.sentence import need_words, say_if_cut, seed_control, source_control, text_control, words_of
-from attn.ui.pages.heads import MODES, MOST_HEADS, TABS, Setup, code_of, many_heads
+from attn.ui.pages.heads import MODES, MOST_HEADS, TABS, Setup, code_of, many_heads, picture
 
 page = ui.begin("heads", "What do several heads see at once?", Setup)
 
@@ -67,20 +67,7 @@ ui.reading(
     f"weights: {' × '.join(map(str, steps.weights.shape))} · concatenation: {' × '.join(map(str, steps.concat.shape))}",
 )
 ui.figure(
-    charts.above(
-        charts.head_groups(num_heads, num_kv_heads, theme, width=ui.page_width()),
-        charts.head_grid(
-            steps.weights,
-            rows,
-            columns,
-            theme,
-            hidden=result.hidden,
-            select="head",
-            selected=head,
-            width=ui.page_width(),
-            **scale,
-        ),
-    ),
+    picture(steps, parameters, result.hidden, rows, columns, head, scale, theme, ui.page_width()),
     "heads.grid",
     on_pick=lambda head: page.set(head=head + 1),
     tables={f"head_{head + 1}_weights": lambda: charts.csv(steps.weights[head], rows, columns)},

@@ -476,6 +476,7 @@ CODE = [
     ("masks", {"wrong": "wrong_axis"}),
     ("masks", {"source": "random", "mask": "padding", "wrong": "zeroed_context"}),
     ("masks", {"mask": "painted", "painted": painted((0, 0), (5, 1))}),
+    ("softmax", {"scores": "2, -1, 0.5", "temperature": "0.7", "shift": "10"}),
     ("pretrained", {}),
     ("pretrained", {"start": "input", "layer": "2", "head": "12"}),
     ("pretrained", {"special": "0", "first": "0", "colour": "largest"}),

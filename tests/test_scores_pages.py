@@ -315,9 +315,8 @@ def test_a_pixel_and_where_it_looks(features):
 def test_pixels_of_one_colour_look_at_one_another():
     setup = MemorySetup(part="image", contrast=40.0)
     picture = pictures.shapes(32)
-    x, _ = image.features_of(picture, "colour")
-    matrices_, _ = image.matrices_of(setup)
-    weights = image_attention.image_attention(x, *matrices_).weights[8 * 32 + 8].reshape(32, 32)
+    x = image.features_of(setup)(picture)
+    weights = image_attention.image_attention(x, *image.matrices_of(setup)).weights[8 * 32 + 8].reshape(32, 32)
     red = (picture == picture[8, 8]).all(axis=2)
     assert red[24, 24]  # the other red disc, far away
     assert weights[red].sum() > 0.9

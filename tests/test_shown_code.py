@@ -6,9 +6,11 @@ import pytest
 from attn import softmax
 from attn.ui.shown_code import Source, shown_code
 
+HALF = 2
+
 
 def halved(scores):
-    return scores / 2
+    return scores / HALF
 
 
 def weights_of(scores, mask=None):
@@ -33,10 +35,11 @@ def test_a_body_is_shown_with_its_imports_and_helpers():
         "import numpy as np\n"
         "from attn import softmax\n"
         "\n"
-        "def halved(scores):\n"
-        "    return scores / 2\n"
-        "\n"
+        "HALF = 2\n"
         "scores = [1.0, 2.0]\n"
+        "\n"
+        "def halved(scores):\n"
+        "    return scores / HALF\n"
         "\n"
         "scores = np.asarray(halved(scores))  # (n,)\n"
         "weights = softmax(scores)\n"

@@ -19,7 +19,7 @@ class Text(NamedTuple):
     mask: ArrayLike | None = None  # broadcastable to the weights, True where a query may look at a key
     query_offset: int | None = None  # position of the first query among the keys
     cross: bool = False  # whether queries and keys come from two sequences
-    words: Sequence[str] | None = None  # (n_k,) the keys as people read them
+    words: Sequence[str] | None = None  # (n_k,) the keys as people read them, where a space may show as ␣
 
     @property
     def known(self) -> set[str]:

@@ -3,12 +3,14 @@
 import ast
 import builtins
 import inspect
+import re
 import sys
 import textwrap
 
 import numpy as np
 
 _WIDEST = 100  # columns that a literal may take
+_LITERALS = int | float | str | list | tuple | dict | np.ndarray
 _KNOWN = {"np": "import numpy as np", "attn": "import attn", "charts": "from attn import charts"}
 
 
@@ -28,14 +30,15 @@ def shown_code(settings, *steps):
         Name -> value, a literal or a `Source`, in the order in which they are shown; a list of names may
         be one name, as in ``"query, keys"``. What the steps do not use may be missing.
     *steps : str or tuple of (str, Callable)
-        Lines shown as they are, or a name and the function that gives what it stands for. Of a function
-        the body is shown, its last statement ``return x`` as ``name = x``; its parameters are settings, and
-        names of steps before it. Other functions of its module that it calls are shown as they are.
+        Lines shown as they are, their imports at the top, or a name and the function that gives what it
+        stands for. Of a function the body is shown, its last statement ``return x`` as ``name = x``; its
+        parameters are settings, and names of steps before it. Functions and constants of its module that
+        it uses are shown, too.
 
     Returns
     -------
     str
-        The imports that all of it needs, the settings, the steps.
+        The imports that all of it needs, the settings, functions that the steps call, the steps.
 
     Raises
     ------
@@ -54,13 +57,17 @@ def shown_code(settings, *steps):
     print(y)
     <BLANKLINE>
     """
-    known, helpers = dict(_KNOWN), {}
-    pieces = [step if isinstance(step, str) else _body(*step) for step in steps]
+    known, constants, helpers = dict(_KNOWN), {}, {}
+    pieces = []
     for step in steps:
-        if not isinstance(step, str):
-            _look_up(step[1], known, helpers)
-    made = "\n".join(_setting(name, value) for name, value in settings.items())
-    parts = [*helpers.values(), made, "\n".join(pieces)]
+        if isinstance(step, str):
+            pieces.append(_without_imports(step, known))
+        else:
+            pieces.append(_body(*step))
+            _look_up(step[1], known, constants, helpers)
+    constants = {name: value for name, value in constants.items() if name not in settings}
+    made = "\n".join(_setting(name, value) for name, value in (constants | settings).items())
+    parts = [made, *helpers.values(), "\n".join(filter(None, pieces))]
     imports = _imports(_missing(ast.parse("\n".join(parts))), known)
     return "\n\n".join(filter(None, [imports, *parts])).strip("\n") + "\n"
 
@@ -101,7 +108,7 @@ def _body(name, function):
     """Return the statements of a function as code of a module, the result bound to `name`."""
     lines, tree = _tree(function)
     first, last = tree.body[1 if ast.get_docstring(tree) else 0], tree.body[-1]
-    if not isinstance(last, ast.Return) or sum(isinstance(node, ast.Return) for node in ast.walk(tree)) > 1:
+    if [node for node in _own(tree) if isinstance(node, ast.Return)] != [last]:
         raise ValueError(f"{function.__name__} must return once, at its end, to be shown")
     before = textwrap.dedent("\n".join(lines[first.lineno - 1 : last.lineno - 1]))
     result = textwrap.dedent("\n".join(lines[last.lineno - 1 :]))
@@ -110,8 +117,24 @@ def _body(name, function):
     return "\n".join(filter(None, [before, result.replace("return", f"{name} =", 1)]))
 
 
-def _look_up(function, known, helpers):
-    """Find the imports of a function's module, and what else of that module it calls."""
+def _without_imports(lines, known):
+    """Return lines without the imports among them, which become known."""
+    for node in ast.parse(lines).body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            known |= {name.asname or name.name: _import(node, name) for name in node.names}
+    return "\n".join(line for line in lines.split("\n") if not re.match(r"(import|from) \S", line))
+
+
+def _own(tree):
+    """Yield the parts of a function that are not parts of a function in it."""
+    for node in ast.iter_child_nodes(tree):
+        yield node
+        if not isinstance(node, ast.FunctionDef | ast.Lambda):
+            yield from _own(node)
+
+
+def _look_up(function, known, constants, helpers):
+    """Find the imports of a function's module, and what else of that module it uses."""
     module = sys.modules[function.__module__]
     for node in ast.parse(inspect.getsource(module)).body:
         if isinstance(node, ast.Import | ast.ImportFrom) and not getattr(node, "module", "").startswith("attn.ui"):
@@ -120,7 +143,9 @@ def _look_up(function, known, helpers):
         found = getattr(module, name, None)
         if inspect.isfunction(found) and found.__module__ == module.__name__ and name not in helpers:
             helpers[name] = inspect.getsource(found).rstrip()
-            _look_up(found, known, helpers)
+            _look_up(found, known, constants, helpers)
+        elif name not in known and isinstance(found, _LITERALS):
+            constants[name] = found
 
 
 def _import(node, name):

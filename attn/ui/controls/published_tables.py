@@ -8,6 +8,7 @@ from attn.charts.labels import pixels
 from attn.charts.plane import at_least
 from attn.data import published
 from attn.ui.page import code, figure, theme
+from attn.ui.shown_code import LIGHT, Source, shown_code
 from attn.ui.width import page_width
 
 _NARROWEST = 150  # pixels of the longest bar, below which measures stand under one another
@@ -32,7 +33,7 @@ def results_tab(state, known, remarks=None):
     name = state.get("printed")
     table = published.results()[name]
     st.markdown(" ".join(filter(None, (f"**{table.title}.**", table.note, (remarks or {}).get(name)))))
-    figure(picture(table), f"{state.page}.printed.{name}", tables={name: lambda: _csv(table)})
+    figure(picture(table, *layout(table), theme()), f"{state.page}.printed.{name}", tables={name: lambda: _csv(table)})
     st.caption(f"{table.source}.")
     code(code_of(name, table))
 
@@ -45,14 +46,13 @@ def layout(table):
     return beside, int(min(at_least(page_width() / beside - aside), 420))
 
 
-def picture(table):
+def picture(table, beside, width, theme):
     """Draw every measure of a table of results, of all that have it."""
-    beside, width = layout(table)
     drawn = []
     for at, measure in enumerate(table.measures):
         has = np.flatnonzero(np.isfinite(table.values[:, at]))
         names = [table.names[row] for row in has]
-        drawn.append(charts.bars(table.values[has, at], names, theme(), title=measure, kind="magnitude", width=width))
+        drawn.append(charts.bars(table.values[has, at], names, theme, title=measure, kind="magnitude", width=width))
     rows = [charts.beside(*drawn[start : start + beside]) for start in range(0, len(drawn), beside)]
     return charts.above(*rows)
 
@@ -60,19 +60,12 @@ def picture(table):
 def code_of(name, table):
     """Return the lines that draw the same bars."""
     beside, width = layout(table)
-    return f"""import numpy as np
-from attn import charts, published
-
-table = published.results()["{name}"]
-drawn = []
-for at, measure in enumerate(table.measures):
-    has = np.flatnonzero(np.isfinite(table.values[:, at]))
-    names = [table.names[row] for row in has]
-    look = dict(title=measure, kind="magnitude", width={width})
-    drawn.append(charts.bars(table.values[has, at], names, charts.LIGHT, **look))
-rows = [charts.beside(*drawn[start : start + {beside}]) for start in range(0, len(drawn), {beside})]
-charts.save(charts.above(*rows), "{name}.svg")
-"""
+    return shown_code(
+        {"table": Source(f'published.results()["{name}"]'), "beside": beside, "width": width, "theme": LIGHT},
+        "from attn.data import published",
+        ("picture", picture),
+        f'charts.save(picture, "{name}.svg")',
+    )
 
 
 def _csv(table):

@@ -5,12 +5,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from attn import MultiHead, MultiHeadParameters, cost, multi_head
+from attn import MultiHead, MultiHeadParameters, charts, cost, multi_head
 from attn.data import examples
 from attn.ui.controls.colour_scale import COLOURS
 from attn.ui.controls.mask import MaskChoice, mask_of
 from attn.ui.controls.sentence import SOURCES, SentenceChoice, words_of
 from attn.ui.link import choice, flag, string, whole
+from attn.ui.shown_code import LIGHT, Source, shown_code
 
 MODES = {"self": "Self-attention", "cross": "Cross-attention"}
 
@@ -49,7 +50,7 @@ class ManyHeads(NamedTuple):
     steps: MultiHead
     hidden: np.ndarray  # (n_q, n_k)
     words: str
-    made: str  # the lines that compute ``steps``
+    made: tuple  # settings and steps of the code that makes ``x``, ``memory``, ``parameters`` and ``mask``
 
     @property
     def sharing(self):
@@ -84,88 +85,93 @@ def many_heads(setup):
     ManyHeads
     """
     if setup.source == "worked":
-        x, memory, parameters, tokens, memory_tokens, made = _worked(setup)
+        x, memory, parameters, tokens, memory_tokens, settings, steps = _worked(setup)
     else:
-        x, memory, parameters, tokens, memory_tokens, made = _random(setup)
+        x, memory, parameters, tokens, memory_tokens, settings, steps = _random(setup)
     n_q, n_k = len(tokens), len(memory_tokens)
     if setup.mode == "cross":
-        hidden, words, mask, line = (
-            np.zeros((n_q, n_k), dtype=bool),
-            "Every token may look at every token there.",
-            None,
-            "",
-        )
+        mask, line, words = None, "None", "Every token may look at every token there."
+        hidden = np.zeros((n_q, n_k), dtype=bool)
     else:
         mask, line = mask_of(setup, n_q)
         hidden, words = ~np.broadcast_to(mask.visible, (n_q, n_k)), mask.words
-    steps = multi_head.multi_head_attention(x, parameters, memory, mask)
-    return ManyHeads(tokens, memory_tokens, parameters, steps, hidden, words, _made(made, line))
+    made = settings | {"mask": Source(line)}, steps
+    return ManyHeads(tokens, memory_tokens, parameters, attend(x, memory, parameters, mask), hidden, words, made)
 
 
 def _worked(setup):
-    """Return the worked example's inputs: its four heads, or its cross-attention."""
+    """Return the worked example's inputs, its four heads or its cross-attention, and the code that makes them."""
     e = examples.worked_example()
+    made = {"e": Source("attn.examples.worked_example()"), "x": Source("e.x")}
     if setup.mode == "self":
-        made = "x = memory = attn.examples.worked_example().x\nparameters = attn.examples.worked_example_heads()"
-        return e.x, e.x, examples.worked_example_heads(), e.tokens, e.tokens, made
+        made |= {"memory": Source("x"), "parameters": Source("attn.examples.worked_example_heads()")}
+        made |= {"tokens": Source("e.tokens"), "memory_tokens": Source("tokens")}
+        return e.x, e.x, examples.worked_example_heads(), e.tokens, e.tokens, made, ()
     memory = examples.worked_example_memory()
-    made = (
-        "e = attn.examples.worked_example()\nx, memory = e.x, attn.examples.worked_example_memory()\n"
-        "parameters = attn.MultiHeadParameters(e.w_q, e.w_k, e.w_v)"
-    )
     names = tuple(f"x{row + 1}" for row in range(len(memory)))
-    return e.x, memory, MultiHeadParameters(e.w_q, e.w_k, e.w_v), e.tokens, names, made
+    made |= {
+        "memory": Source("attn.examples.worked_example_memory()"),
+        "parameters": Source("attn.MultiHeadParameters(e.w_q, e.w_k, e.w_v)"),
+        "tokens": Source("e.tokens"),
+        "memory_tokens": names,
+    }
+    return e.x, memory, MultiHeadParameters(e.w_q, e.w_k, e.w_v), e.tokens, names, made, ()
 
 
 def _random(setup):
-    """Return a sentence, and a second one to read from, with random vectors and weights."""
+    """Return a sentence, one to read from, random vectors and weights, and the code that makes them."""
     tokens = words_of(setup.text)
     second = words_of(setup.second) if setup.mode == "cross" else tokens
-    x, memory = (examples.random_example(words, setup.d_model, 1, 1, setup.seed).x for words in (tokens, second))
-    parameters = multi_head.draw_parameters(
-        np.random.default_rng(setup.seed),
-        setup.d_model,
-        setup.num_heads,
-        num_kv_heads=setup.num_kv_heads,
-        d_k=setup.d_k,
-        d_v=setup.d_v,
-        output_projection=setup.project,
+    x, memory = vectors(tokens, second, setup.d_model, setup.seed)
+    names = ("d_model", "seed", "num_heads", "num_kv_heads", "d_k", "d_v", "project")
+    settings = {name: getattr(setup, name) for name in names}
+    parameters = random_heads(**settings)
+    cross = Source(f"attn.examples.split_words({setup.second!r})[:{len(second)}]")
+    made = {
+        "tokens": Source(f"attn.examples.split_words({setup.text!r})[:{len(tokens)}]"),
+        "memory_tokens": cross if setup.mode == "cross" else Source("tokens"),
+    }
+    steps = (("x, memory", vectors), ("parameters", random_heads))
+    return x, memory, parameters, tokens, second, made | settings, steps
+
+
+def vectors(tokens, memory_tokens, d_model, seed):
+    """Return random vectors for the tokens that ask and for those that are read."""
+    x, memory = (examples.random_example(words, d_model, 1, 1, seed).x for words in (tokens, memory_tokens))
+    return x, memory
+
+
+def random_heads(d_model, num_heads, num_kv_heads, d_k, d_v, project, seed):
+    """Return heads with random matrices."""
+    rng, widths = np.random.default_rng(seed), {"num_kv_heads": num_kv_heads, "d_k": d_k, "d_v": d_v}
+    return multi_head.draw_parameters(rng, d_model, num_heads, **widths, output_projection=project)
+
+
+def attend(x, memory, parameters, mask):
+    """Attend with all heads."""
+    return multi_head.multi_head_attention(x, parameters, memory, mask)
+
+
+def picture(steps, parameters, hidden, rows, columns, head, scale, theme, room):
+    """Draw every head under its group."""
+    return charts.above(
+        charts.head_groups(parameters.num_heads, parameters.num_kv_heads, theme, width=room),
+        charts.head_grid(
+            steps.weights, rows, columns, theme, hidden=hidden, select="head", selected=head, width=room, **scale
+        ),
     )
-    text = setup.second if setup.mode == "cross" else setup.text
-    made = f"""words = attn.examples.split_words({setup.text!r})[:{len(tokens)}]
-others = attn.examples.split_words({text!r})[:{len(second)}]
-x = attn.examples.random_example(words, {setup.d_model}, 1, 1, {setup.seed}).x
-memory = attn.examples.random_example(others, {setup.d_model}, 1, 1, {setup.seed}).x
-parameters = attn.multi_head.draw_parameters(
-    np.random.default_rng({setup.seed}), {setup.d_model}, {setup.num_heads}, num_kv_heads={setup.num_kv_heads},
-    d_k={setup.d_k}, d_v={setup.d_v}, output_projection={setup.project},
-)"""
-    return x, memory, parameters, tokens, second, made
-
-
-def _made(made, mask_line):
-    mask = f", {mask_line}" if mask_line else ""
-    return f"{made}\nsteps = attn.multi_head_attention(x, parameters, memory{mask})"
 
 
 def code_of(result, head, scale, width):
     """Return the lines that compute every head and draw them under their groups."""
-    needed = "import numpy as np\n" if "np." in result.made else ""
-    hidden = ", hidden=hidden" if result.hidden.any() else ""
-    options = "".join(f", {name}={value!r}" for name, value in scale.items())
-    bind = "hidden = steps.masked_scores[0] == -float('inf')\n" if hidden else ""
-    same = result.tokens == result.memory_tokens
-    return f"""{needed}import attn
-from attn import charts
-
-{result.made}
-print(steps.output.shape)
-
-rows = charts.token_labels({list(result.tokens)!r})
-columns = {"rows" if same else f"charts.token_labels({list(result.memory_tokens)!r})"}
-{bind}picture = charts.above(
-    charts.head_groups(parameters.num_heads, parameters.num_kv_heads, charts.LIGHT, width={width:.0f}),
-    charts.head_grid(steps.weights, rows, columns, charts.LIGHT, selected={head}, width={width:.0f}{hidden}{options}),
-)
-charts.save(picture, "heads.svg")
-"""
+    settings, made = result.made
+    return shown_code(
+        settings | {"head": head, "scale": scale, "theme": LIGHT, "room": round(width)},
+        *made,
+        ("steps", attend),
+        "print(steps.output.shape)\n",
+        "rows, columns = charts.token_labels(tokens), charts.token_labels(memory_tokens)",
+        "hidden = np.isneginf(steps.masked_scores[0])",
+        ("picture", picture),
+        'charts.save(picture, "heads.svg")',
+    )

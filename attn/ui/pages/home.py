@@ -4,9 +4,11 @@ from dataclasses import dataclass
 
 import streamlit as st
 
+from attn import charts
 from attn.data import examples
 from attn.ui.controls.sentence import DEFAULT_TEXT, LONGEST_TEXT
 from attn.ui.link import place, string, whole
+from attn.ui.shown_code import LIGHT, shown_code
 from attn.ui.state import as_text
 
 MOST = 80  # tokens in the picture
@@ -141,17 +143,23 @@ def ways_in():
             st.caption(shown)
 
 
-def code_of(setup, query, width):
-    """Return the lines that read the sentence and draw where one token looks."""
-    return f"""from attn import charts
-from attn.pretrained import bert
+def picture(labels, weights, query, most, theme, room):
+    """Draw where one token looks."""
+    strip = charts.token_strip(
+        labels, theme, weights=weights, width=room, size=24, selected=query, select="token", most=most
+    )
+    return charts.beside(strip)
 
-encoded = bert.encode(bert.load(), {setup.text!r})
-weights = encoded.blocks[{setup.layer - 1}].attention.weights[{setup.head - 1}]
-labels = [token.text for token in encoded.tokens]
-strip = charts.token_strip(
-    labels, charts.LIGHT, weights=weights[{query}], width={width:.0f}, size=24, selected={query}, most={MOST}
-)
-picture = charts.beside(strip)
-charts.save(picture, "home.svg")
-"""
+
+def code_of(setup, query, room):
+    """Return the lines that read the sentence and draw where one token looks."""
+    place = {"layer": setup.layer, "head": setup.head, "query": query}
+    return shown_code(
+        {"text": setup.text} | place | {"most": MOST, "theme": LIGHT, "room": round(room)},
+        "from attn.pretrained import bert\n"
+        "encoded = bert.encode(bert.load(), text)\n"
+        "weights = encoded.blocks[layer - 1].attention.weights[head - 1, query]\n"
+        "labels = [token.text for token in encoded.tokens]\n",
+        ("picture", picture),
+        'charts.save(picture, "home.svg")',
+    )

@@ -14,6 +14,7 @@ from attn.data import examples
 from attn.functional import share_of_sum, softmax_jacobian
 from attn.ui.link import choice, real, string, whole
 from attn.ui.page import theme
+from attn.ui.shown_code import LIGHT, shown_code
 from attn.ui.state import as_text
 from attn.words import listed
 
@@ -117,11 +118,17 @@ def _is_number(text):
 def softened(setup, scores):
     """Compute every step from the scores to the weights."""
     shifted = scores + setup.shift
-    scaled = shifted / setup.temperature
-    weights = softmax(scaled)
+    exponentials, weights = soften(shifted, setup.temperature)
     unmoved = float(np.abs(weights - softmax(scores / setup.temperature)).max())
-    labels = [str(place) for place in range(1, len(scores) + 1)]
-    return Softened(scores, shifted, np.exp(scaled - scaled.max()), weights, unmoved, labels)
+    return Softened(scores, shifted, exponentials, weights, unmoved, charts.counted(len(scores)))
+
+
+def soften(scores, temperature):
+    """Return the exponentials of the distance to the largest score, and the weights."""
+    scaled = scores / temperature
+    exponentials = np.exp(scaled - scaled.max())
+    weights = softmax(scaled)
+    return exponentials, weights
 
 
 def controls(state):
@@ -147,15 +154,25 @@ def controls(state):
 
 def pictures(result, width):
     """Draw scores, exponentials and weights, one row each."""
-    each = int(at_least(width / 3 - 110))
+    return picture(result.shifted, result.exponentials, result.weights, bar_width(room), theme())
+
+
+def bar_width(room):
+    """Return the pixels of the longest bar of three pictures side by side."""
+    return int(at_least(room / 3 - 110))
+
+
+def picture(scores, exponentials, weights, width, theme):
+    """Draw scores, exponentials and weights, one row each."""
+    labels = charts.counted(len(scores))
     steps = (
-        ("Scores", result.shifted, "signed", {}),
-        ("exp(score − largest)", result.exponentials, "magnitude", {"limit": 1.0}),
-        ("Weights", result.weights, "weights", {}),
+        ("Scores", scores, "signed", None),
+        ("exp(score − largest)", exponentials, "magnitude", 1.0),
+        ("Weights", weights, "weights", None),
     )
     drawn = [
-        charts.bars(values, result.labels, theme(), title=title, kind=kind, width=each, **options)
-        for title, values, kind, options in steps
+        charts.bars(values, labels, theme, title=title, kind=kind, limit=limit, width=width)
+        for title, values, kind, limit in steps
     ]
     return charts.beside(drawn[0], "→", drawn[1], "→", drawn[2])
 
@@ -335,24 +352,10 @@ def looked_up(setup, width):
 
 def code_of(setup, result, width):
     """Return the lines that draw scores, exponentials and weights."""
-    each = int(at_least(width / 3 - 110))
-    return f"""import numpy as np
-from attn import charts, softmax
-
-scores = np.array({result.shifted.tolist()}) / {setup.temperature:g}
-exponentials = np.exp(scores - scores.max())
-weights = softmax(scores)
-print(weights.round(6))
-
-labels = [str(place) for place in range(1, len(scores) + 1)]
-picture = charts.beside(
-    charts.bars(scores * {setup.temperature:g}, labels, charts.LIGHT, title="Scores", kind="signed", width={each}),
-    "→",
-    charts.bars(
-        exponentials, labels, charts.LIGHT, title="exp(score − largest)", kind="magnitude", limit=1.0, width={each}
-    ),
-    "→",
-    charts.bars(weights, labels, charts.LIGHT, title="Weights", width={each}),
-)
-charts.save(picture, "softmax.svg")
-"""
+    return shown_code(
+        {"scores": result.shifted, "temperature": setup.temperature, "width": bar_width(width), "theme": LIGHT},
+        ("exponentials, weights", soften),
+        "print(weights.round(6))\n",
+        ("picture", picture),
+        'charts.save(picture, "softmax.svg")',
+    )

@@ -10,6 +10,7 @@ from attn.ui.controls.upload import UploadKind, upload_control
 from attn.ui.media import ImageInput
 from attn.ui.page import code, figure, reading, tabs, theme
 from attn.ui.pages.memory.setup import FEATURES, TABS, letter
+from attn.ui.shown_code import LIGHT, Source, shown_code
 from attn.ui.width import page_width
 
 SIDE = 32  # pixels along a picture
@@ -35,7 +36,7 @@ PICTURE = UploadKind(
 def picture_control(state):
     """Draw the choice of a picture, one of those at hand or a file, and return it with the code that makes it."""
     seen = upload_control(state, PICTURE)
-    return seen.pixels(SIDE), f"picture = {seen.code(SIDE)}"
+    return seen.pixels(SIDE), Source(seen.code(SIDE))
 
 
 def image_controls(state):
@@ -68,12 +69,8 @@ def image_controls(state):
 def pixels(state, setup, chosen):
     """Show where one pixel looks, and what the picture becomes."""
     picture, made = chosen
-    matrices, lines = matrices_of(setup)
-    x, _ = features_of(picture, setup.features)
-    steps = image_attention.image_attention(x, *matrices, gamma=setup.factor)
-    at = setup.pixel[0] * SIDE + setup.pixel[1]
-    weights = steps.weights[at].reshape(SIDE, SIDE)
-    output = picture + (steps.output - x)[:, :3].reshape(picture.shape)
+    x = features_of(setup)(picture)
+    steps, weights, output = look(picture, x, *matrices_of(setup), setup.factor, setup.pixel)
     q, k, o = letter("query", "g(x_j)"), letter("key", "f(x_i)"), letter("output", "o_j")
     reading(
         _pixels_in_words(setup, weights, output - picture),
@@ -82,21 +79,14 @@ def pixels(state, setup, chosen):
         f"pixels: {SIDE * SIDE} × {x.shape[1]} · weights: {SIDE * SIDE} × {SIDE * SIDE} · output: {SIDE * SIDE} × 3",
     )
     size = int(min((page_width() - 60) / 3, 500))
-    look = {"selected": setup.pixel, "size": size}
     figure(
-        charts.beside(
-            charts.photo(picture, theme(), title="Click a pixel", select="pixel", **look),
-            charts.photo(picture, theme(), weights=weights, title="Where it looks", select="seen", **look),
-            charts.photo(output, theme(), title=f"Output, γ = {setup.factor:g}", size=size),
-        ),
+        photos(picture, weights, output, setup.factor, setup.pixel, size, theme()),
         "memory.pixels",
         on_pick=lambda row, column: state.set(pixel=(row, column)),
         tables={"weights": lambda: charts.csv(weights, charts.counted(SIDE), charts.counted(SIDE))},
     )  # fmt: skip
     tabs(
-        state,
-        TABS,
-        {"more": lambda: _looked_at(steps, picture), "code": lambda: code(_pixels_code(setup, made, lines, size))},
+        state, TABS, {"more": lambda: _looked_at(steps, picture), "code": lambda: code(_pixels_code(setup, made, size))}
     )
 
 
@@ -107,33 +97,57 @@ def _typed(state, axis):
     state.set(pixel=tuple(pixel))
 
 
-def features_of(picture, kind):
-    """Return what each pixel is described by, (n, d), and the line of code for it."""
-    colour = picture.reshape(-1, 3) - 0.5
-    if kind != "place":
-        return colour, "x = picture.reshape(-1, 3) - 0.5"
-    down, across = np.indices(picture.shape[:2]).reshape(2, -1, 1) / SIDE - 0.5
-    return (
-        np.hstack([colour, across, down]),
-        f"down, across = np.indices({picture.shape[:2]}).reshape(2, -1, 1) / {SIDE} - 0.5\n"
-        "x = np.hstack([picture.reshape(-1, 3) - 0.5, across, down])",
-    )
+def features_of(setup):
+    """Return the function that describes the pixels of a picture."""
+    return colours_and_places if setup.features == "place" else colours
+
+
+def colours(picture):
+    """Describe each pixel by its colour, (n, 3)."""
+    return picture.reshape(-1, 3) - 0.5
+
+
+def colours_and_places(picture):
+    """Describe each pixel by its colour and its place, (n, 5)."""
+    down, across = np.indices(picture.shape[:2]).reshape(2, -1, 1) / len(picture) - 0.5
+    return np.hstack([picture.reshape(-1, 3) - 0.5, across, down])
 
 
 def matrices_of(setup):
-    """Return w_f, w_g, w_h and w_v, and the lines of code that make them."""
+    """Return w_f, w_g, w_h and w_v."""
     if setup.features == "random":
-        rng = np.random.default_rng(setup.seed)
-        w_f, w_g, w_h = rng.normal(size=(3, 3)), setup.contrast * rng.normal(size=(3, 3)), rng.normal(size=(3, 3))
-        return (w_f, w_g, w_h, rng.normal(size=(3, 3)) / 3), (
-            f"rng = np.random.default_rng({setup.seed})\n"
-            f"w_f, w_g, w_h = rng.normal(size=(3, 3)), {setup.contrast:g} * rng.normal(size=(3, 3)), "
-            "rng.normal(size=(3, 3))\n"
-            "w_v = rng.normal(size=(3, 3)) / 3"
-        )
-    d = 5 if setup.features == "place" else 3
-    return (np.eye(d), setup.contrast * np.eye(d), np.eye(d, 3), np.eye(3, d)), (
-        f"w_f, w_g, w_h, w_v = np.eye({d}), {setup.contrast:g} * np.eye({d}), np.eye({d}, 3), np.eye(3, {d})"
+        return random_matrices(setup.contrast, setup.seed)
+    return plain_matrices(setup.contrast, 5 if setup.features == "place" else 3)
+
+
+def plain_matrices(contrast, d):
+    """Return matrices that compare pixels as they are."""
+    return np.eye(d), contrast * np.eye(d), np.eye(d, 3), np.eye(3, d)
+
+
+def random_matrices(contrast, seed):
+    """Return random projections of colours."""
+    rng = np.random.default_rng(seed)
+    w_f, w_g, w_h = rng.normal(size=(3, 3)), contrast * rng.normal(size=(3, 3)), rng.normal(size=(3, 3))
+    w_v = rng.normal(size=(3, 3)) / 3
+    return w_f, w_g, w_h, w_v
+
+
+def look(picture, x, w_f, w_g, w_h, w_v, gamma, pixel):
+    """Return all steps, where one pixel looks, and what the picture becomes."""
+    steps = image_attention.image_attention(x, w_f, w_g, w_h, w_v, gamma=gamma)
+    weights = steps.weights.reshape(*picture.shape[:2], *picture.shape[:2])[tuple(pixel)]
+    output = picture + (steps.output - x)[:, :3].reshape(picture.shape)
+    return steps, weights, output
+
+
+def photos(picture, weights, output, gamma, pixel, size, theme):
+    """Draw the picture, where one pixel looks, and what the picture becomes."""
+    options = {"selected": pixel, "size": size}
+    return charts.beside(
+        charts.photo(picture, theme, title="Click a pixel", select="pixel", **options),
+        charts.photo(picture, theme, weights=weights, title="Where it looks", select="seen", **options),
+        charts.photo(output, theme, title=f"Output, γ = {gamma:g}", size=size),
     )
 
 
@@ -184,26 +198,18 @@ def _looked_at(steps, picture):
     )  # fmt: skip
 
 
-def _pixels_code(setup, made, lines, size):
-    _, described = features_of(np.zeros((SIDE, SIDE, 3)), setup.features)
-    row, column = setup.pixel
-    return f"""import numpy as np
-import attn
-from attn import charts
-
-{made}
-{described}
-{lines}
-steps = attn.image_attention.image_attention(x, w_f, w_g, w_h, w_v, gamma={setup.factor:g})
-weights = steps.weights[{row} * {SIDE} + {column}].reshape({SIDE}, {SIDE})
-output = picture + (steps.output - x)[:, :3].reshape(picture.shape)
-print(weights.sum(), weights.max(), abs(output - picture).max())
-
-look = charts.LIGHT
-figure = charts.beside(
-    charts.photo(picture, look, title="Click a pixel", selected=({row}, {column}), size={size}),
-    charts.photo(picture, look, weights=weights, title="Where it looks", selected=({row}, {column}), size={size}),
-    charts.photo(output, look, title="Output, γ = {setup.factor:g}", size={size}),
-)
-charts.save(figure, "pixels.svg")
-"""
+def _pixels_code(setup, made, size):
+    if setup.features == "random":
+        matrices, extra = random_matrices, {"seed": setup.seed}
+    else:
+        matrices, extra = plain_matrices, {"d": 5 if setup.features == "place" else 3}
+    settings = {"picture": made, "contrast": setup.contrast} | extra | {"gamma": setup.factor, "pixel": setup.pixel}
+    return shown_code(
+        settings | {"size": size, "theme": LIGHT},
+        ("x", features_of(setup)),
+        ("w_f, w_g, w_h, w_v", matrices),
+        ("steps, weights, output", look),
+        "print(weights.sum(), weights.max(), abs(output - picture).max())\n",
+        ("shown", photos),
+        'charts.save(shown, "pixels.svg")',
+    )

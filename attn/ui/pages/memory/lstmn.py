@@ -10,6 +10,7 @@ from attn.architectures.recurrent import Recurrent
 from attn.data import examples
 from attn.ui.page import code, figure, reading, tabs, theme
 from attn.ui.pages.memory.setup import DEFAULT_SENTENCE, TABS, letter
+from attn.ui.shown_code import LIGHT, shown_code
 from attn.ui.state import as_text
 from attn.ui.width import page_width, tallest
 
@@ -36,9 +37,21 @@ def cell_of(words, seed, focus):
     """Return the words as vectors, the cell, and how it looks back, all random."""
     x = examples.random_example(words, D_MODEL, 1, 1, seed).x
     rng = np.random.default_rng(seed)
-    parameters = Recurrent(rng.normal(size=(D_MODEL, 4 * WIDTH)) / 3, rng.normal(size=(WIDTH, 4 * WIDTH)) / 3)
+    cell = Recurrent(rng.normal(size=(D_MODEL, 4 * WIDTH)) / 3, rng.normal(size=(WIDTH, 4 * WIDTH)) / 3)
     looks = {name: rng.normal(size=(rows, WIDTH)) / 3 for name, rows in LOOKS.items()}
-    return x, parameters, looks | {"v": focus * rng.normal(size=WIDTH)}
+    looks["v"] = focus * rng.normal(size=WIDTH)
+    return x, cell, looks
+
+
+def look_back(x, cell, looks):
+    """Run the cell over the words."""
+    return lstmn.look_back(x, cell, **looks)
+
+
+def picture(steps, labels, hidden, theme, room, tallest):
+    """Draw over which of its past states each step looks."""
+    options = {"hidden": hidden, "title": "Where each step looks back", "axes": ("query", "key")}
+    return charts.panels(theme, room, charts.panel(steps.weights, labels, labels, **options), tallest=tallest)
 
 
 def looking_back(state, setup):
@@ -51,9 +64,9 @@ def looking_back(state, setup):
         st.warning(f"This part reads at most {MOST_WORDS} words: the first {MOST_WORDS} of {len(words):,} are used.")
     words = words[:MOST_WORDS]
     labels = charts.token_labels(words)
-    x, parameters, looks = cell_of(words, setup.seed, setup.focus)
-    steps = lstmn.look_back(x, parameters, **looks)
-    moved = _moved_before(x, parameters, looks)
+    x, cell, looks = cell_of(words, setup.seed, setup.focus)
+    steps = look_back(x, cell, looks)
+    moved = _moved_before(x, cell, looks)
     h, q, z = letter("key", "h_i"), letter("query", "x_t"), letter("output", r"\tilde h_t")
     reading(
         _looking_back_in_words(labels, steps, moved),
@@ -62,22 +75,19 @@ def looking_back(state, setup):
         f"words: {len(words)} × {D_MODEL} · states: {len(words)} × {WIDTH} · weights: {len(words)} × {len(words)}",
     )
     hidden = np.triu(np.ones((len(words),) * 2, dtype=bool))
-    options = {"hidden": hidden, "title": "Where each step looks back", "axes": ("query", "key")}
     figure(
-        charts.panels(
-            theme(), page_width(), charts.panel(steps.weights, labels, labels, **options), tallest=tallest(page_width())
-        ),
+        picture(steps, labels, hidden, theme(), page_width(), tallest(page_width())),
         "memory.looking_back",
         tables={"weights": lambda: charts.csv(steps.weights, labels, labels, hidden)},
     )
     tabs(state, TABS, {"more": lambda: _states(steps, labels), "code": lambda: code(_looking_back_code(setup, words))})
 
 
-def _moved_before(x, parameters, looks):
+def _moved_before(x, cell, looks):
     """Measure how far replacing any word moves a state before it."""
 
     def states(x):
-        return lstmn.look_back(x, parameters, **looks).state
+        return look_back(x, cell, looks).state
 
     return max(leak_test(states, x, np.tri(len(x), dtype=bool), token).largest for token in range(len(x)))
 
@@ -118,25 +128,13 @@ def _states(steps, labels):
 
 
 def _looking_back_code(setup, words):
-    return f"""import numpy as np
-import attn
-from attn import charts
-from attn.architectures.recurrent import Recurrent
-
-words = {list(words)}
-x = attn.examples.random_example(words, {D_MODEL}, 1, 1, {setup.seed}).x
-rng = np.random.default_rng({setup.seed})
-cell = Recurrent(rng.normal(size=({D_MODEL}, {4 * WIDTH})) / 3, rng.normal(size=({WIDTH}, {4 * WIDTH})) / 3)
-looks = {{name: rng.normal(size=(rows, {WIDTH})) / 3 for name, rows in {LOOKS}.items()}}
-steps = attn.lstmn.look_back(x, cell, **looks, v={setup.focus:g} * rng.normal(size={WIDTH}))
-print(steps.weights.round(3))
-
-labels = charts.token_labels(words)
-hidden = np.triu(np.ones(({len(words)}, {len(words)}), dtype=bool))
-picture = charts.panels(
-    charts.LIGHT, {page_width():.0f},
-    charts.panel(steps.weights, labels, labels, hidden=hidden, title="Where each step looks back"),
-    tallest={tallest(page_width())},
-)
-charts.save(picture, "looking_back.svg")
-"""
+    settings = {"words": list(words), "seed": setup.seed, "focus": setup.focus}
+    return shown_code(
+        settings | {"theme": LIGHT, "room": round(page_width()), "tallest": tallest(page_width())},
+        ("x, cell, looks", cell_of),
+        ("steps", look_back),
+        "print(steps.weights.round(3))\n",
+        "labels, hidden = charts.token_labels(words), np.triu(np.ones((len(words), len(words)), dtype=bool))",
+        ("picture", picture),
+        'charts.save(picture, "looking_back.svg")',
+    )

@@ -8,18 +8,23 @@ from attn.architectures import turing_machine
 from attn.charts.labels import fixed
 from attn.ui.page import code, figure, reading, tabs, theme
 from attn.ui.pages.memory.setup import MATCH, MEMORIES, STAGES, TABS, letter
+from attn.ui.shown_code import LIGHT, shown_code
 from attn.ui.width import page_width, tallest
 
 WRITTEN_CELL, LARGEST_CELL = 46, 130  # pixels of a cell: the least that holds a number, and the most
 
 
+EXAMPLE = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [-1.0, 0.0]])
+
+
 def memory_of(setup):
-    """Return the memory, and the line of code that makes it."""
-    if setup.memory == "example":
-        rows = [[1, 0], [0, 1], [1, 1], [-1, 0]]
-        return np.array(rows, dtype=float), f"M = np.array({rows}, dtype=float)"
-    rows = np.random.default_rng(setup.seed).normal(size=(setup.rows, 2)).round(1) + 0.0
-    return rows, f"M = np.random.default_rng({setup.seed}).normal(size=({setup.rows}, 2)).round(1)"
+    """Return the rows of the memory."""
+    return EXAMPLE if setup.memory == "example" else drawn_memory(setup.seed, setup.rows)
+
+
+def drawn_memory(seed, n_rows):
+    """Return a memory of random numbers."""
+    return np.random.default_rng(seed).normal(size=(n_rows, 2)).round(1) + 0.0
 
 
 def ntm_controls(state):
@@ -60,41 +65,61 @@ def ntm_controls(state):
     right.slider("Add second", -5.0, 5.0, step=0.1, key=state.key("add_2"), help=adding.format("second"))
 
 
-def addressed(setup):
-    """Return the memory, the weights of the step before, and every step of the addressing."""
-    rows, _ = memory_of(setup)
-    previous = np.eye(len(rows))[min(setup.previous, len(rows)) - 1]
-    steps = turing_machine.address(
-        rows,
-        [setup.across, setup.up],
-        previous,
-        sharpness=setup.sharpness,
-        gate=setup.gate,
-        shift=turing_machine.ring_shift(len(rows), setup.shift, setup.blur),
-        gamma=setup.gamma,
+def addressing(setup):
+    """Return what the head goes by, as `address` takes it."""
+    return {
+        "key": [setup.across, setup.up],
+        "previous_row": min(setup.previous, len(memory_of(setup))) - 1,
+        "sharpness": setup.sharpness,
+        "gate": setup.gate,
+        "shift": setup.shift,
+        "blur": setup.blur,
+        "gamma": setup.gamma,
+    }
+
+
+def address(memory, key, previous_row, sharpness, gate, shift, blur, gamma):
+    """Return the weights of the step before, and every step of the addressing."""
+    n = len(memory)
+    previous = np.eye(n)[previous_row]
+    ring = turing_machine.ring_shift(n, shift, blur)
+    steps = turing_machine.address(memory, key, previous, sharpness=sharpness, gate=gate, shift=ring, gamma=gamma)
+    return previous, steps
+
+
+def stages_of(previous, steps):
+    """Return the weights step by step, (n_rows, 5)."""
+    return np.stack([steps.content, previous, steps.gated, steps.shifted, steps.weights], axis=1)
+
+
+def picture(memory, steps, stages, cells, theme, room):
+    """Draw the memory, how its rows match the key, and the weights step by step."""
+    labels = [f"row {at + 1}" for at in range(len(memory))]
+    return charts.panels(
+        theme,
+        room,
+        charts.panel(memory, labels, charts.counted(2), kind="signed", title="Memory", axes=("", "number")),
+        charts.panel(steps.similarity[:, None], labels, ["cosine"], title="Match", axes=("", "with key"), **MATCH),
+        "→",
+        charts.panel(stages, labels, STAGES, title="Weights, step by step", axes=("", "step")),
+        **cells,
     )
-    return rows, previous, steps
 
 
 def ntm(state, setup):
     """Show how a head finds its rows, and what it reads and writes there."""
-    rows, previous, steps = addressed(setup)
+    rows = memory_of(setup)
+    previous, steps = address(rows, **addressing(setup))
     labels, wide = [f"row {at + 1}" for at in range(len(rows))], charts.counted(2)
-    stages = np.stack([steps.content, previous, steps.gated, steps.shifted, steps.weights], axis=1)
+    stages = stages_of(previous, steps)
     read = turing_machine.read(rows, steps.weights)
     reading(
         _ntm_in_words(setup, previous, steps, read),
         _ntm_formula(),
         f"memory: {len(rows)} × 2 · key: 2 · weights: {len(rows)} · read: 2",
     )
-    parts = [
-        charts.panel(rows, labels, wide, kind="signed", title="Memory", axes=("", "number")),
-        charts.panel(steps.similarity[:, None], labels, ["cosine"], title="Match", axes=("", "with key"), **MATCH),
-        "→",
-        charts.panel(stages, labels, STAGES, title="Weights, step by step", axes=("", "step")),
-    ]
     figure(
-        charts.panels(theme(), page_width(), *parts, **_cells(len(rows))),
+        picture(rows, steps, stages, _cells(len(rows)), theme(), page_width()),
         "memory.address",
         tables={"weights": lambda: charts.csv(stages, labels, STAGES)},
     )
@@ -168,36 +193,18 @@ def _ntm_formula():
 
 
 def _ntm_code(setup):
-    rows, made = memory_of(setup)
-    n = len(rows)
-    options = ", ".join(f"{name}={value}" for name, value in _cells(n).items())
-    return f"""import numpy as np
-from attn import charts, memory
-
-{made}
-previous = np.eye({n})[{min(setup.previous, n) - 1}]
-steps = memory.address(
-    M, [{setup.across:g}, {setup.up:g}], previous,
-    sharpness={setup.sharpness:g}, gate={setup.gate:g}, shift=memory.ring_shift({n}, {setup.shift:g}, {setup.blur:g}),
-    gamma={setup.gamma:g},
-)
-print(steps.weights.round(6), memory.read(M, steps.weights).round(6))
-written = memory.write(
-    M, steps.weights, erase=[{setup.erase_1:g}, {setup.erase_2:g}], add=[{setup.add_1:g}, {setup.add_2:g}]
-)
-print(written.memory.round(6))
-
-rows, stages = [f"row {{at + 1}}" for at in range({n})], {STAGES}
-weights = np.stack([steps.content, previous, steps.gated, steps.shifted, steps.weights], axis=1)
-picture = charts.panels(
-    charts.LIGHT, {page_width():.0f},
-    charts.panel(M, rows, ["1", "2"], kind="signed", title="Memory", axes=("", "number")),
-    charts.panel(
-        steps.similarity[:, None], rows, ["cosine"], title="Match", axes=("", "with key"), kind="signed", limit=1
-    ),
-    "→",
-    charts.panel(weights, rows, stages, title="Weights, step by step", axes=("", "step")),
-    {options},
-)
-charts.save(picture, "memory.svg")
-"""
+    memory, drawn = {"memory": EXAMPLE}, ()
+    if setup.memory == "random":
+        memory, drawn = {"seed": setup.seed, "n_rows": setup.rows}, (("memory", drawn_memory),)
+    settings = memory | addressing(setup)
+    settings |= {"erase": [setup.erase_1, setup.erase_2], "add": [setup.add_1, setup.add_2]}
+    return shown_code(
+        settings | {"cells": _cells(len(memory_of(setup))), "theme": LIGHT, "room": round(page_width())},
+        *drawn,
+        ("previous, steps", address),
+        "print(steps.weights.round(6), turing_machine.read(memory, steps.weights).round(6))",
+        "written = turing_machine.write(memory, steps.weights, erase, add)\nprint(written.memory.round(6))\n",
+        ("stages", stages_of),
+        ("picture", picture),
+        'charts.save(picture, "memory.svg")',
+    )

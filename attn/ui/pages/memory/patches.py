@@ -10,6 +10,7 @@ from attn.architectures import image_attention
 from attn.ui.page import code, figure, reading, tabs, theme
 from attn.ui.pages.memory.image import GRID, PATCH, picture_control
 from attn.ui.pages.memory.setup import TABS, letter
+from attn.ui.shown_code import LIGHT, shown_code
 from attn.ui.state import as_text
 from attn.ui.width import page_width
 
@@ -73,9 +74,27 @@ def looks(picture, words, sharpness):
     -------
     Looks
     """
+    return Looks(words, *look(picture, [WORDS[word] for word in words], sharpness))
+
+
+def look(picture, queries, sharpness):
+    """Return the patches of a picture, and the weight that each word's query gives them."""
     cut = image_attention.patches(picture, PATCH)
-    scores = alignment.dot([WORDS[word] for word in words], image_attention.patch_features(cut, GRID))
-    return Looks(words, cut, softmax(sharpness * scores))
+    scores = alignment.dot(queries, image_attention.patch_features(cut, GRID))
+    weights = softmax(sharpness * scores)
+    return cut, weights
+
+
+def photos(picture, words, weights, size, theme):
+    """Draw the picture, and where each word looks."""
+    return charts.beside(
+        charts.photo(picture, theme, grid=(GRID, GRID), lines=True, title="Picture", size=size),
+        *(
+            charts.photo(picture, theme, weights=row.reshape(GRID, GRID), title=f"{step} {word}", size=size)
+            for step, (word, row) in enumerate(zip(words, weights, strict=True), 1)
+        ),
+        spacing=16,
+    )
 
 
 def words_and_patches(state, setup, chosen):
@@ -95,16 +114,8 @@ def words_and_patches(state, setup, chosen):
         f"patches: {GRID} × {GRID} of {PATCH} × {PATCH} pixels · weights: {len(words)} × {GRID * GRID}",
     )
     size = int(min((page_width() - 24 * len(words)) / (len(words) + 1), 300))
-    maps = result.weights.reshape(-1, GRID, GRID)
     figure(
-        charts.beside(
-            charts.photo(picture, theme(), grid=(GRID, GRID), lines=True, title="Picture", size=size),
-            *(
-                charts.photo(picture, theme(), weights=map_of, title=f"{step + 1} {word}", size=size)
-                for step, (word, map_of) in enumerate(zip(words, maps, strict=True))
-            ),
-            spacing=16,
-        ),
+        photos(picture, words, result.weights, size, theme()),
         "memory.words",
         tables={"weights": lambda: charts.csv(result.weights, words, charts.counted(GRID * GRID))},
     )
@@ -179,28 +190,16 @@ def _soft_and_hard(state, setup, result, at):
 
 
 def _words_code(setup, made, words, size):
-    vectors = "\n".join(f"    {WORDS[word]},  # {word}" for word in words)
-    return f"""import numpy as np
-import attn
-from attn import charts
-
-{made}
-patches = attn.image_attention.patches(picture, {PATCH})
-features = attn.image_attention.patch_features(patches, {GRID})
-words, queries = {list(words)}, [
-{vectors}
-]
-weights = attn.softmax({setup.contrast:g} * attn.alignment.dot(queries, features))
-print(weights.sum(axis=1), attn.alignment.doubly_stochastic_penalty(weights))
-
-look = charts.LIGHT
-figure = charts.beside(
-    charts.photo(picture, look, grid=({GRID}, {GRID}), lines=True, title="Picture", size={size}),
-    *(
-        charts.photo(picture, look, weights=weight.reshape({GRID}, {GRID}), title=f"{{step}} {{word}}", size={size})
-        for step, (word, weight) in enumerate(zip(words, weights), 1)
-    ),
-    spacing=16,
-)
-charts.save(figure, "words.svg")
-"""
+    settings = {
+        "picture": made,
+        "words": words,
+        "queries": [WORDS[word] for word in words],
+        "sharpness": setup.contrast,
+    }
+    return shown_code(
+        settings | {"size": size, "theme": LIGHT},
+        ("cut, weights", look),
+        "print(weights.sum(axis=1), alignment.doubly_stochastic_penalty(weights))\n",
+        ("shown", photos),
+        'charts.save(shown, "words.svg")',
+    )

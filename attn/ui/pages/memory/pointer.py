@@ -10,6 +10,7 @@ from attn.architectures import pointer_network
 from attn.trained import pointer
 from attn.ui.page import code, figure, reading, tabs, theme
 from attn.ui.pages.memory.setup import DEFAULT_NUMBERS, TABS, letter
+from attn.ui.shown_code import LIGHT, shown_code
 from attn.ui.state import as_text
 from attn.ui.width import page_width, tallest
 
@@ -62,6 +63,32 @@ def _wrong(part):
     return "below 0" if float(part) < 0 else "above 1" if float(part) > 1 else ""
 
 
+def point(network, numbers, leave_out):
+    """Let a network point at one number after the other."""
+    inputs = np.array(numbers, dtype=np.float32)[:, None]
+    return pointer_network.point_at_all(network, inputs, leave_out_visited=leave_out)
+
+
+def names_of(numbers, pointed):
+    """Return what the steps and the inputs are called."""
+    rows = [f"{step + 1} → {numbers[at]:g}" for step, at in enumerate(pointed.order)]
+    columns = charts.token_labels([f"{x:g}" for x in numbers])
+    return rows, columns
+
+
+def picture(pointed, rows, columns, leave_out, theme, room, tallest):
+    """Draw the scores of every step, and where it points."""
+    options = {"hidden": pointed.visited if leave_out else None, "axes": ("step", "input")}
+    return charts.panels(
+        theme,
+        room,
+        charts.panel(pointed.scores, rows, columns, kind="signed", title="Scores", **options),
+        "→",
+        charts.panel(pointed.weights, rows, columns, title="Where each step points", **options),
+        tallest=tallest,
+    )
+
+
 def pointing(state, setup):
     """Show where a trained network points, step by step."""
     try:
@@ -70,11 +97,9 @@ def pointing(state, setup):
         st.error(as_text(f"{error} Below stands the example."))
         numbers = numbers_of(DEFAULT_NUMBERS)
     network, accuracy = pointer.load()
-    inputs = np.array(numbers, dtype=np.float32)[:, None]
-    pointed = pointer_network.point_at_all(network, inputs, leave_out_visited=setup.leave_out)
+    pointed = point(network, numbers, setup.leave_out)
     found = [numbers[at] for at in pointed.order]
-    columns = charts.token_labels([f"{x:g}" for x in numbers])
-    rows = [f"{step + 1} → {x:g}" for step, x in enumerate(found)]
+    rows, columns = names_of(numbers, pointed)
     e, d = letter("key", "e_j"), letter("query", "d_i")
     reading(
         _pointing_in_words(numbers, found),
@@ -82,16 +107,8 @@ def pointing(state, setup):
         f"encoded: {len(numbers)} × {len(network.v)} · one state per step: {len(network.v)} · "
         f"weights: {len(numbers)} × {len(numbers)}, which are the output",
     )
-    options = {"hidden": pointed.visited if setup.leave_out else None, "axes": ("step", "input")}
     figure(
-        charts.panels(
-            theme(),
-            page_width(),
-            charts.panel(pointed.scores, rows, columns, kind="signed", title="Scores", **options),
-            "→",
-            charts.panel(pointed.weights, rows, columns, title="Where each step points", **options),
-            tallest=tallest(page_width()),
-        ),
+        picture(pointed, rows, columns, setup.leave_out, theme(), page_width(), tallest(page_width())),
         "memory.pointing",
         tables={
             "weights": lambda: charts.csv(pointed.weights, rows, columns),
@@ -152,26 +169,13 @@ def _accuracy(accuracy):
 
 
 def _pointing_code(numbers, leave_out):
-    hidden = "pointed.visited" if leave_out else None
-    return f"""import numpy as np
-from attn import charts, pointer_network
-from attn.charts.labels import fixed
-from attn.trained import pointer
-
-numbers = np.array({numbers}, dtype=np.float32)
-network, accuracy = pointer.load()
-pointed = pointer_network.point_at_all(network, numbers[:, None], leave_out_visited={leave_out})
-print(numbers[pointed.order])
-
-rows = [f"{{step + 1}} → {{numbers[at]:g}}" for step, at in enumerate(pointed.order)]
-columns = charts.token_labels([f"{{x:g}}" for x in numbers])
-look = {{"hidden": {hidden}, "axes": ("step", "input")}}
-picture = charts.panels(
-    charts.LIGHT, {page_width():.0f},
-    charts.panel(pointed.scores, rows, columns, kind="signed", title="Scores", **look),
-    "→",
-    charts.panel(pointed.weights, rows, columns, title="Where each step points", **look),
-    tallest={tallest(page_width())},
-)
-charts.save(picture, "pointing.svg")
-"""
+    look = {"theme": LIGHT, "room": round(page_width()), "tallest": tallest(page_width())}
+    return shown_code(
+        {"numbers": numbers, "leave_out": leave_out} | look,
+        "network, accuracy = pointer.load()",
+        ("pointed", point),
+        "print([numbers[at] for at in pointed.order])\n",
+        ("rows, columns", names_of),
+        ("picture", picture),
+        'charts.save(picture, "pointing.svg")',
+    )

@@ -8,7 +8,10 @@ from attn.architectures import snail
 from attn.charts.plane import at_least
 from attn.ui.page import code, figure, reading, tabs, theme
 from attn.ui.pages.memory.setup import TABS
+from attn.ui.shown_code import LIGHT, shown_code
 from attn.ui.width import page_width
+
+RULES = ["Dilations from 1", "Dilations as printed"]
 
 
 def snail_controls(state):
@@ -24,8 +27,8 @@ def snail_controls(state):
 
 def far_back(state, setup):
     """Show how far back the last step looks, with two rules for the dilations."""
-    right, printed = (snail.dilations(setup.steps, as_printed=printed) for printed in (False, True))
-    moved = {dilated: _measured(setup, dilated) for dilated in (right, printed)}
+    moved = measure(setup.steps, setup.channels, setup.attends, setup.seed)
+    right, printed = moved
     reading(
         _snail_in_words(setup, right, printed, moved),
         r"\begin{gathered} x \leftarrow [\,x;\ \tanh(x_f) \odot \sigma(x_g)\,] \\ "
@@ -33,52 +36,49 @@ def far_back(state, setup):
         f"channels: {' → '.join(str(3 + at * setup.channels) for at in range(len(right) + 1))}"
         + (f" → {3 + (len(right) + 1) * setup.channels} with the read" if setup.attends else ""),
     )
-    titles = {right: "Dilations from 1", printed: "Dilations as printed"}
-    lay, wide, layer = _fan_layout(setup.steps)
+    layout = _fan_layout(setup.steps)
     figure(
-        getattr(charts, lay)(
-            *(
-                charts.fan(
-                    dilated,
-                    moved[dilated],
-                    theme(),
-                    attends=setup.attends,
-                    title=f"{titles[dilated]}: {int((moved[dilated] > 0).sum())} of {setup.steps} seen",
-                    width=wide,
-                    layer=layer,
-                )
-                for dilated in (right, printed)
-            )
-        ),
+        picture(moved, setup.steps, setup.attends, theme=theme(), **layout),
         "memory.fan",
     )
-    tabs(
-        state,
-        TABS,
-        {"more": lambda: _lags(setup, moved, titles), "code": lambda: code(_snail_code(setup, lay, wide, layer))},
-    )
+    tabs(state, TABS, {"more": lambda: _lags(setup, moved), "code": lambda: code(_snail_code(setup, layout))})
 
 
 def _fan_layout(steps):
-    """Return whether two fans stand beside or above one another, how wide each is, and how far apart its layers."""
+    """Return whether two fans stand side by side, how wide each is, and how far apart its layers."""
     half, layer = page_width() / 2 - 130, int(max(52, min(72, page_width() / 20)))
     if half >= 26 * steps:
-        return "beside", int(min(half, 96 * steps)), layer
-    return "above", int(min(at_least(page_width() - 130), 96 * steps)), layer
+        return {"side_by_side": True, "width": int(min(half, 96 * steps)), "layer": layer}
+    return {"side_by_side": False, "width": int(min(at_least(page_width() - 130), 96 * steps)), "layer": layer}
 
 
-def _measured(setup, dilated):
-    """Measure how far the last output moves when each step is replaced, by how far back it is."""
-    rng = np.random.default_rng(setup.seed)
-    x = rng.normal(size=(setup.steps, 3))
-    blocks = snail.draw_temporal_block(rng, 3, setup.channels, len(dilated))
-    above = snail.draw_attention_block(rng, 3 + len(dilated) * setup.channels, 8, setup.channels)
+def measure(n_steps, channels, attends, seed):
+    """Measure how far the last output moves when a step is replaced, by how far back it is: for both rules."""
+    rules = [snail.dilations(n_steps, as_printed=printed) for printed in (False, True)]
+    return {dilated: moved_by(n_steps, channels, attends, seed, dilated) for dilated in rules}
+
+
+def moved_by(n_steps, channels, attends, seed, dilated):
+    """Measure it with these dilations."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n_steps, 3))
+    blocks = snail.draw_temporal_block(rng, 3, channels, len(dilated))
+    above = snail.draw_attention_block(rng, 3 + len(dilated) * channels, 8, channels)
 
     def network(x):
         hidden = snail.temporal_block(x, blocks, dilated)
-        return snail.attention_block(hidden, above)[0] if setup.attends else hidden
+        return snail.attention_block(hidden, above)[0] if attends else hidden
 
     return snail.lags_reached(network, x)
+
+
+def picture(moved, n_steps, attends, side_by_side, width, layer, theme):
+    """Draw how far back the last step sees, by both rules."""
+    fans = []
+    for rule, (dilated, by_lag) in zip(RULES, moved.items(), strict=True):
+        title = f"{rule}: {int((by_lag > 0).sum())} of {n_steps} seen"
+        fans.append(charts.fan(dilated, by_lag, theme, attends=attends, title=title, width=width, layer=layer))
+    return charts.beside(*fans) if side_by_side else charts.above(*fans)
 
 
 def _snail_in_words(setup, right, printed, moved):
@@ -94,13 +94,13 @@ def _snail_in_words(setup, right, printed, moved):
     return f"{sentence}: a kernel of 2 with even dilations only reaches what is an even number of steps back."
 
 
-def _lags(setup, moved, titles):
+def _lags(setup, moved):
     """Show how far the last output moved, by how far back the replaced step is."""
     st.markdown(
         "How far the last output moved when the step so far back was replaced, on a logarithmic scale. 0 means "
         "not at all, to the last digit."
     )
-    rows, columns = [titles[dilated] for dilated in moved], [str(lag) for lag in range(setup.steps)]
+    rows, columns = RULES, [str(lag) for lag in range(setup.steps)]
     values, wide = np.stack(list(moved.values())), int(min(at_least(page_width() - 280, setup.steps), 88 * setup.steps))
     options = {"kind": "magnitude", "log": True, "axes": ("", "steps back"), "tooltip_name": "moved by"}
     figure(
@@ -110,25 +110,12 @@ def _lags(setup, moved, titles):
     )
 
 
-def _snail_code(setup, lay, wide, layer):
-    network, above = "snail.temporal_block(x, blocks, dilations)", ""
-    if setup.attends:
-        network = f"snail.attention_block({network}, above)[0]"
-        width = f"3 + len(dilations) * {setup.channels}"
-        above = f"\n    above = snail.draw_attention_block(rng, {width}, 8, {setup.channels})"
-    return f"""import numpy as np
-from attn import charts, snail
-
-fans = []
-for as_printed, title in ((False, "Dilations from 1"), (True, "Dilations as printed")):
-    rng = np.random.default_rng({setup.seed})
-    x = rng.normal(size=({setup.steps}, 3))
-    dilations = snail.dilations({setup.steps}, as_printed=as_printed)
-    blocks = snail.draw_temporal_block(rng, 3, {setup.channels}, len(dilations)){above}
-    moved = snail.lags_reached(lambda x: {network}, x)
-    print(dilations, moved.round(3))
-    title += f": {{(moved > 0).sum()}} of {setup.steps} seen"
-    look = {{"attends": {setup.attends}, "width": {wide}, "layer": {layer}}}
-    fans.append(charts.fan(dilations, moved, charts.LIGHT, title=title, **look))
-charts.save(charts.{lay}(*fans), "fan.svg")
-"""
+def _snail_code(setup, layout):
+    settings = {"n_steps": setup.steps, "channels": setup.channels, "attends": setup.attends, "seed": setup.seed}
+    return shown_code(
+        settings | layout | {"theme": LIGHT},
+        ("moved", measure),
+        "for dilated, by_lag in moved.items():\n    print(dilated, by_lag.round(3))\n",
+        ("picture", picture),
+        'charts.save(picture, "fan.svg")',
+    )

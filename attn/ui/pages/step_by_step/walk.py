@@ -15,6 +15,7 @@ from attn.ui.controls.sentence import SentenceChoice, words_of
 from attn.ui.link import choice, numbers, place, real, whole
 from attn.ui.pages.step_by_step import stages
 from attn.ui.pages.step_by_step.stages import DIVISORS, MATRICES, STAGES, View
+from attn.ui.shown_code import Source, shown_code
 
 STEP_SOURCES = {
     "worked": "Worked example",
@@ -143,21 +144,8 @@ def walked(setup, theme, width):
     mask, mask_line = mask_of(setup, n)
     positions, position_line = positions_of(setup.positions, n, d_model, d_k, setup.seed)
     divisor = divisor_of(setup, d_model, d_k, n)
-    walk = one_head.walk(
-        example.x,
-        example.w_q,
-        example.w_k,
-        example.w_v,
-        mask=np.broadcast_to(mask.visible, (n, n)),
-        divisor=divisor,
-        temperature=setup.temperature,
-        b_q=example.b_q,
-        b_k=example.b_k,
-        b_v=example.b_v,
-        **positions,
-    )
     view = View(
-        walk,
+        walk(example, np.broadcast_to(mask.visible, (n, n)), divisor, setup.temperature, positions),
         example,
         setup.matrix,
         setup.cell,
@@ -171,33 +159,38 @@ def walked(setup, theme, width):
     stage = STAGES[setup.stage]
     shape = stage.result(view).shape
     view = view._replace(cell=tuple(min(at, size - 1) for at, size in zip(setup.cell, shape, strict=True)))
-    lines = _code(setup, made, example, mask_line, position_line, divisor)
-    return view, f'{lines}\n{stages.code(view, stage)}\ncharts.save(picture, "step.svg")\n', problems
+    code = shown_code(
+        {
+            "mask": Source(mask_line),
+            "divisor": divisor,
+            "temperature": setup.temperature,
+            "positions": Source(f"dict({position_line})" if position_line else "{}"),
+        },
+        made + _edits(setup, example),
+        ("steps", walk),
+        stages.code(view, stage),
+        'charts.save(picture, "step.svg")',
+    )
+    return view, code, problems
 
 
-def _code(setup, made, example, mask_line, position_line, divisor):
-    """Return the lines that walk the same head."""
+def walk(e, mask, divisor, temperature, positions):
+    """Walk one head."""
+    matrices = {"w_q": e.w_q, "w_k": e.w_k, "w_v": e.w_v, "b_q": e.b_q, "b_k": e.b_k, "b_v": e.b_v}
+    return one_head.walk(e.x, **matrices, mask=mask, divisor=divisor, temperature=temperature, **positions)
+
+
+def _edits(setup, example):
+    """Return the lines that put the numbers a person typed into the example."""
     changes = [
         f"e.{name}[{row}, {column}] = {number:.9g}"
         for name, row, column, number in setup.edits
         if math.isfinite(number) and row < getattr(example, name).shape[0] and column < getattr(example, name).shape[1]
     ]
-    if changes:
-        made += "\nfrom dataclasses import replace\n"
-        made += "e = replace(e, x=e.x.copy(), w_q=e.w_q.copy(), w_k=e.w_k.copy(), w_v=e.w_v.copy())\n"
-        made += "\n".join(changes)
-    keywords = [f"mask={mask_line}", f"divisor={divisor:.9g}", f"temperature={setup.temperature:g}"]
-    keywords += [position_line] if position_line else []
-    lines = ",\n    ".join(keywords)
-    needed = "import numpy as np\n" if "np." in made + lines else ""
-    return f"""{needed}import attn
-from attn import charts
-
-{made}
-steps = attn.one_head.walk(
-    e.x, e.w_q, e.w_k, e.w_v, b_q=e.b_q, b_k=e.b_k, b_v=e.b_v,
-    {lines},
-)"""
+    if not changes:
+        return ""
+    copied = "e = replace(e, x=e.x.copy(), w_q=e.w_q.copy(), w_k=e.w_k.copy(), w_v=e.w_v.copy())"
+    return "\n".join(["", copied, *changes])
 
 
 def editor(state, example):
