@@ -154,7 +154,7 @@ def controls(state):
 
 def pictures(result, width):
     """Draw scores, exponentials and weights, one row each."""
-    return picture(result.shifted, result.exponentials, result.weights, bar_width(room), theme())
+    return picture(result.shifted, result.exponentials, result.weights, bar_width(width), theme())
 
 
 def bar_width(room):
