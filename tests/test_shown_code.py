@@ -85,6 +85,24 @@ def test_long_literals_stand_on_several_lines():
     assert '    "v": [1, 2],\n' in code
 
 
+def test_imports_come_first_and_a_function_that_lines_call_before_them():
+    code = shown_code({}, "from math import pi\nhalf = halved(pi)\n", halved, "import zlib\nprint(half, charts, zlib)")
+    assert code == (
+        "import zlib\n"
+        "from math import pi\n"
+        "from attn import charts\n"
+        "\n"
+        "HALF = 2\n"
+        "\n"
+        "def halved(scores):\n"
+        "    return scores / HALF\n"
+        "\n"
+        "half = halved(pi)\n"
+        "\n"
+        "print(half, charts, zlib)\n"
+    )
+
+
 def test_a_source_is_shown_as_it_is():
     assert shown_code({"x": Source("np.eye(2)")}, "print(x)") == "import numpy as np\n\nx = np.eye(2)\n\nprint(x)\n"
 

@@ -29,11 +29,11 @@ def shown_code(settings, *steps):
     settings : dict
         Name -> value, a literal or a `Source`, in the order in which they are shown; a list of names may
         be one name, as in ``"query, keys"``. What the steps do not use may be missing.
-    *steps : str or tuple of (str, Callable)
-        Lines shown as they are, their imports at the top, or a name and the function that gives what it
-        stands for. Of a function the body is shown, its last statement ``return x`` as ``name = x``; its
-        parameters are settings, and names of steps before it. Functions and constants of its module that
-        it uses are shown, too.
+    *steps : str, Callable or tuple of (str, Callable)
+        Lines shown as they are, their imports at the top; a function that such lines call; or a name and
+        the function that gives what it stands for. Of that function the body is shown, its last statement
+        ``return x`` as ``name = x``; its parameters are settings, and names of steps before it. Functions
+        and constants of its module that it uses are shown, too.
 
     Returns
     -------
@@ -62,6 +62,9 @@ def shown_code(settings, *steps):
     for step in steps:
         if isinstance(step, str):
             pieces.append(_without_imports(step, known))
+        elif callable(step):
+            _look_up(step, known, constants, helpers)
+            helpers[step.__name__] = inspect.getsource(step).rstrip()
         else:
             pieces.append(_body(*step))
             _look_up(step[1], known, constants, helpers)
@@ -169,14 +172,16 @@ def _imports(names, known):
     unknown = [name for name in names if name not in known]
     if unknown:
         raise NameError(f"the shown code must be given {', '.join(unknown)}")
-    plain = sorted(known[name] for name in names if known[name].startswith("import "))
+    plain = [known[name] for name in names if known[name].startswith("import ")]
     gathered = {}
-    for line in sorted(known[name] for name in names if known[name].startswith("from ")):
+    for line in sorted({known[name] for name in names} - set(plain)):
         module, _, name = line.partition(" import ")
         gathered.setdefault(module, []).append(name)
-    standard = [line for line in plain if line.split()[1].partition(".")[0] in sys.stdlib_module_names]
-    others = [line for line in plain if line not in standard]
-    others.sort(key=lambda line: line.startswith("import attn"))
-    return "\n".join(
-        [*standard, *others, *(f"{module} import {', '.join(found)}" for module, found in gathered.items())]
-    )
+    lines = [*sorted(plain), *(f"{module} import {', '.join(found)}" for module, found in gathered.items())]
+    return "\n".join(sorted(lines, key=_rank))
+
+
+def _rank(line):
+    """Return where an import stands: first what comes with Python, last what is of this project."""
+    package = re.split(r"[ .]", line)[1]
+    return (package not in sys.stdlib_module_names) + (package == "attn")

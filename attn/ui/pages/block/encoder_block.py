@@ -17,6 +17,7 @@ from attn.functional import layer_norm
 from attn.multi_head import divisors
 from attn.ui.controls.sentence import LONGEST, LONGEST_TEXT, seed_control, text_control, words_of
 from attn.ui.pages.block.setup import MOST_HEADS, NORMS, STAGES, Setup
+from attn.ui.shown_code import LIGHT, Source, shown_code
 from attn.ui.state import as_text
 from attn.ui.width import page_width
 
@@ -108,15 +109,28 @@ def walked(setup):
     Walked
     """
     tokens = words_of(setup.text)
-    table = table_of(tokens, setup)
-    x = block.embed(np.arange(len(tokens)), table, scaled=setup.scaled)
-    layer = block.draw_layer(np.random.default_rng(setup.seed), setup.d_model, setup.num_heads, setup.d_ff)
-    return Walked(tokens, table, x, layer, block.encoder_block(x, layer, pre_norm=setup.pre_norm), setup)
+    table, x = embedded(tokens, setup.d_model, setup.scaled, setup.seed)
+    layer, steps = in_block(x, **sizes_of(setup))
+    return Walked(tokens, table, x, layer, steps, setup)
 
 
-def table_of(tokens, setup):
-    """Return an embedding for each token, of about length 1, as in a table that also makes the output."""
-    return examples.random_example(tokens, setup.d_model, 1, 1, setup.seed).x / math.sqrt(setup.d_model)
+def sizes_of(setup):
+    """Return the choices that make the block, as `in_block` takes them."""
+    return {name: getattr(setup, name) for name in ("d_model", "num_heads", "d_ff", "pre_norm", "seed")}
+
+
+def embedded(words, d_model, scaled, seed):
+    """Return an embedding for each word, and what goes into the block."""
+    table = examples.random_example(words, d_model, 1, 1, seed).x / math.sqrt(d_model)  # each about as long as 1
+    x = block.embed(np.arange(len(words)), table, scaled=scaled)
+    return table, x
+
+
+def in_block(x, d_model, num_heads, d_ff, pre_norm, seed):
+    """Return a random layer, and every step through it."""
+    layer = block.draw_layer(np.random.default_rng(seed), d_model, num_heads, d_ff)
+    steps = block.encoder_block(x, layer, pre_norm=pre_norm)
+    return layer, steps
 
 
 def norms(rows):
@@ -353,42 +367,29 @@ def go_to(state, result, row, column=None):
         state.set(stage=stages[row + 1], token=column + 1)
 
 
-def made(result):
-    """Return the lines that make the block."""
-    setup, n = result.setup, len(result.tokens)
-    scaled = "" if setup.scaled else ", scaled=False"
-    pre = ", pre_norm=True" if setup.pre_norm else ""
-    return f"""import numpy as np
-import attn
-from attn import charts
-
-words = attn.examples.split_words({setup.text!r})[:{n}]
-table = attn.examples.random_example(words, {setup.d_model}, 1, 1, seed={setup.seed}).x / {setup.d_model}**0.5
-x = attn.block.embed(np.arange({n}), table{scaled})
-layer = attn.block.draw_layer(np.random.default_rng({setup.seed}), {setup.d_model}, {setup.num_heads}, {setup.d_ff})
-block = attn.block.encoder_block(x, layer{pre})"""
-
-
 def code_of(result):
     """Return the lines that make the block and draw the stage in view."""
+    setup = result.setup
     lines = [repr(part) if isinstance(part, str) else _panel_code(result, *part) for part in _expressions(result)]
-    return f"""{made(result)}
-print(np.linalg.norm(block.output, axis=1))
-
-labels, dimensions = charts.token_labels(words), charts.counted({result.setup.d_model})
-shared = dict(kind="signed", limit={result.limit!r}, axes=("token", "dimension"), highlight={{"row": {result.at}}})
-picture = charts.panels(
-    charts.LIGHT, {page_width():.0f},
-{"".join(f"    {line},{chr(10)}" for line in lines)}    tallest=480,
-)
-charts.save(picture, "block.svg")
-"""
+    drawn = "".join(f"    {line},\n" for line in lines)
+    return shown_code(
+        {"words": Source(f"attn.examples.split_words({setup.text!r})[:{len(result.tokens)}]"), "scaled": setup.scaled}
+        | sizes_of(setup)
+        | {"limit": result.limit, "row": result.at, "theme": LIGHT, "room": round(page_width())},
+        ("table, x", embedded),
+        ("layer, steps", in_block),
+        "print(np.linalg.norm(steps.output, axis=1))\n",
+        "labels, dimensions = charts.token_labels(words), charts.counted(d_model)",
+        'shared = dict(kind="signed", limit=limit, axes=("token", "dimension"), highlight={"row": row})',
+        f"picture = charts.panels(\n    theme, room,\n{drawn}    tallest=480,\n)",
+        'charts.save(picture, "block.svg")',
+    )
 
 
 def _expressions(result):
     """Return the parts of the stage in view, with the expression of each in place of its numbers."""
     stage, setup = result.setup.stage, result.setup
-    step = f"block.after_{'feed_forward' if stage.startswith('feed_forward') else 'attention'}"
+    step = f"steps.after_{'feed_forward' if stage.startswith('feed_forward') else 'attention'}"
     placed = f"attn.positions.sinusoidal({len(result.tokens)}, {setup.d_model})"
     if stage == "input":
         names = [f"x - {placed}", placed, "x"]
@@ -397,7 +398,7 @@ def _expressions(result):
     elif stage.endswith("_norm"):
         names = [f"{step}.x", f"{step}.read"] if setup.pre_norm else [f"{step}.added", f"{step}.output"]
     else:
-        between = "block.attention.weights.mean(axis=0)" if stage == "attention" else "block.feed_forward.hidden"
+        between = "steps.attention.weights.mean(axis=0)" if stage == "attention" else "steps.feed_forward.hidden"
         names = [f"{step}.read", between, f"{step}.made"]
     names = iter(names)
     return [part if isinstance(part, str) else (next(names), part[1]) for part in parts(result, stage)]

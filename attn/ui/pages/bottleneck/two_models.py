@@ -14,6 +14,7 @@ from attn.charts.labels import number
 from attn.trained import TASKS
 from attn.ui.page import theme
 from attn.ui.pages.bottleneck.setup import MODELS, SHOWN, SIDES
+from attn.ui.shown_code import LIGHT, Source, shown_code
 from attn.ui.state import as_text
 from attn.ui.width import tallest
 
@@ -113,15 +114,21 @@ def at_work(task, name, trained_on, source, show):
     """
     task, model = TASKS[task], trained.load(task, name, trained_on)
     ids, target = task.source_ids(source), [*task.answer(list(source)), "end"]
-    written = seq2seq.write(model, ids, most=len(target) + 4)
-    symbols = tuple("end" if i == seq2seq.END else task.target_symbols[i] for i in written.symbols)
+    written, symbols, drawn, influence = work(task, model, ids, target, show)
     right = tuple(one == other for one, other in zip(symbols, [*target, *[""] * len(symbols)], strict=False))
+    return Side(MODELS[name], model, written, symbols, right, drawn, influence)
+
+
+def work(task, model, ids, answer, show):
+    """Let a model write, and return what it wrote, what is drawn of it, and whether that is influence."""
+    written = seq2seq.write(model, ids, most=len(answer) + 4)
+    symbols = tuple("end" if i == seq2seq.END else task.target_symbols[i] for i in written.symbols)
     influence = show == "influence" or written.weights is None
     if influence:
         drawn = seq2seq.influence(model, ids, written.symbols)
     else:  # of a Transformer the mean of the heads of its last layer
         drawn = written.weights if written.weights.ndim == 2 else written.weights[-1].mean(axis=0)
-    return Side(MODELS[name], model, written, symbols, right, drawn, influence)
+    return written, symbols, drawn, influence
 
 
 def input_controls(state):
@@ -229,40 +236,43 @@ def picture(result, step, width):
     -------
     alt.ConcatChart
     """
-    panels = [_panel(side, result, step) for side in (result.left, result.right)]
-    options = {"tallest": tallest(width)}
-    if len(result.columns) <= BESIDE:
-        return charts.panels(theme(), width, *panels, **options)
-    return charts.above(*(charts.panels(theme(), width, panel, **options) for panel in panels))
+    answer, size = [*result.target, "end"], (result.rows, step)
+    panels = [
+        panel(side.symbols, side.map, side.influence, answer, result.columns, side.title, *size)
+        for side in (result.left, result.right)
+    ]
+    return placed(panels, len(result.columns) <= BESIDE, theme(), width, tallest(width))
 
 
-def _panel(side, result, step):
+def placed(panels, beside, theme, room, tallest):
+    """Draw matrices beside or above one another."""
+    rows = [panels] if beside else [[one] for one in panels]
+    drawn = [charts.panels(theme, room, *row, tallest=tallest) for row in rows]
+    return drawn[0] if beside else charts.above(*drawn)
+
+
+def panel(symbols, looked, influence, answer, columns, title, n_rows, step):
     """Return one model's matrix, its rows beyond the step still empty."""
-    drawn = np.zeros((result.rows, len(result.columns)))
-    done = min(step, len(side.symbols))
-    drawn[:done] = side.map[:done]
+    done, right = min(step, len(symbols)), sum(one == other for one, other in zip(symbols, answer, strict=False))
+    drawn = np.zeros((n_rows, len(columns)))
+    drawn[:done] = looked[:done]
+    newest = {"highlight": {"row": step - 1}} if step < n_rows and step <= len(symbols) else {}
     return charts.panel(
-        drawn, row_labels(side, result.target, result.rows, step), result.columns, title=_title(side, result),
+        drawn,
+        row_labels(symbols, answer, n_rows, step),
+        columns,
+        title=f"{title}: {right} of {len(answer)} right",
         numbers=False,
-        axes=("written", "read"), tooltip_name="influence" if side.influence else "weight",
-        **_highlight(side, result, step),
-    )  # fmt: skip
+        axes=("written", "read"),
+        tooltip_name="influence" if influence else "weight",
+        **newest,
+    )
 
 
-def _title(side, result):
-    """Return what stands above one model's matrix."""
-    return f"{side.title}: {sum(side.right)} of {len(result.target) + 1} right"
-
-
-def _highlight(side, result, step):
-    """Return the keyword that outlines the newest row, while there are more to come."""
-    return {"highlight": {"row": step - 1}} if step < result.rows and step <= len(side.symbols) else {}
-
-
-def row_labels(side, target, rows, step):
+def row_labels(symbols, answer, n_rows, step):
     """Return the written symbols, each right or wrong; what is still to come has its number only."""
-    labels = charts.marked(side.symbols, [*target, "end"])
-    return [labels[at] if at < min(step, len(labels)) else str(at + 1) for at in range(rows)]
+    labels = charts.marked(symbols, answer)
+    return [labels[at] if at < min(step, len(labels)) else str(at + 1) for at in range(n_rows)]
 
 
 def reading(result, step):
@@ -349,47 +359,29 @@ def table_of(side, result):
 
 def code_of(setup, result, step, width):
     """Return the lines that draw the picture of the page."""
-    calls = [_call(side, result, step) for side in (result.left, result.right)]
-    calls = [f'panel("{getattr(setup, name)}", {call})' for name, call in zip(SIDES, calls, strict=True)]
-    if len(result.columns) <= BESIDE:
-        picture = f"charts.panels(charts.LIGHT, {width:.0f}, left, right, tallest={tallest(width)})"
-    else:
-        one = f"charts.panels(charts.LIGHT, {width:.0f}, one, tallest={tallest(width)})"
-        picture = f"charts.above(*({one} for one in (left, right)))"
-    return f"""import numpy as np
-from attn import charts, seq2seq, trained
-
-task = trained.TASKS["{setup.task}"]
-source, answer = task.read({result.task.glue.join(result.source)!r})
-ids, answer = task.source_ids(source), [*answer, "end"]
-columns = charts.token_labels([*source, "end"])
-
-
-def panel(name, title, what, picture, **options):
-    model = trained.load("{setup.task}", name, "{setup.trained_on}")
-    written = seq2seq.write(model, ids, most=len(answer) + 4)
-    symbols = ["end" if i == seq2seq.END else task.target_symbols[i] for i in written.symbols]
-    rows = charts.marked(symbols, answer)[:{step}]
-    drawn = np.zeros(({result.rows}, len(columns)))
-    drawn[: len(rows)] = picture(model, written)[:{step}]
-    rows += charts.counted({result.rows})[len(rows):]
-    return charts.panel(
-        drawn, rows, columns, title=title, axes=("written", "read"), tooltip_name=what, numbers=False, **options
+    return shown_code(
+        {
+            "task": Source(f"trained.TASKS[{setup.task!r}]"),
+            "typed": result.task.glue.join(result.source),
+            "models": [(name, MODELS[name]) for name in (setup.left, setup.right)],
+            "show": setup.show,
+            "n_rows": result.rows,
+            "step": step,
+            "beside": len(result.columns) <= BESIDE,
+            "theme": LIGHT,
+            "room": round(width),
+            "tallest": tallest(width),
+        },
+        "source, answer = task.read(typed)",
+        'ids, answer = task.source_ids(source), [*answer, "end"]',
+        'columns = charts.token_labels([*source, "end"])\n',
+        work,
+        panel,
+        "panels = []\n"
+        "for name, title in models:\n"
+        f"    model = trained.load({setup.task!r}, name, {setup.trained_on!r})\n"
+        "    _, symbols, looked, influence = work(task, model, ids, answer, show)\n"
+        "    panels.append(panel(symbols, looked, influence, answer, columns, title, n_rows, step))\n",
+        ("picture", placed),
+        'charts.save(picture, "bottleneck.svg")',
     )
-
-
-left = {calls[0]}
-right = {calls[1]}
-charts.save({picture}, "bottleneck.svg")
-"""
-
-
-def _call(side, result, step):
-    """Return what the code hands on for one model, after its name."""
-    if side.influence:
-        what, drawn = "influence", "seq2seq.influence(model, ids, written.symbols)"
-    else:
-        what = "weight"
-        drawn = "written.weights" if side.written.weights.ndim == 2 else "written.weights[-1].mean(axis=0)"
-    options = "".join(f", {key}={value!r}" for key, value in _highlight(side, result, step).items())
-    return f'"{_title(side, result)}", "{what}", lambda model, written: {drawn}{options}'

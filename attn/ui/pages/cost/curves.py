@@ -11,6 +11,7 @@ from attn.charts.labels import number
 from attn.multi_head import divisors
 from attn.ui.link import choice, flag, whole
 from attn.ui.pages.cost.units import in_bytes, many, times
+from attn.ui.shown_code import LIGHT, shown_code
 from attn.ui.width import page_width
 
 VIEWS = {"kinds": "Kinds", "layer": "Layer", "memory": "Memory"}
@@ -26,7 +27,7 @@ OLD_TABS = {  # what older links call them
 MOST_TOKENS = 2**20
 DRAWN = ("self_attention", "recurrent", "convolution", "separable", "window")  # dilated ones cost as much as others
 _GPUS, _PER_SECOND = 8, 9.5e12  # operations, section 5.2 and footnote 5 of the paper
-_DRAWN_AS = {cost.KINDS["convolution"].title: "Convolution, also dilated"}
+DRAWN_AS = {cost.KINDS["convolution"].title: "Convolution, also dilated"}
 DASHED = ("whole layer", cost.KINDS["separable"].title)  # run close to another curve
 
 
@@ -160,22 +161,47 @@ def series_of(setup):
     lengths : list of int
     series : dict of str to list
     """
+    count, sizes = counted(setup)
     lengths = lengths_of(setup)
+    return lengths, count(lengths, **sizes)
+
+
+def counted(setup):
+    """Return the function that counts what is in view, and the sizes that it takes."""
     if setup.view == "kinds":
-        costs = {cost.KINDS[kind].title: [layer(setup, kind, n).operations for n in lengths] for kind in DRAWN}
-    elif setup.view == "layer":
-        work = [cost.attention_work(n, *setup.widths) for n in lengths]
-        costs = {
-            "projections": [w.projections for w in work],
-            "scores and sums": [w.scores + w.sums for w in work],
-            "whole layer": [w.total for w in work],
-        }
-    else:
-        costs = {
-            "scores of one layer": [scores(setup, n) for n in lengths],
-            "keys and values of all layers": [cache(setup, n) for n in lengths],
-        }
-    return lengths, costs
+        return costs_of_kinds, {"d_model": setup.d_model, "kernel": setup.kernel, "window": setup.window}
+    if setup.view == "layer":
+        return costs_of_a_layer, {"widths": setup.widths}
+    names = ("num_heads", "num_kv_heads", "d_k", "num_layers", "bytes_per_number")
+    return memory_taken, {name: getattr(setup, name) for name in names}
+
+
+def costs_of_kinds(lengths, d_model, kernel, window):
+    """Count the multiplications of every kind of layer."""
+    costs = {}
+    for kind in DRAWN:
+        each = (cost.layer_cost(kind, n, d_model, kernel=kernel, window=window) for n in lengths)
+        costs[cost.KINDS[kind].title] = [one.operations for one in each]
+    return costs
+
+
+def costs_of_a_layer(lengths, widths):
+    """Count the multiplications of the parts of an attention layer."""
+    work = [cost.attention_work(n, *widths) for n in lengths]
+    return {
+        "projections": [w.projections for w in work],
+        "scores and sums": [w.scores + w.sums for w in work],
+        "whole layer": [w.total for w in work],
+    }
+
+
+def memory_taken(lengths, num_heads, num_kv_heads, d_k, num_layers, bytes_per_number):
+    """Count the bytes of scores, and of keys and values."""
+    each = {"num_layers": num_layers, "bytes_per_number": bytes_per_number}
+    return {
+        "scores of one layer": [cost.score_bytes(num_heads, n, n, bytes_per_number=bytes_per_number) for n in lengths],
+        "keys and values of all layers": [cost.cache_bytes(n, num_kv_heads, d_k, d_k, **each) for n in lengths],
+    }
 
 
 def layer(setup, kind, n=None):
@@ -198,7 +224,14 @@ def cache(setup, n):
 
 def picture(setup, theme):
     """Draw the curves of the view, with the chosen length and the crossing marked."""
-    lengths, series = series_of(setup)
+    lengths, costs = series_of(setup)
+    y_format = in_bytes if setup.view == "memory" else many
+    shown = draw(lengths, costs, marks_of(setup), theme, **look_of(setup), x_format="{:,.0f}".format, y_format=y_format)
+    return charts.beside(shown)
+
+
+def marks_of(setup):
+    """Return the lengths that are marked, and with which words."""
     marks = [(setup.n, f"here: {setup.n:,}")]
     if setup.view == "kinds":
         d = setup.d_model
@@ -207,23 +240,21 @@ def picture(setup, theme):
         even = cost.crossover(*setup.widths)
         height = cost.attention_work(1, *setup.widths).projections * even
         marks.append((even, f"{even:,.0f}: as much as the projections", height))
-    return charts.beside(
-        charts.curves(
-            [
-                charts.Curve(_DRAWN_AS.get(name, name), lengths, values, dashed=name in DASHED)
-                for name, values in series.items()
-            ],
-            theme,
-            log=True,
-            marks=sorted(marks),
-            x_name="tokens",
-            y_name="memory" if setup.view == "memory" else "multiplications",
-            x_format=lambda n: f"{n:,.0f}",
-            y_format=in_bytes if setup.view == "memory" else many,
-            width=page_width(),
-            height=int(min(520, max(340, page_width() * 0.36))),
-        )
-    )
+    return sorted(marks)
+
+
+def look_of(setup):
+    """Return how large the curves are drawn, and what they show."""
+    name = "memory" if setup.view == "memory" else "multiplications"
+    return {"y_name": name, "width": round(page_width()), "height": int(min(520, max(340, page_width() * 0.36)))}
+
+
+def draw(lengths, costs, marks, theme, **look):
+    """Draw costs by length."""
+    curves = [
+        charts.Curve(DRAWN_AS.get(name, name), lengths, values, dashed=name in DASHED) for name, values in costs.items()
+    ]
+    return charts.curves(curves, theme, log=True, marks=marks, x_name="tokens", **look)
 
 
 def reading(setup):
@@ -378,49 +409,11 @@ def parameters_reading(setup):
 
 def code_of(setup):
     """Return the lines that compute the curves in view and draw them."""
-    lengths = lengths_of(setup)
-    start, stop = (int(math.log2(n)) for n in (lengths[0], lengths[-1]))
-    widths = ", ".join(map(str, setup.widths))
-    series = {
-        "kinds": f"""costs = {{
-    cost.KINDS[kind].title: [
-        cost.layer_cost(kind, n, {setup.d_model}, kernel={setup.kernel}, window={setup.window}).operations
-        for n in lengths
-    ]
-    for kind in {DRAWN}
-}}""",
-        "layer": f"""work = [cost.attention_work(n, {widths}) for n in lengths]
-costs = {{
-    "projections": [w.projections for w in work],
-    "scores and sums": [w.scores + w.sums for w in work],
-    "whole layer": [w.total for w in work],
-}}
-print(cost.crossover({widths}))""",
-        "memory": f"""costs = {{
-    "scores of one layer": [
-        cost.score_bytes({setup.num_heads}, n, n, bytes_per_number={setup.size}) for n in lengths
-    ],
-    "keys and values of all layers": [
-        cost.cache_bytes(
-            n, {setup.num_kv_heads}, {setup.d_k}, {setup.d_k},
-            num_layers={setup.num_layers}, bytes_per_number={setup.size},
-        )
-        for n in lengths
-    ],
-}}""",
-    }[setup.view]
-    name = "bytes" if setup.view == "memory" else "multiplications"
-    return f"""from attn import charts, cost
-
-lengths = [2**power for power in range({start}, {stop + 1})]
-{series}
-for name, values in costs.items():
-    print(name, dict(zip(lengths, values)))
-
-parts = [charts.Curve(name, lengths, values) for name, values in costs.items()]
-picture = charts.curves(
-    parts, charts.LIGHT, log=True, x_name="tokens", y_name="{name}",
-    marks=[({setup.n}, "here")],
-)
-charts.save(picture, "cost.svg")
-"""
+    lengths, (count, sizes) = lengths_of(setup), counted(setup)
+    return shown_code(
+        {"lengths": lengths} | sizes | {"marks": marks_of(setup), "look": look_of(setup), "theme": LIGHT},
+        ("costs", count),
+        "for name, values in costs.items():\n    print(name, dict(zip(lengths, values)))\n",
+        ("picture", draw),
+        'charts.save(picture, "cost.svg")',
+    )

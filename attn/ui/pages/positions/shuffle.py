@@ -12,6 +12,7 @@ from attn.data import examples
 from attn.ui.controls.positions import POSITION_HELP, POSITIONS, positions_of
 from attn.ui.controls.sentence import words_of
 from attn.ui.link import choice, flag, string, whole
+from attn.ui.shown_code import LIGHT, Source, shown_code
 from attn.ui.state import as_text
 from attn.ui.width import page_width
 
@@ -117,11 +118,17 @@ def placed(setup, scheme=None):
     keywords = keywords_of(setup, n, scheme)[0]
     visible = ~hidden(setup, n)
     order = another_order(n, setup.shuffle)
-    written, shuffled = (one_head.walk(x, e.w_q, e.w_k, e.w_v, mask=visible, **keywords) for x in (e.x, e.x[order]))
+    written, shuffled, difference = in_both_orders(e, order, visible, keywords)
+    moved = np.abs(shuffled.context[np.argsort(order)] - written.context).max(initial=0)
+    return Placed(tokens, order, written, shuffled, difference, float(moved), ~visible)
+
+
+def in_both_orders(e, order, mask, positions):
+    """Attend to the words as written and in another order, and compare the weights once that is undone."""
+    written, shuffled = (one_head.walk(x, e.w_q, e.w_k, e.w_v, mask=mask, **positions) for x in (e.x, e.x[order]))
     back = np.argsort(order)
     difference = shuffled.weights[np.ix_(back, back)] - written.weights
-    moved = np.abs(shuffled.context[back] - written.context).max(initial=0)
-    return Placed(tokens, order, written, shuffled, difference, float(moved), ~visible)
+    return written, shuffled, difference
 
 
 def keywords_of(setup, n, scheme=None):
@@ -179,25 +186,20 @@ def scheme_controls(state):
 
 def shuffle_picture(result, theme):
     """Draw the weights as written, shuffled, and what differs once the shuffle is undone."""
-    labels, others = result.labels, result.shuffled_labels
-    parts = [
-        charts.panel(result.written.weights, labels, labels, title="As written", hidden=result.hidden),
-        charts.panel(result.shuffled.weights, others, others, title="Shuffled", hidden=result.hidden),
-        charts.panel(
-            result.difference,
-            labels,
-            labels,
-            kind="signed",
-            title="Put back, minus as written",
-            limit=limit_of(result.largest),
-        ),
-    ]
-    return charts.panels(theme, page_width(), *parts)
+    names = result.labels, result.shuffled_labels
+    return picture(result.written, result.shuffled, result.difference, result.hidden, *names, theme, page_width())
 
 
-def limit_of(difference):
-    """Return the end of the scale of differences: small ones, such as rounding, are not to look large."""
-    return max(0.1, difference)
+def picture(written, shuffled, difference, hidden, labels, others, theme, room):
+    """Draw the weights as written, shuffled, and what differs once the shuffle is undone."""
+    limit = max(0.1, float(np.abs(difference).max(initial=0)))  # rounding is not to look large
+    return charts.panels(
+        theme,
+        room,
+        charts.panel(written.weights, labels, labels, title="As written", hidden=hidden),
+        charts.panel(shuffled.weights, others, others, title="Shuffled", hidden=hidden),
+        charts.panel(difference, labels, labels, kind="signed", title="Put back, minus as written", limit=limit),
+    )
 
 
 def name_of(scheme):
@@ -275,35 +277,23 @@ def schemes_picture(setup, theme):
 
 def code_of(setup, result):
     """Return the lines that shuffle the words and draw what differs."""
-    n = len(tokens_of(setup))
+    n = len(result.tokens)
     _, line = keywords_of(setup, n)
-    order = another_order(n, setup.shuffle).tolist()
-    mask = f"attn.masks.causal({n})" if setup.causal else f"attn.masks.everything({n})"
-    keywords = f"dict({line})" if line else "{}"
-    limit = limit_of(result.largest)
-    return f"""import numpy as np
-import attn
-from attn import charts
-
-tokens = attn.examples.split_words({setup.text!r})[:{n}]
-e = attn.examples.random_example(tokens, {setup.d_model}, {setup.d_k}, {D_V}, seed={setup.seed})
-positions = {keywords}
-order = np.array({order})
-written, shuffled = (
-    attn.one_head.walk(x, e.w_q, e.w_k, e.w_v, mask={mask}, **positions)
-    for x in (e.x, e.x[order])
-)
-back = np.argsort(order)
-difference = shuffled.weights[np.ix_(back, back)] - written.weights
-print(np.abs(difference).max())
-
-labels, others = charts.token_labels(tokens), charts.token_labels([tokens[at] for at in order])
-hidden = written.masked_scores == -np.inf
-picture = charts.panels(
-    charts.LIGHT, {page_width():.0f},
-    charts.panel(written.weights, labels, labels, title="As written", hidden=hidden),
-    charts.panel(shuffled.weights, others, others, title="Shuffled", hidden=hidden),
-    charts.panel(difference, labels, labels, kind="signed", title="Put back, minus as written", limit={limit:.3g}),
-)
-charts.save(picture, "positions.svg")
-"""
+    widths = f"{setup.d_model}, {setup.d_k}, {D_V}, seed={setup.seed}"
+    return shown_code(
+        {
+            "tokens": Source(f"attn.examples.split_words({setup.text!r})[:{n}]"),
+            "e": Source(f"attn.examples.random_example(tokens, {widths})"),
+            "order": result.order,
+            "mask": Source(f"attn.masks.{'causal' if setup.causal else 'everything'}({n})"),
+            "positions": Source(f"dict({line})" if line else "{}"),
+            "theme": LIGHT,
+            "room": round(page_width()),
+        },
+        ("written, shuffled, difference", in_both_orders),
+        "print(np.abs(difference).max())\n",
+        "labels, others = charts.token_labels(tokens), charts.token_labels([tokens[at] for at in order])",
+        "hidden = np.isneginf(written.masked_scores)",
+        ("picture", picture),
+        'charts.save(picture, "positions.svg")',
+    )

@@ -166,9 +166,9 @@ def walked(setup, theme, width):
             "temperature": setup.temperature,
             "positions": Source(f"dict({position_line})" if position_line else "{}"),
         },
-        made + _edits(setup, example),
+        f"{made}{_edits(setup, example)}\n",
         ("steps", walk),
-        stages.code(view, stage),
+        f"\n{stages.code(view, stage)}",
         'charts.save(picture, "step.svg")',
     )
     return view, code, problems
