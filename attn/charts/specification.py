@@ -35,15 +35,16 @@ def specification(chart):
     >>> spec["data"], spec["datasets"]["table_0"] is table
     ({'name': 'table_0'}, True)
     """
-    tables, selections = [], []
-    spec = _written(chart, tables, selections)
+    selections, tables = [], []
+    spec = _written(chart, selections)
+    _name(spec, tables)
     if selections:
         spec["params"] = spec.get("params", []) + selections
-    return spec | {"$schema": alt.SCHEMA_URL, "datasets": {_name(at): table for at, table in enumerate(tables)}}
+    return spec | {"$schema": alt.SCHEMA_URL, "datasets": dict(tables)}
 
 
-def _written(chart, tables, selections, inherited=False):
-    """Return a chart as a dictionary; its tables go to `tables`, what can be clicked in its parts to `selections`.
+def _written(chart, selections, inherited=False):
+    """Return a chart as a dictionary that holds its tables; what can be clicked in its parts goes to `selections`.
 
     Part by part and not by `to_dict` of the whole, which would copy each part several times.
     """
@@ -51,26 +52,19 @@ def _written(chart, tables, selections, inherited=False):
     spec = alt.SchemaBase.to_dict(chart, validate=False, ignore=["data", *kinds])
     data = getattr(chart, "data", alt.Undefined)
     has_data = data is not alt.Undefined
+    if has_data and not isinstance(data, pd.DataFrame):
+        raise ValueError(f"the data of a figure must be a pandas DataFrame, got {type(data).__name__}")
     if has_data:
-        spec["data"] = {"name": _kept(data, tables)}
+        spec["data"] = data
     if not (kinds or has_data or inherited):
         raise ValueError("every part of a figure must have data, got one without")
     for kind in kinds:
-        spec[kind] = [_written(part, tables, selections, inherited or has_data) for part in chart[kind]]
+        spec[kind] = [_written(part, selections, inherited or has_data) for part in chart[kind]]
         for part in spec[kind]:
             _lift(part, selections)
-        if kind == "layer" and not has_data:
+        if not has_data:
             _share(spec, spec[kind])
     return spec
-
-
-def _kept(data, tables):
-    """Return the name of a table in `tables`, where equal ones stand only once."""
-    if not isinstance(data, pd.DataFrame):
-        raise ValueError(f"the data of a figure must be a pandas DataFrame, got {type(data).__name__}")
-    at = next((at for at, table in enumerate(tables) if table.equals(data)), len(tables))
-    tables[at:] = tables[at:] or [data]
-    return _name(at)
 
 
 def _lift(part, selections):
@@ -90,14 +84,23 @@ def _lift(part, selections):
             known["views"] = known.get("views", []) + views
 
 
-def _share(whole, layers):
-    """Name a table once for the whole, if it is that of every layer."""
-    named = [layer.get("data") for layer in layers]
-    if named and named[0] and all(name == named[0] for name in named):
-        whole["data"] = named[0]
-        for layer in layers:
-            del layer["data"]
+def _share(whole, parts):
+    """Move a table that is that of every part to the whole."""
+    tables = [part.get("data") for part in parts]
+    if tables and tables[0] is not None and all(table is tables[0] for table in tables):
+        whole["data"] = tables[0]
+        for part in parts:
+            del part["data"]
 
 
-def _name(at):
-    return f"table_{at}"  # not "data_0", which Vega calls its own
+def _name(spec, tables):
+    """Put a name in the place of each table, and both in `tables`, equal ones only once."""
+    if "data" in spec:
+        name = next((name for name, table in tables if table.equals(spec["data"])), None)
+        if name is None:
+            name = f"table_{len(tables)}"  # not "data_0", which Vega calls its own
+            tables.append((name, spec["data"]))
+        spec["data"] = {"name": name}
+    for kind in _PARTS:
+        for part in spec.get(kind, ()):
+            _name(part, tables)
