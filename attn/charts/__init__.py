@@ -1,16 +1,19 @@
 """Figures: arrays, labels and a theme in, an Altair chart out."""
 
 from attn.charts.bars import bars, products
-from attn.charts.before_after import head_switches, pairs
-from attn.charts.cells import message
+from attn.charts.before_after import pairs
+from attn.charts.concat_map import concat_map
 from attn.charts.curves import Curve, curves
 from attn.charts.diagram import Box, Frame, diagram
-from attn.charts.heads import concat_map, head_grid, head_groups, layer_head_map
+from attn.charts.head_grid import head_grid
+from attn.charts.head_groups import head_groups
 from attn.charts.heatmap import heatmap
 from attn.charts.labels import counted, marked, quoted, token_labels
+from attn.charts.layers_and_heads import head_switches, layer_head_map
 from attn.charts.layout import above, beside
 from attn.charts.lines import MOST_LINED, lines
 from attn.charts.local_window import places
+from attn.charts.message import message
 from attn.charts.mosaic import mosaic
 from attn.charts.overview import overview, window_of
 from attn.charts.panels import panel, panels

@@ -6,9 +6,10 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from attn.charts.cells import chosen, message, painted
 from attn.charts.labels import LINE, Ticks, aligned, axis, number, pixels
 from attn.charts.layout import concatenation, dressed
+from attn.charts.marks import chosen, painted
+from attn.charts.message import message
 from attn.charts.plane import Plane, at_least, tooltip, wrapped
 from attn.charts.scale import colour_scale
 from attn.charts.theme import ink_on

@@ -1,4 +1,4 @@
-"""Cells: what matrices, maps of heads and strips of tokens have in common."""
+"""A matrix on a plane: its cells, or a picture of them, with their numbers, outlines and words."""
 
 import altair as alt
 import numpy as np
@@ -6,25 +6,14 @@ import pandas as pd
 
 from attn.charts import raster
 from attn.charts.labels import LINE, aligned, fixed, number, pixels
-from attn.charts.layout import dressed
+from attn.charts.legends import legend_length
+from attn.charts.marks import chosen, edges, named, painted, shown, state
 from attn.charts.plane import FINEST_CELL, LEAST_PLOT, Plane, at_least, tooltip
 from attn.charts.theme import ink_on
 
 MOST_CELLS = 64 * 64  # beyond these a browser stumbles over single marks
-
-
 _LARGEST_CELL = 84  # pixels
-
-
 _BLOCKS = 24  # a picture answers to the pointer in so many blocks a side
-
-
-def message(text, theme, title=""):
-    """Return a figure that only says `text`."""
-    plane = Plane(280, 2 * LINE, 1, 1)
-    table = pd.DataFrame({"x": [0], "y": [0.5], "text": [text]})
-    figure = plane.figure([plane.texts(table, color=theme.muted, align="left")], title)
-    return dressed(figure, theme, " ".join(filter(None, [title, text])))
 
 
 def checked(values, rows, columns, hidden):
@@ -82,7 +71,7 @@ def cells(values, hidden, rows, columns, plane, scale, axes, select=None, legend
         alt.Chart(table)
         .mark_rect(strokeWidth=gap)
         .encode(
-            **plane.box("column", "row"), color=color, stroke=lines(scale.theme), tooltip=_tooltip(axes, scale.name)
+            **plane.box("column", "row"), color=color, stroke=edges(scale.theme), tooltip=_tooltip(axes, scale.name)
         )
     )
     return [chosen(mark, select, "row", "column")]
@@ -140,29 +129,9 @@ def numerals(table, values, hidden, plane, scale, axes, decimals=None):
     return [plane.texts(table, "middle", "centre", tooltip=_tooltip(axes, scale.name))]
 
 
-def swatches(values, hidden, theme, hidden_name="hidden"):
-    """Return a layer that draws nothing but the legend entries of hidden and invalid cells."""
-    entries = {}
-    if hidden.any():
-        entries[hidden_name] = theme.hidden
-    if (~np.isfinite(values) & ~hidden).any():
-        entries["not a number"] = theme.invalid
-    if not entries:
-        return []
-    scale = alt.Scale(domain=list(entries), range=list(entries.values()))
-    legend = alt.Legend(
-        title=None,
-        orient="bottom",
-        direction="horizontal",
-        symbolType="square",
-        symbolSize=150,
-        symbolOpacity=1,
-        symbolStrokeWidth=0,
-        offset=12,
-    )
-    nowhere = {"x": alt.XValue(0), "x2": alt.X2Value(0), "y": alt.YValue(0), "y2": alt.Y2Value(0)}
-    mark = alt.Chart(pd.DataFrame({"kind": list(entries)})).mark_rect(opacity=0, tooltip=None)
-    return [mark.encode(color=alt.Color("kind:N", scale=scale, legend=legend), **nowhere)]
+def fit(texts, cell_width, cell_height):
+    """Return whether every text fits into a cell of so many pixels."""
+    return cell_height >= LINE and max(map(pixels, texts), default=0) + 6 <= cell_width
 
 
 def outlines(plane, theme, axes=("query", "key"), highlight=None, selected=None):
@@ -179,55 +148,6 @@ def outlines(plane, theme, axes=("query", "key"), highlight=None, selected=None)
     return layers
 
 
-def painted(color, theme):
-    """Return the colour channel with the flat colours of hidden and invalid cells."""
-    color.condition = [
-        {"test": "datum.state === 1", "value": theme.hidden},
-        {"test": "datum.state === 2", "value": theme.invalid},
-    ]
-    return color
-
-
-def lines(theme):
-    """Return the colour of the lines around cells: none shows among hidden ones, so that they are flat."""
-    return alt.StrokeValue(theme.grid, condition={"test": "datum.state === 1", "value": theme.hidden})
-
-
-def chosen(mark, name, *fields):
-    """Return `mark` with a selection of one of its things, told by `fields`, if it has a name.
-
-    The browser makes code of the name.
-    """
-    if name is None:
-        return mark
-    if not name.isidentifier():
-        raise ValueError(f"a selection must have a name of letters, digits and _, got {name}")
-    return mark.add_params(alt.selection_point(name=name, fields=list(fields), toggle=False, empty=False))
-
-
-def state(values, hidden):
-    """Return 0 for cells that are shown, 1 for hidden ones, 2 for those that are not a number."""
-    return np.where(hidden, 1, np.where(np.isfinite(values), 0, 2)).astype(np.uint8)
-
-
-def shown(values, hidden, hidden_name="hidden"):
-    """Return what the pointer says of each value."""
-    return [hidden_name if h else number(v, 4) for v, h in zip(values.ravel(), hidden.ravel(), strict=True)]
-
-
-def named(labels, places):
-    """Return the labels at `places` as a column that holds each label once."""
-    labels = [str(label) for label in labels]
-    if len(set(labels)) < len(labels):
-        return [labels[place] for place in places]
-    return pd.Categorical.from_codes(places, labels)
-
-
-def legend_length(plane):
-    """Return how long a legend below this plane is, in pixels."""
-    return int(min(max(plane.width * 0.5, 110), 220))
-
-
 def described(what, values, hidden, rows, columns, axes, name, hidden_name="hidden"):
     """Return the figure in words."""
     seen = np.isfinite(values) & ~hidden
@@ -240,11 +160,6 @@ def described(what, values, hidden, rows, columns, axes, name, hidden_name="hidd
     if hidden.any():
         text += f" {int(hidden.sum())} of {hidden.size} cells are {hidden_name}."
     return text
-
-
-def fit(texts, cell_width, cell_height):
-    """Return whether every text fits into a cell of so many pixels."""
-    return cell_height >= LINE and max(map(pixels, texts), default=0) + 6 <= cell_width
 
 
 def _tooltip(axes, name):

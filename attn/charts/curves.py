@@ -8,9 +8,9 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from attn.charts.cells import message
 from attn.charts.labels import LINE, Ticks, axis, number, pixels
 from attn.charts.layout import dressed
+from attn.charts.message import message
 from attn.charts.plane import Plane, at_least, tooltip
 from attn.charts.theme import blend, hex_of
 

@@ -6,9 +6,9 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from attn.charts.cells import chosen
 from attn.charts.labels import pixels
 from attn.charts.layout import dressed
+from attn.charts.marks import chosen
 from attn.charts.plane import Plane, tooltip
 from attn.charts.theme import blend, hex_of
 

@@ -1,18 +1,9 @@
 """A matrix as a figure: rows down, columns across, one labelled scale of colour."""
 
-from attn.charts.cells import (
-    MOST_CELLS,
-    cells,
-    checked,
-    described,
-    message,
-    numerals,
-    outlines,
-    picture,
-    plane_for,
-    swatches,
-)
+from attn.charts.cells import MOST_CELLS, cells, checked, described, numerals, outlines, picture, plane_for
 from attn.charts.layout import dressed
+from attn.charts.legends import swatches
+from attn.charts.message import message
 from attn.charts.scale import colour_scale
 
 _MOST_NUMBERS = 120  # more numbers than these are not read

@@ -4,9 +4,10 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from attn.charts.cells import chosen, message
 from attn.charts.labels import number, pixels
 from attn.charts.layout import dressed
+from attn.charts.marks import chosen
+from attn.charts.message import message
 from attn.charts.plane import Plane, at_least, tooltip
 
 _LINE = 24  # pixels from one token to the next

@@ -4,9 +4,9 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from attn.charts.cells import message
 from attn.charts.labels import Ticks, axis, number, ticks
 from attn.charts.layout import dressed
+from attn.charts.message import message
 from attn.charts.plane import Plane, at_least, tooltip
 
 

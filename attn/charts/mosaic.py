@@ -5,9 +5,12 @@ import numpy as np
 import pandas as pd
 
 from attn.charts import raster
-from attn.charts.cells import chosen, image_layer, legend_length, message, swatches
+from attn.charts.cells import image_layer
 from attn.charts.labels import number
 from attn.charts.layout import dressed
+from attn.charts.legends import legend_length, swatches
+from attn.charts.marks import chosen
+from attn.charts.message import message
 from attn.charts.plane import Plane, tooltip
 from attn.charts.scale import colour_scale
 

@@ -5,8 +5,10 @@ import math
 import altair as alt
 import numpy as np
 
-from attn.charts.cells import checked, described, message, picture, plane_for, swatches
+from attn.charts.cells import checked, described, picture, plane_for
 from attn.charts.layout import dressed
+from attn.charts.legends import swatches
+from attn.charts.message import message
 from attn.charts.scale import colour_scale
 
 

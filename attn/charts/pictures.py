@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from attn.charts.cells import chosen, image_layer
+from attn.charts.cells import image_layer
 from attn.charts.labels import counted, number
 from attn.charts.layout import dressed
+from attn.charts.marks import chosen
 from attn.charts.plane import LEAST_PICTURE, Plane, tooltip
 from attn.charts.theme import rgb
 

@@ -6,9 +6,9 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from attn.charts.cells import message
 from attn.charts.labels import LINE, number, pixels
 from attn.charts.layout import dressed
+from attn.charts.message import message
 from attn.charts.plane import Plane, at_least, tooltip
 
 _RADIUS = 0.4  # of a dial's width

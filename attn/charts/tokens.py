@@ -6,9 +6,10 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from attn.charts.cells import chosen, message
 from attn.charts.labels import pixels, shorten, visible
 from attn.charts.layout import dressed
+from attn.charts.marks import chosen
+from attn.charts.message import message
 from attn.charts.plane import Plane, tooltip
 from attn.charts.scale import colour_scale
 from attn.charts.theme import hex_of, ink_on

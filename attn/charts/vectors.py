@@ -6,9 +6,9 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from attn.charts.cells import chosen
 from attn.charts.labels import Ticks, axis, number
 from attn.charts.layout import dressed
+from attn.charts.marks import chosen
 from attn.charts.plane import Plane, at_least, tooltip
 
 _CLICKS = 24  # places to click at, across and down

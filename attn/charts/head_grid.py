@@ -1,4 +1,4 @@
-"""Many heads at once: small multiples, groups, the concatenation, and a map of the whole model."""
+"""The maps of a layer's heads as small multiples on one scale of colour."""
 
 import math
 from typing import NamedTuple
@@ -8,33 +8,16 @@ import numpy as np
 import pandas as pd
 
 from attn.charts import raster
-from attn.charts.cells import (
-    MOST_CELLS,
-    checked,
-    chosen,
-    image_layer,
-    legend_length,
-    lines,
-    message,
-    named,
-    painted,
-    plane_for,
-    shown,
-    state,
-    swatches,
-)
-from attn.charts.heatmap import heatmap
-from attn.charts.labels import Ticks, axis, number, pixels, ticks
-from attn.charts.layout import concatenation, dressed, undressed
+from attn.charts.cells import MOST_CELLS, checked, image_layer
+from attn.charts.labels import Ticks, axis, pixels, ticks
+from attn.charts.layout import dressed
+from attn.charts.legends import legend_length, swatches
+from attn.charts.marks import chosen, edges, named, painted, shown, state
+from attn.charts.message import message
 from attn.charts.plane import Plane, at_least, tooltip
 from attn.charts.scale import colour_scale
-from attn.charts.theme import ink_on, rgb
 
 _GAP = 18  # pixels between the maps of two heads
-_CHIP = 30  # pixels for the height of a box with the name of a head
-_LEAST_PITCH = 24.0  # pixels from one box to the next that leave room for a number
-_ASKING = 86  # pixels from the top to the boxes of query heads
-_NAMES = 96  # pixels for the names of the two rows
 _SQUARE = 18  # pixels for the coloured square before a title
 _HEADLINE = 26  # pixels for the title over each
 _AXIS = 36  # pixels for the name of the axis and the space beside its labels
@@ -119,210 +102,6 @@ def head_grid(
         layers.append(plane.outline(x - 3, y - 3, x + grid.map_width + 3, y + grid.map_height + 3, theme.text, 3))
     what = f"{title or 'Attention by head'}: {num_heads} maps of {n_q} by {n_k} on one scale."
     return dressed(plane.figure(layers, title), theme, what)
-
-
-def head_groups(num_heads, num_kv_heads, theme, *, title="", width=880):
-    """Draw query heads bracketed under the key/value head that they share.
-
-    Parameters
-    ----------
-    num_heads, num_kv_heads : int
-        `num_heads` is a multiple of `num_kv_heads`.
-    theme : Theme
-    title : str
-    width : int, default 880
-        Pixels, with the names at the left.
-
-    Returns
-    -------
-    alt.LayerChart
-
-    Raises
-    ------
-    ValueError
-        If the heads do not divide into groups.
-    """
-    if num_heads < 1 or num_kv_heads < 1 or num_heads % num_kv_heads:
-        raise ValueError(
-            f"num_heads must be a multiple of num_kv_heads, both at least 1, got {num_heads} and {num_kv_heads}"
-        )
-    group = num_heads // num_kv_heads
-    pitch = max(_LEAST_PITCH, min(64.0, (width - _NAMES) / num_heads))
-    names = axis(Ticks([4 + _CHIP / 2, _ASKING + _CHIP / 2], ["key, value", "query"], 0), "", theme.muted)
-    height = _ASKING + _CHIP + 4
-    plane = Plane(round(pitch * num_heads), height, columns=pitch * num_heads, rows=height, y_axis=names)
-    left = np.arange(num_heads) * pitch
-    chips = pd.concat([_asking(left, pitch, group, theme), *_shared(left, pitch, group, theme)], ignore_index=True)
-    says = tooltip(("what", " "))
-    mark = alt.Chart(chips).mark_rect(cornerRadius=3)
-    layers = [
-        _brackets(left + pitch / 2, group, plane, theme),
-        mark.encode(**plane.box(), color=alt.Color("color:N", scale=None), tooltip=says),
-        plane.texts(chips, "middle", "centre", says, fontWeight=600),
-    ]
-    what = f"{title or 'Heads'}: {num_heads} query heads share {num_kv_heads} key/value heads, {group} to each."
-    return dressed(plane.figure(layers, title), theme, what)
-
-
-def _asking(left, pitch, group, theme):
-    """Return the boxes of the query heads."""
-    head = np.arange(left.size)
-    texts = [f"{h + 1}" for h in head]
-    chips = _chips(left + 3, left + pitch - 3, _ASKING, [theme.head(h) for h in head], texts)
-    return chips.assign(what=[f"query head {h + 1} reads key/value head {h // group + 1}" for h in head])
-
-
-def _shared(left, pitch, group, theme):
-    """Return the boxes of the keys and of the values, side by side over the query heads that read them."""
-    start, stop = left[::group] + 3, left[group - 1 :: group] + pitch - 3
-    middle, half = (start + stop) / 2, np.minimum((stop - start) / 2, 46)
-    head = range(left.size // group)
-    for name, role, x, x2 in (("K", "key", middle - half, middle), ("V", "value", middle, middle + half)):
-        texts = [f"{name} {h + 1}" if pitch * group > 84 else name for h in head]
-        chips = _chips(x, x2, 4, [theme.role(role)] * len(head), texts)
-        readers = [f"{h * group + 1} to {(h + 1) * group}" if group > 1 else f"{h + 1}" for h in head]
-        says = [f"{role} head {h + 1}, read by query head {reader}" for h, reader in enumerate(readers)]
-        yield chips.assign(what=says)
-
-
-def _brackets(centre, group, plane, theme):
-    """Return the lines from each key/value head to the query heads that read it."""
-    first, last = centre[::group], centre[group - 1 :: group]
-    above, below, between = _CHIP + 6, _ASKING - 2, (_CHIP + _ASKING) / 2 + 2
-    lines = [
-        pd.DataFrame({"x": centre, "x2": centre, "y": between, "y2": below}),
-        pd.DataFrame({"x": (first + last) / 2, "x2": (first + last) / 2, "y": above, "y2": between}),
-        pd.DataFrame({"x": first, "x2": last, "y": between, "y2": between}),
-    ]
-    mark = alt.Chart(pd.concat(lines)).mark_rule(color=theme.muted, strokeWidth=1.5, tooltip=None)
-    return mark.encode(**plane.box())
-
-
-def _chips(left, right, top, fills, texts):
-    """Return coloured boxes with their texts, where these fit."""
-    table = pd.DataFrame({"x": left, "x2": right, "y": top, "y2": top + _CHIP, "color": fills})
-    table["middle"], table["centre"] = (table["x"] + table["x2"]) / 2, top + _CHIP / 2
-    table["text"] = [t if pixels(t) <= wide else "" for t, wide in zip(texts, right - left, strict=True)]
-    table["ink"] = ink_on(np.stack([rgb(fill) for fill in fills]))
-    return table
-
-
-def concat_map(concat, num_heads, rows, theme, *, title="", limit=None, size=640, numbers=None):
-    """Draw the heads' outputs side by side, a coloured band over each.
-
-    Parameters
-    ----------
-    concat : array_like, shape (n, num_heads * d_v)
-    num_heads : int
-    rows : sequence of str
-        Labels of tokens.
-    theme : Theme
-    title : str
-    limit, numbers
-        As in `heatmap`.
-    size : int, default 640
-        Pixels along the longer side.
-
-    Returns
-    -------
-    alt.LayerChart
-
-    Raises
-    ------
-    ValueError
-        If the width is not a multiple of `num_heads`.
-    """
-    concat = np.asarray(concat)
-    if concat.ndim != 2 or num_heads < 1 or concat.shape[1] % num_heads:
-        raise ValueError(f"concat must be (n, num_heads * d_v), got {concat.shape} and num_heads {num_heads}")
-    columns = [f"{column + 1}" for column in range(concat.shape[1])]
-    figure = heatmap(
-        concat, rows, columns, theme, kind="signed", axes=("token", "dimension"),
-        limit=limit, size=size, square=False, numbers=numbers,
-    )  # fmt: skip
-    if not concat.size:
-        return figure
-    plot = undressed(figure)
-    plane = Plane(plot.width, _CHIP, columns=plot.width, rows=_CHIP)
-    head = np.arange(num_heads)
-    texts = [f"head {h + 1}" for h in head]
-    if max(map(pixels, texts)) + 8 > plot.width / num_heads:
-        texts = [f"{h + 1}" for h in head]
-    pitch = plot.width / num_heads
-    bands = _chips(head * pitch, (head + 1) * pitch, 0, [theme.head(h) for h in head], texts)
-    strip = plane.rectangles(bands, cornerRadius=2, stroke=theme.background)
-    strip = strip.encode(color=alt.Color("color:N", scale=None))
-    above = plane.figure([strip, plane.texts(bands, "middle", "centre", fontWeight=600)], title)
-    whole = concatenation("vconcat", [above, plot], spacing=3)
-    return dressed(whole, theme, f"{title or 'The concatenation of the heads'}: {plot.description}")
-
-
-def layer_head_map(
-    values,
-    theme,
-    *,
-    title="",
-    hidden=None,
-    log=False,
-    select=None,
-    selected=None,
-    tolerance=None,
-    limit=None,
-    tooltip_name=None,
-    size=520,
-):
-    """Draw one number per layer and head, layers down and heads across.
-
-    Parameters
-    ----------
-    values : array_like, shape (num_layers, num_heads)
-    theme : Theme
-    title : str
-    hidden : array_like of bool, shape (num_layers, num_heads), optional
-        Heads that are filtered out.
-    log : bool, default False
-    select : str, optional
-        Name of a selection that tells which was chosen, as ``{"row": layer, "column": head}``
-        counted from 0; the labels count from 1.
-    selected : (int, int), optional
-        Layer and head to outline.
-    tolerance : float, optional
-        Larger values are outlined in the colour of what is wrong.
-    limit, tooltip_name, size
-        As in `heatmap`.
-
-    Returns
-    -------
-    alt.LayerChart
-    """
-    values = np.asarray(values, dtype=float)
-    if values.ndim != 2:
-        raise ValueError(f"values must be (num_layers, num_heads), got {values.shape}")
-    rows, columns = ([str(i) for i in range(1, n + 1)] for n in values.shape)
-    figure = heatmap(
-        values, rows, columns, theme, kind="magnitude", title=title, axes=("layer", "head"), limit=limit or tolerance,
-        log=log, hidden=hidden, numbers=False, selected=selected, select=select, size=size, tooltip_name=tooltip_name,
-        hidden_name="filtered out",
-    )  # fmt: skip
-    if tolerance is None or not values.size:
-        return figure
-    plane = plane_for(values.shape, size).labelled(rows, columns, ("layer", "head"), theme)
-    return figure + _beyond(plane, *np.nonzero(~(values <= tolerance)), f"above {number(tolerance)}", theme)
-
-
-def _beyond(plane, row, column, name, theme):
-    """Return a layer that outlines cells in the colour of what is wrong, with a legend entry called `name`."""
-    table = pd.DataFrame({"x": column + 0.06, "x2": column + 0.94, "y": row + 0.06, "y2": row + 0.94, "kind": name})
-    legend = alt.Legend(
-        title=None,
-        orient="bottom",
-        symbolType="square",
-        symbolSize=160,
-        symbolStrokeWidth=3,
-        symbolFillColor="transparent",
-    )
-    stroke = alt.Stroke("kind:N", scale=alt.Scale(domain=[name], range=[theme.invalid]), legend=legend)
-    return plane.rectangles(table, filled=False, strokeWidth=3).encode(stroke=stroke)
 
 
 class Grid(NamedTuple):
@@ -416,7 +195,7 @@ def _grid_cells(weights, hidden, rows, columns, grid, plane, scale, titles, axes
     table["name"], table["down"], table["across"] = named(titles, head), named(rows, row), named(columns, column)
     mark = alt.Chart(table).mark_rect(strokeWidth=1 if grid.cell >= 7 else 0)
     fill = painted(scale.encoding("shade", legend_length(plane)), scale.theme)
-    mark = mark.encode(**plane.box(), color=fill, stroke=lines(scale.theme), tooltip=_tooltip(axes, scale.name))
+    mark = mark.encode(**plane.box(), color=fill, stroke=edges(scale.theme), tooltip=_tooltip(axes, scale.name))
     return [chosen(mark, select, "head")]
 
 
@@ -447,11 +226,6 @@ def _grid_picture(weights, hidden, rows, columns, grid, plane, scale, titles, ax
     return [image_layer(plane, url), frames, chosen(touch, select, "head")]
 
 
-def _tooltip(axes, name):
-    """Return what the pointer says: the head, both tokens by name, and the value."""
-    return tooltip(("name", "head"), ("down", axes[0]), ("across", axes[1]), ("shown", name))
-
-
 def _headlines(grid, plane, titles, theme):
     """Return a coloured square and a title over each map."""
     head = np.arange(grid.num_heads)
@@ -463,3 +237,8 @@ def _headlines(grid, plane, titles, theme):
         mark.encode(**plane.box(), color=alt.Color("color:N", scale=None)),
         plane.texts(names, align="left", fontWeight=600),
     ]
+
+
+def _tooltip(axes, name):
+    """Return what the pointer says: the head, both tokens by name, and the value."""
+    return tooltip(("name", "head"), ("down", axes[0]), ("across", axes[1]), ("shown", name))

@@ -1,0 +1,101 @@
+"""Heads as coloured boxes: which query heads share the keys and values of one head."""
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from attn.charts.labels import Ticks, axis, pixels
+from attn.charts.layout import dressed
+from attn.charts.plane import Plane, tooltip
+from attn.charts.theme import ink_on, rgb
+
+CHIP = 30  # pixels for the height of a box with the name of a head
+_LEAST_PITCH = 24.0  # pixels from one box to the next that leave room for a number
+_ASKING = 86  # pixels from the top to the boxes of query heads
+_NAMES = 96  # pixels for the names of the two rows
+
+
+def head_groups(num_heads, num_kv_heads, theme, *, title="", width=880):
+    """Draw query heads bracketed under the key/value head that they share.
+
+    Parameters
+    ----------
+    num_heads, num_kv_heads : int
+        `num_heads` is a multiple of `num_kv_heads`.
+    theme : Theme
+    title : str
+    width : int, default 880
+        Pixels, with the names at the left.
+
+    Returns
+    -------
+    alt.LayerChart
+
+    Raises
+    ------
+    ValueError
+        If the heads do not divide into groups.
+    """
+    if num_heads < 1 or num_kv_heads < 1 or num_heads % num_kv_heads:
+        raise ValueError(
+            f"num_heads must be a multiple of num_kv_heads, both at least 1, got {num_heads} and {num_kv_heads}"
+        )
+    group = num_heads // num_kv_heads
+    pitch = max(_LEAST_PITCH, min(64.0, (width - _NAMES) / num_heads))
+    names = axis(Ticks([4 + CHIP / 2, _ASKING + CHIP / 2], ["key, value", "query"], 0), "", theme.muted)
+    height = _ASKING + CHIP + 4
+    plane = Plane(round(pitch * num_heads), height, columns=pitch * num_heads, rows=height, y_axis=names)
+    left = np.arange(num_heads) * pitch
+    boxes = pd.concat([_asking(left, pitch, group, theme), *_shared(left, pitch, group, theme)], ignore_index=True)
+    says = tooltip(("what", " "))
+    mark = alt.Chart(boxes).mark_rect(cornerRadius=3)
+    layers = [
+        _brackets(left + pitch / 2, group, plane, theme),
+        mark.encode(**plane.box(), color=alt.Color("color:N", scale=None), tooltip=says),
+        plane.texts(boxes, "middle", "centre", says, fontWeight=600),
+    ]
+    what = f"{title or 'Heads'}: {num_heads} query heads share {num_kv_heads} key/value heads, {group} to each."
+    return dressed(plane.figure(layers, title), theme, what)
+
+
+def _asking(left, pitch, group, theme):
+    """Return the boxes of the query heads."""
+    head = np.arange(left.size)
+    texts = [f"{h + 1}" for h in head]
+    boxes = chips(left + 3, left + pitch - 3, _ASKING, [theme.head(h) for h in head], texts)
+    return boxes.assign(what=[f"query head {h + 1} reads key/value head {h // group + 1}" for h in head])
+
+
+def _shared(left, pitch, group, theme):
+    """Return the boxes of the keys and of the values, side by side over the query heads that read them."""
+    start, stop = left[::group] + 3, left[group - 1 :: group] + pitch - 3
+    middle, half = (start + stop) / 2, np.minimum((stop - start) / 2, 46)
+    head = range(left.size // group)
+    for name, role, x, x2 in (("K", "key", middle - half, middle), ("V", "value", middle, middle + half)):
+        texts = [f"{name} {h + 1}" if pitch * group > 84 else name for h in head]
+        boxes = chips(x, x2, 4, [theme.role(role)] * len(head), texts)
+        readers = [f"{h * group + 1} to {(h + 1) * group}" if group > 1 else f"{h + 1}" for h in head]
+        says = [f"{role} head {h + 1}, read by query head {reader}" for h, reader in enumerate(readers)]
+        yield boxes.assign(what=says)
+
+
+def _brackets(centre, group, plane, theme):
+    """Return the lines from each key/value head to the query heads that read it."""
+    first, last = centre[::group], centre[group - 1 :: group]
+    above, below, between = CHIP + 6, _ASKING - 2, (CHIP + _ASKING) / 2 + 2
+    lines = [
+        pd.DataFrame({"x": centre, "x2": centre, "y": between, "y2": below}),
+        pd.DataFrame({"x": (first + last) / 2, "x2": (first + last) / 2, "y": above, "y2": between}),
+        pd.DataFrame({"x": first, "x2": last, "y": between, "y2": between}),
+    ]
+    mark = alt.Chart(pd.concat(lines)).mark_rule(color=theme.muted, strokeWidth=1.5, tooltip=None)
+    return mark.encode(**plane.box())
+
+
+def chips(left, right, top, fills, texts):
+    """Return coloured boxes with their texts, where these fit."""
+    table = pd.DataFrame({"x": left, "x2": right, "y": top, "y2": top + CHIP, "color": fills})
+    table["middle"], table["centre"] = (table["x"] + table["x2"]) / 2, top + CHIP / 2
+    table["text"] = [t if pixels(t) <= wide else "" for t, wide in zip(texts, right - left, strict=True)]
+    table["ink"] = ink_on(np.stack([rgb(fill) for fill in fills]))
+    return table

@@ -1,0 +1,168 @@
+"""One number per layer and head of a model, and over it which heads are out of bounds, off or replaced."""
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from attn.charts.cells import plane_for
+from attn.charts.heatmap import heatmap
+from attn.charts.labels import number
+from attn.charts.legends import squares
+from attn.charts.plane import tooltip
+
+_REPLACED = "#E69F00"  # orange of Okabe and Ito, which no role has
+
+
+def layer_head_map(
+    values,
+    theme,
+    *,
+    title="",
+    hidden=None,
+    log=False,
+    select=None,
+    selected=None,
+    tolerance=None,
+    limit=None,
+    tooltip_name=None,
+    size=520,
+):
+    """Draw one number per layer and head, layers down and heads across.
+
+    Parameters
+    ----------
+    values : array_like, shape (num_layers, num_heads)
+    theme : Theme
+    title : str
+    hidden : array_like of bool, shape (num_layers, num_heads), optional
+        Heads that are filtered out.
+    log : bool, default False
+    select : str, optional
+        Name of a selection that tells which was chosen, as ``{"row": layer, "column": head}``
+        counted from 0; the labels count from 1.
+    selected : (int, int), optional
+        Layer and head to outline.
+    tolerance : float, optional
+        Larger values are outlined in the colour of what is wrong.
+    limit, tooltip_name, size
+        As in `heatmap`.
+
+    Returns
+    -------
+    alt.LayerChart
+    """
+    values = np.asarray(values, dtype=float)
+    if values.ndim != 2:
+        raise ValueError(f"values must be (num_layers, num_heads), got {values.shape}")
+    rows, columns = ([str(i) for i in range(1, n + 1)] for n in values.shape)
+    figure = heatmap(
+        values, rows, columns, theme, kind="magnitude", title=title, axes=("layer", "head"), limit=limit or tolerance,
+        log=log, hidden=hidden, numbers=False, selected=selected, select=select, size=size, tooltip_name=tooltip_name,
+        hidden_name="filtered out",
+    )  # fmt: skip
+    if tolerance is None or not values.size:
+        return figure
+    plane = plane_for(values.shape, size).labelled(rows, columns, ("layer", "head"), theme)
+    beyond = _beyond(plane, *np.nonzero(~(values <= tolerance)), f"above {number(tolerance)}", theme)
+    figure.layer = [*figure.layer, beyond]
+    return figure
+
+
+def _beyond(plane, row, column, name, theme):
+    """Return a layer that outlines cells in the colour of what is wrong, with a legend entry called `name`."""
+    table = pd.DataFrame({"x": column + 0.06, "x2": column + 0.94, "y": row + 0.06, "y2": row + 0.94, "kind": name})
+    legend = alt.Legend(
+        title=None,
+        orient="bottom",
+        symbolType="square",
+        symbolSize=160,
+        symbolStrokeWidth=3,
+        symbolFillColor="transparent",
+    )
+    stroke = alt.Stroke("kind:N", scale=alt.Scale(domain=[name], range=[theme.invalid]), legend=legend)
+    return plane.rectangles(table, filled=False, strokeWidth=3).encode(stroke=stroke)
+
+
+def head_switches(
+    values,
+    theme,
+    *,
+    off=(),
+    replaced=(),
+    title="",
+    kind="magnitude",
+    limit=None,
+    select=None,
+    selected=None,
+    size=520,
+    tooltip_name=None,
+    missing="no such head",
+):
+    """Draw one number per layer and head, and over it which heads are off or have another pattern.
+
+    Parameters
+    ----------
+    values : array_like, shape (num_layers, num_heads)
+        NaN where there is none.
+    theme : Theme
+    off, replaced : iterable of (int, int)
+        Heads as (layer, head). Their numbers are not shown, and do not count for the scale.
+    title : str
+    kind, limit, size, tooltip_name
+        As in `attn.charts.heatmap`.
+    select : str, optional
+        Name of a selection that tells which was chosen, as ``{"row": layer, "column": head}``
+        counted from 0; the labels count from 1.
+    selected : (int, int), optional
+        Layer and head to outline.
+    missing : str
+        What a head without a number is called in the legend.
+
+    Returns
+    -------
+    alt.LayerChart
+    """
+    values = np.array(values, dtype=float)
+    rows, columns = ([str(i) for i in range(1, n + 1)] for n in values.shape)
+    off = set(off)
+    covered = [
+        ("off", "×", theme.hidden, off),
+        ("pattern replaced", "≈", _REPLACED, set(replaced) - off),
+        (missing, "", theme.grid, {(int(row), int(column)) for row, column in np.argwhere(np.isnan(values))} - off),
+    ]
+    for *_, heads in covered:
+        for head in heads:
+            values[head] = 0
+    figure = heatmap(
+        values, rows, columns, theme, kind=kind, title=title, axes=("layer", "head"), limit=limit,
+        numbers=False, selected=selected, select=select, size=size, tooltip_name=tooltip_name,
+    )  # fmt: skip
+    plane = plane_for(values.shape, size).labelled(rows, columns, ("layer", "head"), theme)
+    figure.layer = [*figure.layer, *_covers(plane, [kind for kind in covered if kind[-1]], theme)]
+    return figure
+
+
+def _covers(plane, covered, theme):
+    """Return layers that cover some heads, with a legend entry for each kind; they answer to a click as the map does.
+
+    Parameters
+    ----------
+    covered : list of (str, str, str, set of (int, int))
+        What they are called, the sign on them, their colour, and which they are.
+    """
+    if not covered:
+        return []
+    heads = [(*head, name, sign) for name, sign, _, heads in covered for head in sorted(heads)]
+    table = pd.DataFrame(heads, columns=["row", "column", "kind", "text"])
+    table = table.astype({"row": np.int32, "column": np.int32})  # the browser reads 64 bits as another kind of number
+    table = table.assign(x=table["column"], x2=table["column"] + 1, y=table["row"], y2=table["row"] + 1)
+    table = table.assign(middle=table["column"] + 0.5, centre=table["row"] + 0.5)
+    table["layer"], table["head"] = table["row"] + 1, table["column"] + 1
+    color = squares("kind", {name: colour for name, _, colour, _ in covered})
+    says = tooltip(("layer", "layer"), ("head", "head"), ("kind", "now"))
+    mark = alt.Chart(table).mark_rect(stroke=theme.background, strokeWidth=1)
+    bold = {"fontWeight": 700, "fontSize": int(min(max(plane.cell_height * 0.8, 14), 28))}
+    return [
+        mark.encode(**plane.box(), color=color, tooltip=says),
+        plane.texts(table, "middle", "centre", says, color=theme.text, **bold),
+    ]
