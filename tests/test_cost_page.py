@@ -14,9 +14,8 @@ from attn import cost
 from attn.pretrained import threads, timing
 from attn.pretrained.errors import ModelError
 from attn.ui.link import from_link
-from attn.ui.pages.cost import curves as costing
-from attn.ui.pages.cost import timing as measuring
-from attn.ui.pages.cost.curves import VIEWS, Setup
+from attn.ui.pages.cost.curves import VIEWS, Setup, many, series_of, times
+from attn.ui.pages.cost.timing import RUNNING
 from attn.ui.shared_results import waiting
 
 
@@ -85,14 +84,14 @@ def test_the_code_makes_the_picture(view, tmp_path, monkeypatch):
     namespace = {"__name__": "copied"}
     exec(code.value, namespace)
     assert [file.name for file in tmp_path.iterdir()] == ["cost.svg"]
-    lengths, series = costing.series_of(from_link(Setup, params)[0])
+    lengths, series = series_of(from_link(Setup, params)[0])
     assert namespace["lengths"] == lengths
     assert namespace["costs"] == series
 
 
 def test_numbers_for_people():
-    assert costing.many(134217728) == "134 million"
-    assert "1/500 of" in costing.times(1, 500)
+    assert many(134217728) == "134 million"
+    assert "1/500 of" in times(1, 500)
 
 
 # Measuring
@@ -163,9 +162,9 @@ def test_what_a_process_complains_of_does_not_block_it(monkeypatch, tmp_path):
 def ended(app):
     """Wait for the end of the measurement, and return the page as it is then."""
     for _ in range(400):
-        if measuring.RUNNING not in app.session_state:
+        if RUNNING not in app.session_state:
             return check(app)
-        job = app.session_state[measuring.RUNNING]
+        job = app.session_state[RUNNING]
         job.look()
         job.wait(0.1)
         if not job.running:
@@ -202,7 +201,7 @@ def test_a_measurement_wants_the_machine_for_itself_and_can_be_stopped_while_it_
         app.run()
         assert bars(app) == [waiting(1)]
         assert threads._heavy.waiting == 1
-        app.button(key=f"{measuring.RUNNING}.stop").click().run()
+        app.button(key=f"{RUNNING}.stop").click().run()
         ended(app)
         assert (threads._heavy.inside, threads._heavy.waiting) == (1, 0)
     assert app.session_state["cost.run"].found == []
@@ -228,7 +227,7 @@ def test_a_measurement_that_is_stopped_keeps_what_it_has(monkeypatch):
     app.run()
     assert bars(app) == ["Measured: 1 of 8"]
     assert threads._heavy.inside == 1
-    app.button(key=f"{measuring.RUNNING}.stop").click().run()
+    app.button(key=f"{RUNNING}.stop").click().run()
     assert "Measured here" in words(check(ended(app), charts=2))
     assert closed == [True]
     assert threads._heavy.inside == 0

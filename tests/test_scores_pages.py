@@ -20,11 +20,11 @@ from attn.data import pictures
 from attn.trained import pointer
 from attn.ui.link import from_link
 from attn.ui.pages.memory import image, patches
-from attn.ui.pages.memory import pointer as pointing
+from attn.ui.pages.memory import pointer as pointer_part
 from attn.ui.pages.memory.setup import FEATURES, PARTS
 from attn.ui.pages.memory.setup import Setup as MemorySetup
 from attn.ui.pages.scores import global_and_local, keys, what_moves_it
-from attn.ui.pages.scores import scores as scoring
+from attn.ui.pages.scores.scores import matched
 from attn.ui.pages.scores.setup import EVERY, Setup
 from attn.ui.state import as_text
 
@@ -138,7 +138,7 @@ def test_a_vector_goes_where_the_plane_was_clicked(moved, across, up, turn, doub
     """Also while everything is turned, doubled and swapped."""
     state = Choices(Setup(moved=moved, turn=turn, double=double, swap=swap))
     keys.move(state, across / 10, up / 10)
-    result = scoring.matched(state.setup)
+    result = matched(state.setup)
     seen = result.query if moved == 0 else result.keys[result.labels.index(f"key {moved}")]
     np.testing.assert_allclose(seen, [across / 10, up / 10], atol=1e-6)
     assert from_link(Setup, {})[0].seed == state.setup.seed
@@ -269,7 +269,7 @@ def test_numbers_that_are_none(typed, got):
 
 
 def test_a_wrong_order_is_said():
-    assert "Wrong from step 2 on, where 0.2 was to come" in pointing._pointing_in_words(
+    assert "Wrong from step 2 on, where 0.2 was to come" in pointer_part._pointing_in_words(
         [0.3, 0.1, 0.2], [0.1, 0.3, 0.2]
     )
 
