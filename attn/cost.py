@@ -8,13 +8,19 @@ from typing import NamedTuple
 class LayerCost(NamedTuple):
     """What one layer costs for a sequence of tokens."""
 
-    operations: int  # multiplications that are added up
+    operations: int  # multiplications that are added up, those of the projections of attention left out
     steps: int  # operations that must wait for one another
     path: float  # layers, or steps of one, until the last token can hear of the first
+    projections: int = 0  # multiplications to make queries, keys and values, and the output
+
+    @property
+    def whole(self) -> int:
+        """Multiplications of the whole layer."""
+        return self.operations + self.projections
 
 
 class Kind(NamedTuple):
-    """A kind of layer, with what its cost grows like."""
+    """A kind of layer, with what its cost grows like: an order, without the factors that `layer_cost` counts."""
 
     title: str
     operations: str  # LaTeX
@@ -33,7 +39,7 @@ KINDS = {
 
 
 def layer_cost(kind: str, n: int, d: int, *, kernel: int = 3, window: int = 64) -> LayerCost:
-    r"""Return what one layer costs, the projections of attention left out.
+    r"""Return what one layer costs, with the projections of attention apart.
 
     Parameters
     ----------
@@ -54,7 +60,13 @@ def layer_cost(kind: str, n: int, d: int, *, kernel: int = 3, window: int = 64) 
     Notes
     -----
     Table 1 of [1]_ and, for separable convolutions, the text below it. The table gives orders of
-    growth, such as :math:`O(n/k)`; here paths are counted. Layers of reach k need
+    growth, such as :math:`O(n^2 d)` and :math:`O(n/k)`; here all is counted. Attention multiplies
+    :math:`n^2 d` times for the scores and as often for the sums of values, and :math:`4 n d^2` times
+    in its projections, which the table leaves out. A recurrent layer has two matrices, for the token
+    and for the state before: :math:`2 n d^2`; one with four gates, an LSTM, has four times as many.
+    A convolution multiplies :math:`k n d^2` times. So scores and sums cost as much as recurrence at
+    n = d and as a convolution at n = k d / 2. Nothing is counted for biases and exponentials.
+    Layers of reach k need
     :math:`\lceil (n-1)/(k-1) \rceil` to bring the first token to the last, and
     :math:`\lceil \log_k n \rceil` if each skips k times as far as the one before.
 
@@ -66,6 +78,8 @@ def layer_cost(kind: str, n: int, d: int, *, kernel: int = 3, window: int = 64) 
     --------
     >>> layer_cost("self_attention", 512, 512).operations == layer_cost("recurrent", 512, 512).operations
     True
+    >>> layer_cost("self_attention", 512, 512).whole, layer_cost("recurrent", 512, 512).whole
+    (805306368, 268435456)
     >>> [layer_cost(kind, 4096, 512).path for kind in ("recurrent", "convolution", "dilated", "self_attention")]
     [4096, 2048, 8, 1]
     """
@@ -74,14 +88,14 @@ def layer_cost(kind: str, n: int, d: int, *, kernel: int = 3, window: int = 64) 
     for name, number in {"n": n, "d": d, "kernel": kernel, "window": window}.items():
         if number < 1:
             raise ValueError(f"{name} must be at least 1, got {number}")
-    window = min(window, n)
+    window, projections = min(window, n), 4 * n * d * d
     return {
-        "self_attention": LayerCost(n * n * d, 1, 1),
-        "recurrent": LayerCost(n * d * d, n, n),
+        "self_attention": LayerCost(2 * n * n * d, 1, 1, projections),
+        "recurrent": LayerCost(2 * n * d * d, n, n),
         "convolution": LayerCost(kernel * n * d * d, 1, _hops(n, kernel)),
         "dilated": LayerCost(kernel * n * d * d, 1, _leaps(n, kernel)),
         "separable": LayerCost(kernel * n * d + n * d * d, 1, _hops(n, kernel)),
-        "window": LayerCost(window * n * d, 1, _hops(n, window)),
+        "window": LayerCost(2 * window * n * d, 1, _hops(n, window), projections),
     }[kind]
 
 
@@ -140,7 +154,7 @@ def attention_work(
     -----
     With as many key/value heads as heads and the default widths :math:`4 n d^2` for the projections
     and :math:`2 n^2 d` for the rest: the part that grows with the square of n is the larger one only
-    beyond n = 2d, not beyond the n = d at which Table 1 of [1]_ has self-attention meet recurrence.
+    beyond n = 2d, not beyond the n = d at which scores and sums meet recurrence, as in Table 1 of [1]_.
 
     References
     ----------

@@ -64,10 +64,10 @@ def test_bad_input(arguments, message):
 @pytest.mark.parametrize(
     ("n", "attention", "recurrent", "convolution", "window", "separable"),
     [  # d 512, k 3, r 64
-        (6, 18432, 1572864, 4718592, None, 1582080),
-        (50, 1280000, 13107200, 39321600, None, 13184000),
-        (512, 134217728, 134217728, 402653184, 16777216, 135004160),
-        (4096, 8589934592, 1073741824, 3221225472, 134217728, 1080033280),
+        (6, 36864, 3145728, 4718592, None, 1582080),
+        (50, 2560000, 26214400, 39321600, None, 13184000),
+        (512, 268435456, 268435456, 402653184, 33554432, 135004160),
+        (4096, 17179869184, 2147483648, 3221225472, 268435456, 1080033280),
     ],
 )
 def test_known_operations(n, attention, recurrent, convolution, window, separable):
@@ -84,7 +84,7 @@ def test_known_paths(n, path, dilated):
     assert cost.layer_cost("convolution", n, 512).path == path
     assert cost.layer_cost("dilated", n, 512).path == dilated
     assert cost.layer_cost("recurrent", n, 512).path == cost.layer_cost("recurrent", n, 512).steps == n
-    assert cost.layer_cost("self_attention", n, 512)[1:] == (1, 1)
+    assert cost.layer_cost("self_attention", n, 512)[1:3] == (1, 1)
 
 
 @given(st.integers(2, 60), st.integers(2, 9))
@@ -107,10 +107,71 @@ def test_what_reaches_no_other_token_never_arrives():
     assert {cost.layer_cost(kind, 1, 8, kernel=1, window=1).path for kind in cost.KINDS} == {1}
 
 
-@given(st.integers(1, 10_000))
-def test_attention_meets_recurrence_at_n_equal_to_d(d):
-    assert cost.layer_cost("self_attention", d, d).operations == cost.layer_cost("recurrent", d, d).operations
-    assert cost.layer_cost("self_attention", d + 1, d).operations > cost.layer_cost("recurrent", d + 1, d).operations
+@given(st.integers(1, 10_000), st.integers(1, 9))
+def test_attention_meets_recurrence_at_the_width_and_a_convolution_at_half_its_kernel_times_that(d, kernel):
+    def operations(kind, n, d):
+        return cost.layer_cost(kind, n, d, kernel=kernel).operations
+
+    assert operations("self_attention", d, d) == operations("recurrent", d, d)
+    assert operations("self_attention", d + 1, d) > operations("recurrent", d + 1, d)
+    assert operations("self_attention", kernel * d, 2 * d) == operations("convolution", kernel * d, 2 * d)
+    assert operations("self_attention", kernel * d + 1, 2 * d) > operations("convolution", kernel * d + 1, 2 * d)
+
+
+@given(st.integers(1, 1000), st.integers(1, 1000))
+def test_a_whole_attention_layer_is_never_cheaper_than_plain_recurrence_and_cheaper_than_an_lstm_below_2d(n, d):
+    attention, recurrent = (cost.layer_cost(kind, n, d).whole for kind in ("self_attention", "recurrent"))
+    assert attention > recurrent
+    assert (attention < 4 * recurrent) == (n < 2 * d)
+    assert attention == cost.attention_work(n, d, 1).total
+
+
+def multiplications(compute):
+    """Return how often torch multiplies, by its own count, in which a sum of products has two operations each."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter:
+        compute()
+    return counter.get_total_flops() // 2
+
+
+def test_torch_counts_as_many():
+    """A prime number of tokens, and a width, a kernel and a window that no two products could swap."""
+    import torch
+
+    n, d, kernel, window = 37, 24, 5, 7
+    x, state, rows = torch.randn(n, d), torch.randn(1, d), torch.randn(1, d, n)
+    costs = {kind: cost.layer_cost(kind, n, d, kernel=kernel, window=window) for kind in cost.KINDS}
+    assert costs["self_attention"].operations == multiplications(lambda: torch.softmax(x @ x.T, dim=-1) @ x)
+    near = torch.randn(n, window, d)
+    read = multiplications(lambda: torch.softmax(x[:, None] @ near.mT, dim=-1) @ near)
+    assert costs["window"].operations == read
+    layer = torch.nn.MultiheadAttention(d, 3, bias=False)
+    assert costs["self_attention"].whole == multiplications(lambda: layer(x, x, x, need_weights=True))
+    cells = [
+        (cell, multiplications(lambda cell=cell: cell(state)))
+        for cell in (torch.nn.RNNCell(d, d), torch.nn.LSTMCell(d, d))
+    ]
+    assert [costs["recurrent"].operations, 4 * costs["recurrent"].operations] == [n * count for _, count in cells]
+    for name, dilation in (("convolution", 1), ("dilated", 2)):
+        convolution = torch.nn.Conv1d(d, d, kernel, padding="same", dilation=dilation)
+        assert costs[name].operations == multiplications(lambda layer=convolution: layer(rows)), name
+    depthwise, pointwise = torch.nn.Conv1d(d, d, kernel, padding="same", groups=d), torch.nn.Conv1d(d, d, 1)
+    assert costs["separable"].operations == multiplications(lambda: pointwise(depthwise(rows)))
+
+
+def test_torch_counts_the_published_widths_alike():
+    """n 1024, d 512, k 3: what Cost opens with."""
+    import torch
+
+    x = torch.empty(1024, 512, device="meta")
+    counted = {
+        "self_attention": multiplications(lambda: (x @ x.T) @ x),
+        "convolution": multiplications(lambda: torch.nn.Conv1d(512, 512, 3, padding=1, device="meta")(x.T[None])),
+    }
+    counted["recurrent"] = 1024 * multiplications(lambda: torch.nn.RNNCell(512, 512, device="meta")(x[:1]))
+    assert counted == {"self_attention": 1073741824, "recurrent": 536870912, "convolution": 805306368}
+    assert counted == {kind: cost.layer_cost(kind, 1024, 512).operations for kind in counted}
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,8 @@ def test_a_shape_of_ones_own_is_no_known_model():
 
 def test_the_crossing_is_named_and_lies_where_it_should():
     (curves,) = (spec for spec in specs(opened("cost", d_model="300", n="64")) if "hconcat" in spec)
-    assert "Self-attention ends at" in curves["description"]
+    assert "Self-attention: scores, sums ends at" in curves["description"]
+    assert "Self-attention, whole layer ends at" in curves["description"]
     texts = [text for table in tables(opened("cost", d_model="300", n="64"), "text") for text in table["text"]]
     assert "n = d = 300: as much as recurrence" in texts
     assert "here: 64" in texts
@@ -62,12 +63,23 @@ def test_the_crossing_is_named_and_lies_where_it_should():
 
 def test_what_is_said_is_what_costs():
     told = words(opened("cost", n="4096", d_model="512"))
-    assert "**8.59 billion** multiplications, 8 times as many" in told
+    assert "**17.2 billion** multiplications, 8 times as many" in told
     told = words(opened("cost", view="memory", num_heads="8", n="1024"))
     assert f"**{8 * 1024 * 1024 * 4 / 1e6:.1f} MB**" in told
     table = next(text for text in said(opened("cost", n="4096")) if "Dilated convolution" in text)
     row = next(line for line in table.splitlines() if line.startswith("Dilated convolution"))
-    assert [cell.strip() for cell in row.split("|")][3:5] == ["1", "8"]
+    assert [cell.strip() for cell in row.split("|")][4:6] == ["1", "8"]
+
+
+def test_the_view_that_opens_first_counts_whole_layers_and_says_where_they_cross():
+    told = words(opened("cost", n="512", d_model="512"))
+    assert "**268 million** multiplications, as many as a plain recurrent layer" in told
+    assert "the whole layer takes **805 million**, the recurrent one 268 million" in told
+    assert "fewer below n = d = 512 tokens, and fewer than a convolution below k d / 2 = 768." in told
+    assert "below 2d = 1,024 tokens" in told
+    lengths, series = series_of(from_link(Setup, {"d_model": "512", "kernel": "4"})[0])
+    attention, convolution = (series[cost.KINDS[kind].title] for kind in ("self_attention", "convolution"))
+    assert [n for n, one, other in zip(lengths, attention, convolution, strict=True) if one == other] == [1024]
 
 
 def test_the_smallest_and_the_largest_setting():

@@ -27,8 +27,13 @@ OLD_TABS = {  # what older links call them
 MOST_TOKENS = 2**20
 DRAWN = ("self_attention", "recurrent", "convolution", "separable", "window")  # dilated ones cost as much as others
 _GPUS, _PER_SECOND = 8, 9.5e12  # operations, section 5.2 and footnote 5 of the paper
-DRAWN_AS = {cost.KINDS["convolution"].title: "Convolution, also dilated"}
-DASHED = ("whole layer", cost.KINDS["separable"].title)  # run close to another curve
+WHOLE = "Self-attention, whole layer"  # with its projections
+DRAWN_AS = {
+    cost.KINDS["convolution"].title: "Convolution, also dilated",
+    cost.KINDS["self_attention"].title: "Self-attention: scores, sums",
+}
+DASHED = ("whole layer", WHOLE, cost.KINDS["separable"].title)  # run close to another curve
+_GATES = 4  # of an LSTM: each is as large as a plain recurrent layer
 
 
 @dataclass(frozen=True)
@@ -149,6 +154,8 @@ def _known(state, before):
 def lengths_of(setup):
     """Return the lengths over which the curves run: around the chosen one and where curves cross."""
     around = [16, setup.n, setup.d_model, cost.crossover(*setup.widths)]
+    if setup.view == "kinds":
+        around += [2 * setup.d_model, convolution_crossing(setup)]
     low, high = math.floor(math.log2(min(around))) - 1, math.ceil(math.log2(max(around))) + 2
     return [2**power for power in range(max(low, 0), min(high, 24) + 1)]
 
@@ -182,6 +189,7 @@ def costs_of_kinds(lengths, d_model, kernel, window):
     for kind in DRAWN:
         each = (cost.layer_cost(kind, n, d_model, kernel=kernel, window=window) for n in lengths)
         costs[cost.KINDS[kind].title] = [one.operations for one in each]
+    costs[WHOLE] = [cost.layer_cost("self_attention", n, d_model).whole for n in lengths]
     return costs
 
 
@@ -207,6 +215,11 @@ def memory_taken(lengths, num_heads, num_kv_heads, d_k, num_layers, bytes_per_nu
 def layer(setup, kind, n=None):
     """Return what a layer of a kind costs at this width."""
     return cost.layer_cost(kind, n or setup.n, setup.d_model, kernel=setup.kernel, window=setup.window)
+
+
+def convolution_crossing(setup):
+    """Return from how many tokens on scores and sums cost more than a convolution."""
+    return setup.kernel * setup.d_model / 2
 
 
 def scores(setup, n):
@@ -235,7 +248,7 @@ def marks_of(setup):
     marks = [(setup.n, f"here: {setup.n:,}")]
     if setup.view == "kinds":
         d = setup.d_model
-        marks.append((d, f"n = d = {d:,}: as much as recurrence", d**3))
+        marks.append((d, f"n = d = {d:,}: as much as recurrence", layer(setup, "self_attention", d).operations))
     elif setup.view == "layer":
         even = cost.crossover(*setup.widths)
         height = cost.attention_work(1, *setup.widths).projections * even
@@ -261,12 +274,16 @@ def reading(setup):
     """Say what the curves show at the chosen length."""
     n, d = setup.n, setup.d_model
     if setup.view == "kinds":
-        own, recurrent = (layer(setup, kind).operations for kind in ("self_attention", "recurrent"))
-        verdict = "as many" if own == recurrent else f"{times(own, recurrent)} as many"
+        own, recurrent = layer(setup, "self_attention"), layer(setup, "recurrent").operations
+        verdict = "as many" if own.operations == recurrent else f"{times(own.operations, recurrent)} as many"
         return (
-            f"At **{n:,} tokens** of {d:,} numbers self-attention takes **{many(own)}** multiplications, {verdict} "
-            f"as a recurrent layer. It is the cheaper one below n = d = {d:,} tokens, and whatever the length it needs "
-            f"one step where the recurrent layer needs {n:,} in a row."
+            f"At **{n:,} tokens** of {d:,} numbers the scores and sums of self-attention take "
+            f"**{many(own.operations)}** multiplications, {verdict} as a plain recurrent layer: fewer below n = d = "
+            f"{d:,} tokens, and fewer than a convolution below k d / 2 = {convolution_crossing(setup):,.10g}. Its "
+            f"projections are left out there. With them the whole layer takes **{many(own.whole)}**, the recurrent "
+            f"one {many(recurrent)}: attention is never the cheaper one of these two, but it is cheaper than an "
+            f"LSTM, with {_GATES} gates of that size, below 2d = {2 * d:,} tokens. And whatever the length, it needs "
+            f"one step where a recurrent layer needs {n:,} in a row."
         )
     if setup.view == "layer":
         work, even = cost.attention_work(n, *setup.widths), cost.crossover(*setup.widths)
@@ -291,7 +308,7 @@ def formula(setup, role):
 
     q, k = letter("h", "query"), letter("h_{kv}", "key")
     if setup.view == "kinds":
-        return r"n^2 d = n d^2 \iff n = d"
+        return r"2n^2 d = 2n d^2 \iff n = d \qquad 2n^2 d = k n d^2 \iff n = \tfrac{k d}{2}"
     if setup.view == "layer":
         projections, rest = rf"2\,n\,d\,d_k({q} + {k})", rf"2\,n^2 {q}\,d_k"
         return (
@@ -320,15 +337,16 @@ def series_csv(setup):
 def kinds_table(setup):
     """Return every kind of layer at the chosen setting as a Markdown table."""
     rows = [
-        f"**At {setup.n:,} tokens** | multiplications | grow as | steps in a row | longest path | grows as",
-        "---|---:|:---|---:|---:|:---",
+        f"**At {setup.n:,} tokens** | multiplications | with projections | grow as | steps in a row | longest path "
+        "| grows as",
+        "---|---:|---:|:---|---:|---:|:---",
     ]
     for name, kind in cost.KINDS.items():
         one = layer(setup, name)
         path = "never" if math.isinf(one.path) else f"{one.path:,}"
         rows.append(
-            f"{kind.title} | {many(one.operations)} | $O({kind.operations})$ | {one.steps:,} | {path} "
-            f"| $O({kind.path})$"
+            f"{kind.title} | {many(one.operations)} | {many(one.whole)} | $O({kind.operations})$ | {one.steps:,} "
+            f"| {path} | $O({kind.path})$"
         )
     return "\n".join(rows)
 
