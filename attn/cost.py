@@ -38,7 +38,7 @@ KINDS = {
 }
 
 
-def layer_cost(kind: str, n: int, d: int, *, kernel: int = 3, window: int = 64) -> LayerCost:
+def layer_cost(kind: str, n: int, d: int, *, kernel: int = 3, window: int = 64, centred: bool = False) -> LayerCost:
     r"""Return what one layer costs, with the projections of attention apart.
 
     Parameters
@@ -51,6 +51,9 @@ def layer_cost(kind: str, n: int, d: int, *, kernel: int = 3, window: int = 64) 
         Tokens k that a convolution sees at once.
     window
         Keys r that a query sees in a window.
+    centred
+        Whether kernels and windows lie around a token, half of them to each side, as in an encoder
+        and in [1]_; by default they end with it, as in a decoder, and reach twice as far back.
 
     Raises
     ------
@@ -66,9 +69,12 @@ def layer_cost(kind: str, n: int, d: int, *, kernel: int = 3, window: int = 64) 
     and for the state before: :math:`2 n d^2`; one with four gates, an LSTM, has four times as many.
     A convolution multiplies :math:`k n d^2` times. So scores and sums cost as much as recurrence at
     n = d and as a convolution at n = k d / 2. Nothing is counted for biases and exponentials.
-    Layers of reach k need
-    :math:`\lceil (n-1)/(k-1) \rceil` to bring the first token to the last, and
-    :math:`\lceil \log_k n \rceil` if each skips k times as far as the one before.
+
+    A path is that of the first token to the last. A layer of reach k brings it k - 1 tokens on if
+    its kernels end with a token, and k // 2 if they are centred: with s such steps
+    :math:`\lceil (n-1)/s \rceil` layers are needed. If each skips k times as far as the one before,
+    l layers bring it :math:`s\,(k^l - 1)/(k - 1)` on, so that :math:`\lceil \log_k n \rceil` are
+    enough if kernels end with a token.
 
     References
     ----------
@@ -82,37 +88,41 @@ def layer_cost(kind: str, n: int, d: int, *, kernel: int = 3, window: int = 64) 
     (805306368, 268435456)
     >>> [layer_cost(kind, 4096, 512).path for kind in ("recurrent", "convolution", "dilated", "self_attention")]
     [4096, 2048, 8, 1]
+    >>> [layer_cost(kind, 1024, 512, centred=True).path for kind in ("convolution", "window")]
+    [1023, 32]
     """
     if kind not in KINDS:
         raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
     for name, number in {"n": n, "d": d, "kernel": kernel, "window": window}.items():
         if number < 1:
             raise ValueError(f"{name} must be at least 1, got {number}")
-    window, projections = min(window, n), 4 * n * d * d
+    projections = 4 * n * d * d
+
+    def step(reach):
+        return reach // 2 if centred else reach - 1
+
     return {
         "self_attention": LayerCost(2 * n * n * d, 1, 1, projections),
         "recurrent": LayerCost(2 * n * d * d, n, n),
-        "convolution": LayerCost(kernel * n * d * d, 1, _hops(n, kernel)),
-        "dilated": LayerCost(kernel * n * d * d, 1, _leaps(n, kernel)),
-        "separable": LayerCost(kernel * n * d + n * d * d, 1, _hops(n, kernel)),
-        "window": LayerCost(2 * window * n * d, 1, _hops(n, window), projections),
+        "convolution": LayerCost(kernel * n * d * d, 1, _layers(n, step(kernel))),
+        "dilated": LayerCost(kernel * n * d * d, 1, _layers(n, step(kernel), kernel)),
+        "separable": LayerCost(kernel * n * d + n * d * d, 1, _layers(n, step(kernel))),
+        "window": LayerCost(2 * min(window, n) * n * d, 1, _layers(n, step(window)), projections),
     }[kind]
 
 
-def _hops(n, reach):
-    """Return how many layers that reach so many tokens bring the first of n tokens to the last."""
+def _layers(n, step, widening=1):
+    """Return how many layers bring the first of n tokens to the last, each so many times as far as the one before."""
     if n == 1:
         return 1
-    return math.inf if reach == 1 else math.ceil((n - 1) / (reach - 1))
-
-
-def _leaps(n, reach):
-    """Return the same where every layer skips `reach` times as far as the one before it."""
-    if reach == 1:
-        return _hops(n, reach)
-    layers, seen = 1, reach
+    if step == 0:
+        return math.inf
+    if widening == 1:
+        return -(-(n - 1) // step)
+    layers, seen = 1, 1 + step
     while seen < n:
-        layers, seen = layers + 1, seen * reach
+        step *= widening
+        layers, seen = layers + 1, seen + step
     return layers
 
 

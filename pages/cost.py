@@ -36,6 +36,13 @@ if timing.measure_controls(page):
 timing.show(page, theme)
 
 
+def kinds_tab():
+    """Draw what each kind of layer costs."""
+    curves.sides_control(page)
+    st.markdown(curves.kinds_table(setup))
+    st.caption(curves.paths_reading(setup))
+
+
 def models_tab():
     """Draw the cache of known models."""
     ui.figure(curves.models_picture(setup, theme), "cost.models", tables={"models": lambda: curves.models_csv(setup)})
@@ -50,7 +57,7 @@ def parameters_tab():
 
 
 SHOWN = {
-    "kinds": lambda: st.markdown(curves.kinds_table(setup)),
+    "kinds": kinds_tab,
     "models": models_tab,
     "parameters": parameters_tab,
     "code": lambda: ui.code(curves.code_of(setup)),

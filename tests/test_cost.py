@@ -2,6 +2,7 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -87,23 +88,39 @@ def test_known_paths(n, path, dilated):
     assert cost.layer_cost("self_attention", n, 512)[1:3] == (1, 1)
 
 
-@given(st.integers(2, 60), st.integers(2, 9))
-def test_paths_are_those_that_information_takes(n, reach):
-    """Layer by layer, how far back the last token hears."""
-    heard, layers = 1, 0
-    while heard < n:
-        heard, layers = heard + reach - 1, layers + 1
-    assert cost.layer_cost("convolution", n, 1, kernel=reach).path == layers
-    assert cost.layer_cost("window", n, 1, window=min(reach, n)).path == layers
-    heard, layers = 1, 0
-    while heard < n:
-        heard, layers = heard + (reach - 1) * reach**layers, layers + 1
-    assert cost.layer_cost("dilated", n, 1, kernel=reach).path == layers
+@given(st.integers(2, 60), st.integers(2, 9), st.booleans())
+def test_paths_are_those_that_information_takes(n, reach, centred):
+    """Layer by layer, which tokens have heard of the first."""
+    back = reach // 2 if centred else reach - 1
+
+    def layers(widening):
+        heard, count = np.arange(n) == 0, 0
+        while not heard[-1]:
+            taps = [lag * widening**count for lag in range(back + 1)]  # what a kernel sees to the left
+            heard = np.array([any(i >= lag and heard[i - lag] for lag in taps) for i in range(n)])
+            count += 1
+        return count
+
+    paths = {kind: cost.layer_cost(kind, n, 1, kernel=reach, window=reach, centred=centred).path for kind in cost.KINDS}
+    assert paths["convolution"] == paths["separable"] == paths["window"] == layers(1)
+    assert paths["dilated"] == layers(reach)
+    assert (paths["recurrent"], paths["self_attention"]) == (n, 1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "n", "one_sided", "centred"),
+    [("window", 1024, 17, 32), ("convolution", 1024, 512, 1023), ("dilated", 4096, 8, 9)],
+)
+def test_known_paths_of_windows_around_a_token(kind, n, one_sided, centred):
+    """Kernels of 3, windows of 64."""
+    assert cost.layer_cost(kind, n, 512).path == one_sided
+    assert cost.layer_cost(kind, n, 512, centred=True).path == centred
 
 
 def test_what_reaches_no_other_token_never_arrives():
     assert cost.layer_cost("window", 5, 8, window=1).path == float("inf")
     assert cost.layer_cost("dilated", 5, 8, kernel=1).path == float("inf")
+    assert cost.layer_cost("convolution", 5, 8, kernel=1, centred=True).path == float("inf")
     assert {cost.layer_cost(kind, 1, 8, kernel=1, window=1).path for kind in cost.KINDS} == {1}
 
 

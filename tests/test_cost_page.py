@@ -66,9 +66,26 @@ def test_what_is_said_is_what_costs():
     assert "**17.2 billion** multiplications, 8 times as many" in told
     told = words(opened("cost", view="memory", num_heads="8", n="1024"))
     assert f"**{8 * 1024 * 1024 * 4 / 1e6:.1f} MB**" in told
-    table = next(text for text in said(opened("cost", n="4096")) if "Dilated convolution" in text)
-    row = next(line for line in table.splitlines() if line.startswith("Dilated convolution"))
-    assert [cell.strip() for cell in row.split("|")][4:6] == ["1", "8"]
+
+
+def path_of(app, title):
+    """Return what the table says of a kind's longest path."""
+    (table,) = (text for text in said(check(app)) if "longest path" in text and "|" in text)
+    names, row = (
+        next(line for line in table.splitlines() if start in line).split("|") for start in ("longest path", title)
+    )
+    return row[[name.strip() for name in names].index("longest path")].strip()
+
+
+def test_paths_are_those_of_one_sided_layers_or_of_centred_ones():
+    app = opened("cost", n="4096")
+    assert path_of(app, "Dilated convolution") == "8"
+    assert "those of one-sided (causal) layers" in words(app)
+    app.segmented_control(key="cost.sides").set_value("both").run()
+    assert path_of(app, "Dilated convolution") == "9"
+    assert "those of centred layers" in words(app)
+    assert app.query_params["sides"] == ["both"]
+    assert path_of(opened("cost", n="1024", sides="both"), "Self-attention in a window") == "32"
 
 
 def test_the_view_that_opens_first_counts_whole_layers_and_says_where_they_cross():

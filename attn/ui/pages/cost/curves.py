@@ -24,6 +24,7 @@ OLD_TABS = {  # what older links call them
     "Parameters": "parameters",
     "Code": "code",
 }
+SIDES = {"before": "Before a token", "both": "Around it"}
 MOST_TOKENS = 2**20
 DRAWN = ("self_attention", "recurrent", "convolution", "separable", "window")  # dilated ones cost as much as others
 _GPUS, _PER_SECOND = 8, 9.5e12  # operations, section 5.2 and footnote 5 of the paper
@@ -49,6 +50,7 @@ class Setup:
     size: str = choice("4", BYTES)
     kernel: int = whole(3, 1, 64)
     window: int = whole(64, 1, 4096)
+    sides: str = choice("before", SIDES)
     view: str = choice("kinds", VIEWS)
     most: int = whole(2048, 256, 8192)
     heads: int = whole(4, 1, 16)
@@ -214,7 +216,8 @@ def memory_taken(lengths, num_heads, num_kv_heads, d_k, num_layers, bytes_per_nu
 
 def layer(setup, kind, n=None):
     """Return what a layer of a kind costs at this width."""
-    return cost.layer_cost(kind, n or setup.n, setup.d_model, kernel=setup.kernel, window=setup.window)
+    sizes = {"kernel": setup.kernel, "window": setup.window, "centred": setup.sides == "both"}
+    return cost.layer_cost(kind, n or setup.n, setup.d_model, **sizes)
 
 
 def convolution_crossing(setup):
@@ -332,6 +335,30 @@ def series_csv(setup):
 
 
 # Tables
+
+
+def sides_control(state):
+    """Draw the choice of where kernels and windows lie."""
+    st.segmented_control(
+        "Kernels and windows lie",
+        SIDES,
+        format_func=SIDES.get,
+        key=state.key("sides"),
+        required=True,
+        help="Before a token and on it, as in a decoder; or half of them to each side, as in an encoder.",
+    )
+
+
+def paths_reading(setup):
+    """Say which paths the table counts."""
+    which = {
+        "before": "of one-sided (causal) layers, whose kernels and windows end with the token itself",
+        "both": "of centred layers, whose kernels and windows reach half as far, but to each side",
+    }[setup.sides]
+    return (
+        f"Longest paths are those {which}: how many layers, or steps of a recurrent one, lie between the first token "
+        "and the last. The orders are those of Vaswani et al., 2017, Table 1, where the window is centred."
+    )
 
 
 def kinds_table(setup):
