@@ -162,8 +162,8 @@ def measured_reading(run):
     cores = "one core each, by its own clock" if s.cores == "one" else f"{timing.cores()} cores"
     heads = f"{s.heads} head{'s' if s.heads > 1 else ''} of 64"
     sentences = [
-        f"Measured here: {heads}, float32, {'causal, ' if s.causal else ''}{cores}, the fastest of "
-        "several runs. The exponents are fitted through the three longest texts."
+        f"Measured here: {heads}, float32, {'causal, ' if s.causal else ''}{cores}, each the fastest of "
+        f"{runs_of(run.found)} runs. The exponents are fitted through the three longest texts."
     ]
     shared = [n for n in run.lengths if all(any(one.n == n for one in run.of(name)) for name in timing.CONTESTANTS)]
     if shared:
@@ -188,8 +188,20 @@ def measured_reading(run):
     return " ".join(sentences)
 
 
+def runs_of(found):
+    """Say of how many runs those measured are the fastest.
+
+    Examples
+    --------
+    >>> runs_of([timing.Measured("tiles", 128, 0.1, 3, None), timing.Measured("tiles", 64, 0.01, 30, None)])
+    '3 to 30'
+    """
+    fewest, most = (pick(one.runs for one in found) for pick in (min, max))
+    return f"{fewest:,}" if fewest == most else f"{fewest:,} to {most:,}"
+
+
 def measured_csv(run):
     """Return what was measured as comma-separated text."""
     rows = [f"{timing.CONTESTANTS[one.contestant]}, {one.n} tokens" for one in run.found]
-    values = [[one.seconds, np.nan if one.bytes is None else one.bytes] for one in run.found]
-    return charts.csv(values, rows, ["seconds", "bytes"])
+    values = [[one.seconds, one.runs, np.nan if one.bytes is None else one.bytes] for one in run.found]
+    return charts.csv(values, rows, ["seconds", "runs", "bytes"])
