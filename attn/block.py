@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from attn.functional import as_floats, as_real, layer_norm, softmax
+from attn.functional import as_floats, as_real, layer_norm, softmax, whole_number
 from attn.multi_head import MultiHead, MultiHeadParameters, draw_parameters, multi_head_attention
 from attn.positions import sinusoidal
 from attn.training_recipe import dropout as dropped
@@ -118,7 +118,7 @@ def draw_layer(rng: np.random.Generator, d_model: int, num_heads: int, d_ff: int
     Raises
     ------
     ValueError
-        If a width is below 1 or the heads do not divide.
+        If a width is no whole number, is below 1 or the heads do not divide.
 
     Examples
     --------
@@ -126,8 +126,7 @@ def draw_layer(rng: np.random.Generator, d_model: int, num_heads: int, d_ff: int
     >>> parameter_count(layer.attention), parameter_count(layer.feed_forward), parameter_count(layer)
     (1048576, 2099712, 3150336)
     """
-    if d_ff < 1:
-        raise ValueError(f"d_ff must be at least 1, got {d_ff}")
+    whole_number("d_ff", d_ff, 1)
     attention = draw_parameters(rng, d_model, num_heads)
     feed_forward = FeedForward(
         rng.normal(0, d_model**-0.5, (d_model, d_ff)),

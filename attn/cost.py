@@ -4,6 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from attn.functional import whole_number
+
 
 class LayerCost(NamedTuple):
     """What one layer costs for a sequence of tokens."""
@@ -58,7 +60,7 @@ def layer_cost(kind: str, n: int, d: int, *, kernel: int = 3, window: int = 64, 
     Raises
     ------
     ValueError
-        If `kind` is unknown or a number is below 1.
+        If `kind` is unknown, or a number is no whole one or below 1.
 
     Notes
     -----
@@ -94,8 +96,7 @@ def layer_cost(kind: str, n: int, d: int, *, kernel: int = 3, window: int = 64, 
     if kind not in KINDS:
         raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
     for name, number in {"n": n, "d": d, "kernel": kernel, "window": window}.items():
-        if number < 1:
-            raise ValueError(f"{name} must be at least 1, got {number}")
+        whole_number(name, number, 1)
     projections = 4 * n * d * d
 
     def step(reach):
@@ -228,8 +229,8 @@ def attention_parameters(
     Raises
     ------
     ValueError
-        If `num_heads` is below 1, or a width is left to the default and `d_model` is not a multiple
-        of `num_heads`.
+        If a number is no whole one or below 1, or a width is left to the default and `d_model` is not
+        a multiple of `num_heads`.
 
     Notes
     -----
@@ -246,7 +247,7 @@ def attention_parameters(
     (1048576, 589824)
     """
     d_k, d_v = _widths(d_model, num_heads, d_k, d_v)
-    num_kv_heads = num_heads if num_kv_heads is None else num_kv_heads
+    num_kv_heads = num_heads if num_kv_heads is None else whole_number("num_kv_heads", num_kv_heads, 1)
     d_memory = d_model if d_memory is None else d_memory
     matrices = [(d_model, num_heads * d_k), (d_memory, num_kv_heads * d_k), (d_memory, num_kv_heads * d_v)]
     if output_projection:
@@ -256,8 +257,9 @@ def attention_parameters(
 
 def _widths(d_model, num_heads, d_k, d_v):
     """Return the widths of a head, those that were not given as shares of `d_model`."""
-    if num_heads < 1:
-        raise ValueError(f"num_heads must be at least 1, got {num_heads}")
+    for name, number in {"d_model": d_model, "num_heads": num_heads, "d_k": d_k, "d_v": d_v}.items():
+        if number is not None:
+            whole_number(name, number, 1)
     if (d_k is None or d_v is None) and d_model % num_heads:
         raise ValueError(f"d_model must be a multiple of num_heads, got {d_model} and {num_heads}")
     return tuple(d_model // num_heads if width is None else width for width in (d_k, d_v))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from attn.dot_product import scaled_dot_product_attention
-from attn.functional import as_floats, as_real
+from attn.functional import as_floats, as_real, whole_number
 from attn.masks import Window
 
 
@@ -142,7 +142,7 @@ def draw_parameters(
     Raises
     ------
     ValueError
-        If a width or number of heads is below 1 or does not divide.
+        If a width or number of heads is no whole number, is below 1 or does not divide.
 
     Examples
     --------
@@ -153,8 +153,8 @@ def draw_parameters(
     given: dict[str, int | None] = {"d_model": d_model, "num_heads": num_heads, "num_kv_heads": num_kv_heads}
     given |= {"d_k": d_k, "d_v": d_v, "d_memory": d_memory}
     for name, number in given.items():
-        if number is not None and number < 1:
-            raise ValueError(f"widths and numbers of heads must be at least 1, got {name} {number}")
+        if number is not None:
+            whole_number(name, number, 1)
     if (d_k is None or d_v is None) and d_model % num_heads:
         raise ValueError(f"d_model must be a multiple of num_heads, got {d_model} and {num_heads}")
     d_k = d_model // num_heads if d_k is None else d_k

@@ -12,7 +12,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from attn.functional import as_floats
+from attn.functional import as_floats, whole_number
 
 
 def sinusoidal(n: int, d_model: int, *, base: float = 10000) -> np.ndarray:
@@ -38,7 +38,7 @@ def sinusoidal(n: int, d_model: int, *, base: float = 10000) -> np.ndarray:
     array([[0.      , 1.      , 0.      , 1.      ],
            [0.841471, 0.540302, 0.01    , 0.99995 ]])
     """
-    _at_least_one(d_model=d_model)
+    whole_number("d_model", d_model, 1)
     angles = _angles(n, d_model, base)  # (n, ceil(d_model / 2))
     waves = np.stack([np.sin(angles), np.cos(angles)], axis=-1)  # (n, ceil(d_model / 2), 2)
     return waves.reshape(n, 2 * angles.shape[1])[:, :d_model]  # (n, d_model)
@@ -72,7 +72,7 @@ def wavelengths(d: int, *, base: float = 10000) -> np.ndarray:
     >>> wavelengths(512)[-1].round(1).item()
     60611.5
     """
-    _at_least_one(d=d)
+    whole_number("d", d, 1)
     return 2 * math.pi * float(base) ** (np.arange(0, d, 2) / d)
 
 
@@ -260,7 +260,7 @@ def alibi_slopes(num_heads: int) -> np.ndarray:
     >>> alibi_slopes(4)
     array([0.25      , 0.0625    , 0.015625  , 0.00390625])
     """
-    _at_least_one(num_heads=num_heads)
+    whole_number("num_heads", num_heads, 1)
     power = 2 ** int(math.log2(num_heads))
     slopes = 2.0 ** (-8 / power * np.arange(1, power + 1))
     between = 2.0 ** (-4 / power * np.arange(1, 2 * (num_heads - power), 2))
@@ -425,10 +425,3 @@ def _distance(n_q, n_k, query_offset):
     n_k = n_q if n_k is None else n_k
     offset = n_k - n_q if query_offset is None else query_offset
     return np.arange(n_k) - np.arange(n_q)[:, None] - offset
-
-
-def _at_least_one(**numbers):
-    """Raise ValueError for a number below 1."""
-    for name, number in numbers.items():
-        if number < 1:
-            raise ValueError(f"{name} must be at least 1, got {number}")

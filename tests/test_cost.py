@@ -51,7 +51,8 @@ def test_bytes_grow_as_they_should(n, heads, d):
     ("arguments", "message"),
     [
         ((10, 4), "d_model must be a multiple of num_heads, got 10 and 4"),
-        ((10, 0), "num_heads must be at least 1, got 0"),
+        ((10, 0), "num_heads must be a whole number of at least 1, got 0"),
+        ((10, 5, 5, 1.5), "d_k must be a whole number of at least 1, got 1.5"),
     ],
 )
 def test_bad_input(arguments, message):
@@ -271,8 +272,8 @@ def test_growth_of_too_little():
     ("arguments", "message"),
     [
         (("attention", 4, 4), f"kind must be one of {', '.join(cost.KINDS)}, got 'attention'"),
-        (("window", 0, 4), "n must be at least 1, got 0"),
-        (("window", 4, -2), "d must be at least 1, got -2"),
+        (("window", 0, 4), "n must be a whole number of at least 1, got 0"),
+        (("window", 4, -2), "d must be a whole number of at least 1, got -2"),
     ],
 )
 def test_bad_layers(arguments, message):
@@ -281,5 +282,5 @@ def test_bad_layers(arguments, message):
 
 
 def test_bad_kernels():
-    with pytest.raises(ValueError, match="kernel must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="kernel must be a whole number of at least 1, got 0"):
         cost.layer_cost("convolution", 4, 4, kernel=0)

@@ -407,27 +407,31 @@ BAD_CALLS = [
     ),
     (
         lambda p: draw_parameters(rng(), 10, 0),
-        "widths and numbers of heads must be at least 1, got num_heads 0",
+        "num_heads must be a whole number of at least 1, got 0",
     ),
     (
         lambda p: draw_parameters(rng(), 0, 2),
-        "widths and numbers of heads must be at least 1, got d_model 0",
+        "d_model must be a whole number of at least 1, got 0",
     ),
     (
         lambda p: draw_parameters(rng(), 10, 2, num_kv_heads=0),
-        "widths and numbers of heads must be at least 1, got num_kv_heads 0",
+        "num_kv_heads must be a whole number of at least 1, got 0",
     ),
     (
         lambda p: draw_parameters(rng(), 10, 2, d_k=0),
-        "widths and numbers of heads must be at least 1, got d_k 0",
+        "d_k must be a whole number of at least 1, got 0",
     ),
     (
         lambda p: draw_parameters(rng(), 10, 2, d_v=-3),
-        "widths and numbers of heads must be at least 1, got d_v -3",
+        "d_v must be a whole number of at least 1, got -3",
+    ),
+    (
+        lambda p: draw_parameters(rng(), 10, 2, d_k=1.5),
+        "d_k must be a whole number of at least 1, got 1.5",
     ),
     (
         lambda p: draw_parameters(rng(), 10, 2, d_memory=0),
-        "widths and numbers of heads must be at least 1, got d_memory 0",
+        "d_memory must be a whole number of at least 1, got 0",
     ),
     (
         lambda p: draw_parameters(rng(), 12, 4, num_kv_heads=3),

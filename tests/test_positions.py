@@ -266,12 +266,13 @@ def test_defaults_are_those_of_the_papers():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: positions.sinusoidal(3, 0), "d_model must be at least 1, got 0"),
+        (lambda: positions.sinusoidal(3, 0), "d_model must be a whole number of at least 1, got 0"),
         (lambda: positions.sinusoidal(-1, 4), "n must be at least 0, got -1"),
-        (lambda: positions.wavelengths(0), "d must be at least 1, got 0"),
+        (lambda: positions.wavelengths(0), "d must be a whole number of at least 1, got 0"),
         (lambda: positions.rotary(3, 5), "d_k must be even to be turned in pairs, got 5"),
         (lambda: positions.rotary(3, 0), "d_k must be even to be turned in pairs, got 0"),
-        (lambda: positions.alibi_slopes(0), "num_heads must be at least 1, got 0"),
+        (lambda: positions.alibi_slopes(2.5), "num_heads must be a whole number of at least 1, got 2.5"),
+        (lambda: positions.alibi_slopes(0), "num_heads must be a whole number of at least 1, got 0"),
         (
             lambda: positions.rotate(np.ones((5, 4)), positions.rotary(7, 4)),
             "x must have a row per row of angles and two numbers per angle, got x (5, 4) and angles (7, 2)",

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from attn.functional import as_floats, softmax, softmax_jacobian
+from attn.functional import as_floats, softmax, softmax_jacobian, whole_number
 
 
 class Saturation(NamedTuple):
@@ -176,8 +176,8 @@ def saturation(d_k: int, rng: np.random.Generator, *, num_keys: int = 16, num_dr
     >>> found.largest[0] > 0.8, found.largest[1] < 0.3
     (True, True)
     """
-    if min(d_k, num_keys, num_draws) < 1:
-        raise ValueError(f"d_k, num_keys and num_draws must be at least 1, got {d_k}, {num_keys} and {num_draws}")
+    for name, number in {"d_k": d_k, "num_keys": num_keys, "num_draws": num_draws}.items():
+        whole_number(name, number, 1)
     query, key = rng.normal(size=(num_draws, d_k)), rng.normal(size=(num_draws, num_keys, d_k))
     scores = (key @ query[..., None])[..., 0]  # (num_draws, num_keys)
     both = [softmax(scores), softmax(scores / math.sqrt(d_k))]
