@@ -320,7 +320,8 @@ def relative_buckets(
         By default `n_q`.
     num_buckets
     max_distance
-        From here on all distances share the last bucket.
+        Here the last bucket ends, would the buckets go on to widen: all distances beyond share it, and it begins
+        well before.
     bidirectional
         Whether keys to the right get the upper half of the buckets; if False they share bucket 0.
     query_offset

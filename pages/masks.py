@@ -7,7 +7,18 @@ from attn.charts.labels import number
 from attn.mask_routes import ROUTES
 from attn.ui.controls.mask import mask_controls, paint
 from attn.ui.controls.sentence import need_words, say_if_cut, seed_control, source_control, text_control
-from attn.ui.pages.masks import TABS, WRONG, Setup, code_of, masked, picture, routes_picture, tokens_of
+from attn.ui.pages.masks import (
+    LARGEST_LEAD,
+    TABS,
+    WRONG,
+    Setup,
+    code_of,
+    limit_reading,
+    masked,
+    picture,
+    routes_picture,
+    tokens_of,
+)
 
 AGREES = "With this mask it happens to give the right weights; hide all of a row to see it fail. "
 
@@ -41,7 +52,11 @@ ui.reading(
 )
 if result.empty_rows:
     names = ", ".join(ui.as_text(labels[row]) for row in result.empty_rows)
-    st.warning(f"Nothing is left to see for {names}: these rows have weights and context of 0, not NaN.")
+    st.warning(
+        f"Nothing is left to see for {names}: these rows have weights and context of 0, not NaN. "
+        "jax.nn.dot_product_attention and the Attention of keras put a large negative number in place of −∞, which "
+        "gives such a row the mean of all values."
+    )
 ui.figure(
     picture(attention, labels, hidden, theme, ui.page_width()),
     f"masks.picture.{len(page.get('painted'))}.{page.get('mask')}",  # a picture just painted has nothing chosen
@@ -82,6 +97,16 @@ ui.figure(
     "masks.routes",
     tables={"wrong_weights": lambda: charts.csv(routed[setup.wrong].weights, labels, labels)},
 )
+
+st.slider(
+    "Lead of a hidden score",
+    0,
+    LARGEST_LEAD,
+    key=page.key("lead"),
+    width=420,
+    help="How much larger the score of a hidden key is than that of the only visible one.",
+)
+st.markdown(limit_reading(setup.lead))
 
 
 def leaks_tab():

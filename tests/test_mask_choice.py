@@ -35,6 +35,14 @@ def test_a_number_ends_where_its_slider_does():
     assert mask_of(MaskChoice(mask="blocks", length=9), N)[1] == "attn.masks.blocks([6, 0])"
 
 
+def test_the_layers_of_modernbert_are_counted():
+    from transformers import ModernBertConfig
+
+    config = ModernBertConfig()  # of the base model
+    near = [layer for layer in range(config.num_hidden_layers) if layer % config.global_attn_every_n_layers]
+    assert f"as in {len(near)} of the {config.num_hidden_layers} layers of ModernBERT base" in MASKS["window"].help
+
+
 @pytest.mark.parametrize("name", MASKS)
 def test_a_link_holds_every_number(name):
     fields = {field.name for field in dataclasses.fields(MaskChoice)}

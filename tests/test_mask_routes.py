@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from attn import mask_routes, masks, scaled_dot_product_attention
 from attn.data import examples
+from attn.functional import softmax
 from attn.mask_routes import ROUTES, leak
 
 DATA = Path(__file__).parent / "data"
@@ -64,6 +65,34 @@ def test_features_vanish_instead_of_tokens(n_q):
 def test_the_last_queries_stand_at_the_last_keys():
     weights = mask_routes.self_hidden(np.zeros((2, 4)), np.eye(4), masks.causal(2, 4)).weights
     np.testing.assert_allclose(weights, [[1 / 2, 1 / 2, 0, 0], [1 / 3, 1 / 3, 1 / 3, 0]])
+
+
+def test_a_large_negative_number_in_place_of_infinity_gives_a_row_without_keys_the_mean():
+    """What jax.nn.dot_product_attention and the Attention of keras do, and these routes do not."""
+    scores, value = drawn(1, 7, dtype=np.float32)
+    filled = softmax(np.where(np.zeros((1, 7), bool), scores, np.finfo(np.float32).min / 2)) @ value
+    np.testing.assert_allclose(filled, value.mean(axis=0, keepdims=True), atol=1e-6)
+    for name in RIGHT:
+        assert not ROUTES[name].attend(scores, value, np.zeros((1, 7), bool)).context.any()
+
+
+@pytest.mark.parametrize(("dtype", "least"), [(np.float32, 104), (np.float64, 746)])
+def test_a_row_is_lost_after_the_softmax_where_a_hidden_score_leads_too_far(dtype, least):
+    """e^-104 is below half of the least number of float32, e^-746 below that of float64."""
+    value = np.eye(2, dtype=dtype)
+    for lead, kept in ((least - 1, 1), (least, 0)):
+        scores = np.array([[0, lead]], dtype=dtype)
+        assert mask_routes.before(scores, value, [[True, False]]).weights.tolist() == [[1, 0]]
+        assert mask_routes.after(scores, value, [[True, False]]).weights.tolist() == [[kept, 0]]
+
+
+def test_the_two_right_routes_agree_up_to_rounding_on_the_worked_example():
+    example = examples.worked_example()
+    arrays = [array.astype(np.float64) for array in (example.x, example.w_q, example.w_k, example.w_v)]
+    query, key, value = (arrays[0] @ weights for weights in arrays[1:])
+    scores = scaled_dot_product_attention(query, key, value).scores
+    right = [ROUTES[name].attend(scores, value, masks.causal(6).visible).weights for name in RIGHT]
+    np.testing.assert_allclose(*right, rtol=0, atol=4e-16)
 
 
 # Properties

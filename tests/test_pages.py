@@ -8,8 +8,9 @@ from driving import PAGES, SCRIPTS, check, matrices, notices, opened, said, spec
 from hypothesis import HealthCheck, given, settings
 from setups import ABSURD, SETUPS, extremes, fields, links, options, painted
 
-from attn import charts
+from attn import charts, cost
 from attn.data import examples
+from attn.mask_routes import ROUTES
 from attn.ui import page as page_module
 from attn.ui.controls.mask import MASKS
 from attn.ui.controls.positions import POSITIONS
@@ -434,6 +435,26 @@ def test_a_painted_mask_that_hides_everything(page):
     if page == "masks":
         (warning,) = app.warning
         assert "Nothing is left to see for" in warning.value
+        assert "jax.nn.dot_product_attention and the Attention of keras put" in warning.value
+
+
+def test_masks_shows_where_the_second_route_loses_a_row():
+    app = opened("masks")
+    told = " ".join(said(check(app)))
+    assert "by **110**" in told
+    assert "renormalise gives it **0** in float32 and **1** in float64" in told
+    assert "from a lead of 104 on in float32, and of 746 in float64" in told
+    app.slider(key="masks.lead").set_value(103).run()
+    assert "renormalise gives it **1** in float32 and **1** in float64" in " ".join(said(check(app)))
+
+
+def test_home_counts_what_it_offers():
+    told = " ".join(said(check(opened("home"))))
+    wrong = [route for route in ROUTES.values() if not route.right]
+    assert (len(wrong), "seven look-alikes" in told) == (7, True)
+    assert (len(POSITIONS) - 1, "Five ways to tell attention the order" in told) == (5, True)
+    eight, shared = (cost.cache_bytes(1, heads, 4, 4) for heads in (8, 2))
+    assert (shared / eight, "a quarter of the cache" in told) == (1 / 4, True)
 
 
 def test_painting_goes_on_from_the_mask_in_view():

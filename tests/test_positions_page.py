@@ -72,6 +72,32 @@ def test_the_largest_difference_is_that_of_the_picture():
     assert float(told[1]) == pytest.approx(largest, rel=5e-3)
 
 
+def test_the_buckets_are_counted():
+    """The distances by hand: 8 · 16^(7/8) = 90.5."""
+    told = words(opened("positions", positions="relative", tab="As a picture"))
+    assert "Half of the 32 buckets" in told
+    assert "The first 8 of a half hold one distance each, the other 8 hold ever more, and from 91 on" in told
+    assert "Bucket 16 is never used" in told
+    used = np.unique(positions.relative_buckets(1000))
+    assert used.tolist() == [bucket for bucket in range(32) if bucket != 16]
+    assert "from 91 tokens on all distances share one bucket" in words(
+        opened("positions", positions="relative", tab="Longer texts")
+    )
+
+
+def test_rotation_favours_no_distance_between_unrelated_words_and_near_keys_between_equal_ones():
+    app = opened("positions", positions="rotary", tab="By distance")
+    assert "Between unrelated words, as these are, rotation favours no distance" in words(app)
+    angles = positions.rotary(512, 64)
+    rng = np.random.default_rng(0)
+    query, key = rng.standard_normal((2, 4000, 1, 64))
+    turned = positions.rotate(key, angles[[0, 8, 64, 511]])
+    products = (query * turned).sum(axis=-1)  # of a query at position 0 with keys farther and farther away
+    assert np.abs(products.mean(axis=0)).max() < 4 * 8 / 4000**0.5  # of unrelated vectors, deviation 8: none favoured
+    alike = (key * turned).sum(axis=-1).mean(axis=0)
+    assert alike[0] > 1.2 * alike[1] > 1.2 * alike[2] > 0
+
+
 def test_one_word_has_no_order():
     assert "One word has no order" in words(check(opened("positions", text="Alone")))
 

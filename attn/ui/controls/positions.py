@@ -19,7 +19,7 @@ POSITION_HELP = {
     "sinusoidal": "Waves of many lengths are added to the embeddings (Vaswani et al., 2017).",
     "learned": "One trained vector per position is added to the embeddings; here it is drawn at random.",
     "rotary": "Queries and keys are turned by an angle that grows with the position (Su et al., 2021).",
-    "alibi": "Scores lose half a point per token of distance: the steepest of eight heads (Press et al., 2022).",
+    "alibi": "Scores lose half a point per token of distance: the steepest of eight heads (Press et al., 2021).",
     "relative": "Scores gain a trained number per distance, as in T5; here it is drawn at random.",
 }
 

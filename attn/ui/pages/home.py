@@ -47,7 +47,7 @@ WAYS = (  # page, icon, title, what it shows, settings
         "pages/masks.py",
         ":material/visibility_off:",
         "Mask it, rightly and wrongly",
-        "Two routes that agree to the last digit, seven look-alikes, and how much leaks through each.",
+        "Two routes that agree up to rounding, seven look-alikes, and how much leaks through each.",
         {"wrong": "zeroed_scores"},
     ),
     (

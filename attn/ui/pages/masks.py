@@ -15,6 +15,7 @@ from attn.ui.shown_code import LIGHT, Source, shown_code
 
 WRONG = {name: route.title for name, route in ROUTES.items() if not route.right}
 TABS = {"leaks": "What leaks, by route", "code": "Code"}
+LARGEST_LEAD = 800  # of a hidden score over a visible one: more than float64 bears
 WIDTHS = {"d_model": 6, "d_k": 4, "d_v": 4}
 
 
@@ -25,6 +26,7 @@ class Setup(SentenceChoice, MaskChoice):
     mask: str = choice("causal", MASKS)
     wrong: str = choice("zeroed_scores", WRONG)
     token: int = whole(6, 1, 512)
+    lead: int = whole(110, 0, LARGEST_LEAD)
     tab: str = choice("leaks", TABS, aliases={"What leaks, by route": "leaks", "Code": "code"})
 
 
@@ -121,6 +123,27 @@ def routes_picture(routed, wrong, labels, hidden, theme, room):
         "=" if agrees else "≠",
         charts.panel(routed[wrong].weights, labels, labels, title=ROUTES[wrong].title),
         tallest=340,
+    )
+
+
+def row_sums(route, dtype):
+    """Return what a row sums to if a hidden score leads the only visible one by 0, 1 and so on."""
+    leads = np.arange(LARGEST_LEAD + 1, dtype=dtype)
+    scores = np.stack([np.zeros_like(leads), leads], axis=-1)
+    return ROUTES[route].attend(scores, np.eye(2, dtype=dtype), [[True, False]]).weights.sum(axis=-1)
+
+
+def limit_reading(lead):
+    """Say where the second right route loses a row."""
+    before, single, double = (
+        row_sums(*case) for case in (("before", np.float32), ("after", np.float32), ("after", np.float64))
+    )
+    return (
+        f"Let a hidden score lead the only visible one by **{lead}**. The visible key should get the whole row: −∞ "
+        f"before the softmax gives it **{before[lead]:.0f}**; zero after, renormalise gives it **{single[lead]:.0f}** "
+        f"in float32 and **{double[lead]:.0f}** in float64. There the softmax, which comes first, leaves it so small a "
+        f"weight that it rounds to 0 from a lead of {(single == 0).argmax()} on in float32, and of "
+        f"{(double == 0).argmax()} in float64: nothing is left to divide by, and the row is lost."
     )
 
 

@@ -8,7 +8,7 @@ from attn.charts.labels import number
 from attn.data import examples
 from attn.ui import models
 from attn.ui.controls.positions import POSITIONS, positions_of
-from attn.ui.pages.positions.schemes import TRAINED, cosines, wavelengths
+from attn.ui.pages.positions.schemes import TRAINED, cosines, last_bucket_begins, wavelengths
 from attn.ui.pages.positions.shuffle import D_V, NUM_HEADS, hidden, name_of
 from attn.ui.width import page_width
 
@@ -61,7 +61,7 @@ def distance_reading(setup):
         + {
             "sinusoidal": "What it favours comes of its matrices: these are random, training would shape them.",
             "learned": "At the start of training the rows are too small to matter.",
-            "rotary": "By itself rotation favours no distance: it lets a head that has learned to do so.",
+            "rotary": "Between unrelated words, as these are, rotation favours no distance; a head can learn to.",
             "alibi": "ALiBi favours near keys from the start, with nothing to learn.",
             "relative": "Each distance has its number, here a random one; training would shape them.",
         }[setup.positions]
@@ -232,8 +232,8 @@ def longer_reading(setup):
         )
     if setup.positions == "relative":
         return (
-            f"{beyond}. The rule goes on for ever: from 128 tokens on all distances share one bucket, so that none is "
-            "new and none can be told from another."
+            f"{beyond}. The rule goes on for ever: from {last_bucket_begins()} tokens on all distances share one "
+            "bucket, so that none is new and none can be told from another."
         )
     waves = wavelengths(setup)
     return (

@@ -13,6 +13,7 @@ from attn.ui.width import page_width
 
 TRAINED = 512  # positions in the table of the default model
 _SHOWN = 40  # positions that the picture of a scheme shows
+_FAR = 256  # tokens among which every bucket has a distance
 _DIALS = 6
 _STARTS = (0, 1, 5, 20, 100, 400)  # positions of the query at which one distance is looked at
 _OFFSETS = (0, 1, 2, 5, 10, 50, 100)  # distances
@@ -137,11 +138,26 @@ def scheme_reading(setup):
             f"Head {setup.head} loses **{number(slope)}** per token of distance: a key {4 / slope:,.0f} tokens away "
             "has e⁴ = 55 times less weight than an equal one at the query's own place. Click another head."
         )
+    buckets, exact = positions.relative_buckets(_FAR), len(one_distance_buckets())
+    unused = next(bucket for bucket in range(buckets.max()) if bucket not in buckets)
     return (
-        "Half of the 32 buckets are for keys to the left, half for keys to the right. Of each half, eight hold one "
-        "distance each, the other eight hold ever more, and from 128 on all share the last. One number is trained "
-        "per bucket and head; here it is drawn at random."
+        f"Half of the {buckets.max() + 1} buckets are for the query's own place and keys to the left, half for keys to "
+        f"the right. The first {exact} of a half hold one distance each, the other {exact} hold ever more, and from "
+        f"{last_bucket_begins()} on all share the last. Bucket {unused} is never used: it would hold keys 0 tokens to "
+        "the right. One number is trained per bucket and head; here it is drawn at random."
     )
+
+
+def one_distance_buckets():
+    """Return the buckets to the left that hold one distance only."""
+    buckets, counts = np.unique(positions.relative_buckets(1, _FAR), return_counts=True)
+    return buckets[counts == 1]
+
+
+def last_bucket_begins():
+    """Return the least distance that falls in the last bucket to the left."""
+    away = positions.relative_buckets(1, _FAR)[0, ::-1]  # from the query's own place back
+    return int(away.argmax())
 
 
 def head_picker(state):

@@ -168,7 +168,7 @@ def scheme_controls(state):
     )
     scheme = state.get("positions")
     st.caption(
-        "Scores fall with distance, in each head at its own rate (Press et al., 2022)."
+        "Scores fall with distance, in each head at its own rate (Press et al., 2021)."
         if scheme == "alibi"
         else POSITION_HELP[scheme]
     )
