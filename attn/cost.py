@@ -266,7 +266,14 @@ def _widths(d_model, num_heads, d_k, d_v):
 
 
 def cache_bytes(
-    n_tokens: int, num_kv_heads: int, d_k: int, d_v: int, *, num_layers: int = 1, bytes_per_number: int = 2
+    n_tokens: int,
+    num_kv_heads: int,
+    d_k: int,
+    d_v: int,
+    *,
+    num_layers: int = 1,
+    bytes_per_number: int = 2,
+    window: int | None = None,
 ) -> int:
     """Return how much memory the keys and values of `n_tokens` take while decoding.
 
@@ -276,6 +283,8 @@ def cache_bytes(
     num_layers
     bytes_per_number
         2 for float16 and bfloat16, 4 for float32.
+    window
+        Tokens back that layers look, if not to the first: older keys and values need not be kept.
 
     Notes
     -----
@@ -289,7 +298,10 @@ def cache_bytes(
     --------
     >>> cache_bytes(1000, num_kv_heads=8, d_k=64, d_v=64)
     2048000
+    >>> cache_bytes(32768, 8, 128, 128, num_layers=32, window=4096) == 2**29
+    True
     """
+    n_tokens = n_tokens if window is None else min(n_tokens, window)
     return n_tokens * num_kv_heads * (d_k + d_v) * num_layers * bytes_per_number
 
 
@@ -342,12 +354,13 @@ class Shape(NamedTuple):
     num_kv_heads: int
     d_k: int  # the same for values
     most_tokens: int  # that it was made for
+    window: int | None = None  # tokens that every layer looks back, if not to the first
 
     def cache_bytes(self, n_tokens: int, bytes_per_number: int = 2) -> int:
         """Return what keys and values of all layers take."""
         return cache_bytes(
             n_tokens, self.num_kv_heads, self.d_k, self.d_k,
-            num_layers=self.num_layers, bytes_per_number=bytes_per_number,
+            num_layers=self.num_layers, bytes_per_number=bytes_per_number, window=self.window,
         )  # fmt: skip
 
 
@@ -362,7 +375,7 @@ SHAPES = {  # as the published configurations say
     "Falcon 7B": Shape("decoder", 32, 4544, 71, 1, 64, 2048),
     "Llama 2 7B": Shape("decoder", 32, 4096, 32, 32, 128, 4096),
     "Llama 2 70B": Shape("decoder", 80, 8192, 64, 8, 128, 4096),
-    "Mistral 7B": Shape("decoder", 32, 4096, 32, 8, 128, 32768),
+    "Mistral 7B v0.1": Shape("decoder", 32, 4096, 32, 8, 128, 32768, window=4096),
     "Gemma 2B": Shape("decoder", 18, 2048, 8, 1, 256, 8192),
     "Llama 3 8B": Shape("decoder", 32, 4096, 32, 8, 128, 8192),
 }

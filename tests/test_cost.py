@@ -251,6 +251,8 @@ def test_every_shape_holds_together():
     # by hand: 32 layers of 8 heads, a key and a value of 128 numbers of 2 bytes each
     assert cost.SHAPES["Llama 3 8B"].cache_bytes(1) == 128 * 2**10
     assert cost.SHAPES["Llama 2 7B"].cache_bytes(4096) == 2**31
+    # as large from its window on: half a GiB
+    assert [cost.SHAPES["Mistral 7B v0.1"].cache_bytes(n) for n in (2048, 4096, 32768)] == [2**28, 2**29, 2**29]
 
 
 # Growth

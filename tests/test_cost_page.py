@@ -15,7 +15,7 @@ from attn.pretrained import threads, timing
 from attn.pretrained.errors import ModelError
 from attn.ui.link import from_link
 from attn.ui.pages.cost.curves import VIEWS, Setup, many, series_of, times
-from attn.ui.pages.cost.timing import RUNNING
+from attn.ui.pages.cost.timing import RUNNING, runs_of
 from attn.ui.shared_results import waiting
 
 
@@ -39,13 +39,15 @@ def test_every_known_model_fills_in_its_shape(name):
     setup, _ = from_link(Setup, check(app).query_params)
     shape = cost.SHAPES[name]
     assert setup.widths == (shape.d_model, shape.num_heads, shape.num_kv_heads, shape.d_k, shape.d_k)
-    assert (setup.num_layers, setup.n) == (shape.num_layers, shape.most_tokens)
+    assert (setup.num_layers, setup.n, setup.cache_window) == (shape.num_layers, shape.most_tokens, shape.window)
     assert app.selectbox(key="cost.known").value == name
 
 
 def test_a_shape_of_ones_own_is_no_known_model():
     app = opened("cost", d_model="4096", num_heads="32", num_kv_heads="8", d_k="128", num_layers="32")
-    assert app.selectbox(key="cost.known").value in ("Mistral 7B", "Llama 3 8B")
+    assert app.selectbox(key="cost.known").value == "Llama 3 8B"
+    app.number_input(key="cost.kept").set_value(4096).run()
+    assert check(app).selectbox(key="cost.known").value == "Mistral 7B v0.1"
     app.number_input(key="cost.num_layers").set_value(31).run()
     assert check(app).selectbox(key="cost.known").value is None
 
@@ -97,6 +99,17 @@ def test_the_view_that_opens_first_counts_whole_layers_and_says_where_they_cross
     lengths, series = series_of(from_link(Setup, {"d_model": "512", "kernel": "4"})[0])
     attention, convolution = (series[cost.KINDS[kind].title] for kind in ("self_attention", "convolution"))
     assert [n for n, one, other in zip(lengths, attention, convolution, strict=True) if one == other] == [1024]
+
+
+def test_a_window_bounds_the_cache():
+    app = opened("cost", view="memory")
+    app.selectbox(key="cost.known").set_value("Mistral 7B v0.1").run()
+    app.segmented_control(key="cost.size").set_value("2").run()
+    told = words(check(app))
+    assert f"**{2**29 / 1e6:.0f} MB**" in told
+    assert "stops growing at the 4,096 tokens" in told
+    _, series = series_of(from_link(Setup, app.query_params)[0])
+    assert max(series["keys and values of all layers"]) == 2**29
 
 
 def test_the_smallest_and_the_largest_setting():
@@ -159,7 +172,7 @@ def test_long_runs_are_repeated_too_and_counted():
     lengths = [64, 2048]
     short, long = (one for one in timing.measure(lengths, num_heads=8, contestants=("naive",)) if one)
     assert short.runs > long.runs >= timing.FEWEST_RUNS == 3
-    assert measuring.runs_of([short, long]) == f"{long.runs:,} to {short.runs:,}"
+    assert runs_of([short, long]) == f"{long.runs:,} to {short.runs:,}"
 
 
 def test_what_does_not_fit_is_left_out():

@@ -47,6 +47,7 @@ class Setup:
     num_kv_heads: int = whole(8, 1, 128)
     d_k: int = whole(64, 1, 512)
     num_layers: int = whole(6, 1, 200)
+    kept: int = whole(0, 0, MOST_TOKENS)
     size: str = choice("4", BYTES)
     kernel: int = whole(3, 1, 64)
     window: int = whole(64, 1, 4096)
@@ -62,6 +63,11 @@ class Setup:
     def widths(self):
         """The widths of the layer, as the functions of `attn.cost` take them."""
         return self.d_model, self.num_heads, self.num_kv_heads, self.d_k, self.d_k
+
+    @property
+    def cache_window(self):
+        """Tokens that the cache keeps at most, or None."""
+        return self.kept or None
 
     @property
     def bytes_per_number(self):
@@ -80,7 +86,7 @@ def shape_controls(state):
             shape = cost.SHAPES[name]
             state.set(
                 d_model=shape.d_model, num_heads=shape.num_heads, num_kv_heads=shape.num_kv_heads, d_k=shape.d_k,
-                num_layers=shape.num_layers, n=shape.most_tokens,
+                num_layers=shape.num_layers, n=shape.most_tokens, kept=shape.window or 0,
             )  # fmt: skip
 
     st.session_state[picked] = _known(state, st.session_state.get(picked))
@@ -114,6 +120,10 @@ def shape_controls(state):
         )
     for name, label, words in numbers[2:]:
         st.number_input(label, *_bounds(name), key=state.key(name), help=words)
+    st.number_input(
+        "Tokens the cache keeps", *_bounds("kept"), key=state.key("kept"),
+        help="0 for all. Layers that look back no farther than a window need keep no more.",
+    )  # fmt: skip
     st.segmented_control(
         "Bytes per number", BYTES, format_func=BYTES.get, key=state.key("size"), required=True,
         help="Of a score, a key or a value: 4 as float32, 2 as float16 or bfloat16, 1 with 8 bits.",
@@ -134,6 +144,7 @@ def _bounds(name):
         "num_heads": (1, 128),
         "d_k": (1, 512),
         "num_layers": (1, 200),
+        "kept": (0, MOST_TOKENS),
         "kernel": (1, 64),
         "window": (1, 4096),
     }[name]
@@ -146,6 +157,7 @@ def _known(state, before):
         name
         for name, shape in cost.SHAPES.items()
         if all(state.get(number) == getattr(shape, number) for number in names)
+        and state.get("kept") == (shape.window or 0)
     ]
     return before if before in same else next(iter(same), None)
 
@@ -181,7 +193,7 @@ def counted(setup):
         return costs_of_kinds, {"d_model": setup.d_model, "kernel": setup.kernel, "window": setup.window}
     if setup.view == "layer":
         return costs_of_a_layer, {"widths": setup.widths}
-    names = ("num_heads", "num_kv_heads", "d_k", "num_layers", "bytes_per_number")
+    names = ("num_heads", "num_kv_heads", "d_k", "num_layers", "bytes_per_number", "cache_window")
     return memory_taken, {name: getattr(setup, name) for name in names}
 
 
@@ -205,9 +217,9 @@ def costs_of_a_layer(lengths, widths):
     }
 
 
-def memory_taken(lengths, num_heads, num_kv_heads, d_k, num_layers, bytes_per_number):
+def memory_taken(lengths, num_heads, num_kv_heads, d_k, num_layers, bytes_per_number, cache_window):
     """Count the bytes of scores, and of keys and values."""
-    each = {"num_layers": num_layers, "bytes_per_number": bytes_per_number}
+    each = {"num_layers": num_layers, "bytes_per_number": bytes_per_number, "window": cache_window}
     return {
         "scores of one layer": [cost.score_bytes(num_heads, n, n, bytes_per_number=bytes_per_number) for n in lengths],
         "keys and values of all layers": [cost.cache_bytes(n, num_kv_heads, d_k, d_k, **each) for n in lengths],
@@ -234,7 +246,7 @@ def cache(setup, n):
     """Return the bytes of all layers' keys and values."""
     return cost.cache_bytes(
         n, setup.num_kv_heads, setup.d_k, setup.d_k,
-        num_layers=setup.num_layers, bytes_per_number=setup.bytes_per_number,
+        num_layers=setup.num_layers, bytes_per_number=setup.bytes_per_number, window=setup.cache_window,
     )  # fmt: skip
 
 
@@ -299,7 +311,12 @@ def reading(setup):
     return (
         f"At **{n:,} tokens** the scores of one layer take **{in_bytes(scores(setup, n))}** when all are held at once, "
         f"and the keys and values that decoding keeps take **{in_bytes(cache(setup, n))}**. "
-        "Twice the text: four times the scores, twice the cache."
+        "Twice the text: four times the scores, "
+        + (
+            f"and the cache stops growing at the {setup.kept:,} tokens that it keeps."
+            if setup.kept
+            else "twice the cache."
+        )
     )
 
 
@@ -317,14 +334,15 @@ def formula(setup, role):
         return (
             rf"\underbrace{{{projections}}}_{{\text{{projections}}}} + \underbrace{{{rest}}}_{{\text{{scores, sums}}}}"
         )
-    return rf"{q}\,n^2 b \qquad 2\,L\,n\,{k}\,d_k\,b"
+    kept = rf"\min(n, {setup.kept})" if setup.kept else "n"
+    return rf"{q}\,n^2 b \qquad 2\,L\,{kept}\,{k}\,d_k\,b"
 
 
 def shapes(setup):
     """Return the sizes in view as a person writes them."""
     return (
         f"scores: {setup.num_heads} × {setup.n:,} × {setup.n:,} · keys and values: {setup.num_layers} × 2 × "
-        f"{setup.num_kv_heads} × {setup.n:,} × {setup.d_k}"
+        f"{setup.num_kv_heads} × {min(setup.n, setup.cache_window or setup.n):,} × {setup.d_k}"
     )
 
 
@@ -383,9 +401,11 @@ def models_picture(setup, theme):
     names = [name for name, shape in cost.SHAPES.items() if shape.kind == "decoder"]
     sizes = [cost.SHAPES[name].cache_bytes(setup.n, setup.bytes_per_number) for name in names]
     order = np.argsort(sizes, kind="stable")[::-1]
-    labels = [
-        f"{names[at]} · {cost.SHAPES[names[at]].num_kv_heads} of {cost.SHAPES[names[at]].num_heads}" for at in order
-    ]
+    labels = []
+    for at in order:
+        shape = cost.SHAPES[names[at]]
+        window = f" · last {shape.window:,}" if shape.window else ""
+        labels.append(f"{names[at]} · {shape.num_kv_heads} of {shape.num_heads}{window}")
     return charts.beside(
         charts.bars(
             [sizes[at] / 1e6 for at in order],
@@ -403,9 +423,9 @@ def models_picture(setup, theme):
 
 def models_csv(setup):
     """Return the known models' numbers as comma-separated text."""
-    columns = ["layers", "d_model", "heads", "kv_heads", "d_k", "most_tokens", "cache_bytes", "score_bytes"]
+    columns = ["layers", "d_model", "heads", "kv_heads", "d_k", "most_tokens", "window", "cache_bytes", "score_bytes"]
     rows = [
-        [*shape[1:], shape.cache_bytes(setup.n, setup.bytes_per_number),
+        [*shape[1:-1], shape.window or np.nan, shape.cache_bytes(setup.n, setup.bytes_per_number),
          cost.score_bytes(shape.num_heads, setup.n, setup.n, bytes_per_number=setup.bytes_per_number)]
         for shape in cost.SHAPES.values()
     ]  # fmt: skip
