@@ -405,8 +405,8 @@ def transformer_parameters(
     -----
     Counted from section 3 of [1]_: no bias in attention, biases in the feed-forward networks, a gain
     and a bias in each layer norm. Table 3 prints 65 million for the defaults, two more than this;
-    the differences of its rows from the first come out as printed, save where `d_model` changes: there
-    they are up to three million off.
+    the differences of its rows from the first come out as printed to within a million, as rounding
+    allows, save where `d_model` changes: there they are up to three million off.
 
     References
     ----------

@@ -228,8 +228,8 @@ def test_table_3_by_its_differences():
     for name, changes, _, _, millions in cost.TABLE_3[1:]:
         difference = (cost.transformer_parameters(**changes) - base) / 1e6
         assert difference == pytest.approx(counted[name], abs=0.05)
-        if name in ("d_k 16", "2 layers", "4 layers", "8 layers", "d_ff 4096"):
-            assert round(difference) == millions - 65
+        off = abs(difference - (millions - 65))
+        assert off < 1 or (name in ("d_model 1024", "big") and round(off) <= 3)
 
 
 def test_shapes_of_models_at_hand_are_as_configured():

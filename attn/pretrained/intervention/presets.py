@@ -41,7 +41,7 @@ COPYING = Preset(
     look_for=(
         "The text repeats itself, and the model expects the word that came next the first time. Half of the "
         "weight of head 24.8 at the last token lies on that word. With four of 270 heads off the word drops from "
-        "81% to 9%; four others taken at random leave it above 58%."
+        "81% to 9%; four others taken at random mostly leave it above 70%, but not always."
     ),
 )
 

@@ -122,8 +122,8 @@ def scheme_reading(setup):
         if setup.positions != "sinusoidal":
             return said
         return (
-            f"{said} The paper speaks of 10,000 · 2π = 62,832, but its exponent ends at (d − 2)/d, so that at "
-            f"d = 512 the longest wave is **{paper:,.0f}**."
+            f"{said} The paper speaks of 10,000 · 2π = {20_000 * np.pi:,.0f}, but its exponent ends at (d − 2)/d, so "
+            f"that at d = 512 the longest wave is **{paper:,.0f}**."
         )
     if setup.positions == "learned":
         return (
@@ -136,7 +136,8 @@ def scheme_reading(setup):
         slope = positions.alibi_slopes(NUM_HEADS)[setup.head - 1]
         return (
             f"Head {setup.head} loses **{number(slope)}** per token of distance: a key {4 / slope:,.0f} tokens away "
-            "has e⁴ = 55 times less weight than an equal one at the query's own place. Click another head."
+            f"has e⁴ = {np.exp(4):.0f} times less weight than an equal one at the query's own place. Click another "
+            "head."
         )
     buckets, exact = positions.relative_buckets(_FAR), len(one_distance_buckets())
     unused = next(bucket for bucket in range(buckets.max()) if bucket not in buckets)
