@@ -46,7 +46,7 @@ def kinds_tab():
 def models_tab():
     """Draw the cache of known models."""
     ui.figure(curves.models_picture(setup, theme), "cost.models", tables={"models": lambda: curves.models_csv(setup)})
-    st.caption("Behind each name: how many key/value heads serve how many query heads, and how many tokens are kept.")
+    st.caption("Behind each name: key/value heads and the query heads that they serve, and how many tokens are kept.")
 
 
 def parameters_tab():
