@@ -1,0 +1,46 @@
+"""Take the pictures of the pages' main figures that `test_pictures_of_pages` compares with: one command after a change.
+
+Run ``python tests/refresh_pictures.py``, look at what has changed, and commit it.
+"""
+
+import sys
+from pathlib import Path
+
+from driving import PAGES
+from serving import FIGURE, chromium, serve, settled
+
+FOLDER = Path(__file__).parent / "pictures"
+LINKS = {page: f"/{page}" for page in PAGES} | {
+    "home": "/",
+    "pretrained": "/pretrained?unscaled=1",  # else its difference is that of rounding, which processors do unlike
+}
+
+
+def taken(browser, address, page):
+    """Return the first figure of a page as a light window 1280 pixels wide shows it, as PNG bytes."""
+    context = browser.new_context(viewport={"width": 1280, "height": 2000}, color_scheme="light")
+    try:
+        shown = context.new_page()
+        shown.set_default_timeout(90_000)  # a busy machine is no failure
+        shown.goto(f"{address}{LINKS[page]}")
+        settled(shown)
+        shown.evaluate("document.fonts.ready")
+        return shown.locator(FIGURE).first.screenshot(animations="disabled")
+    finally:
+        context.close()
+
+
+def main():
+    """Take every picture from a server of its own."""
+    FOLDER.mkdir(exist_ok=True)
+    with chromium() as browser, serve() as running:
+        if browser is None:
+            sys.exit("there must be a Chromium, found none")
+        for page in PAGES:
+            path = FOLDER / f"{page}.png"
+            path.write_bytes(taken(browser, running.address, page))
+            print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
+
+
+if __name__ == "__main__":
+    main()
