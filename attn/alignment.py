@@ -302,7 +302,7 @@ class Score(NamedTuple):
     example: dict  # parameters for vectors of two numbers, to check by hand
     source: str
 
-    def draw_parameters(self, rng, **widths):
+    def draw_parameters(self, rng: np.random.Generator, **widths: int) -> dict[str, np.ndarray]:
         """Draw parameters at random.
 
         Parameters

@@ -11,7 +11,7 @@ class NotCalledError(ModelError):
     """A pass called no attention layer, though the model has some that would be recorded or changed."""
 
 
-def explain(error, name):
+def explain(error: Exception, name: str) -> ModelError:
     """Turn an error of huggingface_hub, transformers or safetensors into one sentence.
 
     Parameters

@@ -6,7 +6,7 @@ import functools
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from itertools import accumulate
 
 from attn.pretrained.errors import ModelError
@@ -173,7 +173,12 @@ class Queue:
 _heavy = Queue(AT_ONCE)
 
 
-def heavy(on_wait=None, should_stop=None, *, alone=False):
+def heavy(
+    on_wait: Callable[[int], object] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+    *,
+    alone: bool = False,
+) -> AbstractContextManager[None]:
     """Wait for one of the few places for heavy runs: head ablation, generation, long texts, and all of them to measure.
 
     Parameters

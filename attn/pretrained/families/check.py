@@ -19,6 +19,7 @@ from attn.pretrained.loading.load import wrap
 from attn.pretrained.recording import compare, record, registry
 
 if TYPE_CHECKING:
+    from attn.pretrained.recording.layer import Layer
     from attn.pretrained.recording.record import Recording
 
 TOLERANCE = 2e-5  # of weights
@@ -269,7 +270,7 @@ def _unseen(loaded, recorded, pairs):
     ]
 
 
-def count_kinds(layers):
+def count_kinds(layers: Iterable[Layer]) -> str:
     """Count the layers of each kind."""
     kinds = Counter(layer.kind for layer in layers)
     return ", ".join(f"{count} {kind}" for kind, count in kinds.items())

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import inspect
 import itertools
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    pass
+    import transformers
 
 FIRST_TEXT_ID = 50  # special tokens of tiny models lie below
 N_TOKENS = 7
@@ -15,7 +16,7 @@ _N_TARGETS = 5
 _PARTS = ("vision_config", "audio_config", "backbone_config", "encoder", "text_config", "encoder_config", "decoder")
 
 
-def candidate_inputs(model):
+def candidate_inputs(model: transformers.PreTrainedModel) -> Iterator[dict]:
     """Yield inputs to try, the fullest first.
 
     Parameters
@@ -93,7 +94,7 @@ def _special(model):
     return [make()] if make else []
 
 
-def forward_options(model):
+def forward_options(model: transformers.PreTrainedModel) -> dict:
     """Return what a model is told besides its inputs: to keep nothing for later.
 
     Parameters

@@ -11,10 +11,12 @@ from attn.pretrained.errors import ModelError
 from attn.pretrained.inputs.prepare import decoder_inputs
 
 if TYPE_CHECKING:
-    pass
+    from numpy.typing import ArrayLike
+
+    from attn.pretrained.loading.load import Loaded
 
 
-def audio_inputs(loaded, samples, text=None):
+def audio_inputs(loaded: Loaded, samples: ArrayLike, text: str | None = None) -> dict:
     """Make inputs of a sound, as the model was trained on.
 
     Parameters

@@ -12,6 +12,10 @@ from attn.data.picture_files import read_whole
 from attn.pretrained.errors import ModelError, first_line
 
 if TYPE_CHECKING:
+    import PIL.Image
+    from numpy.typing import ArrayLike
+
+    from attn.pretrained.loading.load import Loaded
     from attn.pretrained.recording.layer import Layer
     from attn.pretrained.recording.record import Recording
 
@@ -24,7 +28,7 @@ class PatchGrid(NamedTuple):
     leading: int  # tokens before the first patch, such as a class token or registers
 
 
-def image_inputs(loaded, image):
+def image_inputs(loaded: Loaded, image: str | Path | PIL.Image.Image | ArrayLike) -> dict:
     """Make inputs of a picture, as the model was trained on.
 
     Parameters

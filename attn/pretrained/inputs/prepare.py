@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from attn.pretrained.errors import ModelError, first_line
 from attn.pretrained.inputs import tokens
 
 if TYPE_CHECKING:
+    import transformers
+
     from attn.pretrained.loading.load import Loaded
 
 
@@ -68,7 +70,7 @@ def prepare(loaded: Loaded, text: str | None = None, pair: str | None = None, in
     return _from_inputs(loaded, inputs) if text is None else _from_text(loaded, text, pair)
 
 
-def forward(loaded, inputs, *, predict=True, **options):
+def forward(loaded: Loaded, inputs: dict, *, predict: bool = True, **options: Any) -> transformers.utils.ModelOutput:
     """Pass inputs through a model; what it cannot read becomes one sentence.
 
     Parameters

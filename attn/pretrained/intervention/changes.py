@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import zlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
@@ -62,9 +63,9 @@ class Changes:
     (True, False)
     """
 
-    off: frozenset = frozenset()
-    patterns: tuple = ()
-    hidden: frozenset = frozenset()
+    off: Iterable = frozenset()
+    patterns: Mapping | Iterable = ()
+    hidden: Iterable = frozenset()
     causal_mask_removed: bool = False
     window: int | None = None
     scale: float | None = None
@@ -94,7 +95,7 @@ class Changes:
     @property
     def heads(self) -> frozenset[tuple[int, int]]:
         """Heads that are changed themselves, and not only by what reaches them."""
-        return self.off | {head for head, _ in self.patterns}
+        return frozenset(self.off) | {head for head, _ in self.patterns}
 
 
 def painted(weights: ArrayLike) -> str:

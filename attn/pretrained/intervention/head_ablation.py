@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from attn.pretrained.intervention.run import prepare_changeable, run_prepared
 from attn.pretrained.threads import Stopped
 
 if TYPE_CHECKING:
-    pass
+    from attn.pretrained.loading.load import Loaded
 
 _TOKENS_AT_ONCE = 256  # of one batch: more would be 4 % faster, and say half as often how far it is
 
@@ -56,7 +57,17 @@ class HeadAblation:
         return tuple((int(place) // self.after.shape[1], int(place) % self.after.shape[1]) for place in order)
 
 
-def ablate_heads(loaded, texts, measure, *, pair=None, changes=None, positions=None, progress=None, should_stop=None):
+def ablate_heads(
+    loaded: Loaded,
+    texts: str | Sequence[str],
+    measure: Callable[..., float],
+    *,
+    pair: str | None = None,
+    changes: Changes | None = None,
+    positions: Iterable[int] | None = None,
+    progress: Callable[[int, int], object] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> HeadAblation:
     """Switch each head off in turn and measure what the model then predicts.
 
     Several heads are tried in one batch, a head in each row.

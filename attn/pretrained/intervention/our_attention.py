@@ -169,7 +169,7 @@ class Inside:
         return head
 
 
-def attention(layer, only_causal=False):
+def attention(layer: Layer, only_causal: bool = False) -> np.ndarray:
     """Compute the context of a layer with our own attention: in one piece, or in tiles where it is large.
 
     Parameters

@@ -19,6 +19,7 @@ from attn.pretrained.threads import one_numpy_thread
 
 if TYPE_CHECKING:
     from attn.pretrained.inputs.prepare import Prepared
+    from attn.pretrained.inputs.tokens import Token
     from attn.pretrained.loading.load import Loaded
 
 TOLERANCE = 1e-3  # of `output_gap`: a logit moved by this moves a probability by at most a thousandth of itself
@@ -246,7 +247,9 @@ class _Kept(list):
             self.append(layer)
 
 
-def output_gap(loaded, text=None, *, pair=None, inputs=None):
+def output_gap(
+    loaded: Loaded, text: str | None = None, *, pair: str | None = None, inputs: dict | None = None
+) -> float:
     """Return how far the results of a model move when our attention takes the place of its own.
 
     Parameters
@@ -268,7 +271,7 @@ def output_gap(loaded, text=None, *, pair=None, inputs=None):
         As `record`.
     """
     prepared = prepare_changeable(loaded, text, pair, inputs)
-    options = {"logits_to_keep": _COMPARED} if "logits_to_keep" in accepted(loaded) else {}
+    options: dict[str, Any] = {"logits_to_keep": _COMPARED} if "logits_to_keep" in accepted(loaded) else {}
     inside = Inside(loaded, prepared, Changes())
     with registry.handling(registry.eager):
         own = forward(loaded, prepared.inputs, **options)[0]
@@ -283,7 +286,9 @@ def output_gap(loaded, text=None, *, pair=None, inputs=None):
     return float(difference.max())
 
 
-def prepare_changeable(loaded, text=None, pair=None, inputs=None):
+def prepare_changeable(
+    loaded: Loaded, text: str | None = None, pair: str | None = None, inputs: dict | None = None
+) -> Prepared:
     """Prepare what a model reads, refusing one whose attention cannot be changed.
 
     Parameters
@@ -365,7 +370,7 @@ def predicts_masked(loaded: Loaded) -> bool:
     return "MaskedLM" in type(loaded.model).__name__
 
 
-def masked_places(loaded, tokens):
+def masked_places(loaded: Loaded, tokens: Sequence[Token]) -> tuple[int, ...]:
     """Return where words are masked.
 
     Parameters

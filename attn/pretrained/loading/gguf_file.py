@@ -60,7 +60,7 @@ def read(path: str | Path) -> Contents:
     )
 
 
-def numbers(tensor):
+def numbers(tensor: Tensor) -> np.ndarray:
     """Return the numbers of a tensor as float32.
 
     Parameters

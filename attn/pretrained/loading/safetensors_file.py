@@ -32,7 +32,7 @@ class Entry(NamedTuple):
     shape: tuple
 
 
-def read_header(path: str | Path) -> tuple[dict, int]:
+def read_header(path: str | Path) -> dict[str, Entry]:
     """Return what a safetensors file says about its tensors, after checking that the file is whole.
 
     Parameters

@@ -35,7 +35,7 @@ class WeightsReport(NamedTuple):
     missing: tuple  # tensors of the model that are not in the file, and that nothing here depends on
 
 
-def wrapper_prefix(names):
+def wrapper_prefix(names: Collection[str]) -> str:
     """Return what training put before all names of a file, such as ``_orig_mod.module.``, or an empty string.
 
     Parameters
@@ -120,7 +120,7 @@ def judge(
     return model, report, " ".join(_sentences(model, report, names, task_head))
 
 
-def require_all(needed, tensors, names, name, own_prefix=""):
+def require_all(needed: dict, tensors: dict, names: Collection[str], name: str, own_prefix: str = "") -> None:
     """Raise ModelError if a tensor that a model needs is missing or has another shape.
 
     Parameters
@@ -137,7 +137,7 @@ def require_all(needed, tensors, names, name, own_prefix=""):
     require_shapes({tensor: both for tensor, both in shapes.items() if both[0] != both[1]}, name)
 
 
-def require(missing, expected, names, name, own_prefix=""):
+def require(missing: Collection[str], expected: int, names: Collection[str], name: str, own_prefix: str = "") -> None:
     """Raise ModelError if tensors that a model needs are not in its file.
 
     Parameters

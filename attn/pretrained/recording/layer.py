@@ -7,7 +7,7 @@ import itertools
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -15,6 +15,12 @@ from attn.dot_product import Attention
 from attn.pretrained.errors import ModelError
 from attn.pretrained.recording import registry, tiles
 from attn.pretrained.recording.compare import from_scratch
+
+if TYPE_CHECKING:
+    import torch
+
+    from attn.pretrained.inputs.prepare import Prepared
+    from attn.pretrained.recording.pass_masks import PassMask
 
 _CROSS = re.compile(r"cross|encoder_attn|encdecattention|encoder_decoder_att|token_to_|_to_token", re.IGNORECASE)
 
@@ -41,22 +47,22 @@ class Kept:
     kept: Arrays
     output: np.ndarray | None
 
-    def arrays(self):
+    def arrays(self) -> Arrays:
         """Return the arrays."""
         return self.kept
 
     @property
-    def query_shape(self):
+    def query_shape(self) -> tuple[int, ...]:
         """Shape of the queries."""
         return self.kept.query.shape
 
     @property
-    def key_shape(self):
+    def key_shape(self) -> tuple[int, ...]:
         """Shape of the keys."""
         return self.kept.key.shape
 
     @property
-    def nbytes(self):
+    def nbytes(self) -> int:
         """Bytes that are kept, without the mask and the bias, which layers share."""
         arrays = (self.kept.query, self.kept.key, self.kept.value, self.output, self.kept.hidden)
         return sum(array.nbytes for array in arrays if array is not None)
@@ -76,27 +82,27 @@ class MadeAgain:
     given: tiles.Given
     make: Callable
 
-    def arrays(self):
+    def arrays(self) -> Arrays:
         """Return the arrays, made again unless this layer was among the last that were asked."""
         return self.make(self.given)
 
     @property
-    def output(self):
+    def output(self) -> np.ndarray:
         """The output by the fused attention, computed anew each time."""
         return to_numpy(registry.fused(self.arrays().call)[0].transpose(1, 2))
 
     @property
-    def query_shape(self):
+    def query_shape(self) -> tuple[int, ...]:
         """Shape of the queries, which are not made for it."""
         return self.given.query_shape
 
     @property
-    def key_shape(self):
+    def key_shape(self) -> tuple[int, ...]:
         """Shape of the keys, which are not made for it."""
         return self.given.key_shape
 
     @property
-    def nbytes(self):
+    def nbytes(self) -> int:
         """Bytes that what went in takes, without the mask, which layers share."""
         given = (*self.given.args, *self.given.kwargs.values())
         return sum(value.nbytes for value in given if getattr(value, "ndim", 0) == 3)
@@ -136,42 +142,42 @@ class Layer:
         return f"<{self.kind} layer {self.index} {self.name}, {self.num_heads} heads of {self.source.query_shape[2:]}>"
 
     @property
-    def query(self):
+    def query(self) -> np.ndarray:
         """Queries after norms and rotary positions, (batch, num_heads, n_q, d_k)."""
         return self.source.arrays().query
 
     @property
-    def key(self):
+    def key(self) -> np.ndarray:
         """Keys after norms and rotary positions, (batch, num_kv_heads, n_k, d_k)."""
         return self.source.arrays().key
 
     @property
-    def value(self):
+    def value(self) -> np.ndarray:
         """Values, (batch, num_kv_heads, n_k, d_v)."""
         return self.source.arrays().value
 
     @property
-    def mask(self):
+    def mask(self) -> np.ndarray | None:
         """Booleans (batch, 1, n_q, n_k), True where a query may look at a key; None if everywhere."""
         return self.source.arrays().mask
 
     @property
-    def bias(self):
+    def bias(self) -> np.ndarray | None:
         """What is added to the scores, such as T5's positions; it fits (batch, num_heads, n_q, n_k). Or None."""
         return self.source.arrays().bias
 
     @property
-    def scale(self):
+    def scale(self) -> float:
         """What the dot products are multiplied by."""
         return self.source.arrays().scale
 
     @property
-    def softcap(self):
+    def softcap(self) -> float | None:
         """What the scores are capped at, or None."""
         return self.source.arrays().softcap
 
     @property
-    def sinks(self):
+    def sinks(self) -> np.ndarray | None:
         """Scores of one more key per head that takes weight and gives nothing (gpt-oss), or None.
 
         They fit (batch, num_heads, n_q, 1).
@@ -179,17 +185,17 @@ class Layer:
         return self.source.arrays().sinks
 
     @property
-    def hidden(self):
+    def hidden(self) -> np.ndarray | None:
         """What went into the attention module, (batch, n_q, d_model), or None."""
         return self.source.arrays().hidden
 
     @property
-    def call(self):
+    def call(self) -> registry.Call:
         """What the model handed over, for its own function to be run again (`Call`)."""
         return self.source.arrays().call
 
     @property
-    def output(self):
+    def output(self) -> np.ndarray | None:
         """Context before heads are merged and projected, (batch, num_heads, n_q, d_v).
 
         By the model family's own function; of a long text, by the fused one.
@@ -207,11 +213,11 @@ class Layer:
         return self.source.key_shape[1]
 
     @property
-    def nbytes(self):
+    def nbytes(self) -> int:
         """Bytes that it keeps, without the mask and the bias, which layers share."""
         return self.source.nbytes
 
-    def changed(self, *, output=None, **arrays):
+    def changed(self, *, output: np.ndarray | None = None, **arrays: Any) -> Layer:
         """Return the layer with other arrays, all of them kept.
 
         Parameters
@@ -310,7 +316,7 @@ class Layer:
 class Place(NamedTuple):
     """Which layer of a pass this is, see `Layer`."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # and not what `tuple.index` does
     block: int
     name: str
     kind: str
@@ -328,12 +334,12 @@ class Places:
         self._names = {module: name for name, module in model.named_modules()}
         self.begin()
 
-    def begin(self, first=0):
+    def begin(self, first: int = 0) -> None:
         """Begin a pass, which calls the layers from `first` on."""
         self._index = itertools.count(first)
         self._blocks = {kind: itertools.count() for kind in ("encoder", "decoder", "cross")}
 
-    def next(self, module, is_causal):
+    def next(self, module: torch.nn.Module, is_causal: bool) -> Place:
         """Name the next layer.
 
         Parameters
@@ -351,7 +357,7 @@ class Places:
         return Place(next(self._index), next(self._blocks[kind]), name, kind)
 
 
-def kind_of(name, module, is_causal):
+def kind_of(name: str, module: torch.nn.Module, is_causal: bool) -> str:
     """Say what sort of attention a module is.
 
     Parameters
@@ -373,7 +379,9 @@ def kind_of(name, module, is_causal):
     return "decoder" if is_causal or within_decoder else "encoder"
 
 
-def layer_of(call, mask, prepared, place, output=None):
+def layer_of(
+    call: registry.Call, mask: PassMask, prepared: Prepared, place: Place, output: torch.Tensor | None = None
+) -> Layer:
     """Turn one call into a layer whose arrays are kept.
 
     Parameters
@@ -396,7 +404,9 @@ def layer_of(call, mask, prepared, place, output=None):
     return Layer(*place, *names, Kept(arrays_of(call, mask), context))
 
 
-def long_layer_of(call, mask, prepared, place, make):
+def long_layer_of(
+    call: registry.Call, mask: PassMask, prepared: Prepared, place: Place, make: Callable[[tiles.Given], Arrays]
+) -> Layer:
     """Turn one call into a layer of which only what went into its module is kept.
 
     Parameters
@@ -415,12 +425,12 @@ def long_layer_of(call, mask, prepared, place, make):
     return Layer(*place, *names, MadeAgain(given, make))
 
 
-def made_again():
+def made_again() -> Callable[[tiles.Given], Arrays]:
     """Return a function that makes arrays of what went into a layer, and keeps those of the last two layers."""
     return functools.lru_cache(maxsize=2)(lambda given: arrays_of(tiles.again(given), given.mask))
 
 
-def arrays_of(call, mask):
+def arrays_of(call: registry.Call, mask: PassMask) -> Arrays:
     """Turn what a model handed over into numpy.
 
     Parameters
@@ -449,7 +459,7 @@ def arrays_of(call, mask):
     )
 
 
-def to_numpy(tensor):
+def to_numpy(tensor: torch.Tensor | None) -> Any:
     """Return a tensor as an array.
 
     Parameters

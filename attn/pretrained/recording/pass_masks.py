@@ -3,9 +3,17 @@
 A model makes its masks once and hands them to every layer, so all that is made of one is made once here.
 """
 
-from typing import Any, NamedTuple
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+
+    from attn.pretrained.recording.registry import Call
 
 
 class PassMask(NamedTuple):
@@ -29,7 +37,7 @@ class PassMasks:
     def __init__(self):
         self._made = {}  # what is made, and the identity of what it is made of -> that itself, and the result
 
-    def once(self, make, mask, *settings):
+    def once(self, make: Callable, mask: torch.Tensor | np.ndarray | None, *settings: Hashable) -> Any:
         """Return what a function makes of a mask, made at the first time of asking.
 
         Parameters
@@ -45,7 +53,7 @@ class PassMasks:
             self._made[key] = mask, make(mask, *settings)
         return self._made[key][1]
 
-    def of(self, call):
+    def of(self, call: Call) -> PassMask:
         """Return what the mask of a call does.
 
         Parameters
@@ -59,7 +67,7 @@ class PassMasks:
         """
         return self.once(_taken_apart, call.mask)
 
-    def is_causal(self, call):
+    def is_causal(self, call: Call) -> bool:
         """Say whether a call hides later keys, which makes a self-attention one of a decoder.
 
         Parameters
@@ -88,7 +96,7 @@ class PassMasks:
             return calls_itself_causal
         return later == 0 or (calls_itself_causal and later < earlier)
 
-    def is_only_causal(self, visible, n_q, n_k):
+    def is_only_causal(self, visible: np.ndarray | None, n_q: int, n_k: int) -> bool:
         """Say whether booleans hide later keys and no others, so that the flag of a faster function can replace them.
 
         Parameters

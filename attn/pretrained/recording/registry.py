@@ -142,7 +142,7 @@ def eager(call: Call) -> tuple[torch.Tensor, torch.Tensor]:
     """
     # Some families hand over a boolean mask, which their own function would add to the scores as it is.
     call = replace(call, mask=additive(call.mask, call.query.dtype))
-    return _run(family_eager(type(call.module)), call, call.options)
+    return _run(family_eager(type(call.module)), call, call.options)  # type: ignore[arg-type]
 
 
 def fused(call: Call, causal: bool = False) -> tuple[torch.Tensor, torch.Tensor | None]:

@@ -61,7 +61,7 @@ def fit(shape: Sequence[int]) -> bool:
     return 4 * math.prod(shape) <= LARGEST
 
 
-def keep(call, mask):
+def keep(call: Call, mask: PassMask) -> Given:
     """Keep what went into a module, from which its queries, keys and values can be made again.
 
     Parameters
