@@ -14,7 +14,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     Parameters
     ----------
-    arguments : list of str, optional
+    arguments
         By default those of the command line.
     """
     parser = argparse.ArgumentParser(prog="python -m attn.pretrained")

@@ -45,12 +45,12 @@ class Encoder:
 
     Parameters
     ----------
-    name : str
-    tensors : dict
+    name
+    tensors
         Checkpoint name -> ndarray, mapped from the file.
     tokenizer : tokenizers.Tokenizer
-    num_layers, num_heads, max_tokens : int
-    epsilon : float
+    num_layers, num_heads, max_tokens
+    epsilon
         Added to variances in layer norms.
     special_ids : frozenset of int
         Without that of the unknown token.
@@ -92,14 +92,10 @@ def load(
 
     Parameters
     ----------
-    name_or_path : str or Path
+    name_or_path
         A hub id (owner/name) or a folder; see `attn.pretrained.load`.
-    size_limit : int, optional
-    settings : Settings, optional
-
-    Returns
-    -------
-    Encoder
+    size_limit
+    settings
 
     Raises
     ------
@@ -136,12 +132,12 @@ def parameters(tensors: Mapping, layer: int | str, num_heads: int) -> MultiHeadP
 
     Parameters
     ----------
-    tensors : mapping
+    tensors
         Checkpoint name -> array.
-    layer : int or str
+    layer
         Number of the layer, or the qualified name of its attention module, such as
         ``encoder.layer.0.attention.self``.
-    num_heads : int
+    num_heads
 
     Returns
     -------
@@ -171,9 +167,9 @@ def from_scratch(hidden: ArrayLike, parameters: MultiHeadParameters, mask: Array
 
     Parameters
     ----------
-    hidden : array_like, shape (..., n, d_model)
-    parameters : MultiHeadParameters
-    mask : array_like of bool, broadcastable to (..., num_heads, n, n), optional
+    hidden : shape (..., n, d_model)
+    parameters
+    mask : booleans, broadcastable to (..., num_heads, n, n)
         True where a token may look at another.
 
     Returns
@@ -189,9 +185,9 @@ def encode(encoder: Encoder, text: str, pair: str | None = None) -> Encoded:
 
     Parameters
     ----------
-    encoder : Encoder
-    text : str
-    pair : str, optional
+    encoder
+    text
+    pair
         A second text, read together with the first.
 
     Returns
@@ -226,14 +222,6 @@ def encode(encoder: Encoder, text: str, pair: str | None = None) -> Encoded:
 
 def gelu(x: np.ndarray) -> np.ndarray:
     r"""Let numbers through the more the larger they are.
-
-    Parameters
-    ----------
-    x : ndarray
-
-    Returns
-    -------
-    ndarray
 
     Notes
     -----

@@ -16,14 +16,10 @@ def explain(error: Exception, name: str) -> ModelError:
 
     Parameters
     ----------
-    error : Exception
+    error
         What was raised. What it was raised from is looked at too, because transformers wraps.
-    name : str
+    name
         The model as the user named it.
-
-    Returns
-    -------
-    ModelError
     """
     for cause in _chain(error):
         if isinstance(cause, ModelError):

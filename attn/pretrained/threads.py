@@ -120,13 +120,13 @@ class Queue:
 
         Parameters
         ----------
-        on_wait : callable, optional
+        on_wait
             Called with one's place while one waits, 1 for the next, whenever it has changed.
-        should_stop : callable, optional
+        should_stop
             Asked while one waits whether to give up.
-        alone : bool, default False
+        alone
             Whether nobody else may be inside.
-        patience : float
+        patience
             Seconds between two looks at `should_stop`.
 
         Raises

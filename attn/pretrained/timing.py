@@ -108,15 +108,15 @@ def measure(
 
     Parameters
     ----------
-    lengths : sequence of int
+    lengths
         In ascending order.
-    num_heads, d_k : int
-    causal : bool, default False
-    threads : int, default 1
+    num_heads, d_k
+    causal
+    threads
         Cores that a contestant may use.
-    contestants : sequence of str
+    contestants
         Some of `CONTESTANTS`.
-    limit : float, optional
+    limit
         Bytes; what would take more is left out. By default `spare_memory`.
 
     Yields

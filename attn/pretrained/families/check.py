@@ -66,12 +66,8 @@ def check(family: str) -> Row:
 
     Parameters
     ----------
-    family : str
+    family
         A `model_type` of transformers.
-
-    Returns
-    -------
-    Row
     """
     try:
         return _checked(family, tiny_models.tiny(family))
@@ -84,8 +80,8 @@ def matched(recorded: Recording, weights: dict) -> list[tuple[str, int, float]]:
 
     Parameters
     ----------
-    recorded : Recording
-    weights : dict
+    recorded
+    weights
         From `attn.pretrained.recording.record.reported`.
 
     Returns
@@ -120,12 +116,12 @@ def walk(
 
     Parameters
     ----------
-    families : iterable of str
-    processes : int, optional
+    families
+    processes
         By default one for each core.
-    seconds : float
+    seconds
         Longest time for one family.
-    progress : callable, optional
+    progress
         Called with each row when it is there.
 
     Returns
@@ -153,16 +149,7 @@ def walk(
 
 
 def summary(rows: list[Row]) -> str:
-    """Return the counts of verdicts as one sentence.
-
-    Parameters
-    ----------
-    rows : list of Row
-
-    Returns
-    -------
-    str
-    """
+    """Return the counts of verdicts as one sentence."""
     import transformers
 
     counts = Counter(row.verdict for row in rows)
@@ -184,16 +171,7 @@ _WORDS = (
 
 
 def table(rows: list[Row]) -> str:
-    """Return the rows as a table in Markdown, with the counts above it.
-
-    Parameters
-    ----------
-    rows : list of Row
-
-    Returns
-    -------
-    str
-    """
+    """Return the rows as a table in Markdown, with the counts above it."""
     lines = ["| family | verdict | largest difference | layers | compared with | remark |", "|---|---|---|---|---|---|"]
     for row in rows:
         largest = "" if row.largest is None else f"{row.largest:.1e}"

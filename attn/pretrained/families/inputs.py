@@ -19,10 +19,6 @@ _PARTS = ("vision_config", "audio_config", "backbone_config", "encoder", "text_c
 def candidate_inputs(model: transformers.PreTrainedModel) -> Iterator[dict]:
     """Yield inputs to try, the fullest first.
 
-    Parameters
-    ----------
-    model : transformers.PreTrainedModel
-
     Yields
     ------
     dict
@@ -95,16 +91,7 @@ def _special(model):
 
 
 def forward_options(model: transformers.PreTrainedModel) -> dict:
-    """Return what a model is told besides its inputs: to keep nothing for later.
-
-    Parameters
-    ----------
-    model : transformers.PreTrainedModel
-
-    Returns
-    -------
-    dict
-    """
+    """Return what a model is told besides its inputs: to keep nothing for later."""
     return {"use_cache": False} if "use_cache" in _accepted(model) else {}
 
 

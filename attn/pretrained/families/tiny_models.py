@@ -67,7 +67,7 @@ def tiny(family: str) -> Tiny:
 
     Parameters
     ----------
-    family : str
+    family
         A `model_type` of transformers.
 
     Returns
@@ -112,16 +112,7 @@ def tiny(family: str) -> Tiny:
 
 
 def siblings(family: str) -> list[str]:
-    """Return the families that are written in the same Python module: one of them may be the whole of a part.
-
-    Parameters
-    ----------
-    family : str
-
-    Returns
-    -------
-    list of str
-    """
+    """Return the families that are written in the same Python module: one of them may be the whole of a part."""
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES, model_type_to_module_name
 
     home = model_type_to_module_name(family)
@@ -130,10 +121,6 @@ def siblings(family: str) -> list[str]:
 
 def classes(family: str) -> tuple[Any, Any]:
     """Return the classes of a family's bare model and of its configuration.
-
-    Parameters
-    ----------
-    family : str
 
     Returns
     -------
@@ -179,13 +166,9 @@ def eager_output(model: transformers.PreTrainedModel, inputs: dict) -> transform
 
     Parameters
     ----------
-    model : transformers.PreTrainedModel
+    model
         Built with eager attention.
-    inputs : dict
-
-    Returns
-    -------
-    transformers.utils.ModelOutput or tuple
+    inputs
     """
     import torch
 

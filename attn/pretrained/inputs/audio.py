@@ -21,10 +21,10 @@ def audio_inputs(loaded: Loaded, samples: ArrayLike, text: str | None = None) ->
 
     Parameters
     ----------
-    loaded : Loaded
-    samples : array_like, shape (n,)
+    loaded
+    samples : shape (n,)
         From -1 to 1, ``loaded.feature_extractor.sampling_rate`` of them a second.
-    text : str, optional
+    text
         What the decoder reads, where there is a decoder and a tokenizer; by default its first token alone.
 
     Returns

@@ -33,8 +33,8 @@ def image_inputs(loaded: Loaded, image: str | Path | PIL.Image.Image | ArrayLike
 
     Parameters
     ----------
-    loaded : Loaded
-    image : str, Path, PIL.Image.Image, or array_like
+    loaded
+    image
         A file, as `attn.picture_files.read_whole` takes them; or grey (height, width) or coloured
         (height, width, 3) numbers, whole from 0 to 255 or real from 0 to 1.
 
@@ -59,11 +59,6 @@ def image_inputs(loaded: Loaded, image: str | Path | PIL.Image.Image | ArrayLike
 
 def patch_grid(recording: Recording, layer: Layer) -> PatchGrid | None:
     """Return where the keys of a layer lie on the picture that was recorded.
-
-    Parameters
-    ----------
-    recording : Recording
-    layer : Layer
 
     Returns
     -------

@@ -47,16 +47,6 @@ class Prepared(NamedTuple):
 def prepare(loaded: Loaded, text: str | None = None, pair: str | None = None, inputs: dict | None = None) -> Prepared:
     """Make inputs of what is given: a text or the inputs themselves.
 
-    Parameters
-    ----------
-    loaded : Loaded
-    text, pair : str, optional
-    inputs : dict, optional
-
-    Returns
-    -------
-    Prepared
-
     Raises
     ------
     ModelError
@@ -75,17 +65,13 @@ def forward(loaded: Loaded, inputs: dict, *, predict: bool = True, **options: An
 
     Parameters
     ----------
-    loaded : Loaded
-    inputs : dict
-    predict : bool, default True
+    loaded
+    inputs
+    predict
         Whether the words that a model predicts are of interest. If not, it scores the vocabulary for the
         last token alone, where it can: for 4,096 tokens of SmolLM2 the scores would take 800 MB.
     **options
         Passed on to the model.
-
-    Returns
-    -------
-    transformers.utils.ModelOutput
 
     Raises
     ------

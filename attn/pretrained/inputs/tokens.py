@@ -34,10 +34,6 @@ class Token(NamedTuple):
 def checked(text: str) -> str:
     """Return a text in the form that a tokenizer takes.
 
-    Parameters
-    ----------
-    text : str
-
     Returns
     -------
     str
@@ -59,10 +55,6 @@ def checked(text: str) -> str:
 
 def readable(text: str) -> str:
     """Return a piece of text as a label: one line, nothing invisible, spaces included, not too long.
-
-    Parameters
-    ----------
-    text : str
 
     Returns
     -------
@@ -104,10 +96,10 @@ def from_encoding(encoding: tokenizers.Encoding, texts: Sequence[str], special_i
 
     Parameters
     ----------
-    encoding : tokenizers.Encoding
-    texts : sequence of str
+    encoding
+    texts
         The text, or both texts of a pair.
-    special_ids : set of int
+    special_ids
         Ids that are special wherever they come from. The unknown token is not among them: it stands
         for a word of the text.
 
@@ -138,17 +130,7 @@ def from_encoding(encoding: tokenizers.Encoding, texts: Sequence[str], special_i
 
 
 def from_ids(ids: Sequence[int], tokenizer: transformers.PreTrainedTokenizerBase | None) -> tuple[Token, ...]:
-    """Name tokens by their ids alone, as far as a tokenizer can tell.
-
-    Parameters
-    ----------
-    ids : sequence of int
-    tokenizer : transformers.PreTrainedTokenizerBase or None
-
-    Returns
-    -------
-    tuple of Token
-    """
+    """Name tokens by their ids alone, as far as a tokenizer can tell."""
     if tokenizer is None:
         return tuple(Token(str(id), id, False) for id in ids)
     special = special_ids(tokenizer)

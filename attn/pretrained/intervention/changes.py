@@ -38,15 +38,15 @@ class Changes:
         first token looks at itself), or what `painted` returns.
     hidden : iterable of int
         Tokens that no other token may look at.
-    causal_mask_removed : bool
+    causal_mask_removed
         Whether tokens also look at later ones, in layers with a causal mask.
-    window : int, optional
+    window
         Most tokens to each side that a token may look at.
-    scale : float, optional
+    scale
         Instead of the model's own, usually ``1 / sqrt(d_k)``; 1 leaves the scaling out.
-    temperature : float
+    temperature
         Divides the scores just before the softmax: below 1 sharpens, above 1 flattens.
-    shuffled : int, optional
+    shuffled
         Seed with which the positions of all tokens but special ones are shuffled.
 
     Raises
@@ -103,7 +103,7 @@ def painted(weights: ArrayLike) -> str:
 
     Parameters
     ----------
-    weights : array_like, shape (n_q, n_k)
+    weights : shape (n_q, n_k)
         Booleans, where a query looks, or weights of at least 0. Rows are scaled to sum to 1 when
         the pattern is used; what a query may not see, it does not see.
 
@@ -143,10 +143,6 @@ def painted(weights: ArrayLike) -> str:
 
 def weights_painted(pattern: str) -> np.ndarray:
     """Return the weights that `painted` was given, the largest as 1.
-
-    Parameters
-    ----------
-    pattern : str
 
     Returns
     -------

@@ -40,7 +40,7 @@ class Generation:
 
     Parameters
     ----------
-    changes : Changes
+    changes
     tokens : tuple of Token
         What the decoder had read before it wrote.
     encoder_tokens : tuple of Token or None
@@ -49,9 +49,9 @@ class Generation:
         In the order in which the words were written.
     kinds : tuple of str
         Kind of each attention layer that the decoder calls.
-    first_layer : int
+    first_layer
         Index of the first of them among all layers of the model.
-    text : str
+    text
         What was written.
     finished : {"length", "end", "stopped"}
         Whether it wrote as many words as it might, came to an end by itself, or was stopped.
@@ -71,7 +71,7 @@ class Generation:
 
         Parameters
         ----------
-        step, layer, head : int
+        step, layer, head
             `layer` counts all layers of the model, as `Layer.index` does.
 
         Returns
@@ -91,16 +91,7 @@ class Generation:
         return rows[place][head].astype(np.float32)
 
     def keys(self, step: int, layer: int) -> tuple[Token, ...]:
-        """Return the tokens that a layer could look at when a word was written.
-
-        Parameters
-        ----------
-        step, layer : int
-
-        Returns
-        -------
-        tuple of Token
-        """
+        """Return the tokens that a layer could look at when a word was written."""
         n_k = self._rows(step)[layer - self.first_layer].shape[-1]
         if self.kinds[layer - self.first_layer] == "cross":
             return self.encoder_tokens[:n_k]
@@ -127,16 +118,16 @@ def generate(
 
     Parameters
     ----------
-    loaded : Loaded
+    loaded
         A model that predicts the next word: a decoder, or an encoder-decoder that answers the text.
-    prompt : str
-    max_new_tokens : int, default 50
-    changes : Changes, optional
+    prompt
+    max_new_tokens
+    changes
         What is changed in every pass. Tokens that were read stay as they were read, so that those
         written later change nothing of them, even with the causal mask removed.
-    progress : callable, optional
+    progress
         Called after each word with the `Written` so far.
-    should_stop : callable, optional
+    should_stop
         Asked before each attention layer whether to give up.
 
     Returns
@@ -184,16 +175,7 @@ def generate(
 
 
 def writes(loaded: Loaded) -> bool:
-    """Say whether a model predicts the next word of a text, and so can write on.
-
-    Parameters
-    ----------
-    loaded : Loaded
-
-    Returns
-    -------
-    bool
-    """
+    """Say whether a model predicts the next word of a text, and so can write on."""
     predicts = loaded.model.get_output_embeddings() is not None and not predicts_masked(loaded)
     return predicts and "past_key_values" in accepted(loaded)
 

@@ -24,11 +24,11 @@ class HeadAblation:
 
     Parameters
     ----------
-    before : float
+    before
         The number with every head on.
-    after : ndarray, shape (num_layers, num_heads)
+    after : shape (num_layers, num_heads)
         The number with this head off; NaN where a layer has fewer heads, or it was stopped.
-    finished : bool
+    finished
     """
 
     before: float
@@ -42,10 +42,6 @@ class HeadAblation:
 
     def most(self, count: int = 10) -> tuple[tuple[int, int], ...]:
         """Return the heads whose absence moves the number most.
-
-        Parameters
-        ----------
-        count : int, default 10
 
         Returns
         -------
@@ -74,21 +70,21 @@ def ablate_heads(
 
     Parameters
     ----------
-    loaded : Loaded
-    texts : str or tuple of str
+    loaded
+    texts
         One text, or as many as the measure takes.
-    measure : callable
+    measure
         Takes a `Run` for each text and returns a number: `similarity`, or what `probability_of` returns.
-    pair : str, optional
+    pair
         As in `record`, for every text.
-    changes : Changes, optional
+    changes
         What is changed besides, in every run.
-    positions : iterable of int, optional
+    positions
         As in `run`.
-    progress : callable, optional
+    progress
         Called before each attention layer with the number of heads that are done and that of all; heads
         under told count by the layers that they have passed.
-    should_stop : callable, optional
+    should_stop
         Asked before each attention layer whether to give up.
 
     Returns

@@ -174,13 +174,13 @@ def attention(layer: Layer, only_causal: bool = False) -> np.ndarray:
 
     Parameters
     ----------
-    layer : Layer
-    only_causal : bool
+    layer
+    only_causal
         Whether its mask hides later keys and no others, which tiles can do without it.
 
     Returns
     -------
-    ndarray, shape (batch, num_heads, n_q, d_v)
+    shape (batch, num_heads, n_q, d_v)
     """
     query, key, value, mask, bias = layer.query, layer.key, layer.value, layer.mask, layer.bias
     if layer.sinks is not None:
@@ -200,11 +200,11 @@ def pattern_weights(pattern: str, visible: np.ndarray, first: int = 0) -> np.nda
 
     Parameters
     ----------
-    pattern : str
+    pattern
         As `Changes` takes it.
-    visible : ndarray of bool, shape (..., rows, n_k)
+    visible : booleans, shape (..., rows, n_k)
         Where a query may look.
-    first : int
+    first
         Position of the first of these rows among the keys.
 
     Returns

@@ -54,16 +54,7 @@ class Comparison(NamedTuple):
     heads: tuple  # of HeadShift, layer by layer; empty where layers were not kept
 
     def downstream(self, count: int = 10) -> tuple[HeadShift, ...]:
-        """Return the heads whose output changed most, without those that were changed by hand.
-
-        Parameters
-        ----------
-        count : int, default 10
-
-        Returns
-        -------
-        tuple of HeadShift
-        """
+        """Return the heads whose output changed most, without those that were changed by hand."""
         reached = [shift for shift in self.heads if not shift.changed and shift.output > 0]
         return tuple(sorted(reached, key=lambda shift: -shift.output)[:count])
 
@@ -73,9 +64,9 @@ def predictions(run: Run, count: int = 10, position: int | None = None) -> tuple
 
     Parameters
     ----------
-    run : Run
-    count : int, default 10
-    position : int, optional
+    run
+    count
+    position
         As in `Run.probabilities`.
 
     Returns
@@ -99,9 +90,9 @@ def probability_of(token: int, position: int | None = None) -> Callable:
 
     Parameters
     ----------
-    token : int
+    token
         Its id, see `token_id`.
-    position : int, optional
+    position
         As in `Run.probabilities`.
 
     Returns
@@ -114,10 +105,6 @@ def probability_of(token: int, position: int | None = None) -> Callable:
 
 def similarity(run: Run, other: Run) -> float:
     """Return the cosine of the angle between the embeddings of two texts.
-
-    Parameters
-    ----------
-    run, other : Run
 
     Returns
     -------
@@ -137,13 +124,9 @@ def token_id(loaded: Loaded, text: str) -> int:
 
     Parameters
     ----------
-    loaded : Loaded
-    text : str
+    loaded
+    text
         With its space in front, where a model has one token for a word and that space.
-
-    Returns
-    -------
-    int
 
     Raises
     ------
@@ -164,16 +147,12 @@ def compare_runs(before: Run, after: Run, count: int = 10, position: int | None 
 
     Parameters
     ----------
-    before, after : Run
+    before, after
         Of the same text and model.
-    count : int, default 10
+    count
         Words that are likeliest in either run.
-    position : int, optional
+    position
         As in `Run.probabilities`; by default the last that both runs have.
-
-    Returns
-    -------
-    Comparison
 
     Raises
     ------

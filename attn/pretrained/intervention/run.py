@@ -34,18 +34,18 @@ class Run:
     Parameters
     ----------
     loaded : Loaded
-    text, pair : str or None
-    changes : Changes
+    text, pair
+    changes
     tokens : tuple of Token
         What the model read; in an encoder-decoder, what its encoder read.
     decoder_tokens : tuple of Token or None
-    truncated_from : int or None
+    truncated_from
         Number of tokens before the text was cut to what the model takes; None if it was not cut.
     positions : tuple of int
         Tokens for which there are logits.
-    logits : ndarray, shape (len(positions), vocabulary), or None
+    logits : shape (len(positions), vocabulary), or None
         None if the model predicts no words.
-    hidden : ndarray, shape (n_tokens, d_model), or None
+    hidden : shape (n_tokens, d_model), or None
         The last hidden states, of a model that does not write on from a text.
     num_heads : tuple of int
         Heads of each attention layer.
@@ -78,12 +78,12 @@ class Run:
 
         Parameters
         ----------
-        position : int, optional
+        position
             One of `positions`, negative ones counted from the end of the text; by default the last.
 
         Returns
         -------
-        ndarray, shape (vocabulary,)
+        shape (vocabulary,)
 
         Raises
         ------
@@ -110,13 +110,9 @@ class Run:
     def weights(self, layer: int, head: int) -> np.ndarray:
         """Return the weights that one head worked with in this run.
 
-        Parameters
-        ----------
-        layer, head : int
-
         Returns
         -------
-        ndarray, shape (n_q, n_k)
+        shape (n_q, n_k)
             Of a head that is off, the weights that came to nothing.
 
         Raises
@@ -151,24 +147,20 @@ def run(
 
     Parameters
     ----------
-    loaded : Loaded
-    text : str, optional
-    changes : Changes, optional
+    loaded
+    text
+    changes
         By default none: the model then predicts what it predicts by itself, see `output_gap`.
     pair, inputs
         As in `record`.
-    positions : iterable of int, optional
+    positions
         Tokens whose predictions are kept, negative ones counted from the end. By default the masked
         tokens, or the last token of a model that writes on. In an encoder-decoder, tokens of the
         decoder.
-    keep : bool, default True
+    keep
         Whether to keep the layers, if together they take at most 128 MB.
-    should_stop : callable, optional
+    should_stop
         Asked before each attention layer whether to give up.
-
-    Returns
-    -------
-    Run
 
     Raises
     ------
@@ -197,13 +189,13 @@ def run_prepared(
 
     Parameters
     ----------
-    loaded : Loaded
-    prepared : Prepared
-    changes : Changes or None
-    texts : tuple of str or None
+    loaded
+    prepared
+    changes
+    texts
         The text and its pair, to be remembered.
-    positions : iterable of int, optional
-    off : sequence of (int, int), optional
+    positions
+    off
         Each row of the batch has one more head off. Without them there is one row as it is.
     keep, should_stop
         As in `run`.
@@ -254,7 +246,7 @@ def output_gap(
 
     Parameters
     ----------
-    loaded : Loaded
+    loaded
     text, pair, inputs
         As in `record`.
 
@@ -293,13 +285,9 @@ def prepare_changeable(
 
     Parameters
     ----------
-    loaded : Loaded
+    loaded
     text, pair, inputs
         As in `record`.
-
-    Returns
-    -------
-    Prepared
 
     Raises
     ------
@@ -316,12 +304,6 @@ def prepare_changeable(
 
 def changed_inputs(loaded: Loaded, prepared: Prepared, changes: Changes) -> tuple[dict, dict | None]:
     """Return the inputs with positions shuffled where they are to be, or else the order for the bias.
-
-    Parameters
-    ----------
-    loaded : Loaded
-    prepared : Prepared
-    changes : Changes
 
     Returns
     -------
@@ -372,11 +354,6 @@ def predicts_masked(loaded: Loaded) -> bool:
 
 def masked_places(loaded: Loaded, tokens: Sequence[Token]) -> tuple[int, ...]:
     """Return where words are masked.
-
-    Parameters
-    ----------
-    loaded : Loaded
-    tokens : sequence of Token
 
     Returns
     -------

@@ -41,7 +41,7 @@ class Settings:
 
     Parameters
     ----------
-    size_limit : int, default 2 GB
+    size_limit
         Most bytes a model may have, on disk or in memory.
     models : {"any", "hub", "default"}
         Whether visitors choose freely, among models on the hub only (no folders of the server), or
@@ -92,14 +92,10 @@ def inspect(name: str | Path = DEFAULT, *, settings: Settings | None = None) -> 
 
     Parameters
     ----------
-    name : str or Path
+    name
         A hub id (owner/name) or a folder.
-    settings : Settings, optional
+    settings
         By default those of the environment.
-
-    Returns
-    -------
-    Preflight
 
     Raises
     ------
@@ -137,13 +133,9 @@ def fetch(preflight: Preflight, progress: Callable | None = None) -> Path:
 
     Parameters
     ----------
-    preflight : Preflight
-    progress : callable, optional
+    preflight
+    progress
         Called with the bytes that have arrived and the bytes expected.
-
-    Returns
-    -------
-    Path
 
     Raises
     ------
@@ -163,8 +155,8 @@ def weight_files(folder: Path, name: str) -> list[Path]:
 
     Parameters
     ----------
-    folder : Path
-    name : str
+    folder
+    name
         The model as the user named it.
 
     Returns

@@ -28,14 +28,6 @@ class Contents(NamedTuple):
 def read(path: str | Path) -> Contents:
     """Read what a GGUF file says of its model, and map its tensors into memory without reading them.
 
-    Parameters
-    ----------
-    path : str or Path
-
-    Returns
-    -------
-    Contents
-
     Raises
     ------
     ModelError
@@ -62,14 +54,6 @@ def read(path: str | Path) -> Contents:
 
 def numbers(tensor: Tensor) -> np.ndarray:
     """Return the numbers of a tensor as float32.
-
-    Parameters
-    ----------
-    tensor : Tensor
-
-    Returns
-    -------
-    ndarray
 
     Raises
     ------

@@ -35,27 +35,27 @@ class Loaded:
         In eval mode.
     tokenizer : transformers.PreTrainedTokenizerBase or None
         None where the model reads no text.
-    name : str
+    name
         As the user named it.
     where : {"package", "folder", "cache", "hub", "memory"}
-    family : str
+    family
         The `model_type` of its configuration, such as ``bert``.
-    num_layers : int
+    num_layers
         Attention layers one pass goes through: of encoder and decoder, cross-attention included.
-    num_heads, num_kv_heads, d_k : int or None
+    num_heads, num_kv_heads, d_k
         None where the configuration does not say.
-    max_tokens : int
+    max_tokens
         Longest text that one pass takes: what the model can read, and what fits in memory.
-    recordable : bool
+    recordable
         Whether the family asks the registry, so that its attention can be recorded.
-    random_weights : bool
-    note : str
+    random_weights
+    note
         What to know of its weights, as a sentence; empty where there is nothing to say.
     image_processor : transformers.BaseImageProcessor or None
         What makes inputs of a picture (`attn.pretrained.image_inputs`).
     feature_extractor : transformers.SequenceFeatureExtractor or None
         What makes inputs of a sound (`attn.pretrained.audio_inputs`).
-    weights : WeightsReport or None
+    weights
         How far the file filled the model; None where there is no file.
     """
 
@@ -99,20 +99,16 @@ def load(
 
     Parameters
     ----------
-    name_or_path : str or Path
+    name_or_path
         A hub id (owner/name) or a folder.
-    random_weights : bool, default False
+    random_weights
         Draw the weights instead, always the same ones: the architecture without the training.
-    size_limit : int, optional
+    size_limit
         Most bytes the model may have, on disk or in memory; by default that of `settings`.
-    progress : callable, optional
+    progress
         Called during a download with the bytes that have arrived and the bytes expected.
-    settings : Settings, optional
+    settings
         What is allowed here; by default what the environment says.
-
-    Returns
-    -------
-    Loaded
 
     Raises
     ------
@@ -156,20 +152,16 @@ def wrap(
 
     Parameters
     ----------
-    model : transformers.PreTrainedModel
+    model
         Changed in place: put in eval mode and given our attention function. Its results stay.
-    tokenizer : transformers.PreTrainedTokenizerBase, optional
+    tokenizer
         Needed to record texts; without it give `inputs`.
-    image_processor : transformers.BaseImageProcessor, optional
+    image_processor
         Needed by `image_inputs`.
-    feature_extractor : transformers.SequenceFeatureExtractor, optional
+    feature_extractor
         Needed by `audio_inputs`.
-    name : str, optional
+    name
         By default the name in the configuration, or the class.
-
-    Returns
-    -------
-    Loaded
 
     Raises
     ------

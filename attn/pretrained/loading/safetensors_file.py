@@ -35,10 +35,6 @@ class Entry(NamedTuple):
 def read_header(path: str | Path) -> dict[str, Entry]:
     """Return what a safetensors file says about its tensors, after checking that the file is whole.
 
-    Parameters
-    ----------
-    path : str or Path
-
     Returns
     -------
     dict
@@ -67,10 +63,6 @@ def count_numbers(path: str | Path) -> int:
 
 def open_tensors(path: str | Path) -> dict:
     """Map the tensors of a safetensors file into memory, without reading them.
-
-    Parameters
-    ----------
-    path : str or Path
 
     Returns
     -------
@@ -106,10 +98,10 @@ def write_tensors(path: str | Path, shapes: dict, tensors: Iterable[np.ndarray])
 
     Parameters
     ----------
-    path : str or Path
-    shapes : dict
+    path
+    shapes
         Name -> shape.
-    tensors : iterable of ndarray
+    tensors
         In the order of `shapes`.
 
     Raises
@@ -138,8 +130,8 @@ def verify(path: Path, sha256: str) -> None:
 
     Parameters
     ----------
-    path : Path
-    sha256 : str
+    path
+    sha256
         Hexadecimal digest.
 
     Raises

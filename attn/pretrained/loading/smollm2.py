@@ -60,10 +60,6 @@ def cached() -> Path | None:
 def cache_folder(environment: Mapping = os.environ) -> Path:
     """Return where converted models are kept.
 
-    Parameters
-    ----------
-    environment : mapping, optional
-
     Returns
     -------
     Path
@@ -91,12 +87,8 @@ def convert(path: Path) -> Path:
 
     Parameters
     ----------
-    path : Path
+    path
         The file of the package.
-
-    Returns
-    -------
-    Path
 
     Raises
     ------

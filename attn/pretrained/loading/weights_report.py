@@ -38,14 +38,6 @@ class WeightsReport(NamedTuple):
 def wrapper_prefix(names: Collection[str]) -> str:
     """Return what training put before all names of a file, such as ``_orig_mod.module.``, or an empty string.
 
-    Parameters
-    ----------
-    names : collection of str
-
-    Returns
-    -------
-    str
-
     Examples
     --------
     >>> wrapper_prefix(["module._orig_mod.wte.weight", "module._orig_mod.wpe.weight"])
@@ -64,7 +56,7 @@ def renaming(names: Collection[str]) -> dict[str, str]:
 
     Parameters
     ----------
-    names : collection of str
+    names
 
     Returns
     -------
@@ -83,12 +75,12 @@ def judge(
 
     Parameters
     ----------
-    model : transformers.PreTrainedModel
-    info : dict
+    model
+    info
         What transformers says of the loading.
-    names : collection of str
+    names
         Of the tensors of the file.
-    name : str
+    name
         The model as the user named it.
 
     Returns
@@ -125,9 +117,9 @@ def require_all(needed: dict, tensors: dict, names: Collection[str], name: str, 
 
     Parameters
     ----------
-    needed : dict
+    needed
         Tensor -> shape.
-    tensors : dict
+    tensors
         Tensor -> what has a `shape`, under the names that the model has for them.
     names, name, own_prefix
         As for `require`.
@@ -142,14 +134,14 @@ def require(missing: Collection[str], expected: int, names: Collection[str], nam
 
     Parameters
     ----------
-    missing : collection of str
-    expected : int
+    missing
+    expected
         How many tensors the model has.
-    names : collection of str
+    names
         Of the tensors of the file.
-    name : str
+    name
         The model as the user named it.
-    own_prefix : str
+    own_prefix
         What the names of such a model begin with by themselves, so that it explains nothing.
     """
     if not missing:
@@ -168,9 +160,9 @@ def require_shapes(shapes: dict, name: str) -> None:
 
     Parameters
     ----------
-    shapes : dict
+    shapes
         Tensor -> (shape in the file, shape in the model), of those where they differ.
-    name : str
+    name
         The model as the user named it.
     """
     if not shapes:

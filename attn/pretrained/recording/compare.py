@@ -49,18 +49,18 @@ def from_scratch(
 
     Parameters
     ----------
-    layer : Layer
-    heads : int or sequence of int, optional
+    layer
+    heads
         Query heads to compute; by default all.
-    rows : slice or sequence of int, optional
+    rows
         Queries to compute; by default all. Memory grows with their number.
-    scale : float, optional
+    scale
         Instead of the recorded scale; 1 leaves the scaling out.
-    mask : array_like of bool or None, optional
+    mask : booleans
         Instead of the recorded mask; None drops it.
-    causal : bool, default False
+    causal
         Hide later keys, besides the mask.
-    num_heads : int, optional
+    num_heads
         Merge the recorded heads and cut them into another number of heads. The scale then follows
         the new width, unless it is given.
 
@@ -100,8 +100,8 @@ def compare(recording: Recording, *, rows: slice | Sequence[int] | None = None, 
 
     Parameters
     ----------
-    recording : Recording
-    rows : slice or sequence of int, optional
+    recording
+    rows
         Queries to compare; by default all, which of a long text takes long.
     **changes
         What `from_scratch` is to do otherwise than the model, such as ``scale=1.0``. Cut into another

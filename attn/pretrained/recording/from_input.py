@@ -53,11 +53,6 @@ class _Way(NamedTuple):
 def parameters(loaded: Loaded, layer: Layer) -> MultiHeadParameters:
     """Return the matrices and biases that a model's attention layer uses.
 
-    Parameters
-    ----------
-    loaded : Loaded
-    layer : Layer
-
     Returns
     -------
     MultiHeadParameters
@@ -77,13 +72,9 @@ def from_input(loaded: Loaded, layer: Layer) -> Deeper:
 
     Parameters
     ----------
-    loaded : Loaded
-    layer : Layer
+    loaded
+    layer
         Recorded from this model.
-
-    Returns
-    -------
-    FromInput
 
     Raises
     ------

@@ -75,7 +75,7 @@ class MadeAgain:
     Parameters
     ----------
     given : attn.pretrained.recording.tiles.Given
-    make : callable
+    make
         Makes `Arrays` of what went in, bit for bit what they were; it keeps those of the last layers.
     """
 
@@ -114,18 +114,18 @@ class Layer:
 
     Parameters
     ----------
-    index : int
+    index
         Place among all attention layers of the pass.
-    block : int
+    block
         Place among those of its kind.
-    name : str
+    name
         Qualified name of the attention module.
     kind : {"encoder", "decoder", "cross"}
         Self-attention in both directions, causal self-attention or that within a decoder, or from one
         sequence to another.
     query_tokens, key_tokens : tuple of Token
         Names of rows and columns.
-    source : Kept or MadeAgain
+    source
         Where the arrays come from. Of a long text they are made again when they are asked for.
     """
 
@@ -222,14 +222,10 @@ class Layer:
 
         Parameters
         ----------
-        output : ndarray, optional
+        output
             What the new arrays give. By default it is not computed yet, and None.
         **arrays
             As in `Arrays`.
-
-        Returns
-        -------
-        Layer
         """
         return replace(self, source=Kept(self.source.arrays()._replace(**arrays), output))
 
@@ -238,7 +234,7 @@ class Layer:
 
         Parameters
         ----------
-        heads : int or sequence of int, optional
+        heads
             By default all.
 
         Returns
@@ -259,12 +255,12 @@ class Layer:
 
         Parameters
         ----------
-        heads : int or sequence of int, optional
+        heads
             By default all.
 
         Returns
         -------
-        ndarray, shape (batch, len(heads), n_q, n_k)
+        shape (batch, len(heads), n_q, n_k)
 
         Raises
         ------
@@ -280,14 +276,14 @@ class Layer:
 
         Parameters
         ----------
-        heads : int or sequence of int, optional
+        heads
             By default all.
-        rows : slice or sequence of int, optional
+        rows
             Queries; by default all.
 
         Returns
         -------
-        ndarray, shape (batch, len(heads), n_q, n_k)
+        shape (batch, len(heads), n_q, n_k)
 
         Raises
         ------
@@ -344,13 +340,9 @@ class Places:
 
         Parameters
         ----------
-        module : torch.nn.Module
-        is_causal : bool
+        module
+        is_causal
             As `PassMasks.is_causal` says of its call.
-
-        Returns
-        -------
-        Place
         """
         name = self._names.get(module, type(module).__name__)
         kind = kind_of(name, module, is_causal)
@@ -362,10 +354,10 @@ def kind_of(name: str, module: torch.nn.Module, is_causal: bool) -> str:
 
     Parameters
     ----------
-    name : str
+    name
         Qualified name of the module in its model.
-    module : torch.nn.Module
-    is_causal : bool
+    module
+    is_causal
         Whether its call hides later keys.
 
     Returns
@@ -386,18 +378,14 @@ def layer_of(
 
     Parameters
     ----------
-    call : Call
-    mask : PassMask
+    call
+    mask
         What the mask of the call does.
-    prepared : Prepared
+    prepared
         What the pass reads, by which rows and columns are named.
-    place : Place
-    output : torch.Tensor, shape (batch, n_q, num_heads, d_v), optional
+    place
+    output : shape (batch, n_q, num_heads, d_v)
         What the call was answered, if it has been.
-
-    Returns
-    -------
-    Layer
     """
     names = prepared.axes(place.kind, call.query.shape[2], call.key.shape[2])
     context = None if output is None else to_numpy(output.transpose(1, 2))  # (batch, num_heads, n_q, d_v)
@@ -413,12 +401,8 @@ def long_layer_of(
     ----------
     call, mask, prepared, place
         As for `layer_of`.
-    make : callable
+    make
         As for `MadeAgain`, see `made_again`.
-
-    Returns
-    -------
-    Layer
     """
     given = tiles.keep(call, mask)
     names = prepared.axes(place.kind, given.query_shape[2], given.key_shape[2])
@@ -431,17 +415,7 @@ def made_again() -> Callable[[tiles.Given], Arrays]:
 
 
 def arrays_of(call: registry.Call, mask: PassMask) -> Arrays:
-    """Turn what a model handed over into numpy.
-
-    Parameters
-    ----------
-    call : Call
-    mask : PassMask
-
-    Returns
-    -------
-    Arrays
-    """
+    """Turn what a model handed over into numpy."""
     bias = call.options.get("position_bias")
     if mask.bias is not None:
         bias = mask.bias if bias is None else bias + mask.bias
@@ -461,10 +435,6 @@ def arrays_of(call: registry.Call, mask: PassMask) -> Arrays:
 
 def to_numpy(tensor: torch.Tensor | None) -> Any:
     """Return a tensor as an array.
-
-    Parameters
-    ----------
-    tensor : torch.Tensor or None
 
     Returns
     -------

@@ -42,9 +42,9 @@ class PassMasks:
 
         Parameters
         ----------
-        make : callable
+        make
             A function of a module, which holds on to nothing. Takes the mask and the settings.
-        mask : torch.Tensor or ndarray or None
+        mask
         *settings
             Hashable.
         """
@@ -55,10 +55,6 @@ class PassMasks:
 
     def of(self, call: Call) -> PassMask:
         """Return what the mask of a call does.
-
-        Parameters
-        ----------
-        call : Call
 
         Returns
         -------
@@ -72,7 +68,7 @@ class PassMasks:
 
         Parameters
         ----------
-        call : Call
+        call
             Its queries stand at the last places of the keys, as in cached decoding.
 
         Returns
@@ -101,9 +97,9 @@ class PassMasks:
 
         Parameters
         ----------
-        visible : ndarray of bool, broadcastable to (..., n_q, n_k), or None
+        visible : booleans, broadcastable to (..., n_q, n_k), or None
             Of the model (`PassMask.visible`), or as they were changed.
-        n_q, n_k : int
+        n_q, n_k
             Queries, which stand at the last places of the keys, and keys.
 
         Returns

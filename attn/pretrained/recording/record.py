@@ -24,20 +24,20 @@ class Recording:
 
     Parameters
     ----------
-    text : str or None
-    pair : str or None
+    text
+    pair
         The second text: of a pair, or what the decoder reads.
     tokens : tuple of Token
         What the model read, in the first row of a batch; in an encoder-decoder, what its encoder
         read. Empty where it read no tokens, as of a picture.
     decoder_tokens : tuple of Token or None
         What the decoder read.
-    truncated_from : int or None
+    truncated_from
         Number of tokens before the text was cut to what the model takes; None if it was not cut.
     layers : tuple of Layer
     patches : tuple of int, or None
         Rows and columns of patches that the model cut a picture into (`attn.pretrained.patch_grid`).
-    seconds : float, or None
+    seconds
         How long the audio input was, with the silence that filled it up.
     """
 
@@ -79,17 +79,17 @@ def record(
 
     Parameters
     ----------
-    loaded : Loaded
-    text : str, optional
+    loaded
+    text
         What the model reads.
-    pair : str, optional
+    pair
         A second text: read together with the first, or by the decoder of an encoder-decoder, which
         otherwise reads the first text again.
-    inputs : dict, optional
+    inputs
         Instead of a text, the model's own inputs by name (``input_ids``, ``pixel_values`` ...).
-    layers : iterable of int, optional
+    layers
         Attention layers to keep; by default all.
-    watch : callable, optional
+    watch
         Called before each attention layer.
 
     Returns
@@ -134,7 +134,7 @@ def own_weights(
 
     Parameters
     ----------
-    loaded : Loaded
+    loaded
     text, pair, inputs
         As in `record`.
 
@@ -168,10 +168,6 @@ def _names(prepared, n_q, n_k):
 
 def reported(output: transformers.utils.ModelOutput) -> dict:
     """Return the attention weights in what a model gives, wherever in it they are.
-
-    Parameters
-    ----------
-    output : transformers.utils.ModelOutput
 
     Returns
     -------

@@ -39,10 +39,10 @@ class Call:
     value : torch.Tensor, shape (batch, num_kv_heads, n_k, d_v)
     mask : torch.Tensor, optional
         Additive: 0 where a query may look, the smallest number of its type where it may not.
-    scaling : float, optional
+    scaling
         By default ``1 / sqrt(d_k)``.
-    dropout : float
-    options : dict
+    dropout
+    options
         What a family adds: ``softcap``, ``position_bias``, ``s_aux``, ``sliding_window`` ...
     hidden : torch.Tensor, shape (batch, n_q, d_model), optional
         What went into the attention module.
@@ -79,7 +79,7 @@ def handling(handle: Callable) -> Iterator[None]:
 
     Parameters
     ----------
-    handle : callable
+    handle
         Takes a `Call`; returns output (batch, n_q, num_heads, d_v) and weights, or None for them,
         as `eager` and `fused` do.
     """
@@ -126,10 +126,6 @@ def _with_choice(module, query, key, mask, options):
 def eager(call: Call) -> tuple[torch.Tensor, torch.Tensor]:
     """Run the model family's own eager attention.
 
-    Parameters
-    ----------
-    call : Call
-
     Returns
     -------
     output : torch.Tensor, shape (batch, n_q, num_heads, d_v)
@@ -150,8 +146,8 @@ def fused(call: Call, causal: bool = False) -> tuple[torch.Tensor, torch.Tensor 
 
     Parameters
     ----------
-    call : Call
-    causal : bool, default False
+    call
+    causal
         Whether the mask does no more than hide later keys: then half the work is left out, where there are as
         many queries as keys, because the fused attention takes the first query for the first key.
 
@@ -176,9 +172,9 @@ def additive(mask: torch.Tensor | None, dtype: torch.dtype) -> torch.Tensor | No
 
     Parameters
     ----------
-    mask : torch.Tensor or None
+    mask
         Booleans, True where a query may look; or such numbers already.
-    dtype : torch.dtype
+    dtype
 
     Returns
     -------
@@ -195,10 +191,6 @@ def additive(mask: torch.Tensor | None, dtype: torch.dtype) -> torch.Tensor | No
 def sinks(call: Call) -> torch.Tensor | None:
     """Return the scores of the sinks of a call: keys that take weight and give nothing.
 
-    Parameters
-    ----------
-    call : Call
-
     Returns
     -------
     torch.Tensor, broadcastable to (batch, num_heads, n_q, 1), or None
@@ -212,7 +204,7 @@ def less_the_sink(call: Call, output: torch.Tensor, weights: torch.Tensor) -> to
 
     Parameters
     ----------
-    call : Call
+    call
     output, weights
         Of `eager`.
 
@@ -252,10 +244,6 @@ def family_eager(attention_class: Any) -> Callable:
     attention_class : type
         A class of attention modules from transformers.
 
-    Returns
-    -------
-    callable
-
     Raises
     ------
     ModelError
@@ -276,10 +264,6 @@ def family_eager(attention_class: Any) -> Callable:
 def attention_modules(model: torch.nn.Module) -> dict:
     """Return the modules of a model that look their attention up in the registry.
 
-    Parameters
-    ----------
-    model : torch.nn.Module
-
     Returns
     -------
     dict
@@ -289,16 +273,7 @@ def attention_modules(model: torch.nn.Module) -> dict:
 
 
 def has_attention(model: torch.nn.Module) -> bool:
-    """Say whether a model has attention at all, in the registry or outside it.
-
-    Parameters
-    ----------
-    model : torch.nn.Module
-
-    Returns
-    -------
-    bool
-    """
+    """Say whether a model has attention at all, in the registry or outside it."""
     names = (type(module).__name__ for module in model.modules())
     return bool(attention_modules(model)) or any(re.search("attention|attn", name, re.IGNORECASE) for name in names)
 
@@ -315,7 +290,7 @@ def install(model: transformers.PreTrainedModel) -> bool:
 
     Parameters
     ----------
-    model : transformers.PreTrainedModel
+    model
         Changed in place. Its results stay what they were.
 
     Returns

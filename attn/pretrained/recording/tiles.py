@@ -35,9 +35,9 @@ class Given:
     module : torch.nn.Module
     args, kwargs : tuple, dict
         With a `_Packed` in place of the mask, which takes more memory than all the rest.
-    query_shape, key_shape : tuple
+    query_shape, key_shape
         Of what the module made of it.
-    mask : PassMask
+    mask
         Layers of one pass share it.
     """
 
@@ -66,13 +66,9 @@ def keep(call: Call, mask: PassMask) -> Given:
 
     Parameters
     ----------
-    call : Call
-    mask : PassMask
+    call
+    mask
         What the mask of the call does.
-
-    Returns
-    -------
-    Given
     """
     args, kwargs = call.given
     # A model may go on to change its hidden states in place, so they are copied.
@@ -92,10 +88,6 @@ def keep(call: Call, mask: PassMask) -> Given:
 
 def again(given: Given) -> Call:
     """Make the queries, keys and values of a module again from what went into it.
-
-    Parameters
-    ----------
-    given : Given
 
     Returns
     -------
@@ -129,10 +121,10 @@ def eager_weights(
 
     Parameters
     ----------
-    call : Call
-    heads : ndarray of int, optional
+    call
+    heads
         By default all.
-    rows : slice or ndarray of int, optional
+    rows
         Queries; by default all.
 
     Returns
@@ -162,9 +154,9 @@ def in_tiles(compute: Callable, shape: tuple) -> list[np.ndarray]:
 
     Parameters
     ----------
-    compute : callable
+    compute
         Takes rows; returns arrays (batch, heads, rows, d).
-    shape : tuple
+    shape
         (batch, heads, n_q, n_k) of all weights.
 
     Returns
