@@ -16,6 +16,7 @@ from attn.ui.pages.pretrained import (
     compared,
     largest_by_layer,
     matrices_of,
+    picture,
     query_charts,
     reading,
     verdict,
@@ -81,23 +82,7 @@ def table_of(side):
 
 
 ui.figure(
-    charts.panels(
-        theme,
-        width,
-        charts.panel(
-            part.own, part.rows, part.columns, title="The model's own", select="own", hidden=part.own_hidden, **scale
-        ),
-        charts.panel(
-            part.scratch,
-            part.rows,
-            part.columns,
-            title="From scratch, in numpy",
-            select="scratch",
-            hidden=part.hidden,
-            **scale,
-        ),
-        charts.panel(part.difference, part.rows, part.columns, title="Difference", kind="signed", select="difference"),
-    ),
+    picture(part.own, part.scratch, part.own_hidden, part.hidden, part.rows, part.columns, scale, theme, width),
     "pretrained.maps",
     on_pick=lambda row, column: page.set(cell=(places[0][row], places[1][column])),
     tables={"own": lambda: table_of("own"), "from_scratch": lambda: table_of("scratch")},

@@ -66,6 +66,7 @@ def test_a_result_of_the_same_name_is_not_bound_again():
         'it\'s a "word" \\ \n\u202e',
         (1,),
         (),
+        [float("-inf"), float("inf"), 1e300],
         {"a": {"b": [[0.1, -2], []]}, "c": None},
         {"long": ["a long word " * 4] * 9, "more": {"x": list(range(60))}},
         [[float(x) for x in range(40)]] * 3,

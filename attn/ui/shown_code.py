@@ -3,6 +3,7 @@
 import ast
 import builtins
 import inspect
+import math
 import re
 import sys
 import textwrap
@@ -87,6 +88,8 @@ def _literal(value, room=_WIDEST):
     if isinstance(value, str):
         written = repr(value)
         return written if '"' in written else f'"{written[1:-1]}"'
+    if isinstance(value, float) and math.isinf(value):
+        return "np.inf" if value > 0 else "-np.inf"
     if not isinstance(value, dict | list | tuple):
         return repr(value)
     opening, closing = {dict: "{}", list: "[]"}.get(type(value), "()")

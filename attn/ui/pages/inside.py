@@ -15,6 +15,7 @@ from attn.ui import models
 from attn.ui.controls.model_and_text import SourceChoice, projections, recording_lines
 from attn.ui.link import choice, place, span, wholes
 from attn.ui.page import theme
+from attn.ui.shown_code import LIGHT, shown_code
 from attn.ui.state import as_text
 from attn.words import small
 
@@ -141,20 +142,35 @@ def numbers_of(tables, setup):
 
 def overview_charts(tables, setup, theme, width):
     """Draw one number for every head as a map, and beside it the first heads in order."""
-    table, metric = tables[setup.metric], METRICS[setup.metric]
-    gone = left_out(table, setup.kept)
-    limit = {"limit": 1.0} if metric.unit == "share" else {}
+    table = tables[setup.metric]
+    return overview(table, left_out(table, setup.kept), **overview_of(table, setup, width), theme=theme)
+
+
+def overview_of(table, setup, page_width):
+    """Return what `overview` needs to know besides the numbers."""
+    metric = METRICS[setup.metric]
+    return {
+        "name": metric.name,
+        "unit": metric.unit,
+        "order": setup.order,
+        "places": first_heads(table, setup),
+        "chosen": (setup.layer - 1, setup.head - 1),
+        "size": map_size(table, page_width),
+        "width": int(page_width * 0.2),
+    }
+
+
+def overview(table, gone, name, unit, order, places, chosen, size, width, theme):
+    """Draw one number for every head as a map, and beside it the first heads in order."""
+    limit = {"limit": 1.0} if unit == "share" else {}
     heads = charts.layer_head_map(
-        table, theme, title=metric.name, select="map", selected=(setup.layer - 1, setup.head - 1),
-        tooltip_name=metric.unit, size=map_size(table, width), hidden=gone, **limit,
-    )  # fmt: skip
-    order = first_heads(table, setup)
-    names = [f"layer {layer + 1}, head {head + 1}" for layer, head in order]
-    values = [table[layer, head] for layer, head in order]
+        table, theme, title=name, select="map", selected=chosen, tooltip_name=unit, size=size, hidden=gone, **limit
+    )
+    values = [table[place] for place in places]
+    names = [f"layer {layer + 1}, head {head + 1}" for layer, head in places]
     bars = charts.bars(
-        values, names, theme, title=f"{metric.name}: {setup.order}", kind="magnitude", select="bar",
-        width=int(width * 0.2), tooltip_name=metric.unit,
-    )  # fmt: skip
+        values, names, theme, title=f"{name}: {order}", kind="magnitude", select="bar", width=width, tooltip_name=unit
+    )
     return charts.beside(heads, bars)
 
 
@@ -297,22 +313,18 @@ def reading(setup, tables, layer):
 
 def code_of(setup, source, table, layer, scale, width):
     """Return the lines that measure every head, and draw the map of them and the chosen head."""
-    heads, metric = heads_of(setup), METRICS[setup.metric]
-    limit = ", limit=1.0" if metric.unit == "share" else ""
-    options = "".join(f", {name}={value!r}" for name, value in scale.items())
-    kept, hidden = "", ""
-    if setup.kept != (0, 100):
-        low, high = bounds(table, setup.kept)
-        kept = f"left_out = (table < {low!r}) | (table > {high if setup.kept[1] < 100 else math.inf!r})\n"
-        hidden = ", hidden=left_out"
+    low, high = (-math.inf, math.inf) if setup.kept == (0, 100) else bounds(table, setup.kept)
     long = models.last_queries(layer)
     rows, part = (f", rows=slice(-{models.LAST}, None)", f"[-{models.LAST}:]") if long else ("", "")
-    return f"""import numpy as np
-from attn import charts, contribution, head_measures, pretrained
-
-{recording_lines(source)}
-
-
+    return shown_code(
+        {
+            "low": low,
+            "high": high if setup.kept[1] < 100 else math.inf,
+        }
+        | overview_of(table, setup, width)
+        | {"scale": scale, "theme": LIGHT, "width": round(width)},
+        "from attn import contribution, head_measures, pretrained\n" + recording_lines(source) + "\n",
+        f"""
 def numbers(layer):
     ids = [token.id for token in layer.key_tokens]
     read = None not in ids  # a patch of a picture is no token
@@ -329,27 +341,16 @@ def numbers(layer):
 table = np.full({table.shape}, np.nan)  # layers × heads
 for layer in recording.layers:
     table[layer.index, : layer.num_heads] = numbers(layer)
-{kept}overview = charts.layer_head_map(
-    table, charts.LIGHT, title="{metric.name}", tooltip_name="{metric.unit}", size={map_size(table, width)},
-    selected={(setup.layer - 1, setup.head - 1)}{limit}{hidden},
-)
-places = {first_heads(table, setup)}  # the first ten by their number
-bars = charts.bars(
-    [table[place] for place in places], [f"layer {{layer + 1}}, head {{head + 1}}" for layer, head in places],
-    charts.LIGHT, title="{metric.name}: {setup.order}", kind="magnitude", width={int(width * 0.2)},
-    tooltip_name="{metric.unit}",
-)
-charts.save(charts.beside(overview, bars), "heads.svg")
-
-layer = recording.layers[{layer.index}]
-{_shown_code(setup, heads)}
-rows = charts.token_labels([token.text for token in layer.query_tokens])
-columns = charts.token_labels([token.text for token in layer.key_tokens])
-picture = charts.panels(
-    charts.LIGHT, {width:.0f}, charts.panel(contribution.mean_over(shown), rows, columns{options}), tallest=620
-)
-charts.save(picture, "head.svg")
-"""
+gone = (table < low) | (table > high)""",
+        ("picture", overview),
+        'charts.save(picture, "heads.svg")\n',
+        f"layer = recording.layers[{layer.index}]",
+        _shown_code(setup, heads_of(setup)),
+        "rows = charts.token_labels([token.text for token in layer.query_tokens])",
+        "columns = charts.token_labels([token.text for token in layer.key_tokens])",
+        "head = charts.panel(contribution.mean_over(shown), rows, columns, **scale)",
+        'charts.save(charts.panels(theme, room, head, tallest=620), "head.svg")',
+    )
 
 
 def _shown_code(setup, heads):

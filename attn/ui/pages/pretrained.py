@@ -16,6 +16,7 @@ from attn.ui.controls.query_row import products, ranked
 from attn.ui.controls.sentence import say_if_truncated, say_note
 from attn.ui.link import choice, flag, place, whole
 from attn.ui.page import theme
+from attn.ui.shown_code import LIGHT, Source, shown_code
 from attn.ui.state import as_text
 from attn.ui.width import page_width
 
@@ -295,42 +296,48 @@ def verdict(setup, result, table):
     say(f"**{word}.** {here}, {'unbroken ' if setup.broken else ''}{whole}. Tolerance {number(tolerance)}, float32.")
 
 
-def code_of(setup, source, layer, part, scale, width):
+def picture(own, scratch, own_hidden, hidden, rows, columns, scale, theme, room):
+    """Draw one head by the model, from scratch, and the difference."""
+    return charts.panels(
+        theme,
+        room,
+        charts.panel(own, rows, columns, title="The model's own", select="own", hidden=own_hidden, **scale),
+        charts.panel(scratch, rows, columns, title="From scratch, in numpy", select="scratch", hidden=hidden, **scale),
+        charts.panel(scratch - own, rows, columns, title="Difference", kind="signed", select="difference"),
+    )
+
+
+def code_of(setup, source, layer, part, scale, room):
     """Return the lines that compare the same head and draw the same part of it."""
-    faults = "".join(f", {name}={value!r}" for name, value in setup.broken.items())
     head = min(setup.head, layer.num_heads) - 1
-    options = ", ".join(f"{name}={value!r}" for name, value in scale.items())
     if setup.start == "input":
         steps, at = "pretrained.from_input(model, layer).steps", f"0, {head}"
     else:
+        faults = "".join(f", {name}={value!r}" for name, value in setup.broken.items())
         ours = min(head, (setup.cut or layer.num_heads) - 1)
         steps, at = f"pretrained.from_scratch(layer, {ours}{faults})", "0, 0"
-    own_hidden = ", hidden=~layer.mask[0, 0][part]" if part.own_hidden.any() else ""
-    hidden = f", hidden=steps.masked_scores[{at}][part] == -float('inf')" if part.hidden.any() else ""
-    return f"""import numpy as np
-from attn import charts, pretrained
-
-{recording_lines(source)}
-layer = recording.layers[{layer.index}]
-
-steps = {steps}
-ours = steps.weights[{at}]
-theirs = layer.reference_weights({head})[0, 0]
-print(abs(ours - theirs).max())
-
-rows_at, columns_at = {_spelled(part.row_places)}, {_spelled(part.column_places)}
-part = np.ix_(rows_at, columns_at)
-rows = charts.token_labels([token.text for token in layer.query_tokens])
-columns = charts.token_labels([token.text for token in layer.key_tokens])
-names = [rows[at] for at in rows_at], [columns[at] for at in columns_at]
-picture = charts.panels(
-    charts.LIGHT, {width:.0f},
-    charts.panel(theirs[part], *names, title="The model's own", {options}{own_hidden}),
-    charts.panel(ours[part], *names, title="From scratch, in numpy", {options}{hidden}),
-    charts.panel((ours - theirs)[part], *names, title="Difference", kind="signed"),
-)
-charts.save(picture, "comparison.svg")
-"""
+    hides = "~layer.mask[0, 0][part]" if part.own_hidden.any() else "None"
+    return shown_code(
+        {
+            "rows_at": Source(_spelled(part.row_places)),
+            "columns_at": Source(_spelled(part.column_places)),
+            "scale": scale,
+            "theme": LIGHT,
+            "room": round(room),
+        },
+        f"{recording_lines(source)}\nlayer = recording.layers[{layer.index}]\n",
+        f"from attn import pretrained\nsteps = {steps}",
+        f"scratch, own = steps.weights[{at}], layer.reference_weights({head})[0, 0]",
+        "print(abs(scratch - own).max())\n",
+        "part = np.ix_(rows_at, columns_at)",
+        f"own, scratch, own_hidden = own[part], scratch[part], {hides}",
+        f"hidden = np.isneginf(steps.masked_scores[{at}][part])",
+        "rows = charts.token_labels([token.text for token in layer.query_tokens])",
+        "columns = charts.token_labels([token.text for token in layer.key_tokens])",
+        "rows, columns = [rows[at] for at in rows_at], [columns[at] for at in columns_at]",
+        ("picture", picture),
+        'charts.save(picture, "comparison.svg")',
+    )
 
 
 def _spelled(places):

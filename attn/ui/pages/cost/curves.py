@@ -328,7 +328,7 @@ def formula(setup, role):
 
     q, k = letter("h", "query"), letter("h_{kv}", "key")
     if setup.view == "kinds":
-        return r"2n^2 d = 2n d^2 \iff n = d \qquad 2n^2 d = k n d^2 \iff n = \tfrac{k d}{2}"
+        return r"\begin{gathered} 2n^2 d = 2n d^2 \iff n = d \\ 2n^2 d = k n d^2 \iff n = \tfrac{k d}{2} \end{gathered}"
     if setup.view == "layer":
         projections, rest = rf"2\,n\,d\,d_k({q} + {k})", rf"2\,n^2 {q}\,d_k"
         return (
