@@ -92,13 +92,13 @@ def test_known_paths(n, path, dilated):
 @given(st.integers(2, 60), st.integers(2, 9), st.booleans())
 def test_paths_are_those_that_information_takes(n, reach, centred):
     """Layer by layer, which tokens have heard of the first."""
-    back = reach // 2 if centred else reach - 1
+    back = reach // 2 if centred else reach - 1  # and the rest of a kernel to the right
 
     def layers(widening):
         heard, count = np.arange(n) == 0, 0
         while not heard[-1]:
-            taps = [lag * widening**count for lag in range(back + 1)]  # what a kernel sees to the left
-            heard = np.array([any(i >= lag and heard[i - lag] for lag in taps) for i in range(n)])
+            taps = [lag * widening**count for lag in range(back + 1 - reach, back + 1)]  # to the right and left
+            heard = np.array([any(0 <= i - lag < n and heard[i - lag] for lag in taps) for i in range(n)])
             count += 1
         return count
 
