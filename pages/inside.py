@@ -168,7 +168,7 @@ def heads_tab():
     every = models.every_head(*source, layer.kind, MOSAIC)
     st.caption(f"Of long texts the first {MOSAIC} tokens. Click a head to open it.")
     picture = charts.mosaic(
-        every, theme, title="All heads", select="head", selected=at, width=width,
+        every, theme, title="All heads", pick=charts.Pick("head", at), width=width,
         hidden=left_out(numbers, setup.kept)[of_kind][:, : every.shape[1], None, None],
         **scale_of(setup.colour, every),
     )  # fmt: skip

@@ -117,7 +117,7 @@ def leaks_tab():
         theme,
         title="Largest change in a row that must not see the replaced token",
         kind="magnitude",
-        selected=list(ROUTES).index(setup.wrong),
+        pick=charts.Pick(selected=list(ROUTES).index(setup.wrong)),
     )
     ui.figure(charts.beside(bars), "masks.leaks")
 

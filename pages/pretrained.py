@@ -101,9 +101,9 @@ def map_tab():
         table,
         theme,
         title="Largest difference by layer and head",
-        select="head",
-        selected=(setup.layer - 1, head) if head < table.shape[1] else None,
-        **({"limit": 1.0} if setup.broken else {"log": True, "tolerance": pretrained.TOLERANCE}),
+        pick=charts.Pick("head", (setup.layer - 1, head) if head < table.shape[1] else None),
+        scale=charts.Scale(1.0) if setup.broken else charts.Scale(log=True),
+        tolerance=None if setup.broken else pretrained.TOLERANCE,
     )
     ui.figure(
         charts.beside(heads),

@@ -472,7 +472,9 @@ def test_pairs_by_hand():
 def test_a_map_of_heads_covers_those_that_are_changed():
     values = np.arange(12.0).reshape(3, 4)
     values[2, 3] = np.nan
-    chart = charts.head_switches(values, charts.LIGHT, off=[(0, 1)], replaced=[(0, 1), (1, 2)], select="head")
+    chart = charts.head_switches(
+        values, charts.LIGHT, off=[(0, 1)], replaced=[(0, 1), (1, 2)], pick=charts.Pick("head")
+    )
     covers = chart.layer[-2].data.set_index(["row", "column"])["kind"].to_dict()
     assert covers == {(0, 1): "off", (1, 2): "pattern replaced", (2, 3): "no such head"}
     assert np.isnan(values[2, 3])  # what was given is left as it is

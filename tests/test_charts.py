@@ -1,6 +1,7 @@
 """What the figures promise: square cells, one labelled scale, names that do not overlap, bounded size."""
 
 import base64
+import inspect
 import io
 import math
 import re
@@ -195,7 +196,10 @@ class TestScale:
         assert scale_of(spec)["domain"] == [0, 1, 2]
 
     def test_a_limit_that_is_exceeded_says_so(self):
-        legend = next(layer["encoding"]["color"]["legend"] for layer in map_of(np.array([[2.0]]), limit=1.5)["layer"])
+        legend = next(
+            layer["encoding"]["color"]["legend"]
+            for layer in map_of(np.array([[2.0]]), scale=charts.Scale(1.5))["layer"]
+        )
         assert '"\\u2265 1.5"' in legend["labelExpr"]
         assert legend["title"] == "weight"
 
@@ -224,7 +228,13 @@ class TestScale:
             [[0.003, 0.04, 0.3, 0.62, 0.97, -0.01 if kind == "signed" else 0.0, -0.8 if kind == "signed" else 1]]
         )
         chart = charts.heatmap(
-            values, named(1), named(7), theme_, kind=kind, limit=1, log=log, numbers=False, legend=False
+            values,
+            named(1),
+            named(7),
+            theme_,
+            kind=kind,
+            scale=charts.Scale(1, log=log),
+            style=charts.Style(numbers=False, legend=False),
         )
         drawn = re.findall(
             r'aria-roledescription="rect mark"[^>]*fill="rgb\((\d+), (\d+), (\d+)\)"', charts.svg(chart).decode()
@@ -236,8 +246,8 @@ class TestScale:
         ("options", "message"),
         [
             ({"kind": "heat"}, "kind must be one of weights, signed, magnitude, got 'heat'"),
-            ({"limit": 0}, "limit must be a positive number, got 0"),
-            ({"limit": float("nan")}, "limit must be a positive number, got nan"),
+            ({"scale": charts.Scale(0)}, "limit must be a positive number, got 0"),
+            ({"scale": charts.Scale(float("nan"))}, "limit must be a positive number, got nan"),
         ],
     )
     def test_bad_scales(self, options, message):
@@ -257,7 +267,7 @@ class TestHeatmap:
         assert map_of(np.zeros((count, count)))["width"] % count == 0
 
     def test_a_long_matrix_may_be_made_thicker(self):
-        spec = map_of(np.zeros((384, 8)), square=False)
+        spec = map_of(np.zeros((384, 8)), style=charts.Style(square=False))
         assert spec["height"] == 420
         assert spec["width"] >= 100
 
@@ -305,22 +315,22 @@ class TestHeatmap:
             return [layer for layer in layers if layer["mark"]["type"] == "text"]
 
         assert texts(6, 6)
-        assert not texts(6, 6, numbers=False)
-        assert not texts(30, 30, numbers=True)
+        assert not texts(6, 6, style=charts.Style(numbers=False))
+        assert not texts(30, 30, style=charts.Style(numbers=True))
         # more than 120 numbers are not read, and come only where they are asked for
         assert texts(10, 12, size=800)
         assert not texts(11, 11, size=800)
-        assert texts(11, 11, numbers=True, size=800)
+        assert texts(11, 11, style=charts.Style(numbers=True), size=800)
 
     def test_numbers_answer_as_their_cells_do(self):
-        spec = map_of(np.array([[0.25, 0.5]]), select="cell")
+        spec = map_of(np.array([[0.25, 0.5]]), pick=charts.Pick("cell"))
         text = next(layer for layer in spec["layer"] if layer["mark"]["type"] == "text")
         assert [(t["row"], t["column"], t["text"]) for t in rows_of(spec, text)] == [(0, 0, "0.250"), (0, 1, "0.500")]
         assert text["encoding"]["tooltip"] == spec["layer"][0]["encoding"]["tooltip"]
 
     @pytest.mark.parametrize("n", [4, 300])
     def test_a_selection_tells_row_and_column(self, n):
-        spec = map_of(weights(n, n), select="cell")
+        spec = map_of(weights(n, n), pick=charts.Pick("cell"))
         (param,) = spec["params"]
         assert param["name"] == "cell"
         assert param["select"]["fields"] == ["row", "column"]
@@ -329,7 +339,7 @@ class TestHeatmap:
         assert {type(cell["row"]) for cell in rows_of(spec, view)} == {int}
 
     def test_outlines_have_the_colour_of_their_axis(self):
-        spec = map_of(weights(3, 5), highlight={"row": 2, "column": 4}, selected=(2, 4))
+        spec = map_of(weights(3, 5), pick=charts.Pick(selected=(2, 4), highlight={"row": 2, "column": 4}))
         boxes = [
             (layer["mark"]["stroke"], rows_of(spec, layer)[0]) for layer in spec["layer"] if "filled" in layer["mark"]
         ]
@@ -345,7 +355,7 @@ class TestHeatmap:
         assert encoding["x"]["axis"]["titleColor"] == charts.LIGHT.muted
 
     def test_every_layer_names_the_axes(self):
-        spec = map_of(weights(3, 3), selected=(0, 0), hidden=np.eye(3, dtype=bool))
+        spec = map_of(weights(3, 3), pick=charts.Pick(selected=(0, 0)), hidden=np.eye(3, dtype=bool))
         placed = [layer["encoding"] for layer in spec["layer"] if "field" in layer["encoding"]["x"]]
         assert len(placed) >= 3
         assert all(encoding["x"]["axis"] == placed[0]["x"]["axis"] for encoding in placed)
@@ -385,7 +395,7 @@ class TestPictures:
     @pytest.mark.parametrize("kind", ["weights", "signed", "magnitude"])
     def test_a_pixel_has_the_colour_of_its_value(self, theme_, kind):
         values = np.random.default_rng(0).uniform(-1 if kind == "signed" else 0, 1, size=(101, 89))
-        drawn = pixels_of(map_of(values, theme_, kind=kind, limit=1))
+        drawn = pixels_of(map_of(values, theme_, kind=kind, scale=charts.Scale(1)))
         assert drawn.shape == (101, 89, 3)
         assert np.abs(drawn - colour_scale(values, theme_, kind, 1).colours(values)).max() <= 3
 
@@ -440,7 +450,7 @@ class TestPictures:
     def test_a_block_answers_with_its_peak(self):
         values = np.zeros((500, 400))
         values[321, 123] = 0.75
-        spec = map_of(values, select="cell")
+        spec = map_of(values, pick=charts.Pick("cell"))
         view = next(layer for layer in spec["layer"] if layer.get("name") in spec["params"][0]["views"])
         block = max(rows_of(spec, view), key=lambda row: row["shade"])
         assert (block["row"], block["column"], block["shown"]) == (321, 123, "0.75")
@@ -494,7 +504,7 @@ class TestLayout:
         assert spec["hconcat"][0]["width"] == spec["hconcat"][0]["height"]
 
     def test_rows_of_rows(self):
-        row = charts.beside(charts.heatmap(weights(3, 3), named(3), named(3), charts.LIGHT, select="cell"))
+        row = charts.beside(charts.heatmap(weights(3, 3), named(3), named(3), charts.LIGHT, pick=charts.Pick("cell")))
         spec = spec_of(charts.above(row, charts.bars([0.5], ["a"], charts.LIGHT)))
         assert len(spec["vconcat"]) == 2
         assert [param["name"] for param in spec["params"]] == ["cell"]
@@ -534,7 +544,7 @@ class TestPanels:
 
 class TestBars:
     def test_bars_end_at_their_values(self):
-        spec = spec_of(charts.bars([0.25, 1.0], ["a", "b"], charts.LIGHT, select="bar"))
+        spec = spec_of(charts.bars([0.25, 1.0], ["a", "b"], charts.LIGHT, pick=charts.Pick("bar")))
         assert [(bar["row"], bar["x"], bar["x2"]) for bar in rows_of(spec, spec["layer"][0])] == [
             (0, 0, 0.25),
             (1, 0, 1),
@@ -559,6 +569,13 @@ class TestBars:
         assert [bar["row"] for bar in bars[:-1]] == sorted(np.argsort(-values)[:39].tolist())
         assert sum(bar["x2"] for bar in bars) == pytest.approx(1)
 
+    @pytest.mark.parametrize(("count", "last"), [(40, "the last"), (41, "other 2")])
+    def test_up_to_40_bars_are_all_drawn(self, count, last):
+        names = [*named(count - 1), "the last"]
+        spec = spec_of(charts.bars(np.linspace(0.1, 1, count), names, charts.LIGHT))
+        bars = rows_of(spec, spec["layer"][0])
+        assert (len(bars), bars[-1]["label"]) == (40, last)
+
     def test_bad_input(self):
         with pytest.raises(ValueError, match=r"values must be one row with a label each, got \(2,\) and 1 labels"):
             charts.bars([1.0, 2.0], ["a"], charts.LIGHT)
@@ -567,7 +584,7 @@ class TestBars:
     @pytest.mark.parametrize("kind", ["weights", "signed", "magnitude"])
     @pytest.mark.parametrize("log", [False, True])
     def test_odd_values_make_a_figure(self, values, kind, log):
-        charts.bars(values, named(len(values)), charts.LIGHT, kind=kind, log=log).to_dict()
+        charts.bars(values, named(len(values)), charts.LIGHT, kind=kind, scale=charts.Scale(log=log)).to_dict()
 
 
 class TestProducts:
@@ -600,6 +617,13 @@ class TestProducts:
             assert steps[-1]["shown"] == labels.number(left @ right, 4)
             assert all("." in step["text"] for step in steps)  # whole numbers would multiply wrongly
 
+    @pytest.mark.parametrize(("count", "last"), [(24, "24"), (25, "other 2")])
+    def test_up_to_24_products_are_all_drawn(self, count, last):
+        spec = spec_of(charts.products(np.arange(1.0, count + 1), np.ones(count), charts.LIGHT, width=4000))
+        bars = next(layer for layer in spec["vconcat"][3]["layer"] if "color" in layer["encoding"])
+        steps = rows_of(spec, bars)
+        assert (len(steps), steps[-2]["label"]) == (25, last)
+
     def test_rows_are_told_by_colour(self):
         spec = spec_of(charts.products([1.0], [2.0], charts.LIGHT, right_name="value"))
         colours = [part["layer"][0]["encoding"]["y"]["axis"]["labelColor"] for part in spec["vconcat"][:2]]
@@ -626,6 +650,10 @@ class TestHeads:
         ]
         assert [color["scale"]["domain"] for color in scales if color["scale"]] == [[0, 0.5, 1]]
 
+    def test_up_to_4096_cells_of_all_heads_are_drawn_one_by_one(self):
+        assert self.grid(4, 32, 32)[1]["layer"][0]["mark"]["type"] == "rect"
+        assert self.grid(5, 32, 32)[1]["layer"][0]["mark"]["type"] == "image"
+
     def test_cells_are_square_and_heads_apart(self):
         _, spec = self.grid(5, 3, 7)
         cells = cells_of(spec)
@@ -640,7 +668,7 @@ class TestHeads:
 
     @pytest.mark.parametrize("n", [3, 100])
     def test_a_selection_tells_the_head(self, n):
-        _, spec = self.grid(4, n, n, select="head", selected=2)
+        _, spec = self.grid(4, n, n, pick=charts.Pick("head", 2))
         assert spec["params"][0]["select"]["fields"] == ["head"]
         view = next(layer for layer in spec["layer"] if layer.get("name") in spec["params"][0]["views"])
         assert {cell["head"] for cell in rows_of(spec, view)} == {0, 1, 2, 3}
@@ -719,9 +747,9 @@ class TestHeads:
             charts.concat_map(np.zeros((3, 5)), 2, named(3), charts.LIGHT)
 
     def test_layers_and_heads_count_from_1(self):
-        spec = spec_of(charts.layer_head_map(np.ones((2, 3)), charts.LIGHT, select="pick"))
+        spec = spec_of(charts.layer_head_map(np.ones((2, 3)), charts.LIGHT, pick=charts.Pick("pick")))
         with pytest.raises(ValueError, match="letters, digits and _, got row_hidden,"):
-            charts.layer_head_map(np.ones((2, 3)), charts.LIGHT, select="row_hidden,")
+            charts.layer_head_map(np.ones((2, 3)), charts.LIGHT, pick=charts.Pick("row_hidden,"))
         last = cells_of(spec)[-1]
         assert (last["row"], last["column"], last["down"], last["across"]) == (1, 2, "2", "3")
 
@@ -737,7 +765,7 @@ class TestHeads:
 class TestTokenStrip:
     def test_tokens_in_their_order_on_as_many_lines_as_they_need(self):
         tokens = ["the", " ", "cat"] * 20
-        spec = spec_of(charts.token_strip(tokens, charts.LIGHT, width=400, select="token"))
+        spec = spec_of(charts.token_strip(tokens, charts.LIGHT, width=400, pick=charts.Pick("token")))
         boxes = rows_of(spec, spec["layer"][0])
         assert [box["text"] for box in boxes[:3]] == ["the", "␣", "cat"]
         assert [(box["y"], box["x"]) for box in boxes] == sorted((box["y"], box["x"]) for box in boxes)
@@ -750,6 +778,13 @@ class TestTokenStrip:
             charts.LIGHT.background,
             charts.LIGHT.weight,
         ]
+
+    @pytest.mark.parametrize(("count", "drawn"), [(199, 199), (200, 200), (201, 200)])
+    def test_the_first_200_tokens_are_drawn_but_all_are_counted(self, count, drawn):
+        chart = charts.token_strip([f"t{at}" for at in range(count)], charts.LIGHT)
+        boxes = rows_of(spec := spec_of(chart), spec["layer"][0])
+        assert [box["text"] for box in boxes] == [f"t{at}" for at in range(drawn)]
+        assert chart.description.startswith(f"{count} tokens: ")
 
     def test_no_tokens(self):
         charts.token_strip([], charts.LIGHT).to_dict()
@@ -791,3 +826,16 @@ def test_a_saved_figure_is_an_svg():
     assert "data:image/png;base64" in text
     assert "&lt;Who&gt;" in text
     assert isinstance(chart, alt.HConcatChart)
+
+
+FIGURES = {
+    name: inspect.signature(made) for name in charts.__all__ if inspect.isfunction(made := getattr(charts, name))
+}
+
+
+@pytest.mark.parametrize("name", [name for name, signature in FIGURES.items() if "theme" in signature.parameters])
+def test_figures_take_what_they_share_in_one_order(name):
+    shared = ["theme", "kind", "title", "hidden", "size", "width", "height", "axes", "scale", "pick", "style"]
+    own = FIGURES[name].parameters
+    assert [parameter for parameter in own if parameter in shared] == [each for each in shared if each in own]
+    assert sum(parameter.kind is parameter.KEYWORD_ONLY for parameter in own.values()) <= 9

@@ -9,7 +9,8 @@ from attn.charts.curves import _beside, _Scale, _spread
 from attn.charts.labels import LINE
 
 LIGHT = charts.LIGHT
-NAMES = {"x_name": "tokens", "y_name": "seconds"}
+NAMES = {"x": "tokens", "y": "seconds"}
+LOG = {"x": charts.Axis("tokens", log=True), "y": charts.Axis("seconds", log=True)}
 
 
 def tables(chart, *columns):
@@ -29,7 +30,7 @@ def test_a_curve_by_hand():
 
 def test_logarithms_make_powers_straight_lines():
     x = np.array([1, 10, 100, 1000])
-    chart = charts.curves([charts.Curve("square", x, x**2), charts.Curve("same", x, x)], LIGHT, log=True, **NAMES)
+    chart = charts.curves([charts.Curve("square", x, x**2), charts.Curve("same", x, x)], LIGHT, **LOG)
     square, same = (table for table in tables(chart, "x", "y") if list(table) == ["x", "y"])
     np.testing.assert_allclose(np.diff(square["y"]), -1 / 3)
     np.testing.assert_allclose(np.diff(same["y"]), -1 / 6)
@@ -37,10 +38,24 @@ def test_logarithms_make_powers_straight_lines():
 
 def test_what_has_no_logarithm_or_is_no_number_is_left_out():
     parts = [charts.Curve("some", [1, 2, 4, 8], [0, np.nan, -1, 8]), charts.Curve("none", [1, 2], [np.nan, -5])]
-    chart = charts.curves(parts, LIGHT, log=True, **NAMES)
+    chart = charts.curves(parts, LIGHT, **LOG)
     lines = [table for table in tables(chart, "x", "y") if list(table) == ["x", "y"]]
     assert [len(line) for line in lines] == [1]
     assert "none" not in chart.description
+
+
+@pytest.mark.parametrize(("count", "marked"), [(64, 64), (65, 64)])
+def test_up_to_64_points_of_a_curve_answer_to_the_pointer(count, marked):
+    x = np.arange(count)
+    points = tables(charts.curves([charts.Curve("one", x, x)], LIGHT, **NAMES), "across", "up")[0]
+    assert len(points) == marked
+    assert points["across"].iloc[[0, -1]].tolist() == ["0", str(count - 1)]
+
+
+def test_a_name_is_an_axis_with_nothing_special():
+    parts = [charts.Curve("one", [1, 2], [3, 5])]
+    named = charts.curves(parts, LIGHT, x=charts.Axis("tokens"), y=charts.Axis("seconds"))
+    assert named.to_dict() == charts.curves(parts, LIGHT, **NAMES).to_dict()
 
 
 @pytest.mark.parametrize("parts", [[], [charts.Curve("empty", [], [])], [charts.Curve("nan", [1], [np.nan])]])
@@ -59,7 +74,11 @@ def test_a_curve_keeps_its_colour_when_another_is_empty():
 
 def test_marks_lie_where_they_are_and_only_within_the_axis():
     chart = charts.curves(
-        [charts.Curve("one", [0, 10], [0, 1])], LIGHT, marks=[(5, "half", 0.5), (7, "more")], x_range=(0, 6), **NAMES
+        [charts.Curve("one", [0, 10], [0, 1])],
+        LIGHT,
+        marks=[(5, "half", 0.5), (7, "more")],
+        x=charts.Axis("tokens", range=(0, 6)),
+        y="seconds",
     )
     texts = [text for table in tables(chart, "text") for text in table["text"]]
     assert "half" in texts
@@ -70,7 +89,13 @@ def test_marks_lie_where_they_are_and_only_within_the_axis():
 
 
 def test_words_of_marks_lie_above_every_curve():
-    chart = charts.curves([charts.Curve("one", [0, 10], [3, 3])], LIGHT, marks=[(5, "half")], y_range=(0, 3), **NAMES)
+    chart = charts.curves(
+        [charts.Curve("one", [0, 10], [3, 3])],
+        LIGHT,
+        marks=[(5, "half")],
+        x="tokens",
+        y=charts.Axis("seconds", range=(0, 3)),
+    )
     (word,) = {at for table in tables(chart, "text", "at") for at in table["at"]}
     (height,) = {y for layer in chart.layer if getattr(layer.mark, "type", "") == "line" for y in layer.data["y"]}
     assert word * chart.height + LINE / 2 < height * chart.height
@@ -121,7 +146,7 @@ def test_ticks_are_few_and_inside(low, high, log):
 
 def test_equal_values_still_have_an_axis():
     for log in (False, True):
-        charts.curves([charts.Curve("flat", [1, 2], [3, 3])], LIGHT, log=log, **NAMES)
+        charts.curves([charts.Curve("flat", [1, 2], [3, 3])], LIGHT, **(LOG if log else NAMES))
 
 
 def test_hands_point_where_they_should():

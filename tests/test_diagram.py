@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from attn.charts import DARK, LIGHT, Box, Frame, diagram, lines
+from attn.charts import DARK, LIGHT, Box, Frame, Pick, diagram, lines
 
 BOXES = [Box("Low", 10, 60, 120, 30, "3 × 4"), Box("A name that leaves no room", 10, 10, 160, 30, "5 × 6", "#0072B2")]
 
@@ -16,7 +16,7 @@ def rows(chart, *fields):
 
 @pytest.mark.parametrize("theme", [LIGHT, DARK])
 def test_a_box_shows_its_note_where_there_is_room(theme):
-    chart = diagram(BOXES, [[(70, 60), (70, 44)]], theme, select="box", selected=1)
+    chart = diagram(BOXES, [[(70, 60), (70, 44)]], theme, pick=Pick("box", 1))
     texts = [row["text"] for table in chart.to_dict()["datasets"].values() for row in table if "text" in row]
     assert "3 × 4" in texts
     assert "5 × 6" not in texts
@@ -61,6 +61,23 @@ def test_words_on_both_sides_can_be_chosen():
     assert chosen["select"]["fields"] == ["row", "column"]
     words = [(row["row"], row["column"], row["text"]) for row in rows(chart, "row", "column", "text")]
     assert words == [(0, -1, "a"), (1, -1, "b"), (-1, 0, "c"), (-1, 1, "d"), (-1, 2, "e")]
+
+
+def test_a_line_takes_a_fiftieth_of_the_limit():
+    weights = np.array([[[0.02, 0.0199, 1.0]]])
+    assert {row["key"] for row in rows(lines(weights, "a", "bcd", LIGHT), "wide")} == {"b", "d"}
+    weights = weights / 4  # the fiftieth is that of the limit
+    assert {row["key"] for row in rows(lines(weights, "a", "bcd", LIGHT, limit=0.25), "wide")} == {"b", "d"}
+
+
+@pytest.mark.parametrize(("n", "shown", "drawn"), [(20, 20, 400), (21, 21, 400), (80, 80, 400), (81, 80, 400)])
+def test_of_the_first_80_tokens_the_400_heaviest_lines_are_drawn(n, shown, drawn):
+    weights = np.linspace(1, 0.5, n * n).reshape(1, n, n)  # the first are the heaviest
+    chart = lines(weights, [str(at) for at in range(n)], ["key"] * n, LIGHT)
+    found = rows(chart, "wide")
+    assert len(found) == drawn
+    assert {int(row["query"]) for row in found} == set(range(-(-drawn // shown)))
+    assert len(rows(chart, "ink")) == 2 * shown
 
 
 def test_lines_have_the_room_they_are_given():

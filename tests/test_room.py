@@ -20,7 +20,8 @@ WEIGHTS = RNG.dirichlet(np.ones(N), size=N)
 SIGNED = np.array([2.0, -1.0, 0.5, -0.25, 1.5, -2.0, 0.0])
 LONG = RNG.dirichlet(np.ones(90), size=90)
 CURVES = [charts.Curve(name, [1, 2, 3], [1, 4, 9]) for name in ("short", "a name that is longer than many a screen is")]
-AXES = {"x_name": "x", "y_name": "y"}
+LOG = charts.Axis("n", log=True)
+AXES = {"x": "x", "y": "y"}
 PANELS = (charts.panel(WEIGHTS, TOKENS, TOKENS), "softmax", charts.panel(WEIGHTS[:, :2], TOKENS, charts.counted(2)))
 
 FIGURES = {  # name -> the least width of each of its plots, and the figure in a room
@@ -29,7 +30,7 @@ FIGURES = {  # name -> the least width of each of its plots, and the figure in a
     "bars, signed": (LEAST_PLOT, lambda room: charts.bars(SIGNED, TOKENS, LOOK, kind="signed", width=room)),
     "concat_map": (LEAST_PLOT, lambda room: charts.concat_map(np.ones((3, 12)), 4, TOKENS[:3], LOOK, size=room)),
     "curves": (LEAST_PLOT, lambda room: charts.curves(CURVES, LOOK, width=room, marks=[(2, "here")], **AXES)),
-    "curves, log": (LEAST_PLOT, lambda room: charts.curves(CURVES, LOOK, width=room, log=True, **AXES)),
+    "curves, log": (LEAST_PLOT, lambda room: charts.curves(CURVES, LOOK, width=room, x=LOG, y=LOG)),
     "dials": (5 * LEAST_PLOT, lambda room: charts.dials(SIGNED[:5], WEIGHTS[0, :5], LOOK, names="abcde", width=room)),
     "fan": (LEAST_PLOT, lambda room: charts.fan([1, 2], np.ones(32), LOOK, attends=True, width=room)),
     "head_grid": (3 * N * LEAST_CELL, lambda room: charts.head_grid([WEIGHTS] * 3, TOKENS, TOKENS, LOOK, width=room)),
@@ -42,7 +43,7 @@ FIGURES = {  # name -> the least width of each of its plots, and the figure in a
     "heatmap": (N * LEAST_CELL, lambda room: charts.heatmap(WEIGHTS, TOKENS, TOKENS, LOOK, size=room)),
     "heatmap, two sides": (
         N * FINEST_CELL,
-        lambda room: charts.heatmap(WEIGHTS, TOKENS, TOKENS, LOOK, size=(room, room), square=False),
+        lambda room: charts.heatmap(WEIGHTS, TOKENS, TOKENS, LOOK, size=(room, room), style=charts.Style(square=False)),
     ),
     "heatmap, long": (
         LEAST_PLOT,

@@ -21,7 +21,7 @@ def figure(size=6, select="cell"):
     """Return a heat map beside its labels and bars."""
     values = np.random.default_rng(size).dirichlet(np.ones(size), size)
     names = [str(i) for i in range(size)]
-    map_ = charts.heatmap(values, names, names, charts.LIGHT, title="weights", select=select)
+    map_ = charts.heatmap(values, names, names, charts.LIGHT, title="weights", pick=charts.Pick(select))
     return charts.beside(map_, "=", charts.bars(values[0], names, charts.LIGHT))
 
 

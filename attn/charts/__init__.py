@@ -15,6 +15,7 @@ from attn.charts.lines import MOST_LINED, lines
 from attn.charts.local_window import places
 from attn.charts.message import message
 from attn.charts.mosaic import mosaic
+from attn.charts.options import Axis, Pick, Scale, Style
 from attn.charts.overview import overview, window_of
 from attn.charts.panels import panel, panels
 from attn.charts.pictures import photo
@@ -32,9 +33,13 @@ __all__ = [
     "DARK",
     "LIGHT",
     "MOST_LINED",
+    "Axis",
     "Box",
     "Curve",
     "Frame",
+    "Pick",
+    "Scale",
+    "Style",
     "Theme",
     "above",
     "arrows",

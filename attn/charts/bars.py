@@ -1,5 +1,6 @@
 """Single rows of numbers: bars with their values, products that add up, and how often values occur."""
 
+from dataclasses import replace
 from functools import partial
 
 import altair as alt
@@ -10,6 +11,7 @@ from attn.charts.labels import LINE, Ticks, aligned, axis, number, pixels
 from attn.charts.layout import concatenation, dressed
 from attn.charts.marks import chosen, painted
 from attn.charts.message import message
+from attn.charts.options import Pick, Scale
 from attn.charts.plane import Plane, at_least, tooltip, wrapped
 from attn.charts.scale import colour_scale
 from attn.charts.theme import ink_on
@@ -27,15 +29,12 @@ def bars(
     labels,
     theme,
     *,
-    title="",
     kind="weights",
-    color=None,
-    selected=None,
-    select=None,
-    limit=None,
-    log=False,
+    title="",
     width=360,
-    tooltip_name=None,
+    color=None,
+    scale=Scale(),
+    pick=Pick(),
 ):
     """Draw numbers as level bars, each with its value at the end.
 
@@ -44,23 +43,17 @@ def bars(
     values : array_like, shape (n,)
     labels : sequence of str
     theme : Theme
-    title : str
     kind : {"weights", "signed", "magnitude"}
         As in `attn.charts.heatmap`; bars of weights run from 0 to 1.
-    color : str or sequence of str, optional
-        One colour ``#rrggbb`` for all bars, or one each; by default that of the kind.
-    selected : int, optional
-        A bar to mark.
-    select : str, optional
-        Name of a selection that tells which bar was chosen, as ``{"row": i}`` counted from 0.
-    limit : float, optional
-        The value at the end of the scale.
-    log : bool, default False
-        Logarithmic lengths over four powers of ten, for values that are not signed.
+    title : str
     width : int, default 360
         Pixels of the longest possible bar; where they are too few to be read, more are taken.
-    tooltip_name : str, optional
-        What a value is called.
+    color : str or sequence of str, optional
+        One colour ``#rrggbb`` for all bars, or one each; by default that of the kind.
+    scale : Scale, optional
+        Its end, whether lengths are logarithmic, which signed ones never are, and what a value is called.
+    pick : Pick, optional
+        Which bar is marked. Its selection tells which was chosen, as ``{"row": i}`` counted from 0.
 
     Returns
     -------
@@ -75,7 +68,8 @@ def bars(
     values, labels = _row(values, labels, "values")
     if not values.size:
         return message("Nothing to show.", theme, title)
-    scale = colour_scale(values, theme, kind, limit, log and kind != "signed", name=tooltip_name)
+    scale = replace(scale, log=scale.log and kind != "signed")
+    scale = colour_scale(values, theme, kind, **vars(scale))
     values, labels, place = _largest(values, labels, _MOST_BARS)
     middle = np.arange(values.size) + 0.5
     names = axis(Ticks(middle.tolist(), labels, 0), "", theme.muted)
@@ -96,8 +90,8 @@ def bars(
     mark = alt.Chart(table).mark_rect(cornerRadius=2)
     says = tooltip(("label", "at"), ("shown", scale.name))
     mark = mark.encode(**plane.box(), color=alt.Color("color:N", scale=None), tooltip=says)
-    layers = [_band(plane, row, theme) for row in np.flatnonzero(place == selected)]
-    layers += [chosen(mark, select, "row"), plane.outline(zero, 0, zero, values.size, theme.muted, 1)]
+    layers = [_band(plane, row, theme) for row in np.flatnonzero(place == pick.selected)]
+    layers += [chosen(mark, pick.select, "row"), plane.outline(zero, 0, zero, values.size, theme.muted, 1)]
     layers += _ends(plane, end, middle, values, signed=kind == "signed")
     best = int(np.nan_to_num(np.abs(values)).argmax())
     what = f"{title or 'Bars'}: {len(values)} bars; the largest is {labels[best]}, {number(values[best])}."

@@ -10,6 +10,7 @@ from attn.charts.layout import dressed
 from attn.charts.legends import squares
 from attn.charts.marks import chosen
 from attn.charts.message import message
+from attn.charts.options import Pick, Scale
 from attn.charts.plane import Plane, tooltip
 from attn.charts.scale import colour_scale
 
@@ -24,13 +25,11 @@ def pairs(
     theme,
     *,
     title="",
-    names=("before", "after"),
-    limit=None,
-    selected=None,
-    select=None,
-    shares=False,
     width=360,
-    tooltip_name="value",
+    names=("before", "after"),
+    shares=False,
+    scale=Scale(),
+    pick=Pick(),
 ):
     """Draw two rows of numbers as pairs of level bars on one scale, each with its value at the end.
 
@@ -40,20 +39,16 @@ def pairs(
     labels : sequence of str
     theme : Theme
     title : str
-    names : (str, str)
-        What the upper and the lower bar of a pair are called.
-    limit : float, optional
-        The value at the end of the scale; by default the largest size.
-    selected : int, optional
-        A pair to mark.
-    select : str, optional
-        Name of a selection that tells which pair was chosen, as ``{"row": i}`` counted from 0.
-    shares : bool, default False
-        Whether the numbers are probabilities, which are written as per cent.
     width : int, default 360
         Pixels of the longest possible bar; where they are too few to be read, more are taken.
-    tooltip_name : str
-        What a value is called.
+    names : (str, str)
+        What the upper and the lower bar of a pair are called.
+    shares : bool, default False
+        Whether the numbers are probabilities, which are written as per cent.
+    scale : Scale, optional
+        Its end, by default the largest size, and what a value is called.
+    pick : Pick, optional
+        Which pair is marked. Its selection tells which was chosen, as ``{"row": i}`` counted from 0.
 
     Returns
     -------
@@ -67,17 +62,21 @@ def pairs(
     both = np.stack([np.asarray(row, dtype=float) for row in _matched(before, after, labels)], axis=1)
     if not both.size:
         return message("Nothing to show.", theme, title)
-    scale = colour_scale(both, theme, "signed" if (both < 0).any() else "magnitude", limit, name=tooltip_name)
+    scale = colour_scale(
+        both, theme, "signed" if (both < 0).any() else "magnitude", scale.limit, name=scale.name or "value"
+    )
     ticks = Ticks((np.arange(len(both)) + 0.5).tolist(), [shorten(str(label), _LONGEST) for label in labels], 0)
     width, (zero, *end) = lengths(np.append(0, both), scale, width)
     plane = Plane(width, _PAIR * len(both), columns=1, rows=len(both), y_axis=axis(ticks, "", theme.muted))
     table = _bars(both, labels, zero, np.array(end), names, shares)
     color = squares("series", dict(zip(names, (theme.weight_half, theme.weight), strict=True)))
-    says = tooltip(("label", "at"), ("series", "when"), ("shown", tooltip_name))
+    says = tooltip(("label", "at"), ("series", "when"), ("shown", scale.name))
     mark = alt.Chart(table).mark_rect(cornerRadius=2)
     mark = mark.encode(**plane.box(), color=color, tooltip=says)
-    layers = [] if selected is None else [plane.outline(0, selected, 1, selected + 1, theme.grid, 2, cornerRadius=4)]
-    layers += [chosen(mark, select, "row"), plane.outline(zero, 0, zero, len(both), theme.muted, 1)]
+    layers = []
+    if pick.selected is not None:
+        layers.append(plane.outline(0, pick.selected, 1, pick.selected + 1, theme.grid, 2, cornerRadius=4))
+    layers += [chosen(mark, pick.select, "row"), plane.outline(zero, 0, zero, len(both), theme.muted, 1)]
     layers += [plane.texts(table[side], "tip", "middle", says, **at) for side, at in _sides(table["left"])]
     said = percent if shares else number
     what = f"{title or 'Before and after'}: " + "; ".join(

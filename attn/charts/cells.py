@@ -8,6 +8,7 @@ from attn.charts import raster
 from attn.charts.labels import LINE, aligned, fixed, number, pixels
 from attn.charts.legends import legend_length
 from attn.charts.marks import chosen, edges, named, painted, shown, state
+from attn.charts.options import Style
 from attn.charts.plane import FINEST_CELL, LEAST_PLOT, Plane, at_least, tooltip
 from attn.charts.theme import ink_on
 
@@ -49,7 +50,7 @@ def plane_for(shape, size, square=True):
     return Plane(width=sides[1], height=sides[0], columns=shape[1], rows=shape[0])
 
 
-def cells(values, hidden, rows, columns, plane, scale, axes, select=None, legend=True, hidden_name="hidden"):
+def cells(values, hidden, rows, columns, plane, scale, axes, select=None, style=Style()):
     """Return one layer with a mark per cell."""
     row, column = np.indices(values.shape, dtype=np.uint16).reshape(2, -1)
     table = pd.DataFrame(
@@ -60,13 +61,13 @@ def cells(values, hidden, rows, columns, plane, scale, axes, select=None, legend
             "y2": row + 1,
             "shade": scale.shade(values).ravel().astype(np.float32),
             "state": state(values, hidden).ravel(),
-            "shown": shown(values, hidden, hidden_name),
+            "shown": shown(values, hidden, style.hidden_name),
             "down": named(rows, row),
             "across": named(columns, column),
         }
     )
     gap = 1 if min(plane.cell_width, plane.cell_height) >= 7 else 0
-    color = painted(scale.encoding("shade", legend_length(plane), legend), scale.theme)
+    color = painted(scale.encoding("shade", legend_length(plane), style.legend), scale.theme)
     mark = (
         alt.Chart(table)
         .mark_rect(strokeWidth=gap)
@@ -77,7 +78,7 @@ def cells(values, hidden, rows, columns, plane, scale, axes, select=None, legend
     return [chosen(mark, select, "row", "column")]
 
 
-def picture(values, hidden, rows, columns, plane, scale, axes, select=None, legend=True, hidden_name="hidden"):
+def picture(values, hidden, rows, columns, plane, scale, axes, select=None, style=Style()):
     """Return the matrix as one picture, under blocks that answer to the pointer."""
     shrink = min(1, raster.LARGEST / max(plane.width, plane.height))
     url = raster.picture(values, hidden, scale, round(plane.width * shrink), round(plane.height * shrink))
@@ -93,13 +94,13 @@ def picture(values, hidden, rows, columns, plane, scale, axes, select=None, lege
             "y": below[i],
             "y2": below[i + 1],
             "shade": scale.shade(values[row, column]).astype(np.float32),
-            "shown": shown(values[row, column], hidden[row, column], hidden_name),
+            "shown": shown(values[row, column], hidden[row, column], style.hidden_name),
             "down": [rows[r] for r in row],
             "across": [columns[c] for c in column],
         }
     )
     touch = alt.Chart(blocks).mark_rect(opacity=0)
-    color = scale.encoding("shade", legend_length(plane), legend)
+    color = scale.encoding("shade", legend_length(plane), style.legend)
     touch = touch.encode(**plane.box(), color=color, tooltip=_tooltip(axes, f"largest {scale.name} here"))
     frame = plane.outline(0, 0, plane.columns, plane.rows, scale.theme.grid, 1)
     return [image_layer(plane, url), frame, chosen(touch, select, "row", "column")]
@@ -134,16 +135,15 @@ def fit(texts, cell_width, cell_height):
     return cell_height >= LINE and max(map(pixels, texts), default=0) + 6 <= cell_width
 
 
-def outlines(plane, theme, axes=("query", "key"), highlight=None, selected=None):
+def outlines(plane, theme, axes, pick):
     """Return layers that outline a row, a column and a cell."""
-    highlight = highlight or {}
-    layers = []
+    highlight, layers = pick.highlight or {}, []
     if (row := highlight.get("row")) is not None:
         layers.append(plane.outline(0, row, plane.columns, row + 1, theme.role(axes[0])))
     if (column := highlight.get("column")) is not None:
         layers.append(plane.outline(column, 0, column + 1, plane.rows, theme.role(axes[1])))
-    if selected is not None:
-        row, column = selected
+    if pick.selected is not None:
+        row, column = pick.selected
         layers.append(plane.outline(column, row, column + 1, row + 1, theme.text, 3))
     return layers
 

@@ -1,5 +1,7 @@
 """The outputs of all heads side by side, each under a band of its colour."""
 
+from dataclasses import replace
+
 import altair as alt
 import numpy as np
 
@@ -7,10 +9,11 @@ from attn.charts.head_groups import CHIP, chips
 from attn.charts.heatmap import heatmap
 from attn.charts.labels import pixels
 from attn.charts.layout import concatenation, dressed, undressed
+from attn.charts.options import Scale, Style
 from attn.charts.plane import Plane
 
 
-def concat_map(concat, num_heads, rows, theme, *, title="", limit=None, size=640, numbers=None):
+def concat_map(concat, num_heads, rows, theme, *, title="", size=640, scale=Scale(), style=Style()):
     """Draw the heads' outputs side by side, a coloured band over each.
 
     Parameters
@@ -21,10 +24,10 @@ def concat_map(concat, num_heads, rows, theme, *, title="", limit=None, size=640
         Labels of tokens.
     theme : Theme
     title : str
-    limit, numbers
-        As in `heatmap`.
     size : int, default 640
         Pixels along the longer side.
+    scale, style
+        As in `attn.charts.heatmap`; cells are not square.
 
     Returns
     -------
@@ -41,7 +44,7 @@ def concat_map(concat, num_heads, rows, theme, *, title="", limit=None, size=640
     columns = [f"{column + 1}" for column in range(concat.shape[1])]
     figure = heatmap(
         concat, rows, columns, theme, kind="signed", axes=("token", "dimension"),
-        limit=limit, size=size, square=False, numbers=numbers,
+        size=size, scale=scale, style=replace(style, square=False),
     )  # fmt: skip
     if not concat.size:
         return figure

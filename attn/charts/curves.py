@@ -8,9 +8,10 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from attn.charts.labels import LINE, Ticks, axis, number, pixels
+from attn.charts.labels import LINE, Ticks, axis, pixels
 from attn.charts.layout import dressed
 from attn.charts.message import message
+from attn.charts.options import Axis
 from attn.charts.plane import Plane, at_least, tooltip
 from attn.charts.theme import blend, hex_of
 
@@ -30,60 +31,32 @@ class Curve(NamedTuple):
     dashed: bool = False
 
 
-def curves(
-    parts,
-    theme,
-    *,
-    x_name,
-    y_name,
-    title="",
-    log=False,
-    x_log=None,
-    marks=(),
-    dots=False,
-    width=640,
-    height=340,
-    x_range=None,
-    y_range=None,
-    x_ticks=None,
-    x_format=number,
-    y_format=number,
-):
+def curves(parts, theme, *, x, y, title="", width=640, height=340, marks=(), dots=False):
     """Draw curves, each with its name at its end.
 
     Parameters
     ----------
     parts : sequence of Curve
     theme : Theme
-    x_name, y_name : str
+    x, y : Axis or str
+        A text names an axis that has nothing special.
     title : str
-    log : bool, default False
-        Logarithmic in both directions; what is not positive is left out.
-    x_log : bool, optional
-        Whether x is logarithmic; by default as `log`.
+    width, height : int
+        Pixels, the names at the ends of the curves included; more are taken where these leave too little for
+        the plot.
     marks : sequence of (float, str) or (float, str, float)
         Places on the x axis to mark by an upright line, with a word each above all curves, and a ring at a y
         if one is given.
     dots : bool, default False
         Whether each point is marked, for numbers that were measured.
-    width, height : int
-        Pixels, the names at the ends of the curves included; more are taken where these leave too little for
-        the plot.
-    x_range, y_range : (float, float), optional
-        What the axes span; by default just what the curves need.
-    x_ticks : sequence of float, optional
-        Where the x axis is labelled; by default at round numbers.
-    x_format, y_format : callable
-        From a number to how the axes and the pointer say it.
 
     Returns
     -------
     alt.LayerChart
     """
-    x_axis = _Scale.over(
-        [part.x for part in parts] + [[mark[0] for mark in marks]], log if x_log is None else x_log, x_range
-    )
-    y_axis = _Scale.over([part.y for part in parts], log, y_range)
+    x, y = (Axis(axis) if isinstance(axis, str) else axis for axis in (x, y))
+    x_axis = _Scale.over([part.x for part in parts] + [[mark[0] for mark in marks]], x.log, x.range)
+    y_axis = _Scale.over([part.y for part in parts], y.log, y.range)
     parts = [_kept(part, x_axis, y_axis) for part in parts]
     if not any(len(part.x) for part in parts):
         return message("Nothing to show.", theme, title)
@@ -96,16 +69,16 @@ def curves(
     y_axis = y_axis.raised(max((row + 1.2 for _, row in words), default=0) * LINE / height)
     plane = Plane(
         across, height, columns=1, rows=1,
-        x_axis=_axis(x_axis, x_name, x_format, theme, x_ticks or x_axis.ticks(across / 70)),
-        y_axis=_axis(y_axis, y_name, y_format, theme, y_axis.ticks(height / 42), down=True),
+        x_axis=_axis(x_axis, x, theme, x_axis.ticks(across / 70)),
+        y_axis=_axis(y_axis, y, theme, y_axis.ticks(height / 42), down=True),
     )  # fmt: skip
     layers = []
     for part, color in zip(parts, colors, strict=True):
-        layers += _curve(part, color, x_axis, y_axis, plane, (x_name, x_format), (y_name, y_format), dots)
+        layers += _curve(part, color, x_axis, y_axis, plane, x, y, dots)
     layers += _marked(marks, words, x_axis, y_axis, plane, theme)
     layers.extend(_names(parts, colors, x_axis, y_axis, plane, theme))
-    what = f"{title or y_name} by {x_name}: " + "; ".join(
-        f"{part.name} ends at {y_format(part.y[-1])}" for part in parts
+    what = f"{title or y.name} by {x.name}: " + "; ".join(
+        f"{part.name} ends at {y.format(part.y[-1])}" for part in parts
     )
     return dressed(plane.figure(layers, title), theme, f"{what}.")
 
@@ -165,17 +138,18 @@ def _kept(part, x_axis, y_axis):
     return part._replace(x=x[fine], y=y[fine])
 
 
-def _axis(scale, name, form, theme, at, down=False):
-    """Return an axis labelled at these numbers, with faint lines across the plot."""
+def _axis(scale, asked, theme, round_ones, down=False):
+    """Return an axis labelled where it is asked for, or at round numbers, with faint lines across the plot."""
+    at = asked.ticks or round_ones
     place = scale.fraction(at)
     place = 1 - place if down else place
     return axis(
-        Ticks([float(p) for p in place], [form(value) for value in at], 0), name, theme.muted,
+        Ticks([float(p) for p in place], [asked.format(value) for value in at], 0), asked.name, theme.muted,
         grid=True, gridColor=theme.grid, titleFontWeight=400,
     )  # fmt: skip
 
 
-def _curve(part, color, x_axis, y_axis, plane, x_says, y_says, dots):
+def _curve(part, color, x_axis, y_axis, plane, x, y, dots):
     """Return the layers of one curve: its line, and points that answer to the pointer."""
     table = pd.DataFrame({"x": x_axis.fraction(part.x), "y": 1 - y_axis.fraction(part.y)})
     line = alt.Chart(table).mark_line(
@@ -184,12 +158,12 @@ def _curve(part, color, x_axis, y_axis, plane, x_says, y_says, dots):
     few = np.unique(np.linspace(0, len(table) - 1, min(len(table), _MOST_DOTS)).round().astype(int))
     points = table.iloc[few].assign(
         name=part.name,
-        across=[x_says[1](value) for value in part.x[few]],
-        up=[y_says[1](value) for value in part.y[few]],
+        across=[x.format(value) for value in part.x[few]],
+        up=[y.format(value) for value in part.y[few]],
     )
     seen = {"opacity": 1, "size": 60} if dots or len(table) == 1 else {"opacity": 0, "size": 120}
     mark = alt.Chart(points).mark_circle(color=color, **seen)
-    says = tooltip(("name", "curve"), ("across", x_says[0]), ("up", y_says[0]))
+    says = tooltip(("name", "curve"), ("across", x.name), ("up", y.name))
     return [line.encode(**plane.at()), mark.encode(**plane.at(), tooltip=says)]
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 from attn.charts.labels import pixels
 from attn.charts.layout import dressed
 from attn.charts.marks import chosen
+from attn.charts.options import Pick
 from attn.charts.plane import Plane, tooltip
 from attn.charts.theme import blend, hex_of
 
@@ -38,7 +39,7 @@ class Frame(NamedTuple):
     height: float
 
 
-def diagram(boxes, arrows, theme, *, frames=(), title="", select=None, selected=None, width=640, height=440):
+def diagram(boxes, arrows, theme, *, title="", frames=(), width=640, height=440, pick=Pick()):
     """Draw boxes joined by arrows.
 
     Parameters
@@ -47,14 +48,12 @@ def diagram(boxes, arrows, theme, *, frames=(), title="", select=None, selected=
     arrows : sequence of sequence of (float, float)
         The corners of each, from its start to its head, in pixels.
     theme : Theme
-    frames : sequence of Frame
     title : str
-    select : str, optional
-        Name of a selection that tells which box was chosen, as ``{"row": i}`` counted from 0.
-    selected : int, optional
-        A box to outline.
+    frames : sequence of Frame
     width, height : int
         Pixels.
+    pick : Pick, optional
+        Which box is outlined. Its selection tells which was chosen, as ``{"row": i}`` counted from 0.
 
     Returns
     -------
@@ -63,9 +62,9 @@ def diagram(boxes, arrows, theme, *, frames=(), title="", select=None, selected=
     plane = Plane(width, height, columns=width, rows=height)
     layers = _frames(frames, plane, theme) if frames else []
     layers += _arrows(arrows, plane, theme) if arrows else []
-    layers += _boxes(boxes, plane, theme, select)
-    if selected is not None:
-        box = boxes[selected]
+    layers += _boxes(boxes, plane, theme, pick.select)
+    if pick.selected is not None:
+        box = boxes[pick.selected]
         frame = plane.outline(box.x, box.y, box.x + box.width, box.y + box.height, theme.text, 3, cornerRadius=5)
         layers.append(frame)
     what = "; ".join(f"{box.text} {box.note}".strip() for box in boxes)

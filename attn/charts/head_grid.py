@@ -14,6 +14,7 @@ from attn.charts.layout import dressed
 from attn.charts.legends import legend_length, swatches
 from attn.charts.marks import chosen, edges, named, painted, shown, state
 from attn.charts.message import message
+from attn.charts.options import Pick, Scale
 from attn.charts.plane import Plane, at_least, tooltip
 from attn.charts.scale import colour_scale
 
@@ -31,18 +32,15 @@ def head_grid(
     columns,
     theme,
     *,
+    kind="weights",
+    title="",
     titles=None,
     hidden=None,
-    per_row=None,
-    select=None,
-    selected=None,
-    kind="weights",
-    limit=None,
-    log=False,
-    title="",
-    axes=("query", "key"),
     width=1000,
-    tooltip_name=None,
+    per_row=None,
+    axes=("query", "key"),
+    scale=Scale(),
+    pick=Pick(),
 ):
     """Draw one map per head, all on one scale of colour.
 
@@ -52,20 +50,18 @@ def head_grid(
     rows, columns : sequence of str
         Labels of queries and keys.
     theme : Theme
+    kind, axes, scale
+        As in `attn.charts.heatmap`.
+    title : str
     titles : sequence of str, optional
         One per head; by default "head 1" and so on.
     hidden : array_like of bool, shape (n_q, n_k) or (num_heads, n_q, n_k), optional
-    per_row : int, optional
-        Maps side by side; by default as many as fill the width well.
-    select : str, optional
-        Name of a selection that tells which head was chosen, as ``{"head": h}`` counted from 0.
-    selected : int, optional
-        A head to outline.
-    kind, limit, log, axes, tooltip_name
-        As in `attn.charts.heatmap`.
-    title : str
     width : int, default 1000
         Pixels; more are taken where maps would be slivers.
+    per_row : int, optional
+        Maps side by side; by default as many as fill the width well.
+    pick : Pick, optional
+        Which head is outlined. Its selection tells which was chosen, as ``{"head": h}`` counted from 0.
 
     Returns
     -------
@@ -89,16 +85,18 @@ def head_grid(
         raise ValueError(f"titles must be one per head, got {len(titles)} for {num_heads} heads")
     flat = weights.reshape(num_heads * n_q, n_k)
     _, hidden = checked(flat, list(rows) * num_heads, columns, _all_heads(hidden, weights.shape))
-    scale = colour_scale(flat, theme, kind, limit, log, shown=~hidden, name=tooltip_name)
+    colours = colour_scale(flat, theme, kind, shown=~hidden, **vars(scale))
     grid = Grid.fitting(titles, rows, columns, per_row, width)
     plane = grid.plane(rows, columns, axes, theme)
 
     draw = _grid_cells if weights.size <= MOST_CELLS else _grid_picture
-    layers = draw(weights, hidden.reshape(weights.shape), rows, columns, grid, plane, scale, titles, axes, select)
+    layers = draw(
+        weights, hidden.reshape(weights.shape), rows, columns, grid, plane, colours, titles, axes, pick.select
+    )
     layers += _headlines(grid, plane, titles, theme)
     layers += swatches(flat, hidden, theme)
-    if selected is not None:
-        x, y = grid.left(selected), grid.top(selected)
+    if pick.selected is not None:
+        x, y = grid.left(pick.selected), grid.top(pick.selected)
         layers.append(plane.outline(x - 3, y - 3, x + grid.map_width + 3, y + grid.map_height + 3, theme.text, 3))
     what = f"{title or 'Attention by head'}: {num_heads} maps of {n_q} by {n_k} on one scale."
     return dressed(plane.figure(layers, title), theme, what)

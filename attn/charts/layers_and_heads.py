@@ -1,5 +1,7 @@
 """One number per layer and head of a model, and over it which heads are out of bounds, off or replaced."""
 
+from dataclasses import replace
+
 import altair as alt
 import numpy as np
 import pandas as pd
@@ -8,6 +10,7 @@ from attn.charts.cells import plane_for
 from attn.charts.heatmap import heatmap
 from attn.charts.labels import number
 from attn.charts.legends import squares
+from attn.charts.options import Pick, Scale, Style
 from attn.charts.plane import tooltip
 
 _REPLACED = "#E69F00"  # orange of Okabe and Ito, which no role has
@@ -19,13 +22,10 @@ def layer_head_map(
     *,
     title="",
     hidden=None,
-    log=False,
-    select=None,
-    selected=None,
-    tolerance=None,
-    limit=None,
-    tooltip_name=None,
     size=520,
+    scale=Scale(),
+    pick=Pick(),
+    tolerance=None,
 ):
     """Draw one number per layer and head, layers down and heads across.
 
@@ -36,16 +36,13 @@ def layer_head_map(
     title : str
     hidden : array_like of bool, shape (num_layers, num_heads), optional
         Heads that are filtered out.
-    log : bool, default False
-    select : str, optional
-        Name of a selection that tells which was chosen, as ``{"row": layer, "column": head}``
+    size, scale
+        As in `attn.charts.heatmap`.
+    pick : Pick, optional
+        Which layer and head are outlined. Its selection tells which were chosen, as ``{"row": layer, "column": head}``
         counted from 0; the labels count from 1.
-    selected : (int, int), optional
-        Layer and head to outline.
     tolerance : float, optional
-        Larger values are outlined in the colour of what is wrong.
-    limit, tooltip_name, size
-        As in `heatmap`.
+        Larger values are outlined in the colour of what is wrong; the end of the scale, if that has none.
 
     Returns
     -------
@@ -56,9 +53,9 @@ def layer_head_map(
         raise ValueError(f"values must be (num_layers, num_heads), got {values.shape}")
     rows, columns = ([str(i) for i in range(1, n + 1)] for n in values.shape)
     figure = heatmap(
-        values, rows, columns, theme, kind="magnitude", title=title, axes=("layer", "head"), limit=limit or tolerance,
-        log=log, hidden=hidden, numbers=False, selected=selected, select=select, size=size, tooltip_name=tooltip_name,
-        hidden_name="filtered out",
+        values, rows, columns, theme, kind="magnitude", title=title, hidden=hidden, size=size, axes=("layer", "head"),
+        scale=replace(scale, limit=scale.limit or tolerance), pick=pick,
+        style=Style(numbers=False, hidden_name="filtered out"),
     )  # fmt: skip
     if tolerance is None or not values.size:
         return figure
@@ -89,13 +86,11 @@ def head_switches(
     *,
     off=(),
     replaced=(),
-    title="",
     kind="magnitude",
-    limit=None,
-    select=None,
-    selected=None,
+    title="",
     size=520,
-    tooltip_name=None,
+    scale=Scale(),
+    pick=Pick(),
     missing="no such head",
 ):
     """Draw one number per layer and head, and over it which heads are off or have another pattern.
@@ -107,14 +102,10 @@ def head_switches(
     theme : Theme
     off, replaced : iterable of (int, int)
         Heads as (layer, head). Their numbers are not shown, and do not count for the scale.
-    title : str
-    kind, limit, size, tooltip_name
+    kind, title, size, scale
         As in `attn.charts.heatmap`.
-    select : str, optional
-        Name of a selection that tells which was chosen, as ``{"row": layer, "column": head}``
-        counted from 0; the labels count from 1.
-    selected : (int, int), optional
-        Layer and head to outline.
+    pick : Pick, optional
+        As in `layer_head_map`.
     missing : str
         What a head without a number is called in the legend.
 
@@ -134,8 +125,8 @@ def head_switches(
         for head in heads:
             values[head] = 0
     figure = heatmap(
-        values, rows, columns, theme, kind=kind, title=title, axes=("layer", "head"), limit=limit,
-        numbers=False, selected=selected, select=select, size=size, tooltip_name=tooltip_name,
+        values, rows, columns, theme, kind=kind, title=title, size=size, axes=("layer", "head"),
+        scale=scale, pick=pick, style=Style(numbers=False),
     )  # fmt: skip
     plane = plane_for(values.shape, size).labelled(rows, columns, ("layer", "head"), theme)
     figure.layer = [*figure.layer, *_covers(plane, [kind for kind in covered if kind[-1]], theme)]

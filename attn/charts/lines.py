@@ -23,13 +23,13 @@ def lines(
     columns,
     theme,
     *,
+    title="",
+    across=_ACROSS,
+    limit=None,
     heads=None,
     query=None,
     key=None,
     select=None,
-    title="",
-    limit=None,
-    across=_ACROSS,
 ):
     """Draw queries on the left, keys on the right, and a line for every weight that is not faint.
 
@@ -40,6 +40,11 @@ def lines(
     rows, columns : sequence of str
         Labels of queries and keys.
     theme : Theme
+    title : str
+    across : int, default 360
+        Pixels between the two columns of tokens.
+    limit : float, optional
+        The weight that is drawn widest and darkest; by default 1, or the largest if that is above 1.
     heads : sequence of int, optional
         Numbers of the heads, counted from 0, for their colours; by default 0, 1 and so on.
     query, key : int, optional
@@ -47,11 +52,6 @@ def lines(
     select : str, optional
         Name of a selection that tells which token was chosen: a query as ``{"row": i, "column": -1}``, a
         key as ``{"row": -1, "column": j}``.
-    title : str
-    limit : float, optional
-        The weight that is drawn widest and darkest; by default 1, or the largest if that is above 1.
-    across : int, default 360
-        Pixels between the two columns of tokens.
 
     Returns
     -------

@@ -15,15 +15,14 @@ def places(
     labels,
     theme,
     *,
+    title="",
+    width=760,
+    height=150,
+    limit=None,
     before=None,
     window=None,
     bell=None,
     centre=None,
-    limit=None,
-    title="",
-    axes=("weight", "position"),
-    width=760,
-    height=150,
 ):
     """Draw one weight per place as an upright bar.
 
@@ -32,6 +31,11 @@ def places(
     weights : array_like, shape (n,)
     labels : sequence of str
     theme : Theme
+    title : str
+    width, height : int
+        Pixels.
+    limit : float, optional
+        The weight at the top; by default the largest.
     before : array_like, shape (n,), optional
         Weights to outline behind the bars, as they would be without the bell.
     window : array_like of bool, shape (n,), optional
@@ -41,13 +45,6 @@ def places(
         of the last; 1 is the top of the picture.
     centre : float, optional
         A place to mark, counted from 0; need not be whole.
-    limit : float, optional
-        The weight at the top; by default the largest.
-    title : str
-    axes : (str, str)
-        What runs up and what runs across.
-    width, height : int
-        Pixels.
 
     Returns
     -------
@@ -69,8 +66,8 @@ def places(
     width = at_least(width)
     plane = Plane(
         width, height, columns=weights.size, rows=1,
-        x_axis=axis(ticks(labels, width / weights.size, across=True), axes[1], theme.role(axes[1])),
-        y_axis=axis(levels, axes[0], theme.role(axes[0]), grid=True, gridColor=theme.grid),
+        x_axis=axis(ticks(labels, width / weights.size, across=True), "position", theme.muted),
+        y_axis=axis(levels, "weight", theme.muted, grid=True, gridColor=theme.grid),
     )  # fmt: skip
     layers = [*_unseen(window, plane, theme)]
     layers += [_bars(row, labels, plane, limit, theme, outline=at > 0) for at, row in enumerate(shown)]

@@ -11,6 +11,7 @@ from attn.charts.layout import dressed
 from attn.charts.legends import legend_length, swatches
 from attn.charts.marks import chosen
 from attn.charts.message import message
+from attn.charts.options import Pick, Scale
 from attn.charts.plane import Plane, tooltip
 from attn.charts.scale import colour_scale
 
@@ -22,15 +23,13 @@ def mosaic(
     weights,
     theme,
     *,
-    hidden=None,
     kind="weights",
-    limit=None,
-    log=False,
     title="",
-    select=None,
-    selected=None,
+    hidden=None,
     width=900,
     tallest=1200,
+    scale=Scale(),
+    pick=Pick(),
 ):
     """Draw the maps of all heads of all layers as one picture.
 
@@ -39,18 +38,16 @@ def mosaic(
     weights : array_like, shape (num_layers, num_heads, n_q, n_k)
         NaN throughout for a head that a layer does not have.
     theme : Theme
-    hidden : array_like of bool, broadcastable to the shape of the weights, optional
-        True in the maps of heads that are filtered out.
-    kind, limit, log
+    kind, scale
         As in `attn.charts.heatmap`.
     title : str
-    select : str, optional
-        Name of a selection that tells which head was chosen, as ``{"row": layer, "column": head}``
-        counted from 0; the labels count from 1.
-    selected : (int, int), optional
-        Layer and head to outline.
+    hidden : array_like of bool, broadcastable to the shape of the weights, optional
+        True in the maps of heads that are filtered out.
     width, tallest : int
         Pixels that all maps may take across and down.
+    pick : Pick, optional
+        Which layer and head are outlined. Its selection tells which were chosen, as ``{"row": layer, "column": head}``
+        counted from 0; the labels count from 1.
 
     Returns
     -------
@@ -69,18 +66,18 @@ def mosaic(
         return message("Nothing to show.", theme, title)
     hidden = np.broadcast_to(False if hidden is None else hidden, weights.shape)
     num_layers, num_heads, n_q, n_k = weights.shape
-    scale = colour_scale(weights, theme, kind, limit, log, shown=~hidden)
+    colours = colour_scale(weights, theme, kind, shown=~hidden, **vars(scale))
     tile_height, tile_width = _tile(num_layers, num_heads, n_q, n_k, width, tallest)
     names = [str(layer + 1) for layer in range(num_layers)], [str(head + 1) for head in range(num_heads)]
     plane = Plane(num_heads * tile_width, num_layers * tile_height, columns=num_heads, rows=num_layers)
     plane = plane.labelled(*names, ("layer", "head"), theme)
 
     small, gone = _whole(weights, hidden, tile_height, tile_width)
-    url = raster.picture(small, gone, scale, small.shape[1], small.shape[0])
-    layers = [image_layer(plane, url), *_touch(weights, hidden, plane, scale, select)]
+    url = raster.picture(small, gone, colours, small.shape[1], small.shape[0])
+    layers = [image_layer(plane, url), *_touch(weights, hidden, plane, colours, pick.select)]
     layers += swatches(small, gone, theme, "filtered out")
-    if selected is not None:
-        layer, head = selected
+    if pick.selected is not None:
+        layer, head = pick.selected
         layers.append(plane.outline(head, layer, head + 1, layer + 1, theme.text, 3))
     what = f"{title or 'All heads'}: {num_layers} layers of {num_heads} heads, each a map of {n_q} by {n_k}."
     return dressed(plane.figure(layers, title), theme, what)

@@ -9,6 +9,7 @@ from attn.charts.cells import checked, described, picture, plane_for
 from attn.charts.layout import dressed
 from attn.charts.legends import swatches
 from attn.charts.message import message
+from attn.charts.options import Scale
 from attn.charts.scale import colour_scale
 
 
@@ -18,22 +19,20 @@ def overview(
     columns,
     theme,
     *,
+    kind="weights",
+    title="",
+    hidden=None,
+    size=420,
+    axes=("query", "key"),
+    scale=Scale(),
     select="brush",
     window=None,
-    kind="weights",
-    hidden=None,
-    title="",
-    axes=("query", "key"),
-    limit=None,
-    log=False,
-    size=420,
-    tooltip_name=None,
 ):
     """Draw a whole matrix as a picture on which a part can be marked out.
 
     Parameters
     ----------
-    values, rows, columns, theme, kind, hidden, title, axes, limit, log, size, tooltip_name
+    values, rows, columns, theme, kind, title, hidden, size, axes, scale
         As in `attn.charts.heatmap`.
     select : str, default "brush"
         Name of the selection; `window_of` reads what it tells.
@@ -53,15 +52,15 @@ def overview(
     if not values.size:
         return message("Nothing to show.", theme, title)
     plane = plane_for(values.shape, size).labelled(rows, columns, axes, theme)
-    scale = colour_scale(values, theme, kind, limit, log, shown=~hidden, name=tooltip_name)
-    image, *others = picture(values, hidden, rows, columns, plane, scale, axes)
+    colours = colour_scale(values, theme, kind, shown=~hidden, **vars(scale))
+    image, *others = picture(values, hidden, rows, columns, plane, colours, axes)
     look = alt.BrushConfig(fill=theme.text, fillOpacity=0.15, stroke=theme.text)
     brush = alt.selection_interval(name=select, encodings=["x", "y"], mark=look)
     layers = [image.add_params(brush), *others, *swatches(values, hidden, theme)]
     if window is not None:
         down, across = window
         layers.append(plane.outline(across.start, down.start, across.stop, down.stop, theme.text, 2))
-    what = described(title or "Overview", values, hidden, rows, columns, axes, scale.name)
+    what = described(title or "Overview", values, hidden, rows, columns, axes, colours.name)
     return dressed(plane.figure(layers, title), theme, what)
 
 

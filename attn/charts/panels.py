@@ -1,5 +1,6 @@
 """Matrices in a row, with operators between them, as large as the room allows."""
 
+from dataclasses import replace
 from itertools import chain, compress
 from typing import NamedTuple
 
@@ -7,6 +8,7 @@ from attn.charts.cells import fit
 from attn.charts.heatmap import heatmap
 from attn.charts.labels import fixed, pixels
 from attn.charts.layout import beside
+from attn.charts.options import Style
 from attn.charts.plane import FINEST_CELL, at_least
 
 _SPACE = 14  # pixels between two matrices, and around an operator
@@ -25,12 +27,16 @@ class Panel(NamedTuple):
     values: object  # (n_rows, n_columns)
     rows: list
     columns: list
+    style: Style
     options: dict  # further keywords of `heatmap`
 
 
-def panel(values, rows, columns, **options):
-    """Return a matrix to be drawn by `panels`; arguments as for `heatmap`, without theme and size."""
-    return Panel(values, rows, columns, options)
+def panel(values, rows, columns, *, style=Style(), **options):
+    """Return a matrix to be drawn by `panels`; arguments as for `heatmap`, without theme and size.
+
+    Whether cells are square and rows named is for `panels` to say.
+    """
+    return Panel(values, rows, columns, style, options)
 
 
 def panels(theme, room, *parts, tallest=440, largest=_LARGEST_CELL, decimals=None):
@@ -59,9 +65,12 @@ def panels(theme, room, *parts, tallest=440, largest=_LARGEST_CELL, decimals=Non
     named, cell = _fitted(room, matrices, operators, tallest, largest)
     written = {} if decimals is None else _written(matrices, cell, decimals)
     sizes = _sizes(cell, _free(room, matrices, named, operators), matrices, tallest)
+    styles = (
+        replace(matrix.style, row_labels=labels, **written) for matrix, labels in zip(matrices, named, strict=True)
+    )
     figures = iter(
-        heatmap(*matrix[:3], theme, size=size, square=square, row_labels=labels, **written, **matrix.options)
-        for matrix, labels, (size, square) in zip(matrices, named, sizes, strict=True)
+        heatmap(*matrix[:3], theme, size=size, style=replace(style, square=square), **matrix.options)
+        for matrix, style, (size, square) in zip(matrices, styles, sizes, strict=True)
     )
     return beside(*(part if isinstance(part, str) else next(figures) for part in parts), spacing=_SPACE)
 
@@ -98,7 +107,7 @@ def _cell(free, matrices, tallest, largest):
 
 
 def _written(matrices, cell, decimals):
-    """Return the keywords of `heatmap` that give all matrices the same decimals, or no numbers at all."""
+    """Return what of a style gives all matrices the same decimals, or no numbers at all."""
     for places in (decimals, decimals - 1):
         texts = chain.from_iterable(fixed(matrix.values, places) for matrix in matrices)
         if fit(texts, int(cell), int(cell)):

@@ -12,6 +12,7 @@ from attn.charts.cells import image_layer
 from attn.charts.labels import counted, number
 from attn.charts.layout import dressed
 from attn.charts.marks import chosen
+from attn.charts.options import Pick
 from attn.charts.plane import LEAST_PICTURE, Plane, tooltip
 from attn.charts.theme import rgb
 
@@ -22,15 +23,12 @@ def photo(
     image,
     theme,
     *,
+    title="",
+    size=320,
     weights=None,
     grid=None,
-    title="",
-    axes=("row", "column"),
-    select=None,
-    selected=None,
     lines=False,
-    tooltip_name="weight",
-    size=320,
+    pick=Pick(),
 ):
     """Draw a picture, dimmed where little attention lies.
 
@@ -39,24 +37,18 @@ def photo(
     image : array_like, shape (height, width, 3)
         From 0 to 1; what lies beyond is cut off.
     theme : Theme
+    title : str
+    size : int, default 320
+        Pixels along the longer side.
     weights : array_like, shape (rows, columns), optional
         Attention to each cell of a grid over the picture; the largest leaves it as it is.
     grid : (int, int), optional
         Rows and columns of cells that answer to the pointer; by default those of `weights`, or the
         pixels.
-    title : str
-    axes : (str, str)
-        What a cell's row and column are called.
-    select : str, optional
-        Name of a selection that tells which cell was chosen, as ``{"row": i, "column": j}``.
-    selected : (int, int), optional
-        A cell to outline.
     lines : bool, default False
         Whether lines between cells are drawn.
-    tooltip_name : str
-        What a weight is called.
-    size : int, default 320
-        Pixels along the longer side.
+    pick : Pick, optional
+        Which cell is outlined. Its selection tells which was chosen, as ``{"row": i, "column": j}``.
 
     Returns
     -------
@@ -79,9 +71,9 @@ def photo(
     scale = max(size, LEAST_PICTURE) / max(image.shape[:2])
     plane = Plane(round(image.shape[1] * scale), round(image.shape[0] * scale), columns=columns, rows=rows)
     layers = [image_layer(plane, encoded(image)), plane.outline(0, 0, columns, rows, theme.grid, 1)]
-    layers.append(chosen(_cells(plane, weights, axes, theme, lines, tooltip_name), select, "row", "column"))
-    if selected is not None:
-        row, column = selected
+    layers.append(chosen(_cells(plane, weights, theme, lines), pick.select, "row", "column"))
+    if pick.selected is not None:
+        row, column = pick.selected
         for color, width in ((theme.background, 5), (theme.query, 3)):
             layers.append(plane.outline(column, row, column + 1, row + 1, color, width))
     return dressed(plane.figure(layers, title), theme, _described(title, image, weights))
@@ -104,16 +96,16 @@ def _dimmed(image, weights, theme):
     return ground + (np.clip(image, 0, 1) - ground) * (_DIMMEST + (1 - _DIMMEST) * share)
 
 
-def _cells(plane, weights, axes, theme, lines, name):
+def _cells(plane, weights, theme, lines):
     """Return a layer of cells that say where they are."""
     rows, columns = int(plane.rows), int(plane.columns)
     row, column = np.indices((rows, columns), dtype=np.int32).reshape(2, -1)
     table = pd.DataFrame({"row": row, "column": column, "x": column, "x2": column + 1, "y": row, "y2": row + 1})
     table["down"], table["across"] = np.array(counted(rows))[row], np.array(counted(columns))[column]
-    says = [("down", axes[0]), ("across", axes[1])]
+    says = [("down", "row"), ("across", "column")]
     if weights is not None:
         table["shown"] = [number(weight, 4) for weight in weights.ravel()]
-        says.append(("shown", name))
+        says.append(("shown", "weight"))
     look = {"stroke": theme.grid, "strokeWidth": 0.7, "fillOpacity": 0} if lines else {"opacity": 0}
     return alt.Chart(table).mark_rect(**look).encode(**plane.box(), tooltip=tooltip(*says))
 

@@ -10,6 +10,7 @@ from attn.charts.labels import pixels, shorten, visible
 from attn.charts.layout import dressed
 from attn.charts.marks import chosen
 from attn.charts.message import message
+from attn.charts.options import Pick
 from attn.charts.plane import Plane, tooltip
 from attn.charts.scale import colour_scale
 from attn.charts.theme import hex_of, ink_on
@@ -19,7 +20,7 @@ _BELOW = 30  # pixels for what stands below a line of tokens
 _MOST = 200  # tokens drawn one by one, unless fewer are asked for
 
 
-def token_strip(tokens, theme, *, weights=None, width=880, size=18, selected=None, select=None, most=_MOST):
+def token_strip(tokens, theme, *, weights=None, size=18, width=880, pick=Pick(), most=_MOST):
     """Draw the tokens of a sentence as boxes, in their order, with their positions or weights below.
 
     Parameters
@@ -28,14 +29,13 @@ def token_strip(tokens, theme, *, weights=None, width=880, size=18, selected=Non
     theme : Theme
     weights : array_like, shape (n,), optional
         From 0 to 1: how much the selected token looks at each, as the colour of its box.
-    width : int, default 880
-        Pixels after which a new line begins.
     size : int, default 18
         Pixels of the type.
-    selected : int, optional
-        Position, counted from 0, of a token to outline.
-    select : str, optional
-        Name of a selection that tells which token was chosen, as ``{"row": i, "column": 0}``.
+    width : int, default 880
+        Pixels after which a new line begins.
+    pick : Pick, optional
+        Which token is outlined, by its position counted from 0. Its selection tells which was chosen, as
+        ``{"row": i, "column": 0}``.
     most : int, default 200
         Tokens that are drawn, from the first.
 
@@ -50,7 +50,7 @@ def token_strip(tokens, theme, *, weights=None, width=880, size=18, selected=Non
     boxes = _placed(shown, width, size)
     place = np.arange(len(shown), dtype=np.int32)
     boxes = boxes.assign(row=place, column=np.int32(0), position=(place + 1).astype(str))
-    boxes["edge"] = [theme.text if i == selected else theme.grid for i in place]
+    boxes["edge"] = [theme.text if i == pick.selected else theme.grid for i in place]
     boxes["fill"], boxes["ink"], boxes["note"] = theme.surface, theme.text, boxes["position"]
     fields = [("text", "token"), ("position", "position")]
     if weights is not None:
@@ -67,7 +67,7 @@ def token_strip(tokens, theme, *, weights=None, width=880, size=18, selected=Non
     mark = mark.encode(**plane.box(), fill=fill, stroke=edge, tooltip=says)
     notes = boxes[["middle", "below", "note"]].rename(columns={"note": "text"})
     layers = [
-        chosen(mark, select, "row", "column"),
+        chosen(mark, pick.select, "row", "column"),
         plane.texts(boxes, "middle", "centre", says, fontSize=size),
         plane.texts(notes, "middle", "below", color=theme.muted),
     ]

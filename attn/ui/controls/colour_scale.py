@@ -2,6 +2,8 @@
 
 import streamlit as st
 
+from attn import charts
+
 COLOURS = {"auto": "Auto", "linear": "0–1", "largest": "Max", "log": "Log"}
 _LONG = 64  # keys; beyond these most weights are too small for a scale from 0 to 1
 
@@ -23,6 +25,6 @@ def colour_control(state):
 def scale_of(colour, *weights):
     """Return the colour scale that pictures of `weights` share, as keywords of a chart."""
     if colour == "log" or (colour == "auto" and weights[0].shape[-1] > _LONG):
-        return {"log": True}
+        return {"scale": charts.Scale(log=True)}
     largest = max(float(w.max(initial=0)) for w in weights)
-    return {"limit": max(largest, 1e-9) if colour == "largest" else 1.0}
+    return {"scale": charts.Scale(max(largest, 1e-9) if colour == "largest" else 1.0)}

@@ -83,8 +83,7 @@ def exact_part(state, values, rows, columns, cell, title, **options):
         rows[down],
         columns[across],
         title=title,
-        select="cell",
-        selected=(row, column) if inside else None,
+        pick=charts.Pick("cell", (row, column) if inside else None),
         **options,
     )
     return picture, choose

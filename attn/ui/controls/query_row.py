@@ -25,7 +25,7 @@ def ranked(weights, labels, column, title, **options):
     order = np.argsort(-weights, kind="stable")[:MOST_RANKED]
     names, marked = [labels[at] for at in order], np.flatnonzero(order == column)
     chosen = int(marked[0]) if len(marked) else None
-    return charts.bars(weights[order], names, theme(), title=title, selected=chosen, **options)
+    return charts.bars(weights[order], names, theme(), title=title, pick=charts.Pick(selected=chosen), **options)
 
 
 def products(query, key, query_label, key_label):

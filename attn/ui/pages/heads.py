@@ -157,7 +157,7 @@ def picture(steps, parameters, hidden, rows, columns, head, scale, theme, room):
     return charts.above(
         charts.head_groups(parameters.num_heads, parameters.num_kv_heads, theme, width=room),
         charts.head_grid(
-            steps.weights, rows, columns, theme, hidden=hidden, select="head", selected=head, width=room, **scale
+            steps.weights, rows, columns, theme, hidden=hidden, pick=charts.Pick("head", head), width=room, **scale
         ),
     )
 

@@ -146,7 +146,7 @@ def ways_in():
 def picture(labels, weights, query, most, theme, room):
     """Draw where one token looks."""
     strip = charts.token_strip(
-        labels, theme, weights=weights, width=room, size=24, selected=query, select="token", most=most
+        labels, theme, weights=weights, width=room, size=24, pick=charts.Pick("token", query), most=most
     )
     return charts.beside(strip)
 

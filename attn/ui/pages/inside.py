@@ -162,14 +162,13 @@ def overview_of(table, setup, page_width):
 
 def overview(table, gone, name, unit, order, places, chosen, size, width, theme):
     """Draw one number for every head as a map, and beside it the first heads in order."""
-    limit = {"limit": 1.0} if unit == "share" else {}
-    heads = charts.layer_head_map(
-        table, theme, title=name, select="map", selected=chosen, tooltip_name=unit, size=size, hidden=gone, **limit
-    )
+    scale, pick = charts.Scale(1.0 if unit == "share" else None, name=unit), charts.Pick("map", chosen)
+    heads = charts.layer_head_map(table, theme, title=name, hidden=gone, size=size, scale=scale, pick=pick)
     values = [table[place] for place in places]
     names = [f"layer {layer + 1}, head {head + 1}" for layer, head in places]
+    scale, pick = charts.Scale(name=unit), charts.Pick("bar")
     bars = charts.bars(
-        values, names, theme, title=f"{name}: {order}", kind="magnitude", select="bar", width=width, tooltip_name=unit
+        values, names, theme, kind="magnitude", title=f"{name}: {order}", width=width, scale=scale, pick=pick
     )
     return charts.beside(heads, bars)
 
@@ -234,9 +233,18 @@ def over_picture(seen, grid, weights, row, width):
     image = seen.pixels(side * max(1, models.SIDE // side))
     patch = divmod(row - grid.leading, grid.columns) if row >= grid.leading else None
     on_patches = weights[grid.leading :].reshape(grid.rows, grid.columns)
-    options = {"size": int(min(width / 2 - 40, 420)), "lines": True, "selected": patch}
-    left = charts.photo(image, theme(), title="The picture in patches", grid=grid[:2], select="patch", **options)
-    right = charts.photo(image, theme(), title="What the chosen one sees", weights=on_patches, **options)
+    options = {"size": int(min(width / 2 - 40, 420)), "lines": True}
+    left = charts.photo(
+        image, theme(), title="The picture in patches", grid=grid[:2], pick=charts.Pick("patch", patch), **options
+    )
+    right = charts.photo(
+        image,
+        theme(),
+        title="What the chosen one sees",
+        weights=on_patches,
+        pick=charts.Pick(selected=patch),
+        **options,
+    )
     return charts.beside(left, right)
 
 
@@ -266,8 +274,9 @@ def over_sound(heard, seconds, weights, title, width):
     np.maximum.at(loudness, moment, loud)
     drawn = (
         charts.curves(
-            [charts.Curve(name, times, values)], theme(), x_name="seconds", y_name=name, title=words,
-            width=int(min(width, 1100)), height=180, y_range=(0, float(values.max()) or 1.0),
+            [charts.Curve(name, times, values)], theme(), x="seconds",
+            y=charts.Axis(name, range=(0, float(values.max()) or 1.0)), title=words, width=int(min(width, 1100)),
+            height=180,
         )
         for name, values, words in (("loudness", loudness, "The sound"), ("weight", weights, title))
     )  # fmt: skip

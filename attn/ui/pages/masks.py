@@ -100,11 +100,12 @@ def take_routes(names, e, attention, mask):
 
 def picture(attention, labels, hidden, theme, room):
     """Draw the scores with the mask over them, and the weights."""
+    paint = charts.Pick("paint")
     return charts.panels(
         theme,
         room,
         charts.panel(
-            attention.scores, labels, labels, kind="signed", title="Scores, masked", hidden=hidden, select="paint"
+            attention.scores, labels, labels, kind="signed", title="Scores, masked", hidden=hidden, pick=paint
         ),
         "→",
         charts.panel(attention.weights, labels, labels, title="Weights", hidden=hidden),

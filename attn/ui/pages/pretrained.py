@@ -213,11 +213,15 @@ def matrices_of(one):
     for role, name in (("q", "query"), ("k", "key"), ("v", "value")):
         w, b = getattr(one, f"w_{role}"), getattr(one, f"b_{role}")
         widths, dimensions = charts.counted(w.shape[1]), charts.counted(w.shape[0])
-        common = {"kind": "signed", "limit": limit, "square": False, "size": int(min(page_width() / 3 - 90, 420))}
-        matrix = charts.heatmap(w, dimensions, widths, theme(), title=f"W_{role}", axes=("dimension", name), **common)
+        common = {"kind": "signed", "scale": charts.Scale(limit), "size": int(min(page_width() / 3 - 90, 420))}
+        matrix = charts.heatmap(
+            w, dimensions, widths, theme(), title=f"W_{role}", axes=("dimension", name),
+            style=charts.Style(square=False), **common,
+        )  # fmt: skip
         bias = charts.heatmap(
-            b[None], ["b"], widths, theme(), title=f"b_{role}", axes=("", name), legend=False, **common
-        )
+            b[None], ["b"], widths, theme(), title=f"b_{role}", axes=("", name),
+            style=charts.Style(square=False, legend=False), **common,
+        )  # fmt: skip
         drawn.append(charts.above(matrix, bias))
     return charts.beside(*drawn)
 
@@ -301,9 +305,11 @@ def picture(own, scratch, own_hidden, hidden, rows, columns, scale, theme, room)
     return charts.panels(
         theme,
         room,
-        charts.panel(own, rows, columns, title="The model's own", select="own", hidden=own_hidden, **scale),
-        charts.panel(scratch, rows, columns, title="From scratch, in numpy", select="scratch", hidden=hidden, **scale),
-        charts.panel(scratch - own, rows, columns, title="Difference", kind="signed", select="difference"),
+        charts.panel(own, rows, columns, title="The model's own", pick=charts.Pick("own"), hidden=own_hidden, **scale),
+        charts.panel(
+            scratch, rows, columns, title="From scratch, in numpy", pick=charts.Pick("scratch"), hidden=hidden, **scale
+        ),
+        charts.panel(scratch - own, rows, columns, title="Difference", kind="signed", pick=charts.Pick("difference")),
     )
 
 

@@ -171,7 +171,7 @@ def picture(scores, exponentials, weights, width, theme):
         ("Weights", weights, "weights", None),
     )
     drawn = [
-        charts.bars(values, labels, theme, title=title, kind=kind, limit=limit, width=width)
+        charts.bars(values, labels, theme, title=title, kind=kind, scale=charts.Scale(limit), width=width)
         for title, values, kind, limit in steps
     ]
     return charts.beside(drawn[0], "→", drawn[1], "→", drawn[2])
@@ -241,14 +241,11 @@ def scaling_picture(found, width):
             charts.curves(
                 lines,
                 theme(),
-                x_name="d_k",
-                y_name=name,
+                x=charts.Axis("d_k", log=True, ticks=WIDTHS),
+                y=charts.Axis(name, range=(0, 1 if field == "largest" else 0.4)),
                 title=name.capitalize(),
-                x_log=True,
                 dots=True,
                 width=each,
-                x_ticks=WIDTHS,
-                y_range=(0, 1 if field == "largest" else 0.4),
             )
         )
     return charts.beside(*drawn)
@@ -335,8 +332,8 @@ def looked_up(setup, width):
         charts.panel(VALUES, names, widths, title="Values", kind="signed", axes=("key", "value")),
         "=",
         charts.panel(
-            attention.context, ["q"], widths, title="Found", kind="signed", axes=("query", "output"), decimals=1,
-            limit=VALUES.max(), legend=False,
+            attention.context, ["q"], widths, title="Found", kind="signed", axes=("query", "output"),
+            scale=charts.Scale(VALUES.max()), style=charts.Style(decimals=1, legend=False),
         ),
     )  # fmt: skip
     hits = np.flatnonzero(attention.weights[0] > 0.01)

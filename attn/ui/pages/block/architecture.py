@@ -59,7 +59,7 @@ def architecture(sizes, theme, use, *, pre_norm=False):
     frames = [_frame(column, f"× {sizes.layers}") for column in (reader[2:], writer[2:-1])]
     at = next(row for row, name in CLICKED.items() if name == use)
     return charts.diagram(
-        reader + writer, arrows, theme, frames=frames, select="box", selected=at, title="Encoder and decoder",
+        reader + writer, arrows, theme, frames=frames, pick=charts.Pick("box", at), title="Encoder and decoder",
         width=WIDTH, height=_FLOOR + 4,
     )  # fmt: skip
 

@@ -178,13 +178,15 @@ def picture(result, theme):
 
 def _panel(result, values, title):
     """Return one matrix; a click on it follows the token of the row."""
-    labels, follow = result.labels, {"highlight": {"row": result.at}}
+    labels, highlight = result.labels, {"row": result.at}
     if title == weights_title(result):
-        return charts.panel(values, labels, labels, title=title, limit=float(values.max()), **follow)
+        scale, pick = charts.Scale(float(values.max())), charts.Pick(highlight=highlight)
+        return charts.panel(values, labels, labels, title=title, scale=scale, pick=pick)
     columns = charts.counted(values.shape[1])
     return charts.panel(
-        values, labels, columns, kind="signed", title=title, limit=result.limit, axes=("token", "dimension"),
-        select=re.sub(r"\W", "_", f"row_{title.lower()}"), **follow,
+        values, labels, columns, kind="signed", title=title, axes=("token", "dimension"),
+        scale=charts.Scale(result.limit),
+        pick=charts.Pick(re.sub(r"\W", "_", f"row_{title.lower()}"), highlight=highlight),
     )  # fmt: skip
 
 
@@ -335,13 +337,14 @@ def effects_picture(result, theme):
     values = [float(norms(result.result(stage)).mean()) for stage in stages]
     wide = int(min(page_width() * 0.22, 360))
     bars = charts.bars(
-        values, names, theme, title="Mean length of a vector", kind="magnitude", select="bar", width=wide,
-        selected=stages.index(result.setup.stage), tooltip_name="length",
+        values, names, theme, title="Mean length of a vector", kind="magnitude", scale=charts.Scale(name="length"),
+        pick=charts.Pick("bar", stages.index(result.setup.stage)), width=wide,
     )  # fmt: skip
     map_ = charts.heatmap(
-        np.stack(list(moved.values())), names[1:], result.labels, theme, kind="magnitude", select="cell",
-        title="Which rows one step moves", axes=("step", "token"), tooltip_name="moved by", log=True,
-        highlight={"column": result.at}, size=_map_size(len(result.tokens), len(moved), page_width() - wide - 400),
+        np.stack(list(moved.values())), names[1:], result.labels, theme, kind="magnitude",
+        scale=charts.Scale(log=True, name="moved by"), pick=charts.Pick("cell", highlight={"column": result.at}),
+        title="Which rows one step moves", axes=("step", "token"),
+        size=_map_size(len(result.tokens), len(moved), page_width() - wide - 400),
     )  # fmt: skip
     return charts.beside(bars, map_, spacing=48)
 
@@ -375,12 +378,13 @@ def code_of(result):
     return shown_code(
         {"words": Source(f"attn.examples.split_words({setup.text!r})[:{len(result.tokens)}]"), "scaled": setup.scaled}
         | sizes_of(setup)
-        | {"limit": result.limit, "row": result.at, "theme": LIGHT, "room": round(page_width())},
+        | {"scale": charts.Scale(result.limit), "pick": charts.Pick(highlight={"row": result.at})}
+        | {"theme": LIGHT, "room": round(page_width())},
         ("table, x", embedded),
         ("layer, steps", in_block),
         "print(np.linalg.norm(steps.output, axis=1))\n",
         "labels, dimensions = charts.token_labels(words), charts.counted(d_model)",
-        'shared = dict(kind="signed", limit=limit, axes=("token", "dimension"), highlight={"row": row})',
+        'shared = dict(kind="signed", axes=("token", "dimension"), scale=scale, pick=pick)',
         f"picture = charts.panels(\n    theme, room,\n{drawn}    tallest=480,\n)",
         'charts.save(picture, "block.svg")',
     )
@@ -407,7 +411,7 @@ def _expressions(result):
 def _panel_code(result, expression, title):
     """Return the line that makes one matrix."""
     if title == weights_title(result):
-        options = f"limit={float(result.weights.max())!r}, highlight={{'row': {result.at}}}"
+        options = f"scale={charts.Scale(float(result.weights.max()))}, pick=pick"
         return f'charts.panel({expression}, labels, labels, title="{title}", {options})'
     columns = f"charts.counted({result.setup.d_ff})" if title.startswith("Hidden") else "dimensions"
     return f'charts.panel({expression}, labels, {columns}, title="{title}", **shared)'

@@ -136,11 +136,11 @@ def _hangs_picture(result, hangs):
     """Draw the weights and the gradients of one output side by side."""
     wide = int(min((page_width() - 330) / 2, 420))
     weights = charts.bars(
-        result.weights[result.at], result.labels, theme(), title="Weight", limit=float(result.weights[result.at].max()),
-        selected=result.at, width=wide,
+        result.weights[result.at], result.labels, theme(), title="Weight",
+        scale=charts.Scale(float(result.weights[result.at].max())), pick=charts.Pick(selected=result.at), width=wide,
     )  # fmt: skip
     gradients = charts.bars(
-        hangs, result.labels, theme(), title="Gradient × input", kind="signed", selected=result.at, width=wide,
-        tooltip_name="gradient × input",
+        hangs, result.labels, theme(), title="Gradient × input", kind="signed",
+        scale=charts.Scale(name="gradient × input"), pick=charts.Pick(selected=result.at), width=wide,
     )  # fmt: skip
     return charts.beside(weights, gradients, spacing=30)

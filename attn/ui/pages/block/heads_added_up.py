@@ -93,9 +93,9 @@ def _heads_picture(result, each, total, off):
     count, labels = len(each), result.labels
     columns = charts.counted(each.shape[-1])
     limit = max(float(np.abs(each).max()), float(np.abs(result.block.attention.output).max())) or 1.0
-    shared = {"kind": "signed", "limit": limit, "axes": ("token", "dimension")}
+    shared = {"kind": "signed", "scale": charts.Scale(limit), "axes": ("token", "dimension")}
     name = "Sum of those that are on" if off else "Output"
-    whole = charts.panel(total, labels, columns, title=name, highlight={"row": result.at}, **shared)
+    whole = charts.panel(total, labels, columns, title=name, pick=charts.Pick(highlight={"row": result.at}), **shared)
     hidden = np.zeros(each.shape, dtype=bool)
     hidden[[head - 1 for head in off]] = True
     if count > _IN_A_ROW or page_width() < _SUMMAND * (count + 1) + _BESIDE:

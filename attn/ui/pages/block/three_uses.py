@@ -118,7 +118,7 @@ def _use_map(result, both):
     if use == "output":
         return charts.heatmap(
             both.probabilities, both.rows, charts.token_labels(both.vocabulary), theme(), title="What comes next?",
-            axes=("place", "word"), limit=float(both.probabilities.max()), size=size, tooltip_name="probability",
+            axes=("place", "word"), scale=charts.Scale(float(both.probabilities.max()), name="probability"), size=size,
         )  # fmt: skip
     weights = both.weights(use)
     rows = columns if use == "encoder" else both.rows
@@ -126,7 +126,7 @@ def _use_map(result, both):
     hidden = _hidden(both) if use == "masked" else None
     title = f"Weights of block {result.setup.layers}"
     return charts.heatmap(
-        weights, rows, columns, theme(), title=title, hidden=hidden, size=size, limit=float(weights.max())
+        weights, rows, columns, theme(), title=title, hidden=hidden, size=size, scale=charts.Scale(float(weights.max()))
     )
 
 
@@ -238,8 +238,8 @@ def _forced(state, result, both):
     with right:
         map_ = charts.heatmap(
             moved, targets, columns, theme(), kind="magnitude", axes=("target replaced", "place that predicts"),
-            title="Which predictions move", highlight={"row": target}, select="target", tooltip_name="moved by",
-            size=int(min(page_width() * 0.6 - 170, 40 * places)),
+            title="Which predictions move", scale=charts.Scale(name="moved by"),
+            pick=charts.Pick("target", highlight={"row": target}), size=int(min(page_width() * 0.6 - 170, 40 * places)),
         )  # fmt: skip
         figure(
             charts.beside(map_),

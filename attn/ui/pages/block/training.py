@@ -50,9 +50,9 @@ def rate(state, result):
         parts.append(Curve("as in the paper", steps, training_recipe.learning_rate(steps), theme().muted, dashed=True))
     marks = [(step, f"step {step:,}", here), (warmup, "peak", peak)]
     chart = charts.curves(
-        parts, theme(), x_name="step", y_name="learning rate", marks=marks,
-        width=int(min(page_width(), 980)), height=340, x_format=lambda t: f"{t:,.0f}",
-        y_range=(0, 1.08 * max(float(part.y.max()) for part in parts)),
+        parts, theme(), x=charts.Axis("step", format=lambda t: f"{t:,.0f}"),
+        y=charts.Axis("learning rate", range=(0, 1.08 * max(float(part.y.max()) for part in parts))), marks=marks,
+        width=int(min(page_width(), 980)), height=340,
     )  # fmt: skip
     figure(
         charts.beside(chart),
@@ -135,8 +135,9 @@ def _loss_curve(targets, epsilon):
     marks = [(best, f"least at {number(best)}", floor)] if epsilon else ()
     width = page_width()
     return charts.curves(
-        parts, look, x_name="probability of the right word", y_name="loss, nats", title="What a prediction costs",
-        marks=marks, width=int(min(width - width * 0.28 - 170, 760)), height=340, x_range=(0, 1), y_range=(0, 4),
+        parts, look, x=charts.Axis("probability of the right word", range=(0, 1)),
+        y=charts.Axis("loss, nats", range=(0, 4)), title="What a prediction costs", marks=marks,
+        width=int(min(width - width * 0.28 - 170, 760)), height=340,
     )  # fmt: skip
 
 
@@ -191,14 +192,14 @@ def dropout_in_words(result, whole, kept, p, weights):
 
 def _dropped_weights(result, whole, kept):
     """Draw the weights of a head before and after, and what rows sum to."""
-    labels, limit = result.labels, float(max(whole.max(), kept.max()))
+    labels, scale = result.labels, charts.Scale(float(max(whole.max(), kept.max())))
     sums = aligned(kept.sum(axis=1))
     return charts.panels(
         theme(),
         page_width(),
-        charts.panel(whole, labels, labels, title="Weights of head 1", limit=limit),
+        charts.panel(whole, labels, labels, title="Weights of head 1", scale=scale),
         "→",
-        charts.panel(kept, sums, labels, title="After dropout", axes=("sum of the row", "key"), limit=limit),
+        charts.panel(kept, sums, labels, title="After dropout", axes=("sum of the row", "key"), scale=scale),
     )  # fmt: skip
 
 
@@ -206,7 +207,7 @@ def _dropped_sublayer(result, whole, kept):
     """Draw what attention makes before and after, and the sum it goes into."""
     x, labels, columns = result.block.after_attention.x, result.labels, charts.counted(whole.shape[1])
     limit = max(float(np.abs(part).max()) for part in (x, kept, x + kept)) or 1.0
-    shared = {"kind": "signed", "limit": limit, "axes": ("token", "dimension")}
+    shared = {"kind": "signed", "scale": charts.Scale(limit), "axes": ("token", "dimension")}
     panel = charts.panel
     return charts.panels(
         theme(),
@@ -240,8 +241,9 @@ def averaging(state, result):
     if count > 1:
         parts.append(Curve(f"mean of {count}", places, mean, look.head(1)))
     chart = charts.curves(
-        parts, look, x_name="checkpoint", y_name="distance from the best weights", width=int(min(page_width(), 980)),
-        height=340, dots=True, y_range=(0, 1.05 * float(max(last.max(), mean.max()))),
+        parts, look, x="checkpoint",
+        y=charts.Axis("distance from the best weights", range=(0, 1.05 * float(max(last.max(), mean.max())))),
+        width=int(min(page_width(), 980)), height=340, dots=True,
     )  # fmt: skip
     both = np.stack([last, mean], axis=1)
     figure(

@@ -130,8 +130,8 @@ def _scores_by_alpha(setup, pairs, ended, start):
         scores = one.log_probability / np.array([beam_search.length_penalty(n, alpha) for alpha in alphas])
         parts.append(Curve(_short(sentence(pairs, one, start)), alphas, scores))
     chart = charts.curves(
-        parts, look, x_name="α", y_name="score, the higher the better", marks=[(setup.alpha, f"α = {setup.alpha:g}")],
-        title="Which sentence wins, by the penalty", x_ticks=[0, 0.5, 1, 1.5, 2],
+        parts, look, x=charts.Axis("α", ticks=[0, 0.5, 1, 1.5, 2]), y="score, the higher the better",
+        marks=[(setup.alpha, f"α = {setup.alpha:g}")], title="Which sentence wins, by the penalty",
         width=int(min(page_width(), 1100)), height=360,
     )  # fmt: skip
     return charts.beside(chart)

@@ -88,8 +88,8 @@ def _ours(setup, task, width):
             parts.append(Curve(title, list(ours), shares, colour, trained_on == "short"))
     marks = [(limit, f"≤ {limit}") for limit in task.limits]
     return charts.curves(
-        parts, theme(), x_name=task.unit, y_name="right", title=f"{task.title}: {COUNTED[setup.counted].lower()} right",
-        y_range=(0, 1), y_format=lambda share: f"{share:.0%}", width=width, height=300, marks=marks,
+        parts, theme(), x=task.unit, y=charts.Axis("right", range=(0, 1), format=lambda share: f"{share:.0%}"),
+        title=f"{task.title}: {COUNTED[setup.counted].lower()} right", width=width, height=300, marks=marks,
     )  # fmt: skip
 
 
@@ -102,7 +102,7 @@ def _theirs(width):
         for name, bleu in curves.items()
     ]
     return charts.curves(
-        parts, theme(), x_name="words", y_name="BLEU", title="Bahdanau et al., Figure 2", y_range=(0, 30), width=width,
+        parts, theme(), x="words", y=charts.Axis("BLEU", range=(0, 30)), title="Bahdanau et al., Figure 2", width=width,
         height=300, marks=[(30, "≤ 30"), (50, "≤ 50")],
     )  # fmt: skip
 

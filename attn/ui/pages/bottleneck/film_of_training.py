@@ -48,16 +48,22 @@ def film(state, result):
         f"symbols in effect, and the model would choose {right[at]:.0%} of them right.{uniform}"
     )
     picture = charts.heatmap(
-        frames[steps[at]].weights, charts.token_labels(target), result.columns, theme(), numbers=False,
-        title=f"Bahdanau after {steps[at]:,} steps", axes=("written", "read"), size=_film_size(result),
+        frames[steps[at]].weights, charts.token_labels(target), result.columns, theme(),
+        style=charts.Style(numbers=False), title=f"Bahdanau after {steps[at]:,} steps", axes=("written", "read"),
+        size=_film_size(result),
     )  # fmt: skip
     alone = len(result.columns) > BESIDE
     left = page_width() - (0 if alone else _film_size(result) + max(map(pixels, charts.token_labels(target))) + 80)
+
+    def step_of(frame):
+        return f"{steps[min(FRAMES, max(1, round(frame))) - 1]:,}"
+
     curve = charts.curves(
-        [Curve("", range(1, FRAMES + 1), spread)], theme(), x_name="steps of training, not to scale",
-        y_name="symbols looked at in effect", title="From everywhere to one place",
-        dots=True, y_range=(0, max(spread) * 1.05), marks=[(at + 1, f"{steps[at]:,} steps")], height=260,
-        width=int(min(560, left)), x_format=lambda frame: f"{steps[min(FRAMES, max(1, round(frame))) - 1]:,}",
+        [Curve("", range(1, FRAMES + 1), spread)], theme(),
+        x=charts.Axis("steps of training, not to scale", format=step_of),
+        y=charts.Axis("symbols looked at in effect", range=(0, max(spread) * 1.05)),
+        title="From everywhere to one place", dots=True, marks=[(at + 1, f"{steps[at]:,} steps")], height=260,
+        width=int(min(560, left)),
     )  # fmt: skip
     figure((charts.above if alone else charts.beside)(picture, curve), "bottleneck.film")
 

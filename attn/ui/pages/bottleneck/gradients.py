@@ -62,7 +62,7 @@ def _powers(factor, count, width):
         if abs(other - factor) > 0.01
     ]
     return charts.curves(
-        parts, theme(), x_name="steps", y_name="what is left", title="A factor at each step", log=True, x_log=False,
+        parts, theme(), x="steps", y=charts.Axis("what is left", log=True), title="A factor at each step",
         width=width, height=300,
     )  # fmt: skip
 
@@ -74,7 +74,7 @@ def _norms(norms, result, width):
     colours = dict(zip((result.left.title, result.right.title), model_colours(), strict=True))
     parts = [Curve(title, np.arange(len(each)), each, colours[title]) for title, each in norms.items()]
     return charts.curves(
-        parts, theme(), x_name="symbols back from the end", y_name="largest gradient", log=True, x_log=False, dots=True,
+        parts, theme(), x="symbols back from the end", y=charts.Axis("largest gradient", log=True), dots=True,
         title="Measured in the encoders, on this input", width=width, height=300,
     )  # fmt: skip
 

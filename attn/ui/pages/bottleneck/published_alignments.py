@@ -26,8 +26,9 @@ def alignments(state):
     )
     rows, columns = charts.token_labels(one.target), charts.token_labels(one.source)
     matrix = charts.heatmap(
-        one.weights, rows, columns, theme(), title=f"Bahdanau et al., Figure 3{state.get('panel')}", numbers=False,
-        axes=("French", "English"), select="row", selected=(row, column), size=int(min(page_width() * 0.55, 640)),
+        one.weights, rows, columns, theme(), title=f"Bahdanau et al., Figure 3{state.get('panel')}",
+        pick=charts.Pick("row", (row, column)), style=charts.Style(numbers=False), axes=("French", "English"),
+        size=int(min(page_width() * 0.55, 640)),
     )  # fmt: skip
     bars = ranked(one.weights[row], columns, column, f"To write {rows[row]}", width=int(page_width() * 0.16))
     figure(

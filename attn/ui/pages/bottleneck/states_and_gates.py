@@ -106,10 +106,11 @@ def _gates(steps, order, labels):
 
 def _gate(steps, name, order, labels, width, first):
     """Draw one of them."""
-    kind = {"kind": "signed"} if name in ("state", "cell") else {"tooltip_name": "open"}
+    kind = {"kind": "signed"} if name in ("state", "cell") else {"scale": charts.Scale(name="open")}
     return charts.heatmap(
-        getattr(steps, name).T[order], charts.counted(len(order)), labels, theme(), title=GATES[name], square=False,
-        axes=("unit", "symbol"), size=(width, 300), row_labels=first, numbers=False, **kind,
+        getattr(steps, name).T[order], charts.counted(len(order)), labels, theme(), title=GATES[name],
+        style=charts.Style(square=False, numbers=False, row_labels=first), axes=("unit", "symbol"), size=(width, 300),
+        **kind,
     )  # fmt: skip
 
 

@@ -256,16 +256,16 @@ def panel(symbols, looked, influence, answer, columns, title, n_rows, step):
     done, right = min(step, len(symbols)), sum(one == other for one, other in zip(symbols, answer, strict=False))
     drawn = np.zeros((n_rows, len(columns)))
     drawn[:done] = looked[:done]
-    newest = {"highlight": {"row": step - 1}} if step < n_rows and step <= len(symbols) else {}
+    newest = {"row": step - 1} if step < n_rows and step <= len(symbols) else None
     return charts.panel(
         drawn,
         row_labels(symbols, answer, n_rows, step),
         columns,
         title=f"{title}: {right} of {len(answer)} right",
-        numbers=False,
         axes=("written", "read"),
-        tooltip_name="influence" if influence else "weight",
-        **newest,
+        scale=charts.Scale(name="influence" if influence else "weight"),
+        pick=charts.Pick(highlight=newest),
+        style=charts.Style(numbers=False),
     )
 
 

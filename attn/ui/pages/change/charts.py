@@ -13,7 +13,7 @@ def number_chart(effect, theme, width):
     if effect.word is None:
         before, after = effect.numbers
         first = charts.pairs(
-            [before], [after], ["similarity"], theme, limit=1.0, width=int(width - 160), tooltip_name="cosine",
+            [before], [after], ["similarity"], theme, scale=charts.Scale(1.0, name="cosine"), width=int(width - 160),
             title="Similarity of the two texts" if effect.read.other.strip() else "Similarity to itself unchanged",
         )  # fmt: skip
         return charts.above(first, _turned(effect, theme, width))
@@ -25,11 +25,10 @@ def number_chart(effect, theme, width):
             [charts.quoted(shift.text) for shift in words],
             theme,
             title="What comes next" if not predicts_masked(effect.before.loaded) else "What stands here",
-            selected=effect.word,
-            select="word",
+            scale=charts.Scale(name="probability"),
+            pick=charts.Pick("word", effect.word),
             shares=True,
             width=int(width - 180),
-            tooltip_name="probability",
         )
     )
 
@@ -43,7 +42,7 @@ def _turned(effect, theme, width):
     order = np.argsort(-turned, kind="stable")[:8]
     return charts.bars(
         turned[order].clip(0), [labels[at] for at in order], theme, title="Tokens whose vector turns most",
-        kind="magnitude", limit=max(float(turned.max()), 1e-3), width=int(width - 180), tooltip_name="1 − cosine",
+        kind="magnitude", scale=charts.Scale(max(float(turned.max()), 1e-3), name="1 − cosine"), width=int(width - 180),
     )  # fmt: skip
 
 
@@ -52,8 +51,8 @@ def head_chart(effect, setup, theme, width):
     return charts.beside(
         charts.head_switches(
             shift_table(effect), theme, off=effect.changes.off, replaced=[head for head, _ in effect.changes.patterns],
-            title="Outputs moved" if effect.comparison.heads else "Heads", select="head",
-            selected=_at_hand(setup, effect.before), size=_map_size(effect.before, width), tooltip_name="moved by",
+            title="Outputs moved" if effect.comparison.heads else "Heads", scale=charts.Scale(name="moved by"),
+            pick=charts.Pick("head", _at_hand(setup, effect.before)), size=_map_size(effect.before, width),
         )
     )  # fmt: skip
 
@@ -106,7 +105,7 @@ def maps_of(look, setup, effect, theme, width):
         theme,
         width,
         charts.panel(before, rows, columns, title=f"Head {head_name(setup.chosen)} before", hidden=hidden[0], **scale),
-        charts.panel(after, rows, columns, title=f"After{off}", hidden=hidden[1], select="paint", **scale),
+        charts.panel(after, rows, columns, title=f"After{off}", hidden=hidden[1], pick=charts.Pick("paint"), **scale),
         charts.panel(after - before, rows, columns, title="Difference", kind="signed"),
     )
 
@@ -118,15 +117,15 @@ def downstream_chart(effect, theme, width):
     common = {"kind": "magnitude", "width": int(width / 2 - 200)}
     drawn = [
         charts.bars(
-            [shift.output for shift in first], labels, theme, title="Output moved by", select="output",
-            tooltip_name="share of its length", **common,
+            [shift.output for shift in first], labels, theme, title="Output moved by",
+            scale=charts.Scale(name="share of its length"), pick=charts.Pick("output"), **common,
         )
     ]  # fmt: skip
     if all(shift.weights is not None for shift in first):
         drawn.append(
             charts.bars(
                 [shift.weights for shift in first], labels, theme, title="Largest change of a weight",
-                select="weights", limit=1.0, tooltip_name="weight", **common,
+                scale=charts.Scale(1.0, name="weight"), pick=charts.Pick("weights"), **common,
             )
         )  # fmt: skip
     return charts.beside(*drawn)

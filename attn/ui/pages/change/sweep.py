@@ -164,25 +164,25 @@ def _what(effect):
 
 def chart_of(ablation, effect, theme, width):
     """Draw what each head does to the number when it is off, as a map and the farthest as bars."""
-    what = {"kind": "signed", "tooltip_name": "change" if effect.word is None else "percentage points"}
     change = ablation.effect if effect.word is None else 100 * ablation.effect
     limit = float(np.nanmax(np.abs(change), initial=0)) or 1.0
+    scale = charts.Scale(limit, name="change" if effect.word is None else "percentage points")
     down, across = change.shape
     cell = max(min((width * 0.55 - 60) / across, 480 / down, 48), 14)
     table = charts.head_switches(
-        change, theme, title="Change without each", limit=limit, select="map", size=int(cell) * max(down, across),
-        missing="not tried", **what,
+        change, theme, title="Change without each", kind="signed", size=int(cell) * max(down, across),
+        scale=scale, pick=charts.Pick("map"), missing="not tried",
     )  # fmt: skip
     first = first_heads(ablation)
     bars = charts.bars(
         [change[head] for head in first],
         [f"head {head_name(head)}" for head in first],
         theme,
+        kind="signed",
         title="Farthest",
-        limit=limit,
-        select="bar",
         width=int(width * 0.25),
-        **what,
+        scale=scale,
+        pick=charts.Pick("bar"),
     )
     return charts.beside(table, bars)
 

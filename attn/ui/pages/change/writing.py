@@ -111,7 +111,9 @@ def strip_of(generation, step, layer, head, theme, width):
     row, keys = generation.row(step, layer, head), generation.keys(step, layer)
     row, keys = row[-_MOST_DRAWN:], keys[-_MOST_DRAWN:]
     looking = None if generation.kinds[layer - generation.first_layer] == "cross" else len(keys) - 1
-    strip = charts.token_strip([token.text for token in keys], theme, weights=row, width=width, selected=looking)
+    strip = charts.token_strip(
+        [token.text for token in keys], theme, weights=row, width=width, pick=charts.Pick(selected=looking)
+    )
     return charts.beside(strip)
 
 

@@ -1,7 +1,7 @@
 """Cost: from the shape chosen on the page to curves, a table and a measurement, and the code for it."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import streamlit as st
@@ -253,9 +253,9 @@ def cache(setup, n):
 def picture(setup, theme):
     """Draw the curves of the view, with the chosen length and the crossing marked."""
     lengths, costs = series_of(setup)
-    y_format = in_bytes if setup.view == "memory" else many
-    shown = draw(lengths, costs, marks_of(setup), theme, **look_of(setup), x_format="{:,.0f}".format, y_format=y_format)
-    return charts.beside(shown)
+    written = "{:,.0f}".format, in_bytes if setup.view == "memory" else many
+    across, up = (replace(axis, format=form) for axis, form in zip(axes_of(setup), written, strict=True))
+    return charts.beside(draw(lengths, costs, marks_of(setup), across, up, theme, **size_of()))
 
 
 def marks_of(setup):
@@ -271,18 +271,23 @@ def marks_of(setup):
     return sorted(marks)
 
 
-def look_of(setup):
-    """Return how large the curves are drawn, and what they show."""
+def axes_of(setup):
+    """Return what the curves show, across and up."""
     name = "memory" if setup.view == "memory" else "multiplications"
-    return {"y_name": name, "width": round(page_width()), "height": int(min(520, max(340, page_width() * 0.36)))}
+    return charts.Axis("tokens", log=True), charts.Axis(name, log=True)
 
 
-def draw(lengths, costs, marks, theme, **look):
+def size_of():
+    """Return how large the curves are drawn."""
+    return {"width": round(page_width()), "height": int(min(520, max(340, page_width() * 0.36)))}
+
+
+def draw(lengths, costs, marks, across, up, theme, **size):
     """Draw costs by length."""
     curves = [
         charts.Curve(DRAWN_AS.get(name, name), lengths, values, dashed=name in DASHED) for name, values in costs.items()
     ]
-    return charts.curves(curves, theme, log=True, marks=marks, x_name="tokens", **look)
+    return charts.curves(curves, theme, x=across, y=up, marks=marks, **size)
 
 
 def reading(setup):
@@ -412,10 +417,9 @@ def models_picture(setup, theme):
             labels,
             theme,
             kind="magnitude",
-            log=True,
+            scale=charts.Scale(log=True, name="MB"),
             title=f"Keys and values of {setup.n:,} tokens in all layers, in MB, on a logarithmic scale",
             color=theme.key,
-            tooltip_name="MB",
             width=int(min(page_width() * 0.75, 1000)),
         )
     )
@@ -475,9 +479,11 @@ def parameters_reading(setup):
 
 def code_of(setup):
     """Return the lines that compute the curves in view and draw them."""
-    lengths, (count, sizes) = lengths_of(setup), counted(setup)
+    lengths, (count, sizes), (across, up) = lengths_of(setup), counted(setup), axes_of(setup)
     return shown_code(
-        {"lengths": lengths} | sizes | {"marks": marks_of(setup), "look": look_of(setup), "theme": LIGHT},
+        {"lengths": lengths}
+        | sizes
+        | {"marks": marks_of(setup), "across": across, "up": up, "size": size_of(), "theme": LIGHT},
         ("costs", count),
         "for name, values in costs.items():\n    print(name, dict(zip(lengths, values)))\n",
         ("picture", draw),

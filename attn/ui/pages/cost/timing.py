@@ -135,15 +135,13 @@ def measured_picture(run, theme):
     )
     wide = page_width() >= 1100
     size = {"width": int(page_width() / 2 - 12) if wide else page_width(), "height": 360 if wide else 280}
-    options = {"log": True, "dots": True, "x_name": "tokens", "x_ticks": run.lengths} | size
-    options["x_format"] = "{:,.0f}".format
-    figures = [charts.curves(time, theme, title="Time", y_name="time of a run", y_format=in_seconds, **options)]
+    options = {"x": charts.Axis("tokens", log=True, ticks=run.lengths, format="{:,.0f}".format), "dots": True} | size
+    seconds, in_all = (
+        charts.Axis(name, log=True, format=form) for name, form in (("time of a run", in_seconds), ("memory", in_bytes))
+    )
+    figures = [charts.curves(time, theme, title="Time", y=seconds, **options)]
     if any(len(curve.x) for curve in memory):
-        figures.append(
-            charts.curves(
-                memory, theme, title="Memory beyond the inputs", y_name="memory", y_format=in_bytes, **options
-            )
-        )
+        figures.append(charts.curves(memory, theme, title="Memory beyond the inputs", y=in_all, **options))
     return (charts.beside if wide else charts.above)(*figures)
 
 

@@ -143,10 +143,11 @@ def look(picture, x, w_f, w_g, w_h, w_v, gamma, pixel):
 
 def photos(picture, weights, output, gamma, pixel, size, theme):
     """Draw the picture, where one pixel looks, and what the picture becomes."""
-    options = {"selected": pixel, "size": size}
     return charts.beside(
-        charts.photo(picture, theme, title="Click a pixel", select="pixel", **options),
-        charts.photo(picture, theme, weights=weights, title="Where it looks", select="seen", **options),
+        charts.photo(picture, theme, title="Click a pixel", size=size, pick=charts.Pick("pixel", pixel)),
+        charts.photo(
+            picture, theme, title="Where it looks", size=size, weights=weights, pick=charts.Pick("seen", pixel)
+        ),
         charts.photo(output, theme, title=f"Output, γ = {gamma:g}", size=size),
     )
 
@@ -190,7 +191,7 @@ def _looked_at(steps, picture):
             charts.photo(read, theme(), title="What each reads", size=size),
             charts.heatmap(
                 received - 1, names, names, theme(), kind="signed", title="Looked at more or less than it looks",
-                axes=("row", "column"), tooltip_name="received − 1", size=size,
+                axes=("row", "column"), scale=charts.Scale(name="received − 1"), size=size,
             ),
         ),
         "memory.looked_at",

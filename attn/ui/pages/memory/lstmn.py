@@ -111,7 +111,7 @@ def _states(steps, labels):
     """Show what each step takes from its past, and the state it comes to."""
     st.markdown("What each step takes from its past, in place of the last state alone, and the state it comes to.")
     columns = charts.counted(WIDTH)
-    options = {"kind": "signed", "limit": 1.0, "axes": ("", "number")}
+    options = {"kind": "signed", "scale": charts.Scale(1.0), "axes": ("", "number")}
     figure(
         charts.panels(
             theme(),

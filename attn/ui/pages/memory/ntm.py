@@ -150,7 +150,7 @@ def _write(setup, rows, weights, labels, wide):
         rf"{m}(i) = \tilde{{{m}}}(i) + w(i)\,a \end{{gathered}}",
     )
     limit = max(float(np.abs(part).max()) for part in (rows, *written)) or 1.0
-    options = {"kind": "signed", "limit": limit, "axes": ("", "number")}
+    options = {"kind": "signed", "scale": charts.Scale(limit), "axes": ("", "number")}
     figure(
         charts.panels(
             theme(),

@@ -168,7 +168,14 @@ def _soft_and_hard(state, setup, result, at):
             charts.photo(soft.reshape(shape), theme(), title="Soft patch", size=size // 2),
             charts.photo(hard.running_mean[-1].reshape(shape), theme(), title="Mean of hard", size=size // 2),
             charts.heatmap(
-                counts, names, names, theme(), title="Hard reads", tooltip_name="draws", decimals=0, **options
+                counts,
+                names,
+                names,
+                theme(),
+                title="Hard reads",
+                scale=charts.Scale(name="draws"),
+                style=charts.Style(decimals=0),
+                **options,
             ),
             charts.heatmap(
                 received,
@@ -176,8 +183,8 @@ def _soft_and_hard(state, setup, result, at):
                 names,
                 theme(),
                 title="Received in all",
-                tooltip_name="sum of weights",
-                decimals=2,
+                scale=charts.Scale(name="sum of weights"),
+                style=charts.Style(decimals=2),
                 **options,
             ),
         ),

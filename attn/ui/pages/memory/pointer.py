@@ -154,11 +154,10 @@ def _accuracy(accuracy):
                     charts.Curve("free", n, free, theme().muted),
                 ],
                 theme(),
-                x_name="numbers",
-                y_name="share sorted without a mistake",
+                x="numbers",
+                y=charts.Axis("share sorted without a mistake", range=(0.0, 1.0)),
                 marks=[(most, "longest in training")],
                 dots=True,
-                y_range=(0.0, 1.0),
                 width=min(page_width(), 1200),
                 height=min(max(300, page_width() // 4), 400),
             )

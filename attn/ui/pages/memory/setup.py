@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from attn import charts
 from attn.data import pictures
 from attn.ui.controls.published_tables import results_tab
 from attn.ui.link import choice, flag, place, real, string, whole
@@ -34,7 +35,7 @@ class Shared:
 
 
 MEMORIES = {"example": "Worked example", "random": "Random"}
-MATCH = {"kind": "signed", "limit": 1}
+MATCH = {"kind": "signed", "scale": charts.Scale(1)}
 STAGES = ["content", "before", "mixed", "shifted", "sharper"]
 
 

@@ -102,9 +102,12 @@ def _lags(setup, moved):
     )
     rows, columns = RULES, [str(lag) for lag in range(setup.steps)]
     values, wide = np.stack(list(moved.values())), int(min(at_least(page_width() - 280, setup.steps), 88 * setup.steps))
-    options = {"kind": "magnitude", "log": True, "axes": ("", "steps back"), "tooltip_name": "moved by"}
+    picture = charts.heatmap(
+        values, rows, columns, theme(), kind="magnitude", size=(wide, 112), axes=("", "steps back"),
+        scale=charts.Scale(log=True, name="moved by"), style=charts.Style(square=False),
+    )  # fmt: skip
     figure(
-        charts.beside(charts.heatmap(values, rows, columns, theme(), size=(wide, 112), square=False, **options)),
+        charts.beside(picture),
         "memory.lags",
         tables={"moved": lambda: charts.csv(values, rows, columns)},
     )

@@ -31,17 +31,16 @@ def distance_picture(setup, theme):
         name = name_of(setup.positions)
         parts.append(charts.Curve(name, offsets, by_offset(weights, offsets), theme.weight_half))
     tall = int(min(420, page_width() * 0.34))
-    options = {"limit": float(weights.max()), "hidden": hidden(setup, WORDS), "title": "Mean weights"}
+    options = {"scale": charts.Scale(float(weights.max())), "hidden": hidden(setup, WORDS), "title": "Mean weights"}
     curves = charts.curves(
         parts,
         theme,
         dots=True,
         title="Mean weight by distance",
-        x_name="key − query, in tokens",
-        y_name="weight",
+        x="key − query, in tokens",
+        y=charts.Axis("weight", range=(0.0, max(max(part.y) for part in parts))),
         width=int(page_width() - tall - 90),
         height=tall,
-        y_range=(0.0, max(max(part.y) for part in parts)),
     )
     return charts.beside(charts.heatmap(weights, names, names, theme, size=tall, **options), curves)
 
@@ -171,7 +170,7 @@ def longer_picture(setup, theme):
     wide = width >= 1100
     options = {"marks": [(TRAINED, f"trained on {TRAINED}")], "width": int(width / 2 - 12) if wide else int(width)}
     options["height"] = int(min(400, max(300, width / 4)))
-    options["x_format"] = "{:,.0f}".format
+    tokens = "{:,.0f}".format
     own = profile(setup, setup.positions, setup.n)
     at = np.unique(np.linspace(0, len(own) - 1, _POINTS).astype(int))
     added = charts.Curve(name_of(setup.positions), at, own[at], theme.weight_half)
@@ -179,16 +178,20 @@ def longer_picture(setup, theme):
     if setup.positions == "learned":
         title, what = "Cosine of two positions", "cosine"
     return (charts.beside if wide else charts.above)(
-        charts.curves([added], theme, title=title, x_name="tokens back", y_name=what, x_range=(0, setup.n), **options),
+        charts.curves(
+            [added],
+            theme,
+            title=title,
+            x=charts.Axis("tokens back", range=(0, setup.n), format=tokens),
+            y=what,
+            **options,
+        ),
         charts.curves(
             _shares(setup, theme),
             theme,
             title=f"Weight on the nearest {NEAR} keys",
-            x_name="tokens of the text",
-            y_name="share",
-            x_log=True,
-            x_ticks=[length for length in _TICKS if length <= setup.n],
-            y_range=(0, 1),
+            x=charts.Axis("tokens of the text", log=True, ticks=[n for n in _TICKS if n <= setup.n], format=tokens),
+            y=charts.Axis("share", range=(0, 1)),
             **options,
         ),
     )

@@ -49,7 +49,7 @@ def _table(setup):
         "title": "all-MiniLM-L6-v2: its trained table",
         "kind": "signed",
         "axes": ("position", "dimension"),
-        "limit": few,
+        "scale": charts.Scale(few),
     }
     return [Part(table, shown), Part(cosines(table), {"title": "Cosines of its rows", **_BOTH})]
 
@@ -71,7 +71,7 @@ def _slopes(setup):
 
 def _buckets(setup):
     buckets = positions.relative_buckets(_SHOWN)
-    which = {"title": "Bucket of each distance, of 32", "kind": "magnitude", "tooltip_name": "bucket"}
+    which = {"title": "Bucket of each distance, of 32", "kind": "magnitude", "scale": charts.Scale(name="bucket")}
     return [
         Part(buckets, which),
         Part(keywords_of(setup, _SHOWN)[0]["bias"], {"title": "Its number", "kind": "signed"}),
@@ -100,10 +100,9 @@ def _slope_bars(setup, theme):
         theme,
         title="Slope of each head",
         kind="magnitude",
-        selected=setup.head - 1,
-        select="slope",
+        scale=charts.Scale(name="slope"),
+        pick=charts.Pick("slope", setup.head - 1),
         width=int(page_width() * 0.25),
-        tooltip_name="slope",
     )
 
 
@@ -251,7 +250,8 @@ def relation_picture(setup, theme):
     chosen = (starts.index(setup.at), offsets.index(setup.apart)) if setup.about_pairs else None
     panel = charts.panel(
         relation(setup), rows, columns, kind="signed", title=WHAT[setup.positions],
-        axes=("query at position", "key further on by"), numbers=True, selected=chosen,
+        axes=("query at position", "key further on by"), pick=charts.Pick(selected=chosen),
+        style=charts.Style(numbers=True),
     )  # fmt: skip
     return charts.panels(theme, page_width(), panel, tallest=340)
 

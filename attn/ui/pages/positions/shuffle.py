@@ -198,7 +198,9 @@ def picture(written, shuffled, difference, hidden, labels, others, theme, room):
         room,
         charts.panel(written.weights, labels, labels, title="As written", hidden=hidden),
         charts.panel(shuffled.weights, others, others, title="Shuffled", hidden=hidden),
-        charts.panel(difference, labels, labels, kind="signed", title="Put back, minus as written", limit=limit),
+        charts.panel(
+            difference, labels, labels, kind="signed", title="Put back, minus as written", scale=charts.Scale(limit)
+        ),
     )
 
 
@@ -266,8 +268,8 @@ def schemes_picture(setup, theme):
     bars = charts.bars(
         list(moved.values()), [POSITIONS[scheme] for scheme in moved], theme, kind="magnitude",
         title="Largest difference of a weight after shuffling and putting back",
-        width=int(min(page_width() * 0.7, 900)), selected=list(moved).index(setup.positions), select="scheme",
-        tooltip_name="difference",
+        width=int(min(page_width() * 0.7, 900)), scale=charts.Scale(name="difference"),
+        pick=charts.Pick("scheme", list(moved).index(setup.positions)),
     )  # fmt: skip
     return charts.beside(bars), list(moved)
 

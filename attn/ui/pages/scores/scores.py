@@ -92,8 +92,9 @@ def picture(query, keys, names, scores, weights, chosen, side, size, numbers, cr
         select="plane",
         size=side,
     )
-    options = {"axes": ("score", "key"), "highlight": {"row": row}, "hidden": np.isneginf(scores)}
-    options |= {"size": size, "square": False, "numbers": numbers}
+    options = {"axes": ("score", "key"), "hidden": np.isneginf(scores), "size": size}
+    picks = [charts.Pick(name, highlight={"row": row}) for name in ("a_score", "a_weight")]
+    named, bare = (charts.Style(square=False, numbers=numbers, row_labels=shown) for shown in (True, False))
     maps = (
         charts.heatmap(
             scores,
@@ -102,12 +103,13 @@ def picture(query, keys, names, scores, weights, chosen, side, size, numbers, cr
             theme,
             kind="signed",
             title="Scores",
-            tooltip_name="score",
-            select="a_score",
+            scale=charts.Scale(name="score"),
+            pick=picks[0],
+            style=named,
             **options,
         ),
         "→",
-        charts.heatmap(weights, titles, names, theme, title="Weights", row_labels=False, select="a_weight", **options),
+        charts.heatmap(weights, titles, names, theme, title="Weights", pick=picks[1], style=bare, **options),
     )
     return charts.above(plane, charts.beside(*maps)) if crowded else charts.beside(plane, *maps)
 

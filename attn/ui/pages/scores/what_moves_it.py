@@ -41,13 +41,12 @@ def moves_picture(setup, result, moved, room):
         columns,
         look,
         kind="magnitude",
-        limit=1.0,
+        scale=charts.Scale(1.0, name="largest change"),
+        pick=charts.Pick(highlight={"row": list(SCORES).index(setup.score)}),
+        style=charts.Style(square=False),
         title="Largest change of a weight",
         axes=("score", "what is changed"),
-        highlight={"row": list(SCORES).index(setup.score)},
-        tooltip_name="largest change",
         size=(len(columns) * max(LEAST_COLUMN, min(100, (room - 190) // len(columns))), 44 * len(SCORES)),
-        square=False,
     )
     return charts.beside(picture)
 

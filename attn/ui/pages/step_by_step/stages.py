@@ -95,9 +95,10 @@ class Part(NamedTuple):
         names = [
             view.labels if tokens else charts.counted(n) for tokens, n in zip(self[3:5], values.shape, strict=True)
         ]
-        options = {"hidden": view.hidden} if self.hides else {}
-        options |= {"select": "cell"} if self.mark == "cell" else {}
-        return charts.panel(values, *names, **self._options(view), **options)
+        options = self._options(view) | ({"hidden": view.hidden} if self.hides else {})
+        if self.mark == "cell":
+            options["pick"] = charts.Pick("cell", view.cell)
+        return charts.panel(values, *names, **options)
 
     def code(self, view):
         """Return the line that makes this matrix."""
@@ -112,11 +113,11 @@ class Part(NamedTuple):
         row, column = view.cell
         options = {"title": self.title, "axes": self.axes}
         options |= {} if self.expression == "steps.weights" else {"kind": "signed"}
-        options |= {} if self.limit is None else {"limit": self.limit}
+        options |= {} if self.limit is None else {"scale": charts.Scale(self.limit)}
         if self.mark == "cell":
-            return options | {"selected": (row, column)}
+            return options | {"pick": charts.Pick(selected=(row, column))}
         places = {name: at for name, at in (("row", row), ("column", column)) if name in self.mark}
-        return options | ({"highlight": places} if places else {})
+        return options | ({"pick": charts.Pick(highlight=places)} if places else {})
 
 
 class Stage(NamedTuple):
@@ -146,7 +147,7 @@ def draw(view, stage):
     """Return the picture of a stage."""
     parts = stage.parts(view)
     if not parts:
-        strip = charts.token_strip(view.e.tokens, view.theme, width=view.width, selected=view.cell[0], select="cell")
+        strip = charts.token_strip(view.e.tokens, view.theme, width=view.width, pick=charts.Pick("cell", view.cell[0]))
         return charts.beside(strip)
     drawn = (part if isinstance(part, str) else part.panel(view) for part in parts)
     return charts.panels(view.theme, view.width, *drawn)
@@ -156,7 +157,8 @@ def code(view, stage):
     """Return the lines that make the same picture; they know ``steps``, ``e`` and ``charts``."""
     parts = stage.parts(view)
     if not parts:
-        strip = f"charts.token_strip(e.tokens, charts.LIGHT, width={view.width:.0f}, selected={view.cell[0]})"
+        pick = charts.Pick(selected=view.cell[0])
+        strip = f"charts.token_strip(e.tokens, charts.LIGHT, width={view.width:.0f}, pick={pick})"
         return f"picture = charts.beside({strip})"
     lines = [repr(part) if isinstance(part, str) else part.code(view) for part in parts]
     start = ["labels = charts.token_labels(e.tokens)"]
