@@ -76,10 +76,14 @@ def forward(loaded: Loaded, inputs: dict, *, predict: bool = True, **options: An
     Raises
     ------
     ModelError
-        If the model raises whatever error.
+        If the model is in training mode, or raises whatever error.
     """
     import torch
 
+    if loaded.model.training:
+        raise ModelError(
+            f"{loaded.name} is in training mode, where dropout changes every pass: call model.eval() first"
+        )
     accepted = inspect.signature(loaded.model.forward).parameters
     if "use_cache" in accepted:
         options["use_cache"] = False

@@ -1,4 +1,4 @@
-"""Models of transformers, loaded once and shared: in float32, with our attention function inside."""
+"""Models of transformers, loaded once and shared: in float32, and ready to be recorded."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ class Loaded:
     Parameters
     ----------
     model : transformers.PreTrainedModel
-        In eval mode.
+        In eval mode. Outside a recorded pass it works as transformers made it, with eager attention if it was
+        loaded here, or with whatever attention it had when it was wrapped.
     tokenizer : transformers.PreTrainedTokenizerBase or None
         None where the model reads no text.
     name
@@ -153,7 +154,8 @@ def wrap(
     Parameters
     ----------
     model
-        Changed in place: put in eval mode and given our attention function. Its results stay.
+        Put in eval mode, in which it is recorded; `Loaded.note` says so if it was not. Nothing else of it
+        changes: outside a recorded pass it works as before, with the attention it had.
     tokenizer
         Needed to record texts; without it give `inputs`.
     image_processor
@@ -170,7 +172,10 @@ def wrap(
     """
     name = name or model.config.name_or_path or type(model).__name__
     others = {"image_processor": image_processor, "feature_extractor": feature_extractor}
-    return replace(_describe(model.eval(), tokenizer, name, "memory", False), **others)
+    note = (
+        f"{name} was in training mode and is now in eval mode; model.train() takes it back." if model.training else ""
+    )
+    return replace(_describe(model.eval(), tokenizer, name, "memory", False), note=note, **others)
 
 
 def _config(folder, name):
@@ -288,7 +293,7 @@ def _random_model(config):
 
 
 def _describe(model, tokenizer, name, where, random_weights):
-    """Give a model our attention function and read off what it is."""
+    """Make a model recordable and read off what it is."""
     config = _text_config(model)
     num_heads = _number(config, "num_attention_heads")
     recordable = registry.install(model)

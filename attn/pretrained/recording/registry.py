@@ -1,8 +1,8 @@
-"""The one attention function that every loaded model calls, and what a pass does with the calls.
+"""The attention function that every recorded pass calls, and what such a pass does with the calls.
 
-transformers looks attention up by name in a registry. Each model is loaded once under the name of
-`attend`; what happens inside its attention (handed on to torch, recorded, replaced) is said by a
-context variable of the one pass and not by the model, which threads share.
+transformers looks attention up in a registry, by a name that it asks the configuration of a model for. Within
+a pass of ours the answer is the name of `attend`, outside it what it always was: a context variable of the one
+pass decides, and the model itself, which threads share and people go on working with, is not touched.
 """
 
 from __future__ import annotations
@@ -100,12 +100,11 @@ def attend(
     dropout: float = 0.0,
     **options: Any,
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Attend as this pass wants it; fused, where it wants nothing."""
+    """Attend as this pass wants it."""
     current = _current.get()
-    hidden, given = (None, None) if current is None else current.given.pop(module, (None, None))
+    hidden, given = current.given.pop(module, (None, None))
     mask = _with_choice(module, query, key, attention_mask, options)
-    call = Call(module, query, key, value, mask, scaling, dropout, options, hidden, given)
-    return fused(call) if current is None else current.handle(call)
+    return current.handle(Call(module, query, key, value, mask, scaling, dropout, options, hidden, given))
 
 
 def _with_choice(module, query, key, mask, options):
@@ -286,27 +285,29 @@ def _looks_up(module_class):
 
 
 def install(model: transformers.PreTrainedModel) -> bool:
-    """Make a model call `attend`, and remember what goes into its attention modules.
+    """Make the passes of a model call `attend` where something handles them.
 
     Parameters
     ----------
     model
-        Changed in place. Its results stay what they were.
+        Not changed, nor is any pass of it that nothing handles.
 
     Returns
     -------
     bool
-        Whether the model took the function: some families do not ask the registry.
+        Whether the model asks the registry: some families do not.
     """
-    modules = attention_modules(model)
+    modules = attention_modules(model).values()
     if not modules:
         return False
     _register()
-    model.set_attn_implementation(NAME)
-    for module in modules.values():
-        if _keep_hidden not in module._forward_pre_hooks.values():
-            module.register_forward_pre_hook(_keep_hidden, with_kwargs=True)
-    return any(getattr(module.config, "_attn_implementation", None) == NAME for module in modules.values())
+    for module in model.modules():
+        if hasattr(config := getattr(module, "config", None), "_attn_implementation"):
+            _answer_by_pass(type(config))
+    for module in modules:
+        _keep_what_goes_in(type(module))
+    with handling(eager):
+        return any(getattr(module.config, "_attn_implementation", None) == NAME for module in modules)
 
 
 @functools.cache
@@ -319,9 +320,45 @@ def _register():
     AttentionMaskInterface.register(NAME, eager_mask)
 
 
-def _keep_hidden(module, args, kwargs):
-    """Remember what goes into an attention module, if somebody handles this pass."""
-    current = _current.get()
-    if current is not None:
+@functools.cache
+def _answer_by_pass(config_class):
+    """Make configurations of a class name `attend` within a pass that is handled, and their own choice elsewhere."""
+    owner = next(each for each in config_class.__mro__ if "_attn_implementation" in vars(each))
+    _answer_by_pass_of(owner)
+
+
+@functools.cache
+def _answer_by_pass_of(owner):
+    """Replace the property of the class that defines it: nothing is left in a configuration to be saved or copied."""
+    own = vars(owner)["_attn_implementation"]
+    owner._attn_implementation = property(lambda config: own.fget(config) if _this_pass() is None else NAME, own.fset)
+
+
+@functools.cache
+def _keep_what_goes_in(attention_class):
+    """Make modules of a class keep what goes into them, within a pass that is handled.
+
+    A hook would do so too, and stay in every copy and file of a model.
+    """
+    forward = attention_class.forward
+
+    @functools.wraps(forward)
+    def keeping(module, *args, **kwargs):
+        current = _this_pass()
+        if current is None or module in current.given:  # already kept, where a class calls its parent
+            return forward(module, *args, **kwargs)
         candidates = [*args, kwargs.get("hidden_states")]
         current.given[module] = next((x for x in candidates if hasattr(x, "shape")), None), (args, kwargs)
+        try:
+            return forward(module, *args, **kwargs)
+        finally:
+            current.given.pop(module, None)
+
+    attention_class.forward = keeping
+
+
+def _this_pass():
+    """Return the pass that is being handled, or None: also while torch compiles, which cannot ask."""
+    import torch
+
+    return None if torch.compiler.is_compiling() else _current.get()
