@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from attn.pretrained.errors import ModelError, first_line
-from attn.pretrained.inputs import tokens
+from attn.pretrained.inputs import languages, tokens
 
 if TYPE_CHECKING:
     import transformers
@@ -114,7 +115,8 @@ def _from_text(loaded, text, pair):
     if not _has_decoder(loaded):
         encoded = _encode(loaded, texts)
         return Prepared(_accepted(loaded, encoded), encoded.names, None, encoded.truncated_from)
-    source, target = _encode(loaded, texts[:1]), _encode(loaded, texts[-1:])
+    led_in = languages.led_in(texts[0], loaded.tokenizer, loaded.target_language)
+    source, target = _encode(loaded, [led_in]), _encode_target(loaded, texts[-1])
     ids, names = _one_step_late(loaded, target)
     inputs = _accepted(loaded, source) | {"decoder_input_ids": ids}
     return Prepared(inputs, source.names, names, source.truncated_from or target.truncated_from)
@@ -126,11 +128,11 @@ def decoder_inputs(loaded: Loaded, text: str | None = None) -> dict:
 
     if not text or loaded.tokenizer is None:
         return {"decoder_input_ids": torch.tensor([[_start_id(loaded)]])}
-    return {"decoder_input_ids": _one_step_late(loaded, _encode(loaded, [tokens.checked(text)]))[0]}
+    return {"decoder_input_ids": _one_step_late(loaded, _encode_target(loaded, tokens.checked(text)))[0]}
 
 
 def _one_step_late(loaded, target):
-    """Return what a decoder reads while it says a text, as in training: the token it begins with, and all but the last.
+    """Return what a decoder reads while it says a text, as in training: the text moved on by the model's own function.
 
     Returns
     -------
@@ -139,11 +141,28 @@ def _one_step_late(loaded, target):
     """
     import torch
 
-    start, ids, names = _start_id(loaded), target.given["input_ids"], target.names
-    if ids[0] == start:  # a tokenizer for decoders, such as Whisper's, writes it itself
+    ids, names = target.given["input_ids"], target.names
+    if loaded.takes != "text" and ids[0] == _start_id(loaded):  # Whisper's tokenizer writes it itself
         ids, names = ids[1:], names[1:]
-    first = tokens.from_ids([start], loaded.tokenizer)[0]._replace(special=True)
-    return torch.tensor([[start, *ids[:-1]]]), (first, *names[:-1])
+    moved = _moved_on(loaded, torch.tensor([ids]))
+    first = tokens.from_ids([int(moved[0, 0])], loaded.tokenizer)[0]._replace(special=True)
+    return moved, (first, *names[:-1])
+
+
+def _moved_on(loaded, labels):
+    """Move labels on by one place, as the model does in training; what it does not say begins with its first token."""
+    model, config = loaded.model, loaded.model.config
+    own = getattr(model, "prepare_decoder_input_ids_from_labels", None)
+    shift = getattr(sys.modules[type(model).__module__], "shift_tokens_right", None)
+    try:
+        if own is not None:
+            return own(labels=labels)
+        if shift is not None:  # of a model that was loaded without the head that predicts words
+            _, *names = inspect.signature(shift).parameters
+            return shift(labels, *(getattr(config, name) for name in names))
+    except (ValueError, TypeError, RuntimeError, AttributeError):  # the configuration names no first token
+        pass
+    return labels.new_tensor([[_start_id(loaded), *labels[0, :-1].tolist()]])
 
 
 class _Encoded(NamedTuple):
@@ -156,17 +175,29 @@ class _Encoded(NamedTuple):
 
 def _encode(loaded, texts):
     """Tokenize one text or a pair."""
-    with loaded.lock:  # a tokenizer changes its own settings while it works
-        encoded = loaded.tokenizer(*texts, verbose=False)
+    return _encoded(loaded, texts, texts)
+
+
+def _encode_target(loaded, text):
+    """Tokenize what a decoder says: some tokenizers have other pieces for it, or begin it with another language."""
+    return _encoded(loaded, [text], [], text_target=text)
+
+
+def _encoded(loaded, texts, given, **target):
+    """Tokenize texts in the languages that were chosen, given to the tokenizer by place or by name."""
+    tokenizer = loaded.tokenizer
+    # a tokenizer changes its own settings while it works
+    with loaded.lock, languages.chosen(tokenizer, loaded.source_language, loaded.target_language):
+        encoded = tokenizer(*given, **target, verbose=False)
         count = len(encoded["input_ids"])
         if count > loaded.max_tokens:
-            encoded = loaded.tokenizer(*texts, truncation=True, max_length=loaded.max_tokens, verbose=False)
+            encoded = tokenizer(*given, **target, truncation=True, max_length=loaded.max_tokens, verbose=False)
     if count == 0:
         raise ModelError(f"the text has no token for {loaded.name}, so there is nothing to look at")
     if encoded.encodings:
-        names = tokens.from_encoding(encoded.encodings[0], texts, tokens.special_ids(loaded.tokenizer))
+        names = tokens.from_encoding(encoded.encodings[0], texts, tokens.special_ids(tokenizer))
     else:  # a tokenizer in Python does not say where in the text its tokens come from
-        names = tokens.from_ids(encoded["input_ids"], loaded.tokenizer)
+        names = tokens.from_ids(encoded["input_ids"], tokenizer)
     return _Encoded(dict(encoded), names, count if count > loaded.max_tokens else None)
 
 

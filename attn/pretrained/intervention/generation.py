@@ -10,7 +10,7 @@ import numpy as np
 
 from attn.functional import softmax, whole_number
 from attn.pretrained.errors import ModelError, first_line
-from attn.pretrained.inputs import tokens
+from attn.pretrained.inputs import languages, tokens
 from attn.pretrained.intervention.changes import Changes
 from attn.pretrained.intervention.our_attention import Inside, pattern_weights
 from attn.pretrained.intervention.run import accepted, changed_inputs, predicts_masked, prepare_changeable
@@ -201,16 +201,25 @@ class _Rows:
 
 
 def _start(loaded, prompt):
-    """Prepare a prompt; the decoder of an encoder-decoder has read nothing but its first token."""
+    """Prepare a prompt; the decoder of an encoder-decoder has read nothing but what it begins with."""
     prepared = prepare_changeable(loaded, prompt)
     if not writes(loaded):
         raise ModelError(f"{loaded.name} does not write on from a text")
     if prepared.decoder_tokens is not None:
-        begun = prepared.inputs | {"decoder_input_ids": prepared.inputs["decoder_input_ids"][:, :1]}
-        return prepared._replace(inputs=begun, decoder_tokens=prepared.decoder_tokens[:1])
+        ids = prepared.inputs["decoder_input_ids"]
+        count = 2 if ids.shape[1] > 1 and int(ids[0, 1]) in _second_ids(loaded) else 1
+        begun = prepared.inputs | {"decoder_input_ids": ids[:, :count]}
+        return prepared._replace(inputs=begun, decoder_tokens=prepared.decoder_tokens[:count])
     if len(prepared.tokens) >= loaded.max_tokens:
         raise ModelError(f"{loaded.name} takes at most {loaded.max_tokens} tokens, which leaves no room to write")
     return prepared
+
+
+def _second_ids(loaded):
+    """Return the tokens that a decoder must write first: a language, or what its configuration forces."""
+    configs = getattr(loaded.model, "generation_config", None), loaded.model.config
+    forced = (getattr(config, "forced_bos_token_id", None) for config in configs)
+    return {id for id in forced if id is not None} | languages.ids(loaded.tokenizer)
 
 
 def _pass(loaded, inputs, inside):

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from attn.pretrained.errors import ModelError, explain
+from attn.pretrained.inputs import languages
 from attn.pretrained.loading import catalogue, safetensors_file, weights_report
 from attn.pretrained.recording import registry, tiles
 
@@ -58,6 +59,9 @@ class Loaded:
         What makes inputs of a sound (`attn.pretrained.audio_inputs`).
     weights
         How far the file filled the model; None where there is no file.
+    source_language, target_language : str or None
+        Languages of the texts that the encoder and the decoder read, by the tokenizer's own codes. None leaves
+        those that the tokenizer has. See `in_languages`.
     """
 
     model: Any = field(repr=False)
@@ -76,6 +80,8 @@ class Loaded:
     image_processor: Any = field(default=None, repr=False)
     feature_extractor: Any = field(default=None, repr=False)
     weights: weights_report.WeightsReport | None = field(default=None, repr=False)
+    source_language: str | None = None
+    target_language: str | None = None
     lock: Any = field(default_factory=threading.Lock, repr=False)  # tokenizers change while they work
 
     @property
@@ -84,6 +90,41 @@ class Loaded:
         if self.feature_extractor is not None and self.model.main_input_name in _SOUNDS:
             return "sound"
         return "picture" if self.tokenizer is None and self.image_processor is not None else "text"
+
+    @property
+    def source_languages(self) -> tuple[str, ...]:
+        """Codes of the languages that the encoder's text may be in; empty where there is nothing to choose."""
+        return languages.source_languages(self.tokenizer)
+
+    @property
+    def target_languages(self) -> tuple[str, ...]:
+        """Codes of the languages that the decoder's text may be in; empty where there is nothing to choose."""
+        return languages.target_languages(self.tokenizer)
+
+    def in_languages(self, source: str | None = None, target: str | None = None) -> Loaded:
+        """Return the same model, reading texts in two languages.
+
+        Parameters
+        ----------
+        source, target : str, optional
+            Of the texts of encoder and decoder; by default left as they are.
+
+        Returns
+        -------
+        Loaded
+            Shares model, tokenizer and lock.
+
+        Raises
+        ------
+        ValueError
+            If the tokenizer does not know the language.
+        """
+        if source is None and target is None:
+            return self
+        languages.check("source_language", source, self.source_languages)
+        languages.check("target_language", target, self.target_languages)
+        source, target = source or self.source_language, target or self.target_language
+        return replace(self, source_language=source, target_language=target)
 
 
 def load(

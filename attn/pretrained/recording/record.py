@@ -74,6 +74,8 @@ def record(
     inputs: dict | None = None,
     layers: Iterable[int] | None = None,
     watch: Callable | None = None,
+    source_language: str | None = None,
+    target_language: str | None = None,
 ) -> Recording:
     """Pass a text through a model once and keep what its attention layers did.
 
@@ -91,6 +93,9 @@ def record(
         Attention layers to keep; by default all.
     watch
         Called before each attention layer.
+    source_language, target_language : str, optional
+        Languages of the texts that the encoder and the decoder of a translation model read, among
+        `Loaded.source_languages` and `Loaded.target_languages`. By default those that the tokenizer has.
 
     Returns
     -------
@@ -105,8 +110,9 @@ def record(
         If the model's family does not let its attention be recorded, it has no tokenizer, or the
         text gives no token.
     ValueError
-        If not exactly one of text and inputs is given, or a layer does not exist.
+        If not exactly one of text and inputs is given, or a layer or a language does not exist.
     """
+    loaded = loaded.in_languages(source_language, target_language)
     if not loaded.recordable:
         raise ModelError(
             f"{loaded.name} is a {loaded.family} model, a family that keeps its attention to itself: "

@@ -1,0 +1,128 @@
+"""The languages that a tokenizer of a translation model knows: by its own codes, and chosen for one text at a time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import transformers
+
+_CODE = re.compile(r"_*[a-z]{2,3}(_[A-Za-z]+)?_*")  # en, en_XX, eng_Latn, __eng__
+
+
+def source_languages(tokenizer: transformers.PreTrainedTokenizerBase | None) -> tuple[str, ...]:
+    """Return the codes of the languages that the encoder's text may be in.
+
+    Parameters
+    ----------
+    tokenizer : transformers.PreTrainedTokenizerBase or None
+
+    Returns
+    -------
+    tuple of str
+        Sorted; empty where the tokenizer knows no languages.
+    """
+    if not hasattr(tokenizer, "src_lang"):
+        return ()
+    return tuple(sorted(_codes(tokenizer)))
+
+
+def ids(tokenizer: transformers.PreTrainedTokenizerBase | None) -> set[int]:
+    """Return the tokens that stand for a language.
+
+    Parameters
+    ----------
+    tokenizer : transformers.PreTrainedTokenizerBase or None
+
+    Returns
+    -------
+    set of int
+    """
+    return set(_codes(tokenizer).values()) if hasattr(tokenizer, "src_lang") else set()
+
+
+def _codes(tokenizer):
+    """Return the code of each language and its token, of a tokenizer that has languages."""
+    own = getattr(tokenizer, "lang_code_to_id", None)
+    if own is None:
+        named = [str(token) for token in tokenizer.extra_special_tokens if _CODE.fullmatch(str(token))]
+        own = {code: tokenizer.convert_tokens_to_ids(code) for code in named}
+    return {code: id for code, id in own.items() if id is not None and id != tokenizer.unk_token_id}
+
+
+def target_languages(tokenizer: transformers.PreTrainedTokenizerBase | None) -> tuple[str, ...]:
+    """Return the codes of the languages that the decoder's text may be in.
+
+    Parameters
+    ----------
+    tokenizer : transformers.PreTrainedTokenizerBase or None
+
+    Returns
+    -------
+    tuple of str
+        As `source_languages`; those of a Marian model that translates into several, as it writes them (``>>fra<<``).
+    """
+    return source_languages(tokenizer) or tuple(sorted(getattr(tokenizer, "supported_language_codes", ())))
+
+
+def check(name: str, code: str | None, known: tuple[str, ...]) -> None:
+    """Raise if a language is none of those that are known.
+
+    Parameters
+    ----------
+    name : str
+        Of the argument.
+    code : str or None
+    known : tuple of str
+
+    Raises
+    ------
+    ValueError
+    """
+    if code is None or code in known:
+        return
+    if not known:
+        raise ValueError(f"{name} cannot be chosen, because this tokenizer knows no languages there, got {code!r}")
+    shown = ", ".join(known[:8]) + (f" ... ({len(known)} in all)" if len(known) > 8 else "")
+    raise ValueError(f"{name} must be one of {shown}, got {code!r}")
+
+
+@contextmanager
+def chosen(tokenizer: transformers.PreTrainedTokenizerBase, source: str | None, target: str | None) -> Iterator[None]:
+    """Let a tokenizer work in two languages inside the block, and as before afterwards.
+
+    Parameters
+    ----------
+    tokenizer : transformers.PreTrainedTokenizerBase
+    source, target : str or None
+        None leaves what the tokenizer has; where it has no target, that is the source.
+    """
+    if not hasattr(tokenizer, "src_lang"):
+        yield
+        return
+    before = tokenizer.src_lang, tokenizer.tgt_lang
+    tokenizer.src_lang = source or before[0]
+    tokenizer.tgt_lang = target or before[1] or tokenizer.src_lang
+    try:
+        yield
+    finally:
+        tokenizer.src_lang, tokenizer.tgt_lang = before
+
+
+def led_in(text: str, tokenizer: transformers.PreTrainedTokenizerBase, target: str | None) -> str:
+    """Return a text as the encoder is to read it: a Marian model is told in it what to translate into.
+
+    Parameters
+    ----------
+    text : str
+    tokenizer : transformers.PreTrainedTokenizerBase
+    target : str or None
+
+    Returns
+    -------
+    str
+    """
+    return f"{target} {text}" if target and target in getattr(tokenizer, "supported_language_codes", ()) else text
