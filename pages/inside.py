@@ -37,9 +37,8 @@ page = ui.begin("inside", "What does every head look at?", Setup)
 
 with st.sidebar:
     source_controls(page)
-source = source_of(page)
 try:
-    loaded, recording = recorded(page, source)
+    source, loaded, recording = recorded(page, source_of(page))
 except pretrained.ModelError as error:
     ui.ask(page, str(error), st.error)
 tables = models.measured(*source)

@@ -26,9 +26,8 @@ page = ui.begin("pretrained", "Is it the same in a real model?", Setup)
 
 with st.sidebar:
     source_controls(page)
-chosen = source_of(page)
 try:
-    loaded, recording = recorded(page, chosen)
+    chosen, loaded, recording = recorded(page, source_of(page))
     unbroken = largest_by_layer(models.differences(*chosen), len(recording.layers))
 except pretrained.ModelError as error:
     ui.ask(page, str(error), st.error)

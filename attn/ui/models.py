@@ -24,8 +24,41 @@ _MOST_BYTES = 128_000_000  # bytes that recordings may take together
 LAST = 128  # queries over which every head of a longer text is looked at
 
 
-@st.cache_resource(max_entries=MOST_HELD, show_spinner="Loading the model …", show_time=True)
+class InLanguages(NamedTuple):
+    """A translation model and the languages it reads: stands wherever the name of a model stands."""
+
+    name: str
+    source: str  # by the tokenizer's own codes; empty for the one that it has
+    target: str
+
+
 def loaded(name, random_weights=False):
+    """Load a model, once a server, to read texts in the languages that were chosen.
+
+    Parameters
+    ----------
+    name : str or InLanguages
+    random_weights : bool
+
+    Returns
+    -------
+    Loaded
+    """
+    if isinstance(name, InLanguages):
+        return _loaded(name.name, random_weights).in_languages(name.source or None, name.target or None)
+    return _loaded(name, random_weights)
+
+
+def loading_code(name, random_weights):
+    """Return the Python that loads a model as `loaded` does."""
+    chosen = isinstance(name, InLanguages)
+    arguments = ", ".join([repr(name.name if chosen else name)] + (["random_weights=True"] if random_weights else []))
+    languages = f".in_languages({name.source or None!r}, {name.target or None!r})" if chosen else ""
+    return f"pretrained.load({arguments}){languages}"
+
+
+@st.cache_resource(max_entries=MOST_HELD, show_spinner="Loading the model …", show_time=True)
+def _loaded(name, random_weights):
     """Load a model, once a server."""
     own_weights.clear()  # these would keep the models of their layers alive
     forget()

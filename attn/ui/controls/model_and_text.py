@@ -25,6 +25,8 @@ class SourceChoice:
     random: bool = flag(False)
     text: str = string(DEFAULT_TEXT)
     pair: str = string("")
+    source_language: str = string("")
+    target_language: str = string("")
     layer: int = whole(4, 1, 999)
     head: int = whole(2, 1, 999)
     colour: str = choice("auto", COLOURS)
@@ -91,6 +93,8 @@ def recorded(state, source):
 
     Returns
     -------
+    tuple
+        The model and what it reads, with the languages that were chosen for it.
     Loaded
     Recording
 
@@ -100,13 +104,41 @@ def recorded(state, source):
         As `attn.pretrained.load` and `attn.pretrained.record`.
     """
     models.permit(source[0])
+    with st.sidebar:
+        source = (in_languages(state, models.loaded(*source[:2])), *source[1:])
     loaded = models.loaded(*source[:2])
     if loaded.takes != taken(state):
         st.session_state[state.key("takes")] = loaded.takes
         st.rerun()  # with the controls for what this model takes
     if not loaded.recordable:
         own_only(state, loaded, models.own_weights(*source))
-    return loaded, models.recording(*source)
+    return source, loaded, models.recording(*source)
+
+
+def in_languages(state, loaded):
+    """Draw the choice of languages where a model knows several, and return what to load.
+
+    Returns
+    -------
+    str or InLanguages
+    """
+    sides = {
+        "source_language": ("Language of the text", loaded.source_languages),
+        "target_language": ("Language of the decoder's text", loaded.target_languages),
+    }
+    for name, (label, codes) in sides.items():
+        if state.get(name) not in codes:
+            state.adjust(**{name: ""})
+        if codes:
+            st.selectbox(
+                label,
+                ["", *codes],
+                key=state.key(name),
+                format_func=lambda code: code or "As its tokenizer has it",
+                help="By the codes of the model's own tokenizer, which tell the model what it reads and writes.",
+            )
+    chosen = [state.get(name) for name in sides]
+    return models.InLanguages(state.get("model"), *chosen) if any(chosen) else state.get("model")
 
 
 def model_control(state, on_change=None):
@@ -160,9 +192,8 @@ def layer_and_head(state, layers):
 def recording_lines(source):
     """Return the lines that load the model and bind ``recording``, with one thread of computation as the page has."""
     name, random_weights, text, pair = source
-    arguments = ", ".join([repr(name)] + (["random_weights=True"] if random_weights else []))
     model = "pretrained.one_thread()  # as on the page: how sums are rounded hangs on it\n"
-    model += f"model = pretrained.load({arguments})"
+    model += f"model = {models.loading_code(name, random_weights)}"
     if isinstance(text, ImageInput):
         return (
             f"import attn\n\n{model}\n"

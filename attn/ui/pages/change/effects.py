@@ -9,6 +9,8 @@ from attn.charts.labels import number, percent
 from attn.pretrained.intervention.changes import Changes
 from attn.pretrained.intervention.prediction import Comparison, compare_runs, similarity, token_id
 from attn.pretrained.intervention.run import Run, masked_places, predicts_masked, prepare_changeable
+from attn.ui import models
+from attn.ui.controls.model_and_text import in_languages
 from attn.ui.pages.change.controls import changes_of, of_other_text
 from attn.ui.pages.change.runs import MOST_MEASURED, moved, passed
 
@@ -54,9 +56,11 @@ def reading_controls(state, loaded):
     -------
     Reading
     """
+    name = in_languages(state, loaded)
+    loaded = models.loaded(name, state.get("random"))
     if _decodes(loaded):
         st.text_input("Text of the decoder", key=state.key("pair"), help="What the decoder has to say, word by word.")
-    read = read_by(state.choices(), loaded)
+    read = read_by(state.choices(), loaded, name)
     if read.positions is None:
         if predicts_words(loaded):
             st.caption(f"Write {loaded.tokenizer.mask_token} for a word to see what the model puts there.")
@@ -85,7 +89,7 @@ def reading_controls(state, loaded):
         help="The word whose probability is the number that changes; click a word in the figure to choose it. A space "
         f"before it is written {SPACE}.",
     )
-    return read_by(state.choices(), loaded)
+    return read_by(state.choices(), loaded, name)
 
 
 def _decodes(loaded):
@@ -98,13 +102,15 @@ def predicts_words(loaded):
     return loaded.model.get_output_embeddings() is not None
 
 
-def read_by(setup, loaded):
+def read_by(setup, loaded, name):
     """Tokenize what the model reads, and find where it predicts a word.
 
     Parameters
     ----------
     setup : Setup
     loaded : Loaded
+    name : str or InLanguages
+        What `loaded` was loaded as.
 
     Returns
     -------
@@ -116,7 +122,7 @@ def read_by(setup, loaded):
         If the model's attention cannot be changed, or the text gives it no token.
     """
     decodes = _decodes(loaded)
-    source = setup.model, setup.random, setup.text, setup.pair if decodes else ""
+    source = name, setup.random, setup.text, setup.pair if decodes else ""
     prepared = prepare_changeable(loaded, setup.text, setup.pair or None if decodes else None)
     tokens = prepared.tokens if prepared.decoder_tokens is None else prepared.decoder_tokens
     return Reading(source, tokens, _positions(setup, loaded, tokens), setup.pair)

@@ -6,6 +6,7 @@ from attn import charts
 from attn.charts.labels import number, percent
 from attn.pretrained.intervention.changes import FIRST, PREVIOUS, UNIFORM, Changes
 from attn.pretrained.intervention.run import TOLERANCE, predicts_masked
+from attn.ui import models
 from attn.ui.page import theme
 from attn.ui.pages.change.controls import every_head, head_name, of_other_text
 from attn.ui.pages.change.effects import SPACE, WORDS, predicts_words
@@ -142,7 +143,6 @@ def shapes_of(effect):
 def code_of(effect, width):
     """Return the lines that make both passes and draw the numbers side by side."""
     name, random, text, pair = effect.read.source
-    arguments = [repr(name)] + (["random_weights=True"] if random else [])
     options = (f", pair={pair!r}" if pair else "") + (
         f", positions={effect.read.positions}" if effect.read.positions else ""
     )
@@ -154,7 +154,7 @@ from attn.pretrained.intervention.changes import Changes
 from attn.pretrained.intervention.run import output_gap, run
 from attn.pretrained.intervention.prediction import compare_runs{", similarity" if "similarity(" in numbers else ""}
 
-model = pretrained.load({", ".join(arguments)})
+model = {models.loading_code(name, random)}
 text = {text!r}
 changes = {_changes_code(effect.changes)}  # layers, heads and tokens count from 0 here
 before, after = (run(model, text, each{options}) for each in (None, changes))
