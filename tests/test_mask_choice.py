@@ -39,8 +39,8 @@ def test_the_layers_of_modernbert_are_counted():
     from transformers import ModernBertConfig
 
     config = ModernBertConfig()  # of the base model
-    near = [layer for layer in range(config.num_hidden_layers) if layer % config.global_attn_every_n_layers]
-    assert f"as in {len(near)} of the {config.num_hidden_layers} layers of ModernBERT base" in MASKS["window"].help
+    near = config.layer_types.count("sliding_attention")
+    assert f"as in {near} of the {config.num_hidden_layers} layers of ModernBERT base" in MASKS["window"].help
 
 
 @pytest.mark.parametrize("name", MASKS)

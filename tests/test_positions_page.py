@@ -91,7 +91,7 @@ def test_rotation_favours_no_distance_between_unrelated_words_and_near_keys_betw
     angles = positions.rotary(512, 64)
     rng = np.random.default_rng(0)
     query, key = rng.standard_normal((2, 4000, 1, 64))
-    turned = positions.rotate(key, angles[[0, 8, 64, 511]])
+    turned = positions.rotate(key.repeat(4, axis=1), angles[[0, 8, 64, 511]])
     products = (query * turned).sum(axis=-1)  # of a query at position 0 with keys farther and farther away
     assert np.abs(products.mean(axis=0)).max() < 4 * 8 / 4000**0.5  # of unrelated vectors, deviation 8: none favoured
     alike = (key * turned).sum(axis=-1).mean(axis=0)
