@@ -159,7 +159,7 @@ def test_a_score_names_what_it_must_be_given():
     for name, score in SCORES.items():
         asked = inspect.signature(score.score).parameters.values()
         assert score.name == name
-        assert score.parameters == tuple(one.name for one in asked if one.kind is one.KEYWORD_ONLY)
+        assert tuple(score.parameters) == tuple(one.name for one in asked if one.kind is one.KEYWORD_ONLY)
 
 
 # A slow loop, two routes, an independent implementation
