@@ -72,9 +72,9 @@ def layer_cost(kind: str, n: int, d: int, *, kernel: int = 3, window: int = 64, 
     A convolution multiplies :math:`k n d^2` times. So scores and sums cost as much as recurrence at
     n = d and as a convolution at n = k d / 2. Nothing is counted for biases and exponentials.
 
-    A path is that of the first token to the last. A layer of reach k brings it k - 1 tokens on if
-    its kernels end with a token, and k // 2 if they are centred: with s such steps
-    :math:`\lceil (n-1)/s \rceil` layers are needed. If each skips k times as far as the one before,
+    A path ends when what the last token sees, edges left aside, reaches back to the first. A layer of
+    reach k brings it s = k - 1 tokens on if its kernels end with a token, and s = k // 2 if they are
+    centred: :math:`\lceil (n-1)/s \rceil` layers are needed. If each skips k times as far as the one before,
     l layers bring it :math:`s\,(k^l - 1)/(k - 1)` on, so that :math:`\lceil \log_k n \rceil` are
     enough if kernels end with a token.
 
