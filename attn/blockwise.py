@@ -40,8 +40,8 @@ def _is_vectorized(function):
 
 
 # Powers of two, of float32, take half as long as those of e where numpy has vector code for them, and twice as
-# long where it has not. Scores are kept in the unit that makes _power their exponential: e^s = 2^(s log2 e).
-_UNIT, _power = (math.log2(math.e), np.exp2) if _is_vectorized("exp2") else (1.0, np.exp)
+# long where it has not. Scores are kept in the unit that makes POWER their exponential: e^s = 2^(s log2 e).
+UNIT, POWER = (math.log2(math.e), np.exp2) if _is_vectorized("exp2") else (1.0, np.exp)
 
 _desks = threading.local()  # memory to work in, kept: to be given new memory takes longer than to fill it
 
@@ -193,7 +193,7 @@ def _options(query, key, bias, causal, query_offset, window, scale, softcap):
         left,
         min(right, 0) if causal else right,
         # a bias may be near the limits of its type, beyond which another unit would carry it
-        *((_UNIT, _power) if bias is None and (softcap or 0) < _FAR else (1.0, np.exp)),
+        *((UNIT, POWER) if bias is None and (softcap or 0) < _FAR else (1.0, np.exp)),
     )
 
 
@@ -320,7 +320,7 @@ def _through(heads, options, block, keys, query, calm, result, desk):
             at = slice(rows.start - block.start, rows.stop - block.start)
             part, carried = query[:, :, at], _Running(*(each if each is None else each[:, :, at] for each in running))
         scores = _product(part, heads.key[..., tile, :].swapaxes(-1, -2), desk, "scores")
-        sight = _finish(scores, heads, options, rows, tile)
+        sight = finish(scores, heads, options, rows, tile)
         _carry(carried, scores, sight, heads, tile, options.power, calm, desk)
         if heads.broken is not None:
             carried.broken[...] |= np.broadcast_to(sight.visible, scores.shape) @ heads.broken[..., tile, :]
@@ -409,7 +409,7 @@ def _room(desk, name, shape, dtype):
     return desk[name][:size].reshape(shape)
 
 
-def _finish(scores, heads, options, block, tile):
+def finish(scores, heads, options, block, tile):
     """Cap a tile of scores and add the bias; return what is to be seen of them."""
     if options.softcap is not None:
         scores /= options.softcap

@@ -24,7 +24,6 @@ def taken(browser, address, page):
         shown.set_default_timeout(90_000)  # a busy machine is no failure
         shown.goto(f"{address}{LINKS[page]}")
         settled(shown)
-        shown.evaluate("document.fonts.ready")
         return shown.locator(FIGURE).first.screenshot(animations="disabled")
     finally:
         context.close()

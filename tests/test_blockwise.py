@@ -90,8 +90,8 @@ def test_every_option_agrees(name, tile):
 @pytest.mark.parametrize(("unit", "power"), [(1.0, np.exp), (np.log2(np.e), np.exp2)])
 @pytest.mark.parametrize("name", OPTIONS)
 def test_powers_of_e_and_of_two_agree(name, unit, power, monkeypatch):
-    monkeypatch.setattr(blockwise, "_UNIT", unit)
-    monkeypatch.setattr(blockwise, "_power", power)
+    monkeypatch.setattr(blockwise, "UNIT", unit)
+    monkeypatch.setattr(blockwise, "POWER", power)
     same(grouped(), OPTIONS[name], (2, 3))
 
 
@@ -249,8 +249,8 @@ def test_memory_does_not_grow_with_the_square_of_the_text():
 
 def count_tiles(monkeypatch, **options):
     """Return how many tiles of 4 x 4 an attention among 32 tokens computes."""
-    count, finish = [], blockwise._finish
-    monkeypatch.setattr(blockwise, "_finish", lambda *arguments: count.append(1) or finish(*arguments))
+    count, finish = [], blockwise.finish
+    monkeypatch.setattr(blockwise, "finish", lambda *arguments: count.append(1) or finish(*arguments))
     x = draw(32, 3)
     blockwise.attention(x, x, x, **options, tile=(4, 4))
     return len(count)

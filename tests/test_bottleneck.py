@@ -95,7 +95,7 @@ def test_the_switch_makes_one_model_the_other():
     assert not fixed.attends
     assert (fixed.written.context == fixed.written.read.summary).all()
     assert sum(fixed.right) < sum(whole.right) == 10
-    assert FORMULAS["fixed"] == two_models._formula(fixed.model)
+    assert FORMULAS["fixed"] == two_models.formula_of(fixed.model)
 
 
 def test_an_empty_box_is_the_first_example():

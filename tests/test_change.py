@@ -320,10 +320,10 @@ def test_a_sweep_waits_for_its_turn_and_can_be_stopped():
         app = opened("change", tab="Sweep")
         app.button(key="change.sweep").click().run()
         assert waiting(1) in [progress.proto.text for progress in app.get("progress")]
-        assert threads._heavy.waiting == 1
+        assert threads.heavy_queue.waiting == 1
         app.button(key=f"{sweep.RUNNING}.stop").click().run()
         ended(app, sweep.RUNNING)
-        assert threads._heavy.waiting == 0
+        assert threads.heavy_queue.waiting == 0
     assert "Change without each" not in matrices(app)
 
 

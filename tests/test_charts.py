@@ -99,7 +99,7 @@ class TestThemes:
             (theme_.key, 3),
             (theme_.value, 3),
         ):
-            assert theme._contrast(theme.rgb(colour), background) >= least, colour
+            assert theme.contrast_ratio(theme.rgb(colour), background) >= least, colour
 
     @pytest.mark.parametrize("theme_", THEMES, ids=lambda t: t.name)
     def test_sixteen_heads_differ_and_then_start_again(self, theme_):
@@ -112,10 +112,10 @@ class TestThemes:
         scale = colour_scale(np.array([1.0]), theme_, kind)
         fills = scale.colours(np.linspace(-1, 1, 401))
         inks = np.stack([theme.rgb(ink) for ink in theme.ink_on(fills)])
-        contrast = theme._contrast(fills, inks)
+        contrast = theme.contrast_ratio(fills, inks)
         assert contrast.min() >= 4.5  # what WCAG 2.1 asks of text
         for other in ("#000000", "#FFFFFF"):
-            assert (contrast >= theme._contrast(fills, theme.rgb(other))).all()
+            assert (contrast >= theme.contrast_ratio(fills, theme.rgb(other))).all()
 
     @pytest.mark.parametrize("theme_", THEMES, ids=lambda t: t.name)
     def test_no_weight_is_no_colour(self, theme_):
@@ -124,7 +124,7 @@ class TestThemes:
         assert theme.hex_of(scale.colours(1.0)) == theme_.weight
 
     def test_lightness_falls_evenly_along_the_weights(self):
-        lightness = theme._lab(colour_scale(np.zeros(1), charts.LIGHT).colours(np.linspace(0, 1, 101)))[:, 0]
+        lightness = theme.to_lab(colour_scale(np.zeros(1), charts.LIGHT).colours(np.linspace(0, 1, 101)))[:, 0]
         assert np.diff(lightness).max() < 0
         assert np.diff(lightness).min() > 2 * np.diff(lightness).max()
 

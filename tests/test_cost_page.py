@@ -257,10 +257,10 @@ def test_a_measurement_wants_the_machine_for_itself_and_can_be_stopped_while_it_
         time.sleep(0.5)
         app.run()
         assert bars(app) == [waiting(1)]
-        assert threads._heavy.waiting == 1
+        assert threads.heavy_queue.waiting == 1
         app.button(key=f"{RUNNING}.stop").click().run()
         ended(app)
-        assert (threads._heavy.inside, threads._heavy.waiting) == (1, 0)
+        assert (threads.heavy_queue.inside, threads.heavy_queue.waiting) == (1, 0)
     assert app.session_state["cost.run"].found == []
     assert "Measured here" not in words(app)
 
@@ -283,11 +283,11 @@ def test_a_measurement_that_is_stopped_keeps_what_it_has(monkeypatch):
     time.sleep(0.3)
     app.run()
     assert bars(app) == ["Measured: 1 of 8"]
-    assert threads._heavy.inside == 1
+    assert threads.heavy_queue.inside == 1
     app.button(key=f"{RUNNING}.stop").click().run()
     assert "the fastest of 7 runs" in words(check(ended(app), charts=2))
     assert closed == [True]
-    assert threads._heavy.inside == 0
+    assert threads.heavy_queue.inside == 0
 
 
 def test_a_measurement_that_breaks_off_is_a_sentence(monkeypatch):

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from attn import charts
-from attn.charts.curves import _beside, _Scale, _spread
+from attn.charts.curves import AxisScale, spread_apart, words_beside
 from attn.charts.labels import LINE
 
 LIGHT = charts.LIGHT
@@ -102,9 +102,13 @@ def test_words_of_marks_lie_above_every_curve():
 
 
 def test_words_of_marks_cross_no_line_and_no_word():
-    assert _beside([100.0, 150.0], ["one word", "another word"], 400) == [(True, 0), (False, 0)]
-    assert _beside([20.0, 30.0, 40.0], ["first of all", "second", "third"], 400) == [(False, 0), (False, 1), (False, 2)]
-    assert _beside([390.0], ["at the end"], 400) == [(True, 0)]
+    assert words_beside([100.0, 150.0], ["one word", "another word"], 400) == [(True, 0), (False, 0)]
+    assert words_beside([20.0, 30.0, 40.0], ["first of all", "second", "third"], 400) == [
+        (False, 0),
+        (False, 1),
+        (False, 2),
+    ]
+    assert words_beside([390.0], ["at the end"], 400) == [(True, 0)]
 
 
 def test_names_moved_apart_are_tied_to_their_curves():
@@ -118,23 +122,23 @@ def test_names_moved_apart_are_tied_to_their_curves():
 
 
 def test_a_short_logarithmic_axis_has_more_than_its_decades():
-    assert _Scale(8, 2000, True).ticks(10) == [10, 20, 50, 100, 200, 500, 1000, 2000]
-    assert _Scale(1, 1e6, True).ticks(8) == [1, 10, 100, 1000, 1e4, 1e5, 1e6]
-    assert len(_Scale(1, 1e30, True).ticks(8)) <= 8
+    assert AxisScale(8, 2000, True).ticks(10) == [10, 20, 50, 100, 200, 500, 1000, 2000]
+    assert AxisScale(1, 1e6, True).ticks(8) == [1, 10, 100, 1000, 1e4, 1e5, 1e6]
+    assert len(AxisScale(1, 1e30, True).ticks(8)) <= 8
 
 
 def test_names_at_the_ends_do_not_overlap():
     places = [50.0, 52.0, 51.0, 98.0, 99.0]
-    spread = _spread(places, 17, 100)
+    spread = spread_apart(places, 17, 100)
     assert np.diff(sorted(spread)).min() >= 17
     assert max(spread) <= 100
     assert np.argsort(spread).tolist() == np.argsort(places).tolist()
-    assert _spread([], 17, 100) == []
+    assert spread_apart([], 17, 100) == []
 
 
 @pytest.mark.parametrize(("low", "high", "log"), [(0, 1, False), (-3, 97, False), (3e-7, 2, True), (16, 1e9, True)])
 def test_ticks_are_few_and_inside(low, high, log):
-    scale = _Scale(low, high, log)
+    scale = AxisScale(low, high, log)
     for most in (2, 5, 10):
         at = scale.ticks(most)
         assert 1 <= len(at) <= most + 2
@@ -144,9 +148,11 @@ def test_ticks_are_few_and_inside(low, high, log):
         assert (fraction <= 1).all()
 
 
-def test_equal_values_still_have_an_axis():
-    for log in (False, True):
-        charts.curves([charts.Curve("flat", [1, 2], [3, 3])], LIGHT, **(LOG if log else NAMES))
+@pytest.mark.parametrize("log", [False, True])
+def test_equal_values_still_have_an_axis(log):
+    assert AxisScale.over([[3, 3]], log, None).fraction(3) == pytest.approx(0.5)
+    chart = charts.curves([charts.Curve("flat", [1, 2], [3, 3])], LIGHT, **(LOG if log else NAMES))
+    assert "flat ends at 3" in chart.description
 
 
 def test_hands_point_where_they_should():

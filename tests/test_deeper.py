@@ -129,5 +129,5 @@ def test_frequencies_are_those_of_transformers():
         rope = {"rope_theta": 5e5, "factor": 8.0, "rope_type": kind} | further
         config = transformers.LlamaConfig(**LLAMA | {"head_dim": 26, "rope_parameters": rope})
         theirs, stretch = ROPE_INIT_FUNCTIONS[kind](config, "cpu")
-        np.testing.assert_allclose(from_input._frequencies(rope, 26), theirs, rtol=1e-6)
+        np.testing.assert_allclose(from_input.rope_frequencies(rope, 26), theirs, rtol=1e-6)
         assert stretch == 1

@@ -330,7 +330,7 @@ def test_cell_by_cell(n_q, n_k):
 
 def test_diagonals_one_by_one():
     weights = random_weights(2, 5, 7)
-    laid = head_metrics._diagonals(weights)
+    laid = head_metrics.diagonals(weights)
     assert laid.shape == (2, 5, 11)
     for head in range(2):
         for column, offset in enumerate(range(-4, 7)):

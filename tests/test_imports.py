@@ -1,4 +1,4 @@
-"""Who may import whom: the core stays light, imports run one way, and a page's parts are its own."""
+"""Who may import whom: the core stays light, imports run one way, and what is a page's or a file's own stays so."""
 
 import ast
 import sys
@@ -36,6 +36,9 @@ FILES = sorted(
     path.relative_to(ROOT).as_posix()
     for path in [*ROOT.glob("*.py"), *ROOT.glob("pages/**/*.py"), *ROOT.glob("attn/**/*.py")]
 )
+
+
+TESTS = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("tests/**/*.py"))
 
 
 def layer_of(module):
@@ -140,7 +143,7 @@ def test_imports_run_one_way(path):
     assert offences((ROOT / path).read_text(), path) == []
 
 
-@pytest.mark.parametrize("path", FILES)
+@pytest.mark.parametrize("path", FILES + TESTS)
 def test_underscore_names_stay_in_their_module(path):
     assert borrowed((ROOT / path).read_text(), path) == []
 

@@ -200,14 +200,14 @@ def test_minilm_stays_what_it_was(minilm, text):
 
 def test_tiles_and_one_piece_are_the_same(llama, monkeypatch):
     in_one_piece = logits(llama[1])
-    monkeypatch.setattr(our_attention, "_SMALL", 0)
+    monkeypatch.setattr(our_attention, "SMALL", 0)
     same(logits(llama[1]), in_one_piece)
     sinks = tiny_models.tiny("gpt_oss")
     assert output_gap(pretrained.wrap(sinks.model), inputs=sinks.inputs) < 1e-4
 
 
 def test_a_mask_of_one_row_for_all_queries_is_not_causal(monkeypatch):
-    monkeypatch.setattr(our_attention, "_SMALL", 0)
+    monkeypatch.setattr(our_attention, "SMALL", 0)
     config = {"vocab_size": 99, "d_model": 24, "d_kv": 8, "num_heads": 3, "num_layers": 2, "d_ff": 24}
     model = build("SwitchTransformersEncoderModel", **config, num_sparse_encoder_layers=0)
     loaded = pretrained.wrap(model)

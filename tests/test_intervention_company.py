@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from test_intervention import GROUPED, SENTENCE, build
+from threadpoolctl import threadpool_info
 
 from attn import pretrained
 from attn.pretrained import threads
@@ -98,7 +99,7 @@ def test_no_change_leaks_between_visitors_of_minilm():
 
 
 def test_a_pass_that_fails_or_stops_leaves_nothing_behind(decoder):
-    before = run(decoder, SENTENCE).logits
+    before, threads_before = run(decoder, SENTENCE).logits, numpy_threads()
     for attempt in (
         lambda: run(decoder, SENTENCE, Changes(off=[(2, 99)])),
         lambda: run(decoder, SENTENCE, Changes(causal_mask_removed=True), should_stop=lambda: True),
@@ -106,7 +107,7 @@ def test_a_pass_that_fails_or_stops_leaves_nothing_behind(decoder):
         with pytest.raises(pretrained.ModelError):
             attempt()
         np.testing.assert_array_equal(run(decoder, SENTENCE).logits, before)
-    assert threads._held == []
+    assert numpy_threads() == threads_before
 
 
 # a queue for heavy runs
@@ -229,7 +230,7 @@ def test_who_wants_to_be_alone_waits_for_all_and_is_overtaken_by_nobody():
 def alone():
     """Wait until work that a page began in another test, and that nobody waits for any more, has ended."""
     until = time.monotonic() + 60
-    while threads._heavy.inside and time.monotonic() < until:
+    while threads.heavy_queue.inside and time.monotonic() < until:
         time.sleep(0.05)
 
 
@@ -238,9 +239,9 @@ def test_heavy_runs_share_one_queue():
     assert threads.AT_ONCE >= 1
     told = []
     with heavy(told.append):
-        assert threads._heavy.inside == 1
+        assert threads.heavy_queue.inside == 1
     assert told == []
-    assert threads._heavy.inside == 0
+    assert threads.heavy_queue.inside == 0
 
 
 # threads of numpy
@@ -248,7 +249,7 @@ def test_heavy_runs_share_one_queue():
 
 def numpy_threads():
     """Return how many threads numpy's matrix product uses."""
-    return {pool["num_threads"] for pool in threads._libraries().info()}
+    return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
 
 
 @pytest.mark.usefixtures("alone")

@@ -74,7 +74,7 @@ def test_bytes_of_one_character_are_numbered(byte_level):
 
 def test_tokens_that_share_a_character_are_numbered_together():
     def named(*places):
-        return [token.text for token in tokens._numbered(tokens.Token(text, 0, False, *at) for text, *at in places)]
+        return [token.text for token in tokens.numbered(tokens.Token(text, 0, False, *at) for text, *at in places)]
 
     assert named((" 👩", 1, 3), ("👩", 2, 3), ("👩", 2, 3)) == ["␣👩 1/3", "👩 2/3", "👩 3/3"]
     assert named(("ab", 0, 2), ("b", 1, 2), ("c", 2, 3)) == ["ab 1/2", "b 2/2", "c"]

@@ -269,7 +269,7 @@ def test_numbers_that_are_none(typed, got):
 
 
 def test_a_wrong_order_is_said():
-    assert "Wrong from step 2 on, where 0.2 was to come" in pointer_part._pointing_in_words(
+    assert "Wrong from step 2 on, where 0.2 was to come" in pointer_part.pointing_in_words(
         [0.3, 0.1, 0.2], [0.1, 0.3, 0.2]
     )
 

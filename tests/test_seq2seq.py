@@ -228,12 +228,12 @@ def test_torch_reads_and_writes_the_same():
     ours, readers, writers = transformer()
     written = write(ours, SOURCE, given=TARGET)
     with torch.no_grad():
-        memory = torch.tensor(ours._placed(ours.source_embedding, SOURCE))[None]
+        memory = torch.tensor(ours.placed(ours.source_embedding, SOURCE))[None]
         for module in readers:
             memory = module(memory)
         assert_allclose(written.read.annotations, memory[0], atol=1e-10)
         before = np.array([START, *TARGET[:-1]])
-        x = torch.tensor(ours._placed(ours.target_embedding, before))[None]
+        x = torch.tensor(ours.placed(ours.target_embedding, before))[None]
         mask = torch.nn.Transformer.generate_square_subsequent_mask(len(before), dtype=torch.float64)
         for module in writers:
             x = module(x, memory, tgt_mask=mask)

@@ -14,7 +14,7 @@ LONG, SHORT = "word " * 1000, "word"
 
 
 def test_of_two_visitors_with_one_long_text_the_second_takes_what_the_first_made(monkeypatch):
-    monkeypatch.setattr(threads, "_heavy", threads.Queue(1))
+    monkeypatch.setattr(threads, "heavy_queue", threads.Queue(1))
     kept, made, begun, go_on = LruCache(1_000_000, 2), [], threading.Event(), threading.Event()
 
     def make(watch):
@@ -33,7 +33,7 @@ def test_of_two_visitors_with_one_long_text_the_second_takes_what_the_first_made
     visitors[0].start()
     begun.wait(10)
     visitors[1].start()
-    while not threads._heavy.waiting:
+    while not threads.heavy_queue.waiting:
         pass
     go_on.set()
     for visitor in visitors:
@@ -43,7 +43,7 @@ def test_of_two_visitors_with_one_long_text_the_second_takes_what_the_first_made
 
 
 def test_a_short_text_does_not_wait(monkeypatch):
-    monkeypatch.setattr(threads, "_heavy", threads.Queue(1))
+    monkeypatch.setattr(threads, "heavy_queue", threads.Queue(1))
     with threads.heavy():
         found = once(LruCache(1_000_000, 2), ("model", False, SHORT), MODEL, is_long(SHORT), lambda watch: np.ones(2))
     assert found.sum() == 2

@@ -227,7 +227,7 @@ def test_the_converted_model_is_enough(kept):
 @needs_model
 def test_a_second_start_does_not_convert_again(kept, monkeypatch):
     monkeypatch.setenv("ATTENTION_LAB_CACHE", str(kept))
-    monkeypatch.setattr(smollm2, "_convert", lambda path: pytest.fail("converted again"))
+    monkeypatch.setattr(gguf_file, "read", lambda path: pytest.fail("converted again"))
     found = pretrained.inspect(smollm2.NAME)
     assert catalogue.fetch(found) == found.folder == smollm2.convert(PACKAGED)
 
@@ -332,8 +332,8 @@ def both(decoder, monkeypatch):
     inputs = {"input_ids": torch.randint(3, 97, (1, 61), generator=torch.Generator().manual_seed(1))}
     short = pretrained.record(decoder, inputs=inputs)
     monkeypatch.setattr(tiles, "LARGEST", 2 * 4 * 61 * 61)  # two heads
-    monkeypatch.setattr(tiles, "_WHOLE", 1000)
-    monkeypatch.setattr(tiles, "_TILE", 700)  # 11 rows
+    monkeypatch.setattr(tiles, "WHOLE", 1000)
+    monkeypatch.setattr(tiles, "TILE", 700)  # 11 rows
     return short, pretrained.record(decoder, inputs=inputs)
 
 

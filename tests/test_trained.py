@@ -127,7 +127,7 @@ def test_the_training_computes_what_numpy_does(model):
     ours = trained.build(model, {name: t.detach().numpy() for name, t in p.items()}, TINY.num_heads, TINY.half_width)
     source, target = (np.array(ids) for ids in task.pairs(np.random.default_rng(3), 1, 9)[0])
     forced = torch.tensor(target[None])
-    logits = training.logits(model, p, torch.tensor(source[None]), training._shifted(forced), TINY)
+    logits = training.logits(model, p, torch.tensor(source[None]), training.shifted(forced), TINY)
     found = seq2seq.write(ours, source, given=target).probabilities
     assert_allclose(found, logits.softmax(-1)[0].detach(), atol=1e-5)
 

@@ -449,8 +449,8 @@ def positional(weights: ArrayLike, mask: ArrayLike | None = None) -> np.ndarray:
     seen = _in_sight(weights, mask)
     even = weights.sum(axis=-1, keepdims=True) / np.maximum(seen.sum(axis=-1, keepdims=True), 1)
     apart = np.where(seen, weights - even, 0)
-    number = _diagonals(seen).sum(axis=-2)  # (..., n_q + n_k - 1)
-    explained = (_diagonals(apart).sum(axis=-2) ** 2 / np.maximum(number, 1)).sum(axis=-1)
+    number = diagonals(seen).sum(axis=-2)  # (..., n_q + n_k - 1)
+    explained = (diagonals(apart).sum(axis=-2) ** 2 / np.maximum(number, 1)).sum(axis=-1)
     total = (apart**2).sum(axis=(-2, -1))
     cells, distances = number.sum(axis=-1), (number > 0).sum(axis=-1)
     rounding = (8 * np.finfo(weights.dtype).eps) ** 2 * (weights**2).sum(axis=(-2, -1))
@@ -536,7 +536,7 @@ def _in_sight(weights, mask):
     if mask is not None:
         return np.broadcast_to(_fitted(mask, weights.shape), weights.shape) & some.any(axis=-1, keepdims=True)
     n_q, n_k = weights.shape[-2:]
-    used = _diagonals(some).any(axis=-2)  # (..., n_q + n_k - 1)
+    used = diagonals(some).any(axis=-2)  # (..., n_q + n_k - 1)
     lowest, highest = used.argmax(axis=-1), used.shape[-1] - 1 - used[..., ::-1].argmax(axis=-1)
     diagonal = np.arange(n_k) - np.arange(n_q)[:, None] + n_q - 1  # (n_q, n_k)
     band = (diagonal >= lowest[..., None, None]) & (diagonal <= highest[..., None, None])
@@ -551,7 +551,7 @@ def _fitted(mask, shape):
     return mask
 
 
-def _diagonals(cells):
+def diagonals(cells):
     """Lay each diagonal in a column: (..., n_q, n_k) -> (..., n_q, n_q + n_k - 1), 0 elsewhere."""
     *leading, n_q, n_k = cells.shape
     wide = np.zeros((*leading, n_q, n_q + n_k), dtype=cells.dtype)

@@ -267,7 +267,7 @@ class Transformer:
 
     def read(self, source: Sequence[int] | np.ndarray) -> Read:
         """Let every symbol of a source look at every other, layer by layer."""
-        x, steps = self._placed(self.source_embedding, source), []
+        x, steps = self.placed(self.source_embedding, source), []
         for layer in self.encoder:
             block = encoder_block(x, layer)
             x = block.output
@@ -277,7 +277,7 @@ class Transformer:
     def advance(self, read: Read, before: Moment, symbol: int) -> Moment:
         """Write one symbol after `symbol`, reading all symbols so far anew."""
         symbols = (*before.symbols, symbol)
-        x, weights = self._placed(self.target_embedding, list(symbols)), []
+        x, weights = self.placed(self.target_embedding, list(symbols)), []
         for layer in self.decoder:
             block = decoder_block(x, read.annotations, layer)
             x = block.output
@@ -286,7 +286,7 @@ class Transformer:
         return Moment(probabilities, np.stack(weights), block.cross.output[-1], None, symbols=symbols)
 
     @staticmethod
-    def _placed(embedding, symbols):
+    def placed(embedding, symbols):
         """Return the embeddings of symbols with their positions added, in the type of the embeddings."""
         return embedding[symbols] + sinusoidal(len(symbols), embedding.shape[1]).astype(embedding.dtype)
 

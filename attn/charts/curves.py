@@ -55,8 +55,8 @@ def curves(parts, theme, *, x, y, title="", width=640, height=340, marks=(), dot
     alt.LayerChart
     """
     x, y = (Axis(axis) if isinstance(axis, str) else axis for axis in (x, y))
-    x_axis = _Scale.over([part.x for part in parts] + [[mark[0] for mark in marks]], x.log, x.range)
-    y_axis = _Scale.over([part.y for part in parts], y.log, y.range)
+    x_axis = AxisScale.over([part.x for part in parts] + [[mark[0] for mark in marks]], x.log, x.range)
+    y_axis = AxisScale.over([part.y for part in parts], y.log, y.range)
     parts = [_kept(part, x_axis, y_axis) for part in parts]
     if not any(len(part.x) for part in parts):
         return message("Nothing to show.", theme, title)
@@ -65,7 +65,9 @@ def curves(parts, theme, *, x, y, title="", width=640, height=340, marks=(), dot
     gutter = max(pixels(part.name) for part in parts) + _GAP + 4
     across = int(at_least(width - gutter - 70))
     marks = [mark for mark in marks if x_axis.low <= mark[0] <= x_axis.high]
-    words = _beside([across * float(x_axis.fraction(mark[0])) for mark in marks], [mark[1] for mark in marks], across)
+    words = words_beside(
+        [across * float(x_axis.fraction(mark[0])) for mark in marks], [mark[1] for mark in marks], across
+    )
     y_axis = y_axis.raised(max((row + 1.2 for _, row in words), default=0) * LINE / height)
     plane = Plane(
         across, height, columns=1, rows=1,
@@ -83,7 +85,7 @@ def curves(parts, theme, *, x, y, title="", width=640, height=340, marks=(), dot
     return dressed(plane.figure(layers, title), theme, f"{what}.")
 
 
-class _Scale(NamedTuple):
+class AxisScale(NamedTuple):
     """From numbers to fractions of an axis."""
 
     low: float
@@ -167,12 +169,12 @@ def _curve(part, color, x_axis, y_axis, plane, x, y, dots):
     return [line.encode(**plane.at()), mark.encode(**plane.at(), tooltip=says)]
 
 
-def _beside(x, texts, width):
+def words_beside(x, texts, width):
     """Return whether each word lies at the left of its upright line, and in which row: across no line and no word.
 
     Examples
     --------
-    >>> _beside([90.0, 110.0], ["one", "two"], 200), _beside([10.0, 190.0], ["first", "last"], 200)
+    >>> words_beside([90.0, 110.0], ["one", "two"], 200), words_beside([10.0, 190.0], ["first", "last"], 200)
     ([(True, 0), (False, 0)], [(False, 0), (True, 0)])
     """
     taken, found = [], []
@@ -218,7 +220,7 @@ def _marked(marks, words, x_axis, y_axis, plane, theme):
 def _names(parts, colors, x_axis, y_axis, plane, theme):
     """Return layers with the name of each curve at its end, moved apart where ends meet and then tied to them."""
     ends = [plane.height * (1 - float(y_axis.fraction(part.y[-1]))) for part in parts]
-    apart = _spread(ends, _APART, plane.height)
+    apart = spread_apart(ends, _APART, plane.height)
     x = [max(1.0, float(x_axis.fraction(part.x[-1]))) for part in parts]
     inks = [hex_of(blend([color, theme.text], 0.3)) for color in colors]  # thin letters need more contrast
     table = pd.DataFrame(
@@ -234,14 +236,14 @@ def _names(parts, colors, x_axis, y_axis, plane, theme):
     return layers
 
 
-def _spread(places, least, height):
+def spread_apart(places, least, height):
     """Return places moved as little as needed to lie `least` apart, none beyond `height`.
 
     Examples
     --------
-    >>> _spread([10.0, 12.0, 50.0], 17, 100)
+    >>> spread_apart([10.0, 12.0, 50.0], 17, 100)
     [10.0, 27.0, 50.0]
-    >>> _spread([99.0, 100.0], 17, 100)
+    >>> spread_apart([99.0, 100.0], 17, 100)
     [83.0, 100.0]
     """
     order = np.argsort(places, kind="stable")

@@ -221,7 +221,7 @@ def ink_on(fill):
     >>> ink_on(rgb("#FFFFFF")).item(), ink_on(rgb("#08306B")).item()
     ('#000000', '#FFFFFF')
     """
-    contrast = np.stack([_contrast(fill, rgb(ink)) for ink in _INKS])
+    contrast = np.stack([contrast_ratio(fill, rgb(ink)) for ink in _INKS])
     return np.array(_INKS)[contrast.argmax(axis=0)]
 
 
@@ -249,7 +249,7 @@ def blend(stops, fraction):
     >>> blend(["#FFFFFF", "#000000"], [0, 0.5, 1]).round().astype(int)[:, 0]
     array([255, 119,   0])
     """
-    lab = _lab(np.stack([rgb(stop) for stop in stops]))  # (n_stops, 3)
+    lab = to_lab(np.stack([rgb(stop) for stop in stops]))  # (n_stops, 3)
     at = np.linspace(0, 1, len(stops))
     return _rgb(np.stack([np.interp(fraction, at, lab[:, i]) for i in range(3)], axis=-1))
 
@@ -273,7 +273,7 @@ def _linear(colour):
     return np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
 
 
-def _lab(colour):
+def to_lab(colour):
     """Return sRGB as CIELAB."""
     t = _linear(colour) @ _TO_XYZ.T / _WHITE
     f = np.where(t > (6 / 29) ** 3, np.cbrt(t), t / (3 * (6 / 29) ** 2) + 4 / 29)
@@ -289,7 +289,7 @@ def _rgb(lab):
     return 255 * np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
 
 
-def _contrast(a, b):
+def contrast_ratio(a, b):
     """Return the contrast ratio of two colours, from 1 to 21."""
     a, b = (_linear(c) @ [0.2126, 0.7152, 0.0722] + 0.05 for c in (a, b))
     return np.maximum(a, b) / np.minimum(a, b)

@@ -170,7 +170,7 @@ class Queue:
         return [ticket for ticket, end in zip(self._tickets, ends, strict=True) if end > self.at_once]
 
 
-_heavy = Queue(AT_ONCE)
+heavy_queue = Queue(AT_ONCE)
 
 
 def heavy(
@@ -197,4 +197,4 @@ def heavy(
     ...     sum(range(10))
     45
     """
-    return _heavy.turn(on_wait, should_stop, alone=alone)
+    return heavy_queue.turn(on_wait, should_stop, alone=alone)

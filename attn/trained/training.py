@@ -357,7 +357,7 @@ def train(
         if watch:
             watch(step, loss, p)
         source, target = _draw(batches, rng, recipe.batch)
-        scores = logits(model, p, source, _shifted(target), recipe)
+        scores = logits(model, p, source, shifted(target), recipe)
         error = torch.nn.functional.cross_entropy(scores.flatten(0, 1), target.flatten())
         optimiser.zero_grad()
         error.backward()
@@ -392,7 +392,7 @@ def _draw(batches, rng, size):
     return torch.from_numpy(source[rows]), torch.from_numpy(target[rows])
 
 
-def _shifted(target):
+def shifted(target):
     """Return what stands before each symbol of the target, `START` before the first."""
     return target.roll(1, dims=1).index_fill(1, target.new_zeros(1), 0)
 

@@ -126,7 +126,7 @@ def from_encoding(encoding: tokenizers.Encoding, texts: Sequence[str], special_i
             named.append(Token(texts[segment][start:end], id, special, start, end, segment))
         else:
             named.append(Token(piece.replace("▁", " ").replace("Ġ", " "), id, special, start, end, segment))
-    return tuple(_numbered(named))
+    return tuple(numbered(named))
 
 
 def from_ids(ids: Sequence[int], tokenizer: transformers.PreTrainedTokenizerBase | None) -> tuple[Token, ...]:
@@ -155,7 +155,7 @@ def _leaves_out_its_space(piece, text, start, before):
     return free and piece[0] in _SPACES and begins_a_word
 
 
-def _numbered(tokens):
+def numbered(tokens):
     """Make labels of the tokens, numbering those that share a character."""
     for group in _sharing(tokens):
         for number, token in enumerate(group, start=1):

@@ -19,7 +19,7 @@ from attn.pretrained.threads import Stopped
 if TYPE_CHECKING:
     from attn.pretrained.recording.layer import Layer
 
-_SMALL = 2**18  # scores of a layer up to which tiles are not worth their while
+SMALL = 2**18  # scores of a layer up to which tiles are not worth their while
 _ROWS = 512  # rows of a replaced pattern that are held at once
 
 
@@ -186,7 +186,7 @@ def attention(layer: Layer, only_causal: bool = False) -> np.ndarray:
     if layer.sinks is not None:
         key, value, mask, bias = _with_sinks(layer)
     options: dict[str, Any] = {"bias": bias, "scale": layer.scale, "softcap": layer.softcap}
-    if query[..., 0].size * key.shape[2] <= _SMALL:
+    if query[..., 0].size * key.shape[2] <= SMALL:
         return scaled_dot_product_attention(query, key, value, mask, **options).context
     import torch
 

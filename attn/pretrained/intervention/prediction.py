@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from attn.pretrained.intervention.run import Run
     from attn.pretrained.loading.load import Loaded
 
-_WEIGHTS = 40_000_000  # weights of all heads up to which two runs are compared weight by weight
-_AT_ONCE = 4_000_000  # of which so many are held at once
+WEIGHTS = 40_000_000  # weights of all heads up to which two runs are compared weight by weight
+AT_ONCE = 4_000_000  # of which so many are held at once
 
 
 class Prediction(NamedTuple):
@@ -194,7 +194,7 @@ def _head_shifts(before, after):
     if not before.layers or not after.layers:
         return ()
     by_hand = before.changes.heads ^ after.changes.heads | _repatterned(before, after)
-    few = sum(layer.num_heads * layer.query.shape[2] * layer.key.shape[2] for layer in before.layers) <= _WEIGHTS
+    few = sum(layer.num_heads * layer.query.shape[2] * layer.key.shape[2] for layer in before.layers) <= WEIGHTS
     shifts = []
     for one, other in zip(before.layers, after.layers, strict=True):
         outputs = _output_shifts(one, other)
@@ -219,7 +219,7 @@ def _output_shifts(before, after):
 def _weight_shifts(before, after, index):
     """Return by how much some weight of each head changed at most."""
     layer = before.layers[index]
-    step = max(1, _AT_ONCE // (layer.query.shape[2] * layer.key.shape[2]))
+    step = max(1, AT_ONCE // (layer.query.shape[2] * layer.key.shape[2]))
     shifts = []
     for first in range(0, layer.num_heads, step):
         heads = range(first, min(first + step, layer.num_heads))

@@ -254,7 +254,7 @@ def _turns(model, d_k):
         width = int(d_k * kind.get("partial_rotary_factor", 1)) // 2 * 2
         if width == 0:
             continue
-        frequencies = _frequencies(kind, width)
+        frequencies = rope_frequencies(kind, width)
         yield lambda x, frequencies=frequencies, interleaved=interleaved: _turned(x, frequencies, interleaved)
 
 
@@ -265,7 +265,7 @@ def _turned(x, frequencies, interleaved):
     return positions.rotate(x, angles, interleaved=interleaved)
 
 
-def _frequencies(rope, width):
+def rope_frequencies(rope, width):
     r"""Return the angle from one position to the next for every pair of numbers.
 
     Parameters

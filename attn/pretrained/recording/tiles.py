@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from attn.pretrained.recording.registry import Call
 
 LARGEST = 128_000_000  # bytes that the weights of all heads of a layer may take at once
-_TILE = 1_000_000  # weights computed at once for a long text: they stay in the cache of a core
-_WHOLE = 4 * _TILE  # weights of one head from which on its rows are cut into tiles
+TILE = 1_000_000  # weights computed at once for a long text: they stay in the cache of a core
+WHOLE = 4 * TILE  # weights of one head from which on its rows are cut into tiles
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,9 +178,9 @@ def in_tiles(compute: Callable, shape: tuple) -> list[np.ndarray]:
 
 def tiles(shape: Sequence[int]) -> list[slice]:
     """Return slices of rows that cut weights of the shape (batch, heads, n_q, n_k) into tiles, if they are large."""
-    if shape[2] * shape[3] <= _WHOLE:
+    if shape[2] * shape[3] <= WHOLE:
         return [slice(0, shape[2])]
-    step = max(1, _TILE * shape[2] // math.prod(shape))
+    step = max(1, TILE * shape[2] // math.prod(shape))
     return [slice(start, start + step) for start in range(0, shape[2], step)]
 
 

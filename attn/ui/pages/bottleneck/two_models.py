@@ -340,12 +340,12 @@ def shapes(result):
 
 def formula(result):
     """Return how each model comes to its context, as LaTeX with every letter in the colour of its role."""
-    lines = dict.fromkeys(_formula(side.model) for side in (result.left, result.right))
+    lines = dict.fromkeys(formula_of(side.model) for side in (result.left, result.right))
     text = r"\begin{aligned}" + r"\\[6pt]".join(lines) + r"\end{aligned}"
     return re.sub(r"«(\w+) (.+?)»", lambda found: rf"\textcolor{{{theme().role(found[1])}}}{{{found[2]}}}", text)
 
 
-def _formula(model):
+def formula_of(model):
     """Return one model's formula, its coloured letters as ``«role letter»``."""
     if isinstance(model, Bahdanau):
         return FORMULAS["bahdanau" if model.attends else "fixed"]

@@ -102,7 +102,7 @@ def pointing(state, setup):
     rows, columns = names_of(numbers, pointed)
     e, d = letter("key", "e_j"), letter("query", "d_i")
     reading(
-        _pointing_in_words(numbers, found),
+        pointing_in_words(numbers, found),
         rf"\begin{{gathered}} u_j = v^\top \tanh(W_1 {e} + W_2 {d}) \\ p = \mathrm{{softmax}}(u) \end{{gathered}}",
         f"encoded: {len(numbers)} × {len(network.v)} · one state per step: {len(network.v)} · "
         f"weights: {len(numbers)} × {len(numbers)}, which are the output",
@@ -122,7 +122,7 @@ def pointing(state, setup):
     )
 
 
-def _pointing_in_words(numbers, found):
+def pointing_in_words(numbers, found):
     """Say what came out, and whether it is sorted."""
     listed = ", ".join(f"{x:g}" for x in found)
     wrong = next((at for at, pair in enumerate(zip(found, sorted(numbers), strict=True)) if pair[0] != pair[1]), None)
