@@ -358,7 +358,7 @@ gone = (table < low) | (table > high)""",
         "rows = charts.token_labels([token.text for token in layer.query_tokens])",
         "columns = charts.token_labels([token.text for token in layer.key_tokens])",
         "head = charts.panel(contribution.mean_over(shown), rows, columns, **scale)",
-        'charts.save(charts.panels(theme, room, head, tallest=620), "head.svg")',
+        'charts.save(charts.panels(theme, width, head, tallest=620), "head.svg")',
     )
 
 
