@@ -1,5 +1,8 @@
 """Tokens are shown as people wrote them, whatever the tokenizer does to them."""
 
+import json
+import re
+
 import pytest
 
 from attn import pretrained
@@ -30,9 +33,77 @@ def byte_level():
     return transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|endoftext|>")
 
 
+@pytest.fixture(scope="module")
+def sentence_bpe():
+    """BPE over a text that begins with a space, with bytes for what it lacks, as Llama 2 has."""
+    pieces = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), "▁", *"unbatxhe今日", "▁t", "▁th"]
+    vocabulary = {piece: id for id, piece in enumerate(pieces)}
+    merges = [("▁", "t"), ("▁t", "h")]
+    model = tokenizers.models.BPE(vocabulary, merges, unk_token="<unk>", fuse_unk=True, byte_fallback=True)
+    tokenizer = tokenizers.Tokenizer(model)
+    steps = tokenizers.normalizers.Prepend("▁"), tokenizers.normalizers.Replace(" ", "▁")
+    tokenizer.normalizer = tokenizers.normalizers.Sequence(steps)
+    decoders = tokenizers.decoders
+    undo = decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)
+    tokenizer.decoder = decoders.Sequence(undo)
+    special = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
+    return transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special)
+
+
+@pytest.fixture(scope="module")
+def unigram():
+    """Unigram pieces of words that begin with a space, as T5 and XLM-R have."""
+    pieces = ["<s>", "</s>", "<unk>", "▁", "▁the", "今日", *"unbatxhe"]
+    model = tokenizers.models.Unigram([(piece, -float(place)) for place, piece in enumerate(pieces)], unk_id=2)
+    tokenizer = tokenizers.Tokenizer(model)
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Metaspace()
+    tokenizer.decoder = tokenizers.decoders.Metaspace()
+    special = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
+    return transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special)
+
+
+@pytest.fixture(scope="module")
+def marian(tmp_path_factory):
+    """A tokenizer in Python, which does not say where its pieces come from."""
+    sentencepiece = pytest.importorskip("sentencepiece")
+    folder = tmp_path_factory.mktemp("marian")
+    lines = ["the unbatx hat and the bat"] * 20
+    where = {"model_prefix": str(folder / "both"), "vocab_size": 24, "hard_vocab_limit": False, "minloglevel": 2}
+    sentencepiece.SentencePieceTrainer.train(sentence_iterator=iter(lines), model_type="bpe", **where)
+    pieces = sentencepiece.SentencePieceProcessor(model_file=str(folder / "both.model"))
+    names = dict.fromkeys(
+        ["</s>", "<unk>", *(pieces.id_to_piece(id) for id in range(pieces.get_piece_size())), "<pad>"]
+    )
+    (folder / "vocab.json").write_text(json.dumps({name: id for id, name in enumerate(names)}))
+    files = {"source_spm": str(folder / "both.model"), "target_spm": str(folder / "both.model")}
+    return transformers.MarianTokenizer(**files, vocab=str(folder / "vocab.json"), source_lang="en", target_lang="de")
+
+
+@pytest.fixture(scope="module")
+def byt5():
+    return transformers.ByT5Tokenizer()
+
+
+@pytest.fixture(scope="module")
+def canine():
+    return transformers.CanineTokenizer()
+
+
+def by_any_means(tokenizer, text):
+    """Return the tokens of a text by their places if the tokenizer tells them, otherwise by their ids."""
+    return named(tokenizer, text) if tokenizer.is_fast else tokens.from_ids(tokenizer(text)["input_ids"], tokenizer)
+
+
+def together(found):
+    """Return the labels of tokens as one text, a numbered character once."""
+    whole = [re.sub(" 1/[0-9]+$", "", token.text) for token in found if not token.special]
+    return "".join(label for label in whole if not re.search(" [0-9]+/[0-9]+$", label)).replace("◌", "")
+
+
 def named(tokenizer, *texts):
     """Return the tokens of one or two texts."""
-    return tokens.from_encoding(tokenizer(*texts).encodings[0], texts, tokens.special_ids(tokenizer))
+    known = tokens.special_ids(tokenizer), tokens.unknown_token(tokenizer)
+    return tokens.from_encoding(tokenizer(*texts).encodings[0], texts, *known)
 
 
 def labels(tokenizer, *texts):
@@ -44,7 +115,7 @@ def labels(tokenizer, *texts):
     ("text", "expected"),
     [
         ("A café", ["[CLS]", "A", "café", "[SEP]"]),
-        ("🙂 ok", ["[CLS]", "🙂", "ok", "[SEP]"]),
+        ("🙂 ok", ["[CLS]", "[UNK] 🙂", "ok", "[SEP]"]),
         ("playfulness", ["[CLS]", "playful", "ness", "[SEP]"]),
         ("<b>*x*</b>", ["[CLS]", "<", "b", ">", "*", "x", "*", "<", "/", "b", ">", "[SEP]"]),
         ("", ["[CLS]", "[SEP]"]),
@@ -72,15 +143,6 @@ def test_bytes_of_one_character_are_numbered(byte_level):
     assert labels(byte_level, "a é") == ["a", "␣", "é 1/2", "é 2/2"]
 
 
-def test_tokens_that_share_a_character_are_numbered_together():
-    def named(*places):
-        return [token.text for token in tokens.numbered(tokens.Token(text, 0, False, *at) for text, *at in places)]
-
-    assert named((" 👩", 1, 3), ("👩", 2, 3), ("👩", 2, 3)) == ["␣👩 1/3", "👩 2/3", "👩 3/3"]
-    assert named(("ab", 0, 2), ("b", 1, 2), ("c", 2, 3)) == ["ab 1/2", "b 2/2", "c"]
-    assert named(("a", 0, 1, 0), ("b", 0, 1, 1), ("c", None, None, 1)) == ["a", "b", "c"]
-
-
 def test_places_in_the_text_are_kept(minilm):
     text = "Is it open"
     inside = [token for token in named(minilm, text) if token.start is not None]
@@ -89,7 +151,7 @@ def test_places_in_the_text_are_kept(minilm):
 
 def test_special_tokens_are_those_the_tokenizer_adds_or_reads_as_such(minilm):
     flags = [(token.text, token.special) for token in named(minilm, "one [SEP] 🙂")]
-    assert flags == [("[CLS]", True), ("one", False), ("[SEP]", True), ("🙂", False), ("[SEP]", True)]
+    assert flags == [("[CLS]", True), ("one", False), ("[SEP]", True), ("[UNK] 🙂", False), ("[SEP]", True)]
 
 
 def test_ids_alone_are_decoded(minilm, byte_level):
@@ -97,6 +159,77 @@ def test_ids_alone_are_decoded(minilm, byte_level):
     ids = byte_level("the cat")["input_ids"]
     assert [token.text for token in tokens.from_ids(ids, byte_level)] == ["the", "␣cat"]
     assert [token.text for token in tokens.from_ids([5, 7], None)] == ["5", "7"]
+
+
+TEXTS = ["the 👍 👩", "naïve é", "e\u0301 a\u0301", "今日は良い", "مرحبا بكم", "a   b", " the", "a\n\nb", "a\tb"]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize("kind", ["byte_level", "sentence_bpe", "byt5", "canine"])
+def test_labels_say_the_text_where_a_tokenizer_keeps_all_of_it(request, kind, text):
+    tokenizer = request.getfixturevalue(kind)
+    added = "␣" if kind == "sentence_bpe" else ""
+    assert tokenizer.decode(tokenizer(text)["input_ids"], skip_special_tokens=True) == text
+    assert together(by_any_means(tokenizer, text)) == added + tokens.readable(text)
+
+
+@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize("kind", ["byte_level", "sentence_bpe"])
+def test_ids_alone_give_the_names_that_the_text_gives(request, kind, text):
+    tokenizer = request.getfixturevalue(kind)
+    by_id = tokens.from_ids(tokenizer(text)["input_ids"], tokenizer)
+    assert [token.text for token in by_id] == labels(tokenizer, text)
+
+
+@pytest.mark.parametrize("kind", ["minilm", "byte_level", "sentence_bpe", "unigram", "marian", "byt5", "canine"])
+def test_pieces_of_a_word_go_on_with_it(request, kind):
+    words = []
+    for token in by_any_means(request.getfixturevalue(kind), "unbatx the hat"):
+        piece = token.text.replace("␣", "").removeprefix("##")
+        if token.inside:
+            words[-1] += piece
+        elif piece and not token.special:
+            words.append(piece)
+    assert words == ["unbatx", "the", "hat"]
+
+
+def test_a_space_before_the_first_word_is_a_token_of_its_own(sentence_bpe, unigram):
+    assert labels(sentence_bpe, "今日") == ["␣", "今", "日"]
+    assert labels(unigram, "今日 今日") == ["␣", "今日", "␣", "今日"]
+    assert [(token.start, token.end) for token in named(unigram, "今日 今日")] == [(0, 0), (0, 2), (2, 3), (3, 5)]
+
+
+def test_pieces_of_a_slow_tokenizer_keep_their_space(marian):
+    ids = marian("the bat")["input_ids"]
+    assert together(tokens.from_ids(ids, marian)) == "".join(marian.convert_ids_to_tokens(ids[:-1])).replace("▁", "␣")
+
+
+@pytest.mark.parametrize(("kind", "name"), [("minilm", "[UNK]"), ("unigram", "<unk>"), ("marian", "<unk>")])
+def test_what_the_vocabulary_lacks_is_called_unknown(request, kind, name):
+    tokenizer = request.getfixturevalue(kind)
+    one, other = by_any_means(tokenizer, "the 👍 bat"), by_any_means(tokenizer, "the 🤮 bat")
+    assert [token.id for token in one] == [token.id for token in other]
+    for mine, its in zip(one, other, strict=True):
+        assert mine.unknown == its.unknown == (mine.id == tokenizer.unk_token_id)
+        typed = (" 👍", " 🤮") if mine.unknown and tokenizer.is_fast else ("", "")
+        assert mine.text.removesuffix(typed[0]) == its.text.removesuffix(typed[1])
+        assert not mine.unknown or mine.text == name + typed[0]
+    assert any(token.unknown for token in one)
+
+
+def test_bytes_that_are_no_character_are_shown_as_numbers(byte_level, byt5):
+    for tokenizer in (byte_level, byt5):
+        (token,) = tokens.from_ids([tokenizer("🙂")["input_ids"][1]], tokenizer)
+        assert token.text == "<0x9F>"
+
+
+def test_a_token_with_another_task_is_not_unknown(byte_level, canine):
+    gpt2 = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=byte_level.backend_tokenizer, eos_token="<|endoftext|>", unk_token="<|endoftext|>"
+    )
+    (token,) = tokens.from_ids([gpt2.eos_token_id], gpt2)
+    assert token.special and not token.unknown
+    assert [token.text for token in by_any_means(canine, "a")] == ["[CLS]", "a", "[SEP]"]
 
 
 @pytest.mark.parametrize(

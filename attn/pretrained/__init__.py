@@ -5,6 +5,7 @@ Importing this loads neither torch nor transformers; the functions do, when they
 
 from attn.pretrained import bert
 from attn.pretrained.errors import ModelError
+from attn.pretrained.inputs import tokens
 from attn.pretrained.inputs.audio import audio_inputs
 from attn.pretrained.inputs.images import PatchGrid, image_inputs, patch_grid
 from attn.pretrained.inputs.tokens import Token
@@ -50,5 +51,6 @@ __all__ = [
     "parameters",
     "patch_grid",
     "record",
+    "tokens",
     "wrap",
 ]

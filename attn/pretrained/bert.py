@@ -54,6 +54,8 @@ class Encoder:
         Added to variances in layer norms.
     special_ids : frozenset of int
         Without that of the unknown token.
+    unknown : dict
+        Id -> name of the token that stands for what the vocabulary lacks.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Encoder:
     max_tokens: int
     epsilon: float
     special_ids: frozenset
+    unknown: dict
 
 
 class Block(NamedTuple):
@@ -114,7 +117,7 @@ def load(
     catalogue.check_size(preflight, settings.size_limit if size_limit is None else size_limit)
     folder = catalogue.fetch(preflight)
     config = _config(folder, preflight.name)
-    tokenizer, special_ids = _tokenizer(folder, preflight.name)
+    tokenizer, special_ids, unknown = _tokenizer(folder, preflight.name)
     return Encoder(
         name=preflight.name,
         tensors=_tensors(folder, config, preflight.name),
@@ -124,6 +127,7 @@ def load(
         max_tokens=config["max_position_embeddings"],
         epsilon=config["layer_norm_eps"],
         special_ids=special_ids,
+        unknown=unknown,
     )
 
 
@@ -281,7 +285,7 @@ def _tokenize(encoder, text, pair):
         cutting = type(encoder.tokenizer).from_str(encoder.tokenizer.to_str())
         cutting.enable_truncation(encoder.max_tokens)
         encoding = cutting.encode(*texts)
-    names = tokens.from_encoding(encoding, texts, encoder.special_ids)
+    names = tokens.from_encoding(encoding, texts, encoder.special_ids, encoder.unknown)
     return encoding, names, count if count > encoder.max_tokens else None
 
 
@@ -296,7 +300,7 @@ def _config(folder, name):
 
 
 def _tokenizer(folder, name):
-    """Open a tokenizer, and say which of its ids are special wherever they come from."""
+    """Open a tokenizer, and say which of its ids are special wherever they come from, and which is the unknown one."""
     from tokenizers import Tokenizer
 
     if not (folder / "tokenizer.json").is_file():
@@ -306,7 +310,8 @@ def _tokenizer(folder, name):
     tokenizer.no_truncation()
     added = tokenizer.get_added_tokens_decoder()
     unknown = getattr(tokenizer.model, "unk_token", None)
-    return tokenizer, frozenset(id for id, token in added.items() if token.special and token.content != unknown)
+    special = frozenset(id for id, token in added.items() if token.special and token.content != unknown)
+    return tokenizer, special, {} if unknown is None else {tokenizer.token_to_id(unknown): unknown}
 
 
 def _tensors(folder, config, name):

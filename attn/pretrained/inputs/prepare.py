@@ -195,7 +195,8 @@ def _encoded(loaded, texts, given, **target):
     if count == 0:
         raise ModelError(f"the text has no token for {loaded.name}, so there is nothing to look at")
     if encoded.encodings:
-        names = tokens.from_encoding(encoded.encodings[0], texts, tokens.special_ids(tokenizer))
+        known = tokens.special_ids(tokenizer), tokens.unknown_token(tokenizer)
+        names = tokens.from_encoding(encoded.encodings[0], texts, *known)
     else:  # a tokenizer in Python does not say where in the text its tokens come from
         names = tokens.from_ids(encoded["input_ids"], tokenizer)
     return _Encoded(dict(encoded), names, count if count > loaded.max_tokens else None)

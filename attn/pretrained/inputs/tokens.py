@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from attn.pretrained.errors import ModelError
@@ -18,21 +18,33 @@ LONGEST_TEXT = 200_000  # characters: far beyond what any model here reads, and 
 _JOINERS = "\u200c\u200d"  # part of how emoji and several scripts are written
 _SPACES = "Ġ▁"  # how vocabularies write the space before a word
 _UNREADABLE = "\ufffd"
+_MOST_TOGETHER = 8  # tokens of one emoji, or of two that share a token
+# bytes that byte-level BPE writes as they are
+_PRINTABLE = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
+_BYTES = {chr(byte): byte for byte in range(0x100)} | {
+    chr(0x100 + place): byte for place, byte in enumerate(sorted({*range(0x100)} - _PRINTABLE))
+}
 
 
 class Token(NamedTuple):
     """One token of a text."""
 
-    text: str  # as people read it, never empty
+    text: str  # as people read it, never empty; of an unknown token what the model read, then what was typed
     id: int | None  # in the vocabulary; None for what is not a token, such as a patch of a picture
     special: bool  # put there by the tokenizer, or read as one of its special tokens
     start: int | None = None  # where in the text it begins; None for what was not in the text
     end: int | None = None
     segment: int = 0  # 1 in the second text of a pair
+    unknown: bool = False  # stands for whatever the vocabulary lacks: the model does not read what was typed
+    inside: bool = False  # goes on with the word of the token before
 
 
 def checked(text: str) -> str:
     """Return a text in the form that a tokenizer takes.
+
+    Parameters
+    ----------
+    text : str
 
     Returns
     -------
@@ -55,6 +67,10 @@ def checked(text: str) -> str:
 
 def readable(text: str) -> str:
     """Return a piece of text as a label: one line, nothing invisible, spaces included, not too long.
+
+    Parameters
+    ----------
+    text : str
 
     Returns
     -------
@@ -86,27 +102,32 @@ def _visible(character):
         return chr(0x2400 + code)  # ␀ ␁ ␂ ...
     if code == 0x7F:
         return "␡"
-    if unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp", "Zs"):
+    if unicodedata.category(character) in ("Cc", "Cf", "Co", "Zl", "Zp", "Zs"):
         return f"U+{code:04X}"
     return character
 
 
-def from_encoding(encoding: tokenizers.Encoding, texts: Sequence[str], special_ids: set[int]) -> tuple[Token, ...]:
+def from_encoding(
+    encoding: tokenizers.Encoding, texts: Sequence[str], special_ids: set[int], unknown: Mapping[int, str] | None = None
+) -> tuple[Token, ...]:
     """Name the tokens of an encoding by the text that they stand for.
 
     Parameters
     ----------
-    encoding
-    texts
+    encoding : tokenizers.Encoding
+    texts : sequence of str
         The text, or both texts of a pair.
-    special_ids
+    special_ids : set of int
         Ids that are special wherever they come from. The unknown token is not among them: it stands
         for a word of the text.
+    unknown : dict, optional
+        Id -> name of the token that stands for what the vocabulary lacks; see `unknown_token`.
 
     Returns
     -------
     tuple of Token
-        Tokens that share a character (the bytes of an emoji) are numbered, ``🙂 1/3``.
+        Tokens that share a character (the bytes of an emoji) are numbered, ``🙂 1/3``. An unknown token
+        has what was typed behind its own name, ``[UNK] 🙂``.
     """
     places = zip(
         encoding.ids,
@@ -114,53 +135,170 @@ def from_encoding(encoding: tokenizers.Encoding, texts: Sequence[str], special_i
         encoding.offsets,
         encoding.special_tokens_mask,
         encoding.sequence_ids,
+        encoding.word_ids,
         strict=True,
     )
-    named = []
-    for id, piece, (start, end), added, segment in places:
+    unknown, named, word_before = unknown or {}, [], None
+    for id, piece, (start, end), added, segment, word in places:
         special = bool(added) or id in special_ids
         if segment is None:
             named.append(Token(readable(piece), id, special, segment=named[-1].segment if named else 0))
-        elif end > start:
-            start -= _leaves_out_its_space(piece, texts[segment], start, named[-1:])
-            named.append(Token(texts[segment][start:end], id, special, start, end, segment))
         else:
-            named.append(Token(piece.replace("▁", " ").replace("Ġ", " "), id, special, start, end, segment))
-    return tuple(numbered(named))
+            text = texts[segment]
+            if named and named[-1].start == start and not named[-1].text.strip("␣"):
+                named[-1] = named[-1]._replace(end=start)  # a space that the tokenizer puts before a first word
+            before = named[-1] if named and named[-1].segment == segment else None
+            goes_on = word == word_before and not special and _goes_on(before, text, start, piece)
+            start, end = _place(piece, text, start, end, before)
+            written = _written(piece, text[start:end])
+            label = _unknown(unknown[id], written) if id in unknown else readable(written)
+            named.append(Token(label, id, special, start, end, segment, id in unknown, goes_on))
+        word_before = word
+    return tuple(_numbered(named))
 
 
 def from_ids(ids: Sequence[int], tokenizer: transformers.PreTrainedTokenizerBase | None) -> tuple[Token, ...]:
-    """Name tokens by their ids alone, as far as a tokenizer can tell."""
+    """Name tokens by their ids alone, as far as a tokenizer can tell.
+
+    Parameters
+    ----------
+    ids : sequence of int
+    tokenizer : transformers.PreTrainedTokenizerBase or None
+
+    Returns
+    -------
+    tuple of Token
+        Tokens that are readable together only (the bytes of an emoji) are numbered, ``🙂 1/3``.
+    """
     if tokenizer is None:
         return tuple(Token(str(id), id, False) for id in ids)
-    special = special_ids(tokenizer)
-    return tuple(Token(readable(_piece(id, tokenizer)), id, id in special) for id in ids)
+    special, unknown = special_ids(tokenizer), unknown_token(tokenizer)
+    named, before = [], ()
+    for group, text in _readable_together(ids, tokenizer, {*special, *unknown}):
+        goes_on = bool(before) and not special & {*before, *group} and _joined(before, group, tokenizer)
+        for number, id in enumerate(group, start=1):
+            label = f"{readable(text)} {number}/{len(group)}" if len(group) > 1 else readable(text)
+            named.append(Token(label, id, id in special, unknown=id in unknown, inside=goes_on or number > 1))
+        before = group
+    return tuple(named)
 
 
 def special_ids(tokenizer: transformers.PreTrainedTokenizerBase) -> set[int]:
     """Return the ids of the special tokens of a tokenizer, without the unknown token."""
-    return set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}
+    return set(tokenizer.all_special_ids) - {*unknown_token(tokenizer)}
+
+
+def unknown_token(tokenizer: transformers.PreTrainedTokenizerBase) -> dict[int, str]:
+    """Return the token that stands for what the vocabulary lacks.
+
+    Returns
+    -------
+    dict
+        Id -> name. Empty where the token has another task, as in GPT-2, which reads every byte and lacks nothing.
+    """
+    id = tokenizer.unk_token_id
+    return {} if id in (None, tokenizer.bos_token_id, tokenizer.eos_token_id) else {id: str(tokenizer.unk_token)}
+
+
+def _readable_together(ids, tokenizer, whole):
+    """Yield the shortest runs of ids that decode to something readable, and what they decode to."""
+    place = 0
+    while place < len(ids):
+        group, text = [], ""
+        for id in ids[place : place + _MOST_TOGETHER]:
+            alone = "" if id in whole else _piece(id, tokenizer)
+            if id in whole or (group and alone):
+                break
+            group.append(id)
+            text = alone or _decoded(group, tokenizer)
+            if text and _UNREADABLE not in text:
+                break
+        if not text or _UNREADABLE in text:  # special, or bytes that are no character
+            group, text = [ids[place]], _spelling(ids[place], tokenizer)
+        yield group, text
+        place += len(group)
 
 
 def _piece(id, tokenizer):
-    """Return what one id decodes to, or its spelling in the vocabulary where that is unreadable."""
-    text = tokenizer.decode([id], clean_up_tokenization_spaces=False)
-    return text if text and _UNREADABLE not in text else str(tokenizer.convert_ids_to_tokens(id) or id)
+    """Return what one id stands for, with its space; nothing if it is not readable alone."""
+    spelled = str(tokenizer.convert_ids_to_tokens(id) or "")
+    if spelled.startswith("▁"):  # decoding leaves out the space of a first word
+        return _written(spelled, "")
+    text = _decoded([id], tokenizer)
+    return "" if _UNREADABLE in text else text
 
 
-def _leaves_out_its_space(piece, text, start, before):
-    """Say whether a piece begins with a space of the text that lies just before its place."""
-    free = not before or before[0].end is None or before[0].end < start
-    begins_a_word = text[start - 1 : start] == " " and text[start] != " "
-    return free and piece[0] in _SPACES and begins_a_word
+def _decoded(ids, tokenizer):
+    """Return the text of ids as the tokenizer puts it together."""
+    return tokenizer.decode(ids, clean_up_tokenization_spaces=False)
 
 
-def numbered(tokens):
-    """Make labels of the tokens, numbering those that share a character."""
+def _spelling(id, tokenizer):
+    """Return how the vocabulary writes an id; as numbers if it is bytes that are no character."""
+    piece = str(tokenizer.convert_ids_to_tokens(id) or id)
+    if unicodedata.category(piece[0]) == "Co":  # CANINE gives its special tokens places where Unicode has no letters
+        roles = {token: role for role, token in tokenizer.special_tokens_map.items()}
+        return f"[{roles[piece].removesuffix('_token').upper()}]" if piece in roles else piece
+    if piece.isascii() or not {*piece} <= {*_BYTES}:
+        return piece
+    return "".join(f"<0x{_BYTES[character]:02X}>" for character in piece)
+
+
+def _joined(before, group, tokenizer):
+    """Say whether the tokenizer puts two runs of ids together without a space between them."""
+    first, both = _decoded(before, tokenizer), _decoded([*before, *group], tokenizer)
+    if first.strip():
+        return both[len(first.rstrip()) :][:1].strip() != ""
+    return False
+
+
+def _goes_on(before, text, start, piece):
+    """Say whether a piece goes on with the word of the token before it: they touch, and no space lies between them."""
+    if before is None or before.special or before.end is None:
+        return False
+    if before.end > start:  # they share a character
+        return True
+    touches = before.start < before.end == start < len(text)
+    return touches and not _spaces(piece, text[start]) and not any(map(str.isspace, text[start - 1 : start + 1]))
+
+
+def _place(piece, text, start, end, before):
+    """Return where in the text a piece begins and ends, with the space that it begins with."""
+    spaces = _spaces(piece, text[start:end] or " ")
+    free = before is None or before.end is None or before.end < start
+    if spaces and free and text[start - 1 : start].isspace() and not text[start : start + 1].isspace():
+        return start - 1, start if spaces == len(piece) else end
+    return start, end
+
+
+def _spaces(piece, typed):
+    """Return how many spaces a piece begins with; none if its first sign is a letter of the text."""
+    return 0 if typed.startswith(piece[:1]) or piece[0] not in _SPACES else len(piece) - len(piece.lstrip(piece[0]))
+
+
+def _written(piece, typed):
+    """Return what a piece stands for: what was typed, after the spaces that the model reads."""
+    spaces = _spaces(piece, typed or " ")
+    if not spaces:
+        return typed or piece
+    bare = typed.lstrip() if piece[0] == "▁" else typed.lstrip(" ")  # SentencePiece reads a tab as a space
+    return " " * spaces + ((bare or piece[spaces:]) if spaces < len(piece) else "")
+
+
+def _unknown(name, typed):
+    """Return the label of an unknown token: its own name, and what was typed."""
+    typed = typed.strip()
+    if not typed or typed == name:
+        return readable(name)
+    label = f"{readable(name)} {readable(typed)}"
+    return label if len(label) <= LONGEST_LABEL else label[: LONGEST_LABEL - 1] + "…"
+
+
+def _numbered(tokens):
+    """Number the labels of tokens that share a character."""
     for group in _sharing(tokens):
         for number, token in enumerate(group, start=1):
-            label = readable(token.text)
-            yield token._replace(text=f"{label} {number}/{len(group)}" if len(group) > 1 else label)
+            yield token._replace(text=f"{token.text} {number}/{len(group)}") if len(group) > 1 else token
 
 
 def _sharing(tokens):
