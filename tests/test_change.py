@@ -478,5 +478,5 @@ def test_a_map_of_heads_covers_those_that_are_changed():
     covers = chart.layer[-2].data.set_index(["row", "column"])["kind"].to_dict()
     assert covers == {(0, 1): "off", (1, 2): "pattern replaced", (2, 3): "no such head"}
     assert np.isnan(values[2, 3])  # what was given is left as it is
-    assert chart.data["shade"].max() == 10
+    assert chart.layer[0].data["shade"].max() == 10
     assert len(charts.head_switches(np.ones((2, 2)), charts.DARK).layer) < len(chart.layer)

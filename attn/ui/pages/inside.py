@@ -162,14 +162,16 @@ def overview_of(table, setup, page_width):
 
 def overview(table, gone, name, unit, order, places, chosen, size, width, theme):
     """Draw one number for every head as a map, and beside it the first heads in order."""
-    scale, pick = charts.Scale(1.0 if unit == "share" else None, name=unit), charts.Pick("map", chosen)
-    heads = charts.layer_head_map(table, theme, title=name, hidden=gone, size=size, scale=scale, pick=pick)
+    heads = charts.layer_head_map(
+        table, theme, title=name, hidden=gone, size=size,
+        scale=charts.Scale(1.0 if unit == "share" else None, name=unit), pick=charts.Pick("map", chosen),
+    )  # fmt: skip
     values = [table[place] for place in places]
     names = [f"layer {layer + 1}, head {head + 1}" for layer, head in places]
-    scale, pick = charts.Scale(name=unit), charts.Pick("bar")
     bars = charts.bars(
-        values, names, theme, kind="magnitude", title=f"{name}: {order}", width=width, scale=scale, pick=pick
-    )
+        values, names, theme, kind="magnitude", title=f"{name}: {order}", width=width,
+        scale=charts.Scale(name=unit), pick=charts.Pick("bar"),
+    )  # fmt: skip
     return charts.beside(heads, bars)
 
 
@@ -331,7 +333,7 @@ def code_of(setup, source, table, layer, scale, width):
             "high": high if setup.kept[1] < 100 else math.inf,
         }
         | overview_of(table, setup, width)
-        | {"scale": scale, "theme": LIGHT, "width": round(width)},
+        | {"scale": scale, "theme": LIGHT, "room": round(width)},
         "from attn import contribution, head_measures, pretrained\n" + recording_lines(source) + "\n",
         f"""
 def numbers(layer):
