@@ -320,6 +320,7 @@ class Score(NamedTuple):
         }
 
 
+# New rows last: random parameters are drawn in this order, and links hold the seed.
 SCORES = {
     score.name: score
     for score in (
