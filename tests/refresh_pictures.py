@@ -14,19 +14,18 @@ LINKS = {page: f"/{page}" for page in PAGES} | {
     "home": "/",
     "pretrained": "/pretrained?unscaled=1",  # else its difference is that of rounding, which processors do unlike
 }
+WINDOW = {"viewport": {"width": 1280, "height": 2000}, "color_scheme": "light"}
 
 
-def taken(browser, address, page):
-    """Return the first figure of a page as a light window 1280 pixels wide shows it, as PNG bytes."""
-    context = browser.new_context(viewport={"width": 1280, "height": 2000}, color_scheme="light")
-    try:
-        shown = context.new_page()
-        shown.set_default_timeout(90_000)  # a busy machine is no failure
-        shown.goto(f"{address}{LINKS[page]}")
-        settled(shown)
-        return shown.locator(FIGURE).first.screenshot(animations="disabled")
-    finally:
-        context.close()
+def taken(context, address, page):
+    """Return the first figure of a page as PNG bytes, as it looks in a context of the browser made with `WINDOW`."""
+    shown = context.new_page()
+    shown.set_default_timeout(90_000)  # a busy machine is no failure
+    shown.goto(f"{address}{LINKS[page]}")
+    settled(shown)
+    picture = shown.locator(FIGURE).first.screenshot(animations="disabled")
+    shown.close()
+    return picture
 
 
 def main():
@@ -35,9 +34,10 @@ def main():
     with chromium() as browser, serve() as running:
         if browser is None:
             sys.exit("there must be a Chromium, found none")
+        context = browser.new_context(**WINDOW)
         for page in PAGES:
             path = FOLDER / f"{page}.png"
-            path.write_bytes(taken(browser, running.address, page))
+            path.write_bytes(taken(context, running.address, page))
             print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
 
 
