@@ -320,7 +320,7 @@ def _through(heads, options, block, keys, query, calm, result, desk):
             at = slice(rows.start - block.start, rows.stop - block.start)
             part, carried = query[:, :, at], _Running(*(each if each is None else each[:, :, at] for each in running))
         scores = _product(part, heads.key[..., tile, :].swapaxes(-1, -2), desk, "scores")
-        sight = finish(scores, heads, options, rows, tile)
+        sight = _finish(scores, heads, options, rows, tile)
         _carry(carried, scores, sight, heads, tile, options.power, calm, desk)
         if heads.broken is not None:
             carried.broken[...] |= np.broadcast_to(sight.visible, scores.shape) @ heads.broken[..., tile, :]
@@ -409,7 +409,7 @@ def _room(desk, name, shape, dtype):
     return desk[name][:size].reshape(shape)
 
 
-def finish(scores, heads, options, block, tile):
+def _finish(scores, heads, options, block, tile):
     """Cap a tile of scores and add the bias; return what is to be seen of them."""
     if options.softcap is not None:
         scores /= options.softcap

@@ -551,7 +551,7 @@ def _fitted(mask, shape):
     return mask
 
 
-def diagonals(cells):
+def diagonals(cells: np.ndarray) -> np.ndarray:
     """Lay each diagonal in a column: (..., n_q, n_k) -> (..., n_q, n_q + n_k - 1), 0 elsewhere."""
     *leading, n_q, n_k = cells.shape
     wide = np.zeros((*leading, n_q, n_q + n_k), dtype=cells.dtype)

@@ -392,7 +392,7 @@ def _draw(batches, rng, size):
     return torch.from_numpy(source[rows]), torch.from_numpy(target[rows])
 
 
-def shifted(target):
+def shifted(target: torch.Tensor) -> torch.Tensor:
     """Return what stands before each symbol of the target, `START` before the first."""
     return target.roll(1, dims=1).index_fill(1, target.new_zeros(1), 0)
 

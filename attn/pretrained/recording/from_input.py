@@ -265,7 +265,7 @@ def _turned(x, frequencies, interleaved):
     return positions.rotate(x, angles, interleaved=interleaved)
 
 
-def rope_frequencies(rope, width):
+def rope_frequencies(rope: dict, width: int) -> np.ndarray:
     r"""Return the angle from one position to the next for every pair of numbers.
 
     Parameters
