@@ -286,7 +286,7 @@ class Transformer:
         return Moment(probabilities, np.stack(weights), block.cross.output[-1], None, symbols=symbols)
 
     @staticmethod
-    def placed(embedding: np.ndarray, symbols: Sequence[int]) -> np.ndarray:
+    def placed(embedding: np.ndarray, symbols: Sequence[int] | np.ndarray) -> np.ndarray:
         """Return the embeddings of symbols with their positions added, in the type of the embeddings."""
         return embedding[symbols] + sinusoidal(len(symbols), embedding.shape[1]).astype(embedding.dtype)
 
