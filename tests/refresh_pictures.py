@@ -6,6 +6,8 @@ Run ``python tests/refresh_pictures.py``, look at what has changed, and commit i
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1]))  # run as a script, tests know their own folder alone
+
 from driving import PAGES
 from serving import FIGURE, chromium, serve, settled
 
