@@ -138,7 +138,7 @@ def test_at_most_so_many_are_inside_and_the_others_come_in_order():
     for told in places.values():  # nobody falls back, and everybody who waits hears of each step
         assert told == sorted(told, reverse=True)
         assert len(set(told)) == len(told)
-        assert not told or told[-1] == 1
+        assert not told or told[-1] <= 2  # the second is let in with the first where both places fall free at once
     assert max(places[7]) >= 4
     assert (queue.inside, queue.waiting) == (0, 0)
 

@@ -136,7 +136,7 @@ def narrow_visits():
             yield page, tabs[at % len(tabs)], rooms[at % len(rooms)]
 
 
-@pytest.mark.parametrize(("page", "tab", "room"), narrow_visits())
+@pytest.mark.parametrize(("page", "tab", "room"), list(narrow_visits()))
 def test_every_page_and_tab_in_a_narrow_room(page, tab, room):
     drawn(opened(page, {"tab": tab} if tab else None, room=room))
 
