@@ -228,3 +228,15 @@ def test_pretrained_loads_no_model_library_before_a_model():
     assert len(modules) > 1
     loaded = printed(f"import sys, {', '.join(modules)}; print(*sys.modules)").split()
     assert not {name.split(".")[0] for name in loaded} & (HEAVY | MODELS)
+
+
+def test_names_of_before_are_still_importable():
+    import attn
+
+    former = {"steps": "one_head", "learning": "training_recipe", "head_measures": "head_table"}
+    former |= {"beam": "beam_search", "memory": "turing_machine"}
+    assert all(getattr(attn, old) is getattr(attn, new) for old, new in former.items())
+    assert attn.images.PICTURES is attn.pictures.PICTURES
+    assert attn.images.image_attention is attn.image_attention.image_attention
+    assert attn.alignment.local_m is attn.local_attention.local_m
+    assert attn.sounds.read_wav is attn.sounds.read_sound
