@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 
 import pytest
 from driving import check, opened
@@ -9,6 +10,7 @@ from driving import check, opened
 from attn import pretrained
 from attn.pretrained.intervention.generation import generate
 from attn.pretrained.intervention.run import run
+from attn.pretrained.verdict import input_finding
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -184,12 +186,27 @@ def test_the_decoder_reads_what_transformers_itself_would_make(loaded):
     assert loaded.tokenizer.unk_token_id not in read(recording)
 
 
+def test_the_verdict_counts_what_both_sides_read(loaded):
+    recording = pretrained.record(loaded, TEXT, pair=SAID)
+    count = len(recording.tokens) + len(recording.decoder_tokens)
+    finding = input_finding(recording)
+    assert finding == (
+        True, f"{count} of {count} ids", "are those of its own tokenizer and, in the decoder, of its own shift"
+    )  # fmt: skip
+    labels = label_ids(loaded)
+    for wrong in (labels, torch.cat([labels[:, :1], labels[:, :-1]], 1) + 1):  # not moved on; another first token
+        assert input_finding(replace(recording, inputs=recording.inputs | {"decoder_input_ids": wrong})).holds is False
+    other = replace(recording, pair=TEXT)  # a target cut with other words
+    assert input_finding(other).holds is False
+
+
 def test_a_model_without_its_head_reads_the_same(tmp_path):
     model_class, config, tokenizer = mbart(tmp_path)
     with_head = pretrained.wrap(model_class(config).eval(), tokenizer)
     without = pretrained.wrap(transformers.MBartModel(config).eval(), tokenizer)
     one, other = (pretrained.record(each, TEXT, pair=SAID) for each in (with_head, without))
     assert read(one) == read(other)
+    assert input_finding(other).holds
     assert read(one)[0] == tokenizer.convert_tokens_to_ids("de_DE")  # mBART moves the last token to the front
 
 
@@ -213,6 +230,7 @@ def test_two_languages_can_be_chosen(family, tmp_path):
             assert [token.id for token in recording.tokens] == tokenizer(TEXT)["input_ids"]
             assert read(recording) == moved_on(loaded, label_ids(loaded))[0].tolist()
             tokenizer.src_lang, tokenizer.tgt_lang = before
+            assert input_finding(recording).holds
             again = run(loaded.in_languages(source, target), TEXT, pair=SAID)
             assert [token.id for token in again.decoder_tokens] == read(recording)
 

@@ -17,6 +17,7 @@ from attn.pretrained.recording.from_input import Deeper, FromInput, from_input, 
 from attn.pretrained.recording.layer import Layer
 from attn.pretrained.recording.record import OwnWeights, Recording, own_weights, record
 from attn.pretrained.threads import one_thread
+from attn.pretrained.verdict import Finding, Verdict, verdict_of
 
 __all__ = [
     "DEFAULT",
@@ -24,6 +25,7 @@ __all__ = [
     "TOLERANCE",
     "Deeper",
     "Difference",
+    "Finding",
     "FromInput",
     "Layer",
     "Loaded",
@@ -34,6 +36,7 @@ __all__ = [
     "Recording",
     "Settings",
     "Token",
+    "Verdict",
     "WeightsReport",
     "audio_inputs",
     "bert",
@@ -52,5 +55,6 @@ __all__ = [
     "patch_grid",
     "record",
     "tokens",
+    "verdict_of",
     "wrap",
 ]

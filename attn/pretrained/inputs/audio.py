@@ -41,11 +41,16 @@ def audio_inputs(loaded: Loaded, samples: ArrayLike, text: str | None = None) ->
     """
     if loaded.feature_extractor is None:
         raise ModelError(f"{loaded.name} has no feature extractor, so it takes inputs instead of a sound")
-    samples = np.asarray(samples, dtype=np.float32)
-    if samples.ndim != 1 or not samples.size or not np.isfinite(samples).all():
-        raise ValueError(f"a sound must be one row of finite samples, got {samples.shape}")
     extract = loaded.feature_extractor
-    made = extract(samples, sampling_rate=extract.sampling_rate, return_tensors="pt")
+    made = extract(audio_samples(samples), sampling_rate=extract.sampling_rate, return_tensors="pt")
     accepted = inspect.signature(loaded.model.forward).parameters
     inputs = {name: value for name, value in made.items() if name in accepted}
     return inputs | (decoder_inputs(loaded, text) if "decoder_input_ids" in accepted else {})
+
+
+def audio_samples(samples: ArrayLike) -> np.ndarray:
+    """Return samples as float32, refusing what is no sound; see `audio_inputs`."""
+    samples = np.asarray(samples, dtype=np.float32)
+    if samples.ndim != 1 or not samples.size or not np.isfinite(samples).all():
+        raise ValueError(f"a sound must be one row of finite samples, got {samples.shape}")
+    return samples

@@ -52,7 +52,7 @@ def image_inputs(loaded: Loaded, image: str | Path | PIL.Image.Image | ArrayLike
     """
     if loaded.image_processor is None:
         raise ModelError(f"{loaded.name} has no image processor, so it takes inputs instead of a picture")
-    made = loaded.image_processor(_picture(image), return_tensors="pt")
+    made = loaded.image_processor(read_picture(image), return_tensors="pt")
     accepted = inspect.signature(loaded.model.forward).parameters
     return {name: value for name, value in made.items() if name in accepted}
 
@@ -72,8 +72,8 @@ def patch_grid(recording: Recording, layer: Layer) -> PatchGrid | None:
     return PatchGrid(rows, columns, leading) if 0 <= leading < rows * columns else None
 
 
-def _picture(image):
-    """Return a picture in red, green and blue, from wherever it is."""
+def read_picture(image: str | Path | PIL.Image.Image | ArrayLike) -> PIL.Image.Image:
+    """Return a picture in red, green and blue, from wherever it is; see `image_inputs`."""
     from PIL import Image
 
     if isinstance(image, Image.Image):

@@ -10,6 +10,7 @@ from attn.pretrained.errors import ModelError, first_line
 from attn.pretrained.inputs import languages, tokens
 
 if TYPE_CHECKING:
+    import torch
     import transformers
 
     from attn.pretrained.loading.load import Loaded
@@ -149,20 +150,40 @@ def _one_step_late(loaded, target):
     return moved, (first, *names[:-1])
 
 
-def _moved_on(loaded, labels):
-    """Move labels on by one place, as the model does in training; what it does not say begins with its first token."""
+def own_shift(loaded: Loaded, labels: torch.Tensor) -> torch.Tensor | None:
+    """Move labels on by one place, as the model itself does in training.
+
+    Parameters
+    ----------
+    loaded
+    labels : shape (batch, n)
+        What a decoder is to say.
+
+    Returns
+    -------
+    shape (batch, n), or None
+        What it reads meanwhile. None where the model has no function for it, or its configuration names no first
+        token.
+    """
     model, config = loaded.model, loaded.model.config
-    own = getattr(model, "prepare_decoder_input_ids_from_labels", None)
+    names = ("prepare_decoder_input_ids_from_labels", "_shift_right")  # the second of T5's line, without its head
+    own = next((found for name in names if (found := getattr(model, name, None))), None)
     shift = getattr(sys.modules[type(model).__module__], "shift_tokens_right", None)
     try:
         if own is not None:
-            return own(labels=labels)
+            return own(labels)
         if shift is not None:  # of a model that was loaded without the head that predicts words
-            _, *names = inspect.signature(shift).parameters
-            return shift(labels, *(getattr(config, name) for name in names))
+            _, *needed = inspect.signature(shift).parameters
+            return shift(labels, *(getattr(config, name) for name in needed))
     except (ValueError, TypeError, RuntimeError, AttributeError):  # the configuration names no first token
         pass
-    return labels.new_tensor([[_start_id(loaded), *labels[0, :-1].tolist()]])
+    return None
+
+
+def _moved_on(loaded, labels):
+    """Move labels on by one place; where the model has no function for it, behind the token it begins with."""
+    own = own_shift(loaded, labels)
+    return labels.new_tensor([[_start_id(loaded), *labels[0, :-1].tolist()]]) if own is None else own
 
 
 class _Encoded(NamedTuple):

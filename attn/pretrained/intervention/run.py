@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,6 +50,8 @@ class Run:
         The last hidden states, of a model that does not write on from a text.
     num_heads : tuple of int
         Heads of each attention layer.
+    inputs
+        What the model was given: name -> tensor.
     layers : tuple of Layer
         What went on in each attention layer, with the mask, bias and scale as they were changed.
         Empty if they were not to be kept, or would take too much memory.
@@ -65,6 +68,7 @@ class Run:
     logits: np.ndarray | None = field(repr=False)
     hidden: np.ndarray | None = field(repr=False)
     num_heads: tuple = field(repr=False)
+    inputs: Mapping = field(repr=False)
     layers: tuple = field(repr=False)
 
     @property
@@ -217,7 +221,7 @@ def run_prepared(
     inside.check()
     logits, hidden = _logits(loaded, output, positions), _hidden(output, inputs)
     names = prepared.tokens, prepared.decoder_tokens, prepared.truncated_from
-    inner = tuple(count for _, count in inside.called), tuple(layers or ())
+    inner = tuple(count for _, count in inside.called), inputs, tuple(layers or ())
     return [
         Run(loaded, *texts, changes, *names, positions, _row(logits, row), _row(hidden, row), *inner)  # type: ignore[arg-type]
         for row in range(rows)
@@ -255,14 +259,15 @@ def output_gap(
     float
         The largest difference from what the model family's own eager attention gives: of the logits
         of the last 256 tokens or, in a model that predicts no words, of its last hidden states.
-        Padding is left out.
+        Padding is left out. A model with shorter numbers, bfloat16 or float16, is copied to float32 for it:
+        there the rounding of its own would move the results by more than any attention.
 
     Raises
     ------
     ModelError
         As `record`.
     """
-    prepared = prepare_changeable(loaded, text, pair, inputs)
+    loaded, prepared = _in_float32(loaded, prepare_changeable(loaded, text, pair, inputs))
     options: dict[str, Any] = {"logits_to_keep": _COMPARED} if "logits_to_keep" in accepted(loaded) else {}
     inside = Inside(loaded, prepared, Changes())
     with registry.handling(registry.eager):
@@ -276,6 +281,14 @@ def output_gap(
         real = real[:, -difference.shape[1] :]
         difference = difference[real.bool()] if real.shape == difference.shape[:2] else difference
     return float(difference.max())
+
+
+def _in_float32(loaded, prepared):
+    """Return a model that computes in float32, a copy if it has shorter numbers, and what it reads."""
+    if loaded.number_type not in registry.SHORT_NUMBERS:
+        return loaded, prepared
+    inputs = {name: each.float() if each.is_floating_point() else each for name, each in prepared.inputs.items()}
+    return replace(loaded, model=copy.deepcopy(loaded.model).float()), prepared._replace(inputs=inputs)
 
 
 def prepare_changeable(

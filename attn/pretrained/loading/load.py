@@ -92,6 +92,12 @@ class Loaded:
         return "picture" if self.tokenizer is None and self.image_processor is not None else "text"
 
     @property
+    def number_type(self) -> str:
+        """Type of the numbers that the model computes with, such as "float32" or "bfloat16"."""
+        first = next(each for each in self.model.parameters() if each.is_floating_point())
+        return str(first.dtype).removeprefix("torch.")
+
+    @property
     def source_languages(self) -> tuple[str, ...]:
         """Codes of the languages that the encoder's text may be in; empty where there is nothing to choose."""
         return languages.source_languages(self.tokenizer)
@@ -290,7 +296,8 @@ def _model(folder, config, name):
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()  # of the tensors, on the console; a download has its own
-    names = {tensor for file in catalogue.weight_files(folder, name) for tensor in safetensors_file.read_header(file)}
+    files = catalogue.weight_files(folder, name)
+    entries = {tensor: entry for file in files for tensor, entry in safetensors_file.read_header(file).items()}
     with _building, torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)  # a pooler that the file lacks is drawn, and is the same each time
         model, info = _class(config).from_pretrained(
@@ -301,11 +308,12 @@ def _model(folder, config, name):
             use_safetensors=True,
             local_files_only=True,
             trust_remote_code=False,
-            key_mapping=weights_report.renaming(names),
+            key_mapping=weights_report.renaming(entries),
             ignore_mismatched_sizes=True,  # refused below, with names and shapes
             output_loading_info=True,
         )
-    return weights_report.judge(model, info, names, name)
+    model, report, note = weights_report.judge(model, info, entries, name)
+    return model, report._replace(number_types=safetensors_file.number_types(entries.values())), note
 
 
 def _class(config):

@@ -24,6 +24,11 @@ _TYPES = {
     **{"I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1", "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "u1"},
 }
 
+_REAL = {
+    **{"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"},
+    **{"F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2"},
+}
+
 
 class Entry(NamedTuple):
     """What a file says of one tensor."""
@@ -54,6 +59,17 @@ def read_header(path: str | Path) -> dict[str, Entry]:
             return {name: Entry(part.get_dtype(), tuple(part.get_shape())) for name, part in parts.items()}
     except SafetensorError as error:
         raise ModelError(f"{path.name} is damaged: {first_line(error)}") from None
+
+
+def number_types(entries: Iterable[Entry]) -> tuple[str, ...]:
+    """Return the types of the real numbers among tensors, by the names that torch has for them.
+
+    Examples
+    --------
+    >>> number_types([Entry("BF16", (2, 3)), Entry("I64", (1,)), Entry("BF16", (3,))])
+    ('bfloat16',)
+    """
+    return tuple(sorted({_REAL[entry.dtype] for entry in entries if entry.dtype in _REAL}))
 
 
 def count_numbers(path: str | Path) -> int:

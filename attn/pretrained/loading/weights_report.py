@@ -33,6 +33,7 @@ class WeightsReport(NamedTuple):
     expected: int  # tensors of the model
     unused: tuple  # names of the file that nothing took
     missing: tuple  # tensors of the model that are not in the file, and that nothing here depends on
+    number_types: tuple = ()  # of the file, such as bfloat16; the model is opened in float32
 
 
 def wrapper_prefix(names: Collection[str]) -> str:

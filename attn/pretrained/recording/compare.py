@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from types import EllipsisType
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from attn.pretrained.recording.layer import Layer
     from attn.pretrained.recording.record import Recording
 
-TOLERANCE = 1e-5  # for weights in float32: what the order of additions alone can make
+TOLERANCE = 1e-5  # for weights computed in float32: what the order of additions alone can make
 
 _AT_ONCE = 1_000_000  # weights compared at once, which bounds the memory that long texts take
 
@@ -95,7 +96,9 @@ def from_scratch(
     )
 
 
-def compare(recording: Recording, *, rows: slice | Sequence[int] | None = None, **changes: Any) -> list[Difference]:
+def compare(
+    recording: Recording, *, rows: slice | Sequence[int] | None = None, in_float32: bool = True, **changes: Any
+) -> list[Difference]:
     """Compare the weights from scratch with the model's own, in every layer and head.
 
     Parameters
@@ -103,6 +106,9 @@ def compare(recording: Recording, *, rows: slice | Sequence[int] | None = None, 
     recording
     rows
         Queries to compare; by default all, which of a long text takes long.
+    in_float32
+        Whether the model's own function computes in float32 on the queries and keys of the pass, as ours does, where
+        the model has shorter numbers, bfloat16 or float16. If not, the differences are what its rounding makes.
     **changes
         What `from_scratch` is to do otherwise than the model, such as ``scale=1.0``. Cut into another
         number of heads, the first head is compared with the model's first, and so on.
@@ -113,28 +119,32 @@ def compare(recording: Recording, *, rows: slice | Sequence[int] | None = None, 
         The largest and the mean absolute difference, a row per layer and head. Queries that may see
         no key are left out: a model gives them weights that mean nothing.
     """
-    return [difference for layer in recording.layers for difference in compare_layer(layer, rows=rows, **changes)]
+    options: dict[str, Any] = {"rows": rows, "in_float32": in_float32, **changes}
+    return [difference for layer in recording.layers for difference in compare_layer(layer, **options)]
 
 
-def compare_layer(layer: Layer, *, rows: slice | Sequence[int] | None = None, **changes: Any) -> list[Difference]:
+def compare_layer(
+    layer: Layer, *, rows: slice | Sequence[int] | None = None, in_float32: bool = True, **changes: Any
+) -> list[Difference]:
     """Compare one layer, as `compare` does."""
+    own = functools.partial(layer.reference_weights, in_float32=in_float32)
     num_heads = min(layer.num_heads, changes.get("num_heads") or layer.num_heads)
     if rows is not None:
-        pieces = [(rows, layer.reference_weights(None, rows)[:, :num_heads])]
+        pieces = [(rows, own(None, rows)[:, :num_heads])]
         return _compare_heads(layer, np.arange(num_heads), pieces, changes)
     shape = (len(layer.query), num_heads, layer.query.shape[2], layer.key.shape[2])
     if not tiles.fit(shape):
-        return [_compare_by_rows(layer, head, shape, changes) for head in range(num_heads)]
-    reference = layer.reference_weights()  # (batch, num_heads, n_q, n_k)
+        return [_compare_by_rows(layer, own, head, shape, changes) for head in range(num_heads)]
+    reference = own()  # (batch, num_heads, n_q, n_k)
     at_once = max(1, _AT_ONCE * layer.num_heads // reference.size)
     groups = np.split(np.arange(num_heads), range(at_once, num_heads, at_once))
     return [each for heads in groups for each in _compare_heads(layer, heads, [(None, reference[:, heads])], changes)]
 
 
-def _compare_by_rows(layer, head, shape, changes):
+def _compare_by_rows(layer, own, head, shape, changes):
     """Compare one head of a layer whose weights are too large to be held all at once."""
     rows = tiles.tiles((shape[0], 1, *shape[2:]))
-    pieces = ((part, layer.reference_weights(head, part)) for part in rows)
+    pieces = ((part, own(head, part)) for part in rows)
     return _compare_heads(layer, np.array([head]), pieces, changes)[0]
 
 

@@ -270,7 +270,11 @@ class Layer:
         return tiles.in_tiles(lambda rows: [self._of_rows(heads, rows).weights], self._asked(heads))[0]
 
     def reference_weights(
-        self, heads: int | Sequence[int] | None = None, rows: slice | Sequence[int] | None = None
+        self,
+        heads: int | Sequence[int] | None = None,
+        rows: slice | Sequence[int] | None = None,
+        *,
+        in_float32: bool = False,
     ) -> np.ndarray:
         """Run the model family's own eager function on the same queries, keys and mask.
 
@@ -280,6 +284,9 @@ class Layer:
             By default all.
         rows
             Queries; by default all.
+        in_float32
+            Whether the function computes in float32 where the model has shorter numbers, bfloat16 or float16. By
+            default it rounds as the model does.
 
         Returns
         -------
@@ -291,10 +298,12 @@ class Layer:
             As `attention`, and if the family's function does not give its weights.
         """
         chosen = None if heads is None else np.atleast_1d(heads)
-        if rows is not None:
-            return to_numpy(tiles.eager_weights(self.call, chosen, rows))
-        shape = self._asked(heads)
-        return tiles.in_tiles(lambda rows: [to_numpy(tiles.eager_weights(self.call, chosen, rows))], shape)[0]
+
+        def own(rows):
+            call = registry.in_float32(self.call) if in_float32 else self.call
+            return to_numpy(tiles.eager_weights(call, chosen, rows))
+
+        return own(rows) if rows is not None else tiles.in_tiles(lambda rows: [own(rows)], self._asked(heads))[0]
 
     def _of_rows(self, heads, rows):
         """Compute some rows of some heads from scratch."""

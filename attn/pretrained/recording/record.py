@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from attn.pretrained.errors import ModelError, NotCalledError
@@ -39,6 +39,10 @@ class Recording:
         Rows and columns of patches that the model cut a picture into (`attn.pretrained.patch_grid`).
     seconds
         How long the audio input was, with the silence that filled it up.
+    loaded
+        The model, in the languages that it read.
+    inputs
+        What the model was given: name -> tensor.
     """
 
     text: str | None
@@ -47,13 +51,15 @@ class Recording:
     decoder_tokens: tuple | None
     truncated_from: int | None
     layers: tuple
-    patches: tuple | None = None
-    seconds: float | None = None
+    patches: tuple | None
+    seconds: float | None
+    loaded: Loaded = field(repr=False)
+    inputs: Mapping = field(repr=False)
 
     @property
     def nbytes(self) -> int:
-        """Bytes that the arrays of all layers take."""
-        return sum(layer.nbytes for layer in self.layers)
+        """Bytes that the arrays of all layers and the inputs take."""
+        return sum(layer.nbytes for layer in self.layers) + sum(value.nbytes for value in self.inputs.values())
 
 
 class OwnWeights(NamedTuple):
@@ -64,6 +70,10 @@ class OwnWeights(NamedTuple):
     truncated_from: int | None
     weights: tuple  # per layer an ndarray (batch, num_heads, n_q, n_k)
     names: tuple  # per layer the tokens of its rows and those of its columns
+    pair: str | None
+    decoder_tokens: tuple | None
+    loaded: Loaded
+    inputs: Mapping  # name -> tensor, as the model was given them
 
 
 def record(
@@ -129,7 +139,7 @@ def record(
         tiles.give_back()
     return Recording(
         text, pair, prepared.tokens, prepared.decoder_tokens, prepared.truncated_from, kept, prepared.patches,
-        prepared.seconds,
+        prepared.seconds, loaded, prepared.inputs,
     )  # fmt: skip
 
 
@@ -163,7 +173,8 @@ def own_weights(
     if not weights:
         raise ModelError(f"{loaded.name} gives no attention weights, so there is nothing to show")
     names = tuple(_names(prepared, *each.shape[2:]) for each in weights)
-    return OwnWeights(text, prepared.tokens, prepared.truncated_from, tuple(weights), names)
+    read = pair, prepared.decoder_tokens, loaded, prepared.inputs
+    return OwnWeights(text, prepared.tokens, prepared.truncated_from, tuple(weights), names, *read)
 
 
 def _names(prepared, n_q, n_k):

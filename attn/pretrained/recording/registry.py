@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import transformers
 
 NAME = "attention_lab"
+SHORT_NUMBERS = ("bfloat16", "float16")  # types that float32 holds exactly
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,6 +186,27 @@ def additive(mask: torch.Tensor | None, dtype: torch.dtype) -> torch.Tensor | No
     if mask is None or mask.dtype != torch.bool:
         return mask
     return torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill_(~mask, torch.finfo(dtype).min)
+
+
+def in_float32(call: Call) -> Call:
+    """Return a call with the same numbers in float32, which holds every bfloat16 and float16 exactly.
+
+    Parameters
+    ----------
+    call
+        Returned as it is where its numbers are no shorter.
+    """
+    import torch
+
+    short = [getattr(torch, name) for name in SHORT_NUMBERS]
+    if call.query.dtype not in short:
+        return call
+
+    def longer(value):
+        return value.float() if getattr(value, "dtype", None) in short else value
+
+    numbers = {name: longer(getattr(call, name)) for name in ("query", "key", "value", "mask")}
+    return replace(call, **numbers, options={name: longer(value) for name, value in call.options.items()})
 
 
 def sinks(call: Call) -> torch.Tensor | None:
