@@ -5,11 +5,11 @@ import streamlit as st
 from attn import charts, pretrained, ui
 from attn.ui import models
 from attn.ui.controls.sentence import say_if_truncated
-from attn.ui.pages.home import MOST, Setup, code_of, looks, picture, sentence_control, ways_in
+from attn.ui.pages.home import MOST, Setup, home_code, home_picture, home_reading, home_sentence_control, home_ways_in
 
 page = ui.begin("home", "Who looks at whom?", Setup)
 
-sentence_control(page)
+home_sentence_control(page)
 setup = page.commit()
 if not setup.text.strip():
     ui.ask(page, "Type a sentence above, and see where its words look.")
@@ -24,12 +24,13 @@ names = charts.token_labels(labels)
 query = min(setup.cell[0], len(labels) - 1)
 weights = models.layer_weights(setup.text, setup.layer - 1, setup.head - 1)[query]
 ui.reading(
-    f"In layer {setup.layer}, head {setup.head} of all-MiniLM-L6-v2, {looks(result.tokens, names, weights, query)} "
+    f"In layer {setup.layer}, head {setup.head} of all-MiniLM-L6-v2, "
+    f"{home_reading(result.tokens, names, weights, query)} "
     "Click a word to see where it looks.",
     ui.formula(),
 )
 ui.figure(
-    picture(labels, weights, query, MOST, ui.theme(), ui.page_width()),
+    home_picture(labels, weights, query, MOST, ui.theme(), ui.page_width()),
     "home.strip",
     on_pick=lambda row, column: page.set(cell=(row, column)),
     tables={"weights": lambda: charts.csv([weights], [names[query]], names)},
@@ -53,7 +54,7 @@ st.caption(
 )
 
 with st.expander("Code"):
-    ui.code(code_of(setup, query, ui.page_width()))
+    ui.code(home_code(setup, query, ui.page_width()))
 
 st.subheader("Ways in", anchor=False)
-ways_in()
+home_ways_in()

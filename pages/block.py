@@ -11,40 +11,44 @@ from attn.ui.pages.block.setup import PRINTED, TABS, Setup
 page = ui.begin("block", "What happens around attention?", Setup)
 
 with st.sidebar:
-    encoder_block.controls(page)
+    encoder_block.encoder_block_controls(page)
 
 need_words(page, "text", "second")
 ui.path(page, "stage", page.choices().stages)
 setup = page.commit()
 theme = ui.theme()
-result = encoder_block.walked(setup)
+result = encoder_block.compute_encoder_block(setup)
 say_if_cut(setup.text)
 
-ui.reading(encoder_block.reading(result), encoder_block.formula(result, theme), encoder_block.shapes(result))
+ui.reading(
+    encoder_block.encoder_block_reading(result),
+    encoder_block.encoder_block_formula(result, theme),
+    encoder_block.encoder_block_shapes(result),
+)
 ui.figure(
-    encoder_block.picture(result, theme),
+    encoder_block.encoder_block_picture(result, theme),
     f"block.{setup.stage}.{setup.norm}",
     on_pick=lambda row, column: page.set(token=row + 1),
     tables={setup.stage: lambda: charts.csv(result.result(setup.stage), result.labels, charts.counted(setup.d_model))},
 )
 
-st.markdown(encoder_block.effects_reading(result))
+st.markdown(encoder_block.encoder_block_effects_reading(result))
 ui.figure(
-    encoder_block.effects_picture(result, theme),
+    encoder_block.encoder_block_effects_picture(result, theme),
     f"block.effects.{setup.norm}",
-    on_pick=lambda row, column=None: encoder_block.go_to(page, result, row, column),
-    tables={"moved": lambda: encoder_block.effects_csv(result)},
+    on_pick=lambda row, column=None: encoder_block.go_to_encoder_block_stage(page, result, row, column),
+    tables={"moved": lambda: encoder_block.encoder_block_effects_csv(result)},
 )
 
 SHOWN = {
-    "heads": lambda: heads_added_up.heads(page, result),
-    "uses": lambda: three_uses.three_uses(page, result),
-    "stack": lambda: stack.stack(page, result),
-    "training": lambda: training.training(page, result),
-    "writing": lambda: writing.writing(page, result),
-    "graph": lambda: graph.graph(page, result),
+    "heads": lambda: heads_added_up.heads_added_up_tab(page, result),
+    "uses": lambda: three_uses.three_uses_tab(page, result),
+    "stack": lambda: stack.stack_tab(page, result),
+    "training": lambda: training.training_tab(page, result),
+    "writing": lambda: writing.block_writing_tab(page, result),
+    "graph": lambda: graph.graph_tab(page, result),
     "published": lambda: results_tab(page, PRINTED, training.work_of_training()),
-    "code": lambda: ui.code(encoder_block.code_of(result)),
+    "code": lambda: ui.code(encoder_block.encoder_block_code(result)),
 }
 ui.tabs(page, TABS, SHOWN)
 page.commit()  # what was chosen in a tab belongs to the link, too

@@ -12,45 +12,48 @@ from attn.ui.pages.bottleneck import (
 )
 from attn.ui.pages.bottleneck.setup import TABS, Setup
 from attn.ui.pages.bottleneck.two_models import (
-    code_of,
-    formula,
-    input_controls,
-    model_controls,
-    picture,
-    reading,
-    shapes,
-    shown,
-    step_control,
-    table_of,
+    compute_two_models,
+    one_model_table,
+    two_models_choice_controls,
+    two_models_code,
+    two_models_formula,
+    two_models_input_controls,
+    two_models_picture,
+    two_models_reading,
+    two_models_shapes,
+    two_models_step_control,
 )
 
 page = ui.begin("bottleneck", "What does one vector forget?", Setup)
 
 with st.sidebar:
-    input_controls(page)
-    model_controls(page)
+    two_models_input_controls(page)
+    two_models_choice_controls(page)
 
-result = shown(page.choices())
-step = step_control(page, result.rows)
+result = compute_two_models(page.choices())
+step = two_models_step_control(page, result.rows)
 setup = page.commit()
 width = ui.page_width()
 if result.problem:
     st.error(ui.as_text(f"{result.problem} Below stands the first example."))
 
-ui.reading(reading(result, step), formula(result), shapes(result))
+ui.reading(two_models_reading(result, step), two_models_formula(result), two_models_shapes(result))
 ui.figure(
-    picture(result, step, width),
+    two_models_picture(result, step, width),
     "bottleneck.picture",
-    tables={"left": lambda: table_of(result.left, result), "right": lambda: table_of(result.right, result)},
+    tables={
+        "left": lambda: one_model_table(result.left, result),
+        "right": lambda: one_model_table(result.right, result),
+    },
 )
 
 SHOWN = {
-    "states": lambda: states_and_gates.states(page, result),
-    "accuracy": lambda: accuracy_by_length.accuracy(page, result),
-    "film": lambda: film_of_training.film(page, result),
-    "published": lambda: published_alignments.alignments(page),
-    "gradient": lambda: gradients.gradient(page, result),
-    "code": lambda: ui.code(code_of(setup, result, step, width)),
+    "states": lambda: states_and_gates.states_and_gates_tab(page, result),
+    "accuracy": lambda: accuracy_by_length.accuracy_by_length_tab(page, result),
+    "film": lambda: film_of_training.film_of_training_tab(page, result),
+    "published": lambda: published_alignments.published_alignments_tab(page),
+    "gradient": lambda: gradients.gradients_tab(page, result),
+    "code": lambda: ui.code(two_models_code(setup, result, step, width)),
 }
 ui.tabs(page, TABS, SHOWN)
 page.commit()  # what was chosen in a tab belongs to the link, too

@@ -10,17 +10,17 @@ from attn.ui.controls.sentence import say_if_truncated, say_note, text_control
 from attn.ui.pages.change import charts as effect_charts
 from attn.ui.pages.change import effects, sweep, words, writing
 from attn.ui.pages.change.controls import (
-    another_model,
     change_controls,
-    click_at,
-    look_at_head,
-    paint,
+    change_controls_untouched,
+    click_head_control,
+    look_at_head_control,
+    paint_control_cell,
     paint_controls,
-    painting,
+    paint_controls_open,
     preset_control,
-    switch,
-    take_back,
-    unchanged,
+    switch_head_control,
+    take_back_change_controls,
+    take_back_head_controls,
 )
 from attn.ui.pages.change.setup import CLICKS, TABS, Setup
 
@@ -28,7 +28,7 @@ page = ui.begin("change", "What if this head were gone?", Setup)
 look_for = preset_control(page)
 
 with st.sidebar:
-    model_control(page, on_change=lambda: another_model(page))
+    model_control(page, on_change=lambda: take_back_head_controls(page))
     random_control(page)
     text_control(page, label="Text")
 source = source_of(page)
@@ -36,14 +36,14 @@ try:
     models.permit(source[0])
     loaded = models.loaded(*source[:2])
     with st.sidebar:
-        read = effects.reading_controls(page, loaded)
-    first = effects.unchanged_run(read)
+        read = effects.effect_reading_controls(page, loaded)
+    first = effects.effect_unchanged_run(read)
     with st.sidebar:
         change_controls(page, first)
         head_control(page, first.num_heads)
         colour_control(page)
     effect = effects.effect_of(page.choices(), read, first)
-    largest = effects.largest_move(read)
+    largest = effects.effect_largest_move(read)
 except pretrained.ModelError as error:
     ui.ask(page, str(error), st.error)
 
@@ -51,34 +51,34 @@ setup = page.commit()
 theme, width = ui.theme(), ui.page_width()
 say_note(loaded)
 say_if_truncated(first)
-ui.reading(words.sentence_of(effect), words.formula_of(effect), words.shapes_of(effect))
+ui.reading(words.change_in_words(effect), words.change_formula_in_words(effect), words.change_shapes_in_words(effect))
 for sentence in effect.left_out:
     st.caption(f":material/do_not_disturb_on: {sentence}")
 
 numbers, heads = st.columns(2)
 with numbers:
     ui.figure(
-        effect_charts.number_chart(effect, theme, width / 2),
+        effect_charts.change_number_chart(effect, theme, width / 2),
         "change.effect",
         on_pick=None if effect.word is None else lambda row: page.set(word=effect.comparison.words[row].text),
-        tables={"numbers": lambda: effect_charts.numbers_csv(effect)},
+        tables={"numbers": lambda: effect_charts.change_chart_numbers_csv(effect)},
     )
-    words.verdict(largest, loaded)
+    words.change_verdict_in_words(largest, loaded)
     if look_for:
         st.caption(look_for)
 with heads:
     ui.figure(
-        effect_charts.head_chart(effect, setup, theme, width / 2),
+        effect_charts.change_head_chart(effect, setup, theme, width / 2),
         f"change.heads.{setup.off}.{setup.patterned}",  # a picture just clicked has nothing chosen
-        on_pick=lambda row, column: click_at(page, (row, column)),
-        tables={"moved": lambda: effect_charts.shifts_csv(effect)},
+        on_pick=lambda row, column: click_head_control(page, (row, column)),
+        tables={"moved": lambda: effect_charts.change_chart_shifts_csv(effect)},
     )
     st.segmented_control("A click on a head", CLICKS, format_func=CLICKS.get, key=page.key("click"), required=True)
     st.button(
         "Take all changes back",
-        on_click=take_back,
+        on_click=take_back_change_controls,
         args=(page,),
-        disabled=unchanged(setup),
+        disabled=change_controls_untouched(setup),
         icon=":material/undo:",
         key=page.key("undo"),
     )
@@ -89,13 +89,13 @@ def head_tab():
     if not first.layers:
         st.caption("This text is too long for every head to be kept; choose a shorter one to look at its weights.")
     else:
-        look = effect_charts.look_at(effect, setup)
-        if painting(setup):
+        look = effect_charts.change_chart_weights(effect, setup)
+        if paint_controls_open(setup):
             paint_controls(page, look[0])
         ui.figure(
-            effect_charts.maps_of(look, setup, effect, theme, width),
-            f"change.head.{setup.painted}" if painting(setup) else "change.head",
-            on_pick=(lambda row, column: paint(page, row, column)) if painting(setup) else None,
+            effect_charts.change_map_charts(look, setup, effect, theme, width),
+            f"change.head.{setup.painted}" if paint_controls_open(setup) else "change.head",
+            on_pick=(lambda row, column: paint_control_cell(page, row, column)) if paint_controls_open(setup) else None,
             tables={
                 "before": lambda: charts.csv(look[0], *look[3:]),
                 "after": lambda: charts.csv(look[1], *look[3:]),
@@ -105,12 +105,12 @@ def head_tab():
 
 def downstream_tab():
     """Draw the heads that changed though nobody changed them."""
-    if effect_charts.downstream(effect):
+    if effect_charts.change_chart_downstream(effect):
         st.caption("Heads that nobody changed, and that now give or see something else. Click one to look at it.")
         ui.figure(
-            effect_charts.downstream_chart(effect, theme, width),
+            effect_charts.change_downstream_chart(effect, theme, width),
             "change.downstream",
-            on_pick=lambda row: look_at_head(page, effect_charts.downstream(effect)[row][:2]),
+            on_pick=lambda row: look_at_head_control(page, effect_charts.change_chart_downstream(effect)[row][:2]),
         )
     else:
         st.caption("No other head does anything else than before.")
@@ -120,29 +120,31 @@ def sweep_tab():
     """Draw what becomes of the prediction as every head is switched off in turn."""
     st.caption(sweep.WORDS)
     if ablating:
-        sweep.watch()
+        sweep.watch_sweep()
     elif st.button("Switch every head off in turn", type="primary", key=page.key("sweep")):
-        sweep.begin(effect)
+        sweep.begin_sweep(effect)
         st.rerun()
     if reason := jobs.failure(sweep.RUNNING):
         st.error(ui.as_text(reason))
-    if ablation := sweep.finished(effect):
-        st.markdown(sweep.sentence_of(ablation, effect))
-        if sweep.any_head(ablation):
+    if ablation := sweep.finished_sweep(effect):
+        st.markdown(sweep.sweep_sentence(ablation, effect))
+        if sweep.sweep_reached_a_head(ablation):
             ui.figure(
-                sweep.chart_of(ablation, effect, theme, width),
+                sweep.sweep_chart(ablation, effect, theme, width),
                 f"change.sweep.{setup.off}",
-                on_pick=lambda row, column=None: switch(page, "off", sweep.head_at(ablation, row, column)),
+                on_pick=lambda row, column=None: switch_head_control(
+                    page, "off", sweep.sweep_head_at(ablation, row, column)
+                ),
                 tables={"sweep": lambda: charts.csv(ablation.after, *map(charts.counted, ablation.after.shape))},
             )
 
 
 def writing_tab():
     """Draw what the model writes with the change and without."""
-    if reason := writing.why_not(effect):
+    if reason := writing.why_not_change_writing(effect):
         st.caption(reason)
     else:
-        writing.draw(page, effect, setup, writes)
+        writing.draw_change_writing(page, effect, setup, writes)
 
 
 ablating, writes = jobs.running(sweep.RUNNING), jobs.running(writing.RUNNING)
@@ -151,10 +153,10 @@ SHOWN = {
     "downstream": downstream_tab,
     "sweep": sweep_tab,
     "writing": writing_tab,
-    "code": lambda: ui.code(words.code_of(effect, width / 2)),
+    "code": lambda: ui.code(words.change_code_in_words(effect, width / 2)),
 }
 ui.tabs(page, TABS, SHOWN)
 if ablating and page.get("tab") != "sweep":
-    sweep.watch()
+    sweep.watch_sweep()
 if writes and page.get("tab") != "writing":
     jobs.watch(writing.RUNNING, writing.WATCHED)

@@ -17,49 +17,55 @@ with st.sidebar:
         required=True,
         help="Self-attention beside other kinds of layer; the parts of a whole attention layer; or bytes.",
     )
-    curves.shape_controls(page)
+    curves.cost_curves_controls(page)
 
 theme = ui.theme()
 setup = page.commit()
-ui.reading(curves.reading(setup), curves.formula(setup, theme.role), curves.shapes(setup))
+ui.reading(
+    curves.cost_curves_reading(setup), curves.cost_curves_formula(setup, theme.role), curves.cost_curves_shapes(setup)
+)
 ui.figure(
-    curves.picture(setup, theme),
+    curves.cost_curves_picture(setup, theme),
     f"cost.{setup.view}",
-    tables={setup.view: lambda: curves.series_csv(setup)},
+    tables={setup.view: lambda: curves.cost_curves_csv(setup)},
 )
 
 st.subheader("Attention in tiles: the same result, and never an n × n matrix", anchor=False)
-ui.reading(timing.tiles_reading(), timing.TILES_FORMULA)
-if timing.measure_controls(page):
-    timing.begin(page, setup)
+ui.reading(timing.cost_timing_tiles_reading(), timing.TILES_FORMULA)
+if timing.cost_timing_controls(page):
+    timing.begin_cost_timing(page, setup)
     st.rerun()
-timing.show(page, theme)
+timing.show_cost_timing(page, theme)
 
 
 def kinds_tab():
     """Draw what each kind of layer costs."""
-    curves.sides_control(page)
-    st.markdown(curves.kinds_table(setup))
-    st.caption(curves.paths_reading(setup))
+    curves.cost_curves_sides_control(page)
+    st.markdown(curves.cost_curves_kinds_table(setup))
+    st.caption(curves.cost_curves_paths_reading(setup))
 
 
 def models_tab():
     """Draw the cache of known models."""
-    ui.figure(curves.models_picture(setup, theme), "cost.models", tables={"models": lambda: curves.models_csv(setup)})
+    ui.figure(
+        curves.cost_curves_models_picture(setup, theme),
+        "cost.models",
+        tables={"models": lambda: curves.cost_curves_models_csv(setup)},
+    )
     st.caption("Behind each name: key/value heads and the query heads that they serve, and how many tokens are kept.")
 
 
 def parameters_tab():
     """Say how many parameters published models have."""
-    st.markdown(curves.parameters_reading(setup))
-    st.markdown(curves.parameters_table())
-    st.caption(curves.training_reading())
+    st.markdown(curves.cost_curves_parameters_reading(setup))
+    st.markdown(curves.cost_curves_parameters_table())
+    st.caption(curves.cost_curves_training_reading())
 
 
 SHOWN = {
     "kinds": kinds_tab,
     "models": models_tab,
     "parameters": parameters_tab,
-    "code": lambda: ui.code(curves.code_of(setup)),
+    "code": lambda: ui.code(curves.cost_curves_code(setup)),
 }
 ui.tabs(page, TABS, SHOWN)

@@ -7,7 +7,7 @@ from attn.multi_head import divisors
 from attn.ui.controls.colour_scale import colour_control, scale_of
 from attn.ui.controls.mask import mask_controls
 from attn.ui.controls.sentence import need_words, say_if_cut, seed_control, source_control, text_control, words_of
-from attn.ui.pages.heads import MODES, MOST_HEADS, TABS, Setup, code_of, many_heads, picture
+from attn.ui.pages.heads import MODES, MOST_HEADS, TABS, Setup, compute_heads_page, heads_page_code, heads_page_picture
 
 page = ui.begin("heads", "What do several heads see at once?", Setup)
 
@@ -52,7 +52,7 @@ if page.get("source") == "random":
     need_words(page, "text", *(["second"] if page.get("mode") == "cross" else []))
 setup = page.commit()
 theme = ui.theme()
-result = many_heads(setup)
+result = compute_heads_page(setup)
 if setup.source == "random":
     say_if_cut(setup.text)
 steps, parameters = result.steps, result.parameters
@@ -67,7 +67,7 @@ ui.reading(
     f"weights: {' × '.join(map(str, steps.weights.shape))} · concatenation: {' × '.join(map(str, steps.concat.shape))}",
 )
 ui.figure(
-    picture(steps, parameters, result.hidden, rows, columns, head, scale, theme, ui.page_width()),
+    heads_page_picture(steps, parameters, result.hidden, rows, columns, head, scale, theme, ui.page_width()),
     "heads.grid",
     on_pick=lambda head: page.set(head=head + 1),
     tables={f"head_{head + 1}_weights": lambda: charts.csv(steps.weights[head], rows, columns)},
@@ -115,6 +115,6 @@ def merged_tab():
 SHOWN = {
     "one": one_tab,
     "merged": merged_tab,
-    "code": lambda: ui.code(code_of(result, head, scale, ui.page_width())),
+    "code": lambda: ui.code(heads_page_code(result, head, scale, ui.page_width())),
 }
 ui.tabs(page, TABS, SHOWN)

@@ -15,22 +15,22 @@ from attn.ui.pages.inside import (
     MOSAIC,
     TABS,
     Setup,
-    code_of,
-    filter_control,
-    first_heads,
-    from_products_to_weight,
-    heads_of,
-    left_out,
-    mean_of,
-    metric_controls,
-    one_product,
-    over_picture,
-    over_sound,
-    overview_charts,
-    patch_number,
-    reading,
-    shown_weights,
-    together_control,
+    inside_code,
+    inside_filter_control,
+    inside_first_heads,
+    inside_from_products_to_weight,
+    inside_heads,
+    inside_left_out,
+    inside_mean,
+    inside_metric_controls,
+    inside_one_product,
+    inside_over_picture,
+    inside_over_sound,
+    inside_overview_charts,
+    inside_patch_number,
+    inside_reading,
+    inside_together_control,
+    inside_weights,
 )
 
 page = ui.begin("inside", "What does every head look at?", Setup)
@@ -44,10 +44,10 @@ except pretrained.ModelError as error:
 tables = models.measured(*source)
 
 with st.sidebar:
-    metric_controls(page, recording.layers)
-    filter_control(page, tables[page.get("metric")])
+    inside_metric_controls(page, recording.layers)
+    inside_filter_control(page, tables[page.get("metric")])
     layer = layer_and_head(page, recording.layers)
-    together_control(page, layer)
+    inside_together_control(page, layer)
     if projections(loaded, layer) is None:
         page.adjust(measure="weight")
     else:
@@ -71,7 +71,7 @@ numbers = tables[setup.metric]
 
 def open_head(row, column=None):
     """Open the head that was clicked, in the map (layer and head) or in the list (its place)."""
-    at = (row, column) if column is not None else first_heads(numbers, setup)[row]
+    at = (row, column) if column is not None else inside_first_heads(numbers, setup)[row]
     page.set(layer=at[0] + 1, head=at[1] + 1, together=[])
 
 
@@ -83,20 +83,20 @@ def follow(row, column):
         page.set(cell=(row, setup.cell[1]), follow="query")
 
 
-reading(setup, tables, layer)
-if not first_heads(numbers, setup):
+inside_reading(setup, tables, layer)
+if not inside_first_heads(numbers, setup):
     st.info("Nothing to measure here: too few tokens come twice. Try the example with a phrase that comes twice.")
 ui.figure(
-    overview_charts(tables, setup, theme, width),
+    inside_overview_charts(tables, setup, theme, width),
     "inside.overview",
     on_pick=open_head,
     tables={setup.metric: lambda: charts.csv(numbers, *map(charts.counted, numbers.shape))},
 )
 
 rows, columns = (charts.token_labels([t.text for t in side]) for side in (layer.query_tokens, layer.key_tokens))
-weights = shown_weights(setup, loaded, layer)
-heads = heads_of(setup)
-together = mean_of(weights)
+weights = inside_weights(setup, loaded, layer)
+heads = inside_heads(setup)
+together = inside_mean(weights)
 what = ("Mean of heads " if len(heads) > 1 else "Head ") + ", ".join(str(head + 1) for head in heads)
 scale = scale_of(setup.colour, together) if setup.measure == "weight" else {"kind": "magnitude"}
 row, column = (min(at, len(labels) - 1) for at, labels in zip(setup.cell, (rows, columns), strict=True))
@@ -106,14 +106,14 @@ def matrix_tab():
     """Draw the heads in view as a matrix, on a picture or along a sound."""
     if grid := pretrained.patch_grid(recording, layer):
         ui.figure(
-            over_picture(source[2], grid, together[row], row, width),
+            inside_over_picture(source[2], grid, together[row], row, width),
             "inside.patches",
-            on_pick=lambda row, column: page.set(cell=(patch_number(grid, row, column), setup.cell[1])),
+            on_pick=lambda row, column: page.set(cell=(inside_patch_number(grid, row, column), setup.cell[1])),
             tables={"patches": lambda: charts.csv(together[[row]], [rows[row]], columns)},
         )
     if recording.seconds and layer.kind != "decoder":
         ui.figure(
-            over_sound(source[2], recording.seconds, together[row], f"Where {rows[row]} looks", width),
+            inside_over_sound(source[2], recording.seconds, together[row], f"Where {rows[row]} looks", width),
             "inside.sound",
             tables={"moments": lambda: charts.csv(together[[row]], [rows[row]], columns)},
         )
@@ -148,7 +148,7 @@ def query_tab():
     with st.container(horizontal=True):
         ui.token_control(page, "Query", rows)
         ui.token_control(page, "Key", columns, 1)
-    query, key = one_product(layer, heads[0], row, column)
+    query, key = inside_one_product(layer, heads[0], row, column)
     title = f"Head {heads[0] + 1}: where {rows[row]} looks"
     ui.figure(
         charts.above(
@@ -157,7 +157,7 @@ def query_tab():
         ),
         "inside.query",
     )
-    st.markdown(from_products_to_weight(layer, heads[0], row, column, query, key))
+    st.markdown(inside_from_products_to_weight(layer, heads[0], row, column, query, key))
 
 
 def heads_tab():
@@ -168,7 +168,7 @@ def heads_tab():
     st.caption(f"Of long texts the first {MOSAIC} tokens. Click a head to open it.")
     picture = charts.mosaic(
         every, theme, title="All heads", pick=charts.Pick("head", at), width=width,
-        hidden=left_out(numbers, setup.kept)[of_kind][:, : every.shape[1], None, None],
+        hidden=inside_left_out(numbers, setup.kept)[of_kind][:, : every.shape[1], None, None],
         **scale_of(setup.colour, every),
     )  # fmt: skip
     ui.figure(charts.beside(picture), "inside.all", on_pick=lambda row, column: open_head(of_kind[row], column))
@@ -200,6 +200,6 @@ SHOWN = {
     "query": query_tab,
     "heads": heads_tab,
     "rollout": rollout_tab,
-    "code": lambda: ui.code(code_of(setup, source, numbers, layer, scale, width)),
+    "code": lambda: ui.code(inside_code(setup, source, numbers, layer, scale, width)),
 }
 ui.tabs(page, TABS, SHOWN)

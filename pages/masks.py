@@ -12,12 +12,12 @@ from attn.ui.pages.masks import (
     TABS,
     WRONG,
     Setup,
-    code_of,
-    limit_reading,
-    masked,
-    picture,
-    routes_picture,
-    tokens_of,
+    compute_masks_page,
+    masks_page_code,
+    masks_page_limit_reading,
+    masks_page_picture,
+    masks_page_routes_picture,
+    masks_page_tokens,
 )
 
 AGREES = "With this mask it happens to give the right weights; hide all of a row to see it fail. "
@@ -29,7 +29,7 @@ with st.sidebar:
     if page.get("source") == "random":
         text_control(page)
         seed_control(page)
-    tokens = tokens_of(page.choices())
+    tokens = masks_page_tokens(page.choices())
     if tokens:
         mask_controls(page, len(tokens))
 
@@ -39,7 +39,7 @@ theme = ui.theme()
 labels = charts.token_labels(tokens)
 page.clamp("token", 1, len(tokens))
 setup = page.commit()
-result = masked(setup)
+result = compute_masks_page(setup)
 if setup.source == "random":
     say_if_cut(setup.text)
 attention, hidden = result.attention, result.hidden
@@ -58,7 +58,7 @@ if result.empty_rows:
         "gives such a row the mean of all values."
     )
 ui.figure(
-    picture(attention, labels, hidden, theme, ui.page_width()),
+    masks_page_picture(attention, labels, hidden, theme, ui.page_width()),
     f"masks.picture.{len(page.get('painted'))}.{page.get('mask')}",  # a picture just painted has nothing chosen
     on_pick=lambda row, column: paint(page, row, column, len(tokens)),
     tables={
@@ -93,7 +93,7 @@ st.markdown(
 )
 routed = result.routed
 ui.figure(
-    routes_picture(routed, setup.wrong, labels, hidden, theme, ui.page_width()),
+    masks_page_routes_picture(routed, setup.wrong, labels, hidden, theme, ui.page_width()),
     "masks.routes",
     tables={"wrong_weights": lambda: charts.csv(routed[setup.wrong].weights, labels, labels)},
 )
@@ -106,7 +106,7 @@ st.slider(
     width=420,
     help="How much larger the score of a hidden key is than that of the only visible one.",
 )
-st.markdown(limit_reading(setup.lead))
+st.markdown(masks_page_limit_reading(setup.lead))
 
 
 def leaks_tab():
@@ -124,6 +124,6 @@ def leaks_tab():
 
 SHOWN = {
     "leaks": leaks_tab,
-    "code": lambda: ui.code(code_of(setup, result, ui.page_width())),
+    "code": lambda: ui.code(masks_page_code(setup, result, ui.page_width())),
 }
 ui.tabs(page, TABS, SHOWN)

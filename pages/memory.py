@@ -4,24 +4,24 @@ import streamlit as st
 
 from attn import ui
 from attn.ui.pages.memory import image, lstmn, ntm, patches, pointer, snail
-from attn.ui.pages.memory.setup import PARTS, Setup, published_results
+from attn.ui.pages.memory.setup import PARTS, Setup, memory_published_tab
 
 CONTROLS = {
-    "ntm": ntm.ntm_controls,
-    "pointer": pointer.pointer_controls,
-    "lstmn": lstmn.cell_controls,
-    "snail": snail.snail_controls,
-    "image": image.image_controls,
-    "patches": patches.patches_controls,
+    "ntm": ntm.memory_ntm_controls,
+    "pointer": pointer.memory_pointer_controls,
+    "lstmn": lstmn.memory_lstmn_controls,
+    "snail": snail.memory_snail_controls,
+    "image": image.memory_image_controls,
+    "patches": patches.memory_patches_controls,
 }
 SHOWN = {
-    "ntm": ntm.ntm,
-    "pointer": pointer.pointing,
-    "lstmn": lstmn.looking_back,
-    "snail": snail.far_back,
-    "image": image.pixels,
-    "patches": patches.words_and_patches,
-    "published": published_results,
+    "ntm": ntm.memory_ntm_tab,
+    "pointer": pointer.memory_pointer_tab,
+    "lstmn": lstmn.memory_lstmn_tab,
+    "snail": snail.memory_snail_tab,
+    "image": image.memory_image_tab,
+    "patches": patches.memory_patches_tab,
+    "published": memory_published_tab,
 }
 
 page = ui.begin("memory", "Can attention also write, point and see?", Setup)

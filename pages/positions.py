@@ -13,7 +13,7 @@ with st.sidebar:
     text_control(page)
     seed_control(page)
     st.slider("d_model", 2, 128, key=page.key("d_model"), help="Numbers per token.")
-    shuffle.scheme_controls(page)
+    shuffle.shuffle_scheme_controls(page)
     st.slider("d_k", 2, 64, step=2, key=page.key("d_k"), help="Numbers per query and key; turned in pairs.")
     st.toggle("Causal mask", key=page.key("causal"), help="A token sees itself and what came before.")
     st.number_input("Shuffle", 0, 9999, key=page.key("shuffle"), help="Another number puts the words in another order.")
@@ -22,16 +22,16 @@ need_words(page, "text")
 setup = page.commit()
 theme = ui.theme()
 try:
-    result = shuffle.placed(setup)
-    scheme = schemes.scheme_picture(setup, theme)
+    result = shuffle.compute_shuffle(setup)
+    scheme = schemes.schemes_picture(setup, theme)
 except (ValueError, pretrained.ModelError) as error:
     ui.ask(page, str(error), st.error)
 say_if_cut(setup.text)
 labels = result.labels
 
 ui.reading(
-    shuffle.reading(setup, result),
-    shuffle.formula(setup, theme.role),
+    shuffle.shuffle_reading(setup, result),
+    shuffle.shuffle_formula(setup, theme.role),
     f"words and positions: {len(labels)} × {setup.d_model} · weights: {len(labels)} × {len(labels)}",
 )
 ui.figure(
@@ -46,48 +46,48 @@ ui.figure(
 
 if scheme is not None:
     st.subheader("The scheme itself", anchor=False)
-    st.markdown(schemes.scheme_reading(setup))
+    st.markdown(schemes.schemes_reading(setup))
     ui.figure(
         scheme,
         f"positions.scheme.{setup.positions}",
-        tables={"scheme": lambda: schemes.scheme_csv(setup)},
-        on_pick=schemes.head_picker(page),
+        tables={"scheme": lambda: schemes.schemes_csv(setup)},
+        on_pick=schemes.schemes_head_picker(page),
     )
 
 
 def distance_tab():
     """Draw the weight by distance."""
-    st.markdown(distances.distance_reading(setup))
+    st.markdown(distances.distances_reading(setup))
     ui.figure(
-        distances.distance_picture(setup, theme),
+        distances.distances_picture(setup, theme),
         "positions.distance",
-        tables={"mean_weights": lambda: distances.distance_csv(setup)},
+        tables={"mean_weights": lambda: distances.distances_csv(setup)},
     )
 
 
 def relation_tab():
     """Draw how the scheme turns or shifts by the distance alone."""
-    if dials := schemes.dials_picture(setup, theme):
-        schemes.distance_controls(page)
+    if dials := schemes.schemes_dials_picture(setup, theme):
+        schemes.schemes_distance_controls(page)
         ui.figure(dials, "positions.dials")
-    st.markdown(schemes.relation_reading(setup))
+    st.markdown(schemes.schemes_relation_reading(setup))
     ui.figure(
-        schemes.relation_picture(setup, theme),
+        schemes.schemes_relation_picture(setup, theme),
         "positions.relation",
-        tables={"relation": lambda: schemes.relation_csv(setup)},
+        tables={"relation": lambda: schemes.schemes_relation_csv(setup)},
     )
 
 
 def longer_tab():
     """Draw what becomes of texts longer than any before."""
-    distances.longer_controls(page)
-    st.markdown(distances.longer_reading(setup))
-    ui.figure(distances.longer_picture(setup, theme), "positions.longer")
+    distances.distances_longer_controls(page)
+    st.markdown(distances.distances_longer_reading(setup))
+    ui.figure(distances.distances_longer_picture(setup, theme), "positions.longer")
 
 
 def schemes_tab():
     """Draw all schemes beside one another."""
-    bars, found = shuffle.schemes_picture(setup, theme)
+    bars, found = shuffle.shuffle_by_scheme_picture(setup, theme)
     ui.figure(bars, "positions.schemes", on_pick=lambda row: page.set(positions=found[row]))
 
 
@@ -96,6 +96,6 @@ SHOWN = {
     "relation": relation_tab,
     "longer": longer_tab,
     "schemes": schemes_tab,
-    "code": lambda: ui.code(shuffle.code_of(setup, result)),
+    "code": lambda: ui.code(shuffle.shuffle_code(setup, result)),
 }
 ui.tabs(page, TABS, SHOWN)

@@ -11,15 +11,15 @@ from attn.ui.pages.pretrained import (
     STARTS,
     TABS,
     Setup,
-    break_controls,
-    code_of,
-    compared,
-    largest_by_layer,
-    matrices_of,
-    picture,
-    query_charts,
-    reading,
-    verdict,
+    compute_pretrained_page,
+    pretrained_page_break_controls,
+    pretrained_page_code,
+    pretrained_page_largest_by_layer,
+    pretrained_page_matrices,
+    pretrained_page_picture,
+    pretrained_page_query_charts,
+    pretrained_page_reading,
+    pretrained_page_verdict,
 )
 
 page = ui.begin("pretrained", "Is it the same in a real model?", Setup)
@@ -28,7 +28,7 @@ with st.sidebar:
     source_controls(page)
 try:
     chosen, loaded, recording = recorded(page, source_of(page))
-    unbroken = largest_by_layer(models.differences(*chosen), len(recording.layers))
+    unbroken = pretrained_page_largest_by_layer(models.differences(*chosen), len(recording.layers))
 except pretrained.ModelError as error:
     ui.ask(page, str(error), st.error)
 
@@ -51,18 +51,18 @@ with st.sidebar:
     st.toggle("Special tokens", key=page.key("special"), help="Show what the tokenizer added, such as [CLS] and [SEP].")
     st.toggle("First token", key=page.key("first"), help="Show the column of the first token, where many heads park.")
     with st.expander("Break it", expanded=bool(page.choices().broken)):
-        break_controls(page, layer)
+        pretrained_page_break_controls(page, layer)
 
 setup = page.commit()
 theme, width = ui.theme(), ui.page_width()
-result = compared(setup, loaded, layer)
+result = compute_pretrained_page(setup, loaded, layer)
 head = setup.head - 1
 
 words, box = st.columns([3, 2], vertical_alignment="center")
 with words:
-    reading(setup, loaded, recording, layer, result)
+    pretrained_page_reading(setup, loaded, recording, layer, result)
 with box:
-    verdict(setup, result, unbroken)
+    pretrained_page_verdict(setup, result, unbroken)
 
 part, scale = result, scale_of(setup.colour, result.own, result.scratch)
 if too_large(result.own):
@@ -76,12 +76,14 @@ places = part.row_places, part.column_places
 
 def table_of(side):
     """Return the whole head by the model or from scratch as CSV, computed again."""
-    again = compared(setup, loaded, layer)
+    again = compute_pretrained_page(setup, loaded, layer)
     return charts.csv(getattr(again, side), again.rows, again.columns)
 
 
 ui.figure(
-    picture(part.own, part.scratch, part.own_hidden, part.hidden, part.rows, part.columns, scale, theme, width),
+    pretrained_page_picture(
+        part.own, part.scratch, part.own_hidden, part.hidden, part.rows, part.columns, scale, theme, width
+    ),
     "pretrained.maps",
     on_pick=lambda row, column: page.set(cell=(places[0][row], places[1][column])),
     tables={"own": lambda: table_of("own"), "from_scratch": lambda: table_of("scratch")},
@@ -92,7 +94,7 @@ def map_tab():
     """Draw the largest difference of every head."""
     table = unbroken
     if setup.broken:
-        table = largest_by_layer(models.differences(*chosen, **setup.broken), len(recording.layers))
+        table = pretrained_page_largest_by_layer(models.differences(*chosen, **setup.broken), len(recording.layers))
     as_it_is = ", broken as chosen" if setup.broken else ""
     over = f" over the last {models.LAST} queries" if models.last_queries(layer) else ""
     st.caption(f"The largest difference of every head{over}{as_it_is}. Click one to look into it.")
@@ -116,7 +118,7 @@ def query_tab():
     with st.container(horizontal=True):
         ui.token_control(page, "Query", charts.token_labels([token.text for token in layer.query_tokens]))
         ui.token_control(page, "Key", charts.token_labels([token.text for token in layer.key_tokens]), 1)
-    ui.figure(charts.above(*query_charts(setup, result, scale)), "pretrained.query")
+    ui.figure(charts.above(*pretrained_page_query_charts(setup, result, scale)), "pretrained.query")
 
 
 def matrices_tab():
@@ -127,14 +129,14 @@ def matrices_tab():
         one = multi_head.one_head(matrices, head)
         shape = " × ".join(map(str, one.w_q.shape))
         st.caption(f"The checkpoint's own matrices for this head, {shape}, with their biases.")
-        ui.figure(matrices_of(one), "pretrained.matrices")
+        ui.figure(pretrained_page_matrices(one), "pretrained.matrices")
 
 
 SHOWN = {
     "map": map_tab,
     "query": query_tab,
     "matrices": matrices_tab,
-    "code": lambda: ui.code(code_of(setup, chosen, layer, part, scale, width)),
+    "code": lambda: ui.code(pretrained_page_code(setup, chosen, layer, part, scale, width)),
 }
 ui.tabs(page, TABS, SHOWN)
 result = part = None  # of a long text 150 MB, which what answers to a click would keep until the next head is drawn

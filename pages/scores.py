@@ -28,7 +28,7 @@ with st.sidebar:
     st.toggle("Swap the keys' order", key=page.key("swap"), help="The last comes first.")
     st.segmented_control(
         "Parameters", PARAMETERS, format_func=PARAMETERS.get, key=page.key("parameters"), required=True,
-        help=f"{scores.with_parameters()} have matrices to learn: those of a small worked example that can be "
+        help=f"{scores.scores_with_parameters()} have matrices to learn: those of a small worked example that can be "
         "checked by hand, or random ones.",
     )  # fmt: skip
     st.number_input("Seed", 0, 9999, key=page.key("seed"), help="For whatever is drawn at random.")
@@ -39,25 +39,25 @@ with st.sidebar:
 
 setup = page.commit()
 theme, room = ui.theme(), ui.page_width()
-result = scores.matched(setup)
+result = scores.compute_scores(setup)
 titles = [one.title for one in SCORES.values()]
 
 
 def choose(row=None, column=None, across=None, up=None):
     """Look at the score that was clicked, or move a vector to where the plane was clicked."""
     if row is None:
-        keys.move(page, across, up)
+        keys.keys_editor_move(page, across, up)
     else:
         page.set(score=list(SCORES)[row])
 
 
 ui.reading(
-    f"{scores.reading(result)} Click a row to look at a score, or the plane to move a vector.",
-    scores.formula(setup.score),
+    f"{scores.scores_reading(result)} Click a row to look at a score, or the plane to move a vector.",
+    scores.scores_formula(setup.score),
     f"query: 2 · keys: {len(result.keys)} × 2 · scores and weights: {len(SCORES)} × {len(result.keys)}",
 )
 ui.figure(
-    scores.picture_of(setup, result, room),
+    scores.scores_picture(setup, result, room),
     "scores.picture",
     on_pick=choose,
     tables={
@@ -69,10 +69,10 @@ ui.figure(
 
 def moves_tab():
     """Draw what each change moves in each score."""
-    moved = what_moves_it.moved_by_each(setup)
-    st.markdown(what_moves_it.moves_in_words(setup, result, moved))
+    moved = what_moves_it.what_moves_each_score(setup)
+    st.markdown(what_moves_it.what_moves_it_in_words(setup, result, moved))
     ui.figure(
-        what_moves_it.moves_picture(setup, result, moved, room),
+        what_moves_it.what_moves_it_picture(setup, result, moved, room),
         "scores.moves",
         tables={"largest_changes": lambda: charts.csv(moved, titles, list(what_moves_it.CHANGES))},
     )
@@ -83,9 +83,9 @@ def reads_tab():
     page.adjust(draws=min(DRAWS, key=lambda count: abs(count - page.get("draws"))))
     st.select_slider("Hard reads", DRAWS, key=page.key("draws"), help="How often one key is drawn by its weight.")
     setup = page.commit()
-    read = soft_and_hard.drawn(setup, result)
-    st.markdown(soft_and_hard.drawn_in_words(setup, read))
-    ui.figure(soft_and_hard.drawn_picture(setup, result, read, room), "scores.drawn")
+    read = soft_and_hard.compute_soft_and_hard(setup, result)
+    st.markdown(soft_and_hard.soft_and_hard_in_words(setup, read))
+    ui.figure(soft_and_hard.soft_and_hard_picture(setup, result, read, room), "scores.drawn")
 
 
 def windows_tab():
@@ -107,16 +107,16 @@ def windows_tab():
         help="As local-p does, here by a random network: move the query and the window follows.",
     )  # fmt: skip
     setup = page.commit()
-    read = global_and_local.windows(setup)
-    ui.reading(global_and_local.windows_in_words(setup, read), global_and_local.windows_formula())
-    ui.figure(global_and_local.windows_picture(setup, read, room), "scores.windows")
+    read = global_and_local.compute_global_and_local(setup)
+    ui.reading(global_and_local.global_and_local_in_words(setup, read), global_and_local.global_and_local_formula())
+    ui.figure(global_and_local.global_and_local_picture(setup, read, room), "scores.windows")
 
 
 def every_tab():
     """Say what the scores have in common."""
-    st.markdown(all_scores.table_in_words())
-    st.markdown(all_scores.one_matrix(setup, result))
-    st.markdown(all_scores.misread_root(result))
+    st.markdown(all_scores.all_scores_table())
+    st.markdown(all_scores.all_scores_one_matrix(setup, result))
+    st.markdown(all_scores.all_scores_misread_root(result))
 
 
 SHOWN = {
@@ -125,6 +125,6 @@ SHOWN = {
     "windows": windows_tab,
     "every": every_tab,
     "published": lambda: results_tab(page, PRINTED),
-    "code": lambda: ui.code(scores.code_of(setup, result, room)),
+    "code": lambda: ui.code(scores.scores_code(setup, result, room)),
 }
 ui.tabs(page, TABS, SHOWN)

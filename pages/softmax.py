@@ -9,19 +9,19 @@ from attn.ui.pages.softmax import LOOKUPS, TABS, Setup
 page = ui.begin("softmax", "How do scores become weights?", Setup)
 
 with st.sidebar:
-    softmax.controls(page)
+    softmax.softmax_page_controls(page)
 
 setup = page.commit()
-scores = softmax.scores_of(page, setup)
+scores = softmax.softmax_page_scores(page, setup)
 width = ui.page_width()
-result = softmax.softened(setup, scores)
+result = softmax.compute_softmax_page(setup, scores)
 ui.reading(
-    softmax.in_words(setup, result),
+    softmax.softmax_page_in_words(setup, result),
     r"a_j = \frac{e^{s_j/\tau - m}}{\sum_k e^{s_k/\tau - m}},\quad m = \max_k s_k/\tau",
     f"scores, exponentials and weights: {len(scores)}",
 )
 ui.figure(
-    softmax.pictures(result, width),
+    softmax.softmax_page_picture(result, width),
     "softmax.steps",
     tables={"weights": lambda: charts.csv([result.shifted, result.weights], ["score", "weight"], result.labels)},
 )
@@ -29,7 +29,7 @@ ui.figure(
 
 def gradient_tab():
     """Draw how each weight moves with each score."""
-    picture, words, jacobian = softmax.gradient(setup, result, width)
+    picture, words, jacobian = softmax.softmax_page_gradient(setup, result, width)
     ui.reading(words, r"\frac{\partial a_i}{\partial s_j} = \frac{1}{\tau}\,a_i\,(\delta_{ij} - a_j)")
     ui.figure(
         picture,
@@ -44,18 +44,18 @@ def scaling_tab():
         st.slider("Keys", 2, 64, key=page.key("keys"), help="How many keys each random query meets.", width=260)
         st.number_input("Seed", 0, 9999, key=page.key("seed"), help="Other random queries and keys.", width=160)
     setup = page.commit()
-    found = softmax.saturations(setup.keys, setup.seed)
-    ui.reading(softmax.scaling_words(found), r"\mathrm{Var}(q^\top k) = d_k")
+    found = softmax.softmax_page_saturations(setup.keys, setup.seed)
+    ui.reading(softmax.softmax_page_scaling_words(found), r"\mathrm{Var}(q^\top k) = d_k")
     ui.figure(
-        softmax.scaling_picture(found, width),
+        softmax.softmax_page_scaling_picture(found, width),
         "softmax.scaling",
-        tables={"by_width": lambda: softmax.scaling_csv(found)},
+        tables={"by_width": lambda: softmax.softmax_page_scaling_csv(found)},
     )
 
 
 def sum_tab():
     """Draw the scores divided by their sum instead."""
-    picture, words, shares = softmax.by_sum(result, width)
+    picture, words, shares = softmax.softmax_page_by_sum(result, width)
     ui.reading(words, r"\frac{s_j}{\sum_k s_k}")
     ui.figure(
         picture,
@@ -66,7 +66,7 @@ def sum_tab():
 
 def plain_tab():
     """Draw attention without trained weights."""
-    picture, words = softmax.without_weights(width)
+    picture, words = softmax.softmax_page_without_weights(width)
     ui.reading(words, r"\mathrm{softmax}(X X^\top)\,X")
     ui.figure(picture, "softmax.plain")
 
@@ -82,7 +82,7 @@ def lookup_tab():
         help="What is looked up: the keys that point the same way answer.",
     )
     setup = page.commit()
-    picture, words = softmax.looked_up(setup, width)
+    picture, words = softmax.softmax_page_looked_up(setup, width)
     ui.reading(words)
     ui.figure(picture, "softmax.lookup")
 
@@ -93,6 +93,6 @@ SHOWN = {
     "sum": sum_tab,
     "plain": plain_tab,
     "lookup": lookup_tab,
-    "code": lambda: ui.code(softmax.code_of(setup, result, width)),
+    "code": lambda: ui.code(softmax.softmax_page_code(setup, result, width)),
 }
 ui.tabs(page, TABS, SHOWN)

@@ -7,8 +7,16 @@ from attn.pretrained import ModelError
 from attn.ui.controls.mask import mask_controls, paint
 from attn.ui.controls.positions import POSITION_HELP, POSITIONS
 from attn.ui.controls.sentence import need_words, say_if_cut, seed_control, source_control, text_control
-from attn.ui.pages.step_by_step.stages import DIVISORS, MATRICES, STAGES, draw, shape_of
-from attn.ui.pages.step_by_step.walk import STEP_SOURCES, TABS, Setup, editor, example_of, layer_controls, walked
+from attn.ui.pages.step_by_step.stages import DIVISORS, MATRICES, STAGES, stage_picture, stage_shape
+from attn.ui.pages.step_by_step.walk import (
+    STEP_SOURCES,
+    TABS,
+    Setup,
+    compute_walk,
+    walk_editor,
+    walk_example,
+    walk_layer_controls,
+)
 
 page = ui.begin("step_by_step", "How does a token come to its context?", Setup)
 
@@ -22,9 +30,9 @@ with st.sidebar:
         st.slider("d_k", 1, 64, key=page.key("d_k"), help="Numbers per query and key.")
         st.slider("d_v", 1, 64, key=page.key("d_v"), help="Numbers per value, free to differ from d_k.")
     if page.get("source") == "pretrained":
-        layer_controls(page)
+        walk_layer_controls(page)
     try:
-        example, _ = example_of(page.choices())
+        example, _ = walk_example(page.choices())
     except ModelError as error:
         ui.ask(page, str(error), st.error)
     n = len(example.tokens)
@@ -71,7 +79,7 @@ if page.get("stage") == "projections":
 
 setup = page.commit()
 try:
-    view, code, problems = walked(setup, ui.theme(), ui.page_width())
+    view, code, problems = compute_walk(setup, ui.theme(), ui.page_width())
 except ValueError as error:
     ui.ask(page, str(error), st.error)
 with st.container():  # keeps its place, so that what stands below stays as it was when a warning comes and goes
@@ -82,7 +90,7 @@ with st.container():  # keeps its place, so that what stands below stays as it w
     if setup.edits:
         st.caption(f"{len(setup.edits)} numbers edited by hand. The tab below undoes it.")
 
-ui.reading(stage.read(view), stage.formula(view), f"{stage.title} · {shape_of(view, stage)}")
+ui.reading(stage.read(view), stage.formula(view), f"{stage.title} · {stage_shape(view, stage)}")
 
 
 def choose(row, column):
@@ -93,7 +101,7 @@ def choose(row, column):
 
 
 ui.figure(
-    draw(view, stage),
+    stage_picture(view, stage),
     f"step.{setup.stage}.{setup.matrix}",
     on_pick=choose,
     tables={setup.stage: lambda: charts.csv(stage.result(view), view.labels, stage.columns(view))},
@@ -110,7 +118,7 @@ def cell_tab():
 
 SHOWN = {
     "cell": cell_tab,
-    "edit": lambda: editor(page, example),
+    "edit": lambda: walk_editor(page, example),
     "code": lambda: ui.code(code),
 }
 ui.tabs(page, TABS, SHOWN)

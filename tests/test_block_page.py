@@ -10,7 +10,7 @@ from attn import block, charts, cost
 from attn.ui import page as page_module
 from attn.ui.pages.block import encoder_block, graph, heads_added_up, stack, three_uses, training, writing
 from attn.ui.pages.block.architecture import CLICKED
-from attn.ui.pages.block.encoder_block import walked
+from attn.ui.pages.block.encoder_block import compute_encoder_block
 from attn.ui.pages.block.setup import LESSONS, STAGES, TABS, USES, Setup
 
 MOVES = "Which rows one step moves"
@@ -55,11 +55,11 @@ def test_a_sum_is_the_sum_of_what_is_drawn(stage, norm):
 
 @pytest.mark.parametrize("norm", ["post", "pre"])
 def test_all_stages_share_one_scale_on_which_all_have_room(norm):
-    results = [walked(Setup(stage=stage, norm=norm)) for stage in STAGES]
+    results = [compute_encoder_block(Setup(stage=stage, norm=norm)) for stage in STAGES]
     (limit,) = {result.limit for result in results}
     for result in results:
         for values, title in (
-            part for part in encoder_block.parts(result, result.setup.stage) if not isinstance(part, str)
+            part for part in encoder_block.encoder_block_parts(result, result.setup.stage) if not isinstance(part, str)
         ):
             assert title.startswith("Weights") or np.abs(values).max() <= limit
 
@@ -86,7 +86,7 @@ def test_embeddings_drown_without_the_root():
 @pytest.mark.parametrize("norm", ["post", "pre"])
 def test_only_attention_moves_other_rows(norm):
     app = opened("block", norm=norm, token="5")
-    moved = encoder_block.moved_by_each(walked(Setup(norm=norm, token=5)))
+    moved = encoder_block.encoder_block_moves(compute_encoder_block(Setup(norm=norm, token=5)))
     assert list(moved) == [stage for stage in Setup(norm=norm).stages if stage != "input"]
     for stage, row in moved.items():
         others = np.delete(row, 4)
@@ -107,7 +107,7 @@ def test_the_feed_forward_network_says_that_it_leaves_other_rows_alone():
 
 
 def test_a_bar_and_a_cell_go_to_their_step():
-    result = walked(Setup(norm="pre"))
+    result = compute_encoder_block(Setup(norm="pre"))
     app = opened("block", norm="pre")
 
     class State:
@@ -115,9 +115,9 @@ def test_a_bar_and_a_cell_go_to_their_step():
             self.choices = choices
 
     state = State()
-    encoder_block.go_to(state, result, row=1)
+    encoder_block.go_to_encoder_block_stage(state, result, row=1)
     assert state.choices == {"stage": "attention_norm"}
-    encoder_block.go_to(state, result, row=4, column=6)
+    encoder_block.go_to_encoder_block_stage(state, result, row=4, column=6)
     assert state.choices == {"stage": "feed_forward", "token": 7}
     check(app)
 
@@ -137,9 +137,9 @@ def test_a_head_that_is_off_is_missing_from_the_sum():
     found = matrices(opened("block", off="2"))
     np.testing.assert_allclose(found["Sum of those that are on"][0], found["Head 1"][0], atol=1e-6)
     assert np.isnan(found["Head 2 (off)"][0]).all()
-    result = walked(Setup())
-    each, total = heads_added_up.contributions(result, (2,))
-    alone = block.encoder_block(result.x, heads_added_up.without(result.layer, (2,)))
+    result = compute_encoder_block(Setup())
+    each, total = heads_added_up.heads_added_up_contributions(result, (2,))
+    alone = block.encoder_block(result.x, heads_added_up.heads_added_up_without(result.layer, (2,)))
     np.testing.assert_allclose(alone.attention.output, total, atol=1e-14)
     assert told(opened("block", off="2"), r"is \*\*([\d.]+)\*\* long instead") == pytest.approx(
         np.linalg.norm(each[0, 2]), rel=5e-3
@@ -189,7 +189,7 @@ def test_a_target_moves_only_what_comes_after_it_under_the_mask(causal):
 
 
 def test_what_is_read_is_what_was_to_be_predicted_one_place_before():
-    both = three_uses.translated(walked(Setup(second="so it goes")))
+    both = three_uses.three_uses_translation(compute_encoder_block(Setup(second="so it goes")))
     assert both.lesson.inputs == ("⟨start⟩", "so", "it", "goes")
     assert both.lesson.targets == ("so", "it", "goes", "⟨end⟩")
     (table,) = opened("block", tab="Three uses", second="so it goes").dataframe
@@ -264,7 +264,7 @@ def test_dropout_doubles_what_it_keeps_and_rolls_anew(dropped):
 
 
 def test_the_mean_of_more_checkpoints_is_nearer():
-    ends = [training.descent(1, count)[1][20:].mean() for count in (1, 5, 20)]
+    ends = [training.training_descent(1, count)[1][20:].mean() for count in (1, 5, 20)]
     assert ends[0] > 1.7 * ends[1] > 1.7 * 1.7 * ends[2]
     app = opened("block", tab="Training", lesson="averaging", mean_of="5")
     assert told(app, r"the mean of the last 5 \*\*([\d.]+)\*\*") < told(app, r"last checkpoint is \*\*([\d.]+)\*\*")
@@ -272,13 +272,13 @@ def test_the_mean_of_more_checkpoints_is_nearer():
 
 def test_the_table_of_what_is_trained_adds_up():
     setup = Setup(d_model=16, d_ff=24, num_heads=4)
-    rows = [line.split(" | ") for line in stack.count_table(setup, 5).splitlines()[2:]]
+    rows = [line.split(" | ") for line in stack.stack_count_table(setup, 5).splitlines()[2:]]
     here, base = ({row[0].strip("| "): int(row[at].strip(" |").replace(",", "")) for row in rows} for at in (2, 3))
     assert base["Everything"] == cost.transformer_parameters()
     widths = {"d_model": 16, "d_ff": 24, "num_heads": 4, "d_k": 4, "d_v": 4}
     assert here["Everything"] == cost.transformer_parameters(num_layers=5, **widths)
     assert here["All blocks"] + here["Embedding"] == here["Everything"]
-    assert f"**{here['Everything']:,}**" in stack.count_in_words(setup, 5)
+    assert f"**{here['Everything']:,}**" in stack.stack_count_in_words(setup, 5)
 
 
 # Writing
@@ -286,18 +286,18 @@ def test_the_table_of_what_is_trained_adds_up():
 
 def test_every_sentence_that_ended_stands_whole_in_the_table():
     setup = Setup()
-    pairs, ended = writing.found(setup)
-    table = writing.sentences_table(setup, pairs, ended, "The").replace("\\", "")
+    pairs, ended = writing.block_writing_search(setup)
+    table = writing.block_writing_table(setup, pairs, ended, "The").replace("\\", "")
     for one in ended:
-        assert f"| {writing.sentence(pairs, one, 'The')} | {len(one.symbols) + 1} | " in table
+        assert f"| {writing.block_writing_sentence(pairs, one, 'The')} | {len(one.symbols) + 1} | " in table
         assert f"{one.score:.3f} |".replace("-", "−") in table
 
 
 def test_the_penalty_decides_between_a_short_and_a_long_sentence():
     winners = {}
     for alpha in (0.0, 1.0):
-        pairs, ended = writing.found(Setup(alpha=alpha))
-        winners[alpha] = writing.sentence(pairs, ended[0], "The")
+        pairs, ended = writing.block_writing_search(Setup(alpha=alpha))
+        winners[alpha] = writing.block_writing_sentence(pairs, ended[0], "The")
         assert winners[alpha] in words(opened("block", tab="Writing", alpha=str(alpha))).replace("\\", "")
     assert len(winners[1.0]) > len(winners[0.0])
 
@@ -310,7 +310,7 @@ def test_a_beam_of_1_may_go_round_for_ever():
 
 
 def test_what_may_follow_did_follow():
-    pairs = writing.pairs_of("one two one three")
+    pairs = writing.block_writing_pairs("one two one three")
     shares = np.exp(pairs.log_probabilities)
     np.testing.assert_allclose(shares.sum(axis=1), 1)
     one, two, three = (pairs.words.index(word) for word in ("one", "two", "three"))
@@ -322,22 +322,22 @@ def test_what_may_follow_did_follow():
 
 
 def test_edges_have_a_direction_and_hang_on_the_words():
-    result = walked(Setup())
+    result = compute_encoder_block(Setup())
     weights = result.block.attention.weights[0]
     assert np.abs(weights - weights.T).max() > 0.05
     app = opened("block", tab="Graph")
     assert told(app, r"move by up to \*\*([\d.]+)\*\*. The edges") == pytest.approx(
-        graph.moved_edges(result, 0), rel=5e-3
+        graph.graph_moved_edges(result, 0), rel=5e-3
     )
     other = Setup(text="Another sentence of a few more words that says nothing of animals.")
-    np.testing.assert_array_equal(graph.fixed_weights(other, 12), graph.fixed_weights(Setup(), 12))
-    assert np.abs(walked(other).block.attention.weights[0][:12, :12] - weights).max() > 0.05
+    np.testing.assert_array_equal(graph.graph_fixed_weights(other, 12), graph.graph_fixed_weights(Setup(), 12))
+    assert np.abs(compute_encoder_block(other).block.attention.weights[0][:12, :12] - weights).max() > 0.05
 
 
 def test_gradients_add_up_to_more_than_the_weights_say():
     """With weights held still, gradients times inputs are what each word adds; they sum to the length."""
-    result = walked(Setup())
-    hangs = graph.hangs_on(result)
+    result = compute_encoder_block(Setup())
+    hangs = graph.graph_hangs_on(result)
     values = result.block.attention.value  # (heads, n, d_k)
     bands = result.layer.attention.w_o.reshape(2, 4, 8)
     added = np.einsum("hj,hjd,hde->je", result.block.attention.weights[:, result.at], values, bands)

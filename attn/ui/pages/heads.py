@@ -77,7 +77,7 @@ class ManyHeads(NamedTuple):
         return tuple(cost.cache_bytes(1, heads, p.d_k, p.d_v) for heads in (p.num_kv_heads, p.num_heads))
 
 
-def many_heads(setup):
+def compute_heads_page(setup):
     """Compute everything the page shows.
 
     Returns
@@ -96,7 +96,7 @@ def many_heads(setup):
         mask, line = mask_of(setup, n_q)
         hidden, words = ~np.broadcast_to(mask.visible, (n_q, n_k)), mask.words
     made = settings | {"mask": Source(line)}, steps
-    return ManyHeads(tokens, memory_tokens, parameters, attend(x, memory, parameters, mask), hidden, words, made)
+    return ManyHeads(tokens, memory_tokens, parameters, _attend(x, memory, parameters, mask), hidden, words, made)
 
 
 def _worked(setup):
@@ -122,37 +122,37 @@ def _random(setup):
     """Return a sentence, one to read from, random vectors and weights, and the code that makes them."""
     tokens = words_of(setup.text)
     second = words_of(setup.second) if setup.mode == "cross" else tokens
-    x, memory = vectors(tokens, second, setup.d_model, setup.seed)
+    x, memory = _vectors(tokens, second, setup.d_model, setup.seed)
     names = ("d_model", "seed", "num_heads", "num_kv_heads", "d_k", "d_v", "project")
     settings = {name: getattr(setup, name) for name in names}
-    parameters = random_heads(**settings)
+    parameters = _random_heads(**settings)
     cross = Source(f"attn.examples.split_words({setup.second!r})[:{len(second)}]")
     made = {
         "tokens": Source(f"attn.examples.split_words({setup.text!r})[:{len(tokens)}]"),
         "memory_tokens": cross if setup.mode == "cross" else Source("tokens"),
     }
-    steps = (("x, memory", vectors), ("parameters", random_heads))
+    steps = (("x, memory", _vectors), ("parameters", _random_heads))
     return x, memory, parameters, tokens, second, made | settings, steps
 
 
-def vectors(tokens, memory_tokens, d_model, seed):
+def _vectors(tokens, memory_tokens, d_model, seed):
     """Return random vectors for the tokens that ask and for those that are read."""
     x, memory = (examples.random_example(words, d_model, 1, 1, seed).x for words in (tokens, memory_tokens))
     return x, memory
 
 
-def random_heads(d_model, num_heads, num_kv_heads, d_k, d_v, project, seed):
+def _random_heads(d_model, num_heads, num_kv_heads, d_k, d_v, project, seed):
     """Return heads with random matrices."""
     rng, widths = np.random.default_rng(seed), {"num_kv_heads": num_kv_heads, "d_k": d_k, "d_v": d_v}
     return multi_head.draw_parameters(rng, d_model, num_heads, **widths, output_projection=project)
 
 
-def attend(x, memory, parameters, mask):
+def _attend(x, memory, parameters, mask):
     """Attend with all heads."""
     return multi_head.multi_head_attention(x, parameters, memory, mask)
 
 
-def picture(steps, parameters, hidden, rows, columns, head, scale, theme, room):
+def heads_page_picture(steps, parameters, hidden, rows, columns, head, scale, theme, room):
     """Draw every head under its group."""
     return charts.above(
         charts.head_groups(parameters.num_heads, parameters.num_kv_heads, theme, width=room),
@@ -162,16 +162,16 @@ def picture(steps, parameters, hidden, rows, columns, head, scale, theme, room):
     )
 
 
-def code_of(result, head, scale, width):
+def heads_page_code(result, head, scale, width):
     """Return the lines that compute every head and draw them under their groups."""
     settings, made = result.made
     return shown_code(
         settings | {"head": head, "scale": scale, "theme": LIGHT, "room": round(width)},
         *made,
-        ("steps", attend),
+        ("steps", _attend),
         "print(steps.output.shape)\n",
         "rows, columns = charts.token_labels(tokens), charts.token_labels(memory_tokens)",
         "hidden = np.isneginf(steps.masked_scores[0])",
-        ("picture", picture),
+        ("picture", heads_page_picture),
         'charts.save(picture, "heads.svg")',
     )

@@ -91,7 +91,7 @@ class Setup:
     cell: tuple = place((10, 0))
 
 
-def sentence_control(state):
+def home_sentence_control(state):
     """Draw the sentence, and a few to try."""
     sentences = {sentence.text: sentence.title for sentence in examples.SENTENCES[:5]}
     tried = state.key("tried")
@@ -110,7 +110,7 @@ def sentence_control(state):
     st.pills("Try", sentences, format_func=sentences.get, key=tried, on_change=fill, label_visibility="collapsed")
 
 
-def looks(tokens, names, weights, query):
+def home_reading(tokens, names, weights, query):
     """Say where one token looks most, and where among the other words if that is elsewhere.
 
     Parameters
@@ -134,7 +134,7 @@ def looks(tokens, names, weights, query):
     return f"{sentence}; among the other words, most at {at(max(words, key=lambda place: weights[place]))}."
 
 
-def ways_in():
+def home_ways_in():
     """Draw the ways in, each a link that sets up a page."""
     columns = st.columns(3)
     for at, (script, icon, title, shown, settings) in enumerate(WAYS):
@@ -143,7 +143,7 @@ def ways_in():
             st.caption(shown)
 
 
-def picture(labels, weights, query, most, theme, room):
+def home_picture(labels, weights, query, most, theme, room):
     """Draw where one token looks."""
     strip = charts.token_strip(
         labels, theme, weights=weights, width=room, size=24, pick=charts.Pick("token", query), most=most
@@ -151,7 +151,7 @@ def picture(labels, weights, query, most, theme, room):
     return charts.beside(strip)
 
 
-def code_of(setup, query, room):
+def home_code(setup, query, room):
     """Return the lines that read the sentence and draw where one token looks."""
     place = {"layer": setup.layer, "head": setup.head, "query": query}
     return shown_code(
@@ -160,6 +160,6 @@ def code_of(setup, query, room):
         "encoded = bert.encode(bert.load(), text)\n"
         "weights = encoded.blocks[layer - 1].attention.weights[head - 1, query]\n"
         "labels = [token.text for token in encoded.tokens]\n",
-        ("picture", picture),
+        ("picture", home_picture),
         'charts.save(picture, "home.svg")',
     )

@@ -58,9 +58,9 @@ class Setup(SourceChoice):
     tab: str = choice("matrix", TABS, OLD_TABS)
 
 
-def metric_controls(state, layers):
+def inside_metric_controls(state, layers):
     """Draw the choice of a number per head, and the order of the heads by it."""
-    known = [name for name, metric in METRICS.items() if metric.needs <= there(layers[0])]
+    known = [name for name, metric in METRICS.items() if metric.needs <= _there(layers[0])]
     if state.get("metric") not in known:
         state.adjust(metric="first_token")  # where heads rest that have no special token
     st.selectbox(
@@ -75,13 +75,13 @@ def metric_controls(state, layers):
     st.segmented_control("First in the list", ORDERS, format_func=ORDERS.get, key=state.key("order"), required=True)
 
 
-def there(layer):
+def _there(layer):
     """Return what there is among the keys of a layer of that which a metric may need."""
     keys = models.keys_of(layer)
     return Text(**keys).known - (set() if any(keys["special"]) else {"special"})
 
 
-def filter_control(state, table):
+def inside_filter_control(state, table):
     """Draw the span of numbers whose heads are shown."""
     if not np.isfinite(table).any():
         state.adjust(kept=(0, 100))
@@ -94,26 +94,26 @@ def filter_control(state, table):
         format="%d%%",
         help="From 0%, the least of any head, to 100%, the most. The others are grey in the maps, and not in the list.",
     )
-    low, high = map(number, bounds(table, state.get("kept")))
-    has, gone = np.isfinite(table), left_out(table, state.get("kept"))
+    low, high = map(number, _bounds(table, state.get("kept")))
+    has, gone = np.isfinite(table), inside_left_out(table, state.get("kept"))
     st.caption(f"From {low} to {high}: {(has & ~gone).sum()} of {has.sum()} heads.")
 
 
-def bounds(table, kept):
+def _bounds(table, kept):
     """Return the numbers that lie so many percent of the way from the lowest number of a head to the highest."""
     low, high = float(np.nanmin(table)), float(np.nanmax(table))
     return tuple(low * (1 - at / 100) + high * (at / 100) for at in kept)
 
 
-def left_out(table, kept):
+def inside_left_out(table, kept):
     """Return which heads lie outside the span that is kept, (num_layers, num_heads)."""
     if kept == (0, 100):
         return np.zeros(table.shape, dtype=bool)
-    low, high = bounds(table, kept)
+    low, high = _bounds(table, kept)
     return (table < low) | ((table > high) & (kept[1] < 100))
 
 
-def together_control(state, layer):
+def inside_together_control(state, layer):
     """Draw the choice of further heads of the layer to look at together."""
     if models.last_queries(layer):
         state.adjust(together=())  # the maps of several heads would take much memory
@@ -130,37 +130,37 @@ def together_control(state, layer):
     )
 
 
-def heads_of(setup):
+def inside_heads(setup):
     """Return the heads in view, counted from 0."""
     return [head - 1 for head in setup.together] or [setup.head - 1]
 
 
-def numbers_of(tables, setup):
+def _numbers_of(tables, setup):
     """Return every metric of the chosen head."""
     return {name: float(table[setup.layer - 1, setup.head - 1]) for name, table in tables.items()}
 
 
-def overview_charts(tables, setup, theme, width):
+def inside_overview_charts(tables, setup, theme, width):
     """Draw one number for every head as a map, and beside it the first heads in order."""
     table = tables[setup.metric]
-    return overview(table, left_out(table, setup.kept), **overview_of(table, setup, width), theme=theme)
+    return _overview(table, inside_left_out(table, setup.kept), **_overview_of(table, setup, width), theme=theme)
 
 
-def overview_of(table, setup, page_width):
-    """Return what `overview` needs to know besides the numbers."""
+def _overview_of(table, setup, page_width):
+    """Return what `_overview` needs to know besides the numbers."""
     metric = METRICS[setup.metric]
     return {
         "name": metric.name,
         "unit": metric.unit,
         "order": setup.order,
-        "places": first_heads(table, setup),
+        "places": inside_first_heads(table, setup),
         "chosen": (setup.layer - 1, setup.head - 1),
-        "size": map_size(table, page_width),
+        "size": _map_size(table, page_width),
         "width": int(page_width * 0.2),
     }
 
 
-def overview(table, gone, name, unit, order, places, chosen, size, width, theme):
+def _overview(table, gone, name, unit, order, places, chosen, size, width, theme):
     """Draw one number for every head as a map, and beside it the first heads in order."""
     heads = charts.layer_head_map(
         table, theme, title=name, hidden=gone, size=size,
@@ -175,28 +175,28 @@ def overview(table, gone, name, unit, order, places, chosen, size, width, theme)
     return charts.beside(heads, bars)
 
 
-def map_size(table, width):
+def _map_size(table, width):
     """Return the pixels along the longer side of the map of all heads: a deep model's is tall."""
     num_layers, num_heads = table.shape
     return int(width * 0.5) if num_heads >= num_layers else 640
 
 
-def first_heads(table, setup, count=10):
+def inside_first_heads(table, setup, count=10):
     """Return the (layer, head) of the first heads by their number, of those that are kept and have one."""
-    table = np.where(left_out(table, setup.kept), np.nan, table)
+    table = np.where(inside_left_out(table, setup.kept), np.nan, table)
     ranked = np.argsort(table if setup.order == "lowest" else -table, axis=None, kind="stable")
     places = (np.unravel_index(at, table.shape) for at in ranked if np.isfinite(table.flat[at]))
     return [(int(layer), int(head)) for layer, head in list(places)[:count]]
 
 
-def shown_weights(setup, loaded, layer):
+def inside_weights(setup, loaded, layer):
     """Return what the pictures of the chosen heads show: weights, or weights times the length of the value.
 
     Returns
     -------
     ndarray, shape (heads in view, n_q, n_k)
     """
-    heads = heads_of(setup)
+    heads = inside_heads(setup)
     # one head alone is not copied: of a long text it takes 64 MB
     weights = layer.weights(heads[0])[0] if len(heads) == 1 else np.stack([layer.weights(h)[0, 0] for h in heads])
     if setup.measure == "weight":
@@ -208,12 +208,12 @@ def shown_weights(setup, loaded, layer):
     return np.stack([contribution.value_weighted(weight, value, band) for weight, value, band in each])
 
 
-def mean_of(weights):
+def inside_mean(weights):
     """Return the mean of the heads in view, (n_q, n_k); one alone is not copied."""
     return weights[0] if len(weights) == 1 else contribution.mean_over(weights)
 
 
-def over_picture(seen, grid, weights, row, width):
+def inside_over_picture(seen, grid, weights, row, width):
     """Draw a picture whole, its patches marked, and beside it what one patch sees of it.
 
     Parameters
@@ -250,7 +250,7 @@ def over_picture(seen, grid, weights, row, width):
     return charts.beside(left, right)
 
 
-def over_sound(heard, seconds, weights, title, width):
+def inside_over_sound(heard, seconds, weights, title, width):
     """Draw how loud a sound is from moment to moment, and below it where one query looks.
 
     Parameters
@@ -285,18 +285,18 @@ def over_sound(heard, seconds, weights, title, width):
     return charts.above(*drawn)
 
 
-def patch_number(grid, row, column):
+def inside_patch_number(grid, row, column):
     """Return which token of the model a patch is, counted from 0."""
     return grid.leading + row * grid.columns + column
 
 
-def one_product(layer, head, row, column):
+def inside_one_product(layer, head, row, column):
     """Return the query and the key, each (d_k,), whose product is one score of a head."""
     group = layer.num_heads // layer.num_kv_heads
     return layer.query[0, head, row], layer.key[0, head // group, column]
 
 
-def from_products_to_weight(layer, head, row, column, query, key):
+def inside_from_products_to_weight(layer, head, row, column, query, key):
     """Say what becomes of the products of a query and a key: their sum, the score, and the weight."""
     steps = pretrained.from_scratch(layer, head, rows=slice(row, row + 1))
     score, seen, weight = (float(step[0, 0, 0, column]) for step in steps[:3])
@@ -311,20 +311,20 @@ def from_products_to_weight(layer, head, row, column, query, key):
     )
 
 
-def reading(setup, tables, layer):
+def inside_reading(setup, tables, layer):
     """Say what kind of head is in view, and whether it is among those that are kept."""
     if models.last_queries(layer):
         st.caption(f"Of this long text, every head is measured over the last {models.LAST} tokens as queries.")
-    kind = head_kinds.kind_of_head(numbers_of(tables, setup), len(layer.key_tokens))
+    kind = head_kinds.kind_of_head(_numbers_of(tables, setup), len(layer.key_tokens))
     told = kind.sentence.partition(": ")[2] or kind.sentence
     st.markdown(f"Layer {setup.layer}, head {setup.head}: **{as_text(kind.label)}**, {as_text(told)}")
-    if left_out(tables[setup.metric], setup.kept)[setup.layer - 1, setup.head - 1]:
+    if inside_left_out(tables[setup.metric], setup.kept)[setup.layer - 1, setup.head - 1]:
         st.caption(":material/filter_alt: This head is not among those that the filter keeps.")
 
 
-def code_of(setup, source, table, layer, scale, width):
+def inside_code(setup, source, table, layer, scale, width):
     """Return the lines that measure every head, and draw the map of them and the chosen head."""
-    low, high = (-math.inf, math.inf) if setup.kept == (0, 100) else bounds(table, setup.kept)
+    low, high = (-math.inf, math.inf) if setup.kept == (0, 100) else _bounds(table, setup.kept)
     long = models.last_queries(layer)
     rows, part = (f", rows=slice(-{models.LAST}, None)", f"[-{models.LAST}:]") if long else ("", "")
     return shown_code(
@@ -332,7 +332,7 @@ def code_of(setup, source, table, layer, scale, width):
             "low": low,
             "high": high if setup.kept[1] < 100 else math.inf,
         }
-        | overview_of(table, setup, width)
+        | _overview_of(table, setup, width)
         | {"scale": scale, "theme": LIGHT, "room": round(width)},
         "from attn import contribution, head_measures, pretrained\n" + recording_lines(source) + "\n",
         f"""
@@ -353,10 +353,10 @@ table = np.full({table.shape}, np.nan)  # layers × heads
 for layer in recording.layers:
     table[layer.index, : layer.num_heads] = numbers(layer)
 gone = (table < low) | (table > high)""",
-        ("picture", overview),
+        ("picture", _overview),
         'charts.save(picture, "heads.svg")\n',
         f"layer = recording.layers[{layer.index}]",
-        _shown_code(setup, heads_of(setup)),
+        _shown_code(setup, inside_heads(setup)),
         "rows = charts.token_labels([token.text for token in layer.query_tokens])",
         "columns = charts.token_labels([token.text for token in layer.key_tokens])",
         "head = charts.panel(contribution.mean_over(shown), rows, columns, **scale)",
@@ -365,7 +365,7 @@ gone = (table < low) | (table > high)""",
 
 
 def _shown_code(setup, heads):
-    """Return the lines that bind ``shown``, as `shown_weights` computes it."""
+    """Return the lines that bind ``shown``, as `inside_weights` computes it."""
     weights = f"np.stack([layer.attention(head).weights[0, 0] for head in {heads}])"
     if setup.measure == "weight":
         return f"shown = {weights}"

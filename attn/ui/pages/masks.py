@@ -56,19 +56,19 @@ class Masked(NamedTuple):
         return float(np.abs(self.routed["before"].weights - self.routed["after"].weights).max())
 
 
-def tokens_of(setup):
+def masks_page_tokens(setup):
     """Return the tokens the page works on."""
     return examples.worked_example().tokens if setup.source == "worked" else words_of(setup.text)
 
 
-def masked(setup):
+def compute_masks_page(setup):
     """Compute everything the page shows.
 
     Returns
     -------
     Masked
     """
-    tokens = tokens_of(setup)
+    tokens = masks_page_tokens(setup)
     n = len(tokens)
     if setup.source == "worked":
         e, made = examples.worked_example(), {"e": Source("attn.examples.worked_example()")}
@@ -81,24 +81,24 @@ def masked(setup):
         }
     mask, line = mask_of(setup, n)
     visible = np.broadcast_to(mask.visible, (n, n))
-    attention = attend(e, visible)
-    routed = take_routes(ROUTES, e, attention, visible)
+    attention = _attend(e, visible)
+    routed = _take_routes(ROUTES, e, attention, visible)
     token = min(setup.token, n) - 1
     leaks = {name: leak(route, e.x, e.w_q, e.w_k, e.w_v, visible, token) for name, route in ROUTES.items()}
     return Masked(tokens, attention, ~visible, mask.words, routed, leaks, made | {"mask": Source(line)})
 
 
-def attend(e, mask):
+def _attend(e, mask):
     """Attend as the mask allows."""
     return scaled_dot_product_attention(e.x @ e.w_q, e.x @ e.w_k, e.x @ e.w_v, mask)
 
 
-def take_routes(names, e, attention, mask):
+def _take_routes(names, e, attention, mask):
     """Apply the mask by each of these routes."""
     return {name: ROUTES[name].attend(attention.scores, e.x @ e.w_v, mask) for name in names}
 
 
-def picture(attention, labels, hidden, theme, room):
+def masks_page_picture(attention, labels, hidden, theme, room):
     """Draw the scores with the mask over them, and the weights."""
     paint = charts.Pick("paint")
     return charts.panels(
@@ -112,7 +112,7 @@ def picture(attention, labels, hidden, theme, room):
     )
 
 
-def routes_picture(routed, wrong, labels, hidden, theme, room):
+def masks_page_routes_picture(routed, wrong, labels, hidden, theme, room):
     """Draw the weights by the two right routes, and by a wrong one."""
     agrees = np.allclose(routed["before"].weights, routed[wrong].weights, atol=1e-6)
     return charts.panels(
@@ -127,17 +127,17 @@ def routes_picture(routed, wrong, labels, hidden, theme, room):
     )
 
 
-def row_sums(route, dtype):
+def _row_sums(route, dtype):
     """Return what a row sums to if a hidden score leads the only visible one by 0, 1 and so on."""
     leads = np.arange(LARGEST_LEAD + 1, dtype=dtype)
     scores = np.stack([np.zeros_like(leads), leads], axis=-1)
     return ROUTES[route].attend(scores, np.eye(2, dtype=dtype), [[True, False]]).weights.sum(axis=-1)
 
 
-def limit_reading(lead):
+def masks_page_limit_reading(lead):
     """Say where the second right route loses a row."""
     before, single, double = (
-        row_sums(*case) for case in (("before", np.float32), ("after", np.float32), ("after", np.float64))
+        _row_sums(*case) for case in (("before", np.float32), ("after", np.float32), ("after", np.float64))
     )
     return (
         f"Let a hidden score lead the only visible one by **{lead}**. The visible key should get the whole row: −∞ "
@@ -148,18 +148,18 @@ def limit_reading(lead):
     )
 
 
-def code_of(setup, result, room):
+def masks_page_code(setup, result, room):
     """Return the lines that draw both pictures of the page and measure the leak."""
     token = min(setup.token, len(result.tokens)) - 1
     return shown_code(
         result.made | {"wrong": setup.wrong, "token": token, "theme": LIGHT, "room": round(room)},
-        ("attention", attend),
+        ("attention", _attend),
         "labels, hidden = charts.token_labels(e.tokens), np.isneginf(attention.masked_scores)",
-        ("picture", picture),
+        ("picture", masks_page_picture),
         'charts.save(picture, "masks.svg")\n',
         'names = ("before", "after", wrong)',
-        ("routed", take_routes),
-        ("picture", routes_picture),
+        ("routed", _take_routes),
+        ("picture", masks_page_routes_picture),
         'charts.save(picture, "routes.svg")\n',
         "print(leak(ROUTES[wrong], e.x, e.w_q, e.w_k, e.w_v, mask, token).largest)",
     )

@@ -100,7 +100,7 @@ class Compared(NamedTuple):
         )
 
 
-def compared(setup, loaded, layer):
+def compute_pretrained_page(setup, loaded, layer):
     """Compute one head both ways.
 
     Parameters
@@ -182,7 +182,7 @@ def _labels(tokens, places):
     return [labels[place] for place in places]
 
 
-def largest_by_layer(differences, num_layers):
+def pretrained_page_largest_by_layer(differences, num_layers):
     """Arrange the largest differences as layers × heads.
 
     Returns
@@ -196,7 +196,7 @@ def largest_by_layer(differences, num_layers):
     return table
 
 
-def query_charts(setup, result, scale):
+def pretrained_page_query_charts(setup, result, scale):
     """Draw one query's keys from the most to the least, and one product of query and key term by term."""
     row, column = result.nearest(setup.cell)
     query, key = result.rows[row], result.columns[column]
@@ -206,7 +206,7 @@ def query_charts(setup, result, scale):
     )
 
 
-def matrices_of(one):
+def pretrained_page_matrices(one):
     """Draw one head's W_q, W_k and W_v on one scale, each above its bias."""
     limit = float(max(abs(w).max() for w in (one.w_q, one.w_k, one.w_v)))
     drawn = []
@@ -226,7 +226,7 @@ def matrices_of(one):
     return charts.beside(*drawn)
 
 
-def break_controls(state, layer):
+def pretrained_page_break_controls(state, layer):
     """Draw the switches that make the from-scratch side wrong on purpose."""
     if state.get("start") == "input":
         state.adjust(unscaled=False, mask="own", cut=0)
@@ -257,7 +257,7 @@ def break_controls(state, layer):
         )
 
 
-def reading(setup, loaded, recording, layer, result):
+def pretrained_page_reading(setup, loaded, recording, layer, result):
     """Say what is in view and where the chosen token looks."""
     name = loaded.name.split("/")[-1]
     trained = " with random weights" if setup.random else ""
@@ -281,7 +281,7 @@ def reading(setup, loaded, recording, layer, result):
     say_if_truncated(recording)
 
 
-def verdict(setup, result, table):
+def pretrained_page_verdict(setup, result, table):
     """Say whether both sides agree, as one sentence in a coloured box.
 
     Parameters
@@ -300,7 +300,7 @@ def verdict(setup, result, table):
     say(f"**{word}.** {here}, {'unbroken ' if setup.broken else ''}{whole}. Tolerance {number(tolerance)}, float32.")
 
 
-def picture(own, scratch, own_hidden, hidden, rows, columns, scale, theme, room):
+def pretrained_page_picture(own, scratch, own_hidden, hidden, rows, columns, scale, theme, room):
     """Draw one head by the model, from scratch, and the difference."""
     return charts.panels(
         theme,
@@ -313,7 +313,7 @@ def picture(own, scratch, own_hidden, hidden, rows, columns, scale, theme, room)
     )
 
 
-def code_of(setup, source, layer, part, scale, room):
+def pretrained_page_code(setup, source, layer, part, scale, room):
     """Return the lines that compare the same head and draw the same part of it."""
     head = min(setup.head, layer.num_heads) - 1
     if setup.start == "input":
@@ -341,7 +341,7 @@ def code_of(setup, source, layer, part, scale, room):
         "rows = charts.token_labels([token.text for token in layer.query_tokens])",
         "columns = charts.token_labels([token.text for token in layer.key_tokens])",
         "rows, columns = [rows[at] for at in rows_at], [columns[at] for at in columns_at]",
-        ("picture", picture),
+        ("picture", pretrained_page_picture),
         'charts.save(picture, "comparison.svg")',
     )
 

@@ -73,7 +73,7 @@ class Softened(NamedTuple):
     labels: list
 
 
-def read_scores(text):
+def _read_scores(text):
     """Read the typed scores.
 
     Returns
@@ -96,14 +96,14 @@ def read_scores(text):
     return scores
 
 
-def scores_of(state, setup):
+def softmax_page_scores(state, setup):
     """Return the typed scores; where they cannot be read, say why and return the last that could."""
     key = state.key("valid")
     try:
-        st.session_state[key] = read_scores(setup.scores)
+        st.session_state[key] = _read_scores(setup.scores)
     except ValueError as problem:
         st.info(f"{as_text(str(problem))}. The picture keeps the last scores that could be read.")
-    return st.session_state.get(key, read_scores(Setup.scores))
+    return st.session_state.get(key, _read_scores(Setup.scores))
 
 
 def _is_number(text):
@@ -115,15 +115,15 @@ def _is_number(text):
     return True
 
 
-def softened(setup, scores):
+def compute_softmax_page(setup, scores):
     """Compute every step from the scores to the weights."""
     shifted = scores + setup.shift
-    exponentials, weights = soften(shifted, setup.temperature)
+    exponentials, weights = _soften(shifted, setup.temperature)
     unmoved = float(np.abs(weights - softmax(scores / setup.temperature)).max())
     return Softened(scores, shifted, exponentials, weights, unmoved, charts.counted(len(scores)))
 
 
-def soften(scores, temperature):
+def _soften(scores, temperature):
     """Return the exponentials of the distance to the largest score, and the weights."""
     scaled = scores / temperature
     exponentials = np.exp(scaled - scaled.max())
@@ -131,7 +131,7 @@ def soften(scores, temperature):
     return exponentials, weights
 
 
-def controls(state):
+def softmax_page_controls(state):
     """Draw the scores, and what is done to them."""
     tried = state.key("tried")
 
@@ -152,17 +152,17 @@ def controls(state):
     )  # fmt: skip
 
 
-def pictures(result, width):
+def softmax_page_picture(result, width):
     """Draw scores, exponentials and weights, one row each."""
-    return picture(result.shifted, result.exponentials, result.weights, bar_width(width), theme())
+    return _picture(result.shifted, result.exponentials, result.weights, _bar_width(width), theme())
 
 
-def bar_width(room):
+def _bar_width(room):
     """Return the pixels of the longest bar of three pictures side by side."""
     return int(at_least(room / 3 - 110))
 
 
-def picture(scores, exponentials, weights, width, theme):
+def _picture(scores, exponentials, weights, width, theme):
     """Draw scores, exponentials and weights, one row each."""
     labels = charts.counted(len(scores))
     steps = (
@@ -177,7 +177,7 @@ def picture(scores, exponentials, weights, width, theme):
     return charts.beside(drawn[0], "→", drawn[1], "→", drawn[2])
 
 
-def in_words(setup, result):
+def softmax_page_in_words(setup, result):
     """Say what softmax made of the scores."""
     best, weights = int(result.weights.argmax()), result.weights
     spread = float(analysis.effective_keys(weights[None])[0])
@@ -203,7 +203,7 @@ def _overflow(scaled):
     return ", though every exponential alone would be rounded to 0" if not naive.any() else ""
 
 
-def gradient(setup, result, width):
+def softmax_page_gradient(setup, result, width):
     """Return the derivative by the scores as typed, its picture, and the sentence that reads it."""
     jacobian = softmax_jacobian(result.weights) / setup.temperature  # scores are divided by it first
     picture = charts.panel(
@@ -221,14 +221,14 @@ def gradient(setup, result, width):
 
 
 @st.cache_data(max_entries=64, show_spinner="Drawing queries and keys …")
-def saturations(keys, seed):
+def softmax_page_saturations(keys, seed):
     """Measure for every width what scaling does."""
     return [
         tuple(analysis.saturation(width, np.random.default_rng(seed), num_keys=keys, num_draws=600)) for width in WIDTHS
     ]
 
 
-def scaling_picture(found, width):
+def softmax_page_scaling_picture(found, width):
     """Draw largest weight and derivative over d_k, without and with scaling."""
     rows = [analysis.Saturation(*row) for row in found]
     each, drawn = int(width / 2 - 20), []
@@ -251,7 +251,7 @@ def scaling_picture(found, width):
     return charts.beside(*drawn)
 
 
-def scaling_words(found):
+def softmax_page_scaling_words(found):
     """Say what the pictures show, with the numbers at both ends."""
     rows = [analysis.Saturation(*row) for row in found]
     last = rows[-1]
@@ -264,7 +264,7 @@ def scaling_words(found):
     )
 
 
-def scaling_csv(found):
+def softmax_page_scaling_csv(found):
     """Return the measured numbers as comma-separated text."""
     rows = [[row[1], *row[2], *row[3], *row[4]] for row in found]
     names = [
@@ -274,7 +274,7 @@ def scaling_csv(found):
     return charts.csv(rows, [str(row[0]) for row in found], names)
 
 
-def by_sum(result, width):
+def softmax_page_by_sum(result, width):
     """Return the picture of both ways to make shares of scores, and the sentence that reads it."""
     shares = share_of_sum(result.shifted)
     each = int(width / 2 - 120)
@@ -297,7 +297,7 @@ def by_sum(result, width):
     return picture, words, shares
 
 
-def without_weights(width):
+def softmax_page_without_weights(width):
     """Return attention with no trained matrix at all: the picture, and the sentence that reads it."""
     e = examples.journey_example()
     attention = scaled_dot_product_attention(e.x, e.x, e.x, scale=1)
@@ -318,7 +318,7 @@ def without_weights(width):
     return picture, words
 
 
-def looked_up(setup, width):
+def softmax_page_looked_up(setup, width):
     """Return attention as a soft dictionary: the picture, and the sentence that reads it."""
     query = np.array(QUERIES[setup.lookup], dtype=float)
     attention = scaled_dot_product_attention(query[None], KEYS, VALUES, scale=1)
@@ -347,12 +347,12 @@ def looked_up(setup, width):
     return picture, words
 
 
-def code_of(setup, result, width):
+def softmax_page_code(setup, result, width):
     """Return the lines that draw scores, exponentials and weights."""
     return shown_code(
-        {"scores": result.shifted, "temperature": setup.temperature, "width": bar_width(width), "theme": LIGHT},
-        ("exponentials, weights", soften),
+        {"scores": result.shifted, "temperature": setup.temperature, "width": _bar_width(width), "theme": LIGHT},
+        ("exponentials, weights", _soften),
         "print(weights.round(6))\n",
-        ("picture", picture),
+        ("picture", _picture),
         'charts.save(picture, "softmax.svg")',
     )

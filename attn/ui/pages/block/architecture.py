@@ -38,7 +38,7 @@ class Sizes(NamedTuple):
     layers: int  # of the encoder, and of the decoder
 
 
-def architecture(sizes, theme, use, *, pre_norm=False):
+def architecture_picture(sizes, theme, use, *, pre_norm=False):
     """Draw encoder and decoder, the chosen use of attention outlined.
 
     Parameters

@@ -69,11 +69,11 @@ class Walked(NamedTuple):
     @property
     def limit(self):
         """The end of the one scale on which every stage is drawn."""
-        drawn = (part for stage in STAGES for part in parts(self, stage) if not isinstance(part, str))
-        return max(float(np.abs(values).max()) for values, title in drawn if title != weights_title(self))
+        drawn = (part for stage in STAGES for part in encoder_block_parts(self, stage) if not isinstance(part, str))
+        return max(float(np.abs(values).max()) for values, title in drawn if title != _weights_title(self))
 
 
-def controls(state):
+def encoder_block_controls(state):
     """Draw the choices that make the block, in the order in which it uses them."""
     text_control(state)
     st.text_input(
@@ -101,7 +101,7 @@ def controls(state):
         st.slider("Follow token", 1, n, key=state.key("token"), help="Or click a row of the pictures.")
 
 
-def walked(setup):
+def compute_encoder_block(setup):
     """Compute the block.
 
     Returns
@@ -109,41 +109,41 @@ def walked(setup):
     Walked
     """
     tokens = words_of(setup.text)
-    table, x = embedded(tokens, setup.d_model, setup.scaled, setup.seed)
-    layer, steps = in_block(x, **sizes_of(setup))
+    table, x = _embedded(tokens, setup.d_model, setup.scaled, setup.seed)
+    layer, steps = _in_block(x, **_sizes_of(setup))
     return Walked(tokens, table, x, layer, steps, setup)
 
 
-def sizes_of(setup):
-    """Return the choices that make the block, as `in_block` takes them."""
+def _sizes_of(setup):
+    """Return the choices that make the block, as `_in_block` takes them."""
     return {name: getattr(setup, name) for name in ("d_model", "num_heads", "d_ff", "pre_norm", "seed")}
 
 
-def embedded(words, d_model, scaled, seed):
+def _embedded(words, d_model, scaled, seed):
     """Return an embedding for each word, and what goes into the block."""
     table = examples.random_example(words, d_model, 1, 1, seed).x / math.sqrt(d_model)  # each about as long as 1
     x = block.embed(np.arange(len(words)), table, scaled=scaled)
     return table, x
 
 
-def in_block(x, d_model, num_heads, d_ff, pre_norm, seed):
+def _in_block(x, d_model, num_heads, d_ff, pre_norm, seed):
     """Return a random layer, and every step through it."""
     layer = block.draw_layer(np.random.default_rng(seed), d_model, num_heads, d_ff)
     steps = block.encoder_block(x, layer, pre_norm=pre_norm)
     return layer, steps
 
 
-def norms(rows):
+def encoder_block_norms(rows):
     """Return the norm of each row: how long it is."""
     return np.linalg.norm(rows, axis=-1)
 
 
-def mean_norm(rows):
+def _mean_norm(rows):
     """Return the mean norm of rows, as text."""
-    return number(norms(rows).mean())
+    return number(encoder_block_norms(rows).mean())
 
 
-def parts(result, stage):
+def encoder_block_parts(result, stage):
     """Return the matrices of a stage, each with its title, and the operators between them."""
     step, d_model = result.step(stage), result.setup.d_model
     if stage == "input":
@@ -158,20 +158,20 @@ def parts(result, stage):
         name = "What came in" if result.setup.pre_norm else "Sum"
         return [(before, name), "→", (result.result(stage), "Normalised")]
     if stage == "attention":
-        return [(step.read, "What it reads"), "→", (result.weights, weights_title(result)), "→", (step.made, "Result")]
+        return [(step.read, "What it reads"), "→", (result.weights, _weights_title(result)), "→", (step.made, "Result")]
     hidden = result.block.feed_forward.hidden
     return [(step.read, "What it reads"), "→", (hidden, "Hidden, 0 or more"), "→", (step.made, "Result")]
 
 
-def weights_title(result):
+def _weights_title(result):
     """Return what the weights in view are."""
     return "Weights" if result.setup.num_heads == 1 else f"Weights, mean of {result.setup.num_heads} heads"
 
 
-def picture(result, theme):
+def encoder_block_picture(result, theme):
     """Draw a stage, on the scale that all of them share."""
     drawn = []
-    for part in parts(result, result.setup.stage):
+    for part in encoder_block_parts(result, result.setup.stage):
         drawn.append(part if isinstance(part, str) else _panel(result, *part))
     return charts.panels(theme, page_width(), *drawn, tallest=480)
 
@@ -179,7 +179,7 @@ def picture(result, theme):
 def _panel(result, values, title):
     """Return one matrix; a click on it follows the token of the row."""
     labels, highlight = result.labels, {"row": result.at}
-    if title == weights_title(result):
+    if title == _weights_title(result):
         scale, pick = charts.Scale(float(values.max())), charts.Pick(highlight=highlight)
         return charts.panel(values, labels, labels, title=title, scale=scale, pick=pick)
     columns = charts.counted(values.shape[1])
@@ -190,7 +190,7 @@ def _panel(result, values, title):
     )  # fmt: skip
 
 
-def reading(result):
+def encoder_block_reading(result):
     """Say how to read the stage in view, with its numbers."""
     return _READINGS[result.setup.stage](result, result.step(result.setup.stage))
 
@@ -202,11 +202,11 @@ def _input_reading(result, step):
     paper = "At the paper's width the factor is √512 = 22.627."
     if result.setup.scaled:
         return (
-            f"Embeddings are about **{mean_norm(result.table)}** long, positions √(d/2) = {number(placed)}. Times "
-            f"{root} the words are **{mean_norm(math.sqrt(d_model) * result.table)}** long and not drowned. {paper}"
+            f"Embeddings are about **{_mean_norm(result.table)}** long, positions √(d/2) = {number(placed)}. Times "
+            f"{root} the words are **{_mean_norm(math.sqrt(d_model) * result.table)}** long and not drowned. {paper}"
         )
     return (
-        f"Without the factor {root} embeddings are **{mean_norm(result.table)}** long beside positions of "
+        f"Without the factor {root} embeddings are **{_mean_norm(result.table)}** long beside positions of "
         f"**{number(placed)}**: the sum tells more of places than of words. {paper}"
     )
 
@@ -216,13 +216,13 @@ def _attention_reading(result, step):
     best = int(weights.argmax())
     return (
         f"Here tokens look at one another: {result.followed} takes most, {number(weights[best])}, from "
-        f"**{as_text(result.labels[best])}**. The result is {mean_norm(step.made)} long on average, what came in "
-        f"{mean_norm(step.x)}."
+        f"**{as_text(result.labels[best])}**. The result is {_mean_norm(step.made)} long on average, what came in "
+        f"{_mean_norm(step.x)}."
     )
 
 
 def _add_reading(result, step):
-    one = [number(norms(rows)[result.at]) for rows in (step.x, step.made, step.added)]
+    one = [number(encoder_block_norms(rows)[result.at]) for rows in (step.x, step.made, step.added)]
     return (
         f"The result is added to what came in and does not replace it: {result.followed} was **{one[0]}** long, "
         f"{one[1]} is added, and **{one[2]}** goes on."
@@ -230,8 +230,8 @@ def _add_reading(result, step):
 
 
 def _norm_reading(result, step):
-    before = norms(step.x if result.setup.pre_norm else step.added)
-    after = norms(result.result(result.setup.stage))
+    before = encoder_block_norms(step.x if result.setup.pre_norm else step.added)
+    after = encoder_block_norms(result.result(result.setup.stage))
     after = number(after.min()) if np.ptp(after) < 5e-3 else f"{number(after.min())} to {number(after.max())}"
     root = f"√{result.setup.d_model} = {number(math.sqrt(result.setup.d_model))}"
     return (
@@ -241,7 +241,7 @@ def _norm_reading(result, step):
 
 
 def _feed_forward_reading(result, step):
-    moved = moved_by_each(result)["feed_forward"]
+    moved = encoder_block_moves(result)["feed_forward"]
     others = np.delete(moved, result.at)
     still = f", all others by {number(others.max())}" if others.size else ""
     zeros = float((result.block.feed_forward.hidden == 0).mean())
@@ -264,7 +264,7 @@ _READINGS = {
 }
 
 
-def formula(result, theme):
+def encoder_block_formula(result, theme):
     """Return the formula of the stage in view."""
     stage, pre = result.setup.stage, result.setup.pre_norm
     q, k, v = (rf"\textcolor{{{theme.role(role)}}}{{{role[0].upper()}}}" for role in ("query", "key", "value"))
@@ -281,7 +281,7 @@ def formula(result, theme):
     return r"\mathrm{LN}(x) = \frac{x - \mu}{\sqrt{\sigma^2 + \epsilon}} \odot g + b"
 
 
-def shapes(result):
+def encoder_block_shapes(result):
     """Return the shapes of the stage in view."""
     n, setup = len(result.tokens), result.setup
     if setup.stage == "attention":
@@ -292,7 +292,7 @@ def shapes(result):
     return f"{n} × {setup.d_model}, as at every stage of the block"
 
 
-def moved_by_each(result):
+def encoder_block_moves(result):
     """Return, for each step alone, how far its rows move when what it reads of one token is replaced."""
     setup, layer = result.setup, result.layer
     moved = partial(sensitivity.moved_rows, token=result.at)
@@ -318,9 +318,9 @@ def _before_norm(step, setup):
     return step.x if setup.pre_norm else step.added
 
 
-def effects_reading(result):
+def encoder_block_effects_reading(result):
     """Say that only attention moves other rows."""
-    moved = moved_by_each(result)
+    moved = encoder_block_moves(result)
     others = {name: np.delete(rows, result.at).max(initial=0) for name, rows in moved.items()}
     rest = max(size for name, size in others.items() if name != "attention")
     return (
@@ -330,11 +330,11 @@ def effects_reading(result):
     )
 
 
-def effects_picture(result, theme):
+def encoder_block_effects_picture(result, theme):
     """Draw how long vectors are along the block, and beside it which rows each step moves."""
-    stages, moved = list(result.setup.stages), moved_by_each(result)
+    stages, moved = list(result.setup.stages), encoder_block_moves(result)
     names = [STAGES[stage] for stage in stages]
-    values = [float(norms(result.result(stage)).mean()) for stage in stages]
+    values = [float(encoder_block_norms(result.result(stage)).mean()) for stage in stages]
     wide = int(min(page_width() * 0.22, 360))
     bars = charts.bars(
         values, names, theme, title="Mean length of a vector", kind="magnitude", scale=charts.Scale(name="length"),
@@ -355,13 +355,13 @@ def _map_size(columns, rows, free):
     return int(cell * columns), int(max(cell, LINE + 4) * rows)
 
 
-def effects_csv(result):
+def encoder_block_effects_csv(result):
     """Return how far each step moves each row as comma-separated text."""
-    moved = moved_by_each(result)
+    moved = encoder_block_moves(result)
     return charts.csv(np.stack(list(moved.values())), [STAGES[stage] for stage in moved], result.labels)
 
 
-def go_to(state, result, row, column=None):
+def go_to_encoder_block_stage(state, result, row, column=None):
     """Go to the stage of a bar, or to the step and the token of a cell."""
     stages = list(result.setup.stages)
     if column is None:
@@ -370,18 +370,18 @@ def go_to(state, result, row, column=None):
         state.set(stage=stages[row + 1], token=column + 1)
 
 
-def code_of(result):
+def encoder_block_code(result):
     """Return the lines that make the block and draw the stage in view."""
     setup = result.setup
     lines = [repr(part) if isinstance(part, str) else _panel_code(result, *part) for part in _expressions(result)]
     drawn = "".join(f"    {line},\n" for line in lines)
     return shown_code(
         {"words": Source(f"attn.examples.split_words({setup.text!r})[:{len(result.tokens)}]"), "scaled": setup.scaled}
-        | sizes_of(setup)
+        | _sizes_of(setup)
         | {"scale": charts.Scale(result.limit), "pick": charts.Pick(highlight={"row": result.at})}
         | {"theme": LIGHT, "room": round(page_width())},
-        ("table, x", embedded),
-        ("layer, steps", in_block),
+        ("table, x", _embedded),
+        ("layer, steps", _in_block),
         "print(np.linalg.norm(steps.output, axis=1))\n",
         "labels, dimensions = charts.token_labels(words), charts.counted(d_model)",
         'shared = dict(kind="signed", axes=("token", "dimension"), scale=scale, pick=pick)',
@@ -405,12 +405,12 @@ def _expressions(result):
         between = "steps.attention.weights.mean(axis=0)" if stage == "attention" else "steps.feed_forward.hidden"
         names = [f"{step}.read", between, f"{step}.made"]
     names = iter(names)
-    return [part if isinstance(part, str) else (next(names), part[1]) for part in parts(result, stage)]
+    return [part if isinstance(part, str) else (next(names), part[1]) for part in encoder_block_parts(result, stage)]
 
 
 def _panel_code(result, expression, title):
     """Return the line that makes one matrix."""
-    if title == weights_title(result):
+    if title == _weights_title(result):
         options = f"scale={charts.Scale(float(result.weights.max()))}, pick=pick"
         return f'charts.panel({expression}, labels, labels, title="{title}", {options})'
     columns = f"charts.counted({result.setup.d_ff})" if title.startswith("Hidden") else "dimensions"

@@ -8,20 +8,20 @@ from attn.analysis import sensitivity
 from attn.charts.labels import number, pixels
 from attn.ui.controls.sentence import LONGEST
 from attn.ui.page import figure, reading, theme
-from attn.ui.pages.block.encoder_block import norms
+from attn.ui.pages.block.encoder_block import encoder_block_norms
 from attn.ui.state import as_text
 from attn.ui.width import page_width
 
 
-def graph(state, result):
+def graph_tab(state, result):
     """Draw attention as edges from word to word beside a layer with fixed weights, and what the output hangs on."""
     state.clamp("head", 1, result.setup.num_heads)
     if result.setup.num_heads > 1:
         st.slider("Head", 1, result.setup.num_heads, key=state.key("head"), help="Whose edges are drawn.")
     head = state.get("head") - 1
-    weights, fixed = result.block.attention.weights[head], fixed_weights(result.setup, len(result.tokens))
+    weights, fixed = result.block.attention.weights[head], graph_fixed_weights(result.setup, len(result.tokens))
     reading(
-        graph_in_words(result, head, weights),
+        _graph_in_words(result, head, weights),
         r"z_i = \sum_j a_{ij}(X)\, v_j \qquad z_i = \sum_j m_{ij}\, x_j",
         f"edges: {len(weights)} × {len(weights)}, from each word to those it takes from",
     )
@@ -36,9 +36,9 @@ def graph(state, result):
     )
     st.subheader("Explicit and implicit attention", anchor=False)
     with st.spinner("Measuring what the output hangs on"):
-        hangs = hangs_on(result)
+        hangs = graph_hangs_on(result)
     reading(
-        hangs_in_words(result, hangs),
+        _hangs_in_words(result, hangs),
         r"\sum_k x_{jk}\, \frac{\partial \lVert z_i W^O \rVert}{\partial x_{jk}}",
         f"{len(hangs)} weights, the mean of the heads, and {len(hangs)} gradients times inputs",
     )
@@ -53,13 +53,13 @@ def graph(state, result):
     )
 
 
-def fixed_weights(setup, n):
+def graph_fixed_weights(setup, n):
     """Return a layer that mixes words by their places, with the same weights for every sentence: rows sum to 1."""
     every = np.random.default_rng([setup.seed, 1]).normal(size=(LONGEST, LONGEST))
     return softmax(every[:n, :n])
 
 
-def moved_edges(result, head):
+def graph_moved_edges(result, head):
     """Return by how much a head's weights move when the followed token is replaced by another."""
     read = result.block.after_attention.read
     other = read.copy()
@@ -68,7 +68,7 @@ def moved_edges(result, head):
     return float(np.abs(both[1] - both[0]).max())
 
 
-def graph_in_words(result, head, weights):
+def _graph_in_words(result, head, weights):
     """Say that edges have a direction and hang on the words."""
     at, labels = result.at, result.labels
     gap = np.abs(weights[at] - weights[:, at])
@@ -81,7 +81,8 @@ def graph_in_words(result, head, weights):
     )
     return (
         f"{sentence}And they hang on the words: with another vector in place of {result.followed} weights of head "
-        f"{head + 1} move by up to **{number(moved_edges(result, head))}**. The edges at the right belong to places: "
+        f"{head + 1} move by up to **{number(graph_moved_edges(result, head))}**. The edges at the right belong to "
+        "places: "
         "they are the same whatever stands there."
     )
 
@@ -102,11 +103,11 @@ def _graph_picture(result, weights, fixed, head):
     return charts.beside(*drawn, spacing=30)
 
 
-def hangs_on(result):
+def graph_hangs_on(result):
     """Return how much a token's result of attention, along its own direction, hangs on every token, (n,)."""
     at, parameters = result.at, result.layer.attention
     row = result.block.attention.output[at]
-    direction = row / (norms(row) or 1.0)
+    direction = row / (encoder_block_norms(row) or 1.0)
 
     def along(x):
         return multi_head_attention(x[at : at + 1], parameters, x).output[0] @ direction
@@ -114,7 +115,7 @@ def hangs_on(result):
     return sensitivity.gradient_times_input(along, result.block.after_attention.read)
 
 
-def hangs_in_words(result, hangs):
+def _hangs_in_words(result, hangs):
     """Say whether weights and gradients rank the words alike."""
     weights, labels = result.weights[result.at], result.labels
     by_weight, by_gradient = int(weights.argmax()), int(np.abs(hangs).argmax())

@@ -9,7 +9,7 @@ from attn import block, charts, cost, multi_head
 from attn.charts.labels import number
 from attn.multi_head import divisors
 from attn.ui.page import figure, reading, theme
-from attn.ui.pages.block.encoder_block import norms
+from attn.ui.pages.block.encoder_block import encoder_block_norms
 from attn.ui.width import page_width
 from attn.words import listed
 
@@ -28,7 +28,7 @@ TABLE_3A = {1: (5.29, 24.9), 4: (5.00, 25.5), 8: (4.92, 25.8), 16: (4.91, 25.8),
 """Perplexity and BLEU by number of heads: Vaswani et al., 2017, Table 3, rows (A) and base."""
 
 
-def heads(state, result):
+def heads_added_up_tab(state, result):
     """Draw what each head adds to the result of attention, any of them switched off."""
     count = result.setup.num_heads
     state.adjust(off=tuple(head for head in state.get("off") if 1 <= head <= count))
@@ -37,9 +37,9 @@ def heads(state, result):
         help="A head that is off adds nothing; the others do not notice.",
     )  # fmt: skip
     off = state.get("off")
-    each, total = contributions(result, off)
+    each, total = heads_added_up_contributions(result, off)
     reading(
-        heads_in_words(result, off, total),
+        _heads_in_words(result, off, total),
         r"\mathrm{Concat}(Z_1, \ldots, Z_h)\,W^O = \sum_i Z_i\, W^O_i",
         f"each head: {len(result.tokens)} × {result.setup.d_model // count} → {len(result.tokens)} × "
         f"{result.setup.d_model}",
@@ -49,18 +49,18 @@ def heads(state, result):
         f"block.heads.{count}",
         tables={"sum": lambda: charts.csv(total, result.labels, charts.counted(result.setup.d_model))},
     )
-    st.markdown(cost_in_words(result.setup))
-    st.markdown(cost_table())
+    st.markdown(_cost_in_words(result.setup))
+    st.markdown(_cost_table())
 
 
-def contributions(result, off):
+def heads_added_up_contributions(result, off):
     """Return what each head adds to the output, (num_heads, n, d_model), and the sum of those that are on."""
     each = multi_head.head_outputs(result.block.attention.context, result.layer.attention.w_o)
     on = [head for head in range(len(each)) if head + 1 not in off]
     return each, each[on].sum(axis=0)
 
 
-def without(layer, off):
+def heads_added_up_without(layer, off):
     """Return the layer with heads, counted from 1, switched off: their rows of W_O are 0."""
     w_o = layer.attention.w_o.copy()
     for head in off:
@@ -68,22 +68,26 @@ def without(layer, off):
     return layer._replace(attention=replace(layer.attention, w_o=w_o))
 
 
-def heads_in_words(result, off, total):
+def _heads_in_words(result, off, total):
     """Say that the sum is the output, or what is missing from it."""
     output, at = result.block.attention.output, result.at
     if not off:
         apart = number(float(np.abs(output - total).max()), 2)
         return (
             f"Each head's context goes through its own rows of W_O, and the results are added: the sum differs from "
-            f"the output by **{apart}**. For {result.followed} the sum is {number(norms(total)[at])} long. "
+            f"the output by **{apart}**. For {result.followed} the sum is {number(encoder_block_norms(total)[at])} "
+            "long. "
             "Switch a head off to see what it brought."
         )
-    left = block.encoder_block(result.x, without(result.layer, off), pre_norm=result.setup.pre_norm).output
-    moved = norms(left - result.block.output)
+    left = block.encoder_block(
+        result.x, heads_added_up_without(result.layer, off), pre_norm=result.setup.pre_norm
+    ).output
+    moved = encoder_block_norms(left - result.block.output)
     names = ("head " if len(off) == 1 else "heads ") + listed(off)
     return (
-        f"Without {names} the row of {result.followed} is **{number(norms(total)[at])}** long instead of "
-        f"{number(norms(output)[at])}. After the rest of the block its vector has moved by **{number(moved[at])}**, "
+        f"Without {names} the row of {result.followed} is **{number(encoder_block_norms(total)[at])}** long instead of "
+        f"{number(encoder_block_norms(output)[at])}. After the rest of the block its vector has moved by "
+        f"**{number(moved[at])}**, "
         f"and the rows by up to {number(moved.max())}."
     )
 
@@ -112,7 +116,7 @@ def _heads_picture(result, each, total, off):
     return charts.panels(theme(), page_width(), *row, "=", whole)
 
 
-def cost_in_words(setup):
+def _cost_in_words(setup):
     """Say that the number of heads costs nothing."""
     d_model = setup.d_model
     counts = sorted({cost.attention_parameters(d_model, h) for h in divisors(d_model)})
@@ -124,7 +128,7 @@ def cost_in_words(setup):
     )
 
 
-def cost_table():
+def _cost_table():
     """Return the published effect of the number of heads as Markdown."""
     lines = [
         "| heads | d_k = d_v | numbers trained, d_model 512 | perplexity | BLEU |",

@@ -8,18 +8,18 @@ import streamlit as st
 from attn import block, charts, cost
 from attn.charts.labels import number
 from attn.ui.page import figure, reading, theme
-from attn.ui.pages.block.encoder_block import norms
+from attn.ui.pages.block.encoder_block import encoder_block_norms
 from attn.ui.width import page_width
 
 
-def stack(state, result):
+def stack_tab(state, result):
     """Draw how long vectors are through a deep stack, with either place of the norm, and count what it trains."""
     st.slider("Blocks in the stack", 1, 48, key=state.key("depth"), help="The paper has 6 in each of its two stacks.")
     depth = state.get("depth")
     with st.spinner("Running both stacks"):
-        grown = {norm: lengths_through(result, depth, norm == "pre") for norm in ("post", "pre")}
+        grown = {norm: _lengths_through(result, depth, norm == "pre") for norm in ("post", "pre")}
     reading(
-        stack_in_words(result, grown),
+        _stack_in_words(result, grown),
         r"\begin{aligned} \text{post: } & \mathrm{LN}(x + f(x)) \\ \text{pre: } & x + f(\mathrm{LN}(x)) \end{aligned}",
         f"every block: {len(result.tokens)} × {result.setup.d_model} → {len(result.tokens)} × {result.setup.d_model}",
     )
@@ -34,19 +34,19 @@ def stack(state, result):
             )
         },
     )
-    st.markdown(count_in_words(result.setup, depth))
-    st.markdown(count_table(result.setup, depth))
+    st.markdown(stack_count_in_words(result.setup, depth))
+    st.markdown(stack_count_table(result.setup, depth))
 
 
-def lengths_through(result, depth, pre_norm):
+def _lengths_through(result, depth, pre_norm):
     """Return the mean length of a vector before the first block and after each, (depth + 1,)."""
     setup, rng = result.setup, np.random.default_rng(result.setup.seed)
     layers = [block.draw_layer(rng, setup.d_model, setup.num_heads, setup.d_ff) for _ in range(depth)]
     run = block.encoder(result.x, layers, pre_norm=pre_norm)
-    return np.array([norms(x).mean() for x in (result.x, *(one.output for one in run.blocks))])
+    return np.array([encoder_block_norms(x).mean() for x in (result.x, *(one.output for one in run.blocks))])
 
 
-def stack_in_words(result, grown):
+def _stack_in_words(result, grown):
     """Say what the place of the norm does to lengths."""
     depth, root = len(grown["pre"]) - 1, math.sqrt(result.setup.d_model)
     blocks = "1 block" if depth == 1 else f"{depth} blocks"
@@ -71,7 +71,7 @@ def _stack_picture(result, grown):
     )  # fmt: skip
 
 
-def count_in_words(setup, depth):
+def stack_count_in_words(setup, depth):
     """Say how many numbers a Transformer of these widths and depth trains."""
     total = cost.transformer_parameters(**_widths(setup, depth))
     return (
@@ -92,7 +92,7 @@ def _widths(setup, depth):
     }  # fmt: skip
 
 
-def count_table(setup, depth):
+def stack_count_table(setup, depth):
     """Return what each part trains, here and in the paper's base model, as Markdown."""
     columns = [_counts(setup.d_model, setup.d_ff, setup.num_heads, depth), _counts(512, 2048, 8, 6)]
     lines = ["| part | made of | here | base model, 2017 |", "|---|---|---:|---:|"]

@@ -12,7 +12,7 @@ from attn.data import examples
 from attn.training_recipe import Lesson, teacher_forcing
 from attn.ui.controls.sentence import words_of
 from attn.ui.page import figure, reading, theme
-from attn.ui.pages.block.architecture import CLICKED, WIDTH, Sizes, architecture
+from attn.ui.pages.block.architecture import CLICKED, WIDTH, Sizes, architecture_picture
 from attn.ui.pages.block.setup import MOST_WRITTEN, USES
 from attn.ui.state import as_text
 from attn.ui.width import page_width
@@ -49,7 +49,7 @@ class Translated(NamedTuple):
         return step.weights.mean(axis=0)
 
 
-def translated(result):
+def three_uses_translation(result):
     """Read the sentence and write its translation, each place from the words before it.
 
     Returns
@@ -73,7 +73,7 @@ def translated(result):
     return Translated(lesson, vocabulary, table, written, encoder, decoder, tuple(writers), options)
 
 
-def three_uses(state, result):
+def three_uses_tab(state, result):
     """Draw where attention stands in encoder and decoder, its weights there, and which outputs see which targets."""
     blocks, mask = st.columns(2, vertical_alignment="bottom")
     blocks.slider("Blocks", 1, 6, key=state.key("layers"), help="So many in the encoder, and as many in the decoder.")
@@ -83,7 +83,7 @@ def three_uses(state, result):
     )  # fmt: skip
     setup = result.setup
     with st.spinner("Running encoder and decoder"):
-        both = translated(result)
+        both = three_uses_translation(result)
     if (count := len(examples.split_words(setup.second))) > MOST_WRITTEN:
         st.caption(f"Of the {count:,} words of the translation the first {MOST_WRITTEN} are written.")
     st.segmented_control(
@@ -92,7 +92,7 @@ def three_uses(state, result):
     reading(_use_in_words(result, both), _use_formula(setup.use), _use_shapes(result, both))
     figure(
         charts.beside(
-            architecture(_sizes(result, both), theme(), setup.use, pre_norm=setup.pre_norm),
+            architecture_picture(_sizes(result, both), theme(), setup.use, pre_norm=setup.pre_norm),
             _use_map(result, both),
             spacing=30,
         ),
@@ -199,7 +199,7 @@ def _use_shapes(result, both):
 # Teacher forcing
 
 
-def moved_outputs(both):
+def _moved_outputs(both):
     """Return how far each output moves when each target is replaced, (targets, places).
 
     Row ``i`` replaces target ``i``, which is read at place ``i + 1``.
@@ -220,8 +220,8 @@ def _forced(state, result, both):
         st.slider("Replace target", 1, count, key=state.key("target"), help="Another vector stands in its place.")
     target = state.get("target") - 1
     with st.spinner("Replacing each target in turn"):
-        moved = moved_outputs(both)
-    st.markdown(forced_in_words(both, moved, target))
+        moved = _moved_outputs(both)
+    st.markdown(_forced_in_words(both, moved, target))
     left, right = st.columns([2, 3])
     places = len(both.lesson.inputs)
     left.dataframe(
@@ -249,7 +249,7 @@ def _forced(state, result, both):
         )
 
 
-def forced_in_words(both, moved, target):
+def _forced_in_words(both, moved, target):
     """Say that a target moves only the predictions after it, with the largest change before."""
     name = as_text(charts.token_labels(both.lesson.targets)[target])
     before, after = (float(part.max()) for part in (moved[target, : target + 1], moved[target, target + 1 :]))

@@ -17,20 +17,20 @@ _CHECKPOINTS, _APART = 60, 20  # that are written on the way, and steps from one
 _TWO_CHARTS = 1000  # pixels of room from which two charts stand side by side
 
 
-def training(state, result):
+def training_tab(state, result):
     """Draw the chosen part of training."""
     st.segmented_control(
         "Part of training", LESSONS, format_func=LESSONS.get, key=state.key("lesson"), required=True,
         label_visibility="collapsed",
     )  # fmt: skip
-    show = {"rate": rate, "smoothing": smoothing, "dropout": dropout, "averaging": averaging}[state.get("lesson")]
+    show = {"rate": _rate, "smoothing": _smoothing, "dropout": _dropout, "averaging": _averaging}[state.get("lesson")]
     show(state, result)
 
 
 # Learning rate
 
 
-def rate(state, result):
+def _rate(state, result):
     """Draw the learning rate over the steps of training."""
     at, warm, wide = st.columns(3)
     at.slider("Step", 1, _STEPS, key=state.key("step"), help="Of the 100,000 that the paper's base model trained for.")
@@ -38,7 +38,7 @@ def rate(state, result):
     wide.slider("Width of the model", 64, 4096, step=64, key=state.key("width"), help="512 in the paper.")
     step, warmup, d_model = state.get("step"), state.get("warmup"), state.get("width")
     reading(
-        rate_in_words(step, warmup, d_model),
+        _rate_in_words(step, warmup, d_model),
         r"d^{-0.5}\,\min\left(t^{-0.5},\; t \cdot w^{-1.5}\right)",
         f"t = {step:,} · w = {warmup:,} · d = {d_model:,}",
     )
@@ -63,7 +63,7 @@ def rate(state, result):
     )
 
 
-def rate_in_words(step, warmup, d_model):
+def _rate_in_words(step, warmup, d_model):
     """Say what the rate is at a step, and at its peak."""
     here, peak = (number(training_recipe.learning_rate(t, d_model, warmup)) for t in (step, warmup))
     way = "still rising in a straight line" if step < warmup else "falling with the root of the step"
@@ -78,7 +78,7 @@ def rate_in_words(step, warmup, d_model):
 # Label smoothing
 
 
-def smoothing(state, result):
+def _smoothing(state, result):
     """Draw smoothed targets, and what a prediction costs under them."""
     how_many, spread = st.columns(2)
     how_many.slider("Classes", 2, 40, key=state.key("classes"), help="Words to choose from: the paper had 37,000.")
@@ -86,7 +86,7 @@ def smoothing(state, result):
     count, epsilon = state.get("classes"), state.get("epsilon")
     targets = training_recipe.smoothed_targets(0, count, epsilon)
     reading(
-        smoothing_in_words(targets, epsilon),
+        _smoothing_in_words(targets, epsilon),
         r"t_k = (1 - \epsilon)\,[k = \text{right}] + \frac{\epsilon}{K}",
         f"targets: {count} numbers that sum to 1",
     )
@@ -100,14 +100,14 @@ def smoothing(state, result):
     )
 
 
-def smallest_loss(targets):
+def _smallest_loss(targets):
     """Return the loss of predicting the targets themselves: no prediction has less."""
     return float(training_recipe.cross_entropy(targets, targets))
 
 
-def smoothing_in_words(targets, epsilon):
+def _smoothing_in_words(targets, epsilon):
     """Say what the targets are, and that a loss below their entropy is out of reach."""
-    best, least = float(targets[0]), smallest_loss(targets)
+    best, least = float(targets[0]), _smallest_loss(targets)
     certain = f"The right word gets **{number(best)}**, each wrong one {number(targets[1])}"
     if epsilon == 0:
         return (
@@ -127,7 +127,7 @@ def _loss_curve(targets, epsilon):
     predicted = np.concatenate([sure[:, None], rest], axis=1)  # (points, classes)
     hard = training_recipe.smoothed_targets(0, count, 0.0)
     parts = [Curve("no smoothing", sure, training_recipe.cross_entropy(hard, predicted), look.muted, dashed=True)]
-    floor = smallest_loss(targets)
+    floor = _smallest_loss(targets)
     if epsilon:
         parts.append(Curve("smoothed", sure, training_recipe.cross_entropy(targets, predicted), look.head(1)))
         parts.append(Curve("least", [0.02, 0.999], [floor, floor], look.head(0), dashed=True))
@@ -144,7 +144,7 @@ def _loss_curve(targets, epsilon):
 # Dropout
 
 
-def dropout(state, result):
+def _dropout(state, result):
     """Draw what dropout makes of the block's weights, or of what its attention adds."""
     what, chance, again = st.columns([2, 2, 1], vertical_alignment="bottom")
     what.segmented_control("Drop", DROPPED, format_func=DROPPED.get, key=state.key("dropped"), required=True)
@@ -157,7 +157,7 @@ def dropout(state, result):
     whole = result.block.attention.weights[0] if weights else result.block.after_attention.made
     kept = training_recipe.dropout(whole, p, np.random.default_rng(state.get("roll")))
     reading(
-        dropout_in_words(result, whole, kept, p, weights),
+        _dropout_in_words(result, whole, kept, p, weights),
         r"\begin{cases} 0 & \text{with chance } p \\ x / (1 - p) & \text{otherwise} \end{cases}",
         f"{whole.shape[0]} × {whole.shape[1]}, each number by itself",
     )
@@ -172,7 +172,7 @@ def dropout(state, result):
     )
 
 
-def dropout_in_words(result, whole, kept, p, weights):
+def _dropout_in_words(result, whole, kept, p, weights):
     """Say how many numbers are gone, what became of the rows, and that the mean stays."""
     if p == 0:
         return "With p = 0 nothing is dropped, as when the trained model is used."
@@ -223,16 +223,16 @@ def _dropped_sublayer(result, whole, kept):
 # Averaging
 
 
-def averaging(state, result):
+def _averaging(state, result):
     """Draw how far the last checkpoint of a noisy descent is from the best, and how far the mean of the last few."""
     st.slider(
         "Mean of the last", 1, 20, key=state.key("mean_of"),
         help="Checkpoints: the paper's base model took 5, its big one 20, written every ten minutes.",
     )  # fmt: skip
     count = state.get("mean_of")
-    last, mean = descent(result.setup.seed, count)
+    last, mean = training_descent(result.setup.seed, count)
     reading(
-        averaging_in_words(last, mean, count),
+        _averaging_in_words(last, mean, count),
         r"\bar w = \frac{1}{m} \sum_{i=0}^{m-1} w_{t-i}",
         f"{_CHECKPOINTS} checkpoints of {_NUMBERS} numbers, {_APART} steps apart",
     )
@@ -253,7 +253,7 @@ def averaging(state, result):
     )
 
 
-def descent(seed, count):
+def training_descent(seed, count):
     """Descend a bowl by noisy gradients, and return how far the checkpoints are from its lowest point.
 
     Returns
@@ -271,7 +271,7 @@ def descent(seed, count):
     return tuple(np.linalg.norm(rows, axis=1) for rows in (np.stack([one["w"] for one in written]), np.stack(means)))
 
 
-def averaging_in_words(last, mean, count):
+def _averaging_in_words(last, mean, count):
     """Say how much nearer the mean is than one checkpoint."""
     told = (
         f"A bowl with {_NUMBERS} weights, descended by gradients as noisy as those of small batches: near the best "

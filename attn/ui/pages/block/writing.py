@@ -27,7 +27,7 @@ class Pairs(NamedTuple):
     log_probabilities: np.ndarray  # (words + 1, words + 1) after each word and the start; the last column is the end
 
 
-def pairs_of(text):
+def block_writing_pairs(text):
     """Count which word follows which in a text and in the example sentences.
 
     Returns
@@ -46,7 +46,7 @@ def pairs_of(text):
         return Pairs(words, np.log(counts / counts.sum(axis=1, keepdims=True)))
 
 
-def found(setup):
+def block_writing_search(setup):
     """Search for the likeliest sentence that begins with the first word of the user's.
 
     Returns
@@ -54,7 +54,7 @@ def found(setup):
     Pairs
     list of Hypothesis
     """
-    pairs = pairs_of(setup.text)
+    pairs = block_writing_pairs(setup.text)
     first = pairs.words.index(words_of(setup.text)[0].casefold())
 
     def following(symbols):
@@ -65,16 +65,16 @@ def found(setup):
     )
 
 
-def writing(state, result):
+def block_writing_tab(state, result):
     """Draw which sentences a beam search ends with, and how the length penalty ranks them."""
     width, penalty = st.columns(2)
     width.slider("Beam", 1, 8, key=state.key("beam"), help="Beginnings kept at every word; 4 in the paper.")
     penalty.slider("α", 0.0, 2.0, step=0.05, key=state.key("alpha"), help="Of the length penalty; 0.6 in the paper.")
     setup = state.choices()
-    pairs, ended = found(setup)
+    pairs, ended = block_writing_search(setup)
     start = result.tokens[0]
     reading(
-        writing_in_words(setup, pairs, ended, start),
+        _writing_in_words(setup, pairs, ended, start),
         r"\frac{\log P(y)}{\left((5 + n) / 6\right)^{\alpha}}",
         f"{len(pairs.words)} words and the end · {len(ended)} sentences ended",
     )
@@ -83,26 +83,30 @@ def writing(state, result):
         "block.beam",
         tables={"sentences": lambda: _table(setup, pairs, ended, start)},
     )
-    st.markdown(sentences_table(setup, pairs, ended, start))
+    st.markdown(block_writing_table(setup, pairs, ended, start))
 
 
-def sentence(pairs, one, start):
+def block_writing_sentence(pairs, one, start):
     """Return a sentence as a person writes it."""
     return " ".join([start, *(pairs.words[symbol] for symbol in one.symbols)])
 
 
-def sentences_table(setup, pairs, ended, start):
+def block_writing_table(setup, pairs, ended, start):
     """Return the sentences that ended as a Markdown table, whose cells break between words."""
     lines = ["| sentence | n, with the end | log probability | penalty | score |", "|---|---:|---:|---:|---:|"]
     for one in ended:
         n = len(one.symbols) + 1
         numbers = one.log_probability, beam_search.length_penalty(n, setup.alpha), one.score
-        cells = [as_text(sentence(pairs, one, start)), str(n), *(f"{value:.3f}".replace("-", "−") for value in numbers)]
+        cells = [
+            as_text(block_writing_sentence(pairs, one, start)),
+            str(n),
+            *(f"{value:.3f}".replace("-", "−") for value in numbers),
+        ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) if ended else ""
 
 
-def writing_in_words(setup, pairs, ended, start):
+def _writing_in_words(setup, pairs, ended, start):
     """Say what the search ends with, and what it would without a penalty."""
     if not ended:
         return f"No sentence that begins with **{as_text(start)}** ended within {_LONGEST} words. Try a wider beam."
@@ -110,13 +114,15 @@ def writing_in_words(setup, pairs, ended, start):
     plain = max(ended, key=lambda one: one.log_probability)
     told = (
         "A word is as likely as it was to follow the word before it, in your sentence and in the examples. With a "
-        f"beam of {setup.beam} and α = {setup.alpha:g} the best is “**{as_text(sentence(pairs, best, start))}**”, "
+        f"beam of {setup.beam} and α = {setup.alpha:g} the best is "
+        f"“**{as_text(block_writing_sentence(pairs, best, start))}**”, "
         f"with {number(best.score)}. "
     )
     if plain is best:
         return f"{told}It is also the likeliest: the penalty decides nothing here."
     return (
-        f"{told}The likeliest of all is shorter, “{as_text(sentence(pairs, plain, start))}”, for every further word "
+        f"{told}The likeliest of all is shorter, “{as_text(block_writing_sentence(pairs, plain, start))}”, for every "
+        "further word "
         "makes a sentence less likely; the penalty makes up for that."
     )
 
@@ -128,7 +134,7 @@ def _scores_by_alpha(setup, pairs, ended, start):
     for one in _worth_drawing(ended):
         n = len(one.symbols) + 1
         scores = one.log_probability / np.array([beam_search.length_penalty(n, alpha) for alpha in alphas])
-        parts.append(Curve(_short(sentence(pairs, one, start)), alphas, scores))
+        parts.append(Curve(_short(block_writing_sentence(pairs, one, start)), alphas, scores))
     chart = charts.curves(
         parts, look, x=charts.Axis("α", ticks=[0, 0.5, 1, 1.5, 2]), y="score, the higher the better",
         marks=[(setup.alpha, f"α = {setup.alpha:g}")], title="Which sentence wins, by the penalty",
@@ -154,5 +160,5 @@ def _short(text):
 def _table(setup, pairs, ended, start):
     """Return all sentences that ended, as comma-separated text."""
     rows = [[len(one.symbols) + 1, one.log_probability, one.score] for one in ended]
-    names = [sentence(pairs, one, start) for one in ended]
+    names = [block_writing_sentence(pairs, one, start) for one in ended]
     return charts.csv(np.array(rows).reshape(-1, 3), names, ["n", "log probability", "score"])

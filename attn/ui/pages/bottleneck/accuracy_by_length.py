@@ -29,7 +29,7 @@ WIDE = 1100  # pixels of room from which two charts stand side by side
 _SEARCH, _VECTOR = 0, 4  # colours of heads, for models with attention and without in the published curves
 
 
-def accuracy(state, result):
+def accuracy_by_length_tab(state, result):
     """Draw how often the models are right by the length of the input, and the published curves beside."""
     st.segmented_control("Count", COUNTED, format_func=COUNTED.get, key=state.key("counted"), required=True)
     setup = state.choices()
@@ -71,7 +71,7 @@ def _limit(task, trained_on):
     return task.limits[trained.TRAINED_ON.index(trained_on)]
 
 
-def model_colours():
+def accuracy_by_length_colours():
     """Return the colour of the left model and of models without attention, and that of the right and of those with."""
     return theme().head(_VECTOR), theme().head(_SEARCH)
 
@@ -79,7 +79,7 @@ def model_colours():
 def _ours(setup, task, width):
     """Draw the measured accuracy of both models for both trainings."""
     at, parts = list(COUNTED).index(setup.counted), []
-    colours = dict(reversed(list(zip((setup.left, setup.right), model_colours(), strict=True))))
+    colours = dict(reversed(list(zip((setup.left, setup.right), accuracy_by_length_colours(), strict=True))))
     for name, colour in colours.items():
         for trained_on in reversed(trained.TRAINED_ON):
             ours = trained.accuracy(task.name, name, trained_on)
@@ -96,7 +96,7 @@ def _ours(setup, task, width):
 def _theirs(width):
     """Draw the published curves."""
     lengths, curves = published.bleu_by_length()
-    vector, search = model_colours()
+    vector, search = accuracy_by_length_colours()
     parts = [
         Curve(name, lengths, bleu, search if "search" in name else vector, name.endswith("30"))
         for name, bleu in curves.items()

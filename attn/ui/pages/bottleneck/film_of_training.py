@@ -10,7 +10,7 @@ from attn.charts import Curve
 from attn.charts.labels import pixels
 from attn.ui.page import figure, theme
 from attn.ui.pages.bottleneck.setup import FRAMES
-from attn.ui.pages.bottleneck.two_models import BESIDE, spread_of
+from attn.ui.pages.bottleneck.two_models import BESIDE, two_models_spread
 from attn.ui.width import page_width
 
 
@@ -27,7 +27,7 @@ def _frames(task, source):
     return {step: seq2seq.write(model, ids, given=target) for step, model in trained.film(task.name).items()}
 
 
-def film(state, result):
+def film_of_training_tab(state, result):
     """Draw one alignment at several times of the training, from uniform to sharp."""
     frames = _frames(result.task.name, result.source)
     steps = list(frames)
@@ -41,7 +41,7 @@ def film(state, result):
     at = state.get("frame") - 1
     target = [*result.target, "end"]
     right = [_share_right(one) for one in frames.values()]
-    spread = [spread_of(one.weights) for one in frames.values()]
+    spread = [two_models_spread(one.weights) for one in frames.values()]
     uniform = " Its $v_a$ begins at 0, so every weight is the same." if not at else ""
     st.markdown(
         f"After **{steps[at]:,}** steps a symbol of the answer looks at **{spread[at]:.1f}** of {len(result.columns)} "

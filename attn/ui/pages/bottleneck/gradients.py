@@ -9,12 +9,12 @@ from attn.architectures.seq2seq import Bahdanau
 from attn.charts import Curve
 from attn.charts.labels import number
 from attn.ui.page import figure, theme
-from attn.ui.pages.bottleneck.accuracy_by_length import WIDE, model_colours
+from attn.ui.pages.bottleneck.accuracy_by_length import WIDE, accuracy_by_length_colours
 from attn.ui.width import page_width
 from attn.words import listed
 
 
-def gradient(state, result):
+def gradients_tab(state, result):
     """Draw how a number shrinks or grows from step to step, and how the gradient does in the trained models."""
     left, right = st.columns(2)
     left.slider(
@@ -71,7 +71,7 @@ def _norms(norms, result, width):
     """Draw the measured gradients of the encoders."""
     if not norms:
         return charts.message("A Transformer reads every symbol in one step: nothing is carried.", theme(), "Measured")
-    colours = dict(zip((result.left.title, result.right.title), model_colours(), strict=True))
+    colours = dict(zip((result.left.title, result.right.title), accuracy_by_length_colours(), strict=True))
     parts = [Curve(title, np.arange(len(each)), each, colours[title]) for title, each in norms.items()]
     return charts.curves(
         parts, theme(), x="symbols back from the end", y=charts.Axis("largest gradient", log=True), dots=True,

@@ -13,7 +13,7 @@ from attn.ui.state import as_text
 from attn.ui.width import page_width
 
 
-def alignments(state):
+def published_alignments_tab(state):
     """Draw one of the alignment matrices of the paper."""
     st.segmented_control("Figure 3", PANELS, key=state.key("panel"), required=True)
     one = published.alignments()[state.get("panel")]

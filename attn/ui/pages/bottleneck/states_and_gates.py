@@ -30,7 +30,7 @@ _OPEN = {
 }
 
 
-def states(state, result):
+def states_and_gates_tab(state, result):
     """Draw what a model carries from symbol to symbol, and the gates that decide it."""
     left, right = st.columns(2)
     left.segmented_control("Model", SIDES, format_func=SIDES.get, key=state.key("side"), required=True)

@@ -78,7 +78,7 @@ class Shown(NamedTuple):
         return charts.token_labels([*self.source, "end"])
 
 
-def input_of(setup):
+def _input_of(setup):
     """Return the task, the symbols of the input, the right answer, and what is wrong with what was typed.
 
     Where something is wrong, the first example stands in.
@@ -92,20 +92,22 @@ def input_of(setup):
     return task, tuple(source), tuple(target), problem
 
 
-def shown(setup):
+def compute_two_models(setup):
     """Let both models read the input and write.
 
     Returns
     -------
     Shown
     """
-    task, source, target, problem = input_of(setup)
-    sides = (at_work(setup.task, name, setup.trained_on, source, setup.show) for name in (setup.left, setup.right))
+    task, source, target, problem = _input_of(setup)
+    sides = (
+        one_of_two_models(setup.task, name, setup.trained_on, source, setup.show) for name in (setup.left, setup.right)
+    )
     return Shown(task, source, target, problem, *sides)
 
 
 @lru_cache(maxsize=256)
-def at_work(task, name, trained_on, source, show):
+def one_of_two_models(task, name, trained_on, source, show):
     """Let one model read an input and write.
 
     Returns
@@ -114,12 +116,12 @@ def at_work(task, name, trained_on, source, show):
     """
     task, model = TASKS[task], trained.load(task, name, trained_on)
     ids, target = task.source_ids(source), [*task.answer(list(source)), "end"]
-    written, symbols, drawn, influence = work(task, model, ids, target, show)
+    written, symbols, drawn, influence = one_model_at_work(task, model, ids, target, show)
     right = tuple(one == other for one, other in zip(symbols, [*target, *[""] * len(symbols)], strict=False))
     return Side(MODELS[name], model, written, symbols, right, drawn, influence)
 
 
-def work(task, model, ids, answer, show):
+def one_model_at_work(task, model, ids, answer, show):
     """Let a model write, and return what it wrote, what is drawn of it, and whether that is influence."""
     written = seq2seq.write(model, ids, most=len(answer) + 4)
     symbols = tuple("end" if i == seq2seq.END else task.target_symbols[i] for i in written.symbols)
@@ -131,7 +133,7 @@ def work(task, model, ids, answer, show):
     return written, symbols, drawn, influence
 
 
-def input_controls(state):
+def two_models_input_controls(state):
     """Draw the choice of the task, the box for the input, and the examples that fill it."""
     st.selectbox(
         "Task",
@@ -162,7 +164,7 @@ def input_controls(state):
     st.pills("Examples", task.examples, key=picked, on_change=fill, label_visibility="collapsed")
 
 
-def model_controls(state):
+def two_models_choice_controls(state):
     """Draw the choice of the two models, of their training, and of what is drawn."""
     for name, label in SIDES.items():
         st.selectbox(
@@ -195,7 +197,7 @@ def model_controls(state):
     )
 
 
-def step_control(state, rows):
+def two_models_step_control(state, rows):
     """Draw the rows to walk back and forth, and return how many are written.
 
     The choice is how many are not, so that a new input is first seen whole.
@@ -229,7 +231,7 @@ def step_control(state, rows):
     return at
 
 
-def picture(result, step, width):
+def two_models_picture(result, step, width):
     """Draw what both models looked at for the symbols written so far.
 
     Returns
@@ -238,20 +240,20 @@ def picture(result, step, width):
     """
     answer, size = [*result.target, "end"], (result.rows, step)
     panels = [
-        panel(side.symbols, side.map, side.influence, answer, result.columns, side.title, *size)
+        one_model_panel(side.symbols, side.map, side.influence, answer, result.columns, side.title, *size)
         for side in (result.left, result.right)
     ]
-    return placed(panels, len(result.columns) <= BESIDE, theme(), width, tallest(width))
+    return _placed(panels, len(result.columns) <= BESIDE, theme(), width, tallest(width))
 
 
-def placed(panels, beside, theme, room, tallest):
+def _placed(panels, beside, theme, room, tallest):
     """Draw matrices beside or above one another."""
     rows = [panels] if beside else [[one] for one in panels]
     drawn = [charts.panels(theme, room, *row, tallest=tallest) for row in rows]
     return drawn[0] if beside else charts.above(*drawn)
 
 
-def panel(symbols, looked, influence, answer, columns, title, n_rows, step):
+def one_model_panel(symbols, looked, influence, answer, columns, title, n_rows, step):
     """Return one model's matrix, its rows beyond the step still empty."""
     done, right = min(step, len(symbols)), sum(one == other for one, other in zip(symbols, answer, strict=False))
     drawn = np.zeros((n_rows, len(columns)))
@@ -259,7 +261,7 @@ def panel(symbols, looked, influence, answer, columns, title, n_rows, step):
     newest = {"row": step - 1} if step < n_rows and step <= len(symbols) else None
     return charts.panel(
         drawn,
-        row_labels(symbols, answer, n_rows, step),
+        one_model_row_labels(symbols, answer, n_rows, step),
         columns,
         title=f"{title}: {right} of {len(answer)} right",
         axes=("written", "read"),
@@ -269,13 +271,13 @@ def panel(symbols, looked, influence, answer, columns, title, n_rows, step):
     )
 
 
-def row_labels(symbols, answer, n_rows, step):
+def one_model_row_labels(symbols, answer, n_rows, step):
     """Return the written symbols, each right or wrong; what is still to come has its number only."""
     labels = charts.marked(symbols, answer)
     return [labels[at] if at < min(step, len(labels)) else str(at + 1) for at in range(n_rows)]
 
 
-def reading(result, step):
+def two_models_reading(result, step):
     """Say how both models did, or, while symbols are still to come, how to read the row of the newest one."""
     answer = as_text(result.task.glue.join(result.target))
     says = _in_all if step == result.rows else _in_row
@@ -293,11 +295,11 @@ def _in_all(side, result, _):
             f"{wrote}, all from the same {side.written.context.shape[1]} numbers, as many for any input. It has no "
             "weights; its picture is influence, how much each symbol read matters to each one written."
         )
-    spread = spread_of(side.written.weights)
+    spread = two_models_spread(side.written.weights)
     return f"{wrote}, looking back at {spread:.1f} of {len(result.columns)} symbols in effect for each."
 
 
-def spread_of(weights):
+def two_models_spread(weights):
     """Return how many symbols a row of weights looks at in effect, on average; local-p's rows do not sum to 1."""
     weights = weights / np.maximum(weights.sum(axis=-1, keepdims=True), np.finfo(weights.dtype).tiny)
     return float(analysis.effective_keys(weights).mean())
@@ -328,7 +330,7 @@ def _window(side, row):
     return f"{place}, with weights that sum to {side.map[row].sum():.2f}, since Luong's equation 10 does not divide"
 
 
-def shapes(result):
+def two_models_shapes(result):
     """Say how large everything is."""
     n_x, each = len(result.columns), []
     for side in (result.left, result.right):
@@ -338,26 +340,26 @@ def shapes(result):
     return "; ".join(each)
 
 
-def formula(result):
+def two_models_formula(result):
     """Return how each model comes to its context, as LaTeX with every letter in the colour of its role."""
-    lines = dict.fromkeys(formula_of(side.model) for side in (result.left, result.right))
+    lines = dict.fromkeys(one_model_formula(side.model) for side in (result.left, result.right))
     text = r"\begin{aligned}" + r"\\[6pt]".join(lines) + r"\end{aligned}"
     return re.sub(r"«(\w+) (.+?)»", lambda found: rf"\textcolor{{{theme().role(found[1])}}}{{{found[2]}}}", text)
 
 
-def formula_of(model):
+def one_model_formula(model):
     """Return one model's formula, its coloured letters as ``«role letter»``."""
     if isinstance(model, Bahdanau):
         return FORMULAS["bahdanau" if model.attends else "fixed"]
     return FORMULAS[model.reach if isinstance(model, Luong) else "transformer"]
 
 
-def table_of(side, result):
+def one_model_table(side, result):
     """Return one model's picture as CSV text."""
     return charts.csv(side.map, charts.marked(side.symbols, [*result.target, "end"]), result.columns)
 
 
-def code_of(setup, result, step, width):
+def two_models_code(setup, result, step, width):
     """Return the lines that draw the picture of the page."""
     return shown_code(
         {
@@ -375,13 +377,13 @@ def code_of(setup, result, step, width):
         "source, answer = task.read(typed)",
         'ids, answer = task.source_ids(source), [*answer, "end"]',
         'columns = charts.token_labels([*source, "end"])\n',
-        work,
-        panel,
+        one_model_at_work,
+        one_model_panel,
         "panels = []\n"
         "for name, title in models:\n"
         f"    model = trained.load({setup.task!r}, name, {setup.trained_on!r})\n"
-        "    _, symbols, looked, influence = work(task, model, ids, answer, show)\n"
-        "    panels.append(panel(symbols, looked, influence, answer, columns, title, n_rows, step))\n",
-        ("picture", placed),
+        "    _, symbols, looked, influence = one_model_at_work(task, model, ids, answer, show)\n"
+        "    panels.append(one_model_panel(symbols, looked, influence, answer, columns, title, n_rows, step))\n",
+        ("picture", _placed),
         'charts.save(picture, "bottleneck.svg")',
     )

@@ -5,10 +5,10 @@ import numpy as np
 from attn import charts
 from attn.pretrained.intervention.run import predicts_masked
 from attn.ui.controls.colour_scale import scale_of
-from attn.ui.pages.change.controls import every_head, head_name
+from attn.ui.pages.change.controls import changed_head_name, every_head_to_control
 
 
-def number_chart(effect, theme, width):
+def change_number_chart(effect, theme, width):
     """Draw the number before and after: the words side by side, or how alike the texts are."""
     if effect.word is None:
         before, after = effect.numbers
@@ -46,11 +46,11 @@ def _turned(effect, theme, width):
     )  # fmt: skip
 
 
-def head_chart(effect, setup, theme, width):
+def change_head_chart(effect, setup, theme, width):
     """Draw by how much each head's output changes, with the heads that are changed by hand."""
     return charts.beside(
         charts.head_switches(
-            shift_table(effect), theme, off=effect.changes.off, replaced=[head for head, _ in effect.changes.patterns],
+            _shift_table(effect), theme, off=effect.changes.off, replaced=[head for head, _ in effect.changes.patterns],
             title="Outputs moved" if effect.comparison.heads else "Heads", scale=charts.Scale(name="moved by"),
             pick=charts.Pick("head", _at_hand(setup, effect.before)), size=_map_size(effect.before, width),
         )
@@ -59,7 +59,7 @@ def head_chart(effect, setup, theme, width):
 
 def _at_hand(setup, run):
     """Return the chosen head if the model has it."""
-    return setup.chosen if setup.chosen in every_head(run) else None
+    return setup.chosen if setup.chosen in every_head_to_control(run) else None
 
 
 def _map_size(run, width):
@@ -69,7 +69,7 @@ def _map_size(run, width):
     return int(cell) * max(down, across)
 
 
-def look_at(effect, setup):
+def change_chart_weights(effect, setup):
     """Return the weights of the chosen head before and after, (n_q, n_k), what each hides, and both labels.
 
     Returns
@@ -96,7 +96,7 @@ def look_at(effect, setup):
     return before, after, hidden, rows, columns
 
 
-def maps_of(look, setup, effect, theme, width):
+def change_map_charts(look, setup, effect, theme, width):
     """Draw the weights of the chosen head before, after, and their difference."""
     before, after, hidden, rows, columns = look
     scale = scale_of(setup.colour, before, after)
@@ -104,16 +104,18 @@ def maps_of(look, setup, effect, theme, width):
     return charts.panels(
         theme,
         width,
-        charts.panel(before, rows, columns, title=f"Head {head_name(setup.chosen)} before", hidden=hidden[0], **scale),
+        charts.panel(
+            before, rows, columns, title=f"Head {changed_head_name(setup.chosen)} before", hidden=hidden[0], **scale
+        ),
         charts.panel(after, rows, columns, title=f"After{off}", hidden=hidden[1], pick=charts.Pick("paint"), **scale),
         charts.panel(after - before, rows, columns, title="Difference", kind="signed"),
     )
 
 
-def downstream_chart(effect, theme, width):
+def change_downstream_chart(effect, theme, width):
     """Draw the heads that were not changed by hand and yet do otherwise, the farthest first."""
-    first = downstream(effect)
-    labels = [f"head {head_name((shift.layer, shift.head))}" for shift in first]
+    first = change_chart_downstream(effect)
+    labels = [f"head {changed_head_name((shift.layer, shift.head))}" for shift in first]
     common = {"kind": "magnitude", "width": int(width / 2 - 200)}
     drawn = [
         charts.bars(
@@ -131,23 +133,23 @@ def downstream_chart(effect, theme, width):
     return charts.beside(*drawn)
 
 
-def downstream(effect):
+def change_chart_downstream(effect):
     """Return the ten heads that changed most without being changed by hand."""
     return effect.comparison.downstream(10)
 
 
-def shift_table(effect, name="output"):
+def _shift_table(effect, name="output"):
     """Return by how much each head's output or weights changed, (num_layers, most heads); NaN where there is none."""
     run = effect.before
     table = np.full((len(run.num_heads), max(run.num_heads)), np.nan)
-    for head in every_head(run):
+    for head in every_head_to_control(run):
         table[head] = 0.0
     for shift in effect.comparison.heads:
         table[shift.layer, shift.head] = getattr(shift, name) or 0.0
     return table
 
 
-def numbers_csv(effect):
+def change_chart_numbers_csv(effect):
     """Return the numbers before and after as a table."""
     if effect.word is None:
         return charts.csv([effect.numbers], ["similarity"], ["before", "after"])
@@ -155,7 +157,7 @@ def numbers_csv(effect):
     return charts.csv([shift[2:] for shift in words], [shift.text for shift in words], ["before", "after"])
 
 
-def shifts_csv(effect):
+def change_chart_shifts_csv(effect):
     """Return by how much each head's output moved as a table."""
-    table = shift_table(effect)
+    table = _shift_table(effect)
     return charts.csv(table, *map(charts.counted, table.shape))

@@ -16,7 +16,7 @@ from attn.ui.pages.change.setup import MOST_PAINTED, PAINTED, PATTERNS, SCALINGS
 _MOST_NAMED = 256  # tokens that a list offers to hide
 
 
-def preset_link(preset):
+def preset_control_link(preset):
     """Return the link that sets up the page for a preset."""
     layer, head = preset.head
     setup = Setup(
@@ -40,7 +40,7 @@ def preset_control(state):
 
     def go():
         if st.session_state[tried]:
-            fresh, _ = from_link(Setup, preset_link(known[st.session_state[tried]]))
+            fresh, _ = from_link(Setup, preset_control_link(known[st.session_state[tried]]))
             state.set(**{field.name: getattr(fresh, field.name) for field in fields(fresh)})
 
     st.session_state[tried] = next((key for key, preset in known.items() if _in_view(preset, setup)), None)
@@ -53,21 +53,21 @@ def preset_control(state):
 
 def _in_view(preset, setup):
     """Return whether the page shows a preset: its model, its text and its changes."""
-    shown, _ = from_link(Setup, preset_link(preset))
+    shown, _ = from_link(Setup, preset_control_link(preset))
     return all(getattr(setup, name) == getattr(shown, name) for name in ("model", "random", "text", "pair", *UNCHANGED))
 
 
-def another_model(state):
+def take_back_head_controls(state):
     """Take back what is changed of heads, which mean nothing in another model."""
     state.set(off=(), patterned=(), painted=())
 
 
-def take_back(state):
+def take_back_change_controls(state):
     """Take all changes back."""
     state.set(**UNCHANGED)
 
 
-def unchanged(setup):
+def change_controls_untouched(setup):
     """Return whether nothing is changed."""
     return all(getattr(setup, name) == value for name, value in UNCHANGED.items())
 
@@ -144,10 +144,12 @@ def _mask_controls(state, first, names):
 
 def _head_controls(state, first):
     """Draw which heads have another pattern, and which are off."""
-    known = every_head(first)
+    known = every_head_to_control(first)
     common = {
         "options": sorted({*known, *state.get("patterned"), *state.get("off")}),
-        "format_func": lambda head: head_name(head) if head in known else f"{head_name(head)} (not in this model)",
+        "format_func": lambda head: (
+            changed_head_name(head) if head in known else f"{changed_head_name(head)} (not in this model)"
+        ),
         "placeholder": "No head",
     }
     st.multiselect(
@@ -166,29 +168,29 @@ def _head_controls(state, first):
     st.multiselect("Off", key=state.key("off"), help="Heads that give nothing: their output is 0.", **common)
 
 
-def switch(state, name, head):
+def switch_head_control(state, name, head):
     """Take a head into a choice of heads, or out of it, and look at it."""
     state.set(**{name: tuple(sorted(set(state.get(name)) ^ {head}))})
-    look_at_head(state, head)
+    look_at_head_control(state, head)
 
 
-def look_at_head(state, head):
+def look_at_head_control(state, head):
     """Look at a head, (layer, head) counted from 0."""
     state.set(layer=head[0] + 1, head=head[1] + 1)
 
 
-def click_at(state, head):
+def click_head_control(state, head):
     """Do with a head what a click on it is to do."""
     do = {"switch": "off", "replace": "patterned"}.get(state.get("click"))
-    return switch(state, do, head) if do else look_at_head(state, head)
+    return switch_head_control(state, do, head) if do else look_at_head_control(state, head)
 
 
-def painting(setup):
+def paint_controls_open(setup):
     """Return whether a click in the map of the chosen head paints its pattern."""
     return setup.pattern == PAINTED and setup.chosen in setup.patterned
 
 
-def paint(state, row, column):
+def paint_control_cell(state, row, column):
     """Let one cell of the painted pattern be looked at, or no longer."""
     state.set(painted=tuple(sorted(set(state.get("painted")) ^ {(row, column)})))
 
@@ -203,17 +205,17 @@ def paint_controls(state, weights):
             st.button(label, on_click=state.set, kwargs={"painted": painted_cells}, key=key)
 
 
-def every_head(first):
+def every_head_to_control(first):
     """Return all heads of a model as a set of (layer, head)."""
     return {(layer, head) for layer, count in enumerate(first.num_heads) for head in range(count)}
 
 
-def head_name(head):
+def changed_head_name(head):
     """Return how a head is called: its layer and its number in it, counted from 1."""
     return f"{head[0] + 1}.{head[1] + 1}"
 
 
-def changes_of(setup, first):
+def changes_of_controls(setup, first):
     """Return the chosen changes, as far as this model and text have what they change.
 
     Parameters
@@ -228,10 +230,10 @@ def changes_of(setup, first):
     left_out : list of str
         A sentence for each kind that does not fit.
     """
-    known, left_out = every_head(first), []
+    known, left_out = every_head_to_control(first), []
     absent = sorted({*setup.off, *setup.patterned} - known)
     if absent:
-        left_out.append(f"This model has no head {', '.join(map(head_name, absent))}.")
+        left_out.append(f"This model has no head {', '.join(map(changed_head_name, absent))}.")
     n = len(first.tokens)
     beyond = [place for place in setup.hidden if place > n]
     if beyond:
@@ -239,7 +241,7 @@ def changes_of(setup, first):
     patterns = {head: _pattern(setup, first, head) for head in setup.patterned if head in known}
     misfits = [head for head, pattern in patterns.items() if pattern is None]
     if misfits:
-        left_out.append(f"{_why_not(setup)}, so head {', '.join(map(head_name, misfits))} keeps its own.")
+        left_out.append(f"{_why_not(setup)}, so head {', '.join(map(changed_head_name, misfits))} keeps its own.")
     changes = Changes(
         off=[head for head in setup.off if head in known],
         patterns={head: pattern for head, pattern in patterns.items() if pattern is not None},
@@ -276,7 +278,7 @@ def _why_not(setup):
     return "Keys of cross-attention are another text, where no token comes before"
 
 
-def of_other_text(changes):
+def changes_of_other_text(changes):
     """Return the changes that make sense in a second text: those that name none of the first one's tokens."""
     patterns = [(head, pattern) for head, pattern in changes.patterns if pattern in PATTERNS]
     return replace(changes, hidden=frozenset(), patterns=tuple(patterns))

@@ -11,8 +11,8 @@ from attn.pretrained.intervention.prediction import Comparison, compare_runs, si
 from attn.pretrained.intervention.run import Run, masked_places, predicts_masked, prepare_changeable
 from attn.ui import models
 from attn.ui.controls.model_and_text import in_languages
-from attn.ui.pages.change.controls import changes_of, of_other_text
-from attn.ui.pages.change.runs import MOST_MEASURED, moved, passed
+from attn.ui.pages.change.controls import changes_of_controls, changes_of_other_text
+from attn.ui.pages.change.runs import MOST_MEASURED, kept_run, kept_run_gap
 
 WORDS = 8  # shown side by side
 SPACE = "␣"
@@ -49,7 +49,7 @@ class Effect(NamedTuple):
         return number(value) if self.word is None else percent(value)
 
 
-def reading_controls(state, loaded):
+def effect_reading_controls(state, loaded):
     """Draw what the model is asked: how alike two texts are, or which word comes where.
 
     Returns
@@ -60,9 +60,9 @@ def reading_controls(state, loaded):
     loaded = models.loaded(name, state.get("random"))
     if _decodes(loaded):
         st.text_input("Text of the decoder", key=state.key("pair"), help="What the decoder has to say, word by word.")
-    read = read_by(state.choices(), loaded, name)
+    read = _read_by(state.choices(), loaded, name)
     if read.positions is None:
-        if predicts_words(loaded):
+        if effect_predicts_words(loaded):
             st.caption(f"Write {loaded.tokenizer.mask_token} for a word to see what the model puts there.")
         st.text_input(
             "Second text",
@@ -89,20 +89,20 @@ def reading_controls(state, loaded):
         help="The word whose probability is the number that changes; click a word in the figure to choose it. A space "
         f"before it is written {SPACE}.",
     )
-    return read_by(state.choices(), loaded, name)
+    return _read_by(state.choices(), loaded, name)
 
 
 def _decodes(loaded):
     """Return whether a model reads one text and says another."""
-    return bool(getattr(loaded.model.config, "is_encoder_decoder", False)) and predicts_words(loaded)
+    return bool(getattr(loaded.model.config, "is_encoder_decoder", False)) and effect_predicts_words(loaded)
 
 
-def predicts_words(loaded):
+def effect_predicts_words(loaded):
     """Return whether a model predicts words at all."""
     return loaded.model.get_output_embeddings() is not None
 
 
-def read_by(setup, loaded, name):
+def _read_by(setup, loaded, name):
     """Tokenize what the model reads, and find where it predicts a word.
 
     Parameters
@@ -130,7 +130,7 @@ def read_by(setup, loaded, name):
 
 def _positions(setup, loaded, tokens):
     """Return where words are predicted: at the chosen token, or at the masked one nearest to it."""
-    if not predicts_words(loaded):
+    if not effect_predicts_words(loaded):
         return None
     place = max(len(tokens) - 1 - setup.back, 0)
     if not predicts_masked(loaded):
@@ -139,9 +139,9 @@ def _positions(setup, loaded, tokens):
     return (min(masked, key=lambda at: abs(at - place)),) if masked else None
 
 
-def unchanged_run(read):
+def effect_unchanged_run(read):
     """Pass the text through the model with our attention inside and nothing changed."""
-    return passed(*read.source, positions=read.positions)
+    return kept_run(*read.source, positions=read.positions)
 
 
 def effect_of(setup, read, before):
@@ -163,8 +163,8 @@ def effect_of(setup, read, before):
     ModelError
         As `attn.pretrained.intervention.run.run`.
     """
-    changes, left_out = changes_of(setup, before)
-    after = passed(*read.source, changes, read.positions)
+    changes, left_out = changes_of_controls(setup, before)
+    after = kept_run(*read.source, changes, read.positions)
     comparison = compare_runs(before, after, WORDS)
     if comparison.words:
         comparison, word = _following(setup.word, comparison, before, after)
@@ -201,10 +201,10 @@ def _likeness(read, changes, before, after):
     if not read.other.strip():
         return 1.0, similarity(before, after)
     source = (*read.source[:2], read.other, "")
-    others = passed(*source), passed(*source, of_other_text(changes))
+    others = kept_run(*source), kept_run(*source, changes_of_other_text(changes))
     return similarity(before, others[0]), similarity(after, others[1])
 
 
-def largest_move(read):
+def effect_largest_move(read):
     """Return how far our attention moves what the model says with nothing changed; None where the text is too long."""
-    return moved(*read.source) if len(read.tokens) <= MOST_MEASURED else None
+    return kept_run_gap(*read.source) if len(read.tokens) <= MOST_MEASURED else None

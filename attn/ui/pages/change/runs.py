@@ -12,12 +12,12 @@ _MOST_BYTES = 256_000_000  # bytes that results kept for all visitors may take t
 
 
 @st.cache_resource(show_spinner=False)
-def kept():
+def kept_runs():
     """Return what is kept for all visitors."""
     return LruCache(_MOST_BYTES, models.MOST_HELD)
 
 
-def passed(name, random_weights, text, pair, changes=None, positions=None):
+def kept_run(name, random_weights, text, pair, changes=None, positions=None):
     """Pass a text through a model with something changed, or nothing.
 
     Parameters
@@ -43,10 +43,10 @@ def passed(name, random_weights, text, pair, changes=None, positions=None):
         return run(loaded, text, changes, pair=pair or None, positions=positions, should_stop=watch)
 
     key = (name, random_weights, text, pair, changes or None, positions)
-    return once(kept(), key, loaded, is_long(text, pair), make)
+    return once(kept_runs(), key, loaded, is_long(text, pair), make)
 
 
 @st.cache_data(max_entries=256, show_spinner="Comparing with the model's own attention …")
-def moved(name, random_weights, text, pair):
+def kept_run_gap(name, random_weights, text, pair):
     """Return how far our attention moves what a model says when nothing is changed."""
     return output_gap(models.loaded(name, random_weights), text, pair=pair or None)

@@ -9,7 +9,7 @@ from attn import charts
 from attn.pretrained.intervention.head_ablation import ablate_heads
 from attn.pretrained.intervention.prediction import probability_of, similarity
 from attn.ui import jobs, models
-from attn.ui.pages.change.controls import every_head, head_name
+from attn.ui.pages.change.controls import changed_head_name, every_head_to_control
 from attn.ui.state import as_text
 
 WORDS = (
@@ -66,15 +66,15 @@ def _duration(seconds):
     return f"{5 * round(seconds / 5)} s" if seconds < 90 else f"{round(seconds / 60)} min"
 
 
-def key_of(effect):
+def _key_of(effect):
     """Return what an ablation depends on: what is read, and the number that is followed."""
     word = None if effect.word is None else effect.comparison.words[effect.word].id
     return (*effect.read.source, effect.read.other if word is None else "", effect.read.positions, word)
 
 
-def begin(effect):
+def begin_sweep(effect):
     """Begin to switch every head off in turn, from the model as it is."""
-    read, key = effect.read, key_of(effect)
+    read, key = effect.read, _key_of(effect)
     name, random, text, pair = read.source
     loaded = models.loaded(name, random)
     texts, measure = (text,), probability_of(key[-1]) if key[-1] is not None else None
@@ -102,7 +102,7 @@ def begin(effect):
     st.session_state[RUNNING] = jobs.Job(work)
 
 
-def watch():
+def watch_sweep():
     """Show how far the ablation is and how long it will take, with a button that stops it."""
     jobs.watch(RUNNING, "Heads switched off")
     _say_pace()
@@ -130,27 +130,28 @@ def _texts(effect):
     return (text,), lambda run: similarity(run, before)
 
 
-def finished(effect):
+def finished_sweep(effect):
     """Return the ablation for what is in view, if this session has made it."""
-    return _store().get(key_of(effect))
+    return _store().get(_key_of(effect))
 
 
-def any_head(ablation):
+def sweep_reached_a_head(ablation):
     """Return whether the ablation came to its first head."""
     return bool(np.isfinite(ablation.effect).any())
 
 
-def sentence_of(ablation, effect):
+def sweep_sentence(ablation, effect):
     """Say which head matters most, and how few of them do."""
     effects = ablation.effect[np.isfinite(ablation.effect)]
     if not effects.size:
         return "Stopped before the first heads, of which several are off in one pass, were through."
     (best,) = ablation.most(1)
-    done, total = effects.size, len(every_head(effect.before))
+    done, total = effects.size, len(every_head_to_control(effect.before))
     start = "" if ablation.finished else f"Stopped after {done} of {total} heads. "
     small = int((np.abs(effects) < 0.1 * np.abs(effects).max()).sum())
     return (
-        f"{start}Without head **{head_name(best)}** the {_what(effect)} goes from {effect.said(ablation.before)} to "
+        f"{start}Without head **{changed_head_name(best)}** the {_what(effect)} goes from "
+        f"{effect.said(ablation.before)} to "
         f"**{effect.said(ablation.after[best])}**, farther than without any other. {small} of {done} heads move it by "
         "less than a tenth of that."
     )
@@ -162,7 +163,7 @@ def _what(effect):
     return f"probability of {as_text(charts.quoted(effect.comparison.words[effect.word].text))}"
 
 
-def chart_of(ablation, effect, theme, width):
+def sweep_chart(ablation, effect, theme, width):
     """Draw what each head does to the number when it is off, as a map and the farthest as bars."""
     change = ablation.effect if effect.word is None else 100 * ablation.effect
     limit = float(np.nanmax(np.abs(change), initial=0)) or 1.0
@@ -173,10 +174,10 @@ def chart_of(ablation, effect, theme, width):
         change, theme, title="Change without each", kind="signed", size=int(cell) * max(down, across),
         scale=scale, pick=charts.Pick("map"), missing="not tried",
     )  # fmt: skip
-    first = first_heads(ablation)
+    first = _first_heads(ablation)
     bars = charts.bars(
         [change[head] for head in first],
-        [f"head {head_name(head)}" for head in first],
+        [f"head {changed_head_name(head)}" for head in first],
         theme,
         kind="signed",
         title="Farthest",
@@ -187,11 +188,11 @@ def chart_of(ablation, effect, theme, width):
     return charts.beside(table, bars)
 
 
-def first_heads(ablation):
+def _first_heads(ablation):
     """Return the heads that move the number farthest."""
     return ablation.most(_BARS)
 
 
-def head_at(ablation, row, column=None):
+def sweep_head_at(ablation, row, column=None):
     """Return the head that was clicked, in the map (layer and head) or in the list (its place)."""
-    return (row, column) if column is not None else first_heads(ablation)[row]
+    return (row, column) if column is not None else _first_heads(ablation)[row]

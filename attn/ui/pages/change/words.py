@@ -8,8 +8,8 @@ from attn.pretrained.intervention.changes import FIRST, PREVIOUS, UNIFORM, Chang
 from attn.pretrained.intervention.run import TOLERANCE, predicts_masked
 from attn.ui import models
 from attn.ui.page import theme
-from attn.ui.pages.change.controls import every_head, head_name, of_other_text
-from attn.ui.pages.change.effects import SPACE, WORDS, predicts_words
+from attn.ui.pages.change.controls import changed_head_name, changes_of_other_text, every_head_to_control
+from attn.ui.pages.change.effects import SPACE, WORDS, effect_predicts_words
 from attn.ui.pages.change.runs import MOST_MEASURED
 from attn.ui.state import as_text
 
@@ -21,12 +21,12 @@ PATTERN_WORDS = {
 _MOST_NAMED = 4  # heads named one by one
 
 
-def verdict(largest, loaded):
+def change_verdict_in_words(largest, loaded):
     """Say how far our attention moves what the model says with nothing changed, in a coloured box."""
     if largest is None:
         st.info(f"For texts beyond {MOST_MEASURED} tokens our attention is not compared with the model's own.")
         return
-    what = "logits" if predicts_words(loaded) else "last hidden states"
+    what = "logits" if effect_predicts_words(loaded) else "last hidden states"
     agrees = largest <= TOLERANCE
     say = st.success if agrees else st.error
     say(
@@ -35,10 +35,10 @@ def verdict(largest, loaded):
     )
 
 
-def sentence_of(effect):
+def change_in_words(effect):
     """Say what the changes do to the number that is followed."""
     before, after = effect.numbers
-    words = in_words(effect)
+    words = _in_words(effect)
     if effect.word is None:
         about = "the two texts" if effect.read.other.strip() else "the text and itself unchanged"
         start = f"The model finds {about} alike to **{effect.said(before)}** (cosine)"
@@ -54,10 +54,10 @@ def sentence_of(effect):
     return end if effect.word is None else f"{end} {_likeliest(effect)}"
 
 
-def in_words(effect):
+def _in_words(effect):
     """Return what is changed, as words in a row."""
     changes, names = effect.changes, [token.text for token in effect.before.tokens]
-    parts = [_heads_in_words(changes.off, len(every_head(effect.before)), "off")] if changes.off else []
+    parts = [_heads_in_words(changes.off, len(every_head_to_control(effect.before)), "off")] if changes.off else []
     kinds = {}
     for head, pattern in changes.patterns:
         kinds.setdefault(PATTERN_WORDS.get(pattern, "looking where it is painted"), []).append(head)
@@ -76,7 +76,7 @@ def in_words(effect):
 def _heads_in_words(heads, total, words):
     """Return some heads and what is done to them."""
     if len(heads) <= _MOST_NAMED:
-        return f"{'head' if len(heads) == 1 else 'heads'} {', '.join(map(head_name, sorted(heads)))} {words}"
+        return f"{'head' if len(heads) == 1 else 'heads'} {', '.join(map(changed_head_name, sorted(heads)))} {words}"
     return f"{len(heads)} {'heads' if total is None else f'of {total} heads'} {words}"
 
 
@@ -104,7 +104,7 @@ def _likeliest(effect):
     return f"The likeliest word is {still} **{as_text(charts.quoted(after.text))}** ({percent(after.after)})."
 
 
-def formula_of(effect):
+def change_formula_in_words(effect):
     """Return attention as the changed heads compute it, as LaTeX."""
     changes = effect.changes
     q, k, v, z = (
@@ -120,10 +120,10 @@ def formula_of(effect):
     parts = [rf"{z} = \mathrm{{softmax}}\!\left({scores}\right){v}"]
     if changes.off:
         more = r"\dots" if len(changes.off) > 1 else ""
-        parts.append(rf"{z}_{{{head_name(min(changes.off))}{more}}} = 0")
+        parts.append(rf"{z}_{{{changed_head_name(min(changes.off))}{more}}} = 0")
     if changes.patterns:
         more = r"\dots" if len(changes.patterns) > 1 else ""
-        parts.append(rf"{z}_{{{head_name(changes.patterns[0][0])}{more}}} = A'\,{v}")
+        parts.append(rf"{z}_{{{changed_head_name(changes.patterns[0][0])}{more}}} = A'\,{v}")
     return r"\begin{gathered}" + r"\\".join(parts) + r"\end{gathered}"
 
 
@@ -132,15 +132,15 @@ def _masks(changes):
     return bool(changes.causal_mask_removed or changes.hidden or changes.window is not None)
 
 
-def shapes_of(effect):
+def change_shapes_in_words(effect):
     """Say how large what is passed is."""
     loaded, n = effect.before.loaded, len(effect.before.tokens)
-    total = len(every_head(effect.before))
+    total = len(every_head_to_control(effect.before))
     widths = f", d_k {loaded.d_k}" if loaded.d_k else ""
     return f"{len(effect.before.num_heads)} layers, {total} heads{widths}; {n} tokens"
 
 
-def code_of(effect, width):
+def change_code_in_words(effect, width):
     """Return the lines that make both passes and draw the numbers side by side."""
     name, random, text, pair = effect.read.source
     options = (f", pair={pair!r}" if pair else "") + (
@@ -181,7 +181,7 @@ def _numbers_code(effect):
 one, other = ([getattr(word, when) for word in comparison.words] for when in ("before", "after"))"""
     if not effect.read.other.strip():
         return """labels, one, other = ["similarity"], [1.0], [comparison.similarity]"""
-    others = of_other_text(effect.changes)
+    others = changes_of_other_text(effect.changes)
     changes = "changes" if others == effect.changes else _changes_code(others)
     return f"""others = [run(model, {effect.read.other!r}, each) for each in (None, {changes})]
 labels = ["similarity"]

@@ -10,8 +10,8 @@ from attn.pretrained.intervention.generation import Generation, generate, writes
 from attn.ui import models
 from attn.ui.jobs import Job, failure, watch
 from attn.ui.page import figure, theme
-from attn.ui.pages.change.controls import head_name
-from attn.ui.pages.change.runs import kept
+from attn.ui.pages.change.controls import changed_head_name
+from attn.ui.pages.change.runs import kept_runs
 from attn.ui.state import as_text
 from attn.ui.width import page_width
 
@@ -30,12 +30,12 @@ class Written(NamedTuple):
     after: Generation | None  # with the changes; None where there are none
 
 
-def key_of(effect, setup):
+def _key_of(effect, setup):
     """Return what the writing depends on."""
     return *effect.read.source[:3], "written", effect.changes, setup.count
 
 
-def why_not(effect):
+def why_not_change_writing(effect):
     """Return why nothing can be written from this text, or None if it can."""
     loaded = effect.before.loaded
     if not writes(loaded):
@@ -45,9 +45,9 @@ def why_not(effect):
     return None
 
 
-def begin(effect, setup):
+def _begin(effect, setup):
     """Begin to write: as the model is, then with the changes."""
-    key, changes, count = key_of(effect, setup), effect.changes, setup.count
+    key, changes, count = _key_of(effect, setup), effect.changes, setup.count
     name, random, text, _ = effect.read.source
     loaded = models.loaded(name, random)
 
@@ -58,7 +58,7 @@ def begin(effect, setup):
             told = lambda words, done=done: progress(done + len(words), total)  # noqa: E731
             written.append(generate(loaded, text, count, each, progress=told, should_stop=should_stop))
         result = Written(written[0], written[1] if changes else None)
-        kept().put(key, result, _size(result))
+        kept_runs().put(key, result, _size(result))
 
     st.session_state[RUNNING] = Job(work)
 
@@ -69,12 +69,12 @@ def _size(result):
     return sum(row.nbytes for word in words for row in word.rows)
 
 
-def finished(effect, setup):
+def _finished(effect, setup):
     """Return what was written from what is in view, if it is kept."""
-    return kept().get(key_of(effect, setup))
+    return kept_runs().get(_key_of(effect, setup))
 
 
-def text_of(effect, generation, step):
+def _text_of(effect, generation, step):
     """Return the end of the text and what was written, the word of one step marked, as Markdown."""
     read, words = effect.before.tokens, [each.token for each in generation.written]
     start = "… " if len(read) > _MOST_SAID else ""
@@ -88,7 +88,7 @@ def _said(tokens):
     return as_text("".join(token.text for token in tokens).replace("␣", " "))
 
 
-def step_sentence(generation, step, layer, head):
+def _step_sentence(generation, step, layer, head):
     """Say what was written at a step, how likely it was, and where the head looked."""
     word = generation.written[step]
     row, keys = generation.row(step, layer, head), generation.keys(step, layer)
@@ -97,7 +97,7 @@ def step_sentence(generation, step, layer, head):
     instead = ", ".join(f"{_named(token)} {percent(share)}" for token, share in word.instead[1:4])
     return (
         f"Token {step + 1}: **{_named(word.token)}** (probability {percent(word.probability)}; else {instead}). Head "
-        f"{head_name((layer, head))}{off} looked most at **{_named(keys[best])}** (weight {row[best]:.2f})."
+        f"{changed_head_name((layer, head))}{off} looked most at **{_named(keys[best])}** (weight {row[best]:.2f})."
     )
 
 
@@ -106,7 +106,7 @@ def _named(token):
     return as_text(charts.quoted(token.text))
 
 
-def strip_of(generation, step, layer, head, theme, width):
+def _strip_of(generation, step, layer, head, theme, width):
     """Draw where one head looked when a word was written, over the words themselves."""
     row, keys = generation.row(step, layer, head), generation.keys(step, layer)
     row, keys = row[-_MOST_DRAWN:], keys[-_MOST_DRAWN:]
@@ -117,10 +117,10 @@ def strip_of(generation, step, layer, head, theme, width):
     return charts.beside(strip)
 
 
-def draw(state, effect, setup, job):
+def draw_change_writing(state, effect, setup, job):
     """Draw the controls of writing, and what was written with one row of attention per word."""
     _begin_controls(state, effect, setup, job)
-    written = finished(effect, setup)
+    written = _finished(effect, setup)
     if written is None:
         return
     generations = {"As it is": written.before} | ({"With your changes": written.after} if written.after else {})
@@ -130,7 +130,7 @@ def draw(state, effect, setup, job):
         return
     step = _step_control(state, longest)
     for title, generation in generations.items():
-        st.markdown(f"**{title}**: {text_of(effect, generation, step)}")
+        st.markdown(f"**{title}**: {_text_of(effect, generation, step)}")
         _draw_step(generation, min(step, len(generation.written) - 1), setup, title)
 
 
@@ -141,7 +141,7 @@ def _begin_controls(state, effect, setup, job):
     if job:
         watch(RUNNING, WATCHED)
     elif button.button("Write on", type="primary", key=state.key("write"), width="stretch"):
-        begin(effect, setup)
+        _begin(effect, setup)
         st.rerun()
     if reason := failure(RUNNING):
         st.error(as_text(reason))
@@ -171,5 +171,5 @@ def _draw_step(generation, step, setup, title):
     if not 0 <= layer - generation.first_layer < len(generation.kinds):
         st.caption(f"The decoder has layers {generation.first_layer + 1} and up: choose one of them at the left.")
         return
-    st.caption(step_sentence(generation, step, layer, head))
-    figure(strip_of(generation, step, layer, head, theme(), page_width()), f"change.writing.{title}")
+    st.caption(_step_sentence(generation, step, layer, head))
+    figure(_strip_of(generation, step, layer, head, theme(), page_width()), f"change.writing.{title}")

@@ -10,7 +10,7 @@ from attn import charts, cost
 from attn.charts.labels import number
 from attn.multi_head import divisors
 from attn.ui.link import choice, flag, whole
-from attn.ui.pages.cost.units import in_bytes, many, times
+from attn.ui.pages.cost.units import bytes_in_units, count_in_units, ratio_in_units
 from attn.ui.shown_code import LIGHT, shown_code
 from attn.ui.width import page_width
 
@@ -77,7 +77,7 @@ class Setup:
 # Controls
 
 
-def shape_controls(state):
+def cost_curves_controls(state):
     """Draw the choice of a shape: a known model's, or any."""
     picked = state.key("known")
 
@@ -165,16 +165,16 @@ def _known(state, before):
 # Pictures
 
 
-def lengths_of(setup):
+def _lengths_of(setup):
     """Return the lengths over which the curves run: around the chosen one and where curves cross."""
     around = [16, setup.n, setup.d_model, cost.crossover(*setup.widths)]
     if setup.view == "kinds":
-        around += [2 * setup.d_model, convolution_crossing(setup)]
+        around += [2 * setup.d_model, _convolution_crossing(setup)]
     low, high = math.floor(math.log2(min(around))) - 1, math.ceil(math.log2(max(around))) + 2
     return [2**power for power in range(max(low, 0), min(high, 24) + 1)]
 
 
-def series_of(setup):
+def cost_curves_series(setup):
     """Return the curves of the view in view: their names and their values at every length.
 
     Returns
@@ -182,22 +182,22 @@ def series_of(setup):
     lengths : list of int
     series : dict of str to list
     """
-    count, sizes = counted(setup)
-    lengths = lengths_of(setup)
+    count, sizes = _counted(setup)
+    lengths = _lengths_of(setup)
     return lengths, count(lengths, **sizes)
 
 
-def counted(setup):
+def _counted(setup):
     """Return the function that counts what is in view, and the sizes that it takes."""
     if setup.view == "kinds":
-        return costs_of_kinds, {"d_model": setup.d_model, "kernel": setup.kernel, "window": setup.window}
+        return _costs_of_kinds, {"d_model": setup.d_model, "kernel": setup.kernel, "window": setup.window}
     if setup.view == "layer":
-        return costs_of_a_layer, {"widths": setup.widths}
+        return _costs_of_a_layer, {"widths": setup.widths}
     names = ("num_heads", "num_kv_heads", "d_k", "num_layers", "bytes_per_number", "cache_window")
-    return memory_taken, {name: getattr(setup, name) for name in names}
+    return _memory_taken, {name: getattr(setup, name) for name in names}
 
 
-def costs_of_kinds(lengths, d_model, kernel, window):
+def _costs_of_kinds(lengths, d_model, kernel, window):
     """Count the multiplications of every kind of layer."""
     costs = {}
     for kind in DRAWN:
@@ -207,7 +207,7 @@ def costs_of_kinds(lengths, d_model, kernel, window):
     return costs
 
 
-def costs_of_a_layer(lengths, widths):
+def _costs_of_a_layer(lengths, widths):
     """Count the multiplications of the parts of an attention layer."""
     work = [cost.attention_work(n, *widths) for n in lengths]
     return {
@@ -217,7 +217,7 @@ def costs_of_a_layer(lengths, widths):
     }
 
 
-def memory_taken(lengths, num_heads, num_kv_heads, d_k, num_layers, bytes_per_number, cache_window):
+def _memory_taken(lengths, num_heads, num_kv_heads, d_k, num_layers, bytes_per_number, cache_window):
     """Count the bytes of scores, and of keys and values."""
     each = {"num_layers": num_layers, "bytes_per_number": bytes_per_number, "window": cache_window}
     return {
@@ -226,23 +226,23 @@ def memory_taken(lengths, num_heads, num_kv_heads, d_k, num_layers, bytes_per_nu
     }
 
 
-def layer(setup, kind, n=None):
+def _layer(setup, kind, n=None):
     """Return what a layer of a kind costs at this width."""
     sizes = {"kernel": setup.kernel, "window": setup.window, "centred": setup.sides == "both"}
     return cost.layer_cost(kind, n or setup.n, setup.d_model, **sizes)
 
 
-def convolution_crossing(setup):
+def _convolution_crossing(setup):
     """Return from how many tokens on scores and sums cost more than a convolution."""
     return setup.kernel * setup.d_model / 2
 
 
-def scores(setup, n):
+def _scores(setup, n):
     """Return the bytes of one layer's scores."""
     return cost.score_bytes(setup.num_heads, n, n, bytes_per_number=setup.bytes_per_number)
 
 
-def cache(setup, n):
+def _cache(setup, n):
     """Return the bytes of all layers' keys and values."""
     return cost.cache_bytes(
         n, setup.num_kv_heads, setup.d_k, setup.d_k,
@@ -250,20 +250,20 @@ def cache(setup, n):
     )  # fmt: skip
 
 
-def picture(setup, theme):
+def cost_curves_picture(setup, theme):
     """Draw the curves of the view, with the chosen length and the crossing marked."""
-    lengths, costs = series_of(setup)
-    written = "{:,.0f}".format, in_bytes if setup.view == "memory" else many
-    across, up = (replace(axis, format=form) for axis, form in zip(axes_of(setup), written, strict=True))
-    return charts.beside(draw(lengths, costs, marks_of(setup), across, up, theme, **size_of()))
+    lengths, costs = cost_curves_series(setup)
+    written = "{:,.0f}".format, bytes_in_units if setup.view == "memory" else count_in_units
+    across, up = (replace(axis, format=form) for axis, form in zip(_axes_of(setup), written, strict=True))
+    return charts.beside(_draw(lengths, costs, _marks_of(setup), across, up, theme, **_size_of()))
 
 
-def marks_of(setup):
+def _marks_of(setup):
     """Return the lengths that are marked, and with which words."""
     marks = [(setup.n, f"here: {setup.n:,}")]
     if setup.view == "kinds":
         d = setup.d_model
-        marks.append((d, f"n = d = {d:,}: as much as recurrence", layer(setup, "self_attention", d).operations))
+        marks.append((d, f"n = d = {d:,}: as much as recurrence", _layer(setup, "self_attention", d).operations))
     elif setup.view == "layer":
         even = cost.crossover(*setup.widths)
         height = cost.attention_work(1, *setup.widths).projections * even
@@ -271,18 +271,18 @@ def marks_of(setup):
     return sorted(marks)
 
 
-def axes_of(setup):
+def _axes_of(setup):
     """Return what the curves show, across and up."""
     name = "memory" if setup.view == "memory" else "multiplications"
     return charts.Axis("tokens", log=True), charts.Axis(name, log=True)
 
 
-def size_of():
+def _size_of():
     """Return how large the curves are drawn."""
     return {"width": round(page_width()), "height": int(min(520, max(340, page_width() * 0.36)))}
 
 
-def draw(lengths, costs, marks, across, up, theme, **size):
+def _draw(lengths, costs, marks, across, up, theme, **size):
     """Draw costs by length."""
     curves = [
         charts.Curve(DRAWN_AS.get(name, name), lengths, values, dashed=name in DASHED) for name, values in costs.items()
@@ -290,18 +290,21 @@ def draw(lengths, costs, marks, across, up, theme, **size):
     return charts.curves(curves, theme, x=across, y=up, marks=marks, **size)
 
 
-def reading(setup):
+def cost_curves_reading(setup):
     """Say what the curves show at the chosen length."""
     n, d = setup.n, setup.d_model
     if setup.view == "kinds":
-        own, recurrent = layer(setup, "self_attention"), layer(setup, "recurrent").operations
-        verdict = "as many" if own.operations == recurrent else f"{times(own.operations, recurrent)} as many"
+        own, recurrent = _layer(setup, "self_attention"), _layer(setup, "recurrent").operations
+        verdict = "as many" if own.operations == recurrent else f"{ratio_in_units(own.operations, recurrent)} as many"
         return (
             f"At **{n:,} tokens** of {d:,} numbers the scores and sums of self-attention take "
-            f"**{many(own.operations)}** multiplications, {verdict} as a plain recurrent layer: fewer below n = d = "
-            f"{d:,} tokens, and fewer than a convolution below k d / 2 = {convolution_crossing(setup):,.10g}. The "
-            f"projections are left out there: with them the whole layer takes **{many(own.whole)}**, the recurrent one "
-            f"{many(recurrent)}. So attention is never the cheaper one of these two, but it is cheaper than an LSTM "
+            f"**{count_in_units(own.operations)}** multiplications, {verdict} as a plain recurrent layer: fewer below "
+            "n = d = "
+            f"{d:,} tokens, and fewer than a convolution below k d / 2 = {_convolution_crossing(setup):,.10g}. The "
+            f"projections are left out there: with them the whole layer takes **{count_in_units(own.whole)}**, the "
+            "recurrent one "
+            f"{count_in_units(recurrent)}. So attention is never the cheaper one of these two, but it is cheaper than "
+            "an LSTM "
             f"({_GATES} gates, each of that size) below 2d = {2 * d:,} tokens. And whatever the length, it needs one "
             f"step where a recurrent layer needs {n:,} in a row."
         )
@@ -309,13 +312,15 @@ def reading(setup):
         work, even = cost.attention_work(n, *setup.widths), cost.crossover(*setup.widths)
         share = (work.scores + work.sums) / work.total
         return (
-            f"At **{n:,} tokens** scores and sums are **{share:.0%}** of a layer's {many(work.total)} multiplications. "
+            f"At **{n:,} tokens** scores and sums are **{share:.0%}** of a layer's {count_in_units(work.total)} "
+            "multiplications. "
             f"The projections, which grow only with n, are the larger part up to **{even:,.0f} tokens**"
             + (", twice the width and not the width itself." if even == 2 * d else ".")
         )
     return (
-        f"At **{n:,} tokens** the scores of one layer take **{in_bytes(scores(setup, n))}** when all are held at once, "
-        f"and the keys and values that decoding keeps take **{in_bytes(cache(setup, n))}**. "
+        f"At **{n:,} tokens** the scores of one layer take **{bytes_in_units(_scores(setup, n))}** when all are held "
+        "at once, "
+        f"and the keys and values that decoding keeps take **{bytes_in_units(_cache(setup, n))}**. "
         "Twice the text: four times the scores, "
         + (
             f"and the cache stops growing at the {setup.kept:,} tokens that it keeps."
@@ -325,7 +330,7 @@ def reading(setup):
     )
 
 
-def formula(setup, role):
+def cost_curves_formula(setup, role):
     """Return the formula of the view in LaTeX; `role` tells the colour of a letter."""
 
     def letter(text, name):
@@ -343,7 +348,7 @@ def formula(setup, role):
     return rf"{q}\,n^2 b \qquad 2\,L\,{kept}\,{k}\,d_k\,b"
 
 
-def shapes(setup):
+def cost_curves_shapes(setup):
     """Return the sizes in view as a person writes them."""
     return (
         f"scores: {setup.num_heads} × {setup.n:,} × {setup.n:,} · keys and values: {setup.num_layers} × 2 × "
@@ -351,16 +356,16 @@ def shapes(setup):
     )
 
 
-def series_csv(setup):
+def cost_curves_csv(setup):
     """Return the numbers behind the curves as comma-separated text."""
-    lengths, series = series_of(setup)
+    lengths, series = cost_curves_series(setup)
     return charts.csv(np.array(list(series.values()), dtype=float).T, [str(n) for n in lengths], list(series))
 
 
 # Tables
 
 
-def sides_control(state):
+def cost_curves_sides_control(state):
     """Draw the choice of where kernels and windows lie."""
     st.segmented_control(
         "Kernels and windows lie",
@@ -372,7 +377,7 @@ def sides_control(state):
     )
 
 
-def paths_reading(setup):
+def cost_curves_paths_reading(setup):
     """Say which paths the table counts."""
     which = {
         "before": "of one-sided (causal) layers, whose kernels and windows end with the token itself",
@@ -384,7 +389,7 @@ def paths_reading(setup):
     )
 
 
-def kinds_table(setup):
+def cost_curves_kinds_table(setup):
     """Return every kind of layer at the chosen setting as a Markdown table."""
     rows = [
         f"**At {setup.n:,} tokens** | multiplications | with projections | grow as | steps in a row | longest path "
@@ -392,16 +397,17 @@ def kinds_table(setup):
         "---|---:|---:|:---|---:|---:|:---",
     ]
     for name, kind in cost.KINDS.items():
-        one = layer(setup, name)
+        one = _layer(setup, name)
         path = "never" if math.isinf(one.path) else f"{one.path:,}"
         rows.append(
-            f"{kind.title} | {many(one.operations)} | {many(one.whole)} | $O({kind.operations})$ | {one.steps:,} "
+            f"{kind.title} | {count_in_units(one.operations)} | {count_in_units(one.whole)} | $O({kind.operations})$ "
+            f"| {one.steps:,} "
             f"| {path} | $O({kind.path})$"
         )
     return "\n".join(rows)
 
 
-def models_picture(setup, theme):
+def cost_curves_models_picture(setup, theme):
     """Draw what the cache of known decoders takes at the chosen length."""
     names = [name for name, shape in cost.SHAPES.items() if shape.kind == "decoder"]
     sizes = [cost.SHAPES[name].cache_bytes(setup.n, setup.bytes_per_number) for name in names]
@@ -425,7 +431,7 @@ def models_picture(setup, theme):
     )
 
 
-def models_csv(setup):
+def cost_curves_models_csv(setup):
     """Return the known models' numbers as comma-separated text."""
     columns = ["layers", "d_model", "heads", "kv_heads", "d_k", "most_tokens", "window", "cache_bytes", "score_bytes"]
     rows = [
@@ -436,7 +442,7 @@ def models_csv(setup):
     return charts.csv(rows, list(cost.SHAPES), columns)
 
 
-def parameters_table():
+def cost_curves_parameters_table():
     """Return Table 3 of the paper, its parameters beside those counted here, as Markdown."""
     base = cost.transformer_parameters()
     rows = [
@@ -452,7 +458,7 @@ def parameters_table():
     return "\n".join(rows).replace("| -", "| −")
 
 
-def training_reading():
+def cost_curves_training_reading():
     """Say what training the two models of the paper took."""
     base, big = (hours * 3600 * _GPUS * _PER_SECOND for hours in (12, 3.5 * 24))
     return (
@@ -465,27 +471,27 @@ def training_reading():
     )
 
 
-def parameters_reading(setup):
+def cost_curves_parameters_reading(setup):
     """Say how many parameters the chosen layer has."""
     own = cost.attention_parameters(*setup.widths)
     return (
-        f"An attention layer of your setting trains **{many(own)}** numbers, {setup.num_layers} of them "
-        f"**{many(own * setup.num_layers)}**, however long the text is."
+        f"An attention layer of your setting trains **{count_in_units(own)}** numbers, {setup.num_layers} of them "
+        f"**{count_in_units(own * setup.num_layers)}**, however long the text is."
     )
 
 
 # Code
 
 
-def code_of(setup):
+def cost_curves_code(setup):
     """Return the lines that compute the curves in view and draw them."""
-    lengths, (count, sizes), (across, up) = lengths_of(setup), counted(setup), axes_of(setup)
+    lengths, (count, sizes), (across, up) = _lengths_of(setup), _counted(setup), _axes_of(setup)
     return shown_code(
         {"lengths": lengths}
         | sizes
-        | {"marks": marks_of(setup), "across": across, "up": up, "size": size_of(), "theme": LIGHT},
+        | {"marks": _marks_of(setup), "across": across, "up": up, "size": _size_of(), "theme": LIGHT},
         ("costs", count),
         "for name, values in costs.items():\n    print(name, dict(zip(lengths, values)))\n",
-        ("picture", draw),
+        ("picture", _draw),
         'charts.save(picture, "cost.svg")',
     )

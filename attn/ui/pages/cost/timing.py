@@ -14,7 +14,7 @@ from attn.ui import jobs
 from attn.ui.jobs import Job
 from attn.ui.page import draw, figure
 from attn.ui.pages.cost.curves import CORES, Setup
-from attn.ui.pages.cost.units import in_bytes, in_seconds, power, times
+from attn.ui.pages.cost.units import bytes_in_units, growth_in_units, ratio_in_units, seconds_in_units
 from attn.ui.state import as_text
 from attn.ui.width import page_width
 from attn.words import listed
@@ -22,7 +22,7 @@ from attn.words import listed
 RUNNING = "cost.measuring.job"  # where the session holds the measurement that runs
 
 
-def measure_controls(state):
+def cost_timing_controls(state):
     """Draw what is measured, and return whether to begin."""
     longest = sorted({512, 1024, 2048, 4096, 8192} | {state.get("most")})
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -42,7 +42,7 @@ def measure_controls(state):
         )  # fmt: skip
 
 
-def tiles_reading():
+def cost_timing_tiles_reading():
     """Say what the tiles are, and how exact."""
     return (
         "`attn.blockwise` goes through queries and keys a tile at a time and carries along, for each query, the "
@@ -84,12 +84,12 @@ class Run(NamedTuple):
         return [one for one in self.found if one.contestant == contestant]
 
 
-def last_run(state):
+def _last_run(state):
     """Return what this visitor measured last, or None."""
     return st.session_state.get(state.key("run"))
 
 
-def begin(state, setup):
+def begin_cost_timing(state, setup):
     """Begin to measure, with no other heavy run beside it; what has come is kept when the visitor stops it."""
     run = st.session_state[state.key("run")] = Run(setup, [])
 
@@ -108,27 +108,27 @@ def begin(state, setup):
     st.session_state[RUNNING] = Job(work, alone=True)
 
 
-def show(state, theme):
+def show_cost_timing(state, theme):
     """Show the measurement that runs, with a button that stops it, or else the last one."""
-    run = last_run(state)
+    run = _last_run(state)
     if jobs.running(RUNNING):
         jobs.watch(RUNNING, "Measured", lambda: _draw(run, theme))
         return
     if reason := jobs.failure(RUNNING):
         st.error(as_text(reason))
     if run is not None and run.found:
-        st.markdown(measured_reading(run))
-        figure(measured_picture(run, theme), "cost.measured", tables={"measured": lambda: measured_csv(run)})
+        st.markdown(_measured_reading(run))
+        figure(_measured_picture(run, theme), "cost.measured", tables={"measured": lambda: _measured_csv(run)})
 
 
 def _draw(run, theme):
     """Draw what has come so far."""
     if run.found:
         st.caption("So far. Each of the four runs in a process of its own, one after the other.")
-        draw(measured_picture(run, theme))
+        draw(_measured_picture(run, theme))
 
 
-def measured_picture(run, theme):
+def _measured_picture(run, theme):
     """Draw time and memory over length, with how each grows."""
     time, memory = (
         [_measured_curve(run, name, field) for name in timing.CONTESTANTS] for field in ("seconds", "bytes")
@@ -137,7 +137,8 @@ def measured_picture(run, theme):
     size = {"width": int(page_width() / 2 - 12) if wide else page_width(), "height": 360 if wide else 280}
     options = {"x": charts.Axis("tokens", log=True, ticks=run.lengths, format="{:,.0f}".format), "dots": True} | size
     seconds, in_all = (
-        charts.Axis(name, log=True, format=form) for name, form in (("time of a run", in_seconds), ("memory", in_bytes))
+        charts.Axis(name, log=True, format=form)
+        for name, form in (("time of a run", seconds_in_units), ("memory", bytes_in_units))
     )
     figures = [charts.curves(time, theme, title="Time", y=seconds, **options)]
     if any(len(curve.x) for curve in memory):
@@ -150,31 +151,33 @@ def _measured_curve(run, contestant, field):
     known = [(one.n, getattr(one, field)) for one in run.of(contestant) if getattr(one, field)]
     lengths, values = [n for n, _ in known], [value for _, value in known]
     grows = cost.growth(lengths, values)
-    name = timing.CONTESTANTS[contestant] + ("" if math.isnan(grows) else f": {power(grows)}")
+    name = timing.CONTESTANTS[contestant] + ("" if math.isnan(grows) else f": {growth_in_units(grows)}")
     return charts.Curve(name, lengths, values)
 
 
-def measured_reading(run):
+def _measured_reading(run):
     """Say what was measured, and what it shows at the longest length that all of them reached."""
     s = run.setup
     cores = "one core each, by its own clock" if s.cores == "one" else f"{timing.cores()} cores"
     heads = f"{s.heads} head{'s' if s.heads > 1 else ''} of 64"
     sentences = [
         f"Measured here: {heads}, float32, {'causal, ' if s.causal else ''}{cores}, each the fastest of "
-        f"{runs_of(run.found)} runs. The exponents are fitted through the three longest texts."
+        f"{cost_timing_runs(run.found)} runs. The exponents are fitted through the three longest texts."
     ]
     shared = [n for n in run.lengths if all(any(one.n == n for one in run.of(name)) for name in timing.CONTESTANTS)]
     if shared:
         n = shared[-1]
         at = {name: next(one for one in run.of(name) if one.n == n) for name in timing.CONTESTANTS}
         sentences.append(
-            f"At {n:,} tokens tiles take **{in_seconds(at['tiles'].seconds)}**, "
-            f"the whole matrix in numpy {times(at['naive'].seconds, at['tiles'].seconds)} as long; torch's fused "
-            f"attention takes {in_seconds(at['fused'].seconds)}."
+            f"At {n:,} tokens tiles take **{seconds_in_units(at['tiles'].seconds)}**, "
+            f"the whole matrix in numpy {ratio_in_units(at['naive'].seconds, at['tiles'].seconds)} as long; torch's "
+            "fused "
+            f"attention takes {seconds_in_units(at['fused'].seconds)}."
         )
         if at["tiles"].bytes and at["naive"].bytes:
             sentences.append(
-                f"Memory: {in_bytes(at['tiles'].bytes)} instead of {in_bytes(at['naive'].bytes)}, the most that each "
+                f"Memory: {bytes_in_units(at['tiles'].bytes)} instead of {bytes_in_units(at['naive'].bytes)}, the "
+                "most that each "
                 "process took beyond its inputs, as the operating system counts it."
             )
     left_out = [name for name in timing.WHOLE if len(run.of(name)) < len(run.of("fused"))]
@@ -186,19 +189,19 @@ def measured_reading(run):
     return " ".join(sentences)
 
 
-def runs_of(found):
+def cost_timing_runs(found):
     """Say of how many runs those measured are the fastest.
 
     Examples
     --------
-    >>> runs_of([timing.Measured("tiles", 128, 0.1, 3, None), timing.Measured("tiles", 64, 0.01, 30, None)])
+    >>> cost_timing_runs([timing.Measured("tiles", 128, 0.1, 3, None), timing.Measured("tiles", 64, 0.01, 30, None)])
     '3 to 30'
     """
     fewest, most = (pick(one.runs for one in found) for pick in (min, max))
     return f"{fewest:,}" if fewest == most else f"{fewest:,} to {most:,}"
 
 
-def measured_csv(run):
+def _measured_csv(run):
     """Return what was measured as comma-separated text."""
     rows = [f"{timing.CONTESTANTS[one.contestant]}, {one.n} tokens" for one in run.found]
     values = [[one.seconds, one.runs, np.nan if one.bytes is None else one.bytes] for one in run.found]

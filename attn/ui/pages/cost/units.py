@@ -1,12 +1,12 @@
 """Numbers with their units, short enough to be read aloud."""
 
 
-def many(value):
+def count_in_units(value):
     """Return a number of operations or of numbers, short enough to be read aloud.
 
     Examples
     --------
-    >>> many(134217728), many(1000), many(37)
+    >>> count_in_units(134217728), count_in_units(1000), count_in_units(37)
     ('134 million', '1,000', '37')
     """
     for size, word in ((1e15, "quadrillion"), (1e12, "trillion"), (1e9, "billion"), (1e6, "million")):
@@ -15,12 +15,12 @@ def many(value):
     return f"{value:,.0f}"
 
 
-def in_bytes(value):
+def bytes_in_units(value):
     """Return a size in memory.
 
     Examples
     --------
-    >>> in_bytes(8388608), in_bytes(512)
+    >>> bytes_in_units(8388608), bytes_in_units(512)
     ('8.39 MB', '512 bytes')
     """
     for size, unit in ((1e15, "PB"), (1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
@@ -29,12 +29,12 @@ def in_bytes(value):
     return f"{value:.0f} bytes"
 
 
-def in_seconds(value):
+def seconds_in_units(value):
     """Return a duration.
 
     Examples
     --------
-    >>> in_seconds(0.0123), in_seconds(1.5), in_seconds(2e-5)
+    >>> seconds_in_units(0.0123), seconds_in_units(1.5), seconds_in_units(2e-5)
     ('12.3 ms', '1.5 s', '20 µs')
     """
     for size, unit in ((1, "s"), (1e-3, "ms"), (1e-6, "µs")):
@@ -43,23 +43,23 @@ def in_seconds(value):
     return None
 
 
-def power(exponent):
+def growth_in_units(exponent):
     """Return how something grows with n, as text that stays as large as the rest of it.
 
     Examples
     --------
-    >>> power(1.97), power(0.5)
+    >>> growth_in_units(1.97), growth_in_units(0.5)
     ('n^1.97', 'n^0.50')
     """
     return f"n^{exponent:.2f}".replace("-", "−")
 
 
-def times(one, other):
+def ratio_in_units(one, other):
     """Return how many times one number is another.
 
     Examples
     --------
-    >>> times(6, 3), times(1, 500)
+    >>> ratio_in_units(6, 3), ratio_in_units(1, 500)
     ('2 times', '1/500 of')
     """
     ratio = one / other

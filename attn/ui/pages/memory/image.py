@@ -9,7 +9,7 @@ from attn.data import picture_files, pictures
 from attn.ui.controls.upload import UploadKind, upload_control
 from attn.ui.media import ImageInput
 from attn.ui.page import code, figure, reading, tabs, theme
-from attn.ui.pages.memory.setup import FEATURES, TABS, letter
+from attn.ui.pages.memory.setup import FEATURES, TABS, memory_letter
 from attn.ui.shown_code import LIGHT, Source, shown_code
 from attn.ui.width import page_width
 
@@ -33,15 +33,15 @@ PICTURE = UploadKind(
 )
 
 
-def picture_control(state):
+def memory_image_picture_control(state):
     """Draw the choice of a picture, one of those at hand or a file, and return it with the code that makes it."""
     seen = upload_control(state, PICTURE)
     return seen.pixels(SIDE), Source(seen.code(SIDE))
 
 
-def image_controls(state):
+def memory_image_controls(state):
     """Draw the picture, what its pixels compare, and how much of what they read is added."""
-    chosen = picture_control(state)
+    chosen = memory_image_picture_control(state)
     st.segmented_control(
         "Pixels compare", FEATURES, format_func=FEATURES.get, key=state.key("features"), required=True,
         help="No trained weights of this network are at hand. Colour: queries and keys are the colours themselves. "
@@ -66,12 +66,12 @@ def image_controls(state):
     return chosen
 
 
-def pixels(state, setup, chosen):
+def memory_image_tab(state, setup, chosen):
     """Show where one pixel looks, and what the picture becomes."""
     picture, made = chosen
-    x = features_of(setup)(picture)
-    steps, weights, output = look(picture, x, *matrices_of(setup), setup.factor, setup.pixel)
-    q, k, o = letter("query", "g(x_j)"), letter("key", "f(x_i)"), letter("output", "o_j")
+    x = memory_image_features(setup)(picture)
+    steps, weights, output = _look(picture, x, *memory_image_matrices(setup), setup.factor, setup.pixel)
+    q, k, o = memory_letter("query", "g(x_j)"), memory_letter("key", "f(x_i)"), memory_letter("output", "o_j")
     reading(
         _pixels_in_words(setup, weights, output - picture),
         rf"\begin{{gathered}} \alpha_{{ij}} = \mathrm{{softmax}}_i\left({k}^\top {q}\right) \\ "
@@ -80,7 +80,7 @@ def pixels(state, setup, chosen):
     )
     size = int(min((page_width() - 60) / 3, 500))
     figure(
-        photos(picture, weights, output, setup.factor, setup.pixel, size, theme()),
+        _photos(picture, weights, output, setup.factor, setup.pixel, size, theme()),
         "memory.pixels",
         on_pick=lambda row, column: state.set(pixel=(row, column)),
         tables={"weights": lambda: charts.csv(weights, charts.counted(SIDE), charts.counted(SIDE))},
@@ -97,35 +97,35 @@ def _typed(state, axis):
     state.set(pixel=tuple(pixel))
 
 
-def features_of(setup):
+def memory_image_features(setup):
     """Return the function that describes the pixels of a picture."""
-    return colours_and_places if setup.features == "place" else colours
+    return image_colours_and_places if setup.features == "place" else image_colours
 
 
-def colours(picture):
+def image_colours(picture):
     """Describe each pixel by its colour, (n, 3)."""
     return picture.reshape(-1, 3) - 0.5
 
 
-def colours_and_places(picture):
+def image_colours_and_places(picture):
     """Describe each pixel by its colour and its place, (n, 5)."""
     down, across = np.indices(picture.shape[:2]).reshape(2, -1, 1) / len(picture) - 0.5
     return np.hstack([picture.reshape(-1, 3) - 0.5, across, down])
 
 
-def matrices_of(setup):
+def memory_image_matrices(setup):
     """Return w_f, w_g, w_h and w_v."""
     if setup.features == "random":
-        return random_matrices(setup.contrast, setup.seed)
-    return plain_matrices(setup.contrast, 5 if setup.features == "place" else 3)
+        return _random_matrices(setup.contrast, setup.seed)
+    return _plain_matrices(setup.contrast, 5 if setup.features == "place" else 3)
 
 
-def plain_matrices(contrast, d):
+def _plain_matrices(contrast, d):
     """Return matrices that compare pixels as they are."""
     return np.eye(d), contrast * np.eye(d), np.eye(d, 3), np.eye(3, d)
 
 
-def random_matrices(contrast, seed):
+def _random_matrices(contrast, seed):
     """Return random projections of colours."""
     rng = np.random.default_rng(seed)
     w_f, w_g, w_h = rng.normal(size=(3, 3)), contrast * rng.normal(size=(3, 3)), rng.normal(size=(3, 3))
@@ -133,7 +133,7 @@ def random_matrices(contrast, seed):
     return w_f, w_g, w_h, w_v
 
 
-def look(picture, x, w_f, w_g, w_h, w_v, gamma, pixel):
+def _look(picture, x, w_f, w_g, w_h, w_v, gamma, pixel):
     """Return all steps, where one pixel looks, and what the picture becomes."""
     steps = image_attention.image_attention(x, w_f, w_g, w_h, w_v, gamma=gamma)
     weights = steps.weights.reshape(*picture.shape[:2], *picture.shape[:2])[tuple(pixel)]
@@ -141,7 +141,7 @@ def look(picture, x, w_f, w_g, w_h, w_v, gamma, pixel):
     return steps, weights, output
 
 
-def photos(picture, weights, output, gamma, pixel, size, theme):
+def _photos(picture, weights, output, gamma, pixel, size, theme):
     """Draw the picture, where one pixel looks, and what the picture becomes."""
     return charts.beside(
         charts.photo(picture, theme, title="Click a pixel", size=size, pick=charts.Pick("pixel", pixel)),
@@ -201,16 +201,16 @@ def _looked_at(steps, picture):
 
 def _pixels_code(setup, made, size):
     if setup.features == "random":
-        matrices, extra = random_matrices, {"seed": setup.seed}
+        matrices, extra = _random_matrices, {"seed": setup.seed}
     else:
-        matrices, extra = plain_matrices, {"d": 5 if setup.features == "place" else 3}
+        matrices, extra = _plain_matrices, {"d": 5 if setup.features == "place" else 3}
     settings = {"picture": made, "contrast": setup.contrast} | extra | {"gamma": setup.factor, "pixel": setup.pixel}
     return shown_code(
         settings | {"size": size, "theme": LIGHT},
-        ("x", features_of(setup)),
+        ("x", memory_image_features(setup)),
         ("w_f, w_g, w_h, w_v", matrices),
-        ("steps, weights, output", look),
+        ("steps, weights, output", _look),
         "print(weights.sum(), weights.max(), abs(output - picture).max())\n",
-        ("shown", photos),
+        ("shown", _photos),
         'charts.save(shown, "pixels.svg")',
     )

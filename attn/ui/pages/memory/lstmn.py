@@ -9,7 +9,7 @@ from attn.architectures import lstmn
 from attn.architectures.recurrent import Recurrent
 from attn.data import examples
 from attn.ui.page import code, figure, reading, tabs, theme
-from attn.ui.pages.memory.setup import DEFAULT_SENTENCE, TABS, letter
+from attn.ui.pages.memory.setup import DEFAULT_SENTENCE, TABS, memory_letter
 from attn.ui.shown_code import LIGHT, shown_code
 from attn.ui.state import as_text
 from attn.ui.width import page_width, tallest
@@ -23,7 +23,7 @@ D_MODEL, WIDTH = 8, 8  # of the cell that looks back
 LOOKS = {"w_past": WIDTH, "w_now": D_MODEL, "w_summary": WIDTH}  # its matrices, and their rows
 
 
-def cell_controls(state):
+def memory_lstmn_controls(state):
     """Draw the sentence and how sharply the cell looks back."""
     st.text_area(
         "Sentence", key=state.key("sentence"), height=96, max_chars=400,
@@ -33,7 +33,7 @@ def cell_controls(state):
     st.number_input("Seed", 0, 9999, key=state.key("seed"), help="For the words and the weights, which are random.")
 
 
-def cell_of(words, seed, focus):
+def _cell_of(words, seed, focus):
     """Return the words as vectors, the cell, and how it looks back, all random."""
     x = examples.random_example(words, D_MODEL, 1, 1, seed).x
     rng = np.random.default_rng(seed)
@@ -43,18 +43,18 @@ def cell_of(words, seed, focus):
     return x, cell, looks
 
 
-def look_back(x, cell, looks):
+def _look_back(x, cell, looks):
     """Run the cell over the words."""
     return lstmn.look_back(x, cell, **looks)
 
 
-def picture(steps, labels, hidden, theme, room, tallest):
+def _picture(steps, labels, hidden, theme, room, tallest):
     """Draw over which of its past states each step looks."""
     options = {"hidden": hidden, "title": "Where each step looks back", "axes": ("query", "key")}
     return charts.panels(theme, room, charts.panel(steps.weights, labels, labels, **options), tallest=tallest)
 
 
-def looking_back(state, setup):
+def memory_lstmn_tab(state, setup):
     """Show over which of its own past states each step of a cell looks."""
     words = examples.split_words(setup.sentence)
     if not words:
@@ -64,10 +64,10 @@ def looking_back(state, setup):
         st.warning(f"This part reads at most {MOST_WORDS} words: the first {MOST_WORDS} of {len(words):,} are used.")
     words = words[:MOST_WORDS]
     labels = charts.token_labels(words)
-    x, cell, looks = cell_of(words, setup.seed, setup.focus)
-    steps = look_back(x, cell, looks)
+    x, cell, looks = _cell_of(words, setup.seed, setup.focus)
+    steps = _look_back(x, cell, looks)
     moved = _moved_before(x, cell, looks)
-    h, q, z = letter("key", "h_i"), letter("query", "x_t"), letter("output", r"\tilde h_t")
+    h, q, z = memory_letter("key", "h_i"), memory_letter("query", "x_t"), memory_letter("output", r"\tilde h_t")
     reading(
         _looking_back_in_words(labels, steps, moved),
         rf"\begin{{gathered}} a_i = v^\top \tanh(W_h {h} + W_x {q} + W_s \tilde h_{{t-1}}) \\ "
@@ -76,7 +76,7 @@ def looking_back(state, setup):
     )
     hidden = np.triu(np.ones((len(words),) * 2, dtype=bool))
     figure(
-        picture(steps, labels, hidden, theme(), page_width(), tallest(page_width())),
+        _picture(steps, labels, hidden, theme(), page_width(), tallest(page_width())),
         "memory.looking_back",
         tables={"weights": lambda: charts.csv(steps.weights, labels, labels, hidden)},
     )
@@ -87,7 +87,7 @@ def _moved_before(x, cell, looks):
     """Measure how far replacing any word moves a state before it."""
 
     def states(x):
-        return look_back(x, cell, looks).state
+        return _look_back(x, cell, looks).state
 
     return max(leak_test(states, x, np.tri(len(x), dtype=bool), token).largest for token in range(len(x)))
 
@@ -131,10 +131,10 @@ def _looking_back_code(setup, words):
     settings = {"words": list(words), "seed": setup.seed, "focus": setup.focus}
     return shown_code(
         settings | {"theme": LIGHT, "room": round(page_width()), "tallest": tallest(page_width())},
-        ("x, cell, looks", cell_of),
-        ("steps", look_back),
+        ("x, cell, looks", _cell_of),
+        ("steps", _look_back),
         "print(steps.weights.round(3))\n",
         "labels, hidden = charts.token_labels(words), np.triu(np.ones((len(words), len(words)), dtype=bool))",
-        ("picture", picture),
+        ("picture", _picture),
         'charts.save(picture, "looking_back.svg")',
     )

@@ -7,7 +7,7 @@ from attn import charts
 from attn.architectures import turing_machine
 from attn.charts.labels import fixed
 from attn.ui.page import code, figure, reading, tabs, theme
-from attn.ui.pages.memory.setup import MATCH, MEMORIES, STAGES, TABS, letter
+from attn.ui.pages.memory.setup import MATCH, MEMORIES, STAGES, TABS, memory_letter
 from attn.ui.shown_code import LIGHT, shown_code
 from attn.ui.width import page_width, tallest
 
@@ -17,17 +17,17 @@ WRITTEN_CELL, LARGEST_CELL = 46, 130  # pixels of a cell: the least that holds a
 EXAMPLE = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [-1.0, 0.0]])
 
 
-def memory_of(setup):
+def _memory_of(setup):
     """Return the rows of the memory."""
-    return EXAMPLE if setup.memory == "example" else drawn_memory(setup.seed, setup.rows)
+    return EXAMPLE if setup.memory == "example" else _drawn_memory(setup.seed, setup.rows)
 
 
-def drawn_memory(seed, n_rows):
+def _drawn_memory(seed, n_rows):
     """Return a memory of random numbers."""
     return np.random.default_rng(seed).normal(size=(n_rows, 2)).round(1) + 0.0
 
 
-def ntm_controls(state):
+def memory_ntm_controls(state):
     """Draw what addresses the memory and what is written, in the order in which it happens."""
     st.segmented_control(
         "Memory", MEMORIES, format_func=MEMORIES.get, key=state.key("memory"), required=True,
@@ -65,11 +65,11 @@ def ntm_controls(state):
     right.slider("Add second", -5.0, 5.0, step=0.1, key=state.key("add_2"), help=adding.format("second"))
 
 
-def addressing(setup):
-    """Return what the head goes by, as `address` takes it."""
+def _addressing(setup):
+    """Return what the head goes by, as `_address` takes it."""
     return {
         "key": [setup.across, setup.up],
-        "previous_row": min(setup.previous, len(memory_of(setup))) - 1,
+        "previous_row": min(setup.previous, len(_memory_of(setup))) - 1,
         "sharpness": setup.sharpness,
         "gate": setup.gate,
         "shift": setup.shift,
@@ -78,7 +78,7 @@ def addressing(setup):
     }
 
 
-def address(memory, key, previous_row, sharpness, gate, shift, blur, gamma):
+def _address(memory, key, previous_row, sharpness, gate, shift, blur, gamma):
     """Return the weights of the step before, and every step of the addressing."""
     n = len(memory)
     previous = np.eye(n)[previous_row]
@@ -87,12 +87,12 @@ def address(memory, key, previous_row, sharpness, gate, shift, blur, gamma):
     return previous, steps
 
 
-def stages_of(previous, steps):
+def _stages_of(previous, steps):
     """Return the weights step by step, (n_rows, 5)."""
     return np.stack([steps.content, previous, steps.gated, steps.shifted, steps.weights], axis=1)
 
 
-def picture(memory, steps, stages, cells, theme, room):
+def _picture(memory, steps, stages, cells, theme, room):
     """Draw the memory, how its rows match the key, and the weights step by step."""
     labels = [f"row {at + 1}" for at in range(len(memory))]
     return charts.panels(
@@ -106,12 +106,12 @@ def picture(memory, steps, stages, cells, theme, room):
     )
 
 
-def ntm(state, setup):
+def memory_ntm_tab(state, setup):
     """Show how a head finds its rows, and what it reads and writes there."""
-    rows = memory_of(setup)
-    previous, steps = address(rows, **addressing(setup))
+    rows = _memory_of(setup)
+    previous, steps = _address(rows, **_addressing(setup))
     labels, wide = [f"row {at + 1}" for at in range(len(rows))], charts.counted(2)
-    stages = stages_of(previous, steps)
+    stages = _stages_of(previous, steps)
     read = turing_machine.read(rows, steps.weights)
     reading(
         _ntm_in_words(setup, previous, steps, read),
@@ -119,7 +119,7 @@ def ntm(state, setup):
         f"memory: {len(rows)} × 2 · key: 2 · weights: {len(rows)} · read: 2",
     )
     figure(
-        picture(rows, steps, stages, _cells(len(rows)), theme(), page_width()),
+        _picture(rows, steps, stages, _cells(len(rows)), theme(), page_width()),
         "memory.address",
         tables={"weights": lambda: charts.csv(stages, labels, STAGES)},
     )
@@ -141,7 +141,7 @@ def _write(setup, rows, weights, labels, wide):
     written = turing_machine.write(rows, weights, erase, add)
     best = int(weights.argmax())
     numbers = ", ".join(fixed(written.memory[best], 3))
-    m = letter("key", "M")
+    m = memory_letter("key", "M")
     reading(
         f"The same weights write. Every row first loses its weight times the share to erase ({erase[0]:g}, "
         f"{erase[1]:g}) of itself, then gains its weight times what is added ({add[0]:g}, {add[1]:g}). Row "
@@ -184,7 +184,7 @@ def _ntm_in_words(setup, previous, steps, read):
 
 def _ntm_formula():
     """Return the four steps as LaTeX."""
-    k, m, r = letter("query", "k"), letter("key", "M"), letter("output", "r")
+    k, m, r = memory_letter("query", "k"), memory_letter("key", "M"), memory_letter("output", "r")
     return (
         rf"\begin{{gathered}} w^c = \mathrm{{softmax}}(\beta \cos({k}, {m})) \\ "
         r"w^g = g\,w^c + (1-g)\,w_{t-1} \\ \tilde w = w^g * s, \quad w \propto \tilde w^{\,\gamma} \\ "
@@ -195,16 +195,16 @@ def _ntm_formula():
 def _ntm_code(setup):
     memory, drawn = {"memory": EXAMPLE}, ()
     if setup.memory == "random":
-        memory, drawn = {"seed": setup.seed, "n_rows": setup.rows}, (("memory", drawn_memory),)
-    settings = memory | addressing(setup)
+        memory, drawn = {"seed": setup.seed, "n_rows": setup.rows}, (("memory", _drawn_memory),)
+    settings = memory | _addressing(setup)
     settings |= {"erase": [setup.erase_1, setup.erase_2], "add": [setup.add_1, setup.add_2]}
     return shown_code(
-        settings | {"cells": _cells(len(memory_of(setup))), "theme": LIGHT, "room": round(page_width())},
+        settings | {"cells": _cells(len(_memory_of(setup))), "theme": LIGHT, "room": round(page_width())},
         *drawn,
-        ("previous, steps", address),
+        ("previous, steps", _address),
         "print(steps.weights.round(6), turing_machine.read(memory, steps.weights).round(6))",
         "written = turing_machine.write(memory, steps.weights, erase, add)\nprint(written.memory.round(6))\n",
-        ("stages", stages_of),
-        ("picture", picture),
+        ("stages", _stages_of),
+        ("picture", _picture),
         'charts.save(picture, "memory.svg")',
     )

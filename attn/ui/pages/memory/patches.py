@@ -8,8 +8,8 @@ import streamlit as st
 from attn import alignment, charts, softmax
 from attn.architectures import image_attention
 from attn.ui.page import code, figure, reading, tabs, theme
-from attn.ui.pages.memory.image import GRID, PATCH, picture_control
-from attn.ui.pages.memory.setup import TABS, letter
+from attn.ui.pages.memory.image import GRID, PATCH, memory_image_picture_control
+from attn.ui.pages.memory.setup import TABS, memory_letter
 from attn.ui.shown_code import LIGHT, shown_code
 from attn.ui.state import as_text
 from attn.ui.width import page_width
@@ -44,15 +44,15 @@ class Looks(NamedTuple):
     weights: np.ndarray  # (n_words, n) rows sum to 1
 
 
-def patches_controls(state):
+def memory_patches_controls(state):
     """Draw the picture, the words, and how sharply they look."""
-    chosen = picture_control(state)
+    chosen = memory_image_picture_control(state)
     st.text_input(
         "Words", key=state.key("caption"), max_chars=200,
         help=f"Up to {MOST_WORDS}, one step of a caption each. Known are: {', '.join(WORDS)}.",
     )  # fmt: skip
     st.slider("Sharpness", 0.0, 40.0, step=0.5, key=state.key("contrast"), help="Multiplies the scores.")
-    count = len(known_words(state.get("caption"))[0])
+    count = len(memory_patches_known_words(state.get("caption"))[0])
     state.clamp("word", 1, count)
     if count > 1:
         st.slider("Word", 1, count, key=state.key("word"), help="Whose soft and hard reads are shown below.")
@@ -60,24 +60,24 @@ def patches_controls(state):
     return chosen
 
 
-def known_words(caption):
+def memory_patches_known_words(caption):
     """Return the words of a caption that have a vector, at most six, and those that have none."""
     typed = caption.lower().replace(",", " ").split()
     known = tuple(word for word in typed if word in WORDS)[:MOST_WORDS]
     return known or _DEFAULT_CAPTION, [word for word in typed if word not in WORDS]
 
 
-def looks(picture, words, sharpness):
+def compute_memory_patches(picture, words, sharpness):
     """Let each word look at the patches of a picture.
 
     Returns
     -------
     Looks
     """
-    return Looks(words, *look(picture, [WORDS[word] for word in words], sharpness))
+    return Looks(words, *_look(picture, [WORDS[word] for word in words], sharpness))
 
 
-def look(picture, queries, sharpness):
+def _look(picture, queries, sharpness):
     """Return the patches of a picture, and the weight that each word's query gives them."""
     cut = image_attention.patches(picture, PATCH)
     scores = alignment.dot(queries, image_attention.patch_features(cut, GRID))
@@ -85,7 +85,7 @@ def look(picture, queries, sharpness):
     return cut, weights
 
 
-def photos(picture, words, weights, size, theme):
+def _photos(picture, words, weights, size, theme):
     """Draw the picture, and where each word looks."""
     return charts.beside(
         charts.photo(picture, theme, grid=(GRID, GRID), lines=True, title="Picture", size=size),
@@ -97,16 +97,16 @@ def photos(picture, words, weights, size, theme):
     )
 
 
-def words_and_patches(state, setup, chosen):
+def memory_patches_tab(state, setup, chosen):
     """Show where each word looks, and what it reads softly and hard."""
     picture, made = chosen
-    words, unknown = known_words(setup.caption)
-    result = looks(picture, words, setup.contrast)
+    words, unknown = memory_patches_known_words(setup.caption)
+    result = compute_memory_patches(picture, words, setup.contrast)
     if unknown:
         named = ", ".join(as_text(word) for word in unknown[:6])
         st.warning(f"No vector for {named}. These words have one: {', '.join(WORDS)}.")
     at = min(setup.word, len(words)) - 1
-    k, q, z = letter("key", "a_i"), letter("query", "h_t"), letter("output", "z_t")
+    k, q, z = memory_letter("key", "a_i"), memory_letter("query", "h_t"), memory_letter("output", "z_t")
     reading(
         _looks_in_words(result),
         rf"\begin{{gathered}} \alpha_{{ti}} = \mathrm{{softmax}}_i\left({q}^\top {k}\right) \\ "
@@ -115,7 +115,7 @@ def words_and_patches(state, setup, chosen):
     )
     size = int(min((page_width() - 24 * len(words)) / (len(words) + 1), 300))
     figure(
-        photos(picture, words, result.weights, size, theme()),
+        _photos(picture, words, result.weights, size, theme()),
         "memory.words",
         tables={"weights": lambda: charts.csv(result.weights, words, charts.counted(GRID * GRID))},
     )
@@ -205,8 +205,8 @@ def _words_code(setup, made, words, size):
     }
     return shown_code(
         settings | {"size": size, "theme": LIGHT},
-        ("cut, weights", look),
+        ("cut, weights", _look),
         "print(weights.sum(axis=1), alignment.doubly_stochastic_penalty(weights))\n",
-        ("shown", photos),
+        ("shown", _photos),
         'charts.save(shown, "words.svg")',
     )

@@ -9,7 +9,7 @@ from attn import charts
 from attn.architectures import pointer_network
 from attn.trained import pointer
 from attn.ui.page import code, figure, reading, tabs, theme
-from attn.ui.pages.memory.setup import DEFAULT_NUMBERS, TABS, letter
+from attn.ui.pages.memory.setup import DEFAULT_NUMBERS, TABS, memory_letter
 from attn.ui.shown_code import LIGHT, shown_code
 from attn.ui.state import as_text
 from attn.ui.width import page_width, tallest
@@ -17,7 +17,7 @@ from attn.ui.width import page_width, tallest
 MOST_NUMBERS = 20
 
 
-def pointer_controls(state):
+def memory_pointer_controls(state):
     """Draw the numbers to sort."""
     st.text_area(
         "Numbers to sort", key=state.key("numbers"), height=96, max_chars=400,
@@ -33,7 +33,7 @@ def pointer_controls(state):
     )
 
 
-def numbers_of(typed):
+def _numbers_of(typed):
     """Return the numbers that were typed.
 
     Returns
@@ -63,20 +63,20 @@ def _wrong(part):
     return "below 0" if float(part) < 0 else "above 1" if float(part) > 1 else ""
 
 
-def point(network, numbers, leave_out):
+def _point(network, numbers, leave_out):
     """Let a network point at one number after the other."""
     inputs = np.array(numbers, dtype=np.float32)[:, None]
     return pointer_network.point_at_all(network, inputs, leave_out_visited=leave_out)
 
 
-def names_of(numbers, pointed):
+def _names_of(numbers, pointed):
     """Return what the steps and the inputs are called."""
     rows = [f"{step + 1} → {numbers[at]:g}" for step, at in enumerate(pointed.order)]
     columns = charts.token_labels([f"{x:g}" for x in numbers])
     return rows, columns
 
 
-def picture(pointed, rows, columns, leave_out, theme, room, tallest):
+def _picture(pointed, rows, columns, leave_out, theme, room, tallest):
     """Draw the scores of every step, and where it points."""
     options = {"hidden": pointed.visited if leave_out else None, "axes": ("step", "input")}
     return charts.panels(
@@ -89,26 +89,26 @@ def picture(pointed, rows, columns, leave_out, theme, room, tallest):
     )
 
 
-def pointing(state, setup):
+def memory_pointer_tab(state, setup):
     """Show where a trained network points, step by step."""
     try:
-        numbers = numbers_of(setup.numbers)
+        numbers = _numbers_of(setup.numbers)
     except ValueError as error:
         st.error(as_text(f"{error} Below stands the example."))
-        numbers = numbers_of(DEFAULT_NUMBERS)
+        numbers = _numbers_of(DEFAULT_NUMBERS)
     network, accuracy = pointer.load()
-    pointed = point(network, numbers, setup.leave_out)
+    pointed = _point(network, numbers, setup.leave_out)
     found = [numbers[at] for at in pointed.order]
-    rows, columns = names_of(numbers, pointed)
-    e, d = letter("key", "e_j"), letter("query", "d_i")
+    rows, columns = _names_of(numbers, pointed)
+    e, d = memory_letter("key", "e_j"), memory_letter("query", "d_i")
     reading(
-        pointing_in_words(numbers, found),
+        memory_pointer_in_words(numbers, found),
         rf"\begin{{gathered}} u_j = v^\top \tanh(W_1 {e} + W_2 {d}) \\ p = \mathrm{{softmax}}(u) \end{{gathered}}",
         f"encoded: {len(numbers)} × {len(network.v)} · one state per step: {len(network.v)} · "
         f"weights: {len(numbers)} × {len(numbers)}, which are the output",
     )
     figure(
-        picture(pointed, rows, columns, setup.leave_out, theme(), page_width(), tallest(page_width())),
+        _picture(pointed, rows, columns, setup.leave_out, theme(), page_width(), tallest(page_width())),
         "memory.pointing",
         tables={
             "weights": lambda: charts.csv(pointed.weights, rows, columns),
@@ -122,7 +122,7 @@ def pointing(state, setup):
     )
 
 
-def pointing_in_words(numbers, found):
+def memory_pointer_in_words(numbers, found):
     """Say what came out, and whether it is sorted."""
     listed = ", ".join(f"{x:g}" for x in found)
     wrong = next((at for at, pair in enumerate(zip(found, sorted(numbers), strict=True)) if pair[0] != pair[1]), None)
@@ -172,9 +172,9 @@ def _pointing_code(numbers, leave_out):
     return shown_code(
         {"numbers": numbers, "leave_out": leave_out} | look,
         "network, accuracy = pointer.load()",
-        ("pointed", point),
+        ("pointed", _point),
         "print([numbers[at] for at in pointed.order])\n",
-        ("rows, columns", names_of),
-        ("picture", picture),
+        ("rows, columns", _names_of),
+        ("picture", _picture),
         'charts.save(picture, "pointing.svg")',
     )

@@ -132,11 +132,11 @@ class Setup(Published, WordsAndPatches, Pixels, LookFar, LookBack, Point, ReadAn
     """Everything chosen on Memory."""
 
 
-def published_results(state, setup):
+def memory_published_tab(state, setup):
     """Show what papers printed of the mechanisms on this page."""
     results_tab(state, PRINTED)
 
 
-def letter(role, name):
+def memory_letter(role, name):
     """Return a letter as LaTeX in the colour of its role."""
     return rf"\textcolor{{{theme().role(role)}}}{{{name}}}"

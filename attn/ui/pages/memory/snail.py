@@ -14,7 +14,7 @@ from attn.ui.width import page_width
 RULES = ["Dilations from 1", "Dilations as printed"]
 
 
-def snail_controls(state):
+def memory_snail_controls(state):
     """Draw the length of the sequence and what is put on it."""
     st.slider("Steps", 2, 32, key=state.key("steps"), help="T, the length of the sequence.")
     st.slider("Channels a block adds", 1, 16, key=state.key("channels"), help="D, what each dense block appends.")
@@ -25,9 +25,9 @@ def snail_controls(state):
     st.number_input("Seed", 0, 9999, key=state.key("seed"), help="For the input and the weights, which are random.")
 
 
-def far_back(state, setup):
+def memory_snail_tab(state, setup):
     """Show how far back the last step looks, with two rules for the dilations."""
-    moved = measure(setup.steps, setup.channels, setup.attends, setup.seed)
+    moved = _measure(setup.steps, setup.channels, setup.attends, setup.seed)
     right, printed = moved
     reading(
         _snail_in_words(setup, right, printed, moved),
@@ -38,7 +38,7 @@ def far_back(state, setup):
     )
     layout = _fan_layout(setup.steps)
     figure(
-        picture(moved, setup.steps, setup.attends, theme=theme(), **layout),
+        _picture(moved, setup.steps, setup.attends, theme=theme(), **layout),
         "memory.fan",
     )
     tabs(state, TABS, {"more": lambda: _lags(setup, moved), "code": lambda: code(_snail_code(setup, layout))})
@@ -52,13 +52,13 @@ def _fan_layout(steps):
     return {"side_by_side": False, "width": int(min(at_least(page_width() - 130), 96 * steps)), "layer": layer}
 
 
-def measure(n_steps, channels, attends, seed):
+def _measure(n_steps, channels, attends, seed):
     """Measure how far the last output moves when a step is replaced, by how far back it is: for both rules."""
     rules = [snail.dilations(n_steps, as_printed=printed) for printed in (False, True)]
-    return {dilated: moved_by(n_steps, channels, attends, seed, dilated) for dilated in rules}
+    return {dilated: snail_moves(n_steps, channels, attends, seed, dilated) for dilated in rules}
 
 
-def moved_by(n_steps, channels, attends, seed, dilated):
+def snail_moves(n_steps, channels, attends, seed, dilated):
     """Measure it with these dilations."""
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(n_steps, 3))
@@ -72,7 +72,7 @@ def moved_by(n_steps, channels, attends, seed, dilated):
     return snail.lags_reached(network, x)
 
 
-def picture(moved, n_steps, attends, side_by_side, width, layer, theme):
+def _picture(moved, n_steps, attends, side_by_side, width, layer, theme):
     """Draw how far back the last step sees, by both rules."""
     fans = []
     for rule, (dilated, by_lag) in zip(RULES, moved.items(), strict=True):
@@ -117,8 +117,8 @@ def _snail_code(setup, layout):
     settings = {"n_steps": setup.steps, "channels": setup.channels, "attends": setup.attends, "seed": setup.seed}
     return shown_code(
         settings | layout | {"theme": LIGHT},
-        ("moved", measure),
+        ("moved", _measure),
         "for dilated, by_lag in moved.items():\n    print(dilated, by_lag.round(3))\n",
-        ("picture", picture),
+        ("picture", _picture),
         'charts.save(picture, "fan.svg")',
     )

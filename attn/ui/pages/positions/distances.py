@@ -8,8 +8,8 @@ from attn.charts.labels import number
 from attn.data import examples
 from attn.ui import models
 from attn.ui.controls.positions import POSITIONS, positions_of
-from attn.ui.pages.positions.schemes import TRAINED, cosines, last_bucket_begins, wavelengths
-from attn.ui.pages.positions.shuffle import D_V, NUM_HEADS, hidden, name_of
+from attn.ui.pages.positions.schemes import TRAINED, schemes_cosines, schemes_last_bucket, schemes_wavelengths
+from attn.ui.pages.positions.shuffle import D_V, NUM_HEADS, shuffle_hidden, shuffle_scheme_name
 from attn.ui.width import page_width
 
 NEAR = 16  # keys that count as near
@@ -21,17 +21,21 @@ _POINTS = 600  # of a curve
 # By distance
 
 
-def distance_picture(setup, theme):
+def distances_picture(setup, theme):
     """Draw the mean map of many random sentences in this head, and the mean weight by distance."""
     names = charts.counted(WORDS)
-    weights, without = mean_weights(setup), mean_weights(setup, "none")
+    weights, without = distances_mean_weights(setup), distances_mean_weights(setup, "none")
     offsets = np.arange(1 - WORDS, 1 if setup.causal else WORDS)
-    parts = [charts.Curve("no positions", offsets, by_offset(without, offsets), theme.muted, dashed=True)]
+    parts = [charts.Curve("no positions", offsets, _by_offset(without, offsets), theme.muted, dashed=True)]
     if setup.positions != "none":
-        name = name_of(setup.positions)
-        parts.append(charts.Curve(name, offsets, by_offset(weights, offsets), theme.weight_half))
+        name = shuffle_scheme_name(setup.positions)
+        parts.append(charts.Curve(name, offsets, _by_offset(weights, offsets), theme.weight_half))
     tall = int(min(420, page_width() * 0.34))
-    options = {"scale": charts.Scale(float(weights.max())), "hidden": hidden(setup, WORDS), "title": "Mean weights"}
+    options = {
+        "scale": charts.Scale(float(weights.max())),
+        "hidden": shuffle_hidden(setup, WORDS),
+        "title": "Mean weights",
+    }
     curves = charts.curves(
         parts,
         theme,
@@ -45,10 +49,10 @@ def distance_picture(setup, theme):
     return charts.beside(charts.heatmap(weights, names, names, theme, size=tall, **options), curves)
 
 
-def distance_reading(setup):
+def distances_reading(setup):
     """Say what the head favours by distance."""
     near = np.abs(np.subtract.outer(np.arange(WORDS), np.arange(WORDS))) <= 2
-    own, without = (float(mean_weights(setup, scheme)[near].sum() / WORDS) for scheme in (None, "none"))
+    own, without = (float(distances_mean_weights(setup, scheme)[near].sum() / WORDS) for scheme in (None, "none"))
     told = (
         f"{COUNT} sentences of {WORDS} random words, all read by this one head. A query gives **{own:.0%}** of its "
         "weight to keys at most two tokens away"
@@ -67,23 +71,23 @@ def distance_reading(setup):
     )
 
 
-def distance_csv(setup):
+def distances_csv(setup):
     """Return the mean weights as comma-separated text."""
-    return charts.csv(mean_weights(setup), charts.counted(WORDS), charts.counted(WORDS))
+    return charts.csv(distances_mean_weights(setup), charts.counted(WORDS), charts.counted(WORDS))
 
 
-def by_offset(weights, offsets):
+def _by_offset(weights, offsets):
     """Return the mean weight on keys so many tokens to the right of the query.
 
     Examples
     --------
-    >>> by_offset(np.array([[0.75, 0.25], [0.5, 0.5]]), [-1, 0, 1])
+    >>> _by_offset(np.array([[0.75, 0.25], [0.5, 0.5]]), [-1, 0, 1])
     [0.5, 0.625, 0.25]
     """
     return [float(weights.diagonal(int(offset)).mean()) for offset in offsets]
 
 
-def mean_weights(setup, scheme=None):
+def distances_mean_weights(setup, scheme=None):
     """Return the weights of this head, averaged over sentences of random words, (WORDS, WORDS)."""
     scheme = scheme or setup.positions
     varied = {"head": setup.head - 1} if scheme == "alibi" else {"base": int(setup.base)}
@@ -110,7 +114,7 @@ def _mean_weights(scheme, d_model, d_k, seed, causal, **varied):
 # Longer texts
 
 
-def longer_controls(state):
+def distances_longer_controls(state):
     """Draw the choice of a length."""
     lengths = sorted({64, 128, 256, 512, 1024, 2048, 4096, 8192} | {state.get("n")})
     st.select_slider(
@@ -123,14 +127,14 @@ def longer_controls(state):
     )
 
 
-def profile(setup, scheme, n):
+def _profile(setup, scheme, n):
     """Return what position alone adds to the score of a key so many tokens before the query, (n,).
 
     The contents of all tokens are alike: for rotary positions a query and a key of ones, for sinusoidal
     ones the positions themselves. A learned table ends, and so does its profile, of cosines.
     """
     if scheme == "learned":
-        near = cosines(models.position_table())
+        near = schemes_cosines(models.position_table())
         return np.array([near.diagonal(-distance).mean() for distance in range(min(n, len(near)))])
     if scheme in ("sinusoidal", "rotary"):
         width = setup.d_model if scheme == "sinusoidal" else setup.d_k
@@ -145,7 +149,7 @@ def profile(setup, scheme, n):
     return np.zeros(n)
 
 
-def near_share(scores, lengths):
+def _near_share(scores, lengths):
     """Return the share of weight on the nearest keys, for a query that ends a text of each length.
 
     Parameters
@@ -157,23 +161,23 @@ def near_share(scores, lengths):
 
     Examples
     --------
-    >>> near_share(np.zeros(100), [8, 64])
+    >>> _near_share(np.zeros(100), [8, 64])
     [1.0, 0.25]
     """
     sums = np.cumsum(np.exp(scores - scores.max()))
     return [float(sums[min(NEAR, n) - 1] / sums[n - 1]) for n in lengths if n <= len(sums)]
 
 
-def longer_picture(setup, theme):
+def distances_longer_picture(setup, theme):
     """Draw what position adds at each distance, and how much weight stays near as the text grows."""
     width = page_width()
     wide = width >= 1100
     options = {"marks": [(TRAINED, f"trained on {TRAINED}")], "width": int(width / 2 - 12) if wide else int(width)}
     options["height"] = int(min(400, max(300, width / 4)))
     tokens = "{:,.0f}".format
-    own = profile(setup, setup.positions, setup.n)
+    own = _profile(setup, setup.positions, setup.n)
     at = np.unique(np.linspace(0, len(own) - 1, _POINTS).astype(int))
-    added = charts.Curve(name_of(setup.positions), at, own[at], theme.weight_half)
+    added = charts.Curve(shuffle_scheme_name(setup.positions), at, own[at], theme.weight_half)
     title, what = "What position adds to a score", "added to the score"
     if setup.positions == "learned":
         title, what = "Cosine of two positions", "cosine"
@@ -202,9 +206,9 @@ def _shares(setup, theme):
     lengths = np.unique(np.geomspace(NEAR, setup.n, 60).astype(int))
     return [
         charts.Curve(
-            name_of(scheme),
+            shuffle_scheme_name(scheme),
             lengths,
-            near_share(profile(setup, scheme, setup.n), lengths),
+            _near_share(_profile(setup, scheme, setup.n), lengths),
             dashed=scheme != setup.positions,
         )
         for scheme in POSITIONS
@@ -212,7 +216,7 @@ def _shares(setup, theme):
     ]
 
 
-def longer_reading(setup):
+def distances_longer_reading(setup):
     """Say what happens beyond the length that was trained on."""
     n = setup.n
     if setup.positions == "learned" and n > TRAINED:
@@ -222,23 +226,23 @@ def longer_reading(setup):
         )
     if setup.positions == "learned":
         return f"Within its {TRAINED} rows a learned table serves as well as any scheme. Choose a longer text."
-    share = near_share(profile(setup, setup.positions, n), [n])[0]
+    share = _near_share(_profile(setup, setup.positions, n), [n])[0]
     beyond = f"Where all contents are alike, the nearest {NEAR} of {n:,} keys get **{share:.1%}** of the weight"
     if setup.positions == "none":
         return f"{beyond}: {NEAR} / {n:,}. Without positions every key is as near as any other."
     beyond += f" ({min(NEAR / n, 1):.1%} without positions)"
     if setup.positions == "alibi":
-        far = float(np.exp(profile(setup, "alibi", TRAINED + 1)[-1]))
+        far = float(np.exp(_profile(setup, "alibi", TRAINED + 1)[-1]))
         return (
             f"{beyond}. A key {TRAINED} tokens back has {number(far, 2)} times the weight of the nearest: the smaller "
             "this is, the more a longer text looks like one that was trained on."
         )
     if setup.positions == "relative":
         return (
-            f"{beyond}. The rule goes on for ever: from {last_bucket_begins()} tokens on all distances share one "
+            f"{beyond}. The rule goes on for ever: from {schemes_last_bucket()} tokens on all distances share one "
             "bucket, so that none is new and none can be told from another."
         )
-    waves = wavelengths(setup)
+    waves = schemes_wavelengths(setup)
     return (
         f"{beyond}. The formula goes on for ever, but **{(waves > TRAINED).sum()} of {len(waves)} pairs** do not come "
         f"round once in {TRAINED} tokens: beyond, they show angles that training never saw. A larger base makes them "

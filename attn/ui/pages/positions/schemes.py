@@ -8,7 +8,7 @@ import streamlit as st
 from attn import charts, positions
 from attn.charts.labels import number
 from attn.ui import models
-from attn.ui.pages.positions.shuffle import NUM_HEADS, keywords_of
+from attn.ui.pages.positions.shuffle import NUM_HEADS, shuffle_scheme_keywords
 from attn.ui.width import page_width
 
 TRAINED = 512  # positions in the table of the default model
@@ -30,7 +30,7 @@ class Part(NamedTuple):
     options: dict  # keywords of `attn.charts.panel`
 
 
-def parts_of(setup):
+def _parts_of(setup):
     """Return the matrices of the scheme's picture, that which the scheme works with first."""
     make = {"sinusoidal": _waves, "learned": _table, "rotary": _turns, "alibi": _slopes, "relative": _buckets}
     return make[setup.positions](setup) if setup.positions in make else []
@@ -51,7 +51,7 @@ def _table(setup):
         "axes": ("position", "dimension"),
         "scale": charts.Scale(few),
     }
-    return [Part(table, shown), Part(cosines(table), {"title": "Cosines of its rows", **_BOTH})]
+    return [Part(table, shown), Part(schemes_cosines(table), {"title": "Cosines of its rows", **_BOTH})]
 
 
 def _turns(setup):
@@ -74,13 +74,13 @@ def _buckets(setup):
     which = {"title": "Bucket of each distance, of 32", "kind": "magnitude", "scale": charts.Scale(name="bucket")}
     return [
         Part(buckets, which),
-        Part(keywords_of(setup, _SHOWN)[0]["bias"], {"title": "Its number", "kind": "signed"}),
+        Part(shuffle_scheme_keywords(setup, _SHOWN)[0]["bias"], {"title": "Its number", "kind": "signed"}),
     ]
 
 
-def scheme_picture(setup, theme):
+def schemes_picture(setup, theme):
     """Draw the scheme: what is added, or by how much is turned, or the bias; None where there is nothing."""
-    parts = parts_of(setup)
+    parts = _parts_of(setup)
     if not parts:
         return None
     names = [[charts.counted(n) for n in part.values.shape] for part in parts]
@@ -106,17 +106,17 @@ def _slope_bars(setup, theme):
     )
 
 
-def scheme_csv(setup):
+def schemes_csv(setup):
     """Return what the scheme works with as comma-separated text."""
-    values = parts_of(setup)[0].values
+    values = _parts_of(setup)[0].values
     return charts.csv(values, *map(charts.counted, values.shape))
 
 
-def scheme_reading(setup):
+def schemes_reading(setup):
     """Say how to read the picture of the scheme."""
     if setup.about_pairs:
         what = "dimensions come round" if setup.positions == "sinusoidal" else "pairs come round"
-        waves, paper = wavelengths(setup), positions.wavelengths(512)[-1]
+        waves, paper = schemes_wavelengths(setup), positions.wavelengths(512)[-1]
         said = f"The first {what} every {waves[0]:.2f} positions, the last every **{waves[-1]:,.0f}**."
         if setup.positions != "sinusoidal":
             return said
@@ -138,39 +138,39 @@ def scheme_reading(setup):
             f"has e⁴ = {np.exp(4):.0f} times less weight than an equal one at the query's own place. Click another "
             "head."
         )
-    buckets, exact = positions.relative_buckets(_FAR), len(one_distance_buckets())
+    buckets, exact = positions.relative_buckets(_FAR), len(_one_distance_buckets())
     unused = next(bucket for bucket in range(buckets.max()) if bucket not in buckets)
     return (
         f"Half of the {buckets.max() + 1} buckets are for the query's own place and keys to the left, half for keys to "
         f"the right. The first {exact} of a half hold one distance each, the other {exact} hold ever more, and from "
-        f"{last_bucket_begins()} on all share the last. Bucket {unused} is never used: it would hold keys 0 tokens to "
+        f"{schemes_last_bucket()} on all share the last. Bucket {unused} is never used: it would hold keys 0 tokens to "
         "the right. One number is trained per bucket and head; here it is drawn at random."
     )
 
 
-def one_distance_buckets():
+def _one_distance_buckets():
     """Return the buckets to the left that hold one distance only."""
     buckets, counts = np.unique(positions.relative_buckets(1, _FAR), return_counts=True)
     return buckets[counts == 1]
 
 
-def last_bucket_begins():
+def schemes_last_bucket():
     """Return the least distance that falls in the last bucket to the left."""
     away = positions.relative_buckets(1, _FAR)[0, ::-1]  # from the query's own place back
     return int(away.argmax())
 
 
-def head_picker(state):
+def schemes_head_picker(state):
     """Return what a click on the slope of a head does, or None for schemes that are alike in all heads."""
     return (lambda row: state.set(head=row + 1)) if state.get("positions") == "alibi" else None
 
 
-def wavelengths(setup):
+def schemes_wavelengths(setup):
     """Return after how many positions each pair comes round under the chosen scheme."""
     return positions.wavelengths(setup.turned_width, base=int(setup.base))
 
 
-def cosines(table):
+def schemes_cosines(table):
     """Return the cosine between every two rows."""
     rows = table / np.linalg.norm(table, axis=1, keepdims=True)
     return rows @ rows.T
@@ -179,18 +179,18 @@ def cosines(table):
 # Only the distance counts
 
 
-def distance_controls(state):
+def schemes_distance_controls(state):
     """Draw the choice of the query's position and of the distance to its key."""
     left, right = st.columns(2)
     left.slider("Query at position", 0, 400, key=state.key("at"), help="Move it: both hands turn together.")
     right.slider("Key so many further on", 0, 100, key=state.key("apart"), help="Only this changes the angle between.")
 
 
-def dials_picture(setup, theme):
+def schemes_dials_picture(setup, theme):
     """Draw the turn of a few pairs for the chosen query and key, or None where nothing is turned."""
     if not setup.about_pairs:
         return None
-    speed = 2 * np.pi / wavelengths(setup)
+    speed = 2 * np.pi / schemes_wavelengths(setup)
     pairs = np.unique(np.linspace(0, len(speed) - 1, min(len(speed), _DIALS)).round().astype(int))
     dials = charts.dials(
         setup.at * speed[pairs],
@@ -214,27 +214,27 @@ WHAT = {  # what position gives to a query and a key, by scheme
 }
 
 
-def given(setup, query_at, key_at):
+def _given(setup, query_at, key_at):
     """Return what position gives to queries and keys at these places, in the shape they broadcast to."""
     n = int(max(np.max(query_at), np.max(key_at))) + 1
     if setup.positions == "sinusoidal":
         waves = positions.sinusoidal(n, setup.d_model, base=int(setup.base))
         return (waves @ waves.T)[query_at, key_at]
     if setup.positions == "learned":
-        return cosines(models.position_table())[query_at, key_at]
+        return schemes_cosines(models.position_table())[query_at, key_at]
     if setup.positions == "rotary":
         vectors = np.random.default_rng(setup.seed).normal(size=(2, 1, setup.d_k))
         angles = positions.rotary(n, setup.d_k, base=int(setup.base))
         query, key = (positions.rotate(np.repeat(vector, n, axis=0), angles) for vector in vectors)
         return (query @ key.T)[query_at, key_at]
-    return keywords_of(setup, n)[0].get("bias", np.zeros((n, n)))[query_at, key_at]
+    return shuffle_scheme_keywords(setup, n)[0].get("bias", np.zeros((n, n)))[query_at, key_at]
 
 
-def relation(setup):
+def _relation(setup):
     """Return what position gives to queries at several places and keys at several distances."""
     starts, offsets = _looked_at(setup)
     query_at = np.array(starts)[:, None]
-    return given(setup, query_at, query_at + np.array(offsets))
+    return _given(setup, query_at, query_at + np.array(offsets))
 
 
 def _looked_at(setup):
@@ -243,27 +243,27 @@ def _looked_at(setup):
     return [sorted({*usual, *own}) for usual, own in zip((_STARTS, _OFFSETS), chosen, strict=True)]
 
 
-def relation_picture(setup, theme):
+def schemes_relation_picture(setup, theme):
     """Draw what position gives, a row per place of the query and a column per distance."""
     starts, offsets = _looked_at(setup)
     rows, columns = ([str(number) for number in numbers] for numbers in (starts, offsets))
     chosen = (starts.index(setup.at), offsets.index(setup.apart)) if setup.about_pairs else None
     panel = charts.panel(
-        relation(setup), rows, columns, kind="signed", title=WHAT[setup.positions],
+        _relation(setup), rows, columns, kind="signed", title=WHAT[setup.positions],
         axes=("query at position", "key further on by"), pick=charts.Pick(selected=chosen),
         style=charts.Style(numbers=True),
     )  # fmt: skip
     return charts.panels(theme, page_width(), panel, tallest=340)
 
 
-def relation_csv(setup):
+def schemes_relation_csv(setup):
     """Return the same as comma-separated text."""
-    return charts.csv(relation(setup), *([str(number) for number in numbers] for numbers in _looked_at(setup)))
+    return charts.csv(_relation(setup), *([str(number) for number in numbers] for numbers in _looked_at(setup)))
 
 
-def relation_reading(setup):
+def schemes_relation_reading(setup):
     """Say whether only the distance counts."""
-    apart = float(np.ptp(relation(setup), axis=0).max())
+    apart = float(np.ptp(_relation(setup), axis=0).max())
     if setup.positions == "none":
         return "Without positions nothing depends on where query and key stand."
     if setup.positions == "learned":
@@ -278,7 +278,7 @@ def relation_reading(setup):
     if not setup.about_pairs:
         return sentence
     end = setup.at + setup.apart
-    here = number(given(setup, setup.at, end))
+    here = number(_given(setup, setup.at, end))
     sentence = f"For the query at {setup.at} and the key at {end} the product is **{here}**. {sentence}"
     turns = setup.positions == "sinusoidal" and setup.d_model % 2 == 0
     return f"{sentence} {_shift_reading(setup)}" if turns else sentence

@@ -89,12 +89,12 @@ class Placed(NamedTuple):
         return float(np.abs(self.difference).max(initial=0))
 
 
-def tokens_of(setup):
+def _tokens_of(setup):
     """Return the tokens the page works on."""
     return words_of(setup.text)
 
 
-def placed(setup, scheme=None):
+def compute_shuffle(setup, scheme=None):
     """Attend to the words as written and shuffled, with one scheme of positions.
 
     Parameters
@@ -112,18 +112,18 @@ def placed(setup, scheme=None):
     ValueError
         If the scheme does not fit the widths.
     """
-    tokens = tokens_of(setup)
+    tokens = _tokens_of(setup)
     n = len(tokens)
     e = examples.random_example(tokens, setup.d_model, setup.d_k, D_V, setup.seed)
-    keywords = keywords_of(setup, n, scheme)[0]
-    visible = ~hidden(setup, n)
-    order = another_order(n, setup.shuffle)
-    written, shuffled, difference = in_both_orders(e, order, visible, keywords)
+    keywords = shuffle_scheme_keywords(setup, n, scheme)[0]
+    visible = ~shuffle_hidden(setup, n)
+    order = shuffle_order(n, setup.shuffle)
+    written, shuffled, difference = _in_both_orders(e, order, visible, keywords)
     moved = np.abs(shuffled.context[np.argsort(order)] - written.context).max(initial=0)
     return Placed(tokens, order, written, shuffled, difference, float(moved), ~visible)
 
 
-def in_both_orders(e, order, mask, positions):
+def _in_both_orders(e, order, mask, positions):
     """Attend to the words as written and in another order, and compare the weights once that is undone."""
     written, shuffled = (one_head.walk(x, e.w_q, e.w_k, e.w_v, mask=mask, **positions) for x in (e.x, e.x[order]))
     back = np.argsort(order)
@@ -131,7 +131,7 @@ def in_both_orders(e, order, mask, positions):
     return written, shuffled, difference
 
 
-def keywords_of(setup, n, scheme=None):
+def shuffle_scheme_keywords(setup, n, scheme=None):
     """Return what the scheme gives to `attn.one_head.walk`, and the same as code."""
     scheme = scheme or setup.positions
     return positions_of(
@@ -139,12 +139,12 @@ def keywords_of(setup, n, scheme=None):
     )  # fmt: skip
 
 
-def another_order(n, seed):
+def shuffle_order(n, seed):
     """Return an order of n things, another than the one they have if there is one.
 
     Examples
     --------
-    >>> another_order(3, 0).tolist() != [0, 1, 2], another_order(1, 0).tolist()
+    >>> shuffle_order(3, 0).tolist() != [0, 1, 2], shuffle_order(1, 0).tolist()
     (True, [0])
     """
     rng = np.random.default_rng(seed)
@@ -157,7 +157,7 @@ def another_order(n, seed):
 # Controls
 
 
-def scheme_controls(state):
+def shuffle_scheme_controls(state):
     """Draw the choice of a scheme and its numbers."""
     st.selectbox(
         "Positions",
@@ -187,10 +187,10 @@ def scheme_controls(state):
 def shuffle_picture(result, theme):
     """Draw the weights as written, shuffled, and what differs once the shuffle is undone."""
     names = result.labels, result.shuffled_labels
-    return picture(result.written, result.shuffled, result.difference, result.hidden, *names, theme, page_width())
+    return _picture(result.written, result.shuffled, result.difference, result.hidden, *names, theme, page_width())
 
 
-def picture(written, shuffled, difference, hidden, labels, others, theme, room):
+def _picture(written, shuffled, difference, hidden, labels, others, theme, room):
     """Draw the weights as written, shuffled, and what differs once the shuffle is undone."""
     limit = max(0.1, float(np.abs(difference).max(initial=0)))  # rounding is not to look large
     return charts.panels(
@@ -204,18 +204,18 @@ def picture(written, shuffled, difference, hidden, labels, others, theme, room):
     )
 
 
-def name_of(scheme):
+def shuffle_scheme_name(scheme):
     """Return a scheme as it stands in a sentence."""
     names = {"none": "no positions", "alibi": "ALiBi", "relative": "a relative bias"}
     return names.get(scheme, f"{scheme} positions")
 
 
-def hidden(setup, n):
+def shuffle_hidden(setup, n):
     """Return which cells the mask hides, (n, n)."""
     return ~np.tri(n, dtype=bool) if setup.causal else np.zeros((n, n), dtype=bool)
 
 
-def reading(setup, result):
+def shuffle_reading(setup, result):
     """Say what shuffling the words did."""
     n = len(result.tokens)
     if n == 1:
@@ -227,7 +227,7 @@ def reading(setup, result):
             f"weight differs by more than **{number(result.largest, 2)}** and no context by more than "
             f"{number(result.context_difference, 2)}, which is rounding. Attention alone does not know the order."
         )
-    without = placed(setup, "none").largest
+    without = compute_shuffle(setup, "none").largest
     if setup.positions == "none":
         return (
             f"Shuffled to “{shuffled}” and put back in order, weights differ by up to **{number(result.largest)}** "
@@ -235,12 +235,12 @@ def reading(setup, result):
         )
     return (
         f"Shuffled to “{shuffled}” and put back in order, weights differ by up to **{number(result.largest)}** with "
-        f"{name_of(setup.positions)}, and by {number(without, 2)} without: "
+        f"{shuffle_scheme_name(setup.positions)}, and by {number(without, 2)} without: "
         + ("the causal mask tells some of the order by itself." if setup.causal else "only the positions tell order.")
     )
 
 
-def formula(setup, role):
+def shuffle_formula(setup, role):
     """Return the scheme's formula in LaTeX; `role` tells the colour of a letter."""
     q, k = rf"\textcolor{{{role('query')}}}{{q}}", rf"\textcolor{{{role('key')}}}{{k}}"
     return {
@@ -257,12 +257,12 @@ def formula(setup, role):
 # All schemes
 
 
-def schemes_picture(setup, theme):
+def shuffle_by_scheme_picture(setup, theme):
     """Draw how far shuffling moves the weights under each scheme."""
     moved = {}
     for scheme in POSITIONS:
         try:
-            moved[scheme] = placed(setup, scheme).largest
+            moved[scheme] = compute_shuffle(setup, scheme).largest
         except ValueError:  # rotary positions need an even width
             continue
     bars = charts.bars(
@@ -277,10 +277,10 @@ def schemes_picture(setup, theme):
 # Code
 
 
-def code_of(setup, result):
+def shuffle_code(setup, result):
     """Return the lines that shuffle the words and draw what differs."""
     n = len(result.tokens)
-    _, line = keywords_of(setup, n)
+    _, line = shuffle_scheme_keywords(setup, n)
     widths = f"{setup.d_model}, {setup.d_k}, {D_V}, seed={setup.seed}"
     return shown_code(
         {
@@ -292,10 +292,10 @@ def code_of(setup, result):
             "theme": LIGHT,
             "room": round(page_width()),
         },
-        ("written, shuffled, difference", in_both_orders),
+        ("written, shuffled, difference", _in_both_orders),
         "print(np.abs(difference).max())\n",
         "labels, others = charts.token_labels(tokens), charts.token_labels([tokens[at] for at in order])",
         "hidden = np.isneginf(written.masked_scores)",
-        ("picture", picture),
+        ("picture", _picture),
         'charts.save(picture, "positions.svg")',
     )

@@ -6,10 +6,10 @@ import numpy as np
 
 from attn import alignment, softmax
 from attn.alignment import SCORES
-from attn.ui.pages.scores.scores import formula, parameters_of
+from attn.ui.pages.scores.scores import scores_formula, scores_parameters
 
 
-def table_in_words():
+def all_scores_table():
     """Return the table of all scores as Markdown."""
     lines = [
         "| score | formula | reads the query | reads the keys | numbers to learn | source |",
@@ -17,13 +17,13 @@ def table_in_words():
     ]
     for name, one in SCORES.items():
         learns = one.learns if one.learns == "0" else f"${one.learns}$"
-        lines.append(f"| {one.title} | ${formula(name)}$ | {' | '.join(one.reads)} | {learns} | {one.source} |")
+        lines.append(f"| {one.title} | ${scores_formula(name)}$ | {' | '.join(one.reads)} | {learns} | {one.source} |")
     return "\n".join(lines)
 
 
-def one_matrix(setup, result):
+def all_scores_one_matrix(setup, result):
     """Say that additive is also written with one matrix, and by how much the two differ."""
-    apart = parameters_of(setup)["additive"]
+    apart = scores_parameters(setup)["additive"]
     together = {"w": np.vstack([apart["w_q"], apart["w_k"]]), "v": apart["v"]}
     scores = [alignment.additive(result.query, result.keys, **apart)]
     scores.append(alignment.concat(result.query, result.keys, **together))
@@ -33,7 +33,7 @@ def one_matrix(setup, result):
     )
 
 
-def misread_root(result):
+def all_scores_misread_root(result):
     """Say what dividing by the root of the number of keys would do, and by how much."""
     products = alignment.dot(result.query, result.keys)
     right, wrong = (softmax(products / math.sqrt(n)) for n in (2, len(result.keys)))

@@ -7,7 +7,7 @@ import numpy as np
 from attn import charts, local_attention, softmax
 from attn.alignment import SCORES
 from attn.ui.page import theme
-from attn.ui.pages.scores.scores import parameters_of
+from attn.ui.pages.scores.scores import scores_parameters
 
 
 class Windows(NamedTuple):
@@ -19,16 +19,16 @@ class Windows(NamedTuple):
     predictive: local_attention.Local
 
 
-def windows(setup):
+def compute_global_and_local(setup):
     """Attend globally and locally to as many positions as chosen."""
     n = setup.positions
     if setup.looks == "equal":
         scores = np.zeros(n)
     else:
         keys = np.random.default_rng(setup.seed).normal(size=(n, 2))
-        parameters = parameters_of(setup).get(setup.score, {})
+        parameters = scores_parameters(setup).get(setup.score, {})
         scores = SCORES[setup.score].score([setup.across, setup.up], keys, **parameters)
-    centre = centre_of(setup)
+    centre = global_and_local_centre(setup)
     return Windows(
         centre,
         softmax(scores),
@@ -37,7 +37,7 @@ def windows(setup):
     )
 
 
-def centre_of(setup):
+def global_and_local_centre(setup):
     """Return where local-p looks: where it was put, or where a random network sends the query."""
     if not setup.predicted:
         return setup.centre
@@ -46,7 +46,7 @@ def centre_of(setup):
     return 1 + float(local_attention.predicted_centre(query, n, w=rng.normal(size=(2, 3)), v=rng.normal(size=3)))
 
 
-def windows_in_words(setup, read):
+def global_and_local_in_words(setup, read):
     """Say what the windows see, and that the bell takes weight away."""
     seen = np.flatnonzero(read.predictive.visible) + 1
     total, half = read.predictive.weights.sum(), setup.half_width
@@ -58,7 +58,7 @@ def windows_in_words(setup, read):
     )
 
 
-def windows_formula():
+def global_and_local_formula():
     """Return local-p's weights and centre as LaTeX."""
     q = rf"\textcolor{{{theme().query}}}{{q}}"
     return (
@@ -67,7 +67,7 @@ def windows_formula():
     )
 
 
-def windows_picture(setup, read, room):
+def global_and_local_picture(setup, read, room):
     """Draw the three below one another, on one scale."""
     look, labels = theme(), charts.counted(setup.positions)
     limit = max(float(row.max()) for row in (read.whole, read.monotonic.weights, read.predictive.aligned)) or 1.0

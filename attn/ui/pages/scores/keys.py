@@ -3,7 +3,7 @@
 import numpy as np
 import streamlit as st
 
-from attn.ui.pages.scores.scores import turned
+from attn.ui.pages.scores.scores import scores_turned
 from attn.ui.pages.scores.setup import MOST_KEYS, REACH
 
 _MORE_KEYS = ((1.5, -1.0), (-2.0, -1.0), (0.5, 2.5), (-1.5, 0.5), (2.5, 1.5))  # what a new key is
@@ -60,11 +60,13 @@ def _remove(state):
     state.set(keys=state.get("keys")[:-1])
 
 
-def move(state, across, up):
+def keys_editor_move(state, across, up):
     """Put the chosen vector where the plane was clicked."""
     setup = state.choices()
     # what is seen may be turned, doubled and swapped; what is chosen is not
-    x, y = (float(min(max(part, -REACH), REACH)) for part in turned(np.array([across, up]), -setup.turn).round(9))
+    x, y = (
+        float(min(max(part, -REACH), REACH)) for part in scores_turned(np.array([across, up]), -setup.turn).round(9)
+    )
     if setup.moved == 0:
         state.set(across=x, up=y)
         return

@@ -36,31 +36,31 @@ class Matched(NamedTuple):
         return [self.labels[at] for at in np.flatnonzero(weights >= weights.max() - 1e-9)]
 
 
-def parameters_of(setup):
+def scores_parameters(setup):
     """Return the parameters of every score that has any."""
     if setup.parameters == "example":
         return {name: one.example for name, one in SCORES.items() if one.example}
-    return drawn_parameters(setup.seed, MOST_KEYS)
+    return _drawn_parameters(setup.seed, MOST_KEYS)
 
 
-def drawn_parameters(seed, n_most):
+def _drawn_parameters(seed, n_most):
     """Return random parameters of every score, for vectors of two numbers and so many places."""
     rng = np.random.default_rng(seed)
     return {name: one.draw_parameters(rng, d_q=2, d_k=2, n_most=n_most) for name, one in SCORES.items()}
 
 
-def scores_of(query, keys, parameters):
+def scores_by_kind(query, keys, parameters):
     """Return every score of every key, (number of scores, n)."""
     return np.stack([one.score(query, keys, **parameters.get(name, {})) for name, one in SCORES.items()])
 
 
-def turned(vectors, degrees):
+def scores_turned(vectors, degrees):
     """Return vectors turned against the clock."""
     angle = math.radians(degrees)
     return vectors @ np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
 
 
-def matched(setup):
+def compute_scores(setup):
     """Score the keys, changed as switched on.
 
     Returns
@@ -68,18 +68,18 @@ def matched(setup):
     Matched
     """
     query, keys = np.array([setup.across, setup.up]), np.array(setup.keys)
-    parameters = parameters_of(setup)
-    before = softmax(scores_of(query, keys, parameters))
+    parameters = scores_parameters(setup)
+    before = softmax(scores_by_kind(query, keys, parameters))
     order = np.arange(len(keys))[:: -1 if setup.swap else 1]
-    query = turned(query, setup.turn)
-    keys = turned(keys * (2 if setup.double else 1), setup.turn)[order]
-    scores = scores_of(query, keys, parameters)
+    query = scores_turned(query, setup.turn)
+    keys = scores_turned(keys * (2 if setup.double else 1), setup.turn)[order]
+    scores = scores_by_kind(query, keys, parameters)
     weights = softmax(scores)
     change = np.abs(weights - before[:, order]).max(axis=1)
     return Matched(query, keys, [f"key {at + 1}" for at in order], scores, weights, change)
 
 
-def picture(query, keys, names, scores, weights, chosen, side, size, numbers, crowded, theme):
+def _picture(query, keys, names, scores, weights, chosen, side, size, numbers, crowded, theme):
     """Draw the vectors, their scores and their weights."""
     titles, row = [one.title for one in SCORES.values()], list(SCORES).index(chosen)
     plane = charts.arrows(
@@ -114,11 +114,11 @@ def picture(query, keys, names, scores, weights, chosen, side, size, numbers, cr
     return charts.above(plane, charts.beside(*maps)) if crowded else charts.beside(plane, *maps)
 
 
-def picture_of(setup, result, room):
+def scores_picture(setup, result, room):
     """Draw the first picture of the page."""
-    return picture(
+    return _picture(
         result.query, result.keys, scores=result.scores, weights=result.weights, theme=theme(),
-        **layout(setup, result, room),
+        **_layout(setup, result, room),
     )  # fmt: skip
 
 
@@ -127,25 +127,25 @@ def _crowded(result, room):
     return room < (1100 if len(result.labels) > 3 else 860)
 
 
-def names_of(result):
+def _names_of(result):
     """Return the numbers of the keys, in the order in which they stand."""
     return [label.split()[-1] for label in result.labels]
 
 
-def layout(setup, result, room):
-    """Return what `picture` needs to know besides the numbers."""
+def _layout(setup, result, room):
+    """Return what `_picture` needs to know besides the numbers."""
     side, widest = (300, 72) if room < 1200 else (420, 96)
     crowded = _crowded(result, room)
     beside = 0 if crowded else side + 60
     cell = max(LEAST_COLUMN, min(widest, int(room - beside - 270) // (2 * len(result.labels))))
     size = (cell * len(result.labels), side)
     return {
-        "names": names_of(result), "chosen": setup.score, "side": side, "size": size, "numbers": cell >= 40,
+        "names": _names_of(result), "chosen": setup.score, "side": side, "size": size, "numbers": cell >= 40,
         "crowded": crowded,
     }  # fmt: skip
 
 
-def reading(result):
+def scores_reading(result):
     """Say which key each score prefers."""
     groups = {}
     for at, one in enumerate(SCORES.values()):
@@ -158,12 +158,12 @@ def reading(result):
     return f"{capital(sentence)}."
 
 
-def with_parameters():
+def scores_with_parameters():
     """Name the scores that have something to learn."""
     return listed([one.title.lower() for one in SCORES.values() if one.parameters]).capitalize()
 
 
-def formula(name):
+def scores_formula(name):
     """Return a score as LaTeX in the colours of its roles."""
     look = theme()
     letters = {"q": (look.query, "q"), "k": (look.key, "k_j")}
@@ -171,19 +171,19 @@ def formula(name):
     return "s_j = " + SCORES[name].formula.format(**colored)
 
 
-def code_of(setup, result, room):
+def scores_code(setup, result, room):
     """Return the lines that draw the first picture of the page."""
     settings = {"query": result.query.round(9).tolist(), "keys": result.keys.round(9).tolist()}
     if setup.parameters == "example":
-        settings["parameters"], drawn = parameters_of(setup), ()
+        settings["parameters"], drawn = scores_parameters(setup), ()
     else:
         settings |= {"seed": setup.seed, "n_most": MOST_KEYS}
-        drawn = (("parameters", drawn_parameters),)
+        drawn = (("parameters", _drawn_parameters),)
     return shown_code(
-        settings | layout(setup, result, room) | {"theme": LIGHT},
+        settings | _layout(setup, result, room) | {"theme": LIGHT},
         *drawn,
-        ("scores", scores_of),
+        ("scores", scores_by_kind),
         'weights = softmax(scores)\nprint(scores.round(6), weights.round(6), sep="\\n")\n',
-        ("picture", picture),
+        ("picture", _picture),
         'charts.save(picture, "scores.svg")',
     )

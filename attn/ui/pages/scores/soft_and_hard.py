@@ -27,14 +27,14 @@ class Drawn(NamedTuple):
         return np.sqrt(self.variance.sum() / np.arange(1, len(self.hard.places) + 1))
 
 
-def drawn(setup, result):
+def compute_soft_and_hard(setup, result):
     """Read the keys softly, and as often as chosen by drawing one."""
     weights = result.weights[list(SCORES).index(setup.score)]
     hard = alignment.hard_reads(weights, result.keys, np.random.default_rng(setup.seed), setup.draws)
     return Drawn(alignment.soft_read(weights, result.keys), hard, alignment.hard_variance(weights, result.keys))
 
 
-def drawn_in_words(setup, read):
+def soft_and_hard_in_words(setup, read):
     """Say what soft and hard reads give, in numbers."""
     soft, mean, variance = (
         ", ".join(f"{x:.3f}" for x in vector) for vector in (read.soft, read.hard.running_mean[-1], read.variance)
@@ -47,7 +47,7 @@ def drawn_in_words(setup, read):
     )
 
 
-def drawn_picture(setup, result, read, room):
+def soft_and_hard_picture(setup, result, read, room):
     """Draw where the mean of the hard reads goes, and how far it is from the soft read."""
     look = theme()
     names = [label.split()[-1] for label in result.labels]

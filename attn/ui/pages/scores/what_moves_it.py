@@ -5,35 +5,35 @@ import numpy as np
 from attn import charts, softmax
 from attn.alignment import SCORES
 from attn.ui.page import theme
-from attn.ui.pages.scores.scores import LEAST_COLUMN, parameters_of, scores_of, turned
+from attn.ui.pages.scores.scores import LEAST_COLUMN, scores_by_kind, scores_parameters, scores_turned
 from attn.words import listed
 
 CHANGES = {  # what is done to query and keys, and in which order the keys then stand
-    "other query": lambda query, keys: (turned(query, 90), keys, slice(None)),
-    "other keys": lambda query, keys: (query, turned(keys, 90), slice(None)),
+    "other query": lambda query, keys: (scores_turned(query, 90), keys, slice(None)),
+    "other keys": lambda query, keys: (query, scores_turned(keys, 90), slice(None)),
     "query × 2": lambda query, keys: (2 * query, keys, slice(None)),
     "keys × 2": lambda query, keys: (query, 2 * keys, slice(None)),
-    "both turned": lambda query, keys: (turned(query, 30), turned(keys, 30), slice(None)),
+    "both turned": lambda query, keys: (scores_turned(query, 30), scores_turned(keys, 30), slice(None)),
     "swapped": lambda query, keys: (query, keys[::-1], slice(None, None, -1)),
 }
 
 
-def moved_by_each(setup):
+def what_moves_each_score(setup):
     """Return the largest change of a weight of each score by each of `CHANGES`, each key followed, a row a score."""
-    query, keys, parameters = np.array([setup.across, setup.up]), np.array(setup.keys), parameters_of(setup)
-    before = softmax(scores_of(query, keys, parameters))
+    query, keys, parameters = np.array([setup.across, setup.up]), np.array(setup.keys), scores_parameters(setup)
+    before = softmax(scores_by_kind(query, keys, parameters))
     moved = []
     for change in CHANGES.values():
         other_query, other_keys, order = change(query, keys)
-        weights = softmax(scores_of(other_query, other_keys, parameters))
+        weights = softmax(scores_by_kind(other_query, other_keys, parameters))
         moved.append(np.abs(weights - before[:, order]).max(axis=1))
     return np.stack(moved, axis=1)
 
 
-def moves_picture(setup, result, moved, room):
+def what_moves_it_picture(setup, result, moved, room):
     """Draw how far each change moves each score's weights, and how far what is switched on did."""
     look, titles, columns = theme(), [one.title for one in SCORES.values()], list(CHANGES)
-    if switched_on(setup):
+    if _switched_on(setup):
         moved, columns = np.column_stack([moved, result.change]), [*columns, "switched on"]
     picture = charts.heatmap(
         moved,
@@ -51,7 +51,7 @@ def moves_picture(setup, result, moved, room):
     return charts.beside(picture)
 
 
-def switched_on(setup):
+def _switched_on(setup):
     """Return in words what the sidebar changes."""
     every = [
         ("every key doubled", setup.double),
@@ -61,7 +61,7 @@ def switched_on(setup):
     return [name for name, on in every if on]
 
 
-def moves_in_words(setup, result, moved):
+def what_moves_it_in_words(setup, result, moved):
     """Say what the chosen score does not notice, and what is switched on now."""
     if len(result.keys) == 1:
         return "A single key has all the weight, whatever its score: add another to see what moves."
@@ -70,7 +70,7 @@ def moves_in_words(setup, result, moved):
     sentence = f"Each change on its own, each key followed to where it then stands. {one.title}: "
     unmoved = f"**{listed(still)}** leave{'s' if len(still) == 1 else ''} it unmoved"
     sentence += f"{unmoved if still else 'every one of them moves it'}."
-    if names := switched_on(setup):
+    if names := _switched_on(setup):
         sentence += f" Switched on in the sidebar: {listed(names)}. Together they moved its weights by up to "
         sentence += f"**{result.change[row]:.3f}**."
     return sentence

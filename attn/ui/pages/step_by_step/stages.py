@@ -137,13 +137,13 @@ class Stage(NamedTuple):
         return view.labels if self.square else charts.counted(self.result(view).shape[1])
 
 
-def shape_of(view, stage):
+def stage_shape(view, stage):
     """Return the shape of a stage's result, as a person writes it."""
     rows, columns = stage.result(view).shape
     return f"{rows} × {columns}"
 
 
-def draw(view, stage):
+def stage_picture(view, stage):
     """Return the picture of a stage."""
     parts = stage.parts(view)
     if not parts:
@@ -153,7 +153,7 @@ def draw(view, stage):
     return charts.panels(view.theme, view.width, *drawn)
 
 
-def code(view, stage):
+def stage_code(view, stage):
     """Return the lines that make the same picture; they know ``steps``, ``e`` and ``charts``."""
     parts = stage.parts(view)
     if not parts:

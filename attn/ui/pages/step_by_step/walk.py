@@ -52,7 +52,7 @@ class Setup(SentenceChoice, MaskChoice):
     editing: str = choice("x", EDITABLE)
 
 
-def example_of(setup):
+def walk_example(setup):
     """Return the chosen head's example, before any edit, and the code that makes it.
 
     Returns
@@ -76,7 +76,7 @@ def example_of(setup):
     return example, line
 
 
-def layer_controls(state):
+def walk_layer_controls(state):
     """Draw the choice of a layer of the default model and of how it is cut into heads."""
     st.caption("Hidden states and matrices of all-MiniLM-L6-v2: 6 layers, d_model 384, 12 heads of 32.")
     st.slider("Layer", 1, 6, key=state.key("layer"), help="What goes into this layer, and the matrices it has.")
@@ -92,7 +92,7 @@ def layer_controls(state):
         st.slider("Head", 1, state.get("heads"), key=state.key("head"), help="Which of them to walk.")
 
 
-def edited(example, changes):
+def _edited(example, changes):
     """Return the example with the numbers a person typed, leaving out those that are none.
 
     Returns
@@ -117,7 +117,7 @@ def edited(example, changes):
     return replace(example, **arrays), problems
 
 
-def divisor_of(setup, d_model, d_k, n):
+def _divisor_of(setup, d_model, d_k, n):
     """Return the number that the products are divided by."""
     return {
         "sqrt_d_k": math.sqrt(d_k),
@@ -129,7 +129,7 @@ def divisor_of(setup, d_model, d_k, n):
     }[setup.divisor]
 
 
-def walked(setup, theme, width):
+def compute_walk(setup, theme, width):
     """Compute everything the page shows.
 
     Returns
@@ -138,14 +138,14 @@ def walked(setup, theme, width):
     code : str
     problems : list of str
     """
-    base, made = example_of(setup)
-    example, problems = edited(base, setup.edits)
+    base, made = walk_example(setup)
+    example, problems = _edited(base, setup.edits)
     n, d_model, d_k = len(example.tokens), example.x.shape[1], example.w_q.shape[1]
     mask, mask_line = mask_of(setup, n)
     positions, position_line = positions_of(setup.positions, n, d_model, d_k, setup.seed)
-    divisor = divisor_of(setup, d_model, d_k, n)
+    divisor = _divisor_of(setup, d_model, d_k, n)
     view = View(
-        walk(example, np.broadcast_to(mask.visible, (n, n)), divisor, setup.temperature, positions),
+        _walk(example, np.broadcast_to(mask.visible, (n, n)), divisor, setup.temperature, positions),
         example,
         setup.matrix,
         setup.cell,
@@ -167,14 +167,14 @@ def walked(setup, theme, width):
             "positions": Source(f"dict({position_line})" if position_line else "{}"),
         },
         f"{made}{_edits(setup, example)}\n",
-        ("steps", walk),
-        f"\n{stages.code(view, stage)}",
+        ("steps", _walk),
+        f"\n{stages.stage_code(view, stage)}",
         'charts.save(picture, "step.svg")',
     )
     return view, code, problems
 
 
-def walk(e, mask, divisor, temperature, positions):
+def _walk(e, mask, divisor, temperature, positions):
     """Walk one head."""
     matrices = {"w_q": e.w_q, "w_k": e.w_k, "w_v": e.w_v, "b_q": e.b_q, "b_k": e.b_k, "b_v": e.b_v}
     return one_head.walk(e.x, **matrices, mask=mask, divisor=divisor, temperature=temperature, **positions)
@@ -193,7 +193,7 @@ def _edits(setup, example):
     return "\n".join(["", copied, *changes])
 
 
-def editor(state, example):
+def walk_editor(state, example):
     """Let a person type into one of the matrices; what is typed becomes an edit in the link."""
     st.segmented_control(
         "Matrix",
@@ -220,7 +220,7 @@ def editor(state, example):
     def undo():
         state.set(edits=tuple(edit for edit in state.get("edits") if edit[0] != name), undone=undone + 1)
 
-    shown, _ = edited(example, state.get("edits"))
+    shown, _ = _edited(example, state.get("edits"))
     matrix = getattr(shown, name)
     columns = [str(column) for column in range(matrix.shape[1])]
     rows = charts.token_labels(example.tokens) if name == "x" else charts.counted(len(matrix))
