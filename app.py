@@ -4,33 +4,32 @@ import streamlit as st
 
 from attn import charts, pretrained, ui
 from attn.ui import models
-from attn.ui.controls.sentence import say_if_truncated
 from attn.ui.pages.home import MOST, Setup, home_code, home_picture, home_reading, home_sentence_control, home_ways_in
 
-page = ui.begin("home", "Who looks at whom?", Setup)
+page = ui.begin_page("home", "Who looks at whom?", Setup)
 
 home_sentence_control(page)
 setup = page.commit()
 if not setup.text.strip():
-    ui.ask(page, "Type a sentence above, and see where its words look.")
+    ui.page_ask(page, "Type a sentence above, and see where its words look.")
 
 try:
-    result = models.read(setup.text)
+    result = models.model_reading(setup.text)
 except pretrained.ModelError as error:
-    ui.ask(page, str(error), st.error)
-say_if_truncated(result)
+    ui.page_ask(page, str(error), st.error)
+models.say_if_model_truncated(result)
 labels = [token.text for token in result.tokens]
 names = charts.token_labels(labels)
 query = min(setup.cell[0], len(labels) - 1)
-weights = models.layer_weights(setup.text, setup.layer - 1, setup.head - 1)[query]
-ui.reading(
+weights = models.model_layer_weights(setup.text, setup.layer - 1, setup.head - 1)[query]
+ui.page_reading(
     f"In layer {setup.layer}, head {setup.head} of all-MiniLM-L6-v2, "
     f"{home_reading(result.tokens, names, weights, query)} "
     "Click a word to see where it looks.",
-    ui.formula(),
+    ui.page_formula(),
 )
-ui.figure(
-    home_picture(labels, weights, query, MOST, ui.theme(), ui.page_width()),
+ui.page_figure(
+    home_picture(labels, weights, query, MOST, ui.page_theme(), ui.page_width()),
     "home.strip",
     on_pick=lambda row, column: page.set(cell=(row, column)),
     tables={"weights": lambda: charts.csv([weights], [names[query]], names)},
@@ -41,7 +40,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     st.slider("Layer", 1, 6, key=page.key("layer"), width=220, help="From the first, next to the words, to the last.")
     st.slider("Head", 1, 12, key=page.key("head"), width=220, help="Each head of a layer looks in its own way.")
     with st.container(width=200):
-        ui.token_control(page, "Word that looks", names)
+        ui.page_token_control(page, "Word that looks", names)
     st.page_link(
         "pages/pretrained.py",
         label="See this head beside the model's own",
@@ -54,7 +53,7 @@ st.caption(
 )
 
 with st.expander("Code"):
-    ui.code(home_code(setup, query, ui.page_width()))
+    ui.page_code(home_code(setup, query, ui.page_width()))
 
 st.subheader("Ways in", anchor=False)
 home_ways_in()

@@ -3,29 +3,29 @@
 import streamlit as st
 
 from attn import charts, ui
-from attn.ui.controls.published_tables import results_tab
-from attn.ui.controls.sentence import need_words, say_if_cut
+from attn.ui.controls.published_tables import published_tables_tab
+from attn.ui.controls.sentence import need_sentence_words, say_if_sentence_cut
 from attn.ui.pages.block import encoder_block, graph, heads_added_up, stack, three_uses, training, writing
 from attn.ui.pages.block.setup import PRINTED, TABS, Setup
 
-page = ui.begin("block", "What happens around attention?", Setup)
+page = ui.begin_page("block", "What happens around attention?", Setup)
 
 with st.sidebar:
     encoder_block.encoder_block_controls(page)
 
-need_words(page, "text", "second")
-ui.path(page, "stage", page.choices().stages)
+need_sentence_words(page, "text", "second")
+ui.page_path(page, "stage", page.choices().stages)
 setup = page.commit()
-theme = ui.theme()
+theme = ui.page_theme()
 result = encoder_block.compute_encoder_block(setup)
-say_if_cut(setup.text)
+say_if_sentence_cut(setup.text)
 
-ui.reading(
+ui.page_reading(
     encoder_block.encoder_block_reading(result),
     encoder_block.encoder_block_formula(result, theme),
     encoder_block.encoder_block_shapes(result),
 )
-ui.figure(
+ui.page_figure(
     encoder_block.encoder_block_picture(result, theme),
     f"block.{setup.stage}.{setup.norm}",
     on_pick=lambda row, column: page.set(token=row + 1),
@@ -33,7 +33,7 @@ ui.figure(
 )
 
 st.markdown(encoder_block.encoder_block_effects_reading(result))
-ui.figure(
+ui.page_figure(
     encoder_block.encoder_block_effects_picture(result, theme),
     f"block.effects.{setup.norm}",
     on_pick=lambda row, column=None: encoder_block.go_to_encoder_block_stage(page, result, row, column),
@@ -47,8 +47,8 @@ SHOWN = {
     "training": lambda: training.training_tab(page, result),
     "writing": lambda: writing.block_writing_tab(page, result),
     "graph": lambda: graph.graph_tab(page, result),
-    "published": lambda: results_tab(page, PRINTED, training.work_of_training()),
-    "code": lambda: ui.code(encoder_block.encoder_block_code(result)),
+    "published": lambda: published_tables_tab(page, PRINTED, training.work_of_training()),
+    "code": lambda: ui.page_code(encoder_block.encoder_block_code(result)),
 }
-ui.tabs(page, TABS, SHOWN)
+ui.page_tabs(page, TABS, SHOWN)
 page.commit()  # what was chosen in a tab belongs to the link, too

@@ -24,7 +24,7 @@ from attn.ui.pages.bottleneck.two_models import (
     two_models_step_control,
 )
 
-page = ui.begin("bottleneck", "What does one vector forget?", Setup)
+page = ui.begin_page("bottleneck", "What does one vector forget?", Setup)
 
 with st.sidebar:
     two_models_input_controls(page)
@@ -37,8 +37,8 @@ width = ui.page_width()
 if result.problem:
     st.error(ui.as_text(f"{result.problem} Below stands the first example."))
 
-ui.reading(two_models_reading(result, step), two_models_formula(result), two_models_shapes(result))
-ui.figure(
+ui.page_reading(two_models_reading(result, step), two_models_formula(result), two_models_shapes(result))
+ui.page_figure(
     two_models_picture(result, step, width),
     "bottleneck.picture",
     tables={
@@ -53,7 +53,7 @@ SHOWN = {
     "film": lambda: film_of_training.film_of_training_tab(page, result),
     "published": lambda: published_alignments.published_alignments_tab(page),
     "gradient": lambda: gradients.gradients_tab(page, result),
-    "code": lambda: ui.code(two_models_code(setup, result, step, width)),
+    "code": lambda: ui.page_code(two_models_code(setup, result, step, width)),
 }
-ui.tabs(page, TABS, SHOWN)
+ui.page_tabs(page, TABS, SHOWN)
 page.commit()  # what was chosen in a tab belongs to the link, too

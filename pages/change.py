@@ -4,9 +4,9 @@ import streamlit as st
 
 from attn import charts, pretrained, ui
 from attn.ui import jobs, models
-from attn.ui.controls.colour_scale import colour_control
-from attn.ui.controls.model_and_text import head_control, model_control, random_control, source_of
-from attn.ui.controls.sentence import say_if_truncated, say_note, text_control
+from attn.ui.controls.colour_scale import colour_scale_control
+from attn.ui.controls.model_and_text import model_and_text_of, model_control, model_head_control, random_model_control
+from attn.ui.controls.sentence import sentence_control
 from attn.ui.pages.change import charts as effect_charts
 from attn.ui.pages.change import effects, sweep, words, writing
 from attn.ui.pages.change.controls import (
@@ -24,40 +24,42 @@ from attn.ui.pages.change.controls import (
 )
 from attn.ui.pages.change.setup import CLICKS, TABS, Setup
 
-page = ui.begin("change", "What if this head were gone?", Setup)
+page = ui.begin_page("change", "What if this head were gone?", Setup)
 look_for = preset_control(page)
 
 with st.sidebar:
     model_control(page, on_change=lambda: take_back_head_controls(page))
-    random_control(page)
-    text_control(page, label="Text")
-source = source_of(page)
+    random_model_control(page)
+    sentence_control(page, label="Text")
+source = model_and_text_of(page)
 try:
-    models.permit(source[0])
-    loaded = models.loaded(*source[:2])
+    models.permit_model(source[0])
+    loaded = models.loaded_model(*source[:2])
     with st.sidebar:
         read = effects.effect_reading_controls(page, loaded)
     first = effects.effect_unchanged_run(read)
     with st.sidebar:
         change_controls(page, first)
-        head_control(page, first.num_heads)
-        colour_control(page)
+        model_head_control(page, first.num_heads)
+        colour_scale_control(page)
     effect = effects.effect_of(page.choices(), read, first)
     largest = effects.effect_largest_move(read)
 except pretrained.ModelError as error:
-    ui.ask(page, str(error), st.error)
+    ui.page_ask(page, str(error), st.error)
 
 setup = page.commit()
-theme, width = ui.theme(), ui.page_width()
-say_note(loaded)
-say_if_truncated(first)
-ui.reading(words.change_in_words(effect), words.change_formula_in_words(effect), words.change_shapes_in_words(effect))
+theme, width = ui.page_theme(), ui.page_width()
+models.say_model_note(loaded)
+models.say_if_model_truncated(first)
+ui.page_reading(
+    words.change_in_words(effect), words.change_formula_in_words(effect), words.change_shapes_in_words(effect)
+)
 for sentence in effect.left_out:
     st.caption(f":material/do_not_disturb_on: {sentence}")
 
 numbers, heads = st.columns(2)
 with numbers:
-    ui.figure(
+    ui.page_figure(
         effect_charts.change_number_chart(effect, theme, width / 2),
         "change.effect",
         on_pick=None if effect.word is None else lambda row: page.set(word=effect.comparison.words[row].text),
@@ -67,7 +69,7 @@ with numbers:
     if look_for:
         st.caption(look_for)
 with heads:
-    ui.figure(
+    ui.page_figure(
         effect_charts.change_head_chart(effect, setup, theme, width / 2),
         f"change.heads.{setup.off}.{setup.patterned}",  # a picture just clicked has nothing chosen
         on_pick=lambda row, column: click_head_control(page, (row, column)),
@@ -92,7 +94,7 @@ def head_tab():
         look = effect_charts.change_chart_weights(effect, setup)
         if paint_controls_open(setup):
             paint_controls(page, look[0])
-        ui.figure(
+        ui.page_figure(
             effect_charts.change_map_charts(look, setup, effect, theme, width),
             f"change.head.{setup.painted}" if paint_controls_open(setup) else "change.head",
             on_pick=(lambda row, column: paint_control_cell(page, row, column)) if paint_controls_open(setup) else None,
@@ -107,7 +109,7 @@ def downstream_tab():
     """Draw the heads that changed though nobody changed them."""
     if effect_charts.change_chart_downstream(effect):
         st.caption("Heads that nobody changed, and that now give or see something else. Click one to look at it.")
-        ui.figure(
+        ui.page_figure(
             effect_charts.change_downstream_chart(effect, theme, width),
             "change.downstream",
             on_pick=lambda row: look_at_head_control(page, effect_charts.change_chart_downstream(effect)[row][:2]),
@@ -124,12 +126,12 @@ def sweep_tab():
     elif st.button("Switch every head off in turn", type="primary", key=page.key("sweep")):
         sweep.begin_sweep(effect)
         st.rerun()
-    if reason := jobs.failure(sweep.RUNNING):
+    if reason := jobs.job_failure(sweep.RUNNING):
         st.error(ui.as_text(reason))
     if ablation := sweep.finished_sweep(effect):
         st.markdown(sweep.sweep_sentence(ablation, effect))
         if sweep.sweep_reached_a_head(ablation):
-            ui.figure(
+            ui.page_figure(
                 sweep.sweep_chart(ablation, effect, theme, width),
                 f"change.sweep.{setup.off}",
                 on_pick=lambda row, column=None: switch_head_control(
@@ -147,16 +149,16 @@ def writing_tab():
         writing.draw_change_writing(page, effect, setup, writes)
 
 
-ablating, writes = jobs.running(sweep.RUNNING), jobs.running(writing.RUNNING)
+ablating, writes = jobs.running_job(sweep.RUNNING), jobs.running_job(writing.RUNNING)
 SHOWN = {
     "head": head_tab,
     "downstream": downstream_tab,
     "sweep": sweep_tab,
     "writing": writing_tab,
-    "code": lambda: ui.code(words.change_code_in_words(effect, width / 2)),
+    "code": lambda: ui.page_code(words.change_code_in_words(effect, width / 2)),
 }
-ui.tabs(page, TABS, SHOWN)
+ui.page_tabs(page, TABS, SHOWN)
 if ablating and page.get("tab") != "sweep":
     sweep.watch_sweep()
 if writes and page.get("tab") != "writing":
-    jobs.watch(writing.RUNNING, writing.WATCHED)
+    jobs.watch_job(writing.RUNNING, writing.WATCHED)

@@ -6,7 +6,7 @@ from attn import ui
 from attn.ui.pages.cost import curves, timing
 from attn.ui.pages.cost.curves import TABS, VIEWS, Setup
 
-page = ui.begin("cost", "What does attention cost?", Setup)
+page = ui.begin_page("cost", "What does attention cost?", Setup)
 
 with st.sidebar:
     st.segmented_control(
@@ -19,19 +19,19 @@ with st.sidebar:
     )
     curves.cost_curves_controls(page)
 
-theme = ui.theme()
+theme = ui.page_theme()
 setup = page.commit()
-ui.reading(
+ui.page_reading(
     curves.cost_curves_reading(setup), curves.cost_curves_formula(setup, theme.role), curves.cost_curves_shapes(setup)
 )
-ui.figure(
+ui.page_figure(
     curves.cost_curves_picture(setup, theme),
     f"cost.{setup.view}",
     tables={setup.view: lambda: curves.cost_curves_csv(setup)},
 )
 
 st.subheader("Attention in tiles: the same result, and never an n × n matrix", anchor=False)
-ui.reading(timing.cost_timing_tiles_reading(), timing.TILES_FORMULA)
+ui.page_reading(timing.cost_timing_tiles_reading(), timing.TILES_FORMULA)
 if timing.cost_timing_controls(page):
     timing.begin_cost_timing(page, setup)
     st.rerun()
@@ -47,7 +47,7 @@ def kinds_tab():
 
 def models_tab():
     """Draw the cache of known models."""
-    ui.figure(
+    ui.page_figure(
         curves.cost_curves_models_picture(setup, theme),
         "cost.models",
         tables={"models": lambda: curves.cost_curves_models_csv(setup)},
@@ -66,6 +66,6 @@ SHOWN = {
     "kinds": kinds_tab,
     "models": models_tab,
     "parameters": parameters_tab,
-    "code": lambda: ui.code(curves.cost_curves_code(setup)),
+    "code": lambda: ui.page_code(curves.cost_curves_code(setup)),
 }
-ui.tabs(page, TABS, SHOWN)
+ui.page_tabs(page, TABS, SHOWN)

@@ -4,15 +4,22 @@ import streamlit as st
 
 from attn import charts, ui
 from attn.multi_head import divisors
-from attn.ui.controls.colour_scale import colour_control, scale_of
+from attn.ui.controls.colour_scale import colour_scale_control, colour_scale_of
 from attn.ui.controls.mask import mask_controls
-from attn.ui.controls.sentence import need_words, say_if_cut, seed_control, source_control, text_control, words_of
+from attn.ui.controls.sentence import (
+    need_sentence_words,
+    say_if_sentence_cut,
+    sentence_control,
+    sentence_seed_control,
+    sentence_source_control,
+    sentence_words,
+)
 from attn.ui.pages.heads import MODES, MOST_HEADS, TABS, Setup, compute_heads_page, heads_page_code, heads_page_picture
 
-page = ui.begin("heads", "What do several heads see at once?", Setup)
+page = ui.begin_page("heads", "What do several heads see at once?", Setup)
 
 with st.sidebar:
-    source_control(page)
+    sentence_source_control(page)
     st.segmented_control(
         "Reads from",
         MODES,
@@ -25,11 +32,11 @@ with st.sidebar:
         st.caption("Its four heads have d_k 2 and d_v 1; its cross-attention has one head and eight tokens to read.")
         n = 6
     else:
-        text_control(page)
+        sentence_control(page)
         if page.get("mode") == "cross":
-            text_control(page, "second", "Second sentence, which is read")
-        n = len(words_of(page.get("text")))
-        seed_control(page)
+            sentence_control(page, "second", "Second sentence, which is read")
+        n = len(sentence_words(page.get("text")))
+        sentence_seed_control(page)
         st.slider("d_model", 1, 128, key=page.key("d_model"), help="Numbers per token.")
         st.slider("Query heads", 1, MOST_HEADS, key=page.key("num_heads"), help="Each looks in its own way.")
         page.adjust(num_kv_heads=max(d for d in divisors(page.get("num_heads")) if d <= page.get("num_kv_heads")))
@@ -46,27 +53,27 @@ with st.sidebar:
         st.toggle("Output projection", key=page.key("project"), help="Multiply the concatenated heads by W_o.")
     if n and page.get("mode") == "self":
         mask_controls(page, n)
-    colour_control(page)
+    colour_scale_control(page)
 
 if page.get("source") == "random":
-    need_words(page, "text", *(["second"] if page.get("mode") == "cross" else []))
+    need_sentence_words(page, "text", *(["second"] if page.get("mode") == "cross" else []))
 setup = page.commit()
-theme = ui.theme()
+theme = ui.page_theme()
 result = compute_heads_page(setup)
 if setup.source == "random":
-    say_if_cut(setup.text)
+    say_if_sentence_cut(setup.text)
 steps, parameters = result.steps, result.parameters
 rows, columns = charts.token_labels(result.tokens), charts.token_labels(result.memory_tokens)
 num_heads, num_kv_heads = parameters.num_heads, parameters.num_kv_heads
 head = min(setup.head, num_heads) - 1
 
-scale = scale_of(setup.colour, steps.weights)
-ui.reading(
+scale = colour_scale_of(setup.colour, steps.weights)
+ui.page_reading(
     f"{result.sharing} {ui.as_text(result.words)} One colour scale for all heads; click one to see it large.",
-    ui.formula("Z") + r"\quad\text{in each head}",
+    ui.page_formula("Z") + r"\quad\text{in each head}",
     f"weights: {' × '.join(map(str, steps.weights.shape))} · concatenation: {' × '.join(map(str, steps.concat.shape))}",
 )
-ui.figure(
+ui.page_figure(
     heads_page_picture(steps, parameters, result.hidden, rows, columns, head, scale, theme, ui.page_width()),
     "heads.grid",
     on_pick=lambda head: page.set(head=head + 1),
@@ -89,7 +96,7 @@ numbers[2].metric("Output", " × ".join(map(str, steps.output.shape)), help="Tok
 def one_tab():
     """Draw the chosen head large."""
     title = f"Head {head + 1}"
-    ui.figure(
+    ui.page_figure(
         charts.panels(
             theme,
             ui.page_width(),
@@ -102,19 +109,19 @@ def one_tab():
 def merged_tab():
     """Draw the heads side by side, and the output made of them."""
     widths, outputs = charts.counted(steps.concat.shape[1]), charts.counted(steps.output.shape[1])
-    ui.figure(
+    ui.page_figure(
         charts.beside(charts.concat_map(steps.concat, num_heads, rows, theme, title="Concatenation")),
         "heads.concat",
         tables={"concatenation": lambda: charts.csv(steps.concat, rows, widths)},
     )
     st.caption("Each band is one head's context. W_o then mixes the bands into the output.")
     output = charts.panel(steps.output, rows, outputs, kind="signed", title="Output", axes=("token", "output"))
-    ui.figure(charts.panels(theme, ui.page_width(), output), "heads.output")
+    ui.page_figure(charts.panels(theme, ui.page_width(), output), "heads.output")
 
 
 SHOWN = {
     "one": one_tab,
     "merged": merged_tab,
-    "code": lambda: ui.code(heads_page_code(result, head, scale, ui.page_width())),
+    "code": lambda: ui.page_code(heads_page_code(result, head, scale, ui.page_width())),
 }
-ui.tabs(page, TABS, SHOWN)
+ui.page_tabs(page, TABS, SHOWN)

@@ -4,11 +4,16 @@ import streamlit as st
 
 from attn import charts, pretrained, ui
 from attn.ui import models
-from attn.ui.controls.colour_scale import colour_control, scale_of
-from attn.ui.controls.exact_window import exact_part
-from attn.ui.controls.model_and_text import layer_and_head, projections, recorded, source_controls, source_of
-from attn.ui.controls.query_row import products, ranked
-from attn.ui.controls.sentence import say_if_truncated, say_note
+from attn.ui.controls.colour_scale import colour_scale_control, colour_scale_of
+from attn.ui.controls.exact_window import exact_window_panel
+from attn.ui.controls.model_and_text import (
+    model_and_text_controls,
+    model_and_text_of,
+    model_and_text_projections,
+    model_layer_and_head_control,
+    record_model_and_text,
+)
+from attn.ui.controls.query_row import query_row_bars, query_row_products
 from attn.ui.pages.inside import (
     LINES,
     MEASURES,
@@ -33,22 +38,22 @@ from attn.ui.pages.inside import (
     inside_weights,
 )
 
-page = ui.begin("inside", "What does every head look at?", Setup)
+page = ui.begin_page("inside", "What does every head look at?", Setup)
 
 with st.sidebar:
-    source_controls(page)
+    model_and_text_controls(page)
 try:
-    source, loaded, recording = recorded(page, source_of(page))
+    source, loaded, recording = record_model_and_text(page, model_and_text_of(page))
 except pretrained.ModelError as error:
-    ui.ask(page, str(error), st.error)
-tables = models.measured(*source)
+    ui.page_ask(page, str(error), st.error)
+tables = models.model_metrics(*source)
 
 with st.sidebar:
     inside_metric_controls(page, recording.layers)
     inside_filter_control(page, tables[page.get("metric")])
-    layer = layer_and_head(page, recording.layers)
+    layer = model_layer_and_head_control(page, recording.layers)
     inside_together_control(page, layer)
-    if projections(loaded, layer) is None:
+    if model_and_text_projections(loaded, layer) is None:
         page.adjust(measure="weight")
     else:
         st.segmented_control(
@@ -60,12 +65,12 @@ with st.sidebar:
             help="A large weight on a short value adds little. Weight × value shows the length of what each key "
             "really adds to the output.",
         )
-    colour_control(page)
+    colour_scale_control(page)
 
 setup = page.commit()
-say_note(loaded)
-say_if_truncated(recording)
-theme, width = ui.theme(), ui.page_width()
+models.say_model_note(loaded)
+models.say_if_model_truncated(recording)
+theme, width = ui.page_theme(), ui.page_width()
 numbers = tables[setup.metric]
 
 
@@ -86,7 +91,7 @@ def follow(row, column):
 inside_reading(setup, tables, layer)
 if not inside_first_heads(numbers, setup):
     st.info("Nothing to measure here: too few tokens come twice. Try the example with a phrase that comes twice.")
-ui.figure(
+ui.page_figure(
     inside_overview_charts(tables, setup, theme, width),
     "inside.overview",
     on_pick=open_head,
@@ -98,27 +103,27 @@ weights = inside_weights(setup, loaded, layer)
 heads = inside_heads(setup)
 together = inside_mean(weights)
 what = ("Mean of heads " if len(heads) > 1 else "Head ") + ", ".join(str(head + 1) for head in heads)
-scale = scale_of(setup.colour, together) if setup.measure == "weight" else {"kind": "magnitude"}
+scale = colour_scale_of(setup.colour, together) if setup.measure == "weight" else {"kind": "magnitude"}
 row, column = (min(at, len(labels) - 1) for at, labels in zip(setup.cell, (rows, columns), strict=True))
 
 
 def matrix_tab():
     """Draw the heads in view as a matrix, on a picture or along a sound."""
     if grid := pretrained.patch_grid(recording, layer):
-        ui.figure(
+        ui.page_figure(
             inside_over_picture(source[2], grid, together[row], row, width),
             "inside.patches",
             on_pick=lambda row, column: page.set(cell=(inside_patch_number(grid, row, column), setup.cell[1])),
             tables={"patches": lambda: charts.csv(together[[row]], [rows[row]], columns)},
         )
     if recording.seconds and layer.kind != "decoder":
-        ui.figure(
+        ui.page_figure(
             inside_over_sound(source[2], recording.seconds, together[row], f"Where {rows[row]} looks", width),
             "inside.sound",
             tables={"moments": lambda: charts.csv(together[[row]], [rows[row]], columns)},
         )
-    picture, choose = exact_part(page, together, rows, columns, (row, column), what, **scale)
-    ui.figure(
+    picture, choose = exact_window_panel(page, together, rows, columns, (row, column), what, **scale)
+    ui.page_figure(
         charts.panels(theme, width, picture, tallest=620),
         "inside.matrix",
         on_pick=choose,
@@ -140,20 +145,20 @@ def lines_tab():
         st.caption(f"Lines are drawn between the first {charts.MOST_LINED} tokens.")
     at = {"query": {"query": row}, "key": {"key": column}}.get(only, {})
     picture = charts.lines(weights, rows, columns, theme, heads=heads, select="token", across=int(width / 2), **at)
-    ui.figure(charts.beside(picture), "inside.lines", on_pick=follow)
+    ui.page_figure(charts.beside(picture), "inside.lines", on_pick=follow)
 
 
 def query_tab():
     """Draw one query: its keys in order, and the products of its score with one of them."""
     with st.container(horizontal=True):
-        ui.token_control(page, "Query", rows)
-        ui.token_control(page, "Key", columns, 1)
+        ui.page_token_control(page, "Query", rows)
+        ui.page_token_control(page, "Key", columns, 1)
     query, key = inside_one_product(layer, heads[0], row, column)
     title = f"Head {heads[0] + 1}: where {rows[row]} looks"
-    ui.figure(
+    ui.page_figure(
         charts.above(
-            ranked(weights[0][row], columns, column, title, **scale),
-            products(query, key, rows[row], columns[column]),
+            query_row_bars(weights[0][row], columns, column, title, **scale),
+            query_row_products(query, key, rows[row], columns[column]),
         ),
         "inside.query",
     )
@@ -164,19 +169,19 @@ def heads_tab():
     """Draw every head of the model small."""
     of_kind = [one.index for one in recording.layers if one.kind == layer.kind]
     at = of_kind.index(layer.index), setup.head - 1
-    every = models.every_head(*source, layer.kind, MOSAIC)
+    every = models.model_every_head(*source, layer.kind, MOSAIC)
     st.caption(f"Of long texts the first {MOSAIC} tokens. Click a head to open it.")
     picture = charts.mosaic(
         every, theme, title="All heads", pick=charts.Pick("head", at), width=width,
         hidden=inside_left_out(numbers, setup.kept)[of_kind][:, : every.shape[1], None, None],
-        **scale_of(setup.colour, every),
+        **colour_scale_of(setup.colour, every),
     )  # fmt: skip
-    ui.figure(charts.beside(picture), "inside.all", on_pick=lambda row, column: open_head(of_kind[row], column))
+    ui.page_figure(charts.beside(picture), "inside.all", on_pick=lambda row, column: open_head(of_kind[row], column))
 
 
 def rollout_tab():
     """Draw what reaches each place through all layers."""
-    if models.last_queries(layer):
+    if models.model_last_queries(layer):
         st.caption(f"Rollout multiplies the maps of all heads; it takes a text of up to {models.MOST_WHOLE} tokens.")
     elif layer.kind == "cross":
         st.caption("Rollout follows a sequence into itself; choose a layer of the encoder or the decoder.")
@@ -185,9 +190,9 @@ def rollout_tab():
             f"How much of each token of the text reaches each place after layer {setup.layer}, all layers up to it "
             "multiplied, with half of every token passing each layer by (Abnar and Zuidema, 2020)."
         )
-        mixed = models.rolled_out(*source, layer.index)
-        picture = charts.panel(mixed, rows, columns, title="Rollout", **scale_of(setup.colour, mixed))
-        ui.figure(
+        mixed = models.model_rollout(*source, layer.index)
+        picture = charts.panel(mixed, rows, columns, title="Rollout", **colour_scale_of(setup.colour, mixed))
+        ui.page_figure(
             charts.panels(theme, width, picture, tallest=620),
             "inside.rollout",
             tables={"rollout": lambda: charts.csv(mixed, rows, columns)},
@@ -200,6 +205,6 @@ SHOWN = {
     "query": query_tab,
     "heads": heads_tab,
     "rollout": rollout_tab,
-    "code": lambda: ui.code(inside_code(setup, source, numbers, layer, scale, width)),
+    "code": lambda: ui.page_code(inside_code(setup, source, numbers, layer, scale, width)),
 }
-ui.tabs(page, TABS, SHOWN)
+ui.page_tabs(page, TABS, SHOWN)

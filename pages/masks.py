@@ -5,8 +5,14 @@ import streamlit as st
 from attn import charts, ui
 from attn.charts.labels import number
 from attn.mask_routes import ROUTES
-from attn.ui.controls.mask import mask_controls, paint
-from attn.ui.controls.sentence import need_words, say_if_cut, seed_control, source_control, text_control
+from attn.ui.controls.mask import mask_controls, paint_mask
+from attn.ui.controls.sentence import (
+    need_sentence_words,
+    say_if_sentence_cut,
+    sentence_control,
+    sentence_seed_control,
+    sentence_source_control,
+)
 from attn.ui.pages.masks import (
     LARGEST_LEAD,
     TABS,
@@ -22,32 +28,32 @@ from attn.ui.pages.masks import (
 
 AGREES = "With this mask it happens to give the right weights; hide all of a row to see it fail. "
 
-page = ui.begin("masks", "Who may look at whom?", Setup)
+page = ui.begin_page("masks", "Who may look at whom?", Setup)
 
 with st.sidebar:
-    source_control(page)
+    sentence_source_control(page)
     if page.get("source") == "random":
-        text_control(page)
-        seed_control(page)
+        sentence_control(page)
+        sentence_seed_control(page)
     tokens = masks_page_tokens(page.choices())
     if tokens:
         mask_controls(page, len(tokens))
 
 if page.get("source") == "random":
-    need_words(page, "text")
-theme = ui.theme()
+    need_sentence_words(page, "text")
+theme = ui.page_theme()
 labels = charts.token_labels(tokens)
 page.clamp("token", 1, len(tokens))
 setup = page.commit()
 result = compute_masks_page(setup)
 if setup.source == "random":
-    say_if_cut(setup.text)
+    say_if_sentence_cut(setup.text)
 attention, hidden = result.attention, result.hidden
 
-ui.reading(
+ui.page_reading(
     f"{ui.as_text(result.words)} {hidden.size - hidden.sum()} of {hidden.size} cells may be seen. "
     "Click a cell of the scores to hide or show it.",
-    ui.formula(mask="+M"),
+    ui.page_formula(mask="+M"),
     f"scores, mask and weights: {hidden.shape[0]} × {hidden.shape[1]}",
 )
 if result.empty_rows:
@@ -57,10 +63,10 @@ if result.empty_rows:
         "jax.nn.dot_product_attention and the Attention of keras put a large negative number in place of −∞, which "
         "gives such a row the mean of all values."
     )
-ui.figure(
+ui.page_figure(
     masks_page_picture(attention, labels, hidden, theme, ui.page_width()),
     f"masks.picture.{len(page.get('painted'))}.{page.get('mask')}",  # a picture just painted has nothing chosen
-    on_pick=lambda row, column: paint(page, row, column, len(tokens)),
+    on_pick=lambda row, column: paint_mask(page, row, column, len(tokens)),
     tables={
         "scores": lambda: charts.csv(attention.masked_scores, labels, labels),
         "weights": lambda: charts.csv(attention.weights, labels, labels),
@@ -92,7 +98,7 @@ st.markdown(
     f"Replacing **{replaced}** moves rows that must not see it by up to **{number(leak.largest)}**."
 )
 routed = result.routed
-ui.figure(
+ui.page_figure(
     masks_page_routes_picture(routed, setup.wrong, labels, hidden, theme, ui.page_width()),
     "masks.routes",
     tables={"wrong_weights": lambda: charts.csv(routed[setup.wrong].weights, labels, labels)},
@@ -119,11 +125,11 @@ def leaks_tab():
         kind="magnitude",
         pick=charts.Pick(selected=list(ROUTES).index(setup.wrong)),
     )
-    ui.figure(charts.beside(bars), "masks.leaks")
+    ui.page_figure(charts.beside(bars), "masks.leaks")
 
 
 SHOWN = {
     "leaks": leaks_tab,
-    "code": lambda: ui.code(masks_page_code(setup, result, ui.page_width())),
+    "code": lambda: ui.page_code(masks_page_code(setup, result, ui.page_width())),
 }
-ui.tabs(page, TABS, SHOWN)
+ui.page_tabs(page, TABS, SHOWN)

@@ -24,7 +24,7 @@ SHOWN = {
     "published": memory_published_tab,
 }
 
-page = ui.begin("memory", "Can attention also write, point and see?", Setup)
+page = ui.begin_page("memory", "Can attention also write, point and see?", Setup)
 st.segmented_control(
     "Part", PARTS, format_func=PARTS.get, key=page.key("part"), required=True, label_visibility="collapsed"
 )

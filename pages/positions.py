@@ -3,38 +3,38 @@
 import streamlit as st
 
 from attn import charts, pretrained, ui
-from attn.ui.controls.sentence import need_words, say_if_cut, seed_control, text_control
+from attn.ui.controls.sentence import need_sentence_words, say_if_sentence_cut, sentence_control, sentence_seed_control
 from attn.ui.pages.positions import distances, schemes, shuffle
 from attn.ui.pages.positions.shuffle import TABS, Setup
 
-page = ui.begin("positions", "How does attention know the order?", Setup)
+page = ui.begin_page("positions", "How does attention know the order?", Setup)
 
 with st.sidebar:
-    text_control(page)
-    seed_control(page)
+    sentence_control(page)
+    sentence_seed_control(page)
     st.slider("d_model", 2, 128, key=page.key("d_model"), help="Numbers per token.")
     shuffle.shuffle_scheme_controls(page)
     st.slider("d_k", 2, 64, step=2, key=page.key("d_k"), help="Numbers per query and key; turned in pairs.")
     st.toggle("Causal mask", key=page.key("causal"), help="A token sees itself and what came before.")
     st.number_input("Shuffle", 0, 9999, key=page.key("shuffle"), help="Another number puts the words in another order.")
 
-need_words(page, "text")
+need_sentence_words(page, "text")
 setup = page.commit()
-theme = ui.theme()
+theme = ui.page_theme()
 try:
     result = shuffle.compute_shuffle(setup)
     scheme = schemes.schemes_picture(setup, theme)
 except (ValueError, pretrained.ModelError) as error:
-    ui.ask(page, str(error), st.error)
-say_if_cut(setup.text)
+    ui.page_ask(page, str(error), st.error)
+say_if_sentence_cut(setup.text)
 labels = result.labels
 
-ui.reading(
+ui.page_reading(
     shuffle.shuffle_reading(setup, result),
     shuffle.shuffle_formula(setup, theme.role),
     f"words and positions: {len(labels)} × {setup.d_model} · weights: {len(labels)} × {len(labels)}",
 )
-ui.figure(
+ui.page_figure(
     shuffle.shuffle_picture(result, theme),
     "positions.shuffle",
     tables={
@@ -47,7 +47,7 @@ ui.figure(
 if scheme is not None:
     st.subheader("The scheme itself", anchor=False)
     st.markdown(schemes.schemes_reading(setup))
-    ui.figure(
+    ui.page_figure(
         scheme,
         f"positions.scheme.{setup.positions}",
         tables={"scheme": lambda: schemes.schemes_csv(setup)},
@@ -58,7 +58,7 @@ if scheme is not None:
 def distance_tab():
     """Draw the weight by distance."""
     st.markdown(distances.distances_reading(setup))
-    ui.figure(
+    ui.page_figure(
         distances.distances_picture(setup, theme),
         "positions.distance",
         tables={"mean_weights": lambda: distances.distances_csv(setup)},
@@ -69,9 +69,9 @@ def relation_tab():
     """Draw how the scheme turns or shifts by the distance alone."""
     if dials := schemes.schemes_dials_picture(setup, theme):
         schemes.schemes_distance_controls(page)
-        ui.figure(dials, "positions.dials")
+        ui.page_figure(dials, "positions.dials")
     st.markdown(schemes.schemes_relation_reading(setup))
-    ui.figure(
+    ui.page_figure(
         schemes.schemes_relation_picture(setup, theme),
         "positions.relation",
         tables={"relation": lambda: schemes.schemes_relation_csv(setup)},
@@ -82,13 +82,13 @@ def longer_tab():
     """Draw what becomes of texts longer than any before."""
     distances.distances_longer_controls(page)
     st.markdown(distances.distances_longer_reading(setup))
-    ui.figure(distances.distances_longer_picture(setup, theme), "positions.longer")
+    ui.page_figure(distances.distances_longer_picture(setup, theme), "positions.longer")
 
 
 def schemes_tab():
     """Draw all schemes beside one another."""
     bars, found = shuffle.shuffle_by_scheme_picture(setup, theme)
-    ui.figure(bars, "positions.schemes", on_pick=lambda row: page.set(positions=found[row]))
+    ui.page_figure(bars, "positions.schemes", on_pick=lambda row: page.set(positions=found[row]))
 
 
 SHOWN = {
@@ -96,6 +96,6 @@ SHOWN = {
     "relation": relation_tab,
     "longer": longer_tab,
     "schemes": schemes_tab,
-    "code": lambda: ui.code(shuffle.shuffle_code(setup, result)),
+    "code": lambda: ui.page_code(shuffle.shuffle_code(setup, result)),
 }
-ui.tabs(page, TABS, SHOWN)
+ui.page_tabs(page, TABS, SHOWN)

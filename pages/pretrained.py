@@ -4,9 +4,15 @@ import streamlit as st
 
 from attn import charts, multi_head, pretrained, ui
 from attn.ui import models
-from attn.ui.controls.colour_scale import colour_control, scale_of
-from attn.ui.controls.exact_window import too_large, window_control
-from attn.ui.controls.model_and_text import layer_and_head, projections, recorded, source_controls, source_of
+from attn.ui.controls.colour_scale import colour_scale_control, colour_scale_of
+from attn.ui.controls.exact_window import exact_window_control, needs_exact_window
+from attn.ui.controls.model_and_text import (
+    model_and_text_controls,
+    model_and_text_of,
+    model_and_text_projections,
+    model_layer_and_head_control,
+    record_model_and_text,
+)
 from attn.ui.pages.pretrained import (
     STARTS,
     TABS,
@@ -22,20 +28,20 @@ from attn.ui.pages.pretrained import (
     pretrained_page_verdict,
 )
 
-page = ui.begin("pretrained", "Is it the same in a real model?", Setup)
+page = ui.begin_page("pretrained", "Is it the same in a real model?", Setup)
 
 with st.sidebar:
-    source_controls(page)
+    model_and_text_controls(page)
 try:
-    chosen, loaded, recording = recorded(page, source_of(page))
-    unbroken = pretrained_page_largest_by_layer(models.differences(*chosen), len(recording.layers))
+    chosen, loaded, recording = record_model_and_text(page, model_and_text_of(page))
+    unbroken = pretrained_page_largest_by_layer(models.model_differences(*chosen), len(recording.layers))
 except pretrained.ModelError as error:
-    ui.ask(page, str(error), st.error)
+    ui.page_ask(page, str(error), st.error)
 
 with st.sidebar:
-    layer = layer_and_head(page, recording.layers)
-    matrices = projections(loaded, layer)
-    if matrices is None or models.last_queries(layer):  # of a long text, all heads at once would fill the memory
+    layer = model_layer_and_head_control(page, recording.layers)
+    matrices = model_and_text_projections(loaded, layer)
+    if matrices is None or models.model_last_queries(layer):  # of a long text, all heads at once would fill the memory
         page.adjust(start="recorded")
     else:
         st.segmented_control(
@@ -47,14 +53,14 @@ with st.sidebar:
             help="From the recorded queries and keys, or deeper: from what goes into the layer, through the "
             "checkpoint's own W_q, W_k, W_v and biases.",
         )
-    colour_control(page)
+    colour_scale_control(page)
     st.toggle("Special tokens", key=page.key("special"), help="Show what the tokenizer added, such as [CLS] and [SEP].")
     st.toggle("First token", key=page.key("first"), help="Show the column of the first token, where many heads park.")
     with st.expander("Break it", expanded=bool(page.choices().broken)):
         pretrained_page_break_controls(page, layer)
 
 setup = page.commit()
-theme, width = ui.theme(), ui.page_width()
+theme, width = ui.page_theme(), ui.page_width()
 result = compute_pretrained_page(setup, loaded, layer)
 head = setup.head - 1
 
@@ -64,10 +70,10 @@ with words:
 with box:
     pretrained_page_verdict(setup, result, unbroken)
 
-part, scale = result, scale_of(setup.colour, result.own, result.scratch)
-if too_large(result.own):
+part, scale = result, colour_scale_of(setup.colour, result.own, result.scratch)
+if needs_exact_window(result.own):
     part = result.part(
-        *window_control(
+        *exact_window_control(
             page, result.own, result.rows, result.columns, "The model's own, whole", hidden=result.own_hidden, **scale
         )
     )
@@ -80,7 +86,7 @@ def table_of(side):
     return charts.csv(getattr(again, side), again.rows, again.columns)
 
 
-ui.figure(
+ui.page_figure(
     pretrained_page_picture(
         part.own, part.scratch, part.own_hidden, part.hidden, part.rows, part.columns, scale, theme, width
     ),
@@ -94,9 +100,11 @@ def map_tab():
     """Draw the largest difference of every head."""
     table = unbroken
     if setup.broken:
-        table = pretrained_page_largest_by_layer(models.differences(*chosen, **setup.broken), len(recording.layers))
+        table = pretrained_page_largest_by_layer(
+            models.model_differences(*chosen, **setup.broken), len(recording.layers)
+        )
     as_it_is = ", broken as chosen" if setup.broken else ""
-    over = f" over the last {models.LAST} queries" if models.last_queries(layer) else ""
+    over = f" over the last {models.LAST} queries" if models.model_last_queries(layer) else ""
     st.caption(f"The largest difference of every head{over}{as_it_is}. Click one to look into it.")
     heads = charts.layer_head_map(
         table,
@@ -106,7 +114,7 @@ def map_tab():
         scale=charts.Scale(1.0) if setup.broken else charts.Scale(log=True),
         tolerance=None if setup.broken else pretrained.TOLERANCE,
     )
-    ui.figure(
+    ui.page_figure(
         charts.beside(heads),
         "pretrained.map",
         on_pick=lambda row, column: page.set(layer=row + 1, head=column + 1),
@@ -116,9 +124,9 @@ def map_tab():
 def query_tab():
     """Draw one row of the weights, key by key."""
     with st.container(horizontal=True):
-        ui.token_control(page, "Query", charts.token_labels([token.text for token in layer.query_tokens]))
-        ui.token_control(page, "Key", charts.token_labels([token.text for token in layer.key_tokens]), 1)
-    ui.figure(charts.above(*pretrained_page_query_charts(setup, result, scale)), "pretrained.query")
+        ui.page_token_control(page, "Query", charts.token_labels([token.text for token in layer.query_tokens]))
+        ui.page_token_control(page, "Key", charts.token_labels([token.text for token in layer.key_tokens]), 1)
+    ui.page_figure(charts.above(*pretrained_page_query_charts(setup, result, scale)), "pretrained.query")
 
 
 def matrices_tab():
@@ -129,14 +137,14 @@ def matrices_tab():
         one = multi_head.one_head(matrices, head)
         shape = " × ".join(map(str, one.w_q.shape))
         st.caption(f"The checkpoint's own matrices for this head, {shape}, with their biases.")
-        ui.figure(pretrained_page_matrices(one), "pretrained.matrices")
+        ui.page_figure(pretrained_page_matrices(one), "pretrained.matrices")
 
 
 SHOWN = {
     "map": map_tab,
     "query": query_tab,
     "matrices": matrices_tab,
-    "code": lambda: ui.code(pretrained_page_code(setup, chosen, layer, part, scale, width)),
+    "code": lambda: ui.page_code(pretrained_page_code(setup, chosen, layer, part, scale, width)),
 }
-ui.tabs(page, TABS, SHOWN)
+ui.page_tabs(page, TABS, SHOWN)
 result = part = None  # of a long text 150 MB, which what answers to a click would keep until the next head is drawn

@@ -4,11 +4,11 @@ import streamlit as st
 
 from attn import charts, ui
 from attn.alignment import SCORES
-from attn.ui.controls.published_tables import results_tab
+from attn.ui.controls.published_tables import published_tables_tab
 from attn.ui.pages.scores import all_scores, global_and_local, keys, scores, soft_and_hard, what_moves_it
 from attn.ui.pages.scores.setup import DRAWS, LOOKS, PARAMETERS, PRINTED, REACH, TABS, Setup
 
-page = ui.begin("scores", "What makes two vectors match?", Setup)
+page = ui.begin_page("scores", "What makes two vectors match?", Setup)
 
 with st.sidebar:
     st.slider("Query, across", -float(REACH), float(REACH), step=0.1, key=page.key("across"), help="Its first number.")
@@ -38,7 +38,7 @@ with st.sidebar:
     )  # fmt: skip
 
 setup = page.commit()
-theme, room = ui.theme(), ui.page_width()
+theme, room = ui.page_theme(), ui.page_width()
 result = scores.compute_scores(setup)
 titles = [one.title for one in SCORES.values()]
 
@@ -51,12 +51,12 @@ def choose(row=None, column=None, across=None, up=None):
         page.set(score=list(SCORES)[row])
 
 
-ui.reading(
+ui.page_reading(
     f"{scores.scores_reading(result)} Click a row to look at a score, or the plane to move a vector.",
     scores.scores_formula(setup.score),
     f"query: 2 · keys: {len(result.keys)} × 2 · scores and weights: {len(SCORES)} × {len(result.keys)}",
 )
-ui.figure(
+ui.page_figure(
     scores.scores_picture(setup, result, room),
     "scores.picture",
     on_pick=choose,
@@ -71,7 +71,7 @@ def moves_tab():
     """Draw what each change moves in each score."""
     moved = what_moves_it.what_moves_each_score(setup)
     st.markdown(what_moves_it.what_moves_it_in_words(setup, result, moved))
-    ui.figure(
+    ui.page_figure(
         what_moves_it.what_moves_it_picture(setup, result, moved, room),
         "scores.moves",
         tables={"largest_changes": lambda: charts.csv(moved, titles, list(what_moves_it.CHANGES))},
@@ -85,7 +85,7 @@ def reads_tab():
     setup = page.commit()
     read = soft_and_hard.compute_soft_and_hard(setup, result)
     st.markdown(soft_and_hard.soft_and_hard_in_words(setup, read))
-    ui.figure(soft_and_hard.soft_and_hard_picture(setup, result, read, room), "scores.drawn")
+    ui.page_figure(soft_and_hard.soft_and_hard_picture(setup, result, read, room), "scores.drawn")
 
 
 def windows_tab():
@@ -108,8 +108,10 @@ def windows_tab():
     )  # fmt: skip
     setup = page.commit()
     read = global_and_local.compute_global_and_local(setup)
-    ui.reading(global_and_local.global_and_local_in_words(setup, read), global_and_local.global_and_local_formula())
-    ui.figure(global_and_local.global_and_local_picture(setup, read, room), "scores.windows")
+    ui.page_reading(
+        global_and_local.global_and_local_in_words(setup, read), global_and_local.global_and_local_formula()
+    )
+    ui.page_figure(global_and_local.global_and_local_picture(setup, read, room), "scores.windows")
 
 
 def every_tab():
@@ -124,7 +126,7 @@ SHOWN = {
     "reads": reads_tab,
     "windows": windows_tab,
     "every": every_tab,
-    "published": lambda: results_tab(page, PRINTED),
-    "code": lambda: ui.code(scores.scores_code(setup, result, room)),
+    "published": lambda: published_tables_tab(page, PRINTED),
+    "code": lambda: ui.page_code(scores.scores_code(setup, result, room)),
 }
-ui.tabs(page, TABS, SHOWN)
+ui.page_tabs(page, TABS, SHOWN)

@@ -6,7 +6,7 @@ from attn import charts, ui
 from attn.ui.pages import softmax
 from attn.ui.pages.softmax import LOOKUPS, TABS, Setup
 
-page = ui.begin("softmax", "How do scores become weights?", Setup)
+page = ui.begin_page("softmax", "How do scores become weights?", Setup)
 
 with st.sidebar:
     softmax.softmax_page_controls(page)
@@ -15,12 +15,12 @@ setup = page.commit()
 scores = softmax.softmax_page_scores(page, setup)
 width = ui.page_width()
 result = softmax.compute_softmax_page(setup, scores)
-ui.reading(
+ui.page_reading(
     softmax.softmax_page_in_words(setup, result),
     r"a_j = \frac{e^{s_j/\tau - m}}{\sum_k e^{s_k/\tau - m}},\quad m = \max_k s_k/\tau",
     f"scores, exponentials and weights: {len(scores)}",
 )
-ui.figure(
+ui.page_figure(
     softmax.softmax_page_picture(result, width),
     "softmax.steps",
     tables={"weights": lambda: charts.csv([result.shifted, result.weights], ["score", "weight"], result.labels)},
@@ -30,8 +30,8 @@ ui.figure(
 def gradient_tab():
     """Draw how each weight moves with each score."""
     picture, words, jacobian = softmax.softmax_page_gradient(setup, result, width)
-    ui.reading(words, r"\frac{\partial a_i}{\partial s_j} = \frac{1}{\tau}\,a_i\,(\delta_{ij} - a_j)")
-    ui.figure(
+    ui.page_reading(words, r"\frac{\partial a_i}{\partial s_j} = \frac{1}{\tau}\,a_i\,(\delta_{ij} - a_j)")
+    ui.page_figure(
         picture,
         "softmax.gradient",
         tables={"jacobian": lambda: charts.csv(jacobian, result.labels, result.labels)},
@@ -45,8 +45,8 @@ def scaling_tab():
         st.number_input("Seed", 0, 9999, key=page.key("seed"), help="Other random queries and keys.", width=160)
     setup = page.commit()
     found = softmax.softmax_page_saturations(setup.keys, setup.seed)
-    ui.reading(softmax.softmax_page_scaling_words(found), r"\mathrm{Var}(q^\top k) = d_k")
-    ui.figure(
+    ui.page_reading(softmax.softmax_page_scaling_words(found), r"\mathrm{Var}(q^\top k) = d_k")
+    ui.page_figure(
         softmax.softmax_page_scaling_picture(found, width),
         "softmax.scaling",
         tables={"by_width": lambda: softmax.softmax_page_scaling_csv(found)},
@@ -56,8 +56,8 @@ def scaling_tab():
 def sum_tab():
     """Draw the scores divided by their sum instead."""
     picture, words, shares = softmax.softmax_page_by_sum(result, width)
-    ui.reading(words, r"\frac{s_j}{\sum_k s_k}")
-    ui.figure(
+    ui.page_reading(words, r"\frac{s_j}{\sum_k s_k}")
+    ui.page_figure(
         picture,
         "softmax.sum",
         tables={"shares": lambda: charts.csv([shares, result.weights], ["share", "softmax"], result.labels)},
@@ -67,8 +67,8 @@ def sum_tab():
 def plain_tab():
     """Draw attention without trained weights."""
     picture, words = softmax.softmax_page_without_weights(width)
-    ui.reading(words, r"\mathrm{softmax}(X X^\top)\,X")
-    ui.figure(picture, "softmax.plain")
+    ui.page_reading(words, r"\mathrm{softmax}(X X^\top)\,X")
+    ui.page_figure(picture, "softmax.plain")
 
 
 def lookup_tab():
@@ -83,8 +83,8 @@ def lookup_tab():
     )
     setup = page.commit()
     picture, words = softmax.softmax_page_looked_up(setup, width)
-    ui.reading(words)
-    ui.figure(picture, "softmax.lookup")
+    ui.page_reading(words)
+    ui.page_figure(picture, "softmax.lookup")
 
 
 SHOWN = {
@@ -93,6 +93,6 @@ SHOWN = {
     "sum": sum_tab,
     "plain": plain_tab,
     "lookup": lookup_tab,
-    "code": lambda: ui.code(softmax.softmax_page_code(setup, result, width)),
+    "code": lambda: ui.page_code(softmax.softmax_page_code(setup, result, width)),
 }
-ui.tabs(page, TABS, SHOWN)
+ui.page_tabs(page, TABS, SHOWN)

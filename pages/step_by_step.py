@@ -4,9 +4,15 @@ import streamlit as st
 
 from attn import charts, ui
 from attn.pretrained import ModelError
-from attn.ui.controls.mask import mask_controls, paint
+from attn.ui.controls.mask import mask_controls, paint_mask
 from attn.ui.controls.positions import POSITION_HELP, POSITIONS
-from attn.ui.controls.sentence import need_words, say_if_cut, seed_control, source_control, text_control
+from attn.ui.controls.sentence import (
+    need_sentence_words,
+    say_if_sentence_cut,
+    sentence_control,
+    sentence_seed_control,
+    sentence_source_control,
+)
 from attn.ui.pages.step_by_step.stages import DIVISORS, MATRICES, STAGES, stage_picture, stage_shape
 from attn.ui.pages.step_by_step.walk import (
     STEP_SOURCES,
@@ -18,14 +24,14 @@ from attn.ui.pages.step_by_step.walk import (
     walk_layer_controls,
 )
 
-page = ui.begin("step_by_step", "How does a token come to its context?", Setup)
+page = ui.begin_page("step_by_step", "How does a token come to its context?", Setup)
 
 with st.sidebar:
-    source_control(page, STEP_SOURCES, on_change=lambda: page.set(edits=()))  # they belong to its numbers
+    sentence_source_control(page, STEP_SOURCES, on_change=lambda: page.set(edits=()))  # they belong to its numbers
     if page.get("source") in ("random", "pretrained"):
-        text_control(page)
+        sentence_control(page)
     if page.get("source") == "random":
-        seed_control(page)
+        sentence_seed_control(page)
         st.slider("d_model", 1, 64, key=page.key("d_model"), help="Numbers per token embedding.")
         st.slider("d_k", 1, 64, key=page.key("d_k"), help="Numbers per query and key.")
         st.slider("d_v", 1, 64, key=page.key("d_v"), help="Numbers per value, free to differ from d_k.")
@@ -34,7 +40,7 @@ with st.sidebar:
     try:
         example, _ = walk_example(page.choices())
     except ModelError as error:
-        ui.ask(page, str(error), st.error)
+        ui.page_ask(page, str(error), st.error)
     n = len(example.tokens)
     st.selectbox(
         "Positions",
@@ -64,8 +70,8 @@ with st.sidebar:
     )
 
 if page.get("source") in ("random", "pretrained"):
-    need_words(page, "text")
-ui.path(page, "stage", {name: stage.label for name, stage in STAGES.items()})
+    need_sentence_words(page, "text")
+ui.page_path(page, "stage", {name: stage.label for name, stage in STAGES.items()})
 stage = STAGES[page.get("stage")]
 if page.get("stage") == "projections":
     st.segmented_control(
@@ -79,28 +85,28 @@ if page.get("stage") == "projections":
 
 setup = page.commit()
 try:
-    view, code, problems = compute_walk(setup, ui.theme(), ui.page_width())
+    view, code, problems = compute_walk(setup, ui.page_theme(), ui.page_width())
 except ValueError as error:
-    ui.ask(page, str(error), st.error)
+    ui.page_ask(page, str(error), st.error)
 with st.container():  # keeps its place, so that what stands below stays as it was when a warning comes and goes
     if setup.source == "random":
-        say_if_cut(setup.text)
+        say_if_sentence_cut(setup.text)
     for problem in problems:
         st.warning(problem)
     if setup.edits:
         st.caption(f"{len(setup.edits)} numbers edited by hand. The tab below undoes it.")
 
-ui.reading(stage.read(view), stage.formula(view), f"{stage.title} · {stage_shape(view, stage)}")
+ui.page_reading(stage.read(view), stage.formula(view), f"{stage.title} · {stage_shape(view, stage)}")
 
 
 def choose(row, column):
     """Look at the cell that was clicked; at the mask painted by hand, hide or show it."""
     page.set(cell=(row, column))
     if setup.stage == "masked" and setup.mask == "painted":
-        paint(page, row, column, n)
+        paint_mask(page, row, column, n)
 
 
-ui.figure(
+ui.page_figure(
     stage_picture(view, stage),
     f"step.{setup.stage}.{setup.matrix}",
     on_pick=choose,
@@ -113,12 +119,12 @@ def cell_tab():
     if stage.explain is None:
         st.caption("Choose a cell at a later step to see the products that add up to it.")
     else:
-        ui.figure(charts.beside(stage.explain(view)), f"cell.{setup.stage}.{setup.matrix}")
+        ui.page_figure(charts.beside(stage.explain(view)), f"cell.{setup.stage}.{setup.matrix}")
 
 
 SHOWN = {
     "cell": cell_tab,
     "edit": lambda: walk_editor(page, example),
-    "code": lambda: ui.code(code),
+    "code": lambda: ui.page_code(code),
 }
-ui.tabs(page, TABS, SHOWN)
+ui.page_tabs(page, TABS, SHOWN)

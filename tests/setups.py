@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-from attn.ui.link import cells
+from attn.ui.link import link_cells
 from attn.ui.page import MENU
 
 ROOT = Path(__file__).parents[1]
@@ -94,7 +94,7 @@ def painted(*pairs):
     >>> painted((0, 94))
     '0,94'
     """
-    return cells().metadata["codec"].write(pairs)
+    return link_cells().metadata["codec"].write(pairs)
 
 
 def values(field):

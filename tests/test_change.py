@@ -20,7 +20,7 @@ from attn.ui.link import from_link, to_link
 from attn.ui.pages.change import sweep, writing
 from attn.ui.pages.change.controls import preset_control_link
 from attn.ui.pages.change.setup import UNCHANGED, Setup
-from attn.ui.shared_results import LruCache, waiting
+from attn.ui.shared_results import LruCache, say_shared_queue
 
 transformers = pytest.importorskip("transformers")
 torch = pytest.importorskip("torch")
@@ -319,7 +319,7 @@ def test_a_sweep_waits_for_its_turn_and_can_be_stopped():
     with threads.heavy(), threads.heavy():
         app = opened("change", tab="Sweep")
         app.button(key="change.sweep").click().run()
-        assert waiting(1) in [progress.proto.text for progress in app.get("progress")]
+        assert say_shared_queue(1) in [progress.proto.text for progress in app.get("progress")]
         assert threads.heavy_queue.waiting == 1
         app.button(key=f"{sweep.RUNNING}.stop").click().run()
         ended(app, sweep.RUNNING)

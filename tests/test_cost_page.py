@@ -17,7 +17,7 @@ from attn.ui.link import from_link
 from attn.ui.pages.cost.curves import VIEWS, Setup, cost_curves_series
 from attn.ui.pages.cost.timing import RUNNING, cost_timing_runs
 from attn.ui.pages.cost.units import count_in_units, ratio_in_units
-from attn.ui.shared_results import waiting
+from attn.ui.shared_results import say_shared_queue
 
 
 def words(app):
@@ -257,7 +257,7 @@ def test_a_measurement_wants_the_machine_for_itself_and_can_be_stopped_while_it_
         app.button(key="cost.measure").click().run()
         time.sleep(0.5)
         app.run()
-        assert bars(app) == [waiting(1)]
+        assert bars(app) == [say_shared_queue(1)]
         assert threads.heavy_queue.waiting == 1
         app.button(key=f"{RUNNING}.stop").click().run()
         ended(app)

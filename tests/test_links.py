@@ -10,7 +10,18 @@ from hypothesis import strategies as st
 from setups import ABSURD, SETUPS, bounds, demand, fields, links, read
 from streamlit.testing.v1 import AppTest
 
-from attn.ui.link import LONGEST_LINK_VALUE, choice, flag, from_link, numbers, place, real, string, to_link, whole
+from attn.ui.link import (
+    LONGEST_LINK_VALUE,
+    from_link,
+    link_choice,
+    link_flag,
+    link_numbers,
+    link_place,
+    link_real,
+    link_string,
+    link_whole,
+    to_link,
+)
 
 CHOICES = [(page, name) for page, cls in SETUPS.items() for name in fields(cls)]
 
@@ -19,14 +30,14 @@ CHOICES = [(page, name) for page, cls in SETUPS.items() for name in fields(cls)]
 class Small:
     """One choice of most kinds."""
 
-    seed: int = whole(1, 0, 9)
-    mask: str = choice("none", ("none", "causal"))
-    on: bool = flag(False)
-    text: str = string("so it goes")
-    cell: tuple = place((1, 2))
-    scale: float = real(1.0, 0.1, 10)
-    edits: tuple = numbers(("x", "w_q"))
-    tab: str = choice("map", {"map": "Every head", "code": "Code"}, aliases={"Map": "map", "Code": "code"})
+    seed: int = link_whole(1, 0, 9)
+    mask: str = link_choice("none", ("none", "causal"))
+    on: bool = link_flag(False)
+    text: str = link_string("so it goes")
+    cell: tuple = link_place((1, 2))
+    scale: float = link_real(1.0, 0.1, 10)
+    edits: tuple = link_numbers(("x", "w_q"))
+    tab: str = link_choice("map", {"map": "Every head", "code": "Code"}, aliases={"Map": "map", "Code": "code"})
 
 
 def same(one, other):

@@ -135,7 +135,7 @@ def test_down_a_column_only_the_distance_counts(scheme):
 
 
 def test_a_trained_table_has_learned_that_near_is_near():
-    near = models.position_table()
+    near = models.model_position_table()
     assert near.shape == (512, 384)
     app = opened("positions", positions="learned", tab="Only the distance counts")
     (found,) = (matrix for drawn in matrices(app).values() for matrix in drawn if matrix.shape == (6, 7))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from attn.pretrained import threads
-from attn.ui.shared_results import LruCache, forget, is_long, once
+from attn.ui.shared_results import LruCache, forget_shared_results, is_long, shared_once
 
 MODEL = SimpleNamespace(num_layers=3)
 LONG, SHORT = "word " * 1000, "word"
@@ -27,7 +27,7 @@ def test_of_two_visitors_with_one_long_text_the_second_takes_what_the_first_made
     found = [None, None]
 
     def ask(at):
-        found[at] = once(kept, ("model", False, LONG), MODEL, is_long(LONG), make)
+        found[at] = shared_once(kept, ("model", False, LONG), MODEL, is_long(LONG), make)
 
     visitors = [threading.Thread(target=ask, args=(at,)) for at in range(2)]
     visitors[0].start()
@@ -45,7 +45,9 @@ def test_of_two_visitors_with_one_long_text_the_second_takes_what_the_first_made
 def test_a_short_text_does_not_wait(monkeypatch):
     monkeypatch.setattr(threads, "heavy_queue", threads.Queue(1))
     with threads.heavy():
-        found = once(LruCache(1_000_000, 2), ("model", False, SHORT), MODEL, is_long(SHORT), lambda watch: np.ones(2))
+        found = shared_once(
+            LruCache(1_000_000, 2), ("model", False, SHORT), MODEL, is_long(SHORT), lambda watch: np.ones(2)
+        )
     assert found.sum() == 2
 
 
@@ -57,7 +59,7 @@ def test_what_fails_is_not_kept():
 
     for _ in range(2):
         with pytest.raises(ValueError, match="no"):
-            once(kept, ("model", False, SHORT), MODEL, False, fail)
+            shared_once(kept, ("model", False, SHORT), MODEL, False, fail)
     assert kept.get(("model", False, SHORT)) is None
 
 
@@ -65,5 +67,5 @@ def test_what_is_forgotten_is_kept_nowhere():
     kept = LruCache(1_000_000, 2), LruCache(1_000_000, 2)
     for one in kept:
         one.put(("model", False), "result", 1)
-    forget()
+    forget_shared_results()
     assert [one.get(("model", False)) for one in kept] == [None, None]

@@ -1,20 +1,31 @@
 """What the pages share: choices that live in the link, controls, figures (Streamlit)."""
 
-from attn.ui.page import ask, begin, code, figure, formula, path, reading, tabs, theme, token_control
+from attn.ui.page import (
+    begin_page,
+    page_ask,
+    page_code,
+    page_figure,
+    page_formula,
+    page_path,
+    page_reading,
+    page_tabs,
+    page_theme,
+    page_token_control,
+)
 from attn.ui.state import as_text
 from attn.ui.width import page_width
 
 __all__ = [
     "as_text",
-    "ask",
-    "begin",
-    "code",
-    "figure",
-    "formula",
+    "begin_page",
+    "page_ask",
+    "page_code",
+    "page_figure",
+    "page_formula",
+    "page_path",
+    "page_reading",
+    "page_tabs",
+    "page_theme",
+    "page_token_control",
     "page_width",
-    "path",
-    "reading",
-    "tabs",
-    "theme",
-    "token_control",
 ]

@@ -7,7 +7,7 @@ import streamlit as st
 
 from attn.pretrained.errors import ModelError, first_line
 from attn.pretrained.threads import Stopped, heavy
-from attn.ui.shared_results import waiting
+from attn.ui.shared_results import say_shared_queue
 
 PATIENCE = 15  # seconds without a look from its page after which work stops: the visitor has left
 _EVERY = 0.4  # seconds between two looks
@@ -72,7 +72,7 @@ class Job:
             self.error = f"the run could not go on: {first_line(error)}"
 
 
-def running(key):
+def running_job(key):
     """Return the work under a key of the session if it still runs; of work that failed the reason is kept."""
     job = st.session_state.get(key)
     if job is not None and not job.running:
@@ -82,13 +82,13 @@ def running(key):
     return job
 
 
-def failure(key):
+def job_failure(key):
     """Return once why the last work under a key failed, or None."""
     return st.session_state.pop(f"{key}.failure", None)
 
 
 @st.fragment(run_every=_EVERY)
-def watch(key, words, so_far=None):
+def watch_job(key, words, so_far=None):
     """Show how far the work under a key of the session is, with a button that stops it.
 
     Parameters
@@ -104,7 +104,7 @@ def watch(key, words, so_far=None):
         st.rerun()
     job.look()
     share = job.done / job.total if job.total else 0.0
-    said = waiting(job.place) if job.place else f"{words}: {job.done} of {job.total or '…'}"
+    said = say_shared_queue(job.place) if job.place else f"{words}: {job.done} of {job.total or '…'}"
     bar, button = st.columns([5, 1], vertical_alignment="center")
     bar.progress(share, "Stopping …" if job.stopped else said)
     button.button("Stop", key=f"{key}.stop", on_click=job.stop, icon=":material/stop:", width="stretch")

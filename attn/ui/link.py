@@ -4,8 +4,8 @@ A page declares its choices once::
 
     @dataclass(frozen=True)
     class Setup:
-        seed: int = whole(1, 0, 9999)
-        mask: str = choice("causal", MASKS)
+        seed: int = link_whole(1, 0, 9999)
+        mask: str = link_choice("causal", MASKS)
 
 and from then on `from_link` and `to_link` translate between an instance and the query string.
 Nothing here knows Streamlit.
@@ -29,7 +29,7 @@ class Codec(NamedTuple):
     write: Callable[[Any], str]
 
 
-def whole(default, low, high):
+def link_whole(default, low, high):
     """Declare a whole number between `low` and `high`."""
 
     def read(raw):
@@ -40,7 +40,7 @@ def whole(default, low, high):
     return _field(default, read, str)
 
 
-def real(default, low, high):
+def link_real(default, low, high):
     """Declare a number between `low` and `high`."""
 
     def read(raw):
@@ -55,7 +55,7 @@ def real(default, low, high):
     return _field(default, read, _digits)
 
 
-def choice(default, options, aliases=None):
+def link_choice(default, options, aliases=None):
     """Declare one of a few names; `aliases` maps what older links call an option to its name."""
 
     def read(raw):
@@ -67,7 +67,7 @@ def choice(default, options, aliases=None):
     return _field(default, read, str)
 
 
-def flag(default):
+def link_flag(default):
     """Declare a switch."""
 
     def read(raw):
@@ -78,12 +78,12 @@ def flag(default):
     return _field(default, read, lambda on: "1" if on else "0")
 
 
-def string(default):
+def link_string(default):
     """Declare free text."""
     return _field(default, str, str)
 
 
-def place(default=(0, 0)):
+def link_place(default=(0, 0)):
     """Declare the row and column of a cell, counted from 0."""
 
     def read(raw):
@@ -95,7 +95,7 @@ def place(default=(0, 0)):
     return _field(default, read, lambda pair: f"{pair[0]},{pair[1]}")
 
 
-def span(low, high):
+def link_span(low, high):
     """Declare a span of whole numbers, by default all from `low` to `high`: ``20,60``."""
 
     def read(raw):
@@ -107,7 +107,7 @@ def span(low, high):
     return _field((low, high), read, lambda ends: f"{ends[0]},{ends[1]}")
 
 
-def wholes():
+def link_wholes():
     """Declare a set of whole numbers, such as ``1,4``, kept in order as a tuple."""
 
     def read(raw):
@@ -118,7 +118,7 @@ def wholes():
     return _field((), read, lambda numbers: ",".join(map(str, numbers)))
 
 
-def heads(default=()):
+def link_heads(default=()):
     """Declare a set of heads, pairs of a layer and a head counted from 0, which a link counts from 1: ``4.12;6.6``."""
 
     def read(raw):
@@ -130,7 +130,7 @@ def heads(default=()):
     return _field(default, read, lambda pairs: ";".join(f"{layer + 1}.{head + 1}" for layer, head in sorted(pairs)))
 
 
-def points(default, most, limit=100):
+def link_points(default, most, limit=100):
     """Declare up to `most` points of a plane, pairs of numbers from -`limit` to `limit`: ``2,0;1,1;-1,2``."""
 
     def read(raw):
@@ -145,7 +145,7 @@ def points(default, most, limit=100):
     return _field(default, read, lambda pairs: ";".join(f"{_digits(x)},{_digits(y)}" for x, y in pairs))
 
 
-def cells():
+def link_cells():
     """Declare a set of painted cells, a sorted tuple of (row, column).
 
     A link spells few cells as ``0,1;2,3``, and many as the bits of a square, row by row: ``4.gAE`` are the
@@ -193,7 +193,7 @@ def _to_bits(pairs):
     return f"{side}.{base64.urlsafe_b64encode(bits).decode().rstrip('=')}"
 
 
-def numbers(matrices):
+def link_numbers(matrices):
     """Declare numbers typed into matrices: a tuple of (matrix, row, column, number).
 
     In a link an edit reads ``x.1.2=0.5``; several are joined by semicolons.

@@ -14,7 +14,7 @@ from attn.analysis.head_table import METRICS, measure_each
 from attn.data.examples import Example
 from attn.pretrained import bert
 from attn.ui.media import AudioInput, ImageInput
-from attn.ui.shared_results import LruCache, forget, is_long, once
+from attn.ui.shared_results import LruCache, forget_shared_results, is_long, shared_once
 from attn.ui.state import as_text
 
 SIDE = 224  # pixels of a picture before a model's own processor makes its inputs
@@ -32,7 +32,7 @@ class InLanguages(NamedTuple):
     target: str
 
 
-def loaded(name, random_weights=False):
+def loaded_model(name, random_weights=False):
     """Load a model, once a server, to read texts in the languages that were chosen.
 
     Parameters
@@ -49,8 +49,8 @@ def loaded(name, random_weights=False):
     return _loaded(name, random_weights)
 
 
-def loading_code(name, random_weights):
-    """Return the Python that loads a model as `loaded` does."""
+def model_loading_code(name, random_weights):
+    """Return the Python that loads a model as `loaded_model` does."""
     chosen = isinstance(name, InLanguages)
     arguments = ", ".join([repr(name.name if chosen else name)] + (["random_weights=True"] if random_weights else []))
     languages = f".in_languages({name.source or None!r}, {name.target or None!r})" if chosen else ""
@@ -60,8 +60,8 @@ def loading_code(name, random_weights):
 @st.cache_resource(max_entries=MOST_HELD, show_spinner="Loading the model …", show_time=True)
 def _loaded(name, random_weights):
     """Load a model, once a server."""
-    own_weights.clear()  # these would keep the models of their layers alive
-    forget()
+    model_own_weights.clear()  # these would keep the models of their layers alive
+    forget_shared_results()
     model = pretrained.load(name, random_weights=random_weights)
     pretrained.one_thread()  # visitors share the cores
     _freeze()
@@ -78,7 +78,7 @@ def _freeze():
     gc.freeze()
 
 
-def permit(name):
+def permit_model(name):
     """Let a model through that is on this machine; ask before one is downloaded.
 
     Raises
@@ -118,14 +118,14 @@ def _download(found):
 
 
 @st.cache_resource(show_spinner=False)
-def recordings():
+def _recordings():
     """Return the recordings kept for all visitors."""
     return LruCache(_MOST_BYTES, MOST_HELD)
 
 
-def recording(name, random_weights, text, pair):
+def model_recording(name, random_weights, text, pair):
     """Record a model that reads a text, sees a picture or hears a sound, once for all visitors."""
-    model = loaded(name, random_weights)
+    model = loaded_model(name, random_weights)
 
     def make(watch):
         if isinstance(text, ImageInput):
@@ -138,36 +138,38 @@ def recording(name, random_weights, text, pair):
 
     given = text if isinstance(text, str) else (type(text), text.name, text.data and sha256(text.data).digest())
     heavy = is_long(text, pair) if isinstance(text, str) else isinstance(text, AudioInput) and text.data is not None
-    return once(recordings(), (name, random_weights, given, pair), model, heavy, make)
+    return shared_once(_recordings(), (name, random_weights, given, pair), model, heavy, make)
 
 
 @st.cache_resource(max_entries=1, show_spinner="Passing the text through the model …", show_time=True)
-def own_weights(name, random_weights, text, pair):
+def model_own_weights(name, random_weights, text, pair):
     """Ask a model that cannot be recorded for the weights it gives itself."""
-    return pretrained.own_weights(loaded(name, random_weights), text, pair=pair or None)
+    return pretrained.own_weights(loaded_model(name, random_weights), text, pair=pair or None)
 
 
-def last_queries(layer):
+def model_last_queries(layer):
     """Return the queries over which every head of a long text is looked at, or None for all of a shorter one."""
     return slice(-LAST, None) if max(layer.query.shape[2], layer.key.shape[2]) > MOST_WHOLE else None
 
 
 @st.cache_resource(max_entries=32, show_spinner="Comparing every head …", show_time=True)
-def differences(name, random_weights, text, pair, **changes):
+def model_differences(name, random_weights, text, pair, **changes):
     """Compare every head of a recording with the model's own, changed on purpose or not."""
-    layers = recording(name, random_weights, text, pair).layers
-    return [each for layer in layers for each in pretrained.compare_layer(layer, rows=last_queries(layer), **changes)]
+    layers = model_recording(name, random_weights, text, pair).layers
+    return [
+        each for layer in layers for each in pretrained.compare_layer(layer, rows=model_last_queries(layer), **changes)
+    ]
 
 
 @st.cache_resource(show_spinner="Reading the weights …")
-def encoder():
+def _encoder():
     """Open the default model without torch: the encoder that runs in numpy alone."""
     pretrained.one_thread()  # visitors share the cores
     return bert.load()
 
 
 @st.cache_resource(max_entries=8, show_spinner="Drawing every head …", show_time=True)
-def every_head(name, random_weights, text, pair, kind, most):
+def model_every_head(name, random_weights, text, pair, kind, most):
     """Return the weights of every head of one kind over the first tokens.
 
     Returns
@@ -175,7 +177,7 @@ def every_head(name, random_weights, text, pair, kind, most):
     ndarray, shape (num_layers, num_heads, n, n)
         Over at most `most` tokens; NaN for heads that only other layers have.
     """
-    layers = [layer for layer in recording(name, random_weights, text, pair).layers if layer.kind == kind]
+    layers = [layer for layer in model_recording(name, random_weights, text, pair).layers if layer.kind == kind]
     n_q, n_k = (min(most, side.shape[2]) for side in (layers[0].query, layers[0].key))
     num_heads = max(layer.num_heads for layer in layers)
     every = np.full((len(layers), num_heads, n_q, n_k), np.nan, dtype=np.float32)
@@ -186,17 +188,17 @@ def every_head(name, random_weights, text, pair, kind, most):
 
 
 @st.cache_resource(max_entries=8, show_spinner="Following the layers …", show_time=True)
-def rolled_out(name, random_weights, text, pair, index):
+def model_rollout(name, random_weights, text, pair, index):
     """Follow the attention of the layers of one kind down to the text, up to and with layer `index`."""
-    layers = recording(name, random_weights, text, pair).layers
+    layers = model_recording(name, random_weights, text, pair).layers
     below = [layer for layer in layers if layer.kind == layers[index].kind and layer.index <= index]
     means = (sum(layer.attention(head).weights[0, 0] for head in range(layer.num_heads)) for layer in below)
     return rollout(mean / layer.num_heads for mean, layer in zip(means, below, strict=True))
 
 
-def position_table():
+def model_position_table():
     """Return the rows that the default model adds to its tokens, one per position, (n_max, d_model)."""
-    return encoder().tensors["embeddings.position_embeddings.weight"]
+    return _encoder().tensors["embeddings.position_embeddings.weight"]
 
 
 class Read(NamedTuple):
@@ -209,23 +211,23 @@ class Read(NamedTuple):
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
-def read(text):
+def model_reading(text):
     """Pass a text through the numpy encoder."""
-    model = encoder()
+    model = _encoder()
     start = time.perf_counter()
     result = bert.encode(model, text)
     took = 1000 * (time.perf_counter() - start)
     return Read(result.tokens, tuple(block.hidden for block in result.blocks), result.truncated_from, took)
 
 
-def layer_weights(text, layer, head):
+def model_layer_weights(text, layer, head):
     """Return the weights (n, n) of one head of the numpy encoder; layer and head counted from 0."""
-    model = encoder()
+    model = _encoder()
     one = multi_head.one_head(bert.parameters(model.tensors, layer, model.num_heads), head)
-    return multi_head_attention(read(text).hidden[layer], one).weights[0]
+    return multi_head_attention(model_reading(text).hidden[layer], one).weights[0]
 
 
-def keys_of(layer):
+def model_keys(layer):
     """Return what is known of the keys of a layer, as `measure` takes it."""
     tokens = layer.key_tokens
     ids = [token.id for token in tokens]
@@ -239,7 +241,7 @@ def keys_of(layer):
 
 
 @st.cache_resource(max_entries=16, show_spinner="Measuring every head …", show_time=True)
-def measured(name, random_weights, text, pair):
+def model_metrics(name, random_weights, text, pair):
     """Measure every head of a recording.
 
     Returns
@@ -247,13 +249,13 @@ def measured(name, random_weights, text, pair):
     dict
         Metric -> ndarray (num_layers, most heads), NaN where there is nothing to tell.
     """
-    layers = recording(name, random_weights, text, pair).layers
+    layers = model_recording(name, random_weights, text, pair).layers
     tables = {metric: np.full((len(layers), max(layer.num_heads for layer in layers)), np.nan) for metric in METRICS}
     for layer in layers:
-        rows = last_queries(layer)
+        rows = model_last_queries(layer)
         numbers = measure_each(
             (pretrained.from_scratch(layer, head, rows=rows).weights[0, 0] for head in range(layer.num_heads)),
-            **keys_of(layer),
+            **model_keys(layer),
             mask=None if layer.mask is None else layer.mask[0, 0][rows or slice(None)],
         )
         for metric, values in numbers.items():
@@ -261,7 +263,7 @@ def measured(name, random_weights, text, pair):
     return tables
 
 
-def layer_example(text, layer, num_heads, head):
+def model_layer_example(text, layer, num_heads, head):
     """Return one head of one layer of the default model as an example to walk.
 
     Parameters
@@ -278,8 +280,8 @@ def layer_example(text, layer, num_heads, head):
     str
         Lines of code that bind ``e``.
     """
-    result = read(text)
-    one = multi_head.one_head(bert.parameters(encoder().tensors, layer - 1, num_heads), head - 1)
+    result = model_reading(text)
+    one = multi_head.one_head(bert.parameters(_encoder().tensors, layer - 1, num_heads), head - 1)
     example = Example(
         tuple(token.text for token in result.tokens),
         result.hidden[layer - 1],
@@ -300,3 +302,18 @@ e = attn.examples.Example(
     one.w_q, one.w_k, one.w_v, one.b_q, one.b_k, one.b_v,
 )"""
     return example, code
+
+
+def say_model_note(loaded):
+    """Say what is to be known of a model's weights, if anything."""
+    if loaded.note:
+        st.caption(as_text(loaded.note))
+
+
+def say_if_model_truncated(read):
+    """Say how much of a text a model did not take, if any; `read` is a recording or an encoding."""
+    if read.truncated_from:
+        st.warning(
+            f"The text has {read.truncated_from:,} tokens, more than the model takes: "
+            f"it was cut after token {len(read.tokens):,}."
+        )

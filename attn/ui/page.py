@@ -4,7 +4,7 @@ import streamlit as st
 
 from attn import charts
 from attn.ui.state import PageState, as_text, link_of
-from attn.ui.width import measure
+from attn.ui.width import measure_page_width
 from attn.words import capital
 
 MENU = (  # key, script, label, icon
@@ -38,7 +38,7 @@ h1 { padding: 0 3rem 0.6rem 0 !important; }
 </style>"""
 
 
-def begin(page, title, cls):
+def begin_page(page, title, cls):
     """Draw the frame of a page and return its choices.
 
     Parameters
@@ -64,17 +64,17 @@ def begin(page, title, cls):
         for at, (key, script, name, icon) in enumerate(MENU):
             columns[at % 2].page_link(script, label=name, icon=icon, width="stretch", query_params=link_of(key))
         st.divider()
-        measure()
+        measure_page_width()
     st.title(title, anchor=False)
     return state
 
 
-def theme():
+def page_theme():
     """Return the chart colours of the theme the visitor has."""
     return charts.theme_named(st.context.theme.type or "light")
 
 
-def path(state, name, stages):
+def page_path(state, name, stages):
     """Draw the stages as a path to walk forward and back and to skip along.
 
     Parameters
@@ -105,7 +105,7 @@ def path(state, name, stages):
         )  # fmt: skip
 
 
-def formula(result="A", mask=""):
+def page_formula(result="A", mask=""):
     """Return scaled dot-product attention as LaTeX, every letter in the colour of its role.
 
     Parameters
@@ -115,12 +115,12 @@ def formula(result="A", mask=""):
     mask : str
         What is added to the scores.
     """
-    q, k, v, z = (rf"\textcolor{{{theme().role(name)}}}{{{letter}}}" for name, letter in _LETTERS.items())
+    q, k, v, z = (rf"\textcolor{{{page_theme().role(name)}}}{{{letter}}}" for name, letter in _LETTERS.items())
     weights = rf"\mathrm{{softmax}}\!\left(\frac{{{q}\,{k}^\top}}{{\sqrt{{d_k}}}}{mask}\right)"
     return rf"{z} = {weights}\,{v}" if result == "Z" else f"A = {weights}"
 
 
-def tabs(state, labels, shown):
+def page_tabs(state, labels, shown):
     """Draw tabs that the link remembers by their keys, and what belongs into the open one.
 
     Parameters
@@ -144,7 +144,7 @@ def tabs(state, labels, shown):
                 shown[name]()
 
 
-def token_control(state, label, names, side=0):
+def page_token_control(state, label, names, side=0):
     """Draw the choice of the token that looks (side 0) or is looked at (side 1), for those who do not click.
 
     Parameters
@@ -167,7 +167,7 @@ def token_control(state, label, names, side=0):
     st.selectbox(label, range(len(names)), format_func=names.__getitem__, key=key, on_change=take)
 
 
-def reading(sentence, formula=None, shapes=None):
+def page_reading(sentence, formula=None, shapes=None):
     """Say how to read the figure below, with the formula of the step and the shapes in view."""
     words, mathematics = st.columns([3, 2]) if formula else (st.container(), None)
     words.markdown(sentence)
@@ -177,7 +177,7 @@ def reading(sentence, formula=None, shapes=None):
         mathematics.latex(formula)
 
 
-def ask(state, sentence, say=st.info):
+def page_ask(state, sentence, say=st.info):
     """Keep the link, show one sentence in place of the figure, and stop the page there."""
     state.commit()
     first = sentence.split()[0]
@@ -186,7 +186,7 @@ def ask(state, sentence, say=st.info):
     st.stop()
 
 
-def draw(chart, key=None, *, on_select="ignore"):
+def page_draw(chart, key=None, *, on_select="ignore"):
     """Show a chart alone, and return its specification, which a file can be made of.
 
     Parameters
@@ -207,7 +207,7 @@ def draw(chart, key=None, *, on_select="ignore"):
     return spec
 
 
-def figure(chart, key, *, tables=None, on_pick=None):
+def page_figure(chart, key, *, tables=None, on_pick=None):
     """Show a chart, and under it its numbers to download.
 
     Parameters
@@ -220,7 +220,7 @@ def figure(chart, key, *, tables=None, on_pick=None):
     on_pick : callable, optional
         Called with what was clicked, such as ``row=2, column=3`` or ``head=4``.
     """
-    spec = draw(chart, key, on_select="ignore" if on_pick is None else _picker(key, on_pick))
+    spec = page_draw(chart, key, on_select="ignore" if on_pick is None else _picker(key, on_pick))
     stem = "_".join(key.split(".")[:2])
     files = {
         f"{stem}.png": (lambda: charts.png(spec), "image/png"),
@@ -256,7 +256,7 @@ def _picker(key, on_pick):
     return picked
 
 
-def code(lines):
+def page_code(lines):
     """Show the few lines that make the picture."""
     st.caption("These lines compute the same numbers and draw them. Run them in the folder of the project.")
     st.code(lines, language="python")

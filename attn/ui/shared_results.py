@@ -17,7 +17,7 @@ _SOON = 0.4  # seconds after which a pass shows how far it is
 _every = weakref.WeakSet()  # all that keep results, which hold on to models
 
 
-def forget():
+def forget_shared_results():
     """Keep no result any more, of any kind: when a model goes, what it made must not keep it alive."""
     for kept in list(_every):
         kept.clear()
@@ -68,7 +68,7 @@ class LruCache:
                 self._held.popitem(last=False)
 
 
-def once(kept, key, loaded, heavy, make):
+def shared_once(kept, key, loaded, heavy, make):
     """Return what is kept under a key, or make it, with a bar; what is heavy waits in the queue.
 
     Parameters
@@ -91,7 +91,7 @@ def once(kept, key, loaded, heavy, make):
     return found
 
 
-def waiting(place):
+def say_shared_queue(place):
     """Say that others are computing, and how many come before; `place` is 1 for the next."""
     before = {1: "; this is next", 2: " and one waits before this"}.get(place, f" and {place - 1} wait before this")
     return f"Others are computing{before}. It begins by itself."
@@ -137,7 +137,7 @@ def _queued(watch, heavy):
     place = [1]
 
     def still_waiting():
-        watch.show(0.0, waiting(place[0]))
+        watch.show(0.0, say_shared_queue(place[0]))
         return False
 
     with threads.heavy(lambda at: place.__setitem__(0, at), still_waiting):

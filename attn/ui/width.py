@@ -27,7 +27,7 @@ export default function({ data, setStateValue }) {
 _measure = st.components.v2.component("attention_lab.page_width", js=_RULER)
 
 
-def measure():
+def measure_page_width():
     """Draw the invisible ruler; call it once a page."""
     result = _measure(key="ruler", data={"step": _STEP}, on_width_change=lambda: None, default={"width": None})
     if result.width:
@@ -39,6 +39,6 @@ def page_width():
     return st.session_state.get("page_width") or NARROW
 
 
-def tallest(width):
+def tallest_at_width(width):
     """Return how many pixels high a picture may be on a page of this width: taller in a wider window."""
     return int(max(440, min(600, 0.35 * width)))

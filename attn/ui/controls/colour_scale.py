@@ -8,7 +8,7 @@ COLOURS = {"auto": "Auto", "linear": "0–1", "largest": "Max", "log": "Log"}
 _LONG = 64  # keys; beyond these most weights are too small for a scale from 0 to 1
 
 
-def colour_control(state):
+def colour_scale_control(state):
     """Draw the choice of the colour scale."""
     st.segmented_control(
         "Colour",
@@ -22,7 +22,7 @@ def colour_control(state):
     )
 
 
-def scale_of(colour, *weights):
+def colour_scale_of(colour, *weights):
     """Return the colour scale that pictures of `weights` share, as keywords of a chart."""
     if colour == "log" or (colour == "auto" and weights[0].shape[-1] > _LONG):
         return {"scale": charts.Scale(log=True)}

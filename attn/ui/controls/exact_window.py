@@ -3,18 +3,18 @@
 import streamlit as st
 
 from attn import charts
-from attn.ui.page import draw, theme
+from attn.ui.page import page_draw, page_theme
 from attn.ui.width import page_width
 
 SPAN = 32  # tokens a side of the part that is shown exactly
 
 
-def too_large(values):
+def needs_exact_window(values):
     """Return whether there is too much to draw cell by cell."""
     return max(values.shape) > 2 * SPAN
 
 
-def window_control(state, values, rows, columns, title, **options):
+def exact_window_control(state, values, rows, columns, title, **options):
     """Draw the whole as one picture, and return the rows and columns to show cell by cell.
 
     Parameters
@@ -45,18 +45,18 @@ def window_control(state, values, rows, columns, title, **options):
         state.set(window=tuple(piece.start for piece in chosen))
 
     size = min(int(page_width() * 0.6), 560)
-    whole = charts.overview(values, rows, columns, theme(), title=title, window=part, size=size, **options)
-    draw(charts.beside(whole), key, on_select=marked)
+    whole = charts.overview(values, rows, columns, page_theme(), title=title, window=part, size=size, **options)
+    page_draw(charts.beside(whole), key, on_select=marked)
     return part
 
 
-def exact_part(state, values, rows, columns, cell, title, **options):
+def exact_window_panel(state, values, rows, columns, cell, title, **options):
     """Return a matrix as a panel, of a long text the part under the brush, and what a click in it does.
 
     Parameters
     ----------
     state, values, rows, columns, title
-        As in `window_control`.
+        As in `exact_window_control`.
     cell : (int, int)
         The chosen query and key.
     **options
@@ -69,8 +69,8 @@ def exact_part(state, values, rows, columns, cell, title, **options):
         Takes the row and column that were clicked.
     """
     down, across = slice(0, len(rows)), slice(0, len(columns))
-    if too_large(values):
-        down, across = window_control(state, values, rows, columns, f"{title}, whole", **options)
+    if needs_exact_window(values):
+        down, across = exact_window_control(state, values, rows, columns, f"{title}, whole", **options)
 
     def choose(row, column):
         state.set(cell=(row + down.start, column + across.start))

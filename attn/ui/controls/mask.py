@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 from attn import masks
-from attn.ui.link import cells, choice, whole
+from attn.ui.link import link_cells, link_choice, link_whole
 
 
 class Slider(NamedTuple):
@@ -123,11 +123,11 @@ MASKS = {
 class MaskChoice:
     """Which mask, and the numbers that the masks have, each a field of the link."""
 
-    mask: str = choice("none", MASKS)
-    window: int = whole(2, 0, 512)
-    length: int = whole(4, 0, 512)
-    globals: int = whole(1, 0, 512)
-    painted: tuple = cells()  # the hidden cells
+    mask: str = link_choice("none", MASKS)
+    window: int = link_whole(2, 0, 512)
+    length: int = link_whole(4, 0, 512)
+    globals: int = link_whole(1, 0, 512)
+    painted: tuple = link_cells()  # the hidden cells
 
 
 def mask_controls(state, n):
@@ -165,7 +165,7 @@ def mask_of(setup, n):
     return build(*arguments), f"attn.masks.{build.__name__}({', '.join(map(_literal, arguments))})"
 
 
-def paint(state, row, column, n):
+def paint_mask(state, row, column, n):
     """Hide the cell if it is shown and show it if it is hidden, starting from the mask in view."""
     now = mask_of(state.choices(), n)[0].visible
     hidden = {(r, c) for r, c in np.argwhere(~np.broadcast_to(now, (n, n))).tolist()}

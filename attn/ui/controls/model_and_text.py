@@ -7,12 +7,12 @@ import streamlit as st
 from attn import charts, pretrained
 from attn.data import picture_files, pictures, sounds
 from attn.ui import models
-from attn.ui.controls.colour_scale import COLOURS, colour_control, scale_of
-from attn.ui.controls.sentence import DEFAULT_TEXT, say_note, text_control
+from attn.ui.controls.colour_scale import COLOURS, colour_scale_control, colour_scale_of
+from attn.ui.controls.sentence import DEFAULT_TEXT, sentence_control
 from attn.ui.controls.upload import UploadKind, upload_control
-from attn.ui.link import choice, flag, string, whole
+from attn.ui.link import link_choice, link_flag, link_string, link_whole
 from attn.ui.media import AudioInput, ImageInput
-from attn.ui.page import ask, figure, theme
+from attn.ui.page import page_ask, page_figure, page_theme
 from attn.ui.state import as_text
 from attn.ui.width import page_width
 
@@ -21,26 +21,26 @@ from attn.ui.width import page_width
 class SourceChoice:
     """The model, the text, and the head to look at."""
 
-    model: str = string(pretrained.DEFAULT)
-    random: bool = flag(False)
-    text: str = string(DEFAULT_TEXT)
-    pair: str = string("")
-    source_language: str = string("")
-    target_language: str = string("")
-    layer: int = whole(4, 1, 999)
-    head: int = whole(2, 1, 999)
-    colour: str = choice("auto", COLOURS)
+    model: str = link_string(pretrained.DEFAULT)
+    random: bool = link_flag(False)
+    text: str = link_string(DEFAULT_TEXT)
+    pair: str = link_string("")
+    source_language: str = link_string("")
+    target_language: str = link_string("")
+    layer: int = link_whole(4, 1, 999)
+    head: int = link_whole(2, 1, 999)
+    colour: str = link_choice("auto", COLOURS)
 
 
-def source_controls(state):
+def model_and_text_controls(state):
     """Draw the choice of a model and of what it reads."""
     model_control(state)
-    random_control(state)
-    takes = taken(state)
+    random_model_control(state)
+    takes = _taken(state)
     if takes in GIVEN:
         st.session_state[state.key("given")] = upload_control(state, GIVEN[takes])
     else:
-        text_control(state, label="Text")
+        sentence_control(state, label="Text")
     if takes == "picture":
         return
     st.text_input(
@@ -51,7 +51,7 @@ def source_controls(state):
     )
 
 
-def taken(state):
+def _taken(state):
     """Return what the model in view takes: "text", "picture" or "sound"."""
     return st.session_state.get(state.key("takes"), "text")
 
@@ -78,17 +78,17 @@ GIVEN = {
 }
 
 
-def source_of(state):
+def model_and_text_of(state):
     """Return the model and what it reads, sees or hears, as the cached functions of `attn.ui.models` take them."""
-    if taken(state) != "text":
-        pair = state.get("pair") if taken(state) == "sound" else ""
+    if _taken(state) != "text":
+        pair = state.get("pair") if _taken(state) == "sound" else ""
         return state.get("model"), state.get("random"), st.session_state[state.key("given")], pair
     if not state.get("text").strip():
-        ask(state, "Type a text in the sidebar, or pick an example there.")
+        page_ask(state, "Type a text in the sidebar, or pick an example there.")
     return tuple(state.get(name) for name in ("model", "random", "text", "pair"))
 
 
-def recorded(state, source):
+def record_model_and_text(state, source):
     """Load the model and record it reading; where it cannot be recorded, show its own weights and stop.
 
     Returns
@@ -103,19 +103,19 @@ def recorded(state, source):
     ModelError
         As `attn.pretrained.load` and `attn.pretrained.record`.
     """
-    models.permit(source[0])
+    models.permit_model(source[0])
     with st.sidebar:
-        source = (in_languages(state, models.loaded(*source[:2])), *source[1:])
-    loaded = models.loaded(*source[:2])
-    if loaded.takes != taken(state):
+        source = (model_language_control(state, models.loaded_model(*source[:2])), *source[1:])
+    loaded = models.loaded_model(*source[:2])
+    if loaded.takes != _taken(state):
         st.session_state[state.key("takes")] = loaded.takes
         st.rerun()  # with the controls for what this model takes
     if not loaded.recordable:
-        own_only(state, loaded, models.own_weights(*source))
-    return source, loaded, models.recording(*source)
+        _own_only(state, loaded, models.model_own_weights(*source))
+    return source, loaded, models.model_recording(*source)
 
 
-def in_languages(state, loaded):
+def model_language_control(state, loaded):
     """Draw the choice of languages where a model knows several, and return what to load.
 
     Returns
@@ -164,7 +164,7 @@ def model_control(state, on_change=None):
     st.caption(pretrained.SUGGESTIONS.get(name) or as_text(name))
 
 
-def random_control(state):
+def random_model_control(state):
     """Draw whether the model is as it was before any training."""
     st.toggle(
         "Random weights",
@@ -173,13 +173,13 @@ def random_control(state):
     )
 
 
-def head_control(state, num_heads):
+def model_head_control(state, num_heads):
     """Draw the choice of a layer and a head, from the number of heads in each layer."""
     layer = _numbered(state, "layer", len(num_heads), "From the first, next to the words, on.")
     _numbered(state, "head", num_heads[layer], "Each head of a layer looks in its own way.")
 
 
-def layer_and_head(state, layers):
+def model_layer_and_head_control(state, layers):
     """Draw the choice of a layer and a head, and return the layer."""
     layer = layers[_numbered(state, "layer", len(layers), "From the first, next to the words, on.")]
     if len({one.kind for one in layers}) > 1:
@@ -189,11 +189,11 @@ def layer_and_head(state, layers):
     return layer
 
 
-def recording_lines(source):
+def model_and_text_lines(source):
     """Return the lines that load the model and bind ``recording``, with one thread of computation as the page has."""
     name, random_weights, text, pair = source
     model = "pretrained.one_thread()  # as on the page: how sums are rounded hangs on it\n"
-    model += f"model = {models.loading_code(name, random_weights)}"
+    model += f"model = {models.model_loading_code(name, random_weights)}"
     if isinstance(text, ImageInput):
         return (
             f"import attn\n\n{model}\n"
@@ -210,7 +210,7 @@ def recording_lines(source):
     return f"{model}\nrecording = pretrained.record(model, {text!r}{pair})"
 
 
-def projections(loaded, layer):
+def model_and_text_projections(loaded, layer):
     """Return the checkpoint's own matrices of a layer, or None if the family does not name them as BERT does."""
     try:
         return pretrained.parameters(loaded, layer)
@@ -226,27 +226,27 @@ def _numbered(state, name, count, words):
     return state.get(name) - 1
 
 
-def own_only(state, loaded, own):
+def _own_only(state, loaded, own):
     """Show the weights of a model that cannot be recorded, and stop the page there."""
     with st.sidebar:
         layer = _numbered(state, "layer", len(own.weights), "From the first, next to the words, on.")
         weights = own.weights[layer][0]
         head = _numbered(state, "head", len(weights), "Each head of a layer looks in its own way.")
-        colour_control(state)
+        colour_scale_control(state)
     setup = state.commit()
     rows, columns = (charts.token_labels([token.text for token in side]) for side in own.names[layer])
     st.info(
         f"The {loaded.family} family computes its attention where nothing can listen, so its queries and keys are not "
         "known here. These are the weights the model gives itself; there is nothing to compare them with."
     )
-    say_note(loaded)
+    models.say_model_note(loaded)
     if any(token.id is None for token in own.names[layer][1]):
         st.caption("The keys are numbered: here they are places in a window or in a shortened text, not its tokens.")
     title = f"The model's own: layer {setup.layer}, head {setup.head}"
-    scale = scale_of(setup.colour, weights[head])
+    scale = colour_scale_of(setup.colour, weights[head])
     picture = charts.panel(weights[head], rows, columns, title=title, **scale)
-    figure(
-        charts.panels(theme(), page_width(), picture, tallest=600),
+    page_figure(
+        charts.panels(page_theme(), page_width(), picture, tallest=600),
         "pretrained.own",
         tables={"own": lambda: charts.csv(weights[head], rows, columns)},
     )

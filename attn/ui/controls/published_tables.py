@@ -7,14 +7,14 @@ from attn import charts
 from attn.charts.labels import pixels
 from attn.charts.plane import at_least
 from attn.data import published
-from attn.ui.page import code, figure, theme
+from attn.ui.page import page_code, page_figure, page_theme
 from attn.ui.shown_code import LIGHT, Source, shown_code
 from attn.ui.width import page_width
 
 _NARROWEST = 150  # pixels of the longest bar, below which measures stand under one another
 
 
-def results_tab(state, known, remarks=None):
+def published_tables_tab(state, known, remarks=None):
     """Draw one of a few published tables, a row of bars for each of its measures.
 
     Parameters
@@ -33,12 +33,16 @@ def results_tab(state, known, remarks=None):
     name = state.get("printed")
     table = published.results()[name]
     st.markdown(" ".join(filter(None, (f"**{table.title}.**", table.note, (remarks or {}).get(name)))))
-    figure(picture(table, *layout(table), theme()), f"{state.page}.printed.{name}", tables={name: lambda: _csv(table)})
+    page_figure(
+        _picture(table, *_layout(table), page_theme()),
+        f"{state.page}.printed.{name}",
+        tables={name: lambda: _csv(table)},
+    )
     st.caption(f"{table.source}.")
-    code(code_of(name, table))
+    page_code(_code_of(name, table))
 
 
-def layout(table):
+def _layout(table):
     """Return how many measures stand side by side, and the pixels of the longest bar."""
     aside = max(map(pixels, table.names)) + 90  # for names and numbers
     beside = next(n for n in (4, 3, 2, 1) if n == 1 or page_width() / n - aside >= _NARROWEST)
@@ -46,7 +50,7 @@ def layout(table):
     return beside, int(min(at_least(page_width() / beside - aside), 420))
 
 
-def picture(table, beside, width, theme):
+def _picture(table, beside, width, theme):
     """Draw every measure of a table of results, of all that have it."""
     drawn = []
     for at, measure in enumerate(table.measures):
@@ -57,13 +61,13 @@ def picture(table, beside, width, theme):
     return charts.above(*rows)
 
 
-def code_of(name, table):
+def _code_of(name, table):
     """Return the lines that draw the same bars."""
-    beside, width = layout(table)
+    beside, width = _layout(table)
     return shown_code(
         {"table": Source(f'published.results()["{name}"]'), "beside": beside, "width": width, "theme": LIGHT},
         "from attn.data import published",
-        ("picture", picture),
+        ("picture", _picture),
         f'charts.save(picture, "{name}.svg")',
     )
 

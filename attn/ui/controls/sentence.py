@@ -5,9 +5,8 @@ from dataclasses import dataclass
 import streamlit as st
 
 from attn.data import examples
-from attn.ui.link import choice, string, whole
-from attn.ui.page import ask
-from attn.ui.state import as_text
+from attn.ui.link import link_choice, link_string, link_whole
+from attn.ui.page import page_ask
 
 SOURCES = {"worked": "Worked example", "random": "Your sentence"}
 LONGEST = 128  # tokens; beyond that no cell of a square picture can be told from its neighbour
@@ -20,12 +19,12 @@ DEFAULT_TEXT = "The animal didn't cross the street because it was too tired."
 class SentenceChoice:
     """The sentence and its numbers."""
 
-    source: str = choice("worked", SOURCES)
-    text: str = string(DEFAULT_TEXT)
-    seed: int = whole(1, 0, 9999)
+    source: str = link_choice("worked", SOURCES)
+    text: str = link_string(DEFAULT_TEXT)
+    seed: int = link_whole(1, 0, 9999)
 
 
-def source_control(state, sources=SOURCES, on_change=None):
+def sentence_source_control(state, sources=SOURCES, on_change=None):
     """Draw the choice of where the numbers come from."""
     st.selectbox(
         "Numbers from",
@@ -38,7 +37,7 @@ def source_control(state, sources=SOURCES, on_change=None):
     )
 
 
-def text_control(state, name="text", label="Sentence"):
+def sentence_control(state, name="text", label="Sentence"):
     """Draw the sentence and the examples that can fill it."""
     sentences = {sentence.text: sentence for sentence in examples.SENTENCES}
     st.text_area(
@@ -70,7 +69,7 @@ def text_control(state, name="text", label="Sentence"):
         st.caption(found.look_for)
 
 
-def seed_control(state):
+def sentence_seed_control(state):
     """Draw the seed."""
     st.number_input(
         "Seed",
@@ -81,34 +80,19 @@ def seed_control(state):
     )
 
 
-def words_of(string):
+def sentence_words(string):
     """Split a sentence into the tokens that a page draws."""
     return examples.split_words(string)[:LONGEST]
 
 
-def need_words(state, *names):
+def need_sentence_words(state, *names):
     """Ask for a sentence, and stop the page there, where one of the named choices holds no word."""
-    if not all(words_of(state.get(name)) for name in names):
-        ask(state, "Type at least one word in the sidebar, or pick an example there.")
+    if not all(sentence_words(state.get(name)) for name in names):
+        page_ask(state, "Type at least one word in the sidebar, or pick an example there.")
 
 
-def say_if_cut(string):
+def say_if_sentence_cut(string):
     """Say how many tokens of a sentence are left out, if any."""
     count = len(examples.split_words(string))
     if count > LONGEST:
         st.warning(f"This page draws at most {LONGEST} tokens: the first {LONGEST} of {count:,} are used.")
-
-
-def say_note(loaded):
-    """Say what is to be known of a model's weights, if anything."""
-    if loaded.note:
-        st.caption(as_text(loaded.note))
-
-
-def say_if_truncated(read):
-    """Say how much of a text a model did not take, if any; `read` is a recording or an encoding."""
-    if read.truncated_from:
-        st.warning(
-            f"The text has {read.truncated_from:,} tokens, more than the model takes: "
-            f"it was cut after token {len(read.tokens):,}."
-        )

@@ -9,8 +9,8 @@ from attn import MultiHead, MultiHeadParameters, charts, cost, multi_head
 from attn.data import examples
 from attn.ui.controls.colour_scale import COLOURS
 from attn.ui.controls.mask import MaskChoice, mask_of
-from attn.ui.controls.sentence import SOURCES, SentenceChoice, words_of
-from attn.ui.link import choice, flag, string, whole
+from attn.ui.controls.sentence import SOURCES, SentenceChoice, sentence_words
+from attn.ui.link import link_choice, link_flag, link_string, link_whole
 from attn.ui.shown_code import LIGHT, Source, shown_code
 
 MODES = {"self": "Self-attention", "cross": "Cross-attention"}
@@ -27,18 +27,18 @@ OLD_TABS = {"One head": "one", "Concatenation and output": "merged", "Code": "co
 class Setup(SentenceChoice, MaskChoice):
     """Everything chosen on Heads."""
 
-    source: str = choice("random", SOURCES)
-    mode: str = choice("self", MODES)
-    second: str = string("Das Tier überquerte die Straße nicht.")
-    d_model: int = whole(16, 1, 128)
-    num_heads: int = whole(4, 1, MOST_HEADS)
-    num_kv_heads: int = whole(2, 1, MOST_HEADS)
-    d_k: int = whole(4, 1, 64)
-    d_v: int = whole(4, 1, 64)
-    project: bool = flag(True)
-    head: int = whole(1, 1, MOST_HEADS)
-    colour: str = choice("auto", COLOURS)
-    tab: str = choice("one", TABS, OLD_TABS)
+    source: str = link_choice("random", SOURCES)
+    mode: str = link_choice("self", MODES)
+    second: str = link_string("Das Tier überquerte die Straße nicht.")
+    d_model: int = link_whole(16, 1, 128)
+    num_heads: int = link_whole(4, 1, MOST_HEADS)
+    num_kv_heads: int = link_whole(2, 1, MOST_HEADS)
+    d_k: int = link_whole(4, 1, 64)
+    d_v: int = link_whole(4, 1, 64)
+    project: bool = link_flag(True)
+    head: int = link_whole(1, 1, MOST_HEADS)
+    colour: str = link_choice("auto", COLOURS)
+    tab: str = link_choice("one", TABS, OLD_TABS)
 
 
 class ManyHeads(NamedTuple):
@@ -120,8 +120,8 @@ def _worked(setup):
 
 def _random(setup):
     """Return a sentence, one to read from, random vectors and weights, and the code that makes them."""
-    tokens = words_of(setup.text)
-    second = words_of(setup.second) if setup.mode == "cross" else tokens
+    tokens = sentence_words(setup.text)
+    second = sentence_words(setup.second) if setup.mode == "cross" else tokens
     x, memory = _vectors(tokens, second, setup.d_model, setup.seed)
     names = ("d_model", "seed", "num_heads", "num_kv_heads", "d_k", "d_v", "project")
     settings = {name: getattr(setup, name) for name in names}

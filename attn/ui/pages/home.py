@@ -7,7 +7,7 @@ import streamlit as st
 from attn import charts
 from attn.data import examples
 from attn.ui.controls.sentence import DEFAULT_TEXT, LONGEST_TEXT
-from attn.ui.link import place, string, whole
+from attn.ui.link import link_place, link_string, link_whole
 from attn.ui.shown_code import LIGHT, shown_code
 from attn.ui.state import as_text
 
@@ -85,10 +85,10 @@ WAYS = (  # page, icon, title, what it shows, settings
 class Setup:
     """Everything chosen on Home."""
 
-    text: str = string(DEFAULT_TEXT)
-    layer: int = whole(LAYER, 1, 6)
-    head: int = whole(HEAD, 1, 12)
-    cell: tuple = place((10, 0))
+    text: str = link_string(DEFAULT_TEXT)
+    layer: int = link_whole(LAYER, 1, 6)
+    head: int = link_whole(HEAD, 1, 12)
+    cell: tuple = link_place((10, 0))
 
 
 def home_sentence_control(state):

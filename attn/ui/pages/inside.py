@@ -12,9 +12,9 @@ from attn.analysis.head_table import METRICS, Text
 from attn.charts.labels import number
 from attn.data import pictures, sounds
 from attn.ui import models
-from attn.ui.controls.model_and_text import SourceChoice, projections, recording_lines
-from attn.ui.link import choice, place, span, wholes
-from attn.ui.page import theme
+from attn.ui.controls.model_and_text import SourceChoice, model_and_text_lines, model_and_text_projections
+from attn.ui.link import link_choice, link_place, link_span, link_wholes
+from attn.ui.page import page_theme
 from attn.ui.shown_code import LIGHT, shown_code
 from attn.ui.state import as_text
 from attn.words import small
@@ -45,17 +45,17 @@ MOSAIC = 48  # tokens of every head that the picture of all heads shows
 class Setup(SourceChoice):
     """Everything chosen on Inside."""
 
-    metric: str = choice("special_tokens", METRICS)
-    order: str = choice("highest", ORDERS)
-    kept: tuple = span(0, 100)
-    together: tuple = wholes()
-    measure: str = choice("weight", MEASURES)
-    cell: tuple = place((10, 2))
-    follow: str = choice("all", LINES)
-    window: tuple = place((0, 0))
-    picture: str = choice(next(iter(pictures.PICTURES)), pictures.PICTURES)
-    sound: str = choice(next(iter(sounds.SOUNDS)), sounds.SOUNDS)
-    tab: str = choice("matrix", TABS, OLD_TABS)
+    metric: str = link_choice("special_tokens", METRICS)
+    order: str = link_choice("highest", ORDERS)
+    kept: tuple = link_span(0, 100)
+    together: tuple = link_wholes()
+    measure: str = link_choice("weight", MEASURES)
+    cell: tuple = link_place((10, 2))
+    follow: str = link_choice("all", LINES)
+    window: tuple = link_place((0, 0))
+    picture: str = link_choice(next(iter(pictures.PICTURES)), pictures.PICTURES)
+    sound: str = link_choice(next(iter(sounds.SOUNDS)), sounds.SOUNDS)
+    tab: str = link_choice("matrix", TABS, OLD_TABS)
 
 
 def inside_metric_controls(state, layers):
@@ -77,7 +77,7 @@ def inside_metric_controls(state, layers):
 
 def _there(layer):
     """Return what there is among the keys of a layer of that which a metric may need."""
-    keys = models.keys_of(layer)
+    keys = models.model_keys(layer)
     return Text(**keys).known - (set() if any(keys["special"]) else {"special"})
 
 
@@ -115,7 +115,7 @@ def inside_left_out(table, kept):
 
 def inside_together_control(state, layer):
     """Draw the choice of further heads of the layer to look at together."""
-    if models.last_queries(layer):
+    if models.model_last_queries(layer):
         state.adjust(together=())  # the maps of several heads would take much memory
         return
     kept = tuple(head for head in state.get("together") if head <= layer.num_heads)
@@ -202,7 +202,7 @@ def inside_weights(setup, loaded, layer):
     if setup.measure == "weight":
         return weights
     group, d_v = layer.num_heads // layer.num_kv_heads, layer.value.shape[-1]
-    bands = projections(loaded, layer).w_o.reshape(layer.num_heads, d_v, -1)
+    bands = model_and_text_projections(loaded, layer).w_o.reshape(layer.num_heads, d_v, -1)
     values = (layer.value[0, head // group] for head in heads)
     each = zip(weights, values, bands[heads], strict=True)
     return np.stack([contribution.value_weighted(weight, value, band) for weight, value, band in each])
@@ -237,11 +237,11 @@ def inside_over_picture(seen, grid, weights, row, width):
     on_patches = weights[grid.leading :].reshape(grid.rows, grid.columns)
     options = {"size": int(min(width / 2 - 40, 420)), "lines": True}
     left = charts.photo(
-        image, theme(), title="The picture in patches", grid=grid[:2], pick=charts.Pick("patch", patch), **options
+        image, page_theme(), title="The picture in patches", grid=grid[:2], pick=charts.Pick("patch", patch), **options
     )
     right = charts.photo(
         image,
-        theme(),
+        page_theme(),
         title="What the chosen one sees",
         weights=on_patches,
         pick=charts.Pick(selected=patch),
@@ -276,7 +276,7 @@ def inside_over_sound(heard, seconds, weights, title, width):
     np.maximum.at(loudness, moment, loud)
     drawn = (
         charts.curves(
-            [charts.Curve(name, times, values)], theme(), x="seconds",
+            [charts.Curve(name, times, values)], page_theme(), x="seconds",
             y=charts.Axis(name, range=(0, float(values.max()) or 1.0)), title=words, width=int(min(width, 1100)),
             height=180,
         )
@@ -313,7 +313,7 @@ def inside_from_products_to_weight(layer, head, row, column, query, key):
 
 def inside_reading(setup, tables, layer):
     """Say what kind of head is in view, and whether it is among those that are kept."""
-    if models.last_queries(layer):
+    if models.model_last_queries(layer):
         st.caption(f"Of this long text, every head is measured over the last {models.LAST} tokens as queries.")
     kind = head_kinds.kind_of_head(_numbers_of(tables, setup), len(layer.key_tokens))
     told = kind.sentence.partition(": ")[2] or kind.sentence
@@ -325,7 +325,7 @@ def inside_reading(setup, tables, layer):
 def inside_code(setup, source, table, layer, scale, width):
     """Return the lines that measure every head, and draw the map of them and the chosen head."""
     low, high = (-math.inf, math.inf) if setup.kept == (0, 100) else _bounds(table, setup.kept)
-    long = models.last_queries(layer)
+    long = models.model_last_queries(layer)
     rows, part = (f", rows=slice(-{models.LAST}, None)", f"[-{models.LAST}:]") if long else ("", "")
     return shown_code(
         {
@@ -334,7 +334,7 @@ def inside_code(setup, source, table, layer, scale, width):
         }
         | _overview_of(table, setup, width)
         | {"scale": scale, "theme": LIGHT, "room": round(width)},
-        "from attn import contribution, head_measures, pretrained\n" + recording_lines(source) + "\n",
+        "from attn import contribution, head_measures, pretrained\n" + model_and_text_lines(source) + "\n",
         f"""
 def numbers(layer):
     ids = [token.id for token in layer.key_tokens]

@@ -9,8 +9,8 @@ from attn import Attention, charts, scaled_dot_product_attention
 from attn.data import examples
 from attn.mask_routes import ROUTES, leak
 from attn.ui.controls.mask import MASKS, MaskChoice, mask_of
-from attn.ui.controls.sentence import SentenceChoice, words_of
-from attn.ui.link import choice, whole
+from attn.ui.controls.sentence import SentenceChoice, sentence_words
+from attn.ui.link import link_choice, link_whole
 from attn.ui.shown_code import LIGHT, Source, shown_code
 
 WRONG = {name: route.title for name, route in ROUTES.items() if not route.right}
@@ -23,11 +23,11 @@ WIDTHS = {"d_model": 6, "d_k": 4, "d_v": 4}
 class Setup(SentenceChoice, MaskChoice):
     """Everything chosen on Masks."""
 
-    mask: str = choice("causal", MASKS)
-    wrong: str = choice("zeroed_scores", WRONG)
-    token: int = whole(6, 1, 512)
-    lead: int = whole(110, 0, LARGEST_LEAD)
-    tab: str = choice("leaks", TABS, aliases={"What leaks, by route": "leaks", "Code": "code"})
+    mask: str = link_choice("causal", MASKS)
+    wrong: str = link_choice("zeroed_scores", WRONG)
+    token: int = link_whole(6, 1, 512)
+    lead: int = link_whole(110, 0, LARGEST_LEAD)
+    tab: str = link_choice("leaks", TABS, aliases={"What leaks, by route": "leaks", "Code": "code"})
 
 
 class Masked(NamedTuple):
@@ -58,7 +58,7 @@ class Masked(NamedTuple):
 
 def masks_page_tokens(setup):
     """Return the tokens the page works on."""
-    return examples.worked_example().tokens if setup.source == "worked" else words_of(setup.text)
+    return examples.worked_example().tokens if setup.source == "worked" else sentence_words(setup.text)
 
 
 def compute_masks_page(setup):

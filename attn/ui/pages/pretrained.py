@@ -11,11 +11,11 @@ from attn.charts.labels import number
 from attn.data import pictures, sounds
 from attn.multi_head import merge_heads, split_heads
 from attn.pretrained.recording import tiles
-from attn.ui.controls.model_and_text import SourceChoice, recording_lines
-from attn.ui.controls.query_row import products, ranked
-from attn.ui.controls.sentence import say_if_truncated, say_note
-from attn.ui.link import choice, flag, place, whole
-from attn.ui.page import theme
+from attn.ui import models
+from attn.ui.controls.model_and_text import SourceChoice, model_and_text_lines
+from attn.ui.controls.query_row import query_row_bars, query_row_products
+from attn.ui.link import link_choice, link_flag, link_place, link_whole
+from attn.ui.page import page_theme
 from attn.ui.shown_code import LIGHT, Source, shown_code
 from attn.ui.state import as_text
 from attn.ui.width import page_width
@@ -35,17 +35,17 @@ BROKEN_MASKS = {"own": "The model's own", "none": "None", "causal": "Causal as w
 class Setup(SourceChoice):
     """Everything chosen on Pretrained."""
 
-    start: str = choice("recorded", STARTS)
-    special: bool = flag(True)
-    first: bool = flag(True)
-    unscaled: bool = flag(False)
-    mask: str = choice("own", BROKEN_MASKS)
-    cut: int = whole(0, 0, 999)
-    cell: tuple = place((10, 2))
-    window: tuple = place((0, 0))
-    picture: str = choice(next(iter(pictures.PICTURES)), pictures.PICTURES)
-    sound: str = choice(next(iter(sounds.SOUNDS)), sounds.SOUNDS)
-    tab: str = choice("map", TABS, OLD_TABS)
+    start: str = link_choice("recorded", STARTS)
+    special: bool = link_flag(True)
+    first: bool = link_flag(True)
+    unscaled: bool = link_flag(False)
+    mask: str = link_choice("own", BROKEN_MASKS)
+    cut: int = link_whole(0, 0, 999)
+    cell: tuple = link_place((10, 2))
+    window: tuple = link_place((0, 0))
+    picture: str = link_choice(next(iter(pictures.PICTURES)), pictures.PICTURES)
+    sound: str = link_choice(next(iter(sounds.SOUNDS)), sounds.SOUNDS)
+    tab: str = link_choice("map", TABS, OLD_TABS)
 
     @property
     def broken(self):
@@ -201,8 +201,8 @@ def pretrained_page_query_charts(setup, result, scale):
     row, column = result.nearest(setup.cell)
     query, key = result.rows[row], result.columns[column]
     return (
-        ranked(result.scratch[row], result.columns, column, f"Where {query} looks", **scale),
-        products(result.query[result.row_places[row]], result.key[result.column_places[column]], query, key),
+        query_row_bars(result.scratch[row], result.columns, column, f"Where {query} looks", **scale),
+        query_row_products(result.query[result.row_places[row]], result.key[result.column_places[column]], query, key),
     )
 
 
@@ -215,11 +215,11 @@ def pretrained_page_matrices(one):
         widths, dimensions = charts.counted(w.shape[1]), charts.counted(w.shape[0])
         common = {"kind": "signed", "scale": charts.Scale(limit), "size": int(min(page_width() / 3 - 90, 420))}
         matrix = charts.heatmap(
-            w, dimensions, widths, theme(), title=f"W_{role}", axes=("dimension", name),
+            w, dimensions, widths, page_theme(), title=f"W_{role}", axes=("dimension", name),
             style=charts.Style(square=False), **common,
         )  # fmt: skip
         bias = charts.heatmap(
-            b[None], ["b"], widths, theme(), title=f"b_{role}", axes=("", name),
+            b[None], ["b"], widths, page_theme(), title=f"b_{role}", axes=("", name),
             style=charts.Style(square=False, legend=False), **common,
         )  # fmt: skip
         drawn.append(charts.above(matrix, bias))
@@ -277,8 +277,8 @@ def pretrained_page_reading(setup, loaded, recording, layer, result):
     scores = "scale · q·k" if layer.softcap is None else f"{layer.softcap:g} · tanh(scale · q·k / {layer.softcap:g})"
     scores += "" if layer.bias is None else " + bias"
     st.caption(f"{n_q} queries × {n_k} keys, d_k {d_k}, scale {result.scale:.3g}: weights = softmax({scores})")
-    say_note(loaded)
-    say_if_truncated(recording)
+    models.say_model_note(loaded)
+    models.say_if_model_truncated(recording)
 
 
 def pretrained_page_verdict(setup, result, table):
@@ -331,7 +331,7 @@ def pretrained_page_code(setup, source, layer, part, scale, room):
             "theme": LIGHT,
             "room": round(room),
         },
-        f"{recording_lines(source)}\nlayer = recording.layers[{layer.index}]\n",
+        f"{model_and_text_lines(source)}\nlayer = recording.layers[{layer.index}]\n",
         f"from attn import pretrained\nsteps = {steps}",
         f"scratch, own = steps.weights[{at}], layer.reference_weights({head})[0, 0]",
         "print(abs(scratch - own).max())\n",

@@ -12,8 +12,8 @@ from attn.charts.labels import number
 from attn.charts.plane import at_least
 from attn.data import examples
 from attn.functional import share_of_sum, softmax_jacobian
-from attn.ui.link import choice, real, string, whole
-from attn.ui.page import theme
+from attn.ui.link import link_choice, link_real, link_string, link_whole
+from attn.ui.page import page_theme
 from attn.ui.shown_code import LIGHT, shown_code
 from attn.ui.state import as_text
 from attn.words import listed
@@ -53,13 +53,13 @@ TRIES = {
 class Setup:
     """Everything chosen on Softmax."""
 
-    scores: str = string("2, -1, 0.5, -2, 3")
-    temperature: float = real(1.0, 0.05, 10)
-    shift: float = real(0.0, -1000, 1000)
-    keys: int = whole(16, 2, 64)
-    seed: int = whole(0, 0, 9999)
-    lookup: str = choice("third", LOOKUPS)
-    tab: str = choice("gradient", TABS, OLD_TABS)
+    scores: str = link_string("2, -1, 0.5, -2, 3")
+    temperature: float = link_real(1.0, 0.05, 10)
+    shift: float = link_real(0.0, -1000, 1000)
+    keys: int = link_whole(16, 2, 64)
+    seed: int = link_whole(0, 0, 9999)
+    lookup: str = link_choice("third", LOOKUPS)
+    tab: str = link_choice("gradient", TABS, OLD_TABS)
 
 
 class Softened(NamedTuple):
@@ -154,7 +154,7 @@ def softmax_page_controls(state):
 
 def softmax_page_picture(result, width):
     """Draw scores, exponentials and weights, one row each."""
-    return _picture(result.shifted, result.exponentials, result.weights, _bar_width(width), theme())
+    return _picture(result.shifted, result.exponentials, result.weights, _bar_width(width), page_theme())
 
 
 def _bar_width(room):
@@ -217,7 +217,7 @@ def softmax_page_gradient(setup, result, width):
         f"**{number(float(np.linalg.norm(jacobian)))}**; where one weight comes near 1 it vanishes, and nothing is "
         "learnt."
     )
-    return charts.panels(theme(), width, picture), words, jacobian
+    return charts.panels(page_theme(), width, picture), words, jacobian
 
 
 @st.cache_data(max_entries=64, show_spinner="Drawing queries and keys …")
@@ -240,7 +240,7 @@ def softmax_page_scaling_picture(found, width):
         drawn.append(
             charts.curves(
                 lines,
-                theme(),
+                page_theme(),
                 x=charts.Axis("d_k", log=True, ticks=WIDTHS),
                 y=charts.Axis(name, range=(0, 1 if field == "largest" else 0.4)),
                 title=name.capitalize(),
@@ -279,8 +279,8 @@ def softmax_page_by_sum(result, width):
     shares = share_of_sum(result.shifted)
     each = int(width / 2 - 120)
     picture = charts.beside(
-        charts.bars(shares, result.labels, theme(), title="Score ÷ sum of scores", kind="signed", width=each),
-        charts.bars(result.weights, result.labels, theme(), title="Softmax", kind="weights", width=each),
+        charts.bars(shares, result.labels, page_theme(), title="Score ÷ sum of scores", kind="signed", width=each),
+        charts.bars(result.weights, result.labels, page_theme(), title="Softmax", kind="weights", width=each),
     )
     low = int(shares.argmin())
     verdict = (
@@ -303,7 +303,7 @@ def softmax_page_without_weights(width):
     attention = scaled_dot_product_attention(e.x, e.x, e.x, scale=1)
     labels, widths = charts.token_labels(e.tokens), charts.counted(e.x.shape[1])
     picture = charts.panels(
-        theme(), width,
+        page_theme(), width,
         charts.panel(attention.weights, labels, labels, title="softmax(X Xᵀ)"),
         "×",
         charts.panel(e.x, labels, widths, title="X", kind="signed", axes=("key", "value")),
@@ -324,7 +324,7 @@ def softmax_page_looked_up(setup, width):
     attention = scaled_dot_product_attention(query[None], KEYS, VALUES, scale=1)
     names, widths = [f"entry {place + 1}" for place in range(len(KEYS))], charts.counted(2)
     picture = charts.panels(
-        theme(), width,
+        page_theme(), width,
         charts.panel(KEYS, names, charts.counted(3), title="Keys", kind="signed", axes=("key", "dimension")),
         "·q →",
         charts.panel(attention.weights.T, names, ["weight"], title="Weights", axes=("key", "")),

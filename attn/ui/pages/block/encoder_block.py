@@ -15,7 +15,7 @@ from attn.charts.plane import at_least
 from attn.data import examples
 from attn.functional import layer_norm
 from attn.multi_head import divisors
-from attn.ui.controls.sentence import LONGEST, LONGEST_TEXT, seed_control, text_control, words_of
+from attn.ui.controls.sentence import LONGEST, LONGEST_TEXT, sentence_control, sentence_seed_control, sentence_words
 from attn.ui.pages.block.setup import MOST_HEADS, NORMS, STAGES, Setup
 from attn.ui.shown_code import LIGHT, Source, shown_code
 from attn.ui.state import as_text
@@ -75,12 +75,12 @@ class Walked(NamedTuple):
 
 def encoder_block_controls(state):
     """Draw the choices that make the block, in the order in which it uses them."""
-    text_control(state)
+    sentence_control(state)
     st.text_input(
         "Its translation, which a decoder writes", key=state.key("second"), max_chars=LONGEST_TEXT,
         help="For the tab on the three uses of attention.",
     )  # fmt: skip
-    seed_control(state)
+    sentence_seed_control(state)
     st.slider("d_model", 2, 64, key=state.key("d_model"), help="Numbers per token, the same all the way through.")
     st.toggle(
         "Embeddings × √d_model", key=state.key("scaled"), help="So that positions do not drown them (section 3.4)."
@@ -95,7 +95,7 @@ def encoder_block_controls(state):
     if state.get("stage") not in state.choices().stages:
         state.adjust(stage="input")
     st.slider("d_ff", 1, 256, key=state.key("d_ff"), help="Width inside the feed-forward network; often 4 × d_model.")
-    n = len(words_of(state.get("text")))
+    n = len(sentence_words(state.get("text")))
     state.clamp("token", 1, n or LONGEST)  # without words the choice waits
     if n > 1:
         st.slider("Follow token", 1, n, key=state.key("token"), help="Or click a row of the pictures.")
@@ -108,7 +108,7 @@ def compute_encoder_block(setup):
     -------
     Walked
     """
-    tokens = words_of(setup.text)
+    tokens = sentence_words(setup.text)
     table, x = _embedded(tokens, setup.d_model, setup.scaled, setup.seed)
     layer, steps = _in_block(x, **_sizes_of(setup))
     return Walked(tokens, table, x, layer, steps, setup)

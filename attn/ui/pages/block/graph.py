@@ -7,7 +7,7 @@ from attn import charts, multi_head_attention, softmax
 from attn.analysis import sensitivity
 from attn.charts.labels import number, pixels
 from attn.ui.controls.sentence import LONGEST
-from attn.ui.page import figure, reading, theme
+from attn.ui.page import page_figure, page_reading, page_theme
 from attn.ui.pages.block.encoder_block import encoder_block_norms
 from attn.ui.state import as_text
 from attn.ui.width import page_width
@@ -20,12 +20,12 @@ def graph_tab(state, result):
         st.slider("Head", 1, result.setup.num_heads, key=state.key("head"), help="Whose edges are drawn.")
     head = state.get("head") - 1
     weights, fixed = result.block.attention.weights[head], graph_fixed_weights(result.setup, len(result.tokens))
-    reading(
+    page_reading(
         _graph_in_words(result, head, weights),
         r"z_i = \sum_j a_{ij}(X)\, v_j \qquad z_i = \sum_j m_{ij}\, x_j",
         f"edges: {len(weights)} × {len(weights)}, from each word to those it takes from",
     )
-    figure(
+    page_figure(
         _graph_picture(result, weights, fixed, head),
         "block.graph",
         on_pick=lambda row, column: state.set(token=max(row, column) + 1),
@@ -37,12 +37,12 @@ def graph_tab(state, result):
     st.subheader("Explicit and implicit attention", anchor=False)
     with st.spinner("Measuring what the output hangs on"):
         hangs = graph_hangs_on(result)
-    reading(
+    page_reading(
         _hangs_in_words(result, hangs),
         r"\sum_k x_{jk}\, \frac{\partial \lVert z_i W^O \rVert}{\partial x_{jk}}",
         f"{len(hangs)} weights, the mean of the heads, and {len(hangs)} gradients times inputs",
     )
-    figure(
+    page_figure(
         _hangs_picture(result, hangs),
         "block.hangs",
         tables={
@@ -95,7 +95,7 @@ def _graph_picture(result, weights, fixed, head):
         "across": int(min(max(page_width() / 2 - 2 * words - 30, 120), 460)),
     }
     drawn = [
-        charts.lines(one[None], result.labels, result.labels, theme(), title=title, select=name, **shared)
+        charts.lines(one[None], result.labels, result.labels, page_theme(), title=title, select=name, **shared)
         for one, title, name in (
             (weights, f"Attention, head {head + 1}", "attention"), (fixed, "A linear layer over places", "layer"),
         )
@@ -137,11 +137,11 @@ def _hangs_picture(result, hangs):
     """Draw the weights and the gradients of one output side by side."""
     wide = int(min((page_width() - 330) / 2, 420))
     weights = charts.bars(
-        result.weights[result.at], result.labels, theme(), title="Weight",
+        result.weights[result.at], result.labels, page_theme(), title="Weight",
         scale=charts.Scale(float(result.weights[result.at].max())), pick=charts.Pick(selected=result.at), width=wide,
     )  # fmt: skip
     gradients = charts.bars(
-        hangs, result.labels, theme(), title="Gradient × input", kind="signed",
+        hangs, result.labels, page_theme(), title="Gradient × input", kind="signed",
         scale=charts.Scale(name="gradient × input"), pick=charts.Pick(selected=result.at), width=wide,
     )  # fmt: skip
     return charts.beside(weights, gradients, spacing=30)

@@ -8,7 +8,7 @@ import streamlit as st
 from attn import block, charts, cost, multi_head
 from attn.charts.labels import number
 from attn.multi_head import divisors
-from attn.ui.page import figure, reading, theme
+from attn.ui.page import page_figure, page_reading, page_theme
 from attn.ui.pages.block.encoder_block import encoder_block_norms
 from attn.ui.width import page_width
 from attn.words import listed
@@ -38,13 +38,13 @@ def heads_added_up_tab(state, result):
     )  # fmt: skip
     off = state.get("off")
     each, total = heads_added_up_contributions(result, off)
-    reading(
+    page_reading(
         _heads_in_words(result, off, total),
         r"\mathrm{Concat}(Z_1, \ldots, Z_h)\,W^O = \sum_i Z_i\, W^O_i",
         f"each head: {len(result.tokens)} × {result.setup.d_model // count} → {len(result.tokens)} × "
         f"{result.setup.d_model}",
     )
-    figure(
+    page_figure(
         _heads_picture(result, each, total, off),
         f"block.heads.{count}",
         tables={"sum": lambda: charts.csv(total, result.labels, charts.counted(result.setup.d_model))},
@@ -105,15 +105,22 @@ def _heads_picture(result, each, total, off):
     if count > _IN_A_ROW or page_width() < _SUMMAND * (count + 1) + _BESIDE:
         wide = len(columns) > _WIDE_HEAD
         grid = charts.head_grid(
-            each, labels, columns, theme(), hidden=hidden, width=page_width(), per_row=2 if wide else None, **shared
+            each,
+            labels,
+            columns,
+            page_theme(),
+            hidden=hidden,
+            width=page_width(),
+            per_row=2 if wide else None,
+            **shared,
         )
-        return charts.above(grid, charts.panels(theme(), page_width(), whole, tallest=340))
+        return charts.above(grid, charts.panels(page_theme(), page_width(), whole, tallest=340))
     row = []
     for head in range(count):
         row += ["+"] if head else []
         title = f"Head {head + 1}" + (" (off)" if head + 1 in off else "")
         row.append(charts.panel(each[head], labels, columns, title=title, hidden=hidden[head], **shared))
-    return charts.panels(theme(), page_width(), *row, "=", whole)
+    return charts.panels(page_theme(), page_width(), *row, "=", whole)
 
 
 def _cost_in_words(setup):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from attn.ui.controls.sentence import DEFAULT_TEXT, LONGEST
-from attn.ui.link import choice, flag, real, string, whole, wholes
+from attn.ui.link import link_choice, link_flag, link_real, link_string, link_whole, link_wholes
 
 NORMS = {"post": "Post-norm", "pre": "Pre-norm"}
 
@@ -53,16 +53,16 @@ MOST_HEADS, MOST_WRITTEN = 16, 32
 class Block:
     """The block that is walked, and which every tab is about."""
 
-    text: str = string(DEFAULT_TEXT)
-    seed: int = whole(1, 0, 9999)
-    d_model: int = whole(8, 2, 64)
-    scaled: bool = flag(True)
-    num_heads: int = whole(2, 1, MOST_HEADS)
-    norm: str = choice("post", NORMS)
-    d_ff: int = whole(16, 1, 256)
-    token: int = whole(3, 1, LONGEST)
-    stage: str = choice("attention_add", STAGES)
-    tab: str = choice("heads", TABS, OLD_TABS)
+    text: str = link_string(DEFAULT_TEXT)
+    seed: int = link_whole(1, 0, 9999)
+    d_model: int = link_whole(8, 2, 64)
+    scaled: bool = link_flag(True)
+    num_heads: int = link_whole(2, 1, MOST_HEADS)
+    norm: str = link_choice("post", NORMS)
+    d_ff: int = link_whole(16, 1, 256)
+    token: int = link_whole(3, 1, LONGEST)
+    stage: str = link_choice("attention_add", STAGES)
+    tab: str = link_choice("heads", TABS, OLD_TABS)
 
     @property
     def pre_norm(self):
@@ -79,7 +79,7 @@ class Block:
 class HeadsAddedUp:
     """The tab of that name."""
 
-    off: tuple = wholes()
+    off: tuple = link_wholes()
 
 
 USES = {"encoder": "Encoder", "masked": "Decoder, masked", "cross": "Decoder to encoder", "output": "Output"}
@@ -89,18 +89,18 @@ USES = {"encoder": "Encoder", "masked": "Decoder, masked", "cross": "Decoder to 
 class ThreeUses:
     """The tab of that name."""
 
-    second: str = string("Das Tier überquerte die Straße nicht.")
-    use: str = choice("cross", USES)
-    layers: int = whole(2, 1, 6)
-    causal: bool = flag(True)
-    target: int = whole(2, 1, MOST_WRITTEN)
+    second: str = link_string("Das Tier überquerte die Straße nicht.")
+    use: str = link_choice("cross", USES)
+    layers: int = link_whole(2, 1, 6)
+    causal: bool = link_flag(True)
+    target: int = link_whole(2, 1, MOST_WRITTEN)
 
 
 @dataclass(frozen=True)
 class Stack:
     """The tab of that name."""
 
-    depth: int = whole(24, 1, 48)
+    depth: int = link_whole(24, 1, 48)
 
 
 LESSONS = {"rate": "Learning rate", "smoothing": "Label smoothing", "dropout": "Dropout", "averaging": "Averaging"}
@@ -111,35 +111,35 @@ DROPPED = {"weights": "Attention weights", "sublayer": "What a step makes"}
 class Training:
     """The tab of that name, lesson by lesson."""
 
-    lesson: str = choice("rate", LESSONS)
+    lesson: str = link_choice("rate", LESSONS)
 
-    step: int = whole(20_000, 1, 100_000)
-    warmup: int = whole(4000, 100, 20_000)
-    width: int = whole(512, 64, 4096)
+    step: int = link_whole(20_000, 1, 100_000)
+    warmup: int = link_whole(4000, 100, 20_000)
+    width: int = link_whole(512, 64, 4096)
 
-    classes: int = whole(5, 2, 40)
-    epsilon: float = real(0.1, 0, 0.9)
+    classes: int = link_whole(5, 2, 40)
+    epsilon: float = link_real(0.1, 0, 0.9)
 
-    dropped: str = choice("weights", DROPPED)
-    p: float = real(0.5, 0, 0.9)
-    roll: int = whole(1, 0, 9999)
+    dropped: str = link_choice("weights", DROPPED)
+    p: float = link_real(0.5, 0, 0.9)
+    roll: int = link_whole(1, 0, 9999)
 
-    mean_of: int = whole(5, 1, 20)
+    mean_of: int = link_whole(5, 1, 20)
 
 
 @dataclass(frozen=True)
 class Writing:
     """The tab of that name."""
 
-    beam: int = whole(4, 1, 8)
-    alpha: float = real(0.6, 0, 2)
+    beam: int = link_whole(4, 1, 8)
+    alpha: float = link_real(0.6, 0, 2)
 
 
 @dataclass(frozen=True)
 class Graph:
     """The tab of that name."""
 
-    head: int = whole(1, 1, MOST_HEADS)
+    head: int = link_whole(1, 1, MOST_HEADS)
 
 
 PRINTED = {"translation": "Translation", "variants": "Variants", "parsing": "Parsing"}
@@ -149,7 +149,7 @@ PRINTED = {"translation": "Translation", "variants": "Variants", "parsing": "Par
 class Published:
     """The tab of that name."""
 
-    printed: str = choice(next(iter(PRINTED)), PRINTED)
+    printed: str = link_choice(next(iter(PRINTED)), PRINTED)
 
 
 # The fields of the last base come first, in a link, too.

@@ -7,7 +7,7 @@ import streamlit as st
 
 from attn import block, charts, cost
 from attn.charts.labels import number
-from attn.ui.page import figure, reading, theme
+from attn.ui.page import page_figure, page_reading, page_theme
 from attn.ui.pages.block.encoder_block import encoder_block_norms
 from attn.ui.width import page_width
 
@@ -18,12 +18,12 @@ def stack_tab(state, result):
     depth = state.get("depth")
     with st.spinner("Running both stacks"):
         grown = {norm: _lengths_through(result, depth, norm == "pre") for norm in ("post", "pre")}
-    reading(
+    page_reading(
         _stack_in_words(result, grown),
         r"\begin{aligned} \text{post: } & \mathrm{LN}(x + f(x)) \\ \text{pre: } & x + f(\mathrm{LN}(x)) \end{aligned}",
         f"every block: {len(result.tokens)} × {result.setup.d_model} → {len(result.tokens)} × {result.setup.d_model}",
     )
-    figure(
+    page_figure(
         _stack_picture(result, grown),
         "block.stack",
         tables={
@@ -59,7 +59,7 @@ def _stack_in_words(result, grown):
 
 def _stack_picture(result, grown):
     """Draw lengths by depth."""
-    x, look = np.arange(len(grown["pre"])), theme()
+    x, look = np.arange(len(grown["pre"])), page_theme()
     colors = {"pre": look.head(0), "post": look.head(1)}
     parts = [charts.Curve(f"{norm}-norm", x, grown[norm], color) for norm, color in colors.items()]
     high = max(float(part.y.max()) for part in parts) * 1.08

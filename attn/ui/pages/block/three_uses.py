@@ -10,8 +10,8 @@ from attn import block, charts
 from attn.charts.labels import number
 from attn.data import examples
 from attn.training_recipe import Lesson, teacher_forcing
-from attn.ui.controls.sentence import words_of
-from attn.ui.page import figure, reading, theme
+from attn.ui.controls.sentence import sentence_words
+from attn.ui.page import page_figure, page_reading, page_theme
 from attn.ui.pages.block.architecture import CLICKED, WIDTH, Sizes, architecture_picture
 from attn.ui.pages.block.setup import MOST_WRITTEN, USES
 from attn.ui.state import as_text
@@ -62,7 +62,7 @@ def three_uses_translation(result):
     readers = [block.draw_layer(rng, *widths) for _ in range(setup.layers)]
     writers = [block.draw_layer(rng, *widths, cross=True) for _ in range(setup.layers)]
     options = {"pre_norm": setup.pre_norm, "norm": result.layer.attention_norm if setup.pre_norm else None}
-    lesson = teacher_forcing(words_of(setup.second)[:MOST_WRITTEN], START, END)
+    lesson = teacher_forcing(sentence_words(setup.second)[:MOST_WRITTEN], START, END)
     words = [word.casefold() for word in (*lesson.inputs, END)]
     vocabulary = tuple(dict.fromkeys(words))
     table = examples.random_example(vocabulary, setup.d_model, 1, 1, setup.seed).x / math.sqrt(setup.d_model)
@@ -89,10 +89,10 @@ def three_uses_tab(state, result):
     st.segmented_control(
         "Use", USES, format_func=USES.get, key=state.key("use"), required=True, label_visibility="collapsed"
     )
-    reading(_use_in_words(result, both), _use_formula(setup.use), _use_shapes(result, both))
-    figure(
+    page_reading(_use_in_words(result, both), _use_formula(setup.use), _use_shapes(result, both))
+    page_figure(
         charts.beside(
-            architecture_picture(_sizes(result, both), theme(), setup.use, pre_norm=setup.pre_norm),
+            architecture_picture(_sizes(result, both), page_theme(), setup.use, pre_norm=setup.pre_norm),
             _use_map(result, both),
             spacing=30,
         ),
@@ -117,7 +117,7 @@ def _use_map(result, both):
     size = int(max(min(page_width() - WIDTH - 160, 440), 150))
     if use == "output":
         return charts.heatmap(
-            both.probabilities, both.rows, charts.token_labels(both.vocabulary), theme(), title="What comes next?",
+            both.probabilities, both.rows, charts.token_labels(both.vocabulary), page_theme(), title="What comes next?",
             axes=("place", "word"), scale=charts.Scale(float(both.probabilities.max()), name="probability"), size=size,
         )  # fmt: skip
     weights = both.weights(use)
@@ -126,7 +126,14 @@ def _use_map(result, both):
     hidden = _hidden(both) if use == "masked" else None
     title = f"Weights of block {result.setup.layers}"
     return charts.heatmap(
-        weights, rows, columns, theme(), title=title, hidden=hidden, size=size, scale=charts.Scale(float(weights.max()))
+        weights,
+        rows,
+        columns,
+        page_theme(),
+        title=title,
+        hidden=hidden,
+        size=size,
+        scale=charts.Scale(float(weights.max())),
     )
 
 
@@ -178,9 +185,9 @@ def _use_in_words(result, both):
 def _use_formula(use):
     """Return the formula of a use, letters in the colours of their roles."""
     if use == "output":
-        return rf"\mathrm{{softmax}}(\textcolor{{{theme().output}}}{{Z}}\,E^\top)"
+        return rf"\mathrm{{softmax}}(\textcolor{{{page_theme().output}}}{{Z}}\,E^\top)"
     source = {"encoder": ("X", "X"), "masked": ("Y", "Y"), "cross": ("Y", r"X_{\mathrm{encoder}}")}[use]
-    q, k, v = (rf"\textcolor{{{theme().role(role)}}}{{{role[0].upper()}}}" for role in ("query", "key", "value"))
+    q, k, v = (rf"\textcolor{{{page_theme().role(role)}}}{{{role[0].upper()}}}" for role in ("query", "key", "value"))
     made = rf"{q} &= {source[0]}\,W_q \\ {k} &= {source[1]}\,W_k \\ {v} &= {source[1]}\,W_v"
     return rf"\begin{{aligned}} {made} \end{{aligned}}"
 
@@ -237,11 +244,11 @@ def _forced(state, result, both):
     targets, columns = charts.token_labels(both.lesson.targets[:-1]), charts.token_labels(both.lesson.targets)
     with right:
         map_ = charts.heatmap(
-            moved, targets, columns, theme(), kind="magnitude", axes=("target replaced", "place that predicts"),
+            moved, targets, columns, page_theme(), kind="magnitude", axes=("target replaced", "place that predicts"),
             title="Which predictions move", scale=charts.Scale(name="moved by"),
             pick=charts.Pick("target", highlight={"row": target}), size=int(min(page_width() * 0.6 - 170, 40 * places)),
         )  # fmt: skip
-        figure(
+        page_figure(
             charts.beside(map_),
             f"block.forced.{count}",
             on_pick=lambda row, column: state.set(target=row + 1),

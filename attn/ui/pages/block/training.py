@@ -6,7 +6,7 @@ import streamlit as st
 from attn import charts, cost, training_recipe
 from attn.charts import Curve
 from attn.charts.labels import aligned, number
-from attn.ui.page import figure, reading, theme
+from attn.ui.page import page_figure, page_reading, page_theme
 from attn.ui.pages.block.setup import DROPPED, LESSONS
 from attn.ui.width import page_width
 
@@ -37,7 +37,7 @@ def _rate(state, result):
     warm.slider("Warm-up steps", 100, 20_000, key=state.key("warmup"), help="4,000 in the paper.")
     wide.slider("Width of the model", 64, 4096, step=64, key=state.key("width"), help="512 in the paper.")
     step, warmup, d_model = state.get("step"), state.get("warmup"), state.get("width")
-    reading(
+    page_reading(
         _rate_in_words(step, warmup, d_model),
         r"d^{-0.5}\,\min\left(t^{-0.5},\; t \cdot w^{-1.5}\right)",
         f"t = {step:,} · w = {warmup:,} · d = {d_model:,}",
@@ -45,16 +45,18 @@ def _rate(state, result):
     steps = np.unique(np.append(np.linspace(1, _STEPS, 400).round(), warmup))
     rates = training_recipe.learning_rate(steps, d_model, warmup)
     here, peak = (float(training_recipe.learning_rate(t, d_model, warmup)) for t in (step, warmup))
-    parts = [Curve("here", steps, rates, theme().head(1))]
+    parts = [Curve("here", steps, rates, page_theme().head(1))]
     if (warmup, d_model) != (4000, 512):
-        parts.append(Curve("as in the paper", steps, training_recipe.learning_rate(steps), theme().muted, dashed=True))
+        parts.append(
+            Curve("as in the paper", steps, training_recipe.learning_rate(steps), page_theme().muted, dashed=True)
+        )
     marks = [(step, f"step {step:,}", here), (warmup, "peak", peak)]
     chart = charts.curves(
-        parts, theme(), x=charts.Axis("step", format=lambda t: f"{t:,.0f}"),
+        parts, page_theme(), x=charts.Axis("step", format=lambda t: f"{t:,.0f}"),
         y=charts.Axis("learning rate", range=(0, 1.08 * max(float(part.y.max()) for part in parts))), marks=marks,
         width=int(min(page_width(), 980)), height=340,
     )  # fmt: skip
-    figure(
+    page_figure(
         charts.beside(chart),
         "block.rate",
         tables={
@@ -85,15 +87,15 @@ def _smoothing(state, result):
     spread.slider("ε", 0.0, 0.9, step=0.01, key=state.key("epsilon"), help="What is spread evenly; 0.1 in the paper.")
     count, epsilon = state.get("classes"), state.get("epsilon")
     targets = training_recipe.smoothed_targets(0, count, epsilon)
-    reading(
+    page_reading(
         _smoothing_in_words(targets, epsilon),
         r"t_k = (1 - \epsilon)\,[k = \text{right}] + \frac{\epsilon}{K}",
         f"targets: {count} numbers that sum to 1",
     )
     names = ["right", *(f"wrong {at}" for at in range(1, count))]
-    bars = charts.bars(targets, names, theme(), title="Target", width=int(min(page_width() * 0.28, 300)))
+    bars = charts.bars(targets, names, page_theme(), title="Target", width=int(min(page_width() * 0.28, 300)))
     join = charts.beside if page_width() >= _TWO_CHARTS or count <= 12 else charts.above
-    figure(
+    page_figure(
         join(bars, _loss_curve(targets, epsilon), spacing=36),
         "block.smoothing",
         tables={"targets": lambda: charts.csv(targets[:, None], names, ["target"])},
@@ -121,7 +123,7 @@ def _smoothing_in_words(targets, epsilon):
 
 def _loss_curve(targets, epsilon):
     """Draw the loss by the probability given to the right word, the others sharing the rest evenly."""
-    count, look = len(targets), theme()
+    count, look = len(targets), page_theme()
     sure = np.linspace(0.02, 0.999, 400)
     rest = np.repeat((1 - sure[:, None]) / (count - 1), count - 1, axis=1)
     predicted = np.concatenate([sure[:, None], rest], axis=1)  # (points, classes)
@@ -156,12 +158,12 @@ def _dropout(state, result):
     p, weights = state.get("p"), state.get("dropped") == "weights"
     whole = result.block.attention.weights[0] if weights else result.block.after_attention.made
     kept = training_recipe.dropout(whole, p, np.random.default_rng(state.get("roll")))
-    reading(
+    page_reading(
         _dropout_in_words(result, whole, kept, p, weights),
         r"\begin{cases} 0 & \text{with chance } p \\ x / (1 - p) & \text{otherwise} \end{cases}",
         f"{whole.shape[0]} × {whole.shape[1]}, each number by itself",
     )
-    figure(
+    page_figure(
         _dropped_weights(result, whole, kept) if weights else _dropped_sublayer(result, whole, kept),
         f"block.dropout.{state.get('dropped')}",
         tables={
@@ -195,7 +197,7 @@ def _dropped_weights(result, whole, kept):
     labels, scale = result.labels, charts.Scale(float(max(whole.max(), kept.max())))
     sums = aligned(kept.sum(axis=1))
     return charts.panels(
-        theme(),
+        page_theme(),
         page_width(),
         charts.panel(whole, labels, labels, title="Weights of head 1", scale=scale),
         "→",
@@ -210,7 +212,7 @@ def _dropped_sublayer(result, whole, kept):
     shared = {"kind": "signed", "scale": charts.Scale(limit), "axes": ("token", "dimension")}
     panel = charts.panel
     return charts.panels(
-        theme(),
+        page_theme(),
         page_width(),
         panel(whole, labels, columns, title="Attention", **shared),
         "→",
@@ -231,12 +233,12 @@ def _averaging(state, result):
     )  # fmt: skip
     count = state.get("mean_of")
     last, mean = training_descent(result.setup.seed, count)
-    reading(
+    page_reading(
         _averaging_in_words(last, mean, count),
         r"\bar w = \frac{1}{m} \sum_{i=0}^{m-1} w_{t-i}",
         f"{_CHECKPOINTS} checkpoints of {_NUMBERS} numbers, {_APART} steps apart",
     )
-    places, look = np.arange(1, _CHECKPOINTS + 1), theme()
+    places, look = np.arange(1, _CHECKPOINTS + 1), page_theme()
     parts = [Curve("one checkpoint", places, last, look.muted)]
     if count > 1:
         parts.append(Curve(f"mean of {count}", places, mean, look.head(1)))
@@ -246,7 +248,7 @@ def _averaging(state, result):
         width=int(min(page_width(), 980)), height=340, dots=True,
     )  # fmt: skip
     both = np.stack([last, mean], axis=1)
-    figure(
+    page_figure(
         charts.beside(chart),
         "block.averaging",
         tables={"distance": lambda: charts.csv(both, charts.counted(_CHECKPOINTS), ["one", "mean"])},

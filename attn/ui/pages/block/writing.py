@@ -10,8 +10,8 @@ from attn.architectures import beam_search
 from attn.charts import Curve
 from attn.charts.labels import number, shorten
 from attn.data import examples
-from attn.ui.controls.sentence import words_of
-from attn.ui.page import figure, reading, theme
+from attn.ui.controls.sentence import sentence_words
+from attn.ui.page import page_figure, page_reading, page_theme
 from attn.ui.state import as_text
 from attn.ui.width import page_width
 
@@ -35,7 +35,7 @@ def block_writing_pairs(text):
     Pairs
     """
     texts = [text, *(sentence.text for sentence in examples.SENTENCES)]
-    sentences = [[word.casefold() for word in words_of(one)] for one in texts]
+    sentences = [[word.casefold() for word in sentence_words(one)] for one in texts]
     words = tuple(dict.fromkeys(word for sentence in sentences for word in sentence))
     place = {word: at for at, word in enumerate(words)}
     counts = np.zeros((len(words) + 1, len(words) + 1))
@@ -55,7 +55,7 @@ def block_writing_search(setup):
     list of Hypothesis
     """
     pairs = block_writing_pairs(setup.text)
-    first = pairs.words.index(words_of(setup.text)[0].casefold())
+    first = pairs.words.index(sentence_words(setup.text)[0].casefold())
 
     def following(symbols):
         return pairs.log_probabilities[symbols[-1] if symbols else first]
@@ -73,12 +73,12 @@ def block_writing_tab(state, result):
     setup = state.choices()
     pairs, ended = block_writing_search(setup)
     start = result.tokens[0]
-    reading(
+    page_reading(
         _writing_in_words(setup, pairs, ended, start),
         r"\frac{\log P(y)}{\left((5 + n) / 6\right)^{\alpha}}",
         f"{len(pairs.words)} words and the end · {len(ended)} sentences ended",
     )
-    figure(
+    page_figure(
         _scores_by_alpha(setup, pairs, ended, start),
         "block.beam",
         tables={"sentences": lambda: _table(setup, pairs, ended, start)},
@@ -129,7 +129,7 @@ def _writing_in_words(setup, pairs, ended, start):
 
 def _scores_by_alpha(setup, pairs, ended, start):
     """Draw the scores of the best sentences as the penalty grows."""
-    look, alphas = theme(), np.linspace(0, 2, 81)
+    look, alphas = page_theme(), np.linspace(0, 2, 81)
     parts = []
     for one in _worth_drawing(ended):
         n = len(one.symbols) + 1

@@ -8,7 +8,7 @@ import streamlit as st
 from attn import charts, trained
 from attn.charts import Curve
 from attn.data import published
-from attn.ui.page import figure, theme
+from attn.ui.page import page_figure, page_theme
 from attn.ui.pages.bottleneck.setup import COUNTED, MODELS
 from attn.ui.width import page_width
 
@@ -37,7 +37,7 @@ def accuracy_by_length_tab(state, result):
     side_by_side = page_width() >= WIDE
     width = int((page_width() - 24) / 2 if side_by_side else min(page_width(), 960))
     join = charts.beside if side_by_side else charts.above
-    figure(join(_ours(setup, result.task, width), _theirs(width)), "bottleneck.accuracy", tables={
+    page_figure(join(_ours(setup, result.task, width), _theirs(width)), "bottleneck.accuracy", tables={
         "accuracy": lambda: _accuracy_csv(setup),
     })  # fmt: skip
     scores = published.bleu_scores()
@@ -73,7 +73,7 @@ def _limit(task, trained_on):
 
 def accuracy_by_length_colours():
     """Return the colour of the left model and of models without attention, and that of the right and of those with."""
-    return theme().head(_VECTOR), theme().head(_SEARCH)
+    return page_theme().head(_VECTOR), page_theme().head(_SEARCH)
 
 
 def _ours(setup, task, width):
@@ -88,7 +88,7 @@ def _ours(setup, task, width):
             parts.append(Curve(title, list(ours), shares, colour, trained_on == "short"))
     marks = [(limit, f"≤ {limit}") for limit in task.limits]
     return charts.curves(
-        parts, theme(), x=task.unit, y=charts.Axis("right", range=(0, 1), format=lambda share: f"{share:.0%}"),
+        parts, page_theme(), x=task.unit, y=charts.Axis("right", range=(0, 1), format=lambda share: f"{share:.0%}"),
         title=f"{task.title}: {COUNTED[setup.counted].lower()} right", width=width, height=300, marks=marks,
     )  # fmt: skip
 
@@ -102,8 +102,8 @@ def _theirs(width):
         for name, bleu in curves.items()
     ]
     return charts.curves(
-        parts, theme(), x="words", y=charts.Axis("BLEU", range=(0, 30)), title="Bahdanau et al., Figure 2", width=width,
-        height=300, marks=[(30, "≤ 30"), (50, "≤ 50")],
+        parts, page_theme(), x="words", y=charts.Axis("BLEU", range=(0, 30)), title="Bahdanau et al., Figure 2",
+        width=width, height=300, marks=[(30, "≤ 30"), (50, "≤ 50")],
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from attn import charts, trained
 from attn.architectures import seq2seq
 from attn.charts import Curve
 from attn.charts.labels import pixels
-from attn.ui.page import figure, theme
+from attn.ui.page import page_figure, page_theme
 from attn.ui.pages.bottleneck.setup import FRAMES
 from attn.ui.pages.bottleneck.two_models import BESIDE, two_models_spread
 from attn.ui.width import page_width
@@ -48,7 +48,7 @@ def film_of_training_tab(state, result):
         f"symbols in effect, and the model would choose {right[at]:.0%} of them right.{uniform}"
     )
     picture = charts.heatmap(
-        frames[steps[at]].weights, charts.token_labels(target), result.columns, theme(),
+        frames[steps[at]].weights, charts.token_labels(target), result.columns, page_theme(),
         style=charts.Style(numbers=False), title=f"Bahdanau after {steps[at]:,} steps", axes=("written", "read"),
         size=_film_size(result),
     )  # fmt: skip
@@ -59,13 +59,13 @@ def film_of_training_tab(state, result):
         return f"{steps[min(FRAMES, max(1, round(frame))) - 1]:,}"
 
     curve = charts.curves(
-        [Curve("", range(1, FRAMES + 1), spread)], theme(),
+        [Curve("", range(1, FRAMES + 1), spread)], page_theme(),
         x=charts.Axis("steps of training, not to scale", format=step_of),
         y=charts.Axis("symbols looked at in effect", range=(0, max(spread) * 1.05)),
         title="From everywhere to one place", dots=True, marks=[(at + 1, f"{steps[at]:,} steps")], height=260,
         width=int(min(560, left)),
     )  # fmt: skip
-    figure((charts.above if alone else charts.beside)(picture, curve), "bottleneck.film")
+    page_figure((charts.above if alone else charts.beside)(picture, curve), "bottleneck.film")
 
 
 def _film_size(result):

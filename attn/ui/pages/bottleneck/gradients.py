@@ -8,7 +8,7 @@ from attn.architectures import recurrent
 from attn.architectures.seq2seq import Bahdanau
 from attn.charts import Curve
 from attn.charts.labels import number
-from attn.ui.page import figure, theme
+from attn.ui.page import page_figure, page_theme
 from attn.ui.pages.bottleneck.accuracy_by_length import WIDE, accuracy_by_length_colours
 from attn.ui.width import page_width
 from attn.words import listed
@@ -37,7 +37,7 @@ def gradients_tab(state, result):
     side_by_side = page_width() >= WIDE
     width = int((page_width() - 24) / 2 if side_by_side else min(page_width(), 960))
     join = charts.beside if side_by_side else charts.above
-    figure(join(_powers(factor, count, width), _norms(norms, result, width)), "bottleneck.gradient")
+    page_figure(join(_powers(factor, count, width), _norms(norms, result, width)), "bottleneck.gradient")
 
 
 def _measured(norms):
@@ -55,14 +55,14 @@ def _measured(norms):
 def _powers(factor, count, width):
     """Draw the powers of the factor, beside some known ones."""
     steps = np.arange(count + 1)
-    parts = [Curve(f"{factor:g}", steps, recurrent.carried(factor, count), theme().text)]
+    parts = [Curve(f"{factor:g}", steps, recurrent.carried(factor, count), page_theme().text)]
     parts += [
         Curve(f"{other:g}", steps, recurrent.carried(other, count), dashed=True)
         for other in (0.5, 0.9, 1.1)
         if abs(other - factor) > 0.01
     ]
     return charts.curves(
-        parts, theme(), x="steps", y=charts.Axis("what is left", log=True), title="A factor at each step",
+        parts, page_theme(), x="steps", y=charts.Axis("what is left", log=True), title="A factor at each step",
         width=width, height=300,
     )  # fmt: skip
 
@@ -70,11 +70,13 @@ def _powers(factor, count, width):
 def _norms(norms, result, width):
     """Draw the measured gradients of the encoders."""
     if not norms:
-        return charts.message("A Transformer reads every symbol in one step: nothing is carried.", theme(), "Measured")
+        return charts.message(
+            "A Transformer reads every symbol in one step: nothing is carried.", page_theme(), "Measured"
+        )
     colours = dict(zip((result.left.title, result.right.title), accuracy_by_length_colours(), strict=True))
     parts = [Curve(title, np.arange(len(each)), each, colours[title]) for title, each in norms.items()]
     return charts.curves(
-        parts, theme(), x="symbols back from the end", y=charts.Axis("largest gradient", log=True), dots=True,
+        parts, page_theme(), x="symbols back from the end", y=charts.Axis("largest gradient", log=True), dots=True,
         title="Measured in the encoders, on this input", width=width, height=300,
     )  # fmt: skip
 

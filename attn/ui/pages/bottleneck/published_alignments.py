@@ -5,8 +5,8 @@ import streamlit as st
 
 from attn import charts, trained
 from attn.data import published
-from attn.ui.controls.query_row import ranked
-from attn.ui.page import figure, theme
+from attn.ui.controls.query_row import query_row_bars
+from attn.ui.page import page_figure, page_theme
 from attn.ui.pages.bottleneck.accuracy_by_length import LOOK_FOR
 from attn.ui.pages.bottleneck.setup import PANELS
 from attn.ui.state import as_text
@@ -26,12 +26,12 @@ def published_alignments_tab(state):
     )
     rows, columns = charts.token_labels(one.target), charts.token_labels(one.source)
     matrix = charts.heatmap(
-        one.weights, rows, columns, theme(), title=f"Bahdanau et al., Figure 3{state.get('panel')}",
+        one.weights, rows, columns, page_theme(), title=f"Bahdanau et al., Figure 3{state.get('panel')}",
         pick=charts.Pick("row", (row, column)), style=charts.Style(numbers=False), axes=("French", "English"),
         size=int(min(page_width() * 0.55, 640)),
     )  # fmt: skip
-    bars = ranked(one.weights[row], columns, column, f"To write {rows[row]}", width=int(page_width() * 0.16))
-    figure(
+    bars = query_row_bars(one.weights[row], columns, column, f"To write {rows[row]}", width=int(page_width() * 0.16))
+    page_figure(
         charts.beside(matrix, bars),
         f"bottleneck.published.{state.get('panel')}",
         on_pick=lambda row, column: state.set(cell=(row, column)),

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from attn import trained
 from attn.trained import TASKS
-from attn.ui.link import choice, place, real, string, whole
+from attn.ui.link import link_choice, link_place, link_real, link_string, link_whole
 
 MODELS = trained.MODELS | {name: changed[1] for name, changed in trained.CHANGED.items()}
 
@@ -49,19 +49,19 @@ FRAMES = 12
 class Setup:
     """Everything chosen on Bottleneck."""
 
-    task: str = choice("pair", TASKS)
-    typed: str = string("")  # empty: the first example of the task
-    left: str = choice("fixed", MODELS)
-    right: str = choice("bahdanau", MODELS)
-    trained_on: str = choice("long", trained.TRAINED_ON)
-    show: str = choice("alignment", SHOWN)
-    unwritten: int = whole(0, 0, 99)  # rows that are still to come
-    tab: str = choice("states", TABS, OLD_TABS)
-    side: str = choice("right", SIDES)
-    part: str = choice("decoder", PARTS)
-    counted: str = choice("whole", COUNTED)
-    frame: int = whole(FRAMES, 1, FRAMES)
-    panel: str = choice("a", PANELS)
-    cell: tuple = place((4, 6))
-    factor: float = real(0.8, 0.1, 1.5)
-    count: int = whole(20, 1, 100)
+    task: str = link_choice("pair", TASKS)
+    typed: str = link_string("")  # empty: the first example of the task
+    left: str = link_choice("fixed", MODELS)
+    right: str = link_choice("bahdanau", MODELS)
+    trained_on: str = link_choice("long", trained.TRAINED_ON)
+    show: str = link_choice("alignment", SHOWN)
+    unwritten: int = link_whole(0, 0, 99)  # rows that are still to come
+    tab: str = link_choice("states", TABS, OLD_TABS)
+    side: str = link_choice("right", SIDES)
+    part: str = link_choice("decoder", PARTS)
+    counted: str = link_choice("whole", COUNTED)
+    frame: int = link_whole(FRAMES, 1, FRAMES)
+    panel: str = link_choice("a", PANELS)
+    cell: tuple = link_place((4, 6))
+    factor: float = link_real(0.8, 0.1, 1.5)
+    count: int = link_whole(20, 1, 100)

@@ -7,7 +7,7 @@ from attn import charts
 from attn.architectures.seq2seq import Bahdanau
 from attn.charts.labels import number
 from attn.charts.plane import at_least
-from attn.ui.page import figure, theme
+from attn.ui.page import page_figure, page_theme
 from attn.ui.pages.bottleneck.setup import PARTS, SIDES
 from attn.ui.state import as_text
 from attn.ui.width import page_width
@@ -51,7 +51,7 @@ def states_and_gates_tab(state, result):
         f"keeps longest on top. By its {gate} the first keeps **{keeping[:, order[0]].mean():.0%}** of itself at a "
         f"symbol on average, the last **{keeping[:, order[-1]].mean():.0%}**. {_OPEN[gate]}"
     )
-    figure(_gates(steps, order, labels), f"bottleneck.states.{type(steps).__name__}")
+    page_figure(_gates(steps, order, labels), f"bottleneck.states.{type(steps).__name__}")
     if isinstance(side.model, Bahdanau):
         st.caption(_of_writing(side, result) if state.get("part") == "decoder" else _of_reading(side, result))
 
@@ -108,7 +108,7 @@ def _gate(steps, name, order, labels, width, first):
     """Draw one of them."""
     kind = {"kind": "signed"} if name in ("state", "cell") else {"scale": charts.Scale(name="open")}
     return charts.heatmap(
-        getattr(steps, name).T[order], charts.counted(len(order)), labels, theme(), title=GATES[name],
+        getattr(steps, name).T[order], charts.counted(len(order)), labels, page_theme(), title=GATES[name],
         style=charts.Style(square=False, numbers=False, row_labels=first), axes=("unit", "symbol"), size=(width, 300),
         **kind,
     )  # fmt: skip
@@ -124,7 +124,7 @@ def _every_head(side, result):
     )
     titles = [f"layer {layer + 1}, head {head + 1}" for layer in range(num_layers) for head in range(num_heads)]
     picture = charts.head_grid(
-        weights.reshape(-1, *weights.shape[2:]), charts.token_labels(side.symbols), result.columns, theme(),
+        weights.reshape(-1, *weights.shape[2:]), charts.token_labels(side.symbols), result.columns, page_theme(),
         titles=titles, per_row=num_heads, axes=("written", "read"), width=int(page_width()),
     )  # fmt: skip
-    figure(charts.beside(picture), "bottleneck.every_head")
+    page_figure(charts.beside(picture), "bottleneck.every_head")

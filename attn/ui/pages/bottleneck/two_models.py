@@ -12,11 +12,11 @@ from attn.architectures import seq2seq
 from attn.architectures.seq2seq import Bahdanau, Luong
 from attn.charts.labels import number
 from attn.trained import TASKS
-from attn.ui.page import theme
+from attn.ui.page import page_theme
 from attn.ui.pages.bottleneck.setup import MODELS, SHOWN, SIDES
 from attn.ui.shown_code import LIGHT, Source, shown_code
 from attn.ui.state import as_text
-from attn.ui.width import tallest
+from attn.ui.width import tallest_at_width
 
 FORMULAS = {
     "fixed": r"«output c_i» &= \big[«value \overrightarrow h_{T_x}»;\,«value \overleftarrow h_1»\big]",
@@ -243,7 +243,7 @@ def two_models_picture(result, step, width):
         one_model_panel(side.symbols, side.map, side.influence, answer, result.columns, side.title, *size)
         for side in (result.left, result.right)
     ]
-    return _placed(panels, len(result.columns) <= BESIDE, theme(), width, tallest(width))
+    return _placed(panels, len(result.columns) <= BESIDE, page_theme(), width, tallest_at_width(width))
 
 
 def _placed(panels, beside, theme, room, tallest):
@@ -344,7 +344,7 @@ def two_models_formula(result):
     """Return how each model comes to its context, as LaTeX with every letter in the colour of its role."""
     lines = dict.fromkeys(one_model_formula(side.model) for side in (result.left, result.right))
     text = r"\begin{aligned}" + r"\\[6pt]".join(lines) + r"\end{aligned}"
-    return re.sub(r"«(\w+) (.+?)»", lambda found: rf"\textcolor{{{theme().role(found[1])}}}{{{found[2]}}}", text)
+    return re.sub(r"«(\w+) (.+?)»", lambda found: rf"\textcolor{{{page_theme().role(found[1])}}}{{{found[2]}}}", text)
 
 
 def one_model_formula(model):
@@ -372,7 +372,7 @@ def two_models_code(setup, result, step, width):
             "beside": len(result.columns) <= BESIDE,
             "theme": LIGHT,
             "room": round(width),
-            "tallest": tallest(width),
+            "tallest": tallest_at_width(width),
         },
         "source, answer = task.read(typed)",
         'ids, answer = task.source_ids(source), [*answer, "end"]',

@@ -4,7 +4,7 @@ import numpy as np
 
 from attn import charts
 from attn.pretrained.intervention.run import predicts_masked
-from attn.ui.controls.colour_scale import scale_of
+from attn.ui.controls.colour_scale import colour_scale_of
 from attn.ui.pages.change.controls import changed_head_name, every_head_to_control
 
 
@@ -99,7 +99,7 @@ def change_chart_weights(effect, setup):
 def change_map_charts(look, setup, effect, theme, width):
     """Draw the weights of the chosen head before, after, and their difference."""
     before, after, hidden, rows, columns = look
-    scale = scale_of(setup.colour, before, after)
+    scale = colour_scale_of(setup.colour, before, after)
     off = ", off" if setup.chosen in effect.changes.off else ""
     return charts.panels(
         theme,

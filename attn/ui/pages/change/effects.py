@@ -10,7 +10,7 @@ from attn.pretrained.intervention.changes import Changes
 from attn.pretrained.intervention.prediction import Comparison, compare_runs, similarity, token_id
 from attn.pretrained.intervention.run import Run, masked_places, predicts_masked, prepare_changeable
 from attn.ui import models
-from attn.ui.controls.model_and_text import in_languages
+from attn.ui.controls.model_and_text import model_language_control
 from attn.ui.pages.change.controls import changes_of_controls, changes_of_other_text
 from attn.ui.pages.change.runs import MOST_MEASURED, kept_run, kept_run_gap
 
@@ -56,8 +56,8 @@ def effect_reading_controls(state, loaded):
     -------
     Reading
     """
-    name = in_languages(state, loaded)
-    loaded = models.loaded(name, state.get("random"))
+    name = model_language_control(state, loaded)
+    loaded = models.loaded_model(name, state.get("random"))
     if _decodes(loaded):
         st.text_input("Text of the decoder", key=state.key("pair"), help="What the decoder has to say, word by word.")
     read = _read_by(state.choices(), loaded, name)
@@ -110,7 +110,7 @@ def _read_by(setup, loaded, name):
     setup : Setup
     loaded : Loaded
     name : str or InLanguages
-        What `loaded` was loaded as.
+        What `loaded_model` was loaded as.
 
     Returns
     -------

@@ -4,7 +4,7 @@ import streamlit as st
 
 from attn.pretrained.intervention.run import output_gap, run
 from attn.ui import models
-from attn.ui.shared_results import LruCache, is_long, once
+from attn.ui.shared_results import LruCache, is_long, shared_once
 
 MOST_MEASURED = 512  # tokens up to which the model's own attention is run as well, to be compared
 
@@ -37,16 +37,16 @@ def kept_run(name, random_weights, text, pair, changes=None, positions=None):
     ModelError
         As `attn.pretrained.intervention.run.run`.
     """
-    loaded = models.loaded(name, random_weights)
+    loaded = models.loaded_model(name, random_weights)
 
     def make(watch):
         return run(loaded, text, changes, pair=pair or None, positions=positions, should_stop=watch)
 
     key = (name, random_weights, text, pair, changes or None, positions)
-    return once(kept_runs(), key, loaded, is_long(text, pair), make)
+    return shared_once(kept_runs(), key, loaded, is_long(text, pair), make)
 
 
 @st.cache_data(max_entries=256, show_spinner="Comparing with the model's own attention …")
 def kept_run_gap(name, random_weights, text, pair):
     """Return how far our attention moves what a model says when nothing is changed."""
-    return output_gap(models.loaded(name, random_weights), text, pair=pair or None)
+    return output_gap(models.loaded_model(name, random_weights), text, pair=pair or None)

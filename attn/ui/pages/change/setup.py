@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from attn.pretrained.intervention.changes import FIRST, PREVIOUS, UNIFORM
 from attn.pretrained.intervention.presets import APPLE
 from attn.ui.controls.model_and_text import SourceChoice
-from attn.ui.link import cells, choice, flag, heads, real, string, whole, wholes
+from attn.ui.link import link_cells, link_choice, link_flag, link_heads, link_real, link_string, link_whole, link_wholes
 
 PAINTED = "painted"
 
@@ -41,29 +41,29 @@ MOST_PAINTED = 64  # tokens of a pattern painted by hand: beyond, a cell cannot 
 class Setup(SourceChoice):
     """Everything chosen on Change."""
 
-    text: str = string(APPLE.text)
-    pair: str = string(APPLE.other)
-    layer: int = whole(6, 1, 999)
-    head: int = whole(6, 1, 999)
-    back: int = whole(0, 0, 4095)
-    word: str = string("")
-    shuffle: bool = flag(False)
-    seed: int = whole(1, 0, 9999)
-    scaling: str = choice("own", SCALINGS)
-    scale: float = real(0.5, 0, 10)
-    hidden: tuple = wholes()
-    lifted: bool = flag(False)
-    windowed: bool = flag(False)
-    window: int = whole(2, 0, 512)
-    temperature: float = real(1.0, 0.05, 10)
-    patterned: tuple = heads()
-    pattern: str = choice(UNIFORM, PATTERNS)
-    painted: tuple = cells()
-    off: tuple = heads(tuple(sorted(APPLE.changes.off)))
-    click: str = choice("switch", CLICKS)
-    count: int = whole(20, 1, 50)
-    step: int = whole(1, 1, 50)
-    tab: str = choice("head", TABS, OLD_TABS)
+    text: str = link_string(APPLE.text)
+    pair: str = link_string(APPLE.other)
+    layer: int = link_whole(6, 1, 999)
+    head: int = link_whole(6, 1, 999)
+    back: int = link_whole(0, 0, 4095)
+    word: str = link_string("")
+    shuffle: bool = link_flag(False)
+    seed: int = link_whole(1, 0, 9999)
+    scaling: str = link_choice("own", SCALINGS)
+    scale: float = link_real(0.5, 0, 10)
+    hidden: tuple = link_wholes()
+    lifted: bool = link_flag(False)
+    windowed: bool = link_flag(False)
+    window: int = link_whole(2, 0, 512)
+    temperature: float = link_real(1.0, 0.05, 10)
+    patterned: tuple = link_heads()
+    pattern: str = link_choice(UNIFORM, PATTERNS)
+    painted: tuple = link_cells()
+    off: tuple = link_heads(tuple(sorted(APPLE.changes.off)))
+    click: str = link_choice("switch", CLICKS)
+    count: int = link_whole(20, 1, 50)
+    step: int = link_whole(1, 1, 50)
+    tab: str = link_choice("head", TABS, OLD_TABS)
 
     @staticmethod
     def unsaid(chosen):

@@ -76,7 +76,7 @@ def begin_sweep(effect):
     """Begin to switch every head off in turn, from the model as it is."""
     read, key = effect.read, _key_of(effect)
     name, random, text, pair = read.source
-    loaded = models.loaded(name, random)
+    loaded = models.loaded_model(name, random)
     texts, measure = (text,), probability_of(key[-1]) if key[-1] is not None else None
     if measure is None:
         texts, measure = _texts(effect)
@@ -104,7 +104,7 @@ def begin_sweep(effect):
 
 def watch_sweep():
     """Show how far the ablation is and how long it will take, with a button that stops it."""
-    jobs.watch(RUNNING, "Heads switched off")
+    jobs.watch_job(RUNNING, "Heads switched off")
     _say_pace()
 
 

@@ -7,7 +7,7 @@ from attn.charts.labels import number, percent
 from attn.pretrained.intervention.changes import FIRST, PREVIOUS, UNIFORM, Changes
 from attn.pretrained.intervention.run import TOLERANCE, predicts_masked
 from attn.ui import models
-from attn.ui.page import theme
+from attn.ui.page import page_theme
 from attn.ui.pages.change.controls import changed_head_name, changes_of_other_text, every_head_to_control
 from attn.ui.pages.change.effects import SPACE, WORDS, effect_predicts_words
 from attn.ui.pages.change.runs import MOST_MEASURED
@@ -108,7 +108,7 @@ def change_formula_in_words(effect):
     """Return attention as the changed heads compute it, as LaTeX."""
     changes = effect.changes
     q, k, v, z = (
-        rf"\textcolor{{{theme().role(name)}}}{{{letter}}}"
+        rf"\textcolor{{{page_theme().role(name)}}}{{{letter}}}"
         for name, letter in (("query", "Q"), ("key", "K"), ("value", "V"), ("output", "Z"))
     )
     scale = r"\frac{1}{\sqrt{d_k}}" if changes.scale is None else f"{changes.scale:.3g}"
@@ -154,7 +154,7 @@ from attn.pretrained.intervention.changes import Changes
 from attn.pretrained.intervention.run import output_gap, run
 from attn.pretrained.intervention.prediction import compare_runs{", similarity" if "similarity(" in numbers else ""}
 
-model = {models.loading_code(name, random)}
+model = {models.model_loading_code(name, random)}
 text = {text!r}
 changes = {_changes_code(effect.changes)}  # layers, heads and tokens count from 0 here
 before, after = (run(model, text, each{options}) for each in (None, changes))

@@ -8,8 +8,8 @@ from attn import charts
 from attn.charts.labels import percent
 from attn.pretrained.intervention.generation import Generation, generate, writes
 from attn.ui import models
-from attn.ui.jobs import Job, failure, watch
-from attn.ui.page import figure, theme
+from attn.ui.jobs import Job, job_failure, watch_job
+from attn.ui.page import page_figure, page_theme
 from attn.ui.pages.change.controls import changed_head_name
 from attn.ui.pages.change.runs import kept_runs
 from attn.ui.state import as_text
@@ -49,7 +49,7 @@ def _begin(effect, setup):
     """Begin to write: as the model is, then with the changes."""
     key, changes, count = _key_of(effect, setup), effect.changes, setup.count
     name, random, text, _ = effect.read.source
-    loaded = models.loaded(name, random)
+    loaded = models.loaded_model(name, random)
 
     def work(progress, should_stop):
         total, written = count * (2 if changes else 1), []
@@ -139,11 +139,11 @@ def _begin_controls(state, effect, setup, job):
     count, button = st.columns([3, 1], vertical_alignment="bottom")
     count.slider("Tokens to write", 1, 50, key=state.key("count"), help="Words, or pieces of longer ones.")
     if job:
-        watch(RUNNING, WATCHED)
+        watch_job(RUNNING, WATCHED)
     elif button.button("Write on", type="primary", key=state.key("write"), width="stretch"):
         _begin(effect, setup)
         st.rerun()
-    if reason := failure(RUNNING):
+    if reason := job_failure(RUNNING):
         st.error(as_text(reason))
 
 
@@ -172,4 +172,4 @@ def _draw_step(generation, step, setup, title):
         st.caption(f"The decoder has layers {generation.first_layer + 1} and up: choose one of them at the left.")
         return
     st.caption(_step_sentence(generation, step, layer, head))
-    figure(_strip_of(generation, step, layer, head, theme(), page_width()), f"change.writing.{title}")
+    page_figure(_strip_of(generation, step, layer, head, page_theme(), page_width()), f"change.writing.{title}")

@@ -9,7 +9,7 @@ import streamlit as st
 from attn import charts, cost
 from attn.charts.labels import number
 from attn.multi_head import divisors
-from attn.ui.link import choice, flag, whole
+from attn.ui.link import link_choice, link_flag, link_whole
 from attn.ui.pages.cost.units import bytes_in_units, count_in_units, ratio_in_units
 from attn.ui.shown_code import LIGHT, shown_code
 from attn.ui.width import page_width
@@ -41,23 +41,23 @@ _GATES = 4  # of an LSTM: each is as large as a plain recurrent layer
 class Setup:
     """Everything chosen on Cost."""
 
-    n: int = whole(1024, 1, MOST_TOKENS)
-    d_model: int = whole(512, 1, 16384)
-    num_heads: int = whole(8, 1, 128)
-    num_kv_heads: int = whole(8, 1, 128)
-    d_k: int = whole(64, 1, 512)
-    num_layers: int = whole(6, 1, 200)
-    kept: int = whole(0, 0, MOST_TOKENS)
-    size: str = choice("4", BYTES)
-    kernel: int = whole(3, 1, 64)
-    window: int = whole(64, 1, 4096)
-    sides: str = choice("before", SIDES)
-    view: str = choice("kinds", VIEWS)
-    most: int = whole(2048, 256, 8192)
-    heads: int = whole(4, 1, 16)
-    causal: bool = flag(False)
-    cores: str = choice("one", CORES)
-    tab: str = choice("kinds", TABS, OLD_TABS)
+    n: int = link_whole(1024, 1, MOST_TOKENS)
+    d_model: int = link_whole(512, 1, 16384)
+    num_heads: int = link_whole(8, 1, 128)
+    num_kv_heads: int = link_whole(8, 1, 128)
+    d_k: int = link_whole(64, 1, 512)
+    num_layers: int = link_whole(6, 1, 200)
+    kept: int = link_whole(0, 0, MOST_TOKENS)
+    size: str = link_choice("4", BYTES)
+    kernel: int = link_whole(3, 1, 64)
+    window: int = link_whole(64, 1, 4096)
+    sides: str = link_choice("before", SIDES)
+    view: str = link_choice("kinds", VIEWS)
+    most: int = link_whole(2048, 256, 8192)
+    heads: int = link_whole(4, 1, 16)
+    causal: bool = link_flag(False)
+    cores: str = link_choice("one", CORES)
+    tab: str = link_choice("kinds", TABS, OLD_TABS)
 
     @property
     def widths(self):

@@ -12,7 +12,7 @@ from attn.charts.labels import number
 from attn.pretrained import timing
 from attn.ui import jobs
 from attn.ui.jobs import Job
-from attn.ui.page import draw, figure
+from attn.ui.page import page_draw, page_figure
 from attn.ui.pages.cost.curves import CORES, Setup
 from attn.ui.pages.cost.units import bytes_in_units, growth_in_units, ratio_in_units, seconds_in_units
 from attn.ui.state import as_text
@@ -38,7 +38,7 @@ def cost_timing_controls(state):
         st.toggle("Causal", key=state.key("causal"), help="A token sees itself and what came before.")
         return st.button(
             "Measure on this machine", type="primary", icon=":material/timer:", key=state.key("measure"),
-            disabled=jobs.running(RUNNING) is not None,
+            disabled=jobs.running_job(RUNNING) is not None,
         )  # fmt: skip
 
 
@@ -111,21 +111,21 @@ def begin_cost_timing(state, setup):
 def show_cost_timing(state, theme):
     """Show the measurement that runs, with a button that stops it, or else the last one."""
     run = _last_run(state)
-    if jobs.running(RUNNING):
-        jobs.watch(RUNNING, "Measured", lambda: _draw(run, theme))
+    if jobs.running_job(RUNNING):
+        jobs.watch_job(RUNNING, "Measured", lambda: _draw(run, theme))
         return
-    if reason := jobs.failure(RUNNING):
+    if reason := jobs.job_failure(RUNNING):
         st.error(as_text(reason))
     if run is not None and run.found:
         st.markdown(_measured_reading(run))
-        figure(_measured_picture(run, theme), "cost.measured", tables={"measured": lambda: _measured_csv(run)})
+        page_figure(_measured_picture(run, theme), "cost.measured", tables={"measured": lambda: _measured_csv(run)})
 
 
 def _draw(run, theme):
     """Draw what has come so far."""
     if run.found:
         st.caption("So far. Each of the four runs in a process of its own, one after the other.")
-        draw(_measured_picture(run, theme))
+        page_draw(_measured_picture(run, theme))
 
 
 def _measured_picture(run, theme):

@@ -8,7 +8,7 @@ from attn.architectures import image_attention
 from attn.data import picture_files, pictures
 from attn.ui.controls.upload import UploadKind, upload_control
 from attn.ui.media import ImageInput
-from attn.ui.page import code, figure, reading, tabs, theme
+from attn.ui.page import page_code, page_figure, page_reading, page_tabs, page_theme
 from attn.ui.pages.memory.setup import FEATURES, TABS, memory_letter
 from attn.ui.shown_code import LIGHT, Source, shown_code
 from attn.ui.width import page_width
@@ -72,21 +72,23 @@ def memory_image_tab(state, setup, chosen):
     x = memory_image_features(setup)(picture)
     steps, weights, output = _look(picture, x, *memory_image_matrices(setup), setup.factor, setup.pixel)
     q, k, o = memory_letter("query", "g(x_j)"), memory_letter("key", "f(x_i)"), memory_letter("output", "o_j")
-    reading(
+    page_reading(
         _pixels_in_words(setup, weights, output - picture),
         rf"\begin{{gathered}} \alpha_{{ij}} = \mathrm{{softmax}}_i\left({k}^\top {q}\right) \\ "
         rf"y_j = x_j + \gamma\, {o} \end{{gathered}}",
         f"pixels: {SIDE * SIDE} × {x.shape[1]} · weights: {SIDE * SIDE} × {SIDE * SIDE} · output: {SIDE * SIDE} × 3",
     )
     size = int(min((page_width() - 60) / 3, 500))
-    figure(
-        _photos(picture, weights, output, setup.factor, setup.pixel, size, theme()),
+    page_figure(
+        _photos(picture, weights, output, setup.factor, setup.pixel, size, page_theme()),
         "memory.pixels",
         on_pick=lambda row, column: state.set(pixel=(row, column)),
         tables={"weights": lambda: charts.csv(weights, charts.counted(SIDE), charts.counted(SIDE))},
     )  # fmt: skip
-    tabs(
-        state, TABS, {"more": lambda: _looked_at(steps, picture), "code": lambda: code(_pixels_code(setup, made, size))}
+    page_tabs(
+        state,
+        TABS,
+        {"more": lambda: _looked_at(steps, picture), "code": lambda: page_code(_pixels_code(setup, made, size))},
     )
 
 
@@ -186,11 +188,11 @@ def _looked_at(steps, picture):
         "leave nothing to save."
     )
     names, size = charts.counted(SIDE), SIDE * int(min((page_width() - 180) / 2, 460) / SIDE)
-    figure(
+    page_figure(
         charts.beside(
-            charts.photo(read, theme(), title="What each reads", size=size),
+            charts.photo(read, page_theme(), title="What each reads", size=size),
             charts.heatmap(
-                received - 1, names, names, theme(), kind="signed", title="Looked at more or less than it looks",
+                received - 1, names, names, page_theme(), kind="signed", title="Looked at more or less than it looks",
                 axes=("row", "column"), scale=charts.Scale(name="received − 1"), size=size,
             ),
         ),

@@ -8,11 +8,11 @@ from attn.analysis import leak_test
 from attn.architectures import lstmn
 from attn.architectures.recurrent import Recurrent
 from attn.data import examples
-from attn.ui.page import code, figure, reading, tabs, theme
+from attn.ui.page import page_code, page_figure, page_reading, page_tabs, page_theme
 from attn.ui.pages.memory.setup import DEFAULT_SENTENCE, TABS, memory_letter
 from attn.ui.shown_code import LIGHT, shown_code
 from attn.ui.state import as_text
-from attn.ui.width import page_width, tallest
+from attn.ui.width import page_width, tallest_at_width
 
 MOST_WORDS = 24
 
@@ -68,19 +68,23 @@ def memory_lstmn_tab(state, setup):
     steps = _look_back(x, cell, looks)
     moved = _moved_before(x, cell, looks)
     h, q, z = memory_letter("key", "h_i"), memory_letter("query", "x_t"), memory_letter("output", r"\tilde h_t")
-    reading(
+    page_reading(
         _looking_back_in_words(labels, steps, moved),
         rf"\begin{{gathered}} a_i = v^\top \tanh(W_h {h} + W_x {q} + W_s \tilde h_{{t-1}}) \\ "
         rf"{z} = \textstyle\sum_{{i<t}} \mathrm{{softmax}}(a)_i\, {h} \end{{gathered}}",
         f"words: {len(words)} × {D_MODEL} · states: {len(words)} × {WIDTH} · weights: {len(words)} × {len(words)}",
     )
     hidden = np.triu(np.ones((len(words),) * 2, dtype=bool))
-    figure(
-        _picture(steps, labels, hidden, theme(), page_width(), tallest(page_width())),
+    page_figure(
+        _picture(steps, labels, hidden, page_theme(), page_width(), tallest_at_width(page_width())),
         "memory.looking_back",
         tables={"weights": lambda: charts.csv(steps.weights, labels, labels, hidden)},
     )
-    tabs(state, TABS, {"more": lambda: _states(steps, labels), "code": lambda: code(_looking_back_code(setup, words))})
+    page_tabs(
+        state,
+        TABS,
+        {"more": lambda: _states(steps, labels), "code": lambda: page_code(_looking_back_code(setup, words))},
+    )
 
 
 def _moved_before(x, cell, looks):
@@ -112,14 +116,14 @@ def _states(steps, labels):
     st.markdown("What each step takes from its past, in place of the last state alone, and the state it comes to.")
     columns = charts.counted(WIDTH)
     options = {"kind": "signed", "scale": charts.Scale(1.0), "axes": ("", "number")}
-    figure(
+    page_figure(
         charts.panels(
-            theme(),
+            page_theme(),
             page_width(),
             charts.panel(steps.summary, labels, columns, title="From the past", **options),
             "→",
             charts.panel(steps.state, labels, columns, title="State", **options),
-            tallest=tallest(page_width()),
+            tallest=tallest_at_width(page_width()),
             decimals=2,
         ),
         "memory.states",
@@ -130,7 +134,7 @@ def _states(steps, labels):
 def _looking_back_code(setup, words):
     settings = {"words": list(words), "seed": setup.seed, "focus": setup.focus}
     return shown_code(
-        settings | {"theme": LIGHT, "room": round(page_width()), "tallest": tallest(page_width())},
+        settings | {"theme": LIGHT, "room": round(page_width()), "tallest": tallest_at_width(page_width())},
         ("x, cell, looks", _cell_of),
         ("steps", _look_back),
         "print(steps.weights.round(3))\n",

@@ -6,10 +6,10 @@ import streamlit as st
 from attn import charts
 from attn.architectures import turing_machine
 from attn.charts.labels import fixed
-from attn.ui.page import code, figure, reading, tabs, theme
+from attn.ui.page import page_code, page_figure, page_reading, page_tabs, page_theme
 from attn.ui.pages.memory.setup import MATCH, MEMORIES, STAGES, TABS, memory_letter
 from attn.ui.shown_code import LIGHT, shown_code
-from attn.ui.width import page_width, tallest
+from attn.ui.width import page_width, tallest_at_width
 
 WRITTEN_CELL, LARGEST_CELL = 46, 130  # pixels of a cell: the least that holds a number, and the most
 
@@ -113,26 +113,30 @@ def memory_ntm_tab(state, setup):
     labels, wide = [f"row {at + 1}" for at in range(len(rows))], charts.counted(2)
     stages = _stages_of(previous, steps)
     read = turing_machine.read(rows, steps.weights)
-    reading(
+    page_reading(
         _ntm_in_words(setup, previous, steps, read),
         _ntm_formula(),
         f"memory: {len(rows)} × 2 · key: 2 · weights: {len(rows)} · read: 2",
     )
-    figure(
-        _picture(rows, steps, stages, _cells(len(rows)), theme(), page_width()),
+    page_figure(
+        _picture(rows, steps, stages, _cells(len(rows)), page_theme(), page_width()),
         "memory.address",
         tables={"weights": lambda: charts.csv(stages, labels, STAGES)},
     )
-    tabs(
+    page_tabs(
         state,
         TABS,
-        {"more": lambda: _write(setup, rows, steps.weights, labels, wide), "code": lambda: code(_ntm_code(setup))},
+        {"more": lambda: _write(setup, rows, steps.weights, labels, wide), "code": lambda: page_code(_ntm_code(setup))},
     )
 
 
 def _cells(n_rows):
     """Return how large the cells of a memory are, and how their numbers are written."""
-    return {"tallest": max(tallest(page_width()), WRITTEN_CELL * n_rows), "largest": LARGEST_CELL, "decimals": 3}
+    return {
+        "tallest": max(tallest_at_width(page_width()), WRITTEN_CELL * n_rows),
+        "largest": LARGEST_CELL,
+        "decimals": 3,
+    }
 
 
 def _write(setup, rows, weights, labels, wide):
@@ -142,7 +146,7 @@ def _write(setup, rows, weights, labels, wide):
     best = int(weights.argmax())
     numbers = ", ".join(fixed(written.memory[best], 3))
     m = memory_letter("key", "M")
-    reading(
+    page_reading(
         f"The same weights write. Every row first loses its weight times the share to erase ({erase[0]:g}, "
         f"{erase[1]:g}) of itself, then gains its weight times what is added ({add[0]:g}, {add[1]:g}). Row "
         f"{best + 1}, where the head stands most, becomes **({numbers})**.",
@@ -151,9 +155,9 @@ def _write(setup, rows, weights, labels, wide):
     )
     limit = max(float(np.abs(part).max()) for part in (rows, *written)) or 1.0
     options = {"kind": "signed", "scale": charts.Scale(limit), "axes": ("", "number")}
-    figure(
+    page_figure(
         charts.panels(
-            theme(),
+            page_theme(),
             page_width(),
             charts.panel(rows, labels, wide, title="Before", **options),
             "→",

@@ -7,7 +7,7 @@ import streamlit as st
 
 from attn import alignment, charts, softmax
 from attn.architectures import image_attention
-from attn.ui.page import code, figure, reading, tabs, theme
+from attn.ui.page import page_code, page_figure, page_reading, page_tabs, page_theme
 from attn.ui.pages.memory.image import GRID, PATCH, memory_image_picture_control
 from attn.ui.pages.memory.setup import TABS, memory_letter
 from attn.ui.shown_code import LIGHT, shown_code
@@ -107,24 +107,24 @@ def memory_patches_tab(state, setup, chosen):
         st.warning(f"No vector for {named}. These words have one: {', '.join(WORDS)}.")
     at = min(setup.word, len(words)) - 1
     k, q, z = memory_letter("key", "a_i"), memory_letter("query", "h_t"), memory_letter("output", "z_t")
-    reading(
+    page_reading(
         _looks_in_words(result),
         rf"\begin{{gathered}} \alpha_{{ti}} = \mathrm{{softmax}}_i\left({q}^\top {k}\right) \\ "
         rf"{z} = \textstyle\sum_i \alpha_{{ti}}\, {k} \end{{gathered}}",
         f"patches: {GRID} × {GRID} of {PATCH} × {PATCH} pixels · weights: {len(words)} × {GRID * GRID}",
     )
     size = int(min((page_width() - 24 * len(words)) / (len(words) + 1), 300))
-    figure(
-        _photos(picture, words, result.weights, size, theme()),
+    page_figure(
+        _photos(picture, words, result.weights, size, page_theme()),
         "memory.words",
         tables={"weights": lambda: charts.csv(result.weights, words, charts.counted(GRID * GRID))},
     )
-    tabs(
+    page_tabs(
         state,
         TABS,
         {
             "more": lambda: _soft_and_hard(state, setup, result, at),
-            "code": lambda: code(_words_code(setup, made, words, size)),
+            "code": lambda: page_code(_words_code(setup, made, words, size)),
         },
     )
 
@@ -163,15 +163,15 @@ def _soft_and_hard(state, setup, result, at):
     )
     shape, names, size = (PATCH, PATCH, 3), charts.counted(GRID), int(min((page_width() - 220) / 3.4, 380))
     options = {"kind": "magnitude", "axes": ("row", "column"), "size": size}
-    figure(
+    page_figure(
         charts.beside(
-            charts.photo(soft.reshape(shape), theme(), title="Soft patch", size=size // 2),
-            charts.photo(hard.running_mean[-1].reshape(shape), theme(), title="Mean of hard", size=size // 2),
+            charts.photo(soft.reshape(shape), page_theme(), title="Soft patch", size=size // 2),
+            charts.photo(hard.running_mean[-1].reshape(shape), page_theme(), title="Mean of hard", size=size // 2),
             charts.heatmap(
                 counts,
                 names,
                 names,
-                theme(),
+                page_theme(),
                 title="Hard reads",
                 scale=charts.Scale(name="draws"),
                 style=charts.Style(decimals=0),
@@ -181,7 +181,7 @@ def _soft_and_hard(state, setup, result, at):
                 received,
                 names,
                 names,
-                theme(),
+                page_theme(),
                 title="Received in all",
                 scale=charts.Scale(name="sum of weights"),
                 style=charts.Style(decimals=2),

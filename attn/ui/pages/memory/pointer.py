@@ -8,11 +8,11 @@ import streamlit as st
 from attn import charts
 from attn.architectures import pointer_network
 from attn.trained import pointer
-from attn.ui.page import code, figure, reading, tabs, theme
+from attn.ui.page import page_code, page_figure, page_reading, page_tabs, page_theme
 from attn.ui.pages.memory.setup import DEFAULT_NUMBERS, TABS, memory_letter
 from attn.ui.shown_code import LIGHT, shown_code
 from attn.ui.state import as_text
-from attn.ui.width import page_width, tallest
+from attn.ui.width import page_width, tallest_at_width
 
 MOST_NUMBERS = 20
 
@@ -101,24 +101,24 @@ def memory_pointer_tab(state, setup):
     found = [numbers[at] for at in pointed.order]
     rows, columns = _names_of(numbers, pointed)
     e, d = memory_letter("key", "e_j"), memory_letter("query", "d_i")
-    reading(
+    page_reading(
         memory_pointer_in_words(numbers, found),
         rf"\begin{{gathered}} u_j = v^\top \tanh(W_1 {e} + W_2 {d}) \\ p = \mathrm{{softmax}}(u) \end{{gathered}}",
         f"encoded: {len(numbers)} × {len(network.v)} · one state per step: {len(network.v)} · "
         f"weights: {len(numbers)} × {len(numbers)}, which are the output",
     )
-    figure(
-        _picture(pointed, rows, columns, setup.leave_out, theme(), page_width(), tallest(page_width())),
+    page_figure(
+        _picture(pointed, rows, columns, setup.leave_out, page_theme(), page_width(), tallest_at_width(page_width())),
         "memory.pointing",
         tables={
             "weights": lambda: charts.csv(pointed.weights, rows, columns),
             "scores": lambda: charts.csv(pointed.scores, rows, columns),
         },
     )
-    tabs(
+    page_tabs(
         state,
         TABS,
-        {"more": lambda: _accuracy(accuracy), "code": lambda: code(_pointing_code(numbers, setup.leave_out))},
+        {"more": lambda: _accuracy(accuracy), "code": lambda: page_code(_pointing_code(numbers, setup.leave_out))},
     )
 
 
@@ -146,14 +146,14 @@ def _accuracy(accuracy):
         f"**{accuracy[10][0]:.1%}** of the time; with what was visited left out, **{accuracy[10][1]:.1%}**. It was "
         f"trained on up to {most} numbers: beyond that it is on its own."
     )
-    figure(
+    page_figure(
         charts.beside(
             charts.curves(
                 [
-                    charts.Curve("visited left out", n, left_out, theme().key),
-                    charts.Curve("free", n, free, theme().muted),
+                    charts.Curve("visited left out", n, left_out, page_theme().key),
+                    charts.Curve("free", n, free, page_theme().muted),
                 ],
-                theme(),
+                page_theme(),
                 x="numbers",
                 y=charts.Axis("share sorted without a mistake", range=(0.0, 1.0)),
                 marks=[(most, "longest in training")],
@@ -168,7 +168,7 @@ def _accuracy(accuracy):
 
 
 def _pointing_code(numbers, leave_out):
-    look = {"theme": LIGHT, "room": round(page_width()), "tallest": tallest(page_width())}
+    look = {"theme": LIGHT, "room": round(page_width()), "tallest": tallest_at_width(page_width())}
     return shown_code(
         {"numbers": numbers, "leave_out": leave_out} | look,
         "network, accuracy = pointer.load()",

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from attn import charts
 from attn.data import pictures
-from attn.ui.controls.published_tables import results_tab
-from attn.ui.link import choice, flag, place, real, string, whole
-from attn.ui.page import theme
+from attn.ui.controls.published_tables import published_tables_tab
+from attn.ui.link import link_choice, link_flag, link_place, link_real, link_string, link_whole
+from attn.ui.page import page_theme
 
 PARTS = {
     "ntm": "Read and write",
@@ -27,11 +27,11 @@ OLD_TABS = {"More": "more", "Code": "code"}  # what older links call them
 class Shared:
     """What several parts ask for."""
 
-    part: str = choice("ntm", PARTS)
-    seed: int = whole(1, 0, 9999)
-    picture: str = choice("shapes", pictures.PICTURES)
-    contrast: float = real(12.0, 0, 40)
-    tab: str = choice("more", TABS, OLD_TABS)
+    part: str = link_choice("ntm", PARTS)
+    seed: int = link_whole(1, 0, 9999)
+    picture: str = link_choice("shapes", pictures.PICTURES)
+    contrast: float = link_real(12.0, 0, 40)
+    tab: str = link_choice("more", TABS, OLD_TABS)
 
 
 MEMORIES = {"example": "Worked example", "random": "Random"}
@@ -43,20 +43,20 @@ STAGES = ["content", "before", "mixed", "shifted", "sharper"]
 class ReadAndWrite:
     """The part ntm."""
 
-    memory: str = choice("example", MEMORIES)
-    rows: int = whole(4, 2, 12)
-    across: float = real(1.0, -5, 5)
-    up: float = real(0.2, -5, 5)
-    sharpness: float = real(5.0, 0, 50)
-    previous: int = whole(3, 1, 12)
-    gate: float = real(0.5, 0, 1)
-    shift: float = real(0.0, -12, 12)
-    blur: float = real(0.1, 0, 0.5)
-    gamma: float = real(2.0, 1, 20)
-    erase_1: float = real(1.0, 0, 1)
-    erase_2: float = real(0.0, 0, 1)
-    add_1: float = real(0.0, -5, 5)
-    add_2: float = real(3.0, -5, 5)
+    memory: str = link_choice("example", MEMORIES)
+    rows: int = link_whole(4, 2, 12)
+    across: float = link_real(1.0, -5, 5)
+    up: float = link_real(0.2, -5, 5)
+    sharpness: float = link_real(5.0, 0, 50)
+    previous: int = link_whole(3, 1, 12)
+    gate: float = link_real(0.5, 0, 1)
+    shift: float = link_real(0.0, -12, 12)
+    blur: float = link_real(0.1, 0, 0.5)
+    gamma: float = link_real(2.0, 1, 20)
+    erase_1: float = link_real(1.0, 0, 1)
+    erase_2: float = link_real(0.0, 0, 1)
+    add_1: float = link_real(0.0, -5, 5)
+    add_2: float = link_real(3.0, -5, 5)
 
 
 DEFAULT_NUMBERS = "0.3, 0.9, 0.1, 0.6, 0.61, 0.05, 0.72"
@@ -66,8 +66,8 @@ DEFAULT_NUMBERS = "0.3, 0.9, 0.1, 0.6, 0.61, 0.05, 0.72"
 class Point:
     """The part pointer."""
 
-    numbers: str = string(DEFAULT_NUMBERS)
-    leave_out: bool = flag(True)
+    numbers: str = link_string(DEFAULT_NUMBERS)
+    leave_out: bool = link_flag(True)
 
 
 DEFAULT_SENTENCE = "The FBI is chasing a criminal on the run"
@@ -77,17 +77,17 @@ DEFAULT_SENTENCE = "The FBI is chasing a criminal on the run"
 class LookBack:
     """The part lstmn."""
 
-    sentence: str = string(DEFAULT_SENTENCE)
-    focus: float = real(4.0, 0, 20)
+    sentence: str = link_string(DEFAULT_SENTENCE)
+    focus: float = link_real(4.0, 0, 20)
 
 
 @dataclass(frozen=True)
 class LookFar:
     """The part snail."""
 
-    steps: int = whole(8, 2, 32)
-    attends: bool = flag(False)
-    channels: int = whole(4, 1, 16)
+    steps: int = link_whole(8, 2, 32)
+    attends: bool = link_flag(False)
+    channels: int = link_whole(4, 1, 16)
 
 
 FEATURES = {"colour": "Colour", "place": "Colour and place", "random": "Random projections"}
@@ -97,18 +97,18 @@ FEATURES = {"colour": "Colour", "place": "Colour and place", "random": "Random p
 class Pixels:
     """The part image."""
 
-    features: str = choice("colour", FEATURES)
-    factor: float = real(0.5, -2, 2)
-    pixel: tuple = place((8, 8))
+    features: str = link_choice("colour", FEATURES)
+    factor: float = link_real(0.5, -2, 2)
+    pixel: tuple = link_place((8, 8))
 
 
 @dataclass(frozen=True)
 class WordsAndPatches:
     """The part patches."""
 
-    caption: str = string("red blue green dark")
-    word: int = whole(1, 1, 6)
-    draws: int = whole(50, 1, 2000)
+    caption: str = link_string("red blue green dark")
+    word: int = link_whole(1, 1, 6)
+    draws: int = link_whole(50, 1, 2000)
 
 
 PRINTED = {
@@ -123,7 +123,7 @@ PRINTED = {
 class Published:
     """The part of that name."""
 
-    printed: str = choice(next(iter(PRINTED)), PRINTED)
+    printed: str = link_choice(next(iter(PRINTED)), PRINTED)
 
 
 # The fields of the last base come first, in a link, too.
@@ -134,9 +134,9 @@ class Setup(Published, WordsAndPatches, Pixels, LookFar, LookBack, Point, ReadAn
 
 def memory_published_tab(state, setup):
     """Show what papers printed of the mechanisms on this page."""
-    results_tab(state, PRINTED)
+    published_tables_tab(state, PRINTED)
 
 
 def memory_letter(role, name):
     """Return a letter as LaTeX in the colour of its role."""
-    return rf"\textcolor{{{theme().role(role)}}}{{{name}}}"
+    return rf"\textcolor{{{page_theme().role(role)}}}{{{name}}}"

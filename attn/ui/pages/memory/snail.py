@@ -6,7 +6,7 @@ import streamlit as st
 from attn import charts
 from attn.architectures import snail
 from attn.charts.plane import at_least
-from attn.ui.page import code, figure, reading, tabs, theme
+from attn.ui.page import page_code, page_figure, page_reading, page_tabs, page_theme
 from attn.ui.pages.memory.setup import TABS
 from attn.ui.shown_code import LIGHT, shown_code
 from attn.ui.width import page_width
@@ -29,7 +29,7 @@ def memory_snail_tab(state, setup):
     """Show how far back the last step looks, with two rules for the dilations."""
     moved = _measure(setup.steps, setup.channels, setup.attends, setup.seed)
     right, printed = moved
-    reading(
+    page_reading(
         _snail_in_words(setup, right, printed, moved),
         r"\begin{gathered} x \leftarrow [\,x;\ \tanh(x_f) \odot \sigma(x_g)\,] \\ "
         r"x_f(t) = x(t)\,W + x(t - d)\,W' \end{gathered}",
@@ -37,11 +37,11 @@ def memory_snail_tab(state, setup):
         + (f" → {3 + (len(right) + 1) * setup.channels} with the read" if setup.attends else ""),
     )
     layout = _fan_layout(setup.steps)
-    figure(
-        _picture(moved, setup.steps, setup.attends, theme=theme(), **layout),
+    page_figure(
+        _picture(moved, setup.steps, setup.attends, theme=page_theme(), **layout),
         "memory.fan",
     )
-    tabs(state, TABS, {"more": lambda: _lags(setup, moved), "code": lambda: code(_snail_code(setup, layout))})
+    page_tabs(state, TABS, {"more": lambda: _lags(setup, moved), "code": lambda: page_code(_snail_code(setup, layout))})
 
 
 def _fan_layout(steps):
@@ -103,10 +103,10 @@ def _lags(setup, moved):
     rows, columns = RULES, [str(lag) for lag in range(setup.steps)]
     values, wide = np.stack(list(moved.values())), int(min(at_least(page_width() - 280, setup.steps), 88 * setup.steps))
     picture = charts.heatmap(
-        values, rows, columns, theme(), kind="magnitude", size=(wide, 112), axes=("", "steps back"),
+        values, rows, columns, page_theme(), kind="magnitude", size=(wide, 112), axes=("", "steps back"),
         scale=charts.Scale(log=True, name="moved by"), style=charts.Style(square=False),
     )  # fmt: skip
-    figure(
+    page_figure(
         charts.beside(picture),
         "memory.lags",
         tables={"moved": lambda: charts.csv(values, rows, columns)},

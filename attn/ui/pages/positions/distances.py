@@ -134,7 +134,7 @@ def _profile(setup, scheme, n):
     ones the positions themselves. A learned table ends, and so does its profile, of cosines.
     """
     if scheme == "learned":
-        near = schemes_cosines(models.position_table())
+        near = schemes_cosines(models.model_position_table())
         return np.array([near.diagonal(-distance).mean() for distance in range(min(n, len(near)))])
     if scheme in ("sinusoidal", "rotary"):
         width = setup.d_model if scheme == "sinusoidal" else setup.d_k

@@ -43,7 +43,7 @@ def _waves(setup):
 
 
 def _table(setup):
-    table = models.position_table()
+    table = models.model_position_table()
     few = float(np.quantile(np.abs(table), 0.99))  # a few numbers are far larger than the rest
     shown = {
         "title": "all-MiniLM-L6-v2: its trained table",
@@ -221,7 +221,7 @@ def _given(setup, query_at, key_at):
         waves = positions.sinusoidal(n, setup.d_model, base=int(setup.base))
         return (waves @ waves.T)[query_at, key_at]
     if setup.positions == "learned":
-        return schemes_cosines(models.position_table())[query_at, key_at]
+        return schemes_cosines(models.model_position_table())[query_at, key_at]
     if setup.positions == "rotary":
         vectors = np.random.default_rng(setup.seed).normal(size=(2, 1, setup.d_k))
         angles = positions.rotary(n, setup.d_k, base=int(setup.base))

@@ -10,8 +10,8 @@ from attn import charts, one_head
 from attn.charts.labels import number
 from attn.data import examples
 from attn.ui.controls.positions import POSITION_HELP, POSITIONS, positions_of
-from attn.ui.controls.sentence import words_of
-from attn.ui.link import choice, flag, string, whole
+from attn.ui.controls.sentence import sentence_words
+from attn.ui.link import link_choice, link_flag, link_string, link_whole
 from attn.ui.shown_code import LIGHT, Source, shown_code
 from attn.ui.state import as_text
 from attn.ui.width import page_width
@@ -39,19 +39,19 @@ D_V = 4
 class Setup:
     """Everything chosen on Positions."""
 
-    text: str = string("The dog chased the cat.")
-    seed: int = whole(1, 0, 9999)
-    positions: str = choice("sinusoidal", POSITIONS)
-    base: str = choice("10000", BASES)
-    head: int = whole(1, 1, NUM_HEADS)
-    d_model: int = whole(32, 2, 128)
-    d_k: int = whole(16, 2, 64)
-    causal: bool = flag(False)
-    shuffle: int = whole(1, 0, 9999)
-    at: int = whole(5, 0, 400)
-    apart: int = whole(3, 0, 100)
-    n: int = whole(2048, 64, 8192)
-    tab: str = choice("distance", TABS, OLD_TABS)
+    text: str = link_string("The dog chased the cat.")
+    seed: int = link_whole(1, 0, 9999)
+    positions: str = link_choice("sinusoidal", POSITIONS)
+    base: str = link_choice("10000", BASES)
+    head: int = link_whole(1, 1, NUM_HEADS)
+    d_model: int = link_whole(32, 2, 128)
+    d_k: int = link_whole(16, 2, 64)
+    causal: bool = link_flag(False)
+    shuffle: int = link_whole(1, 0, 9999)
+    at: int = link_whole(5, 0, 400)
+    apart: int = link_whole(3, 0, 100)
+    n: int = link_whole(2048, 64, 8192)
+    tab: str = link_choice("distance", TABS, OLD_TABS)
 
     @property
     def about_pairs(self):
@@ -91,7 +91,7 @@ class Placed(NamedTuple):
 
 def _tokens_of(setup):
     """Return the tokens the page works on."""
-    return words_of(setup.text)
+    return sentence_words(setup.text)
 
 
 def compute_shuffle(setup, scheme=None):

@@ -6,7 +6,7 @@ import numpy as np
 
 from attn import charts, local_attention, softmax
 from attn.alignment import SCORES
-from attn.ui.page import theme
+from attn.ui.page import page_theme
 from attn.ui.pages.scores.scores import scores_parameters
 
 
@@ -60,7 +60,7 @@ def global_and_local_in_words(setup, read):
 
 def global_and_local_formula():
     """Return local-p's weights and centre as LaTeX."""
-    q = rf"\textcolor{{{theme().query}}}{{q}}"
+    q = rf"\textcolor{{{page_theme().query}}}{{q}}"
     return (
         r"\begin{gathered} a(j) = \mathrm{softmax}(s)_j\; e^{-\frac{(j-p)^2}{2(D/2)^2}} \\"
         rf" p = S\,\sigma\!\left(v^\top \tanh(W {q})\right) \end{{gathered}}"
@@ -69,7 +69,7 @@ def global_and_local_formula():
 
 def global_and_local_picture(setup, read, room):
     """Draw the three below one another, on one scale."""
-    look, labels = theme(), charts.counted(setup.positions)
+    look, labels = page_theme(), charts.counted(setup.positions)
     limit = max(float(row.max()) for row in (read.whole, read.monotonic.weights, read.predictive.aligned)) or 1.0
     x = np.linspace(0.5, setup.positions + 0.5, 241) - read.centre
     bell = np.exp(-((x / (setup.half_width / 2)) ** 2) / 2)

@@ -7,7 +7,7 @@ import numpy as np
 
 from attn import charts, softmax
 from attn.alignment import SCORES
-from attn.ui.page import theme
+from attn.ui.page import page_theme
 from attn.ui.pages.scores.setup import EVERY, MOST_KEYS
 from attn.ui.shown_code import LIGHT, shown_code
 from attn.words import capital, listed
@@ -117,7 +117,7 @@ def _picture(query, keys, names, scores, weights, chosen, side, size, numbers, c
 def scores_picture(setup, result, room):
     """Draw the first picture of the page."""
     return _picture(
-        result.query, result.keys, scores=result.scores, weights=result.weights, theme=theme(),
+        result.query, result.keys, scores=result.scores, weights=result.weights, theme=page_theme(),
         **_layout(setup, result, room),
     )  # fmt: skip
 
@@ -165,7 +165,7 @@ def scores_with_parameters():
 
 def scores_formula(name):
     """Return a score as LaTeX in the colours of its roles."""
-    look = theme()
+    look = page_theme()
     letters = {"q": (look.query, "q"), "k": (look.key, "k_j")}
     colored = {key: rf"\textcolor{{{color}}}{{{letter}}}" for key, (color, letter) in letters.items()}
     return "s_j = " + SCORES[name].formula.format(**colored)

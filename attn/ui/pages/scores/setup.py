@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from attn.alignment import SCORES
-from attn.ui.link import choice, flag, points, real, whole
+from attn.ui.link import link_choice, link_flag, link_points, link_real, link_whole
 
 PARAMETERS = {"example": "Worked example", "random": "Random"}
 
@@ -52,21 +52,21 @@ MOST_KEYS = 8
 class Setup:
     """Everything chosen on Scores."""
 
-    across: float = real(1.0, -REACH, REACH)
-    up: float = real(2.0, -REACH, REACH)
-    keys: tuple = points(((2.0, 0.0), (1.0, 1.0), (-1.0, 2.0)), MOST_KEYS, REACH)
-    moved: int = whole(1, 0, MOST_KEYS)
-    parameters: str = choice("example", PARAMETERS)
-    seed: int = whole(1, 0, 9999)
-    double: bool = flag(False)
-    turn: int = whole(0, 0, 180)
-    swap: bool = flag(False)
-    score: str = choice("dot", SCORES)
-    draws: int = whole(100, 1, DRAWS[-1])
-    looks: str = choice("equal", LOOKS)
-    positions: int = whole(10, 2, 24)
-    predicted: bool = flag(False)
-    centre: float = real(4.2, 1, 24)
-    half_width: int = whole(2, 1, 12)
-    printed: str = choice(next(iter(PRINTED)), PRINTED)
-    tab: str = choice("moves", TABS, aliases=_OLD_TABS)
+    across: float = link_real(1.0, -REACH, REACH)
+    up: float = link_real(2.0, -REACH, REACH)
+    keys: tuple = link_points(((2.0, 0.0), (1.0, 1.0), (-1.0, 2.0)), MOST_KEYS, REACH)
+    moved: int = link_whole(1, 0, MOST_KEYS)
+    parameters: str = link_choice("example", PARAMETERS)
+    seed: int = link_whole(1, 0, 9999)
+    double: bool = link_flag(False)
+    turn: int = link_whole(0, 0, 180)
+    swap: bool = link_flag(False)
+    score: str = link_choice("dot", SCORES)
+    draws: int = link_whole(100, 1, DRAWS[-1])
+    looks: str = link_choice("equal", LOOKS)
+    positions: int = link_whole(10, 2, 24)
+    predicted: bool = link_flag(False)
+    centre: float = link_real(4.2, 1, 24)
+    half_width: int = link_whole(2, 1, 12)
+    printed: str = link_choice(next(iter(PRINTED)), PRINTED)
+    tab: str = link_choice("moves", TABS, aliases=_OLD_TABS)

@@ -6,7 +6,7 @@ import numpy as np
 
 from attn import alignment, charts
 from attn.alignment import SCORES
-from attn.ui.page import theme
+from attn.ui.page import page_theme
 
 
 class Drawn(NamedTuple):
@@ -49,7 +49,7 @@ def soft_and_hard_in_words(setup, read):
 
 def soft_and_hard_picture(setup, result, read, room):
     """Draw where the mean of the hard reads goes, and how far it is from the soft read."""
-    look = theme()
+    look = page_theme()
     names = [label.split()[-1] for label in result.labels]
     weights = result.weights[list(SCORES).index(setup.score)]
     plane = charts.arrows(

@@ -4,7 +4,7 @@ import numpy as np
 
 from attn import charts, softmax
 from attn.alignment import SCORES
-from attn.ui.page import theme
+from attn.ui.page import page_theme
 from attn.ui.pages.scores.scores import LEAST_COLUMN, scores_by_kind, scores_parameters, scores_turned
 from attn.words import listed
 
@@ -32,7 +32,7 @@ def what_moves_each_score(setup):
 
 def what_moves_it_picture(setup, result, moved, room):
     """Draw how far each change moves each score's weights, and how far what is switched on did."""
-    look, titles, columns = theme(), [one.title for one in SCORES.values()], list(CHANGES)
+    look, titles, columns = page_theme(), [one.title for one in SCORES.values()], list(CHANGES)
     if _switched_on(setup):
         moved, columns = np.column_stack([moved, result.change]), [*columns, "switched on"]
     picture = charts.heatmap(

@@ -9,7 +9,7 @@ import numpy as np
 from attn import analysis, charts
 from attn.charts.labels import number
 from attn.data import examples
-from attn.ui.controls.query_row import products, ranked
+from attn.ui.controls.query_row import query_row_bars, query_row_products
 from attn.ui.state import as_text
 
 MATRICES = {"q": "Query", "k": "Key", "v": "Value"}
@@ -361,12 +361,12 @@ def _explain_project(view):
 
 def _explain_products(view):
     row, column = view.cell
-    return products(view.steps.query[row], view.steps.key[column], view.labels[row], view.labels[column])
+    return query_row_products(view.steps.query[row], view.steps.key[column], view.labels[row], view.labels[column])
 
 
 def _explain_softmax(view):
     row, column = view.cell
-    return ranked(view.steps.weights[row], view.labels, column, f"Where {view.labels[row]} looks")
+    return query_row_bars(view.steps.weights[row], view.labels, column, f"Where {view.labels[row]} looks")
 
 
 def _explain_context(view):

@@ -11,8 +11,8 @@ from attn.data import examples
 from attn.ui import models
 from attn.ui.controls.mask import MaskChoice, mask_of
 from attn.ui.controls.positions import POSITIONS, positions_of
-from attn.ui.controls.sentence import SentenceChoice, words_of
-from attn.ui.link import choice, numbers, place, real, whole
+from attn.ui.controls.sentence import SentenceChoice, sentence_words
+from attn.ui.link import link_choice, link_numbers, link_place, link_real, link_whole
 from attn.ui.pages.step_by_step import stages
 from attn.ui.pages.step_by_step.stages import DIVISORS, MATRICES, STAGES, View
 from attn.ui.shown_code import Source, shown_code
@@ -33,23 +33,23 @@ EDITABLE = {"x": "X, the embeddings", "w_q": "W_q", "w_k": "W_k", "w_v": "W_v"}
 class Setup(SentenceChoice, MaskChoice):
     """Everything chosen on Step by step."""
 
-    source: str = choice("worked", STEP_SOURCES)
-    d_model: int = whole(6, 1, 64)
-    d_k: int = whole(4, 1, 64)
-    d_v: int = whole(3, 1, 64)
-    layer: int = whole(4, 1, 6)
-    heads: int = whole(12, 1, 48)
-    head: int = whole(2, 1, 48)
-    positions: str = choice("none", POSITIONS)
-    divisor: str = choice("sqrt_d_k", DIVISORS)
-    own: float = real(1.0, 0.01, 1000)
-    temperature: float = real(1.0, 0.05, 10)
-    stage: str = choice("weights", STAGES)
-    matrix: str = choice("q", MATRICES)
-    cell: tuple = place((4, 3))
-    edits: tuple = numbers(EDITABLE)
-    tab: str = choice("cell", TABS, OLD_TABS)
-    editing: str = choice("x", EDITABLE)
+    source: str = link_choice("worked", STEP_SOURCES)
+    d_model: int = link_whole(6, 1, 64)
+    d_k: int = link_whole(4, 1, 64)
+    d_v: int = link_whole(3, 1, 64)
+    layer: int = link_whole(4, 1, 6)
+    heads: int = link_whole(12, 1, 48)
+    head: int = link_whole(2, 1, 48)
+    positions: str = link_choice("none", POSITIONS)
+    divisor: str = link_choice("sqrt_d_k", DIVISORS)
+    own: float = link_real(1.0, 0.01, 1000)
+    temperature: float = link_real(1.0, 0.05, 10)
+    stage: str = link_choice("weights", STAGES)
+    matrix: str = link_choice("q", MATRICES)
+    cell: tuple = link_place((4, 3))
+    edits: tuple = link_numbers(EDITABLE)
+    tab: str = link_choice("cell", TABS, OLD_TABS)
+    editing: str = link_choice("x", EDITABLE)
 
 
 def walk_example(setup):
@@ -65,9 +65,9 @@ def walk_example(setup):
         return examples.worked_example(), "e = attn.examples.worked_example()"
     if setup.source == "journey":
         return examples.journey_example(), "e = attn.examples.journey_example()"
-    tokens = words_of(setup.text)
+    tokens = sentence_words(setup.text)
     if setup.source == "pretrained":
-        return models.layer_example(setup.text, setup.layer, setup.heads, setup.head)
+        return models.model_layer_example(setup.text, setup.layer, setup.heads, setup.head)
     example = examples.random_example(tokens, setup.d_model, setup.d_k, setup.d_v, setup.seed)
     line = (
         f"tokens = attn.examples.split_words({setup.text!r})[:{len(tokens)}]\n"
