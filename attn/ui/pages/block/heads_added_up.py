@@ -76,8 +76,7 @@ def _heads_in_words(result, off, total):
         return (
             f"Each head's context goes through its own rows of W_O, and the results are added: the sum differs from "
             f"the output by **{apart}**. For {result.followed} the sum is {number(encoder_block_norms(total)[at])} "
-            "long. "
-            "Switch a head off to see what it brought."
+            "long. Switch a head off to see what it brought."
         )
     left = block.encoder_block(
         result.x, heads_added_up_without(result.layer, off), pre_norm=result.setup.pre_norm
@@ -87,8 +86,7 @@ def _heads_in_words(result, off, total):
     return (
         f"Without {names} the row of {result.followed} is **{number(encoder_block_norms(total)[at])}** long instead of "
         f"{number(encoder_block_norms(output)[at])}. After the rest of the block its vector has moved by "
-        f"**{number(moved[at])}**, "
-        f"and the rows by up to {number(moved.max())}."
+        f"**{number(moved[at])}**, and the rows by up to {number(moved.max())}."
     )
 
 

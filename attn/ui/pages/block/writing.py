@@ -122,8 +122,7 @@ def _writing_in_words(setup, pairs, ended, start):
         return f"{told}It is also the likeliest: the penalty decides nothing here."
     return (
         f"{told}The likeliest of all is shorter, “{as_text(block_writing_sentence(pairs, plain, start))}”, for every "
-        "further word "
-        "makes a sentence less likely; the penalty makes up for that."
+        "further word makes a sentence less likely; the penalty makes up for that."
     )
 
 

@@ -151,9 +151,8 @@ def sweep_sentence(ablation, effect):
     small = int((np.abs(effects) < 0.1 * np.abs(effects).max()).sum())
     return (
         f"{start}Without head **{changed_head_name(best)}** the {_what(effect)} goes from "
-        f"{effect.said(ablation.before)} to "
-        f"**{effect.said(ablation.after[best])}**, farther than without any other. {small} of {done} heads move it by "
-        "less than a tenth of that."
+        f"{effect.said(ablation.before)} to **{effect.said(ablation.after[best])}**, farther than without any other. "
+        f"{small} of {done} heads move it by less than a tenth of that."
     )
 
 

@@ -299,28 +299,24 @@ def cost_curves_reading(setup):
         return (
             f"At **{n:,} tokens** of {d:,} numbers the scores and sums of self-attention take "
             f"**{count_in_units(own.operations)}** multiplications, {verdict} as a plain recurrent layer: fewer below "
-            "n = d = "
-            f"{d:,} tokens, and fewer than a convolution below k d / 2 = {_convolution_crossing(setup):,.10g}. The "
-            f"projections are left out there: with them the whole layer takes **{count_in_units(own.whole)}**, the "
-            "recurrent one "
-            f"{count_in_units(recurrent)}. So attention is never the cheaper one of these two, but it is cheaper than "
-            "an LSTM "
-            f"({_GATES} gates, each of that size) below 2d = {2 * d:,} tokens. And whatever the length, it needs one "
-            f"step where a recurrent layer needs {n:,} in a row."
+            f"n = d = {d:,} tokens, and fewer than a convolution below k d / 2 = {_convolution_crossing(setup):,.10g}. "
+            f"The projections are left out there: with them the whole layer takes **{count_in_units(own.whole)}**, the "
+            f"recurrent one {count_in_units(recurrent)}. So attention is never the cheaper one of these two, but it is "
+            f"cheaper than an LSTM ({_GATES} gates, each of that size) below 2d = {2 * d:,} tokens. And whatever the "
+            f"length, it needs one step where a recurrent layer needs {n:,} in a row."
         )
     if setup.view == "layer":
         work, even = cost.attention_work(n, *setup.widths), cost.crossover(*setup.widths)
         share = (work.scores + work.sums) / work.total
         return (
             f"At **{n:,} tokens** scores and sums are **{share:.0%}** of a layer's {count_in_units(work.total)} "
-            "multiplications. "
-            f"The projections, which grow only with n, are the larger part up to **{even:,.0f} tokens**"
+            "multiplications. The projections, which grow only with n, are "
+            f"the larger part up to **{even:,.0f} tokens**"
             + (", twice the width and not the width itself." if even == 2 * d else ".")
         )
     return (
         f"At **{n:,} tokens** the scores of one layer take **{bytes_in_units(_scores(setup, n))}** when all are held "
-        "at once, "
-        f"and the keys and values that decoding keeps take **{bytes_in_units(_cache(setup, n))}**. "
+        f"at once, and the keys and values that decoding keeps take **{bytes_in_units(_cache(setup, n))}**. "
         "Twice the text: four times the scores, "
         + (
             f"and the cache stops growing at the {setup.kept:,} tokens that it keeps."
@@ -401,8 +397,7 @@ def cost_curves_kinds_table(setup):
         path = "never" if math.isinf(one.path) else f"{one.path:,}"
         rows.append(
             f"{kind.title} | {count_in_units(one.operations)} | {count_in_units(one.whole)} | $O({kind.operations})$ "
-            f"| {one.steps:,} "
-            f"| {path} | $O({kind.path})$"
+            f"| {one.steps:,} | {path} | $O({kind.path})$"
         )
     return "\n".join(rows)
 

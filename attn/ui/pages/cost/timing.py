@@ -171,14 +171,12 @@ def _measured_reading(run):
         sentences.append(
             f"At {n:,} tokens tiles take **{seconds_in_units(at['tiles'].seconds)}**, "
             f"the whole matrix in numpy {ratio_in_units(at['naive'].seconds, at['tiles'].seconds)} as long; torch's "
-            "fused "
-            f"attention takes {seconds_in_units(at['fused'].seconds)}."
+            f"fused attention takes {seconds_in_units(at['fused'].seconds)}."
         )
         if at["tiles"].bytes and at["naive"].bytes:
             sentences.append(
                 f"Memory: {bytes_in_units(at['tiles'].bytes)} instead of {bytes_in_units(at['naive'].bytes)}, the "
-                "most that each "
-                "process took beyond its inputs, as the operating system counts it."
+                "most that each process took beyond its inputs, as the operating system counts it."
             )
     left_out = [name for name in timing.WHOLE if len(run.of(name)) < len(run.of("fused"))]
     if left_out:
