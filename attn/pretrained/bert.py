@@ -317,7 +317,7 @@ def _tokenizer(folder, name):
 def _tensors(folder, config, name):
     """Open the tensors of a checkpoint under the names that newer checkpoints use, all that `encode` needs."""
     opened = {}
-    for path in catalogue.weight_files(folder, name):
+    for path in catalogue.weights_in(folder, name).files:
         opened |= safetensors_file.open_tensors(path)
     tensors, prefix = {}, weights_report.wrapper_prefix(opened)
     for each, tensor in opened.items():

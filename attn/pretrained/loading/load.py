@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from attn.pretrained.errors import ModelError, explain
+from attn.pretrained.errors import ModelError, explain, first_line
 from attn.pretrained.inputs import languages
-from attn.pretrained.loading import catalogue, safetensors_file, weights_report
+from attn.pretrained.loading import catalogue, model_files, safetensors_file, weights_report
 from attn.pretrained.recording import registry, tiles
 
 if TYPE_CHECKING:
@@ -23,6 +25,15 @@ if TYPE_CHECKING:
 
 _LONGEST = 4096  # tokens, where a pass need not hold the weights of all heads
 _SOUNDS = ("input_features", "input_values")  # how families call what they hear
+_OF_TOKENIZERS = (
+    "tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json", "vocab.txt", "merges.txt",
+    "spiece.model", "sentencepiece.bpe.model", "source.spm", "target.spm", "bpe.codes",
+)  # fmt: skip
+_SAVE_TOKENIZER = "tokenizer.save_pretrained(folder) puts one beside the weights"
+_OTHER_LIBRARIES = {  # what only their configurations say -> whose they are
+    **{"_diffusers_version": "diffusers", "pretrained_cfg": "timm", "registered_name": "Keras"},
+    **{"alignment_heads": "CTranslate2", "lang_ids": "CTranslate2", "add_source_bos": "CTranslate2"},
+}
 _building = threading.Lock()  # transformers changes its own classes meanwhile, and torch has one seed for all threads
 
 
@@ -148,7 +159,7 @@ def load(
     Parameters
     ----------
     name_or_path
-        A hub id (owner/name) or a folder.
+        A hub id (owner/name, owner/name@revision), a folder, or a link to one of them.
     random_weights
         Draw the weights instead, always the same ones: the architecture without the training.
     size_limit
@@ -162,8 +173,8 @@ def load(
     ------
     ModelError
         If there is no such model, it is gated, the hub cannot be reached, it has no safetensors, a
-        file is damaged or does not hold every tensor of the model, it is too large, has no attention,
-        nothing that makes inputs of a text or a picture, or needs code of its own.
+        file is damaged or does not hold every tensor of the model, its weights are quantised, it is too
+        large, has no attention, nothing that makes inputs of a text or a picture, or needs code of its own.
 
     Examples
     --------
@@ -175,13 +186,13 @@ def load(
     catalogue.check_size(preflight, settings.size_limit if size_limit is None else size_limit)
     folder = catalogue.fetch(preflight, progress)
     try:
-        config = _config(folder, preflight.name)
-        tokenizer, others = _readers(folder, preflight.name)
+        config, own = _config(folder, preflight.name)
+        tokenizer, others = _readers(folder, config, preflight.name)
         if random_weights:
-            model, weights, note = _random_model(config), None, ""
+            model, weights, note = _random_model(config), None, own
         else:
             model, weights, note = _model(folder, config, preflight.name)
-            note = " ".join(filter(None, (preflight.note, note)))
+            note = " ".join(filter(None, (preflight.note, own, note)))
     except Exception as error:  # transformers raises many kinds; each becomes one sentence
         raise explain(error, preflight.name) from error
     loaded = _describe(model, tokenizer, preflight.name, preflight.where, random_weights)
@@ -226,26 +237,65 @@ def wrap(
 
 
 def _config(folder, name):
-    """Read the configuration of a model, refusing one that needs code of its own."""
-    from transformers import CONFIG_MAPPING, AutoConfig
+    """Read the configuration of a model, refusing one that needs code of its own; say what else is to be known."""
+    from transformers import CONFIG_MAPPING, AutoConfig, __version__
 
     try:
         written = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        family = written.get("model_type")
+        family = written.get("model_type") or _family(written)
     except (ValueError, AttributeError):
         raise ModelError(f"{name} has a config.json that cannot be read") from None
+    has_code, note = "auto_map" in written, ""
+    if family is None:
+        raise ModelError(_without_family(written, name))
     if family not in CONFIG_MAPPING:
-        if "auto_map" in written:
+        if has_code:
             raise ModelError(f"{name} needs Python code from its repository, and such code is never run here")
-        raise ModelError(f"transformers knows no kind of model called {family}, which {name} is")
-    return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        raise ModelError(
+            f"transformers knows no kind of model called {family}, which {name} is (version {__version__} is here)"
+        )
+    if written.get("model_type"):
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    else:
+        config = CONFIG_MAPPING[family].from_pretrained(folder, local_files_only=True)
+        note = f"Its config.json names no model_type; it was opened as {family}, by its architectures."
+    if has_code:
+        note = f"Code that its repository has for it was not run: it computes as transformers' own {family} does."
+    # what is quantised was refused before; what is left may speak of a method that its weights are free of
+    for part in (config, *(getattr(config, each, None) for each in config.sub_configs)):
+        if getattr(part, "quantization_config", None) is not None:
+            del part.quantization_config
+    return config, note
 
 
-def _readers(folder, name):
+def _family(written):
+    """Return the family that a configuration without model_type is of, if its architectures tell."""
+    from transformers.models.auto import modeling_auto
+
+    tables = [getattr(modeling_auto, name) for name in vars(modeling_auto) if name.endswith("_MAPPING_NAMES")]
+    wanted = [each for each in written.get("architectures") or () if isinstance(each, str)]
+    found = {
+        family
+        for table in tables
+        for family, classes in table.items()
+        if set(wanted) & set(classes if isinstance(classes, tuple) else (classes,))
+    }
+    return found.pop() if len(found) == 1 else None
+
+
+def _without_family(written, name):
+    """Return the sentence for a configuration that names no family."""
+    of = next((of for key, of in _OTHER_LIBRARIES.items() if key in written), None)
+    if of:
+        return f"{name} is a model for {of}, not for transformers: its config.json names no model_type"
+    return f"the config.json of {name} must name a model_type that transformers knows, such as bert or llama"
+
+
+def _readers(folder, config, name):
     """Load what makes inputs of a text, of a picture and of a sound; one of them must be there."""
     others = {"image_processor": _image_processor(folder), "feature_extractor": _feature_extractor(folder)}
     try:
-        return _tokenizer(folder, name), others
+        return _tokenizer(folder, config, name), others
     except ModelError:
         if not any(others.values()):
             raise
@@ -277,17 +327,35 @@ def _preprocessor(auto, folder, **options):
         return None  # the file is of another kind, or what it names needs more packages
 
 
-def _tokenizer(folder, name):
+def _tokenizer(folder, config, name):
     """Load the tokenizer of a model, refusing an empty one."""
     from transformers import AutoTokenizer
 
+    files = {path.name for path in folder.iterdir()}
+    for file in sorted(files & set(_OF_TOKENIZERS)):
+        if model_files.is_pointer(folder / file):
+            raise ModelError(f"{name} cannot be opened: {model_files.pointer_sentence(file)}")
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(folder, config=config, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # missing files surface as OSError, ValueError, TypeError, ImportError ...
-        raise ModelError(f"{name} has no tokenizer that can be opened, so text cannot be given to it") from error
+        raise ModelError(_without_tokenizer(folder, files, name, error)) from error
     if len(tokenizer) <= len(tokenizer.all_special_tokens):  # what transformers makes of missing files
-        raise ModelError(f"{name} has no tokenizer, so text cannot be given to it")
+        raise ModelError(f"{name} has no tokenizer, so text cannot be given to it: {_SAVE_TOKENIZER}")
     return tokenizer
+
+
+def _without_tokenizer(folder, files, name, error):
+    """Return the sentence for a tokenizer that cannot be opened."""
+    about = f"{name} has no tokenizer that can be opened, so text cannot be given to it"
+    if not files & set(_OF_TOKENIZERS):
+        return f"{about}: {_SAVE_TOKENIZER}"
+    if isinstance(error, ImportError) and (package := re.search(r"pip install ([\w.-]+)", str(error))):
+        return f"{about}: it needs the Python package {package[1]} (pip install {package[1]})"
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        said = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+        if "AutoTokenizer" in (said.get("auto_map") or {}):
+            return f"{about}: it needs Python code from its repository, and such code is never run here"
+    return f"{about}: {first_line(error)}"
 
 
 def _model(folder, config, name):
@@ -296,8 +364,10 @@ def _model(folder, config, name):
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()  # of the tensors, on the console; a download has its own
-    files = catalogue.weight_files(folder, name)
-    entries = {tensor: entry for file in files for tensor, entry in safetensors_file.read_header(file).items()}
+    found = catalogue.weights_in(folder, name)
+    entries = found.entries
+    if found.entry.name not in (model_files.WHOLE, model_files.INDEX):
+        config.transformers_weights = found.entry.name
     with _building, torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)  # a pooler that the file lacks is drawn, and is the same each time
         model, info = _class(config).from_pretrained(

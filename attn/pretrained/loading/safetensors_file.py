@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from attn.pretrained.errors import ModelError, first_line
+from attn.pretrained.loading import model_files
 
 _TYPES = {
     **{"F64": "<f8", "F32": "<f4", "F16": "<f2", "BOOL": "?"},
@@ -58,7 +59,7 @@ def read_header(path: str | Path) -> dict[str, Entry]:
             parts = {name: file.get_slice(name) for name in file.offset_keys()}
             return {name: Entry(part.get_dtype(), tuple(part.get_shape())) for name, part in parts.items()}
     except SafetensorError as error:
-        raise ModelError(f"{path.name} is damaged: {first_line(error)}") from None
+        raise ModelError(_no_tensors(path, error)) from None
 
 
 def number_types(entries: Iterable[Entry]) -> tuple[str, ...]:
@@ -72,9 +73,18 @@ def number_types(entries: Iterable[Entry]) -> tuple[str, ...]:
     return tuple(sorted({_REAL[entry.dtype] for entry in entries if entry.dtype in _REAL}))
 
 
-def count_numbers(path: str | Path) -> int:
-    """Return how many numbers a safetensors file holds."""
-    return sum(math.prod(entry.shape) for entry in read_header(path).values())
+def _no_tensors(path, error):
+    """Return the sentence for a file that is not what its name says."""
+    with path.open("rb") as file:
+        begins = file.read(200).lstrip().lower()
+    if model_files.is_pointer(path):
+        return model_files.pointer_sentence(path.name)
+    if begins.startswith((b"<!doctype html", b"<html")):
+        return f"{path.name} is a web page, not the file itself: download it by the link that the hub calls resolve"
+    if begins.startswith((b"pk\x03\x04", b"\x80\x02")):
+        return f"{path.name} is a file of torch.save under another name, a format that can carry code and is not opened"
+    size = f"{path.stat().st_size:,} bytes"
+    return f"{path.name} is damaged or was not downloaded to its end ({size} are here): {first_line(error)}"
 
 
 def open_tensors(path: str | Path) -> dict:

@@ -1,0 +1,264 @@
+"""Which files of a folder or a repository make a model, and what is there instead where they do not.
+
+Neither torch nor transformers is loaded, and of a repository on the hub only small files are read.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from attn.pretrained.errors import ModelError
+
+WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
+
+_POINTER = b"version https://git-lfs"  # what git leaves in place of a large file that it has not fetched
+_CHECKPOINT = re.compile(r"checkpoint-(\d+)")
+_INCOMPLETE = (".incomplete", ".part", ".crdownload", ".download", ".aria2", ".tmp")
+_CARRY_CODE = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+_FORMATS = {  # of weights that are not read here: ending -> whose they are
+    ".gguf": "GGUF, which llama.cpp reads",
+    ".h5": "TensorFlow",
+    ".keras": "Keras",
+    ".msgpack": "Flax",
+    ".onnx": "ONNX",
+    ".npz": "numpy",
+    ".nemo": "NeMo",
+    ".pb": "TensorFlow",
+    ".index": "TensorFlow",
+}
+_LIBRARIES = {  # file -> which program reads such a folder
+    "model_index.json": "diffusers",
+    "open_clip_config.json": "OpenCLIP",
+    "params.json": "the programs of Meta or Mistral",
+    "adapter_config.json": "PEFT (an adapter, without the model that it adapts)",
+    "modules.json": "sentence-transformers (without a transformer among its modules)",
+    "keras_metadata.pb": "Keras",
+}
+
+
+class Listing(NamedTuple):
+    """The files of a folder or of a repository, and a way to read the small ones."""
+
+    name: str  # of the model, as the user named it
+    files: frozenset  # paths from its top on, with "/"
+    read: Callable  # path -> bytes
+    above: str  # what to put before a folder in it, to open that one
+    is_folder: bool = True
+
+    def json(self, file: str) -> Any:
+        """Return what a JSON file holds.
+
+        Raises
+        ------
+        ModelError
+            If it cannot be read, or git has not fetched it.
+        """
+        written = self.read(file)
+        if written.startswith(_POINTER):
+            raise ModelError(pointer_sentence(file))
+        try:
+            return json.loads(written)
+        except (ValueError, RecursionError):
+            raise ModelError(f"{self.name} has a {file} that cannot be read") from None
+
+    def within(self, inside: str) -> Listing:
+        """Return the files of a folder in it."""
+        if not inside:
+            return self
+        start = f"{inside}/"
+        files = frozenset(file.removeprefix(start) for file in self.files if file.startswith(start))
+        return self._replace(files=files, read=lambda file: self.read(start + file), above=f"{self.above}{start}")
+
+
+def of_folder(folder: Path, name: str) -> Listing:
+    """Return the files of a folder, and those of the folders in it."""
+    files = {path.name for path in folder.iterdir() if path.is_file()}
+    if not ({"config.json", WHOLE} <= files):  # then they may be further down
+        files |= {f"{path.parent.name}/{path.name}" for path in _second_level(folder)}
+    return Listing(name, frozenset(files), lambda file: (folder / file).read_bytes(), f"{name.rstrip('/')}/")
+
+
+def _second_level(folder):
+    """Yield the files of the folders in a folder, as far as they may be looked at."""
+    for each in folder.iterdir():
+        try:
+            if each.is_dir():
+                yield from (path for path in each.iterdir() if path.is_file())
+        except OSError:
+            continue
+
+
+def is_pointer(path: Path) -> bool:
+    """Say whether a file is what git leaves in place of a large one that it has not fetched."""
+    with path.open("rb") as file:
+        return file.read(len(_POINTER)) == _POINTER
+
+
+def pointer_sentence(file: str) -> str:
+    """Return what to say of a file that git has not fetched."""
+    return f"{file} is a git-lfs pointer, not the file itself: run `git lfs pull` in the folder of the model"
+
+
+def model_folder(listing: Listing) -> str:
+    """Return the folder in a listing that holds the model; an empty string for its top.
+
+    Sentence-transformers keeps the transformer in a folder that its ``modules.json`` names.
+
+    Raises
+    ------
+    ModelError
+        If there is none; `ModelError.offers` names models in its folders, such as the checkpoints of a Trainer.
+    """
+    if "config.json" in listing.files:
+        return ""
+    modules = listing.json("modules.json") if "modules.json" in listing.files else []
+    paths = [each["path"] for each in modules if isinstance(each, dict) and isinstance(each.get("path"), str)]
+    inside = next((path for path in paths if f"{path}/config.json" in listing.files), None)
+    if inside is not None:
+        return inside
+    raise _no_model(listing)
+
+
+def weights_entry(listing: Listing, config: dict) -> tuple[str, tuple[str, ...]]:
+    """Return the file with which to begin reading weights, as transformers does, and all that hold them.
+
+    Parameters
+    ----------
+    listing
+    config
+        What its ``config.json`` says; ``transformers_weights`` may name another file.
+
+    Returns
+    -------
+    entry : str
+        One safetensors file, or the index of several.
+    files : tuple of str
+        The safetensors files: those that the index names, whatever they are called and whatever lies beside.
+
+    Raises
+    ------
+    ModelError
+        If there are none, or one that the index names is missing.
+    """
+    own = config.get("transformers_weights")
+    entry = next((file for file in (own, WHOLE, INDEX) if file in listing.files), None)
+    if entry is None:
+        lone = [file for file in listing.files if file.endswith(".safetensors") and "/" not in file]
+        if len(lone) != 1 or lone[0].startswith(("consolidated", "adapter_")):
+            raise _no_weights(listing)
+        entry = lone[0]
+    if not entry.endswith(".index.json"):
+        return entry, (entry,)
+    return entry, _indexed(listing, entry)
+
+
+def _indexed(listing, index):
+    """Return the files that an index names, after checking that they are there."""
+    written = listing.json(index)
+    places = written.get("weight_map") if isinstance(written, dict) else None
+    if not places or not isinstance(places, dict) or not all(isinstance(file, str) for file in places.values()):
+        raise ModelError(f"the {index} of {listing.name} must say in a weight_map which file holds which tensor")
+    files = sorted(set(places.values()))
+    missing = [file for file in files if file not in listing.files]
+    if missing:
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise ModelError(
+            f"{listing.name} must have the {len(files)} safetensors files that its {index} names, "
+            f"but {missing[0]}{more} is missing{_half_downloaded(listing)}"
+        )
+    return tuple(files)
+
+
+def _no_model(listing):
+    """Return the error of a folder without a config.json."""
+    if not listing.files:
+        return ModelError(f"{listing.name} is an empty {'folder' if listing.is_folder else 'repository'}")
+    if inside := _models_inside(listing):
+        return _offered(listing, inside)
+    top = {file for file in listing.files if "/" not in file}
+    reader = next((reader for file, reader in _LIBRARIES.items() if file in top), None)
+    kinds = sorted({of for file in top for ending, of in _FORMATS.items() if file.endswith(ending)})
+    what = f", but files for {reader or kinds[0]}" if reader or kinds else ""
+    return ModelError(f"{listing.name} is not a model of transformers: it has no config.json{what}")
+
+
+def _models_inside(listing):
+    """Return the folders that hold a model each: the best checkpoint first if it is known, then the newest ones."""
+    folders = {file.rpartition("/")[0] for file in listing.files if file.endswith((f"/{WHOLE}", f"/{INDEX}"))}
+    found = [folder for folder in folders if f"{folder}/config.json" in listing.files]
+    best = _best_checkpoint(listing, found)
+    return sorted(found, key=lambda folder: (folder != best, -_step(folder), folder))
+
+
+def _step(folder):
+    """Return how many steps a checkpoint was trained for; -1 of another folder."""
+    found = _CHECKPOINT.fullmatch(folder.rpartition("/")[2])
+    return int(found[1]) if found else -1
+
+
+def _best_checkpoint(listing, folders):
+    """Return the checkpoint that the newest trainer_state.json calls the best, if it is there."""
+    states = [folder for folder in sorted(folders, key=_step) if f"{folder}/trainer_state.json" in listing.files]
+    if not states:
+        return None
+    try:
+        best = listing.json(f"{states[-1]}/trainer_state.json").get("best_model_checkpoint")
+    except (ModelError, AttributeError):
+        return None
+    named = re.split(r"[\\/]", best)[-1] if isinstance(best, str) else None
+    return next((folder for folder in folders if folder.rpartition("/")[2] == named), None)
+
+
+def _offered(listing, inside):
+    """Return the error of a folder that is no model but holds some."""
+    offers = [f"{listing.above}{folder}" for folder in inside]
+    first, kind = inside[0], "models"
+    if _step(first) >= 0:
+        kind = "checkpoints"
+        best = first == _best_checkpoint(listing, inside)
+        first += ", the best by its trainer_state.json" if best else ", the newest" if len(inside) > 1 else ""
+    listed = f"the model {inside[0]}" if len(inside) == 1 else f"{len(inside)} {kind} in folders"
+    return ModelError(
+        f"{listing.name} is not itself a model, having no config.json with weights, but holds {listed}: "
+        f"open {listing.above}{first}",
+        offers,
+    )
+
+
+def _no_weights(listing):
+    """Return the error of a model without safetensors that can be opened."""
+    if inside := _models_inside(listing):
+        return _offered(listing, inside)
+    top = sorted(file for file in listing.files if "/" not in file)
+    name, parts = listing.name, [file for file in top if file.endswith(".safetensors")]
+    if any(file.startswith("consolidated") for file in parts):
+        return ModelError(
+            f"{name} has its weights as Mistral's own programs read them ({parts[0]}) and not {WHOLE}, which "
+            "transformers reads"
+        )
+    if len(parts) > 1:
+        return ModelError(
+            f"{name} has {len(parts)} safetensors files, such as {parts[0]}, but no {INDEX}, "
+            "which says what is in each of them"
+        )
+    if parts:
+        return ModelError(f"{name} has an adapter ({parts[0]}) but not the weights of the model that it adapts")
+    if code := [file for file in top if file.endswith(_CARRY_CODE) and not file.startswith("training_args")]:
+        return ModelError(
+            f"{name} has no safetensors file, only {code[0]}, a format that can carry code and is not opened: "
+            "AutoModel.from_pretrained and save_pretrained write such a model as safetensors"
+        )
+    for ending, of in _FORMATS.items():
+        if other := [file for file in sorted(listing.files) if file.endswith(ending)]:
+            return ModelError(f"{name} has no safetensors file, only weights for {of} ({other[0]})")
+    return ModelError(f"{name} has no weights ({WHOLE}){_half_downloaded(listing)}")
+
+
+def _half_downloaded(listing):
+    """Return words on a download that was not finished, if there are traces of one."""
+    traces = sorted(file for file in listing.files if file.endswith(_INCOMPLETE))
+    return f"; {traces[0]} is a download that was not finished" if traces else ""

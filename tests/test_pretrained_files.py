@@ -1,0 +1,496 @@
+"""What people bring as a model: good files open whatever they are called, and others are named as what they are."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from attn import pretrained
+from attn.pretrained import ModelError
+from attn.pretrained.loading import quantized
+from attn.pretrained.loading.address import read_address
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+safetensors = pytest.importorskip("safetensors.torch")
+
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "special_tokens_map.json")
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 440473133\n"
+INDEX = "model.safetensors.index.json"
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    """A folder with a tiny BERT and the tokenizer of the default model."""
+    folder = tmp_path_factory.mktemp("tiny")
+    config = transformers.BertConfig(
+        hidden_size=12, num_hidden_layers=2, num_attention_heads=3, intermediate_size=17, max_position_embeddings=41
+    )
+    transformers.BertForMaskedLM(config).save_pretrained(folder)
+    for file in TOKENIZER_FILES:
+        shutil.copy(pretrained.inspect().folder / file, folder)
+    return folder
+
+
+@pytest.fixture
+def copied(tiny, tmp_path):
+    """A copy of the tiny model to change."""
+    return Path(shutil.copytree(tiny, tmp_path / "copied"))
+
+
+@pytest.fixture(scope="module")
+def query(tiny):
+    """The queries of the last layer of the tiny model, by which its weights are known."""
+    return queries_of(tiny)
+
+
+def queries_of(folder):
+    """Load a model and return the queries of its last layer over a text."""
+    return pretrained.record(pretrained.load(folder), "a b").layers[-1].query
+
+
+def edited(folder, file="config.json", **changes):
+    """Change what a JSON file of a folder says; None takes a name out."""
+    path = folder / file
+    said = (json.loads(path.read_text()) if path.exists() else {}) | changes
+    path.write_text(json.dumps({name: value for name, value in said.items() if value is not None}))
+
+
+def in_shards(folder, name=lambda at, count: f"model-{at + 1:05d}-of-{count:05d}.safetensors", count=3):
+    """Spread the weights of a folder over several files, named by a function."""
+    tensors = safetensors.load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    places = {tensor: name(at % count, count) for at, tensor in enumerate(sorted(tensors))}
+    for file in set(places.values()):
+        part = {tensor: tensors[tensor] for tensor in tensors if places[tensor] == file}
+        safetensors.save_file(part, folder / file, {"format": "pt"})
+    (folder / INDEX).write_text(json.dumps({"metadata": {"total_size": 1}, "weight_map": places}))
+    return sorted(set(places.values()))
+
+
+# weights in several files
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        lambda at, count: f"model-{at:05d}-of-{count:05d}.safetensors",
+        lambda at, count: f"model-{at:05d}-of-{count - 1:05d}.safetensors",
+        lambda at, count: f"model.safetensors-{at + 1:05d}-of-{count:05d}.safetensors",
+        lambda at, count: f"consolidated-{at}.safetensors",
+        lambda at, count: f"layers_{'abc'[at]}.safetensors",
+    ],
+    ids=["from zero", "one more than it says", "ending first", "consolidated", "by letters"],
+)
+def test_the_index_says_which_files_hold_the_weights(copied, query, name):
+    files = in_shards(copied, name)
+    (copied / "model-00001-of-00009.safetensors").write_bytes((copied / files[0]).read_bytes())  # of an older save
+    np.testing.assert_array_equal(queries_of(copied), query)
+    assert pretrained.inspect(copied).bytes == sum((copied / file).stat().st_size for file in files)
+
+
+@pytest.mark.parametrize(
+    "name", ["pytorch_model.safetensors", "model.fp16.safetensors", "bert-base-finetuned.safetensors"]
+)
+def test_the_only_file_of_weights_may_be_called_anything(copied, query, name):
+    (copied / "model.safetensors").rename(copied / name)
+    np.testing.assert_array_equal(queries_of(copied), query)
+
+
+def test_config_may_name_the_file_of_weights(copied, query):
+    (copied / "model.safetensors").rename(copied / "own.safetensors")
+    (copied / "other.safetensors").write_bytes((copied / "own.safetensors").read_bytes())
+    edited(copied, transformers_weights="own.safetensors")
+    np.testing.assert_array_equal(queries_of(copied), query)
+
+
+# addresses
+
+
+def spellings(folder):
+    """Return what people paste for a folder."""
+    spaced = str(folder).replace(" ", "\\ ")
+    return [
+        *(f'"{folder}"', f"'{folder}'", f"  “{folder}” ", f"`{folder}`", f"{folder}/", spaced),
+        *(folder.as_uri(), f'"{folder.as_uri()}"', folder / "config.json", f"{folder / 'model.safetensors'}"),
+    ]
+
+
+def test_a_folder_is_found_however_it_is_written(tiny, tmp_path, monkeypatch):
+    folder = tmp_path / "my model"
+    shutil.copytree(tiny, folder)
+    for written in spellings(folder):
+        assert pretrained.inspect(written).folder.samefile(folder), written
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert pretrained.inspect("~/my model").folder == folder
+    assert pretrained.load(f'"{folder}"').name == str(folder)
+
+
+def test_a_folder_of_the_hubs_cache_is_its_current_snapshot(tiny, tmp_path):
+    folder = tmp_path / "models--lab--tiny"
+    for commit in ("abc", "def"):
+        shutil.copytree(tiny, folder / "snapshots" / commit)
+    (folder / "refs").mkdir()
+    (folder / "refs" / "main").write_text("abc")
+    assert pretrained.inspect(folder).folder == folder / "snapshots" / "abc"
+
+
+@pytest.mark.parametrize(
+    ("written", "found"),
+    [
+        ("owner/name", ("owner/name", None, "")),
+        ("gpt2", ("gpt2", None, "")),
+        ("owner/name@v1.0", ("owner/name", "v1.0", "")),
+        ("owner/name@main", ("owner/name", None, "")),
+        ("owner/name@refs/pr/3", ("owner/name", "refs/pr/3", "")),
+        ("'owner/name'", ("owner/name", None, "")),
+        ("https://huggingface.co/owner/name", ("owner/name", None, "")),
+        ("https://huggingface.co/owner/name/", ("owner/name", None, "")),
+        ("http://www.huggingface.co/owner/name?library=transformers", ("owner/name", None, "")),
+        ("https://huggingface.co/owner/name#usage", ("owner/name", None, "")),
+        ("huggingface.co/owner/name", ("owner/name", None, "")),
+        ("hf.co/owner/name", ("owner/name", None, "")),
+        ("hf://owner/name@dev", ("owner/name", "dev", "")),
+        ("hf://models/owner/name", ("owner/name", None, "")),
+        ("git@hf.co:owner/name.git", ("owner/name", None, "")),
+        ("https://huggingface.co/gpt2", ("gpt2", None, "")),
+        ("https://huggingface.co/gpt2/tree/main", ("gpt2", None, "")),
+        ("https://huggingface.co/owner/name/tree/main", ("owner/name", None, "")),
+        ("https://huggingface.co/owner/name/tree/v2", ("owner/name", "v2", "")),
+        ("https://huggingface.co/owner/name/tree/refs%2Fpr%2F1", ("owner/name", "refs/pr/1", "")),
+        ("https://huggingface.co/owner/name/tree/main/0_Transformer", ("owner/name", None, "0_Transformer")),
+        ("https://huggingface.co/owner/name/blob/main/config.json", ("owner/name", None, "")),
+        ("https://huggingface.co/owner/name/resolve/dev/sub/model.safetensors", ("owner/name", "dev", "sub")),
+        ("https://huggingface.co/owner/name/commit/0a1b2c", ("owner/name", "0a1b2c", "")),
+        ("https://huggingface.co/owner/name/discussions/7", ("owner/name", None, "")),
+        ("owner/name/tree/main", ("owner/name", None, "")),
+    ],
+)
+def test_a_model_on_the_hub_is_found_however_it_is_written(written, found):
+    address = read_address(written)
+    assert (address.id, address.revision, address.inside) == found
+    assert read_address(address.name) == address  # its own name leads to it again
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ("https://huggingface.co/datasets/owner/name", "a link must lead to a model"),
+        ("https://huggingface.co/spaces/owner/name", "a link must lead to a model"),
+        ("https://huggingface.co/", "a model must be named"),
+        ("https://example.org/owner/name", "must be on the Hugging Face hub or in a folder, got the link"),
+        ("file:///no/such/folder", "there is no folder file:///no/such/folder"),
+        ("'/no/such/folder'", "there is no folder /no/such/folder"),
+        ("owner/name@", None),
+        ("owner/name@a b", "a revision must be a branch, a tag or a commit of owner/name"),
+        ("owner/name@../../etc", "a revision must be"),
+        ("https://huggingface.co/owner/name/tree/main/../..", "a revision must be"),
+        ("https://", "a model must be"),
+        ('"', "a model must be named"),
+        ('""', "a model must be named"),
+        ("@", "a model must be named"),
+    ],
+)
+def test_what_is_no_address_is_one_sentence(written, message):
+    if message is None:
+        assert read_address(written).revision is None
+        return
+    with pytest.raises(ModelError, match=message):
+        read_address(written)
+
+
+def test_a_link_to_the_default_model_is_the_one_that_comes_along():
+    assert pretrained.inspect(f"https://huggingface.co/{pretrained.DEFAULT}/tree/main").where == "package"
+
+
+def test_a_file_that_is_no_part_of_a_model_is_named(tmp_path):
+    for file, message in (("model-q4.gguf", "is a GGUF file"), ("model.zip", "must be given by its folder, got")):
+        (tmp_path / file).write_bytes(b"")
+        with pytest.raises(ModelError, match=message):
+            pretrained.inspect(tmp_path / file)
+
+
+# folders around a model
+
+
+def trainers_folder(tiny, folder, best=None, steps=(500, 1000, 1500)):
+    """Write what a Trainer leaves: checkpoints, of which the newest says which was best."""
+    for step in steps:
+        shutil.copytree(tiny, folder / f"checkpoint-{step}")
+        state = {"global_step": step, "best_model_checkpoint": best and f"./somewhere/{best}"}
+        (folder / f"checkpoint-{step}" / "trainer_state.json").write_text(json.dumps(state))
+    (folder / "runs").mkdir()
+
+
+@pytest.mark.parametrize(
+    ("best", "steps", "first", "words"),
+    [
+        ("checkpoint-500", (500, 1000, 1500), "checkpoint-500", "3 checkpoints in folders: .*the best by its trainer_"),
+        (None, (500, 1000, 1500), "checkpoint-1500", "3 checkpoints in folders: open .*1500, the newest"),
+        ("checkpoint-9", (900, 1000), "checkpoint-1000", "2 checkpoints in folders: open .*1000, the newest"),
+        (None, (500,), "checkpoint-500", "the model checkpoint-500: open .*/checkpoint-500$"),
+    ],
+)
+def test_checkpoints_of_a_trainer_are_offered(tiny, tmp_path, best, steps, first, words):
+    trainers_folder(tiny, tmp_path, best, steps)
+    with pytest.raises(ModelError, match=words) as raised:
+        pretrained.load(tmp_path)
+    offers = raised.value.offers
+    assert Path(offers[0]) == tmp_path / first
+    assert len(offers) == len(steps)
+    assert pretrained.inspect(offers[0]).folder == tmp_path / first
+
+
+def test_checkpoints_are_offered_where_only_weights_are_missing_at_the_top(tiny, tmp_path):
+    trainers_folder(tiny, tmp_path)
+    shutil.copy(tiny / "config.json", tmp_path)
+    with pytest.raises(ModelError) as raised:
+        pretrained.load(tmp_path)
+    assert Path(raised.value.offers[0]) == tmp_path / "checkpoint-1500"
+
+
+def test_a_folder_around_a_model_offers_it(tiny, tmp_path):
+    shutil.copytree(tiny, tmp_path / "unpacked")
+    with pytest.raises(ModelError, match="holds the model unpacked"):
+        pretrained.load(tmp_path)
+
+
+@pytest.mark.parametrize("inside", ["", "0_Transformer", "0_BERT"])
+def test_a_folder_of_sentence_transformers_is_opened(tiny, tmp_path, query, inside):
+    shutil.copytree(tiny, tmp_path / inside, dirs_exist_ok=True)
+    modules = [
+        {"idx": 0, "name": "0", "path": inside, "type": "sentence_transformers.models.Transformer"},
+        {"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
+    ]
+    (tmp_path / "modules.json").write_text(json.dumps(modules))
+    (tmp_path / "1_Pooling").mkdir()
+    (tmp_path / "1_Pooling" / "config.json").write_text('{"word_embedding_dimension": 12}')
+    np.testing.assert_array_equal(queries_of(tmp_path), query)
+
+
+# quantised weights
+
+METHODS = {
+    "GPTQ, 4 bits": {"quant_method": "gptq", "bits": 4, "group_size": 128},
+    "AWQ, 4 bits": {"quant_method": "awq", "bits": 4, "version": "gemm"},
+    "bitsandbytes, 4 bits": {"quant_method": "bitsandbytes", "load_in_4bit": True, "load_in_8bit": False},
+    "bitsandbytes, 8 bits": {"load_in_8bit": True},
+    "FP8": {"quant_method": "fp8", "weight_block_size": [128, 128]},
+    "compressed-tensors": {"quant_method": "compressed-tensors", "format": "pack-quantized"},
+    "MXFP4": {"quant_method": "mxfp4", "modules_to_not_convert": []},
+    "AQLM": {"quant_method": "aqlm"},
+    "HQQ, 4 bits": {"quant_method": "hqq", "nbits": 4},
+    "torchao": {"quant_method": "torchao"},
+    "BitNet": {"quant_method": "bitnet"},
+    "quark": {"quant_method": "quark"},
+    "ModelOpt": {"quant_method": "modelopt", "quant_algo": "NVFP4"},
+    "newest": {"quant_method": "newest"},
+}
+
+
+def packed(folder, dtype=torch.int8):
+    """Store one matrix as codes."""
+    tensors = safetensors.load_file(folder / "model.safetensors")
+    name = "bert.encoder.layer.0.attention.self.query.weight"
+    tensors[name] = tensors[name].to(dtype)
+    safetensors.save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_quantised_weights_are_named_by_their_method(copied, method):
+    edited(copied, quantization_config=METHODS[method])
+    packed(copied)
+    (copied / "README.md").write_text("---\nlicense: mit\nbase_model:\n- lab/tiny\n---\n# A model")
+    with pytest.raises(ModelError) as raised:
+        pretrained.load(copied)
+    assert f"are quantised ({method})" in str(raised.value)
+    assert "open lab/tiny, the model they were made from, with weights in float32" in str(raised.value)
+    assert "install" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("names", "dtype", "method"),
+    [
+        (["l.q_proj.qweight", "l.q_proj.qzeros", "l.q_proj.scales"], torch.int32, "GPTQ or AWQ"),
+        (["l.q_proj.weight", "l.q_proj.SCB"], torch.int8, "bitsandbytes"),
+        (["l.q_proj.weight", "l.q_proj.weight.absmax"], torch.uint8, "bitsandbytes"),
+        (["l.q_proj.weight", "l.q_proj.weight_scale_inv"], torch.float8_e4m3fn, "scaled integers or 8-bit floats"),
+        (["l.q_proj.weight_packed", "l.q_proj.weight_scale"], torch.int32, "scaled integers or 8-bit floats"),
+        (["l.experts.gate_up_proj_blocks", "l.experts.gate_up_proj_scales"], torch.uint8, "MXFP4"),
+        (["l.q_proj.weight", "l.q_proj.scales", "l.q_proj.biases"], torch.uint32, "scaled integers or 8-bit floats"),
+        (["l.q_proj.codes", "l.q_proj.codebooks"], torch.int8, "AQLM"),
+        (["l.q_proj.weight"], torch.int8, "whole numbers as l.q_proj.weight"),
+    ],
+)
+def test_quantised_weights_are_known_by_their_tensors(copied, names, dtype, method):
+    tensors = safetensors.load_file(copied / "model.safetensors")
+    tensors |= {name: torch.ones(4, 4).to(dtype if at == 0 else torch.float16) for at, name in enumerate(names)}
+    safetensors.save_file(tensors, copied / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ModelError, match=rf"are quantised \({method}\)"):
+        pretrained.load(copied)
+
+
+def test_old_files_beside_the_weights_name_the_method(copied):
+    (copied / "quantize_config.json").write_text('{"bits": 4}')
+    packed(copied, torch.int32)
+    with pytest.raises(ModelError, match=r"quantised \(GPTQ\)"):
+        pretrained.load(copied)
+
+
+def test_plain_weights_open_though_the_configuration_speaks_of_a_method(copied, query):
+    edited(copied, quantization_config=METHODS["bitsandbytes, 4 bits"])
+    np.testing.assert_array_equal(queries_of(copied), query)
+    note = pretrained.load(copied).note
+    assert "speaks of quantised weights (bitsandbytes, 4 bits), but they are plain" in note
+    edited(copied, quantization_config=METHODS["BitNet"])  # which computes with other layers
+    with pytest.raises(ModelError, match=r"quantised \(BitNet\)"):
+        pretrained.load(copied)
+
+
+def test_buffers_of_whole_numbers_are_no_quantised_weights(copied, query):
+    tensors = safetensors.load_file(copied / "model.safetensors")
+    tensors["bert.embeddings.position_ids"] = torch.arange(41)[None]
+    tensors["bert.encoder.layer.0.attention.bias"] = torch.ones(1, 1, 4, 4, dtype=torch.uint8)
+    safetensors.save_file(tensors, copied / "model.safetensors", {"format": "pt"})
+    np.testing.assert_array_equal(queries_of(copied), query)
+
+
+def test_what_a_model_was_made_from_is_read_from_its_card():
+    assert quantized.base_of(b"---\nbase_model: a/b-1.5\n---\n") == "a/b-1.5"
+    assert quantized.base_of(b"---\nbase_model: [a/b]\n---\n") == "a/b"
+    assert quantized.base_of(b"---\nlicense: mit\n---\nbase_model: a/b") is None
+    assert quantized.base_of(b"# no head\n\xff") is None
+
+
+# other files
+
+
+def renamed(old, *new):
+    """Return what renames a file of a folder, also to several names."""
+
+    def spoil(folder):
+        held = (folder / old).read_bytes()
+        (folder / old).unlink()
+        for name in new:
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_bytes(held)
+
+    return spoil
+
+
+def holding(file, content):
+    """Return what writes a file of a folder."""
+
+    def spoil(folder):
+        (folder / file).write_bytes(content)
+
+    return spoil
+
+
+def configured(**changes):
+    """Return what changes the configuration of a folder."""
+    return lambda folder: edited(folder, **changes)
+
+
+def emptied(*kept):
+    """Return what takes everything out of a folder but some files, and makes others."""
+
+    def spoil(folder):
+        for path in folder.iterdir():
+            if path.name not in kept:
+                path.unlink()
+        for name in kept:
+            (folder / name).touch()
+
+    return spoil
+
+
+def missing_shard(folder):
+    (folder / in_shards(folder)[1]).unlink()
+
+
+def half_a_shard(folder):
+    file = in_shards(folder)[1]
+    (folder / file).rename(folder / f"{file}.incomplete")
+
+
+def shards_without_index(folder):
+    in_shards(folder)
+    (folder / INDEX).unlink()
+
+
+def odd_index(folder):
+    in_shards(folder)
+    (folder / INDEX).write_text('{"weight_map": []}')
+
+
+def index_of_elsewhere(folder):
+    in_shards(folder)
+    places = dict.fromkeys(json.loads((folder / INDEX).read_text())["weight_map"], "../../etc/passwd")
+    (folder / INDEX).write_text(json.dumps({"metadata": {}, "weight_map": places}))
+
+
+def tokenizer_with_code(folder):
+    emptied("model.safetensors", "config.json")(folder)
+    auto_map = {"AutoTokenizer": ["own.Tokenizer", None]}
+    edited(folder, "tokenizer_config.json", tokenizer_class="Own", auto_map=auto_map)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (missing_shard, "must have the 3 safetensors files that its .* names, but model-00002-of-00003.* is missing$"),
+        (half_a_shard, "is missing; model-00002-of-00003.safetensors.incomplete is a download that was not finished"),
+        (shards_without_index, "has 3 safetensors files, such as model-00001-.*, but no model.safetensors.index.json"),
+        (odd_index, "must say in a weight_map which file holds which tensor"),
+        (index_of_elsewhere, "must have the 1 safetensors files that its .* names, but ../../etc/passwd is missing"),
+        (holding("model.safetensors", POINTER), "model.safetensors is a git-lfs pointer, .*git lfs pull"),
+        (holding("tokenizer.json", POINTER), "tokenizer.json is a git-lfs pointer"),
+        (holding("config.json", POINTER), "config.json is a git-lfs pointer"),
+        (holding("model.safetensors", b"<!DOCTYPE html><html>"), "model.safetensors is a web page, not the file"),
+        (holding("model.safetensors", b"PK\x03\x04" + bytes(300)), "is a file of torch.save under another name"),
+        (holding("tokenizer.json", b'{"model": {"type": "Newest"}}'), "has no tokenizer that can be opened, .*: "),
+        (emptied(), "is an empty folder$"),
+        (emptied("config.json"), r"has no weights \(model.safetensors\)$"),
+        (emptied("weights-Q4_K_M.gguf"), "it has no config.json, but files for GGUF, which llama.cpp reads"),
+        (emptied("model_index.json"), "it has no config.json, but files for diffusers"),
+        (emptied("params.json", "consolidated.00.pth"), "but files for the programs of Meta or Mistral"),
+        (emptied("adapter_config.json"), "no config.json, but files for PEFT"),
+        (emptied("notes.txt"), "it has no config.json$"),
+        (renamed("model.safetensors", "pytorch_model.bin"), "no safetensors file, only pytorch_model.bin, a format"),
+        (renamed("model.safetensors", "model.pt", "training_args.bin"), "no safetensors file, only model.pt"),
+        (renamed("model.safetensors", "last.ckpt"), "no safetensors file, only last.ckpt"),
+        (renamed("model.safetensors", "tf_model.h5"), "only weights for TensorFlow .tf_model.h5"),
+        (renamed("model.safetensors", "flax_model.msgpack"), "only weights for Flax .flax_model.msgpack"),
+        (renamed("model.safetensors", "model-q8.gguf"), "only weights for GGUF, which llama.cpp reads .model-q8.gguf"),
+        (renamed("model.safetensors", "onnx/model.onnx"), "only weights for ONNX .onnx/model.onnx"),
+        (renamed("model.safetensors", "weights.npz"), "only weights for numpy .weights.npz"),
+        (renamed("model.safetensors", "adapter_model.safetensors"), "an adapter .adapter_model.safetensors. but not"),
+        (renamed("model.safetensors", "consolidated.safetensors"), "as Mistral's own programs read them"),
+        (renamed("model.safetensors", "model.safetensors.part"), "model.safetensors.part is a download that was not"),
+        (configured(model_type=None, architectures=None), "must name a model_type that transformers knows"),
+        (configured(model_type=None, architectures=["Own"]), "must name a model_type that transformers knows"),
+        (configured(model_type=None, architectures=None, pretrained_cfg={}), "is a model for timm, not for"),
+        (configured(model_type=None, architectures=None, _diffusers_version="1"), "is a model for diffusers"),
+        (configured(model_type="brand_new"), "transformers knows no kind of model called brand_new.*version"),
+        (tokenizer_with_code, "needs Python code from its repository, and such code is never run here"),
+    ],
+)  # fmt: skip
+def test_other_files_are_named_as_what_they_are(copied, spoil, message):
+    spoil(copied)
+    with pytest.raises(ModelError, match=message) as raised:
+        pretrained.load(copied)
+    assert "\n" not in str(raised.value)
+
+
+def test_the_family_is_told_from_the_architectures_where_no_model_type_is_named(copied, query):
+    edited(copied, model_type=None)
+    np.testing.assert_array_equal(queries_of(copied), query)
+    assert "names no model_type; it was opened as bert" in pretrained.load(copied).note
+
+
+def test_code_of_a_repository_that_was_not_run_is_said(copied):
+    edited(copied, auto_map={"AutoModel": "own.Model"})
+    assert "Code that its repository has for it was not run" in pretrained.load(copied).note
