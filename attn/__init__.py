@@ -18,7 +18,7 @@ from attn import (
     positions,
     training_recipe,
 )
-from attn.analysis import contribution, head_kinds, head_metrics, head_table, sensitivity
+from attn.analysis import contribution, head_kinds, head_metrics, head_table, sensitivity, word_level
 from attn.architectures import (
     beam_search,
     image_attention,
@@ -87,4 +87,5 @@ __all__ = [
     "steps",
     "training_recipe",
     "turing_machine",
+    "word_level",
 ]

@@ -24,7 +24,9 @@ NETHERLANDS, JAPAN = "\U0001f1f3\U0001f1f1", "\U0001f1ef\U0001f1f5"
     [
         ("Life is short, eat dessert first", "Life is short , eat dessert first"),
         ("Don't say “l’été”!", "Don't say “ l’été ” !"),
-        ("x_1 = (3.5 + y)**2", "x_1 = ( 3 . 5 + y ) * * 2"),
+        ("x_1 = (3.5 + y)**2", "x_1 = ( 3.5 + y ) * * 2"),
+        ("1,000.50 at 3.14e5, v1.0. A.b", "1,000.50 at 3.14e5 , v1.0 . A . b"),
+        ("ภาษาไทย ที่", "ภ า ษ า ไ ท ย ที่"),
         ("rock 'n' roll", "rock ' n ' roll"),
         ("<script>alert(1)</script>", "< script > alert ( 1 ) < / script >"),
         ("**bold** _it_", "* * bold * * _it_"),
@@ -66,6 +68,21 @@ def test_what_can_be_seen_is_kept_in_order(text):
 def test_splitting_twice_changes_nothing(text):
     words = split_words(text)
     assert split_words(" ".join(words)) == words
+
+
+def test_words_lie_where_they_stand_in_the_text():
+    text = "L’été\u200b co\u00adop, 3.5!\n🇳🇱"
+    places = examples.word_places(text)
+    assert [text[start:end] for start, end in places] == ["L’été", "co\u00adop", ",", "3.5", "!", "🇳🇱"]
+
+
+@given(st.text(alphabet="ab é1९ش한你ภ🙂,.'’-()\n\u0301", max_size=12))
+def test_words_are_those_of_unicode(text):
+    regex = pytest.importorskip("regex")  # whose words are those of UAX #29
+    other = r"\w\.(?!\d)\w|\d\.[^\d\W]|\d['’]|['’]\d|(^|[\s,.'’])\u0301|\u0301[,.'’]"  # where ours differ from them
+    if not re.search(other, text):
+        by_rule = [part.strip() for part in regex.split(r"(?w)\b", text, flags=regex.V1)]
+        assert list(split_words(text)) == [part for part in by_rule if part]
 
 
 # Random examples

@@ -193,6 +193,85 @@ def test_pieces_of_a_word_go_on_with_it(request, kind):
     assert words == ["unbatx", "the", "hat"]
 
 
+def words(found):
+    """Return the words of tokens, each once."""
+    return [word.text for word in pretrained.words_of(found) if not word.special]
+
+
+KINDS = ["minilm", "byte_level", "sentence_bpe", "unigram", "marian", "byt5", "canine"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_words_are_the_same_whatever_the_tokenizer_takes_for_one(request, kind):
+    tokenizer = request.getfixturevalue(kind)
+    found = words(by_any_means(tokenizer, "the hat, unbatx."))
+    lacking = {"unigram", "marian"} & {kind}  # have no comma and no point
+    assert found == ["the", "hat", *([] if lacking else [","]), "unbatx", *([] if lacking else ["."])] or lacking
+    assert [word for word in found if word.isalpha()] == ["the", "hat", "unbatx"]
+
+
+@pytest.mark.parametrize("kind", ["minilm", "byte_level", "sentence_bpe", "unigram"])
+def test_a_word_keeps_its_apostrophe(request, kind):
+    found = by_any_means(request.getfixturevalue(kind), "the hat hasn't")
+    assert [word.split(" ")[-1] for word in words(found)] == [
+        "the",
+        "hat",
+        "hasn't",
+    ]  # behind the name of what it lacks
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_token_is_a_piece_of_one_word(request, kind):
+    for text in [*TEXTS, "the hat, unbatx."]:
+        found = by_any_means(request.getfixturevalue(kind), text)
+        together = pretrained.words_of(found)
+        assert [place for word in together for place in word.pieces] == list(range(len(found)))
+        assert [token.word for token in found] == [number for number, word in enumerate(together) for _ in word.pieces]
+        begun = {word.pieces[0] for word in together}
+        assert not any(token.inside for place, token in enumerate(found) if place in begun)
+        assert all(len(word.pieces) == 1 for word in together if word.special)
+        assert all(word.text.isprintable() or "\u200d" in word.text for word in together)
+
+
+def test_bytes_and_spaces_of_a_word_belong_to_it(byte_level, sentence_bpe, unigram, byt5):
+    assert words(named(byte_level, "a é 🙂🙂")) == ["a", "é", "🙂", "🙂"]
+    assert words(named(byte_level, "a  the\n\nhat")) == ["a", "␣", "the", "↵", "↵", "hat"]
+    assert [len(word.pieces) for word in pretrained.words_of(named(byte_level, "a é"))] == [1, 3]
+    assert words(named(sentence_bpe, "今日 今")) == ["今", "日", "今"]
+    assert words(named(unigram, "今日 今日")) == ["今日", "今日"]  # one token is not cut
+    assert words(by_any_means(byt5, "é 🙂, a")) == ["é", "🙂", ",", "a"]
+
+
+def test_unknown_words_say_so(minilm, unigram):
+    assert words(named(minilm, "🙂 ok")) == ["[UNK] 🙂", "ok"]
+    (word,) = [word for word in pretrained.words_of(named(unigram, "the hatΩ")) if word.unknown]
+    assert word.text == "<unk> hatΩ"
+    assert len(word.pieces) > 1
+
+
+def test_both_texts_of_a_pair_have_words_of_their_own(minilm):
+    found = named(minilm, "it isn't", "it is")
+    assert [(word.text, word.segment) for word in pretrained.words_of(found)] == [
+        ("[CLS]", 0), ("it", 0), ("isn't", 0), ("[SEP]", 0), ("it", 1), ("is", 1), ("[SEP]", 1),
+    ]  # fmt: skip
+
+
+def test_ids_alone_have_the_words_that_the_tokenizer_writes(minilm, byte_level):
+    for tokenizer, expected in (
+        (minilm, ["playfulness", "isn", "'", "t", "."]),
+        (byte_level, ["playfulness", "isn't", "."]),
+    ):
+        ids = tokenizer("playfulness isn't.")["input_ids"]
+        assert words(tokens.from_ids(ids, tokenizer)) == expected
+    assert words(tokens.from_ids([5, 7], None)) == ["5", "7"]
+
+
+def test_words_are_numbered_through_where_tokens_are_put_in_a_row(minilm):
+    row = tokens.in_a_row(named(minilm, "playfulness"), named(minilm, "hat"), [tokens.Token("1·1", None, False)])
+    assert [token.word for token in row] == [0, 1, 1, 2, 3, 4, 5, None]
+    assert words(row) == ["playfulness", "hat", "1·1"]
+
+
 def test_a_space_before_the_first_word_is_a_token_of_its_own(sentence_bpe, unigram):
     assert labels(sentence_bpe, "今日") == ["␣", "今", "日"]
     assert labels(unigram, "今日 今日") == ["␣", "今日", "␣", "今日"]

@@ -5,10 +5,13 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
+from attn.analysis.word_level import word_groups
 from attn.functional import as_floats
 
 
-def value_weighted(weights: ArrayLike, value: ArrayLike, w_o: ArrayLike) -> np.ndarray:
+def value_weighted(
+    weights: ArrayLike, value: ArrayLike, w_o: ArrayLike, *, key_words: Sequence[int | None] | None = None
+) -> np.ndarray:
     r"""Return how much each key adds to each query's output: its weight times the length of its value.
 
     Parameters
@@ -18,17 +21,20 @@ def value_weighted(weights: ArrayLike, value: ArrayLike, w_o: ArrayLike) -> np.n
         With its bias. `num_heads` is a multiple of `num_kv_heads`.
     w_o : shape (num_heads * d_v, d_out), or (d_v, d_out) for one head
         The output projection.
+    key_words : n_k of them
+        Which word each key is a piece of, as in `attn.analysis.word_level.to_words`. By default each key
+        stands for itself.
 
     Returns
     -------
-    shape of the weights
+    shape of the weights, with `key_words` a column per word
         :math:`a_{ij} \lVert v_j W^O_h \rVert`, at least 0; a hidden key adds 0. Rows need not sum
-        to 1.
+        to 1. The pieces of a word add up as vectors: :math:`\lVert \sum_j a_{ij} v_j W^O_h \rVert`.
 
     Raises
     ------
     ValueError
-        If value or w_o do not fit the weights.
+        If value, w_o or key_words do not fit the weights.
 
     Notes
     -----
@@ -52,8 +58,12 @@ def value_weighted(weights: ArrayLike, value: ArrayLike, w_o: ArrayLike) -> np.n
             f"and the number of axes, got {weights.shape} and {value.shape}"
         )
     if weights.ndim == 2:
-        return value_weighted(weights[None], value[None], w_o)[0].astype(dtype, copy=False)
-    lengths = _lengths(value, w_o, num_heads=weights.shape[-3])[..., None, :]  # (..., num_heads, 1, n_k)
+        return value_weighted(weights[None], value[None], w_o, key_words=key_words)[0].astype(dtype, copy=False)
+    vectors = _projected(value, w_o, num_heads=weights.shape[-3])  # (..., num_heads, n_k, d_out)
+    if key_words is not None:
+        return _lengths_of_words(weights, vectors, key_words).astype(dtype, copy=False)
+    with np.errstate(over="ignore", invalid="ignore"):  # hidden keys may hold anything
+        lengths = np.linalg.norm(vectors, axis=-1)[..., None, :]  # (..., num_heads, 1, n_k)
     # a hidden key adds nothing, whatever it holds
     product = np.multiply(weights, lengths, out=np.zeros_like(weights), where=weights != 0)
     return product.astype(dtype, copy=False)
@@ -146,8 +156,18 @@ def mean_over(weights: ArrayLike, heads: int | Sequence[int] | None = None) -> n
     return weights[..., chosen, :, :].mean(axis=-3).astype(dtype, copy=False)
 
 
-def _lengths(value, w_o, num_heads):
-    """Return how long each head's value is after the output projection, (..., num_heads, n_k)."""
+def _lengths_of_words(weights, vectors, key_words):
+    """Return the length of what the pieces of each word add to each query together, (..., num_heads, n_q, words)."""
+    groups = word_groups(key_words, weights.shape[-1], "key_words")
+    seen = weights.any(axis=-2)[..., None]  # (..., num_heads, n_k, 1)
+    vectors = np.where(seen, vectors, 0)  # a hidden key adds nothing, whatever it holds
+    words = (np.flatnonzero(groups == word) for word in range(groups.max(initial=-1) + 1))
+    added = [np.linalg.norm(weights[..., at] @ vectors[..., at, :], axis=-1) for at in words]
+    return np.stack(added, axis=-1) if added else weights
+
+
+def _projected(value, w_o, num_heads):
+    """Return each head's value after the output projection, (..., num_heads, n_k, d_out)."""
     num_kv_heads, d_v = value.shape[-3], value.shape[-1]
     if num_kv_heads == 0 or num_heads % num_kv_heads:
         raise ValueError(f"num_heads must be a multiple of num_kv_heads, got {num_heads} and {num_kv_heads}")
@@ -156,7 +176,7 @@ def _lengths(value, w_o, num_heads):
     bands = w_o.reshape(num_heads, d_v, -1)  # (num_heads, d_v, d_out)
     value = np.repeat(value, num_heads // num_kv_heads, axis=-3)  # (..., num_heads, n_k, d_v)
     with np.errstate(over="ignore", invalid="ignore"):  # hidden keys may hold anything
-        return np.linalg.norm(value @ bands, axis=-1)
+        return value @ bands
 
 
 def _mixed(weights, residual):

@@ -270,37 +270,57 @@ def split_words(text: str) -> tuple[str, ...]:
     Returns
     -------
     tuple of str
-        Words keep apostrophes and accents; Chinese and Japanese give one token a character, an
-        emoji is one token however it is put together, and every other sign stands alone. What has
-        no appearance of its own (control characters, marks of direction) is dropped.
+        Words keep apostrophes and accents, numbers their points and commas. Scripts without spaces
+        between words (Chinese, Japanese, Thai, Lao, Khmer, Burmese) give one token a character, an emoji
+        is one token however it is put together, and every other sign stands alone. What has no
+        appearance of its own (control characters, marks of direction) is dropped.
 
     Examples
     --------
-    >>> split_words("Don't panic: l'été, 3 × 4!")
-    ("Don't", 'panic', ':', "l'été", ',', '3', '×', '4', '!')
+    >>> split_words("Don't panic: l'été, 3 × 4.5!")
+    ("Don't", 'panic', ':', "l'été", ',', '3', '×', '4.5', '!')
     >>> split_words("学习 🇳🇱 שלום")
     ('学', '习', '🇳🇱', 'שלום')
     >>> split_words("")
     ()
     """
-    text = "".join(character for character in text if _kind(character))
-    kinds = "".join(map(_kind, text))
-    return tuple(text[found.start() : found.end()] for found in _TOKEN.finditer(kinds))
+    words = (text[start:end] for start, end in word_places(text))
+    return tuple("".join(character for character in word if _kind(character)) for word in words)
+
+
+def word_places(text: str) -> list[tuple[int, int]]:
+    """Return where in a text the words and signs of `split_words` begin and end.
+
+    Examples
+    --------
+    >>> word_places("Don't panic!")
+    [(0, 5), (6, 11), (11, 12)]
+    """
+    kinds = [(place, kind) for place, kind in enumerate(map(_kind, text)) if kind]
+    found = _TOKEN.finditer("".join(kind for _, kind in kinds))
+    return [(kinds[word.start()][0], kinds[word.end() - 1][0] + 1) for word in found]
 
 
 # A token in terms of the kinds of its characters, see `_kind`
 _TOKEN = re.compile(
-    "L[LMJ]*(?:AL[LMJ]*)*"  # a word, with apostrophes inside
+    "[LN][LNMJ]*(?:A[LN][LNMJ]*|(?<=N)D(?=N)[LNMJ]*)*"  # a word, with apostrophes inside; a number
     "|FF?"  # a flag is a pair of letters
-    "|[CSA]M*(?:JSM*)*"  # one sign, or several emoji joined into one
+    "|[CSAD]M*(?:JSM*)*"  # one sign, or several emoji joined into one
     "|M+"  # marks with nothing to stand on
 )
-_ONE_A_CHARACTER = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+_ONE_A_CHARACTER = re.compile(
+    "[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # Chinese and Japanese
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]"  # Thai and Lao, Burmese, Khmer
+)
 _JOINERS = "\u200c\u200d"
 
 
 def _kind(character):
-    """Tell what a character does: L in words, M marks another, C Chinese, J joins, A apostrophe, F flag, S sign."""
+    """Tell what a character does in a word.
+
+    L is a letter, N a digit, M marks another, C is of a script without spaces, J joins, A an apostrophe, D a point
+    or a comma, F half a flag, S a sign; nothing has no appearance of its own.
+    """
     category = unicodedata.category(character)
     if character.isspace():
         return " "
@@ -308,15 +328,17 @@ def _kind(character):
         return "J"
     if category in ("Cc", "Cf", "Cs"):
         return ""
-    if _ONE_A_CHARACTER.match(character):
-        return "C"
     if "\U0001f1e6" <= character <= "\U0001f1ff":
         return "F"
     if category[0] == "M" or "\U0001f3fb" <= character <= "\U0001f3ff":  # accents; skin tones
         return "M"
-    if category[0] in "LN" or character == "_":
+    if category[0] == "N":
+        return "N"
+    if _ONE_A_CHARACTER.match(character):
+        return "C"
+    if category[0] == "L" or character == "_":
         return "L"
-    return "A" if character in "'’" else "S"
+    return "A" if character in "'’" else "D" if character in ".," else "S"
 
 
 def _torch_uniform(*shapes):

@@ -9,6 +9,7 @@ from attn.pretrained.inputs import tokens
 from attn.pretrained.inputs.audio import audio_inputs
 from attn.pretrained.inputs.images import PatchGrid, image_inputs, patch_grid
 from attn.pretrained.inputs.tokens import Token
+from attn.pretrained.inputs.words import Word, words_of
 from attn.pretrained.loading.catalogue import DEFAULT, SUGGESTIONS, Preflight, Settings, check_size, fetch, inspect
 from attn.pretrained.loading.load import Loaded, load, wrap
 from attn.pretrained.loading.weights_report import WeightsReport
@@ -38,6 +39,7 @@ __all__ = [
     "Token",
     "Verdict",
     "WeightsReport",
+    "Word",
     "audio_inputs",
     "bert",
     "check_size",
@@ -56,5 +58,6 @@ __all__ = [
     "record",
     "tokens",
     "verdict_of",
+    "words_of",
     "wrap",
 ]

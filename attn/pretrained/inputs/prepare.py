@@ -31,7 +31,8 @@ class Prepared(NamedTuple):
         if self.decoder_tokens is None or kind == "encoder":
             return self._first(n_q), self._first(n_k)
         # some decoders look at themselves and at the encoder at once
-        columns = () if kind == "cross" else (self.decoder_tokens, self.decoder_tokens + self.tokens)
+        both = tokens.in_a_row(self.decoder_tokens, self.tokens)
+        columns = () if kind == "cross" else (self.decoder_tokens, both)
         return _fitted(n_q, self.decoder_tokens), _fitted(n_k, *columns) if columns else self._first(n_k)
 
     def _first(self, length):
@@ -147,7 +148,7 @@ def _one_step_late(loaded, target):
         ids, names = ids[1:], names[1:]
     moved = _moved_on(loaded, torch.tensor([ids]))
     first = tokens.from_ids([int(moved[0, 0])], loaded.tokenizer)[0]._replace(special=True)
-    return moved, (first, *names[:-1])
+    return moved, tokens.in_a_row([first], names[:-1])
 
 
 def own_shift(loaded: Loaded, labels: torch.Tensor) -> torch.Tensor | None:

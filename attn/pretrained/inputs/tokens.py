@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from attn.data.examples import word_places
 from attn.pretrained.errors import ModelError
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ class Token(NamedTuple):
     segment: int = 0  # 1 in the second text of a pair
     unknown: bool = False  # stands for whatever the vocabulary lacks: the model does not read what was typed
     inside: bool = False  # goes on with the word of the token before
+    word: int | None = None  # number of its word among those around it; None for what is no piece of a text
+    word_text: str = ""  # its whole word as people read it
 
 
 def checked(text: str) -> str:
@@ -127,7 +130,8 @@ def from_encoding(
     -------
     tuple of Token
         Tokens that share a character (the bytes of an emoji) are numbered, ``🙂 1/3``. An unknown token
-        has what was typed behind its own name, ``[UNK] 🙂``.
+        has what was typed behind its own name, ``[UNK] 🙂``. Words are those of `attn.examples.split_words`,
+        whatever the tokenizer takes for one: a token that reaches into two joins them.
     """
     places = zip(
         encoding.ids,
@@ -135,11 +139,10 @@ def from_encoding(
         encoding.offsets,
         encoding.special_tokens_mask,
         encoding.sequence_ids,
-        encoding.word_ids,
         strict=True,
     )
-    unknown, named, word_before = unknown or {}, [], None
-    for id, piece, (start, end), added, segment, word in places:
+    unknown, named = unknown or {}, []
+    for id, piece, (start, end), added, segment in places:
         special = bool(added) or id in special_ids
         if segment is None:
             named.append(Token(readable(piece), id, special, segment=named[-1].segment if named else 0))
@@ -148,13 +151,12 @@ def from_encoding(
             if named and named[-1].start == start and not named[-1].text.strip("␣"):
                 named[-1] = named[-1]._replace(end=start)  # a space that the tokenizer puts before a first word
             before = named[-1] if named and named[-1].segment == segment else None
-            goes_on = word == word_before and not special and _goes_on(before, text, start, piece)
             start, end = _place(piece, text, start, end, before)
             written = _written(piece, text[start:end])
             label = _unknown(unknown[id], written) if id in unknown else readable(written)
-            named.append(Token(label, id, special, start, end, segment, id in unknown, goes_on))
-        word_before = word
-    return tuple(_numbered(named))
+            named.append(Token(label, id, special, start, end, segment, id in unknown))
+    spans = [None if token.special or token.start is None else (token.start, token.end) for token in named]
+    return tuple(_numbered(_with_words(named, spans, texts, unknown)))
 
 
 def from_ids(ids: Sequence[int], tokenizer: transformers.PreTrainedTokenizerBase | None) -> tuple[Token, ...]:
@@ -173,14 +175,42 @@ def from_ids(ids: Sequence[int], tokenizer: transformers.PreTrainedTokenizerBase
     if tokenizer is None:
         return tuple(Token(str(id), id, False) for id in ids)
     special, unknown = special_ids(tokenizer), unknown_token(tokenizer)
-    named, before = [], ()
+    named, spans, whole, before = [], [], "", ()
     for group, text in _readable_together(ids, tokenizer, {*special, *unknown}):
-        goes_on = bool(before) and not special & {*before, *group} and _joined(before, group, tokenizer)
+        begun = len(whole)
+        if special & {*before, *group}:
+            whole += f" {text}"
+        else:
+            whole += _added(before, group, text, tokenizer)
         for number, id in enumerate(group, start=1):
             label = f"{readable(text)} {number}/{len(group)}" if len(group) > 1 else readable(text)
-            named.append(Token(label, id, id in special, unknown=id in unknown, inside=goes_on or number > 1))
+            named.append(Token(label, id, id in special, unknown=id in unknown))
+            spans.append(None if id in special else (begun, len(whole)))
         before = group
-    return tuple(named)
+    return tuple(_with_words(named, spans, [whole], unknown))
+
+
+def in_a_row(*parts: Sequence[Token]) -> tuple[Token, ...]:
+    """Put tokens in a row, their words numbered through.
+
+    Parameters
+    ----------
+    *parts : sequences of Token
+        Each begins with another word than the one before ended with.
+
+    Returns
+    -------
+    tuple of Token
+    """
+    row: list[Token] = []
+    number = -1
+    for part in parts:
+        before = None
+        for token in part:
+            number += token.word is not None and token.word != before
+            before = token.word
+            row.append(token if token.word is None else token._replace(word=number))
+    return tuple(row)
 
 
 def special_ids(tokenizer: transformers.PreTrainedTokenizerBase) -> set[int]:
@@ -244,22 +274,60 @@ def _spelling(id, tokenizer):
     return "".join(f"<0x{_BYTES[character]:02X}>" for character in piece)
 
 
-def _joined(before, group, tokenizer):
-    """Say whether the tokenizer puts two runs of ids together without a space between them."""
-    first, both = _decoded(before, tokenizer), _decoded([*before, *group], tokenizer)
-    if first.strip():
-        return both[len(first.rstrip()) :][:1].strip() != ""
-    return False
+def _added(before, group, text, tokenizer):
+    """Return what the tokenizer adds to the text of some ids when others follow, with a space between or without."""
+    first = _decoded(before, tokenizer)
+    if not first.strip() or not text.strip():
+        return text
+    return _decoded([*before, *group], tokenizer)[len(first.rstrip()) :]
 
 
-def _goes_on(before, text, start, piece):
-    """Say whether a piece goes on with the word of the token before it: they touch, and no space lies between them."""
-    if before is None or before.special or before.end is None:
-        return False
-    if before.end > start:  # they share a character
-        return True
-    touches = before.start < before.end == start < len(text)
-    return touches and not _spaces(piece, text[start]) and not any(map(str.isspace, text[start - 1 : start + 1]))
+def _with_words(named, spans, texts, unknown):
+    """Return tokens that know their words, by the places in a text where each begins and ends, or None."""
+    covers, reached, words = [_cover(text) for text in texts], set(), []
+    for token, span in zip(named, spans, strict=True):
+        reach = set() if span is None else _reach(token, span, texts[token.segment], covers[token.segment])
+        if words and reach & reached:
+            words[-1].append((token, span))
+        else:
+            words.append([(token, span)])
+        reached = reach
+    for number, pieces in enumerate(words):
+        label = _word_text(pieces, texts, unknown)
+        inside = False
+        for token, _ in pieces:
+            yield token._replace(inside=inside, word=number, word_text=label)
+            inside = inside or not _is_space(token)
+
+
+def _is_space(token):
+    """Say whether a token is nothing but the space before a word."""
+    return not token.text.strip("␣")
+
+
+def _cover(text):
+    """Return the place where the word begins that each character of a text belongs to; its own where there is none."""
+    cover = [*range(len(text))]
+    for start, end in word_places(text):
+        cover[start:end] = [start] * (end - start)
+    return cover
+
+
+def _reach(token, span, text, cover):
+    """Return the words, by where they begin, that a token reaches into; a space alone leads in the one behind it."""
+    start, end = span
+    leads = _is_space(token) and not text[end : end + 1].isspace()
+    return {(token.segment, place) for place in cover[start : end + leads]}
+
+
+def _word_text(pieces, texts, unknown):
+    """Return what a word is called, given its tokens and their places: what was typed."""
+    first, span = pieces[0]
+    typed = "" if span is None else texts[first.segment][span[0] : pieces[-1][1][1]].strip()
+    names = [unknown[token.id] for token, _ in pieces if token.id in unknown]
+    if not typed or (len(pieces) == 1 and (names or _UNREADABLE in typed)):
+        return first.text
+    return _unknown(names[0], typed) if names else readable(typed)
 
 
 def _place(piece, text, start, end, before):

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from attn.analysis.word_level import to_words
 from attn.dot_product import Attention
 from attn.pretrained.errors import ModelError
+from attn.pretrained.inputs.words import Word, words_of
 from attn.pretrained.recording import registry, tiles
 from attn.pretrained.recording.compare import from_scratch
 
@@ -268,6 +270,37 @@ class Layer:
             As `attention`.
         """
         return tiles.in_tiles(lambda rows: [self._of_rows(heads, rows).weights], self._asked(heads))[0]
+
+    @property
+    def query_words(self) -> tuple[Word, ...]:
+        """Names of the rows of `word_weights`."""
+        return words_of(self.query_tokens)
+
+    @property
+    def key_words(self) -> tuple[Word, ...]:
+        """Names of the columns of `word_weights`."""
+        return words_of(self.key_tokens)
+
+    def word_weights(self, heads: int | Sequence[int] | None = None) -> np.ndarray:
+        """Compute the weights from scratch, and put the pieces of each word together.
+
+        Parameters
+        ----------
+        heads
+            By default all.
+
+        Returns
+        -------
+        shape (batch, len(heads), query words, key words)
+            As `attn.analysis.word_level.to_words`: columns summed, rows averaged.
+
+        Raises
+        ------
+        ModelError
+            As `attention`.
+        """
+        sides = ([token.word for token in side] for side in (self.query_tokens, self.key_tokens))
+        return to_words(self.weights(heads), *sides)
 
     def reference_weights(
         self,
