@@ -111,7 +111,7 @@ class TestThemes:
     def test_numbers_can_be_read_on_every_shade(self, theme_, kind):
         scale = colour_scale(np.array([1.0]), theme_, kind)
         fills = scale.colours(np.linspace(-1, 1, 401))
-        inks = np.stack([theme.rgb(ink) for ink in theme.ink_on(fills)])
+        inks = np.stack([theme.rgb(ink) for ink in theme.theme_ink(fills)])
         contrast = theme.contrast_ratio(fills, inks)
         assert contrast.min() >= 4.5  # what WCAG 2.1 asks of text
         for other in ("#000000", "#FFFFFF"):
@@ -155,13 +155,13 @@ class TestLabels:
     def test_any_text_makes_a_short_label_without_control_characters(self, token):
         (label,) = charts.token_labels([token])
         assert len(label) >= 3
-        assert labels.width(label) <= 3 + 12
+        assert labels.label_columns(label) <= 3 + 12
         assert not re.search(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066\u2067]", label)
 
     @given(st.integers(1, 700), st.floats(0.5, 90), st.booleans(), st.integers(1, 12))
     def test_labels_never_overlap(self, count, pitch, across, length):
         names = [f"{i + 1} {'m' * length}" for i in range(count)]
-        chosen = labels.ticks(names, pitch, across=across)
+        chosen = labels.tick_labels(names, pitch, across=across)
         assert chosen.texts
         gaps = np.diff(chosen.at) * pitch
         if not across:
@@ -169,18 +169,18 @@ class TestLabels:
         elif chosen.angle:
             assert gaps.min(initial=99) * math.sin(math.radians(-chosen.angle)) >= 13
         else:
-            halves = [labels.pixels(text) / 2 for text in chosen.texts]
+            halves = [labels.label_pixels(text) / 2 for text in chosen.texts]
             assert all(gap >= a + b for gap, (a, b) in zip(gaps, pairwise(halves), strict=True))
 
     def test_labels_tilt_then_thin_out_then_give_way_to_positions(self):
         names = named(60)
-        assert labels.ticks(names, 80, across=True).angle == 0
-        assert labels.ticks(names, 30, across=True) == ([i + 0.5 for i in range(60)], names, -45)
-        assert labels.ticks(names, 10, across=True).texts == names[::2]
-        assert labels.ticks(names, 3, across=True).texts == ["1", "10", "20", "30", "40", "50", "60"]
+        assert labels.tick_labels(names, 80, across=True).angle == 0
+        assert labels.tick_labels(names, 30, across=True) == ([i + 0.5 for i in range(60)], names, -45)
+        assert labels.tick_labels(names, 10, across=True).texts == names[::2]
+        assert labels.tick_labels(names, 3, across=True).texts == ["1", "10", "20", "30", "40", "50", "60"]
 
     def test_plain_numbers_stay_level(self):
-        assert labels.ticks([str(i + 1) for i in range(48)], 12, across=True).angle == 0
+        assert labels.tick_labels([str(i + 1) for i in range(48)], 12, across=True).angle == 0
 
 
 class TestScale:
@@ -205,7 +205,7 @@ class TestScale:
 
     def test_numbers_of_a_legend_stand_apart(self):
         legend = map_of(np.array([[1.79e-7, -1e-9]]), kind="signed")["layer"][0]["encoding"]["color"]["legend"]
-        first, middle, last = (labels.pixels(text) for text in ("−1.79e−7", "0", "1.79e−7"))
+        first, middle, last = (labels.label_pixels(text) for text in ("−1.79e−7", "0", "1.79e−7"))
         assert legend["gradientLength"] > first + middle + last + 10
 
     def test_zeros_and_nothing_have_a_scale(self):
@@ -412,7 +412,7 @@ class TestPictures:
     def test_a_peak_survives_however_small_the_picture(self, sign):
         values = np.zeros((1999, 1999))
         values[1234, 567] = sign
-        pooled, _ = raster.pool(values, np.zeros(values.shape, bool), 420, 420)
+        pooled, _ = raster.pool_raster(values, np.zeros(values.shape, bool), 420, 420)
         assert np.abs(pooled).sum() == 1
         assert pooled.sum() == sign
 
@@ -423,10 +423,10 @@ class TestPictures:
         values = rng.normal(size=(n_rows, n_columns))
         values[rng.random(values.shape) < 0.05] = np.inf
         hidden = rng.random(values.shape) < 0.5
-        pooled, gone = raster.pool(values, hidden, most_rows, most_columns)
+        pooled, gone = raster.pool_raster(values, hidden, most_rows, most_columns)
         assert pooled.shape[0] <= most_rows
         assert pooled.shape[1] <= most_columns
-        down, across = raster.edges(n_rows, pooled.shape[0]), raster.edges(n_columns, pooled.shape[1])
+        down, across = raster.raster_edges(n_rows, pooled.shape[0]), raster.raster_edges(n_columns, pooled.shape[1])
         for i, j in np.ndindex(pooled.shape):
             block = slice(down[i], down[i + 1]), slice(across[j], across[j + 1])
             seen = values[block][~hidden[block]]
@@ -438,7 +438,7 @@ class TestPictures:
 
     def test_blocks_are_of_nearly_one_size(self):
         values = np.ones((512, 512))
-        pooled, _ = raster.pool(values, np.zeros(values.shape, bool), 420, 420)
+        pooled, _ = raster.pool_raster(values, np.zeros(values.shape, bool), 420, 420)
         assert pooled.shape == (256, 256)
 
     def test_what_is_sent_does_not_grow(self):
@@ -538,7 +538,7 @@ class TestPanels:
     @settings(max_examples=20, deadline=None)
     def test_they_fit_the_room(self, n_q, n_k, room):
         parts = self.row((n_q, n_k), (n_q, n_k), room=room)
-        gutter = max(map(labels.pixels, named(n_q))) + 40
+        gutter = max(map(labels.label_pixels, named(n_q))) + 40
         assert sum(part["width"] for part in parts) + gutter + 14 <= room
 
 

@@ -141,17 +141,17 @@ def test_numbers_for_people():
 
 
 def test_lengths_and_limits():
-    assert timing.lengths_up_to(2048) == [128, 256, 512, 1024, 2048]
-    assert timing.lengths_up_to(100) == [100]
-    assert timing.fits("fused", 10**6, 16, 0)
-    assert not timing.fits("eager", 4096, 4, 1e9)
-    assert timing.spare_memory() > 0
-    assert timing.cores() >= 1
+    assert timing.timing_lengths(2048) == [128, 256, 512, 1024, 2048]
+    assert timing.timing_lengths(100) == [100]
+    assert timing.timing_fits("fused", 10**6, 16, 0)
+    assert not timing.timing_fits("eager", 4096, 4, 1e9)
+    assert timing.timing_memory() > 0
+    assert timing.timing_cores() >= 1
 
 
 def test_numpy_is_measured_and_grows_with_the_square():
     lengths = [512, 1024, 2048]
-    found = [one for one in timing.measure(lengths, num_heads=2, contestants=("naive", "tiles")) if one]
+    found = [one for one in timing.measure_timing(lengths, num_heads=2, contestants=("naive", "tiles")) if one]
     assert [(one.contestant, one.n) for one in found] == [(name, n) for name in ("naive", "tiles") for n in lengths]
     assert all(one.seconds > 0 for one in found)
     if sys.platform == "linux":
@@ -165,19 +165,19 @@ def test_numpy_is_measured_and_grows_with_the_square():
 def test_the_whole_matrix_in_numpy_is_attention(causal):
     inputs = np.random.default_rng(0).standard_normal((3, 2, 37, 5))
     expected = scaled_dot_product_attention(*inputs, causal=causal).context
-    np.testing.assert_allclose(timing.whole_matrix(*inputs, causal=causal), expected, atol=1e-14)
+    np.testing.assert_allclose(timing.timing_whole_matrix(*inputs, causal=causal), expected, atol=1e-14)
 
 
 def test_long_runs_are_repeated_too_and_counted():
     """One run of 2,048 tokens takes longer than what short ones share."""
     lengths = [64, 2048]
-    short, long = (one for one in timing.measure(lengths, num_heads=8, contestants=("naive",)) if one)
+    short, long = (one for one in timing.measure_timing(lengths, num_heads=8, contestants=("naive",)) if one)
     assert short.runs > long.runs >= timing.FEWEST_RUNS == 3
     assert cost_timing_runs([short, long]) == f"{long.runs:,} to {short.runs:,}"
 
 
 def test_what_does_not_fit_is_left_out():
-    found = timing.measure([128, 4096], num_heads=1, contestants=("naive",), limit=5e6)
+    found = timing.measure_timing([128, 4096], num_heads=1, contestants=("naive",), limit=5e6)
     assert [one.n for one in found if one] == [128]
 
 
@@ -185,7 +185,7 @@ def test_closing_ends_the_process(monkeypatch):
     started = []
     popen = subprocess.Popen
     monkeypatch.setattr(subprocess, "Popen", lambda *args, **kw: started.append(popen(*args, **kw)) or started[-1])
-    found = timing.measure([128] * 1000, contestants=("tiles",))
+    found = timing.measure_timing([128] * 1000, contestants=("tiles",))
     next(found)
     assert started[0].poll() is None
     found.close()
@@ -204,16 +204,16 @@ def test_a_measurement_ends_with_the_one_who_asked():
 
 def test_a_process_that_breaks_down_says_why():
     with pytest.raises(ModelError, match="measuring broke off: "):
-        list(timing.measure([64], num_heads=-1, contestants=("naive",)))
+        list(timing.measure_timing([64], num_heads=-1, contestants=("naive",)))
     with pytest.raises(ValueError, match="contestants must be among naive, tiles, eager, fused, got slow"):
-        next(timing.measure([64], contestants=("slow",)))
+        next(timing.measure_timing([64], contestants=("slow",)))
 
 
 def test_what_a_process_complains_of_does_not_block_it(monkeypatch, tmp_path):
     """More than a pipe holds is written before anything is measured."""
     (tmp_path / "sitecustomize.py").write_text("import sys\nsys.stderr.write('x' * 1_000_000)\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    found = timing.measure([64], num_heads=1, d_k=8, contestants=("tiles",))
+    found = timing.measure_timing([64], num_heads=1, d_k=8, contestants=("tiles",))
     assert [one.n for one in found if one] == [64]
 
 
@@ -278,7 +278,7 @@ def test_a_measurement_that_is_stopped_keeps_what_it_has(monkeypatch):
         finally:
             closed.append(True)
 
-    monkeypatch.setattr(timing, "measure", slow)
+    monkeypatch.setattr(timing, "measure_timing", slow)
     app = opened("cost", most="256")
     app.button(key="cost.measure").click().run()
     time.sleep(0.3)
@@ -296,7 +296,7 @@ def test_a_measurement_that_breaks_off_is_a_sentence(monkeypatch):
         yield None
         raise ModelError("measuring broke off: no reason given")
 
-    monkeypatch.setattr(timing, "measure", broken)
+    monkeypatch.setattr(timing, "measure_timing", broken)
     app = opened("cost")
     app.button(key="cost.measure").click().run()
     (error,) = ended(app).error

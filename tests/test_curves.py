@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from attn import charts
-from attn.charts.curves import AxisScale, spread_apart, words_beside
+from attn.charts.curves import AxisScale, curve_words_beside, spread_curves_apart
 from attn.charts.labels import LINE
 
 LIGHT = charts.LIGHT
@@ -102,13 +102,13 @@ def test_words_of_marks_lie_above_every_curve():
 
 
 def test_words_of_marks_cross_no_line_and_no_word():
-    assert words_beside([100.0, 150.0], ["one word", "another word"], 400) == [(True, 0), (False, 0)]
-    assert words_beside([20.0, 30.0, 40.0], ["first of all", "second", "third"], 400) == [
+    assert curve_words_beside([100.0, 150.0], ["one word", "another word"], 400) == [(True, 0), (False, 0)]
+    assert curve_words_beside([20.0, 30.0, 40.0], ["first of all", "second", "third"], 400) == [
         (False, 0),
         (False, 1),
         (False, 2),
     ]
-    assert words_beside([390.0], ["at the end"], 400) == [(True, 0)]
+    assert curve_words_beside([390.0], ["at the end"], 400) == [(True, 0)]
 
 
 def test_names_moved_apart_are_tied_to_their_curves():
@@ -129,11 +129,11 @@ def test_a_short_logarithmic_axis_has_more_than_its_decades():
 
 def test_names_at_the_ends_do_not_overlap():
     places = [50.0, 52.0, 51.0, 98.0, 99.0]
-    spread = spread_apart(places, 17, 100)
+    spread = spread_curves_apart(places, 17, 100)
     assert np.diff(sorted(spread)).min() >= 17
     assert max(spread) <= 100
     assert np.argsort(spread).tolist() == np.argsort(places).tolist()
-    assert spread_apart([], 17, 100) == []
+    assert spread_curves_apart([], 17, 100) == []
 
 
 @pytest.mark.parametrize(("low", "high", "log"), [(0, 1, False), (-3, 97, False), (3e-7, 2, True), (16, 1e9, True)])

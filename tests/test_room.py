@@ -9,7 +9,7 @@ from driving import check, opened, specs
 from setups import SETUPS, fields, options
 
 from attn import charts
-from attn.charts.plane import FINEST_CELL, LEAST_CELL, LEAST_PICTURE, LEAST_PLOT, at_least
+from attn.charts.plane import FINEST_CELL, LEAST_CELL, LEAST_PICTURE, LEAST_PLOT, least_plane
 
 ROOMS = (-300, 40, 130, 600, 4000)  # what is left beside others may be none
 LOOK = charts.LIGHT
@@ -114,10 +114,10 @@ def test_where_there_is_room_a_figure_keeps_to_it(name):
 
 @pytest.mark.parametrize(("size", "cells"), [(0, 1), (-5, 7), (0, 11), (0, 41), (0, 60), (0, 61), (0, 119), (10, 500)])
 def test_a_least_size_is_one_of_whole_cells(size, cells):
-    least = at_least(size, cells)
+    least = least_plane(size, cells)
     assert least % cells == 0 or least == LEAST_PLOT
     assert least >= min(LEAST_PLOT, LEAST_CELL * cells)
-    assert at_least(least + 1, cells) == least + 1
+    assert least_plane(least + 1, cells) == least + 1
 
 
 # Pages

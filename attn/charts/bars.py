@@ -7,14 +7,14 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from attn.charts.labels import LINE, Ticks, aligned, axis, number, pixels
-from attn.charts.layout import concatenation, dressed
-from attn.charts.marks import chosen, painted
+from attn.charts.labels import LINE, Ticks, aligned_labels, label_pixels, labelled_axis, number
+from attn.charts.layout import concatenation, dressed_layout
+from attn.charts.marks import mark_colour, selectable_mark
 from attn.charts.message import message
 from attn.charts.options import Pick, Scale
-from attn.charts.plane import Plane, at_least, tooltip, wrapped
+from attn.charts.plane import Plane, least_plane, plane_tooltip, wrapped_over_plane
 from attn.charts.scale import colour_scale
-from attn.charts.theme import ink_on
+from attn.charts.theme import theme_ink
 
 _MOST_BARS = 40
 _MOST_TERMS = 24
@@ -72,8 +72,8 @@ def bars(
     scale = colour_scale(values, theme, kind, **vars(scale))
     values, labels, place = _largest(values, labels, _MOST_BARS)
     middle = np.arange(values.size) + 0.5
-    names = axis(Ticks(middle.tolist(), labels, 0), "", theme.muted)
-    width, (zero, *end) = lengths(np.append(0, values), scale, width)
+    names = labelled_axis(Ticks(middle.tolist(), labels, 0), "", theme.muted)
+    width, (zero, *end) = bar_lengths(np.append(0, values), scale, width)
     plane = Plane(width, _ROW * values.size, columns=1, rows=values.size, y_axis=names)
     table = pd.DataFrame(
         {
@@ -88,14 +88,14 @@ def bars(
         }
     )
     mark = alt.Chart(table).mark_rect(cornerRadius=2)
-    says = tooltip(("label", "at"), ("shown", scale.name))
+    says = plane_tooltip(("label", "at"), ("shown", scale.name))
     mark = mark.encode(**plane.box(), color=alt.Color("color:N", scale=None), tooltip=says)
     layers = [_band(plane, row, theme) for row in np.flatnonzero(place == pick.selected)]
-    layers += [chosen(mark, pick.select, "row"), plane.outline(zero, 0, zero, values.size, theme.muted, 1)]
+    layers += [selectable_mark(mark, pick.select, "row"), plane.outline(zero, 0, zero, values.size, theme.muted, 1)]
     layers += _ends(plane, end, middle, values, signed=kind == "signed")
     best = int(np.nan_to_num(np.abs(values)).argmax())
     what = f"{title or 'Bars'}: {len(values)} bars; the largest is {labels[best]}, {number(values[best])}."
-    return dressed(plane.figure(layers, title), theme, what)
+    return dressed_layout(plane.figure(layers, title), theme, what)
 
 
 def products(left, right, theme, *, left_name="query", right_name="key", labels=None, title="", width=880):
@@ -135,7 +135,7 @@ def products(left, right, theme, *, left_name="query", right_name="key", labels=
     if not terms.size:
         return message("Nothing to add up.", theme, title)
     total = terms.sum()
-    gutter = 1.1 * max(map(pixels, (left_name, f"× {right_name}", "running sum"))) + 12  # names are bold
+    gutter = 1.1 * max(map(label_pixels, (left_name, f"× {right_name}", "running sum"))) + 12  # names are bold
     most = int((width - gutter) / _WRITTEN) - 2  # beside those for the others and the total
     terms, names, place = _largest(terms, names, max(8, min(_MOST_TERMS, most)))
     pitch, kept = int(max(_WRITTEN, min(64, (width - gutter) / (terms.size + 1)))), np.flatnonzero(place >= 0)
@@ -149,18 +149,18 @@ def products(left, right, theme, *, left_name="query", right_name="key", labels=
         _steps(terms, names, theme, pitch),
     ]
     if title:
-        rows[0].title = wrapped(title, pitch * (terms.size + 1))
+        rows[0].title = wrapped_over_plane(title, pitch * (terms.size + 1))
     what = f"{title or f'{left_name} times {right_name}'}: {left.size} products add up to {number(total)}."
-    return dressed(concatenation("vconcat", rows, spacing=5), theme, what)
+    return dressed_layout(concatenation("vconcat", rows, spacing=5), theme, what)
 
 
-def lengths(values, scale, width):
+def bar_lengths(values, scale, width):
     """Return the width of a plot of bars, and where they end as fractions of it.
 
     Negative bars have room for a number at their left, beside which the longest still has its least length.
     """
     beside = _BESIDE if scale.kind == "signed" else 0
-    width = at_least(width - beside) + beside
+    width = least_plane(width - beside) + beside
     return width, beside / width + (1 - beside / width) * scale.fraction(values)
 
 
@@ -203,7 +203,7 @@ def _band(plane, row, theme):
 def _ends(plane, end, middle, values, signed):
     """Return the values at the ends of the bars: left of negative ones, right of the others."""
     left = (values < 0) & signed
-    table = pd.DataFrame({"x": end, "y": middle, "text": aligned(values)})
+    table = pd.DataFrame({"x": end, "y": middle, "text": aligned_labels(values)})
     sides = ((left, {"align": "right", "dx": -6}), (~left, {"align": "left", "dx": 6}))
     return [plane.texts(table[side], **place) for side, place in sides if side.any()]
 
@@ -212,15 +212,15 @@ def _strip(values, at, name, *, columns, pitch, limit, color, theme):
     """Return a row of cells with their values, those in the columns `at`."""
     limit = limit if limit and np.isfinite(limit) else None
     scale = colour_scale(values, theme, "signed", limit, name=name)
-    title = axis(Ticks([0.5], [name], 0), "", theme.muted, labelColor=color, labelFontWeight=700)
+    title = labelled_axis(Ticks([0.5], [name], 0), "", theme.muted, labelColor=color, labelFontWeight=700)
     plane = Plane(pitch * columns, 2 * LINE, columns=columns, rows=1, y_axis=title)
     table = pd.DataFrame({"x": at, "x2": at + 1, "y": 0, "y2": 1, "middle": at + 0.5, "half": 0.5})
     table["shade"], table["state"] = scale.shade(values), np.where(np.isfinite(values), 0, 2)
-    table["text"], table["ink"] = _short(values, pitch), ink_on(scale.colours(values))
+    table["text"], table["ink"] = _short(values, pitch), theme_ink(scale.colours(values))
     table["shown"] = [number(value, 4) for value in values]
     mark = alt.Chart(table).mark_rect(stroke=theme.grid)
-    fill = painted(scale.encoding("shade", legend=False), theme)
-    says = tooltip(("shown", name))
+    fill = mark_colour(scale.encoding("shade", legend=False), theme)
+    says = plane_tooltip(("shown", name))
     mark = mark.encode(**plane.box(), color=fill, tooltip=says)
     return plane.figure([mark, plane.texts(table, "middle", "half", says)])
 
@@ -233,9 +233,11 @@ def _steps(terms, names, theme, pitch):
     room = (high - low or 1) / _STEPS  # of the sum to a pixel
     top, span = high + 2 * LINE * room, high - low + 3 * LINE * room
     at = np.arange(end.size)
-    names = Ticks((at + 0.5).tolist(), [*names, "total"], -45 if max(map(pixels, names)) + 6 > pitch else 0)
-    sums = axis(Ticks([top / span], ["running sum"], 0), "", theme.muted, labelColor=theme.muted)
-    plane = Plane(pitch * end.size, _STEPS, columns=end.size, rows=1, x_axis=axis(names, "", theme.muted), y_axis=sums)
+    names = Ticks((at + 0.5).tolist(), [*names, "total"], -45 if max(map(label_pixels, names)) + 6 > pitch else 0)
+    sums = labelled_axis(Ticks([top / span], ["running sum"], 0), "", theme.muted, labelColor=theme.muted)
+    plane = Plane(
+        pitch * end.size, _STEPS, columns=end.size, rows=1, x_axis=labelled_axis(names, "", theme.muted), y_axis=sums
+    )
     table = pd.DataFrame({"x": at + 0.1, "x2": at + 0.9, "middle": at + 0.5, "label": names.texts})
     table["y"], table["y2"] = (top - np.maximum(start, end)) / span, (top - np.minimum(start, end)) / span
     table["color"] = [theme.bar(term) for term in terms] + [theme.text]
@@ -243,7 +245,7 @@ def _steps(terms, names, theme, pitch):
     table["shown"] = [number(term, 4) for term in np.append(terms, terms.sum())]
     table["sum"] = [number(value, 4) for value in end]
     mark = alt.Chart(table).mark_rect(cornerRadius=1)
-    says = tooltip(("label", "place"), ("shown", "product"), ("sum", "sum so far"))
+    says = plane_tooltip(("label", "place"), ("shown", "product"), ("sum", "sum so far"))
     mark = mark.encode(**plane.box(), color=alt.Color("color:N", scale=None), tooltip=says)
     level = (top - ends) / span
     links = pd.DataFrame({"x": at[:-1] + 0.9, "x2": at[1:] + 0.1, "y": level, "y2": level})
@@ -255,8 +257,8 @@ def _steps(terms, names, theme, pitch):
 def _short(values, room):
     """Return numbers that fit into so many pixels, or empty texts if none do."""
     for digits in (3, 2, 1):
-        texts = aligned(values, digits)
+        texts = aligned_labels(values, digits)
         for attempt in (texts, [text.replace("0.", ".", 1) for text in texts]):
-            if max(map(pixels, attempt), default=0) + 4 <= room:
+            if max(map(label_pixels, attempt), default=0) + 4 <= room:
                 return attempt
     return [""] * len(values)

@@ -4,14 +4,14 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from attn.charts.bars import lengths
-from attn.charts.labels import Ticks, aligned, axis, number, percent, shorten
-from attn.charts.layout import dressed
-from attn.charts.legends import squares
-from attn.charts.marks import chosen
+from attn.charts.bars import bar_lengths
+from attn.charts.labels import Ticks, aligned_labels, labelled_axis, number, percent, shorten_label
+from attn.charts.layout import dressed_layout
+from attn.charts.legends import legend_squares
+from attn.charts.marks import selectable_mark
 from attn.charts.message import message
 from attn.charts.options import Pick, Scale
-from attn.charts.plane import Plane, tooltip
+from attn.charts.plane import Plane, plane_tooltip
 from attn.charts.scale import colour_scale
 
 _PAIR = 54  # pixels from one pair of bars to the next
@@ -65,25 +65,25 @@ def pairs(
     scale = colour_scale(
         both, theme, "signed" if (both < 0).any() else "magnitude", scale.limit, name=scale.name or "value"
     )
-    ticks = Ticks((np.arange(len(both)) + 0.5).tolist(), [shorten(str(label), _LONGEST) for label in labels], 0)
-    width, (zero, *end) = lengths(np.append(0, both), scale, width)
-    plane = Plane(width, _PAIR * len(both), columns=1, rows=len(both), y_axis=axis(ticks, "", theme.muted))
+    ticks = Ticks((np.arange(len(both)) + 0.5).tolist(), [shorten_label(str(label), _LONGEST) for label in labels], 0)
+    width, (zero, *end) = bar_lengths(np.append(0, both), scale, width)
+    plane = Plane(width, _PAIR * len(both), columns=1, rows=len(both), y_axis=labelled_axis(ticks, "", theme.muted))
     table = _bars(both, labels, zero, np.array(end), names, shares)
-    color = squares("series", dict(zip(names, (theme.weight_half, theme.weight), strict=True)))
-    says = tooltip(("label", "at"), ("series", "when"), ("shown", scale.name))
+    color = legend_squares("series", dict(zip(names, (theme.weight_half, theme.weight), strict=True)))
+    says = plane_tooltip(("label", "at"), ("series", "when"), ("shown", scale.name))
     mark = alt.Chart(table).mark_rect(cornerRadius=2)
     mark = mark.encode(**plane.box(), color=color, tooltip=says)
     layers = []
     if pick.selected is not None:
         layers.append(plane.outline(0, pick.selected, 1, pick.selected + 1, theme.grid, 2, cornerRadius=4))
-    layers += [chosen(mark, pick.select, "row"), plane.outline(zero, 0, zero, len(both), theme.muted, 1)]
+    layers += [selectable_mark(mark, pick.select, "row"), plane.outline(zero, 0, zero, len(both), theme.muted, 1)]
     layers += [plane.texts(table[side], "tip", "middle", says, **at) for side, at in _sides(table["left"])]
     said = percent if shares else number
     what = f"{title or 'Before and after'}: " + "; ".join(
         f"{label} {said(one)} {names[0]}, {said(other)} {names[1]}"
         for label, (one, other) in zip(labels, both, strict=True)
     )
-    return dressed(plane.figure(layers, title), theme, f"{what}.")
+    return dressed_layout(plane.figure(layers, title), theme, f"{what}.")
 
 
 def _matched(before, after, labels):
@@ -111,7 +111,7 @@ def _bars(both, labels, zero, end, names, shares):
             "left": values < 0,
             "label": [str(labels[place]) for place in pair],
             "series": list(names) * len(both),
-            "text": [percent(value) for value in values] if shares else aligned(values),
+            "text": [percent(value) for value in values] if shares else aligned_labels(values),
             "shown": [f"{number(100 * value, 4)}%" if shares else number(value, 4) for value in values],
         }
     )

@@ -5,19 +5,19 @@ import numpy as np
 import pandas as pd
 
 from attn.charts import raster
-from attn.charts.labels import LINE, aligned, fixed, number, pixels
+from attn.charts.labels import LINE, aligned_labels, fixed_labels, label_pixels, number
 from attn.charts.legends import legend_length
-from attn.charts.marks import chosen, edges, named, painted, shown, state
+from attn.charts.marks import mark_colour, mark_edges, mark_names, mark_state, mark_values, selectable_mark
 from attn.charts.options import Style
-from attn.charts.plane import FINEST_CELL, LEAST_PLOT, Plane, at_least, tooltip
-from attn.charts.theme import ink_on
+from attn.charts.plane import FINEST_CELL, LEAST_PLOT, Plane, least_plane, plane_tooltip
+from attn.charts.theme import theme_ink
 
 MOST_CELLS = 64 * 64  # beyond these a browser stumbles over single marks
 _LARGEST_CELL = 84  # pixels
 _BLOCKS = 24  # a picture answers to the pointer in so many blocks a side
 
 
-def checked(values, rows, columns, hidden):
+def checked_cells(values, rows, columns, hidden):
     """Return the matrix as floats and its hidden cells, or say what does not fit."""
     values = np.asarray(values)
     values = values if values.dtype == np.float32 else values.astype(float)
@@ -31,7 +31,7 @@ def checked(values, rows, columns, hidden):
         raise ValueError(f"hidden must fit values, got {np.shape(hidden)} for {values.shape}") from None
 
 
-def plane_for(shape, size, square=True):
+def plane_for_cells(shape, size, square=True):
     """Return the plane of a matrix, its longer side at most `size` pixels, or of a width and height.
 
     Cells are whole pixels wide wherever they can be, so that no seam shows between them.
@@ -40,7 +40,7 @@ def plane_for(shape, size, square=True):
         least = (min(LEAST_PLOT, FINEST_CELL * n) for n in shape[::-1])
         width, height = map(max, size, least)
         return Plane(width=width, height=height, columns=shape[1], rows=shape[0])
-    size = at_least(size, max(shape))
+    size = least_plane(size, max(shape))
     cell = min(size / max(shape), _LARGEST_CELL)
     cell = int(cell) if cell >= 2 else cell
     sides = [max(1, round(n * cell)) for n in shape]
@@ -50,7 +50,7 @@ def plane_for(shape, size, square=True):
     return Plane(width=sides[1], height=sides[0], columns=shape[1], rows=shape[0])
 
 
-def cells(values, hidden, rows, columns, plane, scale, axes, select=None, style=Style()):
+def cell_marks(values, hidden, rows, columns, plane, scale, axes, select=None, style=Style()):
     """Return one layer with a mark per cell."""
     row, column = np.indices(values.shape, dtype=np.uint16).reshape(2, -1)
     table = pd.DataFrame(
@@ -60,30 +60,33 @@ def cells(values, hidden, rows, columns, plane, scale, axes, select=None, style=
             "x2": column + 1,
             "y2": row + 1,
             "shade": scale.shade(values).ravel().astype(np.float32),
-            "state": state(values, hidden).ravel(),
-            "shown": shown(values, hidden, style.hidden_name),
-            "down": named(rows, row),
-            "across": named(columns, column),
+            "state": mark_state(values, hidden).ravel(),
+            "shown": mark_values(values, hidden, style.hidden_name),
+            "down": mark_names(rows, row),
+            "across": mark_names(columns, column),
         }
     )
     gap = 1 if min(plane.cell_width, plane.cell_height) >= 7 else 0
-    color = painted(scale.encoding("shade", legend_length(plane), style.legend), scale.theme)
+    color = mark_colour(scale.encoding("shade", legend_length(plane), style.legend), scale.theme)
     mark = (
         alt.Chart(table)
         .mark_rect(strokeWidth=gap)
         .encode(
-            **plane.box("column", "row"), color=color, stroke=edges(scale.theme), tooltip=_tooltip(axes, scale.name)
+            **plane.box("column", "row"),
+            color=color,
+            stroke=mark_edges(scale.theme),
+            tooltip=_tooltip(axes, scale.name),
         )
     )
-    return [chosen(mark, select, "row", "column")]
+    return [selectable_mark(mark, select, "row", "column")]
 
 
-def picture(values, hidden, rows, columns, plane, scale, axes, select=None, style=Style()):
+def cells_as_picture(values, hidden, rows, columns, plane, scale, axes, select=None, style=Style()):
     """Return the matrix as one picture, under blocks that answer to the pointer."""
     shrink = min(1, raster.LARGEST / max(plane.width, plane.height))
-    url = raster.picture(values, hidden, scale, round(plane.width * shrink), round(plane.height * shrink))
-    right, below = raster.edges(plane.columns, _BLOCKS), raster.edges(plane.rows, _BLOCKS)
-    row, column = (places.ravel() for places in raster.peaks(values, hidden, _BLOCKS, _BLOCKS))
+    url = raster.raster_picture(values, hidden, scale, round(plane.width * shrink), round(plane.height * shrink))
+    right, below = raster.raster_edges(plane.columns, _BLOCKS), raster.raster_edges(plane.rows, _BLOCKS)
+    row, column = (places.ravel() for places in raster.raster_peaks(values, hidden, _BLOCKS, _BLOCKS))
     i, j = np.divmod(np.arange(row.size), len(right) - 1)
     blocks = pd.DataFrame(
         {
@@ -94,7 +97,7 @@ def picture(values, hidden, rows, columns, plane, scale, axes, select=None, styl
             "y": below[i],
             "y2": below[i + 1],
             "shade": scale.shade(values[row, column]).astype(np.float32),
-            "shown": shown(values[row, column], hidden[row, column], style.hidden_name),
+            "shown": mark_values(values[row, column], hidden[row, column], style.hidden_name),
             "down": [rows[r] for r in row],
             "across": [columns[c] for c in column],
         }
@@ -103,10 +106,10 @@ def picture(values, hidden, rows, columns, plane, scale, axes, select=None, styl
     color = scale.encoding("shade", legend_length(plane), style.legend)
     touch = touch.encode(**plane.box(), color=color, tooltip=_tooltip(axes, f"largest {scale.name} here"))
     frame = plane.outline(0, 0, plane.columns, plane.rows, scale.theme.grid, 1)
-    return [image_layer(plane, url), frame, chosen(touch, select, "row", "column")]
+    return [cells_image_layer(plane, url), frame, selectable_mark(touch, select, "row", "column")]
 
 
-def image_layer(plane, url):
+def cells_image_layer(plane, url):
     """Return a layer with one image that fills the plane."""
     whole = pd.DataFrame({"x": [0], "x2": [plane.columns], "y": [0], "y2": [plane.rows], "url": [url]})
     # smooth would blur the cells, and a tooltip would show the address, which is the image itself
@@ -117,25 +120,29 @@ def image_layer(plane, url):
     )
 
 
-def numerals(table, values, hidden, plane, scale, axes, decimals=None):
+def cell_numerals(table, values, hidden, plane, scale, axes, decimals=None):
     """Return a layer of the values as text, if they all fit into the cells of `table`."""
     seen = (np.isfinite(values) & ~hidden).ravel()
     numbers = values.ravel()[seen]
-    ways = (aligned(numbers, digits) for digits in (3, 2)) if decimals is None else (fixed(numbers, decimals),)
-    texts = next((texts for texts in ways if fit(texts, plane.cell_width, plane.cell_height)), None)
+    ways = (
+        (aligned_labels(numbers, digits) for digits in (3, 2))
+        if decimals is None
+        else (fixed_labels(numbers, decimals),)
+    )
+    texts = next((texts for texts in ways if fit_in_cells(texts, plane.cell_width, plane.cell_height)), None)
     if texts is None:
         return []
-    table = table[seen].assign(text=texts, ink=ink_on(scale.colours(numbers)))
+    table = table[seen].assign(text=texts, ink=theme_ink(scale.colours(numbers)))
     table = table.assign(middle=table["column"] + 0.5, centre=table["row"] + 0.5)
     return [plane.texts(table, "middle", "centre", tooltip=_tooltip(axes, scale.name))]
 
 
-def fit(texts, cell_width, cell_height):
+def fit_in_cells(texts, cell_width, cell_height):
     """Return whether every text fits into a cell of so many pixels."""
-    return cell_height >= LINE and max(map(pixels, texts), default=0) + 6 <= cell_width
+    return cell_height >= LINE and max(map(label_pixels, texts), default=0) + 6 <= cell_width
 
 
-def outlines(plane, theme, axes, pick):
+def cell_outlines(plane, theme, axes, pick):
     """Return layers that outline a row, a column and a cell."""
     highlight, layers = pick.highlight or {}, []
     if (row := highlight.get("row")) is not None:
@@ -148,12 +155,12 @@ def outlines(plane, theme, axes, pick):
     return layers
 
 
-def described(what, values, hidden, rows, columns, axes, name, hidden_name="hidden"):
+def described_cells(what, values, hidden, rows, columns, axes, name, hidden_name="hidden"):
     """Return the figure in words."""
     seen = np.isfinite(values) & ~hidden
     text = f"{what}: a heat map of {len(rows)} rows ({axes[0]}) and {len(columns)} columns ({axes[1]})."
     if seen.any():
-        places = raster.peaks(values, ~seen, _BLOCKS, 1)  # a long matrix is not copied
+        places = raster.raster_peaks(values, ~seen, _BLOCKS, 1)  # a long matrix is not copied
         largest = np.where(seen[places], np.abs(values[places]), -1).argmax()
         row, column = (at.flat[largest] for at in places)
         text += f" The largest {name}, {number(values[row, column])}, is at {rows[row]}, {columns[column]}."
@@ -164,4 +171,4 @@ def described(what, values, hidden, rows, columns, axes, name, hidden_name="hidd
 
 def _tooltip(axes, name):
     """Return what the pointer says: both tokens by name, and the value."""
-    return tooltip(("down", axes[0] or "row"), ("across", axes[1] or "column"), ("shown", name))
+    return plane_tooltip(("down", axes[0] or "row"), ("across", axes[1] or "column"), ("shown", name))

@@ -5,10 +5,10 @@ from dataclasses import replace
 import altair as alt
 import numpy as np
 
-from attn.charts.head_groups import CHIP, chips
+from attn.charts.head_groups import CHIP, head_group_chips
 from attn.charts.heatmap import heatmap
-from attn.charts.labels import pixels
-from attn.charts.layout import concatenation, dressed, undressed
+from attn.charts.labels import label_pixels
+from attn.charts.layout import concatenation, dressed_layout, undressed_layout
 from attn.charts.options import Scale, Style
 from attn.charts.plane import Plane
 
@@ -48,16 +48,16 @@ def concat_map(concat, num_heads, rows, theme, *, title="", size=640, scale=Scal
     )  # fmt: skip
     if not concat.size:
         return figure
-    plot = undressed(figure)
+    plot = undressed_layout(figure)
     plane = Plane(plot.width, CHIP, columns=plot.width, rows=CHIP)
     head = np.arange(num_heads)
     texts = [f"head {h + 1}" for h in head]
-    if max(map(pixels, texts)) + 8 > plot.width / num_heads:
+    if max(map(label_pixels, texts)) + 8 > plot.width / num_heads:
         texts = [f"{h + 1}" for h in head]
     pitch = plot.width / num_heads
-    bands = chips(head * pitch, (head + 1) * pitch, 0, [theme.head(h) for h in head], texts)
+    bands = head_group_chips(head * pitch, (head + 1) * pitch, 0, [theme.head(h) for h in head], texts)
     strip = plane.rectangles(bands, cornerRadius=2, stroke=theme.background)
     strip = strip.encode(color=alt.Color("color:N", scale=None))
     above = plane.figure([strip, plane.texts(bands, "middle", "centre", fontWeight=600)], title)
     whole = concatenation("vconcat", [above, plot], spacing=3)
-    return dressed(whole, theme, f"{title or 'The concatenation of the heads'}: {plot.description}")
+    return dressed_layout(whole, theme, f"{title or 'The concatenation of the heads'}: {plot.description}")

@@ -8,11 +8,11 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from attn.charts.labels import LINE, Ticks, axis, pixels
-from attn.charts.layout import dressed
+from attn.charts.labels import LINE, Ticks, label_pixels, labelled_axis
+from attn.charts.layout import dressed_layout
 from attn.charts.message import message
 from attn.charts.options import Axis
-from attn.charts.plane import Plane, at_least, tooltip
+from attn.charts.plane import Plane, least_plane, plane_tooltip
 from attn.charts.theme import blend, hex_of
 
 _HEADS = (0, 1, 4, 5, 3, 8, 7, 12)  # colours that can be told apart as thin lines on either ground
@@ -62,10 +62,10 @@ def curves(parts, theme, *, x, y, title="", width=640, height=340, marks=(), dot
         return message("Nothing to show.", theme, title)
     colors = [part.color or theme.head(_HEADS[at % len(_HEADS)]) for at, part in enumerate(parts)]
     parts, colors = zip(*((part, color) for part, color in zip(parts, colors, strict=True) if len(part.x)), strict=True)
-    gutter = max(pixels(part.name) for part in parts) + _GAP + 4
-    across = int(at_least(width - gutter - 70))
+    gutter = max(label_pixels(part.name) for part in parts) + _GAP + 4
+    across = int(least_plane(width - gutter - 70))
     marks = [mark for mark in marks if x_axis.low <= mark[0] <= x_axis.high]
-    words = words_beside(
+    words = curve_words_beside(
         [across * float(x_axis.fraction(mark[0])) for mark in marks], [mark[1] for mark in marks], across
     )
     y_axis = y_axis.raised(max((row + 1.2 for _, row in words), default=0) * LINE / height)
@@ -82,7 +82,7 @@ def curves(parts, theme, *, x, y, title="", width=640, height=340, marks=(), dot
     what = f"{title or y.name} by {x.name}: " + "; ".join(
         f"{part.name} ends at {y.format(part.y[-1])}" for part in parts
     )
-    return dressed(plane.figure(layers, title), theme, f"{what}.")
+    return dressed_layout(plane.figure(layers, title), theme, f"{what}.")
 
 
 class AxisScale(NamedTuple):
@@ -145,7 +145,7 @@ def _axis(scale, asked, theme, round_ones, down=False):
     at = asked.ticks or round_ones
     place = scale.fraction(at)
     place = 1 - place if down else place
-    return axis(
+    return labelled_axis(
         Ticks([float(p) for p in place], [asked.format(value) for value in at], 0), asked.name, theme.muted,
         grid=True, gridColor=theme.grid, titleFontWeight=400,
     )  # fmt: skip
@@ -165,21 +165,23 @@ def _curve(part, color, x_axis, y_axis, plane, x, y, dots):
     )
     seen = {"opacity": 1, "size": 60} if dots or len(table) == 1 else {"opacity": 0, "size": 120}
     mark = alt.Chart(points).mark_circle(color=color, **seen)
-    says = tooltip(("name", "curve"), ("across", x.name), ("up", y.name))
+    says = plane_tooltip(("name", "curve"), ("across", x.name), ("up", y.name))
     return [line.encode(**plane.at()), mark.encode(**plane.at(), tooltip=says)]
 
 
-def words_beside(x, texts, width):
+def curve_words_beside(x, texts, width):
     """Return whether each word lies at the left of its upright line, and in which row: across no line and no word.
 
     Examples
     --------
-    >>> words_beside([90.0, 110.0], ["one", "two"], 200), words_beside([10.0, 190.0], ["first", "last"], 200)
-    ([(True, 0), (False, 0)], [(False, 0), (True, 0)])
+    >>> curve_words_beside([90.0, 110.0], ["one", "two"], 200)
+    [(True, 0), (False, 0)]
+    >>> curve_words_beside([10.0, 190.0], ["first", "last"], 200)
+    [(False, 0), (True, 0)]
     """
     taken, found = [], []
     for at, text in zip(x, texts, strict=True):
-        need = pixels(text) + 12
+        need = label_pixels(text) + 12
         left, start = min(
             ((left, at - need if left else at) for left in (at > 0.6 * width, at <= 0.6 * width)),
             key=lambda side: (
@@ -220,7 +222,7 @@ def _marked(marks, words, x_axis, y_axis, plane, theme):
 def _names(parts, colors, x_axis, y_axis, plane, theme):
     """Return layers with the name of each curve at its end, moved apart where ends meet and then tied to them."""
     ends = [plane.height * (1 - float(y_axis.fraction(part.y[-1]))) for part in parts]
-    apart = spread_apart(ends, _APART, plane.height)
+    apart = spread_curves_apart(ends, _APART, plane.height)
     x = [max(1.0, float(x_axis.fraction(part.x[-1]))) for part in parts]
     inks = [hex_of(blend([color, theme.text], 0.3)) for color in colors]  # thin letters need more contrast
     table = pd.DataFrame(
@@ -236,14 +238,14 @@ def _names(parts, colors, x_axis, y_axis, plane, theme):
     return layers
 
 
-def spread_apart(places, least, height):
+def spread_curves_apart(places, least, height):
     """Return places moved as little as needed to lie `least` apart, none beyond `height`.
 
     Examples
     --------
-    >>> spread_apart([10.0, 12.0, 50.0], 17, 100)
+    >>> spread_curves_apart([10.0, 12.0, 50.0], 17, 100)
     [10.0, 27.0, 50.0]
-    >>> spread_apart([99.0, 100.0], 17, 100)
+    >>> spread_curves_apart([99.0, 100.0], 17, 100)
     [83.0, 100.0]
     """
     order = np.argsort(places, kind="stable")

@@ -6,11 +6,11 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from attn.charts.labels import pixels
-from attn.charts.layout import dressed
-from attn.charts.marks import chosen
+from attn.charts.labels import label_pixels
+from attn.charts.layout import dressed_layout
+from attn.charts.marks import selectable_mark
 from attn.charts.options import Pick
-from attn.charts.plane import Plane, tooltip
+from attn.charts.plane import Plane, plane_tooltip
 from attn.charts.theme import blend, hex_of
 
 _TINT = 0.28  # of a box's colour in its ground
@@ -68,7 +68,7 @@ def diagram(boxes, arrows, theme, *, title="", frames=(), width=640, height=440,
         frame = plane.outline(box.x, box.y, box.x + box.width, box.y + box.height, theme.text, 3, cornerRadius=5)
         layers.append(frame)
     what = "; ".join(f"{box.text} {box.note}".strip() for box in boxes)
-    return dressed(plane.figure(layers, title), theme, f"{title or 'Diagram'}: {what}.")
+    return dressed_layout(plane.figure(layers, title), theme, f"{title or 'Diagram'}: {what}.")
 
 
 def _frames(frames, plane, theme):
@@ -104,12 +104,12 @@ def _boxes(boxes, plane, theme, select):
     edges = [box.color or theme.hidden for box in boxes]
     table["edge"] = edges
     table["fill"] = [hex_of(blend([theme.background, edge], _TINT)) for edge in edges]
-    fits = np.array([bool(b.note) and pixels(b.text) * 1.1 + pixels(b.note) + 34 <= b.width for b in boxes])
+    fits = np.array([bool(b.note) and label_pixels(b.text) * 1.1 + label_pixels(b.note) + 34 <= b.width for b in boxes])
     table["left"], table["right"], table["middle"] = table["x"] + 12, table["x2"] - 12, table["x"] + wide / 2
     mark = alt.Chart(table).mark_rect(cornerRadius=5, strokeWidth=1.5)
-    says = tooltip(("text", "part"), ("note", "shape"))
+    says = plane_tooltip(("text", "part"), ("note", "shape"))
     fill, edge = alt.Fill("fill:N", scale=None), alt.Stroke("edge:N", scale=None)
-    layers = [chosen(mark.encode(**plane.box(), fill=fill, stroke=edge, tooltip=says), select, "row")]
+    layers = [selectable_mark(mark.encode(**plane.box(), fill=fill, stroke=edge, tooltip=says), select, "row")]
     bold = {"fontWeight": 600, "color": theme.text}
     if (~fits).any():
         layers.append(plane.texts(table[~fits], "middle", "centre", says, **bold))

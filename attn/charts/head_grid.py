@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 
 from attn.charts import raster
-from attn.charts.cells import MOST_CELLS, checked, image_layer
-from attn.charts.labels import Ticks, axis, pixels, ticks
-from attn.charts.layout import dressed
-from attn.charts.legends import legend_length, swatches
-from attn.charts.marks import chosen, edges, named, painted, shown, state
+from attn.charts.cells import MOST_CELLS, cells_image_layer, checked_cells
+from attn.charts.labels import Ticks, label_pixels, labelled_axis, tick_labels
+from attn.charts.layout import dressed_layout
+from attn.charts.legends import legend_length, legend_swatches
+from attn.charts.marks import mark_colour, mark_edges, mark_names, mark_state, mark_values, selectable_mark
 from attn.charts.message import message
 from attn.charts.options import Pick, Scale
-from attn.charts.plane import Plane, at_least, tooltip
+from attn.charts.plane import Plane, least_plane, plane_tooltip
 from attn.charts.scale import colour_scale
 
 _GAP = 18  # pixels between the maps of two heads
@@ -84,7 +84,7 @@ def head_grid(
     if len(titles) != num_heads:
         raise ValueError(f"titles must be one per head, got {len(titles)} for {num_heads} heads")
     flat = weights.reshape(num_heads * n_q, n_k)
-    _, hidden = checked(flat, list(rows) * num_heads, columns, _all_heads(hidden, weights.shape))
+    _, hidden = checked_cells(flat, list(rows) * num_heads, columns, _all_heads(hidden, weights.shape))
     colours = colour_scale(flat, theme, kind, shown=~hidden, **vars(scale))
     grid = Grid.fitting(titles, rows, columns, per_row, width)
     plane = grid.plane(rows, columns, axes, theme)
@@ -94,12 +94,12 @@ def head_grid(
         weights, hidden.reshape(weights.shape), rows, columns, grid, plane, colours, titles, axes, pick.select
     )
     layers += _headlines(grid, plane, titles, theme)
-    layers += swatches(flat, hidden, theme)
+    layers += legend_swatches(flat, hidden, theme)
     if pick.selected is not None:
         x, y = grid.left(pick.selected), grid.top(pick.selected)
         layers.append(plane.outline(x - 3, y - 3, x + grid.map_width + 3, y + grid.map_height + 3, theme.text, 3))
     what = f"{title or 'Attention by head'}: {num_heads} maps of {n_q} by {n_k} on one scale."
-    return dressed(plane.figure(layers, title), theme, what)
+    return dressed_layout(plane.figure(layers, title), theme, what)
 
 
 class Grid(NamedTuple):
@@ -118,12 +118,12 @@ class Grid(NamedTuple):
         num_heads = len(titles)
         per_row = min(num_heads, per_row or _per_row(num_heads))
         n_q, n_k = len(rows), len(columns)
-        width -= max(map(pixels, rows)) + _AXIS
-        room = at_least((width + _GAP) / per_row - _GAP, n_k)
+        width -= max(map(label_pixels, rows)) + _AXIS
+        room = least_plane((width + _GAP) / per_row - _GAP, n_k)
         cell = min(room / n_k, _LARGEST_MAP / max(n_q, n_k), _LARGEST_CELL)
         cell = math.floor(cell) if cell >= 2 else cell
         map_width, map_height = (max(1, round(n * cell)) for n in (n_k, n_q))
-        pitch = max(map_width, round(max(map(pixels, titles))) + _SQUARE) + _GAP
+        pitch = max(map_width, round(max(map(label_pixels, titles))) + _SQUARE) + _GAP
         return cls(num_heads, per_row, cell, map_width, map_height, pitch)
 
     @property
@@ -147,15 +147,15 @@ class Grid(NamedTuple):
     def plane(self, rows, columns, axes, theme):
         """Return the plane of all maps, in pixels, tokens named at its left and below."""
         tops, lefts = self.top(np.arange(0, self.num_heads, self.per_row)), self.left(np.arange(self.per_row))
-        y = _repeated(ticks(rows, self.cell, across=False), tops, self.cell)
-        x = _repeated(ticks(columns, self.cell, across=True), lefts, self.cell)
+        y = _repeated(tick_labels(rows, self.cell, across=False), tops, self.cell)
+        x = _repeated(tick_labels(columns, self.cell, across=True), lefts, self.cell)
         return Plane(
             self.width,
             self.height,
             columns=self.width,
             rows=self.height,
-            x_axis=axis(x, axes[1], theme.role(axes[1])),
-            y_axis=axis(y, axes[0], theme.role(axes[0])),
+            x_axis=labelled_axis(x, axes[1], theme.role(axes[1])),
+            y_axis=labelled_axis(y, axes[0], theme.role(axes[0])),
         )
 
 
@@ -189,12 +189,16 @@ def _grid_cells(weights, hidden, rows, columns, grid, plane, scale, titles, axes
     table = pd.DataFrame({"x": x, "x2": x + grid.cell, "y": y, "y2": y + grid.cell}, dtype=np.float32)
     table["head"] = head
     table["shade"] = scale.shade(weights).ravel().astype(np.float32)
-    table["state"], table["shown"] = state(weights, hidden).ravel(), shown(weights, hidden)
-    table["name"], table["down"], table["across"] = named(titles, head), named(rows, row), named(columns, column)
+    table["state"], table["shown"] = mark_state(weights, hidden).ravel(), mark_values(weights, hidden)
+    table["name"], table["down"], table["across"] = (
+        mark_names(titles, head),
+        mark_names(rows, row),
+        mark_names(columns, column),
+    )
     mark = alt.Chart(table).mark_rect(strokeWidth=1 if grid.cell >= 7 else 0)
-    fill = painted(scale.encoding("shade", legend_length(plane)), scale.theme)
-    mark = mark.encode(**plane.box(), color=fill, stroke=edges(scale.theme), tooltip=_tooltip(axes, scale.name))
-    return [chosen(mark, select, "head")]
+    fill = mark_colour(scale.encoding("shade", legend_length(plane)), scale.theme)
+    mark = mark.encode(**plane.box(), color=fill, stroke=mark_edges(scale.theme), tooltip=_tooltip(axes, scale.name))
+    return [selectable_mark(mark, select, "head")]
 
 
 def _grid_picture(weights, hidden, rows, columns, grid, plane, scale, titles, axes, select):
@@ -204,7 +208,7 @@ def _grid_picture(weights, hidden, rows, columns, grid, plane, scale, titles, ax
     row, column = np.divmod(size.argmax(axis=1), weights.shape[2])
     best, x, y = weights[head, row, column], grid.left(head), grid.top(head)
     table = pd.DataFrame({"x": x, "x2": x + grid.map_width, "y": y, "y2": y + grid.map_height, "head": head})
-    url = raster.mosaic(
+    url = raster.raster_mosaic(
         weights,
         hidden,
         scale,
@@ -212,7 +216,7 @@ def _grid_picture(weights, hidden, rows, columns, grid, plane, scale, titles, ax
         (grid.map_width, grid.map_height),
         (grid.width, grid.height),
     )
-    table["shade"], table["shown"] = scale.shade(best), shown(best, hidden[head, row, column])
+    table["shade"], table["shown"] = scale.shade(best), mark_values(best, hidden[head, row, column])
     table["name"], table["down"], table["across"] = titles, [rows[i] for i in row], [columns[i] for i in column]
     touch = alt.Chart(table).mark_rect(opacity=0)
     touch = touch.encode(
@@ -221,7 +225,7 @@ def _grid_picture(weights, hidden, rows, columns, grid, plane, scale, titles, ax
         tooltip=_tooltip(axes, f"largest {scale.name}"),
     )
     frames = plane.rectangles(table[["x", "x2", "y", "y2"]], filled=False, stroke=scale.theme.grid)
-    return [image_layer(plane, url), frames, chosen(touch, select, "head")]
+    return [cells_image_layer(plane, url), frames, selectable_mark(touch, select, "head")]
 
 
 def _headlines(grid, plane, titles, theme):
@@ -239,4 +243,4 @@ def _headlines(grid, plane, titles, theme):
 
 def _tooltip(axes, name):
     """Return what the pointer says: the head, both tokens by name, and the value."""
-    return tooltip(("name", "head"), ("down", axes[0]), ("across", axes[1]), ("shown", name))
+    return plane_tooltip(("name", "head"), ("down", axes[0]), ("across", axes[1]), ("shown", name))

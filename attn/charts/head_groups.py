@@ -4,10 +4,10 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from attn.charts.labels import Ticks, axis, pixels
-from attn.charts.layout import dressed
-from attn.charts.plane import Plane, tooltip
-from attn.charts.theme import ink_on, rgb
+from attn.charts.labels import Ticks, label_pixels, labelled_axis
+from attn.charts.layout import dressed_layout
+from attn.charts.plane import Plane, plane_tooltip
+from attn.charts.theme import rgb, theme_ink
 
 CHIP = 30  # pixels for the height of a box with the name of a head
 _LEAST_PITCH = 24.0  # pixels from one box to the next that leave room for a number
@@ -42,12 +42,12 @@ def head_groups(num_heads, num_kv_heads, theme, *, title="", width=880):
         )
     group = num_heads // num_kv_heads
     pitch = max(_LEAST_PITCH, min(64.0, (width - _NAMES) / num_heads))
-    names = axis(Ticks([4 + CHIP / 2, _ASKING + CHIP / 2], ["key, value", "query"], 0), "", theme.muted)
+    names = labelled_axis(Ticks([4 + CHIP / 2, _ASKING + CHIP / 2], ["key, value", "query"], 0), "", theme.muted)
     height = _ASKING + CHIP + 4
     plane = Plane(round(pitch * num_heads), height, columns=pitch * num_heads, rows=height, y_axis=names)
     left = np.arange(num_heads) * pitch
     boxes = pd.concat([_asking(left, pitch, group, theme), *_shared(left, pitch, group, theme)], ignore_index=True)
-    says = tooltip(("what", " "))
+    says = plane_tooltip(("what", " "))
     mark = alt.Chart(boxes).mark_rect(cornerRadius=3)
     layers = [
         _brackets(left + pitch / 2, group, plane, theme),
@@ -55,14 +55,14 @@ def head_groups(num_heads, num_kv_heads, theme, *, title="", width=880):
         plane.texts(boxes, "middle", "centre", says, fontWeight=600),
     ]
     what = f"{title or 'Heads'}: {num_heads} query heads share {num_kv_heads} key/value heads, {group} to each."
-    return dressed(plane.figure(layers, title), theme, what)
+    return dressed_layout(plane.figure(layers, title), theme, what)
 
 
 def _asking(left, pitch, group, theme):
     """Return the boxes of the query heads."""
     head = np.arange(left.size)
     texts = [f"{h + 1}" for h in head]
-    boxes = chips(left + 3, left + pitch - 3, _ASKING, [theme.head(h) for h in head], texts)
+    boxes = head_group_chips(left + 3, left + pitch - 3, _ASKING, [theme.head(h) for h in head], texts)
     return boxes.assign(what=[f"query head {h + 1} reads key/value head {h // group + 1}" for h in head])
 
 
@@ -73,7 +73,7 @@ def _shared(left, pitch, group, theme):
     head = range(left.size // group)
     for name, role, x, x2 in (("K", "key", middle - half, middle), ("V", "value", middle, middle + half)):
         texts = [f"{name} {h + 1}" if pitch * group > 84 else name for h in head]
-        boxes = chips(x, x2, 4, [theme.role(role)] * len(head), texts)
+        boxes = head_group_chips(x, x2, 4, [theme.role(role)] * len(head), texts)
         readers = [f"{h * group + 1} to {(h + 1) * group}" if group > 1 else f"{h + 1}" for h in head]
         says = [f"{role} head {h + 1}, read by query head {reader}" for h, reader in enumerate(readers)]
         yield boxes.assign(what=says)
@@ -92,10 +92,10 @@ def _brackets(centre, group, plane, theme):
     return mark.encode(**plane.box())
 
 
-def chips(left, right, top, fills, texts):
+def head_group_chips(left, right, top, fills, texts):
     """Return coloured boxes with their texts, where these fit."""
     table = pd.DataFrame({"x": left, "x2": right, "y": top, "y2": top + CHIP, "color": fills})
     table["middle"], table["centre"] = (table["x"] + table["x2"]) / 2, top + CHIP / 2
-    table["text"] = [t if pixels(t) <= wide else "" for t, wide in zip(texts, right - left, strict=True)]
-    table["ink"] = ink_on(np.stack([rgb(fill) for fill in fills]))
+    table["text"] = [t if label_pixels(t) <= wide else "" for t, wide in zip(texts, right - left, strict=True)]
+    table["ink"] = theme_ink(np.stack([rgb(fill) for fill in fills]))
     return table

@@ -1,8 +1,17 @@
 """A matrix as a figure: rows down, columns across, one labelled scale of colour."""
 
-from attn.charts.cells import MOST_CELLS, cells, checked, described, numerals, outlines, picture, plane_for
-from attn.charts.layout import dressed
-from attn.charts.legends import swatches
+from attn.charts.cells import (
+    MOST_CELLS,
+    cell_marks,
+    cell_numerals,
+    cell_outlines,
+    cells_as_picture,
+    checked_cells,
+    described_cells,
+    plane_for_cells,
+)
+from attn.charts.layout import dressed_layout
+from attn.charts.legends import legend_swatches
 from attn.charts.message import message
 from attn.charts.options import Pick, Scale, Style
 from attn.charts.scale import colour_scale
@@ -63,23 +72,23 @@ def heatmap(
     ValueError
         If labels or `hidden` do not fit the matrix, or `kind` or the scale's limit is not one.
     """
-    values, hidden = checked(values, rows, columns, hidden)
+    values, hidden = checked_cells(values, rows, columns, hidden)
     if not values.size:
         return message("Nothing to show.", theme, title)
-    plane = plane_for(values.shape, size, style.square).labelled(rows, columns, axes, theme, style.row_labels)
+    plane = plane_for_cells(values.shape, size, style.square).labelled(rows, columns, axes, theme, style.row_labels)
     colours = colour_scale(values, theme, kind, shown=~hidden, **vars(scale))
     one_by_one = values.size <= MOST_CELLS
 
-    draw = cells if one_by_one else picture
+    draw = cell_marks if one_by_one else cells_as_picture
     layers = draw(values, hidden, rows, columns, plane, colours, axes, pick.select, style)
     if one_by_one and (values.size <= _MOST_NUMBERS if style.numbers is None else style.numbers):
-        layers += numerals(layers[0].data, values, hidden, plane, colours, axes, style.decimals)
+        layers += cell_numerals(layers[0].data, values, hidden, plane, colours, axes, style.decimals)
     if style.legend:
-        layers += swatches(values, hidden, theme, style.hidden_name)
-    layers += outlines(plane, theme, axes, pick)
+        layers += legend_swatches(values, hidden, theme, style.hidden_name)
+    layers += cell_outlines(plane, theme, axes, pick)
     what = title or f"{colours.name} by {axes[0]} and {axes[1]}"
-    return dressed(
+    return dressed_layout(
         plane.figure(layers, title),
         theme,
-        described(what, values, hidden, rows, columns, axes, colours.name, style.hidden_name),
+        described_cells(what, values, hidden, rows, columns, axes, colours.name, style.hidden_name),
     )

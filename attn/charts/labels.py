@@ -31,7 +31,7 @@ def token_labels(tokens):
     >>> token_labels(["the", "cat", "", " the", "a\\nb", "incomprehensibilities", "9"])
     ['1 the', '2 cat', '3 ␣', '4 ␣the', '5 a↵b', '6 incomprehen…', '7: 9']
     """
-    texts = [_isolated(shorten(visible(str(token)))) for token in tokens]
+    texts = [_isolated(shorten_label(visible_label(str(token)))) for token in tokens]
     # a token of digits would run together with its position
     return [f"{place}{':' if text[0].isdigit() else ''} {text}" for place, text in enumerate(texts, 1)]
 
@@ -44,7 +44,7 @@ def quoted(token, columns=14):
     >>> quoted(" the"), quoted(","), quoted("")
     ('“␣the”', '“,”', '“␣”')
     """
-    return f"“{_isolated(shorten(visible(str(token)), columns))}”"
+    return f"“{_isolated(shorten_label(visible_label(str(token)), columns))}”"
 
 
 def marked(written, wanted):
@@ -74,26 +74,26 @@ def counted(number):
     return [str(place) for place in range(1, number + 1)]
 
 
-def visible(token):
+def visible_label(token):
     """Return `token` with spaces, control and format characters made visible.
 
     Examples
     --------
-    >>> visible(" a\\t"), visible("x\\u202ey"), visible("")
+    >>> visible_label(" a\\t"), visible_label("x\\u202ey"), visible_label("")
     ('␣a⇥', 'x⟨202E⟩y', '␣')
     """
     return "".join(_picture(character) for character in token) or "␣"
 
 
-def shorten(text, columns=_LONGEST):
+def shorten_label(text, columns=_LONGEST):
     """Return `text` cut to a number of columns, wide characters counting as two.
 
     Examples
     --------
-    >>> shorten("attention"), shorten("attention", 6)
+    >>> shorten_label("attention"), shorten_label("attention", 6)
     ('attention', 'atten…')
     """
-    if width(text) <= columns:
+    if label_columns(text) <= columns:
         return text
     kept, used = "", 0
     for character in text:
@@ -104,15 +104,15 @@ def shorten(text, columns=_LONGEST):
     return kept.rstrip("\u200d") + "…"
 
 
-def width(text):
+def label_columns(text):
     """Return how many columns `text` takes, wide characters two and combining marks none."""
     return sum(_columns(character) for character in text)
 
 
-def pixels(text, size=14):
+def label_pixels(text, size=14):
     """Return roughly how wide `text` is in a common sans-serif face, rather too much than too little."""
     narrow = sum(character in ".,:;'|! ijl1I" for character in text)
-    return size * (0.56 * width(text) - 0.22 * narrow)
+    return size * (0.56 * label_columns(text) - 0.22 * narrow)
 
 
 def number(value, digits=3):
@@ -151,7 +151,7 @@ def percent(share):
     return f"{number(100 * share, 3 if share >= 0.01 else 2)}%"
 
 
-def aligned(values, digits=3):
+def aligned_labels(values, digits=3):
     """Return numbers with the same decimals, so many that the largest shows `digits` digits.
 
     Parameters
@@ -165,7 +165,7 @@ def aligned(values, digits=3):
 
     Examples
     --------
-    >>> aligned([0.5, -0.25, -1e-9]), aligned([12.5, 3]), aligned([3.25e-7, 0])
+    >>> aligned_labels([0.5, -0.25, -1e-9]), aligned_labels([12.5, 3]), aligned_labels([3.25e-7, 0])
     (['0.500', '−0.250', '0.000'], ['12.5', '3.0'], ['3.25e−7', '0'])
     """
     values = np.asarray(values, dtype=float).ravel()
@@ -174,15 +174,15 @@ def aligned(values, digits=3):
     if largest and not 1e-3 <= largest < 1e6:
         return [number(value, digits) for value in values]
     before = math.floor(math.log10(largest)) + 1 if largest > 1 else 0
-    return fixed(values, max(0, digits - before))
+    return fixed_labels(values, max(0, digits - before))
 
 
-def fixed(values, decimals):
+def fixed_labels(values, decimals):
     """Return numbers with so many decimals.
 
     Examples
     --------
-    >>> fixed([12.5, -0.25, -1e-9, float("inf")], 2)
+    >>> fixed_labels([12.5, -0.25, -1e-9, float("inf")], 2)
     ['12.50', '−0.25', '0.00', '∞']
     """
     rounded = np.asarray(values, dtype=float).ravel().round(decimals) + 0.0  # no −0.00
@@ -197,7 +197,7 @@ class Ticks(NamedTuple):
     angle: int  # degrees; 0 is level
 
 
-def ticks(labels, pitch, *, across):
+def tick_labels(labels, pitch, *, across):
     """Choose the labels of an axis so that none overlaps another.
 
     Parameters
@@ -217,15 +217,15 @@ def ticks(labels, pitch, *, across):
 
     Examples
     --------
-    >>> ticks(["1 a", "2 b"], 60, across=True)
+    >>> tick_labels(["1 a", "2 b"], 60, across=True)
     Ticks(at=[0.5, 1.5], texts=['1 a', '2 b'], angle=0)
-    >>> ticks([f"{i} word" for i in range(1, 401)], 1, across=False).texts[:3]
+    >>> tick_labels([f"{i} word" for i in range(1, 401)], 1, across=False).texts[:3]
     ['1', '50', '100']
     """
     count = len(labels)
     if not count:
         return Ticks([], [], 0)
-    level = not across or max(map(pixels, labels)) + 8 <= pitch
+    level = not across or max(map(label_pixels, labels)) + 8 <= pitch
     angle = 0 if level else (-45 if pitch >= 1.2 * LINE else -60)
     step = 1 if across and level else max(1, math.ceil(LINE / pitch - 0.1))
     counted = across and not level and list(labels) == [str(i + 1) for i in range(count)]
@@ -235,14 +235,14 @@ def ticks(labels, pitch, *, across):
     return Ticks([i + 0.5 for i in shown], [labels[i] for i in shown], angle)
 
 
-def axis(ticks, name, colour, **options):
+def labelled_axis(ticks, name, colour, **options):
     """Return an Altair axis with exactly these ticks, titled `name` in `colour`.
 
     The labels are looked up in the browser, so that any text is safe and none is sent twice.
     """
     return alt.Axis(
         values=ticks.at,
-        labelExpr=lookup(ticks.texts, ticks.at),
+        labelExpr=label_lookup(ticks.texts, ticks.at),
         labelAngle=ticks.angle,
         title=name or None,
         titleColor=colour,
@@ -252,14 +252,14 @@ def axis(ticks, name, colour, **options):
     )
 
 
-def lookup(texts, at):
+def label_lookup(texts, at):
     """Return a Vega expression that names each of the values `at` with its text."""
     return f"{json.dumps(texts)}[indexof({json.dumps(at)}, datum.value)]"
 
 
 def _ruler(count, pitch, across):
     """Return the first position and round ones, far enough apart to be read."""
-    room = (pixels(str(count)) + 14 if across else 1.4 * LINE) / pitch  # in cells
+    room = (label_pixels(str(count)) + 14 if across else 1.4 * LINE) / pitch  # in cells
     step = next(s * 10**e for e in range(12) for s in (1, 2, 5) if s * 10**e >= room)
     positions = range(1, count + 1, step) if step < 5 else [1, *range(step, count + 1, step)]
     return Ticks([p - 0.5 for p in positions], [str(p) for p in positions], 0)

@@ -6,12 +6,12 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from attn.charts.cells import plane_for
+from attn.charts.cells import plane_for_cells
 from attn.charts.heatmap import heatmap
 from attn.charts.labels import number
-from attn.charts.legends import squares
+from attn.charts.legends import legend_squares
 from attn.charts.options import Pick, Scale, Style
-from attn.charts.plane import tooltip
+from attn.charts.plane import plane_tooltip
 
 _REPLACED = "#E69F00"  # orange of Okabe and Ito, which no role has
 
@@ -59,7 +59,7 @@ def layer_head_map(
     )  # fmt: skip
     if tolerance is None or not values.size:
         return figure
-    plane = plane_for(values.shape, size).labelled(rows, columns, ("layer", "head"), theme)
+    plane = plane_for_cells(values.shape, size).labelled(rows, columns, ("layer", "head"), theme)
     beyond = _beyond(plane, *np.nonzero(~(values <= tolerance)), f"above {number(tolerance)}", theme)
     figure.layer = [*figure.layer, beyond]
     return figure
@@ -128,7 +128,7 @@ def head_switches(
         values, rows, columns, theme, kind=kind, title=title, size=size, axes=("layer", "head"),
         scale=scale, pick=pick, style=Style(numbers=False),
     )  # fmt: skip
-    plane = plane_for(values.shape, size).labelled(rows, columns, ("layer", "head"), theme)
+    plane = plane_for_cells(values.shape, size).labelled(rows, columns, ("layer", "head"), theme)
     figure.layer = [*figure.layer, *_covers(plane, [kind for kind in covered if kind[-1]], theme)]
     return figure
 
@@ -149,8 +149,8 @@ def _covers(plane, covered, theme):
     table = table.assign(x=table["column"], x2=table["column"] + 1, y=table["row"], y2=table["row"] + 1)
     table = table.assign(middle=table["column"] + 0.5, centre=table["row"] + 0.5)
     table["layer"], table["head"] = table["row"] + 1, table["column"] + 1
-    color = squares("kind", {name: colour for name, _, colour, _ in covered})
-    says = tooltip(("layer", "layer"), ("head", "head"), ("kind", "now"))
+    color = legend_squares("kind", {name: colour for name, _, colour, _ in covered})
+    says = plane_tooltip(("layer", "layer"), ("head", "head"), ("kind", "now"))
     mark = alt.Chart(table).mark_rect(stroke=theme.background, strokeWidth=1)
     bold = {"fontWeight": 700, "fontSize": int(min(max(plane.cell_height * 0.8, 14), 28))}
     return [

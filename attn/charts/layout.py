@@ -3,18 +3,18 @@
 import altair as alt
 import pandas as pd
 
-from attn.charts.theme import config
+from attn.charts.theme import theme_config
 
 _OPERATOR_SIZE = 30
 _PADDING = {"left": 0, "top": 6, "right": 12, "bottom": 8}  # so that a saved file cuts nothing
 
 
-def dressed(chart, theme, description):
+def dressed_layout(chart, theme, description):
     """Return `chart` in the type and colours of `theme`, with `description` for those who cannot see it."""
-    return _altered(chart, description=description, config=config(theme), padding=_PADDING)
+    return _altered(chart, description=description, config=theme_config(theme), padding=_PADDING)
 
 
-def undressed(chart):
+def undressed_layout(chart):
     """Return `chart` without what only a whole figure may carry, ready to be part of another."""
     return _altered(chart, config=alt.Undefined, padding=alt.Undefined)
 
@@ -30,7 +30,7 @@ def _altered(chart, **changes):
 def concatenation(direction, parts, spacing):
     """Return charts in a row ("hconcat") or a column ("vconcat"), not dressed yet."""
     whole = alt.HConcatChart() if direction == "hconcat" else alt.VConcatChart()
-    setattr(whole, direction, [undressed(part) for part in parts])  # by hand, see `Plane.figure`
+    setattr(whole, direction, [undressed_layout(part) for part in parts])  # by hand, see `Plane.figure`
     whole.spacing = spacing
     return whole
 

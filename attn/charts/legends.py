@@ -10,7 +10,7 @@ def legend_length(plane):
     return int(min(max(plane.width * 0.5, 110), 220))
 
 
-def squares(field, colours, **look):
+def legend_squares(field, colours, **look):
     """Return the colour channel for the names in `field`, each of its colour, with squares for a legend."""
     legend = alt.Legend(
         title=None, orient="bottom", direction="horizontal", symbolType="square", symbolSize=150, **look
@@ -19,7 +19,7 @@ def squares(field, colours, **look):
     return alt.Color(f"{field}:N", scale=scale, legend=legend)
 
 
-def swatches(values, hidden, theme, hidden_name="hidden"):
+def legend_swatches(values, hidden, theme, hidden_name="hidden"):
     """Return a layer that draws nothing but the legend entries of hidden and invalid cells."""
     entries = {}
     if hidden.any():
@@ -28,7 +28,7 @@ def swatches(values, hidden, theme, hidden_name="hidden"):
         entries["not a number"] = theme.invalid
     if not entries:
         return []
-    color = squares("kind", entries, symbolOpacity=1, symbolStrokeWidth=0, offset=12)
+    color = legend_squares("kind", entries, symbolOpacity=1, symbolStrokeWidth=0, offset=12)
     nowhere = {"x": alt.XValue(0), "x2": alt.X2Value(0), "y": alt.YValue(0), "y2": alt.Y2Value(0)}
     mark = alt.Chart(pd.DataFrame({"kind": list(entries)})).mark_rect(opacity=0, tooltip=None)
     return [mark.encode(color=color, **nowhere)]

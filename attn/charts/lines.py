@@ -4,11 +4,11 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from attn.charts.labels import number, pixels
-from attn.charts.layout import dressed
-from attn.charts.marks import chosen
+from attn.charts.labels import label_pixels, number
+from attn.charts.layout import dressed_layout
+from attn.charts.marks import selectable_mark
 from attn.charts.message import message
-from attn.charts.plane import Plane, at_least, tooltip
+from attn.charts.plane import Plane, least_plane, plane_tooltip
 
 _LINE = 24  # pixels from one token to the next
 _ACROSS = 360  # pixels that the lines have between the two columns of tokens
@@ -64,9 +64,9 @@ def lines(
     limit = max(1.0, float(weights.max())) if limit is None else limit
     heads = list(range(len(weights))) if heads is None else list(heads)
     rows, columns = list(rows)[:MOST_LINED], list(columns)[:MOST_LINED]
-    left, right = (int(max(map(pixels, labels))) + 16 for labels in (rows, columns))
+    left, right = (int(max(map(label_pixels, labels))) + 16 for labels in (rows, columns))
     tall = _LINE * max(len(rows), len(columns))
-    across = at_least(across)
+    across = least_plane(across)
     plane = Plane(left + across + right, tall, columns=left + across + right, rows=tall)
     table = _lines(weights, rows, columns, heads, theme, (query, key), limit, (left, left + across))
     rules = alt.Chart(table).mark_rule(strokeCap="round").encode(
@@ -74,12 +74,12 @@ def lines(
         color=alt.Color("color:N", scale=None),
         opacity=alt.Opacity("opacity:Q", scale=None),
         size=alt.Size("wide:Q", scale=None),
-        tooltip=tooltip(("query", "query"), ("key", "key"), ("head", "head"), ("shown", "weight")),
+        tooltip=plane_tooltip(("query", "query"), ("key", "key"), ("head", "head"), ("shown", "weight")),
     )  # fmt: skip
     words = _words((rows, left - 8, theme.query), (columns, left + across + 8, theme.key), plane)
-    layers = [rules, chosen(words, select, "row", "column")]
+    layers = [rules, selectable_mark(words, select, "row", "column")]
     what = f"{title or 'Lines'}: {len(table)} lines from {len(rows)} queries to {len(columns)} keys."
-    return dressed(plane.figure(layers, title), theme, what)
+    return dressed_layout(plane.figure(layers, title), theme, what)
 
 
 def _lines(weights, rows, columns, heads, theme, only, limit, ends):

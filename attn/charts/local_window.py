@@ -4,10 +4,10 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from attn.charts.labels import Ticks, axis, number, ticks
-from attn.charts.layout import dressed
+from attn.charts.labels import Ticks, labelled_axis, number, tick_labels
+from attn.charts.layout import dressed_layout
 from attn.charts.message import message
-from attn.charts.plane import Plane, at_least, tooltip
+from attn.charts.plane import Plane, least_plane, plane_tooltip
 
 
 def places(
@@ -63,18 +63,18 @@ def places(
     shown = [weights] if before is None else [weights, np.asarray(before, dtype=float)]
     limit = limit or max(float(row.max()) for row in shown) or 1.0
     levels = Ticks([0.0, 0.5, 1.0], [number(limit), number(limit / 2), "0"], 0)
-    width = at_least(width)
+    width = least_plane(width)
     plane = Plane(
         width, height, columns=weights.size, rows=1,
-        x_axis=axis(ticks(labels, width / weights.size, across=True), "position", theme.muted),
-        y_axis=axis(levels, "weight", theme.muted, grid=True, gridColor=theme.grid),
+        x_axis=labelled_axis(tick_labels(labels, width / weights.size, across=True), "position", theme.muted),
+        y_axis=labelled_axis(levels, "weight", theme.muted, grid=True, gridColor=theme.grid),
     )  # fmt: skip
     layers = [*_unseen(window, plane, theme)]
     layers += [_bars(row, labels, plane, limit, theme, outline=at > 0) for at, row in enumerate(shown)]
     layers += [*_bell(bell, plane, theme), *_centre(centre, plane, theme)]
     best = int(weights.argmax())
     what = f"{title or 'Weights'}: {len(labels)} bars, the tallest at {labels[best]}, {number(weights[best])}."
-    return dressed(plane.figure(layers, title), theme, what)
+    return dressed_layout(plane.figure(layers, title), theme, what)
 
 
 def _bars(weights, labels, plane, limit, theme, outline):
@@ -83,7 +83,7 @@ def _bars(weights, labels, plane, limit, theme, outline):
     table = pd.DataFrame({"x": at + 0.14, "x2": at + 0.86, "y": 1 - weights / limit, "y2": 1.0, "label": labels})
     table["shown"] = [number(weight, 4) for weight in weights]
     table = table[weights > 0]
-    says = tooltip(("label", "position"), ("shown", "without the bell" if outline else "weight"))
+    says = plane_tooltip(("label", "position"), ("shown", "without the bell" if outline else "weight"))
     look = {"filled": False, "stroke": theme.muted, "strokeWidth": 1.5} if outline else {"color": theme.weight_half}
     return alt.Chart(table).mark_rect(**look).encode(**plane.box(), tooltip=says)
 

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from attn.charts.labels import LINE
-from attn.charts.layout import dressed
+from attn.charts.layout import dressed_layout
 from attn.charts.plane import Plane
 
 
@@ -12,4 +12,4 @@ def message(text, theme, title=""):
     plane = Plane(280, 2 * LINE, 1, 1)
     table = pd.DataFrame({"x": [0], "y": [0.5], "text": [text]})
     figure = plane.figure([plane.texts(table, color=theme.muted, align="left")], title)
-    return dressed(figure, theme, " ".join(filter(None, [title, text])))
+    return dressed_layout(figure, theme, " ".join(filter(None, [title, text])))

@@ -5,14 +5,14 @@ import numpy as np
 import pandas as pd
 
 from attn.charts import raster
-from attn.charts.cells import image_layer
+from attn.charts.cells import cells_image_layer
 from attn.charts.labels import number
-from attn.charts.layout import dressed
-from attn.charts.legends import legend_length, swatches
-from attn.charts.marks import chosen
+from attn.charts.layout import dressed_layout
+from attn.charts.legends import legend_length, legend_swatches
+from attn.charts.marks import selectable_mark
 from attn.charts.message import message
 from attn.charts.options import Pick, Scale
-from attn.charts.plane import Plane, tooltip
+from attn.charts.plane import Plane, plane_tooltip
 from attn.charts.scale import colour_scale
 
 _AXIS = 60  # pixels left of the maps, for the names of the layers
@@ -73,14 +73,14 @@ def mosaic(
     plane = plane.labelled(*names, ("layer", "head"), theme)
 
     small, gone = _whole(weights, hidden, tile_height, tile_width)
-    url = raster.picture(small, gone, colours, small.shape[1], small.shape[0])
-    layers = [image_layer(plane, url), *_touch(weights, hidden, plane, colours, pick.select)]
-    layers += swatches(small, gone, theme, "filtered out")
+    url = raster.raster_picture(small, gone, colours, small.shape[1], small.shape[0])
+    layers = [cells_image_layer(plane, url), *_touch(weights, hidden, plane, colours, pick.select)]
+    layers += legend_swatches(small, gone, theme, "filtered out")
     if pick.selected is not None:
         layer, head = pick.selected
         layers.append(plane.outline(head, layer, head + 1, layer + 1, theme.text, 3))
     what = f"{title or 'All heads'}: {num_layers} layers of {num_heads} heads, each a map of {n_q} by {n_k}."
-    return dressed(plane.figure(layers, title), theme, what)
+    return dressed_layout(plane.figure(layers, title), theme, what)
 
 
 def _tile(num_layers, num_heads, n_q, n_k, width, tallest):
@@ -95,7 +95,7 @@ def _tile(num_layers, num_heads, n_q, n_k, width, tallest):
 def _whole(weights, hidden, most_rows, most_columns):
     """Return all maps as one matrix, pooled where there are more cells than pixels."""
     pooled = [
-        [raster.pool(w, h, most_rows, most_columns) for w, h in zip(*layer, strict=True)]
+        [raster.pool_raster(w, h, most_rows, most_columns) for w, h in zip(*layer, strict=True)]
         for layer in zip(weights, hidden, strict=True)
     ]
     return tuple(np.block([[tile[part] for tile in layer] for layer in pooled]) for part in (0, 1))
@@ -111,7 +111,7 @@ def _touch(weights, hidden, plane, scale, select):
     table["name"] = [f"layer {at + 1}, head {which + 1}" for at, which in zip(layer, head, strict=True)]
     table["shown"] = [number(value, 4) for value in largest]
     touch = alt.Chart(table).mark_rect(opacity=0)
-    says = tooltip(("name", "head"), ("shown", f"largest {scale.name}"))
+    says = plane_tooltip(("name", "head"), ("shown", f"largest {scale.name}"))
     touch = touch.encode(**plane.box(), color=scale.encoding("shade", legend_length(plane)), tooltip=says)
     frames = plane.rectangles(table[["x", "x2", "y", "y2"]], filled=False, stroke=scale.theme.muted, strokeWidth=1)
-    return [frames, chosen(touch, select, "row", "column")]
+    return [frames, selectable_mark(touch, select, "row", "column")]

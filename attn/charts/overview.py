@@ -5,9 +5,9 @@ import math
 import altair as alt
 import numpy as np
 
-from attn.charts.cells import checked, described, picture, plane_for
-from attn.charts.layout import dressed
-from attn.charts.legends import swatches
+from attn.charts.cells import cells_as_picture, checked_cells, described_cells, plane_for_cells
+from attn.charts.layout import dressed_layout
+from attn.charts.legends import legend_swatches
 from attn.charts.message import message
 from attn.charts.options import Scale
 from attn.charts.scale import colour_scale
@@ -48,20 +48,20 @@ def overview(
     ValueError
         As `attn.charts.heatmap`.
     """
-    values, hidden = checked(values, rows, columns, hidden)
+    values, hidden = checked_cells(values, rows, columns, hidden)
     if not values.size:
         return message("Nothing to show.", theme, title)
-    plane = plane_for(values.shape, size).labelled(rows, columns, axes, theme)
+    plane = plane_for_cells(values.shape, size).labelled(rows, columns, axes, theme)
     colours = colour_scale(values, theme, kind, shown=~hidden, **vars(scale))
-    image, *others = picture(values, hidden, rows, columns, plane, colours, axes)
+    image, *others = cells_as_picture(values, hidden, rows, columns, plane, colours, axes)
     look = alt.BrushConfig(fill=theme.text, fillOpacity=0.15, stroke=theme.text)
     brush = alt.selection_interval(name=select, encodings=["x", "y"], mark=look)
-    layers = [image.add_params(brush), *others, *swatches(values, hidden, theme)]
+    layers = [image.add_params(brush), *others, *legend_swatches(values, hidden, theme)]
     if window is not None:
         down, across = window
         layers.append(plane.outline(across.start, down.start, across.stop, down.stop, theme.text, 2))
-    what = described(title or "Overview", values, hidden, rows, columns, axes, colours.name)
-    return dressed(plane.figure(layers, title), theme, what)
+    what = described_cells(title or "Overview", values, hidden, rows, columns, axes, colours.name)
+    return dressed_layout(plane.figure(layers, title), theme, what)
 
 
 def window_of(brush, shape, span=32):

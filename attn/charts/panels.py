@@ -4,12 +4,12 @@ from dataclasses import replace
 from itertools import chain, compress
 from typing import NamedTuple
 
-from attn.charts.cells import fit
+from attn.charts.cells import fit_in_cells
 from attn.charts.heatmap import heatmap
-from attn.charts.labels import fixed, pixels
+from attn.charts.labels import fixed_labels, label_pixels
 from attn.charts.layout import beside
 from attn.charts.options import Style
-from attn.charts.plane import FINEST_CELL, at_least
+from attn.charts.plane import FINEST_CELL, least_plane
 
 _SPACE = 14  # pixels between two matrices, and around an operator
 _CHARACTER, _OPERATOR = 16, 20  # pixels of an operator: each character, and the least
@@ -92,10 +92,10 @@ def _fitted(room, matrices, operators, tallest, largest):
 
 def _free(room, matrices, named, operators):
     """Return the pixels across that are left for cells, or the least they need."""
-    gutters = sum(max(map(pixels, matrix.rows), default=0) + _AXIS for matrix in compress(matrices, named))
+    gutters = sum(max(map(label_pixels, matrix.rows), default=0) + _AXIS for matrix in compress(matrices, named))
     spaces = _SPACE * (len(matrices) - 1 + len(operators))
     spaces += sum(max(_OPERATOR, _CHARACTER * len(text)) for text in operators)
-    return max(room - gutters - spaces, sum(at_least(0, len(matrix.columns)) for matrix in matrices))
+    return max(room - gutters - spaces, sum(least_plane(0, len(matrix.columns)) for matrix in matrices))
 
 
 def _cell(free, matrices, tallest, largest):
@@ -109,8 +109,8 @@ def _cell(free, matrices, tallest, largest):
 def _written(matrices, cell, decimals):
     """Return what of a style gives all matrices the same decimals, or no numbers at all."""
     for places in (decimals, decimals - 1):
-        texts = chain.from_iterable(fixed(matrix.values, places) for matrix in matrices)
-        if fit(texts, int(cell), int(cell)):
+        texts = chain.from_iterable(fixed_labels(matrix.values, places) for matrix in matrices)
+        if fit_in_cells(texts, int(cell), int(cell)):
             return {"decimals": places}
     return {"numbers": False}
 

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from attn.charts.cells import image_layer
+from attn.charts.cells import cells_image_layer
 from attn.charts.labels import counted, number
-from attn.charts.layout import dressed
-from attn.charts.marks import chosen
+from attn.charts.layout import dressed_layout
+from attn.charts.marks import selectable_mark
 from attn.charts.options import Pick
-from attn.charts.plane import LEAST_PICTURE, Plane, tooltip
+from attn.charts.plane import LEAST_PICTURE, Plane, plane_tooltip
 from attn.charts.theme import rgb
 
 _DIMMEST = 0.12  # of a picture that is left where there is no weight
@@ -70,16 +70,16 @@ def photo(
         image = _dimmed(image, weights, theme)
     scale = max(size, LEAST_PICTURE) / max(image.shape[:2])
     plane = Plane(round(image.shape[1] * scale), round(image.shape[0] * scale), columns=columns, rows=rows)
-    layers = [image_layer(plane, encoded(image)), plane.outline(0, 0, columns, rows, theme.grid, 1)]
-    layers.append(chosen(_cells(plane, weights, theme, lines), pick.select, "row", "column"))
+    layers = [cells_image_layer(plane, _encoded(image)), plane.outline(0, 0, columns, rows, theme.grid, 1)]
+    layers.append(selectable_mark(_cells(plane, weights, theme, lines), pick.select, "row", "column"))
     if pick.selected is not None:
         row, column = pick.selected
         for color, width in ((theme.background, 5), (theme.query, 3)):
             layers.append(plane.outline(column, row, column + 1, row + 1, color, width))
-    return dressed(plane.figure(layers, title), theme, _described(title, image, weights))
+    return dressed_layout(plane.figure(layers, title), theme, _described(title, image, weights))
 
 
-def encoded(image):
+def _encoded(image):
     """Return a picture, (height, width, 3) from 0 to 1, as the ``data:`` address of a PNG."""
     pixels = np.round(np.clip(np.nan_to_num(image), 0, 1) * 255).astype(np.uint8)
     buffer = io.BytesIO()
@@ -107,7 +107,7 @@ def _cells(plane, weights, theme, lines):
         table["shown"] = [number(weight, 4) for weight in weights.ravel()]
         says.append(("shown", "weight"))
     look = {"stroke": theme.grid, "strokeWidth": 0.7, "fillOpacity": 0} if lines else {"opacity": 0}
-    return alt.Chart(table).mark_rect(**look).encode(**plane.box(), tooltip=tooltip(*says))
+    return alt.Chart(table).mark_rect(**look).encode(**plane.box(), tooltip=plane_tooltip(*says))
 
 
 def _described(title, image, weights):

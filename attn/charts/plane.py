@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import altair as alt
 import pandas as pd
 
-from attn.charts.labels import axis, ticks
+from attn.charts.labels import labelled_axis, tick_labels
 from attn.charts.theme import FONT_SIZE, TITLE_SIZE
 
 LEAST_PLOT = 120  # pixels across of any plot: where a page has less room, it scrolls sideways
@@ -46,8 +46,8 @@ class Plane:
 
     def labelled(self, rows, columns, axes, theme, row_labels=True):
         """Return this plane between axes that name every row and column for which there is room."""
-        x = axis(ticks(columns, self.cell_width, across=True), axes[1], theme.role(axes[1]))
-        y = axis(ticks(rows, self.cell_height, across=False), axes[0], theme.role(axes[0]))
+        x = labelled_axis(tick_labels(columns, self.cell_width, across=True), axes[1], theme.role(axes[1]))
+        y = labelled_axis(tick_labels(rows, self.cell_height, across=False), axes[0], theme.role(axes[0]))
         return replace(self, x_axis=x, y_axis=y if row_labels else None)
 
     def at(self, x="x", y="y"):
@@ -70,7 +70,7 @@ class Plane:
     def texts(self, table, x="x", y="y", tooltip=None, **mark):
         """Return a layer of the column "text", in the colours of the column "ink" if there is one.
 
-        What lies under a text does not answer to the pointer, so the text says its `tooltip`.
+        What lies under a text does not answer to the pointer, so the text says its `plane_tooltip`.
         """
         extra = {"color": alt.Color("ink:N", scale=None)} if "ink" in table else {}
         extra |= {"tooltip": tooltip} if tooltip else {}
@@ -91,30 +91,30 @@ class Plane:
             return chart
         # Vega sets a title off from the uppermost label, which stands out above rows lower than a line
         above = max(0.0, FONT_SIZE / 2 - self.cell_height / 2) if self.y_axis else 0.0
-        chart.title = alt.TitleParams(wrapped(title, self.width), offset=_TITLE_OFFSET - above)
+        chart.title = alt.TitleParams(wrapped_over_plane(title, self.width), offset=_TITLE_OFFSET - above)
         return chart
 
 
-def at_least(size, cells=LEAST_PLOT):
+def least_plane(size, cells=LEAST_PLOT):
     """Return `size`, or the least pixels along a plot of so many cells if that is more.
 
     Cells of two or more pixels are whole ones, so that none are lost when a size is shared out.
 
     Examples
     --------
-    >>> at_least(360), at_least(-25), at_least(0, cells=3), at_least(50, cells=3), at_least(0, cells=11)
+    >>> least_plane(360), least_plane(-25), least_plane(0, cells=3), least_plane(50, cells=3), least_plane(0, cells=11)
     (360, 120, 36, 50, 121)
     """
     cell = min(LEAST_PLOT / max(cells, 1), LEAST_CELL)
     return max(size, cells * math.ceil(cell) if cell >= 2 else LEAST_PLOT)
 
 
-def tooltip(*fields):
+def plane_tooltip(*fields):
     """Return what the pointer says: pairs of a field and what it is called."""
     return [alt.Tooltip(f"{field}:N", title=title) for field, title in fields]
 
 
-def wrapped(title, width):
+def wrapped_over_plane(title, width):
     """Return `title` as lines that fit over a plot of this width."""
     columns = max(16, int(1.25 * width / (0.52 * TITLE_SIZE)))
     return textwrap.wrap(title, columns) or [title]

@@ -15,7 +15,7 @@ _LEVELS = 253  # shades of the scale; what follows in the palette has a colour o
 _HIDDEN, _INVALID, _BLANK = 253, 254, 255
 
 
-def pool(values, hidden, most_rows, most_columns):
+def pool_raster(values, hidden, most_rows, most_columns):
     """Shrink a matrix to at most `most_rows` x `most_columns`, keeping the largest size of each block.
 
     Parameters
@@ -38,14 +38,14 @@ def pool(values, hidden, most_rows, most_columns):
 
     Examples
     --------
-    >>> values, hidden = pool(np.array([[0.1, 0.0, 0.9, -2.0]]), np.zeros((1, 4), bool), 1, 3)
+    >>> values, hidden = pool_raster(np.array([[0.1, 0.0, 0.9, -2.0]]), np.zeros((1, 4), bool), 1, 3)
     >>> values
     array([[ 0.1, -2. ]])
     """
     if not values.size:
         return values, hidden
     sides = zip(values.shape, (most_rows, most_columns), strict=True)
-    down, across = (edges(count, math.ceil(count / math.ceil(count / most)))[:-1] for count, most in sides)
+    down, across = (raster_edges(count, math.ceil(count / math.ceil(count / most)))[:-1] for count, most in sides)
     strips = np.array_split(down, min(len(down), math.ceil(values.size / _AT_ONCE)) or 1)
     bounds = [strip[0] for strip in strips] + [len(values)]
     pooled = [
@@ -67,7 +67,7 @@ def _pooled(values, hidden, starts):
     return np.where(gone, 0, pooled), gone
 
 
-def peaks(values, hidden, n_rows, n_columns):
+def raster_peaks(values, hidden, n_rows, n_columns):
     """Return where each block of at most `n_rows` x `n_columns` has the value farthest from 0.
 
     Returns
@@ -75,7 +75,7 @@ def peaks(values, hidden, n_rows, n_columns):
     rows, columns : ndarray of int, shape (blocks down, blocks across)
         Places in `values`; for a wholly hidden block its first cell.
     """
-    down, across = edges(values.shape[0], n_rows), edges(values.shape[1], n_columns)
+    down, across = raster_edges(values.shape[0], n_rows), raster_edges(values.shape[1], n_columns)
     rows = np.empty((len(down) - 1, len(across) - 1), dtype=int)
     columns = np.empty_like(rows)
     for i, j in np.ndindex(rows.shape):
@@ -88,19 +88,19 @@ def peaks(values, hidden, n_rows, n_columns):
     return rows, columns
 
 
-def edges(count, parts):
+def raster_edges(count, parts):
     """Return the borders of at most `parts` nearly equal runs of `count` things.
 
     Examples
     --------
-    >>> edges(7, 3), edges(2, 3)
+    >>> raster_edges(7, 3), raster_edges(2, 3)
     (array([0, 2, 5, 7]), array([0, 1, 2]))
     """
     parts = min(count, parts)
     return np.round(np.linspace(0, count, parts + 1)).astype(int)
 
 
-def picture(values, hidden, scale, width, height):
+def raster_picture(values, hidden, scale, width, height):
     """Draw a matrix as a PNG of at most `width` x `height` pixels.
 
     Parameters
@@ -115,10 +115,10 @@ def picture(values, hidden, scale, width, height):
     str
         A ``data:`` address for an image mark.
     """
-    return encoded(_levels(values, hidden, scale, width, height), scale)
+    return _encoded(_levels(values, hidden, scale, width, height), scale)
 
 
-def mosaic(maps, hidden, scale, corners, map_size, size):
+def raster_mosaic(maps, hidden, scale, corners, map_size, size):
     """Draw several matrices as one PNG.
 
     Parameters
@@ -140,19 +140,19 @@ def mosaic(maps, hidden, scale, corners, map_size, size):
         levels = _levels(values, gone, scale, wide, tall)
         down, across = (np.arange(side) * n // side for side, n in zip((tall, wide), levels.shape, strict=True))
         canvas[top : top + tall, left : left + wide] = levels[np.ix_(down, across)]
-    return encoded(canvas, scale)
+    return _encoded(canvas, scale)
 
 
 def _levels(values, hidden, scale, width, height):
     """Return a matrix, pooled to at most `width` x `height`, as palette indices."""
-    values, hidden = pool(values, hidden, height, width)
+    values, hidden = pool_raster(values, hidden, height, width)
     levels = np.round(scale.fraction(values) * (_LEVELS - 1)).astype(np.uint8)
     levels[np.isnan(values)] = _INVALID
     levels[hidden] = _HIDDEN
     return levels
 
 
-def encoded(levels, scale):
+def _encoded(levels, scale):
     """Return palette indices, (height, width), as the ``data:`` address of a PNG in the colours of `scale`."""
     image = Image.frombytes("P", levels.shape[::-1], levels.tobytes())
     image.putpalette(_palette(scale).tobytes())

@@ -4,9 +4,9 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from attn.charts.labels import Ticks, axis, counted, number, ticks
-from attn.charts.layout import dressed
-from attn.charts.plane import Plane, at_least, tooltip
+from attn.charts.labels import Ticks, counted, labelled_axis, number, tick_labels
+from attn.charts.layout import dressed_layout
+from attn.charts.plane import Plane, least_plane, plane_tooltip
 
 _DOT = 150  # square pixels of a step
 _APART = 16  # pixels between two steps, at least: a dot and a gap
@@ -43,17 +43,17 @@ def fan(dilations, moved, theme, *, attends=False, title="", width=640, layer=52
     names = ["input", *(f"dilation {dilation}" for dilation in dilations), *(["attention"] if attends else [])]
     lit, edges = _paths(n, jumps)
     lit[0] = moved[::-1] > 0
-    width, height = max(at_least(width), _APART * n), layer * len(names)
+    width, height = max(least_plane(width), _APART * n), layer * len(names)
     level = Ticks([at + 0.5 for at in range(len(names))], names[::-1], 0)
     plane = Plane(
         width, height, columns=n, rows=len(names),
-        x_axis=axis(ticks(counted(n), width / n, across=True), "step", theme.muted),
-        y_axis=axis(level, "", theme.muted),
+        x_axis=labelled_axis(tick_labels(counted(n), width / n, across=True), "step", theme.muted),
+        y_axis=labelled_axis(level, "", theme.muted),
     )  # fmt: skip
     layers = [_edges(edges, plane, theme), _dots(lit, moved, names, plane, theme)]
     reached = int((moved > 0).sum())
     what = f"{title or 'Receptive field'}: of {n} steps {reached} reach the last output."
-    return dressed(plane.figure([layer for layer in layers if layer], title), theme, what)
+    return dressed_layout(plane.figure([layer for layer in layers if layer], title), theme, what)
 
 
 def _paths(n, jumps):
@@ -92,7 +92,7 @@ def _dots(lit, moved, names, plane, theme):
         number(moved[lit.shape[1] - 1 - s]) if at == 0 else ("on a path" if there else "no path")
         for at, s, there in zip(layer, step, on, strict=True)
     ]
-    says = tooltip(("step", "step"), ("layer", "layer"), ("shown", "moves the last output"))
+    says = plane_tooltip(("step", "step"), ("layer", "layer"), ("shown", "moves the last output"))
     mark = alt.Chart(table).mark_point(shape="circle", size=_DOT, opacity=1, strokeWidth=2)
     fill, edge = alt.Fill("fill:N", scale=None), alt.Stroke("edge:N", scale=None)
     return mark.encode(**plane.at(), fill=fill, stroke=edge, tooltip=says)

@@ -6,10 +6,10 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from attn.charts.labels import LINE, number, pixels
-from attn.charts.layout import dressed
+from attn.charts.labels import LINE, label_pixels, number
+from attn.charts.layout import dressed_layout
 from attn.charts.message import message
-from attn.charts.plane import Plane, at_least, tooltip
+from attn.charts.plane import Plane, least_plane, plane_tooltip
 
 _RADIUS = 0.4  # of a dial's width
 _FINE = 96  # corners of a circle
@@ -49,7 +49,7 @@ def dials(query, key, theme, *, names, query_name="query", key_name="key", selec
         )
     if not query.size:
         return message("Nothing to show.", theme, title)
-    side = int(at_least(min(width / query.size, 260)))
+    side = int(least_plane(min(width / query.size, 260)))
     plane = Plane(side * query.size, int(side + 2.6 * LINE), columns=query.size, rows=1 + 2.6 * LINE / side)
     layers = [_circles(query.size, plane, theme, selected), _between(query, key, plane, theme)]
     for angles, color, name in ((query, theme.query, query_name), (key, theme.key, key_name)):
@@ -58,7 +58,7 @@ def dials(query, key, theme, *, names, query_name="query", key_name="key", selec
     what = f"{title or 'Dials'}: " + "; ".join(
         f"{name}: {_degrees(b - a)} apart" for name, a, b in zip(names, query, key, strict=True)
     )
-    return dressed(plane.figure(layers, title), theme, f"{what}.")
+    return dressed_layout(plane.figure(layers, title), theme, f"{what}.")
 
 
 def _degrees(angle):
@@ -110,7 +110,7 @@ def _hands(angles, color, name, names, plane):
     x2, y2 = _at(dial, angles)
     table = pd.DataFrame({"x": dial + 0.5, "y": 0.5, "x2": x2, "y2": y2, "hand": name, "dial": list(names)})
     table["turned"] = [f"{number(math.degrees(angle), 4)}°" for angle in angles]
-    says = tooltip(("hand", "hand"), ("dial", "dial"), ("turned", "turned by"))
+    says = plane_tooltip(("hand", "hand"), ("dial", "dial"), ("turned", "turned by"))
     line = alt.Chart(table).mark_rule(color=color, strokeWidth=4, strokeCap="round", tooltip=None)
     tip = alt.Chart(table).mark_circle(color=color, size=130, opacity=1)
     return [line.encode(**plane.box()), tip.encode(**plane.at("x2", "y2"), tooltip=says)]
@@ -129,7 +129,7 @@ def _words(names, apart, plane, theme):
 
 def _legend(query_name, key_name, plane, theme):
     """Return a layer that says in their colours what the hands are, above the first dials."""
-    apart = (pixels(query_name) * 1.1 + 20) / plane.cell_width  # bold
+    apart = (label_pixels(query_name) * 1.1 + 20) / plane.cell_width  # bold
     table = pd.DataFrame({"x": [0.1, 0.1 + apart], "y": 0.0, "text": [query_name, key_name]})
     table["ink"] = [theme.query, theme.key]
     return plane.texts(table, align="left", fontWeight=700)

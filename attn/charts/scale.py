@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import altair as alt
 import numpy as np
 
-from attn.charts.labels import lookup, number, pixels
+from attn.charts.labels import label_lookup, label_pixels, number
 from attn.charts.theme import Theme, blend
 
 KINDS = ("weights", "signed", "magnitude")
@@ -96,13 +96,13 @@ class ColourScale:
             titlePadding=8,
             orient="bottom",
             direction="horizontal",
-            gradientLength=max(length, 2 * (max(map(pixels, texts)) + pixels(texts[1]) / 2 + 8)),
+            gradientLength=max(length, 2 * (max(map(label_pixels, texts)) + label_pixels(texts[1]) / 2 + 8)),
             gradientThickness=12,
             gradientOpacity=1,
             gradientStrokeColor=self.theme.grid,
             gradientStrokeWidth=1,
             values=at,
-            labelExpr=lookup(texts, at),
+            labelExpr=label_lookup(texts, at),
             labelOverlap=False,
             offset=12,
         )

@@ -133,7 +133,7 @@ def theme_named(name):
     return themes[name]
 
 
-def config(theme):
+def theme_config(theme):
     """Return what every figure of `theme` shares: background, type, axes, legends and titles."""
     small = {"labelFont": FONT, "labelFontSize": FONT_SIZE, "titleFont": FONT, "titleFontSize": FONT_SIZE}
     return {
@@ -199,7 +199,7 @@ def hex_of(colour):
     return "#" + "".join(f"{round(float(part)):02X}" for part in colour)
 
 
-def ink_on(fill):
+def theme_ink(fill):
     """Return the ink, black or white, that reads better on colours `fill`.
 
     Parameters
@@ -218,7 +218,7 @@ def ink_on(fill):
 
     Examples
     --------
-    >>> ink_on(rgb("#FFFFFF")).item(), ink_on(rgb("#08306B")).item()
+    >>> theme_ink(rgb("#FFFFFF")).item(), theme_ink(rgb("#08306B")).item()
     ('#000000', '#FFFFFF')
     """
     contrast = np.stack([contrast_ratio(fill, rgb(ink)) for ink in _INKS])

@@ -6,14 +6,14 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from attn.charts.labels import pixels, shorten, visible
-from attn.charts.layout import dressed
-from attn.charts.marks import chosen
+from attn.charts.labels import label_pixels, shorten_label, visible_label
+from attn.charts.layout import dressed_layout
+from attn.charts.marks import selectable_mark
 from attn.charts.message import message
 from attn.charts.options import Pick
-from attn.charts.plane import Plane, tooltip
+from attn.charts.plane import Plane, plane_tooltip
 from attn.charts.scale import colour_scale
-from attn.charts.theme import hex_of, ink_on
+from attn.charts.theme import hex_of, theme_ink
 
 _GAP = 8  # pixels between tokens
 _BELOW = 30  # pixels for what stands below a line of tokens
@@ -56,30 +56,30 @@ def token_strip(tokens, theme, *, weights=None, size=18, width=880, pick=Pick(),
     if weights is not None:
         weights = np.asarray(weights, dtype=float)[:most]
         colours = colour_scale(weights, theme).colours(weights)
-        boxes["fill"], boxes["ink"] = [hex_of(colour) for colour in colours], ink_on(colours)
+        boxes["fill"], boxes["ink"] = [hex_of(colour) for colour in colours], theme_ink(colours)
         boxes["note"] = [f"{weight:.2f}" for weight in weights]
         fields.append(("note", "weight"))
     wide, tall = int(boxes["x2"].max()) + 4, int(boxes["y2"].max()) + 24
     plane = Plane(wide, tall, columns=wide, rows=tall)
     fill, edge = alt.Fill("fill:N", scale=None), alt.Stroke("edge:N", scale=None)
-    says = tooltip(*fields)
+    says = plane_tooltip(*fields)
     mark = alt.Chart(boxes).mark_rect(cornerRadius=6, strokeWidth=2)
     mark = mark.encode(**plane.box(), fill=fill, stroke=edge, tooltip=says)
     notes = boxes[["middle", "below", "note"]].rename(columns={"note": "text"})
     layers = [
-        chosen(mark, pick.select, "row", "column"),
+        selectable_mark(mark, pick.select, "row", "column"),
         plane.texts(boxes, "middle", "centre", says, fontSize=size),
         plane.texts(notes, "middle", "below", color=theme.muted),
     ]
-    return dressed(plane.figure(layers), theme, f"{len(tokens)} tokens: {' '.join(shown)}")
+    return dressed_layout(plane.figure(layers), theme, f"{len(tokens)} tokens: {' '.join(shown)}")
 
 
 def _placed(tokens, width, size):
     """Return the box of every token, line after line."""
     boxes, x, y, height = [], 2, 2, 2.2 * size
     for token in tokens:
-        text = shorten(visible(token), 24)
-        wide = max(pixels(text, size) + 1.2 * size, 2 * size)
+        text = shorten_label(visible_label(token), 24)
+        wide = max(label_pixels(text, size) + 1.2 * size, 2 * size)
         if x > 2 and x + wide > width:
             x, y = 2, y + height + _BELOW
         box = {"text": text, "x": x, "x2": x + wide, "y": y, "y2": y + height}

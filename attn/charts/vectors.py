@@ -6,10 +6,10 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from attn.charts.labels import Ticks, axis, number
-from attn.charts.layout import dressed
-from attn.charts.marks import chosen
-from attn.charts.plane import Plane, at_least, tooltip
+from attn.charts.labels import Ticks, labelled_axis, number
+from attn.charts.layout import dressed_layout
+from attn.charts.marks import selectable_mark
+from attn.charts.plane import Plane, least_plane, plane_tooltip
 
 _CLICKS = 24  # places to click at, across and down
 _MOST_STEPS = 400  # points of a trail that are drawn
@@ -62,8 +62,8 @@ def arrows(
             f"vectors must be pairs with a label and a colour each, got {vectors.shape}, "
             f"{len(labels)} labels and {len(colors)} colours"
         )
-    limit = reach(vectors if trail is None else np.vstack([vectors, trail]))
-    plane = _plane(limit, at_least(size), theme)
+    limit = _reach(vectors if trail is None else np.vstack([vectors, trail]))
+    plane = _plane(limit, least_plane(size), theme)
     strong = np.full(len(vectors), 0.4) if strong is None else np.asarray(strong, dtype=float)
     layers = _ground(plane, limit, theme)
     if trail is not None:
@@ -72,15 +72,15 @@ def arrows(
     if select:
         layers.append(_clicks(plane, limit, select))
     ends = "; ".join(f"{label} at {number(x)}, {number(y)}" for label, (x, y) in zip(labels, vectors, strict=True))
-    return dressed(plane.figure(layers, title), theme, f"{title or 'Vectors'}: arrows from the origin, {ends}.")
+    return dressed_layout(plane.figure(layers, title), theme, f"{title or 'Vectors'}: arrows from the origin, {ends}.")
 
 
-def reach(vectors):
+def _reach(vectors):
     """Return how far a plane must reach for vectors to lie in it, a round number.
 
     Examples
     --------
-    >>> reach(np.array([[1.0, 2.0], [-0.5, 0]])), reach(np.array([[0.0, 0.3]])), reach(np.array([[60.0, 0.0]]))
+    >>> _reach(np.array([[1.0, 2.0], [-0.5, 0]])), _reach(np.array([[0.0, 0.3]])), _reach(np.array([[60.0, 0.0]]))
     (3.0, 1.0, 80.0)
     """
     longest = max(float(np.abs(vectors).max(initial=0)), 0.8) * 1.15
@@ -96,8 +96,8 @@ def _plane(limit, size, theme):
     across, down = Ticks(at.tolist(), texts, 0), Ticks(at.tolist(), texts[::-1], 0)
     return Plane(
         size, size, columns=2 * limit, rows=2 * limit,
-        x_axis=axis(across, "", theme.muted, labelColor=theme.muted),
-        y_axis=axis(down, "", theme.muted, labelColor=theme.muted),
+        x_axis=labelled_axis(across, "", theme.muted, labelColor=theme.muted),
+        y_axis=labelled_axis(down, "", theme.muted, labelColor=theme.muted),
     )  # fmt: skip
 
 
@@ -132,7 +132,7 @@ def _arrows(vectors, labels, colors, strong, plane, limit):
     )
     beyond = 16 * limit * 2 / plane.width  # pixels from a tip to its name
     table["name_x"], table["name_y"] = table["tip_x"] + beyond * x / length, table["tip_y"] - beyond * y / length
-    color, says = alt.Color("ink:N", scale=None), tooltip(("text", "vector"), ("shown", "is"))
+    color, says = alt.Color("ink:N", scale=None), plane_tooltip(("text", "vector"), ("shown", "is"))
     shafts = alt.Chart(table).mark_rule(strokeCap="round").encode(
         **plane.box(), color=color, size=alt.Size("wide:Q", scale=None), tooltip=says
     )  # fmt: skip
@@ -163,4 +163,4 @@ def _clicks(plane, limit, select):
     table[["x", "x2", "y", "y2"]] -= half
     table[["x", "y"]] = table[["x", "y"]].clip(lower=0)
     touch = alt.Chart(table).mark_rect(opacity=0, tooltip=None).encode(**plane.box())
-    return chosen(touch, select, "across", "up")
+    return selectable_mark(touch, select, "across", "up")

@@ -52,12 +52,12 @@ class Measured(NamedTuple):
     bytes: int | None  # the most memory beyond the inputs; None where the system does not tell
 
 
-def lengths_up_to(most: int, least: int = 128) -> list[int]:
+def timing_lengths(most: int, least: int = 128) -> list[int]:
     """Return the lengths to measure: powers of two from `least`, and `most` itself at the end.
 
     Examples
     --------
-    >>> lengths_up_to(1500)
+    >>> timing_lengths(1500)
     [128, 256, 512, 1024, 1500]
     """
     lengths = []
@@ -67,12 +67,12 @@ def lengths_up_to(most: int, least: int = 128) -> list[int]:
     return [*lengths, most]
 
 
-def cores() -> int:
+def timing_cores() -> int:
     """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def spare_memory(most: float = 2e9) -> float:
+def timing_memory(most: float = 2e9) -> float:
     """Return how many bytes may be taken without harm: half of what is free, and never more than `most`."""
     free = [2 * most]
     with suppress(OSError, ValueError, StopIteration):
@@ -83,18 +83,18 @@ def spare_memory(most: float = 2e9) -> float:
     return max(0.0, min(free) / 2)
 
 
-def fits(contestant: str, n: int, num_heads: int, limit: float) -> bool:
+def timing_fits(contestant: str, n: int, num_heads: int, limit: float) -> bool:
     """Return whether a contestant needs at most so many bytes for n tokens.
 
     Examples
     --------
-    >>> fits("naive", 8192, 4, 2e9), fits("tiles", 8192, 4, 2e9)
+    >>> timing_fits("naive", 8192, 4, 2e9), timing_fits("tiles", 8192, 4, 2e9)
     (False, True)
     """
     return _COPIES.get(contestant, 0) * cost.score_bytes(num_heads, n, n) <= limit
 
 
-def measure(
+def measure_timing(
     lengths: Sequence[int],
     *,
     num_heads: int = 4,
@@ -117,7 +117,7 @@ def measure(
     contestants
         Some of `CONTESTANTS`.
     limit
-        Bytes; what would take more is left out. By default `spare_memory`.
+        Bytes; what would take more is left out. By default `timing_memory`.
 
     Yields
     ------
@@ -135,11 +135,11 @@ def measure(
     if unknown := set(contestants) - set(CONTESTANTS):
         raise ValueError(f"contestants must be among {', '.join(CONTESTANTS)}, got {', '.join(sorted(unknown))}")
     until = time.monotonic() + LONGEST_RUN
-    limit = spare_memory() if limit is None else limit
+    limit = timing_memory() if limit is None else limit
     for name in contestants:
         job = {
             "contestant": name,
-            "lengths": [n for n in lengths if fits(name, n, num_heads, limit)],
+            "lengths": [n for n in lengths if timing_fits(name, n, num_heads, limit)],
             "num_heads": num_heads,
             "d_k": d_k,
             "causal": causal,
@@ -192,7 +192,7 @@ def _listen(pipe, said):
     said.put("")
 
 
-def whole_matrix(query: np.ndarray, key: np.ndarray, value: np.ndarray, *, causal: bool = False) -> np.ndarray:
+def timing_whole_matrix(query: np.ndarray, key: np.ndarray, value: np.ndarray, *, causal: bool = False) -> np.ndarray:
     """Return the context, with one matrix of scores that becomes that of the weights.
 
     What a reader of the formula would write in numpy: unlike `attn.scaled_dot_product_attention` it keeps no
@@ -200,7 +200,7 @@ def whole_matrix(query: np.ndarray, key: np.ndarray, value: np.ndarray, *, causa
 
     Examples
     --------
-    >>> whole_matrix(np.zeros((1, 2, 1)), np.zeros((1, 2, 1)), np.array([[[1.0], [3.0]]]), causal=True).ravel()
+    >>> timing_whole_matrix(np.zeros((1, 2, 1)), np.zeros((1, 2, 1)), np.array([[[1.0], [3.0]]]), causal=True).ravel()
     array([1., 2.])
     """
     scores = query @ key.swapaxes(-1, -2)  # (num_heads, n, n)
@@ -259,7 +259,7 @@ def _fastest(attend, inputs, clock):
 def _prepared(contestant, causal, threads):
     """Return a function of query, key and value."""
     if contestant == "naive":
-        return partial(whole_matrix, causal=causal)
+        return partial(timing_whole_matrix, causal=causal)
     if contestant == "tiles":
 
         def in_tiles(*inputs):

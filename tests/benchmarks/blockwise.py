@@ -66,7 +66,7 @@ def speed(rounds, threads):
     """Print times and ratios with so many threads."""
     clock = time.thread_time if threads == 1 else time.perf_counter
     torch.set_num_threads(threads)
-    most = timing.cores()
+    most = timing.timing_cores()
     product = peak(rounds, clock) if threads == most > 1 else None
     with one_numpy_thread():
         product = product or peak(rounds, clock)
@@ -87,11 +87,11 @@ def speed(rounds, threads):
 def memory(n=8192):
     """Print the memory of each way for a long text, with as many heads as eager has room for."""
     heads = HEADS
-    while heads > 1 and not timing.fits("eager", n, heads, 1.6 * timing.spare_memory(math.inf)):
+    while heads > 1 and not timing.timing_fits("eager", n, heads, 1.6 * timing.timing_memory(math.inf)):
         heads -= 1
     found = {}
     for name in ("tiles", "eager", "fused"):
-        run = timing.measure([n], num_heads=heads, contestants=(name,), limit=float("inf"))
+        run = timing.measure_timing([n], num_heads=heads, contestants=(name,), limit=float("inf"))
         (found[name],) = (one.bytes for one in run if one)
     told = ", ".join(f"{name} {size / 1e6:,.0f} MB" for name, size in found.items())
     print(f"{n:,} tokens, {heads} heads: {told}; tiles take {found['tiles'] / found['eager']:.3f} of eager (0.1)")
@@ -100,7 +100,7 @@ def memory(n=8192):
 def main(rounds=5):
     """Measure."""
     torch.set_grad_enabled(False)
-    for threads in sorted({1, timing.cores()}):
+    for threads in sorted({1, timing.timing_cores()}):
         speed(rounds, threads)
     memory()
 

@@ -4,8 +4,8 @@ import numpy as np
 import streamlit as st
 
 from attn import charts
-from attn.charts.labels import pixels
-from attn.charts.plane import at_least
+from attn.charts.labels import label_pixels
+from attn.charts.plane import least_plane
 from attn.data import published
 from attn.ui.page import page_code, page_figure, page_theme
 from attn.ui.shown_code import LIGHT, Source, shown_code
@@ -44,10 +44,10 @@ def published_tables_tab(state, known, remarks=None):
 
 def _layout(table):
     """Return how many measures stand side by side, and the pixels of the longest bar."""
-    aside = max(map(pixels, table.names)) + 90  # for names and numbers
+    aside = max(map(label_pixels, table.names)) + 90  # for names and numbers
     beside = next(n for n in (4, 3, 2, 1) if n == 1 or page_width() / n - aside >= _NARROWEST)
     beside = min(beside, len(table.measures))
-    return beside, int(min(at_least(page_width() / beside - aside), 420))
+    return beside, int(min(least_plane(page_width() / beside - aside), 420))
 
 
 def _picture(table, beside, width, theme):

@@ -9,7 +9,7 @@ import streamlit as st
 
 from attn import analysis, charts, scaled_dot_product_attention, softmax
 from attn.charts.labels import number
-from attn.charts.plane import at_least
+from attn.charts.plane import least_plane
 from attn.data import examples
 from attn.functional import share_of_sum, softmax_jacobian
 from attn.ui.link import link_choice, link_real, link_string, link_whole
@@ -159,7 +159,7 @@ def softmax_page_picture(result, width):
 
 def _bar_width(room):
     """Return the pixels of the longest bar of three pictures side by side."""
-    return int(at_least(room / 3 - 110))
+    return int(least_plane(room / 3 - 110))
 
 
 def _picture(scores, exponentials, weights, width, theme):

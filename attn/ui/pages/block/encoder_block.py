@@ -11,7 +11,7 @@ import streamlit as st
 from attn import block, charts, multi_head_attention, positions
 from attn.analysis import sensitivity
 from attn.charts.labels import LINE, number
-from attn.charts.plane import at_least
+from attn.charts.plane import least_plane
 from attn.data import examples
 from attn.functional import layer_norm
 from attn.multi_head import divisors
@@ -351,7 +351,7 @@ def encoder_block_effects_picture(result, theme):
 
 def _map_size(columns, rows, free):
     """Return width and height in pixels: square cells, unless rows would be too low for their names."""
-    cell = min(at_least(free, columns) / columns, 34)
+    cell = min(least_plane(free, columns) / columns, 34)
     return int(cell * columns), int(max(cell, LINE + 4) * rows)
 
 

@@ -5,7 +5,7 @@ import streamlit as st
 
 from attn import charts, multi_head_attention, softmax
 from attn.analysis import sensitivity
-from attn.charts.labels import number, pixels
+from attn.charts.labels import label_pixels, number
 from attn.ui.controls.sentence import LONGEST
 from attn.ui.page import page_figure, page_reading, page_theme
 from attn.ui.pages.block.encoder_block import encoder_block_norms
@@ -88,7 +88,7 @@ def _graph_in_words(result, head, weights):
 
 def _graph_picture(result, weights, fixed, head):
     """Draw both graphs."""
-    words = max(map(pixels, result.labels)) + 16
+    words = max(map(label_pixels, result.labels)) + 16
     shared = {
         "limit": float(max(weights.max(), fixed.max())),
         "across": int(min(max(page_width() / 2 - 2 * words - 30, 120), 460)),

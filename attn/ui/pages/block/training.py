@@ -5,7 +5,7 @@ import streamlit as st
 
 from attn import charts, cost, training_recipe
 from attn.charts import Curve
-from attn.charts.labels import aligned, number
+from attn.charts.labels import aligned_labels, number
 from attn.ui.page import page_figure, page_reading, page_theme
 from attn.ui.pages.block.setup import DROPPED, LESSONS
 from attn.ui.width import page_width
@@ -195,7 +195,7 @@ def _dropout_in_words(result, whole, kept, p, weights):
 def _dropped_weights(result, whole, kept):
     """Draw the weights of a head before and after, and what rows sum to."""
     labels, scale = result.labels, charts.Scale(float(max(whole.max(), kept.max())))
-    sums = aligned(kept.sum(axis=1))
+    sums = aligned_labels(kept.sum(axis=1))
     return charts.panels(
         page_theme(),
         page_width(),

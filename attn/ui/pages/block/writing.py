@@ -8,7 +8,7 @@ import streamlit as st
 from attn import charts
 from attn.architectures import beam_search
 from attn.charts import Curve
-from attn.charts.labels import number, shorten
+from attn.charts.labels import number, shorten_label
 from attn.data import examples
 from attn.ui.controls.sentence import sentence_words
 from attn.ui.page import page_figure, page_reading, page_theme
@@ -153,7 +153,7 @@ def _short(text):
     words = text.split()
     if len(text) > _BESIDE:
         text = " ".join([*words[:2], "…", *words[-3:]])
-    return shorten(text, _BESIDE)
+    return shorten_label(text, _BESIDE)
 
 
 def _table(setup, pairs, ended, start):

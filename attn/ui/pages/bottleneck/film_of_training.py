@@ -7,7 +7,7 @@ import streamlit as st
 from attn import charts, trained
 from attn.architectures import seq2seq
 from attn.charts import Curve
-from attn.charts.labels import pixels
+from attn.charts.labels import label_pixels
 from attn.ui.page import page_figure, page_theme
 from attn.ui.pages.bottleneck.setup import FRAMES
 from attn.ui.pages.bottleneck.two_models import BESIDE, two_models_spread
@@ -53,7 +53,9 @@ def film_of_training_tab(state, result):
         size=_film_size(result),
     )  # fmt: skip
     alone = len(result.columns) > BESIDE
-    left = page_width() - (0 if alone else _film_size(result) + max(map(pixels, charts.token_labels(target))) + 80)
+    left = page_width() - (
+        0 if alone else _film_size(result) + max(map(label_pixels, charts.token_labels(target))) + 80
+    )
 
     def step_of(frame):
         return f"{steps[min(FRAMES, max(1, round(frame))) - 1]:,}"

@@ -6,7 +6,7 @@ import streamlit as st
 from attn import charts
 from attn.architectures.seq2seq import Bahdanau
 from attn.charts.labels import number
-from attn.charts.plane import at_least
+from attn.charts.plane import least_plane
 from attn.ui.page import page_figure, page_theme
 from attn.ui.pages.bottleneck.setup import PARTS, SIDES
 from attn.ui.state import as_text
@@ -99,7 +99,7 @@ def _gates(steps, order, labels):
     rows = [names] if len(names) <= 3 else [names[:2], names[2:]]
     drawn = []
     for row in rows:
-        width = int(at_least((page_width() - 70) / len(row) - 24))
+        width = int(least_plane((page_width() - 70) / len(row) - 24))
         drawn.append(charts.beside(*(_gate(steps, name, order, labels, width, name == row[0]) for name in row)))
     return charts.above(*drawn)
 

@@ -71,12 +71,12 @@ class Run(NamedTuple):
     @property
     def lengths(self):
         """The lengths that were asked for."""
-        return timing.lengths_up_to(self.setup.most)
+        return timing.timing_lengths(self.setup.most)
 
     @property
     def job(self):
-        """What is asked for, as `attn.pretrained.timing.measure` takes it."""
-        threads = timing.cores() if self.setup.cores == "all" else 1
+        """What is asked for, as `attn.pretrained.timing.measure_timing` takes it."""
+        threads = timing.timing_cores() if self.setup.cores == "all" else 1
         return {"num_heads": self.setup.heads, "causal": self.setup.causal, "threads": threads}
 
     def of(self, contestant):
@@ -94,10 +94,12 @@ def begin_cost_timing(state, setup):
     run = st.session_state[state.key("run")] = Run(setup, [])
 
     def work(progress, should_stop):
-        limit = timing.spare_memory()
-        expected = sum(timing.fits(name, n, setup.heads, limit) for name in timing.CONTESTANTS for n in run.lengths)
+        limit = timing.timing_memory()
+        expected = sum(
+            timing.timing_fits(name, n, setup.heads, limit) for name in timing.CONTESTANTS for n in run.lengths
+        )
         progress(0, expected)
-        with closing(timing.measure(run.lengths, limit=limit, **run.job)) as found:
+        with closing(timing.measure_timing(run.lengths, limit=limit, **run.job)) as found:
             for one in found:
                 if should_stop():
                     break
@@ -158,7 +160,7 @@ def _measured_curve(run, contestant, field):
 def _measured_reading(run):
     """Say what was measured, and what it shows at the longest length that all of them reached."""
     s = run.setup
-    cores = "one core each, by its own clock" if s.cores == "one" else f"{timing.cores()} cores"
+    cores = "one core each, by its own clock" if s.cores == "one" else f"{timing.timing_cores()} cores"
     heads = f"{s.heads} head{'s' if s.heads > 1 else ''} of 64"
     sentences = [
         f"Measured here: {heads}, float32, {'causal, ' if s.causal else ''}{cores}, each the fastest of "

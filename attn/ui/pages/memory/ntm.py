@@ -5,7 +5,7 @@ import streamlit as st
 
 from attn import charts
 from attn.architectures import turing_machine
-from attn.charts.labels import fixed
+from attn.charts.labels import fixed_labels
 from attn.ui.page import page_code, page_figure, page_reading, page_tabs, page_theme
 from attn.ui.pages.memory.setup import MATCH, MEMORIES, STAGES, TABS, memory_letter
 from attn.ui.shown_code import LIGHT, shown_code
@@ -144,7 +144,7 @@ def _write(setup, rows, weights, labels, wide):
     erase, add = [setup.erase_1, setup.erase_2], [setup.add_1, setup.add_2]
     written = turing_machine.write(rows, weights, erase, add)
     best = int(weights.argmax())
-    numbers = ", ".join(fixed(written.memory[best], 3))
+    numbers = ", ".join(fixed_labels(written.memory[best], 3))
     m = memory_letter("key", "M")
     page_reading(
         f"The same weights write. Every row first loses its weight times the share to erase ({erase[0]:g}, "
@@ -178,7 +178,7 @@ def _ntm_in_words(setup, previous, steps, read):
     by_content = "weighs all rows alike" if flat else f"puts **{steps.content[content]:.3f}** on row {content + 1}"
     moved = f"moved by {setup.shift:g}" if setup.shift else "not moved"
     moved += f" and blurred by {setup.blur:g}" if setup.blur else ""
-    numbers = ", ".join(fixed(read, 3))
+    numbers = ", ".join(fixed_labels(read, 3))
     return (
         f"Looking for ({setup.across:g}, {setup.up:g}), content alone {by_content}. A share of {setup.gate:g} of that "
         f"is mixed with the step before, which stood on row {int(previous.argmax()) + 1}; {moved}, then sharpened, "

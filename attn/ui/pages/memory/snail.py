@@ -5,7 +5,7 @@ import streamlit as st
 
 from attn import charts
 from attn.architectures import snail
-from attn.charts.plane import at_least
+from attn.charts.plane import least_plane
 from attn.ui.page import page_code, page_figure, page_reading, page_tabs, page_theme
 from attn.ui.pages.memory.setup import TABS
 from attn.ui.shown_code import LIGHT, shown_code
@@ -49,7 +49,7 @@ def _fan_layout(steps):
     half, layer = page_width() / 2 - 130, int(max(52, min(72, page_width() / 20)))
     if half >= 26 * steps:
         return {"side_by_side": True, "width": int(min(half, 96 * steps)), "layer": layer}
-    return {"side_by_side": False, "width": int(min(at_least(page_width() - 130), 96 * steps)), "layer": layer}
+    return {"side_by_side": False, "width": int(min(least_plane(page_width() - 130), 96 * steps)), "layer": layer}
 
 
 def _measure(n_steps, channels, attends, seed):
@@ -101,7 +101,10 @@ def _lags(setup, moved):
         "not at all, to the last digit."
     )
     rows, columns = RULES, [str(lag) for lag in range(setup.steps)]
-    values, wide = np.stack(list(moved.values())), int(min(at_least(page_width() - 280, setup.steps), 88 * setup.steps))
+    values, wide = (
+        np.stack(list(moved.values())),
+        int(min(least_plane(page_width() - 280, setup.steps), 88 * setup.steps)),
+    )
     picture = charts.heatmap(
         values, rows, columns, page_theme(), kind="magnitude", size=(wide, 112), axes=("", "steps back"),
         scale=charts.Scale(log=True, name="moved by"), style=charts.Style(square=False),
