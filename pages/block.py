@@ -44,10 +44,10 @@ SHOWN = {
     "heads": lambda: heads_added_up.heads_added_up_tab(page, result),
     "uses": lambda: three_uses.three_uses_tab(page, result),
     "stack": lambda: stack.stack_tab(page, result),
-    "training": lambda: training.training_tab(page, result),
+    "training": lambda: training.block_training_tab(page, result),
     "writing": lambda: writing.block_writing_tab(page, result),
     "graph": lambda: graph.graph_tab(page, result),
-    "published": lambda: published_tables_tab(page, PRINTED, training.work_of_training()),
+    "published": lambda: published_tables_tab(page, PRINTED, training.block_training_work()),
     "code": lambda: ui.page_code(encoder_block.encoder_block_code(result)),
 }
 ui.page_tabs(page, TABS, SHOWN)

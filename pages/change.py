@@ -12,11 +12,11 @@ from attn.ui.pages.change import effects, sweep, words, writing
 from attn.ui.pages.change.controls import (
     change_controls,
     change_controls_untouched,
+    change_paint_controls,
+    change_paint_controls_open,
     click_head_control,
     look_at_head_control,
     paint_control_cell,
-    paint_controls,
-    paint_controls_open,
     preset_control,
     switch_head_control,
     take_back_change_controls,
@@ -92,12 +92,14 @@ def head_tab():
         st.caption("This text is too long for every head to be kept; choose a shorter one to look at its weights.")
     else:
         look = effect_charts.change_chart_weights(effect, setup)
-        if paint_controls_open(setup):
-            paint_controls(page, look[0])
+        if change_paint_controls_open(setup):
+            change_paint_controls(page, look[0])
         ui.page_figure(
             effect_charts.change_map_charts(look, setup, effect, theme, width),
-            f"change.head.{setup.painted}" if paint_controls_open(setup) else "change.head",
-            on_pick=(lambda row, column: paint_control_cell(page, row, column)) if paint_controls_open(setup) else None,
+            f"change.head.{setup.painted}" if change_paint_controls_open(setup) else "change.head",
+            on_pick=(lambda row, column: paint_control_cell(page, row, column))
+            if change_paint_controls_open(setup)
+            else None,
             tables={
                 "before": lambda: charts.csv(look[0], *look[3:]),
                 "after": lambda: charts.csv(look[1], *look[3:]),

@@ -4,7 +4,7 @@ import streamlit as st
 
 from attn import ui
 from attn.ui.pages.memory import image, lstmn, ntm, patches, pointer, snail
-from attn.ui.pages.memory.setup import PARTS, Setup, memory_published_tab
+from attn.ui.pages.memory.setup import PARTS, Setup, memory_setup_published_tab
 
 CONTROLS = {
     "ntm": ntm.memory_ntm_controls,
@@ -21,7 +21,7 @@ SHOWN = {
     "snail": snail.memory_snail_tab,
     "image": image.memory_image_tab,
     "patches": patches.memory_patches_tab,
-    "published": memory_published_tab,
+    "published": memory_setup_published_tab,
 }
 
 page = ui.begin_page("memory", "Can attention also write, point and see?", Setup)

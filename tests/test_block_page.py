@@ -264,7 +264,7 @@ def test_dropout_doubles_what_it_keeps_and_rolls_anew(dropped):
 
 
 def test_the_mean_of_more_checkpoints_is_nearer():
-    ends = [training.training_descent(1, count)[1][20:].mean() for count in (1, 5, 20)]
+    ends = [training.block_training_descent(1, count)[1][20:].mean() for count in (1, 5, 20)]
     assert ends[0] > 1.7 * ends[1] > 1.7 * 1.7 * ends[2]
     app = opened("block", tab="Training", lesson="averaging", mean_of="5")
     assert told(app, r"the mean of the last 5 \*\*([\d.]+)\*\*") < told(app, r"last checkpoint is \*\*([\d.]+)\*\*")

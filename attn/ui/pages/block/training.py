@@ -17,7 +17,7 @@ _CHECKPOINTS, _APART = 60, 20  # that are written on the way, and steps from one
 _TWO_CHARTS = 1000  # pixels of room from which two charts stand side by side
 
 
-def training_tab(state, result):
+def block_training_tab(state, result):
     """Draw the chosen part of training."""
     st.segmented_control(
         "Part of training", LESSONS, format_func=LESSONS.get, key=state.key("lesson"), required=True,
@@ -232,7 +232,7 @@ def _averaging(state, result):
         help="Checkpoints: the paper's base model took 5, its big one 20, written every ten minutes.",
     )  # fmt: skip
     count = state.get("mean_of")
-    last, mean = training_descent(result.setup.seed, count)
+    last, mean = block_training_descent(result.setup.seed, count)
     page_reading(
         _averaging_in_words(last, mean, count),
         r"\bar w = \frac{1}{m} \sum_{i=0}^{m-1} w_{t-i}",
@@ -255,7 +255,7 @@ def _averaging(state, result):
     )
 
 
-def training_descent(seed, count):
+def block_training_descent(seed, count):
     """Descend a bowl by noisy gradients, and return how far the checkpoints are from its lowest point.
 
     Returns
@@ -285,7 +285,7 @@ def _averaging_in_words(last, mean, count):
     return f"{told}, the mean of the last {count} **{number(mean[-1])}**: {way}."
 
 
-def work_of_training():
+def block_training_work():
     """Say how the printed work of training comes from hours and processors, and parameters from the settings."""
     base, big = (cost.training_operations(hours, 8, 9.5e12) for hours in (12, 3.5 * 24))
     return {

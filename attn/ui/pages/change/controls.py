@@ -185,7 +185,7 @@ def click_head_control(state, head):
     return switch_head_control(state, do, head) if do else look_at_head_control(state, head)
 
 
-def paint_controls_open(setup):
+def change_paint_controls_open(setup):
     """Return whether a click in the map of the chosen head paints its pattern."""
     return setup.pattern == PAINTED and setup.chosen in setup.patterned
 
@@ -195,7 +195,7 @@ def paint_control_cell(state, row, column):
     state.set(painted=tuple(sorted(set(state.get("painted")) ^ {(row, column)})))
 
 
-def paint_controls(state, weights):
+def change_paint_controls(state, weights):
     """Draw how to paint the pattern of the chosen head, whose own weights are (n_q, n_k)."""
     st.caption("Click a cell of the middle map to let its query look there, or no longer. Or begin with:")
     own = tuple((row, int(column)) for row, column in enumerate(weights.argmax(axis=1)))

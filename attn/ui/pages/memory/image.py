@@ -9,7 +9,7 @@ from attn.data import picture_files, pictures
 from attn.ui.controls.upload import UploadKind, upload_control
 from attn.ui.media import ImageInput
 from attn.ui.page import page_code, page_figure, page_reading, page_tabs, page_theme
-from attn.ui.pages.memory.setup import FEATURES, TABS, memory_letter
+from attn.ui.pages.memory.setup import FEATURES, TABS, memory_setup_letter
 from attn.ui.shown_code import LIGHT, Source, shown_code
 from attn.ui.width import page_width
 
@@ -71,7 +71,11 @@ def memory_image_tab(state, setup, chosen):
     picture, made = chosen
     x = memory_image_features(setup)(picture)
     steps, weights, output = _look(picture, x, *memory_image_matrices(setup), setup.factor, setup.pixel)
-    q, k, o = memory_letter("query", "g(x_j)"), memory_letter("key", "f(x_i)"), memory_letter("output", "o_j")
+    q, k, o = (
+        memory_setup_letter("query", "g(x_j)"),
+        memory_setup_letter("key", "f(x_i)"),
+        memory_setup_letter("output", "o_j"),
+    )
     page_reading(
         _pixels_in_words(setup, weights, output - picture),
         rf"\begin{{gathered}} \alpha_{{ij}} = \mathrm{{softmax}}_i\left({k}^\top {q}\right) \\ "
@@ -101,15 +105,15 @@ def _typed(state, axis):
 
 def memory_image_features(setup):
     """Return the function that describes the pixels of a picture."""
-    return image_colours_and_places if setup.features == "place" else image_colours
+    return memory_image_colours_and_places if setup.features == "place" else memory_image_colours
 
 
-def image_colours(picture):
+def memory_image_colours(picture):
     """Describe each pixel by its colour, (n, 3)."""
     return picture.reshape(-1, 3) - 0.5
 
 
-def image_colours_and_places(picture):
+def memory_image_colours_and_places(picture):
     """Describe each pixel by its colour and its place, (n, 5)."""
     down, across = np.indices(picture.shape[:2]).reshape(2, -1, 1) / len(picture) - 0.5
     return np.hstack([picture.reshape(-1, 3) - 0.5, across, down])

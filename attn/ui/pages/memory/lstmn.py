@@ -9,7 +9,7 @@ from attn.architectures import lstmn
 from attn.architectures.recurrent import Recurrent
 from attn.data import examples
 from attn.ui.page import page_code, page_figure, page_reading, page_tabs, page_theme
-from attn.ui.pages.memory.setup import DEFAULT_SENTENCE, TABS, memory_letter
+from attn.ui.pages.memory.setup import DEFAULT_SENTENCE, TABS, memory_setup_letter
 from attn.ui.shown_code import LIGHT, shown_code
 from attn.ui.state import as_text
 from attn.ui.width import page_width, tallest_at_width
@@ -67,7 +67,11 @@ def memory_lstmn_tab(state, setup):
     x, cell, looks = _cell_of(words, setup.seed, setup.focus)
     steps = _look_back(x, cell, looks)
     moved = _moved_before(x, cell, looks)
-    h, q, z = memory_letter("key", "h_i"), memory_letter("query", "x_t"), memory_letter("output", r"\tilde h_t")
+    h, q, z = (
+        memory_setup_letter("key", "h_i"),
+        memory_setup_letter("query", "x_t"),
+        memory_setup_letter("output", r"\tilde h_t"),
+    )
     page_reading(
         _looking_back_in_words(labels, steps, moved),
         rf"\begin{{gathered}} a_i = v^\top \tanh(W_h {h} + W_x {q} + W_s \tilde h_{{t-1}}) \\ "

@@ -7,7 +7,7 @@ from attn import charts
 from attn.architectures import turing_machine
 from attn.charts.labels import fixed_labels
 from attn.ui.page import page_code, page_figure, page_reading, page_tabs, page_theme
-from attn.ui.pages.memory.setup import MATCH, MEMORIES, STAGES, TABS, memory_letter
+from attn.ui.pages.memory.setup import MATCH, MEMORIES, STAGES, TABS, memory_setup_letter
 from attn.ui.shown_code import LIGHT, shown_code
 from attn.ui.width import page_width, tallest_at_width
 
@@ -145,7 +145,7 @@ def _write(setup, rows, weights, labels, wide):
     written = turing_machine.write(rows, weights, erase, add)
     best = int(weights.argmax())
     numbers = ", ".join(fixed_labels(written.memory[best], 3))
-    m = memory_letter("key", "M")
+    m = memory_setup_letter("key", "M")
     page_reading(
         f"The same weights write. Every row first loses its weight times the share to erase ({erase[0]:g}, "
         f"{erase[1]:g}) of itself, then gains its weight times what is added ({add[0]:g}, {add[1]:g}). Row "
@@ -188,7 +188,7 @@ def _ntm_in_words(setup, previous, steps, read):
 
 def _ntm_formula():
     """Return the four steps as LaTeX."""
-    k, m, r = memory_letter("query", "k"), memory_letter("key", "M"), memory_letter("output", "r")
+    k, m, r = memory_setup_letter("query", "k"), memory_setup_letter("key", "M"), memory_setup_letter("output", "r")
     return (
         rf"\begin{{gathered}} w^c = \mathrm{{softmax}}(\beta \cos({k}, {m})) \\ "
         r"w^g = g\,w^c + (1-g)\,w_{t-1} \\ \tilde w = w^g * s, \quad w \propto \tilde w^{\,\gamma} \\ "

@@ -9,7 +9,7 @@ from attn import alignment, charts, softmax
 from attn.architectures import image_attention
 from attn.ui.page import page_code, page_figure, page_reading, page_tabs, page_theme
 from attn.ui.pages.memory.image import GRID, PATCH, memory_image_picture_control
-from attn.ui.pages.memory.setup import TABS, memory_letter
+from attn.ui.pages.memory.setup import TABS, memory_setup_letter
 from attn.ui.shown_code import LIGHT, shown_code
 from attn.ui.state import as_text
 from attn.ui.width import page_width
@@ -106,7 +106,11 @@ def memory_patches_tab(state, setup, chosen):
         named = ", ".join(as_text(word) for word in unknown[:6])
         st.warning(f"No vector for {named}. These words have one: {', '.join(WORDS)}.")
     at = min(setup.word, len(words)) - 1
-    k, q, z = memory_letter("key", "a_i"), memory_letter("query", "h_t"), memory_letter("output", "z_t")
+    k, q, z = (
+        memory_setup_letter("key", "a_i"),
+        memory_setup_letter("query", "h_t"),
+        memory_setup_letter("output", "z_t"),
+    )
     page_reading(
         _looks_in_words(result),
         rf"\begin{{gathered}} \alpha_{{ti}} = \mathrm{{softmax}}_i\left({q}^\top {k}\right) \\ "

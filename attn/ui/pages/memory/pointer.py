@@ -9,7 +9,7 @@ from attn import charts
 from attn.architectures import pointer_network
 from attn.trained import pointer
 from attn.ui.page import page_code, page_figure, page_reading, page_tabs, page_theme
-from attn.ui.pages.memory.setup import DEFAULT_NUMBERS, TABS, memory_letter
+from attn.ui.pages.memory.setup import DEFAULT_NUMBERS, TABS, memory_setup_letter
 from attn.ui.shown_code import LIGHT, shown_code
 from attn.ui.state import as_text
 from attn.ui.width import page_width, tallest_at_width
@@ -100,7 +100,7 @@ def memory_pointer_tab(state, setup):
     pointed = _point(network, numbers, setup.leave_out)
     found = [numbers[at] for at in pointed.order]
     rows, columns = _names_of(numbers, pointed)
-    e, d = memory_letter("key", "e_j"), memory_letter("query", "d_i")
+    e, d = memory_setup_letter("key", "e_j"), memory_setup_letter("query", "d_i")
     page_reading(
         memory_pointer_in_words(numbers, found),
         rf"\begin{{gathered}} u_j = v^\top \tanh(W_1 {e} + W_2 {d}) \\ p = \mathrm{{softmax}}(u) \end{{gathered}}",

@@ -132,11 +132,11 @@ class Setup(Published, WordsAndPatches, Pixels, LookFar, LookBack, Point, ReadAn
     """Everything chosen on Memory."""
 
 
-def memory_published_tab(state, setup):
+def memory_setup_published_tab(state, setup):
     """Show what papers printed of the mechanisms on this page."""
     published_tables_tab(state, PRINTED)
 
 
-def memory_letter(role, name):
+def memory_setup_letter(role, name):
     """Return a letter as LaTeX in the colour of its role."""
     return rf"\textcolor{{{page_theme().role(role)}}}{{{name}}}"
