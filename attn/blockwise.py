@@ -12,7 +12,7 @@ from numpy.lib import introspect
 from numpy.typing import ArrayLike
 
 from attn.dot_product import check_fit, checked_mask, finite_number, leading_shape
-from attn.functional import as_floats
+from attn.functional import as_floats, fitted_sinks
 from attn.masks import Window, first_position, whole_number, window_sides
 
 
@@ -55,6 +55,7 @@ class _Heads(NamedTuple):
     broken: np.ndarray | None  # as value, where one was not finite
     mask: np.ndarray | None  # (kv_heads or 1, group or 1, n_q, n_k)
     bias: np.ndarray | None  # (kv_heads or 1, group or 1, n_q, n_k)
+    sinks: np.ndarray | None  # (kv_heads or 1, group or 1, n_q, 1)
     reach: np.ndarray  # (kv_heads or 1, 1, 1), largest score of a query of length 1
     ones: np.ndarray  # (keys of a tile, 1)
 
@@ -113,6 +114,7 @@ def attention(
     window: Window | None = None,
     scale: float | None = None,
     softcap: float | None = None,
+    sinks: ArrayLike | None = None,
     tile: tuple[int, int] | None = None,
     threads: int = 1,
 ) -> np.ndarray:
@@ -120,8 +122,9 @@ def attention(
 
     Parameters
     ----------
-    query, key, value, mask, bias, causal, query_offset, window, scale, softcap
-        As in `attn.scaled_dot_product_attention`.
+    query, key, value, mask, bias, causal, query_offset, window, scale, softcap, sinks
+        As in `attn.scaled_dot_product_attention`. Its ``top_k`` needs whole rows of scores, and there
+        is none here.
     tile
         Queries and keys of one tile. By default few enough for the cache of a core.
     threads
@@ -150,7 +153,8 @@ def attention(
         c' = e^{m - m'} c + \sum_j e^{s_j - m'} v_j,
 
     and the context is :math:`c / \ell` at the end: section 3 of [1]_, tiled as in section 3.1 of
-    [2]_. Tiles that causality or the window hides altogether are never computed.
+    [2]_. A sink :math:`s_0` is where it begins: :math:`m = s_0`, :math:`\ell = 1`, :math:`c = 0`. Tiles
+    that causality or the window hides altogether are never computed.
 
     References
     ----------
@@ -173,9 +177,11 @@ def attention(
         (bias,), _ = as_floats(bias)
         check_fit(bias.shape, shape, "bias")
         bias = bias.astype(query.dtype, copy=False)
+    if sinks is not None:
+        sinks = fitted_sinks(sinks, (*shape[:-1], 1), query.dtype)
     options = _options(query, key, bias, causal, query_offset, window, scale, softcap)
     context = np.empty((*(leading or (1,)), query.shape[-2], value.shape[-1]), dtype=query.dtype)
-    arrays = _axes((query, key, value), (mask, bias), context, shape[-2:])
+    arrays = _axes((query, key, value), (mask, bias, sinks), context, shape[-2:])
     cut = mask is not None or not options.left == options.right == math.inf
     tile = _tile(tile, arrays[0].shape[-4:-2], shape[-2:], _CUT if cut else _WHOLE)
     _in_threads(_tasks(arrays, options, context, *tile), threads)
@@ -204,8 +210,10 @@ def _axes(arrays, fitting, context, lengths):
     group = num_heads // num_kv_heads if num_kv_heads else 1
     query = np.broadcast_to(query, (*query.shape[:-3], num_heads, *query.shape[-2:]))
     query = query.reshape(*query.shape[:-3], num_kv_heads, group, *query.shape[-2:])
-    fitting = [None if each is None else _grouped(_leading(each, context.ndim), group, lengths) for each in fitting]
-    return query, key[..., None, :, :], value[..., None, :, :], *fitting
+    mask, bias, sinks = (None if each is None else _leading(each, context.ndim) for each in fitting)
+    mask, bias = (None if each is None else _grouped(each, group, lengths) for each in (mask, bias))
+    sinks = None if sinks is None else _grouped(sinks, group, (lengths[0], 1))
+    return query, key[..., None, :, :], value[..., None, :, :], mask, bias, sinks
 
 
 def _leading(array, ndim):
@@ -214,7 +222,7 @@ def _leading(array, ndim):
 
 
 def _grouped(array, group, lengths):
-    """Give a mask or a bias the axes (..., kv_heads or 1, group or 1, n_q, n_k)."""
+    """Give a mask, a bias or sinks the axes (..., kv_heads or 1, group or 1, n_q, n_k or 1)."""
     num_heads = array.shape[-3]
     heads = (1, 1) if num_heads == 1 else (num_heads // group, group)
     return np.broadcast_to(array, (*array.shape[:-2], *lengths)).reshape(*array.shape[:-3], *heads, *lengths)
@@ -254,12 +262,12 @@ def _tasks(arrays, options, context, together, rows, keys):
 
 def _take(arrays, place, part, keys):
     """Take a few heads out of all arrays."""
-    query, key, value, mask, bias = (None if array is None else _indexed(array, place, part) for array in arrays)
+    query, key, value, *fitting = (None if array is None else _indexed(array, place, part) for array in arrays)
     largest = max(value.max(initial=0), -value.min(initial=0))
     broken = None if np.isfinite(largest) else ~np.isfinite(value)
     value = value if broken is None else np.where(broken, 0, value)
     reach, ones = _reach(key, largest), np.ones((keys, 1), dtype=key.dtype)
-    return _Heads(query, key, value, broken, mask, bias, reach, ones)
+    return _Heads(query, key, value, broken, *fitting, reach, ones)
 
 
 def _indexed(array, place, part):
@@ -303,6 +311,8 @@ def _attend(heads, options, block, keys, result, desk):
     unit = 1.0 if options.softcap else options.unit  # a cap is put on scores as they are
     query = np.multiply(query, options.scale * unit, out=_room(desk, "query", query.shape, query.dtype))
     calm = heads.bias is None and farthest <= _CALM
+    if heads.sinks is not None:
+        calm &= np.abs(heads.sinks[..., block, :]).max(initial=0) <= _CALM
     running = _through(heads, options, block, keys, query, calm, result, desk)
     if calm and ((running.total < _FAINT) & (running.total > 0)).any():
         running = _through(heads, options, block, keys, query, False, result, desk)
@@ -313,7 +323,7 @@ def _attend(heads, options, block, keys, result, desk):
 
 def _through(heads, options, block, keys, query, calm, result, desk):
     """Go through all tiles of a block; the sums of values gather in the result."""
-    running = _start(query, heads, result)
+    running = _start(query, heads, options, block, calm, result)
     for rows, tile in _tiles(_views(heads, options, block), keys):
         part, carried = query, running
         if rows != block:
@@ -327,10 +337,14 @@ def _through(heads, options, block, keys, query, calm, result, desk):
     return running
 
 
-def _start(query, heads, result):
+def _start(query, heads, options, block, calm, result):
     """Return what is carried before the first tile; the sums of values gather where the context will be."""
     shape = (*query.shape[:-1], 1)
     largest, total = np.full(shape, -np.inf, dtype=query.dtype), np.zeros(shape, dtype=query.dtype)
+    if heads.sinks is not None:
+        sinks = heads.sinks[..., block, :] * query.dtype.type(options.unit)
+        largest[...] = sinks
+        total[...] = options.power(sinks) if calm else sinks > -np.inf
     result[...] = 0
     return _Running(largest, total, result, None if heads.broken is None else np.zeros(result.shape, dtype=bool))
 

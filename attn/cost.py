@@ -208,8 +208,10 @@ def attention_parameters(
     d_v: int | None = None,
     *,
     d_memory: int | None = None,
+    d_value_memory: int | None = None,
     output_projection: bool = True,
     bias: bool = False,
+    output_gate: bool = False,
 ) -> int:
     """Return how many numbers one attention layer trains.
 
@@ -222,9 +224,13 @@ def attention_parameters(
         Widths per head; by default ``d_model // num_heads``, which must then divide.
     d_memory
         Width of the tokens that are read; by default `d_model`.
+    d_value_memory
+        Width of the tokens that values are read from; by default `d_memory`.
     output_projection
     bias
         One more number per column of each matrix.
+    output_gate
+        Whether each number of a head's context has a gate.
 
     Raises
     ------
@@ -249,9 +255,12 @@ def attention_parameters(
     d_k, d_v = _widths(d_model, num_heads, d_k, d_v)
     num_kv_heads = num_heads if num_kv_heads is None else whole_number("num_kv_heads", num_kv_heads, 1)
     d_memory = d_model if d_memory is None else d_memory
-    matrices = [(d_model, num_heads * d_k), (d_memory, num_kv_heads * d_k), (d_memory, num_kv_heads * d_v)]
+    d_value_memory = d_memory if d_value_memory is None else d_value_memory
+    matrices = [(d_model, num_heads * d_k), (d_memory, num_kv_heads * d_k), (d_value_memory, num_kv_heads * d_v)]
     if output_projection:
         matrices.append((num_heads * d_v, d_model))
+    if output_gate:
+        matrices.append((d_model, num_heads * d_v))
     return sum((rows + bool(bias)) * columns for rows, columns in matrices)
 
 

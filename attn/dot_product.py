@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from attn.functional import as_floats, as_real, broadcasts, finite_number, softmax
 from attn.masks import Window, sliding_window
 from attn.masks import causal as causal_mask
+from attn.masks import top_k as top_k_mask
 
 
 class Attention(NamedTuple):
@@ -16,7 +17,7 @@ class Attention(NamedTuple):
 
     scores: np.ndarray  # (..., n_q, n_k) scaled and capped, before bias and mask
     masked_scores: np.ndarray  # (..., n_q, n_k) with the bias, -inf where hidden
-    weights: np.ndarray  # (..., n_q, n_k) rows sum to 1, or to 0 where nothing may be seen
+    weights: np.ndarray  # (..., n_q, n_k) rows sum to 1, to less with a sink, to 0 where nothing may be seen
     context: np.ndarray  # (..., n_q, d_v)
 
 
@@ -32,6 +33,8 @@ def scaled_dot_product_attention(
     window: Window | None = None,
     scale: float | None = None,
     softcap: float | None = None,
+    top_k: int | None = None,
+    sinks: ArrayLike | None = None,
 ) -> Attention:
     r"""Attend from each query to every key it may see.
 
@@ -60,6 +63,13 @@ def scaled_dot_product_attention(
         Multiplies the dot products; by default ``1 / sqrt(d_k)``.
     softcap
         Squashes the scaled scores into (-softcap, softcap) by ``softcap * tanh(scores / softcap)``.
+    top_k
+        Of the keys that it may see, a query looks at those with so many largest scores, as
+        `attn.masks.top_k` does.
+    sinks : broadcastable to (..., n_q, 1)
+        Scores of one more key that takes weight and gives nothing, as in `attn.softmax`: for one a
+        head give the shape (num_heads, 1, 1), and 0 for the softmax "off by one". They are neither
+        scaled nor capped.
 
     Returns
     -------
@@ -72,12 +82,13 @@ def scaled_dot_product_attention(
     ------
     ValueError
         If query and key differ in d_k, key and value in n_k, heads do not divide, leading axes do
-        not fit together, mask or bias does not fit the scores, or a number is out of range.
+        not fit together, mask, bias or sinks do not fit the scores, or a number is out of range.
 
     Notes
     -----
     Equation 1 of [1]_, :math:`\mathrm{softmax}(QK^\top / \sqrt{d_k})\,V`, masked as in its
-    section 3.2.3. Grouped key/value heads are those of [2]_, the cap that of [3]_, section 2.
+    section 3.2.3. Grouped key/value heads are those of [2]_, the cap that of [3]_, section 2, the k
+    largest those of [4]_, sinks those of `attn.softmax`.
 
     Without masks, options and checks it is three lines:
 
@@ -94,6 +105,7 @@ def scaled_dot_product_attention(
     .. [1] Vaswani et al., 2017, section 3.2.1. arXiv:1706.03762
     .. [2] Ainslie et al., 2023, section 2.2. arXiv:2305.13245
     .. [3] Gemma Team, 2024. arXiv:2408.00118
+    .. [4] Zhao et al., 2019, section 2. arXiv:1912.11637
 
     Examples
     --------
@@ -120,7 +132,10 @@ def scaled_dot_product_attention(
         biased = scores + bias
     visible = _visible(mask, n_q, n_k, scores, causal, query_offset, window) & ~np.isneginf(bias)
     masked_scores = np.where(visible, biased, -np.inf).astype(scores.dtype, copy=False)
-    weights = softmax(masked_scores)
+    if top_k is not None:
+        visible = top_k_mask(masked_scores, top_k).visible
+        masked_scores = np.where(visible, masked_scores, -np.inf).astype(scores.dtype, copy=False)
+    weights = softmax(masked_scores, sinks=sinks)
     context = _weighted_sum(weights, value, visible)
     with np.errstate(over="ignore"):
         return Attention(*(a.astype(dtype, copy=False) for a in (scores, masked_scores, weights, context)))

@@ -102,7 +102,7 @@ def broadcasts(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
         return False
 
 
-def softmax(scores: ArrayLike, axis: int = -1) -> np.ndarray:
+def softmax(scores: ArrayLike, axis: int = -1, *, sinks: ArrayLike | None = None) -> np.ndarray:
     r"""Turn scores into weights that are positive and sum to 1.
 
     Parameters
@@ -112,16 +112,33 @@ def softmax(scores: ArrayLike, axis: int = -1) -> np.ndarray:
         of it.
     axis
         The axis that sums to 1: for attention the key axis.
+    sinks
+        Scores of one more entry, which takes its share and is left out, so that what remains sums to
+        less than 1. Broadcastable to `scores` with 1 in place of `axis`; ``-inf`` takes nothing.
 
     Returns
     -------
     ndarray
         Same shape. Entries whose scores are all ``-inf`` along `axis` are all 0, never NaN.
 
+    Raises
+    ------
+    ValueError
+        If `sinks` does not fit.
+
     Notes
     -----
     :math:`a_j = e^{s_j - m} / \sum_k e^{s_k - m}` with :math:`m = \max_k s_k`. Subtracting the
     largest score changes nothing in exact arithmetic and keeps the exponential from overflowing.
+
+    A sink :math:`s_0` makes it :math:`a_j = e^{s_j} / (e^{s_0} + \sum_k e^{s_k})`: trained, one a
+    head, in [1]_, section 2; fixed at 0 it is the softmax "off by one" of [2]_, whose sum below
+    begins with 1.
+
+    References
+    ----------
+    .. [1] OpenAI, gpt-oss model card, 2025. arXiv:2508.10925
+    .. [2] Miller, Attention Is Off By One, 2023.
 
     Examples
     --------
@@ -131,16 +148,35 @@ def softmax(scores: ArrayLike, axis: int = -1) -> np.ndarray:
     array([0.090031, 0.244728, 0.665241])
     >>> softmax([-np.inf, -np.inf])
     array([0., 0.])
+    >>> softmax([0.0, 0.0], sinks=0)
+    array([0.33333333, 0.33333333])
     """
     (scores,), dtype = as_floats(scores)
     largest = scores.max(axis=axis, keepdims=True, initial=-np.inf)
+    if sinks is not None:
+        sinks = fitted_sinks(sinks, largest.shape, scores.dtype)
+        largest = np.maximum(largest, sinks)
     largest = np.where(np.isneginf(largest), 0, largest)
-    # where both are infinite their difference is 0, not NaN
-    below = np.subtract(scores, largest, out=np.zeros_like(scores), where=scores != largest)
-    exponentials = np.exp(below)
+    exponentials = _exponentials(scores, largest)
     total = exponentials.sum(axis=axis, keepdims=True)
+    if sinks is not None:
+        total = total + _exponentials(sinks, largest)
     weights = np.divide(exponentials, total, out=np.zeros_like(exponentials), where=total != 0)
     return weights.astype(dtype, copy=False)
+
+
+def fitted_sinks(sinks: ArrayLike, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """Return sinks in the type to compute in, if they broadcast to a number a row of scores."""
+    (sinks,), _ = as_floats(sinks)
+    if not broadcasts(sinks.shape, shape):
+        raise ValueError(f"sinks must broadcast to {shape}, a number a row of scores, got {sinks.shape}")
+    return sinks.astype(dtype, copy=False)
+
+
+def _exponentials(scores, largest):
+    """Return exponentials below the largest score; where both are infinite their difference is 0, not NaN."""
+    out = np.zeros(np.broadcast_shapes(scores.shape, largest.shape), dtype=scores.dtype)
+    return np.exp(np.subtract(scores, largest, out=out, where=scores != largest))
 
 
 def softmax_jacobian(weights: ArrayLike) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Masks: who may look at whom, as a boolean array and as a sentence.
 
-True means "may look". Every function takes lengths and returns a `Mask`, which goes as it is into
-``attn.scaled_dot_product_attention(..., mask=...)``.
+True means "may look". Every function returns a `Mask`, which goes as it is into
+``attn.scaled_dot_product_attention(..., mask=...)``; all but `painted` and `top_k` make it of lengths.
 """
 
 import operator
@@ -12,7 +12,7 @@ from functools import reduce
 import numpy as np
 from numpy.typing import ArrayLike
 
-from attn.functional import whole_number
+from attn.functional import as_floats, whole_number
 from attn.words import capital, small
 
 Window = int | tuple[int | None, int | None]  # keys to the left and right of a query's own position, None for no limit
@@ -408,6 +408,52 @@ def strided(n: int, stride: int) -> Mask:
     visible = (back >= 0) & ((back <= stride) | (back % stride == 0))
     seen = f"itself, the {_count(stride, 'token')} before it, and every {_ordinal(stride)} token further back"
     return Mask(visible, _sentence(f"{_each(n, n)} sees {seen}"))
+
+
+def top_k(scores: ArrayLike, k: int) -> Mask:
+    """Show each query the keys with its largest scores.
+
+    Parameters
+    ----------
+    scores : shape (..., n_q, n_k)
+        ``-inf`` where a key is hidden already, and stays so.
+    k
+        How many keys, at least 1. Those with the same score as the last of them are seen too.
+
+    Returns
+    -------
+    shape (..., n_q, n_k)
+
+    Raises
+    ------
+    ValueError
+        If `scores` has fewer than two axes, or `k` is not a whole number of at least 1.
+
+    Notes
+    -----
+    The selection of [1]_, section 2: in each row, what lies below its k-th largest score becomes
+    ``-inf`` before the softmax.
+
+    References
+    ----------
+    .. [1] Zhao et al., 2019. arXiv:1912.11637
+
+    Examples
+    --------
+    >>> top_k([[3.0, 1.0, 2.0], [5.0, 5.0, -np.inf]], 1).visible.astype(int)
+    array([[1, 0, 0],
+           [1, 1, 0]])
+    """
+    (scores,), _ = as_floats(scores)
+    if scores.ndim < 2:
+        raise ValueError(f"scores must have axes (..., n_q, n_k), got {scores.shape}")
+    k, (n_q, n_k) = whole_number("top_k", k, least=1), scores.shape[-2:]
+    visible = ~np.isneginf(scores)
+    if k < n_k:
+        least = np.partition(scores, n_k - k, axis=-1)[..., n_k - k, None]  # (..., n_q, 1)
+        visible &= ~(scores < least)  # and so NaN stays in sight
+    keys = "key with the largest score" if k == 1 else f"{k} keys with the largest scores"
+    return Mask(visible, _sentence(f"{_each(n_q, n_k)} sees the {keys}"))
 
 
 def painted(visible: ArrayLike) -> Mask:

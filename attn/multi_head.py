@@ -10,8 +10,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from attn.dot_product import scaled_dot_product_attention
-from attn.functional import as_floats, as_real, whole_number
+from attn.functional import as_floats, as_real, sigmoid, whole_number
 from attn.masks import Window
+from attn.positions import Turn, turned
+
+_ARRAYS = [f"{kind}_{role}" for kind in "wb" for role in "qkvog"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,12 +25,18 @@ class MultiHeadParameters:
     ----------
     w_q : shape (d_model, num_heads * d_k)
     w_k : shape (d_memory, num_kv_heads * d_k)
-    w_v : shape (d_memory, num_kv_heads * d_v)
-        `d_memory` is `d_model` unless keys and values are read from another sequence.
+    w_v : shape (d_value_memory, num_kv_heads * d_v)
+        `d_memory` is `d_model` unless keys and values are read from another sequence, and `d_value_memory`
+        is `d_memory` unless values are read from a third.
     w_o : shape (num_heads * d_v, d_out)
         Without it the output is the plain concatenation of the heads.
     b_q, b_k, b_v, b_o
         One number per column of the matrix they belong to.
+    w_g : shape (d_model, num_heads * d_v) or (d_model, num_heads)
+        Output gate: a number between 0 and 1 for each number of a head's context, or for each head,
+        made of the token that asks. Without it nothing is gated.
+    b_g
+        One number per column of `w_g`.
     num_heads
     num_kv_heads
         By default `num_heads` (multi-head); 1 is multi-query, what lies between grouped-query.
@@ -39,13 +48,15 @@ class MultiHeadParameters:
 
     Notes
     -----
-    Section 3.2.2 of [1]_; one key/value head is [2]_, groups are [3]_.
+    Section 3.2.2 of [1]_; one key/value head is [2]_, groups are [3]_, the gate is that after the
+    context in [4]_, section 2.2.
 
     References
     ----------
     .. [1] Vaswani et al., 2017. arXiv:1706.03762
     .. [2] Shazeer, 2019. arXiv:1911.02150
     .. [3] Ainslie et al., 2023. arXiv:2305.13245
+    .. [4] Qiu et al., 2025. arXiv:2505.06708
     """
 
     w_q: np.ndarray
@@ -58,11 +69,13 @@ class MultiHeadParameters:
     b_o: np.ndarray | None = None
     num_heads: int = 1
     num_kv_heads: int = None  # type: ignore[assignment]  # then as many as query heads
+    w_g: np.ndarray | None = None
+    b_g: np.ndarray | None = None
 
     def __post_init__(self):
         if self.num_kv_heads is None:
             object.__setattr__(self, "num_kv_heads", self.num_heads)
-        for name in ("w_q", "w_k", "w_v", "w_o", "b_q", "b_k", "b_v", "b_o"):
+        for name in _ARRAYS:
             array = getattr(self, name)
             if array is not None:
                 object.__setattr__(self, name, as_real(array))
@@ -86,8 +99,7 @@ class MultiHeadParameters:
     @property
     def count(self) -> int:
         """How many numbers are trained, biases included."""
-        arrays = (self.w_q, self.w_k, self.w_v, self.w_o, self.b_q, self.b_k, self.b_v, self.b_o)
-        return sum(array.size for array in arrays if array is not None)
+        return sum(array.size for name in _ARRAYS if (array := getattr(self, name)) is not None)
 
 
 class MultiHead(NamedTuple):
@@ -100,8 +112,9 @@ class MultiHead(NamedTuple):
     masked_scores: np.ndarray  # (..., num_heads, n_q, n_k)
     weights: np.ndarray  # (..., num_heads, n_q, n_k)
     context: np.ndarray  # (..., num_heads, n_q, d_v)
-    concat: np.ndarray  # (..., n_q, num_heads * d_v)
+    concat: np.ndarray  # (..., n_q, num_heads * d_v), of what the gate lets through
     output: np.ndarray  # (..., n_q, d_out), the concatenation itself without w_o
+    gate: np.ndarray | None = None  # (..., num_heads, n_q, d_v or 1), None without w_g
 
 
 def draw_parameters(
@@ -113,8 +126,10 @@ def draw_parameters(
     d_k: int | None = None,
     d_v: int | None = None,
     d_memory: int | None = None,
+    d_value_memory: int | None = None,
     output_projection: bool = True,
     bias: bool = False,
+    output_gate: bool = False,
 ) -> MultiHeadParameters:
     """Draw the parameters of a multi-head attention at random.
 
@@ -130,8 +145,12 @@ def draw_parameters(
         Widths per head; by default ``d_model // num_heads``, which must then divide.
     d_memory
         Width of the tokens that are read; by default `d_model`.
+    d_value_memory
+        Width of the tokens that values are read from; by default `d_memory`.
     output_projection
     bias
+    output_gate
+        Whether each number of a head's context has a gate.
 
     Returns
     -------
@@ -151,7 +170,7 @@ def draw_parameters(
     """
     num_kv_heads = num_heads if num_kv_heads is None else num_kv_heads
     given: dict[str, int | None] = {"d_model": d_model, "num_heads": num_heads, "num_kv_heads": num_kv_heads}
-    given |= {"d_k": d_k, "d_v": d_v, "d_memory": d_memory}
+    given |= {"d_k": d_k, "d_v": d_v, "d_memory": d_memory, "d_value_memory": d_value_memory}
     for name, number in given.items():
         if number is not None:
             whole_number(name, number, 1)
@@ -160,13 +179,16 @@ def draw_parameters(
     d_k = d_model // num_heads if d_k is None else d_k
     d_v = d_model // num_heads if d_v is None else d_v
     d_memory = d_model if d_memory is None else d_memory
+    d_value_memory = d_memory if d_value_memory is None else d_value_memory
     shapes = {
         "q": (d_model, num_heads * d_k),
         "k": (d_memory, num_kv_heads * d_k),
-        "v": (d_memory, num_kv_heads * d_v),
+        "v": (d_value_memory, num_kv_heads * d_v),
     }
     if output_projection:
         shapes["o"] = (num_heads * d_v, d_model)
+    if output_gate:
+        shapes["g"] = (d_model, num_heads * d_v)
     drawn = {f"w_{role}": rng.normal(0, shape[0] ** -0.5, shape) for role, shape in shapes.items()}
     if bias:
         drawn |= {f"b_{role}": rng.normal(0, 0.1, shape[1]) for role, shape in shapes.items()}
@@ -239,13 +261,16 @@ def multi_head_attention(
     memory: ArrayLike | None = None,
     mask: ArrayLike | None = None,
     *,
-    rotate: Callable[[np.ndarray], np.ndarray] | None = None,
-    bias: ArrayLike | None = None,
+    value_memory: ArrayLike | None = None,
+    rotate: Turn | tuple[Turn, Turn] | None = None,
+    bias: ArrayLike | Callable[[np.ndarray], np.ndarray] | None = None,
     causal: bool = False,
     query_offset: int | None = None,
     window: Window | None = None,
     scale: float | None = None,
     softcap: float | None = None,
+    top_k: int | None = None,
+    sinks: ArrayLike | None = None,
 ) -> MultiHead:
     r"""Project tokens to queries, keys and values, attend in every head, and merge the heads.
 
@@ -256,10 +281,16 @@ def multi_head_attention(
     parameters
     memory : shape (..., n_k, d_memory)
         The tokens that are read; by default `x` itself (self-attention).
+    value_memory : shape (..., n_k, d_value_memory)
+        The tokens that values are read from, where they are others than those of the keys; by
+        default `memory`.
     rotate
         Applied to queries and to keys after the heads are split, as rotary positions are;
-        takes and returns (..., heads, n, d_k).
-    mask, bias, causal, query_offset, window, scale, softcap
+        takes and returns (..., heads, n, d_k). A pair where keys are turned in another way.
+    bias
+        As in `attn.scaled_dot_product_attention`; or a function that makes it of the queries
+        (..., num_heads, n_q, d_k), as the relative positions of `attn.positions.shaw_bias` do.
+    mask, causal, query_offset, window, scale, softcap, top_k, sinks
         As in `attn.scaled_dot_product_attention`.
 
     Returns
@@ -270,16 +301,19 @@ def multi_head_attention(
     Raises
     ------
     ValueError
-        If the width of `x` or `memory` is not that of the parameters, or a mask does not fit.
+        If the width of `x`, `memory` or `value_memory` is not that of the parameters, or a mask does
+        not fit.
 
     Notes
     -----
     Section 3.2.2 of [1]_:
-    :math:`\mathrm{Concat}(\mathrm{head}_1, \ldots, \mathrm{head}_h)\,W^O`.
+    :math:`\mathrm{Concat}(\mathrm{head}_1, \ldots, \mathrm{head}_h)\,W^O`. An output gate makes of
+    each head :math:`\mathrm{head}_i \odot \sigma(X W^G_i)`, section 2.2 of [2]_.
 
     References
     ----------
     .. [1] Vaswani et al., 2017. arXiv:1706.03762
+    .. [2] Qiu et al., 2025. arXiv:2505.06708
 
     Examples
     --------
@@ -292,24 +326,30 @@ def multi_head_attention(
     memory = x if memory is None else memory
     query = split_heads(_project(x, parameters.w_q, parameters.b_q, "x"), parameters.num_heads)
     key = split_heads(_project(memory, parameters.w_k, parameters.b_k, "memory"), parameters.num_kv_heads)
-    value = split_heads(_project(memory, parameters.w_v, parameters.b_v, "memory"), parameters.num_kv_heads)
-    if rotate is not None:
-        query, key = rotate(query), rotate(key)
+    read, name = (memory, "memory") if value_memory is None else (value_memory, "value_memory")
+    value = split_heads(_project(read, parameters.w_v, parameters.b_v, name), parameters.num_kv_heads)
+    query, key = turned(query, key, rotate)
     attention = scaled_dot_product_attention(
         query,
         key,
         value,
         mask,
-        bias=bias,
+        bias=bias(query) if callable(bias) else bias,
         causal=causal,
         query_offset=query_offset,
         window=window,
         scale=scale,
         softcap=softcap,
+        top_k=top_k,
+        sinks=sinks,
     )
-    concat = merge_heads(attention.context)  # (..., n_q, num_heads * d_v)
+    gate, let_through = None, attention.context
+    if parameters.w_g is not None:
+        gate = sigmoid(split_heads(_project(x, parameters.w_g, parameters.b_g, "x"), parameters.num_heads))
+        let_through = attention.context * gate  # (..., num_heads, n_q, d_v)
+    concat = merge_heads(let_through)  # (..., n_q, num_heads * d_v)
     output = concat if parameters.w_o is None else _project(concat, parameters.w_o, parameters.b_o, "concat")
-    return MultiHead(query, key, value, *attention, concat, output)
+    return MultiHead(query, key, value, *attention, concat, output, gate)
 
 
 def head_outputs(context: ArrayLike, w_o: ArrayLike) -> np.ndarray:
@@ -318,6 +358,7 @@ def head_outputs(context: ArrayLike, w_o: ArrayLike) -> np.ndarray:
     Parameters
     ----------
     context : shape (..., num_heads, n_q, d_v)
+        What the gate lets through, where there is one.
     w_o : shape (num_heads * d_v, d_out)
 
     Returns
@@ -356,7 +397,7 @@ def one_head(parameters: MultiHeadParameters, head: int) -> MultiHeadParameters:
     Returns
     -------
     MultiHeadParameters
-        ``w_q, w_k, w_v`` (d_model, d_k) with their biases; no output projection.
+        ``w_q, w_k, w_v`` (d_model, d_k) with their biases, and the gate; no output projection.
 
     Raises
     ------
@@ -371,6 +412,9 @@ def one_head(parameters: MultiHeadParameters, head: int) -> MultiHeadParameters:
         "k": slice(head // group * parameters.d_k, (head // group + 1) * parameters.d_k),
         "v": slice(head // group * parameters.d_v, (head // group + 1) * parameters.d_v),
     }
+    if parameters.w_g is not None:
+        width = parameters.w_g.shape[1] // parameters.num_heads
+        columns["g"] = slice(head * width, (head + 1) * width)
     taken = {f"w_{role}": getattr(parameters, f"w_{role}")[:, place] for role, place in columns.items()}
     for role, place in columns.items():
         bias = getattr(parameters, f"b_{role}")
@@ -398,11 +442,14 @@ def _check(p):
             raise ValueError(f"{name} must be a matrix whose columns are a multiple of {heads} heads, got {shape}")
     if p.w_k.shape[1] // p.num_kv_heads != p.d_k:
         raise ValueError(f"w_q and w_k must agree in d_k, got {p.w_q.shape} and {p.w_k.shape}")
-    if p.w_k.shape[0] != p.w_v.shape[0]:
-        raise ValueError(f"w_k and w_v must read tokens of one width, got {p.w_k.shape} and {p.w_v.shape}")
     if p.w_o is not None and (p.w_o.ndim != 2 or p.w_o.shape[0] != p.num_heads * p.d_v):
         raise ValueError(f"w_o must be a matrix of num_heads * d_v = {p.num_heads * p.d_v} rows, got {p.w_o.shape}")
-    for role in "qkvo":
+    if p.w_g is not None and p.w_g.shape not in {(p.d_model, p.num_heads * p.d_v), (p.d_model, p.num_heads)}:
+        raise ValueError(
+            f"w_g must have d_model = {p.d_model} rows and a column per head or per number of a context, "
+            f"{p.num_heads} or {p.num_heads * p.d_v}, got {p.w_g.shape}"
+        )
+    for role in "qkvog":
         w, b = getattr(p, f"w_{role}"), getattr(p, f"b_{role}")
         if b is not None and (w is None or b.shape != (w.shape[1],)):
             raise ValueError(f"b_{role} must have one number per column of w_{role}, got {b.shape}")

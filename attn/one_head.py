@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from attn.dot_product import scaled_dot_product_attention
 from attn.functional import as_floats
+from attn.positions import Turn, turned
 
 
 class Steps(NamedTuple):
@@ -40,8 +41,8 @@ def walk(
     b_k: ArrayLike = 0,
     b_v: ArrayLike = 0,
     added: ArrayLike | None = None,
-    rotate: Callable[[np.ndarray], np.ndarray] | None = None,
-    bias: ArrayLike | None = None,
+    rotate: Turn | tuple[Turn, Turn] | None = None,
+    bias: ArrayLike | Callable[[np.ndarray], np.ndarray] | None = None,
     mask: ArrayLike | None = None,
     divisor: float | None = None,
     temperature: float = 1.0,
@@ -59,9 +60,11 @@ def walk(
     added : shape (n, d_model)
         Positions that are added to the embeddings, such as sinusoidal ones.
     rotate
-        Positions that turn queries and keys, such as rotary ones; takes and returns (n, d_k).
+        Positions that turn queries and keys, such as rotary ones; takes and returns (n, d_k). A pair
+        where keys are turned in another way.
     bias : shape (n, n)
-        Positions that are added to the scores, such as ALiBi.
+        Positions that are added to the scores, such as ALiBi; or a function that makes them of the
+        queries (n, d_k), such as `attn.positions.shaw_bias`.
     mask : booleans, shape (n, n)
         True where a query may look at a key.
     divisor
@@ -105,11 +108,9 @@ def walk(
     added = np.zeros_like(x) if added is None else np.asarray(added, dtype=x.dtype)
     inputs = x + added  # (n, d_model)
     unrotated_query, unrotated_key, value = inputs @ w_q + b_q, inputs @ w_k + b_k, inputs @ w_v + b_v
-    query, key = unrotated_query, unrotated_key
-    if rotate is not None:
-        query, key = rotate(query), rotate(key)
+    query, key = turned(unrotated_query, unrotated_key, rotate)
     divisor = math.sqrt(query.shape[-1]) if divisor is None else float(divisor)
-    bias = np.zeros(()) if bias is None else np.asarray(bias)
+    bias = np.zeros(()) if bias is None else np.asarray(bias(query) if callable(bias) else bias)
 
     attention = scaled_dot_product_attention(
         query, key, value, mask, bias=bias / temperature, scale=1 / (divisor * temperature)

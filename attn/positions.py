@@ -1,50 +1,79 @@
 """Where a token stands: added to its embedding, turned into its query and key, or added to its scores.
 
 Attention alone does not know the order of its tokens: shuffle them and the outputs shuffle along.
-`sinusoidal` and `learned` are added to the embeddings, `rotary` turns queries and keys, and
-`alibi_bias` and `relative_bias` go in as ``bias=``.
+`sinusoidal` and `learned` are added to the embeddings, `rotary` turns queries and keys (`yarn` for
+texts longer than those of training, `xpos_factors` so that far keys count less), and `alibi_bias`,
+`relative_bias` and `shaw_bias` go in as ``bias=``.
 """
 
 from __future__ import annotations  # so that no signature loads numpy.random
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from attn.functional import as_floats, whole_number
+from attn.functional import as_floats, broadcasts, finite_number, whole_number
+
+Turn = Callable[[np.ndarray], np.ndarray]  # turns queries or keys (..., n, d_k), as `rotate` does
 
 
-def sinusoidal(n: int, d_model: int, *, base: float = 10000) -> np.ndarray:
+def sinusoidal(
+    n: int, d_model: int, *, base: float = 10000, halves: bool = False, endpoint: bool = False
+) -> np.ndarray:
     r"""Return waves of many lengths, one row per position, to be added to the embeddings.
+
+    Parameters
+    ----------
+    n, d_model, base
+    halves
+        Whether all sines come first and then all cosines, as in fairseq, Marian and Whisper; in the
+        paper they take turns.
+    endpoint
+        Whether the longest wave is ``2 * pi * base`` positions long, as in tensor2tensor, fairseq and
+        Whisper; `d_model` must then be even and at least 4. In the paper it falls one step short.
 
     Returns
     -------
     shape (n, d_model)
 
+    Raises
+    ------
+    ValueError
+        If `n` is negative, `d_model` below 1, or the waves of `endpoint` do not fit it.
+
     Notes
     -----
     Section 3.5 of [1]_: :math:`PE_{p,2i} = \sin(p / b^{2i/d})` and
-    :math:`PE_{p,2i+1} = \cos(p / b^{2i/d})` with b `base` and d `d_model`. The dot product of two
-    rows depends only on how far apart they are.
+    :math:`PE_{p,2i+1} = \cos(p / b^{2i/d})` with b `base` and d `d_model`. With `endpoint` the
+    exponent is :math:`i / (d/2 - 1)`, as the published code of [1]_ and of [2]_ has it. The dot product
+    of two rows depends only on how far apart they are, in whatever order the waves stand.
 
     References
     ----------
     .. [1] Vaswani et al., 2017. arXiv:1706.03762
+    .. [2] Radford et al., 2022, section 2.2. arXiv:2212.04356
 
     Examples
     --------
     >>> sinusoidal(2, 4).round(6)
     array([[0.      , 1.      , 0.      , 1.      ],
            [0.841471, 0.540302, 0.01    , 0.99995 ]])
+    >>> sinusoidal(2, 4, halves=True).round(6)
+    array([[0.      , 0.      , 1.      , 1.      ],
+           [0.841471, 0.01    , 0.540302, 0.99995 ]])
     """
     whole_number("d_model", d_model, 1)
-    angles = _angles(n, d_model, base)  # (n, ceil(d_model / 2))
-    waves = np.stack([np.sin(angles), np.cos(angles)], axis=-1)  # (n, ceil(d_model / 2), 2)
-    return waves.reshape(n, 2 * angles.shape[1])[:, :d_model]  # (n, d_model)
+    angles = _angles(n, d_model, base, endpoint)  # (n, ceil(d_model / 2))
+    waves = np.empty((n, d_model))
+    sines, cosines = _places(d_model, halves)
+    waves[:, sines] = np.sin(angles)
+    waves[:, cosines] = np.cos(angles[:, : d_model // 2])
+    return waves
 
 
-def wavelengths(d: int, *, base: float = 10000) -> np.ndarray:
+def wavelengths(d: int, *, base: float = 10000, endpoint: bool = False) -> np.ndarray:
     r"""Return after how many positions each pair of numbers comes round, for `sinusoidal` and `rotary`.
 
     Parameters
@@ -52,11 +81,13 @@ def wavelengths(d: int, *, base: float = 10000) -> np.ndarray:
     d
         `d_model` of sinusoidal positions or `d_k` of rotary ones.
     base
+    endpoint
+        As in `sinusoidal`.
 
     Returns
     -------
     shape (ceil(d / 2),)
-        :math:`2\pi b^{2i/d}`.
+        :math:`2\pi b^{2i/d}`, or :math:`2\pi b^{i/(d/2-1)}` with `endpoint`.
 
     Notes
     -----
@@ -73,10 +104,12 @@ def wavelengths(d: int, *, base: float = 10000) -> np.ndarray:
     60611.5
     """
     whole_number("d", d, 1)
-    return 2 * math.pi * float(base) ** (np.arange(0, d, 2) / d)
+    return 2 * math.pi * float(base) ** _exponents(d, endpoint)
 
 
-def offset_matrix(offset: float, d_model: int, *, base: float = 10000) -> np.ndarray:
+def offset_matrix(
+    offset: float, d_model: int, *, base: float = 10000, halves: bool = False, endpoint: bool = False
+) -> np.ndarray:
     r"""Return the rotation that moves sinusoidal positions along by `offset`, the same wherever they start.
 
     Parameters
@@ -84,13 +117,14 @@ def offset_matrix(offset: float, d_model: int, *, base: float = 10000) -> np.nda
     offset
     d_model
         Even.
-    base
+    base, halves, endpoint
+        As in `sinusoidal`.
 
     Returns
     -------
     shape (d_model, d_model)
-        R with :math:`PE_{p+k} = R_k PE_p` for all p: blocks of 2 x 2 along the diagonal, each the turn
-        of one pair.
+        R with :math:`PE_{p+k} = R_k PE_p` for all p: each pair of a sine and a cosine turns by itself, in
+        blocks of 2 x 2 along the diagonal where the two are neighbours.
 
     Raises
     ------
@@ -111,10 +145,9 @@ def offset_matrix(offset: float, d_model: int, *, base: float = 10000) -> np.nda
     >>> bool(np.allclose(offset_matrix(7, 4) @ waves[1], waves[8]))
     True
     """
-    if d_model < 2 or d_model % 2:
-        raise ValueError(f"d_model must be even to be turned in pairs, got {d_model}")
-    turn = offset * 2 * math.pi / wavelengths(d_model, base=base)  # (d_model / 2,)
-    sine, cosine = np.arange(0, d_model, 2), np.arange(1, d_model, 2)
+    _even("d_model", d_model)
+    turn = offset * 2 * math.pi / wavelengths(d_model, base=base, endpoint=endpoint)  # (d_model / 2,)
+    sine, cosine = (np.arange(d_model)[place] for place in _places(d_model, halves))
     matrix = np.zeros((d_model, d_model))
     matrix[sine, sine] = matrix[cosine, cosine] = np.cos(turn)
     matrix[sine, cosine], matrix[cosine, sine] = np.sin(turn), -np.sin(turn)
@@ -180,12 +213,177 @@ def rotary(n: int, d_k: int, *, base: float = 10000) -> np.ndarray:
            [1.  , 0.01],
            [2.  , 0.02]])
     """
-    if d_k < 2 or d_k % 2:
-        raise ValueError(f"d_k must be even to be turned in pairs, got {d_k}")
+    _even("d_k", d_k)
     return _angles(n, d_k, base)
 
 
-def rotate(x: ArrayLike, angles: ArrayLike, *, interleaved: bool = False) -> np.ndarray:
+def yarn(
+    n: int,
+    d_k: int,
+    stretch: float,
+    *,
+    trained: int = 4096,
+    base: float = 10000,
+    fast: float = 32,
+    slow: float = 1,
+) -> np.ndarray:
+    r"""Return the angles of `rotary` for texts `stretch` times as long as those of training.
+
+    Pairs that came round often in training keep their speed, which tells near tokens apart; those that
+    did not come round once turn `stretch` times slower, so that no new angle is seen; between the two
+    it goes over evenly.
+
+    Parameters
+    ----------
+    n
+    d_k
+        Even.
+    stretch
+        At least 1.
+    trained
+        Tokens of the longest text in training.
+    base
+    fast, slow
+        A pair that comes round more often than `fast` times in `trained` tokens keeps its speed, one
+        that does so less often than `slow` times is slowed down.
+
+    Returns
+    -------
+    shape (n, d_k / 2)
+        For `rotate`, with `yarn_factor` as its `factor`.
+
+    Raises
+    ------
+    ValueError
+        If `d_k` is odd or below 2, `stretch` below 1, `base` not above 1, or another number is not
+        positive.
+
+    Notes
+    -----
+    Section 3.2 of [1]_, "NTK-by-parts". As in its published code the ramp runs evenly over pairs, from
+    one whole pair to another, where the paper's runs over how often they come round.
+
+    References
+    ----------
+    .. [1] Peng, Quesnelle, Fan and Shippole, 2023. arXiv:2309.00071
+
+    Examples
+    --------
+    >>> yarn(2, 8, 4.0, trained=64)[1] / rotary(2, 8)[1]
+    array([1.   , 0.625, 0.25 , 0.25 ])
+    """
+    angles = rotary(n, d_k, base=base)
+    stretch = _stretch(stretch)
+    whole_number("trained", trained, 1)
+    for name, number in (("fast", fast), ("slow", slow)):
+        finite_number(number, name, above=0)
+    if finite_number(base, "base") <= 1:
+        raise ValueError(f"base must be above 1, got {base}")
+    turns = [d_k * math.log(trained / (number * 2 * math.pi)) / (2 * math.log(base)) for number in (fast, slow)]
+    first, last = max(math.floor(turns[0]), 0), min(math.ceil(turns[1]), d_k - 1)
+    slowed = np.clip((np.arange(d_k // 2) - first) / ((last - first) or 0.001), 0, 1)  # (d_k / 2,)
+    return angles * (1 - slowed + slowed / stretch)
+
+
+def yarn_factor(stretch: float) -> float:
+    r"""Return by how much turned queries and keys grow with `yarn`, each.
+
+    Parameters
+    ----------
+    stretch
+        At least 1.
+
+    Returns
+    -------
+    float
+        :math:`0.1 \ln s + 1`, for `rotate`. Scores grow by its square: the longer the text, the more
+        keys there are to share the weight.
+
+    Raises
+    ------
+    ValueError
+        If `stretch` is below 1.
+
+    Notes
+    -----
+    Section 3.4 of [1]_, where it is :math:`\sqrt{1/t}` with t the temperature of the softmax.
+
+    References
+    ----------
+    .. [1] Peng, Quesnelle, Fan and Shippole, 2023. arXiv:2309.00071
+
+    Examples
+    --------
+    >>> round(yarn_factor(16), 4)
+    1.2773
+    """
+    return 0.1 * math.log(_stretch(stretch)) + 1
+
+
+def xpos_factors(n: int, d_k: int, *, gamma: float = 0.4, scale_base: float = 512) -> np.ndarray:
+    r"""Return by how much each turned pair of a query grows at each position; keys shrink by as much.
+
+    The product of a query and a key then falls with their distance, most in the pairs that turn
+    fastest, and a key to the left of its query counts less the farther it is. One to the right counts
+    more: it is meant for causal attention.
+
+    Parameters
+    ----------
+    n
+    d_k
+        Even.
+    gamma
+        Not negative; the larger, the slower far keys fade.
+    scale_base
+        Positions after which a pair has faded by its own :math:`\zeta_i`.
+
+    Returns
+    -------
+    shape (n, d_k / 2)
+        For `rotate`: ``factor`` of queries, and ``1 / factor`` of keys, both of `rotary` angles.
+
+    Raises
+    ------
+    ValueError
+        If `d_k` is odd or below 2, or a number is out of range.
+
+    Notes
+    -----
+    Section 3.2 and algorithm 1 of [1]_: :math:`\zeta_i^{p/B}` with :math:`\zeta_i = (2i/d + \gamma) / (1 + \gamma)`, B
+    `scale_base` and i from 0. Positions are counted from the middle, as in its published code, which
+    keeps the numbers in range and cancels in every product.
+
+    References
+    ----------
+    .. [1] Sun et al., 2022. arXiv:2212.10554
+
+    Examples
+    --------
+    >>> xpos_factors(4, 4, scale_base=1).round(3)
+    array([[12.25 ,  2.42 ],
+           [ 3.5  ,  1.556],
+           [ 1.   ,  1.   ],
+           [ 0.286,  0.643]])
+    """
+    _even("d_k", d_k)
+    if finite_number(gamma, "gamma") < 0:
+        raise ValueError(f"gamma must not be negative, got {gamma}")
+    zeta = (np.arange(0, d_k, 2) / d_k + gamma) / (1 + gamma)  # (d_k / 2,)
+    from_the_middle = np.arange(n) - math.ceil(n / 2)
+    return zeta ** (from_the_middle[:, None] / finite_number(scale_base, "scale_base", above=0))
+
+
+def turned(
+    query: np.ndarray, key: np.ndarray, rotate: Turn | tuple[Turn, Turn] | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Turn queries and keys: both in one way, each in its own where a pair is given, or not at all."""
+    if rotate is None:
+        return query, key
+    of_query, of_key = rotate if isinstance(rotate, tuple) else (rotate, rotate)
+    return of_query(query), of_key(key)
+
+
+def rotate(x: ArrayLike, angles: ArrayLike, *, interleaved: bool = False, factor: ArrayLike = 1) -> np.ndarray:
     r"""Turn pairs of numbers in each query or key by the angles of its position.
 
     Parameters
@@ -197,6 +395,9 @@ def rotate(x: ArrayLike, angles: ArrayLike, *, interleaved: bool = False) -> np.
     interleaved
         Which numbers make a pair. By default ``i`` and ``i + r``, as Llama and GPT-NeoX lay them
         out; if True ``2 * i`` and ``2 * i + 1``, as the paper and GPT-J do.
+    factor : broadcastable to (n, r)
+        What the turned pairs are multiplied by: `yarn_factor` or `xpos_factors`. What is not turned is
+        not multiplied.
 
     Returns
     -------
@@ -205,7 +406,7 @@ def rotate(x: ArrayLike, angles: ArrayLike, *, interleaved: bool = False) -> np.
     Raises
     ------
     ValueError
-        If `x` has not n rows of at least ``2 * r`` numbers.
+        If `x` has not n rows of at least ``2 * r`` numbers, or `factor` does not fit the angles.
 
     Notes
     -----
@@ -229,9 +430,12 @@ def rotate(x: ArrayLike, angles: ArrayLike, *, interleaved: bool = False) -> np.
         raise ValueError(
             f"x must have a row per row of angles and two numbers per angle, got x {x.shape} and angles {angles.shape}"
         )
-    turned = 2 * angles.shape[1]
-    first, second = (slice(0, turned, 2), slice(1, turned, 2)) if interleaved else np.split(np.arange(turned), 2)
-    cosine, sine = np.cos(angles).astype(x.dtype), np.sin(angles).astype(x.dtype)  # (n, r)
+    (factor,), _ = as_floats(factor)
+    if not broadcasts(factor.shape, angles.shape):
+        raise ValueError(f"factor must broadcast to the angles {angles.shape}, got {factor.shape}")
+    width = 2 * angles.shape[1]
+    first, second = _places(width, halves=not interleaved)
+    cosine, sine = ((wave(angles) * factor).astype(x.dtype) for wave in (np.cos, np.sin))  # (n, r)
     rotated = x.copy()
     rotated[..., first] = x[..., first] * cosine - x[..., second] * sine
     rotated[..., second] = x[..., second] * cosine + x[..., first] * sine
@@ -414,11 +618,159 @@ def relative_bias(
     return np.moveaxis(table[buckets], -1, 0).astype(dtype, copy=False)  # (num_heads, n_q, n_k)
 
 
-def _angles(n, d, base):
-    """Return position times ``base ** (-2 * i / d)`` for each pair i, (n, ceil(d / 2))."""
+def shaw_bias(
+    query: ArrayLike,
+    table: ArrayLike,
+    n_k: int | None = None,
+    *,
+    left: int | None = None,
+    scale: float | None = None,
+    query_offset: int | None = None,
+) -> np.ndarray:
+    r"""Return what relative positions add to the scores: each query times the row of its distance to each key.
+
+    Parameters
+    ----------
+    query : shape (..., n_q, d_k)
+    table : shape (rows, d_k)
+        A trained row for each distance from `left` keys to the left to ``rows - 1 - left`` to the right;
+        what is farther takes the last row of its side.
+    n_k
+        By default n_q.
+    left
+        By default half of the rows beside the middle one: as far to the left as to the right.
+    scale
+        Multiplies the products, as those of queries and keys; by default ``1 / sqrt(d_k)``.
+    query_offset
+        Position of the first query among the keys; by default ``n_k - n_q``.
+
+    Returns
+    -------
+    shape (..., n_q, n_k)
+        To be given as ``bias``; to `attn.multi_head_attention` as a function of the queries.
+
+    Raises
+    ------
+    ValueError
+        If the table has not rows of d_k numbers, or does not reach so far to the left.
+
+    Notes
+    -----
+    Equation 4 of [1]_: :math:`e_{ij} = q_i (k_j + a^K_{ij})^\top / \sqrt{d_k}` with
+    :math:`a^K_{ij} = w^K_{\mathrm{clip}(j-i,\,-k,\,k)}`, its second half. Equation 3 treats values
+    alike (`shaw_context`); in its Table 3 keys alone do as well.
+
+    References
+    ----------
+    .. [1] Shaw, Uszkoreit and Vaswani, 2018. arXiv:1803.02155
+
+    Examples
+    --------
+    >>> shaw_bias([[1.0], [1.0], [2.0]], [[-1.0], [0.0], [3.0]])
+    array([[ 0.,  3.,  3.],
+           [-1.,  0.,  3.],
+           [-2., -2.,  0.]])
+    """
+    (query, table), dtype = as_floats(query, table)
+    if query.ndim < 2:
+        raise ValueError(f"query must have at least two axes (n_q, d_k), got {query.shape}")
+    row = _shaw_rows(table, query.shape[-2], n_k, query.shape[-1], left, query_offset)
+    products = query @ table.T  # (..., n_q, rows)
+    products *= 1 / math.sqrt(query.shape[-1]) if scale is None else finite_number(scale, "scale")
+    return products[..., np.arange(len(row))[:, None], row].astype(dtype, copy=False)  # (..., n_q, n_k)
+
+
+def shaw_context(
+    weights: ArrayLike, table: ArrayLike, *, left: int | None = None, query_offset: int | None = None
+) -> np.ndarray:
+    r"""Return what relative positions add to the context: the rows of all distances, by the weight of their keys.
+
+    Parameters
+    ----------
+    weights : shape (..., n_q, n_k)
+    table : shape (rows, d_v)
+    left, query_offset
+        As in `shaw_bias`.
+
+    Returns
+    -------
+    shape (..., n_q, d_v)
+        To be added to ``context``, before heads are merged.
+
+    Raises
+    ------
+    ValueError
+        If the table has not two axes, or does not reach so far to the left.
+
+    Notes
+    -----
+    Equation 3 of [1]_: :math:`z_i = \sum_j \alpha_{ij} (v_j + a^V_{ij})`, its second half.
+
+    References
+    ----------
+    .. [1] Shaw, Uszkoreit and Vaswani, 2018. arXiv:1803.02155
+
+    Examples
+    --------
+    >>> shaw_context([[0.5, 0.25, 0.25], [0.0, 1.0, 0.0]], [[-1.0], [0.0], [4.0]], query_offset=0)
+    array([[2.],
+           [0.]])
+    """
+    (weights, table), dtype = as_floats(weights, table)
+    if weights.ndim < 2 or table.ndim != 2:
+        raise ValueError(
+            f"weights must have axes (..., n_q, n_k) and table (rows, d_v), got {weights.shape} and {table.shape}"
+        )
+    n_q, n_k = weights.shape[-2:]
+    row = _shaw_rows(table, n_q, n_k, table.shape[1], left, query_offset)
+    return np.einsum("...qk,qkd->...qd", weights, table[row]).astype(dtype, copy=False)
+
+
+def _shaw_rows(table, n_q, n_k, width, left, query_offset):
+    """Return which row of the table the distance between each query and key has, (n_q, n_k)."""
+    if table.ndim != 2 or table.shape[1] != width or not len(table):
+        raise ValueError(f"table must have rows of {width} numbers, got {table.shape}")
+    if left is None and len(table) % 2 == 0:
+        raise ValueError(f"table must have a middle row, or left say how far it reaches, got {len(table)} rows")
+    left = len(table) // 2 if left is None else whole_number("left", left)
+    if left >= len(table):
+        raise ValueError(f"left must be below the {len(table)} rows of the table, got {left}")
+    return np.clip(_distance(n_q, n_k, query_offset) + left, 0, len(table) - 1)
+
+
+def _angles(n, d, base, endpoint=False):
+    """Return position times the speed of each pair, (n, ceil(d / 2))."""
     if n < 0:
         raise ValueError(f"n must be at least 0, got {n}")
-    return np.arange(n)[:, None] * float(base) ** (-np.arange(0, d, 2) / d)
+    return np.arange(n)[:, None] * float(base) ** -_exponents(d, endpoint)
+
+
+def _exponents(d, endpoint):
+    """Return the power of the base that slows each pair down, (ceil(d / 2),): from 0 to below 1, or to 1."""
+    if not endpoint:
+        return np.arange(0, d, 2) / d
+    if d < 4 or d % 2:
+        raise ValueError(f"endpoint needs an even number of waves of at least 4, got {d}")
+    return np.arange(d // 2) / (d // 2 - 1)
+
+
+def _places(d, halves):
+    """Return where the first and the second number of each pair stand among d numbers."""
+    half = (d + 1) // 2
+    return (slice(0, half), slice(half, d)) if halves else (slice(0, d, 2), slice(1, d, 2))
+
+
+def _even(name, width):
+    """Refuse a width that cannot be turned in pairs."""
+    if width < 2 or width % 2:
+        raise ValueError(f"{name} must be even to be turned in pairs, got {width}")
+
+
+def _stretch(stretch):
+    """Return `stretch` as a float of at least 1."""
+    if finite_number(stretch, "stretch") < 1:
+        raise ValueError(f"stretch must be at least 1, got {stretch}")
+    return float(stretch)
 
 
 def _distance(n_q, n_k, query_offset):

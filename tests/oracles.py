@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 
-def slow_attention(query, key, value, visible, bias, scale, softcap):
+def slow_attention(query, key, value, visible, bias, scale, softcap, top_k=None, sinks=None):
     """Attend with one loop per axis, in float64, for arrays of two axes."""
     n_q, n_k, d_v = len(query), len(key), value.shape[1]
     scores, weights, context = np.zeros((n_q, n_k)), np.zeros((n_q, n_k)), np.zeros((n_q, d_v))
@@ -16,10 +16,14 @@ def slow_attention(query, key, value, visible, bias, scale, softcap):
         seen = [j for j in range(n_k) if visible[i, j] and bias[i, j] != -math.inf]
         if not seen:
             continue
-        largest = max(scores[i, j] + bias[i, j] for j in seen)
+        if top_k is not None:
+            least = sorted(scores[i, j] + bias[i, j] for j in seen)[-min(top_k, len(seen))]
+            seen = [j for j in seen if scores[i, j] + bias[i, j] >= least]
+        sink = -math.inf if sinks is None else float(sinks[i, 0])
+        largest = max(sink, *(scores[i, j] + bias[i, j] for j in seen))
         exponentials = {j: math.exp(scores[i, j] + bias[i, j] - largest) for j in seen}
         for j in seen:
-            weights[i, j] = exponentials[j] / sum(exponentials.values())
+            weights[i, j] = exponentials[j] / (sum(exponentials.values()) + math.exp(sink - largest))
             for d in range(d_v):
                 context[i, d] += weights[i, j] * float(value[j, d])
     return scores, weights, context

@@ -1,6 +1,7 @@
 import math
 import re
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import slow_attention, slow_visible
+from transformers.models.gpt_oss.modeling_gpt_oss import eager_attention_forward as gpt_oss_attention
 
 import attn
 from attn import masks
@@ -45,15 +47,18 @@ def test_two_keys_by_hand():
 
 
 def test_the_steps_come_in_order():
-    """Scale, then cap, then bias, then mask."""
+    """Scale, then cap, then bias, then mask, then the k largest, then the sink."""
     query, key = np.array([[3.0]]), np.array([[1.0], [2.0], [5.0]])
-    attention = attn.scaled_dot_product_attention(
-        query, key, np.eye(3), [[True, True, False]], bias=[[0.5, 0, 0]], scale=2, softcap=4
-    )
+    options = {"mask": [[True, True, False]], "bias": [[0.5, 0, 0]], "scale": 2, "softcap": 4}
+    attention = attn.scaled_dot_product_attention(query, key, np.eye(3), **options)
     capped = [4 * math.tanh(2 * 3 * k / 4) for k in (1, 2, 5)]
     np.testing.assert_allclose(attention.scores, [capped])
     np.testing.assert_allclose(attention.masked_scores, [[capped[0] + 0.5, capped[1], -np.inf]])
     np.testing.assert_allclose(attention.context, attention.weights)
+    largest = attn.scaled_dot_product_attention(query, key, np.eye(3), **options, top_k=1, sinks=1)
+    np.testing.assert_array_equal(largest.scores, attention.scores)
+    np.testing.assert_allclose(largest.masked_scores, [[capped[0] + 0.5, -np.inf, -np.inf]])
+    np.testing.assert_allclose(largest.weights, [[1 / (1 + math.exp(1 - capped[0] - 0.5)), 0, 0]])
 
 
 # Properties
@@ -188,6 +193,8 @@ def calls(draw_from):
     bias = rng.normal(size=scores).astype(np.float16)
     bias[rng.random(scores) < 0.2] = -np.inf
     side = st.none() | st.integers(0, 4)
+    rounded = dtype in (np.float16, np.float32)  # then which key is among the k largest may hang on rounding
+    top_k = None if rounded else draw_from(st.none() | st.integers(1, 6))
     options = {
         "mask": draw_from(st.sampled_from([None, rng.random(scores) < 0.7, rng.random((n_q, n_k)) < 0.7])),
         "bias": draw_from(st.sampled_from([None, bias])),
@@ -195,7 +202,9 @@ def calls(draw_from):
         "query_offset": draw_from(st.none() | st.integers(-3, 5)),
         "window": draw_from(st.none() | st.integers(0, 4) | st.tuples(side, side)),
         "scale": draw_from(st.none() | st.floats(-2, 2)),
-        "softcap": draw_from(st.none() | st.floats(0.5, 50)),
+        "softcap": None if top_k else draw_from(st.none() | st.floats(0.5, 50)),  # what is capped may be equal
+        "top_k": top_k,
+        "sinks": draw_from(st.sampled_from([None, 0, rng.normal(size=(*scores[:-1], 1)), np.full((1, 1), -np.inf)])),
     }
     inputs = array(kv_heads * group, n_q, d_k), array(kv_heads, n_k, d_k), array(kv_heads, n_k, d_v)
     return inputs, options, dtype
@@ -216,18 +225,29 @@ def test_slow_loops_agree(call):
         visible = visible & options["mask"]
     scores = attention.scores.shape
     bias = np.broadcast_to(0 if options["bias"] is None else options["bias"], scores)
+    sinks = None if options["sinks"] is None else np.broadcast_to(options["sinks"], (*scores[:-1], 1))
     scale = 1 / math.sqrt(query.shape[-1]) if options["scale"] is None else options["scale"]
     visible = np.broadcast_to(visible, scores)
     for head in np.ndindex(*scores[:-2]):
         shared = head[:-1] + tuple(h // (query.shape[-3] // key.shape[-3]) for h in head[-1:])
         expected = slow_attention(
-            query[head], key[shared], value[shared], visible[head], bias[head], scale, options["softcap"]
+            query[head],
+            key[shared],
+            value[shared],
+            visible[head],
+            bias[head],
+            scale,
+            options["softcap"],
+            options["top_k"],
+            sinks if sinks is None else sinks[head],
         )
         tolerance = {np.float16: 4e-3, np.float32: 2e-5}.get(dtype, 1e-10)
         actual = attention.scores[head], attention.weights[head], attention.context[head]
         for got, wanted in zip(actual, expected, strict=True):
             np.testing.assert_allclose(got, wanted, rtol=tolerance, atol=tolerance)
         hidden = ~visible[head] | np.isneginf(bias[head])
+        if options["top_k"]:
+            hidden = hidden | (expected[1] == 0)
         np.testing.assert_array_equal(np.isneginf(attention.masked_scores[head]), hidden)
     assert {step.dtype for step in attention} == {np.dtype(np.float64 if dtype == np.int64 else dtype)}
 
@@ -324,6 +344,53 @@ def test_torch_agrees(ours, theirs):
     inputs = grouped()
     context = attn.scaled_dot_product_attention(*inputs, **ours).context
     np.testing.assert_allclose(context, torch_context(*inputs, **theirs), atol=1e-12)
+
+
+def test_gpt_oss_agrees_on_its_sinks():
+    query, key, value = grouped(np.float32)
+    sinks, hidden = draw(HEADS, dtype=np.float32), ~slow_visible(N_Q, N_K, True)
+    module = SimpleNamespace(num_key_value_groups=GROUP, sinks=torch.from_numpy(sinks), training=False)
+    output, weights = gpt_oss_attention(
+        module, *map(torch.from_numpy, (query, key, value)), torch.from_numpy(np.where(hidden, -1e9, 0)), scaling=0.3
+    )
+    ours = attn.scaled_dot_product_attention(query, key, value, ~hidden, scale=0.3, sinks=sinks[:, None, None])
+    np.testing.assert_allclose(ours.weights, weights.numpy(), atol=1e-6)
+    np.testing.assert_allclose(ours.context, output.transpose(1, 2).numpy(), atol=1e-6)
+
+
+def test_a_sink_of_nothing_is_no_sink_and_a_large_one_takes_all():
+    inputs = grouped()
+    plainly = attn.scaled_dot_product_attention(*inputs)
+    same(attn.scaled_dot_product_attention(*inputs, sinks=-np.inf), plainly, 0)
+    taken = attn.scaled_dot_product_attention(*inputs, sinks=1e9)
+    assert (taken.weights == 0).all()
+    np.testing.assert_array_equal(taken.masked_scores, plainly.masked_scores)
+
+
+def test_a_sink_is_a_key_of_nothing():
+    query, key, value = plain()
+    more = [np.concatenate([array, np.zeros((1, array.shape[1]))]) for array in (key, value)]
+    with_key, off_by_one = (
+        attn.scaled_dot_product_attention(query, *more),
+        attn.scaled_dot_product_attention(query, key, value, sinks=0),
+    )
+    np.testing.assert_allclose(off_by_one.weights, with_key.weights[:, :-1], atol=1e-12)
+    np.testing.assert_allclose(off_by_one.context, with_key.context, atol=1e-12)
+
+
+def test_the_k_largest_are_a_mask_of_the_scores():
+    inputs = grouped()
+    hidden = attn.scaled_dot_product_attention(*inputs, causal=True).masked_scores
+    same(
+        attn.scaled_dot_product_attention(*inputs, causal=True, top_k=2),
+        attn.scaled_dot_product_attention(*inputs, masks.top_k(hidden, 2)),
+    )
+
+
+def test_a_value_that_is_not_finite_counts_only_among_the_k_largest():
+    value = np.array([[np.nan], [2.0], [3.0]])
+    attention = attn.scaled_dot_product_attention([[1.0]], [[0.0], [5.0], [9.0]], value, top_k=1)
+    np.testing.assert_array_equal(attention.context, [[3.0]])
 
 
 @settings(max_examples=60)
@@ -483,6 +550,11 @@ BAD = [
         "bias must broadcast to the scores (3, 7), got (2, 3, 7)",
     ),
     ((A((3, 4)), A((7, 4)), A((7, 2))), {"bias": "x"}, "an array must hold real numbers, got <U1"),
+    (
+        (A((2, 3, 4)), A((2, 7, 4)), A((2, 7, 2))),
+        {"sinks": A(2)},
+        "sinks must broadcast to (2, 3, 1), a number a row of scores, got (2,)",
+    ),
     ((A((3, 4)), A((7, 4)), A((7, 2))), {"softcap": 0}, "softcap must be positive and finite, got 0"),
     ((A((3, 4)), A((7, 4)), A((7, 2))), {"softcap": np.inf}, "softcap must be positive and finite, got inf"),
     ((A((3, 4)), A((7, 4)), A((7, 2))), {"softcap": "x"}, "softcap must be positive and finite, got 'x'"),

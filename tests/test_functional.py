@@ -61,6 +61,30 @@ def test_scores_of_any_size_do_not_overflow(dtype, shift):
     np.testing.assert_array_equal(weights, [0.5, 0.5])
 
 
+def test_a_sink_by_hand():
+    np.testing.assert_allclose(softmax([np.log(2), np.log(5)], sinks=np.log([3])), [0.2, 0.5])
+    np.testing.assert_allclose(softmax([[0, 0], [0, np.log(3)]], axis=0, sinks=0), [[1 / 3, 0.2], [1 / 3, 0.6]])
+
+
+def test_a_sink_is_an_entry_that_is_left_out():
+    rng = np.random.default_rng(0)
+    scores, sinks = rng.normal(size=(3, 5, 7)), rng.normal(size=(3, 1, 1))
+    with_entry = np.concatenate([scores, np.broadcast_to(sinks, (3, 5, 1))], axis=-1)
+    np.testing.assert_allclose(softmax(scores, sinks=sinks), softmax(with_entry)[..., :-1])
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_a_sink_of_any_size(dtype):
+    scores = np.zeros((1, 2), dtype)
+    for sink, weight in ((-np.inf, 0.5), (-1e9, 0.5), (0, 1 / 3), (1e9, 0), (np.inf, 0)):
+        weights = softmax(scores, sinks=np.array([[sink]]))
+        assert weights.dtype == dtype
+        np.testing.assert_allclose(weights, weight, rtol=1e-3)
+    np.testing.assert_array_equal(softmax([-np.inf, -np.inf], sinks=0), [0, 0])
+    np.testing.assert_array_equal(softmax([-np.inf, -np.inf], sinks=-np.inf), [0, 0])
+    np.testing.assert_array_equal(softmax([np.inf, 0], sinks=np.inf), [0.5, 0])
+
+
 def test_infinite_scores():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -160,6 +184,10 @@ def test_numbers_are_taken_as_they_are():
     ("call", "message"),
     [
         (lambda: whole_number("n", -1), "n must be a whole number of at least 0, got -1"),
+        (
+            lambda: softmax(np.ones((3, 4)), sinks=[0, 1]),
+            "sinks must broadcast to (3, 1), a number a row of scores, got (2,)",
+        ),
         (lambda: finite_number(-math.inf, "scale"), "scale must be a finite number, got -inf"),
         (lambda: width_of(np.ones((3, 0)), "query"), "query must have axes (..., d) with d >= 1, got (3, 0)"),
         (lambda: width_of([1, 2], "keys", axes=2), "keys must have axes (..., n_k, d) with d >= 1, got (2,)"),

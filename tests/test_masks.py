@@ -1,4 +1,6 @@
+import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -6,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracles import slow_visible
 
-from attn import masks
+from attn import masks, softmax
 from attn.masks import Mask
 
 LENGTHS = st.integers(0, 7)
@@ -46,6 +48,10 @@ def shown(mask):
         (masks.global_window(4, 0, 1), ["####", "##..", "#.#.", "#..#"]),
         (masks.strided(6, 2), ["#.....", "##....", "###...", ".###..", "#.###.", ".#.###"]),
         (masks.painted([[1, 0], [0, 0]]), ["#.", ".."]),
+        (masks.top_k([[3, 1, 2], [1, 1, 0]], 2), ["#.#", "##."]),
+        (masks.top_k([[3, 1, 2], [1, 1, 0]], 1), ["#..", "##."]),  # equal scores are seen alike
+        (masks.top_k([[0, -np.inf, -np.inf], [np.nan, 5, 1]], 2), ["#..", "##."]),
+        (masks.top_k([[3, 1]], 9), ["##"]),
         (masks.combine(masks.causal(3), masks.padding(2, 3)), ["#..", "##.", "##."]),
         (masks.causal(3) | masks.padding(2, 3), ["##.", "##.", "###"]),
         (~masks.causal(3), [".##", "..#", "..."]),
@@ -138,6 +144,8 @@ def test_by_hand(mask, rows):
             "Each of the 9 tokens sees itself, the 1 token before it, and every 1st token further back.",
         ),
         (masks.painted([[1, 0], [0, 0]]), "Painted by hand, 1 of 4 pairs of query and key is seen."),
+        (masks.top_k(np.eye(3), 1), "Each of the 3 tokens sees the key with the largest score."),
+        (masks.top_k(np.ones((2, 5)), 3), "Each of the 2 queries sees the 3 keys with the largest scores."),
         (
             masks.causal(6) & masks.padding(4, 6),
             "Each of the 6 tokens sees itself and the tokens before it, and only the first 4 of 6 keys are seen.",
@@ -219,6 +227,14 @@ def test_every_token_sees_itself(n, left, right):
         masks.strided(n, 3),
     ):
         assert mask.visible.diagonal().all()
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, 5])
+def test_x_transformers_keeps_the_same_keys(k):
+    checks = json.loads((Path(__file__).parent / "data" / "peer_checks.json").read_text())["top_k"]
+    scores = np.array(checks["scores"])
+    weights = softmax(np.where(masks.top_k(scores, k), scores, -np.inf))
+    np.testing.assert_allclose(weights, checks["weights"][str(k)], atol=1e-12)
 
 
 def test_padding_takes_an_array_of_any_shape():
@@ -304,6 +320,9 @@ BAD = [
         lambda: Mask(np.ones((2, 2)), ""),
         "visible must be boolean with axes (..., n_q, n_k), got float64 of shape (2, 2)",
     ),
+    (lambda: masks.top_k([1, 2], 1), "scores must have axes (..., n_q, n_k), got (2,)"),
+    (lambda: masks.top_k([[1, 2]], 0), "top_k must be a whole number of at least 1, got 0"),
+    (lambda: masks.top_k([[1, 2]], 1.5), "top_k must be a whole number of at least 1, got 1.5"),
     (lambda: masks.combine(), "combine must be given at least one mask, got none"),
     (lambda: masks.causal(2) & masks.causal(3), "masks must broadcast to one shape, got (2, 2) and (3, 3)"),
 ]

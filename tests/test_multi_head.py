@@ -1,10 +1,13 @@
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from transformers.models.qwen3_next.configuration_qwen3_next import Qwen3NextConfig
+from transformers.models.qwen3_next.modeling_qwen3_next import Qwen3NextAttention
 
 from attn import MultiHeadParameters, cost, masks, multi_head_attention, scaled_dot_product_attention
 from attn.multi_head import divisors, draw_parameters, head_outputs, merge_heads, one_head, split_heads
@@ -58,7 +61,7 @@ def test_divisors():
 
 
 def test_shapes_of_every_step():
-    shapes = [step.shape for step in multi_head_attention(*_with_memory(uneven()))]
+    shapes = [step.shape for step in multi_head_attention(*_with_memory(uneven(output_gate=True)))]
     scores = (BATCH, HEADS, N_Q, N_K)
     assert shapes == [
         (BATCH, HEADS, N_Q, D_K),
@@ -70,7 +73,9 @@ def test_shapes_of_every_step():
         (BATCH, HEADS, N_Q, D_V),
         (BATCH, N_Q, HEADS * D_V),
         (BATCH, N_Q, D_MODEL),
+        (BATCH, HEADS, N_Q, D_V),
     ]
+    assert multi_head_attention(*_with_memory(uneven())).gate is None
 
 
 def _with_memory(parameters, dtype=np.float64):
@@ -85,9 +90,9 @@ def test_merging_undoes_splitting(batch, n, num_heads, d):
 
 
 def test_widths_that_parameters_tell():
-    parameters = uneven()
+    parameters = uneven(output_gate=True)
     assert (parameters.d_model, parameters.d_k, parameters.d_v) == (D_MODEL, D_K, D_V)
-    arrays = (getattr(parameters, f"{kind}_{role}") for kind in "wb" for role in "qkvo")
+    arrays = (getattr(parameters, f"{kind}_{role}") for kind in "wb" for role in "qkvog")
     assert parameters.count == sum(array.size for array in arrays)
 
 
@@ -181,14 +186,16 @@ def test_reading_oneself_is_self_attention():
     )
 
 
+@pytest.mark.parametrize("output_gate", [True, False])
 @pytest.mark.parametrize("bias", [True, False])
-def test_one_head_does_what_it_does_among_all(bias):
-    parameters, (x, memory) = uneven(bias=bias), tokens()
+def test_one_head_does_what_it_does_among_all(bias, output_gate):
+    parameters, (x, memory) = uneven(bias=bias, output_gate=output_gate), tokens()
     together = multi_head_attention(x, parameters, memory)
+    heads = together.context * together.gate if output_gate else together.context
     for head in (0, GROUP - 1, GROUP, HEADS - 1):
         alone = multi_head_attention(x, one_head(parameters, head), memory)
         np.testing.assert_allclose(alone.weights[:, 0], together.weights[:, head], atol=1e-12)
-        np.testing.assert_allclose(alone.output, together.context[:, head], atol=1e-12)
+        np.testing.assert_allclose(alone.output, heads[:, head], atol=1e-12)
 
 
 def test_what_heads_add_is_the_output():
@@ -218,6 +225,9 @@ def test_a_head_switched_off_takes_away_what_it_adds():
         {"window": (2, 0)},
         {"scale": 0.1},
         {"softcap": 0.5},
+        {"top_k": 2},
+        {"sinks": 0},
+        {"sinks": rng(6).normal(size=(HEADS, 1, 1))},
     ],
 )
 def test_options_reach_the_attention(options):
@@ -239,7 +249,100 @@ def test_rotation_is_applied_to_queries_and_keys_alone():
     np.testing.assert_allclose(steps.scores, 4 * plain.scores)
 
 
+def test_queries_and_keys_may_be_turned_apart():
+    parameters, (x, memory) = uneven(), tokens()
+    plain = multi_head_attention(x, parameters, memory)
+    steps = multi_head_attention(x, parameters, memory, rotate=(lambda heads: 3 * heads, lambda heads: -heads))
+    np.testing.assert_allclose(steps.query, 3 * plain.query)
+    np.testing.assert_allclose(steps.key, -plain.key)
+
+
+def test_a_bias_may_be_made_of_the_queries():
+    parameters, (x, memory) = uneven(), tokens()
+    plain = multi_head_attention(x, parameters, memory)
+    steps = multi_head_attention(x, parameters, memory, bias=lambda query: query[..., :1])
+    np.testing.assert_allclose(steps.masked_scores, plain.scores + plain.query[..., :1])
+
+
+def test_values_may_be_read_from_other_tokens():
+    parameters, (x, memory) = uneven(), tokens()
+    other = rng(7).normal(size=memory.shape)
+    steps = multi_head_attention(x, parameters, memory, value_memory=other)
+    np.testing.assert_array_equal(steps.weights, multi_head_attention(x, parameters, memory).weights)
+    np.testing.assert_array_equal(steps.value, multi_head_attention(x, parameters, other).value)
+    np.testing.assert_array_equal(steps.context, steps.weights @ np.repeat(steps.value, GROUP, axis=1))
+
+
+def test_a_gate_by_hand():
+    parameters = MultiHeadParameters(
+        np.eye(2), np.eye(2), np.eye(2), num_heads=2, w_g=[[0, 0], [0, 0]], b_g=[np.log(3), -np.log(3)]
+    )
+    steps = multi_head_attention([[8, 4]], parameters)
+    np.testing.assert_allclose(steps.gate, [[[0.75]], [[0.25]]])
+    np.testing.assert_allclose(steps.context, [[[8]], [[4]]])
+    np.testing.assert_allclose(steps.output, [[6, 1]])
+
+
+def test_a_gate_of_each_head_is_one_of_all_its_numbers():
+    parameters, (x, memory) = uneven(), tokens()
+    w_g, b_g = rng(8).normal(size=(D_MODEL, HEADS)), rng(9).normal(size=HEADS)
+    one, each = (
+        multi_head_attention(x, replace(parameters, w_g=w, b_g=b), memory)
+        for w, b in ((w_g, b_g), (np.repeat(w_g, D_V, axis=1), np.repeat(b_g, D_V)))
+    )
+    assert one.gate.shape == (BATCH, HEADS, N_Q, 1)
+    np.testing.assert_allclose(one.output, each.output, atol=1e-12)
+
+
 # An independent implementation agrees
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_qwen3_next_agrees_on_its_gate(bias):
+    config = Qwen3NextConfig(
+        hidden_size=24, num_attention_heads=6, num_key_value_heads=2, head_dim=4, attention_bias=bias
+    )
+    config._attn_implementation = "eager"
+    theirs = Qwen3NextAttention(config, 0).double().eval()
+    x = rng(1).normal(size=(1, N_Q, 24))
+    still = torch.ones(1, N_Q, 4, dtype=torch.float64), torch.zeros(1, N_Q, 4, dtype=torch.float64)
+    with torch.no_grad():
+        for parameter in theirs.parameters():
+            torch.nn.init.normal_(parameter, generator=torch.Generator().manual_seed(0))
+        output, _ = theirs(torch.from_numpy(x), still, None)
+    given = {}
+    for name in "qkvo":
+        module = getattr(theirs, f"{name}_proj")
+        given[f"w_{name}"] = module.weight.detach().numpy().T
+        given[f"b_{name}"] = module.bias.detach().numpy() if bias else None
+    for kind in "wb":  # their queries and gates take turns, head by head
+        both = given[f"{kind}_q"]
+        if both is not None:
+            both = both.reshape(*both.shape[:-1], 6, 2, 4)
+            given[f"{kind}_q"], given[f"{kind}_g"] = (both[..., i, :].reshape(*both.shape[:-3], 24) for i in (0, 1))
+    norms = iter([theirs.q_norm, theirs.k_norm])
+
+    def normed(heads):
+        return next(norms)(torch.from_numpy(heads)).detach().numpy()
+
+    steps = multi_head_attention(x, MultiHeadParameters(**given, num_heads=6, num_kv_heads=2), rotate=(normed, normed))
+    np.testing.assert_allclose(steps.output, output.numpy(), atol=2e-5)  # their softmax is of float32
+
+
+def test_torch_agrees_on_keys_and_values_of_their_own_and_on_off_by_one():
+    d_values = 13
+    parameters = draw_parameters(rng(), 12, 3, d_memory=D_MEMORY, d_value_memory=d_values, bias=True)
+    x, memory, values = (rng(i).normal(size=(2, n, d)) for i, n, d in ((1, 5, 12), (2, 7, D_MEMORY), (3, 7, d_values)))
+    for options, ours in (({}, {}), ({"add_zero_attn": True}, {"sinks": 0})):
+        theirs = torch.nn.MultiheadAttention(
+            12, 3, kdim=D_MEMORY, vdim=d_values, batch_first=True, dtype=torch.float64, **options
+        )
+        _give(theirs, parameters)
+        with torch.no_grad():
+            output, weights = theirs(*map(torch.from_numpy, (x, memory, values)), average_attn_weights=False)
+        steps = multi_head_attention(x, parameters, memory, value_memory=values, **ours)
+        np.testing.assert_allclose(steps.weights, weights[..., :7].numpy(), atol=1e-12)
+        np.testing.assert_allclose(steps.output, output.numpy(), atol=1e-12)
 
 
 @pytest.mark.parametrize("bias", [True, False])
@@ -300,19 +403,20 @@ def _give(module, parameters):
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 def test_float_types_are_kept(dtype):
-    parameters = uneven()
-    arrays = {f"{kind}_{role}": getattr(parameters, f"{kind}_{role}").astype(dtype) for kind in "wb" for role in "qkvo"}
+    parameters = uneven(output_gate=True)
+    names = [f"{kind}_{role}" for kind in "wb" for role in "qkvog"]
+    arrays = {name: getattr(parameters, name).astype(dtype) for name in names}
     parameters = MultiHeadParameters(**arrays, num_heads=HEADS, num_kv_heads=KV_HEADS)
     steps = multi_head_attention(*_with_memory(parameters, dtype))
     assert {step.dtype for step in steps} == {np.dtype(dtype)}
     assert head_outputs(steps.context, parameters.w_o).dtype == dtype
-    exact = multi_head_attention(*_with_memory(uneven()))
+    exact = multi_head_attention(*_with_memory(uneven(output_gate=True)))
     np.testing.assert_allclose(steps.output, exact.output, atol={np.float16: 2e-2, np.float32: 1e-5}.get(dtype, 0))
 
 
 def test_whole_numbers_become_float64():
     ones = np.ones((3, 2), int)
-    steps = multi_head_attention(np.ones((4, 3), int), MultiHeadParameters(ones, ones, ones))
+    steps = multi_head_attention(np.ones((4, 3), int), MultiHeadParameters(ones, ones, ones, w_g=ones))
     assert {step.dtype for step in steps} == {np.dtype(np.float64)}
 
 
@@ -353,8 +457,12 @@ BAD_PARAMETERS = [
         "w_q and w_k must agree in d_k, got (6, 4) and (6, 6)",
     ),
     (
-        {"w_q": A((6, 4)), "w_k": A((5, 4)), "w_v": A((7, 4)), "num_heads": 2},
-        "w_k and w_v must read tokens of one width, got (5, 4) and (7, 4)",
+        {"w_q": A((6, 4)), "w_k": A((6, 4)), "w_v": A((6, 8)), "w_g": A((6, 4)), "num_heads": 2},
+        "w_g must have d_model = 6 rows and a column per head or per number of a context, 2 or 8, got (6, 4)",
+    ),
+    (
+        {"w_q": A((6, 4)), "w_k": A((6, 4)), "w_v": A((6, 4)), "b_g": A(4)},
+        "b_g must have one number per column of w_g, got (4,)",
     ),
     (
         {"w_q": A((6, 4)), "w_k": A((6, 4)), "w_v": A((6, 8)), "w_o": A((4, 6)), "num_heads": 2},
@@ -391,6 +499,14 @@ BAD_CALLS = [
     (
         lambda p: multi_head_attention(A((5, 6)), p, A((5, 7))),
         "memory must have 6 columns to be projected by (6, 4), got (5, 7)",
+    ),
+    (
+        lambda p: multi_head_attention(A((5, 6)), p, value_memory=A((5, 7))),
+        "value_memory must have 6 columns to be projected by (6, 4), got (5, 7)",
+    ),
+    (
+        lambda p: multi_head_attention(A((5, 6)), p, value_memory=A((4, 6))),
+        "key and value must share n_k, got key (2, 5, 2) and value (2, 4, 2)",
     ),
     (
         lambda p: multi_head_attention(A((2, 5, 6)), p, mask=A((2, 5, 5), bool)),
@@ -480,8 +596,9 @@ def test_parameters_are_frozen():
 
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("output_projection", [True, False])
-def test_the_count_is_known_before_anything_is_drawn(bias, output_projection):
+@pytest.mark.parametrize("more", [{}, {"output_gate": True, "d_value_memory": 29}])
+def test_the_count_is_known_before_anything_is_drawn(bias, output_projection, more):
     options = {"num_kv_heads": KV_HEADS, "d_k": D_K, "d_v": D_V, "d_memory": D_MEMORY}
-    options |= {"output_projection": output_projection, "bias": bias}
+    options |= {"output_projection": output_projection, "bias": bias} | more
     drawn = draw_parameters(rng(), D_MODEL, HEADS, **options)
     assert cost.attention_parameters(D_MODEL, HEADS, **options) == drawn.count

@@ -1,23 +1,32 @@
 import json
+import math
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from transformers import LlamaConfig
+from transformers import LlamaConfig, VitsConfig
+from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 from transformers.models.bloom.modeling_bloom import build_alibi_tensor
 from transformers.models.gptj.modeling_gptj import apply_rotary_pos_emb as gptj_rotate
 from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 from transformers.models.llama.modeling_llama import apply_rotary_pos_emb as llama_rotate
+from transformers.models.m2m_100.modeling_m2m_100 import M2M100SinusoidalPositionalEmbedding
+from transformers.models.marian.modeling_marian import MarianSinusoidalPositionalEmbedding
 from transformers.models.t5.modeling_t5 import T5Attention
+from transformers.models.vits.modeling_vits import VitsAttention
+from transformers.models.wav2vec2_bert.modeling_wav2vec2_bert import _apply_relative_key_position_encoding
+from transformers.models.whisper.modeling_whisper import sinusoids
 
 from attn import masks, multi_head_attention, positions, scaled_dot_product_attention
-from attn.multi_head import draw_parameters
+from attn.multi_head import MultiHeadParameters, draw_parameters, merge_heads
 
-CHECKS = json.loads((Path(__file__).parent / "data" / "mechanism_checks.json").read_text())["sinusoidal"]
+DATA = Path(__file__).parent / "data"
+CHECKS = json.loads((DATA / "mechanism_checks.json").read_text())["sinusoidal"]
 
 
 # Sinusoidal
@@ -51,15 +60,16 @@ def test_wavelengths_are_how_often_columns_come_round():
     assert 10000 * 2 * np.pi == pytest.approx(62831.9, abs=0.05)
 
 
-@given(st.floats(-50, 50), st.integers(1, 8), st.sampled_from([100, 10000]))
-def test_an_offset_is_one_rotation_known_beforehand(offset, pairs, base):
-    shift = positions.offset_matrix(offset, 2 * pairs, base=base)
+@given(st.floats(-50, 50), st.integers(2, 8), st.sampled_from([100, 10000]), st.booleans(), st.booleans())
+def test_an_offset_is_one_rotation_known_beforehand(offset, pairs, base, halves, endpoint):
+    options = {"base": base, "halves": halves, "endpoint": endpoint}
+    shift = positions.offset_matrix(offset, 2 * pairs, **options)
     np.testing.assert_allclose(shift @ shift.T, np.eye(2 * pairs), atol=1e-12)
-    back = positions.offset_matrix(-offset, 2 * pairs, base=base)
+    back = positions.offset_matrix(-offset, 2 * pairs, **options)
     np.testing.assert_allclose(shift @ back, np.eye(2 * pairs), atol=1e-12)
-    waves = positions.sinusoidal(60, 2 * pairs, base=base)
+    waves = positions.sinusoidal(60, 2 * pairs, **options)
     whole = round(abs(offset))
-    moved = waves[: 60 - whole] @ positions.offset_matrix(whole, 2 * pairs, base=base).T
+    moved = waves[: 60 - whole] @ positions.offset_matrix(whole, 2 * pairs, **options).T
     np.testing.assert_allclose(moved, waves[whole:], atol=1e-12)
 
 
@@ -82,6 +92,20 @@ def test_sinusoidal_entry_by_entry(n, d_model):
         for c in range(d_model):
             angle = p / 100 ** ((c - c % 2) / d_model)
             assert waves[p, c] == pytest.approx(np.cos(angle) if c % 2 else np.sin(angle), abs=1e-12)
+
+
+@pytest.mark.parametrize("d_model", [4, 10, 64])
+def test_whisper_and_fairseq_have_the_same_waves(d_model):
+    ours = positions.sinusoidal(300, d_model, halves=True, endpoint=True)
+    np.testing.assert_allclose(ours, sinusoids(300, d_model).numpy(), atol=5e-5)
+    np.testing.assert_allclose(ours, M2M100SinusoidalPositionalEmbedding.get_embedding(300, d_model), atol=5e-5)
+    assert positions.wavelengths(d_model, endpoint=True)[-1] == pytest.approx(20000 * np.pi)
+
+
+@pytest.mark.parametrize("d_model", [1, 4, 7, 64])
+def test_marian_has_the_same_waves(d_model):
+    theirs = MarianSinusoidalPositionalEmbedding(300, d_model)
+    np.testing.assert_allclose(positions.sinusoidal(300, d_model, halves=True), theirs.create_weight(), atol=1e-6)
 
 
 def test_order_shows_only_with_positions():
@@ -177,7 +201,145 @@ def test_gptj_agrees():
 def test_turning_keeps_the_type_and_its_argument(dtype):
     x = np.ones((7, 10), dtype)
     assert positions.rotate(x, positions.rotary(7, 10)).dtype == dtype
+    assert positions.rotate(x, positions.rotary(7, 10), factor=np.full((7, 5), 1.5)).dtype == dtype
     assert (x == 1).all()
+
+
+def test_a_factor_stretches_what_is_turned_and_nothing_else():
+    x, angles = np.random.default_rng(0).normal(size=(3, 7, 10)), positions.rotary(7, 6)
+    factor = np.random.default_rng(1).normal(size=(7, 3))
+    turned = positions.rotate(x, angles, factor=factor)
+    np.testing.assert_allclose(turned[..., :6], positions.rotate(x, angles)[..., :6] * np.tile(factor, 2))
+    np.testing.assert_array_equal(turned[..., 6:], x[..., 6:])
+
+
+def rope_parameters(n, **parameters):
+    """Return what transformers makes of the settings of rotary positions."""
+    config = LlamaConfig(
+        hidden_size=64,
+        num_attention_heads=2,
+        max_position_embeddings=n,
+        rope_parameters={"rope_type": "yarn", "rope_theta": 10000.0} | parameters,
+    )
+    speeds, factor = ROPE_INIT_FUNCTIONS["yarn"](config, "cpu")
+    return speeds.numpy(), factor
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        ({"stretch": 4}, {}),
+        ({"stretch": 16, "trained": 512}, {}),
+        ({"stretch": 2.5, "trained": 131072, "base": 500000}, {"rope_theta": 500000.0}),
+        ({"stretch": 8, "fast": 8, "slow": 4}, {"beta_fast": 8, "beta_slow": 4}),
+        ({"stretch": 40, "trained": 16}, {}),
+        ({"stretch": 1}, {}),
+    ],
+)
+def test_yarn_agrees_with_transformers(ours, theirs):
+    trained = ours.get("trained", 4096)
+    given = {"factor": float(ours["stretch"]), "original_max_position_embeddings": trained} | theirs
+    speeds, factor = rope_parameters(int(trained * ours["stretch"]), **given)
+    np.testing.assert_allclose(positions.yarn(2, 32, **ours)[1], speeds, rtol=1e-5)
+    assert positions.yarn_factor(ours["stretch"]) == pytest.approx(factor, rel=1e-12)
+
+
+def test_yarn_turns_a_llama_as_transformers_does():
+    heads, n, d_k = 2, 11, 32
+    x = np.random.default_rng(0).normal(size=(1, heads, n, d_k)).astype(np.float32)
+    parameters = {"rope_type": "yarn", "rope_theta": 10000.0, "factor": 8.0, "original_max_position_embeddings": 256}
+    config = LlamaConfig(
+        hidden_size=heads * d_k,
+        num_attention_heads=heads,
+        max_position_embeddings=2048,
+        rope_parameters=parameters,
+    )
+    cosine, sine = LlamaRotaryEmbedding(config)(torch.from_numpy(x), torch.arange(n)[None])
+    expected, _ = llama_rotate(torch.from_numpy(x), torch.from_numpy(x), cosine, sine)
+    ours = positions.rotate(x, positions.yarn(n, d_k, 8, trained=256), factor=positions.yarn_factor(8))
+    np.testing.assert_allclose(ours, expected.numpy(), atol=1e-5)
+
+
+def test_xpos_agrees_with_its_published_code():
+    checks = json.loads((DATA / "peer_checks.json").read_text())["xpos"]
+    x = np.array(checks["x"])
+    angles, factors = positions.rotary(*x.shape), positions.xpos_factors(*x.shape)
+    query, key = (positions.rotate(x, angles, interleaved=True, factor=each) for each in (factors, 1 / factors))
+    np.testing.assert_allclose(query, checks["query"], atol=1e-7)
+    np.testing.assert_allclose(key, checks["key"], atol=1e-7)
+
+
+def test_xpos_scores_fall_by_the_distance_alone():
+    angles, factors = positions.rotary(40, 8), positions.xpos_factors(40, 8, scale_base=16)
+    ones = np.ones((40, 8))
+    scores = positions.rotate(ones, angles, factor=factors) @ positions.rotate(ones, angles, factor=1 / factors).T
+    zeta = (np.arange(4) / 4 + 0.4) / 1.4
+    for distance in (0, 1, 7, 39):  # the published formula: cos(m theta) zeta^m, summed over pairs of ones
+        own = 2 * (np.cos(distance * angles[1]) * zeta ** (distance / 16)).sum()
+        np.testing.assert_allclose(scores.diagonal(-distance), own, atol=1e-12)
+
+
+# Relative positions after Shaw
+
+
+def slow_shaw(query, weights, key_table, value_table, left, n_k, offset):
+    """Add up equations 3 and 4 term by term."""
+    n_q, d_k = query.shape
+    bias, context = np.zeros((n_q, n_k)), np.zeros((n_q, value_table.shape[1]))
+    for i in range(n_q):
+        for j in range(n_k):
+            row = min(max(j - (i + offset), -left), len(key_table) - 1 - left) + left
+            bias[i, j] = sum(query[i, d] * key_table[row, d] for d in range(d_k)) / math.sqrt(d_k)
+            context[i] += weights[i, j] * value_table[row]
+    return bias, context
+
+
+@given(st.integers(1, 5), st.integers(1, 7), st.integers(1, 6), st.integers(0, 5), st.none() | st.integers(-3, 9))
+def test_shaw_term_by_term(n_q, n_k, rows, left, offset):
+    left = min(left, rows - 1)
+    rng = np.random.default_rng(0)
+    query, weights = rng.normal(size=(n_q, 3)), rng.normal(size=(n_q, n_k))
+    key_table, value_table = rng.normal(size=(rows, 3)), rng.normal(size=(rows, 2))
+    standing = n_k - n_q if offset is None else offset
+    bias, context = slow_shaw(query, weights, key_table, value_table, left, n_k, standing)
+    options = {"left": left, "query_offset": offset}
+    np.testing.assert_allclose(positions.shaw_bias(query, key_table, n_k, **options), bias, atol=1e-12)
+    np.testing.assert_allclose(positions.shaw_context(weights, value_table, **options), context, atol=1e-12)
+
+
+def test_wav2vec2_bert_has_the_same_bias():
+    rng = np.random.default_rng(0)
+    query, table = rng.normal(size=(2, 3, 11, 5)).astype(np.float32), rng.normal(size=(7, 5)).astype(np.float32)
+    module = SimpleNamespace(
+        left_max_position_embeddings=4,
+        right_max_position_embeddings=2,
+        distance_embedding=torch.nn.Embedding.from_pretrained(torch.from_numpy(table)),
+        scaling=0.3,
+    )
+    _, theirs = _apply_relative_key_position_encoding(module, torch.from_numpy(query), torch.from_numpy(query))
+    ours = positions.shaw_bias(query, table, left=4, scale=0.3)
+    assert ours.dtype == np.float32
+    np.testing.assert_allclose(ours, theirs.numpy(), atol=1e-6)
+
+
+def test_vits_agrees_on_keys_and_values():
+    config = VitsConfig(hidden_size=12, num_attention_heads=3, window_size=6, attention_dropout=0.0)
+    theirs, x = VitsAttention(config).double().eval(), np.random.default_rng(0).normal(size=(2, 7, 12))
+    with torch.no_grad():
+        output, weights = theirs(torch.from_numpy(x), output_attentions=True)
+    linear = {name: getattr(theirs, f"{name}_proj") for name in "qkv"}
+    given = {f"w_{name}": module.weight.detach().numpy().T for name, module in linear.items()}
+    given |= {f"b_{name}": module.bias.detach().numpy() for name, module in linear.items()}
+    key_table, value_table = (table.detach().numpy()[0] for table in (theirs.emb_rel_k, theirs.emb_rel_v))
+    steps = multi_head_attention(
+        x,
+        MultiHeadParameters(**given, num_heads=3),
+        bias=lambda query: positions.shaw_bias(query, key_table),
+    )
+    merged = merge_heads(steps.context + positions.shaw_context(steps.weights, value_table))
+    projected = merged @ theirs.out_proj.weight.detach().numpy().T + theirs.out_proj.bias.detach().numpy()
+    np.testing.assert_allclose(steps.weights, weights.numpy(), atol=1e-12)
+    np.testing.assert_allclose(projected, output.numpy(), atol=1e-12)
 
 
 # ALiBi
@@ -268,6 +430,48 @@ def test_defaults_are_those_of_the_papers():
     [
         (lambda: positions.sinusoidal(3, 0), "d_model must be a whole number of at least 1, got 0"),
         (lambda: positions.sinusoidal(-1, 4), "n must be at least 0, got -1"),
+        (
+            lambda: positions.sinusoidal(3, 7, endpoint=True),
+            "endpoint needs an even number of waves of at least 4, got 7",
+        ),
+        (
+            lambda: positions.wavelengths(2, endpoint=True),
+            "endpoint needs an even number of waves of at least 4, got 2",
+        ),
+        (lambda: positions.yarn(3, 5, 2), "d_k must be even to be turned in pairs, got 5"),
+        (lambda: positions.yarn(3, 4, 0.5), "stretch must be at least 1, got 0.5"),
+        (lambda: positions.yarn(3, 4, "x"), "stretch must be a finite number, got 'x'"),
+        (lambda: positions.yarn(3, 4, 2, trained=0), "trained must be a whole number of at least 1, got 0"),
+        (lambda: positions.yarn(3, 4, 2, slow=0), "slow must be positive and finite, got 0"),
+        (lambda: positions.yarn(3, 4, 2, base=1), "base must be above 1, got 1"),
+        (lambda: positions.yarn_factor(0), "stretch must be at least 1, got 0"),
+        (lambda: positions.xpos_factors(3, 5), "d_k must be even to be turned in pairs, got 5"),
+        (lambda: positions.xpos_factors(3, 4, gamma=-1), "gamma must not be negative, got -1"),
+        (lambda: positions.xpos_factors(3, 4, scale_base=0), "scale_base must be positive and finite, got 0"),
+        (
+            lambda: positions.rotate(np.ones((7, 4)), positions.rotary(7, 4), factor=np.ones(3)),
+            "factor must broadcast to the angles (7, 2), got (3,)",
+        ),
+        (
+            lambda: positions.shaw_bias(np.ones(4), np.ones((3, 4))),
+            "query must have at least two axes (n_q, d_k), got (4,)",
+        ),
+        (
+            lambda: positions.shaw_bias(np.ones((5, 4)), np.ones((3, 2))),
+            "table must have rows of 4 numbers, got (3, 2)",
+        ),
+        (
+            lambda: positions.shaw_bias(np.ones((5, 4)), np.ones((2, 4))),
+            "table must have a middle row, or left say how far it reaches, got 2 rows",
+        ),
+        (
+            lambda: positions.shaw_bias(np.ones((5, 4)), np.ones((3, 4)), left=3),
+            "left must be below the 3 rows of the table, got 3",
+        ),
+        (
+            lambda: positions.shaw_context(np.ones((5, 4)), np.ones(3)),
+            "weights must have axes (..., n_q, n_k) and table (rows, d_v), got (5, 4) and (3,)",
+        ),
         (lambda: positions.wavelengths(0), "d must be a whole number of at least 1, got 0"),
         (lambda: positions.rotary(3, 5), "d_k must be even to be turned in pairs, got 5"),
         (lambda: positions.rotary(3, 0), "d_k must be even to be turned in pairs, got 0"),

@@ -71,6 +71,21 @@ def test_without_options_it_is_plain_attention():
     assert steps.unrotated_query is steps.query
 
 
+def test_queries_and_keys_turned_apart_and_a_bias_made_of_the_queries():
+    angles, factors = positions.rotary(N, D_K), positions.xpos_factors(N, D_K)
+    steps = walk(
+        *weights(),
+        rotate=tuple(
+            lambda x, factor=factor: positions.rotate(x, angles, factor=factor) for factor in (factors, 1 / factors)
+        ),
+        bias=lambda query: query[:, :1],
+    )
+    np.testing.assert_allclose(steps.query, positions.rotate(steps.unrotated_query, angles, factor=factors))
+    np.testing.assert_allclose(steps.key, positions.rotate(steps.unrotated_key, angles, factor=1 / factors))
+    np.testing.assert_allclose(steps.biased, steps.scores + steps.query[:, :1])
+    np.testing.assert_allclose(steps.weights, softmax(steps.biased))
+
+
 def test_a_hidden_row_is_zero():
     steps = walk(*weights(), mask=np.zeros((N, N), bool))
     assert (steps.weights == 0).all()

@@ -182,15 +182,13 @@ def attention(layer: Layer, only_causal: bool = False) -> np.ndarray:
     -------
     shape (batch, num_heads, n_q, d_v)
     """
-    query, key, value, mask, bias = layer.query, layer.key, layer.value, layer.mask, layer.bias
-    if layer.sinks is not None:
-        key, value, mask, bias = _with_sinks(layer)
-    options: dict[str, Any] = {"bias": bias, "scale": layer.scale, "softcap": layer.softcap}
+    query, key, value, mask = layer.query, layer.key, layer.value, layer.mask
+    options: dict[str, Any] = {name: getattr(layer, name) for name in ("bias", "scale", "softcap", "sinks")}
     if query[..., 0].size * key.shape[2] <= SMALL:
         return scaled_dot_product_attention(query, key, value, mask, **options).context
     import torch
 
-    if only_causal and layer.sinks is None:
+    if only_causal:
         mask, options["causal"] = None, True
     return blockwise.attention(query, key, value, mask, **options, threads=torch.get_num_threads())
 
@@ -277,21 +275,6 @@ def _hide(visible, columns, others_only):
 def _one_head(mask, head):
     """Return the mask of one head, (batch, n_q or 1, n_k)."""
     return mask[:, head if mask.shape[1] > 1 else 0]
-
-
-def _with_sinks(layer):
-    """Return key, value, mask and bias with one more key a head: its score is trained, its value nothing."""
-    nothing = ((0, 0), (0, 0), (0, 1), (0, 0))
-    n_q, n_k = layer.query.shape[2], layer.key.shape[2]
-    bias = np.zeros((1, 1, 1, n_k), dtype=np.float32) if layer.bias is None else layer.bias
-    shape = np.broadcast_shapes(bias.shape[:-1], layer.sinks.shape[:-1])
-    ends = np.broadcast_to(bias, (*shape, n_k)), np.broadcast_to(layer.sinks, (*shape, 1))
-    bias = np.concatenate(ends, axis=-1)  # (batch or 1, num_heads, n_q or 1, n_k + 1)
-    mask = layer.mask
-    if mask is not None:
-        mask = np.broadcast_to(mask, (*mask.shape[:2], n_q, n_k))
-        mask = np.concatenate([mask, np.ones((*mask.shape[:-1], 1), dtype=bool)], axis=-1)
-    return np.pad(layer.key, nothing), np.pad(layer.value, nothing), mask, bias
 
 
 def _like(context, query):

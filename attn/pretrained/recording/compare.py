@@ -84,15 +84,15 @@ def from_scratch(
     if causal:
         later = causal_mask(query.shape[2], key.shape[2]).visible
         visible = later if visible is None else np.asarray(visible) & later
-    return _attend(
+    return scaled_dot_product_attention(
         _of_rows(query[:, chosen], rows),
         key[:, chosen // group],
         value[:, chosen // group],
         _of_rows(_of_heads(visible, chosen), rows),
-        _of_rows(_of_heads(layer.bias, chosen), rows),
-        layer.scale if scale is None else scale,
-        layer.softcap,
-        _of_rows(_of_heads(layer.sinks, chosen), rows),
+        bias=_of_rows(_of_heads(layer.bias, chosen), rows),
+        scale=layer.scale if scale is None else scale,
+        softcap=layer.softcap,
+        sinks=_of_rows(_of_heads(layer.sinks, chosen), rows),
     )
 
 
@@ -163,25 +163,6 @@ def _compare_heads(layer, heads, pieces, changes):
         Difference(layer.index, int(head), layer.kind, float(most), float(usual))
         for head, most, usual in zip(heads, largest, total / count, strict=True)
     ]
-
-
-def _attend(query, key, value, mask, bias, scale, softcap, sinks):
-    """Attend; a sink is one more key, whose score is a trained number and whose value is nothing."""
-    if sinks is None:
-        return scaled_dot_product_attention(query, key, value, mask, bias=bias, scale=scale, softcap=softcap)
-    n_k = key.shape[-2]
-    nothing = ((0, 0), (0, 0), (0, 1), (0, 0))
-    with_sink = np.zeros((*query.shape[:3], n_k + 1), dtype=query.dtype)  # (batch, heads, n_q, n_k + 1)
-    with_sink[..., :n_k] = 0 if bias is None else bias
-    with_sink[..., n_k:] = sinks
-    if mask is not None:
-        mask = np.asarray(mask)
-        mask = np.concatenate([mask, np.ones((*mask.shape[:-1], 1), dtype=bool)], axis=-1)
-    attention = scaled_dot_product_attention(
-        query, np.pad(key, nothing), np.pad(value, nothing), mask, bias=with_sink, scale=scale, softcap=softcap
-    )
-    steps = [step[..., :n_k] for step in attention[:3]]
-    return Attention(*steps, attention.context)
 
 
 def _cut_again(layer, num_heads, scale):
