@@ -63,7 +63,9 @@ def prepare(loaded: Loaded, text: str | None = None, pair: str | None = None, in
     return _from_inputs(loaded, inputs) if text is None else _from_text(loaded, text, pair)
 
 
-def forward(loaded: Loaded, inputs: dict, *, predict: bool = True, **options: Any) -> transformers.utils.ModelOutput:
+def forward(
+    loaded: Loaded, inputs: dict, *, predict: bool = True, **options: Any
+) -> transformers.utils.ModelOutput | tuple:
     """Pass inputs through a model; what it cannot read becomes one sentence.
 
     Parameters
@@ -75,6 +77,11 @@ def forward(loaded: Loaded, inputs: dict, *, predict: bool = True, **options: An
         last token alone, where it can: for 4,096 tokens of SmolLM2 the scores would take 800 MB.
     **options
         Passed on to the model.
+
+    Returns
+    -------
+    transformers.utils.ModelOutput or tuple
+        A tuple of what comes out of a model that is built of torch's own parts.
 
     Raises
     ------
@@ -94,7 +101,8 @@ def forward(loaded: Loaded, inputs: dict, *, predict: bool = True, **options: An
         options["logits_to_keep"] = 1
     try:
         with torch.inference_mode():
-            return loaded.model(**inputs, **options)
+            output = loaded.model(**inputs, **options)
+        return (output,) if torch.is_tensor(output) else output
     except ModelError:
         raise
     except Exception as error:  # any family's forward, on input it was not made for
@@ -103,7 +111,12 @@ def forward(loaded: Loaded, inputs: dict, *, predict: bool = True, **options: An
 
 def _has_decoder(loaded):
     """Say whether a model reads one text with an encoder and another with a decoder."""
-    return bool(getattr(loaded.model.config, "is_encoder_decoder", False))
+    return bool(getattr(_config(loaded), "is_encoder_decoder", False))
+
+
+def _config(loaded):
+    """Return the configuration of a model; None of one that is built of torch's own parts."""
+    return getattr(loaded.model, "config", None)
 
 
 def _from_text(loaded, text, pair):
@@ -241,9 +254,9 @@ def _start_id(loaded):
 
 def _from_inputs(loaded, inputs):
     """Take the inputs of a model as they are, and name its tokens as far as they are known."""
-    import torch
-
-    inputs = {name: torch.as_tensor(value) for name, value in inputs.items()}
+    # What is one array under two names stays one: that is how torch's attention knows its keys for its queries.
+    tensors = {id(value): _as_tensor(value) for value in inputs.values()}
+    inputs = {name: tensors[id(value)] for name, value in inputs.items()}
     names = []
     for key in ("input_ids", "decoder_input_ids"):
         ids = inputs[key][0].tolist() if key in inputs else []
@@ -253,6 +266,13 @@ def _from_inputs(loaded, inputs):
     decoder_names = names[1] if _has_decoder(loaded) else None
     patches, seconds = _patches(loaded, inputs), _seconds(loaded, inputs)
     return Prepared(inputs, names[0], decoder_names, patches=patches, seconds=seconds)
+
+
+def _as_tensor(value):
+    """Return an array as a tensor; switches such as ``is_causal`` stay what they are."""
+    import torch
+
+    return value if value is None or isinstance(value, bool | str) else torch.as_tensor(value)
 
 
 def _seconds(loaded, inputs):
@@ -272,7 +292,7 @@ def _seconds(loaded, inputs):
 def _patches(loaded, inputs):
     """Return the rows and columns of patches that a model cuts a picture into, if it cuts one."""
     pixels = inputs.get("pixel_values")
-    config = getattr(loaded.model.config, "vision_config", loaded.model.config)
+    config = getattr(_config(loaded), "vision_config", _config(loaded))
     size = getattr(config, "patch_size", None)
     size = (size, size) if isinstance(size, int) else size
     if pixels is None or pixels.ndim != 4 or not isinstance(size, list | tuple) or len(size) != 2:

@@ -176,8 +176,7 @@ def generate(
 
 def writes(loaded: Loaded) -> bool:
     """Say whether a model predicts the next word of a text, and so can write on."""
-    predicts = loaded.model.get_output_embeddings() is not None and not predicts_masked(loaded)
-    return predicts and "past_key_values" in accepted(loaded)
+    return loaded.predicts_words and not predicts_masked(loaded) and "past_key_values" in accepted(loaded)
 
 
 class _Rows:

@@ -12,12 +12,14 @@ from attn.dot_product import scaled_dot_product_attention
 from attn.masks import sliding_window
 from attn.pretrained.errors import ModelError, NotCalledError
 from attn.pretrained.intervention.changes import FIRST, PREVIOUS, UNIFORM, weights_painted
+from attn.pretrained.recording.compare import from_scratch
 from attn.pretrained.recording.layer import Places, layer_of
 from attn.pretrained.recording.pass_masks import PassMasks
 from attn.pretrained.threads import Stopped
 
 if TYPE_CHECKING:
-    from attn.pretrained.recording.layer import Layer
+    from attn.pretrained.recording.compare import from_scratch
+from attn.pretrained.recording.layer import Layer
 
 SMALL = 2**18  # scores of a layer up to which tiles are not worth their while
 _ROWS = 512  # rows of a replaced pattern that are held at once
@@ -80,7 +82,7 @@ class Inside:
                 context[row, self._head(layer, head)] = 0
         if self.watch is not None:
             self.watch(layer.changed(output=context))
-        return _like(context, call.query), None
+        return _like(context, call.query), self._weights(layer, call) if call.wants_weights else None
 
     def check(self) -> None:
         """Raise if nothing was called, or not the layers that were to be changed."""
@@ -92,7 +94,7 @@ class Inside:
 
     def _layer(self, call):
         """Turn a call into a layer, with all changed that comes before the softmax."""
-        place = self.places.next(call.module, self.masks.is_causal(call))
+        place = self.places.next(call, self.masks.is_causal(call))
         self.called.append((place.kind, call.query.shape[1]))
         layer = layer_of(replace(call, hidden=None, given=None), self.masks.of(call), self.prepared, place)
         return layer.changed(**self._settings(layer)) if self.changes else layer
@@ -154,6 +156,18 @@ class Inside:
             weights = pattern_weights(pattern, visible, self.first_query(layer) + start)
             if weights is not None:
                 context[:, head, rows] = weights @ value
+
+    def _weights(self, layer, call):
+        """Return the weights of all heads as they are changed, for a module that goes on to use them."""
+        import torch
+
+        weights = from_scratch(layer).weights  # (batch, num_heads, n_q, n_k)
+        for (index, head), pattern in self.changes.patterns:
+            if index == layer.index:
+                visible = np.ones(weights.shape[-2:], dtype=bool)
+                visible = visible if layer.mask is None else visible & _one_head(layer.mask, head)
+                weights[:, head] = pattern_weights(pattern, visible, self.first_query(layer))
+        return torch.from_numpy(weights).to(call.query)
 
     def first_query(self, layer: Layer) -> int:
         """Return where the first query of a layer stands in its own text."""

@@ -216,7 +216,7 @@ def run_prepared(
         inputs = {name: value.expand(rows, *value.shape[1:]) for name, value in inputs.items()}
     layers = _Kept() if keep else None
     inside = Inside(loaded, prepared, changes, off=off, orders=orders, watch=layers, should_stop=should_stop)
-    with one_numpy_thread(), registry.handling(inside):
+    with one_numpy_thread(), registry.handling(inside, loaded.model):
         output = forward(loaded, inputs, **_options(loaded, positions))
     inside.check()
     logits, hidden = _logits(loaded, output, positions), _hidden(output, inputs)
@@ -270,9 +270,9 @@ def output_gap(
     loaded, prepared = _in_float32(loaded, prepare_changeable(loaded, text, pair, inputs))
     options: dict[str, Any] = {"logits_to_keep": _COMPARED} if "logits_to_keep" in accepted(loaded) else {}
     inside = Inside(loaded, prepared, Changes())
-    with registry.handling(registry.eager):
+    with registry.handling(registry.eager, loaded.model):
         own = forward(loaded, prepared.inputs, **options)[0]
-    with one_numpy_thread(), registry.handling(inside):
+    with one_numpy_thread(), registry.handling(inside, loaded.model):
         ours = forward(loaded, prepared.inputs, **options)[0]
     inside.check()
     difference = (ours - own).abs()
@@ -285,9 +285,13 @@ def output_gap(
 
 def _in_float32(loaded, prepared):
     """Return a model that computes in float32, a copy if it has shorter numbers, and what it reads."""
+    import torch
+
     if loaded.number_type not in registry.SHORT_NUMBERS:
         return loaded, prepared
-    inputs = {name: each.float() if each.is_floating_point() else each for name, each in prepared.inputs.items()}
+    short = [getattr(torch, name) for name in registry.SHORT_NUMBERS]
+    numbers = {name: each for name, each in prepared.inputs.items() if getattr(each, "dtype", None) in short}
+    inputs = prepared.inputs | {name: each.float() for name, each in numbers.items()}
     return replace(loaded, model=copy.deepcopy(loaded.model).float()), prepared._replace(inputs=inputs)
 
 
@@ -349,7 +353,7 @@ def accepted(loaded: Loaded) -> Mapping[str, inspect.Parameter]:
 def _positions(loaded, prepared, positions):
     """Return the tokens whose predictions are wanted, counted from the beginning."""
     tokens = prepared.tokens if prepared.decoder_tokens is None else prepared.decoder_tokens
-    if loaded.model.get_output_embeddings() is None or not tokens:
+    if not loaded.predicts_words or not tokens:
         return ()
     if positions is None:
         return masked_places(loaded, tokens) if predicts_masked(loaded) else (len(tokens) - 1,)
@@ -388,7 +392,7 @@ def _options(loaded, positions):
 
 def _logits(loaded, output, positions):
     """Return the logits at some positions, (rows, positions, vocabulary), or None."""
-    logits = output.get("logits")
+    logits = output.get("logits") if isinstance(output, dict) else None
     if not positions or logits is None or logits.ndim != 3:
         return None
     if "logits_to_keep" not in accepted(loaded):
@@ -398,6 +402,8 @@ def _logits(loaded, output, positions):
 
 def _hidden(output, inputs):
     """Return the last hidden states of the text that a model reads, (rows, n_tokens, d_model), or None."""
+    if not isinstance(output, dict):  # of a model built of torch's own parts, which may have the batch second
+        return None
     states = output.get("encoder_last_hidden_state")
     for hidden in (states, output.get("last_hidden_state"), (output.get("hidden_states") or (None,))[-1]):
         if hidden is not None and hidden.ndim == 3:

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 from attn.pretrained.errors import ModelError, explain, first_line
 from attn.pretrained.inputs import languages
 from attn.pretrained.loading import catalogue, model_files, safetensors_file, weights_report
-from attn.pretrained.recording import registry, tiles
+from attn.pretrained.recording import registry, tiles, torch_attention
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import torch
     import transformers
 
     from attn.pretrained.loading.catalogue import Settings
@@ -43,16 +44,16 @@ class Loaded:
 
     Parameters
     ----------
-    model : transformers.PreTrainedModel
-        In eval mode. Outside a recorded pass it works as transformers made it, with eager attention if it was
-        loaded here, or with whatever attention it had when it was wrapped.
+    model : torch.nn.Module
+        In eval mode: a model of transformers, or one built of torch's own parts. Outside a recorded pass it works as
+        it was made: one that was loaded here with transformers' eager attention, a wrapped one with what it had.
     tokenizer : transformers.PreTrainedTokenizerBase or None
         None where the model reads no text.
     name
         As the user named it.
     where : {"package", "folder", "cache", "hub", "memory"}
     family
-        The `model_type` of its configuration, such as ``bert``.
+        The `model_type` of its configuration, such as ``bert``; without one the name of its class.
     num_layers
         Attention layers one pass goes through: of encoder and decoder, cross-attention included.
     num_heads, num_kv_heads, d_k
@@ -105,8 +106,13 @@ class Loaded:
     @property
     def number_type(self) -> str:
         """Type of the numbers that the model computes with, such as "float32" or "bfloat16"."""
-        first = next(each for each in self.model.parameters() if each.is_floating_point())
-        return str(first.dtype).removeprefix("torch.")
+        first = next((each for each in self.model.parameters() if each.is_floating_point()), None)
+        return "float32" if first is None else str(first.dtype).removeprefix("torch.")
+
+    @property
+    def predicts_words(self) -> bool:
+        """Whether a pass ends in how likely each word of the vocabulary is."""
+        return getattr(self.model, "get_output_embeddings", lambda: None)() is not None
 
     @property
     def source_languages(self) -> tuple[str, ...]:
@@ -200,7 +206,7 @@ def load(
 
 
 def wrap(
-    model: transformers.PreTrainedModel,
+    model: torch.nn.Module,
     tokenizer: transformers.PreTrainedTokenizerBase | None = None,
     *,
     image_processor: transformers.BaseImageProcessor | None = None,
@@ -212,10 +218,13 @@ def wrap(
     Parameters
     ----------
     model
+        A model of transformers; a SentenceTransformer, whose first module is taken, with its tokenizer; or any
+        module that attends with `torch.nn.MultiheadAttention` (as `torch.nn.TransformerEncoder` and the like do),
+        with torch's `scaled_dot_product_attention`, or with a model of transformers inside.
         Put in eval mode, in which it is recorded; `Loaded.note` says so if it was not. Nothing else of it
         changes: outside a recorded pass it works as before, with the attention it had.
     tokenizer
-        Needed to record texts; without it give `inputs`.
+        Needed to record texts; without it give `inputs`, by the names that the model's forward has for them.
     image_processor
         Needed by `image_inputs`.
     feature_extractor
@@ -226,14 +235,46 @@ def wrap(
     Raises
     ------
     ModelError
-        If there is no attention in the model.
+        If there is no attention in the model, or none that can be recorded in one that is not of transformers.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from attn import pretrained
+    >>> loaded = wrap(torch.nn.MultiheadAttention(6, 2, batch_first=True))
+    >>> x = torch.ones(1, 5, 6)
+    >>> recording = pretrained.record(loaded, inputs={"query": x, "key": x, "value": x})
+    >>> recording.layers[0].weights().shape
+    (1, 2, 5, 5)
     """
-    name = name or model.config.name_or_path or type(model).__name__
+    import torch
+    from transformers import PreTrainedModel
+
+    if not isinstance(model, torch.nn.Module):
+        raise ModelError(f"a model must be a torch.nn.Module, got {type(model).__name__}")
+    was_training, model = model.training, model.eval()
+    model, tokenizer, limit = _first_of_sentence_transformer(getattr(model, "_orig_mod", model), tokenizer)
+    name = name or getattr(getattr(model, "config", None), "name_or_path", "") or type(model).__name__
+    note = f"{name} was in training mode and is now in eval mode; model.train() takes it back." if was_training else ""
+    loaded = _describe(model, tokenizer, name, "memory", False)
+    if not loaded.recordable and not isinstance(model, PreTrainedModel):
+        raise ModelError(
+            f"{name} attends in a way of its own: a model that is not of transformers is recorded where it uses "
+            "torch.nn.MultiheadAttention or torch's scaled_dot_product_attention"
+        )
     others = {"image_processor": image_processor, "feature_extractor": feature_extractor}
-    note = (
-        f"{name} was in training mode and is now in eval mode; model.train() takes it back." if model.training else ""
-    )
-    return replace(_describe(model.eval(), tokenizer, name, "memory", False), note=note, **others)
+    return replace(loaded, max_tokens=min(loaded.max_tokens, limit or loaded.max_tokens), note=note, **others)
+
+
+def _first_of_sentence_transformer(model, tokenizer):
+    """Return the model of transformers within a SentenceTransformer, its tokenizer, and the most tokens it reads.
+
+    Of another model return what was given, and no limit.
+    """
+    first = next(model.children(), None)
+    if hasattr(model, "encode") and hasattr(first, "auto_model") and hasattr(first, "tokenizer"):
+        return first.auto_model, tokenizer or first.tokenizer, getattr(first, "max_seq_length", None)
+    return model, tokenizer, None
 
 
 def _config(folder, name):
@@ -414,17 +455,17 @@ def _random_model(config):
 def _describe(model, tokenizer, name, where, random_weights):
     """Make a model recordable and read off what it is."""
     config = _text_config(model)
-    num_heads = _number(config, "num_attention_heads")
+    num_heads = _number(config, "num_attention_heads") or torch_attention.num_heads_of(model)
     recordable = registry.install(model)
     if not recordable and not registry.has_attention(model):
-        raise ModelError(f"there is no attention in {name}, which is a {model.config.model_type} model")
+        raise ModelError(f"there is no attention in {name}, which is a {_family(model)} model")
     width = _number(config, "hidden_size")
     return Loaded(
         model=model,
         tokenizer=tokenizer,
         name=name,
         where=where,
-        family=model.config.model_type,
+        family=_family(model),
         num_layers=_num_layers(model, recordable),
         num_heads=num_heads,
         num_kv_heads=_number(config, "num_key_value_heads") or num_heads,
@@ -437,9 +478,16 @@ def _describe(model, tokenizer, name, where, random_weights):
 
 def _num_layers(model, recordable):
     """Count the attention layers that one pass goes through."""
-    layers = _number(_text_config(model), "num_hidden_layers") or 0
-    shares_weights = hasattr(model.config, "num_hidden_groups")  # ALBERT passes one layer many times
-    return layers if shares_weights or not recordable else len(registry.attention_modules(model))
+    config = _text_config(model)
+    layers = _number(config, "num_hidden_layers") or 0
+    shares_weights = hasattr(config, "num_hidden_groups")  # ALBERT passes one layer many times
+    modules = (*registry.attention_modules(model), *torch_attention.modules_of(model))
+    return layers if shares_weights or not recordable else len(modules)
+
+
+def _family(model):
+    """Return the kind of model, as transformers names it; of another the name of its class."""
+    return getattr(getattr(model, "config", None), "model_type", type(model).__name__)
 
 
 def _max_tokens(model, tokenizer, num_heads, recordable):
@@ -461,11 +509,12 @@ def _can_be_fused(model):
 
 
 def _text_config(model):
-    """Return the part of a configuration that is about text, or all of it where there is no one such part."""
+    """Return the part of a configuration that is about text, or all of it where there is no one such part, if any."""
+    config = getattr(model, "config", None)
     try:
-        return model.config.get_text_config()
-    except ValueError:  # a model of several texts
-        return model.config
+        return config.get_text_config()
+    except (ValueError, AttributeError):  # a model of several texts, or not of transformers
+        return config
 
 
 def _number(config, name):

@@ -18,6 +18,7 @@ from attn import positions
 from attn.dot_product import scaled_dot_product_attention
 from attn.multi_head import MultiHead, MultiHeadParameters, merge_heads, split_heads
 from attn.pretrained.errors import ModelError
+from attn.pretrained.recording.layer import to_numpy
 from attn.pretrained.recording.tiles import fit
 
 if TYPE_CHECKING:
@@ -180,10 +181,13 @@ def _projections(module, layer):
         if all(hasattr(getattr(module, name, None), "weight") for name in names):
             return {role: _matrix(getattr(module, name)) for role, name in zip("qkv", names, strict=True)}
     name = next((name for name in _TOGETHER if hasattr(getattr(module, name, None), "weight")), None)
-    if name is None:
+    if name is not None:
+        weight, bias = _matrix(getattr(module, name))
+    elif getattr(module, "in_proj_weight", None) is not None:  # torch.nn.MultiheadAttention
+        weight, bias = to_numpy(module.in_proj_weight).T, to_numpy(module.in_proj_bias)
+    else:
         return None
     widths = [layer.num_heads * layer.query.shape[-1], *(x.shape[1] * x.shape[-1] for x in (layer.key, layer.value))]
-    weight, bias = _matrix(getattr(module, name))
     if weight.shape[1] != sum(widths):
         return None
     if name == "query_key_value":  # the three of a head side by side, as in GPT-NeoX
@@ -206,7 +210,7 @@ def _out(model, name):
 
 def _matrix(module):
     """Return the matrix and the bias of a projection, to be used as ``x @ w + b``."""
-    weight, bias = (None if t is None else t.detach().cpu().float().numpy() for t in (module.weight, module.bias))
+    weight, bias = to_numpy(module.weight), to_numpy(module.bias)
     return weight if type(module).__name__ == "Conv1D" else weight.T, bias  # GPT-2 keeps it as it is used
 
 
@@ -247,8 +251,9 @@ def _rms_norm(x, factor, epsilon):
 def _turns(model, d_k):
     """Yield what may be done to queries and keys last: nothing, or turning by rotary positions."""
     yield _as_it_is
-    config = model.config.get_text_config()
-    given = getattr(config, "rope_parameters", None) or {}
+    config = getattr(model, "config", None)  # a model of torch's own parts has none, or one of its author's
+    given = getattr(config.get_text_config(), "rope_parameters", None) if hasattr(config, "get_text_config") else None
+    given = given or {}
     kinds = [kind for kind in given.values() if isinstance(kind, dict)] or [given]  # Gemma 3 has two kinds of layers
     for kind, interleaved in itertools.product(filter(None, kinds), (False, True)):
         width = int(d_k * kind.get("partial_rotary_factor", 1)) // 2 * 2

@@ -377,21 +377,21 @@ class Places:
         self._index = itertools.count(first)
         self._blocks = {kind: itertools.count() for kind in ("encoder", "decoder", "cross")}
 
-    def next(self, module: torch.nn.Module, is_causal: bool) -> Place:
+    def next(self, call: registry.Call, is_causal: bool) -> Place:
         """Name the next layer.
 
         Parameters
         ----------
-        module
+        call
         is_causal
-            As `PassMasks.is_causal` says of its call.
+            As `PassMasks.is_causal` says of the call.
         """
-        name = self._names.get(module, type(module).__name__)
-        kind = kind_of(name, module, is_causal)
+        name = self._names.get(call.module, "") or type(call.module).__name__
+        kind = kind_of(name, call.module, is_causal, call.crosses)
         return Place(next(self._index), next(self._blocks[kind]), name, kind)
 
 
-def kind_of(name: str, module: torch.nn.Module, is_causal: bool) -> str:
+def kind_of(name: str, module: torch.nn.Module, is_causal: bool, crosses: bool | None = None) -> str:
     """Say what sort of attention a module is.
 
     Parameters
@@ -401,13 +401,15 @@ def kind_of(name: str, module: torch.nn.Module, is_causal: bool) -> str:
     module
     is_causal
         Whether its call hides later keys.
+    crosses
+        Whether its keys are of another sequence; None where only its name tells.
 
     Returns
     -------
     {"cross", "decoder", "encoder"}
         Names tell cross-attention and what lies within a decoder; of the rest, what is causal is a decoder's.
     """
-    if _CROSS.search(f"{name} {type(module).__name__}"):
+    if crosses or (crosses is None and _CROSS.search(f"{name} {type(module).__name__}")):
         return "cross"
     within_decoder = name.rfind("decoder") > name.rfind("encoder")
     return "decoder" if is_causal or within_decoder else "encoder"

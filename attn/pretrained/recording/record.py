@@ -59,7 +59,9 @@ class Recording:
     @property
     def nbytes(self) -> int:
         """Bytes that the arrays of all layers and the inputs take."""
-        return sum(layer.nbytes for layer in self.layers) + sum(value.nbytes for value in self.inputs.values())
+        return sum(layer.nbytes for layer in self.layers) + sum(
+            getattr(value, "nbytes", 0) for value in self.inputs.values()
+        )
 
 
 class OwnWeights(NamedTuple):
@@ -130,7 +132,7 @@ def record(
         )
     prepared = prepare(loaded, text, pair, inputs)
     recorder = _Recorder(loaded.model, prepared, None if layers is None else set(layers), watch)
-    with registry.handling(recorder):
+    with registry.handling(recorder, loaded.model):
         forward(loaded, prepared.inputs, predict=False)
     recorder.check()
     kept = tuple(recorder.layers)
@@ -166,7 +168,7 @@ def own_weights(
         If the model gives no weights either, or for what `record` refuses in its input.
     """
     prepared = prepare(loaded, text, pair, inputs)
-    with registry.handling(registry.eager):  # fused attention has no weights to give
+    with registry.handling(registry.eager, loaded.model):  # fused attention has no weights to give
         output = forward(loaded, prepared.inputs, output_attentions=True)
     found = reported(output)
     weights = found.get("encoder_attentions") or found.get("attentions") or next(iter(found.values()), ())
@@ -228,7 +230,7 @@ class _Recorder:
             self.watch()
         lengths = call.query.shape[2], call.key.shape[2]
         short = call.given is None or tiles.fit((*call.query.shape[:2], *lengths))
-        mask, place = self.masks.of(call), self.places.next(call.module, self.masks.is_causal(call))
+        mask, place = self.masks.of(call), self.places.next(call, self.masks.is_causal(call))
         if short:
             output, weights = registry.eager(call)
         else:

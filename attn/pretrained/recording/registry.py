@@ -12,7 +12,7 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,6 @@ from attn.pretrained.errors import ModelError
 
 if TYPE_CHECKING:
     import torch
-    import transformers
 
 NAME = "attention_lab"
 SHORT_NUMBERS = ("bfloat16", "float16")  # types that float32 holds exactly
@@ -49,6 +48,13 @@ class Call:
         What went into the attention module.
     given : tuple of tuple and dict, optional
         All that went into it, as positional and keyword arguments.
+    own_weights : callable, optional
+        Gives the weights (batch, num_heads, n_q, n_k) by the function of torch that the module calls. By default
+        its family's eager function does.
+    wants_weights
+        Whether the module goes on to use the weights.
+    crosses
+        Whether its keys are of another sequence; None where only its name tells.
     """
 
     module: Any
@@ -61,6 +67,9 @@ class Call:
     options: dict = field(default_factory=dict)
     hidden: Any = None
     given: tuple | None = None
+    own_weights: Callable | None = None
+    wants_weights: bool = False
+    crosses: bool | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,20 +84,31 @@ _current: ContextVar[Any] = ContextVar("current_pass", default=None)
 
 
 @contextmanager
-def handling(handle: Callable) -> Iterator[None]:
+def handling(handle: Callable, model: torch.nn.Module | None = None) -> Iterator[None]:
     """Give every attention call of the model passes inside the block to `handle`.
 
     Parameters
     ----------
     handle
-        Takes a `Call`; returns output (batch, n_q, num_heads, d_v) and weights, or None for them,
-        as `eager` and `fused` do.
+        Takes a `Call`; returns output (batch, n_q, num_heads, d_v) and weights, or None for them where the call
+        does not want any, as `eager` and `fused` do.
+    model
+        Whose passes these are, where it may have parts that attend by torch's own means.
     """
     token = _current.set(_Pass(handle))
     try:
-        yield
+        with _torchs_own(model, handle):
+            yield
     finally:
         _current.reset(token)
+
+
+def _torchs_own(model, handle):
+    """Return what takes the calls of parts of a model that ask no registry."""
+    from attn.pretrained.recording import torch_attention  # which needs this module
+
+    has_some = model is not None and bool(torch_attention.modules_of(model))
+    return torch_attention.taking(model, handle) if has_some else nullcontext()
 
 
 def attend(
@@ -136,9 +156,31 @@ def eager(call: Call) -> tuple[torch.Tensor, torch.Tensor]:
     ModelError
         If the family has no eager function.
     """
+    if call.own_weights is not None:
+        return _torchs(call), call.own_weights()
     # Some families hand over a boolean mask, which their own function would add to the scores as it is.
     call = replace(call, mask=additive(call.mask, call.query.dtype))
     return _run(family_eager(type(call.module)), call, call.options)  # type: ignore[arg-type]
+
+
+def _torchs(call):
+    """Run torch's own attention on a call of one of its own parts."""
+    from torch.nn.functional import scaled_dot_product_attention
+
+    grouped = call.query.shape[1] != call.key.shape[1]
+    arrays = call.query, call.key, call.value
+    return scaled_dot_product_attention(*arrays, call.mask, scale=call.scaling, enable_gqa=grouped).transpose(1, 2)
+
+
+def weights_by_torch(call: Call) -> torch.Tensor:
+    """Return the weights (batch, num_heads, n_q, n_k) of a call by torch's attention.
+
+    With the identity as values they are what comes out.
+    """
+    import torch
+
+    identity = torch.eye(call.key.shape[2], dtype=call.value.dtype, device=call.value.device)
+    return _torchs(replace(call, value=identity.expand(*call.key.shape[:-1], -1))).transpose(1, 2)
 
 
 def fused(call: Call, causal: bool = False) -> tuple[torch.Tensor, torch.Tensor | None]:
@@ -206,7 +248,8 @@ def in_float32(call: Call) -> Call:
         return value.float() if getattr(value, "dtype", None) in short else value
 
     numbers = {name: longer(getattr(call, name)) for name in ("query", "key", "value", "mask")}
-    return replace(call, **numbers, options={name: longer(value) for name, value in call.options.items()})
+    call = replace(call, **numbers, options={name: longer(value) for name, value in call.options.items()})
+    return call if call.own_weights is None else replace(call, own_weights=functools.partial(weights_by_torch, call))
 
 
 def sinks(call: Call) -> torch.Tensor | None:
@@ -285,6 +328,8 @@ def family_eager(attention_class: Any) -> Callable:
 def attention_modules(model: torch.nn.Module) -> dict:
     """Return the modules of a model that look their attention up in the registry.
 
+    Others of a model that is not of transformers: `attn.pretrained.recording.torch_attention.modules_of`.
+
     Returns
     -------
     dict
@@ -306,7 +351,7 @@ def _looks_up(module_class):
     return code is not None and "ALL_ATTENTION_FUNCTIONS" in code.co_names
 
 
-def install(model: transformers.PreTrainedModel) -> bool:
+def install(model: torch.nn.Module) -> bool:
     """Make the passes of a model call `attend` where something handles them.
 
     Parameters
@@ -317,11 +362,13 @@ def install(model: transformers.PreTrainedModel) -> bool:
     Returns
     -------
     bool
-        Whether the model asks the registry: some families do not.
+        Whether the attention of the model can be handled: some families do not ask the registry.
     """
-    modules = attention_modules(model).values()
+    from attn.pretrained.recording import torch_attention
+
+    modules, has_torchs = attention_modules(model).values(), bool(torch_attention.modules_of(model))
     if not modules:
-        return False
+        return has_torchs
     _register()
     for module in model.modules():
         if hasattr(config := getattr(module, "config", None), "_attn_implementation"):
@@ -329,7 +376,7 @@ def install(model: transformers.PreTrainedModel) -> bool:
     for module in modules:
         _keep_what_goes_in(type(module))  # type: ignore[arg-type]
     with handling(eager):
-        return any(getattr(module.config, "_attn_implementation", None) == NAME for module in modules)
+        return has_torchs or any(getattr(module.config, "_attn_implementation", None) == NAME for module in modules)
 
 
 @functools.cache
