@@ -458,14 +458,14 @@ def _describe(model, tokenizer, name, where, random_weights):
     num_heads = _number(config, "num_attention_heads") or torch_attention.num_heads_of(model)
     recordable = registry.install(model)
     if not recordable and not registry.has_attention(model):
-        raise ModelError(f"there is no attention in {name}, which is a {_family(model)} model")
+        raise ModelError(f"there is no attention in {name}, which is a {_kind(model)} model")
     width = _number(config, "hidden_size")
     return Loaded(
         model=model,
         tokenizer=tokenizer,
         name=name,
         where=where,
-        family=_family(model),
+        family=_kind(model),
         num_layers=_num_layers(model, recordable),
         num_heads=num_heads,
         num_kv_heads=_number(config, "num_key_value_heads") or num_heads,
@@ -485,7 +485,7 @@ def _num_layers(model, recordable):
     return layers if shares_weights or not recordable else len(modules)
 
 
-def _family(model):
+def _kind(model):
     """Return the kind of model, as transformers names it; of another the name of its class."""
     return getattr(getattr(model, "config", None), "model_type", type(model).__name__)
 

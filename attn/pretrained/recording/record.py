@@ -59,9 +59,8 @@ class Recording:
     @property
     def nbytes(self) -> int:
         """Bytes that the arrays of all layers and the inputs take."""
-        return sum(layer.nbytes for layer in self.layers) + sum(
-            getattr(value, "nbytes", 0) for value in self.inputs.values()
-        )
+        read = sum(getattr(value, "nbytes", 0) for value in self.inputs.values())  # some are switches
+        return read + sum(layer.nbytes for layer in self.layers)
 
 
 class OwnWeights(NamedTuple):
