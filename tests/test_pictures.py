@@ -54,7 +54,7 @@ def test_tokens_are_patches_in_rows_and_columns_after_the_leading_ones(family, t
     recording = pretrained.record(loaded, inputs=pretrained.image_inputs(loaded, striped()))
     leading = LEADING[family]
     for layer in recording.layers:
-        assert pretrained.patch_grid(recording, layer) == (4, 4, leading)
+        assert pretrained.patch_grid(recording, layer) == (4, 4, tuple(range(leading, leading + 16)))
         assert len(layer.key_tokens) == leading + 16
         assert [token.special for token in layer.key_tokens] == [True] * leading + [False] * 16
         assert [token.text for token in layer.key_tokens[leading:]][3:6] == ["1·4", "2·1", "2·2"]
@@ -87,7 +87,7 @@ def test_the_place_of_a_patch_is_the_place_in_the_picture(vit):
         queries.append(recording.layers[0].query[0])
     grid = pretrained.patch_grid(recording, recording.layers[0])
     (moved,) = np.flatnonzero(np.abs(queries[0] - queries[1]).max(axis=(0, 2)) > 1e-6)
-    assert divmod(moved - grid.leading, grid.columns) == (2, 1)
+    assert divmod(grid.keys.index(moved), grid.columns) == (2, 1)
     assert recording.layers[0].key_tokens[moved].text == "3·2"
 
 
@@ -102,7 +102,7 @@ def test_in_a_model_of_texts_and_pictures_only_the_pictures_layers_have_a_grid()
     built = tiny_models.tiny("clip")
     recording = pretrained.record(pretrained.wrap(built.model), inputs=built.inputs)
     grids = {layer.name.split(".")[0]: pretrained.patch_grid(recording, layer) for layer in recording.layers}
-    assert grids == {"vision_model": (4, 4, 1), "text_model": None}
+    assert grids == {"vision_model": (4, 4, tuple(range(1, 17))), "text_model": None}
 
 
 @pytest.mark.parametrize(

@@ -229,3 +229,26 @@ def test_the_code_hears_the_same_sound(ear, tmp_path, monkeypatch):
     exec(code.value, namespace)
     assert namespace["recording"].seconds > 0
     assert {file.name for file in tmp_path.iterdir()} == {"heads.svg", "head.svg"}
+
+
+def test_what_lies_behind_the_end_of_a_sound_is_padding(tmp_path):
+    ear = saved("whisper", tmp_path)  # reads two seconds, whatever it is given
+    samples = sounds.SOUNDS["notes"].make(RATE)[: RATE // 2]
+    recording = pretrained.record(ear, inputs=pretrained.audio_inputs(ear, samples))
+    assert (recording.seconds, recording.sound_seconds) == (2, 0.5)
+    moments = recording.layers[0].key_tokens
+    assert [moment.padding for moment in moments] == [place >= len(moments) / 4 for place in range(len(moments))]
+    with_mask = ear.feature_extractor(samples, sampling_rate=RATE, return_attention_mask=True, return_tensors="pt")
+    inputs = dict(with_mask) | {"decoder_input_ids": [[3]]}
+    assert pretrained.record(ear, inputs=inputs).sound_seconds == pytest.approx(0.5, abs=0.01)
+
+
+def test_alignment_heads_are_those_that_the_checkpoint_names(tmp_path):
+    saved("whisper", tmp_path)
+    model = transformers.WhisperForConditionalGeneration.from_pretrained(tmp_path)
+    model.generation_config.alignment_heads = [[0, 1], [1, 0]]
+    assert pretrained.wrap(model).alignment_heads == ((0, 1), (1, 0))
+    model.save_pretrained(tmp_path)
+    ear = pretrained.load(tmp_path)
+    assert ear.alignment_heads == ((0, 1), (1, 0))
+    assert saved("wav2vec2", tmp_path / "other").alignment_heads == ()

@@ -18,7 +18,8 @@ import numpy as np
 from attn.pretrained.errors import ModelError
 from attn.pretrained.inputs import languages, tokens
 from attn.pretrained.inputs.audio import audio_samples
-from attn.pretrained.inputs.images import read_picture
+from attn.pretrained.inputs.images import pictures_in, processed, prompt_of, read_picture
+from attn.pretrained.inputs.picture_tokens import mark_of
 from attn.pretrained.inputs.prepare import own_shift
 from attn.pretrained.recording.compare import TOLERANCE, Difference, compare
 from attn.pretrained.recording.registry import SHORT_NUMBERS
@@ -173,16 +174,20 @@ def input_finding(
     ModelError
         If the model takes no picture or sound.
     """
-    if read.text is not None:
-        own, maker = _own_text(read), "its own tokenizer"
-    elif picture is not None:
+    picture = getattr(read, "images", None) if picture is None else picture
+    if picture is not None and "pixel_values" in read.inputs and "input_ids" in read.inputs:
+        own, maker = _own_picture_and_text(read, picture), "its own processor"
+    elif picture is not None and read.text is None:
         own, maker = _own_picture(read.loaded, picture), "its own image processor"
+    elif read.text is not None:
+        own, maker = _own_text(read), "its own tokenizer"
     elif sound is not None:
         own, maker = _own_sound(read.loaded, sound, text), "its own feature extractor"
     else:
         return Finding(None, _all(read.inputs), "were given as they are, so there is nothing to hold them against")
     if own is None:
-        return Finding(None, _all(read.inputs), "were given, and transformers has no decoder's input of its own")
+        lacks = "decoder's input of its own" if picture is None else "processor for this folder that makes them"
+        return Finding(None, _all(read.inputs), f"were given, and transformers has no {lacks}")
     return _held_against(read, own, maker)
 
 
@@ -243,6 +248,20 @@ def _own_picture(loaded, picture):
     if loaded.image_processor is None:
         raise ModelError(f"{loaded.name} has no image processor, so no picture can be held against its input")
     return _accepted(loaded, loaded.image_processor(images=read_picture(picture), return_tensors="pt"))
+
+
+def _own_picture_and_text(read, picture):
+    """Ask a processor; None where a folder has none that says how a text and a picture go together."""
+    loaded, pictures = read.loaded, pictures_in(picture)
+    prompt = prompt_of(loaded, tokens.checked(read.text or ""), len(pictures))
+    if loaded.processor is not None:
+        made = processed(loaded, pictures, prompt)
+    elif mark_of(loaded) is not None:
+        return None
+    else:  # two towers that read side by side
+        made = loaded.image_processor(images=pictures, return_tensors="pt")
+        made = dict(made) | dict(loaded.tokenizer(prompt, return_tensors="pt", verbose=False))
+    return _accepted(loaded, made)
 
 
 def _own_sound(loaded, sound, text):

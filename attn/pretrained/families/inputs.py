@@ -7,6 +7,8 @@ import itertools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from attn.pretrained.inputs.images import count_vectors, reader_of
+
 if TYPE_CHECKING:
     import transformers
 
@@ -102,15 +104,9 @@ def _accepted(model):
 
 def _needs(model, name):
     """Say whether a model's forward, or what it makes vectors of a picture with, demands a parameter."""
-    reader = _reader(model, "image")
+    reader = reader_of(model, "image")
     known = [_accepted(model), *([inspect.signature(reader).parameters] if reader else [])]
     return any(name in each and each[name].default is inspect.Parameter.empty for each in known)
-
-
-def _reader(model, what):
-    """Return what makes vectors of an image or of audio in a model of several kinds of input, or None."""
-    parts = (model, getattr(model, "model", None))
-    return next((found for part in parts if (found := getattr(part, f"get_{what}_features", None))), None)
 
 
 def _look(config, *names, default=None):
@@ -224,11 +220,11 @@ def _texts_with_images_or_audio(model):
     found = []
     for what, candidates in {"image": _images(model), "audio": _audio(model)}.items():
         mark = next((config[name] for name in (f"{what}_token_id", f"{what}_token_index") if config.get(name)), None)
-        reader = _reader(model, what)
+        reader = reader_of(model, what)
         for given in candidates if mark is not None and reader is not None and "input_ids" in accepted else ():
             try:
                 with torch.inference_mode():
-                    count = _vectors(reader(**given)) // 2
+                    count = count_vectors(reader(**given)) // 2
             except Exception:  # a shape that this family does not know
                 continue
             ids = _ids(model, N_TOKENS, 1)
@@ -236,15 +232,6 @@ def _texts_with_images_or_audio(model):
             marks = {"attention_mask": torch.ones_like(ids), "mm_token_type_ids": (ids == mark).long()}
             found.append({"input_ids": ids} | {name: each for name, each in marks.items() if name in accepted} | given)
     return found
-
-
-def _vectors(features):
-    """Count the vectors in what a model makes of pictures."""
-    pooled = getattr(features, "pooler_output", None)
-    features = getattr(features, "last_hidden_state", features) if pooled is None else pooled
-    if isinstance(features, list | tuple):
-        return sum(_vectors(each) for each in features)
-    return features.numel() // features.shape[-1]
 
 
 def _late(model):

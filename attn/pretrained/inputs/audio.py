@@ -9,6 +9,7 @@ import numpy as np
 
 from attn.pretrained.errors import ModelError
 from attn.pretrained.inputs.prepare import decoder_inputs
+from attn.pretrained.inputs.prepared_inputs import PreparedInputs
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from attn.pretrained.loading.load import Loaded
 
 
-def audio_inputs(loaded: Loaded, samples: ArrayLike, text: str | None = None) -> dict:
+def audio_inputs(loaded: Loaded, samples: ArrayLike, text: str | None = None) -> PreparedInputs:
     """Make inputs of a sound, as the model was trained on.
 
     Parameters
@@ -29,8 +30,8 @@ def audio_inputs(loaded: Loaded, samples: ArrayLike, text: str | None = None) ->
 
     Returns
     -------
-    dict
-        For `record`.
+    PreparedInputs
+        For `record`, which says by them where the sound ends.
 
     Raises
     ------
@@ -42,10 +43,14 @@ def audio_inputs(loaded: Loaded, samples: ArrayLike, text: str | None = None) ->
     if loaded.feature_extractor is None:
         raise ModelError(f"{loaded.name} has no feature extractor, so it takes inputs instead of a sound")
     extract = loaded.feature_extractor
-    made = extract(audio_samples(samples), sampling_rate=extract.sampling_rate, return_tensors="pt")
+    samples = audio_samples(samples)
+    made = extract(samples, sampling_rate=extract.sampling_rate, return_tensors="pt")
     accepted = inspect.signature(loaded.model.forward).parameters
-    inputs = {name: value for name, value in made.items() if name in accepted}
-    return inputs | (decoder_inputs(loaded, text) if "decoder_input_ids" in accepted else {})
+    inputs = PreparedInputs({name: value for name, value in made.items() if name in accepted})
+    inputs.seconds = len(samples) / extract.sampling_rate
+    if "decoder_input_ids" in accepted:
+        inputs.update(decoder_inputs(loaded, text))
+    return inputs
 
 
 def audio_samples(samples: ArrayLike) -> np.ndarray:

@@ -7,7 +7,9 @@ import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from attn.pretrained.errors import ModelError, first_line
-from attn.pretrained.inputs import languages, tokens
+from attn.pretrained.inputs import languages, picture_tokens, tokens
+from attn.pretrained.inputs.images import image_inputs
+from attn.pretrained.inputs.prepared_inputs import PreparedInputs
 
 if TYPE_CHECKING:
     import torch
@@ -23,44 +25,67 @@ class Prepared(NamedTuple):
     tokens: tuple
     decoder_tokens: tuple | None = None
     truncated_from: int | None = None
-    patches: tuple | None = None  # rows and columns of patches in a picture
-    seconds: float | None = None  # of a sound
+    patches: tuple = ()  # of a picture, in the order in which a vision tower reads them
+    seconds: float | None = None  # of a sound, with what fills it up
+    sound_seconds: float | None = None  # of the sound itself, where that is known
 
-    def axes(self, kind: str, n_q: int, n_k: int) -> tuple[tuple, tuple]:
-        """Return the names of the rows and columns of one kind of attention; numbers where none fit."""
+    def axes(self, kind: str, n_q: int, n_k: int, part: str = "") -> tuple[tuple, tuple]:
+        """Return the names of the rows and columns of one kind of attention; numbers where none fit.
+
+        Parameters
+        ----------
+        kind, part
+            As in `attn.pretrained.recording.layer.Layer`.
+        n_q, n_k
+        """
+        if part in picture_tokens.PARTS:
+            return tuple(_fitted(n, self._seen(n)) for n in (n_q, n_k))
         if self.decoder_tokens is None or kind == "encoder":
-            return self._first(n_q), self._first(n_k)
+            crossing = kind == "cross" and self.patches
+            rows = self._first(n_q, part)
+            return rows, _fitted(n_k, self._seen(n_k), self.tokens) if crossing else self._first(n_k, part)
         # some decoders look at themselves and at the encoder at once
         both = tokens.in_a_row(self.decoder_tokens, self.tokens)
         columns = () if kind == "cross" else (self.decoder_tokens, both)
         return _fitted(n_q, self.decoder_tokens), _fitted(n_k, *columns) if columns else self._first(n_k)
 
-    def _first(self, length):
-        """Name what is read first: tokens, moments of a sound, or patches of a picture after what stands before."""
-        if self.seconds is not None:
-            return tuple(tokens.Token(f"{self.seconds * i / length:.2f}s", None, False) for i in range(length))
-        if self.patches is None:
+    def _first(self, length, part=""):
+        """Name what is read first: tokens, moments of a sound, patches, or a text and patches behind it."""
+        if part in picture_tokens.RESAMPLERS:
+            return _fitted(length)
+        if self.seconds is not None and part != "text":
+            return _moments(self.seconds, self.sound_seconds, length)
+        if part and self.tokens:
             return _fitted(length, self.tokens)
-        rows, columns = self.patches
-        before = [tokens.Token(f"[{i}]", None, True) for i in range(length - rows * columns)]
-        places = [tokens.Token(f"{i // columns + 1}·{i % columns + 1}", None, False) for i in range(rows * columns)]
-        return _fitted(length, self.tokens, (*before, *places))
+        return _fitted(length, self.tokens, (*self.tokens, *self._seen(length - len(self.tokens))))
+
+    def _seen(self, length):
+        """Name what a vision tower reads."""
+        return picture_tokens.with_leading(self.patches, length)
 
 
-def prepare(loaded: Loaded, text: str | None = None, pair: str | None = None, inputs: dict | None = None) -> Prepared:
-    """Make inputs of what is given: a text or the inputs themselves.
+def prepare(
+    loaded: Loaded,
+    text: str | None = None,
+    pair: str | None = None,
+    inputs: dict | None = None,
+    images: Any = None,
+) -> Prepared:
+    """Make inputs of what is given: a text, pictures with or without one, or the inputs themselves.
 
     Raises
     ------
     ModelError
-        If the model has no tokenizer, the text gives no token or is too long to be tokenized, or
+        If the model has no tokenizer, takes no picture, the text gives no token or is too long to be tokenized, or
         the inputs are longer than the model reads.
     ValueError
-        If not exactly one of text and inputs is given, or a text is not a string.
+        If not exactly one of text or images and inputs is given, or a text is not a string.
     """
-    if (text is None) == (inputs is None):
-        raise ValueError("either a text or inputs must be given, got " + ("neither" if text is None else "both"))
-    return _from_inputs(loaded, inputs) if text is None else _from_text(loaded, text, pair)
+    if (text is None and images is None) == (inputs is None):
+        raise ValueError("either a text or inputs must be given, got " + ("neither" if inputs is None else "both"))
+    if inputs is not None:
+        return _from_inputs(loaded, inputs)
+    return _from_text(loaded, text, pair) if images is None else _from_images(loaded, images, text, pair)
 
 
 def forward(
@@ -135,6 +160,19 @@ def _from_text(loaded, text, pair):
     ids, names = _one_step_late(loaded, target)
     inputs = _accepted(loaded, source) | {"decoder_input_ids": ids}
     return Prepared(inputs, source.names, names, source.truncated_from or target.truncated_from)
+
+
+def _from_images(loaded, images, text, pair):
+    """Make inputs of pictures and of what is read with them."""
+    texts = [tokens.checked(each) for each in (text, pair) if each is not None]
+    says = _has_decoder(loaded) and "decoder_input_ids" in inspect.signature(loaded.model.forward).parameters
+    reads = loaded.takes == "picture and text"
+    if len(texts) > reads + says:
+        raise ModelError(f"{loaded.name} reads {'one text' if reads or says else 'no text'} with a picture")
+    inputs = image_inputs(loaded, images, texts[0] if reads and texts else None)
+    if says and "decoder_input_ids" not in inputs:
+        inputs.update(decoder_inputs(loaded, texts[-1] if texts else None))
+    return _from_inputs(loaded, inputs)
 
 
 def decoder_inputs(loaded: Loaded, text: str | None = None) -> dict:
@@ -255,17 +293,23 @@ def _start_id(loaded):
 def _from_inputs(loaded, inputs):
     """Take the inputs of a model as they are, and name its tokens as far as they are known."""
     # What is one array under two names stays one: that is how torch's attention knows its keys for its queries.
-    tensors = {id(value): _as_tensor(value) for value in inputs.values()}
-    inputs = {name: tensors[id(value)] for name, value in inputs.items()}
+    made, tensors = PreparedInputs(inputs), {id(value): _as_tensor(value) for value in inputs.values()}
+    made.update({name: tensors[id(value)] for name, value in inputs.items()})
+    inputs, tokenizer = made, getattr(loaded.processor, "tokenizer", None) or loaded.tokenizer
     names = []
     for key in ("input_ids", "decoder_input_ids"):
         ids = inputs[key][0].tolist() if key in inputs else []
         if len(ids) > loaded.max_tokens:
             raise ModelError(f"{loaded.name} takes at most {loaded.max_tokens} tokens here, got {len(ids)}")
-        names.append(tokens.from_ids(ids, loaded.tokenizer))
-    decoder_names = names[1] if _has_decoder(loaded) else None
-    patches, seconds = _patches(loaded, inputs), _seconds(loaded, inputs)
-    return Prepared(inputs, names[0], decoder_names, patches=patches, seconds=seconds)
+        names.append(tokens.from_ids(ids, tokenizer))
+    return Prepared(
+        inputs,
+        picture_tokens.in_text(loaded, inputs, names[0]),
+        names[1] if _has_decoder(loaded) else None,
+        patches=picture_tokens.in_tower(loaded, inputs, names[0]),
+        seconds=_seconds(loaded, inputs),
+        sound_seconds=_sound_seconds(loaded, inputs),
+    )
 
 
 def _as_tensor(value):
@@ -289,15 +333,19 @@ def _seconds(loaded, inputs):
     return frames[0] * extract.hop_length / extract.sampling_rate if len(frames) == 1 else None
 
 
-def _patches(loaded, inputs):
-    """Return the rows and columns of patches that a model cuts a picture into, if it cuts one."""
-    pixels = inputs.get("pixel_values")
-    config = getattr(_config(loaded), "vision_config", _config(loaded))
-    size = getattr(config, "patch_size", None)
-    size = (size, size) if isinstance(size, int) else size
-    if pixels is None or pixels.ndim != 4 or not isinstance(size, list | tuple) or len(size) != 2:
-        return None
-    return pixels.shape[2] // size[0], pixels.shape[3] // size[1]
+def _sound_seconds(loaded, inputs):
+    """Return how long a sound is without what fills it up: as it was made, or by the mask of its frames."""
+    mask, spectra = inputs.get("attention_mask"), inputs.get("input_features")
+    if inputs.seconds is None and mask is not None and spectra is not None and mask.shape[-1] in spectra.shape[1:]:
+        return int(mask[0].sum()) * loaded.feature_extractor.hop_length / loaded.feature_extractor.sampling_rate
+    return inputs.seconds
+
+
+def _moments(seconds, sound_seconds, length):
+    """Name the moments of a sound, and say which of them lie behind its end."""
+    times = [seconds * i / length for i in range(length)]
+    end = seconds if sound_seconds is None else sound_seconds
+    return tuple(tokens.Token(f"{time:.2f}s", None, False, padding=time >= end) for time in times)
 
 
 def _fitted(length, *candidates):

@@ -27,8 +27,17 @@ _BYTES = {chr(byte): byte for byte in range(0x100)} | {
 }
 
 
+class Patch(NamedTuple):
+    """A place in a picture: a cell of a grid that covers all of it, counted from 0, row by row."""
+
+    row: int
+    column: int
+    rows: int  # of the grid
+    columns: int
+
+
 class Token(NamedTuple):
-    """One token of a text."""
+    """One token of a text, or what a model reads in place of one."""
 
     text: str  # as people read it, never empty; of an unknown token what the model read, then what was typed
     id: int | None  # in the vocabulary; None for what is not a token, such as a patch of a picture
@@ -40,6 +49,9 @@ class Token(NamedTuple):
     inside: bool = False  # goes on with the word of the token before
     word: int | None = None  # number of its word among those around it; None for what is no piece of a text
     word_text: str = ""  # its whole word as people read it
+    picture: int | None = None  # which of the pictures it stands for or in, counted from 0
+    padding: bool = False  # fills up what was given, and stands for nothing of it
+    patch: Patch | None = None  # the place that it stands for there; None where it stands for no one place
 
 
 def checked(text: str) -> str:

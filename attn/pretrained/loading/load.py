@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import copy
+import inspect
 import json
 import math
 import re
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 _LONGEST = 4096  # tokens, where a pass need not hold the weights of all heads
 _SOUNDS = ("input_features", "input_values")  # how families call what they hear
+_PICTURES = {"pixel_values", "image_patches", "image"}  # what they see
+_TEXTS = {"input_ids"}  # and what they read
 _OF_TOKENIZERS = (
     "tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json", "vocab.txt", "merges.txt",
     "spiece.model", "sentencepiece.bpe.model", "source.spm", "target.spm", "bpe.codes",
@@ -69,6 +73,11 @@ class Loaded:
         What makes inputs of a picture (`attn.pretrained.image_inputs`).
     feature_extractor : transformers.SequenceFeatureExtractor or None
         What makes inputs of a sound (`attn.pretrained.audio_inputs`).
+    processor : transformers.ProcessorMixin or None
+        What makes inputs of a picture and a text together (`attn.pretrained.image_inputs`).
+    alignment_heads : tuple of (int, int)
+        Heads of cross-attention that follow a sound word by word, as ``generation_config.json`` names those of
+        Whisper: pairs of `Layer.block` and head, both counted from 0. Empty where a checkpoint names none.
     weights
         How far the file filled the model; None where there is no file.
     source_language, target_language : str or None
@@ -91,6 +100,8 @@ class Loaded:
     note: str = ""
     image_processor: Any = field(default=None, repr=False)
     feature_extractor: Any = field(default=None, repr=False)
+    processor: Any = field(default=None, repr=False)
+    alignment_heads: tuple = ()
     weights: weights_report.WeightsReport | None = field(default=None, repr=False)
     source_language: str | None = None
     target_language: str | None = None
@@ -98,10 +109,16 @@ class Loaded:
 
     @property
     def takes(self) -> str:
-        """What a pass begins with: "text", "picture" or "sound"."""
+        """What a pass begins with: "text", "picture", "picture and text" or "sound"."""
         if self.feature_extractor is not None and self.model.main_input_name in _SOUNDS:
             return "sound"
-        return "picture" if self.tokenizer is None and self.image_processor is not None else "text"
+        if self.image_processor is None:
+            return "text"
+        accepted = inspect.signature(self.model.forward).parameters
+        if self.tokenizer is None or not accepted.keys() & _TEXTS:
+            return "picture"
+        laid_out = "bbox" in accepted  # reads words that something else has found in a picture
+        return "text" if laid_out or not accepted.keys() & _PICTURES else "picture and text"
 
     @property
     def number_type(self) -> str:
@@ -202,7 +219,10 @@ def load(
     except Exception as error:  # transformers raises many kinds; each becomes one sentence
         raise explain(error, preflight.name) from error
     loaded = _describe(model, tokenizer, preflight.name, preflight.where, random_weights)
-    return replace(loaded, note=note, weights=weights, **others)
+    loaded = replace(loaded, note=note, weights=weights, alignment_heads=_alignment_heads(folder), **others)
+    if loaded.takes != "picture and text":
+        return loaded
+    return replace(loaded, processor=_processor(folder, loaded.family, {"tokenizer": tokenizer} | others))
 
 
 def wrap(
@@ -211,6 +231,7 @@ def wrap(
     *,
     image_processor: transformers.BaseImageProcessor | None = None,
     feature_extractor: transformers.SequenceFeatureExtractor | None = None,
+    processor: transformers.ProcessorMixin | None = None,
     name: str | None = None,
 ) -> Loaded:
     """Make a model that is in memory recordable.
@@ -229,6 +250,8 @@ def wrap(
         Needed by `image_inputs`.
     feature_extractor
         Needed by `audio_inputs`.
+    processor
+        Brings tokenizer, image processor and feature extractor, where these are not given.
     name
         By default the name in the configuration, or the class.
 
@@ -250,6 +273,9 @@ def wrap(
     import torch
     from transformers import PreTrainedModel
 
+    parts = {"tokenizer": tokenizer, "image_processor": image_processor, "feature_extractor": feature_extractor}
+    others = {part: getattr(processor, part, None) if given is None else given for part, given in parts.items()}
+    tokenizer = others.pop("tokenizer")
     if not isinstance(model, torch.nn.Module):
         raise ModelError(f"a model must be a torch.nn.Module, got {type(model).__name__}")
     was_training, model = model.training, model.eval()
@@ -262,7 +288,8 @@ def wrap(
             f"{name} attends in a way of its own: a model that is not of transformers is recorded where it uses "
             "torch.nn.MultiheadAttention or torch's scaled_dot_product_attention"
         )
-    others = {"image_processor": image_processor, "feature_extractor": feature_extractor}
+    named = getattr(getattr(model, "generation_config", None), "alignment_heads", None)
+    others |= {"processor": processor, "alignment_heads": _pairs(named)}
     return replace(loaded, max_tokens=min(loaded.max_tokens, limit or loaded.max_tokens), note=note, **others)
 
 
@@ -358,6 +385,50 @@ def _feature_extractor(folder):
     return found if isinstance(found, SequenceFeatureExtractor) else None
 
 
+def _alignment_heads(folder):
+    """Read which heads a checkpoint says follow a sound; transformers itself may leave that out."""
+    try:
+        return _pairs(json.loads((folder / "generation_config.json").read_text(encoding="utf-8"))["alignment_heads"])
+    except (OSError, ValueError, KeyError, TypeError):  # no such file, or it is about something else
+        return ()
+
+
+def _pairs(named):
+    """Return layers and heads as pairs of numbers."""
+    return tuple((int(block), int(head)) for block, head in named or ())
+
+
+def _processor(folder, family, parts):
+    """Put together what makes inputs of a picture and a text, of its parts, or return None.
+
+    Its part for films is left out: that wants a package of its own, also where there is no film.
+    """
+    try:
+        whole = _processor_class(folder, family)
+        class_of_parts = type(whole.__name__, (whole,), {"get_attributes": classmethod(_without_films)})
+        written, _ = whole.get_processor_dict(folder, local_files_only=True)
+        each = [copy.deepcopy(parts.get(name)) for name in whole.get_attributes()]  # it changes its tokenizer
+        return class_of_parts.from_args_and_dict(each, written)
+    except Exception:  # a processor is a program of its own, and a folder may say too little of it
+        return None
+
+
+def _without_films(processor_class):
+    """Return what a processor is made of, less what reads films."""
+    return [name for name in super(processor_class, processor_class).get_attributes() if name != "video_processor"]
+
+
+def _processor_class(folder, family):
+    """Return the class of a processor: as a file of the folder names it, or the usual one of the family."""
+    from transformers.models.auto.processing_auto import PROCESSOR_MAPPING_NAMES, processor_class_from_name
+
+    for file in ("processor_config.json", "preprocessor_config.json", "tokenizer_config.json"):
+        with contextlib.suppress(OSError, ValueError):
+            if named := json.loads((folder / file).read_text(encoding="utf-8")).get("processor_class"):
+                return processor_class_from_name(named)
+    return processor_class_from_name(PROCESSOR_MAPPING_NAMES[family])
+
+
 def _preprocessor(auto, folder, **options):
     """Load what a folder says of its inputs, or return None."""
     if not any((folder / file).is_file() for file in ("preprocessor_config.json", "processor_config.json")):
@@ -436,6 +507,8 @@ def _class(config):
         transformers.AutoModelForCausalLM: modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
         transformers.AutoModelForMaskedLM: modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES,
         transformers.AutoModelForSeq2SeqLM: modeling_auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES,
+        transformers.AutoModelForImageTextToText: modeling_auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES,
+        transformers.AutoModelForSpeechSeq2Seq: modeling_auto.MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING_NAMES,
     }
     saved_as = set(config.architectures or ())
     return next(

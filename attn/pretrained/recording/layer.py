@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import re
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -119,12 +120,15 @@ class Layer:
     index
         Place among all attention layers of the pass.
     block
-        Place among those of its kind.
+        Place among those of its kind in its part.
     name
         Qualified name of the attention module.
     kind : {"encoder", "decoder", "cross"}
         Self-attention in both directions, causal self-attention or that within a decoder, or from one
         sequence to another.
+    part
+        Which part of a model of several it belongs to, as its configuration names them: ``vision``, ``text``,
+        ``audio``, ``qformer`` ...; empty in a model of one.
     query_tokens, key_tokens : tuple of Token
         Names of rows and columns.
     source
@@ -135,6 +139,7 @@ class Layer:
     block: int
     name: str
     kind: str
+    part: str
     query_tokens: tuple
     key_tokens: tuple
     source: Kept | MadeAgain
@@ -358,6 +363,7 @@ class Place(NamedTuple):
     block: int
     name: str
     kind: str
+    part: str
 
 
 class Places:
@@ -370,12 +376,13 @@ class Places:
 
     def __init__(self, model):
         self._names = {module: name for name, module in model.named_modules()}
+        self._parts = _parts_by_configuration(getattr(model, "config", None))
         self.begin()
 
     def begin(self, first: int = 0) -> None:
         """Begin a pass, which calls the layers from `first` on."""
         self._index = itertools.count(first)
-        self._blocks = {kind: itertools.count() for kind in ("encoder", "decoder", "cross")}
+        self._blocks = defaultdict(itertools.count)
 
     def next(self, call: registry.Call, is_causal: bool) -> Place:
         """Name the next layer.
@@ -388,7 +395,18 @@ class Places:
         """
         name = self._names.get(call.module, "") or type(call.module).__name__
         kind = kind_of(name, call.module, is_causal, call.crosses)
-        return Place(next(self._index), next(self._blocks[kind]), name, kind)
+        part = self._parts.get(type(getattr(call.module, "config", None)), "")
+        return Place(next(self._index), next(self._blocks[kind, part]), name, kind, part)
+
+
+def _parts_by_configuration(config):
+    """Return what the parts of a model are called, by the class of their configuration; none that two parts share."""
+    below = getattr(config, "sub_configs", ())
+    named = [(name, part) for name in below if hasattr(part := getattr(config, name, None), "sub_configs")]
+    classes = Counter(type(part) for _, part in named)
+    parts = {type(part): name.removesuffix("_config") for name, part in named if classes[type(part)] == 1}
+    within = [each for _, part in named for each in _parts_by_configuration(part).items()]
+    return dict(within) | parts
 
 
 def kind_of(name: str, module: torch.nn.Module, is_causal: bool, crosses: bool | None = None) -> str:
@@ -431,7 +449,7 @@ def layer_of(
     output : shape (batch, n_q, num_heads, d_v)
         What the call was answered, if it has been.
     """
-    names = prepared.axes(place.kind, call.query.shape[2], call.key.shape[2])
+    names = prepared.axes(place.kind, call.query.shape[2], call.key.shape[2], place.part)
     context = None if output is None else to_numpy(output.transpose(1, 2))  # (batch, num_heads, n_q, d_v)
     return Layer(*place, *names, Kept(arrays_of(call, mask), context))
 
@@ -449,7 +467,7 @@ def long_layer_of(
         As for `MadeAgain`, see `made_again`.
     """
     given = tiles.keep(call, mask)
-    names = prepared.axes(place.kind, given.query_shape[2], given.key_shape[2])
+    names = prepared.axes(place.kind, given.query_shape[2], given.key_shape[2], place.part)
     return Layer(*place, *names, MadeAgain(given, make))
 
 

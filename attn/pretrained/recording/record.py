@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from attn.pretrained.errors import ModelError, NotCalledError
 from attn.pretrained.inputs.prepare import forward, prepare
@@ -35,14 +35,16 @@ class Recording:
     truncated_from
         Number of tokens before the text was cut to what the model takes; None if it was not cut.
     layers : tuple of Layer
-    patches : tuple of int, or None
-        Rows and columns of patches that the model cut a picture into (`attn.pretrained.patch_grid`).
     seconds
         How long the audio input was, with the silence that filled it up.
+    sound_seconds
+        How long the sound itself was, where that is known. The moments behind it are `Token.padding`.
     loaded
         The model, in the languages that it read.
     inputs
         What the model was given: name -> tensor.
+    images
+        Pictures that they were made of, as they were given; None where there were none.
     """
 
     text: str | None
@@ -51,10 +53,11 @@ class Recording:
     decoder_tokens: tuple | None
     truncated_from: int | None
     layers: tuple
-    patches: tuple | None
     seconds: float | None
+    sound_seconds: float | None
     loaded: Loaded = field(repr=False)
     inputs: Mapping = field(repr=False)
+    images: Any = field(default=None, repr=False)
 
     @property
     def nbytes(self) -> int:
@@ -82,6 +85,7 @@ def record(
     text: str | None = None,
     *,
     pair: str | None = None,
+    images: Any = None,
     inputs: dict | None = None,
     layers: Iterable[int] | None = None,
     watch: Callable | None = None,
@@ -98,8 +102,10 @@ def record(
     pair
         A second text: read together with the first, or by the decoder of an encoder-decoder, which
         otherwise reads the first text again.
+    images : str, Path, PIL.Image.Image or array_like, or a list of them
+        What a model of pictures sees, or one of pictures and texts besides the text: see `image_inputs`.
     inputs
-        Instead of a text, the model's own inputs by name (``input_ids``, ``pixel_values`` ...).
+        Instead of all these, the model's own inputs by name (``input_ids``, ``pixel_values`` ...).
     layers
         Attention layers to keep; by default all.
     watch
@@ -121,7 +127,7 @@ def record(
         If the model's family does not let its attention be recorded, it has no tokenizer, or the
         text gives no token.
     ValueError
-        If not exactly one of text and inputs is given, or a layer or a language does not exist.
+        If not exactly one of text or images and inputs is given, or a layer or a language does not exist.
     """
     loaded = loaded.in_languages(source_language, target_language)
     if not loaded.recordable:
@@ -129,7 +135,7 @@ def record(
             f"{loaded.name} is a {loaded.family} model, a family that keeps its attention to itself: "
             "its queries and keys cannot be recorded"
         )
-    prepared = prepare(loaded, text, pair, inputs)
+    prepared = prepare(loaded, text, pair, inputs, images)
     recorder = _Recorder(loaded.model, prepared, None if layers is None else set(layers), watch)
     with registry.handling(recorder, loaded.model):
         forward(loaded, prepared.inputs, predict=False)
@@ -139,20 +145,25 @@ def record(
     if any(isinstance(layer.source, MadeAgain) for layer in kept):
         tiles.give_back()
     return Recording(
-        text, pair, prepared.tokens, prepared.decoder_tokens, prepared.truncated_from, kept, prepared.patches,
-        prepared.seconds, loaded, prepared.inputs,
+        text, pair, prepared.tokens, prepared.decoder_tokens, prepared.truncated_from, kept, prepared.seconds,
+        prepared.sound_seconds, loaded, prepared.inputs, images,
     )  # fmt: skip
 
 
 def own_weights(
-    loaded: Loaded, text: str | None = None, *, pair: str | None = None, inputs: dict | None = None
+    loaded: Loaded,
+    text: str | None = None,
+    *,
+    pair: str | None = None,
+    images: Any = None,
+    inputs: dict | None = None,
 ) -> OwnWeights:
     """Ask a model for its attention weights: all that a family outside the registry gives.
 
     Parameters
     ----------
     loaded
-    text, pair, inputs
+    text, pair, images, inputs
         As in `record`.
 
     Returns
@@ -166,7 +177,7 @@ def own_weights(
     ModelError
         If the model gives no weights either, or for what `record` refuses in its input.
     """
-    prepared = prepare(loaded, text, pair, inputs)
+    prepared = prepare(loaded, text, pair, inputs, images)
     with registry.handling(registry.eager, loaded.model):  # fused attention has no weights to give
         output = forward(loaded, prepared.inputs, output_attentions=True)
     found = reported(output)

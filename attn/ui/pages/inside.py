@@ -233,8 +233,8 @@ def inside_over_picture(seen, grid, weights, row, width):
     """
     side = math.lcm(grid.rows, grid.columns)
     image = seen.pixels(side * max(1, models.SIDE // side))
-    patch = divmod(row - grid.leading, grid.columns) if row >= grid.leading else None
-    on_patches = weights[grid.leading :].reshape(grid.rows, grid.columns)
+    patch = divmod(grid.keys.index(row), grid.columns) if row in grid.keys else None
+    on_patches = weights[list(grid.keys)].reshape(grid.rows, grid.columns)
     options = {"size": int(min(width / 2 - 40, 420)), "lines": True}
     left = charts.photo(
         image, page_theme(), title="The picture in patches", grid=grid[:2], pick=charts.Pick("patch", patch), **options
@@ -287,7 +287,7 @@ def inside_over_sound(heard, seconds, weights, title, width):
 
 def inside_patch_number(grid, row, column):
     """Return which token of the model a patch is, counted from 0."""
-    return grid.leading + row * grid.columns + column
+    return grid.keys[row * grid.columns + column]
 
 
 def inside_one_product(layer, head, row, column):

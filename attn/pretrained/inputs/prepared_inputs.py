@@ -1,0 +1,27 @@
+"""Inputs of a model that remember what they were made of, where they no longer tell themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+class PreparedInputs(dict):
+    """Inputs of a model by name, as its forward takes them.
+
+    Parameters
+    ----------
+    inputs : dict
+        Name -> tensor. If they remember already what they were made of, so do these.
+
+    Attributes
+    ----------
+    seconds : float or None
+        How long a sound is: feature extractors fill it up.
+    sizes : tuple of (int, int)
+        Height and width of each picture in pixels: image processors change them.
+    """
+
+    def __init__(self, inputs: Mapping):
+        super().__init__(inputs)
+        self.seconds: float | None = getattr(inputs, "seconds", None)
+        self.sizes: tuple = getattr(inputs, "sizes", ())
