@@ -5,7 +5,13 @@ import streamlit as st
 from attn import charts, pretrained, ui
 from attn.ui import jobs, models
 from attn.ui.controls.colour_scale import colour_scale_control
-from attn.ui.controls.model_and_text import model_and_text_of, model_control, model_head_control, random_model_control
+from attn.ui.controls.model_and_text import (
+    model_and_text_of,
+    model_control,
+    model_head_control,
+    model_refused,
+    random_model_control,
+)
 from attn.ui.controls.sentence import sentence_control
 from attn.ui.pages.change import charts as effect_charts
 from attn.ui.pages.change import effects, sweep, words, writing
@@ -45,7 +51,7 @@ try:
     effect = effects.effect_of(page.choices(), read, first)
     largest = effects.effect_largest_move(read)
 except pretrained.ModelError as error:
-    ui.page_ask(page, str(error), st.error)
+    model_refused(page, error)
 
 setup = page.commit()
 theme, width = ui.page_theme(), ui.page_width()

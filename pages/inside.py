@@ -11,6 +11,7 @@ from attn.ui.controls.model_and_text import (
     model_and_text_of,
     model_and_text_projections,
     model_layer_and_head_control,
+    model_refused,
     record_model_and_text,
 )
 from attn.ui.controls.query_row import query_row_bars, query_row_products
@@ -45,7 +46,7 @@ with st.sidebar:
 try:
     source, loaded, recording = record_model_and_text(page, model_and_text_of(page))
 except pretrained.ModelError as error:
-    ui.page_ask(page, str(error), st.error)
+    model_refused(page, error)
 tables = models.model_metrics(*source)
 
 with st.sidebar:

@@ -11,6 +11,7 @@ from attn.ui.controls.model_and_text import (
     model_and_text_of,
     model_and_text_projections,
     model_layer_and_head_control,
+    model_refused,
     record_model_and_text,
 )
 from attn.ui.pages.pretrained import (
@@ -36,7 +37,7 @@ try:
     chosen, loaded, recording = record_model_and_text(page, model_and_text_of(page))
     unbroken = pretrained_page_largest_by_layer(models.model_differences(*chosen), len(recording.layers))
 except pretrained.ModelError as error:
-    ui.page_ask(page, str(error), st.error)
+    model_refused(page, error)
 
 with st.sidebar:
     layer = model_layer_and_head_control(page, recording.layers)

@@ -2,10 +2,14 @@
 
 import importlib
 import json
+import re
 import shutil
 import threading
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -294,8 +298,20 @@ def test_errors_of_the_network_are_one_sentence():
 class Hub(BaseHTTPRequestHandler):
     """As much of the hub as the client asks for: what a repository holds, and its files."""
 
-    folder = None
+    folders: ClassVar = {}  # name of a repository -> its folder, with revisions other than main after an @
     commit = "0123456789abcdef0123456789abcdef01234567"
+    refusals: ClassVar = {  # name of a repository -> status and headers
+        "secret": (401, {"X-Error-Code": "GatedRepo"}),
+        "waiting": (403, {"X-Error-Code": "GatedRepo"}),
+        "slow": (500, {}),
+        "busy": (429, {}),
+        "expired": (401, {"X-Error-Message": "Invalid credentials in Authorization header"}),
+        "blocked": (403, {"Content-Type": "text/html"}),
+        "proxy": (407, {}),
+        "login": (200, {"Content-Type": "text/html"}),
+        "portal": (302, {"Location": "/login"}),
+    }
+    page = b"<!DOCTYPE html><html>Please log in</html>"
 
     def log_message(self, *arguments):
         """Keep quiet."""
@@ -304,32 +320,41 @@ class Hub(BaseHTTPRequestHandler):
         self.do_GET()
 
     def do_GET(self):
-        path = self.path.split("?")[0]
-        if path.startswith("/api/models/lab/"):
-            self.describe(path.removeprefix("/api/models/lab/"))
-        elif "/resolve/main/" in path:
-            file = self.folder / path.rpartition("/resolve/main/")[2]
-            self.reply(200, file.read_bytes(), {"ETag": f'"{file.name}"', "X-Repo-Commit": self.commit})
-        else:
-            self.reply(404, b"", {})
+        path = unquote(self.path.split("?")[0])
+        if path == "/login":
+            return self.reply(200, self.page, {"Content-Type": "text/html"})
+        asked = re.fullmatch(r"(?:/api/models)?/lab/([^/]+)(?:/(?:revision|resolve)/(refs/pr/\d+|[^/]+))?/?(.*)", path)
+        name, revision, file = asked.groups() if asked else ("", "main", "")
+        if name in self.refusals and not (name == "waiting" and not file):
+            status, headers = self.refusals[name]
+            return self.reply(status, self.page, headers)
+        if name == "odd":
+            return self.reply(200, b'{"login": true}', {"Content-Type": "application/json"})
+        key = name if revision in (None, "main", self.commit) else f"{name}@{revision}"
+        if key not in self.folders:
+            code = "RevisionNotFound" if name in self.folders else "RepoNotFound"
+            return self.reply(404, b"{}", {"X-Error-Code": code})
+        if not file:
+            return self.describe(name, self.folders[key])
+        path = self.folders[key] / file
+        if not path.is_file():
+            return self.reply(404, b"", {"X-Error-Code": "EntryNotFound"})
+        return self.reply(200, path.read_bytes(), {"ETag": f'"{key}-{file}"', "X-Repo-Commit": self.commit})
 
-    def describe(self, name):
+    def describe(self, name, folder):
         """Answer what a repository holds."""
-        refusals = {"secret": (403, "GatedRepo"), "slow": (500, "")}
-        if name in refusals or name not in ("tiny", "pickle"):
-            status, code = refusals.get(name, (404, "RepoNotFound"))
-            return self.reply(status, b"{}", {"X-Error-Code": code})
-        files = {path.name: path.stat().st_size for path in self.folder.iterdir()} | {"onnx/model.onnx": 10**9}
-        if name == "pickle":
-            files["pytorch_model.bin"] = files.pop("model.safetensors")
-        siblings = [{"rfilename": file, "size": size} for file, size in files.items()]
+        paths = [path for path in folder.rglob("*") if path.is_file()]
+        files = {path.relative_to(folder).as_posix(): path.stat().st_size for path in paths}
+        if name != "nested":
+            files["onnx/model.onnx"] = 10**9
+        counts = {"I32": 700_000, "F16": 40_000} if name == "packed" else {"F32": 740_000}
         about = {
             "id": f"lab/{name}",
             "sha": self.commit,
-            "siblings": siblings,
-            "safetensors": {"parameters": {"F32": 740_000}, "total": 740_000},
+            "siblings": [{"rfilename": file, "size": size} for file, size in files.items()],
+            "safetensors": {"parameters": counts, "total": 740_000},
         }
-        return self.reply(200, json.dumps(about).encode(), {"Content-Type": "application/json"})
+        self.reply(200, json.dumps(about).encode(), {"Content-Type": "application/json"})
 
     def reply(self, status, body, headers):
         """Send an answer, without its body to HEAD."""
@@ -342,10 +367,23 @@ class Hub(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
 
-def run(code, endpoint, home):
+@contextmanager
+def hub(**folders):
+    """Serve repositories of an owner called lab, and yield the address."""
+    handler = type("OwnHub", (Hub,), {"folders": folders})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def run(code, endpoint, home, **variables):
     """Run code in a process of its own, whose hub and cache are elsewhere; return what it prints."""
     code = "from attn.pretrained import *\nfrom attn.pretrained.loading import catalogue\n" + code
-    variables = {"HF_ENDPOINT": endpoint, "HF_HOME": str(home), "HF_HUB_DISABLE_XET": "1", "HF_HUB_OFFLINE": "0"}
+    variables |= {"HF_ENDPOINT": endpoint, "HF_HOME": str(home), "HF_HUB_DISABLE_XET": "1", "HF_HUB_OFFLINE": "0"}
     return printed(code, **variables).splitlines()
 
 
@@ -359,10 +397,6 @@ for name in {names}:
 
 
 def test_a_model_on_the_hub_is_measured_downloaded_and_then_found_in_the_cache(tiny, tmp_path):
-    handler = type("TinyHub", (Hub,), {"folder": tiny})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    endpoint = f"http://127.0.0.1:{server.server_port}"
     code = """
 found = inspect("lab/tiny")
 print(found.where, found.memory, sorted(found.files))
@@ -371,22 +405,91 @@ folder = catalogue.fetch(found, lambda bytes, total: arrived.append((bytes, tota
 print(arrived[-1][0] == arrived[-1][1] == found.bytes)
 print(inspect("lab/tiny").where, (folder / "onnx").exists())
 """
-    try:
+    with hub(tiny=tiny) as endpoint:
         where, arrived, cached = run(code, endpoint, tmp_path)
-        refused = run(SAY.format(names=["lab/pickle", "lab/secret", "lab/nothing", "lab/slow"]), endpoint, tmp_path)
-    finally:
-        server.shutdown()
-        server.server_close()
     files = sorted(path.name for path in tiny.iterdir())
     assert where == f"hub {4 * 740_000} {files}"
     assert arrived == "True"
     assert cached == "cache False"
-    assert refused[0].startswith("lab/pickle has no safetensors file")
-    assert refused[1].startswith("lab/secret is gated")
-    assert refused[2].startswith("there is no public model called lab/nothing")
-    assert refused[3].startswith("the hub does not hand out lab/slow")
     code = 'loaded = load("lab/tiny"); print(loaded.where, loaded.num_layers, len(record(loaded, "a b").layers))'
     assert run(code, "http://127.0.0.1:9", tmp_path) == ["cache 2 2"]  # the hub is gone now
+
+
+REFUSED = {
+    "lab/secret": "lab/secret is gated: ask for access on https://huggingface.co/lab/secret, make a token on "
+    "https://huggingface.co/settings/tokens and set it as HF_TOKEN",
+    "lab/waiting": "lab/waiting is gated: ask for access",  # its files are refused, and what it holds is told
+    "lab/nothing": "there is no public model called lab/nothing on the hub; it may be misspelt, or a private",
+    "lab/tiny@nowhere": "lab/tiny has no revision nowhere on the hub",
+    "lab/pickle": "lab/pickle has no safetensors file, only pytorch_model.bin",
+    "lab/packed": "the weights of lab/packed are quantised (GPTQ, 4 bits)",
+    "lab/slow": "the hub does not hand out lab/slow: it has a fault of its own (500)",
+    "lab/busy": "the hub does not hand out lab/busy now: too many requests",
+    "lab/blocked": "lab/blocked is not on this machine, and what answers in place of the hub is no hub",
+    "lab/login": "lab/login is not on this machine, and what answers in place of the hub is no hub",
+    "lab/portal": "lab/portal is not on this machine, and what answers in place of the hub is no hub",
+    "lab/odd": "lab/odd is not on this machine, and what answers in place of the hub is no hub",
+    "lab/proxy": "the proxy on the way to the hub (HTTPS_PROXY) asks for a name and a password",
+    "lab/around": "lab/around is not itself a model, having no config.json with weights, but holds the model inner: "
+    "open https://huggingface.co/lab/around/tree/main/inner",
+    "https://huggingface.co/lab/around/tree/main/elsewhere": "lab/around has no folder elsewhere on the hub",
+}
+WITH_TOKEN = {
+    "lab/expired": "the hub does not accept your HF_TOKEN (401), which may have expired: make a new one on",
+    "lab/waiting": "lab/waiting is gated, and the account of your HF_TOKEN has not been let in",
+    "lab/nothing": "there is no public model called lab/nothing on the hub; it may be misspelt, or one that your",
+}
+
+
+def repositories(tiny, folder):
+    """Make repositories of other kinds out of one model."""
+    made = {name: Path(shutil.copytree(tiny, folder / name)) for name in ("pickle", "packed", "waiting", "revised")}
+    pickle_only(made["pickle"])
+    config = json.loads((tiny / "config.json").read_text())
+    method = {"quantization_config": {"quant_method": "gptq", "bits": 4}}
+    (made["packed"] / "config.json").write_text(json.dumps(config | method))
+    for name, inside in (("around", "inner"), ("nested", "0_Transformer")):
+        made[name] = folder / name
+        shutil.copytree(tiny, made[name] / inside)
+    modules = [{"path": "0_Transformer", "type": "sentence_transformers.models.Transformer"}]
+    (made["nested"] / "modules.json").write_text(json.dumps(modules))
+    made["sharded"] = folder / "sharded"
+    transformers.AutoModel.from_pretrained(tiny).save_pretrained(made["sharded"], max_shard_size="1MB")
+    for file in TOKENIZER_FILES:
+        shutil.copy(tiny / file, made["sharded"])
+    return made | {"tiny": tiny, "tiny@refs/pr/1": made.pop("revised")}
+
+
+def test_what_the_hub_refuses_or_another_answers_is_one_sentence(tiny, tmp_path):
+    with hub(**repositories(tiny, tmp_path)) as endpoint:
+        said = run(SAY.format(names=list(REFUSED)), endpoint, tmp_path / "home")
+        with_token = run(SAY.format(names=list(WITH_TOKEN)), endpoint, tmp_path / "home", HF_TOKEN="hf_of_a_test")
+    for sentences, expected in ((said, REFUSED), (with_token, WITH_TOKEN)):
+        for sentence, begins in zip(sentences, expected.values(), strict=True):
+            assert sentence.startswith(begins), sentence
+            assert "hf_of_a_test" not in sentence
+
+
+def test_models_of_the_hub_open_by_index_revision_and_folder(tiny, tmp_path):
+    names = ["lab/sharded", "lab/tiny@refs/pr/1", "lab/nested", "https://huggingface.co/lab/around/tree/main/inner"]
+    code = f"""
+for name in {names}:
+    found = inspect(name)
+    weights = catalogue.weights_in(fetch(found), name)
+    print(found.where, "encoder.layer.1.attention.self.query.weight" in weights.entries)
+"""
+    with hub(**repositories(tiny, tmp_path)) as endpoint:
+        assert run(code, endpoint, tmp_path / "home") == ["hub True"] * 4
+    assert run(code, "http://127.0.0.1:9", tmp_path / "home") == ["cache True"] * 4
+
+
+def test_half_a_model_in_the_cache_is_said_where_the_hub_cannot_be_reached(tiny, tmp_path):
+    ask = "try: {}\nexcept ModelError as error: print(error)"
+    with hub(**repositories(tiny, tmp_path)) as endpoint:
+        run('catalogue.inspect("lab/sharded")', endpoint, tmp_path / "home")  # brings the index alone
+    (sentence,) = run(ask.format('load("lab/sharded")'), "http://127.0.0.1:9", tmp_path / "home")
+    assert "safetensors files that its model.safetensors.index.json names, but" in sentence
+    assert sentence.endswith("this is what is on this machine, and the hub cannot be reached")
 
 
 def test_without_network_the_answer_comes_at_once(tmp_path):

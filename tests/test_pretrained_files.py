@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from driving import check, opened
 
 from attn import pretrained
 from attn.pretrained import ModelError
+from attn.pretrained.intervention.run import run
 from attn.pretrained.loading import quantized
 from attn.pretrained.loading.address import read_address
 
@@ -494,3 +496,75 @@ def test_the_family_is_told_from_the_architectures_where_no_model_type_is_named(
 def test_code_of_a_repository_that_was_not_run_is_said(copied):
     edited(copied, auto_map={"AutoModel": "own.Model"})
     assert "Code that its repository has for it was not run" in pretrained.load(copied).note
+
+
+# tokens that a model has no embedding for
+
+
+def with_added_tokens(folder, *tokens):
+    """Add tokens to the tokenizer of a folder, and leave its model as it is."""
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_tokens(list(tokens))
+    tokenizer.save_pretrained(folder)
+
+
+def test_an_added_token_without_an_embedding_is_refused_before_the_model_runs(copied):
+    with_added_tokens(copied, "<speaker>", "<pause>")
+    loaded = pretrained.load(copied)
+    assert "knows 2 tokens that the model has no embedding for, such as “<speaker>” with the id 30,522 where there" in (
+        loaded.note
+    )
+    pretrained.record(loaded, "a text without it")
+    loaded.model.register_forward_pre_hook(lambda *given: pytest.fail("the model ran"))
+    message = r"the token “<pause>” \(id 30,523\) has no embedding in .*, which has 30,522 \(ids 0 to 30,521\): tokens"
+    for given in ({"text": "a <pause> b"}, {"inputs": {"input_ids": [[1, 30523]]}}):
+        with pytest.raises(ModelError, match=message):
+            pretrained.record(loaded, **given)
+        with pytest.raises(ModelError, match=message):
+            run(loaded, **given)
+    with pytest.raises(ModelError, match=r"the id 40,000 has no embedding in .*which has 30,522 \(ids 0 to 30,521\)$"):
+        pretrained.record(loaded, inputs={"input_ids": [[40000]]})
+
+
+def test_a_decoder_has_embeddings_of_its_own(tmp_path):
+    config = transformers.T5Config(vocab_size=50, d_model=8, d_ff=8, num_layers=1, num_heads=2, d_kv=4)
+    loaded = pretrained.wrap(transformers.T5Model(config), name="t5")
+    pretrained.record(loaded, inputs={"input_ids": [[49]], "decoder_input_ids": [[49]]})
+    with pytest.raises(ModelError, match="the id 50 has no embedding in t5, which has 50"):
+        pretrained.record(loaded, inputs={"input_ids": [[4]], "decoder_input_ids": [[50]]})
+
+
+def test_resized_embeddings_are_read(copied):
+    with_added_tokens(copied, "<pause>")
+    model = transformers.BertForMaskedLM.from_pretrained(copied)
+    model.resize_token_embeddings(30523)
+    model.save_pretrained(copied)
+    loaded = pretrained.load(copied)
+    assert "no embedding" not in loaded.note
+    assert pretrained.record(loaded, "a <pause>").tokens[2].id == 30522
+
+
+# on the pages
+
+
+def test_a_page_says_why_and_opens_what_is_offered(tiny, tmp_path):
+    trainers_folder(tiny, tmp_path, "checkpoint-1000")
+    app = opened("pretrained", model=f'"{tmp_path}"')
+    assert app.exception == []
+    assert "3 checkpoints in folders" in app.error[0].value
+    assert [button.label for button in app.button if button.label.startswith("Open ")] == [
+        *("Open checkpoint\\-1000", "Open checkpoint\\-1500", "Open checkpoint\\-500")
+    ]
+    next(button for button in app.button if button.label.startswith("Open ")).click().run()
+    check(app)
+    assert app.session_state["pretrained.model"] == str(tmp_path / "checkpoint-1000")
+
+
+@pytest.mark.parametrize("page", ["pretrained", "inside", "change"])
+def test_pages_say_what_a_model_that_cannot_be_opened_is(copied, page):
+    edited(copied, quantization_config=METHODS["AWQ, 4 bits"])
+    packed(copied)
+    app = opened(page, model=copied)
+    assert app.exception == []
+    assert "are quantised (AWQ, 4 bits)" in app.error[0].value.replace("\\", "")
+    assert app.session_state[f"{page}.model"] == str(copied)

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from attn.functional import layer_norm
+from attn.functional import layer_norm, whole_number
 from attn.multi_head import MultiHead, MultiHeadParameters, multi_head_attention
-from attn.pretrained.errors import ModelError
-from attn.pretrained.inputs import tokens
+from attn.pretrained.errors import ModelError, takes
+from attn.pretrained.inputs import tokens, vocabulary
 from attn.pretrained.loading import catalogue, safetensors_file, weights_report
 
 _USUAL = {  # what a configuration need not say, because BERT has it so
@@ -88,6 +88,7 @@ class Encoded(NamedTuple):
     output: np.ndarray  # (n, d_model)
 
 
+@takes(settings="Settings")
 def load(
     name_or_path: str | Path = catalogue.DEFAULT, *, size_limit: int | None = None, settings: Settings | None = None
 ) -> Encoder:
@@ -153,6 +154,9 @@ def parameters(tensors: Mapping, layer: int | str, num_heads: int) -> MultiHeadP
     ModelError
         If the checkpoint does not name its matrices as BERT does.
     """
+    if not isinstance(layer, int | str):
+        raise ValueError(f"layer must be a number or the name of an attention module, got {layer!r}")
+    whole_number("num_heads", num_heads, least=1)
     name = f"encoder.layer.{layer}.attention.self" if isinstance(layer, int) else layer
     places = {"q": f"{name}.query", "k": f"{name}.key", "v": f"{name}.value"}
     places["o"] = f"{name.removesuffix('.self')}.output.dense"
@@ -184,6 +188,7 @@ def from_scratch(hidden: ArrayLike, parameters: MultiHeadParameters, mask: Array
     return multi_head_attention(hidden, parameters, mask=mask)
 
 
+@takes(encoder="Encoder")
 def encode(encoder: Encoder, text: str, pair: str | None = None) -> Encoded:
     r"""Pass a text through a BERT encoder, keeping every step.
 
@@ -278,13 +283,17 @@ def _dense(encoder, name, x):
 
 def _tokenize(encoder, text, pair):
     """Return the encoding of a text, cut to what the encoder reads, and the names of its tokens."""
-    texts = [tokens.checked(each) for each in (text, pair) if each is not None]
+    texts = [tokens.checked(each) for each in ((text,) if pair is None else (text, pair))]
     encoding = encoder.tokenizer.encode(*texts)
     count = len(encoding.ids)
     if count > encoder.max_tokens:  # a copy, because threads share the tokenizer
         cutting = type(encoder.tokenizer).from_str(encoder.tokenizer.to_str())
         cutting.enable_truncation(encoder.max_tokens)
         encoding = cutting.encode(*texts)
+    rows = len(encoder.tensors["embeddings.word_embeddings.weight"])
+    if beyond := [id for id in encoding.ids if id >= rows]:
+        token = encoder.tokenizer.id_to_token(beyond[0])
+        raise ModelError(vocabulary.sentence(encoder.name, token, beyond[0], rows))
     names = tokens.from_encoding(encoding, texts, encoder.special_ids, encoder.unknown)
     return encoding, names, count if count > encoder.max_tokens else None
 

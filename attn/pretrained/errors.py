@@ -3,8 +3,24 @@
 from __future__ import annotations
 
 import errno
+import functools
+import inspect
 import re
-from collections.abc import Sequence
+import urllib.request
+from collections.abc import Callable, Sequence
+from typing import ParamSpec, TypeVar
+
+Given = ParamSpec("Given")
+Returned = TypeVar("Returned")
+
+_FROM = {  # kinds of arguments -> what makes them
+    "Loaded": "attn.pretrained.load or wrap",
+    "Recording": "attn.pretrained.record",
+    "Layer": "attn.pretrained.record in its layers",
+    "Run": "attn.pretrained.intervention.run.run",
+    "Preflight": "attn.pretrained.inspect",
+    "Encoder": "attn.pretrained.bert.load",
+}
 
 TOKENS = "https://huggingface.co/settings/tokens"
 
@@ -30,6 +46,49 @@ class HubError(ModelError):
 
 class NotCalledError(ModelError):
     """A pass called no attention layer, though the model has some that would be recorded or changed."""
+
+
+def takes(**kinds: str) -> Callable[[Callable[Given, Returned]], Callable[Given, Returned]]:
+    """Refuse arguments of another kind than a function takes, before it begins.
+
+    Parameters
+    ----------
+    **kinds
+        Name of an argument -> name of its class. None is let through where it is the default.
+
+    Returns
+    -------
+    callable
+        A decorator. What it decorates raises ValueError, which says where such an argument comes from.
+
+    Examples
+    --------
+    >>> @takes(layer="Layer")
+    ... def width(layer):
+    ...     return layer.query.shape[-1]
+    >>> width(5)
+    Traceback (most recent call last):
+    ValueError: layer must be a Layer, as attn.pretrained.record in its layers makes one, got int
+    """
+
+    def decorate(function: Callable[Given, Returned]) -> Callable[Given, Returned]:
+        signature = inspect.signature(function)
+
+        @functools.wraps(function)
+        def checked(*args: Given.args, **kwargs: Given.kwargs) -> Returned:
+            given = signature.bind(*args, **kwargs).arguments
+            for name, kind in kinds.items():
+                value = given.get(name, signature.parameters[name].default)
+                if value is None and signature.parameters[name].default is None:
+                    continue
+                if kind not in {each.__name__ for each in type(value).__mro__}:
+                    made = f", as {_FROM[kind]} makes one" if kind in _FROM else ""
+                    raise ValueError(f"{name} must be a {kind}{made}, got {type(value).__name__}")
+            return function(*args, **kwargs)
+
+        return checked
+
+    return decorate
 
 
 def explain(error: Exception, name: str) -> ModelError:
@@ -94,6 +153,8 @@ def _refused(cause, name):
         return f"there is no public model called {repository} on the hub; it may be misspelt, or {own}"
     if isinstance(cause, hub.RemoteEntryNotFoundError):
         return f"a file of {name} is missing on the hub"
+    if status == 407:
+        return f"the proxy on the way to the hub (HTTPS_PROXY) asks for a name and a password, so {name} is not here"
     if status == 429:
         return f"the hub does not hand out {name} now: too many requests came from here, so wait some minutes"
     if status >= 500:
@@ -123,7 +184,9 @@ def _in_between(cause, name):
     web = type(cause).__module__.startswith("httpx")  # the hub's client raises its own kinds
     if web or isinstance(cause, hub.LocalEntryNotFoundError | ConnectionError):
         deeper = cause.__cause__ if isinstance(cause, hub.LocalEntryNotFoundError) else None
-        return (deeper is not None and _in_between(deeper, name)) or f"{here}, and the hub cannot be reached"
+        proxy = {"https", "all"} & urllib.request.getproxies().keys()
+        way = " through the proxy that is set here (HTTPS_PROXY)" if proxy else ""
+        return (deeper is not None and _in_between(deeper, name)) or f"{here}, and the hub cannot be reached{way}"
     return ""
 
 

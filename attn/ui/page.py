@@ -177,12 +177,23 @@ def page_reading(sentence, formula=None, shapes=None):
         mathematics.latex(formula)
 
 
-def page_ask(state, sentence, say=st.info):
-    """Keep the link, show one sentence in place of the figure, and stop the page there."""
+def page_ask(state, sentence, say=st.info, instead=()):
+    """Keep the link, show one sentence in place of the figure, and stop the page there.
+
+    Parameters
+    ----------
+    state : PageState
+    sentence : str
+    say : callable
+    instead : iterable of (str, dict)
+        Choices that would help: a button for each, by its label.
+    """
     state.commit()
     first = sentence.split()[0]
     sentence = capital(sentence) if first.isalpha() else sentence  # a name keeps its spelling
     say(as_text(sentence.rstrip(".") + "."))
+    for label, choices in instead:
+        st.button(as_text(label), key=f"{state.page}.instead.{label}", on_click=state.set, kwargs=choices)
     st.stop()
 
 

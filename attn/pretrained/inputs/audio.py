@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from attn.pretrained.errors import ModelError
+from attn.pretrained.errors import ModelError, takes
 from attn.pretrained.inputs.prepare import decoder_inputs
 from attn.pretrained.inputs.prepared_inputs import PreparedInputs
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from attn.pretrained.loading.load import Loaded
 
 
+@takes(loaded="Loaded")
 def audio_inputs(loaded: Loaded, samples: ArrayLike, text: str | None = None) -> PreparedInputs:
     """Make inputs of a sound, as the model was trained on.
 

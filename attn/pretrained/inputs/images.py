@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from attn.data.picture_files import read_whole
-from attn.pretrained.errors import ModelError, first_line
+from attn.pretrained.errors import ModelError, first_line, takes
 from attn.pretrained.inputs import picture_tokens, tokens
 from attn.pretrained.inputs.prepared_inputs import PreparedInputs
 
@@ -31,6 +31,7 @@ class PatchGrid(NamedTuple):
     keys: tuple  # of each patch, row by row: its place among the keys
 
 
+@takes(loaded="Loaded")
 def image_inputs(loaded: Loaded, images: Any, text: str | None = None) -> PreparedInputs:
     """Make inputs of a picture or several, as the model was trained on.
 
@@ -68,6 +69,7 @@ def image_inputs(loaded: Loaded, images: Any, text: str | None = None) -> Prepar
     return inputs
 
 
+@takes(recording="Recording", layer="Layer")
 def patch_grid(recording: Recording, layer: Layer, picture: int = 0) -> PatchGrid | None:
     """Return where the keys of a layer lie on a picture that was recorded.
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import inspect
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from attn.pretrained.errors import ModelError, first_line
-from attn.pretrained.inputs import languages, picture_tokens, tokens
+from attn.pretrained.inputs import languages, picture_tokens, tokens, vocabulary
 from attn.pretrained.inputs.images import image_inputs
 from attn.pretrained.inputs.prepared_inputs import PreparedInputs
 
@@ -111,7 +112,7 @@ def forward(
     Raises
     ------
     ModelError
-        If the model is in training mode, or raises whatever error.
+        If the model is in training mode, has no embedding for one of the ids, or raises whatever error.
     """
     import torch
 
@@ -119,6 +120,7 @@ def forward(
         raise ModelError(
             f"{loaded.name} is in training mode, where dropout changes every pass: call model.eval() first"
         )
+    vocabulary.check_ids(loaded, inputs)
     accepted = inspect.signature(loaded.model.forward).parameters
     if "use_cache" in accepted:
         options["use_cache"] = False
@@ -292,10 +294,7 @@ def _start_id(loaded):
 
 def _from_inputs(loaded, inputs):
     """Take the inputs of a model as they are, and name its tokens as far as they are known."""
-    # What is one array under two names stays one: that is how torch's attention knows its keys for its queries.
-    made, tensors = PreparedInputs(inputs), {id(value): _as_tensor(value) for value in inputs.values()}
-    made.update({name: tensors[id(value)] for name, value in inputs.items()})
-    inputs, tokenizer = made, getattr(loaded.processor, "tokenizer", None) or loaded.tokenizer
+    inputs, tokenizer = _as_tensors(inputs), getattr(loaded.processor, "tokenizer", None) or loaded.tokenizer
     names = []
     for key in ("input_ids", "decoder_input_ids"):
         ids = inputs[key][0].tolist() if key in inputs else []
@@ -310,13 +309,6 @@ def _from_inputs(loaded, inputs):
         seconds=_seconds(loaded, inputs),
         sound_seconds=_sound_seconds(loaded, inputs),
     )
-
-
-def _as_tensor(value):
-    """Return an array as a tensor; switches such as ``is_causal`` stay what they are."""
-    import torch
-
-    return value if value is None or isinstance(value, bool | str) else torch.as_tensor(value)
 
 
 def _seconds(loaded, inputs):
@@ -352,3 +344,37 @@ def _fitted(length, *candidates):
     """Return the first names that are as many as there are rows or columns, otherwise numbers."""
     fitting = next((names for names in candidates if len(names) == length), None)
     return tuple(tokens.Token(str(i), None, False) for i in range(length)) if fitting is None else fitting
+
+
+def _as_tensors(inputs):
+    """Return inputs as tensors, refusing what can be none and ids that are no rows of whole numbers.
+
+    What is one array under two names stays one: that is how torch's attention knows its keys for its queries.
+    """
+    if not isinstance(inputs, Mapping) or not all(isinstance(name, str) for name in inputs):
+        raise ValueError(f"inputs must be a dict of arrays by name, such as input_ids, got {type(inputs).__name__}")
+    tensors = {id(value): _as_tensor(name, value) for name, value in inputs.items()}
+    made = PreparedInputs(inputs)
+    made.update({name: tensors[id(value)] for name, value in inputs.items()})
+    for name in {"input_ids", "decoder_input_ids"} & made.keys():
+        ids = made[name]
+        if not hasattr(ids, "ndim") or ids.ndim < 2 or ids.is_floating_point() or not ids.numel():
+            raise ValueError(
+                f"{name} must be whole numbers with an axis for the texts and one for their tokens, "
+                f"got {inputs[name]!r:.60}"
+            )
+        if bool((ids < 0).any()):
+            raise ValueError(f"{name} must be at least 0, got {int(ids.min())}")
+    return made
+
+
+def _as_tensor(name, value):
+    """Return an array as a tensor; switches such as ``is_causal`` stay what they are."""
+    import torch
+
+    if value is None or isinstance(value, bool | str):
+        return value
+    try:
+        return torch.as_tensor(value)
+    except (ValueError, TypeError, RuntimeError):
+        raise ValueError(f"{name} must be numbers in rows of one length, got {value!r:.60}") from None

@@ -73,7 +73,12 @@ class Changes:
     shuffled: int | None = None
 
     def __post_init__(self):
-        patterns = self.patterns.items() if isinstance(self.patterns, dict) else self.patterns
+        for name in ("off", "patterns", "hidden"):
+            if not isinstance(getattr(self, name), Iterable):
+                raise ValueError(f"{name} must be several, such as a list, got {getattr(self, name)!r}")
+        patterns = self.patterns.items() if isinstance(self.patterns, Mapping) else tuple(self.patterns)
+        if not all(isinstance(pair, tuple | list) and len(pair) == 2 for pair in patterns):
+            raise ValueError(f"patterns must be pairs of a head and a pattern, got {self.patterns!r:.60}")
         patterns = sorted({_head(head): _checked(pattern) for head, pattern in patterns}.items())
         checked = {
             "off": frozenset(_head(head) for head in self.off),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from attn.functional import softmax, whole_number
-from attn.pretrained.errors import ModelError, first_line
+from attn.pretrained.errors import ModelError, first_line, takes
 from attn.pretrained.inputs import languages, tokens
 from attn.pretrained.intervention.changes import Changes
 from attn.pretrained.intervention.our_attention import Inside, pattern_weights
@@ -105,6 +105,7 @@ class Generation:
         return self.written[step].rows
 
 
+@takes(loaded="Loaded", changes="Changes")
 def generate(
     loaded: Loaded,
     prompt: str,
@@ -174,6 +175,7 @@ def generate(
     return Generation(changes, read, encoder_tokens, tuple(written), kinds, first, _decoded(loaded, written), finished)
 
 
+@takes(loaded="Loaded")
 def writes(loaded: Loaded) -> bool:
     """Say whether a model predicts the next word of a text, and so can write on."""
     return loaded.predicts_words and not predicts_masked(loaded) and "past_key_values" in accepted(loaded)

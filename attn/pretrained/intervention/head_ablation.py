@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from attn.pretrained.errors import takes
 from attn.pretrained.intervention.changes import Changes
 from attn.pretrained.intervention.run import prepare_changeable, run_prepared
 from attn.pretrained.threads import Stopped
@@ -53,6 +54,7 @@ class HeadAblation:
         return tuple((int(place) // self.after.shape[1], int(place) % self.after.shape[1]) for place in order)
 
 
+@takes(loaded="Loaded", changes="Changes")
 def ablate_heads(
     loaded: Loaded,
     texts: str | Sequence[str],
@@ -99,7 +101,10 @@ def ablate_heads(
     Stopped
         If `should_stop` said so before the first head.
     """
-    texts, changes = (texts,) if isinstance(texts, str) else tuple(texts), changes or Changes()
+    if not callable(measure):
+        raise ValueError(f"measure must take a run for each text and return a number, got {measure!r}")
+    texts = (texts,) if isinstance(texts, str) or not isinstance(texts, Iterable) else tuple(texts)
+    changes = changes or Changes()
     prepared, told = [prepare_changeable(loaded, text, pair) for text in texts], _Progress(progress, should_stop)
 
     def runs(off=()):

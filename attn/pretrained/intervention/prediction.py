@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from attn.pretrained.errors import ModelError
+from attn.functional import whole_number
+from attn.pretrained.errors import ModelError, takes
 from attn.pretrained.inputs import tokens
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class Comparison(NamedTuple):
         return tuple(sorted(reached, key=lambda shift: -shift.output)[:count])
 
 
+@takes(run="Run")
 def predictions(run: Run, count: int = 10, position: int | None = None) -> tuple[Prediction, ...]:
     """Return the likeliest words at a position.
 
@@ -79,6 +81,7 @@ def predictions(run: Run, count: int = 10, position: int | None = None) -> tuple
     ModelError
         As `Run.probabilities`.
     """
+    whole_number("count", count)
     probabilities = run.probabilities(position)
     return tuple(
         Prediction(_text(run, id), int(id), float(probabilities[id])) for id in _likeliest(probabilities, count)
@@ -98,11 +101,20 @@ def probability_of(token: int, position: int | None = None) -> Callable:
     Returns
     -------
     callable
-        Run -> float, as `ablate_heads` takes it.
+        Run -> float, as `ablate_heads` takes it. Raises ValueError where the vocabulary has no such id.
     """
-    return lambda run: float(run.probabilities(position)[token])
+    whole_number("token", token)
+
+    def measure(run):
+        probabilities = run.probabilities(position)
+        if token >= len(probabilities):
+            raise ValueError(f"token must be among 0 to {len(probabilities) - 1:,}, got {token:,}")
+        return float(probabilities[token])
+
+    return measure
 
 
+@takes(run="Run", other="Run")
 def similarity(run: Run, other: Run) -> float:
     """Return the cosine of the angle between the embeddings of two texts.
 
@@ -119,6 +131,7 @@ def similarity(run: Run, other: Run) -> float:
     return float(run.embedding @ other.embedding)
 
 
+@takes(loaded="Loaded")
 def token_id(loaded: Loaded, text: str) -> int:
     """Return the id of the first token that a text is made into, as it stands.
 
@@ -142,6 +155,7 @@ def token_id(loaded: Loaded, text: str) -> int:
     return ids[0]
 
 
+@takes(before="Run", after="Run")
 def compare_runs(before: Run, after: Run, count: int = 10, position: int | None = None) -> Comparison:
     """Put two runs over one text side by side.
 

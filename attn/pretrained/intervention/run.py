@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attn.functional import softmax
-from attn.pretrained.errors import ModelError
+from attn.pretrained.errors import ModelError, takes
 from attn.pretrained.inputs.prepare import forward, prepare
 from attn.pretrained.intervention.changes import Changes
 from attn.pretrained.intervention.our_attention import Inside, pattern_weights
@@ -98,6 +98,8 @@ class Run:
             raise ModelError(f"{self.loaded.name} predicts no words")
         written = self.tokens if self.decoder_tokens is None else self.decoder_tokens
         position = self.positions[-1] if position is None else position
+        if not isinstance(position, int | np.integer):
+            raise ModelError(f"a position must be a whole number, got {position!r}")
         position = position + len(written) if position < 0 else position
         if position not in self.positions:
             raise ModelError(f"this run predicts at {', '.join(map(str, self.positions))}, got position {position}")
@@ -133,6 +135,7 @@ class Run:
         return pattern_weights(pattern, visible if kept.mask is None else visible & kept.mask[0, 0])
 
 
+@takes(loaded="Loaded", changes="Changes")
 def run(
     loaded: Loaded,
     text: str | None = None,
@@ -243,6 +246,7 @@ class _Kept(list):
             self.append(layer)
 
 
+@takes(loaded="Loaded")
 def output_gap(
     loaded: Loaded, text: str | None = None, *, pair: str | None = None, inputs: dict | None = None
 ) -> float:
@@ -357,6 +361,8 @@ def _positions(loaded, prepared, positions):
         return ()
     if positions is None:
         return masked_places(loaded, tokens) if predicts_masked(loaded) else (len(tokens) - 1,)
+    if not isinstance(positions, Iterable) or not all(isinstance(each, int | np.integer) for each in positions):
+        raise ValueError(f"positions must be several whole numbers, such as [0, -1], got {positions!r}")
     chosen = tuple(int(position) + (len(tokens) if position < 0 else 0) for position in positions)
     beyond = [position for position in chosen if not 0 <= position < len(tokens)]
     if beyond:

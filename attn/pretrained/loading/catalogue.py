@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import numbers
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from attn.pretrained.errors import HubError, ModelError, explain, no_hub
+from attn.pretrained.errors import HubError, ModelError, explain, no_hub, takes
 from attn.pretrained.loading import model_files, quantized, safetensors_file, smollm2
 from attn.pretrained.loading.address import read_address
 
@@ -59,8 +60,8 @@ class Settings:
     models: str = "any"
 
     def __post_init__(self):
-        if self.size_limit < 1:
-            raise ValueError(f"size_limit must be at least 1 byte, got {self.size_limit}")
+        if not isinstance(self.size_limit, numbers.Real) or not self.size_limit >= 1:
+            raise ValueError(f"size_limit must be at least 1 byte, got {self.size_limit!r}")
         if self.models not in ("any", "hub", "default"):
             raise ValueError(f"models must be any, hub or default, got {self.models}")
 
@@ -89,6 +90,7 @@ class Preflight(NamedTuple):
     revision: str | None = None
 
 
+@takes(settings="Settings")
 def inspect(name: str | Path = DEFAULT, *, settings: Settings | None = None) -> Preflight:
     """Find a model: in a package that brings it; then as a folder, in the local cache, on the hub.
 
@@ -120,8 +122,11 @@ def inspect(name: str | Path = DEFAULT, *, settings: Settings | None = None) -> 
     return _cached_or_on_hub(address)
 
 
+@takes(preflight="Preflight")
 def check_size(preflight: Preflight, size_limit: float) -> None:
     """Raise ModelError if a model is larger than the limit, on disk or in memory."""
+    if not isinstance(size_limit, numbers.Real):
+        raise ValueError(f"size_limit must be a number of bytes, got {size_limit!r}")
     largest = max(preflight.bytes or 0, preflight.memory or 0)
     if largest > size_limit:
         raise ModelError(
@@ -129,6 +134,7 @@ def check_size(preflight: Preflight, size_limit: float) -> None:
         )
 
 
+@takes(preflight="Preflight")
 def fetch(preflight: Preflight, progress: Callable | None = None) -> Path:
     """Return the folder of a model, downloading what is needed of it if it is on the hub.
 

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from attn.pretrained.errors import ModelError, explain, first_line
-from attn.pretrained.inputs import languages
+from attn.pretrained.errors import ModelError, explain, first_line, takes
+from attn.pretrained.inputs import languages, vocabulary
 from attn.pretrained.loading import catalogue, model_files, safetensors_file, weights_report
 from attn.pretrained.recording import registry, tiles, torch_attention
 
@@ -167,6 +167,7 @@ class Loaded:
         return replace(self, source_language=source, target_language=target)
 
 
+@takes(settings="Settings")
 def load(
     name_or_path: str | Path = catalogue.DEFAULT,
     *,
@@ -219,6 +220,7 @@ def load(
     except Exception as error:  # transformers raises many kinds; each becomes one sentence
         raise explain(error, preflight.name) from error
     loaded = _describe(model, tokenizer, preflight.name, preflight.where, random_weights)
+    note = " ".join(filter(None, (note, vocabulary.without_embeddings(model, tokenizer))))
     loaded = replace(loaded, note=note, weights=weights, alignment_heads=_alignment_heads(folder), **others)
     if loaded.takes != "picture and text":
         return loaded
@@ -278,6 +280,8 @@ def wrap(
     tokenizer = others.pop("tokenizer")
     if not isinstance(model, torch.nn.Module):
         raise ModelError(f"a model must be a torch.nn.Module, got {type(model).__name__}")
+    if tokenizer is not None and not hasattr(tokenizer, "convert_ids_to_tokens"):
+        raise ModelError(f"a tokenizer must be one of transformers, got {type(tokenizer).__name__}")
     was_training, model = model.training, model.eval()
     model, tokenizer, limit = _first_of_sentence_transformer(getattr(model, "_orig_mod", model), tokenizer)
     name = name or getattr(getattr(model, "config", None), "name_or_path", "") or type(model).__name__

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from attn.dot_product import Attention, scaled_dot_product_attention
+from attn.functional import whole_number
 from attn.masks import causal as causal_mask
 from attn.multi_head import merge_heads, split_heads
+from attn.pretrained.errors import takes
 from attn.pretrained.recording import tiles
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ class Difference(NamedTuple):
     mean: float
 
 
+@takes(layer="Layer")
 def from_scratch(
     layer: Layer,
     heads: int | Sequence[int] | None = None,
@@ -76,9 +79,10 @@ def from_scratch(
         If a head does not exist, the widths do not divide, or a mask does not fit.
     """
     query, key, value = layer.query, layer.key, layer.value
+    num_heads = None if num_heads is None else whole_number("num_heads", num_heads, least=1)
     if num_heads is not None and num_heads != query.shape[1]:
         query, key, value, scale = _cut_again(layer, num_heads, scale)
-    chosen = _chosen(heads, query.shape[1])
+    chosen = chosen_heads(heads, query.shape[1])
     group = query.shape[1] // key.shape[1]
     visible = layer.mask if mask is ... else mask
     if causal:
@@ -96,6 +100,7 @@ def from_scratch(
     )
 
 
+@takes(recording="Recording")
 def compare(
     recording: Recording, *, rows: slice | Sequence[int] | None = None, in_float32: bool = True, **changes: Any
 ) -> list[Difference]:
@@ -123,6 +128,7 @@ def compare(
     return [difference for layer in recording.layers for difference in compare_layer(layer, **options)]
 
 
+@takes(layer="Layer")
 def compare_layer(
     layer: Layer, *, rows: slice | Sequence[int] | None = None, in_float32: bool = True, **changes: Any
 ) -> list[Difference]:
@@ -184,8 +190,14 @@ def _cut_again(layer, num_heads, scale):
     return query, key, value, layer.scale * math.sqrt(old_d_k / d_k) if scale is None else scale
 
 
-def _chosen(heads, num_heads):
-    """Return the chosen heads as an array of their numbers."""
+def chosen_heads(heads: int | Sequence[int] | None, num_heads: int) -> np.ndarray:
+    """Return the chosen heads as an array of their numbers, all where None is given.
+
+    Raises
+    ------
+    ValueError
+        If there is no such head.
+    """
     chosen = np.arange(num_heads) if heads is None else np.atleast_1d(np.asarray(heads))
     if chosen.dtype.kind != "i" or chosen.ndim != 1 or not all(0 <= head < num_heads for head in chosen):
         raise ValueError(f"heads must be among 0 to {num_heads - 1}, got {heads}")
@@ -205,4 +217,7 @@ def _of_rows(array, rows):
     if array is None or rows is None:
         return array
     array = np.asarray(array)
-    return array[..., rows, :] if array.shape[-2] > 1 else array
+    try:
+        return array[..., rows, :] if array.shape[-2] > 1 else array
+    except (IndexError, TypeError, ValueError):
+        raise ValueError(f"rows must be among 0 to {array.shape[-2] - 1}, several or a slice, got {rows!r}") from None

@@ -17,7 +17,7 @@ import numpy as np
 from attn import positions
 from attn.dot_product import scaled_dot_product_attention
 from attn.multi_head import MultiHead, MultiHeadParameters, merge_heads, split_heads
-from attn.pretrained.errors import ModelError
+from attn.pretrained.errors import ModelError, takes
 from attn.pretrained.recording.layer import to_numpy
 from attn.pretrained.recording.tiles import fit
 
@@ -51,6 +51,7 @@ class _Way(NamedTuple):
     key: Callable
 
 
+@takes(loaded="Loaded", layer="Layer")
 def parameters(loaded: Loaded, layer: Layer) -> MultiHeadParameters:
     """Return the matrices and biases that a model's attention layer uses.
 
@@ -68,6 +69,7 @@ def parameters(loaded: Loaded, layer: Layer) -> MultiHeadParameters:
     return _way(loaded, layer).parameters
 
 
+@takes(loaded="Loaded", layer="Layer")
 def from_input(loaded: Loaded, layer: Layer) -> Deeper:
     """Compute a layer from what goes into it, through projection, heads and output projection.
 

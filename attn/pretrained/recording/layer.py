@@ -17,7 +17,7 @@ from attn.dot_product import Attention
 from attn.pretrained.errors import ModelError
 from attn.pretrained.inputs.words import Word, words_of
 from attn.pretrained.recording import registry, tiles
-from attn.pretrained.recording.compare import from_scratch
+from attn.pretrained.recording.compare import chosen_heads, from_scratch
 
 if TYPE_CHECKING:
     import torch
@@ -335,7 +335,7 @@ class Layer:
         ModelError
             As `attention`, and if the family's function does not give its weights.
         """
-        chosen = None if heads is None else np.atleast_1d(heads)
+        chosen = None if heads is None else chosen_heads(heads, self.num_heads)
 
         def own(rows):
             call = registry.in_float32(self.call) if in_float32 else self.call

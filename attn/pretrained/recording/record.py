@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from attn.pretrained.errors import ModelError, NotCalledError
+from attn.functional import whole_number
+from attn.pretrained.errors import ModelError, NotCalledError, takes
 from attn.pretrained.inputs.prepare import forward, prepare
 from attn.pretrained.recording import registry, tiles
 from attn.pretrained.recording.layer import MadeAgain, Places, layer_of, long_layer_of, made_again, to_numpy
@@ -80,6 +81,7 @@ class OwnWeights(NamedTuple):
     inputs: Mapping  # name -> tensor, as the model was given them
 
 
+@takes(loaded="Loaded")
 def record(
     loaded: Loaded,
     text: str | None = None,
@@ -136,7 +138,7 @@ def record(
             "its queries and keys cannot be recorded"
         )
     prepared = prepare(loaded, text, pair, inputs, images)
-    recorder = _Recorder(loaded.model, prepared, None if layers is None else set(layers), watch)
+    recorder = _Recorder(loaded.model, prepared, _numbers_of(layers), watch)
     with registry.handling(recorder, loaded.model):
         forward(loaded, prepared.inputs, predict=False)
     recorder.check()
@@ -150,6 +152,7 @@ def record(
     )  # fmt: skip
 
 
+@takes(loaded="Loaded")
 def own_weights(
     loaded: Loaded,
     text: str | None = None,
@@ -187,6 +190,15 @@ def own_weights(
     names = tuple(_names(prepared, *each.shape[2:]) for each in weights)
     read = pair, prepared.decoder_tokens, loaded, prepared.inputs
     return OwnWeights(text, prepared.tokens, prepared.truncated_from, tuple(weights), names, *read)
+
+
+def _numbers_of(layers):
+    """Return the layers that are wanted as a set of their numbers; None for all."""
+    if layers is None:
+        return None
+    if not isinstance(layers, Iterable):
+        raise ValueError(f"layers must be several numbers, such as [0, 1], got {layers!r}")
+    return {whole_number("a layer", layer) for layer in layers}
 
 
 def _names(prepared, n_q, n_k):

@@ -16,6 +16,8 @@ from attn.ui.page import page_ask, page_figure, page_theme
 from attn.ui.state import as_text
 from attn.ui.width import page_width
 
+_MOST_OFFERED = 5  # models that can be opened instead of one that cannot
+
 
 @dataclass(frozen=True)
 class SourceChoice:
@@ -155,13 +157,31 @@ def model_control(state, on_change=None):
         options,
         key=state.key("model"),
         on_change=on_change,
-        format_func=lambda option: option.split("/")[-1],
+        format_func=_model_label,
         accept_new_options=True,
-        help="Pick one, or type the id of any model on the Hugging Face hub"
-        + (" or the path of a local folder. " if settings.models == "any" else ". ")
+        help="Pick one, or type the id of any model on the Hugging Face hub (owner/name, owner/name@revision) or its "
+        "link"
+        + (", or the path of a local folder. " if settings.models == "any" else ". ")
         + f"Only safetensors are read, up to {settings.size_limit / 1e9:.3g} GB.",
     )
     st.caption(pretrained.SUGGESTIONS.get(name) or as_text(name))
+
+
+def model_refused(state, error):
+    """Say why a model cannot be opened or read, with a button for each that can be opened instead, and stop.
+
+    Parameters
+    ----------
+    state : PageState
+    error : ModelError
+    """
+    offered = [(f"Open {_model_label(name)}", {"model": name}) for name in error.offers[:_MOST_OFFERED]]
+    page_ask(state, str(error), st.error, offered)
+
+
+def _model_label(name):
+    """Return the last part of a model's name, path or link."""
+    return name.rstrip("/").split("/")[-1] or name
 
 
 def random_model_control(state):
