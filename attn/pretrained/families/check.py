@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from attn.pretrained.errors import ModelError, NotCalledError, first_line
-from attn.pretrained.families import tiny_models
+from attn.pretrained.families import reading, tiny_models
 from attn.pretrained.families.inputs import forward_options
 from attn.pretrained.loading.load import wrap
 from attn.pretrained.recording import compare, record, registry
@@ -46,6 +46,7 @@ class Row(NamedTuple):
     layers: str = ""  # how many of each kind were recorded
     against: str = ""  # what the weights were compared with
     why: str = ""
+    reads: str = ""  # whether what it reads is what transformers makes of a text; empty where it reads none
 
 
 def names() -> list[str]:
@@ -70,9 +71,11 @@ def check(family: str) -> Row:
         A `model_type` of transformers.
     """
     try:
-        return _checked(family, tiny_models.tiny(family))
+        built = tiny_models.tiny(family)
     except ModelError as error:
         return _as_a_part(family) or Row(family, NOT_BUILT, why=str(error))
+    row = _checked(family, built)
+    return row if row.verdict == NO_ATTENTION else row._replace(reads=reading.reads(family, built))
 
 
 def matched(recorded: Recording, weights: dict) -> list[tuple[str, int, float]]:
@@ -149,15 +152,18 @@ def walk(
 
 
 def summary(rows: list[Row]) -> str:
-    """Return the counts of verdicts as one sentence."""
+    """Return the counts of verdicts, and of families that read what transformers makes, as two sentences."""
     import transformers
 
     counts = Counter(row.verdict for row in rows)
     largest = max((row.largest for row in rows if row.verdict == AGREES), default=0)
     parts = [f"{counts[verdict]} {words}" for verdict, words in zip(VERDICTS, _WORDS, strict=True)]
+    reading_text = [row.reads for row in rows if row.reads]
+    same = sum(reads in reading.ALL_SAME for reads in reading_text)
     return (
         f"Of {len(rows)} families in transformers {transformers.__version__}, {parts[0]} "
-        f"(largest difference of a weight {largest:.1e}), {', '.join(parts[1:-1])}, and {parts[-1]}."
+        f"(largest difference of a weight {largest:.1e}), {', '.join(parts[1:-1])}, and {parts[-1]}. "
+        f"Of the {len(reading_text)} that read a text, {same} are given the ids that transformers itself makes of it."
     )
 
 
@@ -172,10 +178,12 @@ _WORDS = (
 
 def table(rows: list[Row]) -> str:
     """Return the rows as a table in Markdown, with the counts above it."""
-    lines = ["| family | verdict | largest difference | layers | compared with | remark |", "|---|---|---|---|---|---|"]
+    head = "| family | verdict | largest difference | layers | compared with | what it reads | remark |"
+    lines = [head, "|---" * 7 + "|"]
     for row in rows:
         largest = "" if row.largest is None else f"{row.largest:.1e}"
-        cells = (row.family, row.verdict, largest, row.layers, row.against, row.why.replace("|", "\\|"))
+        spoken = (text.replace("|", "\\|") for text in (row.reads, row.why))
+        cells = (row.family, row.verdict, largest, row.layers, row.against, *spoken)
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join([summary(rows), "", *lines, ""])
 

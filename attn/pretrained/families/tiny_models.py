@@ -95,7 +95,7 @@ def tiny(family: str) -> Tiny:
     reasons, unread = [], None
     for shrink in (_small, _shallow):
         try:
-            model = _built(model_class, shrink(config_class(), _counter()))
+            model = build(model_class, shrink(config_class(), _counter()))
         except Exception as error:  # whatever a family's constructor raises
             reasons.append(_reason(error))
             continue
@@ -181,8 +181,19 @@ def eager_output(model: transformers.PreTrainedModel, inputs: dict) -> transform
             return model(**inputs, **options)
 
 
-def _built(model_class, config):
-    """Build a model with weights that make attention uneven; without attention, one without weights."""
+def build(model_class: Any, config: transformers.PreTrainedConfig) -> transformers.PreTrainedModel:
+    """Build a model with weights that make attention uneven; without attention, one without weights.
+
+    Parameters
+    ----------
+    model_class : type
+    config
+
+    Raises
+    ------
+    ModelError
+        If it has too many parameters.
+    """
     import torch
 
     with torch.device("meta"):
