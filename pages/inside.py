@@ -89,7 +89,15 @@ def follow(row, column):
         page.set(cell=(row, setup.cell[1]), follow="query")
 
 
-inside_reading(setup, tables, layer)
+words, box = st.columns([3, 2], vertical_alignment="center")
+with words:
+    inside_reading(setup, tables, layer)
+with box:
+    models.say_model_verdict(
+        pretrained.weights_finding(loaded),
+        models.model_input_finding(*source),
+        models.model_attention_finding(*source),
+    )
 if not inside_first_heads(numbers, setup):
     st.info("Nothing to measure here: too few tokens come twice. Try the example with a phrase that comes twice.")
 ui.page_figure(

@@ -69,7 +69,7 @@ words, box = st.columns([3, 2], vertical_alignment="center")
 with words:
     pretrained_page_reading(setup, loaded, recording, layer, result)
 with box:
-    pretrained_page_verdict(setup, result, unbroken)
+    pretrained_page_verdict(setup, chosen, loaded, result, unbroken)
 
 part, scale = result, colour_scale_of(setup.colour, result.own, result.scratch)
 if needs_exact_window(result.own):

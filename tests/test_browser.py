@@ -265,7 +265,9 @@ def test_pretrained_from_end_to_end(visit):
     for title in ("The model's own", "From scratch, in numpy", "Difference"):
         expect(page.locator(f"{FIGURE} svg text", has_text=title).first).to_be_visible()
     expect(verdict).to_contain_text("Agrees.")
-    largest = float(re.search(r"in this head (\S+),", verdict.inner_text())[1].replace("−", "-"))
+    largest = float(
+        re.search(r"Attention: (\S+) largest difference in this head", verdict.inner_text())[1].replace("−", "-")
+    )
     assert largest <= 1e-5
 
     visit.slide("Head", ["ArrowRight"])

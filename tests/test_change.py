@@ -85,7 +85,7 @@ def test_every_preset_shows_what_it_says(preset):
     label = "similarity" if preset.word is None else preset.word.replace(" ", "␣")
     assert bars(app)[label] == pytest.approx((preset.before, preset.after), abs=2e-3)
     assert preset.look_for in text_of(app)
-    assert "**Check passed.**" in text_of(app)
+    assert "**Agrees.**" in text_of(app)
     heads = [zip(table["row"], table["column"], strict=True) for table in tables(app, "kind", "layer")]
     assert {head for found in heads for head in found} == preset.changes.off
 

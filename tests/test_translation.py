@@ -191,7 +191,7 @@ def test_the_verdict_counts_what_both_sides_read(loaded):
     count = len(recording.tokens) + len(recording.decoder_tokens)
     finding = input_finding(recording)
     assert finding == (
-        True, f"{count} of {count} ids", "are those of its own tokenizer and, in the decoder, of its own shift"
+        True, f"{count} of {count} ids", "as its own tokenizer and its own shift make them"
     )  # fmt: skip
     labels = label_ids(loaded)
     for wrong in (labels, torch.cat([labels[:, :1], labels[:, :-1]], 1) + 1):  # not moved on; another first token

@@ -2,9 +2,11 @@
 
 import copy
 import json
+import re
 from dataclasses import replace
 
 import pytest
+from driving import check, opened
 from test_families import FAMILIES
 
 from attn import pretrained
@@ -15,6 +17,8 @@ from attn.pretrained.intervention.run import TOLERANCE as MOST_MOVED
 from attn.pretrained.intervention.run import output_gap
 from attn.pretrained.loading.weights_report import WeightsReport
 from attn.pretrained.verdict import input_finding, weights_finding
+from attn.ui import models
+from attn.ui.pages.change import effects
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -42,10 +46,9 @@ def test_all_three_hold_each_with_its_number(minilm, recording):
     ids = len(minilm.tokenizer(TEXT, "a cabinet")["input_ids"])
     assert verdict.holds
     assert str(verdict).splitlines() == [
-        f"weights    yes        {tensors} of {tensors} tensors came from its file",
-        f"input      yes        {ids} of {ids} ids are those of its own tokenizer",
-        f"attention  yes        {largest:.1e} is the largest difference of a weight in 72 heads; "
-        "tolerance 1e-05, float32",
+        f"weights    yes        {tensors} of {tensors} tensors from its file",
+        f"input      yes        {ids} of {ids} ids as its own tokenizer makes them",
+        f"attention  yes        {largest:.1e} largest difference in 72 heads, tolerance 1e-05, float32",
     ]
 
 
@@ -63,9 +66,9 @@ def test_weights_that_no_file_holds_are_not_those_of_the_file(minilm):
     drawn = weights_finding(pretrained.load(random_weights=True))
     wrapped = weights_finding(pretrained.wrap(minilm.model, minilm.tokenizer))
     count = len(minilm.model.state_dict())
-    assert (drawn.holds, str(drawn)) == (None, f"0 of {count} tensors came from a file: all were drawn at random")
+    assert (drawn.holds, str(drawn)) == (None, f"0 of {count} tensors from a file: all were drawn at random")
     assert wrapped.holds is None
-    assert str(wrapped) == f"{count} tensors were in memory already, so no file says where they come from"
+    assert str(wrapped) == f"{count} tensors in memory already: no file to hold them against"
 
 
 def test_weights_are_counted_and_what_is_left_out_is_said(minilm):
@@ -73,10 +76,10 @@ def test_weights_are_counted_and_what_is_left_out_is_said(minilm):
         return weights_finding(replace(minilm, weights=WeightsReport(*report)))
 
     assert said(7, 9, (), ("pooler.w", "pooler.b"), ("float32",)) == (
-        True, "7 of 7 tensors", "came from its file; 2 more are not in it, and nothing here depends on them",
+        True, "7 of 7 tensors", "from its file; 2 more are not in it and not needed here",
     )  # fmt: skip
     assert said(9, 9, ("a", "b"), (), ("bfloat16",)).words == (
-        "came from its file, bfloat16 there and opened as float32; 2 others of it are not used"
+        "from its file, bfloat16 there and float32 here; 2 others in it are not used"
     )
     assert said(8, 9, (), ())[:2] == (False, "8 of 9 tensors")
 
@@ -87,7 +90,7 @@ def test_shorter_numbers_of_a_file_are_said(tmp_path):
     model.to(torch.bfloat16).save_pretrained(tmp_path)
     loaded = pretrained.load(tmp_path)
     assert loaded.weights.number_types == ("bfloat16",)
-    assert "bfloat16 there and opened as float32" in str(weights_finding(loaded))
+    assert "bfloat16 there and float32 here" in str(weights_finding(loaded))
     assert loaded.number_type == "float32"
 
 
@@ -107,7 +110,7 @@ def test_an_input_that_is_not_the_tokenizers_own_is_found_out(recording):
     count = ids.shape[1]
     assert broken(recording, input_ids=one) == (
         False, f"{count - 1} of {count} ids",
-        f"are those of its own tokenizer: input_ids at 3 must be {ids[0, 3]}, got {ids[0, 3] + 1}",
+        f"as its own tokenizer makes them: input_ids at 3 must be {ids[0, 3]}, got {ids[0, 3] + 1}",
     )  # fmt: skip
     bare = broken(recording, input_ids=ids[:, 1:-1])  # without special tokens
     assert bare.holds is False
@@ -132,17 +135,17 @@ def test_given_ids_are_said_to_be_given(minilm, recording):
     finding = input_finding(given)
     count = recording.inputs["input_ids"].numel()
     assert finding.holds is None
-    assert str(finding) == f"{count} ids were given as they are, so there is nothing to hold them against"
+    assert str(finding) == f"{count} ids given as they are: nothing to hold them against"
 
 
 def test_what_the_vocabulary_lacks_and_what_was_cut_is_said(minilm):
     assert input_finding(pretrained.record(minilm, "I saw 🤮 and 👍 here")).words.endswith(
-        "; 2 of them are unknown to its vocabulary"
+        "; 2 of them unknown to its vocabulary"
     )
     short = replace(minilm, max_tokens=5)
     finding = input_finding(pretrained.record(short, TEXT))
     assert finding.holds
-    assert str(finding) == "5 of 5 ids are those of its own tokenizer, which cut 9 to 5"
+    assert str(finding) == "5 of 5 ids as its own tokenizer makes them, which cut 9 to 5"
 
 
 def test_a_picture_is_held_against_the_image_processor():
@@ -151,7 +154,7 @@ def test_a_picture_is_held_against_the_image_processor():
     picture, other = pictures.shapes(50), pictures.landscape(50)
     recording = pretrained.record(loaded, inputs=pretrained.image_inputs(loaded, picture))
     assert pretrained.verdict_of(recording, picture=picture).input == (
-        True, "12,288 of 12,288 numbers", "are those of its own image processor",
+        True, "12,288 of 12,288 numbers", "as its own image processor makes them",
     )  # fmt: skip
     assert input_finding(recording, picture=other).holds is False
     assert input_finding(recording).number == "12,288 numbers"
@@ -213,8 +216,8 @@ def test_a_model_with_short_numbers_agrees_in_float32_and_its_rounding_is_said(f
     finding = pretrained.verdict_of(recording).attention
     rounding = max(each.largest for each in pretrained.compare(recording, in_float32=False))
     assert finding.holds
-    assert f"computed from the {number_type} queries and keys" in finding.words
-    assert finding.words.endswith(f"by up to {rounding:.1e}")
+    assert f"from the {number_type} queries and keys" in finding.words
+    assert finding.words.endswith(f"up to {rounding:.1e}")
     assert rounding > 10 * pretrained.TOLERANCE
     layers = [layer.changed(scale=1.01 * layer.scale, output=layer.output) for layer in recording.layers]
     assert pretrained.verdict_of(replace(recording, layers=tuple(layers))).attention.holds is False
@@ -242,10 +245,10 @@ def test_the_command_says_all_three_and_its_status_is_nothing(folder, capsys):
     assert command.main(["check", str(folder), "--text", TEXT]) == 0
     first, weights, ids, attention, last = capsys.readouterr().out.splitlines()
     assert first == f"{folder}: bert, 2 layers"
-    assert weights.startswith("weights    yes        39 of 39 tensors came from its file")
-    assert ids.startswith("input      yes        9 of 9 ids are those of its own tokenizer")
+    assert weights.startswith("weights    yes        39 of 39 tensors from its file")
+    assert ids.startswith("input      yes        9 of 9 ids as its own tokenizer makes them")
     assert attention.startswith("attention  yes        ")
-    assert "in 10 heads; tolerance 1e-05, float32" in attention
+    assert "in 10 heads, tolerance 1e-05, float32" in attention
     assert last == "Agrees: all three hold."
 
 
@@ -267,7 +270,7 @@ def test_a_family_that_keeps_its_attention_to_itself_is_not_known(tmp_path, caps
     transformers.PreTrainedTokenizerFast(tokenizer_object=pieces, unk_token="?").save_pretrained(tmp_path)
     assert command.main(["check", str(tmp_path), "--text", "keys"]) == 1
     out = capsys.readouterr().out
-    assert "attention  not known  0 heads can be compared: the bloom family keeps its attention to itself" in out
+    assert "attention  not known  0 heads compared: the bloom family keeps its attention to itself" in out
     assert "input      yes" in out
     assert out.endswith("Not all three can be told.\n")
 
@@ -292,4 +295,47 @@ def test_the_command_lets_models_see_and_hear(tmp_path, capsys):
     transformers.Wav2Vec2FeatureExtractor().save_pretrained(heard)
     for folder, made_by in ((seen, "image processor"), (heard, "feature extractor")):
         assert command.main(["check", str(folder)]) == 0
-        assert f"numbers are those of its own {made_by}" in capsys.readouterr().out
+        assert f"numbers as its own {made_by} makes them" in capsys.readouterr().out
+
+
+# the pages
+
+
+def box(app, kind="success"):
+    """Return the verdict on a page, line by line, demanding that there is one of this colour."""
+    (found,) = [each.value for each in getattr(app, kind) if "Weights: " in each.value]
+    return found.split("  \n")
+
+
+@pytest.mark.parametrize("page", ["pretrained", "inside", "change"])
+def test_pages_name_all_three_each_with_its_number(page):
+    shown = {"text": TEXT, "off": ""} if page == "change" else {"text": TEXT}
+    title, weights, ids, attention = box(check(opened(page, shown)))
+    assert title == "**Agrees.**"
+    assert weights == ":material/check: Weights: **103 of 103 tensors** from its file"
+    assert ids == ":material/check: Input: **9 of 9 ids** as its own tokenizer makes them"
+    assert re.match(r":material/check: Attention: \*\*[\d.e−]+\*\* .* float32$", attention)
+
+
+@pytest.mark.parametrize("page", ["pretrained", "inside", "change"])
+def test_pages_are_not_green_with_weights_that_were_drawn(page):
+    title, weights, ids, _ = box(check(opened(page, text=TEXT, random="1")), "warning")
+    assert title == "**Only the arithmetic agrees.**"
+    assert weights.endswith("**0 of 103 tensors** from a file: all were drawn at random")
+    assert "**9 of 9 ids**" in ids
+
+
+def test_a_page_is_red_where_a_model_reads_something_else(monkeypatch):
+    models.model_input_finding.clear()
+    monkeypatch.setattr(models, "input_finding", lambda read: pretrained.Finding(False, "0 of 9 ids", "as it should"))
+    title, _, ids, _ = box(check(opened("inside", text=TEXT)), "error")
+    models.model_input_finding.clear()
+    assert title == "**Only the arithmetic agrees.**"
+    assert ids.startswith(":material/close: Input: **0 of 9 ids**")
+
+
+def test_a_text_too_long_to_be_compared_is_not_green_on_change(monkeypatch):
+    monkeypatch.setattr(effects, "MOST_MEASURED", 8)
+    title, _, _, attention = box(check(opened("change", text=TEXT)), "warning")
+    assert title == "**Not compared.**"
+    assert "**Up to 512 tokens** our attention is compared" in attention

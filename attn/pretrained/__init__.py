@@ -18,7 +18,7 @@ from attn.pretrained.recording.from_input import Deeper, FromInput, from_input, 
 from attn.pretrained.recording.layer import Layer
 from attn.pretrained.recording.record import OwnWeights, Recording, own_weights, record
 from attn.pretrained.threads import one_thread
-from attn.pretrained.verdict import Finding, Verdict, verdict_of
+from attn.pretrained.verdict import Finding, Verdict, input_finding, verdict_of, weights_finding
 
 __all__ = [
     "DEFAULT",
@@ -49,6 +49,7 @@ __all__ = [
     "from_input",
     "from_scratch",
     "image_inputs",
+    "input_finding",
     "inspect",
     "load",
     "one_thread",
@@ -58,6 +59,7 @@ __all__ = [
     "record",
     "tokens",
     "verdict_of",
+    "weights_finding",
     "words_of",
     "wrap",
 ]

@@ -131,16 +131,16 @@ def weights_finding(loaded: Loaded) -> Finding:
     if report is None:
         count = len({id(tensor) for tensor in loaded.model.state_dict(keep_vars=True).values()})
         if loaded.random_weights:
-            return Finding(None, f"0 of {count:,} tensors", "came from a file: all were drawn at random")
-        return Finding(None, f"{count:,} tensors", "were in memory already, so no file says where they come from")
+            return Finding(None, f"0 of {count:,} tensors", "from a file: all were drawn at random")
+        return Finding(None, f"{count:,} tensors", "in memory already: no file to hold them against")
     needed = report.expected - len(report.missing)
-    words = "came from its file"
+    words = "from its file"
     types = [each for each in report.number_types if each != "float32"]
-    words += f", {' and '.join(types)} there and opened as float32" if types else ""
+    words += f", {' and '.join(types)} there and float32 here" if types else ""
     if report.missing:
-        words += f"; {len(report.missing):,} more are not in it, and nothing here depends on them"
+        words += f"; {len(report.missing):,} more are not in it and not needed here"
     if report.unused:
-        words += f"; {len(report.unused):,} others of it are not used"
+        words += f"; {len(report.unused):,} others in it are not used"
     return Finding(report.taken == needed, f"{report.taken:,} of {needed:,} tensors", words)
 
 
@@ -184,10 +184,10 @@ def input_finding(
     elif sound is not None:
         own, maker = _own_sound(read.loaded, sound, text), "its own feature extractor"
     else:
-        return Finding(None, _all(read.inputs), "were given as they are, so there is nothing to hold them against")
+        return Finding(None, _all(read.inputs), "given as they are: nothing to hold them against")
     if own is None:
-        lacks = "decoder's input of its own" if picture is None else "processor for this folder that makes them"
-        return Finding(None, _all(read.inputs), f"were given, and transformers has no {lacks}")
+        lacks = "no decoder's input of its own" if picture is None else "no processor for this folder"
+        return Finding(None, _all(read.inputs), f"given: transformers has {lacks}")
     return _held_against(read, own, maker)
 
 
@@ -209,20 +209,20 @@ def attention_finding(recording: Recording, differences: Iterable[Difference] | 
     """
     differences = compare(recording) if differences is None else list(differences)
     largest = max(difference.largest for difference in differences)
-    words = f"is the largest difference of a weight in {len(differences):,} heads; tolerance {TOLERANCE:.0e}, float32"
+    words = f"largest difference in {len(differences):,} heads, tolerance {TOLERANCE:.0e}, float32"
     number_type = recording.loaded.number_type
     if number_type in SHORT_NUMBERS:
         rounding = max(difference.largest for difference in compare(recording, in_float32=False))
         words += (
-            f", computed from the {number_type} queries and keys of the pass, where the model's own rounding moves a "
-            f"weight by up to {rounding:.1e}"
+            f" from the {number_type} queries and keys of the pass, where the model's own rounding moves a weight by "
+            f"up to {rounding:.1e}"
         )
     return Finding(largest <= TOLERANCE, f"{largest:.1e}", words)
 
 
 def not_recorded(loaded: Loaded) -> Finding:
     """Return the finding on the attention of a family that keeps it to itself."""
-    return Finding(None, "0 heads", f"can be compared: the {loaded.family} family keeps its attention to itself")
+    return Finding(None, "0 heads", f"compared: the {loaded.family} family keeps its attention to itself")
 
 
 # what the model's own preparation makes
@@ -301,16 +301,15 @@ def _held_against(read, own, maker):
     own = {name: value.to(given[name].dtype) if name in given else value for name, value in own.items()}
     same, most = np.sum([_same(given[name], own.get(name)) for name in _counted(given)], axis=0)
     number = f"{same:,} of {most:,} {_unit(given)}"
+    by = f"{maker} and its own shift make" if "decoder_input_ids" in own else f"{maker} makes"
+    words = f"as {by} them"
     if wrong := next(_differences(given, own), None):
-        return Finding(False, number, f"are those of {maker}: {wrong}")
-    words = f"are those of {maker}"
-    if "decoder_input_ids" in own and "input_ids" in own:
-        words += " and, in the decoder, of its own shift"
+        return Finding(False, number, f"{words}: {wrong}")
     if read.truncated_from is not None:
         words += f", which cut {read.truncated_from:,} to {given['input_ids'].shape[1]:,}"
     unknown = sum(token.unknown for side in (read.tokens, read.decoder_tokens or ()) for token in side)
     if unknown:
-        words += f"; {unknown:,} of them {'is' if unknown == 1 else 'are'} unknown to its vocabulary"
+        words += f"; {unknown:,} of them unknown to its vocabulary"
     return Finding(True, number, words)
 
 

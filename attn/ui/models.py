@@ -11,8 +11,10 @@ import streamlit as st
 from attn import multi_head, multi_head_attention, pretrained
 from attn.analysis.contribution import rollout
 from attn.analysis.head_table import METRICS, measure_each
+from attn.charts.labels import number
 from attn.data.examples import Example
 from attn.pretrained import bert
+from attn.pretrained.verdict import Finding, Verdict, input_finding
 from attn.ui.media import AudioInput, ImageInput
 from attn.ui.shared_results import LruCache, forget_shared_results, is_long, shared_once
 from attn.ui.state import as_text
@@ -61,6 +63,7 @@ def model_loading_code(name, random_weights):
 def _loaded(name, random_weights):
     """Load a model, once a server."""
     model_own_weights.clear()  # these would keep the models of their layers alive
+    model_input_finding.clear()  # of a tokenizer that a folder may have had before
     forget_shared_results()
     model = pretrained.load(name, random_weights=random_weights)
     pretrained.one_thread()  # visitors share the cores
@@ -128,17 +131,54 @@ def model_recording(name, random_weights, text, pair):
     model = loaded_model(name, random_weights)
 
     def make(watch):
+        made_of = _made_of(model, text, pair)
         if isinstance(text, ImageInput):
-            inputs = pretrained.image_inputs(model, text.pixels(SIDE))
-            return pretrained.record(model, inputs=inputs, watch=watch)
+            return pretrained.record(model, inputs=pretrained.image_inputs(model, *made_of.values()), watch=watch)
         if isinstance(text, AudioInput):
-            inputs = pretrained.audio_inputs(model, text.samples(model.feature_extractor.sampling_rate), pair)
-            return pretrained.record(model, inputs=inputs, watch=watch)
+            return pretrained.record(model, inputs=pretrained.audio_inputs(model, *made_of.values()), watch=watch)
         return pretrained.record(model, text, pair=pair or None, watch=watch)
 
     given = text if isinstance(text, str) else (type(text), text.name, text.data and sha256(text.data).digest())
     heavy = is_long(text, pair) if isinstance(text, str) else isinstance(text, AudioInput) and text.data is not None
     return shared_once(_recordings(), (name, random_weights, given, pair), model, heavy, make)
+
+
+def _made_of(model, text, pair):
+    """Return what inputs are made of besides texts, by the names that the verdict has for it."""
+    if isinstance(text, ImageInput):
+        return {"picture": text.pixels(SIDE)}
+    if isinstance(text, AudioInput):
+        return {"sound": text.samples(model.feature_extractor.sampling_rate), "text": pair}
+    return {}
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def model_input_finding(name, random_weights, text, pair):
+    """Say whether what a model read is what its own preparation makes of the same text, picture or sound."""
+    read = model_recording(name, random_weights, text, pair)
+    return input_finding(read, **_made_of(read.loaded, text, pair))
+
+
+def say_model_verdict(weights, given, attention, words=("Agrees", "Differs")):
+    """Show the three findings of a verdict in one box, which is green only if all three hold.
+
+    Parameters
+    ----------
+    weights, given, attention : Finding
+        Of `attn.pretrained.verdict`; given is the one on the input.
+    words : tuple of str
+        What to say where all three hold, and where the attention does not.
+    """
+    findings = {"Weights": weights, "Input": given, "Attention": attention}
+    holds = Verdict(weights, given, attention).holds
+    if attention.holds:
+        title = words[0] if holds else "Only the arithmetic agrees"
+    else:
+        title = "Not compared" if attention.holds is None else words[1]
+    icons = {True: ":material/check:", False: ":material/close:", None: ":material/question_mark:"}
+    lines = [f"{icons[each.holds]} {name}: **{each.number}** {each.words}" for name, each in findings.items()]
+    say = {True: st.success, False: st.error, None: st.warning}[holds]
+    say("  \n".join([f"**{title}.**", *lines]))
 
 
 @st.cache_resource(max_entries=1, show_spinner="Passing the text through the model …", show_time=True)
@@ -159,6 +199,14 @@ def model_differences(name, random_weights, text, pair, **changes):
     return [
         each for layer in layers for each in pretrained.compare_layer(layer, rows=model_last_queries(layer), **changes)
     ]
+
+
+def model_attention_finding(name, random_weights, text, pair):
+    """Say whether attention from scratch is the model's own, in every head of a recording."""
+    differences = model_differences(name, random_weights, text, pair)
+    worst, tolerance = max(each.largest for each in differences), pretrained.TOLERANCE
+    over = f"largest difference in {len(differences):,} heads, tolerance {number(tolerance)}, float32"
+    return Finding(worst <= tolerance, number(worst, 2), over)
 
 
 @st.cache_resource(show_spinner="Reading the weights …")

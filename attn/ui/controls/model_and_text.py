@@ -6,6 +6,7 @@ import streamlit as st
 
 from attn import charts, pretrained
 from attn.data import picture_files, pictures, sounds
+from attn.pretrained.verdict import not_recorded
 from attn.ui import models
 from attn.ui.controls.colour_scale import COLOURS, colour_scale_control, colour_scale_of
 from attn.ui.controls.sentence import DEFAULT_TEXT, sentence_control
@@ -259,6 +260,7 @@ def _own_only(state, loaded, own):
         f"The {loaded.family} family computes its attention where nothing can listen, so its queries and keys are not "
         "known here. These are the weights the model gives itself; there is nothing to compare them with."
     )
+    models.say_model_verdict(pretrained.weights_finding(loaded), pretrained.input_finding(own), not_recorded(loaded))
     models.say_model_note(loaded)
     if any(token.id is None for token in own.names[layer][1]):
         st.caption("The keys are numbered: here they are places in a window or in a shortened text, not its tokens.")

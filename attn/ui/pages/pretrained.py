@@ -11,6 +11,7 @@ from attn.charts.labels import number
 from attn.data import pictures, sounds
 from attn.multi_head import merge_heads, split_heads
 from attn.pretrained.recording import tiles
+from attn.pretrained.verdict import Finding, weights_finding
 from attn.ui import models
 from attn.ui.controls.model_and_text import SourceChoice, model_and_text_lines
 from attn.ui.controls.query_row import query_row_bars, query_row_products
@@ -281,23 +282,29 @@ def pretrained_page_reading(setup, loaded, recording, layer, result):
     models.say_if_model_truncated(recording)
 
 
-def pretrained_page_verdict(setup, result, table):
-    """Say whether both sides agree, as one sentence in a coloured box.
+def pretrained_page_verdict(setup, source, loaded, result, table):
+    """Say whether this is the model reading the text, and whether both sides agree, in a coloured box.
 
     Parameters
     ----------
     setup : Setup
+    source : tuple
+        The model and what it reads, as the cached functions of `attn.ui.models` take them.
+    loaded : Loaded
     result : Compared
     table : ndarray, shape (num_layers, num_heads)
         The largest difference of every head, unbroken.
     """
     tolerance, worst = pretrained.TOLERANCE, float(np.nanmax(table))
-    here = f"Largest difference in this head **{number(result.largest, 2)}**"
-    whole = f"**{number(worst, 2)}** over all {np.isfinite(table).sum()} heads"
+    whole = f"{'unbroken ' if setup.broken else ''}**{number(worst, 2)}** in all {np.isfinite(table).sum()} heads"
     agrees = result.largest <= tolerance and (worst <= tolerance or bool(setup.broken))
-    word = ("Still agrees" if setup.broken else "Agrees") if agrees else ("Broken" if setup.broken else "Differs")
-    say = st.success if agrees else st.error
-    say(f"**{word}.** {here}, {'unbroken ' if setup.broken else ''}{whole}. Tolerance {number(tolerance)}, float32.")
+    words = f"largest difference in this head, {whole}, tolerance {number(tolerance)}, float32"
+    models.say_model_verdict(
+        weights_finding(loaded),
+        models.model_input_finding(*source),
+        Finding(agrees, number(result.largest, 2), words),
+        ("Still agrees", "Broken") if setup.broken else ("Agrees", "Differs"),
+    )
 
 
 def pretrained_page_picture(own, scratch, own_hidden, hidden, rows, columns, scale, theme, room):

@@ -1,11 +1,10 @@
 """Change: what the changes do, in words, as a formula, and as the code that does it."""
 
-import streamlit as st
-
 from attn import charts
 from attn.charts.labels import number, percent
 from attn.pretrained.intervention.changes import FIRST, PREVIOUS, UNIFORM, Changes
 from attn.pretrained.intervention.run import TOLERANCE, predicts_masked
+from attn.pretrained.verdict import Finding, input_finding, weights_finding
 from attn.ui import models
 from attn.ui.page import page_theme
 from attn.ui.pages.change.controls import changed_head_name, changes_of_other_text, every_head_to_control
@@ -21,18 +20,23 @@ PATTERN_WORDS = {
 _MOST_NAMED = 4  # heads named one by one
 
 
-def change_verdict_in_words(largest, loaded):
-    """Say how far our attention moves what the model says with nothing changed, in a coloured box."""
+def change_verdict_in_words(largest, before):
+    """Say whether this is the model reading the text, and what our attention alone moves, in a coloured box.
+
+    Parameters
+    ----------
+    largest : float or None
+        How far our attention moves what the model says with nothing changed, if that was measured.
+    before : Run
+        The model with nothing changed.
+    """
     if largest is None:
-        st.info(f"For texts beyond {MOST_MEASURED} tokens our attention is not compared with the model's own.")
-        return
-    what = "logits" if effect_predicts_words(loaded) else "last hidden states"
-    agrees = largest <= TOLERANCE
-    say = st.success if agrees else st.error
-    say(
-        f"**Check {'passed' if agrees else 'failed'}.** With nothing changed, our attention inside moves the {what} "
-        f"by at most **{number(largest, 2)}**. Tolerance {number(TOLERANCE)}, float32."
-    )
+        attention = Finding(None, f"Up to {MOST_MEASURED} tokens", "our attention is compared with the model's own")
+    else:
+        what = "logits" if effect_predicts_words(before.loaded) else "last hidden states"
+        words = f"most that our attention moves the {what} with nothing changed, tolerance {number(TOLERANCE)}, float32"
+        attention = Finding(largest <= TOLERANCE, number(largest, 2), words)
+    models.say_model_verdict(weights_finding(before.loaded), input_finding(before), attention)
 
 
 def change_in_words(effect):
