@@ -34,7 +34,7 @@ def change_verdict_in_words(largest, before):
         attention = Finding(None, f"Up to {MOST_MEASURED} tokens", "our attention is compared with the model's own")
     else:
         what = "logits" if effect_predicts_words(before.loaded) else "last hidden states"
-        words = f"most that our attention moves the {what} with nothing changed, tolerance {number(TOLERANCE)}, float32"
+        words = f"is the most by which our attention moves the {what}, tolerance {number(TOLERANCE)}, float32"
         attention = Finding(largest <= TOLERANCE, number(largest, 2), words)
     models.say_model_verdict(weights_finding(before.loaded), input_finding(before), attention)
 
