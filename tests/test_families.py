@@ -14,7 +14,8 @@ from attn import pretrained
 from attn.pretrained import __main__ as command
 from attn.pretrained.errors import NotCalledError
 from attn.pretrained.families import check as family_check
-from attn.pretrained.families import tiny_models
+from attn.pretrained.families import reading, tiny_models
+from attn.pretrained.inputs.prepare import prepare
 from attn.pretrained.intervention.run import run
 from attn.pretrained.recording import record, registry
 from attn.pretrained.recording.layer import layer_of
@@ -456,8 +457,8 @@ def written():
     lines = (ROOT / "attn" / "pretrained" / "families.md").read_text(encoding="utf-8").splitlines()
     rows = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines[4:]]
     return {
-        family: family_check.Row(family, verdict, float(largest) if largest else None, layers, against, why)
-        for family, verdict, largest, layers, against, why in rows
+        family: family_check.Row(family, verdict, float(largest) if largest else None, layers, against, why, reads)
+        for family, verdict, largest, layers, against, reads, why in rows
     }
 
 
@@ -472,6 +473,27 @@ def test_the_table_is_of_these_families_and_its_count_is_right():
 def test_the_readme_quotes_the_count_of_the_table():
     readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
     assert family_check.summary(list(written().values())) in readme
+
+
+@pytest.mark.parametrize("family", ["marian", "m2m_100", "mbart", "nllb-moe", "t5", "plbart", "prophetnet", "pegasus"])
+def test_translation_models_are_given_what_transformers_makes_of_a_text(family):
+    found = reading.reads(family, tiny_models.tiny(family))
+    assert found == written()[family].reads == "same ids, same shift"
+
+
+def test_families_that_read_something_else_are_found_out(monkeypatch):
+    def without_the_first(*given):
+        made = prepare(*given)
+        return made._replace(inputs={name: value[:, 1:] for name, value in made.inputs.items()})
+
+    monkeypatch.setattr(reading, "prepare", without_the_first)
+    monkeypatch.setattr(reading, "own_shift", lambda loaded, labels: labels)  # as if the decoder read what it is to say
+    ids, shift = reading.reads("bart", tiny_models.tiny("bart")).split(", another ")
+    assert ids.startswith("other ids: ")
+    assert shift == "shift"
+    monkeypatch.undo()
+    assert reading.reads("udop", tiny_models.tiny("udop")).startswith("not known: ValueError, Words must")
+    assert reading.reads("vit", tiny_models.tiny("vit")) == ""
 
 
 @pytest.mark.parametrize(
@@ -521,7 +543,7 @@ def test_the_command_walks_families_in_processes_of_their_own(capsys, tmp_path, 
     first, _, _, _, bert, gptj = told.out.splitlines()
     assert first.startswith(f"Of 2 families in transformers {transformers.__version__}, 1 agree (largest")
     assert bert.startswith("| bert | agrees | ")
-    assert gptj == "| gptj | outside the registry |  | 2 of its own |  | shows its own weights |"
+    assert gptj == "| gptj | outside the registry |  | 2 of its own |  | same ids | shows its own weights |"
 
 
 def test_a_process_that_takes_too_long_is_ended(no_script):
