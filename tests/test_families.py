@@ -496,6 +496,11 @@ def test_families_that_read_something_else_are_found_out(monkeypatch):
     assert reading.reads("vit", tiny_models.tiny("vit")) == ""
 
 
+def test_a_decoder_that_reads_no_text_is_given_none():
+    """Grounding DINO calls itself an encoder and a decoder, and its decoder reads places in a picture."""
+    assert reading.reads("grounding-dino", tiny_models.tiny("grounding-dino")) == "same ids"
+
+
 @pytest.mark.parametrize(
     "family", ["mamba", "nougat", "dinat", "sam2_video", "fnet", "bark", "kosmos_2_5_vision_model"]
 )

@@ -9,7 +9,6 @@ from pathlib import Path
 from attn.data import examples, pictures, sounds
 from attn.pretrained.families import check
 from attn.pretrained.inputs.audio import audio_inputs
-from attn.pretrained.inputs.images import image_inputs
 from attn.pretrained.loading.load import load
 from attn.pretrained.recording.record import own_weights, record
 from attn.pretrained.verdict import Verdict, input_finding, not_recorded, verdict_of, weights_finding
@@ -88,15 +87,15 @@ def _check(given):
 
 def _judged(loaded, text, pair):
     """Let a model read a text or, where it takes none, see a picture or hear a sound, and judge that."""
-    made_of = {}
-    if loaded.takes == "picture":
+    made_of, sentence = {}, examples.SENTENCES[0].text if text is None else text
+    if "picture" in loaded.takes:
         made_of = {"picture": pictures.shapes(_SIDE)}
-        read = {"inputs": image_inputs(loaded, made_of["picture"])}
+        read = {"images": made_of["picture"], "text": sentence if "text" in loaded.takes else text, "pair": pair}
     elif loaded.takes == "sound":
         made_of = {"sound": sounds.notes(loaded.feature_extractor.sampling_rate), "text": pair or text}
         read = {"inputs": audio_inputs(loaded, *made_of.values())}
     else:
-        read = {"text": examples.SENTENCES[0].text if text is None else text, "pair": pair}
+        read = {"text": sentence, "pair": pair}
     if loaded.recordable:
         return verdict_of(record(loaded, **read), **made_of)
     own = own_weights(loaded, **read)

@@ -138,7 +138,9 @@ def forward(
 
 def _has_decoder(loaded):
     """Say whether a model reads one text with an encoder and another with a decoder."""
-    return bool(getattr(_config(loaded), "is_encoder_decoder", False))
+    # Some call themselves so because of a decoder that reads no text, such as that of boxes in Grounding DINO.
+    reads = "decoder_input_ids" in inspect.signature(loaded.model.forward).parameters
+    return reads and bool(getattr(_config(loaded), "is_encoder_decoder", False))
 
 
 def _config(loaded):
@@ -167,7 +169,7 @@ def _from_text(loaded, text, pair):
 def _from_images(loaded, images, text, pair):
     """Make inputs of pictures and of what is read with them."""
     texts = [tokens.checked(each) for each in (text, pair) if each is not None]
-    says = _has_decoder(loaded) and "decoder_input_ids" in inspect.signature(loaded.model.forward).parameters
+    says = _has_decoder(loaded)
     reads = loaded.takes == "picture and text"
     if len(texts) > reads + says:
         raise ModelError(f"{loaded.name} reads {'one text' if reads or says else 'no text'} with a picture")
