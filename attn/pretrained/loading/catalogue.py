@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from attn.pretrained.errors import HubError, ModelError, explain, no_hub, takes
-from attn.pretrained.loading import model_files, quantized, safetensors_file, smollm2
+from attn.pretrained.loading import adapters, model_files, quantized, safetensors_file, smollm2
 from attn.pretrained.loading.address import read_address
 
 DEFAULT = "sentence-transformers/all-MiniLM-L6-v2"
@@ -88,6 +88,8 @@ class Preflight(NamedTuple):
     note: str = ""  # what to know of its weights
     id: str = ""  # of its repository, if it is on the hub
     revision: str | None = None
+    adapter: Preflight | None = None  # what is put into its weights
+    base: str = ""  # of an adapter: the model that it adapts
 
 
 @takes(settings="Settings")
@@ -110,6 +112,12 @@ def inspect(name: str | Path = DEFAULT, *, settings: Settings | None = None) -> 
         hub, which cannot be reached. Where other models can be opened instead, `ModelError.offers` names them.
     """
     settings = settings or Settings.from_environment()
+    found = _found(name, settings)
+    return found if not found.base else _with_base(found, settings)
+
+
+def _found(name, settings):
+    """Find a model, or an adapter alone."""
     if settings.models == "default" and str(name).strip() != DEFAULT:
         raise ModelError(f"this server shows {DEFAULT} only, got {name}")
     if str(name).strip() in (DEFAULT, smollm2.NAME) and (found := _packaged(str(name).strip())) is not None:
@@ -122,12 +130,23 @@ def inspect(name: str | Path = DEFAULT, *, settings: Settings | None = None) -> 
     return _cached_or_on_hub(address)
 
 
+def _with_base(adapter, settings):
+    """Find the model that an adapter alone adapts."""
+    try:
+        base = _found(adapter.base, settings)
+    except ModelError as error:
+        raise ModelError(f"{adapter.name} is an adapter for {adapter.base}, which cannot be opened: {error}") from error
+    if base.base:
+        raise ModelError(f"{adapter.name} must adapt a model, but {adapter.base}, which it names, is itself an adapter")
+    return base._replace(adapter=adapter)
+
+
 @takes(preflight="Preflight")
 def check_size(preflight: Preflight, size_limit: float) -> None:
     """Raise ModelError if a model is larger than the limit, on disk or in memory."""
     if not isinstance(size_limit, numbers.Real):
         raise ValueError(f"size_limit must be a number of bytes, got {size_limit!r}")
-    largest = max(preflight.bytes or 0, preflight.memory or 0)
+    largest = sum(max(each.bytes or 0, each.memory or 0) for each in (preflight, preflight.adapter) if each)
     if largest > size_limit:
         raise ModelError(
             f"{preflight.name} must have at most {size_limit / 1e9:.3g} GB here, got {largest / 1e9:.3g} GB"
@@ -218,6 +237,8 @@ def _local(name, where, folder):
     """Describe a model in a folder, after checking that it has what a model needs."""
     try:
         listing = model_files.of_folder(folder, name)
+        if adapters.is_adapter(listing.files) and "config.json" not in listing.files:
+            return _local_adapter(listing, where, folder)
         folder = folder / model_files.model_folder(listing)
         listing = model_files.of_folder(folder, name)
         config, weights = _configuration(listing), weights_in(folder, name)
@@ -226,7 +247,16 @@ def _local(name, where, folder):
     except OSError as error:
         raise ModelError(f"the folder {name} cannot be read: {error.strerror}") from error
     numbers = sum(math.prod(entry.shape) for entry in weights.entries.values())
-    return Preflight(name, where, size, 4 * numbers, folder, (), note)
+    beside = _local_adapter(listing, where, folder) if adapters.is_adapter(listing.files) else None
+    return Preflight(name, where, size, 4 * numbers, folder, (), note, adapter=beside)
+
+
+def _local_adapter(listing, where, folder):
+    """Describe an adapter in a folder, beside a model or alone."""
+    base = "" if "config.json" in listing.files else adapters.base_of(listing)
+    file = folder / adapters.WEIGHTS
+    size = file.stat().st_size if file.is_file() else None
+    return Preflight(listing.name, where, size, None, folder, (), base=base)
 
 
 def _configuration(listing):
@@ -281,13 +311,13 @@ def _cached(address):
     from huggingface_hub import try_to_load_from_cache
 
     inside = f"{address.inside}/" if address.inside else ""
-    wanted = [f"{inside}{file}" for file in ("config.json", "modules.json")]
+    wanted = [f"{inside}{file}" for file in ("config.json", "modules.json", adapters.CONFIGURATION)]
     known = [try_to_load_from_cache(address.id, file, revision=address.revision) for file in wanted]
     path = next((path for path in known if isinstance(path, str)), None)
     if path is None:
         return None
     found = _local(address.name, "cache", Path(path).parent)
-    if not any(file.name.startswith(_READERS) for file in found.folder.iterdir()):
+    if not found.base and not any(file.name.startswith(_READERS) for file in found.folder.iterdir()):
         raise ModelError(f"{address.name} has nothing that makes inputs of a text or a picture for it")
     return found
 
@@ -306,6 +336,12 @@ def _on_hub(address):
     listing = model_files.Listing(address.name, frozenset(sizes), read, above, is_folder=False).within(address.inside)
     if address.inside and not listing.files:
         raise ModelError(f"{address.id} has no folder {address.inside} on the hub")
+    if adapters.is_adapter(listing.files) and "config.json" not in listing.files:
+        texts = [file for file in listing.files if _is_text(file)]
+        wanted = [file for file in (adapters.WEIGHTS, *texts) if file in listing.files]
+        files = tuple(f"{address.inside}/{file}" if address.inside else file for file in wanted)
+        size, base = sum(sizes[file] for file in files), adapters.base_of(listing)
+        return Preflight(address.name, "hub", size, None, None, files, "", address.id, address.revision, base=base)
     inside = model_files.model_folder(listing)
     listing, inside = listing.within(inside), "/".join(filter(None, [address.inside, inside]))
     config = _configuration(listing)
@@ -313,7 +349,9 @@ def _on_hub(address):
     counts = getattr(info.safetensors, "parameters", None) or {}
     note = _check_plain(listing, config, set(counts))
     texts = [file for file in listing.files if _is_text(file) and file != entry]
-    wanted = tuple(f"{inside}/{file}" if inside else file for file in [*files, *{entry} - set(files), *texts])
+    beside = [adapters.WEIGHTS] if adapters.is_adapter(listing.files) and adapters.WEIGHTS in listing.files else []
+    every = [*files, *{entry} - set(files), *beside, *texts]
+    wanted = tuple(f"{inside}/{file}" if inside else file for file in every)
     total = getattr(info.safetensors, "total", None)
     memory = None if total is None or inside else 4 * total
     size = sum(sizes[file] for file in wanted if file not in here)
@@ -361,7 +399,8 @@ def _download(preflight, progress):
         ]
     except Exception as error:  # as above
         raise explain(error, preflight.name) from error
-    return next(Path(path).parent for path in paths if Path(path).name == "config.json")
+    wanted = ("config.json", adapters.CONFIGURATION)
+    return next(Path(path).parent for name in wanted for path in paths if Path(path).name == name)
 
 
 def _progress_bar(progress, total):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from attn.pretrained.errors import ModelError, explain, first_line, takes
 from attn.pretrained.inputs import languages, vocabulary
-from attn.pretrained.loading import catalogue, model_files, safetensors_file, weights_report
+from attn.pretrained.loading import adapters, catalogue, model_files, safetensors_file, weights_report
 from attn.pretrained.recording import registry, tiles, torch_attention
 
 if TYPE_CHECKING:
@@ -83,6 +83,8 @@ class Loaded:
     source_language, target_language : str or None
         Languages of the texts that the encoder and the decoder read, by the tokenizer's own codes. None leaves
         those that the tokenizer has. See `in_languages`.
+    base : Loaded or None
+        Of a model with an adapter (LoRA): the same model without it, which shares all weights that it left.
     """
 
     model: Any = field(repr=False)
@@ -105,6 +107,7 @@ class Loaded:
     weights: weights_report.WeightsReport | None = field(default=None, repr=False)
     source_language: str | None = None
     target_language: str | None = None
+    base: Loaded | None = field(default=None, repr=False)
     lock: Any = field(default_factory=threading.Lock, repr=False)  # tokenizers change while they work
 
     @property
@@ -164,7 +167,8 @@ class Loaded:
         languages.check("source_language", source, self.source_languages)
         languages.check("target_language", target, self.target_languages)
         source, target = source or self.source_language, target or self.target_language
-        return replace(self, source_language=source, target_language=target)
+        base = None if self.base is None else self.base.in_languages(source, target)
+        return replace(self, source_language=source, target_language=target, base=base)
 
 
 @takes(settings="Settings")
@@ -178,7 +182,8 @@ def load(
 ) -> Loaded:
     """Load a model and what makes inputs for it: from its package, a folder, the local cache, or the hub.
 
-    Only safetensors are read and no code of a repository is ever run.
+    Only safetensors are read and no code of a repository is ever run. An adapter (LoRA) beside the model is applied,
+    and one alone to the model that it names; `Loaded.base` is the model without it.
 
     Parameters
     ----------
@@ -209,9 +214,11 @@ def load(
     preflight = catalogue.inspect(name_or_path, settings=settings)
     catalogue.check_size(preflight, settings.size_limit if size_limit is None else size_limit)
     folder = catalogue.fetch(preflight, progress)
+    adapter = preflight.adapter and catalogue.fetch(preflight.adapter, progress)
     try:
         config, own = _config(folder, preflight.name)
-        tokenizer, others = _readers(folder, config, preflight.name)
+        readers = adapter if adapter and any((adapter / file).is_file() for file in _OF_TOKENIZERS) else folder
+        tokenizer, others = _readers(readers, config, preflight.name)
         if random_weights:
             model, weights, note = _random_model(config), None, own
         else:
@@ -222,9 +229,18 @@ def load(
     loaded = _describe(model, tokenizer, preflight.name, preflight.where, random_weights)
     note = " ".join(filter(None, (note, vocabulary.without_embeddings(model, tokenizer))))
     loaded = replace(loaded, note=note, weights=weights, alignment_heads=_alignment_heads(folder), **others)
-    if loaded.takes != "picture and text":
-        return loaded
-    return replace(loaded, processor=_processor(folder, loaded.family, {"tokenizer": tokenizer} | others))
+    if loaded.takes == "picture and text":
+        loaded = replace(loaded, processor=_processor(folder, loaded.family, {"tokenizer": tokenizer} | others))
+    return loaded if adapter is None or random_weights else _with_adapter(loaded, adapter, preflight.adapter.name)
+
+
+def _with_adapter(base, folder, name):
+    """Return a model with an adapter in its weights, which keeps the one without."""
+    adapter = adapters.read_adapter(model_files.of_folder(folder, name), folder)
+    model, merged = adapters.merge(base.model, adapter)
+    registry.install(model)
+    note = " ".join(filter(None, (base.note, adapters.sentence(merged))))
+    return replace(base, model=model, name=name, note=note, base=base)
 
 
 def wrap(
@@ -495,6 +511,7 @@ def _model(folder, config, name):
             local_files_only=True,
             trust_remote_code=False,
             key_mapping=weights_report.renaming(entries),
+            adapter_kwargs={"subfolder": "none"},  # with PEFT installed, transformers would apply one by itself
             ignore_mismatched_sizes=True,  # refused below, with names and shapes
             output_loading_info=True,
         )

@@ -34,7 +34,7 @@ _LIBRARIES = {  # file -> which program reads such a folder
     "model_index.json": "diffusers",
     "open_clip_config.json": "OpenCLIP",
     "params.json": "the programs of Meta or Mistral",
-    "adapter_config.json": "PEFT (an adapter, without the model that it adapts)",
+    "adapter_config.json": "PEFT (an adapter, without its weights)",
     "modules.json": "sentence-transformers (without a transformer among its modules)",
     "keras_metadata.pb": "Keras",
 }
