@@ -9,7 +9,7 @@ import pytest
 from processes import ROOT, printed
 
 HEAVY = {"streamlit", "altair", "pandas", "torch", "transformers"}
-MODELS = {"torch", "transformers", "safetensors", "tokenizers", "huggingface_hub"}
+MODELS = {"torch", "transformers", "safetensors", "tokenizers", "sentencepiece", "huggingface_hub"}
 
 
 class Layer(NamedTuple):
