@@ -292,7 +292,8 @@ def test_errors_of_the_network_are_one_sentence():
     for error in (httpx.ConnectError("no route"), httpx.ReadTimeout("late"), LocalEntryNotFoundError("not found")):
         assert str(errors.explain(error, "x/y")).startswith("x/y is not on this machine, and the hub cannot be reached")
     assert "switched off" in str(errors.explain(OfflineModeIsEnabled("offline"), "x/y"))
-    assert str(errors.explain(KeyError("a"), "x/y")) == "x/y cannot be opened: 'a'"
+    assert str(errors.explain(KeyError("a"), "x/y")) == "x/y cannot be opened: transformers knows no 'a'"
+    assert str(errors.explain(ValueError("it says:\n why\n and so on"), "x/y")) == "x/y cannot be opened: it says: why"
 
 
 class Hub(BaseHTTPRequestHandler):

@@ -440,9 +440,58 @@ def tokenizer_with_code(folder):
     edited(folder, "tokenizer_config.json", tokenizer_class="Own", auto_map=auto_map)
 
 
+def index_without_metadata(folder):
+    in_shards(folder)
+    edited(folder, INDEX, metadata=None)
+
+
+def link_to_nothing(folder):
+    (folder / "model.safetensors").unlink()
+    (folder / "model.safetensors").symlink_to("../../blobs/4d7a2146")
+
+
+def parts_of_training(*names):
+    """Return what replaces the weights of a folder by what training leaves of them."""
+
+    def spoil(folder):
+        (folder / "model.safetensors").unlink()
+        for name in names:
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).touch()
+
+    return spoil
+
+
+def empty_tensors(folder):
+    tensors = safetensors.load_file(folder / "model.safetensors")
+    empty = {name: torch.zeros(0) for name in tensors}
+    safetensors.save_file(empty, folder / "model.safetensors", {"format": "pt"})
+
+
+def newer_tokenizer(folder):
+    edited(folder, "tokenizer.json", pre_tokenizer={"type": "Newest"})
+
+
+def japanese_tokenizer(folder):
+    (folder / "tokenizer.json").unlink()
+    edited(folder, "tokenizer_config.json", tokenizer_class="BertJapaneseTokenizer", word_tokenizer_type="mecab")
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
+        (index_without_metadata, "must have metadata beside its weight_map"),
+        (link_to_nothing, "has no weights .*; model.safetensors is a link to a file that is not there"),
+        (parts_of_training("zero_to_fp32.py", "global_step5/mp_rank_00_model_states.pt"), "parts of a DeepSpeed check"),
+        (parts_of_training("pytorch_model_fsdp_0/__0_0.distcp"), "parts of an FSDP checkpoint, which `accelerate"),
+        (empty_tensors, "holds empty tensors, .* as DeepSpeed's ZeRO-3 leaves it: the zero_to_fp32.py"),
+        (emptied("bert_config.json", "bert_model.ckpt.index", "vocab.txt"), "no config.json, but files for TensorFlow"),
+        (newer_tokenizer, r"did not match any variant .*\(tokenizers [\d.]+ is here\)"),
+        (japanese_tokenizer, "it needs the Python package fugashi .pip install fugashi"),
+        (holding("tokenizer_config.json", b"{"), "its tokenizer_config.json cannot be read"),
+        (holding("config.json", b"\n<html></html>"), "config.json is a web page, not the file itself"),
+        (configured(hidden_size="12"), "Validation error for field 'hidden_size': TypeError: .* got str"),
+        (configured(hidden_act="newest"), "cannot be opened: transformers knows no 'newest'"),
         (missing_shard, "must have the 3 safetensors files that its .* names, but model-00002-of-00003.* is missing$"),
         (half_a_shard, "is missing; model-00002-of-00003.safetensors.incomplete is a download that was not finished"),
         (shards_without_index, "has 3 safetensors files, such as model-00001-.*, but no model.safetensors.index.json"),
@@ -568,3 +617,9 @@ def test_pages_say_what_a_model_that_cannot_be_opened_is(copied, page):
     assert app.exception == []
     assert "are quantised (AWQ, 4 bits)" in app.error[0].value.replace("\\", "")
     assert app.session_state[f"{page}.model"] == str(copied)
+
+
+def test_files_that_a_system_hides_are_no_weights(copied, query):
+    (copied / "model.safetensors").rename(copied / "renamed.safetensors")
+    (copied / "._renamed.safetensors").write_bytes(b"of a Mac")
+    np.testing.assert_array_equal(queries_of(copied), query)

@@ -118,7 +118,8 @@ def explain(error: Exception, name: str) -> ModelError:
             return ModelError(sentence.format(name=name, error=first_line(cause)))
     if said := next((words for cause in chain if (words := _of_disk(cause, name))), None):
         return ModelError(said)
-    return ModelError(f"{name} cannot be opened: {first_line(error)}")
+    unknown = "transformers knows no " if isinstance(error, KeyError) else ""
+    return ModelError(f"{name} cannot be opened: {unknown}{first_line(error)}")
 
 
 def _refused(cause, name):
@@ -242,6 +243,7 @@ def _chain(error):
 
 
 def first_line(error: Exception, limit: int = 200) -> str:
-    """Return the first line of an error's message, cut to `limit` characters."""
-    line = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    """Return the first line of an error's message, and the next where it ends in a colon, cut to `limit` characters."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    line = " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
     return line if len(line) <= limit else line[: limit - 1] + "…"

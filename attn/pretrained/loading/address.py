@@ -106,7 +106,7 @@ def _on_hub(written):
         return _of_link(link[2], written)
     if written.startswith("hf://"):
         return _of_link(written.removeprefix("hf://"), written)
-    if re.match(r"[a-z]+://", written) and not written.startswith("file:"):
+    if re.match(r"[a-z]+\d?://", written, re.IGNORECASE) and not written.startswith("file:"):
         raise ModelError(f"a model must be on the Hugging Face hub or in a folder, got the link {written}")
     parts = written.split("/")
     if len(parts) > 3 and parts[2] in _VIEWS:  # a link without its beginning

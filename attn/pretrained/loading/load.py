@@ -11,6 +11,7 @@ import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from attn.pretrained.errors import ModelError, explain, first_line, takes
@@ -465,8 +466,8 @@ def _tokenizer(folder, config, name):
 
     files = {path.name for path in folder.iterdir()}
     for file in sorted(files & set(_OF_TOKENIZERS)):
-        if model_files.is_pointer(folder / file):
-            raise ModelError(f"{name} cannot be opened: {model_files.pointer_sentence(file)}")
+        if what := model_files.no_file_itself(file, model_files.begins(folder / file)):
+            raise ModelError(f"{name} cannot be opened: {what}")
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, config=config, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # missing files surface as OSError, ValueError, TypeError, ImportError ...
@@ -481,13 +482,19 @@ def _without_tokenizer(folder, files, name, error):
     about = f"{name} has no tokenizer that can be opened, so text cannot be given to it"
     if not files & set(_OF_TOKENIZERS):
         return f"{about}: {_SAVE_TOKENIZER}"
-    if isinstance(error, ImportError) and (package := re.search(r"pip install ([\w.-]+)", str(error))):
+    if package := re.search(r"(?:pip install|need to install) ([\w-]+)", str(error)):
         return f"{about}: it needs the Python package {package[1]} (pip install {package[1]})"
+    for file in sorted(file for file in files & {*_OF_TOKENIZERS, "special_tokens_map.json"} if file.endswith(".json")):
+        try:
+            json.loads((folder / file).read_bytes())
+        except ValueError:
+            return f"{about}: its {file} cannot be read"
     with contextlib.suppress(OSError, ValueError, AttributeError):
         said = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
         if "AutoTokenizer" in (said.get("auto_map") or {}):
             return f"{about}: it needs Python code from its repository, and such code is never run here"
-    return f"{about}: {first_line(error)}"
+    newer = f" (tokenizers {version('tokenizers')} is here)" if "did not match any variant" in str(error) else ""
+    return f"{about}: {first_line(error)}{newer}"
 
 
 def _model(folder, config, name):

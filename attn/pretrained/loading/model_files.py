@@ -15,6 +15,7 @@ from attn.pretrained.errors import ModelError
 
 WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 
+_ENOUGH = 200  # bytes by which a file is known
 _POINTER = b"version https://git-lfs"  # what git leaves in place of a large file that it has not fetched
 _CHECKPOINT = re.compile(r"checkpoint-(\d+)")
 _INCOMPLETE = (".incomplete", ".part", ".crdownload", ".download", ".aria2", ".tmp")
@@ -40,6 +41,12 @@ _LIBRARIES = {  # file -> which program reads such a folder
 }
 
 
+_IN_TRAINING = {  # what training leaves of weights that no one process held: which it is -> names of files
+    "parts of a DeepSpeed checkpoint, which its zero_to_fp32.py puts together": r"zero_to_fp32\.py$|_model_states\.pt$",
+    "parts of an FSDP checkpoint, which `accelerate merge-weights` puts together": r"\.distcp$",
+}
+
+
 class Listing(NamedTuple):
     """The files of a folder or of a repository, and a way to read the small ones."""
 
@@ -48,6 +55,7 @@ class Listing(NamedTuple):
     read: Callable  # path -> bytes
     above: str  # what to put before a folder in it, to open that one
     is_folder: bool = True
+    broken: frozenset = frozenset()  # links to files that are not there
 
     def json(self, file: str) -> Any:
         """Return what a JSON file holds.
@@ -58,8 +66,8 @@ class Listing(NamedTuple):
             If it cannot be read, or git has not fetched it.
         """
         written = self.read(file)
-        if written.startswith(_POINTER):
-            raise ModelError(pointer_sentence(file))
+        if what := no_file_itself(file, written):
+            raise ModelError(what)
         try:
             return json.loads(written)
         except (ValueError, RecursionError):
@@ -76,10 +84,13 @@ class Listing(NamedTuple):
 
 def of_folder(folder: Path, name: str) -> Listing:
     """Return the files of a folder, and those of the folders in it."""
-    files = {path.name for path in folder.iterdir() if path.is_file()}
+    paths = list(folder.iterdir())
+    files = {path.name for path in paths if path.is_file()}
+    broken = frozenset(path.name for path in paths if path.is_symlink() and not path.exists())
     if not ({"config.json", WHOLE} <= files):  # then they may be further down
         files |= {f"{path.parent.name}/{path.name}" for path in _second_level(folder)}
-    return Listing(name, frozenset(files), lambda file: (folder / file).read_bytes(), f"{name.rstrip('/')}/")
+    above = f"{name.rstrip('/')}/"
+    return Listing(name, frozenset(files), lambda file: (folder / file).read_bytes(), above, broken=broken)
 
 
 def _second_level(folder):
@@ -92,15 +103,34 @@ def _second_level(folder):
             continue
 
 
-def is_pointer(path: Path) -> bool:
-    """Say whether a file is what git leaves in place of a large one that it has not fetched."""
+def begins(path: Path) -> bytes:
+    """Return how a file begins: enough for `no_file_itself`."""
     with path.open("rb") as file:
-        return file.read(len(_POINTER)) == _POINTER
+        return file.read(_ENOUGH)
 
 
-def pointer_sentence(file: str) -> str:
-    """Return what to say of a file that git has not fetched."""
-    return f"{file} is a git-lfs pointer, not the file itself: run `git lfs pull` in the folder of the model"
+def no_file_itself(file: str, written: bytes) -> str:
+    """Return what to say of a file that only stands in the place of another; an empty string for any other file.
+
+    Parameters
+    ----------
+    file
+        Its name.
+    written
+        How it begins.
+
+    Examples
+    --------
+    >>> no_file_itself("config.json", b"<!DOCTYPE html>")[:44]
+    'config.json is a web page, not the file itse'
+    >>> no_file_itself("config.json", b'{"model_type": "bert"}')
+    ''
+    """
+    if written.startswith(_POINTER):
+        return f"{file} is a git-lfs pointer, not the file itself: run `git lfs pull` in the folder of the model"
+    if written[:_ENOUGH].lstrip().lower().startswith((b"<!doctype html", b"<html")):
+        return f"{file} is a web page, not the file itself: download it by the link that the hub calls resolve"
+    return ""
 
 
 def model_folder(listing: Listing) -> str:
@@ -147,7 +177,7 @@ def weights_entry(listing: Listing, config: dict) -> tuple[str, tuple[str, ...]]
     own = config.get("transformers_weights")
     entry = next((file for file in (own, WHOLE, INDEX) if file in listing.files), None)
     if entry is None:
-        lone = [file for file in listing.files if file.endswith(".safetensors") and "/" not in file]
+        lone = [file for file in _at_top(listing) if file.endswith(".safetensors")]
         if len(lone) != 1 or lone[0].startswith(("consolidated", "adapter_")):
             raise _no_weights(listing)
         entry = lone[0]
@@ -162,28 +192,30 @@ def _indexed(listing, index):
     places = written.get("weight_map") if isinstance(written, dict) else None
     if not places or not isinstance(places, dict) or not all(isinstance(file, str) for file in places.values()):
         raise ModelError(f"the {index} of {listing.name} must say in a weight_map which file holds which tensor")
+    if "metadata" not in written:
+        raise ModelError(f"the {index} of {listing.name} must have metadata beside its weight_map, even if it is empty")
     files = sorted(set(places.values()))
     missing = [file for file in files if file not in listing.files]
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise ModelError(
             f"{listing.name} must have the {len(files)} safetensors files that its {index} names, "
-            f"but {missing[0]}{more} is missing{_half_downloaded(listing)}"
+            f"but {missing[0]}{more} is missing{_traces(listing)}"
         )
     return tuple(files)
 
 
 def _no_model(listing):
     """Return the error of a folder without a config.json."""
-    if not listing.files:
+    if not listing.files and not listing.broken:
         return ModelError(f"{listing.name} is an empty {'folder' if listing.is_folder else 'repository'}")
     if inside := _models_inside(listing):
         return _offered(listing, inside)
-    top = {file for file in listing.files if "/" not in file}
+    top = _at_top(listing)
     reader = next((reader for file, reader in _LIBRARIES.items() if file in top), None)
     kinds = sorted({of for file in top for ending, of in _FORMATS.items() if file.endswith(ending)})
     what = f", but files for {reader or kinds[0]}" if reader or kinds else ""
-    return ModelError(f"{listing.name} is not a model of transformers: it has no config.json{what}")
+    return ModelError(f"{listing.name} is not a model of transformers: it has no config.json{what}{_traces(listing)}")
 
 
 def _models_inside(listing):
@@ -233,7 +265,7 @@ def _no_weights(listing):
     """Return the error of a model without safetensors that can be opened."""
     if inside := _models_inside(listing):
         return _offered(listing, inside)
-    top = sorted(file for file in listing.files if "/" not in file)
+    top = _at_top(listing)
     name, parts = listing.name, [file for file in top if file.endswith(".safetensors")]
     if any(file.startswith("consolidated") for file in parts):
         return ModelError(
@@ -247,6 +279,10 @@ def _no_weights(listing):
         )
     if parts:
         return ModelError(f"{name} has an adapter ({parts[0]}) but not the weights of the model that it adapts")
+    if listing.broken & {WHOLE, INDEX}:
+        return ModelError(f"{name} has no weights ({WHOLE}){_traces(listing)}")
+    if reader := next((of for of, marks in _IN_TRAINING.items() if _holds(listing, marks)), None):
+        return ModelError(f"{name} has no weights ({WHOLE}), only {reader}")
     if code := [file for file in top if file.endswith(_CARRY_CODE) and not file.startswith("training_args")]:
         return ModelError(
             f"{name} has no safetensors file, only {code[0]}, a format that can carry code and is not opened: "
@@ -255,10 +291,23 @@ def _no_weights(listing):
     for ending, of in _FORMATS.items():
         if other := [file for file in sorted(listing.files) if file.endswith(ending)]:
             return ModelError(f"{name} has no safetensors file, only weights for {of} ({other[0]})")
-    return ModelError(f"{name} has no weights ({WHOLE}){_half_downloaded(listing)}")
+    return ModelError(f"{name} has no weights ({WHOLE}){_traces(listing)}")
 
 
-def _half_downloaded(listing):
-    """Return words on a download that was not finished, if there are traces of one."""
+def _at_top(listing):
+    """Return the files that lie beside a config.json, without those that a system hides."""
+    return sorted(file for file in listing.files if "/" not in file and not file.startswith("."))
+
+
+def _holds(listing, marks):
+    """Say whether a listing holds a file by one of the patterns."""
+    return any(re.search(marks, file) for file in listing.files)
+
+
+def _traces(listing):
+    """Return words on what became of files, if there are traces: links to nothing, a download that was not finished."""
+    if listing.broken:
+        first = sorted(listing.broken)[0]
+        return f"; {first} is a link to a file that is not there, as when a folder of the hub's cache was copied alone"
     traces = sorted(file for file in listing.files if file.endswith(_INCOMPLETE))
     return f"; {traces[0]} is a download that was not finished" if traces else ""

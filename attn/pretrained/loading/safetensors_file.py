@@ -75,13 +75,10 @@ def number_types(entries: Iterable[Entry]) -> tuple[str, ...]:
 
 def _no_tensors(path, error):
     """Return the sentence for a file that is not what its name says."""
-    with path.open("rb") as file:
-        begins = file.read(200).lstrip().lower()
-    if model_files.is_pointer(path):
-        return model_files.pointer_sentence(path.name)
-    if begins.startswith((b"<!doctype html", b"<html")):
-        return f"{path.name} is a web page, not the file itself: download it by the link that the hub calls resolve"
-    if begins.startswith((b"pk\x03\x04", b"\x80\x02")):
+    begins = model_files.begins(path)
+    if what := model_files.no_file_itself(path.name, begins):
+        return what
+    if begins.startswith((b"PK\x03\x04", b"\x80\x02")):
         return f"{path.name} is a file of torch.save under another name, a format that can carry code and is not opened"
     size = f"{path.stat().st_size:,} bytes"
     return f"{path.name} is damaged or was not downloaded to its end ({size} are here): {first_line(error)}"

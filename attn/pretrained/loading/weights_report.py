@@ -168,6 +168,11 @@ def require_shapes(shapes: dict, name: str) -> None:
     """
     if not shapes:
         return
+    if all(0 in theirs for theirs, _ in shapes.values()):
+        raise ModelError(
+            f"the file of {name} holds empty tensors, such as {min(shapes, key=_rank)}, as DeepSpeed's ZeRO-3 leaves "
+            "it: the zero_to_fp32.py of such a checkpoint puts its weights together"
+        )
     named = " and ".join(
         f"{tensor} must have the shape {tuple(shapes[tensor][1])}, got {tuple(shapes[tensor][0])}"
         for tensor in sorted(shapes, key=_rank)[:2]
