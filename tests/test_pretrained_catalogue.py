@@ -431,8 +431,8 @@ REFUSED = {
     "lab/portal": "lab/portal is not on this machine, and what answers in place of the hub is no hub",
     "lab/odd": "lab/odd is not on this machine, and what answers in place of the hub is no hub",
     "lab/proxy": "the proxy on the way to the hub (HTTPS_PROXY) asks for a name and a password",
-    "lab/around": "lab/around is not itself a model, having no config.json with weights, but holds the model inner: "
-    "open https://huggingface.co/lab/around/tree/main/inner",
+    "lab/around": "lab/around holds a model in a folder of its own and none at its top: open "
+    "https://huggingface.co/lab/around/tree/main/inner",
     "https://huggingface.co/lab/around/tree/main/elsewhere": "lab/around has no folder elsewhere on the hub",
 }
 WITH_TOKEN = {

@@ -229,10 +229,20 @@ def trainers_folder(tiny, folder, best=None, steps=(500, 1000, 1500)):
 @pytest.mark.parametrize(
     ("best", "steps", "first", "words"),
     [
-        ("checkpoint-500", (500, 1000, 1500), "checkpoint-500", "3 checkpoints in folders: .*the best by its trainer_"),
-        (None, (500, 1000, 1500), "checkpoint-1500", "3 checkpoints in folders: open .*1500, the newest"),
-        ("checkpoint-9", (900, 1000), "checkpoint-1000", "2 checkpoints in folders: open .*1000, the newest"),
-        (None, (500,), "checkpoint-500", "the model checkpoint-500: open .*/checkpoint-500$"),
+        (
+            "checkpoint-500",
+            (500, 1000, 1500),
+            "checkpoint-500",
+            "3 checkpoints in folders of .*the best by its trainer_",
+        ),
+        (None, (500, 1000, 1500), "checkpoint-1500", "3 checkpoints in folders of .*: open .*1500, the newest"),
+        ("checkpoint-9", (900, 1000), "checkpoint-1000", "2 checkpoints in folders of .*: open .*1000, the newest"),
+        (
+            None,
+            (500,),
+            "checkpoint-500",
+            "a checkpoint in a folder of its own and none at its top: open .*/checkpoint-500$",
+        ),
     ],
 )
 def test_checkpoints_of_a_trainer_are_offered(tiny, tmp_path, best, steps, first, words):
@@ -255,7 +265,7 @@ def test_checkpoints_are_offered_where_only_weights_are_missing_at_the_top(tiny,
 
 def test_a_folder_around_a_model_offers_it(tiny, tmp_path):
     shutil.copytree(tiny, tmp_path / "unpacked")
-    with pytest.raises(ModelError, match="holds the model unpacked"):
+    with pytest.raises(ModelError, match=r"holds a model in a folder of its own and none at its top: .*unpacked"):
         pretrained.load(tmp_path)
 
 
@@ -310,6 +320,7 @@ def test_quantised_weights_are_named_by_their_method(copied, method):
     assert f"are quantised ({method})" in str(raised.value)
     assert "open lab/tiny, the model they were made from, with weights in float32" in str(raised.value)
     assert "install" not in str(raised.value)
+    assert raised.value.offers == ("lab/tiny",)
 
 
 @pytest.mark.parametrize(

@@ -192,8 +192,9 @@ def page_ask(state, sentence, say=st.info, instead=()):
     first = sentence.split()[0]
     sentence = capital(sentence) if first.isalpha() else sentence  # a name keeps its spelling
     say(as_text(sentence.rstrip(".") + "."))
-    for label, choices in instead:
-        st.button(as_text(label), key=f"{state.page}.instead.{label}", on_click=state.set, kwargs=choices)
+    with st.container(horizontal=True):
+        for label, choices in instead:
+            st.button(as_text(label), key=f"{state.page}.instead.{label}", on_click=state.set, kwargs=choices)
     st.stop()
 
 

@@ -248,15 +248,14 @@ def _best_checkpoint(listing, folders):
 def _offered(listing, inside):
     """Return the error of a folder that is no model but holds some."""
     offers = [f"{listing.above}{folder}" for folder in inside]
-    first, kind = inside[0], "models"
+    first, kind = inside[0], "model"
     if _step(first) >= 0:
-        kind = "checkpoints"
+        kind = "checkpoint"
         best = first == _best_checkpoint(listing, inside)
         first += ", the best by its trainer_state.json" if best else ", the newest" if len(inside) > 1 else ""
-    listed = f"the model {inside[0]}" if len(inside) == 1 else f"{len(inside)} {kind} in folders"
+    one, several = f"a {kind} in a folder of its own", f"{len(inside)} {kind}s in folders of their own"
     return ModelError(
-        f"{listing.name} is not itself a model, having no config.json with weights, but holds {listed}: "
-        f"open {listing.above}{first}",
+        f"{listing.name} holds {one if len(inside) == 1 else several} and none at its top: open {listing.above}{first}",
         offers,
     )
 

@@ -95,7 +95,8 @@ def refuse(name: str, how: str, base: str | None = None) -> ModelError:
     instead = f"{base}, the model they were made from," if base else "the model they were made from"
     return ModelError(
         f"the weights of {name} are quantised ({how}), codes that only kernels of their own can read, mostly on "
-        f"graphics cards: open {instead} with weights in float32, float16 or bfloat16"
+        f"graphics cards: open {instead} with weights in float32, float16 or bfloat16",
+        [base] if base else (),
     )
 
 

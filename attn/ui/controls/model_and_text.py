@@ -182,7 +182,7 @@ def model_refused(state, error):
 
 def _model_label(name):
     """Return the last part of a model's name, path or link."""
-    return name.rstrip("/").split("/")[-1] or name
+    return name.strip("\"'`“” ").rstrip("/").split("/")[-1] or name
 
 
 def random_model_control(state):
