@@ -174,10 +174,19 @@ def input_finding(
     ModelError
         If the model takes no picture or sound.
     """
+<<<<<<< HEAD
     picture = getattr(read, "images", None) if picture is None else picture
     if picture is not None and "pixel_values" in read.inputs and "input_ids" in read.inputs:
         own, maker = _own_picture_and_text(read, picture), "its own processor"
     elif picture is not None and read.text is None:
+=======
+    texts = getattr(read, "texts", ())
+    if len(texts) > 1:
+        return _each_text([input_finding(one) for one in texts])
+    if read.text is not None:
+        own, maker = _own_text(read), "its own tokenizer"
+    elif picture is not None:
+>>>>>>> 3fb6926 (Several texts are read in one pass, each as if it were alone)
         own, maker = _own_picture(read.loaded, picture), "its own image processor"
     elif read.text is not None:
         own, maker = _own_text(read), "its own tokenizer"
@@ -223,6 +232,15 @@ def attention_finding(recording: Recording, differences: Iterable[Difference] | 
 def not_recorded(loaded: Loaded) -> Finding:
     """Return the finding on the attention of a family that keeps it to itself."""
     return Finding(None, "0 heads", f"compared: the {loaded.family} family keeps its attention to itself")
+
+
+def _each_text(findings):
+    """Put together what was found of the texts of a batch, whose padding is left out."""
+    wrong = [finding for finding in findings if finding.holds is not True]
+    if not wrong:
+        return Finding(True, f"{len(findings):,} of {len(findings):,} texts", findings[0].words)
+    holds = False if any(finding.holds is False for finding in wrong) else None
+    return Finding(holds, f"{len(findings) - len(wrong):,} of {len(findings):,} texts", f"agree; of one, {wrong[0]}")
 
 
 # what the model's own preparation makes

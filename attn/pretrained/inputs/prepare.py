@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from attn.pretrained.errors import ModelError, first_line
-from attn.pretrained.inputs import languages, picture_tokens, tokens, vocabulary
+from attn.pretrained.inputs import batches, languages, picture_tokens, tokens, vocabulary
 from attn.pretrained.inputs.images import image_inputs
 from attn.pretrained.inputs.prepared_inputs import PreparedInputs
 
@@ -20,25 +20,62 @@ if TYPE_CHECKING:
 
 
 class Prepared(NamedTuple):
-    """What goes into a model, and what its rows and columns are called."""
+    """What goes into a model, and what its rows and columns are called.
+
+    Parameters
+    ----------
+    inputs
+        Tensors by name.
+    tokens, decoder_tokens
+        Names of what encoder and decoder read; of a batch, those of its first row.
+    truncated_from
+    patches
+        Of a picture, in the order in which a vision tower reads them.
+    seconds
+        Of a sound, with what fills it up.
+    sound_seconds
+        Of the sound itself, where that is known.
+    text, pair
+        As they were given.
+    batch : tuple of Prepared
+        The names of each text of a batch, with None in place of padding. Empty where one text is read and nothing
+        is padding.
+    note
+        What to know of how texts were put together, as a sentence; or empty.
+    doubted : int or None
+        A row of which only a pass can tell whether the model reads it as if it were alone.
+    """
 
     inputs: dict
     tokens: tuple
     decoder_tokens: tuple | None = None
     truncated_from: int | None = None
-    patches: tuple = ()  # of a picture, in the order in which a vision tower reads them
-    seconds: float | None = None  # of a sound, with what fills it up
-    sound_seconds: float | None = None  # of the sound itself, where that is known
+    patches: tuple = ()
+    seconds: float | None = None
+    sound_seconds: float | None = None
+    text: str | None = None
+    pair: str | None = None
+    batch: tuple = ()
+    note: str = ""
+    doubted: int | None = None
 
     def axes(self, kind: str, n_q: int, n_k: int, part: str = "") -> tuple[tuple, tuple]:
-        """Return the names of the rows and columns of one kind of attention; numbers where none fit.
+        """Return the names of the rows and columns of one kind of attention.
 
         Parameters
         ----------
         kind, part
             As in `attn.pretrained.recording.layer.Layer`.
         n_q, n_k
+
+        Returns
+        -------
+        rows, columns : tuple of Token
+            Numbers where no names fit, and where those of several texts differ.
         """
+        if len(self.batch) > 1:
+            rows, columns = zip(*(one.axes(kind, n_q, n_k, part) for one in self.batch), strict=True)
+            return _shared(rows), _shared(columns)
         if part in picture_tokens.PARTS:
             return tuple(_fitted(n, self._seen(n)) for n in (n_q, n_k))
         if self.decoder_tokens is None or kind == "encoder":
@@ -87,6 +124,51 @@ def prepare(
     if inputs is not None:
         return _from_inputs(loaded, inputs)
     return _from_text(loaded, text, pair) if images is None else _from_images(loaded, images, text, pair)
+
+
+def prepare_texts(loaded: Loaded, texts: Sequence[str], pairs: Sequence[str] | None = None) -> Prepared:
+    """Make inputs of several texts for one pass, each of which is read as if it were alone.
+
+    Parameters
+    ----------
+    loaded
+    texts
+    pairs
+        A second text for each.
+
+    Raises
+    ------
+    ModelError
+        As `prepare`, or if texts of different lengths cannot be filled up.
+    ValueError
+        If there is no text, one is not a string, or there are more or fewer second texts than texts.
+    """
+    if isinstance(pairs, str) or (pairs is not None and len(pairs) != len(texts)):
+        got = "one" if isinstance(pairs, str) else len(pairs)
+        raise ValueError(f"there must be a second text for each of the {len(texts)} texts, got {got}")
+    if len(texts) == 0:
+        raise ValueError("there must be at least one text, got an empty list")
+    each = [_numbered(loaded, *both) for both in enumerate(zip(texts, pairs or [None] * len(texts), strict=True), 1)]
+    if len(each) == 1:
+        return each[0]
+    inputs, note = batches.joined(loaded, [one.inputs for one in each])
+    inputs = batches.placed(loaded, inputs)
+    lengths = [len(one.tokens) + len(one.decoder_tokens or ()) for one in each]
+    filled = len({(len(one.tokens), len(one.decoder_tokens or ())) for one in each}) > 1
+    rows = [one._replace(**batches.with_padding(inputs, row, one)) for row, one in enumerate(each)]
+    doubted = lengths.index(min(lengths)) if filled else None
+    decoder_tokens = None if each[0].decoder_tokens is None else ()
+    return Prepared(inputs, (), decoder_tokens, batch=tuple(rows), note=note, doubted=doubted)
+
+
+def _numbered(loaded, number, both):
+    """Prepare one of several texts; what is wrong with it is said with its number."""
+    text, pair = both
+    try:
+        tokens.checked(text)  # here None is no text either
+        return _from_text(loaded, text, pair)
+    except ValueError as error:
+        raise type(error)(f"text {number}: {error}") from error
 
 
 def forward(
@@ -158,12 +240,13 @@ def _from_text(loaded, text, pair):
     texts = [tokens.checked(each) for each in (text, pair) if each is not None]
     if not _has_decoder(loaded):
         encoded = _encode(loaded, texts)
-        return Prepared(_accepted(loaded, encoded), encoded.names, None, encoded.truncated_from)
+        return Prepared(_accepted(loaded, encoded), encoded.names, None, encoded.truncated_from, text=text, pair=pair)
     led_in = languages.led_in(texts[0], loaded.tokenizer, loaded.target_language)
     source, target = _encode(loaded, [led_in]), _encode_target(loaded, texts[-1])
     ids, names = _one_step_late(loaded, target)
     inputs = _accepted(loaded, source) | {"decoder_input_ids": ids}
-    return Prepared(inputs, source.names, names, source.truncated_from or target.truncated_from)
+    truncated_from = source.truncated_from or target.truncated_from
+    return Prepared(inputs, source.names, names, truncated_from, text=text, pair=pair)
 
 
 def _from_images(loaded, images, text, pair):
@@ -296,13 +379,26 @@ def _start_id(loaded):
 
 def _from_inputs(loaded, inputs):
     """Take the inputs of a model as they are, and name its tokens as far as they are known."""
-    inputs, tokenizer = _as_tensors(inputs), getattr(loaded.processor, "tokenizer", None) or loaded.tokenizer
-    names = []
+    inputs = _as_tensors(inputs)
     for key in ("input_ids", "decoder_input_ids"):
-        ids = inputs[key][0].tolist() if key in inputs else []
-        if len(ids) > loaded.max_tokens:
-            raise ModelError(f"{loaded.name} takes at most {loaded.max_tokens} tokens here, got {len(ids)}")
-        names.append(tokens.from_ids(ids, tokenizer))
+        length = inputs[key].shape[1] if key in inputs else 0
+        if length > loaded.max_tokens:
+            raise ModelError(f"{loaded.name} takes at most {loaded.max_tokens} tokens here, got {length}")
+    inputs = batches.placed(loaded, inputs)
+    whole = _named(loaded, inputs)._replace(doubted=batches.doubted(loaded, inputs))
+    if not batches.can_be_told_apart(inputs):
+        return whole
+    each = [_named(loaded, batches.alone(inputs, row)) for row in range(batches.size(inputs))]
+    return whole._replace(
+        batch=tuple(one._replace(**batches.with_padding(inputs, row, one)) for row, one in enumerate(each))
+    )
+
+
+def _named(loaded, inputs):
+    """Name what is in the first row of inputs."""
+    tokenizer = getattr(loaded.processor, "tokenizer", None) or loaded.tokenizer
+    ids = [inputs[key][0].tolist() if key in inputs else [] for key in ("input_ids", "decoder_input_ids")]
+    names = [tokens.from_ids(each, tokenizer) for each in ids]
     return Prepared(
         inputs,
         picture_tokens.in_text(loaded, inputs, names[0]),
@@ -345,7 +441,17 @@ def _moments(seconds, sound_seconds, length):
 def _fitted(length, *candidates):
     """Return the first names that are as many as there are rows or columns, otherwise numbers."""
     fitting = next((names for names in candidates if len(names) == length), None)
-    return tuple(tokens.Token(str(i), None, False) for i in range(length)) if fitting is None else fitting
+    return _counted(length) if fitting is None else fitting
+
+
+def _counted(length):
+    """Name places by their numbers."""
+    return tuple(tokens.Token(str(i), None, False) for i in range(length))
+
+
+def _shared(names):
+    """Return the names that all texts of a batch have at their places, otherwise numbers."""
+    return names[0] if len(set(names)) == 1 and None not in names[0] else _counted(len(names[0]))
 
 
 def _as_tensors(inputs):

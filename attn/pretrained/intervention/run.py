@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attn.functional import softmax
+<<<<<<< HEAD
 from attn.pretrained.errors import ModelError, takes
+=======
+from attn.pretrained.errors import ModelError
+from attn.pretrained.inputs import batches
+>>>>>>> 3fb6926 (Several texts are read in one pass, each as if it were alone)
 from attn.pretrained.inputs.prepare import forward, prepare
 from attn.pretrained.intervention.changes import Changes
 from attn.pretrained.intervention.our_attention import Inside, pattern_weights
@@ -438,10 +443,7 @@ def _position_ids(loaded, prepared, order):
     """Return positions in another order, as inputs of a model that takes them."""
     import torch
 
-    first = 0
-    for name, module in loaded.model.named_modules():
-        if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
-            first = module.padding_idx + 1  # RoBERTa counts from there
+    first = batches.first_position(loaded.model)
     ids = prepared.inputs["input_ids"]
     # Without a mask, positions that do not rise by one are taken for several texts in one row.
     mask = prepared.inputs.get("attention_mask", torch.ones_like(ids))

@@ -121,8 +121,8 @@ def compare(
     Returns
     -------
     list of Difference
-        The largest and the mean absolute difference, a row per layer and head. Queries that may see
-        no key are left out: a model gives them weights that mean nothing.
+        The largest and the mean absolute difference, a row per layer and head, over all texts of a batch.
+        Padding is left out, and so are queries that may see no key: a model gives them weights that mean nothing.
     """
     options: dict[str, Any] = {"rows": rows, "in_float32": in_float32, **changes}
     return [difference for layer in recording.layers for difference in compare_layer(layer, **options)]
@@ -133,6 +133,8 @@ def compare_layer(
     layer: Layer, *, rows: slice | Sequence[int] | None = None, in_float32: bool = True, **changes: Any
 ) -> list[Difference]:
     """Compare one layer, as `compare` does."""
+    if layer.names:
+        return _compare_texts(layer.batch, rows, {"in_float32": in_float32, **changes})
     own = functools.partial(layer.reference_weights, in_float32=in_float32)
     num_heads = min(layer.num_heads, changes.get("num_heads") or layer.num_heads)
     if rows is not None:
@@ -145,6 +147,20 @@ def compare_layer(
     at_once = max(1, _AT_ONCE * layer.num_heads // reference.size)
     groups = np.split(np.arange(num_heads), range(at_once, num_heads, at_once))
     return [each for heads in groups for each in _compare_heads(layer, heads, [(None, reference[:, heads])], changes)]
+
+
+def _compare_texts(layers, rows, options):
+    """Compare the texts of a batch one by one, and put together what was found of each head."""
+    each = [compare_layer(layer, rows=rows, **options) for layer in layers]
+    lengths = [(layer.source.query_shape[2], layer.source.key_shape[2]) for layer in layers]
+    sizes = [n_k * (n_q if rows is None else np.arange(n_q)[rows].size) for n_q, n_k in lengths]
+    return [
+        of_head[0]._replace(
+            largest=max(one.largest for one in of_head),
+            mean=float(np.average([one.mean for one in of_head], weights=sizes)),
+        )
+        for of_head in zip(*each, strict=True)
+    ]
 
 
 def _compare_by_rows(layer, own, head, shape, changes):

@@ -18,6 +18,7 @@ from attn.pretrained.errors import ModelError
 from attn.pretrained.inputs.words import Word, words_of
 from attn.pretrained.recording import registry, tiles
 from attn.pretrained.recording.compare import chosen_heads, from_scratch
+from attn.pretrained.recording.one_of_batch import OneOfBatch, places
 
 if TYPE_CHECKING:
     import torch
@@ -70,6 +71,10 @@ class Kept:
         arrays = (self.kept.query, self.kept.key, self.kept.value, self.output, self.kept.hidden)
         return sum(array.nbytes for array in arrays if array is not None)
 
+    def of_text(self, one: OneOfBatch) -> Kept:
+        """Return the source of one text of a batch."""
+        return Kept(one.arrays(self.kept), one.output(self.output))
+
 
 @dataclass(frozen=True, eq=False)
 class MadeAgain:
@@ -110,6 +115,14 @@ class MadeAgain:
         given = (*self.given.args, *self.given.kwargs.values())
         return sum(value.nbytes for value in given if getattr(value, "ndim", 0) == 3)
 
+    def of_text(self, one: OneOfBatch) -> MadeAgain:
+        """Return the source of one text of a batch, which makes the arrays of all."""
+        shapes = {
+            "query_shape": one.shape(self.given.query_shape, one.queries),
+            "key_shape": one.shape(self.given.key_shape, one.keys),
+        }
+        return MadeAgain(replace(self.given, **shapes), lambda _: one.arrays(self.arrays()))
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Layer:
@@ -130,9 +143,12 @@ class Layer:
         Which part of a model of several it belongs to, as its configuration names them: ``vision``, ``text``,
         ``audio``, ``qformer`` ...; empty in a model of one.
     query_tokens, key_tokens : tuple of Token
-        Names of rows and columns.
+        Names of rows and columns; numbers where those of several texts differ.
     source
         Where the arrays come from. Of a long text they are made again when they are asked for.
+    names
+        For each text of a batch, the names of its rows and columns, with None in place of padding. Empty where
+        one text was read and nothing is padding.
     """
 
     index: int
@@ -143,6 +159,7 @@ class Layer:
     query_tokens: tuple
     key_tokens: tuple
     source: Kept | MadeAgain
+    names: tuple = ()
 
     def __repr__(self):
         """Say which layer this is, without its numbers."""
@@ -223,6 +240,23 @@ class Layer:
     def nbytes(self) -> int:
         """Bytes that it keeps, without the mask and the bias, which layers share."""
         return self.source.nbytes
+
+    @property
+    def batch(self) -> tuple[Layer, ...]:
+        """The layer for each text of a batch, without padding and with its own names: as if it had been read alone.
+
+        Arrays share the memory of the batch. Where one text was read and nothing is padding it is the layer itself.
+        """
+        return tuple(self._of_text(row) for row in range(len(self.names))) or (self,)
+
+    def _of_text(self, row):
+        """Return what belongs to one text of a batch."""
+        sides = self.names[row]
+        where = [places(side) for side in sides]
+        one = OneOfBatch(row, len(self.names), *(len(side) for side in sides), *where)
+        tokens = [tuple(name for name in side if name is not None) for side in sides]
+        source = self.source.of_text(one)
+        return replace(self, query_tokens=tokens[0], key_tokens=tokens[1], source=source, names=())
 
     def changed(self, *, output: np.ndarray | None = None, **arrays: Any) -> Layer:
         """Return the layer with other arrays, all of them kept.
@@ -451,7 +485,8 @@ def layer_of(
     """
     names = prepared.axes(place.kind, call.query.shape[2], call.key.shape[2], place.part)
     context = None if output is None else to_numpy(output.transpose(1, 2))  # (batch, num_heads, n_q, d_v)
-    return Layer(*place, *names, Kept(arrays_of(call, mask), context))
+    each = _names_of_texts(prepared, place, call.query.shape[2], call.key.shape[2])
+    return Layer(*place, *names, Kept(arrays_of(call, mask), context), each)
 
 
 def long_layer_of(
@@ -468,7 +503,13 @@ def long_layer_of(
     """
     given = tiles.keep(call, mask)
     names = prepared.axes(place.kind, given.query_shape[2], given.key_shape[2], place.part)
-    return Layer(*place, *names, MadeAgain(given, make))
+    each = _names_of_texts(prepared, place, given.query_shape[2], given.key_shape[2])
+    return Layer(*place, *names, MadeAgain(given, make), each)
+
+
+def _names_of_texts(prepared, place, n_q, n_k):
+    """Name rows and columns for each text of a batch."""
+    return tuple(one.axes(place.kind, n_q, n_k, place.part) for one in prepared.batch)
 
 
 def made_again() -> Callable[[tiles.Given], Arrays]:

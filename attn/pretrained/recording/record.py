@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from attn.functional import whole_number
 from attn.pretrained.errors import ModelError, NotCalledError, takes
-from attn.pretrained.inputs.prepare import forward, prepare
+from attn.pretrained.inputs import batches
+from attn.pretrained.inputs.prepare import Prepared, forward, prepare, prepare_texts
 from attn.pretrained.recording import registry, tiles
 from attn.pretrained.recording.layer import MadeAgain, Places, layer_of, long_layer_of, made_again, to_numpy
 from attn.pretrained.recording.pass_masks import PassMasks
@@ -19,9 +22,15 @@ if TYPE_CHECKING:
     from attn.pretrained.loading.load import Loaded
 
 
+_MOVED = 1e-3  # of queries, relative to the largest, that padding may do by rounding
+
+
 @dataclass(frozen=True, eq=False)
 class Recording:
-    """One pass of a model over one text.
+    """One pass of a model over one text, or over several at once.
+
+    Of several texts, ``batch`` has a recording for each; what is said here of a text is None or empty then, and the
+    arrays of the layers have a row for each, with padding.
 
     Parameters
     ----------
@@ -29,8 +38,8 @@ class Recording:
     pair
         The second text: of a pair, or what the decoder reads.
     tokens : tuple of Token
-        What the model read, in the first row of a batch; in an encoder-decoder, what its encoder
-        read. Empty where it read no tokens, as of a picture.
+        What the model read; in an encoder-decoder, what its encoder read. Empty where it read no tokens, as of a
+        picture.
     decoder_tokens : tuple of Token or None
         What the decoder read.
     truncated_from
@@ -46,6 +55,10 @@ class Recording:
         What the model was given: name -> tensor.
     images
         Pictures that they were made of, as they were given; None where there were none.
+    note
+        What to know of how several texts were put together, as a sentence; otherwise empty.
+    texts : tuple of Recording
+        What `batch` gives; empty where one text was read and nothing is padding.
     """
 
     text: str | None
@@ -59,6 +72,16 @@ class Recording:
     loaded: Loaded = field(repr=False)
     inputs: Mapping = field(repr=False)
     images: Any = field(default=None, repr=False)
+    note: str = ""
+    texts: tuple = ()
+
+    @property
+    def batch(self) -> tuple[Recording, ...]:
+        """A recording for each text, without padding and with its own names: as if it had been read alone.
+
+        Arrays share the memory of the batch. Where one text was read and nothing is padding it is this recording.
+        """
+        return self.texts or (self,)
 
     @property
     def nbytes(self) -> int:
@@ -84,9 +107,9 @@ class OwnWeights(NamedTuple):
 @takes(loaded="Loaded")
 def record(
     loaded: Loaded,
-    text: str | None = None,
+    text: str | Sequence[str] | None = None,
     *,
-    pair: str | None = None,
+    pair: str | Sequence[str] | None = None,
     images: Any = None,
     inputs: dict | None = None,
     layers: Iterable[int] | None = None,
@@ -100,14 +123,16 @@ def record(
     ----------
     loaded
     text
-        What the model reads.
+        What the model reads. Of several, a list: they are filled up to one length, as the tokenizer pads, and each
+        is read as if it were alone (`Recording.batch`).
     pair
         A second text: read together with the first, or by the decoder of an encoder-decoder, which
-        otherwise reads the first text again.
+        otherwise reads the first text again. Of several texts, one for each.
     images : str, Path, PIL.Image.Image or array_like, or a list of them
         What a model of pictures sees, or one of pictures and texts besides the text: see `image_inputs`.
     inputs
-        Instead of all these, the model's own inputs by name (``input_ids``, ``pixel_values`` ...).
+        Instead of all these, the model's own inputs by name (``input_ids``, ``pixel_values`` ...). Where padding
+        comes before a text, its tokens are counted from its first, unless ``position_ids`` are given.
     layers
         Attention layers to keep; by default all.
     watch
@@ -127,7 +152,7 @@ def record(
     ------
     ModelError
         If the model's family does not let its attention be recorded, it has no tokenizer, or the
-        text gives no token.
+        text gives no token; of several texts, if what fills up the shorter ones changes them.
     ValueError
         If not exactly one of text or images and inputs is given, or a layer or a language does not exist.
     """
@@ -137,8 +162,62 @@ def record(
             f"{loaded.name} is a {loaded.family} model, a family that keeps its attention to itself: "
             "its queries and keys cannot be recorded"
         )
-    prepared = prepare(loaded, text, pair, inputs, images)
-    recorder = _Recorder(loaded.model, prepared, _numbers_of(layers), watch)
+    wanted = _numbers_of(layers)
+    if isinstance(text, list | tuple) and inputs is None and images is None:
+        prepared = prepare_texts(loaded, text, pair)
+    else:
+        prepared = prepare(loaded, text, pair, inputs, images)  # type: ignore[arg-type]  # it says what is no string
+    kept = _pass(loaded, prepared, wanted, watch)
+    if prepared.doubted is not None:
+        _refuse_if_padding_shows(loaded, prepared, kept, wanted, watch)
+    of_texts = zip(*(layer.batch for layer in kept), strict=True) if prepared.batch else ()
+    each = tuple(_recording(loaded, one, layers) for one, layers in zip(prepared.batch, of_texts, strict=True))
+    whole = _recording(loaded, prepared, kept, each)
+    return whole if images is None else replace(whole, text=text, pair=pair, images=images)
+
+
+def _recording(loaded, prepared, layers, texts=()):
+    """Put together what was prepared and what was recorded."""
+    several = len(texts) > 1
+    return Recording(
+        prepared.text,
+        prepared.pair,
+        () if several else _real(prepared.tokens),
+        None if prepared.decoder_tokens is None else () if several else _real(prepared.decoder_tokens),
+        prepared.truncated_from,
+        layers,
+        prepared.seconds,
+        prepared.sound_seconds,
+        loaded,
+        prepared.inputs,
+        note=prepared.note,
+        texts=texts,
+    )
+
+
+def _real(tokens):
+    """Return tokens without padding."""
+    return tuple(token for token in tokens if token is not None)
+
+
+def _refuse_if_padding_shows(loaded, prepared, layers, wanted, watch):
+    """Raise if a text of a batch is not read as if it were alone, of which only a pass of it alone can tell."""
+    row = prepared.doubted
+    instead = "pad on the right, or record" if batches.begins_late(prepared.inputs) else "record"
+    alone = _pass(loaded, Prepared(batches.alone(prepared.inputs, row), ()), wanted, watch)
+    for layer, same in zip(layers, alone, strict=True):
+        ours, theirs = layer.batch[row].query, same.query
+        moved = float(np.abs(ours - theirs).max() / max(np.abs(theirs).max(), 1e-9))
+        if not moved <= _MOVED:
+            raise ModelError(
+                f"{loaded.name} lets padding change the texts: queries of text {row + 1} move by {moved:.0%} in layer "
+                f"{layer.index + 1}; {instead} one text at a time"
+            )
+
+
+def _pass(loaded, prepared, wanted, watch):
+    """Pass inputs through a model and return the layers that are wanted."""
+    recorder = _Recorder(loaded.model, prepared, wanted, watch)
     with registry.handling(recorder, loaded.model):
         forward(loaded, prepared.inputs, predict=False)
     recorder.check()
@@ -146,10 +225,7 @@ def record(
     del recorder  # and with it the masks as numbers
     if any(isinstance(layer.source, MadeAgain) for layer in kept):
         tiles.give_back()
-    return Recording(
-        text, pair, prepared.tokens, prepared.decoder_tokens, prepared.truncated_from, kept, prepared.seconds,
-        prepared.sound_seconds, loaded, prepared.inputs, images,
-    )  # fmt: skip
+    return kept
 
 
 @takes(loaded="Loaded")
