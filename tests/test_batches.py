@@ -150,6 +150,23 @@ def test_a_comparison_is_of_all_texts_and_of_no_padding(model, tokenizer):
     assert max(each.largest for each in pretrained.compare(recording)) < 1e-6
 
 
+def test_the_verdict_is_on_each_text_and_on_all(tokenizer, side):
+    minilm = pretrained.load()
+    recording = pretrained.record(pretrained.wrap(minilm.model, padding(tokenizer, side)), TEXTS)
+    for text, one in zip(TEXTS, recording.batch, strict=True):
+        finding = pretrained.verdict_of(one).input
+        count = len(tokenizer(text)["input_ids"])
+        assert (finding.holds, finding.number) == (True, f"{count} of {count} ids")
+    verdict = pretrained.verdict_of(recording)
+    assert str(verdict.input) == "3 of 3 texts were given as the model's own preparation makes each alone"
+    assert (verdict.input.holds, verdict.attention.holds) == (True, True)
+    recording.batch[1].inputs["input_ids"][0, 2] += 1
+    wrong = pretrained.verdict_of(recording).input
+    assert wrong.holds is False
+    assert str(wrong).startswith("2 of 3 texts were given as")
+    assert "of text 2, 14 of 15 ids are those of its own tokenizer: input_ids at 2 must be" in str(wrong)
+
+
 def test_one_text_in_a_list_is_that_text(tokenizer):
     minilm = pretrained.load()
     recording = pretrained.record(minilm, TEXTS[:1])
@@ -298,7 +315,7 @@ def test_a_model_that_mixes_padding_into_a_text_says_so(tokenizer):
     torch.manual_seed(5)
     # it reads each token together with its neighbours, of which only its own padding token is nothing
     loaded = pretrained.wrap(transformers.MobileBertModel(config), padding(tokenizer, "right", pad_token="[SEP]"))
-    with pytest.raises(ModelError, match=r"lets padding change the texts: queries of text 3 move by .* in layer 1"):
+    with pytest.raises(ModelError, match=r"lets padding change the texts: queries of text 1 move by .* in layer 1"):
         pretrained.record(loaded, TEXTS[::-1])
     assert len(pretrained.record(loaded, TEXTS[:1] * 2).batch) == 2
 

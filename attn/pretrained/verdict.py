@@ -174,19 +174,13 @@ def input_finding(
     ModelError
         If the model takes no picture or sound.
     """
-<<<<<<< HEAD
+    texts = getattr(read, "texts", ())
+    if len(texts) > 1:
+        return _each_text([input_finding(one) for one in texts])
     picture = getattr(read, "images", None) if picture is None else picture
     if picture is not None and "pixel_values" in read.inputs and "input_ids" in read.inputs:
         own, maker = _own_picture_and_text(read, picture), "its own processor"
     elif picture is not None and read.text is None:
-=======
-    texts = getattr(read, "texts", ())
-    if len(texts) > 1:
-        return _each_text([input_finding(one) for one in texts])
-    if read.text is not None:
-        own, maker = _own_text(read), "its own tokenizer"
-    elif picture is not None:
->>>>>>> 3fb6926 (Several texts are read in one pass, each as if it were alone)
         own, maker = _own_picture(read.loaded, picture), "its own image processor"
     elif read.text is not None:
         own, maker = _own_text(read), "its own tokenizer"
@@ -236,11 +230,13 @@ def not_recorded(loaded: Loaded) -> Finding:
 
 def _each_text(findings):
     """Put together what was found of the texts of a batch, whose padding is left out."""
-    wrong = [finding for finding in findings if finding.holds is not True]
-    if not wrong:
-        return Finding(True, f"{len(findings):,} of {len(findings):,} texts", findings[0].words)
-    holds = False if any(finding.holds is False for finding in wrong) else None
-    return Finding(holds, f"{len(findings) - len(wrong):,} of {len(findings):,} texts", f"agree; of one, {wrong[0]}")
+    good = sum(finding.holds is True for finding in findings)
+    number, words = f"{good:,} of {len(findings):,} texts", "were given as the model's own preparation makes each alone"
+    short = next((row for row, finding in enumerate(findings) if finding.holds is not True), None)
+    if short is None:
+        return Finding(True, number, words)
+    holds = False if any(finding.holds is False for finding in findings) else None
+    return Finding(holds, number, f"{words}; of text {short + 1}, {findings[short]}")
 
 
 # what the model's own preparation makes

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from attn.pretrained.errors import ModelError
-from attn.pretrained.inputs.tokens import Token
+from attn.pretrained.inputs.tokens import PADDING, Token
 
 if TYPE_CHECKING:
     import torch
@@ -260,8 +260,8 @@ def with_padding(inputs: dict, row: int, named: Prepared) -> dict:
     Returns
     -------
     dict
-        ``inputs``, with the numbers that the model was given; ``tokens`` and ``decoder_tokens``, with None in place
-        of padding.
+        ``inputs``, with the numbers that the model was given; ``tokens`` and ``decoder_tokens``, with
+        `PADDING` where there are none.
     """
     read, one = masks(inputs), alone(inputs, row)
     decoder = named.decoder_tokens
@@ -278,4 +278,4 @@ def _spread(names, read, row):
         return names
     real = read[row].tolist()
     left = iter(names or tuple(Token(str(i), None, False) for i in range(sum(real))))
-    return tuple(next(left) if shown else None for shown in real)
+    return tuple(next(left) if shown else PADDING for shown in real)

@@ -38,7 +38,7 @@ class Prepared(NamedTuple):
     text, pair
         As they were given.
     batch : tuple of Prepared
-        The names of each text of a batch, with None in place of padding. Empty where one text is read and nothing
+        Each text of a batch, its names with `tokens.PADDING` among them. Empty where one text is read and nothing
         is padding.
     note
         What to know of how texts were put together, as a sentence; or empty.
@@ -451,7 +451,7 @@ def _counted(length):
 
 def _shared(names):
     """Return the names that all texts of a batch have at their places, otherwise numbers."""
-    return names[0] if len(set(names)) == 1 and None not in names[0] else _counted(len(names[0]))
+    return names[0] if len(set(names)) == 1 and tokens.PADDING not in names[0] else _counted(len(names[0]))
 
 
 def _as_tensors(inputs):

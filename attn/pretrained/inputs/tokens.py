@@ -54,6 +54,9 @@ class Token(NamedTuple):
     patch: Patch | None = None  # the place that it stands for there; None where it stands for no one place
 
 
+PADDING = Token("", None, True, padding=True)  # stands in the row of a text of a batch where there is none
+
+
 def checked(text: str) -> str:
     """Return a text in the form that a tokenizer takes.
 

@@ -11,12 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attn.functional import softmax
-<<<<<<< HEAD
 from attn.pretrained.errors import ModelError, takes
-=======
-from attn.pretrained.errors import ModelError
 from attn.pretrained.inputs import batches
->>>>>>> 3fb6926 (Several texts are read in one pass, each as if it were alone)
 from attn.pretrained.inputs.prepare import forward, prepare
 from attn.pretrained.intervention.changes import Changes
 from attn.pretrained.intervention.our_attention import Inside, pattern_weights

@@ -15,6 +15,7 @@ import numpy as np
 from attn.analysis.word_level import to_words
 from attn.dot_product import Attention
 from attn.pretrained.errors import ModelError
+from attn.pretrained.inputs.tokens import PADDING
 from attn.pretrained.inputs.words import Word, words_of
 from attn.pretrained.recording import registry, tiles
 from attn.pretrained.recording.compare import chosen_heads, from_scratch
@@ -117,11 +118,10 @@ class MadeAgain:
 
     def of_text(self, one: OneOfBatch) -> MadeAgain:
         """Return the source of one text of a batch, which makes the arrays of all."""
-        shapes = {
-            "query_shape": one.shape(self.given.query_shape, one.queries),
-            "key_shape": one.shape(self.given.key_shape, one.keys),
-        }
-        return MadeAgain(replace(self.given, **shapes), lambda _: one.arrays(self.arrays()))
+        query_shape = one.shape(self.given.query_shape, one.queries)
+        key_shape = one.shape(self.given.key_shape, one.keys)
+        given = replace(self.given, query_shape=query_shape, key_shape=key_shape)
+        return MadeAgain(given, lambda _: one.arrays(self.arrays()))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -147,8 +147,8 @@ class Layer:
     source
         Where the arrays come from. Of a long text they are made again when they are asked for.
     names
-        For each text of a batch, the names of its rows and columns, with None in place of padding. Empty where
-        one text was read and nothing is padding.
+        For each text of a batch, the names of its rows and columns, with `PADDING` among them. Empty where one
+        text was read and nothing is padding.
     """
 
     index: int
@@ -254,7 +254,7 @@ class Layer:
         sides = self.names[row]
         where = [places(side) for side in sides]
         one = OneOfBatch(row, len(self.names), *(len(side) for side in sides), *where)
-        tokens = [tuple(name for name in side if name is not None) for side in sides]
+        tokens = [tuple(name for name in side if name != PADDING) for side in sides]
         source = self.source.of_text(one)
         return replace(self, query_tokens=tokens[0], key_tokens=tokens[1], source=source, names=())
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from attn.pretrained.inputs.tokens import PADDING
+
 if TYPE_CHECKING:
     from attn.pretrained.inputs.tokens import Token
     from attn.pretrained.recording.layer import Arrays
@@ -94,19 +96,19 @@ class OneOfBatch(NamedTuple):
         return array[:, :, :, self.keys] if array.shape[3] == self.n_k else array
 
 
-def places(names: Sequence[Token | None]) -> slice | np.ndarray:
+def places(names: Sequence[Token]) -> slice | np.ndarray:
     """Return where names are that are not padding.
 
     Parameters
     ----------
     names
-        With None in place of padding.
+        With `PADDING` among them.
 
     Returns
     -------
     slice, or ndarray of int
         A slice where nothing lies between them.
     """
-    real = [place for place, name in enumerate(names) if name is not None]
+    real = [place for place, name in enumerate(names) if name != PADDING]
     first, behind = real[0], real[-1] + 1
     return slice(first, behind) if behind - first == len(real) else np.array(real)

@@ -12,6 +12,7 @@ from attn.functional import whole_number
 from attn.pretrained.errors import ModelError, NotCalledError, takes
 from attn.pretrained.inputs import batches
 from attn.pretrained.inputs.prepare import Prepared, forward, prepare, prepare_texts
+from attn.pretrained.inputs.tokens import PADDING
 from attn.pretrained.recording import registry, tiles
 from attn.pretrained.recording.layer import MadeAgain, Places, layer_of, long_layer_of, made_again, to_numpy
 from attn.pretrained.recording.pass_masks import PassMasks
@@ -197,7 +198,7 @@ def _recording(loaded, prepared, layers, texts=()):
 
 def _real(tokens):
     """Return tokens without padding."""
-    return tuple(token for token in tokens if token is not None)
+    return tuple(token for token in tokens if token != PADDING)
 
 
 def _refuse_if_padding_shows(loaded, prepared, layers, wanted, watch):
