@@ -239,7 +239,7 @@ def test_layers_without_attention_are_passed_over(family):
 
 def test_cross_attention_is_rectangular_with_tokens_of_the_right_side():
     case = look("bart")
-    cross = next(layer for layer in case.recording.layers if layer.kind == "cross")
+    cross = next(layer for layer in case.recording.batch[0].layers if layer.kind == "cross")
     assert (len(cross.query_tokens), len(cross.key_tokens)) == (5, 7)
     assert [token.id for token in cross.query_tokens] == case.inputs["decoder_input_ids"][0].tolist()
     assert [token.id for token in cross.key_tokens] == case.inputs["input_ids"][0].tolist()

@@ -95,7 +95,8 @@ def test_a_pass_is_watched_layer_by_layer(minilm):
     recording = pretrained.record(minilm, SENTENCE, watch=lambda: seen.append(len(seen)))
     assert seen == list(range(6))
     arrays = ("query", "key", "value", "output", "hidden")
-    assert recording.nbytes == sum(getattr(layer, name).nbytes for layer in recording.layers for name in arrays)
+    kept = [getattr(layer, name) for layer in recording.layers for name in arrays]
+    assert recording.nbytes == sum(array.nbytes for array in [*kept, *recording.inputs.values()])
 
 
 def test_a_layer_says_what_it_is(recording):

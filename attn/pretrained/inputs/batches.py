@@ -130,7 +130,7 @@ def masks(inputs: dict) -> dict:
     """
     found = {}
     for name, mask in _MASKS.items():
-        if name in inputs and mask in inputs and inputs[mask].shape == inputs[name].shape[:2]:
+        if name in inputs and getattr(inputs.get(mask), "shape", None) == inputs[name].shape[:2]:
             found[name] = inputs[mask] != 0
             empty = (~found[name].any(dim=1)).nonzero().flatten().tolist()
             if empty:
@@ -216,10 +216,15 @@ def alone(inputs: dict, row: int) -> dict:
     one = copy.copy(inputs)  # which may remember what it was made of
     for name, tensor in inputs.items():
         mask = read.get("decoder_input_ids") if name.startswith("decoder_") else _of_text(read)
-        one[name] = tensor[row : row + 1] if tensor.ndim and len(tensor) == count else tensor
-        if mask is not None and tensor.shape[:2] == mask.shape:
+        one[name] = tensor[row : row + 1] if getattr(tensor, "ndim", 0) and len(tensor) == count else tensor
+        if mask is not None and _fits(tensor, mask.shape):
             one[name] = one[name][:, mask[row]]
     return one
+
+
+def _fits(tensor, shape):
+    """Say whether a tensor has an entry for each place of each row."""
+    return getattr(tensor, "shape", ())[:2] == shape
 
 
 def _of_text(read):
@@ -228,10 +233,9 @@ def _of_text(read):
 
 
 def size(inputs: dict[str, Any]) -> int:
-    """Return how many texts, pictures or sounds are in inputs."""
+    """Return how many texts, pictures or sounds are in the inputs of a model; 1 where their names do not tell."""
     names = ("input_ids", "inputs_embeds", "pixel_values", "input_features", "input_values")
-    first = next((inputs[name] for name in (*names, *inputs) if name in inputs and inputs[name].ndim), None)
-    return 1 if first is None else len(first)
+    return next((len(inputs[name]) for name in names if getattr(inputs.get(name), "ndim", 0)), 1)
 
 
 def begins_late(inputs: dict) -> bool:
