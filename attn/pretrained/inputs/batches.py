@@ -247,7 +247,9 @@ def can_be_told_apart(inputs: dict) -> bool:
     """Say whether inputs hold several texts or padding, and every tensor has an entry for each text."""
     count = size(inputs)
     padded = any(not mask.all() for mask in masks(inputs).values())
-    return (count > 1 or padded) and all(len(value) in (1, count) for value in inputs.values() if getattr(value, "ndim", 0))
+    return (count > 1 or padded) and all(
+        len(value) in (1, count) for value in inputs.values() if getattr(value, "ndim", 0)
+    )
 
 
 def with_padding(inputs: dict, row: int, named: Prepared) -> dict:

@@ -76,6 +76,7 @@ class OneOfBatch(NamedTuple):
             options=options,
             hidden=None,
             given=None,
+            own_weights=None if call.own_weights is None else lambda: self._square(call.own_weights()),
         )
 
     def _rows(self, length: int) -> slice:
