@@ -158,13 +158,13 @@ def test_the_verdict_is_on_each_text_and_on_all(tokenizer, side):
         count = len(tokenizer(text)["input_ids"])
         assert (finding.holds, finding.number) == (True, f"{count} of {count} ids")
     verdict = pretrained.verdict_of(recording)
-    assert str(verdict.input) == "3 of 3 texts were given as the model's own preparation makes each alone"
+    assert str(verdict.input) == "3 of 3 texts as the model's own preparation makes each alone"
     assert (verdict.input.holds, verdict.attention.holds) == (True, True)
     recording.batch[1].inputs["input_ids"][0, 2] += 1
     wrong = pretrained.verdict_of(recording).input
     assert wrong.holds is False
-    assert str(wrong).startswith("2 of 3 texts were given as")
-    assert "of text 2, 14 of 15 ids are those of its own tokenizer: input_ids at 2 must be" in str(wrong)
+    assert str(wrong).startswith("2 of 3 texts as")
+    assert "of text 2, 14 of 15 ids as its own tokenizer makes them: input_ids at 2 must be" in str(wrong)
 
 
 def test_one_text_in_a_list_is_that_text(tokenizer):

@@ -231,7 +231,7 @@ def not_recorded(loaded: Loaded) -> Finding:
 def _each_text(findings):
     """Put together what was found of the texts of a batch, whose padding is left out."""
     good = sum(finding.holds is True for finding in findings)
-    number, words = f"{good:,} of {len(findings):,} texts", "were given as the model's own preparation makes each alone"
+    number, words = f"{good:,} of {len(findings):,} texts", "as the model's own preparation makes each alone"
     short = next((row for row, finding in enumerate(findings) if finding.holds is not True), None)
     if short is None:
         return Finding(True, number, words)
