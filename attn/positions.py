@@ -32,7 +32,7 @@ def sinusoidal(
         paper they take turns.
     endpoint
         Whether the longest wave is ``2 * pi * base`` positions long, as in tensor2tensor, fairseq and
-        Whisper; `d_model` must then be even and at least 4. In the paper it falls one step short.
+        Whisper; an odd `d_model` then ends in a column of zeros. In the paper it falls one step short.
 
     Returns
     -------
@@ -41,7 +41,7 @@ def sinusoidal(
     Raises
     ------
     ValueError
-        If `n` is negative, `d_model` below 1, or the waves of `endpoint` do not fit it.
+        If `n` is negative or `d_model` below 1.
 
     Notes
     -----
@@ -65,9 +65,9 @@ def sinusoidal(
            [0.841471, 0.01    , 0.540302, 0.99995 ]])
     """
     whole_number("d_model", d_model, 1)
-    angles = _angles(n, d_model, base, endpoint)  # (n, ceil(d_model / 2))
-    waves = np.empty((n, d_model))
-    sines, cosines = _places(d_model, halves)
+    angles = _angles(n, d_model, base, endpoint)  # (n, ceil(d_model / 2)), or d_model // 2 with endpoint
+    waves = np.zeros((n, d_model))
+    sines, cosines = _places(d_model - d_model % 2 if endpoint else d_model, halves)
     waves[:, sines] = np.sin(angles)
     waves[:, cosines] = np.cos(angles[:, : d_model // 2])
     return waves
@@ -87,7 +87,7 @@ def wavelengths(d: int, *, base: float = 10000, endpoint: bool = False) -> np.nd
     Returns
     -------
     shape (ceil(d / 2),)
-        :math:`2\pi b^{2i/d}`, or :math:`2\pi b^{i/(d/2-1)}` with `endpoint`.
+        :math:`2\pi b^{2i/d}`. With `endpoint` (d // 2,), and :math:`2\pi b^{i/(d/2-1)}`.
 
     Notes
     -----
@@ -739,19 +739,15 @@ def _shaw_rows(table, n_q, n_k, width, left, query_offset):
 
 
 def _angles(n, d, base, endpoint=False):
-    """Return position times the speed of each pair, (n, ceil(d / 2))."""
+    """Return position times the speed of each pair, (n, pairs)."""
     if n < 0:
         raise ValueError(f"n must be at least 0, got {n}")
     return np.arange(n)[:, None] * float(base) ** -_exponents(d, endpoint)
 
 
 def _exponents(d, endpoint):
-    """Return the power of the base that slows each pair down, (ceil(d / 2),): from 0 to below 1, or to 1."""
-    if not endpoint:
-        return np.arange(0, d, 2) / d
-    if d < 4 or d % 2:
-        raise ValueError(f"endpoint needs an even number of waves of at least 4, got {d}")
-    return np.arange(d // 2) / (d // 2 - 1)
+    """Return the power of the base that slows each pair down: from 0 to below 1, or to 1."""
+    return np.arange(d // 2) / max(d // 2 - 1, 1) if endpoint else np.arange(0, d, 2) / d
 
 
 def _places(d, halves):

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from attn import charts, ui
-from attn.multi_head import divisors
+from attn.multi_head import divisors, merge_heads
 from attn.ui.controls.colour_scale import colour_scale_control, colour_scale_of
 from attn.ui.controls.mask import mask_controls
 from attn.ui.controls.sentence import (
@@ -15,6 +15,8 @@ from attn.ui.controls.sentence import (
     sentence_words,
 )
 from attn.ui.pages.heads import MODES, MOST_HEADS, TABS, Setup, compute_heads_page, heads_page_code, heads_page_picture
+
+KEYS_ALONE = " Where a word stands moves who looks at it, and not what it gives: its value has no position in it."
 
 page = ui.begin_page("heads", "What do several heads see at once?", Setup)
 
@@ -51,6 +53,16 @@ with st.sidebar:
         st.slider("d_k", 1, 64, key=page.key("d_k"), help="Numbers per query and key of a head.")
         st.slider("d_v", 1, 64, key=page.key("d_v"), help="Numbers per value of a head.")
         st.toggle("Output projection", key=page.key("project"), help="Multiply the concatenated heads by W_o.")
+        st.toggle(
+            "Output gate", key=page.key("gate"),
+            help="The token that asks lets more or less of each number of each head through (Qiu et al., 2025; "
+            "Qwen3-Next).",
+        )  # fmt: skip
+        st.toggle(
+            "Positions in the keys alone", key=page.key("key_positions"),
+            help="Keys are read from vectors with sinusoidal positions added, values from the same vectors without, as "
+            "DETR's decoder reads a picture (Carion et al., 2020).",
+        )  # fmt: skip
     if n and page.get("mode") == "self":
         mask_controls(page, n)
     colour_scale_control(page)
@@ -69,7 +81,8 @@ head = min(setup.head, num_heads) - 1
 
 scale = colour_scale_of(setup.colour, steps.weights)
 ui.page_reading(
-    f"{result.sharing} {ui.as_text(result.words)} One colour scale for all heads; click one to see it large.",
+    f"{result.sharing}{result.gating}{KEYS_ALONE if setup.source == 'random' and setup.key_positions else ''} "
+    f"{ui.as_text(result.words)} One colour scale for all heads; click one to see it large.",
     ui.page_formula("Z") + r"\quad\text{in each head}",
     f"weights: {' × '.join(map(str, steps.weights.shape))} · concatenation: {' × '.join(map(str, steps.concat.shape))}",
 )
@@ -109,6 +122,18 @@ def one_tab():
 def merged_tab():
     """Draw the heads side by side, and the output made of them."""
     widths, outputs = charts.counted(steps.concat.shape[1]), charts.counted(steps.output.shape[1])
+    if steps.gate is not None:
+        gate = merge_heads(steps.gate)
+        ui.page_figure(
+            charts.panels(
+                theme,
+                ui.page_width(),
+                charts.panel(gate, rows, widths, title="Gate", axes=("token", "number of a head")),
+            ),
+            "heads.gate",
+            tables={"gate": lambda: charts.csv(gate, rows, widths)},
+        )
+        st.caption("Each number of each head's context is multiplied by its gate, from 0 to 1, before the heads merge.")
     ui.page_figure(
         charts.beside(charts.concat_map(steps.concat, num_heads, rows, theme, title="Concatenation")),
         "heads.concat",

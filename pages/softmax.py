@@ -64,6 +64,25 @@ def sum_tab():
     )
 
 
+def sinks_tab():
+    """Draw the weights beside a sink, and those of the k largest."""
+    softmax.softmax_page_sink_controls(page, len(scores))
+    setup = page.commit()
+    beside, largest = softmax.softmax_page_sink_and_largest(setup, result)
+    ui.page_reading(
+        softmax.softmax_page_sink_words(setup, result),
+        r"a_j = \frac{e^{s_j/\tau}}{e^{s_0/\tau} + \sum_k e^{s_k/\tau}}",
+    )
+    ui.page_figure(
+        softmax.softmax_page_sink_picture(setup, result, width),
+        "softmax.sinks",
+        tables={
+            "beside_a_sink": lambda: charts.csv([beside], ["weight"], [*result.labels, "sink"]),
+            "largest": lambda: charts.csv([largest], ["weight"], result.labels),
+        },
+    )
+
+
 def plain_tab():
     """Draw attention without trained weights."""
     picture, words = softmax.softmax_page_without_weights(width)
@@ -91,6 +110,7 @@ SHOWN = {
     "gradient": gradient_tab,
     "scaling": scaling_tab,
     "sum": sum_tab,
+    "sinks": sinks_tab,
     "plain": plain_tab,
     "lookup": lookup_tab,
     "code": lambda: ui.page_code(softmax.softmax_page_code(setup, result, width)),

@@ -5,7 +5,7 @@ import streamlit as st
 from attn import charts, ui
 from attn.pretrained import ModelError
 from attn.ui.controls.mask import mask_controls, paint_mask
-from attn.ui.controls.positions import POSITION_HELP, POSITIONS
+from attn.ui.controls.positions import POSITIONS
 from attn.ui.controls.sentence import (
     need_sentence_words,
     say_if_sentence_cut,
@@ -45,11 +45,11 @@ with st.sidebar:
     st.selectbox(
         "Positions",
         POSITIONS,
-        format_func=POSITIONS.get,
+        format_func=lambda name: POSITIONS[name].title,
         key=page.key("positions"),
         help="What tells the head where a token stands.",
     )
-    st.caption(POSITION_HELP[page.get("positions")])
+    st.caption(POSITIONS[page.get("positions")].help)
     st.selectbox(
         "Divide the products by",
         DIVISORS,

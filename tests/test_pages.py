@@ -16,6 +16,8 @@ from attn.ui.controls.mask import MASKS
 from attn.ui.controls.positions import POSITIONS
 from attn.ui.controls.sentence import SentenceChoice
 from attn.ui.link import from_link
+from attn.ui.pages.heads import Setup as HeadsSetup
+from attn.ui.pages.heads import compute_heads_page
 from attn.ui.pages.home import WAYS
 from attn.ui.pages.step_by_step.stages import DIVISORS, MATRICES, STAGES
 from attn.ui.pages.step_by_step.walk import STEP_SOURCES
@@ -115,6 +117,25 @@ def test_every_option(page, name):
         assert notices(app) == []
 
 
+def test_a_gate_lets_a_part_of_each_number_through():
+    app = check(opened("heads", text="one two three", gate="1", tab="merged"))
+    (gate,) = matrices(app)["Gate"]
+    assert gate.shape == (3, 16)  # four heads of four numbers
+    told = " ".join(said(app))
+    assert f"The output gate lets {gate.min():.0%} to {gate.max():.0%} of each number through." in told
+    assert "Gate" not in matrices(opened("heads", tab="merged"))
+
+
+def test_positions_in_the_keys_alone_move_weights_and_not_values():
+    plain, apart = (
+        compute_heads_page(HeadsSetup(key_positions=key_positions)).steps for key_positions in (False, True)
+    )
+    np.testing.assert_array_equal(plain.value, apart.value)
+    np.testing.assert_array_equal(plain.query, apart.query)
+    assert np.abs(plain.weights - apart.weights).max() > 0.1
+    assert "its value has no position in it" in " ".join(said(opened("heads", key_positions="1")))
+
+
 @pytest.mark.parametrize(
     "params",
     [
@@ -125,6 +146,8 @@ def test_every_option(page, name):
         {"num_heads": "16", "num_kv_heads": "1", "d_model": "128", "d_k": "64", "d_v": "64"},
         {"num_heads": "6", "num_kv_heads": "4"},  # 4 does not divide 6: the largest divisor below is taken
         {"project": "0"},
+        {"gate": "1", "tab": "merged"},
+        {"mode": "cross", "key_positions": "1"},
     ],
     ids=str,
 )
@@ -453,7 +476,7 @@ def test_home_counts_what_it_offers():
     told = " ".join(said(check(opened("home"))))
     wrong = [route for route in ROUTES.values() if not route.right]
     assert (len(wrong), "seven look-alikes" in told) == (7, True)
-    assert (len(POSITIONS) - 1, "Five ways to tell attention the order" in told) == (5, True)
+    assert (len(POSITIONS) - 1, "Nine ways to tell attention the order" in told) == (9, True)
     eight, shared = (cost.cache_bytes(1, heads, 4, 4) for heads in (8, 2))
     assert (shared / eight, "a quarter of the cache" in told) == (1 / 4, True)
 
@@ -490,11 +513,14 @@ CODE = [
     ("step_by_step", {"source": "random", "positions": "relative", "mask": "blocks"}),
     ("step_by_step", {"source": "random", "positions": "alibi", "mask": "strided"}),
     ("step_by_step", {"source": "random", "positions": "sinusoidal", "mask": "causal_window"}),
+    ("step_by_step", {"source": "random", "positions": "xpos", "d_k": "6", "mask": "causal"}),
+    ("step_by_step", {"source": "random", "positions": "shaw", "stage": "masked"}),
     ("step_by_step", {"source": "pretrained", "layer": "3", "heads": "6", "head": "2", "mask": "prefix"}),
     ("heads", {"mask": "window"}),
     ("heads", {"source": "worked", "mask": "causal"}),
     ("heads", {"source": "worked", "mode": "cross"}),
     ("heads", {"mode": "cross", "project": "0", "num_kv_heads": "1"}),
+    ("heads", {"mode": "cross", "key_positions": "1", "gate": "1"}),
     ("masks", {"wrong": "wrong_axis"}),
     ("masks", {"source": "random", "mask": "padding", "wrong": "zeroed_context"}),
     ("masks", {"mask": "painted", "painted": painted((0, 0), (5, 1))}),

@@ -16,6 +16,10 @@ SAID = {
     "Longer texts": {
         "none": "as near as any other",
         "sinusoidal": "do not come round",
+        "halves": "do not come round",
+        "yarn": "show no angle that training never saw",
+        "xpos": "Far keys fade",
+        "shaw": "share one row",
         "learned": "The table ends",
         "rotary": "do not come round",
         "alibi": "times the weight of the nearest",
@@ -24,6 +28,10 @@ SAID = {
     "Only the distance counts": {
         "none": "nothing depends",
         "sinusoidal": "And one rotation",
+        "halves": "And one rotation",
+        "yarn": "only the distance counts",
+        "xpos": "only the distance counts",
+        "shaw": "only the distance counts",
         "learned": "free to treat",
         "rotary": "only the distance counts",
         "alibi": "only the distance counts",
@@ -122,10 +130,10 @@ def test_the_position_of_the_query_turns_the_hands_and_not_the_product():
     assert re.search(r"the product is \*\*(.+?)\*\*", words(further))[1] != products[0]
 
 
-@pytest.mark.parametrize("scheme", ["sinusoidal", "rotary", "alibi", "relative"])
+@pytest.mark.parametrize("scheme", [scheme for scheme in POSITIONS if scheme not in ("none", "learned")])
 def test_down_a_column_only_the_distance_counts(scheme):
     app = opened("positions", positions=scheme, tab="Only the distance counts")
-    turned = scheme in ("sinusoidal", "rotary")  # then the distance that was chosen, 3, is a column of its own
+    turned = POSITIONS[scheme].pairs  # then the distance that was chosen, 3, is a column of its own
     (found,) = (m for drawn in matrices(app).values() for m in drawn if m.shape == ((6, 8) if turned else (6, 7)))
     assert np.ptp(found, axis=0).max() < 1e-6
     assert np.ptp(found, axis=1).max() > 0.1
@@ -164,6 +172,48 @@ def test_pairs_too_slow_to_come_round():
     assert f"**{slow} of 32 pairs**" in told
 
 
+def test_the_last_wave_of_halves_is_the_one_that_the_paper_speaks_of():
+    told = words(opened("positions", positions="halves"))
+    assert "the last every **62,832**" in told
+    assert "10,000 · 2π" in told
+    assert round(positions.wavelengths(32, endpoint=True)[-1]) == 62832
+    check(opened("positions", positions="halves", d_model="7", tab="longer"), charts=3)
+
+
+def test_yarn_counts_its_pairs():
+    told = words(opened("positions", positions="yarn", stretch="16", d_k="64"))
+    turns = 512 / positions.wavelengths(64)
+    kept, slowed = (turns >= 32).sum(), (turns <= 1).sum()
+    assert f"**{kept} of 32** come round at least 32 times in 512 tokens and keep their speed" in told
+    assert f"**{slowed}** do so at most once and turn 16 times slower; {32 - kept - slowed} lie between" in told
+    assert "= **1.277**, scores by 1.631" in told
+    longer = words(opened("positions", positions="yarn", stretch="16", d_k="64", tab="longer"))
+    assert f"**{slowed} of 32 pairs** would not come round once in 512 tokens" in longer
+    assert "until 8,192 tokens are passed" in longer
+    slow = positions.yarn(8193, 64, 16, trained=512)[8192] <= positions.rotary(513, 64)[512] * (1 + 1e-9)
+    assert slow[turns <= 1].all()
+
+
+def test_xpos_fades():
+    told = words(opened("positions", positions="xpos"))
+    assert (
+        "512 tokens back the product keeps **28.6%** of its size in the fastest pair and 91.1% in the slowest" in told
+    )
+    zeta = (np.arange(8) / 8 + 0.4) / 1.4
+    assert [f"{share:.1%}" for share in zeta[[0, -1]]] == ["28.6%", "91.1%"]
+    products = matrices(opened("positions", positions="xpos"))["Equal query and key, turned: products"][0]
+    assert products[39, 0] < products[0, 39]  # back it fades, ahead it grows
+
+
+def test_another_query_makes_another_bias_of_the_same_rows():
+    drawn = matrices(opened("positions", positions="shaw", seed="3", d_k="6"))
+    (table,), (bias,) = drawn["Row of each distance"], drawn["What one query adds"]
+    np.testing.assert_allclose(table, np.random.default_rng(3).normal(size=(33, 6)), atol=1e-6)
+    query = np.random.default_rng(3).normal(size=(2, 1, 6))[0]
+    np.testing.assert_allclose(bias[0, 1], query @ table[17] / 6**0.5, atol=1e-6)
+    np.testing.assert_allclose(bias[0, 20:], bias[0, 16], atol=1e-6)
+
+
 def test_every_head_of_alibi_has_its_slope():
     app = check(opened("positions", positions="alibi", head="5"))
     (bias,) = matrices(app)["Bias of head 5"]
@@ -175,6 +225,10 @@ CODE = [
     {"positions": "learned"},
     {"positions": "relative"},
     {"positions": "alibi", "head": "3", "causal": "1"},
+    {"positions": "halves", "base": "1000"},
+    {"positions": "yarn", "stretch": "16"},
+    {"positions": "xpos", "causal": "1"},
+    {"positions": "shaw", "seed": "5"},
     {"positions": "rotary", "base": "100", "shuffle": "9", "text": 'It\'s "quoted" \\ here'},
     {"positions": "sinusoidal", "base": "500000", "d_model": "7", "seed": "3"},
 ]
@@ -200,6 +254,10 @@ def test_mean_weights_follow_every_choice_that_they_depend_on():
         "rotary": {"base": "100", "d_k": 8, "seed": 2, "causal": True},
         "alibi": {"head": 5, "d_k": 8, "causal": True},
         "relative": {"seed": 2, "d_model": 16},
+        "halves": {"base": "100", "d_model": 16},
+        "yarn": {"stretch": "32", "d_k": 8},
+        "xpos": {"base": "100", "d_k": 8},
+        "shaw": {"seed": 2, "d_k": 8},
     }
     for scheme, different in changes.items():
         usual = distances.distances_mean_weights(shuffle.Setup(positions=scheme))

@@ -53,6 +53,28 @@ def test_the_jacobian_is_that_of_the_scores_as_typed():
     np.testing.assert_allclose(jacobian.astype(float), ((up - down) / 2e-6).T, atol=1e-5)
 
 
+def test_what_a_sink_takes_and_what_the_largest_get():
+    app = check(opened("softmax", scores="2, 2, 1, -5", sink="1.0", top_k="2", tab="sinks"))
+    told = " ".join(said(app))
+    exponentials = np.exp([2.0, 2, 1, -5])
+    share = np.e / (np.e + exponentials.sum())
+    assert f"score 1 that gives nothing: it takes **{share:.1%}**, and the weights sum to {1 - share:.3g}" in told
+    lower = np.e / (np.e + exponentials.sum() * np.exp(-10))
+    assert f"with 10 less on every score it would take {lower:.1%}" in told
+    assert (
+        f"the 2 largest scores get weight (Zhao et al., 2019): **{exponentials[:2].sum() / exponentials.sum():.1%}**"
+        in told
+    )
+    app.slider(key="softmax.top_k").set_value(1).run()
+    assert "the 2 largest scores get weight" in " ".join(said(check(app)))  # equal ones are kept together
+    assert app.query_params["top_k"] in ("1", ["1"])
+
+
+def test_off_by_one_says_nothing_where_nothing_fits():
+    told = " ".join(said(opened("softmax", scores="0", shift="-1000.0", tab="sinks")))
+    assert "it takes **100.0%**, and the weights sum to 0." in told
+
+
 def test_attention_without_any_weights():
     found = matrices(check(opened("softmax", tab="Without weights")))
     np.testing.assert_allclose(found["Context"][0][1], [0.4419, 0.6515, 0.5683], atol=1e-4)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from attn import MultiHead, MultiHeadParameters, charts, cost, multi_head
+from attn import MultiHead, MultiHeadParameters, charts, cost, multi_head, positions
 from attn.data import examples
 from attn.ui.controls.colour_scale import COLOURS
 from attn.ui.controls.mask import MaskChoice, mask_of
@@ -36,6 +36,8 @@ class Setup(SentenceChoice, MaskChoice):
     d_k: int = link_whole(4, 1, 64)
     d_v: int = link_whole(4, 1, 64)
     project: bool = link_flag(True)
+    gate: bool = link_flag(False)
+    key_positions: bool = link_flag(False)
     head: int = link_whole(1, 1, MOST_HEADS)
     colour: str = link_choice("auto", COLOURS)
     tab: str = link_choice("one", TABS, OLD_TABS)
@@ -50,7 +52,7 @@ class ManyHeads(NamedTuple):
     steps: MultiHead
     hidden: np.ndarray  # (n_q, n_k)
     words: str
-    made: tuple  # settings and steps of the code that makes ``x``, ``memory``, ``parameters`` and ``mask``
+    made: tuple  # settings and steps of the code that makes the inputs, ``parameters`` and ``mask``
 
     @property
     def sharing(self):
@@ -63,6 +65,14 @@ class ManyHeads(NamedTuple):
         if p.num_kv_heads == 1:
             return f"{p.num_heads} query heads share one key/value head (multi-query attention)."
         return f"{p.num_heads} query heads share {p.num_kv_heads} key/value heads (grouped-query attention)."
+
+    @property
+    def gating(self):
+        """What the output gate does, as a sentence; nothing without one."""
+        if self.steps.gate is None:
+            return ""
+        least, most = self.steps.gate.min(), self.steps.gate.max()
+        return f" The output gate lets {least:.0%} to {most:.0%} of each number through."
 
     @property
     def saved(self):
@@ -85,9 +95,9 @@ def compute_heads_page(setup):
     ManyHeads
     """
     if setup.source == "worked":
-        x, memory, parameters, tokens, memory_tokens, settings, steps = _worked(setup)
+        inputs, parameters, tokens, memory_tokens, settings, steps = _worked(setup)
     else:
-        x, memory, parameters, tokens, memory_tokens, settings, steps = _random(setup)
+        inputs, parameters, tokens, memory_tokens, settings, steps = _random(setup)
     n_q, n_k = len(tokens), len(memory_tokens)
     if setup.mode == "cross":
         mask, line, words = None, "None", "Every token may look at every token there."
@@ -96,17 +106,17 @@ def compute_heads_page(setup):
         mask, line = mask_of(setup, n_q)
         hidden, words = ~np.broadcast_to(mask.visible, (n_q, n_k)), mask.words
     made = settings | {"mask": Source(line)}, steps
-    return ManyHeads(tokens, memory_tokens, parameters, _attend(x, memory, parameters, mask), hidden, words, made)
+    return ManyHeads(tokens, memory_tokens, parameters, _attend(*inputs, parameters, mask), hidden, words, made)
 
 
 def _worked(setup):
     """Return the worked example's inputs, its four heads or its cross-attention, and the code that makes them."""
     e = examples.worked_example()
-    made = {"e": Source("attn.examples.worked_example()"), "x": Source("e.x")}
+    made = {"e": Source("attn.examples.worked_example()"), "x": Source("e.x"), "value_memory": Source("None")}
     if setup.mode == "self":
         made |= {"memory": Source("x"), "parameters": Source("attn.examples.worked_example_heads()")}
         made |= {"tokens": Source("e.tokens"), "memory_tokens": Source("tokens")}
-        return e.x, e.x, examples.worked_example_heads(), e.tokens, e.tokens, made, ()
+        return (e.x, e.x, None), examples.worked_example_heads(), e.tokens, e.tokens, made, ()
     memory = examples.worked_example_memory()
     names = tuple(f"x{row + 1}" for row in range(len(memory)))
     made |= {
@@ -115,41 +125,44 @@ def _worked(setup):
         "tokens": Source("e.tokens"),
         "memory_tokens": names,
     }
-    return e.x, memory, MultiHeadParameters(e.w_q, e.w_k, e.w_v), e.tokens, names, made, ()
+    return (e.x, memory, None), MultiHeadParameters(e.w_q, e.w_k, e.w_v), e.tokens, names, made, ()
 
 
 def _random(setup):
     """Return a sentence, one to read from, random vectors and weights, and the code that makes them."""
     tokens = sentence_words(setup.text)
     second = sentence_words(setup.second) if setup.mode == "cross" else tokens
-    x, memory = _vectors(tokens, second, setup.d_model, setup.seed)
-    names = ("d_model", "seed", "num_heads", "num_kv_heads", "d_k", "d_v", "project")
+    names = ("d_model", "seed", "num_heads", "num_kv_heads", "d_k", "d_v", "project", "gate")
     settings = {name: getattr(setup, name) for name in names}
+    inputs = _vectors(tokens, second, setup.d_model, setup.seed, setup.key_positions)
     parameters = _random_heads(**settings)
     cross = Source(f"attn.examples.split_words({setup.second!r})[:{len(second)}]")
     made = {
         "tokens": Source(f"attn.examples.split_words({setup.text!r})[:{len(tokens)}]"),
         "memory_tokens": cross if setup.mode == "cross" else Source("tokens"),
     }
-    steps = (("x, memory", _vectors), ("parameters", _random_heads))
-    return x, memory, parameters, tokens, second, made | settings, steps
+    steps = (("x, memory, value_memory", _vectors), ("parameters", _random_heads))
+    return inputs, parameters, tokens, second, made | settings | {"key_positions": setup.key_positions}, steps
 
 
-def _vectors(tokens, memory_tokens, d_model, seed):
-    """Return random vectors for the tokens that ask and for those that are read."""
+def _vectors(tokens, memory_tokens, d_model, seed, key_positions):
+    """Return random vectors for the tokens that ask and for those that are read, by keys and by values."""
     x, memory = (examples.random_example(words, d_model, 1, 1, seed).x for words in (tokens, memory_tokens))
-    return x, memory
+    value_memory = memory
+    if key_positions:
+        memory = memory + positions.sinusoidal(len(memory), d_model)
+    return x, memory, value_memory
 
 
-def _random_heads(d_model, num_heads, num_kv_heads, d_k, d_v, project, seed):
+def _random_heads(d_model, num_heads, num_kv_heads, d_k, d_v, project, gate, seed):
     """Return heads with random matrices."""
     rng, widths = np.random.default_rng(seed), {"num_kv_heads": num_kv_heads, "d_k": d_k, "d_v": d_v}
-    return multi_head.draw_parameters(rng, d_model, num_heads, **widths, output_projection=project)
+    return multi_head.draw_parameters(rng, d_model, num_heads, **widths, output_projection=project, output_gate=gate)
 
 
-def _attend(x, memory, parameters, mask):
+def _attend(x, memory, value_memory, parameters, mask):
     """Attend with all heads."""
-    return multi_head.multi_head_attention(x, parameters, memory, mask)
+    return multi_head.multi_head_attention(x, parameters, memory, mask, value_memory=value_memory)
 
 
 def heads_page_picture(steps, parameters, hidden, rows, columns, head, scale, theme, room):

@@ -75,7 +75,7 @@ WAYS = (  # page, icon, title, what it shows, settings
         "pages/positions.py",
         ":material/format_list_numbered:",
         "Shuffle the words",
-        "Without positions nothing but the order of the rows changes. Five ways to tell attention the order.",
+        "Without positions nothing but the order of the rows changes. Nine ways to tell attention the order.",
         {"positions": "none"},
     ),
 )

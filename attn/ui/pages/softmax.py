@@ -12,6 +12,7 @@ from attn.charts.labels import number
 from attn.charts.plane import least_plane
 from attn.data import examples
 from attn.functional import share_of_sum, softmax_jacobian
+from attn.masks import top_k
 from attn.ui.link import link_choice, link_real, link_string, link_whole
 from attn.ui.page import page_theme
 from attn.ui.shown_code import LIGHT, shown_code
@@ -23,6 +24,7 @@ TABS = {
     "gradient": "Gradient",
     "scaling": "Why divide by √d_k?",
     "sum": "Divide by the sum",
+    "sinks": "A sink, or the k largest",
     "plain": "Without weights",
     "lookup": "Look it up",
     "code": "Code",
@@ -59,6 +61,8 @@ class Setup:
     keys: int = link_whole(16, 2, 64)
     seed: int = link_whole(0, 0, 9999)
     lookup: str = link_choice("third", LOOKUPS)
+    sink: float = link_real(0.0, -20, 20)
+    top_k: int = link_whole(2, 1, MOST)
     tab: str = link_choice("gradient", TABS, OLD_TABS)
 
 
@@ -295,6 +299,66 @@ def softmax_page_by_sum(result, width):
         "softmax is used."
     )
     return picture, words, shares
+
+
+def softmax_page_sink_controls(state, n):
+    """Draw the score of the sink and how many keys are kept, for `n` scores."""
+    state.clamp("top_k", 1, n)
+    with st.container(horizontal=True):
+        st.slider(
+            "Score of the sink", -20.0, 20.0, step=0.5, key=state.key("sink"), width=260,
+            help="One more key, which takes weight and gives nothing. At 0 this is the softmax off by one.",
+        )  # fmt: skip
+        if n > 1:
+            st.slider(
+                "Keep the largest", 1, n, key=state.key("top_k"), width=260,
+                help="Only so many of the largest scores get any weight; equal ones are kept together.",
+            )  # fmt: skip
+
+
+def softmax_page_sink_and_largest(setup, result):
+    """Return the weights beside a sink, with its own share last, and the weights of the k largest alone."""
+    scaled = result.shifted / setup.temperature
+    beside = softmax(scaled, sinks=[setup.sink / setup.temperature])
+    kept = top_k(scaled[None], setup.top_k).visible[0]
+    return np.append(beside, 1 - beside.sum()), softmax(np.where(kept, scaled, -np.inf))
+
+
+def softmax_page_sink_picture(setup, result, width):
+    """Draw the weights as they are, beside a sink, and of the k largest alone."""
+    beside, largest = softmax_page_sink_and_largest(setup, result)
+    shown = (
+        ("Softmax", result.weights, result.labels),
+        ("Beside a sink", beside, [*result.labels, "sink"]),
+        ("The largest alone", largest, result.labels),
+    )
+    return charts.beside(
+        *(
+            charts.bars(weights, labels, page_theme(), title=title, kind="weights", width=_bar_width(width))
+            for title, weights, labels in shown
+        )
+    )
+
+
+def softmax_page_sink_words(setup, result):
+    """Say what the sink takes, and what the k largest get of what the others lose."""
+    beside, largest = softmax_page_sink_and_largest(setup, result)
+    lower = softmax((result.shifted - 10) / setup.temperature, sinks=[setup.sink / setup.temperature])
+    kept = int((largest > 0).sum())
+    share = float(result.weights[largest > 0].sum())
+    return (
+        f"Softmax must give away all of its weight, even where nothing fits. A sink is one more key of score "
+        f"{number(setup.sink)} that gives nothing: it takes **{beside[-1]:.1%}**, and the weights sum to "
+        f"{number(float(beside[:-1].sum()))}. At 0 its e⁰ is the 1 in the sum below of the softmax “off by one” "
+        f"(Miller, 2023); gpt-oss trains a sink for each head. Now more than differences counts: with 10 less on "
+        f"every score it would take {1 - lower.sum():.1%}. On the right only the {_largest(kept)} "
+        f"weight (Zhao et al., 2019): **{share:.1%}** of the whole becomes 100%."
+    )
+
+
+def _largest(kept):
+    """Say how many of the largest scores get weight."""
+    return "largest score gets" if kept == 1 else f"{kept} largest scores get"
 
 
 def softmax_page_without_weights(width):

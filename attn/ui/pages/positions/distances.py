@@ -7,9 +7,9 @@ from attn import charts, positions, scaled_dot_product_attention
 from attn.charts.labels import number
 from attn.data import examples
 from attn.ui import models
-from attn.ui.controls.positions import POSITIONS, positions_of
-from attn.ui.pages.positions.schemes import TRAINED, schemes_cosines, schemes_last_bucket, schemes_wavelengths
-from attn.ui.pages.positions.shuffle import D_V, NUM_HEADS, shuffle_hidden, shuffle_scheme_name
+from attn.ui.controls.positions import POSITIONS, SHAW_REACH, TRAINED, positions_of, shaw_table
+from attn.ui.pages.positions.schemes import schemes_cosines, schemes_fading, schemes_last_bucket, schemes_wavelengths
+from attn.ui.pages.positions.shuffle import D_V, NUM_HEADS, shuffle_hidden
 from attn.ui.width import page_width
 
 NEAR = 16  # keys that count as near
@@ -28,7 +28,7 @@ def distances_picture(setup, theme):
     offsets = np.arange(1 - WORDS, 1 if setup.causal else WORDS)
     parts = [charts.Curve("no positions", offsets, _by_offset(without, offsets), theme.muted, dashed=True)]
     if setup.positions != "none":
-        name = shuffle_scheme_name(setup.positions)
+        name = POSITIONS[setup.positions].name
         parts.append(charts.Curve(name, offsets, _by_offset(weights, offsets), theme.weight_half))
     tall = int(min(420, page_width() * 0.34))
     options = {
@@ -63,10 +63,15 @@ def distances_reading(setup):
         f"{told}, {without:.0%} without positions. "
         + {
             "sinusoidal": "What it favours comes of its matrices: these are random, training would shape them.",
+            "halves": "What it favours comes of its matrices: these are random, training would shape them.",
             "learned": "At the start of training the rows are too small to matter.",
             "rotary": "Between unrelated words, as these are, rotation favours no distance; a head can learn to.",
+            "yarn": "Between unrelated words, as these are, rotation favours no distance, stretched or not.",
+            "xpos": f"Between unrelated words, as these are, rotation favours no distance, and over {WORDS} tokens the "
+            "scores have hardly begun to fade.",
             "alibi": "ALiBi favours near keys from the start, with nothing to learn.",
             "relative": "Each distance has its number, here a random one; training would shape them.",
+            "shaw": "Each distance has its row, here a random one, and each query makes of it what it likes.",
         }[setup.positions]
     )
 
@@ -91,6 +96,8 @@ def distances_mean_weights(setup, scheme=None):
     """Return the weights of this head, averaged over sentences of random words, (WORDS, WORDS)."""
     scheme = scheme or setup.positions
     varied = {"head": setup.head - 1} if scheme == "alibi" else {"base": int(setup.base)}
+    if scheme == "yarn":
+        varied["stretch"] = int(setup.stretch)
     return _mean_weights(scheme, setup.d_model, setup.d_k, setup.seed, setup.causal, **varied)
 
 
@@ -100,13 +107,10 @@ def _mean_weights(scheme, d_model, d_k, seed, causal, **varied):
     e = examples.random_example((), d_model, d_k, D_V, seed)
     keywords, _ = positions_of(scheme, WORDS, d_model, d_k, seed, **varied)
     x = np.random.default_rng(seed).normal(size=(COUNT, WORDS, d_model)) + keywords.get("added", 0)
-    rotate = keywords.get("rotate", lambda each: each)
+    query, key = positions.turned(x @ e.w_q, x @ e.w_k, keywords.get("rotate"))
+    bias = keywords.get("bias")
     attention = scaled_dot_product_attention(
-        rotate(x @ e.w_q),
-        rotate(x @ e.w_k),
-        np.zeros((COUNT, WORDS, 1)),
-        bias=keywords.get("bias"),
-        causal=causal,
+        query, key, np.zeros((COUNT, WORDS, 1)), bias=bias(query) if callable(bias) else bias, causal=causal
     )
     return attention.weights.mean(axis=0)
 
@@ -130,22 +134,31 @@ def distances_longer_controls(state):
 def _profile(setup, scheme, n):
     """Return what position alone adds to the score of a key so many tokens before the query, (n,).
 
-    The contents of all tokens are alike: for rotary positions a query and a key of ones, for sinusoidal
-    ones the positions themselves. A learned table ends, and so does its profile, of cosines.
+    The contents of all tokens are alike: for rotary positions and relative keys a query and a key of ones,
+    for sinusoidal ones the positions themselves. A learned table ends, and so does its profile, of cosines.
     """
     if scheme == "learned":
         near = schemes_cosines(models.model_position_table())
         return np.array([near.diagonal(-distance).mean() for distance in range(min(n, len(near)))])
-    if scheme in ("sinusoidal", "rotary"):
-        width = setup.d_model if scheme == "sinusoidal" else setup.d_k
-        speed = 2 * np.pi / positions.wavelengths(width, base=int(setup.base))  # (pairs,)
-        products = np.cos(np.arange(n)[:, None] * speed).sum(axis=1) * (1 if scheme == "sinusoidal" else 2)
-        return products / np.sqrt(width)
+    if POSITIONS[scheme].pairs:
+        back, speed = np.arange(n)[:, None], 2 * np.pi / schemes_wavelengths(setup, scheme)  # (n, 1), (pairs,)
+        pairs = np.cos(back * speed)  # (n, pairs)
+        if scheme == "xpos":
+            first, second = positions.xpos_factors(2, setup.d_k)
+            pairs *= (second / first) ** back
+        if scheme == "yarn":
+            pairs *= positions.yarn_factor(int(setup.stretch)) ** 2
+        if POSITIONS[scheme].pairs == "d_model":  # a sine and a cosine, of length 1
+            return pairs.sum(axis=1) / np.sqrt(setup.d_model)
+        return 2 * pairs.sum(axis=1) / np.sqrt(setup.d_k)  # two ones
     if scheme == "alibi":
         return -positions.alibi_slopes(NUM_HEADS)[setup.head - 1] * np.arange(n)
     if scheme == "relative":
         table = np.random.default_rng(setup.seed).normal(size=(32, 1))
         return positions.relative_bias(table, 1, n)[0, 0, ::-1]
+    if scheme == "shaw":
+        table = shaw_table(setup.seed, setup.d_k)
+        return positions.shaw_bias(np.ones((1, setup.d_k)), table, n)[0, ::-1]
     return np.zeros(n)
 
 
@@ -172,12 +185,15 @@ def distances_longer_picture(setup, theme):
     """Draw what position adds at each distance, and how much weight stays near as the text grows."""
     width = page_width()
     wide = width >= 1100
-    options = {"marks": [(TRAINED, f"trained on {TRAINED}")], "width": int(width / 2 - 12) if wide else int(width)}
+    options = {
+        "marks": [(TRAINED, f"trained on {TRAINED}")],
+        "width": int(width / 2 - 12) if wide else int(width),
+    }
     options["height"] = int(min(400, max(300, width / 4)))
     tokens = "{:,.0f}".format
     own = _profile(setup, setup.positions, setup.n)
     at = np.unique(np.linspace(0, len(own) - 1, _POINTS).astype(int))
-    added = charts.Curve(shuffle_scheme_name(setup.positions), at, own[at], theme.weight_half)
+    added = charts.Curve(POSITIONS[setup.positions].name, at, own[at], theme.weight_half)
     title, what = "What position adds to a score", "added to the score"
     if setup.positions == "learned":
         title, what = "Cosine of two positions", "cosine"
@@ -204,16 +220,15 @@ def distances_longer_picture(setup, theme):
 def _shares(setup, theme):
     """Return a curve for every scheme, all but the chosen one dashed; a table says nothing of longer texts."""
     lengths = np.unique(np.geomspace(NEAR, setup.n, 60).astype(int))
-    return [
-        charts.Curve(
-            shuffle_scheme_name(scheme),
-            lengths,
-            _near_share(_profile(setup, scheme, setup.n), lengths),
-            dashed=scheme != setup.positions,
-        )
-        for scheme in POSITIONS
-        if scheme != "learned"
-    ]
+    curves = []
+    for scheme in POSITIONS:
+        try:
+            share = _near_share(_profile(setup, scheme, setup.n), lengths)
+        except ValueError:  # pairs need an even width
+            continue
+        if scheme != "learned":
+            curves.append(charts.Curve(POSITIONS[scheme].name, lengths, share, dashed=scheme != setup.positions))
+    return curves
 
 
 def distances_longer_reading(setup):
@@ -242,7 +257,26 @@ def distances_longer_reading(setup):
             f"{beyond}. The rule goes on for ever: from {schemes_last_bucket()} tokens on all distances share one "
             "bucket, so that none is new and none can be told from another."
         )
-    waves = schemes_wavelengths(setup)
+    if setup.positions == "shaw":
+        return (
+            f"{beyond}. The rule goes on for ever: from {SHAW_REACH} tokens on all distances share one row, so that "
+            "none is new and none can be told from another."
+        )
+    if setup.positions == "xpos":
+        kept = schemes_fading(setup, TRAINED)
+        return (
+            f"{beyond}. Far keys fade: {TRAINED} tokens back the fastest pair keeps {kept[0]:.0%} of its size "
+            f"and the slowest {kept[-1]:.0%}, twice as far back the squares of these. A score that fades to 0 still "
+            "takes weight: the softmax gives it e⁰."
+        )
+    waves = schemes_wavelengths(setup, "rotary" if setup.positions == "yarn" else None)
+    if setup.positions == "yarn":
+        stretched = TRAINED * int(setup.stretch)
+        return (
+            f"{beyond}. **{(waves > TRAINED).sum()} of {len(waves)} pairs** would not come round once in "
+            f"{TRAINED} tokens; they turn {setup.stretch} times slower, and show no angle that training never "
+            f"saw until {stretched:,} tokens are passed."
+        )
     return (
         f"{beyond}. The formula goes on for ever, but **{(waves > TRAINED).sum()} of {len(waves)} pairs** do not come "
         f"round once in {TRAINED} tokens: beyond, they show angles that training never saw. A larger base makes them "

@@ -8,10 +8,10 @@ import streamlit as st
 from attn import charts, positions
 from attn.charts.labels import number
 from attn.ui import models
+from attn.ui.controls.positions import POSITIONS, SHAW_REACH, TRAINED, shaw_table
 from attn.ui.pages.positions.shuffle import NUM_HEADS, shuffle_scheme_keywords
 from attn.ui.width import page_width
 
-TRAINED = 512  # positions in the table of the default model
 _SHOWN = 40  # positions that the picture of a scheme shows
 _FAR = 256  # tokens among which every bucket has a distance
 _DIALS = 6
@@ -28,16 +28,33 @@ class Part(NamedTuple):
 
     values: np.ndarray  # (positions, anything)
     options: dict  # keywords of `attn.charts.panel`
+    rows: list[str] | None = None  # names of the rows; by default they are counted
+
+    @property
+    def names(self):
+        """Names of rows and columns."""
+        rows, columns = map(charts.counted, self.values.shape)
+        return self.rows or rows, columns
 
 
 def _parts_of(setup):
     """Return the matrices of the scheme's picture, that which the scheme works with first."""
-    make = {"sinusoidal": _waves, "learned": _table, "rotary": _turns, "alibi": _slopes, "relative": _buckets}
+    make = {
+        "sinusoidal": _waves,
+        "halves": _waves,
+        "learned": _table,
+        "rotary": _turns,
+        "yarn": _turns,
+        "xpos": _fading_turns,
+        "alibi": _slopes,
+        "relative": _buckets,
+        "shaw": _distance_rows,
+    }
     return make[setup.positions](setup) if setup.positions in make else []
 
 
 def _waves(setup):
-    waves = positions.sinusoidal(_SHOWN, setup.d_model, base=int(setup.base))
+    waves = shuffle_scheme_keywords(setup, _SHOWN)[0]["added"]
     added = {"title": "What is added", "kind": "signed", "axes": ("position", "dimension")}
     return [Part(waves, added), Part(waves @ waves.T, {"title": "Products of two positions", **_BOTH})]
 
@@ -55,13 +72,20 @@ def _table(setup):
 
 
 def _turns(setup):
-    angles = positions.rotary(_SHOWN, setup.d_k, base=int(setup.base))
-    ones = positions.rotate(np.ones((_SHOWN, setup.d_k)), angles)
+    angles = np.arange(_SHOWN)[:, None] * 2 * np.pi / schemes_wavelengths(setup)
+    ones = np.ones((_SHOWN, setup.d_k))
+    query, key = positions.turned(ones, ones, shuffle_scheme_keywords(setup, _SHOWN)[0]["rotate"])
     turned = {"title": "Cosine of turn", "kind": "signed", "axes": ("position", "pair")}
     return [
         Part(np.cos(angles), turned),
-        Part(ones @ ones.T, {"title": "Equal query and key, turned: products", "kind": "signed"}),
+        Part(query @ key.T, {"title": "Equal query and key, turned: products", "kind": "signed"}),
     ]
+
+
+def _fading_turns(setup):
+    factors = positions.xpos_factors(_SHOWN, setup.d_k)
+    grown = {"title": "Growth of a query", "kind": "magnitude", "scale": charts.Scale(name="factor")}
+    return [*_turns(setup), Part(factors, grown | {"axes": ("position", "pair")})]
 
 
 def _slopes(setup):
@@ -78,17 +102,29 @@ def _buckets(setup):
     ]
 
 
+def _distance_rows(setup):
+    table = shaw_table(setup.seed, setup.d_k)
+    query = np.random.default_rng(setup.seed).normal(size=(2, 1, setup.d_k))[0].repeat(_SHOWN, axis=0)
+    bias = shuffle_scheme_keywords(setup, _SHOWN)[0]["bias"](query)
+    rows = {"title": "Row of each distance", "kind": "signed", "axes": ("key − query", "dimension")}
+    return [
+        Part(table, rows, [str(distance) for distance in range(-SHAW_REACH, SHAW_REACH + 1)]),
+        Part(bias, {"title": "What one query adds", "kind": "signed"}),
+    ]
+
+
 def schemes_picture(setup, theme):
     """Draw the scheme: what is added, or by how much is turned, or the bias; None where there is nothing."""
     parts = _parts_of(setup)
     if not parts:
         return None
-    names = [[charts.counted(n) for n in part.values.shape] for part in parts]
     if setup.positions == "alibi":
-        ((bias, options),) = parts
+        (bias,) = parts
         size = int(min(600, page_width() * 0.45))
-        return charts.beside(_slope_bars(setup, theme), charts.heatmap(bias, *names[0], theme, size=size, **options))
-    matrices = [charts.panel(part.values, *name, **part.options) for part, name in zip(parts, names, strict=True)]
+        return charts.beside(
+            _slope_bars(setup, theme), charts.heatmap(bias.values, *bias.names, theme, size=size, **bias.options)
+        )
+    matrices = [charts.panel(part.values, *part.names, **part.options) for part in parts]
     return charts.panels(theme, page_width(), *matrices, tallest=int(min(640, max(440, page_width() * 0.4))))
 
 
@@ -108,16 +144,19 @@ def _slope_bars(setup, theme):
 
 def schemes_csv(setup):
     """Return what the scheme works with as comma-separated text."""
-    values = _parts_of(setup)[0].values
-    return charts.csv(values, *map(charts.counted, values.shape))
+    part = _parts_of(setup)[0]
+    return charts.csv(part.values, *part.names)
 
 
 def schemes_reading(setup):
     """Say how to read the picture of the scheme."""
     if setup.about_pairs:
-        what = "dimensions come round" if setup.positions == "sinusoidal" else "pairs come round"
+        what = "dimensions come round" if POSITIONS[setup.positions].pairs == "d_model" else "pairs come round"
         waves, paper = schemes_wavelengths(setup), positions.wavelengths(512)[-1]
         said = f"The first {what} every {waves[0]:.2f} positions, the last every **{waves[-1]:,.0f}**."
+        more = {"halves": _halves_reading, "yarn": _yarn_reading, "xpos": _xpos_reading}
+        if setup.positions in more:
+            return f"{said} {more[setup.positions](setup)}"
         if setup.positions != "sinusoidal":
             return said
         return (
@@ -138,6 +177,13 @@ def schemes_reading(setup):
             f"has e⁴ = {np.exp(4):.0f} times less weight than an equal one at the query's own place. Click another "
             "head."
         )
+    if setup.positions == "shaw":
+        return (
+            f"{2 * SHAW_REACH + 1} rows, one for each distance up to {SHAW_REACH} tokens to each side; what is farther "
+            "takes the last of its side. A row adds its product with the query: another query makes other numbers of "
+            "the same rows, which one number per distance cannot. A second table may go with the values; in the paper "
+            "keys alone do as well. The rows are trained; here they are drawn at random."
+        )
     buckets, exact = positions.relative_buckets(_FAR), len(_one_distance_buckets())
     unused = next(bucket for bucket in range(buckets.max()) if bucket not in buckets)
     return (
@@ -145,6 +191,36 @@ def schemes_reading(setup):
         f"the right. The first {exact} of a half hold one distance each, the other {exact} hold ever more, and from "
         f"{schemes_last_bucket()} on all share the last. Bucket {unused} is never used: it would hold keys 0 tokens to "
         "the right. One number is trained per bucket and head; here it is drawn at random."
+    )
+
+
+def _halves_reading(setup):
+    """Say what is other than in the paper."""
+    return (
+        f"The exponent ends at 1 and not at (d − 2)/d, so that the last wave is as long as the paper says: "
+        f"{int(setup.base):,} · 2π. All sines stand before all cosines, which no product of two positions sees."
+    )
+
+
+def _yarn_reading(setup):
+    """Say which pairs are slowed down, and by how much all grow."""
+    slower = schemes_wavelengths(setup) / schemes_wavelengths(setup, "rotary")
+    kept, slowed = (int(np.isclose(slower, by).sum()) for by in (1, int(setup.stretch)))
+    factor = positions.yarn_factor(int(setup.stretch))
+    return (
+        f"**{kept} of {len(slower)}** come round at least 32 times in {TRAINED} tokens and keep their speed; "
+        f"**{slowed}** do so at most once and turn {setup.stretch} times slower; {len(slower) - kept - slowed} lie "
+        f"between. Queries and keys grow by 0.1 ln {setup.stretch} + 1 = **{factor:.3f}**, scores by {factor**2:.3f}."
+    )
+
+
+def _xpos_reading(setup):
+    """Say how far keys fade."""
+    kept = schemes_fading(setup, TRAINED)
+    return (
+        f"Queries grow with the position and keys shrink: {TRAINED} tokens back the product keeps "
+        f"**{kept[0]:.1%}** of its size in the fastest pair and {kept[-1]:.1%} in the slowest. Keys further on would "
+        "gain as much, so that it is for a causal mask."
     )
 
 
@@ -165,9 +241,20 @@ def schemes_head_picker(state):
     return (lambda row: state.set(head=row + 1)) if state.get("positions") == "alibi" else None
 
 
-def schemes_wavelengths(setup):
-    """Return after how many positions each pair comes round under the chosen scheme."""
-    return positions.wavelengths(setup.turned_width, base=int(setup.base))
+def schemes_wavelengths(setup, scheme=None):
+    """Return after how many positions each pair comes round, under the chosen scheme or another."""
+    scheme, base = scheme or setup.positions, int(setup.base)
+    if scheme == "yarn":
+        _, speed = positions.yarn(2, setup.d_k, int(setup.stretch), trained=TRAINED, base=base)
+        return 2 * np.pi / speed
+    width = setup.d_model if POSITIONS[scheme].pairs == "d_model" else setup.d_k
+    return positions.wavelengths(width, base=base, endpoint=scheme == "halves")
+
+
+def schemes_fading(setup, distance):
+    """Return what is left of each pair of a product so many tokens back, with xPos."""
+    here, there = positions.xpos_factors(distance + 1, setup.d_k)[[0, -1]]
+    return there / here
 
 
 def schemes_cosines(table):
@@ -207,27 +294,31 @@ def schemes_dials_picture(setup, theme):
 WHAT = {  # what position gives to a query and a key, by scheme
     "none": "What is added to the score",
     "sinusoidal": "Product of both positions",
+    "halves": "Product of both positions",
     "learned": "Cosine of two rows of the trained table",
     "rotary": "One query times one key, both turned",
+    "yarn": "One query times one key, both turned",
+    "xpos": "One query times one key, both turned",
     "alibi": "What is added to the score",
     "relative": "What is added to the score",
+    "shaw": "What one query adds to the score",
 }
 
 
 def _given(setup, query_at, key_at):
     """Return what position gives to queries and keys at these places, in the shape they broadcast to."""
     n = int(max(np.max(query_at), np.max(key_at))) + 1
-    if setup.positions == "sinusoidal":
-        waves = positions.sinusoidal(n, setup.d_model, base=int(setup.base))
-        return (waves @ waves.T)[query_at, key_at]
     if setup.positions == "learned":
         return schemes_cosines(models.model_position_table())[query_at, key_at]
-    if setup.positions == "rotary":
-        vectors = np.random.default_rng(setup.seed).normal(size=(2, 1, setup.d_k))
-        angles = positions.rotary(n, setup.d_k, base=int(setup.base))
-        query, key = (positions.rotate(np.repeat(vector, n, axis=0), angles) for vector in vectors)
+    keywords, _ = shuffle_scheme_keywords(setup, n)
+    if "added" in keywords:
+        return (keywords["added"] @ keywords["added"].T)[query_at, key_at]
+    query, key = np.random.default_rng(setup.seed).normal(size=(2, 1, setup.d_k)).repeat(n, axis=1)
+    if "rotate" in keywords:
+        query, key = positions.turned(query, key, keywords["rotate"])
         return (query @ key.T)[query_at, key_at]
-    return shuffle_scheme_keywords(setup, n)[0].get("bias", np.zeros((n, n)))[query_at, key_at]
+    bias = keywords.get("bias", np.zeros((n, n)))
+    return (bias(query) if callable(bias) else bias)[query_at, key_at]
 
 
 def _relation(setup):
@@ -280,14 +371,15 @@ def schemes_relation_reading(setup):
     end = setup.at + setup.apart
     here = number(_given(setup, setup.at, end))
     sentence = f"For the query at {setup.at} and the key at {end} the product is **{here}**. {sentence}"
-    turns = setup.positions == "sinusoidal" and setup.d_model % 2 == 0
+    turns = POSITIONS[setup.positions].pairs == "d_model" and setup.d_model % 2 == 0
     return f"{sentence} {_shift_reading(setup)}" if turns else sentence
 
 
 def _shift_reading(setup):
     """Say how well one rotation moves every position along."""
-    waves = positions.sinusoidal(100 + setup.apart, setup.d_model, base=int(setup.base))
-    shift = positions.offset_matrix(setup.apart, setup.d_model, base=int(setup.base))
+    waves = shuffle_scheme_keywords(setup, 100 + setup.apart)[0]["added"]
+    other = setup.positions == "halves"
+    shift = positions.offset_matrix(setup.apart, setup.d_model, base=int(setup.base), halves=other, endpoint=other)
     error = float(np.abs(waves[:100] @ shift.T - waves[setup.apart :]).max())
     return (
         f"And one rotation, the same for all positions, turns each of them into the one {setup.apart} further on, "

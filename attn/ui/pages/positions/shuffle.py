@@ -9,7 +9,7 @@ import streamlit as st
 from attn import charts, one_head
 from attn.charts.labels import number
 from attn.data import examples
-from attn.ui.controls.positions import POSITION_HELP, POSITIONS, positions_of
+from attn.ui.controls.positions import POSITIONS, SHAW_REACH, TRAINED, positions_of
 from attn.ui.controls.sentence import sentence_words
 from attn.ui.link import link_choice, link_flag, link_string, link_whole
 from attn.ui.shown_code import LIGHT, Source, shown_code
@@ -17,6 +17,7 @@ from attn.ui.state import as_text
 from attn.ui.width import page_width
 
 BASES = {"100": "100", "1000": "1,000", "10000": "10,000", "100000": "100,000", "500000": "500,000"}
+STRETCHES = {"2": "2", "4": "4", "16": "16", "32": "32"}
 TABS = {
     "distance": "By distance",
     "relation": "Only the distance counts",
@@ -43,6 +44,7 @@ class Setup:
     seed: int = link_whole(1, 0, 9999)
     positions: str = link_choice("sinusoidal", POSITIONS)
     base: str = link_choice("10000", BASES)
+    stretch: str = link_choice("4", STRETCHES)
     head: int = link_whole(1, 1, NUM_HEADS)
     d_model: int = link_whole(32, 2, 128)
     d_k: int = link_whole(16, 2, 64)
@@ -56,12 +58,12 @@ class Setup:
     @property
     def about_pairs(self):
         """Whether the scheme turns pairs of numbers."""
-        return self.positions in ("sinusoidal", "rotary")
+        return POSITIONS[self.positions].pairs is not None
 
     @property
     def turned_width(self):
         """How many numbers the scheme turns, in pairs."""
-        return self.d_model if self.positions == "sinusoidal" else self.d_k
+        return self.d_model if POSITIONS[self.positions].pairs == "d_model" else self.d_k
 
 
 class Placed(NamedTuple):
@@ -134,9 +136,8 @@ def _in_both_orders(e, order, mask, positions):
 def shuffle_scheme_keywords(setup, n, scheme=None):
     """Return what the scheme gives to `attn.one_head.walk`, and the same as code."""
     scheme = scheme or setup.positions
-    return positions_of(
-        scheme, n, setup.d_model, setup.d_k, setup.seed, head=setup.head - 1, base=int(setup.base)
-    )  # fmt: skip
+    varied = {"head": setup.head - 1, "base": int(setup.base), "stretch": int(setup.stretch)}
+    return positions_of(scheme, n, setup.d_model, setup.d_k, setup.seed, **varied)
 
 
 def shuffle_order(n, seed):
@@ -162,7 +163,7 @@ def shuffle_scheme_controls(state):
     st.selectbox(
         "Positions",
         POSITIONS,
-        format_func=POSITIONS.get,
+        format_func=lambda name: POSITIONS[name].title,
         key=state.key("positions"),
         help="What tells attention where a token stands.",
     )
@@ -170,12 +171,17 @@ def shuffle_scheme_controls(state):
     st.caption(
         "Scores fall with distance, in each head at its own rate (Press et al., 2021)."
         if scheme == "alibi"
-        else POSITION_HELP[scheme]
+        else POSITIONS[scheme].help
     )
-    if scheme in ("sinusoidal", "rotary"):
+    if POSITIONS[scheme].pairs:
         st.select_slider(
             "Base", list(BASES), format_func=BASES.get, key=state.key("base"),
             help="The larger, the longer the waves. 10,000 in both papers; Llama 3 has 500,000.",
+        )  # fmt: skip
+    if scheme == "yarn":
+        st.select_slider(
+            "Stretch", list(STRETCHES), format_func=STRETCHES.get, key=state.key("stretch"),
+            help=f"How many times longer texts are to be than the {TRAINED} tokens of training.",
         )  # fmt: skip
     if scheme == "alibi":
         st.slider("Head", 1, NUM_HEADS, key=state.key("head"), help="Each of the eight heads has a slope of its own.")
@@ -204,12 +210,6 @@ def _picture(written, shuffled, difference, hidden, labels, others, theme, room)
     )
 
 
-def shuffle_scheme_name(scheme):
-    """Return a scheme as it stands in a sentence."""
-    names = {"none": "no positions", "alibi": "ALiBi", "relative": "a relative bias"}
-    return names.get(scheme, f"{scheme} positions")
-
-
 def shuffle_hidden(setup, n):
     """Return which cells the mask hides, (n, n)."""
     return ~np.tri(n, dtype=bool) if setup.causal else np.zeros((n, n), dtype=bool)
@@ -235,7 +235,7 @@ def shuffle_reading(setup, result):
         )
     return (
         f"Shuffled to “{shuffled}” and put back in order, weights differ by up to **{number(result.largest)}** with "
-        f"{shuffle_scheme_name(setup.positions)}, and by {number(without, 2)} without: "
+        f"{POSITIONS[setup.positions].name}, and by {number(without, 2)} without: "
         + ("the causal mask tells some of the order by itself." if setup.causal else "only the positions tell order.")
     )
 
@@ -247,10 +247,16 @@ def shuffle_formula(setup, role):
         "none": r"\mathrm{attention}(PX) = P\,\mathrm{attention}(X)",
         "sinusoidal": r"\begin{aligned}x_p &+ \mathrm{PE}_p\\ \mathrm{PE}_{p,2i} &= \sin(p\,/\,b^{2i/d})\\"
         r"\mathrm{PE}_{p,2i+1} &= \cos(p\,/\,b^{2i/d})\end{aligned}",
+        "halves": r"\begin{aligned}x_p &+ \mathrm{PE}_p\\ \mathrm{PE}_{p,i} &= \sin(p\,/\,b^{i/(d/2-1)})\\"
+        r"\mathrm{PE}_{p,d/2+i} &= \cos(p\,/\,b^{i/(d/2-1)})\end{aligned}",
         "learned": r"x_p + P_p, \qquad P \in \mathbb{R}^{n_{\max} \times d}",
         "rotary": rf"(R_i\,{q}_i)^\top (R_j\,{k}_j) = {q}_i^\top R_{{j-i}}\,{k}_j",
+        "yarn": rf"(f R'_i\,{q}_i)^\top (f R'_j\,{k}_j) = f^2\,{q}_i^\top R'_{{j-i}}\,{k}_j, \quad f = 0.1 \ln s + 1",
+        "xpos": rf"(\zeta^i R_i\,{q}_i)^\top (\zeta^{{-j}} R_j\,{k}_j) = {q}_i^\top \zeta^{{i-j}} R_{{j-i}}\,{k}_j",
         "alibi": rf"\frac{{{q}_i^\top {k}_j}}{{\sqrt{{d_k}}}} - m_h\,|i - j|, \quad m_h = 2^{{-8h/{NUM_HEADS}}}",
         "relative": rf"\frac{{{q}_i^\top {k}_j}}{{\sqrt{{d_k}}}} + b_{{\mathrm{{bucket}}(j - i)}}",
+        "shaw": rf"\frac{{{q}_i^\top ({k}_j + w_{{\mathrm{{clip}}(j - i)}})}}{{\sqrt{{d_k}}}}, "
+        rf"\quad -{SHAW_REACH} \le \mathrm{{clip}} \le {SHAW_REACH}",
     }[setup.positions]
 
 
@@ -263,10 +269,10 @@ def shuffle_by_scheme_picture(setup, theme):
     for scheme in POSITIONS:
         try:
             moved[scheme] = compute_shuffle(setup, scheme).largest
-        except ValueError:  # rotary positions need an even width
+        except ValueError:  # pairs need an even width
             continue
     bars = charts.bars(
-        list(moved.values()), [POSITIONS[scheme] for scheme in moved], theme, kind="magnitude",
+        list(moved.values()), [POSITIONS[scheme].title for scheme in moved], theme, kind="magnitude",
         title="Largest difference of a weight after shuffling and putting back",
         width=int(min(page_width() * 0.7, 900)), scale=charts.Scale(name="difference"),
         pick=charts.Pick("scheme", list(moved).index(setup.positions)),
