@@ -128,7 +128,9 @@ def merged_tab():
             charts.panels(
                 theme,
                 ui.page_width(),
-                charts.panel(gate, rows, widths, title="Gate", axes=("token", "number of a head")),
+                charts.panel(
+                    gate, rows, widths, title="Gate", axes=("token", "dimension"), scale=charts.Scale(1, name="gate")
+                ),
             ),
             "heads.gate",
             tables={"gate": lambda: charts.csv(gate, rows, widths)},

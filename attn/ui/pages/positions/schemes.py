@@ -14,6 +14,7 @@ from attn.ui.width import page_width
 
 _SHOWN = 40  # positions that the picture of a scheme shows
 _FAR = 256  # tokens among which every bucket has a distance
+_FAR_STEP = 64  # tokens from one row to the next where keys fade
 _DIALS = 6
 _STARTS = (0, 1, 5, 20, 100, 400)  # positions of the query at which one distance is looked at
 _OFFSETS = (0, 1, 2, 5, 10, 50, 100)  # distances
@@ -83,9 +84,10 @@ def _turns(setup):
 
 
 def _fading_turns(setup):
-    factors = positions.xpos_factors(_SHOWN, setup.d_k)
-    grown = {"title": "Growth of a query", "kind": "magnitude", "scale": charts.Scale(name="factor")}
-    return [*_turns(setup), Part(factors, grown | {"axes": ("position", "pair")})]
+    back = _FAR_STEP * np.arange(_SHOWN)
+    left = np.array([schemes_fading(setup, distance) for distance in back])  # (distances, pairs)
+    shown = {"title": "Left of a product", "kind": "magnitude", "scale": charts.Scale(1.0, name="share")}
+    return [*_turns(setup), Part(left, shown | {"axes": ("tokens back", "pair")}, [str(distance) for distance in back])]
 
 
 def _slopes(setup):
@@ -108,7 +110,7 @@ def _distance_rows(setup):
     bias = shuffle_scheme_keywords(setup, _SHOWN)[0]["bias"](query)
     rows = {"title": "Row of each distance", "kind": "signed", "axes": ("key − query", "dimension")}
     return [
-        Part(table, rows, [str(distance) for distance in range(-SHAW_REACH, SHAW_REACH + 1)]),
+        Part(table, rows, [f"{distance}".replace("-", "−") for distance in range(-SHAW_REACH, SHAW_REACH + 1)]),
         Part(bias, {"title": "What one query adds", "kind": "signed"}),
     ]
 

@@ -251,12 +251,12 @@ def shuffle_formula(setup, role):
         r"\mathrm{PE}_{p,d/2+i} &= \cos(p\,/\,b^{i/(d/2-1)})\end{aligned}",
         "learned": r"x_p + P_p, \qquad P \in \mathbb{R}^{n_{\max} \times d}",
         "rotary": rf"(R_i\,{q}_i)^\top (R_j\,{k}_j) = {q}_i^\top R_{{j-i}}\,{k}_j",
-        "yarn": rf"(f R'_i\,{q}_i)^\top (f R'_j\,{k}_j) = f^2\,{q}_i^\top R'_{{j-i}}\,{k}_j, \quad f = 0.1 \ln s + 1",
+        "yarn": rf"\begin{{aligned}}(f R'_i\,{q}_i)^\top (f R'_j\,{k}_j) &= f^2\,{q}_i^\top R'_{{j-i}}\,{k}_j\\"
+        r"f &= 0.1 \ln s + 1\end{aligned}",
         "xpos": rf"(\zeta^i R_i\,{q}_i)^\top (\zeta^{{-j}} R_j\,{k}_j) = {q}_i^\top \zeta^{{i-j}} R_{{j-i}}\,{k}_j",
         "alibi": rf"\frac{{{q}_i^\top {k}_j}}{{\sqrt{{d_k}}}} - m_h\,|i - j|, \quad m_h = 2^{{-8h/{NUM_HEADS}}}",
         "relative": rf"\frac{{{q}_i^\top {k}_j}}{{\sqrt{{d_k}}}} + b_{{\mathrm{{bucket}}(j - i)}}",
-        "shaw": rf"\frac{{{q}_i^\top ({k}_j + w_{{\mathrm{{clip}}(j - i)}})}}{{\sqrt{{d_k}}}}, "
-        rf"\quad -{SHAW_REACH} \le \mathrm{{clip}} \le {SHAW_REACH}",
+        "shaw": rf"\frac{{{q}_i^\top ({k}_j + w_{{\mathrm{{clip}}(j - i,\,\pm {SHAW_REACH})}})}}{{\sqrt{{d_k}}}}",
     }[setup.positions]
 
 
