@@ -4,52 +4,65 @@ import streamlit as st
 
 from attn import charts, pretrained, ui
 from attn.ui import models
+from attn.ui.controls.word_level import say_word_level, word_level_control
 from attn.ui.pages.home import MOST, Setup, home_code, home_picture, home_reading, home_sentence_control, home_ways_in
+from attn.ui.word_level import word_level_of
 
 page = ui.begin_page("home", "Who looks at whom?", Setup)
 
 home_sentence_control(page)
 setup = page.commit()
 if not setup.text.strip():
-    ui.page_ask(page, "Type a sentence above, and see where its words look.")
+    ui.page_ask(page, "Type a sentence above, and see where its tokens look.")
 
 try:
     result = models.model_reading(setup.text)
 except pretrained.ModelError as error:
     ui.page_ask(page, str(error), st.error)
 models.say_if_model_truncated(result)
-labels = [token.text for token in result.tokens]
-names = charts.token_labels(labels)
-query = min(setup.cell[0], len(labels) - 1)
-weights = models.model_layer_weights(setup.text, setup.layer - 1, setup.head - 1)[query]
+level = word_level_of(setup.level, result.tokens, result.tokens)
+labels, (names, _), (places, _) = [each.text for each in level.rows], level.labels, level.places
+query, _ = level.cell(setup.cell)
+weights = level.weights(models.model_layer_weights(setup.text, setup.layer - 1, setup.head - 1))[query]
 ui.page_reading(
     f"In layer {setup.layer}, head {setup.head} of all-MiniLM-L6-v2, "
-    f"{home_reading(result.tokens, names, weights, query)} "
-    "Click a word to see where it looks.",
+    f"{home_reading(level.rows, names, weights, query)} "
+    f"Click a {'word' if setup.level == 'words' else 'token'} to see where it looks.",
     ui.page_formula(),
 )
+say_word_level(level)
 ui.page_figure(
     home_picture(labels, weights, query, MOST, ui.page_theme(), ui.page_width()),
     "home.strip",
-    on_pick=lambda row, column: page.set(cell=(row, column)),
+    on_pick=lambda row, column: page.set(cell=(places[row], 0)),
     tables={"weights": lambda: charts.csv([weights], [names[query]], names)},
 )
 if len(labels) > MOST:
-    st.caption(f"The picture holds the first {MOST} of {len(labels)} tokens; Pretrained has them all.")
+    named = "words" if setup.level == "words" else "tokens"
+    st.caption(f"The picture holds the first {MOST} of {len(labels)} {named}; Pretrained has them all.")
 with st.container(horizontal=True, vertical_alignment="bottom"):
-    st.slider("Layer", 1, 6, key=page.key("layer"), width=220, help="From the first, next to the words, to the last.")
+    st.slider(
+        "Layer", 1, 6, key=page.key("layer"), width=220, help="From the first, next to the embeddings, to the last."
+    )
     st.slider("Head", 1, 12, key=page.key("head"), width=220, help="Each head of a layer looks in its own way.")
     with st.container(width=200):
-        ui.page_token_control(page, "Word that looks", names)
+        ui.page_token_control(page, "Who looks", names, 0, places)
+    with st.container(width=160):
+        word_level_control(page, result.tokens)
     st.page_link(
         "pages/pretrained.py",
         label="See this head beside the model's own",
         icon=":material/arrow_forward:",
-        query_params={"text": setup.text, "layer": str(setup.layer), "head": str(setup.head)},
+        query_params={
+            "text": setup.text,
+            "layer": str(setup.layer),
+            "head": str(setup.head),
+            "level": setup.level,
+        },
     )
 st.caption(
     f"Computed in {result.milliseconds:.0f} ms by the numpy package `attn` from the model's own weights: "
-    f"{len(labels)} tokens through 6 layers of 12 heads."
+    f"{len(result.tokens)} tokens through 6 layers of 12 heads."
 )
 
 with st.expander("Code"):

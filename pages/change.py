@@ -6,6 +6,7 @@ from attn import charts, pretrained, ui
 from attn.ui import jobs, models
 from attn.ui.controls.colour_scale import colour_scale_control
 from attn.ui.controls.model_and_text import (
+    TEXT_HELP,
     model_and_text_of,
     model_control,
     model_head_control,
@@ -13,6 +14,7 @@ from attn.ui.controls.model_and_text import (
     random_model_control,
 )
 from attn.ui.controls.sentence import sentence_control
+from attn.ui.controls.word_level import say_word_level, word_level_control
 from attn.ui.pages.change import charts as effect_charts
 from attn.ui.pages.change import effects, sweep, words, writing
 from attn.ui.pages.change.controls import (
@@ -36,7 +38,7 @@ look_for = preset_control(page)
 with st.sidebar:
     model_control(page, on_change=lambda: take_back_head_controls(page))
     random_model_control(page)
-    sentence_control(page, label="Text")
+    sentence_control(page, label="Text", help=TEXT_HELP)
 source = model_and_text_of(page)
 try:
     models.permit_model(source[0])
@@ -45,6 +47,7 @@ try:
         read = effects.effect_reading_controls(page, loaded)
     first = effects.effect_unchanged_run(read)
     with st.sidebar:
+        word_level_control(page, first.tokens, first.decoder_tokens or ())
         change_controls(page, first)
         model_head_control(page, first.num_heads)
         colour_scale_control(page)
@@ -111,6 +114,9 @@ def head_tab():
                 "after": lambda: charts.csv(look[1], *look[3:]),
             },
         )
+        say_word_level(effect_charts.change_chart_level(effect, setup), first.layers[setup.layer - 1].mask)
+        if change_paint_controls_open(setup) and setup.level == "words":
+            st.caption("A pattern is painted piece by piece, so the maps show pieces.")
 
 
 def downstream_tab():

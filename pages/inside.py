@@ -38,6 +38,7 @@ from attn.ui.pages.inside import (
     inside_together_control,
     inside_weights,
 )
+from attn.ui.word_level import word_level_of
 
 page = ui.begin_page("inside", "What does every head look at?", Setup)
 
@@ -47,7 +48,7 @@ try:
     source, loaded, recording = record_model_and_text(page, model_and_text_of(page))
 except pretrained.ModelError as error:
     model_refused(page, error)
-tables = models.model_metrics(*source)
+tables = models.model_metrics(*source, page.get("level"))
 
 with st.sidebar:
     inside_metric_controls(page, recording.layers)
@@ -84,14 +85,15 @@ def open_head(row, column=None):
 def follow(row, column):
     """Draw the lines from the query that was clicked, or to the key."""
     if row < 0:
-        page.set(cell=(setup.cell[0], column), follow="key")
+        page.set(cell=(setup.cell[0], places[1][column]), follow="key")
     else:
-        page.set(cell=(row, setup.cell[1]), follow="query")
+        page.set(cell=(places[0][row], setup.cell[1]), follow="query")
 
 
+level = word_level_of(setup.level, layer.query_tokens, layer.key_tokens)
 words, box = st.columns([3, 2], vertical_alignment="center")
 with words:
-    inside_reading(setup, tables, layer)
+    inside_reading(setup, tables, layer, level)
 with box:
     models.say_model_verdict(
         pretrained.weights_finding(loaded),
@@ -107,20 +109,21 @@ ui.page_figure(
     tables={setup.metric: lambda: charts.csv(numbers, *map(charts.counted, numbers.shape))},
 )
 
-rows, columns = (charts.token_labels([t.text for t in side]) for side in (layer.query_tokens, layer.key_tokens))
-weights = inside_weights(setup, loaded, layer)
-heads = inside_heads(setup)
+rows, columns = level.labels
+places = level.places
+weights = inside_weights(setup, loaded, layer, level)
+heads, named = inside_heads(setup), "words" if setup.level == "words" else "tokens"
 together = inside_mean(weights)
 what = ("Mean of heads " if len(heads) > 1 else "Head ") + ", ".join(str(head + 1) for head in heads)
 scale = colour_scale_of(setup.colour, together) if setup.measure == "weight" else {"kind": "magnitude"}
-row, column = (min(at, len(labels) - 1) for at, labels in zip(setup.cell, (rows, columns), strict=True))
+row, column = level.cell(setup.cell)
 
 
 def matrix_tab():
     """Draw the heads in view as a matrix, on a picture or along a sound."""
     if grid := pretrained.patch_grid(recording, layer):
         ui.page_figure(
-            inside_over_picture(source[2], grid, together[row], row, width),
+            inside_over_picture(source[2], level.on_patches(grid), together[row], row, width),
             "inside.patches",
             on_pick=lambda row, column: page.set(cell=(inside_patch_number(grid, row, column), setup.cell[1])),
             tables={"patches": lambda: charts.csv(together[[row]], [rows[row]], columns)},
@@ -131,7 +134,8 @@ def matrix_tab():
             "inside.sound",
             tables={"moments": lambda: charts.csv(together[[row]], [rows[row]], columns)},
         )
-    picture, choose = exact_window_panel(page, together, rows, columns, (row, column), what, **scale)
+    cell = row, column
+    picture, choose = exact_window_panel(page, together, rows, columns, cell, what, places=places, **scale)
     ui.page_figure(
         charts.panels(theme, width, picture, tallest=620),
         "inside.matrix",
@@ -148,10 +152,10 @@ def lines_tab():
         format_func=LINES.get,
         key=page.key("follow"),
         required=True,
-        help="Click a word on the left to see where it looks, on the right to see who looks at it.",
+        help="Click a token on the left to see where it looks, on the right to see who looks at it.",
     )
     if max(weights.shape[1:]) > charts.MOST_LINED:
-        st.caption(f"Lines are drawn between the first {charts.MOST_LINED} tokens.")
+        st.caption(f"Lines are drawn between the first {charts.MOST_LINED} {named}.")
     at = {"query": {"query": row}, "key": {"key": column}}.get(only, {})
     picture = charts.lines(weights, rows, columns, theme, heads=heads, select="token", across=int(width / 2), **at)
     ui.page_figure(charts.beside(picture), "inside.lines", on_pick=follow)
@@ -160,17 +164,17 @@ def lines_tab():
 def query_tab():
     """Draw one query: its keys in order, and the products of its score with one of them."""
     with st.container(horizontal=True):
-        ui.page_token_control(page, "Query", rows)
-        ui.page_token_control(page, "Key", columns, 1)
-    query, key = inside_one_product(layer, heads[0], row, column)
+        ui.page_token_control(page, "Query", rows, 0, places[0])
+        ui.page_token_control(page, "Key", columns, 1, places[1])
     title = f"Head {heads[0] + 1}: where {rows[row]} looks"
-    ui.page_figure(
-        charts.above(
-            query_row_bars(weights[0][row], columns, column, title, **scale),
-            query_row_products(query, key, rows[row], columns[column]),
-        ),
-        "inside.query",
-    )
+    bars = query_row_bars(weights[0][row], columns, column, title, **scale)
+    if setup.level == "words":
+        ui.page_figure(charts.beside(bars), "inside.query")
+        st.caption("Queries and keys belong to pieces: choose pieces in the sidebar to see their products.")
+        return
+    query, key = inside_one_product(layer, heads[0], row, column)
+    products = query_row_products(query, key, rows[row], columns[column])
+    ui.page_figure(charts.above(bars, products), "inside.query")
     st.markdown(inside_from_products_to_weight(layer, heads[0], row, column, query, key))
 
 
@@ -178,7 +182,7 @@ def heads_tab():
     """Draw every head of the model small."""
     of_kind = [one.index for one in recording.layers if one.kind == layer.kind]
     at = of_kind.index(layer.index), setup.head - 1
-    every = models.model_every_head(*source, layer.kind, MOSAIC)
+    every = models.model_every_head(*source, layer.kind, MOSAIC, setup.level)
     st.caption(f"Of long texts the first {MOSAIC} tokens. Click a head to open it.")
     picture = charts.mosaic(
         every, theme, title="All heads", pick=charts.Pick("head", at), width=width,
@@ -199,7 +203,7 @@ def rollout_tab():
             f"How much of each token of the text reaches each place after layer {setup.layer}, all layers up to it "
             "multiplied, with half of every token passing each layer by (Abnar and Zuidema, 2020)."
         )
-        mixed = models.model_rollout(*source, layer.index)
+        mixed = models.model_rollout(*source, layer.index, setup.level)
         picture = charts.panel(mixed, rows, columns, title="Rollout", **colour_scale_of(setup.colour, mixed))
         ui.page_figure(
             charts.panels(theme, width, picture, tallest=620),

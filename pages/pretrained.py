@@ -78,7 +78,7 @@ if needs_exact_window(result.own):
             page, result.own, result.rows, result.columns, "The model's own, whole", hidden=result.own_hidden, **scale
         )
     )
-places = part.row_places, part.column_places
+position = part.position
 
 
 def table_of(side):
@@ -92,7 +92,7 @@ ui.page_figure(
         part.own, part.scratch, part.own_hidden, part.hidden, part.rows, part.columns, scale, theme, width
     ),
     "pretrained.maps",
-    on_pick=lambda row, column: page.set(cell=(places[0][row], places[1][column])),
+    on_pick=lambda row, column: page.set(cell=position(row, column)),
     tables={"own": lambda: table_of("own"), "from_scratch": lambda: table_of("scratch")},
 )
 
@@ -125,9 +125,11 @@ def map_tab():
 def query_tab():
     """Draw one row of the weights, key by key."""
     with st.container(horizontal=True):
-        ui.page_token_control(page, "Query", charts.token_labels([token.text for token in layer.query_tokens]))
-        ui.page_token_control(page, "Key", charts.token_labels([token.text for token in layer.key_tokens]), 1)
+        for side, label in enumerate(("Query", "Key")):
+            ui.page_token_control(page, label, result.level.labels[side], side, result.level.places[side])
     ui.page_figure(charts.above(*pretrained_page_query_charts(setup, result, scale)), "pretrained.query")
+    if setup.level == "words":
+        st.caption("Queries and keys belong to pieces: choose pieces in the sidebar to see their products.")
 
 
 def matrices_tab():

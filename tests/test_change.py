@@ -391,6 +391,11 @@ def test_a_decoder_writes_with_and_without_the_changes(folder):
     assert app.query_params["step"] == "3"
     app.button(key="change.back_word").click().run()
     assert check(app).query_params["step"] == "2"
+    app.segmented_control(key="change.level").set_value("words").run()
+    row, words = texts[0].row(1, 1, 3), pretrained.words_of(texts[0].keys(1, 1))
+    strip = tables(check(app), "note", "position")[0]
+    assert list(strip["text"]) == [word.text for word in words]
+    assert list(strip["note"]) == [f"{row[list(word.pieces)].sum():.2f}" for word in words]
 
 
 def test_what_cannot_write_says_so(folder):

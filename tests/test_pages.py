@@ -496,6 +496,7 @@ def test_painting_goes_on_from_the_mask_in_view():
 
 CODE = [
     ("home", {"text": "The bank of the river.", "layer": "2", "cell": "3,0"}),
+    ("home", {"text": "An unbelievable tokenization.", "level": "words", "cell": "6,0"}),
     ("step_by_step", {"stage": "tokens"}),
     ("step_by_step", {"stage": "embeddings", "positions": "learned"}),
     ("step_by_step", {"stage": "projections", "matrix": "k", "source": "pretrained", "text": "Short."}),
@@ -532,6 +533,12 @@ CODE = [
     ("inside", {"metric": "entropy"}),
     ("inside", {"metric": "distance", "kept": "20,70", "order": "lowest"}),
     ("pretrained", {"unscaled": "1", "mask": "causal", "cut": "6", "pair": "Is it?"}),
+    (
+        "pretrained",
+        {"level": "words", "text": "An unbelievably playful tokenization.", "mask": "causal", "special": "0"},
+    ),
+    ("inside", {"level": "words", "text": "An unbelievably playful tokenization.", "metric": "distance"}),
+    ("inside", {"level": "words", "text": "An unbelievable tokenization.", "measure": "contribution"}),
 ]
 
 

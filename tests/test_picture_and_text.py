@@ -7,6 +7,7 @@ from attn import pretrained
 from attn.pretrained.families import tiny_models
 from attn.pretrained.recording import registry
 from attn.pretrained.recording.layer import Places
+from attn.ui.word_level import word_level_of
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -112,6 +113,16 @@ def test_several_pictures_are_told_apart(loaded):
     assert names[-1] == "picture 2, 4·4"
     at = [place for place, token in enumerate(recording.tokens) if token.picture == 1]
     assert pretrained.patch_grid(recording, recording.layers[-1], picture=1) == (4, 4, tuple(at))
+
+
+def test_patches_stay_apart_where_words_are_put_together(loaded):
+    recording = pretrained.record(loaded, "a cat <image>dog", images=picture())
+    layer = recording.layers[-1]
+    words = [word.text for word in layer.key_words if len(word.pieces) > 1]
+    assert words == ["cat", "dog"]
+    assert sum(len(word.pieces) == 1 for word in layer.key_words) == 16 + len(["a", "␣"])
+    level, grid = word_level_of("words", layer.query_tokens, layer.key_tokens), pretrained.patch_grid(recording, layer)
+    assert [level.columns[key].text for key in level.on_patches(grid).keys][:5] == ["1·1", "1·2", "1·3", "1·4", "2·1"]
 
 
 def test_the_chat_template_asks_the_question(folder, tmp_path):

@@ -266,6 +266,21 @@ def test_ids_alone_have_the_words_that_the_tokenizer_writes(minilm, byte_level):
     assert words(tokens.from_ids([5, 7], None)) == ["5", "7"]
 
 
+@pytest.mark.parametrize("kind", ["minilm", "byte_level", "sentence_bpe", "unigram"])
+def test_what_is_written_goes_on_with_the_word_before(request, kind):
+    tokenizer, text = request.getfixturevalue(kind), "the unbatx hat unbatx"
+    whole = [token for token in named(tokenizer, text) if not token.special]
+    for read in (1, 3, 6):
+        row = whole[:read]
+        for token in whole[read:]:
+            (alone,) = tokens.from_ids([token.id], tokenizer)
+            row.append(tokens.following(alone, row, tokenizer))
+        assert [token.word for token in row] == [token.word - whole[0].word + row[0].word for token in whole]
+        assert [token.inside for token in row] == [token.inside for token in whole]
+        assert row[-1].word_text == "unbatx"
+        assert "unbatx".startswith(row[-2].word_text)  # as far as it was written then
+
+
 def test_words_are_numbered_through_where_tokens_are_put_in_a_row(minilm):
     row = tokens.in_a_row(named(minilm, "playfulness"), named(minilm, "hat"), [tokens.Token("1·1", None, False)])
     assert [token.word for token in row] == [0, 1, 1, 2, 3, 4, 5, None]

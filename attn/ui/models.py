@@ -18,6 +18,7 @@ from attn.pretrained.verdict import Finding, Verdict, input_finding
 from attn.ui.media import AudioInput, ImageInput
 from attn.ui.shared_results import LruCache, forget_shared_results, is_long, shared_once
 from attn.ui.state import as_text
+from attn.ui.word_level import word_level_of
 
 SIDE = 224  # pixels of a picture before a model's own processor makes its inputs
 MOST_WHOLE = 512  # tokens up to which every head is looked at whole
@@ -217,13 +218,14 @@ def _encoder():
 
 
 @st.cache_resource(max_entries=8, show_spinner="Drawing every head …", show_time=True)
-def model_every_head(name, random_weights, text, pair, kind, most):
+def model_every_head(name, random_weights, text, pair, kind, most, level="pieces"):
     """Return the weights of every head of one kind over the first tokens.
 
     Returns
     -------
     ndarray, shape (num_layers, num_heads, n, n)
-        Over at most `most` tokens; NaN for heads that only other layers have.
+        Over at most `most` tokens, or the words that they are pieces of; NaN for heads that only other
+        layers have.
     """
     layers = [layer for layer in model_recording(name, random_weights, text, pair).layers if layer.kind == kind]
     n_q, n_k = (min(most, side.shape[2]) for side in (layers[0].query, layers[0].key))
@@ -232,16 +234,20 @@ def model_every_head(name, random_weights, text, pair, kind, most):
     for at, layer in enumerate(layers):
         for head in range(layer.num_heads):
             every[at, head] = pretrained.from_scratch(layer, head, rows=slice(0, n_q)).weights[0, 0][:, :n_k]
-    return every
+    return word_level_of(level, layers[0].query_tokens[:n_q], layers[0].key_tokens[:n_k]).weights(every)
 
 
 @st.cache_resource(max_entries=8, show_spinner="Following the layers …", show_time=True)
-def model_rollout(name, random_weights, text, pair, index):
-    """Follow the attention of the layers of one kind down to the text, up to and with layer `index`."""
+def model_rollout(name, random_weights, text, pair, index, level="pieces"):
+    """Follow the attention of the layers of one kind down to the text, up to and with layer `index`.
+
+    It is followed from piece to piece; at the level of words the end of it is put together.
+    """
     layers = model_recording(name, random_weights, text, pair).layers
     below = [layer for layer in layers if layer.kind == layers[index].kind and layer.index <= index]
     means = (sum(layer.attention(head).weights[0, 0] for head in range(layer.num_heads)) for layer in below)
-    return rollout(mean / layer.num_heads for mean, layer in zip(means, below, strict=True))
+    followed = rollout(mean / layer.num_heads for mean, layer in zip(means, below, strict=True))
+    return word_level_of(level, below[-1].query_tokens, below[-1].key_tokens).weights(followed)
 
 
 def model_position_table():
@@ -275,22 +281,23 @@ def model_layer_weights(text, layer, head):
     return multi_head_attention(model_reading(text).hidden[layer], one).weights[0]
 
 
-def model_keys(layer):
-    """Return what is known of the keys of a layer, as `measure` takes it."""
-    tokens = layer.key_tokens
-    ids = [token.id for token in tokens]
-    read = None not in ids  # a patch of a picture is no token
+def model_keys(layer, level="pieces"):
+    """Return what is known of the keys of a layer, as `measure` takes it: of pieces, or of words."""
+    keys = word_level_of(level, layer.query_tokens, layer.key_tokens).columns
+    read = not any(token.id is None for token in layer.key_tokens)  # a patch of a picture is no token
+    # a word comes again where all its pieces do
+    ids = [str(word.ids) for word in keys] if level == "words" else [token.id for token in keys]
     return {
         "tokens": ids if read else None,
-        "special": [token.special for token in tokens],
-        "words": [token.text for token in tokens] if read else None,
+        "special": [key.special for key in keys],
+        "words": [key.text for key in keys] if read else None,
         "cross": layer.kind == "cross",
     }
 
 
 @st.cache_resource(max_entries=16, show_spinner="Measuring every head …", show_time=True)
-def model_metrics(name, random_weights, text, pair):
-    """Measure every head of a recording.
+def model_metrics(name, random_weights, text, pair, level="pieces"):
+    """Measure every head of a recording, from piece to piece or from word to word.
 
     Returns
     -------
@@ -301,10 +308,12 @@ def model_metrics(name, random_weights, text, pair):
     tables = {metric: np.full((len(layers), max(layer.num_heads for layer in layers)), np.nan) for metric in METRICS}
     for layer in layers:
         rows = model_last_queries(layer)
+        at = word_level_of(level, layer.query_tokens[rows or slice(None)], layer.key_tokens)
+        heads = (pretrained.from_scratch(layer, head, rows=rows).weights[0, 0] for head in range(layer.num_heads))
         numbers = measure_each(
-            (pretrained.from_scratch(layer, head, rows=rows).weights[0, 0] for head in range(layer.num_heads)),
-            **model_keys(layer),
-            mask=None if layer.mask is None else layer.mask[0, 0][rows or slice(None)],
+            map(at.weights, heads),
+            **model_keys(layer, level),
+            mask=None if layer.mask is None else at.visible(layer.mask[0, 0][rows or slice(None)]),
         )
         for metric, values in numbers.items():
             tables[metric][layer.index, : layer.num_heads] = values

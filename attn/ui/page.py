@@ -1,5 +1,7 @@
 """What every page has in common: its frame, the menu, the theme, figures, code."""
 
+from bisect import bisect_right
+
 import streamlit as st
 
 from attn import charts
@@ -144,7 +146,7 @@ def page_tabs(state, labels, shown):
                 shown[name]()
 
 
-def page_token_control(state, label, names, side=0):
+def page_token_control(state, label, names, side=0, places=None):
     """Draw the choice of the token that looks (side 0) or is looked at (side 1), for those who do not click.
 
     Parameters
@@ -155,13 +157,16 @@ def page_token_control(state, label, names, side=0):
     names : list of str
         The tokens' labels.
     side : {0, 1}
+    places : list of int, optional
+        Position in the text of each, ascending; by default one after the other.
     """
     key = f"{state.page}.token.{side}"
-    st.session_state[key] = min(state.get("cell")[side], len(names) - 1)
+    places = range(len(names)) if places is None else places
+    st.session_state[key] = max(bisect_right(places, state.get("cell")[side]) - 1, 0)
 
     def take():
         cell = list(state.get("cell"))
-        cell[side] = st.session_state[key]
+        cell[side] = places[st.session_state[key]]
         state.set(cell=tuple(cell))
 
     st.selectbox(label, range(len(names)), format_func=names.__getitem__, key=key, on_change=take)

@@ -145,7 +145,7 @@ def in_text(loaded: Loaded, inputs: PreparedInputs, names: Sequence[Token]) -> t
                 text = f"{lead}{patch}"
             named[place] = named[place]._replace(
                 text=text, special=isinstance(patch, str), picture=picture,
-                patch=patch if isinstance(patch, Patch) else None,
+                patch=patch if isinstance(patch, Patch) else None, inside=False, word=None, word_text="",
             )  # fmt: skip
     return tuple(named)
 

@@ -19,6 +19,7 @@ LONGEST_TEXT = 200_000  # characters: far beyond what any model here reads, and 
 _JOINERS = "\u200c\u200d"  # part of how emoji and several scripts are written
 _SPACES = "Ġ▁"  # how vocabularies write the space before a word
 _UNREADABLE = "\ufffd"
+_LONGEST_WORD = 64  # tokens of a word that is written on
 _MOST_TOGETHER = 8  # tokens of one emoji, or of two that share a token
 # bytes that byte-level BPE writes as they are
 _PRINTABLE = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
@@ -226,6 +227,28 @@ def in_a_row(*parts: Sequence[Token]) -> tuple[Token, ...]:
             before = token.word
             row.append(token if token.word is None else token._replace(word=number))
     return tuple(row)
+
+
+def following(token: Token, before: Sequence[Token], tokenizer: transformers.PreTrainedTokenizerBase | None) -> Token:
+    """Number the word of a token that is written after others, which may go on with the last of their words.
+
+    Parameters
+    ----------
+    token : Token
+    before : sequence of Token
+        What stands before it; not empty.
+    tokenizer : transformers.PreTrainedTokenizerBase or None
+
+    Returns
+    -------
+    Token
+        Its ``word_text`` is the word as far as it is written.
+    """
+    last = before[-1]
+    pieces = [each for each in before[-_LONGEST_WORD:] if each.word == last.word]
+    *_, previous, named = from_ids([*(piece.id for piece in pieces), token.id], tokenizer)
+    number = last.word + (named.word != previous.word)
+    return token._replace(inside=named.inside, word=number, word_text=named.word_text)
 
 
 def special_ids(tokenizer: transformers.PreTrainedTokenizerBase) -> set[int]:

@@ -158,7 +158,8 @@ def generate(
             if not written:
                 inside.check()
                 first, kinds = _decoder_layers(inside, prepared)
-            word = _word(loaded, output.logits[0, -1], rows.taken[first * (not written) :])
+            pieces = (*read, *(each.token for each in written))
+            word = _word(loaded, output.logits[0, -1], rows.taken[first * (not written) :], pieces)
             if word.token.id in _ends(loaded):
                 finished = "end"
                 break
@@ -244,11 +245,12 @@ def _decoder_layers(inside, prepared):
     return first, tuple(kinds[first:])
 
 
-def _word(loaded, logits, rows):
-    """Choose the likeliest word."""
+def _word(loaded, logits, rows, before):
+    """Choose the likeliest token to follow others."""
     probabilities = softmax(logits.float().cpu().numpy())
     likeliest = np.argsort(-probabilities, kind="stable")[:_LIKELIEST]
-    named = tokens.from_ids(likeliest.tolist(), loaded.tokenizer)
+    alone = tokens.from_ids(likeliest.tolist(), loaded.tokenizer)
+    named = [tokens.following(token, before, loaded.tokenizer) for token in alone]
     instead = tuple((token, float(probabilities[token.id])) for token in named)
     return Written(named[0], instead[0][1], instead, tuple(rows))
 

@@ -50,7 +50,7 @@ def exact_window_control(state, values, rows, columns, title, **options):
     return part
 
 
-def exact_window_panel(state, values, rows, columns, cell, title, **options):
+def exact_window_panel(state, values, rows, columns, cell, title, *, places=None, **options):
     """Return a matrix as a panel, of a long text the part under the brush, and what a click in it does.
 
     Parameters
@@ -58,7 +58,9 @@ def exact_window_panel(state, values, rows, columns, cell, title, **options):
     state, values, rows, columns, title
         As in `exact_window_control`.
     cell : (int, int)
-        The chosen query and key.
+        The chosen query and key, as a row and a column.
+    places : (list of int, list of int), optional
+        Positions in the text of the rows and columns, which a click chooses; by default one after the other.
     **options
         Further keywords of `attn.charts.heatmap`.
 
@@ -73,7 +75,8 @@ def exact_window_panel(state, values, rows, columns, cell, title, **options):
         down, across = exact_window_control(state, values, rows, columns, f"{title}, whole", **options)
 
     def choose(row, column):
-        state.set(cell=(row + down.start, column + across.start))
+        at = row + down.start, column + across.start
+        state.set(cell=at if places is None else tuple(side[place] for side, place in zip(places, at, strict=True)))
 
     row, column = cell[0] - down.start, cell[1] - across.start
     part = values[down, across]

@@ -11,11 +11,13 @@ from attn.ui import models
 from attn.ui.controls.colour_scale import COLOURS, colour_scale_control, colour_scale_of
 from attn.ui.controls.sentence import DEFAULT_TEXT, sentence_control
 from attn.ui.controls.upload import UploadKind, upload_control
+from attn.ui.controls.word_level import say_word_level, word_level_control
 from attn.ui.link import link_choice, link_flag, link_string, link_whole
 from attn.ui.media import AudioInput, ImageInput
 from attn.ui.page import page_ask, page_figure, page_theme
 from attn.ui.state import as_text
 from attn.ui.width import page_width
+from attn.ui.word_level import LEVELS, word_level_of
 
 _MOST_OFFERED = 5  # models that can be opened instead of one that cannot
 
@@ -33,6 +35,7 @@ class SourceChoice:
     layer: int = link_whole(4, 1, 999)
     head: int = link_whole(2, 1, 999)
     colour: str = link_choice("auto", COLOURS)
+    level: str = link_choice("pieces", LEVELS)
 
 
 def model_and_text_controls(state):
@@ -43,7 +46,7 @@ def model_and_text_controls(state):
     if takes in GIVEN:
         st.session_state[state.key("given")] = upload_control(state, GIVEN[takes])
     else:
-        sentence_control(state, label="Text")
+        sentence_control(state, label="Text", help=TEXT_HELP)
     if takes == "picture":
         return
     st.text_input(
@@ -59,6 +62,7 @@ def _taken(state):
     return st.session_state.get(state.key("takes"), "text")
 
 
+TEXT_HELP = "The model's own tokenizer cuts it into tokens: words, signs, and pieces of rarer words."
 GIVEN = {
     "picture": UploadKind(
         "picture",
@@ -115,7 +119,10 @@ def record_model_and_text(state, source):
         st.rerun()  # with the controls for what this model takes
     if not loaded.recordable:
         _own_only(state, loaded, models.model_own_weights(*source))
-    return source, loaded, models.model_recording(*source)
+    recording = models.model_recording(*source)
+    with st.sidebar:
+        word_level_control(state, recording.tokens, recording.decoder_tokens or ())
+    return source, loaded, recording
 
 
 def model_language_control(state, loaded):
@@ -196,13 +203,13 @@ def random_model_control(state):
 
 def model_head_control(state, num_heads):
     """Draw the choice of a layer and a head, from the number of heads in each layer."""
-    layer = _numbered(state, "layer", len(num_heads), "From the first, next to the words, on.")
+    layer = _numbered(state, "layer", len(num_heads), "From the first, next to the embeddings, on.")
     _numbered(state, "head", num_heads[layer], "Each head of a layer looks in its own way.")
 
 
 def model_layer_and_head_control(state, layers):
     """Draw the choice of a layer and a head, and return the layer."""
-    layer = layers[_numbered(state, "layer", len(layers), "From the first, next to the words, on.")]
+    layer = layers[_numbered(state, "layer", len(layers), "From the first, next to the embeddings, on.")]
     if len({one.kind for one in layers}) > 1:
         words = {"encoder": "in the encoder", "decoder": "in the decoder", "cross": "from the decoder to the encoder"}
         st.caption(f"Layer {layer.block + 1} {words[layer.kind]}.")
@@ -250,12 +257,14 @@ def _numbered(state, name, count, words):
 def _own_only(state, loaded, own):
     """Show the weights of a model that cannot be recorded, and stop the page there."""
     with st.sidebar:
-        layer = _numbered(state, "layer", len(own.weights), "From the first, next to the words, on.")
+        word_level_control(state, *(side for sides in own.names for side in sides))
+        layer = _numbered(state, "layer", len(own.weights), "From the first, next to the embeddings, on.")
         weights = own.weights[layer][0]
         head = _numbered(state, "head", len(weights), "Each head of a layer looks in its own way.")
         colour_scale_control(state)
     setup = state.commit()
-    rows, columns = (charts.token_labels([token.text for token in side]) for side in own.names[layer])
+    level = word_level_of(setup.level, *own.names[layer])
+    rows, columns = level.labels
     st.info(
         f"The {loaded.family} family computes its attention where nothing can listen, so its queries and keys are not "
         "known here. These are the weights the model gives itself; there is nothing to compare them with."
@@ -264,12 +273,14 @@ def _own_only(state, loaded, own):
     models.say_model_note(loaded)
     if any(token.id is None for token in own.names[layer][1]):
         st.caption("The keys are numbered: here they are places in a window or in a shortened text, not its tokens.")
+    say_word_level(level)
     title = f"The model's own: layer {setup.layer}, head {setup.head}"
-    scale = colour_scale_of(setup.colour, weights[head])
-    picture = charts.panel(weights[head], rows, columns, title=title, **scale)
+    shown = level.weights(weights[head])
+    scale = colour_scale_of(setup.colour, shown)
+    picture = charts.panel(shown, rows, columns, title=title, **scale)
     page_figure(
         charts.panels(page_theme(), page_width(), picture, tallest=600),
         "pretrained.own",
-        tables={"own": lambda: charts.csv(weights[head], rows, columns)},
+        tables={"own": lambda: charts.csv(shown, rows, columns)},
     )
     st.stop()

@@ -12,6 +12,7 @@ SOURCES = {"worked": "Worked example", "random": "Your sentence"}
 LONGEST = 128  # tokens; beyond that no cell of a square picture can be told from its neighbour
 
 LONGEST_TEXT = 100_000  # characters, some 15,000 words
+WORDS_HELP = "Words and punctuation become tokens. The same word gets the same vector wherever it stands."
 DEFAULT_TEXT = "The animal didn't cross the street because it was too tired."
 
 
@@ -37,7 +38,7 @@ def sentence_source_control(state, sources=SOURCES, on_change=None):
     )
 
 
-def sentence_control(state, name="text", label="Sentence"):
+def sentence_control(state, name="text", label="Sentence", help=WORDS_HELP):
     """Draw the sentence and the examples that can fill it."""
     sentences = {sentence.text: sentence for sentence in examples.SENTENCES}
     st.text_area(
@@ -46,7 +47,7 @@ def sentence_control(state, name="text", label="Sentence"):
         height=96,
         max_chars=LONGEST_TEXT,
         placeholder="Type a sentence",
-        help="Words and punctuation become tokens. The same word gets the same vector wherever it stands.",
+        help=help,
     )
     picked = f"{state.key(name)}.example"
 

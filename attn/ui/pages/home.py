@@ -7,9 +7,10 @@ import streamlit as st
 from attn import charts
 from attn.data import examples
 from attn.ui.controls.sentence import DEFAULT_TEXT, LONGEST_TEXT
-from attn.ui.link import link_place, link_string, link_whole
+from attn.ui.link import link_choice, link_place, link_string, link_whole
 from attn.ui.shown_code import LIGHT, shown_code
 from attn.ui.state import as_text
+from attn.ui.word_level import LEVELS
 
 MOST = 80  # tokens in the picture
 LAYER, HEAD = 4, 2  # the head of the default model in which "it" finds its animal
@@ -89,6 +90,7 @@ class Setup:
     layer: int = link_whole(LAYER, 1, 6)
     head: int = link_whole(HEAD, 1, 12)
     cell: tuple = link_place((10, 0))
+    level: str = link_choice("pieces", LEVELS)
 
 
 def home_sentence_control(state):
@@ -111,27 +113,27 @@ def home_sentence_control(state):
 
 
 def home_reading(tokens, names, weights, query):
-    """Say where one token looks most, and where among the other words if that is elsewhere.
+    """Say where one token or word looks most, and where among the others of the text if that is elsewhere.
 
     Parameters
     ----------
-    tokens : tuple of Token
+    tokens : tuple of Token or Word
     names : list of str
         Their labels.
     weights : ndarray, shape (n,)
     query : int
-        The token that looks.
+        The one that looks.
     """
 
     def at(place):
         return f"**{as_text(names[place])}** (**{weights[place]:.2f}**)"
 
     best = int(weights.argmax())
-    words = [place for place, token in enumerate(tokens) if not token.special and place != query]
+    others = [place for place, token in enumerate(tokens) if not token.special and place != query]
     sentence = f"**{as_text(names[query])}** looks most at {at(best)}"
-    if best in words or not words:
+    if best in others or not others:
         return f"{sentence}."
-    return f"{sentence}; among the other words, most at {at(max(words, key=lambda place: weights[place]))}."
+    return f"{sentence}; within the sentence, most at {at(max(others, key=lambda place: weights[place]))}."
 
 
 def home_ways_in():
@@ -154,12 +156,25 @@ def home_picture(labels, weights, query, most, theme, room):
 def home_code(setup, query, room):
     """Return the lines that read the sentence and draw where one token looks."""
     place = {"layer": setup.layer, "head": setup.head, "query": query}
+    if setup.level == "words":
+        lines = (
+            "from attn.analysis.word_level import to_words\n"
+            "from attn.pretrained import bert, words_of\n"
+            "encoded = bert.encode(bert.load(), text)\n"
+            "numbers = [token.word for token in encoded.tokens]\n"
+            "weights = to_words(encoded.blocks[layer - 1].attention.weights[head - 1], numbers)[query]\n"
+            "labels = [word.text for word in words_of(encoded.tokens)]\n"
+        )
+    else:
+        lines = (
+            "from attn.pretrained import bert\n"
+            "encoded = bert.encode(bert.load(), text)\n"
+            "weights = encoded.blocks[layer - 1].attention.weights[head - 1, query]\n"
+            "labels = [token.text for token in encoded.tokens]\n"
+        )
     return shown_code(
         {"text": setup.text} | place | {"most": MOST, "theme": LIGHT, "room": round(room)},
-        "from attn.pretrained import bert\n"
-        "encoded = bert.encode(bert.load(), text)\n"
-        "weights = encoded.blocks[layer - 1].attention.weights[head - 1, query]\n"
-        "labels = [token.text for token in encoded.tokens]\n",
+        lines,
         ("picture", home_picture),
         'charts.save(picture, "home.svg")',
     )

@@ -13,10 +13,12 @@ from attn.charts.labels import number
 from attn.data import pictures, sounds
 from attn.ui import models
 from attn.ui.controls.model_and_text import SourceChoice, model_and_text_lines, model_and_text_projections
+from attn.ui.controls.word_level import say_word_level
 from attn.ui.link import link_choice, link_place, link_span, link_wholes
 from attn.ui.page import page_theme
 from attn.ui.shown_code import LIGHT, shown_code
 from attn.ui.state import as_text
+from attn.ui.word_level import WORD_LEVEL_CODE, word_level_labels_code
 from attn.words import small
 
 ORDERS = {"highest": "Highest", "lowest": "Lowest"}
@@ -151,7 +153,7 @@ def _overview_of(table, setup, page_width):
     metric = METRICS[setup.metric]
     return {
         "name": metric.name,
-        "unit": metric.unit,
+        "unit": setup.level if metric.unit == "tokens" else metric.unit,
         "order": setup.order,
         "places": inside_first_heads(table, setup),
         "chosen": (setup.layer - 1, setup.head - 1),
@@ -189,23 +191,32 @@ def inside_first_heads(table, setup, count=10):
     return [(int(layer), int(head)) for layer, head in list(places)[:count]]
 
 
-def inside_weights(setup, loaded, layer):
+def inside_weights(setup, loaded, layer, level):
     """Return what the pictures of the chosen heads show: weights, or weights times the length of the value.
+
+    Parameters
+    ----------
+    setup : Setup
+    loaded : Loaded
+    layer : Layer
+    level : WordLevel
 
     Returns
     -------
-    ndarray, shape (heads in view, n_q, n_k)
+    ndarray, shape (heads in view, rows, columns)
     """
     heads = inside_heads(setup)
     # one head alone is not copied: of a long text it takes 64 MB
     weights = layer.weights(heads[0])[0] if len(heads) == 1 else np.stack([layer.weights(h)[0, 0] for h in heads])
     if setup.measure == "weight":
-        return weights
+        return level.weights(weights)
     group, d_v = layer.num_heads // layer.num_kv_heads, layer.value.shape[-1]
     bands = model_and_text_projections(loaded, layer).w_o.reshape(layer.num_heads, d_v, -1)
     values = (layer.value[0, head // group] for head in heads)
     each = zip(weights, values, bands[heads], strict=True)
-    return np.stack([contribution.value_weighted(weight, value, band) for weight, value, band in each])
+    words = level.column_words
+    lengths = [contribution.value_weighted(weight, value, band, key_words=words) for weight, value, band in each]
+    return level.averaged(np.stack(lengths))
 
 
 def inside_mean(weights):
@@ -311,13 +322,16 @@ def inside_from_products_to_weight(layer, head, row, column, query, key):
     )
 
 
-def inside_reading(setup, tables, layer):
+def inside_reading(setup, tables, layer, level):
     """Say what kind of head is in view, and whether it is among those that are kept."""
     if models.model_last_queries(layer):
         st.caption(f"Of this long text, every head is measured over the last {models.LAST} tokens as queries.")
-    kind = head_kinds.kind_of_head(_numbers_of(tables, setup), len(layer.key_tokens))
+    kind = head_kinds.kind_of_head(_numbers_of(tables, setup), len(level.columns))
     told = kind.sentence.partition(": ")[2] or kind.sentence
     st.markdown(f"Layer {setup.layer}, head {setup.head}: **{as_text(kind.label)}**, {as_text(told)}")
+    say_word_level(level, None if layer.mask is None else layer.mask[0, 0])
+    if setup.level == "words":
+        st.caption("All numbers are measured between words: where they speak of a token, a word is meant.")
     if inside_left_out(tables[setup.metric], setup.kept)[setup.layer - 1, setup.head - 1]:
         st.caption(":material/filter_alt: This head is not among those that the filter keeps.")
 
@@ -325,8 +339,6 @@ def inside_reading(setup, tables, layer):
 def inside_code(setup, source, table, layer, scale, width):
     """Return the lines that measure every head, and draw the map of them and the chosen head."""
     low, high = (-math.inf, math.inf) if setup.kept == (0, 100) else _bounds(table, setup.kept)
-    long = models.model_last_queries(layer)
-    rows, part = (f", rows=slice(-{models.LAST}, None)", f"[-{models.LAST}:]") if long else ("", "")
     return shown_code(
         {
             "low": low,
@@ -336,17 +348,7 @@ def inside_code(setup, source, table, layer, scale, width):
         | {"scale": scale, "theme": LIGHT, "room": round(width)},
         "from attn import contribution, head_measures, pretrained\n" + model_and_text_lines(source) + "\n",
         f"""
-def numbers(layer):
-    ids = [token.id for token in layer.key_tokens]
-    read = None not in ids  # a patch of a picture is no token
-    return head_measures.measure_each(
-        (pretrained.from_scratch(layer, head{rows}).weights[0, 0] for head in range(layer.num_heads)),
-        ids if read else None,
-        [token.special for token in layer.key_tokens],
-        words=[token.text for token in layer.key_tokens] if read else None,
-        mask=None if layer.mask is None else layer.mask[0, 0]{part},
-        cross=layer.kind == "cross",
-    )["{setup.metric}"]
+{_numbers_code(setup, layer)}
 
 
 table = np.full({table.shape}, np.nan)  # layers × heads
@@ -357,22 +359,57 @@ gone = (table < low) | (table > high)""",
         'charts.save(picture, "heads.svg")\n',
         f"layer = recording.layers[{layer.index}]",
         _shown_code(setup, inside_heads(setup)),
-        "rows = charts.token_labels([token.text for token in layer.query_tokens])",
-        "columns = charts.token_labels([token.text for token in layer.key_tokens])",
+        word_level_labels_code(setup.level),
         "head = charts.panel(contribution.mean_over(shown), rows, columns, **scale)",
         'charts.save(charts.panels(theme, width, head, tallest=620), "head.svg")',
     )
 
 
+def _numbers_code(setup, layer):
+    """Return the function that measures the heads of a layer, of pieces or of words."""
+    long = models.model_last_queries(layer)
+    rows, part = (f", rows=slice(-{models.LAST}, None)", f"[-{models.LAST}:]") if long else ("", "")
+    if setup.level == "words":
+        return f"""
+def numbers(layer):
+    keys = layer.key_words
+    read = all(None not in key.ids for key in keys)  # a patch of a picture is no token
+    sides = [token.word for token in layer.query_tokens]{part}, [token.word for token in layer.key_tokens]
+    heads = (pretrained.from_scratch(layer, head{rows}).weights[0, 0] for head in range(layer.num_heads))
+    return head_measures.measure_each(
+        (to_words(head, *sides) for head in heads),
+        [str(key.ids) for key in keys] if read else None,
+        [key.special for key in keys],
+        words=[key.text for key in keys] if read else None,
+        mask=None if layer.mask is None else mask_to_words(layer.mask[0, 0]{part}, *sides),
+        cross=layer.kind == "cross",
+    )["{setup.metric}"]""".strip()
+    return f"""
+def numbers(layer):
+    ids = [token.id for token in layer.key_tokens]
+    read = None not in ids  # a patch of a picture is no token
+    return head_measures.measure_each(
+        (pretrained.from_scratch(layer, head{rows}).weights[0, 0] for head in range(layer.num_heads)),
+        ids if read else None,
+        [token.special for token in layer.key_tokens],
+        words=[token.text for token in layer.key_tokens] if read else None,
+        mask=None if layer.mask is None else layer.mask[0, 0]{part},
+        cross=layer.kind == "cross",
+    )["{setup.metric}"]""".strip()
+
+
 def _shown_code(setup, heads):
     """Return the lines that bind ``shown``, as `inside_weights` computes it."""
+    words = setup.level == "words"
     weights = f"np.stack([layer.attention(head).weights[0, 0] for head in {heads}])"
     if setup.measure == "weight":
-        return f"shown = {weights}"
-    return f"""weights = {weights}
+        return f"{WORD_LEVEL_CODE}\nshown = to_words({weights}, *sides)" if words else f"shown = {weights}"
+    together = ", key_words=sides[1]" if words else ""
+    shown = f"""weights = {weights}
 bands = pretrained.parameters(model, layer).w_o.reshape(layer.num_heads, layer.value.shape[-1], -1)
 group = layer.num_heads // layer.num_kv_heads
 shown = np.stack([
-    contribution.value_weighted(weight, layer.value[0, head // group], bands[head])
+    contribution.value_weighted(weight, layer.value[0, head // group], bands[head]{together})
     for weight, head in zip(weights, {heads})
 ])"""
+    return f"{WORD_LEVEL_CODE}\n{shown}\nshown = to_words(shown, sides[0], range(shown.shape[-1]))" if words else shown

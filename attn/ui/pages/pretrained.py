@@ -15,11 +15,13 @@ from attn.pretrained.verdict import Finding, weights_finding
 from attn.ui import models
 from attn.ui.controls.model_and_text import SourceChoice, model_and_text_lines
 from attn.ui.controls.query_row import query_row_bars, query_row_products
+from attn.ui.controls.word_level import say_word_level
 from attn.ui.link import link_choice, link_flag, link_place, link_whole
 from attn.ui.page import page_theme
 from attn.ui.shown_code import LIGHT, Source, shown_code
 from attn.ui.state import as_text
 from attn.ui.width import page_width
+from attn.ui.word_level import WORD_LEVEL_CODE, WordLevel, word_level_labels_code, word_level_of
 
 STARTS = {"recorded": "Its queries and keys", "input": "Its input and W"}
 TABS = {"map": "Every layer and head", "query": "One query, key by key", "matrices": "W_q, W_k, W_v", "code": "Code"}
@@ -68,9 +70,10 @@ class Compared(NamedTuple):
     scratch: np.ndarray  # (rows, columns)
     own_hidden: np.ndarray  # (rows, columns) True where the model's mask hides
     hidden: np.ndarray  # (rows, columns) True where ours does
+    level: WordLevel  # what all rows and columns stand for
     rows: list  # labels
     columns: list
-    row_places: list  # positions of the rows in the text
+    row_places: list  # which of all rows these are
     column_places: list
     query: np.ndarray  # (n_q, d_k)
     key: np.ndarray  # (n_k, d_k)
@@ -84,8 +87,13 @@ class Compared(NamedTuple):
 
     def nearest(self, cell):
         """Return the row and column of the picture that stand for two positions in the text."""
-        places = zip(cell, (self.row_places, self.column_places), strict=True)
+        places = zip(self.level.cell(cell), (self.row_places, self.column_places), strict=True)
         return tuple(min(range(len(kept)), key=lambda at: abs(kept[at] - place)) for place, kept in places)
+
+    def position(self, row, column):
+        """Return the positions in the text that a row and a column of the picture begin at."""
+        down, across = self.level.places
+        return down[self.row_places[row]], across[self.column_places[column]]
 
     def part(self, rows, columns):
         """Return the part of the picture that two slices cut out."""
@@ -124,20 +132,23 @@ def compute_pretrained_page(setup, loaded, layer):
         ours = min(head, (setup.cut or layer.num_heads) - 1)
         weights, hidden = _from_scratch(layer, ours, setup.broken)
         query, key = _query_and_key(layer, ours, setup.cut)
-    rows = _places(layer.query_tokens, setup.special, first=True)
-    columns = _places(layer.key_tokens, setup.special, setup.first)
+    largest = _largest(weights, own, ~hidden.all(axis=1))
     own_hidden = np.zeros(own.shape, dtype=bool) if layer.mask is None else ~layer.mask[0, 0]
-    shown = (_window(array, rows, columns) for array in (own, weights, own_hidden, hidden))
+    level = word_level_of(setup.level, layer.query_tokens, layer.key_tokens)
+    rows = _places(level.rows, setup.special, first=True)
+    columns = _places(level.columns, setup.special, setup.first)
+    whole = *map(level.weights, (own, weights)), *map(level.hidden, (own_hidden, hidden))
+    names = zip(level.labels, (rows, columns), strict=True)
     return Compared(
-        *shown,
-        _labels(layer.query_tokens, rows),
-        _labels(layer.key_tokens, columns),
+        *(_window(array, rows, columns) for array in whole),
+        level,
+        *([labels[place] for place in places] for labels, places in names),
         rows,
         columns,
         query,
         key,
         1.0 if setup.unscaled else layer.scale * (layer.query.shape[-1] / query.shape[-1]) ** 0.5,
-        _largest(weights, own, ~hidden.all(axis=1)),
+        largest,
     )
 
 
@@ -172,15 +183,10 @@ def _query_and_key(layer, head, cut):
 
 
 def _places(tokens, special, first):
-    """Return the positions of the tokens that stay in the picture."""
+    """Return which tokens or words stay in the picture."""
     return [
         place for place, token in enumerate(tokens) if (special or not token.special) and (first or place > 0)
     ] or list(range(len(tokens)))
-
-
-def _labels(tokens, places):
-    labels = charts.token_labels([token.text for token in tokens])
-    return [labels[place] for place in places]
 
 
 def pretrained_page_largest_by_layer(differences, num_layers):
@@ -198,13 +204,14 @@ def pretrained_page_largest_by_layer(differences, num_layers):
 
 
 def pretrained_page_query_charts(setup, result, scale):
-    """Draw one query's keys from the most to the least, and one product of query and key term by term."""
+    """Draw one query's keys from the most to the least, and of pieces one product of query and key term by term."""
     row, column = result.nearest(setup.cell)
     query, key = result.rows[row], result.columns[column]
-    return (
-        query_row_bars(result.scratch[row], result.columns, column, f"Where {query} looks", **scale),
-        query_row_products(result.query[result.row_places[row]], result.key[result.column_places[column]], query, key),
-    )
+    bars = query_row_bars(result.scratch[row], result.columns, column, f"Where {query} looks", **scale)
+    if setup.level == "words":
+        return (bars,)
+    at = result.position(row, column)
+    return bars, query_row_products(result.query[at[0]], result.key[at[1]], query, key)
 
 
 def pretrained_page_matrices(one):
@@ -279,6 +286,7 @@ def pretrained_page_reading(setup, loaded, recording, layer, result):
     scores += "" if layer.bias is None else " + bias"
     st.caption(f"{n_q} queries × {n_k} keys, d_k {d_k}, scale {result.scale:.3g}: weights = softmax({scores})")
     models.say_model_note(loaded)
+    say_word_level(result.level, None if layer.mask is None else layer.mask[0, 0])
     models.say_if_model_truncated(recording)
 
 
@@ -329,7 +337,12 @@ def pretrained_page_code(setup, source, layer, part, scale, room):
         faults = "".join(f", {name}={value!r}" for name, value in setup.broken.items())
         ours = min(head, (setup.cut or layer.num_heads) - 1)
         steps, at = f"pretrained.from_scratch(layer, {ours}{faults})", "0, 0"
-    hides = "~layer.mask[0, 0][part]" if part.own_hidden.any() else "None"
+    own_hidden, hidden = "~layer.mask[0, 0]", f"np.isneginf(steps.masked_scores[{at}])"
+    to_level = ""
+    if setup.level == "words":
+        own_hidden, hidden = (f"~mask_to_words(~{cells}, *sides)" for cells in (own_hidden, hidden))
+        to_level = f"{WORD_LEVEL_CODE}\nown, scratch = (to_words(weights, *sides) for weights in (own, scratch))\n"
+    own_hidden = f"({own_hidden})[part]" if part.own_hidden.any() else "None"
     return shown_code(
         {
             "rows_at": Source(_spelled(part.row_places)),
@@ -342,11 +355,11 @@ def pretrained_page_code(setup, source, layer, part, scale, room):
         f"from attn import pretrained\nsteps = {steps}",
         f"scratch, own = steps.weights[{at}], layer.reference_weights({head})[0, 0]",
         "print(abs(scratch - own).max())\n",
+        to_level,
         "part = np.ix_(rows_at, columns_at)",
-        f"own, scratch, own_hidden = own[part], scratch[part], {hides}",
-        f"hidden = np.isneginf(steps.masked_scores[{at}][part])",
-        "rows = charts.token_labels([token.text for token in layer.query_tokens])",
-        "columns = charts.token_labels([token.text for token in layer.key_tokens])",
+        f"own, scratch, own_hidden = own[part], scratch[part], {own_hidden}",
+        f"hidden = ({hidden})[part]",
+        word_level_labels_code(setup.level),
         "rows, columns = [rows[at] for at in rows_at], [columns[at] for at in columns_at]",
         ("picture", pretrained_page_picture),
         'charts.save(picture, "comparison.svg")',

@@ -5,7 +5,8 @@ import numpy as np
 from attn import charts
 from attn.pretrained.intervention.run import predicts_masked
 from attn.ui.controls.colour_scale import colour_scale_of
-from attn.ui.pages.change.controls import changed_head_name, every_head_to_control
+from attn.ui.pages.change.controls import change_paint_controls_open, changed_head_name, every_head_to_control
+from attn.ui.word_level import word_level_of
 
 
 def change_number_chart(effect, theme, width):
@@ -70,11 +71,11 @@ def _map_size(run, width):
 
 
 def change_chart_weights(effect, setup):
-    """Return the weights of the chosen head before and after, (n_q, n_k), what each hides, and both labels.
+    """Return the weights of the chosen head before and after, what each hides, and both labels.
 
     Returns
     -------
-    before, after : ndarray, shape (n_q, n_k)
+    before, after : ndarray, shape (rows, columns)
         A head that is off has weights of 0.
     hidden : tuple of ndarray of bool
         Where the mask hides, before and after.
@@ -91,9 +92,15 @@ def change_chart_weights(effect, setup):
         else ~np.broadcast_to(run.layers[layer].mask[0, 0], before.shape)
         for run in runs
     )
-    kept = effect.before.layers[layer]
-    rows, columns = (charts.token_labels([t.text for t in side]) for side in (kept.query_tokens, kept.key_tokens))
-    return before, after, hidden, rows, columns
+    level = change_chart_level(effect, setup)
+    return level.weights(before), level.weights(after), tuple(map(level.hidden, hidden)), *level.labels
+
+
+def change_chart_level(effect, setup):
+    """Return the rows and columns of the chosen head: pieces where a pattern is painted, cell by cell."""
+    kept = effect.before.layers[setup.layer - 1]
+    level = "pieces" if change_paint_controls_open(setup) else setup.level
+    return word_level_of(level, kept.query_tokens, kept.key_tokens)
 
 
 def change_map_charts(look, setup, effect, theme, width):

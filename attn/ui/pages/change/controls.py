@@ -104,7 +104,7 @@ def _score_controls(state):
     st.toggle(
         "Shuffle positions",
         key=state.key("shuffle"),
-        help="The words stay, but the model is told that they stand in another order. Special tokens keep theirs.",
+        help="The tokens stay, but the model is told that they stand in another order. Special tokens keep theirs.",
     )
     if state.get("shuffle"):
         st.number_input("Seed", 0, 9999, key=state.key("seed"), help="Another seed is another order.")

@@ -59,7 +59,7 @@ def effect_reading_controls(state, loaded):
     name = model_language_control(state, loaded)
     loaded = models.loaded_model(name, state.get("random"))
     if _decodes(loaded):
-        st.text_input("Text of the decoder", key=state.key("pair"), help="What the decoder has to say, word by word.")
+        st.text_input("Text of the decoder", key=state.key("pair"), help="What the decoder has to say, token by token.")
     read = _read_by(state.choices(), loaded, name)
     if read.positions is None:
         if effect_predicts_words(loaded):
@@ -80,13 +80,13 @@ def effect_reading_controls(state, loaded):
             range(len(labels) - 1, -1, -1),
             format_func=lambda back: labels[-1 - back],
             key=state.key("back"),
-            help="The word that comes after this token.",
+            help="The token that comes after this one.",
         )
     st.text_input(
-        "Word to follow",
+        "Token to follow",
         key=state.key("word"),
         placeholder="The likeliest",
-        help="The word whose probability is the number that changes; click a word in the figure to choose it. A space "
+        help="The token whose probability is the number that changes; click one in the figure to choose it. A space "
         f"before it is written {SPACE}.",
     )
     return _read_by(state.choices(), loaded, name)

@@ -101,11 +101,11 @@ def _word(effect):
 
 
 def _likeliest(effect):
-    """Say which word is likeliest after the change."""
+    """Say which token is likeliest after the change."""
     words = effect.comparison.words
     before, after = (max(words, key=lambda shift: getattr(shift, when)) for when in ("before", "after"))
     still = "still" if before.id == after.id else "now"
-    return f"The likeliest word is {still} **{as_text(charts.quoted(after.text))}** ({percent(after.after)})."
+    return f"The likeliest token is {still} **{as_text(charts.quoted(after.text))}** ({percent(after.after)})."
 
 
 def change_formula_in_words(effect):

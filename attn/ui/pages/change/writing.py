@@ -14,6 +14,7 @@ from attn.ui.pages.change.controls import changed_head_name
 from attn.ui.pages.change.runs import kept_runs
 from attn.ui.state import as_text
 from attn.ui.width import page_width
+from attn.ui.word_level import word_level_of
 
 RUNNING = "change.writing.job"  # where the session holds the writing that runs
 WATCHED = "Tokens written"
@@ -88,10 +89,10 @@ def _said(tokens):
     return as_text("".join(token.text for token in tokens).replace("␣", " "))
 
 
-def _step_sentence(generation, step, layer, head):
+def _step_sentence(generation, step, layer, head, level):
     """Say what was written at a step, how likely it was, and where the head looked."""
     word = generation.written[step]
-    row, keys = generation.row(step, layer, head), generation.keys(step, layer)
+    row, keys = _row_of(generation, step, layer, head, level)
     best = int(row.argmax())
     off = ", which is off and gives nothing," if (layer, head) in generation.changes.off else ""
     instead = ", ".join(f"{_named(token)} {percent(share)}" for token, share in word.instead[1:4])
@@ -106,9 +107,16 @@ def _named(token):
     return as_text(charts.quoted(token.text))
 
 
-def _strip_of(generation, step, layer, head, theme, width):
-    """Draw where one head looked when a word was written, over the words themselves."""
+def _row_of(generation, step, layer, head, level):
+    """Return where one head looked when a token was written, and the tokens or words that it could look at."""
     row, keys = generation.row(step, layer, head), generation.keys(step, layer)
+    at = word_level_of(level, keys[-1:], keys)
+    return at.weights(row[None])[0], at.columns
+
+
+def _strip_of(generation, step, layer, head, level, theme, width):
+    """Draw where one head looked when a token was written, over the tokens or words themselves."""
+    row, keys = _row_of(generation, step, layer, head, level)
     row, keys = row[-_MOST_DRAWN:], keys[-_MOST_DRAWN:]
     looking = None if generation.kinds[layer - generation.first_layer] == "cross" else len(keys) - 1
     strip = charts.token_strip(
@@ -164,12 +172,13 @@ def _step_control(state, longest):
 
 
 def _draw_step(generation, step, setup, title):
-    """Draw where the chosen head looked when one word was written."""
+    """Draw where the chosen head looked when one token was written."""
     layer, head = setup.chosen
     if step < 0:
         return
     if not 0 <= layer - generation.first_layer < len(generation.kinds):
         st.caption(f"The decoder has layers {generation.first_layer + 1} and up: choose one of them at the left.")
         return
-    st.caption(_step_sentence(generation, step, layer, head))
-    page_figure(_strip_of(generation, step, layer, head, page_theme(), page_width()), f"change.writing.{title}")
+    st.caption(_step_sentence(generation, step, layer, head, setup.level))
+    strip = _strip_of(generation, step, layer, head, setup.level, page_theme(), page_width())
+    page_figure(strip, f"change.writing.{title}")

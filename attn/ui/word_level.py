@@ -1,0 +1,88 @@
+"""Pieces or words: what the rows and columns of a model's attention stand for."""
+
+from bisect import bisect_right
+from typing import NamedTuple
+
+from attn import charts
+from attn.analysis.word_level import mask_to_words, to_words
+from attn.pretrained import words_of
+
+LEVELS = {"pieces": "Pieces", "words": "Words"}
+
+
+class WordLevel(NamedTuple):
+    """The rows and columns of a layer, as they are or with the pieces of each word put together."""
+
+    rows: tuple  # of Token, or of Word
+    columns: tuple
+    row_words: list | None  # number of the word of each piece; None where pieces stay as they are
+    column_words: list | None
+
+    @property
+    def labels(self):
+        """Labels of the rows, and of the columns."""
+        return tuple(charts.token_labels([each.text for each in side]) for side in self[:2])
+
+    @property
+    def places(self):
+        """Position in the text of the first piece of each row, and of each column."""
+        if self.row_words is None:
+            return tuple(list(range(len(side))) for side in self[:2])
+        return tuple([word.pieces[0] for word in side] for side in self[:2])
+
+    def cell(self, cell):
+        """Return the row and the column of the query and key at two positions in the text."""
+        return tuple(max(bisect_right(places, at) - 1, 0) for at, places in zip(cell, self.places, strict=True))
+
+    def on_patches(self, grid):
+        """Return where among our columns the patches of a picture lie, of a grid that says where among the pieces."""
+        return grid._replace(keys=tuple(bisect_right(self.places[1], key) - 1 for key in grid.keys))
+
+    def weights(self, weights):
+        """Return weights of pieces, (..., n_q, n_k), as those of rows and columns."""
+        return weights if self.row_words is None else to_words(weights, self.row_words, self.column_words)
+
+    def averaged(self, weights):
+        """Return what has a row for each piece and a column for each of ours, its rows averaged."""
+        return weights if self.row_words is None else to_words(weights, self.row_words, range(len(self.columns)))
+
+    def visible(self, mask):
+        """Return where a row may look, of a mask over pieces: where any of its pieces may."""
+        return mask if self.row_words is None else mask_to_words(mask, self.row_words, self.column_words)
+
+    def hidden(self, hidden):
+        """Return where a row may not look, of the cells that are hidden from pieces."""
+        return ~self.visible(~hidden)
+
+
+def word_level_of(level, query_tokens, key_tokens):
+    """Return the rows and columns of a layer at a level.
+
+    Parameters
+    ----------
+    level : {"pieces", "words"}
+    query_tokens, key_tokens : sequence of Token
+        Some of a layer's, or all.
+
+    Returns
+    -------
+    WordLevel
+    """
+    if level == "pieces":
+        return WordLevel(tuple(query_tokens), tuple(key_tokens), None, None)
+    numbers = ([token.word for token in side] for side in (query_tokens, key_tokens))
+    return WordLevel(words_of(query_tokens), words_of(key_tokens), *numbers)
+
+
+def word_level_labels_code(level):
+    """Return the lines that bind ``rows`` and ``columns``, the labels of ``layer`` at a level."""
+    one, of = ("word", "words") if level == "words" else ("token", "tokens")
+    return "\n".join(
+        f"{name} = charts.token_labels([{one}.text for {one} in layer.{side}_{of}])"
+        for name, side in (("rows", "query"), ("columns", "key"))
+    )
+
+
+WORD_LEVEL_CODE = """from attn.analysis.word_level import mask_to_words, to_words
+sides = [[token.word for token in side] for side in (layer.query_tokens, layer.key_tokens)]"""
+"""Lines that bind ``sides``, the numbers of the words of the queries and keys of ``layer``."""
