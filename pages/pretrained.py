@@ -1,8 +1,10 @@
 """Pretrained: a real model's own attention beside attention from scratch, with the difference as a number."""
 
+import numpy as np
 import streamlit as st
 
 from attn import charts, multi_head, pretrained, ui
+from attn.charts.labels import number
 from attn.ui import models
 from attn.ui.controls.colour_scale import colour_scale_control, colour_scale_of
 from attn.ui.controls.exact_window import exact_window_control, needs_exact_window
@@ -19,6 +21,7 @@ from attn.ui.pages.pretrained import (
     TABS,
     Setup,
     compute_pretrained_page,
+    pretrained_page_adapter_picture,
     pretrained_page_break_controls,
     pretrained_page_code,
     pretrained_page_largest_by_layer,
@@ -72,12 +75,12 @@ with box:
     pretrained_page_verdict(setup, chosen, loaded, result, unbroken)
 
 part, scale = result, colour_scale_of(setup.colour, result.own, result.scratch)
+cut = slice(None), slice(None)
 if needs_exact_window(result.own):
-    part = result.part(
-        *exact_window_control(
-            page, result.own, result.rows, result.columns, "The model's own, whole", hidden=result.own_hidden, **scale
-        )
+    cut = exact_window_control(
+        page, result.own, result.rows, result.columns, "The model's own, whole", hidden=result.own_hidden, **scale
     )
+    part = result.part(*cut)
 position = part.position
 
 
@@ -143,11 +146,54 @@ def matrices_tab():
         ui.page_figure(pretrained_page_matrices(one), "pretrained.matrices")
 
 
+def adapter_tab():
+    """Draw what the adapter changed in this head and, as one number, in every head."""
+    name = chosen[0] if isinstance(chosen[0], models.ChosenModel) else models.ChosenModel(chosen[0])
+    heads = []
+    for adapter in (False, True):
+        layers = models.model_recording(name._replace(adapter=adapter), *chosen[1:]).layers
+        heads.append(compute_pretrained_page(setup, loaded, layers[layer.index]).part(*cut))
+    before, after = (one.own for one in heads)
+    moved = np.abs(after - before)
+    row, column = np.unravel_index(moved.argmax(), moved.shape)
+    st.markdown(
+        f"What this fine-tuning did to the head in view: at most **{number(float(moved.max()), 2)}**, where "
+        f"**{ui.as_text(part.rows[row])}** looks at **{ui.as_text(part.columns[column])}**."
+    )
+    ui.page_figure(
+        pretrained_page_adapter_picture(
+            before, after, part.rows, part.columns, colour_scale_of(setup.colour, before, after), theme, width
+        ),
+        "pretrained.adapter",
+        tables={
+            "without_adapter": lambda: charts.csv(before, part.rows, part.columns),
+            "with_adapter": lambda: charts.csv(after, part.rows, part.columns),
+        },
+    )
+    st.caption("The largest change of every head. Click one to look into it.")
+    table = models.model_adapter_changes(*chosen)
+    every = charts.layer_head_map(
+        table,
+        theme,
+        title="Largest change by layer and head",
+        pick=charts.Pick("head", (setup.layer - 1, head) if head < table.shape[1] else None),
+        scale=charts.Scale(1.0),
+    )
+    ui.page_figure(
+        charts.beside(every),
+        "pretrained.adapter_map",
+        on_pick=lambda row, column: page.set(layer=row + 1, head=column + 1),
+    )
+
+
 SHOWN = {
     "map": map_tab,
     "query": query_tab,
     "matrices": matrices_tab,
+    **({"adapter": adapter_tab} if loaded.base is not None or not setup.adapter else {}),
     "code": lambda: ui.page_code(pretrained_page_code(setup, chosen, layer, part, scale, width)),
 }
-ui.page_tabs(page, TABS, SHOWN)
+if setup.tab not in SHOWN:
+    page.adjust(tab="map")
+ui.page_tabs(page, {name: label for name, label in TABS.items() if name in SHOWN}, SHOWN)
 result = part = None  # of a long text 150 MB, which what answers to a click would keep until the next head is drawn

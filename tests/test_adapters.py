@@ -6,10 +6,13 @@ import shutil
 
 import numpy as np
 import pytest
+from driving import check, opened, said, specs
 
 from attn import pretrained
+from attn.charts.labels import number
 from attn.pretrained import ModelError
 from attn.pretrained.loading import adapters
+from attn.ui.controls import sentence
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -221,3 +224,30 @@ def test_an_adapter_alone_names_its_base(bert, tmp_path):
     (bert / "adapter_model.bin").write_bytes(b"")
     with pytest.raises(ModelError, match="a format that can carry code"):
         pretrained.load(bert)
+
+
+@pytest.mark.parametrize("page", ["pretrained", "inside", "change"])
+def test_pages_show_the_model_with_its_adapter_and_without(bert, page):
+    write_adapter(bert, low_rank(QUERY, 16, 16))
+    app = opened(page, {"model": str(bert), "layer": "1", "head": "1"})
+    check(app)
+    assert "Its adapter (LoRA, rank 2) is applied" in said(app)
+    toggle = next(each for each in app.toggle if each.label == "With its adapter")
+    shown = specs(app)
+    toggle.set_value(False).run()
+    check(app)
+    assert "Its adapter" not in said(app)
+    assert specs(app) != shown
+
+
+def test_the_page_shows_what_the_adapter_changed(bert):
+    write_adapter(bert, low_rank(QUERY, 16, 16))
+    app = opened("pretrained", {"model": str(bert), "layer": "1", "head": "1", "tab": "adapter"})
+    check(app)
+    loaded = pretrained.load(bert)
+    before, after = (pretrained.record(each, sentence.DEFAULT_TEXT).layers for each in (loaded.base, loaded))
+    changes = [abs(one.weights() - other.weights())[0, 0].max() for one, other in zip(before, after, strict=True)]
+    assert f"at most **{number(float(changes[0]), 2)}**" in said(app)
+    app = opened("pretrained", {"tab": "adapter"})
+    check(app)
+    assert "What the adapter changed" not in [tab.label for tab in app.tabs]

@@ -27,37 +27,41 @@ _MOST_BYTES = 128_000_000  # bytes that recordings may take together
 LAST = 128  # queries over which every head of a longer text is looked at
 
 
-class InLanguages(NamedTuple):
-    """A translation model and the languages it reads: stands wherever the name of a model stands."""
+class ChosenModel(NamedTuple):
+    """A model as it was chosen, where it can be had in several ways: stands wherever the name of a model stands."""
 
     name: str
-    source: str  # by the tokenizer's own codes; empty for the one that it has
-    target: str
+    source: str = ""  # languages that it reads, by the tokenizer's own codes; empty for the one that it has
+    target: str = ""
+    adapter: bool = True  # with its adapter, where it has one
 
 
 def loaded_model(name, random_weights=False):
-    """Load a model, once a server, to read texts in the languages that were chosen.
+    """Load a model, once a server, to read texts in the languages that were chosen, with its adapter or without.
 
     Parameters
     ----------
-    name : str or InLanguages
+    name : str or ChosenModel
     random_weights : bool
 
     Returns
     -------
     Loaded
     """
-    if isinstance(name, InLanguages):
-        return _loaded(name.name, random_weights).in_languages(name.source or None, name.target or None)
-    return _loaded(name, random_weights)
+    chosen = name if isinstance(name, ChosenModel) else ChosenModel(name)
+    model = _loaded(chosen.name, random_weights)
+    if model.base is not None and not chosen.adapter:
+        model = model.base
+    return model.in_languages(chosen.source or None, chosen.target or None)
 
 
 def model_loading_code(name, random_weights):
     """Return the Python that loads a model as `loaded_model` does."""
-    chosen = isinstance(name, InLanguages)
-    arguments = ", ".join([repr(name.name if chosen else name)] + (["random_weights=True"] if random_weights else []))
-    languages = f".in_languages({name.source or None!r}, {name.target or None!r})" if chosen else ""
-    return f"pretrained.load({arguments}){languages}"
+    chosen = name if isinstance(name, ChosenModel) else ChosenModel(name)
+    arguments = ", ".join([repr(chosen.name)] + (["random_weights=True"] if random_weights else []))
+    base = "" if chosen.adapter else ".base"
+    languages = f".in_languages({chosen.source or None!r}, {chosen.target or None!r})"
+    return f"pretrained.load({arguments}){base}{languages if chosen.source or chosen.target else ''}"
 
 
 @st.cache_resource(max_entries=MOST_HELD, show_spinner="Loading the model …", show_time=True)
@@ -208,6 +212,29 @@ def model_attention_finding(name, random_weights, text, pair):
     worst, tolerance = max(each.largest for each in differences), pretrained.TOLERANCE
     over = f"largest difference in {len(differences):,} heads, tolerance {number(tolerance)}, float32"
     return Finding(worst <= tolerance, number(worst, 2), over)
+
+
+@st.cache_resource(max_entries=8, show_spinner="Comparing with and without the adapter …", show_time=True)
+def model_adapter_changes(name, random_weights, text, pair):
+    """Return how far a model's adapter moves the weights of each head.
+
+    Returns
+    -------
+    ndarray, shape (num_layers, most heads)
+        The largest difference, over the last queries of a long text; NaN where a layer has fewer heads.
+    """
+    chosen = name if isinstance(name, ChosenModel) else ChosenModel(name)
+    pairs = [
+        model_recording(chosen._replace(adapter=adapter), random_weights, text, pair).layers
+        for adapter in (False, True)
+    ]
+    table = np.full((len(pairs[0]), max(layer.num_heads for layer in pairs[0])), np.nan)
+    for at, layers in enumerate(zip(*pairs, strict=True)):
+        rows = model_last_queries(layers[0])
+        for head in range(layers[0].num_heads):
+            before, after = (pretrained.from_scratch(layer, head, rows=rows).weights for layer in layers)
+            table[at, head] = np.abs(after - before).max()
+    return table
 
 
 @st.cache_resource(show_spinner="Reading the weights …")

@@ -32,6 +32,7 @@ class SourceChoice:
     pair: str = link_string("")
     source_language: str = link_string("")
     target_language: str = link_string("")
+    adapter: bool = link_flag(True)
     layer: int = link_whole(4, 1, 999)
     head: int = link_whole(2, 1, 999)
     colour: str = link_choice("auto", COLOURS)
@@ -112,7 +113,7 @@ def record_model_and_text(state, source):
     """
     models.permit_model(source[0])
     with st.sidebar:
-        source = (model_language_control(state, models.loaded_model(*source[:2])), *source[1:])
+        source = (chosen_model_control(state, models.loaded_model(*source[:2])), *source[1:])
     loaded = models.loaded_model(*source[:2])
     if loaded.takes != _taken(state):
         st.session_state[state.key("takes")] = loaded.takes
@@ -125,13 +126,22 @@ def record_model_and_text(state, source):
     return source, loaded, recording
 
 
-def model_language_control(state, loaded):
-    """Draw the choice of languages where a model knows several, and return what to load.
+def chosen_model_control(state, loaded):
+    """Draw the choices that only some models have: without the adapter, and languages; return what to load.
 
     Returns
     -------
-    str or InLanguages
+    str or ChosenModel
     """
+    if loaded.base is None:
+        state.adjust(adapter=True)
+    else:
+        st.toggle(
+            "With its adapter",
+            key=state.key("adapter"),
+            help="An adapter (LoRA) adds a product of two thin matrices to some of the model's weights. Without it "
+            "the model is as it was before this fine-tuning.",
+        )
     sides = {
         "source_language": ("Language of the text", loaded.source_languages),
         "target_language": ("Language of the decoder's text", loaded.target_languages),
@@ -148,7 +158,8 @@ def model_language_control(state, loaded):
                 help="By the codes of the model's own tokenizer, which tell the model what it reads and writes.",
             )
     chosen = [state.get(name) for name in sides]
-    return models.InLanguages(state.get("model"), *chosen) if any(chosen) else state.get("model")
+    name, adapter = state.get("model"), state.get("adapter")
+    return name if adapter and not any(chosen) else models.ChosenModel(name, *chosen, adapter)
 
 
 def model_control(state, on_change=None):

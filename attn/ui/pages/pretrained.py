@@ -24,7 +24,13 @@ from attn.ui.width import page_width
 from attn.ui.word_level import WORD_LEVEL_CODE, WordLevel, word_level_labels_code, word_level_of
 
 STARTS = {"recorded": "Its queries and keys", "input": "Its input and W"}
-TABS = {"map": "Every layer and head", "query": "One query, key by key", "matrices": "W_q, W_k, W_v", "code": "Code"}
+TABS = {
+    "map": "Every layer and head",
+    "query": "One query, key by key",
+    "matrices": "W_q, W_k, W_v",
+    "adapter": "What the adapter changed",
+    "code": "Code",
+}
 OLD_TABS = {  # what older links call them
     "Every layer and head": "map",
     "One query, key by key": "query",
@@ -232,6 +238,17 @@ def pretrained_page_matrices(one):
         )  # fmt: skip
         drawn.append(charts.above(matrix, bias))
     return charts.beside(*drawn)
+
+
+def pretrained_page_adapter_picture(before, after, rows, columns, scale, theme, room):
+    """Draw the weights of one head without the adapter, with it, and what it changed."""
+    return charts.panels(
+        theme,
+        room,
+        charts.panel(before, rows, columns, title="Without the adapter", **scale),
+        charts.panel(after, rows, columns, title="With the adapter", **scale),
+        charts.panel(after - before, rows, columns, title="What it changed", kind="signed"),
+    )
 
 
 def pretrained_page_break_controls(state, layer):

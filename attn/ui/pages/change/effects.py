@@ -109,7 +109,7 @@ def _read_by(setup, loaded, name):
     ----------
     setup : Setup
     loaded : Loaded
-    name : str or InLanguages
+    name : str or ChosenModel
         What `loaded_model` was loaded as.
 
     Returns
