@@ -231,12 +231,12 @@ def test_pages_show_the_model_with_its_adapter_and_without(bert, page):
     write_adapter(bert, low_rank(QUERY, 16, 16))
     app = opened(page, {"model": str(bert), "layer": "1", "head": "1"})
     check(app)
-    assert "Its adapter (LoRA, rank 2) is applied" in said(app)
+    assert any("is applied and changes" in each for each in said(app))
     toggle = next(each for each in app.toggle if each.label == "With its adapter")
     shown = specs(app)
     toggle.set_value(False).run()
     check(app)
-    assert "Its adapter" not in said(app)
+    assert not any("is applied and changes" in each for each in said(app))
     assert specs(app) != shown
 
 
@@ -247,7 +247,7 @@ def test_the_page_shows_what_the_adapter_changed(bert):
     loaded = pretrained.load(bert)
     before, after = (pretrained.record(each, sentence.DEFAULT_TEXT).layers for each in (loaded.base, loaded))
     changes = [abs(one.weights() - other.weights())[0, 0].max() for one, other in zip(before, after, strict=True)]
-    assert f"at most **{number(float(changes[0]), 2)}**" in said(app)
+    assert any(f"at most **{number(float(changes[0]), 2)}**" in each for each in said(app))
     app = opened("pretrained", {"tab": "adapter"})
     check(app)
     assert "What the adapter changed" not in [tab.label for tab in app.tabs]
