@@ -10,7 +10,7 @@ from attn.pretrained.intervention.changes import Changes
 from attn.pretrained.intervention.prediction import Comparison, compare_runs, similarity, token_id
 from attn.pretrained.intervention.run import Run, masked_places, predicts_masked, prepare_changeable
 from attn.ui import models
-from attn.ui.controls.model_and_text import model_language_control
+from attn.ui.controls.model_and_text import chosen_model_control
 from attn.ui.pages.change.controls import changes_of_controls, changes_of_other_text
 from attn.ui.pages.change.runs import MOST_MEASURED, kept_run, kept_run_gap
 
@@ -56,7 +56,7 @@ def effect_reading_controls(state, loaded):
     -------
     Reading
     """
-    name = model_language_control(state, loaded)
+    name = chosen_model_control(state, loaded)
     loaded = models.loaded_model(name, state.get("random"))
     if _decodes(loaded):
         st.text_input("Text of the decoder", key=state.key("pair"), help="What the decoder has to say, token by token.")
