@@ -1,10 +1,8 @@
 """Pretrained: a real model's own attention beside attention from scratch, with the difference as a number."""
 
-import numpy as np
 import streamlit as st
 
 from attn import charts, multi_head, pretrained, ui
-from attn.charts.labels import number
 from attn.ui import models
 from attn.ui.controls.colour_scale import colour_scale_control, colour_scale_of
 from attn.ui.controls.exact_window import exact_window_control, needs_exact_window
@@ -22,6 +20,7 @@ from attn.ui.pages.pretrained import (
     Setup,
     compute_pretrained_page,
     pretrained_page_adapter_picture,
+    pretrained_page_adapter_reading,
     pretrained_page_break_controls,
     pretrained_page_code,
     pretrained_page_largest_by_layer,
@@ -148,18 +147,11 @@ def matrices_tab():
 
 def adapter_tab():
     """Draw what the adapter changed in this head and, as one number, in every head."""
-    name = chosen[0] if isinstance(chosen[0], models.ChosenModel) else models.ChosenModel(chosen[0])
-    heads = []
-    for adapter in (False, True):
-        layers = models.model_recording(name._replace(adapter=adapter), *chosen[1:]).layers
-        heads.append(compute_pretrained_page(setup, loaded, layers[layer.index]).part(*cut))
-    before, after = (one.own for one in heads)
-    moved = np.abs(after - before)
-    row, column = np.unravel_index(moved.argmax(), moved.shape)
-    st.markdown(
-        f"What this fine-tuning did to the head in view: at most **{number(float(moved.max()), 2)}**, where "
-        f"**{ui.as_text(part.rows[row])}** looks at **{ui.as_text(part.columns[column])}**."
+    before, after = (
+        compute_pretrained_page(setup, loaded, layers[layer.index]).part(*cut).own
+        for layers in models.model_layers_without_and_with_adapter(*chosen)
     )
+    st.markdown(pretrained_page_adapter_reading(before, after, part.rows, part.columns))
     ui.page_figure(
         pretrained_page_adapter_picture(
             before, after, part.rows, part.columns, colour_scale_of(setup.colour, before, after), theme, width

@@ -214,6 +214,15 @@ def model_attention_finding(name, random_weights, text, pair):
     return Finding(worst <= tolerance, number(worst, 2), over)
 
 
+def model_layers_without_and_with_adapter(name, random_weights, text, pair):
+    """Return the layers of a model without its adapter, and those with it, after the same text."""
+    chosen = name if isinstance(name, ChosenModel) else ChosenModel(name)
+    return [
+        model_recording(chosen._replace(adapter=adapter), random_weights, text, pair).layers
+        for adapter in (False, True)
+    ]
+
+
 @st.cache_resource(max_entries=8, show_spinner="Comparing with and without the adapter …", show_time=True)
 def model_adapter_changes(name, random_weights, text, pair):
     """Return how far a model's adapter moves the weights of each head.
@@ -223,11 +232,7 @@ def model_adapter_changes(name, random_weights, text, pair):
     ndarray, shape (num_layers, most heads)
         The largest difference, over the last queries of a long text; NaN where a layer has fewer heads.
     """
-    chosen = name if isinstance(name, ChosenModel) else ChosenModel(name)
-    pairs = [
-        model_recording(chosen._replace(adapter=adapter), random_weights, text, pair).layers
-        for adapter in (False, True)
-    ]
+    pairs = model_layers_without_and_with_adapter(name, random_weights, text, pair)
     table = np.full((len(pairs[0]), max(layer.num_heads for layer in pairs[0])), np.nan)
     for at, layers in enumerate(zip(*pairs, strict=True)):
         rows = model_last_queries(layers[0])

@@ -240,6 +240,16 @@ def pretrained_page_matrices(one):
     return charts.beside(*drawn)
 
 
+def pretrained_page_adapter_reading(before, after, rows, columns):
+    """Say where an adapter changed a head most."""
+    moved = np.abs(after - before)
+    row, column = np.unravel_index(moved.argmax(), moved.shape)
+    return (
+        f"What this fine-tuning did to the head in view: at most **{number(float(moved[row, column]), 2)}**, where "
+        f"**{as_text(rows[row])}** looks at **{as_text(columns[column])}**."
+    )
+
+
 def pretrained_page_adapter_picture(before, after, rows, columns, scale, theme, room):
     """Draw the weights of one head without the adapter, with it, and what it changed."""
     return charts.panels(
