@@ -226,6 +226,7 @@ def yarn(
     base: float = 10000,
     fast: float = 32,
     slow: float = 1,
+    truncate: bool = True,
 ) -> np.ndarray:
     r"""Return the angles of `rotary` for texts `stretch` times as long as those of training.
 
@@ -246,6 +247,8 @@ def yarn(
     fast, slow
         A pair that comes round more often than `fast` times in `trained` tokens keeps its speed, one
         that does so less often than `slow` times is slowed down.
+    truncate
+        Whether what lies between begins and ends at a whole pair; gpt-oss has False.
 
     Returns
     -------
@@ -260,8 +263,8 @@ def yarn(
 
     Notes
     -----
-    Section 3.2 of [1]_, "NTK-by-parts". As in its published code the ramp runs evenly over pairs, from
-    one whole pair to another, where the paper's runs over how often they come round.
+    Section 3.2 of [1]_, "NTK-by-parts". As in its published code the ramp runs evenly over pairs,
+    where the paper's runs over how often they come round.
 
     References
     ----------
@@ -280,7 +283,8 @@ def yarn(
     if finite_number(base, "base") <= 1:
         raise ValueError(f"base must be above 1, got {base}")
     turns = [d_k * math.log(trained / (number * 2 * math.pi)) / (2 * math.log(base)) for number in (fast, slow)]
-    first, last = max(math.floor(turns[0]), 0), min(math.ceil(turns[1]), d_k - 1)
+    first, last = (math.floor(turns[0]), math.ceil(turns[1])) if truncate else turns
+    first, last = max(first, 0), min(last, d_k - 1)
     slowed = np.clip((np.arange(d_k // 2) - first) / ((last - first) or 0.001), 0, 1)  # (d_k / 2,)
     return angles * (1 - slowed + slowed / stretch)
 

@@ -237,6 +237,7 @@ def rope_parameters(n, **parameters):
         ({"stretch": 8, "fast": 8, "slow": 4}, {"beta_fast": 8, "beta_slow": 4}),
         ({"stretch": 40, "trained": 16}, {}),
         ({"stretch": 1}, {}),
+        ({"stretch": 32, "base": 150000, "truncate": False}, {"rope_theta": 150000.0, "truncate": False}),
     ],
 )
 def test_yarn_agrees_with_transformers(ours, theirs):
