@@ -6,6 +6,7 @@ from attn import charts, pretrained, ui
 from attn.ui import models
 from attn.ui.controls.colour_scale import colour_scale_control, colour_scale_of
 from attn.ui.controls.exact_window import exact_window_panel
+from attn.ui.controls.media_notes import media_notes
 from attn.ui.controls.model_and_text import (
     model_and_text_controls,
     model_and_text_of,
@@ -34,7 +35,9 @@ from attn.ui.pages.inside import (
     inside_over_sound,
     inside_overview_charts,
     inside_patch_number,
+    inside_picture_shares,
     inside_reading,
+    inside_share_chart,
     inside_together_control,
     inside_weights,
 )
@@ -72,6 +75,8 @@ with st.sidebar:
 setup = page.commit()
 models.say_model_note(loaded)
 models.say_if_model_truncated(recording)
+for note in media_notes(loaded, recording, layer):
+    st.caption(note)
 theme, width = ui.page_theme(), ui.page_width()
 numbers = tables[setup.metric]
 
@@ -123,19 +128,31 @@ def matrix_tab():
     """Draw the heads in view as a matrix, on a picture or along a sound."""
     if grid := pretrained.patch_grid(recording, layer):
         ui.page_figure(
-            inside_over_picture(source[2], level.on_patches(grid), together[row], row, width),
+            inside_over_picture(source[2], level.on_patches(grid), together[row], row, rows[row], width),
             "inside.patches",
             on_pick=lambda row, column: page.set(cell=(inside_patch_number(grid, row, column), setup.cell[1])),
             tables={"patches": lambda: charts.csv(together[[row]], [rows[row]], columns)},
         )
+    shares, written = inside_picture_shares(layer, heads, level)
+    if len(written):
+        ui.page_figure(
+            inside_share_chart(shares, written, width),
+            "inside.share",
+            tables={"share_of_picture": lambda: charts.csv(shares[:, None], written, ["share of the picture"])},
+        )
     if recording.seconds and layer.kind != "decoder":
         ui.page_figure(
-            inside_over_sound(source[2], recording.seconds, together[row], f"Where {rows[row]} looks", width),
+            inside_over_sound(
+                source[2], recording.seconds, together[row], f"Where {rows[row]} looks", width, recording.sound_seconds
+            ),
             "inside.sound",
             tables={"moments": lambda: charts.csv(together[[row]], [rows[row]], columns)},
         )
-    cell = row, column
-    picture, choose = exact_window_panel(page, together, rows, columns, cell, what, places=places, **scale)
+    cell, filled = (row, column), pretrained.padding_cells(layer)
+    picture, choose = exact_window_panel(
+        page, together, rows, columns, cell, what, places=places,
+        hidden=None if filled is None else level.hidden(filled), **scale,
+    )  # fmt: skip
     ui.page_figure(
         charts.panels(theme, width, picture, tallest=620),
         "inside.matrix",
@@ -180,9 +197,9 @@ def query_tab():
 
 def heads_tab():
     """Draw every head of the model small."""
-    of_kind = [one.index for one in recording.layers if one.kind == layer.kind]
+    of_kind = [one.index for one in recording.layers if (one.kind, one.part) == (layer.kind, layer.part)]
     at = of_kind.index(layer.index), setup.head - 1
-    every = models.model_every_head(*source, layer.kind, MOSAIC, setup.level)
+    every = models.model_every_head(*source, layer.kind, layer.part, MOSAIC, setup.level)
     st.caption(f"Of long texts the first {MOSAIC} tokens. Click a head to open it.")
     picture = charts.mosaic(
         every, theme, title="All heads", pick=charts.Pick("head", at), width=width,

@@ -6,6 +6,7 @@ from attn import charts, multi_head, pretrained, ui
 from attn.ui import models
 from attn.ui.controls.colour_scale import colour_scale_control, colour_scale_of
 from attn.ui.controls.exact_window import exact_window_control, needs_exact_window
+from attn.ui.controls.media_notes import media_notes
 from attn.ui.controls.model_and_text import (
     model_and_text_controls,
     model_and_text_of,
@@ -72,6 +73,8 @@ with words:
     pretrained_page_reading(setup, loaded, recording, layer, result)
 with box:
     pretrained_page_verdict(setup, chosen, loaded, result, unbroken)
+for note in media_notes(loaded, recording, layer):
+    st.caption(note)
 
 part, scale = result, colour_scale_of(setup.colour, result.own, result.scratch)
 cut = slice(None), slice(None)

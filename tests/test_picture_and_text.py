@@ -1,12 +1,17 @@
 """Pictures and texts read together: what stands in the text for a place in the picture, and which tower looks where."""
 
+import copy
+import importlib
+
 import numpy as np
 import pytest
+from driving import check, opened, said
 
 from attn import pretrained
 from attn.pretrained.families import tiny_models
 from attn.pretrained.recording import registry
 from attn.pretrained.recording.layer import Places
+from attn.ui.controls.media_notes import media_notes
 from attn.ui.word_level import word_level_of
 
 torch = pytest.importorskip("torch")
@@ -18,13 +23,15 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 SIDE = 32  # pixels of a picture of four by four patches
 
 
-def tokenizer(*special):
-    """Return a tokenizer of bytes with some special tokens of a family's own."""
+def tokenizer(*special, **named):
+    """Return a tokenizer of bytes with some special tokens of a family's own, by name where it asks for them so."""
     alphabet = sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet())
     model = tokenizers.Tokenizer(tokenizers.models.BPE({sign: id for id, sign in enumerate(alphabet)}, []))
     model.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
     model.decoder = tokenizers.decoders.ByteLevel()
-    made = transformers.PreTrainedTokenizerFast(tokenizer_object=model, eos_token="<end>", pad_token="<pad>")
+    made = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=model, eos_token="<end>", pad_token="<pad>", extra_special_tokens=named
+    )
     made.add_special_tokens({"additional_special_tokens": list(special)})
     return made
 
@@ -183,16 +190,191 @@ def given_to_text(model, inputs):
 def test_the_place_of_a_token_is_the_place_in_the_picture(family):
     """Change one patch of a picture: of the tokens of the text only that one changes that is named after its place."""
     tiny = tiny_models.tiny(family)
-    recording = pretrained.record(pretrained.wrap(tiny.model), inputs=tiny.inputs)
-    before = given_to_text(tiny.model, tiny.inputs)
+    inputs = {name: value[:1] for name, value in tiny.inputs.items()}
+    recording = pretrained.record(pretrained.wrap(tiny.model), inputs=inputs)
+    before = given_to_text(tiny.model, inputs)
     layer = next(layer for layer in recording.layers if layer.part == "text")
     grid = pretrained.patch_grid(recording, layer)
-    pixels = tiny.inputs["pixel_values"]
+    pixels = inputs["pixel_values"]
     height, width = pixels.shape[-2] // grid.rows, pixels.shape[-1] // grid.columns
     for row, column in ((0, 0), (0, 1), (1, 0), (grid.rows - 1, grid.columns - 1)):
         changed = pixels.clone()
         changed[0][..., row * height : (row + 1) * height, column * width : (column + 1) * width] += 1
-        after = given_to_text(tiny.model, tiny.inputs | {"pixel_values": changed})
+        after = given_to_text(tiny.model, inputs | {"pixel_values": changed})
         moved = np.flatnonzero((after - before).abs().amax(1) > 1e-6)
         assert moved.tolist() == [grid.keys[row * grid.columns + column]]
         assert layer.key_tokens[moved[0]].patch == (row, column, grid.rows, grid.columns)
+
+
+def of_pillow(module, name, **options):
+    """Return an image processor that wants no torchvision."""
+    home = importlib.import_module(f"transformers.models.{module}.image_processing_pil_{module}")
+    return getattr(home, f"{name}ImageProcessorPil")(**options)
+
+
+def square(side):
+    return {"height": side, "width": side}
+
+
+TILES = {"size": square(56), "crop_to_patches": True, "min_patches": 1, "max_patches": 6}
+FOLDERS = {  # family -> class of its processor, its image processor, its tokenizer's own tokens, its options, its mark
+    "llava_next": (
+        "LlavaNextProcessor",
+        lambda: of_pillow("llava_next", "LlavaNext", size={"shortest_edge": 56}, crop_size=square(56),
+                          image_grid_pinpoints=[[56, 112], [112, 56], [112, 112]]),
+        {"image_token": "<image>"},
+        {"patch_size": 14, "vision_feature_select_strategy": "default", "num_additional_image_tokens": 1}, "<image>",
+    ),
+    "qwen2_vl": (
+        "Qwen2VLProcessor",
+        lambda: of_pillow("qwen2_vl", "Qwen2VL", patch_size=14, merge_size=2,
+                          size={"shortest_edge": 28 * 28 * 4, "longest_edge": 28 * 28 * 24}),
+        {"image_token": "<|image_pad|>", "video_token": "<|video_pad|>"}, {}, "<|image_pad|>",
+    ),
+    "qwen2_5_vl": (
+        "Qwen2_5_VLProcessor",
+        lambda: of_pillow("qwen2_vl", "Qwen2VL", patch_size=14, merge_size=2,
+                          size={"shortest_edge": 28 * 28 * 4, "longest_edge": 28 * 28 * 24}),
+        {"image_token": "<|image_pad|>", "video_token": "<|video_pad|>"}, {}, "<|image_pad|>",
+    ),
+    "gemma3": (
+        "Gemma3Processor",
+        lambda: of_pillow("gemma3", "Gemma3", size=square(64), do_pan_and_scan=False),
+        {"image_token": "<img>", "boi_token": "<begin>", "eoi_token": "<stop>"}, {"image_seq_length": 4}, "<img>",
+    ),
+    "idefics3": (
+        "Idefics3Processor",
+        lambda: of_pillow("idefics3", "Idefics3", size={"longest_edge": 256}, max_image_size={"longest_edge": 128}),
+        {"image_token": "<image>"}, {"image_seq_len": 4}, "<image>",
+    ),
+    "internvl": (
+        "InternVLProcessor", lambda: of_pillow("got_ocr2", "GotOcr2", **TILES),
+        {"start_image_token": "<img>", "end_image_token": "</img>", "context_image_token": "<IMG>",
+         "video_token": "<v>"},
+        {"image_seq_length": 4}, "<IMG>",
+    ),
+    "aya_vision": (
+        "AyaVisionProcessor", lambda: of_pillow("got_ocr2", "GotOcr2", **TILES),
+        {"start_of_image": "<|START_OF_IMG|>", "patch": "<|IMG_PATCH|>", "whole": "TILE_GLOBAL", "image": "<image>"},
+        {"patch_size": 14, "img_size": 56, "downsample_factor": 2}, "<|IMG_PATCH|>",
+    ),
+    "ovis2": (
+        "Ovis2Processor", lambda: of_pillow("ovis2", "Ovis2", **TILES),
+        {name: f"<IMG_{name.upper()}>" for name in ("atom", "start", "grid", "col", "row", "end")}
+        | {"image": "<image>"},
+        {"image_seq_length": 16}, "<IMG_ATOM>",
+    ),
+}  # fmt: skip
+
+
+def with_processor(family):
+    """Return a tiny model of a family with a processor as its checkpoints have it."""
+    name, picture_processor, named, options, mark = FOLDERS[family]
+    whole = getattr(transformers, name)
+    without_films = [part for part in whole.get_attributes() if part != "video_processor"]
+    made = type(name, (whole,), {"get_attributes": classmethod(lambda cls: without_films)})
+    reads, model = tokenizer(**named), copy.deepcopy(tiny_models.tiny(family).model)
+    torch.manual_seed(0)
+    model.resize_token_embeddings(len(reads) + 40)
+    processor = made(picture_processor(), reads, **options)
+    id = reads.convert_tokens_to_ids(mark)
+    for field in {"image_token_id", "image_token_index"} & {*vars(model.config)}:
+        setattr(model.config, field, id)
+    if hasattr(model.config, "image_grid_pinpoints"):
+        model.config.image_grid_pinpoints = processor.image_processor.image_grid_pinpoints
+    model.config.get_text_config().max_position_embeddings = 512
+    return pretrained.wrap(model, processor=processor)
+
+
+@pytest.mark.parametrize("family", FOLDERS)
+def test_what_a_processor_cuts_into_tiles_is_named_by_the_place_in_the_whole_picture(family):
+    """Paint over one cell of the finest grid: of its tokens, the one that is named after the cell moves the most."""
+    loaded = with_processor(family)
+    seen = np.full((120, 180, 3), 0.5)
+    recording = pretrained.record(loaded, "a cat", images=seen)
+    assert pretrained.input_finding(recording).holds
+    layer = next(layer for layer in recording.layers if layer.part == "text")
+    grid = pretrained.patch_grid(recording, layer)
+    assert grid.rows * grid.columns > 1
+    before = given_to_text(loaded.model, pretrained.image_inputs(loaded, seen, "a cat"))
+    for row, column in ((0, 0), (0, grid.columns - 1), (grid.rows - 1, 0), (grid.rows // 2, grid.columns // 2)):
+        painted, height, width = seen.copy(), 120 / grid.rows, 180 / grid.columns
+        rows = slice(round((row + 0.2) * height), round((row + 0.8) * height))
+        painted[rows, round((column + 0.2) * width) : round((column + 0.8) * width)] = 1
+        after = given_to_text(loaded.model, pretrained.image_inputs(loaded, painted, "a cat"))
+        moved = np.asarray((after - before).abs().amax(1))[list(grid.keys)]
+        assert grid.patch_of(grid.keys[int(moved.argmax())]) == (row, column)
+
+
+TOWERS = {"clip": 17, "metaclip_2": 17, "chinese_clip": 17, "altclip": 17, "clipseg": 17, "siglip": 16}
+
+
+@pytest.mark.parametrize("family", TOWERS)
+def test_both_towers_are_recorded_in_one_pass_and_neither_takes_the_names_of_the_other(family):
+    """Also of a text that has as many tokens as the picture has patches, the class token with it."""
+    tiny = tiny_models.tiny(family)
+    ids = tiny.inputs["input_ids"][:1].repeat(1, 3)[:, : TOWERS[family]]
+    given = {"input_ids": ids, "pixel_values": tiny.inputs["pixel_values"][:1]}
+    recording = pretrained.record(pretrained.wrap(tiny.model), inputs=given)
+    assert {layer.part for layer in recording.layers} >= {"vision", "text"}
+    for layer in recording.layers:
+        if layer.part == "vision":
+            assert pretrained.patch_grid(recording, layer)[:2] == (4, 4)
+        elif layer.part == "text":
+            assert [token.id for token in layer.key_tokens] == ids[0].tolist()
+    assert max(each.largest for each in pretrained.compare(recording)) < 2e-6
+
+
+@pytest.mark.parametrize("with_processor", [True, False])
+def test_clip_reads_a_picture_and_a_text_side_by_side(with_processor):
+    torch.manual_seed(0)
+    text = {"vocab_size": 300, "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2}
+    config = transformers.CLIPConfig(
+        text_config=text | {"num_attention_heads": 2, "max_position_embeddings": 20, "eos_token_id": 256},
+        vision_config=vision(), projection_dim=8,
+    )  # fmt: skip
+    parts = {"tokenizer": tokenizer(), "image_processor": picture_processor()}
+    if with_processor:
+        parts = {"processor": transformers.CLIPProcessor(**parts)}
+    loaded = pretrained.wrap(transformers.CLIPModel(config), **parts)
+    assert loaded.takes == "picture and text"
+    recording = pretrained.record(loaded, "a cat", images=picture())
+    names = {layer.part: [token.text for token in layer.key_tokens] for layer in recording.layers}
+    assert names["text"] == ["a", "␣", "c", "a", "t"]
+    assert names["vision"][:3] == ["[0]", "1·1", "1·2"]
+    assert [layer.block for layer in recording.layers] == [0, 1, 0, 1]
+    assert pretrained.input_finding(recording).holds
+    with pytest.raises(pretrained.ModelError, match="reads one text with a picture"):
+        pretrained.record(loaded, "a cat", pair="a dog", images=picture())
+
+
+def test_the_share_of_the_picture_is_the_weight_on_its_tokens(loaded):
+    recording = pretrained.record(loaded, "a cat", images=picture())
+    layer = recording.layers[-1]
+    shares = pretrained.picture_share(layer, [1, 3])
+    np.testing.assert_allclose(shares, layer.weights([1, 3])[0][:, :, :16].sum(-1), atol=1e-7)
+    np.testing.assert_allclose(pretrained.picture_share(recording.layers[0]), 1, atol=1e-5)
+
+
+def test_notes_say_whose_layers_are_whose(loaded):
+    recording = pretrained.record(loaded, "a cat", images=picture())
+    (note,) = media_notes(loaded, recording, recording.layers[0])
+    assert note == "Layers 1 to 2 belong to the vision tower, 3 to 4 to the language model."
+    assert media_notes(loaded, pretrained.record(loaded, "a cat"), recording.layers[0]) == []
+
+
+@pytest.mark.parametrize("page", ["inside", "pretrained"])
+def test_a_picture_stands_beside_the_text(page, folder):
+    app = check(opened(page, model=str(folder), text="a cat", layer="4", head="1", cell="18,3"))
+    assert app.selectbox(key=f"{page}.picture").value
+    assert app.text_area(key=f"{page}.text").value == "a cat"
+    assert any("belong to the vision tower" in each for each in said(app))
+    app.selectbox(key=f"{page}.picture").select_index(1).run()
+    check(app)
+
+
+def test_a_words_look_is_drawn_over_the_picture_and_its_share_word_by_word(folder, loaded):
+    app = check(opened("inside", model=str(folder), text="a cat", layer="4", head="1", cell="18,3"), charts=4)
+    titles = [chart.proto.spec for chart in app.get("vega_lite_chart")]
+    assert any("19 c looks in the picture" in spec for spec in titles)
+    assert any("Share of the picture, word by word" in spec for spec in titles)

@@ -3,6 +3,8 @@
 import io
 import tracemalloc
 import wave
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +14,8 @@ from driving import check, opened, tables
 from attn import pretrained
 from attn.data import sounds
 from attn.pretrained.families import tiny_models
+from attn.pretrained.inputs import tokens
+from attn.ui.controls.media_notes import media_notes
 from attn.ui.media import AudioInput
 from attn.ui.pages.inside import inside_over_sound
 
@@ -252,3 +256,53 @@ def test_alignment_heads_are_those_that_the_checkpoint_names(tmp_path):
     ear = pretrained.load(tmp_path)
     assert ear.alignment_heads == ((0, 1), (1, 0))
     assert saved("wav2vec2", tmp_path / "other").alignment_heads == ()
+
+
+def test_what_lies_behind_the_end_is_left_out_of_numbers_and_grey(tmp_path):
+    ear = saved("whisper", tmp_path)
+    samples = sounds.SOUNDS["notes"].make(RATE)[: RATE // 2]
+    recording = pretrained.record(ear, inputs=pretrained.audio_inputs(ear, samples))
+    encoder, cross = (next(each for each in recording.layers if each.kind == kind) for kind in ("encoder", "cross"))
+    for layer in (encoder, cross):
+        heads, cells = layer.weights()[0], pretrained.padding_cells(layer)
+        part = pretrained.sound_part(layer, heads)
+        n_q, n_k = (sum(not token.padding for token in side) for side in (layer.query_tokens, layer.key_tokens))
+        assert part.shape == (layer.num_heads, n_q, n_k) == (*heads.shape[:1], n_q, heads.shape[2] // 4)
+        np.testing.assert_allclose(part.sum(-1), 1, rtol=1e-5)
+        np.testing.assert_allclose(part / part[..., :1], heads[:, :n_q, :n_k] / heads[:, :n_q, :1], rtol=1e-4)
+        assert cells.shape == heads.shape[1:]
+        assert not cells[:n_q, :n_k].any()
+        assert cells[n_q:].all()
+        assert cells[:, n_k:].all()
+    short = np.full((1, 3, 100), 0.01)
+    np.testing.assert_allclose(pretrained.sound_part(encoder, short, slice(20, 23)), np.full((1, 3, 25), 0.04))
+    whole = pretrained.record(ear, inputs=pretrained.audio_inputs(ear, sounds.SOUNDS["notes"].make(RATE)[: 2 * RATE]))
+    assert pretrained.padding_cells(whole.layers[0]) is None
+
+
+def test_notes_say_where_a_sound_ends_and_which_heads_follow_it(tmp_path):
+    ear = replace(saved("whisper", tmp_path), alignment_heads=((1, 0),))
+    samples = sounds.SOUNDS["notes"].make(RATE)[: RATE // 2]
+    recording = pretrained.record(ear, inputs=pretrained.audio_inputs(ear, samples))
+    notes = " ".join(media_notes(ear, recording, recording.layers[0]))
+    assert "The sound ends after 0.50 s" in notes
+    assert "up to 2.00 s, is silence" in notes
+    assert "layer 2, head 1" in notes
+
+
+def test_what_the_decoder_reads_first_is_explained():
+    read = [tokens.Token(f"<|{name}|>", 1, True) for name in ("startoftranscript", "de", "translate", "other")]
+    recording = SimpleNamespace(seconds=2.0, decoder_tokens=(*read, tokens.Token("hi", 2, False)))
+    assert [meaning for _, meaning in pretrained.decoder_start(recording)] == [
+        "a transcript begins",
+        "the language: German",
+        "write it down in English",
+        "",
+    ]
+    assert pretrained.decoder_start(SimpleNamespace(seconds=None, decoder_tokens=read)) == ()
+
+
+def test_the_silence_behind_a_sound_is_a_curve_of_its_own():
+    figure = inside_over_sound(AudioInput("clicks"), 6.0, np.full(150, 0.01), "", 880, 3.0).to_dict()
+    named = {row["name"] for table in figure["datasets"].values() for row in table if "name" in row}
+    assert {"loudness", "weight", "silence"} <= named

@@ -6,9 +6,9 @@ Importing this loads neither torch nor transformers; the functions do, when they
 from attn.pretrained import bert
 from attn.pretrained.errors import ModelError
 from attn.pretrained.inputs import tokens
-from attn.pretrained.inputs.audio import audio_inputs
-from attn.pretrained.inputs.images import PatchGrid, image_inputs, patch_grid
-from attn.pretrained.inputs.tokens import Token
+from attn.pretrained.inputs.audio import audio_inputs, decoder_start, padding_cells, sound_part
+from attn.pretrained.inputs.images import PatchGrid, image_inputs, patch_grid, picture_share
+from attn.pretrained.inputs.tokens import Patch, Token
 from attn.pretrained.inputs.words import Word, words_of
 from attn.pretrained.loading.catalogue import DEFAULT, SUGGESTIONS, Preflight, Settings, check_size, fetch, inspect
 from attn.pretrained.loading.load import Loaded, load, wrap
@@ -32,6 +32,7 @@ __all__ = [
     "Loaded",
     "ModelError",
     "OwnWeights",
+    "Patch",
     "PatchGrid",
     "Preflight",
     "Recording",
@@ -45,6 +46,7 @@ __all__ = [
     "check_size",
     "compare",
     "compare_layer",
+    "decoder_start",
     "fetch",
     "from_input",
     "from_scratch",
@@ -54,9 +56,12 @@ __all__ = [
     "load",
     "one_thread",
     "own_weights",
+    "padding_cells",
     "parameters",
     "patch_grid",
+    "picture_share",
     "record",
+    "sound_part",
     "tokens",
     "verdict_of",
     "weights_finding",

@@ -269,7 +269,10 @@ def _own_picture_and_text(read, picture):
     loaded, pictures = read.loaded, pictures_in(picture)
     prompt = prompt_of(loaded, tokens.checked(read.text or ""), len(pictures))
     if loaded.processor is not None:
-        made = processed(loaded, pictures, prompt)
+        try:
+            made = processed(loaded, pictures, prompt)
+        except Exception:  # a processor is a program of its own, and a folder may say too little of it
+            return None
     elif mark_of(loaded) is not None:
         return None
     else:  # two towers that read side by side

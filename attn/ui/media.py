@@ -1,4 +1,4 @@
-"""A picture or a sound in place of a text: made by rule, or out of a file that the visitor uploads."""
+"""A picture or a sound in place of a text or beside one: made by rule, or out of a file that the visitor uploads."""
 
 from typing import NamedTuple
 
@@ -26,6 +26,13 @@ class ImageInput(_Given):
         if self.data is None:
             return f"attn.pictures.PICTURES[{self.name!r}].draw({side})"
         return f"attn.picture_files.read_picture(open({self.name!r}, 'rb').read(), {side})"
+
+
+class PictureAndText(NamedTuple):
+    """A picture, and what is read with it."""
+
+    picture: ImageInput
+    text: str
 
 
 class AudioInput(_Given):

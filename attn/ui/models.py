@@ -15,7 +15,7 @@ from attn.charts.labels import number
 from attn.data.examples import Example
 from attn.pretrained import bert
 from attn.pretrained.verdict import Finding, Verdict, input_finding
-from attn.ui.media import AudioInput, ImageInput
+from attn.ui.media import AudioInput, ImageInput, PictureAndText
 from attn.ui.shared_results import LruCache, forget_shared_results, is_long, shared_once
 from attn.ui.state import as_text
 from attn.ui.word_level import word_level_of
@@ -137,21 +137,34 @@ def model_recording(name, random_weights, text, pair):
 
     def make(watch):
         made_of = _made_of(model, text, pair)
-        if isinstance(text, ImageInput):
-            return pretrained.record(model, inputs=pretrained.image_inputs(model, *made_of.values()), watch=watch)
         if isinstance(text, AudioInput):
             return pretrained.record(model, inputs=pretrained.audio_inputs(model, *made_of.values()), watch=watch)
-        return pretrained.record(model, text, pair=pair or None, watch=watch)
+        return pretrained.record(model, **_read_with(text, pair), images=made_of.get("picture"), watch=watch)
 
-    given = text if isinstance(text, str) else (type(text), text.name, text.data and sha256(text.data).digest())
     heavy = is_long(text, pair) if isinstance(text, str) else isinstance(text, AudioInput) and text.data is not None
+    given = _fingerprint(text)
     return shared_once(_recordings(), (name, random_weights, given, pair), model, heavy, make)
+
+
+def _read_with(text, pair):
+    """Return the texts that a model reads, alone or with a picture."""
+    if isinstance(text, PictureAndText):
+        return {"text": text.text}
+    return {} if isinstance(text, ImageInput) else {"text": text, "pair": pair or None}
+
+
+def _fingerprint(text):
+    """Return what tells one text, picture or sound from another, with no file in it."""
+    if isinstance(text, PictureAndText):
+        return _fingerprint(text.picture), text.text
+    return text if isinstance(text, str) else (type(text), text.name, text.data and sha256(text.data).digest())
 
 
 def _made_of(model, text, pair):
     """Return what inputs are made of besides texts, by the names that the verdict has for it."""
-    if isinstance(text, ImageInput):
-        return {"picture": text.pixels(SIDE)}
+    picture = text.picture if isinstance(text, PictureAndText) else text
+    if isinstance(picture, ImageInput):
+        return {"picture": picture.pixels(SIDE)}
     if isinstance(text, AudioInput):
         return {"sound": text.samples(model.feature_extractor.sampling_rate), "text": pair}
     return {}
@@ -189,12 +202,22 @@ def say_model_verdict(weights, given, attention, words=("Agrees", "Differs")):
 @st.cache_resource(max_entries=1, show_spinner="Passing the text through the model …", show_time=True)
 def model_own_weights(name, random_weights, text, pair):
     """Ask a model that cannot be recorded for the weights it gives itself."""
-    return pretrained.own_weights(loaded_model(name, random_weights), text, pair=pair or None)
+    model = loaded_model(name, random_weights)
+    made_of = _made_of(model, text, pair)
+    if isinstance(text, AudioInput):
+        return pretrained.own_weights(model, inputs=pretrained.audio_inputs(model, *made_of.values()))
+    return pretrained.own_weights(model, **_read_with(text, pair), images=made_of.get("picture"))
 
 
 def model_last_queries(layer):
-    """Return the queries over which every head of a long text is looked at, or None for all of a shorter one."""
-    return slice(-LAST, None) if max(layer.query.shape[2], layer.key.shape[2]) > MOST_WHOLE else None
+    """Return the queries over which every head of a long text is looked at, or None for all of a shorter one.
+
+    Of a sound, the last before its end.
+    """
+    if max(layer.query.shape[2], layer.key.shape[2]) <= MOST_WHOLE:
+        return None
+    end = sum(not token.padding for token in layer.query_tokens)
+    return slice(-LAST, None) if end == len(layer.query_tokens) else slice(max(0, end - LAST), end)
 
 
 @st.cache_resource(max_entries=32, show_spinner="Comparing every head …", show_time=True)
@@ -250,8 +273,8 @@ def _encoder():
 
 
 @st.cache_resource(max_entries=8, show_spinner="Drawing every head …", show_time=True)
-def model_every_head(name, random_weights, text, pair, kind, most, level="pieces"):
-    """Return the weights of every head of one kind over the first tokens.
+def model_every_head(name, random_weights, text, pair, kind, part, most, level="pieces"):
+    """Return the weights of every head of one kind, in one part of the model, over the first tokens.
 
     Returns
     -------
@@ -259,7 +282,8 @@ def model_every_head(name, random_weights, text, pair, kind, most, level="pieces
         Over at most `most` tokens, or the words that they are pieces of; NaN for heads that only other
         layers have.
     """
-    layers = [layer for layer in model_recording(name, random_weights, text, pair).layers if layer.kind == kind]
+    every_layer = model_recording(name, random_weights, text, pair).layers
+    layers = [layer for layer in every_layer if (layer.kind, layer.part) == (kind, part)]
     n_q, n_k = (min(most, side.shape[2]) for side in (layers[0].query, layers[0].key))
     num_heads = max(layer.num_heads for layer in layers)
     every = np.full((len(layers), num_heads, n_q, n_k), np.nan, dtype=np.float32)
@@ -276,7 +300,8 @@ def model_rollout(name, random_weights, text, pair, index, level="pieces"):
     It is followed from piece to piece; at the level of words the end of it is put together.
     """
     layers = model_recording(name, random_weights, text, pair).layers
-    below = [layer for layer in layers if layer.kind == layers[index].kind and layer.index <= index]
+    last = layers[index]
+    below = [layer for layer in layers[: index + 1] if (layer.kind, layer.part) == (last.kind, last.part)]
     means = (sum(layer.attention(head).weights[0, 0] for head in range(layer.num_heads)) for layer in below)
     followed = rollout(mean / layer.num_heads for mean, layer in zip(means, below, strict=True))
     return word_level_of(level, below[-1].query_tokens, below[-1].key_tokens).weights(followed)
@@ -314,8 +339,11 @@ def model_layer_weights(text, layer, head):
 
 
 def model_keys(layer, level="pieces"):
-    """Return what is known of the keys of a layer, as `measure` takes it: of pieces, or of words."""
-    keys = word_level_of(level, layer.query_tokens, layer.key_tokens).columns
+    """Return what is known of the keys of a layer, as `measure` takes it: of pieces, or of words.
+
+    What fills a sound up is left out.
+    """
+    keys = word_level_of(level, layer.query_tokens, _given(layer.key_tokens)).columns
     read = not any(token.id is None for token in layer.key_tokens)  # a patch of a picture is no token
     # a word comes again where all its pieces do
     ids = [str(word.ids) for word in keys] if level == "words" else [token.id for token in keys]
@@ -325,6 +353,11 @@ def model_keys(layer, level="pieces"):
         "words": [key.text for key in keys] if read else None,
         "cross": layer.kind == "cross",
     }
+
+
+def _given(tokens):
+    """Return the tokens of a side without those that fill a sound up."""
+    return [token for token in tokens if not token.padding]
 
 
 @st.cache_resource(max_entries=16, show_spinner="Measuring every head …", show_time=True)
@@ -340,10 +373,10 @@ def model_metrics(name, random_weights, text, pair, level="pieces"):
     tables = {metric: np.full((len(layers), max(layer.num_heads for layer in layers)), np.nan) for metric in METRICS}
     for layer in layers:
         rows = model_last_queries(layer)
-        at = word_level_of(level, layer.query_tokens[rows or slice(None)], layer.key_tokens)
+        at = word_level_of(level, _given(layer.query_tokens[rows or slice(None)]), _given(layer.key_tokens))
         heads = (pretrained.from_scratch(layer, head, rows=rows).weights[0, 0] for head in range(layer.num_heads))
         numbers = measure_each(
-            map(at.weights, heads),
+            (at.weights(pretrained.sound_part(layer, head, rows)) for head in heads),
             **model_keys(layer, level),
             mask=None if layer.mask is None else at.visible(layer.mask[0, 0][rows or slice(None)]),
         )

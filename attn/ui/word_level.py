@@ -46,6 +46,10 @@ class WordLevel(NamedTuple):
         """Return what has a row for each piece and a column for each of ours, its rows averaged."""
         return weights if self.row_words is None else to_words(weights, self.row_words, range(len(self.columns)))
 
+    def of_rows(self, numbers):
+        """Return what has one number for each piece as one for each row, averaged, (rows,)."""
+        return numbers if self.row_words is None else to_words(numbers[:, None], self.row_words, [0])[:, 0]
+
     def visible(self, mask):
         """Return where a row may look, of a mask over pieces: where any of its pieces may."""
         return mask if self.row_words is None else mask_to_words(mask, self.row_words, self.column_words)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +15,17 @@ from attn.pretrained.inputs.prepared_inputs import PreparedInputs
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+    from attn.pretrained.inputs.tokens import Token
     from attn.pretrained.loading.load import Loaded
+    from attn.pretrained.recording.layer import Layer
+    from attn.pretrained.recording.record import Recording
+
+_TASKS = {  # Radford et al., 2022, section 2.3, arXiv:2212.04356
+    "<|startoftranscript|>": "a transcript begins",
+    "<|transcribe|>": "write down what is said",
+    "<|translate|>": "write it down in English",
+    "<|notimestamps|>": "without times",
+}
 
 
 @takes(loaded="Loaded")
@@ -60,3 +71,64 @@ def audio_samples(samples: ArrayLike) -> np.ndarray:
     if samples.ndim != 1 or not samples.size or not np.isfinite(samples).all():
         raise ValueError(f"a sound must be one row of finite samples, got {samples.shape}")
     return samples
+
+
+def decoder_start(recording: Recording) -> tuple[tuple[Token, str], ...]:
+    """Return what the decoder of a model of sounds reads before the first word, and what each token tells it.
+
+    Parameters
+    ----------
+    recording
+
+    Returns
+    -------
+    tuple of (Token, str)
+        The meaning is empty where it is not known. Nothing of a model that hears no sound, or has no decoder.
+    """
+    from transformers.models.whisper.tokenization_whisper import LANGUAGES
+
+    read = recording.decoder_tokens if recording.seconds is not None else None
+    start = itertools.takewhile(lambda token: token.special, read or ())
+    languages = {f"<|{code}|>": f"the language: {name.title()}" for code, name in LANGUAGES.items()}
+    return tuple((token, (languages | _TASKS).get(token.text, "")) for token in start)
+
+
+def padding_cells(layer: Layer) -> np.ndarray | None:
+    """Return which weights of a layer come from what fills a sound up, or go there.
+
+    Parameters
+    ----------
+    layer
+
+    Returns
+    -------
+    booleans, shape (n_q, n_k), or None
+        None where nothing is padding.
+    """
+    rows, columns = (np.array([token.padding for token in side]) for side in (layer.query_tokens, layer.key_tokens))
+    return rows[:, None] | columns if rows.any() or columns.any() else None
+
+
+def sound_part(layer: Layer, weights: np.ndarray, rows: slice | None = None) -> np.ndarray:
+    """Return weights among what was given, without what fills it up; rows sum to what they summed to.
+
+    Parameters
+    ----------
+    layer
+    weights : shape (..., n_q, n_k)
+    rows
+        Which queries of the layer they are of; by default all.
+
+    Returns
+    -------
+    shape (..., queries that are no padding, keys that are none)
+        The weights themselves where nothing is padding. A query that gives all its weight to padding has NaN.
+    """
+    sides = layer.query_tokens[rows or slice(None)], layer.key_tokens
+    kept_rows, kept_columns = (np.array([not token.padding for token in side]) for side in sides)
+    if kept_columns.all() and kept_rows.all():
+        return weights
+    part = weights[..., kept_rows, :]
+    kept = part[..., kept_columns]
+    with np.errstate(invalid="ignore"):
+        return kept * (part.sum(axis=-1, keepdims=True) / kept.sum(axis=-1, keepdims=True))

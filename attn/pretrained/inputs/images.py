@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -29,6 +30,10 @@ class PatchGrid(NamedTuple):
     rows: int
     columns: int
     keys: tuple  # of each patch, row by row: its place among the keys
+
+    def patch_of(self, key: int) -> tuple[int, int] | None:
+        """Return the row and column of the patch that a key stands for, or None if it stands for none of these."""
+        return divmod(self.keys.index(key), self.columns) if key in self.keys else None
 
 
 @takes(loaded="Loaded")
@@ -96,6 +101,25 @@ def patch_grid(recording: Recording, layer: Layer, picture: int = 0) -> PatchGri
     rows, columns = max(whole, key=lambda size: size[0] * size[1])
     places = cells[rows, columns]
     return PatchGrid(rows, columns, tuple(places[divmod(cell, columns)] for cell in range(rows * columns)))
+
+
+def picture_share(layer: Layer, heads: int | Sequence[int] | None = None) -> np.ndarray:
+    """Return how much of its weight each query gives to the tokens that stand for a picture.
+
+    Parameters
+    ----------
+    layer
+    heads
+        By default all.
+
+    Returns
+    -------
+    shape (len(heads), n_q)
+        From 0 to 1; of the first in a batch.
+    """
+    stands = np.array([token.picture is not None for token in layer.key_tokens])
+    chosen = np.arange(layer.num_heads) if heads is None else np.atleast_1d(heads)
+    return np.stack([layer.weights(int(head))[0, 0][:, stands].sum(axis=-1) for head in chosen])
 
 
 def prompt_of(loaded: Loaded, text: str, count: int) -> str:

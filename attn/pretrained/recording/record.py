@@ -103,6 +103,7 @@ class OwnWeights(NamedTuple):
     decoder_tokens: tuple | None
     loaded: Loaded
     inputs: Mapping  # name -> tensor, as the model was given them
+    images: Any = None  # that they were made of, as they were given
 
 
 @takes(loaded="Loaded")
@@ -266,7 +267,7 @@ def own_weights(
         raise ModelError(f"{loaded.name} gives no attention weights, so there is nothing to show")
     names = tuple(_names(prepared, *each.shape[2:]) for each in weights)
     read = pair, prepared.decoder_tokens, loaded, prepared.inputs
-    return OwnWeights(text, prepared.tokens, prepared.truncated_from, tuple(weights), names, *read)
+    return OwnWeights(text, prepared.tokens, prepared.truncated_from, tuple(weights), names, *read, images)
 
 
 def _numbers_of(layers):

@@ -50,7 +50,7 @@ def exact_window_control(state, values, rows, columns, title, **options):
     return part
 
 
-def exact_window_panel(state, values, rows, columns, cell, title, *, places=None, **options):
+def exact_window_panel(state, values, rows, columns, cell, title, *, places=None, hidden=None, **options):
     """Return a matrix as a panel, of a long text the part under the brush, and what a click in it does.
 
     Parameters
@@ -61,6 +61,8 @@ def exact_window_panel(state, values, rows, columns, cell, title, *, places=None
         The chosen query and key, as a row and a column.
     places : (list of int, list of int), optional
         Positions in the text of the rows and columns, which a click chooses; by default one after the other.
+    hidden : ndarray of bool, shape (n_q, n_k), optional
+        True where cells are grey.
     **options
         Further keywords of `attn.charts.heatmap`.
 
@@ -72,7 +74,7 @@ def exact_window_panel(state, values, rows, columns, cell, title, *, places=None
     """
     down, across = slice(0, len(rows)), slice(0, len(columns))
     if needs_exact_window(values):
-        down, across = exact_window_control(state, values, rows, columns, f"{title}, whole", **options)
+        down, across = exact_window_control(state, values, rows, columns, f"{title}, whole", hidden=hidden, **options)
 
     def choose(row, column):
         at = row + down.start, column + across.start
@@ -87,6 +89,7 @@ def exact_window_panel(state, values, rows, columns, cell, title, *, places=None
         columns[across],
         title=title,
         pick=charts.Pick("cell", (row, column) if inside else None),
+        hidden=None if hidden is None else hidden[down, across],
         **options,
     )
     return picture, choose

@@ -9,11 +9,12 @@ from attn.data import picture_files, pictures, sounds
 from attn.pretrained.verdict import not_recorded
 from attn.ui import models
 from attn.ui.controls.colour_scale import COLOURS, colour_scale_control, colour_scale_of
+from attn.ui.controls.media_notes import part_name
 from attn.ui.controls.sentence import DEFAULT_TEXT, sentence_control
 from attn.ui.controls.upload import UploadKind, upload_control
 from attn.ui.controls.word_level import say_word_level, word_level_control
 from attn.ui.link import link_choice, link_flag, link_string, link_whole
-from attn.ui.media import AudioInput, ImageInput
+from attn.ui.media import AudioInput, ImageInput, PictureAndText
 from attn.ui.page import page_ask, page_figure, page_theme
 from attn.ui.state import as_text
 from attn.ui.width import page_width
@@ -44,11 +45,11 @@ def model_and_text_controls(state):
     model_control(state)
     random_model_control(state)
     takes = _taken(state)
-    if takes in GIVEN:
-        st.session_state[state.key("given")] = upload_control(state, GIVEN[takes])
-    else:
+    if takes != "text":
+        st.session_state[state.key("given")] = upload_control(state, GIVEN[takes.removesuffix(" and text")])
+    if takes.endswith("text"):
         sentence_control(state, label="Text", help=TEXT_HELP)
-    if takes == "picture":
+    if takes.startswith("picture"):
         return
     st.text_input(
         "Second text" if takes == "text" else "Text of the decoder",
@@ -59,7 +60,7 @@ def model_and_text_controls(state):
 
 
 def _taken(state):
-    """Return what the model in view takes: "text", "picture" or "sound"."""
+    """Return what the model in view takes: "text", "picture", "picture and text" or "sound"."""
     return st.session_state.get(state.key("takes"), "text")
 
 
@@ -88,12 +89,14 @@ GIVEN = {
 
 def model_and_text_of(state):
     """Return the model and what it reads, sees or hears, as the cached functions of `attn.ui.models` take them."""
-    if _taken(state) != "text":
-        pair = state.get("pair") if _taken(state) == "sound" else ""
-        return state.get("model"), state.get("random"), st.session_state[state.key("given")], pair
-    if not state.get("text").strip():
+    takes, given = _taken(state), st.session_state.get(state.key("given"))
+    if takes.endswith("text") and not state.get("text").strip():
         page_ask(state, "Type a text in the sidebar, or pick an example there.")
-    return tuple(state.get(name) for name in ("model", "random", "text", "pair"))
+    if takes == "text":
+        return tuple(state.get(name) for name in ("model", "random", "text", "pair"))
+    if takes == "picture and text":
+        given = PictureAndText(given, state.get("text"))
+    return state.get("model"), state.get("random"), given, state.get("pair") if takes == "sound" else ""
 
 
 def record_model_and_text(state, source):
@@ -221,7 +224,9 @@ def model_head_control(state, num_heads):
 def model_layer_and_head_control(state, layers):
     """Draw the choice of a layer and a head, and return the layer."""
     layer = layers[_numbered(state, "layer", len(layers), "From the first, next to the embeddings, on.")]
-    if len({one.kind for one in layers}) > 1:
+    if len({one.part for one in layers}) > 1:
+        st.caption(f"Layer {layer.block + 1} of the {part_name(layer.part)}.")
+    elif len({one.kind for one in layers}) > 1:
         words = {"encoder": "in the encoder", "decoder": "in the decoder", "cross": "from the decoder to the encoder"}
         st.caption(f"Layer {layer.block + 1} {words[layer.kind]}.")
     _numbered(state, "head", layer.num_heads, "Each head of a layer looks in its own way.")
@@ -234,10 +239,10 @@ def model_and_text_lines(source):
     model = "pretrained.one_thread()  # as on the page: how sums are rounded hangs on it\n"
     model += f"model = {models.model_loading_code(name, random_weights)}"
     if isinstance(text, ImageInput):
-        return (
-            f"import attn\n\n{model}\n"
-            f"recording = pretrained.record(model, inputs=pretrained.image_inputs(model, {text.code(models.SIDE)}))"
-        )
+        return f"import attn\n\n{model}\nrecording = pretrained.record(model, images={text.code(models.SIDE)})"
+    if isinstance(text, PictureAndText):
+        picture = text.picture.code(models.SIDE)
+        return f"import attn\n\n{model}\nrecording = pretrained.record(model, {text.text!r}, images={picture})"
     if isinstance(text, AudioInput):
         pair = f", {pair!r}" if pair else ""
         return (

@@ -15,6 +15,7 @@ from attn.ui import models
 from attn.ui.controls.model_and_text import SourceChoice, model_and_text_lines, model_and_text_projections
 from attn.ui.controls.word_level import say_word_level
 from attn.ui.link import link_choice, link_place, link_span, link_wholes
+from attn.ui.media import AudioInput, PictureAndText
 from attn.ui.page import page_theme
 from attn.ui.shown_code import LIGHT, shown_code
 from attn.ui.state import as_text
@@ -224,17 +225,19 @@ def inside_mean(weights):
     return weights[0] if len(weights) == 1 else contribution.mean_over(weights)
 
 
-def inside_over_picture(seen, grid, weights, row, width):
-    """Draw a picture whole, its patches marked, and beside it what one patch sees of it.
+def inside_over_picture(seen, grid, weights, row, name, width):
+    """Draw a picture whole, its patches marked, and beside it what one patch or word sees of it.
 
     Parameters
     ----------
-    seen : ImageInput
+    seen : ImageInput or PictureAndText
     grid : PatchGrid
     weights : ndarray, shape (n_k,)
         Of the chosen query.
     row : int
         The query.
+    name : str
+        What it is called.
     width : float
         Pixels across.
 
@@ -242,9 +245,10 @@ def inside_over_picture(seen, grid, weights, row, width):
     -------
     alt.HConcatChart
     """
+    seen = seen.picture if isinstance(seen, PictureAndText) else seen
     side = math.lcm(grid.rows, grid.columns)
     image = seen.pixels(side * max(1, models.SIDE // side))
-    patch = divmod(grid.keys.index(row), grid.columns) if row in grid.keys else None
+    patch = grid.patch_of(row)
     on_patches = weights[list(grid.keys)].reshape(grid.rows, grid.columns)
     options = {"size": int(min(width / 2 - 40, 420)), "lines": True}
     left = charts.photo(
@@ -253,7 +257,7 @@ def inside_over_picture(seen, grid, weights, row, width):
     right = charts.photo(
         image,
         page_theme(),
-        title="What the chosen one sees",
+        title="What the chosen one sees" if patch else f"Where {name} looks in the picture",
         weights=on_patches,
         pick=charts.Pick(selected=patch),
         **options,
@@ -261,7 +265,41 @@ def inside_over_picture(seen, grid, weights, row, width):
     return charts.beside(left, right)
 
 
-def inside_over_sound(heard, seconds, weights, title, width):
+def inside_picture_shares(layer, heads, level):
+    """Return how much of its weight each written token or word gives to the picture, and the label of each.
+
+    Parameters
+    ----------
+    layer : Layer
+    heads : sequence of int
+        Counted from 0; their mean is taken.
+    level : WordLevel
+
+    Returns
+    -------
+    ndarray, shape (rows that are written,)
+        Empty where the keys hold no picture.
+    list of str
+    """
+    if not any(token.picture is not None for token in layer.key_tokens):
+        return np.zeros(0), []
+    shares = level.of_rows(pretrained.picture_share(layer, heads).mean(axis=0))
+    firsts = level.places[0]
+    written = [row for row, place in enumerate(firsts) if layer.query_tokens[place].picture is None]
+    return shares[written], [level.labels[0][row] for row in written]
+
+
+def inside_share_chart(shares, words, width):
+    """Draw how much of its weight each written word gives to the picture."""
+    return charts.beside(
+        charts.bars(
+            shares, words, page_theme(), title="Share of the picture, word by word", width=int(min(width * 0.6, 700)),
+            scale=charts.Scale(name="share"),
+        )
+    )  # fmt: skip
+
+
+def inside_over_sound(heard, seconds, weights, title, width, end=None):
     """Draw how loud a sound is from moment to moment, and below it where one query looks.
 
     Parameters
@@ -274,26 +312,33 @@ def inside_over_sound(heard, seconds, weights, title, width):
     title : str
     width : float
         Pixels across.
+    end : float, optional
+        Where the sound ends; what lies behind is grey.
 
     Returns
     -------
     alt.VConcatChart
     """
     rate = 16_000  # samples a second: at fewer, high tones would be silent
+    end = seconds if end is None else min(end, seconds)
     times = np.arange(len(weights)) * seconds / len(weights)
     loud = np.abs(heard.samples(rate))
     moment = np.minimum((np.arange(loud.size) / rate * len(weights) / seconds).astype(int), len(weights) - 1)
     loudness = np.zeros(len(weights))
     np.maximum.at(loudness, moment, loud)
-    drawn = (
-        charts.curves(
-            [charts.Curve(name, times, values)], page_theme(), x="seconds",
-            y=charts.Axis(name, range=(0, float(values.max()) or 1.0)), title=words, width=int(min(width, 1100)),
-            height=180,
-        )
-        for name, values, words in (("loudness", loudness, "The sound"), ("weight", weights, title))
-    )  # fmt: skip
-    return charts.above(*drawn)
+    theme, heard_at, marks = page_theme(), times < end, [(end, "the sound ends")] if end < seconds else []
+
+    def drawn(name, values, words):
+        """Draw one of the two, and grey what lies behind the end."""
+        parts = [charts.Curve(name, times[heard_at], values[heard_at])]
+        if marks:
+            parts.append(charts.Curve("silence", times[~heard_at], values[~heard_at], theme.muted, dashed=True))
+        return charts.curves(
+            parts, theme, x="seconds", y=charts.Axis(name, range=(0, float(values[heard_at].max(initial=0)) or 1.0)),
+            title=words, width=int(min(width, 1100)), height=180, marks=marks,
+        )  # fmt: skip
+
+    return charts.above(drawn("loudness", loudness, "The sound"), drawn("weight", weights, title))
 
 
 def inside_patch_number(grid, row, column):
@@ -324,9 +369,12 @@ def inside_from_products_to_weight(layer, head, row, column, query, key):
 
 def inside_reading(setup, tables, layer, level):
     """Say what kind of head is in view, and whether it is among those that are kept."""
-    if models.model_last_queries(layer):
-        st.caption(f"Of this long text, every head is measured over the last {models.LAST} tokens as queries.")
-    kind = head_kinds.kind_of_head(_numbers_of(tables, setup), len(level.columns))
+    if rows := models.model_last_queries(layer):
+        ends = "" if rows.stop is None else " before the sound ends"
+        count = models.LAST if rows.stop is None else rows.stop - rows.start
+        st.caption(f"Of this long text, every head is measured over the last {count} tokens{ends} as queries.")
+    num_keys = sum(not getattr(key, "padding", False) for key in level.columns)
+    kind = head_kinds.kind_of_head(_numbers_of(tables, setup), num_keys)
     told = kind.sentence.partition(": ")[2] or kind.sentence
     st.markdown(f"Layer {setup.layer}, head {setup.head}: **{as_text(kind.label)}**, {as_text(told)}")
     say_word_level(level, None if layer.mask is None else layer.mask[0, 0])
@@ -348,7 +396,7 @@ def inside_code(setup, source, table, layer, scale, width):
         | {"scale": scale, "theme": LIGHT, "room": round(width)},
         "from attn import contribution, head_measures, pretrained\n" + model_and_text_lines(source) + "\n",
         f"""
-{_numbers_code(setup, layer)}
+{_numbers_of_a_sound(setup) if isinstance(source[2], AudioInput) else _numbers_code(setup, layer)}
 
 
 table = np.full({table.shape}, np.nan)  # layers × heads
@@ -394,6 +442,27 @@ def numbers(layer):
         [token.special for token in layer.key_tokens],
         words=[token.text for token in layer.key_tokens] if read else None,
         mask=None if layer.mask is None else layer.mask[0, 0]{part},
+        cross=layer.kind == "cross",
+    )["{setup.metric}"]""".strip()
+
+
+def _numbers_of_a_sound(setup):
+    """Return the function that measures the heads of a layer of a model of sounds, without what fills the sound up."""
+    return f"""
+def numbers(layer):
+    keys = [token for token in layer.key_tokens if not token.padding]
+    end = sum(not token.padding for token in layer.query_tokens)
+    long = max(layer.query.shape[2], layer.key.shape[2]) > {models.MOST_WHOLE}
+    rows = slice(max(0, end - {models.LAST}), end) if long else None
+    heads = (pretrained.from_scratch(layer, head, rows=rows).weights[0, 0] for head in range(layer.num_heads))
+    ids = [token.id for token in keys]
+    read = None not in ids  # a moment of a sound is no token
+    return head_measures.measure_each(
+        (pretrained.sound_part(layer, head, rows) for head in heads),
+        ids if read else None,
+        [token.special for token in keys],
+        words=[token.text for token in keys] if read else None,
+        mask=None if layer.mask is None else layer.mask[0, 0][rows or slice(None)],
         cross=layer.kind == "cross",
     )["{setup.metric}"]""".strip()
 

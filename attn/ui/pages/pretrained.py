@@ -140,6 +140,8 @@ def compute_pretrained_page(setup, loaded, layer):
         query, key = _query_and_key(layer, ours, setup.cut)
     largest = _largest(weights, own, ~hidden.all(axis=1))
     own_hidden = np.zeros(own.shape, dtype=bool) if layer.mask is None else ~layer.mask[0, 0]
+    if (filled := pretrained.padding_cells(layer)) is not None:
+        own_hidden, hidden = own_hidden | filled, hidden | filled
     level = word_level_of(setup.level, layer.query_tokens, layer.key_tokens)
     rows = _places(level.rows, setup.special, first=True)
     columns = _places(level.columns, setup.special, setup.first)
@@ -302,7 +304,7 @@ def pretrained_page_reading(setup, loaded, recording, layer, result):
     }[setup.start]
     start += ", broken on purpose" if setup.broken else ""
     row, _ = result.nearest(setup.cell)
-    best = int(result.scratch[row].argmax())
+    best = int(np.where(result.hidden[row], -np.inf, result.scratch[row]).argmax())
     query, key = as_text(result.rows[row]), as_text(result.columns[best])
     st.markdown(
         f"Layer {setup.layer}, head {setup.head} of {as_text(name)}{trained}, computed {start}. Here "
@@ -365,9 +367,13 @@ def pretrained_page_code(setup, source, layer, part, scale, room):
         ours = min(head, (setup.cut or layer.num_heads) - 1)
         steps, at = f"pretrained.from_scratch(layer, {ours}{faults})", "0, 0"
     own_hidden, hidden = "~layer.mask[0, 0]", f"np.isneginf(steps.masked_scores[{at}])"
+    if pretrained.padding_cells(layer) is not None:  # what fills a sound up
+        filled = "pretrained.padding_cells(layer)"
+        own_hidden = filled if layer.mask is None else f"{own_hidden} | {filled}"
+        hidden = f"{hidden} | {filled}"
     to_level = ""
     if setup.level == "words":
-        own_hidden, hidden = (f"~mask_to_words(~{cells}, *sides)" for cells in (own_hidden, hidden))
+        own_hidden, hidden = (f"~mask_to_words(~({cells}), *sides)" for cells in (own_hidden, hidden))
         to_level = f"{WORD_LEVEL_CODE}\nown, scratch = (to_words(weights, *sides) for weights in (own, scratch))\n"
     own_hidden = f"({own_hidden})[part]" if part.own_hidden.any() else "None"
     return shown_code(
