@@ -263,6 +263,16 @@ def test_checkpoints_are_offered_where_only_weights_are_missing_at_the_top(tiny,
     assert Path(raised.value.offers[0]) == tmp_path / "checkpoint-1500"
 
 
+def test_checkpoints_that_hold_an_adapter_alone_are_offered(tmp_path):
+    for step in (20, 100):
+        (tmp_path / f"checkpoint-{step}").mkdir()
+        for file in ("adapter_config.json", "adapter_model.safetensors", "trainer_state.json"):
+            (tmp_path / f"checkpoint-{step}" / file).write_text("{}")
+    with pytest.raises(ModelError, match="2 checkpoints in folders of their own") as raised:
+        pretrained.inspect(tmp_path)
+    assert [Path(offer).name for offer in raised.value.offers] == ["checkpoint-100", "checkpoint-20"]
+
+
 def test_a_folder_around_a_model_offers_it(tiny, tmp_path):
     shutil.copytree(tiny, tmp_path / "unpacked")
     with pytest.raises(ModelError, match=r"holds a model in a folder of its own and none at its top: .*unpacked"):

@@ -219,9 +219,14 @@ def _no_model(listing):
 
 
 def _models_inside(listing):
-    """Return the folders that hold a model each: the best checkpoint first if it is known, then the newest ones."""
-    folders = {file.rpartition("/")[0] for file in listing.files if file.endswith((f"/{WHOLE}", f"/{INDEX}"))}
-    found = [folder for folder in folders if f"{folder}/config.json" in listing.files]
+    """Return the folders that hold a model or an adapter: the best checkpoint first if it is known, then the newest."""
+    pairs = ((WHOLE, "config.json"), (INDEX, "config.json"), ("adapter_model.safetensors", "adapter_config.json"))
+    folders = {file.rpartition("/")[0] for file in listing.files} - {""}
+    found = [
+        folder
+        for folder in folders
+        if any({f"{folder}/{weights}", f"{folder}/{about}"} <= listing.files for weights, about in pairs)
+    ]
     best = _best_checkpoint(listing, found)
     return sorted(found, key=lambda folder: (folder != best, -_step(folder), folder))
 
