@@ -88,6 +88,8 @@ def test_the_model_is_shown_with_its_adapter_and_without(bert, tmp_path, monkeyp
     assert loaded.note == f"Its adapter (LoRA, rank 2) is applied and changes {QUERY}."
     assert loaded.name == str(folder)
     assert loaded.weights.taken == loaded.weights.expected
+    assert pretrained.weights_finding(loaded).holds
+    assert pretrained.weights_finding(loaded).words == "from its file, 1 of them changed by its adapter"
     with_it, without = pretrained.record(loaded, TEXT), pretrained.record(loaded.base, TEXT)
 
     by_hand = BertModel.from_pretrained(bert, adapter_kwargs={"subfolder": "none"}, attn_implementation="eager").eval()

@@ -137,6 +137,10 @@ def weights_finding(loaded: Loaded) -> Finding:
     words = "from its file"
     types = [each for each in report.number_types if each != "float32"]
     words += f", {' and '.join(types)} there and float32 here" if types else ""
+    if loaded.base is not None:
+        ours, theirs = (each.model.state_dict(keep_vars=True) for each in (loaded, loaded.base))
+        changed = sum(theirs.get(name) is not tensor for name, tensor in ours.items())
+        words += f", {changed:,} of them changed by its adapter"
     if report.missing:
         words += f"; {len(report.missing):,} more are not in it and not needed here"
     if report.unused:
