@@ -496,6 +496,12 @@ def test_families_that_read_something_else_are_found_out(monkeypatch):
     assert reading.reads("vit", tiny_models.tiny("vit")) == ""
 
 
+@pytest.mark.parametrize("family", ["dia", "musicgen", "lfm2_vl"])
+def test_inputs_that_no_tokenizer_names_are_recorded(family):
+    """Codes of music, two texts of which each has a vocabulary, and places in a picture that is not given."""
+    assert written()[family].verdict == family_check.check(family).verdict == "agrees"
+
+
 def test_a_decoder_that_reads_no_text_is_given_none():
     """Grounding DINO calls itself an encoder and a decoder, and its decoder reads places in a picture."""
     assert reading.reads("grounding-dino", tiny_models.tiny("grounding-dino")) == "same ids"

@@ -86,6 +86,8 @@ def in_tower(loaded: Loaded, inputs: PreparedInputs, names: Sequence[Token] = ()
         for i, j in order
     )
     if (shapes := inputs.get("spatial_shapes")) is not None:  # filled up to one length
+        if "pixel_values" not in inputs:
+            return ()
         filled = inputs["pixel_values"].shape[-2] - len(patches)
         return (*patches, *[Token("filled up", None, True, padding=True)] * filled) if len(shapes) == 1 else ()
     class_token = Token(f"[{len(patches)}]", None, True, picture=0)

@@ -451,7 +451,8 @@ def _counted(length):
 
 def _shared(names):
     """Return the names that all texts of a batch have at their places, otherwise numbers."""
-    return names[0] if len(set(names)) == 1 and tokens.PADDING not in names[0] else _counted(len(names[0]))
+    same = all(each == names[0] for each in names)  # of music an id is a list of codes, which no set holds
+    return names[0] if same and tokens.PADDING not in names[0] else _counted(len(names[0]))
 
 
 def _as_tensors(inputs):

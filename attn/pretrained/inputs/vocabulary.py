@@ -90,10 +90,18 @@ def embedding_rows(model: transformers.PreTrainedModel, *, decoder: bool = False
     except (AttributeError, NotImplementedError, TypeError):
         found = None
     if not isinstance(found, Embedding):  # a model of pictures and texts may name what reads its pictures
-        size = getattr(model.config.get_text_config(), "vocab_size", None) if hasattr(model, "config") else None
+        size = _text_size(model)
         tables = [module for module in model.modules() if isinstance(module, Embedding)]
         found = next((table for table in tables if table.num_embeddings == size), None)
     return None if found is None else found.num_embeddings
+
+
+def _text_size(model):
+    """Return the size of a vocabulary by the configuration; None of torch's own modules and of a model of two texts."""
+    try:
+        return getattr(model.config.get_text_config(), "vocab_size", None)
+    except (AttributeError, ValueError):
+        return None
 
 
 def _replaced(config):
