@@ -369,10 +369,11 @@ def inside_from_products_to_weight(layer, head, row, column, query, key):
 
 def inside_reading(setup, tables, layer, level):
     """Say what kind of head is in view, and whether it is among those that are kept."""
-    if rows := models.model_last_queries(layer):
-        ends = "" if rows.stop is None else " before the sound ends"
-        count = models.LAST if rows.stop is None else rows.stop - rows.start
-        st.caption(f"Of this long text, every head is measured over the last {count} tokens{ends} as queries.")
+    if (rows := models.model_last_queries(layer)) and rows.stop is None:
+        st.caption(f"Of this long text, every head is measured over the last {models.LAST} tokens as queries.")
+    elif rows:
+        count = rows.stop - rows.start
+        st.caption(f"Every head is measured over the last {count} moments before the sound ends, as queries.")
     num_keys = sum(not getattr(key, "padding", False) for key in level.columns)
     kind = head_kinds.kind_of_head(_numbers_of(tables, setup), num_keys)
     told = kind.sentence.partition(": ")[2] or kind.sentence
