@@ -71,7 +71,7 @@ with numbers:
     ui.page_figure(
         effect_charts.change_number_chart(effect, theme, width / 2),
         "change.effect",
-        on_pick=None if effect.word is None else lambda row: page.set(word=effect.comparison.words[row].text),
+        on_pick=None if effect.word is None else lambda row: page.set(word=effect.shifts[row].text),
         tables={"numbers": lambda: effect_charts.change_chart_numbers_csv(effect)},
     )
     words.change_verdict_in_words(largest, first)

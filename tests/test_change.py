@@ -11,6 +11,14 @@ from setups import painted as cells
 from attn import charts, pretrained
 from attn.pretrained import threads
 from attn.pretrained.intervention.changes import Changes, painted
+from attn.pretrained.intervention.classification import (
+    answer,
+    answer_ends,
+    answer_probability_of,
+    class_names,
+    class_scores,
+    word_classes,
+)
 from attn.pretrained.intervention.prediction import predictions, similarity, token_id
 from attn.pretrained.intervention.presets import APPLE, COPYING, PRESETS
 from attn.pretrained.intervention.run import run
@@ -19,6 +27,7 @@ from attn.ui import jobs
 from attn.ui.link import from_link, to_link
 from attn.ui.pages.change import sweep, writing
 from attn.ui.pages.change.controls import preset_control_link
+from attn.ui.pages.change.effects import QUESTION
 from attn.ui.pages.change.setup import UNCHANGED, Setup
 from attn.ui.shared_results import LruCache, say_shared_queue
 
@@ -45,6 +54,15 @@ def folder(tmp_path_factory, minilm):
         "both": ("T5ForConditionalGeneration", {"d_model": 24, "d_kv": 7, "d_ff": 37, "num_layers": 2, "num_heads": 3,
                                                 "decoder_start_token_id": 101, "pad_token_id": 0}),
     }  # fmt: skip
+    small = {"hidden_size": 24, "intermediate_size": 37, "num_hidden_layers": 2, "num_attention_heads": 3}
+    named = small | {"id2label": {0: "awful", 1: "fair", 2: "great"}}
+    kinds |= {
+        "classes": ("BertForSequenceClassification", named),
+        "several": ("BertForSequenceClassification", named | {"problem_type": "multi_label_classification"}),
+        "stars": ("BertForSequenceClassification", small | {"num_labels": 1, "id2label": {0: "stars"}}),
+        "tags": ("BertForTokenClassification", named),
+        "answers": ("BertForQuestionAnswering", small),
+    }
     root = tmp_path_factory.mktemp("models")
     for name, (kind, config) in kinds.items():
         torch.manual_seed(0)
@@ -62,12 +80,20 @@ def folder(tmp_path_factory, minilm):
 
 def bars(app):
     """Return the pairs of numbers on the page: label -> (before, after)."""
-    (table,) = tables(app, "series", "shown")
+    table, *_ = tables(app, "series", "shown")  # of numbers below 0 there is a table more
     found = {}
     for label, shown in zip(table["label"], table["shown"], strict=True):
         shown, share = shown.replace("−", "-"), shown.endswith("%")
         found.setdefault(label.strip("“”"), []).append(float(shown.rstrip("%")) / (100 if share else 1))
     return {label: tuple(pair) for label, pair in found.items()}
+
+
+def pairs_of(app):
+    """Return the pairs of numbers of all charts of such, in order."""
+    drawn = [table for table in tables(app, "series", "shown") if {*table["series"]} == {"before", "after"}]
+    texts = [text.replace("−", "-") for table in drawn for text in table["shown"]]
+    shown = [float(text.rstrip("%")) / (100 if text.endswith("%") else 1) for text in texts]
+    return list(zip(shown[::2], shown[1::2], strict=True))
 
 
 def text_of(app):
@@ -435,6 +461,10 @@ def test_results_that_are_kept_fit_into_their_bytes():
         {"patterned": "6.6", "pattern": "painted", "painted": "1,1;2,3", "hidden": "3", "off": "1.1"},
         {"shuffle": "1", "windowed": "1", "scaling": "none", "pair": 'It\'s "quoted" \\ here', "off": ""},
         {"model": "decoder", "text": WORDS, "lifted": "1", "back": "1", "off": "1.1"},
+        {"model": "classes", "text": WORDS, "second": "blue", "off": "1.1"},
+        {"model": "stars", "text": WORDS, "off": "1.1"},
+        {"model": "tags", "text": WORDS, "back": "1", "off": "1.1"},
+        {"model": "answers", "text": WORDS, "second": "which colour?", "off": "1.1"},
     ],
     ids=str,
 )
@@ -449,10 +479,113 @@ def test_the_code_makes_the_picture(folder, params, tmp_path, monkeypatch):
     changed = namespace["changes"].off | {head for head, _ in namespace["changes"].patterns}
     for head, moved in np.ndenumerate(matrices(app)["Outputs moved"][0]):
         assert head in changed or moved == pytest.approx(namespace["moved"][head], rel=1e-5, abs=1e-5)
+    if params.get("model", "").endswith("answers"):
+        drawn = namespace["comparison"].starts, namespace["comparison"].ends
+        assert pairs_of(app) == [pytest.approx((one.before, one.after), rel=2e-3) for each in drawn for one in each]
+        return
     labels = [label.strip("“”") for label in namespace["labels"]]
     found = dict(zip(labels, zip(namespace["one"], namespace["other"], strict=True), strict=True))
     for label, pair in bars(app).items():
         assert pair == pytest.approx(found[label], rel=2e-3)
+
+
+# Classifiers
+
+
+OFF = Changes(off=[(0, 0), (1, 2)])
+
+
+def classifier(folder, kind, **params):
+    name = str(folder / kind)
+    app = check(opened("change", {"model": name, "text": WORDS, "off": "1.1;2.3"} | params))
+    return app, pretrained.load(name)
+
+
+def test_a_classifier_shows_its_classes_before_and_after(folder):
+    app, loaded = classifier(folder, "classes", tab="Code")
+    before, after = (class_scores(run(loaded, WORDS, each)) for each in (None, OFF))
+    for id, name in enumerate(("awful", "fair", "great")):
+        assert bars(app)[name] == pytest.approx((before[id], after[id]), rel=2e-3)
+    best, now = (class_names(loaded)[each.argmax()] for each in (before, after))
+    sentence = text_of(app).replace("\\", "")
+    assert f"Of the text the model says **“{best}”** with probability **" in sentence
+    assert f"The likeliest class is {'still' if best == now else 'now'} **“{now}”**" in sentence
+    app.selectbox(key="change.word").set_value("great").run()
+    assert "says **“great”** with" in text_of(app).replace("\\", "")
+
+
+def test_a_second_text_is_read_together_with_the_first(folder):
+    app, loaded = classifier(folder, "classes", second="one two")
+    scores = class_scores(run(loaded, WORDS, pair="one two"))
+    assert bars(app)["great"][0] == pytest.approx(scores[2], rel=2e-3)
+    assert "Of the two texts the model says" in text_of(app)
+
+
+def test_of_several_classes_each_has_its_own_probability(folder):
+    app, loaded = classifier(folder, "several")
+    before = class_scores(run(loaded, WORDS))
+    assert [pair[0] for pair in bars(app).values()] == pytest.approx(before.tolist(), rel=2e-3)
+    assert abs(before.sum() - 1) > 1e-2
+
+
+def test_a_regression_shows_its_number(folder):
+    app, loaded = classifier(folder, "stars")
+    before, after = (float(class_scores(run(loaded, WORDS, each))[0]) for each in (None, OFF))
+    (pair,) = pairs_of(app)
+    assert pair == pytest.approx((before, after), rel=2e-3)
+    assert "The number that the model gives the text for **“stars”** is **" in text_of(app)
+    assert "likeliest" not in text_of(app)
+
+
+@pytest.mark.parametrize("back", [0, 2])
+def test_the_class_of_a_word_is_that_of_its_first_token(folder, back):
+    app, loaded = classifier(folder, "tags", back=str(back))
+    before, after = run(loaded, WORDS), run(loaded, WORDS, OFF)
+    words = word_classes(before)
+    place = words[-1 - back].place
+    assert [pair[0] for pair in bars(app).values()] == pytest.approx(class_scores(before, place).tolist(), rel=2e-3)
+    sentence = text_of(app).replace("\\", "")
+    assert f"Of “{words[-1 - back].text}” the model says" in sentence
+    moved = [one for one, other in zip(words, word_classes(after), strict=True) if one.name != other.name]
+    counted = {0: "None of 5 words changes", 1: "One of 5 words changes its class: “"}
+    assert counted.get(len(moved), f"{len(moved)} of 5 words change their class, first “") in sentence
+
+
+def test_a_question_has_its_answer_before_and_after(folder):
+    question = "which colour?"
+    app, loaded = classifier(folder, "answers", second=question)
+    before, after = (run(loaded, question, each, pair=WORDS) for each in (None, OFF))
+    found = answer(before)
+    sentence = text_of(app).replace("\\", "")
+    assert f"Asked “{question}”, the model finds the answer **“{found.text}”** with probability **" in sentence
+    same = answer(after)[:2] == found[:2]
+    assert ("The answer is still the same" if same else f"The answer is now **“{answer(after).text}”**") in sentence
+    likeliest = [max(each) for each in answer_ends(before)]
+    charts_of = len(pairs_of(app)) // 2
+    assert [max(pair[0] for pair in pairs_of(app)[start : start + charts_of]) for start in (0, charts_of)] == (
+        pytest.approx(likeliest, rel=2e-3)
+    )
+
+
+def test_an_unknown_class_to_follow_is_the_likeliest(folder):
+    app, _ = classifier(folder, "classes", word="nothing of the kind")
+    assert app.selectbox(key="change.word").value == ""
+
+
+@pytest.mark.parametrize("kind", ["classes", "tags", "answers"])
+def test_a_sweep_follows_what_a_classifier_says(folder, kind):
+    app, loaded = classifier(folder, kind, tab="Sweep")
+    app.button(key="change.sweep").click().run()
+    moved = matrices(ended(app, sweep.RUNNING))["Change without each"][0]
+    if kind == "answers":
+        before = run(loaded, QUESTION, pair=WORDS)
+        measure = answer_probability_of(*answer(before)[:2])
+        alone = measure(run(loaded, QUESTION, Changes(off=[(1, 1)]), pair=WORDS)) - measure(before)
+    else:
+        place = word_classes(run(loaded, WORDS))[-1].place if kind == "tags" else None
+        before = class_scores(run(loaded, WORDS), place)
+        alone = (class_scores(run(loaded, WORDS, Changes(off=[(1, 1)])), place) - before)[before.argmax()]
+    assert moved[1, 1] == pytest.approx(100 * alone, abs=2e-3)
 
 
 # The figures

@@ -180,8 +180,8 @@ def test_a_missing_pooler_is_said_and_always_the_same(folder, masked):
 
 
 def test_a_head_for_another_task_is_said(folder, masked):
-    change(folder, lambda t: without("cls.")(t) | {"classifier.weight": torch.ones(2, 20), "lstm.bias": torch.ones(2)})
-    settings(folder, architectures=["BertForTokenClassification"])
+    change(folder, lambda t: without("cls.")(t) | {"classifier.weight": torch.ones(1, 20), "lstm.bias": torch.ones(2)})
+    settings(folder, architectures=["BertForMultipleChoice"])
     loaded = pretrained.load(folder)
     assert "Its file also holds 2 tensors of parts that are not looked at here: classifier, lstm." in loaded.note
     assert loaded.weights.unused == ("classifier.weight", "lstm.bias")

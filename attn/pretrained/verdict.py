@@ -253,8 +253,10 @@ def _own_text(read):
     texts = [tokens.checked(each) for each in (read.text, read.pair) if each is not None]
     cut = {} if read.truncated_from is None else {"truncation": True, "max_length": loaded.max_tokens}
     with loaded.lock, languages.chosen(tokenizer, source, target):  # a tokenizer changes while it works
-        if not has_decoder:
-            return _accepted(loaded, tokenizer(*texts, **cut, return_tensors="pt", verbose=False))
+        if not has_decoder or loaded.task is not None:  # the decoder of a classifier reads what its encoder reads
+            made = tokenizer(*texts, **cut, return_tensors="pt", verbose=False)
+            moved = own_shift(loaded, made["input_ids"]) if has_decoder else None
+            return _accepted(loaded, made) | ({} if moved is None else {"decoder_input_ids": moved})
         led_in = languages.led_in(texts[0], tokenizer, target)
         made = tokenizer(led_in, text_target=texts[-1], **cut, return_tensors="pt", verbose=False)
     moved = own_shift(loaded, made["labels"])

@@ -238,9 +238,14 @@ def _from_text(loaded, text, pair):
     if loaded.takes == "sound":
         raise ModelError(f"{loaded.name} takes a sound instead of a text")
     texts = [tokens.checked(each) for each in (text, pair) if each is not None]
-    if not _has_decoder(loaded):
+    if loaded.task is not None or not _has_decoder(loaded):  # a classifier reads both texts at once
         encoded = _encode(loaded, texts)
-        return Prepared(_accepted(loaded, encoded), encoded.names, None, encoded.truncated_from, text=text, pair=pair)
+        inputs = _accepted(loaded, encoded)
+        if not (_has_decoder(loaded) and "decoder_input_ids" in inspect.signature(loaded.model.forward).parameters):
+            return Prepared(inputs, encoded.names, None, encoded.truncated_from, text=text, pair=pair)
+        ids, names = _one_step_late(loaded, encoded)  # its decoder reads them again
+        inputs["decoder_input_ids"] = ids
+        return Prepared(inputs, encoded.names, names, encoded.truncated_from, text=text, pair=pair)
     led_in = languages.led_in(texts[0], loaded.tokenizer, loaded.target_language)
     source, target = _encode(loaded, [led_in]), _encode_target(loaded, texts[-1])
     ids, names = _one_step_late(loaded, target)

@@ -76,7 +76,8 @@ def ablate_heads(
     texts
         One text, or as many as the measure takes.
     measure
-        Takes a `Run` for each text and returns a number: `similarity`, or what `probability_of` returns.
+        Takes a `Run` for each text and returns a number: `similarity`, or what `probability_of`, `class_score_of`
+        or `answer_probability_of` returns.
     pair
         As in `record`, for every text.
     changes
@@ -118,6 +119,8 @@ def ablate_heads(
     after = np.full((len(num_heads), max(num_heads)), np.nan)
     heads = [(layer, head) for layer, count in enumerate(num_heads) for head in range(count)]
     at_once = max(1, TOKENS_AT_ONCE // max(_length(each) for each in prepared))
+    if loaded.task == "text" and getattr(loaded.model.config, "pad_token_id", None) is None:
+        at_once = 1  # a decoder finds the last token of each row by where padding begins
     try:
         for done in range(0, len(heads), at_once):
             off = heads[done : done + at_once]

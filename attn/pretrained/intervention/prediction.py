@@ -10,6 +10,7 @@ import numpy as np
 from attn.functional import whole_number
 from attn.pretrained.errors import ModelError, takes
 from attn.pretrained.inputs import tokens
+from attn.pretrained.intervention import classification
 
 if TYPE_CHECKING:
     from attn.pretrained.intervention.run import Run
@@ -28,11 +29,11 @@ class Prediction(NamedTuple):
 
 
 class Shift(NamedTuple):
-    """How likely one word was before a change, and is after it."""
+    """How likely one word or class was before a change, and is after it."""
 
     text: str
-    id: int
-    before: float
+    id: int  # in the vocabulary; of a class its number, of the end of an answer the place of its token
+    before: float  # a probability; of a regression its number
     after: float
 
 
@@ -53,6 +54,9 @@ class Comparison(NamedTuple):
     words: tuple  # of Shift, the likeliest in either run first; empty in a model that predicts no words
     similarity: float | None  # of the embeddings; None in a model that makes none
     heads: tuple  # of HeadShift, layer by layer; empty where layers were not kept
+    classes: tuple = ()  # of Shift, in the order of the classifier; of many the likeliest in either run, those first
+    starts: tuple = ()  # of Shift, the tokens where an answer likeliest begins in either run, the likeliest first
+    ends: tuple = ()  # and those where it ends
 
     def downstream(self, count: int = 10) -> tuple[HeadShift, ...]:
         """Return the heads whose output changed most, without those that were changed by hand."""
@@ -164,9 +168,9 @@ def compare_runs(before: Run, after: Run, count: int = 10, position: int | None 
     before, after
         Of the same text and model.
     count
-        Words that are likeliest in either run.
+        Words, classes or tokens that are likeliest in either run.
     position
-        As in `Run.probabilities`; by default the last that both runs have.
+        As in `Run.probabilities`; by default the last that both runs have. In a classifier of tokens, the token.
 
     Raises
     ------
@@ -178,17 +182,33 @@ def compare_runs(before: Run, after: Run, count: int = 10, position: int | None 
         raise ModelError("two runs can be compared if they are of the same tokens and the same model")
     words, alike = (), None
     if before.logits is not None:
-        words = _shifts(before, before.probabilities(position), after.probabilities(position), count)
+        words = _shifts(
+            lambda id: _text(before, id), before.probabilities(position), after.probabilities(position), count
+        )
     if before.hidden is not None:
         alike = similarity(before, after)
-    return Comparison(words, alike, _head_shifts(before, after))
+    return Comparison(words, alike, _head_shifts(before, after), *_class_shifts(before, after, count, position))
 
 
-def _shifts(run, before, after, count):
-    """Return the words that are likeliest in either of two distributions."""
+def _class_shifts(before, after, count, position):
+    """Return the classes of two runs side by side, and where an answer begins and ends."""
+    if before.class_logits is None:
+        return (), (), ()
+    if before.loaded.task == "answer":
+        sides = zip(classification.answer_ends(before), classification.answer_ends(after), strict=True)
+        return (), *(_shifts(lambda place: before.tokens[place].text, one, other, count) for one, other in sides)
+    position = len(before.class_logits) - 1 if position is None else position
+    one, other = (classification.class_scores(run, position) for run in (before, after))
+    names = classification.class_names(before.loaded)
+    shifts = _shifts(names.__getitem__, one, other, count)
+    return tuple(sorted(shifts, key=lambda shift: shift.id)) if len(names) <= count else shifts, (), ()
+
+
+def _shifts(named, before, after, count):
+    """Return what is likeliest in either of two distributions."""
     either = {*_likeliest(before, count), *_likeliest(after, count)}
     ordered = sorted(either, key=lambda id: -max(before[id], after[id]))[:count]
-    return tuple(Shift(_text(run, id), int(id), float(before[id]), float(after[id])) for id in ordered)
+    return tuple(Shift(named(id), int(id), float(before[id]), float(after[id])) for id in ordered)
 
 
 def _likeliest(probabilities, count):

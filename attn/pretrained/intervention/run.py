@@ -53,6 +53,9 @@ class Run:
         Heads of each attention layer.
     inputs
         What the model was given: name -> tensor.
+    class_logits : shape (1 or n_tokens, num_labels) or (2, n_tokens), or None
+        What a classifier says: of the text or of each token; or of where an answer begins and ends. See
+        `attn.pretrained.intervention.classification`. None of another model (`Loaded.task`).
     layers : tuple of Layer
         What went on in each attention layer, with the mask, bias and scale as they were changed.
         Empty if they were not to be kept, or would take too much memory.
@@ -70,12 +73,13 @@ class Run:
     hidden: np.ndarray | None = field(repr=False)
     num_heads: tuple = field(repr=False)
     inputs: Mapping = field(repr=False)
+    class_logits: np.ndarray | None = field(repr=False)
     layers: tuple = field(repr=False)
 
     @property
     def nbytes(self) -> int:
         """Bytes that its arrays take."""
-        alone = (self.logits, self.hidden)
+        alone = (self.logits, self.hidden, self.class_logits)
         return sum(array.nbytes for array in alone if array is not None) + sum(layer.nbytes for layer in self.layers)
 
     def probabilities(self, position: int | None = None) -> np.ndarray:
@@ -223,13 +227,15 @@ def run_prepared(
     with one_numpy_thread(), registry.handling(inside, loaded.model):
         output = forward(loaded, inputs, **_options(loaded, positions))
     inside.check()
-    logits, hidden = _logits(loaded, output, positions), _hidden(output, inputs)
-    names = prepared.tokens, prepared.decoder_tokens, prepared.truncated_from
-    inner = tuple(count for _, count in inside.called), inputs, tuple(layers or ())
-    return [
-        Run(loaded, *texts, changes, *names, positions, _row(logits, row), _row(hidden, row), *inner)  # type: ignore[arg-type]
-        for row in range(rows)
-    ]
+    logits, hidden, classes = _logits(loaded, output, positions), _hidden(output, inputs), _classes(loaded, output)
+    read: Any = (prepared.tokens, prepared.decoder_tokens, prepared.truncated_from, positions)
+    num_heads, kept = tuple(count for _, count in inside.called), tuple(layers or ())
+
+    def of_row(row):
+        said = (_row(each, row) for each in (logits, hidden))
+        return Run(loaded, *texts, changes, *read, *said, num_heads, inputs, _row(classes, row), kept)
+
+    return [of_row(row) for row in range(rows)]
 
 
 class _Kept(list):
@@ -263,7 +269,7 @@ def output_gap(
     -------
     float
         The largest difference from what the model family's own eager attention gives: of the logits
-        of the last 256 tokens or, in a model that predicts no words, of its last hidden states.
+        of the last 256 tokens or of all classes; in a model that predicts neither, of its last hidden states.
         Padding is left out. A model with shorter numbers, bfloat16 or float16, is copied to float32 for it:
         there the rounding of its own would move the results by more than any attention.
 
@@ -276,9 +282,9 @@ def output_gap(
     options: dict[str, Any] = {"logits_to_keep": _COMPARED} if "logits_to_keep" in accepted(loaded) else {}
     inside = Inside(loaded, prepared, Changes())
     with registry.handling(registry.eager, loaded.model):
-        own = forward(loaded, prepared.inputs, **options)[0]
+        own = _results(forward(loaded, prepared.inputs, **options))
     with one_numpy_thread(), registry.handling(inside, loaded.model):
-        ours = forward(loaded, prepared.inputs, **options)[0]
+        ours = _results(forward(loaded, prepared.inputs, **options))
     inside.check()
     difference = (ours - own).abs()
     real = prepared.inputs.get("attention_mask" if prepared.decoder_tokens is None else "decoder_attention_mask")
@@ -286,6 +292,14 @@ def output_gap(
         real = real[:, -difference.shape[1] :]
         difference = difference[real.bool()] if real.shape == difference.shape[:2] else difference
     return float(difference.max())
+
+
+def _results(output):
+    """Return what a model says, in its first field; of an answer where it begins and ends."""
+    import torch
+
+    ends = output.get("end_logits") if isinstance(output, dict) else None
+    return output[0] if ends is None else torch.stack([output["start_logits"], ends], dim=-1)
 
 
 def _in_float32(loaded, prepared):
@@ -405,6 +419,17 @@ def _logits(loaded, output, positions):
     if "logits_to_keep" not in accepted(loaded):
         logits = logits[:, list(positions)]
     return logits.float().cpu().numpy()
+
+
+def _classes(loaded, output):
+    """Return what a classifier says, (rows, 1 or n_tokens, num_labels) or (rows, 2, n_tokens), or None."""
+    if loaded.task is None:
+        return None
+    logits = output["logits"] if loaded.task != "answer" else [output["start_logits"], output["end_logits"]]
+    if loaded.task == "answer":
+        return np.stack([each.float().cpu().numpy() for each in logits], axis=1)
+    logits = logits.float().cpu().numpy()
+    return logits[:, None] if logits.ndim == 2 else logits
 
 
 def _hidden(output, inputs):

@@ -136,6 +136,16 @@ class Loaded:
         return getattr(self.model, "get_output_embeddings", lambda: None)() is not None
 
     @property
+    def task(self) -> str | None:
+        """What a fine-tuned classifier tells: "text", its class; "tokens", that of each; "answer", where it stands.
+
+        None of a model that is no such classifier.
+        """
+        tasks = {"SequenceClassification": "text", "TokenClassification": "tokens", "QuestionAnswering": "answer"}
+        head = type(self.model).__name__.rpartition("For")[2].removesuffix("Simple")
+        return tasks.get(head)
+
+    @property
     def source_languages(self) -> tuple[str, ...]:
         """Codes of the languages that the encoder's text may be in; empty where there is nothing to choose."""
         return languages.source_languages(self.tokenizer)
@@ -527,7 +537,7 @@ def _model(folder, config, name):
 
 
 def _class(config):
-    """Return the class to build a model with: one that predicts words, if the checkpoint was saved as one."""
+    """Return the class to build a model with: one that predicts words or classes, if it was saved as one."""
     import transformers
     from transformers.models.auto import modeling_auto
 
@@ -537,6 +547,9 @@ def _class(config):
         transformers.AutoModelForSeq2SeqLM: modeling_auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES,
         transformers.AutoModelForImageTextToText: modeling_auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES,
         transformers.AutoModelForSpeechSeq2Seq: modeling_auto.MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING_NAMES,
+        transformers.AutoModelForSequenceClassification: modeling_auto.MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES,
+        transformers.AutoModelForTokenClassification: modeling_auto.MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING_NAMES,
+        transformers.AutoModelForQuestionAnswering: modeling_auto.MODEL_FOR_QUESTION_ANSWERING_MAPPING_NAMES,
     }
     saved_as = set(config.architectures or ())
     return next(

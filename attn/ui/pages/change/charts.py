@@ -1,8 +1,11 @@
 """Change: what the changes do, as pictures and as tables."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from attn import charts
+from attn.pretrained.intervention.classification import answer_ends
 from attn.pretrained.intervention.run import predicts_masked
 from attn.ui.controls.colour_scale import colour_scale_of
 from attn.ui.pages.change.controls import change_paint_controls_open, changed_head_name, every_head_to_control
@@ -10,28 +13,68 @@ from attn.ui.word_level import word_level_of
 
 
 def change_number_chart(effect, theme, width):
-    """Draw the number before and after: the words side by side, or how alike the texts are."""
+    """Draw the number before and after: words or classes side by side, an answer's ends, or how alike the texts are."""
+    if effect.answers is not None:
+        return answer_ends_chart(effect.comparison, theme, int(width - 180))
+    labels, one, other = effect_numbers(effect)
+    style = number_style(effect)
     if effect.word is None:
-        before, after = effect.numbers
-        first = charts.pairs(
-            [before], [after], ["similarity"], theme, scale=charts.Scale(1.0, name="cosine"), width=int(width - 160),
-            title="Similarity of the two texts" if effect.read.other.strip() else "Similarity to itself unchanged",
-        )  # fmt: skip
+        first = charts.pairs(one, other, labels, theme, scale=style.scale, title=style.title, width=int(width - 160))
         return charts.above(first, _turned(effect, theme, width))
-    words = effect.comparison.words
+    pick = charts.Pick("word", effect.word)
+    return number_pairs_chart(labels, one, other, style.title, style.scale, style.shares, pick, theme, int(width - 180))
+
+
+class NumberStyle(NamedTuple):
+    """How numbers before and after are drawn."""
+
+    title: str
+    scale: charts.Scale
+    shares: bool  # whether they are probabilities
+
+
+def number_style(effect):
+    """Return how the numbers of an effect are drawn."""
+    if effect.word is None:
+        title = "Similarity of the two texts" if effect.read.other.strip() else "Similarity to itself unchanged"
+        return NumberStyle(title, charts.Scale(1.0, name="cosine"), False)
+    if effect.task is not None:
+        of = charts.quoted(effect.read.tokens[effect.read.positions[0]].text) if effect.read.positions else "the text"
+        scale = charts.Scale(1.0, name="probability") if effect.is_probability else charts.Scale(name="number")
+        return NumberStyle(f"What it says of {of}", scale, effect.is_probability)
+    title = "What stands here" if predicts_masked(effect.before.loaded) else "What comes next"
+    return NumberStyle(title, charts.Scale(name="probability"), True)
+
+
+def effect_numbers(effect):
+    """Return what the numbers before and after are called, those before, and those after."""
+    if effect.word is None:
+        return ["similarity"], [effect.numbers[0]], [effect.numbers[1]]
+    return shift_numbers(effect.shifts)
+
+
+def shift_numbers(shifts):
+    """Return what words or classes are called, and their numbers before and after."""
+    labels = [charts.quoted(shift.text) for shift in shifts]
+    one, other = [shift.before for shift in shifts], [shift.after for shift in shifts]
+    return labels, one, other
+
+
+def number_pairs_chart(labels, one, other, title, scale, shares, pick, theme, width):
+    """Draw numbers before and after side by side."""
     return charts.beside(
-        charts.pairs(
-            [shift.before for shift in words],
-            [shift.after for shift in words],
-            [charts.quoted(shift.text) for shift in words],
-            theme,
-            title="What comes next" if not predicts_masked(effect.before.loaded) else "What stands here",
-            scale=charts.Scale(name="probability"),
-            pick=charts.Pick("word", effect.word),
-            shares=True,
-            width=int(width - 180),
-        )
+        charts.pairs(one, other, labels, theme, title=title, scale=scale, pick=pick, shares=shares, width=width)
     )
+
+
+def answer_ends_chart(comparison, theme, width):
+    """Draw where an answer begins and where it ends, before and after."""
+    drawn = []
+    for title, shifts in (("Where the answer begins", comparison.starts), ("Where it ends", comparison.ends)):
+        labels, one, other = shift_numbers(shifts)
+        scale = charts.Scale(1.0, name="probability")
+        drawn.append(charts.pairs(one, other, labels, theme, title=title, scale=scale, shares=True, width=width))
+    return charts.above(*drawn)
 
 
 def _turned(effect, theme, width):
@@ -49,9 +92,10 @@ def _turned(effect, theme, width):
 
 def change_head_chart(effect, setup, theme, width):
     """Draw by how much each head's output changes, with the heads that are changed by hand."""
+    moved = moved_outputs(effect.before, effect.comparison)
     return charts.beside(
         charts.head_switches(
-            _shift_table(effect), theme, off=effect.changes.off, replaced=[head for head, _ in effect.changes.patterns],
+            moved, theme, off=effect.changes.off, replaced=[head for head, _ in effect.changes.patterns],
             title="Outputs moved" if effect.comparison.heads else "Heads", scale=charts.Scale(name="moved by"),
             pick=charts.Pick("head", _at_hand(setup, effect.before)), size=_map_size(effect.before, width),
         )
@@ -145,26 +189,35 @@ def change_chart_downstream(effect):
     return effect.comparison.downstream(10)
 
 
-def _shift_table(effect, name="output"):
-    """Return by how much each head's output or weights changed, (num_layers, most heads); NaN where there is none."""
-    run = effect.before
-    table = np.full((len(run.num_heads), max(run.num_heads)), np.nan)
-    for head in every_head_to_control(run):
-        table[head] = 0.0
-    for shift in effect.comparison.heads:
-        table[shift.layer, shift.head] = getattr(shift, name) or 0.0
-    return table
+def moved_outputs(before, comparison):
+    """Return by how much each head's output changed, (num_layers, most heads); NaN where there is no such head."""
+    moved = np.full((len(before.num_heads), max(before.num_heads)), np.nan)
+    for layer, count in enumerate(before.num_heads):
+        moved[layer, :count] = 0.0
+    for shift in comparison.heads:
+        moved[shift.layer, shift.head] = shift.output
+    return moved
+
+
+def moved_outputs_chart(moved, changes, theme):
+    """Draw by how much each head's output changes."""
+    replaced = [head for head, _ in changes.patterns]
+    return charts.beside(charts.head_switches(moved, theme, off=changes.off, replaced=replaced, title="Outputs moved"))
 
 
 def change_chart_numbers_csv(effect):
-    """Return the numbers before and after as a table."""
-    if effect.word is None:
-        return charts.csv([effect.numbers], ["similarity"], ["before", "after"])
-    words = effect.comparison.words
-    return charts.csv([shift[2:] for shift in words], [shift.text for shift in words], ["before", "after"])
+    """Return the numbers before and after as a table: of an answer for each token that it may begin or end at."""
+    if effect.answers is not None:
+        before, after = answer_ends(effect.before), answer_ends(effect.after)
+        rows = np.stack([before[0], after[0], before[1], after[1]], axis=1)
+        names = charts.token_labels([token.text for token in effect.read.tokens])
+        return charts.csv(rows, names, ["begins before", "begins after", "ends before", "ends after"])
+    labels, one, other = effect_numbers(effect)
+    names = labels if effect.word is None else [shift.text for shift in effect.shifts]
+    return charts.csv(list(zip(one, other, strict=True)), names, ["before", "after"])
 
 
 def change_chart_shifts_csv(effect):
     """Return by how much each head's output moved as a table."""
-    table = _shift_table(effect)
+    table = moved_outputs(effect.before, effect.comparison)
     return charts.csv(table, *map(charts.counted, table.shape))

@@ -7,7 +7,14 @@ import streamlit as st
 from attn import charts
 from attn.charts.labels import number, percent
 from attn.pretrained.intervention.changes import Changes
-from attn.pretrained.intervention.prediction import Comparison, compare_runs, similarity, token_id
+from attn.pretrained.intervention.classification import (
+    answer,
+    answer_probability_of,
+    class_names,
+    class_scores,
+    score_kind,
+)
+from attn.pretrained.intervention.prediction import Comparison, Shift, compare_runs, similarity, token_id
 from attn.pretrained.intervention.run import Run, masked_places, predicts_masked, prepare_changeable
 from attn.ui import models
 from attn.ui.controls.model_and_text import chosen_model_control
@@ -16,14 +23,15 @@ from attn.ui.pages.change.runs import MOST_MEASURED, kept_run, kept_run_gap
 
 WORDS = 8  # shown side by side
 SPACE = "␣"
+QUESTION = "Who does what?"  # asked of a text where nothing else is
 
 
 class Reading(NamedTuple):
     """What a model reads, and what is asked of it."""
 
-    source: tuple  # name, random weights, text, and what its decoder reads, as the cached functions take them
-    tokens: tuple  # after which a word is predicted, or of the text whose likeness is measured
-    positions: tuple | None  # of these, where a word is predicted; None: nowhere
+    source: tuple  # name, random weights, text, and its pair or what a decoder reads, as the cached functions take them
+    tokens: tuple  # after which a word is predicted, or of the text whose class or likeness is measured
+    positions: tuple | None  # of these, where a word or the class of a token is predicted; None: nowhere
     other: str  # a text to be compared with
 
 
@@ -36,17 +44,29 @@ class Effect(NamedTuple):
     before: Run
     after: Run
     comparison: Comparison
-    word: int | None  # place, among the words of the comparison, of the one that is followed
+    word: int | None  # place, among the shifts, of the word or class that is followed
     numbers: tuple  # the number that is followed, before and after
+    answers: tuple | None = None  # to a question, before and after
 
     @property
-    def what(self):
-        """What the number is called."""
-        return "similarity" if self.word is None else "probability"
+    def task(self):
+        """What a classifier tells, see `Loaded.task`."""
+        return self.before.loaded.task
+
+    @property
+    def shifts(self):
+        """Words or classes before and after, of which one is followed."""
+        return self.comparison.classes or self.comparison.words
+
+    @property
+    def is_probability(self):
+        """Whether the number is one."""
+        of_class = self.word is not None and not (self.task and score_kind(self.before.loaded) == "number")
+        return of_class or self.answers is not None
 
     def said(self, value):
         """Return a value of the number as people read it."""
-        return number(value) if self.word is None else percent(value)
+        return percent(value) if self.is_probability else number(value)
 
 
 def effect_reading_controls(state, loaded):
@@ -58,11 +78,13 @@ def effect_reading_controls(state, loaded):
     """
     name = chosen_model_control(state, loaded)
     loaded = models.loaded_model(name, state.get("random"))
+    if loaded.task is not None:
+        return _classifier_controls(state, loaded, name)
     if _decodes(loaded):
         st.text_input("Text of the decoder", key=state.key("pair"), help="What the decoder has to say, token by token.")
     read = _read_by(state.choices(), loaded, name)
     if read.positions is None:
-        if effect_predicts_words(loaded):
+        if loaded.predicts_words:
             st.caption(f"Write {loaded.tokenizer.mask_token} for a word to see what the model puts there.")
         st.text_input(
             "Second text",
@@ -92,14 +114,58 @@ def effect_reading_controls(state, loaded):
     return _read_by(state.choices(), loaded, name)
 
 
+def _classifier_controls(state, loaded, name):
+    """Draw what a classifier is asked: which text or question goes with the first, of which token, and which class."""
+    if loaded.task == "answer":
+        st.text_input(
+            "Question",
+            key=state.key("second"),
+            placeholder=QUESTION,
+            help="The answer is a piece of the text above; how likely the model finds it is the number that changes.",
+        )
+        return _read_by(state.choices(), loaded, name)
+    if loaded.task == "text":
+        st.text_input(
+            "Second text",
+            key=state.key("second"),
+            placeholder="None",
+            help="Read together with the first, by a classifier of pairs, such as one that says whether the second "
+            "follows from it.",
+        )
+    read = _read_by(state.choices(), loaded, name)
+    if loaded.task == "tokens":
+        places = word_places(read.tokens)
+        labels = charts.token_labels([token.text for token in read.tokens])
+        if len(places) > 1:
+            state.clamp("back", 0, len(places) - 1)
+            st.select_slider(
+                "Class of",
+                range(len(places) - 1, -1, -1),
+                format_func=lambda back: labels[places[-1 - back]],
+                key=state.key("back"),
+                help="The word whose class is looked at; its first token tells it.",
+            )
+    names = ["", *dict.fromkeys(class_names(loaded))]
+    if state.get("word") not in names:
+        state.adjust(word="")
+    st.selectbox(
+        "Class to follow",
+        names,
+        format_func=lambda label: label or "The likeliest",
+        key=state.key("word"),
+        help="The class whose number changes; click a class in the figure to choose it.",
+    )
+    return _read_by(state.choices(), loaded, name)
+
+
+def word_places(tokens):
+    """Return where words begin among tokens; of none but special ones, the first."""
+    return [place for place, token in enumerate(tokens) if not (token.special or token.inside)] or [0]
+
+
 def _decodes(loaded):
     """Return whether a model reads one text and says another."""
-    return bool(getattr(loaded.model.config, "is_encoder_decoder", False)) and effect_predicts_words(loaded)
-
-
-def effect_predicts_words(loaded):
-    """Return whether a model predicts words at all."""
-    return loaded.model.get_output_embeddings() is not None
+    return bool(getattr(loaded.model.config, "is_encoder_decoder", False)) and loaded.predicts_words
 
 
 def _read_by(setup, loaded, name):
@@ -121,16 +187,24 @@ def _read_by(setup, loaded, name):
     ModelError
         If the model's attention cannot be changed, or the text gives it no token.
     """
-    decodes = _decodes(loaded)
-    source = name, setup.random, setup.text, setup.pair if decodes else ""
-    prepared = prepare_changeable(loaded, setup.text, setup.pair or None if decodes else None)
-    tokens = prepared.tokens if prepared.decoder_tokens is None else prepared.decoder_tokens
-    return Reading(source, tokens, _positions(setup, loaded, tokens), setup.pair)
+    text, pair = setup.text, setup.pair if _decodes(loaded) else ""
+    if loaded.task == "answer":
+        text, pair = setup.second.strip() or QUESTION, setup.text
+    elif loaded.task == "text":
+        pair = setup.second.strip()
+    prepared = prepare_changeable(loaded, text, pair or None)
+    decodes = prepared.decoder_tokens is not None and loaded.task is None
+    tokens = prepared.decoder_tokens if decodes else prepared.tokens
+    source = name, setup.random, text, pair
+    return Reading(source, tokens, _positions(setup, loaded, tokens), "" if loaded.task else setup.pair)
 
 
 def _positions(setup, loaded, tokens):
-    """Return where words are predicted: at the chosen token, or at the masked one nearest to it."""
-    if not effect_predicts_words(loaded):
+    """Return where words or classes are predicted: at the chosen token, or at the masked one nearest to it."""
+    if loaded.task == "tokens":
+        places = word_places(tokens)
+        return (places[max(len(places) - 1 - setup.back, 0)],)
+    if not loaded.predicts_words:
         return None
     place = max(len(tokens) - 1 - setup.back, 0)
     if not predicts_masked(loaded):
@@ -165,13 +239,36 @@ def effect_of(setup, read, before):
     """
     changes, left_out = changes_of_controls(setup, before)
     after = kept_run(*read.source, changes, read.positions)
-    comparison = compare_runs(before, after, WORDS)
+    place = read.positions[0] if before.loaded.task == "tokens" else None
+    comparison = compare_runs(before, after, WORDS, place)
+    if before.loaded.task == "answer":
+        answers = answer(before), answer(after)
+        likely = answer_probability_of(answers[0].start, answers[0].end)
+        numbers = answers[0].probability, likely(after)
+        return Effect(read, changes, left_out, before, after, comparison, None, numbers, answers)
+    if comparison.classes:
+        comparison, word = _following_class(setup.word, comparison, before, after, place)
+        shift = comparison.classes[word]
+        return Effect(read, changes, left_out, before, after, comparison, word, (shift.before, shift.after))
     if comparison.words:
         comparison, word = _following(setup.word, comparison, before, after)
         shift = comparison.words[word]
         return Effect(read, changes, left_out, before, after, comparison, word, (shift.before, shift.after))
     numbers = _likeness(read, changes, before, after)
     return Effect(read, changes, left_out, before, after, comparison, None, numbers)
+
+
+def _following_class(name, comparison, before, after, place):
+    """Return the comparison with the class that is followed among its classes, and its place there."""
+    classes, names = comparison.classes, class_names(before.loaded)
+    if name not in names:
+        return comparison, max(range(len(classes)), key=lambda at: classes[at].before)
+    found = next((at for at, shift in enumerate(classes) if shift.text == name), None)
+    if found is not None:
+        return comparison, found
+    id = names.index(name)
+    shift = Shift(name, id, *(float(class_scores(run, place)[id]) for run in (before, after)))
+    return comparison._replace(classes=(*classes[:-1], shift)), len(classes) - 1
 
 
 def _following(word, comparison, before, after):

@@ -43,6 +43,7 @@ class Setup(SourceChoice):
 
     text: str = link_string(APPLE.text)
     pair: str = link_string(APPLE.other)
+    second: str = link_string("")
     layer: int = link_whole(6, 1, 999)
     head: int = link_whole(6, 1, 999)
     back: int = link_whole(0, 0, 4095)

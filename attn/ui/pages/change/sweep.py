@@ -6,6 +6,7 @@ import numpy as np
 import streamlit as st
 
 from attn import charts
+from attn.pretrained.intervention.classification import answer_probability_of, class_score_of
 from attn.pretrained.intervention.head_ablation import ablate_heads
 from attn.pretrained.intervention.prediction import probability_of, similarity
 from attn.ui import jobs, models
@@ -68,18 +69,17 @@ def _duration(seconds):
 
 def _key_of(effect):
     """Return what an ablation depends on: what is read, and the number that is followed."""
-    word = None if effect.word is None else effect.comparison.words[effect.word].id
+    word = None if effect.word is None else effect.shifts[effect.word].id
+    word = word if effect.answers is None else effect.answers[0][:2]
     return (*effect.read.source, effect.read.other if word is None else "", effect.read.positions, word)
 
 
 def begin_sweep(effect):
     """Begin to switch every head off in turn, from the model as it is."""
     read, key = effect.read, _key_of(effect)
-    name, random, text, pair = read.source
+    name, random, _, pair = read.source
     loaded = models.loaded_model(name, random)
-    texts, measure = (text,), probability_of(key[-1]) if key[-1] is not None else None
-    if measure is None:
-        texts, measure = _texts(effect)
+    texts, measure = _measured(effect)
 
     store, pace = _store(), Pace(len(effect.before.num_heads) * len(texts))
 
@@ -121,9 +121,14 @@ def _store():
     return st.session_state.setdefault("change.sweeps", {})
 
 
-def _texts(effect):
-    """Return the texts to pass and how alike they are; without a second text, the text to itself as it is."""
+def _measured(effect):
+    """Return the texts to pass, and the number to measure; without a second text, the text's likeness to itself."""
     text, other = effect.read.source[2], effect.read.other
+    if effect.answers is not None:
+        return (text,), answer_probability_of(*effect.answers[0][:2])
+    if effect.word is not None:
+        id, (place,) = effect.shifts[effect.word].id, effect.read.positions or (None,)
+        return (text,), class_score_of(id, place) if effect.task else probability_of(id)
     if other.strip():
         return (text, other), similarity
     before = effect.before
@@ -157,16 +162,19 @@ def sweep_sentence(ablation, effect):
 
 
 def _what(effect):
+    if effect.answers is not None:
+        return f"probability of {as_text(charts.quoted(effect.answers[0].text))}"
     if effect.word is None:
         return "similarity"
-    return f"probability of {as_text(charts.quoted(effect.comparison.words[effect.word].text))}"
+    what = "probability of" if effect.is_probability else "number for"
+    return f"{what} {as_text(charts.quoted(effect.shifts[effect.word].text))}"
 
 
 def sweep_chart(ablation, effect, theme, width):
     """Draw what each head does to the number when it is off, as a map and the farthest as bars."""
-    change = ablation.effect if effect.word is None else 100 * ablation.effect
+    change = 100 * ablation.effect if effect.is_probability else ablation.effect
     limit = float(np.nanmax(np.abs(change), initial=0)) or 1.0
-    scale = charts.Scale(limit, name="change" if effect.word is None else "percentage points")
+    scale = charts.Scale(limit, name="percentage points" if effect.is_probability else "change")
     down, across = change.shape
     cell = max(min((width * 0.55 - 60) / across, 480 / down, 48), 14)
     table = charts.head_switches(

@@ -3,13 +3,23 @@
 from attn import charts
 from attn.charts.labels import number, percent
 from attn.pretrained.intervention.changes import FIRST, PREVIOUS, UNIFORM, Changes
+from attn.pretrained.intervention.classification import word_classes
 from attn.pretrained.intervention.run import TOLERANCE, predicts_masked
 from attn.pretrained.verdict import Finding, input_finding, weights_finding
 from attn.ui import models
 from attn.ui.page import page_theme
+from attn.ui.pages.change.charts import (
+    answer_ends_chart,
+    moved_outputs,
+    moved_outputs_chart,
+    number_pairs_chart,
+    number_style,
+    shift_numbers,
+)
 from attn.ui.pages.change.controls import changed_head_name, changes_of_other_text, every_head_to_control
-from attn.ui.pages.change.effects import SPACE, WORDS, effect_predicts_words
+from attn.ui.pages.change.effects import SPACE, WORDS
 from attn.ui.pages.change.runs import MOST_MEASURED
+from attn.ui.shown_code import LIGHT, Source, shown_code
 from attn.ui.state import as_text
 
 PATTERN_WORDS = {
@@ -33,7 +43,7 @@ def change_verdict_in_words(largest, before):
     if largest is None:
         attention = Finding(None, f"Up to {MOST_MEASURED} tokens", "our attention is compared with the model's own")
     else:
-        what = "logits" if effect_predicts_words(before.loaded) else "last hidden states"
+        what = "logits" if before.loaded.predicts_words or before.loaded.task else "last hidden states"
         words = f"is the most by which our attention moves the {what}, tolerance {number(TOLERANCE)}, float32"
         attention = Finding(largest <= TOLERANCE, number(largest, 2), words)
     models.say_model_verdict(weights_finding(before.loaded), input_finding(before), attention)
@@ -42,20 +52,62 @@ def change_verdict_in_words(largest, before):
 def change_in_words(effect):
     """Say what the changes do to the number that is followed."""
     before, after = effect.numbers
-    words = _in_words(effect)
-    if effect.word is None:
-        about = "the two texts" if effect.read.other.strip() else "the text and itself unchanged"
-        start = f"The model finds {about} alike to **{effect.said(before)}** (cosine)"
-    else:
-        likeliest = before == max(shift.before for shift in effect.comparison.words)
-        gives = f"expects **{_word(effect)}** with" if likeliest else f"gives **{_word(effect)}**"
-        start = f"After {_read_so_far(effect)} the model {gives} probability **{effect.said(before)}**"
+    words, start = _in_words(effect), _start(effect)
     if not effect.changes:
         return f"{start}. Nothing is changed: click a head in the map to switch it off."
     same = effect.said(after) == effect.said(before)
     moves = "stays at" if same else "falls to" if after < before else "rises to"
-    end = f"{start}. With {words} this {moves} **{effect.said(after)}**."
-    return end if effect.word is None else f"{end} {_likeliest(effect)}"
+    return f"{start}. With {words} this {moves} **{effect.said(after)}**.{_besides(effect)}"
+
+
+def _start(effect):
+    """Say what the number that is followed is, and what it is with nothing changed."""
+    said = effect.said(effect.numbers[0])
+    if effect.answers is not None:
+        asked, found = as_text(effect.read.source[2]), as_text(effect.answers[0].text)
+        return f"Asked “{asked}”, the model finds the answer **“{found}”** with probability **{said}**"
+    if effect.word is None:
+        about = "the two texts" if effect.read.other.strip() else "the text and itself unchanged"
+        return f"The model finds {about} alike to **{said}** (cosine)"
+    likeliest = effect.numbers[0] == max(shift.before for shift in effect.shifts)
+    if effect.task is not None:
+        if not effect.is_probability:
+            return f"The number that the model gives {_classified(effect)} for **{_word(effect)}** is **{said}**"
+        return f"Of {_classified(effect)} the model says **{_word(effect)}** with probability **{said}**"
+    gives = f"expects **{_word(effect)}** with" if likeliest else f"gives **{_word(effect)}**"
+    return f"After {_read_so_far(effect)} the model {gives} probability **{said}**"
+
+
+def _classified(effect):
+    """Return what a class is of: the text or texts, or one of its words."""
+    if effect.task == "tokens":
+        (place,) = effect.read.positions
+        word = next((word.text for word in word_classes(effect.before) if word.place == place), "")
+        return f"“{as_text(word or effect.read.tokens[place].text)}”"
+    return "the two texts" if effect.read.source[3] else "the text"
+
+
+def _besides(effect):
+    """Say what else became of what the model says: another word, class or answer, and of how many words."""
+    if effect.answers is not None:
+        before, after = effect.answers
+        if before[:2] == after[:2]:
+            return " The answer is still the same."
+        return f" The answer is now **“{as_text(after.text)}”** ({percent(after.probability)})."
+    if effect.word is None or len(effect.shifts) == 1:
+        return ""
+    likeliest = f" {_likeliest(effect)}"
+    if effect.task != "tokens":
+        return likeliest
+    pairs = list(zip(word_classes(effect.before), word_classes(effect.after), strict=True))
+    moved = [(one, other) for one, other in pairs if one.name != other.name]
+    if not moved:
+        return f"{likeliest} None of {len(pairs)} words changes its class."
+    one, other = moved[0]
+    named = f"“{as_text(one.text)}” from {as_text(one.name)} to {as_text(other.name)}"
+    if len(moved) == 1:
+        return f"{likeliest} One of {len(pairs)} words changes its class: {named}."
+    return f"{likeliest} {len(moved)} of {len(pairs)} words change their class, first {named}."
 
 
 def _in_words(effect):
@@ -97,15 +149,17 @@ def _read_so_far(effect):
 
 def _word(effect):
     """Return the word that is followed, fit to stand in a sentence."""
-    return as_text(charts.quoted(effect.comparison.words[effect.word].text))
+    return as_text(charts.quoted(effect.shifts[effect.word].text))
 
 
 def _likeliest(effect):
-    """Say which token is likeliest after the change."""
-    words = effect.comparison.words
-    before, after = (max(words, key=lambda shift: getattr(shift, when)) for when in ("before", "after"))
-    still = "still" if before.id == after.id else "now"
-    return f"The likeliest token is {still} **{as_text(charts.quoted(after.text))}** ({percent(after.after)})."
+    """Say which token or class is likeliest after the change."""
+    before, after = (max(effect.shifts, key=lambda shift: getattr(shift, when)) for when in ("before", "after"))
+    still, name = "still" if before.id == after.id else "now", as_text(charts.quoted(after.text))
+    if not effect.is_probability:
+        return f"The largest number is {still} that for **{name}** ({effect.said(after.after)})."
+    what = "token" if effect.task is None else "class"
+    return f"The likeliest {what} is {still} **{name}** ({percent(after.after)})."
 
 
 def change_formula_in_words(effect):
@@ -147,49 +201,56 @@ def change_shapes_in_words(effect):
 def change_code_in_words(effect, width):
     """Return the lines that make both passes and draw the numbers side by side."""
     name, random, text, pair = effect.read.source
-    options = (f", pair={pair!r}" if pair else "") + (
-        f", positions={effect.read.positions}" if effect.read.positions else ""
+    settings = {"model": Source(models.model_loading_code(name, random)), "text": text, "pair": pair}
+    if not pair:
+        del settings["pair"]
+    settings["changes"] = Source(f"{_changes_code(effect.changes)}  # layers, heads and tokens count from 0 here")
+    paired, place = ", pair=pair" if pair else "", ""
+    options = paired
+    if effect.read.positions and effect.task:
+        settings["place"], place = effect.read.positions[0], ", place"
+    elif effect.read.positions:
+        settings["positions"], options = effect.read.positions, f"{paired}, positions=positions"
+    drawn, more = _numbers_shown(effect)
+    return shown_code(
+        settings | more | {"theme": LIGHT, "width": int(width - 180)},
+        "from attn import pretrained\n"
+        "from attn.pretrained.intervention.changes import Changes\n"
+        "from attn.pretrained.intervention.prediction import compare_runs\n"
+        "from attn.pretrained.intervention.run import output_gap, run\n"
+        f"before, after = (run(model, text, each{options}) for each in (None, changes))\n"
+        f"print(output_gap(model, text{paired}))\n"
+        f"comparison = compare_runs(before, after, {WORDS}{place})",
+        *drawn,
+        'charts.save(picture, "change.svg")',
+        ("moved", moved_outputs),
+        ("picture", moved_outputs_chart),
+        'charts.save(picture, "heads.svg")',
     )
-    numbers = _numbers_code(effect)
-    shares = "" if effect.word is None else "shares=True, "
-    return f"""import numpy as np
-from attn import charts, pretrained
-from attn.pretrained.intervention.changes import Changes
-from attn.pretrained.intervention.run import output_gap, run
-from attn.pretrained.intervention.prediction import compare_runs{", similarity" if "similarity(" in numbers else ""}
-
-model = {models.model_loading_code(name, random)}
-text = {text!r}
-changes = {_changes_code(effect.changes)}  # layers, heads and tokens count from 0 here
-before, after = (run(model, text, each{options}) for each in (None, changes))
-print(output_gap(model, text{f", pair={pair!r}" if pair else ""}))
-comparison = compare_runs(before, after, {WORDS})
-{numbers}
-picture = charts.beside(charts.pairs(one, other, labels, charts.LIGHT, {shares}width={width:.0f}))
-charts.save(picture, "change.svg")
-
-moved = np.full((len(before.num_heads), max(before.num_heads)), np.nan)
-for head in comparison.heads:
-    moved[head.layer, head.head] = head.output
-picture = charts.head_switches(
-    moved, charts.LIGHT, off=changes.off, replaced=[head for head, _ in changes.patterns], title="Outputs moved"
-)
-charts.save(charts.beside(picture), "heads.svg")
-"""
 
 
-def _numbers_code(effect):
-    """Return the lines that bind the numbers before and after, and what they are called."""
+def _numbers_shown(effect):
+    """Return the steps that draw the numbers before and after, and the settings that these need."""
+    if effect.answers is not None:
+        return [("picture", answer_ends_chart)], {}
+    style = number_style(effect)
+    scale = f"charts.Scale({style.scale.limit}, name={style.scale.name!r})"
+    settings = {"title": style.title, "scale": Source(scale), "shares": style.shares, "pick": Source("charts.Pick()")}
+    drawn = [("picture", number_pairs_chart)]
     if effect.word is not None:
-        return """labels = [charts.quoted(word.text) for word in comparison.words]
-one, other = ([getattr(word, when) for word in comparison.words] for when in ("before", "after"))"""
+        shifts = "shifts = comparison.classes" if effect.task else "shifts = comparison.words"
+        return [shifts, ("labels, one, other", shift_numbers), *drawn], settings
     if not effect.read.other.strip():
-        return """labels, one, other = ["similarity"], [1.0], [comparison.similarity]"""
-    others = changes_of_other_text(effect.changes)
-    changes = "changes" if others == effect.changes else _changes_code(others)
-    return f"""others = [run(model, {effect.read.other!r}, each) for each in (None, {changes})]
-labels = ["similarity"]
-one, other = [similarity(before, others[0])], [similarity(after, others[1])]"""
+        return ['labels, one, other = ["similarity"], [1.0], [comparison.similarity]', *drawn], settings
+    settings |= {"other_text": effect.read.other, "other_changes": Source("changes")}
+    if (others := changes_of_other_text(effect.changes)) != effect.changes:
+        settings["other_changes"] = Source(_changes_code(others))
+    lines = (
+        "from attn.pretrained.intervention.prediction import similarity\n"
+        "others = [run(model, other_text, each) for each in (None, other_changes)]\n"
+        'labels, one, other = ["similarity"], [similarity(before, others[0])], [similarity(after, others[1])]'
+    )
+    return [lines, *drawn], settings
 
 
 def _changes_code(changes):

@@ -40,7 +40,8 @@ def why_not_change_writing(effect):
     """Return why nothing can be written from this text, or None if it can."""
     loaded = effect.before.loaded
     if not writes(loaded):
-        return f"{loaded.name.split('/')[-1]} does not write: it reads in both directions. Choose a decoder."
+        reason = "it reads in both directions" if loaded.task is None else "it was trained to classify"
+        return f"{loaded.name.split('/')[-1]} does not write: {reason}. Choose a decoder."
     if len(effect.before.tokens) > MOST_READ:
         return f"This text has more than {MOST_READ:,} tokens; write on from a shorter one."
     return None
