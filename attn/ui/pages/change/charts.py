@@ -71,7 +71,8 @@ def answer_ends_chart(comparison, theme, width):
     """Draw where an answer begins and where it ends, before and after."""
     drawn = []
     for title, shifts in (("Where the answer begins", comparison.starts), ("Where it ends", comparison.ends)):
-        labels, one, other = shift_numbers(shifts)
+        labels = [f"{shift.id + 1} {shift.text}" for shift in shifts]  # the same word may stand in several places
+        _, one, other = shift_numbers(shifts)
         scale = charts.Scale(1.0, name="probability")
         drawn.append(charts.pairs(one, other, labels, theme, title=title, scale=scale, shares=True, width=width))
     return charts.above(*drawn)
