@@ -39,6 +39,7 @@ def test_pretrained_compares_words_and_judges_pieces(recording):
     assert "the columns of a word's pieces are summed and its rows averaged" in told
     assert "The longest word here, antidisestablishmentarianism, has 8 pieces." in told
     assert " looks most at ".join(f"**{as_text(LABELS[at])}**" for at in (5, int(expected[5].argmax()))) in told
+    assert "Whether both sides agree is judged by the pieces." in told
     assert "The mask is one of pieces" not in told
     assert not any("As words" in sentence for sentence in said(pieces))
 
@@ -110,5 +111,6 @@ def test_home_says_where_a_word_looks(recording):
     weights = recording.layers[3].word_weights(1)[0, 0, 5]
     (strip,) = tables(app, "text", "note")[:1]
     assert list(strip["note"]) == [f"{weight:.2f}" for weight in weights]
+    assert "; elsewhere in the sentence, most at" in " ".join(said(app))
     assert "24 tokens through 6 layers" in " ".join(said(app))
     assert f"**{as_text(LABELS[5])}** looks most at" in " ".join(said(app))

@@ -133,7 +133,7 @@ def home_reading(tokens, names, weights, query):
     sentence = f"**{as_text(names[query])}** looks most at {at(best)}"
     if best in others or not others:
         return f"{sentence}."
-    return f"{sentence}; within the sentence, most at {at(max(others, key=lambda place: weights[place]))}."
+    return f"{sentence}; elsewhere in the sentence, most at {at(max(others, key=lambda place: weights[place]))}."
 
 
 def home_ways_in():

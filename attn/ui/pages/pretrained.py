@@ -316,6 +316,8 @@ def pretrained_page_reading(setup, loaded, recording, layer, result):
     st.caption(f"{n_q} queries × {n_k} keys, d_k {d_k}, scale {result.scale:.3g}: weights = softmax({scores})")
     models.say_model_note(loaded)
     say_word_level(result.level, None if layer.mask is None else layer.mask[0, 0])
+    if setup.level == "words":
+        st.caption("Whether both sides agree is judged by the pieces.")
     models.say_if_model_truncated(recording)
 
 
