@@ -132,6 +132,18 @@ def test_a_recorded_layer_knows_its_words():
     np.testing.assert_allclose(weights[0, 1], slow_to_words(layer.weights(5)[0, 0], numbers, numbers), atol=1e-6)
 
 
+def test_several_texts_have_words_of_their_own():
+    loaded = pretrained.load()
+    texts = [TEXT, "Playfulness isn't it."]
+    layer = pretrained.record(loaded, texts).layers[3]
+    with pytest.raises(pretrained.ModelError, match=r"got 2 texts: layer\.batch has a layer for each"):
+        layer.word_weights(1)
+    for text, one in zip(texts, layer.batch, strict=True):
+        alone = pretrained.record(loaded, text).layers[3]
+        assert [word.text for word in one.key_words] == [word.text for word in alone.key_words]
+        np.testing.assert_allclose(one.word_weights(1), alone.word_weights(1), atol=1e-6)
+
+
 def test_words_of_tokenizers_are_taken_as_they_are():
     loaded = pretrained.load()
     recording, ids = pretrained.record(loaded, TEXT), loaded.tokenizer(TEXT).word_ids()
