@@ -22,6 +22,7 @@ from attn.ui.pages.pretrained import (
     compute_pretrained_page,
     pretrained_page_adapter_picture,
     pretrained_page_adapter_reading,
+    pretrained_page_alone,
     pretrained_page_break_controls,
     pretrained_page_code,
     pretrained_page_largest_by_layer,
@@ -181,11 +182,22 @@ def adapter_tab():
     )
 
 
+def alone_tab():
+    """Draw a text of several beside the same text read alone."""
+    if not isinstance(chosen[2], models.SeveralTexts):
+        st.caption("To read several texts in one pass, switch on “Several texts, one per line” beside the text.")
+        return
+    chart, sentence, tables = pretrained_page_alone(setup, chosen, layer, scale)
+    st.markdown(sentence)
+    ui.page_figure(chart, "pretrained.alone", tables=tables)
+
+
 SHOWN = {
     "map": map_tab,
     "query": query_tab,
     "matrices": matrices_tab,
     **({"adapter": adapter_tab} if loaded.base is not None or not setup.adapter else {}),
+    "alone": alone_tab,
     "code": lambda: ui.page_code(pretrained_page_code(setup, chosen, layer, part, scale, width)),
 }
 if setup.tab not in SHOWN:

@@ -36,6 +36,13 @@ class ChosenModel(NamedTuple):
     adapter: bool = True  # with its adapter, where it has one
 
 
+class SeveralTexts(NamedTuple):
+    """Several texts that a model reads in one pass, and which is in view: stands wherever a text stands."""
+
+    texts: tuple
+    shown: int  # counted from 0
+
+
 def loaded_model(name, random_weights=False):
     """Load a model, once a server, to read texts in the languages that were chosen, with its adapter or without.
 
@@ -132,7 +139,69 @@ def _recordings():
 
 
 def model_recording(name, random_weights, text, pair):
-    """Record a model that reads a text, sees a picture or hears a sound, once for all visitors."""
+    """Record a model that reads a text, sees a picture or hears a sound, once for all visitors.
+
+    Returns
+    -------
+    Recording
+        Of several texts, that of the one in view, as it was read among the others.
+    """
+    if isinstance(text, SeveralTexts):
+        return model_batch(name, random_weights, text).batch[text.shown]
+    return _recording(name, random_weights, text, pair)
+
+
+def model_batch(name, random_weights, text):
+    """Record a model that reads several texts in one pass, once for all visitors.
+
+    Parameters
+    ----------
+    name : str or InLanguages
+    random_weights : bool
+    text : SeveralTexts
+
+    Returns
+    -------
+    Recording
+        Of all texts.
+    """
+    return _recording(name, random_weights, text.texts, "")
+
+
+def model_alone(name, random_weights, text):
+    """Record a model that reads the text in view alone, and say how far it is from the same text among others.
+
+    Parameters
+    ----------
+    name : str or InLanguages
+    random_weights : bool
+    text : SeveralTexts
+
+    Returns
+    -------
+    Recording
+    float
+        The largest difference of a weight in any head; of a long text over the last queries.
+    """
+    alone = _recording(name, random_weights, text.texts[text.shown], "")
+    return alone, _moved_by_others(name, random_weights, text)
+
+
+@st.cache_resource(max_entries=32, show_spinner="Reading the text alone …", show_time=True)
+def _moved_by_others(name, random_weights, text):
+    """Return the largest difference of a weight of a text among others from the same text alone."""
+    among = model_recording(name, random_weights, text, "").layers
+    alone = _recording(name, random_weights, text.texts[text.shown], "").layers
+    weights = (
+        [pretrained.from_scratch(layer, head, rows=model_last_queries(layer)).weights for layer in both]
+        for both in zip(among, alone, strict=True)
+        for head in range(both[0].num_heads)
+    )
+    return max(float(np.abs(ours - theirs).max()) for ours, theirs in weights)
+
+
+def _recording(name, random_weights, text, pair):
+    """Record a model that reads a text or several, sees a picture or hears a sound, once for all visitors."""
     model = loaded_model(name, random_weights)
 
     def make(watch):
@@ -141,8 +210,11 @@ def model_recording(name, random_weights, text, pair):
             return pretrained.record(model, inputs=pretrained.audio_inputs(model, *made_of.values()), watch=watch)
         return pretrained.record(model, **_read_with(text, pair), images=made_of.get("picture"), watch=watch)
 
-    heavy = is_long(text, pair) if isinstance(text, str) else isinstance(text, AudioInput) and text.data is not None
-    given = _fingerprint(text)
+    if type(text) is tuple:  # several texts
+        given, heavy = text, is_long(*text)
+    else:
+        heavy = is_long(text, pair) if isinstance(text, str) else isinstance(text, AudioInput) and text.data is not None
+        given = _fingerprint(text)
     return shared_once(_recordings(), (name, random_weights, given, pair), model, heavy, make)
 
 

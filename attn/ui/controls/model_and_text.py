@@ -23,6 +23,10 @@ from attn.ui.word_level import LEVELS, word_level_of
 _MOST_OFFERED = 5  # models that can be opened instead of one that cannot
 
 
+MOST_TEXTS = 8  # read in one pass, which takes as much memory as one text that is as long as all of them
+LONGEST_LINE = 500  # characters of each
+
+
 @dataclass(frozen=True)
 class SourceChoice:
     """The model, the text, and the head to look at."""
@@ -30,6 +34,8 @@ class SourceChoice:
     model: str = link_string(pretrained.DEFAULT)
     random: bool = link_flag(False)
     text: str = link_string(DEFAULT_TEXT)
+    several: bool = link_flag(False)
+    shown: int = link_whole(1, 1, MOST_TEXTS)
     pair: str = link_string("")
     source_language: str = link_string("")
     target_language: str = link_string("")
@@ -49,7 +55,9 @@ def model_and_text_controls(state):
         st.session_state[state.key("given")] = upload_control(state, GIVEN[takes.removesuffix(" and text")])
     if takes.endswith("text"):
         sentence_control(state, label="Text", help=TEXT_HELP)
-    if takes.startswith("picture"):
+    if takes == "text":
+        several_texts_control(state)
+    if takes.startswith("picture") or (takes == "text" and state.get("several")):
         return
     st.text_input(
         "Second text" if takes == "text" else "Text of the decoder",
@@ -57,6 +65,51 @@ def model_and_text_controls(state):
         placeholder="None",
         help="Read together with the first; in an encoder-decoder, what the decoder reads.",
     )
+
+
+def several_texts_control(state):
+    """Draw whether each line is a text of its own, and which of them is shown."""
+    st.toggle(
+        "Several texts, one per line",
+        key=state.key("several"),
+        help="The model reads all lines in one pass. Shorter ones are filled up with padding, which is hidden: each "
+        "text is read as if it were alone.",
+    )
+    lines = _lines(state)
+    if not state.get("several") or len(lines) < 2:
+        return
+    if len(lines) > MOST_TEXTS:
+        st.warning(f"One pass reads at most {MOST_TEXTS} texts: the first {MOST_TEXTS} of {len(lines):,} are used.")
+    count = min(len(lines), MOST_TEXTS)
+    state.clamp("shown", 1, count)
+    st.selectbox(
+        "Text in view",
+        range(1, count + 1),
+        format_func=lambda number: f"{number}: {lines[number - 1]}",
+        key=state.key("shown"),
+        help="All that the page shows is of this text; the others are read in the same pass.",
+    )
+
+
+def _lines(state):
+    """Return the lines of the text that are not empty."""
+    return [line.strip() for line in state.get("text").splitlines() if line.strip()]
+
+
+def _several_texts(state, text):
+    """Return the lines of a text as texts of their own, where that is chosen and there are several."""
+    lines = _lines(state)
+    if not state.get("several") or len(lines) < 2:
+        return text
+    lines = lines[:MOST_TEXTS]
+    long = next((at for at, line in enumerate(lines, start=1) if len(line) > LONGEST_LINE), None)
+    if long:
+        page_ask(
+            state,
+            f"Each of several texts may have at most {LONGEST_LINE} characters; text {long} has "
+            f"{len(lines[long - 1]):,}.",
+        )
+    return models.SeveralTexts(tuple(lines), min(state.get("shown"), len(lines)) - 1)
 
 
 def _taken(state):
@@ -115,6 +168,9 @@ def record_model_and_text(state, source):
         As `attn.pretrained.load` and `attn.pretrained.record`.
     """
     models.permit_model(source[0])
+    if isinstance(source[2], str):
+        text = _several_texts(state, source[2])
+        source = (*source[:2], text, source[3] if isinstance(text, str) and not state.get("several") else "")
     with st.sidebar:
         source = (chosen_model_control(state, models.loaded_model(*source[:2])), *source[1:])
     loaded = models.loaded_model(*source[:2])
@@ -122,10 +178,14 @@ def record_model_and_text(state, source):
         st.session_state[state.key("takes")] = loaded.takes
         st.rerun()  # with the controls for what this model takes
     if not loaded.recordable:
+        if isinstance(source[2], models.SeveralTexts):  # such a family is read one text at a time
+            source = (*source[:2], source[2].texts[source[2].shown], source[3])
         _own_only(state, loaded, models.model_own_weights(*source))
     recording = models.model_recording(*source)
     with st.sidebar:
         word_level_control(state, recording.tokens, recording.decoder_tokens or ())
+    if isinstance(source[2], models.SeveralTexts) and (note := models.model_batch(*source[:3]).note):
+        st.caption(note)
     return source, loaded, recording
 
 
@@ -250,6 +310,8 @@ def model_and_text_lines(source):
             "rate = model.feature_extractor.sampling_rate\n"
             f"recording = pretrained.record(model, inputs=pretrained.audio_inputs(model, {text.code('rate')}{pair}))"
         )
+    if isinstance(text, models.SeveralTexts):
+        return f"{model}\nrecording = pretrained.record(model, {list(text.texts)!r}).batch[{text.shown}]"
     pair = f", pair={pair!r}" if pair else ""
     return f"{model}\nrecording = pretrained.record(model, {text!r}{pair})"
 

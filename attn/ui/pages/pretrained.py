@@ -10,6 +10,7 @@ from attn import charts, pretrained
 from attn.charts.labels import number
 from attn.data import pictures, sounds
 from attn.multi_head import merge_heads, split_heads
+from attn.pretrained.inputs.tokens import PADDING
 from attn.pretrained.recording import tiles
 from attn.pretrained.verdict import Finding, weights_finding
 from attn.ui import models
@@ -29,6 +30,7 @@ TABS = {
     "query": "One query, key by key",
     "matrices": "W_q, W_k, W_v",
     "adapter": "What the adapter changed",
+    "alone": "Among other texts and alone",
     "code": "Code",
 }
 OLD_TABS = {  # what older links call them
@@ -357,6 +359,63 @@ def pretrained_page_picture(own, scratch, own_hidden, hidden, rows, columns, sca
         ),
         charts.panel(scratch - own, rows, columns, title="Difference", kind="signed", pick=charts.Pick("difference")),
     )
+
+
+def pretrained_page_alone(setup, source, layer, scale):
+    """Draw one head of a text in its padded row of a batch, of the same text alone, and the difference.
+
+    Parameters
+    ----------
+    setup : Setup
+    source : tuple
+        The model and several texts, as the cached functions of `attn.ui.models` take them.
+    layer : Layer
+        Of the text in view.
+    scale : dict
+        Of the colours.
+
+    Returns
+    -------
+    chart : alt.Chart
+    sentence : str
+    tables : dict
+        Name -> function that gives CSV.
+    """
+    text, head = source[2], min(setup.head, layer.num_heads) - 1
+    whole = models.model_batch(*source[:3]).layers[layer.index]
+    alone, everywhere = models.model_alone(*source[:3])
+    row, single = text.shown, alone.layers[layer.index].weights(head)[0, 0]
+    names = whole.names[row] if whole.names else (layer.query_tokens, layer.key_tokens)
+    real_rows, real_columns = ([name != PADDING for name in side] for side in names)
+    padded, ours = whole.weights(head)[row, 0], layer.weights(head)[0, 0]
+    visible = (
+        np.ones(padded.shape, dtype=bool)
+        if whole.mask is None
+        else np.broadcast_to(whole.mask[row if len(whole.mask) > 1 else 0, 0], padded.shape)
+    )
+    hidden = ~(visible & np.outer(real_rows, real_columns))
+    labels = [charts.token_labels([name.text or "padding" for name in side]) for side in names]
+    own = [charts.token_labels([token.text for token in side]) for side in (layer.query_tokens, layer.key_tokens)]
+    own_hidden = None if layer.mask is None else ~np.broadcast_to(layer.mask[0, 0], single.shape)
+    chart = charts.panels(
+        page_theme(),
+        page_width(),
+        charts.panel(np.where(hidden, 0, padded), *labels, title="In its row of the pass", hidden=hidden, **scale),
+        charts.panel(single, *own, title="The text alone", hidden=own_hidden, **scale),
+        charts.panel(ours - single, *own, title="Difference, without padding", kind="signed"),
+    )
+    filling = len(real_columns) - sum(real_columns)
+    places = (
+        "no place is padding" if filling == 0 else f"{filling} of the {len(real_columns)} places are padding, hidden"
+    )
+    largest = number(float(np.abs(ours - single).max()), 2)
+    sentence = (
+        f"Text {row + 1} of {len(text.texts)}, read in one pass with the others. In its row {places}. "
+        f"Beside the same text read alone, the largest difference of a weight is **{largest}** in this "
+        f"head and **{number(everywhere, 2)}** in all heads."
+    )
+    tables = {"in_the_row": lambda: charts.csv(padded, *labels), "alone": lambda: charts.csv(single, *own)}
+    return chart, sentence, tables
 
 
 def pretrained_page_code(setup, source, layer, part, scale, room):
