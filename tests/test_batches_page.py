@@ -37,7 +37,7 @@ def test_all_is_of_the_text_in_view_and_a_tab_shows_it_alone(recording, shown):
     (sentence,) = [each for each in said(app) if each.startswith(f"Text {shown} of 2")]
     places = "no place is padding" if real == 15 else "9 of the 15 places are padding"
     assert places in sentence
-    here, everywhere = map(float, re.findall(r"\*\*([\d.e-]+)\*\*", sentence))
+    here, everywhere = map(float, re.findall(r"\*\*([\d.e-]+)\*\*", sentence.replace("−", "-")))
     differences = [np.abs(a.weights() - b.weights()).max() for a, b in zip(one.layers, alone.layers, strict=True)]
     assert here <= everywhere == pytest.approx(max(differences), rel=0.1, abs=1e-9)
     assert everywhere < 3e-6
@@ -49,7 +49,7 @@ def test_the_text_in_view_can_be_changed_and_stays_in_the_link():
     (chosen,) = [box for box in app.selectbox if box.label == "Text in view"]
     assert chosen.options == [f"{number}: {line}" for number, line in enumerate(LINES, start=1)]
     chosen.select(2).run()
-    assert (app.query_params["several"], app.query_params["shown"]) == (["1"], ["2"])
+    assert (app.query_params["several"], app.query_params["shown"]) == ("1", "2")
     assert not [box for box in app.text_input if box.label == "Second text"]
 
 
@@ -69,7 +69,7 @@ def test_texts_that_are_too_many_or_too_long_are_said():
     assert app.warning[0].value == "One pass reads at most 8 texts: the first 8 of 9 are used."
     long = opened("pretrained", {"text": "a\n" + "b " * LONGEST_LINE + "c", "several": "1"})
     check(long, charts=0)
-    assert any("may have at most 500 characters; text 2 has 1,001" in each for each in said(long))
+    assert any("may have at most 500 characters; text 2 has 1,001" in each.replace("\\", "") for each in said(long))
 
 
 def test_one_line_is_one_text_and_the_tab_says_how_to_give_several():
