@@ -38,8 +38,12 @@ def test_all_is_of_the_text_in_view_and_a_tab_shows_it_alone(recording, shown):
     places = "no place is padding" if real == 15 else "9 of the 15 places are padding"
     assert places in sentence
     here, everywhere = map(float, re.findall(r"\*\*([\d.e-]+)\*\*", sentence.replace("−", "-")))
-    differences = [np.abs(a.weights() - b.weights()).max() for a, b in zip(one.layers, alone.layers, strict=True)]
-    assert here <= everywhere == pytest.approx(max(differences), rel=0.1, abs=1e-9)
+    differences = [  # head by head, as on the page: several at once are rounded otherwise
+        np.abs(a.weights(head) - b.weights(head)).max()
+        for a, b in zip(one.layers, alone.layers, strict=True)
+        for head in range(12)
+    ]
+    assert here <= everywhere == pytest.approx(max(differences), abs=1e-6)  # rounding, which hangs on the threads
     assert everywhere < 3e-6
     assert app.success  # weights, input and attention of this text
 
