@@ -16,7 +16,7 @@ from attn.trained import CHANGED, MODELS, TASKS, TRAINED_ON, training
 from attn.trained.__main__ import main
 from attn.trained.tasks import END, START
 
-TINY = training.Recipe(width=8, embedding=4, steps=4, batch=4, examples=40, half_width=2)
+TINY = training.Recipe(width=8, embedding=4, most_steps=4, batch=4, examples=40, held_out=20, check=2, half_width=2)
 EVERY = [(task, model, trained_on) for task in TASKS for model in MODELS for trained_on in TRAINED_ON]
 each_task = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
 
@@ -156,10 +156,11 @@ def test_a_model_does_what_is_noted(task, model, trained_on):
 @each_task
 def test_attention_goes_on_where_one_vector_has_given_up(task):
     """At the end of the training length; a date is the same few facts in any spelling, so there beyond it."""
-    vector, search = (trained.accuracy(task.name, model, "long") for model in ("fixed", "bahdanau"))
+    search = trained.accuracy(task.name, "bahdanau", "long")
     length = max(search) if task.name == "dates" else task.limits[1]
     assert search[length][0] > 0.95
-    assert vector[length][0] < 0.75
+    for vector in ("fixed", "fixed-wide"):
+        assert trained.accuracy(task.name, vector, "long")[length][0] < 0.75
 
 
 @pytest.mark.parametrize("changed", CHANGED)
@@ -201,11 +202,14 @@ def test_the_weights_are_small():
 
 @pytest.mark.usefixtures("one_thread")
 def test_a_small_model_learns():
-    recipe = training.Recipe(width=32, embedding=16, steps=160, batch=64, rate=1e-2, warm_up=10, examples=3000)
+    recipe = training.Recipe(
+        width=32, embedding=16, most_steps=160, batch=64, rate=1e-2, warm_up=10, examples=3000, held_out=100, check=40
+    )
     losses = []
-    p = training.train("bahdanau", TASKS["reverse"], 3, recipe, watch=lambda step, loss, p: losses.append(loss))
-    assert losses[0] == pytest.approx(np.log(28))
-    assert np.mean(losses[-20:]) < 0.3
+    p, steps = training.train("bahdanau", TASKS["reverse"], 3, recipe, watch=lambda step, loss, p: losses.append(loss))
+    assert losses[0] > np.log(28)  # no better than guessing
+    assert losses[-1] < 0.3
+    assert 0 < steps < 160
     before = training.measure(
         "bahdanau", training.initial("bahdanau", TASKS["reverse"], recipe, 0), TASKS["reverse"], recipe, count=20
     )
@@ -215,15 +219,33 @@ def test_a_small_model_learns():
 
 
 @pytest.mark.usefixtures("one_thread")
+def test_training_ends_where_the_held_out_loss_is_flat_and_keeps_the_best():
+    """At a rate of 0 nothing is learnt: it is flat at once, and again after the one cut of the rate."""
+    recipe, seen = TINY._replace(rate=0.0, most_steps=1000, patience=3), []
+    p, steps = training.train("fixed", TASKS["reverse"], 3, recipe, watch=lambda step, loss, p: seen.append(step))
+    assert steps == 0
+    assert len(seen) == 2 * recipe.check * (1 + recipe.patience)
+    first = training.initial("fixed", TASKS["reverse"], recipe, 0)
+    assert all(torch.equal(p[name], first[name]) for name in first)
+
+
+@each_task
+def test_the_wider_vector_has_about_as_many_weights_as_attention(task):
+    wide, attention = (trained.training_of(task.name, model).weights for model in ("fixed-wide", "bahdanau"))
+    assert wide == pytest.approx(attention, rel=0.03)
+    assert trained.load(task.name, "fixed-wide").decoder.n > trained.load(task.name, "fixed").decoder.n
+
+
+@pytest.mark.usefixtures("one_thread")
 def test_the_same_seed_trains_the_same_model():
-    one, two = (training.train("luong", TASKS["reverse"], 4, TINY, seed=7) for _ in range(2))
+    one, two = (training.train("luong", TASKS["reverse"], 4, TINY, seed=7)[0] for _ in range(2))
     assert all(torch.equal(one[name], two[name]) for name in one)
 
 
 @pytest.mark.usefixtures("one_thread")
 def test_what_is_there_is_not_trained_again(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(training, "measure", partial(training.measure, count=10))
-    monkeypatch.setattr(training, "RECIPES", dict.fromkeys(TASKS, TINY))
+    monkeypatch.setattr(training, "keep", partial(training.keep, recipe=TINY))
     arguments = ["--folder", str(tmp_path), "--task", "reverse", "--model", "bahdanau"]
     main(arguments)
     names = {path.name for path in tmp_path.iterdir()}
@@ -231,7 +253,7 @@ def test_what_is_there_is_not_trained_again(tmp_path, monkeypatch, capsys):
     assert names == weights | {"accuracy.json"}
     noted = json.loads((tmp_path / "accuracy.json").read_text())
     assert set(noted) == {f"reverse-bahdanau{end}-{on}" for end in ("", "-fixed") for on in TRAINED_ON}
-    assert "step 0 of 4" in capsys.readouterr().out
+    assert "step 0, held-out loss" in capsys.readouterr().out
     main(arguments)
     assert capsys.readouterr().out == ""
     (tmp_path / "reverse-bahdanau-short.safetensors").unlink()

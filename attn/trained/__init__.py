@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,11 +18,26 @@ from attn.block import FeedForward, Layer, Norm
 from attn.multi_head import MultiHeadParameters
 from attn.trained.tasks import TASKS, Task
 
-__all__ = ["CHANGED", "FILMED", "MODELS", "TASKS", "TRAINED_ON", "Task", "accuracy", "answer", "build", "film", "load"]
+__all__ = [
+    "CHANGED",
+    "FILMED",
+    "MODELS",
+    "TASKS",
+    "TRAINED_ON",
+    "Task",
+    "Training",
+    "accuracy",
+    "answer",
+    "build",
+    "film",
+    "load",
+    "training_of",
+]
 
 WEIGHTS = Path(__file__).parent / "weights"
 MODELS = {
     "fixed": "Fixed vector",
+    "fixed-wide": "Fixed vector, wider",
     "bahdanau": "Bahdanau",
     "luong": "Luong, global",
     "local-m": "Luong, local-m",
@@ -106,6 +121,26 @@ def accuracy(task: str, model: str, trained_on: str) -> dict[int, tuple[float, f
     return {int(length): tuple(shares) for length, shares in measured[f"{task}-{model}-{trained_on}"].items()}
 
 
+class Training(NamedTuple):
+    """What a model's training took."""
+
+    weights: int  # how many numbers were learnt
+    steps: int  # batches, until its loss on held-out examples was least
+
+
+@cache
+def training_of(task: str, model: str, trained_on: str = "long") -> Training:
+    """Return how many weights a model has and how many steps it was trained for.
+
+    Raises
+    ------
+    ValueError
+        If there is no such model.
+    """
+    tensors, options = _tensors(f"{task}-{CHANGED[model][0] if model in CHANGED else model}-{trained_on}")
+    return Training(sum(tensor.size for tensor in tensors.values()), int(options["steps"]))
+
+
 def answer(model: Model, task: Task, source: Sequence[str]) -> list[str]:
     """Return what a model writes for the symbols of an input, without the end."""
     written = write(model, task.source_ids(source)).symbols
@@ -132,7 +167,7 @@ def build(model: str, tensors: dict[str, np.ndarray], num_heads: int = 4, half_w
     recurrent: dict[str, Any] = {
         part: Recurrent(*(tensors[f"{part}.{name}"] for name in ("w_x", "w_h", "b_x"))) for part in parts
     }
-    if model in ("fixed", "bahdanau"):
+    if model in ("fixed", "fixed-wide", "bahdanau"):
         return Bahdanau(**tables, **plain, **recurrent)
     reach = "global" if model == "luong" else model
     return Luong(**tables, **plain, **recurrent, reach=reach, half_width=int(half_width))

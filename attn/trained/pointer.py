@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 PATH = Path(__file__).parent / "pointer.safetensors"
 TRAINED_ON = (3, 12)  # fewest and most numbers of an input in training
 MEASURED = (2, 3, 5, 8, 10, 12, 15, 20)
+DRAWN = 2000  # new inputs of each length that is measured
 _STEPS, _BATCH, _RATE, _WIDTH = 14_000, 128, 0.004, 48
 _SCALE = 16  # of what the networks read: from -8 to 8, so that near numbers are told apart sooner
 
@@ -187,7 +188,7 @@ def train(
 
 
 def measure(
-    p: dict[str, torch.Tensor], lengths: Sequence[int] = MEASURED, *, count: int = 2000, seed: int = 99
+    p: dict[str, torch.Tensor], lengths: Sequence[int] = MEASURED, *, count: int = DRAWN, seed: int = 99
 ) -> dict[int, tuple[float, float]]:
     """Return how often inputs are sorted without a mistake, drawn anew.
 

@@ -27,15 +27,24 @@ if TYPE_CHECKING:
 
 
 class Recipe(NamedTuple):
-    """How large a model is and how it is trained."""
+    """How large a model is and how it is trained: until the loss on held-out examples is flat.
+
+    It is flat when it has not fallen by `gain` for `patience` checks. Then the learning rate is cut once by
+    `cut`, and where the loss is flat again the training ends; the weights that were best are kept.
+    """
 
     width: int = 48  # of a state
     embedding: int = 24
-    steps: int = 1500
     batch: int = 96
     rate: float = 4e-3
-    warm_up: int = 50
+    warm_up: int = 50  # steps
     examples: int = 30_000
+    held_out: int = 1_500  # examples that are not trained on
+    check: int = 200  # steps between two looks at the held-out loss
+    gain: float = 1e-3  # nats for each symbol
+    patience: int = 5  # checks
+    cut: float = 0.1
+    most_steps: int = 60_000
     layers: int = 2  # of the Transformer's encoder, and of its decoder
     num_heads: int = 4
     half_width: int = 3  # of the window of local-m and local-p
@@ -154,8 +163,21 @@ def _transformer_shapes(v_x, v_y, recipe):
     return shapes
 
 
+def _wide_shapes(v_x, v_y, recipe):
+    """Return the shapes of a fixed vector whose width gives it about as many weights as Bahdanau's attention has."""
+
+    def count(shapes):
+        return sum(math.prod(shape) for shape in shapes.values())
+
+    wanted = count(_bahdanau_shapes(v_x, v_y, recipe))
+    widths = range(recipe.width, 2 * recipe.width, 2)  # even: the output's units are taken in pairs
+    made = [_fixed_shapes(v_x, v_y, recipe._replace(width=width)) for width in widths]
+    return min(made, key=lambda shapes: abs(count(shapes) - wanted))
+
+
 _SHAPES = {
     "fixed": _fixed_shapes,
+    "fixed-wide": _wide_shapes,
     "bahdanau": _bahdanau_shapes,
     "luong": _luong_shapes,
     "local-m": _luong_shapes,
@@ -331,8 +353,8 @@ def _normalised(p, at, x):
 
 def train(
     model: str, task: Task, longest: int, recipe: Recipe, *, seed: int = 0, watch: Callable | None = None
-) -> dict[str, torch.Tensor]:
-    """Train one model on one task.
+) -> tuple[dict[str, torch.Tensor], int]:
+    """Train one model on one task until the loss on held-out examples is flat.
 
     Parameters
     ----------
@@ -343,35 +365,67 @@ def train(
     recipe
     seed
     watch
-        Called as ``watch(step, loss, p)`` before each step.
+        Called as ``watch(step, loss, p)`` before each step, with the held-out loss of the last check.
+
+    Returns
+    -------
+    p : dict of str to tensor
+        The weights whose held-out loss was least.
+    steps : int
+        After how many steps they were reached.
     """
     import torch
 
     p = initial(model, task, recipe, seed)
     optimiser = torch.optim.Adam(p.values(), lr=recipe.rate)
-    pace = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _pace(step, recipe))
-    batches = _batches(task.pairs(np.random.default_rng((seed, 1)), recipe.examples, longest))
+    pairs = task.pairs(np.random.default_rng((seed, 1)), recipe.examples + recipe.held_out, longest)
+    batches, held_out = _batches(pairs[recipe.held_out :]), _batches(pairs[: recipe.held_out])
     rng = np.random.default_rng((seed, 2))
-    loss = math.log(len(task.target_symbols))
-    for step in range(recipe.steps):
+    loss = least = flat_from = math.inf
+    best, best_step, waited, cuts = p, 0, 0, 0
+    for step in range(recipe.most_steps):
+        if step % recipe.check == 0:
+            loss = _held_out_loss(model, p, held_out, recipe)
+            if loss < least:
+                least, best_step = loss, step
+                best = {name: tensor.detach().clone() for name, tensor in p.items()}
+            waited = 0 if loss < flat_from - recipe.gain else waited + 1
+            flat_from = min(loss, flat_from) if waited == 0 else flat_from
+            if waited > recipe.patience:
+                if cuts:
+                    break
+                cuts, waited = 1, 0
         if watch:
             watch(step, loss, p)
+        for group in optimiser.param_groups:
+            group["lr"] = recipe.rate * recipe.cut**cuts * min(1, (step + 1) / recipe.warm_up)
         source, target = _draw(batches, rng, recipe.batch)
-        scores = logits(model, p, source, shifted(target), recipe)
-        error = torch.nn.functional.cross_entropy(scores.flatten(0, 1), target.flatten())
         optimiser.zero_grad()
-        error.backward()
+        _cross_entropy(model, p, source, target, recipe).backward()
         torch.nn.utils.clip_grad_norm_(p.values(), 1.0)
         optimiser.step()
-        pace.step()
-        loss = error.item()
-    return p
+    return best, best_step
 
 
-def _pace(step, recipe):
-    """Return the share of the learning rate: a short rise, then a cosine to a twentieth."""
-    rise = min(1, (step + 1) / recipe.warm_up)
-    return rise * (0.05 + 0.95 * (1 + math.cos(math.pi * step / recipe.steps)) / 2)
+def _cross_entropy(model, p, source, target, recipe):
+    """Return the mean over the symbols of a batch of minus the logarithm of their probability."""
+    import torch
+
+    scores = logits(model, p, source, shifted(target), recipe)
+    return torch.nn.functional.cross_entropy(scores.flatten(0, 1), target.flatten())
+
+
+def _held_out_loss(model, p, batches, recipe):
+    """Return the cross-entropy of all examples that are not trained on, in nats for each symbol."""
+    import torch
+
+    total = symbols = 0
+    with torch.no_grad():
+        for source, target in batches:
+            source, target = torch.from_numpy(source), torch.from_numpy(target)
+            total += _cross_entropy(model, p, source, target, recipe).item() * target.numel()
+            symbols += target.numel()
+    return total / symbols
 
 
 def _batches(pairs):
@@ -456,12 +510,12 @@ def measure(
 
 # keeping -------------------------------------------------------------------------------------------
 
-RECIPES = {"reverse": Recipe(steps=2500), "dates": Recipe(steps=1000), "pair": Recipe(steps=1500)}
+RECIPE = Recipe()
 FILM = (0, 10, 20, 35, 50, 70, 100, 140, 200, 300, 500)  # after so many steps, and when it is done
 
 
 def keep(
-    model: str, task: Task, trained_on: str, folder: Path, *, again: bool = False, recipe: Recipe | None = None
+    model: str, task: Task, trained_on: str, folder: Path, *, again: bool = False, recipe: Recipe = RECIPE
 ) -> None:
     """Train one model and write its weights and what it can do, unless they are there.
 
@@ -474,7 +528,6 @@ def keep(
     again
         Train also what is already there.
     recipe
-        By default that of the task.
     """
     import torch
     from safetensors.torch import save
@@ -483,27 +536,26 @@ def keep(
     if path.exists() and not again:
         return
     torch.set_num_threads(1)  # the matrices are small: a second core would only wait
-    recipe = recipe or RECIPES[task.name]
     film, start = {}, time.monotonic()
 
     def watch(step, loss, p):
         if (model, trained_on) == FILMED and step in FILM:
             film.update({f"{step}/{name}": tensor.detach().half() for name, tensor in p.items()})
-        if step % 100 == 0:
-            print(f"{path.stem}: step {step} of {recipe.steps}, loss {loss:.3f}", flush=True)
+        if step % 1000 == 0:
+            print(f"{path.stem}: step {step}, held-out loss {loss:.4f}", flush=True)
 
     longest = task.limits[TRAINED_ON.index(trained_on)]
-    p = train(model, task, longest, recipe, seed=_seed(path.stem), watch=watch)
+    p, steps = train(model, task, longest, recipe, seed=_seed(path.stem), watch=watch)
     halves = {name: tensor.detach().half() for name, tensor in p.items()}
     noted = measured(model, task, trained_on, {name: half.float() for name, half in halves.items()}, recipe)
     if film:
-        kept = save(film, metadata={"steps": str(recipe.steps)})
+        kept = save(film, metadata={"steps": str(steps)})
         (folder / f"{task.name}-film.safetensors").write_bytes(kept)
-    options = {"num_heads": str(recipe.num_heads), "half_width": str(recipe.half_width)}
+    options = {"num_heads": str(recipe.num_heads), "half_width": str(recipe.half_width), "steps": str(steps)}
     path.write_bytes(save(halves, metadata=options))
     _note(folder / "accuracy.json", noted)
     whole = [round(share, 2) for share, _ in noted[path.stem].values()]
-    print(f"{path.stem}: {time.monotonic() - start:.0f} s, right by length {whole}", flush=True)
+    print(f"{path.stem}: {steps} steps, {time.monotonic() - start:.0f} s, right by length {whole}", flush=True)
 
 
 def measured(

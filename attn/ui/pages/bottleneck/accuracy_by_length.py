@@ -60,11 +60,22 @@ def _accuracy_reading(setup, task):
         upto = f"up to {well[-1]} {task.unit}" if well else "at no length"
         said.append(
             f"*{MODELS[name]}* gets at least {_WELL:.0%} right **{upto}**; at {limit}, the longest it was trained on, "
-            f"**{ours[limit]:.0%}**."
+            f"**{ours[limit]:.0%}**. {_trained(task, name, setup.trained_on)}"
         )
     if task.name == "dates":
         said.append("A date is the same few facts in any spelling, so one vector holds it, up to that length.")
-    return " ".join(said) + " Dashed: trained on short inputs only, which is a limit of its own."
+    if "fixed-wide" not in (setup.left, setup.right):
+        said.append(f"*{MODELS['fixed-wide']}* is a fair match: it has about as many weights as Bahdanau's model.")
+    return " ".join(said) + (
+        " Each was trained until its loss on examples kept aside fell no more. Dashed: trained on short inputs only, "
+        "which is a limit of its own."
+    )
+
+
+def _trained(task, name, trained_on):
+    """Say how large a model is and how long it was trained."""
+    took = trained.training_of(task.name, name, trained_on)
+    return f"It has {took.weights:,} weights and was trained for {took.steps:,} steps."
 
 
 def _limit(task, trained_on):

@@ -8,6 +8,7 @@ from attn import charts, trained
 from attn.architectures import seq2seq
 from attn.charts import Curve
 from attn.charts.labels import label_pixels
+from attn.trained.training import RECIPE
 from attn.ui.page import page_figure, page_theme
 from attn.ui.pages.bottleneck.setup import FRAMES
 from attn.ui.pages.bottleneck.two_models import BESIDE, two_models_spread
@@ -36,7 +37,7 @@ def film_of_training_tab(state, result):
         range(1, FRAMES + 1),
         format_func=lambda at: f"{steps[at - 1]:,}",
         key=state.key("frame"),
-        help="A step is one batch of 96 examples.",
+        help=f"A step is one batch of {RECIPE.batch} examples.",
     )
     at = state.get("frame") - 1
     target = [*result.target, "end"]

@@ -39,8 +39,11 @@ def published_alignments_tab(state):
     )
     ours = trained.load("pair", "bahdanau")
     weights = sum(array.size for array in (ours.w_a, ours.u_a, ours.v_a))
+    steps = trained.training_of("pair", "bahdanau").steps
+    n = 1000  # the published model's width: W_a of n × n, U_a of n × 2n, v_a of n
     st.caption(
         "Read from the grey of each cell of the printed figure, good to 0.01; the authors' numbers are not public. "
-        "Their model has states of 1000 numbers and an alignment of 3,001,000 weights, trained for about five days; "
-        f"the models here have states of {ours.decoder.n} and an alignment of {weights:,}, trained for a minute."
+        f"Their model has states of {n} numbers and an alignment of {n * n + n * 2 * n + n:,} weights, trained for "
+        f"about five days; the model here has states of {ours.decoder.n} and an alignment of {weights:,}, trained for "
+        f"{steps:,} steps."
     )
