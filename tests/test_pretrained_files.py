@@ -10,6 +10,7 @@ from driving import check, opened
 
 from attn import pretrained
 from attn.pretrained import ModelError
+from attn.pretrained.families.check import check as check_family
 from attn.pretrained.intervention.run import run
 from attn.pretrained.loading import quantized
 from attn.pretrained.loading.address import read_address
@@ -602,6 +603,11 @@ def test_a_decoder_has_embeddings_of_its_own(tmp_path):
     pretrained.record(loaded, inputs={"input_ids": [[49]], "decoder_input_ids": [[49]]})
     with pytest.raises(ModelError, match="the id 50 has no embedding in t5, which has 50"):
         pretrained.record(loaded, inputs={"input_ids": [[4]], "decoder_input_ids": [[50]]})
+
+
+@pytest.mark.parametrize("family", ["musicgen", "dia"])  # several texts, and several books of codes for each place
+def test_ids_that_are_no_words_of_one_text_are_let_through(family):
+    assert check_family(family).verdict == "agrees"
 
 
 def test_resized_embeddings_are_read(copied):
