@@ -21,6 +21,7 @@ from attn.pretrained.loading import catalogue, safetensors_file
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
+from safetensors.torch import save_file  # noqa: E402
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "special_tokens_map.json")
 
@@ -482,6 +483,29 @@ for name in {names}:
     with hub(**repositories(tiny, tmp_path)) as endpoint:
         assert run(code, endpoint, tmp_path / "home") == ["hub True"] * 4
     assert run(code, "http://127.0.0.1:9", tmp_path / "home") == ["cache True"] * 4
+
+
+def test_adapters_on_the_hub_are_applied_at_once(tiny, tmp_path):
+    """One lies beside its model, one alone in a folder of a repository."""
+    query = "base_model.model.encoder.layer.0.attention.self.query.lora"
+    made = {"beside": Path(shutil.copytree(tiny, tmp_path / "beside")), "alone": tmp_path / "alone"}
+    for folder in (made["beside"], made["alone"] / "one"):
+        folder.mkdir(parents=True, exist_ok=True)
+        settings = {"peft_type": "LORA", "r": 2, "lora_alpha": 4, "base_model_name_or_path": "lab/tiny"}
+        (folder / "adapter_config.json").write_text(json.dumps(settings))
+        matrices = {f"{query}_A.weight": torch.ones(2, 24), f"{query}_B.weight": torch.ones(24, 2)}
+        save_file(matrices, folder / "adapter_model.safetensors")
+    names = ["lab/beside", "https://huggingface.co/lab/alone/tree/main/one"]
+    code = f"""
+for name in {names}:
+    found = inspect(name)
+    model = load(name)
+    ours, base = (each.model.encoder.layer[0].attention.self.query.weight for each in (model, model.base))
+    print(found.where, found.adapter.where, len(found.adapter.files), float((ours - base).mean().round(decimals=4)))
+"""
+    with hub(tiny=tiny, **made) as endpoint:
+        assert run(code, endpoint, tmp_path / "home") == ["hub hub 2 4.0"] * 2
+    assert run(code, "http://127.0.0.1:9", tmp_path / "home") == ["cache cache 0 4.0"] * 2
 
 
 def test_half_a_model_in_the_cache_is_said_where_the_hub_cannot_be_reached(tiny, tmp_path):

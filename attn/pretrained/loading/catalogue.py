@@ -337,25 +337,32 @@ def _on_hub(address):
     if address.inside and not listing.files:
         raise ModelError(f"{address.id} has no folder {address.inside} on the hub")
     if adapters.is_adapter(listing.files) and "config.json" not in listing.files:
-        texts = [file for file in listing.files if _is_text(file)]
-        wanted = [file for file in (adapters.WEIGHTS, *texts) if file in listing.files]
-        files = tuple(f"{address.inside}/{file}" if address.inside else file for file in wanted)
-        size, base = sum(sizes[file] for file in files), adapters.base_of(listing)
-        return Preflight(address.name, "hub", size, None, None, files, "", address.id, address.revision, base=base)
+        base, texts = adapters.base_of(listing), [file for file in listing.files if _is_text(file)]
+        return _adapter_on_hub(address, address.inside, listing, texts, sizes)._replace(base=base)
     inside = model_files.model_folder(listing)
     listing, inside = listing.within(inside), "/".join(filter(None, [address.inside, inside]))
     config = _configuration(listing)
     entry, files = model_files.weights_entry(listing, config)
     counts = getattr(info.safetensors, "parameters", None) or {}
     note = _check_plain(listing, config, set(counts))
-    texts = [file for file in listing.files if _is_text(file) and file != entry]
-    beside = [adapters.WEIGHTS] if adapters.is_adapter(listing.files) and adapters.WEIGHTS in listing.files else []
-    every = [*files, *{entry} - set(files), *beside, *texts]
+    texts = [file for file in listing.files if _is_text(file) and file not in (entry, adapters.CONFIGURATION)]
+    beside = None
+    if adapters.is_adapter(listing.files):
+        beside = _adapter_on_hub(address, inside, listing, [adapters.CONFIGURATION], sizes)
+    every = [*files, *{entry} - set(files), *texts]
     wanted = tuple(f"{inside}/{file}" if inside else file for file in every)
     total = getattr(info.safetensors, "total", None)
     memory = None if total is None or inside else 4 * total
     size = sum(sizes[file] for file in wanted if file not in here)
-    return Preflight(address.name, "hub", size, memory, None, wanted, note, address.id, address.revision)
+    return Preflight(address.name, "hub", size, memory, None, wanted, note, address.id, address.revision, beside)
+
+
+def _adapter_on_hub(address, inside, listing, texts, sizes):
+    """Describe an adapter on the hub, beside a model or alone, with files that go with it."""
+    wanted = [file for file in (adapters.WEIGHTS, *texts) if file in listing.files]
+    files = tuple(f"{inside}/{file}" if inside else file for file in wanted)
+    size = sum(sizes[file] for file in files)
+    return Preflight(address.name, "hub", size, None, None, files, "", address.id, address.revision)
 
 
 def _model_info(address):
