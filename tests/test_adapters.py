@@ -11,6 +11,7 @@ from driving import check, opened, said, specs
 from attn import pretrained
 from attn.charts.labels import number
 from attn.pretrained import ModelError
+from attn.pretrained.inputs import vocabulary
 from attn.pretrained.loading import adapters
 from attn.ui.controls import sentence
 
@@ -171,6 +172,17 @@ def test_what_was_trained_whole_takes_every_place_of_what_it_replaces(tmp_path):
     torch.testing.assert_close(adapted.model.embed_tokens.weight, whole)
     assert adapted.lm_head.weight is adapted.model.embed_tokens.weight
     assert adapters.sentence(said) == "Its adapter (whole modules) is applied and changes model.embed_tokens."
+
+
+def test_embeddings_of_more_tokens_are_counted(tmp_path):
+    model, longer = model_of(LLAMA, LlamaForCausalLM), drawn(43, 16)
+    adapted, _ = merged(model, tmp_path, {"model.embed_tokens.modules_to_save.weight": longer})
+    assert [vocabulary.embedding_rows(each) for each in (model, adapted)] == [40, 43]
+    ids = torch.tensor([[42, 1]])
+    vocabulary.check_ids(pretrained.wrap(adapted), {"input_ids": ids})
+    with pytest.raises(ModelError, match="the id 42 has no embedding"):
+        vocabulary.check_ids(pretrained.wrap(model), {"input_ids": ids})
+    assert adapted(ids).logits.shape == (1, 2, 43)
 
 
 def test_a_bias_that_was_trained_is_taken(tmp_path):

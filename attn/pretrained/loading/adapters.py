@@ -266,6 +266,8 @@ def _replace(modules, name, tensor, adapter):
         for name, each in list(module.named_parameters(recurse=False)):
             if each is own:
                 setattr(module, name, new)
+                if isinstance(module, torch.nn.Embedding):
+                    module.num_embeddings = len(new)  # tokens may have been added
 
 
 def sentence(merged: Merged) -> str:

@@ -238,19 +238,22 @@ def load(
     except Exception as error:  # transformers raises many kinds; each becomes one sentence
         raise explain(error, preflight.name) from error
     loaded = _describe(model, tokenizer, preflight.name, preflight.where, random_weights)
-    note = " ".join(filter(None, (note, vocabulary.without_embeddings(model, tokenizer))))
-    loaded = replace(loaded, note=note, weights=weights, alignment_heads=_alignment_heads(folder), **others)
+    whole = " ".join(filter(None, (note, vocabulary.without_embeddings(model, tokenizer))))
+    loaded = replace(loaded, note=whole, weights=weights, alignment_heads=_alignment_heads(folder), **others)
     if loaded.takes == "picture and text":
         loaded = replace(loaded, processor=_processor(folder, loaded.family, {"tokenizer": tokenizer} | others))
-    return loaded if adapter is None or random_weights else _with_adapter(loaded, adapter, preflight.adapter.name)
+    if adapter is None or random_weights:
+        return loaded
+    return _with_adapter(loaded, adapter, preflight.adapter.name, note)
 
 
-def _with_adapter(base, folder, name):
-    """Return a model with an adapter in its weights, which keeps the one without."""
+def _with_adapter(base, folder, name, note):
+    """Return a model with an adapter in its weights, which keeps the one without; `note` is on its other weights."""
     adapter = adapters.read_adapter(model_files.of_folder(folder, name), folder)
     model, merged = adapters.merge(base.model, adapter)
     registry.install(model)
-    note = " ".join(filter(None, (base.note, adapters.sentence(merged))))
+    unread = vocabulary.without_embeddings(model, base.tokenizer)  # an adapter may bring embeddings of more tokens
+    note = " ".join(filter(None, (note, adapters.sentence(merged), unread)))
     return replace(base, model=model, name=name, note=note, base=base)
 
 
