@@ -19,6 +19,7 @@ from attn.ui.media import AudioInput, ImageInput, PictureAndText
 from attn.ui.shared_results import LruCache, forget_shared_results, is_long, shared_once
 from attn.ui.state import as_text
 from attn.ui.word_level import word_level_of
+from attn.words import listed
 
 SIDE = 224  # pixels of a picture before a model's own processor makes its inputs
 MOST_WHOLE = 512  # tokens up to which every head is looked at whole
@@ -74,9 +75,13 @@ def model_loading_code(name, random_weights):
 @st.cache_resource(max_entries=MOST_HELD, show_spinner="Loading the model …", show_time=True)
 def _loaded(name, random_weights):
     """Load a model, once a server."""
-    model_own_weights.clear()  # these would keep the models of their layers alive
-    model_input_finding.clear()  # of a tokenizer that a folder may have had before
     forget_shared_results()
+    model_own_weights.clear()  # these would keep the models of their layers alive
+    for kept in (  # of what a folder of the same name may have held before
+        model_input_finding, model_differences, model_adapter_changes, model_every_head, model_rollout, model_metrics,
+        _moved_by_others,
+    ):  # fmt: skip
+        kept.clear()
     model = pretrained.load(name, random_weights=random_weights)
     pretrained.one_thread()  # visitors share the cores
     _freeze()
@@ -105,8 +110,9 @@ def permit_model(name):
         return
     found = _inspected(name)
     pretrained.check_size(found, pretrained.Settings.from_environment().size_limit)
-    if found.where == "hub":
-        _download(found)
+    missing = [each for each in (found, found.adapter) if each and each.where == "hub"]
+    if missing:
+        _download(missing)
     st.session_state.setdefault("permitted", set()).add(name)
 
 
@@ -116,11 +122,14 @@ def _inspected(name):
     return pretrained.inspect(name)
 
 
-def _download(found):
-    """Ask, then download with progress; stop the page until it is done."""
-    place = st.empty()
+def _download(missing):
+    """Ask, then download a model or an adapter, or both, with progress; stop the page until it is done."""
+    place, names = st.empty(), list(dict.fromkeys(as_text(each.name) for each in missing))
+    size = sum(each.bytes for each in missing)
     with place.container():
-        st.info(f"{as_text(found.name)} is on the hub: {found.bytes / 1e6:,.0f} MB to download, once.")
+        st.info(
+            f"{listed(names)} {'is' if len(names) == 1 else 'are'} on the hub: {size / 1e6:,.0f} MB to download, once."
+        )
         if not st.button("Download", type="primary", icon=":material/download:"):
             st.stop()
         bar = st.progress(0.0, "Downloading …")
@@ -128,7 +137,8 @@ def _download(found):
     def progress(arrived, expected):
         bar.progress(min(arrived / max(expected, 1), 1.0), f"{arrived / 1e6:,.0f} of {expected / 1e6:,.0f} MB")
 
-    pretrained.fetch(found, progress)
+    for each in missing:
+        pretrained.fetch(each, progress)
     place.empty()
 
 
@@ -156,7 +166,7 @@ def model_batch(name, random_weights, text):
 
     Parameters
     ----------
-    name : str or InLanguages
+    name : str or ChosenModel
     random_weights : bool
     text : SeveralTexts
 
@@ -173,7 +183,7 @@ def model_alone(name, random_weights, text):
 
     Parameters
     ----------
-    name : str or InLanguages
+    name : str or ChosenModel
     random_weights : bool
     text : SeveralTexts
 
