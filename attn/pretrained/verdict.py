@@ -8,7 +8,6 @@ makes, and the attention agrees.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -21,7 +20,7 @@ from attn.pretrained.inputs.audio import audio_samples
 from attn.pretrained.inputs.images import pictures_in, processed, prompt_of, read_picture
 from attn.pretrained.inputs.picture_tokens import mark_of
 from attn.pretrained.inputs.prepare import own_shift
-from attn.pretrained.recording.compare import TOLERANCE, Difference, compare
+from attn.pretrained.recording.compare import TOLERANCE, compare
 from attn.pretrained.recording.registry import SHORT_NUMBERS
 
 if TYPE_CHECKING:
@@ -198,14 +197,12 @@ def input_finding(
     return _held_against(read, own, maker)
 
 
-def attention_finding(recording: Recording, differences: Iterable[Difference] | None = None) -> Finding:
+def attention_finding(recording: Recording) -> Finding:
     """Say whether attention from scratch is the model's own.
 
     Parameters
     ----------
     recording
-    differences
-        Of `compare`, where they are known already.
 
     Returns
     -------
@@ -214,7 +211,7 @@ def attention_finding(recording: Recording, differences: Iterable[Difference] | 
         computes here, on the queries and keys of the pass, also where the model has shorter numbers: of these the
         finding says how far their rounding moves a weight.
     """
-    differences = compare(recording) if differences is None else list(differences)
+    differences = compare(recording)
     largest = max(difference.largest for difference in differences)
     words = f"largest difference in {len(differences):,} heads, tolerance {TOLERANCE:.0e}, float32"
     number_type = recording.loaded.number_type

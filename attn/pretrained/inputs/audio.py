@@ -85,10 +85,11 @@ def decoder_start(recording: Recording) -> tuple[tuple[Token, str], ...]:
     tuple of (Token, str)
         The meaning is empty where it is not known. Nothing of a model that hears no sound, or has no decoder.
     """
+    if recording.seconds is None or not recording.decoder_tokens:
+        return ()
     from transformers.models.whisper.tokenization_whisper import LANGUAGES
 
-    read = recording.decoder_tokens if recording.seconds is not None else None
-    start = itertools.takewhile(lambda token: token.special, read or ())
+    start = itertools.takewhile(lambda token: token.special, recording.decoder_tokens)
     languages = {f"<|{code}|>": f"the language: {name.title()}" for code, name in LANGUAGES.items()}
     return tuple((token, (languages | _TASKS).get(token.text, "")) for token in start)
 

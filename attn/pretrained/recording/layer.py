@@ -338,9 +338,9 @@ class Layer:
         ModelError
             As `attention`, and if several texts were read, which have words of their own: ask each of `batch`.
         """
-        if len(self.batch) > 1:
+        if len(self.names) > 1:
             raise ModelError(
-                f"words must be asked of one text, got {len(self.batch)} texts: layer.batch has a layer for each"
+                f"words must be asked of one text, got {len(self.names)} texts: layer.batch has a layer for each"
             )
         sides = ([token.word for token in side] for side in (self.query_tokens, self.key_tokens))
         return to_words(self.weights(heads), *sides)

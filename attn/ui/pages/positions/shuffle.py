@@ -60,11 +60,6 @@ class Setup:
         """Whether the scheme turns pairs of numbers."""
         return POSITIONS[self.positions].pairs is not None
 
-    @property
-    def turned_width(self):
-        """How many numbers the scheme turns, in pairs."""
-        return self.d_model if POSITIONS[self.positions].pairs == "d_model" else self.d_k
-
 
 class Placed(NamedTuple):
     """What the page shows."""
