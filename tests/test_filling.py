@@ -85,7 +85,7 @@ def test_a_file_that_fills_its_model_has_no_note(folder, masked):
     assert same(loaded.model, masked)
     assert loaded.note == ""
     tensors = len(list(masked.parameters()))  # the way out is tied to the way in, and counts once
-    assert loaded.weights == weights_report.WeightsReport(tensors, tensors, (), ())
+    assert loaded.weights == weights_report.WeightsReport(tensors, tensors, (), (), ("float32",))
 
 
 WRAPPERS = ["_orig_mod.", "module.", "module._orig_mod.", "_orig_mod.module.", "_fsdp_wrapped_module."]
