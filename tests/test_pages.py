@@ -404,11 +404,24 @@ def test_markup_in_tokens_stays_text(page):
         ("a*b_c", r"a\*b\_c"),
         ("<b>", r"\<b\>"),
         ("&lt;", r"\&lt\;"),
-        ("$x$ :smile:", r"\$x\$ \:smile\:"),
+        ("$x$ :smile:", r"\$x\$ \::gray[]smile\:"),
+        ("http://a.b WWW.a.b", r"http\::gray[]\/\/a\.b WWW:gray[]\.a\.b"),
+        ("a@b.c", r"a\@:gray[]b\.c"),
+        ("-> >= --", r"\-:gray[]\> \>:gray[]\= \-:gray[]\-"),
         ("a\nb\0\u202e", "a�b��"),
         ("1 \u2068קטן\u2069 héllo 👩‍👧", "1 \u2068קטן\u2069 héllo 👩‍👧"),
     ],
-    ids=["emphasis", "tag", "entity", "formula and emoji code", "control", "other scripts"],
+    ids=[
+        "emphasis",
+        "tag",
+        "entity",
+        "formula and emoji code",
+        "addresses",
+        "mail",
+        "arrows",
+        "control",
+        "other scripts",
+    ],  # fmt: skip
 )
 def test_as_text_escapes_what_markdown_would_read(text, shown):
     assert as_text(text) == shown

@@ -9,6 +9,7 @@ there ``page`` is the page's key in the menu.
 """
 
 import dataclasses
+import re
 import string
 import time
 
@@ -18,6 +19,8 @@ from attn.ui.link import from_link, to_link
 
 _LAG = 1.0  # seconds in which a browser shows a link that it was sent, unless it is busy
 _SHAPING = "\u200c\u200d\u2068\u2069"  # join letters and emoji; keep right-to-left text apart from its neighbours
+_SEAM = ":gray[]"  # an element with nothing in it, which the browser neither shows nor copies
+_TORN = re.compile(r"(?<=[:@])(?=.)|(?<=www)(?=\.)|(?<=[-<>~])(?=[-=>])", re.IGNORECASE | re.DOTALL)
 
 
 class PageState:
@@ -157,6 +160,11 @@ def link_of(page):
 
 
 def as_text(text):
-    """Return `text` so that Markdown shows it letter by letter, whatever it holds."""
-    shown = (character if character.isprintable() or character in _SHAPING else "�" for character in text)
-    return "".join(f"\\{character}" if character in string.punctuation else character for character in shown)
+    """Return `text` so that Markdown shows it letter by letter, whatever it holds.
+
+    Streamlit looks for addresses, emoji codes and arrows once the escapes are gone, piece by piece of what is between
+    two elements. So such sequences are torn apart by an empty one: nothing becomes a link to click.
+    """
+    shown = "".join(character if character.isprintable() or character in _SHAPING else "�" for character in text)
+    pieces = (re.sub(rf"([{re.escape(string.punctuation)}])", r"\\\1", piece) for piece in _TORN.split(shown))
+    return _SEAM.join(pieces)
