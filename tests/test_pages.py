@@ -421,7 +421,7 @@ def test_markup_in_tokens_stays_text(page):
         "arrows",
         "control",
         "other scripts",
-    ],  # fmt: skip
+    ],
 )
 def test_as_text_escapes_what_markdown_would_read(text, shown):
     assert as_text(text) == shown
