@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from attn import pretrained
+from attn.pretrained.families import tiny_models
 from attn.pretrained.recording import registry
 from attn.pretrained.recording.pass_masks import NO_MASK, PassMasks
 
@@ -135,6 +136,19 @@ def test_a_mask_to_be_added_is_taken_apart(dtype):
     np.testing.assert_array_equal(mask.visible, visible)
     np.testing.assert_array_equal(mask.bias.float(), np.where(visible, 1.5, 0))
     assert mask.compact is biased
+
+
+def test_a_row_for_all_queries_is_a_row_for_each():
+    """So the encoder of Switch Transformers is given its mask: pages draw a row for each query."""
+    mask = PassMasks().of(call_of(torch.from_numpy(texts(PADDED[:1]))))
+    np.testing.assert_array_equal(mask.visible, np.broadcast_to(PADDED, (1, 1, N, N)))
+    assert not mask.visible.flags.writeable
+    built = tiny_models.tiny("switch_transformers")
+    ids = torch.tensor([[5, 6, 7, 8, 9]])
+    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "decoder_input_ids": ids[:, :3]}
+    recording = pretrained.record(pretrained.wrap(built.model), inputs=inputs)
+    assert {layer.mask.shape for layer in recording.layers if layer.kind == "encoder"} == {(1, 1, 5, 5)}
+    assert max(difference.largest for difference in pretrained.compare(recording)) <= pretrained.TOLERANCE
 
 
 def test_all_that_is_made_of_a_mask_is_made_once():

@@ -182,7 +182,7 @@ class Layer:
 
     @property
     def mask(self) -> np.ndarray | None:
-        """Booleans (batch, 1, n_q, n_k), True where a query may look at a key; None if everywhere."""
+        """Booleans (batch, 1 or num_heads, n_q, n_k), True where a query may look at a key; None if everywhere."""
         return self.source.arrays().mask
 
     @property

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class PassMask(NamedTuple):
     """What one mask does."""
 
-    visible: np.ndarray | None  # (batch, 1 or num_heads, n_q or 1, n_k) bool, read-only; None: everything
+    visible: np.ndarray | None  # (batch, 1 or num_heads, n_q, n_k) bool, read-only; None: everything
     bias: Any  # tensor that is added where a query may look; None where the mask does nothing but hide
     compact: Any  # tensor: booleans, a quarter of the memory, if the mask does nothing but hide; else as it came
 
@@ -61,7 +61,7 @@ class PassMasks:
         PassMask
             Layers that share a mask share its arrays.
         """
-        return self.once(_taken_apart, call.mask)
+        return self.once(_taken_apart, call.mask, call.query.shape[2])
 
     def is_causal(self, call: Call) -> bool:
         """Say whether a call hides later keys, which makes a self-attention one of a decoder.
@@ -111,24 +111,26 @@ class PassMasks:
         return visible is not None and self.once(_is_only_causal, visible, n_q, n_k)
 
 
-def _taken_apart(mask):
-    """Part an additive mask into booleans and what it adds where it does not hide."""
+def _taken_apart(mask, n_q):
+    """Part an additive mask into booleans, a row for each query, and what it adds where it does not hide."""
     import torch
 
     if mask is None:
         return NO_MASK
     if mask.dtype == torch.bool:
-        return PassMask(_read_only(mask), None, mask)
+        return PassMask(_for_each_query(mask, n_q), None, mask)
     # half of the smallest number, because a bias may have been added to it
     visible = mask > torch.finfo(mask.dtype).min / 2
     if not ((mask != 0) & visible).any():
-        return PassMask(_read_only(visible), None, visible)
-    return PassMask(_read_only(visible), torch.where(visible, mask, 0), mask)
+        return PassMask(_for_each_query(visible, n_q), None, visible)
+    return PassMask(_for_each_query(visible, n_q), torch.where(visible, mask, 0), mask)
 
 
-def _read_only(booleans):
-    """Return a tensor as an array that shares its memory where it can."""
+def _for_each_query(booleans, n_q):
+    """Return a tensor as a read-only array that shares its memory where it can; one row may stand for all queries."""
     array = booleans.cpu().numpy()
+    if array.shape[-2] == 1:
+        array = np.broadcast_to(array, (*array.shape[:-2], n_q, array.shape[-1]))
     array.flags.writeable = False
     return array
 
