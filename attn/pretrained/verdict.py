@@ -280,7 +280,8 @@ def _own_picture_and_text(read, picture):
         return None
     else:  # two towers that read side by side
         made = loaded.image_processor(images=pictures, return_tensors="pt")
-        made = dict(made) | dict(loaded.tokenizer(prompt, return_tensors="pt", verbose=False))
+        with loaded.lock:
+            made = dict(made) | dict(loaded.tokenizer(prompt, return_tensors="pt", verbose=False))
     return _accepted(loaded, made)
 
 

@@ -224,7 +224,9 @@ def _put_together(loaded, pictures, prompt):
     """Return inputs by image processor and tokenizer: as many tokens for the pictures as the model makes vectors."""
     import torch
 
-    made, encoded = dict(_seen(loaded, pictures)), loaded.tokenizer(prompt, return_tensors="pt", verbose=False)
+    made = dict(_seen(loaded, pictures))
+    with loaded.lock:  # a tokenizer changes while it works
+        encoded = loaded.tokenizer(prompt, return_tensors="pt", verbose=False)
     mark, reader = picture_tokens.mark_of(loaded), reader_of(loaded.model, "image")
     if mark is None:  # both are read side by side
         return made | encoded

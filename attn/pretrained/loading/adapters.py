@@ -193,6 +193,7 @@ def _require_places(adapter, unplaced):
 
 
 def _rank(parts):
+    """Return the rank of the product that is added to one module."""
     return int(next(tensor for kind, tensor in parts.items() if kind.endswith("_A")).shape[0])
 
 

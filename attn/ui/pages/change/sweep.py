@@ -162,6 +162,7 @@ def sweep_sentence(ablation, effect):
 
 
 def _what(effect):
+    """Return what the number that is followed is called."""
     if effect.answers is not None:
         return f"probability of {as_text(charts.quoted(effect.answers[0].text))}"
     if effect.word is None:
