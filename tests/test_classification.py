@@ -203,7 +203,10 @@ def test_what_is_no_classifier_says_so(made):
     assert minilm.task is None
     plain = run(minilm, TEXT)
     assert plain.class_logits is None
-    for ask, sentence in ((class_scores, "gives no classes"), (answer, "answers no questions")):
+    for ask, sentence in (
+        (class_scores, "be a classifier of texts or tokens, got B"),
+        (answer, "that answers questions, got B"),
+    ):
         with pytest.raises(pretrained.ModelError, match=sentence):
             ask(plain)
     tokens = run(made("Bert", "TokenClassification"), TEXT)

@@ -54,7 +54,7 @@ def _add_check(commands):
         "attention ours",
         epilog="The exit status is 0 if all three hold, 1 if not, 2 if the model cannot be opened.",
     )
-    command.add_argument("model", help="a hub id (owner/name) or a folder")
+    command.add_argument("model", help="a hub id (owner/name), a folder, or a link to one of them")
     command.add_argument("--text", help="what the model reads; by default a sentence, a drawn picture or three notes")
     command.add_argument("--pair", help="a second text, or what the decoder reads")
     command.add_argument("--revision", help="of a model on the hub: a branch, a tag or a commit")

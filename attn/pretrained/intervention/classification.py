@@ -80,7 +80,7 @@ def class_scores(run: Run, place: int | None = None) -> np.ndarray:
     """
     task, logits = run.loaded.task, run.class_logits
     if task not in ("text", "tokens") or logits is None:
-        raise ModelError(f"{run.loaded.name} gives no classes")
+        raise ModelError(f"{run.loaded.name} must be a classifier of texts or tokens, got {_class_of(run)}")
     if task == "tokens" and (place is None or not -len(logits) <= place < len(logits)):
         raise ModelError(f"a token must be among 0 to {len(logits) - 1}, got {place}")
     row = logits[0 if task == "text" else place]
@@ -144,7 +144,7 @@ def answer_ends(run: Run) -> tuple[np.ndarray, np.ndarray]:
         If the model does not answer questions.
     """
     if run.loaded.task != "answer" or run.class_logits is None:
-        raise ModelError(f"{run.loaded.name} answers no questions")
+        raise ModelError(f"{run.loaded.name} must be a model that answers questions, got {_class_of(run)}")
     start, end = softmax(run.class_logits)
     return start, end
 
@@ -163,7 +163,7 @@ def answer(run: Run) -> Answer:
     last_text = max(token.segment for token in run.tokens)
     allowed = np.array([not token.special and token.segment == last_text for token in run.tokens])
     if not allowed.any():
-        raise ModelError("there is no text in which the answer could stand")
+        raise ModelError("the text in which an answer stands must have a token besides special ones, got none")
     start, end = start * allowed, end * allowed
     spans = {length: start[: len(start) - length] * end[length:] for length in range(min(LONGEST_ANSWER, len(start)))}
     length = max(spans, key=lambda length: spans[length].max())
@@ -191,6 +191,11 @@ def answer_probability_of(start: int, end: int) -> Callable[[Run], float]:
         return float(first[start] * last[end])
 
     return measure
+
+
+def _class_of(run):
+    """Return what kind of model a run is of, as its class says."""
+    return type(run.loaded.model).__name__
 
 
 def _span(run: Run, tokens: Sequence[Token]) -> str:

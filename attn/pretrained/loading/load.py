@@ -214,7 +214,7 @@ def load(
     ModelError
         If there is no such model, it is gated, the hub cannot be reached, it has no safetensors, a
         file is damaged or does not hold every tensor of the model, its weights are quantised, it is too
-        large, has no attention, nothing that makes inputs of a text or a picture, or needs code of its own.
+        large, has no attention, nothing that makes inputs of a text, picture or sound, or needs code of its own.
 
     Examples
     --------
