@@ -7,7 +7,6 @@ makes, and the attention agrees.
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -20,6 +19,7 @@ from attn.pretrained.inputs.audio import audio_samples
 from attn.pretrained.inputs.images import pictures_in, processed, prompt_of, read_picture
 from attn.pretrained.inputs.picture_tokens import mark_of
 from attn.pretrained.inputs.prepare import own_shift
+from attn.pretrained.inputs.prepared_inputs import accepted_inputs
 from attn.pretrained.recording.compare import TOLERANCE, compare
 from attn.pretrained.recording.registry import SHORT_NUMBERS
 
@@ -294,7 +294,7 @@ def _own_sound(loaded, sound, text):
         raise ModelError(f"{loaded.name} has no feature extractor, so no sound can be held against its input")
     samples = audio_samples(sound)
     made = _accepted(loaded, extract(samples, sampling_rate=extract.sampling_rate, return_tensors="pt"))
-    if "decoder_input_ids" not in inspect.signature(loaded.model.forward).parameters:
+    if "decoder_input_ids" not in accepted_inputs(loaded):
         return made
     start = getattr(config, "decoder_start_token_id", None)
     start = getattr(config, "bos_token_id", None) if start is None else start  # as in writing
@@ -309,7 +309,7 @@ def _own_sound(loaded, sound, text):
 
 def _accepted(loaded, made):
     """Return what a model takes of what was made for it, but for what it is to say."""
-    accepted = inspect.signature(loaded.model.forward).parameters.keys() - {"labels"}
+    accepted = accepted_inputs(loaded).keys() - {"labels"}
     return {name: value for name, value in made.items() if name in accepted}
 
 

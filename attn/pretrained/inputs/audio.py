@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import itertools
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from attn.pretrained.errors import ModelError, takes
 from attn.pretrained.inputs.prepare import decoder_inputs
-from attn.pretrained.inputs.prepared_inputs import PreparedInputs
+from attn.pretrained.inputs.prepared_inputs import PreparedInputs, accepted_inputs
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -57,7 +56,7 @@ def audio_inputs(loaded: Loaded, samples: ArrayLike, text: str | None = None) ->
     extract = loaded.feature_extractor
     samples = audio_samples(samples)
     made = extract(samples, sampling_rate=extract.sampling_rate, return_tensors="pt")
-    accepted = inspect.signature(loaded.model.forward).parameters
+    accepted = accepted_inputs(loaded)
     inputs = PreparedInputs({name: value for name, value in made.items() if name in accepted})
     inputs.seconds = len(samples) / extract.sampling_rate
     if "decoder_input_ids" in accepted:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import copy
-import inspect
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from attn.pretrained.errors import ModelError
+from attn.pretrained.inputs.prepared_inputs import accepted_inputs
 from attn.pretrained.inputs.tokens import PADDING, Token
 
 if TYPE_CHECKING:
@@ -81,14 +81,14 @@ def _filler(loaded):
 
 def _can_begin_anywhere(loaded):
     """Say whether a text may begin at any place of its row: most encoder-decoders count from the left."""
-    return "position_ids" in _accepted(loaded) or not getattr(loaded.model.config, "is_encoder_decoder", False)
+    return "position_ids" in accepted_inputs(loaded) or not getattr(loaded.model.config, "is_encoder_decoder", False)
 
 
 def _with_masks(loaded, row):
     """Return the inputs of one text with a mask over all that is read."""
     import torch
 
-    accepted = _accepted(loaded)
+    accepted = accepted_inputs(loaded)
     if "attention_mask" not in accepted:
         raise ModelError(
             f"{loaded.name} takes no attention mask: texts of different lengths must be read one at a time"
@@ -103,11 +103,6 @@ def _filled(tensor, length, filler, left):
 
     filling = tensor.new_full((1, length - tensor.shape[1], *tensor.shape[2:]), filler)
     return torch.cat((filling, tensor) if left else (tensor, filling), dim=1)
-
-
-def _accepted(loaded):
-    """Return what the forward of a model takes."""
-    return inspect.signature(loaded.model.forward).parameters
 
 
 def masks(inputs: dict) -> dict:
@@ -154,7 +149,7 @@ def placed(loaded: Loaded, inputs: dict) -> dict:
     dict
         With ``position_ids`` where padding comes before a token, the model takes them, and none are given.
     """
-    if "position_ids" in inputs or "position_ids" not in _accepted(loaded) or _places_pictures(loaded.model):
+    if "position_ids" in inputs or "position_ids" not in accepted_inputs(loaded) or _places_pictures(loaded.model):
         return inputs
     found = _of_text(masks(inputs))
     if found is None or not _begins_late(found):

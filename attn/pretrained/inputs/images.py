@@ -13,7 +13,7 @@ import numpy as np
 from attn.data.picture_files import read_whole
 from attn.pretrained.errors import ModelError, first_line, takes
 from attn.pretrained.inputs import picture_tokens, tokens
-from attn.pretrained.inputs.prepared_inputs import PreparedInputs
+from attn.pretrained.inputs.prepared_inputs import PreparedInputs, accepted_inputs
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -68,7 +68,7 @@ def image_inputs(loaded: Loaded, images: Any, text: str | None = None) -> Prepar
     if text is not None and loaded.takes != "picture and text":
         raise ModelError(f"{loaded.name} takes a picture without a text")
     made = _seen(loaded, pictures) if text is None else _with_text(loaded, pictures, tokens.checked(text))
-    accepted = inspect.signature(loaded.model.forward).parameters
+    accepted = accepted_inputs(loaded)
     inputs = PreparedInputs({name: value for name, value in made.items() if name in accepted})
     inputs.sizes = tuple(picture.size[::-1] for picture in pictures)
     return inputs

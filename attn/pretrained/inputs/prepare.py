@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from attn.pretrained.errors import ModelError, first_line
 from attn.pretrained.inputs import batches, languages, picture_tokens, tokens, vocabulary
 from attn.pretrained.inputs.images import image_inputs
-from attn.pretrained.inputs.prepared_inputs import PreparedInputs
+from attn.pretrained.inputs.prepared_inputs import PreparedInputs, accepted_inputs
 
 if TYPE_CHECKING:
     import torch
@@ -203,7 +203,7 @@ def forward(
             f"{loaded.name} is in training mode, where dropout changes every pass: call model.eval() first"
         )
     vocabulary.check_ids(loaded, inputs)
-    accepted = inspect.signature(loaded.model.forward).parameters
+    accepted = accepted_inputs(loaded)
     if "use_cache" in accepted:
         options["use_cache"] = False
     if not predict and "logits_to_keep" in accepted:
@@ -221,7 +221,7 @@ def forward(
 def _has_decoder(loaded):
     """Say whether a model reads one text with an encoder and another with a decoder."""
     # Some call themselves so because of a decoder that reads no text, such as that of boxes in Grounding DINO.
-    reads = "decoder_input_ids" in inspect.signature(loaded.model.forward).parameters
+    reads = "decoder_input_ids" in accepted_inputs(loaded)
     return reads and bool(getattr(_config(loaded), "is_encoder_decoder", False))
 
 
@@ -241,7 +241,7 @@ def _from_text(loaded, text, pair):
     if loaded.task is not None or not _has_decoder(loaded):  # a classifier reads both texts at once
         encoded = _encode(loaded, texts)
         inputs = _accepted(loaded, encoded)
-        if not (_has_decoder(loaded) and "decoder_input_ids" in inspect.signature(loaded.model.forward).parameters):
+        if not _has_decoder(loaded):
             return Prepared(inputs, encoded.names, None, encoded.truncated_from, text=text, pair=pair)
         ids, names = _one_step_late(loaded, encoded)  # its decoder reads them again
         inputs["decoder_input_ids"] = ids
@@ -372,7 +372,7 @@ def _accepted(loaded, encoded):
     """Return what a model takes of what its tokenizer made."""
     import torch
 
-    accepted = inspect.signature(loaded.model.forward).parameters
+    accepted = accepted_inputs(loaded)
     return {key: torch.tensor([ids]) for key, ids in encoded.given.items() if key in accepted}
 
 

@@ -1,8 +1,18 @@
-"""Inputs of a model that remember what they were made of, where they no longer tell themselves."""
+"""Inputs of a model: which it takes, and such as remember what they were made of where they no longer tell."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from attn.pretrained.loading.load import Loaded
+
+
+def accepted_inputs(loaded: Loaded) -> Mapping[str, inspect.Parameter]:
+    """Return the inputs that the forward of a model takes, by name."""
+    return inspect.signature(loaded.model.forward).parameters
 
 
 class PreparedInputs(dict):

@@ -11,9 +11,10 @@ import numpy as np
 from attn.functional import softmax, whole_number
 from attn.pretrained.errors import ModelError, first_line, takes
 from attn.pretrained.inputs import languages, tokens
+from attn.pretrained.inputs.prepared_inputs import accepted_inputs
 from attn.pretrained.intervention.changes import Changes
 from attn.pretrained.intervention.our_attention import Inside, pattern_weights
-from attn.pretrained.intervention.run import accepted, changed_inputs, predicts_masked, prepare_changeable
+from attn.pretrained.intervention.run import changed_inputs, predicts_masked, prepare_changeable
 from attn.pretrained.recording import registry
 from attn.pretrained.recording.compare import from_scratch
 from attn.pretrained.threads import Stopped, one_numpy_thread
@@ -179,7 +180,7 @@ def generate(
 @takes(loaded="Loaded")
 def writes(loaded: Loaded) -> bool:
     """Say whether a model predicts the next word of a text, and so can write on."""
-    return loaded.predicts_words and not predicts_masked(loaded) and "past_key_values" in accepted(loaded)
+    return loaded.predicts_words and not predicts_masked(loaded) and "past_key_values" in accepted_inputs(loaded)
 
 
 class _Rows:
@@ -228,7 +229,7 @@ def _pass(loaded, inputs, inside):
     """Pass inputs through a model that keeps the keys and values of what it has read."""
     import torch
 
-    options = {"logits_to_keep": 1} if "logits_to_keep" in accepted(loaded) else {}
+    options = {"logits_to_keep": 1} if "logits_to_keep" in accepted_inputs(loaded) else {}
     try:
         with torch.inference_mode(), one_numpy_thread(), registry.handling(inside):
             return loaded.model(**inputs, use_cache=True, **options)

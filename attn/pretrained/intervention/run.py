@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from attn.functional import softmax
 from attn.pretrained.errors import ModelError, takes
 from attn.pretrained.inputs import batches
 from attn.pretrained.inputs.prepare import forward, prepare
+from attn.pretrained.inputs.prepared_inputs import accepted_inputs
 from attn.pretrained.intervention.changes import Changes
 from attn.pretrained.intervention.our_attention import Inside, pattern_weights
 from attn.pretrained.recording import registry
@@ -279,7 +279,7 @@ def output_gap(
         As `record`.
     """
     loaded, prepared = _in_float32(loaded, prepare_changeable(loaded, text, pair, inputs))
-    options: dict[str, Any] = {"logits_to_keep": _COMPARED} if "logits_to_keep" in accepted(loaded) else {}
+    options: dict[str, Any] = {"logits_to_keep": _COMPARED} if "logits_to_keep" in accepted_inputs(loaded) else {}
     inside = Inside(loaded, prepared, Changes())
     with registry.handling(registry.eager, loaded.model):
         own = _results(forward(loaded, prepared.inputs, **options))
@@ -358,15 +358,10 @@ def changed_inputs(loaded: Loaded, prepared: Prepared, changes: Changes) -> tupl
     if changes.shuffled is None:
         return prepared.inputs, None
     order = _order(prepared.tokens, changes.shuffled)
-    if "position_ids" not in accepted(loaded):
+    if "position_ids" not in accepted_inputs(loaded):
         written = order if prepared.decoder_tokens is None else _order(prepared.decoder_tokens, changes.shuffled)
         return prepared.inputs, {"encoder": order, "decoder": written}
     return prepared.inputs | _position_ids(loaded, prepared, order), None
-
-
-def accepted(loaded: Loaded) -> Mapping[str, inspect.Parameter]:
-    """Return what the forward of a model takes."""
-    return inspect.signature(loaded.model.forward).parameters
 
 
 def _positions(loaded, prepared, positions):
@@ -404,7 +399,7 @@ def masked_places(loaded: Loaded, tokens: Sequence[Token]) -> tuple[int, ...]:
 
 def _options(loaded, positions):
     """Return what keeps a model from computing what nobody wants."""
-    if "logits_to_keep" in accepted(loaded):
+    if "logits_to_keep" in accepted_inputs(loaded):
         import torch
 
         return {"logits_to_keep": torch.tensor(positions) if positions else 1}
@@ -416,7 +411,7 @@ def _logits(loaded, output, positions):
     logits = output.get("logits") if isinstance(output, dict) else None
     if not positions or logits is None or logits.ndim != 3:
         return None
-    if "logits_to_keep" not in accepted(loaded):
+    if "logits_to_keep" not in accepted_inputs(loaded):
         logits = logits[:, list(positions)]
     return logits.float().cpu().numpy()
 
