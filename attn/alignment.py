@@ -90,7 +90,7 @@ def additive(query: ArrayLike, keys: ArrayLike, *, w_q: ArrayLike, w_k: ArrayLik
     array([1.959082, 1.959082, 0.999329])
     """
     query, keys, dtype = _inputs(query, keys, same_width=False)
-    d_hidden = np.shape(v)[-1] if np.ndim(v) else 0
+    d_hidden = width_of(v, "v")
     w_q = parameter(w_q, (query.shape[-1], d_hidden), "w_q", query.dtype)
     w_k = parameter(w_k, (keys.shape[-1], d_hidden), "w_k", query.dtype)
     v = parameter(v, (d_hidden,), "v", query.dtype)
@@ -132,7 +132,7 @@ def concat(query: ArrayLike, keys: ArrayLike, *, w: ArrayLike, v: ArrayLike) -> 
     array([1.959082, 1.959082])
     """
     d_q, d_k = width_of(query, "query"), width_of(keys, "keys", axes=2)
-    d_hidden = np.shape(v)[-1] if np.ndim(v) else 0
+    d_hidden = width_of(v, "v")
     w = parameter(w, (d_q + d_k, d_hidden), "w")
     return additive(query, keys, w_q=w[:d_q], w_k=w[d_q:], v=v)
 
@@ -174,7 +174,7 @@ def location(query: ArrayLike, keys: ArrayLike, *, w: ArrayLike) -> np.ndarray:
     (array([1. , 2. , 1.5]), array([ 1. ,  2. ,  1.5, -inf]))
     """
     query, keys, dtype = _inputs(query, keys, same_width=False)
-    n_most = np.shape(w)[-1] if np.ndim(w) else 0
+    n_most = width_of(w, "w")
     w = parameter(w, (query.shape[-1], n_most), "w", query.dtype)
     leading, n_k = np.broadcast_shapes(query.shape[:-1], keys.shape[:-2]), keys.shape[-2]
     scores = np.full((*leading, n_k), -np.inf, dtype=query.dtype)
@@ -470,8 +470,10 @@ def hard_reads(weights: ArrayLike, values: ArrayLike, rng: np.random.Generator, 
     (array([1, 1, 1]), array([0., 2.]))
     """
     weights, values, dtype = _weighted(weights, values)
+    if values.ndim != 2:
+        raise ValueError(f"values must be (n_k, d_v), got {values.shape}")
     if weights.ndim != 1 or (weights < 0).any() or not math.isclose(weights.sum(), 1, abs_tol=1e-5):
-        raise ValueError(f"weights must be one row of probabilities that sum to 1, got {weights.tolist()}")
+        raise ValueError(f"weights must be one row of probabilities that sum to 1, got {weights.tolist()!r:.80}")
     count = whole_number("count", count, least=1)
     probabilities = weights.astype(np.float64) / weights.sum(dtype=np.float64)  # to the last digit, for the generator
     places = rng.choice(weights.size, size=count, p=probabilities)
@@ -540,7 +542,7 @@ def doubly_stochastic_penalty(weights: ArrayLike, strength: float = 1.0) -> np.n
     >>> doubly_stochastic_penalty(np.eye(3)).item(), doubly_stochastic_penalty([[1.0, 0], [1, 0]]).item()
     (0.0, 2.0)
     """
-    (weights,), dtype = as_floats(weights)
+    (weights,), dtype = as_floats(weights=weights)
     if weights.ndim < 2:
         raise ValueError(f"weights must have axes (..., n_steps, n_k), got {weights.shape}")
     missing = 1 - weights.sum(axis=-2)  # (..., n_k)
@@ -550,7 +552,7 @@ def doubly_stochastic_penalty(weights: ArrayLike, strength: float = 1.0) -> np.n
 def _inputs(query: ArrayLike, keys: ArrayLike, same_width: bool = True) -> tuple[np.ndarray, np.ndarray, np.dtype]:
     """Return query and keys in the type to compute in, and the type to return, or say what does not fit."""
     d_q, d_k = width_of(query, "query"), width_of(keys, "keys", axes=2)
-    (query, keys), dtype = as_floats(query, keys)
+    (query, keys), dtype = as_floats(query=query, keys=keys)
     if same_width and d_q != d_k:
         raise ValueError(f"query and keys must have one width, got query {query.shape} and keys {keys.shape}")
     try:
@@ -575,7 +577,7 @@ def _directions(vectors):
 
 def _weighted(weights: ArrayLike, values: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.dtype]:
     """Return weights and values in the type to compute in, or say that they do not fit."""
-    (weights, values), dtype = as_floats(weights, values)
+    (weights, values), dtype = as_floats(weights=weights, values=values)
     if weights.ndim < 1 or values.ndim < 2 or weights.shape[-1] != values.shape[-2]:
         raise ValueError(f"there must be one weight per value, got weights {weights.shape} and values {values.shape}")
     return weights, values, dtype

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from attn.functional import as_floats, as_real, layer_norm, softmax, whole_number
+from attn.functional import as_floats, as_real, finite_number, layer_norm, softmax, whole_number
 from attn.multi_head import MultiHead, MultiHeadParameters, draw_parameters, multi_head_attention
 from attn.positions import sinusoidal
 from attn.training_recipe import dropout as dropped
@@ -187,7 +187,7 @@ def embed(ids: ArrayLike, table: ArrayLike, *, scaled: bool = True) -> np.ndarra
     if table.ndim != 2 or ids.ndim < 1:
         raise ValueError(f"ids must be a row and table a matrix, got {ids.shape} and {table.shape}")
     if ids.dtype.kind not in "iu" or ((ids < 0) | (ids >= len(table))).any():
-        raise ValueError(f"ids must be rows of the table, from 0 to {len(table) - 1}, got {ids}")
+        raise ValueError(f"ids must be rows of the table, from 0 to {len(table) - 1}, got {ids.tolist()!r:.80}")
     d_model = table.shape[1]
     factor = math.sqrt(d_model) if scaled else 1.0
     return (factor * table[ids] + sinusoidal(ids.shape[-1], d_model)).astype(dtype, copy=False)
@@ -225,7 +225,7 @@ def next_token(output: ArrayLike, table: ArrayLike) -> np.ndarray:
     >>> next_token([[2.0, 0.0]], [[1.0, 0.0], [0.0, 1.0]]).round(3)
     array([[0.881, 0.119]])
     """
-    (output, table), dtype = as_floats(output, table)
+    (output, table), dtype = as_floats(output=output, table=table)
     if table.ndim != 2 or output.ndim < 2 or output.shape[-1] != table.shape[1]:
         raise ValueError(f"output and table must share d_model, got {output.shape} and {table.shape}")
     return softmax(output @ table.T).astype(dtype, copy=False)
@@ -264,7 +264,7 @@ def feed_forward(x: ArrayLike, weights: FeedForward) -> Fed:
     array([[ 3.],
            [20.]])
     """
-    (x,), dtype = as_floats(x)
+    (x,), dtype = as_floats(x=x)
     w_1, b_1, w_2, b_2 = weights
     if x.ndim < 1 or x.shape[-1] != w_1.shape[0] or w_1.shape[1] != w_2.shape[0]:
         raise ValueError(f"x, w_1 and w_2 must fit one another, got {x.shape}, {w_1.shape} and {w_2.shape}")
@@ -317,6 +317,7 @@ def residual(
     .. [1] Vaswani et al., 2017. arXiv:1706.03762
     .. [2] Xiong et al., 2020. arXiv:2002.04745
     """
+    dropout = finite_number(dropout, "dropout", least=0, below=1)
     read = layer_norm(x, *norm) if pre_norm else x
     steps = sublayer(read)
     if steps.output.shape != x.shape:
@@ -494,7 +495,7 @@ def _stacked(x, layers, norm, run):
 
 def _floating(x: ArrayLike) -> np.ndarray:
     """Return `x` as floats: whole numbers become float64."""
-    (x,), dtype = as_floats(x)
+    (x,), dtype = as_floats(x=x)
     return x.astype(dtype, copy=False)
 
 

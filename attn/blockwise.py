@@ -11,9 +11,9 @@ import numpy as np
 from numpy.lib import introspect
 from numpy.typing import ArrayLike
 
-from attn.dot_product import check_fit, checked_mask, finite_number, leading_shape
-from attn.functional import as_floats, fitted_sinks
-from attn.masks import Window, first_position, whole_number, window_sides
+from attn.dot_product import check_fit, checked_mask, leading_shape
+from attn.functional import as_floats, finite_number, fitted_sinks, whole_number
+from attn.masks import Window, first_position, window_sides
 
 
 class _Most(NamedTuple):
@@ -31,6 +31,7 @@ _CALM = 75.0  # scores between this and its negative are not held against the la
 _LARGEST_SUM = 5e5  # of values there: e^75 times this, 1.9e38, is still a float32
 _FAINT = 1e-13  # sums of exponentials below this are too near its smallest numbers for small values
 _FAR = 1e30  # scores beyond this stay in their own unit
+_THREADS = 1024  # at most: no machine has more cores than that to give
 
 
 def _is_vectorized(function):
@@ -51,7 +52,8 @@ class _Heads(NamedTuple):
 
     query: np.ndarray  # (kv_heads, group, n_q, d_k)
     key: np.ndarray  # (kv_heads or 1, 1, n_k, d_k)
-    value: np.ndarray  # (kv_heads or 1, 1, n_k, d_v), finite
+    value: np.ndarray  # (kv_heads or 1, 1, n_k, d_v), finite, divided by `shrunk`
+    shrunk: float  # so much, that the sum of all values is within the limits of the type
     broken: np.ndarray | None  # as value, where one was not finite
     mask: np.ndarray | None  # (kv_heads or 1, group or 1, n_q, n_k)
     bias: np.ndarray | None  # (kv_heads or 1, group or 1, n_q, n_k)
@@ -168,13 +170,13 @@ def attention(
     >>> attention([[0, 0, 10]], keys, values, tile=(1, 3)).round(3)
     array([[550. ,   5.5]])
     """
-    (query, key, value), dtype = as_floats(query, key, value)
+    (query, key, value), dtype = as_floats(query=query, key=key, value=value)
     leading = leading_shape(query, key, value)
     shape = (*leading, query.shape[-2], key.shape[-2])
     if mask is not None:
         mask = checked_mask(mask, shape)
     if bias is not None:
-        (bias,), _ = as_floats(bias)
+        (bias,), _ = as_floats(bias=bias)
         check_fit(bias.shape, shape, "bias")
         bias = bias.astype(query.dtype, copy=False)
     if sinks is not None:
@@ -184,7 +186,7 @@ def attention(
     arrays = _axes((query, key, value), (mask, bias, sinks), context, shape[-2:])
     cut = mask is not None or not options.left == options.right == math.inf
     tile = _tile(tile, arrays[0].shape[-4:-2], shape[-2:], _CUT if cut else _WHOLE)
-    _in_threads(_tasks(arrays, options, context, *tile), threads)
+    _in_threads(_tasks(arrays, options, context, *tile), whole_number("threads", threads, 1, most=_THREADS))
     with np.errstate(over="ignore"):
         return context.reshape(*leading, *context.shape[-2:]).astype(dtype, copy=False)
 
@@ -231,8 +233,9 @@ def _grouped(array, group, lengths):
 def _tile(tile, heads, lengths, most):
     """Return how many key/value heads, queries and keys a tile has; each head comes with its group."""
     if tile is not None:
-        rows, keys = tile
-        return 1, whole_number("tile", rows, least=1), whole_number("tile", keys, least=1)
+        if not isinstance(tile, tuple | list) or len(tile) != 2:
+            raise ValueError(f"tile must be a pair (queries, keys), got {tile!r:.80}")
+        return 1, *(whole_number("tile", size, least=1) for size in tile)
     num_kv_heads, group = heads
     keys = _even(lengths[1], _KEYS)
     rows = _even(lengths[0], min(most.queries, most.scores // (max(group, 1) * keys)))
@@ -266,8 +269,16 @@ def _take(arrays, place, part, keys):
     largest = max(value.max(initial=0), -value.min(initial=0))
     broken = None if np.isfinite(largest) else ~np.isfinite(value)
     value = value if broken is None else np.where(broken, 0, value)
-    reach, ones = _reach(key, largest), np.ones((keys, 1), dtype=key.dtype)
-    return _Heads(query, key, value, broken, *fitting, reach, ones)
+    shrunk = _shrunk(value, largest if broken is None else np.abs(value).max(initial=0))
+    value = value if shrunk == 1 else value / value.dtype.type(shrunk)
+    reach, ones = _reach(key, largest), np.ones((min(keys, key.shape[-2]), 1), dtype=key.dtype)
+    return _Heads(query, key, value, shrunk, broken, *fitting, reach, ones)
+
+
+def _shrunk(value, largest):
+    """Return by what values are divided so that their sum stays finite: a power of two, which rounds nothing."""
+    n_k = value.shape[-2]
+    return 2.0 ** n_k.bit_length() if largest > np.finfo(value.dtype).max / (2 * max(n_k, 1)) else 1.0
 
 
 def _indexed(array, place, part):
@@ -279,7 +290,7 @@ def _indexed(array, place, part):
 def _in_threads(tasks, threads):
     """Run all tasks; each thread takes the next one when it is free."""
     tasks = iter(tuple(tasks))
-    helpers = [_pool(threads - 1).submit(_work, tasks) for _ in range(1, whole_number("threads", threads, least=1))]
+    helpers = [_pool(threads - 1).submit(_work, tasks) for _ in range(1, threads)]
     try:
         _work(tasks)
     finally:
@@ -317,6 +328,8 @@ def _attend(heads, options, block, keys, result, desk):
     if calm and ((running.total < _FAINT) & (running.total > 0)).any():
         running = _through(heads, options, block, keys, query, False, result, desk)
     np.divide(result, np.where(running.total == 0, 1, running.total), out=result)
+    if heads.shrunk != 1:
+        np.multiply(result, heads.shrunk, out=result)
     if heads.broken is not None:
         result[running.broken] = np.nan
 
@@ -483,7 +496,7 @@ def _exponentials(scores, largest, power):
 
 def _reach(key, largest):
     """Return the largest score that a query of length 1 can have, or inf if sums of values could leave the limits."""
-    if largest and not (largest >= 1e-6 and max(largest, 1) * key.shape[-2] <= _LARGEST_SUM):
+    if (largest and not 1e-6 <= largest <= _LARGEST_SUM / key.shape[-2]) or key.shape[-2] > _LARGEST_SUM:
         return np.full((len(key), 1, 1), np.inf)
     return _lengths(key).max(axis=-1, keepdims=True, initial=0)
 

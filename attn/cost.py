@@ -4,7 +4,9 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from attn.functional import whole_number
+import numpy as np
+
+from attn.functional import finite_number, whole_number
 
 
 class LayerCost(NamedTuple):
@@ -93,7 +95,7 @@ def layer_cost(kind: str, n: int, d: int, *, kernel: int = 3, window: int = 64, 
     >>> [layer_cost(kind, 1024, 512, centred=True).path for kind in ("convolution", "window")]
     [1023, 32]
     """
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
     for name, number in {"n": n, "d": d, "kernel": kernel, "window": window}.items():
         whole_number(name, number, 1)
@@ -176,7 +178,7 @@ def attention_work(
     >>> attention_work(1024, 512, 8)
     Work(projections=1073741824, scores=536870912, sums=536870912)
     """
-    weights = attention_parameters(d_model, num_heads, num_kv_heads, d_k, d_v)
+    n, weights = whole_number("n", n), attention_parameters(d_model, num_heads, num_kv_heads, d_k, d_v)
     d_k, d_v = _widths(d_model, num_heads, d_k, d_v)
     return Work(n * weights, n * n * num_heads * d_k, n * n * num_heads * d_v)
 
@@ -254,8 +256,8 @@ def attention_parameters(
     """
     d_k, d_v = _widths(d_model, num_heads, d_k, d_v)
     num_kv_heads = num_heads if num_kv_heads is None else whole_number("num_kv_heads", num_kv_heads, 1)
-    d_memory = d_model if d_memory is None else d_memory
-    d_value_memory = d_memory if d_value_memory is None else d_value_memory
+    d_memory = d_model if d_memory is None else whole_number("d_memory", d_memory, 1)
+    d_value_memory = d_memory if d_value_memory is None else whole_number("d_value_memory", d_value_memory, 1)
     matrices = [(d_model, num_heads * d_k), (d_memory, num_kv_heads * d_k), (d_value_memory, num_kv_heads * d_v)]
     if output_projection:
         matrices.append((num_heads * d_v, d_model))
@@ -267,7 +269,7 @@ def attention_parameters(
 def _widths(d_model, num_heads, d_k, d_v):
     """Return the widths of a head, those that were not given as shares of `d_model`."""
     for name, number in {"d_model": d_model, "num_heads": num_heads, "d_k": d_k, "d_v": d_v}.items():
-        if number is not None:
+        if number is not None or name in ("d_model", "num_heads"):
             whole_number(name, number, 1)
     if (d_k is None or d_v is None) and d_model % num_heads:
         raise ValueError(f"d_model must be a multiple of num_heads, got {d_model} and {num_heads}")
@@ -295,6 +297,11 @@ def cache_bytes(
     window
         Tokens back that layers look, if not to the first: older keys and values need not be kept.
 
+    Raises
+    ------
+    ValueError
+        If a number is no whole one, or below 0.
+
     Notes
     -----
     Why [1]_ shares one key/value head among all query heads: the cache shrinks by their number.
@@ -310,19 +317,33 @@ def cache_bytes(
     >>> cache_bytes(32768, 8, 128, 128, num_layers=32, window=4096) == 2**29
     True
     """
-    n_tokens = n_tokens if window is None else min(n_tokens, window)
+    n_tokens = whole_number("n_tokens", n_tokens)
+    n_tokens = n_tokens if window is None else min(n_tokens, whole_number("window", window))
+    _whole(num_kv_heads=num_kv_heads, d_k=d_k, d_v=d_v, num_layers=num_layers, bytes_per_number=bytes_per_number)
     return n_tokens * num_kv_heads * (d_k + d_v) * num_layers * bytes_per_number
 
 
 def score_bytes(num_heads: int, n_q: int, n_k: int, *, bytes_per_number: int = 4) -> int:
     """Return how much memory the scores of one layer take when they are all held at once.
 
+    Raises
+    ------
+    ValueError
+        If a number is no whole one, or below 0.
+
     Examples
     --------
     >>> score_bytes(8, 512, 512) == 8 * 2**20, score_bytes(8, 1024, 1024) == 32 * 2**20
     (True, True)
     """
+    _whole(num_heads=num_heads, n_q=n_q, n_k=n_k, bytes_per_number=bytes_per_number)
     return num_heads * n_q * n_k * bytes_per_number
+
+
+def _whole(**numbers):
+    """Refuse numbers that count nothing."""
+    for name, number in numbers.items():
+        whole_number(name, number)
 
 
 def growth(lengths: Sequence[float], values: Sequence[float], last: int = 3) -> float:
@@ -340,12 +361,23 @@ def growth(lengths: Sequence[float], values: Sequence[float], last: int = 3) -> 
     float
         The slope of the straight line that fits best through the logarithms; NaN for fewer than two.
 
+    Raises
+    ------
+    ValueError
+        If a number is not positive and finite, there are not as many of both, or `last` is below 1.
+
     Examples
     --------
     >>> round(growth([1, 2, 4, 8], [9, 4, 16, 64]), 6)
     2.0
     """
-    pairs = [(math.log(n), math.log(value)) for n, value in zip(lengths, values, strict=True)][-last:]
+    if np.ndim(lengths) != 1 or np.shape(lengths) != np.shape(values):
+        raise ValueError(f"lengths and values must be as many numbers, got {lengths!r:.80} and {values!r:.80}")
+    logarithms = [
+        [math.log(finite_number(number, name, above=0)) for number in numbers]
+        for name, numbers in (("lengths", lengths), ("values", values))
+    ]
+    pairs = list(zip(*logarithms, strict=True))[-whole_number("last", last, 1) :]
     if len(pairs) < 2:
         return math.nan
     middle = [sum(part) / len(pairs) for part in zip(*pairs, strict=True)]
@@ -426,6 +458,7 @@ def transformer_parameters(
     >>> transformer_parameters()
     63045632
     """
+    _whole(num_layers=num_layers, d_ff=d_ff, vocabulary=vocabulary)
     attention = attention_parameters(d_model, num_heads, d_k=d_k, d_v=d_v)
     feed_forward = d_model * d_ff + d_ff + d_ff * d_model + d_model
     norm = 2 * d_model
@@ -444,6 +477,11 @@ def training_operations(hours: float, processors: int, operations_per_second: fl
     operations_per_second
         Of one processor.
 
+    Raises
+    ------
+    ValueError
+        If a number is negative or not finite, or `processors` no whole number.
+
     Notes
     -----
     How the work in Table 2 of [1]_ was estimated, with 9.5e12 operations a second for a P100.
@@ -457,7 +495,9 @@ def training_operations(hours: float, processors: int, operations_per_second: fl
     >>> training_operations(12, 8, 9.5e12)
     3.2832e+18
     """
-    return hours * 3600 * processors * operations_per_second
+    seconds = finite_number(hours, "hours", least=0) * 3600
+    each = finite_number(operations_per_second, "operations_per_second", least=0)
+    return seconds * whole_number("processors", processors) * each
 
 
 class Variant(NamedTuple):

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from attn.functional import as_floats, as_real, broadcasts, finite_number, softmax
-from attn.masks import Window, sliding_window
+from attn.functional import as_floats, as_real, broadcasts, finite_number, softmax, whole_number
+from attn.masks import Window, first_position, sliding_window
 from attn.masks import causal as causal_mask
 from attn.masks import top_k as top_k_mask
 
@@ -117,10 +117,11 @@ def scaled_dot_product_attention(
     >>> attention.context.round(3)
     array([[550. ,   5.5]])
     """
-    (query, key, value), dtype = as_floats(query, key, value)
+    (query, key, value), dtype = as_floats(query=query, key=key, value=value)
     key, value = _match_heads(query, key, value)
     n_q, n_k, d_k = query.shape[-2], key.shape[-2], query.shape[-1]
     scale = 1 / math.sqrt(d_k) if scale is None else finite_number(scale, "scale")
+    query_offset = first_position(query_offset, n_q, n_k)
 
     with np.errstate(over="ignore", invalid="ignore"):  # hidden keys may hold anything
         scores = query @ key.swapaxes(-1, -2)  # (..., n_q, n_k)
@@ -133,7 +134,7 @@ def scaled_dot_product_attention(
     visible = _visible(mask, n_q, n_k, scores, causal, query_offset, window) & ~np.isneginf(bias)
     masked_scores = np.where(visible, biased, -np.inf).astype(scores.dtype, copy=False)
     if top_k is not None:
-        visible = top_k_mask(masked_scores, top_k).visible
+        visible = top_k_mask(masked_scores, whole_number("top_k", top_k, least=1)).visible
         masked_scores = np.where(visible, masked_scores, -np.inf).astype(scores.dtype, copy=False)
     weights = softmax(masked_scores, sinks=sinks)
     context = _weighted_sum(weights, value, visible)
@@ -194,7 +195,7 @@ def _repeated(array, query):
 
 def _fitted(array: ArrayLike, scores: np.ndarray, name: str) -> np.ndarray:
     """Return `array` if it broadcasts to the scores without adding to their shape."""
-    (array,), _ = as_floats(array)
+    (array,), _ = as_floats(**{name: array})
     check_fit(array.shape, scores.shape, name)
     return array.astype(scores.dtype, copy=False)
 
@@ -207,7 +208,7 @@ def check_fit(shape: tuple[int, ...], scores_shape: tuple[int, ...], name: str) 
 
 def checked_mask(mask: ArrayLike, scores_shape: tuple[int, ...]) -> np.ndarray:
     """Return `mask` as an array that broadcasts to scores of this shape, refusing what is no mask."""
-    mask = as_real(mask)
+    mask = as_real(mask, "mask")
     if mask.dtype != bool:
         raise ValueError(f"mask must be boolean (True may look; give additive masks as bias), got {mask.dtype}")
     if mask.ndim not in (2, len(scores_shape)):

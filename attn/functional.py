@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+MOST = 2**31 - 1  # of whole numbers: no position, and no distance between two, leaves numpy's integers
 
-def as_floats(*arrays: ArrayLike) -> tuple[list[np.ndarray], np.dtype]:
+
+def as_floats(*arrays: ArrayLike, **named: ArrayLike) -> tuple[list[np.ndarray], np.dtype]:
     """Return the arrays as one floating-point type to compute in, and the type to return.
 
     float32 stays float32, float16 is computed in float32 and returned as float16,
@@ -18,6 +20,8 @@ def as_floats(*arrays: ArrayLike) -> tuple[list[np.ndarray], np.dtype]:
     ----------
     *arrays
         Real numbers of any shape.
+    **named
+        The same, each by the name that an error calls it.
 
     Returns
     -------
@@ -37,14 +41,20 @@ def as_floats(*arrays: ArrayLike) -> tuple[list[np.ndarray], np.dtype]:
     >>> x.dtype.name, dtype.name
     ('float64', 'float64')
     """
-    real = [as_real(array) for array in arrays]
+    real = [as_real(array) for array in arrays] + [as_real(array, name) for name, array in named.items()]
     dtype = np.result_type(*(a.dtype if a.dtype.kind == "f" else np.float64 for a in real))
     compute = np.float32 if dtype == np.float16 else dtype
     return [a.astype(compute, copy=False) for a in real], dtype
 
 
-def as_real(array: ArrayLike) -> np.ndarray:
+def as_real(array: ArrayLike, name: str = "an array") -> np.ndarray:
     """Return `array` as an ndarray of real numbers, in whatever type it came.
+
+    Parameters
+    ----------
+    array
+    name
+        What it is called in the error.
 
     Raises
     ------
@@ -56,36 +66,122 @@ def as_real(array: ArrayLike) -> np.ndarray:
     >>> as_real([True, False]).dtype.name
     'bool'
     """
-    try:
-        array = np.asarray(array)
-    except ValueError:
-        raise ValueError("an array must have rows of equal length, got ragged rows") from None
+    array = as_array(array, name)
     if array.dtype.kind not in "fiub":
-        raise ValueError(f"an array must hold real numbers, got {array.dtype}")
+        raise ValueError(f"{name} must hold real numbers, got {array.dtype}")
     return array
 
 
-def whole_number(name: str, number: Any, least: int = 0) -> int:
-    """Return `number` as an int of at least `least`."""
+def as_array(array: ArrayLike, name: str = "an array") -> np.ndarray:
+    """Return `array` as an ndarray of whatever it holds.
+
+    Raises
+    ------
+    ValueError
+        If it is ragged.
+    """
+    try:
+        return np.asarray(array)
+    except ValueError:
+        raise ValueError(f"{name} must have rows of equal length, got ragged rows") from None
+
+
+def with_axes(array: np.ndarray, name: str, axes: int) -> np.ndarray:
+    """Return `array` if it has at least so many axes."""
+    axes = whole_number("axes", axes)
+    if array.ndim < axes:
+        raise ValueError(f"{name} must have at least {axes} {'axes' if axes > 1 else 'axis'}, got shape {array.shape}")
+    return array
+
+
+def check_projections(x: np.ndarray, *, batched: bool = False, **matrices: np.ndarray) -> None:
+    """Refuse matrices that do not project tokens (n, d_model), or (..., n, d_model) where they may be batched."""
+    fits = x.ndim == 2 or (batched and x.ndim > 2)
+    if not fits or any(w.ndim != 2 or w.shape[0] != x.shape[-1] for w in matrices.values()):
+        shapes = ", ".join(str(array.shape) for array in (x, *matrices.values()))
+        leading = "..., " if batched else ""
+        raise ValueError(
+            f"x must be ({leading}n, d_model) and {', '.join(matrices)} must have d_model rows, got {shapes}"
+        )
+
+
+def several(name: str, items: Any) -> list:
+    """Return a list of what is given one after another, or say that it must be."""
+    try:
+        return list(items)
+    except TypeError:
+        raise ValueError(f"{name} must be a sequence, got {items!r:.80}") from None
+
+
+def whole_number(name: str, number: Any, least: int = 0, most: int = MOST) -> int:
+    """Return `number` as an int from `least` to `most`.
+
+    Raises
+    ------
+    ValueError
+        If it is no whole number, or out of range.
+
+    Examples
+    --------
+    >>> whole_number("d_k", np.int64(64), least=1)
+    64
+    """
     try:
         whole = operator.index(number)
     except TypeError:
         whole = None
-    if whole is None or whole < least:
-        raise ValueError(f"{name} must be a whole number of at least {least}, got {number!r}")
+    if whole is None or not least <= whole <= most:
+        raise ValueError(f"{name} must be {_range(whole, least, most)}, got {number!r:.80}")
     return whole
 
 
-def finite_number(number: Any, name: str, above: float = -math.inf) -> float:
-    """Return `number` as a finite float greater than `above`."""
+def finite_number(
+    number: Any,
+    name: str,
+    above: float = -math.inf,
+    *,
+    least: float = -math.inf,
+    most: float = math.inf,
+    below: float = math.inf,
+) -> float:
+    """Return `number` as a finite float above and below two limits, or from one to another.
+
+    Raises
+    ------
+    ValueError
+        If it is no number, not finite, or out of range. A text is no number, even one of digits.
+
+    Examples
+    --------
+    >>> finite_number(1, "gate", least=0, most=1)
+    1.0
+    """
     try:
-        finite = float(number)
-    except (TypeError, ValueError):
+        is_one = hasattr(number, "__float__") and np.ndim(number) == 0 and not np.iscomplexobj(number)
+        finite = float(number) if is_one else math.nan
+    except (TypeError, ValueError, OverflowError):
         finite = math.nan
-    if not above < finite < math.inf:
-        kind = "a finite number" if above == -math.inf else "positive and finite"
-        raise ValueError(f"{name} must be {kind}, got {number!r}")
+    if not (math.isfinite(finite) and above < finite < below and least <= finite <= most):
+        raise ValueError(f"{name} must be {_kind(above, least, most, below)}, got {number!r:.80}")
     return finite
+
+
+def _range(whole, least, most):
+    """Say what a whole number must be: its upper limit where it was given, or exceeded."""
+    if least == -MOST and whole is None:
+        return "a whole number"
+    above = most != MOST or (whole is not None and whole > most)
+    return f"a whole number from {least} to {most}" if above else f"a whole number of at least {least}"
+
+
+def _kind(above, least, most, below):
+    """Say what a finite number must be."""
+    if above == 0 and most == below == math.inf:
+        return "positive and finite"
+    if math.isfinite(least) and math.isfinite(most):
+        return f"from {least} to {most}"
+    limits = {"above": above, "at least": least, "at most": most, "below": below}
+    return " and ".join(f"{words} {at}" for words, at in limits.items() if math.isfinite(at)) or "a finite number"
 
 
 def broadcasts(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
@@ -124,7 +220,7 @@ def softmax(scores: ArrayLike, axis: int = -1, *, sinks: ArrayLike | None = None
     Raises
     ------
     ValueError
-        If `sinks` does not fit.
+        If there is no such axis, or `sinks` does not fit.
 
     Notes
     -----
@@ -151,7 +247,9 @@ def softmax(scores: ArrayLike, axis: int = -1, *, sinks: ArrayLike | None = None
     >>> softmax([0.0, 0.0], sinks=0)
     array([0.33333333, 0.33333333])
     """
-    (scores,), dtype = as_floats(scores)
+    (scores,), dtype = as_floats(scores=scores)
+    with_axes(scores, "scores", 1)
+    axis = whole_number("axis", axis, least=-scores.ndim, most=scores.ndim - 1)
     largest = scores.max(axis=axis, keepdims=True, initial=-np.inf)
     if sinks is not None:
         sinks = fitted_sinks(sinks, largest.shape, scores.dtype)
@@ -167,7 +265,7 @@ def softmax(scores: ArrayLike, axis: int = -1, *, sinks: ArrayLike | None = None
 
 def fitted_sinks(sinks: ArrayLike, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     """Return sinks in the type to compute in, if they broadcast to a number a row of scores."""
-    (sinks,), _ = as_floats(sinks)
+    (sinks,), _ = as_floats(sinks=sinks)
     if not broadcasts(sinks.shape, shape):
         raise ValueError(f"sinks must broadcast to {shape}, a number a row of scores, got {sinks.shape}")
     return sinks.astype(dtype, copy=False)
@@ -197,7 +295,8 @@ def softmax_jacobian(weights: ArrayLike) -> np.ndarray:
     >>> softmax_jacobian(softmax([1.0, 2.0, 3.0])).diagonal().round(6)
     array([0.081925, 0.184836, 0.222695])
     """
-    (weights,), dtype = as_floats(weights)
+    (weights,), dtype = as_floats(weights=weights)
+    with_axes(weights, "weights", 1)
     identity = np.eye(weights.shape[-1], dtype=weights.dtype)
     jacobian = weights[..., :, None] * (identity - weights[..., None, :])
     return jacobian.astype(dtype, copy=False)
@@ -221,7 +320,8 @@ def share_of_sum(scores: ArrayLike) -> np.ndarray:
     >>> share_of_sum([1.0, 2.0, 5.0])
     array([0.125, 0.25 , 0.625])
     """
-    (scores,), dtype = as_floats(scores)
+    (scores,), dtype = as_floats(scores=scores)
+    with_axes(scores, "scores", 1)
     total = scores.sum(axis=-1, keepdims=True)
     return np.divide(scores, total, out=np.zeros_like(scores), where=total != 0).astype(dtype, copy=False)
 
@@ -245,10 +345,16 @@ def layer_norm(x: np.ndarray, gain: ArrayLike, bias: ArrayLike, epsilon: float =
     x : shape (..., d_model)
     gain, bias : shape (d_model,)
     epsilon
+        At least 0.
 
     Returns
     -------
     shape (..., d_model)
+
+    Raises
+    ------
+    ValueError
+        If `gain` or `bias` does not fit, or `epsilon` is negative.
 
     Notes
     -----
@@ -263,6 +369,10 @@ def layer_norm(x: np.ndarray, gain: ArrayLike, bias: ArrayLike, epsilon: float =
     >>> layer_norm(np.array([1.0, 2.0, 3.0, 4.0]), 1.0, 0.0).round(6)
     array([-1.341635, -0.447212,  0.447212,  1.341635])
     """
+    for name, array in (("gain", gain), ("bias", bias)):
+        if not broadcasts(as_real(array, name).shape, x.shape):
+            raise ValueError(f"{name} must broadcast to x {x.shape}, got {np.shape(array)}")
+    epsilon = finite_number(epsilon, "epsilon", least=0)
     centred = x - x.mean(axis=-1, keepdims=True)
     variance = (centred * centred).mean(axis=-1, keepdims=True)
     return centred / np.sqrt(variance + x.dtype.type(epsilon)) * gain + bias
@@ -270,7 +380,7 @@ def layer_norm(x: np.ndarray, gain: ArrayLike, bias: ArrayLike, epsilon: float =
 
 def width_of(array: ArrayLike, name: str, axes: int = 1) -> int:
     """Return the size of the last axis, or say that there are too few axes or numbers."""
-    shape = np.shape(array)
+    shape = as_array(array, name).shape
     if len(shape) < axes or shape[-1] == 0:
         wanted = "(..., d)" if axes == 1 else "(..., n_k, d)"
         raise ValueError(f"{name} must have axes {wanted} with d >= 1, got {shape}")
@@ -279,7 +389,7 @@ def width_of(array: ArrayLike, name: str, axes: int = 1) -> int:
 
 def parameter(array: ArrayLike, shape: tuple[int, ...], name: str, dtype: np.dtype | None = None) -> np.ndarray:
     """Return a parameter in the type to compute in, or say that its shape does not fit."""
-    (array,), own = as_floats(array)
+    (array,), own = as_floats(**{name: array})
     if array.shape != shape:
         raise ValueError(f"{name} must have shape {shape}, got {array.shape}")
     return array.astype(dtype or own, copy=False)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from attn.functional import as_floats, broadcasts, parameter, sigmoid, softmax, whole_number, width_of
+from attn.functional import as_floats, broadcasts, parameter, sigmoid, softmax, whole_number, width_of, with_axes
 
 
 class Local(NamedTuple):
@@ -51,7 +51,8 @@ def local_m(scores: ArrayLike, centre: ArrayLike, half_width: int) -> Local:
     >>> local_m(np.zeros(7), centre=3, half_width=2).weights
     array([0. , 0.2, 0.2, 0.2, 0.2, 0.2, 0. ])
     """
-    (scores,), dtype = as_floats(scores)
+    (scores,), dtype = as_floats(scores=scores)
+    with_axes(scores, "scores", 1)
     distance = _distance(scores, centre)
     visible = np.abs(distance) <= whole_number("half_width", half_width)
     aligned = softmax(np.where(visible, scores, -np.inf)).astype(dtype, copy=False)
@@ -137,8 +138,8 @@ def predicted_centre(query: ArrayLike, n_k: int, *, w: ArrayLike, v: ArrayLike) 
     5.0
     """
     d_q = width_of(query, "query")
-    (query,), dtype = as_floats(query)
-    d_hidden = np.shape(v)[-1] if np.ndim(v) else 0
+    (query,), dtype = as_floats(query=query)
+    d_hidden = width_of(v, "v")
     w = parameter(w, (d_q, d_hidden), "w", query.dtype)
     v = parameter(v, (d_hidden,), "v", query.dtype)
     share = sigmoid(np.tanh(query @ w) @ v)
@@ -147,7 +148,7 @@ def predicted_centre(query: ArrayLike, n_k: int, *, w: ArrayLike, v: ArrayLike) 
 
 def _distance(scores, centre):
     """Return how far each key lies to the right of the centre, (..., n_k)."""
-    (centre,), _ = as_floats(centre)
+    (centre,), _ = as_floats(centre=centre)
     distance = np.arange(scores.shape[-1], dtype=scores.dtype) - centre[..., None].astype(scores.dtype, copy=False)
     if not broadcasts(distance.shape, scores.shape):
         raise ValueError(f"centre must fit the leading axes of the scores {scores.shape}, got {centre.shape}")

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from attn.analysis import Leak, leak_test
 from attn.dot_product import scaled_dot_product_attention
-from attn.functional import as_floats, softmax
+from attn.functional import as_floats, as_real, check_projections, softmax
 
 
 class RoutedAttention(NamedTuple):
@@ -272,7 +272,8 @@ def leak(
     >>> leak(ROUTES["no_mask"], x, identity, identity, identity, causal, token=2).largest > 0.1
     True
     """
-    (x, w_q, w_k, w_v), _ = as_floats(x, w_q, w_k, w_v)
+    (x, w_q, w_k, w_v), _ = as_floats(x=x, w_q=w_q, w_k=w_k, w_v=w_v)
+    check_projections(x, w_q=w_q, w_k=w_k, w_v=w_v)
 
     def context(tokens):
         value = tokens @ w_v
@@ -284,8 +285,8 @@ def leak(
 
 def _inputs(scores, value, visible):
     """Return scores and value as floats of one type, the mask in the shape of the scores, and the type to return."""
-    (scores, value), dtype = as_floats(scores, value)
-    visible = np.asarray(visible)
+    (scores, value), dtype = as_floats(scores=scores, value=value)
+    visible = as_real(visible, "visible")
     if visible.dtype != bool:
         raise ValueError(f"visible must be boolean (True may look), got {visible.dtype}")
     try:

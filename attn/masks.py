@@ -5,14 +5,14 @@ True means "may look". Every function returns a `Mask`, which goes as it is into
 """
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from attn.functional import as_floats, whole_number
+from attn.functional import MOST, as_array, as_floats, as_real, several, whole_number
 from attn.words import capital, small
 
 Window = int | tuple[int | None, int | None]  # keys to the left and right of a query's own position, None for no limit
@@ -138,7 +138,7 @@ def causal(n_q: int, n_k: int | None = None, *, query_offset: int | None = None)
     offset = first_position(query_offset, n_q, n_k)
     where = _standing(n_q, n_k, offset)
     seen = "the key at its own position and those before it" if where else "itself and the tokens before it"
-    return Mask(_distance(n_q, n_k, offset) <= 0, _sentence(f"{_each(n_q, n_k)}{where} sees {seen}"))
+    return Mask(distances(n_q, n_k, offset) <= 0, _sentence(f"{_each(n_q, n_k)}{where} sees {seen}"))
 
 
 def padding(lengths: ArrayLike, n_k: int) -> Mask:
@@ -171,7 +171,7 @@ def padding(lengths: ArrayLike, n_k: int) -> Mask:
     'Only the first 2 to 3 of 4 keys are seen.'
     """
     n_k = whole_number("n_k", n_k)
-    lengths = np.asarray(lengths)
+    lengths = as_real(lengths, "lengths")
     if lengths.size == 0 or lengths.dtype.kind not in "iu" or lengths.min() < 0 or lengths.max() > n_k:
         raise ValueError(f"lengths must be whole numbers from 0 to n_k = {n_k}, got {lengths.tolist()}")
     shortest, longest = lengths.min(), lengths.max()
@@ -224,7 +224,7 @@ def sliding_window(n_q: int, n_k: int, window: Window, *, query_offset: int | No
     n_q, n_k = _lengths(n_q, n_k)
     offset = first_position(query_offset, n_q, n_k)
     left, right = window_sides(window)
-    distance = _distance(n_q, n_k, offset)
+    distance = distances(n_q, n_k, offset)
     visible = np.ones((n_q, n_k), dtype=bool)
     if left is not None:
         visible &= distance >= -left
@@ -312,9 +312,9 @@ def blocks(sizes: Sequence[int] | None = None, *, ids: ArrayLike | None = None) 
     if (sizes is None) == (ids is None):
         raise ValueError("blocks takes either sizes or ids, got " + ("neither" if sizes is None else "both"))
     if sizes is not None:
-        sizes = [whole_number("a size of a block", size) for size in sizes]
+        sizes = [whole_number("sizes", size) for size in several("sizes", sizes)]
         ids = np.repeat(np.arange(len(sizes)), sizes)
-    ids = np.asarray(ids)
+    ids = as_real(ids, "ids")  # type: ignore[arg-type]
     if ids.ndim < 1 or ids.dtype.kind not in "iu":
         raise ValueError(f"ids must be whole numbers of shape (..., n), got {ids.dtype} of shape {ids.shape}")
     n, documents = ids.shape[-1], len(np.unique(ids))
@@ -359,12 +359,12 @@ def global_window(n: int, window: Window, global_tokens: int | Sequence[int]) ->
            [1, 0, 1, 1, 1],
            [1, 0, 0, 1, 1]])
     """
+    n = whole_number("n", n)
     near = sliding_window(n, n, window)
-    if np.ndim(global_tokens) == 0:
-        global_tokens = range(whole_number("global_tokens", global_tokens))
-    tokens = sorted({whole_number("a global token", token) for token in global_tokens})  # type: ignore[union-attr]
-    if tokens and tokens[-1] >= n:
-        raise ValueError(f"a global token must be below n = {n}, got {tokens[-1]}")
+    if not isinstance(global_tokens, Iterable) or getattr(global_tokens, "ndim", 1) == 0:
+        tokens = list(range(whole_number("global_tokens", global_tokens, most=n)))
+    else:  # the first that is too large ends it, however many are to come
+        tokens = sorted({whole_number("global_tokens", token, most=n - 1) for token in global_tokens})
     visible = near.visible.copy()
     visible[tokens, :] = True
     visible[:, tokens] = True
@@ -404,7 +404,7 @@ def strided(n: int, stride: int) -> Mask:
     array([1, 0, 0, 1, 1, 1, 1])
     """
     n, stride = whole_number("n", n), whole_number("stride", stride, least=1)
-    back = -_distance(n, n, 0)
+    back = -distances(n)
     visible = (back >= 0) & ((back <= stride) | (back % stride == 0))
     seen = f"itself, the {_count(stride, 'token')} before it, and every {_ordinal(stride)} token further back"
     return Mask(visible, _sentence(f"{_each(n, n)} sees {seen}"))
@@ -444,10 +444,10 @@ def top_k(scores: ArrayLike, k: int) -> Mask:
     array([[1, 0, 0],
            [1, 1, 0]])
     """
-    (scores,), _ = as_floats(scores)
+    (scores,), _ = as_floats(scores=scores)
     if scores.ndim < 2:
         raise ValueError(f"scores must have axes (..., n_q, n_k), got {scores.shape}")
-    k, (n_q, n_k) = whole_number("top_k", k, least=1), scores.shape[-2:]
+    k, (n_q, n_k) = whole_number("k", k, least=1), scores.shape[-2:]
     visible = ~np.isneginf(scores)
     if k < n_k:
         least = np.partition(scores, n_k - k, axis=-1)[..., n_k - k, None]  # (..., n_q, 1)
@@ -477,10 +477,7 @@ def painted(visible: ArrayLike) -> Mask:
     >>> painted([[1, 0], [1, 1]]).words
     'Painted by hand, 3 of 4 pairs of query and key are seen.'
     """
-    try:
-        cells = np.asarray(visible)
-    except ValueError:
-        raise ValueError("a painted mask must have rows of equal length, got ragged rows") from None
+    cells = as_array(visible, "a painted mask")
     if cells.dtype.kind not in "buif" or not np.isin(cells, (0, 1)).all():
         raise ValueError(f"a painted mask must hold only 0 and 1, or false and true, got {cells.dtype}")
     cells = cells.astype(bool)
@@ -510,6 +507,9 @@ def combine(*masks: Mask) -> Mask:
     """
     if not masks:
         raise ValueError("combine must be given at least one mask, got none")
+    for mask in masks:
+        if not isinstance(mask, Mask):
+            raise ValueError(f"masks must each be a Mask, got {mask!r:.80}")
     return reduce(operator.and_, masks)
 
 
@@ -524,9 +524,29 @@ def _joined(join, a, b, words):
     return Mask(visible, _sentence(words.format(_clause(a.words), _clause(b.words))))
 
 
-def _distance(n_q, n_k, offset):
-    """Return how far each key lies to the right of each query, (n_q, n_k)."""
-    return np.arange(n_k) - (np.arange(n_q)[:, None] + offset)
+def distances(n_q: int, n_k: int | None = None, query_offset: int | None = None) -> np.ndarray:
+    """Return how far each key lies to the right of each query.
+
+    Parameters
+    ----------
+    n_q
+    n_k
+        By default `n_q`.
+    query_offset
+        As in `causal`.
+
+    Returns
+    -------
+    integers, shape (n_q, n_k)
+
+    Examples
+    --------
+    >>> distances(2, 3)
+    array([[-1,  0,  1],
+           [-2, -1,  0]])
+    """
+    n_q, n_k = _lengths(n_q, n_k)
+    return np.arange(n_k) - (np.arange(n_q)[:, None] + first_position(query_offset, n_q, n_k))
 
 
 def _lengths(n_q, n_k):
@@ -539,10 +559,7 @@ def first_position(query_offset: int | None, n_q: int, n_k: int) -> int:
     """Return the position of the first query among the keys."""
     if query_offset is None:
         return n_k - n_q
-    try:
-        return operator.index(query_offset)
-    except TypeError:
-        raise ValueError(f"query_offset must be a whole number, got {query_offset!r}") from None
+    return whole_number("query_offset", query_offset, least=-MOST)
 
 
 def window_sides(window: Window | None) -> tuple[int | None, int | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations  # so that no signature loads numpy.random
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -172,7 +173,7 @@ def draw_parameters(
     given: dict[str, int | None] = {"d_model": d_model, "num_heads": num_heads, "num_kv_heads": num_kv_heads}
     given |= {"d_k": d_k, "d_v": d_v, "d_memory": d_memory, "d_value_memory": d_value_memory}
     for name, number in given.items():
-        if number is not None:
+        if number is not None or name in ("d_model", "num_heads"):
             whole_number(name, number, 1)
     if (d_k is None or d_v is None) and d_model % num_heads:
         raise ValueError(f"d_model must be a multiple of num_heads, got {d_model} and {num_heads}")
@@ -217,8 +218,8 @@ def split_heads(x: ArrayLike, num_heads: int) -> np.ndarray:
     >>> split_heads(np.zeros((6, 12)), 4).shape
     (4, 6, 3)
     """
-    x = np.asarray(x)
-    if x.ndim < 2 or num_heads < 1 or x.shape[-1] % num_heads:
+    x = as_real(x, "x")
+    if x.ndim < 2 or whole_number("num_heads", num_heads) < 1 or x.shape[-1] % num_heads:
         raise ValueError(
             f"x must have axes (..., n, width) with a width that is a multiple of num_heads, "
             f"got {x.shape} and num_heads {num_heads}"
@@ -248,7 +249,7 @@ def merge_heads(x: ArrayLike) -> np.ndarray:
     >>> merge_heads(np.zeros((4, 6, 3))).shape
     (6, 12)
     """
-    x = np.asarray(x)
+    x = as_real(x, "x")
     if x.ndim < 3:
         raise ValueError(f"x must have axes (..., num_heads, n, d), got {x.shape}")
     x = x.swapaxes(-2, -3)  # (..., n, num_heads, d)
@@ -381,7 +382,7 @@ def head_outputs(context: ArrayLike, w_o: ArrayLike) -> np.ndarray:
     >>> head_outputs(np.ones((4, 6, 3)), np.ones((12, 5))).shape
     (4, 6, 5)
     """
-    (context, w_o), dtype = as_floats(context, w_o)
+    (context, w_o), dtype = as_floats(context=context, w_o=w_o)
     if context.ndim < 3:
         raise ValueError(f"context must have axes (..., num_heads, n_q, d_v), got {context.shape}")
     num_heads, d_v = context.shape[-3], context.shape[-1]
@@ -404,8 +405,7 @@ def one_head(parameters: MultiHeadParameters, head: int) -> MultiHeadParameters:
     ValueError
         If there is no such head.
     """
-    if not 0 <= head < parameters.num_heads:
-        raise ValueError(f"head must be among 0 to {parameters.num_heads - 1}, got {head}")
+    head = whole_number("head", head, most=parameters.num_heads - 1)
     group = parameters.num_heads // parameters.num_kv_heads
     columns = {
         "q": slice(head * parameters.d_k, (head + 1) * parameters.d_k),
@@ -424,7 +424,7 @@ def one_head(parameters: MultiHeadParameters, head: int) -> MultiHeadParameters:
 
 def _project(x, w, b, name):
     """Return ``x @ w + b``, in the number types of `as_floats`."""
-    (x, w, b), dtype = as_floats(x, w, np.zeros(1, w.dtype) if b is None else b)
+    (x, w, b), dtype = as_floats(**{name: x}, w=w, b=np.zeros(1, w.dtype) if b is None else b)
     if x.ndim < 2 or x.shape[-1] != w.shape[0]:
         raise ValueError(f"{name} must have {w.shape[0]} columns to be projected by {w.shape}, got {x.shape}")
     return (x @ w + b).astype(dtype, copy=False)
@@ -456,5 +456,13 @@ def _check(p):
 
 
 def divisors(number: int) -> list[int]:
-    """Return the numbers of key/value heads that `number` query heads can share."""
-    return [d for d in range(1, number + 1) if number % d == 0]
+    """Return the numbers of key/value heads that `number` query heads can share.
+
+    Examples
+    --------
+    >>> divisors(12)
+    [1, 2, 3, 4, 6, 12]
+    """
+    number = whole_number("number", number, 1)
+    small = [d for d in range(1, math.isqrt(number) + 1) if number % d == 0]
+    return sorted({*small, *(number // d for d in small)})

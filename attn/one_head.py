@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from attn.dot_product import scaled_dot_product_attention
-from attn.functional import as_floats
+from attn.functional import as_floats, as_real, broadcasts, check_projections, finite_number
 from attn.positions import Turn, turned
 
 
@@ -96,21 +96,19 @@ def walk(
     >>> steps.weights[1].round(4)
     array([0.0386, 0.687 , 0.0204, 0.084 , 0.147 , 0.0229], dtype=float32)
     """
-    for name, number in (("divisor", divisor), ("temperature", temperature)):
-        if number is not None and not (number > 0 and math.isfinite(number)):
-            raise ValueError(f"{name} must be a positive number, got {number}")
-    (x, w_q, w_k, w_v), _ = as_floats(x, w_q, w_k, w_v)
-    if x.ndim != 2 or any(w.ndim != 2 or w.shape[0] != x.shape[1] for w in (w_q, w_k, w_v)):
-        raise ValueError(
-            f"x must be (n, d_model) and w_q, w_k, w_v must have d_model rows, "
-            f"got {x.shape}, {w_q.shape}, {w_k.shape}, {w_v.shape}"
-        )
-    added = np.zeros_like(x) if added is None else np.asarray(added, dtype=x.dtype)
+    temperature = finite_number(temperature, "temperature", above=0)
+    (x, w_q, w_k, w_v), _ = as_floats(x=x, w_q=w_q, w_k=w_k, w_v=w_v)
+    check_projections(x, w_q=w_q, w_k=w_k, w_v=w_v)
+    added = np.zeros_like(x) if added is None else _fitting("added", added, x.shape).astype(x.dtype, copy=False)
+    b_q, b_k, b_v = (
+        _fitting(name, b, (len(x), w.shape[1])).astype(x.dtype, copy=False)
+        for name, b, w in (("b_q", b_q, w_q), ("b_k", b_k, w_k), ("b_v", b_v, w_v))
+    )
     inputs = x + added  # (n, d_model)
     unrotated_query, unrotated_key, value = inputs @ w_q + b_q, inputs @ w_k + b_k, inputs @ w_v + b_v
     query, key = turned(unrotated_query, unrotated_key, rotate)
-    divisor = math.sqrt(query.shape[-1]) if divisor is None else float(divisor)
-    bias = np.zeros(()) if bias is None else np.asarray(bias(query) if callable(bias) else bias)
+    divisor = math.sqrt(query.shape[-1]) if divisor is None else finite_number(divisor, "divisor", above=0)
+    bias = as_real(0.0 if bias is None else bias(query) if callable(bias) else bias, "bias")
 
     attention = scaled_dot_product_attention(
         query, key, value, mask, bias=bias / temperature, scale=1 / (divisor * temperature)
@@ -135,3 +133,11 @@ def walk(
         weights=attention.weights,
         context=attention.context,
     )
+
+
+def _fitting(name, array, shape):
+    """Return an array that is added to another of this shape."""
+    array = as_real(array, name)
+    if not broadcasts(array.shape, shape):
+        raise ValueError(f"{name} must broadcast to {shape}, got {array.shape}")
+    return array

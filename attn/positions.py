@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from attn.functional import as_floats, broadcasts, finite_number, whole_number
+from attn.masks import distances
 
 Turn = Callable[[np.ndarray], np.ndarray]  # turns queries or keys (..., n, d_k), as `rotate` does
 
@@ -41,7 +42,7 @@ def sinusoidal(
     Raises
     ------
     ValueError
-        If `n` is negative or `d_model` below 1.
+        If `n` is negative, `d_model` below 1, or `base` not positive.
 
     Notes
     -----
@@ -104,7 +105,7 @@ def wavelengths(d: int, *, base: float = 10000, endpoint: bool = False) -> np.nd
     60611.5
     """
     whole_number("d", d, 1)
-    return 2 * math.pi * float(base) ** _exponents(d, endpoint)
+    return 2 * math.pi * finite_number(base, "base", above=0) ** _exponents(d, endpoint)
 
 
 def offset_matrix(
@@ -146,7 +147,9 @@ def offset_matrix(
     True
     """
     _even("d_model", d_model)
-    turn = offset * 2 * math.pi / wavelengths(d_model, base=base, endpoint=endpoint)  # (d_model / 2,)
+    turn = (
+        finite_number(offset, "offset") * 2 * math.pi / wavelengths(d_model, base=base, endpoint=endpoint)
+    )  # (d_model / 2,)
     sine, cosine = (np.arange(d_model)[place] for place in _places(d_model, halves))
     matrix = np.zeros((d_model, d_model))
     matrix[sine, sine] = matrix[cosine, cosine] = np.cos(turn)
@@ -175,7 +178,7 @@ def learned(rng: np.random.Generator, n: int, d_model: int) -> np.ndarray:
     >>> learned(np.random.default_rng(0), 5, 3).shape
     (5, 3)
     """
-    return rng.normal(0, 0.02, (n, d_model))
+    return rng.normal(0, 0.02, (whole_number("n", n), whole_number("d_model", d_model, 1)))
 
 
 def rotary(n: int, d_k: int, *, base: float = 10000) -> np.ndarray:
@@ -280,8 +283,7 @@ def yarn(
     whole_number("trained", trained, 1)
     for name, number in (("fast", fast), ("slow", slow)):
         finite_number(number, name, above=0)
-    if finite_number(base, "base") <= 1:
-        raise ValueError(f"base must be above 1, got {base}")
+    base = finite_number(base, "base", above=1)
     turns = [d_k * math.log(trained / (number * 2 * math.pi)) / (2 * math.log(base)) for number in (fast, slow)]
     first, last = (math.floor(turns[0]), math.ceil(turns[1])) if truncate else turns
     first, last = max(first, 0), min(last, d_k - 1)
@@ -337,7 +339,7 @@ def xpos_factors(n: int, d_k: int, *, gamma: float = 0.4, scale_base: float = 51
     d_k
         Even.
     gamma
-        Not negative; the larger, the slower far keys fade.
+        Above 0; the larger, the slower far keys fade.
     scale_base
         Positions after which a pair has faded by its own :math:`\zeta_i`.
 
@@ -370,8 +372,7 @@ def xpos_factors(n: int, d_k: int, *, gamma: float = 0.4, scale_base: float = 51
            [ 0.286,  0.643]])
     """
     _even("d_k", d_k)
-    if finite_number(gamma, "gamma") < 0:
-        raise ValueError(f"gamma must not be negative, got {gamma}")
+    n, gamma = whole_number("n", n), finite_number(gamma, "gamma", above=0)
     zeta = (np.arange(0, d_k, 2) / d_k + gamma) / (1 + gamma)  # (d_k / 2,)
     from_the_middle = np.arange(n) - math.ceil(n / 2)
     return zeta ** (from_the_middle[:, None] / finite_number(scale_base, "scale_base", above=0))
@@ -428,13 +429,13 @@ def rotate(x: ArrayLike, angles: ArrayLike, *, interleaved: bool = False, factor
     array([[1., 0.],
            [0., 1.]])
     """
-    (x,), dtype = as_floats(x)
-    angles = np.asarray(angles)
+    (x,), dtype = as_floats(x=x)
+    (angles,), _ = as_floats(angles=angles)
     if x.ndim < 2 or angles.ndim != 2 or x.shape[-2] != len(angles) or x.shape[-1] < 2 * angles.shape[1]:
         raise ValueError(
             f"x must have a row per row of angles and two numbers per angle, got x {x.shape} and angles {angles.shape}"
         )
-    (factor,), _ = as_floats(factor)
+    (factor,), _ = as_floats(factor=factor)
     if not broadcasts(factor.shape, angles.shape):
         raise ValueError(f"factor must broadcast to the angles {angles.shape}, got {factor.shape}")
     width = 2 * angles.shape[1]
@@ -506,7 +507,7 @@ def alibi_bias(num_heads: int, n_q: int, n_k: int | None = None, *, query_offset
            [-0.5, -0. , -0.5],
            [-1. , -0.5, -0. ]])
     """
-    distance = np.abs(_distance(n_q, n_k, query_offset))  # (n_q, n_k)
+    distance = np.abs(distances(n_q, n_k, query_offset))  # (n_q, n_k)
     return -alibi_slopes(num_heads)[:, None, None] * distance  # (num_heads, n_q, n_k)
 
 
@@ -558,6 +559,7 @@ def relative_buckets(
     >>> relative_buckets(1, 7, num_buckets=8, max_distance=16, bidirectional=False)
     array([[5, 4, 4, 3, 2, 1, 0]])
     """
+    whole_number("num_buckets", num_buckets), whole_number("max_distance", max_distance)
     directions = 2 if bidirectional else 1
     per_direction = num_buckets // directions
     exact = per_direction // 2
@@ -566,7 +568,7 @@ def relative_buckets(
             f"num_buckets must be at least {2 * directions} and max_distance above {exact}, "
             f"got {num_buckets} and {max_distance}"
         )
-    to_the_right = _distance(n_q, n_k, query_offset)
+    to_the_right = distances(n_q, n_k, query_offset)
     away = np.abs(to_the_right) if bidirectional else np.maximum(-to_the_right, 0)
     # float32, as the published code computes it, so that distances on an edge fall on the same side
     ratio = np.log(np.maximum(away, exact).astype(np.float32) / exact) / math.log(max_distance / exact)
@@ -608,7 +610,7 @@ def relative_bias(
     >>> relative_bias(np.zeros((32, 8)), 3, 5).shape
     (8, 3, 5)
     """
-    (table,), dtype = as_floats(table)
+    (table,), dtype = as_floats(table=table)
     if table.ndim != 2:
         raise ValueError(f"table must have two axes (num_buckets, num_heads), got {table.shape}")
     buckets = relative_buckets(
@@ -675,7 +677,7 @@ def shaw_bias(
            [-1.,  0.,  3.],
            [-2., -2.,  0.]])
     """
-    (query, table), dtype = as_floats(query, table)
+    (query, table), dtype = as_floats(query=query, table=table)
     if query.ndim < 2:
         raise ValueError(f"query must have at least two axes (n_q, d_k), got {query.shape}")
     row = _shaw_rows(table, query.shape[-2], n_k, query.shape[-1], left, query_offset)
@@ -720,7 +722,7 @@ def shaw_context(
     array([[2.],
            [0.]])
     """
-    (weights, table), dtype = as_floats(weights, table)
+    (weights, table), dtype = as_floats(weights=weights, table=table)
     if weights.ndim < 2 or table.ndim != 2:
         raise ValueError(
             f"weights must have axes (..., n_q, n_k) and table (rows, d_v), got {weights.shape} and {table.shape}"
@@ -739,14 +741,13 @@ def _shaw_rows(table, n_q, n_k, width, left, query_offset):
     left = len(table) // 2 if left is None else whole_number("left", left)
     if left >= len(table):
         raise ValueError(f"left must be below the {len(table)} rows of the table, got {left}")
-    return np.clip(_distance(n_q, n_k, query_offset) + left, 0, len(table) - 1)
+    return np.clip(distances(n_q, n_k, query_offset) + left, 0, len(table) - 1)
 
 
 def _angles(n, d, base, endpoint=False):
     """Return position times the speed of each pair, (n, pairs)."""
-    if n < 0:
-        raise ValueError(f"n must be at least 0, got {n}")
-    return np.arange(n)[:, None] * float(base) ** -_exponents(d, endpoint)
+    base = finite_number(base, "base", above=0)
+    return np.arange(whole_number("n", n))[:, None] * base ** -_exponents(d, endpoint)
 
 
 def _exponents(d, endpoint):
@@ -762,19 +763,10 @@ def _places(d, halves):
 
 def _even(name, width):
     """Refuse a width that cannot be turned in pairs."""
-    if width < 2 or width % 2:
+    if whole_number(name, width) < 2 or width % 2:
         raise ValueError(f"{name} must be even to be turned in pairs, got {width}")
 
 
 def _stretch(stretch):
     """Return `stretch` as a float of at least 1."""
-    if finite_number(stretch, "stretch") < 1:
-        raise ValueError(f"stretch must be at least 1, got {stretch}")
-    return float(stretch)
-
-
-def _distance(n_q, n_k, query_offset):
-    """Return how far each key lies to the right of each query, (n_q, n_k)."""
-    n_k = n_q if n_k is None else n_k
-    offset = n_k - n_q if query_offset is None else query_offset
-    return np.arange(n_k) - np.arange(n_q)[:, None] - offset
+    return finite_number(stretch, "stretch", least=1)

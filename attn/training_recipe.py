@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from attn.functional import as_floats, as_real, whole_number
+from attn.functional import as_floats, as_real, finite_number, whole_number
 
 
 class Lesson(NamedTuple):
@@ -86,9 +86,8 @@ def dropout(x: ArrayLike, p: float, rng: np.random.Generator | None) -> np.ndarr
     >>> sorted({float(kept) for kept in dropout(np.ones(100), 0.5, np.random.default_rng(0))})
     [0.0, 2.0]
     """
-    (x,), dtype = as_floats(x)
-    if not 0 <= p < 1:
-        raise ValueError(f"p must be a chance of at least 0 and below 1, got {p!r}")
+    (x,), dtype = as_floats(x=x)
+    p = finite_number(p, "p", least=0, below=1)
     if p == 0:
         return x.astype(dtype, copy=False)
     if not isinstance(rng, np.random.Generator):
@@ -131,7 +130,7 @@ def learning_rate(step: ArrayLike, d_model: int = 512, warmup: int = 4000) -> np
     array([1.74693, 6.98771, 1.39754])
     """
     d_model, warmup = whole_number("d_model", d_model, 1), whole_number("warmup", warmup, 1)
-    (step,), _ = as_floats(step)
+    (step,), _ = as_floats(step=step)
     if not (step >= 1).all():
         raise ValueError(f"step must be counted from 1, got {step.min()}")
     return d_model**-0.5 * np.minimum(step**-0.5, step * warmup**-1.5)
@@ -173,11 +172,10 @@ def smoothed_targets(target: ArrayLike, num_classes: int, epsilon: float = 0.1) 
     >>> smoothed_targets(0, 5).round(3)
     array([0.92, 0.02, 0.02, 0.02, 0.02])
     """
-    num_classes, target = whole_number("num_classes", num_classes, 1), as_real(target)
+    num_classes, target = whole_number("num_classes", num_classes, 1), as_real(target, "target")
     if target.dtype.kind not in "iu" or ((target < 0) | (target >= num_classes)).any():
-        raise ValueError(f"target must hold classes from 0 to {num_classes - 1}, got {target}")
-    if not 0 <= epsilon <= 1:
-        raise ValueError(f"epsilon must be a share from 0 to 1, got {epsilon!r}")
+        raise ValueError(f"target must hold classes from 0 to {num_classes - 1}, got {target.tolist()!r:.80}")
+    epsilon = finite_number(epsilon, "epsilon", least=0, most=1)
     return (1 - epsilon) * np.eye(num_classes)[target] + epsilon / num_classes
 
 
@@ -195,6 +193,11 @@ def cross_entropy(targets: ArrayLike, probabilities: ArrayLike) -> np.ndarray:
         Infinite where something with a target above 0 is held impossible. Least where both are the same,
         and then the entropy of the targets.
 
+    Raises
+    ------
+    ValueError
+        If the two do not fit together.
+
     Notes
     -----
     :math:`-\sum_k t_k \log p_k`, where :math:`0 \log 0 = 0`.
@@ -205,10 +208,15 @@ def cross_entropy(targets: ArrayLike, probabilities: ArrayLike) -> np.ndarray:
     >>> cross_entropy(smoothed, smoothed).round(6), cross_entropy([1, 0], [0.5, 0.5]).round(6)
     (np.float64(0.389673), np.float64(0.693147))
     """
-    (targets, probabilities), _ = as_floats(targets, probabilities)
+    (targets, probabilities), _ = as_floats(targets=targets, probabilities=probabilities)
     with np.errstate(divide="ignore"):
         surprise = -np.log(probabilities)
-    targets, surprise = np.broadcast_arrays(targets, surprise)
+    try:
+        targets, surprise = np.broadcast_arrays(targets, surprise)
+    except ValueError:
+        raise ValueError(
+            f"targets and probabilities must broadcast together, got {targets.shape} and {surprise.shape}"
+        ) from None
     return np.multiply(targets, surprise, out=np.zeros(targets.shape), where=targets != 0).sum(axis=-1)
 
 

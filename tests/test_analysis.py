@@ -167,7 +167,7 @@ def test_the_input_is_left_alone():
         (lambda: analysis.products(1, 2), "the row and the column must be of one length, got () and ()"),
         (
             lambda: analysis.leak_test(lambda x: x, np.ones((3, 2)), np.ones((3, 3), bool), 3),
-            "token must be a position from 0 to 2, got 3",
+            "token must be a whole number from 0 to 2, got 3",
         ),
         (
             lambda: analysis.leak_test(lambda x: x, np.ones(3), np.ones((3, 3), bool), 0),
@@ -175,7 +175,7 @@ def test_the_input_is_left_alone():
         ),
         (
             lambda: analysis.leak_test(lambda x: x, np.ones((3, 2)), np.ones((3, 3), bool), 0, [1, 2, 3]),
-            "replacement must be one token of shape (2,), got (3,)",
+            "replacement must have shape (2,), got (3,)",
         ),
         (
             lambda: analysis.leak_test(lambda x: x, np.ones((3, 2)), np.ones((2, 3), bool), 0),

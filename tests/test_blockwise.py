@@ -232,6 +232,22 @@ def test_no_size_of_values_and_scores_loses_digits(size, shift):
     np.testing.assert_allclose(context, in_one_piece(query, key, value, scale=1), rtol=1e-5)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("options", [{}, {"causal": True}, {"sinks": 0.0}, {"window": 40}])
+def test_values_whose_sum_would_overflow_have_a_finite_mean(dtype, options):
+    limit = np.finfo(dtype).max
+    n = 300
+    query, key = (draw(n, D_K).astype(dtype) for _ in range(2))
+    value = (draw(n, D_V) * (limit / 8)).astype(dtype)
+    value[0] = 1  # beside large ones: a query that sees it alone reads it as it is
+    context = blockwise.attention(query, key, value, **options)
+    expected = in_one_piece(query, key, value.astype(np.longdouble) / limit, **options) * limit
+    assert np.isfinite(context).all()
+    np.testing.assert_allclose(context / limit, (expected / limit).astype(float), rtol=1e-4, atol=1e-6)
+    if options == {"causal": True}:
+        np.testing.assert_array_equal(context[0], value[0])
+
+
 def test_infinite_scores_share_the_weight():
     with np.errstate(over="ignore"):
         inputs = (
@@ -287,7 +303,8 @@ def test_bad_input_is_refused_with_the_same_words(inputs, options, message):
     [
         ({"tile": (0, 3)}, "tile must be a whole number of at least 1, got 0"),
         ({"tile": (3, 1.5)}, "tile must be a whole number of at least 1, got 1.5"),
-        ({"threads": 0}, "threads must be a whole number of at least 1, got 0"),
+        ({"tile": 5}, "tile must be a pair \\(queries, keys\\), got 5"),
+        ({"threads": 0}, "threads must be a whole number from 1 to 1024, got 0"),
     ],
 )
 def test_bad_tiles_and_threads_are_refused(options, message):

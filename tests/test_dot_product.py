@@ -542,14 +542,14 @@ BAD = [
     (
         (A((3, 4)), A((7, 4)), A((7, 2))),
         {"mask": [[True], [True, False]]},
-        "an array must have rows of equal length, got ragged rows",
+        "mask must have rows of equal length, got ragged rows",
     ),
     (
         (A((3, 4)), A((7, 4)), A((7, 2))),
         {"bias": A((2, 3, 7))},
         "bias must broadcast to the scores (3, 7), got (2, 3, 7)",
     ),
-    ((A((3, 4)), A((7, 4)), A((7, 2))), {"bias": "x"}, "an array must hold real numbers, got <U1"),
+    ((A((3, 4)), A((7, 4)), A((7, 2))), {"bias": "x"}, "bias must hold real numbers, got <U1"),
     (
         (A((2, 3, 4)), A((2, 7, 4)), A((2, 7, 2))),
         {"sinks": A(2)},
@@ -571,8 +571,8 @@ BAD = [
         {"causal": True, "query_offset": 1.5},
         "query_offset must be a whole number, got 1.5",
     ),
-    (([[1, 2], [3]], A((7, 2)), A((7, 2))), {}, "an array must have rows of equal length, got ragged rows"),
-    ((A((3, 4)) * 1j, A((7, 4)), A((7, 2))), {}, "an array must hold real numbers, got complex128"),
+    (([[1, 2], [3]], A((7, 2)), A((7, 2))), {}, "query must have rows of equal length, got ragged rows"),
+    ((A((3, 4)) * 1j, A((7, 4)), A((7, 2))), {}, "query must hold real numbers, got complex128"),
 ]
 
 

@@ -99,7 +99,7 @@ def test_number_types_are_kept(dtype):
     [
         (
             lambda: image_attention.image_attention(EYE, np.eye(3), EYE, EYE),
-            "x must be (n, d) for matrices of d rows, got (2, 2) for (3, 3), (2, 2) and (2, 2)",
+            "x must be (n, d_model) and w_f, w_g, w_h must have d_model rows, got (2, 2), (3, 3), (2, 2), (2, 2)",
         ),
         (
             lambda: image_attention.image_attention(EYE, EYE, EYE, np.ones((2, 3))),

@@ -512,7 +512,7 @@ BAD_CALLS = [
         lambda p: multi_head_attention(A((2, 5, 6)), p, mask=A((2, 5, 5), bool)),
         "mask must have 2 axes or the 4 of the scores (2, 2, 5, 5), got (2, 5, 5)",
     ),
-    (lambda p: multi_head_attention([["a"] * 6], p), "an array must hold real numbers, got <U1"),
+    (lambda p: multi_head_attention([["a"] * 6], p), "x must hold real numbers, got <U1"),
     (
         lambda p: draw_parameters(rng(), 10, 4),
         "d_model must be a multiple of num_heads, got 10 and 4",
@@ -565,8 +565,8 @@ BAD_CALLS = [
         lambda p: split_heads(A((5, 4)), 0),
         "x must have axes (..., n, width) with a width that is a multiple of num_heads, got (5, 4) and num_heads 0",
     ),
-    (lambda p: one_head(p, 2), "head must be among 0 to 1, got 2"),
-    (lambda p: one_head(p, -1), "head must be among 0 to 1, got -1"),
+    (lambda p: one_head(p, 2), "head must be a whole number from 0 to 1, got 2"),
+    (lambda p: one_head(p, -1), "head must be a whole number from 0 to 1, got -1"),
     (lambda p: merge_heads(A((5, 7))), "x must have axes (..., num_heads, n, d), got (5, 7)"),
     (
         lambda p: head_outputs(A((5, 7)), A((7, 3))),

@@ -103,7 +103,7 @@ def test_number_types_are_kept(dtype):
         ),
         (lambda: snail.causal_convolution(EYE, EYE, EYE, 0), "dilation must be a whole number of at least 1, got 0"),
         (lambda: snail.dilations(0), "n must be a whole number of at least 1, got 0"),
-        (lambda: snail.temporal_block(EYE, [], (1,)), "there must be one dilation per block, got 1 for 0 blocks"),
+        (lambda: snail.temporal_block(EYE, [], (1,)), "dilated must be one dilation per block, got 1 for 0 blocks"),
     ],
 )
 def test_errors(call, message):

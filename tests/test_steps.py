@@ -115,7 +115,7 @@ def test_the_worked_example():
 @pytest.mark.parametrize("name", ["divisor", "temperature"])
 @pytest.mark.parametrize("number", [0, -1, np.nan, np.inf])
 def test_bad_numbers(name, number):
-    message = f"{name} must be a positive number, got {number}"
+    message = f"{name} must be positive and finite, got {number!r}"
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         walk(*weights(), **{name: number})
 

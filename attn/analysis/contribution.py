@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from attn.analysis.word_level import word_groups
-from attn.functional import as_floats
+from attn.functional import as_floats, finite_number
 
 
 def value_weighted(
@@ -51,7 +51,7 @@ def value_weighted(
     >>> value_weighted([[0.9, 0.1]], [[0.3, 0.4], [6, 8]], np.eye(2)).round(2)  # the lesser weight adds more
     array([[0.45, 1.  ]])
     """
-    (weights, value, w_o), dtype = as_floats(weights, value, w_o)
+    (weights, value, w_o), dtype = as_floats(weights=weights, value=value, w_o=w_o)
     if weights.ndim < 2 or value.ndim != weights.ndim or value.shape[-2] != weights.shape[-1]:
         raise ValueError(
             "weights (..., num_heads, n_q, n_k) and value (..., num_kv_heads, n_k, d_v) must share n_k "
@@ -109,8 +109,7 @@ def rollout(weights_per_layer: Iterable[ArrayLike], *, residual: float = 0.5) ->
     array([[1.  , 0.  ],
            [0.75, 0.25]])
     """
-    if not 0 <= residual <= 1:
-        raise ValueError(f"residual must be from 0 to 1, got {residual}")
+    residual = finite_number(residual, "residual", least=0, most=1)
     reached = None
     for weights in weights_per_layer:
         mixed, dtype = _mixed(weights, residual)
@@ -146,7 +145,7 @@ def mean_over(weights: ArrayLike, heads: int | Sequence[int] | None = None) -> n
     >>> mean_over([[[1.0, 0.0]], [[0.0, 1.0]], [[0.5, 0.5]]], heads=[0, 2])
     array([[0.75, 0.25]])
     """
-    (weights,), dtype = as_floats(weights)
+    (weights,), dtype = as_floats(weights=weights)
     if weights.ndim < 3:
         raise ValueError(f"weights must have axes (..., num_heads, n_q, n_k), got {weights.shape}")
     num_heads = weights.shape[-3]
@@ -181,7 +180,7 @@ def _projected(value, w_o, num_heads):
 
 def _mixed(weights, residual):
     """Return one layer averaged over heads, with the residual, and the type to return."""
-    (weights,), dtype = as_floats(weights)
+    (weights,), dtype = as_floats(weights=weights)
     if weights.ndim not in (2, 3) or weights.shape[-1] != weights.shape[-2]:
         raise ValueError(f"a layer must be (n, n) or (num_heads, n, n), got {weights.shape}")
     weights = mean_over(weights) if weights.ndim == 3 else weights

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from attn.analysis.head_table import METRICS
+from attn.functional import whole_number
 
 STANDS_OUT = 0.4  # the score from which a pattern gives a head its name
 MOST = 0.5  # that for resting on the first or special tokens, as most heads do part of the time
@@ -60,7 +61,7 @@ def kind_of_head(metrics: Mapping[str, float], n_tokens: int | None = None) -> K
     >>> kind_of_head({"previous_token": 0.2, "special_tokens": 0.4}).sentence
     'No pattern stands out: the largest share of its weight, 0.40, lies on special tokens.'
     """
-    if n_tokens is not None and n_tokens < SHORTEST:
+    if n_tokens is not None and whole_number("n_tokens", n_tokens) < SHORTEST:
         return Kind(_UNNAMED, f"A text of {n_tokens} tokens is too short to tell a pattern from chance.")
     scores = {key: _number(key, metrics.get(key, np.nan)) for key in METRICS}
     found = _standing_out(scores)

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from attn import analysis
-from attn.functional import as_floats, broadcasts
+from attn.functional import as_array, as_floats, as_real, broadcasts, whole_number
+from attn.masks import first_position
 
 
 def entropy(weights: ArrayLike) -> np.ndarray:
@@ -462,7 +463,7 @@ def positional(weights: ArrayLike, mask: ArrayLike | None = None) -> np.ndarray:
 
 def _weights(weights: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.dtype]:
     """Return the weights with NaN rows emptied, which rows have weight, and the type to return."""
-    (weights,), dtype = as_floats(weights)
+    (weights,), dtype = as_floats(weights=weights)
     if weights.ndim < 2 or 0 in weights.shape[-2:]:
         raise ValueError(f"weights must have axes (..., n_q, n_k), neither of them empty, got {weights.shape}")
     total = weights.sum(axis=-1)  # NaN where any weight of the row is, and one pass instead of two
@@ -481,7 +482,7 @@ def _mean(values, rows, dtype, fewest=1):
 
 def _positions(n_q, n_k, query_offset):
     """Return where among the keys each query stands."""
-    return np.arange(n_q) + (n_k - n_q if query_offset is None else query_offset)
+    return np.arange(n_q) + first_position(query_offset, n_q, n_k)
 
 
 def _neighbour(weights, step, query_offset):
@@ -498,6 +499,7 @@ def _on_pairs(weights, tokens, special, query_offset, fewest, after):
     weights, rows, dtype = _weights(weights)
     n_q, n_k = weights.shape[-2:]
     special = np.zeros(n_k, dtype=bool) if special is None else _flags(special, n_k)
+    fewest = whole_number("fewest", fewest)
     pairs = _pairs(_names(tokens, n_k), special, _positions(n_q, n_k, query_offset), after)
     shares = np.einsum("...ij,ij->...i", weights, pairs.astype(weights.dtype))
     return _mean(shares, rows & pairs.any(axis=-1), dtype, fewest)
@@ -516,7 +518,7 @@ def _pairs(tokens, special, positions, after):
 
 def _names(tokens, n_k):
     """Return one id or word per key."""
-    tokens = np.asarray(tokens)
+    tokens = as_array(tokens, "tokens")
     if tokens.shape != (n_k,) or tokens.dtype.kind not in "iuU":
         raise ValueError(f"tokens must be {n_k} ids or words, one per key, got {tokens.dtype} of {tokens.shape}")
     return tokens
@@ -524,7 +526,7 @@ def _names(tokens, n_k):
 
 def _flags(special, n_k):
     """Return one flag per key."""
-    special = np.asarray(special)
+    special = as_real(special, "special")
     if special.shape != (n_k,) or special.dtype != bool:
         raise ValueError(f"special must be {n_k} booleans, one per key, got {special.dtype} of {special.shape}")
     return special
@@ -545,7 +547,7 @@ def _in_sight(weights, mask):
 
 def _fitted(mask, shape):
     """Return a mask that broadcasts to `shape`."""
-    mask = np.asarray(mask)
+    mask = as_real(mask, "mask")
     if not broadcasts(mask.shape, shape) or mask.dtype != bool:
         raise ValueError(f"mask must be boolean and broadcast to {shape}, got {mask.dtype} of shape {mask.shape}")
     return mask

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from attn.analysis import head_metrics
+from attn.functional import as_array
 
 FEWEST = 3  # queries that must have somewhere to look before a repetition counts as a pattern
 
@@ -233,7 +234,7 @@ def _strings(words, weights):
     """Return one string per key, or None where they are not known."""
     if words is None:
         return None
-    n_k = (0, *np.shape(weights))[-1]
+    n_k = (0, *as_array(weights, "weights").shape)[-1]
     if isinstance(words, str) or len(words) != n_k or not all(isinstance(word, str) for word in words):
         raise ValueError(f"words must be {n_k} strings, one per key, got {words!r:.60}")
     return tuple(words)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike
 
-from attn.functional import as_floats
+from attn.functional import as_floats, finite_number, parameter, whole_number
 
 
 def gradient_times_input(function: Callable[[np.ndarray], float], x: ArrayLike, *, step: float = 1e-5) -> np.ndarray:
@@ -27,7 +27,7 @@ def gradient_times_input(function: Callable[[np.ndarray], float], x: ArrayLike, 
     Raises
     ------
     ValueError
-        If `x` is no matrix.
+        If `x` is no matrix, or `step` not positive.
 
     Notes
     -----
@@ -43,10 +43,10 @@ def gradient_times_input(function: Callable[[np.ndarray], float], x: ArrayLike, 
     >>> gradient_times_input(lambda x: (x[0] * x[1]).sum() + x[2, 0], [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]).round(6)
     array([11., 11.,  5.])
     """
-    (x,), _ = as_floats(x)
+    (x,), _ = as_floats(x=x)
     if x.ndim != 2:
         raise ValueError(f"x must be (n, d_model), got {x.shape}")
-    x = x.astype(np.float64, copy=False)
+    x, step = x.astype(np.float64, copy=False), finite_number(step, "step", above=0)
     changes = np.empty(len(x))
     for token in range(len(x)):
         longer, shorter = x.copy(), x.copy()
@@ -85,11 +85,12 @@ def moved_rows(
     >>> moved_rows(lambda x: x.cumsum(axis=0), [[1.0, 0.0], [3.0, 4.0], [5.0, 6.0]], token=1).round(3)
     array([0.   , 1.414, 1.414])
     """
-    (x,), _ = as_floats(x)
-    if not 0 <= token < len(x):
-        raise ValueError(f"token must be among 0 to {len(x) - 1}, got {token}")
+    (x,), _ = as_floats(x=x)
+    if x.ndim != 2:
+        raise ValueError(f"x must be (n, d_model), got {x.shape}")
+    token = whole_number("token", token, most=len(x) - 1)
     other = x.copy()
-    other[token] = x[token, ::-1] if replacement is None else replacement
+    other[token] = x[token, ::-1] if replacement is None else parameter(replacement, x.shape[1:], "replacement")
     return np.linalg.norm(np.asarray(function(other)) - np.asarray(function(x)), axis=-1)
 
 
@@ -115,7 +116,7 @@ def rank_agreement(one: ArrayLike, other: ArrayLike) -> float:
     >>> rank_agreement([0.1, 0.2, 0.7], [5, 6, 100]), rank_agreement([1, 2, 3], [3, 2, 1])
     (1.0, -1.0)
     """
-    (one, other), _ = as_floats(one, other)
+    (one, other), _ = as_floats(one=one, other=other)
     if one.ndim != 1 or one.shape != other.shape:
         raise ValueError(f"one and other must be rows of equal length, got {one.shape} and {other.shape}")
     a, b = (_ranks(row) - (row.size - 1) / 2 for row in (one, other))

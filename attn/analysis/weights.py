@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from attn.functional import as_floats, softmax, softmax_jacobian, whole_number
+from attn.functional import as_floats, as_real, parameter, softmax, softmax_jacobian, whole_number, with_axes
+from attn.masks import distances
 
 
 class Saturation(NamedTuple):
@@ -62,7 +63,8 @@ def row_entropy(weights: ArrayLike) -> np.ndarray:
     >>> row_entropy([[1, 0], [0.5, 0.5], [0, 0]]).round(6)
     array([0.      , 0.693147, 0.      ])
     """
-    (weights,), dtype = as_floats(weights)
+    (weights,), dtype = as_floats(weights=weights)
+    with_axes(weights, "weights", 1)
     logarithms = np.log(weights, out=np.zeros_like(weights), where=weights > 0)
     return np.abs(-(weights * logarithms).sum(axis=-1)).astype(dtype, copy=False)  # abs: no -0.0
 
@@ -85,7 +87,7 @@ def effective_keys(weights: ArrayLike) -> np.ndarray:
     >>> effective_keys([[1, 0, 0], [0.5, 0.5, 0], [0, 0, 0]]).round(6)
     array([1., 2., 0.])
     """
-    (weights,), dtype = as_floats(weights)
+    (weights,), dtype = as_floats(weights=weights)
     return np.where(_has_weight(weights), np.exp(row_entropy(weights)), 0).astype(dtype, copy=False)
 
 
@@ -108,10 +110,9 @@ def mean_distance(weights: ArrayLike, query_offset: int | None = None) -> np.nda
     >>> mean_distance([[1, 0, 0], [0.5, 0, 0.5], [0.5, 0.5, 0]])
     array([0. , 1. , 1.5])
     """
-    (weights,), dtype = as_floats(weights)
-    n_q, n_k = weights.shape[-2:]
-    offset = n_k - n_q if query_offset is None else query_offset
-    distance = np.abs(np.arange(n_k) - np.arange(n_q)[:, None] - offset)  # (n_q, n_k)
+    (weights,), dtype = as_floats(weights=weights)
+    n_q, n_k = with_axes(weights, "weights", 2).shape[-2:]
+    distance = np.abs(distances(n_q, n_k, query_offset))  # (n_q, n_k)
     return (weights * distance).sum(axis=-1, dtype=weights.dtype).astype(dtype, copy=False)
 
 
@@ -139,8 +140,8 @@ def first_token_share(weights: ArrayLike) -> np.ndarray:
     >>> first_token_share([[1, 0], [0.25, 0.75]])
     array([1.  , 0.25])
     """
-    (weights,), dtype = as_floats(weights)
-    if weights.shape[-1] == 0:
+    (weights,), dtype = as_floats(weights=weights)
+    if with_axes(weights, "weights", 1).shape[-1] == 0:
         return np.zeros(weights.shape[:-1], dtype=dtype)
     return weights[..., 0].astype(dtype)
 
@@ -217,8 +218,8 @@ def score_rank(scores: ArrayLike) -> ScoreRank:
     >>> score_rank([[1, 2], [2, 4]]).rank
     np.int64(1)
     """
-    (scores,), _ = as_floats(scores)
-    if not np.isfinite(scores).all():
+    (scores,), _ = as_floats(scores=scores)
+    if not np.isfinite(with_axes(scores, "scores", 2)).all():
         raise ValueError("scores must be finite to have a rank, got infinite or undefined ones")
     singular_values = np.linalg.svd(scores, compute_uv=False)
     rounding = max(scores.shape[-2:]) * np.finfo(scores.dtype).eps
@@ -251,7 +252,7 @@ def products(left_row: ArrayLike, right_column: ArrayLike) -> Products:
     >>> products([1, 2, 3], [4, 0, -1])
     Products(terms=array([ 4.,  0., -3.]), total=np.float64(1.0))
     """
-    (left, right), dtype = as_floats(left_row, right_column)
+    (left, right), dtype = as_floats(left_row=left_row, right_column=right_column)
     if left.ndim < 1 or right.ndim < 1 or left.shape[-1] != right.shape[-1]:
         raise ValueError(f"the row and the column must be of one length, got {left.shape} and {right.shape}")
     terms = left * right
@@ -296,30 +297,21 @@ def leak_test(
     >>> leak_test(lambda x: x.cumsum(axis=0), np.ones((3, 2)), np.tri(3, dtype=bool), token=1)
     Leak(change=array([0., 2., 2.]), blind=array([ True, False, False]), largest=0.0)
     """
-    (x,), _ = as_floats(x)
+    (x,), _ = as_floats(x=x)
     if x.ndim != 2:
         raise ValueError(f"x must have two axes (n, d_model), got {x.shape}")
-    if not 0 <= token < len(x):
-        raise ValueError(f"token must be a position from 0 to {len(x) - 1}, got {token}")
+    token = whole_number("token", token, most=len(x) - 1)
     blind = ~_fitted(visible, len(x))[:, token] & (np.arange(len(x)) != token)
     changed = x.copy()
-    changed[token] = 1 - 2 * x[token] if replacement is None else _row(replacement, x)
+    changed[token] = 1 - 2 * x[token] if replacement is None else parameter(replacement, x.shape[1:], "replacement")
     difference = np.abs(np.asarray(attend(changed)) - np.asarray(attend(x)))  # (n, d)
     change = difference.max(axis=-1, initial=0)
     return Leak(change, blind, float(change[blind].max(initial=0)))
 
 
-def _row(replacement, x):
-    """Return `replacement` as one row of `x`."""
-    (row,), _ = as_floats(replacement)
-    if row.shape != x.shape[1:]:
-        raise ValueError(f"replacement must be one token of shape {x.shape[1:]}, got {row.shape}")
-    return row
-
-
 def _fitted(visible, n):
     """Return the mask in the shape (n, n)."""
-    visible = np.asarray(visible)
+    visible = as_real(visible, "visible")
     try:
         fitted = np.broadcast_to(visible, (n, n))
     except ValueError:

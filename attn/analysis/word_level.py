@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from attn.functional import as_floats
+from attn.functional import as_floats, as_real, several, whole_number
 
 
 def to_words(
@@ -50,7 +50,7 @@ def to_words(
     array([[0.5 , 0.5 ],
            [0.25, 0.75]])
     """
-    (weights,), dtype = as_floats(weights)
+    (weights,), dtype = as_floats(weights=weights)
     rows, columns = _groups(weights, query_words, key_words)
     summed = _over_groups(np.add, weights, columns, axis=-1)  # (..., n_q, key words)
     total = _over_groups(np.add, summed, rows, axis=-2)  # (..., query words, key words)
@@ -86,7 +86,7 @@ def mask_to_words(
     array([[ True, False],
            [ True,  True]])
     """
-    mask = np.asarray(mask)
+    mask = as_real(mask, "mask")
     if mask.dtype != bool:
         raise ValueError(f"mask must be boolean, got {mask.dtype}")
     rows, columns = _groups(mask, query_words, key_words)
@@ -119,7 +119,7 @@ def word_groups(words: Sequence[int | None], length: int, name: str = "words") -
     >>> word_groups([None, 7, 7, 4, None], 5)
     array([0, 1, 1, 2, 3])
     """
-    words = list(words)
+    words, length = several(name, words), whole_number("length", length)
     whole = all(word is None or (isinstance(word, int | np.integer) and not isinstance(word, bool)) for word in words)
     if len(words) != length or not whole:
         raise ValueError(f"{name} must be {length} numbers of words or None, one for each piece, got {words!r:.80}")

@@ -6,7 +6,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from attn.functional import as_floats, whole_number
+from attn.functional import as_floats, finite_number, whole_number
+
+_STRONGEST = 10  # penalty: the papers take less than 1, and far above it the numbers overflow
 
 
 class Hypothesis(NamedTuple):
@@ -25,12 +27,12 @@ def length_penalty(length: ArrayLike, alpha: float = 0.6) -> np.ndarray:
     length
         Symbols, the end included.
     alpha
-        0 leaves long sequences at a disadvantage, since every symbol makes a sequence less likely.
+        From 0 to 10. 0 leaves long sequences at a disadvantage, since every symbol makes a sequence less likely.
 
     Raises
     ------
     ValueError
-        If a length is below 0.
+        If a length is below 0, or `alpha` is out of range.
 
     Notes
     -----
@@ -46,10 +48,10 @@ def length_penalty(length: ArrayLike, alpha: float = 0.6) -> np.ndarray:
     >>> length_penalty([1, 7, 19]).round(4)
     array([1.    , 1.5157, 2.2974])
     """
-    (length,), _ = as_floats(length)
+    (length,), _ = as_floats(length=length)
     if (length < 0).any():
         raise ValueError(f"length must be at least 0, got {length.min()}")
-    return ((5 + length) / 6) ** alpha
+    return ((5 + length) / 6) ** finite_number(alpha, "alpha", least=0, most=_STRONGEST)
 
 
 def beam_search(
@@ -84,7 +86,7 @@ def beam_search(
     Raises
     ------
     ValueError
-        If `beam` or `longest` is below 1.
+        If `end` is no symbol, `beam` or `longest` is below 1, or `alpha` is out of range.
 
     Notes
     -----
@@ -98,6 +100,7 @@ def beam_search(
     >>> found[0].symbols, round(found[0].log_probability, 3)
     ((), -1.204)
     """
+    end, alpha = whole_number("end", end), finite_number(alpha, "alpha", least=0, most=_STRONGEST)
     beam, longest = whole_number("beam", beam, 1), whole_number("longest", longest, 1)
     beginnings: list[tuple[tuple[int, ...], float]] = [((), 0.0)]
     ended: list[Hypothesis] = []

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from attn.dot_product import scaled_dot_product_attention
-from attn.functional import as_floats, finite_number, whole_number
+from attn.functional import as_floats, as_real, check_projections, finite_number, parameter, whole_number
 
 
 class ImageAttention(NamedTuple):
@@ -58,13 +58,12 @@ def image_attention(
            [0.288841, 1.422319],
            [1.394029, 1.394029]])
     """
-    (x, w_f, w_g, w_h), dtype = as_floats(x, w_f, w_g, w_h)
-    if x.ndim != 2 or any(w.ndim != 2 or w.shape[0] != x.shape[1] for w in (w_f, w_g, w_h)):
-        raise ValueError(
-            f"x must be (n, d) for matrices of d rows, got {x.shape} for {w_f.shape}, {w_g.shape} and {w_h.shape}"
-        )
+    (x, w_f, w_g, w_h), dtype = as_floats(x=x, w_f=w_f, w_g=w_g, w_h=w_h)
+    check_projections(x, w_f=w_f, w_g=w_g, w_h=w_h)
     attention = scaled_dot_product_attention(x @ w_g, x @ w_f, x @ w_h, scale=1)
-    attended = attention.context if w_v is None else attention.context @ np.asarray(w_v, dtype=x.dtype)
+    attended = attention.context
+    if w_v is not None:
+        attended = attended @ parameter(w_v, (w_h.shape[1], x.shape[1]), "w_v", x.dtype)
     if attended.shape != x.shape:
         raise ValueError(f"what is read must be as wide as the image {x.shape}, got {attended.shape}")
     output = x + finite_number(gamma, "gamma") * attended
@@ -97,8 +96,8 @@ def patches(image: ArrayLike, size: int) -> np.ndarray:
     >>> patches(np.zeros((224, 224, 3)), 16).shape
     (196, 256, 3)
     """
-    image, size = np.asarray(image), whole_number("size", size, least=1)
-    if image.ndim != 3 or image.shape[0] % size or image.shape[1] % size:
+    image, size = as_real(image, "image"), whole_number("size", size, least=1)
+    if image.ndim != 3 or not image.size or image.shape[0] % size or image.shape[1] % size:
         raise ValueError(f"image must be (height, width, channels) with sides that {size} divides, got {image.shape}")
     down, across = image.shape[0] // size, image.shape[1] // size
     cut = image.reshape(down, size, across, size, -1).swapaxes(1, 2)  # (down, across, size, size, channels)
@@ -131,8 +130,8 @@ def patch_features(cut: ArrayLike, columns: int) -> np.ndarray:
     >>> patch_features(np.full((4, 16, 3), 0.75), 2)[0]
     array([ 0.25,  0.25,  0.25,  0.  , -0.5 ,  0.5 ])
     """
-    cut, columns = np.asarray(cut, dtype=float), whole_number("columns", columns, least=1)
-    if cut.ndim != 3 or cut.shape[2] != 3 or len(cut) % columns:
+    cut, columns = as_real(cut, "cut").astype(float), whole_number("columns", columns, least=1)
+    if cut.ndim != 3 or cut.shape[2] != 3 or not cut.shape[1] or len(cut) % columns:
         raise ValueError(f"cut must be (n_patches, n_pixels, 3) in rows of {columns} patches, got {cut.shape}")
     down, across = np.divmod(np.arange(len(cut)), columns)
     place = [2 * (across + 0.5) / columns - 1, 1 - 2 * (down + 0.5) / (len(cut) // columns)]

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from attn.alignment import additive
 from attn.architectures.recurrent import Carried, Lstm, Recurrent, lstm
-from attn.functional import as_floats, softmax
+from attn.functional import as_floats, parameter, softmax, width_of
 
 
 class LookingBack(NamedTuple):
@@ -69,9 +69,12 @@ def look_back(
            [0.5  , 0.5  , 0.   , 0.   ],
            [0.333, 0.333, 0.333, 0.   ]])
     """
-    (x,), dtype = as_floats(x)
+    (x,), dtype = as_floats(x=x)
     if x.ndim != 2 or not len(x) or x.shape[1] != parameters.w_x.shape[0]:
         raise ValueError(f"x must be (n, d_in) with d_in {parameters.w_x.shape[0]} and a token, got {x.shape}")
+    d_hidden = width_of(v, "v")
+    w_now = parameter(w_now, (x.shape[1], d_hidden), "w_now", x.dtype)
+    w_summary = parameter(w_summary, (parameters.n, d_hidden), "w_summary", x.dtype)
     n, nothing = len(x), np.zeros(parameters.n, dtype=x.dtype)
     weights = np.zeros((n, n), dtype=x.dtype)
     past: list[Lstm] = []

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from attn.alignment import additive
 from attn.architectures.recurrent import Carried, Lstm, Recurrent, lstm, run
-from attn.functional import as_floats, softmax
+from attn.functional import as_floats, as_real, softmax
 
 
 class Pointing(NamedTuple):
@@ -94,8 +94,8 @@ def leaving_out(scores: ArrayLike, visited: ArrayLike | None = None) -> np.ndarr
     >>> leaving_out([-2.0, -8.0, 0.0, -5.0], [False, False, True, False]).round(6)
     array([0.95033 , 0.002356, 0.      , 0.047314])
     """
-    (scores,), dtype = as_floats(scores)
-    visited = np.asarray(False if visited is None else visited, dtype=bool)
+    (scores,), dtype = as_floats(scores=scores)
+    visited = as_real(False if visited is None else visited, "visited").astype(bool)
     try:
         visited = np.broadcast_to(visited, scores.shape)
     except ValueError:
@@ -158,7 +158,7 @@ def point_at_all(network: PointerNetwork, inputs: ArrayLike, *, leave_out_visite
     >>> sorted(point_at_all(network, [[0.3], [0.9], [0.1], [0.6]]).order.tolist())
     [0, 1, 2, 3]
     """
-    (inputs,), _ = as_floats(inputs)
+    (inputs,), _ = as_floats(inputs=inputs)
     encoded = run(lstm, inputs, network.encoder)
     before: Carried | Lstm = Carried(encoded.state[-1], encoded.cell[-1])
     x = network.start

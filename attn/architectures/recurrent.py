@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from attn.functional import as_floats, sigmoid, whole_number
+from attn.functional import as_floats, as_real, finite_number, sigmoid, whole_number
 
 
 @dataclass(frozen=True, eq=False)
@@ -267,7 +267,7 @@ def run(
     >>> run(lstm, rng.normal(size=(5, 3)), parameters).forget_gate.shape
     (5, 2)
     """
-    (x,), _ = as_floats(x)
+    (x,), _ = as_floats(x=x)
     if parameters.gates != _GATES[step]:
         raise ValueError(f"{step.__name__} must have {_GATES[step]} gates, got w_h {parameters.w_h.shape}")
     if x.ndim < 2 or not x.shape[-2] or x.shape[-1] != parameters.w_x.shape[0]:
@@ -317,7 +317,7 @@ def bidirectional(step: Step[Taken], x: ArrayLike, forward: Recurrent, backward:
     ----------
     .. [1] Bahdanau, Cho and Bengio, 2015. arXiv:1409.0473
     """
-    x = np.asarray(x)
+    x = as_real(x, "x")
     there = run(step, x, forward)
     back = run(step, x[..., ::-1, :], backward)
     back = type(back)(*(array[..., ::-1, :] for array in back))
@@ -437,11 +437,11 @@ def carried(factor: float, count: int) -> np.ndarray:
     Raises
     ------
     ValueError
-        If `count` is not a whole number of at least 0.
+        If `factor` is not finite, or `count` not a whole number of at least 0.
 
     Examples
     --------
     >>> carried(0.8, 19)[-1].round(6), carried(1.1, 50)[-1].round(2)
     (np.float64(0.014412), np.float64(117.39))
     """
-    return float(factor) ** np.arange(whole_number("count", count) + 1)
+    return finite_number(factor, "factor") ** np.arange(whole_number("count", count) + 1)

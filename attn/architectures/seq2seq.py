@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from attn import alignment, local_attention
 from attn.architectures.recurrent import Carried, Recurrent, bahdanau_gru, bidirectional, lstm, run, stacked
 from attn.block import Layer, decoder_block, encoder_block
-from attn.functional import softmax, whole_number
+from attn.functional import as_array, softmax, whole_number
 from attn.positions import sinusoidal
 
 START, END = 0, 1  # among the symbols that are written
@@ -342,12 +342,18 @@ def influence(model: Model, source: ArrayLike, symbols: ArrayLike) -> np.ndarray
         From 0 to 1: the share of the probability of the next symbol that moves elsewhere when the
         embedding of one source symbol is replaced by the mean of all embeddings.
 
+    Raises
+    ------
+    ValueError
+        If there is nothing to read or to write, or a symbol is not one of the model's.
+
     Notes
     -----
     :math:`\frac12 \sum_y |p(y) - p_{\setminus j}(y)|`, the total variation distance. Attention
     weights say where a model looks, this says what it would miss; it is there without attention too.
     """
-    source, symbols = np.asarray(source), np.asarray(symbols)
+    source = _symbols(source, len(model.source_embedding), "source")
+    symbols = _symbols(symbols, len(model.target_embedding), "symbols")
     with_mean = np.vstack([model.source_embedding, model.source_embedding.mean(axis=0)])
     blurred = replace(model, source_embedding=with_mean)
     as_it_is = write(model, source, given=symbols).probabilities  # (T_y, symbols)
@@ -379,7 +385,7 @@ def _joined(symbols, moments, read):
 
 def _symbols(symbols: ArrayLike, count: int, name: str) -> np.ndarray:
     """Return symbols as an array of numbers below `count`."""
-    symbols = np.asarray(symbols)
+    symbols = as_array(symbols, name)
     if symbols.ndim != 1 or not symbols.size or symbols.dtype.kind not in "iu":
         raise ValueError(f"{name} must be one row of whole numbers, got {symbols.dtype} of shape {symbols.shape}")
     if symbols.min() < 0 or symbols.max() >= count:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from attn.dot_product import Attention, scaled_dot_product_attention
-from attn.functional import as_floats, sigmoid, whole_number
+from attn.functional import as_floats, check_projections, parameter, several, sigmoid, whole_number
 
 
 class DenseBlock(NamedTuple):
@@ -52,7 +52,7 @@ def causal_convolution(x: ArrayLike, w_past: ArrayLike, w_now: ArrayLike, dilati
     >>> causal_convolution([[1.0], [2.0], [4.0]], [[10.0]], [[1.0]], dilation=2).ravel()
     array([ 1.,  2., 14.])
     """
-    (x, w_past, w_now), dtype = as_floats(x, w_past, w_now)
+    (x, w_past, w_now), dtype = as_floats(x=x, w_past=w_past, w_now=w_now)
     dilation = whole_number("dilation", dilation, least=1)
     if x.ndim < 2 or w_past.shape != w_now.shape or w_past.ndim != 2 or x.shape[-1] != w_past.shape[0]:
         raise ValueError(
@@ -159,8 +159,9 @@ def temporal_block(x: ArrayLike, blocks: Sequence[DenseBlock], dilated: Sequence
     >>> temporal_block(np.zeros((8, 3)), drawn, dilations(8)).shape
     (8, 18)
     """
+    dilated = [whole_number("dilated", dilation, least=1) for dilation in several("dilated", dilated)]
     if len(blocks) != len(dilated):
-        raise ValueError(f"there must be one dilation per block, got {len(dilated)} for {len(blocks)} blocks")
+        raise ValueError(f"dilated must be one dilation per block, got {len(dilated)} for {len(blocks)} blocks")
     for block, dilation in zip(blocks, dilated, strict=True):
         x = dense_block(x, block, dilation)
     return np.asarray(x)
@@ -194,7 +195,8 @@ def attention_block(x: ArrayLike, block: AttentionBlock) -> tuple[np.ndarray, At
     >>> attention_block(np.ones((5, 3)), drawn)[0].shape
     (5, 7)
     """
-    (x, *matrices), dtype = as_floats(x, *block)
+    (x, *matrices), dtype = as_floats(x=x, **block._asdict())
+    check_projections(x, batched=True, **dict(zip(block._fields, matrices, strict=True)))
     attention = scaled_dot_product_attention(*((x @ w).astype(dtype, copy=False) for w in matrices), causal=True)
     return np.concatenate([x.astype(dtype, copy=False), attention.context], axis=-1), attention
 
@@ -207,7 +209,8 @@ def draw_temporal_block(rng: np.random.Generator, d_in: int, d_out: int, count: 
     >>> [block.w_now.shape for block in draw_temporal_block(np.random.default_rng(0), 3, 5, 2)]
     [(2, 3, 5), (2, 8, 5)]
     """
-    widths = [d_in + i * d_out for i in range(count)]
+    d_in, d_out = whole_number("d_in", d_in, least=1), whole_number("d_out", d_out, least=1)
+    widths = [d_in + i * d_out for i in range(whole_number("count", count, most=1000))]
     return [DenseBlock(*(rng.normal(0, width**-0.5, (2, width, d_out)) for _ in range(2))) for width in widths]
 
 
@@ -219,6 +222,7 @@ def draw_attention_block(rng: np.random.Generator, d_in: int, d_k: int, d_v: int
     >>> draw_attention_block(np.random.default_rng(0), 3, 2, 4).w_v.shape
     (3, 4)
     """
+    d_in, d_k, d_v = (whole_number(name, n, least=1) for name, n in (("d_in", d_in), ("d_k", d_k), ("d_v", d_v)))
     return AttentionBlock(*(rng.normal(0, d_in**-0.5, (d_in, width)) for width in (d_k, d_k, d_v)))
 
 
@@ -247,12 +251,14 @@ def lags_reached(
     >>> lags_reached(lambda x: causal_convolution(x, [[1.0]], [[1.0]], 2), np.ones((4, 1)))
     array([2., 0., 2., 0.])
     """
-    (x,), _ = as_floats(x)
+    (x,), _ = as_floats(x=x)
+    if x.ndim != 2 or not len(x):
+        raise ValueError(f"x must be (n, d) with a step, got {x.shape}")
     last = np.asarray(function(x))[-1]
     moved = np.zeros(len(x))
     for lag in range(len(x)):
         changed = x.copy()
         step = len(x) - 1 - lag
-        changed[step] = 1 - 2 * x[step] if replacement is None else replacement
+        changed[step] = 1 - 2 * x[step] if replacement is None else parameter(replacement, x.shape[1:], "replacement")
         moved[lag] = np.abs(np.asarray(function(changed))[-1] - last).max(initial=0)
     return moved

@@ -115,7 +115,7 @@ def content_addressing(memory: ArrayLike, key: ArrayLike, sharpness: float) -> n
     array([6.68583e-01, 1.32350e-02, 3.18145e-01, 3.70000e-05])
     """
     similarity = content(key, memory)
-    return softmax(_between(sharpness, "sharpness", 0) * similarity)
+    return softmax(finite_number(sharpness, "sharpness", least=0) * similarity)
 
 
 def interpolate(by_content: ArrayLike, previous: ArrayLike, gate: float) -> np.ndarray:
@@ -149,8 +149,8 @@ def interpolate(by_content: ArrayLike, previous: ArrayLike, gate: float) -> np.n
     >>> interpolate([1, 0, 0], [0, 0, 1], 0.25)
     array([0.25, 0.  , 0.75])
     """
-    gate = _between(gate, "gate", 0, 1)
-    (by_content, previous), dtype = as_floats(by_content, previous)
+    gate = finite_number(gate, "gate", least=0, most=1)
+    (by_content, previous), dtype = as_floats(by_content=by_content, previous=previous)
     _same_rows(by_content, previous, "the weights by content", "the previous weights")
     return (gate * by_content + (1 - gate) * previous).astype(dtype, copy=False)
 
@@ -193,7 +193,7 @@ def ring_shift(n_rows: int, shift: float, blur: float = 0.0) -> np.ndarray:
     array([0.8, 0.1, 0. , 0.1])
     """
     n_rows, shift = whole_number("n_rows", n_rows, least=1), finite_number(shift, "shift")
-    blur = _between(blur, "blur", 0, 0.5)
+    blur = finite_number(blur, "blur", least=0, most=0.5)
     below = math.floor(shift)
     ring = np.zeros(n_rows)
     for step, share in ((below, 1 - (shift - below)), (below + 1, shift - below)):
@@ -234,7 +234,7 @@ def convolve(weights: ArrayLike, shift: ArrayLike) -> np.ndarray:
     >>> convolve([0, 0, 0, 1], ring_shift(4, 1))
     array([1., 0., 0., 0.])
     """
-    (weights, shift), dtype = as_floats(weights, shift)
+    (weights, shift), dtype = as_floats(weights=weights, shift=shift)
     _same_rows(weights, shift, "weights", "shift")
     row = np.arange(weights.shape[-1])
     steps = shift[..., (row[:, None] - row) % row.size]  # (..., n_rows, n_rows): to row i from row j
@@ -274,8 +274,8 @@ def sharpen(weights: ArrayLike, gamma: float) -> np.ndarray:
     >>> sharpen([0.1, 0.8, 0.1, 0], 2).round(4)
     array([0.0152, 0.9697, 0.0152, 0.    ])
     """
-    gamma = _between(gamma, "gamma", 1)
-    (weights,), dtype = as_floats(weights)
+    gamma = finite_number(gamma, "gamma", least=1)
+    (weights,), dtype = as_floats(weights=weights)
     largest = weights.max(axis=-1, keepdims=True, initial=0)
     powers = np.divide(weights, largest, out=np.zeros_like(weights), where=largest > 0) ** gamma
     total = powers.sum(axis=-1, keepdims=True)
@@ -346,7 +346,7 @@ def write(memory: ArrayLike, weights: ArrayLike, erase: ArrayLike, add: ArrayLik
     array([[0., 6.],
            [2., 2.]])
     """
-    (memory, weights, erase, add), dtype = as_floats(memory, weights, erase, add)
+    (memory, weights, erase, add), dtype = as_floats(memory=memory, weights=weights, erase=erase, add=add)
     if memory.ndim < 2 or weights.shape[-1:] != memory.shape[-2:-1]:
         raise ValueError(f"there must be one weight per row, got weights {weights.shape} and memory {memory.shape}")
     for name, vector in (("erase", erase), ("add", add)):
@@ -357,15 +357,6 @@ def write(memory: ArrayLike, weights: ArrayLike, erase: ArrayLike, add: ArrayLik
     erased = memory * (1 - weights[..., None] * erase[..., None, :])  # (..., n_rows, width)
     written = erased + weights[..., None] * add[..., None, :]
     return Written(erased.astype(dtype, copy=False), written.astype(dtype, copy=False))
-
-
-def _between(number, name, low, high=math.inf):
-    """Return `number` as a float from `low` to `high`."""
-    number = finite_number(number, name)
-    if not low <= number <= high:
-        wanted = f"at least {low}" if high == math.inf else f"from {low} to {high}"
-        raise ValueError(f"{name} must be {wanted}, got {number:g}")
-    return number
 
 
 def _same_rows(one, other, name, other_name):
