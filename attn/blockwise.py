@@ -496,7 +496,8 @@ def _exponentials(scores, largest, power):
 
 def _reach(key, largest):
     """Return the largest score that a query of length 1 can have, or inf if sums of values could leave the limits."""
-    if (largest and not 1e-6 <= largest <= _LARGEST_SUM / key.shape[-2]) or key.shape[-2] > _LARGEST_SUM:
+    largest = float(largest)  # whose product with a number of keys becomes inf without a warning
+    if largest and not (largest >= 1e-6 and max(largest, 1) * key.shape[-2] <= _LARGEST_SUM):
         return np.full((len(key), 1, 1), np.inf)
     return _lengths(key).max(axis=-1, keepdims=True, initial=0)
 
