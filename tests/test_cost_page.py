@@ -204,6 +204,8 @@ def test_a_measurement_ends_with_the_one_who_asked():
 
 def test_a_process_that_breaks_down_says_why():
     with pytest.raises(ModelError, match="measuring broke off: "):
+        list(timing.measure_timing([64], d_k=-1, contestants=("naive",)))
+    with pytest.raises(ValueError, match="num_heads must be a whole number of at least 0, got -1"):
         list(timing.measure_timing([64], num_heads=-1, contestants=("naive",)))
     with pytest.raises(ValueError, match="contestants must be among naive, tiles, eager, fused, got slow"):
         next(timing.measure_timing([64], contestants=("slow",)))
