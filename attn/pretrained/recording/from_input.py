@@ -84,12 +84,12 @@ def from_input(loaded: Loaded, layer: Layer) -> Deeper:
     ModelError
         As `parameters`, and if the text is so long that all heads together take too much memory.
     ValueError
-        If the layer holds several texts or padding.
+        If the layer holds padding.
     """
     import torch
 
-    if layer.names:
-        raise ValueError("the layer must be that of one text, without padding: take one of layer.batch")
+    if any(token.padding for text in layer.names for side in text for token in side):
+        raise ValueError("the layer must be without padding: take that of one text, of layer.batch")
     way = _way(loaded, layer)
     batch, n_tokens = layer.hidden.shape[:2]
     if not fit((batch, layer.num_heads, n_tokens, n_tokens)):
