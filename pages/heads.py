@@ -16,6 +16,7 @@ from attn.ui.controls.sentence import (
 )
 from attn.ui.pages.heads import MODES, MOST_HEADS, TABS, Setup, compute_heads_page, heads_page_code, heads_page_picture
 
+RANDOM = " All matrices are drawn at random, so no head knows what a word means."
 KEYS_ALONE = " Where a word stands moves who looks at it, and not what it gives: its value has no position in it."
 
 page = ui.begin_page("heads", "What do several heads see at once?", Setup)
@@ -82,7 +83,8 @@ head = min(setup.head, num_heads) - 1
 scale = colour_scale_of(setup.colour, steps.weights)
 ui.page_reading(
     f"{result.sharing}{result.gating}{KEYS_ALONE if setup.source == 'random' and setup.key_positions else ''} "
-    f"{ui.as_text(result.words)} One colour scale for all heads; click one to see it large.",
+    f"{ui.as_text(result.words)}{RANDOM if setup.source == 'random' else ''} One colour scale for all heads; click one "
+    "to see it large.",
     ui.page_formula("Z") + r"\quad\text{in each head}",
     f"weights: {' × '.join(map(str, steps.weights.shape))} · concatenation: {' × '.join(map(str, steps.concat.shape))}",
 )

@@ -190,6 +190,8 @@ def alone_tab():
     chart, sentence, tables = pretrained_page_alone(setup, chosen, layer, scale)
     st.markdown(sentence)
     ui.page_figure(chart, "pretrained.alone", tables=tables)
+    if setup.level == "words":
+        st.caption("Shown piece by piece.")
 
 
 SHOWN = {

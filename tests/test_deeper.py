@@ -131,3 +131,15 @@ def test_frequencies_are_those_of_transformers():
         theirs, stretch = ROPE_INIT_FUNCTIONS[kind](config, "cpu")
         np.testing.assert_allclose(from_input.rope_frequencies(rope, 26), theirs, rtol=1e-6)
         assert stretch == 1
+
+
+def test_padding_is_no_input_of_a_layer():
+    shown = torch.ones(2, 13, dtype=torch.long)
+    shown[1, -4:] = 0
+    loaded, recording = recorded("Bert", WIDE, attention_mask=shown)
+    with pytest.raises(ValueError, match="the layer must be without padding: take that of one"):
+        pretrained.from_input(loaded, recording.layers[0])
+    for layer in recording.layers[0].batch:
+        np.testing.assert_allclose(
+            pretrained.from_input(loaded, layer).steps.weights, layer.reference_weights(), rtol=0, atol=1e-5
+        )

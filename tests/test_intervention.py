@@ -657,3 +657,12 @@ def test_with_the_causal_mask_lifted_the_first_tokens_look_ahead():
     one = run(loaded, preset.text, preset.changes)
     ahead = np.mean([np.triu(one.weights(*head)[:4], 1).sum(axis=-1).mean() for head in every_head(loaded)])
     assert f"the first four tokens give {ahead:.0%} of" in preset.look_for
+
+
+def test_most_tokens_look_at_the_word_that_two_sentences_share():
+    preset = presets.PRESETS["apple"]
+    for text in (preset.text, preset.other):
+        recording = pretrained.record(pretrained.load(preset.model), text)
+        at = [token.text.lower() for token in recording.tokens].index("apple")
+        looked_at = recording.layers[5].weights()[0, 5].argmax(axis=-1)
+        assert (looked_at == at).mean() > 0.7

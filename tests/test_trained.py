@@ -230,8 +230,8 @@ def test_training_ends_where_the_held_out_loss_is_flat_and_keeps_the_best():
 
 
 @each_task
-def test_the_wider_vector_has_about_as_many_weights_as_attention(task):
-    wide, attention = (trained.training_of(task.name, model).weights for model in ("fixed-wide", "bahdanau"))
+def test_the_wider_vector_has_about_as_many_parameters_as_attention(task):
+    wide, attention = (trained.training_of(task.name, model).parameters for model in ("fixed-wide", "bahdanau"))
     assert wide == pytest.approx(attention, rel=0.03)
     assert trained.load(task.name, "fixed-wide").decoder.n > trained.load(task.name, "fixed").decoder.n
 

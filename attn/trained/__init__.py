@@ -124,13 +124,13 @@ def accuracy(task: str, model: str, trained_on: str) -> dict[int, tuple[float, f
 class Training(NamedTuple):
     """What a model's training took."""
 
-    weights: int  # how many numbers were learnt
+    parameters: int  # how many numbers were learnt
     steps: int  # batches, until its loss on held-out examples was least
 
 
 @cache
 def training_of(task: str, model: str, trained_on: str = "long") -> Training:
-    """Return how many weights a model has and how many steps it was trained for.
+    """Return how many parameters a model has and how many steps it was trained for.
 
     Raises
     ------

@@ -62,9 +62,12 @@ def begin_page(page, title, cls):
     state = PageState(page, cls)
     with st.sidebar:
         st.markdown("**Attention Lab**")
-        columns = st.columns(2, gap="xsmall")
-        for at, (key, script, name, icon) in enumerate(MENU):
-            columns[at % 2].page_link(script, label=name, icon=icon, width="stretch", query_params=link_of(key))
+        with st.container(gap=None):
+            for at in range(0, len(MENU), 2):  # a row each: on a phone columns stand one above the other
+                for column, (key, script, name, icon) in zip(
+                    st.columns(2, gap="xsmall"), MENU[at : at + 2], strict=False
+                ):
+                    column.page_link(script, label=name, icon=icon, width="stretch", query_params=link_of(key))
         st.divider()
         measure_page_width()
     st.title(title, anchor=False)
@@ -195,7 +198,8 @@ def page_ask(state, sentence, say=st.info, instead=()):
     """
     state.commit()
     first = sentence.split()[0]
-    sentence = capital(sentence) if first.isalpha() else sentence  # a name keeps its spelling
+    is_name = not first.isalpha() or first == getattr(state.choices(), "model", None)
+    sentence = sentence if is_name else capital(sentence)  # a name keeps its spelling
     say(as_text(sentence.rstrip(".") + "."))
     with st.container(horizontal=True):
         for label, choices in instead:

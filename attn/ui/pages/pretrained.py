@@ -315,7 +315,8 @@ def pretrained_page_reading(setup, loaded, recording, layer, result):
     n_q, n_k, d_k = len(result.query), len(result.key), result.query.shape[1]
     scores = "scale · q·k" if layer.softcap is None else f"{layer.softcap:g} · tanh(scale · q·k / {layer.softcap:g})"
     scores += "" if layer.bias is None else " + bias"
-    st.caption(f"{n_q} queries × {n_k} keys, d_k {d_k}, scale {result.scale:.3g}: weights = softmax({scores})")
+    pieces = ", piece by piece" if setup.level == "words" else ""
+    st.caption(f"{n_q} queries × {n_k} keys{pieces}, d_k {d_k}, scale {result.scale:.3g}: weights = softmax({scores})")
     models.say_model_note(loaded)
     say_word_level(result.level, None if layer.mask is None else layer.mask[0, 0])
     if setup.level == "words":

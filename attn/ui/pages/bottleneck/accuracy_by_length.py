@@ -65,7 +65,7 @@ def _accuracy_reading(setup, task):
     if task.name == "dates":
         said.append("A date is the same few facts in any spelling, so one vector holds it, up to that length.")
     if "fixed-wide" not in (setup.left, setup.right):
-        said.append(f"*{MODELS['fixed-wide']}* is a fair match: it has about as many weights as Bahdanau's model.")
+        said.append(f"*{MODELS['fixed-wide']}* is a fair match: it has about as many parameters as Bahdanau's model.")
     return " ".join(said) + (
         " Each was trained until its loss on examples kept aside fell no more. Dashed: trained on short inputs only, "
         "which is a limit of its own."
@@ -75,7 +75,7 @@ def _accuracy_reading(setup, task):
 def _trained(task, name, trained_on):
     """Say how large a model is and how long it was trained."""
     took = trained.training_of(task.name, name, trained_on)
-    return f"It has {took.weights:,} weights and was trained for {took.steps:,} steps."
+    return f"It has {took.parameters:,} parameters and was trained for {took.steps:,} steps."
 
 
 def _limit(task, trained_on):

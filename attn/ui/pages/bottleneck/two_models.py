@@ -172,8 +172,8 @@ def two_models_choice_controls(state):
             MODELS,
             format_func=MODELS.get,
             key=state.key(name),
-            help="Fixed vector: all of the input in one vector; the wider one has about as many weights as Bahdanau's "
-            "model. The others look back at every symbol. "
+            help="Fixed vector: all of the input in one vector; the wider one has about as many parameters as "
+            "Bahdanau's model. The others look back at every symbol. "
             "“Context fixed” takes Bahdanau's trained weights and fixes the context to the last states of the "
             "encoder: attention turned off by one switch.",
         )
