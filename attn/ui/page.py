@@ -62,12 +62,10 @@ def begin_page(page, title, cls):
     state = PageState(page, cls)
     with st.sidebar:
         st.markdown("**Attention Lab**")
-        with st.container(gap=None):
-            for at in range(0, len(MENU), 2):  # a row each: on a phone columns stand one above the other
-                for column, (key, script, name, icon) in zip(
-                    st.columns(2, gap="xsmall"), MENU[at : at + 2], strict=False
-                ):
-                    column.page_link(script, label=name, icon=icon, width="stretch", query_params=link_of(key))
+        for at in range(0, len(MENU), 2):  # a row each, since on a phone columns stand one above the other
+            row = zip(st.columns(2, gap="small"), MENU[at : at + 2], strict=True)
+            for column, (key, script, name, icon) in row:
+                column.page_link(script, label=name, icon=icon, width="stretch", query_params=link_of(key))
         st.divider()
         measure_page_width()
     st.title(title, anchor=False)
