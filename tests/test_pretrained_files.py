@@ -450,10 +450,43 @@ def odd_index(folder):
     (folder / INDEX).write_text('{"weight_map": []}')
 
 
-def index_of_elsewhere(folder):
-    in_shards(folder)
-    places = dict.fromkeys(json.loads((folder / INDEX).read_text())["weight_map"], "../../etc/passwd")
-    (folder / INDEX).write_text(json.dumps({"metadata": {}, "weight_map": places}))
+def index_of(file):
+    """Return what makes an index name a file, which is there and holds all weights."""
+
+    def spoil(folder):
+        places = dict.fromkeys(safetensors.load_file(folder / "model.safetensors"), file)
+        (folder / file).parent.mkdir(exist_ok=True)
+        (folder / "model.safetensors").rename(folder / file)
+        (folder / INDEX).write_text(json.dumps({"metadata": {}, "weight_map": places}))
+
+    return spoil
+
+
+def configured_weights(file):
+    """Return what makes a config.json name a file, which is there and holds all weights, beside the usual one."""
+
+    def spoil(folder):
+        if isinstance(file, str):
+            (folder / file).parent.mkdir(exist_ok=True)
+            shutil.copy(folder / "model.safetensors", folder / file)
+        edited(folder, transformers_weights=file)
+
+    return spoil
+
+
+def without_number(folder):
+    tensors = safetensors.load_file(folder / "model.safetensors")
+    tensors["bert.encoder.layer.1.attention.self.query.weight"][3, 5] = torch.nan
+    safetensors.save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+
+
+def with_header(header):
+    """Return what gives the file of weights another header."""
+
+    def spoil(folder):
+        (folder / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+
+    return spoil
 
 
 def tokenizer_with_code(folder):
@@ -518,7 +551,21 @@ def japanese_tokenizer(folder):
         (half_a_shard, "is missing; model-00002-of-00003.safetensors.incomplete is a download that was not finished"),
         (shards_without_index, "has 3 safetensors files, such as model-00001-.*, but no model.safetensors.index.json"),
         (odd_index, "must say in a weight_map which file holds which tensor"),
-        (index_of_elsewhere, "must have the 1 safetensors files that its .* names, but ../../etc/passwd is missing"),
+        (index_of("../own.safetensors"), "must name safetensors files beside it, got '../own.safetensors'"),
+        (index_of("inside/own.safetensors"), "must name safetensors files beside it, got 'inside/own.safetensors'"),
+        (index_of("own.bin"), "must name safetensors files beside it, got 'own.bin'"),
+        (configured_weights("own.bin"), "must name as transformers_weights a safetensors file beside it, got 'own.bin"),
+        (configured_weights("inside/own.safetensors"), "a safetensors file beside it, got 'inside/own.safetensors'"),
+        (configured_weights("../own.safetensors"), "a safetensors file beside it, got '../own.safetensors'"),
+        (configured_weights(["model.safetensors"]), r"a safetensors file beside it, got \['model.safetensors'\]"),
+        (without_number, "must be numbers, but 1 of the 144 of .*layer.1.attention.self.query.weight are NaN"),
+        (with_header(b'{"a":' * 200_000 + b"1" + b"}" * 200_000), "is damaged .* recursion limit exceeded"),
+        (with_header(b'{"a":{"dtype":"F32","data_offsets":[0,4]}}'), "is damaged .* missing field `shape`"),
+        (with_header(b'{"a":' + b" " * 100_000_000), "is damaged .*: header too large"),
+        (holding("tokenizer_config.json", b'{"model_max_length": "5"}'), "must be a number, got '5'"),
+        (configured(hidden_size=60_000), "must ask for at most 2 GB of numbers here"),
+        (configured(num_hidden_layers=1_000_000), "must have num_hidden_layers up to 1,000, got 1,000,000"),
+        (configured(num_labels=10**9), "must have num_labels up to 100,000, got 1,000,000,000"),
         (holding("model.safetensors", POINTER), "model.safetensors is a git-lfs pointer, .*git lfs pull"),
         (holding("tokenizer.json", POINTER), "tokenizer.json is a git-lfs pointer"),
         (holding("config.json", POINTER), "config.json is a git-lfs pointer"),
@@ -556,6 +603,23 @@ def test_other_files_are_named_as_what_they_are(copied, spoil, message):
     with pytest.raises(ModelError, match=message) as raised:
         pretrained.load(copied)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("asked", [{"hidden_size": 60_000}, {"hidden_size": 1_200, "num_hidden_layers": 1_000}])
+def test_random_weights_are_counted_before_they_are_drawn(copied, asked):
+    edited(copied, **asked)
+    with pytest.raises(ModelError, match="must ask for at most 2 GB of numbers here"):
+        pretrained.load(copied, random_weights=True)
+
+
+def test_the_size_that_is_counted_is_the_size_that_is_built(copied):
+    edited(copied, num_hidden_layers=9)  # more than the file holds, whose size is looked at first
+    model = pretrained.load(copied, random_weights=True).model
+    size = 4 * sum(each.numel() for each in model.parameters())  # tied embeddings once
+    size += sum(each.numel() * each.element_size() for each in model.buffers())
+    assert pretrained.load(copied, random_weights=True, size_limit=size).num_layers == 9
+    with pytest.raises(ModelError, match="must ask for at most"):
+        pretrained.load(copied, random_weights=True, size_limit=size - 1)
 
 
 def test_the_family_is_told_from_the_architectures_where_no_model_type_is_named(copied, query):

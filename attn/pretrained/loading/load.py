@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 from attn.pretrained.errors import ModelError, explain, first_line, takes
 from attn.pretrained.inputs import languages, vocabulary
-from attn.pretrained.loading import adapters, catalogue, model_files, safetensors_file, weights_report
+from attn.pretrained.loading import (
+    adapters,
+    catalogue,
+    configured_size,
+    model_files,
+    safetensors_file,
+    weights_report,
+)
 from attn.pretrained.recording import registry, tiles, torch_attention
 
 if TYPE_CHECKING:
@@ -223,13 +230,16 @@ def load(
     """
     settings = settings or catalogue.Settings.from_environment()
     preflight = catalogue.inspect(name_or_path, settings=settings)
-    catalogue.check_size(preflight, settings.size_limit if size_limit is None else size_limit)
+    size_limit = settings.size_limit if size_limit is None else size_limit
+    catalogue.check_size(preflight, size_limit)
     folder = catalogue.fetch(preflight, progress)
     adapter = preflight.adapter and catalogue.fetch(preflight.adapter, progress)
     try:
         config, own = _config(folder, preflight.name)
         readers = adapter if adapter and any((adapter / file).is_file() for file in _OF_TOKENIZERS) else folder
         tokenizer, others = _readers(readers, config, preflight.name)
+        with _building:
+            configured_size.check_built_size(lambda: _built(copy.deepcopy(config)), preflight.name, size_limit)
         if random_weights:
             model, weights, note = _random_model(config), None, own
         else:
@@ -344,7 +354,10 @@ def _config(folder, name):
 
     try:
         written = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        configured_size.check_counts(written, name)
         family = written.get("model_type") or _family(written)
+    except ModelError:
+        raise
     except (ValueError, AttributeError):
         raise ModelError(f"{name} has a config.json that cannot be read") from None
     has_code, note = "auto_map" in written, ""
@@ -518,8 +531,7 @@ def _model(folder, config, name):
     disable_progress_bar()  # of the tensors, on the console; a download has its own
     found = catalogue.weights_in(folder, name)
     entries = found.entries
-    if found.entry.name not in (model_files.WHOLE, model_files.INDEX):
-        config.transformers_weights = found.entry.name
+    config.transformers_weights = found.entry.name  # the file that was looked at, and no other
     with _building, torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)  # a pooler that the file lacks is drawn, and is the same each time
         model, info = _class(config).from_pretrained(
@@ -536,7 +548,20 @@ def _model(folder, config, name):
             output_loading_info=True,
         )
     model, report, note = weights_report.judge(model, info, entries, name)
+    _require_numbers(model, name)
     return model, report._replace(number_types=safetensors_file.number_types(entries.values())), note
+
+
+def _require_numbers(model, name):
+    """Refuse a model with a weight that is no number: all that it computes would be none."""
+    import torch
+
+    for tensor, weights in model.named_parameters():
+        if weights.numel() and torch.isnan(torch.aminmax(weights.detach()).max):
+            count = int(torch.isnan(weights).sum())
+            raise ModelError(
+                f"the weights of {name} must be numbers, but {count:,} of the {weights.numel():,} of {tensor} are NaN"
+            )
 
 
 def _class(config):
@@ -566,7 +591,14 @@ def _random_model(config):
 
     with _building, torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return _class(config).from_config(config, dtype=torch.float32, attn_implementation="eager").eval()
+        return _built(config).eval()
+
+
+def _built(config):
+    """Build a model of this configuration."""
+    import torch
+
+    return _class(config).from_config(config, dtype=torch.float32, attn_implementation="eager")
 
 
 def _describe(model, tokenizer, name, where, random_weights):
@@ -611,7 +643,10 @@ def _max_tokens(model, tokenizer, num_heads, recordable):
     """Return the longest text, in tokens, that the model can read and that fits in memory."""
     config = _text_config(model)
     in_memory = _LONGEST if recordable and _can_be_fused(model) else math.isqrt(tiles.LARGEST // (4 * num_heads))
-    limits = [in_memory, getattr(tokenizer, "model_max_length", None), _number(config, "max_position_embeddings")]
+    longest = getattr(tokenizer, "model_max_length", None)
+    if not isinstance(longest, int | float | None):
+        raise ModelError(f"model_max_length of the tokenizer must be a number, got {longest!r:.80}")
+    limits = [in_memory, longest, _number(config, "max_position_embeddings")]
     limits.append(_number(config, "max_target_positions"))  # of a decoder beside an encoder that reads no text
     for name, module in model.named_modules():
         if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:

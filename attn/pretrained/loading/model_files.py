@@ -15,6 +15,7 @@ from attn.pretrained.errors import ModelError
 
 WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 
+_PLAIN = re.compile(r"[^/\\]+\.safetensors(\.index\.json)?")  # of a file beside the configuration
 _ENOUGH = 200  # bytes by which a file is known
 _POINTER = b"version https://git-lfs"  # what git leaves in place of a large file that it has not fetched
 _CHECKPOINT = re.compile(r"checkpoint-(\d+)")
@@ -172,10 +173,16 @@ def weights_entry(listing: Listing, config: dict) -> tuple[str, tuple[str, ...]]
     Raises
     ------
     ModelError
-        If there are none, or one that the index names is missing.
+        If there are none, one that the index names is missing, or a name is not that of a safetensors file beside
+        the configuration.
     """
     own = config.get("transformers_weights")
-    entry = next((file for file in (own, WHOLE, INDEX) if file in listing.files), None)
+    if own is not None and not (isinstance(own, str) and _PLAIN.fullmatch(own) and own in listing.files):
+        raise ModelError(
+            f"the config.json of {listing.name} must name as transformers_weights a safetensors file beside it, "
+            f"got {own!r:.80}"
+        )
+    entry = own or next((file for file in (WHOLE, INDEX) if file in listing.files), None)
     if entry is None:
         lone = [file for file in _at_top(listing) if file.endswith(".safetensors")]
         if len(lone) != 1 or lone[0].startswith(("consolidated", "adapter_")):
@@ -195,6 +202,9 @@ def _indexed(listing, index):
     if "metadata" not in written:
         raise ModelError(f"the {index} of {listing.name} must have metadata beside its weight_map, even if it is empty")
     files = sorted(set(places.values()))
+    foreign = next((file for file in files if not _PLAIN.fullmatch(file) or file.endswith(".json")), None)
+    if foreign is not None:
+        raise ModelError(f"the {index} of {listing.name} must name safetensors files beside it, got {foreign!r:.80}")
     missing = [file for file in files if file not in listing.files]
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
