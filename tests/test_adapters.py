@@ -166,11 +166,17 @@ def test_an_embedding_is_adapted_but_not_what_is_tied_to_it(tmp_path):
     assert adapted.lm_head.weight is model.lm_head.weight
 
 
-def test_what_was_trained_whole_takes_every_place_of_what_it_replaces(tmp_path):
+@pytest.mark.parametrize(
+    ("settings", "tied"),
+    [({}, True), ({"modules_to_save": ["embed_tokens"]}, False),
+     ({"modules_to_save": ["embed_tokens"], "ensure_weight_tying": True}, True)],
+)  # fmt: skip
+def test_what_was_trained_whole_takes_the_places_that_peft_gives_it(tmp_path, settings, tied):
+    """PEFT trains a copy of each of `modules_to_save`, and what was tied to it keeps the base's, unless it says so."""
     model, whole = model_of(LLAMA, LlamaForCausalLM), drawn(40, 16)
-    adapted, said = merged(model, tmp_path, {"model.embed_tokens.modules_to_save.weight": whole})
+    adapted, said = merged(model, tmp_path, {"model.embed_tokens.weight": whole}, **settings)
     torch.testing.assert_close(adapted.model.embed_tokens.weight, whole)
-    assert adapted.lm_head.weight is adapted.model.embed_tokens.weight
+    assert adapted.lm_head.weight is (adapted.model.embed_tokens.weight if tied else model.lm_head.weight)
     assert adapters.sentence(said) == "Its adapter (whole modules) is applied and changes model.embed_tokens."
 
 

@@ -263,7 +263,11 @@ def _replace(modules, name, tensor, adapter):
             f"got {tuple(tensor.shape)}"
         )
     new = torch.nn.Parameter(tensor.to(own.dtype), requires_grad=False)
-    for module in modules.values():  # a tied weight has several places
+    # a tied weight has several places; of a module that PEFT trained as a copy of its own, the others keep theirs
+    copied = adapter.settings.get("modules_to_save") or ()
+    alone = any(owner == each or owner.endswith(f".{each}") for each in copied)
+    alone = alone and not adapter.settings.get("ensure_weight_tying")
+    for module in [modules[owner]] if alone else modules.values():
         for name, each in list(module.named_parameters(recurse=False)):
             if each is own:
                 setattr(module, name, new)
