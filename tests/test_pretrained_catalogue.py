@@ -226,13 +226,27 @@ def test_settings_are_read_from_the_environment():
     ("environment", "message"),
     [
         ({"ATTENTION_LAB_SIZE_LIMIT": "much"}, "must be a number of bytes, got much"),
-        ({"ATTENTION_LAB_SIZE_LIMIT": "0"}, "size_limit must be at least 1 byte, got 0"),
-        ({"ATTENTION_LAB_MODELS": "none"}, "models must be any, hub or default, got none"),
+        ({"ATTENTION_LAB_SIZE_LIMIT": "0"}, "ATTENTION_LAB_SIZE_LIMIT must be at least 1 byte, got 0"),
+        ({"ATTENTION_LAB_MODELS": "none"}, "ATTENTION_LAB_MODELS must be any, hub or default, got none"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(environment, message):
     with pytest.raises(ValueError, match=message):
         Settings.from_environment(environment)
+
+
+def test_each_page_with_a_model_says_which_setting_makes_no_sense():
+    code = """
+import sys
+sys.path.insert(0, "tests")
+from driving import opened
+for page in ("home", "pretrained", "inside", "change"):
+    app = opened(page)
+    print(page, len(app.exception), *(error.value for error in app.error))
+"""
+    said = r"ATTENTION\_LAB\_SIZE\_LIMIT must be a number of bytes\, got lots\."
+    lines = printed(code, ATTENTION_LAB_SIZE_LIMIT="lots").splitlines()
+    assert lines == [f"{page} 0 {said}" for page in ("home", "pretrained", "inside", "change")]
 
 
 def test_a_deployment_can_switch_off_other_models_or_folders(tiny, monkeypatch):

@@ -67,13 +67,23 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping = os.environ) -> Self:
-        """Read ATTENTION_LAB_SIZE_LIMIT (bytes) and ATTENTION_LAB_MODELS (any, hub or default)."""
+        """Read ATTENTION_LAB_SIZE_LIMIT (bytes) and ATTENTION_LAB_MODELS (any, hub or default).
+
+        Raises
+        ------
+        ModelError
+            If one of them is set to something else: no model can be opened then, and each page that shows one says why.
+        """
         limit = environment.get("ATTENTION_LAB_SIZE_LIMIT", "").strip() or cls.size_limit
         try:
             limit = int(float(limit))
         except (ValueError, OverflowError):
-            raise ValueError(f"ATTENTION_LAB_SIZE_LIMIT must be a number of bytes, got {limit}") from None
-        return cls(limit, environment.get("ATTENTION_LAB_MODELS", "").strip().lower() or cls.models)
+            raise ModelError(f"ATTENTION_LAB_SIZE_LIMIT must be a number of bytes, got {limit}") from None
+        try:
+            return cls(limit, environment.get("ATTENTION_LAB_MODELS", "").strip().lower() or cls.models)
+        except ValueError as error:
+            setting, _, said = str(error).partition(" ")
+            raise ModelError(f"ATTENTION_LAB_{setting.upper()} {said}") from None
 
 
 class Preflight(NamedTuple):

@@ -227,7 +227,10 @@ def chosen_model_control(state, loaded):
 
 def model_control(state, on_change=None):
     """Draw the choice of a model: one that is suggested, or any other where the server allows it."""
-    settings = pretrained.Settings.from_environment()
+    try:
+        settings = pretrained.Settings.from_environment()
+    except pretrained.ModelError:
+        return  # which is said in the middle of the page, once the model is to be opened
     if settings.models == "default":
         state.adjust(model=pretrained.DEFAULT)
         st.caption(f"Model: {pretrained.DEFAULT}")
