@@ -221,6 +221,7 @@ def test_an_adapter_of_a_model_with_a_head_fits_one_without(tmp_path):
         ({f"{QUERY}.lora_A.weight": drawn(2, 16)}, {}, f"must have both matrices for {QUERY}, got lora_A"),
         (low_rank(QUERY, 16, 16) | {f"{QUERY}.bias": drawn(3)}, {}, r"must have the model's shape \(16,\)"),
         (low_rank(QUERY, 16, 16), {"peft_type": "IA3"}, "must be of the kind LoRA, got IA3"),
+        (low_rank(QUERY, 16, 16), {"layer_replication": [[0, 1]]}, "sum of matrices, got one with layer_replication"),
         (low_rank(QUERY, 16, 16), {"peft_type": None}, "must be of the kind LoRA, got NONE"),
     ],
 )

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 CONFIGURATION, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
+_BEYOND = (  # what a configuration may ask for that is more than a sum of weights
+    "trainable_token_indices", "target_parameters", "layer_replication", "use_qalora", "alora_invocation_tokens",
+    "arrow_config",
+)  # fmt: skip
 _OUTER = "base_model.model."  # what PEFT puts before the names of the model it wraps
 _PART = re.compile(
     r"\.(?:(lora_A|lora_B)(?:\.[^.]+)?\.(?:weight|bias)|(lora_embedding_A|lora_embedding_B|lora_magnitude_vector)(?:\..+)?)$"
@@ -101,6 +105,8 @@ def _checked(settings, name):
     kind = str(settings.get("peft_type")).upper()
     if kind != "LORA":
         raise ModelError(f"the adapter of {name} must be of the kind LoRA, got {kind}")
+    if beyond := next((each for each in _BEYOND if settings.get(each)), None):
+        raise ModelError(f"the adapter of {name} must be a sum of matrices, got one with {beyond}")
     return settings
 
 
