@@ -214,6 +214,7 @@ def test_two_processes_leave_one_converted_model(kept):
     assert {path.name for path in folder.iterdir()} == {
         "config.json",
         "model.safetensors",
+        "sha256.json",
         "tokenizer.json",
         "tokenizer_config.json",
     }
@@ -230,6 +231,29 @@ def test_a_second_start_does_not_convert_again(kept, monkeypatch):
     monkeypatch.setattr(gguf_file, "read", lambda path: pytest.fail("converted again"))
     found = pretrained.inspect(smollm2.NAME)
     assert catalogue.fetch(found) == found.folder == smollm2.convert(PACKAGED)
+
+
+@needs_model
+def test_a_converted_model_whose_bytes_changed_is_converted_anew(kept, tmp_path, monkeypatch):
+    (folder,) = kept.iterdir()
+    changed = tmp_path / folder.name
+    changed.mkdir()
+    for file in folder.iterdir():
+        (changed / file.name).hardlink_to(file)
+    written = (changed / "config.json").read_text()
+    (changed / "config.json").unlink()
+    (changed / "config.json").write_text(written.replace("silu", "gelu"))
+    monkeypatch.setenv("ATTENTION_LAB_CACHE", str(tmp_path))
+    with pytest.raises(ModelError, match=f"{folder.name} is damaged: install the package {smollm2.PACKAGE}"):
+        smollm2.convert(None)
+
+    def read(path):
+        raise ModelError("it is read again")
+
+    monkeypatch.setattr(gguf_file, "read", read)
+    with pytest.raises(ModelError, match="it is read again"):
+        catalogue.fetch(pretrained.inspect(smollm2.NAME))
+    assert not changed.exists()
 
 
 @needs_model

@@ -180,7 +180,7 @@ def fetch(preflight: Preflight, progress: Callable | None = None) -> Path:
     ModelError
         If the download fails, the file of a package is not the one it should be, or there is no room.
     """
-    if preflight.folder is None and preflight.where == "package":
+    if preflight.name == smollm2.NAME and preflight.where != "hub" and preflight.folder in (None, smollm2.cached()):
         return smollm2.convert(smollm2.packaged())
     folder = preflight.folder or _download(preflight, progress)
     if preflight.name == DEFAULT:
@@ -237,7 +237,11 @@ def _smollm2():
     """Describe SmolLM2 out of its package, converted already or not; None if it is not on this machine."""
     path, folder = smollm2.packaged(), smollm2.cached()
     if folder is not None:
-        return _local(smollm2.NAME, "package" if path else "cache", folder)._replace(note=smollm2.NOTE)
+        try:
+            return _local(smollm2.NAME, "package" if path else "cache", folder)._replace(note=smollm2.NOTE)
+        except ModelError as error:
+            if path is None:
+                raise ModelError(f"{error}; it lies in {folder}") from error  # else it is made again
     if path is None:
         return None
     return Preflight(smollm2.NAME, "package", *smollm2.size(path), None, (), smollm2.NOTE)

@@ -147,6 +147,12 @@ def write_tensors(path: str | Path, shapes: dict, tensors: Iterable[np.ndarray])
             file.write(np.ascontiguousarray(tensor, dtype="<f4"))  # type: ignore[arg-type]
 
 
+def digest(path: Path) -> str:
+    """Return the sha256 of a file, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 @cache  # an exception is not cached: a wrong file is refused each time
 def verify(path: Path, sha256: str) -> None:
     """Check once per process that a file is the one expected.
@@ -162,7 +168,6 @@ def verify(path: Path, sha256: str) -> None:
     ModelError
         If the file is another one.
     """
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    found = digest(path)
     if found != sha256:
         raise ModelError(f"{path.name} must have the sha256 {sha256[:12]}…, got {found[:12]}…: reinstall the model")

@@ -25,7 +25,8 @@ FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 NOTE = "Its weights were rounded to 4 bits for the file they came in (Q4_1, embeddings 8 bits)."
 
-_VERSION = 1  # of what `convert` writes: another one is converted anew
+_DIGESTS = "sha256.json"  # file -> hexadecimal digest, of what was written
+_VERSION = 2  # of what `convert` writes: another one is converted anew
 _MEMORY = 4 * 134_515_008  # bytes that its numbers take as float32
 _SPECIAL = 3  # type of a token that no text is cut into
 
@@ -82,24 +83,30 @@ def cache_folder(environment: Mapping = os.environ) -> Path:
     return Path(base).expanduser() / "attention-lab"
 
 
-def convert(path: Path) -> Path:
-    """Return the folder of the model as transformers reads it, after converting it if this is the first time.
+def convert(path: Path | None) -> Path:
+    """Return the folder of the model as transformers reads it, converting it if it is not there as it was written.
 
     Parameters
     ----------
     path
-        The file of the package.
+        The file of the package; None where there is none.
 
     Raises
     ------
     ModelError
-        If the file is not the one expected, or there is no room for 540 MB in the cache.
+        If the file is not the one expected, there is no room for 540 MB in the cache, or what is there is damaged and
+        there is no file to make it of again.
     """
     with _converting:
-        if (folder := cached()) is not None:
+        folder = _folder()
+        if _is_whole(folder):
             return folder
+        if path is None:
+            raise ModelError(f"{NAME} in {folder} is damaged: install the package {PACKAGE}, of which it is made again")
         safetensors_file.verify(path, SHA256)
         try:
+            if folder.exists():
+                shutil.rmtree(folder)
             return _convert(path)
         except OSError as error:
             raise ModelError(
@@ -116,6 +123,16 @@ def size(path: Path) -> tuple[int, int]:
 def _folder():
     """Return where the converted model is kept, or will be."""
     return cache_folder() / f"smollm2-135m-instruct-{SHA256[:16]}-{_VERSION}"
+
+
+def _is_whole(folder):
+    """Say whether the files of a converted model are those that were written."""
+    try:
+        for file, digest in json.loads((folder / _DIGESTS).read_bytes()).items():
+            safetensors_file.verify(folder / file, digest)
+    except (OSError, ValueError, AttributeError):  # a ModelError is a ValueError
+        return False
+    return True
 
 
 def _convert(path):
@@ -146,6 +163,8 @@ def _write(contents, folder):
     shapes = {_name(name): tensor.shape for name, tensor in contents.tensors.items()}
     tensors = (_tensor(name, tensor, fields) for name, tensor in contents.tensors.items())
     safetensors_file.write_tensors(folder / "model.safetensors", shapes, tensors)
+    digests = {file.name: safetensors_file.digest(file) for file in folder.iterdir()}
+    (folder / _DIGESTS).write_text(json.dumps(digests, indent=2), encoding="utf-8")
 
 
 def _needed(fields):
