@@ -320,8 +320,8 @@ def test_a_model_that_mixes_padding_into_a_text_says_so(tokenizer):
     assert len(pretrained.record(loaded, TEXTS[:1] * 2).batch) == 2
 
 
-def test_a_layer_of_several_texts_does_not_start_from_its_input(tokenizer):
+def test_a_layer_of_padded_texts_does_not_start_from_its_input(tokenizer):
     minilm = pretrained.load()
     layer = pretrained.record(minilm, TEXTS).layers[0]
-    with pytest.raises(ValueError, match=r"take one of layer\.batch"):
+    with pytest.raises(ValueError, match=r"must be without padding: take that of one text"):
         pretrained.from_input(minilm, layer)
