@@ -306,3 +306,34 @@ def test_the_silence_behind_a_sound_is_a_curve_of_its_own():
     figure = inside_over_sound(AudioInput("clicks"), 6.0, np.full(150, 0.01), "", 880, 3.0).to_dict()
     named = {row["name"] for table in figure["datasets"].values() for row in table if "name" in row}
     assert {"loudness", "weight", "silence"} <= named
+
+
+def test_whisper_is_told_what_language_it_hears():
+    alphabet = sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet())
+    named = ["endoftext", "startoftranscript", "en", "zh", "de", "translate", "transcribe", "notimestamps"]
+    vocabulary = {each: at for at, each in enumerate([*alphabet, *(f"<|{name}|>" for name in named)])}
+    tokenizer = transformers.WhisperTokenizer(vocab=vocabulary, merges=[], predict_timestamps=False)
+    tokenizer.add_special_tokens({"additional_special_tokens": [f"<|{name}|>" for name in named[1:]]})
+    config = transformers.WhisperConfig(
+        vocab_size=len(vocabulary), d_model=16, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2,
+        decoder_attention_heads=2, encoder_ffn_dim=17, decoder_ffn_dim=17, num_mel_bins=8, max_source_positions=100,
+        pad_token_id=vocabulary["<|endoftext|>"], decoder_start_token_id=vocabulary["<|startoftranscript|>"],
+        bos_token_id=vocabulary["<|endoftext|>"], eos_token_id=vocabulary["<|endoftext|>"],
+    )  # fmt: skip
+    ear = pretrained.wrap(
+        transformers.WhisperForConditionalGeneration(config).eval(), tokenizer,
+        feature_extractor=transformers.WhisperFeatureExtractor(8, chunk_length=2),
+    )  # fmt: skip
+    assert (ear.source_languages, ear.target_languages) == ((), ("de", "en", "zh"))
+    samples, read = sounds.SOUNDS["notes"].make(RATE), {}
+    for language in (None, "de", "zh", None):
+        told = ear.in_languages(target=language)
+        recording = pretrained.record(told, inputs=pretrained.audio_inputs(told, samples, "hi"))
+        read[language] = [token.text for token in recording.decoder_tokens]
+        assert pretrained.verdict_of(recording).input.holds is not False
+    begins = [f"<|{name}|>" for name in ("startoftranscript", "de", "transcribe", "notimestamps")]
+    assert read["de"] == [*begins, "h", "i"]
+    assert read["zh"] == [begins[0], "<|zh|>", *begins[2:], "h", "i"]
+    assert read[None] == [begins[0], begins[-1], "h", "i"]  # as the tokenizer itself has it, before and after
+    with pytest.raises(ValueError, match="target_language must be one of de, en, zh, got 'fr'"):
+        ear.in_languages(target="fr")

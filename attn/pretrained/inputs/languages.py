@@ -1,4 +1,4 @@
-"""The languages that a tokenizer of a translation model knows: by its own codes, and chosen for one text at a time."""
+"""The languages that a tokenizer knows, to translate or to write down: by its codes, chosen for one text at a time."""
 
 from __future__ import annotations
 
@@ -63,9 +63,21 @@ def target_languages(tokenizer: transformers.PreTrainedTokenizerBase | None) -> 
     Returns
     -------
     tuple of str
-        As `source_languages`; those of a Marian model that translates into several, as it writes them (``>>fra<<``).
+        As `source_languages`; those of a Marian model that translates into several, as it writes them (``>>fra<<``);
+        those that Whisper can be told it hears.
     """
-    return source_languages(tokenizer) or tuple(sorted(getattr(tokenizer, "supported_language_codes", ())))
+    marian = tuple(sorted(getattr(tokenizer, "supported_language_codes", ())))
+    return source_languages(tokenizer) or marian or _heard(tokenizer)
+
+
+def _heard(tokenizer):
+    """Return the languages that a tokenizer of Whisper has a token for; those of its English models have none."""
+    if not hasattr(tokenizer, "set_prefix_tokens"):
+        return ()
+    from transformers.models.whisper.tokenization_whisper import LANGUAGES
+
+    known = tokenizer.get_vocab()
+    return tuple(sorted(code for code in LANGUAGES if f"<|{code}|>" in known))
 
 
 def check(name: str, code: str | None, known: tuple[str, ...]) -> None:
@@ -100,6 +112,10 @@ def chosen(tokenizer: transformers.PreTrainedTokenizerBase, source: str | None, 
     source, target : str or None
         None leaves what the tokenizer has; where it has no target, that is the source.
     """
+    if target and hasattr(tokenizer, "set_prefix_tokens"):
+        with _told(tokenizer, target):
+            yield
+        return
     if not hasattr(tokenizer, "src_lang"):
         yield
         return
@@ -110,6 +126,18 @@ def chosen(tokenizer: transformers.PreTrainedTokenizerBase, source: str | None, 
         yield
     finally:
         tokenizer.src_lang, tokenizer.tgt_lang = before
+
+
+@contextmanager
+def _told(tokenizer, language):
+    """Let a tokenizer of Whisper begin with a language inside the block; with it goes a task, if only to transcribe."""
+    before = tokenizer.language, tokenizer.task
+    tokenizer.set_prefix_tokens(language=language, task=before[1] or "transcribe")
+    try:
+        yield
+    finally:
+        tokenizer.language, tokenizer.task = before
+        tokenizer.set_prefix_tokens()
 
 
 def led_in(text: str, tokenizer: transformers.PreTrainedTokenizerBase, target: str | None) -> str:
