@@ -115,6 +115,7 @@ def test_the_model_is_shown_with_its_adapter_and_without(bert, tmp_path, monkeyp
         ({"use_rslora": True}, 4 / math.sqrt(2)),
         ({"alpha_pattern": {"q_proj": 10}}, 10 / 2),
         ({"alpha_pattern": {r"layers\.1\..*": 10}}, 4 / 2),
+        ({"alpha_pattern": {r".*\.q_proj": 6, "q_proj": 10}}, 6 / 2),
         ({"r": 8, "rank_pattern": {"q_proj": 2}}, 4 / 2),
     ],
 )
@@ -220,6 +221,8 @@ def test_an_adapter_of_a_model_with_a_head_fits_one_without(tmp_path):
         (low_rank(QUERY, 8, 16), {}, r"whose product has its shape \(16, 16\), got \(16, 2\) and \(2, 8\)"),
         ({f"{QUERY}.lora_A.weight": drawn(2, 16)}, {}, f"must have both matrices for {QUERY}, got lora_A"),
         (low_rank(QUERY, 16, 16) | {f"{QUERY}.bias": drawn(3)}, {}, r"must have the model's shape \(16,\)"),
+        (low_rank(QUERY, 16, 16), {"lora_alpha": "much"}, "must say lora_alpha as a number, .* got 'much' and None"),
+        (low_rank(QUERY, 16, 16), {"alpha_pattern": {"(": 1}}, r"alpha_pattern as numbers .* got 4 and \{'\(': 1\}"),
         (low_rank(QUERY, 16, 16), {"peft_type": "IA3"}, "must be of the kind LoRA, got IA3"),
         (low_rank(QUERY, 16, 16), {"layer_replication": [[0, 1]]}, "sum of matrices, got one with layer_replication"),
         (low_rank(QUERY, 16, 16), {"peft_type": None}, "must be of the kind LoRA, got NONE"),

@@ -203,12 +203,18 @@ def _rank(parts):
     return int(next(tensor for kind, tensor in parts.items() if kind.endswith("_A")).shape[0])
 
 
-def _factor(settings, name, rank):
-    """Return the factor of a module: of its own alpha, where there is a pattern for it."""
-    alpha = settings.get("lora_alpha", 8)
-    for pattern, own in (settings.get("alpha_pattern") or {}).items():
-        if re.match(rf"(.*\.)?({pattern})$", name):
-            alpha = own
+def _factor(adapter, name, rank):
+    """Return the factor of a module: of the first pattern that fits its name, as PEFT takes it, or of all modules."""
+    settings = adapter.settings
+    try:
+        patterns = (settings.get("alpha_pattern") or {}).items()
+        fitting = (alpha for pattern, alpha in patterns if re.match(rf"(.*\.)?({pattern})$", name))
+        alpha = float(next(fitting, settings.get("lora_alpha", 8)))
+    except (re.error, TypeError, ValueError, AttributeError) as error:
+        raise ModelError(
+            f"the adapter of {adapter.name} must say lora_alpha as a number, and alpha_pattern as numbers by patterns "
+            f"of names, got {settings.get('lora_alpha')!r} and {settings.get('alpha_pattern')!r}"
+        ) from error
     return alpha / (math.sqrt(rank) if settings.get("use_rslora") else rank)
 
 
@@ -228,7 +234,7 @@ def _add(module, name, parts, adapter):
             f"the adapter of {adapter.name} must have matrices for {name} whose product has its shape "
             f"{tuple(weight.shape)}, got {tuple(b.shape)} and {tuple(a.shape)}"
         )
-    factor = _factor(adapter.settings, name, a.shape[0])
+    factor = _factor(adapter, name, a.shape[0])
     change = factor * (b.flatten(1) @ a.flatten(1))
     total = weight.float() + (change.T if turned else change).reshape(weight.shape)
     if "lora_magnitude_vector" in parts:
