@@ -221,6 +221,7 @@ def test_an_adapter_of_a_model_with_a_head_fits_one_without(tmp_path):
         (low_rank(QUERY, 8, 16), {}, r"whose product has its shape \(16, 16\), got \(16, 2\) and \(2, 8\)"),
         ({f"{QUERY}.lora_A.weight": drawn(2, 16)}, {}, f"must have both matrices for {QUERY}, got lora_A"),
         (low_rank(QUERY, 16, 16) | {f"{QUERY}.bias": drawn(3)}, {}, r"must have the model's shape \(16,\)"),
+        (low_rank(QUERY, 16, 16) | {f"{QUERY}.lora_A.weight": torch.tensor(1.0)}, {}, "."),  # a number, no matrix
         (low_rank(QUERY, 16, 16), {"lora_alpha": "much"}, "must say lora_alpha as a number, .* got 'much' and None"),
         (low_rank(QUERY, 16, 16), {"alpha_pattern": {"(": 1}}, r"alpha_pattern as numbers .* got 4 and \{'\(': 1\}"),
         (low_rank(QUERY, 16, 16), {"peft_type": "IA3"}, "must be of the kind LoRA, got IA3"),

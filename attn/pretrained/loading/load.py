@@ -259,8 +259,11 @@ def load(
 
 def _with_adapter(base, folder, name, note):
     """Return a model with an adapter in its weights, which keeps the one without; `note` is on its other weights."""
-    adapter = adapters.read_adapter(model_files.of_folder(folder, name), folder)
-    model, merged = adapters.merge(base.model, adapter)
+    try:
+        adapter = adapters.read_adapter(model_files.of_folder(folder, name), folder)
+        model, merged = adapters.merge(base.model, adapter)
+    except Exception as error:  # its tensors and its configuration may hold anything
+        raise explain(error, name) from error
     registry.install(model)
     unread = vocabulary.without_embeddings(model, base.tokenizer)  # an adapter may bring embeddings of more tokens
     note = " ".join(filter(None, (note, adapters.sentence(merged), unread)))
