@@ -35,17 +35,23 @@ class Served(NamedTuple):
 
 
 @contextlib.contextmanager
-def serve():
-    """Run the app on a free port of this machine, without a network for models, until the block ends."""
+def serve(folder=ROOT):
+    """Run the app on a free port of this machine, without a network for models, until the block ends.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the app: what runs is its app.py, with the settings that it has there.
+    """
     port = _free_port()
     command = [
         sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless", "true",
-        "--server.address", "127.0.0.1", "--server.port", str(port), "--server.fileWatcherType", "none",
+        "--server.address", "127.0.0.1", "--server.port", str(port),
     ]  # fmt: skip
     environment = os.environ | {"HF_HUB_OFFLINE": "1"}
     with tempfile.TemporaryFile() as log:
         started = time.perf_counter()
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT)
         try:
             running = Served(f"http://127.0.0.1:{port}", process, started)
             _wait_for(running, log)

@@ -109,8 +109,8 @@ def main():
     with chromium() as browser:
         if browser is None:
             sys.exit("there must be a Chromium, found none")
-        row("start of the process to Home, interactive", "< 4 s", starts(browser, "", 1))
-        row("start of the process to Pretrained, shown", "< 8 s", starts(browser, "pretrained", 2))
+        row("start of the process to Home, interactive", "< 3 s", starts(browser, "", 1))
+        row("start of the process to Pretrained, shown", "< 6 s", starts(browser, "pretrained", 2))
         with serve() as running:
             page = browser.new_page(viewport={"width": 1280, "height": 800})
             page.set_default_timeout(120_000)
