@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import soundfile
-from driving import check, opened, tables
+from driving import check, opened, said, tables
 
 from attn import pretrained
 from attn.data import sounds
@@ -308,7 +308,8 @@ def test_the_silence_behind_a_sound_is_a_curve_of_its_own():
     assert {"loudness", "weight", "silence"} <= named
 
 
-def test_whisper_is_told_what_language_it_hears():
+def multilingual_ear():
+    """Return a tiny Whisper with a tokenizer that knows three languages and both tasks."""
     alphabet = sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet())
     named = ["endoftext", "startoftranscript", "en", "zh", "de", "translate", "transcribe", "notimestamps"]
     vocabulary = {each: at for at, each in enumerate([*alphabet, *(f"<|{name}|>" for name in named)])}
@@ -320,10 +321,15 @@ def test_whisper_is_told_what_language_it_hears():
         pad_token_id=vocabulary["<|endoftext|>"], decoder_start_token_id=vocabulary["<|startoftranscript|>"],
         bos_token_id=vocabulary["<|endoftext|>"], eos_token_id=vocabulary["<|endoftext|>"],
     )  # fmt: skip
-    ear = pretrained.wrap(
+    torch.manual_seed(0)
+    return pretrained.wrap(
         transformers.WhisperForConditionalGeneration(config).eval(), tokenizer,
         feature_extractor=transformers.WhisperFeatureExtractor(8, chunk_length=2),
     )  # fmt: skip
+
+
+def test_whisper_is_told_what_language_it_hears():
+    ear = multilingual_ear()
     assert (ear.source_languages, ear.target_languages) == ((), ("de", "en", "zh"))
     samples, read = sounds.SOUNDS["notes"].make(RATE), {}
     for language in (None, "de", "zh", None):
@@ -337,3 +343,45 @@ def test_whisper_is_told_what_language_it_hears():
     assert read[None] == [begins[0], begins[-1], "h", "i"]  # as the tokenizer itself has it, before and after
     with pytest.raises(ValueError, match="target_language must be one of de, en, zh, got 'fr'"):
         ear.in_languages(target="fr")
+
+
+def decoder_reads(ear, text=None):
+    """Return the names of what a decoder reads beside half a second of sound, and whether the input is its own."""
+    samples = sounds.SOUNDS["notes"].make(RATE)[: RATE // 2]
+    recording = pretrained.record(ear, inputs=pretrained.audio_inputs(ear, samples, text))
+    return [token.text for token in recording.decoder_tokens], pretrained.input_finding(recording, sound=samples)
+
+
+def test_whisper_is_told_what_to_do_with_what_it_hears():
+    ear = multilingual_ear()
+    assert ear.speech_tasks == ("transcribe", "translate")
+    assert pretrained.load().speech_tasks == ()
+    for task in ("translate", "transcribe"):
+        read, finding = decoder_reads(ear.in_languages(target="de", speech_task=task))
+        assert read == ["<|startoftranscript|>", "<|de|>", f"<|{task}|>", "<|notimestamps|>"]
+        assert finding.holds
+    assert decoder_reads(ear)[0] == ["<|startoftranscript|>"]
+    in_english = ear.in_languages(target="de", speech_task="translate").in_languages(target="zh")
+    assert decoder_reads(in_english)[0][1:3] == ["<|zh|>", "<|translate|>"]
+    with pytest.raises(ValueError, match="must come with a target_language, which is heard, got 'translate' alone"):
+        ear.in_languages(speech_task="translate")
+    with pytest.raises(ValueError, match="speech_task must be one of transcribe, translate, got 'sing'"):
+        ear.in_languages(target="de", speech_task="sing")
+    with pytest.raises(ValueError, match="speech_task cannot be chosen"):
+        pretrained.load().in_languages(speech_task="translate")
+
+
+def test_the_task_of_whisper_stands_beside_its_language_and_stays_in_the_link(tmp_path):
+    ear = multilingual_ear()
+    for part in (ear.model, ear.tokenizer, ear.feature_extractor):
+        part.save_pretrained(tmp_path)
+    app = check(opened("inside", model=str(tmp_path), target_language="de", speech_task="translate", layer="2"))
+    box = app.selectbox(key="inside.speech_task")
+    assert (box.value, app.selectbox(key="inside.target_language").value) == ("translate", "de")
+    assert any("`<|translate|>` (write it down in English)" in note for note in said(app))
+    box.select("transcribe").run()
+    assert check(app).query_params["speech_task"] in ("transcribe", ["transcribe"])
+    assert any("`<|transcribe|>` (write down what is said)" in note for note in said(app))
+    app.selectbox(key="inside.target_language").select("").run()
+    assert "speech_task" not in check(app).query_params
+    assert "inside.speech_task" not in [each.key for each in app.selectbox]

@@ -246,15 +246,15 @@ def _each_text(findings):
 def _own_text(read):
     """Ask a tokenizer for all that a model reads; None where the decoder's text cannot be moved on."""
     loaded, has_decoder = read.loaded, read.decoder_tokens is not None
-    tokenizer, source, target = loaded.tokenizer, loaded.source_language, loaded.target_language
+    tokenizer = loaded.tokenizer
     texts = [tokens.checked(each) for each in (read.text, read.pair) if each is not None]
     cut = {} if read.truncated_from is None else {"truncation": True, "max_length": loaded.max_tokens}
-    with loaded.lock, languages.chosen(tokenizer, source, target):  # a tokenizer changes while it works
+    with loaded.lock, languages.chosen(loaded):  # a tokenizer changes while it works
         if not has_decoder or loaded.task is not None:  # the decoder of a classifier reads what its encoder reads
             made = tokenizer(*texts, **cut, return_tensors="pt", verbose=False)
             moved = own_shift(loaded, made["input_ids"]) if has_decoder else None
             return _accepted(loaded, made) | ({} if moved is None else {"decoder_input_ids": moved})
-        led_in = languages.led_in(texts[0], tokenizer, target)
+        led_in = languages.led_in(texts[0], tokenizer, loaded.target_language)
         made = tokenizer(led_in, text_target=texts[-1], **cut, return_tensors="pt", verbose=False)
     moved = own_shift(loaded, made["labels"])
     return None if moved is None else _accepted(loaded, made) | {"decoder_input_ids": moved}
@@ -298,10 +298,11 @@ def _own_sound(loaded, sound, text):
         return made
     start = getattr(config, "decoder_start_token_id", None)
     start = getattr(config, "bos_token_id", None) if start is None else start  # as in writing
-    if not text or loaded.tokenizer is None:
+    if loaded.tokenizer is None or not (text or loaded.target_language):
         return None if start is None else made | {"decoder_input_ids": torch.tensor([[start]])}
-    with loaded.lock, languages.chosen(loaded.tokenizer, loaded.source_language, loaded.target_language):
-        labels = loaded.tokenizer(text_target=tokens.checked(text), return_tensors="pt", verbose=False)["input_ids"]
+    with loaded.lock, languages.chosen(loaded):
+        labels = loaded.tokenizer(text_target=tokens.checked(text or ""), return_tensors="pt", verbose=False)
+        labels = labels["input_ids"]
     # Whisper's tokenizer writes the first token that moving on puts there: training takes it off.
     moved = own_shift(loaded, labels[:, 1:] if labels[0, 0] == start else labels)
     return None if moved is None else made | {"decoder_input_ids": moved}

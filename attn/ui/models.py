@@ -35,6 +35,7 @@ class ChosenModel(NamedTuple):
     source: str = ""  # languages that it reads, by the tokenizer's own codes; empty for the one that it has
     target: str = ""
     adapter: bool = True  # with its adapter, where it has one
+    task: str = ""  # what it does with speech; empty for what it does of itself
 
 
 class SeveralTexts(NamedTuple):
@@ -60,7 +61,12 @@ def loaded_model(name, random_weights=False):
     model = _loaded(chosen.name, random_weights)
     if model.base is not None and not chosen.adapter:
         model = model.base
-    return model.in_languages(chosen.source or None, chosen.target or None)
+    return model.in_languages(*_languages_of(chosen))
+
+
+def _languages_of(chosen):
+    """Return what `Loaded.in_languages` takes."""
+    return chosen.source or None, chosen.target or None, chosen.task or None
 
 
 def model_loading_code(name, random_weights):
@@ -68,8 +74,9 @@ def model_loading_code(name, random_weights):
     chosen = name if isinstance(name, ChosenModel) else ChosenModel(name)
     arguments = ", ".join([repr(chosen.name)] + (["random_weights=True"] if random_weights else []))
     base = "" if chosen.adapter else ".base"
-    languages = f".in_languages({chosen.source or None!r}, {chosen.target or None!r})"
-    return f"pretrained.load({arguments}){base}{languages if chosen.source or chosen.target else ''}"
+    names = [repr(each) for each in _languages_of(chosen)]
+    languages = f".in_languages({', '.join(names if chosen.task else names[:2])})"
+    return f"pretrained.load({arguments}){base}{languages if any(_languages_of(chosen)) else ''}"
 
 
 @st.cache_resource(max_entries=MOST_HELD, show_spinner="Loading the model …", show_time=True)

@@ -37,7 +37,8 @@ def audio_inputs(loaded: Loaded, samples: ArrayLike, text: str | None = None) ->
     samples : shape (n,)
         From -1 to 1, ``loaded.feature_extractor.sampling_rate`` of them a second.
     text
-        What the decoder reads, where there is a decoder and a tokenizer; by default its first token alone.
+        What the decoder reads, where there is a decoder and a tokenizer; by default its first token alone, or those
+        that say which language was chosen.
 
     Returns
     -------

@@ -1,4 +1,7 @@
-"""The languages that a tokenizer knows, to translate or to write down: by its codes, chosen for one text at a time."""
+"""The languages that a tokenizer knows, to translate or to write down: by its codes, chosen for one text at a time.
+
+With them goes what a model of speech is to do with what it hears.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import transformers
+
+    from attn.pretrained.loading.load import Loaded
 
 _CODE = re.compile(r"_*[a-z]{2,3}(_[A-Za-z]+)?_*")  # en, en_XX, eng_Latn, __eng__
 
@@ -80,6 +85,24 @@ def _heard(tokenizer):
     return tuple(sorted(code for code in LANGUAGES if f"<|{code}|>" in known))
 
 
+def speech_tasks(tokenizer: transformers.PreTrainedTokenizerBase | None) -> tuple[str, ...]:
+    """Return what a Whisper can be told to do with the speech that it hears.
+
+    Parameters
+    ----------
+    tokenizer : transformers.PreTrainedTokenizerBase or None
+
+    Returns
+    -------
+    tuple of str
+        Of "transcribe" and "translate", those that the tokenizer has a token for; empty where it knows no languages.
+    """
+    if not _heard(tokenizer):
+        return ()
+    known = tokenizer.get_vocab()
+    return tuple(task for task in ("transcribe", "translate") if f"<|{task}|>" in known)
+
+
 def check(name: str, code: str | None, known: tuple[str, ...]) -> None:
     """Raise if a language is none of those that are known.
 
@@ -103,17 +126,17 @@ def check(name: str, code: str | None, known: tuple[str, ...]) -> None:
 
 
 @contextmanager
-def chosen(tokenizer: transformers.PreTrainedTokenizerBase, source: str | None, target: str | None) -> Iterator[None]:
-    """Let a tokenizer work in two languages inside the block, and as before afterwards.
+def chosen(loaded: Loaded) -> Iterator[None]:
+    """Let the tokenizer of a model work in the languages chosen for it inside the block, and as before afterwards.
 
     Parameters
     ----------
-    tokenizer : transformers.PreTrainedTokenizerBase
-    source, target : str or None
-        None leaves what the tokenizer has; where it has no target, that is the source.
+    loaded
+        A language of None leaves what the tokenizer has; where it has no target, that is the source.
     """
+    tokenizer, source, target = loaded.tokenizer, loaded.source_language, loaded.target_language
     if target and hasattr(tokenizer, "set_prefix_tokens"):
-        with _told(tokenizer, target):
+        with _told(tokenizer, target, loaded.speech_task):
             yield
         return
     if not hasattr(tokenizer, "src_lang"):
@@ -129,10 +152,10 @@ def chosen(tokenizer: transformers.PreTrainedTokenizerBase, source: str | None, 
 
 
 @contextmanager
-def _told(tokenizer, language):
+def _told(tokenizer, language, task):
     """Let a tokenizer of Whisper begin with a language inside the block; with it goes a task, if only to transcribe."""
     before = tokenizer.language, tokenizer.task
-    tokenizer.set_prefix_tokens(language=language, task=before[1] or "transcribe")
+    tokenizer.set_prefix_tokens(language=language, task=task or before[1] or "transcribe")
     try:
         yield
     finally:

@@ -268,12 +268,12 @@ def _from_images(loaded, images, text, pair):
 
 
 def decoder_inputs(loaded: Loaded, text: str | None = None) -> dict:
-    """Make what a decoder reads of a text, or of none: the token it begins with."""
+    """Make what a decoder reads of a text, or of none: the token it begins with, or all that say a chosen language."""
     import torch
 
-    if not text or loaded.tokenizer is None:
+    if loaded.tokenizer is None or not (text or loaded.target_language):
         return {"decoder_input_ids": torch.tensor([[_start_id(loaded)]])}
-    return {"decoder_input_ids": _one_step_late(loaded, _encode_target(loaded, tokens.checked(text)))[0]}
+    return {"decoder_input_ids": _one_step_late(loaded, _encode_target(loaded, tokens.checked(text or "")))[0]}
 
 
 def _one_step_late(loaded, target):
@@ -353,7 +353,7 @@ def _encoded(loaded, texts, given, **target):
     """Tokenize texts in the languages that were chosen, given to the tokenizer by place or by name."""
     tokenizer = loaded.tokenizer
     # a tokenizer changes its own settings while it works
-    with loaded.lock, languages.chosen(tokenizer, loaded.source_language, loaded.target_language):
+    with loaded.lock, languages.chosen(loaded):
         encoded = tokenizer(*given, **target, verbose=False)
         count = len(encoded["input_ids"])
         if count > loaded.max_tokens:

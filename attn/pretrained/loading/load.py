@@ -91,6 +91,8 @@ class Loaded:
     source_language, target_language : str or None
         Languages of the texts that the encoder and the decoder read, by the tokenizer's own codes. None leaves
         those that the tokenizer has. See `in_languages`.
+    speech_task : {"transcribe", "translate"} or None
+        What a Whisper does with the speech that it hears. None leaves what its tokenizer has.
     base : Loaded or None
         Of a model with an adapter (LoRA): the same model without it, which shares all weights that it left.
     """
@@ -115,6 +117,7 @@ class Loaded:
     weights: weights_report.WeightsReport | None = field(default=None, repr=False)
     source_language: str | None = None
     target_language: str | None = None
+    speech_task: str | None = None
     base: Loaded | None = field(default=None, repr=False)
     lock: Any = field(default_factory=threading.Lock, repr=False)  # tokenizers change while they work
 
@@ -162,13 +165,23 @@ class Loaded:
         """Codes of the languages that the decoder's text may be in; empty where there is nothing to choose."""
         return languages.target_languages(self.tokenizer)
 
-    def in_languages(self, source: str | None = None, target: str | None = None) -> Loaded:
+    @property
+    def speech_tasks(self) -> tuple[str, ...]:
+        """What it can be told to do with speech: write it down, or write it down in English. Empty of all others."""
+        return languages.speech_tasks(self.tokenizer)
+
+    def in_languages(
+        self, source: str | None = None, target: str | None = None, speech_task: str | None = None
+    ) -> Loaded:
         """Return the same model, reading texts in two languages.
 
         Parameters
         ----------
         source, target : str, optional
-            Of the texts of encoder and decoder; by default left as they are.
+            Of the texts of encoder and decoder; by default left as they are. Whisper's target is the language that
+            it hears.
+        speech_task : {"transcribe", "translate"}, optional
+            What a Whisper, once it has a language, does with what it hears: writes it down as it is, or in English.
 
         Returns
         -------
@@ -178,15 +191,19 @@ class Loaded:
         Raises
         ------
         ValueError
-            If the tokenizer does not know the language.
+            If the tokenizer does not know the language or the task, or a task comes without a language.
         """
-        if source is None and target is None:
+        if source is None and target is None and speech_task is None:
             return self
         languages.check("source_language", source, self.source_languages)
         languages.check("target_language", target, self.target_languages)
+        languages.check("speech_task", speech_task, self.speech_tasks)
         source, target = source or self.source_language, target or self.target_language
-        base = None if self.base is None else self.base.in_languages(source, target)
-        return replace(self, source_language=source, target_language=target, base=base)
+        task = speech_task or self.speech_task
+        if task and not target:  # of Whisper's first tokens the task is the one behind the language
+            raise ValueError(f"a speech_task must come with a target_language, which is heard, got {task!r} alone")
+        base = None if self.base is None else self.base.in_languages(source, target, task)
+        return replace(self, source_language=source, target_language=target, speech_task=task, base=base)
 
 
 @takes(settings="Settings")

@@ -21,10 +21,14 @@ from attn.ui.width import page_width
 from attn.ui.word_level import LEVELS, word_level_of
 
 _MOST_OFFERED = 5  # models that can be opened instead of one that cannot
+_DECODERS = "Language of the decoder's text"
 
 
 MOST_TEXTS = 8  # read in one pass, which takes as much memory as one text that is as long as all of them
 LONGEST_LINE = 500  # characters of each
+
+
+TASKS = {"own": "As its tokenizer has it", "transcribe": "Write it down", "translate": "Write it down in English"}
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,7 @@ class SourceChoice:
     pair: str = link_string("")
     source_language: str = link_string("")
     target_language: str = link_string("")
+    speech_task: str = link_choice("own", TASKS)
     adapter: bool = link_flag(True)
     layer: int = link_whole(4, 1, 999)
     head: int = link_whole(2, 1, 999)
@@ -190,7 +195,7 @@ def record_model_and_text(state, source):
 
 
 def chosen_model_control(state, loaded):
-    """Draw the choices that only some models have: without the adapter, and languages; return what to load.
+    """Draw the choices that only some models have: the adapter, languages, what to do with speech; return what to load.
 
     Returns
     -------
@@ -205,9 +210,10 @@ def chosen_model_control(state, loaded):
             help="An adapter (LoRA) adds a product of two thin matrices to some of the model's weights. Without it "
             "the model is as it was before this fine-tuning.",
         )
+    hears = loaded.speech_tasks
     sides = {
         "source_language": ("Language of the text", loaded.source_languages),
-        "target_language": ("Language of the decoder's text", loaded.target_languages),
+        "target_language": ("Language of the speech" if hears else _DECODERS, loaded.target_languages),
     }
     for name, (label, codes) in sides.items():
         if state.get(name) not in codes:
@@ -220,9 +226,21 @@ def chosen_model_control(state, loaded):
                 format_func=lambda code: code or "As its tokenizer has it",
                 help="By the codes of the model's own tokenizer, which tell the model what it reads and writes.",
             )
+    if not state.get("target_language") or state.get("speech_task") not in hears:
+        state.adjust(speech_task="own")
+    if hears and state.get("target_language"):
+        st.selectbox(
+            "What it does with the speech",
+            ["own", *hears],
+            key=state.key("speech_task"),
+            format_func=TASKS.get,
+            help="A token behind that of the language tells the decoder. It can be chosen once a language is.",
+        )
     chosen = [state.get(name) for name in sides]
     name, adapter = state.get("model"), state.get("adapter")
-    return name if adapter and not any(chosen) else models.ChosenModel(name, *chosen, adapter)
+    if adapter and not any(chosen):
+        return name
+    return models.ChosenModel(name, *chosen, adapter, task if (task := state.get("speech_task")) in hears else "")
 
 
 def model_control(state, on_change=None):
