@@ -74,7 +74,7 @@ with numbers:
         on_pick=None if effect.word is None else lambda row: page.set(word=effect.shifts[row].text),
         tables={"numbers": lambda: effect_charts.change_chart_numbers_csv(effect)},
     )
-    words.change_verdict_in_words(largest, first)
+    words.change_verdict_in_words(largest, first, read.source)
     if look_for:
         st.caption(look_for)
 with heads:

@@ -14,7 +14,7 @@ from attn.pretrained import threads
 from attn.pretrained.intervention.changes import Changes
 from attn.pretrained.intervention.generation import generate
 from attn.pretrained.intervention.head_ablation import ablate_heads
-from attn.pretrained.intervention.prediction import probability_of, similarity
+from attn.pretrained.intervention.prediction import predictions, probability_of, similarity
 from attn.pretrained.intervention.run import run
 from attn.pretrained.threads import Queue, Stopped, heavy, one_numpy_thread
 
@@ -96,6 +96,36 @@ def test_no_change_leaks_between_visitors_of_minilm():
     np.testing.assert_allclose(numbers[::2], numbers[0], atol=1e-5)
     np.testing.assert_allclose(numbers[1::2], numbers[1], atol=1e-5)
     assert numbers[0] - numbers[1] > 0.1
+
+
+def test_a_tokenizer_works_for_one_visitor_at_a_time(decoder, monkeypatch):
+    """While a text is cut, a tokenizer can decode nothing: writing and naming predictions wait for it, too."""
+    inside = threading.RLock()  # a tokenizer calls itself
+
+    def alone(method):
+        def guarded(*args, **options):
+            assert inside.acquire(blocking=False), "two are in one tokenizer"
+            time.sleep(0.001)
+            try:
+                return method(*args, **options)
+            finally:
+                inside.release()
+
+        return guarded
+
+    for name in ("decode", "convert_ids_to_tokens", "set_truncation_and_padding"):
+        monkeypatch.setattr(decoder.tokenizer, name, alone(getattr(decoder.tokenizer, name)))
+    again = pretrained.wrap(decoder.model, decoder.tokenizer)  # the lock is the tokenizer's
+
+    def visit(number):
+        if number % 2:
+            return generate(decoder, SENTENCE, 3).text
+        return tuple(word.text for word in predictions(run(again, SENTENCE), 5))
+
+    found = at_once(visit, 4)
+    assert found[0] == found[2]
+    assert len(found[0]) == 5
+    assert found[1] == found[3] != ""
 
 
 def test_a_pass_that_fails_or_stops_leaves_nothing_behind(decoder):

@@ -1,12 +1,21 @@
-"""Heavy work waits in a queue, and what was made for one visitor is there for the next."""
+"""Heavy work waits in a queue, and what was made for one visitor is there for the next, as long as its model is."""
 
+import importlib
+import inspect
+import pkgutil
+import shutil
 import threading
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+import attn.ui
+from attn import pretrained
 from attn.pretrained import threads
+from attn.pretrained.intervention.run import output_gap
+from attn.ui import models
+from attn.ui.pages.change.runs import kept_run_gap
 from attn.ui.shared_results import LruCache, forget_shared_results, is_long, shared_once
 
 MODEL = SimpleNamespace(num_layers=3)
@@ -69,3 +78,48 @@ def test_what_is_forgotten_is_kept_nowhere():
         one.put(("model", False), "result", 1)
     forget_shared_results()
     assert [one.get(("model", False)) for one in kept] == [None, None]
+
+
+def test_all_that_is_kept_of_a_model_is_forgotten_with_it(monkeypatch):
+    """Every cached function that is given a model is among what goes with it, on whatever page."""
+    modules = [importlib.import_module(found.name) for found in pkgutil.walk_packages(attn.ui.__path__, "attn.ui.")]
+    kept = {
+        each
+        for module in modules
+        for each in vars(module).values()
+        if not isinstance(each, type) and str(getattr(each, "__module__", "")).startswith("attn.ui")
+        if hasattr(each, "clear") and callable(each) and "random_weights" in inspect.signature(each).parameters
+    }
+    kept = {each for each in kept if each.__name__ != "_loaded"}  # which begins by forgetting the others
+    cleared = []
+    for each in kept:
+        monkeypatch.setattr(each, "clear", lambda each=each: cleared.append(each))
+    forget_shared_results()
+    assert len(kept) >= 9
+    assert kept == set(cleared)
+
+
+def test_a_folder_that_was_written_anew_is_read_anew(tmp_path):
+    torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
+    config = transformers.BertConfig(
+        hidden_size=12, num_hidden_layers=2, num_attention_heads=3, intermediate_size=17, max_position_embeddings=41
+    )
+    shutil.copy(pretrained.inspect().folder / "tokenizer.json", tmp_path)
+    source = str(tmp_path), False, "the keys", ""
+    kept, found = LruCache(1_000_000, 2), []
+    for seed, spread in enumerate((1, 9)):
+        torch.manual_seed(seed)
+        model = transformers.BertForMaskedLM(config)
+        with torch.no_grad():
+            model.bert.embeddings.word_embeddings.weight *= spread
+        model.save_pretrained(tmp_path)
+        now = pretrained.load(tmp_path)
+        query = models.model_recording(*source).layers[1].query
+        np.testing.assert_array_equal(query, pretrained.record(now, source[2]).layers[1].query)
+        assert kept_run_gap(*source) == output_gap(now, source[2])
+        assert models.model_attention_finding(*source).holds
+        assert kept.get(source) is None  # such as the heads that a session switched off in turn
+        kept.put(source, "of this save", 1)
+        found.append(query)
+        assert models.loaded_model(*source[:2]) is models.loaded_model(*source[:2])
+    assert np.abs(found[0] - found[1]).max() > 0.01

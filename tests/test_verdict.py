@@ -2,9 +2,11 @@
 
 import copy
 import json
+import math
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from driving import check, opened
 from test_families import FAMILIES
@@ -16,6 +18,7 @@ from attn.pretrained.families import tiny_models
 from attn.pretrained.intervention.run import TOLERANCE as MOST_MOVED
 from attn.pretrained.intervention.run import output_gap
 from attn.pretrained.loading.weights_report import WeightsReport
+from attn.pretrained.recording.compare import first_not_finite
 from attn.pretrained.verdict import input_finding, weights_finding
 from attn.ui import models
 from attn.ui.pages.change import effects
@@ -226,6 +229,45 @@ def test_a_model_with_short_numbers_agrees_in_float32_and_its_rounding_is_said(f
     assert loaded.number_type == number_type  # a copy was compared
 
 
+def overflowing(model, layer, by):
+    """Stretch the queries and keys of one layer so far that their products are beyond the numbers that a type has."""
+    attention = getattr(model, "bert", model).encoder.layer[layer].attention.self
+    with torch.no_grad():
+        for module in (attention.query, attention.key):
+            module.weight *= by
+    return model
+
+
+@pytest.mark.parametrize(("number_type", "by", "most"), [("float16", 3e3, "6.6e+04"), ("float32", 1e22, "3.4e+38")])
+@pytest.mark.parametrize("layer", [0, 2])
+def test_scores_that_the_model_itself_cannot_hold_are_said_and_never_agree(minilm, number_type, by, most, layer):
+    config = transformers.BertConfig(hidden_size=20, num_hidden_layers=3, num_attention_heads=5, intermediate_size=17)
+    torch.manual_seed(0)
+    model = overflowing(transformers.BertModel(config), layer, by).to(getattr(torch, number_type))
+    recording = pretrained.record(pretrained.wrap(model), inputs={"input_ids": torch.tensor([[5, 6, 7, 8]])})
+    attention = pretrained.verdict_of(recording).attention
+    assert attention.holds is False
+    assert str(attention) == (
+        f"Layer {layer + 1} of 3 has scores that are infinite or not a number in the model itself: they grew beyond "
+        f"{most}, the most that {number_type} holds, so there are no weights to compare"
+    )
+    each = pretrained.compare(recording, in_float32=False)
+    assert all(math.isinf(found.largest) for found in each if found.layer == layer and found.head == 0)
+    assert not max(found.largest for found in each) <= pretrained.TOLERANCE  # in whatever order they come
+
+
+def test_what_overflows_from_scratch_alone_is_not_laid_on_the_model(recording):
+    layer = recording.layers[2]
+    with np.errstate(over="ignore"):
+        large = layer.changed(query=layer.query * np.float32(1e39))
+    found = first_not_finite([large], pretrained.compare_layer(large))
+    assert found == (2, "queries", True)  # these were given
+    mask = np.ones((1, 1, *layer.weights().shape[2:]), bool)
+    large = layer.changed(key=layer.key * np.float32(1e20), query=layer.query * np.float32(1e20), mask=mask)
+    found = first_not_finite([large], pretrained.compare_layer(large))
+    assert found == (2, "scores", False)  # the model's own function works on what it was handed, which is as it was
+
+
 # the command
 
 
@@ -262,6 +304,20 @@ def test_the_status_of_the_command_is_one_where_one_is_short(folder, capsys, mon
     out = capsys.readouterr().out
     assert "input      no         0 of 16 ids" in out
     assert out.endswith("Does not agree.\n")
+
+
+def test_numbers_that_are_none_are_said_by_the_command_and_on_pages(folder, capsys):
+    overflowing(transformers.BertModel.from_pretrained(folder), 1, 1e22).save_pretrained(folder)
+    assert command.main(["check", str(folder), "--text", TEXT]) == 1
+    sentence = "Layer 2 of 2 has scores that are infinite or not a number in the model itself"
+    out = capsys.readouterr().out
+    assert f"attention  no         {sentence}" in out
+    assert "nan" not in out
+    for page in ("pretrained", "inside", "change"):
+        app = check(opened(page, model=str(folder), text=TEXT), 0)
+        (said,) = [error.value for error in app.error]
+        assert sentence in said.replace("*", "")
+        assert not app.success
 
 
 def test_a_family_that_keeps_its_attention_to_itself_is_not_known(tmp_path, capsys):

@@ -10,7 +10,16 @@ from attn.pretrained.inputs.audio import audio_inputs, decoder_start, padding_ce
 from attn.pretrained.inputs.images import PatchGrid, image_inputs, patch_grid, picture_share
 from attn.pretrained.inputs.tokens import Patch, Token
 from attn.pretrained.inputs.words import Word, words_of
-from attn.pretrained.loading.catalogue import DEFAULT, SUGGESTIONS, Preflight, Settings, check_size, fetch, inspect
+from attn.pretrained.loading.catalogue import (
+    DEFAULT,
+    SUGGESTIONS,
+    Preflight,
+    Settings,
+    check_size,
+    fetch,
+    folder_state,
+    inspect,
+)
 from attn.pretrained.loading.load import Loaded, load, wrap
 from attn.pretrained.loading.weights_report import WeightsReport
 from attn.pretrained.recording.compare import TOLERANCE, Difference, compare, compare_layer, from_scratch
@@ -48,6 +57,7 @@ __all__ = [
     "compare_layer",
     "decoder_start",
     "fetch",
+    "folder_state",
     "from_input",
     "from_scratch",
     "image_inputs",

@@ -7,6 +7,7 @@ makes, and the attention agrees.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -20,7 +21,7 @@ from attn.pretrained.inputs.images import pictures_in, processed, prompt_of, rea
 from attn.pretrained.inputs.picture_tokens import mark_of
 from attn.pretrained.inputs.prepare import own_shift
 from attn.pretrained.inputs.prepared_inputs import accepted_inputs
-from attn.pretrained.recording.compare import TOLERANCE, compare
+from attn.pretrained.recording.compare import TOLERANCE, Difference, compare, first_not_finite
 from attn.pretrained.recording.registry import SHORT_NUMBERS
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from attn.pretrained.intervention.run import Run
     from attn.pretrained.loading.load import Loaded
+    from attn.pretrained.recording.layer import Layer
     from attn.pretrained.recording.record import OwnWeights, Recording
 
 _IDS = ("input_ids", "decoder_input_ids")
@@ -216,12 +218,52 @@ def attention_finding(recording: Recording) -> Finding:
     words = f"largest difference in {len(differences):,} heads, tolerance {TOLERANCE:.0e}, float32"
     number_type = recording.loaded.number_type
     if number_type in SHORT_NUMBERS:
-        rounding = max(difference.largest for difference in compare(recording, in_float32=False))
+        rounded = compare(recording, in_float32=False)
+        if beyond := not_finite(recording.loaded, recording.layers, rounded, in_float32=False):
+            return beyond
+        rounding = max(difference.largest for difference in rounded)
         words += (
             f" from the {number_type} queries and keys of the pass, where the model's own rounding moves a weight by "
             f"up to {rounding:.1e}"
         )
-    return Finding(largest <= TOLERANCE, f"{largest:.1e}", words)
+    return not_finite(recording.loaded, recording.layers, differences) or Finding(
+        largest <= TOLERANCE, f"{largest:.1e}", words
+    )
+
+
+def not_finite(
+    loaded: Loaded, layers: Sequence[Layer], differences: Sequence[Difference], *, in_float32: bool = True
+) -> Finding | None:
+    """Say in which layer numbers became infinite, or no numbers, where a comparison came to no number.
+
+    Parameters
+    ----------
+    loaded
+    layers
+        That it recorded.
+    differences
+        What `attn.pretrained.compare_layer` found of them.
+    in_float32
+        As it was for that.
+
+    Returns
+    -------
+    Finding or None
+        None where every difference is a number.
+    """
+    import torch
+
+    found = first_not_finite(layers, differences, in_float32=in_float32)
+    if found is None:
+        return None
+    most = torch.finfo(getattr(torch, loaded.number_type)).max
+    where = "in the model itself" if found.of_model else "from scratch, though not in the model itself"
+    return Finding(
+        False,
+        f"Layer {found.layer + 1} of {loaded.num_layers}",
+        f"has {found.what} that are infinite or not a number {where}: they grew beyond {most:.1e}, the most that "
+        f"{loaded.number_type} holds, so there are no weights to compare",
+    )
 
 
 def not_recorded(loaded: Loaded) -> Finding:

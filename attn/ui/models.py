@@ -14,9 +14,9 @@ from attn.analysis.head_table import METRICS, measure_each
 from attn.charts.labels import number
 from attn.data.examples import Example
 from attn.pretrained import bert
-from attn.pretrained.verdict import Finding, Verdict, input_finding
+from attn.pretrained.verdict import Finding, Verdict, input_finding, not_finite
 from attn.ui.media import AudioInput, ImageInput, PictureAndText
-from attn.ui.shared_results import LruCache, forget_shared_results, is_long, shared_once
+from attn.ui.shared_results import LruCache, forget_shared_results, is_long, kept_with_models, shared_once
 from attn.ui.state import as_text
 from attn.ui.word_level import word_level_of
 from attn.words import listed
@@ -48,6 +48,8 @@ class SeveralTexts(NamedTuple):
 def loaded_model(name, random_weights=False):
     """Load a model, once a server, to read texts in the languages that were chosen, with its adapter or without.
 
+    A folder that has been written since is loaded anew, and nothing is kept of what it held before.
+
     Parameters
     ----------
     name : str or ChosenModel
@@ -58,7 +60,7 @@ def loaded_model(name, random_weights=False):
     Loaded
     """
     chosen = name if isinstance(name, ChosenModel) else ChosenModel(name)
-    model = _loaded(chosen.name, random_weights)
+    model = _loaded(chosen.name, random_weights, pretrained.folder_state(chosen.name))
     if model.base is not None and not chosen.adapter:
         model = model.base
     return model.in_languages(*_languages_of(chosen))
@@ -80,15 +82,9 @@ def model_loading_code(name, random_weights):
 
 
 @st.cache_resource(max_entries=MOST_HELD, show_spinner="Loading the model …", show_time=True)
-def _loaded(name, random_weights):
-    """Load a model, once a server."""
+def _loaded(name, random_weights, saved):
+    """Load a model, once a server and for each time that its folder was written."""
     forget_shared_results()
-    model_own_weights.clear()  # these would keep the models of their layers alive
-    for kept in (  # of what a folder of the same name may have held before
-        model_input_finding, model_differences, model_adapter_changes, model_every_head, model_rollout, model_metrics,
-        _moved_by_others,
-    ):  # fmt: skip
-        kept.clear()
     model = pretrained.load(name, random_weights=random_weights)
     pretrained.one_thread()  # visitors share the cores
     _freeze()
@@ -204,6 +200,7 @@ def model_alone(name, random_weights, text):
     return alone, _moved_by_others(name, random_weights, text)
 
 
+@kept_with_models
 @st.cache_resource(max_entries=32, show_spinner="Reading the text alone …", show_time=True)
 def _moved_by_others(name, random_weights, text):
     """Return the largest difference of a weight of a text among others from the same text alone."""
@@ -259,6 +256,7 @@ def _made_of(model, text, pair):
     return {}
 
 
+@kept_with_models
 @st.cache_resource(max_entries=32, show_spinner=False)
 def model_input_finding(name, random_weights, text, pair):
     """Say whether what a model read is what its own preparation makes of the same text, picture or sound."""
@@ -288,6 +286,7 @@ def say_model_verdict(weights, given, attention, words=("Agrees", "Differs")):
     say("  \n".join([f"**{title}.**", *lines]))
 
 
+@kept_with_models
 @st.cache_resource(max_entries=1, show_spinner="Passing the text through the model …", show_time=True)
 def model_own_weights(name, random_weights, text, pair):
     """Ask a model that cannot be recorded for the weights it gives itself."""
@@ -309,6 +308,7 @@ def model_last_queries(layer):
     return slice(-LAST, None) if end == len(layer.query_tokens) else slice(max(0, end - LAST), end)
 
 
+@kept_with_models
 @st.cache_resource(max_entries=32, show_spinner="Comparing every head …", show_time=True)
 def model_differences(name, random_weights, text, pair, **changes):
     """Compare every head of a recording with the model's own, changed on purpose or not."""
@@ -323,7 +323,14 @@ def model_attention_finding(name, random_weights, text, pair):
     differences = model_differences(name, random_weights, text, pair)
     worst, tolerance = max(each.largest for each in differences), pretrained.TOLERANCE
     over = f"largest difference in {len(differences):,} heads, tolerance {number(tolerance)}, float32"
-    return Finding(worst <= tolerance, number(worst, 2), over)
+    beyond = model_not_finite(name, random_weights, text, pair)
+    return beyond or Finding(worst <= tolerance, number(worst, 2), over)
+
+
+def model_not_finite(name, random_weights, text, pair):
+    """Say in which layer numbers became infinite or no numbers, or return None if none did."""
+    recording = model_recording(name, random_weights, text, pair)
+    return not_finite(recording.loaded, recording.layers, model_differences(name, random_weights, text, pair))
 
 
 def model_layers_without_and_with_adapter(name, random_weights, text, pair):
@@ -335,6 +342,7 @@ def model_layers_without_and_with_adapter(name, random_weights, text, pair):
     ]
 
 
+@kept_with_models
 @st.cache_resource(max_entries=8, show_spinner="Comparing with and without the adapter …", show_time=True)
 def model_adapter_changes(name, random_weights, text, pair):
     """Return how far a model's adapter moves the weights of each head.
@@ -361,6 +369,7 @@ def _encoder():
     return bert.load()
 
 
+@kept_with_models
 @st.cache_resource(max_entries=8, show_spinner="Drawing every head …", show_time=True)
 def model_every_head(name, random_weights, text, pair, kind, part, most, level="pieces"):
     """Return the weights of every head of one kind, in one part of the model, over the first tokens.
@@ -382,6 +391,7 @@ def model_every_head(name, random_weights, text, pair, kind, part, most, level="
     return word_level_of(level, layers[0].query_tokens[:n_q], layers[0].key_tokens[:n_k]).weights(every)
 
 
+@kept_with_models
 @st.cache_resource(max_entries=8, show_spinner="Following the layers …", show_time=True)
 def model_rollout(name, random_weights, text, pair, index, level="pieces"):
     """Follow the attention of the layers of one kind down to the text, up to and with layer `index`.
@@ -449,6 +459,7 @@ def _given(tokens):
     return [token for token in tokens if not token.padding]
 
 
+@kept_with_models
 @st.cache_resource(max_entries=16, show_spinner="Measuring every head …", show_time=True)
 def model_metrics(name, random_weights, text, pair, level="pieces"):
     """Measure every head of a recording, from piece to piece or from word to word.

@@ -14,11 +14,28 @@ _LONG = 2_500  # bytes of a text, some 500 tokens, beyond which passing it throu
 _SOON = 0.4  # seconds after which a pass shows how far it is
 
 
-_every = weakref.WeakSet()  # all that keep results, which hold on to models
+_every = weakref.WeakSet()  # all that keep what models made, and can clear it
+
+
+def kept_with_models(cached):
+    """Enter a cached function whose results come from models among what is forgotten when a model goes.
+
+    Parameters
+    ----------
+    cached : callable
+        As st.cache_data and st.cache_resource make it, above which this stands.
+
+    Returns
+    -------
+    callable
+        The same.
+    """
+    _every.add(cached)
+    return cached
 
 
 def forget_shared_results():
-    """Keep no result any more, of any kind: when a model goes, what it made must not keep it alive."""
+    """Keep nothing any more that models made: it would keep a model alive, or be of a folder written anew since."""
     for kept in list(_every):
         kept.clear()
 

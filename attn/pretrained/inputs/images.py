@@ -208,7 +208,7 @@ def processed(loaded: Loaded, pictures: list, prompt: str) -> dict:
     """
     # SigLIP was trained on texts filled up to one length, and its processor leaves that to whoever calls it
     filled = {"padding": "max_length", "max_length": loaded.max_tokens} if loaded.family == "siglip" else {}
-    with loaded.lock:
+    with tokens.lock_of(getattr(loaded.processor, "tokenizer", None)):  # its own, not that of the model
         return loaded.processor(text=[prompt], images=pictures, return_tensors="pt", **filled)
 
 

@@ -290,8 +290,7 @@ def _one_step_late(loaded, target):
     if loaded.takes != "text" and ids[0] == _start_id(loaded):  # Whisper's tokenizer writes it itself
         ids, names = ids[1:], names[1:]
     moved = _moved_on(loaded, torch.tensor([ids]))
-    with loaded.lock:
-        first = tokens.from_ids([int(moved[0, 0])], loaded.tokenizer)[0]._replace(special=True)
+    first = tokens.from_ids([int(moved[0, 0])], loaded.tokenizer)[0]._replace(special=True)
     return moved, tokens.in_a_row([first], names[:-1])
 
 
@@ -404,8 +403,7 @@ def _named(loaded, inputs):
     """Name what is in the first row of inputs."""
     tokenizer = getattr(loaded.processor, "tokenizer", None) or loaded.tokenizer
     ids = [inputs[key][0].tolist() if key in inputs else [] for key in ("input_ids", "decoder_input_ids")]
-    with loaded.lock:  # while another text is cut, a tokenizer decodes nothing
-        names = [tokens.from_ids(each, tokenizer) for each in ids]
+    names = [tokens.from_ids(each, tokenizer) for each in ids]
     return Prepared(
         inputs,
         picture_tokens.in_text(loaded, inputs, names[0]),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import unicodedata
+import weakref
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -21,6 +23,8 @@ _SPACES = "Ġ▁"  # how vocabularies write the space before a word
 _UNREADABLE = "\ufffd"
 _LONGEST_WORD = 64  # tokens of a word that is written on
 _MOST_TOGETHER = 8  # tokens of one emoji, or of two that share a token
+_locks: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()  # tokenizer -> its lock
+_making_locks = threading.Lock()
 # bytes that byte-level BPE writes as they are
 _PRINTABLE = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
 _BYTES = {chr(byte): byte for byte in range(0x100)} | {
@@ -56,6 +60,25 @@ class Token(NamedTuple):
 
 
 PADDING = Token("", None, True, padding=True)  # stands in the row of a text of a batch where there is none
+
+
+def lock_of(tokenizer: transformers.PreTrainedTokenizerBase | None) -> threading.RLock:  # type: ignore[valid-type]
+    """Return the lock to hold while a tokenizer works: it changes meanwhile, and decodes nothing while it is changed.
+
+    Parameters
+    ----------
+    tokenizer
+        None has a lock of nobody else.
+
+    Returns
+    -------
+    threading.RLock
+        The same one for every model that has this tokenizer.
+    """
+    if tokenizer is None:
+        return threading.RLock()
+    with _making_locks:
+        return _locks.setdefault(tokenizer, threading.RLock())
 
 
 def checked(text: str) -> str:
@@ -182,6 +205,7 @@ def from_ids(ids: Sequence[int], tokenizer: transformers.PreTrainedTokenizerBase
     ----------
     ids : sequence of int
     tokenizer : transformers.PreTrainedTokenizerBase or None
+        Locked meanwhile.
 
     Returns
     -------
@@ -190,6 +214,12 @@ def from_ids(ids: Sequence[int], tokenizer: transformers.PreTrainedTokenizerBase
     """
     if tokenizer is None:
         return tuple(Token(str(id), id, False) for id in ids)
+    with lock_of(tokenizer):
+        return _named_by_ids(ids, tokenizer)
+
+
+def _named_by_ids(ids, tokenizer):
+    """Name tokens by their ids."""
     special, unknown = special_ids(tokenizer), unknown_token(tokenizer)
     named, spans, whole, before = [], [], "", ()
     for group, text in _readable_together(ids, tokenizer, {*special, *unknown}):

@@ -39,7 +39,8 @@ def check_ids(loaded: Loaded, inputs: Mapping[str, Any]) -> None:
         wrong = [id for id in ids[(ids < 0) | (ids >= rows)].tolist() if id not in _replaced(loaded.model.config)]
         if wrong:
             known = loaded.tokenizer is not None and wrong[0] >= 0
-            token = loaded.tokenizer.convert_ids_to_tokens(wrong[0]) if known else None
+            with loaded.lock:
+                token = loaded.tokenizer.convert_ids_to_tokens(wrong[0]) if known else None
             raise ModelError(sentence(loaded.name, token, wrong[0], rows))
 
 

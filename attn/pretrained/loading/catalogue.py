@@ -151,6 +151,26 @@ def _with_base(adapter, settings):
     return base._replace(adapter=adapter)
 
 
+def folder_state(name: str | Path) -> tuple | None:
+    """Return what tells one save of a model's folder from the next: its files, when they were written, and their sizes.
+
+    Parameters
+    ----------
+    name
+        As `inspect` takes it.
+
+    Returns
+    -------
+    tuple or None
+        None where it is no folder of this machine. Notes that training leaves are no part of it.
+    """
+    try:
+        folder = read_address(name).folder
+    except ModelError:
+        return None
+    return None if folder is None else model_files.state(folder)
+
+
 @takes(preflight="Preflight")
 def check_size(preflight: Preflight, size_limit: float) -> None:
     """Raise ModelError if a model is larger than the limit, on disk or in memory."""

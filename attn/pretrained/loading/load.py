@@ -15,7 +15,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from attn.pretrained.errors import ModelError, explain, first_line, takes
-from attn.pretrained.inputs import languages, vocabulary
+from attn.pretrained.inputs import languages, tokens, vocabulary
 from attn.pretrained.loading import (
     adapters,
     catalogue,
@@ -119,7 +119,11 @@ class Loaded:
     target_language: str | None = None
     speech_task: str | None = None
     base: Loaded | None = field(default=None, repr=False)
-    lock: Any = field(default_factory=threading.Lock, repr=False)  # tokenizers change while they work
+
+    @property
+    def lock(self) -> threading.RLock:  # type: ignore[valid-type]
+        """What to hold while its tokenizer works, see `attn.pretrained.inputs.tokens.lock_of`."""
+        return tokens.lock_of(self.tokenizer)
 
     @property
     def takes(self) -> str:
@@ -186,7 +190,7 @@ class Loaded:
         Returns
         -------
         Loaded
-            Shares model, tokenizer and lock.
+            Shares model and tokenizer.
 
         Raises
         ------

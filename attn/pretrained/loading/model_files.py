@@ -5,6 +5,7 @@ Neither torch nor transformers is loaded, and of a repository on the hub only sm
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Callable
@@ -20,6 +21,7 @@ _ENOUGH = 200  # bytes by which a file is known
 _POINTER = b"version https://git-lfs"  # what git leaves in place of a large file that it has not fetched
 _CHECKPOINT = re.compile(r"checkpoint-(\d+)")
 _INCOMPLETE = (".incomplete", ".part", ".crdownload", ".download", ".aria2", ".tmp")
+_OF_A_MODEL = (".safetensors", ".json", ".txt", ".model")
 _CARRY_CODE = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 _FORMATS = {  # of weights that are not read here: ending -> whose they are
     ".gguf": "GGUF, which llama.cpp reads",
@@ -92,6 +94,18 @@ def of_folder(folder: Path, name: str) -> Listing:
         files |= {f"{path.parent.name}/{path.name}" for path in _second_level(folder)}
     above = f"{name.rstrip('/')}/"
     return Listing(name, frozenset(files), lambda file: (folder / file).read_bytes(), above, broken=broken)
+
+
+def state(folder: Path) -> tuple:
+    """Return the names of the files of a model, when each was written, and their sizes; empty of no folder."""
+    found = []
+    with contextlib.suppress(OSError):
+        for path in (*folder.iterdir(), *_second_level(folder)):
+            if path.suffix in _OF_A_MODEL:
+                with contextlib.suppress(OSError):  # gone meanwhile
+                    written = path.stat()
+                    found.append((path.name, written.st_mtime_ns, written.st_size))
+    return tuple(sorted(found))
 
 
 def _second_level(folder):

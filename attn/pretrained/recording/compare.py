@@ -29,7 +29,7 @@ _AT_ONCE = 1_000_000  # weights compared at once, which bounds the memory that l
 
 
 class Difference(NamedTuple):
-    """How far the weights of one head are from the model's own."""
+    """How far the weights of one head are from the model's own; infinite where one of the two is no number."""
 
     layer: int
     head: int
@@ -100,6 +100,14 @@ def from_scratch(
     )
 
 
+class NotFinite(NamedTuple):
+    """Numbers of a layer that are infinite or no numbers."""
+
+    layer: int
+    what: str  # "queries", "keys", "values" or "scores"
+    of_model: bool  # in the model itself, and not from scratch alone
+
+
 @takes(recording="Recording")
 def compare(
     recording: Recording, *, rows: slice | Sequence[int] | None = None, in_float32: bool = True, **changes: Any
@@ -163,6 +171,42 @@ def _compare_texts(layers, rows, options):
     ]
 
 
+def first_not_finite(
+    layers: Sequence[Layer], differences: Sequence[Difference], *, in_float32: bool = True
+) -> NotFinite | None:
+    """Return what the first layer holds that is no finite number, where a comparison came to no number.
+
+    Parameters
+    ----------
+    layers
+    differences
+        What `compare_layer` found of them.
+    in_float32
+        As it was for `compare_layer`.
+
+    Returns
+    -------
+    NotFinite or None
+        None where every difference is a number.
+    """
+    wrong = next((each for each in differences if not math.isfinite(each.largest)), None)
+    if wrong is None:
+        return None
+    texts = next(layer for layer in layers if layer.index == wrong.layer).batch
+    for what, role in (("queries", "query"), ("keys", "key"), ("values", "value")):
+        if not all(np.isfinite(getattr(one, role)).all() for one in texts):
+            return NotFinite(wrong.layer, what, of_model=True)
+    own = (one.reference_weights(wrong.head, in_float32=in_float32)[_seen(one, wrong.head)] for one in texts)
+    return NotFinite(wrong.layer, "scores", not all(np.isfinite(weights).all() for weights in own))
+
+
+def _seen(layer, head):
+    """Return which queries of a head may see a key, (batch, 1, n_q)."""
+    shape = (len(layer.query), 1, layer.query.shape[2])
+    mask = _of_heads(layer.mask, np.array([head]))
+    return np.broadcast_to(True if mask is None else mask.any(axis=-1), shape)
+
+
 def _compare_by_rows(layer, own, head, shape, changes):
     """Compare one head of a layer whose weights are too large to be held all at once."""
     rows = tiles.tiles((shape[0], 1, *shape[2:]))
@@ -174,7 +218,9 @@ def _compare_heads(layer, heads, pieces, changes):
     """Compare a few heads of a layer, given pairs of rows and the model's own weights of them."""
     largest, total, count = np.zeros(len(heads)), np.zeros(len(heads)), 0
     for rows, reference in pieces:
-        difference = np.abs(from_scratch(layer, heads, rows=rows, **changes).weights - reference)
+        with np.errstate(invalid="ignore"):
+            difference = np.abs(from_scratch(layer, heads, rows=rows, **changes).weights - reference)
+        difference[np.isnan(difference)] = np.inf  # what is no number agrees with nothing
         if layer.mask is not None:
             seen = _of_rows(_of_heads(layer.mask, heads), rows).any(axis=-1, keepdims=True)
             difference = np.where(seen, difference, 0)

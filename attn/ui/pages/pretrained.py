@@ -176,7 +176,7 @@ def _from_scratch(layer, head, faults):
 def _largest(ours, own, seen):
     """Return the largest difference in the rows that see a key; a long text is not copied."""
     differences = (np.abs(ours[rows] - own[rows])[seen[rows]] for rows in tiles.tiles((1, 1, *own.shape)))
-    return max(float(difference.max(initial=0)) for difference in differences)
+    return float(np.max([difference.max(initial=0) for difference in differences]))  # nan, if one is
 
 
 def _window(array, rows, columns):
@@ -344,7 +344,7 @@ def pretrained_page_verdict(setup, source, loaded, result, table):
     models.say_model_verdict(
         weights_finding(loaded),
         models.model_input_finding(*source),
-        Finding(agrees, number(result.largest, 2), words),
+        models.model_not_finite(*source) or Finding(agrees, number(result.largest, 2), words),
         ("Still agrees", "Broken") if setup.broken else ("Agrees", "Differs"),
     )
 

@@ -4,7 +4,7 @@ import streamlit as st
 
 from attn.pretrained.intervention.run import output_gap, run
 from attn.ui import models
-from attn.ui.shared_results import LruCache, is_long, shared_once
+from attn.ui.shared_results import LruCache, is_long, kept_with_models, shared_once
 
 MOST_MEASURED = 512  # tokens up to which the model's own attention is run as well, to be compared
 
@@ -46,6 +46,7 @@ def kept_run(name, random_weights, text, pair, changes=None, positions=None):
     return shared_once(kept_runs(), key, loaded, is_long(text, pair), make)
 
 
+@kept_with_models
 @st.cache_data(max_entries=256, show_spinner="Comparing with the model's own attention …")
 def kept_run_gap(name, random_weights, text, pair):
     """Return how far our attention moves what a model says when nothing is changed."""

@@ -11,6 +11,7 @@ from attn.pretrained.intervention.head_ablation import ablate_heads
 from attn.pretrained.intervention.prediction import probability_of, similarity
 from attn.ui import jobs, models
 from attn.ui.pages.change.controls import changed_head_name, every_head_to_control
+from attn.ui.shared_results import LruCache
 from attn.ui.state import as_text
 
 WORDS = (
@@ -19,7 +20,7 @@ WORDS = (
 )
 RUNNING = "change.sweep.job"  # where the session holds the ablation that runs
 _PACE = f"{RUNNING}.pace"
-_KEPT = 12  # ablations that a session keeps
+_MOST_BYTES = 1_000_000  # of ablations that a session keeps: a few KB each
 _BARS = 10
 
 
@@ -93,10 +94,8 @@ def begin_sweep(effect):
             return should_stop()
 
         options = {"pair": pair or None, "positions": read.positions}
-        store.pop(key, None)
-        store[key] = ablate_heads(loaded, texts, measure, **options, progress=told, should_stop=asked)
-        while len(store) > _KEPT:
-            del store[next(iter(store))]
+        ablation = ablate_heads(loaded, texts, measure, **options, progress=told, should_stop=asked)
+        store.put(key, ablation, ablation.after.nbytes)
 
     st.session_state[_PACE] = pace
     st.session_state[RUNNING] = jobs.Job(work)
@@ -118,7 +117,7 @@ def _say_pace():
 
 def _store():
     """Return the ablations of this session."""
-    return st.session_state.setdefault("change.sweeps", {})
+    return st.session_state.setdefault("change.sweeps", LruCache(_MOST_BYTES, models.MOST_HELD))
 
 
 def _measured(effect):

@@ -1,5 +1,7 @@
 """Change: what the changes do, in words, as a formula, and as the code that does it."""
 
+import math
+
 from attn import charts
 from attn.charts.labels import number, percent
 from attn.pretrained.intervention.changes import FIRST, PREVIOUS, UNIFORM, Changes
@@ -30,7 +32,7 @@ PATTERN_WORDS = {
 _MOST_NAMED = 4  # heads named one by one
 
 
-def change_verdict_in_words(largest, before):
+def change_verdict_in_words(largest, before, source):
     """Say whether this is the model reading the text, and what our attention alone moves, in a coloured box.
 
     Parameters
@@ -39,9 +41,15 @@ def change_verdict_in_words(largest, before):
         How far our attention moves what the model says with nothing changed, if that was measured.
     before : Run
         The model with nothing changed.
+    source : tuple
+        The model and what it reads, as the cached functions of `attn.ui.models` take them.
     """
     if largest is None:
         attention = Finding(None, f"Up to {MOST_MEASURED} tokens", "our attention is compared with the model's own")
+    elif not math.isfinite(largest):
+        attention = models.model_not_finite(*source) or Finding(
+            False, "No number", "comes out of the model itself: behind its attention, numbers grew beyond their type"
+        )
     else:
         what = "logits" if before.loaded.predicts_words or before.loaded.task else "last hidden states"
         words = f"is the most by which our attention moves the {what}, tolerance {number(TOLERANCE)}, float32"
