@@ -106,7 +106,9 @@ class Visitor:
                 self._large[message.hash] = message
             kind = message.WhichOneof("type")
             if kind == "new_session":
-                self._script, self._heard, seen = message.new_session.page_script_hash, True, {}
+                self._heard, seen = True, {}
+            elif kind == "navigation":
+                self._script = message.navigation.page_script_hash
             elif kind == "page_info_changed":
                 self._link = message.page_info_changed.query_string
             elif kind == "delta" and message.delta.WhichOneof("type") == "new_element":

@@ -1,6 +1,5 @@
 """Pretrained models and what they were recorded doing, held once for all visitors."""
 
-import gc
 import time
 from hashlib import sha256
 from typing import NamedTuple
@@ -15,6 +14,7 @@ from attn.charts.labels import number
 from attn.data.examples import Example
 from attn.pretrained import bert
 from attn.pretrained.verdict import Finding, Verdict, input_finding, not_finite
+from attn.ui.garbage import set_garbage_aside
 from attn.ui.media import AudioInput, ImageInput, PictureAndText
 from attn.ui.shared_results import LruCache, forget_shared_results, is_long, kept_with_models, shared_once
 from attn.ui.state import as_text
@@ -87,18 +87,14 @@ def _loaded(name, random_weights, saved):
     forget_shared_results()
     model = pretrained.load(name, random_weights=random_weights)
     pretrained.one_thread()  # visitors share the cores
-    _freeze()
+    _set_aside()
     return model
 
 
 @st.cache_resource(show_spinner=False)
-def _freeze():
-    """Spare Streamlit the 400,000 objects of torch and transformers, which it would search after every rerun.
-
-    Once a server, before visitors' own objects are many: what is frozen is never searched for cycles again.
-    """
-    gc.collect()
-    gc.freeze()
+def _set_aside():
+    """Let the garbage collector pass over torch and transformers; once a server, before visitors' objects are many."""
+    set_garbage_aside()
 
 
 def permit_model(name):

@@ -5,6 +5,7 @@ from bisect import bisect_right
 import streamlit as st
 
 from attn import charts
+from attn.ui.garbage import collect_garbage_now_and_then
 from attn.ui.state import PageState, as_text, link_of
 from attn.ui.width import measure_page_width
 from attn.words import capital
@@ -56,6 +57,7 @@ def begin_page(page, title, cls):
     -------
     PageState
     """
+    collect_garbage_now_and_then()
     label = next(entry[2] for entry in MENU if entry[0] == page)
     st.set_page_config(page_title=f"{label} · Attention Lab", page_icon="🔎", layout="wide")
     st.html(STYLE)
