@@ -105,7 +105,7 @@ def scaled_dot_product_attention(
     .. [1] Vaswani et al., 2017, section 3.2.1. arXiv:1706.03762
     .. [2] Ainslie et al., 2023, section 2.2. arXiv:2305.13245
     .. [3] Gemma Team, 2024. arXiv:2408.00118
-    .. [4] Zhao et al., 2019, section 2. arXiv:1912.11637
+    .. [4] Zhao et al., 2019, explicit selection. arXiv:1912.11637
 
     Examples
     --------

@@ -228,8 +228,8 @@ def softmax(scores: ArrayLike, axis: int = -1, *, sinks: ArrayLike | None = None
     largest score changes nothing in exact arithmetic and keeps the exponential from overflowing.
 
     A sink :math:`s_0` makes it :math:`a_j = e^{s_j} / (e^{s_0} + \sum_k e^{s_k})`: trained, one a
-    head, in [1]_, section 2; fixed at 0 it is the softmax "off by one" of [2]_, whose sum below
-    begins with 1.
+    head, it is the learned bias in the denominator of [1]_; fixed at 0 the softmax "off by one" of
+    [2]_, whose sum below begins with 1.
 
     References
     ----------

@@ -431,7 +431,7 @@ def top_k(scores: ArrayLike, k: int) -> Mask:
 
     Notes
     -----
-    The selection of [1]_, section 2: in each row, what lies below its k-th largest score becomes
+    The explicit selection of [1]_: in each row, what lies below its k-th largest score becomes
     ``-inf`` before the softmax.
 
     References

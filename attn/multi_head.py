@@ -49,8 +49,8 @@ class MultiHeadParameters:
 
     Notes
     -----
-    Section 3.2.2 of [1]_; one key/value head is [2]_, groups are [3]_, the gate is that after the
-    context in [4]_, section 2.2.
+    Section 3.2.2 of [1]_; one key/value head is [2]_, groups are [3]_, the gate is that on the
+    output of dot-product attention in [4]_, its position G1.
 
     References
     ----------
@@ -309,7 +309,7 @@ def multi_head_attention(
     -----
     Section 3.2.2 of [1]_:
     :math:`\mathrm{Concat}(\mathrm{head}_1, \ldots, \mathrm{head}_h)\,W^O`. An output gate makes of
-    each head :math:`\mathrm{head}_i \odot \sigma(X W^G_i)`, section 2.2 of [2]_.
+    each head :math:`\mathrm{head}_i \odot \sigma(X W^G_i)`, position G1 of [2]_.
 
     References
     ----------

@@ -266,7 +266,7 @@ def yarn(
 
     Notes
     -----
-    Section 3.2 of [1]_, "NTK-by-parts". As in its published code the ramp runs evenly over pairs,
+    The "NTK-by-parts" interpolation of [1]_. As in its published code the ramp runs evenly over pairs,
     where the paper's runs over how often they come round.
 
     References
@@ -355,7 +355,7 @@ def xpos_factors(n: int, d_k: int, *, gamma: float = 0.4, scale_base: float = 51
 
     Notes
     -----
-    Section 3.2 and algorithm 1 of [1]_: :math:`\zeta_i^{p/B}` with :math:`\zeta_i = (2i/d + \gamma) / (1 + \gamma)`, B
+    The xPos of [1]_: :math:`\zeta_i^{p/B}` with :math:`\zeta_i = (2i/d + \gamma) / (1 + \gamma)`, B
     `scale_base` and i from 0. Positions are counted from the middle, as in its published code, which
     keeps the numbers in range and cancels in every product.
 
@@ -664,7 +664,7 @@ def shaw_bias(
     -----
     Equation 4 of [1]_: :math:`e_{ij} = q_i (k_j + a^K_{ij})^\top / \sqrt{d_k}` with
     :math:`a^K_{ij} = w^K_{\mathrm{clip}(j-i,\,-k,\,k)}`, its second half. Equation 3 treats values
-    alike (`shaw_context`); in its Table 3 keys alone do as well.
+    alike (`shaw_context`); in its comparison of the two keys alone do as well.
 
     References
     ----------
