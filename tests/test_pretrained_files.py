@@ -94,6 +94,33 @@ def test_the_index_says_which_files_hold_the_weights(copied, query, name):
     assert pretrained.inspect(copied).bytes == sum((copied / file).stat().st_size for file in files)
 
 
+@pytest.mark.parametrize("first", [0, 1])
+def test_files_whose_names_count_them_need_no_index(copied, query, first):
+    files = in_shards(copied, lambda at, count: f"model-{at + first:05d}-of-{count:05d}.safetensors")
+    (copied / INDEX).unlink()
+    before = {path.name: path.read_bytes() for path in copied.iterdir()}
+    np.testing.assert_array_equal(queries_of(copied), query)
+    assert pretrained.inspect(copied).bytes == sum((copied / file).stat().st_size for file in files)
+    assert {path.name: path.read_bytes() for path in copied.iterdir()} == before  # nothing is written there
+
+
+@pytest.mark.parametrize("metadata", [None, []])
+def test_an_index_needs_no_metadata(copied, query, metadata):
+    in_shards(copied)
+    edited(copied, INDEX, metadata=metadata)
+    np.testing.assert_array_equal(queries_of(copied), query)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le"])
+def test_json_is_read_in_the_encodings_that_editors_write(copied, query, encoding):
+    in_shards(copied)
+    for path in copied.iterdir():
+        if path.suffix in (".json", ".txt"):
+            path.write_bytes(path.read_text(encoding="utf-8").replace("\n", "\r\n").encode(encoding))
+    np.testing.assert_array_equal(queries_of(copied), query)
+    assert run(pretrained.load(copied), "a b").tokens[1].text == "a"
+
+
 @pytest.mark.parametrize(
     "name", ["pytorch_model.safetensors", "model.fp16.safetensors", "bert-base-finetuned.safetensors"]
 )
@@ -373,6 +400,17 @@ def test_plain_weights_open_though_the_configuration_speaks_of_a_method(copied, 
         pretrained.load(copied)
 
 
+@pytest.mark.parametrize("said", ["gptq", ["gptq"], "", None])
+def test_a_method_may_be_named_in_any_form(copied, query, said):
+    path = copied / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"quantization_config": said, "auto_map": None}))
+    np.testing.assert_array_equal(queries_of(copied), query)
+    assert ("quantised weights (GPTQ), but they are plain" in pretrained.load(copied).note) == (said == "gptq")
+    packed(copied)
+    with pytest.raises(ModelError, match="are quantised .GPTQ" if said == "gptq" else "are quantised"):
+        pretrained.load(copied)
+
+
 def test_buffers_of_whole_numbers_are_no_quantised_weights(copied, query):
     tensors = safetensors.load_file(copied / "model.safetensors")
     tensors["bert.embeddings.position_ids"] = torch.arange(41)[None]
@@ -440,9 +478,20 @@ def half_a_shard(folder):
     (folder / file).rename(folder / f"{file}.incomplete")
 
 
-def shards_without_index(folder):
-    in_shards(folder)
+def parts_by_letter(folder):
+    in_shards(folder, lambda at, count: f"layers_{'abc'[at]}.safetensors")
     (folder / INDEX).unlink()
+
+
+def missing_part(folder):
+    missing_shard(folder)
+    (folder / INDEX).unlink()
+
+
+def part_twice(folder):
+    files = in_shards(folder)
+    (folder / INDEX).unlink()
+    shutil.copy(folder / files[0], folder / files[1])
 
 
 def odd_index(folder):
@@ -495,11 +544,6 @@ def tokenizer_with_code(folder):
     edited(folder, "tokenizer_config.json", tokenizer_class="Own", auto_map=auto_map)
 
 
-def index_without_metadata(folder):
-    in_shards(folder)
-    edited(folder, INDEX, metadata=None)
-
-
 def link_to_nothing(folder):
     (folder / "model.safetensors").unlink()
     (folder / "model.safetensors").symlink_to("../../blobs/4d7a2146")
@@ -535,7 +579,6 @@ def japanese_tokenizer(folder):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (index_without_metadata, "must have metadata beside its weight_map"),
         (link_to_nothing, "has no weights .*; model.safetensors is a link to a file that is not there"),
         (parts_of_training("zero_to_fp32.py", "global_step5/mp_rank_00_model_states.pt"), "parts of a DeepSpeed check"),
         (parts_of_training("pytorch_model_fsdp_0/__0_0.distcp"), "parts of an FSDP checkpoint, which `accelerate"),
@@ -543,13 +586,28 @@ def japanese_tokenizer(folder):
         (emptied("bert_config.json", "bert_model.ckpt.index", "vocab.txt"), "no config.json, but files for TensorFlow"),
         (newer_tokenizer, r"did not match any variant .*\(tokenizers [\d.]+ is here\)"),
         (japanese_tokenizer, "it needs the Python package fugashi .pip install fugashi"),
-        (holding("tokenizer_config.json", b"{"), "its tokenizer_config.json cannot be read"),
+        (holding("tokenizer_config.json", b"{"), "has a tokenizer_config.json that cannot be read: it ends too early"),
+        (holding("tokenizer.json", b"[]"), r"its tokenizer.json must be an object with names in it, got \[\]"),
+        (holding("config.json", b"[1]"), r"config.json of .* must be an object with names in it, got \[1\]"),
+        (holding("config.json", b" "), "has a config.json that cannot be read: it is empty$"),
+        (holding("config.json", '{"é": 1}'.encode("latin-1")), "it must be in UTF-8, but byte 2 is not"),
+        (holding("config.json", b'{"a": 1, // of mine\n}'), "a comment, which JSON does not have, in line 1, c"),
+        (holding("config.json", b"{'a': None}"), "', as Python and not JSON writes it, in line 1, column 2"),
+        (holding("config.json", b'{"a": NaN, "a": 2}'), "has a config.json that says a more than once: nan and 2"),
+        (configured(num_attention_heads="3"), "must have a whole number as num_attention_heads, got '3'"),
+        (configured(pad_token_id="0"), "must have a whole number or null as pad_token_id, got '0'"),
+        (configured(num_attention_heads=0), "has a 0 where at least 1 is needed, such as num_attention_heads"),
+        (configured(model_type=["bert"]), r"must have a text as model_type, got \['bert'\]"),
+        (configured(model_type="BERT"), "knows no kind of model called BERT, though bert, which"),
+        (configured(id2label=["a"]), r"must have an object as id2label, got \['a'\]"),
         (holding("config.json", b"\n<html></html>"), "config.json is a web page, not the file itself"),
-        (configured(hidden_size="12"), "Validation error for field 'hidden_size': TypeError: .* got str"),
+        (configured(hidden_size="12"), "the config.json of .* must have a whole number as hidden_size, got '12'$"),
         (configured(hidden_act="newest"), "cannot be opened: transformers knows no 'newest'"),
         (missing_shard, "must have the 3 safetensors files that its .* names, but model-00002-of-00003.* is missing$"),
         (half_a_shard, "is missing; model-00002-of-00003.safetensors.incomplete is a download that was not finished"),
-        (shards_without_index, "has 3 safetensors files, such as model-00001-.*, but no model.safetensors.index.json"),
+        (parts_by_letter, "has 3 safetensors files, such as layers_a.*, but no model.safetensors.index.json"),
+        (missing_part, "must have 3 safetensors files, as their names say, but model-00002-of-00003.* is missing$"),
+        (part_twice, "has no model.safetensors.index.json, which would say whether its .* is that of model-00001-of"),
         (odd_index, "must say in a weight_map which file holds which tensor"),
         (index_of("../own.safetensors"), "must name safetensors files beside it, got '../own.safetensors'"),
         (index_of("inside/own.safetensors"), "must name safetensors files beside it, got 'inside/own.safetensors'"),

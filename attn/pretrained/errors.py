@@ -230,6 +230,10 @@ def _sentences():
         (hub.HFValidationError, "a model must be named as on the hub (owner/name) or by a folder, got {name}"),
         (SafetensorError, "the safetensors file of {name} is damaged or cut off: {error}"),
         (MemoryError, "there is not enough memory for {name}"),
+        (
+            ZeroDivisionError,
+            "the config.json of {name} has a 0 where at least 1 is needed, such as num_attention_heads",
+        ),
     ]
 
 

@@ -211,9 +211,10 @@ def fetch(preflight: Preflight, progress: Callable | None = None) -> Path:
 class Weights(NamedTuple):
     """The files that hold the weights of a model in a folder."""
 
-    entry: Path  # with which reading begins: one safetensors file, or the index of several
+    entry: Path | None  # with which reading begins: one safetensors file, or the index of several, if they have one
     files: tuple  # of Path, the safetensors files
     entries: dict  # tensor -> Entry, of all of them
+    places: dict  # tensor -> name of its file
 
 
 def weights_in(folder: Path, name: str) -> Weights:
@@ -228,14 +229,23 @@ def weights_in(folder: Path, name: str) -> Weights:
     Raises
     ------
     ModelError
-        If there are none, one of several is missing, or one is damaged.
+        If there are none, one of several is missing, or one is damaged; if several that no index tells apart hold
+        the same tensor.
     """
     listing = model_files.of_folder(folder, name)
     entry, files = model_files.weights_entry(listing, _configuration(listing))
     entries: dict = {}
+    places: dict = {}
     for file in files:
-        entries |= safetensors_file.read_header(folder / file)
-    return Weights(folder / entry, tuple(folder / file for file in files), entries)
+        found = safetensors_file.read_header(folder / file)
+        if entry is None and (twice := sorted(found.keys() & entries.keys())):
+            raise ModelError(
+                f"{name} has no {model_files.INDEX}, which would say whether its {twice[0]} is that of "
+                f"{places[twice[0]]} or that of {file}"
+            )
+        entries |= found
+        places |= dict.fromkeys(found, file)
+    return Weights(None if entry is None else folder / entry, tuple(folder / file for file in files), entries, places)
 
 
 def _packaged(name):
@@ -299,7 +309,7 @@ def _configuration(listing):
         raise ModelError(f"{listing.name} is not a model of transformers: it has no config.json")
     config = listing.json("config.json")
     if not isinstance(config, dict):
-        raise ModelError(f"{listing.name} has a config.json that cannot be read")
+        raise ModelError(f"the config.json of {listing.name} must be an object with names in it, got {config!r:.80}")
     return config
 
 
@@ -383,7 +393,7 @@ def _on_hub(address):
     beside = None
     if adapters.is_adapter(listing.files):
         beside = _adapter_on_hub(address, inside, listing, [adapters.CONFIGURATION], sizes)
-    every = [*files, *{entry} - set(files), *texts]
+    every = [*files, *{entry} - {None, *files}, *texts]
     wanted = tuple(f"{inside}/{file}" if inside else file for file in every)
     total = getattr(info.safetensors, "total", None)
     memory = None if total is None or inside else 4 * total

@@ -24,6 +24,7 @@ from attn.pretrained.loading import (
     safetensors_file,
     weights_report,
 )
+from attn.pretrained.loading.tidy_folder import tidied
 from attn.pretrained.recording import registry, tiles, torch_attention
 
 if TYPE_CHECKING:
@@ -46,6 +47,15 @@ _SAVE_TOKENIZER = "tokenizer.save_pretrained(folder) puts one beside the weights
 _OTHER_LIBRARIES = {  # what only their configurations say -> whose they are
     **{"_diffusers_version": "diffusers", "pretrained_cfg": "timm", "registered_name": "Keras"},
     **{"alignment_heads": "CTranslate2", "lang_ids": "CTranslate2", "add_source_bos": "CTranslate2"},
+}
+_KINDS: dict[str, tuple[type, str]] = {  # what transformers reads before it checks it
+    **{"model_type": (str, "a text"), "architectures": (list, "a list"), "dtype": (str, "a text")},
+    **dict.fromkeys(("id2label", "label2id", "rope_scaling", "rope_parameters"), (dict, "an object")),
+    **dict.fromkeys(("text_config", "vision_config", "audio_config"), (dict, "an object")),
+}
+_TYPES = {  # names of types in its errors -> what they are called in JSON
+    **{"int": "a whole number", "float": "a number", "str": "a text", "bool": "true or false", "NoneType": "null"},
+    **{"list": "a list", "tuple": "a list", "dict": "an object"},
 }
 _building = threading.Lock()  # transformers changes its own classes meanwhile, and torch has one seed for all threads
 
@@ -253,8 +263,16 @@ def load(
     preflight = catalogue.inspect(name_or_path, settings=settings)
     size_limit = settings.size_limit if size_limit is None else size_limit
     catalogue.check_size(preflight, size_limit)
-    folder = catalogue.fetch(preflight, progress)
     adapter = preflight.adapter and catalogue.fetch(preflight.adapter, progress)
+    with tidied(catalogue.fetch(preflight, progress), preflight.name) as folder:
+        loaded, note = _of_folder(folder, adapter, preflight, size_limit, random_weights)
+    if adapter is None or random_weights:
+        return loaded
+    return _with_adapter(loaded, adapter, preflight.adapter.name, note)
+
+
+def _of_folder(folder, adapter, preflight, size_limit, random_weights):
+    """Load a model out of its folder, to read as the tokenizer of its adapter does if that brings one; and its note."""
     try:
         config, own = _config(folder, preflight.name)
         readers = adapter if adapter and any((adapter / file).is_file() for file in _OF_TOKENIZERS) else folder
@@ -273,9 +291,7 @@ def load(
     loaded = replace(loaded, note=whole, weights=weights, alignment_heads=_alignment_heads(folder), **others)
     if loaded.takes == "picture and text":
         loaded = replace(loaded, processor=_processor(folder, loaded.family, {"tokenizer": tokenizer} | others))
-    if adapter is None or random_weights:
-        return loaded
-    return _with_adapter(loaded, adapter, preflight.adapter.name, note)
+    return loaded, note
 
 
 def _with_adapter(base, folder, name, note):
@@ -374,29 +390,32 @@ def _first_of_sentence_transformer(model, tokenizer):
 
 def _config(folder, name):
     """Read the configuration of a model, refusing one that needs code of its own; say what else is to be known."""
+    from huggingface_hub.errors import StrictDataclassFieldValidationError
     from transformers import CONFIG_MAPPING, AutoConfig, __version__
 
-    try:
-        written = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        configured_size.check_counts(written, name)
-        family = written.get("model_type") or _family(written)
-    except ModelError:
-        raise
-    except (ValueError, AttributeError):
-        raise ModelError(f"{name} has a config.json that cannot be read") from None
+    written = model_files.of_folder(folder, name).json("config.json")
+    configured_size.check_counts(written, name)
+    _check_kinds(written, name)
+    family = written.get("model_type") or _family(written)
     has_code, note = "auto_map" in written, ""
     if family is None:
         raise ModelError(_without_family(written, name))
     if family not in CONFIG_MAPPING:
         if has_code:
             raise ModelError(f"{name} needs Python code from its repository, and such code is never run here")
+        other = f", though {family.lower()}" if family.lower() in CONFIG_MAPPING else ""
         raise ModelError(
-            f"transformers knows no kind of model called {family}, which {name} is (version {__version__} is here)"
+            f"transformers knows no kind of model called {family}{other}, which {name} is "
+            f"(version {__version__} is here)"
         )
-    if written.get("model_type"):
-        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    else:
-        config = CONFIG_MAPPING[family].from_pretrained(folder, local_files_only=True)
+    try:
+        if written.get("model_type"):
+            config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        else:
+            config = CONFIG_MAPPING[family].from_pretrained(folder, local_files_only=True)
+    except StrictDataclassFieldValidationError as error:
+        raise ModelError(_wrong_field(error, name)) from error
+    if not written.get("model_type"):
         note = f"Its config.json names no model_type; it was opened as {family}, by its architectures."
     if has_code:
         note = f"Code that its repository has for it was not run: it computes as transformers' own {family} does."
@@ -405,6 +424,26 @@ def _config(folder, name):
         if getattr(part, "quantization_config", None) is not None:
             del part.quantization_config
     return config, note
+
+
+def _check_kinds(written, name):
+    """Refuse a configuration that says something in another form than transformers reads it."""
+    for key, (kind, what) in _KINDS.items():
+        if written.get(key) is not None and not isinstance(written[key], kind):
+            raise ModelError(f"the config.json of {name} must have {what} as {key}, got {written[key]!r:.80}")
+
+
+def _wrong_field(error, name):
+    """Return the sentence for a field of a configuration that is of another type than its family's class says."""
+    said = str(error)
+    field = re.search(r"field '(\w+)'", said)
+    one = re.search(r"expected (\w+), got \w+ \(value: (.*?)\)(?:$|\n)", said, re.DOTALL)
+    several = re.search(r"with value (.*?) doesn't match any type in \((.*?)\)\.", said, re.DOTALL)
+    if field is None or not (several or one):
+        return f"the config.json of {name} cannot be used: {first_line(error)}"
+    value, types = (several[1], re.findall(r"'(\w+)'", several[2])) if several else (one[2], [one[1]])
+    words = list(dict.fromkeys(_TYPES[each] for each in types if each in _TYPES)) or ["something else"]
+    return f"the config.json of {name} must have {' or '.join(words)} as {field[1]}, got {value:.80}"
 
 
 def _family(written):
@@ -536,9 +575,11 @@ def _without_tokenizer(folder, files, name, error):
         return f"{about}: it needs the Python package {package[1]} (pip install {package[1]})"
     for file in sorted(file for file in files & {*_OF_TOKENIZERS, "special_tokens_map.json"} if file.endswith(".json")):
         try:
-            json.loads((folder / file).read_bytes())
-        except ValueError:
-            return f"{about}: its {file} cannot be read"
+            read = model_files.read_json((folder / file).read_bytes(), file, "it")
+        except ModelError as problem:
+            return f"{about}: {problem}"
+        if not isinstance(read, dict):
+            return f"{about}: its {file} must be an object with names in it, got {read!r:.80}"
     with contextlib.suppress(OSError, ValueError, AttributeError):
         said = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
         if "AutoTokenizer" in (said.get("auto_map") or {}):

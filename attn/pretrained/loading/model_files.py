@@ -17,6 +17,8 @@ from attn.pretrained.errors import ModelError
 WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 
 _PLAIN = re.compile(r"[^/\\]+\.safetensors(\.index\.json)?")  # of a file beside the configuration
+_PART = re.compile(r"(?P<name>.+-)(?P<number>\d+)(?P<of>-of-)(?P<total>\d+)\.safetensors")
+_OTHER_WEIGHTS = ("consolidated", "adapter_")  # of Mistral's own programs, and of PEFT
 _ENOUGH = 200  # bytes by which a file is known
 _POINTER = b"version https://git-lfs"  # what git leaves in place of a large file that it has not fetched
 _CHECKPOINT = re.compile(r"checkpoint-(\d+)")
@@ -68,13 +70,7 @@ class Listing(NamedTuple):
         ModelError
             If it cannot be read, or git has not fetched it.
         """
-        written = self.read(file)
-        if what := no_file_itself(file, written):
-            raise ModelError(what)
-        try:
-            return json.loads(written)
-        except (ValueError, RecursionError):
-            raise ModelError(f"{self.name} has a {file} that cannot be read") from None
+        return read_json(self.read(file), file, self.name)
 
     def within(self, inside: str) -> Listing:
         """Return the files of a folder in it."""
@@ -116,6 +112,88 @@ def _second_level(folder):
                 yield from (path for path in each.iterdir() if path.is_file())
         except OSError:
             continue
+
+
+def text_of(written: bytes, file: str, name: str) -> str:
+    """Return the text of a file, in UTF-8 or UTF-16, with a byte-order mark or without.
+
+    Parameters
+    ----------
+    written
+        What is in it.
+    file
+        Its name.
+    name
+        The model as the user named it.
+
+    Raises
+    ------
+    ModelError
+        If it is in another encoding.
+    """
+    try:
+        return written.decode(json.detect_encoding(written))
+    except UnicodeDecodeError as error:
+        raise ModelError(
+            f"{name} has a {file} that cannot be read: it must be in UTF-8, but byte {error.start:,} is not"
+        ) from None
+
+
+def read_json(written: bytes, file: str, name: str) -> Any:
+    """Return what a JSON file holds.
+
+    Parameters
+    ----------
+    written, file, name
+        As for `text_of`.
+
+    Raises
+    ------
+    ModelError
+        With what is wrong and where, if it cannot be read, or git has not fetched it; if it says a thing twice, in
+        two ways.
+
+    Examples
+    --------
+    >>> read_json(b'{"hidden_size": 12,}', "config.json", "mine")
+    Traceback (most recent call last):
+    attn.pretrained.errors.ModelError: mine has a config.json that cannot be read: a comma too many in line 1, column 19
+    """
+    if what := no_file_itself(file, written):
+        raise ModelError(what)
+    text, about = text_of(written, file, name), f"{name} has a {file} that cannot be read"
+    if not text.strip():
+        raise ModelError(f"{about}: it is empty")
+
+    def object_of(pairs):
+        said = dict(pairs)
+        twice = next((key for key, value in pairs if said[key] is not value and said[key] != value), None)
+        if twice is not None:
+            values = " and ".join(f"{value!r:.40}" for key, value in pairs if key == twice)
+            raise ModelError(f"{name} has a {file} that says {twice} more than once: {values}")
+        return said
+
+    try:
+        return json.loads(text, object_pairs_hook=object_of)
+    except json.JSONDecodeError as error:
+        why = _why_no_json(text, error)
+        raise ModelError(f"{about}: {why} in line {error.lineno:,}, column {error.colno:,}") from None
+    except RecursionError:
+        raise ModelError(f"{about}: it is nested too deeply") from None
+
+
+def _why_no_json(text, error):
+    """Say what is wrong at a place of a text that is no JSON."""
+    rest = text[error.pos :].lstrip()
+    if not rest or error.msg.startswith("Unterminated"):
+        return "it ends too early"
+    if rest.startswith(("//", "/*", "#")):
+        return "a comment, which JSON does not have,"
+    if "trailing comma" in error.msg or (rest[0] in "}]" and text[: error.pos].rstrip().endswith(",")):
+        return "a comma too many"
+    if python := re.match("'|None|True|False", rest):
+        return f"{python[0]}, as Python and not JSON writes it,"
+    return error.msg[0].lower() + error.msg[1:]
 
 
 def begins(path: Path) -> bytes:
@@ -168,7 +246,7 @@ def model_folder(listing: Listing) -> str:
     raise _no_model(listing)
 
 
-def weights_entry(listing: Listing, config: dict) -> tuple[str, tuple[str, ...]]:
+def weights_entry(listing: Listing, config: dict) -> tuple[str | None, tuple[str, ...]]:
     """Return the file with which to begin reading weights, as transformers does, and all that hold them.
 
     Parameters
@@ -179,8 +257,9 @@ def weights_entry(listing: Listing, config: dict) -> tuple[str, tuple[str, ...]]
 
     Returns
     -------
-    entry : str
-        One safetensors file, or the index of several.
+    entry : str or None
+        One safetensors file, or the index of several; None where there is no index, but the names of the files say
+        that they belong together and that all are there.
     files : tuple of str
         The safetensors files: those that the index names, whatever they are called and whatever lies beside.
 
@@ -199,12 +278,36 @@ def weights_entry(listing: Listing, config: dict) -> tuple[str, tuple[str, ...]]
     entry = own or next((file for file in (WHOLE, INDEX) if file in listing.files), None)
     if entry is None:
         lone = [file for file in _at_top(listing) if file.endswith(".safetensors")]
-        if len(lone) != 1 or lone[0].startswith(("consolidated", "adapter_")):
+        if parts := _counted_parts(listing, lone):
+            return None, parts
+        if len(lone) != 1 or lone[0].startswith(_OTHER_WEIGHTS):
             raise _no_weights(listing)
         entry = lone[0]
     if not entry.endswith(".index.json"):
         return entry, (entry,)
     return entry, _indexed(listing, entry)
+
+
+def _counted_parts(listing, files):
+    """Return the files of weights whose names count them, after checking that all are there; none of other names."""
+    found = [_PART.fullmatch(file) for file in files]
+    if not found or not all(found) or len({(part["name"], part["total"]) for part in found}) > 1:
+        return ()
+    total, numbers = int(found[0]["total"]), {int(part["number"]) for part in found}
+    if found[0]["name"].startswith(_OTHER_WEIGHTS):
+        return ()
+    first = 0 if 0 in numbers else 1
+    missing = sorted({*range(first, first + total)} - numbers)
+    if missing:
+        part = found[0]
+        number = str(missing[0]).zfill(len(part["number"]))
+        file = f"{part['name']}{number}{part['of']}{part['total']}.safetensors"
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise ModelError(
+            f"{listing.name} must have {total} safetensors files, as their names say, but {file}{more} is missing"
+            f"{_traces(listing)}"
+        )
+    return tuple(files)
 
 
 def _indexed(listing, index):
@@ -213,8 +316,6 @@ def _indexed(listing, index):
     places = written.get("weight_map") if isinstance(written, dict) else None
     if not places or not isinstance(places, dict) or not all(isinstance(file, str) for file in places.values()):
         raise ModelError(f"the {index} of {listing.name} must say in a weight_map which file holds which tensor")
-    if "metadata" not in written:
-        raise ModelError(f"the {index} of {listing.name} must have metadata beside its weight_map, even if it is empty")
     files = sorted(set(places.values()))
     foreign = next((file for file in files if not _PLAIN.fullmatch(file) or file.endswith(".json")), None)
     if foreign is not None:
@@ -303,7 +404,7 @@ def _no_weights(listing):
     if len(parts) > 1:
         return ModelError(
             f"{name} has {len(parts)} safetensors files, such as {parts[0]}, but no {INDEX}, "
-            "which says what is in each of them"
+            "which says what is in each of them: download it too, or save the model again with save_pretrained"
         )
     if parts:
         return ModelError(f"{name} has an adapter ({parts[0]}) but not the weights of the model that it adapts")

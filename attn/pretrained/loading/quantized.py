@@ -48,11 +48,15 @@ def method(config: Mapping, files: frozenset | set) -> str | None:
     --------
     >>> method({"quantization_config": {"quant_method": "gptq", "bits": 4}}, frozenset())
     'GPTQ, 4 bits'
+    >>> method({"quantization_config": "awq"}, frozenset())
+    'AWQ'
     """
     for part in (config, *(each for each in config.values() if isinstance(each, Mapping))):
         for said in (part.get(where) for where in _WHERE):
             if isinstance(said, Mapping):
                 return _described(said)
+            if said and isinstance(said, str):
+                return _NAMES.get(said.lower(), said)
     return next((_NAMES[of] for file, of in _OWN_FILES.items() if file in files), None)
 
 
