@@ -216,48 +216,14 @@ def test_another_file_than_the_expected_one_is_refused(tiny):
 # settings
 
 
-def test_settings_are_read_from_the_environment():
-    assert Settings.from_environment({}) == Settings(2_000_000_000, "any")
-    environment = {"ATTENTION_LAB_SIZE_LIMIT": "5e8", "ATTENTION_LAB_MODELS": "Hub"}
-    assert Settings.from_environment(environment) == Settings(500_000_000, "hub")
-
-
-@pytest.mark.parametrize(
-    ("environment", "message"),
-    [
-        ({"ATTENTION_LAB_SIZE_LIMIT": "much"}, "must be a number of bytes, got much"),
-        ({"ATTENTION_LAB_SIZE_LIMIT": "0"}, "ATTENTION_LAB_SIZE_LIMIT must be at least 1 byte, got 0"),
-        ({"ATTENTION_LAB_MODELS": "none"}, "ATTENTION_LAB_MODELS must be any, hub or default, got none"),
-    ],
-)
-def test_settings_that_make_no_sense_are_refused(environment, message):
-    with pytest.raises(ValueError, match=message):
-        Settings.from_environment(environment)
-
-
-def test_each_page_with_a_model_says_which_setting_makes_no_sense():
-    code = """
-import sys
-sys.path.insert(0, "tests")
-from driving import opened
-for page in ("home", "pretrained", "inside", "change"):
-    app = opened(page)
-    print(page, len(app.exception), *(error.value for error in app.error))
-"""
-    said = r"ATTENTION\_LAB\_SIZE\_LIMIT must be a number of bytes\, got lots\."
-    lines = printed(code, ATTENTION_LAB_SIZE_LIMIT="lots").splitlines()
-    assert lines == [f"{page} 0 {said}" for page in ("home", "pretrained", "inside", "change")]
-
-
-def test_a_deployment_can_switch_off_other_models_or_folders(tiny, monkeypatch):
-    monkeypatch.setenv("ATTENTION_LAB_MODELS", "default")
-    assert pretrained.inspect().where == "package"
+def test_a_deployment_can_switch_off_other_models_or_folders(tiny):
+    alone, hub = Settings(models="default"), Settings(models="hub")
+    assert pretrained.inspect(settings=alone).where == "package"
     for name in (tiny, "gpt2"):
         with pytest.raises(ModelError, match="this server shows sentence-transformers/all-MiniLM-L6-v2 only"):
-            pretrained.load(name)
-    monkeypatch.setenv("ATTENTION_LAB_MODELS", "hub")
+            pretrained.load(name, settings=alone)
     with pytest.raises(ModelError, match="there is no folder"):
-        pretrained.load(tiny)
+        pretrained.load(tiny, settings=hub)
 
 
 # the hub

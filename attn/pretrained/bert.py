@@ -113,7 +113,7 @@ def load(
     >>> encoder.num_layers, encoder.num_heads
     (6, 12)
     """
-    settings = settings or catalogue.Settings.from_environment()
+    settings = settings or catalogue.Settings()
     preflight = catalogue.inspect(name_or_path, settings=settings)
     catalogue.check_size(preflight, settings.size_limit if size_limit is None else size_limit)
     folder = catalogue.fetch(preflight)

@@ -213,7 +213,7 @@ def link_numbers(matrices):
     return _field((), read, write)
 
 
-def from_link(cls, params):
+def from_link(cls, params, longest=math.inf):
     """Read a Setup from a query string.
 
     Parameters
@@ -222,6 +222,8 @@ def from_link(cls, params):
         A dataclass whose fields were declared with the functions above. A method ``unsaid`` of it may
         give defaults that depend on what else is chosen.
     params : Mapping of str to str
+    longest : int, optional
+        Most characters that a value may have.
 
     Returns
     -------
@@ -235,6 +237,8 @@ def from_link(cls, params):
     for name, raw in params.items():
         if name in codecs:
             try:
+                if len(raw) > longest:
+                    raise ValueError(f"at most {longest:,} characters long")
                 chosen[name] = codecs[name].read(raw)
             except ValueError as error:
                 refused[name] = error

@@ -16,15 +16,21 @@ from attn.pretrained import bert
 from attn.pretrained.verdict import Finding, Verdict, input_finding, not_finite
 from attn.ui.garbage import set_garbage_aside
 from attn.ui.media import AudioInput, ImageInput, PictureAndText
-from attn.ui.shared_results import LruCache, forget_shared_results, is_long, kept_with_models, shared_once
+from attn.ui.settings import server_settings, visitor_settings
+from attn.ui.shared_results import (
+    MOST_HELD,
+    forget_shared_results,
+    is_long,
+    kept_results,
+    kept_with_models,
+    shared_once,
+)
 from attn.ui.state import as_text
 from attn.ui.word_level import word_level_of
 from attn.words import listed
 
 SIDE = 224  # pixels of a picture before a model's own processor makes its inputs
 MOST_WHOLE = 512  # tokens up to which every head is looked at whole
-MOST_HELD = 2  # models at once
-_MOST_BYTES = 128_000_000  # bytes that recordings may take together
 LAST = 128  # queries over which every head of a longer text is looked at
 
 
@@ -85,7 +91,7 @@ def model_loading_code(name, random_weights):
 def _loaded(name, random_weights, saved):
     """Load a model, once a server and for each time that its folder was written."""
     forget_shared_results()
-    model = pretrained.load(name, random_weights=random_weights)
+    model = pretrained.load(name, random_weights=random_weights, settings=visitor_settings().for_models)
     pretrained.one_thread()  # visitors share the cores
     _set_aside()
     return model
@@ -107,8 +113,9 @@ def permit_model(name):
     """
     if name == pretrained.DEFAULT or name in st.session_state.get("permitted", ()):
         return
-    found = _inspected(name)
-    pretrained.check_size(found, pretrained.Settings.from_environment().size_limit)
+    settings = visitor_settings().for_models
+    found = _inspected(name, settings.models)
+    pretrained.check_size(found, settings.size_limit)
     missing = [each for each in (found, found.adapter) if each and each.where == "hub"]
     if missing:
         _download(missing)
@@ -116,9 +123,9 @@ def permit_model(name):
 
 
 @st.cache_data(ttl=60, show_spinner="Looking for the model …")
-def _inspected(name):
-    """Find a model, remembering for a minute where it was."""
-    return pretrained.inspect(name)
+def _inspected(name, allowed):
+    """Find a model among those that are allowed, remembering for a minute where it was."""
+    return pretrained.inspect(name, settings=pretrained.Settings(models=allowed))
 
 
 def _download(missing):
@@ -139,12 +146,6 @@ def _download(missing):
     for each in missing:
         pretrained.fetch(each, progress)
     place.empty()
-
-
-@st.cache_resource(show_spinner=False)
-def _recordings():
-    """Return the recordings kept for all visitors."""
-    return LruCache(_MOST_BYTES, MOST_HELD)
 
 
 def model_recording(name, random_weights, text, pair):
@@ -225,7 +226,7 @@ def _recording(name, random_weights, text, pair):
     else:
         heavy = is_long(text, pair) if isinstance(text, str) else isinstance(text, AudioInput) and text.data is not None
         given = _fingerprint(text)
-    return shared_once(_recordings(), (name, random_weights, given, pair), model, heavy, make)
+    return shared_once(kept_results(), (name, random_weights, given, pair), model, heavy, make)
 
 
 def _read_with(text, pair):
@@ -362,7 +363,7 @@ def model_adapter_changes(name, random_weights, text, pair):
 def _encoder():
     """Open the default model without torch: the encoder that runs in numpy alone."""
     pretrained.one_thread()  # visitors share the cores
-    return bert.load()
+    return bert.load(settings=server_settings().for_models)
 
 
 @kept_with_models

@@ -6,6 +6,7 @@ import streamlit as st
 
 from attn import charts
 from attn.ui.garbage import collect_garbage_now_and_then
+from attn.ui.settings import server
 from attn.ui.state import PageState, as_text, link_of
 from attn.ui.width import measure_page_width
 from attn.words import capital
@@ -71,6 +72,8 @@ def begin_page(page, title, cls):
         st.divider()
         measure_page_width()
     st.title(title, anchor=False)
+    for notice in server().notices:
+        st.warning(as_text(notice))
     return state
 
 

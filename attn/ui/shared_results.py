@@ -9,7 +9,9 @@ from collections import OrderedDict
 import streamlit as st
 
 from attn.pretrained import threads
+from attn.ui.settings import server_settings
 
+MOST_HELD = 2  # models at once
 _LONG = 2_500  # bytes of a text, some 500 tokens, beyond which passing it through a model is heavy
 _SOON = 0.4  # seconds after which a pass shows how far it is
 
@@ -56,7 +58,7 @@ class LruCache:
     """
 
     def __init__(self, most_bytes, num_models):
-        self._most_bytes, self._num_models = most_bytes, num_models
+        self.most_bytes, self._num_models = most_bytes, num_models
         self._held, self._lock = OrderedDict(), threading.Lock()
         _every.add(self)
 
@@ -81,8 +83,21 @@ class LruCache:
             newest = list(dict.fromkeys(held[:2] for held in reversed(self._held)))[: self._num_models]
             for held in [held for held in self._held if held[:2] not in newest]:
                 del self._held[held]
-            while len(self._held) > 1 and sum(size for _, size in self._held.values()) > self._most_bytes:
+            while len(self._held) > 1 and sum(size for _, size in self._held.values()) > self.most_bytes:
                 self._held.popitem(last=False)
+
+
+def kept_results():
+    """Return the recordings and runs of models that are kept for all visitors, in as much memory as the server has."""
+    kept = _kept_results()
+    kept.most_bytes = server_settings().kept_bytes
+    return kept
+
+
+@st.cache_resource(show_spinner=False)
+def _kept_results():
+    """Return one cache for all, since what is kept of one kind takes the memory of the others."""
+    return LruCache(0, MOST_HELD)
 
 
 def shared_once(kept, key, loaded, heavy, make):

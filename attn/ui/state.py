@@ -16,6 +16,7 @@ import time
 import streamlit as st
 
 from attn.ui.link import from_link, to_link
+from attn.ui.settings import visitor_settings
 
 _LAG = 1.0  # seconds in which a browser shows a link that it was sent, unless it is busy
 _SHAPING = "\u200c\u200d\u2068\u2069"  # join letters and emoji; keep right-to-left text apart from its neighbours
@@ -63,7 +64,7 @@ class PageState:
             st.session_state[key] = self.get(name)
 
     def _read_link(self):
-        setup, notices = from_link(self.cls, st.query_params.to_dict())
+        setup, notices = from_link(self.cls, st.query_params.to_dict(), visitor_settings().text_length)
         for name in self._names:
             st.session_state[self.key(name)] = getattr(setup, name)
         st.session_state[f"{self.page}.last"] = setup
@@ -78,6 +79,8 @@ class PageState:
         value = st.session_state[self.key(name)]
         if _has_words(value):
             return self._from_words(name, value)
+        if isinstance(value, str):  # a browser sends no more than its widget takes; another program might
+            return value[: visitor_settings().text_length]
         return tuple(value) if isinstance(value, list) else value  # some widgets hold lists, a Setup does not
 
     def _from_words(self, name, value):

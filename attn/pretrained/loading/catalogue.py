@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import math
 import numbers
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 from attn.pretrained.errors import HubError, ModelError, explain, no_hub, takes
 from attn.pretrained.loading import adapters, model_files, quantized, safetensors_file, smollm2
@@ -65,26 +64,6 @@ class Settings:
         if self.models not in ("any", "hub", "default"):
             raise ValueError(f"models must be any, hub or default, got {self.models}")
 
-    @classmethod
-    def from_environment(cls, environment: Mapping = os.environ) -> Self:
-        """Read ATTENTION_LAB_SIZE_LIMIT (bytes) and ATTENTION_LAB_MODELS (any, hub or default).
-
-        Raises
-        ------
-        ModelError
-            If one of them is set to something else: no model can be opened then, and each page that shows one says why.
-        """
-        limit = environment.get("ATTENTION_LAB_SIZE_LIMIT", "").strip() or cls.size_limit
-        try:
-            limit = int(float(limit))
-        except (ValueError, OverflowError):
-            raise ModelError(f"ATTENTION_LAB_SIZE_LIMIT must be a number of bytes, got {limit}") from None
-        try:
-            return cls(limit, environment.get("ATTENTION_LAB_MODELS", "").strip().lower() or cls.models)
-        except ValueError as error:
-            setting, _, said = str(error).partition(" ")
-            raise ModelError(f"ATTENTION_LAB_{setting.upper()} {said}") from None
-
 
 class Preflight(NamedTuple):
     """Where a model is and how large, before anything of it is loaded."""
@@ -113,7 +92,7 @@ def inspect(name: str | Path = DEFAULT, *, settings: Settings | None = None) -> 
     name
         A hub id (owner/name, owner/name@revision), a folder, or a link to one of them.
     settings
-        By default those of the environment.
+        By default any model of at most 2 GB.
 
     Raises
     ------
@@ -121,7 +100,7 @@ def inspect(name: str | Path = DEFAULT, *, settings: Settings | None = None) -> 
         If the model is not allowed here, does not exist, is gated, has no safetensors, or is on the
         hub, which cannot be reached. Where other models can be opened instead, `ModelError.offers` names them.
     """
-    settings = settings or Settings.from_environment()
+    settings = settings or Settings()
     found = _found(name, settings)
     return found if not found.base else _with_base(found, settings)
 

@@ -245,7 +245,7 @@ def load(
     progress
         Called during a download with the bytes that have arrived and the bytes expected.
     settings
-        What is allowed here; by default what the environment says.
+        What is allowed here; by default any model of at most 2 GB.
 
     Raises
     ------
@@ -259,7 +259,7 @@ def load(
     >>> load().num_layers, load().num_heads
     (6, 12)
     """
-    settings = settings or catalogue.Settings.from_environment()
+    settings = settings or catalogue.Settings()
     preflight = catalogue.inspect(name_or_path, settings=settings)
     size_limit = settings.size_limit if size_limit is None else size_limit
     catalogue.check_size(preflight, size_limit)

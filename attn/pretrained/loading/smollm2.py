@@ -55,7 +55,7 @@ def packaged() -> Path | None:
 def cached() -> Path | None:
     """Return the folder of the converted model, or None if it has not been converted yet."""
     folder = _folder()
-    return folder if (folder / "model.safetensors").is_file() else None
+    return folder if os.path.isfile(folder / "model.safetensors") else None  # false also where one may not look
 
 
 def cache_folder(environment: Mapping = os.environ) -> Path:
@@ -73,7 +73,7 @@ def cache_folder(environment: Mapping = os.environ) -> Path:
     'kept'
     """
     if own := environment.get("ATTENTION_LAB_CACHE", "").strip():
-        return Path(own).expanduser()
+        return Path(os.path.expanduser(own))  # a home that nobody has stays as it was typed
     if sys.platform == "win32":
         base = environment.get("LOCALAPPDATA") or "~/AppData/Local"
     elif sys.platform == "darwin":

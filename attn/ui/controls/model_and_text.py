@@ -16,6 +16,7 @@ from attn.ui.controls.word_level import say_word_level, word_level_control
 from attn.ui.link import link_choice, link_flag, link_string, link_whole
 from attn.ui.media import AudioInput, ImageInput, PictureAndText
 from attn.ui.page import page_ask, page_figure, page_theme
+from attn.ui.settings import visitor_settings
 from attn.ui.state import as_text
 from attn.ui.width import page_width
 from attn.ui.word_level import LEVELS, word_level_of
@@ -67,6 +68,7 @@ def model_and_text_controls(state):
     st.text_input(
         "Second text" if takes == "text" else "Text of the decoder",
         key=state.key("pair"),
+        max_chars=visitor_settings().text_length,
         placeholder="None",
         help="Read together with the first; in an encoder-decoder, what the decoder reads.",
     )
@@ -245,10 +247,7 @@ def chosen_model_control(state, loaded):
 
 def model_control(state, on_change=None):
     """Draw the choice of a model: one that is suggested, or any other where the server allows it."""
-    try:
-        settings = pretrained.Settings.from_environment()
-    except pretrained.ModelError:
-        return  # which is said in the middle of the page, once the model is to be opened
+    settings = visitor_settings()
     if settings.models == "default":
         state.adjust(model=pretrained.DEFAULT)
         st.caption(f"Model: {pretrained.DEFAULT}")

@@ -7,11 +7,11 @@ import streamlit as st
 from attn.data import examples
 from attn.ui.link import link_choice, link_string, link_whole
 from attn.ui.page import page_ask
+from attn.ui.settings import visitor_settings
 
 SOURCES = {"worked": "Worked example", "random": "Your sentence"}
 LONGEST = 128  # tokens; beyond that no cell of a square picture can be told from its neighbour
 
-LONGEST_TEXT = 100_000  # characters, some 15,000 words
 WORDS_HELP = "Words and punctuation become tokens. The same word gets the same vector wherever it stands."
 DEFAULT_TEXT = "The animal didn't cross the street because it was too tired."
 
@@ -45,7 +45,7 @@ def sentence_control(state, name="text", label="Sentence", help=WORDS_HELP):
         label,
         key=state.key(name),
         height=96,
-        max_chars=LONGEST_TEXT,
+        max_chars=visitor_settings().text_length,
         placeholder="Type a sentence",
         help=help,
     )

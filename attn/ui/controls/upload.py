@@ -1,10 +1,12 @@
 """The choice of a picture or a sound: one made by rule, or a file that the visitor uploads."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import streamlit as st
 
+from attn.ui.settings import MEGABYTE, visitor_settings
 from attn.ui.state import as_text
 from attn.words import capital
 
@@ -42,12 +44,23 @@ def upload_control(state, kind):
         key=state.key(kind.word),
         help=kind.help_by_rule,
     )
-    file = st.file_uploader("Or one of yours", kind.endings, key=state.key("upload"), help=kind.help_file)
-    by_rule = kind.make(state.get(kind.word))
+    by_rule, settings = kind.make(state.get(kind.word)), visitor_settings()
+    if not settings.uploads:
+        st.caption(f"This server takes no {kind.word} of yours.")
+        return by_rule
+    file = st.file_uploader(
+        "Or one of yours",
+        kind.endings,
+        key=state.key("upload"),
+        max_upload_size=math.ceil(settings.upload_size / MEGABYTE),
+        help=kind.help_file,
+    )
     if file is None:
         return by_rule
     own = kind.make(file.name, file.getvalue())
     try:
+        if file.size > settings.upload_size:
+            raise ValueError(f"a {kind.word} must have at most {settings.upload_size:,} bytes, got {file.size:,}")
         kind.check(own)
     except ValueError as error:
         st.error(as_text(f"{capital(str(error))}."))

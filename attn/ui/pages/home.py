@@ -6,8 +6,9 @@ import streamlit as st
 
 from attn import charts
 from attn.data import examples
-from attn.ui.controls.sentence import DEFAULT_TEXT, LONGEST_TEXT
+from attn.ui.controls.sentence import DEFAULT_TEXT
 from attn.ui.link import link_choice, link_place, link_string, link_whole
+from attn.ui.settings import visitor_settings
 from attn.ui.shown_code import LIGHT, shown_code
 from attn.ui.state import as_text
 from attn.ui.word_level import LEVELS
@@ -105,7 +106,7 @@ def home_sentence_control(state):
     st.text_input(
         "A sentence",
         key=state.key("text"),
-        max_chars=LONGEST_TEXT,
+        max_chars=visitor_settings().text_length,
         help="Press Enter to pass it through a real language model's weights, in numpy.",
     )
     st.session_state[tried] = state.get("text") if state.get("text") in sentences else None

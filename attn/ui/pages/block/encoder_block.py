@@ -15,8 +15,9 @@ from attn.charts.plane import least_plane
 from attn.data import examples
 from attn.functional import layer_norm
 from attn.multi_head import divisors
-from attn.ui.controls.sentence import LONGEST, LONGEST_TEXT, sentence_control, sentence_seed_control, sentence_words
+from attn.ui.controls.sentence import LONGEST, sentence_control, sentence_seed_control, sentence_words
 from attn.ui.pages.block.setup import MOST_HEADS, NORMS, STAGES, Setup
+from attn.ui.settings import visitor_settings
 from attn.ui.shown_code import LIGHT, Source, shown_code
 from attn.ui.state import as_text
 from attn.ui.width import page_width
@@ -77,7 +78,7 @@ def encoder_block_controls(state):
     """Draw the choices that make the block, in the order in which it uses them."""
     sentence_control(state)
     st.text_input(
-        "Its translation, which a decoder writes", key=state.key("second"), max_chars=LONGEST_TEXT,
+        "Its translation, which a decoder writes", key=state.key("second"), max_chars=visitor_settings().text_length,
         help="For the tab on the three uses of attention.",
     )  # fmt: skip
     sentence_seed_control(state)

@@ -4,17 +4,9 @@ import streamlit as st
 
 from attn.pretrained.intervention.run import output_gap, run
 from attn.ui import models
-from attn.ui.shared_results import LruCache, is_long, kept_with_models, shared_once
+from attn.ui.shared_results import is_long, kept_results, kept_with_models, shared_once
 
 MOST_MEASURED = 512  # tokens up to which the model's own attention is run as well, to be compared
-
-_MOST_BYTES = 256_000_000  # bytes that results kept for all visitors may take together
-
-
-@st.cache_resource(show_spinner=False)
-def kept_runs():
-    """Return what is kept for all visitors."""
-    return LruCache(_MOST_BYTES, models.MOST_HELD)
 
 
 def kept_run(name, random_weights, text, pair, changes=None, positions=None):
@@ -43,7 +35,7 @@ def kept_run(name, random_weights, text, pair, changes=None, positions=None):
         return run(loaded, text, changes, pair=pair or None, positions=positions, should_stop=watch)
 
     key = (name, random_weights, text, pair, changes or None, positions)
-    return shared_once(kept_runs(), key, loaded, is_long(text, pair), make)
+    return shared_once(kept_results(), key, loaded, is_long(text, pair), make)
 
 
 @kept_with_models

@@ -11,7 +11,7 @@ from attn.ui import models
 from attn.ui.jobs import Job, job_failure, watch_job
 from attn.ui.page import page_figure, page_theme
 from attn.ui.pages.change.controls import changed_head_name
-from attn.ui.pages.change.runs import kept_runs
+from attn.ui.shared_results import kept_results
 from attn.ui.state import as_text
 from attn.ui.width import page_width
 from attn.ui.word_level import word_level_of
@@ -60,7 +60,7 @@ def _begin(effect, setup):
             told = lambda words, done=done: progress(done + len(words), total)  # noqa: E731
             written.append(generate(loaded, text, count, each, progress=told, should_stop=should_stop))
         result = Written(written[0], written[1] if changes else None)
-        kept_runs().put(key, result, _size(result))
+        kept_results().put(key, result, _size(result))
 
     st.session_state[RUNNING] = Job(work)
 
@@ -73,7 +73,7 @@ def _size(result):
 
 def _finished(effect, setup):
     """Return what was written from what is in view, if it is kept."""
-    return kept_runs().get(_key_of(effect, setup))
+    return kept_results().get(_key_of(effect, setup))
 
 
 def _text_of(effect, generation, step):
