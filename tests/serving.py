@@ -35,20 +35,24 @@ class Served(NamedTuple):
 
 
 @contextlib.contextmanager
-def serve(folder=ROOT):
-    """Run the app on a free port of this machine, without a network for models, until the block ends.
+def serve(folder=ROOT, port=None, **settings):
+    """Run the app on a port of this machine, without a network for models, until the block ends.
 
     Parameters
     ----------
     folder : Path
         Of the app: what runs is its app.py, with the settings that it has there.
+    port : int, optional
+        By default a free one.
+    **settings
+        More environment variables.
     """
-    port = _free_port()
+    port = free_port() if port is None else port
     command = [
         sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless", "true",
         "--server.address", "127.0.0.1", "--server.port", str(port),
     ]  # fmt: skip
-    environment = os.environ | {"HF_HUB_OFFLINE": "1"}
+    environment = os.environ | {"HF_HUB_OFFLINE": "1"} | settings
     with tempfile.TemporaryFile() as log:
         started = time.perf_counter()
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT)
@@ -95,7 +99,8 @@ def settled(page, figures=1, rest=REST):
     )
 
 
-def _free_port():
+def free_port():
+    """Return a port of this machine on which nothing listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

@@ -21,6 +21,17 @@ class Visitor:
     As a browser it tells the width of its page as soon as the ruler is there, sends the link that it shows, and
     names the large messages that it still has.
 
+    Opened again after its connection broke it goes on as a browser does, with the cookie that it was given.
+
+    Attributes
+    ----------
+    link : str
+        The query string that it shows.
+    figures : dict
+        Place in the page -> the specification of a figure and its tables, as they came.
+    session, cookie : str
+        What the server calls it, and what was set for it when it connected.
+
     Parameters
     ----------
     address : str
@@ -32,19 +43,23 @@ class Visitor:
     def __init__(self, address, seed=0):
         self._address, self.random = address, random.Random(seed)
         self._socket = self._ruler = None
-        self._link, self._page, self._script = "", "", ""
+        self.link, self._page, self._script = "", "", ""
         self._sliders, self._values, self._large = {}, {}, {}  # by Streamlit's own name; large messages by their hash
         self._heard = False
         self.exceptions, self.received = [], 0
+        self.figures, self.session, self.cookie = {}, "", ""
 
     async def open(self, page, link=""):
         """Connect and open a page, "" for the first; return the seconds until it stands in the width of the window."""
         start = time.perf_counter()
-        self._page, self._link = page, link
+        self._page, self.link = page, link
         self._socket = await websockets.connect(
             self._address.replace("http", "ws", 1) + "/_stcore/stream",
             subprotocols=["streamlit"], origin=self._address, max_size=None, open_timeout=PATIENCE,
+            additional_headers={"Cookie": self.cookie} if self.cookie else None,
         )  # fmt: skip
+        if given := self._socket.response.headers.get("Set-Cookie"):
+            self.cookie = given.partition(";")[0]
         await self._send()
         await self._listen()
         return time.perf_counter() - start
@@ -77,7 +92,7 @@ class Visitor:
     async def _send(self, fragment=""):
         message = BackMsg()
         run = message.rerun_script
-        run.query_string, run.page_script_hash, run.page_name = self._link, self._script, self._page
+        run.query_string, run.page_script_hash, run.page_name = self.link, self._script, self._page
         run.fragment_id = fragment
         run.widget_states.CopyFrom(self._states())
         run.cached_message_hashes.extend(self._large)
@@ -107,18 +122,21 @@ class Visitor:
             kind = message.WhichOneof("type")
             if kind == "new_session":
                 self._heard, seen = True, {}
+                self.session = message.new_session.session_id
+                if not message.new_session.fragment_ids_this_run:
+                    self.figures = {}
             elif kind == "navigation":
                 self._script = message.navigation.page_script_hash
             elif kind == "page_info_changed":
-                self._link = message.page_info_changed.query_string
+                self.link = message.page_info_changed.query_string
             elif kind == "delta" and message.delta.WhichOneof("type") == "new_element":
-                await self._see(message.delta, seen)
+                await self._see(message.delta, tuple(message.metadata.delta_path), seen)
             elif kind == "script_finished" and message.script_finished in _ENDS and self._heard:
                 whole = message.script_finished == ForwardMsg.FINISHED_SUCCESSFULLY
                 self._sliders = seen if whole else self._sliders | seen
                 return
 
-    async def _see(self, delta, seen):
+    async def _see(self, delta, path, seen):
         element = delta.new_element
         kind = element.WhichOneof("type")
         if kind == "slider" and not element.slider.disabled:
@@ -133,5 +151,8 @@ class Visitor:
             self._ruler = element.bidi_component.id
             await asyncio.sleep(0.15)  # in which a browser waits for the window to rest
             await self._send()
+        elif kind == "vega_lite_chart":
+            chart = element.vega_lite_chart
+            self.figures[path] = chart.spec, *(each.data.data for each in chart.datasets)
         elif kind == "exception":
             self.exceptions.append(element.exception.message)
