@@ -1,5 +1,6 @@
 """A decoder out of a package: its file read with numpy, converted once, kept, recorded; and long texts."""
 
+import os
 import struct
 import sys
 import threading
