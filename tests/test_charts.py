@@ -828,6 +828,22 @@ def test_a_saved_figure_is_an_svg():
     assert isinstance(chart, alt.HConcatChart)
 
 
+def test_figures_are_altair_charts_to_whoever_takes_one(tmp_path):
+    bars = charts.bars([1.0, 2.0], ["a", "b"], charts.LIGHT)
+    map_ = charts.heatmap(weights(3, 5), named(3), named(5), charts.LIGHT, pick=charts.Pick("cell", (1, 2)))
+    figure = charts.beside(map_, "=", bars)
+    assert figure.properties(title="Mine").to_dict()["title"] == "Mine"
+    assert figure.configure_axis(labelFontSize=20).to_dict()["config"]["axis"] == {"labelFontSize": 20}
+    assert bars.interactive().resolve_scale(color="shared").to_dict()["resolve"] == {"scale": {"color": "shared"}}
+    rule = alt.Chart(alt.Data(values=[{}])).mark_rule()
+    assert len((map_ + rule).to_dict()["layer"]) == 1 + len(map_.to_dict()["layer"])
+    pale = map_.layer[0].mark_circle(size=9).encode(opacity=alt.value(0.5)).to_dict()
+    assert (pale["mark"], pale["encoding"]["opacity"]) == ({"type": "circle", "size": 9}, {"value": 0.5})
+    assert {"x", "x2", "color", "tooltip"} <= set(pale["encoding"])
+    figure.save(tmp_path / "figure.html")
+    assert "vegaEmbed" in (tmp_path / "figure.html").read_text()
+
+
 FIGURES = {
     name: inspect.signature(made) for name in charts.__all__ if inspect.isfunction(made := getattr(charts, name))
 }

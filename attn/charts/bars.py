@@ -3,13 +3,12 @@
 from dataclasses import replace
 from functools import partial
 
-import altair as alt
 import numpy as np
 import pandas as pd
 
 from attn.charts.labels import LINE, Ticks, aligned_labels, label_pixels, labelled_axis, number
 from attn.charts.layout import concatenation, dressed_layout
-from attn.charts.marks import mark_colour, selectable_mark
+from attn.charts.marks import mark_channel, mark_colour, mark_layer, selectable_mark
 from attn.charts.message import message
 from attn.charts.options import Pick, Scale
 from attn.charts.plane import Plane, least_plane, plane_tooltip, wrapped_over_plane
@@ -87,9 +86,9 @@ def bars(
             "shown": [number(value, 4) for value in values],
         }
     )
-    mark = alt.Chart(table).mark_rect(cornerRadius=2)
     says = plane_tooltip(("label", "at"), ("shown", scale.name))
-    mark = mark.encode(**plane.box(), color=alt.Color("color:N", scale=None), tooltip=says)
+    channels = plane.box() | {"color": mark_channel("color:N", scale=None), "tooltip": says}
+    mark = mark_layer(table, "rect", channels, cornerRadius=2)
     layers = [_band(plane, row, theme) for row in np.flatnonzero(place == pick.selected)]
     layers += [selectable_mark(mark, pick.select, "row"), plane.outline(zero, 0, zero, values.size, theme.muted, 1)]
     layers += _ends(plane, end, middle, values, signed=kind == "signed")
@@ -218,10 +217,9 @@ def _strip(values, at, name, *, columns, pitch, limit, color, theme):
     table["shade"], table["state"] = scale.shade(values), np.where(np.isfinite(values), 0, 2)
     table["text"], table["ink"] = _short(values, pitch), theme_ink(scale.colours(values))
     table["shown"] = [number(value, 4) for value in values]
-    mark = alt.Chart(table).mark_rect(stroke=theme.grid)
     fill = mark_colour(scale.encoding("shade", legend=False), theme)
     says = plane_tooltip(("shown", name))
-    mark = mark.encode(**plane.box(), color=fill, tooltip=says)
+    mark = mark_layer(table, "rect", plane.box() | {"color": fill, "tooltip": says}, stroke=theme.grid)
     return plane.figure([mark, plane.texts(table, "middle", "half", says)])
 
 
@@ -244,12 +242,12 @@ def _steps(terms, names, theme, pitch):
     table["text"] = _short(end, pitch)
     table["shown"] = [number(term, 4) for term in np.append(terms, terms.sum())]
     table["sum"] = [number(value, 4) for value in end]
-    mark = alt.Chart(table).mark_rect(cornerRadius=1)
     says = plane_tooltip(("label", "place"), ("shown", "product"), ("sum", "sum so far"))
-    mark = mark.encode(**plane.box(), color=alt.Color("color:N", scale=None), tooltip=says)
+    channels = plane.box() | {"color": mark_channel("color:N", scale=None), "tooltip": says}
+    mark = mark_layer(table, "rect", channels, cornerRadius=1)
     level = (top - ends) / span
     links = pd.DataFrame({"x": at[:-1] + 0.9, "x2": at[1:] + 0.1, "y": level, "y2": level})
-    links = alt.Chart(links).mark_rule(color=theme.muted, strokeDash=[2, 2], tooltip=None).encode(**plane.box())
+    links = mark_layer(links, "rule", plane.box(), color=theme.muted, strokeDash=[2, 2], tooltip=None)
     zero = plane.outline(0, top / span, end.size, top / span, theme.muted, 1)
     return plane.figure([zero, links, mark, plane.texts(table, "middle", "y", dy=-LINE // 2 - 1)])
 

@@ -1,6 +1,5 @@
 """Numbers before and after a change, as pairs of bars."""
 
-import altair as alt
 import numpy as np
 import pandas as pd
 
@@ -8,7 +7,7 @@ from attn.charts.bars import bar_lengths
 from attn.charts.labels import Ticks, aligned_labels, labelled_axis, number, percent, shorten_label
 from attn.charts.layout import dressed_layout
 from attn.charts.legends import legend_squares
-from attn.charts.marks import selectable_mark
+from attn.charts.marks import mark_layer, selectable_mark
 from attn.charts.message import message
 from attn.charts.options import Pick, Scale
 from attn.charts.plane import Plane, plane_tooltip
@@ -71,8 +70,7 @@ def pairs(
     table = _bars(both, labels, zero, np.array(end), names, shares)
     color = legend_squares("series", dict(zip(names, (theme.weight_half, theme.weight), strict=True)))
     says = plane_tooltip(("label", "at"), ("series", "when"), ("shown", scale.name))
-    mark = alt.Chart(table).mark_rect(cornerRadius=2)
-    mark = mark.encode(**plane.box(), color=color, tooltip=says)
+    mark = mark_layer(table, "rect", plane.box() | {"color": color, "tooltip": says}, cornerRadius=2)
     layers = []
     if pick.selected is not None:
         layers.append(plane.outline(0, pick.selected, 1, pick.selected + 1, theme.grid, 2, cornerRadius=4))

@@ -1,13 +1,21 @@
 """A matrix on a plane: its cells, or a picture of them, with their numbers, outlines and words."""
 
-import altair as alt
 import numpy as np
 import pandas as pd
 
 from attn.charts import raster
 from attn.charts.labels import LINE, aligned_labels, fixed_labels, label_pixels, number
 from attn.charts.legends import legend_length
-from attn.charts.marks import mark_colour, mark_edges, mark_names, mark_state, mark_values, selectable_mark
+from attn.charts.marks import (
+    mark_channel,
+    mark_colour,
+    mark_edges,
+    mark_layer,
+    mark_names,
+    mark_state,
+    mark_values,
+    selectable_mark,
+)
 from attn.charts.options import Style
 from attn.charts.plane import FINEST_CELL, LEAST_PLOT, Plane, least_plane, plane_tooltip
 from attn.charts.theme import theme_ink
@@ -68,16 +76,9 @@ def cell_marks(values, hidden, rows, columns, plane, scale, axes, select=None, s
     )
     gap = 1 if min(plane.cell_width, plane.cell_height) >= 7 else 0
     color = mark_colour(scale.encoding("shade", legend_length(plane), style.legend), scale.theme)
-    mark = (
-        alt.Chart(table)
-        .mark_rect(strokeWidth=gap)
-        .encode(
-            **plane.box("column", "row"),
-            color=color,
-            stroke=mark_edges(scale.theme),
-            tooltip=_tooltip(axes, scale.name),
-        )
-    )
+    says = _tooltip(axes, scale.name)
+    channels = plane.box("column", "row") | {"color": color, "stroke": mark_edges(scale.theme), "tooltip": says}
+    mark = mark_layer(table, "rect", channels, strokeWidth=gap)
     return [selectable_mark(mark, select, "row", "column")]
 
 
@@ -102,9 +103,8 @@ def cells_as_picture(values, hidden, rows, columns, plane, scale, axes, select=N
             "across": [columns[c] for c in column],
         }
     )
-    touch = alt.Chart(blocks).mark_rect(opacity=0)
-    color = scale.encoding("shade", legend_length(plane), style.legend)
-    touch = touch.encode(**plane.box(), color=color, tooltip=_tooltip(axes, f"largest {scale.name} here"))
+    color, says = scale.encoding("shade", legend_length(plane), style.legend), f"largest {scale.name} here"
+    touch = mark_layer(blocks, "rect", plane.box() | {"color": color, "tooltip": _tooltip(axes, says)}, opacity=0)
     frame = plane.outline(0, 0, plane.columns, plane.rows, scale.theme.grid, 1)
     return [cells_image_layer(plane, url), frame, selectable_mark(touch, select, "row", "column")]
 
@@ -113,11 +113,8 @@ def cells_image_layer(plane, url):
     """Return a layer with one image that fills the plane."""
     whole = pd.DataFrame({"x": [0], "x2": [plane.columns], "y": [0], "y2": [plane.rows], "url": [url]})
     # smooth would blur the cells, and a tooltip would show the address, which is the image itself
-    return (
-        alt.Chart(whole)
-        .mark_image(aspect=False, smooth=False, tooltip=None)
-        .encode(**plane.box(), url=alt.Url("url:N"))
-    )
+    channels = plane.box() | {"url": mark_channel("url:N")}
+    return mark_layer(whole, "image", channels, aspect=False, smooth=False, tooltip=None)
 
 
 def cell_numerals(table, values, hidden, plane, scale, axes, decimals=None):

@@ -2,13 +2,13 @@
 
 from dataclasses import replace
 
-import altair as alt
 import numpy as np
 
 from attn.charts.head_groups import CHIP, head_group_chips
 from attn.charts.heatmap import heatmap
 from attn.charts.labels import label_pixels
 from attn.charts.layout import concatenation, dressed_layout, undressed_layout
+from attn.charts.marks import mark_channel
 from attn.charts.options import Scale, Style
 from attn.charts.plane import Plane
 
@@ -56,8 +56,8 @@ def concat_map(concat, num_heads, rows, theme, *, title="", size=640, scale=Scal
         texts = [f"{h + 1}" for h in head]
     pitch = plot.width / num_heads
     bands = head_group_chips(head * pitch, (head + 1) * pitch, 0, [theme.head(h) for h in head], texts)
-    strip = plane.rectangles(bands, cornerRadius=2, stroke=theme.background)
-    strip = strip.encode(color=alt.Color("color:N", scale=None))
+    color = mark_channel("color:N", scale=None)
+    strip = plane.rectangles(bands, {"color": color}, cornerRadius=2, stroke=theme.background)
     above = plane.figure([strip, plane.texts(bands, "middle", "centre", fontWeight=600)], title)
     whole = concatenation("vconcat", [above, plot], spacing=3)
     return dressed_layout(whole, theme, f"{title or 'The concatenation of the heads'}: {plot.description}")

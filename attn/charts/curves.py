@@ -4,12 +4,12 @@ import math
 from itertools import count, pairwise
 from typing import NamedTuple
 
-import altair as alt
 import numpy as np
 import pandas as pd
 
 from attn.charts.labels import LINE, Ticks, label_pixels, labelled_axis
 from attn.charts.layout import dressed_layout
+from attn.charts.marks import mark_layer
 from attn.charts.message import message
 from attn.charts.options import Axis
 from attn.charts.plane import Plane, least_plane, plane_tooltip
@@ -154,9 +154,8 @@ def _axis(scale, asked, theme, round_ones, down=False):
 def _curve(part, color, x_axis, y_axis, plane, x, y, dots):
     """Return the layers of one curve: its line, and points that answer to the pointer."""
     table = pd.DataFrame({"x": x_axis.fraction(part.x), "y": 1 - y_axis.fraction(part.y)})
-    line = alt.Chart(table).mark_line(
-        color=color, strokeWidth=3, strokeDash=[7, 5] if part.dashed else [1, 0], tooltip=None
-    )
+    dash = [7, 5] if part.dashed else [1, 0]
+    line = mark_layer(table, "line", plane.at(), color=color, strokeWidth=3, strokeDash=dash, tooltip=None)
     few = np.unique(np.linspace(0, len(table) - 1, min(len(table), _MOST_DOTS)).round().astype(int))
     points = table.iloc[few].assign(
         name=part.name,
@@ -164,9 +163,8 @@ def _curve(part, color, x_axis, y_axis, plane, x, y, dots):
         up=[y.format(value) for value in part.y[few]],
     )
     seen = {"opacity": 1, "size": 60} if dots or len(table) == 1 else {"opacity": 0, "size": 120}
-    mark = alt.Chart(points).mark_circle(color=color, **seen)
     says = plane_tooltip(("name", "curve"), ("across", x.name), ("up", y.name))
-    return [line.encode(**plane.at()), mark.encode(**plane.at(), tooltip=says)]
+    return [line, mark_layer(points, "circle", plane.at() | {"tooltip": says}, color=color, **seen)]
 
 
 def curve_words_beside(x, texts, width):
@@ -204,8 +202,8 @@ def _marked(marks, words, x_axis, y_axis, plane, theme):
     x = x_axis.fraction([mark[0] for mark in marks])
     table = pd.DataFrame({"x": x, "x2": x, "y": 0.0, "y2": 1.0, "text": [mark[1] for mark in marks]})
     table["at"] = [(row + 0.6) * LINE / plane.height for _, row in words]
-    rules = alt.Chart(table).mark_rule(color=theme.muted, strokeDash=[3, 3], strokeWidth=1.5, tooltip=None)
-    layers = [rules.encode(**plane.box())]
+    dashed = {"color": theme.muted, "strokeDash": [3, 3], "strokeWidth": 1.5}
+    layers = [mark_layer(table, "rule", plane.box(), **dashed, tooltip=None)]
     left = np.array([left for left, _ in words])
     for side, align, shift in ((left, "right", -6), (~left, "left", 6)):
         halo = {"stroke": theme.background, "strokeWidth": 5, "strokeJoin": "round"}
@@ -213,9 +211,9 @@ def _marked(marks, words, x_axis, y_axis, plane, theme):
             layers.append(plane.texts(table[side], "x", "at", align=align, dx=shift, color=theme.text, **ink))
     rings = [(x_axis.fraction(mark[0]), 1 - y_axis.fraction(mark[2])) for mark in marks if len(mark) > 2]
     if rings:
-        ring = alt.Chart(pd.DataFrame(rings, columns=["x", "y"]).astype(float))
-        ring = ring.mark_point(color=theme.text, size=180, strokeWidth=2.5, tooltip=None)
-        layers.append(ring.encode(**plane.at()))
+        table = pd.DataFrame(rings, columns=["x", "y"]).astype(float)
+        look = {"color": theme.text, "size": 180, "strokeWidth": 2.5}
+        layers.append(mark_layer(table, "point", plane.at(), **look, tooltip=None))
     return layers
 
 
@@ -234,7 +232,7 @@ def _names(parts, colors, x_axis, y_axis, plane, theme):
             tie = pd.DataFrame(
                 {"x": [at, at + (_GAP - 4) / plane.width], "y": [end / plane.height, moved / plane.height]}
             )
-            layers.append(alt.Chart(tie).mark_line(color=ink, strokeWidth=1.5, tooltip=None).encode(**plane.at()))
+            layers.append(mark_layer(tie, "line", plane.at(), color=ink, strokeWidth=1.5, tooltip=None))
     return layers
 
 

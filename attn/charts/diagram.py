@@ -2,13 +2,12 @@
 
 from typing import NamedTuple
 
-import altair as alt
 import numpy as np
 import pandas as pd
 
 from attn.charts.labels import label_pixels
 from attn.charts.layout import dressed_layout
-from attn.charts.marks import selectable_mark
+from attn.charts.marks import mark_channel, mark_layer, selectable_mark
 from attn.charts.options import Pick
 from attn.charts.plane import Plane, plane_tooltip
 from attn.charts.theme import blend, hex_of
@@ -84,15 +83,16 @@ def _arrows(arrows, plane, theme):
     """Return the lines, and a head at the end of each."""
     points = [(i, order, x, y) for i, arrow in enumerate(arrows) for order, (x, y) in enumerate(arrow)]
     table = pd.DataFrame(points, columns=["arrow", "order", "x", "y"]).astype({"arrow": np.int32, "order": np.int32})
-    line = alt.Chart(table).mark_line(color=theme.muted, strokeWidth=1.5, strokeJoin="round", tooltip=None)
-    line = line.encode(**plane.at(), detail=alt.Detail("arrow:N"), order=alt.Order("order:Q"))
+    each = {"detail": mark_channel("arrow:N"), "order": mark_channel("order:Q")}
+    look = {"color": theme.muted, "strokeWidth": 1.5, "strokeJoin": "round"}
+    line = mark_layer(table, "line", plane.at() | each, **look, tooltip=None)
     ends = np.array([(arrow[-2], arrow[-1]) for arrow in arrows], dtype=float)  # (arrows, 2, 2)
     across, down = (ends[:, 1] - ends[:, 0]).T
     heads = pd.DataFrame({"x": ends[:, 1, 0], "y": ends[:, 1, 1]})
     heads["angle"] = np.degrees(np.arctan2(across, -down))  # clockwise from upright, as Vega turns a triangle
-    head = alt.Chart(heads).mark_point(shape="triangle", filled=True, opacity=1, size=_HEAD, tooltip=None)
-    head = head.encode(**plane.at(), color=alt.ColorValue(theme.muted), angle=alt.Angle("angle:Q", scale=None))
-    return [line, head]
+    turned = {"color": {"value": theme.muted}, "angle": mark_channel("angle:Q", scale=None)}
+    look = {"shape": "triangle", "filled": True, "opacity": 1, "size": _HEAD}
+    return [line, mark_layer(heads, "point", plane.at() | turned, **look, tooltip=None)]
 
 
 def _boxes(boxes, plane, theme, select):
@@ -106,10 +106,10 @@ def _boxes(boxes, plane, theme, select):
     table["fill"] = [hex_of(blend([theme.background, edge], _TINT)) for edge in edges]
     fits = np.array([bool(b.note) and label_pixels(b.text) * 1.1 + label_pixels(b.note) + 34 <= b.width for b in boxes])
     table["left"], table["right"], table["middle"] = table["x"] + 12, table["x2"] - 12, table["x"] + wide / 2
-    mark = alt.Chart(table).mark_rect(cornerRadius=5, strokeWidth=1.5)
     says = plane_tooltip(("text", "part"), ("note", "shape"))
-    fill, edge = alt.Fill("fill:N", scale=None), alt.Stroke("edge:N", scale=None)
-    layers = [selectable_mark(mark.encode(**plane.box(), fill=fill, stroke=edge, tooltip=says), select, "row")]
+    colors = {"fill": mark_channel("fill:N", scale=None), "stroke": mark_channel("edge:N", scale=None)}
+    mark = mark_layer(table, "rect", plane.box() | colors | {"tooltip": says}, cornerRadius=5, strokeWidth=1.5)
+    layers = [selectable_mark(mark, select, "row")]
     bold = {"fontWeight": 600, "color": theme.text}
     if (~fits).any():
         layers.append(plane.texts(table[~fits], "middle", "centre", says, **bold))

@@ -3,7 +3,6 @@
 import math
 from typing import NamedTuple
 
-import altair as alt
 import numpy as np
 import pandas as pd
 
@@ -12,7 +11,16 @@ from attn.charts.cells import MOST_CELLS, cells_image_layer, checked_cells
 from attn.charts.labels import Ticks, label_pixels, labelled_axis, tick_labels
 from attn.charts.layout import dressed_layout
 from attn.charts.legends import legend_length, legend_swatches
-from attn.charts.marks import mark_colour, mark_edges, mark_names, mark_state, mark_values, selectable_mark
+from attn.charts.marks import (
+    mark_channel,
+    mark_colour,
+    mark_edges,
+    mark_layer,
+    mark_names,
+    mark_state,
+    mark_values,
+    selectable_mark,
+)
 from attn.charts.message import message
 from attn.charts.options import Pick, Scale
 from attn.charts.plane import Plane, least_plane, plane_tooltip
@@ -195,9 +203,9 @@ def _grid_cells(weights, hidden, rows, columns, grid, plane, scale, titles, axes
         mark_names(rows, row),
         mark_names(columns, column),
     )
-    mark = alt.Chart(table).mark_rect(strokeWidth=1 if grid.cell >= 7 else 0)
     fill = mark_colour(scale.encoding("shade", legend_length(plane)), scale.theme)
-    mark = mark.encode(**plane.box(), color=fill, stroke=mark_edges(scale.theme), tooltip=_tooltip(axes, scale.name))
+    channels = {"color": fill, "stroke": mark_edges(scale.theme), "tooltip": _tooltip(axes, scale.name)}
+    mark = mark_layer(table, "rect", plane.box() | channels, strokeWidth=1 if grid.cell >= 7 else 0)
     return [selectable_mark(mark, select, "head")]
 
 
@@ -218,12 +226,8 @@ def _grid_picture(weights, hidden, rows, columns, grid, plane, scale, titles, ax
     )
     table["shade"], table["shown"] = scale.shade(best), mark_values(best, hidden[head, row, column])
     table["name"], table["down"], table["across"] = titles, [rows[i] for i in row], [columns[i] for i in column]
-    touch = alt.Chart(table).mark_rect(opacity=0)
-    touch = touch.encode(
-        **plane.box(),
-        color=scale.encoding("shade", legend_length(plane)),
-        tooltip=_tooltip(axes, f"largest {scale.name}"),
-    )
+    color, says = scale.encoding("shade", legend_length(plane)), _tooltip(axes, f"largest {scale.name}")
+    touch = mark_layer(table, "rect", plane.box() | {"color": color, "tooltip": says}, opacity=0)
     frames = plane.rectangles(table[["x", "x2", "y", "y2"]], filled=False, stroke=scale.theme.grid)
     return [cells_image_layer(plane, url), frames, selectable_mark(touch, select, "head")]
 
@@ -233,10 +237,10 @@ def _headlines(grid, plane, titles, theme):
     head = np.arange(grid.num_heads)
     x, y = grid.left(head), grid.top(head) - 17
     squares = pd.DataFrame({"x": x, "x2": x + 12, "y": y, "y2": y + 12, "color": [theme.head(h) for h in head]})
-    mark = alt.Chart(squares).mark_rect(tooltip=None, cornerRadius=2, stroke=theme.muted, strokeWidth=0.5)
+    color = mark_channel("color:N", scale=None)
     names = pd.DataFrame({"x": x + _SQUARE, "y": y + 6, "text": titles})
     return [
-        mark.encode(**plane.box(), color=alt.Color("color:N", scale=None)),
+        plane.rectangles(squares, {"color": color}, cornerRadius=2, stroke=theme.muted, strokeWidth=0.5),
         plane.texts(names, align="left", fontWeight=600),
     ]
 

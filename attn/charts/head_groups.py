@@ -1,11 +1,11 @@
 """Heads as coloured boxes: which query heads share the keys and values of one head."""
 
-import altair as alt
 import numpy as np
 import pandas as pd
 
 from attn.charts.labels import Ticks, label_pixels, labelled_axis
 from attn.charts.layout import dressed_layout
+from attn.charts.marks import mark_channel, mark_layer
 from attn.charts.plane import Plane, plane_tooltip
 from attn.charts.theme import rgb, theme_ink
 
@@ -48,10 +48,10 @@ def head_groups(num_heads, num_kv_heads, theme, *, title="", width=880):
     left = np.arange(num_heads) * pitch
     boxes = pd.concat([_asking(left, pitch, group, theme), *_shared(left, pitch, group, theme)], ignore_index=True)
     says = plane_tooltip(("what", " "))
-    mark = alt.Chart(boxes).mark_rect(cornerRadius=3)
+    channels = plane.box() | {"color": mark_channel("color:N", scale=None), "tooltip": says}
     layers = [
         _brackets(left + pitch / 2, group, plane, theme),
-        mark.encode(**plane.box(), color=alt.Color("color:N", scale=None), tooltip=says),
+        mark_layer(boxes, "rect", channels, cornerRadius=3),
         plane.texts(boxes, "middle", "centre", says, fontWeight=600),
     ]
     what = f"{title or 'Heads'}: {num_heads} query heads share {num_kv_heads} key/value heads, {group} to each."
@@ -88,8 +88,7 @@ def _brackets(centre, group, plane, theme):
         pd.DataFrame({"x": (first + last) / 2, "x2": (first + last) / 2, "y": above, "y2": between}),
         pd.DataFrame({"x": first, "x2": last, "y": between, "y2": between}),
     ]
-    mark = alt.Chart(pd.concat(lines)).mark_rule(color=theme.muted, strokeWidth=1.5, tooltip=None)
-    return mark.encode(**plane.box())
+    return mark_layer(pd.concat(lines), "rule", plane.box(), color=theme.muted, strokeWidth=1.5, tooltip=None)
 
 
 def head_group_chips(left, right, top, fills, texts):

@@ -5,7 +5,6 @@ import math
 import unicodedata
 from typing import NamedTuple
 
-import altair as alt
 import numpy as np
 
 LINE = 17  # pixels from one line of 14 px text to the next
@@ -236,20 +235,20 @@ def tick_labels(labels, pitch, *, across):
 
 
 def labelled_axis(ticks, name, colour, **options):
-    """Return an Altair axis with exactly these ticks, titled `name` in `colour`.
+    """Return an axis with exactly these ticks, titled `name` in `colour`.
 
     The labels are looked up in the browser, so that any text is safe and none is sent twice.
     """
-    return alt.Axis(
-        values=ticks.at,
-        labelExpr=label_lookup(ticks.texts, ticks.at),
-        labelAngle=ticks.angle,
-        title=name or None,
-        titleColor=colour,
-        titlePadding=8,
-        labelPadding=6,
+    return {
+        "values": ticks.at,
+        "labelExpr": label_lookup(ticks.texts, ticks.at),
+        "labelAngle": ticks.angle,
+        "title": name or None,
+        "titleColor": colour,
+        "titlePadding": 8,
+        "labelPadding": 6,
         **options,
-    )
+    }
 
 
 def label_lookup(texts, at):

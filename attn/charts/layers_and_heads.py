@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import altair as alt
 import numpy as np
 import pandas as pd
 
@@ -10,6 +9,7 @@ from attn.charts.cells import plane_for_cells
 from attn.charts.heatmap import heatmap
 from attn.charts.labels import number
 from attn.charts.legends import legend_squares
+from attn.charts.marks import mark_channel, mark_layer
 from attn.charts.options import Pick, Scale, Style
 from attn.charts.plane import plane_tooltip
 
@@ -68,16 +68,16 @@ def layer_head_map(
 def _beyond(plane, row, column, name, theme):
     """Return a layer that outlines cells in the colour of what is wrong, with a legend entry called `name`."""
     table = pd.DataFrame({"x": column + 0.06, "x2": column + 0.94, "y": row + 0.06, "y2": row + 0.94, "kind": name})
-    legend = alt.Legend(
-        title=None,
-        orient="bottom",
-        symbolType="square",
-        symbolSize=160,
-        symbolStrokeWidth=3,
-        symbolFillColor="transparent",
-    )
-    stroke = alt.Stroke("kind:N", scale=alt.Scale(domain=[name], range=[theme.invalid]), legend=legend)
-    return plane.rectangles(table, filled=False, strokeWidth=3).encode(stroke=stroke)
+    legend = {
+        "title": None,
+        "orient": "bottom",
+        "symbolType": "square",
+        "symbolSize": 160,
+        "symbolStrokeWidth": 3,
+        "symbolFillColor": "transparent",
+    }
+    stroke = mark_channel("kind:N", scale={"domain": [name], "range": [theme.invalid]}, legend=legend)
+    return plane.rectangles(table, {"stroke": stroke}, filled=False, strokeWidth=3)
 
 
 def head_switches(
@@ -151,9 +151,9 @@ def _covers(plane, covered, theme):
     table["layer"], table["head"] = table["row"] + 1, table["column"] + 1
     color = legend_squares("kind", {name: colour for name, _, colour, _ in covered})
     says = plane_tooltip(("layer", "layer"), ("head", "head"), ("kind", "now"))
-    mark = alt.Chart(table).mark_rect(stroke=theme.background, strokeWidth=1)
+    channels = plane.box() | {"color": color, "tooltip": says}
     bold = {"fontWeight": 700, "fontSize": int(min(max(plane.cell_height * 0.8, 14), 28))}
     return [
-        mark.encode(**plane.box(), color=color, tooltip=says),
+        mark_layer(table, "rect", channels, stroke=theme.background, strokeWidth=1),
         plane.texts(table, "middle", "centre", says, color=theme.text, **bold),
     ]

@@ -3,6 +3,7 @@
 import altair as alt
 import pandas as pd
 
+from attn.charts.marks import mark_channel, mark_layer
 from attn.charts.theme import theme_config
 
 _OPERATOR_SIZE = 30
@@ -82,7 +83,7 @@ def _joined(direction, parts, spacing):
 def _operator(text, height):
     """Return a chart that only says `text`, half way down a figure of this height."""
     wide = max(20, 16 * len(text))
-    mark = alt.Chart(pd.DataFrame({"text": [text]})).mark_text(fontSize=_OPERATOR_SIZE, tooltip=None)
-    mark = mark.encode(text=alt.Text("text:N"), x=alt.XValue(wide / 2), y=alt.YValue(height / 2))
+    middle = {"x": {"value": wide / 2}, "y": {"value": height / 2}, "text": mark_channel("text:N")}
+    mark = mark_layer(pd.DataFrame({"text": [text]}), "text", middle, fontSize=_OPERATOR_SIZE, tooltip=None)
     mark.width, mark.height = wide, height
     return mark

@@ -1,8 +1,9 @@
 """What stands below a figure: how wide a scale is, and squares of colour with a word each."""
 
-import altair as alt
 import numpy as np
 import pandas as pd
+
+from attn.charts.marks import mark_channel, mark_layer
 
 
 def legend_length(plane):
@@ -12,11 +13,9 @@ def legend_length(plane):
 
 def legend_squares(field, colours, **look):
     """Return the colour channel for the names in `field`, each of its colour, with squares for a legend."""
-    legend = alt.Legend(
-        title=None, orient="bottom", direction="horizontal", symbolType="square", symbolSize=150, **look
-    )
-    scale = alt.Scale(domain=list(colours), range=list(colours.values()))
-    return alt.Color(f"{field}:N", scale=scale, legend=legend)
+    legend = {"title": None, "orient": "bottom", "direction": "horizontal", "symbolType": "square", "symbolSize": 150}
+    scale = {"domain": list(colours), "range": list(colours.values())}
+    return mark_channel(f"{field}:N", scale=scale, legend=legend | look)
 
 
 def legend_swatches(values, hidden, theme, hidden_name="hidden"):
@@ -29,6 +28,6 @@ def legend_swatches(values, hidden, theme, hidden_name="hidden"):
     if not entries:
         return []
     color = legend_squares("kind", entries, symbolOpacity=1, symbolStrokeWidth=0, offset=12)
-    nowhere = {"x": alt.XValue(0), "x2": alt.X2Value(0), "y": alt.YValue(0), "y2": alt.Y2Value(0)}
-    mark = alt.Chart(pd.DataFrame({"kind": list(entries)})).mark_rect(opacity=0, tooltip=None)
-    return [mark.encode(color=color, **nowhere)]
+    nowhere = {side: {"value": 0} for side in ("x", "x2", "y", "y2")}
+    table = pd.DataFrame({"kind": list(entries)})
+    return [mark_layer(table, "rect", {"color": color, **nowhere}, opacity=0, tooltip=None)]

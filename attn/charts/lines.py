@@ -1,12 +1,11 @@
 """Lines from token to token: who looks at whom, several heads in their colours."""
 
-import altair as alt
 import numpy as np
 import pandas as pd
 
 from attn.charts.labels import label_pixels, number
 from attn.charts.layout import dressed_layout
-from attn.charts.marks import selectable_mark
+from attn.charts.marks import mark_channel, mark_layer, selectable_mark
 from attn.charts.message import message
 from attn.charts.plane import Plane, least_plane, plane_tooltip
 
@@ -69,13 +68,13 @@ def lines(
     across = least_plane(across)
     plane = Plane(left + across + right, tall, columns=left + across + right, rows=tall)
     table = _lines(weights, rows, columns, heads, theme, (query, key), limit, (left, left + across))
-    rules = alt.Chart(table).mark_rule(strokeCap="round").encode(
-        **plane.box(),
-        color=alt.Color("color:N", scale=None),
-        opacity=alt.Opacity("opacity:Q", scale=None),
-        size=alt.Size("wide:Q", scale=None),
-        tooltip=plane_tooltip(("query", "query"), ("key", "key"), ("head", "head"), ("shown", "weight")),
-    )  # fmt: skip
+    channels = {
+        "color": mark_channel("color:N", scale=None),
+        "opacity": mark_channel("opacity:Q", scale=None),
+        "size": mark_channel("wide:Q", scale=None),
+        "tooltip": plane_tooltip(("query", "query"), ("key", "key"), ("head", "head"), ("shown", "weight")),
+    }
+    rules = mark_layer(table, "rule", plane.box() | channels, strokeCap="round")
     words = _words((rows, left - 8, theme.query), (columns, left + across + 8, theme.key), plane)
     layers = [rules, selectable_mark(words, select, "row", "column")]
     what = f"{title or 'Lines'}: {len(table)} lines from {len(rows)} queries to {len(columns)} keys."
@@ -119,4 +118,4 @@ def _words(queries, keys, plane):
         {"row": nowhere, "column": across, "x": float(x2), "y": across, "text": columns, "ink": other_ink}
     )
     table = pd.concat([left, right], ignore_index=True).assign(y=lambda table: (table["y"] + 0.5) * _LINE)
-    return plane.texts(table, align=alt.ExprRef("datum.row < 0 ? 'left' : 'right'"))
+    return plane.texts(table, align={"expr": "datum.row < 0 ? 'left' : 'right'"})

@@ -1,11 +1,11 @@
 """Weights along a sequence as upright bars, with the window and the bell that shape them."""
 
-import altair as alt
 import numpy as np
 import pandas as pd
 
 from attn.charts.labels import Ticks, labelled_axis, number, tick_labels
 from attn.charts.layout import dressed_layout
+from attn.charts.marks import mark_layer
 from attn.charts.message import message
 from attn.charts.plane import Plane, least_plane, plane_tooltip
 
@@ -85,7 +85,7 @@ def _bars(weights, labels, plane, limit, theme, outline):
     table = table[weights > 0]
     says = plane_tooltip(("label", "position"), ("shown", "without the bell" if outline else "weight"))
     look = {"filled": False, "stroke": theme.muted, "strokeWidth": 1.5} if outline else {"color": theme.weight_half}
-    return alt.Chart(table).mark_rect(**look).encode(**plane.box(), tooltip=says)
+    return mark_layer(table, "rect", plane.box() | {"tooltip": says}, **look)
 
 
 def _unseen(window, plane, theme):
@@ -102,7 +102,7 @@ def _bell(bell, plane, theme):
         return
     bell = np.asarray(bell, dtype=float)
     table = pd.DataFrame({"x": np.linspace(0, plane.columns, bell.size), "y": 1 - bell})
-    yield alt.Chart(table).mark_line(color=theme.positive, strokeWidth=2.5, tooltip=None).encode(**plane.at())
+    yield mark_layer(table, "line", plane.at(), color=theme.positive, strokeWidth=2.5, tooltip=None)
 
 
 def _centre(centre, plane, theme):

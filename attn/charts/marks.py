@@ -6,6 +6,42 @@ import pandas as pd
 
 from attn.charts.labels import number
 
+_TYPES = {"N": "nominal", "Q": "quantitative"}
+
+
+def mark_layer(table, kind, channels, **look):
+    """Return a layer with a mark of one kind, such as "rect", for each row of `table`.
+
+    How it looks and what its channels read is said in the words of Vega-Lite and not by Altair's objects, each of
+    which would hold itself against the whole schema: that took longer than all else in a figure.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+    kind : str
+    channels : dict of str to dict
+        Such as those of a `Plane`, and what `mark_channel` returns.
+    **look
+        Properties of the mark.
+
+    Returns
+    -------
+    alt.Chart
+    """
+    return alt.Chart(table, mark={"type": kind, **look}, encoding=alt.FacetedEncoding(**channels))
+
+
+def mark_channel(field, **options):
+    """Return a channel that reads a field, such as "label:N" for words and "size:Q" for numbers.
+
+    Examples
+    --------
+    >>> mark_channel("size:Q", scale=None)
+    {'field': 'size', 'type': 'quantitative', 'scale': None}
+    """
+    name, _, letter = field.partition(":")
+    return {"field": name, "type": _TYPES[letter], **options}
+
 
 def mark_state(values, hidden):
     """Return 0 for cells that are shown, 1 for hidden ones, 2 for those that are not a number."""
@@ -14,16 +50,16 @@ def mark_state(values, hidden):
 
 def mark_colour(color, theme):
     """Return the colour channel with the flat colours of hidden and invalid cells."""
-    color.condition = [
+    flat = [
         {"test": "datum.state === 1", "value": theme.hidden},
         {"test": "datum.state === 2", "value": theme.invalid},
     ]
-    return color
+    return color | {"condition": flat}
 
 
 def mark_edges(theme):
     """Return the colour of the lines around cells: none shows among hidden ones, so that they are flat."""
-    return alt.StrokeValue(theme.grid, condition={"test": "datum.state === 1", "value": theme.hidden})
+    return {"value": theme.grid, "condition": {"test": "datum.state === 1", "value": theme.hidden}}
 
 
 def mark_values(values, hidden, hidden_name="hidden"):
@@ -40,12 +76,16 @@ def mark_names(labels, places):
 
 
 def selectable_mark(mark, name, *fields):
-    """Return `mark` with a selection of one of its things, told by `fields`, if it has a name.
+    """Return `mark` with a selection of one of its things, told by `fields`, if it has a name."""
+    return (
+        mark if name is None else mark_selection(mark, name, {"type": "point", "fields": list(fields), "toggle": False})
+    )
 
-    The browser makes code of the name.
-    """
-    if name is None:
-        return mark
+
+def mark_selection(mark, name, select):
+    """Return `mark` with a selection of this name, of which the browser makes code."""
     if not name.isidentifier():
         raise ValueError(f"a selection must have a name of letters, digits and _, got {name}")
-    return mark.add_params(alt.selection_point(name=name, fields=list(fields), toggle=False, empty=False))
+    selectable = mark.copy(deep=False)
+    selectable.params = [alt.SelectionParameter(name=name, select=select)]
+    return selectable

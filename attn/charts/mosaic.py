@@ -1,6 +1,5 @@
 """Every head of a model at once: layers down, heads across, one picture on one scale of colour."""
 
-import altair as alt
 import numpy as np
 import pandas as pd
 
@@ -9,7 +8,7 @@ from attn.charts.cells import cells_image_layer
 from attn.charts.labels import number
 from attn.charts.layout import dressed_layout
 from attn.charts.legends import legend_length, legend_swatches
-from attn.charts.marks import selectable_mark
+from attn.charts.marks import mark_layer, selectable_mark
 from attn.charts.message import message
 from attn.charts.options import Pick, Scale
 from attn.charts.plane import Plane, plane_tooltip
@@ -110,8 +109,8 @@ def _touch(weights, hidden, plane, scale, select):
     table["shade"] = scale.shade(largest).astype(np.float32)
     table["name"] = [f"layer {at + 1}, head {which + 1}" for at, which in zip(layer, head, strict=True)]
     table["shown"] = [number(value, 4) for value in largest]
-    touch = alt.Chart(table).mark_rect(opacity=0)
+    color = scale.encoding("shade", legend_length(plane))
     says = plane_tooltip(("name", "head"), ("shown", f"largest {scale.name}"))
-    touch = touch.encode(**plane.box(), color=scale.encoding("shade", legend_length(plane)), tooltip=says)
+    touch = mark_layer(table, "rect", plane.box() | {"color": color, "tooltip": says}, opacity=0)
     frames = plane.rectangles(table[["x", "x2", "y", "y2"]], filled=False, stroke=scale.theme.muted, strokeWidth=1)
     return [frames, selectable_mark(touch, select, "row", "column")]

@@ -2,12 +2,12 @@
 
 import math
 
-import altair as alt
 import numpy as np
 
 from attn.charts.cells import cells_as_picture, checked_cells, described_cells, plane_for_cells
 from attn.charts.layout import dressed_layout
 from attn.charts.legends import legend_swatches
+from attn.charts.marks import mark_selection
 from attn.charts.message import message
 from attn.charts.options import Scale
 from attn.charts.scale import colour_scale
@@ -54,9 +54,9 @@ def overview(
     plane = plane_for_cells(values.shape, size).labelled(rows, columns, axes, theme)
     colours = colour_scale(values, theme, kind, shown=~hidden, **vars(scale))
     image, *others = cells_as_picture(values, hidden, rows, columns, plane, colours, axes)
-    look = alt.BrushConfig(fill=theme.text, fillOpacity=0.15, stroke=theme.text)
-    brush = alt.selection_interval(name=select, encodings=["x", "y"], mark=look)
-    layers = [image.add_params(brush), *others, *legend_swatches(values, hidden, theme)]
+    look = {"fill": theme.text, "fillOpacity": 0.15, "stroke": theme.text}
+    image = mark_selection(image, select, {"type": "interval", "encodings": ["x", "y"], "mark": look})
+    layers = [image, *others, *legend_swatches(values, hidden, theme)]
     if window is not None:
         down, across = window
         layers.append(plane.outline(across.start, down.start, across.stop, down.stop, theme.text, 2))

@@ -3,7 +3,6 @@
 import base64
 import io
 
-import altair as alt
 import numpy as np
 import pandas as pd
 from PIL import Image
@@ -11,7 +10,7 @@ from PIL import Image
 from attn.charts.cells import cells_image_layer
 from attn.charts.labels import counted, number
 from attn.charts.layout import dressed_layout
-from attn.charts.marks import selectable_mark
+from attn.charts.marks import mark_layer, selectable_mark
 from attn.charts.options import Pick
 from attn.charts.plane import LEAST_PICTURE, Plane, plane_tooltip
 from attn.charts.theme import rgb
@@ -107,7 +106,7 @@ def _cells(plane, weights, theme, lines):
         table["shown"] = [number(weight, 4) for weight in weights.ravel()]
         says.append(("shown", "weight"))
     look = {"stroke": theme.grid, "strokeWidth": 0.7, "fillOpacity": 0} if lines else {"opacity": 0}
-    return alt.Chart(table).mark_rect(**look).encode(**plane.box(), tooltip=plane_tooltip(*says))
+    return mark_layer(table, "rect", plane.box() | {"tooltip": plane_tooltip(*says)}, **look)
 
 
 def _described(title, image, weights):

@@ -8,6 +8,7 @@ import altair as alt
 import pandas as pd
 
 from attn.charts.labels import labelled_axis, tick_labels
+from attn.charts.marks import mark_channel, mark_layer
 from attn.charts.theme import FONT_SIZE, TITLE_SIZE
 
 LEAST_PLOT = 120  # pixels across of any plot: where a page has less room, it scrolls sideways
@@ -24,15 +25,14 @@ class Plane:
     `columns` and `rows` say how many units lie across and down; with one unit a cell, a cell of
     a matrix is the rectangle from (column, row) to (column + 1, row + 1). Every layer of a figure
     takes its channels from one plane: an axis named in one layer only is lost when layers meet.
-    Channels are objects, not short strings, which Altair would take long to make out.
     """
 
     width: int
     height: int
     columns: float
     rows: float
-    x_axis: alt.Axis | None = None
-    y_axis: alt.Axis | None = None
+    x_axis: dict | None = None  # as `labelled_axis` makes it
+    y_axis: dict | None = None
 
     @property
     def cell_width(self):
@@ -52,46 +52,48 @@ class Plane:
 
     def at(self, x="x", y="y"):
         """Return the channels of a point from the fields `x` and `y`."""
-        across = alt.Scale(domain=[0, self.columns], nice=False, zero=False)
-        down = alt.Scale(domain=[self.rows, 0], nice=False, zero=False)
+        across = {"domain": [0, self.columns], "nice": False, "zero": False}
+        down = {"domain": [self.rows, 0], "nice": False, "zero": False}
         return {
-            "x": alt.X(field=x, type="quantitative", scale=across, axis=self.x_axis),
-            "y": alt.Y(field=y, type="quantitative", scale=down, axis=self.y_axis),
+            "x": mark_channel(f"{x}:Q", scale=across, axis=self.x_axis),
+            "y": mark_channel(f"{y}:Q", scale=down, axis=self.y_axis),
         }
 
     def box(self, x="x", y="y"):
         """Return the channels of a rectangle from the fields `x`, x2, `y` and y2."""
-        return self.at(x, y) | {"x2": alt.X2("x2"), "y2": alt.Y2("y2")}
+        return self.at(x, y) | {"x2": {"field": "x2"}, "y2": {"field": "y2"}}
 
-    def rectangles(self, table, **mark):
+    def rectangles(self, table, channels=None, **look):
         """Return a layer of rectangles, one per row of `table`, that nothing answers from."""
-        return alt.Chart(table).mark_rect(tooltip=None, **mark).encode(**self.box())
+        return mark_layer(table, "rect", self.box() | (channels or {}), tooltip=None, **look)
 
-    def texts(self, table, x="x", y="y", tooltip=None, **mark):
+    def texts(self, table, x="x", y="y", tooltip=None, **look):
         """Return a layer of the column "text", in the colours of the column "ink" if there is one.
 
         What lies under a text does not answer to the pointer, so the text says its `plane_tooltip`.
         """
-        extra = {"color": alt.Color("ink:N", scale=None)} if "ink" in table else {}
-        extra |= {"tooltip": tooltip} if tooltip else {}
-        mark = alt.Chart(table).mark_text(**{"baseline": "middle", "tooltip": None} | mark)
-        return mark.encode(**self.at(x, y), text=alt.Text("text:N"), **extra)
+        channels = self.at(x, y) | {"text": mark_channel("text:N")}
+        if "ink" in table:
+            channels["color"] = mark_channel("ink:N", scale=None)
+        if tooltip:
+            channels["tooltip"] = tooltip
+        return mark_layer(table, "text", channels, baseline="middle", tooltip=None, **look)
 
-    def outline(self, x, y, x2, y2, color, width=2.5, **mark):
+    def outline(self, x, y, x2, y2, color, width=2.5, **look):
         """Return a layer with the outline of one rectangle."""
         box = pd.DataFrame({"x": [x], "y": [y], "x2": [x2], "y2": [y2]})
-        return self.rectangles(box, filled=False, stroke=color, strokeWidth=width, **mark)
+        return self.rectangles(box, filled=False, stroke=color, strokeWidth=width, **look)
 
     def figure(self, layers, title=""):
         """Return the layers as one chart of this plane's size."""
         chart = alt.LayerChart()  # filled by hand: alt.layer copies every layer several times, which takes long
         chart.layer, chart.width, chart.height = list(layers), self.width, self.height
-        chart.resolve = alt.Resolve(scale=alt.ScaleResolveMap(color="independent"))
+        chart.resolve = {"scale": {"color": "independent"}}
         if not title:
             return chart
         # Vega sets a title off from the uppermost label, which stands out above rows lower than a line
         above = max(0.0, FONT_SIZE / 2 - self.cell_height / 2) if self.y_axis else 0.0
-        chart.title = alt.TitleParams(wrapped_over_plane(title, self.width), offset=_TITLE_OFFSET - above)
+        chart.title = {"text": wrapped_over_plane(title, self.width), "offset": _TITLE_OFFSET - above}
         return chart
 
 
@@ -111,7 +113,7 @@ def least_plane(size, cells=LEAST_PLOT):
 
 def plane_tooltip(*fields):
     """Return what the pointer says: pairs of a field and what it is called."""
-    return [alt.Tooltip(f"{field}:N", title=title) for field, title in fields]
+    return [mark_channel(f"{field}:N", title=title) for field, title in fields]
 
 
 def wrapped_over_plane(title, width):

@@ -1,11 +1,11 @@
 """How far back the last step of a sequence looks, through layers of convolutions: a fan."""
 
-import altair as alt
 import numpy as np
 import pandas as pd
 
 from attn.charts.labels import Ticks, counted, labelled_axis, number, tick_labels
 from attn.charts.layout import dressed_layout
+from attn.charts.marks import mark_channel, mark_layer
 from attn.charts.plane import Plane, least_plane, plane_tooltip
 
 _DOT = 150  # square pixels of a step
@@ -76,8 +76,8 @@ def _edges(edges, plane, theme):
         return None
     table = pd.DataFrame(edges, columns=["x", "y", "x2", "y2"]) + 0.5
     table["y"], table["y2"] = plane.rows - table["y"], plane.rows - table["y2"]
-    mark = alt.Chart(table).mark_rule(color=theme.weight_half, strokeWidth=1.5, opacity=0.8, tooltip=None)
-    return mark.encode(**plane.box())
+    look = {"color": theme.weight_half, "strokeWidth": 1.5, "opacity": 0.8}
+    return mark_layer(table, "rule", plane.box(), **look, tooltip=None)
 
 
 def _dots(lit, moved, names, plane, theme):
@@ -93,6 +93,6 @@ def _dots(lit, moved, names, plane, theme):
         for at, s, there in zip(layer, step, on, strict=True)
     ]
     says = plane_tooltip(("step", "step"), ("layer", "layer"), ("shown", "moves the last output"))
-    mark = alt.Chart(table).mark_point(shape="circle", size=_DOT, opacity=1, strokeWidth=2)
-    fill, edge = alt.Fill("fill:N", scale=None), alt.Stroke("edge:N", scale=None)
-    return mark.encode(**plane.at(), fill=fill, stroke=edge, tooltip=says)
+    colors = {"fill": mark_channel("fill:N", scale=None), "stroke": mark_channel("edge:N", scale=None)}
+    look = {"shape": "circle", "size": _DOT, "opacity": 1, "strokeWidth": 2}
+    return mark_layer(table, "point", plane.at() | colors | {"tooltip": says}, **look)

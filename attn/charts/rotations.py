@@ -2,17 +2,18 @@
 
 import math
 
-import altair as alt
 import numpy as np
 import pandas as pd
 
 from attn.charts.labels import LINE, label_pixels, number
 from attn.charts.layout import dressed_layout
+from attn.charts.marks import mark_channel, mark_layer
 from attn.charts.message import message
 from attn.charts.plane import Plane, least_plane, plane_tooltip
 
 _RADIUS = 0.4  # of a dial's width
 _FINE = 96  # corners of a circle
+_ROUND = {"order": mark_channel("corner:Q"), "detail": mark_channel("dial:N")}  # from corner to corner, dial by dial
 
 
 def dials(query, key, theme, *, names, query_name="query", key_name="key", selected=None, title="", width=880):
@@ -80,17 +81,8 @@ def _circles(count, plane, theme, selected):
     table = pd.DataFrame({"x": x, "y": y, "dial": dial, "corner": np.tile(np.arange(turn.size), count)})
     table["wide"] = np.where(dial == selected, 3.0, 1.5)
     table["color"] = np.where(dial == selected, theme.text, theme.muted)
-    return (
-        alt.Chart(table)
-        .mark_line(tooltip=None)
-        .encode(
-            **plane.at(),
-            order=alt.Order("corner:Q"),
-            detail=alt.Detail("dial:N"),
-            color=alt.Color("color:N", scale=None),
-            strokeWidth=alt.StrokeWidth("wide:Q", scale=None),
-        )
-    )
+    looks = {"color": mark_channel("color:N", scale=None), "strokeWidth": mark_channel("wide:Q", scale=None)}
+    return mark_layer(table, "line", plane.at() | _ROUND | looks, tooltip=None)
 
 
 def _between(query, key, plane, theme):
@@ -100,8 +92,8 @@ def _between(query, key, plane, theme):
         turn = np.linspace(start, start + math.remainder(end - start, 2 * math.pi), 40)
         x, y = _at(dial, turn, 0.55 * _RADIUS)
         parts.append(pd.DataFrame({"x": x, "y": y, "dial": dial, "corner": np.arange(turn.size)}))
-    mark = alt.Chart(pd.concat(parts)).mark_line(color=theme.muted, strokeWidth=4, opacity=0.6, tooltip=None)
-    return mark.encode(**plane.at(), order=alt.Order("corner:Q"), detail=alt.Detail("dial:N"))
+    look = {"color": theme.muted, "strokeWidth": 4, "opacity": 0.6}
+    return mark_layer(pd.concat(parts), "line", plane.at() | _ROUND, **look, tooltip=None)
 
 
 def _hands(angles, color, name, names, plane):
@@ -111,9 +103,9 @@ def _hands(angles, color, name, names, plane):
     table = pd.DataFrame({"x": dial + 0.5, "y": 0.5, "x2": x2, "y2": y2, "hand": name, "dial": list(names)})
     table["turned"] = [f"{number(math.degrees(angle), 4)}°" for angle in angles]
     says = plane_tooltip(("hand", "hand"), ("dial", "dial"), ("turned", "turned by"))
-    line = alt.Chart(table).mark_rule(color=color, strokeWidth=4, strokeCap="round", tooltip=None)
-    tip = alt.Chart(table).mark_circle(color=color, size=130, opacity=1)
-    return [line.encode(**plane.box()), tip.encode(**plane.at("x2", "y2"), tooltip=says)]
+    line = mark_layer(table, "rule", plane.box(), color=color, strokeWidth=4, strokeCap="round", tooltip=None)
+    tip = plane.at("x2", "y2") | {"tooltip": says}
+    return [line, mark_layer(table, "circle", tip, color=color, size=130, opacity=1)]
 
 
 def _words(names, apart, plane, theme):

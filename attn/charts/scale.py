@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-import altair as alt
 import numpy as np
 
 from attn.charts.labels import label_lookup, label_pixels, number
+from attn.charts.marks import mark_channel
 from attn.charts.theme import Theme, blend
 
 KINDS = ("weights", "signed", "magnitude")
@@ -80,7 +80,7 @@ class ColourScale:
         scale = {"domain": self.domain, "range": self.stops, "interpolate": "lab", "clamp": True}
         if self.log:
             scale |= {"type": "symlog", "constant": self.floor} if self.kind == "signed" else {"type": "log"}
-        return alt.Color(f"{field}:Q", scale=alt.Scale(**scale), legend=self._legend(length) if legend else None)
+        return mark_channel(f"{field}:Q", scale=scale, legend=self._legend(length) if legend else None)
 
     def _legend(self, length):
         """Return a level gradient with numbers under it."""
@@ -90,22 +90,22 @@ class ColourScale:
             texts[-1] = f"≥ {texts[-1]}"
         if (self.exceeded and self.kind == "signed") or (self.log and self.kind != "signed"):
             texts[0] = f"≤ {texts[0]}"
-        return alt.Legend(
-            title=self.name,
-            titleOrient="left",
-            titlePadding=8,
-            orient="bottom",
-            direction="horizontal",
-            gradientLength=max(length, 2 * (max(map(label_pixels, texts)) + label_pixels(texts[1]) / 2 + 8)),
-            gradientThickness=12,
-            gradientOpacity=1,
-            gradientStrokeColor=self.theme.grid,
-            gradientStrokeWidth=1,
-            values=at,
-            labelExpr=label_lookup(texts, at),
-            labelOverlap=False,
-            offset=12,
-        )
+        return {
+            "title": self.name,
+            "titleOrient": "left",
+            "titlePadding": 8,
+            "orient": "bottom",
+            "direction": "horizontal",
+            "gradientLength": max(length, 2 * (max(map(label_pixels, texts)) + label_pixels(texts[1]) / 2 + 8)),
+            "gradientThickness": 12,
+            "gradientOpacity": 1,
+            "gradientStrokeColor": self.theme.grid,
+            "gradientStrokeWidth": 1,
+            "values": at,
+            "labelExpr": label_lookup(texts, at),
+            "labelOverlap": False,
+            "offset": 12,
+        }
 
     def _ticks(self):
         """Return the values that the legend names."""

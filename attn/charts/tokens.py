@@ -2,13 +2,12 @@
 
 import unicodedata
 
-import altair as alt
 import numpy as np
 import pandas as pd
 
 from attn.charts.labels import label_pixels, shorten_label, visible_label
 from attn.charts.layout import dressed_layout
-from attn.charts.marks import selectable_mark
+from attn.charts.marks import mark_channel, mark_layer, selectable_mark
 from attn.charts.message import message
 from attn.charts.options import Pick
 from attn.charts.plane import Plane, plane_tooltip
@@ -61,10 +60,9 @@ def token_strip(tokens, theme, *, weights=None, size=18, width=880, pick=Pick(),
         fields.append(("note", "weight"))
     wide, tall = int(boxes["x2"].max()) + 4, int(boxes["y2"].max()) + 24
     plane = Plane(wide, tall, columns=wide, rows=tall)
-    fill, edge = alt.Fill("fill:N", scale=None), alt.Stroke("edge:N", scale=None)
     says = plane_tooltip(*fields)
-    mark = alt.Chart(boxes).mark_rect(cornerRadius=6, strokeWidth=2)
-    mark = mark.encode(**plane.box(), fill=fill, stroke=edge, tooltip=says)
+    colors = {"fill": mark_channel("fill:N", scale=None), "stroke": mark_channel("edge:N", scale=None)}
+    mark = mark_layer(boxes, "rect", plane.box() | colors | {"tooltip": says}, cornerRadius=6, strokeWidth=2)
     notes = boxes[["middle", "below", "note"]].rename(columns={"note": "text"})
     layers = [
         selectable_mark(mark, pick.select, "row", "column"),

@@ -2,13 +2,12 @@
 
 import math
 
-import altair as alt
 import numpy as np
 import pandas as pd
 
 from attn.charts.labels import Ticks, labelled_axis, number
 from attn.charts.layout import dressed_layout
-from attn.charts.marks import selectable_mark
+from attn.charts.marks import mark_channel, mark_layer, selectable_mark
 from attn.charts.plane import Plane, least_plane, plane_tooltip
 
 _CLICKS = 24  # places to click at, across and down
@@ -132,13 +131,12 @@ def _arrows(vectors, labels, colors, strong, plane, limit):
     )
     beyond = 16 * limit * 2 / plane.width  # pixels from a tip to its name
     table["name_x"], table["name_y"] = table["tip_x"] + beyond * x / length, table["tip_y"] - beyond * y / length
-    color, says = alt.Color("ink:N", scale=None), plane_tooltip(("text", "vector"), ("shown", "is"))
-    shafts = alt.Chart(table).mark_rule(strokeCap="round").encode(
-        **plane.box(), color=color, size=alt.Size("wide:Q", scale=None), tooltip=says
-    )  # fmt: skip
-    heads = alt.Chart(table).mark_point(shape="triangle", filled=True, opacity=1, size=_HEAD).encode(
-        **plane.at("tip_x", "tip_y"), color=color, angle=alt.Angle("angle:Q", scale=None), tooltip=says
-    )  # fmt: skip
+    says = plane_tooltip(("text", "vector"), ("shown", "is"))
+    shared = {"color": mark_channel("ink:N", scale=None), "tooltip": says}
+    wide, turned = {"size": mark_channel("wide:Q", scale=None)}, {"angle": mark_channel("angle:Q", scale=None)}
+    shafts = mark_layer(table, "rule", plane.box() | shared | wide, strokeCap="round")
+    look = {"shape": "triangle", "filled": True, "opacity": 1, "size": _HEAD}
+    heads = mark_layer(table, "point", plane.at("tip_x", "tip_y") | shared | turned, **look)
     return [shafts, heads, plane.texts(table, "name_x", "name_y", says, fontWeight=700, fontSize=15)]
 
 
@@ -146,9 +144,9 @@ def _trail(points, plane, limit, theme):
     """Return a line through points in their order, and a dot at its end."""
     few = np.unique(np.geomspace(1, len(points), min(len(points), _MOST_STEPS)).round().astype(int)) - 1
     table = pd.DataFrame({"x": limit + points[few, 0], "y": limit - points[few, 1], "order": few.astype(np.int32)})
-    line = alt.Chart(table).mark_line(color=theme.output, strokeWidth=1.5, opacity=0.8, tooltip=None)
-    end = alt.Chart(table.tail(1)).mark_circle(color=theme.output, opacity=1, size=90, tooltip=None)
-    return [line.encode(**plane.at(), order=alt.Order("order:Q")), end.encode(**plane.at())]
+    look, ordered = {"color": theme.output, "tooltip": None}, {"order": mark_channel("order:Q")}
+    line = mark_layer(table, "line", plane.at() | ordered, strokeWidth=1.5, opacity=0.8, **look)
+    return [line, mark_layer(table.tail(1), "circle", plane.at(), opacity=1, size=90, **look)]
 
 
 def _clicks(plane, limit, select):
@@ -162,5 +160,4 @@ def _clicks(plane, limit, select):
     half = step / 2
     table[["x", "x2", "y", "y2"]] -= half
     table[["x", "y"]] = table[["x", "y"]].clip(lower=0)
-    touch = alt.Chart(table).mark_rect(opacity=0, tooltip=None).encode(**plane.box())
-    return selectable_mark(touch, select, "across", "up")
+    return selectable_mark(plane.rectangles(table, opacity=0), select, "across", "up")
