@@ -110,7 +110,7 @@ class Visitor:
 
     async def _listen(self):
         """Take in messages until a run that has heard what was sent last comes to its end."""
-        seen = {}
+        seen, drawn = {}, {}
         while True:
             raw = await asyncio.wait_for(self._socket.recv(), PATIENCE)
             self.received += len(raw)
@@ -121,22 +121,25 @@ class Visitor:
                 self._large[message.hash] = message
             kind = message.WhichOneof("type")
             if kind == "new_session":
-                self._heard, seen = True, {}
-                self.session = message.new_session.session_id
-                if not message.new_session.fragment_ids_this_run:
-                    self.figures = {}
+                self._heard, seen, drawn = True, {}, {}
+                self.session = message.new_session.initialize.session_id
             elif kind == "navigation":
                 self._script = message.navigation.page_script_hash
             elif kind == "page_info_changed":
                 self.link = message.page_info_changed.query_string
             elif kind == "delta" and message.delta.WhichOneof("type") == "new_element":
-                await self._see(message.delta, tuple(message.metadata.delta_path), seen)
+                await self._see(message.delta, seen)
+                if message.delta.new_element.WhichOneof("type") == "vega_lite_chart":
+                    chart = message.delta.new_element.vega_lite_chart
+                    place = tuple(message.metadata.delta_path)
+                    drawn[place] = chart.spec, *(each.data.data for each in chart.datasets)
             elif kind == "script_finished" and message.script_finished in _ENDS and self._heard:
                 whole = message.script_finished == ForwardMsg.FINISHED_SUCCESSFULLY
                 self._sliders = seen if whole else self._sliders | seen
+                self.figures = drawn if whole else self.figures | drawn
                 return
 
-    async def _see(self, delta, path, seen):
+    async def _see(self, delta, seen):
         element = delta.new_element
         kind = element.WhichOneof("type")
         if kind == "slider" and not element.slider.disabled:
@@ -151,8 +154,5 @@ class Visitor:
             self._ruler = element.bidi_component.id
             await asyncio.sleep(0.15)  # in which a browser waits for the window to rest
             await self._send()
-        elif kind == "vega_lite_chart":
-            chart = element.vega_lite_chart
-            self.figures[path] = chart.spec, *(each.data.data for each in chart.datasets)
         elif kind == "exception":
             self.exceptions.append(element.exception.message)
