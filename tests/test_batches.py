@@ -298,10 +298,10 @@ def test_what_cannot_be_read_is_one_sentence(arguments, error, message):
 
 
 def test_a_text_without_tokens_is_named_by_its_number(tokenizer):
-    bare = transformers.PreTrainedTokenizerFast(
-        tokenizer_object=type(tokenizer.backend_tokenizer).from_str(tokenizer.backend_tokenizer.to_str())
-    )
-    bare.backend_tokenizer.post_processor = None
+    backend = type(tokenizer.backend_tokenizer).from_str(tokenizer.backend_tokenizer.to_str())
+    backend.post_processor = None
+    backend.no_padding()  # a tokenizer that has filled up a batch remembers its padding token
+    bare = transformers.PreTrainedTokenizerFast(tokenizer_object=backend)
     loaded = pretrained.wrap(pretrained.load().model, bare)
     with pytest.raises(ModelError, match="text 2: the text has no token"):
         pretrained.record(loaded, ["one", ""])
