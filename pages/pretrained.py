@@ -15,6 +15,7 @@ from attn.ui.controls.model_and_text import (
     model_refused,
     record_model_and_text,
 )
+from attn.ui.controls.query_row import PRODUCTS_SENTENCE
 from attn.ui.pages.pretrained import (
     STARTS,
     TABS,
@@ -132,8 +133,15 @@ def query_tab():
     """Draw one row of the weights, key by key."""
     with st.container(horizontal=True):
         for side, label in enumerate(("Query", "Key")):
-            ui.page_token_control(page, label, result.level.labels[side], side, result.level.places[side])
-    ui.page_figure(charts.above(*pretrained_page_query_charts(setup, result, scale)), "pretrained.query")
+            count = result.level.num_given[side]
+            names, places = result.level.labels[side][:count], result.level.places[side][:count]
+            ui.page_token_control(page, label, names, side, places)
+    drawn, left_out = pretrained_page_query_charts(setup, result, scale)
+    ui.page_figure(charts.above(*drawn), "pretrained.query")
+    if left_out:
+        st.caption(left_out)
+    if setup.level == "pieces":
+        st.caption(PRODUCTS_SENTENCE)
     if setup.level == "words":
         st.caption("Queries and keys belong to pieces: choose pieces in the sidebar to see their products.")
 

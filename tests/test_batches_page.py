@@ -70,7 +70,7 @@ def test_inside_measures_the_text_in_view(recording):
 
 def test_texts_that_are_too_many_or_too_long_are_said():
     app = check(opened("pretrained", {"text": "\n".join(["a b"] * (MOST_TEXTS + 1)), "several": "1"}))
-    assert app.warning[0].value == "One pass reads at most 8 texts: the first 8 of 9 are used."
+    assert app.warning[0].value == "At most 8 texts can be given: the first 8 of 9 are used."
     long = opened("pretrained", {"text": "a\n" + "b " * LONGEST_LINE + "c", "several": "1"})
     check(long, charts=0)
     assert any("may have at most 500 characters; text 2 has 1,001" in each.replace("\\", "") for each in said(long))

@@ -262,7 +262,7 @@ def test_a_word_on_home_shows_where_it_looks(visit):
 def test_pretrained_from_end_to_end(visit):
     page = visit.go("pretrained", figures=2)
     verdict = page.get_by_test_id("stAlert")
-    for title in ("The model's own", "From scratch, in numpy", "Difference"):
+    for title in ("The model's own", "From scratch, in numpy", "From scratch − the model's own"):
         expect(page.locator(f"{FIGURE} svg text", has_text=title).first).to_be_visible()
     expect(verdict).to_contain_text("Agrees.")
     largest = float(

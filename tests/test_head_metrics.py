@@ -47,7 +47,7 @@ def slow_metrics(weights, tokens, special):
                 collected[key].append(sum(found))
     means = {key: np.mean(values) for key, values in collected.items()}
     means |= {key: NAN for key in ("duplicate_token", "induction") if len(collected[key]) < FEWEST}
-    return means | {"positional": slow_positional(weights)}
+    return means | {"positional": slow_positional(weights), "picture_tokens": NAN}  # of a text there is none
 
 
 def slow_positional(weights):
@@ -82,6 +82,18 @@ def test_by_hand():
     }
     result = measure(weights, [5, 6, 7, 8], [False, False, False, True], mask=np.ones((4, 4), bool))
     assert {key: result[key] for key in expected} == pytest.approx(expected, nan_ok=True)
+
+
+def test_the_share_on_a_picture_is_that_of_what_is_written():
+    weights = [[1, 0, 0, 0, 0], [0.5, 0.5, 0, 0, 0], [0.4, 0.3, 0.3, 0, 0], [0, 0.2, 0.3, 0.5, 0], [0, 0, 0, 0, 0]]
+    picture = [False, True, True, False, False]
+    assert measure(weights, picture=picture)["picture_tokens"] == pytest.approx((0 + 0.5) / 2)
+    last = measure(weights[2:], picture=picture)["picture_tokens"]  # a patch, a word, and a row without weight
+    assert last == pytest.approx(0.5)
+    assert np.isnan(measure(weights, picture=picture, cross=True)["picture_tokens"])
+    assert np.isnan(head_metrics.picture_tokens(np.eye(2), [True, True]))
+    with pytest.raises(ValueError, match=r"picture must be 2 booleans, one per key, got int64 of \(2,\)"):
+        head_metrics.picture_tokens(np.eye(2), [1, 0])
 
 
 def test_repetitions_by_hand():
@@ -275,6 +287,8 @@ def test_what_is_not_known_is_nan():
         ({}, {"order"}),
         ({"tokens": tokens, "special": special, "words": tokens, "cross": True}, {"tokens", "special", "words"}),
         ({"tokens": tokens, "special": special, "words": tokens}, {"tokens", "special", "words", "order"}),
+        ({"picture": special}, {"picture", "order"}),
+        ({"picture": special | True}, {"order"}),  # a picture alone, of which nothing can be the share
     ):
         result = measure(weights, **options)
         for key, metric in METRICS.items():
@@ -407,7 +421,7 @@ def test_every_metric_explains_itself():
         assert metric.words.endswith(".")
         assert metric.higher_means.endswith(".")
         assert metric.unit in {"share", "nats", "tokens"}
-        assert metric.needs <= Text(tokens=[1], special=[False], words=["a"]).known
+        assert metric.needs <= Text([1, 2], [False, True], words=["a", "b"], picture=[False, True]).known
 
 
 # Real heads

@@ -76,6 +76,35 @@ def test_a_metric_is_offered_where_what_it_needs_is_there(monkeypatch):
     row = Metric("Commas", "How much lies on commas.", "It looks at commas.", "share", {"words"}, commas)
     monkeypatch.setitem(METRICS, "commas", row)
     app = check(opened("inside", metric="commas", text="One, two, three, and no more of them."))
-    assert app.selectbox(key="inside.metric").options == [metric.name for metric in METRICS.values()]
+    assert app.selectbox(key="inside.metric").options == [
+        metric.name for metric in METRICS.values() if "picture" not in metric.needs
+    ]
     heads, _ = overview(app, "Commas")
     assert 0 < heads.max() < 1
+
+
+def test_a_chosen_word_stays_chosen_where_other_tokens_are_read():
+    """As by another model: the place that a link names is another, the word is the same."""
+    app = check(opened("inside", text="We saw the big dog.", cell="3,5", tab="query"))
+    assert [box.value for box in app.selectbox if box.label in ("Query", "Key")] == [3, 5]
+    for text, cell in (
+        ("So we saw the unbelievably big dog.", ("the", "dog")),
+        ("Then we saw the dog.", ("the", "dog")),
+        ("Nothing.", ("", "")),
+    ):
+        app.text_area(key="inside.text").set_value(text).run()
+        query, key = (box.options[box.value] for box in check(app).selectbox if box.label in ("Query", "Key"))
+        assert (query.partition(" ")[2], key.partition(" ")[2]) == cell or text == "Nothing."
+
+
+def test_one_query_says_what_its_bars_leave_out_and_what_the_strip_is():
+    app = check(opened("inside", tab="query", text="one two three four five six seven eight nine ten eleven twelve"))
+    drawn = tables(app, "label", "shown")[1]
+    (told,) = [each.value for each in app.caption if each.value.startswith("Of 14 keys")]
+    rest = float(re.search(r"the other 2 come to ([\d.e−-]+) together", told)[1].replace("−", "-"))
+    assert len(drawn) == 12
+    assert drawn["shown"].astype(float).sum() + rest == pytest.approx(1, abs=5e-3)
+    assert any("stand above one another, number by number" in each.value for each in app.caption)
+    assert not [
+        each for each in check(opened("inside", tab="query", text="one two")).caption if "keys the" in each.value
+    ]

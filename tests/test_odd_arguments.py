@@ -104,6 +104,7 @@ GOOD = {
     "analysis.head_metrics.distance": OFFSET,
     "analysis.head_metrics.first_token": {"weights": HEADS},
     "analysis.head_metrics.special_tokens": {"weights": HEADS, "special": [True, False, False, False, True]},
+    "analysis.head_metrics.picture_tokens": OFFSET | {"picture": [True, False, False, False, True]},
     "analysis.head_metrics.previous_token": OFFSET,
     "analysis.head_metrics.next_token": OFFSET,
     "analysis.head_metrics.same_token": OFFSET,

@@ -5,12 +5,14 @@ import importlib
 
 import numpy as np
 import pytest
-from driving import check, opened, said
+from driving import check, matrices, opened, said
 
 from attn import pretrained
+from attn.data import pictures
 from attn.pretrained.families import tiny_models
 from attn.pretrained.recording import registry
 from attn.pretrained.recording.layer import Places
+from attn.ui import models
 from attn.ui.controls.media_notes import media_notes
 from attn.ui.word_level import word_level_of
 
@@ -378,3 +380,41 @@ def test_a_words_look_is_drawn_over_the_picture_and_its_share_word_by_word(folde
     titles = [chart.proto.spec for chart in app.get("vega_lite_chart")]
     assert any("19 c looks in the picture" in spec for spec in titles)
     assert any("Share of the picture, word by word" in spec for spec in titles)
+
+
+def test_the_share_on_the_picture_is_a_metric_where_a_picture_is(folder, loaded):
+    app = check(opened("inside", model=str(folder), text="a cat", metric="picture_tokens", layer="4", head="2"))
+    picture = app.selectbox(key="inside.picture").value
+    recording = pretrained.record(loaded, "a cat", images=pictures.PICTURES[picture].draw(models.SIDE))
+    expected = [pretrained.picture_share(layer)[:, 16:].mean(-1) for layer in recording.layers[2:]]
+    (drawn,) = matrices(app)["Share on the picture"]
+    np.testing.assert_allclose(drawn[2:], expected, atol=1e-6)
+    assert np.isnan(drawn[:2]).all()  # the vision tower sees nothing else
+    words = check(opened("inside", model=str(folder), text="a cat", metric="picture_tokens", level="words"))
+    assert np.isfinite(matrices(words)["Share on the picture"][0][2:]).all()
+    assert "Share on the picture" not in check(opened("inside", text="a cat")).selectbox(key="inside.metric").options
+
+
+def test_the_same_words_are_read_without_the_picture(folder, loaded):
+    app = check(opened("inside", model=str(folder), text="see <image>a cat", layer="4", head="1", cell="22,20"))
+    app.toggle(key="inside.without_picture").set_value(True).run()
+    assert check(app).query_params["without_picture"] in ("1", ["1"])
+    alone = pretrained.record(loaded, "see a cat")
+    assert [token.text for token in alone.tokens] == ["s", "e", "e", "␣", "a", "␣", "c", "a", "t"]
+    np.testing.assert_allclose(matrices(app)["Head 1"][0], alone.layers[1].weights(0)[0, 0], atol=1e-6)
+    assert app.query_params["layer"] in ("2", ["2"])  # the layer in view, which is now the second
+    assert app.query_params["cell"] in ("6,4", ["6,4"])  # and the same words
+    assert any(each.startswith("Read without the picture") for each in said(app))
+    assert any("Agrees" in each.value for each in app.success)
+    app.toggle(key="inside.without_picture").set_value(False).run()
+    assert check(app).slider(key="inside.layer").value == 4
+    assert app.query_params["cell"] in ("22,20", ["22,20"])
+
+
+def test_without_the_picture_the_template_is_the_same(tmp_path):
+    template = "{% for one in messages %}{% for part in one.content %}<{{ part.text or '' }}>{% endfor %}{% endfor %}!"
+    reads = tokenizer("<image>")
+    reads.chat_template = template
+    model = pretrained.wrap(llava(reads.convert_tokens_to_ids("<image>")), reads, image_processor=picture_processor())
+    assert pretrained.prompt_without_picture(model, "a <image>cat") == "<a cat>!"
+    assert pretrained.prompt_without_picture(pretrained.load(), "a cat") is None

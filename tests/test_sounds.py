@@ -9,12 +9,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import soundfile
-from driving import check, opened, said, tables
+from driving import check, opened, said, specs, tables
 
 from attn import pretrained
 from attn.data import sounds
 from attn.pretrained.families import tiny_models
 from attn.pretrained.inputs import tokens
+from attn.ui import models
 from attn.ui.controls.media_notes import media_notes
 from attn.ui.media import AudioInput
 from attn.ui.pages.inside import inside_over_sound
@@ -138,14 +139,14 @@ def test_a_sound_costs_little_more_than_its_file(rate, width, channels):
         tracemalloc.stop()
 
 
-def saved(family, folder):
-    """Save a tiny model with what makes inputs of sounds for it."""
+def saved(family, folder, seconds=2):
+    """Save a tiny model with what makes inputs of sounds for it; a Whisper reads so many seconds of whatever comes."""
     if family == "whisper":
         config = tiny_models.tiny(family).model.config
         config.decoder_start_token_id = 3
-        config.max_source_positions = 100  # two seconds: a hundred frames each, two to a token
+        config.max_source_positions = 50 * seconds  # a hundred frames a second, two to a token
         transformers.WhisperModel(config).save_pretrained(folder)
-        transformers.WhisperFeatureExtractor(config.num_mel_bins, chunk_length=2).save_pretrained(folder)
+        transformers.WhisperFeatureExtractor(config.num_mel_bins, chunk_length=seconds).save_pretrained(folder)
     else:
         tiny_models.tiny(family).model.save_pretrained(folder)
         transformers.Wav2Vec2FeatureExtractor().save_pretrained(folder)
@@ -385,3 +386,37 @@ def test_the_task_of_whisper_stands_beside_its_language_and_stays_in_the_link(tm
     app.selectbox(key="inside.target_language").select("").run()
     assert "speech_task" not in check(app).query_params
     assert "inside.speech_task" not in [each.key for each in app.selectbox]
+
+
+@pytest.fixture(scope="module")
+def filled_ear(tmp_path_factory):
+    """The folder of a Whisper that reads four seconds: of the sounds made by rule one is silence that fills up."""
+    folder = tmp_path_factory.mktemp("filled")
+    saved("whisper", folder, seconds=4)
+    return str(folder)
+
+
+def test_no_tab_of_inside_shows_the_silence_behind_the_end(filled_ear):
+    link = {"model": filled_ear, "layer": "1", "head": "1"}
+    app = check(opened("inside", link, tab="query", cell="190,199"))
+    query, key = (box for box in app.selectbox if box.label in ("Query", "Key"))
+    assert query.options[-1] == key.options[-1] == "150: 2.98s"
+    assert (query.value, key.value) == (149, 149)
+    assert any("behind the sound's end are left out; they come to 0.2" in each for each in said(app))
+    assert any("Over the 200 keys that the query sees (50 of them silence" in each for each in said(app))
+    ranked = [table for table in tables(app, "label", "shown") if table["label"].str.endswith("s").all()]
+    assert max(float(label.split()[-1][:-1]) for label in ranked[0]["label"]) < sounds.SECONDS
+    lines = tables(check(opened("inside", link, tab="lines")), "row", "column", "text")[0]
+    assert (lines["row"] >= 0).sum() == (lines["column"] >= 0).sum() == 80
+    every = models.model_every_head(filled_ear, False, AudioInput("notes"), "", "encoder", "", 300)
+    assert every.shape[2:] == (150, 150)
+    *_, rollout = specs(check(opened("inside", link, tab="rollout")))
+    assert "Rollout" in str(rollout)
+    assert "'hidden'" in str(rollout)  # in the legend
+
+
+def test_the_query_of_pretrained_shows_no_silence(filled_ear):
+    app = check(opened("pretrained", model=filled_ear, layer="1", head="1", tab="query", cell="190,199"))
+    query, key = (box for box in app.selectbox if box.label in ("Query", "Key"))
+    assert query.options[-1] == key.options[-1] == "150: 2.98s"
+    assert any("The 50 moments of silence behind" in each for each in said(app))

@@ -192,6 +192,49 @@ def special_tokens(weights: ArrayLike, special: ArrayLike) -> np.ndarray:
     return _mean(weights @ _flags(special, weights.shape[-1]).astype(weights.dtype), rows, dtype)
 
 
+def picture_tokens(weights: ArrayLike, picture: ArrayLike, query_offset: int | None = None) -> np.ndarray:
+    r"""Return the share of the weight of written tokens that lies on the tokens of a picture.
+
+    Parameters
+    ----------
+    weights : shape (..., n_q, n_k)
+    picture : booleans, shape (n_k,)
+        True for what stands for a picture. Queries that do so themselves are left out.
+    query_offset
+        As in `distance`.
+
+    Returns
+    -------
+    shape (...)
+        The mean over written queries of :math:`\sum_{j\ \mathrm{picture}} a_{ij}`, from 0 to 1; NaN without
+        weight, or where nothing is written.
+
+    Raises
+    ------
+    ValueError
+        If there is not one flag per key.
+
+    Notes
+    -----
+    What section 3 of [1]_ calls the attention allocation of the image, there for the token that is written next.
+
+    References
+    ----------
+    .. [1] Chen et al., 2024. arXiv:2403.06764
+
+    Examples
+    --------
+    >>> picture_tokens([[1, 0, 0], [0.5, 0.5, 0], [0.25, 0.25, 0.5]], [True, False, False])
+    np.float64(0.375)
+    """
+    weights, rows, dtype = _weights(weights)
+    n_q, n_k = weights.shape[-2:]
+    seen, positions = _flags(picture, n_k, "picture"), _positions(n_q, n_k, query_offset)
+    inside = (positions >= 0) & (positions < n_k)
+    written = ~(inside & seen[np.where(inside, positions, 0)])
+    return _mean(weights @ seen.astype(weights.dtype), rows & written, dtype)
+
+
 def previous_token(weights: ArrayLike, query_offset: int | None = None) -> np.ndarray:
     r"""Return the share of the weight that lies one token back.
 
@@ -524,12 +567,12 @@ def _names(tokens, n_k):
     return tokens
 
 
-def _flags(special, n_k):
+def _flags(flags, n_k, name="special"):
     """Return one flag per key."""
-    special = as_real(special, "special")
-    if special.shape != (n_k,) or special.dtype != bool:
-        raise ValueError(f"special must be {n_k} booleans, one per key, got {special.dtype} of {special.shape}")
-    return special
+    flags = as_real(flags, name)
+    if flags.shape != (n_k,) or flags.dtype != bool:
+        raise ValueError(f"{name} must be {n_k} booleans, one per key, got {flags.dtype} of {flags.shape}")
+    return flags
 
 
 def _in_sight(weights, mask):

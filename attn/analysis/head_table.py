@@ -21,6 +21,7 @@ class Text(NamedTuple):
     query_offset: int | None = None  # position of the first query among the keys
     cross: bool = False  # whether queries and keys come from two sequences
     words: Sequence[str] | None = None  # (n_k,) the keys as people read them, where a space may show as ␣
+    picture: ArrayLike | None = None  # (n_k,) True for what stands for a picture
 
     @property
     def known(self) -> set[str]:
@@ -30,6 +31,7 @@ class Text(NamedTuple):
             "special": self.special is not None,
             "words": self.words is not None,
             "order": not self.cross,
+            "picture": self.picture is not None and 0 < np.sum(self.picture) < np.size(self.picture),
         }
         return {name for name, is_known in known.items() if is_known}
 
@@ -46,7 +48,9 @@ class Metric(NamedTuple):
     words: str  # one sentence that says what is measured
     higher_means: str  # what a head with more of it does
     unit: str  # "share" (0 to 1), "nats" or "tokens"
-    needs: set  # what must be known: "tokens", "special", "words", "order" (queries and keys of one sequence)
+    # what must be known: "tokens", "special", "words", "order" (queries and keys of one sequence), "picture" (some keys
+    # stand for one, and not all)
+    needs: set
     compute: Callable  # (weights, Text) -> ndarray (...)
 
 
@@ -139,6 +143,14 @@ METRICS = {
         {"order"},
         lambda weights, text: head_metrics.positional(weights, text.mask),
     ),
+    "picture_tokens": Metric(
+        "Share on the picture",
+        "How much of the weight of the written tokens lies on the places of the picture.",
+        "Its words look into the picture.",
+        "share",
+        {"picture", "order"},
+        lambda weights, text: head_metrics.picture_tokens(weights, text.picture, text.query_offset),
+    ),
 }
 """The metrics by key, in the order in which they are best explained."""
 
@@ -152,6 +164,7 @@ def measure(
     query_offset: int | None = None,
     cross: bool = False,
     words: Sequence[str] | None = None,
+    picture: ArrayLike | None = None,
 ) -> dict[str, np.ndarray]:
     """Compute every metric of one or many heads.
 
@@ -172,6 +185,8 @@ def measure(
         previous, the next or the same token.
     words : n_k of them
         The keys as people read them, for metrics that tell words apart by how they are written.
+    picture : booleans, shape (n_k,)
+        True for keys that stand for a picture.
 
     Returns
     -------
@@ -183,8 +198,8 @@ def measure(
     Raises
     ------
     ValueError
-        If the weights have fewer than two axes or an empty one, or tokens, special, mask or words do not
-        fit them.
+        If the weights have fewer than two axes or an empty one, or tokens, special, mask, words or picture do
+        not fit them.
 
     Examples
     --------
@@ -192,7 +207,7 @@ def measure(
     >>> measured["same_token"].shape, measured["same_token"][0], measured["induction"][0]
     ((12,), np.float64(0.2), np.float64(nan))
     """
-    text = Text(tokens, special, mask, query_offset, cross, _strings(words, weights))
+    text = Text(tokens, special, mask, query_offset, cross, _strings(words, weights), picture)
     known = text.known
     told = {key: metric.compute(weights, text) for key, metric in METRICS.items() if metric.needs <= known}
     unknown = np.full_like(told["entropy"], np.nan)

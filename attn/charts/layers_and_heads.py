@@ -32,6 +32,7 @@ def layer_head_map(
     Parameters
     ----------
     values : array_like, shape (num_layers, num_heads)
+        NaN where there is nothing to measure, or no such head.
     theme : Theme
     title : str
     hidden : array_like of bool, shape (num_layers, num_heads), optional
@@ -52,10 +53,13 @@ def layer_head_map(
     if values.ndim != 2:
         raise ValueError(f"values must be (num_layers, num_heads), got {values.shape}")
     rows, columns = ([str(i) for i in range(1, n + 1)] for n in values.shape)
+    gone = np.broadcast_to(False if hidden is None else hidden, values.shape)
+    unknown = np.isnan(values) & ~gone & (tolerance is None)  # what must keep to a tolerance is wrong instead
+    grey = [("filtered out", gone), ("nothing to measure", unknown)]
     figure = heatmap(
-        values, rows, columns, theme, kind="magnitude", title=title, hidden=hidden, size=size, axes=("layer", "head"),
-        scale=replace(scale, limit=scale.limit or tolerance), pick=pick,
-        style=Style(numbers=False, hidden_name="filtered out"),
+        values, rows, columns, theme, kind="magnitude", title=title, hidden=gone | unknown, size=size,
+        axes=("layer", "head"), scale=replace(scale, limit=scale.limit or tolerance), pick=pick,
+        style=Style(numbers=False, hidden_name=" or ".join(name for name, cells in grey if cells.any())),
     )  # fmt: skip
     if tolerance is None or not values.size:
         return figure

@@ -22,6 +22,7 @@ class ColourScale:
     theme: Theme
     name: str  # what a value is called
     exceeded: bool = False  # some value lies beyond the limit
+    flat: bool = False  # every value is 0, and no limit was asked for: the colours stand for no numbers
 
     @property
     def stops(self):
@@ -91,12 +92,14 @@ class ColourScale:
         if (self.exceeded and self.kind == "signed") or (self.log and self.kind != "signed"):
             texts[0] = f"≤ {texts[0]}"
         return {
-            "title": self.name,
+            "title": f"{self.name}, 0 everywhere" if self.flat else self.name,
             "titleOrient": "left",
             "titlePadding": 8,
             "orient": "bottom",
             "direction": "horizontal",
-            "gradientLength": max(length, 2 * (max(map(label_pixels, texts)) + label_pixels(texts[1]) / 2 + 8)),
+            "gradientLength": max(
+                length, 2 * (max(map(label_pixels, texts)) + label_pixels(texts[len(at) // 2]) / 2 + 8)
+            ),
             "gradientThickness": 12,
             "gradientOpacity": 1,
             "gradientStrokeColor": self.theme.grid,
@@ -109,6 +112,8 @@ class ColourScale:
 
     def _ticks(self):
         """Return the values that the legend names."""
+        if self.flat:
+            return [0.0]
         if self.kind == "signed":
             return [-self.limit, 0.0, self.limit]
         if self.log:
@@ -145,7 +150,8 @@ def colour_scale(values, theme, kind="weights", limit=None, log=False, shown=Non
     counts = np.isfinite(values) if shown is None else np.isfinite(values) & shown
     ends = values.max(where=counts, initial=0), -values.min(where=counts, initial=0)  # without a copy
     largest = float(max(ends))
+    flat = limit is None and kind != "weights" and not log and largest == 0
     if limit is None:
         limit = 1.0 if kind == "weights" else largest or 1.0
     name = name or {"weights": "weight", "signed": "value", "magnitude": "size"}[kind]
-    return ColourScale(kind, float(limit), log, theme, name, exceeded=largest > limit * (1 + 1e-6))
+    return ColourScale(kind, float(limit), log, theme, name, largest > limit * (1 + 1e-6), flat)

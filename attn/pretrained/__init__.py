@@ -7,7 +7,13 @@ from attn.pretrained import bert
 from attn.pretrained.errors import ModelError
 from attn.pretrained.inputs import tokens
 from attn.pretrained.inputs.audio import audio_inputs, decoder_start, padding_cells, sound_part
-from attn.pretrained.inputs.images import PatchGrid, image_inputs, patch_grid, picture_share
+from attn.pretrained.inputs.images import (
+    PatchGrid,
+    image_inputs,
+    patch_grid,
+    picture_share,
+    prompt_without_picture,
+)
 from attn.pretrained.inputs.tokens import Patch, Token
 from attn.pretrained.inputs.words import Word, words_of
 from attn.pretrained.loading.catalogue import (
@@ -70,6 +76,7 @@ __all__ = [
     "parameters",
     "patch_grid",
     "picture_share",
+    "prompt_without_picture",
     "record",
     "sound_part",
     "tokens",

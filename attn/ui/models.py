@@ -374,12 +374,12 @@ def model_every_head(name, random_weights, text, pair, kind, part, most, level="
     Returns
     -------
     ndarray, shape (num_layers, num_heads, n, n)
-        Over at most `most` tokens, or the words that they are pieces of; NaN for heads that only other
-        layers have.
+        Over at most `most` tokens, or the words that they are pieces of, without what fills a sound up; NaN for
+        heads that only other layers have.
     """
     every_layer = model_recording(name, random_weights, text, pair).layers
     layers = [layer for layer in every_layer if (layer.kind, layer.part) == (kind, part)]
-    n_q, n_k = (min(most, side.shape[2]) for side in (layers[0].query, layers[0].key))
+    n_q, n_k = (min(most, len(_given(side))) for side in (layers[0].query_tokens, layers[0].key_tokens))
     num_heads = max(layer.num_heads for layer in layers)
     every = np.full((len(layers), num_heads, n_q, n_k), np.nan, dtype=np.float32)
     for at, layer in enumerate(layers):
@@ -439,7 +439,9 @@ def model_keys(layer, level="pieces"):
 
     What fills a sound up is left out.
     """
-    keys = word_level_of(level, layer.query_tokens, _given(layer.key_tokens)).columns
+    tokens = _given(layer.key_tokens)
+    at = word_level_of(level, layer.query_tokens, tokens)
+    keys, firsts = at.columns, at.places[1]
     read = not any(token.id is None for token in layer.key_tokens)  # a patch of a picture is no token
     # a word comes again where all its pieces do
     ids = [str(word.ids) for word in keys] if level == "words" else [token.id for token in keys]
@@ -448,6 +450,7 @@ def model_keys(layer, level="pieces"):
         "special": [key.special for key in keys],
         "words": [key.text for key in keys] if read else None,
         "cross": layer.kind == "cross",
+        "picture": [tokens[first].picture is not None for first in firsts],
     }
 
 

@@ -28,7 +28,7 @@ class PageState:
     """The choices of one page during one run of its script."""
 
     def __init__(self, page, cls):
-        self.page, self.cls, self._said = page, cls, False
+        self.page, self.cls, self._said, self.just_read = page, cls, False, False
         self._codecs = {field.name: field.metadata["codec"] for field in dataclasses.fields(cls)}
         self._names = list(self._codecs)
         link = st.query_params.to_dict()
@@ -69,6 +69,7 @@ class PageState:
             st.session_state[self.key(name)] = getattr(setup, name)
         st.session_state[f"{self.page}.last"] = setup
         st.session_state[f"{self.page}.notices"] = (None, notices)
+        self.just_read = True  # the link, in this run
 
     def key(self, name):
         """Return the widget key of the choice `name`."""

@@ -30,9 +30,15 @@ class WordLevel(NamedTuple):
             return tuple(list(range(len(side))) for side in self[:2])
         return tuple([word.pieces[0] for word in side] for side in self[:2])
 
+    @property
+    def num_given(self):
+        """Number of rows, and of columns, without those behind them that only fill a sound up."""
+        return tuple(sum(not each.padding for each in side) for side in self[:2])
+
     def cell(self, cell):
-        """Return the row and the column of the query and key at two positions in the text."""
-        return tuple(max(bisect_right(places, at) - 1, 0) for at, places in zip(cell, self.places, strict=True))
+        """Return the row and the column of the query and key at two positions; the last given for one behind it."""
+        sides = zip(cell, self.places, self.num_given, strict=True)
+        return tuple(max(min(bisect_right(places, at), count) - 1, 0) for at, places, count in sides)
 
     def on_patches(self, grid):
         """Return where among our columns the patches of a picture lie, of a grid that says where among the pieces."""

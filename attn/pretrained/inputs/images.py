@@ -148,6 +148,25 @@ def prompt_of(loaded: Loaded, text: str, count: int) -> str:
     return mark * count + text
 
 
+def prompt_without_picture(loaded: Loaded, text: str) -> str | None:
+    """Return a text as it is read where no picture goes with it, by the same template for questions.
+
+    Parameters
+    ----------
+    loaded
+    text : str
+        Where it says itself that a picture stands somewhere, nothing does.
+
+    Returns
+    -------
+    str or None
+        None for a model in whose texts nothing stands for a picture: its two towers read side by side.
+    """
+    if picture_tokens.mark_of(loaded) is None:
+        return None
+    return prompt_of(loaded, text.replace(_mark(loaded), ""), 0)
+
+
 def count_vectors(features: Any) -> int:
     """Count the vectors in what a model makes of pictures.
 

@@ -1,5 +1,6 @@
 """Which model reads which text: the choice that the pages on pretrained models share."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 import streamlit as st
@@ -46,6 +47,7 @@ class SourceChoice:
     target_language: str = link_string("")
     speech_task: str = link_choice("own", TASKS)
     adapter: bool = link_flag(True)
+    without_picture: bool = link_flag(False)
     layer: int = link_whole(4, 1, 999)
     head: int = link_whole(2, 1, 999)
     colour: str = link_choice("auto", COLOURS)
@@ -54,6 +56,8 @@ class SourceChoice:
 
 def model_and_text_controls(state):
     """Draw the choice of a model and of what it reads."""
+    if state.just_read:
+        st.session_state.pop(state.key("names"), None)  # the link says itself which place is meant
     model_control(state)
     random_model_control(state)
     takes = _taken(state)
@@ -74,19 +78,20 @@ def model_and_text_controls(state):
     )
 
 
-def several_texts_control(state):
-    """Draw whether each line is a text of its own, and which of them is shown."""
-    st.toggle(
-        "Several texts, one per line",
-        key=state.key("several"),
-        help="The model reads all lines in one pass. Shorter ones are filled up with padding, which is hidden: each "
-        "text is read as if it were alone.",
-    )
+IN_ONE_PASS = (
+    "The model reads all lines in one pass. Shorter ones are filled up with padding, which is hidden: each text is "
+    "read as if it were alone."
+)
+
+
+def several_texts_control(state, help=IN_ONE_PASS):
+    """Draw whether each line is a text of its own, and which of them is shown; `help` says how they are read."""
+    st.toggle("Several texts, one per line", key=state.key("several"), help=help)
     lines = _lines(state)
     if not state.get("several") or len(lines) < 2:
         return
     if len(lines) > MOST_TEXTS:
-        st.warning(f"One pass reads at most {MOST_TEXTS} texts: the first {MOST_TEXTS} of {len(lines):,} are used.")
+        st.warning(f"At most {MOST_TEXTS} texts can be given: the first {MOST_TEXTS} of {len(lines):,} are used.")
     count = min(len(lines), MOST_TEXTS)
     state.clamp("shown", 1, count)
     st.selectbox(
@@ -94,13 +99,33 @@ def several_texts_control(state):
         range(1, count + 1),
         format_func=lambda number: f"{number}: {lines[number - 1]}",
         key=state.key("shown"),
-        help="All that the page shows is of this text; the others are read in the same pass.",
+        help="All that the page shows is of this text.",
     )
 
 
 def _lines(state):
     """Return the lines of the text that are not empty."""
-    return [line.strip() for line in state.get("text").splitlines() if line.strip()]
+    return _lines_of(state.get("text"))
+
+
+def _lines_of(text):
+    """Return the lines of a text that are not empty."""
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def text_in_view(setup):
+    """Return the text that a page reads which reads one at a time: of several the one in view.
+
+    Parameters
+    ----------
+    setup : SourceChoice
+
+    Returns
+    -------
+    str
+    """
+    lines = _lines_of(setup.text)[:MOST_TEXTS]
+    return lines[min(setup.shown, len(lines)) - 1] if setup.several and len(lines) > 1 else setup.text
 
 
 def _several_texts(state, text):
@@ -180,7 +205,9 @@ def record_model_and_text(state, source):
         source = (*source[:2], text, source[3] if isinstance(text, str) and not state.get("several") else "")
     with st.sidebar:
         source = (chosen_model_control(state, models.loaded_model(*source[:2])), *source[1:])
-    loaded = models.loaded_model(*source[:2])
+        loaded = models.loaded_model(*source[:2])
+        if isinstance(source[2], PictureAndText):
+            source = (*source[:2], _without_picture_control(state, loaded, source[2]), source[3])
     if loaded.takes != _taken(state):
         st.session_state[state.key("takes")] = loaded.takes
         st.rerun()  # with the controls for what this model takes
@@ -189,11 +216,46 @@ def record_model_and_text(state, source):
             source = (*source[:2], source[2].texts[source[2].shown], source[3])
         _own_only(state, loaded, models.model_own_weights(*source))
     recording = models.model_recording(*source)
+    if (name := st.session_state.pop(state.key("follow_layer"), None)) is not None:
+        at = next((layer.index for layer in recording.layers if layer.name == name), None)
+        state.adjust(layer=state.get("layer") if at is None else at + 1)
     with st.sidebar:
         word_level_control(state, recording.tokens, recording.decoder_tokens or ())
+    if isinstance(source[2], str) and loaded.takes == "picture and text":
+        st.caption(
+            "Read without the picture: the language model reads the same text alone, in its template for questions. "
+            "The places of the picture are not hidden but absent, and the words behind them stand earlier."
+        )
     if isinstance(source[2], models.SeveralTexts) and (note := models.model_batch(*source[:3]).note):
         st.caption(note)
     return source, loaded, recording
+
+
+def _without_picture_control(state, loaded, given):
+    """Draw whether the text is read without its picture, where a model can; return what it reads.
+
+    Returns
+    -------
+    PictureAndText or str
+    """
+    alone = pretrained.prompt_without_picture(loaded, given.text)
+    if alone is None:  # two towers, of which neither looks into the other
+        state.adjust(without_picture=False)
+        return given
+    if not alone.strip():
+        return given
+
+    def follow():  # the layer in view, whose number is another where no vision tower is passed
+        st.session_state[state.key("follow_layer")] = st.session_state.get(state.key("layer_name"))
+
+    st.toggle(
+        "Without the picture",
+        key=state.key("without_picture"),
+        on_change=follow,
+        help="The language model reads the same text alone: no place of the picture stands in it, and nothing passes "
+        "through the vision tower. So it shows what the words look at when there is no picture to see.",
+    )
+    return alone if state.get("without_picture") else given
 
 
 def chosen_model_control(state, loaded):
@@ -310,7 +372,42 @@ def model_layer_and_head_control(state, layers):
         words = {"encoder": "in the encoder", "decoder": "in the decoder", "cross": "from the decoder to the encoder"}
         st.caption(f"Layer {layer.block + 1} {words[layer.kind]}.")
     _numbered(state, "head", layer.num_heads, "Each head of a layer looks in its own way.")
+    st.session_state[state.key("layer_name")] = layer.name
+    _keep_chosen_words(state, layer)
     return layer
+
+
+def _keep_chosen_words(state, layer):
+    """Let the chosen query and key stay the words they are where other tokens are read, as by another model."""
+    key = state.key("names")
+    before, now = st.session_state.get(key), tuple(map(_names_of, (layer.query_tokens, layer.key_tokens)))
+    st.session_state[key] = now
+    if before not in (None, now):
+        state.adjust(cell=tuple(map(_same_place, before, now, state.get("cell"))))
+
+
+def _names_of(tokens):
+    """Return what tells tokens apart whatever cut them: the word, which time it comes, and which piece of it."""
+    names, times, last = [], Counter(), None
+    for token in tokens:
+        if token.word is not None and token.word == last:
+            *word, piece = names[-1]
+            names.append((*word, piece + 1))
+        else:
+            word, last = (token.word_text or token.text).casefold(), token.word
+            alone = not token.text.strip("␣")  # some tokenizers have the space before a word as a piece of its own
+            names.append((word, times[word], -1 if alone else 0))
+            times[word] += 1
+    return names
+
+
+def _same_place(before, now, place):
+    """Return where the word now stands that stood at a place; the place itself where the word is no more."""
+    if place >= len(before):
+        return place
+    *word, piece = before[place]
+    found = next((at for name in ((*word, piece), (*word, 0)) for at, each in enumerate(now) if each == name), None)
+    return place if found is None else found
 
 
 def model_and_text_lines(source):

@@ -3,10 +3,43 @@
 import numpy as np
 
 from attn import charts
+from attn.charts.labels import number
 from attn.ui.page import page_theme
 from attn.ui.width import page_width
 
 MOST_RANKED = 12  # keys, from the most looked at
+PRODUCTS_SENTENCE = (
+    "In the strip the query and the key stand above one another, number by number. Below them is what each pair "
+    "multiplies to, and how these products add up, step by step, to the total: the score, before it is scaled."
+)
+
+
+def query_row_left_out(weights, num_given):
+    """Say which keys of one query have no bar, and what they come to; empty if all have one.
+
+    Parameters
+    ----------
+    weights : ndarray, shape (n_k,)
+    num_given : int
+        Keys behind these only fill a sound up.
+
+    Returns
+    -------
+    str
+    """
+    given, filled = np.sort(weights[:num_given])[::-1], weights[num_given:]
+    said = []
+    if (left := len(given) - MOST_RANKED) > 0:
+        rest = number(float(given[MOST_RANKED:].sum()))
+        said.append(
+            f"Of {len(given):,} keys the first {MOST_RANKED} are shown; the other {left:,} come to {rest} together."
+        )
+    if len(filled):
+        rest = number(float(filled.sum()))
+        said.append(
+            f"The {len(filled):,} moments of silence behind the sound's end are left out; they come to {rest} together."
+        )
+    return " ".join(said)
 
 
 def query_row_bars(weights, labels, column, title, **options):
@@ -14,7 +47,8 @@ def query_row_bars(weights, labels, column, title, **options):
 
     Parameters
     ----------
-    weights : ndarray, shape (n_k,)
+    weights : ndarray, shape (n_k,) or longer
+        Those behind the labels only fill a sound up, and have no bar.
     labels : list of str
     column : int
         A key to mark.
@@ -22,7 +56,7 @@ def query_row_bars(weights, labels, column, title, **options):
     **options
         Further keywords of `attn.charts.bars`.
     """
-    order = np.argsort(-weights, kind="stable")[:MOST_RANKED]
+    order = np.argsort(-weights[: len(labels)], kind="stable")[:MOST_RANKED]
     names, marked = [labels[at] for at in order], np.flatnonzero(order == column)
     chosen = int(marked[0]) if len(marked) else None
     return charts.bars(weights[order], names, page_theme(), title=title, pick=charts.Pick(selected=chosen), **options)

@@ -42,6 +42,10 @@ OLD_TABS = {  # what older links call them
 }
 LINES = {"all": "All", "query": "From the chosen query", "key": "To the chosen key"}
 MOSAIC = 48  # tokens of every head that the picture of all heads shows
+_PICTURE = """
+        picture=[token.picture is not None for token in layer.key_tokens],"""
+_PICTURE_OF_WORDS = """
+        picture=[layer.key_tokens[key.pieces[0]].picture is not None for key in keys],"""
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,8 @@ class Setup(SourceChoice):
 
 def inside_metric_controls(state, layers):
     """Draw the choice of a number per head, and the order of the heads by it."""
-    known = [name for name, metric in METRICS.items() if metric.needs <= _there(layers[0])]
+    there = [_there(layer) for layer in layers]  # of a model with two towers one reads and the other sees
+    known = [name for name, metric in METRICS.items() if any(metric.needs <= each for each in there)]
     if state.get("metric") not in known:
         state.adjust(metric="first_token")  # where heads rest that have no special token
     st.selectbox(
@@ -360,10 +365,12 @@ def inside_from_products_to_weight(layer, head, row, column, query, key):
     capped = "" if layer.softcap is None else f", capped at ±{layer.softcap:g}"
     added = "" if seen == score else " The key is hidden." if np.isneginf(seen) else f" A bias makes it {number(seen)}."
     of = np.isfinite(steps.masked_scores).sum()
+    silence = sum(token.padding for token in layer.key_tokens)
+    silent = f" ({silence} of them silence behind the sound's end)" if silence else ""
     return (
         f"The products add up to {number(query @ key)}, and times the scale {scale} that is a score of "
-        f"**{number(score)}**{capped}.{added} Over the {of} keys that the query sees, the softmax makes it a weight of "
-        f"**{number(weight)}**."
+        f"**{number(score)}**{capped}.{added} Over the {of} keys that the query sees{silent}, the softmax makes it "
+        f"a weight of **{number(weight)}**."
     )
 
 
@@ -374,8 +381,7 @@ def inside_reading(setup, tables, layer, level):
     elif rows:
         count = rows.stop - rows.start
         st.caption(f"Every head is measured over the last {count} moments before the sound ends, as queries.")
-    num_keys = sum(not getattr(key, "padding", False) for key in level.columns)
-    kind = head_kinds.kind_of_head(_numbers_of(tables, setup), num_keys)
+    kind = head_kinds.kind_of_head(_numbers_of(tables, setup), level.num_given[1])
     told = kind.sentence.partition(": ")[2] or kind.sentence
     st.markdown(f"Layer {setup.layer}, head {setup.head}: **{as_text(kind.label)}**, {as_text(told)}")
     say_word_level(level, None if layer.mask is None else layer.mask[0, 0])
@@ -397,7 +403,7 @@ def inside_code(setup, source, table, layer, scale, width):
         | {"scale": scale, "theme": LIGHT, "room": round(width)},
         "from attn import contribution, head_measures, pretrained\n" + model_and_text_lines(source) + "\n",
         f"""
-{_numbers_of_a_sound(setup) if isinstance(source[2], AudioInput) else _numbers_code(setup, layer)}
+{_numbers_of_a_sound(setup) if isinstance(source[2], AudioInput) else _numbers_code(setup, source, layer)}
 
 
 table = np.full({table.shape}, np.nan)  # layers × heads
@@ -414,8 +420,9 @@ gone = (table < low) | (table > high)""",
     )
 
 
-def _numbers_code(setup, layer):
+def _numbers_code(setup, source, layer):
     """Return the function that measures the heads of a layer, of pieces or of words."""
+    seen = isinstance(source[2], PictureAndText)
     long = models.model_last_queries(layer)
     rows, part = (f", rows=slice(-{models.LAST}, None)", f"[-{models.LAST}:]") if long else ("", "")
     if setup.level == "words":
@@ -431,7 +438,7 @@ def numbers(layer):
         [key.special for key in keys],
         words=[key.text for key in keys] if read else None,
         mask=None if layer.mask is None else mask_to_words(layer.mask[0, 0]{part}, *sides),
-        cross=layer.kind == "cross",
+        cross=layer.kind == "cross",{_PICTURE_OF_WORDS if seen else ""}
     )["{setup.metric}"]""".strip()
     return f"""
 def numbers(layer):
@@ -443,7 +450,7 @@ def numbers(layer):
         [token.special for token in layer.key_tokens],
         words=[token.text for token in layer.key_tokens] if read else None,
         mask=None if layer.mask is None else layer.mask[0, 0]{part},
-        cross=layer.kind == "cross",
+        cross=layer.kind == "cross",{_PICTURE if seen else ""}
     )["{setup.metric}"]""".strip()
 
 

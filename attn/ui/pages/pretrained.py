@@ -1,5 +1,6 @@
 """Pretrained: from the choices on the page to a model's own attention beside ours, and the code for it."""
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from attn.pretrained.recording import tiles
 from attn.pretrained.verdict import Finding, weights_finding
 from attn.ui import models
 from attn.ui.controls.model_and_text import SourceChoice, model_and_text_lines
-from attn.ui.controls.query_row import query_row_bars, query_row_products
+from attn.ui.controls.query_row import query_row_bars, query_row_left_out, query_row_products
 from attn.ui.controls.word_level import say_word_level
 from attn.ui.link import link_choice, link_flag, link_place, link_whole
 from attn.ui.page import page_theme
@@ -214,14 +215,23 @@ def pretrained_page_largest_by_layer(differences, num_layers):
 
 
 def pretrained_page_query_charts(setup, result, scale):
-    """Draw one query's keys from the most to the least, and of pieces one product of query and key term by term."""
+    """Draw one query's keys from the most to the least, and of pieces one product of query and key term by term.
+
+    Returns
+    -------
+    tuple of alt.Chart
+    str
+        Which keys have no bar.
+    """
     row, column = result.nearest(setup.cell)
     query, key = result.rows[row], result.columns[column]
-    bars = query_row_bars(result.scratch[row], result.columns, column, f"Where {query} looks", **scale)
+    num_given = bisect_left(result.column_places, result.level.num_given[1])
+    bars = query_row_bars(result.scratch[row], result.columns[:num_given], column, f"Where {query} looks", **scale)
+    left_out = query_row_left_out(result.scratch[row], num_given)
     if setup.level == "words":
-        return (bars,)
+        return (bars,), left_out
     at = result.position(row, column)
-    return bars, query_row_products(result.query[at[0]], result.key[at[1]], query, key)
+    return (bars, query_row_products(result.query[at[0]], result.key[at[1]], query, key)), left_out
 
 
 def pretrained_page_matrices(one):
@@ -261,7 +271,9 @@ def pretrained_page_adapter_picture(before, after, rows, columns, scale, theme, 
         room,
         charts.panel(before, rows, columns, title="Without the adapter", **scale),
         charts.panel(after, rows, columns, title="With the adapter", **scale),
-        charts.panel(after - before, rows, columns, title="What it changed", kind="signed"),
+        charts.panel(
+            after - before, rows, columns, title="With − without", kind="signed", scale=charts.Scale(name="difference")
+        ),
     )
 
 
@@ -358,7 +370,15 @@ def pretrained_page_picture(own, scratch, own_hidden, hidden, rows, columns, sca
         charts.panel(
             scratch, rows, columns, title="From scratch, in numpy", pick=charts.Pick("scratch"), hidden=hidden, **scale
         ),
-        charts.panel(scratch - own, rows, columns, title="Difference", kind="signed", pick=charts.Pick("difference")),
+        charts.panel(
+            scratch - own,
+            rows,
+            columns,
+            title="From scratch − the model's own",
+            kind="signed",
+            scale=charts.Scale(name="difference"),
+            pick=charts.Pick("difference"),
+        ),
     )
 
 
@@ -403,7 +423,9 @@ def pretrained_page_alone(setup, source, layer, scale):
         page_width(),
         charts.panel(np.where(hidden, 0, padded), *labels, title="In its row of the pass", hidden=hidden, **scale),
         charts.panel(single, *own, title="The text alone", hidden=own_hidden, **scale),
-        charts.panel(ours - single, *own, title="Difference, without padding", kind="signed"),
+        charts.panel(
+            ours - single, *own, title="In its row − alone", kind="signed", scale=charts.Scale(name="difference")
+        ),
     )
     filling = len(real_columns) - sum(real_columns)
     places = (

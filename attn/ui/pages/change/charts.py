@@ -11,6 +11,8 @@ from attn.ui.controls.colour_scale import colour_scale_of
 from attn.ui.pages.change.controls import change_paint_controls_open, changed_head_name, every_head_to_control
 from attn.ui.word_level import word_level_of
 
+_MOVED, _SHARE = "Outputs moved", "share of its length"  # that of the difference over that of the output as it was
+
 
 def change_number_chart(effect, theme, width):
     """Draw the number before and after: words or classes side by side, an answer's ends, or how alike the texts are."""
@@ -97,7 +99,7 @@ def change_head_chart(effect, setup, theme, width):
     return charts.beside(
         charts.head_switches(
             moved, theme, off=effect.changes.off, replaced=[head for head, _ in effect.changes.patterns],
-            title="Outputs moved" if effect.comparison.heads else "Heads", scale=charts.Scale(name="moved by"),
+            title=_MOVED if effect.comparison.heads else "Heads", scale=charts.Scale(name=_SHARE),
             pick=charts.Pick("head", _at_hand(setup, effect.before)), size=_map_size(effect.before, width),
         )
     )  # fmt: skip
@@ -160,7 +162,9 @@ def change_map_charts(look, setup, effect, theme, width):
             before, rows, columns, title=f"Head {changed_head_name(setup.chosen)} before", hidden=hidden[0], **scale
         ),
         charts.panel(after, rows, columns, title=f"After{off}", hidden=hidden[1], pick=charts.Pick("paint"), **scale),
-        charts.panel(after - before, rows, columns, title="Difference", kind="signed"),
+        charts.panel(
+            after - before, rows, columns, title="After − before", kind="signed", scale=charts.Scale(name="difference")
+        ),
     )
 
 
@@ -172,7 +176,7 @@ def change_downstream_chart(effect, theme, width):
     drawn = [
         charts.bars(
             [shift.output for shift in first], labels, theme, title="Output moved by",
-            scale=charts.Scale(name="share of its length"), pick=charts.Pick("output"), **common,
+            scale=charts.Scale(name=_SHARE), pick=charts.Pick("output"), **common,
         )
     ]  # fmt: skip
     if all(shift.weights is not None for shift in first):
@@ -203,7 +207,10 @@ def moved_outputs(before, comparison):
 def moved_outputs_chart(moved, changes, theme):
     """Draw by how much each head's output changes."""
     replaced = [head for head, _ in changes.patterns]
-    return charts.beside(charts.head_switches(moved, theme, off=changes.off, replaced=replaced, title="Outputs moved"))
+    scale = charts.Scale(name="share of its length")
+    return charts.beside(
+        charts.head_switches(moved, theme, off=changes.off, replaced=replaced, title="Outputs moved", scale=scale)
+    )
 
 
 def change_chart_numbers_csv(effect):

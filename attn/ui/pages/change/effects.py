@@ -17,7 +17,7 @@ from attn.pretrained.intervention.classification import (
 from attn.pretrained.intervention.prediction import Comparison, Shift, compare_runs, similarity, token_id
 from attn.pretrained.intervention.run import Run, masked_places, predicts_masked, prepare_changeable
 from attn.ui import models
-from attn.ui.controls.model_and_text import chosen_model_control
+from attn.ui.controls.model_and_text import chosen_model_control, text_in_view
 from attn.ui.pages.change.controls import changes_of_controls, changes_of_other_text
 from attn.ui.pages.change.runs import MOST_MEASURED, kept_run, kept_run_gap
 
@@ -187,9 +187,9 @@ def _read_by(setup, loaded, name):
     ModelError
         If the model's attention cannot be changed, or the text gives it no token.
     """
-    text, pair = setup.text, setup.pair if _decodes(loaded) else ""
+    text, pair = text_in_view(setup), setup.pair if _decodes(loaded) else ""
     if loaded.task == "answer":
-        text, pair = setup.second.strip() or QUESTION, setup.text
+        text, pair = setup.second.strip() or QUESTION, text
     elif loaded.task == "text":
         pair = setup.second.strip()
     prepared = prepare_changeable(loaded, text, pair or None)

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from attn.pretrained.intervention.run import output_gap, run
+from attn.pretrained.verdict import input_finding
 from attn.ui import models
 from attn.ui.shared_results import is_long, kept_results, kept_with_models, shared_once
 
@@ -43,3 +44,10 @@ def kept_run(name, random_weights, text, pair, changes=None, positions=None):
 def kept_run_gap(name, random_weights, text, pair):
     """Return how far our attention moves what a model says when nothing is changed."""
     return output_gap(models.loaded_model(name, random_weights), text, pair=pair or None)
+
+
+@kept_with_models
+@st.cache_data(max_entries=256, show_spinner=False)
+def kept_run_finding(name, random_weights, text, pair, _before):
+    """Say whether what a run was given, which follows from the rest, is what the model's own preparation makes."""
+    return input_finding(_before)

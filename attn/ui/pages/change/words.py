@@ -7,7 +7,7 @@ from attn.charts.labels import number, percent
 from attn.pretrained.intervention.changes import FIRST, PREVIOUS, UNIFORM, Changes
 from attn.pretrained.intervention.classification import word_classes
 from attn.pretrained.intervention.run import TOLERANCE, predicts_masked
-from attn.pretrained.verdict import Finding, input_finding, weights_finding
+from attn.pretrained.verdict import Finding, weights_finding
 from attn.ui import models
 from attn.ui.page import page_theme
 from attn.ui.pages.change.charts import (
@@ -20,7 +20,7 @@ from attn.ui.pages.change.charts import (
 )
 from attn.ui.pages.change.controls import changed_head_name, changes_of_other_text, every_head_to_control
 from attn.ui.pages.change.effects import SPACE, WORDS
-from attn.ui.pages.change.runs import MOST_MEASURED
+from attn.ui.pages.change.runs import MOST_MEASURED, kept_run_finding
 from attn.ui.shown_code import LIGHT, Source, shown_code
 from attn.ui.state import as_text
 
@@ -54,7 +54,7 @@ def change_verdict_in_words(largest, before, source):
         what = "logits" if before.loaded.predicts_words or before.loaded.task else "last hidden states"
         words = f"is the most by which our attention moves the {what}, tolerance {number(TOLERANCE)}, float32"
         attention = Finding(largest <= TOLERANCE, number(largest, 2), words)
-    models.say_model_verdict(weights_finding(before.loaded), input_finding(before), attention)
+    models.say_model_verdict(weights_finding(before.loaded), kept_run_finding(*source, before), attention)
 
 
 def change_in_words(effect):
