@@ -1,5 +1,6 @@
 """A decoder out of a package: its file read with numpy, converted once, kept, recorded; and long texts."""
 
+import errno
 import os
 import struct
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from driving import opened, said
+from gguf_files import tiny_file
 from processes import printed
 
 from attn import pretrained
@@ -29,36 +31,6 @@ KEYS = "The keys to the cabinet are on the table. The keys to the"
 
 
 # the file, of whatever model
-
-
-def string(text):
-    """Return a string as a GGUF file has it."""
-    return struct.pack("<Q", len(text.encode())) + text.encode()
-
-
-def tiny_file():
-    """Return a GGUF file of three fields and three tensors, written by hand."""
-    rng = np.random.default_rng(7)
-    plain = rng.normal(size=(3, 5)).astype("<f4")
-    scales = np.array([0.5, -2.0], dtype="<f2")
-    eight = b"".join(scale.tobytes() + bytes(range(100, 132)) for scale in scales)
-    four = b"".join(scale.tobytes() + np.array([1.5], "<f2").tobytes() + bytes(range(7, 23)) for scale in scales)
-    fields = [
-        string("general.name") + struct.pack("<I", 8) + string("naïve"),
-        string("layers") + struct.pack("<II", 4, 30),
-        string("pieces") + struct.pack("<IIQ", 9, 8, 2) + string("Ġa") + string("b"),
-    ]
-    tensors, data = [], b""
-    for name, shape, kind, numbers in (
-        ("plain", (3, 5), 0, plain.tobytes()),
-        ("eight", (2, 32), 8, eight),
-        ("four", (1, 64), 3, four),
-    ):
-        axes = struct.pack("<I", len(shape)) + b"".join(struct.pack("<Q", n) for n in shape[::-1])
-        tensors.append(string(name) + axes + struct.pack("<IQ", kind, len(data)))
-        data += numbers + b"\0" * (-len(numbers) % 32)
-    head = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(fields)) + b"".join(fields + tensors)
-    return head + b"\0" * (-len(head) % 32) + data, plain
 
 
 def test_a_file_is_read(tmp_path):
@@ -146,6 +118,26 @@ def test_a_cache_that_cannot_be_written_is_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr(safetensors_file, "verify", lambda path, sha256: None)
     with pytest.raises(ModelError, match=r"needs 540 MB in .*cache, which cannot be written: .*ATTENTION_LAB_CACHE"):
         smollm2.convert(tmp_path / smollm2.FILE)
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path, monkeypatch):
+    def full(path):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setenv("ATTENTION_LAB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(safetensors_file, "verify", lambda path, sha256: None)
+    monkeypatch.setattr(gguf_file, "read", full)
+    with pytest.raises(ModelError, match=r"needs 540 MB in .*cache, which cannot be written: No space left on device"):
+        smollm2.convert(tmp_path / smollm2.FILE)
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_a_cache_that_must_not_be_looked_at_is_as_good_as_none(monkeypatch):
+    def refused(path):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(Path, "is_file", refused)
+    assert smollm2.cached() is None
 
 
 def test_a_conversion_that_fails_leaves_nothing(tmp_path, monkeypatch):

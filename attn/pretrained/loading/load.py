@@ -561,6 +561,13 @@ def _tokenizer(folder, config, name):
         tokenizer = AutoTokenizer.from_pretrained(folder, config=config, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # missing files surface as OSError, ValueError, TypeError, ImportError ...
         raise ModelError(_without_tokenizer(folder, files, name, error)) from error
+    try:
+        tokenizer.unk_token_id  # noqa: B018  a word that is not known would be looked up for ever
+    except RecursionError:
+        raise ModelError(
+            f"the tokenizer of {name} must know its token for words that it does not know, got "
+            f"{tokenizer.unk_token!r:.80}"
+        ) from None
     if len(tokenizer) <= len(tokenizer.all_special_tokens):  # what transformers makes of missing files
         raise ModelError(f"{name} has no tokenizer, so text cannot be given to it: {_SAVE_TOKENIZER}")
     return tokenizer
