@@ -1,5 +1,7 @@
 """Change: what a link changes is what the engine computes; sweeps and writing run beside the page, and stop."""
 
+import errno
+import os
 import threading
 import time
 
@@ -399,6 +401,15 @@ def test_work_that_fails_says_why():
     job = jobs.Job(work)
     job.wait(10)
     assert job.error == "there must be more of it"
+
+
+def test_work_that_finds_no_room_says_so():
+    def work(progress, should_stop):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    job = jobs.Job(work)
+    job.wait(10)
+    assert job.error == "the run could not go on: [Errno 28] No space left on device"
 
 
 def test_a_decoder_writes_with_and_without_the_changes(folder):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from itertools import accumulate
+from dataclasses import dataclass
 
 from attn.pretrained.errors import ModelError
 
@@ -75,7 +75,9 @@ def _libraries():
 
 
 class Queue:
-    """Lets a few in at once; the others wait in the order in which they came and know their place.
+    """Lets a few in at once; the others wait, know their place, and nobody waits behind many of one owner.
+
+    It goes in rounds: in each an owner has one turn, in the order in which they came.
 
     Parameters
     ----------
@@ -93,19 +95,21 @@ class Queue:
     def __init__(self, at_once):
         self.at_once = at_once
         self._changed = threading.Condition()
-        self._tickets = {}  # how much room each takes: those inside first, then those who wait
+        self._inside = []  # tickets
+        self._waiting = []  # tickets, the next one first
+        self._round = 0  # of the one that was let in last
 
     @property
     def inside(self) -> int:
         """How many are inside."""
         with self._changed:
-            return len(self._tickets) - len(self._waiting())
+            return len(self._inside)
 
     @property
     def waiting(self) -> int:
         """How many wait."""
         with self._changed:
-            return len(self._waiting())
+            return len(self._waiting)
 
     @contextmanager
     def turn(
@@ -114,6 +118,7 @@ class Queue:
         should_stop: Callable[[], bool] | None = None,
         *,
         alone: bool = False,
+        owner: Hashable = None,
         patience: float = 0.2,
     ) -> Iterator[None]:
         """Wait until it is one's turn, and give way to the next at the end of the block.
@@ -126,6 +131,8 @@ class Queue:
             Asked while one waits whether to give up.
         alone
             Whether nobody else may be inside.
+        owner
+            For whom it is; by default for somebody who has nothing else here.
         patience
             Seconds between two looks at `should_stop`.
 
@@ -134,19 +141,21 @@ class Queue:
         Stopped
             If `should_stop` said so.
         """
-        ticket = object()
         with self._changed:
-            self._tickets[ticket] = self.at_once if alone else 1
+            ticket = self._ticket(self.at_once if alone else 1, object() if owner is None else owner)
+            self._waiting.append(ticket)
+            self._waiting.sort(key=lambda each: each.round)  # who came first stays first in a round
+            self._admit()
         try:
             self._wait(ticket, on_wait, should_stop, patience)
             yield
         finally:
             with self._changed:
-                del self._tickets[ticket]
-                self._changed.notify_all()
+                (self._inside if ticket in self._inside else self._waiting).remove(ticket)
+                self._admit()
 
     def _wait(self, ticket, on_wait, should_stop, patience):
-        """Wait until a ticket is among the first; those who are asked may take their time."""
+        """Wait until a ticket is inside; those who are asked may take their time."""
         told = None
         while place := self._place(ticket):
             if place != told and on_wait is not None:
@@ -161,16 +170,33 @@ class Queue:
     def _place(self, ticket):
         """Return the place of a ticket among those who wait, 0 if it is inside."""
         with self._changed:
-            waiting = self._waiting()
-            return waiting.index(ticket) + 1 if ticket in waiting else 0
+            return self._waiting.index(ticket) + 1 if ticket in self._waiting else 0
 
-    def _waiting(self):
-        """Return the tickets for which there is no room yet; nobody passes one that came before."""
-        ends = accumulate(self._tickets.values())
-        return [ticket for ticket, end in zip(self._tickets, ends, strict=True) if end > self.at_once]
+    def _ticket(self, room, owner):
+        """Return a ticket for this round, or for the one after the last in which its owner has a turn."""
+        taken = [each.round for each in self._inside + self._waiting if each.owner == owner]
+        return _Ticket(room, owner, max(taken) + 1 if taken else self._round)
+
+    def _admit(self):
+        """Let in whoever is next, as long as there is room; nobody passes one that is next and needs more of it."""
+        while self._waiting and sum(each.room for each in self._inside) + self._waiting[0].room <= self.at_once:
+            ticket = self._waiting.pop(0)
+            self._inside.append(ticket)
+            self._round = ticket.round
+        self._changed.notify_all()
+
+
+@dataclass(frozen=True, eq=False)
+class _Ticket:
+    """A turn that somebody has or waits for."""
+
+    room: int
+    owner: Hashable
+    round: int
 
 
 heavy_queue = Queue(AT_ONCE)
+loading_queue = Queue(1)  # for models: transformers builds one at a time
 
 
 def heavy(
@@ -178,12 +204,13 @@ def heavy(
     should_stop: Callable[[], bool] | None = None,
     *,
     alone: bool = False,
+    owner: Hashable = None,
 ) -> AbstractContextManager[None]:
     """Wait for one of the few places for heavy runs: head ablation, generation, long texts, and all of them to measure.
 
     Parameters
     ----------
-    on_wait, should_stop, alone
+    on_wait, should_stop, alone, owner
         As in `Queue.turn`.
 
     Returns
@@ -197,4 +224,4 @@ def heavy(
     ...     sum(range(10))
     45
     """
-    return heavy_queue.turn(on_wait, should_stop, alone=alone)
+    return heavy_queue.turn(on_wait, should_stop, alone=alone, owner=owner)

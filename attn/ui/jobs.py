@@ -8,8 +8,10 @@ import streamlit as st
 from attn.pretrained.errors import ModelError, first_line
 from attn.pretrained.threads import Stopped, heavy
 from attn.ui.shared_results import say_shared_queue
+from attn.ui.visitor import this_visit
 
-PATIENCE = 15  # seconds without a look from its page after which work stops: the visitor has left
+PATIENCE = 90  # seconds without a look from its page after which work stops; a browser slows down what is not in view
+GONE = 8  # the same where the page is closed: a browser may have lost its way for a moment
 _EVERY = 0.4  # seconds between two looks
 
 
@@ -26,7 +28,7 @@ class Job:
 
     def __init__(self, work, *, alone=False):
         self.done, self.total, self.place = 0, 0, None
-        self.error = None
+        self.error, self._visit = None, this_visit()
         self._stopped, self._seen = threading.Event(), time.monotonic()
         self._thread = threading.Thread(target=self._run, args=(work, alone), daemon=True)
         self._thread.start()
@@ -54,21 +56,24 @@ class Job:
         self._thread.join(seconds)
 
     def _should_stop(self):
-        return self.stopped or time.monotonic() > self._seen + PATIENCE
+        if not self.stopped and time.monotonic() > self._seen + (GONE if self._visit.is_over else PATIENCE):
+            self.error = "the run ended because its page was left: begin it again, and stay until it is done"
+        return self.stopped or self.error is not None
 
     def _progress(self, done, total):
         self.done, self.total = done, total
 
     def _run(self, work, alone):
         try:
-            with heavy(lambda place: setattr(self, "place", place), self._should_stop, alone=alone):
+            turn = {"alone": alone, "owner": self._visit.browser or None}
+            with heavy(lambda place: setattr(self, "place", place), self._should_stop, **turn):
                 self.place = None
                 work(self._progress, self._should_stop)
         except Stopped:
             self._stopped.set()
         except ModelError as error:
             self.error = str(error)
-        except (RuntimeError, MemoryError) as error:  # as torch says that memory or a kernel is wanting
+        except (RuntimeError, MemoryError, OSError) as error:  # as torch says that memory is wanting; a full disk
             self.error = f"the run could not go on: {first_line(error)}"
 
 
@@ -107,6 +112,9 @@ def watch_job(key, words, so_far=None):
     said = say_shared_queue(job.place) if job.place else f"{words}: {job.done} of {job.total or '…'}"
     bar, button = st.columns([5, 1], vertical_alignment="center")
     bar.progress(share, "Stopping …" if job.stopped else said)
-    button.button("Stop", key=f"{key}.stop", on_click=job.stop, icon=":material/stop:", width="stretch")
+    button.button(
+        "Stop", key=f"{key}.stop", on_click=job.stop, icon=":material/stop:", width="stretch",
+        help="Ends the run here. It also ends when this page is closed or loaded anew, or left for long.",
+    )  # fmt: skip
     if so_far is not None:
         so_far()

@@ -13,6 +13,7 @@ from attn.analysis.head_table import METRICS, measure_each
 from attn.charts.labels import number
 from attn.data.examples import Example
 from attn.pretrained import bert
+from attn.pretrained.threads import loading_queue
 from attn.pretrained.verdict import Finding, Verdict, input_finding, not_finite
 from attn.ui.garbage import set_garbage_aside
 from attn.ui.media import AudioInput, ImageInput, PictureAndText
@@ -26,6 +27,7 @@ from attn.ui.shared_results import (
     shared_once,
 )
 from attn.ui.state import as_text
+from attn.ui.visitor import this_visit, while_visited
 from attn.ui.word_level import word_level_of
 from attn.words import listed
 
@@ -89,7 +91,17 @@ def model_loading_code(name, random_weights):
 
 @st.cache_resource(max_entries=MOST_HELD, show_spinner="Loading the model …", show_time=True)
 def _loaded(name, random_weights, saved):
-    """Load a model, once a server and for each time that its folder was written."""
+    """Load a model, once a server and for each time that its folder was written.
+
+    Nobody waits behind many that one visitor asked for.
+    """
+    visit = this_visit()
+    with loading_queue.turn(should_stop=lambda: visit.is_over, owner=visit.browser or None):
+        return _load(name, random_weights)
+
+
+def _load(name, random_weights):
+    """Load a model in place of what is held of others."""
     forget_shared_results()
     model = pretrained.load(name, random_weights=random_weights, settings=visitor_settings().for_models)
     pretrained.one_thread()  # visitors share the cores
@@ -205,7 +217,7 @@ def _moved_by_others(name, random_weights, text):
     alone = _recording(name, random_weights, text.texts[text.shown], "").layers
     weights = (
         [pretrained.from_scratch(layer, head, rows=model_last_queries(layer)).weights for layer in both]
-        for both in zip(among, alone, strict=True)
+        for both in while_visited(zip(among, alone, strict=True))
         for head in range(both[0].num_heads)
     )
     return max(float(np.abs(ours - theirs).max()) for ours, theirs in weights)
@@ -311,7 +323,9 @@ def model_differences(name, random_weights, text, pair, **changes):
     """Compare every head of a recording with the model's own, changed on purpose or not."""
     layers = model_recording(name, random_weights, text, pair).layers
     return [
-        each for layer in layers for each in pretrained.compare_layer(layer, rows=model_last_queries(layer), **changes)
+        each
+        for layer in while_visited(layers)
+        for each in pretrained.compare_layer(layer, rows=model_last_queries(layer), **changes)
     ]
 
 
@@ -351,7 +365,7 @@ def model_adapter_changes(name, random_weights, text, pair):
     """
     pairs = model_layers_without_and_with_adapter(name, random_weights, text, pair)
     table = np.full((len(pairs[0]), max(layer.num_heads for layer in pairs[0])), np.nan)
-    for at, layers in enumerate(zip(*pairs, strict=True)):
+    for at, layers in enumerate(while_visited(zip(*pairs, strict=True))):
         rows = model_last_queries(layers[0])
         for head in range(layers[0].num_heads):
             before, after = (pretrained.from_scratch(layer, head, rows=rows).weights for layer in layers)
@@ -382,7 +396,7 @@ def model_every_head(name, random_weights, text, pair, kind, part, most, level="
     n_q, n_k = (min(most, len(_given(side))) for side in (layers[0].query_tokens, layers[0].key_tokens))
     num_heads = max(layer.num_heads for layer in layers)
     every = np.full((len(layers), num_heads, n_q, n_k), np.nan, dtype=np.float32)
-    for at, layer in enumerate(layers):
+    for at, layer in enumerate(while_visited(layers)):
         for head in range(layer.num_heads):
             every[at, head] = pretrained.from_scratch(layer, head, rows=slice(0, n_q)).weights[0, 0][:, :n_k]
     return word_level_of(level, layers[0].query_tokens[:n_q], layers[0].key_tokens[:n_k]).weights(every)
@@ -398,7 +412,9 @@ def model_rollout(name, random_weights, text, pair, index, level="pieces"):
     layers = model_recording(name, random_weights, text, pair).layers
     last = layers[index]
     below = [layer for layer in layers[: index + 1] if (layer.kind, layer.part) == (last.kind, last.part)]
-    means = (sum(layer.attention(head).weights[0, 0] for head in range(layer.num_heads)) for layer in below)
+    means = (
+        sum(layer.attention(head).weights[0, 0] for head in range(layer.num_heads)) for layer in while_visited(below)
+    )
     followed = rollout(mean / layer.num_heads for mean, layer in zip(means, below, strict=True))
     return word_level_of(level, below[-1].query_tokens, below[-1].key_tokens).weights(followed)
 
@@ -471,7 +487,7 @@ def model_metrics(name, random_weights, text, pair, level="pieces"):
     """
     layers = model_recording(name, random_weights, text, pair).layers
     tables = {metric: np.full((len(layers), max(layer.num_heads for layer in layers)), np.nan) for metric in METRICS}
-    for layer in layers:
+    for layer in while_visited(layers):
         rows = model_last_queries(layer)
         at = word_level_of(level, _given(layer.query_tokens[rows or slice(None)]), _given(layer.key_tokens))
         heads = (pretrained.from_scratch(layer, head, rows=rows).weights[0, 0] for head in range(layer.num_heads))

@@ -10,6 +10,7 @@ import streamlit as st
 
 from attn.pretrained import threads
 from attn.ui.settings import server_settings
+from attn.ui.visitor import end_if_visitor_left, this_visit
 
 MOST_HELD = 2  # models at once
 _LONG = 2_500  # bytes of a text, some 500 tokens, beyond which passing it through a model is heavy
@@ -130,7 +131,7 @@ def say_shared_queue(place):
 
 
 class _Watch:
-    """Asked before each layer of a pass: shows how far it is, where Streamlit ends it if the visitor has moved on."""
+    """Asked before each layer of a pass: shows how far it is; that is where it ends if the visitor has moved on."""
 
     def __init__(self, num_layers):
         self.num_layers, self.done, self.bar = num_layers, 0, None
@@ -138,6 +139,7 @@ class _Watch:
 
     def __call__(self):
         self.done += 1
+        end_if_visitor_left()
         self.show(min(self.done / max(self.num_layers, 1), 1.0), "Passing the text through the model …")
         return False
 
@@ -169,8 +171,9 @@ def _queued(watch, heavy):
     place = [1]
 
     def still_waiting():
+        end_if_visitor_left()
         watch.show(0.0, say_shared_queue(place[0]))
         return False
 
-    with threads.heavy(lambda at: place.__setitem__(0, at), still_waiting):
+    with threads.heavy(lambda at: place.__setitem__(0, at), still_waiting, owner=this_visit().browser or None):
         yield
