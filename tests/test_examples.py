@@ -131,12 +131,12 @@ def test_projections_have_the_size_of_what_they_project():
         (
             (0, 2, 3),
             0,
-            "widths must be at least 1 and the seed at least 0, got d_model 0, d_k 2, d_v 3 and seed 0",
+            "d_model must be a whole number from 1 to 65536, got 0",
         ),
         (
             (1, 2, 3),
             -1,
-            "widths must be at least 1 and the seed at least 0, got d_model 1, d_k 2, d_v 3 and seed -1",
+            "seed must be a whole number of at least 0, got -1",
         ),
     ],
 )

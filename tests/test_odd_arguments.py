@@ -7,6 +7,7 @@ shape. What is annotated as `numpy.ndarray` is made by the package itself, and l
 
 import importlib
 import inspect
+import io
 import math
 import pkgutil
 import re
@@ -16,14 +17,20 @@ import warnings
 from collections.abc import Sequence
 
 import numpy as np
+import PIL
 import pytest
+import soundfile
 from numpy.typing import ArrayLike
+from PIL import Image
+from safetensors.numpy import load_file
 
 import attn
+from attn import trained
 from attn.architectures import pointer_network, recurrent, seq2seq, snail
 
 RNG = np.random.default_rng(0)
-LEFT_OUT = {"charts", "ui", "pretrained", "trained", "data", "words"}  # no mathematics, or tested by files and pages
+LEFT_OUT = {"charts", "ui", "pretrained", "words"}  # for pages, tested by them; or tested by files
+TRAINING = {"trained.__main__", "trained.training", "trained.pointer"}  # need torch, and no page runs them
 
 
 def drawn(*shape):
@@ -58,6 +65,12 @@ CARRIED = recurrent.Carried(drawn(2), drawn(2))
 TAKEN_ONCE = recurrent.rnn(drawn(3), CARRIED, RNN)
 POINTER = pointer_network.PointerNetwork(CELL, CELL, drawn(3), drawn(2, 4), drawn(2, 4), drawn(4))
 WRITER = seq2seq.Transformer(drawn(6, 6), drawn(6, 6), (LAYER,), (LAYER_2,), drawn(6, 6), drawn(6))
+LEARNT = trained.load("reverse", "luong", "short")
+TENSORS = load_file(trained.WEIGHTS / "reverse-luong-short.safetensors")
+PICTURE, SOUND = io.BytesIO(), io.BytesIO()
+Image.fromarray(np.zeros((9, 9, 3), np.uint8)).save(PICTURE, format="PNG")
+soundfile.write(SOUND, drawn(900), 8000, format="WAV")
+PICTURE, SOUND = PICTURE.getvalue(), SOUND.getvalue()
 TAKEN = recurrent.run(recurrent.rnn, drawn(4, 3), RNN)
 ATTENTION = {
     "query": QUERY,
@@ -227,6 +240,21 @@ GOOD = {
         "num_layers": 2, "d_model": 8, "d_ff": 16, "num_heads": 2, "d_k": 4, "d_v": 4, "vocabulary": 9,
     },
     "cost.training_operations": {"hours": 1.5, "processors": 8, "operations_per_second": 1e9},
+    "data.examples.worked_example": {"d_v": 4},
+    "data.examples.worked_example_heads": {},
+    "data.examples.worked_example_memory": {},
+    "data.examples.journey_example": {},
+    "data.examples.random_example": {"tokens": ["a", "b"], "d_model": 5, "d_k": 2, "d_v": 3, "seed": 1},
+    "data.examples.split_words": {"text": "a b"},
+    "data.examples.word_places": {"text": "a b"},
+    "data.picture_files.read_picture": {"data": PICTURE, "size": 5},
+    "data.picture_files.read_whole": {"data": PICTURE},
+    **{f"data.pictures.{name}": {"size": 8} for name in attn.pictures.PICTURES},
+    **{f"data.sounds.{name}": {"rate": 8000} for name in attn.data.sounds.SOUNDS},
+    "data.sounds.read_sound": {"data": SOUND, "rate": 8000},
+    "data.sounds.read_wav": {"data": SOUND, "rate": 8000},
+    "data.sounds.resampled": {"samples": drawn(100), "own": 8000, "rate": 16_000},
+    **{f"data.published.{name}": {} for name in ("bleu_by_length", "bleu_scores", "alignments", "results")},
     "dot_product.scaled_dot_product_attention": ATTENTION | {"top_k": 3},
     "dot_product.leading_shape": {"query": QUERY, "key": KEY, "value": VALUE},
     "dot_product.check_fit": {"shape": (5, 7), "scores_shape": (5, 7), "name": "mask"},
@@ -304,6 +332,8 @@ GOOD = {
     "positions.relative_bias": {"table": drawn(8, 2), "n_q": 3, "n_k": 4, "max_distance": 16, "query_offset": 1},
     "positions.shaw_bias": {"query": X, "table": drawn(3, 6), "n_k": 5, "left": 1, "scale": 0.5, "query_offset": 0},
     "positions.shaw_context": {"weights": HEADS, "table": drawn(3, 6), "left": 1, "query_offset": 0},
+    "trained.answer": {"model": LEARNT, "task": trained.TASKS["reverse"], "source": ["a", "b"]},
+    "trained.build": {"model": "luong", "tensors": TENSORS, "num_heads": 2, "half_width": 3},
     "training_recipe.teacher_forcing": {"sequence": "ab", "start": 0, "end": 1},
     "training_recipe.dropout": {"x": X, "p": 0.1, "rng": generator()},
     "training_recipe.learning_rate": {"step": [1, 2], "d_model": 8, "warmup": 4},
@@ -319,7 +349,7 @@ UNDEFINED |= {name for name in GOOD if name.startswith(("analysis.head_metrics",
 def functions():
     """Yield each public function of the core with its name."""
     for found in pkgutil.walk_packages(attn.__path__, "attn."):
-        if found.name.split(".")[1] in LEFT_OUT:
+        if found.name.split(".")[1] in LEFT_OUT or found.name.removeprefix("attn.") in TRAINING:
             continue
         module = importlib.import_module(found.name)
         for name, function in vars(module).items():
@@ -332,6 +362,8 @@ FUNCTIONS = dict(functions())
 WHOLE = [math.nan, math.inf, -1, 0, 2.5, 10**30, 10**12, "2", None, [], 1j]
 REAL = [math.nan, math.inf, -math.inf, -1.0, 0.0, 1e30, 10**400, "2", None, [], 1j]
 ARRAY = ["2", None, 10**30, 1j, [[1.0], [1.0, 2.0]], [], 3.0, [None], ["a", "b"]]
+TEXT = [None, 5, [], {}, b"ab"]
+BYTES = [None, 5, [], "no file"]
 SEVERAL = [None, 5, "22", [2.5], [-1], [math.nan], [10**12], [[1]], []]
 
 
@@ -361,6 +393,10 @@ def odd_values(parameter, good):
         odd = WHOLE
     elif any(one in members for one in (Sequence[int], Sequence[float], Sequence[int | None])):
         odd = SEVERAL
+    elif str in members and parameter.name != "name":  # of an argument, in what is said of it
+        odd = TEXT
+    elif bytes in members:
+        odd = BYTES
     else:
         return []
     allowed = types.NoneType in members or parameter.default is None
@@ -398,7 +434,7 @@ def is_ours(said, argument):
 def faults(name, function):
     """Return what a function does with odd arguments that it should not."""
     good = GOOD[name]
-    parameters = inspect.signature(function, eval_str=True).parameters
+    parameters = inspect.signature(function, eval_str=True, locals={"PIL": PIL}).parameters
     expected = list(numbers(function(**good)))
     limits = any(np.isinf(array).any() for array in expected)
     for argument, parameter in parameters.items():

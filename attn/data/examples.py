@@ -8,7 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from attn.functional import whole_number
 from attn.multi_head import MultiHeadParameters
+
+_WIDEST = 65_536  # wider than any model is
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,6 +152,7 @@ def worked_example(d_v: int = 4) -> Example:
     >>> example.x[1].round(4)
     array([0.1794, 1.8951, 0.4954], dtype=float32)
     """
+    d_v = whole_number("d_v", d_v, least=1, most=_WIDEST)
     tokens = ("Life", "is", "short", "eat", "dessert", "first")
     ids = [sorted(tokens).index(token) for token in tokens]
     embedding = _torch_normal(32)[: 3 * len(ids)].reshape(len(ids), 3)
@@ -248,11 +252,9 @@ def random_example(tokens: Sequence[str], d_model: int, d_k: int, d_v: int, seed
     >>> bool((example.x[0] == example.x[2]).all())
     True
     """
-    if min(d_model, d_k, d_v) < 1 or seed < 0:
-        raise ValueError(
-            "widths must be at least 1 and the seed at least 0, "
-            f"got d_model {d_model}, d_k {d_k}, d_v {d_v} and seed {seed}"
-        )
+    for name, width in {"d_model": d_model, "d_k": d_k, "d_v": d_v}.items():
+        whole_number(name, width, least=1, most=_WIDEST)
+    whole_number("seed", seed)
     words = {token.casefold() for token in tokens}
     rows = {word: np.random.default_rng([seed, *word.encode()]).normal(size=d_model) for word in words}
     x = np.array([rows[token.casefold()] for token in tokens]).reshape(-1, d_model)  # (n, d_model)
@@ -296,6 +298,8 @@ def word_places(text: str) -> list[tuple[int, int]]:
     >>> word_places("Don't panic!")
     [(0, 5), (6, 11), (11, 12)]
     """
+    if not isinstance(text, str):
+        raise ValueError(f"text must be a str, got {type(text).__name__}")
     kinds = [(place, kind) for place, kind in enumerate(map(_kind, text)) if kind]
     found = _TOKEN.finditer("".join(kind for _, kind in kinds))
     return [(kinds[word.start()][0], kinds[word.end() - 1][0] + 1) for word in found]

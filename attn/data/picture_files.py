@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from attn.functional import whole_number
+
 if TYPE_CHECKING:
     import PIL.Image
 
@@ -64,6 +66,7 @@ def read_picture(data: bytes, size: int) -> np.ndarray:
     ValueError
         If the file is no picture, is broken, or would take too much memory or time.
     """
+    whole_number("size", size, least=1, most=math.isqrt(MOST_SHRUNK))
     with _one_at_a_time:
         small = _middle(data, size)  # all that is left when the next one's turn comes
     return np.asarray(small, dtype=float) / 255
@@ -127,6 +130,8 @@ def _decoded(data, size=None):
     """Hold a picture as it is in its file, but a JPEG shrunk towards a size."""
     from PIL import Image, PngImagePlugin
 
+    if not isinstance(data, bytes | bytearray | memoryview):
+        raise ValueError(f"data must be the bytes of a file, got {type(data).__name__}")
     PngImagePlugin.MAX_TEXT_MEMORY = PngImagePlugin.MAX_TEXT_CHUNK  # texts in it, which nobody sees, may blow up
     try:
         image = Image.open(_CountedReads(data), formats=("PNG", "JPEG", "WEBP", "GIF"))  # reads the header alone

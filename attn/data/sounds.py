@@ -8,6 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from attn.functional import as_real, whole_number
+
 SECONDS = 3.0  # of a sound made by rule
 LONGEST = 30.0  # seconds that are read of a file
 _LOUD = 0.5
@@ -78,6 +80,9 @@ def read_sound(data: bytes, rate: int) -> np.ndarray:
     ValueError
         If the file is no such file, has too many channels, or there is nothing in it.
     """
+    if not isinstance(data, bytes | bytearray | memoryview):
+        raise ValueError(f"data must be the bytes of a file, got {type(data).__name__}")
+    _checked_rate("rate", rate)
     import soundfile  # loaded when a file is given, so that `import attn` needs numpy alone
 
     try:
@@ -119,7 +124,10 @@ def resampled(samples: ArrayLike, own: int, rate: int) -> np.ndarray:
     """
     import soxr
 
-    return soxr.resample(np.asarray(samples, dtype=np.float32), own, rate)
+    given = as_real(samples, "samples")
+    if given.ndim != 1 or not len(given):
+        raise ValueError(f"samples must be numbers in a row, at least one, got the shape {given.shape}")
+    return soxr.resample(given.astype(np.float32), _checked_rate("own", own), _checked_rate("rate", rate))
 
 
 def _mixed(file, rate):
@@ -136,4 +144,9 @@ def _mixed(file, rate):
 
 def _time(rate):
     """Return the second of each sample."""
-    return np.arange(int(SECONDS * rate)) / rate
+    return np.arange(int(SECONDS * _checked_rate("rate", rate))) / rate
+
+
+def _checked_rate(name, rate):
+    """Return so many samples a second as an int."""
+    return whole_number(name, rate, least=1, most=_FASTEST)

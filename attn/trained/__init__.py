@@ -15,6 +15,7 @@ import numpy as np
 from attn.architectures.recurrent import Recurrent
 from attn.architectures.seq2seq import Bahdanau, Luong, Model, Transformer, write
 from attn.block import FeedForward, Layer, Norm
+from attn.functional import whole_number
 from attn.multi_head import MultiHeadParameters
 from attn.trained.tasks import TASKS, Task
 
@@ -81,7 +82,9 @@ def load(task: str, model: str, trained_on: str = "long") -> Model:
         whole, _, change = CHANGED[model]
         return change(load(task, whole, trained_on))
     tensors, options = _tensors(f"{task}-{model}-{trained_on}")
-    return build(model, tensors, **options)
+    return build(
+        model, tensors, **{name: int(options[name]) for name in ("num_heads", "half_width") if name in options}
+    )
 
 
 @cache
@@ -116,9 +119,17 @@ def accuracy(task: str, model: str, trained_on: str) -> dict[int, tuple[float, f
     -------
     dict of int to (float, float)
         Length -> share of whole answers that were right, and of symbols.
+
+    Raises
+    ------
+    ValueError
+        If there is no such model.
     """
     measured = json.loads((WEIGHTS / "accuracy.json").read_text(encoding="utf-8"))
-    return {int(length): tuple(shares) for length, shares in measured[f"{task}-{model}-{trained_on}"].items()}
+    name = f"{task}-{model}-{trained_on}"
+    if name not in measured:
+        raise ValueError(f"there must be a trained model, got {name}")
+    return {int(length): tuple(shares) for length, shares in measured[name].items()}
 
 
 class Training(NamedTuple):
@@ -147,7 +158,7 @@ def answer(model: Model, task: Task, source: Sequence[str]) -> list[str]:
     return [task.target_symbols[i] for i in written if i > 1]
 
 
-def build(model: str, tensors: dict[str, np.ndarray], num_heads: int = 4, half_width: int = 3, **_: Any) -> Model:
+def build(model: str, tensors: dict[str, np.ndarray], num_heads: int = 4, half_width: int = 3) -> Model:
     """Make a model of weights under the names of `attn.trained.training`.
 
     Parameters
@@ -157,11 +168,20 @@ def build(model: str, tensors: dict[str, np.ndarray], num_heads: int = 4, half_w
     tensors
     num_heads, half_width
         Of a Transformer, and of a local window.
+
+    Raises
+    ------
+    ValueError
+        If there is no such model, or a count is none.
     """
+    if model not in list(MODELS):
+        raise ValueError(f"model must be one of {', '.join(MODELS)}, got {model!r:.80}")
+    whole_number("num_heads", num_heads, least=1)
+    whole_number("half_width", half_width, least=1)
     tables: dict[str, Any] = {f"{side}_embedding": tensors[f"{side}.embedding"] for side in ("source", "target")}
     plain: dict[str, Any] = {name: array for name, array in tensors.items() if "." not in name}
     if model == "transformer":
-        layers = {side: _layers(tensors, side, int(num_heads)) for side in ("encoder", "decoder")}
+        layers = {side: _layers(tensors, side, num_heads) for side in ("encoder", "decoder")}
         return Transformer(**tables, **plain, **layers)
     parts = sorted({name.split(".")[0] for name in tensors if name.endswith(".w_h")})
     recurrent: dict[str, Any] = {
@@ -170,7 +190,7 @@ def build(model: str, tensors: dict[str, np.ndarray], num_heads: int = 4, half_w
     if model in ("fixed", "fixed-wide", "bahdanau"):
         return Bahdanau(**tables, **plain, **recurrent)
     reach = "global" if model == "luong" else model
-    return Luong(**tables, **plain, **recurrent, reach=reach, half_width=int(half_width))
+    return Luong(**tables, **plain, **recurrent, reach=reach, half_width=half_width)
 
 
 def _layers(tensors, side, num_heads):
