@@ -5,7 +5,8 @@ import json
 import re
 import shutil
 import threading
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
@@ -293,6 +294,12 @@ class Hub(BaseHTTPRequestHandler):
         "login": (200, {"Content-Type": "text/html"}),
         "portal": (302, {"Location": "/login"}),
     }
+    spoilt: ClassVar = {  # name of a repository -> the file that is sent in a bad way, by a method of that name
+        "endless": "model.safetensors",
+        "flood": "config.json",
+        "short": "model.safetensors",
+        "elsewhere": "model.safetensors",
+    }
     page = b"<!DOCTYPE html><html>Please log in</html>"
 
     def log_message(self, *arguments):
@@ -310,6 +317,8 @@ class Hub(BaseHTTPRequestHandler):
         if name in self.refusals and not (name == "waiting" and not file):
             status, headers = self.refusals[name]
             return self.reply(status, self.page, headers)
+        if name == "hanging":
+            return time.sleep(3)
         if name == "odd":
             return self.reply(200, b'{"login": true}', {"Content-Type": "application/json"})
         key = name if revision in (None, "main", self.commit) else f"{name}@{revision}"
@@ -321,7 +330,27 @@ class Hub(BaseHTTPRequestHandler):
         path = self.folders[key] / file
         if not path.is_file():
             return self.reply(404, b"", {"X-Error-Code": "EntryNotFound"})
-        return self.reply(200, path.read_bytes(), {"ETag": f'"{key}-{file}"', "X-Repo-Commit": self.commit})
+        body, headers = path.read_bytes(), {"ETag": f'"{key}-{file}"', "X-Repo-Commit": self.commit}
+        if self.command == "GET" and file == self.spoilt.get(name):
+            return getattr(self, name)(body, headers)
+        return self.reply(200, body, headers)
+
+    def endless(self, body, headers):
+        """Send a file, and go on for ever."""
+        self.reply(200, body, headers, length=False)
+        with suppress(OSError):  # until whoever asked hangs up
+            while True:
+                self.wfile.write(bytes(100_000))
+
+    flood = endless
+
+    def short(self, body, headers):
+        """Send less of a file than was said."""
+        self.reply(200, body[:-1000], headers, length=False)
+
+    def elsewhere(self, body, headers):
+        """Send to another place, where there is a page for people."""
+        self.reply(302, b"", {"Location": f"http://localhost:{self.server.server_port}/login"})
 
     def describe(self, name, folder):
         """Answer what a repository holds."""
@@ -338,12 +367,13 @@ class Hub(BaseHTTPRequestHandler):
         }
         self.reply(200, json.dumps(about).encode(), {"Content-Type": "application/json"})
 
-    def reply(self, status, body, headers):
+    def reply(self, status, body, headers, length=True):
         """Send an answer, without its body to HEAD."""
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
+        if length:
+            self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command == "GET":
             self.wfile.write(body)
@@ -450,6 +480,34 @@ def test_what_the_hub_refuses_or_another_answers_is_one_sentence(tiny, tmp_path)
         for sentence, begins in zip(sentences, expected.values(), strict=True):
             assert sentence.startswith(begins), sentence
             assert "hf_of_a_test" not in sentence
+
+
+def test_a_hub_that_hangs_or_sends_what_it_did_not_say_is_one_sentence(tiny, tmp_path):
+    expected = {
+        "lab/hanging": "lab/hanging is not on this machine, and the hub cannot be reached: it did not answer in time",
+        "lab/vast": "the config.json of lab/vast must have at most 20,000,000 bytes, got 20,000,001",
+        "lab/flood": "the hub sends more of lab/flood than the 20,000,000 bytes expected: try again later",
+        "lab/endless": "the hub sends more of lab/endless than the ",
+        "lab/short": "lab/short cannot be opened: Consistency check failed: file should be of size ",
+        "lab/elsewhere": "lab/elsewhere cannot be opened: Consistency check failed: file should be of size ",
+    }
+    code = f"""
+catalogue.TIMEOUT = 0.5
+for name in {list(expected)}:
+    try:
+        print(fetch(inspect(name)))
+    except ModelError as error:
+        print(error)
+"""
+    vast = Path(shutil.copytree(tiny, tmp_path / "vast"))
+    (vast / "config.json").write_bytes(b" " * 20_000_001)
+    with hub(vast=vast, hanging=tiny, flood=tiny, endless=tiny, short=tiny, elsewhere=tiny) as endpoint:
+        said = run(code, endpoint, tmp_path / "home")
+    assert [sentence[: len(begins)] for sentence, begins in zip(said, expected.values(), strict=True)] == [
+        *expected.values()
+    ]
+    brought = sum(path.stat().st_size for path in (tmp_path / "home").rglob("*") if path.is_file())
+    assert brought < 30_000_000 + 4 * (tiny / "model.safetensors").stat().st_size
 
 
 def test_models_of_the_hub_open_by_index_revision_and_folder(tiny, tmp_path):

@@ -34,7 +34,8 @@ if not (smollm2.packaged() or smollm2.cached()):
 
 _READERS = ("tokenizer", "vocab", "preprocessor", "processor", "spiece", "sentencepiece")  # what makes inputs
 _TEXTS = (".json", ".txt", ".model", ".spm", ".codes", ".tiktoken", ".jinja")  # that describe a model or its tokenizer
-_TIMEOUT = 5  # seconds for the hub to answer a first question
+TIMEOUT = 5  # seconds for the hub to answer a first question
+_MOST_SMALL = 20_000_000  # bytes of a file that is read before anybody was asked, such as an index of weights
 
 
 @dataclass(frozen=True)
@@ -354,6 +355,10 @@ def _on_hub(address):
 
     def read(file):
         here.add(file)
+        if sizes.get(file, 0) > _MOST_SMALL:
+            raise ModelError(
+                f"the {file} of {address.name} must have at most {_MOST_SMALL:,} bytes, got {sizes[file]:,}"
+            )
         return _ask(address, _small_file, file)
 
     listing = model_files.Listing(address.name, frozenset(sizes), read, above, is_folder=False).within(address.inside)
@@ -392,14 +397,15 @@ def _model_info(address):
     """Ask the hub what is in a repository."""
     from huggingface_hub import HfApi
 
-    return HfApi().model_info(address.id, revision=address.revision, files_metadata=True, timeout=_TIMEOUT)
+    return HfApi().model_info(address.id, revision=address.revision, files_metadata=True, timeout=TIMEOUT)
 
 
 def _small_file(address, file):
     """Bring a small file of a repository, and return what is in it."""
     from huggingface_hub import hf_hub_download
 
-    path = hf_hub_download(address.id, file, revision=address.revision, etag_timeout=_TIMEOUT)
+    bar = _progress_bar(address.name, _MOST_SMALL)
+    path = hf_hub_download(address.id, file, revision=address.revision, etag_timeout=TIMEOUT, tqdm_class=bar)
     return Path(path).read_bytes()
 
 
@@ -422,7 +428,7 @@ def _download(preflight, progress):
     """Bring the files of a model from the hub into the local cache and return their folder."""
     from huggingface_hub import hf_hub_download
 
-    bar = None if progress is None else _progress_bar(progress, preflight.bytes)
+    bar = _progress_bar(preflight.name, preflight.bytes, progress)
     try:
         paths = [
             hf_hub_download(preflight.id, file, revision=preflight.revision, tqdm_class=bar) for file in preflight.files
@@ -433,8 +439,8 @@ def _download(preflight, progress):
     return next(Path(path).parent for name in wanted for path in paths if Path(path).name == name)
 
 
-def _progress_bar(progress, total):
-    """Return a tqdm class that counts over all its instances and tells `progress`."""
+def _progress_bar(name, total, progress=None):
+    """Return a tqdm class that counts over all its instances, tells `progress`, and ends what brings more than told."""
     from tqdm import tqdm
 
     arrived = 0
@@ -446,6 +452,9 @@ def _progress_bar(progress, total):
         def update(self, n=1):
             nonlocal arrived
             arrived += n or 0
-            progress(arrived, total)
+            if arrived > total:
+                raise ModelError(f"the hub sends more of {name} than the {total:,} bytes expected: try again later")
+            if progress is not None:
+                progress(arrived, total)
 
     return Bar
