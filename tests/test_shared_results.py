@@ -22,7 +22,8 @@ MODEL = SimpleNamespace(num_layers=3)
 LONG, SHORT = "word " * 1000, "word"
 
 
-def test_of_two_visitors_with_one_long_text_the_second_takes_what_the_first_made(monkeypatch):
+@pytest.mark.parametrize("text", [LONG, SHORT])
+def test_of_two_visitors_with_one_text_the_second_takes_what_the_first_made(monkeypatch, text):
     monkeypatch.setattr(threads, "heavy_queue", threads.Queue(1))
     kept, made, begun, go_on = LruCache(1_000_000, 2), [], threading.Event(), threading.Event()
 
@@ -36,14 +37,15 @@ def test_of_two_visitors_with_one_long_text_the_second_takes_what_the_first_made
     found = [None, None]
 
     def ask(at):
-        found[at] = shared_once(kept, ("model", False, LONG), MODEL, is_long(LONG), make)
+        found[at] = shared_once(kept, ("model", False, text), MODEL, is_long(text), make)
 
     visitors = [threading.Thread(target=ask, args=(at,)) for at in range(2)]
     visitors[0].start()
     begun.wait(10)
     visitors[1].start()
-    while not threads.heavy_queue.waiting:
-        pass
+    visitors[1].join(0.3)
+    assert visitors[1].is_alive()
+    assert threads.heavy_queue.waiting == 0  # whoever waits for the same takes no place in the queue
     go_on.set()
     for visitor in visitors:
         visitor.join(10)

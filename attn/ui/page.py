@@ -36,6 +36,7 @@ STYLE = """<style>
 [data-testid="stSidebarHeader"] { height: 1.5rem; margin-bottom: 0; }
 [data-testid="stSidebarUserContent"] { padding-top: 0; }
 [data-testid="stSidebarUserContent"] hr { margin: 0.6rem 0; }
+.st-key-menu { display: grid; grid-template-columns: 1fr 1fr; gap: 0.5rem 1rem; }
 [data-testid="stSidebarUserContent"] [data-testid="stPageLink"] { margin: -0.35rem 0; }
 [data-testid="stSidebarUserContent"] [data-testid="stPageLink-NavLink"] { padding: 0.15rem 0.4rem; gap: 0.4rem; }
 h1 { padding: 0 3rem 0.6rem 0 !important; }
@@ -65,10 +66,9 @@ def begin_page(page, title, cls):
     state = PageState(page, cls)
     with st.sidebar:
         st.markdown("**Attention Lab**")
-        for at in range(0, len(MENU), 2):  # a row each, since on a phone columns stand one above the other
-            row = zip(st.columns(2, gap="small"), MENU[at : at + 2], strict=True)
-            for column, (key, script, name, icon) in row:
-                column.page_link(script, label=name, icon=icon, width="stretch", query_params=link_of(key))
+        with st.container(key="menu"):  # in two columns by its style: st.columns would take 21 messages an answer
+            for key, script, name, icon in MENU:
+                st.page_link(script, label=name, icon=icon, width="stretch", query_params=link_of(key))
         st.divider()
         measure_page_width()
     st.title(title, anchor=False)

@@ -61,6 +61,7 @@ class LruCache:
     def __init__(self, most_bytes, num_models):
         self.most_bytes, self._num_models = most_bytes, num_models
         self._held, self._lock = OrderedDict(), threading.Lock()
+        self._making = weakref.WeakValueDictionary()  # key -> lock, as long as somebody makes it or waits for it
         _every.add(self)
 
     def get(self, key):
@@ -70,6 +71,25 @@ class LruCache:
                 return None
             self._held.move_to_end(key)
             return self._held[key][0]
+
+    @contextlib.contextmanager
+    def making(self, key, still_waiting):
+        """Be the only one who makes a result inside the block; who wants the same at the same time waits for it.
+
+        Parameters
+        ----------
+        key : tuple
+        still_waiting : callable
+            Called again and again meanwhile.
+        """
+        with self._lock:
+            turn = self._making.setdefault(key, threading.Lock())
+        while not turn.acquire(timeout=_SOON / 2):
+            still_waiting()
+        try:
+            yield
+        finally:
+            turn.release()
 
     def clear(self):
         """Keep nothing."""
@@ -104,6 +124,8 @@ def _kept_results():
 def shared_once(kept, key, loaded, heavy, make):
     """Return what is kept under a key, or make it, with a bar; what is heavy waits in the queue.
 
+    Of several visitors who ask for the same at the same time one makes it, and the others wait for that.
+
     Parameters
     ----------
     kept : LruCache
@@ -116,10 +138,11 @@ def shared_once(kept, key, loaded, heavy, make):
     """
     found = kept.get(key)
     if found is None:
-        with _watched(loaded.num_layers) as watch, _queued(watch, heavy):
-            found = kept.get(key)  # of another visitor, who stood before in the queue
+        with _watched(loaded.num_layers) as watch, kept.making(key, watch.waiting):
+            found = kept.get(key)  # of another visitor, who was first
             if found is None:
-                found = make(watch)
+                with _queued(watch, heavy):
+                    found = make(watch)
                 kept.put(key, found, found.nbytes)
     return found
 
@@ -142,6 +165,10 @@ class _Watch:
         end_if_visitor_left()
         self.show(min(self.done / max(self.num_layers, 1), 1.0), "Passing the text through the model …")
         return False
+
+    def waiting(self):
+        """Say that another visitor is having the same computed."""
+        self.show(0.0, "Another visitor is having the same computed …")
 
     def show(self, share, words):
         """Show a bar, unless it has just been shown or there is hardly anything to wait for."""

@@ -2,6 +2,7 @@
 
 import ast
 import builtins
+import functools
 import inspect
 import math
 import re
@@ -65,7 +66,7 @@ def shown_code(settings, *steps):
             pieces.append(_without_imports(step, known))
         elif callable(step):
             _look_up(step, known, constants, helpers)
-            helpers[step.__name__] = inspect.getsource(step).rstrip()
+            helpers[step.__name__] = _source(step).rstrip()
         else:
             pieces.append(_body(*step))
             _look_up(step[1], known, constants, helpers)
@@ -104,10 +105,28 @@ def _literal(value, room=_WIDEST):
     return f"{opening}\n{lines},\n{closing}"
 
 
+@functools.cache
+def _source(part):
+    """Return the source of a function or a module, looked for once."""
+    return inspect.getsource(part)
+
+
+@functools.cache
 def _tree(function):
     """Return the source of a function, dedented, and its syntax tree."""
-    source = textwrap.dedent(inspect.getsource(function))
+    source = textwrap.dedent(_source(function))
     return source.splitlines(), ast.parse(source).body[0]
+
+
+@functools.cache
+def _imports_of(module):
+    """Return the imports of a module that shown code may need, by the names that they give."""
+    return {
+        name.asname or name.name: _import(node, name)
+        for node in ast.parse(_source(module)).body
+        if isinstance(node, ast.Import | ast.ImportFrom) and not getattr(node, "module", "").startswith("attn.ui")
+        for name in node.names
+    }
 
 
 def _body(name, function):
@@ -142,13 +161,11 @@ def _own(tree):
 def _look_up(function, known, constants, helpers):
     """Find the imports of a function's module, and what else of that module it uses."""
     module = sys.modules[function.__module__]
-    for node in ast.parse(inspect.getsource(module)).body:
-        if isinstance(node, ast.Import | ast.ImportFrom) and not getattr(node, "module", "").startswith("attn.ui"):
-            known |= {name.asname or name.name: _import(node, name) for name in node.names}
+    known |= _imports_of(module)
     for name in _missing(_tree(function)[1]):
         found = getattr(module, name, None)
         if inspect.isfunction(found) and found.__module__ == module.__name__ and name not in helpers:
-            helpers[name] = inspect.getsource(found).rstrip()
+            helpers[name] = _source(found).rstrip()
             _look_up(found, known, constants, helpers)
         elif name not in known and isinstance(found, _LITERALS):
             constants[name] = found

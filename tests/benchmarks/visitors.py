@@ -55,10 +55,17 @@ def seconds_of_cpu(process):
     return sum(map(int, fields[11:13])) / TICKS
 
 
-def megabytes(process, what="VmRSS"):
-    """Return the memory of a process in MB; its highest so far for VmHWM."""
-    lines = Path(f"/proc/{process}/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith(what)).split()[1]) / 1000
+def megabytes(process):
+    """Return the memory of a process in MB. A file that it has mapped twice, such as weights, counts once (PSS)."""
+    lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("Pss:")).split()[1]) / 1000
+
+
+async def watch_memory(process, held, every):
+    """Note the memory of a process every few seconds until this is cancelled."""
+    while True:
+        held.append(megabytes(process))
+        await asyncio.sleep(every)
 
 
 class Others:
@@ -130,9 +137,22 @@ def percentile(times, share):
     return sorted(times)[min(int(share * len(times)), len(times) - 1)]
 
 
+async def open_each(address, pages):
+    """Open each page once, as whoever prepares a lesson does; return the seconds that the slowest took."""
+    took = []
+    for page in pages:
+        visitor = Visitor(address)
+        took.append(await visitor.open(page))
+        await visitor.close()
+    return max(took)
+
+
 async def visitors(app, pages, number, think, seconds, wanted):
-    """Print how long so many visitors wait, all pages mixed, each thinking so many seconds between two moves."""
-    first, moved, failed = [], {page: [] for page in pages}, []
+    """Print how long so many visitors wait, all pages mixed, each thinking so many seconds between two moves.
+
+    Every page has been opened once before.
+    """
+    first, moved, failed, held = [], {page: [] for page in pages}, [], []
 
     async def one(place, address, end):
         visitor, page = Visitor(address, place), pages[place % len(pages)]
@@ -148,9 +168,12 @@ async def visitors(app, pages, number, think, seconds, wanted):
         await visitor.close()
 
     with serve(app) as server:
+        cold = await open_each(server.address, pages)
+        watching = asyncio.create_task(watch_memory(server.process.pid, held, 1))
         others, before = Others(server), seconds_of_cpu(server.process.pid)
         end = time.perf_counter() + seconds
         await asyncio.gather(*(one(place, server.address, end) for place in range(number)))
+        watching.cancel()
         for page in pages:
             times = [each for each in moved[page] if each is not None]
             if times:
@@ -160,8 +183,8 @@ async def visitors(app, pages, number, think, seconds, wanted):
         print(
             f"{number} visitors, a change every {think:g} s: p50 {percentile(times, 0.5):.2f} s, "
             f"p95 {percentile(times, 0.95):.2f} s (at most {wanted:g}), the slowest {max(times):.2f} s, "
-            f"first page {max(first):.2f} s (at most 3); {len(times)} answers, {1000 * cpu:.0f} ms of CPU each; "
-            f"memory at most {megabytes(server.process.pid, 'VmHWM'):.0f} MB (690); "
+            f"first page {max(first):.2f} s (at most 3; cold, before, {cold:.2f} s); {len(times)} answers, "
+            f"{1000 * cpu:.0f} ms of CPU each; memory at most {max(held):.0f} MB (690); "
             f"failed: {len(failed)} {failed[:3]} {others}",
             flush=True,
         )
@@ -178,6 +201,7 @@ async def link(app, number=50, within=10):
         return took
 
     with serve(app) as server:
+        await open_each(server.address, [LINK[0]])
         others, before = Others(server), seconds_of_cpu(server.process.pid)
         took = await asyncio.gather(*(one(place, server.address) for place in range(number)), return_exceptions=True)
         times = [each for each in took if isinstance(each, float)]
@@ -212,14 +236,12 @@ async def soak(app, pages, minutes, number=50, think=30):
             stay, stays = stay + number, stays + 1
             await asyncio.sleep(visitor.random.uniform(0.5, 1.5) * think)
 
-    async def watch(server, end):
-        while time.perf_counter() < end:
-            held.append(megabytes(server.process.pid))
-            await asyncio.sleep(2)
-
     with serve(app) as server:
+        await open_each(server.address, pages)
         others, end = Others(server), time.perf_counter() + 60 * minutes
-        await asyncio.gather(watch(server, end), *(one(place, server.address, end) for place in range(number)))
+        watching = asyncio.create_task(watch_memory(server.process.pid, held, 5))
+        await asyncio.gather(*(one(place, server.address, end) for place in range(number)))
+        watching.cancel()
         quarters = [statistics.mean(held[at * len(held) // 4 : (at + 1) * len(held) // 4]) for at in range(4)]
         print(
             f"{minutes:g} minutes, {stays} visits: mean memory of each quarter "

@@ -482,16 +482,16 @@ def _readers(folder, config, name):
 
 def _image_processor(folder):
     """Load what makes inputs of a picture with numpy and pillow, or return None."""
-    from transformers import AutoImageProcessor
-
-    return _preprocessor(AutoImageProcessor, folder, backend="pil")
+    return _preprocessor("AutoImageProcessor", folder, backend="pil")
 
 
 def _feature_extractor(folder):
     """Load what makes inputs of a sound, or return None."""
-    from transformers import AutoFeatureExtractor, SequenceFeatureExtractor
+    found = _preprocessor("AutoFeatureExtractor", folder)
+    if found is None:
+        return None
+    from transformers import SequenceFeatureExtractor
 
-    found = _preprocessor(AutoFeatureExtractor, folder)
     return found if isinstance(found, SequenceFeatureExtractor) else None
 
 
@@ -540,11 +540,15 @@ def _processor_class(folder, family):
 
 
 def _preprocessor(auto, folder, **options):
-    """Load what a folder says of its inputs, or return None."""
+    """Load what a folder says of its inputs, or return None, without the modules for it, which take long to import."""
     if not any((folder / file).is_file() for file in ("preprocessor_config.json", "processor_config.json")):
         return None
+    import transformers
+
     try:
-        return auto.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **options)
+        return getattr(transformers, auto).from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False, **options
+        )
     except (OSError, ValueError, TypeError, AttributeError, ImportError):
         return None  # the file is of another kind, or what it names needs more packages
 
