@@ -10,10 +10,6 @@ import gc
 import threading
 import time
 
-EVERY = 10  # seconds
-_turn = threading.Lock()
-_next = 0.0  # by `time.monotonic`; 0 before the first time
-
 
 def set_garbage_aside():
     """Collect, then never look again at what is there now; for when modules and models have just been loaded.
@@ -25,16 +21,32 @@ def set_garbage_aside():
     gc.freeze()
 
 
-def collect_garbage_now_and_then():
-    """Collect garbage unless that was done in the last seconds, or is being done; the first time set it aside."""
-    global _next
-    if time.monotonic() < _next or not _turn.acquire(blocking=False):
-        return
-    try:
-        if not _next:
-            set_garbage_aside()
-        elif time.monotonic() >= _next:
-            gc.collect()
-        _next = time.monotonic() + EVERY
-    finally:
-        _turn.release()
+class Collector:
+    """Collects garbage whenever it is asked and some seconds have passed; the first time it sets all aside.
+
+    Parameters
+    ----------
+    every : float
+        Seconds.
+    """
+
+    def __init__(self, every):
+        self._every, self._next, self._turn = every, None, threading.Lock()
+
+    def collect(self):
+        """Collect, unless that was done a short while ago or another thread is about it."""
+        if not self._turn.acquire(blocking=False):
+            return
+        try:
+            if self._next is None:
+                set_garbage_aside()
+            elif time.monotonic() < self._next:
+                return
+            else:
+                gc.collect()
+            self._next = time.monotonic() + self._every
+        finally:
+            self._turn.release()
+
+
+collector = Collector(10)

@@ -5,7 +5,7 @@ from bisect import bisect_right
 import streamlit as st
 
 from attn import charts
-from attn.ui.garbage import collect_garbage_now_and_then
+from attn.ui.garbage import collector
 from attn.ui.settings import server
 from attn.ui.state import PageState, as_text, link_of
 from attn.ui.width import measure_page_width
@@ -59,7 +59,7 @@ def begin_page(page, title, cls):
     -------
     PageState
     """
-    collect_garbage_now_and_then()
+    collector.collect()
     label = next(entry[2] for entry in MENU if entry[0] == page)
     st.set_page_config(page_title=f"{label} · Attention Lab", page_icon="🔎", layout="wide")
     st.html(STYLE)
