@@ -36,7 +36,7 @@ STYLE = """<style>
 [data-testid="stSidebarHeader"] { height: 1.5rem; margin-bottom: 0; }
 [data-testid="stSidebarUserContent"] { padding-top: 0; }
 [data-testid="stSidebarUserContent"] hr { margin: 0.6rem 0; }
-.st-key-menu { display: grid; grid-template-columns: 1fr 1fr; gap: 0.5rem 1rem; }
+.st-key-menu { display: grid; grid-template-columns: 1fr 1fr; gap: 1rem 0.5rem; }
 [data-testid="stSidebarUserContent"] [data-testid="stPageLink"] { margin: -0.35rem 0; }
 [data-testid="stSidebarUserContent"] [data-testid="stPageLink-NavLink"] { padding: 0.15rem 0.4rem; gap: 0.4rem; }
 h1 { padding: 0 3rem 0.6rem 0 !important; }
