@@ -46,6 +46,7 @@ query, key = np.indices(weights.shape)
 table = pd.DataFrame({"query": query.ravel(), "key": key.ravel(), "weight": weights.ravel()})
 st.altair_chart(alt.Chart(table).mark_rect().encode(x="key:O", y="query:O", color="weight:Q"))
 """
+PUBLIC = {"ATTENTION_LAB_PUBLIC": "yes"}  # with the settings that hold for visitors from elsewhere
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -105,7 +106,7 @@ async def cpu_an_answer(server, visitor, moves):
 
 async def cost(app, pages, rounds, moves):
     """Print what an answer of each page costs, over the smallest page's, measured in turns."""
-    with serve_smallest() as small, serve(app) as server:
+    with serve_smallest() as small, serve(app, **PUBLIC) as server:
         others, smallest, ratios, failed = Others(small, server), [], {}, []
         least = Visitor(small.address)
         await least.open("")
@@ -167,7 +168,7 @@ async def visitors(app, pages, number, think, seconds, wanted):
         failed.extend(visitor.exceptions)
         await visitor.close()
 
-    with serve(app) as server:
+    with serve(app, **PUBLIC) as server:
         cold = await open_each(server.address, pages)
         watching = asyncio.create_task(watch_memory(server.process.pid, held, 1))
         others, before = Others(server), seconds_of_cpu(server.process.pid)
@@ -200,7 +201,7 @@ async def link(app, number=50, within=10):
         await visitor.close()
         return took
 
-    with serve(app) as server:
+    with serve(app, **PUBLIC) as server:
         await open_each(server.address, [LINK[0]])
         others, before = Others(server), seconds_of_cpu(server.process.pid)
         took = await asyncio.gather(*(one(place, server.address) for place in range(number)), return_exceptions=True)
@@ -236,7 +237,7 @@ async def soak(app, pages, minutes, number=50, think=30):
             stay, stays = stay + number, stays + 1
             await asyncio.sleep(visitor.random.uniform(0.5, 1.5) * think)
 
-    with serve(app) as server:
+    with serve(app, **PUBLIC) as server:
         await open_each(server.address, pages)
         others, end = Others(server), time.perf_counter() + 60 * minutes
         watching = asyncio.create_task(watch_memory(server.process.pid, held, 5))
