@@ -57,9 +57,16 @@ def seconds_of_cpu(process):
 
 
 def megabytes(process):
-    """Return the memory of a process in MB. A file that it has mapped twice, such as weights, counts once (PSS)."""
-    lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith("Pss:")).split()[1]) / 1000
+    """Return the memory of a process in MB; a part of a file that it has mapped twice, such as weights, counts once."""
+    sizes, place = {}, None
+    for line in Path(f"/proc/{process}/smaps").read_text().splitlines():
+        first, *rest = line.split()
+        if not first.endswith(":"):
+            offset, inode = rest[1], rest[3]
+            place = (rest[2], inode, offset) if inode != "0" else first
+        elif first == "Rss:":
+            sizes[place] = max(sizes.get(place, 0), int(rest[0]))
+    return sum(sizes.values()) / 1000
 
 
 async def watch_memory(process, held, every):
