@@ -1,12 +1,15 @@
 """When garbage is collected on a server."""
 
 import gc
+import sys
+import threading
 import weakref
+from pathlib import Path
 
 import pytest
 from streamlit import config
 
-from attn.ui.garbage import Collector
+from attn.ui.garbage import Collector, give_memory_back
 
 
 class Node:
@@ -46,6 +49,24 @@ def test_within_some_seconds_it_is_collected_once():
     later = cycle()
     collector.collect()
     assert later() is not None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only glibc keeps memory of its own for every thread")
+def test_memory_that_a_thread_has_left_goes_back_to_the_system():
+    def resident():
+        return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+    def visit():
+        pieces = [bytearray(10_000) for _ in range(5000)]
+        last.append(pieces[-1])  # at the end of the thread's memory, which so cannot shrink by itself
+
+    last = []
+    visitor = threading.Thread(target=visit)
+    visitor.start()
+    visitor.join()
+    before = resident()
+    give_memory_back()
+    assert before - resident() > 40e6
 
 
 def test_streamlit_neither_collects_after_every_answer_nor_watches_files():
