@@ -27,7 +27,7 @@ WIDE = LLAMA | {"head_dim": 14}  # heads of another width than hidden_size / num
 EVEN = LLAMA | {"hidden_size": 48, "num_attention_heads": 6}  # where the width of heads follows from it
 ROPE = {"rope_theta": 500.0, "factor": 4.0}
 LLAMA_3 = {"low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 32}
-YARN = {"original_max_position_embeddings": 16}
+YARN = {"original_max_position_embeddings": 16, "rope_type": "yarn"}
 
 FAMILIES = {
     "BERT, two directions": ("Roberta", BERT),
@@ -54,9 +54,19 @@ FAMILIES = {
     "neighbours turned": ("Cohere", EVEN),
     "layers without positions": ("SmolLM3", EVEN | {"no_rope_layers": [1, 0]}),
     "another scale": ("Granite", EVEN | {"attention_multiplier": 0.3}),
+    "rotary, stretched unevenly": ("Llama", WIDE | {"rope_parameters": ROPE | YARN}),
+    "the same, with a factor of its own": (
+        "Llama",
+        WIDE | {"rope_parameters": ROPE | YARN | {"attention_factor": 1.3}},
+    ),
+    "a sink for each head, stretched unevenly": (
+        "GptOss",
+        EVEN
+        | {"head_dim": 14, "intermediate_size": 40, "num_local_experts": 2, "num_experts_per_tok": 1}
+        | {"sliding_window": 3},
+    ),
 }
 REFUSED = {
-    "rotary, stretched unevenly": ("Llama", WIDE | {"rope_parameters": ROPE | YARN | {"rope_type": "yarn"}}),
     "queries scaled before": ("OPT", {"vocab_size": 97, "hidden_size": 24, "num_attention_heads": 3, "ffn_dim": 37}),
 }
 
@@ -125,12 +135,22 @@ def test_what_is_not_known_here_is_refused_in_one_sentence(case):
 def test_frequencies_are_those_of_transformers():
     from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 
-    for kind, further in {"linear": {}, "llama3": LLAMA_3 | {"original_max_position_embeddings": 300}}.items():
-        rope = {"rope_theta": 5e5, "factor": 8.0, "rope_type": kind} | further
+    kinds = [
+        {"rope_type": "linear"},
+        {"rope_type": "llama3"} | LLAMA_3 | {"original_max_position_embeddings": 300},
+        YARN,
+        YARN | {"truncate": False, "beta_fast": 20.0, "beta_slow": 2.0},
+        YARN | {"attention_factor": 1.3},
+        YARN | {"mscale": 0.7, "mscale_all_dim": 1.2},
+    ]
+    for further in kinds:
+        rope = {"rope_theta": 5e5, "factor": 8.0} | further
+        kind = rope["rope_type"]
         config = transformers.LlamaConfig(**LLAMA | {"head_dim": 26, "rope_parameters": rope})
         theirs, stretch = ROPE_INIT_FUNCTIONS[kind](config, "cpu")
         np.testing.assert_allclose(from_input.rope_frequencies(rope, 26), theirs, rtol=1e-6)
-        assert stretch == 1
+        assert from_input.rope_factor(rope) == pytest.approx(stretch, rel=1e-12)
+        assert (stretch == 1) == (kind != "yarn")
 
 
 def test_padding_is_no_input_of_a_layer():

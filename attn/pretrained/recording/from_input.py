@@ -7,6 +7,7 @@ the queries and keys that were recorded.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Callable
@@ -109,9 +110,8 @@ def _steps(layer, way):
     own = way.parameters
     query, key = way.query(_heads(layer.hidden, own, "q")), way.key(_heads(layer.hidden, own, "k"))
     value = _heads(layer.hidden, own, "v")
-    attention = scaled_dot_product_attention(
-        query, key, value, layer.mask, bias=layer.bias, scale=layer.scale, softcap=layer.softcap
-    )
+    options = {"bias": layer.bias, "scale": layer.scale, "softcap": layer.softcap, "sinks": layer.sinks}
+    attention = scaled_dot_product_attention(query, key, value, layer.mask, **options)
     concat = merge_heads(attention.context)  # (batch, n, num_heads * d_v)
     output = concat @ own.w_o + (0 if own.b_o is None else own.b_o)
     return MultiHead(query, key, value, *attention, concat, output)
@@ -126,7 +126,7 @@ def _heads(hidden, own, role):
 
 def _way(loaded, layer):
     """Find how a layer comes to its queries and keys."""
-    known = layer.kind != "cross" and layer.sinks is None and _fits(layer)
+    known = layer.kind != "cross" and _fits(layer)
     own = _parameters(loaded.model, layer) if known else None
     if own is None:
         raise _refusal(loaded, layer)
@@ -263,17 +263,17 @@ def _turns(model, d_k):
     kinds = [kind for kind in given.values() if isinstance(kind, dict)] or [given]  # Gemma 3 has two kinds of layers
     for kind, interleaved in itertools.product(filter(None, kinds), (False, True)):
         width = int(d_k * kind.get("partial_rotary_factor", 1)) // 2 * 2
-        if width == 0:
+        if width == 0 or (kind.get("rope_type") == "yarn" and not (kind.get("factor") or 0) >= 1):
             continue
-        frequencies = rope_frequencies(kind, width)
-        yield lambda x, frequencies=frequencies, interleaved=interleaved: _turned(x, frequencies, interleaved)
+        way = {"interleaved": interleaved, "factor": rope_factor(kind)}
+        yield functools.partial(_turned, frequencies=rope_frequencies(kind, width), **way)
 
 
-def _turned(x, frequencies, interleaved):
-    """Turn queries or keys, whose first stands at position 0."""
+def _turned(x, frequencies, interleaved, factor):
+    """Turn queries or keys, whose first stands at position 0, and stretch what is turned."""
     # Angles in float32, as transformers has them.
     angles = np.arange(x.shape[-2], dtype=np.float32)[:, None] * frequencies  # (n, d_k / 2)
-    return positions.rotate(x, angles, interleaved=interleaved)
+    return positions.rotate(x, angles, interleaved=interleaved, factor=factor)
 
 
 def rope_frequencies(rope: dict, width: int) -> np.ndarray:
@@ -294,7 +294,7 @@ def rope_frequencies(rope: dict, width: int) -> np.ndarray:
     -----
     Linear scaling divides all by a factor [1]_. Llama 3's divides slow ones only, in whose wavelength
     the text that the model was first trained on fits less than `low_freq_factor` times; those that it
-    fits `high_freq_factor` times stay, and in between the two are mixed [2]_.
+    fits `high_freq_factor` times stay, and in between the two are mixed [2]_. YaRN is `attn.positions.yarn`.
 
     References
     ----------
@@ -310,4 +310,37 @@ def rope_frequencies(rope: dict, width: int) -> np.ndarray:
         fits = rope["original_max_position_embeddings"] * frequencies / (2 * math.pi)
         stays = np.clip((fits - low) / (high - low), 0, 1)
         frequencies = stays * frequencies + (1 - stays) * frequencies / factor
+    elif kind == "yarn":
+        frequencies = positions.yarn(
+            2,
+            width,
+            factor,
+            trained=rope["original_max_position_embeddings"],
+            base=rope["rope_theta"],
+            fast=rope.get("beta_fast") or 32,
+            slow=rope.get("beta_slow") or 1,
+            truncate=rope.get("truncate", True),
+        )[1]
     return frequencies.astype(np.float32)
+
+
+def rope_factor(rope: dict) -> float:
+    """Return by how much queries and keys grow where they are turned.
+
+    Parameters
+    ----------
+    rope : dict
+        As for `rope_frequencies`.
+
+    Notes
+    -----
+    `attn.positions.yarn_factor` after YaRN, unless a configuration has an ``attention_factor`` of its own, or, as
+    DeepSeek does, weights of the logarithm for what is turned and for all (``mscale``, ``mscale_all_dim``).
+    """
+    if rope.get("rope_type") != "yarn":
+        return 1.0
+    if (given := rope.get("attention_factor")) is not None:
+        return float(given)
+    stretched = positions.yarn_factor(rope.get("factor", 1))
+    turned, whole = rope.get("mscale"), rope.get("mscale_all_dim")
+    return (1 + turned * (stretched - 1)) / (1 + whole * (stretched - 1)) if turned and whole else stretched
