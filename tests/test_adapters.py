@@ -181,6 +181,20 @@ def test_what_was_trained_whole_takes_the_places_that_peft_gives_it(tmp_path, se
     assert adapters.sentence(said) == "Its adapter (whole modules) is applied and changes model.embed_tokens."
 
 
+def test_tokens_that_an_adapter_added_are_predicted_too(tmp_path):
+    """As PEFT saves them, whole; by hand the base is resized first."""
+    base = model_of(LlamaConfig(**LLAMA.to_dict() | {"tie_word_embeddings": False}), LlamaForCausalLM)
+    embedding, head = drawn(43, 16), drawn(43, 16, seed=1)
+    tensors = {"model.embed_tokens.weight": embedding, "lm_head.weight": head}
+    adapted, _ = merged(base, tmp_path, tensors, modules_to_save=["embed_tokens", "lm_head"])
+    base.resize_token_embeddings(43)
+    base.load_state_dict(tensors, strict=False)
+    ids = torch.tensor([[3, 42, 41]])
+    with torch.inference_mode():
+        torch.testing.assert_close(adapted(ids).logits, base(ids).logits)
+    assert adapted.lm_head.out_features == 43
+
+
 def test_embeddings_of_more_tokens_are_counted(tmp_path):
     model, longer = model_of(LLAMA, LlamaForCausalLM), drawn(43, 16)
     adapted, _ = merged(model, tmp_path, {"model.embed_tokens.modules_to_save.weight": longer})

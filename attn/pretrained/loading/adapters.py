@@ -149,8 +149,9 @@ def merge(model: Any, adapter: Adapter) -> tuple[Any, Merged]:
             f"{len(adapter.tensors)} tensors, such as {next(iter(adapter.tensors), 'none')}"
         )
     _require_places(adapter, unplaced)
+    head = getattr(adapted, "get_output_embeddings", lambda: None)()
     for name, tensor in whole.items():
-        _replace(modules, name, tensor, adapter)
+        _replace(modules, name, tensor, adapter, head)
     for name, parts in low_rank.items():
         _add(modules[name], name, parts, adapter)
     changed = {*low_rank, *(name.rpartition(".")[0] for name in whole)}
@@ -260,16 +261,19 @@ def _shape(a, b, turned):
     return (columns, rows) if turned else (rows, columns)
 
 
-def _replace(modules, name, tensor, adapter):
-    """Put a tensor that was trained whole in the place of the model's own."""
+def _replace(modules, name, tensor, adapter, head):
+    """Put a tensor that was trained whole in the place of the model's own.
+
+    Embeddings, and the head that predicts words, may have other tokens than the model's own.
+    """
     import torch
 
     owner, _, last = name.rpartition(".")
     own = getattr(modules[owner], last, None)
     if not isinstance(own, torch.nn.Parameter):
         raise ModelError(f"the adapter of {adapter.name} has a tensor {name}, for which the model has no place")
-    rows_only = own.ndim == 2 and own.shape[1:] == tensor.shape[1:] and isinstance(modules[owner], torch.nn.Embedding)
-    if own.shape != tensor.shape and not rows_only:
+    of_tokens = isinstance(modules[owner], torch.nn.Embedding) or modules[owner] is head
+    if own.shape != tensor.shape and not (of_tokens and own.ndim == tensor.ndim and own.shape[1:] == tensor.shape[1:]):
         raise ModelError(
             f"the adapter of {adapter.name} must have the model's shape {tuple(own.shape)} for {name}, "
             f"got {tuple(tensor.shape)}"
@@ -285,6 +289,8 @@ def _replace(modules, name, tensor, adapter):
                 setattr(module, name, new)
                 if isinstance(module, torch.nn.Embedding):
                     module.num_embeddings = len(new)  # tokens may have been added
+                elif module is head:
+                    module.out_features = len(new)
 
 
 def sentence(merged: Merged) -> str:
