@@ -9,6 +9,7 @@ from driving import check, matrices, opened, said
 
 from attn import pretrained
 from attn.data import pictures
+from attn.pretrained import ModelError
 from attn.pretrained.families import tiny_models
 from attn.pretrained.recording import registry
 from attn.pretrained.recording.layer import Places
@@ -286,6 +287,53 @@ def with_processor(family):
         model.config.image_grid_pinpoints = processor.image_processor.image_grid_pinpoints
     model.config.get_text_config().max_position_embeddings = 512
     return pretrained.wrap(model, processor=processor)
+
+
+@pytest.mark.parametrize("merged", [1, 2])
+def test_rows_of_pixtral_end_in_tokens_of_their_own(merged):
+    """As PixtralProcessor lays them out, which wants torchvision: a break behind each row, an end behind the last."""
+    reads = tokenizer("[IMG]", "[IMG_BREAK]", "[IMG_END]")
+    mark, row_end, end = reads.convert_tokens_to_ids(["[IMG]", "[IMG_BREAK]", "[IMG_END]"])
+    tiny = tiny_models.tiny("mistral3").model
+    config = copy.deepcopy(tiny.config)
+    config.image_token_id, config.spatial_merge_size = mark, merged
+    model = type(tiny)(config).eval()
+    model.resize_token_embeddings(len(reads) + 40)
+    side = model.config.vision_config.patch_size * merged
+    seen = of_pillow("pixtral", "Pixtral", size={"longest_edge": 4 * side}, patch_size=side)
+    loaded = pretrained.wrap(model, reads, image_processor=seen)
+    recording = pretrained.record(loaded, "a", images=picture(2 * side, 3 * side))
+    row = [mark] * 3 + [row_end]
+    assert recording.inputs["input_ids"][0].tolist()[:8] == [*row, *row[:3], end]
+    named = [token.text for token in recording.tokens]
+    assert named == ["1·1", "1·2", "1·3", "[IMG_BREAK]", "2·1", "2·2", "2·3", "[IMG_END]", "a"]
+    assert recording.tokens[5].patch == (1, 1, 2, 3)
+    assert pretrained.input_finding(recording).holds is None  # there is nothing of transformers to hold it against
+
+
+def test_patches_of_a_window_are_named_by_their_place_in_the_picture():
+    """Some layers of Qwen 2.5's tower read windows, others all: one after another their patches are the same."""
+    recording = pretrained.record(with_processor("qwen2_5_vl"), "a cat", images=np.full((120, 180, 3), 0.5))
+    layers = {}
+    for layer in recording.layers:
+        if layer.part == "vision":
+            layers.setdefault(layer.name, []).append(layer)
+    whole = next(layers.pop(name)[0] for name in [*layers] if len(layers[name]) == 1)
+    assert layers
+    assert len({token.patch for token in whole.key_tokens}) == len(whole.key_tokens)
+    assert [token.text for token in whole.key_tokens[12:18]] == ["1·7", "1·8", "2·7", "2·8", "3·1", "3·2"]  # 8 across
+    assert whole.key_tokens[64].text == "1·9"  # where the second window begins
+    for windows in layers.values():
+        assert len(windows) > 1
+        assert sum((window.key_tokens for window in windows), ()) == whole.key_tokens
+        assert all(window.query_tokens == window.key_tokens for window in windows)
+
+
+def test_a_processor_that_counts_other_patches_than_its_model_says_where_to_look():
+    loaded = with_processor("llava_next")
+    loaded.processor.patch_size = 28
+    with pytest.raises(ModelError, match=r"do not match.*its processor counts them by the patch_size, vision_feature_"):
+        pretrained.record(loaded, "a cat", images=picture())
 
 
 @pytest.mark.parametrize("family", FOLDERS)

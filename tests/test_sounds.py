@@ -1,6 +1,7 @@
 """Sounds: made by rule or read from a file, and heard by models whose tokens are then moments."""
 
 import io
+import json
 import tracemalloc
 import wave
 from dataclasses import replace
@@ -257,6 +258,11 @@ def test_alignment_heads_are_those_that_the_checkpoint_names(tmp_path):
     ear = pretrained.load(tmp_path)
     assert ear.alignment_heads == ((0, 1), (1, 0))
     assert saved("wav2vec2", tmp_path / "other").alignment_heads == ()
+    written = json.loads((tmp_path / "generation_config.json").read_text())
+    (tmp_path / "generation_config.json").write_text(json.dumps(written | {"alignment_heads": [[0, 1], [1, 99]]}))
+    ear = pretrained.load(tmp_path)  # fine-tuned from a larger one, whose file came along
+    assert ear.alignment_heads == ()
+    assert "that of another model: it names as an alignment head layer 2, head 100, of 2 layers" in ear.note
 
 
 def test_what_lies_behind_the_end_is_left_out_of_numbers_and_grey(tmp_path):
@@ -420,3 +426,19 @@ def test_the_query_of_pretrained_shows_no_silence(filled_ear):
     query, key = (box for box in app.selectbox if box.label in ("Query", "Key"))
     assert query.options[-1] == key.options[-1] == "150: 2.98s"
     assert any("The 50 moments of silence behind" in each for each in said(app))
+
+
+def test_patches_of_a_spectrogram_are_named_by_band_and_time():
+    """Touch the first corner of a patch: of those that overlap there, it is the last that moves."""
+    built = tiny_models.tiny("audio-spectrogram-transformer")
+    names = pretrained.record(pretrained.wrap(built.model), inputs=built.inputs).layers[0].key_tokens
+    assert [token.text for token in names[:4]] == ["[0]", "[1]", "f1 t1", "f1 t2"]
+    config, values = built.model.config, built.inputs["input_values"]
+    embed = next(part for part in built.model.modules() if hasattr(part, "patch_embeddings"))
+    with torch.inference_mode():
+        before = embed(values)
+        for band, time in ((0, 1), (1, 0), (1, 2)):
+            touched = values.clone()
+            touched[:, time * config.time_stride, band * config.frequency_stride] += 1
+            moved = (embed(touched) - before).abs().sum((0, 2)).nonzero().flatten()
+            assert names[moved[-1]].text == f"f{band + 1} t{time + 1}"

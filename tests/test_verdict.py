@@ -318,6 +318,7 @@ def test_numbers_that_are_none_are_said_by_the_command_and_on_pages(folder, caps
         (said,) = [error.value for error in app.error]
         assert sentence in said.replace("*", "")
         assert not app.success
+        assert not any("nan" in each.value.split() or "(nan)" in each.value for each in app.markdown)
 
 
 def test_a_family_that_keeps_its_attention_to_itself_is_not_known(tmp_path, capsys):

@@ -194,7 +194,7 @@ def input_finding(
     else:
         return Finding(None, _all(read.inputs), "given as they are: nothing to hold them against")
     if own is None:
-        lacks = "no decoder's input of its own" if picture is None else "no processor for this folder"
+        lacks = "no decoder's input of its own" if picture is None else "no processor for this folder that works here"
         return Finding(None, _all(read.inputs), f"given: transformers has {lacks}")
     return _held_against(read, own, maker)
 

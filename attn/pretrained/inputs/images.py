@@ -196,7 +196,9 @@ def reader_of(model: Any, what: str) -> Any:
 
 def _seen(loaded, pictures):
     """Return what an image processor makes of pictures alone."""
-    return loaded.image_processor(pictures, return_tensors="pt")
+    rows = _pixtral(loaded)
+    options = {} if rows is None else {"patch_size": rows.side}
+    return loaded.image_processor(pictures, return_tensors="pt", **options)
 
 
 def _with_text(loaded, pictures, text):
@@ -255,14 +257,44 @@ def _put_together(loaded, pictures, prompt):
     with torch.inference_mode():
         count = count_vectors(reader(**{name: value for name, value in made.items() if name in accepted}))
     ids = encoded["input_ids"][0].tolist()
-    each, rest = divmod(count, ids.count(mark))
-    if rest:
+    each = _rows_with_ends(loaded, made, mark) or [[mark] * (count // ids.count(mark))] * ids.count(mark)
+    if len(each) != ids.count(mark) or sum(one.count(mark) for one in each) != count:
         raise ModelError(f"{loaded.name} makes {count} vectors of pictures for {ids.count(mark)} places in the text")
-    ids = torch.tensor([[id for one in ids for id in [one] * (each if one == mark else 1)]])
+    pictures_of = iter(each)
+    ids = torch.tensor([[id for one in ids for id in (next(pictures_of) if one == mark else [one])]])
     kinds = (ids == mark).long()
     return made | {
         "input_ids": ids, "attention_mask": torch.ones_like(ids), "mm_token_type_ids": kinds, "token_type_ids": kinds
     }  # fmt: skip
+
+
+class _Pixtral(NamedTuple):
+    """How Pixtral writes a picture into a text, which its own processor in transformers does with torchvision alone."""
+
+    side: int  # pixels along a side of what one token stands for
+    row_end: int  # the token behind each row
+    end: int  # and behind the last
+
+
+def _pixtral(loaded):
+    """Return how a model with the vision tower of Pixtral reads rows of a picture; None of any other."""
+    vision = picture_tokens.vision_config(loaded)
+    if getattr(vision, "model_type", None) != "pixtral" or loaded.tokenizer is None:
+        return None
+    with loaded.lock:
+        ids = loaded.tokenizer.convert_tokens_to_ids(["[IMG_BREAK]", "[IMG_END]"])
+    if {*ids} & {None, loaded.tokenizer.unk_token_id}:
+        return None
+    return _Pixtral(vision.patch_size * getattr(loaded.model.config, "spatial_merge_size", 1), *ids)
+
+
+def _rows_with_ends(loaded, made, mark):
+    """Return the tokens of each picture row by row, each row with an end; None of a model without such ends."""
+    rows = _pixtral(loaded)
+    if rows is None or "image_sizes" not in made:
+        return None
+    grids = [[int(side) // rows.side for side in size] for size in made["image_sizes"]]
+    return [[*([*[mark] * across, rows.row_end] * down)[:-1], rows.end] for down, across in grids]
 
 
 def pictures_in(images: Any) -> list[PIL.Image.Image]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from attn.pretrained.inputs.tokens import Patch, Token
@@ -69,8 +70,10 @@ def in_tower(loaded: Loaded, inputs: PreparedInputs, names: Sequence[Token] = ()
     -------
     tuple of Token
         Empty where it is not known. Of a picture that is read in tiles, those of the first tile read, which have no
-        `Token.patch`.
+        `Token.patch`. Of a spectrogram that is read as a picture, ``f2 t5`` for its second band and fifth time.
     """
+    if sound := _spectrogram(loaded, inputs):
+        return sound
     grids = _grids(inputs)
     if grids is not None:
         _, rows, columns = grids[0]
@@ -112,7 +115,7 @@ def with_leading(patches: Sequence[Token], length: int) -> tuple[Token, ...]:
     leading = length - len(patches)
     if not 0 <= leading < min(_MOST_LEADING, len(patches)):
         return ()
-    return (*(Token(f"[{i}]", None, True, picture=0) for i in range(leading)), *patches)
+    return (*(Token(f"[{i}]", None, True, picture=patches[0].picture) for i in range(leading)), *patches)
 
 
 def in_text(loaded: Loaded, inputs: PreparedInputs, names: Sequence[Token]) -> tuple[Token, ...]:
@@ -155,6 +158,38 @@ def in_text(loaded: Loaded, inputs: PreparedInputs, names: Sequence[Token]) -> t
 def _label(row, column):
     """Return the name of a place in a picture, counted from 1."""
     return f"{row + 1}·{column + 1}"
+
+
+def _spectrogram(loaded, inputs):
+    """Name the patches of a spectrogram (batch, times, bands), which overlap: band by band, as AST reads them."""
+    config, values = getattr(loaded.model, "config", None), inputs.get("input_values")
+    steps = [getattr(config, name, None) for name in ("frequency_stride", "time_stride", "patch_size")]
+    if values is None or values.ndim != 3 or not all(isinstance(step, int) for step in steps):
+        return ()
+    down, along, size = steps
+    times, bands = values.shape[1:]
+    grid = itertools.product(range((bands - size) // down + 1), range((times - size) // along + 1))
+    return tuple(Token(f"f{band + 1} t{time + 1}", None, False) for band, time in grid)
+
+
+def windows_of(model: Any) -> Callable | None:
+    """Return what says in which order a vision tower reads the windows of a picture; None where it has no windows.
+
+    It takes the grid of one picture, and returns the places of merged patches and where each window ends.
+    """
+    tower = next((part for part in model.modules() if hasattr(part, "permute_input_for_window_attn")), None)
+    if tower is None:
+        return None
+    from transformers.vision_utils import get_vision_window_index
+
+    sizes = {name: getattr(tower, name) for name in ("spatial_merge_size", "window_size", "patch_size")}
+    return lambda grid: get_vision_window_index(grid, **sizes)
+
+
+def _has_windows(model):
+    """Say whether a tower reads windows, by transformers' own function for their order."""
+    homes = {type(part).__module__ for part in model.modules()}
+    return any(hasattr(sys.modules.get(home), "get_vision_window_index") for home in homes)
 
 
 def _grids(inputs):
@@ -214,9 +249,11 @@ def _merge_order(loaded, inputs, rows, columns):
     if rows % side or columns % side:
         return []
     groups = [*itertools.product(range(rows // side), range(columns // side))]
-    tower = next((part for part in loaded.model.modules() if hasattr(part, "get_window_index")), None)
-    if tower is not None:  # Qwen 2.5 puts what lies in one window side by side
-        groups = [groups[at] for at in tower.get_window_index(inputs["image_grid_thw"][:1])[0].tolist()]
+    windows = windows_of(loaded.model)
+    if windows is None and _has_windows(loaded.model):
+        return []  # in an order that is not known here
+    if windows is not None:  # Qwen 2.5 puts what lies in one window side by side
+        groups = [groups[at] for at in windows(inputs["image_grid_thw"][:1])[0].tolist()]
     return [(side * row + i, side * column + j) for row, column in groups for i in range(side) for j in range(side)]
 
 

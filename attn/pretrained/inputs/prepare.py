@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,6 +18,13 @@ if TYPE_CHECKING:
     import transformers
 
     from attn.pretrained.loading.load import Loaded
+
+
+_MISCOUNTED = re.compile(r"image features and image tokens do not match", re.IGNORECASE)
+_HOW_TO_COUNT = (
+    "its processor counts them by the patch_size, vision_feature_select_strategy and num_additional_image_tokens of "
+    "its processor_config.json, which must be those of the model"
+)
 
 
 class Prepared(NamedTuple):
@@ -44,6 +52,8 @@ class Prepared(NamedTuple):
         What to know of how texts were put together, as a sentence; or empty.
     doubted : int or None
         A row of which only a pass can tell whether the model reads it as if it were alone.
+    windowed
+        Whether some layers of a vision tower read one window of the patches after another, in their order.
     """
 
     inputs: dict
@@ -58,8 +68,9 @@ class Prepared(NamedTuple):
     batch: tuple = ()
     note: str = ""
     doubted: int | None = None
+    windowed: bool = False
 
-    def axes(self, kind: str, n_q: int, n_k: int, part: str = "") -> tuple[tuple, tuple]:
+    def axes(self, kind: str, n_q: int, n_k: int, part: str = "", first: int = 0) -> tuple[tuple, tuple]:
         """Return the names of the rows and columns of one kind of attention.
 
         Parameters
@@ -67,6 +78,8 @@ class Prepared(NamedTuple):
         kind, part
             As in `attn.pretrained.recording.layer.Layer`.
         n_q, n_k
+        first
+            Rows before these, where one module reads them in several windows.
 
         Returns
         -------
@@ -74,10 +87,11 @@ class Prepared(NamedTuple):
             Numbers where no names fit, and where those of several texts differ.
         """
         if len(self.batch) > 1:
-            rows, columns = zip(*(one.axes(kind, n_q, n_k, part) for one in self.batch), strict=True)
+            rows, columns = zip(*(one.axes(kind, n_q, n_k, part, first) for one in self.batch), strict=True)
             return _shared(rows), _shared(columns)
         if part in picture_tokens.PARTS:
-            return tuple(_fitted(n, self._seen(n)) for n in (n_q, n_k))
+            window = self.patches[first : first + n_q] if self.windowed else ()
+            return tuple(_fitted(n, self._seen(n), window) for n in (n_q, n_k))
         if self.decoder_tokens is None or kind == "encoder":
             crossing = kind == "cross" and self.patches
             rows = self._first(n_q, part)
@@ -215,7 +229,9 @@ def forward(
     except ModelError:
         raise
     except Exception as error:  # any family's forward, on input it was not made for
-        raise ModelError(f"{loaded.name} cannot read this input: {first_line(error)}") from error
+        counted = loaded.processor is not None and _MISCOUNTED.search(str(error))
+        hint = f"; {_HOW_TO_COUNT}" if counted else ""
+        raise ModelError(f"{loaded.name} cannot read this input: {first_line(error)}{hint}") from error
 
 
 def _has_decoder(loaded):
@@ -409,6 +425,7 @@ def _named(loaded, inputs):
         picture_tokens.in_text(loaded, inputs, names[0]),
         names[1] if _has_decoder(loaded) else None,
         patches=picture_tokens.in_tower(loaded, inputs, names[0]),
+        windowed=picture_tokens.windows_of(loaded.model) is not None,
         seconds=_seconds(loaded, inputs),
         sound_seconds=_sound_seconds(loaded, inputs),
     )

@@ -282,8 +282,9 @@ def following(token: Token, before: Sequence[Token], tokenizer: transformers.Pre
 
 
 def special_ids(tokenizer: transformers.PreTrainedTokenizerBase) -> set[int]:
-    """Return the ids of the special tokens of a tokenizer, without the unknown token."""
-    return set(tokenizer.all_special_ids) - {*unknown_token(tokenizer)}
+    """Return the ids of the special tokens of a tokenizer, also those added as such, without the unknown one."""
+    added = {id for id, token in getattr(tokenizer, "added_tokens_decoder", {}).items() if token.special}
+    return ({*tokenizer.all_special_ids} | added) - {*unknown_token(tokenizer)}
 
 
 def unknown_token(tokenizer: transformers.PreTrainedTokenizerBase) -> dict[int, str]:

@@ -46,6 +46,7 @@ _OF_TOKENIZERS = (
 _SAVE_TOKENIZER = "tokenizer.save_pretrained(folder) puts one beside the weights"
 _OTHER_LIBRARIES = {  # what only their configurations say -> whose they are
     **{"_diffusers_version": "diffusers", "pretrained_cfg": "timm", "registered_name": "Keras"},
+    **{"apply_pca": "model2vec (without attention)", "apply_zipf": "model2vec (without attention)"},
     **{"alignment_heads": "CTranslate2", "lang_ids": "CTranslate2", "add_source_bos": "CTranslate2"},
 }
 _KINDS: dict[str, tuple[type, str]] = {  # what transformers reads before it checks it
@@ -287,8 +288,9 @@ def _of_folder(folder, adapter, preflight, size_limit, random_weights):
     except Exception as error:  # transformers raises many kinds; each becomes one sentence
         raise explain(error, preflight.name) from error
     loaded = _describe(model, tokenizer, preflight.name, preflight.where, random_weights)
-    whole = " ".join(filter(None, (note, vocabulary.without_embeddings(model, tokenizer))))
-    loaded = replace(loaded, note=whole, weights=weights, alignment_heads=_alignment_heads(folder), **others)
+    heads, about_heads = _own_heads(model, _alignment_heads(folder))
+    whole = " ".join(filter(None, (note, vocabulary.without_embeddings(model, tokenizer), about_heads)))
+    loaded = replace(loaded, note=whole, weights=weights, alignment_heads=heads, **others)
     if loaded.takes == "picture and text":
         loaded = replace(loaded, processor=_processor(folder, loaded.family, {"tokenizer": tokenizer} | others))
     return loaded, note
@@ -373,7 +375,9 @@ def wrap(
             "torch.nn.MultiheadAttention or torch's scaled_dot_product_attention"
         )
     named = getattr(getattr(model, "generation_config", None), "alignment_heads", None)
-    others |= {"processor": processor, "alignment_heads": _pairs(named)}
+    heads, about_heads = _own_heads(model, _pairs(named))
+    note = " ".join(filter(None, (note, about_heads)))
+    others |= {"processor": processor, "alignment_heads": heads}
     return replace(loaded, max_tokens=min(loaded.max_tokens, limit or loaded.max_tokens), note=note, **others)
 
 
@@ -506,6 +510,21 @@ def _alignment_heads(folder):
 def _pairs(named):
     """Return layers and heads as pairs of numbers."""
     return tuple((int(block), int(head)) for block, head in named or ())
+
+
+def _own_heads(model, pairs):
+    """Return pairs of layer and head, and a note: none if the decoder lacks one, because they are another model's."""
+    config = getattr(model, "config", None)
+    layers, heads = (getattr(config, f"decoder_{name}", None) for name in ("layers", "attention_heads"))
+    if layers is None or heads is None:
+        return pairs, ""
+    lost = [pair for pair in pairs if not (0 <= pair[0] < layers and 0 <= pair[1] < heads)]
+    if not lost:
+        return pairs, ""
+    return (), (
+        f"Its generation_config.json is that of another model: it names as an alignment head layer {lost[0][0] + 1}, "
+        f"head {lost[0][1] + 1}, of {layers} layers with {heads} heads."
+    )
 
 
 def _processor(folder, family, parts):

@@ -128,6 +128,9 @@ class MadeAgain:
 class Layer:
     """One attention layer of one pass, as the model made it. Arrays are float32 and read-only.
 
+    Their first axis counts texts of a batch, or the tiles of a picture that a vision tower reads side by side:
+    ``layer.weights()[2]`` is of the third.
+
     Parameters
     ----------
     index
@@ -402,6 +405,7 @@ class Place(NamedTuple):
     name: str
     kind: str
     part: str
+    first: int = 0  # rows of earlier calls of its module, which some towers call for one window after another
 
 
 class Places:
@@ -421,6 +425,7 @@ class Places:
         """Begin a pass, which calls the layers from `first` on."""
         self._index = itertools.count(first)
         self._blocks = defaultdict(itertools.count)
+        self._rows = Counter()
 
     def next(self, call: registry.Call, is_causal: bool) -> Place:
         """Name the next layer.
@@ -434,7 +439,9 @@ class Places:
         name = self._names.get(call.module, "") or type(call.module).__name__
         kind = kind_of(name, call.module, is_causal, call.crosses)
         part = self._parts.get(type(getattr(call.module, "config", None)), "")
-        return Place(next(self._index), next(self._blocks[kind, part]), name, kind, part)
+        first = self._rows[call.module]
+        self._rows[call.module] += call.query.shape[2]
+        return Place(next(self._index), next(self._blocks[kind, part]), name, kind, part, first)
 
 
 def _parts_by_configuration(config):
@@ -487,10 +494,10 @@ def layer_of(
     output : shape (batch, n_q, num_heads, d_v)
         What the call was answered, if it has been.
     """
-    names = prepared.axes(place.kind, call.query.shape[2], call.key.shape[2], place.part)
+    names = prepared.axes(place.kind, call.query.shape[2], call.key.shape[2], place.part, place.first)
     context = None if output is None else to_numpy(output.transpose(1, 2))  # (batch, num_heads, n_q, d_v)
     each = _names_of_texts(prepared, place, call.query.shape[2], call.key.shape[2])
-    return Layer(*place, *names, Kept(arrays_of(call, mask), context), each)
+    return Layer(*place[:5], *names, Kept(arrays_of(call, mask), context), each)
 
 
 def long_layer_of(
@@ -506,9 +513,9 @@ def long_layer_of(
         As for `MadeAgain`, see `made_again`.
     """
     given = tiles.keep(call, mask)
-    names = prepared.axes(place.kind, given.query_shape[2], given.key_shape[2], place.part)
+    names = prepared.axes(place.kind, given.query_shape[2], given.key_shape[2], place.part, place.first)
     each = _names_of_texts(prepared, place, given.query_shape[2], given.key_shape[2])
-    return Layer(*place, *names, MadeAgain(given, make), each)
+    return Layer(*place[:5], *names, MadeAgain(given, make), each)
 
 
 def _names_of_texts(prepared, place, n_q, n_k):

@@ -320,9 +320,11 @@ def pretrained_page_reading(setup, loaded, recording, layer, result):
     row, _ = result.nearest(setup.cell)
     best = int(np.where(result.hidden[row], -np.inf, result.scratch[row]).argmax())
     query, key = as_text(result.rows[row]), as_text(result.columns[best])
+    weight = result.scratch[row][best]
+    looks = f"looks most at **{key}** ({weight:.2f})" if np.isfinite(weight) else "has weights that are no numbers"
     st.markdown(
-        f"Layer {setup.layer}, head {setup.head} of {as_text(name)}{trained}, computed {start}. Here "
-        f"**{query}** looks most at **{key}** ({result.scratch[row][best]:.2f})."
+        f"Layer {setup.layer}, head {setup.head} of {as_text(name)}{trained}, computed {start}. "
+        f"Here **{query}** {looks}."
     )
     n_q, n_k, d_k = len(result.query), len(result.key), result.query.shape[1]
     scores = "scale · q·k" if layer.softcap is None else f"{layer.softcap:g} · tanh(scale · q·k / {layer.softcap:g})"
