@@ -125,6 +125,6 @@ def cell_tab():
 SHOWN = {
     "cell": cell_tab,
     "edit": lambda: walk_editor(page, example),
-    "code": lambda: ui.page_code(code),
+    "code": lambda: ui.page_code(code()),
 }
 ui.page_tabs(page, TABS, SHOWN)

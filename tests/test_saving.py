@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import streamlit as st
-from driving import PAGES, check, matrices, opened, specs, strokes
+from driving import PAGES, check, matrices, opened, specs, strokes, tables
 
 from attn import charts
 
@@ -201,3 +201,4 @@ def test_a_page_sends_the_data_of_every_part(page):
     for chart, spec in zip(app.get("vega_lite_chart"), specs(app), strict=True):
         assert named_in(spec) == {data.name for data in chart.proto.datasets}
         assert "datasets" not in spec
+    assert all(isinstance(table.index, pd.RangeIndex) for table in tables(app))  # of which nothing is sent

@@ -129,8 +129,10 @@ def cell_numerals(table, values, hidden, plane, scale, axes, decimals=None):
     texts = next((texts for texts in ways if fit_in_cells(texts, plane.cell_width, plane.cell_height)), None)
     if texts is None:
         return []
-    table = table[seen].assign(text=texts, ink=theme_ink(scale.colours(numbers)))
-    table = table.assign(middle=table["column"] + 0.5, centre=table["row"] + 0.5)
+    table = table[seen]
+    inks = theme_ink(scale.colours(numbers))
+    places = {"text": texts, "ink": inks, "middle": table["column"] + 0.5, "centre": table["row"] + 0.5}
+    table = pd.concat([table, pd.DataFrame(places)], axis=1)  # at once, for each column added to a table costs its own
     return [plane.texts(table, "middle", "centre", tooltip=_tooltip(axes, scale.name))]
 
 

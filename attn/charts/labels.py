@@ -105,6 +105,8 @@ def shorten_label(text, columns=_LONGEST):
 
 def label_columns(text):
     """Return how many columns `text` takes, wide characters two and combining marks none."""
+    if text.isascii() and text.isprintable():
+        return len(text)
     return sum(_columns(character) for character in text)
 
 

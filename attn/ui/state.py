@@ -31,6 +31,7 @@ class PageState:
         self.page, self.cls, self._said, self.just_read = page, cls, False, False
         self._codecs = {field.name: field.metadata["codec"] for field in dataclasses.fields(cls)}
         self._names = list(self._codecs)
+        self._longest = visitor_settings().text_length
         link = st.query_params.to_dict()
         if st.session_state.setdefault("links", {}).get(page) != link and not self._late(link):
             self._read_link()
@@ -64,7 +65,7 @@ class PageState:
             st.session_state[key] = self.get(name)
 
     def _read_link(self):
-        setup, notices = from_link(self.cls, st.query_params.to_dict(), visitor_settings().text_length)
+        setup, notices = from_link(self.cls, st.query_params.to_dict(), self._longest)
         for name in self._names:
             st.session_state[self.key(name)] = getattr(setup, name)
         st.session_state[f"{self.page}.last"] = setup
@@ -81,7 +82,7 @@ class PageState:
         if _has_words(value):
             return self._from_words(name, value)
         if isinstance(value, str):  # a browser sends no more than its widget takes; another program might
-            return value[: visitor_settings().text_length]
+            return value[: self._longest]
         return tuple(value) if isinstance(value, list) else value  # some widgets hold lists, a Setup does not
 
     def _from_words(self, name, value):

@@ -135,7 +135,8 @@ def compute_walk(setup, theme, width):
     Returns
     -------
     View
-    code : str
+    code : callable
+        Without arguments: the lines that the page shows.
     problems : list of str
     """
     base, made = walk_example(setup)
@@ -159,18 +160,22 @@ def compute_walk(setup, theme, width):
     stage = STAGES[setup.stage]
     shape = stage.result(view).shape
     view = view._replace(cell=tuple(min(at, size - 1) for at, size in zip(setup.cell, shape, strict=True)))
-    code = shown_code(
-        {
-            "mask": Source(mask_line),
-            "divisor": divisor,
-            "temperature": setup.temperature,
-            "positions": Source(f"dict({position_line})" if position_line else "{}"),
-        },
-        f"{made}{_edits(setup, example)}\n",
-        ("steps", _walk),
-        f"\n{stages.stage_code(view, stage)}",
-        'charts.save(picture, "step.svg")',
-    )
+
+    def code():
+        """Return the lines that do the same; made only where they are read."""
+        return shown_code(
+            {
+                "mask": Source(mask_line),
+                "divisor": divisor,
+                "temperature": setup.temperature,
+                "positions": Source(f"dict({position_line})" if position_line else "{}"),
+            },
+            f"{made}{_edits(setup, example)}\n",
+            ("steps", _walk),
+            f"\n{stages.stage_code(view, stage)}",
+            'charts.save(picture, "step.svg")',
+        )
+
     return view, code, problems
 
 
