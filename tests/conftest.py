@@ -59,3 +59,12 @@ def chromium():
         if browser is None:
             pytest.skip("no Chromium")
         yield browser
+
+
+@pytest.fixture(scope="session")
+def window(chromium):
+    """One window for all pages of all tests, light and 1280 wide: what the pages share is loaded once."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 800})
+    context.set_default_timeout(90_000)  # a busy machine is no failure
+    yield context
+    context.close()

@@ -16,12 +16,14 @@ LINKS = {page: f"/{page}" for page in PAGES} | {
     "home": "/",
     "pretrained": "/pretrained?unscaled=1",  # else its difference is that of rounding, which processors do unlike
 }
-WINDOW = {"viewport": {"width": 1280, "height": 2000}, "color_scheme": "light"}
+SIZE = {"width": 1280, "height": 2000}  # pixels of the window
 
 
 def taken(context, address, page):
-    """Return the first figure of a page as PNG bytes, as it looks in a context of the browser made with `WINDOW`."""
+    """Return the first figure of a page as PNG bytes, as it looks in a light window of `SIZE`."""
     shown = context.new_page()
+    shown.set_viewport_size(SIZE)
+    shown.emulate_media(color_scheme="light")
     shown.set_default_timeout(90_000)  # a busy machine is no failure
     shown.goto(f"{address}{LINKS[page]}")
     settled(shown)
@@ -36,7 +38,7 @@ def main():
     with chromium() as browser, serve() as running:
         if browser is None:
             sys.exit("there must be a Chromium, found none")
-        context = browser.new_context(**WINDOW)
+        context = browser.new_context()
         for page in PAGES:
             path = FOLDER / f"{page}.png"
             path.write_bytes(taken(context, running.address, page))

@@ -197,11 +197,12 @@ def test_what_is_read_is_what_was_to_be_predicted_one_place_before():
 
 
 @pytest.mark.browser
-def test_a_click_on_a_box_or_on_its_name_shows_that_use(server, chromium):
+def test_a_click_on_a_box_or_on_its_name_shows_that_use(server, window):
     pytest.importorskip("playwright")
     from serving import FIGURE, settled
 
-    page = chromium.new_page(viewport={"width": 1280, "height": 900})
+    page = window.new_page()
+    page.set_viewport_size({"width": 1280, "height": 900})
     page.goto(f"{server}/block?tab=Three+uses")
     settled(page, figures=4)
     boxes = page.locator(FIGURE).nth(2)

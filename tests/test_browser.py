@@ -33,12 +33,12 @@ HARMLESS = (
 class Visit:
     """One visitor's page, and everything it said and asked for."""
 
-    def __init__(self, context, address):
-        self.address, self.page = address, context.new_page()
+    def __init__(self, page, address):
+        self.address, self.page = address, page
         self.complaints, self.requests = [], []
-        self.page.on("console", self._heard)
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        context.on("request", lambda request: self.requests.append(request.url))
+        page.on("console", self._heard)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("request", lambda request: self.requests.append(request.url))
 
     def _heard(self, message):
         line = f"{message.text} {message.location.get('url', '')}"
@@ -87,15 +87,16 @@ class Visit:
 
 
 @pytest.fixture
-def visit(server, chromium, request):
+def visit(server, window, request):
     """A new visitor; afterwards nothing must have been complained about or asked of another machine."""
-    scheme = getattr(request, "param", "light")
-    context = chromium.new_context(viewport={"width": 1280, "height": 800}, color_scheme=scheme)
-    context.set_default_timeout(90_000)  # a busy machine is no failure
-    visitor = Visit(context, server)
+    page = window.new_page()
+    page.emulate_media(color_scheme=getattr(request, "param", "light"))
+    visitor = Visit(page, server)
     yield visitor
     abroad = [url for url in visitor.requests if not url.startswith((server, "data:", "blob:"))]
-    context.close()
+    page.evaluate("localStorage.clear()")  # nothing of this visitor is left for the next
+    page.close()
+    window.clear_cookies()
     assert visitor.complaints == []
     assert abroad == []
 

@@ -32,18 +32,16 @@ def hostile_links(page):
         yield from ({"model": address} for address in (FOREIGN if page == "pretrained" else FOREIGN[:1]))
 
 
-def test_no_foreign_address_can_be_clicked(server, chromium):
-    context = chromium.new_context(viewport={"width": 1280, "height": 800})
-    context.set_default_timeout(90_000)
-    page = context.new_page()
+@pytest.mark.parametrize("name", PAGES)
+def test_no_foreign_address_can_be_clicked(server, window, name):
+    page = window.new_page()
     live, unseen = [], []
-    for name in PAGES:
-        for link in hostile_links(name):
-            page.goto(f"{server}/{'' if name == 'home' else name}?{urlencode(link)}")
-            settled(page, figures=0)
-            links = page.locator("a[href]").evaluate_all("links => links.map((link) => link.href)")
-            live += [(name, href) for href in links if not href.startswith(server)]
-            said = page.locator("[data-testid=stMain]").inner_text()
-            unseen += [(name, each) for each in FOREIGN if "model" not in link and each not in said]
-    context.close()
+    for link in hostile_links(name):
+        page.goto(f"{server}/{'' if name == 'home' else name}?{urlencode(link)}")
+        settled(page, figures=0)
+        links = page.locator("a[href]").evaluate_all("links => links.map((link) => link.href)")
+        live += [href for href in links if not href.startswith(server)]
+        said = page.locator("[data-testid=stMain]").inner_text()
+        unseen += [each for each in FOREIGN if "model" not in link and each not in said]
+    page.close()
     assert (live, unseen) == ([], [])

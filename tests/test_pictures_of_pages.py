@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from driving import PAGES
 from PIL import Image
-from refresh_pictures import FOLDER, WINDOW, taken
+from refresh_pictures import FOLDER, taken
 
 SHADE = 16  # of 255: what a spot may differ by; the edge of a letter differs by less when fonts are smoothed otherwise
 SPOT = 5  # pixels across, over which shades are averaged
@@ -69,19 +69,11 @@ def side_by_side(expected, actual):
     return Image.fromarray(np.concatenate(parts, axis=1).astype(np.uint8))
 
 
-@pytest.fixture(scope="module")
-def context(chromium):
-    """One window for all pages: what they share is loaded once."""
-    opened = chromium.new_context(**WINDOW)
-    yield opened
-    opened.close()
-
-
 @pytest.mark.browser
 @pytest.mark.parametrize("page", PAGES)
-def test_the_main_figure_of_a_page_looks_as_it_did(page, server, context, tmp_path):
+def test_the_main_figure_of_a_page_looks_as_it_did(page, server, window, tmp_path):
     pytest.importorskip("playwright")
-    expected, actual = pixels(FOLDER / f"{page}.png"), pixels(io.BytesIO(taken(context, server, page)))
+    expected, actual = pixels(FOLDER / f"{page}.png"), pixels(io.BytesIO(taken(window, server, page)))
     count = differing(expected, actual)
     if count > SPOTS:
         side_by_side(expected, actual).save(tmp_path / f"{page}.png")
