@@ -1,5 +1,6 @@
-"""Words as they stand in a sentence: its first letter, and several of a kind in a row."""
+"""Words and numbers as they stand in a sentence: its first letter, several of a kind in a row, and few digits."""
 
+import math
 from collections.abc import Iterable
 
 
@@ -42,3 +43,22 @@ def listed(items: Iterable[object], last: str = "and") -> str:
     """
     *most, end = [str(item) for item in items] or [""]
     return f"{', '.join(most)} {last} {end}" if most else end
+
+
+def number(value: float, digits: int = 3) -> str:
+    """Return a number with so many significant digits, as short as it reads well.
+
+    Examples
+    --------
+    >>> number(0.51234), number(-3.25e-7), number(1200.4), number(0.0), number(float("nan"))
+    ('0.512', '−3.25e−7', '1200', '0', 'not a number')
+    """
+    value = float(value)
+    if not math.isfinite(value):
+        return "not a number" if math.isnan(value) else ("−∞" if value < 0 else "∞")
+    text = f"{value:.{digits}g}"
+    if "e+" in text and abs(value) < 1e6:
+        text = f"{value:.0f}"
+    mantissa, _, exponent = text.partition("e")
+    text = mantissa if not exponent else f"{mantissa}e{int(exponent)}"
+    return "0" if text in ("0", "-0") else text.replace("-", "−")

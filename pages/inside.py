@@ -127,7 +127,7 @@ together = inside_mean(weights)
 what = ("Mean of heads " if len(heads) > 1 else "Head ") + ", ".join(str(head + 1) for head in heads)
 row, column = level.cell(setup.cell)
 n_q, n_k = level.num_given  # what is behind only fills a sound up
-filled = pretrained.padding_cells(layer)
+filled = pretrained.filler_cells(layer)
 hidden = None if filled is None else level.hidden(filled)
 scale = {"kind": "magnitude"} if setup.measure != "weight" else colour_scale_of(setup.colour, together[:n_q, :n_k])
 

@@ -243,7 +243,7 @@ def test_what_lies_behind_the_end_of_a_sound_is_padding(tmp_path):
     recording = pretrained.record(ear, inputs=pretrained.audio_inputs(ear, samples))
     assert (recording.seconds, recording.sound_seconds) == (2, 0.5)
     moments = recording.layers[0].key_tokens
-    assert [moment.padding for moment in moments] == [place >= len(moments) / 4 for place in range(len(moments))]
+    assert [moment.filler for moment in moments] == [place >= len(moments) / 4 for place in range(len(moments))]
     with_mask = ear.feature_extractor(samples, sampling_rate=RATE, return_attention_mask=True, return_tensors="pt")
     inputs = dict(with_mask) | {"decoder_input_ids": [[3]]}
     assert pretrained.record(ear, inputs=inputs).sound_seconds == pytest.approx(0.5, abs=0.01)
@@ -271,9 +271,9 @@ def test_what_lies_behind_the_end_is_left_out_of_numbers_and_grey(tmp_path):
     recording = pretrained.record(ear, inputs=pretrained.audio_inputs(ear, samples))
     encoder, cross = (next(each for each in recording.layers if each.kind == kind) for kind in ("encoder", "cross"))
     for layer in (encoder, cross):
-        heads, cells = layer.weights()[0], pretrained.padding_cells(layer)
+        heads, cells = layer.weights()[0], pretrained.filler_cells(layer)
         part = pretrained.sound_part(layer, heads)
-        n_q, n_k = (sum(not token.padding for token in side) for side in (layer.query_tokens, layer.key_tokens))
+        n_q, n_k = (sum(not token.filler for token in side) for side in (layer.query_tokens, layer.key_tokens))
         assert part.shape == (layer.num_heads, n_q, n_k) == (*heads.shape[:1], n_q, heads.shape[2] // 4)
         np.testing.assert_allclose(part.sum(-1), 1, rtol=1e-5)
         np.testing.assert_allclose(part / part[..., :1], heads[:, :n_q, :n_k] / heads[:, :n_q, :1], rtol=1e-4)
@@ -284,7 +284,7 @@ def test_what_lies_behind_the_end_is_left_out_of_numbers_and_grey(tmp_path):
     short = np.full((1, 3, 100), 0.01)
     np.testing.assert_allclose(pretrained.sound_part(encoder, short, slice(20, 23)), np.full((1, 3, 25), 0.04))
     whole = pretrained.record(ear, inputs=pretrained.audio_inputs(ear, sounds.SOUNDS["notes"].make(RATE)[: 2 * RATE]))
-    assert pretrained.padding_cells(whole.layers[0]) is None
+    assert pretrained.filler_cells(whole.layers[0]) is None
 
 
 def test_notes_say_where_a_sound_ends_and_which_heads_follow_it(tmp_path):

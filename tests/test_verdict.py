@@ -22,6 +22,7 @@ from attn.pretrained.recording.compare import first_not_finite
 from attn.pretrained.verdict import input_finding, weights_finding
 from attn.ui import models
 from attn.ui.pages.change import effects
+from attn.words import number
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -51,7 +52,7 @@ def test_all_three_hold_each_with_its_number(minilm, recording):
     assert str(verdict).splitlines() == [
         f"weights    yes        {tensors} of {tensors} tensors from its file",
         f"input      yes        {ids} of {ids} ids as its own tokenizer makes them",
-        f"attention  yes        {largest:.1e} largest difference in 72 heads, tolerance 1e-05, float32",
+        f"attention  yes        {number(largest, 2)} largest difference in 72 heads, tolerance 1e−5, float32",
     ]
 
 
@@ -220,7 +221,7 @@ def test_a_model_with_short_numbers_agrees_in_float32_and_its_rounding_is_said(f
     rounding = max(each.largest for each in pretrained.compare(recording, in_float32=False))
     assert finding.holds
     assert f"from the {number_type} queries and keys" in finding.words
-    assert finding.words.endswith(f"up to {rounding:.1e}")
+    assert finding.words.endswith(f"up to {number(rounding, 2)}")
     assert rounding > 10 * pretrained.TOLERANCE
     layers = [layer.changed(scale=1.01 * layer.scale, output=layer.output) for layer in recording.layers]
     assert pretrained.verdict_of(replace(recording, layers=tuple(layers))).attention.holds is False
@@ -290,7 +291,7 @@ def test_the_command_says_all_three_and_its_status_is_nothing(folder, capsys):
     assert weights.startswith("weights    yes        39 of 39 tensors from its file")
     assert ids.startswith("input      yes        9 of 9 ids as its own tokenizer makes them")
     assert attention.startswith("attention  yes        ")
-    assert "in 10 heads, tolerance 1e-05, float32" in attention
+    assert "in 10 heads, tolerance 1e−5, float32" in attention
     assert last == "Agrees: all three hold."
 
 

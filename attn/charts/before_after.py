@@ -15,6 +15,7 @@ from attn.charts.scale import colour_scale
 
 _PAIR = 54  # pixels from one pair of bars to the next
 _LONGEST = 16  # columns of a label
+_WHEN = ("before", "after")  # the upper and the lower bar of a pair
 
 
 def pairs(
@@ -25,7 +26,6 @@ def pairs(
     *,
     title="",
     width=360,
-    names=("before", "after"),
     shares=False,
     scale=Scale(),
     pick=Pick(),
@@ -40,8 +40,6 @@ def pairs(
     title : str
     width : int, default 360
         Pixels of the longest possible bar; where they are too few to be read, more are taken.
-    names : (str, str)
-        What the upper and the lower bar of a pair are called.
     shares : bool, default False
         Whether the numbers are probabilities, which are written as per cent.
     scale : Scale, optional
@@ -67,8 +65,8 @@ def pairs(
     ticks = Ticks((np.arange(len(both)) + 0.5).tolist(), [shorten_label(str(label), _LONGEST) for label in labels], 0)
     width, (zero, *end) = bar_lengths(np.append(0, both), scale, width)
     plane = Plane(width, _PAIR * len(both), columns=1, rows=len(both), y_axis=labelled_axis(ticks, "", theme.muted))
-    table = _bars(both, labels, zero, np.array(end), names, shares)
-    color = legend_squares("series", dict(zip(names, (theme.weight_half, theme.weight), strict=True)))
+    table = _bars(both, labels, zero, np.array(end), shares)
+    color = legend_squares("series", dict(zip(_WHEN, (theme.weight_half, theme.weight), strict=True)))
     says = plane_tooltip(("label", "at"), ("series", "when"), ("shown", scale.name))
     mark = mark_layer(table, "rect", plane.box() | {"color": color, "tooltip": says}, cornerRadius=2)
     layers = []
@@ -78,7 +76,7 @@ def pairs(
     layers += [plane.texts(table[side], "tip", "middle", says, **at) for side, at in _sides(table["left"])]
     said = percent if shares else number
     what = f"{title or 'Before and after'}: " + "; ".join(
-        f"{label} {said(one)} {names[0]}, {said(other)} {names[1]}"
+        f"{label} {said(one)} {_WHEN[0]}, {said(other)} {_WHEN[1]}"
         for label, (one, other) in zip(labels, both, strict=True)
     )
     return dressed_layout(plane.figure(layers, title), theme, f"{what}.")
@@ -93,7 +91,7 @@ def _matched(before, after, labels):
     return before, after
 
 
-def _bars(both, labels, zero, end, names, shares):
+def _bars(both, labels, zero, end, shares):
     """Return a table with a row per bar, pair by pair."""
     values, pair = both.ravel(), np.repeat(np.arange(len(both)), 2)
     top = pair + np.tile([0.08, 0.51], len(both))
@@ -108,7 +106,7 @@ def _bars(both, labels, zero, end, names, shares):
             "middle": top + 0.205,
             "left": values < 0,
             "label": [str(labels[place]) for place in pair],
-            "series": list(names) * len(both),
+            "series": list(_WHEN) * len(both),
             "text": [percent(value) for value in values] if shares else aligned_labels(values),
             "shown": [f"{number(100 * value, 4)}%" if shares else number(value, 4) for value in values],
         }

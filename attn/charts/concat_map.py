@@ -1,7 +1,5 @@
 """The outputs of all heads side by side, each under a band of its colour."""
 
-from dataclasses import replace
-
 import numpy as np
 
 from attn.charts.head_groups import CHIP, head_group_chips
@@ -9,11 +7,11 @@ from attn.charts.heatmap import heatmap
 from attn.charts.labels import label_pixels
 from attn.charts.layout import concatenation, dressed_layout, undressed_layout
 from attn.charts.marks import mark_channel
-from attn.charts.options import Scale, Style
+from attn.charts.options import Style
 from attn.charts.plane import Plane
 
 
-def concat_map(concat, num_heads, rows, theme, *, title="", size=640, scale=Scale(), style=Style()):
+def concat_map(concat, num_heads, rows, theme, *, title="", size=640):
     """Draw the heads' outputs side by side, a coloured band over each.
 
     Parameters
@@ -26,8 +24,6 @@ def concat_map(concat, num_heads, rows, theme, *, title="", size=640, scale=Scal
     title : str
     size : int, default 640
         Pixels along the longer side.
-    scale, style
-        As in `attn.charts.heatmap`; cells are not square.
 
     Returns
     -------
@@ -44,7 +40,7 @@ def concat_map(concat, num_heads, rows, theme, *, title="", size=640, scale=Scal
     columns = [f"{column + 1}" for column in range(concat.shape[1])]
     figure = heatmap(
         concat, rows, columns, theme, kind="signed", axes=("token", "dimension"),
-        size=size, scale=scale, style=replace(style, square=False),
+        size=size, style=Style(square=False),
     )  # fmt: skip
     if not concat.size:
         return figure

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from attn.words import number
+
 LINE = 17  # pixels from one line of 14 px text to the next
 _LONGEST = 12  # columns of a token that a label shows
 _PICTURES = {" ": "␣", "\n": "↵", "\t": "⇥"}
@@ -114,25 +116,6 @@ def label_pixels(text, size=14):
     """Return roughly how wide `text` is in a common sans-serif face, rather too much than too little."""
     narrow = sum(character in ".,:;'|! ijl1I" for character in text)
     return size * (0.56 * label_columns(text) - 0.22 * narrow)
-
-
-def number(value, digits=3):
-    """Return a number with so many significant digits, as short as it reads well.
-
-    Examples
-    --------
-    >>> number(0.51234), number(-3.25e-7), number(1200.4), number(0.0), number(float("nan"))
-    ('0.512', '−3.25e−7', '1200', '0', 'not a number')
-    """
-    value = float(value)
-    if not math.isfinite(value):
-        return "not a number" if math.isnan(value) else ("−∞" if value < 0 else "∞")
-    text = f"{value:.{digits}g}"
-    if "e+" in text and abs(value) < 1e6:
-        text = f"{value:.0f}"
-    mantissa, _, exponent = text.partition("e")
-    text = mantissa if not exponent else f"{mantissa}e{int(exponent)}"
-    return "0" if text in ("0", "-0") else text.replace("-", "−")
 
 
 def percent(share):

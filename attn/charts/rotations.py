@@ -16,7 +16,7 @@ _FINE = 96  # corners of a circle
 _ROUND = {"order": mark_channel("corner:Q"), "detail": mark_channel("dial:N")}  # from corner to corner, dial by dial
 
 
-def dials(query, key, theme, *, names, query_name="query", key_name="key", selected=None, title="", width=880):
+def dials(query, key, theme, *, names, query_name="query", key_name="key", title="", width=880):
     """Draw one dial for each pair of numbers, with a hand for the query and one for the key.
 
     Parameters
@@ -28,8 +28,6 @@ def dials(query, key, theme, *, names, query_name="query", key_name="key", selec
         What stands under each dial.
     query_name, key_name : str
         What the hands are.
-    selected : int, optional
-        A dial to mark.
     title : str
     width : int, default 880
         Pixels for all of them; more are taken where a dial would be too small.
@@ -52,7 +50,7 @@ def dials(query, key, theme, *, names, query_name="query", key_name="key", selec
         return message("Nothing to show.", theme, title)
     side = int(least_plane(min(width / query.size, 260)))
     plane = Plane(side * query.size, int(side + 2.6 * LINE), columns=query.size, rows=1 + 2.6 * LINE / side)
-    layers = [_circles(query.size, plane, theme, selected), _between(query, key, plane, theme)]
+    layers = [_circles(query.size, plane, theme), _between(query, key, plane, theme)]
     for angles, color, name in ((query, theme.query, query_name), (key, theme.key, key_name)):
         layers += _hands(angles, color, name, names, plane)
     layers += [_words(names, key - query, plane, theme), _legend(query_name, key_name, plane, theme)]
@@ -73,16 +71,13 @@ def _at(dial, angle, radius=_RADIUS):
     return dial + 0.5 + radius * np.cos(angle), 0.5 - radius * np.sin(angle)
 
 
-def _circles(count, plane, theme, selected):
+def _circles(count, plane, theme):
     """Return a layer with one circle a dial."""
     turn = np.linspace(0, 2 * np.pi, _FINE + 1)
     dial = np.repeat(np.arange(count), turn.size)
     x, y = _at(dial, np.tile(turn, count))
     table = pd.DataFrame({"x": x, "y": y, "dial": dial, "corner": np.tile(np.arange(turn.size), count)})
-    table["wide"] = np.where(dial == selected, 3.0, 1.5)
-    table["color"] = np.where(dial == selected, theme.text, theme.muted)
-    looks = {"color": mark_channel("color:N", scale=None), "strokeWidth": mark_channel("wide:Q", scale=None)}
-    return mark_layer(table, "line", plane.at() | _ROUND | looks, tooltip=None)
+    return mark_layer(table, "line", plane.at() | _ROUND, tooltip=None, color=theme.muted, strokeWidth=1.5)
 
 
 def _between(query, key, plane, theme):

@@ -6,7 +6,7 @@ Importing this loads neither torch nor transformers; the functions do, when they
 from attn.pretrained import bert
 from attn.pretrained.errors import ModelError
 from attn.pretrained.inputs import tokens
-from attn.pretrained.inputs.audio import audio_inputs, decoder_start, padding_cells, sound_part
+from attn.pretrained.inputs.audio import audio_inputs, decoder_start, filler_cells, sound_part
 from attn.pretrained.inputs.images import (
     PatchGrid,
     image_inputs,
@@ -63,6 +63,7 @@ __all__ = [
     "compare_layer",
     "decoder_start",
     "fetch",
+    "filler_cells",
     "folder_state",
     "from_input",
     "from_scratch",
@@ -72,7 +73,6 @@ __all__ = [
     "load",
     "one_thread",
     "own_weights",
-    "padding_cells",
     "parameters",
     "patch_grid",
     "picture_share",

@@ -23,6 +23,7 @@ from attn.pretrained.inputs.prepare import own_shift
 from attn.pretrained.inputs.prepared_inputs import accepted_inputs
 from attn.pretrained.recording.compare import TOLERANCE, Difference, compare, first_not_finite
 from attn.pretrained.recording.registry import SHORT_NUMBERS
+from attn.words import number
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -199,12 +200,14 @@ def input_finding(
     return _held_against(read, own, maker)
 
 
-def attention_finding(recording: Recording) -> Finding:
+def attention_finding(recording: Recording, differences: Sequence[Difference] | None = None) -> Finding:
     """Say whether attention from scratch is the model's own.
 
     Parameters
     ----------
     recording
+    differences
+        What `compare` found of it, where that is known already.
 
     Returns
     -------
@@ -213,9 +216,9 @@ def attention_finding(recording: Recording) -> Finding:
         computes here, on the queries and keys of the pass, also where the model has shorter numbers: of these the
         finding says how far their rounding moves a weight.
     """
-    differences = compare(recording)
+    differences = compare(recording) if differences is None else differences
     largest = max(difference.largest for difference in differences)
-    words = f"largest difference in {len(differences):,} heads, tolerance {TOLERANCE:.0e}, float32"
+    words = f"largest difference in {len(differences):,} heads, tolerance {number(TOLERANCE)}, float32"
     number_type = recording.loaded.number_type
     if number_type in SHORT_NUMBERS:
         rounded = compare(recording, in_float32=False)
@@ -224,10 +227,10 @@ def attention_finding(recording: Recording) -> Finding:
         rounding = max(difference.largest for difference in rounded)
         words += (
             f" from the {number_type} queries and keys of the pass, where the model's own rounding moves a weight by "
-            f"up to {rounding:.1e}"
+            f"up to {number(rounding, 2)}"
         )
     return not_finite(recording.loaded, recording.layers, differences) or Finding(
-        largest <= TOLERANCE, f"{largest:.1e}", words
+        largest <= TOLERANCE, number(largest, 2), words
     )
 
 

@@ -10,11 +10,10 @@ import streamlit as st
 from attn import multi_head, multi_head_attention, pretrained
 from attn.analysis.contribution import rollout
 from attn.analysis.head_table import METRICS, measure_each
-from attn.charts.labels import number
 from attn.data.examples import Example
 from attn.pretrained import bert
 from attn.pretrained.threads import loading_queue
-from attn.pretrained.verdict import Finding, Verdict, input_finding, not_finite
+from attn.pretrained.verdict import Verdict, attention_finding, input_finding, not_finite
 from attn.ui.garbage import set_garbage_aside
 from attn.ui.media import AudioInput, ImageInput, PictureAndText
 from attn.ui.settings import server_settings, visitor_settings
@@ -313,7 +312,7 @@ def model_last_queries(layer):
     """
     if max(layer.query.shape[2], layer.key.shape[2]) <= MOST_WHOLE:
         return None
-    end = sum(not token.padding for token in layer.query_tokens)
+    end = sum(not token.filler for token in layer.query_tokens)
     return slice(-LAST, None) if end == len(layer.query_tokens) else slice(max(0, end - LAST), end)
 
 
@@ -331,11 +330,8 @@ def model_differences(name, random_weights, text, pair, **changes):
 
 def model_attention_finding(name, random_weights, text, pair):
     """Say whether attention from scratch is the model's own, in every head of a recording."""
-    differences = model_differences(name, random_weights, text, pair)
-    worst, tolerance = max(each.largest for each in differences), pretrained.TOLERANCE
-    over = f"largest difference in {len(differences):,} heads, tolerance {number(tolerance)}, float32"
-    beyond = model_not_finite(name, random_weights, text, pair)
-    return beyond or Finding(worst <= tolerance, number(worst, 2), over)
+    read = model_recording(name, random_weights, text, pair)
+    return attention_finding(read, model_differences(name, random_weights, text, pair))
 
 
 def model_not_finite(name, random_weights, text, pair):
@@ -472,7 +468,7 @@ def model_keys(layer, level="pieces"):
 
 def _given(tokens):
     """Return the tokens of a side without those that fill a sound up."""
-    return [token for token in tokens if not token.padding]
+    return [token for token in tokens if not token.filler]
 
 
 @kept_with_models

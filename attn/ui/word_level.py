@@ -33,7 +33,7 @@ class WordLevel(NamedTuple):
     @property
     def num_given(self):
         """Number of rows, and of columns, without those behind them that only fill a sound up."""
-        return tuple(sum(not each.padding for each in side) for side in self[:2])
+        return tuple(sum(not each.filler for each in side) for side in self[:2])
 
     def cell(self, cell):
         """Return the row and the column of the query and key at two positions; the last given for one behind it."""

@@ -144,12 +144,12 @@ def _ids(model, count, seed, rows=2):
     return torch.randint(first, size, (rows, count), generator=torch.manual_seed(seed))
 
 
-def _padded(count, padding=2):
-    """Return a mask that hides the last places of the second row."""
+def _padded(count):
+    """Return a mask that hides the last two places of the second row."""
     import torch
 
     mask = torch.ones(2, count, dtype=torch.long)
-    mask[1, count - padding :] = 0
+    mask[1, count - 2 :] = 0
     return mask
 
 

@@ -94,7 +94,7 @@ def decoder_start(recording: Recording) -> tuple[tuple[Token, str], ...]:
     return tuple((token, (languages | _TASKS).get(token.text, "")) for token in start)
 
 
-def padding_cells(layer: Layer) -> np.ndarray | None:
+def filler_cells(layer: Layer) -> np.ndarray | None:
     """Return which weights of a layer come from what fills a sound up, or go there.
 
     Parameters
@@ -104,9 +104,9 @@ def padding_cells(layer: Layer) -> np.ndarray | None:
     Returns
     -------
     booleans, shape (n_q, n_k), or None
-        None where nothing is padding.
+        None where nothing fills it up.
     """
-    rows, columns = (np.array([token.padding for token in side]) for side in (layer.query_tokens, layer.key_tokens))
+    rows, columns = (np.array([token.filler for token in side]) for side in (layer.query_tokens, layer.key_tokens))
     return rows[:, None] | columns if rows.any() or columns.any() else None
 
 
@@ -122,11 +122,11 @@ def sound_part(layer: Layer, weights: np.ndarray, rows: slice | None = None) -> 
 
     Returns
     -------
-    shape (..., queries that are no padding, keys that are none)
-        The weights themselves where nothing is padding. A query that gives all its weight to padding has NaN.
+    shape (..., queries that are no filler, keys that are none)
+        The weights themselves where nothing is filler. A query that gives all its weight to filler has NaN.
     """
     sides = layer.query_tokens[rows or slice(None)], layer.key_tokens
-    kept_rows, kept_columns = (np.array([not token.padding for token in side]) for side in sides)
+    kept_rows, kept_columns = (np.array([not token.filler for token in side]) for side in sides)
     if kept_columns.all() and kept_rows.all():
         return weights
     part = weights[..., kept_rows, :]

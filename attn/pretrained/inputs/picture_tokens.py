@@ -92,7 +92,7 @@ def in_tower(loaded: Loaded, inputs: PreparedInputs, names: Sequence[Token] = ()
         if "pixel_values" not in inputs:
             return ()
         filled = inputs["pixel_values"].shape[-2] - len(patches)
-        return (*patches, *[Token("filled up", None, True, padding=True)] * filled) if len(shapes) == 1 else ()
+        return (*patches, *[Token("filled up", None, True, filler=True)] * filled) if len(shapes) == 1 else ()
     class_token = Token(f"[{len(patches)}]", None, True, picture=0)
     return (*patches, class_token) if loaded.family.startswith(_CLASS_LAST) else patches
 

@@ -457,7 +457,7 @@ def _moments(seconds, sound_seconds, length):
     """Name the moments of a sound, and say which of them lie behind its end."""
     times = [seconds * i / length for i in range(length)]
     end = seconds if sound_seconds is None else sound_seconds
-    return tuple(tokens.Token(f"{time:.2f}s", None, False, padding=time >= end) for time in times)
+    return tuple(tokens.Token(f"{time:.2f}s", None, False, filler=time >= end) for time in times)
 
 
 def _fitted(length, *candidates):

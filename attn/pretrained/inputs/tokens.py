@@ -44,7 +44,7 @@ class Patch(NamedTuple):
 class Token(NamedTuple):
     """One token of a text, or what a model reads in place of one."""
 
-    text: str  # as people read it, never empty; of an unknown token what the model read, then what was typed
+    text: str  # as people read it; of an unknown token what the model read, then what was typed; empty of `PADDING`
     id: int | None  # in the vocabulary; None for what is not a token, such as a patch of a picture
     special: bool  # put there by the tokenizer, or read as one of its special tokens
     start: int | None = None  # where in the text it begins; None for what was not in the text
@@ -55,11 +55,11 @@ class Token(NamedTuple):
     word: int | None = None  # number of its word among those around it; None for what is no piece of a text
     word_text: str = ""  # its whole word as people read it
     picture: int | None = None  # which of the pictures it stands for or in, counted from 0
-    padding: bool = False  # fills up what was given, and stands for nothing of it
+    filler: bool = False  # fills up what was given, as silence does a short sound, and stands for nothing of it
     patch: Patch | None = None  # the place that it stands for there; None where it stands for no one place
 
 
-PADDING = Token("", None, True, padding=True)  # stands in the row of a text of a batch where there is none
+PADDING = Token("", None, True)  # stands in the row of a text of a batch where it has no token
 
 
 def lock_of(tokenizer: transformers.PreTrainedTokenizerBase | None) -> threading.RLock:  # type: ignore[valid-type]

@@ -22,7 +22,7 @@ class Word(NamedTuple):
     segment: int  # 1 in the second text of a pair
     unknown: bool  # some piece of it stands for what the vocabulary lacks
     pieces: tuple[int, ...]  # places of its tokens
-    padding: bool = False  # fills up what was given, and stands for nothing of it
+    filler: bool = False  # fills up what was given, and stands for nothing of it
 
 
 def words_of(tokens: Sequence[Token]) -> tuple[Word, ...]:
@@ -62,5 +62,5 @@ def _word(tokens, places):
         first.segment,
         any(piece.unknown for piece in pieces),
         tuple(places.tolist()),
-        first.padding,
+        first.filler,
     )

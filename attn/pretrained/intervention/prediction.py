@@ -92,15 +92,13 @@ def predictions(run: Run, count: int = 10, position: int | None = None) -> tuple
     )
 
 
-def probability_of(token: int, position: int | None = None) -> Callable:
-    """Return a measure: how likely a word is at a position.
+def probability_of(token: int) -> Callable:
+    """Return a measure: how likely a word is at the last position of a run.
 
     Parameters
     ----------
     token
         Its id, see `token_id`.
-    position
-        As in `Run.probabilities`.
 
     Returns
     -------
@@ -110,7 +108,7 @@ def probability_of(token: int, position: int | None = None) -> Callable:
     whole_number("token", token)
 
     def measure(run):
-        probabilities = run.probabilities(position)
+        probabilities = run.probabilities()
         if token >= len(probabilities):
             raise ValueError(f"token must be among 0 to {len(probabilities) - 1:,}, got {token:,}")
         return float(probabilities[token])

@@ -100,7 +100,7 @@ class Run:
             If the model predicts no words, or this run has none for this position.
         """
         if self.logits is None:
-            raise ModelError(f"{self.loaded.name} predicts no words")
+            raise ModelError(f"the model must predict words, got {self.loaded.name}, which predicts none")
         written = self.tokens if self.decoder_tokens is None else self.decoder_tokens
         position = self.positions[-1] if position is None else position
         if not isinstance(position, int | np.integer):
@@ -114,7 +114,7 @@ class Run:
     def embedding(self) -> np.ndarray:
         """Mean of the last hidden states, scaled to length 1: what MiniLM says of a sentence, (d_model,)."""
         if self.hidden is None:
-            raise ModelError(f"{self.loaded.name} makes no embedding of a text")
+            raise ModelError(f"the model must have hidden states of a text, got {self.loaded.name}, which gives none")
         mean = self.hidden.mean(axis=0)
         return mean / max(float(np.linalg.norm(mean)), 1e-12)
 

@@ -19,6 +19,7 @@ from attn import positions
 from attn.dot_product import scaled_dot_product_attention
 from attn.multi_head import MultiHead, MultiHeadParameters, merge_heads, split_heads
 from attn.pretrained.errors import ModelError, takes
+from attn.pretrained.inputs.tokens import PADDING
 from attn.pretrained.recording.layer import to_numpy
 from attn.pretrained.recording.tiles import fit
 
@@ -89,7 +90,7 @@ def from_input(loaded: Loaded, layer: Layer) -> Deeper:
     """
     import torch
 
-    if any(token.padding for text in layer.names for side in text for token in side):
+    if any(token == PADDING for text in layer.names for side in text for token in side):
         raise ValueError("the layer must be without padding: take that of one text, of layer.batch")
     way = _way(loaded, layer)
     batch, n_tokens = layer.hidden.shape[:2]

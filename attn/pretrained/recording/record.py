@@ -49,7 +49,7 @@ class Recording:
     seconds
         How long the audio input was, with the silence that filled it up.
     sound_seconds
-        How long the sound itself was, where that is known. The moments behind it are `Token.padding`.
+        How long the sound itself was, where that is known. The moments behind it are `Token.filler`.
     loaded
         The model, in the languages that it read.
     inputs

@@ -41,6 +41,7 @@ OLD_TABS = {  # what older links call them
     "Code": "code",
 }
 LINES = {"all": "All", "query": "From the chosen query", "key": "To the chosen key"}
+_LISTED = 10  # heads beside the map of all
 MOSAIC = 48  # tokens of every head that the picture of all heads shows
 _PICTURE = """
         picture=[token.picture is not None for token in layer.key_tokens],"""
@@ -189,12 +190,12 @@ def _map_size(table, width):
     return int(width * 0.5) if num_heads >= num_layers else 640
 
 
-def inside_first_heads(table, setup, count=10):
+def inside_first_heads(table, setup):
     """Return the (layer, head) of the first heads by their number, of those that are kept and have one."""
     table = np.where(inside_left_out(table, setup.kept), np.nan, table)
     ranked = np.argsort(table if setup.order == "lowest" else -table, axis=None, kind="stable")
     places = (np.unravel_index(at, table.shape) for at in ranked if np.isfinite(table.flat[at]))
-    return [(int(layer), int(head)) for layer, head in list(places)[:count]]
+    return [(int(layer), int(head)) for layer, head in list(places)[:_LISTED]]
 
 
 def inside_weights(setup, loaded, layer, level):
@@ -365,7 +366,7 @@ def inside_from_products_to_weight(layer, head, row, column, query, key):
     capped = "" if layer.softcap is None else f", capped at ±{layer.softcap:g}"
     added = "" if seen == score else " The key is hidden." if np.isneginf(seen) else f" A bias makes it {number(seen)}."
     of = np.isfinite(steps.masked_scores).sum()
-    silence = sum(token.padding for token in layer.key_tokens)
+    silence = sum(token.filler for token in layer.key_tokens)
     silent = f" ({silence} of them silence behind the sound's end)" if silence else ""
     return (
         f"The products add up to {number(query @ key)}, and times the scale {scale} that is a score of "
@@ -458,8 +459,8 @@ def _numbers_of_a_sound(setup):
     """Return the function that measures the heads of a layer of a model of sounds, without what fills the sound up."""
     return f"""
 def numbers(layer):
-    keys = [token for token in layer.key_tokens if not token.padding]
-    end = sum(not token.padding for token in layer.query_tokens)
+    keys = [token for token in layer.key_tokens if not token.filler]
+    end = sum(not token.filler for token in layer.query_tokens)
     long = max(layer.query.shape[2], layer.key.shape[2]) > {models.MOST_WHOLE}
     rows = slice(max(0, end - {models.LAST}), end) if long else None
     heads = (pretrained.from_scratch(layer, head, rows=rows).weights[0, 0] for head in range(layer.num_heads))

@@ -143,7 +143,7 @@ def compute_pretrained_page(setup, loaded, layer):
         query, key = _query_and_key(layer, ours, setup.cut)
     largest = _largest(weights, own, ~hidden.all(axis=1))
     own_hidden = np.zeros(own.shape, dtype=bool) if layer.mask is None else ~layer.mask[0, 0]
-    if (filled := pretrained.padding_cells(layer)) is not None:
+    if (filled := pretrained.filler_cells(layer)) is not None:
         own_hidden, hidden = own_hidden | filled, hidden | filled
     level = word_level_of(setup.level, layer.query_tokens, layer.key_tokens)
     rows = _places(level.rows, setup.special, first=True)
@@ -453,8 +453,8 @@ def pretrained_page_code(setup, source, layer, part, scale, room):
         ours = min(head, (setup.cut or layer.num_heads) - 1)
         steps, at = f"pretrained.from_scratch(layer, {ours}{faults})", "0, 0"
     own_hidden, hidden = "~layer.mask[0, 0]", f"np.isneginf(steps.masked_scores[{at}])"
-    if pretrained.padding_cells(layer) is not None:  # what fills a sound up
-        filled = "pretrained.padding_cells(layer)"
+    if pretrained.filler_cells(layer) is not None:  # what fills a sound up
+        filled = "pretrained.filler_cells(layer)"
         own_hidden = filled if layer.mask is None else f"{own_hidden} | {filled}"
         hidden = f"{hidden} | {filled}"
     to_level = ""

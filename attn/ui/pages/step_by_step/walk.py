@@ -107,8 +107,10 @@ def _edited(example, changes):
         array = arrays[name]
         if row >= array.shape[0] or column >= array.shape[1]:
             continue  # typed when the matrix was larger; kept in case it grows again
-        if np.isfinite(array.dtype.type(number)):
-            array[row, column] = number
+        with np.errstate(over="ignore"):  # what is too large for the type is told below
+            taken = array.dtype.type(number)
+        if np.isfinite(taken):
+            array[row, column] = taken
         else:
             problems.append(
                 f"{EDITABLE[name]} must hold finite numbers; row {row + 1}, column {column + 1} holds none, "
