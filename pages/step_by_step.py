@@ -38,7 +38,7 @@ with st.sidebar:
     if page.get("source") == "pretrained":
         walk_layer_controls(page)
     try:
-        example, _ = walk_example(page.choices())
+        example, *_ = walk_example(page.choices())
     except ModelError as error:
         ui.page_ask(page, str(error), st.error)
     n = len(example.tokens)

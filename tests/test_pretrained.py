@@ -7,6 +7,7 @@ import pytest
 from processes import printed
 
 from attn import masks, pretrained
+from attn.analysis.head_table import measure
 from attn.multi_head import merge_heads
 from attn.pretrained import ModelError
 from attn.pretrained.recording import registry
@@ -345,3 +346,29 @@ def test_a_pass_that_fails_leaves_the_model_as_it_was(minilm):
         minilm.model(input_ids=torch.tensor([[101, 102]]))
     with torch.inference_mode():
         assert torch.isfinite(minilm.model(input_ids=torch.tensor([[101, 102]]))[0]).all()
+
+
+def test_the_heads_of_a_layer_are_measured_by_their_weights(recording):
+    layer = recording.layers[3]
+    weights, tokens = layer.weights()[0], recording.tokens
+    known = {"special": [token.special for token in tokens], "words": [token.text for token in tokens]}
+    by_piece = measure(weights, [token.id for token in tokens], **known)
+    assert by_piece.keys() == pretrained.layer_metrics(layer).keys()
+    for name, values in pretrained.layer_metrics(layer).items():
+        np.testing.assert_allclose(values, by_piece[name], rtol=1e-5, err_msg=name)
+    last = pretrained.layer_metrics(layer, rows=slice(-4, None))
+    np.testing.assert_allclose(last["entropy"], measure(weights[:, -4:])["entropy"], rtol=1e-5)
+
+
+def test_words_are_measured_as_one_where_they_are_cut(minilm):
+    layer = pretrained.record(minilm, "An unbelievable word, an unbelievable word").layers[2]
+    words = layer.key_words
+    assert len(words) < len(layer.key_tokens)
+    expected = measure(
+        layer.word_weights()[0],
+        [str(word.ids) for word in words],
+        [word.special for word in words],
+        words=[word.text for word in words],
+    )
+    for name, values in pretrained.layer_metrics(layer, level="words").items():
+        np.testing.assert_allclose(values, expected[name], rtol=1e-4, err_msg=name)

@@ -9,7 +9,7 @@ import streamlit as st
 
 from attn import multi_head, multi_head_attention, pretrained
 from attn.analysis.contribution import rollout
-from attn.analysis.head_table import METRICS, measure_each
+from attn.analysis.head_table import METRICS
 from attn.data.examples import Example
 from attn.pretrained import bert
 from attn.pretrained.threads import loading_queue
@@ -389,7 +389,9 @@ def model_every_head(name, random_weights, text, pair, kind, part, most, level="
     """
     every_layer = model_recording(name, random_weights, text, pair).layers
     layers = [layer for layer in every_layer if (layer.kind, layer.part) == (kind, part)]
-    n_q, n_k = (min(most, len(_given(side))) for side in (layers[0].query_tokens, layers[0].key_tokens))
+    n_q, n_k = (
+        min(most, sum(not token.filler for token in side)) for side in (layers[0].query_tokens, layers[0].key_tokens)
+    )
     num_heads = max(layer.num_heads for layer in layers)
     every = np.full((len(layers), num_heads, n_q, n_k), np.nan, dtype=np.float32)
     for at, layer in enumerate(while_visited(layers)):
@@ -446,31 +448,6 @@ def model_layer_weights(text, layer, head):
     return multi_head_attention(model_reading(text).hidden[layer], one).weights[0]
 
 
-def model_keys(layer, level="pieces"):
-    """Return what is known of the keys of a layer, as `measure` takes it: of pieces, or of words.
-
-    What fills a sound up is left out.
-    """
-    tokens = _given(layer.key_tokens)
-    at = word_level_of(level, layer.query_tokens, tokens)
-    keys, firsts = at.columns, at.places[1]
-    read = not any(token.id is None for token in layer.key_tokens)  # a patch of a picture is no token
-    # a word comes again where all its pieces do
-    ids = [str(word.ids) for word in keys] if level == "words" else [token.id for token in keys]
-    return {
-        "tokens": ids if read else None,
-        "special": [key.special for key in keys],
-        "words": [key.text for key in keys] if read else None,
-        "cross": layer.kind == "cross",
-        "picture": [tokens[first].picture is not None for first in firsts],
-    }
-
-
-def _given(tokens):
-    """Return the tokens of a side without those that fill a sound up."""
-    return [token for token in tokens if not token.filler]
-
-
 @kept_with_models
 @st.cache_resource(max_entries=16, show_spinner="Measuring every head …", show_time=True)
 def model_metrics(name, random_weights, text, pair, level="pieces"):
@@ -481,19 +458,17 @@ def model_metrics(name, random_weights, text, pair, level="pieces"):
     dict
         Metric -> ndarray (num_layers, most heads), NaN where there is nothing to tell.
     """
-    layers = model_recording(name, random_weights, text, pair).layers
-    tables = {metric: np.full((len(layers), max(layer.num_heads for layer in layers)), np.nan) for metric in METRICS}
-    for layer in while_visited(layers):
-        rows = model_last_queries(layer)
-        at = word_level_of(level, _given(layer.query_tokens[rows or slice(None)]), _given(layer.key_tokens))
-        heads = (pretrained.from_scratch(layer, head, rows=rows).weights[0, 0] for head in range(layer.num_heads))
-        numbers = measure_each(
-            (at.weights(pretrained.sound_part(layer, head, rows)) for head in heads),
-            **model_keys(layer, level),
-            mask=None if layer.mask is None else at.visible(layer.mask[0, 0][rows or slice(None)]),
-        )
-        for metric, values in numbers.items():
-            tables[metric][layer.index, : layer.num_heads] = values
+    return metrics_by_layer(while_visited(model_recording(name, random_weights, text, pair).layers), level)
+
+
+def metrics_by_layer(layers, level):
+    """Measure every head of every layer; of a long text over its last queries."""
+    measured = [pretrained.layer_metrics(layer, rows=model_last_queries(layer), level=level) for layer in layers]
+    most = max(len(values) for numbers in measured for values in numbers.values())  # heads
+    tables = {key: np.full((len(measured), most), np.nan) for key in METRICS}
+    for at, numbers in enumerate(measured):
+        for key, values in numbers.items():
+            tables[key][at, : len(values)] = values
     return tables
 
 
@@ -511,31 +486,26 @@ def model_layer_example(text, layer, num_heads, head):
     Returns
     -------
     Example
-    str
-        Lines of code that bind ``e``.
+    dict
+        The settings of `attn.ui.shown_code.shown_code` that the steps use.
+    tuple
+        Its steps, which bind ``e``.
     """
-    result = model_reading(text)
-    one = multi_head.one_head(bert.parameters(_encoder().tensors, layer - 1, num_heads), head - 1)
-    example = Example(
-        tuple(token.text for token in result.tokens),
-        result.hidden[layer - 1],
-        one.w_q,
-        one.w_k,
-        one.w_v,
-        one.b_q,
-        one.b_k,
-        one.b_v,
+    read, chosen = model_reading(text), {"layer": layer, "num_heads": num_heads, "head": head}
+    steps = (
+        "encoder = bert.load()\n"
+        "encoded = bert.encode(encoder, text)\n"
+        "tokens, hidden = encoded.tokens, [block.hidden for block in encoded.blocks]",
+        ("e", layer_as_example),
     )
-    code = f"""from attn import multi_head
-from attn.pretrained import bert
-encoder = bert.load()
-encoded = bert.encode(encoder, {text!r})
-one = multi_head.one_head(bert.parameters(encoder.tensors, {layer - 1}, num_heads={num_heads}), {head - 1})
-e = attn.examples.Example(
-    tuple(token.text for token in encoded.tokens), encoded.blocks[{layer - 1}].hidden,
-    one.w_q, one.w_k, one.w_v, one.b_q, one.b_k, one.b_v,
-)"""
-    return example, code
+    return layer_as_example(_encoder(), read.tokens, read.hidden, **chosen), {"text": text} | chosen, steps
+
+
+def layer_as_example(encoder, tokens, hidden, layer, num_heads, head):
+    """Return one head of one layer of an encoder as an example to walk; layer and head counted from 1."""
+    one = multi_head.one_head(bert.parameters(encoder.tensors, layer - 1, num_heads), head - 1)
+    words = tuple(token.text for token in tokens)
+    return Example(words, hidden[layer - 1], one.w_q, one.w_k, one.w_v, one.b_q, one.b_k, one.b_v)
 
 
 def say_model_note(loaded):

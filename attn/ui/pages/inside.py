@@ -15,7 +15,7 @@ from attn.ui import models
 from attn.ui.controls.model_and_text import SourceChoice, model_and_text_lines, model_and_text_projections
 from attn.ui.controls.word_level import say_word_level
 from attn.ui.link import link_choice, link_place, link_span, link_wholes
-from attn.ui.media import AudioInput, PictureAndText
+from attn.ui.media import PictureAndText
 from attn.ui.page import page_theme
 from attn.ui.shown_code import LIGHT, shown_code
 from attn.ui.state import as_text
@@ -43,10 +43,6 @@ OLD_TABS = {  # what older links call them
 LINES = {"all": "All", "query": "From the chosen query", "key": "To the chosen key"}
 _LISTED = 10  # heads beside the map of all
 MOSAIC = 48  # tokens of every head that the picture of all heads shows
-_PICTURE = """
-        picture=[token.picture is not None for token in layer.key_tokens],"""
-_PICTURE_OF_WORDS = """
-        picture=[layer.key_tokens[key.pieces[0]].picture is not None for key in keys],"""
 
 
 @dataclass(frozen=True)
@@ -86,7 +82,7 @@ def inside_metric_controls(state, layers):
 
 def _there(layer):
     """Return what there is among the keys of a layer of that which a metric may need."""
-    keys = models.model_keys(layer)
+    keys = pretrained.keys_of_layer(layer)
     return Text(**keys).known - (set() if any(keys["special"]) else {"special"})
 
 
@@ -212,18 +208,28 @@ def inside_weights(setup, loaded, layer, level):
     -------
     ndarray, shape (heads in view, rows, columns)
     """
-    heads = inside_heads(setup)
-    # one head alone is not copied: of a long text it takes 64 MB
-    weights = layer.weights(heads[0])[0] if len(heads) == 1 else np.stack([layer.weights(h)[0, 0] for h in heads])
+    in_view = inside_heads(setup)
+    weights = _weights_in_view(layer, in_view)
     if setup.measure == "weight":
         return level.weights(weights)
+    w_o = model_and_text_projections(loaded, layer).w_o
+    return level.averaged(_lengths_in_view(weights, layer, in_view, w_o, level.column_words))
+
+
+def _weights_in_view(layer, in_view):
+    """Return the weights of heads, (heads, n_q, n_k)."""
+    # one head alone is not copied: of a long text it takes 64 MB
+    one = len(in_view) == 1
+    return layer.weights(in_view[0])[0] if one else np.stack([layer.weights(head)[0, 0] for head in in_view])
+
+
+def _lengths_in_view(weights, layer, in_view, w_o, key_words):
+    """Return the weights of heads times the length of what each value adds to the output, (heads, n_q, keys)."""
     group, d_v = layer.num_heads // layer.num_kv_heads, layer.value.shape[-1]
-    bands = model_and_text_projections(loaded, layer).w_o.reshape(layer.num_heads, d_v, -1)
-    values = (layer.value[0, head // group] for head in heads)
-    each = zip(weights, values, bands[heads], strict=True)
-    words = level.column_words
-    lengths = [contribution.value_weighted(weight, value, band, key_words=words) for weight, value, band in each]
-    return level.averaged(np.stack(lengths))
+    bands = w_o.reshape(layer.num_heads, d_v, -1)[in_view]
+    values = [layer.value[0, head // group] for head in in_view]
+    each = zip(weights, values, bands, strict=True)
+    return np.stack([contribution.value_weighted(*of_head, key_words=key_words) for of_head in each])
 
 
 def inside_mean(weights):
@@ -394,100 +400,31 @@ def inside_reading(setup, tables, layer, level):
 
 def inside_code(setup, source, table, layer, scale, width):
     """Return the lines that measure every head, and draw the map of them and the chosen head."""
-    low, high = (-math.inf, math.inf) if setup.kept == (0, 100) else _bounds(table, setup.kept)
     return shown_code(
-        {
-            "low": low,
-            "high": high if setup.kept[1] < 100 else math.inf,
-        }
+        {"metric": setup.metric, "level": setup.level, "kept": setup.kept}
         | _overview_of(table, setup, width)
-        | {"scale": scale, "theme": LIGHT, "room": round(width)},
-        "from attn import contribution, head_measures, pretrained\n" + model_and_text_lines(source) + "\n",
-        f"""
-{_numbers_of_a_sound(setup) if isinstance(source[2], AudioInput) else _numbers_code(setup, source, layer)}
-
-
-table = np.full({table.shape}, np.nan)  # layers × heads
-for layer in recording.layers:
-    table[layer.index, : layer.num_heads] = numbers(layer)
-gone = (table < low) | (table > high)""",
+        | {"in_view": inside_heads(setup), "scale": scale, "theme": LIGHT, "room": round(width)},
+        f"from attn import contribution, pretrained\n{model_and_text_lines(source)}\n",
+        "layers = recording.layers",
+        ("tables", models.metrics_by_layer),
+        inside_left_out,
+        "table = tables[metric]\ngone = inside_left_out(table, kept)",
         ("picture", _overview),
         'charts.save(picture, "heads.svg")\n',
         f"layer = recording.layers[{layer.index}]",
-        _shown_code(setup, inside_heads(setup)),
+        *_steps_in_view(setup),
         word_level_labels_code(setup.level),
         "head = charts.panel(contribution.mean_over(shown), rows, columns, **scale)",
-        'charts.save(charts.panels(theme, width, head, tallest=620), "head.svg")',
+        'charts.save(charts.panels(theme, room, head, tallest=620), "head.svg")',
     )
 
 
-def _numbers_code(setup, source, layer):
-    """Return the function that measures the heads of a layer, of pieces or of words."""
-    seen = isinstance(source[2], PictureAndText)
-    long = models.model_last_queries(layer)
-    rows, part = (f", rows=slice(-{models.LAST}, None)", f"[-{models.LAST}:]") if long else ("", "")
-    if setup.level == "words":
-        return f"""
-def numbers(layer):
-    keys = layer.key_words
-    read = all(None not in key.ids for key in keys)  # a patch of a picture is no token
-    sides = [token.word for token in layer.query_tokens]{part}, [token.word for token in layer.key_tokens]
-    heads = (pretrained.from_scratch(layer, head{rows}).weights[0, 0] for head in range(layer.num_heads))
-    return head_measures.measure_each(
-        (to_words(head, *sides) for head in heads),
-        [str(key.ids) for key in keys] if read else None,
-        [key.special for key in keys],
-        words=[key.text for key in keys] if read else None,
-        mask=None if layer.mask is None else mask_to_words(layer.mask[0, 0]{part}, *sides),
-        cross=layer.kind == "cross",{_PICTURE_OF_WORDS if seen else ""}
-    )["{setup.metric}"]""".strip()
-    return f"""
-def numbers(layer):
-    ids = [token.id for token in layer.key_tokens]
-    read = None not in ids  # a patch of a picture is no token
-    return head_measures.measure_each(
-        (pretrained.from_scratch(layer, head{rows}).weights[0, 0] for head in range(layer.num_heads)),
-        ids if read else None,
-        [token.special for token in layer.key_tokens],
-        words=[token.text for token in layer.key_tokens] if read else None,
-        mask=None if layer.mask is None else layer.mask[0, 0]{part},
-        cross=layer.kind == "cross",{_PICTURE if seen else ""}
-    )["{setup.metric}"]""".strip()
-
-
-def _numbers_of_a_sound(setup):
-    """Return the function that measures the heads of a layer of a model of sounds, without what fills the sound up."""
-    return f"""
-def numbers(layer):
-    keys = [token for token in layer.key_tokens if not token.filler]
-    end = sum(not token.filler for token in layer.query_tokens)
-    long = max(layer.query.shape[2], layer.key.shape[2]) > {models.MOST_WHOLE}
-    rows = slice(max(0, end - {models.LAST}), end) if long else None
-    heads = (pretrained.from_scratch(layer, head, rows=rows).weights[0, 0] for head in range(layer.num_heads))
-    ids = [token.id for token in keys]
-    read = None not in ids  # a moment of a sound is no token
-    return head_measures.measure_each(
-        (pretrained.sound_part(layer, head, rows) for head in heads),
-        ids if read else None,
-        [token.special for token in keys],
-        words=[token.text for token in keys] if read else None,
-        mask=None if layer.mask is None else layer.mask[0, 0][rows or slice(None)],
-        cross=layer.kind == "cross",
-    )["{setup.metric}"]""".strip()
-
-
-def _shown_code(setup, heads):
-    """Return the lines that bind ``shown``, as `inside_weights` computes it."""
+def _steps_in_view(setup):
+    """Return the steps that bind ``shown``, as `inside_weights` computes it."""
     words = setup.level == "words"
-    weights = f"np.stack([layer.attention(head).weights[0, 0] for head in {heads}])"
+    steps = [WORD_LEVEL_CODE if words else "", ("weights", _weights_in_view)]
     if setup.measure == "weight":
-        return f"{WORD_LEVEL_CODE}\nshown = to_words({weights}, *sides)" if words else f"shown = {weights}"
-    together = ", key_words=sides[1]" if words else ""
-    shown = f"""weights = {weights}
-bands = pretrained.parameters(model, layer).w_o.reshape(layer.num_heads, layer.value.shape[-1], -1)
-group = layer.num_heads // layer.num_kv_heads
-shown = np.stack([
-    contribution.value_weighted(weight, layer.value[0, head // group], bands[head]{together})
-    for weight, head in zip(weights, {heads})
-])"""
-    return f"{WORD_LEVEL_CODE}\n{shown}\nshown = to_words(shown, sides[0], range(shown.shape[-1]))" if words else shown
+        return [*steps, "shown = to_words(weights, *sides)" if words else "shown = weights"]
+    given = f"w_o = pretrained.parameters(model, layer).w_o\nkey_words = {'sides[1]' if words else None}"
+    averaged = "to_words(lengths, sides[0], range(lengths.shape[-1]))" if words else "lengths"
+    return [*steps, given, ("lengths", _lengths_in_view), f"shown = {averaged}"]

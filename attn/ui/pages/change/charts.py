@@ -51,8 +51,15 @@ def number_style(effect):
 def effect_numbers(effect):
     """Return what the numbers before and after are called, those before, and those after."""
     if effect.word is None:
-        return ["similarity"], [effect.numbers[0]], [effect.numbers[1]]
+        return similarity_numbers(effect.numbers)
     return shift_numbers(effect.shifts)
+
+
+def similarity_numbers(similarities):
+    """Return what a likeness is called, and that before and that after."""
+    one, other = ([each] for each in similarities)
+    labels = ["similarity"]
+    return labels, one, other
 
 
 def shift_numbers(shifts):

@@ -240,7 +240,7 @@ def effect_of(setup, read, before):
     changes, left_out = changes_of_controls(setup, before)
     after = kept_run(*read.source, changes, read.positions)
     place = read.positions[0] if before.loaded.task == "tokens" else None
-    comparison = compare_runs(before, after, WORDS, place)
+    comparison = compare_changed_runs(before, after, place)
     if before.loaded.task == "answer":
         answers = answer(before), answer(after)
         likely = answer_probability_of(answers[0].start, answers[0].end)
@@ -256,6 +256,11 @@ def effect_of(setup, read, before):
         return Effect(read, changes, left_out, before, after, comparison, word, (shift.before, shift.after))
     numbers = _likeness(read, changes, before, after)
     return Effect(read, changes, left_out, before, after, comparison, None, numbers)
+
+
+def compare_changed_runs(before, after, place):
+    """Put both passes side by side; a class is that of the word at `place`."""
+    return compare_runs(before, after, WORDS, place)
 
 
 def _following_class(name, comparison, before, after, place):
@@ -299,6 +304,11 @@ def _likeness(read, changes, before, after):
         return 1.0, similarity(before, after)
     source = (*read.source[:2], read.other, "")
     others = kept_run(*source), kept_run(*source, changes_of_other_text(changes))
+    return similarities_of_texts(before, after, others)
+
+
+def similarities_of_texts(before, after, others):
+    """Return how alike a text and another are to the model, both before the change and both after it."""
     return similarity(before, others[0]), similarity(after, others[1])
 
 

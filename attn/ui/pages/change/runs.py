@@ -33,17 +33,22 @@ def kept_run(name, random_weights, text, pair, changes=None, positions=None):
     loaded = models.loaded_model(name, random_weights)
 
     def make(watch):
-        return run(loaded, text, changes, pair=pair or None, positions=positions, should_stop=watch)
+        return changed_run(loaded, text, pair, changes, positions, watch)
 
     key = (name, random_weights, text, pair, changes or None, positions)
     return shared_once(kept_results(), key, loaded, is_long(text, pair), make)
+
+
+def changed_run(model, text, pair, changes, positions, should_stop=None):
+    """Pass a text through a model with something changed, or nothing: None."""
+    return run(model, text, changes, pair=pair or None, positions=positions, should_stop=should_stop)
 
 
 @kept_with_models
 @st.cache_data(max_entries=256, show_spinner="Comparing with the model's own attention …")
 def kept_run_gap(name, random_weights, text, pair):
     """Return how far our attention moves what a model says when nothing is changed."""
-    return output_gap(models.loaded_model(name, random_weights), text, pair=pair or None)
+    return gap_of_run(models.loaded_model(name, random_weights), text, pair)
 
 
 @kept_with_models
@@ -51,3 +56,8 @@ def kept_run_gap(name, random_weights, text, pair):
 def kept_run_finding(name, random_weights, text, pair, _before):
     """Say whether what a run was given, which follows from the rest, is what the model's own preparation makes."""
     return input_finding(_before)
+
+
+def gap_of_run(model, text, pair):
+    """Return how far our attention moves what a model says."""
+    return output_gap(model, text, pair=pair or None)

@@ -17,10 +17,11 @@ from attn.ui.pages.change.charts import (
     number_pairs_chart,
     number_style,
     shift_numbers,
+    similarity_numbers,
 )
 from attn.ui.pages.change.controls import changed_head_name, changes_of_other_text, every_head_to_control
-from attn.ui.pages.change.effects import SPACE, WORDS
-from attn.ui.pages.change.runs import MOST_MEASURED, kept_run_finding
+from attn.ui.pages.change.effects import SPACE, compare_changed_runs, similarities_of_texts
+from attn.ui.pages.change.runs import MOST_MEASURED, changed_run, gap_of_run, kept_run_finding
 from attn.ui.shown_code import LIGHT, Source, shown_code
 from attn.ui.state import as_text
 
@@ -209,26 +210,25 @@ def change_shapes_in_words(effect):
 def change_code_in_words(effect, width):
     """Return the lines that make both passes and draw the numbers side by side."""
     name, random, text, pair = effect.read.source
-    settings = {"model": Source(models.model_loading_code(name, random)), "text": text, "pair": pair}
-    if not pair:
-        del settings["pair"]
-    settings["changes"] = Source(f"{_changes_code(effect.changes)}  # layers, heads and tokens count from 0 here")
-    paired, place = ", pair=pair" if pair else "", ""
-    options = paired
-    if effect.read.positions and effect.task:
-        settings["place"], place = effect.read.positions[0], ", place"
-    elif effect.read.positions:
-        settings["positions"], options = effect.read.positions, f"{paired}, positions=positions"
     drawn, more = _numbers_shown(effect)
+    settings = {
+        "model": Source(models.model_loading_code(name, random)),
+        "text": text,
+        "pair": pair,
+        "changes": Source(f"{_changes_code(effect.changes)}  # layers, heads and tokens count from 0 here"),
+        "positions": effect.read.positions,  # where words are predicted
+        "place": effect.read.positions[0] if effect.task == "tokens" else None,  # of the word whose class is told
+        "width": int(width - 180),
+    }
     return shown_code(
-        settings | more | {"theme": LIGHT, "width": int(width - 180)},
+        settings | more | {"theme": LIGHT},
         "from attn import pretrained\n"
         "from attn.pretrained.intervention.changes import Changes\n"
-        "from attn.pretrained.intervention.prediction import compare_runs\n"
-        "from attn.pretrained.intervention.run import output_gap, run\n"
-        f"before, after = (run(model, text, each{options}) for each in (None, changes))\n"
-        f"print(output_gap(model, text{paired}))\n"
-        f"comparison = compare_runs(before, after, {WORDS}{place})",
+        "before, after = (changed_run(model, text, pair, each, positions) for each in (None, changes))",
+        changed_run,
+        ("gap", gap_of_run),
+        "print(gap)",
+        ("comparison", compare_changed_runs),
         *drawn,
         'charts.save(picture, "change.svg")',
         ("moved", moved_outputs),
@@ -244,21 +244,21 @@ def _numbers_shown(effect):
     style = number_style(effect)
     scale = f"charts.Scale({style.scale.limit}, name={style.scale.name!r})"
     settings = {"title": style.title, "scale": Source(scale), "shares": style.shares, "pick": Source("charts.Pick()")}
-    drawn = [("picture", number_pairs_chart)]
+    drawn = [("labels, one, other", shift_numbers), ("picture", number_pairs_chart)]
     if effect.word is not None:
-        shifts = "shifts = comparison.classes" if effect.task else "shifts = comparison.words"
-        return [shifts, ("labels, one, other", shift_numbers), *drawn], settings
+        return ["shifts = comparison.classes or comparison.words", *drawn], settings
     if not effect.read.other.strip():
-        return ['labels, one, other = ["similarity"], [1.0], [comparison.similarity]', *drawn], settings
+        return [
+            "similarities = 1.0, comparison.similarity",
+            ("labels, one, other", similarity_numbers),
+            drawn[-1],
+        ], settings
     settings |= {"other_text": effect.read.other, "other_changes": Source("changes")}
     if (others := changes_of_other_text(effect.changes)) != effect.changes:
         settings["other_changes"] = Source(_changes_code(others))
-    lines = (
-        "from attn.pretrained.intervention.prediction import similarity\n"
-        "others = [run(model, other_text, each) for each in (None, other_changes)]\n"
-        'labels, one, other = ["similarity"], [similarity(before, others[0])], [similarity(after, others[1])]'
-    )
-    return [lines, *drawn], settings
+    others = "others = [changed_run(model, other_text, None, each, None) for each in (None, other_changes)]"
+    steps = [others, ("similarities", similarities_of_texts), ("labels, one, other", similarity_numbers), drawn[-1]]
+    return steps, settings
 
 
 def _changes_code(changes):

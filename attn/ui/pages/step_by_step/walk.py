@@ -58,13 +58,15 @@ def walk_example(setup):
     Returns
     -------
     Example
-    str
-        Lines of code that bind ``e``.
+    dict
+        The settings that the steps use.
+    tuple
+        Steps of `shown_code` that bind ``e``.
     """
     if setup.source == "worked":
-        return examples.worked_example(), "e = attn.examples.worked_example()"
+        return examples.worked_example(), {}, ("e = attn.examples.worked_example()",)
     if setup.source == "journey":
-        return examples.journey_example(), "e = attn.examples.journey_example()"
+        return examples.journey_example(), {}, ("e = attn.examples.journey_example()",)
     tokens = sentence_words(setup.text)
     if setup.source == "pretrained":
         return models.model_layer_example(setup.text, setup.layer, setup.heads, setup.head)
@@ -73,7 +75,7 @@ def walk_example(setup):
         f"tokens = attn.examples.split_words({setup.text!r})[:{len(tokens)}]\n"
         f"e = attn.examples.random_example(tokens, {setup.d_model}, {setup.d_k}, {setup.d_v}, {setup.seed})"
     )
-    return example, line
+    return example, {}, (line,)
 
 
 def walk_layer_controls(state):
@@ -141,7 +143,7 @@ def compute_walk(setup, theme, width):
         Without arguments: the lines that the page shows.
     problems : list of str
     """
-    base, made = walk_example(setup)
+    base, settings, made = walk_example(setup)
     example, problems = _edited(base, setup.edits)
     n, d_model, d_k = len(example.tokens), example.x.shape[1], example.w_q.shape[1]
     mask, mask_line = mask_of(setup, n)
@@ -166,13 +168,15 @@ def compute_walk(setup, theme, width):
     def code():
         """Return the lines that do the same; made only where they are read."""
         return shown_code(
-            {
+            settings
+            | {
                 "mask": Source(mask_line),
                 "divisor": divisor,
                 "temperature": setup.temperature,
                 "positions": Source(f"dict({position_line})" if position_line else "{}"),
             },
-            f"{made}{_edits(setup, example)}\n",
+            *made,
+            _edits(setup, example),
             ("steps", _walk),
             f"\n{stages.stage_code(view, stage)}",
             'charts.save(picture, "step.svg")',
@@ -197,7 +201,7 @@ def _edits(setup, example):
     if not changes:
         return ""
     copied = "e = replace(e, x=e.x.copy(), w_q=e.w_q.copy(), w_k=e.w_k.copy(), w_v=e.w_v.copy())"
-    return "\n".join(["", copied, *changes])
+    return "\n".join([copied, *changes])
 
 
 def walk_editor(state, example):
