@@ -1,4 +1,4 @@
-"""Take the pictures of the pages' main figures that `test_pictures_of_pages` compares with: one command after a change.
+"""Take the pictures of the pages' main figures that `test_browser_pictures` compares with: one command after a change.
 
 Run ``python tests/refresh_pictures.py``, look at what has changed, and commit it.
 """

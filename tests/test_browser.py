@@ -131,13 +131,21 @@ def test_the_figures_wear_the_colours_of_the_page(visit):
     assert (_brightness(text) > 128) == dark
 
 
+def widen(page, width):
+    """Make the window wider, and wait until the page has measured its room and is drawn again."""
+    room = "document.querySelector('[data-page-width]').dataset.pageWidth"
+    before = page.evaluate(room)
+    page.set_viewport_size({"width": width, "height": 1080})
+    page.wait_for_function(f"before => {room} !== before", arg=before)
+    settled(page)
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_the_figures_fit_the_page(visit, page):
     shown = visit.go(page)
     for width in (1280, 1920):
-        shown.set_viewport_size({"width": width, "height": 1080})
-        shown.wait_for_timeout(500)  # the ruler reports the room, and the page is drawn again
-        settled(shown)
+        if width > 1280:
+            widen(shown, width)
         figures = shown.locator(f"{FIGURE} > svg, {FIGURE} > canvas").all()
         assert figures
         for svg in figures:
