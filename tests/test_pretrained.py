@@ -361,7 +361,7 @@ def test_the_heads_of_a_layer_are_measured_by_their_weights(recording):
 
 
 def test_words_are_measured_as_one_where_they_are_cut(minilm):
-    layer = pretrained.record(minilm, "An unbelievable word, an unbelievable word").layers[2]
+    layer = pretrained.record(minilm, "An unbelievably playful tokenization, an unbelievably playful one").layers[2]
     words = layer.key_words
     assert len(words) < len(layer.key_tokens)
     expected = measure(

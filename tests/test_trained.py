@@ -244,7 +244,7 @@ def test_the_same_seed_trains_the_same_model():
 
 @pytest.mark.usefixtures("one_thread")
 def test_what_is_there_is_not_trained_again(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(training, "measure", partial(training.measure, count=10))
+    monkeypatch.setattr(training, "measure", partial(training.measure, count=2))
     monkeypatch.setattr(training, "keep", partial(training.keep, recipe=TINY))
     arguments = ["--folder", str(tmp_path), "--task", "reverse", "--model", "bahdanau"]
     main(arguments)
