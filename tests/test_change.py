@@ -409,7 +409,7 @@ def test_work_that_finds_no_room_says_so():
 
     job = jobs.Job(work)
     job.wait(10)
-    assert job.error == "the run could not go on: [Errno 28] No space left on device"
+    assert job.error == "The run could not go on: [Errno 28] No space left on device"
 
 
 def test_a_decoder_writes_with_and_without_the_changes(folder):

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 from serving import ROOT, serve
@@ -23,7 +24,7 @@ import streamlit as st
 
 from attn.ui import jobs, visitor
 
-jobs.GONE = 0.5
+jobs.GONE = 0.2
 told = Path(__file__).parent / "told"
 
 
@@ -92,7 +93,7 @@ def test_work_beside_a_page_ends_when_the_page_is_closed_and_not_before(served):
         one = Visitor(address)
         await one.open("", "job=1")
         await until(told, "job begins")
-        await asyncio.sleep(1)  # longer than after the page is closed
+        await asyncio.sleep(0.5)  # longer than after the page is closed
         assert "job ends" not in told.read_text()
         await one.close()
         await until(told, "job ends")
@@ -148,7 +149,33 @@ def test_what_a_visitor_left_says_so_to_one_who_comes_back(monkeypatch):
     job = jobs.Job(work)
     job.wait(10)
     assert not job.stopped
-    assert job.error == "the run ended because its page was left: begin it again, and stay until it is done"
+    assert job.error == "The run ended because its page was left: begin it again, and stay until it is done."
+
+
+def test_a_page_that_was_loaded_anew_ends_what_it_had_begun_and_says_so(monkeypatch):
+    state = {}
+    monkeypatch.setattr(jobs.st, "session_state", state)
+
+    def work(progress, should_stop):
+        while not should_stop():
+            time.sleep(0.01)
+
+    visits = {name: SimpleNamespace(browser=name[0], is_over=name.endswith("old")) for name in ("a old", "a", "b")}
+    monkeypatch.setattr(jobs, "this_visit", lambda: visits["a old"])
+    job = jobs.Job(work)
+    job.key = "page.job"
+    for other, key in (("b", "page.job"), ("a", "page.other")):
+        monkeypatch.setattr(jobs, "this_visit", lambda other=other: visits[other])
+        assert jobs.job_failure(key) is None
+        assert job.running
+    monkeypatch.setattr(jobs, "this_visit", lambda: visits["a"])
+    for _ in range(2):  # the page runs again once it knows its width
+        assert jobs.job_failure("page.job").startswith("The run ended because its page was left")
+    job.wait(10)
+    assert not job.running
+    state["page.job"] = jobs.Job(lambda progress, should_stop: None)
+    jobs.running_job("page.job")
+    assert jobs.job_failure("page.job") is None
 
 
 def test_outside_a_server_nobody_leaves():

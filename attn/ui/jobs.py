@@ -2,6 +2,7 @@
 
 import threading
 import time
+import weakref
 
 import streamlit as st
 
@@ -13,6 +14,8 @@ from attn.ui.visitor import this_visit
 PATIENCE = 90  # seconds without a look from its page after which work stops; a browser slows down what is not in view
 GONE = 8  # the same where the page is closed: a browser may have lost its way for a moment
 _EVERY = 0.4  # seconds between two looks
+_LEFT = "The run ended because its page was left: begin it again, and stay until it is done."
+_begun = weakref.WeakSet()  # by whomever
 
 
 class Job:
@@ -28,10 +31,11 @@ class Job:
 
     def __init__(self, work, *, alone=False):
         self.done, self.total, self.place = 0, 0, None
-        self.error, self._visit = None, this_visit()
+        self.error, self.key, self._visit = None, None, this_visit()
         self._stopped, self._seen = threading.Event(), time.monotonic()
         self._thread = threading.Thread(target=self._run, args=(work, alone), daemon=True)
         self._thread.start()
+        _begun.add(self)
 
     @property
     def running(self):
@@ -51,13 +55,21 @@ class Job:
         """Tell it that somebody still wants it."""
         self._seen = time.monotonic()
 
+    def end_if_left_by(self, visit):
+        """End it if it was begun by the same browser in a page that is closed or loaded anew; say whether it was."""
+        if not self._visit.is_over or self._visit.browser != visit.browser:
+            return False
+        was_on = self.running or self.error == _LEFT
+        self.stop()
+        return was_on
+
     def wait(self, seconds):
         """Wait for its end, at most so long."""
         self._thread.join(seconds)
 
     def _should_stop(self):
         if not self.stopped and time.monotonic() > self._seen + (GONE if self._visit.is_over else PATIENCE):
-            self.error = "the run ended because its page was left: begin it again, and stay until it is done"
+            self.error = _LEFT
         return self.stopped or self.error is not None
 
     def _progress(self, done, total):
@@ -74,12 +86,14 @@ class Job:
         except ModelError as error:
             self.error = str(error)
         except (RuntimeError, MemoryError, OSError) as error:  # as torch says that memory is wanting; a full disk
-            self.error = f"the run could not go on: {first_line(error)}"
+            self.error = f"The run could not go on: {first_line(error)}"
 
 
 def running_job(key):
     """Return the work under a key of the session if it still runs; of work that failed the reason is kept."""
     job = st.session_state.get(key)
+    if job is not None:
+        st.session_state.pop(f"{key}.left", None)
     if job is not None and not job.running:
         del st.session_state[key]
         st.session_state[f"{key}.failure"] = job.error
@@ -88,8 +102,16 @@ def running_job(key):
 
 
 def job_failure(key):
-    """Return once why the last work under a key failed, or None."""
-    return st.session_state.pop(f"{key}.failure", None)
+    """Return once why the last work under a key failed, or None.
+
+    Of work that a page had begun before it was loaded anew it is returned until there is other work: such a page runs
+    again by itself, once it knows its width.
+    """
+    left = [job for job in _begun if job.key == key and job.end_if_left_by(this_visit())]
+    _begun.difference_update(left)
+    if left:
+        st.session_state[f"{key}.left"] = _LEFT
+    return st.session_state.pop(f"{key}.failure", None) or st.session_state.get(f"{key}.left")
 
 
 @st.fragment(run_every=_EVERY)
@@ -108,6 +130,7 @@ def watch_job(key, words, so_far=None):
     if job is None or not job.running:
         st.rerun()
     job.look()
+    job.key = key
     share = job.done / job.total if job.total else 0.0
     said = say_shared_queue(job.place) if job.place else f"{words}: {job.done} of {job.total or '…'}"
     bar, button = st.columns([5, 1], vertical_alignment="center")
