@@ -40,7 +40,7 @@ ui.page_figure(
 if len(labels) > MOST:
     named = "words" if setup.level == "words" else "tokens"
     st.caption(f"The picture holds the first {MOST} of {len(labels)} {named}; Pretrained has them all.")
-with st.container(horizontal=True, vertical_alignment="bottom"):
+with st.container(horizontal=True, vertical_alignment="top"):
     st.slider(
         "Layer", 1, 6, key=page.key("layer"), width=220, help="From the first, next to the embeddings, to the last."
     )
@@ -49,17 +49,17 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         ui.page_token_control(page, "Who looks", names, 0, places)
     with st.container(width=160):
         word_level_control(page, result.tokens)
-    st.page_link(
-        "pages/pretrained.py",
-        label="See this head beside the model's own",
-        icon=":material/arrow_forward:",
-        query_params={
-            "text": setup.text,
-            "layer": str(setup.layer),
-            "head": str(setup.head),
-            "level": setup.level,
-        },
-    )
+st.page_link(
+    "pages/pretrained.py",
+    label="See this head beside the model's own",
+    icon=":material/arrow_forward:",
+    query_params={
+        "text": setup.text,
+        "layer": str(setup.layer),
+        "head": str(setup.head),
+        "level": setup.level,
+    },
+)
 st.caption(
     f"Computed in {result.milliseconds:.0f} ms by the numpy package `attn` from the model's own weights: "
     f"{len(result.tokens)} tokens through 6 layers of 12 heads."

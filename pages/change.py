@@ -77,10 +77,10 @@ ui.page_reading(
 for sentence in effect.left_out:
     st.caption(f":material/do_not_disturb_on: {sentence}")
 
-numbers, heads = st.columns(2)
+numbers, heads = ui.page_columns([1, 1])
 with numbers:
     ui.page_figure(
-        effect_charts.change_number_chart(effect, theme, width / 2),
+        effect_charts.change_number_chart(effect, theme, ui.page_share(1 / 2)),
         "change.effect",
         on_pick=None if effect.word is None else lambda row: page.set(word=effect.shifts[row].text),
         tables={"numbers": lambda: effect_charts.change_chart_numbers_csv(effect)},
@@ -90,7 +90,7 @@ with numbers:
         st.caption(look_for)
 with heads:
     ui.page_figure(
-        effect_charts.change_head_chart(effect, setup, theme, width / 2),
+        effect_charts.change_head_chart(effect, setup, theme, ui.page_share(1 / 2)),
         f"change.heads.{setup.off}.{setup.patterned}",  # a picture just clicked has nothing chosen
         on_pick=lambda row, column: click_head_control(page, (row, column)),
         tables={"moved": lambda: effect_charts.change_chart_shifts_csv(effect)},

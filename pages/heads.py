@@ -80,7 +80,7 @@ rows, columns = charts.token_labels(result.tokens), charts.token_labels(result.m
 num_heads, num_kv_heads = parameters.num_heads, parameters.num_kv_heads
 head = min(setup.head, num_heads) - 1
 
-scale = colour_scale_of(setup.colour, steps.weights)
+scale, tallest = colour_scale_of(setup.colour, steps.weights), ui.page_tallest(30)
 ui.page_reading(
     f"{result.sharing}{result.gating}{KEYS_ALONE if setup.source == 'random' and setup.key_positions else ''} "
     f"{ui.as_text(result.words)}{RANDOM if setup.source == 'random' else ''} One colour scale for all heads; click one "
@@ -89,7 +89,7 @@ ui.page_reading(
     f"weights: {' × '.join(map(str, steps.weights.shape))} · concatenation: {' × '.join(map(str, steps.concat.shape))}",
 )
 ui.page_figure(
-    heads_page_picture(steps, parameters, result.hidden, rows, columns, head, scale, theme, ui.page_width()),
+    heads_page_picture(steps, parameters, result.hidden, rows, columns, head, scale, theme, ui.page_width(), tallest),
     "heads.grid",
     on_pick=lambda head: page.set(head=head + 1),
     tables={f"head_{head + 1}_weights": lambda: charts.csv(steps.weights[head], rows, columns)},
@@ -151,6 +151,6 @@ def merged_tab():
 SHOWN = {
     "one": one_tab,
     "merged": merged_tab,
-    "code": lambda: ui.page_code(heads_page_code(result, head, scale, ui.page_width())),
+    "code": lambda: ui.page_code(heads_page_code(result, head, scale, ui.page_width(), tallest)),
 }
 ui.page_tabs(page, TABS, SHOWN)

@@ -101,7 +101,7 @@ def follow(row, column):
 
 
 level = word_level_of(setup.level, layer.query_tokens, layer.key_tokens)
-words, box = st.columns([3, 2], vertical_alignment="center")
+words, box = ui.page_columns([3, 2])
 with words:
     inside_reading(setup, tables, layer, level)
 with box:

@@ -64,7 +64,7 @@ if result.empty_rows:
         "gives such a row the mean of all values."
     )
 ui.page_figure(
-    masks_page_picture(attention, labels, hidden, theme, ui.page_width()),
+    masks_page_picture(attention, labels, hidden, theme, ui.page_width(), ui.page_tallest()),
     f"masks.picture.{len(page.get('painted'))}.{page.get('mask')}",  # a picture just painted has nothing chosen
     on_pick=lambda row, column: paint_mask(page, row, column, len(tokens)),
     tables={
@@ -124,12 +124,13 @@ def leaks_tab():
         title="Largest change in a row that must not see the replaced token",
         kind="magnitude",
         pick=charts.Pick(selected=list(ROUTES).index(setup.wrong)),
+        width=min(360, ui.page_share(1, beside=330)),
     )
     ui.page_figure(charts.beside(bars), "masks.leaks")
 
 
 SHOWN = {
     "leaks": leaks_tab,
-    "code": lambda: ui.page_code(masks_page_code(setup, result, ui.page_width())),
+    "code": lambda: ui.page_code(masks_page_code(setup, result, ui.page_width(), ui.page_tallest())),
 }
 ui.page_tabs(page, TABS, SHOWN)

@@ -66,11 +66,11 @@ with st.sidebar:
         pretrained_page_break_controls(page, layer)
 
 setup = page.commit()
-theme, width = ui.page_theme(), ui.page_width()
+theme, width, tallest = ui.page_theme(), ui.page_width(), ui.page_tallest(60)
 result = compute_pretrained_page(setup, loaded, layer)
 head = setup.head - 1
 
-words, box = st.columns([3, 2], vertical_alignment="center")
+words, box = ui.page_columns([3, 2])
 with words:
     pretrained_page_reading(setup, loaded, recording, layer, result)
 with box:
@@ -96,7 +96,7 @@ def table_of(side):
 
 ui.page_figure(
     pretrained_page_picture(
-        part.own, part.scratch, part.own_hidden, part.hidden, part.rows, part.columns, scale, theme, width
+        part.own, part.scratch, part.own_hidden, part.hidden, part.rows, part.columns, scale, theme, width, tallest
     ),
     "pretrained.maps",
     on_pick=lambda row, column: page.set(cell=position(row, column)),
@@ -208,7 +208,7 @@ SHOWN = {
     "matrices": matrices_tab,
     **({"adapter": adapter_tab} if loaded.base is not None or not setup.adapter else {}),
     "alone": alone_tab,
-    "code": lambda: ui.page_code(pretrained_page_code(setup, chosen, layer, part, scale, width)),
+    "code": lambda: ui.page_code(pretrained_page_code(setup, chosen, layer, part, scale, width, tallest)),
 }
 if setup.tab not in SHOWN:
     page.adjust(tab="map")

@@ -85,7 +85,7 @@ if page.get("stage") == "projections":
 
 setup = page.commit()
 try:
-    view, code, problems = compute_walk(setup, ui.page_theme(), ui.page_width())
+    view, code, problems = compute_walk(setup, ui.page_theme(), ui.page_width(), ui.page_tallest())
 except ValueError as error:
     ui.page_ask(page, str(error), st.error)
 with st.container():  # keeps its place, so that what stands below stays as it was when a warning comes and goes

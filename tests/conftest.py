@@ -13,6 +13,11 @@ settings.register_profile("attn", deadline=None)  # a busy machine is no failure
 settings.load_profile("attn")
 
 
+def pytest_addoption(parser):
+    """Add what takes too long to be asked for each time."""
+    parser.addoption("--every-width", action="store_true", help="Look at every tab of every page on every screen.")
+
+
 @pytest.fixture(scope="module")
 def one_thread():
     """One thread of torch: the matrices are small, and threads that wait for one another are slow."""

@@ -544,12 +544,23 @@ class TestPanels:
         named_ = [bool(part["layer"][0]["encoding"]["y"]["axis"]) for part in self.row((6, 4), (6, 5), (3, 6))]
         assert named_ == [True, False, True]
 
-    @given(st.integers(1, 60), st.integers(1, 60), st.integers(500, 1600))
+    @given(st.integers(1, 60), st.integers(1, 60), st.integers(520, 1600))
     @settings(max_examples=20, deadline=None)
     def test_they_fit_the_room(self, n_q, n_k, room):
-        parts = self.row((n_q, n_k), (n_q, n_k), room=room)
+        matrix = charts.panel(np.ones((n_q, n_k)), named(n_q), named(n_k))
+        spec = spec_of(charts.panels(charts.LIGHT, room, matrix, matrix))
         gutter = max(map(labels.label_pixels, named(n_q))) + 40
-        assert sum(part["width"] for part in parts) + gutter + 14 <= room
+        for row in spec.get("vconcat", [spec]):
+            assert sum(part["width"] for part in row["hconcat"]) + gutter + 14 <= room
+
+    def test_they_stand_one_above_the_other_where_they_would_be_too_narrow_with_cells_for_a_finger_in_a_hand(self):
+        matrix = charts.panel(np.ones((14, 14)), named(14), named(14), title="one")
+        for room, side_by_side, cell in ((880, 2, 26), (358, 1, 24)):
+            spec = spec_of(charts.panels(charts.LIGHT, room, matrix, "=", matrix))
+            rows = [[part for part in row["hconcat"] if "layer" in part] for row in spec.get("vconcat", [spec])]
+            assert [len(row) for row in rows] == [side_by_side] * (2 // side_by_side)
+            assert all(part["width"] == cell * 14 for row in rows for part in row)
+            assert rows[-1][-1]["title"]["text"] == (["one"] if side_by_side == 2 else ["= one"])
 
 
 class TestBars:

@@ -203,6 +203,17 @@ def test_any_query_string_gives_a_setup(page, params):
     assert all(notice.isprintable() for notice in notices)
 
 
+def test_what_holds_on_all_pages_is_in_the_link_of_each():
+    app = check(opened("masks", large="1", token="3"))
+    assert notices(app) == []
+    assert app.toggle(key="look.large").value
+    assert app.query_params == {"large": "1", "token": "3"}
+    app.toggle(key="look.large").set_value(False).run()
+    assert app.query_params == {"token": "3"}
+    assert not app.toggle(key="look.large").value
+    assert notices(opened("masks", large="7")) == ["In the link, large must be 0 or 1, got 7; using 0."]
+
+
 def test_unknown_names_are_told_and_those_of_streamlit_are_not():
     setup, notices = from_link(Small, {"colour": "red", "embed": "true", "embed_options": "dark_theme"})
     assert setup == Small()

@@ -6,13 +6,13 @@ from driving import check, opened, specs, tables
 from attn import charts
 from attn.ui.pages.memory.setup import PARTS
 
-ROOMS = {1280: 880, 1920: 1560}  # pixels of a window -> of its main column
+ROOMS = {1280: (880, 720), 1920: (1560, 1080)}  # pixels of a window -> across its main column, and down
 
 
 def shown(room, **params):
-    """Open the page where its main column is so many pixels wide."""
+    """Open the page where its main column is so many pixels wide, and its window so many high."""
     app = opened("memory", params)
-    app.session_state["page_width"] = room
+    app.session_state["page_width"], app.session_state["page_height"] = room
     return check(app.run())
 
 
@@ -32,8 +32,8 @@ def test_pictures_grow_with_the_window(part):
     narrow, wide = (widths(shown(room, part=part)) for room in ROOMS.values())
     assert len(narrow) == len(wide) == 2
     for before, after in zip(narrow, wide, strict=True):
-        assert before <= ROOMS[1280]
-        assert 1.15 * before < after <= ROOMS[1920]
+        assert before <= ROOMS[1280][0]
+        assert 1.15 * before < after <= ROOMS[1920][0]
 
 
 @pytest.mark.parametrize("room", ROOMS.values(), ids=ROOMS)
@@ -49,7 +49,7 @@ def test_a_memory_is_written_with_the_same_decimals_throughout(room, rows):
 
 
 def test_a_sentence_has_room_for_its_words():
-    app = shown(880, part="lstmn", sentence="The FBI is chasing a criminal on the run")
+    app = shown((880, 1000), part="lstmn", sentence="The FBI is chasing a criminal on the run")
     assert app.text_area(key="memory.sentence").value.endswith("on the run")
 
 

@@ -33,9 +33,9 @@ FIGURES = {  # name -> the least width of each of its plots, and the figure in a
     "curves, log": (LEAST_PLOT, lambda room: charts.curves(CURVES, LOOK, width=room, x=LOG, y=LOG)),
     "dials": (5 * LEAST_PLOT, lambda room: charts.dials(SIGNED[:5], WEIGHTS[0, :5], LOOK, names="abcde", width=room)),
     "fan": (LEAST_PLOT, lambda room: charts.fan([1, 2], np.ones(32), LOOK, attends=True, width=room)),
-    "head_grid": (3 * N * LEAST_CELL, lambda room: charts.head_grid([WEIGHTS] * 3, TOKENS, TOKENS, LOOK, width=room)),
+    "head_grid": (N * LEAST_CELL, lambda room: charts.head_grid([WEIGHTS] * 3, TOKENS, TOKENS, LOOK, width=room)),
     "head_grid, long": (
-        3 * LEAST_PLOT,
+        LEAST_PLOT,
         lambda room: charts.head_grid([LONG] * 3, charts.counted(90), charts.counted(90), LOOK, width=room),
     ),
     "head_groups": (LEAST_PLOT, lambda room: charts.head_groups(8, 2, LOOK, width=room)),
@@ -81,8 +81,10 @@ def test_every_figure_that_is_told_its_room_is_tried():
         if inspect.isfunction(figure)
         and {"width", "size", "room", "across"} & set(inspect.signature(figure).parameters)
     }
-    # a picture is read at so many pixels, and a diagram is drawn in coordinates of its own
-    assert told - {"read_picture", "diagram"} == {name.partition(",")[0] for name in FIGURES}
+    # a picture is read at so many pixels, a diagram is drawn in coordinates of its own, and two tell of sizes alone
+    assert told - {"read_picture", "diagram", "touched_cell", "wrapped_rows"} == {
+        name.partition(",")[0] for name in FIGURES
+    }
 
 
 @pytest.mark.parametrize("name", FIGURES)

@@ -5,6 +5,7 @@ from attn.charts.before_after import pairs
 from attn.charts.concat_map import concat_map
 from attn.charts.curves import Curve, curves
 from attn.charts.diagram import Box, Frame, diagram
+from attn.charts.fitting import enlarged, wrapped_rows
 from attn.charts.head_grid import head_grid
 from attn.charts.head_groups import head_groups
 from attn.charts.heatmap import heatmap
@@ -17,7 +18,7 @@ from attn.charts.message import message
 from attn.charts.mosaic import mosaic
 from attn.charts.options import Axis, Pick, Scale, Style
 from attn.charts.overview import overview, window_of
-from attn.charts.panels import panel, panels
+from attn.charts.panels import panel, panels, touched_cell
 from attn.charts.pictures import photo
 from attn.charts.receptive_field import fan
 from attn.charts.rotations import dials
@@ -51,6 +52,7 @@ __all__ = [
     "curves",
     "diagram",
     "dials",
+    "enlarged",
     "fan",
     "head_grid",
     "head_groups",
@@ -78,5 +80,7 @@ __all__ = [
     "theme_named",
     "token_labels",
     "token_strip",
+    "touched_cell",
     "window_of",
+    "wrapped_rows",
 ]

@@ -1,6 +1,7 @@
 """Numbers that depend on a number, as curves: level or logarithmic, each named at its end."""
 
 import math
+import textwrap
 from itertools import count, pairwise
 from typing import NamedTuple
 
@@ -19,6 +20,9 @@ _HEADS = (0, 1, 4, 5, 3, 8, 7, 12)  # colours that can be told apart as thin lin
 _MOST_DOTS = 64  # points of a curve that are marked one by one
 _GAP = 24  # pixels from the end of a curve to its name
 _APART = 1.25 * LINE  # between two names
+_BESIDE = 70  # pixels for the numbers at the left
+_NARROW = 200  # pixels of a plot below which the names beside it are broken into lines
+_BROKEN_NAME = 15  # characters of such a line
 
 
 class Curve(NamedTuple):
@@ -62,13 +66,19 @@ def curves(parts, theme, *, x, y, title="", width=640, height=340, marks=(), dot
         return message("Nothing to show.", theme, title)
     colors = [part.color or theme.head(_HEADS[at % len(_HEADS)]) for at, part in enumerate(parts)]
     parts, colors = zip(*((part, color) for part, color in zip(parts, colors, strict=True) if len(part.x)), strict=True)
-    gutter = max(label_pixels(part.name) for part in parts) + _GAP + 4
-    across = int(least_plane(width - gutter - 70))
+    longest = max(label_pixels(part.name) for part in parts)
+    names = [part.name for part in parts]
+    if width - longest - _GAP - _BESIDE < _NARROW:
+        names = ["\n".join(textwrap.wrap(name, _BROKEN_NAME, break_long_words=False)) for name in names]
+    gutter = max(label_pixels(line) for name in names for line in name.split("\n")) + _GAP + 4
+    across = int(least_plane(width - gutter - _BESIDE))
     marks = [mark for mark in marks if x_axis.low <= mark[0] <= x_axis.high]
-    words = curve_words_beside(
-        [across * float(x_axis.fraction(mark[0])) for mark in marks], [mark[1] for mark in marks], across
-    )
-    y_axis = y_axis.raised(max((row + 1.2 for _, row in words), default=0) * LINE / height)
+    upright = [across * float(x_axis.fraction(mark[0])) for mark in marks]
+    texts = [_broken(mark[1], at, across) for mark, at in zip(marks, upright, strict=True)]
+    marks = [(mark[0], text, *mark[2:]) for mark, text in zip(marks, texts, strict=True)]
+    words = curve_words_beside(upright, texts, across)
+    rows = (row + text.count("\n") + 1.2 for (_, row), text in zip(words, texts, strict=True))
+    y_axis = y_axis.raised(max(rows, default=0) * LINE / height)
     plane = Plane(
         across, height, columns=1, rows=1,
         x_axis=_axis(x_axis, x, theme, x_axis.ticks(across / 70)),
@@ -78,7 +88,7 @@ def curves(parts, theme, *, x, y, title="", width=640, height=340, marks=(), dot
     for part, color in zip(parts, colors, strict=True):
         layers += _curve(part, color, x_axis, y_axis, plane, x, y, dots)
     layers += _marked(marks, words, x_axis, y_axis, plane, theme)
-    layers.extend(_names(parts, colors, x_axis, y_axis, plane, theme))
+    layers.extend(_names(parts, names, colors, x_axis, y_axis, plane, theme))
     what = f"{title or y.name} by {x.name}: " + "; ".join(
         f"{part.name} ends at {y.format(part.y[-1])}" for part in parts
     )
@@ -167,8 +177,18 @@ def _curve(part, color, x_axis, y_axis, plane, x, y, dots):
     return [line, mark_layer(points, "circle", plane.at() | {"tooltip": says}, color=color, **seen)]
 
 
+def _broken(text, at, width):
+    """Return a word broken into lines that fit between its upright line and the farther edge of the plot."""
+    room = max(at, width + _GAP - at) - 12
+    if label_pixels(text) <= room:
+        return text
+    return "\n".join(textwrap.wrap(text, max(8, int(room / label_pixels("n"))), break_long_words=False))
+
+
 def curve_words_beside(x, texts, width):
     """Return whether each word lies at the left of its upright line, and in which row: across no line and no word.
+
+    A word of several lines takes as many rows.
 
     Examples
     --------
@@ -179,7 +199,8 @@ def curve_words_beside(x, texts, width):
     """
     taken, found = [], []
     for at, text in zip(x, texts, strict=True):
-        need = label_pixels(text) + 12
+        lines = text.split("\n")
+        need = max(map(label_pixels, lines)) + 12
         left, start = min(
             ((left, at - need if left else at) for left in (at > 0.6 * width, at <= 0.6 * width)),
             key=lambda side: (
@@ -188,9 +209,11 @@ def curve_words_beside(x, texts, width):
             ),
         )
         row = next(
-            row for row in count() if all(row != r or start >= end or start + need <= begin for r, begin, end in taken)
+            row
+            for row in count()
+            if all(not row <= r < row + len(lines) or start >= end or start + need <= begin for r, begin, end in taken)
         )
-        taken.append((row, start, start + need))
+        taken += [(row + at, start, start + need) for at in range(len(lines))]
         found.append((left, row))
     return found
 
@@ -201,14 +224,15 @@ def _marked(marks, words, x_axis, y_axis, plane, theme):
         return []
     x = x_axis.fraction([mark[0] for mark in marks])
     table = pd.DataFrame({"x": x, "x2": x, "y": 0.0, "y2": 1.0, "text": [mark[1] for mark in marks]})
-    table["at"] = [(row + 0.6) * LINE / plane.height for _, row in words]
+    table["at"] = [(row + 0.6) * LINE / plane.height for _, row in words]  # of the first line
     dashed = {"color": theme.muted, "strokeDash": [3, 3], "strokeWidth": 1.5}
     layers = [mark_layer(table, "rule", plane.box(), **dashed, tooltip=None)]
     left = np.array([left for left, _ in words])
     for side, align, shift in ((left, "right", -6), (~left, "left", 6)):
         halo = {"stroke": theme.background, "strokeWidth": 5, "strokeJoin": "round"}
         for ink in (halo, {}) if side.any() else ():
-            layers.append(plane.texts(table[side], "x", "at", align=align, dx=shift, color=theme.text, **ink))
+            look = {"lineBreak": "\n", "lineHeight": LINE, "color": theme.text} | ink
+            layers.append(plane.texts(table[side], "x", "at", align=align, dx=shift, **look))
     rings = [(x_axis.fraction(mark[0]), 1 - y_axis.fraction(mark[2])) for mark in marks if len(mark) > 2]
     if rings:
         table = pd.DataFrame(rings, columns=["x", "y"]).astype(float)
@@ -217,16 +241,16 @@ def _marked(marks, words, x_axis, y_axis, plane, theme):
     return layers
 
 
-def _names(parts, colors, x_axis, y_axis, plane, theme):
+def _names(parts, names, colors, x_axis, y_axis, plane, theme):
     """Return layers with the name of each curve at its end, moved apart where ends meet and then tied to them."""
     ends = [plane.height * (1 - float(y_axis.fraction(part.y[-1]))) for part in parts]
-    apart = spread_curves_apart(ends, _APART, plane.height)
+    lines = np.array([name.count("\n") for name in names])  # more than one
+    apart = spread_curves_apart(ends, _APART + LINE * max(lines), plane.height)
+    first = np.array(apart) - lines * LINE / 2
     x = [max(1.0, float(x_axis.fraction(part.x[-1]))) for part in parts]
     inks = [hex_of(blend([color, theme.text], 0.3)) for color in colors]  # thin letters need more contrast
-    table = pd.DataFrame(
-        {"x": x, "y": [at / plane.height for at in apart], "text": [part.name for part in parts], "ink": inks}
-    )
-    layers = [plane.texts(table, align="left", dx=_GAP, fontWeight=600)]
+    table = pd.DataFrame({"x": x, "y": first / plane.height, "text": names, "ink": inks})
+    layers = [plane.texts(table, align="left", dx=_GAP, fontWeight=600, lineBreak="\n", lineHeight=LINE)]
     for at, ink, end, moved in zip(x, inks, ends, apart, strict=True):
         if abs(moved - end) > LINE / 4:
             tie = pd.DataFrame(

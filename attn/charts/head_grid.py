@@ -30,8 +30,8 @@ _GAP = 18  # pixels between the maps of two heads
 _SQUARE = 18  # pixels for the coloured square before a title
 _HEADLINE = 26  # pixels for the title over each
 _AXIS = 36  # pixels for the name of the axis and the space beside its labels
-_LARGEST_MAP = 420
-_LARGEST_CELL = 48
+_LEAST_MAP, _LARGEST_MAP = 90, 420
+_NAMED_CELL, _LARGEST_CELL = 16, 48  # pixels of a cell: what the name of its row needs, and the most
 
 
 def head_grid(
@@ -64,10 +64,11 @@ def head_grid(
     titles : sequence of str, optional
         One per head; by default "head 1" and so on.
     hidden : array_like of bool, shape (n_q, n_k) or (num_heads, n_q, n_k), optional
-    width : int, default 1000
-        Pixels; more are taken where maps would be slivers.
+    width : int or (int, int), default 1000
+        Pixels; more are taken where maps would be slivers. With a second number all rows of maps are at most so many
+        pixels high together, unless those of a map would be too low for their names.
     per_row : int, optional
-        Maps side by side; by default as many as fill the width well.
+        Maps side by side, or fewer where they would be too small; by default as many as fill the width well.
     pick : Pick, optional
         Which head is outlined. Its selection tells which was chosen, as ``{"head": h}`` counted from 0.
 
@@ -94,7 +95,7 @@ def head_grid(
     flat = weights.reshape(num_heads * n_q, n_k)
     _, hidden = checked_cells(flat, list(rows) * num_heads, columns, _all_heads(hidden, weights.shape))
     colours = colour_scale(flat, theme, kind, shown=~hidden, **vars(scale))
-    grid = Grid.fitting(titles, rows, columns, per_row, width)
+    grid = Grid.fitting(titles, rows, columns, per_row, *np.atleast_1d(width).tolist())
     plane = grid.plane(rows, columns, axes, theme)
 
     draw = _grid_cells if weights.size <= MOST_CELLS else _grid_picture
@@ -121,14 +122,18 @@ class Grid(NamedTuple):
     pitch: int  # from one map to the next
 
     @classmethod
-    def fitting(cls, titles, rows, columns, per_row, width):
+    def fitting(cls, titles, rows, columns, per_row, width, tallest=None):
         """Return the grid whose maps fill the width, with cells of whole pixels where they can be."""
         num_heads = len(titles)
         per_row = min(num_heads, per_row or _per_row(num_heads))
         n_q, n_k = len(rows), len(columns)
         width -= max(map(label_pixels, rows)) + _AXIS
+        per_row = min(per_row, max(1, int((width + _GAP) / (_LEAST_MAP + _GAP))))
         room = least_plane((width + _GAP) / per_row - _GAP, n_k)
         cell = min(room / n_k, _LARGEST_MAP / max(n_q, n_k), _LARGEST_CELL)
+        if tallest is not None:
+            down = math.ceil(num_heads / per_row)
+            cell = min(cell, max(((tallest + _GAP) / down - _HEADLINE - _GAP) / n_q, _NAMED_CELL))
         cell = math.floor(cell) if cell >= 2 else cell
         map_width, map_height = (max(1, round(n * cell)) for n in (n_k, n_q))
         pitch = max(map_width, round(max(map(label_pixels, titles))) + _SQUARE) + _GAP

@@ -1,4 +1,4 @@
-"""Matrices in a row, with operators between them, as large as the room allows."""
+"""Matrices in a row, or in several where one is too narrow, as large as the room allows, operators between them."""
 
 from dataclasses import replace
 from itertools import chain, compress
@@ -7,9 +7,9 @@ from typing import NamedTuple
 from attn.charts.cells import fit_in_cells
 from attn.charts.heatmap import heatmap
 from attn.charts.labels import fixed_labels, label_pixels
-from attn.charts.layout import beside
+from attn.charts.layout import above, beside
 from attn.charts.options import Style
-from attn.charts.plane import FINEST_CELL, least_plane
+from attn.charts.plane import FINEST_CELL, FINGER_CELL, least_plane
 
 _SPACE = 14  # pixels between two matrices, and around an operator
 _CHARACTER, _OPERATOR = 16, 20  # pixels of an operator: each character, and the least
@@ -17,6 +17,9 @@ _AXIS = 40  # pixels for the name of the axis and the space beside its labels
 _LEGEND = 132  # pixels that a legend takes, however narrow the matrix above it
 _LARGEST_CELL = 72
 _WRITTEN_CELL = 40  # pixels of a cell that holds its number
+_LEAST_BESIDE = 180  # pixels of a matrix beside others, unless its cells are wide enough for a finger
+_HAND = 520  # pixels of a page that is held in a hand, and touched
+_MOST_TOUCHED = 32  # cells a side that are so large; the map of more is an overview
 _ROW = 18  # pixels of a row in a matrix whose cells are not square
 _LEAST_PART, _MOST_PART = 16, 48  # columns that count when matrices share out the width
 
@@ -40,13 +43,13 @@ def panel(values, rows, columns, *, style=Style(), **options):
 
 
 def panels(theme, room, *parts, tallest=440, largest=_LARGEST_CELL, decimals=None):
-    """Draw matrices side by side, all with cells of one size.
+    """Draw matrices side by side, or one above the other where they would be too narrow, all with cells of one size.
 
     Parameters
     ----------
     theme : Theme
     room : float
-        Pixels across; more are taken where cells would be slivers.
+        Pixels across; more are taken where cells would be slivers, or too small for a finger on a page held in a hand.
     *parts : Panel or str
         A text, such as "×", is an operator between two matrices.
     tallest : float, default 440
@@ -58,12 +61,70 @@ def panels(theme, room, *parts, tallest=440, largest=_LARGEST_CELL, decimals=Non
 
     Returns
     -------
-    alt.HConcatChart
+    alt.HConcatChart or alt.VConcatChart
     """
     matrices = [part for part in parts if not isinstance(part, str)]
-    operators = [part for part in parts if isinstance(part, str)]
-    named, cell = _fitted(room, matrices, operators, tallest, largest)
+    rows = _rows(room, parts, tallest, largest)
+    fitted = [_fitted(room, *_sorted(row), tallest, largest) for row in rows]
+    longest = max(max(len(matrix.rows), len(matrix.columns)) for matrix in matrices)
+    cell = touched_cell(min(cell for _, cell in fitted), longest, room)
     written = {} if decimals is None else _written(matrices, cell, decimals)
+    drawn = [
+        _row(theme, row, named, cell, room, tallest, written) for row, (named, _) in zip(rows, fitted, strict=True)
+    ]
+    return drawn[0] if len(drawn) == 1 else above(*drawn)
+
+
+def touched_cell(cell, count, room):
+    """Return the pixels of a cell in a map of so many cells a side: enough for a finger on a page held in a hand.
+
+    Examples
+    --------
+    >>> touched_cell(11, 14, 358), touched_cell(11, 14, 880), touched_cell(11, 60, 358)
+    (24, 11, 11)
+    """
+    return max(cell, FINGER_CELL) if room < _HAND and count <= _MOST_TOUCHED else cell
+
+
+def _rows(room, parts, tallest, largest):
+    """Return the parts in as few rows as leave each matrix room; an operator begins a row before its matrix."""
+    groups, waiting = [], []
+    for part in parts:
+        waiting.append(part)
+        if not isinstance(part, str):
+            groups.append(waiting)
+            waiting = []
+    groups[-1].extend(waiting)
+    alone = min(_fitted(room, *_sorted(group), tallest, largest)[1] for group in groups)
+    rows = []
+    for group in groups:
+        longer = [*rows[-1], *group] if rows else []
+        if rows and _fits(room, *_sorted(longer), tallest, largest, min(alone, FINGER_CELL)):
+            rows[-1] = longer
+        else:
+            rows.append(group)
+    return [list(parts)] if _fits(room, *_sorted(parts), tallest, largest, min(alone, FINGER_CELL)) else rows
+
+
+def _sorted(parts):
+    """Return the matrices and the operators among the parts of a row."""
+    return [part for part in parts if not isinstance(part, str)], [part for part in parts if isinstance(part, str)]
+
+
+def _fits(room, matrices, operators, tallest, largest, wanted):
+    """Return whether matrices in a row have cells of the wanted size, or are all wide enough to be read."""
+    named, cell = _fitted(room, matrices, operators, tallest, largest)
+    if _spare(room, matrices, named, operators) < _least(matrices):
+        return False
+    narrowest = min(len(matrix.columns) for matrix in matrices)
+    return cell >= int(wanted) or (room >= _HAND and cell * narrowest >= _LEAST_BESIDE)
+
+
+def _row(theme, row, named, cell, room, tallest, written):
+    """Draw one row."""
+    if isinstance(row[0], str) and len(row) > 1:  # alone before its matrix it would push it aside
+        row = [_titled(row[0], row[1]), *row[2:]]
+    matrices, operators = _sorted(row)
     sizes = _sizes(cell, _free(room, matrices, named, operators), matrices, tallest)
     styles = (
         replace(matrix.style, row_labels=labels, **written) for matrix, labels in zip(matrices, named, strict=True)
@@ -72,7 +133,12 @@ def panels(theme, room, *parts, tallest=440, largest=_LARGEST_CELL, decimals=Non
         heatmap(*matrix[:3], theme, size=size, style=replace(style, square=square), **matrix.options)
         for matrix, style, (size, square) in zip(matrices, styles, sizes, strict=True)
     )
-    return beside(*(part if isinstance(part, str) else next(figures) for part in parts), spacing=_SPACE)
+    return beside(*(part if isinstance(part, str) else next(figures) for part in row), spacing=_SPACE)
+
+
+def _titled(operator, matrix):
+    """Return a matrix with the operator that stands before it in its title."""
+    return matrix._replace(options=matrix.options | {"title": f"{operator} {matrix.options.get('title', '')}".rstrip()})
 
 
 def _fitted(room, matrices, operators, tallest, largest):
@@ -92,10 +158,19 @@ def _fitted(room, matrices, operators, tallest, largest):
 
 def _free(room, matrices, named, operators):
     """Return the pixels across that are left for cells, or the least they need."""
+    return max(_spare(room, matrices, named, operators), _least(matrices))
+
+
+def _spare(room, matrices, named, operators):
+    """Return the pixels across that names, spaces and operators leave."""
     gutters = sum(max(map(label_pixels, matrix.rows), default=0) + _AXIS for matrix in compress(matrices, named))
     spaces = _SPACE * (len(matrices) - 1 + len(operators))
-    spaces += sum(max(_OPERATOR, _CHARACTER * len(text)) for text in operators)
-    return max(room - gutters - spaces, sum(least_plane(0, len(matrix.columns)) for matrix in matrices))
+    return room - gutters - spaces - sum(max(_OPERATOR, _CHARACTER * len(text)) for text in operators)
+
+
+def _least(matrices):
+    """Return the pixels across that the cells of a row need."""
+    return sum(least_plane(0, len(matrix.columns)) for matrix in matrices)
 
 
 def _cell(free, matrices, tallest, largest):

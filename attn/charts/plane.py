@@ -14,6 +14,7 @@ from attn.charts.theme import FONT_SIZE, TITLE_SIZE
 LEAST_PLOT = 120  # pixels across of any plot: where a page has less room, it scrolls sideways
 LEAST_PICTURE = 96  # pixels along the longer side of a photograph, whose cells are not told apart
 LEAST_CELL = 12  # pixels of a cell, as long as a plot has too few of them to be so wide
+FINGER_CELL = 24  # pixels of a cell that a finger meets: target size of the Web Content Accessibility Guidelines 2.2
 FINEST_CELL = 4  # pixels of a cell among others of its size, below which few of them would be a sliver
 _TITLE_OFFSET = 12  # pixels between a title and the plot
 

@@ -4,6 +4,7 @@ from attn.ui.page import (
     begin_page,
     page_ask,
     page_code,
+    page_columns,
     page_figure,
     page_formula,
     page_path,
@@ -13,18 +14,21 @@ from attn.ui.page import (
     page_token_control,
 )
 from attn.ui.state import as_text
-from attn.ui.width import page_width
+from attn.ui.width import page_share, page_tallest, page_width
 
 __all__ = [
     "as_text",
     "begin_page",
     "page_ask",
     "page_code",
+    "page_columns",
     "page_figure",
     "page_formula",
     "page_path",
     "page_reading",
+    "page_share",
     "page_tabs",
+    "page_tallest",
     "page_theme",
     "page_token_control",
     "page_width",

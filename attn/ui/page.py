@@ -8,8 +8,8 @@ import streamlit as st
 from attn import charts
 from attn.ui.garbage import collector
 from attn.ui.settings import server
-from attn.ui.state import PageState, as_text, link_of
-from attn.ui.width import measure_page_width
+from attn.ui.state import PageState, as_text, choose_look, chosen_look, link_of
+from attn.ui.width import measure_page_room, page_enlargement, page_width
 from attn.words import capital
 
 MENU = (  # key, script, label, icon
@@ -29,10 +29,11 @@ MENU = (  # key, script, label, icon
     ("memory", "pages/memory.py", "Memory", ":material/memory:"),
 )
 
+_COLUMNS = 680  # pixels of a page with room for columns of words, formulas or figures
 _LETTERS = {"query": "Q", "key": "K", "value": "V", "output": "Z"}
 
 STYLE = """<style>
-.stMainBlockContainer { padding: 2.2rem 2.5rem 3rem; }
+.stMainBlockContainer { padding: 1.6rem 2.5rem 3rem; }
 [data-testid="stHeader"] { background: transparent; }
 [data-testid="stSidebarHeader"] { height: 1.5rem; margin-bottom: 0; }
 [data-testid="stSidebarUserContent"] { padding-top: 0; }
@@ -40,7 +41,27 @@ STYLE = """<style>
 .st-key-menu { display: grid; grid-template-columns: 1fr 1fr; gap: 1rem 0.5rem; }
 [data-testid="stSidebarUserContent"] [data-testid="stPageLink"] { margin: -0.35rem 0; }
 [data-testid="stSidebarUserContent"] [data-testid="stPageLink-NavLink"] { padding: 0.15rem 0.4rem; gap: 0.4rem; }
-h1 { padding: 0 3rem 0.6rem 0 !important; }
+h1 { padding: 0 3rem 0.6rem 0 !important; font-size: clamp(1.3rem, 0.7rem + 3.4vw, max(2.25rem, 2.3vw)) !important; }
+/* what is wider than the page scrolls in a frame of its own, and the page does not */
+[data-testid="stMarkdownContainer"] table { display: block; }
+[data-testid="stVegaLiteChart"], .katex-display, [data-testid="stMarkdownContainer"] table {
+    max-width: 100%; overflow: auto hidden;
+}
+.katex-display { padding: 0.3rem 0; margin: 0.3rem 0; }
+/* choices that do not fit into a row go on in the next, each in a border of its own */
+[data-testid="stButtonGroup"] [role="radiogroup"] { flex-wrap: wrap; row-gap: 0.25rem; mask-image: none !important; }
+@media (max-width: 1100px) {
+    [data-testid="stButtonGroup"] [data-variant="segmented_control"] { border-radius: 8px; margin: 0 0.25rem 0 0; }
+    h1 { padding-right: 0 !important; }
+}
+@media (min-width: 769px) and (max-width: 1100px) { h1 { font-size: 1.75rem !important; } }
+@media (max-width: 768px) {
+    .stMainBlockContainer { padding: 3rem 1rem 2rem; }
+    .st-key-page_path { column-gap: 0.5rem; row-gap: 0.5rem; }
+    .st-key-page_path > :has([data-testid="stButtonGroup"]) { order: 1; width: 100%; }
+    .st-key-page_path [data-testid="stColumn"] { flex: 0 0 auto; width: auto; min-width: 0; }
+    .st-key-page_path [data-testid="stColumn"]:has([data-testid="stSlider"]) { order: 1; width: 100%; }
+}
 </style>"""
 
 
@@ -70,12 +91,26 @@ def begin_page(page, title, cls):
         with st.container(key="menu"):  # in two columns by its style: st.columns would take 21 messages an answer
             for key, script, name, icon in MENU:
                 st.page_link(script, label=name, icon=icon, width="stretch", query_params=link_of(key))
+        _large_control()
         st.divider()
-        measure_page_width()
+        measure_page_room()
     st.title(title, anchor=False)
     for notice in server().notices:
         st.warning(as_text(notice))
     return state
+
+
+def _large_control():
+    """Draw the switch for a hall, which holds on every page."""
+    st.session_state["look.large"] = chosen_look().large  # each page has a widget of its own
+
+    def take():
+        choose_look(large=st.session_state["look.large"])
+
+    st.toggle(
+        "Large", key="look.large", on_change=take,
+        help="For a hall: words and numbers in figures are at least 24 pixels high. The link says so, too.",
+    )  # fmt: skip
 
 
 def page_theme():
@@ -100,7 +135,7 @@ def page_path(state, name, stages):
     def go(step):
         state.set(**{name: keys[at + step]})
 
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="page_path"):
         st.button(
             "Back", on_click=go, args=(-1,), disabled=at == 0, shortcut="Left",
             key=state.key("back"), help="One step back; the left arrow key does the same.",
@@ -112,6 +147,12 @@ def page_path(state, name, stages):
             "Next", on_click=go, args=(1,), disabled=at == len(keys) - 1, type="primary", shortcut="Right",
             key=state.key("next"), help="One step on; the right arrow key does the same.",
         )  # fmt: skip
+
+
+def page_path_columns():
+    """Return places for a step back, a slider and a step on, in a row; on a phone the slider goes below."""
+    with st.container(key="page_path"):
+        return st.columns([1, 8, 1], vertical_alignment="bottom")
 
 
 def page_formula(result="A", mask=""):
@@ -179,9 +220,25 @@ def page_token_control(state, label, names, side=0, places=None):
     st.selectbox(label, range(len(names)), format_func=names.__getitem__, key=key, on_change=take)
 
 
+def page_columns(shares):
+    """Return columns side by side, or containers one above the other where there is no room for columns.
+
+    Parameters
+    ----------
+    shares : list of float
+        How the width is shared out.
+    """
+    if page_width() * page_enlargement() >= _COLUMNS:
+        return st.columns(shares)
+    return [st.container() for _ in shares]
+
+
 def page_reading(sentence, formula=None, shapes=None):
-    """Say how to read the figure below, with the formula of the step and the shapes in view."""
-    words, mathematics = st.columns([3, 2]) if formula else (st.container(), None)
+    """Say how to read the figure below, with the formula of the step and the shapes in view.
+
+    The formula stands beside the words, or below them where there is no room for both.
+    """
+    words, mathematics = page_columns([3, 2]) if formula else (st.container(), None)
     words.markdown(sentence)
     if shapes:
         words.caption(shapes)
@@ -227,7 +284,8 @@ def page_draw(chart, key=None, *, on_select="ignore"):
     dict
         As `attn.charts.specification` returns it.
     """
-    spec = charts.specification(chart)
+    spec = charts.wrapped_rows(charts.specification(chart), page_width())
+    spec = charts.enlarged(spec, page_enlargement())
     sent = {name: _columns(table) for name, table in spec["datasets"].items()}
     st.vega_lite_chart(spec | {"datasets": sent}, theme=None, width="content", key=key, on_select=on_select)
     return spec

@@ -15,13 +15,49 @@ import time
 
 import streamlit as st
 
-from attn.ui.link import from_link, to_link
+from attn.ui.link import from_link, link_flag, to_link
 from attn.ui.settings import visitor_settings
 
 _LAG = 1.0  # seconds in which a browser shows a link that it was sent, unless it is busy
 _SHAPING = "\u200c\u200d\u2068\u2069"  # join letters and emoji; keep right-to-left text apart from its neighbours
 _SEAM = ":gray[]"  # an element with nothing in it, which the browser neither shows nor copies
 _TORN = re.compile(r"(?<=[:@])(?=.)|(?<=www)(?=\.)|(?<=[-<>~])(?=[-=>])", re.IGNORECASE | re.DOTALL)
+
+
+@dataclasses.dataclass(frozen=True)
+class Look:
+    """What a person chose once for all pages; every page's link says it beside the page's own choices."""
+
+    large: bool = link_flag(False)
+
+
+_LOOK = tuple(field.name for field in dataclasses.fields(Look))
+
+
+def chosen_look():
+    """Return what was chosen for all pages."""
+    return st.session_state.get("look", Look())
+
+
+def choose_look(**choices):
+    """Change what was chosen for all pages; in a callback."""
+    st.session_state["look"] = dataclasses.replace(chosen_look(), **choices)
+    st.session_state["look.changed"] = time.monotonic()
+
+
+def _split_look(link):
+    """Return what a link says of the page, and what it says of all pages."""
+    return {n: v for n, v in link.items() if n not in _LOOK}, {n: v for n, v in link.items() if n in _LOOK}
+
+
+def _read_look(link):
+    """Take what a link says of all pages, unless it is only the one that a run wrote before, and return notices."""
+    known, changed = st.session_state.get("look.link", {}), st.session_state.get("look.changed", 0)
+    if link == known or not link or time.monotonic() < changed + _LAG:
+        return []
+    st.session_state["look"], notices = from_link(Look, link)
+    st.session_state["look.link"] = link
+    return notices
 
 
 class PageState:
@@ -32,9 +68,10 @@ class PageState:
         self._codecs = {field.name: field.metadata["codec"] for field in dataclasses.fields(cls)}
         self._names = list(self._codecs)
         self._longest = visitor_settings().text_length
-        link = st.query_params.to_dict()
+        link, look = _split_look(st.query_params.to_dict())
+        notices = _read_look(look)
         if st.session_state.setdefault("links", {}).get(page) != link and not self._late(link):
-            self._read_link()
+            self._read_link(link, notices)
         last = st.session_state[f"{page}.last"]
         for name in self._names:
             self._keep(name, getattr(last, name))
@@ -64,12 +101,12 @@ class PageState:
         elif _has_words(st.session_state[key]):
             st.session_state[key] = self.get(name)
 
-    def _read_link(self):
-        setup, notices = from_link(self.cls, st.query_params.to_dict(), self._longest)
+    def _read_link(self, link, notices):
+        setup, more = from_link(self.cls, link, self._longest)
         for name in self._names:
             st.session_state[self.key(name)] = getattr(setup, name)
         st.session_state[f"{self.page}.last"] = setup
-        st.session_state[f"{self.page}.notices"] = (None, notices)
+        st.session_state[f"{self.page}.notices"] = (None, notices + more)
         self.just_read = True  # the link, in this run
 
     def key(self, name):
@@ -128,10 +165,11 @@ class PageState:
         shown = st.query_params.to_dict()
         params, left_out = to_link(setup)
         params |= {name: value for name, value in shown.items() if name.startswith("embed")}
-        if shown != params:
-            st.query_params.from_dict(params)
-            st.session_state[f"{self.page}.replaced"] = (shown, time.monotonic())
-        st.session_state["links"][self.page] = params
+        look, _ = to_link(chosen_look())
+        if shown != params | look:
+            st.query_params.from_dict(params | look)
+            st.session_state[f"{self.page}.replaced"] = (_split_look(shown)[0], time.monotonic())
+        st.session_state["links"][self.page], st.session_state["look.link"] = params, look
         st.session_state[f"{self.page}.last"] = setup
         self._say(setup, left_out)
         return setup
@@ -160,8 +198,8 @@ def _has_words(value):
 
 
 def link_of(page):
-    """Return the query string with which `page` was last left."""
-    return st.session_state.get("links", {}).get(page, {})
+    """Return the query string with which `page` was last left, and what is chosen for all pages."""
+    return st.session_state.get("links", {}).get(page, {}) | to_link(chosen_look())[0]
 
 
 def as_text(text):

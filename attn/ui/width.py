@@ -1,44 +1,117 @@
-"""How wide the page is, so that pictures fill a projector and fit a laptop."""
+"""How much room the page has, so that pictures fill a projector and fit a laptop and a phone."""
 
 import streamlit as st
 
+from attn.ui.state import chosen_look
+
 NARROW = 880  # pixels: what a laptop of 1280 leaves beside the sidebar, assumed until it is known
-_STEP = 40  # pixels: smaller changes do not redraw the page
+TALL = 1000  # pixels of a window's height, assumed until it is known
+_WIDE, _LARGER = 1520, 20 / 14  # what a projector of 1920 leaves, and how much larger words are there than on a laptop
+_LARGEST = 3
+_LARGE = 24 / 14  # how much larger words in figures are at least for a hall
+_PHONE = 768  # pixels of a window over which Streamlit lays its sidebar, instead of beside the page
+_HAND = 520  # pixels of a page held in a hand, which is scrolled: only its width limits a picture
+_STEP = 40  # pixels: smaller changes do not redraw the page, nor a quarter of them one held in a hand
+_ABOVE, _AROUND, _LEAST_TALL = 260, 165, 180  # pixels above a page's first figure, of its title and axes, of a plot
 
 _RULER = """
 export default function({ data, setStateValue }) {
     const main = document.querySelector('[data-testid="stMainBlockContainer"]');
     if (!main) return;
+    const whole = (pixels) => {
+        const step = pixels < data.hand ? data.step / 4 : data.step;
+        return Math.floor(pixels / step) * step;
+    };
     const report = () => {
         const style = getComputedStyle(main);
-        const inside = main.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
-        const width = Math.floor(inside / data.step) * data.step;
-        if (width > 0 && main.dataset.pageWidth !== String(width)) {
-            main.dataset.pageWidth = width;
-            setStateValue("width", width);
+        const width = whole(main.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight));
+        const height = whole(window.innerHeight);
+        if (width > 0 && main.dataset.pageWidth !== `${width} ${height}`) {
+            main.dataset.pageWidth = `${width} ${height}`;
+            setStateValue("room", { width, height });
         }
     };
     let timer;
-    const observer = new ResizeObserver(() => { clearTimeout(timer); timer = setTimeout(report, 150); });
+    const later = () => { clearTimeout(timer); timer = setTimeout(report, 150); };
+    const observer = new ResizeObserver(later);
     observer.observe(main);
-    return () => observer.disconnect();
+    window.addEventListener("resize", later);
+    // on a phone the menu lies over the page: once a page is chosen it is out of the way
+    const sidebar = document.querySelector('[data-testid="stSidebar"]');
+    const close = (event) => {
+        const link = event.target.closest('[data-testid="stPageLink-NavLink"]');
+        const button = sidebar.querySelector('[data-testid="stSidebarCollapseButton"] button');
+        if (link && button && window.innerWidth <= data.phone) setTimeout(() => button.click(), 0);
+    };
+    sidebar?.addEventListener("click", close);
+    return () => {
+        observer.disconnect();
+        window.removeEventListener("resize", later);
+        sidebar?.removeEventListener("click", close);
+    };
 }
 """
 _measure = st.components.v2.component("attention_lab.page_width", js=_RULER)
 
 
-def measure_page_width():
-    """Draw the invisible ruler; call it once a page."""
-    result = _measure(key="ruler", data={"step": _STEP}, on_width_change=lambda: None, default={"width": None})
-    if result.width:
-        st.session_state["page_width"] = result.width
+def measure_page_room():
+    """Draw the invisible ruler, which on a phone also closes the menu after a choice; call it once a page."""
+    said = _measure(
+        key="ruler",
+        data={"step": _STEP, "phone": _PHONE, "hand": _HAND},
+        on_room_change=lambda: None,
+        default={"room": None},
+    )
+    if said.room:
+        st.session_state["page_width"], st.session_state["page_height"] = said.room["width"], said.room["height"]
+
+
+def page_enlargement():
+    """Return how many times as large as on a laptop everything in figures is drawn: more in a wider window."""
+    natural = 1 + (_LARGER - 1) * (_room() - NARROW) / (_WIDE - NARROW)
+    natural = min(max(natural, 1), _LARGEST)
+    return max(_LARGE, natural * _LARGE / _LARGER) if chosen_look().large else natural
 
 
 def page_width():
-    """Return the width of the main column in pixels."""
+    """Return the width of the main column in pixels, counted before figures are enlarged."""
+    return int(_room() / page_enlargement())
+
+
+def page_share(part, least=300, beside=0):
+    """Return the pixels across of a figure that stands beside others, or of one alone where it would be too narrow.
+
+    Parameters
+    ----------
+    part : float
+        Of the page's width, from 0 to 1.
+    least : float, default 300
+        Pixels below which it takes a row of its own, without `beside`.
+    beside : float, default 0
+        Pixels taken by what stands beside it.
+    """
+    share = page_width() * part - beside
+    return int(share if share >= least or page_width() >= NARROW else page_width())
+
+
+def page_tallest(controls=0, most=None):
+    """Return how many pixels high a plot of a page's first figure may be, so that the figure ends within the window.
+
+    Parameters
+    ----------
+    controls : float
+        Pixels of what stands above the figure beyond a title and a few lines.
+    most : float, optional
+        By default 440 on a laptop, and up to 600 in a wider window.
+    """
+    width = page_width()
+    most = max(440, min(600, 0.35 * width)) if most is None else most
+    if width < _HAND:
+        return int(most)
+    room = (st.session_state.get("page_height", TALL) - _ABOVE - controls) / page_enlargement() - _AROUND
+    return int(max(_LEAST_TALL, min(most, room)))
+
+
+def _room():
+    """Return the pixels across the main column."""
     return st.session_state.get("page_width") or NARROW
-
-
-def tallest_at_width(width):
-    """Return how many pixels high a picture may be on a page of this width: taller in a wider window."""
-    return int(max(440, min(600, 0.35 * width)))

@@ -165,21 +165,28 @@ def _attend(x, memory, value_memory, parameters, mask):
     return multi_head.multi_head_attention(x, parameters, memory, mask, value_memory=value_memory)
 
 
-def heads_page_picture(steps, parameters, hidden, rows, columns, head, scale, theme, room):
+def heads_page_picture(steps, parameters, hidden, rows, columns, head, scale, theme, room, tallest):
     """Draw every head under its group."""
     return charts.above(
         charts.head_groups(parameters.num_heads, parameters.num_kv_heads, theme, width=room),
         charts.head_grid(
-            steps.weights, rows, columns, theme, hidden=hidden, pick=charts.Pick("head", head), width=room, **scale
+            steps.weights,
+            rows,
+            columns,
+            theme,
+            hidden=hidden,
+            pick=charts.Pick("head", head),
+            width=(room, tallest),
+            **scale,
         ),
     )
 
 
-def heads_page_code(result, head, scale, width):
+def heads_page_code(result, head, scale, width, tallest):
     """Return the lines that compute every head and draw them under their groups."""
     settings, made = result.made
     return shown_code(
-        settings | {"head": head, "scale": scale, "theme": LIGHT, "room": round(width)},
+        settings | {"head": head, "scale": scale, "theme": LIGHT, "room": round(width), "tallest": tallest},
         *made,
         ("steps", _attend),
         "print(steps.output.shape)\n",

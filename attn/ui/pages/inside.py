@@ -19,6 +19,7 @@ from attn.ui.media import PictureAndText
 from attn.ui.page import page_theme
 from attn.ui.shown_code import LIGHT, shown_code
 from attn.ui.state import as_text
+from attn.ui.width import page_share
 from attn.ui.word_level import WORD_LEVEL_CODE, word_level_labels_code
 from attn.words import small
 
@@ -161,7 +162,7 @@ def _overview_of(table, setup, page_width):
         "places": inside_first_heads(table, setup),
         "chosen": (setup.layer - 1, setup.head - 1),
         "size": _map_size(table, page_width),
-        "width": int(page_width * 0.2),
+        "width": page_share(0.2, least=120),
     }
 
 
@@ -183,7 +184,10 @@ def _overview(table, gone, name, unit, order, places, chosen, size, width, theme
 def _map_size(table, width):
     """Return the pixels along the longer side of the map of all heads: a deep model's is tall."""
     num_layers, num_heads = table.shape
-    return int(width * 0.5) if num_heads >= num_layers else 640
+    if num_heads < num_layers:
+        return 640
+    size = page_share(0.5)
+    return int(charts.touched_cell((size - 60) / num_heads, num_heads, width)) * num_heads if size > width / 2 else size
 
 
 def inside_first_heads(table, setup):

@@ -98,7 +98,7 @@ def _take_routes(names, e, attention, mask):
     return {name: ROUTES[name].attend(attention.scores, e.x @ e.w_v, mask) for name in names}
 
 
-def masks_page_picture(attention, labels, hidden, theme, room):
+def masks_page_picture(attention, labels, hidden, theme, room, tallest):
     """Draw the scores with the mask over them, and the weights."""
     paint = charts.Pick("paint")
     return charts.panels(
@@ -109,6 +109,7 @@ def masks_page_picture(attention, labels, hidden, theme, room):
         ),
         "→",
         charts.panel(attention.weights, labels, labels, title="Weights", hidden=hidden),
+        tallest=tallest,
     )
 
 
@@ -148,11 +149,11 @@ def masks_page_limit_reading(lead):
     )
 
 
-def masks_page_code(setup, result, room):
+def masks_page_code(setup, result, room, tallest):
     """Return the lines that draw both pictures of the page and measure the leak."""
     token = min(setup.token, len(result.tokens)) - 1
     return shown_code(
-        result.made | {"wrong": setup.wrong, "token": token, "theme": LIGHT, "room": round(room)},
+        result.made | {"wrong": setup.wrong, "token": token, "theme": LIGHT, "room": round(room), "tallest": tallest},
         ("attention", _attend),
         "labels, hidden = charts.token_labels(e.tokens), np.isneginf(attention.masked_scores)",
         ("picture", masks_page_picture),

@@ -363,7 +363,7 @@ def pretrained_page_verdict(setup, source, loaded, result, table):
     )
 
 
-def pretrained_page_picture(own, scratch, own_hidden, hidden, rows, columns, scale, theme, room):
+def pretrained_page_picture(own, scratch, own_hidden, hidden, rows, columns, scale, theme, room, tallest):
     """Draw one head by the model, from scratch, and the difference."""
     return charts.panels(
         theme,
@@ -381,6 +381,7 @@ def pretrained_page_picture(own, scratch, own_hidden, hidden, rows, columns, sca
             scale=charts.Scale(name="difference"),
             pick=charts.Pick("difference"),
         ),
+        tallest=tallest,
     )
 
 
@@ -443,7 +444,7 @@ def pretrained_page_alone(setup, source, layer, scale):
     return chart, sentence, tables
 
 
-def pretrained_page_code(setup, source, layer, part, scale, room):
+def pretrained_page_code(setup, source, layer, part, scale, room, tallest):
     """Return the lines that compare the same head and draw the same part of it."""
     head = min(setup.head, layer.num_heads) - 1
     if setup.start == "input":
@@ -469,6 +470,7 @@ def pretrained_page_code(setup, source, layer, part, scale, room):
             "scale": scale,
             "theme": LIGHT,
             "room": round(room),
+            "tallest": tallest,
         },
         f"{model_and_text_lines(source)}\nlayer = recording.layers[{layer.index}]\n",
         f"from attn import pretrained\nsteps = {steps}",

@@ -20,7 +20,7 @@ from attn.ui.pages.block.setup import MOST_HEADS, NORMS, STAGES, Setup
 from attn.ui.settings import visitor_settings
 from attn.ui.shown_code import LIGHT, Source, shown_code
 from attn.ui.state import as_text
-from attn.ui.width import page_width
+from attn.ui.width import page_share, page_tallest, page_width
 
 
 class Walked(NamedTuple):
@@ -174,7 +174,7 @@ def encoder_block_picture(result, theme):
     drawn = []
     for part in encoder_block_parts(result, result.setup.stage):
         drawn.append(part if isinstance(part, str) else _panel(result, *part))
-    return charts.panels(theme, page_width(), *drawn, tallest=480)
+    return charts.panels(theme, page_width(), *drawn, tallest=page_tallest(most=480))
 
 
 def _panel(result, values, title):
@@ -336,7 +336,7 @@ def encoder_block_effects_picture(result, theme):
     stages, moved = list(result.setup.stages), encoder_block_moves(result)
     names = [STAGES[stage] for stage in stages]
     values = [float(encoder_block_norms(result.result(stage)).mean()) for stage in stages]
-    wide = int(min(page_width() * 0.22, 360))
+    wide = min(page_share(0.22, least=140), 360)
     bars = charts.bars(
         values, names, theme, title="Mean length of a vector", kind="magnitude", scale=charts.Scale(name="length"),
         pick=charts.Pick("bar", stages.index(result.setup.stage)), width=wide,
@@ -345,7 +345,7 @@ def encoder_block_effects_picture(result, theme):
         np.stack(list(moved.values())), names[1:], result.labels, theme, kind="magnitude",
         scale=charts.Scale(log=True, name="moved by"), pick=charts.Pick("cell", highlight={"column": result.at}),
         title="Which rows one step moves", axes=("step", "token"),
-        size=_map_size(len(result.tokens), len(moved), page_width() - wide - 400),
+        size=_map_size(len(result.tokens), len(moved), page_share(1, beside=wide + 400)),
     )  # fmt: skip
     return charts.beside(bars, map_, spacing=48)
 
@@ -386,7 +386,7 @@ def encoder_block_code(result):
         "print(np.linalg.norm(steps.output, axis=1))\n",
         "labels, dimensions = charts.token_labels(words), charts.counted(d_model)",
         'shared = dict(kind="signed", axes=("token", "dimension"), scale=scale, pick=pick)',
-        f"picture = charts.panels(\n    theme, room,\n{drawn}    tallest=480,\n)",
+        f"picture = charts.panels(\n    theme, room,\n{drawn}    tallest={page_tallest(most=480)},\n)",
         'charts.save(picture, "block.svg")',
     )
 

@@ -12,11 +12,11 @@ from attn.architectures import seq2seq
 from attn.architectures.seq2seq import Bahdanau, Luong
 from attn.charts.labels import number
 from attn.trained import TASKS
-from attn.ui.page import page_theme
+from attn.ui.page import page_path_columns, page_theme
 from attn.ui.pages.bottleneck.setup import MODELS, SHOWN, SIDES
 from attn.ui.shown_code import LIGHT, Source, shown_code
 from attn.ui.state import as_text
-from attn.ui.width import tallest_at_width
+from attn.ui.width import page_tallest
 
 FORMULAS = {
     "fixed": r"«output c_i» &= \big[«value \overrightarrow h_{T_x}»;\,«value \overleftarrow h_1»\big]",
@@ -209,7 +209,7 @@ def two_models_step_control(state, rows):
     def go(to):
         state.set(unwritten=rows - to)
 
-    back, slider, ahead = st.columns([1, 8, 1], vertical_alignment="bottom")
+    back, slider, ahead = page_path_columns()
     back.button("Back", on_click=go, args=(at - 1,), disabled=at == 1, shortcut="Left", key=f"{state.page}.back")
     slider.slider(
         "Symbols written",
@@ -244,7 +244,7 @@ def two_models_picture(result, step, width):
         one_model_panel(side.symbols, side.map, side.influence, answer, result.columns, side.title, *size)
         for side in (result.left, result.right)
     ]
-    return _placed(panels, len(result.columns) <= BESIDE, page_theme(), width, tallest_at_width(width))
+    return _placed(panels, len(result.columns) <= BESIDE, page_theme(), width, page_tallest(115))
 
 
 def _placed(panels, beside, theme, room, tallest):
@@ -373,7 +373,7 @@ def two_models_code(setup, result, step, width):
             "beside": len(result.columns) <= BESIDE,
             "theme": LIGHT,
             "room": round(width),
-            "tallest": tallest_at_width(width),
+            "tallest": page_tallest(115),
         },
         "source, answer = task.read(typed)",
         'ids, answer = task.source_ids(source), [*answer, "end"]',

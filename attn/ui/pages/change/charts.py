@@ -121,7 +121,7 @@ def _map_size(run, width):
     """Return the pixels of the longer side of the map: as wide as there is room, and not too tall."""
     down, across = len(run.num_heads), max(run.num_heads)
     cell = max(min((width - 60) / across, max(520, 0.8 * width) / down, 48), 14)
-    return int(cell) * max(down, across)
+    return int(charts.touched_cell(cell, max(down, across), width)) * max(down, across)
 
 
 def change_chart_weights(effect, setup):

@@ -9,7 +9,7 @@ from attn.charts.labels import percent
 from attn.pretrained.intervention.generation import Generation, generate, writes
 from attn.ui import models
 from attn.ui.jobs import Job, job_failure, watch_job
-from attn.ui.page import page_figure, page_theme
+from attn.ui.page import page_figure, page_path_columns, page_theme
 from attn.ui.pages.change.controls import changed_head_name
 from attn.ui.shared_results import kept_results
 from attn.ui.state import as_text
@@ -159,7 +159,7 @@ def _begin_controls(state, effect, setup, job):
 def _step_control(state, longest):
     """Draw the steps to walk back and forth, and return the one in view, counted from 0."""
     state.clamp("step", 1, longest)
-    back, slider, ahead = st.columns([1, 8, 1], vertical_alignment="bottom")
+    back, slider, ahead = page_path_columns()
     at = state.get("step")
 
     def go(by):

@@ -12,7 +12,7 @@ from attn.multi_head import divisors
 from attn.ui.link import link_choice, link_flag, link_whole
 from attn.ui.pages.cost.units import bytes_in_units, count_in_units, ratio_in_units
 from attn.ui.shown_code import LIGHT, shown_code
-from attn.ui.width import page_width
+from attn.ui.width import page_tallest, page_width
 
 VIEWS = {"kinds": "Kinds", "layer": "Layer", "memory": "Memory"}
 BYTES = {"4": "4", "2": "2", "1": "1"}
@@ -279,7 +279,7 @@ def _axes_of(setup):
 
 def _size_of():
     """Return how large the curves are drawn."""
-    return {"width": round(page_width()), "height": int(min(520, max(340, page_width() * 0.36)))}
+    return {"width": round(page_width()), "height": page_tallest(10, most=min(520, max(340, page_width() * 0.36)))}
 
 
 def _draw(lengths, costs, marks, across, up, theme, **size):

@@ -11,7 +11,7 @@ from attn.ui.media import ImageInput
 from attn.ui.page import page_code, page_figure, page_reading, page_tabs, page_theme
 from attn.ui.pages.memory.setup import FEATURES, TABS, memory_setup_letter
 from attn.ui.shown_code import LIGHT, Source, shown_code
-from attn.ui.width import page_width
+from attn.ui.width import page_share, page_width
 
 SIDE = 32  # pixels along a picture
 
@@ -82,7 +82,7 @@ def memory_image_tab(state, setup, chosen):
         rf"y_j = x_j + \gamma\, {o} \end{{gathered}}",
         f"pixels: {SIDE * SIDE} × {x.shape[1]} · weights: {SIDE * SIDE} × {SIDE * SIDE} · output: {SIDE * SIDE} × 3",
     )
-    size = int(min((page_width() - 60) / 3, 500))
+    size = min(page_share(1 / 3, least=150, beside=20), 500)
     page_figure(
         _photos(picture, weights, output, setup.factor, setup.pixel, size, page_theme()),
         "memory.pixels",

@@ -12,7 +12,7 @@ from attn.ui.page import page_code, page_figure, page_reading, page_tabs, page_t
 from attn.ui.pages.memory.setup import DEFAULT_SENTENCE, TABS, memory_setup_letter
 from attn.ui.shown_code import LIGHT, shown_code
 from attn.ui.state import as_text
-from attn.ui.width import page_width, tallest_at_width
+from attn.ui.width import page_tallest, page_width
 
 MOST_WORDS = 24
 
@@ -80,7 +80,7 @@ def memory_lstmn_tab(state, setup):
     )
     hidden = np.triu(np.ones((len(words),) * 2, dtype=bool))
     page_figure(
-        _picture(steps, labels, hidden, page_theme(), page_width(), tallest_at_width(page_width())),
+        _picture(steps, labels, hidden, page_theme(), page_width(), page_tallest(45)),
         "memory.looking_back",
         tables={"weights": lambda: charts.csv(steps.weights, labels, labels, hidden)},
     )
@@ -127,7 +127,7 @@ def _states(steps, labels):
             charts.panel(steps.summary, labels, columns, title="From the past", **options),
             "→",
             charts.panel(steps.state, labels, columns, title="State", **options),
-            tallest=tallest_at_width(page_width()),
+            tallest=page_tallest(45),
             decimals=2,
         ),
         "memory.states",
@@ -138,7 +138,7 @@ def _states(steps, labels):
 def _looking_back_code(setup, words):
     settings = {"words": list(words), "seed": setup.seed, "focus": setup.focus}
     return shown_code(
-        settings | {"theme": LIGHT, "room": round(page_width()), "tallest": tallest_at_width(page_width())},
+        settings | {"theme": LIGHT, "room": round(page_width()), "tallest": page_tallest(45)},
         ("x, cell, looks", _cell_of),
         ("steps", _look_back),
         "print(steps.weights.round(3))\n",

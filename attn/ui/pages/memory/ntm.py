@@ -9,7 +9,7 @@ from attn.charts.labels import fixed_labels
 from attn.ui.page import page_code, page_figure, page_reading, page_tabs, page_theme
 from attn.ui.pages.memory.setup import MATCH, MEMORIES, STAGES, TABS, memory_setup_letter
 from attn.ui.shown_code import LIGHT, shown_code
-from attn.ui.width import page_width, tallest_at_width
+from attn.ui.width import page_tallest, page_width
 
 WRITTEN_CELL, LARGEST_CELL = 46, 130  # pixels of a cell: the least that holds a number, and the most
 
@@ -133,7 +133,7 @@ def memory_ntm_tab(state, setup):
 def _cells(n_rows):
     """Return how large the cells of a memory are, and how their numbers are written."""
     return {
-        "tallest": max(tallest_at_width(page_width()), WRITTEN_CELL * n_rows),
+        "tallest": max(page_tallest(45), WRITTEN_CELL * n_rows),
         "largest": LARGEST_CELL,
         "decimals": 3,
     }

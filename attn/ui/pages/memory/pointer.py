@@ -12,7 +12,7 @@ from attn.ui.page import page_code, page_figure, page_reading, page_tabs, page_t
 from attn.ui.pages.memory.setup import DEFAULT_NUMBERS, TABS, memory_setup_letter
 from attn.ui.shown_code import LIGHT, shown_code
 from attn.ui.state import as_text
-from attn.ui.width import page_width, tallest_at_width
+from attn.ui.width import page_tallest, page_width
 
 MOST_NUMBERS = 20
 
@@ -108,7 +108,7 @@ def memory_pointer_tab(state, setup):
         f"weights: {len(numbers)} × {len(numbers)}, which are the output",
     )
     page_figure(
-        _picture(pointed, rows, columns, setup.leave_out, page_theme(), page_width(), tallest_at_width(page_width())),
+        _picture(pointed, rows, columns, setup.leave_out, page_theme(), page_width(), page_tallest(45)),
         "memory.pointing",
         tables={
             "weights": lambda: charts.csv(pointed.weights, rows, columns),
@@ -168,7 +168,7 @@ def _accuracy(accuracy):
 
 
 def _pointing_code(numbers, leave_out):
-    look = {"theme": LIGHT, "room": round(page_width()), "tallest": tallest_at_width(page_width())}
+    look = {"theme": LIGHT, "room": round(page_width()), "tallest": page_tallest(45)}
     return shown_code(
         {"numbers": numbers, "leave_out": leave_out} | look,
         "network, accuracy = pointer.load()",

@@ -10,7 +10,7 @@ from attn.ui import models
 from attn.ui.controls.positions import POSITIONS, SHAW_REACH, TRAINED, positions_of, shaw_table
 from attn.ui.pages.positions.schemes import schemes_cosines, schemes_fading, schemes_last_bucket, schemes_wavelengths
 from attn.ui.pages.positions.shuffle import D_V, NUM_HEADS, shuffle_hidden
-from attn.ui.width import page_width
+from attn.ui.width import page_share, page_width
 
 NEAR = 16  # keys that count as near
 WORDS, COUNT = 24, 400  # of the random sentences over which weights are averaged
@@ -30,7 +30,7 @@ def distances_picture(setup, theme):
     if setup.positions != "none":
         name = POSITIONS[setup.positions].name
         parts.append(charts.Curve(name, offsets, _by_offset(weights, offsets), theme.weight_half))
-    tall = int(min(420, page_width() * 0.34))
+    tall = max(min(420, page_share(0.34, least=180)), WORDS * charts.touched_cell(0, WORDS, page_width()))
     options = {
         "scale": charts.Scale(float(weights.max())),
         "hidden": shuffle_hidden(setup, WORDS),
@@ -43,7 +43,7 @@ def distances_picture(setup, theme):
         title="Mean weight by distance",
         x="key − query, in tokens",
         y=charts.Axis("weight", range=(0.0, max(max(part.y) for part in parts))),
-        width=int(page_width() - tall - 90),
+        width=page_share(1, beside=tall + 90),
         height=tall,
     )
     return charts.beside(charts.heatmap(weights, names, names, theme, size=tall, **options), curves)

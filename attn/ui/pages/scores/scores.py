@@ -124,7 +124,7 @@ def scores_picture(setup, result, room):
 
 def _crowded(result, room):
     """Return whether there are too many keys, or there is too little room, for everything to stand side by side."""
-    return room < (1100 if len(result.labels) > 3 else 860)
+    return room < (1060 if len(result.labels) > 3 else 860)
 
 
 def _names_of(result):

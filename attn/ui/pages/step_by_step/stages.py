@@ -44,6 +44,7 @@ class View(NamedTuple):
     words: str  # what the mask does
     theme: charts.Theme
     width: float  # pixels across
+    tallest: int  # pixels that a matrix may be high
 
     @property
     def labels(self):
@@ -150,7 +151,7 @@ def stage_picture(view, stage):
         strip = charts.token_strip(view.e.tokens, view.theme, width=view.width, pick=charts.Pick("cell", view.cell[0]))
         return charts.beside(strip)
     drawn = (part if isinstance(part, str) else part.panel(view) for part in parts)
-    return charts.panels(view.theme, view.width, *drawn)
+    return charts.panels(view.theme, view.width, *drawn, tallest=view.tallest)
 
 
 def stage_code(view, stage):
@@ -163,7 +164,9 @@ def stage_code(view, stage):
     lines = [repr(part) if isinstance(part, str) else part.code(view) for part in parts]
     start = ["labels = charts.token_labels(e.tokens)"]
     start += ["hidden = steps.masked_scores == -float('inf')"] if any("hidden=hidden" in line for line in lines) else []
-    inside = "".join(f"    {line},\n" for line in [f"charts.LIGHT, {view.width:.0f}", *lines])
+    inside = "".join(
+        f"    {line},\n" for line in [f"charts.LIGHT, {view.width:.0f}", *lines, f"tallest={view.tallest}"]
+    )
     return "\n".join([*start, f"picture = charts.panels(\n{inside})"])
 
 

@@ -133,7 +133,7 @@ def _divisor_of(setup, d_model, d_k, n):
     }[setup.divisor]
 
 
-def compute_walk(setup, theme, width):
+def compute_walk(setup, theme, width, tallest):
     """Compute everything the page shows.
 
     Returns
@@ -160,6 +160,7 @@ def compute_walk(setup, theme, width):
         mask.words,
         theme,
         width,
+        tallest,
     )
     stage = STAGES[setup.stage]
     shape = stage.result(view).shape

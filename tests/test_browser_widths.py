@@ -1,0 +1,126 @@
+"""Every page on screens from a phone to a hall's: nothing of it is cut off, too small to touch or too small to read."""
+
+import pytest
+from driving import PAGES
+from setups import SETUPS, fields, options
+
+pytestmark = pytest.mark.browser
+pytest.importorskip("playwright")
+
+from playwright.sync_api import expect  # noqa: E402
+from serving import FIGURE, settled  # noqa: E402
+from test_browser import PATHS, visit  # noqa: E402, F401  a fixture
+
+SCREENS = ((320, 640), (390, 844), (1280, 720))
+MORE_SCREENS = ((430, 932), (768, 1024), (844, 390), (1024, 768), (1920, 1080))  # with --every-width, as all tabs
+PHONE, LAPTOP, PROJECTOR = 430, 1280, 1920  # pixels across: the widest that is held in a hand
+FINGER, POINTER = 24, 10  # pixels of a cell that is touched, and of one that is pointed at
+MOST_TOUCHED = 32  # cells a side of a map that is no overview
+LEAST_PLOT = 100  # pixels across of any figure
+FOLD = 700  # pixels from the top where the first figure ends at 1280 x 720
+
+MEASURED = """(figure) => {
+    const main = document.querySelector('[data-testid="stMain"]');
+    const [style, title] = [(one) => getComputedStyle(one), main.querySelector("h1")];
+    const box = (one) => one.getBoundingClientRect();
+    const choices = [...main.querySelectorAll('[data-testid="stButtonGroup"] button')].map(box);
+    const named = (name) => [...main.querySelectorAll("button")].find((one) => one.innerText.startsWith(name));
+    const steps = ["Back", "Next"].map(named).filter(Boolean).map((one) => box(one).top);
+    const padding = parseFloat(style(title).paddingTop) + parseFloat(style(title).paddingBottom);
+    return {
+        beyond: Math.max(...[main, document.documentElement].map((one) => one.scrollWidth - one.clientWidth)),
+        lines: Math.round((title.clientHeight - padding) / parseFloat(style(title).lineHeight)),
+        hidden: choices.filter((one) => one.left < 0 || one.right > window.innerWidth).length,
+        apart: steps.length == 2 ? Math.abs(steps[0] - steps[1]) : 0,
+        figures: [...main.querySelectorAll(figure)].filter((one) => one.querySelector("svg, canvas")).map((one) => {
+            const drawn = box(one.querySelector("svg, canvas"));
+            const cells = [...one.querySelectorAll('path[aria-label^="column: "][aria-label*="; row: "]')];
+            const places = cells.map((cell) => cell.ariaLabel.match(/\\d+/g).slice(0, 2).map(Number));
+            const texts = [...one.querySelectorAll("svg text")].filter((text) => text.textContent.trim());
+            return {
+                width: drawn.width,
+                bottom: drawn.bottom + main.scrollTop,
+                cell: Math.min(...cells.flatMap((cell) => [box(cell).width, box(cell).height])) + 1,  // and its edge
+                count: 1 + Math.max(0, ...places.flat()),
+                text: Math.min(...texts.map((text) => parseFloat(style(text).fontSize))),
+            };
+        }),
+    };
+}"""
+
+
+def faults(page, width):
+    """Return what is wrong with a page that is shown on a screen of this width."""
+    seen = page.evaluate(MEASURED, FIGURE)
+    held = width <= PHONE
+    cell = FINGER if held else POINTER
+    figures = seen["figures"]
+    found = {
+        f"is {seen['beyond']} pixels wider than the screen": seen["beyond"] > 0,
+        f"has a title of {seen['lines']} lines": seen["lines"] > 2,
+        f"hides {seen['hidden']} choices": seen["hidden"],
+        "has Back and Next in two rows": seen["apart"] > 1,
+        "has a figure that is a sliver": any(figure["width"] < LEAST_PLOT for figure in figures),
+        f"has cells below {cell} pixels": any(
+            figure["cell"] < cell for figure in figures if figure["count"] <= MOST_TOUCHED and figure["cell"]
+        ),
+        "has words in figures below 14 pixels": any((figure["text"] or 14) < 14 for figure in figures),
+        f"has a first figure that ends below {FOLD}": width == LAPTOP and figures and figures[0]["bottom"] > FOLD,
+    }
+    return [fault for fault, there in found.items() if there]
+
+
+def test_every_page_on_every_screen(server, chromium, request):
+    every = request.config.getoption("--every-width")
+    context = chromium.new_context(viewport={"width": 1280, "height": 720})
+    context.set_default_timeout(90_000)
+    page = context.new_page()
+    wrong = []
+    for name in PAGES:
+        tabs = fields(SETUPS[name]).get("tab")
+        for tab in options(tabs) if tabs and every else [""]:
+            page.goto(f"{server}/{PATHS[name]}?{f'tab={tab}' if tab else ''}")
+            settled(page, figures=0)
+            for width, height in sorted(SCREENS + (MORE_SCREENS if every else ()), reverse=True):
+                page.set_viewport_size({"width": width, "height": height})
+                page.wait_for_timeout(200)  # the ruler reports the room, and the page is drawn again
+                settled(page, figures=0)
+                wrong += [f"{name} {tab} at {width} {fault}" for fault in faults(page, width)]
+    context.close()
+    assert wrong == []
+
+
+def test_words_in_figures_grow_with_the_room_and_once_more_for_a_hall(visit):  # noqa: F811
+    page = visit.go("masks")
+    page.set_viewport_size({"width": PROJECTOR, "height": 1080})
+    page.wait_for_timeout(200)
+    settled(page)
+    assert least_text(page) >= 20
+    page.get_by_test_id("stSidebar").get_by_text("Large", exact=True).click()
+    visit.wait_for_link(large="1")
+    assert least_text(page) >= 24
+    page.get_by_test_id("stSidebar").get_by_role("link", name="Softmax").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("How do scores become weights?")
+    settled(page)
+    assert visit.link == {"large": "1"}
+    assert least_text(page) >= 24
+    page.set_viewport_size({"width": 1280, "height": 720})
+    page.wait_for_timeout(200)
+    settled(page)
+    assert least_text(page) >= 24
+
+
+def least_text(page):
+    """Return the height of the smallest words and numbers in the figures of a page, in pixels."""
+    return min(figure["text"] for figure in page.evaluate(MEASURED, FIGURE)["figures"])
+
+
+def test_a_phone_closes_the_menu_after_a_choice(visit):  # noqa: F811
+    visit.page.set_viewport_size({"width": 390, "height": 844})
+    page = visit.go("masks")
+    menu = page.get_by_test_id("stSidebar")
+    page.get_by_test_id("stExpandSidebarButton").click()
+    expect(menu).to_have_attribute("aria-expanded", "true")
+    menu.get_by_role("link", name="Softmax").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("How do scores become weights?")
+    expect(menu).to_have_attribute("aria-expanded", "false")
