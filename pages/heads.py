@@ -80,7 +80,7 @@ rows, columns = charts.token_labels(result.tokens), charts.token_labels(result.m
 num_heads, num_kv_heads = parameters.num_heads, parameters.num_kv_heads
 head = min(setup.head, num_heads) - 1
 
-scale, tallest = colour_scale_of(setup.colour, steps.weights), ui.page_tallest(30)
+scale, tallest = colour_scale_of(setup.colour, steps.weights), ui.page_tallest(110)
 ui.page_reading(
     f"{result.sharing}{result.gating}{KEYS_ALONE if setup.source == 'random' and setup.key_positions else ''} "
     f"{ui.as_text(result.words)}{RANDOM if setup.source == 'random' else ''} One colour scale for all heads; click one "

@@ -131,29 +131,6 @@ def test_the_figures_wear_the_colours_of_the_page(visit):
     assert (_brightness(text) > 128) == dark
 
 
-def widen(page, width):
-    """Make the window wider, and wait until the page has measured its room and is drawn again."""
-    room = "document.querySelector('[data-page-width]').dataset.pageWidth"
-    before = page.evaluate(room)
-    page.set_viewport_size({"width": width, "height": 1080})
-    page.wait_for_function(f"before => {room} !== before", arg=before)
-    settled(page)
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_the_figures_fit_the_page(visit, page):
-    shown = visit.go(page)
-    for width in (1280, 1920):
-        if width > 1280:
-            widen(shown, width)
-        figures = shown.locator(f"{FIGURE} > svg, {FIGURE} > canvas").all()
-        assert figures
-        for svg in figures:
-            box = svg.bounding_box()
-            assert box["x"] + box["width"] <= width
-            assert box["width"] > 100
-
-
 def test_a_control_is_followed_by_the_picture_and_the_link_and_survives_a_reload(visit):
     page = visit.go("step_by_step", "?source=random&text=one%20two%20three%20four")
     figure = page.locator(FIGURE).first

@@ -23,7 +23,7 @@ from attn.charts.marks import (
 )
 from attn.charts.message import message
 from attn.charts.options import Pick, Scale
-from attn.charts.plane import Plane, least_plane, plane_tooltip
+from attn.charts.plane import LEAST_CELL, Plane, least_plane, plane_tooltip
 from attn.charts.scale import colour_scale
 
 _GAP = 18  # pixels between the maps of two heads
@@ -31,7 +31,7 @@ _SQUARE = 18  # pixels for the coloured square before a title
 _HEADLINE = 26  # pixels for the title over each
 _AXIS = 36  # pixels for the name of the axis and the space beside its labels
 _LEAST_MAP, _LARGEST_MAP = 90, 420
-_NAMED_CELL, _LARGEST_CELL = 16, 48  # pixels of a cell: what the name of its row needs, and the most
+_LARGEST_CELL = 48
 
 
 def head_grid(
@@ -66,7 +66,7 @@ def head_grid(
     hidden : array_like of bool, shape (n_q, n_k) or (num_heads, n_q, n_k), optional
     width : int or (int, int), default 1000
         Pixels; more are taken where maps would be slivers. With a second number all rows of maps are at most so many
-        pixels high together, unless those of a map would be too low for their names.
+        pixels high together, unless those of a map would be slivers.
     per_row : int, optional
         Maps side by side, or fewer where they would be too small; by default as many as fill the width well.
     pick : Pick, optional
@@ -133,7 +133,7 @@ class Grid(NamedTuple):
         cell = min(room / n_k, _LARGEST_MAP / max(n_q, n_k), _LARGEST_CELL)
         if tallest is not None:
             down = math.ceil(num_heads / per_row)
-            cell = min(cell, max(((tallest + _GAP) / down - _HEADLINE - _GAP) / n_q, _NAMED_CELL))
+            cell = min(cell, max(((tallest + _GAP) / down - _HEADLINE - _GAP) / n_q, LEAST_CELL))
         cell = math.floor(cell) if cell >= 2 else cell
         map_width, map_height = (max(1, round(n * cell)) for n in (n_k, n_q))
         pitch = max(map_width, round(max(map(label_pixels, titles))) + _SQUARE) + _GAP
