@@ -312,7 +312,7 @@ def yarn_factor(stretch: float) -> float:
 
     Notes
     -----
-    Section 3.4 of [1]_, where it is :math:`\sqrt{1/t}` with t the temperature of the softmax.
+    The attention scaling of [1]_, where it is :math:`\sqrt{1/t}` with t the temperature of the softmax.
 
     References
     ----------
