@@ -469,6 +469,9 @@ def repositories(tiny, folder):
     transformers.AutoModel.from_pretrained(tiny).save_pretrained(made["sharded"], max_shard_size="1MB")
     for file in TOKENIZER_FILES:
         shutil.copy(tiny / file, made["sharded"])
+    made["parts"] = Path(shutil.copytree(made["sharded"], folder / "parts"))
+    (made["parts"] / "model.safetensors.index.json").unlink()
+    (made["parts"] / "config.json").write_text((tiny / "config.json").read_text(), encoding="utf-8-sig")
     return made | {"tiny": tiny, "tiny@refs/pr/1": made.pop("revised")}
 
 
@@ -511,7 +514,8 @@ for name in {list(expected)}:
 
 
 def test_models_of_the_hub_open_by_index_revision_and_folder(tiny, tmp_path):
-    names = ["lab/sharded", "lab/tiny@refs/pr/1", "lab/nested", "https://huggingface.co/lab/around/tree/main/inner"]
+    names = ["lab/sharded", "lab/parts", "lab/tiny@refs/pr/1", "lab/nested"]
+    names.append("https://huggingface.co/lab/around/tree/main/inner")
     code = f"""
 for name in {names}:
     found = inspect(name)
@@ -519,8 +523,8 @@ for name in {names}:
     print(found.where, "encoder.layer.1.attention.self.query.weight" in weights.entries)
 """
     with hub(**repositories(tiny, tmp_path)) as endpoint:
-        assert run(code, endpoint, tmp_path / "home") == ["hub True"] * 4
-    assert run(code, "http://127.0.0.1:9", tmp_path / "home") == ["cache True"] * 4
+        assert run(code, endpoint, tmp_path / "home") == ["hub True"] * 5
+    assert run(code, "http://127.0.0.1:9", tmp_path / "home") == ["cache True"] * 5
 
 
 def test_adapters_on_the_hub_are_applied_at_once(tiny, tmp_path):

@@ -108,7 +108,7 @@ def test_a_folder_that_was_written_anew_is_read_anew(tmp_path):
     )
     shutil.copy(pretrained.inspect().folder / "tokenizer.json", tmp_path)
     source = str(tmp_path), False, "the keys", ""
-    kept, found = LruCache(1_000_000, 2), []
+    kept, found, begun = LruCache(1_000_000, 2), [], []
     for seed, spread in enumerate((1, 9)):
         torch.manual_seed(seed)
         model = transformers.BertForMaskedLM(config)
@@ -120,8 +120,12 @@ def test_a_folder_that_was_written_anew_is_read_anew(tmp_path):
         np.testing.assert_array_equal(query, pretrained.record(now, source[2]).layers[1].query)
         assert kept_run_gap(*source) == output_gap(now, source[2])
         assert models.model_attention_finding(*source).holds
-        assert kept.get(source) is None  # such as the heads that a session switched off in turn
+        assert kept.get(source) is None
         kept.put(source, "of this save", 1)
+        begun.append(models.model_save(models.ChosenModel(source[0])))  # under which a session keeps its sweeps
         found.append(query)
         assert models.loaded_model(*source[:2]) is models.loaded_model(*source[:2])
     assert np.abs(found[0] - found[1]).max() > 0.01
+    assert begun[0] != begun[1]
+    assert begun[1] == models.model_save(source[0])
+    assert models.model_save(pretrained.DEFAULT) is None

@@ -67,7 +67,7 @@ def loaded_model(name, random_weights=False):
     Loaded
     """
     chosen = name if isinstance(name, ChosenModel) else ChosenModel(name)
-    model = _loaded(chosen.name, random_weights, pretrained.folder_state(chosen.name))
+    model = _loaded(chosen.name, random_weights, model_save(name))
     if model.base is not None and not chosen.adapter:
         model = model.base
     return model.in_languages(*_languages_of(chosen))
@@ -76,6 +76,14 @@ def loaded_model(name, random_weights=False):
 def _languages_of(chosen):
     """Return what `Loaded.in_languages` takes."""
     return chosen.source or None, chosen.target or None, chosen.task or None
+
+
+def model_save(name):
+    """Return what tells one save of a model's folder from the next, or None of a model that is in no folder.
+
+    What takes long, and what a visitor began, is kept under it: it is not found again after the folder was written.
+    """
+    return pretrained.folder_state(name.name if isinstance(name, ChosenModel) else name)
 
 
 def model_loading_code(name, random_weights):

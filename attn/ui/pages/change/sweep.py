@@ -11,7 +11,6 @@ from attn.pretrained.intervention.head_ablation import ablate_heads
 from attn.pretrained.intervention.prediction import probability_of, similarity
 from attn.ui import jobs, models
 from attn.ui.pages.change.controls import changed_head_name, every_head_to_control
-from attn.ui.shared_results import LruCache
 from attn.ui.state import as_text
 
 WORDS = (
@@ -20,7 +19,7 @@ WORDS = (
 )
 RUNNING = "change.sweep.job"  # where the session holds the ablation that runs
 _PACE = f"{RUNNING}.pace"
-_MOST_BYTES = 1_000_000  # of ablations that a session keeps: a few KB each
+_KEPT = 12  # ablations that a session keeps
 _BARS = 10
 
 
@@ -69,10 +68,11 @@ def _duration(seconds):
 
 
 def _key_of(effect):
-    """Return what an ablation depends on: what is read, and the number that is followed."""
+    """Return what an ablation depends on: what is read, by which save of the model, and the number that is followed."""
     word = None if effect.word is None else effect.shifts[effect.word].id
     word = word if effect.answers is None else effect.answers[0][:2]
-    return (*effect.read.source, effect.read.other if word is None else "", effect.read.positions, word)
+    saved = models.model_save(effect.read.source[0])
+    return (*effect.read.source, saved, effect.read.other if word is None else "", effect.read.positions, word)
 
 
 def begin_sweep(effect):
@@ -94,8 +94,10 @@ def begin_sweep(effect):
             return should_stop()
 
         options = {"pair": pair or None, "positions": read.positions}
-        ablation = ablate_heads(loaded, texts, measure, **options, progress=told, should_stop=asked)
-        store.put(key, ablation, ablation.after.nbytes)
+        store.pop(key, None)
+        store[key] = ablate_heads(loaded, texts, measure, **options, progress=told, should_stop=asked)
+        while len(store) > _KEPT:
+            del store[next(iter(store))]
 
     st.session_state[_PACE] = pace
     st.session_state[RUNNING] = jobs.Job(work)
@@ -117,7 +119,7 @@ def _say_pace():
 
 def _store():
     """Return the ablations of this session."""
-    return st.session_state.setdefault("change.sweeps", LruCache(_MOST_BYTES, models.MOST_HELD))
+    return st.session_state.setdefault("change.sweeps", {})
 
 
 def _measured(effect):

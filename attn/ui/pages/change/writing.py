@@ -33,7 +33,7 @@ class Written(NamedTuple):
 
 def _key_of(effect, setup):
     """Return what the writing depends on."""
-    return *effect.read.source[:3], "written", effect.changes, setup.count
+    return *effect.read.source[:3], "written", models.model_save(effect.read.source[0]), effect.changes, setup.count
 
 
 def why_not_change_writing(effect):
