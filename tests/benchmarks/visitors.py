@@ -122,7 +122,7 @@ async def cost(app, pages, rounds, moves):
             visitor = Visitor(server.address)
             await visitor.open(page)
             if await visitor.move() is None:
-                print(f"{page:<14} has no slider")
+                print(f"{page:<14} has no slider; exceptions: {visitor.exceptions or 'none'}")
                 continue
             own, its = [], []
             for _ in range(rounds):
