@@ -10,7 +10,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.Slider_pb2 import Slider
 from streamlit.proto.WidgetStates_pb2 import WidgetState, WidgetStates
 
-WIDTH = 1040  # pixels that a window leaves for the page: not what is assumed until the ruler has told
+ROOM = '{"room": {"width": 1040, "height": 800}}'  # pixels: not what is assumed until the ruler has told
 PATIENCE = 180  # seconds after which no answer is expected any more
 _ENDS = (ForwardMsg.FINISHED_SUCCESSFULLY, ForwardMsg.FINISHED_FRAGMENT_RUN_SUCCESSFULLY)
 
@@ -73,7 +73,9 @@ class Visitor:
             return None
         one, fragment = self.random.choice(list(self._sliders.values()))
         handles = len(self._values[one.id])
-        steps = max(round((one.max - one.min) / one.step), 1)
+        steps = round((one.max - one.min) / one.step)
+        if one.type == Slider.SELECT_SLIDER:
+            steps = len(one.options) - 1
         places = sorted(self.random.randint(0, steps) for _ in range(handles))
         if one.type == Slider.SELECT_SLIDER:
             self._values[one.id] = [one.options[place] for place in places]
@@ -100,7 +102,7 @@ class Visitor:
         await self._socket.send(message.SerializeToString())
 
     def _states(self):
-        states = [WidgetState(id=self._ruler, json_value=f'{{"width": {WIDTH}}}')] if self._ruler else []
+        states = [WidgetState(id=self._ruler, json_value=ROOM)] if self._ruler else []
         for name in self._sliders:
             values = self._values[name]
             states.append(WidgetState(id=name))

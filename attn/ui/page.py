@@ -1,11 +1,13 @@
 """What every page has in common: its frame, the menu, the theme, figures, code."""
 
+import functools
 from bisect import bisect_right
 
 import pyarrow as pa
 import streamlit as st
 
 from attn import charts
+from attn.pretrained.threads import one_thread
 from attn.ui.garbage import collector
 from attn.ui.settings import server
 from attn.ui.state import PageState, as_text, choose_look, chosen_look, link_of
@@ -82,6 +84,7 @@ def begin_page(page, title, cls):
     PageState
     """
     collector.collect()
+    _share_cores()
     label = next(entry[2] for entry in MENU if entry[0] == page)
     st.set_page_config(page_title=f"{label} · Attention Lab", page_icon="🔎", layout="wide")
     st.html(STYLE)
@@ -111,6 +114,12 @@ def _large_control():
         "Large", key="look.large", on_change=take,
         help="For a hall: words and numbers in figures are at least 24 pixels high. The link says so, too.",
     )  # fmt: skip
+
+
+@functools.cache
+def _share_cores():
+    """Let numpy compute with one thread, once a server: visitors share the cores, and threads that wait burn them."""
+    one_thread()
 
 
 def page_theme():
