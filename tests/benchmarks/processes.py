@@ -72,7 +72,7 @@ async def stay(visitor, page, place, end, told):
                     await asyncio.sleep(0.5)
             told["back"].append(time.perf_counter() - start)
             told["moved over"] += visitor.cookie != cookie
-            told["other screen"] += visitor.figures != figures or visitor.link != link
+            told["other screen"] += not figures or visitor.figures != figures or visitor.link != link
         told["lost"] += mine not in visitor.link.replace("%20", "+")
     told["failed"] += visitor.exceptions
 
