@@ -171,7 +171,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3, help="of gained, each with one process and with two")
     given = parser.parse_args()
     for what in given.what or ("killed", "gained"):
-        asyncio.run(killed(given.visitors, given.seconds) if what == "killed" else gained(given.rounds, 15))
+        asyncio.run(killed(given.visitors, given.seconds) if what == "killed" else gained(given.rounds, 10))
 
 
 if __name__ == "__main__":
