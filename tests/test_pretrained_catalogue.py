@@ -408,25 +408,6 @@ for name in {names}:
 """
 
 
-def test_a_model_on_the_hub_is_measured_downloaded_and_then_found_in_the_cache(tiny, tmp_path):
-    code = """
-found = inspect("lab/tiny")
-print(found.where, found.memory, sorted(found.files))
-arrived = []
-folder = catalogue.fetch(found, lambda bytes, total: arrived.append((bytes, total)))
-print(arrived[-1][0] == arrived[-1][1] == found.bytes)
-print(inspect("lab/tiny").where, (folder / "onnx").exists())
-"""
-    with hub(tiny=tiny) as endpoint:
-        where, arrived, cached = run(code, endpoint, tmp_path)
-    files = sorted(path.name for path in tiny.iterdir())
-    assert where == f"hub {4 * 740_000} {files}"
-    assert arrived == "True"
-    assert cached == "cache False"
-    code = 'loaded = load("lab/tiny"); print(loaded.where, loaded.num_layers, len(record(loaded, "a b").layers))'
-    assert run(code, "http://127.0.0.1:9", tmp_path) == ["cache 2 2"]  # the hub is gone now
-
-
 REFUSED = {
     "lab/secret": "lab/secret is gated: ask for access on https://huggingface.co/lab/secret, make a token on "
     "https://huggingface.co/settings/tokens and set it as HF_TOKEN",
@@ -513,41 +494,75 @@ for name in {list(expected)}:
     assert brought < 30_000_000 + 4 * (tiny / "model.safetensors").stat().st_size
 
 
-def test_models_of_the_hub_open_by_index_revision_and_folder(tiny, tmp_path):
-    names = ["lab/sharded", "lab/parts", "lab/tiny@refs/pr/1", "lab/nested"]
-    names.append("https://huggingface.co/lab/around/tree/main/inner")
-    code = f"""
-for name in {names}:
+def adapters(tiny, folder):
+    """Make an adapter that lies beside its model, and one alone in a folder of a repository."""
+    query = "base_model.model.encoder.layer.0.attention.self.query.lora"
+    made = {"base": tiny, "beside": Path(shutil.copytree(tiny, folder / "beside")), "alone": folder / "alone"}
+    for inside in (made["beside"], made["alone"] / "one"):
+        inside.mkdir(parents=True, exist_ok=True)
+        settings = {"peft_type": "LORA", "r": 2, "lora_alpha": 4, "base_model_name_or_path": "lab/base"}
+        (inside / "adapter_config.json").write_text(json.dumps(settings))
+        matrices = {f"{query}_A.weight": torch.ones(2, 24), f"{query}_B.weight": torch.ones(24, 2)}
+        save_file(matrices, inside / "adapter_model.safetensors")
+    return made
+
+
+MEASURED = """
+found = inspect("lab/tiny")
+print(found.where, found.memory, sorted(found.files))
+arrived = []
+folder = catalogue.fetch(found, lambda bytes, total: arrived.append((bytes, total)))
+print(arrived[-1][0] == arrived[-1][1] == found.bytes)
+print(inspect("lab/tiny").where, (folder / "onnx").exists())
+"""
+CACHED = 'loaded = load("lab/tiny"); print(loaded.where, loaded.num_layers, len(record(loaded, "a b").layers))\n'
+AROUND = "https://huggingface.co/lab/around/tree/main/inner"
+OPENED = f"""
+for name in ("lab/sharded", "lab/parts", "lab/tiny@refs/pr/1", "lab/nested", "{AROUND}"):
     found = inspect(name)
     weights = catalogue.weights_in(fetch(found), name)
     print(found.where, "encoder.layer.1.attention.self.query.weight" in weights.entries)
 """
-    with hub(**repositories(tiny, tmp_path)) as endpoint:
-        assert run(code, endpoint, tmp_path / "home") == ["hub True"] * 5
-    assert run(code, "http://127.0.0.1:9", tmp_path / "home") == ["cache True"] * 5
-
-
-def test_adapters_on_the_hub_are_applied_at_once(tiny, tmp_path):
-    """One lies beside its model, one alone in a folder of a repository."""
-    query = "base_model.model.encoder.layer.0.attention.self.query.lora"
-    made = {"beside": Path(shutil.copytree(tiny, tmp_path / "beside")), "alone": tmp_path / "alone"}
-    for folder in (made["beside"], made["alone"] / "one"):
-        folder.mkdir(parents=True, exist_ok=True)
-        settings = {"peft_type": "LORA", "r": 2, "lora_alpha": 4, "base_model_name_or_path": "lab/tiny"}
-        (folder / "adapter_config.json").write_text(json.dumps(settings))
-        matrices = {f"{query}_A.weight": torch.ones(2, 24), f"{query}_B.weight": torch.ones(24, 2)}
-        save_file(matrices, folder / "adapter_model.safetensors")
-    names = ["lab/beside", "https://huggingface.co/lab/alone/tree/main/one"]
-    code = f"""
-for name in {names}:
+ADAPTED = """
+for name in ("lab/beside", "https://huggingface.co/lab/alone/tree/main/one"):
     found = inspect(name)
     model = load(name)
     ours, base = (each.model.encoder.layer[0].attention.self.query.weight for each in (model, model.base))
     print(found.where, found.adapter.where, len(found.adapter.files), float((ours - base).mean().round(decimals=4)))
 """
-    with hub(tiny=tiny, **made) as endpoint:
-        assert run(code, endpoint, tmp_path / "home") == ["hub hub 2 4.0"] * 2
-    assert run(code, "http://127.0.0.1:9", tmp_path / "home") == ["cache cache 0 4.0"] * 2
+
+
+@pytest.fixture(scope="module")
+def told(tiny, tmp_path_factory):
+    """What two processes print, part by part: one while there is a hub, and then one that has only the cache."""
+    folder, parts = tmp_path_factory.mktemp("hub"), "\nprint('---')\n"
+    with hub(**repositories(tiny, folder), **adapters(tiny, folder)) as endpoint:
+        there = run(parts.join([MEASURED, OPENED, ADAPTED]), endpoint, folder / "home")
+    gone = run(parts.join([CACHED, OPENED, ADAPTED]), "http://127.0.0.1:9", folder / "home")
+    return [[part.splitlines() for part in "\n".join(lines).split("\n---\n")] for lines in (there, gone)]
+
+
+def test_a_model_on_the_hub_is_measured_downloaded_and_then_found_in_the_cache(tiny, told):
+    there, gone = told
+    where, arrived, cached = there[0]
+    files = sorted(path.name for path in tiny.iterdir())
+    assert where == f"hub {4 * 740_000} {files}"
+    assert arrived == "True"
+    assert cached == "cache False"
+    assert gone[0] == ["cache 2 2"]
+
+
+def test_models_of_the_hub_open_by_index_revision_and_folder(told):
+    there, gone = told
+    assert there[1] == ["hub True"] * 5
+    assert gone[1] == ["cache True"] * 5
+
+
+def test_adapters_on_the_hub_are_applied_at_once(told):
+    """One lies beside its model, one alone in a folder of a repository."""
+    there, gone = told
+    assert there[2] == ["hub hub 2 4.0"] * 2
+    assert gone[2] == ["cache cache 0 4.0"] * 2
 
 
 def test_half_a_model_in_the_cache_is_said_where_the_hub_cannot_be_reached(tiny, tmp_path):
