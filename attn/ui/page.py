@@ -9,7 +9,6 @@ import streamlit as st
 from attn import charts
 from attn.pretrained.threads import one_thread
 from attn.ui.garbage import collector
-from attn.ui.reconnect import run_again_when_reconnected
 from attn.ui.settings import server
 from attn.ui.state import PageState, as_text, choose_look, chosen_look, link_of
 from attn.ui.width import measure_page_room, page_enlargement, page_width
@@ -98,7 +97,6 @@ def begin_page(page, title, cls):
         _large_control()
         st.divider()
         measure_page_room()
-        run_again_when_reconnected()
     st.title(title, anchor=False)
     for notice in server().notices:
         st.warning(as_text(notice))

@@ -44,8 +44,19 @@ export default function({ data, setStateValue }) {
         if (link && button && window.innerWidth <= data.phone) setTimeout(() => button.click(), 0);
     };
     sidebar?.addEventListener("click", close);
+    // A connection that is there again may be to a server started anew, or to another. That knows nothing of this
+    // session, nor of its buttons that save a file, until the page is run: from its link, as when it is opened.
+    const app = document.querySelector(".stApp[data-test-connection-state]");
+    const connected = () => app.dataset.testConnectionState === "CONNECTED";
+    let broken = false;
+    const connection = new MutationObserver(() => {
+        if (broken && connected()) setStateValue("reconnected", Date.now());
+        broken = !connected();
+    });
+    if (app) connection.observe(app, { attributes: true, attributeFilter: ["data-test-connection-state"] });
     return () => {
         observer.disconnect();
+        connection.disconnect();
         window.removeEventListener("resize", later);
         sidebar?.removeEventListener("click", close);
     };
@@ -55,12 +66,16 @@ _measure = st.components.v2.component("attention_lab.page_width", js=_RULER)
 
 
 def measure_page_room():
-    """Draw the invisible ruler, which on a phone also closes the menu after a choice; call it once a page."""
+    """Draw the invisible ruler; call it once a page.
+
+    On a phone it also closes the menu after a choice, and it has the page run again when a broken connection is back.
+    """
     said = _measure(
         key="ruler",
         data={"step": _STEP, "phone": _PHONE, "hand": _HAND},
         on_room_change=lambda: None,
-        default={"room": None},
+        on_reconnected_change=lambda: None,
+        default={"room": None, "reconnected": None},
     )
     if said.room:
         st.session_state["page_width"], st.session_state["page_height"] = said.room["width"], said.room["height"]
