@@ -116,7 +116,8 @@ def labels(tokenizer, *texts):
     [
         ("A café", ["[CLS]", "A", "café", "[SEP]"]),
         ("🙂 ok", ["[CLS]", "[UNK] 🙂", "ok", "[SEP]"]),
-        ("playfulness", ["[CLS]", "playful", "ness", "[SEP]"]),
+        ("playfulness", ["[CLS]", "playful", "##ness", "[SEP]"]),
+        ("##ness ## a##b", ["[CLS]", "#", "#", "ness", "#", "#", "a", "#", "#", "b", "[SEP]"]),
         ("<b>*x*</b>", ["[CLS]", "<", "b", ">", "*", "x", "*", "<", "/", "b", ">", "[SEP]"]),
         ("", ["[CLS]", "[SEP]"]),
     ],
@@ -171,6 +172,33 @@ def test_labels_say_the_text_where_a_tokenizer_keeps_all_of_it(request, kind, te
     added = "␣" if kind == "sentence_bpe" else ""
     assert tokenizer.decode(tokenizer(text)["input_ids"], skip_special_tokens=True) == text
     assert together(by_any_means(tokenizer, text)) == added + tokens.readable(text)
+
+
+@pytest.fixture(scope="module")
+def word_ends():
+    """A tokenizer that writes the end of a word, as those of CLIP and of the first GPT do."""
+    vocabulary = {piece: at for at, piece in enumerate(["<unk>", "a", "b", "t", "a</w>", "b</w>", "t</w>"])}
+    made = tokenizers.Tokenizer(tokenizers.models.BPE(vocabulary, [], unk_token="<unk>", end_of_word_suffix="</w>"))
+    made.pre_tokenizer, made.decoder = tokenizers.pre_tokenizers.WhitespaceSplit(), tokenizers.decoders.BPEDecoder()
+    return transformers.PreTrainedTokenizerFast(tokenizer_object=made, unk_token="<unk>")
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "shown"),
+    [
+        ("minilm", "playfulness a", ["playful", "##ness", "a"]),
+        ("word_ends", "bat a", ["b", "a", "t</w>", "a</w>"]),
+        ("byte_level", "the cat", ["the", "␣cat"]),
+    ],
+)
+def test_pieces_are_shown_as_the_tokenizer_writes_them(request, kind, text, shown):
+    """Also by their ids alone; and they can be put together to what they stand for."""
+    tokenizer = request.getfixturevalue(kind)
+    for found in (named(tokenizer, text), tokens.from_ids(tokenizer(text)["input_ids"], tokenizer)):
+        read = [token for token in found if not token.special]
+        assert [token.text for token in read] == shown
+        assert tokens.running_text(read) == text
+        assert [word.text for word in pretrained.words_of(read)] == text.split()
 
 
 @pytest.mark.parametrize("text", TEXTS)

@@ -192,7 +192,7 @@ def from_encoding(
             before = named[-1] if named and named[-1].segment == segment else None
             start, end = _place(piece, text, start, end, before)
             written = _written(piece, text[start:end])
-            label = _unknown(unknown[id], written) if id in unknown else readable(written)
+            label = _unknown(unknown[id], written) if id in unknown else readable(_marked(written, piece))
             named.append(Token(label, id, special, start, end, segment, id in unknown))
     spans = [None if token.special or token.start is None else (token.start, token.end) for token in named]
     return tuple(_numbered(_with_words(named, spans, texts, unknown)))
@@ -228,8 +228,9 @@ def _named_by_ids(ids, tokenizer):
             whole += f" {text}"
         else:
             whole += _added(before, group, text, tokenizer)
+        spelled = "" if len(group) > 1 else str(tokenizer.convert_ids_to_tokens(group[0]) or "")
         for number, id in enumerate(group, start=1):
-            label = f"{readable(text)} {number}/{len(group)}" if len(group) > 1 else readable(text)
+            label = f"{readable(text)} {number}/{len(group)}" if len(group) > 1 else readable(_marked(text, spelled))
             named.append(Token(label, id, id in special, unknown=id in unknown))
             spans.append(None if id in special else (begun, len(whole)))
         before = group
@@ -420,6 +421,41 @@ def _written(piece, typed):
         return typed or piece
     bare = typed.lstrip() if piece[0] == "▁" else typed.lstrip(" ")  # SentencePiece reads a tab as a space
     return " " * spaces + ((bare or piece[spaces:]) if spaces < len(piece) else "")
+
+
+def _marked(text, piece):
+    """Return a text with the sign that its vocabulary has inside words: ``##`` where one goes on, ``</w>`` at its end.
+
+    Other vocabularies write the space before a word, which `_written` keeps.
+    """
+    before = "##" if piece.startswith("##") and piece != "##" and not text.startswith("##") else ""
+    behind = "</w>" if piece.endswith("</w>") and not text.endswith("</w>") else ""
+    return f"{before}{text}{behind}"
+
+
+def running_text(tokens: Sequence[Token]) -> str:
+    """Return tokens as the text that they stand for.
+
+    Parameters
+    ----------
+    tokens : sequence of Token
+        Not special.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> pieces = Token("play", 1, False), Token("##ful", 2, False, inside=True), Token("cat", 3, False)
+    >>> running_text(pieces), running_text([Token("a", 1, False), Token("␣cat", 2, False)])
+    ('playful cat', 'a cat')
+    """
+    texts = [token.text.removesuffix("</w>") for token in tokens]
+    if any("␣" in text for text in texts):  # pieces say themselves where a space is
+        return "".join(texts).replace("␣", " ")
+    bare = (text.removeprefix("##") if token.inside else f" {text}" for token, text in zip(tokens, texts, strict=True))
+    return "".join(bare).removeprefix(" ")
 
 
 def _unknown(name, typed):

@@ -9,6 +9,7 @@ import numpy as np
 
 from attn.functional import softmax
 from attn.pretrained.errors import ModelError
+from attn.pretrained.inputs.tokens import running_text
 
 if TYPE_CHECKING:
     from attn.pretrained.inputs.tokens import Token
@@ -203,5 +204,5 @@ def _span(run: Run, tokens: Sequence[Token]) -> str:
     first, last = tokens[0], tokens[-1]
     text = run.pair if first.segment == 1 else run.text
     if text is None or first.start is None or last.end is None:
-        return "".join(token.text for token in tokens).replace("␣", " ").strip()
+        return running_text(tokens).strip()
     return text[first.start : last.end].strip()

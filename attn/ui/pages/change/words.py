@@ -4,6 +4,7 @@ import math
 
 from attn import charts
 from attn.charts.labels import number, percent
+from attn.pretrained.inputs.tokens import running_text
 from attn.pretrained.intervention.changes import FIRST, PREVIOUS, UNIFORM, Changes
 from attn.pretrained.intervention.classification import word_classes
 from attn.pretrained.intervention.run import TOLERANCE, predicts_masked
@@ -20,7 +21,7 @@ from attn.ui.pages.change.charts import (
     similarity_numbers,
 )
 from attn.ui.pages.change.controls import changed_head_name, changes_of_other_text, every_head_to_control
-from attn.ui.pages.change.effects import SPACE, compare_changed_runs, similarities_of_texts
+from attn.ui.pages.change.effects import compare_changed_runs, similarities_of_texts
 from attn.ui.pages.change.runs import MOST_MEASURED, changed_run, gap_of_run, kept_run_finding
 from attn.ui.shown_code import LIGHT, Source, shown_code
 from attn.ui.state import as_text
@@ -150,9 +151,7 @@ def _read_so_far(effect):
     tokens, (place,) = effect.read.tokens, effect.read.positions
     if predicts_masked(effect.before.loaded):
         return f"reading all but {as_text(tokens[place].text)} at position {place + 1}"
-    pieces = [token.text for token in tokens[max(place - 5, 0) : place + 1] if not token.special]
-    spaced = any(SPACE in token.text for token in tokens)  # pieces of words say whether a space comes before them
-    last = "".join(pieces).replace(SPACE, " ") if spaced else " ".join(pieces)
+    last = running_text([token for token in tokens[max(place - 5, 0) : place + 1] if not token.special])
     return f"“{'… ' if place > 5 else ''}{as_text(last.strip())}”"
 
 

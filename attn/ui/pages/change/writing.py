@@ -6,6 +6,7 @@ import streamlit as st
 
 from attn import charts
 from attn.charts.labels import percent
+from attn.pretrained.inputs.tokens import running_text
 from attn.pretrained.intervention.generation import Generation, generate, writes
 from attn.ui import models
 from attn.ui.jobs import Job, job_failure, watch_job
@@ -87,7 +88,7 @@ def _text_of(effect, generation, step):
 
 def _said(tokens):
     """Return tokens as running text that Markdown shows as it stands."""
-    return as_text("".join(token.text for token in tokens).replace("␣", " "))
+    return as_text(running_text(tokens))
 
 
 def _step_sentence(generation, step, layer, head, level):
