@@ -44,7 +44,9 @@ class Patch(NamedTuple):
 class Token(NamedTuple):
     """One token of a text, or what a model reads in place of one."""
 
-    text: str  # as people read it; of an unknown token what the model read, then what was typed; empty of `PADDING`
+    # as people read it, with the sign of its vocabulary for a space (␣), for going on with a word (##) or for its end
+    # (</w>); of an unknown token what the model read, then what was typed; empty of `PADDING`
+    text: str
     id: int | None  # in the vocabulary; None for what is not a token, such as a patch of a picture
     special: bool  # put there by the tokenizer, or read as one of its special tokens
     start: int | None = None  # where in the text it begins; None for what was not in the text

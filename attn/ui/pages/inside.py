@@ -393,7 +393,7 @@ def inside_reading(setup, tables, layer, level):
         count = rows.stop - rows.start
         st.caption(f"Every head is measured over the last {count} moments before the sound ends, as queries.")
     kind = head_kinds.kind_of_head(_numbers_of(tables, setup), level.num_given[1])
-    told = kind.sentence.partition(": ")[2] or kind.sentence
+    told = kind.sentence.partition(": ")[2] or small(kind.sentence)
     st.markdown(f"Layer {setup.layer}, head {setup.head}: **{as_text(kind.label)}**, {as_text(told)}")
     say_word_level(level, None if layer.mask is None else layer.mask[0, 0])
     if setup.level == "words":
