@@ -180,6 +180,8 @@ def _in_between(cause, name):
             f"{here}, and what answers for the hub shows a certificate that is not trusted here, as a proxy that "
             "reads along does: SSL_CERT_FILE may name the file with its certificate"
         )
+    if "Consistency check failed" in text:  # of the hub's client, which counts what arrives
+        return f"a file of {name} did not come whole from the hub, or another came in its place: try again later"
     if "TimeoutException" in kinds:
         return f"{here}, and the hub cannot be reached: it did not answer in time"
     web = type(cause).__module__.startswith("httpx")  # the hub's client raises its own kinds
