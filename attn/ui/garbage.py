@@ -62,4 +62,4 @@ class Collector:
             self._turn.release()
 
 
-collector = Collector(10)
+collector = Collector(5)

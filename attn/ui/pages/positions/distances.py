@@ -13,7 +13,7 @@ from attn.ui.pages.positions.shuffle import D_V, NUM_HEADS, shuffle_hidden
 from attn.ui.width import page_share, page_width
 
 NEAR = 16  # keys that count as near
-WORDS, COUNT = 24, 400  # of the random sentences over which weights are averaged
+WORDS, COUNT = 24, 100  # of the random sentences over which weights are averaged
 _TICKS = [4**power for power in range(2, 7)]  # lengths, from as many keys as are near
 _POINTS = 600  # of a curve
 
@@ -103,7 +103,7 @@ def distances_mean_weights(setup, scheme=None):
 
 @st.cache_data(max_entries=32, show_spinner=False)
 def _mean_weights(scheme, d_model, d_k, seed, causal, **varied):
-    """Compute them, some 50 milliseconds at the largest widths."""
+    """Compute them, some 10 milliseconds at the largest widths."""
     e = examples.random_example((), d_model, d_k, D_V, seed)
     keywords, _ = positions_of(scheme, WORDS, d_model, d_k, seed, **varied)
     x = np.random.default_rng(seed).normal(size=(COUNT, WORDS, d_model)) + keywords.get("added", 0)
