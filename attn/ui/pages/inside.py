@@ -162,7 +162,7 @@ def _overview_of(table, setup, page_width):
         "places": inside_first_heads(table, setup),
         "chosen": (setup.layer - 1, setup.head - 1),
         "size": _map_size(table, page_width),
-        "width": page_share(0.2, least=120),
+        "width": min(page_share(0.2, least=120), page_width - 140),  # for the names of heads
     }
 
 
