@@ -133,11 +133,13 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path, monkeypatch):
 
 
 def test_a_cache_that_must_not_be_looked_at_is_as_good_as_none(monkeypatch):
-    def refused(path):
+    def refused(path, **options):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
-    monkeypatch.setattr(Path, "is_file", refused)
-    assert smollm2.cached() is None
+    monkeypatch.setattr(os, "stat", refused)
+    found = smollm2.cached()
+    monkeypatch.undo()
+    assert found is None
 
 
 def test_a_conversion_that_fails_leaves_nothing(tmp_path, monkeypatch):
