@@ -14,6 +14,7 @@ import pyarrow as pa
 from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
+from attn.ui import page as page_module
 from attn.ui.page import MENU
 
 ROOT = Path(__file__).parents[1]
@@ -39,6 +40,17 @@ def opened(page, params=None, room=None, **more):
 def specs(app):
     """Return every chart's Vega-Lite specification."""
     return [json.loads(chart.proto.spec) for chart in app.get("vega_lite_chart")]
+
+
+def drawn_figures(monkeypatch):
+    """Return a list to which each figure is added that a page draws from now on, its tables as rows."""
+    drawn = []
+
+    def draw(spec, **_):
+        drawn.append(json.loads(json.dumps(spec, default=pa.Table.to_pylist)))
+
+    monkeypatch.setattr(page_module.st, "vega_lite_chart", draw)
+    return drawn
 
 
 def said(app):

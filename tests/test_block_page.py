@@ -4,10 +4,9 @@ import re
 
 import numpy as np
 import pytest
-from driving import check, matrices, opened, said, specs, strokes, tables
+from driving import check, drawn_figures, matrices, opened, said, specs, strokes, tables
 
 from attn import block, charts, cost
-from attn.ui import page as page_module
 from attn.ui.pages.block import encoder_block, graph, heads_added_up, stack, three_uses, training, writing
 from attn.ui.pages.block.architecture import CLICKED
 from attn.ui.pages.block.encoder_block import compute_encoder_block
@@ -378,8 +377,7 @@ CODE = [
 
 @pytest.mark.parametrize("params", CODE, ids=lambda params: params["stage"])
 def test_the_code_makes_the_picture(params, tmp_path, monkeypatch):
-    drawn = []
-    monkeypatch.setattr(page_module.st, "vega_lite_chart", lambda spec, **_: drawn.append(spec))
+    drawn = drawn_figures(monkeypatch)
     (code,) = opened("block", params, tab="Code").code
     monkeypatch.chdir(tmp_path)
     exec(code.value, {"__name__": "copied"})

@@ -4,14 +4,13 @@ import math
 
 import numpy as np
 import pytest
-from driving import PAGES, SCRIPTS, check, matrices, notices, opened, said, specs, strokes, tables
+from driving import PAGES, SCRIPTS, check, drawn_figures, matrices, notices, opened, said, specs, strokes, tables
 from hypothesis import HealthCheck, given, settings
 from setups import ABSURD, SETUPS, extremes, fields, links, options, painted
 
 from attn import charts, cost
 from attn.data import examples
 from attn.mask_routes import ROUTES
-from attn.ui import page as page_module
 from attn.ui.controls.mask import MASKS
 from attn.ui.controls.positions import POSITIONS
 from attn.ui.controls.sentence import SentenceChoice
@@ -558,8 +557,7 @@ CODE = [
 @pytest.mark.parametrize(("page", "params"), CODE, ids=str)
 def test_the_code_makes_the_picture(page, params, tmp_path, monkeypatch):
     """The lines to copy run on their own, and save the very picture that the page shows."""
-    drawn = []
-    monkeypatch.setattr(page_module.st, "vega_lite_chart", lambda spec, **_: drawn.append(spec))
+    drawn = drawn_figures(monkeypatch)
     tabs = options(fields(SETUPS[page])["tab"]) if "tab" in fields(SETUPS[page]) else None
     app = opened(page, params, **({"tab": tabs[-1]} if tabs else {}))
     assert [error.value for error in app.exception] == []
