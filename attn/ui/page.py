@@ -37,6 +37,10 @@ _LETTERS = {"query": "Q", "key": "K", "value": "V", "output": "Z"}
 STYLE = """<style>
 .stMainBlockContainer { padding: 1.6rem 2.5rem 3rem; }
 [data-testid="stHeader"] { background: transparent; }
+/* nothing but its buttons: the title below it can be marked and clicked */
+[data-testid="stHeader"] { pointer-events: none; }
+[data-testid="stHeader"] [data-testid="stToolbar"] { pointer-events: none; }
+[data-testid="stHeader"] :is(button, a) { pointer-events: auto; }
 [data-testid="stSidebarHeader"] { height: 1.5rem; margin-bottom: 0; }
 [data-testid="stSidebarUserContent"] { padding-top: 0; }
 [data-testid="stSidebarUserContent"] hr { margin: 0.6rem 0; }
