@@ -9,7 +9,9 @@ from driving import check, opened, specs
 from setups import SETUPS, fields, options
 
 from attn import charts
-from attn.charts.plane import FINEST_CELL, LEAST_CELL, LEAST_PICTURE, LEAST_PLOT, least_plane
+from attn.charts.plane import FINEST_CELL, FINGER_CELL, LEAST_CELL, LEAST_PICTURE, LEAST_PLOT, least_plane
+from attn.ui import width
+from attn.ui.state import Look
 
 ROOMS = (-300, 40, 130, 600, 4000)  # what is left beside others may be none
 LOOK = charts.LIGHT
@@ -149,3 +151,15 @@ def drawn(app):
         for plot in plots(spec):
             assert plot["width"] >= 2 * FINEST_CELL, json.dumps(plot.get("title"))
             assert plot["height"] > 0
+
+
+@pytest.mark.parametrize(("room", "height"), [(880, 720), (880, 800), (1520, 1080)])
+def test_words_for_a_hall_make_no_phone_of_a_window(monkeypatch, room, height):
+    chosen = {"page_width": room, "page_height": height, "look": Look(large=True)}
+    monkeypatch.setattr(width.st, "session_state", chosen)
+    drawn = width.page_tallest() * width.page_enlargement()
+    assert drawn <= 0.6 * height  # the figure is seen whole, with its title, axes and what stands above it
+    assert charts.touched_cell(11, 14, width.page_width()) == 11
+    chosen["page_width"] = 358  # held in a hand
+    assert width.page_tallest() == 440
+    assert charts.touched_cell(11, 14, width.page_width()) == FINGER_CELL

@@ -119,9 +119,8 @@ def page_tallest(controls=0, most=None):
     most : float, optional
         By default 440 on a laptop, and up to 600 in a wider window.
     """
-    width = page_width()
-    most = max(440, min(600, 0.35 * width)) if most is None else most
-    if width < _HAND:
+    most = max(440, min(600, 0.35 * page_width())) if most is None else most
+    if _room() < _HAND:
         return int(most)
     room = (st.session_state.get("page_height", TALL) - _ABOVE - controls) / page_enlargement() - _AROUND
     return int(max(_LEAST_TALL, min(most, room)))
