@@ -214,9 +214,9 @@ def moved_outputs(before, comparison):
 def moved_outputs_chart(moved, changes, theme):
     """Draw by how much each head's output changes."""
     replaced = [head for head, _ in changes.patterns]
-    scale = charts.Scale(name="share of its length")
+    scale = charts.Scale(name=_SHARE)
     return charts.beside(
-        charts.head_switches(moved, theme, off=changes.off, replaced=replaced, title="Outputs moved", scale=scale)
+        charts.head_switches(moved, theme, off=changes.off, replaced=replaced, title=_MOVED, scale=scale)
     )
 
 

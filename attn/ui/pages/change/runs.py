@@ -16,7 +16,7 @@ def kept_run(name, random_weights, text, pair, changes=None, positions=None):
     Parameters
     ----------
     name, random_weights, text, pair
-        As for `attn.ui.models.recording`.
+        As for `attn.ui.models.model_recording`.
     changes : Changes, optional
     positions : tuple of int, optional
         As in `attn.pretrained.intervention.run.run`.
