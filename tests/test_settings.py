@@ -1,9 +1,11 @@
 """Each setting of a server is read, checked, in force for whom it is meant, and stands in the README's table."""
 
+import ast
 import logging
 import re
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -113,6 +115,11 @@ def test_a_server_can_be_public_for_all_or_for_nobody():
         (None, {"Host": "127.0.0.1:8501"}, False),
         (None, {"Host": "[::1]:8501"}, False),
         ("127.0.0.3", {"Host": "127.0.0.3"}, False),
+        (None, {"Host": "0.0.0.0:8501"}, False),  # as a server on all networks says when it starts
+        (None, {"Host": "[::]:8501"}, False),
+        (None, {"Host": "lab.localhost:8501"}, False),
+        ("192.168.1.7", {"Host": "0.0.0.0:8501"}, True),
+        (None, {"Host": "example.org.notlocalhost"}, True),
         (None, {}, False),  # a page that a test runs without a server
         ("192.168.1.7", {"Host": "192.168.1.2:8501"}, True),
         ("192.168.1.7", {"Host": "localhost:8501"}, True),  # as a hostile visitor would say
@@ -125,6 +132,37 @@ def test_a_server_can_be_public_for_all_or_for_nobody():
 )
 def test_who_comes_from_elsewhere(address, headers, elsewhere):
     assert is_elsewhere(address, headers) is elsewhere
+
+
+def test_a_proxy_that_is_assumed_is_said_once_in_the_log(server, monkeypatch, caplog):
+    server()
+    for name in ("_visited_from_elsewhere", "_through_proxy"):
+        monkeypatch.setattr(settings, name, threading.Event())
+    monkeypatch.setattr(settings, "get_script_run_ctx", lambda: True)
+    allowed = []
+    with caplog.at_level(logging.WARNING):
+        for host in ("localhost:8501", "lab.example.org", "lab.example.org", "localhost:8501"):
+            visitor = SimpleNamespace(ip_address=None, headers={"Host": host})
+            monkeypatch.setattr(settings.st, "context", visitor)
+            allowed.append(settings.visitor_settings().models)
+    assert allowed == ["any", "default", "default", "default"]
+    said = [record.message for record in caplog.records if record.name == "attn.ui.settings"]
+    assert said == [
+        "A visitor came through a proxy on this machine, so the careful defaults hold for all visitors until the "
+        "server is started again."
+    ]
+
+
+def test_every_box_for_text_says_how_much_it_takes():
+    """A browser that is not told lets a visitor type more than is read."""
+    silent = []
+    for path in [*(ROOT / "attn/ui").rglob("*.py"), *(ROOT / "pages").rglob("*.py"), ROOT / "app.py"]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call) or getattr(node.func, "attr", "") not in ("text_input", "text_area"):
+                continue
+            if "max_chars" not in [keyword.arg for keyword in node.keywords]:
+                silent.append(f"{path.name}:{node.lineno}")
+    assert silent == []
 
 
 def test_the_table_in_the_readme_has_every_setting():

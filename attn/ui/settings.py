@@ -228,6 +228,8 @@ def is_elsewhere(address, headers):
     --------
     >>> is_elsewhere(None, {"Host": "localhost:8501"}), is_elsewhere(None, {"Host": "lab.example.org"})
     (False, True)
+    >>> is_elsewhere(None, {"Host": "0.0.0.0:8501"})  # the address that a server on all networks prints when it starts
+    False
     """
     forwarded = any(headers.get(header) for header in _FORWARDED)
     return forwarded or not (_is_loopback(address) and _is_loopback(_host_name(headers.get("Host", "localhost"))))
@@ -242,11 +244,18 @@ def _host_name(host):
 
 
 def _is_loopback(name):
-    """Say whether a name or an address is the machine's own; what is no text comes of a page run without a server."""
+    """Say whether a name or an address is the machine's own; what is no text comes of a page run without a server.
+
+    The unspecified address, which a browser was sent to, leads to its own machine, and so do all names under localhost
+    (RFC 6761, section 6.3).
+    """
+    if not isinstance(name, str) or name == "localhost" or name.endswith(".localhost"):
+        return True
     try:
-        return not isinstance(name, str) or name == "localhost" or ipaddress.ip_address(name).is_loopback
+        address = ipaddress.ip_address(name)
     except ValueError:
         return False
+    return address.is_loopback or address.is_unspecified
 
 
 def visitor_settings():
@@ -257,8 +266,13 @@ def visitor_settings():
     elsewhere = is_elsewhere(address, headers)
     if elsewhere:
         _visited_from_elsewhere.set()
-    if elsewhere and address is None:
+    if elsewhere and address is None and not _through_proxy.is_set():
         _through_proxy.set()
+        if server().here != server().elsewhere:
+            logging.getLogger(__name__).warning(
+                "A visitor came through a proxy on this machine, so the careful defaults hold for all visitors "
+                "until the server is started again."
+            )
     return server().elsewhere if elsewhere or _through_proxy.is_set() else server().here
 
 

@@ -15,6 +15,7 @@ from attn.functional import share_of_sum, softmax_jacobian
 from attn.masks import top_k
 from attn.ui.link import link_choice, link_real, link_string, link_whole
 from attn.ui.page import page_theme
+from attn.ui.settings import visitor_settings
 from attn.ui.shown_code import LIGHT, shown_code
 from attn.ui.state import as_text
 from attn.words import listed
@@ -143,7 +144,12 @@ def softmax_page_controls(state):
         if st.session_state[tried]:
             state.set(scores=st.session_state[tried])
 
-    st.text_input("Scores", key=state.key("scores"), help=f"Up to {MOST} numbers with commas between them.")
+    st.text_input(
+        "Scores",
+        key=state.key("scores"),
+        max_chars=visitor_settings().text_length,
+        help=f"Up to {MOST} numbers with commas between them.",
+    )
     st.session_state[tried] = state.get("scores") if state.get("scores") in TRIES else None
     st.pills("Try", TRIES, format_func=TRIES.get, key=tried, on_change=fill, label_visibility="collapsed")
     st.slider(

@@ -20,6 +20,7 @@ from attn.ui import models
 from attn.ui.controls.model_and_text import chosen_model_control, text_in_view
 from attn.ui.pages.change.controls import changes_of_controls, changes_of_other_text
 from attn.ui.pages.change.runs import MOST_MEASURED, kept_run, kept_run_gap
+from attn.ui.settings import visitor_settings
 
 WORDS = 8  # shown side by side
 SPACE = "␣"
@@ -81,7 +82,12 @@ def effect_reading_controls(state, loaded):
     if loaded.task is not None:
         return _classifier_controls(state, loaded, name)
     if _decodes(loaded):
-        st.text_input("Text of the decoder", key=state.key("pair"), help="What the decoder has to say, token by token.")
+        st.text_input(
+            "Text of the decoder",
+            key=state.key("pair"),
+            max_chars=visitor_settings().text_length,
+            help="What the decoder has to say, token by token.",
+        )
     read = _read_by(state.choices(), loaded, name)
     if read.positions is None:
         if loaded.predicts_words:
@@ -89,6 +95,7 @@ def effect_reading_controls(state, loaded):
         st.text_input(
             "Second text",
             key=state.key("pair"),
+            max_chars=visitor_settings().text_length,
             placeholder="None",
             help="How alike the model finds the two texts is the number that changes. Without a second text, "
             "the first is compared with itself as it was.",
@@ -107,6 +114,7 @@ def effect_reading_controls(state, loaded):
     st.text_input(
         "Token to follow",
         key=state.key("word"),
+        max_chars=visitor_settings().text_length,
         placeholder="The likeliest",
         help="The token whose probability is the number that changes; click one in the figure to choose it. A space "
         f"before it is written {SPACE}.",
@@ -120,6 +128,7 @@ def _classifier_controls(state, loaded, name):
         st.text_input(
             "Question",
             key=state.key("second"),
+            max_chars=visitor_settings().text_length,
             placeholder=QUESTION,
             help="The answer is a piece of the text above; how likely the model finds it is the number that changes.",
         )
@@ -128,6 +137,7 @@ def _classifier_controls(state, loaded, name):
         st.text_input(
             "Second text",
             key=state.key("second"),
+            max_chars=visitor_settings().text_length,
             placeholder="None",
             help="Read together with the first, by a classifier of pairs, such as one that says whether the second "
             "follows from it.",
