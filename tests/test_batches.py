@@ -64,6 +64,13 @@ def padding(tokenizer, side, **changes):
     return other
 
 
+def backend_of(tokenizer):
+    """Return a copy of what cuts the text; a tokenizer that has filled up a batch would remember its padding token."""
+    backend = type(tokenizer.backend_tokenizer).from_str(tokenizer.backend_tokenizer.to_str())
+    backend.no_padding()
+    return backend
+
+
 def assert_alike(one, other, atol=1e-6):
     """Check that two recordings are the same in all that they tell."""
     assert (one.text, one.pair, one.tokens, one.decoder_tokens) == (
@@ -202,7 +209,7 @@ def test_long_texts_are_made_again_one_by_one(tokenizer, side, monkeypatch):
 
 
 def test_without_padding_token_the_end_token_fills_up_and_that_is_said(tokenizer):
-    bare = transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer.backend_tokenizer, eos_token="[SEP]")
+    bare = transformers.PreTrainedTokenizerFast(tokenizer_object=backend_of(tokenizer), eos_token="[SEP]")
     loaded = pretrained.wrap(pretrained.load().model, bare, name="a model")
     recording = pretrained.record(loaded, TEXTS)
     assert recording.note == (
@@ -298,9 +305,8 @@ def test_what_cannot_be_read_is_one_sentence(arguments, error, message):
 
 
 def test_a_text_without_tokens_is_named_by_its_number(tokenizer):
-    backend = type(tokenizer.backend_tokenizer).from_str(tokenizer.backend_tokenizer.to_str())
+    backend = backend_of(tokenizer)
     backend.post_processor = None
-    backend.no_padding()  # a tokenizer that has filled up a batch remembers its padding token
     bare = transformers.PreTrainedTokenizerFast(tokenizer_object=backend)
     loaded = pretrained.wrap(pretrained.load().model, bare)
     with pytest.raises(ModelError, match="text 2: the text has no token"):
