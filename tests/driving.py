@@ -102,7 +102,8 @@ def matrices(app):
     found = {}
     for chart in app.get("vega_lite_chart"):
         tables = {data.name: _table(data) for data in chart.proto.datasets}
-        for view in json.loads(chart.proto.spec).get("hconcat", ()):
+        spec = json.loads(chart.proto.spec)
+        for view in (view for row in spec.get("vconcat", [spec]) for view in row.get("hconcat", ())):
             names = [part.get("data", {}).get("name") for part in (view, *view.get("layer", ()))]
             drawn = [tables[name] for name in names if name in tables]
             cells = [table for table in drawn if {"row", "column", "shade", "state"} <= set(table)]

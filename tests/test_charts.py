@@ -551,7 +551,7 @@ class TestPanels:
         spec = spec_of(charts.panels(charts.LIGHT, room, matrix, matrix))
         gutter = max(map(labels.label_pixels, named(n_q))) + 40
         for row in spec.get("vconcat", [spec]):
-            assert sum(part["width"] for part in row["hconcat"]) + gutter + 14 <= room
+            assert sum(part["width"] + 14 for part in row["hconcat"]) - 14 + gutter <= room
 
     def test_they_stand_one_above_the_other_where_they_would_be_too_narrow_with_cells_for_a_finger_in_a_hand(self):
         matrix = charts.panel(np.ones((14, 14)), named(14), named(14), title="one")

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from driving import check, opened, strokes, tables
+from driving import check, drawn_figures, opened, strokes, tables
 
 from attn import charts, cost
 from attn.data import published
@@ -60,8 +60,7 @@ def test_every_table_is_on_a_page():
 
 @pytest.mark.parametrize(("page", "name"), [(page, name) for page, (_, known) in PAGES.items() for name in known])
 def test_a_page_draws_the_table_and_its_code_does(page, name, tmp_path, monkeypatch):
-    drawn = []
-    monkeypatch.setattr("attn.ui.page.st.vega_lite_chart", lambda spec, **_: drawn.append(spec))
+    drawn = drawn_figures(monkeypatch)
     app = opened(page, PAGES[page][0], printed=name)
     assert not app.exception
     monkeypatch.chdir(tmp_path)

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
@@ -63,6 +64,12 @@ def served(tmp_path_factory):
         yield running.address, folder / "told"
 
 
+def run(visit):
+    """Run a visit in a thread of its own: the browser of other tests may have the loop of this one."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, visit()).result()
+
+
 async def until(told, words):
     """Wait until a page has told something."""
     end = time.monotonic() + 15
@@ -82,7 +89,7 @@ def test_a_long_run_of_a_page_ends_when_its_visitor_leaves(served):
         await until(told, "loop ends")
         opening.cancel()
 
-    asyncio.run(visit())
+    run(visit)
     assert "loop is done" not in told.read_text()
 
 
@@ -98,7 +105,7 @@ def test_work_beside_a_page_ends_when_the_page_is_closed_and_not_before(served):
         await one.close()
         await until(told, "job ends")
 
-    asyncio.run(visit())
+    run(visit)
 
 
 def test_pages_of_one_browser_are_known_to_be_of_one(served):
@@ -113,7 +120,7 @@ def test_pages_of_one_browser_are_known_to_be_of_one(served):
             await one.open("")
             await one.close()
 
-    asyncio.run(visit())
+    run(visit)
     browsers = [line for line in told.read_text().splitlines() if line.startswith("browser")][-3:]
     assert browsers == [f"browser {token.hex()}" for token in tokens]
 

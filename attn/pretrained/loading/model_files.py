@@ -155,9 +155,9 @@ def read_json(written: bytes, file: str, name: str) -> Any:
 
     Examples
     --------
-    >>> read_json(b'{"hidden_size": 12,}', "config.json", "mine")
+    >>> read_json(b"", "config.json", "mine")
     Traceback (most recent call last):
-    attn.pretrained.errors.ModelError: mine has a config.json that cannot be read: a comma too many in line 1, column 19
+    attn.pretrained.errors.ModelError: mine has a config.json that cannot be read: it is empty
     """
     if what := no_file_itself(file, written):
         raise ModelError(what)
