@@ -151,7 +151,7 @@ def sweep_tab():
     elif st.button("Switch every head off in turn", type="primary", key=page.key("sweep")):
         sweep.begin_sweep(effect)
         st.rerun()
-    if reason := jobs.job_failure(sweep.RUNNING):
+    if reason := sweep.sweep_failure(effect):
         st.error(ui.as_text(reason))
     if ablation := sweep.finished_sweep(effect):
         st.markdown(sweep.sweep_sentence(ablation, effect))

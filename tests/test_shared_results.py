@@ -14,7 +14,7 @@ import attn.ui
 from attn import pretrained
 from attn.pretrained import threads
 from attn.pretrained.intervention.run import output_gap
-from attn.ui import models
+from attn.ui import models, shared_results
 from attn.ui.pages.change.runs import kept_run_gap
 from attn.ui.shared_results import LruCache, forget_shared_results, is_long, shared_once
 
@@ -51,6 +51,33 @@ def test_of_two_visitors_with_one_text_the_second_takes_what_the_first_made(monk
         visitor.join(10)
     assert len(made) == 1
     assert found[0] is found[1] is made[0]
+
+
+def test_who_waits_for_what_another_visitor_makes_ends_when_leaving(monkeypatch):
+    class Left(Exception):
+        pass
+
+    def leave():
+        raise Left
+
+    monkeypatch.setattr(shared_results, "end_if_visitor_left", leave)
+    kept, key = LruCache(1_000_000, 2), ("model", False, SHORT)
+    held, done = threading.Event(), threading.Event()
+
+    def make():
+        with kept.making(key, lambda: None):
+            held.set()
+            done.wait(10)
+
+    other = threading.Thread(target=make)
+    other.start()
+    held.wait(10)
+    try:
+        with pytest.raises(Left):
+            shared_once(kept, key, MODEL, False, lambda watch: np.ones(2))
+    finally:
+        done.set()
+        other.join(10)
 
 
 def test_a_short_text_does_not_wait(monkeypatch):

@@ -25,7 +25,7 @@ import streamlit as st
 
 from attn.ui import jobs, visitor
 
-jobs.GONE = 0.2
+visitor.GONE = 0.2
 told = Path(__file__).parent / "told"
 
 
@@ -159,30 +159,129 @@ def test_what_a_visitor_left_says_so_to_one_who_comes_back(monkeypatch):
     assert job.error == "The run ended because its page was left: begin it again, and stay until it is done."
 
 
-def test_a_page_that_was_loaded_anew_ends_what_it_had_begun_and_says_so(monkeypatch):
+def go_on(progress, should_stop):
+    """Work without an end of its own."""
+    while not should_stop():
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def reach(monkeypatch):
+    """The sessions of a server whose pages are out of reach, to be changed by a test."""
+    away = set()
+    server = SimpleNamespace(is_active_session=lambda session: session not in away)
+    monkeypatch.setattr(visitor, "runtime", SimpleNamespace(exists=lambda: True, get_instance=lambda: server))
+    return away
+
+
+def test_a_page_is_left_only_after_it_was_away_for_some_seconds(reach, monkeypatch):
+    clock = SimpleNamespace(now=100.0)
+    monkeypatch.setattr(visitor, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    page, other = visitor.Visit("page", "browser"), visitor.Visit("other", "browser")
+    assert not page.is_over
+    for _ in range(2):  # it comes back, and the seconds begin anew
+        reach.add("page")
+        assert page.is_away
+        assert not page.is_over
+        clock.now += visitor.GONE - 1
+        assert not page.is_over
+        reach.clear()
+        assert not page.is_over
+    reach.add("page")
+    assert not page.is_over
+    clock.now += visitor.GONE
+    assert visitor.Visit("page", "browser").is_over  # every run of a page has a visit of its own
+    assert not other.is_over
+
+
+def test_a_page_that_comes_back_soon_keeps_its_work_whatever_other_pages_of_its_browser_do(reach, monkeypatch):
+    monkeypatch.setattr(jobs.st, "session_state", {})
+    monkeypatch.setattr(jobs, "await_job_end", lambda left: None)
+    pages = [visitor.Visit(name, "browser") for name in "ab"]
+    monkeypatch.setattr(jobs, "this_visit", lambda: pages[0])
+    job = jobs.Job(go_on, about="text")
+    job.key = "page.job"
+    monkeypatch.setattr(jobs, "this_visit", lambda: pages[1])
+    reach.add("a")
+    assert jobs.job_failure("page.job", "text") is None
+    time.sleep(0.1)
+    reach.clear()
+    assert jobs.job_failure("page.job", "text") is None
+    assert job.running
+    assert not job.stopped
+    job.stop()
+    job.wait(10)
+
+
+def test_a_page_that_was_loaded_anew_says_that_what_it_had_begun_has_ended(reach, monkeypatch):
+    monkeypatch.setattr(visitor, "GONE", 0.05)
+    state, awaited = {}, []
+    monkeypatch.setattr(jobs.st, "session_state", state)
+    monkeypatch.setattr(jobs, "await_job_end", lambda left: awaited.extend(left))
+    visits = {name: visitor.Visit(name, name[0]) for name in ("a old", "a", "b")}
+    monkeypatch.setattr(jobs, "this_visit", lambda: visits["a old"])
+    let_go = threading.Event()
+
+    def work(progress, should_stop):
+        go_on(progress, should_stop)
+        let_go.wait(10)
+
+    job = jobs.Job(work, about="text")
+    job.key = "page.job"
+    reach.add("a old")
+    for other, key, about in (("b", "page.job", "text"), ("a", "page.other", "text"), ("a", "page.job", "other text")):
+        monkeypatch.setattr(jobs, "this_visit", lambda other=other: visits[other])
+        assert jobs.job_failure(key, about) is None
+    assert not awaited
+    assert jobs.job_failure("page.job", "text") is None
+    assert awaited == [job]  # the page is drawn again when it has ended
+    let_go.set()
+    job.wait(10)
+    assert not job.running
+    for _ in range(2):  # the page runs again once it knows its width
+        assert jobs.job_failure("page.job", "text").startswith("The run ended because its page was left")
+    assert jobs.job_failure("page.job", "other text") is None
+    assert jobs.job_failure("page.job", "text") is None
+
+
+def test_why_work_failed_is_said_until_the_page_is_about_something_else(monkeypatch):
     state = {}
     monkeypatch.setattr(jobs.st, "session_state", state)
 
-    def work(progress, should_stop):
-        while not should_stop():
-            time.sleep(0.01)
+    def fail(progress, should_stop):
+        raise OSError("no room")
 
-    visits = {name: SimpleNamespace(browser=name[0], is_over=name.endswith("old")) for name in ("a old", "a", "b")}
-    monkeypatch.setattr(jobs, "this_visit", lambda: visits["a old"])
-    job = jobs.Job(work)
-    job.key = "page.job"
-    for other, key in (("b", "page.job"), ("a", "page.other")):
-        monkeypatch.setattr(jobs, "this_visit", lambda other=other: visits[other])
-        assert jobs.job_failure(key) is None
-        assert job.running
-    monkeypatch.setattr(jobs, "this_visit", lambda: visits["a"])
-    for _ in range(2):  # the page runs again once it knows its width
-        assert jobs.job_failure("page.job").startswith("The run ended because its page was left")
-    job.wait(10)
-    assert not job.running
-    state["page.job"] = jobs.Job(lambda progress, should_stop: None)
+    for about, last in (("text", "other text"), ("text", "text")):
+        state["page.job"] = jobs.Job(fail, about=about)
+        state["page.job"].wait(10)
+        assert jobs.running_job("page.job") is None
+        for _ in range(2):
+            assert jobs.job_failure("page.job", about) == "The run could not go on: no room"
+        assert (jobs.job_failure("page.job", last) is None) == (last != about)
+    state["page.job"] = jobs.Job(lambda progress, should_stop: None, about="text")
+    state["page.job"].wait(10)
     jobs.running_job("page.job")
-    assert jobs.job_failure("page.job") is None
+    assert jobs.job_failure("page.job", "text") is None
+
+
+def test_work_is_begun_while_other_pages_look_for_theirs(monkeypatch):
+    monkeypatch.setattr(jobs.st, "session_state", {})
+    ended, begun = [], []
+
+    def look():
+        try:
+            while not begun:
+                jobs.job_failure("page.job", "text")
+        except RuntimeError as error:
+            ended.append(error)
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    kept = [jobs.Job(lambda progress, should_stop: None) for _ in range(200)]
+    begun.append(True)
+    looking.join(10)
+    assert len(kept) == 200
+    assert not ended
 
 
 def test_outside_a_server_nobody_leaves():

@@ -12,10 +12,10 @@ from attn.ui.shared_results import say_shared_queue
 from attn.ui.visitor import this_visit
 
 PATIENCE = 90  # seconds without a look from its page after which work stops; a browser slows down what is not in view
-GONE = 8  # the same where the page is closed: a browser may have lost its way for a moment
 _EVERY = 0.4  # seconds between two looks
+_AGAIN = 1  # seconds between two looks at what a page that is away has begun
 _LEFT = "The run ended because its page was left: begin it again, and stay until it is done."
-_begun = weakref.WeakSet()  # by whomever
+_begun, _begun_lock = weakref.WeakSet(), threading.Lock()  # by whomever
 
 
 class Job:
@@ -27,15 +27,18 @@ class Job:
         Takes ``progress(done, total)`` and ``should_stop()``, and keeps its own result.
     alone : bool, default False
         Whether no other heavy run may go on meanwhile.
+    about : object, optional
+        What it is about: where it fails, the reason is said as long as the page is about something equal.
     """
 
-    def __init__(self, work, *, alone=False):
+    def __init__(self, work, *, alone=False, about=None):
         self.done, self.total, self.place = 0, 0, None
-        self.error, self.key, self._visit = None, None, this_visit()
+        self.error, self.key, self.about, self.visit = None, None, about, this_visit()
         self._stopped, self._seen = threading.Event(), time.monotonic()
         self._thread = threading.Thread(target=self._run, args=(work, alone), daemon=True)
         self._thread.start()
-        _begun.add(self)
+        with _begun_lock:
+            _begun.add(self)
 
     @property
     def running(self):
@@ -55,20 +58,17 @@ class Job:
         """Tell it that somebody still wants it."""
         self._seen = time.monotonic()
 
-    def end_if_left_by(self, visit):
-        """End it if it was begun by the same browser in a page that is closed or loaded anew; say whether it was."""
-        if not self._visit.is_over or self._visit.browser != visit.browser:
-            return False
-        was_on = self.running or self.error == _LEFT
-        self.stop()
-        return was_on
+    @property
+    def left(self):
+        """Whether its page was left before it was done, or is away and may come back to it."""
+        return self.visit.is_away and (self.running or self.error == _LEFT)
 
     def wait(self, seconds):
         """Wait for its end, at most so long."""
         self._thread.join(seconds)
 
     def _should_stop(self):
-        if not self.stopped and time.monotonic() > self._seen + (GONE if self._visit.is_over else PATIENCE):
+        if not self.stopped and (self.visit.is_over or time.monotonic() > self._seen + PATIENCE):
             self.error = _LEFT
         return self.stopped or self.error is not None
 
@@ -77,7 +77,7 @@ class Job:
 
     def _run(self, work, alone):
         try:
-            turn = {"alone": alone, "owner": self._visit.browser or None}
+            turn = {"alone": alone, "owner": self.visit.browser or None}
             with heavy(lambda place: setattr(self, "place", place), self._should_stop, **turn):
                 self.place = None
                 work(self._progress, self._should_stop)
@@ -92,26 +92,56 @@ class Job:
 def running_job(key):
     """Return the work under a key of the session if it still runs; of work that failed the reason is kept."""
     job = st.session_state.get(key)
-    if job is not None:
-        st.session_state.pop(f"{key}.left", None)
     if job is not None and not job.running:
         del st.session_state[key]
-        st.session_state[f"{key}.failure"] = job.error
+        st.session_state[f"{key}.failure"] = job.about, job.error
         return None
     return job
 
 
-def job_failure(key):
-    """Return once why the last work under a key failed, or None.
+def job_failure(key, about):
+    """Return why the last work under a key failed, or None.
 
-    Of work that a page had begun before it was loaded anew it is returned until there is other work: such a page runs
-    again by itself, once it knows its width.
+    Work that the same browser had begun in a page that was left or loaded anew counts, too, once it has ended.
+
+    Parameters
+    ----------
+    key : str
+    about : object
+        What the page is about now. Of work about something else nothing is said, now and later.
     """
-    left = [job for job in _begun if job.key == key and job.end_if_left_by(this_visit())]
-    _begun.difference_update(left)
-    if left:
-        st.session_state[f"{key}.left"] = _LEFT
-    return st.session_state.pop(f"{key}.failure", None) or st.session_state.get(f"{key}.left")
+    session, visit = st.session_state, this_visit()
+    failed_about, reason = session.get(f"{key}.failure", (about, None))
+    if session.get(key) is None and (left := [job for job in _begun_under(key) if job.visit.browser == visit.browser]):
+        left = [job for job in left if job.about == about and job.left]
+        if any(job.running for job in left):
+            await_job_end(left)
+        elif left:
+            failed_about, reason = session[f"{key}.failure"] = about, _LEFT
+            with _begun_lock:
+                _begun.difference_update(left)
+    if failed_about != about:
+        del session[f"{key}.failure"]
+        return None
+    return reason
+
+
+def _begun_under(key):
+    """Return the work under a key that anybody has begun."""
+    with _begun_lock:
+        return [job for job in _begun if job.key == key]
+
+
+@st.fragment(run_every=_AGAIN)
+def await_job_end(left):
+    """Draw the page again once work has ended whose page is away, or that page has come back to it.
+
+    Parameters
+    ----------
+    left : list of Job
+    """
+    if not any(job.running and job.left for job in left):
+        st.rerun()
 
 
 @st.fragment(run_every=_EVERY)

@@ -17,7 +17,7 @@ _LONG = 2_500  # bytes of a text, some 500 tokens, beyond which passing it throu
 _SOON = 0.4  # seconds after which a pass shows how far it is
 
 
-_every = weakref.WeakSet()  # all that keep what models made, and can clear it
+_every, _every_lock = weakref.WeakSet(), threading.Lock()  # all that keep what models made, and can clear it
 
 
 def kept_with_models(cached):
@@ -33,13 +33,16 @@ def kept_with_models(cached):
     callable
         The same.
     """
-    _every.add(cached)
+    with _every_lock:
+        _every.add(cached)
     return cached
 
 
 def forget_shared_results():
     """Keep nothing any more that models made: it would keep a model alive, or be of a folder written anew since."""
-    for kept in list(_every):
+    with _every_lock:
+        every = list(_every)
+    for kept in every:
         kept.clear()
 
 
@@ -62,7 +65,8 @@ class LruCache:
         self.most_bytes, self._num_models = most_bytes, num_models
         self._held, self._lock = OrderedDict(), threading.Lock()
         self._making = weakref.WeakValueDictionary()  # key -> lock, as long as somebody makes it or waits for it
-        _every.add(self)
+        with _every_lock:
+            _every.add(self)
 
     def get(self, key):
         """Return a result, or None if it is not kept. Keys begin with the name of a model and whether it is random."""
@@ -167,7 +171,8 @@ class _Watch:
         return False
 
     def waiting(self):
-        """Say that another visitor is having the same computed."""
+        """Say that another visitor is having the same computed; end the wait if this one has left."""
+        end_if_visitor_left()
         self.show(0.0, "Another visitor is having the same computed …")
 
     def show(self, share, words):

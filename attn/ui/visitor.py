@@ -1,6 +1,8 @@
 """Who looks at a page: whether it is still open, and from which browser."""
 
 import binascii
+import threading
+import time
 from itertools import cycle
 from typing import NamedTuple
 
@@ -9,6 +11,9 @@ from streamlit import runtime
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 _TOKEN = "_streamlit_xsrf"  # the cookie by which Streamlit knows a browser again: 2|mask|masked token|time
+GONE = 8  # seconds out of reach after which a page counts as left: a browser may lose its way for a moment
+_MOST_AWAY = 1000  # pages that are remembered to be out of reach
+_away, _away_lock = {}, threading.Lock()  # session -> when it was first seen out of reach
 
 
 class Visit(NamedTuple):
@@ -18,10 +23,23 @@ class Visit(NamedTuple):
     browser: str  # the same for all pages of one browser
 
     @property
-    def is_over(self):
+    def is_away(self):
         """Whether the page has been closed or loaded anew, or its browser is out of reach at the moment."""
         served = self.session is not None and runtime.exists()
         return served and not runtime.get_instance().is_active_session(self.session)
+
+    @property
+    def is_over(self):
+        """Whether the page has been left: it was seen away some seconds ago, and never back whenever this was asked."""
+        away, now = self.is_away, time.monotonic()
+        with _away_lock:
+            if not away:
+                _away.pop(self.session, None)
+                return False
+            first = _away.setdefault(self.session, now)
+            if len(_away) > _MOST_AWAY:
+                del _away[next(iter(_away))]  # which begins anew if somebody still asks
+        return now >= first + GONE
 
 
 def this_visit():

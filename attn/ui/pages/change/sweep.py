@@ -100,7 +100,12 @@ def begin_sweep(effect):
             del store[next(iter(store))]
 
     st.session_state[_PACE] = pace
-    st.session_state[RUNNING] = jobs.Job(work)
+    st.session_state[RUNNING] = jobs.Job(work, about=key)
+
+
+def sweep_failure(effect):
+    """Return why the ablation for what is in view failed, or None."""
+    return jobs.job_failure(RUNNING, _key_of(effect))
 
 
 def watch_sweep():

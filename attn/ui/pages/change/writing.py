@@ -63,7 +63,7 @@ def _begin(effect, setup):
         result = Written(written[0], written[1] if changes else None)
         kept_results().put(key, result, _size(result))
 
-    st.session_state[RUNNING] = Job(work)
+    st.session_state[RUNNING] = Job(work, about=key)
 
 
 def _size(result):
@@ -153,7 +153,7 @@ def _begin_controls(state, effect, setup, job):
     elif button.button("Write on", type="primary", key=state.key("write"), width="stretch"):
         _begin(effect, setup)
         st.rerun()
-    if reason := job_failure(RUNNING):
+    if reason := job_failure(RUNNING, _key_of(effect, setup)):
         st.error(as_text(reason))
 
 

@@ -89,6 +89,11 @@ def _last_run(state):
     return st.session_state.get(state.key("run"))
 
 
+def _asked(setup):
+    """Return the choices that a measurement depends on."""
+    return setup.most, setup.heads, setup.causal, setup.cores
+
+
 def begin_cost_timing(state, setup):
     """Begin to measure, with no other heavy run beside it; what has come is kept when the visitor stops it."""
     run = st.session_state[state.key("run")] = Run(setup, [])
@@ -107,7 +112,7 @@ def begin_cost_timing(state, setup):
                     run.found.append(one)
                     progress(len(run.found), expected)
 
-    st.session_state[RUNNING] = Job(work, alone=True)
+    st.session_state[RUNNING] = Job(work, alone=True, about=_asked(setup))
 
 
 def show_cost_timing(state, theme):
@@ -116,7 +121,7 @@ def show_cost_timing(state, theme):
     if jobs.running_job(RUNNING):
         jobs.watch_job(RUNNING, "Measured", lambda: _draw(run, theme))
         return
-    if reason := jobs.job_failure(RUNNING):
+    if reason := jobs.job_failure(RUNNING, _asked(state.choices())):
         st.error(as_text(reason))
     if run is not None and run.found:
         st.markdown(_measured_reading(run))
