@@ -15,8 +15,8 @@ from attn import pretrained
 from attn.pretrained import threads
 from attn.pretrained.intervention.run import output_gap
 from attn.ui import models, shared_results
-from attn.ui.pages.change.runs import kept_run_gap
-from attn.ui.shared_results import LruCache, forget_shared_results, is_long, shared_once
+from attn.ui.pages.change import runs
+from attn.ui.shared_results import LruCache, forget_shared_results, is_long, model_save, shared_once
 
 MODEL = SimpleNamespace(num_layers=3)
 LONG, SHORT = "word " * 1000, "word"
@@ -128,31 +128,64 @@ def test_all_that_is_kept_of_a_model_is_forgotten_with_it(monkeypatch):
     assert kept == set(cleared)
 
 
-def test_a_folder_that_was_written_anew_is_read_anew(tmp_path):
+def save_model(folder, seed, spread=1):
+    """Write a tiny model that reads the default model's tokens."""
     torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
     config = transformers.BertConfig(
         hidden_size=12, num_hidden_layers=2, num_attention_heads=3, intermediate_size=17, max_position_embeddings=41
     )
-    shutil.copy(pretrained.inspect().folder / "tokenizer.json", tmp_path)
+    shutil.copy(pretrained.inspect().folder / "tokenizer.json", folder)
+    torch.manual_seed(seed)
+    model = transformers.BertForMaskedLM(config)
+    with torch.no_grad():
+        model.bert.embeddings.word_embeddings.weight *= spread
+    model.save_pretrained(folder)
+
+
+def test_a_folder_that_was_written_anew_is_read_anew(tmp_path):
     source = str(tmp_path), False, "the keys", ""
     kept, found, begun = LruCache(1_000_000, 2), [], []
     for seed, spread in enumerate((1, 9)):
-        torch.manual_seed(seed)
-        model = transformers.BertForMaskedLM(config)
-        with torch.no_grad():
-            model.bert.embeddings.word_embeddings.weight *= spread
-        model.save_pretrained(tmp_path)
+        save_model(tmp_path, seed, spread)
         now = pretrained.load(tmp_path)
         query = models.model_recording(*source).layers[1].query
         np.testing.assert_array_equal(query, pretrained.record(now, source[2]).layers[1].query)
-        assert kept_run_gap(*source) == output_gap(now, source[2])
+        assert runs.kept_run_gap(*source) == output_gap(now, source[2])
         assert models.model_attention_finding(*source).holds
         assert kept.get(source) is None
         kept.put(source, "of this save", 1)
-        begun.append(models.model_save(models.ChosenModel(source[0])))  # under which a session keeps its sweeps
+        begun.append(model_save(models.ChosenModel(source[0])))  # under which a session keeps its sweeps
         found.append(query)
         assert models.loaded_model(*source[:2]) is models.loaded_model(*source[:2])
     assert np.abs(found[0] - found[1]).max() > 0.01
     assert begun[0] != begun[1]
-    assert begun[1] == models.model_save(source[0])
-    assert models.model_save(pretrained.DEFAULT) is None
+    assert begun[1] == model_save(source[0])
+    assert model_save(pretrained.DEFAULT) is None
+
+
+def test_what_an_old_save_gave_is_given_to_nobody_once_there_is_a_new_one(tmp_path, monkeypatch):
+    """Also where it was begun before, and done after, another visitor opened the new save."""
+    source = str(tmp_path), False, "the keys", ""
+    asked = {
+        (pretrained, "record"): lambda: models.model_recording(*source).layers[1].query,
+        (runs, "run"): lambda: runs.kept_run(*source).layers[1].query,
+        (pretrained, "layer_metrics"): lambda: list(models.model_metrics(*source).values()),
+    }
+    save_model(tmp_path, seed=0)
+    for seed, ((module, name), ask) in enumerate(asked.items(), start=1):
+        own, saves = getattr(module, name), iter(["the new one"])
+
+        def slow(*given, own=own, saves=saves, seed=seed, **more):
+            made = own(*given, **more)
+            if next(saves, None):
+                save_model(tmp_path, seed, spread=1 + 3 * seed)
+                models.loaded_model(*source[:2])
+            return made
+
+        with monkeypatch.context() as patched:
+            patched.setattr(module, name, slow)
+            old = ask()
+        new = ask()
+        forget_shared_results()
+        np.testing.assert_array_equal(new, ask())
+        assert np.nanmax(np.abs(np.subtract(new, old))) > 1e-3

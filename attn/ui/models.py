@@ -23,6 +23,7 @@ from attn.ui.shared_results import (
     is_long,
     kept_results,
     kept_with_models,
+    model_save,
     shared_once,
 )
 from attn.ui.state import as_text
@@ -76,14 +77,6 @@ def loaded_model(name, random_weights=False):
 def _languages_of(chosen):
     """Return what `Loaded.in_languages` takes."""
     return chosen.source or None, chosen.target or None, chosen.task or None
-
-
-def model_save(name):
-    """Return what tells one save of a model's folder from the next, or None of a model that is in no folder.
-
-    What takes long, and what a visitor began, is kept under it: it is not found again after the folder was written.
-    """
-    return pretrained.folder_state(name.name if isinstance(name, ChosenModel) else name)
 
 
 def model_loading_code(name, random_weights):
@@ -218,7 +211,7 @@ def model_alone(name, random_weights, text):
 
 @kept_with_models
 @st.cache_resource(max_entries=32, show_spinner="Reading the text alone …", show_time=True)
-def _moved_by_others(name, random_weights, text):
+def _moved_by_others(name, random_weights, text, *, saved=None):
     """Return the largest difference of a weight of a text among others from the same text alone."""
     among = model_recording(name, random_weights, text, "").layers
     alone = _recording(name, random_weights, text.texts[text.shown], "").layers
@@ -232,6 +225,7 @@ def _moved_by_others(name, random_weights, text):
 
 def _recording(name, random_weights, text, pair):
     """Record a model that reads a text or several, sees a picture or hears a sound, once for all visitors."""
+    saved = model_save(name)
     model = loaded_model(name, random_weights)
 
     def make(watch):
@@ -245,7 +239,7 @@ def _recording(name, random_weights, text, pair):
     else:
         heavy = is_long(text, pair) if isinstance(text, str) else isinstance(text, AudioInput) and text.data is not None
         given = _fingerprint(text)
-    return shared_once(kept_results(), (name, random_weights, given, pair), model, heavy, make)
+    return shared_once(kept_results(), (name, random_weights, saved, given, pair), model, heavy, make)
 
 
 def _read_with(text, pair):
@@ -274,7 +268,7 @@ def _made_of(model, text, pair):
 
 @kept_with_models
 @st.cache_resource(max_entries=32, show_spinner=False)
-def model_input_finding(name, random_weights, text, pair):
+def model_input_finding(name, random_weights, text, pair, *, saved=None):
     """Say whether what a model read is what its own preparation makes of the same text, picture or sound."""
     read = model_recording(name, random_weights, text, pair)
     return input_finding(read, **_made_of(read.loaded, text, pair))
@@ -304,7 +298,7 @@ def say_model_verdict(weights, given, attention, words=("Agrees", "Differs")):
 
 @kept_with_models
 @st.cache_resource(max_entries=1, show_spinner="Passing the text through the model …", show_time=True)
-def model_own_weights(name, random_weights, text, pair):
+def model_own_weights(name, random_weights, text, pair, *, saved=None):
     """Ask a model that cannot be recorded for the weights it gives itself."""
     model = loaded_model(name, random_weights)
     made_of = _made_of(model, text, pair)
@@ -326,7 +320,7 @@ def model_last_queries(layer):
 
 @kept_with_models
 @st.cache_resource(max_entries=32, show_spinner="Comparing every head …", show_time=True)
-def model_differences(name, random_weights, text, pair, **changes):
+def model_differences(name, random_weights, text, pair, *, saved=None, **changes):
     """Compare every head of a recording with the model's own, changed on purpose or not."""
     layers = model_recording(name, random_weights, text, pair).layers
     return [
@@ -359,7 +353,7 @@ def model_layers_without_and_with_adapter(name, random_weights, text, pair):
 
 @kept_with_models
 @st.cache_resource(max_entries=8, show_spinner="Comparing with and without the adapter …", show_time=True)
-def model_adapter_changes(name, random_weights, text, pair):
+def model_adapter_changes(name, random_weights, text, pair, *, saved=None):
     """Return how far a model's adapter moves the weights of each head.
 
     Returns
@@ -386,7 +380,7 @@ def _encoder():
 
 @kept_with_models
 @st.cache_resource(max_entries=8, show_spinner="Drawing every head …", show_time=True)
-def model_every_head(name, random_weights, text, pair, kind, part, most, level="pieces"):
+def model_every_head(name, random_weights, text, pair, kind, part, most, level="pieces", *, saved=None):
     """Return the weights of every head of one kind, in one part of the model, over the first tokens.
 
     Returns
@@ -410,7 +404,7 @@ def model_every_head(name, random_weights, text, pair, kind, part, most, level="
 
 @kept_with_models
 @st.cache_resource(max_entries=8, show_spinner="Following the layers …", show_time=True)
-def model_rollout(name, random_weights, text, pair, index, level="pieces"):
+def model_rollout(name, random_weights, text, pair, index, level="pieces", *, saved=None):
     """Follow the attention of the layers of one kind down to the text, up to and with layer `index`.
 
     It is followed from piece to piece; at the level of words the end of it is put together.
@@ -458,7 +452,7 @@ def model_layer_weights(text, layer, head):
 
 @kept_with_models
 @st.cache_resource(max_entries=16, show_spinner="Measuring every head …", show_time=True)
-def model_metrics(name, random_weights, text, pair, level="pieces"):
+def model_metrics(name, random_weights, text, pair, level="pieces", *, saved=None):
     """Measure every head of a recording, from piece to piece or from word to word.
 
     Returns

@@ -1,6 +1,7 @@
 """Work that takes long: a queue, a bar while it goes on, and the result kept for all visitors."""
 
 import contextlib
+import functools
 import threading
 import time
 import weakref
@@ -8,6 +9,7 @@ from collections import OrderedDict
 
 import streamlit as st
 
+from attn import pretrained
 from attn.pretrained import threads
 from attn.ui.settings import server_settings
 from attn.ui.visitor import end_if_visitor_left, this_visit
@@ -20,22 +22,42 @@ _SOON = 0.4  # seconds after which a pass shows how far it is
 _every, _every_lock = weakref.WeakSet(), threading.Lock()  # all that keep what models made, and can clear it
 
 
+def model_save(name):
+    """Return what tells one save of a model's folder from the next, or None of a model that is in no folder.
+
+    What takes long, and what a visitor began, is kept under it: it is not found again after the folder was written.
+    It is asked before the model is loaded: what an old save gave may come to be kept after the new one was opened.
+
+    Parameters
+    ----------
+    name : str or ChosenModel
+    """
+    return pretrained.folder_state(name.name if isinstance(name, tuple) else name)
+
+
 def kept_with_models(cached):
-    """Enter a cached function whose results come from models among what is forgotten when a model goes.
+    """Keep what a cached function makes of a model for that save of it, and forget it when the model goes.
 
     Parameters
     ----------
     cached : callable
-        As st.cache_data and st.cache_resource make it, above which this stands.
+        As st.cache_data and st.cache_resource make it, above which this stands. It takes the name of a model first, and
+        ``saved``, which is given it here.
 
     Returns
     -------
     callable
-        The same.
+        The same, without ``saved``.
     """
+
+    @functools.wraps(cached)
+    def of_this_save(name, *others, **named):
+        return cached(name, *others, saved=model_save(name), **named)
+
+    of_this_save.clear = cached.clear
     with _every_lock:
-        _every.add(cached)
-    return cached
+        _every.add(of_this_save)
+    return of_this_save
 
 
 def forget_shared_results():

@@ -11,6 +11,7 @@ from attn.pretrained.intervention.head_ablation import ablate_heads
 from attn.pretrained.intervention.prediction import probability_of, similarity
 from attn.ui import jobs, models
 from attn.ui.pages.change.controls import changed_head_name, every_head_to_control
+from attn.ui.shared_results import model_save
 from attn.ui.state import as_text
 
 WORDS = (
@@ -71,7 +72,7 @@ def _key_of(effect):
     """Return what an ablation depends on: what is read, by which save of the model, and the number that is followed."""
     word = None if effect.word is None else effect.shifts[effect.word].id
     word = word if effect.answers is None else effect.answers[0][:2]
-    saved = models.model_save(effect.read.source[0])
+    saved = model_save(effect.read.source[0])
     return (*effect.read.source, saved, effect.read.other if word is None else "", effect.read.positions, word)
 
 

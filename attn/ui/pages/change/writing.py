@@ -12,7 +12,7 @@ from attn.ui import models
 from attn.ui.jobs import Job, job_failure, watch_job
 from attn.ui.page import page_figure, page_path_columns, page_theme
 from attn.ui.pages.change.controls import changed_head_name
-from attn.ui.shared_results import kept_results
+from attn.ui.shared_results import kept_results, model_save
 from attn.ui.state import as_text
 from attn.ui.width import page_width
 from attn.ui.word_level import word_level_of
@@ -34,7 +34,7 @@ class Written(NamedTuple):
 
 def _key_of(effect, setup):
     """Return what the writing depends on."""
-    return *effect.read.source[:3], "written", models.model_save(effect.read.source[0]), effect.changes, setup.count
+    return *effect.read.source[:3], "written", model_save(effect.read.source[0]), effect.changes, setup.count
 
 
 def why_not_change_writing(effect):
