@@ -300,6 +300,7 @@ class Hub(BaseHTTPRequestHandler):
         "short": "model.safetensors",
         "elsewhere": "model.safetensors",
     }
+    unsized: ClassVar = {"unsized": "tokenizer.json"}  # name of a repository -> the file whose size it does not know
     page = b"<!DOCTYPE html><html>Please log in</html>"
 
     def log_message(self, *arguments):
@@ -362,7 +363,10 @@ class Hub(BaseHTTPRequestHandler):
         about = {
             "id": f"lab/{name}",
             "sha": self.commit,
-            "siblings": [{"rfilename": file, "size": size} for file, size in files.items()],
+            "siblings": [
+                {"rfilename": file} | ({"size": size} if file != self.unsized.get(name) else {})
+                for file, size in files.items()
+            ],
             "safetensors": {"parameters": counts, "total": 740_000},
         }
         self.reply(200, json.dumps(about).encode(), {"Content-Type": "application/json"})
@@ -453,7 +457,7 @@ def repositories(tiny, folder):
     made["parts"] = Path(shutil.copytree(made["sharded"], folder / "parts"))
     (made["parts"] / "model.safetensors.index.json").unlink()
     (made["parts"] / "config.json").write_text((tiny / "config.json").read_text(), encoding="utf-8-sig")
-    return made | {"tiny": tiny, "tiny@refs/pr/1": made.pop("revised")}
+    return made | {"tiny": tiny, "unsized": tiny, "tiny@refs/pr/1": made.pop("revised")}
 
 
 def test_what_the_hub_refuses_or_another_answers_is_one_sentence(tiny, tmp_path):
@@ -514,6 +518,9 @@ arrived = []
 folder = catalogue.fetch(found, lambda bytes, total: arrived.append((bytes, total)))
 print(arrived[-1][0] == arrived[-1][1] == found.bytes)
 print(inspect("lab/tiny").where, (folder / "onnx").exists())
+unsized = inspect("lab/unsized")
+check_size(unsized, 1e9)
+print(unsized.bytes, catalogue.fetch(unsized).is_dir())
 """
 CACHED = 'loaded = load("lab/tiny"); print(loaded.where, loaded.num_layers, len(record(loaded, "a b").layers))\n'
 AROUND = "https://huggingface.co/lab/around/tree/main/inner"
@@ -544,11 +551,12 @@ def told(tiny, tmp_path_factory):
 
 def test_a_model_on_the_hub_is_measured_downloaded_and_then_found_in_the_cache(tiny, told):
     there, gone = told
-    where, arrived, cached = there[0]
+    where, arrived, cached, unsized = there[0]
     files = sorted(path.name for path in tiny.iterdir())
     assert where == f"hub {4 * 740_000} {files}"
     assert arrived == "True"
     assert cached == "cache False"
+    assert unsized == "None True"  # one whose files the hub does not know the sizes of
     assert gone[0] == ["cache 2 2"]
 
 

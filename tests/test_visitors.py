@@ -11,8 +11,9 @@ from serving import ROOT, serve
 from streamlit.web.server.starlette.starlette_app_utils import generate_xsrf_token_string
 from visiting import Visitor
 
-from attn.pretrained.threads import Queue
-from attn.ui import jobs, visitor
+from attn import pretrained
+from attn.pretrained.threads import Queue, Stopped
+from attn.ui import jobs, models, visitor
 
 PAGE = f"""
 import sys
@@ -282,6 +283,35 @@ def test_work_is_begun_while_other_pages_look_for_theirs(monkeypatch):
     looking.join(10)
     assert len(kept) == 200
     assert not ended
+
+
+def test_a_download_ends_when_its_visitor_leaves(reach, monkeypatch):
+    """Also where what brings the files tells of them in another thread than the page's."""
+    monkeypatch.setattr(visitor, "GONE", 0)
+    told, ended = [], []
+    monkeypatch.setattr(models, "this_visit", lambda: visitor.Visit("page", "browser"))
+    monkeypatch.setattr(models.st, "button", lambda *args, **kwargs: True)
+
+    def fetch(found, progress):
+        progress(1_000_000, 3_000_000)
+        progress(2_000_000, None)  # the hub does not say how large it is
+        told.append("while it is visited")
+        reach.add("page")
+        try:
+            progress(3_000_000, 3_000_000)
+        except Stopped:
+            ended.append(found.name)
+            raise
+
+    def missing(name, settings):
+        return pretrained.Preflight(name, "hub", 3_000_000, None, None, ())
+
+    monkeypatch.setattr(models.pretrained, "inspect", missing)
+    monkeypatch.setattr(models.pretrained, "fetch", fetch)
+    with pytest.raises(Stopped):
+        models.permit_model("lab/one")
+    assert told
+    assert ended == ["lab/one"]
 
 
 def test_outside_a_server_nobody_leaves():

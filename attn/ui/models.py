@@ -12,7 +12,7 @@ from attn.analysis.contribution import rollout
 from attn.analysis.head_table import METRICS
 from attn.data.examples import Example
 from attn.pretrained import bert
-from attn.pretrained.threads import loading_queue
+from attn.pretrained.threads import Stopped, loading_queue
 from attn.pretrained.verdict import Verdict, attention_finding, input_finding, not_finite
 from attn.ui.garbage import set_garbage_aside
 from attn.ui.media import AudioInput, ImageInput, PictureAndText
@@ -143,17 +143,22 @@ def _inspected(name, allowed):
 def _download(missing):
     """Ask, then download a model or an adapter, or both, with progress; stop the page until it is done."""
     place, names = st.empty(), list(dict.fromkeys(as_text(each.name) for each in missing))
-    size = sum(each.bytes for each in missing)
+    sizes = [each.bytes for each in missing]
+    size = "an unknown number of" if None in sizes else f"{sum(sizes) / 1e6:,.0f}"
     with place.container():
-        st.info(
-            f"{listed(names)} {'is' if len(names) == 1 else 'are'} on the hub: {size / 1e6:,.0f} MB to download, once."
-        )
+        st.info(f"{listed(names)} {'is' if len(names) == 1 else 'are'} on the hub: {size} MB to download, once.")
         if not st.button("Download", type="primary", icon=":material/download:"):
             st.stop()
         bar = st.progress(0.0, "Downloading …")
 
+    visit = this_visit()  # what brings the files may tell of them in a thread of its own
+
     def progress(arrived, expected):
-        bar.progress(min(arrived / max(expected, 1), 1.0), f"{arrived / 1e6:,.0f} of {expected / 1e6:,.0f} MB")
+        if visit.is_over:
+            raise Stopped("the download was stopped, since its page was left")
+        share = min(arrived / max(expected, 1), 1.0) if expected is not None else 0.0
+        of = f" of {expected / 1e6:,.0f}" if expected is not None else ""
+        bar.progress(share, f"{arrived / 1e6:,.0f}{of} MB")
 
     for each in missing:
         pretrained.fetch(each, progress)

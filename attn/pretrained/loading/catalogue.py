@@ -71,7 +71,7 @@ class Preflight(NamedTuple):
 
     name: str
     where: str  # "package", "folder", "cache" or "hub"
-    bytes: int | None  # of its weights on disk; from the hub, of everything to download
+    bytes: int | None  # of its weights on disk; from the hub, of all to download, if it is told
     memory: int | None  # bytes its weights take as float32
     folder: Path | None  # None as long as it is on the hub, or in a file that has to be converted
     files: tuple  # names of what a download would bring
@@ -173,7 +173,7 @@ def fetch(preflight: Preflight, progress: Callable | None = None) -> Path:
     ----------
     preflight
     progress
-        Called with the bytes that have arrived and the bytes expected.
+        Called with the bytes that have arrived and the bytes expected, None where the hub does not tell them.
 
     Raises
     ------
@@ -349,13 +349,13 @@ def _cached(address):
 def _on_hub(address):
     """Describe a model on the hub: a few quick questions, before any download is begun."""
     info = _ask(address, _model_info)
-    sizes = {file.rfilename: file.size or 0 for file in info.siblings or []}
+    sizes = {file.rfilename: file.size for file in info.siblings or []}
     above = f"https://huggingface.co/{address.id}/tree/{address.revision or 'main'}/"
     here = set()  # by now, because it had to be read
 
     def read(file):
         here.add(file)
-        if sizes.get(file, 0) > _MOST_SMALL:
+        if (sizes.get(file) or 0) > _MOST_SMALL:
             raise ModelError(
                 f"the {file} of {address.name} must have at most {_MOST_SMALL:,} bytes, got {sizes[file]:,}"
             )
@@ -381,7 +381,7 @@ def _on_hub(address):
     wanted = tuple(f"{inside}/{file}" if inside else file for file in every)
     total = getattr(info.safetensors, "total", None)
     memory = None if total is None or inside else 4 * total
-    size = sum(sizes[file] for file in wanted if file not in here)
+    size = _total(sizes[file] for file in wanted if file not in here)
     return Preflight(address.name, "hub", size, memory, None, wanted, note, address.id, address.revision, beside)
 
 
@@ -389,8 +389,14 @@ def _adapter_on_hub(address, inside, listing, texts, sizes):
     """Describe an adapter on the hub, beside a model or alone, with files that go with it."""
     wanted = [file for file in (adapters.WEIGHTS, *texts) if file in listing.files]
     files = tuple(f"{inside}/{file}" if inside else file for file in wanted)
-    size = sum(sizes[file] for file in files)
+    size = _total(sizes[file] for file in files)
     return Preflight(address.name, "hub", size, None, None, files, "", address.id, address.revision)
+
+
+def _total(sizes):
+    """Return how many bytes some files have together, or None if the hub does not say it of one."""
+    sizes = list(sizes)
+    return None if None in sizes else sum(sizes)
 
 
 def _model_info(address):
@@ -452,7 +458,7 @@ def _progress_bar(name, total, progress=None):
         def update(self, n=1):
             nonlocal arrived
             arrived += n or 0
-            if arrived > total:
+            if total is not None and arrived > total:
                 raise ModelError(f"the hub sends more of {name} than the {total:,} bytes expected: try again later")
             if progress is not None:
                 progress(arrived, total)
