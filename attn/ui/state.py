@@ -109,6 +109,11 @@ class PageState:
         st.session_state[f"{self.page}.notices"] = (None, notices + more)
         self.just_read = True  # the link, in this run
 
+    def say_of_link(self, sentence):
+        """Say what else the link that was just read could not give; `commit` shows it beside what it found itself."""
+        read, notices = st.session_state[f"{self.page}.notices"]
+        st.session_state[f"{self.page}.notices"] = (read, [*notices, sentence])
+
     def key(self, name):
         """Return the widget key of the choice `name`."""
         return f"{self.page}.{name}"

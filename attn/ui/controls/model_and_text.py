@@ -14,7 +14,7 @@ from attn.ui.controls.media_notes import part_name
 from attn.ui.controls.sentence import DEFAULT_TEXT, sentence_control
 from attn.ui.controls.upload import UploadKind, upload_control
 from attn.ui.controls.word_level import say_word_level, word_level_control
-from attn.ui.link import link_choice, link_flag, link_string, link_whole
+from attn.ui.link import link_choice, link_flag, link_string, link_whole, shortened
 from attn.ui.media import AudioInput, ImageInput, PictureAndText
 from attn.ui.page import page_ask, page_figure, page_theme
 from attn.ui.settings import visitor_settings
@@ -307,15 +307,21 @@ def chosen_model_control(state, loaded):
     return models.ChosenModel(name, *chosen, adapter, task if (task := state.get("speech_task")) in hears else "")
 
 
+def suggested_models():
+    """Return the names of the models that are suggested to the visitor whose page is run, who may open them."""
+    return [pretrained.DEFAULT] if visitor_settings().models == "default" else list(pretrained.SUGGESTIONS)
+
+
 def model_control(state, on_change=None):
     """Draw the choice of a model: one that is suggested, or any other where the server allows it."""
-    settings = visitor_settings()
+    settings, name = visitor_settings(), state.get("model")
     if settings.models == "default":
+        if state.just_read and name != pretrained.DEFAULT:
+            state.say_of_link(f"The link names {shortened(name)}, but this server opens {pretrained.DEFAULT} alone.")
         state.adjust(model=pretrained.DEFAULT)
         st.caption(f"Model: {pretrained.DEFAULT}")
         return
-    name = state.get("model")
-    options = list(dict.fromkeys([*pretrained.SUGGESTIONS, name]))
+    options = list(dict.fromkeys([*suggested_models(), name]))
     st.selectbox(
         "Model",
         options,

