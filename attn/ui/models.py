@@ -1,5 +1,6 @@
 """Pretrained models and what they were recorded doing, held once for all visitors."""
 
+import functools
 import time
 from hashlib import sha256
 from typing import NamedTuple
@@ -104,12 +105,12 @@ def _load(name, random_weights):
     """Load a model in place of what is held of others."""
     forget_shared_results()
     model = pretrained.load(name, random_weights=random_weights, settings=visitor_settings().for_models)
-    pretrained.one_thread()  # visitors share the cores
+    pretrained.one_thread()  # torch, and what else came with this model: a page has seen to numpy alone
     _set_aside()
     return model
 
 
-@st.cache_resource(show_spinner=False)
+@functools.cache
 def _set_aside():
     """Let the garbage collector pass over torch and transformers; once a server, before visitors' objects are many."""
     set_garbage_aside()
@@ -379,7 +380,6 @@ def model_adapter_changes(name, random_weights, text, pair, *, saved=None):
 @st.cache_resource(show_spinner="Reading the weights …")
 def _encoder():
     """Open the default model without torch: the encoder that runs in numpy alone."""
-    pretrained.one_thread()  # visitors share the cores
     return bert.load(settings=server_settings().for_models)
 
 
@@ -408,7 +408,7 @@ def model_every_head(name, random_weights, text, pair, kind, part, most, level="
 
 
 @kept_with_models
-@st.cache_resource(max_entries=8, show_spinner="Following the layers …", show_time=True)
+@st.cache_resource(max_entries=2, show_spinner="Following the layers …", show_time=True)  # n x n of a long text
 def model_rollout(name, random_weights, text, pair, index, level="pieces", *, saved=None):
     """Follow the attention of the layers of one kind down to the text, up to and with layer `index`.
 

@@ -111,7 +111,8 @@ SETTINGS = (
     ),
     Setting(
         f"{PREFIX}KEPT_BYTES", "3e8", "5e7", _whole("bytes", 0),
-        "memory for results that are kept for all visitors together, so that who asks again need not wait",
+        "memory for what models did (recordings, runs, writing), kept for all visitors together, so that who asks "
+        "again need not wait. The newest stays even if it is larger; the last few tables made of each come on top",
     ),
     Setting(
         f"{PREFIX}CACHE", "", "", _folder,
@@ -208,6 +209,8 @@ def server():
     for notice in found.notices:
         logging.getLogger(__name__).warning(notice)
     threads.heavy_queue.at_once = found.here.heavy_runs
+    if given.get(f"{PREFIX}CACHE"):
+        os.environ[f"{PREFIX}CACHE"] = str(found.here.cache)  # where attn.pretrained looks, which knows no secrets
     most = max(each.upload_size if each.uploads else 0 for each in (found.here, found.elsewhere))
     # the address that takes files asks this at every one; at 0 it takes none
     config.set_option("server.maxUploadSize", math.ceil(most / MEGABYTE))

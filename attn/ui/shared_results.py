@@ -79,6 +79,7 @@ class LruCache:
     Parameters
     ----------
     most_bytes : int
+        The newest result stays even if it is larger: a page asks for it once a figure.
     num_models : int
         Results of so many models are kept at most: they hold on to the model that made them.
     """

