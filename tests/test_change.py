@@ -262,6 +262,12 @@ def test_a_masked_word_is_predicted(folder):
     assert "at position 3" in text_of(app)
     app = check(opened("change", model=name, text="red green blue", off="1.1"))
     assert "similarity" in bars(app)
+    loaded = pretrained.load(name)
+    id = loaded.tokenizer.convert_tokens_to_ids("##ness")  # a label as figures write it, of a piece that is not shown
+    app = check(opened("change", model=name, text="red [MASK] blue", off="1.1", word="##ness"))
+    probability = run(loaded, "red [MASK] blue", positions=(2,)).probabilities()[id]
+    assert bars(app)["##ness"][0] == pytest.approx(probability, rel=2e-3)
+    app = check(opened("change", model=name, text="red green blue", off="1.1"))
     assert "Write [MASK] for a word" in text_of(app)
 
 

@@ -201,6 +201,42 @@ def test_pieces_are_shown_as_the_tokenizer_writes_them(request, kind, text, show
         assert [word.text for word in pretrained.words_of(read)] == text.split()
 
 
+@pytest.mark.parametrize(
+    ("kind", "pieces"),
+    [
+        ("minilm", {"##ness": "##ness", "play": "play", "[MASK]": "[MASK]"}),
+        ("word_ends", {"t</w>": "t</w>", "t": "t"}),
+        ("byte_level", {"the": "the", "␣cat": "Ġcat", "↵": "Ċ", "<0xC3>": "Ã", "<|endoftext|>": "<|endoftext|>"}),
+        ("sentence_bpe", {"␣th": "▁th", "今": "今", "h": "h"}),
+        ("unigram", {"␣the": "▁the", "今日": "今日"}),
+    ],
+)
+def test_a_label_leads_to_the_token_that_is_named_so(request, kind, pieces):
+    tokenizer = request.getfixturevalue(kind)
+    for label, piece in pieces.items():
+        id = tokens.id_of_label(label, tokenizer)
+        assert tokenizer.convert_ids_to_tokens(id) == piece
+        assert tokens.from_ids([id], tokenizer)[0].text == label
+    assert tokens.id_of_label("no piece of any", tokenizer) is None
+
+
+@pytest.mark.parametrize("kind", ["minilm", "byte_level", "sentence_bpe", "unigram", "marian", "byt5", "canine"])
+def test_labels_and_ids_lead_to_one_another(request, kind):
+    tokenizer = request.getfixturevalue(kind)
+    count = min(len(tokenizer), 30522)
+    shown = [tokens.from_ids([id], tokenizer)[0].text for id in range(count // 3, count, count // 60 or 1)]
+    plain = [label for label in shown if not re.search("◌|U[+]|…|[␀-␡]", label)]
+    assert len(plain) > len(shown) / 2 or kind == "canine"
+    for label in plain:
+        id = tokens.id_of_label(label, tokenizer)
+        assert id is not None, label
+        assert tokens.from_ids([id], tokenizer)[0].text == label
+
+
+def test_without_a_tokenizer_no_label_leads_anywhere():
+    assert tokens.id_of_label("5", None) is None
+
+
 @pytest.mark.parametrize("text", TEXTS)
 @pytest.mark.parametrize("kind", ["byte_level", "sentence_bpe"])
 def test_ids_alone_give_the_names_that_the_text_gives(request, kind, text):

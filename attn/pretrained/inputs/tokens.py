@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import unicodedata
 import weakref
@@ -218,6 +219,49 @@ def from_ids(ids: Sequence[int], tokenizer: transformers.PreTrainedTokenizerBase
         return tuple(Token(str(id), id, False) for id in ids)
     with lock_of(tokenizer):
         return _named_by_ids(ids, tokenizer)
+
+
+def id_of_label(label: str, tokenizer: transformers.PreTrainedTokenizerBase | None) -> int | None:
+    """Return the id of the token that `from_ids` names so.
+
+    Parameters
+    ----------
+    label : str
+        As figures show it: ``##ness``, ``ness</w>``, ``␣the``.
+    tokenizer : transformers.PreTrainedTokenizerBase or None
+        Locked meanwhile.
+
+    Returns
+    -------
+    int or None
+        None where no piece of the vocabulary is named so, or its label is too long to be told from others.
+    """
+    if tokenizer is None:
+        return None
+    with lock_of(tokenizer):
+        for piece in _spellings(label):
+            try:
+                id = tokenizer.convert_tokens_to_ids(piece)
+            except ValueError:  # CANINE, of whatever is more than one sign
+                continue
+            if id is not None and id < len(tokenizer) and _named_by_ids([id], tokenizer)[0].text == label:
+                return int(id)
+    return None
+
+
+def _spellings(label):
+    """Yield how vocabularies may write a piece of this label: as it is shown, with SentencePiece's space, in bytes."""
+    yield label
+    yield label.replace("␣", "▁")
+    bare, end = (label.removesuffix("</w>"), "</w>") if label.endswith("</w>") else (label, "")
+    if re.fullmatch("(<0x[0-9A-F]{2}>)+", bare):
+        written = bytes.fromhex(bare.replace("<0x", "").replace(">", ""))
+    else:
+        written = bare.replace("␣", " ").replace("↵", "\n").replace("⇥", "\t").encode(errors="replace")
+    sign = {byte: character for character, byte in _BYTES.items()}
+    yield "".join(sign[byte] for byte in written) + end  # as GPT-2 writes bytes
+    yield "".join(f"<0x{byte:02X}>" for byte in written)  # as SentencePiece
+    yield "".join(map(chr, written))  # as ByT5
 
 
 def _named_by_ids(ids, tokenizer):

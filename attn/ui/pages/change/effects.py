@@ -6,6 +6,7 @@ import streamlit as st
 
 from attn import charts
 from attn.charts.labels import number, percent
+from attn.pretrained.inputs.tokens import from_ids, id_of_label
 from attn.pretrained.intervention.changes import Changes
 from attn.pretrained.intervention.classification import (
     answer,
@@ -116,8 +117,8 @@ def effect_reading_controls(state, loaded):
         key=state.key("word"),
         max_chars=visitor_settings().text_length,
         placeholder="The likeliest",
-        help="The token whose probability is the number that changes; click one in the figure to choose it. A space "
-        f"before it is written {SPACE}.",
+        help="The token whose probability is the number that changes; click one in the figure to choose it, or type "
+        f"it as figures write tokens: a space before it is {SPACE}.",
     )
     return _read_by(state.choices(), loaded, name)
 
@@ -293,13 +294,13 @@ def _following(word, comparison, before, after):
         return comparison, max(range(len(words)), key=lambda at: words[at].before)
     place = next((at for at, shift in enumerate(words) if shift.text == word), None)
     if place is None:
-        id = token_id(before.loaded, word.replace(SPACE, " "))
+        id = id_of_label(word.replace(" ", SPACE), before.loaded.tokenizer)
+        if id is None:  # of a text of several tokens, the first is followed
+            id = token_id(before.loaded, word.replace(SPACE, " "))
         place = next((at for at, shift in enumerate(words) if shift.id == id), None)
     if place is None:
-        with before.loaded.lock:
-            first = before.loaded.tokenizer.decode([id])  # of a text of several tokens, the first is followed
         shift = words[0]._replace(
-            text=first.replace(" ", SPACE),
+            text=from_ids([id], before.loaded.tokenizer)[0].text,
             id=id,
             before=float(before.probabilities()[id]),
             after=float(after.probabilities()[id]),
