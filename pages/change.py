@@ -71,7 +71,7 @@ ui.page_reading(
 for sentence in effect.left_out:
     st.caption(f":material/do_not_disturb_on: {sentence}")
 
-numbers, heads = ui.page_columns([1, 1])
+numbers, heads = ui.page_columns([1, 1], figures=True)
 with numbers:
     ui.page_figure(
         effect_charts.change_number_chart(effect, theme, ui.page_share(1 / 2)),

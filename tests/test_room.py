@@ -163,3 +163,12 @@ def test_words_for_a_hall_make_no_phone_of_a_window(monkeypatch, room, height):
     chosen["page_width"] = 358  # held in a hand
     assert width.page_tallest() == 440
     assert charts.touched_cell(11, 14, width.page_width()) == FINGER_CELL
+
+
+def test_figures_for_a_hall_stand_side_by_side_only_where_both_fit():
+    def columns(room, large):
+        return len(check(opened("change", {"large": large}, room=room), charts=3).columns)
+
+    beside = columns(880, "0")
+    assert columns(1520, "1") == beside
+    assert columns(880, "1") == beside - 2

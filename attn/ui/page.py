@@ -11,7 +11,7 @@ from attn.pretrained.threads import one_thread
 from attn.ui.garbage import collector
 from attn.ui.settings import server
 from attn.ui.state import PageState, as_text, choose_look, chosen_look, link_of
-from attn.ui.width import measure_page_room, page_enlargement, page_width
+from attn.ui.width import measure_page_room, page_enlargement, page_share, page_width
 from attn.words import capital
 
 MENU = (  # key, script, label, icon
@@ -233,15 +233,18 @@ def page_token_control(state, label, names, side=0, places=None):
     st.selectbox(label, range(len(names)), format_func=names.__getitem__, key=key, on_change=take)
 
 
-def page_columns(shares):
+def page_columns(shares, figures=False):
     """Return columns side by side, or containers one above the other where there is no room for columns.
 
     Parameters
     ----------
     shares : list of float
         How the width is shared out.
+    figures : bool, default False
+        Whether each holds a figure as wide as `page_share` says, which may be all of the page.
     """
-    if page_width() * page_enlargement() >= _COLUMNS:
+    alone = figures and page_share(min(shares) / sum(shares)) >= page_width()
+    if page_width() * page_enlargement() >= _COLUMNS and not alone:
         return st.columns(shares)
     return [st.container() for _ in shares]
 
