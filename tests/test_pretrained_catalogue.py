@@ -9,6 +9,7 @@ import time
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import ClassVar
 from urllib.parse import unquote
 
@@ -558,6 +559,28 @@ def test_a_model_on_the_hub_is_measured_downloaded_and_then_found_in_the_cache(t
     assert cached == "cache False"
     assert unsized == "None True"  # one whose files the hub does not know the sizes of
     assert gone[0] == ["cache 2 2"]
+
+
+def test_bytes_that_are_told_on_the_way_and_on_disk_are_counted_once(tmp_path, monkeypatch):
+    """As the hub's newer protocol, xet, tells them."""
+    xet = pytest.importorskip("huggingface_hub.utils._xet_progress_reporting")
+    arrived = []
+
+    def bring(id, file, revision, tqdm_class):
+        bars = xet.XetDownloadProgressReporter(
+            reconstruction_desc=file, total=700, log_level=0, name="xet", tqdm_class=tqdm_class
+        )
+        for on_the_way, on_disk in ((400, 0), (700, 500), (700, 700)):
+            told = {"total_transfer_bytes_completed": on_the_way, "total_bytes_completed": on_disk, "total_bytes": 700}
+            rates = {"total_bytes_completion_rate": 1.0, "total_transfer_bytes_completion_rate": 1.0}
+            bars.update_progress(SimpleNamespace(**told, **rates))
+        bars.close()
+        return str(tmp_path / file)
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", bring)
+    found = pretrained.Preflight("lab/one", "hub", 700, None, None, ("config.json",))
+    assert pretrained.fetch(found, lambda *told: arrived.append(told)) == tmp_path
+    assert arrived == [(500, 700), (700, 700)]
 
 
 def test_models_of_the_hub_open_by_index_revision_and_folder(told):
