@@ -457,6 +457,19 @@ def test_what_cannot_write_says_so(folder):
 # What is kept, and the code
 
 
+def test_the_code_prints_the_number_of_the_page(tmp_path, monkeypatch):
+    app = check(opened("change", tab="Code"))
+    monkeypatch.chdir(tmp_path)
+    torch.set_num_threads(2)  # as a script begins on two cores; sums are rounded in another order then
+    namespace = {"__name__": "copied"}
+    try:
+        exec(app.code[0].value, namespace)
+    finally:
+        threads.one_thread()
+    gap = number(namespace["gap"], 2)
+    assert f"{gap} is the most by which our attention moves the last hidden states" in text_of(app).replace("*", "")
+
+
 def test_results_that_are_kept_fit_into_their_bytes():
     cache = LruCache(100, 2)
     for at in range(5):

@@ -80,6 +80,9 @@ def _languages_of(chosen):
     return chosen.source or None, chosen.target or None, chosen.task or None
 
 
+ONE_THREAD_CODE = "pretrained.one_thread()  # as on the page: how sums are rounded hangs on it"
+
+
 def model_loading_code(name, random_weights):
     """Return the Python that loads a model as `loaded_model` does."""
     chosen = name if isinstance(name, ChosenModel) else ChosenModel(name)

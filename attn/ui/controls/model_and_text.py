@@ -419,8 +419,7 @@ def _same_place(before, now, place):
 def model_and_text_lines(source):
     """Return the lines that load the model and bind ``recording``, with one thread of computation as the page has."""
     name, random_weights, text, pair = source
-    model = "pretrained.one_thread()  # as on the page: how sums are rounded hangs on it\n"
-    model += f"model = {models.model_loading_code(name, random_weights)}"
+    model = f"{models.ONE_THREAD_CODE}\nmodel = {models.model_loading_code(name, random_weights)}"
     if isinstance(text, ImageInput):
         return f"import attn\n\n{model}\nrecording = pretrained.record(model, images={text.code(models.SIDE)})"
     if isinstance(text, PictureAndText):

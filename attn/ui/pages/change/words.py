@@ -223,6 +223,7 @@ def change_code_in_words(effect, width):
         settings | more | {"theme": LIGHT},
         "from attn import pretrained\n"
         "from attn.pretrained.intervention.changes import Changes\n"
+        f"{models.ONE_THREAD_CODE}\n"
         "before, after = (changed_run(model, text, pair, each, positions) for each in (None, changes))",
         changed_run,
         ("gap", gap_of_run),
