@@ -202,3 +202,14 @@ def test_a_page_sends_the_data_of_every_part(page):
         assert named_in(spec) == {data.name for data in chart.proto.datasets}
         assert "datasets" not in spec
     assert all(isinstance(table.index, pd.RangeIndex) for table in tables(app))  # of which nothing is sent
+
+
+def test_text_is_set_in_a_typeface_that_every_machine_has():
+    """A thin minus sign from another typeface, or a legend without its ends, is what another font would leave."""
+    values = np.array([[-1.79e-7, 1.79e-7], [0, 1e-8]])
+    names = charts.token_labels(["a", "b"])
+    figure = charts.heatmap(values, names, names, charts.LIGHT, kind="signed", title="After − before")
+    picture = charts.svg(figure).decode()
+    assert ">−1.79e−7<" in picture
+    assert ">1.79e−7<" in picture
+    assert "Liberation Sans" in picture

@@ -107,8 +107,9 @@ def _rows(room, parts, tallest, largest):
 
 
 def _sorted(parts):
-    """Return the matrices and the operators among the parts of a row."""
-    return [part for part in parts if not isinstance(part, str)], [part for part in parts if isinstance(part, str)]
+    """Return the matrices of a row and the operators between them: one before the first goes into its title."""
+    inner = parts[1:] if isinstance(parts[0], str) and len(parts) > 1 else parts
+    return [part for part in parts if not isinstance(part, str)], [part for part in inner if isinstance(part, str)]
 
 
 def _fits(room, matrices, operators, tallest, largest, wanted):

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# With the page's own typeface first, so that figures and prose look alike.
-FONT = '"Source Sans", "Source Sans Pro", "Noto Sans", sans-serif'
+# The page's own typeface first, so that figures and prose look alike; then one that whoever saves a figure has.
+FONT = '"Source Sans", "Source Sans Pro", "Liberation Sans", Arial, sans-serif'
 FONT_SIZE = 14
 TITLE_SIZE = 18
 _INKS = ("#000000", "#FFFFFF")  # with anything lighter than black, some colours would let neither be read

@@ -56,13 +56,23 @@ h1 { padding: 0 3rem 0.6rem 0 !important; font-size: clamp(1.3rem, 0.7rem + 3.4v
 .katex-display { padding: 0.3rem 0; margin: 0.3rem 0; }
 /* choices that do not fit into a row go on in the next, each in a border of its own */
 [data-testid="stButtonGroup"] [role="radiogroup"] { flex-wrap: wrap; row-gap: 0.25rem; mask-image: none !important; }
+/* where they may stand in several rows, a neighbour of the chosen one keeps the side that the chosen one would cover */
+[data-testid="stSidebar"] [data-variant="segmented_control"] { border-radius: 8px; margin: 0 0.25rem 0 0; }
+[data-testid="stSidebar"] [data-variant="segmented_control"]:not([aria-checked="true"]) {
+    border-color: light-dark(#D8DEE4, #2B3641) !important;
+}
+[data-testid="stBaseButton-primary"] { color: light-dark(#FFFFFF, #0F1419); }
 @media (max-width: 1100px) {
     [data-testid="stButtonGroup"] [data-variant="segmented_control"] { border-radius: 8px; margin: 0 0.25rem 0 0; }
+    [data-testid="stButtonGroup"] [data-variant="segmented_control"]:not([aria-checked="true"]) {
+        border-color: light-dark(#D8DEE4, #2B3641) !important;
+    }
     h1 { padding-right: 0 !important; }
 }
 @media (min-width: 769px) and (max-width: 1100px) { h1 { font-size: 1.75rem !important; } }
 @media (max-width: 768px) {
     .stMainBlockContainer { padding: 3rem 1rem 2rem; }
+    [data-testid="stHeader"] button { background: light-dark(#FFFFFF, #0F1419); }
     .st-key-page_path { column-gap: 0.5rem; row-gap: 0.5rem; }
     .st-key-page_path > :has([data-testid="stButtonGroup"]) { order: 1; width: 100%; }
     .st-key-page_path [data-testid="stColumn"] { flex: 0 0 auto; width: auto; min-width: 0; }
