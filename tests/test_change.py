@@ -271,6 +271,22 @@ def test_a_masked_word_is_predicted(folder):
     assert "Write [MASK] for a word" in text_of(app)
 
 
+def test_a_token_that_the_model_cannot_predict_is_refused_in_a_sentence(minilm, tmp_path):
+    """Its tokenizer has more tokens than the model has rows for."""
+    small = transformers.BertConfig(
+        hidden_size=12, num_hidden_layers=1, num_attention_heads=3, intermediate_size=17, vocab_size=2500
+    )
+    transformers.BertForMaskedLM(small).save_pretrained(tmp_path)
+    minilm.tokenizer.save_pretrained(tmp_path)
+    app = opened("change", model=str(tmp_path), text="the [MASK] was", word="##ness")
+    assert not app.exception
+    assert [error.value.replace("\\", "") for error in app.error] == [
+        "The token to follow must be one of the 2,500 that the model predicts, got '##ness', which is number 2,792 of "
+        "its tokenizer."
+    ]
+    assert app.text_input(key="change.word").value == "##ness"
+
+
 def test_an_encoder_decoder_says_a_text(folder):
     name = str(folder / "both")
     params = {"model": name, "text": WORDS, "pair": "one two", "off": "4.2", "patterned": "1.1;4.1"}

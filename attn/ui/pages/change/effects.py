@@ -6,6 +6,7 @@ import streamlit as st
 
 from attn import charts
 from attn.charts.labels import number, percent
+from attn.pretrained.errors import ModelError
 from attn.pretrained.inputs.tokens import from_ids, id_of_label
 from attn.pretrained.intervention.changes import Changes
 from attn.pretrained.intervention.classification import (
@@ -299,6 +300,12 @@ def _following(word, comparison, before, after):
             id = token_id(before.loaded, word.replace(SPACE, " "))
         place = next((at for at, shift in enumerate(words) if shift.id == id), None)
     if place is None:
+        count = len(before.probabilities())
+        if id >= count:
+            raise ModelError(
+                f"The token to follow must be one of the {count:,} that the model predicts, got {word!r}, which is "
+                f"number {id + 1:,} of its tokenizer."
+            )
         shift = words[0]._replace(
             text=from_ids([id], before.loaded.tokenizer)[0].text,
             id=id,
