@@ -221,6 +221,7 @@ def test_another_file_than_the_expected_one_is_refused(tiny):
 def test_a_deployment_can_switch_off_other_models_or_folders(tiny):
     alone, hub = Settings(models="default"), Settings(models="hub")
     assert pretrained.inspect(settings=alone).where == "package"
+    assert pretrained.inspect("all-MiniLM-L6-v2", settings=alone) == pretrained.inspect(settings=alone)
     for name in (tiny, "gpt2"):
         with pytest.raises(ModelError, match="this server shows sentence-transformers/all-MiniLM-L6-v2 only"):
             pretrained.load(name, settings=alone)

@@ -5,6 +5,7 @@ import json
 import math
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -293,6 +294,14 @@ def test_the_command_says_all_three_and_its_status_is_nothing(folder, capsys):
     assert attention.startswith("attention  yes        ")
     assert "in 10 heads, tolerance 1e−5, float32" in attention
     assert last == "Agrees: all three hold."
+
+
+def test_the_readme_shows_what_the_command_says_of_the_model_that_comes_along(capsys):
+    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    name, shown = re.search(r"\$ python -m attn\.pretrained check (\S+)\n(.*?)```", readme, re.S).groups()
+    assert command.main(["check", name]) == 0
+    rounding = re.compile(r"\d\.?\d*e−\d+(?= largest)")  # another machine may round otherwise
+    assert rounding.sub("…", capsys.readouterr().out) == rounding.sub("…", shown)
 
 
 def test_the_status_of_the_command_is_one_where_one_is_short(folder, capsys, monkeypatch):

@@ -15,6 +15,7 @@ _QUOTES = {'"': '"', "'": "'", "`": "`", "“": "”", "‘": "’", "«": "»",
 _HOSTS = ("huggingface.co", "www.huggingface.co", "hf.co")
 _VIEWS = ("tree", "blob", "resolve", "raw", "blame", "edit", "commits", "commit")  # what a link on the hub shows
 _OF_ONE_FILE = ("blob", "resolve", "raw", "blame", "edit")
+_OWNERS = {"all-MiniLM-L6-v2": "sentence-transformers"}  # of models that are called without: the one that comes along
 _NO_MODELS = ("datasets", "spaces", "collections", "docs", "papers", "blog", "posts", "models")
 _OF_A_MODEL = (".json", ".safetensors", ".model", ".txt", ".md")  # a file that lies in a model's folder
 
@@ -51,6 +52,8 @@ def read_address(typed: str | Path, *, folders: bool = True) -> Address:
     'openai-community/gpt2'
     >>> read_address("EleutherAI/pythia-70m@step3000").revision
     'step3000'
+    >>> read_address("all-MiniLM-L6-v2").id  # comes along, and is known without its owner
+    'sentence-transformers/all-MiniLM-L6-v2'
     """
     written = _unquoted(str(typed).strip())
     if folders and (path := _path(written)) is not None:
@@ -146,6 +149,7 @@ def _checked(id, revision, inside, written):
         raise ModelError(
             f"a model must be named as on the hub (owner/name) or by a folder, got {written[:200]!r}"
         ) from None
+    id = f"{_OWNERS[id]}/{id}" if id in _OWNERS else id
     revision = None if revision == "main" else revision
     if not re.fullmatch(r"[\w./-]*", f"{revision or ''}{inside}") or ".." in f"{revision or ''}{inside}":
         raise ModelError(f"a revision must be a branch, a tag or a commit of {id}, got {written[:200]!r}")

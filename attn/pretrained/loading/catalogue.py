@@ -117,7 +117,7 @@ def inspect(name: str | Path = DEFAULT, *, settings: Settings | None = None) -> 
 
 def _found(name, settings):
     """Find a model, or an adapter alone."""
-    if settings.models == "default" and str(name).strip() != DEFAULT:
+    if settings.models == "default" and str(name).strip() not in (DEFAULT, DEFAULT.partition("/")[2]):
         raise ModelError(f"this server shows {DEFAULT} only, got {name}")
     if str(name).strip() in (DEFAULT, smollm2.NAME) and (found := _packaged(str(name).strip())) is not None:
         return found
