@@ -93,7 +93,7 @@ def windows_tab():
     looks, length, width, middle = st.columns([1.4, 1, 1, 1.3])
     looks.segmented_control(
         "Scores", LOOKS, format_func=LOOKS.get, key=page.key("looks"), required=True,
-        help="Equal scores show the windows bare; or the score chosen at the left, on random keys.",
+        help="Equal scores show the windows bare; or the score chosen in the sidebar, on random keys.",
     )  # fmt: skip
     length.slider("Positions", 2, 24, key=page.key("positions"), help="S, the length of the input.")
     width.slider("Half width", 1, 12, key=page.key("half_width"), help="D: so far to each side is seen.")

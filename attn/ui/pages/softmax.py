@@ -357,8 +357,8 @@ def softmax_page_sink_words(setup, result):
         f"{number(setup.sink)} that gives nothing: it takes **{beside[-1]:.1%}**, and the weights sum to "
         f"{number(float(beside[:-1].sum()))}. At 0 its e⁰ is the 1 in the sum below of the softmax “off by one” "
         f"(Miller, 2023); gpt-oss trains a sink for each head. Now more than differences counts: with 10 less on "
-        f"every score it would take {1 - lower.sum():.1%}. On the right only the {_largest(kept)} "
-        f"weight (Zhao et al., 2019): **{share:.1%}** of the whole becomes 100%."
+        f"every score it would take {1 - lower.sum():.1%}. In “The largest alone” only the "
+        f"{_largest(kept)} weight (Zhao et al., 2019): **{share:.1%}** of the whole becomes 100%."
     )
 
 

@@ -325,9 +325,9 @@ def encoder_block_effects_reading(result):
     others = {name: np.delete(rows, result.at).max(initial=0) for name, rows in moved.items()}
     rest = max(size for name, size in others.items() if name != "attention")
     return (
-        f"At the right, what each step reads of {result.followed} is put in reverse order, and only that. In attention "
-        f"other rows move, by up to **{number(others['attention'])}**; in all other steps by **{number(rest)}**: "
-        "nothing passes from token to token there. Click a bar or a cell to go to its step."
+        f"For “Which rows one step moves”, what each step reads of {result.followed} is put in reverse order, and only "
+        f"that. In attention other rows move, by up to **{number(others['attention'])}**; in all other steps by "
+        f"**{number(rest)}**: nothing passes from token to token there. Click a bar or a cell to go to its step."
     )
 
 

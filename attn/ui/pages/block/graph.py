@@ -81,8 +81,8 @@ def _graph_in_words(result, head, weights):
     )
     return (
         f"{sentence}And they hang on the words: with another vector in place of {result.followed} weights of head "
-        f"{head + 1} move by up to **{number(graph_moved_edges(result, head))}**. The edges at the right belong to "
-        "places: they are the same whatever stands there."
+        f"{head + 1} move by up to **{number(graph_moved_edges(result, head))}**. The edges of “A linear "
+        "layer over places” are the same whatever stands there."
     )
 
 

@@ -179,7 +179,7 @@ def _draw_step(generation, step, setup, title):
     if step < 0:
         return
     if not 0 <= layer - generation.first_layer < len(generation.kinds):
-        st.caption(f"The decoder has layers {generation.first_layer + 1} and up: choose one of them at the left.")
+        st.caption(f"The decoder has layers {generation.first_layer + 1} and up: choose one of them in the sidebar.")
         return
     st.caption(_step_sentence(generation, step, layer, head, setup.level))
     strip = _strip_of(generation, step, layer, head, setup.level, page_theme(), page_width())
