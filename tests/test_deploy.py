@@ -41,4 +41,6 @@ def test_the_settings_of_the_processes_make_sense():
     assert found.notices == ()
     assert found.here == found.elsewhere  # nginx is on the same machine, and so all visitors seem to be
     text = (ROOT / ".github/DEPLOY.md").read_text(encoding="utf-8")
+    started = re.findall(r"^\.venv/bin/streamlit run .*--server\.port (\d+)(.*)$", text, re.M)
+    assert started == [("8501", " &"), ("8502", " &")]  # the first would keep the terminal from the second
     assert f"export {' '.join(f'{name}={value}' for name, value in given.items())}" in text
