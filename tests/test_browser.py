@@ -214,7 +214,7 @@ def test_cells_of_a_mask_are_painted(visit):
     visit.click(1, 4)
     expect(visit.cell(1, 4)).not_to_have_attribute("aria-label", re.compile("hidden"))
     assert visit.link["painted"] == painted((0, 2))
-    expect(page.get_by_text("35 of 36 cells may be seen")).to_be_visible()
+    expect(page.get_by_text("35 of 36 pairs of query and key are seen")).to_be_visible()
 
 
 def test_the_menu_keeps_what_was_chosen(visit):

@@ -495,6 +495,7 @@ def test_home_counts_what_it_offers():
 
 def test_painting_goes_on_from_the_mask_in_view():
     app = opened("masks", mask="painted")
+    assert " ".join(said(app)).count(" of 36 ") == 1  # the words of a painted mask are its count
     invert = next(button for button in app.button if button.label == "Invert")
     invert.click().run()
     every = painted(*((row, column) for row in range(6) for column in range(6)))
