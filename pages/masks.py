@@ -53,8 +53,7 @@ attention, hidden = result.attention, result.hidden
 seen = f"{hidden.size - hidden.sum()} of {hidden.size} cells may be seen. "
 seen = "" if setup.mask == "painted" else seen  # whose words are that count
 ui.page_reading(
-    f"{ui.as_text(result.words)} {seen}"
-    "Click a cell of the scores to hide or show it.",
+    f"{ui.as_text(result.words)} {seen}Click a cell of the scores to hide or show it.",
     ui.page_formula(mask="+M"),
     f"scores, mask and weights: {hidden.shape[0]} × {hidden.shape[1]}",
 )

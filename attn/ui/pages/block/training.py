@@ -33,9 +33,12 @@ def block_training_tab(state, result):
 def _rate(state, result):
     """Draw the learning rate over the steps of training."""
     at, warm, wide = st.columns(3)
-    at.slider("Step", 1, _STEPS, key=state.key("step"), help="Of the 100,000 that the paper's base model trained for.")
-    warm.slider("Warm-up steps", 100, 20_000, key=state.key("warmup"), help="4,000 in the paper.")
-    wide.slider("Width of the model", 64, 4096, step=64, key=state.key("width"), help="512 in the paper.")
+    at.slider(
+        "Step", 1, _STEPS, key=state.key("step"), format="%,d",
+        help="Of the 100,000 that the paper's base model trained for.",
+    )  # fmt: skip
+    warm.slider("Warm-up steps", 100, 20_000, key=state.key("warmup"), format="%,d", help="4,000 in the paper.")
+    wide.slider("Width of the model", 64, 4096, step=64, key=state.key("width"), format="%,d", help="512 in the paper.")
     step, warmup, d_model = state.get("step"), state.get("warmup"), state.get("width")
     page_reading(
         _rate_in_words(step, warmup, d_model),

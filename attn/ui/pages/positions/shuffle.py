@@ -200,7 +200,11 @@ def _picture(written, shuffled, difference, hidden, labels, others, theme, room)
         charts.panel(written.weights, labels, labels, title="As written", hidden=hidden),
         charts.panel(shuffled.weights, others, others, title="Shuffled", hidden=hidden),
         charts.panel(
-            difference, labels, labels, kind="signed", title="Put back, minus as written",
+            difference,
+            labels,
+            labels,
+            kind="signed",
+            title="Put back, minus as written",
             scale=charts.Scale(limit, name="difference"),
         ),
     )
