@@ -53,6 +53,13 @@ def test_a_shape_of_ones_own_is_no_known_model():
     assert check(app).selectbox(key="cost.known").value is None
 
 
+def test_known_models_have_commas_in_their_thousands():
+    app = check(opened("cost", tab="Known models", n="65536"))
+    texts = [text for table in tables(app, "text", "x") for text in table["text"]]
+    assert sum(bool(re.fullmatch(r"\d{1,3}(,\d{3})+", text)) for text in texts) > 1
+    assert not any(re.fullmatch(r"\d{4,}", text) for text in texts)
+
+
 def test_the_crossing_is_named_and_lies_where_it_should():
     (curves,) = (spec for spec in specs(opened("cost", d_model="300", n="64")) if "hconcat" in spec)
     assert "Self-attention: scores, sums ends at" in curves["description"]

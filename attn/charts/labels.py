@@ -166,11 +166,11 @@ def fixed_labels(values, decimals):
 
     Examples
     --------
-    >>> fixed_labels([12.5, -0.25, -1e-9, float("inf")], 2)
-    ['12.50', '−0.25', '0.00', '∞']
+    >>> fixed_labels([12.5, -0.25, -1e-9, 1024, float("inf")], 2)
+    ['12.50', '−0.25', '0.00', '1,024.00', '∞']
     """
     rounded = np.asarray(values, dtype=float).ravel().round(decimals) + 0.0  # no −0.00
-    return [f"{v:.{decimals}f}".replace("-", "−") if math.isfinite(v) else number(v) for v in rounded]
+    return [f"{v:,.{decimals}f}".replace("-", "−") if math.isfinite(v) else number(v) for v in rounded]
 
 
 class Ticks(NamedTuple):
