@@ -18,6 +18,7 @@ ALONE = {"trained", "families", "__main__.py", "timing.py"}  # run by a command,
 ALLOWED = {
     ("attn/pretrained/loading/load.py", "manual_seed"): "the state is put back, and one model is built at a time",
     ("attn/pretrained/threads.py", "set_num_threads"): "to the same number for all",
+    ("attn/ui/settings.py", "environ"): "the folder that the server's owner has set, once, for all",
     ("attn/ui/settings.py", "set_option"): "of Streamlit, to what the server's owner has set, for all",
 }
 
