@@ -62,5 +62,5 @@ def test_one_matrix_that_has_no_room_for_decimals_leaves_none_to_the_others():
         return [row["text"] for rows in made["datasets"].values() for row in rows if "text" in row]
 
     assert texts(0.5, 12.25) == ["0.500", "12.250"]
-    assert texts(0.5, 1234.5) == ["0.50", "1234.50"]  # one less fits all
+    assert texts(0.5, 1234.5) == ["0.50", "1,234.50"]  # one less fits all
     assert texts(0.5, 123456789.0) == []
