@@ -70,3 +70,4 @@ with st.expander("Code"):
 
 st.subheader("Ways in", anchor=False)
 home_ways_in()
+ui.page_sources(page)

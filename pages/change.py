@@ -181,3 +181,4 @@ if ablating and page.get("tab") != "sweep":
     sweep.watch_sweep()
 if writes and page.get("tab") != "writing":
     jobs.watch_job(writing.RUNNING, writing.WATCHED)
+ui.page_sources(page)

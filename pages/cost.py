@@ -69,3 +69,4 @@ SHOWN = {
     "code": lambda: ui.page_code(curves.cost_curves_code(setup)),
 }
 ui.page_tabs(page, TABS, SHOWN)
+ui.page_sources(page)

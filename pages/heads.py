@@ -154,3 +154,4 @@ SHOWN = {
     "code": lambda: ui.page_code(heads_page_code(result, head, scale, ui.page_width(), tallest)),
 }
 ui.page_tabs(page, TABS, SHOWN)
+ui.page_sources(page)

@@ -250,3 +250,4 @@ SHOWN = {
     "code": lambda: ui.page_code(inside_code(setup, source, numbers, layer, scale, width)),
 }
 ui.page_tabs(page, TABS, SHOWN)
+ui.page_sources(page)

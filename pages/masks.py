@@ -135,3 +135,4 @@ SHOWN = {
     "code": lambda: ui.page_code(masks_page_code(setup, result, ui.page_width(), ui.page_tallest())),
 }
 ui.page_tabs(page, TABS, SHOWN)
+ui.page_sources(page)

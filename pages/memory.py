@@ -33,3 +33,4 @@ with st.sidebar:
     given = CONTROLS[part](page) if part in CONTROLS else None
 setup = page.commit()
 SHOWN[part](page, setup, *([given] if given else []))
+ui.page_sources(page)

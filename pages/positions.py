@@ -99,3 +99,4 @@ SHOWN = {
     "code": lambda: ui.page_code(shuffle.shuffle_code(setup, result)),
 }
 ui.page_tabs(page, TABS, SHOWN)
+ui.page_sources(page)

@@ -130,3 +130,4 @@ SHOWN = {
     "code": lambda: ui.page_code(scores.scores_code(setup, result, room)),
 }
 ui.page_tabs(page, TABS, SHOWN)
+ui.page_sources(page)

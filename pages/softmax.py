@@ -116,3 +116,4 @@ SHOWN = {
     "code": lambda: ui.page_code(softmax.softmax_page_code(setup, result, width)),
 }
 ui.page_tabs(page, TABS, SHOWN)
+ui.page_sources(page)

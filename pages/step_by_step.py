@@ -128,3 +128,4 @@ SHOWN = {
     "code": lambda: ui.page_code(code()),
 }
 ui.page_tabs(page, TABS, SHOWN)
+ui.page_sources(page)

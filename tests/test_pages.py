@@ -20,6 +20,7 @@ from attn.ui.pages.heads import compute_heads_page
 from attn.ui.pages.home import WAYS
 from attn.ui.pages.step_by_step.stages import DIVISORS, MATRICES, STAGES
 from attn.ui.pages.step_by_step.walk import STEP_SOURCES
+from attn.ui.sources import PAGE_SOURCES, SOURCES
 from attn.ui.state import as_text
 
 TEXT_PAGES = [page for page, cls in SETUPS.items() if "text" in fields(cls)]
@@ -328,6 +329,24 @@ def test_any_link(page):
         assert notices(app) == []
 
     open_it()
+
+
+@pytest.mark.parametrize("page", [page for page, cls in SETUPS.items() if len(fields(cls)) > 5])
+def test_a_page_is_reset_to_what_its_bare_address_shows(page):
+    app = with_text(page, **extremes(SETUPS[page])[0])
+    assert app.query_params != {}
+    check(app.button(key=f"{page}.reset").click().run())
+    assert app.query_params == {}
+    assert notices(app) == []
+
+
+def test_every_page_names_what_it_stands_on():
+    cited = {one.source for each in PAGE_SOURCES.values() for one in each}
+    assert set(PAGE_SOURCES) == set(PAGES)
+    assert cited == set(SOURCES)
+    assert all(publication.address.startswith("https://") for publication in SOURCES.values())
+    (sources,) = (caption for caption in said(opened("masks")) if caption.startswith("**Sources**"))
+    assert all(SOURCES[one.source].address in sources for one in PAGE_SOURCES["masks"])
 
 
 # What people type

@@ -1,5 +1,6 @@
 """What every page has in common: its frame, the menu, the theme, figures, code."""
 
+import dataclasses
 import functools
 from bisect import bisect_right
 
@@ -9,8 +10,11 @@ import streamlit as st
 from attn import charts
 from attn.pretrained.threads import one_thread
 from attn.ui.garbage import collector
+from attn.ui.link import to_link
 from attn.ui.settings import server
+from attn.ui.sources import PAGE_SOURCES, source_in_markdown
 from attn.ui.state import PageState, as_text, choose_look, chosen_look, link_of
+from attn.ui.terms import terms_help
 from attn.ui.width import measure_page_room, page_enlargement, page_share, page_width
 from attn.words import capital
 
@@ -31,6 +35,7 @@ MENU = (  # key, script, label, icon
     ("memory", "pages/memory.py", "Memory", ":material/memory:"),
 )
 
+_FEW = 5  # choices that a person puts back one by one
 _COLUMNS = 680  # pixels of a page with room for columns of words, formulas or figures
 _LETTERS = {"query": "Q", "key": "K", "value": "V", "output": "Z"}
 
@@ -110,6 +115,8 @@ def begin_page(page, title, cls):
                 st.page_link(script, label=name, icon=icon, width="stretch", query_params=link_of(key))
         _large_control()
         st.divider()
+        if len(dataclasses.fields(cls)) > _FEW:
+            _reset_button(state)
         measure_page_room()
     st.title(title, anchor=False)
     for notice in server().notices:
@@ -127,6 +134,15 @@ def _large_control():
     st.toggle(
         "Large", key="look.large", on_change=take,
         help="For a hall: words and numbers in figures are at least 24 pixels high. The link says so, too.",
+    )  # fmt: skip
+
+
+def _reset_button(state):
+    """Draw the button that undoes every choice of a page."""
+    st.button(
+        "Reset this page", on_click=state.reset, disabled=not to_link(state.choices())[0], key=state.key("reset"),
+        icon=":material/restart_alt:", type="tertiary",
+        help="Puts every control of this page back to where it stood at first, the text too.",
     )  # fmt: skip
 
 
@@ -259,13 +275,14 @@ def page_columns(shares, figures=False):
     return [st.container() for _ in shares]
 
 
-def page_reading(sentence, formula=None, shapes=None):
+def page_reading(sentence, formula=None, shapes=None, terms=()):
     """Say how to read the figure below, with the formula of the step and the shapes in view.
 
-    The formula stands beside the words, or below them where there is no room for both.
+    The formula stands beside the words, or below them where there is no room for both. The terms of the field that
+    the sentence uses, and the others named in `terms`, are explained in its help.
     """
     words, mathematics = page_columns([3, 2]) if formula else (st.container(), None)
-    words.markdown(sentence)
+    words.markdown(sentence, help=terms_help(sentence, *terms))
     if shapes:
         words.caption(shapes)
     if formula:
@@ -379,3 +396,9 @@ def page_code(lines):
     """Show the few lines that make the picture."""
     st.caption("These lines compute the same numbers and draw them. Run them in the folder of the project.")
     st.code(lines, language="python")
+
+
+def page_sources(state):
+    """Name and link what a page stands on; the last that a page draws."""
+    st.divider()
+    st.caption("\n".join(["**Sources**", "", *map(source_in_markdown, PAGE_SOURCES[state.page])]))

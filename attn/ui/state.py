@@ -109,6 +109,10 @@ class PageState:
         st.session_state[f"{self.page}.notices"] = (None, notices + more)
         self.just_read = True  # the link, in this run
 
+    def reset(self):
+        """Undo every choice, as the page's address alone would; in a callback."""
+        self._read_link({}, [])
+
     def say_of_link(self, sentence):
         """Say what else the link that was just read could not give; `commit` shows it beside what it found itself."""
         read, notices = st.session_state[f"{self.page}.notices"]

@@ -205,6 +205,15 @@ def _edits(setup, example):
     return "\n".join([copied, *changes])
 
 
+def _typed(name, key):
+    """Return what was typed into a grid: (matrix, row, column) -> number."""
+    return {
+        (name, int(row), int(column)): math.nan if number is None else float(number)
+        for row, changed in st.session_state.get(key, {}).get("edited_rows", {}).items()
+        for column, number in changed.items()
+    }
+
+
 def walk_editor(state, example):
     """Let a person type into one of the matrices; what is typed becomes an edit in the link."""
     st.segmented_control(
@@ -216,21 +225,20 @@ def walk_editor(state, example):
         label_visibility="collapsed",
     )
     name = state.get("editing")
-    # The grid keeps what was typed as long as its key stays; undoing gives it a new one.
+    # The grid keeps what was typed as long as its key stays, so it gets a new one where that was undone elsewhere.
     undone = st.session_state.setdefault(state.key("undone"), 0)
-    key = f"{state.key('edit')}.{name}.{undone}"
+    grid = f"{state.key('edit')}.{name}"
+    if not _typed(name, f"{grid}.{undone}").keys() <= {edit[:3] for edit in state.get("edits")}:
+        undone = st.session_state[state.key("undone")] = undone + 1
+    key = f"{grid}.{undone}"
 
     def keep():
-        typed = {
-            (name, int(row), int(column)): math.nan if number is None else float(number)
-            for row, changed in st.session_state[key]["edited_rows"].items()
-            for column, number in changed.items()
-        }
         before = {tuple(place): number for *place, number in state.get("edits")}
+        typed = _typed(name, key)
         state.set(edits=tuple((*place, number) for place, number in sorted((before | typed).items())))
 
     def undo():
-        state.set(edits=tuple(edit for edit in state.get("edits") if edit[0] != name), undone=undone + 1)
+        state.set(edits=tuple(edit for edit in state.get("edits") if edit[0] != name))
 
     shown, _ = _edited(example, state.get("edits"))
     matrix = getattr(shown, name)

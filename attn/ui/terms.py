@@ -1,0 +1,121 @@
+"""What the field's words mean: each explained once, and shown wherever a sentence on a page uses it."""
+
+import re
+
+from attn.words import capital
+
+TERMS = {  # in the order in which a reader meets them; the shortest explanation that is true
+    "token": "a piece of text that is read as one: a word, a part of a word or a punctuation mark.",
+    "embedding": "the list of numbers that stands for a token.",
+    "query": "what a token looks for. It is a list of numbers made from the token, and is compared with every key.",
+    "key": "what a token offers to be found by. It is a list of numbers made from the token, and every query is "
+    "compared with it.",
+    "value": "what a token hands on when another looks at it. It is a list of numbers made from the token.",
+    "projection": "a matrix that turns each token's vector into another one, such as its query, key or value.",
+    "dot product": "two lists of numbers multiplied place by place and added up. It is large where both point the same "
+    "way.",
+    "score": "one number that says how well a query matches a key.",
+    "logit": "a number before the softmax, which turns several of them into shares.",
+    "softmax": "turns a row of numbers into shares between 0 and 1 that add up to 1. A larger number gets a larger "
+    "share.",
+    "weight": "in attention, the share that one token gives to another: from 0 to 1, and those of a row add up to 1. "
+    "The weights of a model are its trained numbers.",
+    "context": "what attention gives back for a token: the values of all tokens, mixed by its weights.",
+    "attention sink": "a token, often the first, that takes the attention a head has no other use for.",
+    "temperature": "divides the scores before the softmax. Below 1 the largest score gets more, above 1 the shares "
+    "become more alike.",
+    "standard deviation": "how far numbers typically lie from their mean.",
+    "mask": "says which token may look at which. What it hides gets weight 0.",
+    "causal mask": "lets each token look at itself and at what came before, never at what comes after.",
+    "self-attention": "the tokens of a text look at one another.",
+    "cross-attention": "the tokens of one text look at those of another.",
+    "head": "one attention with its own queries, keys and values. Several work side by side, and their results are "
+    "joined.",
+    "multi-head attention": "several heads side by side, each with its own keys and values.",
+    "multi-query attention": "several query heads that all share one set of keys and values.",
+    "grouped-query attention": "query heads in groups, and each group shares one set of keys and values.",
+    "effective number of tokens": "over how many tokens a row of weights is spread: 1 where one token gets everything, "
+    "5 where five get a fifth each. It is the exponential of the entropy.",
+    "entropy": "how evenly shares are spread: 0 where one gets everything, and most where all get the same.",
+    "normalised entropy": "the entropy as a part of the largest possible one: 0 where one token gets everything, 1 "
+    "where all get the same.",
+    "rank": "how many rows of a matrix are needed to make all others by adding multiples of them.",
+    "cosine": "how alike the directions of two lists of numbers are: 1 for the same, 0 at a right angle, −1 for "
+    "opposite ones.",
+    "position": "where a token stands in the text. Attention cannot tell unless it is told.",
+    "sinusoid": "a wave of sines and cosines. A wave of another length for each pair of numbers tells positions apart.",
+    "residual": "a way around a part of the network: what went in is added to what comes out.",
+    "layer norm": "brings the numbers of each token's vector to mean 0 and spread 1.",
+    "feed-forward network": "two matrices with a nonlinear function between them, applied to each token by itself.",
+    "sublayer": "one part of a block: attention, or the feed-forward network.",
+    "encoder": "the part of a model that reads a text, each token seeing all others.",
+    "decoder": "the part of a model that writes, one token after the other, each seeing only what came before.",
+    "parameter": "a number of the model that training sets.",
+    "gradient": "how fast a result changes when a number it depends on is moved a little.",
+    "saturation": "weights so close to 0 or 1 that they hardly move when the scores do, so that training stands still.",
+    "cross-entropy": "the loss of a guess: minus the logarithm of the probability it gave to what was right.",
+    "perplexity": "among how many equally likely tokens a model in effect chooses: 1 where it is certain and right.",
+    "dropout": "in training, numbers set to 0 at random so that nothing relies on a single one.",
+    "label smoothing": "in training, a little of the probability that the right token should get is spread over the "
+    "others.",
+    "teacher forcing": "in training, the decoder reads the right words so far, and not those it wrote itself.",
+    "beam search": "writing that keeps the few best beginnings at every step, and not only the best one.",
+    "cache": "the keys and values of earlier tokens, kept so that a decoder need not compute them again.",
+    "alignment": "which part of the input belongs to each part of the output, read off the weights.",
+    "recurrent": "read one step after the other, each from the input and from what is remembered of the steps before.",
+    "hidden state": "the list of numbers in which a recurrent network keeps what it has read so far.",
+    "gate": "a number between 0 and 1 that says how much of another gets through.",
+    "logarithmic": "drawn so that each step on the axis multiplies by the same number, where otherwise it adds.",
+}
+"""Term -> what it means, to stand after a colon."""
+
+
+_FORMS = {  # where a plural is not all
+    "layer norm": "layer norm(?:alisation)?s?",
+    "saturation": "saturat(?:ion|es?|ed)",
+    "logarithmic": "logarithmic(?:ally)?",
+    "multi-head attention": "multi-head",
+    "multi-query attention": "multi-query",
+    "grouped-query attention": "grouped-query",
+    "effective number of tokens": "effective number of (?:tokens|keys|symbols)",
+}
+_NOT_WORDS_OF_OURS = re.compile(r"\*\*.*?\*\*|\$.*?\$|`.*?`", re.DOTALL)  # a visitor's tokens, formulas, code
+
+
+def _form(term):
+    """Return a pattern for a term, in the plural too."""
+    return _FORMS.get(term) or (f"{term}s?" if term == "key" or term[-1] != "y" else f"{term[:-1]}(?:y|ies)")
+
+
+_EVERY = re.compile(
+    rf"\b(?:{'|'.join(f'({_form(term)})' for term in sorted(TERMS, key=len, reverse=True))})\b", re.IGNORECASE
+)
+_IN_THE_ORDER_OF_GROUPS = sorted(TERMS, key=len, reverse=True)
+
+
+def terms_in(sentence):
+    """Return the terms of the field that a sentence of a page uses, as they follow one another in `TERMS`.
+
+    What stands between asterisks is a visitor's own and is left out, as are formulas and code.
+
+    Examples
+    --------
+    >>> terms_in("**key** looks most at **mask**: its queries meet the causal mask.")
+    ['query', 'causal mask']
+    """
+    used = {
+        _IN_THE_ORDER_OF_GROUPS[found.lastindex - 1] for found in _EVERY.finditer(_NOT_WORDS_OF_OURS.sub("", sentence))
+    }
+    return [term for term in TERMS if term in used]
+
+
+def terms_help(sentence, *more):
+    """Return what the terms in a sentence mean, and `more` terms, as the help that stands beside it.
+
+    Returns
+    -------
+    str or None
+        Markdown; None where no term is used.
+    """
+    named = {*terms_in(sentence), *more}
+    return "\n\n".join(f"**{capital(term)}**: {TERMS[term]}" for term in TERMS if term in named) or None
