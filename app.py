@@ -71,3 +71,4 @@ with st.expander("Code"):
 st.subheader("Ways in", anchor=False)
 home_ways_in()
 ui.page_sources(page)
+ui.page_next(page)

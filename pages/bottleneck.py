@@ -58,3 +58,4 @@ SHOWN = {
 ui.page_tabs(page, TABS, SHOWN)
 page.commit()  # what was chosen in a tab belongs to the link, too
 ui.page_sources(page)
+ui.page_next(page)

@@ -182,3 +182,4 @@ if ablating and page.get("tab") != "sweep":
 if writes and page.get("tab") != "writing":
     jobs.watch_job(writing.RUNNING, writing.WATCHED)
 ui.page_sources(page)
+ui.page_next(page)

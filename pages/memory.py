@@ -34,3 +34,4 @@ with st.sidebar:
 setup = page.commit()
 SHOWN[part](page, setup, *([given] if given else []))
 ui.page_sources(page)
+ui.page_next(page)

@@ -215,3 +215,4 @@ if setup.tab not in SHOWN:
 ui.page_tabs(page, {name: label for name, label in TABS.items() if name in SHOWN}, SHOWN)
 result = part = None  # of a long text 150 MB, which what answers to a click would keep until the next head is drawn
 ui.page_sources(page)
+ui.page_next(page)

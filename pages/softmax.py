@@ -117,3 +117,4 @@ SHOWN = {
 }
 ui.page_tabs(page, TABS, SHOWN)
 ui.page_sources(page)
+ui.page_next(page)

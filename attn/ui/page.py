@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 from bisect import bisect_right
+from typing import NamedTuple
 
 import pyarrow as pa
 import streamlit as st
@@ -18,22 +19,76 @@ from attn.ui.terms import terms_help
 from attn.ui.width import measure_page_room, page_enlargement, page_share, page_width
 from attn.words import capital
 
-MENU = (  # key, script, label, icon
-    ("home", "app.py", "Home", ":material/home:"),
-    ("step_by_step", "pages/step_by_step.py", "Step by step", ":material/stairs:"),
-    ("heads", "pages/heads.py", "Heads", ":material/grid_view:"),
-    ("masks", "pages/masks.py", "Masks", ":material/visibility_off:"),
-    ("softmax", "pages/softmax.py", "Softmax", ":material/bar_chart:"),
-    ("positions", "pages/positions.py", "Positions", ":material/format_list_numbered:"),
-    ("block", "pages/block.py", "Block", ":material/layers:"),
-    ("cost", "pages/cost.py", "Cost", ":material/speed:"),
-    ("pretrained", "pages/pretrained.py", "Pretrained", ":material/neurology:"),
-    ("inside", "pages/inside.py", "Inside", ":material/search:"),
-    ("change", "pages/change.py", "Change", ":material/tune:"),
-    ("bottleneck", "pages/bottleneck.py", "Bottleneck", ":material/filter_alt:"),
-    ("scores", "pages/scores.py", "Scores", ":material/straighten:"),
-    ("memory", "pages/memory.py", "Memory", ":material/memory:"),
-)
+
+class Entry(NamedTuple):
+    """A page in the menu."""
+
+    page: str  # its key
+    script: str
+    label: str
+    icon: str
+    shows: str  # what comes there, as the page before says it after "Next: Label, "
+
+
+HOME = Entry("home", "app.py", "Home", ":material/home:", "where all ways in are listed")
+GROUPS = {  # in the order in which the pages build on one another
+    "The path": (
+        Entry(
+            "step_by_step", "pages/step_by_step.py", "Step by step", ":material/stairs:",
+            "the whole way of a sentence, from its words to what each word takes from the others",
+        ),
+        Entry(
+            "softmax", "pages/softmax.py", "Softmax", ":material/bar_chart:",
+            "how scores become weights that sum to 1, and why they are divided first",
+        ),
+        Entry(
+            "masks", "pages/masks.py", "Masks", ":material/visibility_off:",
+            "how a word is kept from looking at what comes after it",
+        ),
+        Entry(
+            "heads", "pages/heads.py", "Heads", ":material/grid_view:",
+            "several ways to look at one sentence at the same time",
+        ),
+        Entry(
+            "positions", "pages/positions.py", "Positions", ":material/format_list_numbered:",
+            "how attention is told the order of the words",
+        ),
+        Entry(
+            "bottleneck", "pages/bottleneck.py", "Bottleneck", ":material/filter_alt:",
+            "the trouble that attention was invented against",
+        ),
+        Entry("cost", "pages/cost.py", "Cost", ":material/speed:", "what a text twice as long takes"),
+    ),
+    "Real models": (
+        Entry(
+            "pretrained", "pages/pretrained.py", "Pretrained", ":material/neurology:",
+            "the same steps in a trained model, beside its own numbers",
+        ),
+        Entry(
+            "inside", "pages/inside.py", "Inside", ":material/search:",
+            "what each head of a trained model looks at",
+        ),
+        Entry(
+            "change", "pages/change.py", "Change", ":material/tune:",
+            "what a trained model says when a head is switched off",
+        ),
+    ),
+    "Further": (
+        Entry(
+            "block", "pages/block.py", "Block", ":material/layers:",
+            "what a transformer puts around attention",
+        ),
+        Entry(
+            "scores", "pages/scores.py", "Scores", ":material/straighten:",
+            "other ways to measure how well two vectors match",
+        ),
+        Entry(
+            "memory", "pages/memory.py", "Memory", ":material/memory:",
+            "attention that writes, points and sees",
+        ),
+    ),
+}  # fmt: skip
+MENU = (HOME, *(entry for entries in GROUPS.values() for entry in entries))
 
 _FEW = 5  # choices that a person puts back one by one
 _COLUMNS = 680  # pixels of a page with room for columns of words, formulas or figures
@@ -49,7 +104,11 @@ STYLE = """<style>
 [data-testid="stSidebarHeader"] { height: 1.5rem; margin-bottom: 0; }
 [data-testid="stSidebarUserContent"] { padding-top: 0; }
 [data-testid="stSidebarUserContent"] hr { margin: 0.6rem 0; }
-.st-key-menu { display: grid; grid-template-columns: 1fr 1fr; gap: 1rem 0.5rem; }
+/* one column after the other, as the keyboard and a phone's reader go through it; Home stands beside the name */
+.st-key-menu { display: grid; grid-auto-flow: column; grid-template-columns: 1fr 1fr; gap: 0.8rem 0.5rem; }
+.st-key-menu p { white-space: nowrap; }
+.st-key-menu > :nth-child(2) { grid-area: 1 / 2; }
+.st-key-menu > :not(:has(a)) { margin: -0.35rem 0; align-self: center; }
 [data-testid="stSidebarUserContent"] [data-testid="stPageLink"] { margin: -0.35rem 0; }
 [data-testid="stSidebarUserContent"] [data-testid="stPageLink-NavLink"] { padding: 0.15rem 0.4rem; gap: 0.4rem; }
 h1 { padding: 0 3rem 0.6rem 0 !important; font-size: clamp(1.3rem, 0.7rem + 3.4vw, max(2.25rem, 2.3vw)) !important; }
@@ -77,6 +136,7 @@ h1 { padding: 0 3rem 0.6rem 0 !important; font-size: clamp(1.3rem, 0.7rem + 3.4v
 @media (min-width: 769px) and (max-width: 1100px) { h1 { font-size: 1.75rem !important; } }
 @media (max-width: 768px) {
     .stMainBlockContainer { padding: 3rem 1rem 2rem; }
+    .st-key-menu { row-gap: 1.2rem; }
     [data-testid="stHeader"] button { background: light-dark(#FFFFFF, #0F1419); }
     .st-key-page_path { column-gap: 0.5rem; row-gap: 0.5rem; }
     .st-key-page_path > :has([data-testid="stButtonGroup"]) { order: 1; width: 100%; }
@@ -84,6 +144,8 @@ h1 { padding: 0 3rem 0.6rem 0 !important; font-size: clamp(1.3rem, 0.7rem + 3.4v
     .st-key-page_path [data-testid="stColumn"]:has([data-testid="stSlider"]) { order: 1; width: 100%; }
 }
 </style>"""
+_ROWS = 2 + max(map(len, GROUPS.values()))  # of the menu: the name, and the longest group under its own
+STYLE += f"<style>.st-key-menu {{ grid-template-rows: repeat({_ROWS}, auto); }}</style>"
 
 
 def begin_page(page, title, cls):
@@ -104,15 +166,12 @@ def begin_page(page, title, cls):
     """
     collector.collect()
     _share_cores()
-    label = next(entry[2] for entry in MENU if entry[0] == page)
+    label = next(entry.label for entry in MENU if entry.page == page)
     st.set_page_config(page_title=f"{label} · Attention Lab", page_icon="🔎", layout="wide")
     st.html(STYLE)
     state = PageState(page, cls)
     with st.sidebar:
-        st.markdown("**Attention Lab**")
-        with st.container(key="menu"):  # in two columns by its style: st.columns would take 21 messages an answer
-            for key, script, name, icon in MENU:
-                st.page_link(script, label=name, icon=icon, width="stretch", query_params=link_of(key))
+        _menu()
         _large_control()
         st.divider()
         if len(dataclasses.fields(cls)) > _FEW:
@@ -122,6 +181,29 @@ def begin_page(page, title, cls):
     for notice in server().notices:
         st.warning(as_text(notice))
     return state
+
+
+def _menu():
+    """Draw the menu, in columns by its style: st.columns would take 21 messages an answer."""
+    with st.container(key="menu"):
+        st.markdown("**Attention Lab**")
+        _page_link(HOME, HOME.label)
+        for group, entries in GROUPS.items():
+            st.caption(group)
+            for entry in entries:
+                _page_link(entry, entry.label)
+
+
+def _page_link(entry, label):
+    """Draw a link to a page as it was last left."""
+    st.page_link(entry.script, label=label, icon=entry.icon, width="stretch", query_params=link_of(entry.page))
+
+
+def page_next(state):
+    """Draw the way on to the page that follows in the menu, or from the last one back to Home; the end of a page."""
+    at = [entry.page for entry in MENU].index(state.page) + 1
+    entry = MENU[at % len(MENU)]
+    _page_link(entry, f"{'Next:' if at < len(MENU) else 'Back to'} **{entry.label}**, {entry.shows}")
 
 
 def _large_control():
@@ -308,6 +390,7 @@ def page_ask(state, sentence, say=st.info, instead=()):
     with st.container(horizontal=True):
         for label, choices in instead:
             st.button(as_text(label), key=f"{state.page}.instead.{label}", on_click=state.set, kwargs=choices)
+    page_next(state)
     st.stop()
 
 

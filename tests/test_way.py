@@ -1,0 +1,52 @@
+"""The way through the pages: one order in the menu, at the end of each page and in the README."""
+
+import re
+from pathlib import Path
+
+import pytest
+from driving import PAGES, ROOT, check, opened
+
+from attn.ui.page import GROUPS, MENU
+
+
+def links(place):
+    """Return the script and the label of every link to a page, in the order of the keyboard."""
+    return [(link.proto.page, link.proto.label) for link in place.get("page_link")]
+
+
+def target(entry):
+    """Return what a link to a page leads to, as Streamlit spells it."""
+    return "" if entry.script == "app.py" else Path(entry.script).stem
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_ends_with_the_next(page):
+    for params in ({}, {"text": " ", "source": "random"}):  # also where it asks for something and stops
+        app = check(opened(page, params), charts=0)
+        at = PAGES.index(page) + 1
+        following = MENU[at % len(MENU)]
+        words = "Next:" if at < len(MENU) else "Back to"
+        (last,) = [link for link in links(app) if link[1].startswith(words)]
+        assert last == (target(following), f"{words} **{following.label}**, {following.shows}")
+
+
+def test_the_menu_goes_by_groups_in_one_order():
+    app = opened("home")
+    assert links(app.sidebar) == [(target(entry), entry.label) for entry in MENU]
+    assert [caption.value for caption in app.sidebar.caption][: len(GROUPS)] == list(GROUPS)
+
+
+def test_the_readme_lists_the_pages_in_the_order_of_the_menu():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = re.search(r"\| page \| what it answers \|\n.*?\n\n", text, re.DOTALL)[0]
+    listed = [line.split("|")[1].strip() for line in table.splitlines()[2:] if line]
+    groups = [[f"***{group}***", *(entry.label for entry in entries)] for group, entries in GROUPS.items()]
+    assert listed == ["Home", *(name for group in groups for name in group)]
+
+
+def test_a_link_keeps_what_was_chosen_on_the_next_page():
+    app = opened("softmax", tab="scaling")
+    app.switch_page("pages/step_by_step.py")
+    app.query_params.clear()
+    (following,) = [link for link in app.run().get("page_link") if link.proto.label.startswith("Next:")]
+    assert following.proto.query_string == "tab=scaling"
