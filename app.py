@@ -5,31 +5,45 @@ import streamlit as st
 from attn import charts, pretrained, ui
 from attn.ui import models
 from attn.ui.controls.word_level import say_word_level, word_level_control
-from attn.ui.pages.home import MOST, Setup, home_code, home_picture, home_reading, home_sentence_control, home_ways_in
+from attn.ui.pages.home import (
+    MOST,
+    Setup,
+    home_code,
+    home_kind_of_head,
+    home_look_at_a_word,
+    home_picture,
+    home_reading,
+    home_sentence_control,
+    home_ways_in,
+)
 from attn.ui.word_level import word_level_of
 
 page = ui.begin_page("home", "Who looks at whom?", Setup)
 
 home_sentence_control(page)
-setup = page.commit()
-if not setup.text.strip():
-    ui.page_ask(page, "Type a sentence above, and see where its tokens look.")
+if not page.get("text").strip():
+    ui.page_ask(page, "Type a sentence above to see where its words look.")
 
 try:
-    result = models.model_reading(setup.text)
+    result = models.model_reading(page.get("text"))
 except pretrained.ModelError as error:
     ui.page_ask(page, str(error), st.error)
+home_look_at_a_word(page, result.tokens)
+setup = page.commit()
 models.say_if_model_truncated(result)
 level = word_level_of(setup.level, result.tokens, result.tokens)
 labels, (names, _), (places, _) = [each.text for each in level.rows], level.labels, level.places
 query, _ = level.cell(setup.cell)
-weights = level.weights(models.model_layer_weights(setup.text, setup.layer - 1, setup.head - 1))[query]
+head = level.weights(models.model_layer_weights(setup.text, setup.layer - 1, setup.head - 1))
+weights = head[query]
 ui.page_reading(
-    f"In layer {setup.layer}, head {setup.head} of all-MiniLM-L6-v2, "
+    "Each word of a sentence looks at all the others, and its looks are numbers that add up to 1. In layer "
+    f"{setup.layer}, head {setup.head} of all-MiniLM-L6-v2, a small language model, "
     f"{home_reading(level.rows, names, weights, query)} "
-    f"Click a {'word' if setup.level == 'words' else 'token'} to see where it looks.",
+    f"Click {'another word' if setup.level == 'words' else 'another token'} to see where that one looks.",
     ui.page_formula(),
 )
+st.caption(home_kind_of_head(head, level.rows))
 say_word_level(level)
 ui.page_figure(
     home_picture(labels, weights, query, MOST, ui.page_theme(), ui.page_width()),
@@ -39,11 +53,12 @@ ui.page_figure(
 )
 if len(labels) > MOST:
     named = "words" if setup.level == "words" else "tokens"
-    st.caption(f"The picture holds the first {MOST} of {len(labels)} {named}; Pretrained has them all.")
+    st.caption(f"The picture shows the first {MOST} of {len(labels)} {named}; the page Pretrained shows them all.")
 with st.container(horizontal=True, vertical_alignment="top"):
     st.slider(
-        "Layer", 1, 6, key=page.key("layer"), width=220, help="From the first, next to the embeddings, to the last."
-    )
+        "Layer", 1, 6, key=page.key("layer"), width=220, help="Layer 1 reads the words; each later one reads what the "
+        "layer before it made of them.",
+    )  # fmt: skip
     st.slider("Head", 1, 12, key=page.key("head"), width=220, help="Each head of a layer looks in its own way.")
     with st.container(width=200):
         ui.page_token_control(page, "Who looks", names, 0, places)
@@ -61,7 +76,7 @@ st.page_link(
     },
 )
 st.caption(
-    f"Computed in {result.milliseconds:.0f} ms by the numpy package `attn` from the model's own weights: "
+    f"The numpy package `attn` computed this in {result.milliseconds:.0f} ms from the model's own weights. It passed "
     f"{len(result.tokens)} tokens through 6 layers of 12 heads."
 )
 

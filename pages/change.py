@@ -41,9 +41,9 @@ with st.sidebar:
     model_control(page, on_change=lambda: take_back_head_controls(page))
     random_model_control(page)
     sentence_control(page, label="Text", help=TEXT_HELP)
-    several_texts_control(page, help="One of them is in view, and read alone: changes are made while one text is read.")
+    several_texts_control(page, help="This page reads one text at a time: choose which of them.")
     if text_in_view(page.choices()) != page.get("text"):
-        st.caption("Here the text in view is read alone.")
+        st.caption("This page reads the text in view alone.")
 source = model_and_text_of(page)
 try:
     models.permit_model(source[0])
@@ -66,7 +66,7 @@ theme, width = ui.page_theme(), ui.page_width()
 models.say_model_note(models.loaded_model(*read.source[:2]))
 models.say_if_model_truncated(first)
 ui.page_reading(
-    words.change_in_words(effect), words.change_formula_in_words(effect), words.change_shapes_in_words(effect)
+    words.change_in_words(effect), words.change_formula_in_words(effect), words.change_shapes_in_words(effect, setup)
 )
 for sentence in effect.left_out:
     st.caption(f":material/do_not_disturb_on: {sentence}")
@@ -89,7 +89,10 @@ with heads:
         on_pick=lambda row, column: click_head_control(page, (row, column)),
         tables={"moved": lambda: effect_charts.change_chart_shifts_csv(effect)},
     )
-    st.segmented_control("A click on a head", CLICKS, format_func=CLICKS.get, key=page.key("click"), required=True)
+    st.segmented_control(
+        "A click on a head", CLICKS, format_func=CLICKS.get, key=page.key("click"), required=True,
+        help="Choose what happens when you click a head in the map.",
+    )  # fmt: skip
     st.button(
         "Take all changes back",
         on_click=take_back_change_controls,
@@ -97,13 +100,14 @@ with heads:
         disabled=change_controls_untouched(setup),
         icon=":material/undo:",
         key=page.key("undo"),
+        help="The model then is as it was; its text stays.",
     )
 
 
 def head_tab():
     """Draw one head before and after."""
     if not first.layers:
-        st.caption("This text is too long for every head to be kept; choose a shorter one to look at its weights.")
+        st.caption("This text is too long to keep what every head does. Choose a shorter one to look at the weights.")
     else:
         look = effect_charts.change_chart_weights(effect, setup)
         if change_paint_controls_open(setup):
@@ -117,24 +121,29 @@ def head_tab():
             tables={
                 "before": lambda: charts.csv(look[0], *look[3:]),
                 "after": lambda: charts.csv(look[1], *look[3:]),
+                "after_minus_before": lambda: charts.csv(look[1] - look[0], *look[3:]),
             },
         )
         say_word_level(effect_charts.change_chart_level(effect, setup), first.layers[setup.layer - 1].mask)
         if change_paint_controls_open(setup) and setup.level == "words":
-            st.caption("A pattern is painted piece by piece, so the maps show pieces.")
+            st.caption("You paint a pattern piece by piece, so the maps show pieces.")
 
 
 def downstream_tab():
     """Draw the heads that changed though nobody changed them."""
     if effect_charts.change_chart_downstream(effect):
-        st.caption("Heads that nobody changed, and that now give or see something else. Click one to look at it.")
+        st.caption(
+            "You did not change these heads, but what reaches them has changed, and so has what they give. Click one "
+            "to look at it."
+        )
         ui.page_figure(
             effect_charts.change_downstream_chart(effect, theme, width),
             "change.downstream",
             on_pick=lambda row: look_at_head_control(page, effect_charts.change_chart_downstream(effect)[row][:2]),
+            tables={"downstream": lambda: effect_charts.change_chart_downstream_csv(effect)},
         )
     else:
-        st.caption("No other head does anything else than before.")
+        st.caption("All other heads do what they did before.")
 
 
 def sweep_tab():
@@ -163,7 +172,8 @@ def sweep_tab():
 def writing_tab():
     """Draw what the model writes with the change and without."""
     if reason := writing.why_not_change_writing(effect):
-        st.caption(reason)
+        st.info(reason)
+        writing.offer_change_writing(page, effect)
     else:
         writing.draw_change_writing(page, effect, setup, writes)
 

@@ -28,6 +28,7 @@ from attn.ui.pages.inside import (
     TABS,
     Setup,
     inside_code,
+    inside_faint_lines,
     inside_filter_control,
     inside_first_heads,
     inside_from_products_to_weight,
@@ -36,6 +37,7 @@ from attn.ui.pages.inside import (
     inside_mean,
     inside_metric_controls,
     inside_one_product,
+    inside_one_query_reading,
     inside_over_picture,
     inside_over_sound,
     inside_overview_charts,
@@ -72,8 +74,9 @@ with st.sidebar:
             format_func=MEASURES.get,
             key=page.key("measure"),
             required=True,
-            help="A large weight on a short value adds little. Weight × value shows the length of what each key "
-            "really adds to the output.",
+            help="A weight says how much a token looks at another; what it takes from there is the weight times the "
+            "other's value. A large weight on a short value adds little, so Weight × value shows the length of what "
+            "each key really adds to the output.",
         )
     colour_scale_control(page)
 
@@ -181,6 +184,8 @@ def lines_tab():
         st.caption(f"Lines are drawn between the first {charts.MOST_LINED} {named}.")
     at = {"query": {"query": row}, "key": {"key": column}}.get(only, {})
     given, names = weights[:, :n_q, :n_k], (rows[:n_q], columns[:n_k])
+    if faint := inside_faint_lines(given, **at):
+        st.caption(faint)
     picture = charts.lines(given, *names, theme, heads=heads, select="token", across=int(width / 2), **at)
     ui.page_figure(charts.beside(picture), "inside.lines", on_pick=follow)
 
@@ -196,7 +201,7 @@ def query_tab():
         st.caption(left_out)
     if setup.level == "words":
         ui.page_figure(charts.beside(bars), "inside.query")
-        st.caption("Queries and keys belong to pieces: choose pieces in the sidebar to see their products.")
+        st.caption("Only pieces have queries and keys. Choose Pieces in the sidebar to see how they multiply.")
         return
     query, key = inside_one_product(layer, heads[0], row, column)
     products = query_row_products(query, key, rows[row], columns[column])
@@ -210,7 +215,10 @@ def heads_tab():
     of_kind = [one.index for one in recording.layers if (one.kind, one.part) == (layer.kind, layer.part)]
     at = of_kind.index(layer.index), setup.head - 1
     every = models.model_every_head(*source, layer.kind, layer.part, MOSAIC, setup.level)
-    st.caption(f"Of long texts the first {MOSAIC} tokens. Click a head to open it.")
+    st.caption(
+        f"One small map for every head, of the first {MOSAIC} tokens at most: a row is a token that looks, a column "
+        "one that it looks at. Click a head to open it."
+    )
     picture = charts.mosaic(
         every, theme, title="All heads", pick=charts.Pick("head", at), width=width,
         hidden=inside_left_out(numbers, setup.kept)[of_kind][:, : every.shape[1], None, None],
@@ -222,13 +230,14 @@ def heads_tab():
 def rollout_tab():
     """Draw what reaches each place through all layers."""
     if models.model_last_queries(layer):
-        st.caption(f"Rollout multiplies the maps of all heads; it takes a text of up to {models.MOST_WHOLE} tokens.")
+        st.caption(f"Rollout multiplies the maps of all layers, for texts of up to {models.MOST_WHOLE} tokens.")
     elif layer.kind == "cross":
-        st.caption("Rollout follows a sequence into itself; choose a layer of the encoder or the decoder.")
+        st.caption("Rollout follows one text through the layers. Choose a layer of the encoder or of the decoder.")
     else:
         st.caption(
-            f"How much of each token of the text reaches each place after layer {setup.layer}, all layers up to it "
-            "multiplied, with half of every token passing each layer by (Abnar and Zuidema, 2020)."
+            f"How much of each token has reached each place after layer {setup.layer}. The mean of the heads is taken "
+            "in every layer up to this one, and the layers are multiplied; half of every token passes each layer "
+            "unchanged, as it does beside the attention of a real layer (Abnar and Zuidema, 2020)."
         )
         mixed = models.model_rollout(*source, layer.index, setup.level)
         picture = charts.panel(
@@ -249,6 +258,7 @@ SHOWN = {
     "rollout": rollout_tab,
     "code": lambda: ui.page_code(inside_code(setup, source, numbers, layer, scale, width)),
 }
+st.markdown(inside_one_query_reading(setup, together[row, :n_k], rows[row], columns, what))
 ui.page_tabs(page, TABS, SHOWN)
 ui.page_sources(page)
 ui.page_next(page)

@@ -18,6 +18,7 @@ from attn.ui.controls.model_and_text import (
 from attn.ui.controls.query_row import PRODUCTS_SENTENCE
 from attn.ui.pages.pretrained import (
     STARTS,
+    TABLES,
     TABS,
     Setup,
     compute_pretrained_page,
@@ -56,12 +57,16 @@ with st.sidebar:
             format_func=STARTS.get,
             key=page.key("start"),
             required=True,
-            help="From the recorded queries and keys, or deeper: from what goes into the layer, through the "
-            "checkpoint's own W_q, W_k, W_v and biases.",
+            help="Where the computation on this page begins: with the queries and keys that the model itself made, or "
+            "one step earlier, with the layer's input, from which the model's matrices W_q, W_k and W_v make them.",
         )
     colour_scale_control(page)
     st.toggle("Special tokens", key=page.key("special"), help="Show what the tokenizer added, such as [CLS] and [SEP].")
-    st.toggle("First token", key=page.key("first"), help="Show the column of the first token, where many heads park.")
+    st.toggle(
+        "First token",
+        key=page.key("first"),
+        help="Show the column of the first token. Many heads put most of their weight there.",
+    )
     with st.expander("Break it", expanded=bool(page.choices().broken)):
         pretrained_page_break_controls(page, layer)
 
@@ -100,7 +105,7 @@ ui.page_figure(
     ),
     "pretrained.maps",
     on_pick=lambda row, column: page.set(cell=position(row, column)),
-    tables={"own": lambda: table_of("own"), "from_scratch": lambda: table_of("scratch")},
+    tables={name: lambda side=side: table_of(side) for name, side in TABLES.items()},
 )
 
 
@@ -111,9 +116,12 @@ def map_tab():
         table = pretrained_page_largest_by_layer(
             models.model_differences(*chosen, **setup.broken), len(recording.layers)
         )
-    as_it_is = ", broken as chosen" if setup.broken else ""
+    how = ", with everything that you broke" if setup.broken else ""
     over = f" over the last {models.LAST} queries" if models.model_last_queries(layer) else ""
-    st.caption(f"The largest difference of every head{over}{as_it_is}. Click one to look into it.")
+    st.caption(
+        f"Every cell is one head, and its number is the largest difference between the two computations{over}{how}. "
+        "Click a head to look into it."
+    )
     heads = charts.layer_head_map(
         table,
         theme,
@@ -126,6 +134,7 @@ def map_tab():
         charts.beside(heads),
         "pretrained.map",
         on_pick=lambda row, column: page.set(layer=row + 1, head=column + 1),
+        tables={"largest_differences": lambda: charts.csv(table, *map(charts.counted, table.shape))},
     )
 
 
@@ -143,17 +152,20 @@ def query_tab():
     if setup.level == "pieces":
         st.caption(PRODUCTS_SENTENCE)
     if setup.level == "words":
-        st.caption("Queries and keys belong to pieces: choose pieces in the sidebar to see their products.")
+        st.caption("Only pieces have queries and keys. Choose Pieces in the sidebar to see how they multiply.")
 
 
 def matrices_tab():
     """Draw the checkpoint's own matrices of this head."""
     if matrices is None:
-        st.caption(f"The {loaded.family} family does not keep its matrices as BERT does, so they are not drawn here.")
+        st.caption(f"Models of the {loaded.family} family keep these matrices in another form, so they are not drawn.")
     else:
         one = multi_head.one_head(matrices, head)
         shape = " × ".join(map(str, one.w_q.shape))
-        st.caption(f"The checkpoint's own matrices for this head, {shape}, with their biases.")
+        st.caption(
+            "Multiplied with what goes into the layer, and its bias added, W_q makes this head's queries, W_k its keys "
+            f"and W_v its values. Training chose the numbers; each matrix has {shape} of them."
+        )
         ui.page_figure(pretrained_page_matrices(one), "pretrained.matrices")
 
 
@@ -172,9 +184,12 @@ def adapter_tab():
         tables={
             "without_adapter": lambda: charts.csv(before, part.rows, part.columns),
             "with_adapter": lambda: charts.csv(after, part.rows, part.columns),
+            "with_minus_without": lambda: charts.csv(after - before, part.rows, part.columns),
         },
     )
-    st.caption("The largest change of every head. Click one to look into it.")
+    st.caption(
+        "Every cell is one head, and its number is the largest change of a weight. Click a head to look into it."
+    )
     table = models.model_adapter_changes(*chosen)
     every = charts.layer_head_map(
         table,
@@ -187,19 +202,23 @@ def adapter_tab():
         charts.beside(every),
         "pretrained.adapter_map",
         on_pick=lambda row, column: page.set(layer=row + 1, head=column + 1),
+        tables={"largest_changes": lambda: charts.csv(table, *map(charts.counted, table.shape))},
     )
 
 
 def alone_tab():
     """Draw a text of several beside the same text read alone."""
     if not isinstance(chosen[2], models.SeveralTexts):
-        st.caption("To read several texts in one pass, switch on “Several texts, one per line” beside the text.")
+        st.caption(
+            "This tab compares a text that is read together with others with the same text read alone. To see it, "
+            "switch on “Several texts, one per line” in the sidebar and type at least two lines."
+        )
         return
     chart, sentence, tables = pretrained_page_alone(setup, chosen, layer, scale)
     st.markdown(sentence)
     ui.page_figure(chart, "pretrained.alone", tables=tables)
     if setup.level == "words":
-        st.caption("Shown piece by piece.")
+        st.caption("These maps show pieces.")
 
 
 SHOWN = {

@@ -35,7 +35,7 @@ def test_all_is_of_the_text_in_view_and_a_tab_shows_it_alone(recording, shown):
     assert np.isnan(row).sum() == 15**2 - real**2
     np.testing.assert_allclose(row[:real, :real], layer.weights(1)[0, 0], rtol=0, atol=1e-6)
     (sentence,) = [each for each in said(app) if each.startswith(f"Text {shown} of 2")]
-    places = "no place is padding" if real == 15 else "9 of the 15 places are padding"
+    places = "No place of its row is padding" if real == 15 else "hidden: 9 of 15 places"
     assert places in sentence
     here, everywhere = map(float, re.findall(r"\*\*([\d.e-]+)\*\*", sentence.replace("−", "-")))
     differences = [  # head by head, as on the page: several at once are rounded otherwise

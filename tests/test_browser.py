@@ -252,7 +252,7 @@ def test_pretrained_from_end_to_end(visit):
         expect(page.locator(f"{FIGURE} svg text", has_text=title).first).to_be_visible()
     expect(verdict).to_contain_text("Agrees.")
     largest = float(
-        re.search(r"Attention: (\S+) largest difference in this head", verdict.inner_text())[1].replace("−", "-")
+        re.search(r"Attention: (\S+) is the largest difference in this head", verdict.inner_text())[1].replace("−", "-")
     )
     assert largest <= 1e-5
 
@@ -276,11 +276,11 @@ def test_pretrained_from_end_to_end(visit):
     visit.wait_for_link(unscaled=None)
     expect(verdict).to_contain_text("Agrees.")
 
-    page.get_by_role("radio", name="Its input and W").click()
+    page.get_by_role("radio", name="Its input").click()
     visit.wait_for_link(start="input")
     expect(verdict).to_contain_text("Agrees.")
 
-    page.get_by_role("tab", name="W_q, W_k, W_v").click()
+    page.get_by_role("tab", name="Its matrices").click()
     expect(page.locator(f"{FIGURE} text", has_text="W_q").first).to_be_visible()
 
 

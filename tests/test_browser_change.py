@@ -62,12 +62,12 @@ def test_a_sweep_is_stopped_and_another_tab_leaves_it_running(visit):  # noqa: F
     page = visit.go("change", f"{COPYING}&tab=Sweep", figures=2)
     page.get_by_role("button", name="Switch every head off in turn").click()
     expect(page.get_by_text(re.compile(r"Heads switched off: \d+ of 270"))).to_be_visible()
-    page.get_by_role("tab", name="Downstream").click()
+    page.get_by_role("tab", name="Other heads").click()
     expect(page.get_by_text("Output moved by").first).to_be_visible()
     expect(page.get_by_test_id("stProgress")).to_be_visible()
     page.get_by_role("button", name="Stop").click()
     expect(page.get_by_test_id("stProgress")).to_have_count(0)
-    page.get_by_role("tab", name="Sweep").click()
+    page.get_by_role("tab", name="Each head in turn").click()
     expect(page.get_by_text(re.compile(r"^Stopped (after \d+ of 270|before the first)"))).to_be_visible()
 
 

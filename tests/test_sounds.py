@@ -293,7 +293,7 @@ def test_notes_say_where_a_sound_ends_and_which_heads_follow_it(tmp_path):
     recording = pretrained.record(ear, inputs=pretrained.audio_inputs(ear, samples))
     notes = " ".join(media_notes(ear, recording, recording.layers[0]))
     assert "The sound ends after 0.50 s" in notes
-    assert "up to 2.00 s, is silence" in notes
+    assert "up to 2.00 s the model reads silence" in notes
     assert "layer 2, head 1" in notes
 
 
@@ -408,7 +408,7 @@ def test_no_tab_of_inside_shows_the_silence_behind_the_end(filled_ear):
     query, key = (box for box in app.selectbox if box.label in ("Query", "Key"))
     assert query.options[-1] == key.options[-1] == "150: 2.98s"
     assert (query.value, key.value) == (149, 149)
-    assert any("behind the sound's end are left out; they come to 0.2" in each for each in said(app))
+    assert any("after the sound's end are left out; they come to 0.2" in each for each in said(app))
     assert any("Over the 200 keys that the query sees (50 of them silence" in each for each in said(app))
     ranked = [table for table in tables(app, "label", "shown") if table["label"].str.endswith("s").all()]
     assert max(float(label.split()[-1][:-1]) for label in ranked[0]["label"]) < sounds.SECONDS
@@ -425,7 +425,7 @@ def test_the_query_of_pretrained_shows_no_silence(filled_ear):
     app = check(opened("pretrained", model=filled_ear, layer="1", head="1", tab="query", cell="190,199"))
     query, key = (box for box in app.selectbox if box.label in ("Query", "Key"))
     assert query.options[-1] == key.options[-1] == "150: 2.98s"
-    assert any("The 50 moments of silence behind" in each for each in said(app))
+    assert any("The 50 moments of silence after" in each for each in said(app))
 
 
 def test_patches_of_a_spectrogram_are_named_by_band_and_time():

@@ -299,7 +299,7 @@ def folder(tmp_path_factory):
 def test_languages_are_chosen_on_the_pages_and_carried_by_the_link(page, folder):
     app = check(opened(page, model=folder, text=TEXT, pair=SAID, tab="code"), charts=0)
     target = app.selectbox(key=f"{page}.target_language")
-    assert target.options == ["As its tokenizer has it", "deu_Latn", "eng_Latn", "fra_Latn"]
+    assert target.options == ["As its tokenizer sets it", "deu_Latn", "eng_Latn", "fra_Latn"]
     check(target.set_value("deu_Latn").run(), charts=0)
     check(app.selectbox(key=f"{page}.source_language").set_value("fra_Latn").run(), charts=0)
     assert app.query_params["target_language"] == "deu_Latn"

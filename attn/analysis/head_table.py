@@ -65,7 +65,7 @@ METRICS = {
     ),
     "evenness": Metric(
         "Evenness",
-        "How close a head comes to looking at everything alike: its entropy over the largest possible.",
+        "How close a head comes to looking at everything alike: its entropy divided by the largest possible.",
         "It looks at all tokens more alike.",
         "share",
         set(),
@@ -82,7 +82,7 @@ METRICS = {
     "first_token": Metric(
         "First token",
         "How much of the weight lies on the first token.",
-        "It parks more of its weight on the first token.",
+        "It puts more of its weight on the first token.",
         "share",
         set(),
         lambda weights, text: head_metrics.first_token(weights),
@@ -90,7 +90,7 @@ METRICS = {
     "special_tokens": Metric(
         "Special tokens",
         "How much of the weight lies on tokens that are no part of the text, such as [CLS] and [SEP].",
-        "It parks more of its weight outside the text.",
+        "It puts more of its weight outside the text.",
         "share",
         {"special"},
         lambda weights, text: head_metrics.special_tokens(weights, text.special),
@@ -121,7 +121,7 @@ METRICS = {
     ),
     "duplicate_token": Metric(
         "Duplicate token",
-        "Where a token comes again, how much of its weight lies on its earlier places.",
+        "How much of the weight of a token that comes again lies on its earlier places.",
         "It finds where the same token stood before.",
         "share",
         {"tokens", "order"},
@@ -129,7 +129,7 @@ METRICS = {
     ),
     "induction": Metric(
         "Induction",
-        "Where a token comes again, how much of its weight lies on what followed it before.",
+        "How much of the weight of a token that comes again lies on what followed it before.",
         "It finds what came next the last time.",
         "share",
         {"tokens", "order"},
@@ -138,7 +138,7 @@ METRICS = {
     "positional": Metric(
         "Positional",
         "How much of the pattern follows from the distance between two tokens, whatever they are.",
-        "Position decides, not content.",
+        "The position decides, and not the content.",
         "share",
         {"order"},
         lambda weights, text: head_metrics.positional(weights, text.mask),

@@ -12,7 +12,7 @@ from attn.charts.heatmap import heatmap
 from attn.charts.labels import counted, marked, quoted, token_labels
 from attn.charts.layers_and_heads import head_switches, layer_head_map
 from attn.charts.layout import above, beside
-from attn.charts.lines import MOST_LINED, lines
+from attn.charts.lines import FAINTEST_LINE, MOST_LINED, lines
 from attn.charts.local_window import places
 from attn.charts.message import message
 from attn.charts.mosaic import mosaic
@@ -32,6 +32,7 @@ from attn.data.picture_files import read_picture
 
 __all__ = [
     "DARK",
+    "FAINTEST_LINE",
     "LIGHT",
     "MOST_LINED",
     "Axis",

@@ -13,7 +13,7 @@ _LINE = 24  # pixels from one token to the next
 _ACROSS = 360  # pixels that the lines have between the two columns of tokens
 _MOST_LINES = 400
 MOST_LINED = 80
-_FAINTEST = 0.02  # of the largest possible: what is below this draws no line
+FAINTEST_LINE = 0.02  # of the limit: what is below this draws no line
 
 
 def lines(
@@ -87,7 +87,7 @@ def _lines(weights, rows, columns, heads, theme, only, limit, ends):
         if place is not None:
             weights = np.where(np.indices(weights.shape, sparse=True)[axis] == place, weights, 0)
     heaviest = np.argsort(weights, axis=None, kind="stable")[-_MOST_LINES:]
-    heaviest = heaviest[weights.ravel()[heaviest] >= _FAINTEST * limit]
+    heaviest = heaviest[weights.ravel()[heaviest] >= FAINTEST_LINE * limit]
     head, row, column = np.unravel_index(heaviest, weights.shape)
     weight = weights.ravel()[heaviest]
     strength = np.minimum(weight / limit, 1)

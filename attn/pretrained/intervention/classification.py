@@ -150,6 +150,17 @@ def answer_ends(run: Run) -> tuple[np.ndarray, np.ndarray]:
     return start, end
 
 
+def answer_places(run: Run) -> np.ndarray:
+    """Return where an answer may begin and end: at any token of the text that is no special one.
+
+    Returns
+    -------
+    booleans, shape (n_tokens,)
+    """
+    last_text = max(token.segment for token in run.tokens)
+    return np.array([not token.special and token.segment == last_text for token in run.tokens])
+
+
 def answer(run: Run) -> Answer:
     """Return the likeliest answer: its first token not after its last, of at most 15 tokens.
 
@@ -161,8 +172,7 @@ def answer(run: Run) -> Answer:
         If the model does not answer questions, or the text has no token but special ones.
     """
     start, end = answer_ends(run)
-    last_text = max(token.segment for token in run.tokens)
-    allowed = np.array([not token.special and token.segment == last_text for token in run.tokens])
+    allowed = answer_places(run)
     if not allowed.any():
         raise ModelError("the text in which an answer stands must have a token besides special ones, got none")
     start, end = start * allowed, end * allowed

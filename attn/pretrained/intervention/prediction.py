@@ -55,7 +55,7 @@ class Comparison(NamedTuple):
     similarity: float | None  # of the embeddings; None in a model that makes none
     heads: tuple  # of HeadShift, layer by layer; empty where layers were not kept
     classes: tuple = ()  # of Shift, in the order of the classifier; of many the likeliest in either run, those first
-    starts: tuple = ()  # of Shift, the tokens where an answer likeliest begins in either run, the likeliest first
+    starts: tuple = ()  # of Shift, the tokens of the text where an answer likeliest begins in either run, in order
     ends: tuple = ()  # and those where it ends
 
     def downstream(self, count: int = 10) -> tuple[HeadShift, ...]:
@@ -194,12 +194,19 @@ def _class_shifts(before, after, count, position):
         return (), (), ()
     if before.loaded.task == "answer":
         sides = zip(classification.answer_ends(before), classification.answer_ends(after), strict=True)
-        return (), *(_shifts(lambda place: before.tokens[place].text, one, other, count) for one, other in sides)
+        places = np.flatnonzero(classification.answer_places(before))
+        return (), *(_answer_shifts(before, places, one, other, count) for one, other in sides)
     position = len(before.class_logits) - 1 if position is None else position
     one, other = (classification.class_scores(run, position) for run in (before, after))
     names = classification.class_names(before.loaded)
     shifts = _shifts(names.__getitem__, one, other, count)
     return tuple(sorted(shifts, key=lambda shift: shift.id)) if len(names) <= count else shifts, (), ()
+
+
+def _answer_shifts(run, places, before, after, count):
+    """Return at which of some places an answer likeliest begins, or ends; they have their share of all tokens."""
+    shifts = _shifts(lambda at: run.tokens[places[at]].text, before[places], after[places], count)
+    return tuple(shift._replace(id=int(places[shift.id])) for shift in shifts)
 
 
 def _shifts(named, before, after, count):

@@ -39,15 +39,15 @@ COPYING = Preset(
     before=0.815,
     after=0.093,
     look_for=(
-        "The text repeats itself, and the model expects the word that came next the first time. Half of the "
-        "weight of head 24.8 at the last token lies on that word. With four of 270 heads off the word drops from "
+        "The text repeats itself, and the model expects the word that followed the first time. At the last token, head "
+        "24.8 gives half of its weight to that word. With four of 270 heads off, the word's probability drops from "
         "81% to 9%; four others taken at random mostly leave it above 70%, but not always."
     ),
 )
 
 APPLE = Preset(
     key="apple",
-    title="Three heads that hear the same word",
+    title="Three heads that find the same word",
     model=DEFAULT,
     text="Apple sells phones.",
     other="She ate an apple.",
@@ -57,8 +57,8 @@ APPLE = Preset(
     before=0.383,
     after=0.185,
     look_for=(
-        "The two sentences share a word and no meaning. In head 6.6 most tokens look at that word most, which "
-        "makes the sentences alike: with it off the similarity drops from 0.38 to 0.23, with two more to 0.19. "
+        "The two sentences share a word, but no meaning. In head 6.6 most tokens look most at that word, which makes "
+        "the sentences seem alike. With this head off, the similarity drops from 0.38 to 0.23, with two more to 0.19. "
         "Half of the other heads move it by less than 0.006."
     ),
 )
@@ -75,8 +75,8 @@ RESTING = Preset(
     before=0.773,
     after=0.024,
     look_for=(
-        "198 of 270 heads give more than half of the last token's weight to the first word, “The”, which says "
-        "nothing about France. Hidden from all others it is missed: the heads crowd on the second word instead, and "
+        "At the last token, 198 of 270 heads give more than half of their weight to the first word, “The”, which says "
+        "nothing about France. But hide it from all others, and they miss it: they crowd onto the second word, and "
         "Paris drops from 77% to 2%."
     ),
 )
@@ -93,9 +93,9 @@ AHEAD = Preset(
     before=0.684,
     after=0.0,
     look_for=(
-        "In training no token ever saw a later one. With the causal mask lifted the first four tokens give 48% of "
-        "their weight to later ones, and cold drops from 68% to almost nothing: a model that never learnt to look "
-        "ahead makes nothing of what it sees there."
+        "In training, a causal mask hid from each token all that come later. Without it, the first four tokens give "
+        "48% of their weight to later ones, and “cold” drops from 68% to almost nothing: a model that never learnt to "
+        "look ahead cannot use what it sees there."
     ),
 )
 

@@ -29,6 +29,8 @@ _SUGGESTIONS = {
     "EleutherAI/pythia-70m": "GPT-NeoX: 6 × 8 heads, rotary positions",
     "google-t5/t5-small": "T5: encoder, decoder and cross-attention, relative bias",
 }
+WRITERS = (smollm2.NAME, "distilbert/distilgpt2", "openai-community/gpt2", "EleutherAI/pythia-70m")
+"""The suggested models that write a text on, those that are the least work to open first."""
 _READERS = ("tokenizer", "vocab", "preprocessor", "processor", "spiece", "sentencepiece")  # what makes inputs
 _TEXTS = (".json", ".txt", ".model", ".spm", ".codes", ".tiktoken", ".jinja")  # that describe a model or its tokenizer
 TIMEOUT = 5  # seconds for the hub to answer a first question

@@ -16,9 +16,9 @@ def colour_scale_control(state):
         format_func=COLOURS.get,
         key=state.key("colour"),
         required=True,
-        help="From 0 to 1, from 0 to the largest weight, or logarithmic over four powers of ten, which shows the "
-        f"rest where one token takes nearly all. Auto: 0 to 1 up to {_LONG} tokens, then logarithmic. Pictures side "
-        "by side always share one scale.",
+        help="What the strongest colour stands for. 0–1: a weight of 1. Max: the largest weight in view. Log: equal "
+        "steps of colour are equal factors, over four powers of ten, so that small weights show too. Auto: 0–1 up to "
+        f"{_LONG} tokens, then Log. Figures side by side always share one scale.",
     )
 
 

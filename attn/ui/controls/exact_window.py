@@ -35,8 +35,8 @@ def exact_window_control(state, values, rows, columns, title, **options):
     starts = [min(at, max(size - SPAN, 0)) for at, size in place]
     part = tuple(slice(start, min(start + SPAN, size)) for start, size in zip(starts, values.shape, strict=True))
     st.caption(
-        f"All {len(rows):,} × {len(columns):,} cells as one picture. Drag over it to choose the part shown exactly "
-        f"below, at most {SPAN} tokens a side."
+        f"This picture holds all {len(rows):,} × {len(columns):,} cells. Drag over it to choose the part that is drawn "
+        f"cell by cell below, at most {SPAN} tokens a side."
     )
     key = state.key("whole")
 

@@ -62,20 +62,22 @@ def _picture(recording, layer):
     """Say where the vectors of a picture have no place in it, and which tile is in view."""
     nowhere = [token for token in recording.tokens if token.picture is not None and token.patch is None]
     if nowhere and not any(token.patch for token in recording.tokens):
-        yield f"The model makes {len(nowhere)} vectors of the picture, none of one place in it, so they are numbered."
+        yield (
+            f"The model makes {len(nowhere)} vectors of the picture. None of them stands for one place in it, so they "
+            "have numbers."
+        )
     if any(token.patch and token.text.startswith("whole ") for token in recording.tokens):
-        yield "It reads the picture in tiles, and once whole with fewer patches: these are called whole."
+        yield "It reads the picture in tiles, and once more whole with fewer patches, whose names begin with “whole”."
     if layer.part == "vision" and len(layer.query) > 1:
-        yield f"The vision tower reads {len(layer.query)} tiles side by side; its layers show the first it reads."
+        yield f"The vision tower reads {len(layer.query)} tiles side by side. For its layers this page shows the first."
 
 
 def _sound(recording):
     """Say where a sound ends."""
     if recording.sound_seconds is not None and recording.sound_seconds < recording.seconds:
         yield (
-            f"The sound ends after {recording.sound_seconds:.2f} s. What the model reads behind it, up to "
-            f"{recording.seconds:.2f} s, is silence that fills it up: grey in the pictures, and left out of the "
-            "sentences and the numbers of heads."
+            f"The sound ends after {recording.sound_seconds:.2f} s. From there up to {recording.seconds:.2f} s the "
+            "model reads silence, which fills it up: grey in the figures, and left out of sentences and numbers."
         )
 
 
@@ -92,6 +94,6 @@ def _heads(loaded):
     if loaded.alignment_heads:
         named = (f"layer {block + 1}, head {head + 1}" for block, head in loaded.alignment_heads)
         yield (
-            "Alignment heads, which follow the sound word by word as this checkpoint says, from the decoder to the "
-            f"encoder: {'; '.join(named)}."
+            "This checkpoint names the heads that follow the sound word by word, from the decoder to the encoder "
+            f"(alignment heads): {'; '.join(named)}."
         )

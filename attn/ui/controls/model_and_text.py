@@ -30,7 +30,12 @@ MOST_TEXTS = 8  # read in one pass, which takes as much memory as one text that 
 LONGEST_LINE = 500  # characters of each
 
 
-TASKS = {"own": "As its tokenizer has it", "transcribe": "Write it down", "translate": "Write it down in English"}
+TASKS = {"own": "As its tokenizer sets it", "transcribe": "Write it down", "translate": "Write it down in English"}
+_LAYER_HELP = (
+    "In the order in which the model computes them: the first reads the embeddings of the tokens, later ones read what "
+    "layers before them made."
+)
+_HEAD_HELP = "Each head of a layer looks in its own way."
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,8 @@ def model_and_text_controls(state):
         key=state.key("pair"),
         max_chars=visitor_settings().text_length,
         placeholder="None",
-        help="Read together with the first; in an encoder-decoder, what the decoder reads.",
+        help="The model reads it together with the first. In a model of an encoder and a decoder, it is the text that "
+        "the decoder reads.",
     )
 
 
@@ -99,7 +105,7 @@ def several_texts_control(state, help=IN_ONE_PASS):
         range(1, count + 1),
         format_func=lambda number: f"{number}: {lines[number - 1]}",
         key=state.key("shown"),
-        help="All that the page shows is of this text.",
+        help="The page shows this one of the texts.",
     )
 
 
@@ -156,7 +162,7 @@ GIVEN = {
         ImageInput,
         lambda own: own.pixels(models.SIDE),
         pictures.PICTURES,
-        "Drawn by rule. The model's own processor makes its inputs of it.",
+        "Drawn by a rule. The model's own image processor turns it into numbers.",
         picture_files.ENDINGS,
         "Its middle square is used.",
     ),
@@ -165,7 +171,7 @@ GIVEN = {
         AudioInput,
         lambda own: own.samples(8000),
         sounds.SOUNDS,
-        "Made by rule, three seconds long. The model's own feature extractor makes its inputs of it.",
+        "Made by a rule, three seconds long. The model's own feature extractor turns it into numbers.",
         sounds.ENDINGS,
         f"Its first {sounds.LONGEST:g} seconds are used.",
     ),
@@ -252,8 +258,8 @@ def _without_picture_control(state, loaded, given):
         "Without the picture",
         key=state.key("without_picture"),
         on_change=follow,
-        help="The language model reads the same text alone: no place of the picture stands in it, and nothing passes "
-        "through the vision tower. So it shows what the words look at when there is no picture to see.",
+        help="The language model reads the same text without the picture. The figures then show what the words look "
+        "at when there is nothing to see.",
     )
     return alone if state.get("without_picture") else given
 
@@ -287,8 +293,8 @@ def chosen_model_control(state, loaded):
                 label,
                 ["", *codes],
                 key=state.key(name),
-                format_func=lambda code: code or "As its tokenizer has it",
-                help="By the codes of the model's own tokenizer, which tell the model what it reads and writes.",
+                format_func=lambda code: code or TASKS["own"],
+                help="A code of the model's own tokenizer. It tells the model which language it reads or writes.",
             )
     if not state.get("target_language") or state.get("speech_task") not in hears:
         state.adjust(speech_task="own")
@@ -298,7 +304,7 @@ def chosen_model_control(state, loaded):
             ["own", *hears],
             key=state.key("speech_task"),
             format_func=TASKS.get,
-            help="A token behind that of the language tells the decoder. It can be chosen once a language is.",
+            help="A token after the one for the language tells the decoder. Choose a language first.",
         )
     chosen = [state.get(name) for name in sides]
     name, adapter = state.get("model"), state.get("adapter")
@@ -359,25 +365,25 @@ def random_model_control(state):
     st.toggle(
         "Random weights",
         key=state.key("random"),
-        help="The same architecture before any training. What is different is what training made.",
+        help="The same model before any training: all its weights are drawn at random. What differs, training made.",
     )
 
 
 def model_head_control(state, num_heads):
     """Draw the choice of a layer and a head, from the number of heads in each layer."""
-    layer = _numbered(state, "layer", len(num_heads), "From the first, next to the embeddings, on.")
-    _numbered(state, "head", num_heads[layer], "Each head of a layer looks in its own way.")
+    layer = _numbered(state, "layer", len(num_heads), _LAYER_HELP)
+    _numbered(state, "head", num_heads[layer], _HEAD_HELP)
 
 
 def model_layer_and_head_control(state, layers):
     """Draw the choice of a layer and a head, and return the layer."""
-    layer = layers[_numbered(state, "layer", len(layers), "From the first, next to the embeddings, on.")]
+    layer = layers[_numbered(state, "layer", len(layers), _LAYER_HELP)]
     if len({one.part for one in layers}) > 1:
         st.caption(f"Layer {layer.block + 1} of the {part_name(layer.part)}.")
     elif len({one.kind for one in layers}) > 1:
         words = {"encoder": "in the encoder", "decoder": "in the decoder", "cross": "from the decoder to the encoder"}
         st.caption(f"Layer {layer.block + 1} {words[layer.kind]}.")
-    _numbered(state, "head", layer.num_heads, "Each head of a layer looks in its own way.")
+    _numbered(state, "head", layer.num_heads, _HEAD_HELP)
     st.session_state[state.key("layer_name")] = layer.name
     _keep_chosen_words(state, layer)
     return layer
@@ -458,21 +464,22 @@ def _own_only(state, loaded, own):
     """Show the weights of a model that cannot be recorded, and stop the page there."""
     with st.sidebar:
         word_level_control(state, *(side for sides in own.names for side in sides))
-        layer = _numbered(state, "layer", len(own.weights), "From the first, next to the embeddings, on.")
+        layer = _numbered(state, "layer", len(own.weights), _LAYER_HELP)
         weights = own.weights[layer][0]
-        head = _numbered(state, "head", len(weights), "Each head of a layer looks in its own way.")
+        head = _numbered(state, "head", len(weights), _HEAD_HELP)
         colour_scale_control(state)
     setup = state.commit()
     level = word_level_of(setup.level, *own.names[layer])
     rows, columns = level.labels
     st.info(
-        f"The {loaded.family} family computes its attention where nothing can listen, so its queries and keys are not "
-        "known here. These are the weights the model gives itself; there is nothing to compare them with."
+        f"Models of the {loaded.family} family compute their attention where it cannot be recorded, so their queries "
+        "and keys are not known here. These are the weights that the model itself reports; there is nothing to compare "
+        "them with."
     )
     models.say_model_verdict(pretrained.weights_finding(loaded), pretrained.input_finding(own), not_recorded(loaded))
     models.say_model_note(loaded)
     if any(token.id is None for token in own.names[layer][1]):
-        st.caption("The keys are numbered: here they are places in a window or in a shortened text, not its tokens.")
+        st.caption("The keys have numbers: here they are places in a window or in a shortened text, not its tokens.")
     say_word_level(level)
     title = f"The model's own: layer {setup.layer}, head {setup.head}"
     shown = level.weights(weights[head])

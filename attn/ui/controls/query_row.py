@@ -9,8 +9,8 @@ from attn.ui.width import page_width
 
 MOST_RANKED = 12  # keys, from the most looked at
 PRODUCTS_SENTENCE = (
-    "In the strip the query and the key stand above one another, number by number. Below them is what each pair "
-    "multiplies to, and how these products add up, step by step, to the total: the score, before it is scaled."
+    "The strip shows how a score comes about. The query and the key stand above one another, number by number. Each "
+    "pair is multiplied, and the products add up, step by step, to the score before it is scaled."
 )
 
 
@@ -32,12 +32,13 @@ def query_row_left_out(weights, num_given):
     if (left := len(given) - MOST_RANKED) > 0:
         rest = number(float(given[MOST_RANKED:].sum()))
         said.append(
-            f"Of {len(given):,} keys the first {MOST_RANKED} are shown; the other {left:,} come to {rest} together."
+            f"Of {len(given):,} keys the bars show the {MOST_RANKED} with the most; the other {left:,} come to {rest} "
+            "together."
         )
     if len(filled):
         rest = number(float(filled.sum()))
         said.append(
-            f"The {len(filled):,} moments of silence behind the sound's end are left out; they come to {rest} together."
+            f"The {len(filled):,} moments of silence after the sound's end are left out; they come to {rest} together."
         )
     return " ".join(said)
 

@@ -12,7 +12,7 @@ from attn.ui.settings import visitor_settings
 SOURCES = {"worked": "Worked example", "random": "Your sentence"}
 LONGEST = 128  # tokens; beyond that no cell of a square picture can be told from its neighbour
 
-WORDS_HELP = "Words and punctuation become tokens. The same word gets the same vector wherever it stands."
+WORDS_HELP = "Every word and every sign is a token. Here the same word gets the same vector wherever it stands."
 DEFAULT_TEXT = "The animal didn't cross the street because it was too tired."
 
 
@@ -33,8 +33,8 @@ def sentence_source_control(state, sources=SOURCES, on_change=None):
         format_func=sources.get,
         key=state.key("source"),
         on_change=on_change,
-        help="The worked example has the numbers of a well-known article, so you can check them by hand; "
-        "your own sentence gets a random vector per word.",
+        help="The worked example has the numbers of Sebastian Raschka's article on self-attention, so that you can "
+        "check them by hand. Your own sentence gets random vectors and matrices: nothing is trained.",
     )
 
 

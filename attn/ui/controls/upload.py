@@ -49,7 +49,7 @@ def upload_control(state, kind):
         st.caption(f"This server takes no {kind.word} of yours.")
         return by_rule
     file = st.file_uploader(
-        "Or one of yours",
+        "Or a file of yours",
         kind.endings,
         key=state.key("upload"),
         max_upload_size=math.ceil(settings.upload_size / MEGABYTE),

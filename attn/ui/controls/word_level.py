@@ -23,9 +23,9 @@ def word_level_control(state, *sides):
         format_func=LEVELS.get,
         key=state.key("level"),
         required=True,
-        help="A tokenizer cuts rare words into pieces, and the model looks from piece to piece. As words, the columns "
-        "of a word's pieces are summed and its rows are averaged. A sign stands alone; in scripts without spaces "
-        "between words a piece is a word.",
+        help="A tokenizer cuts rare words into pieces, and the model looks from piece to piece. Words puts the pieces "
+        "of each word together: what they receive is summed, and where they look is averaged. A sign stands alone; in "
+        "scripts without spaces between words a piece is a word.",
     )
 
 
@@ -48,13 +48,13 @@ def word_level_sentence(level, mask=None):
     if len(longest.pieces) == 1:
         return "As words: every word of this text is one piece, so the map is the same."
     said = (
-        "As words: the columns of a word's pieces are summed and its rows averaged, so that the sum of each row stays "
-        f"what it was (Clark et al., 2019). The longest word here, {as_text(longest.text)}, has "
+        "As words: what the pieces of a word receive is summed, and where they look is averaged, so that each row adds "
+        f"up to what it did (Clark et al., 2019, section 4.1). The longest word here, {as_text(longest.text)}, has "
         f"{len(longest.pieces)} pieces."
     )
     if mask is not None and (level.visible(mask) & level.visible(~mask)).any():
         said += (
-            " The mask is one of pieces: a word looks wherever any of its pieces may, and so at some words, or at "
-            "itself, only in part."
+            " The mask hides pieces, not words: a word looks wherever any of its pieces may, and so it sees some "
+            "words, or itself, only in part."
         )
     return said

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 import streamlit as st
 
 from attn import charts
+from attn.analysis.head_kinds import kind_of_head
+from attn.analysis.head_table import measure
 from attn.data import examples
+from attn.pretrained.inputs.words import Word
 from attn.ui.controls.sentence import DEFAULT_TEXT
 from attn.ui.link import link_choice, link_place, link_string, link_whole
 from attn.ui.settings import visitor_settings
@@ -103,14 +106,53 @@ def home_sentence_control(state):
         if st.session_state[tried]:
             state.set(text=st.session_state[tried], cell=state.cls().cell)
 
+    def typed():
+        st.session_state[state.key("typed")] = True
+
     st.text_input(
         "A sentence",
         key=state.key("text"),
         max_chars=visitor_settings().text_length,
-        help="Press Enter to pass it through a real language model's weights, in numpy.",
+        on_change=typed,
+        help="Press Enter, and a real language model reads it.",
     )
     st.session_state[tried] = state.get("text") if state.get("text") in sentences else None
     st.pills("Try", sentences, format_func=sentences.get, key=tried, on_change=fill, label_visibility="collapsed")
+
+
+def home_look_at_a_word(state, tokens):
+    """Of a sentence just typed, look at a word that is in it: the word at the chosen place, or the last.
+
+    Parameters
+    ----------
+    state : PageState
+    tokens : sequence of Token
+        Of the sentence.
+    """
+    if not st.session_state.pop(state.key("typed"), False):
+        return
+    words = [place for place, token in enumerate(tokens) if not token.special and token.word_text.isalnum()]
+    if words and state.get("cell")[0] not in words:
+        state.set(cell=(words[-1], 0))
+
+
+def home_kind_of_head(weights, rows):
+    """Say what kind of head this is over the whole sentence, as the page Inside does: one word may do otherwise.
+
+    Parameters
+    ----------
+    weights : ndarray, shape (n, n)
+        Of one head, between pieces or words.
+    rows : tuple of Token or Word
+    """
+    measured = measure(
+        weights,
+        [str(row.ids) if isinstance(row, Word) else row.id for row in rows],
+        [row.special for row in rows],
+        words=[row.text for row in rows],
+    )
+    kind = kind_of_head({name: float(value) for name, value in measured.items()}, len(rows))
+    return f"This head on average over the whole sentence: **{as_text(kind.label)}**, {as_text(kind.reason)}"
 
 
 def home_reading(tokens, names, weights, query):
@@ -134,7 +176,8 @@ def home_reading(tokens, names, weights, query):
     sentence = f"**{as_text(names[query])}** looks most at {at(best)}"
     if best in others or not others:
         return f"{sentence}."
-    return f"{sentence}; elsewhere in the sentence, most at {at(max(others, key=lambda place: weights[place]))}."
+    other = at(max(others, key=lambda place: weights[place]))
+    return f"{sentence}. Among the other words it looks most at {other}."
 
 
 def home_ways_in():

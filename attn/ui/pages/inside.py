@@ -30,7 +30,7 @@ TABS = {
     "lines": "Lines",
     "query": "One query",
     "heads": "All heads",
-    "rollout": "Rollout",
+    "rollout": "Through all layers",
     "code": "Code",
 }
 OLD_TABS = {  # what older links call them
@@ -74,11 +74,14 @@ def inside_metric_controls(state, layers):
         known,
         format_func=lambda name: METRICS[name].name,
         key=state.key("metric"),
-        help="One number per head, averaged over its queries.",
+        help="Every head gets one number, the average over all tokens that look.",
     )
     metric = METRICS[state.get("metric")]
-    st.caption(f"{metric.words} More of it: {small(metric.higher_means)}")
-    st.segmented_control("First in the list", ORDERS, format_func=ORDERS.get, key=state.key("order"), required=True)
+    st.caption(f"{metric.words} A high number means: {small(metric.higher_means)}")
+    st.segmented_control(
+        "First in the list", ORDERS, format_func=ORDERS.get, key=state.key("order"), required=True,
+        help=f"The bars beside the map show {_LISTED} heads: those with the highest numbers, or with the lowest.",
+    )  # fmt: skip
 
 
 def _there(layer):
@@ -98,7 +101,8 @@ def inside_filter_control(state, table):
         100,
         key=state.key("kept"),
         format="%d%%",
-        help="From 0%, the least of any head, to 100%, the most. The others are grey in the maps, and not in the list.",
+        help="Keeps the heads whose number lies between these two, where 0% is the lowest of any head and 100% the "
+        "highest. The others turn grey in the maps and leave the bars.",
     )
     low, high = map(number, _bounds(table, state.get("kept")))
     has, gone = np.isfinite(table), inside_left_out(table, state.get("kept"))
@@ -377,29 +381,82 @@ def inside_from_products_to_weight(layer, head, row, column, query, key):
     added = "" if seen == score else " The key is hidden." if np.isneginf(seen) else f" A bias makes it {number(seen)}."
     of = np.isfinite(steps.masked_scores).sum()
     silence = sum(token.filler for token in layer.key_tokens)
-    silent = f" ({silence} of them silence behind the sound's end)" if silence else ""
+    silent = f" ({silence} of them silence after the sound's end)" if silence else ""
     return (
-        f"The products add up to {number(query @ key)}, and times the scale {scale} that is a score of "
-        f"**{number(score)}**{capped}.{added} Over the {of} keys that the query sees{silent}, the softmax makes it "
-        f"a weight of **{number(weight)}**."
+        f"The products add up to {number(query @ key)}; times the scale {scale}, that is a score of "
+        f"**{number(score)}**{capped}.{added} Over the {of} keys that the query sees{silent}, the softmax turns it "
+        f"into a weight of **{number(weight)}**."
     )
 
 
 def inside_reading(setup, tables, layer, level):
     """Say what kind of head is in view, and whether it is among those that are kept."""
     if (rows := models.model_last_queries(layer)) and rows.stop is None:
-        st.caption(f"Of this long text, every head is measured over the last {models.LAST} tokens as queries.")
+        st.caption(f"This text is long: every head is measured over its last {models.LAST} tokens that look.")
     elif rows:
         count = rows.stop - rows.start
-        st.caption(f"Every head is measured over the last {count} moments before the sound ends, as queries.")
+        st.caption(f"This sound is long: every head is measured over the {count} moments that look before its end.")
     kind = head_kinds.kind_of_head(_numbers_of(tables, setup), level.num_given[1])
-    told = kind.sentence.partition(": ")[2] or small(kind.sentence)
-    st.markdown(f"Layer {setup.layer}, head {setup.head}: **{as_text(kind.label)}**, {as_text(told)}")
+    st.markdown(
+        f"Every cell of the map is one head, and its number says {small(METRICS[setup.metric].words)} Layer "
+        f"{setup.layer}, head {setup.head}, on average over all tokens that look: **{as_text(kind.label)}**, "
+        f"{as_text(kind.reason)}"
+    )
     say_word_level(level, None if layer.mask is None else layer.mask[0, 0])
     if setup.level == "words":
-        st.caption("All numbers are measured between words: where they speak of a token, a word is meant.")
+        st.caption("All numbers are measured between words: where a sentence says token, a word is meant.")
     if inside_left_out(tables[setup.metric], setup.kept)[setup.layer - 1, setup.head - 1]:
-        st.caption(":material/filter_alt: This head is not among those that the filter keeps.")
+        st.caption(":material/filter_alt: The filter in the sidebar leaves this head out.")
+
+
+def inside_one_query_reading(setup, weights, query, keys, name):
+    """Say where one token or word looks: its head on average, above the map, may look elsewhere.
+
+    Parameters
+    ----------
+    setup : Setup
+    weights : ndarray, shape (n_k,)
+        What the picture shows of the query: weights, or weights times the length of the value.
+    query : str
+        Its label.
+    keys : list of str
+    name : str
+        Of the head or heads in view.
+    """
+    best = int(weights.argmax())
+    takes = "looks most at" if setup.measure == "weight" else "takes most from"
+    return (
+        f"A head's average hides what its tokens do one by one. {name} in layer {setup.layer}: "
+        f"**{as_text(query)}** {takes} **{as_text(keys[best])}** ({number(float(weights[best]))})."
+    )
+
+
+def inside_faint_lines(weights, query=None, key=None):
+    """Say which weights draw no line because they are too faint for one; empty where each draws one.
+
+    Parameters
+    ----------
+    weights : ndarray, shape (heads, n_q, n_k)
+        What the lines show.
+    query, key : int, optional
+        The only query, or the only key, that has lines.
+
+    Returns
+    -------
+    str
+    """
+    least = charts.FAINTEST_LINE * max(1.0, float(weights.max(initial=0)))
+    shown = weights if query is None else weights[:, [query]]
+    shown = shown if key is None else shown[:, :, [key]]
+    faint = int(((shown > 0) & (shown < least)).sum())
+    if not faint:
+        return ""
+    if faint == (shown > 0).sum():
+        return (
+            f"No line is drawn: every number here is below {number(least)}, too faint for a line. The matrix shows "
+            "them all."
+        )
+    return f"Numbers below {number(least)} draw no line; the matrix shows them, too."
 
 
 def inside_code(setup, source, table, layer, scale, width):

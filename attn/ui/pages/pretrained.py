@@ -25,22 +25,24 @@ from attn.ui.state import as_text
 from attn.ui.width import page_width
 from attn.ui.word_level import WORD_LEVEL_CODE, WordLevel, word_level_labels_code, word_level_of
 
-STARTS = {"recorded": "Its queries and keys", "input": "Its input and W"}
+STARTS = {"recorded": "Its queries and keys", "input": "Its input"}
 TABS = {
     "map": "Every layer and head",
     "query": "One query, key by key",
-    "matrices": "W_q, W_k, W_v",
+    "matrices": "Its matrices",
     "adapter": "What the adapter changed",
-    "alone": "Among other texts and alone",
+    "alone": "With other texts and alone",
     "code": "Code",
 }
+TABLES = {"own": "own", "from_scratch": "scratch", "difference": "difference"}
+"""Name of a table to download -> the numbers of `Compared` that it holds."""
 OLD_TABS = {  # what older links call them
     "Every layer and head": "map",
     "One query, key by key": "query",
     "W_q, W_k, W_v": "matrices",
     "Code": "code",
 }
-BROKEN_MASKS = {"own": "The model's own", "none": "None", "causal": "Causal as well"}
+BROKEN_MASKS = {"own": "The model's own", "none": "None", "causal": "Its own and a causal one"}
 
 
 @dataclass(frozen=True)
@@ -259,7 +261,8 @@ def pretrained_page_adapter_reading(before, after, rows, columns):
     moved = np.abs(after - before)
     row, column = np.unravel_index(moved.argmax(), moved.shape)
     return (
-        f"What this fine-tuning did to the head in view: at most **{number(float(moved[row, column]), 2)}**, where "
+        "An adapter is a small addition to a model's weights, made by training it further. In the head in view it "
+        f"moves no weight by more than **{number(float(moved[row, column]), 2)}**; that one says how much "
         f"**{as_text(rows[row])}** looks at **{as_text(columns[column])}**."
     )
 
@@ -281,15 +284,20 @@ def pretrained_page_break_controls(state, layer):
     """Draw the switches that make the from-scratch side wrong on purpose."""
     if state.get("start") == "input":
         state.adjust(unscaled=False, mask="own", cut=0)
-        st.caption("Start at its queries and keys to break something.")
+        st.caption("To break something, let the computation begin with the model's queries and keys.")
         return
-    st.toggle("No scaling", key=state.key("unscaled"), help="Leave out the division of the products by √d_k.")
+    st.toggle(
+        "No scaling",
+        key=state.key("unscaled"),
+        help="Leave out the division of the products by √d_k. The weights then become more extreme than the model's.",
+    )
     st.selectbox(
-        "Mask from scratch",
+        "Mask",
         BROKEN_MASKS,
         format_func=BROKEN_MASKS.get,
         key=state.key("mask"),
-        help="Use another mask than the model does.",
+        help="A mask hides tokens from one another; a causal one hides what comes later. Choose another than the "
+        "model's for the computation on this page, and watch the two sides part.",
     )
     width, shared = layer.num_heads * layer.query.shape[-1], layer.num_kv_heads < layer.num_heads
     cuts = (
@@ -304,37 +312,42 @@ def pretrained_page_break_controls(state, layer):
             cuts,
             format_func=lambda n: str(n) if n else f"{layer.num_heads}, its own",
             key=state.key("cut"),
-            help="Cut the same columns into another number of heads than the model was trained with.",
+            help="Share the same columns of numbers out to more or fewer heads than the model was trained with.",
         )
 
 
 def pretrained_page_reading(setup, loaded, recording, layer, result):
     """Say what is in view and where the chosen token looks."""
     name = loaded.name.split("/")[-1]
-    trained = " with random weights" if setup.random else ""
     start = {
-        "recorded": "from the queries and keys the model made",
-        "input": "from what goes into the layer, through the checkpoint's own $W_q$, $W_k$, $W_v$ and biases",
+        "recorded": "the queries and keys that the model made",
+        "input": "the layer's input and the model's own matrices $W_q$, $W_k$, $W_v$ and biases",
     }[setup.start]
-    start += ", broken on purpose" if setup.broken else ""
+    right = "They should be the same." if not setup.broken else "The computation here is broken, as you chose."
     row, _ = result.nearest(setup.cell)
     best = int(np.where(result.hidden[row], -np.inf, result.scratch[row]).argmax())
     query, key = as_text(result.rows[row]), as_text(result.columns[best])
     weight = result.scratch[row][best]
     looks = f"looks most at **{key}** ({weight:.2f})" if np.isfinite(weight) else "has weights that are no numbers"
     st.markdown(
-        f"Layer {setup.layer}, head {setup.head} of {as_text(name)}{trained}, computed {start}. "
+        f"How much each token looks at each other one, in layer {setup.layer}, head {setup.head} of {as_text(name)}: "
+        f"first as the model computes it, then as numpy does on this page from {start}. {right} "
         f"Here **{query}** {looks}."
     )
     n_q, n_k, d_k = len(result.query), len(result.key), result.query.shape[1]
     scores = "scale · q·k" if layer.softcap is None else f"{layer.softcap:g} · tanh(scale · q·k / {layer.softcap:g})"
     scores += "" if layer.bias is None else " + bias"
-    pieces = ", piece by piece" if setup.level == "words" else ""
-    st.caption(f"{n_q} queries × {n_k} keys{pieces}, d_k {d_k}, scale {result.scale:.3g}: weights = softmax({scores})")
+    queries = "1 query looks" if n_q == 1 else f"{n_q:,} queries look"
+    keys = "1 key" if n_k == 1 else f"{n_k:,} keys"
+    pieces = ", one a piece of a word" if setup.level == "words" else ""
+    st.caption(
+        f"{queries} at {keys}{pieces}; each is a vector of d_k = {d_k} numbers. Weights = softmax({scores}), where "
+        f"the scale is {result.scale:.3g}."
+    )
     models.say_model_note(loaded)
     say_word_level(result.level, None if layer.mask is None else layer.mask[0, 0])
     if setup.level == "words":
-        st.caption("Whether both sides agree is judged by the pieces.")
+        st.caption("The two sides are compared piece by piece.")
     models.say_if_model_truncated(recording)
 
 
@@ -352,9 +365,9 @@ def pretrained_page_verdict(setup, source, loaded, result, table):
         The largest difference of every head, unbroken.
     """
     tolerance, worst = pretrained.TOLERANCE, float(np.nanmax(table))
-    whole = f"{'unbroken ' if setup.broken else ''}**{number(worst, 2)}** in all {np.isfinite(table).sum()} heads"
+    whole = f"**{number(worst, 2)}** in all {np.isfinite(table).sum()} heads{' unbroken' if setup.broken else ''}"
     agrees = result.largest <= tolerance and (worst <= tolerance or bool(setup.broken))
-    words = f"largest difference in this head, {whole}, tolerance {number(tolerance)}, float32"
+    words = f"is the largest difference in this head, {whole}; rounding may be {number(tolerance)} (float32)"
     models.say_model_verdict(
         weights_finding(loaded),
         models.model_input_finding(*source),
@@ -432,15 +445,20 @@ def pretrained_page_alone(setup, source, layer, scale):
     )
     filling = len(real_columns) - sum(real_columns)
     places = (
-        "no place is padding" if filling == 0 else f"{filling} of the {len(real_columns)} places are padding, hidden"
+        "No place of its row is padding."
+        if filling == 0
+        else f"Its row is filled up with padding, which is hidden: {filling} of {len(real_columns)} places."
     )
     largest = number(float(np.abs(ours - single).max()), 2)
     sentence = (
-        f"Text {row + 1} of {len(text.texts)}, read in one pass with the others. In its row {places}. "
-        f"Beside the same text read alone, the largest difference of a weight is **{largest}** in this "
-        f"head and **{number(everywhere, 2)}** in all heads."
+        f"Text {row + 1} of {len(text.texts)} is read in one pass with the others, and once alone. {places} No weight "
+        f"differs by more than **{largest}** in this head, and by more than **{number(everywhere, 2)}** in all heads."
     )
-    tables = {"in_the_row": lambda: charts.csv(padded, *labels), "alone": lambda: charts.csv(single, *own)}
+    tables = {
+        "in_the_row": lambda: charts.csv(padded, *labels),
+        "alone": lambda: charts.csv(single, *own),
+        "difference": lambda: charts.csv(ours - single, *own),
+    }
     return chart, sentence, tables
 
 

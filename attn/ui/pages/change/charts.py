@@ -5,13 +5,14 @@ from typing import NamedTuple
 import numpy as np
 
 from attn import charts
-from attn.pretrained.intervention.classification import answer_ends
+from attn.pretrained.intervention.classification import answer_ends, answer_places
 from attn.pretrained.intervention.run import predicts_masked
 from attn.ui.controls.colour_scale import colour_scale_of
 from attn.ui.pages.change.controls import change_paint_controls_open, changed_head_name, every_head_to_control
 from attn.ui.word_level import word_level_of
 
-_MOVED, _SHARE = "Outputs moved", "share of its length"  # that of the difference over that of the output as it was
+_MOVED = "How far outputs moved"
+_SHARE = "share of its length"  # that of the difference over that of the output as it was
 
 
 def change_number_chart(effect, theme, width):
@@ -201,6 +202,14 @@ def change_chart_downstream(effect):
     return effect.comparison.downstream(10)
 
 
+def change_chart_downstream_csv(effect):
+    """Return by how much the output and some weight of each head that was not changed by hand moved, as a table."""
+    reached = effect.comparison.downstream(len(effect.comparison.heads))
+    rows = [[shift.output, np.nan if shift.weights is None else shift.weights] for shift in reached]
+    names = [f"head {changed_head_name((shift.layer, shift.head))}" for shift in reached]
+    return charts.csv(np.array(rows), names, ["output moved", "largest change of a weight"])
+
+
 def moved_outputs(before, comparison):
     """Return by how much each head's output changed, (num_layers, most heads); NaN where there is no such head."""
     moved = np.full((len(before.num_heads), max(before.num_heads)), np.nan)
@@ -226,7 +235,9 @@ def change_chart_numbers_csv(effect):
         before, after = answer_ends(effect.before), answer_ends(effect.after)
         rows = np.stack([before[0], after[0], before[1], after[1]], axis=1)
         names = charts.token_labels([token.text for token in effect.read.tokens])
-        return charts.csv(rows, names, ["begins before", "begins after", "ends before", "ends after"])
+        places = np.flatnonzero(answer_places(effect.before))
+        columns = ["begins before", "begins after", "ends before", "ends after"]
+        return charts.csv(rows[places], [names[place] for place in places], columns)
     labels, one, other = effect_numbers(effect)
     names = labels if effect.word is None else [shift.text for shift in effect.shifts]
     return charts.csv(list(zip(one, other, strict=True)), names, ["before", "after"])

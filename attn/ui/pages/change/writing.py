@@ -8,10 +8,14 @@ from attn import charts
 from attn.charts.labels import percent
 from attn.pretrained.inputs.tokens import running_text
 from attn.pretrained.intervention.generation import Generation, generate, writes
+from attn.pretrained.loading import smollm2
+from attn.pretrained.loading.catalogue import WRITERS
 from attn.ui import models
+from attn.ui.controls.model_and_text import suggested_models
 from attn.ui.jobs import Job, job_failure, watch_job
 from attn.ui.page import page_figure, page_path_columns, page_theme
-from attn.ui.pages.change.controls import changed_head_name
+from attn.ui.pages.change.controls import GET_SMOLLM2, changed_head_name, take_back_head_controls
+from attn.ui.settings import visitor_settings
 from attn.ui.shared_results import kept_results, model_save
 from attn.ui.state import as_text
 from attn.ui.width import page_width
@@ -22,6 +26,7 @@ WATCHED = "Tokens written"
 MOST_READ = 1024  # tokens of a text from which is written on: every word written keeps a row over them for every head
 _MOST_DRAWN = 120  # tokens of one strip
 _MOST_SAID = 40  # tokens of the text that stand before what was written
+_MOST_OFFERED = 2  # models that write
 _ENDS = {"length": "", "end": " It came to an end by itself.", "stopped": " It was stopped."}
 
 
@@ -42,10 +47,40 @@ def why_not_change_writing(effect):
     loaded = effect.before.loaded
     if not writes(loaded):
         reason = "it reads in both directions" if loaded.task is None else "it was trained to classify"
-        return f"{loaded.name.split('/')[-1]} does not write: {reason}. Choose a decoder."
+        name = as_text(loaded.name.split("/")[-1])
+        return f"{name} does not write: {reason}. A decoder does: it predicts one next token after the other."
     if len(effect.before.tokens) > MOST_READ:
-        return f"This text has more than {MOST_READ:,} tokens; write on from a shorter one."
+        return f"This text has more than {MOST_READ:,} tokens. Choose a shorter one to write on from."
     return None
+
+
+def offer_change_writing(state, effect):
+    """Draw a button for each model that writes and may be opened here, where the one in view does not.
+
+    Parameters
+    ----------
+    state : PageState
+    effect : Effect
+    """
+    if writes(effect.before.loaded):
+        return
+
+    def go(name):
+        take_back_head_controls(state)
+        state.set(model=name)
+
+    with st.container(horizontal=True):
+        for name in [name for name in WRITERS if name in suggested_models()][:_MOST_OFFERED]:
+            here = name == smollm2.NAME
+            st.button(
+                f"Open {name.split('/')[-1]}",
+                on_click=go,
+                args=(name,),
+                key=state.key(f"writer.{name}"),
+                help="It is on this machine." if here else "It is downloaded from the Hugging Face hub.",
+            )
+    if smollm2.NAME not in suggested_models() and visitor_settings().models == "any":
+        st.caption(GET_SMOLLM2)
 
 
 def _begin(effect, setup):
@@ -99,8 +134,9 @@ def _step_sentence(generation, step, layer, head, level):
     off = ", which is off and gives nothing," if (layer, head) in generation.changes.off else ""
     instead = ", ".join(f"{_named(token)} {percent(share)}" for token, share in word.instead[1:4])
     return (
-        f"Token {step + 1}: **{_named(word.token)}** (probability {percent(word.probability)}; else {instead}). Head "
-        f"{changed_head_name((layer, head))}{off} looked most at **{_named(keys[best])}** (weight {row[best]:.2f})."
+        f"Token {step + 1}: **{_named(word.token)}**, with a probability of {percent(word.probability)}; the next "
+        f"likeliest were {instead}. Head {changed_head_name((layer, head))}{off} looked most at "
+        f"**{_named(keys[best])}** (weight {row[best]:.2f})."
     )
 
 
@@ -147,7 +183,13 @@ def draw_change_writing(state, effect, setup, job):
 def _begin_controls(state, effect, setup, job):
     """Draw how many tokens to write, and the button that begins or the one that stops."""
     count, button = st.columns([3, 1], vertical_alignment="bottom")
-    count.slider("Tokens to write", 1, 50, key=state.key("count"), help="Words, or pieces of longer ones.")
+    count.slider(
+        "Tokens to write",
+        1,
+        50,
+        key=state.key("count"),
+        help="A token is a word, a sign or a piece of a word.",
+    )
     if job:
         watch_job(RUNNING, WATCHED)
     elif button.button("Write on", type="primary", key=state.key("write"), width="stretch"):
@@ -179,7 +221,7 @@ def _draw_step(generation, step, setup, title):
     if step < 0:
         return
     if not 0 <= layer - generation.first_layer < len(generation.kinds):
-        st.caption(f"The decoder has layers {generation.first_layer + 1} and up: choose one of them in the sidebar.")
+        st.caption(f"The decoder has layers {generation.first_layer + 1} and up. Choose one of them in the sidebar.")
         return
     st.caption(_step_sentence(generation, step, layer, head, setup.level))
     strip = _strip_of(generation, step, layer, head, setup.level, page_theme(), page_width())
