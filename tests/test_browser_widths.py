@@ -39,6 +39,7 @@ MEASURED = """(figure) => {
             const texts = [...one.querySelectorAll("svg text")].filter((text) => text.textContent.trim());
             return {
                 width: drawn.width,
+                unmarked: (one.dataset.cut ?? "").includes("right") != one.scrollWidth > one.clientWidth + 2,
                 right: drawn.right,
                 bottom: drawn.bottom + main.scrollTop,
                 cell: Math.min(...cells.flatMap((cell) => [box(cell).width, box(cell).height])) + 1,  // and its edge
@@ -66,6 +67,7 @@ def faults(page, width):
             figure["cell"] < cell for figure in figures if figure["count"] <= MOST_TOUCHED and figure["cell"]
         ),
         "has a figure that its frame cuts": width >= LAPTOP and any(figure["right"] > width for figure in figures),
+        "does not say that a figure goes on": any(figure["unmarked"] for figure in figures),
         "has words in figures below 14 pixels": any((figure["text"] or 14) < 14 for figure in figures),
         f"has a first figure that ends below {FOLD}": width == LAPTOP and figures and figures[0]["bottom"] > FOLD,
     }
@@ -110,6 +112,21 @@ def test_every_page_on_every_screen(server, chromium, request):
                 wrong += [f"{name} {tab} at {width} {fault}" for fault in lasting_faults(page, width)]
     context.close()
     assert wrong == []
+
+
+def test_a_map_wider_than_a_phone_keeps_the_names_of_its_rows_in_sight(visit):  # noqa: F811
+    visit.page.set_viewport_size({"width": 390, "height": 844})
+    page = visit.go("heads")
+    frame = page.locator(FIGURE).last
+    expect(frame).to_have_attribute("data-cut", "right")
+    names = frame.locator(".pinned text")
+    expect(names).to_have_count(0)
+    frame.evaluate("frame => { frame.scrollLeft = frame.scrollWidth; }")
+    expect(frame).to_have_attribute("data-cut", "left")
+    expect(names.filter(has_text="animal")).to_be_visible()
+    assert 0 <= names.filter(has_text="animal").bounding_box()["x"] - frame.bounding_box()["x"] < 60
+    frame.evaluate("frame => { frame.scrollLeft = 0; }")
+    expect(names).to_have_count(0)
 
 
 def test_words_in_figures_grow_with_the_room_and_once_more_for_a_hall(visit):  # noqa: F811

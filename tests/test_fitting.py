@@ -1,12 +1,14 @@
-"""A finished specification fitted to its page: rows broken, and everything enlarged alike."""
+"""A finished specification fitted to its page: bars shortened, rows broken, and everything enlarged alike."""
 
 import re
 
+import numpy as np
 import pytest
 from test_room import FIGURES, LOOK, TOKENS, WEIGHTS, plots
 
 from attn import charts
 from attn.charts.fitting import plots_width
+from attn.charts.plane import LEAST_PLOT
 
 ROW = charts.beside(
     *(part for title in "AB" for part in (charts.heatmap(WEIGHTS, TOKENS, TOKENS, LOOK, title=title, size=210), "=")),
@@ -30,16 +32,44 @@ def titles(spec):
 )
 def test_a_row_is_broken_where_it_is_wider_than_the_page(room, rows):
     spec = charts.specification(ROW)
-    broken = charts.wrapped_rows(spec, room)
+    broken = charts.fit_to_room(spec, room)
     assert titles(broken) == rows
     assert (broken == spec) == (len(rows) == 1)
     for row in broken.get("vconcat", ()):
         assert len(plots(row)) == 1 or plots_width(row) <= room
 
 
+def test_a_plot_that_begins_a_row_names_its_own():
+    bare = charts.heatmap(WEIGHTS, TOKENS, TOKENS, LOOK, size=210, style=charts.Style(row_labels=False))
+    spec = charts.specification(charts.beside(charts.heatmap(WEIGHTS, TOKENS, TOKENS, LOOK, size=210), "→", bare))
+    beside, under = (charts.svg(charts.fit_to_room(spec, room)).decode() for room in (800, 400))
+    for token in TOKENS:  # down the first and across both; and down the second
+        assert [len(re.findall(f">{token}<", picture)) for picture in (beside, under)] == [3, 4]
+
+
+def seen_width(spec):
+    """Return the pixels across of a picture."""
+    return float(re.search(r'width="([\d.]+)"', charts.svg(spec).decode())[1])
+
+
 def test_a_width_is_guessed_well():
-    seen = float(re.search(r'width="([\d.]+)"', charts.svg(ROW).decode())[1])
-    assert plots_width(charts.specification(ROW)) == pytest.approx(seen, rel=0.1)
+    spec = charts.specification(ROW)
+    assert plots_width(spec) == pytest.approx(seen_width(spec), rel=0.1)
+
+
+@pytest.mark.parametrize("room", [300, 358, 500])
+@pytest.mark.parametrize("kind", ["weights", "signed"])
+@pytest.mark.parametrize("number", [1, 1234])
+def test_bars_with_their_names_and_numbers_keep_to_the_room(room, kind, number):
+    values = number * np.linspace(-1 if kind == "signed" else 0.1, 1, len(TOKENS))
+    scale = charts.Scale(limit=float(number))
+    picture = charts.bars(values, TOKENS, LOOK, kind=kind, title="How long each vector is", width=700, scale=scale)
+    spec = charts.specification(charts.beside(picture))
+    (plot,) = plots(fitted := charts.fit_to_room(spec, room))
+    assert seen_width(spec) > room >= seen_width(fitted)
+    assert plot["width"] >= room / 4
+    assert charts.fit_to_room(spec, 1000) == spec
+    assert plots(charts.fit_to_room(spec, 50))[0]["width"] == LEAST_PLOT
 
 
 @pytest.mark.parametrize("name", sorted(FIGURES))

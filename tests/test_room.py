@@ -84,7 +84,7 @@ def test_every_figure_that_is_told_its_room_is_tried():
         and {"width", "size", "room", "across"} & set(inspect.signature(figure).parameters)
     }
     # a picture is read at so many pixels, a diagram is drawn in coordinates of its own, and two tell of sizes alone
-    assert told - {"read_picture", "diagram", "touched_cell", "wrapped_rows"} == {
+    assert told - {"read_picture", "diagram", "touched_cell", "fit_to_room"} == {
         name.partition(",")[0] for name in FIGURES
     }
 

@@ -5,7 +5,7 @@ from attn.charts.before_after import pairs
 from attn.charts.concat_map import concat_map
 from attn.charts.curves import Curve, curves
 from attn.charts.diagram import Box, Frame, diagram
-from attn.charts.fitting import enlarged, wrapped_rows
+from attn.charts.fitting import enlarged, fit_to_room
 from attn.charts.head_grid import head_grid
 from attn.charts.head_groups import head_groups
 from attn.charts.heatmap import heatmap
@@ -55,6 +55,7 @@ __all__ = [
     "dials",
     "enlarged",
     "fan",
+    "fit_to_room",
     "head_grid",
     "head_groups",
     "head_switches",
@@ -83,5 +84,4 @@ __all__ = [
     "token_strip",
     "touched_cell",
     "window_of",
-    "wrapped_rows",
 ]

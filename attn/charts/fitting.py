@@ -1,12 +1,15 @@
-"""A finished specification made to fit where it is shown: rows too wide are broken, and everything is enlarged."""
+"""A finished specification made to fit where it is shown: bars shortened, rows broken, and everything enlarged."""
 
 import json
 
 from attn.charts.labels import label_pixels
+from attn.charts.plane import LEAST_PLOT, wrapped_over_plane
 
 _AXIS = 34  # pixels for the name of an axis and the space beside its labels
 _LEGEND = 132  # pixels that a legend takes, however narrow the plot above it
 _TOLERANCE = 1.05  # by which a row may seem too wide: how wide words are is guessed rather too wide
+_BESIDE_BARS, _RIGHT = 12, 12  # pixels between names and bars, and at the right of a figure
+_BOLD = 1.15  # how much wider the words of a title are than `wrapped_over_plane` takes them for over a plot
 _SPACING = 20  # pixels between two plots where a specification does not say: Vega-Lite's own
 _SIDES = ("value", "condition", "left", "right", "top", "bottom")  # of a channel, and of a padding
 _LENGTHS = ("x", "y", "x2", "y2", "dx", "dy", "offset", "padding", "spacing", "strokeWidth", "strokeDash")
@@ -17,10 +20,12 @@ _PIXELS = dict.fromkeys(_LENGTHS, 1) | {"size": 2, "symbolSize": 2}  # what is m
 _UNTOUCHED = ("datasets", "data", "params", "scale", "values")
 
 
-def wrapped_rows(spec, room):
-    """Return a specification whose rows of plots are broken where they are wider than the page.
+def fit_to_room(spec, room):
+    """Return a specification that keeps to the width of the page where it can.
 
-    An operator, such as "×", that would begin a row goes into the title of the plot behind it.
+    Bars are shortened, down to a least length. A row of plots that is wider than the page is broken: an operator, such
+    as "×", that would begin a row goes into the title of the plot behind it, and a plot that shares the names of its
+    rows with one before it has names of its own where it begins a row.
 
     Parameters
     ----------
@@ -34,29 +39,86 @@ def wrapped_rows(spec, room):
     dict
         The same one where everything fits.
     """
-    return _wrapped(spec, room, spec.get("datasets", {}))
+    return _fit(spec, room, spec.get("datasets", {}))
 
 
-def _wrapped(spec, room, tables):
-    """Return a part of a specification with its rows broken."""
+def _fit(spec, room, tables):
+    """Return a part of a specification with its bars shortened and its rows broken."""
     for direction in ("hconcat", "vconcat"):
         if direction in spec:
-            spec = spec | {direction: [_wrapped(part, room, tables) for part in spec[direction]]}
+            spec = spec | {direction: [_fit(part, room, tables) for part in spec[direction]]}
+    if _has_bars(spec):
+        return _shortened(spec, room, tables)
     if "hconcat" not in spec or plots_width(spec) <= _TOLERANCE * room:
         return spec
     spacing, rows, waiting = spec.get("spacing", _SPACING), [[]], []
-    for part in spec["hconcat"]:
+    for at, part in enumerate(spec["hconcat"]):
         waiting = [*waiting, part]
         if is_operator(part):
             continue
         if rows[-1] and plots_width({"hconcat": [*rows[-1], *waiting], "spacing": spacing}) > room:
             rows.append([])
-            waiting = [_titled([tables[each["data"]["name"]]["text"].iloc[0] for each in waiting[:-1]], part)]
+            operators = [tables[each["data"]["name"]]["text"].iloc[0] for each in waiting[:-1]]
+            waiting = [_titled(operators, _named(part, spec["hconcat"][:at]))]
         rows[-1] += waiting
         waiting = []
     rows[-1] += waiting
-    lines = [row[0] if len(row) == 1 else {"hconcat": row, "spacing": spacing} for row in rows]
+    lines = [_alone(row[0], room) if len(row) == 1 else {"hconcat": row, "spacing": spacing} for row in rows]
     return {("vconcat" if name == "hconcat" else name): value for name, value in (spec | {"hconcat": lines}).items()}
+
+
+def _has_bars(plot):
+    """Return whether all that lies across a plot are lengths that nothing below it measures."""
+    across = _channel(plot, "x")
+    return across is not None and across.get("axis") is None and across["scale"].get("domain") == [0, 1]
+
+
+def _shortened(plot, room, tables):
+    """Return a plot of bars that, with its names and the numbers at the ends of the bars, is no wider than the room."""
+    axis = _channel(plot, "y").get("axis")
+    room -= _names_width(axis) + (_AXIS if axis and axis.get("title") else _BESIDE_BARS) + _RIGHT
+    width = min(plot["width"], room)
+    for layer in plot["layer"]:
+        mark, x = layer["mark"], layer["encoding"].get("x", {})
+        if mark["type"] == "text" and mark.get("align") == "left" and "field" in x:
+            table = tables[(layer if "data" in layer else plot)["data"]["name"]]
+            for end, text in zip(table[x["field"]], table["text"], strict=True):
+                free = room - mark.get("dx", 0) - label_pixels(str(text))
+                width = min(width, free / end if end > 0 else width)
+    width = max(LEAST_PLOT, int(width))
+    return plot if width >= plot["width"] else _rewrapped(plot | {"width": width}, width)
+
+
+def _named(plot, before):
+    """Return a plot with the axis of the nearest one before it that has the same rows, if it has none of its own."""
+    down = _channel(plot, "y")
+    if down is None or down.get("axis") is not None:
+        return plot
+    others = (_channel(other, "y") for other in reversed(before))
+    axis = next((o["axis"] for o in others if o and o.get("axis") and o["scale"] == down["scale"]), None)
+    layers = []
+    for layer in plot["layer"]:
+        channels = layer.get("encoding", {})
+        named = {"y": channels["y"] | {"axis": axis}} if "scale" in channels.get("y", {}) else {}
+        layers.append(layer | {"encoding": channels | named})
+    return plot | {"layer": layers}
+
+
+def _alone(part, room):
+    """Return a plot in a row of its own, its title as long as the row is; anything else as it is."""
+    return _rewrapped(part, (room - _gutter(part)) / _BOLD) if "layer" in part else part
+
+
+def _rewrapped(plot, width):
+    """Return a plot with its title broken into lines that fit over so many pixels."""
+    title = plot.get("title")
+    return plot | {"title": title | {"text": wrapped_over_plane(" ".join(title["text"]), width)}} if title else plot
+
+
+def _channel(plot, name):
+    """Return the first channel of a plot's layers, "x" or "y", that has a scale, or None."""
+    channels = (layer.get("encoding", {}).get(name, {}) for layer in plot.get("layer", ()))
+    return next((channel for channel in channels if channel.get("scale")), None)
 
 
 def _titled(operators, plot):
@@ -141,12 +203,14 @@ def is_operator(part):
 
 def _gutter(plot):
     """Return the pixels left of a plot."""
-    axes = (layer.get("encoding", {}).get("y", {}).get("axis") for layer in plot.get("layer", ()))
-    axis = next(filter(None, axes), None)
-    if axis is None:
-        return 0
-    names = json.JSONDecoder().raw_decode(axis.get("labelExpr", "[]"))[0]  # `label_lookup` begins with them
-    return max(map(label_pixels, names), default=0) + _AXIS
+    axis = (_channel(plot, "y") or {}).get("axis")
+    return _names_width(axis) + _AXIS if axis else 0
+
+
+def _names_width(axis):
+    """Return the pixels of the longest name along an axis."""
+    names = json.JSONDecoder().raw_decode((axis or {}).get("labelExpr", "[]"))[0]  # `label_lookup` begins with them
+    return max(map(label_pixels, names), default=0)
 
 
 def _has_legend(plot):

@@ -16,7 +16,7 @@ from attn.ui.settings import server
 from attn.ui.sources import PAGE_SOURCES, source_in_markdown
 from attn.ui.state import PageState, as_text, choose_look, chosen_look, link_of
 from attn.ui.terms import terms_help
-from attn.ui.width import measure_page_room, page_enlargement, page_share, page_width
+from attn.ui.width import FRAMES, measure_page_room, page_enlargement, page_share, page_width
 from attn.words import capital
 
 
@@ -94,6 +94,11 @@ _FEW = 5  # choices that a person puts back one by one
 _COLUMNS = 680  # pixels of a page with room for columns of words, formulas or figures
 _LETTERS = {"query": "Q", "key": "K", "value": "V", "output": "Z"}
 
+_ARROW = (  # of what goes on beyond its frame
+    "url(\"data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 8 16' fill='none' "
+    "stroke='%237A8694' stroke-width='2' stroke-linecap='round' stroke-linejoin='round'%3E"
+    "%3Cpath d='M2 3l4 5-4 5'/%3E%3C/svg%3E\")"
+)
 STYLE = """<style>
 .stMainBlockContainer { padding: 1.6rem 2.5rem 3rem; }
 [data-testid="stHeader"] { background: transparent; }
@@ -114,8 +119,16 @@ STYLE = """<style>
 h1 { padding: 0 3rem 0.6rem 0 !important; font-size: clamp(1.3rem, 0.7rem + 3.4vw, max(2.25rem, 2.3vw)) !important; }
 /* what is wider than the page scrolls in a frame of its own, and the page does not */
 [data-testid="stMarkdownContainer"] table { display: block; }
-[data-testid="stVegaLiteChart"], .katex-display, [data-testid="stMarkdownContainer"] table {
-    max-width: 100%; overflow: auto hidden;
+:is(FRAMES) { position: relative; max-width: 100%; overflow: auto hidden; }
+[data-cut~="right"]::after, [data-cut~="left"]:not(:has(.pinned))::before {
+    content: ""; position: absolute; top: 0; bottom: 0; left: calc(var(--scrolled) + 100% - 1.2rem); width: 1.2rem;
+    background: ARROW 50% 0 / 0.6rem 8rem repeat-y, light-dark(rgb(255 255 255 / 0.88), rgb(15 20 25 / 0.88));
+    box-shadow: -4px 0 6px -2px light-dark(rgb(0 0 0 / 0.3), rgb(255 255 255 / 0.3)); pointer-events: none;
+}
+[data-cut~="left"]:not(:has(.pinned))::before { left: var(--scrolled); transform: scaleX(-1); }
+.pinned rect {
+    fill: light-dark(#FFFFFF, #0F1419);
+    filter: drop-shadow(3px 0 3px light-dark(rgb(0 0 0 / 0.3), rgb(255 255 255 / 0.3)));
 }
 .katex-display { padding: 0.3rem 0; margin: 0.3rem 0; }
 /* choices that do not fit into a row go on in the next, each in a border of its own */
@@ -138,6 +151,9 @@ h1 { padding: 0 3rem 0.6rem 0 !important; font-size: clamp(1.3rem, 0.7rem + 3.4v
     .stMainBlockContainer { padding: 3rem 1rem 2rem; }
     .st-key-menu { row-gap: 1.2rem; }
     [data-testid="stHeader"] button { background: light-dark(#FFFFFF, #0F1419); }
+    [data-testid="stDownloadButton"] button { padding: 0.25rem 0; min-height: 2rem; }
+    [data-testid="stDownloadButton"] p { font-size: 0.8rem; }
+    [data-testid="stDownloadButton"] [data-testid="stIconMaterial"] { display: none; }
     .st-key-page_path { column-gap: 0.5rem; row-gap: 0.5rem; }
     .st-key-page_path > :has([data-testid="stButtonGroup"]) { order: 1; width: 100%; }
     .st-key-page_path [data-testid="stColumn"] { flex: 0 0 auto; width: auto; min-width: 0; }
@@ -145,6 +161,7 @@ h1 { padding: 0 3rem 0.6rem 0 !important; font-size: clamp(1.3rem, 0.7rem + 3.4v
 }
 </style>"""
 _ROWS = 2 + max(map(len, GROUPS.values()))  # of the menu: the name, and the longest group under its own
+STYLE = STYLE.replace("FRAMES", FRAMES).replace("ARROW", _ARROW)
 STYLE += f"<style>.st-key-menu {{ grid-template-rows: repeat({_ROWS}, auto); }}</style>"
 
 
@@ -410,7 +427,7 @@ def page_draw(chart, key=None, *, on_select="ignore"):
     dict
         As `attn.charts.specification` returns it.
     """
-    spec = charts.wrapped_rows(charts.specification(chart), page_width())
+    spec = charts.fit_to_room(charts.specification(chart), page_width())
     spec = charts.enlarged(spec, page_enlargement())
     sent = {name: _columns(table) for name, table in spec["datasets"].items()}
     st.vega_lite_chart(spec | {"datasets": sent}, theme=None, width="content", key=key, on_select=on_select)

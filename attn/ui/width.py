@@ -6,12 +6,15 @@ from attn.ui.state import chosen_look
 
 NARROW = 880  # pixels: what a laptop of 1280 leaves beside the sidebar, assumed until it is known
 TALL = 1000  # pixels of a window's height, assumed until it is known
+FIGURES = '[data-testid="stVegaLiteChart"]'
+FRAMES = f'{FIGURES}, .katex-display, [data-testid="stMarkdownContainer"] table'  # in which what is too wide scrolls
 _WIDE, _LARGER = 1520, 20 / 14  # what a projector of 1920 leaves, and how much larger words are there than on a laptop
 _LARGEST = 3
 _LARGE = 24 / 14  # how much larger words in figures are at least for a hall
 _PHONE = 768  # pixels of a window over which Streamlit lays its sidebar, instead of beside the page
 _HAND = 520  # pixels of a page held in a hand, which is scrolled: only its width limits a picture
 _STEP = 40  # pixels: smaller changes do not redraw the page, nor a quarter of them one held in a hand
+_CUT = 2  # pixels that may be out of sight without a sign: of no cell and no word
 _ABOVE, _AROUND, _LEAST_TALL = 260, 165, 180  # pixels above a page's first figure, of its title and axes, of a plot
 
 _RULER = """
@@ -44,6 +47,43 @@ export default function({ data, setStateValue }) {
         if (link && button && window.innerWidth <= data.phone) setTimeout(() => button.click(), 0);
     };
     sidebar?.addEventListener("click", close);
+    // What is wider than its frame says so at the side where there is more, and the names of its rows stay in sight.
+    const cut = (frame) => {
+        const more = { left: frame.scrollLeft, right: frame.scrollWidth - frame.clientWidth - frame.scrollLeft };
+        const sides = Object.keys(more).filter((side) => more[side] > data.cut);
+        if (frame.matches(data.figures)) pinNames(frame);
+        frame.dataset.cut = sides.join(" ");
+        frame.style.setProperty("--scrolled", `${frame.scrollLeft}px`);
+    };
+    // Vega knows its parts by their order, so that what moves along is a copy at the end, which it may take away.
+    const pinNames = (frame) => {
+        const svg = frame.querySelector("svg.marks");
+        const drawn = svg?.querySelector(":scope > .pinned");
+        if (!svg || !frame.scrollLeft) return drawn?.remove();
+        const pinned = drawn ?? svg.appendChild(document.createElementNS(svg.namespaceURI, "g"));
+        pinned.setAttribute("transform", `translate(${frame.scrollLeft} 0)`);
+        if (drawn) return;
+        pinned.classList.add("pinned");
+        pinned.setAttribute("aria-hidden", "true");
+        const half = frame.getBoundingClientRect().left + frame.clientWidth / 2 - frame.scrollLeft;
+        for (const axis of svg.querySelectorAll('.role-axis[aria-label^="Y-axis"]')) {
+            if (axis.getBoundingClientRect().right > half) continue;
+            const box = axis.getBBox();
+            const place = svg.getScreenCTM().inverse().multiply(axis.getScreenCTM());
+            const copy = pinned.appendChild(document.createElementNS(svg.namespaceURI, "g"));
+            copy.setAttribute("transform", `translate(${place.e} ${place.f})`);
+            const ground = copy.appendChild(document.createElementNS(svg.namespaceURI, "rect"));
+            const sides = { x: box.x - place.e, y: box.y, width: box.width + place.e, height: box.height };
+            for (const [side, pixels] of Object.entries(sides)) ground.setAttribute(side, pixels);
+            for (const part of axis.children) copy.appendChild(part.cloneNode(true));
+        }
+    };
+    const cutAll = () => main.querySelectorAll(data.frames).forEach(cut);
+    const scrolled = (event) => event.target.matches?.(data.frames) && cut(event.target);
+    main.addEventListener("scroll", scrolled, true);
+    let soon;
+    const drawing = new MutationObserver(() => { clearTimeout(soon); soon = setTimeout(cutAll, 150); });
+    drawing.observe(main, { childList: true, subtree: true });
     // A connection that is there again may be to a server started anew, or to another. That knows nothing of this
     // session, nor of its buttons that save a file, until the page is run: from its link, as when it is opened.
     const app = document.querySelector(".stApp[data-test-connection-state]");
@@ -56,6 +96,8 @@ export default function({ data, setStateValue }) {
     if (app) connection.observe(app, { attributes: true, attributeFilter: ["data-test-connection-state"] });
     return () => {
         observer.disconnect();
+        drawing.disconnect();
+        main.removeEventListener("scroll", scrolled, true);
         connection.disconnect();
         window.removeEventListener("resize", later);
         sidebar?.removeEventListener("click", close);
@@ -68,11 +110,12 @@ _measure = st.components.v2.component("attention_lab.page_width", js=_RULER)
 def measure_page_room():
     """Draw the invisible ruler; call it once a page.
 
-    On a phone it also closes the menu after a choice, and it has the page run again when a broken connection is back.
+    It also marks what is cut by its frame, closes the menu of a phone after a choice, and has the page run again when a
+    broken connection is back.
     """
     said = _measure(
         key="ruler",
-        data={"step": _STEP, "phone": _PHONE, "hand": _HAND},
+        data={"step": _STEP, "phone": _PHONE, "hand": _HAND, "figures": FIGURES, "frames": FRAMES, "cut": _CUT},
         on_room_change=lambda: None,
         on_reconnected_change=lambda: None,
         default={"room": None, "reconnected": None},
