@@ -7,6 +7,7 @@ from attn.alignment import SCORES
 from attn.ui.controls.published_tables import published_tables_tab
 from attn.ui.pages.scores import all_scores, global_and_local, keys, scores, soft_and_hard, what_moves_it
 from attn.ui.pages.scores.setup import DRAWS, LOOKS, PARAMETERS, PRINTED, REACH, TABS, Setup
+from attn.ui.shown_code import Codes
 
 page = ui.begin_page("scores", "What makes two vectors match?", Setup)
 
@@ -127,7 +128,7 @@ SHOWN = {
     "windows": windows_tab,
     "every": every_tab,
     "published": lambda: published_tables_tab(page, PRINTED),
-    "code": lambda: ui.page_code(scores.scores_code(setup, result, room)),
+    "code": lambda: ui.page_code(page, Codes(lambda: scores.scores_code(setup, result, room))),
 }
 ui.page_tabs(page, TABS, SHOWN)
 ui.page_sources(page)

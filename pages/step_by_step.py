@@ -85,7 +85,7 @@ if page.get("stage") == "projections":
 
 setup = page.commit()
 try:
-    view, code, problems = compute_walk(setup, ui.page_theme(), ui.page_width(), ui.page_tallest())
+    view, codes, problems = compute_walk(setup, ui.page_theme(), ui.page_width(), ui.page_tallest())
 except ValueError as error:
     ui.page_ask(page, str(error), st.error)
 with st.container():  # keeps its place, so that what stands below stays as it was when a warning comes and goes
@@ -125,7 +125,7 @@ def cell_tab():
 SHOWN = {
     "cell": cell_tab,
     "edit": lambda: walk_editor(page, example),
-    "code": lambda: ui.page_code(code()),
+    "code": lambda: ui.page_code(page, codes),
 }
 ui.page_tabs(page, TABS, SHOWN)
 ui.page_sources(page)

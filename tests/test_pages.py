@@ -4,11 +4,11 @@ import math
 
 import numpy as np
 import pytest
-from driving import PAGES, SCRIPTS, check, drawn_figures, matrices, notices, opened, said, specs, strokes, tables
+from driving import PAGES, SCRIPTS, check, matrices, notices, opened, said, specs, tables
 from hypothesis import HealthCheck, given, settings
 from setups import ABSURD, SETUPS, extremes, fields, links, options, painted
 
-from attn import charts, cost
+from attn import cost
 from attn.data import examples
 from attn.mask_routes import ROUTES
 from attn.ui.controls.mask import MASKS
@@ -521,68 +521,3 @@ def test_painting_goes_on_from_the_mask_in_view():
     assert check(app).query_params["painted"] in (every, [every])
     next(button for button in app.button if button.label == "Show all").click().run()
     assert "painted" not in check(app).query_params
-
-
-# The code on the page
-
-
-CODE = [
-    ("home", {"text": "The bank of the river.", "layer": "2", "cell": "3,0"}),
-    ("home", {"text": "An unbelievable tokenization.", "level": "words", "cell": "6,0"}),
-    ("step_by_step", {"stage": "tokens"}),
-    ("step_by_step", {"stage": "embeddings", "positions": "learned"}),
-    ("step_by_step", {"stage": "projections", "matrix": "k", "source": "pretrained", "text": "Short."}),
-    ("step_by_step", {"stage": "products"}),
-    ("step_by_step", {"stage": "scaled", "divisor": "none"}),
-    ("step_by_step", {"stage": "masked", "mask": "causal", "positions": "alibi"}),
-    ("step_by_step", {"stage": "context"}),
-    ("step_by_step", {"source": "worked", "mask": "causal", "divisor": "d_k", "temperature": "0.7"}),
-    (
-        "step_by_step",
-        {"source": "journey", "edits": "x.0.0=2.5;w_v.0.1=-1", "mask": "painted", "painted": painted((0, 1), (3, 2))},
-    ),
-    ("step_by_step", {"source": "random", "positions": "rotary", "d_k": "6", "text": 'It\'s "quoted" \\ here'}),
-    ("step_by_step", {"source": "random", "positions": "learned", "mask": "global_window"}),
-    ("step_by_step", {"source": "random", "positions": "relative", "mask": "blocks"}),
-    ("step_by_step", {"source": "random", "positions": "alibi", "mask": "strided"}),
-    ("step_by_step", {"source": "random", "positions": "sinusoidal", "mask": "causal_window"}),
-    ("step_by_step", {"source": "random", "positions": "xpos", "d_k": "6", "mask": "causal"}),
-    ("step_by_step", {"source": "random", "positions": "shaw", "stage": "masked"}),
-    ("step_by_step", {"source": "pretrained", "layer": "3", "heads": "6", "head": "2", "mask": "prefix"}),
-    ("heads", {"mask": "window"}),
-    ("heads", {"source": "worked", "mask": "causal"}),
-    ("heads", {"source": "worked", "mode": "cross"}),
-    ("heads", {"mode": "cross", "project": "0", "num_kv_heads": "1"}),
-    ("heads", {"mode": "cross", "key_positions": "1", "gate": "1"}),
-    ("masks", {"wrong": "wrong_axis"}),
-    ("masks", {"source": "random", "mask": "padding", "wrong": "zeroed_context"}),
-    ("masks", {"mask": "painted", "painted": painted((0, 0), (5, 1))}),
-    ("softmax", {"scores": "2, -1, 0.5", "temperature": "0.7", "shift": "10"}),
-    ("pretrained", {}),
-    ("pretrained", {"start": "input", "layer": "2", "head": "12"}),
-    ("pretrained", {"special": "0", "first": "0", "colour": "largest"}),
-    ("pretrained", {"text": " ".join(["word"] * 80), "window": "20,30"}),
-    ("inside", {"metric": "entropy"}),
-    ("inside", {"metric": "distance", "kept": "20,70", "order": "lowest"}),
-    ("pretrained", {"unscaled": "1", "mask": "causal", "cut": "6", "pair": "Is it?"}),
-    (
-        "pretrained",
-        {"level": "words", "text": "An unbelievably playful tokenization.", "mask": "causal", "special": "0"},
-    ),
-    ("inside", {"level": "words", "text": "An unbelievably playful tokenization.", "metric": "distance"}),
-    ("inside", {"level": "words", "text": "An unbelievable tokenization.", "measure": "contribution"}),
-]
-
-
-@pytest.mark.parametrize(("page", "params"), CODE, ids=str)
-def test_the_code_makes_the_picture(page, params, tmp_path, monkeypatch):
-    """The lines to copy run on their own, and save the very picture that the page shows."""
-    drawn = drawn_figures(monkeypatch)
-    tabs = options(fields(SETUPS[page])["tab"]) if "tab" in fields(SETUPS[page]) else None
-    app = opened(page, params, **({"tab": tabs[-1]} if tabs else {}))
-    assert [error.value for error in app.exception] == []
-    (code,) = app.code
-    monkeypatch.chdir(tmp_path)
-    exec(code.value, {"__name__": "copied"})
-    saved = [file.read_text(encoding="utf-8") for file in tmp_path.iterdir()]
-    assert strokes(charts.svg(drawn[-1]).decode()) in map(strokes, saved)

@@ -1,9 +1,9 @@
 """What the pages share: choices that live in the link, controls, figures (Streamlit)."""
 
+from attn.ui.code_tabs import page_code
 from attn.ui.page import (
     begin_page,
     page_ask,
-    page_code,
     page_columns,
     page_figure,
     page_formula,

@@ -320,11 +320,29 @@ def page_tabs(state, labels, shown):
     shown : dict of str to callable
         Key -> function without arguments that draws the tab; only that of the open one is called.
     """
-    key, named = f"{state.page}.tab.label", {label: name for name, label in labels.items()}
-    st.session_state[key] = labels[state.get("tab")]  # Streamlit knows a tab by its label alone
+    remembered_tabs(f"{state.page}.tab.label", labels, shown, state.get("tab"), lambda name: state.set(tab=name))
+
+
+def remembered_tabs(key, labels, shown, chosen, choose):
+    """Draw tabs of which one is open, and what belongs into that.
+
+    Parameters
+    ----------
+    key : str
+        Of the widget.
+    labels : dict of str to str
+    shown : dict of str to callable
+        As for `page_tabs`.
+    chosen : str
+        The key of the open one.
+    choose : callable
+        Called with the key of another that is opened.
+    """
+    named = {label: name for name, label in labels.items()}
+    st.session_state[key] = labels[chosen]  # Streamlit knows a tab by its label alone
 
     def take():
-        state.set(tab=named[st.session_state[key]])
+        choose(named[st.session_state[key]])
 
     for name, tab in zip(labels, st.tabs(list(named), key=key, on_change=take), strict=True):
         if tab.open:
@@ -490,12 +508,6 @@ def _picker(key, on_pick):
                 on_pick(**points[-1])
 
     return picked
-
-
-def page_code(lines):
-    """Show the few lines that make the picture."""
-    st.caption("These lines compute the same numbers and draw them. Run them in the folder of the project.")
-    st.code(lines, language="python")
 
 
 def page_sources(state):

@@ -8,6 +8,8 @@ import math
 import re
 import sys
 import textwrap
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,6 +20,14 @@ _KNOWN = {"np": "import numpy as np", "attn": "import attn", "charts": "from att
 
 class Source(str):
     """A setting given by the code that makes it, shown as it is."""
+
+
+class Codes(NamedTuple):
+    """What the three tabs of code show, each made when it is asked for."""
+
+    draw: Callable  # the picture of them
+    attn: Callable | None = None  # the same numbers by this package
+    numpy: Callable | None = None  # nothing but numpy, and what reads a model's file
 
 
 LIGHT = Source("charts.LIGHT")  # whatever theme the visitor has

@@ -15,8 +15,10 @@ import time
 
 import streamlit as st
 
-from attn.ui.link import from_link, link_flag, to_link
+from attn.ui.link import from_link, link_choice, link_flag, to_link
 from attn.ui.settings import visitor_settings
+
+CODE_TABS = {"numpy": "From scratch in numpy", "attn": "With attn", "draw": "Draw it"}
 
 _LAG = 1.0  # seconds in which a browser shows a link that it was sent, unless it is busy
 _SHAPING = "\u200c\u200d\u2068\u2069"  # join letters and emoji; keep right-to-left text apart from its neighbours
@@ -29,6 +31,7 @@ class Look:
     """What a person chose once for all pages; every page's link says it beside the page's own choices."""
 
     large: bool = link_flag(False)
+    code: str = link_choice("numpy", CODE_TABS)
 
 
 _LOOK = tuple(field.name for field in dataclasses.fields(Look))

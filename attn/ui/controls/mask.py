@@ -27,6 +27,7 @@ class MaskKind(NamedTuple):
     title: str
     help: str
     call: Callable  # (n, MaskChoice) -> a function of `attn.masks` and its arguments
+    numpy: Callable  # MaskChoice -> what query i and key j must fulfil, in numpy alone
     sliders: tuple = ()
     controls: Callable | None = None  # (state, n) draws what is no slider
 
@@ -58,46 +59,54 @@ MASKS = {
         "None",
         "Every token sees every token, as in an encoder such as BERT.",
         lambda n, chosen: (masks.everything, n),
+        lambda chosen: "np.ones((n, n), dtype=bool)",
     ),
     "causal": MaskKind(
         "Causal",
         "A token sees itself and what came before, as in a decoder such as GPT.",
         lambda n, chosen: (masks.causal, n),
+        lambda chosen: "j <= i",
     ),
     "padding": MaskKind(
         "Padding",
         "A batch pads short sentences; the padding at the end must not be seen.",
         lambda n, chosen: (masks.padding, chosen.length, n),
+        lambda chosen: f"j < {chosen.length}",
         (Slider("length", "Tokens that are real"),),
     ),
     "window": MaskKind(
         "Sliding window",
         "A token sees only its neighbours on both sides, as in 14 of the 22 layers of ModernBERT base.",
         lambda n, chosen: (masks.sliding_window, n, n, chosen.window),
+        lambda chosen: f"abs(i - j) <= {chosen.window}",
         (Slider("window", "Width to each side, in tokens", margin=1),),
     ),
     "causal_window": MaskKind(
         "Causal window",
         "A token sees itself and a few before it, as in Mistral.",
         lambda n, chosen: (masks.sliding_window, n, n, (chosen.window, 0)),
+        lambda chosen: f"(j <= i) & (i - j <= {chosen.window})",
         (Slider("window", "Width to the left, in tokens", margin=1),),
     ),
     "prefix": MaskKind(
         "Prefix",
         "The first tokens (a question, an image) see one another freely; the rest is causal.",
         lambda n, chosen: (masks.prefix, n, n, chosen.length),
+        lambda chosen: f"(j <= i) | (j < {chosen.length})",
         (Slider("length", "Length of the prefix, in tokens"),),
     ),
     "blocks": MaskKind(
         "Documents",
         "Several documents packed into one row; none sees into another.",
         lambda n, chosen: (masks.blocks, [chosen.length, n - chosen.length]),
+        lambda chosen: f"(i < {chosen.length}) == (j < {chosen.length})",
         (Slider("length", "Tokens in the first document"),),
     ),
     "global_window": MaskKind(
         "Global + window",
         "Neighbours, and a few tokens that see all and are seen by all, as in Longformer.",
         lambda n, chosen: (masks.global_window, n, chosen.window, chosen.globals),
+        lambda chosen: f"(abs(i - j) <= {chosen.window}) | (i < {chosen.globals}) | (j < {chosen.globals})",
         (
             Slider("window", "Width to each side, in tokens", margin=1),
             Slider("globals", "Global tokens, from the first"),
@@ -107,12 +116,14 @@ MASKS = {
         "Strided",
         "Causal: the last few tokens and every few before that, as in the Sparse Transformer.",
         lambda n, chosen: (masks.strided, n, chosen.window),
+        lambda chosen: f"(j <= i) & ((i - j <= {chosen.window}) | ((i - j) % {chosen.window} == 0))",
         (Slider("window", "Stride, in tokens", least=1, margin=1),),
     ),
     "painted": MaskKind(
         "Painted by hand",
         "Click cells of the picture of masked scores to hide or show them.",
         lambda n, chosen: (masks.painted, _visible(chosen.painted, n)),
+        lambda chosen: "~hidden",
         controls=_show_and_invert,
     ),
 }
@@ -159,10 +170,24 @@ def mask_of(setup, n):
     line : str
         The line of code that builds it.
     """
-    kind = MASKS[setup.mask]
-    numbers = {slider.name: int(np.clip(getattr(setup, slider.name), *_ends(slider, n))) for slider in kind.sliders}
-    build, *arguments = kind.call(n, dataclasses.replace(setup, **numbers))
+    build, *arguments = MASKS[setup.mask].call(n, _within(setup, n))
     return build(*arguments), f"attn.masks.{build.__name__}({', '.join(map(_literal, arguments))})"
+
+
+def mask_in_numpy(setup, n):
+    """Return the lines that bind ``visible`` (n, n) as the chosen mask has it, and know numpy and ``n`` alone."""
+    kind = MASKS[setup.mask]
+    line = f"visible = {kind.numpy(_within(setup, n))}"
+    if setup.mask == "none":
+        return line
+    if setup.mask != "painted":
+        return f"i, j = np.indices((n, n))  # i: who looks, j: at whom\n{line}  # {kind.title.lower()}"
+    rows = {}
+    for row, column in setup.painted:
+        if row < n and column < n:
+            rows.setdefault(row, []).append(column)
+    painted = [f"hidden[{row}, {sorted(columns)}] = True" for row, columns in sorted(rows.items())]
+    return "\n".join(["hidden = np.zeros((n, n), dtype=bool)  # painted by hand", *painted, line])
 
 
 def paint_mask(state, row, column, n):
@@ -170,6 +195,13 @@ def paint_mask(state, row, column, n):
     now = mask_of(state.choices(), n)[0].visible
     hidden = {(r, c) for r, c in np.argwhere(~np.broadcast_to(now, (n, n))).tolist()}
     state.set(mask="painted", painted=tuple(sorted(hidden ^ {(row, column)})))
+
+
+def _within(setup, n):
+    """Return the choices with the numbers of the chosen mask as far as `n` tokens allow."""
+    sliders = MASKS[setup.mask].sliders
+    numbers = {slider.name: int(np.clip(getattr(setup, slider.name), *_ends(slider, n))) for slider in sliders}
+    return dataclasses.replace(setup, **numbers)
 
 
 def _ends(slider, n):

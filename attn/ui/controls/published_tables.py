@@ -7,8 +7,9 @@ from attn import charts
 from attn.charts.labels import label_pixels
 from attn.charts.plane import least_plane
 from attn.data import published
-from attn.ui.page import page_code, page_figure, page_theme
-from attn.ui.shown_code import LIGHT, Source, shown_code
+from attn.ui.code_tabs import page_code
+from attn.ui.page import page_figure, page_theme
+from attn.ui.shown_code import LIGHT, Codes, Source, shown_code
 from attn.ui.width import page_width
 
 _NARROWEST = 150  # pixels of the longest bar, below which measures stand under one another
@@ -39,7 +40,7 @@ def published_tables_tab(state, known, remarks=None):
         tables={name: lambda: _csv(table)},
     )
     st.caption(f"{table.source}.")
-    page_code(_code_of(name, table))
+    page_code(state, Codes(lambda: _code_of(name, table)))
 
 
 def _layout(table):

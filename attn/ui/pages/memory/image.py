@@ -6,11 +6,12 @@ import streamlit as st
 from attn import charts
 from attn.architectures import image_attention
 from attn.data import picture_files, pictures
+from attn.ui.code_tabs import page_code
 from attn.ui.controls.upload import UploadKind, upload_control
 from attn.ui.media import ImageInput
-from attn.ui.page import page_code, page_figure, page_reading, page_tabs, page_theme
+from attn.ui.page import page_figure, page_reading, page_tabs, page_theme
 from attn.ui.pages.memory.setup import FEATURES, TABS, memory_setup_letter
-from attn.ui.shown_code import LIGHT, Source, shown_code
+from attn.ui.shown_code import LIGHT, Codes, Source, shown_code
 from attn.ui.width import page_share, page_width
 
 SIDE = 32  # pixels along a picture
@@ -92,7 +93,10 @@ def memory_image_tab(state, setup, chosen):
     page_tabs(
         state,
         TABS,
-        {"more": lambda: _looked_at(steps, picture), "code": lambda: page_code(_pixels_code(setup, made, size))},
+        {
+            "more": lambda: _looked_at(steps, picture),
+            "code": lambda: page_code(state, Codes(lambda: _pixels_code(setup, made, size))),
+        },
     )
 
 

@@ -8,9 +8,10 @@ from attn.analysis import leak_test
 from attn.architectures import lstmn
 from attn.architectures.recurrent import Recurrent
 from attn.data import examples
-from attn.ui.page import page_code, page_figure, page_reading, page_tabs, page_theme
+from attn.ui.code_tabs import page_code
+from attn.ui.page import page_figure, page_reading, page_tabs, page_theme
 from attn.ui.pages.memory.setup import DEFAULT_SENTENCE, TABS, memory_setup_letter
-from attn.ui.shown_code import LIGHT, shown_code
+from attn.ui.shown_code import LIGHT, Codes, shown_code
 from attn.ui.state import as_text
 from attn.ui.width import page_tallest, page_width
 
@@ -87,7 +88,10 @@ def memory_lstmn_tab(state, setup):
     page_tabs(
         state,
         TABS,
-        {"more": lambda: _states(steps, labels), "code": lambda: page_code(_looking_back_code(setup, words))},
+        {
+            "more": lambda: _states(steps, labels),
+            "code": lambda: page_code(state, Codes(lambda: _looking_back_code(setup, words))),
+        },
     )
 
 

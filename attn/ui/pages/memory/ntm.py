@@ -6,9 +6,10 @@ import streamlit as st
 from attn import charts
 from attn.architectures import turing_machine
 from attn.charts.labels import fixed_labels
-from attn.ui.page import page_code, page_figure, page_reading, page_tabs, page_theme
+from attn.ui.code_tabs import page_code
+from attn.ui.page import page_figure, page_reading, page_tabs, page_theme
 from attn.ui.pages.memory.setup import MATCH, MEMORIES, STAGES, TABS, memory_setup_letter
-from attn.ui.shown_code import LIGHT, shown_code
+from attn.ui.shown_code import LIGHT, Codes, shown_code
 from attn.ui.width import page_tallest, page_width
 
 WRITTEN_CELL, LARGEST_CELL = 46, 130  # pixels of a cell: the least that holds a number, and the most
@@ -126,7 +127,10 @@ def memory_ntm_tab(state, setup):
     page_tabs(
         state,
         TABS,
-        {"more": lambda: _write(setup, rows, steps.weights, labels, wide), "code": lambda: page_code(_ntm_code(setup))},
+        {
+            "more": lambda: _write(setup, rows, steps.weights, labels, wide),
+            "code": lambda: page_code(state, Codes(lambda: _ntm_code(setup))),
+        },
     )
 
 

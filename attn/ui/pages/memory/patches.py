@@ -7,10 +7,11 @@ import streamlit as st
 
 from attn import alignment, charts, softmax
 from attn.architectures import image_attention
-from attn.ui.page import page_code, page_figure, page_reading, page_tabs, page_theme
+from attn.ui.code_tabs import page_code
+from attn.ui.page import page_figure, page_reading, page_tabs, page_theme
 from attn.ui.pages.memory.image import GRID, PATCH, memory_image_picture_control
 from attn.ui.pages.memory.setup import TABS, memory_setup_letter
-from attn.ui.shown_code import LIGHT, shown_code
+from attn.ui.shown_code import LIGHT, Codes, shown_code
 from attn.ui.state import as_text
 from attn.ui.width import page_width
 
@@ -128,7 +129,7 @@ def memory_patches_tab(state, setup, chosen):
         TABS,
         {
             "more": lambda: _soft_and_hard(state, setup, result, at),
-            "code": lambda: page_code(_words_code(setup, made, words, size)),
+            "code": lambda: page_code(state, Codes(lambda: _words_code(setup, made, words, size))),
         },
     )
 

@@ -8,9 +8,10 @@ import streamlit as st
 from attn import charts
 from attn.architectures import pointer_network
 from attn.trained import pointer
-from attn.ui.page import page_code, page_figure, page_reading, page_tabs, page_theme
+from attn.ui.code_tabs import page_code
+from attn.ui.page import page_figure, page_reading, page_tabs, page_theme
 from attn.ui.pages.memory.setup import DEFAULT_NUMBERS, TABS, memory_setup_letter
-from attn.ui.shown_code import LIGHT, shown_code
+from attn.ui.shown_code import LIGHT, Codes, shown_code
 from attn.ui.state import as_text
 from attn.ui.width import page_tallest, page_width
 
@@ -118,7 +119,10 @@ def memory_pointer_tab(state, setup):
     page_tabs(
         state,
         TABS,
-        {"more": lambda: _accuracy(accuracy), "code": lambda: page_code(_pointing_code(numbers, setup.leave_out))},
+        {
+            "more": lambda: _accuracy(accuracy),
+            "code": lambda: page_code(state, Codes(lambda: _pointing_code(numbers, setup.leave_out))),
+        },
     )
 
 

@@ -6,9 +6,10 @@ import streamlit as st
 from attn import charts
 from attn.architectures import snail
 from attn.charts.plane import least_plane
-from attn.ui.page import page_code, page_figure, page_reading, page_tabs, page_theme
+from attn.ui.code_tabs import page_code
+from attn.ui.page import page_figure, page_reading, page_tabs, page_theme
 from attn.ui.pages.memory.setup import TABS
-from attn.ui.shown_code import LIGHT, shown_code
+from attn.ui.shown_code import LIGHT, Codes, shown_code
 from attn.ui.width import page_width
 
 RULES = ["Dilations from 1", "Dilations as printed"]
@@ -41,7 +42,14 @@ def memory_snail_tab(state, setup):
         _picture(moved, setup.steps, setup.attends, theme=page_theme(), **layout),
         "memory.fan",
     )
-    page_tabs(state, TABS, {"more": lambda: _lags(setup, moved), "code": lambda: page_code(_snail_code(setup, layout))})
+    page_tabs(
+        state,
+        TABS,
+        {
+            "more": lambda: _lags(setup, moved),
+            "code": lambda: page_code(state, Codes(lambda: _snail_code(setup, layout))),
+        },
+    )
 
 
 def _fan_layout(steps):

@@ -170,6 +170,15 @@ def stage_code(view, stage):
     return "\n".join([*start, f"picture = charts.panels(\n{inside})"])
 
 
+def stage_numbers(view, stage):
+    """Return the numbers that the picture of a stage ends with, as code that knows ``steps`` and ``e``."""
+    parts = stage.parts(view)
+    if not parts:
+        return "*e.tokens"
+    last = parts[-1]
+    return f"{'steps.masked_scores' if last.expression == 'steps.biased' else last.expression}.round(4)"
+
+
 def _limit(*matrices):
     """Return the end of one scale for several matrices, None where they hold no finite number but 0."""
     return max(float(abs(matrix[np.isfinite(matrix)]).max(initial=0)) for matrix in matrices) or None

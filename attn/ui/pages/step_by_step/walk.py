@@ -15,7 +15,8 @@ from attn.ui.controls.sentence import SentenceChoice, sentence_words
 from attn.ui.link import link_choice, link_numbers, link_place, link_real, link_whole
 from attn.ui.pages.step_by_step import stages
 from attn.ui.pages.step_by_step.stages import DIVISORS, MATRICES, STAGES, View
-from attn.ui.shown_code import Source, shown_code
+from attn.ui.pages.step_by_step.walk_in_numpy import walk_numpy_code
+from attn.ui.shown_code import Codes, Source, shown_code
 
 STEP_SOURCES = {
     "worked": "Worked example",
@@ -139,8 +140,7 @@ def compute_walk(setup, theme, width, tallest):
     Returns
     -------
     View
-    code : callable
-        Without arguments: the lines that the page shows.
+    codes : Codes
     problems : list of str
     """
     base, settings, made = walk_example(setup)
@@ -166,24 +166,23 @@ def compute_walk(setup, theme, width, tallest):
     shape = stage.result(view).shape
     view = view._replace(cell=tuple(min(at, size - 1) for at, size in zip(setup.cell, shape, strict=True)))
 
-    def code():
-        """Return the lines that do the same; made only where they are read."""
-        return shown_code(
-            settings
-            | {
-                "mask": Source(mask_line),
-                "divisor": divisor,
-                "temperature": setup.temperature,
-                "positions": Source(f"dict({position_line})" if position_line else "{}"),
-            },
-            *made,
-            _edits(setup, example),
-            ("steps", _walk),
-            f"\n{stages.stage_code(view, stage)}",
-            'charts.save(picture, "step.svg")',
-        )
+    settings |= {
+        "mask": Source(mask_line),
+        "divisor": divisor,
+        "temperature": setup.temperature,
+        "positions": Source(f"dict({position_line})" if position_line else "{}"),
+    }
+    typed = _edits(setup, example)
+    computed = (*made, _edit_lines(typed), ("steps", _walk))
 
-    return view, code, problems
+    codes = Codes(
+        numpy=lambda: walk_numpy_code(setup, view, typed),
+        attn=lambda: shown_code(settings, *computed, f"print({stages.stage_numbers(view, stage)})"),
+        draw=lambda: shown_code(
+            settings, *computed, f"\n{stages.stage_code(view, stage)}", 'charts.save(picture, "step.svg")'
+        ),
+    )
+    return view, codes, problems
 
 
 def _walk(e, mask, divisor, temperature, positions):
@@ -193,16 +192,20 @@ def _walk(e, mask, divisor, temperature, positions):
 
 
 def _edits(setup, example):
-    """Return the lines that put the numbers a person typed into the example."""
-    changes = [
-        f"e.{name}[{row}, {column}] = {number:.9g}"
+    """Return the numbers a person typed that can be used: matrix, row, column, number."""
+    return [
+        (name, row, column, number)
         for name, row, column, number in setup.edits
         if math.isfinite(number) and row < getattr(example, name).shape[0] and column < getattr(example, name).shape[1]
     ]
-    if not changes:
+
+
+def _edit_lines(typed):
+    """Return the lines that put the numbers a person typed into the example."""
+    if not typed:
         return ""
     copied = "e = replace(e, x=e.x.copy(), w_q=e.w_q.copy(), w_k=e.w_k.copy(), w_v=e.w_v.copy())"
-    return "\n".join([copied, *changes])
+    return "\n".join([copied, *(f"e.{name}[{row}, {column}] = {number:.9g}" for name, row, column, number in typed)])
 
 
 def _typed(name, key):

@@ -1,0 +1,59 @@
+"""The code of a page in tabs: from scratch in numpy, by this package, and what draws the picture."""
+
+import functools
+import re
+import sys
+
+import streamlit as st
+
+from attn.ui.numpy_code import lit_lines
+from attn.ui.page import remembered_tabs
+from attn.ui.state import CODE_TABS, choose_look, chosen_look
+
+
+def page_code(state, codes):
+    """Show the code of a page in three tabs: from scratch in numpy, by this package, and what draws the picture.
+
+    Which of them is open holds for all pages, and links say it.
+
+    Parameters
+    ----------
+    state : PageState
+    codes : Codes
+        Only that of the open tab is made.
+    """
+    shown = {n: functools.partial(_code_tab, n, make) for n in CODE_TABS if (make := getattr(codes, n))}
+    if len(shown) == 1:
+        return shown["draw"]()
+    chosen = chosen_look().code
+    remembered_tabs(f"{state.page}.code.label", CODE_TABS, shown, chosen, lambda name: choose_look(code=name))
+
+
+def _code_tab(name, make):
+    """Draw the lines of one tab, the lit ones on another ground."""
+    lines = make()
+    if name == "numpy":
+        st.caption(_what_it_needs(lines))
+    else:
+        drawn = " It writes the picture into the folder that it runs in." if name == "draw" else ""
+        st.caption(
+            'Run `pip install -e ".[charts,pretrained]"` once in the folder of the project; then these lines run '
+            f"anywhere.{drawn}"
+        )
+    lit = ", ".join(f".st-key-code_{name} code > span:nth-child({place})" for place in lit_lines(lines))
+    if lit:
+        st.html(f"<style>{lit} {{ background: light-dark(#FFF3C4, #3A3413); }}</style>")
+    with st.container(key=f"code_{name}"):
+        st.code(lines, language="python", line_numbers=True, wrap_lines=True)
+
+
+def _what_it_needs(lines):
+    """Say what must be installed for lines that do without this package."""
+    packages = re.findall(r"^(?:import|from) (\w+)", lines, re.MULTILINE)
+    packages += re.findall(r'files\("(\w+)"\)', lines)
+    needed = [name.replace("_", "-") for name in dict.fromkeys(packages) if name not in sys.stdlib_module_names]
+    if needed == ["numpy"]:
+        return "These lines need numpy and nothing else: copy them into a file or a notebook anywhere."
+    return (
+        f"These lines need no more than `pip install {' '.join(needed)}`: copy them into a file or a notebook anywhere."
+    )

