@@ -135,7 +135,7 @@ def test_a_link_with_the_old_label_of_a_tab_opens_it(page, label, key):
     assert notices(app) == []
     assert app.session_state[f"{page}.tab"] == key
     labels = importlib.import_module(SETUPS[page].__module__).TABS
-    assert [tab.label for tab in app.tabs if tab.children][0] == labels[key]  # tabs in it come after it
+    assert next(tab.label for tab in app.tabs if tab.children) == labels[key]  # tabs in it come after it
 
 
 def test_defaults_are_not_written():
