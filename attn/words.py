@@ -46,12 +46,16 @@ def listed(items: Iterable[object], last: str = "and") -> str:
 
 
 def number(value: float, digits: int = 3) -> str:
-    """Return a number with so many significant digits, as short as it reads well.
+    """Return a number with so many significant digits, as short as it reads well, with commas in its thousands.
 
     Examples
     --------
     >>> number(0.51234), number(-3.25e-7), number(1200.4), number(0.0), number(float("nan"))
-    ('0.512', '−3.25e−7', '1200', '0', 'not a number')
+    ('0.512', '−3.25e−7', '1,200', '0', 'not a number')
+    >>> number(9664), number(-1234.56, 6)
+    ('9,664', '−1,234.56')
+    >>> number(999.7)
+    '1,000'
     """
     value = float(value)
     if not math.isfinite(value):
@@ -60,5 +64,9 @@ def number(value: float, digits: int = 3) -> str:
     if "e+" in text and abs(value) < 1e6:
         text = f"{value:.0f}"
     mantissa, _, exponent = text.partition("e")
-    text = mantissa if not exponent else f"{mantissa}e{int(exponent)}"
+    whole, point, rest = text.partition(".")
+    if exponent:
+        text = f"{mantissa}e{int(exponent)}"
+    elif len(whole.lstrip("-")) > 3:
+        text = f"{int(whole):,}{point}{rest}"
     return "0" if text in ("0", "-0") else text.replace("-", "−")

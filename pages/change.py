@@ -41,7 +41,7 @@ look_for = preset_control(page)
 with st.sidebar:
     model_control(page, on_change=lambda: take_back_head_controls(page))
     random_model_control(page)
-    sentence_control(page, label="Text", help=TEXT_HELP)
+    sentence_control(page, label="Text", help=TEXT_HELP, hints=True)
     several_texts_control(page, help="This page reads one text at a time: choose which of them.")
     if text_in_view(page.choices()) != page.get("text"):
         st.caption("This page reads the text in view alone.")

@@ -5,11 +5,15 @@ import streamlit as st
 from attn import charts, ui
 from attn.pretrained import ModelError
 from attn.ui.controls.mask import mask_controls, paint_mask
+from attn.ui.controls.model_and_text import TEXT_HELP
 from attn.ui.controls.positions import POSITIONS
 from attn.ui.controls.sentence import (
+    UNTRAINED,
+    WORDS_HELP,
     need_sentence_words,
     say_if_sentence_cut,
     sentence_control,
+    sentence_in_a_trained_model,
     sentence_seed_control,
     sentence_source_control,
 )
@@ -24,17 +28,18 @@ from attn.ui.pages.step_by_step.walk import (
     walk_layer_controls,
 )
 
-page = ui.begin_page("step_by_step", "How does a token come to its context?", Setup)
+page = ui.begin_page("step_by_step", "How does one word look at the others?", Setup)
 
 with st.sidebar:
     sentence_source_control(page, STEP_SOURCES, on_change=lambda: page.set(edits=()))  # they belong to its numbers
     if page.get("source") in ("random", "pretrained"):
-        sentence_control(page)
+        trained = page.get("source") == "pretrained"
+        sentence_control(page, help=TEXT_HELP if trained else WORDS_HELP, hints=trained)
     if page.get("source") == "random":
         sentence_seed_control(page)
-        st.slider("d_model", 1, 64, key=page.key("d_model"), help="Numbers per token embedding.")
-        st.slider("d_k", 1, 64, key=page.key("d_k"), help="Numbers per query and key.")
-        st.slider("d_v", 1, 64, key=page.key("d_v"), help="Numbers per value, free to differ from d_k.")
+        st.slider("d_model", 1, 64, key=page.key("d_model"), help="How many numbers stand for each token.")
+        st.slider("d_k", 1, 64, key=page.key("d_k"), help="How many numbers a query and a key have.")
+        st.slider("d_v", 1, 64, key=page.key("d_v"), help="How many numbers a value has; this may differ from d_k.")
     if page.get("source") == "pretrained":
         walk_layer_controls(page)
     try:
@@ -47,15 +52,15 @@ with st.sidebar:
         POSITIONS,
         format_func=lambda name: POSITIONS[name].title,
         key=page.key("positions"),
-        help="What tells the head where a token stands.",
+        help="What tells attention where a token stands. Without it the order of the words does not matter.",
     )
     st.caption(POSITIONS[page.get("positions")].help)
     st.selectbox(
-        "Divide the products by",
+        "Divide the scores by",
         DIVISORS,
         format_func=DIVISORS.get,
         key=page.key("divisor"),
-        help="√d_k keeps the spread of the scores the same for every width (Vaswani et al., 2017, section 3.2.1).",
+        help="√d_k keeps the spread of the scores the same, however many numbers queries and keys have.",
     )
     if page.get("divisor") == "own":
         st.number_input("Divisor", 0.01, 1000.0, key=page.key("own"), help="Any positive number.")
@@ -66,7 +71,7 @@ with st.sidebar:
         0.05,
         10.0,
         key=page.key("temperature"),
-        help="Divides the scores once more: below 1 the weights sharpen, above 1 they flatten.",
+        help="Divides the scores once more. Below 1 the largest weight grows, above 1 the weights become more alike.",
     )
 
 if page.get("source") in ("random", "pretrained"):
@@ -94,9 +99,15 @@ with st.container():  # keeps its place, so that what stands below stays as it w
     for problem in problems:
         st.warning(problem)
     if setup.edits:
-        st.caption(f"{len(setup.edits)} numbers edited by hand. The tab below undoes it.")
+        edited = "1 number" if len(setup.edits) == 1 else f"{len(setup.edits)} numbers"
+        st.caption(f"You changed {edited} by hand. “Edit the numbers” below undoes it.")
 
-ui.page_reading(stage.read(view), stage.formula(view), f"{stage.title} · {stage_shape(view, stage)}")
+ui.page_reading(
+    stage.read(view) if view.trained else f"{UNTRAINED} {stage.read(view)}",
+    stage.formula(view),
+    f"{stage.title} · {stage_shape(view, stage)}",
+    beside=None if view.trained else lambda: sentence_in_a_trained_model(setup),
+)
 
 
 def choose(row, column):
@@ -117,8 +128,9 @@ ui.page_figure(
 def cell_tab():
     """Draw the products that add up to the chosen cell."""
     if stage.explain is None:
-        st.caption("Choose a cell at a later step to see the products that add up to it.")
+        st.caption("Nothing is added up at this step. Choose a cell at a later step to see how its number comes about.")
     else:
+        st.caption(stage.explained)
         ui.page_figure(charts.beside(stage.explain(view)), f"cell.{setup.stage}.{setup.matrix}")
 
 

@@ -345,7 +345,7 @@ def test_every_page_names_what_it_stands_on():
     assert set(PAGE_SOURCES) == set(PAGES)
     assert cited == set(SOURCES)
     assert all(publication.address.startswith("https://") for publication in SOURCES.values())
-    (sources,) = (caption for caption in said(opened("masks")) if caption.startswith("**Sources**"))
+    (sources,) = (each for each in said(opened("masks")) if each.startswith("**Sources**"))
     assert all(SOURCES[one.source].address in sources for one in PAGE_SOURCES["masks"])
 
 

@@ -392,18 +392,23 @@ def page_columns(shares, figures=False):
     return [st.container() for _ in shares]
 
 
-def page_reading(sentence, formula=None, shapes=None, terms=()):
+def page_reading(sentence, formula=None, shapes=None, terms=(), beside=None):
     """Say how to read the figure below, with the formula of the step and the shapes in view.
 
     The formula stands beside the words, or below them where there is no room for both. The terms of the field that
-    the sentence uses, and the others named in `terms`, are explained in its help.
+    the sentence uses, and the others named in `terms`, are explained in its help. `beside` draws what stands beside
+    the shapes.
     """
     words, mathematics = page_columns([3, 2]) if formula else (st.container(), None)
     words.markdown(sentence, help=terms_help(sentence, *terms))
-    if shapes:
+    if shapes and not beside:
         words.caption(shapes)
     if formula:
         mathematics.latex(formula)
+    if beside:
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.caption(shapes, width="content")
+            beside()
 
 
 def page_ask(state, sentence, say=st.info, instead=()):
@@ -513,4 +518,4 @@ def _picker(key, on_pick):
 def page_sources(state):
     """Name and link what a page stands on; the last that a page draws."""
     st.divider()
-    st.caption("\n".join(["**Sources**", "", *map(source_in_markdown, PAGE_SOURCES[state.page])]))
+    st.markdown("\n".join(["**Sources**", "", *map(source_in_markdown, PAGE_SOURCES[state.page])]))

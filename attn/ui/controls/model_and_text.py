@@ -69,7 +69,7 @@ def model_and_text_controls(state):
     if takes != "text":
         st.session_state[state.key("given")] = upload_control(state, GIVEN[takes.removesuffix(" and text")])
     if takes.endswith("text"):
-        sentence_control(state, label="Text", help=TEXT_HELP)
+        sentence_control(state, label="Text", help=TEXT_HELP, hints=True)
     if takes == "text":
         several_texts_control(state)
     if takes.startswith("picture") or (takes == "text" and state.get("several")):

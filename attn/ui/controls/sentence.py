@@ -13,6 +13,11 @@ SOURCES = {"worked": "Worked example", "random": "Your sentence"}
 LONGEST = 128  # tokens; beyond that no cell of a square picture can be told from its neighbour
 
 WORDS_HELP = "Every word and every sign is a token. Here the same word gets the same vector wherever it stands."
+UNTRAINED = "**Random, untrained numbers.**"  # how a reading begins that must not be taken for what words mean
+WRITTEN = {  # the worked examples as a person writes them
+    "worked": "Life is short, eat dessert first.",
+    "journey": "Your journey starts with one step.",
+}
 DEFAULT_TEXT = "The animal didn't cross the street because it was too tired."
 
 
@@ -38,8 +43,8 @@ def sentence_source_control(state, sources=SOURCES, on_change=None):
     )
 
 
-def sentence_control(state, name="text", label="Sentence", help=WORDS_HELP):
-    """Draw the sentence and the examples that can fill it."""
+def sentence_control(state, name="text", label="Sentence", help=WORDS_HELP, hints=False):
+    """Draw the sentence and the examples that can fill it, with `hints` at what a trained model makes of them."""
     sentences = {sentence.text: sentence for sentence in examples.SENTENCES}
     st.text_area(
         label,
@@ -66,7 +71,7 @@ def sentence_control(state, name="text", label="Sentence", help=WORDS_HELP):
         placeholder="Try an example",
         label_visibility="collapsed",
     )
-    if found := sentences.get(state.get(name)):
+    if hints and (found := sentences.get(state.get(name))):
         st.caption(found.look_for)
 
 
@@ -97,3 +102,18 @@ def say_if_sentence_cut(string):
     count = len(examples.split_words(string))
     if count > LONGEST:
         st.warning(f"This page draws at most {LONGEST} tokens: the first {LONGEST} of {count:,} are used.")
+
+
+def sentence_in_a_trained_model(setup):
+    """Draw a link to a trained model that reads the same sentence, where what it looks at means something.
+
+    Parameters
+    ----------
+    setup
+        Of a page with a sentence.
+    """
+    text = WRITTEN.get(getattr(setup, "source", None), setup.text)
+    st.page_link(
+        "pages/inside.py", label="What a trained model makes of this sentence", icon=":material/arrow_forward:",
+        width="content", query_params={"text": text},
+    )  # fmt: skip

@@ -45,6 +45,7 @@ class View(NamedTuple):
     theme: charts.Theme
     width: float  # pixels across
     tallest: int  # pixels that a matrix may be high
+    trained: bool = False  # whether the numbers are those of a trained model
 
     @property
     def labels(self):
@@ -133,6 +134,17 @@ class Stage(NamedTuple):
     result: Callable  # View -> the matrix whose cells can be chosen
     square: bool = False  # whether its columns are tokens
 
+    @property
+    def explained(self):
+        """How to read the chart of the chosen cell."""
+        if self.explain is _explain_softmax:
+            return "The tokens that the chosen one looks at, from the most to the least; the chosen cell is marked."
+        return (
+            "The two lists of numbers stand above one another. Below them is what each pair multiplies to, and how "
+            "these products add up, one after the other, to the number in the chosen cell"
+            + (", before it is divided." if self.label == "Scaled" else ".")
+        )
+
     def columns(self, view):
         """Return the labels of the result's columns."""
         return view.labels if self.square else charts.counted(self.result(view).shape[1])
@@ -141,7 +153,9 @@ class Stage(NamedTuple):
 def stage_shape(view, stage):
     """Return the shape of a stage's result, as a person writes it."""
     rows, columns = stage.result(view).shape
-    return f"{rows} × {columns}"
+    if stage.label == "Tokens":
+        return f"{rows} tokens"
+    return f"{rows} tokens × {columns} {'tokens' if stage.square else 'numbers'}"
 
 
 def stage_picture(view, stage):
@@ -281,29 +295,41 @@ def _softmax_formula(view):
 
 def _read_tokens(view):
     count, distinct = len(view.e.tokens), len({token.lower() for token in view.e.tokens})
-    again = "no word comes twice" if count == distinct else f"{distinct} of them distinct"
-    return f"The sentence is cut into {count} tokens, {again}. Each becomes one row of every matrix that follows."
+    again = "no token comes twice" if count == distinct else f"{distinct} of them are different"
+    return (
+        f"A model reads a sentence piece by piece. This one is cut into **{count} tokens**: words, pieces of words and "
+        f"punctuation marks; {again}. Each token gets a row of its own in every matrix that follows."
+    )
 
 
 def _read_embeddings(view):
     row, column = view.cell
     s = view.steps
-    start = f"{view.token(row)} is now a vector of {s.x.shape[1]} numbers"
+    start = (
+        f"A model computes with numbers. So {view.token(row)} becomes a list of {s.x.shape[1]} numbers, its embedding; "
+        f"number {column + 1} is"
+    )
     if s.added.any():
         return (
-            f"{start}: its own {number(s.x[row, column])} plus {number(s.added[row, column])} for its position "
-            f"makes {number(s.inputs[row, column])} in dimension {column + 1}."
+            f"{start} {number(s.x[row, column])} for the token plus {number(s.added[row, column])} for its position: "
+            f"{number(s.inputs[row, column])}."
         )
-    return f"{start}; dimension {column + 1} holds {number(view.steps.x[row, column])}. The same word has the same row."
+    again = (
+        "The layers before this one have already mixed in other tokens."
+        if view.trained
+        else "The same word gets the same list wherever it stands."
+    )
+    return f"{start} {number(s.x[row, column])}. {again}"
 
 
 def _read_project(view):
     row, column = view.cell
     role = MATRICES[view.matrix].lower()
-    purpose = {"query": "what it looks for", "key": "what it offers", "value": "what it hands on"}[role]
     return (
-        f"The row of {view.token(row)} times column {column + 1} of $W_{view.matrix}$ gives "
-        f"{number(view.projected[row, column])}: one of the {view.projected.shape[1]} numbers that say {purpose}."
+        f"Every token gets three new lists of numbers. The *query* of {view.token(row)} asks: what do I look for? Its "
+        "*key* answers the queries of others: what do I offer? Its *value* is what it hands on. "
+        f"Here the row of {view.token(row)} in X, times column {column + 1} of $W_{view.matrix}$, gives number "
+        f"{column + 1} of its {role}: {number(view.projected[row, column])}."
     )
 
 
@@ -313,9 +339,10 @@ def _read_products(view):
     rank = analysis.score_rank(view.steps.products).rank
     turned = " Both were first turned by an angle that grows with their position." if rotates else ""
     return (
-        f"The query of {view.token(row)} times the key of {view.token(column)} is "
-        f"{number(view.steps.products[row, column])}: how well they match, before any scaling.{turned} "
-        f"The whole matrix has rank {rank}, never more than d_k = {view.steps.query.shape[1]}."
+        f"Does {view.token(column)} offer what {view.token(row)} looks for? The query of {view.token(row)} times the "
+        f"key of {view.token(column)}, number by number and added up, is the score "
+        f"{number(view.steps.products[row, column])}: the larger, the better they match.{turned} "
+        f"The matrix of scores has rank {rank}, never more than d_k = {view.steps.query.shape[1]}."
     )
 
 
@@ -323,15 +350,22 @@ def _read_scaled(view):
     row, column = view.cell
     s = view.steps
     return (
-        f"{number(s.products[row, column])} divided by {number(view.divisor)} is {number(s.scores[row, column])}. "
-        f"The scores now spread by {number(s.scores.std())} (standard deviation) instead of {number(s.products.std())}."
+        "The more numbers queries and keys have, the larger their scores, until one token takes all attention. "
+        f"So scores are divided: {number(s.products[row, column])} by {number(view.divisor)} is "
+        f"{number(s.scores[row, column])}. Their standard deviation was {number(s.products.std())} and is now "
+        f"{number(s.scores.std())}."
     )
 
 
 def _read_masked(view):
     row, column = view.cell
-    verdict = "may not" if view.hidden[row, column] else "may"
-    return f"{as_text(view.words)} {view.token(row)} {verdict} look at {view.token(column)}."
+    hidden = view.hidden[row, column]
+    verdict = "may not look" if hidden else "may look"
+    end = ": its score becomes −∞, and its weight will be 0." if hidden else "."
+    return (
+        f"A mask says who may look at whom. {as_text(view.words)} {view.token(row)} {verdict} at "
+        f"{view.token(column)}{end}"
+    )
 
 
 def _read_softmax(view):
@@ -340,17 +374,21 @@ def _read_softmax(view):
     if not weights.any():
         return f"Nothing is left for {view.token(row)} to look at: its weights are all 0."
     best, spread = int(weights.argmax()), float(analysis.effective_keys(weights))
+    other = "" if column == best else f" and gives {number(weights[column])} to {view.token(column)}"
     return (
-        f"{view.token(row)} looks most at {view.token(best)} ({number(weights[best])}); {view.token(column)} gets "
-        f"{number(weights[column])}. The row sums to 1 and is spread as if over {spread:.1f} tokens."
+        "The softmax turns scores into weights: shares that add up to 1 in each row. "
+        f"{view.token(row)} looks most at {view.token(best)} ({number(weights[best])}){other}. "
+        f"Its attention is spread as widely as if {spread:.1f} tokens shared it equally: that is the effective number "
+        "of tokens."
     )
 
 
 def _read_context(view):
     row, column = view.cell
     return (
-        f"The new vector of {view.token(row)} is the average of all values by its row of weights; "
-        f"number {column + 1} is {number(view.steps.context[row, column])}."
+        f"{view.token(row)} takes from each token as much as its weight says: the values of all tokens, each times its "
+        f"weight, are added up. The sum is its context, a new list of numbers; number {column + 1} of it is "
+        f"{number(view.steps.context[row, column])}."
     )
 
 

@@ -22,7 +22,7 @@ STEP_SOURCES = {
     "worked": "Worked example",
     "journey": "Second example",
     "random": "Your sentence",
-    "pretrained": "Pretrained layer",
+    "pretrained": "A trained model's layer",
 }
 TABS = {"cell": "This cell", "edit": "Edit the numbers", "code": "Code"}
 OLD_TABS = {"This cell": "cell", "Edit the numbers": "edit", "Code": "code"}  # what older links call them
@@ -81,18 +81,23 @@ def walk_example(setup):
 
 def walk_layer_controls(state):
     """Draw the choice of a layer of the default model and of how it is cut into heads."""
-    st.caption("Hidden states and matrices of all-MiniLM-L6-v2: 6 layers, d_model 384, 12 heads of 32.")
-    st.slider("Layer", 1, 6, key=state.key("layer"), help="What goes into this layer, and the matrices it has.")
+    st.caption(
+        "The trained numbers of all-MiniLM-L6-v2, a small language model: 6 layers of 12 heads, 384 numbers per token "
+        "(d_model), 32 per head."
+    )
+    st.slider(
+        "Layer", 1, 6, key=state.key("layer"), help="Whose matrices are used, on the vectors that enter this layer."
+    )
     state.adjust(heads=max(count for count in CUTS if count <= state.get("heads")))
     st.select_slider(
         "Cut into heads",
         CUTS,
         key=state.key("heads"),
-        help="The model was trained with 12. The same columns can be cut into more or fewer heads.",
+        help="The model was trained with 12 heads. Its matrices can be cut into more or fewer.",
     )
     state.clamp("head", 1, state.get("heads"))
     if state.get("heads") > 1:
-        st.slider("Head", 1, state.get("heads"), key=state.key("head"), help="Which of them to walk.")
+        st.slider("Head", 1, state.get("heads"), key=state.key("head"), help="Which head to walk through.")
 
 
 def _edited(example, changes):
@@ -161,6 +166,7 @@ def compute_walk(setup, theme, width, tallest):
         theme,
         width,
         tallest,
+        setup.source == "pretrained",
     )
     stage = STAGES[setup.stage]
     shape = stage.result(view).shape
@@ -257,6 +263,6 @@ def walk_editor(state, example):
         }
         | {column: st.column_config.NumberColumn(str(int(column) + 1), format="%.4g") for column in columns},
     )
-    st.caption("Type into a cell, and everything downstream moves.")
+    st.caption("Type into a cell: all that is computed from it changes.")
     if any(edit[0] == name for edit in state.get("edits")):
         st.button("Undo these edits", on_click=undo, icon=":material/undo:", key=state.key("undo"))
