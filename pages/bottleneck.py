@@ -36,7 +36,7 @@ step = two_models_step_control(page, result.rows)
 setup = page.commit()
 width = ui.page_width()
 if result.problem:
-    st.error(ui.as_text(f"{result.problem} Below stands the first example."))
+    st.error(ui.as_text(f"{result.problem} The first example is shown instead."))
 
 ui.page_reading(two_models_reading(result, step), two_models_formula(result), two_models_shapes(result))
 ui.page_figure(

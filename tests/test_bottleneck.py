@@ -24,7 +24,7 @@ def page(**choices):
 
 def sentence(app):
     """Return what the page says above the figure."""
-    return next(text for text in said(app) if text.startswith("The right answer"))
+    return next(text for text in said(app) if "The right answer is" in text)
 
 
 # The figure
@@ -83,7 +83,7 @@ def test_a_wrong_symbol_is_marked():
     wrong = side.right.index(False)
     assert labels[wrong] == f"{wrong + 1} {side.symbols[wrong]} ≠ “{target[wrong]}”"
     app = page(left="local-m", typed="recurrentnetworks")
-    assert f"*Luong, local-m* wrote **{''.join(side.symbols[:-1])}**, {sum(side.right)} of 18 right" in sentence(app)
+    assert f"*Luong, local-m* wrote **{''.join(side.symbols[:-1])}**: {sum(side.right)} of 18 right" in sentence(app)
     assert "*Bahdanau* wrote the right answer" in sentence(app)
 
 
@@ -112,6 +112,25 @@ def test_another_task_forgets_the_input():
     assert not app.error
 
 
+def test_words_of_the_vocabulary_are_added_to_the_input():
+    app = check(opened("bottleneck", task="pair", typed="the"))
+    assert "Type an article" in app.error[0].value  # it is not yet a sentence
+    for kind, word in (("Adjectives", "blue"), ("Nouns", "moon")):
+        app.pills(key=f"bottleneck.vocabulary.{kind}").set_value(word).run()
+        assert app.pills(key=f"bottleneck.vocabulary.{kind}").value is None
+    assert check(app).text_area(key="bottleneck.typed").value == "the blue moon"
+    assert "The right answer is **la luna azul**" in sentence(app)
+    assert not app.error
+    words = [word for kind in trained.TASKS["pair"].vocabulary.values() for word in kind]
+    assert sorted(words) == sorted(set(trained.TASKS["pair"].source_symbols) - {"<end>"})
+    assert not [each for each in page().pills if "vocabulary" in each.key]  # letters need no list
+
+
+def test_what_was_not_trained_so_says_so():
+    assert "It was not trained so" in sentence(page(right="bahdanau-fixed"))
+    assert "It was not trained so" not in sentence(page())
+
+
 def test_an_example_fills_the_box():
     app = page()
     app.pills(key="bottleneck.example").set_value("bottleneck").run()
@@ -134,7 +153,7 @@ def test_bad_input_is_one_sentence_and_stays(task, typed, told):
     app = check(opened("bottleneck", task=task, typed=typed))
     (error,) = app.error
     assert told in error.value.replace("\\", "")
-    assert error.value.replace("\\", "").endswith("Below stands the first example.")
+    assert error.value.replace("\\", "").endswith("The first example is shown instead.")
     assert app.text_area(key="bottleneck.typed").value == typed
     assert app.query_params["typed"] == typed
 
@@ -184,7 +203,7 @@ def test_the_film_begins_uniform():
     app = page(tab="Film of training", frame="1")
     (drawn,) = (maps[0] for title, maps in matrices(app).items() if title == "Bahdanau after 0 steps")
     assert_allclose(drawn, 0.1, atol=1e-6)
-    assert any("looks at **10.0** of 10 symbols" in text for text in said(app))
+    assert any("symbol of the answer is **10.0** of 10" in text and "untrained" in text for text in said(app))
 
 
 def test_published_alignments_are_read_row_by_row():
@@ -200,7 +219,7 @@ def test_published_alignments_are_read_row_by_row():
 
 def test_gradients_are_powers_and_those_of_the_models():
     app = page(tab="Gradient through time", factor="1.1", count="50")
-    assert any("leaves **117**" in text for text in said(app))
+    assert any("has **117** of the first symbol left" in text for text in said(app))
     model = trained.load("reverse", "bahdanau")
     read = model.read(trained.TASKS["reverse"].source_ids("attention"))
     norms = recurrent.gradient_norms(recurrent.bahdanau_gru, read.steps.forward, model.forward)

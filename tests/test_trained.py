@@ -61,13 +61,13 @@ def test_right_answers(task, text, answer):
         ("dates", "3 Nonember 1999", "A date must stand in the calendar"),
         ("dates", "3 March 1899", "A year must lie between 1900 and 2099, got 1899."),
         ("dates", "Someday, 3 March 1999", "A day of the week must be one, got “Someday”."),
-        ("pair", " ", "Type article, at most three adjectives and noun"),
+        ("pair", " ", "Type an article, at most three adjectives and a noun"),
         ("pair", "the elephant", "got “elephant”."),
         ("pair", "the house <end> dog", "got “<end>”."),
-        ("pair", "house the", "Type article, at most three adjectives and noun"),
+        ("pair", "house the", "Type an article, at most three adjectives and a noun"),
         ("pair", "the big red old new house", "at most three adjectives"),
-        ("pair", "the house the dog", "After a noun must come a verb, a place or and, got “house the”."),
-        ("pair", "the dog sees", "Type article, at most three adjectives and noun"),
+        ("pair", "the house the dog", "After a noun must come a verb, a place or “and”, got “house the”."),
+        ("pair", "the dog sees", "Type an article, at most three adjectives and a noun"),
     ],
 )
 def test_what_is_no_input_is_told_in_one_sentence(task, text, message):

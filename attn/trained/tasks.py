@@ -6,8 +6,8 @@ Each task draws examples of any length, reads what a person types, and knows the
 from __future__ import annotations  # so that no signature loads numpy.random
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from string import ascii_lowercase
 
@@ -43,6 +43,10 @@ class Task:
         What stands between symbols when they are written out.
     examples
         Inputs to begin with.
+    vocabulary
+        Kind of word -> all words of it, where an input is made of a few words.
+    grammar
+        How its words follow one another, in a sentence.
     """
 
     name: str
@@ -58,6 +62,8 @@ class Task:
     draw: Callable
     glue: str
     examples: tuple[str, ...]
+    vocabulary: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
+    grammar: str = ""
 
     def read(self, text: str) -> tuple[list[str], list[str]]:
         """Return the symbols of a typed input and the right answer to it.
@@ -246,7 +252,7 @@ def _random_date(rng, longest):
 DATES = Task(
     name="dates",
     title="Rewrite dates",
-    about="Write a date as year, month and day, whatever its spelling.",
+    about="Write a date as year, month and day, however it is spelt.",
     unit="characters",
     source_symbols=(*sorted({c for w in (*MONTHS, *WEEKDAYS, "0123456789 .,thendrstofiyearMSTWFJ") for c in w}), END),
     target_symbols=(START, END, *"0123456789-"),
@@ -322,7 +328,7 @@ def _translated(source):
         noun = words.pop(0) if words else END
         if article not in ARTICLES or noun not in NOUNS or len(adjectives) > _MOST_ADJECTIVES:
             raise ValueError(
-                "Type article, at most three adjectives and noun, joined by a verb, a place or and, "
+                "Type an article, at most three adjectives and a noun, joined by a verb, a place or “and”, "
                 f"such as “the big red house sees a cat”, got {_quoted(' '.join(source))}."
             )
         target += _noun_first(article, adjectives, noun, target)
@@ -330,7 +336,7 @@ def _translated(source):
         if link == END:
             return target
         if link not in LINKS:
-            raise ValueError(f"After a noun must come a verb, a place or and, got {_quoted(f'{noun} {link}')}.")
+            raise ValueError(f"After a noun must come a verb, a place or “and”, got {_quoted(f'{noun} {link}')}.")
         target += LINKS[link].split()
 
 
@@ -373,7 +379,7 @@ def _one_of(rng, words):
 PAIR = Task(
     name="pair",
     title="Translate by rule",
-    about="Translate into Spanish words by rule: the noun comes first, and article and adjectives take its gender.",
+    about="Translate into Spanish words by rule: the noun comes before its adjectives, which take its gender.",
     unit="words",
     source_symbols=(*ARTICLES, *ADJECTIVES, *NOUNS, *LINKS, END),
     target_symbols=(
@@ -404,6 +410,15 @@ PAIR = Task(
         "the old dog behind the tree sees a cat",
         "a new blue boat finds the small yellow bird near a big old green tree under the white moon",
     ),
+    vocabulary={
+        "Articles": tuple(ARTICLES),
+        "Adjectives": tuple(ADJECTIVES),
+        "Nouns": tuple(NOUNS),
+        "Verbs": tuple(VERBS),
+        "Places, and “and”": (*PLACES, "and"),
+    },
+    grammar="An article, up to three adjectives and a noun; then, if you like, a verb, a place or “and”, and the same "
+    "again.",
 )
 
 TASKS = {task.name: task for task in (REVERSE, DATES, PAIR)}

@@ -13,10 +13,11 @@ from attn.ui.pages.bottleneck.setup import COUNTED, MODELS
 from attn.ui.width import page_width
 
 LOOK_FOR = {
-    "a": "*European Economic Area* becomes *zone économique européenne*: there the weights step backward.",
+    "a": "*European Economic Area* becomes *zone économique européenne*, the other way round: there the weights step "
+    "backward.",
     "b": "*marine environment* changes its order in *environnement marin*; around it the weights follow the diagonal.",
     "c": "*La* and *destruction* both look at *Destruction*: one word read, two written.",
-    "d": "To choose *l'* and not *le* or *la* the model reads *man* more than *the*: the article hangs on the noun.",
+    "d": "To choose *l'* and not *le* or *la*, the model reads *man* more than *the*: the noun decides the article.",
 }
 
 
@@ -31,7 +32,10 @@ _SEARCH, _VECTOR = 0, 4  # colours of heads, for models with attention and witho
 
 def accuracy_by_length_tab(state, result):
     """Draw how often the models are right by the length of the input, and the published curves beside."""
-    st.segmented_control("Count", COUNTED, format_func=COUNTED.get, key=state.key("counted"), required=True)
+    st.segmented_control(
+        "Count", COUNTED, format_func=COUNTED.get, key=state.key("counted"), required=True,
+        help="A whole answer counts only if every symbol of it is right.",
+    )  # fmt: skip
     setup = state.choices()
     st.markdown(_accuracy_reading(setup, result.task))
     side_by_side = page_width() >= WIDE
@@ -41,13 +45,16 @@ def accuracy_by_length_tab(state, result):
         "accuracy": lambda: _accuracy_csv(setup),
     })  # fmt: skip
     scores = published.bleu_scores()
-    st.caption(
-        "Figure 2 of Bahdanau et al. (2015) is read from the paper, good to 0.3 BLEU. Its section 5.1 calls both "
-        "RNNsearch models robust to length; the figure has RNNsearch-30, trained on sentences of up to 30 "
-        "words, at 7.6 for length 59. What the figures call RNNenc is RNNencdec in the tables: over all sentences "
-        + ", ".join(f"{name} {scores[name][0]}" for name in list(scores)[:4])
-        + "."
-    )
+    with st.expander("About the published curves"):
+        st.markdown(
+            "These curves are read off Figure 2 of Bahdanau et al. (2015), good to 0.3 BLEU. BLEU says how much of the "
+            "wording agrees with a human translation, from 0 to 100. RNNsearch is their model with attention, RNNenc "
+            "the one with a fixed vector; 30 and 50 are the most words of a sentence in training. Section 5.1 calls "
+            "both RNNsearch models robust to length; the figure has RNNsearch-30, trained on sentences of up to 30 "
+            "words, at 7.6 for length 59. The tables call RNNenc RNNencdec; their BLEU over all sentences: "
+            + ", ".join(f"{name} {scores[name][0]}" for name in list(scores)[:4])
+            + "."
+        )
 
 
 def _accuracy_reading(setup, task):
@@ -63,12 +70,12 @@ def _accuracy_reading(setup, task):
             f"**{ours[limit]:.0%}**. {_trained(task, name, setup.trained_on)}"
         )
     if task.name == "dates":
-        said.append("A date is the same few facts in any spelling, so one vector holds it, up to that length.")
+        said.append("A date is the same few facts in any spelling, so one vector can hold it up to that length.")
     if "fixed-wide" not in (setup.left, setup.right):
-        said.append(f"*{MODELS['fixed-wide']}* is a fair match: it has about as many parameters as Bahdanau's model.")
+        said.append(f"For a fair match choose *{MODELS['fixed-wide']}*: it has about as many parameters as Bahdanau's.")
     return " ".join(said) + (
-        " Each was trained until its loss on examples kept aside fell no more. Dashed: trained on short inputs only, "
-        "which is a limit of its own."
+        " Each was trained until its loss on examples kept aside no longer fell. The dashed curves are of models that "
+        "were trained on short inputs only."
     )
 
 

@@ -12,6 +12,7 @@ from attn.trained.training import RECIPE
 from attn.ui.page import page_figure, page_theme
 from attn.ui.pages.bottleneck.setup import FRAMES
 from attn.ui.pages.bottleneck.two_models import BESIDE, two_models_spread
+from attn.ui.terms import terms_help
 from attn.ui.width import page_width
 
 
@@ -37,16 +38,19 @@ def film_of_training_tab(state, result):
         range(1, FRAMES + 1),
         format_func=lambda at: f"{steps[at - 1]:,}",
         key=state.key("frame"),
-        help=f"A step is one batch of {RECIPE.batch} examples.",
+        help=f"At each step the model sees {RECIPE.batch} examples, and its numbers are moved a little.",
     )
     at = state.get("frame") - 1
     target = [*result.target, "end"]
     right = [_share_right(one) for one in frames.values()]
     spread = [two_models_spread(one.weights) for one in frames.values()]
-    uniform = " Its $v_a$ begins at 0, so every weight is the same." if not at else ""
+    untrained = " It is still random and untrained, but its $v_a$ begins at 0, so that all weights are equal."
+    untrained = "" if at else untrained
     st.markdown(
-        f"After **{steps[at]:,}** steps a symbol of the answer looks at **{spread[at]:.1f}** of {len(result.columns)} "
-        f"symbols in effect, and the model would choose {right[at]:.0%} of them right.{uniform}"
+        f"Bahdanau's model learns where to look. After **{steps[at]:,}** steps of training, the effective number of "
+        f"symbols that it looks at for one symbol of the answer is **{spread[at]:.1f}** of {len(result.columns)}, and "
+        f"it would choose {right[at]:.0%} of the answer right.{untrained}",
+        help=terms_help("effective number of symbols", "weight"),
     )
     picture = charts.heatmap(
         frames[steps[at]].weights, charts.token_labels(target), result.columns, page_theme(),
@@ -64,7 +68,7 @@ def film_of_training_tab(state, result):
     curve = charts.curves(
         [Curve("", range(1, FRAMES + 1), spread)], page_theme(),
         x=charts.Axis("steps of training, not to scale", format=step_of),
-        y=charts.Axis("symbols looked at in effect", range=(0, max(spread) * 1.05)),
+        y=charts.Axis("effective number of symbols", range=(0, max(spread) * 1.05)),
         title="From everywhere to one place", dots=True, marks=[(at + 1, f"{steps[at]:,} steps")], height=260,
         width=int(min(560, left)),
     )  # fmt: skip

@@ -10,6 +10,7 @@ from attn.charts import Curve
 from attn.charts.labels import number
 from attn.ui.page import page_figure, page_theme
 from attn.ui.pages.bottleneck.accuracy_by_length import WIDE, accuracy_by_length_colours
+from attn.ui.terms import terms_help
 from attn.ui.width import page_width
 from attn.words import listed
 
@@ -23,16 +24,17 @@ def gradients_tab(state, result):
         1.5,
         step=0.05,
         key=state.key("factor"),
-        help="A linear memory keeps so much of itself.",
+        help="How much of itself a memory keeps from one symbol to the next.",
     )
     right.slider("Steps", 1, 100, key=state.key("count"), help="From the first symbol to the last.")
     factor, count = state.get("factor"), state.get("count")
     norms = _gradients(result)
     left_over = recurrent.carried(factor, count)[-1]
     st.markdown(
-        f"A factor of {factor:g} at each of {count} steps leaves **{number(left_over)}**: so much of the first symbol "
-        f"in a memory that keeps {factor:.0%} of itself, and so much of the gradient that comes back to it. Gates let "
-        f"a model choose the factor for each number and symbol. {_measured(norms)}"
+        f"A memory that keeps {factor:.0%} of itself at each of {count} steps has **{number(left_over)}** of the first "
+        "symbol left at the end. The gradient that comes back to that symbol in training shrinks, or grows, just so. "
+        f"Gates let a model choose the factor anew for each number and symbol. {_measured(norms)}",
+        help=terms_help("gradient", "gate", "encoder", "logarithmic"),
     )
     side_by_side = page_width() >= WIDE
     width = int((page_width() - 24) / 2 if side_by_side else min(page_width(), 960))
@@ -44,11 +46,11 @@ def _measured(norms):
     """Say how much the last state of each encoder still hangs on the first symbol."""
     said = listed(f"**{number(each[-1])}** in *{title}*" for title, each in norms.items())
     if not said:
-        return "A Transformer needs none: every symbol is one step away."
+        return "A Transformer needs no memory of this kind: every symbol is one step away."
     return (
-        f"Measured in the trained encoders, {said} reaches from the last symbol to the first. That is no fault of "
-        "a model with attention: it goes there in one step, and its state need not carry the first symbol all the way. "
-        "One with a fixed vector has no other way, and has learnt to carry it."
+        f"In the trained encoders, measured on this input, {said} of it comes back from the last symbol to the first. "
+        "A model with attention can do with little: it reaches the first symbol in one step, and need not carry it "
+        "along. A model with a fixed vector has no other way, and has learnt to carry it."
     )
 
 
@@ -71,7 +73,7 @@ def _norms(norms, result, width):
     """Draw the measured gradients of the encoders."""
     if not norms:
         return charts.message(
-            "A Transformer reads every symbol in one step: nothing is carried.", page_theme(), "Measured"
+            "A Transformer reads every symbol in one step and carries nothing.", page_theme(), "Measured"
         )
     colours = dict(zip((result.left.title, result.right.title), accuracy_by_length_colours(), strict=True))
     parts = [Curve(title, np.arange(len(each)), each, colours[title]) for title, each in norms.items()]

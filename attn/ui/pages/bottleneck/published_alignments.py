@@ -15,14 +15,17 @@ from attn.ui.width import page_width
 
 def published_alignments_tab(state):
     """Draw one of the alignment matrices of the paper."""
-    st.segmented_control("Figure 3", PANELS, key=state.key("panel"), required=True)
+    st.segmented_control(
+        "Figure 3", PANELS, key=state.key("panel"), required=True, help="The four sentences of the paper's figure."
+    )
     one = published.alignments()[state.get("panel")]
     row, column = (min(at, size - 1) for at, size in zip(state.get("cell"), one.weights.shape, strict=True))
     heaviest = np.argsort(-one.weights[row])[:3]
     words = ", ".join(f"{as_text(one.source[at])} {one.weights[row, at]:.2f}" for at in heaviest)
     st.markdown(
+        "Where the model of Bahdanau et al. looked as it translated from English into French. "
         f"{LOOK_FOR[state.get('panel')]} To write **{as_text(one.target[row])}** it looks at {words}. Click a row to "
-        "read another."
+        "see where it looked for another word."
     )
     rows, columns = charts.token_labels(one.target), charts.token_labels(one.source)
     matrix = charts.heatmap(
@@ -41,9 +44,11 @@ def published_alignments_tab(state):
     weights = sum(array.size for array in (ours.w_a, ours.u_a, ours.v_a))
     steps = trained.training_of("pair", "bahdanau").steps
     n = 1000  # the published model's width: W_a of n × n, U_a of n × 2n, v_a of n
-    st.caption(
-        "Read from the grey of each cell of the printed figure, good to 0.01; the authors' numbers are not public. "
-        f"Their model has states of {n} numbers and an alignment of {n * n + n * 2 * n + n:,} weights, trained for "
-        f"about five days; the model here has states of {ours.decoder.n} and an alignment of {weights:,}, trained for "
-        f"{steps:,} steps."
-    )
+    with st.expander("About these numbers"):
+        st.markdown(
+            "The authors' numbers are not public. These are read from the grey of each cell of the printed figure, "
+            f"good to 0.01. Their model has states of {n} numbers and {n * n + n * 2 * n + n:,} parameters for the "
+            "alignment, and was trained for about five days. The model on this page has states of "
+            f"{ours.decoder.n} numbers and {weights:,} parameters for the alignment, and was trained for {steps:,} "
+            "steps."
+        )

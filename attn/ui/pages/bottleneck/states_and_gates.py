@@ -10,6 +10,7 @@ from attn.charts.plane import least_plane
 from attn.ui.page import page_figure, page_theme
 from attn.ui.pages.bottleneck.setup import PARTS, SIDES
 from attn.ui.state import as_text
+from attn.ui.terms import terms_help
 from attn.ui.width import page_width
 
 GATES = {
@@ -24,16 +25,18 @@ GATES = {
 
 
 _OPEN = {
-    "update gate": "Where it is open a number is written anew, where it is closed it is kept; where the reset gate is "
-    "closed what is written does not look at the old state.",
-    "forget gate": "Where it is open a number is kept.",
+    "update gate": "Where it is open, a number is written anew; where it is closed, the number is kept. Where the "
+    "reset gate is closed, what is written does not look at the old state.",
+    "forget gate": "Where it is open, a number is kept.",
 }
 
 
 def states_and_gates_tab(state, result):
     """Draw what a model carries from symbol to symbol, and the gates that decide it."""
     left, right = st.columns(2)
-    left.segmented_control("Model", SIDES, format_func=SIDES.get, key=state.key("side"), required=True)
+    left.segmented_control(
+        "Model", SIDES, format_func=SIDES.get, key=state.key("side"), required=True, help="Whose states are shown."
+    )
     side = getattr(result, state.get("side"))
     if side.written.steps is None:
         _every_head(side, result)
@@ -41,45 +44,55 @@ def states_and_gates_tab(state, result):
     parts = [name for name in PARTS if name != "backward" or isinstance(side.model, Bahdanau)]
     if state.get("part") not in parts:
         state.adjust(part=parts[0])
-    right.segmented_control("While", parts, format_func=PARTS.get, key=state.key("part"), required=True)
+    right.segmented_control(
+        "While", parts, format_func=PARTS.get, key=state.key("part"), required=True,
+        help="What the model is doing: reading the input, from the front or from the back, or writing the answer.",
+    )  # fmt: skip
     steps, labels = _part(side, state.get("part"), result)
     keeping = steps.forget_gate if "forget_gate" in steps._fields else 1 - steps.update_gate
     order = np.argsort(-keeping.mean(axis=0), kind="stable")  # what is kept longest on top
     gate = "forget gate" if "forget_gate" in steps._fields else "update gate"
     st.markdown(
-        f"Each column is one symbol, each row one of the {len(order)} numbers that *{side.title}* carries on, those it "
-        f"keeps longest on top. By its {gate} the first keeps **{keeping[:, order[0]].mean():.0%}** of itself at a "
-        f"symbol on average, the last **{keeping[:, order[-1]].mean():.0%}**. {_OPEN[gate]}"
+        f"Each column is one symbol, each row one of the {len(order)} numbers that *{side.title}* carries from symbol "
+        f"to symbol; those it keeps longest are on top. Its {gate} decides how much it keeps: at each symbol the first "
+        f"keeps **{keeping[:, order[0]].mean():.0%}** of itself on average, the last "
+        f"**{keeping[:, order[-1]].mean():.0%}**. {_OPEN[gate]}",
+        help=terms_help("gate", "hidden state"),
     )
     page_figure(_gates(steps, order, labels), f"bottleneck.states.{type(steps).__name__}")
     if isinstance(side.model, Bahdanau):
-        st.caption(_of_writing(side, result) if state.get("part") == "decoder" else _of_reading(side, result))
+        if state.get("part") == "decoder":
+            with st.expander("What the paper says, and where it says two things"):
+                st.markdown(_of_writing(side, result))
+        else:
+            st.markdown(_of_reading(side, result))
 
 
 def _of_writing(side, result):
     """Say what the paper says about the decoder, and where it says two things."""
     n_x, n_y = len(result.columns), len(side.symbols)
     return (
-        f"$U_a h_j$ does not depend on the row, so it is computed {n_x} times and not {n_x} × {n_y}. In the paper, "
-        "equation 4 makes the output a function of $s_i$, appendix A.2.2 one of $s_{i-1}$; these models follow the "
-        "appendix. $W_a$ is n × n in A.1.2 and n′ × n in A.2.2, the same there, where both are 1000. The gated unit is "
-        "the paper's: torch.nn.GRU resets after the product instead of before, and its open update gate keeps."
+        f"$U_a h_j$ does not depend on the row, so it is computed {n_x} times and not {n_x} × {n_y}. In the paper "
+        "(Bahdanau et al., 2015), equation 4 makes the output a function of $s_i$, appendix A.2.2 one of $s_{i-1}$; "
+        "these models follow the appendix. $W_a$ is n × n in A.1.2 and n′ × n in A.2.2, which is the same there: both "
+        "are 1000. The gated unit is the paper's. That of torch.nn.GRU resets after the product instead of before it, "
+        "and keeps a number where its update gate is open."
     )
 
 
 def _of_reading(side, result):
     """Say which half of the first annotation hears of the last symbol, by changing that symbol."""
     if len(result.source) < 2:
-        return "With a longer input the two directions differ in what they have read of it."
+        return "With a longer input, the two directions differ in what they have read of it."
     source = result.task.source_ids(result.source)
     source[-2] = (source[-2] + 1) % (len(result.task.source_symbols) - 1)
     moved = np.abs(side.model.read(source).annotations - side.written.read.annotations)[0]
     forward, backward = (number(half.max()) for half in np.split(moved, 2))
     other, last = (as_text(symbol) for symbol in (result.task.source_symbols[source[-2]], result.source[-1]))
     return (
-        f"With **{other}** in place of the last **{last}**, the forward half of the annotation of "
-        f"**{as_text(result.columns[0])}** moves by {forward}, the backward half by {backward}: only one of the two "
-        "has read the end by then."
+        "What the model keeps of a symbol has two halves: one that was read from the front, and one from the back. Put "
+        f"**{other}** in place of the last symbol, **{last}**: of **{as_text(result.columns[0])}** the half from the "
+        f"front then moves by {forward}, the half from the back by {backward}. Only that one has read the end by then."
     )
 
 
@@ -119,7 +132,7 @@ def _every_head(side, result):
     weights = side.written.weights  # (num_layers, num_heads, T_y, T_x)
     num_layers, num_heads = weights.shape[:2]
     st.markdown(
-        "A Transformer carries no state: every symbol reads all others anew. These are the heads of its "
+        "A Transformer carries nothing from symbol to symbol: each reads all others anew. These are the heads of its "
         f"cross-attention; the figure above shows the mean of those in layer {num_layers}."
     )
     titles = [f"layer {layer + 1}, head {head + 1}" for layer in range(num_layers) for head in range(num_heads)]

@@ -141,7 +141,7 @@ def two_models_input_controls(state):
         format_func=lambda name: TASKS[name].title,
         key=state.key("task"),
         on_change=lambda: state.set(typed="", unwritten=0),
-        help="Small models were trained on each. You can tell a right answer from a wrong one yourself.",
+        help="Small models were trained on each of these tasks. You can tell a right answer from a wrong one yourself.",
     )
     task = TASKS[state.get("task")]
     st.caption(task.about)
@@ -152,8 +152,10 @@ def two_models_input_controls(state):
         max_chars=400,
         placeholder=task.examples[0],
         on_change=lambda: state.set(unwritten=0),
-        help=f"At most {task.longest} {task.unit}. Left empty, the first example is used.",
+        help=f"At most {task.longest} {task.unit}. If you leave it empty, the first example is used.",
     )
+    if task.vocabulary:
+        _vocabulary_controls(state, task)
     picked = state.key("example")
 
     def fill():
@@ -164,6 +166,21 @@ def two_models_input_controls(state):
     st.pills("Examples", task.examples, key=picked, on_change=fill, label_visibility="collapsed")
 
 
+def _vocabulary_controls(state, task):
+    """Draw all words of a task, each to be added to the input."""
+
+    def add(key):
+        if st.session_state[key]:
+            state.set(typed=f"{state.get('typed').strip()} {st.session_state[key]}".strip(), unwritten=0)
+            st.session_state[key] = None
+
+    with st.expander("Words to choose from"):
+        st.caption(task.grammar)
+        for kind, words in task.vocabulary.items():
+            key = state.key(f"vocabulary.{kind}")
+            st.pills(kind, words, key=key, on_change=add, args=(key,), help="A click adds the word to the input.")
+
+
 def two_models_choice_controls(state):
     """Draw the choice of the two models, of their training, and of what is drawn."""
     for name, label in SIDES.items():
@@ -172,10 +189,10 @@ def two_models_choice_controls(state):
             MODELS,
             format_func=MODELS.get,
             key=state.key(name),
-            help="Fixed vector: all of the input in one vector; the wider one has about as many parameters as "
-            "Bahdanau's model. The others look back at every symbol. "
-            "“Context fixed” takes Bahdanau's trained weights and fixes the context to the last states of the "
-            "encoder: attention turned off by one switch.",
+            help="Fixed vector puts all of the input into one vector; the wider one has about as many parameters as "
+            "Bahdanau's model. All others look back at every symbol. “Context fixed” is Bahdanau's trained model with "
+            "its attention switched off, and “input not fed” is Luong's without what it read at the step before: "
+            "neither was trained so.",
         )
     task = TASKS[state.get("task")]
     limits = dict(zip(trained.TRAINED_ON, task.limits, strict=True))
@@ -185,7 +202,8 @@ def two_models_choice_controls(state):
         format_func=lambda name: f"up to {limits[name]} {task.unit}",
         key=state.key("trained_on"),
         required=True,
-        help="What a model never saw in training it may not be able to do: see accuracy by length below.",
+        help="How long the inputs were in training. Longer ones are new to a model: the tab Accuracy by length shows "
+        "what it makes of them.",
     )
     st.segmented_control(
         "Show",
@@ -193,8 +211,8 @@ def two_models_choice_controls(state):
         format_func=SHOWN.get,
         key=state.key("show"),
         required=True,
-        help="Weights say where a model looks. Influence says what it would miss: how much of the probability of a "
-        "written symbol moves elsewhere when a symbol of the input is blurred. It is there without attention too.",
+        help="Weights say where a model looks. Influence says what it depends on: how much of the probability of a "
+        "written symbol moves elsewhere when a symbol of the input is blurred. Models without attention have it, too.",
     )
 
 
@@ -210,7 +228,10 @@ def two_models_step_control(state, rows):
         state.set(unwritten=rows - to)
 
     back, slider, ahead = page_path_columns()
-    back.button("Back", on_click=go, args=(at - 1,), disabled=at == 1, shortcut="Left", key=f"{state.page}.back")
+    back.button(
+        "Back", on_click=go, args=(at - 1,), disabled=at == 1, shortcut="Left", key=f"{state.page}.back",
+        help="One symbol less; the left arrow key does the same.",
+    )  # fmt: skip
     slider.slider(
         "Symbols written",
         1,
@@ -218,7 +239,7 @@ def two_models_step_control(state, rows):
         key=key,
         disabled=rows < 2,
         on_change=lambda: go(st.session_state[key]),
-        help="One row of each picture is one written symbol. The left and right arrow keys walk, too.",
+        help="Each row of the figures is one written symbol. The left and right arrow keys walk, too.",
     )
     ahead.button(
         "Next",
@@ -228,6 +249,7 @@ def two_models_step_control(state, rows):
         shortcut="Right",
         key=f"{state.page}.next",
         type="primary",
+        help="One symbol more; the right arrow key does the same.",
     )
     return at
 
@@ -283,21 +305,35 @@ def two_models_reading(result, step):
     answer = as_text(result.task.glue.join(result.target))
     says = _in_all if step == result.rows else _in_row
     sides = " ".join(says(side, result, step - 1) for side in (result.left, result.right))
-    return f"The right answer is **{answer}**. {'' if step == result.rows else f'Row {step}: '}{sides}"
+    return (
+        "Two small trained models read the same input and write an answer, symbol by symbol. The right answer is "
+        f"**{answer}**. {'' if step == result.rows else f'Row {step}: '}{sides}"
+    )
 
 
 def _in_all(side, result, _):
     """Say what one model wrote and from how much."""
     text = as_text(result.task.glue.join(symbol for symbol in side.symbols if symbol != "end"))
-    wrote = f"**{text}**, {sum(side.right)} of {len(result.target) + 1} right"
-    wrote = f"*{side.title}* wrote {'the right answer' if side.faultless else wrote}"
+    wrote = f"**{text}**: {sum(side.right)} of {len(result.target) + 1} right"
+    wrote = f"*{side.title}* wrote {'the right answer' if side.faultless else wrote}.{_untrained(side)}"
     if not side.attends:
         return (
-            f"{wrote}, all from the same {side.written.context.shape[1]} numbers, as many for any input. It has no "
-            "weights; its picture is influence, how much each symbol read matters to each one written."
+            f"{wrote} It writes everything from one vector of {side.written.context.shape[1]} numbers, however long "
+            "the input is. So it has no weights to show: its figure shows influence, how much each written symbol "
+            "depends on each one read."
         )
     spread = two_models_spread(side.written.weights)
-    return f"{wrote}, looking back at {spread:.1f} of {len(result.columns)} symbols in effect for each."
+    return (
+        f"{wrote} It looks back at the input for every symbol it writes; the effective number of symbols it looks at "
+        f"is **{spread:.1f}** of {len(result.columns)}."
+    )
+
+
+def _untrained(side):
+    """Say that a model was not trained as it stands, if it was changed afterwards."""
+    if side.title not in (changed[1] for changed in trained.CHANGED.values()):
+        return ""
+    return " It was not trained so: a part was switched off after its training."
 
 
 def two_models_spread(weights):
@@ -310,7 +346,7 @@ def _in_row(side, result, row):
     """Say what one model did in a row."""
     title = f"*{side.title}*"
     if row >= len(side.symbols):
-        return f"{title} has come to its end."
+        return f"{title} has finished."
     verdict = "right" if side.right[row] else "wrong"
     wrote = f"{title} wrote **{as_text(side.symbols[row])}** ({verdict})"
     at = int(side.map[row].argmax())
@@ -318,17 +354,17 @@ def _in_row(side, result, row):
     if not side.influence:
         return f"{wrote}, looking most at {most}{_window(side, row)}."
     same = "" if side.attends else f" from the same {side.written.context.shape[1]} numbers as every row"
-    return f"{wrote}{same}; it hangs most on {most}."
+    return f"{wrote}{same}; it depends most on {most}."
 
 
 def _window(side, row):
     """Say where the window of local attention stood, and that the weights of local-p do not sum to 1."""
     if side.written.centre is None:
         return ""
-    place = f", near place {side.written.centre[row] + 1:.1f}"
+    place = f", in a window around place {side.written.centre[row] + 1:.1f}"
     if side.model.reach == "local-m":
         return place
-    return f"{place}, with weights that sum to {side.map[row].sum():.2f}, since Luong's equation 10 does not divide"
+    return f"{place}; its weights add up to {side.map[row].sum():.2f}, not to 1 (Luong et al., equation 10)"
 
 
 def two_models_shapes(result):
@@ -336,9 +372,10 @@ def two_models_shapes(result):
     n_x, each = len(result.columns), []
     for side in (result.left, result.right):
         read, n_y = side.written.read, len(side.symbols)
-        kept = f"weights {n_y} × {n_x}" if side.attends else f"of which {read.summary.size} numbers stay"
-        each.append(f"{side.title}: {n_x} × {read.annotations.shape[1]}, {kept}")
-    return "; ".join(each)
+        all_kept = f"keeps them all, and has {n_y} × {n_x} weights"
+        kept = all_kept if side.attends else f"keeps {read.summary.size} of them"
+        each.append(f"{side.title} reads {n_x} symbols as {n_x} × {read.annotations.shape[1]} numbers and {kept}.")
+    return " ".join(each)
 
 
 def two_models_formula(result):
