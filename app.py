@@ -7,6 +7,7 @@ from attn.ui import models
 from attn.ui.controls.word_level import say_word_level, word_level_control
 from attn.ui.pages.home import (
     MOST,
+    PURPOSE,
     Setup,
     home_code,
     home_kind_of_head,
@@ -21,6 +22,7 @@ from attn.ui.word_level import word_level_of
 
 page = ui.begin_page("home", "Who looks at whom?", Setup)
 
+st.markdown(PURPOSE)
 home_sentence_control(page)
 if not page.get("text").strip():
     ui.page_ask(page, "Type a sentence above to see where its words look.")

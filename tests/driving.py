@@ -15,7 +15,7 @@ from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from attn.ui import page as page_module
-from attn.ui.page import MENU
+from attn.ui.menu import MENU
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = {key: script for key, script, *_ in MENU}

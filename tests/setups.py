@@ -9,7 +9,7 @@ from pathlib import Path
 from hypothesis import strategies as st
 
 from attn.ui.link import link_cells
-from attn.ui.page import MENU
+from attn.ui.menu import MENU
 
 ROOT = Path(__file__).parents[1]
 

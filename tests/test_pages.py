@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from driving import PAGES, SCRIPTS, check, matrices, notices, opened, said, specs, tables
+from driving import PAGES, check, matrices, notices, opened, said, specs, tables
 from hypothesis import HealthCheck, given, settings
 from setups import ABSURD, SETUPS, extremes, fields, links, options, painted
 
@@ -57,12 +57,10 @@ def test_a_cold_link_shows_something_at_once(page, theme):
     assert all(spec["description"] for spec in specs(app))
 
 
-@pytest.mark.parametrize("way", WAYS, ids=[way[2] for way in WAYS])
+@pytest.mark.parametrize("way", WAYS, ids=[way.title for way in WAYS])
 def test_every_way_in(way):
-    script, _, _, _, params = way
-    page = next(page for page, own in SCRIPTS.items() if own == script)
-    app = check(opened(page, params))
-    assert from_link(SETUPS[page], app.query_params) == from_link(SETUPS[page], params)
+    app = check(opened(way.page, way.settings))
+    assert from_link(SETUPS[way.page], app.query_params) == from_link(SETUPS[way.page], way.settings)
     assert notices(app) == []
 
 

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 from driving import PAGES, ROOT, check, opened
 
-from attn.ui.page import GROUPS, MENU
+from attn.ui.menu import GROUPS, MENU
+from attn.ui.pages.home import PURPOSE, WAYS
+from attn.ui.pages.softmax import TABS as SOFTMAX_TABS
 
 
 def links(place):
@@ -50,3 +52,21 @@ def test_a_link_keeps_what_was_chosen_on_the_next_page():
     app.query_params.clear()
     (following,) = [link for link in app.run().get("page_link") if link.proto.label.startswith("Next:")]
     assert following.proto.query_string == "tab=scaling"
+
+
+def test_home_has_a_way_into_every_page_in_the_order_of_the_menu():
+    ways = list(dict.fromkeys(way.page for way in WAYS))
+    assert ways == [entry.page for entry in MENU[1:]]
+    shown = [label for _, label in links(opened("home").main) if label.startswith("**")]
+    assert shown == [f"**{way.title}**" for way in WAYS]
+
+
+def test_the_way_in_that_asks_why_scores_are_divided_leads_to_the_tab_that_answers():
+    (way,) = [way for way in WAYS if way.title == SOFTMAX_TABS["scaling"]]
+    assert (way.page, way.settings) == ("softmax", {"tab": "scaling"})
+
+
+def test_home_says_first_what_it_is():
+    first, *_ = [element.value for element in opened("home").main.markdown]
+    assert first == PURPOSE
+    assert len(re.findall(r"\. |\.$", PURPOSE)) == 2

@@ -1,13 +1,13 @@
 """What the pages share: choices that live in the link, controls, figures (Streamlit)."""
 
 from attn.ui.code_tabs import page_code
+from attn.ui.menu import page_next
 from attn.ui.page import (
     begin_page,
     page_ask,
     page_columns,
     page_figure,
     page_formula,
-    page_next,
     page_path,
     page_reading,
     page_sources,

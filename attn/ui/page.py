@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 from bisect import bisect_right
-from typing import NamedTuple
 
 import pyarrow as pa
 import streamlit as st
@@ -11,84 +10,14 @@ import streamlit as st
 from attn import charts
 from attn.pretrained.threads import one_thread
 from attn.ui.garbage import collector
-from attn.ui.link import to_link
+from attn.ui.link import shortened, to_link
+from attn.ui.menu import GROUPS, MENU, address_missed, find_page, menu_links, page_next
 from attn.ui.settings import server
 from attn.ui.sources import PAGE_SOURCES, source_in_markdown
-from attn.ui.state import PageState, as_text, choose_look, chosen_look, link_of
+from attn.ui.state import PageState, as_text, choose_look, chosen_look
 from attn.ui.terms import terms_help
 from attn.ui.width import FRAMES, measure_page_room, page_enlargement, page_share, page_width
 from attn.words import capital
-
-
-class Entry(NamedTuple):
-    """A page in the menu."""
-
-    page: str  # its key
-    script: str
-    label: str
-    icon: str
-    shows: str  # what comes there, as the page before says it after "Next: Label, "
-
-
-HOME = Entry("home", "app.py", "Home", ":material/home:", "where all ways in are listed")
-GROUPS = {  # in the order in which the pages build on one another
-    "The path": (
-        Entry(
-            "step_by_step", "pages/step_by_step.py", "Step by step", ":material/stairs:",
-            "the whole way of a sentence, from its words to what each word takes from the others",
-        ),
-        Entry(
-            "softmax", "pages/softmax.py", "Softmax", ":material/bar_chart:",
-            "how scores become weights that sum to 1, and why they are divided first",
-        ),
-        Entry(
-            "masks", "pages/masks.py", "Masks", ":material/visibility_off:",
-            "how a word is kept from looking at what comes after it",
-        ),
-        Entry(
-            "heads", "pages/heads.py", "Heads", ":material/grid_view:",
-            "several ways to look at one sentence at the same time",
-        ),
-        Entry(
-            "positions", "pages/positions.py", "Positions", ":material/format_list_numbered:",
-            "how attention is told the order of the words",
-        ),
-        Entry(
-            "bottleneck", "pages/bottleneck.py", "Bottleneck", ":material/filter_alt:",
-            "the trouble that attention was invented against",
-        ),
-        Entry("cost", "pages/cost.py", "Cost", ":material/speed:", "what a text twice as long takes"),
-    ),
-    "Real models": (
-        Entry(
-            "pretrained", "pages/pretrained.py", "Pretrained", ":material/neurology:",
-            "the same steps in a trained model, beside its own numbers",
-        ),
-        Entry(
-            "inside", "pages/inside.py", "Inside", ":material/search:",
-            "what each head of a trained model looks at",
-        ),
-        Entry(
-            "change", "pages/change.py", "Change", ":material/tune:",
-            "what a trained model says when a head is switched off",
-        ),
-    ),
-    "Further": (
-        Entry(
-            "block", "pages/block.py", "Block", ":material/layers:",
-            "what a transformer puts around attention",
-        ),
-        Entry(
-            "scores", "pages/scores.py", "Scores", ":material/straighten:",
-            "other ways to measure how well two vectors match",
-        ),
-        Entry(
-            "memory", "pages/memory.py", "Memory", ":material/memory:",
-            "attention that writes, points and sees",
-        ),
-    ),
-}  # fmt: skip
-MENU = (HOME, *(entry for entries in GROUPS.values() for entry in entries))
 
 _FEW = 5  # choices that a person puts back one by one
 _COLUMNS = 680  # pixels of a page with room for columns of words, formulas or figures
@@ -111,6 +40,10 @@ STYLE = """<style>
 [data-testid="stSidebarUserContent"] hr { margin: 0.6rem 0; }
 /* one column after the other, as the keyboard and a phone's reader go through it; Home stands beside the name */
 .st-key-menu { display: grid; grid-auto-flow: column; grid-template-columns: 1fr 1fr; gap: 0.8rem 0.5rem; }
+[class*="st-key-ways-"] { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 16rem), 1fr)); }
+[class*="st-key-ways-"] > * > * { height: 100%; }
+[data-testid="stMain"] [data-testid="stPageLink-NavLink"] { white-space: normal; height: auto; }
+[data-testid="stMain"] [data-testid="stPageLink-NavLink"] :is(span, p) { white-space: normal; overflow: visible; }
 .st-key-menu p { white-space: nowrap; }
 .st-key-menu > :nth-child(2) { grid-area: 1 / 2; }
 .st-key-menu > :not(:has(a)) { margin: -0.35rem 0; align-self: center; }
@@ -183,44 +116,27 @@ def begin_page(page, title, cls):
     """
     collector.collect()
     _share_cores()
+    find_page(page)
     label = next(entry.label for entry in MENU if entry.page == page)
     st.set_page_config(page_title=f"{label} · Attention Lab", page_icon="🔎", layout="wide")
     st.html(STYLE)
     state = PageState(page, cls)
     with st.sidebar:
-        _menu()
+        menu_links()
         _large_control()
         st.divider()
         if len(dataclasses.fields(cls)) > _FEW:
             _reset_button(state)
         measure_page_room()
     st.title(title, anchor=False)
+    if missed := address_missed():
+        st.warning(
+            f"There is no page at {as_text('/' + shortened(missed))}, so this is Home. "
+            "All pages are in the menu, and below under “Ways in”."
+        )
     for notice in server().notices:
         st.warning(as_text(notice))
     return state
-
-
-def _menu():
-    """Draw the menu, in columns by its style: st.columns would take 21 messages an answer."""
-    with st.container(key="menu"):
-        st.markdown("**Attention Lab**")
-        _page_link(HOME, HOME.label)
-        for group, entries in GROUPS.items():
-            st.caption(group)
-            for entry in entries:
-                _page_link(entry, entry.label)
-
-
-def _page_link(entry, label):
-    """Draw a link to a page as it was last left."""
-    st.page_link(entry.script, label=label, icon=entry.icon, width="stretch", query_params=link_of(entry.page))
-
-
-def page_next(state):
-    """Draw the way on to the page that follows in the menu, or from the last one back to Home; the end of a page."""
-    at = [entry.page for entry in MENU].index(state.page) + 1
-    entry = MENU[at % len(MENU)]
-    _page_link(entry, f"{'Next:' if at < len(MENU) else 'Back to'} **{entry.label}**, {entry.shows}")
 
 
 def _large_control():
@@ -516,6 +432,6 @@ def _picker(key, on_pick):
 
 
 def page_sources(state):
-    """Name and link what a page stands on; the last that a page draws."""
+    """Name and link what a page stands on; only the way on comes below."""
     st.divider()
     st.markdown("\n".join(["**Sources**", "", *map(source_in_markdown, PAGE_SOURCES[state.page])]))

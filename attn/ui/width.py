@@ -84,6 +84,10 @@ export default function({ data, setStateValue }) {
     let soon;
     const drawing = new MutationObserver(() => { clearTimeout(soon); soon = setTimeout(cutAll, 150); });
     drawing.observe(main, { childList: true, subtree: true });
+    // Home says in a sentence that an address is not there, in place of the window that Streamlit opens over the page
+    const windows = [...document.querySelectorAll('[role="dialog"]')];
+    const missed = windows.find((one) => one.innerText.startsWith("Page not found"));
+    missed?.querySelector('button[aria-label="Close"]')?.click();
     // A connection that is there again may be to a server started anew, or to another. That knows nothing of this
     // session, nor of its buttons that save a file, until the page is run: from its link, as when it is opened.
     const app = document.querySelector(".stApp[data-test-connection-state]");
@@ -110,8 +114,8 @@ _measure = st.components.v2.component("attention_lab.page_width", js=_RULER)
 def measure_page_room():
     """Draw the invisible ruler; call it once a page.
 
-    It also marks what is cut by its frame, closes the menu of a phone after a choice, and has the page run again when a
-    broken connection is back.
+    It also marks what is cut by its frame, closes the menu of a phone after a choice, and the window that Streamlit
+    opens where an address is not there, and has the page run again when a broken connection is back.
     """
     said = _measure(
         key="ruler",

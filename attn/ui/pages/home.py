@@ -1,6 +1,7 @@
 """Home: one head of a real model on a sentence, computed now, and the ways in."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import streamlit as st
 
@@ -11,6 +12,7 @@ from attn.data import examples
 from attn.pretrained.inputs.words import Word
 from attn.ui.controls.sentence import DEFAULT_TEXT
 from attn.ui.link import link_choice, link_place, link_string, link_whole
+from attn.ui.menu import GROUPS
 from attn.ui.settings import visitor_settings
 from attn.ui.shown_code import LIGHT, shown_code
 from attn.ui.state import as_text
@@ -19,69 +21,106 @@ from attn.ui.word_level import LEVELS
 MOST = 80  # tokens in the picture
 LAYER, HEAD = 4, 2  # the head of the default model in which "it" finds its animal
 
-WAYS = (  # page, icon, title, what it shows, settings
-    (
-        "pages/step_by_step.py",
-        ":material/stairs:",
+PURPOSE = (
+    "Attention is how a language model decides, for each word, which other words matter to it; Attention Lab shows "
+    "every number of that, on examples that you can change. It is for students who have read an article on "
+    "attention, for their teachers, and for whoever wants to check a real model."
+)
+
+
+class Way(NamedTuple):
+    """A way in: a page that a link sets up."""
+
+    page: str  # its key in the menu
+    title: str
+    shown: str
+    settings: dict
+
+
+WAYS = (  # in the order of the menu, at least one for each page
+    Way(
+        "step_by_step",
         "Walk from words to context",
         "One head, every matrix, every number. Click a cell to see the products that add up to it.",
-        {"stage": "embeddings"},
+        {},
     ),
-    (
-        "pages/step_by_step.py",
-        ":material/function:",
+    Way(
+        "softmax",
         "Why divide by √d_k?",
-        "With 64 numbers per query and no division, the softmax lets one token take nearly everything.",
-        {"source": "random", "d_model": "64", "d_k": "64", "divisor": "none"},
+        "Scores grow with the width of the keys. Undivided, the softmax then lets one key take nearly everything.",
+        {"tab": "scaling"},
     ),
-    (
-        "pages/heads.py",
-        ":material/grid_view:",
-        "Let heads share their keys",
-        "Eight query heads over two key/value heads: a quarter of the cache, eight ways to look.",
-        {"num_heads": "8", "num_kv_heads": "2", "d_model": "32"},
-    ),
-    (
-        "pages/heads.py",
-        ":material/compare_arrows:",
-        "Read another sentence",
-        "Cross-attention: the tokens of one sentence look into a second one. The map is no longer square.",
-        {"mode": "cross"},
-    ),
-    (
-        "pages/masks.py",
-        ":material/visibility_off:",
+    Way(
+        "masks",
         "Mask it, rightly and wrongly",
         "Two routes that agree up to rounding, seven look-alikes, and how much leaks through each.",
         {"wrong": "zeroed_scores"},
     ),
-    (
-        "pages/pretrained.py",
-        ":material/neurology:",
-        "Check a real model",
-        "Its own attention beside the one computed here from the same weights, and the difference as a number.",
-        {},
+    Way(
+        "heads",
+        "Let heads share their keys",
+        "Eight query heads over two key/value heads: a quarter of the cache, eight ways to look.",
+        {"num_heads": "8", "num_kv_heads": "2", "d_model": "32"},
     ),
-    (
-        "pages/change.py",
-        ":material/tune:",
-        "Switch heads off",
-        "The model runs with our attention inside. Take a head away, and see what it then makes of two sentences.",
-        {},
+    Way(
+        "heads",
+        "Read another sentence",
+        "Cross-attention: the tokens of one sentence look into a second one. The map is no longer square.",
+        {"mode": "cross"},
     ),
-    (
-        "pages/bottleneck.py",
-        ":material/filter_alt:",
+    Way(
+        "positions",
+        "Shuffle the words",
+        "Without positions nothing but the order of the rows changes. Nine ways to tell attention the order.",
+        {"positions": "none"},
+    ),
+    Way(
+        "bottleneck",
         "See why attention came about",
         "Trained models squeeze a sentence through one vector, or look back at it. Watch the first one forget.",
         {},
     ),
-    (
-        "pages/positions.py",
-        ":material/format_list_numbered:",
-        "Shuffle the words",
-        "Without positions nothing but the order of the rows changes. Nine ways to tell attention the order.",
-        {"positions": "none"},
+    Way(
+        "cost",
+        "Double the text",
+        "Twice the text, four times the scores. See the square of all pairs of words grow with each click.",
+        {},
+    ),
+    Way(
+        "pretrained",
+        "Check a real model",
+        "Its own attention beside the one computed here from the same weights, and the difference as a number.",
+        {},
+    ),
+    Way(
+        "inside",
+        "Find out what a head does",
+        "Every head of a real model in one map, what kind of head each looks like, and any of them close up.",
+        {},
+    ),
+    Way(
+        "change",
+        "Switch heads off",
+        "The model runs with our attention inside. Take a head away, and see what it then makes of two sentences.",
+        {},
+    ),
+    Way(
+        "block",
+        "See what stands around attention",
+        "Residuals, layer norm and feed-forward: the block that transformers are stacked from, step by step.",
+        {},
+    ),
+    Way(
+        "scores",
+        "Compare ways to match",
+        "A product, an angle or a small network: each judges in its own way how well a key fits the same query.",
+        {},
+    ),
+    Way(
+        "memory",
+        "Let attention write, point and see",
+        "A memory that is read and written, a trained network that sorts by pointing, and pixels that look at pixels.",
+        {},
     ),
 )
 
@@ -181,12 +220,14 @@ def home_reading(tokens, names, weights, query):
 
 
 def home_ways_in():
-    """Draw the ways in, each a link that sets up a page."""
-    columns = st.columns(3)
-    for at, (script, icon, title, shown, settings) in enumerate(WAYS):
-        with columns[at % 3].container(border=True, height="stretch"):
-            st.page_link(script, label=f"**{title}**", icon=icon, query_params=settings)
-            st.caption(shown)
+    """Draw the ways in by the groups of the menu, each a link that sets up a page."""
+    for group, entries in GROUPS.items():
+        st.caption(group)
+        with st.container(key=f"ways {group}"):  # in rows by its style, so that the keyboard goes along them
+            for entry, way in ((entry, way) for entry in entries for way in WAYS if way.page == entry.page):
+                with st.container(border=True, height="stretch"):
+                    st.page_link(entry.script, label=f"**{way.title}**", icon=entry.icon, query_params=way.settings)
+                    st.caption(way.shown)
 
 
 def home_picture(labels, weights, query, most, theme, room):

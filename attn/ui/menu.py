@@ -1,0 +1,134 @@
+"""The menu: the pages in the order in which they build on one another, the way on to the next, and their addresses."""
+
+import re
+from typing import NamedTuple
+from urllib.parse import unquote
+
+import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from attn.ui.state import link_of
+
+_MISSED = "address.missed"  # where the session holds an address that is not there
+
+
+class Entry(NamedTuple):
+    """A page in the menu."""
+
+    page: str  # its key
+    script: str
+    label: str
+    icon: str
+    shows: str  # what comes there, as the page before says it after "Next: Label, "
+
+
+HOME = Entry("home", "app.py", "Home", ":material/home:", "where all ways in are listed")
+GROUPS = {  # in the order in which the pages build on one another
+    "The path": (
+        Entry(
+            "step_by_step", "pages/step_by_step.py", "Step by step", ":material/stairs:",
+            "from the words of a sentence to what each takes from the others",
+        ),
+        Entry(
+            "softmax", "pages/softmax.py", "Softmax", ":material/bar_chart:",
+            "how scores become weights that sum to 1, and why they are divided first",
+        ),
+        Entry(
+            "masks", "pages/masks.py", "Masks", ":material/visibility_off:",
+            "how a word is kept from looking at what comes after it",
+        ),
+        Entry(
+            "heads", "pages/heads.py", "Heads", ":material/grid_view:",
+            "several ways to look at one sentence at the same time",
+        ),
+        Entry(
+            "positions", "pages/positions.py", "Positions", ":material/format_list_numbered:",
+            "how attention is told the order of the words",
+        ),
+        Entry(
+            "bottleneck", "pages/bottleneck.py", "Bottleneck", ":material/filter_alt:",
+            "the trouble that attention was invented against",
+        ),
+        Entry("cost", "pages/cost.py", "Cost", ":material/speed:", "what a text twice as long takes"),
+    ),
+    "Real models": (
+        Entry(
+            "pretrained", "pages/pretrained.py", "Pretrained", ":material/neurology:",
+            "the same steps in a trained model, beside its own numbers",
+        ),
+        Entry(
+            "inside", "pages/inside.py", "Inside", ":material/search:",
+            "what each head of a trained model looks at",
+        ),
+        Entry(
+            "change", "pages/change.py", "Change", ":material/tune:",
+            "what a trained model says when a head is switched off",
+        ),
+    ),
+    "Further": (
+        Entry(
+            "block", "pages/block.py", "Block", ":material/layers:",
+            "what a transformer puts around attention",
+        ),
+        Entry(
+            "scores", "pages/scores.py", "Scores", ":material/straighten:",
+            "other ways to measure how well two vectors match",
+        ),
+        Entry(
+            "memory", "pages/memory.py", "Memory", ":material/memory:",
+            "attention that writes, points and sees",
+        ),
+    ),
+}  # fmt: skip
+MENU = (HOME, *(entry for entries in GROUPS.values() for entry in entries))
+
+
+def menu_links():
+    """Draw the menu, in columns by its style: st.columns would take 21 messages an answer."""
+    with st.container(key="menu"):
+        st.markdown("**Attention Lab**")
+        _page_link(HOME, HOME.label)
+        for group, entries in GROUPS.items():
+            st.caption(group)
+            for entry in entries:
+                _page_link(entry, entry.label)
+
+
+def _page_link(entry, label):
+    """Draw a link to a page as it was last left."""
+    st.page_link(entry.script, label=label, icon=entry.icon, width="stretch", query_params=link_of(entry.page))
+
+
+def page_next(state):
+    """Draw the way on to the page that follows in the menu, or from the last one back to Home; the end of a page."""
+    at = [entry.page for entry in MENU].index(state.page) + 1
+    entry = MENU[at % len(MENU)]
+    _page_link(entry, f"{'Next:' if at < len(MENU) else 'Back to'} **{entry.label}**, {entry.shows}")
+
+
+def find_page(page):
+    """Open the page that an address means which is spelled another way, such as /Masks or /step-by-step.
+
+    Streamlit runs Home at every address that it does not know.
+
+    Parameters
+    ----------
+    page : str
+        The key of the page that is run.
+    """
+    context = get_script_run_ctx()
+    addressed = context and not context.pages_manager.intended_page_script_hash
+    asked = unquote(context.pages_manager.intended_page_name or "") if addressed else ""
+    named = re.sub(r"[\W_]+", "_", asked.casefold()).strip("_")
+    found = next((entry for entry in MENU if entry.page == named), None)
+    if page != HOME.page:
+        st.session_state.pop(_MISSED, None)
+    elif found and found != HOME:
+        st.switch_page(found.script, query_params=st.query_params.to_dict())
+    elif named and not found:
+        st.session_state[_MISSED] = asked
+
+
+def address_missed():
+    """Return the address that is not there, for which Home is shown until another page is opened, or None."""
+    return st.session_state.get(_MISSED)
