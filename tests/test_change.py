@@ -642,14 +642,14 @@ def test_a_sweep_follows_what_a_classifier_says(folder, kind):
 
 def test_pairs_by_hand():
     chart = charts.pairs([0.5, 0.25], [0.1, 0], ["a", "b"], charts.LIGHT)
-    table = chart.layer[0].data
+    table = chart.layer[0].data.to_pandas()
     np.testing.assert_allclose(table["x2"], [1, 0.2, 0.5, 0])  # one scale, up to the largest
     assert list(table["series"]) == ["before", "after"] * 2
     assert "a 0.5 before, 0.1 after; b 0.25 before, 0 after" in chart.description
     shares = charts.pairs([0.684], [8.18e-6], ["a"], charts.LIGHT, shares=True)
-    assert list(shares.layer[0].data["text"]) == ["68.4%", "< 0.001%"]
+    assert shares.layer[0].data["text"].to_pylist() == ["68.4%", "< 0.001%"]
     assert "a 68.4% before, < 0.001% after" in shares.description
-    signed = charts.pairs([0.5], [-0.5], ["a"], charts.DARK).layer[0].data
+    signed = charts.pairs([0.5], [-0.5], ["a"], charts.DARK).layer[0].data.to_pandas()
     assert signed["x"][0] == signed["x2"][1]  # both begin at zero
     with pytest.raises(ValueError, match="a label and two numbers per pair, got 1, 2 and 1"):
         charts.pairs([1, 2], [1], ["a"], charts.LIGHT)
@@ -662,10 +662,10 @@ def test_a_map_of_heads_covers_those_that_are_changed():
     chart = charts.head_switches(
         values, charts.LIGHT, off=[(0, 1)], replaced=[(0, 1), (1, 2)], pick=charts.Pick("head")
     )
-    covers = chart.layer[-2].data.set_index(["row", "column"])["kind"].to_dict()
+    covers = chart.layer[-2].data.to_pandas().set_index(["row", "column"])["kind"].to_dict()
     assert covers == {(0, 1): "off", (1, 2): "pattern replaced", (2, 3): "no such head"}
     assert np.isnan(values[2, 3])  # what was given is left as it is
-    assert chart.layer[0].data["shade"].max() == 10
+    assert max(chart.layer[0].data["shade"].to_pylist()) == 10
     assert len(charts.head_switches(np.ones((2, 2)), charts.DARK).layer) < len(chart.layer)
 
 

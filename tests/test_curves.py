@@ -1,7 +1,7 @@
 """Curves and dials: where things lie, what is left out, and what is said."""
 
 import numpy as np
-import pandas as pd
+import pyarrow as pa
 import pytest
 
 from attn import charts
@@ -16,7 +16,7 @@ LOG = {"x": charts.Axis("tokens", log=True), "y": charts.Axis("seconds", log=Tru
 def tables(chart, *columns):
     """Return the tables of the layers that have these columns."""
     layers = [layer for part in getattr(chart, "layer", [chart]) for layer in getattr(part, "layer", [part])]
-    found = [layer.data for layer in layers if isinstance(layer.data, pd.DataFrame)]
+    found = [layer.data.to_pandas() for layer in layers if isinstance(layer.data, pa.Table)]
     return [table for table in found if set(columns) <= set(table)]
 
 
@@ -83,7 +83,7 @@ def test_marks_lie_where_they_are_and_only_within_the_axis():
     texts = [text for table in tables(chart, "text") for text in table["text"]]
     assert "half" in texts
     assert "more" not in texts
-    rings = [layer.data for layer in chart.layer if layer.mark["type"] == "point"]
+    rings = [layer.data.to_pandas() for layer in chart.layer if layer.mark["type"] == "point"]
     free = 1.2 * LINE / chart.height  # above the curve, for the word
     np.testing.assert_allclose([ring.loc[0] for ring in rings], [[5 / 6, free + 0.5 * (1 - free)]])
 
@@ -97,7 +97,7 @@ def test_words_of_marks_lie_above_every_curve():
         y=charts.Axis("seconds", range=(0, 3)),
     )
     (word,) = {at for table in tables(chart, "text", "at") for at in table["at"]}
-    (height,) = {y for layer in chart.layer if layer.mark["type"] == "line" for y in layer.data["y"]}
+    (height,) = {y for layer in chart.layer if layer.mark["type"] == "line" for y in layer.data["y"].to_pylist()}
     assert word * chart.height + LINE / 2 < height * chart.height
 
 
@@ -114,7 +114,7 @@ def test_words_of_marks_cross_no_line_and_no_word():
 def test_names_moved_apart_are_tied_to_their_curves():
     parts = [charts.Curve(name, [0, 1], [0, end]) for name, end in (("low", 0.1), ("next", 0.11), ("high", 1.0))]
     chart = charts.curves(parts, LIGHT, **NAMES)
-    lines = [layer.data for layer in chart.layer if layer.mark["type"] == "line"]
+    lines = [layer.data.to_pandas() for layer in chart.layer if layer.mark["type"] == "line"]
     ties = [line for line in lines if line["x"].min() >= 1]
     ends = {round(line["y"].iloc[-1], 9) for line in lines if line["x"].max() <= 1}
     assert ties

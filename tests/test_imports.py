@@ -23,10 +23,10 @@ class Layer(NamedTuple):
 BELOW_UI = {"core", "charts", "pretrained", "trained"}
 LAYERS = {
     "core": Layer(set(), {"numpy"}, {"PIL", "soundfile", "soxr"}),
-    "charts": Layer({"core"}, {"numpy", "altair", "pandas", "PIL"}, {"vl_convert"}),
+    "charts": Layer({"core"}, {"numpy", "altair", "pyarrow", "PIL"}, {"pandas", "vl_convert"}),
     "pretrained": Layer({"core"}, {"numpy", "threadpoolctl"}, MODELS | {"tqdm", "PIL", "gguf"}),
     "trained": Layer({"core"}, {"numpy"}, {"torch", "safetensors"}),
-    "ui": Layer(BELOW_UI, {"numpy", "streamlit", "pyarrow"}),  # pyarrow comes with Streamlit, which sends its tables
+    "ui": Layer(BELOW_UI, {"numpy", "streamlit"}),
     "ui.controls": Layer(BELOW_UI | {"ui"}, {"numpy", "streamlit"}),
     "ui.pages": Layer(BELOW_UI | {"ui", "ui.controls"}, {"numpy", "streamlit"}),
     "pages": Layer(BELOW_UI | {"ui", "ui.controls", "ui.pages"}, {"streamlit"}),
@@ -160,7 +160,7 @@ def test_underscore_names_stay_in_their_module(path):
         ("attn/analysis/weights.py", "import math\nfrom attn import softmax", []),
         ("attn/data/examples.py", "from attn.charts import heatmap", ["attn.charts.heatmap"]),
         ("attn/masks.py", "from .charts import heatmap", ["attn.charts.heatmap"]),
-        ("attn/charts/heatmap.py", "import altair as alt\nimport pandas\nfrom attn import analysis", []),
+        ("attn/charts/heatmap.py", "import altair as alt\nimport pyarrow\nfrom attn import analysis", []),
         ("attn/charts/heatmap.py", "from attn.ui import page\nimport streamlit", ["attn.ui.page", "streamlit"]),
         ("attn/charts/heatmap.py", "from ..pretrained import load", ["attn.pretrained"]),
         ("attn/charts/heatmap.py", "from .theme import Theme", []),

@@ -23,7 +23,7 @@ def widths(app):
 
 def decimals(app):
     """Return how many decimals the numbers of each figure have, figure by figure."""
-    texts = [table["text"] for table in tables(app, "text", "shade")]
+    texts = [table["text"] for table in tables(app, "text", "across")]
     return [{len(text.partition(".")[2]) for text in column} for column in texts]
 
 

@@ -8,13 +8,15 @@ from contextlib import contextmanager
 import altair as alt
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import streamlit as st
 from driving import PAGES, check, matrices, opened, specs, strokes, tables
 
 from attn import charts
 
-TABLE = pd.DataFrame({"x": [1, 2], "y": [3, 4]})
+TABLE = pa.table({"x": [1, 2], "y": [3, 4]})
+OTHER = pa.table({"x": [2, 3], "y": [4, 5]})
 
 
 def figure(size=6, select="cell"):
@@ -41,10 +43,7 @@ def named_in(spec):
 
 def inlined(spec):
     """Return a specification with its rows in place of their names."""
-    rows = {
-        name: rows if isinstance(rows, list) else alt.to_values(rows)["values"]
-        for name, rows in spec.pop("datasets").items()
-    }
+    rows = {name: rows if isinstance(rows, list) else rows.to_pylist() for name, rows in spec.pop("datasets").items()}
 
     def fill(part):
         if isinstance(part, list):
@@ -113,7 +112,7 @@ class TestSpecification:
         assert named_in(spec) == set(spec["datasets"]) != set()
 
     def test_equal_tables_are_sent_once(self):
-        spec = charts.specification(alt.hconcat(points(), points(TABLE.copy()), points(TABLE + 1)))
+        spec = charts.specification(alt.hconcat(points(), points(pa.table(TABLE.to_pydict())), points(OTHER)))
         assert list(spec["datasets"]) == ["table_0", "table_1"]
 
     @pytest.mark.parametrize(
@@ -125,7 +124,7 @@ class TestSpecification:
             lambda: charts.beside(figure(), figure(7, select="other")),
             lambda: points().interactive(),
             lambda: alt.layer(points().interactive(), points()),
-            lambda: alt.hconcat(points().add_params(alt.param("big", 3)), alt.layer(points(TABLE + 1).interactive())),
+            lambda: alt.hconcat(points().add_params(alt.param("big", 3)), alt.layer(points(OTHER).interactive())),
         ],
     )
     @pytest.mark.filterwarnings("ignore:Automatically deduplicated")
@@ -161,8 +160,8 @@ class TestSpecification:
         [
             (points(alt.Undefined), "every part of a figure must have data, got one without"),
             (alt.hconcat(points(), points(alt.Undefined)), "every part of a figure must have data, got one without"),
-            (points("table.csv"), "the data of a figure must be a pandas DataFrame, got str"),
-            (points(alt.NamedData("x")), "the data of a figure must be a pandas DataFrame, got NamedData"),
+            (points("table.csv"), "the data of a figure must be a pyarrow Table, got str"),
+            (points(alt.NamedData("x")), "the data of a figure must be a pyarrow Table, got NamedData"),
         ],
     )
     @pytest.mark.parametrize("use", [charts.specification, charts.svg, charts.png])

@@ -4,11 +4,10 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
-import pandas as pd
 
 from attn.charts.labels import LINE, Ticks, aligned_labels, label_pixels, labelled_axis, number
 from attn.charts.layout import concatenation, dressed_layout
-from attn.charts.marks import mark_channel, mark_colour, mark_layer, selectable_mark
+from attn.charts.marks import mark_channel, mark_colour, mark_layer, mark_table, selectable_mark
 from attn.charts.message import message
 from attn.charts.options import Pick, Scale
 from attn.charts.plane import Plane, least_plane, plane_tooltip, wrapped_over_plane
@@ -74,7 +73,7 @@ def bars(
     names = labelled_axis(Ticks(middle.tolist(), labels, 0), "", theme.muted)
     width, (zero, *end) = bar_lengths(np.append(0, values), scale, width)
     plane = Plane(width, _ROW * values.size, columns=1, rows=values.size, y_axis=names)
-    table = pd.DataFrame(
+    table = mark_table(
         {
             "row": place.astype(np.int32),  # the browser reads 64 bits as another kind of number
             "x": np.minimum(zero, end),
@@ -195,16 +194,16 @@ def _bar_colours(values, place, scale, color):
 
 def _band(plane, row, theme):
     """Return a band behind one row."""
-    band = pd.DataFrame({"x": [0], "x2": [plane.columns], "y": [row], "y2": [row + 1]})
+    band = mark_table({"x": [0], "x2": [plane.columns], "y": [row], "y2": [row + 1]})
     return plane.rectangles(band, color=theme.grid, cornerRadius=2)
 
 
 def _ends(plane, end, middle, values, signed):
     """Return the values at the ends of the bars: left of negative ones, right of the others."""
     left = (values < 0) & signed
-    table = pd.DataFrame({"x": end, "y": middle, "text": aligned_labels(values)})
+    table = mark_table({"x": end, "y": middle, "text": aligned_labels(values)})
     sides = ((left, {"align": "right", "dx": -6}), (~left, {"align": "left", "dx": 6}))
-    return [plane.texts(table[side], **place) for side, place in sides if side.any()]
+    return [plane.texts(table.filter(side), **place) for side, place in sides if side.any()]
 
 
 def _strip(values, at, name, *, columns, pitch, limit, color, theme):
@@ -213,10 +212,10 @@ def _strip(values, at, name, *, columns, pitch, limit, color, theme):
     scale = colour_scale(values, theme, "signed", limit, name=name)
     title = labelled_axis(Ticks([0.5], [name], 0), "", theme.muted, labelColor=color, labelFontWeight=700)
     plane = Plane(pitch * columns, 2 * LINE, columns=columns, rows=1, y_axis=title)
-    table = pd.DataFrame({"x": at, "x2": at + 1, "y": 0, "y2": 1, "middle": at + 0.5, "half": 0.5})
-    table["shade"], table["state"] = scale.shade(values), np.where(np.isfinite(values), 0, 2)
-    table["text"], table["ink"] = _short(values, pitch), theme_ink(scale.colours(values))
-    table["shown"] = [number(value, 4) for value in values]
+    columns = {"x": at, "x2": at + 1, "y": 0, "y2": 1, "middle": at + 0.5, "half": 0.5}
+    columns |= {"shade": scale.shade(values), "state": np.where(np.isfinite(values), 0, 2)}
+    columns |= {"text": _short(values, pitch), "ink": theme_ink(scale.colours(values))}
+    table = mark_table(columns | {"shown": [number(value, 4) for value in values]})
     fill = mark_colour(scale.encoding("shade", legend=False), theme)
     says = plane_tooltip(("shown", name))
     mark = mark_layer(table, "rect", plane.box() | {"color": fill, "tooltip": says}, stroke=theme.grid)
@@ -236,17 +235,24 @@ def _steps(terms, names, theme, pitch):
     plane = Plane(
         pitch * end.size, _STEPS, columns=end.size, rows=1, x_axis=labelled_axis(names, "", theme.muted), y_axis=sums
     )
-    table = pd.DataFrame({"x": at + 0.1, "x2": at + 0.9, "middle": at + 0.5, "label": names.texts})
-    table["y"], table["y2"] = (top - np.maximum(start, end)) / span, (top - np.minimum(start, end)) / span
-    table["color"] = [theme.bar(term) for term in terms] + [theme.text]
-    table["text"] = _short(end, pitch)
-    table["shown"] = [number(term, 4) for term in np.append(terms, terms.sum())]
-    table["sum"] = [number(value, 4) for value in end]
+    columns = {
+        "x": at + 0.1,
+        "x2": at + 0.9,
+        "middle": at + 0.5,
+        "label": names.texts,
+        "y": (top - np.maximum(start, end)) / span,
+        "y2": (top - np.minimum(start, end)) / span,
+        "color": [theme.bar(term) for term in terms] + [theme.text],
+        "text": _short(end, pitch),
+        "shown": [number(term, 4) for term in np.append(terms, terms.sum())],
+        "sum": [number(value, 4) for value in end],
+    }
+    table = mark_table(columns)
     says = plane_tooltip(("label", "place"), ("shown", "product"), ("sum", "sum so far"))
     channels = plane.box() | {"color": mark_channel("color:N", scale=None), "tooltip": says}
     mark = mark_layer(table, "rect", channels, cornerRadius=1)
     level = (top - ends) / span
-    links = pd.DataFrame({"x": at[:-1] + 0.9, "x2": at[1:] + 0.1, "y": level, "y2": level})
+    links = mark_table({"x": at[:-1] + 0.9, "x2": at[1:] + 0.1, "y": level, "y2": level})
     links = mark_layer(links, "rule", plane.box(), color=theme.muted, strokeDash=[2, 2], tooltip=None)
     zero = plane.outline(0, top / span, end.size, top / span, theme.muted, 1)
     return plane.figure([zero, links, mark, plane.texts(table, "middle", "y", dy=-LINE // 2 - 1)])

@@ -1,13 +1,12 @@
 """Numbers before and after a change, as pairs of bars."""
 
 import numpy as np
-import pandas as pd
 
 from attn.charts.bars import bar_lengths
 from attn.charts.labels import Ticks, aligned_labels, labelled_axis, number, percent, shorten_label
 from attn.charts.layout import dressed_layout
 from attn.charts.legends import legend_squares
-from attn.charts.marks import mark_layer, selectable_mark
+from attn.charts.marks import mark_layer, mark_table, selectable_mark
 from attn.charts.message import message
 from attn.charts.options import Pick, Scale
 from attn.charts.plane import Plane, plane_tooltip
@@ -73,7 +72,7 @@ def pairs(
     if pick.selected is not None:
         layers.append(plane.outline(0, pick.selected, 1, pick.selected + 1, theme.grid, 2, cornerRadius=4))
     layers += [selectable_mark(mark, pick.select, "row"), plane.outline(zero, 0, zero, len(both), theme.muted, 1)]
-    layers += [plane.texts(table[side], "tip", "middle", says, **at) for side, at in _sides(table["left"])]
+    layers += [plane.texts(table.filter(side), "tip", "middle", says, **at) for side, at in _sides(both.ravel() < 0)]
     said = percent if shares else number
     what = f"{title or 'Before and after'}: " + "; ".join(
         f"{label} {said(one)} {_WHEN[0]}, {said(other)} {_WHEN[1]}"
@@ -95,7 +94,7 @@ def _bars(both, labels, zero, end, shares):
     """Return a table with a row per bar, pair by pair."""
     values, pair = both.ravel(), np.repeat(np.arange(len(both)), 2)
     top = pair + np.tile([0.08, 0.51], len(both))
-    return pd.DataFrame(
+    return mark_table(
         {
             "row": pair.astype(np.int32),  # the browser reads 64 bits as another kind of number
             "x": np.minimum(zero, end),

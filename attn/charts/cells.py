@@ -1,7 +1,7 @@
 """A matrix on a plane: its cells, or a picture of them, with their numbers, outlines and words."""
 
 import numpy as np
-import pandas as pd
+import pyarrow as pa
 
 from attn.charts import raster
 from attn.charts.labels import LINE, aligned_labels, fixed_labels, label_pixels, number
@@ -13,6 +13,7 @@ from attn.charts.marks import (
     mark_layer,
     mark_names,
     mark_state,
+    mark_table,
     mark_values,
     selectable_mark,
 )
@@ -61,7 +62,7 @@ def plane_for_cells(shape, size, square=True):
 def cell_marks(values, hidden, rows, columns, plane, scale, axes, select=None, style=Style()):
     """Return one layer with a mark per cell."""
     row, column = np.indices(values.shape, dtype=np.uint16).reshape(2, -1)
-    table = pd.DataFrame(
+    table = mark_table(
         {
             "row": row,
             "column": column,
@@ -89,7 +90,7 @@ def cells_as_picture(values, hidden, rows, columns, plane, scale, axes, select=N
     right, below = raster.raster_edges(plane.columns, _BLOCKS), raster.raster_edges(plane.rows, _BLOCKS)
     row, column = (places.ravel() for places in raster.raster_peaks(values, hidden, _BLOCKS, _BLOCKS))
     i, j = np.divmod(np.arange(row.size), len(right) - 1)
-    blocks = pd.DataFrame(
+    blocks = mark_table(
         {
             "row": row.astype(np.int32),  # the browser reads 64 bits as another kind of number
             "column": column.astype(np.int32),
@@ -99,8 +100,8 @@ def cells_as_picture(values, hidden, rows, columns, plane, scale, axes, select=N
             "y2": below[i + 1],
             "shade": scale.shade(values[row, column]).astype(np.float32),
             "shown": mark_values(values[row, column], hidden[row, column], style.hidden_name),
-            "down": [rows[r] for r in row],
-            "across": [columns[c] for c in column],
+            "down": mark_names(rows, row),
+            "across": mark_names(columns, column),
         }
     )
     color, says = scale.encoding("shade", legend_length(plane), style.legend), f"largest {scale.name} here"
@@ -111,7 +112,7 @@ def cells_as_picture(values, hidden, rows, columns, plane, scale, axes, select=N
 
 def cells_image_layer(plane, url):
     """Return a layer with one image that fills the plane."""
-    whole = pd.DataFrame({"x": [0], "x2": [plane.columns], "y": [0], "y2": [plane.rows], "url": [url]})
+    whole = mark_table({"x": [0], "x2": [plane.columns], "y": [0], "y2": [plane.rows], "url": [url]})
     # smooth would blur the cells, and a tooltip would show the address, which is the image itself
     channels = plane.box() | {"url": mark_channel("url:N")}
     return mark_layer(whole, "image", channels, aspect=False, smooth=False, tooltip=None)
@@ -129,10 +130,12 @@ def cell_numerals(table, values, hidden, plane, scale, axes, decimals=None):
     texts = next((texts for texts in ways if fit_in_cells(texts, plane.cell_width, plane.cell_height)), None)
     if texts is None:
         return []
-    table = table[seen]
-    inks = theme_ink(scale.colours(numbers))
-    places = {"text": texts, "ink": inks, "middle": table["column"] + 0.5, "centre": table["row"] + 0.5}
-    table = pd.concat([table, pd.DataFrame(places)], axis=1)  # at once, for each column added to a table costs its own
+    row, column = np.nonzero(seen.reshape(values.shape))
+    places = {"text": texts, "ink": theme_ink(scale.colours(numbers)), "middle": column + 0.5, "centre": row + 0.5}
+    table = table.select(["row", "column", "down", "across", "shown"])  # a click on a number reads the first two
+    table = table.filter(pa.array(seen))
+    for name, column in places.items():
+        table = table.append_column(name, pa.array(column))
     return [plane.texts(table, "middle", "centre", tooltip=_tooltip(axes, scale.name))]
 
 

@@ -6,11 +6,10 @@ from itertools import count, pairwise
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from attn.charts.labels import LINE, Ticks, label_pixels, labelled_axis
 from attn.charts.layout import dressed_layout
-from attn.charts.marks import mark_layer
+from attn.charts.marks import mark_layer, mark_table
 from attn.charts.message import message
 from attn.charts.options import Axis
 from attn.charts.plane import Plane, least_plane, plane_tooltip
@@ -163,16 +162,13 @@ def _axis(scale, asked, theme, round_ones, down=False):
 
 def _curve(part, color, x_axis, y_axis, plane, x, y, dots):
     """Return the layers of one curve: its line, and points that answer to the pointer."""
-    table = pd.DataFrame({"x": x_axis.fraction(part.x), "y": 1 - y_axis.fraction(part.y)})
-    dash = [7, 5] if part.dashed else [1, 0]
+    across, up = x_axis.fraction(part.x), 1 - y_axis.fraction(part.y)
+    table, dash = mark_table({"x": across, "y": up}), [7, 5] if part.dashed else [1, 0]
     line = mark_layer(table, "line", plane.at(), color=color, strokeWidth=3, strokeDash=dash, tooltip=None)
-    few = np.unique(np.linspace(0, len(table) - 1, min(len(table), _MOST_DOTS)).round().astype(int))
-    points = table.iloc[few].assign(
-        name=part.name,
-        across=[x.format(value) for value in part.x[few]],
-        up=[y.format(value) for value in part.y[few]],
-    )
-    seen = {"opacity": 1, "size": 60} if dots or len(table) == 1 else {"opacity": 0, "size": 120}
+    few = np.unique(np.linspace(0, across.size - 1, min(across.size, _MOST_DOTS)).round().astype(int))
+    says = {"across": [x.format(value) for value in part.x[few]], "up": [y.format(value) for value in part.y[few]]}
+    points = mark_table({"x": across[few], "y": up[few], "name": part.name} | says)
+    seen = {"opacity": 1, "size": 60} if dots or across.size == 1 else {"opacity": 0, "size": 120}
     says = plane_tooltip(("name", "curve"), ("across", x.name), ("up", y.name))
     return [line, mark_layer(points, "circle", plane.at() | {"tooltip": says}, color=color, **seen)]
 
@@ -223,8 +219,8 @@ def _marked(marks, words, x_axis, y_axis, plane, theme):
     if not marks:
         return []
     x = x_axis.fraction([mark[0] for mark in marks])
-    table = pd.DataFrame({"x": x, "x2": x, "y": 0.0, "y2": 1.0, "text": [mark[1] for mark in marks]})
-    table["at"] = [(row + 0.6) * LINE / plane.height for _, row in words]  # of the first line
+    at = [(row + 0.6) * LINE / plane.height for _, row in words]  # of the first line
+    table = mark_table({"x": x, "x2": x, "y": 0.0, "y2": 1.0, "text": [mark[1] for mark in marks], "at": at})
     dashed = {"color": theme.muted, "strokeDash": [3, 3], "strokeWidth": 1.5}
     layers = [mark_layer(table, "rule", plane.box(), **dashed, tooltip=None)]
     left = np.array([left for left, _ in words])
@@ -232,10 +228,11 @@ def _marked(marks, words, x_axis, y_axis, plane, theme):
         halo = {"stroke": theme.background, "strokeWidth": 5, "strokeJoin": "round"}
         for ink in (halo, {}) if side.any() else ():
             look = {"lineBreak": "\n", "lineHeight": LINE, "color": theme.text} | ink
-            layers.append(plane.texts(table[side], "x", "at", align=align, dx=shift, **look))
+            layers.append(plane.texts(table.filter(side), "x", "at", align=align, dx=shift, **look))
     rings = [(x_axis.fraction(mark[0]), 1 - y_axis.fraction(mark[2])) for mark in marks if len(mark) > 2]
     if rings:
-        table = pd.DataFrame(rings, columns=["x", "y"]).astype(float)
+        across, down = np.array(rings, dtype=float).T
+        table = mark_table({"x": across, "y": down})
         look = {"color": theme.text, "size": 180, "strokeWidth": 2.5}
         layers.append(mark_layer(table, "point", plane.at(), **look, tooltip=None))
     return layers
@@ -249,11 +246,11 @@ def _names(parts, names, colors, x_axis, y_axis, plane, theme):
     first = np.array(apart) - lines * LINE / 2
     x = [max(1.0, float(x_axis.fraction(part.x[-1]))) for part in parts]
     inks = [hex_of(blend([color, theme.text], 0.3)) for color in colors]  # thin letters need more contrast
-    table = pd.DataFrame({"x": x, "y": first / plane.height, "text": names, "ink": inks})
+    table = mark_table({"x": x, "y": first / plane.height, "text": names, "ink": inks})
     layers = [plane.texts(table, align="left", dx=_GAP, fontWeight=600, lineBreak="\n", lineHeight=LINE)]
     for at, ink, end, moved in zip(x, inks, ends, apart, strict=True):
         if abs(moved - end) > LINE / 4:
-            tie = pd.DataFrame(
+            tie = mark_table(
                 {"x": [at, at + (_GAP - 4) / plane.width], "y": [end / plane.height, moved / plane.height]}
             )
             layers.append(mark_layer(tie, "line", plane.at(), color=ink, strokeWidth=1.5, tooltip=None))

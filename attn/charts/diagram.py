@@ -3,11 +3,10 @@
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from attn.charts.labels import label_pixels
 from attn.charts.layout import dressed_layout
-from attn.charts.marks import mark_channel, mark_layer, selectable_mark
+from attn.charts.marks import mark_channel, mark_layer, mark_table, selectable_mark
 from attn.charts.options import Pick
 from attn.charts.plane import Plane, plane_tooltip
 from attn.charts.theme import blend, hex_of
@@ -72,9 +71,16 @@ def diagram(boxes, arrows, theme, *, title="", frames=(), width=640, height=440,
 
 def _frames(frames, plane, theme):
     """Return dashed frames with their words."""
-    table = pd.DataFrame({"x": [f.x for f in frames], "y": [f.y for f in frames], "text": [f.text for f in frames]})
-    table["x2"], table["y2"] = [f.x + f.width for f in frames], [f.y + f.height for f in frames]
-    table["left"], table["top"] = table["x"] + 10, table["y"] + 14
+    columns = {
+        "x": [f.x for f in frames],
+        "y": [f.y for f in frames],
+        "text": [f.text for f in frames],
+        "x2": [f.x + f.width for f in frames],
+        "y2": [f.y + f.height for f in frames],
+        "left": [f.x + 10 for f in frames],
+        "top": [f.y + 14 for f in frames],
+    }
+    table = mark_table(columns)
     dashed = plane.rectangles(table, filled=False, stroke=theme.muted, strokeDash=[4, 4], cornerRadius=8)
     return [dashed, plane.texts(table, "left", "top", align="left", color=theme.muted, fontWeight=600)]
 
@@ -82,14 +88,16 @@ def _frames(frames, plane, theme):
 def _arrows(arrows, plane, theme):
     """Return the lines, and a head at the end of each."""
     points = [(i, order, x, y) for i, arrow in enumerate(arrows) for order, (x, y) in enumerate(arrow)]
-    table = pd.DataFrame(points, columns=["arrow", "order", "x", "y"]).astype({"arrow": np.int32, "order": np.int32})
+    arrow, order, x, y = zip(*points, strict=True)
+    places = {"arrow": np.array(arrow, dtype=np.int32), "order": np.array(order, dtype=np.int32)}
+    table = mark_table(places | {"x": np.array(x, dtype=float), "y": np.array(y, dtype=float)})
     each = {"detail": mark_channel("arrow:N"), "order": mark_channel("order:Q")}
     look = {"color": theme.muted, "strokeWidth": 1.5, "strokeJoin": "round"}
     line = mark_layer(table, "line", plane.at() | each, **look, tooltip=None)
     ends = np.array([(arrow[-2], arrow[-1]) for arrow in arrows], dtype=float)  # (arrows, 2, 2)
     across, down = (ends[:, 1] - ends[:, 0]).T
-    heads = pd.DataFrame({"x": ends[:, 1, 0], "y": ends[:, 1, 1]})
-    heads["angle"] = np.degrees(np.arctan2(across, -down))  # clockwise from upright, as Vega turns a triangle
+    angle = np.degrees(np.arctan2(across, -down))  # clockwise from upright, as Vega turns a triangle
+    heads = mark_table({"x": ends[:, 1, 0], "y": ends[:, 1, 1], "angle": angle})
     turned = {"color": {"value": theme.muted}, "angle": mark_channel("angle:Q", scale=None)}
     look = {"shape": "triangle", "filled": True, "opacity": 1, "size": _HEAD}
     return [line, mark_layer(heads, "point", plane.at() | turned, **look, tooltip=None)]
@@ -97,24 +105,35 @@ def _arrows(arrows, plane, theme):
 
 def _boxes(boxes, plane, theme, select):
     """Return the boxes with their texts, and their notes where both fit."""
-    table = pd.DataFrame(boxes, columns=Box._fields).drop(columns=["width", "height"])
-    wide, tall = (np.array([getattr(box, side) for box in boxes], dtype=float) for side in ("width", "height"))
-    table["row"] = np.arange(len(boxes), dtype=np.int32)
-    table["x2"], table["y2"], table["centre"] = table["x"] + wide, table["y"] + tall, table["y"] + tall / 2
+    x, y, wide, tall = np.array([(box.x, box.y, box.width, box.height) for box in boxes], dtype=float).T
     edges = [box.color or theme.hidden for box in boxes]
-    table["edge"] = edges
-    table["fill"] = [hex_of(blend([theme.background, edge], _TINT)) for edge in edges]
     fits = np.array([bool(b.note) and label_pixels(b.text) * 1.1 + label_pixels(b.note) + 34 <= b.width for b in boxes])
-    table["left"], table["right"], table["middle"] = table["x"] + 12, table["x2"] - 12, table["x"] + wide / 2
+    columns = {
+        "row": np.arange(len(boxes), dtype=np.int32),
+        "x": x,
+        "x2": x + wide,
+        "y": y,
+        "y2": y + tall,
+        "text": [box.text for box in boxes],
+        "note": [box.note for box in boxes],
+        "edge": edges,
+        "fill": [hex_of(blend([theme.background, edge], _TINT)) for edge in edges],
+        "left": x + 12,
+        "middle": x + wide / 2,
+        "right": x + wide - 12,
+        "centre": y + tall / 2,
+    }
+    table = mark_table(columns)
     says = plane_tooltip(("text", "part"), ("note", "shape"))
     colors = {"fill": mark_channel("fill:N", scale=None), "stroke": mark_channel("edge:N", scale=None)}
     mark = mark_layer(table, "rect", plane.box() | colors | {"tooltip": says}, cornerRadius=5, strokeWidth=1.5)
     layers = [selectable_mark(mark, select, "row")]
     bold = {"fontWeight": 600, "color": theme.text}
     if (~fits).any():
-        layers.append(plane.texts(table[~fits], "middle", "centre", says, **bold))
+        layers.append(plane.texts(table.filter(~fits), "middle", "centre", says, **bold))
     if fits.any():
-        layers.append(plane.texts(table[fits], "left", "centre", says, align="left", **bold))
-        notes = table[fits].assign(text=table["note"])
+        beside = table.filter(fits)
+        layers.append(plane.texts(beside, "left", "centre", says, align="left", **bold))
+        notes = beside.set_column(beside.column_names.index("text"), "text", beside["note"])
         layers.append(plane.texts(notes, "right", "centre", says, align="right", color=theme.muted))
     return layers

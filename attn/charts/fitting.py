@@ -58,7 +58,7 @@ def _fit(spec, room, tables):
             continue
         if rows[-1] and plots_width({"hconcat": [*rows[-1], *waiting], "spacing": spacing}) > room:
             rows.append([])
-            operators = [tables[each["data"]["name"]]["text"].iloc[0] for each in waiting[:-1]]
+            operators = [tables[each["data"]["name"]]["text"][0].as_py() for each in waiting[:-1]]
             waiting = [_titled(operators, _named(part, spec["hconcat"][:at]))]
         rows[-1] += waiting
         waiting = []

@@ -4,7 +4,6 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from attn.charts import raster
 from attn.charts.cells import MOST_CELLS, cells_image_layer, checked_cells
@@ -18,6 +17,7 @@ from attn.charts.marks import (
     mark_layer,
     mark_names,
     mark_state,
+    mark_table,
     mark_values,
     selectable_mark,
 )
@@ -199,14 +199,17 @@ def _grid_cells(weights, hidden, rows, columns, grid, plane, scale, titles, axes
     """Return a layer with a mark for each cell of each head."""
     head, row, column = np.indices(weights.shape, dtype=np.uint16).reshape(3, -1)
     x, y = grid.left(head) + column * grid.cell, grid.top(head) + row * grid.cell
-    table = pd.DataFrame({"x": x, "x2": x + grid.cell, "y": y, "y2": y + grid.cell}, dtype=np.float32)
-    table["head"] = head
-    table["shade"] = scale.shade(weights).ravel().astype(np.float32)
-    table["state"], table["shown"] = mark_state(weights, hidden).ravel(), mark_values(weights, hidden)
-    table["name"], table["down"], table["across"] = (
-        mark_names(titles, head),
-        mark_names(rows, row),
-        mark_names(columns, column),
+    sides = {"x": x, "x2": x + grid.cell, "y": y, "y2": y + grid.cell}
+    names = {"name": mark_names(titles, head), "down": mark_names(rows, row), "across": mark_names(columns, column)}
+    table = mark_table(
+        {name: side.astype(np.float32) for name, side in sides.items()}
+        | {
+            "head": head,
+            "shade": scale.shade(weights).ravel().astype(np.float32),
+            "state": mark_state(weights, hidden).ravel(),
+            "shown": mark_values(weights, hidden),
+        }
+        | names
     )
     fill = mark_colour(scale.encoding("shade", legend_length(plane)), scale.theme)
     channels = {"color": fill, "stroke": mark_edges(scale.theme), "tooltip": _tooltip(axes, scale.name)}
@@ -220,7 +223,7 @@ def _grid_picture(weights, hidden, rows, columns, grid, plane, scale, titles, ax
     size = np.where(hidden | ~np.isfinite(weights), -1, np.abs(weights)).reshape(grid.num_heads, -1)
     row, column = np.divmod(size.argmax(axis=1), weights.shape[2])
     best, x, y = weights[head, row, column], grid.left(head), grid.top(head)
-    table = pd.DataFrame({"x": x, "x2": x + grid.map_width, "y": y, "y2": y + grid.map_height, "head": head})
+    sides = {"x": x, "x2": x + grid.map_width, "y": y, "y2": y + grid.map_height}
     url = raster.raster_mosaic(
         weights,
         hidden,
@@ -229,11 +232,12 @@ def _grid_picture(weights, hidden, rows, columns, grid, plane, scale, titles, ax
         (grid.map_width, grid.map_height),
         (grid.width, grid.height),
     )
-    table["shade"], table["shown"] = scale.shade(best), mark_values(best, hidden[head, row, column])
-    table["name"], table["down"], table["across"] = titles, [rows[i] for i in row], [columns[i] for i in column]
+    names = {"name": titles, "down": mark_names(rows, row), "across": mark_names(columns, column)}
+    says = {"shade": scale.shade(best), "shown": mark_values(best, hidden[head, row, column])}
+    table = mark_table(sides | {"head": head} | says | names)
     color, says = scale.encoding("shade", legend_length(plane)), _tooltip(axes, f"largest {scale.name}")
     touch = mark_layer(table, "rect", plane.box() | {"color": color, "tooltip": says}, opacity=0)
-    frames = plane.rectangles(table[["x", "x2", "y", "y2"]], filled=False, stroke=scale.theme.grid)
+    frames = plane.rectangles(mark_table(sides), filled=False, stroke=scale.theme.grid)
     return [cells_image_layer(plane, url), frames, selectable_mark(touch, select, "head")]
 
 
@@ -241,9 +245,9 @@ def _headlines(grid, plane, titles, theme):
     """Return a coloured square and a title over each map."""
     head = np.arange(grid.num_heads)
     x, y = grid.left(head), grid.top(head) - 17
-    squares = pd.DataFrame({"x": x, "x2": x + 12, "y": y, "y2": y + 12, "color": [theme.head(h) for h in head]})
+    squares = mark_table({"x": x, "x2": x + 12, "y": y, "y2": y + 12, "color": [theme.head(h) for h in head]})
     color = mark_channel("color:N", scale=None)
-    names = pd.DataFrame({"x": x + _SQUARE, "y": y + 6, "text": titles})
+    names = mark_table({"x": x + _SQUARE, "y": y + 6, "text": titles})
     return [
         plane.rectangles(squares, {"color": color}, cornerRadius=2, stroke=theme.muted, strokeWidth=0.5),
         plane.texts(names, align="left", fontWeight=600),

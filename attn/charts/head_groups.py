@@ -1,11 +1,11 @@
 """Heads as coloured boxes: which query heads share the keys and values of one head."""
 
 import numpy as np
-import pandas as pd
+import pyarrow as pa
 
 from attn.charts.labels import Ticks, label_pixels, labelled_axis
 from attn.charts.layout import dressed_layout
-from attn.charts.marks import mark_channel, mark_layer
+from attn.charts.marks import mark_channel, mark_layer, mark_table
 from attn.charts.plane import Plane, plane_tooltip
 from attn.charts.theme import rgb, theme_ink
 
@@ -46,7 +46,7 @@ def head_groups(num_heads, num_kv_heads, theme, *, title="", width=880):
     height = _ASKING + CHIP + 4
     plane = Plane(round(pitch * num_heads), height, columns=pitch * num_heads, rows=height, y_axis=names)
     left = np.arange(num_heads) * pitch
-    boxes = pd.concat([_asking(left, pitch, group, theme), *_shared(left, pitch, group, theme)], ignore_index=True)
+    boxes = pa.concat_tables([_asking(left, pitch, group, theme), *_shared(left, pitch, group, theme)]).combine_chunks()
     says = plane_tooltip(("what", " "))
     channels = plane.box() | {"color": mark_channel("color:N", scale=None), "tooltip": says}
     layers = [
@@ -62,8 +62,8 @@ def _asking(left, pitch, group, theme):
     """Return the boxes of the query heads."""
     head = np.arange(left.size)
     texts = [f"{h + 1}" for h in head]
-    boxes = head_group_chips(left + 3, left + pitch - 3, _ASKING, [theme.head(h) for h in head], texts)
-    return boxes.assign(what=[f"query head {h + 1} reads key/value head {h // group + 1}" for h in head])
+    says = [f"query head {h + 1} reads key/value head {h // group + 1}" for h in head]
+    return head_group_chips(left + 3, left + pitch - 3, _ASKING, [theme.head(h) for h in head], texts, what=says)
 
 
 def _shared(left, pitch, group, theme):
@@ -73,28 +73,29 @@ def _shared(left, pitch, group, theme):
     head = range(left.size // group)
     for name, role, x, x2 in (("K", "key", middle - half, middle), ("V", "value", middle, middle + half)):
         texts = [f"{name} {h + 1}" if pitch * group > 84 else name for h in head]
-        boxes = head_group_chips(x, x2, 4, [theme.role(role)] * len(head), texts)
         readers = [f"{h * group + 1} to {(h + 1) * group}" if group > 1 else f"{h + 1}" for h in head]
         says = [f"{role} head {h + 1}, read by query head {reader}" for h, reader in enumerate(readers)]
-        yield boxes.assign(what=says)
+        yield head_group_chips(x, x2, 4, [theme.role(role)] * len(head), texts, what=says)
 
 
 def _brackets(centre, group, plane, theme):
     """Return the lines from each key/value head to the query heads that read it."""
     first, last = centre[::group], centre[group - 1 :: group]
     above, below, between = CHIP + 6, _ASKING - 2, (CHIP + _ASKING) / 2 + 2
-    lines = [
-        pd.DataFrame({"x": centre, "x2": centre, "y": between, "y2": below}),
-        pd.DataFrame({"x": (first + last) / 2, "x2": (first + last) / 2, "y": above, "y2": between}),
-        pd.DataFrame({"x": first, "x2": last, "y": between, "y2": between}),
-    ]
-    return mark_layer(pd.concat(lines), "rule", plane.box(), color=theme.muted, strokeWidth=1.5, tooltip=None)
+    middle, kinds = (first + last) / 2, [centre.size, first.size, first.size]
+    lines = {
+        "x": np.concatenate([centre, middle, first]),
+        "x2": np.concatenate([centre, middle, last]),
+        "y": np.repeat([between, above, between], kinds),
+        "y2": np.repeat([below, between, between], kinds),
+    }
+    return mark_layer(mark_table(lines), "rule", plane.box(), color=theme.muted, strokeWidth=1.5, tooltip=None)
 
 
-def head_group_chips(left, right, top, fills, texts):
-    """Return coloured boxes with their texts, where these fit."""
-    table = pd.DataFrame({"x": left, "x2": right, "y": top, "y2": top + CHIP, "color": fills})
-    table["middle"], table["centre"] = (table["x"] + table["x2"]) / 2, top + CHIP / 2
-    table["text"] = [t if label_pixels(t) <= wide else "" for t, wide in zip(texts, right - left, strict=True)]
-    table["ink"] = theme_ink(np.stack([rgb(fill) for fill in fills]))
-    return table
+def head_group_chips(left, right, top, fills, texts, **more):
+    """Return a table of coloured boxes with their texts, where these fit, and more columns."""
+    sides = {"x": left, "x2": right, "y": top, "y2": top + CHIP, "color": fills}
+    texts = [t if label_pixels(t) <= wide else "" for t, wide in zip(texts, right - left, strict=True)]
+    inks = theme_ink(np.stack([rgb(fill) for fill in fills]))
+    places = {"middle": (left + right) / 2, "centre": top + CHIP / 2}
+    return mark_table(sides | places | {"text": texts, "ink": inks} | more)

@@ -3,13 +3,12 @@
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 
 from attn.charts.cells import plane_for_cells
 from attn.charts.heatmap import heatmap
 from attn.charts.labels import number
 from attn.charts.legends import legend_squares
-from attn.charts.marks import mark_channel, mark_layer
+from attn.charts.marks import mark_channel, mark_layer, mark_table
 from attn.charts.options import Pick, Scale, Style
 from attn.charts.plane import plane_tooltip
 
@@ -71,7 +70,7 @@ def layer_head_map(
 
 def _beyond(plane, row, column, name, theme):
     """Return a layer that outlines cells in the colour of what is wrong, with a legend entry called `name`."""
-    table = pd.DataFrame({"x": column + 0.06, "x2": column + 0.94, "y": row + 0.06, "y2": row + 0.94, "kind": name})
+    table = mark_table({"x": column + 0.06, "x2": column + 0.94, "y": row + 0.06, "y2": row + 0.94, "kind": name})
     legend = {
         "title": None,
         "orient": "bottom",
@@ -148,11 +147,11 @@ def _covers(plane, covered, theme):
     if not covered:
         return []
     heads = [(*head, name, sign) for name, sign, _, heads in covered for head in sorted(heads)]
-    table = pd.DataFrame(heads, columns=["row", "column", "kind", "text"])
-    table = table.astype({"row": np.int32, "column": np.int32})  # the browser reads 64 bits as another kind of number
-    table = table.assign(x=table["column"], x2=table["column"] + 1, y=table["row"], y2=table["row"] + 1)
-    table = table.assign(middle=table["column"] + 0.5, centre=table["row"] + 0.5)
-    table["layer"], table["head"] = table["row"] + 1, table["column"] + 1
+    layer, head, names, signs = zip(*heads, strict=True)
+    row, column = np.array([layer, head], dtype=np.int32)  # the browser reads 64 bits as another kind of number
+    columns = {"row": row, "column": column, "kind": names, "text": signs, "layer": row + 1, "head": column + 1}
+    columns |= {"x": column, "x2": column + 1, "y": row, "y2": row + 1, "middle": column + 0.5, "centre": row + 0.5}
+    table = mark_table(columns)
     color = legend_squares("kind", {name: colour for name, _, colour, _ in covered})
     says = plane_tooltip(("layer", "layer"), ("head", "head"), ("kind", "now"))
     channels = plane.box() | {"color": color, "tooltip": says}

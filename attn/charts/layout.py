@@ -1,9 +1,8 @@
 """Figures beside and above one another, dressed alike."""
 
 import altair as alt
-import pandas as pd
 
-from attn.charts.marks import mark_channel, mark_layer
+from attn.charts.marks import mark_channel, mark_layer, mark_table
 from attn.charts.theme import theme_config
 
 _OPERATOR_SIZE = 30
@@ -84,6 +83,6 @@ def _operator(text, height):
     """Return a chart that only says `text`, half way down a figure of this height."""
     wide = max(20, 16 * len(text))
     middle = {"x": {"value": wide / 2}, "y": {"value": height / 2}, "text": mark_channel("text:N")}
-    mark = mark_layer(pd.DataFrame({"text": [text]}), "text", middle, fontSize=_OPERATOR_SIZE, tooltip=None)
+    mark = mark_layer(mark_table({"text": [text]}), "text", middle, fontSize=_OPERATOR_SIZE, tooltip=None)
     mark.width, mark.height = wide, height
     return mark

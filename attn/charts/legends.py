@@ -1,9 +1,8 @@
 """What stands below a figure: how wide a scale is, and squares of colour with a word each."""
 
 import numpy as np
-import pandas as pd
 
-from attn.charts.marks import mark_channel, mark_layer
+from attn.charts.marks import mark_channel, mark_layer, mark_table
 
 
 def legend_length(plane):
@@ -29,5 +28,5 @@ def legend_swatches(values, hidden, theme, hidden_name="hidden"):
         return []
     color = legend_squares("kind", entries, symbolOpacity=1, symbolStrokeWidth=0, offset=12)
     nowhere = {side: {"value": 0} for side in ("x", "x2", "y", "y2")}
-    table = pd.DataFrame({"kind": list(entries)})
+    table = mark_table({"kind": list(entries)})
     return [mark_layer(table, "rect", {"color": color, **nowhere}, opacity=0, tooltip=None)]

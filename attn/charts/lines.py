@@ -1,11 +1,10 @@
 """Lines from token to token: who looks at whom, several heads in their colours."""
 
 import numpy as np
-import pandas as pd
 
 from attn.charts.labels import label_pixels, number
 from attn.charts.layout import dressed_layout
-from attn.charts.marks import mark_channel, mark_layer, selectable_mark
+from attn.charts.marks import mark_channel, mark_layer, mark_table, selectable_mark
 from attn.charts.message import message
 from attn.charts.plane import Plane, least_plane, plane_tooltip
 
@@ -91,7 +90,7 @@ def _lines(weights, rows, columns, heads, theme, only, limit, ends):
     head, row, column = np.unravel_index(heaviest, weights.shape)
     weight = weights.ravel()[heaviest]
     strength = np.minimum(weight / limit, 1)
-    return pd.DataFrame(
+    return mark_table(
         {
             "x": float(ends[0]),
             "x2": float(ends[1]),
@@ -112,10 +111,13 @@ def _words(queries, keys, plane):
     """Return one layer of both columns of tokens, so that one selection tells which was clicked, on whichever side."""
     (rows, x, ink), (columns, x2, other_ink) = queries, keys
     down, across = (np.arange(len(labels), dtype=np.int32) for labels in (rows, columns))
-    nowhere = np.int32(-1)
-    left = pd.DataFrame({"row": down, "column": nowhere, "x": float(x), "y": down, "text": rows, "ink": ink})
-    right = pd.DataFrame(
-        {"row": nowhere, "column": across, "x": float(x2), "y": across, "text": columns, "ink": other_ink}
-    )
-    table = pd.concat([left, right], ignore_index=True).assign(y=lambda table: (table["y"] + 0.5) * _LINE)
-    return plane.texts(table, align={"expr": "datum.row < 0 ? 'left' : 'right'"})
+    side = np.repeat([0, 1], [down.size, across.size])
+    columns = {
+        "row": np.append(down, np.full_like(across, -1)),
+        "column": np.append(np.full_like(down, -1), across),
+        "x": np.array([x, x2], dtype=float)[side],
+        "y": (np.append(down, across) + 0.5) * _LINE,
+        "text": [*rows, *columns],
+        "ink": np.array([ink, other_ink])[side],
+    }
+    return plane.texts(mark_table(columns), align={"expr": "datum.row < 0 ? 'left' : 'right'"})

@@ -1,11 +1,10 @@
 """Weights along a sequence as upright bars, with the window and the bell that shape them."""
 
 import numpy as np
-import pandas as pd
 
 from attn.charts.labels import Ticks, labelled_axis, number, tick_labels
 from attn.charts.layout import dressed_layout
-from attn.charts.marks import mark_layer
+from attn.charts.marks import mark_layer, mark_table
 from attn.charts.message import message
 from attn.charts.plane import Plane, least_plane, plane_tooltip
 
@@ -79,10 +78,10 @@ def places(
 
 def _bars(weights, labels, plane, limit, theme, outline):
     """Return a layer of bars, filled or as outlines."""
-    at = np.arange(weights.size)
-    table = pd.DataFrame({"x": at + 0.14, "x2": at + 0.86, "y": 1 - weights / limit, "y2": 1.0, "label": labels})
-    table["shown"] = [number(weight, 4) for weight in weights]
-    table = table[weights > 0]
+    at = np.flatnonzero(weights > 0)
+    labels, shown = [labels[place] for place in at], [number(weights[place], 4) for place in at]
+    bars = {"x": at + 0.14, "x2": at + 0.86, "y": 1 - weights[at] / limit, "y2": 1.0}
+    table = mark_table(bars | {"label": labels, "shown": shown})
     says = plane_tooltip(("label", "position"), ("shown", "without the bell" if outline else "weight"))
     look = {"filled": False, "stroke": theme.muted, "strokeWidth": 1.5} if outline else {"color": theme.weight_half}
     return mark_layer(table, "rect", plane.box() | {"tooltip": says}, **look)
@@ -93,7 +92,7 @@ def _unseen(window, plane, theme):
     if window is None or np.all(window):
         return
     at = np.flatnonzero(~np.asarray(window, dtype=bool))
-    yield plane.rectangles(pd.DataFrame({"x": at, "x2": at + 1, "y": 0, "y2": 1}), color=theme.hidden, opacity=0.45)
+    yield plane.rectangles(mark_table({"x": at, "x2": at + 1, "y": 0, "y2": 1}), color=theme.hidden, opacity=0.45)
 
 
 def _bell(bell, plane, theme):
@@ -101,7 +100,7 @@ def _bell(bell, plane, theme):
     if bell is None:
         return
     bell = np.asarray(bell, dtype=float)
-    table = pd.DataFrame({"x": np.linspace(0, plane.columns, bell.size), "y": 1 - bell})
+    table = mark_table({"x": np.linspace(0, plane.columns, bell.size), "y": 1 - bell})
     yield mark_layer(table, "line", plane.at(), color=theme.positive, strokeWidth=2.5, tooltip=None)
 
 

@@ -2,11 +2,45 @@
 
 import altair as alt
 import numpy as np
-import pandas as pd
+import pyarrow as pa
 
 from attn.charts.labels import number
 
 _TYPES = {"N": "nominal", "Q": "quantitative"}
+
+
+def mark_table(columns):
+    """Return a table with a row for each mark, of Arrow, which browsers are sent as it is.
+
+    Parameters
+    ----------
+    columns : dict
+        Name -> array or list; what is one number or one text holds for all rows.
+
+    Returns
+    -------
+    pyarrow.Table
+        Empty where a number is not one.
+
+    Examples
+    --------
+    >>> mark_table({"x": [1.5, np.nan], "ink": "red"}).to_pylist()
+    [{'x': 1.5, 'ink': 'red'}, {'x': None, 'ink': 'red'}]
+    """
+    rows = next((len(column) for column in columns.values() if _is_column(column)), 1)
+    return pa.table({name: _arrow(column, rows) for name, column in columns.items()})
+
+
+def _is_column(value):
+    """Return whether a value has a part for each row."""
+    return isinstance(value, list | tuple | pa.Array) or np.ndim(value) > 0
+
+
+def _arrow(column, rows):
+    """Return a column of Arrow."""
+    if isinstance(column, pa.Array):
+        return column
+    return pa.array(column, from_pandas=True) if _is_column(column) else pa.repeat(column, rows)
 
 
 def mark_layer(table, kind, channels, **look):
@@ -17,7 +51,8 @@ def mark_layer(table, kind, channels, **look):
 
     Parameters
     ----------
-    table : pandas.DataFrame
+    table : pyarrow.Table
+        As `mark_table` makes it.
     kind : str
     channels : dict of str to dict
         Such as those of a `Plane`, and what `mark_channel` returns.
@@ -72,7 +107,8 @@ def mark_names(labels, places):
     labels = [str(label) for label in labels]
     if len(set(labels)) < len(labels):
         return [labels[place] for place in places]
-    return pd.Categorical.from_codes(places, labels)
+    code = np.uint8 if len(labels) <= 256 else np.int32  # the browser reads 64 bits as another kind of number
+    return pa.DictionaryArray.from_arrays(np.asarray(places, dtype=code), pa.array(labels, pa.string()))
 
 
 def selectable_mark(mark, name, *fields):

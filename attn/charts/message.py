@@ -1,15 +1,14 @@
 """A figure that only says something."""
 
-import pandas as pd
-
 from attn.charts.labels import LINE
 from attn.charts.layout import dressed_layout
+from attn.charts.marks import mark_table
 from attn.charts.plane import Plane
 
 
 def message(text, theme, title=""):
     """Return a figure that only says `text`."""
     plane = Plane(280, 2 * LINE, 1, 1)
-    table = pd.DataFrame({"x": [0], "y": [0.5], "text": [text]})
+    table = mark_table({"x": [0], "y": [0.5], "text": [text]})
     figure = plane.figure([plane.texts(table, color=theme.muted, align="left")], title)
     return dressed_layout(figure, theme, " ".join(filter(None, [title, text])))

@@ -1,14 +1,13 @@
 """Every head of a model at once: layers down, heads across, one picture on one scale of colour."""
 
 import numpy as np
-import pandas as pd
 
 from attn.charts import raster
 from attn.charts.cells import cells_image_layer
 from attn.charts.labels import number
 from attn.charts.layout import dressed_layout
 from attn.charts.legends import legend_length, legend_swatches
-from attn.charts.marks import mark_layer, selectable_mark
+from attn.charts.marks import mark_layer, mark_table, selectable_mark
 from attn.charts.message import message
 from attn.charts.options import Pick, Scale
 from attn.charts.plane import Plane, plane_tooltip
@@ -105,12 +104,15 @@ def _touch(weights, hidden, plane, scale, select):
     num_layers, num_heads = weights.shape[:2]
     layer, head = np.divmod(np.arange(num_layers * num_heads, dtype=np.int32), num_heads)
     largest = np.where(hidden | ~np.isfinite(weights), 0, np.abs(weights)).max(axis=(2, 3)).ravel()
-    table = pd.DataFrame({"x": head, "x2": head + 1, "y": layer, "y2": layer + 1, "row": layer, "column": head})
-    table["shade"] = scale.shade(largest).astype(np.float32)
-    table["name"] = [f"layer {at + 1}, head {which + 1}" for at, which in zip(layer, head, strict=True)]
-    table["shown"] = [number(value, 4) for value in largest]
+    boxes = {"x": head, "x2": head + 1, "y": layer, "y2": layer + 1}
+    says = {
+        "shade": scale.shade(largest).astype(np.float32),
+        "name": [f"layer {at + 1}, head {which + 1}" for at, which in zip(layer, head, strict=True)],
+        "shown": [number(value, 4) for value in largest],
+    }
+    table = mark_table(boxes | {"row": layer, "column": head} | says)
     color = scale.encoding("shade", legend_length(plane))
     says = plane_tooltip(("name", "head"), ("shown", f"largest {scale.name}"))
     touch = mark_layer(table, "rect", plane.box() | {"color": color, "tooltip": says}, opacity=0)
-    frames = plane.rectangles(table[["x", "x2", "y", "y2"]], filled=False, stroke=scale.theme.muted, strokeWidth=1)
+    frames = plane.rectangles(mark_table(boxes), filled=False, stroke=scale.theme.muted, strokeWidth=1)
     return [frames, selectable_mark(touch, select, "row", "column")]

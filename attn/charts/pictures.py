@@ -4,13 +4,12 @@ import base64
 import io
 
 import numpy as np
-import pandas as pd
 from PIL import Image
 
 from attn.charts.cells import cells_image_layer
 from attn.charts.labels import counted, number
 from attn.charts.layout import dressed_layout
-from attn.charts.marks import mark_layer, selectable_mark
+from attn.charts.marks import mark_layer, mark_names, mark_table, selectable_mark
 from attn.charts.options import Pick
 from attn.charts.plane import LEAST_PICTURE, Plane, plane_tooltip
 from attn.charts.theme import rgb
@@ -99,14 +98,14 @@ def _cells(plane, weights, theme, lines):
     """Return a layer of cells that say where they are."""
     rows, columns = int(plane.rows), int(plane.columns)
     row, column = np.indices((rows, columns), dtype=np.int32).reshape(2, -1)
-    table = pd.DataFrame({"row": row, "column": column, "x": column, "x2": column + 1, "y": row, "y2": row + 1})
-    table["down"], table["across"] = np.array(counted(rows))[row], np.array(counted(columns))[column]
+    table = {"row": row, "column": column, "x": column, "x2": column + 1, "y": row, "y2": row + 1}
+    table |= {"down": mark_names(counted(rows), row), "across": mark_names(counted(columns), column)}
     says = [("down", "row"), ("across", "column")]
     if weights is not None:
         table["shown"] = [number(weight, 4) for weight in weights.ravel()]
         says.append(("shown", "weight"))
     look = {"stroke": theme.grid, "strokeWidth": 0.7, "fillOpacity": 0} if lines else {"opacity": 0}
-    return mark_layer(table, "rect", plane.box() | {"tooltip": plane_tooltip(*says)}, **look)
+    return mark_layer(mark_table(table), "rect", plane.box() | {"tooltip": plane_tooltip(*says)}, **look)
 
 
 def _described(title, image, weights):

@@ -5,10 +5,9 @@ import textwrap
 from dataclasses import dataclass, replace
 
 import altair as alt
-import pandas as pd
 
 from attn.charts.labels import labelled_axis, tick_labels
-from attn.charts.marks import mark_channel, mark_layer
+from attn.charts.marks import mark_channel, mark_layer, mark_table
 from attn.charts.theme import FONT_SIZE, TITLE_SIZE
 
 LEAST_PLOT = 120  # pixels across of any plot: where a page has less room, it scrolls sideways
@@ -74,7 +73,7 @@ class Plane:
         What lies under a text does not answer to the pointer, so the text says its `plane_tooltip`.
         """
         channels = self.at(x, y) | {"text": mark_channel("text:N")}
-        if "ink" in table:
+        if "ink" in table.column_names:
             channels["color"] = mark_channel("ink:N", scale=None)
         if tooltip:
             channels["tooltip"] = tooltip
@@ -82,7 +81,7 @@ class Plane:
 
     def outline(self, x, y, x2, y2, color, width=2.5, **look):
         """Return a layer with the outline of one rectangle."""
-        box = pd.DataFrame({"x": [x], "y": [y], "x2": [x2], "y2": [y2]})
+        box = mark_table({"x": [x], "y": [y], "x2": [x2], "y2": [y2]})
         return self.rectangles(box, filled=False, stroke=color, strokeWidth=width, **look)
 
     def figure(self, layers, title=""):

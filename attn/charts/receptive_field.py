@@ -1,11 +1,10 @@
 """How far back the last step of a sequence looks, through layers of convolutions: a fan."""
 
 import numpy as np
-import pandas as pd
 
 from attn.charts.labels import Ticks, counted, labelled_axis, number, tick_labels
 from attn.charts.layout import dressed_layout
-from attn.charts.marks import mark_channel, mark_layer
+from attn.charts.marks import mark_channel, mark_layer, mark_table
 from attn.charts.plane import Plane, least_plane, plane_tooltip
 
 _DOT = 150  # square pixels of a step
@@ -74,8 +73,8 @@ def _edges(edges, plane, theme):
     """Return a layer of lines from steps to those that they read."""
     if not edges:
         return None
-    table = pd.DataFrame(edges, columns=["x", "y", "x2", "y2"]) + 0.5
-    table["y"], table["y2"] = plane.rows - table["y"], plane.rows - table["y2"]
+    x, y, x2, y2 = np.array(edges).T + 0.5
+    table = mark_table({"x": x, "y": plane.rows - y, "x2": x2, "y2": plane.rows - y2})
     look = {"color": theme.weight_half, "strokeWidth": 1.5, "opacity": 0.8}
     return mark_layer(table, "rule", plane.box(), **look, tooltip=None)
 
@@ -84,15 +83,19 @@ def _dots(lit, moved, names, plane, theme):
     """Return a layer of steps: full where they are on a path, hollow where not."""
     layer, step = np.indices(lit.shape).reshape(2, -1)
     on = lit.ravel()
-    table = pd.DataFrame({"x": step + 0.5, "y": plane.rows - layer - 0.5})
-    table["fill"] = np.where(on, theme.weight, theme.background)
-    table["edge"] = np.where(on, theme.weight, theme.hidden)
-    table["step"], table["layer"] = [str(s + 1) for s in step], [names[at] for at in layer]
-    table["shown"] = [
-        number(moved[lit.shape[1] - 1 - s]) if at == 0 else ("on a path" if there else "no path")
-        for at, s, there in zip(layer, step, on, strict=True)
-    ]
+    columns = {
+        "x": step + 0.5,
+        "y": plane.rows - layer - 0.5,
+        "fill": np.where(on, theme.weight, theme.background),
+        "edge": np.where(on, theme.weight, theme.hidden),
+        "step": [str(s + 1) for s in step],
+        "layer": [names[at] for at in layer],
+        "shown": [
+            number(moved[lit.shape[1] - 1 - s]) if at == 0 else ("on a path" if there else "no path")
+            for at, s, there in zip(layer, step, on, strict=True)
+        ],
+    }
     says = plane_tooltip(("step", "step"), ("layer", "layer"), ("shown", "moves the last output"))
     colors = {"fill": mark_channel("fill:N", scale=None), "stroke": mark_channel("edge:N", scale=None)}
     look = {"shape": "circle", "size": _DOT, "opacity": 1, "strokeWidth": 2}
-    return mark_layer(table, "point", plane.at() | colors | {"tooltip": says}, **look)
+    return mark_layer(mark_table(columns), "point", plane.at() | colors | {"tooltip": says}, **look)

@@ -3,11 +3,10 @@
 import math
 
 import numpy as np
-import pandas as pd
 
 from attn.charts.labels import LINE, label_pixels, number
 from attn.charts.layout import dressed_layout
-from attn.charts.marks import mark_channel, mark_layer
+from attn.charts.marks import mark_channel, mark_layer, mark_table
 from attn.charts.message import message
 from attn.charts.plane import Plane, least_plane, plane_tooltip
 
@@ -76,27 +75,28 @@ def _circles(count, plane, theme):
     turn = np.linspace(0, 2 * np.pi, _FINE + 1)
     dial = np.repeat(np.arange(count), turn.size)
     x, y = _at(dial, np.tile(turn, count))
-    table = pd.DataFrame({"x": x, "y": y, "dial": dial, "corner": np.tile(np.arange(turn.size), count)})
+    table = mark_table({"x": x, "y": y, "dial": dial, "corner": np.tile(np.arange(turn.size), count)})
     return mark_layer(table, "line", plane.at() | _ROUND, tooltip=None, color=theme.muted, strokeWidth=1.5)
 
 
 def _between(query, key, plane, theme):
     """Return a layer with an arc from each query to its key, the short way round."""
-    parts = []
-    for dial, (start, end) in enumerate(zip(query, key, strict=True)):
-        turn = np.linspace(start, start + math.remainder(end - start, 2 * math.pi), 40)
-        x, y = _at(dial, turn, 0.55 * _RADIUS)
-        parts.append(pd.DataFrame({"x": x, "y": y, "dial": dial, "corner": np.arange(turn.size)}))
+    apart = [math.remainder(end - start, 2 * math.pi) for start, end in zip(query, key, strict=True)]
+    turn = np.linspace(query, query + np.array(apart), 40, axis=1)  # (dials, 40)
+    dial, corner = np.indices(turn.shape).reshape(2, -1)
+    x, y = _at(dial, turn.ravel(), 0.55 * _RADIUS)
     look = {"color": theme.muted, "strokeWidth": 4, "opacity": 0.6}
-    return mark_layer(pd.concat(parts), "line", plane.at() | _ROUND, **look, tooltip=None)
+    table = mark_table({"x": x, "y": y, "dial": dial, "corner": corner})
+    return mark_layer(table, "line", plane.at() | _ROUND, **look, tooltip=None)
 
 
 def _hands(angles, color, name, names, plane):
     """Return the layers of one kind of hand: lines from the middle, and their tips."""
     dial = np.arange(angles.size)
     x2, y2 = _at(dial, angles)
-    table = pd.DataFrame({"x": dial + 0.5, "y": 0.5, "x2": x2, "y2": y2, "hand": name, "dial": list(names)})
-    table["turned"] = [f"{number(math.degrees(angle), 4)}°" for angle in angles]
+    turned = [f"{number(math.degrees(angle), 4)}°" for angle in angles]
+    ends = {"x": dial + 0.5, "y": 0.5, "x2": x2, "y2": y2}
+    table = mark_table(ends | {"hand": name, "dial": list(names), "turned": turned})
     says = plane_tooltip(("hand", "hand"), ("dial", "dial"), ("turned", "turned by"))
     line = mark_layer(table, "rule", plane.box(), color=color, strokeWidth=4, strokeCap="round", tooltip=None)
     tip = plane.at("x2", "y2") | {"tooltip": says}
@@ -106,17 +106,17 @@ def _hands(angles, color, name, names, plane):
 def _words(names, apart, plane, theme):
     """Return a layer with what stands under each dial."""
     dial = np.arange(len(names))
-    first, second = 1 + 0.4 * LINE / plane.cell_width, 1 + 1.5 * LINE / plane.cell_width
-    lines = [(names, first, theme.text), ([f"{_degrees(angle)} apart" for angle in apart], second, theme.muted)]
-    table = pd.concat(
-        pd.DataFrame({"x": dial + 0.5, "y": y, "text": list(texts), "ink": ink}) for texts, y, ink in lines
-    )
-    return plane.texts(table, align="center")
+    columns = {
+        "x": np.tile(dial + 0.5, 2),
+        "y": 1 + np.repeat([0.4, 1.5], dial.size) * LINE / plane.cell_width,
+        "text": [*names, *(f"{_degrees(angle)} apart" for angle in apart)],
+        "ink": np.repeat([theme.text, theme.muted], dial.size),
+    }
+    return plane.texts(mark_table(columns), align="center")
 
 
 def _legend(query_name, key_name, plane, theme):
     """Return a layer that says in their colours what the hands are, above the first dials."""
     apart = (label_pixels(query_name) * 1.1 + 20) / plane.cell_width  # bold
-    table = pd.DataFrame({"x": [0.1, 0.1 + apart], "y": 0.0, "text": [query_name, key_name]})
-    table["ink"] = [theme.query, theme.key]
-    return plane.texts(table, align="left", fontWeight=700)
+    columns = {"x": [0.1, 0.1 + apart], "y": 0.0, "text": [query_name, key_name], "ink": [theme.query, theme.key]}
+    return plane.texts(mark_table(columns), align="left", fontWeight=700)

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-import altair as alt
+import pyarrow as pa
 
 from attn.charts.specification import specification
 
@@ -65,7 +65,7 @@ def save(figure, path):
 def _text(figure):
     """Return a figure as JSON, its tables as rows."""
     spec = figure if isinstance(figure, dict) else specification(figure)
-    return json.dumps(spec, default=lambda table: alt.to_values(table)["values"])
+    return json.dumps(spec, default=pa.Table.to_pylist)
 
 
 _WRITERS = {".svg": svg, ".png": png}

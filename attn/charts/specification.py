@@ -2,7 +2,7 @@
 
 import altair as alt
 import numpy as np
-import pandas as pd
+import pyarrow as pa
 
 _PARTS = ("layer", "hconcat", "vconcat")
 _WORDED = ("mark", "encoding", "title", "resolve", "config", "padding")  # what our figures say in dictionaries
@@ -24,7 +24,7 @@ def specification(chart):
     Returns
     -------
     dict
-        Where a part has data there is a name, and "datasets" holds a pandas.DataFrame for each.
+        Where a part has data there is a name, and "datasets" holds a pyarrow.Table for each.
 
     Raises
     ------
@@ -33,7 +33,7 @@ def specification(chart):
 
     Examples
     --------
-    >>> table = pd.DataFrame({"x": [1, 2]})
+    >>> table = pa.table({"x": [1, 2]})
     >>> spec = specification(alt.Chart(table).mark_point().encode(alt.X("x:Q")))
     >>> spec["data"], spec["datasets"]["table_0"] is table
     ({'name': 'table_0'}, True)
@@ -56,8 +56,8 @@ def _written(chart, selections, inherited=False):
     spec = alt.SchemaBase.to_dict(chart, validate=False, ignore=["data", *kinds, *ready]) | _words(ready)
     data = getattr(chart, "data", alt.Undefined)
     has_data = data is not alt.Undefined
-    if has_data and not isinstance(data, pd.DataFrame):
-        raise ValueError(f"the data of a figure must be a pandas DataFrame, got {type(data).__name__}")
+    if has_data and not isinstance(data, pa.Table):
+        raise ValueError(f"the data of a figure must be a pyarrow Table, got {type(data).__name__}")
     if has_data:
         spec["data"] = data
     if not (kinds or has_data or inherited):

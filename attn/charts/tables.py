@@ -1,7 +1,6 @@
 """The numbers of a figure, to take away."""
 
 import numpy as np
-import pandas as pd
 
 
 def table(values, rows, columns, hidden=None):
@@ -30,6 +29,8 @@ def table(values, rows, columns, hidden=None):
         )
     empty = np.isneginf(values) if hidden is None else np.isneginf(values) | np.asarray(hidden, dtype=bool)
     values[empty] = np.nan
+    import pandas as pd  # of some weight, so loaded when first asked for
+
     return pd.DataFrame(values, index=list(rows), columns=list(columns))
 
 

@@ -3,11 +3,10 @@
 import unicodedata
 
 import numpy as np
-import pandas as pd
 
 from attn.charts.labels import label_pixels, shorten_label, visible_label
 from attn.charts.layout import dressed_layout
-from attn.charts.marks import mark_channel, mark_layer, selectable_mark
+from attn.charts.marks import mark_channel, mark_layer, mark_table, selectable_mark
 from attn.charts.message import message
 from attn.charts.options import Pick
 from attn.charts.plane import Plane, plane_tooltip
@@ -48,9 +47,10 @@ def token_strip(tokens, theme, *, weights=None, size=18, width=880, pick=Pick(),
     shown = [str(token) for token in tokens[:most]]
     boxes = _placed(shown, width, size)
     place = np.arange(len(shown), dtype=np.int32)
-    boxes = boxes.assign(row=place, column=np.int32(0), position=(place + 1).astype(str))
+    position = [str(i + 1) for i in place]
+    boxes |= {"row": place, "column": np.int32(0), "position": position, "note": position}
     boxes["edge"] = [theme.text if i == pick.selected else theme.grid for i in place]
-    boxes["fill"], boxes["ink"], boxes["note"] = theme.surface, theme.text, boxes["position"]
+    boxes["fill"], boxes["ink"] = theme.surface, theme.text
     fields = [("text", "token"), ("position", "position")]
     if weights is not None:
         weights = np.asarray(weights, dtype=float)[:most]
@@ -62,38 +62,36 @@ def token_strip(tokens, theme, *, weights=None, size=18, width=880, pick=Pick(),
     plane = Plane(wide, tall, columns=wide, rows=tall)
     says = plane_tooltip(*fields)
     colors = {"fill": mark_channel("fill:N", scale=None), "stroke": mark_channel("edge:N", scale=None)}
-    mark = mark_layer(boxes, "rect", plane.box() | colors | {"tooltip": says}, cornerRadius=6, strokeWidth=2)
-    notes = boxes[["middle", "below", "note"]].rename(columns={"note": "text"})
+    table = mark_table(boxes)
+    notes = mark_table({"middle": boxes["middle"], "below": boxes["below"], "text": boxes["note"]})
+    mark = mark_layer(table, "rect", plane.box() | colors | {"tooltip": says}, cornerRadius=6, strokeWidth=2)
     layers = [
         selectable_mark(mark, pick.select, "row", "column"),
-        plane.texts(boxes, "middle", "centre", says, fontSize=size),
+        plane.texts(table, "middle", "centre", says, fontSize=size),
         plane.texts(notes, "middle", "below", color=theme.muted),
     ]
     return dressed_layout(plane.figure(layers), theme, f"{len(tokens)} tokens: {' '.join(shown)}")
 
 
 def _placed(tokens, width, size):
-    """Return the box of every token, line after line."""
-    boxes, x, y, height = [], 2, 2, 2.2 * size
+    """Return the columns of a table with the box of every token, line after line."""
+    texts, lefts, rights, tops, x, y, height = [], [], [], [], 2, 2, 2.2 * size
     for token in tokens:
         text = shorten_label(visible_label(token), 24)
         wide = max(label_pixels(text, size) + 1.2 * size, 2 * size)
         if x > 2 and x + wide > width:
             x, y = 2, y + height + _BELOW
-        box = {"text": text, "x": x, "x2": x + wide, "y": y, "y2": y + height}
-        boxes.append(box | {"middle": x + wide / 2, "centre": y + height / 2, "below": y + height + 12})
+        texts, lefts, rights, tops = [*texts, text], [*lefts, x], [*rights, x + wide], [*tops, y]
         x += wide + _GAP
-    table = pd.DataFrame(boxes)
-    return _mirrored(table) if _from_the_right(tokens) else table
+    left, right, top = (np.array(side, dtype=float) for side in (lefts, rights, tops))
+    if _from_the_right(tokens):
+        across = right.max() + left.min()
+        left, right = across - right, across - left
+    across = {"text": texts, "x": left, "x2": right, "middle": (left + right) / 2}
+    return across | {"y": top, "y2": top + height, "centre": top + height / 2, "below": top + height + 12}
 
 
 def _from_the_right(tokens):
     """Return whether most letters beyond ASCII are of a script that runs from right to left."""
     ways = [unicodedata.bidirectional(letter) for letter in "".join(tokens) if not letter.isascii()]
     return 2 * sum(way in ("R", "AL") for way in ways) > len(ways)
-
-
-def _mirrored(boxes):
-    """Return the boxes with right and left exchanged."""
-    across = boxes["x2"].max() + boxes["x"].min()
-    return boxes.assign(x=across - boxes["x2"], x2=across - boxes["x"], middle=across - boxes["middle"])

@@ -3,11 +3,10 @@
 import math
 
 import numpy as np
-import pandas as pd
 
 from attn.charts.labels import Ticks, labelled_axis, number
 from attn.charts.layout import dressed_layout
-from attn.charts.marks import mark_channel, mark_layer, selectable_mark
+from attn.charts.marks import mark_channel, mark_layer, mark_table, selectable_mark
 from attn.charts.plane import Plane, least_plane, plane_tooltip
 
 _CLICKS = 24  # places to click at, across and down
@@ -114,7 +113,8 @@ def _arrows(vectors, labels, colors, strong, plane, limit):
     """Return the shafts, heads and names of arrows."""
     x, y = vectors.T
     length = np.maximum(np.hypot(x, y), 1e-12)
-    table = pd.DataFrame(
+    beyond = 16 * limit * 2 / plane.width  # pixels from a tip to its name
+    table = mark_table(
         {
             "x": limit,
             "y": limit,
@@ -127,10 +127,10 @@ def _arrows(vectors, labels, colors, strong, plane, limit):
             "ink": colors,
             "text": labels,
             "shown": [f"{number(a)}, {number(b)}" for a, b in vectors],
+            "name_x": limit + x + beyond * x / length,
+            "name_y": limit - y - beyond * y / length,
         }
     )
-    beyond = 16 * limit * 2 / plane.width  # pixels from a tip to its name
-    table["name_x"], table["name_y"] = table["tip_x"] + beyond * x / length, table["tip_y"] - beyond * y / length
     says = plane_tooltip(("text", "vector"), ("shown", "is"))
     shared = {"color": mark_channel("ink:N", scale=None), "tooltip": says}
     wide, turned = {"size": mark_channel("wide:Q", scale=None)}, {"angle": mark_channel("angle:Q", scale=None)}
@@ -143,21 +143,24 @@ def _arrows(vectors, labels, colors, strong, plane, limit):
 def _trail(points, plane, limit, theme):
     """Return a line through points in their order, and a dot at its end."""
     few = np.unique(np.geomspace(1, len(points), min(len(points), _MOST_STEPS)).round().astype(int)) - 1
-    table = pd.DataFrame({"x": limit + points[few, 0], "y": limit - points[few, 1], "order": few.astype(np.int32)})
+    table = mark_table({"x": limit + points[few, 0], "y": limit - points[few, 1], "order": few.astype(np.int32)})
     look, ordered = {"color": theme.output, "tooltip": None}, {"order": mark_channel("order:Q")}
     line = mark_layer(table, "line", plane.at() | ordered, strokeWidth=1.5, opacity=0.8, **look)
-    return [line, mark_layer(table.tail(1), "circle", plane.at(), opacity=1, size=90, **look)]
+    return [line, mark_layer(table[-1:], "circle", plane.at(), opacity=1, size=90, **look)]
 
 
 def _clicks(plane, limit, select):
     """Return an invisible layer of places that answer to a click with where they are."""
     step = 2 * limit / _CLICKS
     down, across = np.indices((_CLICKS, _CLICKS)).reshape(2, -1)
-    table = pd.DataFrame({"x": across * step, "x2": (across + 1) * step, "y": down * step, "y2": (down + 1) * step})
-    # the middle of a place is no round number, its nearest multiple of the step is
-    table["across"] = np.round(table["x"] - limit, 9)
-    table["up"] = np.round(limit - table["y"], 9)
-    half = step / 2
-    table[["x", "x2", "y", "y2"]] -= half
-    table[["x", "y"]] = table[["x", "y"]].clip(lower=0)
-    return selectable_mark(plane.rectangles(table, opacity=0), select, "across", "up")
+    x, y, half = across * step, down * step, step / 2
+    columns = {
+        "x": np.maximum(x - half, 0),
+        "x2": x + half,
+        "y": np.maximum(y - half, 0),
+        "y2": y + half,
+        # the middle of a place is no round number, its nearest multiple of the step is
+        "across": np.round(x - limit, 9),
+        "up": np.round(limit - y, 9),
+    }
+    return selectable_mark(plane.rectangles(mark_table(columns), opacity=0), select, "across", "up")

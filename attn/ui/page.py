@@ -4,7 +4,6 @@ import dataclasses
 import functools
 from bisect import bisect_right
 
-import pyarrow as pa
 import streamlit as st
 
 from attn import charts
@@ -368,18 +367,8 @@ def page_draw(chart, key=None, *, on_select="ignore"):
     """
     spec = charts.fit_to_room(charts.specification(chart), page_width())
     spec = charts.enlarged(spec, page_enlargement())
-    sent = {name: _columns(table) for name, table in spec["datasets"].items()}
-    st.vega_lite_chart(spec | {"datasets": sent}, theme=None, width="content", key=key, on_select=on_select)
+    st.vega_lite_chart(dict(spec), theme=None, width="content", key=key, on_select=on_select)
     return spec
-
-
-def _columns(table):
-    """Return a table of pandas as one of Arrow.
-
-    Streamlit would ask pandas for it, which also writes down the index and its own names of all types: that takes
-    some times as long, and no figure reads them.
-    """
-    return pa.table({name: pa.array(column) for name, column in table.items()})
 
 
 def page_figure(chart, key, *, tables=None, on_pick=None):
