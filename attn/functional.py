@@ -378,6 +378,119 @@ def layer_norm(x: np.ndarray, gain: ArrayLike, bias: ArrayLike, epsilon: float =
     return centred / np.sqrt(variance + x.dtype.type(epsilon)) * gain + bias
 
 
+def rms_norm(x: np.ndarray, gain: ArrayLike, epsilon: float = 1e-6) -> np.ndarray:
+    r"""Bring every row to a mean square of 1, then stretch it as trained.
+
+    Parameters
+    ----------
+    x : shape (..., d_model)
+    gain : shape (d_model,)
+    epsilon
+        At least 0.
+
+    Returns
+    -------
+    shape (..., d_model)
+
+    Raises
+    ------
+    ValueError
+        If `gain` does not fit, or `epsilon` is negative.
+
+    Notes
+    -----
+    :math:`x / \sqrt{\overline{x^2} + \epsilon} \cdot g`, equation 4 of [1]_: layer norm without the mean.
+
+    References
+    ----------
+    .. [1] Zhang and Sennrich, 2019. arXiv:1910.07467
+
+    Examples
+    --------
+    >>> rms_norm(np.array([1.0, 7.0]), 1.0).round(6)
+    array([0.2, 1.4])
+    """
+    if not broadcasts(as_real(gain, "gain").shape, x.shape):
+        raise ValueError(f"gain must broadcast to x {x.shape}, got {np.shape(gain)}")
+    epsilon = finite_number(epsilon, "epsilon", least=0)
+    mean_square = (x * x).mean(axis=-1, keepdims=True)
+    return x / np.sqrt(mean_square + x.dtype.type(epsilon)) * gain
+
+
+def gelu(x: np.ndarray) -> np.ndarray:
+    r"""Let numbers through the more the larger they are.
+
+    Notes
+    -----
+    :math:`x\,\Phi(x)`, with the distribution function of the normal distribution, section 2 of [1]_.
+    Its error function is formula 7.1.26 of [2]_, off by 1.5e-7 at most.
+
+    References
+    ----------
+    .. [1] Hendrycks and Gimpel, 2016. arXiv:1606.08415
+    .. [2] Abramowitz and Stegun, 1964. Handbook of Mathematical Functions.
+
+    Examples
+    --------
+    >>> gelu(np.array([-1.0, 0.0, 1.0])).round(4)
+    array([-0.1587,  0.    ,  0.8413])
+    """
+    z = np.abs(x) * math.sqrt(0.5)
+    t = 1 / (1 + 0.3275911 * z)
+    series = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))))
+    erf = np.copysign(1 - series * np.exp(-z * z), x)
+    return x * (0.5 + 0.5 * erf)
+
+
+def gelu_tanh(x: np.ndarray) -> np.ndarray:
+    r"""Return nearly what `gelu` does, as GPT-2 and Gemma compute it.
+
+    Notes
+    -----
+    :math:`x\,(1 + \tanh(\sqrt{2/\pi}\,(x + 0.044715\,x^3))) / 2`, section 2 of [1]_.
+
+    References
+    ----------
+    .. [1] Hendrycks and Gimpel, 2016. arXiv:1606.08415
+
+    Examples
+    --------
+    >>> gelu_tanh(np.array([-1.0, 0.0, 1.0])).round(4)
+    array([-0.1588,  0.    ,  0.8412])
+    """
+    return x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x))) / 2
+
+
+def silu(x: np.ndarray) -> np.ndarray:
+    r"""Let numbers through by their own sigmoid: :math:`x\,\sigma(x)`, section 2 of [1]_, there with :math:`\beta = 1`.
+
+    References
+    ----------
+    .. [1] Ramachandran, Zoph and Le, 2017, Swish. arXiv:1710.05941
+
+    Examples
+    --------
+    >>> silu(np.array([-1.0, 0.0, 1.0])).round(4)
+    array([-0.2689,  0.    ,  0.7311])
+    """
+    return x * sigmoid(x)
+
+
+def _relu(x):
+    return np.maximum(x, 0)
+
+
+ACTIVATIONS = {
+    "gelu": gelu,
+    "gelu_new": gelu_tanh,
+    "gelu_pytorch_tanh": gelu_tanh,
+    "silu": silu,
+    "swish": silu,
+    "relu": _relu,
+}
+"""What a feed-forward network lets through, by the names that configurations have for it."""
+
+
 def width_of(array: ArrayLike, name: str, axes: int = 1) -> int:
     """Return the size of the last axis, or say that there are too few axes or numbers."""
     shape = as_array(array, name).shape

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from processes import printed
 
-from attn import pretrained
+from attn import functional, pretrained
 from attn.pretrained import ModelError, bert
 
 SENTENCE = "The café was closed 🙂, so they went to the bank."
@@ -87,15 +87,15 @@ def test_parameters_of_another_checkpoint_are_refused(encoder):
 def test_gelu_is_x_times_the_normal_distribution():
     x = np.linspace(-9, 9, 1001)
     expected = [value * 0.5 * (1 + math.erf(value / math.sqrt(2))) for value in x]
-    np.testing.assert_allclose(bert.gelu(x), expected, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(functional.gelu(x), expected, rtol=0, atol=1e-6)
 
 
 def test_layer_norm_has_mean_0_and_variance_1_before_it_is_stretched():
     x = np.random.default_rng(0).normal(3, 5, (7, 13))
-    normed = bert.layer_norm(x, np.ones(13), np.zeros(13), 0)
+    normed = functional.layer_norm(x, np.ones(13), np.zeros(13), 0)
     np.testing.assert_allclose(normed.mean(axis=-1), 0, atol=1e-12)
     np.testing.assert_allclose(normed.var(axis=-1), 1, atol=1e-12)
-    np.testing.assert_allclose(bert.layer_norm(x, np.full(13, 2.0), np.full(13, 3.0), 0), 2 * normed + 3)
+    np.testing.assert_allclose(functional.layer_norm(x, np.full(13, 2.0), np.full(13, 3.0), 0), 2 * normed + 3)
 
 
 def test_text_too_long_is_one_sentence(encoder):

@@ -1,4 +1,4 @@
-"""A BERT encoder from scratch: from the checkpoint's numbers to every step of every layer, in numpy.
+"""A BERT encoder from scratch: from a model's files and a text to every step of every layer, in numpy.
 
 Neither torch nor transformers is loaded. Names of checkpoints such as ``attention.self.query.weight``
 end here; elsewhere the same matrices are ``w_q`` and so on, used as ``x @ w + b``.
@@ -7,20 +7,21 @@ end here; elsewhere the same matrices are ``w_q`` and so on, used as ``x @ w + b
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from attn.functional import layer_norm, whole_number
+from attn import models
+from attn.functional import whole_number
 from attn.multi_head import MultiHead, MultiHeadParameters, multi_head_attention
 from attn.pretrained.errors import ModelError, takes
 from attn.pretrained.inputs import tokens, vocabulary
 from attn.pretrained.loading import catalogue, safetensors_file, weights_report
 
 _USUAL = {  # what a configuration need not say, because BERT has it so
+    "model_type": "bert",
     "vocab_size": 30522,
     "hidden_size": 768,
     "num_hidden_layers": 12,
@@ -49,9 +50,9 @@ class Encoder:
     tensors
         Checkpoint name -> ndarray, mapped from the file.
     tokenizer : tokenizers.Tokenizer
+    model
+        What computes, of the same tensors.
     num_layers, num_heads, max_tokens
-    epsilon
-        Added to variances in layer norms.
     special_ids : frozenset of int
         Without that of the unknown token.
     unknown : dict
@@ -61,22 +62,12 @@ class Encoder:
     name: str
     tensors: dict
     tokenizer: Any
+    model: models.bert.Bert
     num_layers: int
     num_heads: int
     max_tokens: int
-    epsilon: float
     special_ids: frozenset
     unknown: dict
-
-
-class Block(NamedTuple):
-    """Every step of one layer."""
-
-    hidden: np.ndarray  # (n, d_model) what goes in
-    attention: MultiHead  # every step by head; its output is (n, d_model)
-    attended: np.ndarray  # (n, d_model) hidden plus what attention found, normalised
-    inner: np.ndarray  # (n, d_ff) the wide layer of the feed-forward network
-    output: np.ndarray  # (n, d_model) attended plus what the network made, normalised
 
 
 class Encoded(NamedTuple):
@@ -84,7 +75,7 @@ class Encoded(NamedTuple):
 
     tokens: tuple  # of Token
     truncated_from: int | None  # number of tokens before the text was cut; None if it was not
-    blocks: tuple  # of Block
+    blocks: tuple  # of attn.models.bert.Block
     output: np.ndarray  # (n, d_model)
 
 
@@ -119,14 +110,15 @@ def load(
     folder = catalogue.fetch(preflight)
     config = _config(folder, preflight.name)
     tokenizer, special_ids, unknown = _tokenizer(folder, preflight.name)
+    tensors = _tensors(folder, config, preflight.name)
     return Encoder(
         name=preflight.name,
-        tensors=_tensors(folder, config, preflight.name),
+        tensors=tensors,
         tokenizer=tokenizer,
+        model=models.bert.from_checkpoint(tensors, config),
         num_layers=config["num_hidden_layers"],
         num_heads=config["num_attention_heads"],
         max_tokens=config["max_position_embeddings"],
-        epsilon=config["layer_norm_eps"],
         special_ids=special_ids,
         unknown=unknown,
     )
@@ -190,7 +182,7 @@ def from_scratch(hidden: ArrayLike, parameters: MultiHeadParameters, mask: Array
 
 @takes(encoder="Encoder")
 def encode(encoder: Encoder, text: str, pair: str | None = None) -> Encoded:
-    r"""Pass a text through a BERT encoder, keeping every step.
+    """Pass a text through a BERT encoder, keeping every step.
 
     Parameters
     ----------
@@ -211,74 +203,10 @@ def encode(encoder: Encoder, text: str, pair: str | None = None) -> Encoded:
 
     Notes
     -----
-    Section 3 of [1]_, with layer norm after each sum as in [2]_, section 3.1:
-    :math:`a = \mathrm{LN}(x + \mathrm{MultiHead}(x))`,
-    :math:`y = \mathrm{LN}(a + W_2\,\mathrm{GELU}(W_1 a + b_1) + b_2)`.
-
-    References
-    ----------
-    .. [1] Devlin et al., 2019. arXiv:1810.04805
-    .. [2] Vaswani et al., 2017. arXiv:1706.03762
+    The pass is `attn.models.bert.forward`.
     """
     encoding, names, truncated_from = _tokenize(encoder, text, pair)
-    hidden = _embed(encoder, encoding.ids, encoding.type_ids)
-    blocks = []
-    for layer in range(encoder.num_layers):
-        blocks.append(_block(encoder, layer, hidden))
-        hidden = blocks[-1].output
-    return Encoded(names, truncated_from, tuple(blocks), hidden)
-
-
-def gelu(x: np.ndarray) -> np.ndarray:
-    r"""Let numbers through the more the larger they are.
-
-    Notes
-    -----
-    :math:`x\,\Phi(x)`, with the distribution function of the normal distribution, section 2 of [1]_.
-    Its error function is formula 7.1.26 of [2]_, off by 1.5e-7 at most.
-
-    References
-    ----------
-    .. [1] Hendrycks and Gimpel, 2016. arXiv:1606.08415
-    .. [2] Abramowitz and Stegun, 1964. Handbook of Mathematical Functions.
-
-    Examples
-    --------
-    >>> gelu(np.array([-1.0, 0.0, 1.0])).round(4)
-    array([-0.1587,  0.    ,  0.8413])
-    """
-    z = np.abs(x) * math.sqrt(0.5)
-    t = 1 / (1 + 0.3275911 * z)
-    series = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))))
-    erf = np.copysign(1 - series * np.exp(-z * z), x)
-    return x * (0.5 + 0.5 * erf)
-
-
-def _block(encoder, layer, hidden):
-    """Compute one layer."""
-    prefix = f"encoder.layer.{layer}"
-    attention = from_scratch(hidden, parameters(encoder.tensors, layer, encoder.num_heads))
-    attended = _norm(encoder, f"{prefix}.attention.output.LayerNorm", hidden + attention.output)
-    inner = gelu(_dense(encoder, f"{prefix}.intermediate.dense", attended))  # (n, d_ff)
-    output = _norm(encoder, f"{prefix}.output.LayerNorm", attended + _dense(encoder, f"{prefix}.output.dense", inner))
-    return Block(hidden, attention, attended, inner, output)
-
-
-def _embed(encoder, ids, type_ids):
-    """Return a row per token: its word, its position, and which text of a pair it is in."""
-    tables = [encoder.tensors[f"embeddings.{kind}_embeddings.weight"] for kind in ("word", "position", "token_type")]
-    words, positions, types = tables
-    return _norm(encoder, "embeddings.LayerNorm", words[ids] + types[type_ids] + positions[: len(ids)])
-
-
-def _norm(encoder, name, x):
-    """Apply one layer norm of the checkpoint."""
-    return layer_norm(x, encoder.tensors[f"{name}.weight"], encoder.tensors[f"{name}.bias"], encoder.epsilon)
-
-
-def _dense(encoder, name, x):
-    """Apply one dense layer of the checkpoint."""
-    return x @ encoder.tensors[f"{name}.weight"].T + encoder.tensors[f"{name}.bias"]
+    return Encoded(names, truncated_from, *models.bert.forward(encoder.model, encoding.ids, encoding.type_ids))
 
 
 def _tokenize(encoder, text, pair):

@@ -1,0 +1,11 @@
+"""Whole models in numpy alone, from token ids to what comes out: one file a line of descent.
+
+Each file says how a checkpoint names its matrices (``from_checkpoint``) and has one forward pass that can be read from
+top to bottom. Where the files of a checkpoint lie, and how text becomes token ids, is the business of
+`attn.pretrained`.
+"""
+
+from attn.models import bert, gpt2, llama, rotary_scaling
+from attn.models.passes import Cache, LayerPass, Pass
+
+__all__ = ["Cache", "LayerPass", "Pass", "bert", "gpt2", "llama", "rotary_scaling"]

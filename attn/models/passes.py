@@ -1,0 +1,95 @@
+"""What a pass through a model that writes leaves behind: every state, every step of a layer, and its cache."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from attn.dot_product import Attention
+
+
+class LayerPass(NamedTuple):
+    """Every step of one layer of a model that writes."""
+
+    x: np.ndarray  # (n, d_model) what comes in
+    query: np.ndarray  # (num_heads, n, d_k) as it is compared: normalised and turned where the model does so
+    key: np.ndarray  # (num_kv_heads, n_k, d_k) with those of the cache before its own
+    value: np.ndarray  # (num_kv_heads, n_k, d_v)
+    attention: Attention
+    attention_output: np.ndarray  # (n, d_model) what attention adds to x
+    feed_forward_output: np.ndarray  # (n, d_model) what the feed-forward network adds
+    output: np.ndarray  # (n, d_model) x + attention_output + feed_forward_output
+
+
+class Cache(NamedTuple):
+    """Keys and values of the tokens that a model has read, by layer.
+
+    A layer with a window keeps those alone that the next token can see.
+
+    References
+    ----------
+    .. [1] Pope et al., 2022, section 3.3. arXiv:2211.05102
+    """
+
+    length: int = 0  # tokens read so far, of which a layer may keep fewer
+    keys: tuple[np.ndarray, ...] = ()  # by layer: (num_kv_heads, kept, d_k), turned by their positions
+    values: tuple[np.ndarray, ...] = ()  # by layer: (num_kv_heads, kept, d_v)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all that is kept."""
+        return sum(array.nbytes for array in (*self.keys, *self.values))
+
+
+class Pass(NamedTuple):
+    """Token ids on their way through a model that writes."""
+
+    states: tuple[np.ndarray, ...]  # (n, d_model) each: the embeddings, then what each layer gives on
+    output: np.ndarray  # (n, d_model) the last state, normalised
+    logits: np.ndarray  # (n, vocabulary), or (1, vocabulary) of the last token alone
+    cache: Cache  # with these tokens: for those that follow
+    layers: tuple[LayerPass, ...] = ()  # every step, where they were asked for
+
+
+def with_cached(cache: Cache, layer: int, key: np.ndarray, value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the keys and values that a layer may look at: those of the cache, then those of the new tokens.
+
+    Parameters
+    ----------
+    cache
+    layer
+    key : shape (num_kv_heads, n, d_k)
+    value : shape (num_kv_heads, n, d_v)
+
+    Returns
+    -------
+    key : shape (num_kv_heads, kept + n, d_k)
+    value : shape (num_kv_heads, kept + n, d_v)
+    """
+    if not cache.keys:
+        return key, value
+    return tuple(
+        np.concatenate([kept[layer], new], axis=-2) for kept, new in ((cache.keys, key), (cache.values, value))
+    )
+
+
+def within_window(array: np.ndarray, window: int | None) -> np.ndarray:
+    """Return those rows of keys or values that the next token can see.
+
+    Parameters
+    ----------
+    array : shape (num_kv_heads, n_k, d)
+    window
+        How many keys a token looks at, its own among them; None for all.
+
+    Returns
+    -------
+    shape (num_kv_heads, min(n_k, window - 1), d)
+
+    Examples
+    --------
+    >>> within_window(np.zeros((2, 7, 3)), 4).shape
+    (2, 3, 3)
+    """
+    return array if window is None else array[..., max(array.shape[-2] - window + 1, 0) :, :]

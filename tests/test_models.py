@@ -1,0 +1,244 @@
+"""Whole models in numpy give what transformers gives: every state and score, with a cache and without one."""
+
+import numpy as np
+import pytest
+
+from attn.models import bert, gpt2, llama
+from attn.models.passes import within_window
+from attn.models.rotary_scaling import SCALINGS, turning
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+
+VOCABULARY, TOKENS, MOST = 97, 29, 64
+COMMON = {"vocab_size": VOCABULARY, "max_position_embeddings": MOST, "intermediate_size": 71, "num_hidden_layers": 5}
+COMMON |= {"hidden_size": 44, "num_attention_heads": 4, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
+DECODER = COMMON | {"num_key_value_heads": 2, "head_dim": 12}
+GPT2 = {"n_embd": 44, "n_layer": 3, "n_head": 4, "vocab_size": VOCABULARY, "n_positions": MOST}
+GPT2 |= {"bos_token_id": 1, "eos_token_id": 2}
+
+
+def scaled(kind, **numbers):
+    """Return what a configuration says of scaled rotary positions."""
+    return {"rope_parameters": {"rope_theta": 10_000.0, "rope_type": kind, **numbers}}
+
+
+LLAMA3 = {"factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 32}
+LONGROPE = {"long_factor": [1.0, 1.5, 2.0, 3.0, 5.0, 7.0], "short_factor": [1.0, 1.0, 1.1, 1.2, 1.3, 1.5]}
+DECODERS = {
+    "Llama": ("Llama", DECODER),
+    "Llama with biases": ("Llama", DECODER | {"attention_bias": True, "tie_word_embeddings": True}),
+    "Llama 3.1": ("Llama", DECODER | scaled("llama3", **LLAMA3)),
+    "linear scaling": ("Llama", DECODER | scaled("linear", factor=4.0)),
+    "dynamic scaling": ("Llama", DECODER | {"max_position_embeddings": 16} | scaled("dynamic", factor=4.0)),
+    "YaRN": ("Llama", DECODER | scaled("yarn", factor=4.0, original_max_position_embeddings=16)),
+    "Mistral": ("Mistral", DECODER | {"sliding_window": 5}),
+    "Qwen 2": ("Qwen2", DECODER | {"hidden_size": 48}),
+    "Qwen 2 with windows": (
+        "Qwen2",
+        DECODER | {"hidden_size": 48, "use_sliding_window": True, "max_window_layers": 2, "sliding_window": 7},
+    ),
+    "Qwen 3": ("Qwen3", DECODER),
+    "SmolLM 3": ("SmolLM3", DECODER),
+    "Phi-3": ("Phi3", DECODER),
+    "Phi-3 for long texts": (
+        "Phi3",
+        DECODER | {"hidden_size": 48, "original_max_position_embeddings": 16} | scaled("longrope", **LONGROPE),
+    ),
+    "Gemma": ("Gemma", DECODER),
+    "Gemma 2": ("Gemma2", DECODER | {"sliding_window": 5, "query_pre_attn_scalar": 9}),
+    "Gemma 3": (
+        "Gemma3Text",
+        DECODER
+        | {"num_hidden_layers": 7, "sliding_window": 5, "query_pre_attn_scalar": 9, "final_logit_softcapping": 7.0},
+    ),
+    "OLMo 2": ("Olmo2", DECODER),
+    "GPT-2": ("GPT2", GPT2),
+    "GPT-2 scaled by layer": ("GPT2", GPT2 | {"scale_attn_by_inverse_layer_idx": True, "n_inner": 53}),
+}
+ENCODERS = {
+    "BERT": ("Bert", COMMON),
+    "RoBERTa": ("Roberta", COMMON | {"pad_token_id": 1}),
+    "DistilBERT": (
+        "DistilBert",
+        {"dim": 44, "hidden_dim": 71, "n_layers": 3, "n_heads": 4, "vocab_size": VOCABULARY}
+        | {"max_position_embeddings": MOST},
+    ),
+}
+
+
+def peer(kind, numbers, auto):
+    """Return a random model of transformers, no number of which is at its start."""
+    config = getattr(transformers, f"{kind}Config")(**numbers)
+    torch.manual_seed(0)
+    model = auto.from_config(config, attn_implementation="eager").eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.15)
+    return model
+
+
+def arrays(model):
+    """Return the tensors of a model of transformers as numpy has them."""
+    return {name: tensor.detach().numpy() for name, tensor in model.state_dict().items()}
+
+
+def of_checkpoint(model):
+    """Return the file that computes a model of transformers, and what it makes of its checkpoint."""
+    config = model.config.to_dict()
+    line = next(each for each in (llama, gpt2, bert) if config["model_type"] in each.FAMILIES)
+    return line, line.from_checkpoint(arrays(model), config)
+
+
+def apart(ours, theirs):
+    """Return the largest difference of two arrays, relative to the largest number of the second."""
+    theirs = theirs.detach().numpy()
+    assert ours.shape == theirs.shape
+    return np.abs(ours - theirs).max() / np.abs(theirs).max()
+
+
+@pytest.fixture(scope="module", params=DECODERS)
+def decoder(request):
+    return peer(*DECODERS[request.param], transformers.AutoModelForCausalLM)
+
+
+@pytest.fixture(scope="module")
+def ids():
+    return np.random.default_rng(3).integers(3, VOCABULARY, TOKENS)
+
+
+def test_every_state_and_every_score_is_that_of_transformers(decoder, ids):
+    line, model = of_checkpoint(decoder)
+    with torch.no_grad():
+        theirs = decoder(torch.tensor(ids)[None], output_hidden_states=True, output_attentions=True)
+    ours = line.forward(model, ids, steps=True)
+    assert apart(ours.logits, theirs.logits[0]) < 1e-4
+    for state, their in zip((*ours.states[:-1], ours.output), theirs.hidden_states, strict=True):
+        assert apart(state, their[0]) < 1e-4
+    for layer, their in zip(ours.layers, theirs.attentions, strict=True):
+        assert np.abs(layer.attention.weights - their[0].numpy()).max() < 1e-5
+        np.testing.assert_allclose(
+            layer.output, layer.x + layer.attention_output + layer.feed_forward_output, atol=1e-4
+        )
+
+
+def test_with_a_cache_each_token_gets_what_transformers_gives_it(decoder, ids):
+    line, model = of_checkpoint(decoder)
+    ours, theirs = line.forward(model, ids[:11]), decoder(torch.tensor(ids[:11])[None], use_cache=True)
+    assert ours.cache.length == 11
+    for at in range(11, TOKENS):
+        with torch.no_grad():
+            more = torch.tensor(ids[at : at + 1])[None]
+            theirs = decoder(more, past_key_values=theirs.past_key_values, use_cache=True)
+        ours = line.forward(model, ids[at : at + 1], ours.cache)
+        assert apart(ours.logits, theirs.logits[0]) < 1e-4
+    assert ours.cache.length == TOKENS
+
+
+def test_with_a_cache_in_parts_is_without_one(decoder, ids):
+    if any(kind in str(decoder.config) for kind in ("dynamic", "longrope")):
+        pytest.skip("what was read before the text grew stays turned as it was, in transformers as well")
+    line, model = of_checkpoint(decoder)
+    cache, parts = None, []
+    for part in np.split(ids, [5, 6, 17]):
+        passed = line.forward(model, part, cache)
+        cache = passed.cache
+        parts.append(passed.logits)
+    whole = line.forward(model, ids).logits
+    assert apart(np.concatenate(parts), torch.tensor(whole)) < 1e-5
+    assert line.forward(model, ids, last=True).logits.shape == (1, VOCABULARY)
+    np.testing.assert_allclose(line.forward(model, ids, last=True).logits, whole[-1:], atol=1e-4)
+
+
+def test_a_window_trims_the_cache(ids):
+    line, model = of_checkpoint(peer(*DECODERS["Gemma 2"], transformers.AutoModelForCausalLM))
+    cache = line.forward(model, ids).cache
+    assert [key.shape[1] for key in cache.keys] == [4, TOKENS, 4, TOKENS, 4]
+    assert {key.shape[0] for key in (*cache.keys, *cache.values)} == {2}  # key/value heads, fewer than query heads
+    assert cache.nbytes == 2 * 4 * 2 * 12 * (3 * 4 + 2 * TOKENS)  # key and value, float32, heads, d_k, tokens kept
+
+
+@pytest.mark.parametrize("family", ENCODERS)
+def test_encoders_give_what_transformers_gives(family, ids):
+    theirs = peer(*ENCODERS[family], transformers.AutoModel)
+    line, model = of_checkpoint(theirs)
+    with torch.no_grad():
+        states = theirs(torch.tensor(ids)[None], output_hidden_states=True).hidden_states
+    ours = line.forward(model, ids)
+    for state, their in zip((*(block.hidden for block in ours.blocks), ours.output), states, strict=True):
+        assert apart(state, their[0]) < 1e-4
+
+
+def test_a_pair_of_texts_is_told_apart(ids):
+    theirs = peer(*ENCODERS["BERT"], transformers.AutoModel)
+    _, model = of_checkpoint(theirs)
+    types = (np.arange(TOKENS) > 13).astype(int)
+    with torch.no_grad():
+        output = theirs(torch.tensor(ids)[None], token_type_ids=torch.tensor(types)[None]).last_hidden_state
+    assert apart(bert.forward(model, ids, types).output, output[0]) < 1e-4
+
+
+def test_every_kind_of_scaling_is_held_against_transformers():
+    tried = {numbers.get("rope_parameters", {}).get("rope_type", "default") for _, numbers in DECODERS.values()}
+    assert tried == set(SCALINGS)
+
+
+def test_every_family_is_held_against_transformers():
+    tried = {getattr(transformers, f"{kind}Config").model_type for kind, _ in (DECODERS | ENCODERS).values()}
+    same_as_roberta = {"xlm-roberta", "camembert"}  # classes of transformers without a line of their own
+    assert tried | same_as_roberta == {*llama.FAMILIES, *gpt2.FAMILIES, *bert.FAMILIES}
+
+
+@pytest.mark.parametrize(("window", "kept"), [(None, 7), (1, 0), (3, 2), (8, 7), (20, 7)])
+def test_a_window_keeps_what_the_next_token_sees_beside_itself(window, kept):
+    rows = np.arange(7.0)[None, :, None]
+    assert within_window(rows, window)[0, :, 0].tolist() == list(range(7 - kept, 7))
+
+
+BAD = {
+    "family": (llama, {"model_type": "t5"}, {}, "model_type must be one of llama"),
+    "first": (llama, {"model_type": "llama"}, {}, "must have one tensor embed_tokens.weight, got 0"),
+    "shape": (
+        gpt2,
+        {"model_type": "gpt2", "n_embd": 3, "vocab_size": 5},
+        {"wte.weight": np.zeros((5, 4))},
+        r"wte.weight must have shape \(5, 3\) by the configuration, got \(5, 4\)",
+    ),
+    "missing": (
+        gpt2,
+        {"model_type": "gpt2", "n_embd": 3, "vocab_size": 5, "n_positions": 7},
+        {"transformer.wte.weight": np.zeros((5, 3))},
+        r"must have a tensor transformer.wpe.weight of shape \(7, 3\), it has none",
+    ),
+    "relative": (
+        bert,
+        {"model_type": "bert", "position_embedding_type": "relative_key"},
+        {"embeddings.word_embeddings.weight": np.zeros((5, 3))},
+        "position_embedding_type must be absolute, got relative_key",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_what_does_not_fit_is_said(name):
+    line, config, tensors, sentence = BAD[name]
+    with pytest.raises(ValueError, match=sentence):
+        line.from_checkpoint(tensors, config)
+
+
+@pytest.mark.parametrize("given", [[], [[1]], [0.5], [-1], [VOCABULARY], "a", None])
+def test_what_is_no_token_is_refused(given):
+    _, model = of_checkpoint(peer(*DECODERS["GPT-2"], transformers.AutoModelForCausalLM))
+    with pytest.raises(ValueError, match="must"):
+        gpt2.forward(model, given)
+
+
+def test_a_text_beyond_the_positions_is_refused(ids):
+    _, model = of_checkpoint(peer(*DECODERS["GPT-2"], transformers.AutoModelForCausalLM))
+    with pytest.raises(ValueError, match=f"at most {MOST} tokens, got {MOST + 1}"):
+        gpt2.forward(model, [1], gpt2.forward(model, np.ones(MOST, int)).cache)
+
+
+def test_an_unknown_scaling_is_refused():
+    with pytest.raises(ValueError, match="rope_type must be one of default, linear"):
+        turning({"rope_type": "magic", "rope_theta": 1e4}, 8, 5, 64)
