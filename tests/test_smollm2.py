@@ -16,7 +16,7 @@ from gguf_files import tiny_file
 from processes import printed
 
 from attn import pretrained
-from attn.pretrained import DEFAULT, ModelError
+from attn.pretrained import DEFAULT, ModelError, language_model
 from attn.pretrained.inputs import tokens
 from attn.pretrained.loading import catalogue, gguf_file, safetensors_file, smollm2
 from attn.pretrained.recording import tiles
@@ -541,3 +541,21 @@ def test_a_page_that_shows_it_says_that_its_weights_were_rounded(kept, page, mon
     monkeypatch.setenv("ATTENTION_LAB_CACHE", str(kept))
     told = [[line for line in said(opened(page, model=name)) if "4 bits" in line] for name in (smollm2.NAME, DEFAULT)]
     assert [len(lines) for lines in told] == [1, 0]
+
+
+@needs_model
+@pytest.mark.parametrize("text", ["The capital of France is", "Warum ist der Himmel blau?"])
+def test_numpy_alone_gives_what_transformers_gives_and_writes_the_same(smol, kept, monkeypatch, text):
+    monkeypatch.setenv("ATTENTION_LAB_CACHE", str(kept))
+    model = language_model.load(smollm2.NAME)
+    read = language_model.read(model, text)
+    ids = torch.tensor([[token.id for token in read.tokens]])
+    assert ids[0].tolist() == smol.tokenizer(text)["input_ids"]
+    with torch.no_grad():
+        theirs = smol.model(ids, output_hidden_states=True)
+        expected = smol.model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=5, do_sample=False)
+    for ours, their in zip((*read.passed.states[:-1], read.passed.output), theirs.hidden_states, strict=True):
+        assert np.abs(ours - their[0].numpy()).max() < 1e-4 * np.abs(their.numpy()).max()
+    logits = theirs.logits[0].numpy()
+    assert np.abs(read.passed.logits - logits).max() < 1e-4 * np.abs(logits).max()
+    assert [one.id for one in language_model.write(model, text, 5)] == expected[0, ids.shape[1] :].tolist()

@@ -211,7 +211,7 @@ def from_checkpoint(tensors: Mapping[str, np.ndarray], config: Mapping[str, Any]
         embedding_norm=_norm(checkpoint, "embeddings.LayerNorm", width),
         layers=tuple(_layer(checkpoint, names, number) for number in range(config[names.numbers["layers"]])),
         epsilon=config.get("layer_norm_eps", 1e-12),
-        activation=config.get(names.numbers["activation"], "gelu"),
+        activation=checkpoint.activation(names.numbers["activation"], usual="gelu"),
     )
 
 

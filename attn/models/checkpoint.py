@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from attn.functional import as_real
+from attn.functional import ACTIVATIONS, as_real
 
 
 class Checkpoint:
@@ -57,6 +57,13 @@ class Checkpoint:
     def optional(self, name: str) -> np.ndarray | None:
         """Return a tensor, or None where there is none."""
         return self._floats(self._prefix + name) if self.has(name) else None
+
+    def activation(self, *names: str, usual: str) -> str:
+        """Return what the configuration says under the first of these names that it has, a key of `ACTIVATIONS`."""
+        found = next((self.config[name] for name in names if self.config.get(name)), usual)
+        if found not in ACTIVATIONS:
+            raise ValueError(f"{names[0]} must be one of {', '.join(ACTIVATIONS)}, got {found!r}")
+        return found
 
     def _checked(self, name, shape):
         if name not in self.tensors:

@@ -152,7 +152,7 @@ def from_checkpoint(tensors: Mapping[str, np.ndarray], config: Mapping[str, Any]
         norm=_norm(checkpoint, "ln_f"),
         num_heads=config["n_head"],
         epsilon=config.get("layer_norm_epsilon", 1e-5),
-        activation=config.get("activation_function", "gelu_new"),
+        activation=checkpoint.activation("activation_function", usual="gelu_new"),
     )
 
 

@@ -242,18 +242,21 @@ def from_checkpoint(tensors: Mapping[str, np.ndarray], config: Mapping[str, Any]
     embedding = checkpoint.array("embed_tokens.weight", (config["vocab_size"], config["hidden_size"]))
     tied = config.get("tie_word_embeddings", family.tied)
     scalar = config.get("query_pre_attn_scalar")
+    ropes, max_tokens = _ropes(config), config["max_position_embeddings"]
+    for rope in ropes.values():
+        turning(rope, d_k, 1, max_tokens)  # refuses what no pass could compute
     return Llama(
         embedding=embedding,
         unembedding=embedding if tied else checkpoint.outer("lm_head.weight", embedding.shape),
         layers=tuple(_layer(checkpoint, family, number, d_k) for number in range(config["num_hidden_layers"])),
         norm=checkpoint.array("norm.weight", embedding.shape[1:]) + np.float32(family.shifted),
-        ropes=_ropes(config),
+        ropes=ropes,
         num_heads=num_heads,
         num_kv_heads=config.get("num_key_value_heads") or num_heads,
         d_k=d_k,
-        max_tokens=config["max_position_embeddings"],
+        max_tokens=max_tokens,
         epsilon=config.get("rms_norm_eps", 1e-6),
-        activation=config.get("hidden_activation") or config.get("hidden_act") or "silu",
+        activation=checkpoint.activation("hidden_activation", "hidden_act", usual="silu"),
         embedding_scale=math.sqrt(config["hidden_size"]) if family.scaled else 1.0,
         scale=1 / math.sqrt(d_k if scalar is None else scalar),
         softcap=config.get("attn_logit_softcapping"),

@@ -69,9 +69,7 @@ def with_cached(cache: Cache, layer: int, key: np.ndarray, value: np.ndarray) ->
     """
     if not cache.keys:
         return key, value
-    return tuple(
-        np.concatenate([kept[layer], new], axis=-2) for kept, new in ((cache.keys, key), (cache.values, value))
-    )
+    return np.concatenate([cache.keys[layer], key], axis=-2), np.concatenate([cache.values[layer], value], axis=-2)
 
 
 def within_window(array: np.ndarray, window: int | None) -> np.ndarray:

@@ -17,8 +17,8 @@ from attn import models
 from attn.functional import whole_number
 from attn.multi_head import MultiHead, MultiHeadParameters, multi_head_attention
 from attn.pretrained.errors import ModelError, takes
-from attn.pretrained.inputs import tokens, vocabulary
-from attn.pretrained.loading import catalogue, safetensors_file, weights_report
+from attn.pretrained.inputs.tokenizer_file import TokenizerFile, encoded, open_tokenizer
+from attn.pretrained.loading import catalogue, weights_report
 
 _USUAL = {  # what a configuration need not say, because BERT has it so
     "model_type": "bert",
@@ -109,7 +109,7 @@ def load(
     catalogue.check_size(preflight, settings.size_limit if size_limit is None else size_limit)
     folder = catalogue.fetch(preflight)
     config = _config(folder, preflight.name)
-    tokenizer, special_ids, unknown = _tokenizer(folder, preflight.name)
+    tokenizer, special_ids, unknown = open_tokenizer(folder, preflight.name)
     tensors = _tensors(folder, config, preflight.name)
     return Encoder(
         name=preflight.name,
@@ -205,25 +205,10 @@ def encode(encoder: Encoder, text: str, pair: str | None = None) -> Encoded:
     -----
     The pass is `attn.models.bert.forward`.
     """
-    encoding, names, truncated_from = _tokenize(encoder, text, pair)
+    texts, rows = [text] if pair is None else [text, pair], len(encoder.model.embedding)
+    opened = TokenizerFile(encoder.tokenizer, encoder.special_ids, encoder.unknown)
+    encoding, names, truncated_from = encoded(opened, texts, encoder.max_tokens, rows, encoder.name)
     return Encoded(names, truncated_from, *models.bert.forward(encoder.model, encoding.ids, encoding.type_ids))
-
-
-def _tokenize(encoder, text, pair):
-    """Return the encoding of a text, cut to what the encoder reads, and the names of its tokens."""
-    texts = [tokens.checked(each) for each in ((text,) if pair is None else (text, pair))]
-    encoding = encoder.tokenizer.encode(*texts)
-    count = len(encoding.ids)
-    if count > encoder.max_tokens:  # a copy, because threads share the tokenizer
-        cutting = type(encoder.tokenizer).from_str(encoder.tokenizer.to_str())
-        cutting.enable_truncation(encoder.max_tokens)
-        encoding = cutting.encode(*texts)
-    rows = len(encoder.tensors["embeddings.word_embeddings.weight"])
-    if beyond := [id for id in encoding.ids if id >= rows]:
-        token = encoder.tokenizer.id_to_token(beyond[0])
-        raise ModelError(vocabulary.sentence(encoder.name, token, beyond[0], rows))
-    names = tokens.from_encoding(encoding, texts, encoder.special_ids, encoder.unknown)
-    return encoding, names, count if count > encoder.max_tokens else None
 
 
 def _config(folder, name):
@@ -236,26 +221,9 @@ def _config(folder, name):
     return _USUAL | config
 
 
-def _tokenizer(folder, name):
-    """Open a tokenizer, and say which of its ids are special wherever they come from, and which is the unknown one."""
-    from tokenizers import Tokenizer
-
-    if not (folder / "tokenizer.json").is_file():
-        raise ModelError(f"{name} has no tokenizer.json, so text cannot be given to it")
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
-    added = tokenizer.get_added_tokens_decoder()
-    unknown = getattr(tokenizer.model, "unk_token", None)
-    special = frozenset(id for id, token in added.items() if token.special and token.content != unknown)
-    return tokenizer, special, {} if unknown is None else {tokenizer.token_to_id(unknown): unknown}
-
-
 def _tensors(folder, config, name):
     """Open the tensors of a checkpoint under the names that newer checkpoints use, all that `encode` needs."""
-    opened = {}
-    for path in catalogue.weights_in(folder, name).files:
-        opened |= safetensors_file.open_tensors(path)
+    opened = catalogue.open_weights(folder, name)
     tensors, prefix = {}, weights_report.wrapper_prefix(opened)
     for each, tensor in opened.items():
         bare = each.removeprefix(prefix).removeprefix("bert.").replace("LayerNorm.gamma", "LayerNorm.weight")

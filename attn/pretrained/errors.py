@@ -20,6 +20,7 @@ _FROM = {  # kinds of arguments -> what makes them
     "Run": "attn.pretrained.intervention.run.run",
     "Preflight": "attn.pretrained.inspect",
     "Encoder": "attn.pretrained.bert.load",
+    "LanguageModel": "attn.pretrained.language_model.load",
 }
 
 TOKENS = "https://huggingface.co/settings/tokens"

@@ -6,7 +6,7 @@ import re
 import threading
 import unicodedata
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from attn.data.examples import word_places
@@ -153,7 +153,10 @@ def _visible(character):
 
 
 def from_encoding(
-    encoding: tokenizers.Encoding, texts: Sequence[str], special_ids: set[int], unknown: Mapping[int, str] | None = None
+    encoding: tokenizers.Encoding,
+    texts: Sequence[str],
+    special_ids: Collection[int],
+    unknown: Mapping[int, str] | None = None,
 ) -> tuple[Token, ...]:
     """Name the tokens of an encoding by the text that they stand for.
 
@@ -162,7 +165,7 @@ def from_encoding(
     encoding : tokenizers.Encoding
     texts : sequence of str
         The text, or both texts of a pair.
-    special_ids : set of int
+    special_ids : collection of int
         Ids that are special wherever they come from. The unknown token is not among them: it stands
         for a word of the text.
     unknown : dict, optional

@@ -239,6 +239,20 @@ def weights_in(folder: Path, name: str) -> Weights:
     return Weights(None if entry is None else folder / entry, tuple(folder / file for file in files), entries, places)
 
 
+def open_weights(folder: Path, name: str) -> dict:
+    """Map all tensors of a model in a folder, of one file or of several: name -> ndarray.
+
+    Raises
+    ------
+    ModelError
+        As `weights_in` and `attn.pretrained.loading.safetensors_file.open_tensors`.
+    """
+    opened: dict = {}
+    for path in weights_in(folder, name).files:
+        opened |= safetensors_file.open_tensors(path)
+    return opened
+
+
 def _packaged(name):
     """Describe a model that a package on this machine brings, or return None."""
     if name == DEFAULT:

@@ -90,27 +90,30 @@ def open_tensors(path: str | Path) -> dict:
     Returns
     -------
     dict
-        Name -> read-only ndarray. Pages of the file are read when their numbers are first used.
+        Name -> read-only ndarray. Pages of the file are read when their numbers are first used; but bfloat16, which
+        numpy does not know, is read at once, into float32.
 
     Raises
     ------
     ModelError
-        If the file is damaged, or holds a number type that numpy does not know (bfloat16).
+        If the file is damaged, or holds a number type of 8 bits, which only a library can read.
 
     References
     ----------
     .. [1] The safetensors format: https://huggingface.co/docs/safetensors/index#format
     """
     entries = read_header(path)
-    unknown = {entry.dtype for entry in entries.values()} - set(_TYPES)
+    types = _TYPES | {"BF16": "<u2"}  # the upper half of a float32
+    unknown = {entry.dtype for entry in entries.values()} - set(types)
     if unknown:
         raise ModelError(f"{Path(path).name} must hold numbers that numpy knows, got {', '.join(sorted(unknown))}")
     data = np.memmap(path, mode="r", dtype=np.uint8)
-    sizes = [np.dtype(_TYPES[entry.dtype]).itemsize * math.prod(entry.shape) for entry in entries.values()]
+    sizes = [np.dtype(types[entry.dtype]).itemsize * math.prod(entry.shape) for entry in entries.values()]
     ends = len(data) - sum(sizes) + np.cumsum(sizes, dtype=int)  # the format leaves no gaps, nor anything behind
 
     def tensor(entry, size, end):
-        return np.asarray(data[end - size : end].view(_TYPES[entry.dtype]).reshape(entry.shape))
+        array = np.asarray(data[end - size : end].view(types[entry.dtype]).reshape(entry.shape))
+        return (array.astype("<u4") << 16).view("<f4") if entry.dtype == "BF16" else array
 
     places = zip(entries.items(), sizes, ends, strict=True)
     return {name: tensor(entry, size, end) for (name, entry), size, end in places}

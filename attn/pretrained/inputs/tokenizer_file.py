@@ -1,0 +1,85 @@
+"""The tokenizer.json of a model, read without transformers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from attn.pretrained.errors import ModelError
+from attn.pretrained.inputs import tokens, vocabulary
+
+
+class TokenizerFile(NamedTuple):
+    """What cuts text into tokens."""
+
+    tokenizer: Any  # tokenizers.Tokenizer, which neither cuts texts short nor fills them up
+    special_ids: frozenset  # of int: special wherever they come from, without that of the unknown token
+    unknown: dict  # id -> name of the token that stands for what the vocabulary lacks
+
+
+def open_tokenizer(folder: Path, name: str) -> TokenizerFile:
+    """Open the tokenizer of a model.
+
+    Parameters
+    ----------
+    folder
+    name
+        The model as the user named it.
+
+    Raises
+    ------
+    ModelError
+        If there is no tokenizer.json.
+    """
+    from tokenizers import Tokenizer
+
+    if not (folder / "tokenizer.json").is_file():
+        raise ModelError(f"{name} has no tokenizer.json, so text cannot be given to it")
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    added = tokenizer.get_added_tokens_decoder()
+    unknown = getattr(tokenizer.model, "unk_token", None)
+    special = frozenset(id for id, token in added.items() if token.special and token.content != unknown)
+    return TokenizerFile(tokenizer, special, {} if unknown is None else {tokenizer.token_to_id(unknown): unknown})
+
+
+def encoded(opened: TokenizerFile, texts: list[str], max_tokens: int, rows: int, name: str) -> tuple:
+    """Cut a text, or a pair of texts, into tokens.
+
+    Parameters
+    ----------
+    opened
+    texts
+        One or two.
+    max_tokens
+        What is beyond them is cut off.
+    rows
+        Tokens of the model's embeddings.
+    name
+        The model as the user named it.
+
+    Returns
+    -------
+    encoding : tokenizers.Encoding
+    names : tuple of Token
+    truncated_from : int or None
+        Number of tokens before the text was cut.
+
+    Raises
+    ------
+    ModelError
+        If a text is too long to be tokenized, or has a token for which the model has no row.
+    """
+    texts = [tokens.checked(each) for each in texts]
+    encoding = opened.tokenizer.encode(*texts)
+    count = len(encoding.ids)
+    if count > max_tokens:  # a copy, because threads share the tokenizer
+        cutting = type(opened.tokenizer).from_str(opened.tokenizer.to_str())
+        cutting.enable_truncation(max_tokens)
+        encoding = cutting.encode(*texts)
+    if beyond := [id for id in encoding.ids if id >= rows]:
+        token = opened.tokenizer.id_to_token(beyond[0])
+        raise ModelError(vocabulary.sentence(name, token, beyond[0], rows))
+    names = tokens.from_encoding(encoding, texts, opened.special_ids, opened.unknown)
+    return encoding, names, count if count > max_tokens else None

@@ -1,0 +1,188 @@
+"""A model that writes, from its files and in numpy: neither torch nor transformers is loaded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from attn import models
+from attn.functional import finite_number, softmax, whole_number
+from attn.pretrained.errors import ModelError, takes
+from attn.pretrained.inputs.tokenizer_file import TokenizerFile, encoded, open_tokenizer
+from attn.pretrained.loading import catalogue
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from attn.pretrained.inputs.tokens import Token
+    from attn.pretrained.loading.catalogue import Settings
+
+_LINES = (models.llama, models.gpt2)
+FAMILIES = tuple(family for line in _LINES for family in line.FAMILIES)
+"""Families that can be opened, as configurations spell them in ``model_type``."""
+
+
+@dataclass(frozen=True, eq=False)
+class LanguageModel:
+    """A model that writes and what cuts text for it, safe to share between threads.
+
+    Parameters
+    ----------
+    name
+    family
+        As its configuration spells it.
+    model
+    tokenizer
+    max_tokens
+    end_ids
+        With these tokens a text ends.
+    """
+
+    name: str
+    family: str
+    model: models.llama.Llama | models.gpt2.GPT2
+    tokenizer: TokenizerFile
+    max_tokens: int
+    end_ids: frozenset[int]
+
+
+class Read(NamedTuple):
+    """A text that a model has read."""
+
+    tokens: tuple[Token, ...]
+    truncated_from: int | None  # number of tokens before the text was cut; None if it was not
+    passed: models.Pass
+
+
+class Written(NamedTuple):
+    """A token that a model wrote."""
+
+    id: int
+    text: str
+    probabilities: np.ndarray  # (vocabulary,) of all that could have come
+    cache: models.Cache
+
+
+@takes(settings="Settings")
+def load(name_or_path: str | Path, *, size_limit: int | None = None, settings: Settings | None = None) -> LanguageModel:
+    """Open a model that writes, without torch or transformers.
+
+    Parameters
+    ----------
+    name_or_path
+        A hub id (owner/name) or a folder; see `attn.pretrained.load`.
+    size_limit
+    settings
+
+    Raises
+    ------
+    ModelError
+        As `attn.pretrained.load`, and if the family is none of `FAMILIES`, there is no tokenizer.json, or a tensor
+        is missing.
+    """
+    settings = settings or catalogue.Settings()
+    preflight = catalogue.inspect(name_or_path, settings=settings)
+    catalogue.check_size(preflight, settings.size_limit if size_limit is None else size_limit)
+    folder, name = catalogue.fetch(preflight), preflight.name
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    line = next((line for line in _LINES if config.get("model_type") in line.FAMILIES), None)
+    if line is None:
+        raise ModelError(
+            f"{name} must be of one of these families to be computed in numpy: {', '.join(FAMILIES)}; "
+            f"it is {config.get('model_type')}"
+        )
+    try:
+        model = line.from_checkpoint(catalogue.open_weights(folder, name), config)
+    except (ValueError, KeyError) as error:
+        wrong = f"its config.json has no {error}" if isinstance(error, KeyError) else str(error)
+        raise ModelError(f"{name} cannot be computed in numpy: {wrong}") from None
+    ends = config.get("eos_token_id")
+    return LanguageModel(
+        name=name,
+        family=config["model_type"],
+        model=model,
+        tokenizer=open_tokenizer(folder, name),
+        max_tokens=config.get("max_position_embeddings") or config["n_positions"],
+        end_ids=frozenset(ends if isinstance(ends, list) else [ends] if ends is not None else []),
+    )
+
+
+@takes(language_model="LanguageModel")
+def read(language_model: LanguageModel, text: str, *, steps: bool = False, last: bool = False) -> Read:
+    """Pass a text through a model that writes.
+
+    Parameters
+    ----------
+    language_model
+    text
+    steps, last
+        As `attn.models.llama.forward` takes them.
+
+    Raises
+    ------
+    ModelError
+        If the text is empty or too long to be tokenized.
+    """
+    model, rows = language_model.model, len(language_model.model.embedding)
+    cut = encoded(language_model.tokenizer, [text], language_model.max_tokens, rows, language_model.name)
+    encoding, names, truncated_from = cut
+    if not encoding.ids:
+        raise ModelError("the text must have at least one token")
+    return Read(names, truncated_from, _forward(model)(model, encoding.ids, steps=steps, last=last))
+
+
+@takes(language_model="LanguageModel")
+def write(
+    language_model: LanguageModel,
+    text: str,
+    num_tokens: int,
+    *,
+    temperature: float = 0.0,
+    rng: np.random.Generator | None = None,
+) -> Iterator[Written]:
+    """Write on after a text, token by token, with a key/value cache.
+
+    Parameters
+    ----------
+    language_model
+    text
+    num_tokens
+        At most so many; it ends before with a token that ends a text, or where the model has no more positions.
+    temperature
+        0 always takes the likeliest; higher ones draw, the higher the more evenly.
+    rng
+        What draws; needed where the temperature is above 0.
+
+    Yields
+    ------
+    Written
+
+    Raises
+    ------
+    ModelError
+        As `read`.
+    ValueError
+        If a number is out of range, or there is nothing to draw with.
+    """
+    whole_number("num_tokens", num_tokens)
+    temperature = finite_number(temperature, "temperature", least=0)
+    if temperature and rng is None:
+        raise ValueError(f"rng must be given to draw at a temperature of {temperature:g}")
+    model, passed = language_model.model, read(language_model, text, last=True).passed
+    for _ in range(num_tokens):
+        probabilities = softmax(passed.logits[-1].astype(float) / (temperature or 1.0))
+        drawn = rng.choice(len(probabilities), p=probabilities) if temperature and rng else probabilities.argmax()
+        id = int(drawn)
+        yield Written(id, language_model.tokenizer.tokenizer.decode([id]), probabilities, passed.cache)
+        if id in language_model.end_ids or passed.cache.length >= language_model.max_tokens:
+            return
+        passed = _forward(model)(model, [id], passed.cache)
+
+
+def _forward(model):
+    """Return the pass of a model's line."""
+    return models.gpt2.forward if isinstance(model, models.gpt2.GPT2) else models.llama.forward

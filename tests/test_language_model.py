@@ -1,0 +1,147 @@
+"""A model that writes, opened from its files and run in numpy alone."""
+
+import json
+
+import numpy as np
+import pytest
+from processes import printed
+
+from attn.pretrained import ModelError, language_model
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+
+WORDS = ["<s>", "</s>", "the", "tired", "animal", "did", "not", "cross", "street", "it", "was", "too", "."]
+TEXT = "the animal did not cross the street ."
+SIZES = {"vocab_size": len(WORDS), "hidden_size": 24, "intermediate_size": 31, "num_hidden_layers": 3}
+SIZES |= {"num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 23}
+SIZES |= {"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 1}
+
+
+def save(folder, config, number_type=torch.float32):
+    """Write a random model and a tokenizer that knows a few words; return the model as it was written."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    torch.manual_seed(1)
+    model = transformers.AutoModelForCausalLM.from_config(config).eval().to(number_type)
+    model.save_pretrained(folder)
+    tokenizer = Tokenizer(models.WordLevel({word: id for id, word in enumerate(WORDS)}, unk_token="it"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer.save(str(folder / "tokenizer.json"))
+    return model.to(torch.float32)
+
+
+@pytest.fixture(scope="module", params=[torch.float32, torch.float16, torch.bfloat16], ids=str)
+def both(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("llama")
+    return save(folder, transformers.LlamaConfig(**SIZES), request.param), language_model.load(folder)
+
+
+def test_a_text_gets_the_scores_that_transformers_gives_it(both):
+    theirs, ours = both
+    read = language_model.read(ours, TEXT)
+    assert [token.text for token in read.tokens] == TEXT.split()
+    assert read.truncated_from is None
+    with torch.no_grad():
+        logits = theirs(torch.tensor([[token.id for token in read.tokens]])).logits[0].numpy()
+    np.testing.assert_allclose(read.passed.logits, logits, rtol=0, atol=1e-5 * np.abs(logits).max())
+
+
+def test_it_writes_what_transformers_writes(both):
+    theirs, ours = both
+    written = list(language_model.write(ours, TEXT, 7))
+    ids = torch.tensor([[WORDS.index(word) for word in TEXT.split()]])
+    expected = theirs.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=7, do_sample=False)[0]
+    assert [one.id for one in written] == expected[ids.shape[1] :].tolist()
+    assert [one.text for one in written] == [WORDS[one.id] for one in written]
+    for at, one in enumerate(written):
+        assert one.cache.length == ids.shape[1] + at
+        assert one.probabilities.sum() == pytest.approx(1)
+        assert one.probabilities.argmax() == one.id
+
+
+def test_drawing_follows_the_probabilities(both):
+    _, ours = both
+    drawn = [
+        next(language_model.write(ours, TEXT, 1, temperature=0.7, rng=np.random.default_rng(n))) for n in range(300)
+    ]
+    counts = np.bincount([one.id for one in drawn], minlength=len(WORDS)) / len(drawn)
+    assert np.abs(counts - drawn[0].probabilities).max() < 0.1
+
+
+def test_it_ends_where_the_model_has_no_more_positions(both):
+    _, ours = both
+    long = " ".join(["tired"] * 21)
+    ids = [one.id for one in language_model.write(ours, long, 50)]
+    assert 1 <= len(ids) <= 3  # the 22nd and 23rd token are read; what follows the last is written and not read
+    assert language_model.read(ours, " ".join(["tired"] * 40)).truncated_from == 40
+
+
+def test_it_ends_with_a_token_that_ends_a_text(both):
+    _, ours = both
+    first = next(language_model.write(ours, TEXT, 1)).id
+    ending = language_model.LanguageModel(**(vars(ours) | {"end_ids": frozenset([first])}))
+    assert [one.id for one in language_model.write(ending, TEXT, 7)] == [first]
+
+
+def test_gpt2_is_opened_by_the_same_function(tmp_path):
+    config = transformers.GPT2Config(
+        n_embd=20, n_layer=2, n_head=4, n_positions=23, vocab_size=len(WORDS), bos_token_id=0, eos_token_id=1
+    )
+    theirs = save(tmp_path, config)
+    read = language_model.read(language_model.load(tmp_path), TEXT, steps=True)
+    with torch.no_grad():
+        logits = theirs(torch.tensor([[token.id for token in read.tokens]])).logits[0].numpy()
+    np.testing.assert_allclose(read.passed.logits, logits, rtol=0, atol=1e-5)
+    assert len(read.passed.layers) == 2
+
+
+def test_neither_torch_nor_transformers_is_loaded(tmp_path):
+    save(tmp_path, transformers.LlamaConfig(**SIZES))
+    code = f"""if True:
+        import sys
+        from attn.pretrained import language_model
+        model = language_model.load({str(tmp_path)!r})
+        list(language_model.write(model, {TEXT!r}, 3))
+        print(*sys.modules)
+    """
+    assert not {"torch", "transformers"} & {name.split(".")[0] for name in printed(code).split()}
+
+
+def edited(folder, **changes):
+    """Change the configuration of a folder; None takes a field out."""
+    path = folder / "config.json"
+    config = json.loads(path.read_text()) | changes
+    path.write_text(json.dumps({name: value for name, value in config.items() if value is not None}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"model_type": "t5"}, "must be of one of these families to be computed in numpy: llama, .*; it is t5"),
+        ({"intermediate_size": 33}, r"cannot be computed in numpy: .*gate_proj.weight must have shape \(33, 24\)"),
+        ({"hidden_size": None}, "cannot be computed in numpy: its config.json has no 'hidden_size'"),
+        ({"num_hidden_layers": 4}, r"must have a tensor model.layers.3.* it has none"),
+        ({"rope_parameters": {"rope_type": "magic", "rope_theta": 1e4}}, "rope_type must be one of default"),
+        ({"hidden_act": "magic"}, "hidden_activation must be one of gelu, .*, got 'magic'"),
+    ],
+)
+def test_what_cannot_be_computed_is_said_in_a_sentence(tmp_path, changes, sentence):
+    save(tmp_path, transformers.LlamaConfig(**SIZES))
+    edited(tmp_path, **changes)
+    with pytest.raises(ModelError, match=sentence):
+        language_model.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"num_tokens": -1}, "num_tokens must be"),
+        ({"temperature": -1.0}, "temperature must be"),
+        ({"temperature": 0.5}, "rng must be given to draw at a temperature of 0.5"),
+        ({"text": ""}, "at least one token"),
+    ],
+)
+def test_bad_arguments_are_refused(both, given, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        list(language_model.write(both[1], **({"text": TEXT, "num_tokens": 2} | given)))
