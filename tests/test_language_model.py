@@ -123,7 +123,7 @@ def edited(folder, **changes):
         ({"hidden_size": None}, "cannot be computed in numpy: its config.json has no 'hidden_size'"),
         ({"num_hidden_layers": 4}, r"must have a tensor model.layers.3.* it has none"),
         ({"rope_parameters": {"rope_type": "magic", "rope_theta": 1e4}}, "rope_type must be one of default"),
-        ({"hidden_act": "magic"}, "hidden_activation must be one of gelu, .*, got 'magic'"),
+        ({"hidden_act": "magic"}, "hidden_act must be one of gelu, .*, got 'magic'"),
     ],
 )
 def test_what_cannot_be_computed_is_said_in_a_sentence(tmp_path, changes, sentence):

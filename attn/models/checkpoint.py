@@ -60,10 +60,12 @@ class Checkpoint:
 
     def activation(self, *names: str, usual: str) -> str:
         """Return what the configuration says under the first of these names that it has, a key of `ACTIVATIONS`."""
-        found = next((self.config[name] for name in names if self.config.get(name)), usual)
-        if found not in ACTIVATIONS:
-            raise ValueError(f"{names[0]} must be one of {', '.join(ACTIVATIONS)}, got {found!r}")
-        return found
+        for name in names:
+            if found := self.config.get(name):
+                if found not in ACTIVATIONS:
+                    raise ValueError(f"{name} must be one of {', '.join(ACTIVATIONS)}, got {found!r}")
+                return found
+        return usual
 
     def _checked(self, name, shape):
         if name not in self.tensors:
