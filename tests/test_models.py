@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from processes import ROOT
 
 from attn.models import bert, gpt2, llama
 from attn.models.passes import within_window
@@ -242,3 +243,8 @@ def test_a_text_beyond_the_positions_is_refused(ids):
 def test_an_unknown_scaling_is_refused():
     with pytest.raises(ValueError, match="rope_type must be one of default, linear"):
         turning({"rope_type": "magic", "rope_theta": 1e4}, 8, 5, 64)
+
+
+def test_the_readme_counts_the_models_that_are_held_against_transformers():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"state and score of {len(DECODERS) + len(ENCODERS)} small random models" in readme
