@@ -25,7 +25,7 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 import attn
-from attn import trained
+from attn import models, trained
 from attn.architectures import pointer_network, recurrent, seq2seq, snail
 
 RNG = np.random.default_rng(0)
@@ -90,6 +90,30 @@ MEMORIES = {"d_memory": 5, "d_value_memory": 7}
 ROUTED = {"scores": drawn(5, 5), "value": drawn(5, 3), "visible": MASK}
 OFFSET = {"weights": HEADS, "query_offset": 0}
 TOKENS = {"tokens": [1, 2, 1, 2, 3], "special": [False] * 5}
+
+CONFIGURATIONS = {
+    "bert": {
+        "model_type": "bert", "vocab_size": 7, "hidden_size": 4, "max_position_embeddings": 9, "type_vocab_size": 2,
+        "num_hidden_layers": 0, "num_attention_heads": 2, "intermediate_size": 5,
+    },
+    "gpt2": {"model_type": "gpt2", "vocab_size": 7, "n_embd": 4, "n_positions": 9, "n_layer": 0, "n_head": 2},
+    "llama": {
+        "model_type": "llama", "vocab_size": 7, "hidden_size": 4, "max_position_embeddings": 9,
+        "num_hidden_layers": 0, "num_attention_heads": 2, "tie_word_embeddings": True,
+    },
+}  # fmt: skip
+CHECKPOINTS = {
+    "bert": {
+        "embeddings.word_embeddings.weight": drawn(7, 4), "embeddings.position_embeddings.weight": drawn(9, 4),
+        "embeddings.token_type_embeddings.weight": drawn(2, 4),
+        "embeddings.LayerNorm.weight": drawn(4), "embeddings.LayerNorm.bias": drawn(4),
+    },
+    "gpt2": {"wte.weight": drawn(7, 4), "wpe.weight": drawn(9, 4), "ln_f.weight": drawn(4), "ln_f.bias": drawn(4)},
+    "llama": {"model.embed_tokens.weight": drawn(7, 4), "model.norm.weight": drawn(4)},
+}  # fmt: skip
+OPENED = {
+    line: getattr(models, line).from_checkpoint(CHECKPOINTS[line], CONFIGURATIONS[line]) for line in CONFIGURATIONS
+}
 
 GOOD = {
     "alignment.content": {"query": drawn(4), "keys": drawn(5, 4)},
@@ -274,6 +298,10 @@ GOOD = {
     "functional.share_of_sum": {"scores": X},
     "functional.sigmoid": {"x": X},
     "functional.layer_norm": {"x": X, "gain": drawn(6), "bias": drawn(6), "epsilon": 1e-5},
+    "functional.rms_norm": {"x": X, "gain": drawn(6), "epsilon": 1e-5},
+    "functional.gelu": {"x": X},
+    "functional.gelu_tanh": {"x": X},
+    "functional.silu": {"x": X},
     "functional.width_of": {"array": X, "name": "array"},
     "functional.parameter": {"array": X, "shape": (5, 6), "name": "array"},
     "local_attention.local_m": {"scores": drawn(7), "centre": 3.0, "half_width": 2},
@@ -299,6 +327,17 @@ GOOD = {
     "masks.distances": {"n_q": 3, "n_k": 4, "query_offset": 1},
     "masks.first_position": {"query_offset": 1, "n_q": 3, "n_k": 4},
     "masks.window_sides": {"window": 3},
+    "models.bert.forward": {"model": OPENED["bert"], "ids": [1, 2], "types": [0, 1]},
+    "models.gpt2.forward": {"model": OPENED["gpt2"], "ids": [1, 2]},
+    "models.llama.forward": {"model": OPENED["llama"], "ids": [1, 2]},
+    **{
+        f"models.{line}.from_checkpoint": {"tensors": CHECKPOINTS[line], "config": CONFIGURATIONS[line]}
+        for line in CONFIGURATIONS
+    },
+    "models.checkpoint.token_ids": {"ids": [1, 2], "vocabulary": 3},
+    "models.passes.with_cached": {"cache": models.Cache(), "layer": 0, "key": KEY, "value": VALUE},
+    "models.passes.within_window": {"array": KEY, "window": 3},
+    "models.rotary_scaling.turning": {"rope": {"rope_theta": 1e4}, "d_k": 4, "length": 5, "max_tokens": 9},
     "multi_head.draw_parameters": {"rng": generator()} | COUNTS | MEMORIES,
     "multi_head.split_heads": {"x": X, "num_heads": 2},
     "multi_head.merge_heads": {"x": HEADS},

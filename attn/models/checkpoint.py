@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from attn.functional import ACTIVATIONS, as_real
+from attn.functional import ACTIVATIONS, as_real, whole_number
 
 
 class Checkpoint:
@@ -86,6 +86,7 @@ def token_ids(ids: ArrayLike, vocabulary: int) -> np.ndarray:
     ------
     ValueError
     """
+    whole_number("vocabulary", vocabulary, 1)
     array = as_real(ids, "ids")
     if array.ndim != 1 or not array.size or array.dtype.kind not in "iu":
         raise ValueError(f"ids must be a row of at least one whole number, got {array.dtype} {array.shape}")

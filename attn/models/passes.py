@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from attn.dot_product import Attention
+from attn.functional import MOST, whole_number
 
 
 class LayerPass(NamedTuple):
@@ -66,7 +67,13 @@ def with_cached(cache: Cache, layer: int, key: np.ndarray, value: np.ndarray) ->
     -------
     key : shape (num_kv_heads, kept + n, d_k)
     value : shape (num_kv_heads, kept + n, d_v)
+
+    Raises
+    ------
+    ValueError
+        If the cache has no such layer.
     """
+    whole_number("layer", layer, most=len(cache.keys) - 1 if cache.keys else MOST)
     if not cache.keys:
         return key, value
     return np.concatenate([cache.keys[layer], key], axis=-2), np.concatenate([cache.values[layer], value], axis=-2)
@@ -85,9 +92,16 @@ def within_window(array: np.ndarray, window: int | None) -> np.ndarray:
     -------
     shape (num_kv_heads, min(n_k, window - 1), d)
 
+    Raises
+    ------
+    ValueError
+        If `window` is no whole number of at least 1.
+
     Examples
     --------
     >>> within_window(np.zeros((2, 7, 3)), 4).shape
     (2, 3, 3)
     """
-    return array if window is None else array[..., max(array.shape[-2] - window + 1, 0) :, :]
+    if window is None:
+        return array
+    return array[..., max(array.shape[-2] - whole_number("window", window, 1) + 1, 0) :, :]

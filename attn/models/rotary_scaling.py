@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from attn.functional import whole_number
 from attn.positions import rotary, yarn, yarn_factor
 
 
@@ -40,8 +41,10 @@ def turning(rope: Mapping[str, Any], d_k: int, length: int, max_tokens: int) -> 
     Raises
     ------
     ValueError
-        If the kind of scaling is none of `SCALINGS`.
+        If the kind of scaling is none of `SCALINGS`, or a number is out of range.
     """
+    for name, number in (("d_k", d_k), ("length", length), ("max_tokens", max_tokens)):
+        whole_number(name, number, 1)
     kind = rope.get("rope_type", rope.get("type")) or "default"
     if kind not in SCALINGS:
         raise ValueError(f"rope_type must be one of {', '.join(SCALINGS)}, got {kind!r}")
