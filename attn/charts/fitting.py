@@ -82,8 +82,8 @@ def _shortened(plot, room, tables):
         mark, x = layer["mark"], layer["encoding"].get("x", {})
         if mark["type"] == "text" and mark.get("align") == "left" and "field" in x:
             table = tables[(layer if "data" in layer else plot)["data"]["name"]]
-            for end, text in zip(table[x["field"]], table["text"], strict=True):
-                free = room - mark.get("dx", 0) - label_pixels(str(text))
+            for end, text in zip(table[x["field"]].to_pylist(), table["text"].to_pylist(), strict=True):
+                free = room - mark.get("dx", 0) - label_pixels(text)
                 width = min(width, free / end if end > 0 else width)
     width = max(LEAST_PLOT, int(width))
     return plot if width >= plot["width"] else _rewrapped(plot | {"width": width}, width)
