@@ -230,6 +230,30 @@ def test_pretrained_loads_no_model_library_before_a_model():
     assert not {name.split(".")[0] for name in loaded} & (HEAVY | MODELS)
 
 
+def test_pages_load_what_they_show_and_no_more():
+    """Home computes in numpy; a model is opened without what compiles, trains or spreads it, half of the time it takes.
+
+    What was left out comes when it is asked for.
+    """
+    code = """if True:
+        import sys, streamlit
+        from streamlit.testing.v1 import AppTest
+        page = AppTest.from_file("app.py", default_timeout=120).run()
+        print(*sys.modules, *("exception" for _ in [*page.exception, *page.error]))
+        page.switch_page("pages/pretrained.py").run()
+        print(*sys.modules, *("exception" for _ in [*page.exception, *page.error]))
+        import torch
+        print(*torch.compile(lambda x: 2 * x, backend="eager")(torch.arange(3)).tolist())
+    """
+    home, pretrained, doubled = printed(code, HF_HUB_OFFLINE="1").splitlines()
+    assert not {"exception", *MODELS} & set(home.split()) - {"safetensors", "tokenizers"}
+    loaded = set(pretrained.split())
+    assert {"torch", "transformers.modeling_utils"} <= loaded
+    spared = {"torch._dynamo.eval_frame", "torch._inductor", "torch.distributed.tensor", "sympy", "scipy", "sklearn"}
+    assert not {"exception", *spared} & loaded
+    assert doubled == "0 2 4"
+
+
 def test_names_of_before_are_still_importable():
     import attn
 

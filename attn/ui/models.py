@@ -13,6 +13,7 @@ from attn.analysis.contribution import rollout
 from attn.analysis.head_table import METRICS
 from attn.data.examples import Example
 from attn.pretrained import bert
+from attn.pretrained.loading.inference_imports import import_for_inference
 from attn.pretrained.threads import Stopped, loading_queue
 from attn.pretrained.verdict import Verdict, attention_finding, input_finding, not_finite
 from attn.ui.garbage import set_garbage_aside
@@ -107,6 +108,7 @@ def _loaded(name, random_weights, saved):
 def _load(name, random_weights):
     """Load a model in place of what is held of others."""
     forget_shared_results()
+    import_for_inference()
     model = pretrained.load(name, random_weights=random_weights, settings=visitor_settings().for_models)
     pretrained.one_thread()  # torch, and what else came with this model: a page has seen to numpy alone
     _set_aside()

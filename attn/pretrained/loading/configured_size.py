@@ -15,6 +15,7 @@ from attn.pretrained.errors import ModelError
 
 if TYPE_CHECKING:
     import torch
+    from torch.overrides import TorchFunctionMode
 
 _MOST = {  # names of what is made one by one, layers and lists over them or names of classes -> how many there may be
     re.compile(r"(layers?|blocks|depths?|stages|groups|types)$"): 1_000,
@@ -77,10 +78,41 @@ def check_built_size(build: Callable[[], torch.nn.Module], name: str, size_limit
     """
     import torch
 
-    with torch.device("meta"), _counted(name, size_limit):
+    with shapes_without_sympy(), torch.device("meta"), _counted(name, size_limit):
         model = build()
     if sum(map(_bytes, (*model.parameters(), *model.buffers()))) > size_limit:
         raise _too_large(name, size_limit)
+
+
+def shapes_without_sympy() -> TorchFunctionMode:
+    """Build on torch's meta device without what torch works out by its compiler's means there, which imports sympy.
+
+    First numbers are not drawn for a tensor that has none, and whole numbers in a row are counted here.
+
+    Returns
+    -------
+    context manager
+        For this thread, around that of the device.
+    """
+    import torch
+    from torch.overrides import TorchFunctionMode
+
+    class ShapesWithoutSympy(TorchFunctionMode):
+        def __torch_function__(self, function, types, args=(), kwargs=None):
+            kwargs = kwargs or {}
+            if getattr(function, "__module__", None) == "torch.nn.init":
+                tensor = args[0] if args else kwargs["tensor"]
+                if tensor.is_meta:
+                    return tensor
+            on_meta = kwargs.get("device") == torch.device("meta")
+            if function is torch.arange and on_meta and args and all(type(each) is int for each in args):
+                kwargs = {"dtype": torch.int64} | {name: given for name, given in kwargs.items() if given is not None}
+                return torch.empty(len(range(*args)), **kwargs)
+            if function is torch.empty_like and args[0].is_meta and args[0].is_contiguous():
+                return torch.empty(args[0].shape, **{"dtype": args[0].dtype, "device": args[0].device} | kwargs)
+            return function(*args, **kwargs)
+
+    return ShapesWithoutSympy()
 
 
 @contextlib.contextmanager

@@ -278,8 +278,9 @@ def _of_folder(folder, adapter, preflight, size_limit, random_weights):
         config, own = _config(folder, preflight.name)
         readers = adapter if adapter and any((adapter / file).is_file() for file in _OF_TOKENIZERS) else folder
         tokenizer, others = _readers(readers, config, preflight.name)
-        with _building:
-            configured_size.check_built_size(lambda: _built(copy.deepcopy(config)), preflight.name, size_limit)
+        if preflight.where != "package":  # whose configuration is known
+            with _building:
+                configured_size.check_built_size(lambda: _built(copy.deepcopy(config)), preflight.name, size_limit)
         if random_weights:
             model, weights, note = _random_model(config), None, own
         else:
@@ -627,7 +628,7 @@ def _model(folder, config, name):
     found = catalogue.weights_in(folder, name)
     entries = found.entries
     config.transformers_weights = found.entry.name  # the file that was looked at, and no other
-    with _building, torch.random.fork_rng(devices=[]):
+    with _building, torch.random.fork_rng(devices=[]), configured_size.shapes_without_sympy():
         torch.manual_seed(0)  # a pooler that the file lacks is drawn, and is the same each time
         model, info = _class(config).from_pretrained(
             folder,
