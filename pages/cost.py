@@ -16,7 +16,8 @@ with st.sidebar:
         format_func=VIEWS.get,
         key=page.key("view"),
         required=True,
-        help="Self-attention beside other kinds of layer; the parts of a whole attention layer; or bytes.",
+        help="The scores as a square that grows with the text; self-attention beside other kinds of layer; the parts "
+        "of a whole attention layer; or bytes. The last three are drawn on logarithmic scales.",
     )
     curves.cost_curves_controls(page)
 
@@ -25,6 +26,8 @@ setup = page.commit()
 ui.page_reading(
     curves.cost_curves_reading(setup), curves.cost_curves_formula(setup, theme.role), curves.cost_curves_shapes(setup)
 )
+if setup.view == "square":
+    curves.cost_curves_doubling(page)
 ui.page_figure(
     curves.cost_curves_picture(setup, theme),
     f"cost.{setup.view}",

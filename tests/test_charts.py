@@ -876,3 +876,16 @@ def test_figures_take_what_they_share_in_one_order(name):
     own = FIGURES[name].parameters
     assert [parameter for parameter in own if parameter in shared] == [each for each in shared if each in own]
     assert sum(parameter.kind is parameter.KEYWORD_ONLY for parameter in own.values()) <= 9
+
+
+def test_the_square_of_all_pairs_says_both_numbers_and_fits_its_frame():
+    figure = charts.growing_square(30, 64, charts.LIGHT, size=320)
+    assert "30 tokens make a square of 30 × 30 = 900 scores, in a frame of 64." in figure.description
+    (square,) = (layer.data for layer in figure.layer if "pairs" in layer.data.column_names)
+    assert (square["x2"].to_pylist(), square["y2"].to_pylist()) == ([30], [30])
+    for n, beside in ((8, True), (64, False)):  # the numbers where there is room
+        texts = charts.growing_square(n, 64, charts.LIGHT).layer[-1].data
+        assert texts["text"].to_pylist() == [f"{n} tokens", f"{n * n:,}", "scores"]
+        assert (min(texts["x"].to_pylist()) > n) == beside
+    with pytest.raises(ValueError, match="from 1 to most = 64 tokens, got 65"):
+        charts.growing_square(65, 64, charts.LIGHT)

@@ -60,11 +60,36 @@ def test_known_models_have_commas_in_their_thousands():
     assert not any(re.fullmatch(r"\d{4,}", text) for text in texts)
 
 
+def test_the_page_opens_with_the_square_and_says_that_it_is_one():
+    app = opened("cost")
+    assert app.main.markdown[0].value.startswith(
+        "**Twice the text, four times the scores.** Each of the **1,024 tokens**"
+    )
+    for n in (1024, 2048, 4096, 8192):
+        told, texts = words(check(app)), [text for table in tables(app, "text") for text in table["text"]]
+        assert f"{n:,} × {n:,} = **{n**2:,} scores**. A text of {2 * n:,} tokens takes {(2 * n) ** 2:,}." in told
+        assert f"{n**2:,}" in texts
+        app.button(key="cost.double").click().run()
+    app.button(key="cost.halve").click().run()
+    assert app.query_params["n"] in ("8192", ["8192"])
+
+
+def test_doubling_makes_the_square_grow_until_its_frame_is_full():
+    frames = {n: max(cost_curves_series(Setup(n=n))[0]) for n in (512, 1024, 2048, 4096, 8192)}
+    assert frames == {512: 512, 1024: 4096, 2048: 4096, 4096: 4096, 8192: 32768}
+    lengths, series = cost_curves_series(Setup(n=1024))
+    at = [lengths.index(n) for n in (1024, 2048, 4096)]
+    assert [series["n × n scores"][place] for place in at] == [1024**2, 4 * 1024**2, 16 * 1024**2]
+    assert [series["in proportion"][place] for place in at] == [1024**2, 2 * 1024**2, 4 * 1024**2]
+
+
 def test_the_crossing_is_named_and_lies_where_it_should():
-    (curves,) = (spec for spec in specs(opened("cost", d_model="300", n="64")) if "hconcat" in spec)
+    (curves,) = (spec for spec in specs(opened("cost", view="kinds", d_model="300", n="64")) if "hconcat" in spec)
     assert "Self-attention: scores, sums ends at" in curves["description"]
     assert "Self-attention, whole layer ends at" in curves["description"]
-    texts = [text for table in tables(opened("cost", d_model="300", n="64"), "text") for text in table["text"]]
+    texts = [
+        text for table in tables(opened("cost", view="kinds", d_model="300", n="64"), "text") for text in table["text"]
+    ]
     assert "n = d = 300: as much as recurrence" in texts
     assert "here: 64" in texts
     app = opened("cost", view="layer", d_model="512", num_heads="8", d_k="64")
@@ -72,7 +97,7 @@ def test_the_crossing_is_named_and_lies_where_it_should():
 
 
 def test_what_is_said_is_what_costs():
-    told = words(opened("cost", n="4096", d_model="512"))
+    told = words(opened("cost", view="kinds", n="4096", d_model="512"))
     assert "**17.2 billion** multiplications, 8 times as many" in told
     told = words(opened("cost", view="memory", num_heads="8", n="1024"))
     assert f"**{8 * 1024 * 1024 * 4 / 1e6:.1f} MB**" in told
@@ -98,13 +123,13 @@ def test_paths_are_those_of_one_sided_layers_or_of_centred_ones():
     assert path_of(opened("cost", n="1024", sides="both"), "Self-attention in a window") == "32"
 
 
-def test_the_view_that_opens_first_counts_whole_layers_and_says_where_they_cross():
-    told = words(opened("cost", n="512", d_model="512"))
+def test_the_view_of_kinds_counts_whole_layers_and_says_where_they_cross():
+    told = words(opened("cost", view="kinds", n="512", d_model="512"))
     assert "**268 million** multiplications, as many as a plain recurrent layer" in told
     assert "the whole layer takes **805 million**, the recurrent one 268 million" in told
     assert "fewer below n = d = 512 tokens, and fewer than a convolution below k d / 2 = 768." in told
     assert "below 2d = 1,024 tokens" in told
-    lengths, series = cost_curves_series(from_link(Setup, {"d_model": "512", "kernel": "4"})[0])
+    lengths, series = cost_curves_series(from_link(Setup, {"view": "kinds", "d_model": "512", "kernel": "4"})[0])
     attention, convolution = (series[cost.KINDS[kind].title] for kind in ("self_attention", "convolution"))
     assert [n for n, one, other in zip(lengths, attention, convolution, strict=True) if one == other] == [1024]
 

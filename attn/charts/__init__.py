@@ -6,6 +6,7 @@ from attn.charts.concat_map import concat_map
 from attn.charts.curves import Curve, curves
 from attn.charts.diagram import Box, Frame, diagram
 from attn.charts.fitting import enlarged, fit_to_room
+from attn.charts.growing_square import growing_square
 from attn.charts.head_grid import head_grid
 from attn.charts.head_groups import head_groups
 from attn.charts.heatmap import heatmap
@@ -56,6 +57,7 @@ __all__ = [
     "enlarged",
     "fan",
     "fit_to_room",
+    "growing_square",
     "head_grid",
     "head_groups",
     "head_switches",

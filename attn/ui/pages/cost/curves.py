@@ -12,9 +12,9 @@ from attn.multi_head import divisors
 from attn.ui.link import link_choice, link_flag, link_whole
 from attn.ui.pages.cost.units import bytes_in_units, count_in_units, ratio_in_units
 from attn.ui.shown_code import LIGHT, shown_code
-from attn.ui.width import page_tallest, page_width
+from attn.ui.width import page_share, page_tallest, page_width
 
-VIEWS = {"kinds": "Kinds", "layer": "Layer", "memory": "Memory"}
+VIEWS = {"square": "Square", "kinds": "Kinds", "layer": "Layer", "memory": "Memory"}
 BYTES = {"4": "4", "2": "2", "1": "1"}
 CORES = {"one": "One", "all": "All"}
 TABS = {"kinds": "By kind of layer", "models": "Known models", "parameters": "Parameters", "code": "Code"}
@@ -34,6 +34,8 @@ DRAWN_AS = {
     cost.KINDS["self_attention"].title: "Self-attention: scores, sums",
 }
 DASHED = ("whole layer", WHOLE, cost.KINDS["separable"].title)  # run close to another curve
+_FRAME, _WIDER = 64, 8  # tokens along the smallest frame of the square, and how many times as wide the next one is
+_DRAWN = 64  # points of the curve beside it
 _GATES = 4  # of an LSTM: each is as large as a plain recurrent layer
 
 
@@ -52,7 +54,7 @@ class Setup:
     kernel: int = link_whole(3, 1, 64)
     window: int = link_whole(64, 1, 4096)
     sides: str = link_choice("before", SIDES)
-    view: str = link_choice("kinds", VIEWS)
+    view: str = link_choice("square", VIEWS)
     most: int = link_whole(2048, 256, 8192)
     heads: int = link_whole(4, 1, 16)
     causal: bool = link_flag(False)
@@ -75,6 +77,26 @@ class Setup:
 
 
 # Controls
+
+
+def cost_curves_doubling(state):
+    """Draw the buttons that make the text twice as long, and half as long."""
+    n = state.get("n")
+
+    def become(length):
+        state.set(n=length)
+
+    with st.container(horizontal=True):
+        st.button(
+            "Double the text", key=state.key("double"), type="primary", icon=":material/open_in_full:",
+            on_click=become, args=(2 * n,), disabled=2 * n > MOST_TOKENS,
+            help=f"From {n:,} to {2 * n:,} tokens. The square grows within its frame; when it fills it, the next frame "
+            f"is {_WIDER} times as wide.",
+        )  # fmt: skip
+        st.button(
+            "Halve it", key=state.key("halve"), on_click=become, args=(n // 2,), disabled=n < 2,
+            help=f"From {n:,} to {n // 2:,} tokens.",
+        )  # fmt: skip
 
 
 def cost_curves_controls(state):
@@ -165,8 +187,19 @@ def _known(state, before):
 # Pictures
 
 
+def _frame_of(n):
+    """Return how many tokens lie along the frame of the square."""
+    most = _FRAME
+    while most < n:
+        most *= _WIDER
+    return most
+
+
 def _lengths_of(setup):
     """Return the lengths over which the curves run: around the chosen one and where curves cross."""
+    if setup.view == "square":
+        most = _frame_of(setup.n)
+        return sorted({most * at // _DRAWN for at in range(_DRAWN + 1)} | {setup.n})
     around = [16, setup.n, setup.d_model, cost.crossover(*setup.widths)]
     if setup.view == "kinds":
         around += [2 * setup.d_model, _convolution_crossing(setup)]
@@ -189,12 +222,19 @@ def cost_curves_series(setup):
 
 def _counted(setup):
     """Return the function that counts what is in view, and the sizes that it takes."""
+    if setup.view == "square":
+        return _scores_of_a_head, {"n": setup.n}
     if setup.view == "kinds":
         return _costs_of_kinds, {"d_model": setup.d_model, "kernel": setup.kernel, "window": setup.window}
     if setup.view == "layer":
         return _costs_of_a_layer, {"widths": setup.widths}
     names = ("num_heads", "num_kv_heads", "d_k", "num_layers", "bytes_per_number", "cache_window")
     return _memory_taken, {name: getattr(setup, name) for name in names}
+
+
+def _scores_of_a_head(lengths, n):
+    """Count the scores of a head, and what they would be if they grew in proportion to the text from `n` on."""
+    return {"n × n scores": [length**2 for length in lengths], "in proportion": [length * n for length in lengths]}
 
 
 def _costs_of_kinds(lengths, d_model, kernel, window):
@@ -253,9 +293,30 @@ def _cache(setup, n):
 def cost_curves_picture(setup, theme):
     """Draw the curves of the view, with the chosen length and the crossing marked."""
     lengths, costs = cost_curves_series(setup)
+    if setup.view == "square":
+        return _draw_square(lengths, costs, setup.n, _frame_of(setup.n), theme, *_sides_of(_frame_of(setup.n)))
     written = "{:,.0f}".format, bytes_in_units if setup.view == "memory" else count_in_units
     across, up = (replace(axis, format=form) for axis, form in zip(_axes_of(setup), written, strict=True))
     return charts.beside(_draw(lengths, costs, _marks_of(setup), across, up, theme, **_size_of()))
+
+
+def _sides_of(most):
+    """Return the pixels along the square of so many tokens, and across the curve beside it."""
+    tall = page_tallest(10, most=min(420, max(240, page_width() * 0.36), page_width() - 110))
+    return tall, page_share(1, beside=tall + 110) - 8 * max(len(f"{most**2:,}") - 8, 0)  # long numbers at the left
+
+
+def _draw_square(lengths, costs, n, most, theme, tall, wide):
+    """Draw the square of all scores, and how many they become as the text grows."""
+    square = charts.growing_square(n, most, theme, title="Each token looks at each", size=tall)
+    marks = [(n, f"here: {n:,}", n * n)]
+    if 2 * n <= most:
+        marks.append((2 * n, "twice the text: four times the scores", 4 * n * n))
+    drawn = [charts.Curve(name, lengths, counts, dashed=name != "n × n scores") for name, counts in costs.items()]
+    across, up = (charts.Axis(name, format="{:,.0f}".format) for name in ("tokens", "scores of a head"))
+    title = "Scores by the length of the text"
+    curve = charts.curves(drawn, theme, x=across, y=up, marks=marks, title=title, width=wide, height=tall)
+    return charts.beside(square, curve, spacing=40)
 
 
 def _marks_of(setup):
@@ -293,6 +354,11 @@ def _draw(lengths, costs, marks, across, up, theme, **size):
 def cost_curves_reading(setup):
     """Say what the curves show at the chosen length."""
     n, d = setup.n, setup.d_model
+    if setup.view == "square":
+        return (
+            f"**Twice the text, four times the scores.** Each of the **{n:,} tokens** is compared with each of them, "
+            f"so a head computes {n:,} × {n:,} = **{n * n:,} scores**. A text of {2 * n:,} tokens takes {4 * n * n:,}."
+        )
     if setup.view == "kinds":
         own, recurrent = _layer(setup, "self_attention"), _layer(setup, "recurrent").operations
         verdict = "as many" if own.operations == recurrent else f"{ratio_in_units(own.operations, recurrent)} as many"
@@ -332,6 +398,8 @@ def cost_curves_formula(setup, role):
     def letter(text, name):
         return rf"\textcolor{{{role(name)}}}{{{text}}}"
 
+    if setup.view == "square":
+        return rf"2{letter('n', 'query')} \cdot 2{letter('n', 'key')} = 4\,n^2"
     q, k = letter("h", "query"), letter("h_{kv}", "key")
     if setup.view == "kinds":
         return r"\begin{gathered} 2n^2 d = 2n d^2 \iff n = d \\ 2n^2 d = k n d^2 \iff n = \tfrac{k d}{2} \end{gathered}"
@@ -346,6 +414,8 @@ def cost_curves_formula(setup, role):
 
 def cost_curves_shapes(setup):
     """Return the sizes in view as a person writes them."""
+    if setup.view == "square":
+        return f"scores of a head: {setup.n:,} × {setup.n:,}"
     return (
         f"scores: {setup.num_heads} × {setup.n:,} × {setup.n:,} · keys and values: {setup.num_layers} × 2 × "
         f"{setup.num_kv_heads} × {min(setup.n, setup.cache_window or setup.n):,} × {setup.d_k}"
@@ -481,6 +551,15 @@ def cost_curves_parameters_reading(setup):
 def cost_curves_code(setup):
     """Return the lines that compute the curves in view and draw them."""
     lengths, (count, sizes), (across, up) = _lengths_of(setup), _counted(setup), _axes_of(setup)
+    if setup.view == "square":
+        most = _frame_of(setup.n)
+        tall, wide = _sides_of(most)
+        return shown_code(
+            {"n": setup.n, "most": most, "lengths": lengths, "tall": tall, "wide": wide, "theme": LIGHT},
+            ("costs", count),
+            ("picture", _draw_square),
+            'charts.save(picture, "cost.svg")',
+        )
     return shown_code(
         {"lengths": lengths}
         | sizes
