@@ -18,6 +18,7 @@ from attn.alignment import SCORES
 from attn.architectures import image_attention, snail
 from attn.data import pictures
 from attn.trained import pointer
+from attn.ui.controls.sentence import UNTRAINED
 from attn.ui.link import from_link
 from attn.ui.pages.memory import image, patches
 from attn.ui.pages.memory import pointer as pointer_part
@@ -104,15 +105,14 @@ def test_what_moves_each_score():
     known = {
         "content": ["query × 2", "keys × 2", "both turned", "swapped"],
         "additive": ["swapped"],
-        "location": ["other keys", "keys × 2"],
+        "location": ["keys turned", "keys × 2"],
         "general": ["swapped"],
         "dot": ["both turned", "swapped"],
         "scaled_dot": ["both turned", "swapped"],
     }  # fmt: skip
     assert still | known == still
-    assert "**query × 2, keys × 2, both turned and swapped** leave it unmoved" in words(
-        opened("scores", score="content")
-    )
+    told = words(opened("scores", score="content"))
+    assert "Content (cosine) does not notice **query × 2, keys × 2, both turned and swapped**." in told
     switched = opened("scores", score="content", double="1", turn="40")
     assert "Switched on in the sidebar: every key doubled and all turned by 40°" in words(switched)
     assert "by up to **0.000**" in words(switched)
@@ -123,9 +123,11 @@ def test_more_keys_than_location_has_learnt():
     app = wide(opened("scores", keys="2,0;1,1;-1,2;3,3"))
     location = list(SCORES).index("location")
     assert np.isnan(matrices(app)["Weights"][0][location, 3])
-    assert "location has learnt only 3 places" in words(app)
+    assert "location has parameters for only 3 places" in words(app)
     random = wide(opened("scores", keys="2,0;1,1;-1,2;3,3", parameters="random"))
     assert not np.isnan(matrices(random)["Weights"][0]).any()
+    assert UNTRAINED in words(random)  # in its first line
+    assert UNTRAINED not in words(app)
 
 
 def test_keys_that_agree():
@@ -271,7 +273,7 @@ def test_numbers_that_are_none(typed, got):
 
 
 def test_a_wrong_order_is_said():
-    assert "Wrong from step 2 on, where 0.2 was to come" in pointer_part.memory_pointer_in_words(
+    assert "Wrong from step 2 on, where 0.2 should come" in pointer_part.memory_pointer_in_words(
         [0.3, 0.1, 0.2], [0.1, 0.3, 0.2]
     )
 
@@ -329,8 +331,8 @@ def test_pixels_of_one_colour_look_at_one_another():
 
 def test_words_look_at_patches():
     app = check(opened("memory", part="patches", caption="Red, left zebra <i>"))
-    assert "No vector for zebra, \\<i\\>" in app.warning[0].value
-    assert "**red** most at row 2, column 2" in words(app)
+    assert "There is no vector for zebra, \\<i\\>" in app.warning[0].value
+    assert "**red** looks most at row 2, column 2" in words(app)
     result = patches.compute_memory_patches(pictures.shapes(32), ("red", "left"), 12.0)
     penalty = float(alignment.doubly_stochastic_penalty(result.weights))
     assert f"here **{penalty:.3g}** for λ = 1" in words(app)
@@ -346,7 +348,7 @@ def test_many_hard_looks_average_to_the_soft_patch():
     gaps = []
     for draws in ("3", "2000"):
         app = check(opened("memory", part="patches", caption="bright", draws=draws, contrast="2"))
-        gaps.append(float(re.search(r"average to within \*\*([0-9.]+)\*\*", words(app))[1]))
+        gaps.append(float(re.search(r"comes within \*\*([0-9.]+)\*\*", words(app))[1]))
     assert gaps[1] < 0.05 < gaps[0]
 
 
@@ -398,6 +400,8 @@ def test_every_part_says_its_shapes_and_its_formula():
     for part in set(PARTS) - {"published"}:
         app = check(opened("memory", part=part))
         assert len(app.latex) >= 1
+        trained = part == "pointer" or part == "ntm"  # whose weights are learnt, or typed
+        assert any("ntrained" in each.value.partition(".")[0] for each in app.markdown) != trained
         assert any("×" in caption.value or "→" in caption.value for caption in app.caption)
 
 

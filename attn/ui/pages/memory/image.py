@@ -7,10 +7,11 @@ from attn import charts
 from attn.architectures import image_attention
 from attn.data import picture_files, pictures
 from attn.ui.code_tabs import page_code
+from attn.ui.controls.sentence import UNTRAINED
 from attn.ui.controls.upload import UploadKind, upload_control
 from attn.ui.media import ImageInput
 from attn.ui.page import page_figure, page_reading, page_tabs, page_theme
-from attn.ui.pages.memory.setup import FEATURES, TABS, memory_setup_letter
+from attn.ui.pages.memory.setup import FEATURES, memory_setup_letter, memory_setup_tabs
 from attn.ui.shown_code import LIGHT, Codes, Source, shown_code
 from attn.ui.width import page_share, page_width
 
@@ -28,9 +29,9 @@ PICTURE = UploadKind(
     ImageInput,
     lambda own: own.pixels(SIDE),
     pictures.PICTURES,
-    f"Drawn by rule, {SIDE} × {SIDE} pixels.",
+    f"Drawn by a rule, {SIDE} × {SIDE} pixels.",
     picture_files.ENDINGS,
-    f"Its middle square is made {SIDE} × {SIDE} pixels small.",
+    f"Its middle square is shrunk to {SIDE} × {SIDE} pixels.",
 )
 
 
@@ -45,25 +46,27 @@ def memory_image_controls(state):
     chosen = memory_image_picture_control(state)
     st.segmented_control(
         "Pixels compare", FEATURES, format_func=FEATURES.get, key=state.key("features"), required=True,
-        help="No trained weights of this network are at hand. Colour: queries and keys are the colours themselves. "
-        "Colour and place: and where the pixel lies. Random projections: matrices drawn from a seed.",
+        help="What queries and keys are made of; nothing is trained. Colour: they are the colours themselves. Colour "
+        "and place: also where the pixel lies. Random projections: the colours times random matrices.",
     )  # fmt: skip
     if state.get("features") == "random":
-        st.number_input("Seed", 0, 9999, key=state.key("seed"), help="Another seed draws other matrices.")
+        st.number_input("Seed", 0, 9999, key=state.key("seed"), help="Another seed draws other random matrices.")
     st.slider(
         "Sharpness", 0.0, 40.0, step=0.5, key=state.key("contrast"),
-        help="Multiplies the queries. This attention does not divide by a square root, so larger weights mean "
-        "sharper looks.",
+        help="Multiplies the queries. The larger it is, the more each pixel looks only at those most like it.",
     )  # fmt: skip
     st.slider(
         "γ", -2.0, 2.0, step=0.05, key=state.key("factor"),
-        help="How much of what is read is added. Training starts at 0, where nothing is.",
+        help="How much of what a pixel reads is added to it. Training begins at 0, where nothing is added.",
     )  # fmt: skip
     state.adjust(pixel=tuple(min(at, SIDE - 1) for at in state.get("pixel")))
     for axis, column in enumerate(st.columns(2)):
         key = state.key(f"pixel.{axis}")
         st.session_state[key] = state.get("pixel")[axis] + 1  # also after a click into the picture
-        column.number_input(("Row", "Column")[axis], 1, SIDE, key=key, on_change=_typed, args=(state, axis))
+        column.number_input(
+            ("Row", "Column")[axis], 1, SIDE, key=key, on_change=_typed, args=(state, axis),
+            help="Of the pixel that looks.",
+        )  # fmt: skip
     return chosen
 
 
@@ -81,7 +84,9 @@ def memory_image_tab(state, setup, chosen):
         _pixels_in_words(setup, weights, output - picture),
         rf"\begin{{gathered}} \alpha_{{ij}} = \mathrm{{softmax}}_i\left({k}^\top {q}\right) \\ "
         rf"y_j = x_j + \gamma\, {o} \end{{gathered}}",
-        f"pixels: {SIDE * SIDE} × {x.shape[1]} · weights: {SIDE * SIDE} × {SIDE * SIDE} · output: {SIDE * SIDE} × 3",
+        f"The picture has {SIDE * SIDE:,} pixels, each compared by {x.shape[1]} numbers: {SIDE * SIDE:,} × "
+        f"{SIDE * SIDE:,} weights.",
+        terms=("effective number of tokens",),
     )
     size = min(page_share(1 / 3, least=150, beside=20), 500)
     page_figure(
@@ -92,7 +97,7 @@ def memory_image_tab(state, setup, chosen):
     )  # fmt: skip
     page_tabs(
         state,
-        TABS,
+        memory_setup_tabs("What pixels read and receive"),
         {
             "more": lambda: _looked_at(steps, picture),
             "code": lambda: page_code(state, Codes(lambda: _pixels_code(setup, made, size))),
@@ -173,16 +178,24 @@ def _pixels_in_words(setup, weights, change):
         "random": "those that the random matrices happen to bring close",
     }[setup.features]
     sentence = (
-        f"The pixel in row {row}, column {column} spreads its look over about **{np.exp(entropy):.0f} of "
-        f"{weights.size}** pixels: {alike}. They stay bright in the middle. "
+        f"{_UNTRAINED[setup.features]} Each pixel of a picture looks at all others, as words do in a text. "
+        f"The pixel in row {row}, column {column} looks at an effective number of **{np.exp(entropy):.0f} of "
+        f"{weights.size:,}** pixels: {alike}. They stay bright in the second picture. "
     )
     if setup.factor == 0:
         return f"{sentence}γ is 0, as at the start of training: the output is the picture itself, to the last digit."
     return (
-        f"{sentence}What each pixel reads, times γ, is added to it; no colour moves by more than **{moved:.2f}**. "
-        "Colours are numbers around a middle grey of 0, so what is added drives them away from it; beyond black, white "
-        "or a full colour nothing more can be shown."
+        f"{sentence}What a pixel reads, times γ, is added to it; no colour moves by more than **{moved:.2f}**. "
+        "A middle grey counts as 0, so what is added drives colours away from grey, at most to black, white or a full "
+        "colour."
     )
+
+
+_UNTRAINED = {  # how the sentence begins, by what is compared
+    "colour": "**Untrained.**",
+    "place": "**Untrained.**",
+    "random": UNTRAINED,
+}
 
 
 def _looked_at(steps, picture):
@@ -190,10 +203,10 @@ def _looked_at(steps, picture):
     received = steps.weights.sum(axis=0).reshape(SIDE, SIDE)
     read = picture * 0 + 0.5 + steps.attended[:, :3].reshape(picture.shape)
     st.markdown(
-        f"Every pixel gives away a weight of 1 in all. What it receives is another matter: between "
-        f"**{received.min():.2f}** and **{received.max():.2f}** here, since what many resemble is looked at by many. "
-        "A trained network of this kind keeps queries and keys an eighth as wide as its channels; three colours "
-        "leave nothing to save."
+        "Every pixel gives away a weight of 1 in all, but it may receive more or less: between "
+        f"**{received.min():.2f}** and **{received.max():.2f}** here, since what many resemble is looked at by many. A "
+        "trained network of this kind makes queries and keys an eighth as wide as its channels; here there are only "
+        "three colours."
     )
     names, size = charts.counted(SIDE), SIDE * int(min((page_width() - 180) / 2, 460) / SIDE)
     page_figure(

@@ -9,8 +9,9 @@ from attn.architectures import lstmn
 from attn.architectures.recurrent import Recurrent
 from attn.data import examples
 from attn.ui.code_tabs import page_code
+from attn.ui.controls.sentence import UNTRAINED
 from attn.ui.page import page_figure, page_reading, page_tabs, page_theme
-from attn.ui.pages.memory.setup import DEFAULT_SENTENCE, TABS, memory_setup_letter
+from attn.ui.pages.memory.setup import DEFAULT_SENTENCE, memory_setup_letter, memory_setup_tabs
 from attn.ui.shown_code import LIGHT, Codes, shown_code
 from attn.ui.state import as_text
 from attn.ui.width import page_tallest, page_width
@@ -28,10 +29,15 @@ def memory_lstmn_controls(state):
     """Draw the sentence and how sharply the cell looks back."""
     st.text_area(
         "Sentence", key=state.key("sentence"), height=96, max_chars=400,
-        help=f"Up to {MOST_WORDS} words and signs; each gets a random vector.",
+        help=f"Up to {MOST_WORDS} words and signs. Each gets a random vector.",
     )  # fmt: skip
-    st.slider("Sharpness", 0.0, 20.0, step=0.5, key=state.key("focus"), help="Multiplies the scores; 0 looks evenly.")
-    st.number_input("Seed", 0, 9999, key=state.key("seed"), help="For the words and the weights, which are random.")
+    st.slider(
+        "Sharpness", 0.0, 20.0, step=0.5, key=state.key("focus"),
+        help="Multiplies the scores; at 0 each step looks at all before it alike.",
+    )  # fmt: skip
+    st.number_input(
+        "Seed", 0, 9999, key=state.key("seed"), help="Another seed draws other words' vectors and other weights."
+    )
 
 
 def _cell_of(words, seed, focus):
@@ -59,7 +65,7 @@ def memory_lstmn_tab(state, setup):
     """Show over which of its own past states each step of a cell looks."""
     words = examples.split_words(setup.sentence)
     if not words:
-        st.error("Type at least one word. Below stands the example.")
+        st.error("Type at least one word. The example is shown instead.")
         words = examples.split_words(DEFAULT_SENTENCE)
     if len(words) > MOST_WORDS:
         st.warning(f"This part reads at most {MOST_WORDS} words: the first {MOST_WORDS} of {len(words):,} are used.")
@@ -77,7 +83,9 @@ def memory_lstmn_tab(state, setup):
         _looking_back_in_words(labels, steps, moved),
         rf"\begin{{gathered}} a_i = v^\top \tanh(W_h {h} + W_x {q} + W_s \tilde h_{{t-1}}) \\ "
         rf"{z} = \textstyle\sum_{{i<t}} \mathrm{{softmax}}(a)_i\, {h} \end{{gathered}}",
-        f"words: {len(words)} × {D_MODEL} · states: {len(words)} × {WIDTH} · weights: {len(words)} × {len(words)}",
+        f"The {len(words)} words are {len(words)} × {D_MODEL} numbers, the states {len(words)} × {WIDTH}, the weights "
+        f"{len(words)} × {len(words)}.",
+        terms=("recurrent", "hidden state"),
     )
     hidden = np.triu(np.ones((len(words),) * 2, dtype=bool))
     page_figure(
@@ -87,7 +95,7 @@ def memory_lstmn_tab(state, setup):
     )
     page_tabs(
         state,
-        TABS,
+        memory_setup_tabs("States"),
         {
             "more": lambda: _states(steps, labels),
             "code": lambda: page_code(state, Codes(lambda: _looking_back_code(setup, words))),
@@ -113,15 +121,18 @@ def _looking_back_in_words(labels, steps, moved):
             f"; **{as_text(labels[-1])}** looks most at **{as_text(labels[last])}** ({steps.weights[-1, last]:.2f})"
         )
     return (
-        f"A recurrent cell that attends over its own past states before every step: the triangle grows by a row a "
-        f"word. {first}. Each word was replaced in turn, and the states before it moved by **{moved:g}**: nobody had "
-        "to mask anything. The weights are random, not trained."
+        f"{UNTRAINED} A recurrent network reads one word after the other. This one looks back at all its earlier "
+        f"states before each step, so that the triangle grows by a row with each word. {first}. Each word was replaced "
+        f"in turn, and the states before it moved by **{moved:g}**: it cannot look ahead, and needs no mask."
     )
 
 
 def _states(steps, labels):
     """Show what each step takes from its past, and the state it comes to."""
-    st.markdown("What each step takes from its past, in place of the last state alone, and the state it comes to.")
+    st.markdown(
+        "First what each step takes from its past, where other recurrent networks have the last state alone; then the "
+        "state that it comes to."
+    )
     columns = charts.counted(WIDTH)
     options = {"kind": "signed", "scale": charts.Scale(1.0), "axes": ("", "number")}
     page_figure(

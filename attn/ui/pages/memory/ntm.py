@@ -7,8 +7,9 @@ from attn import charts
 from attn.architectures import turing_machine
 from attn.charts.labels import fixed_labels
 from attn.ui.code_tabs import page_code
+from attn.ui.controls.sentence import UNTRAINED
 from attn.ui.page import page_figure, page_reading, page_tabs, page_theme
-from attn.ui.pages.memory.setup import MATCH, MEMORIES, STAGES, TABS, memory_setup_letter
+from attn.ui.pages.memory.setup import MATCH, MEMORIES, STAGES, memory_setup_letter, memory_setup_tabs
 from attn.ui.shown_code import LIGHT, Codes, shown_code
 from attn.ui.width import page_tallest, page_width
 
@@ -39,8 +40,15 @@ def memory_ntm_controls(state):
         st.slider("Rows", 2, 12, key=state.key("rows"), help="How many the memory has.")
         st.number_input("Seed", 0, 9999, key=state.key("seed"), help="Another seed draws another memory.")
         rows = state.get("rows")
-    st.slider("Key, first number", -5.0, 5.0, step=0.1, key=state.key("across"), help="What the head looks for.")
-    st.slider("Key, second number", -5.0, 5.0, step=0.1, key=state.key("up"), help="Its second number.")
+    st.slider(
+        "Key, first number",
+        -5.0,
+        5.0,
+        step=0.1,
+        key=state.key("across"),
+        help="What the head looks for: the first of two numbers.",
+    )
+    st.slider("Key, second number", -5.0, 5.0, step=0.1, key=state.key("up"), help="And the second.")
     st.slider(
         "β, sharpness", 0.0, 50.0, step=0.5, key=state.key("sharpness"),
         help="0 weighs all rows alike; the larger, the more only the best match counts.",
@@ -54,12 +62,22 @@ def memory_ntm_controls(state):
     state.clamp("shift", -float(rows), float(rows))
     st.slider(
         "s, shift", -float(rows), float(rows), step=0.1, key=state.key("shift"),
-        help="Rows to move on along the ring; a fraction is shared out between two whole steps.",
+        help="How many rows to move on; after the last comes the first. A fraction is shared out between two rows.",
     )  # fmt: skip
-    st.slider("Blur of the shift", 0.0, 0.5, step=0.05, key=state.key("blur"), help="Share for each neighbour.")
-    st.slider("γ, sharpening", 1.0, 20.0, step=0.5, key=state.key("gamma"), help="1 changes nothing.")
+    st.slider(
+        "Blur of the shift", 0.0, 0.5, step=0.05, key=state.key("blur"), help="What each row hands to each neighbour."
+    )
+    st.slider(
+        "γ, sharpening",
+        1.0,
+        20.0,
+        step=0.5,
+        key=state.key("gamma"),
+        help="1 changes nothing; more gives the heaviest row more.",
+    )
     left, right = st.columns(2)
-    erasing, adding = "e, for the {} number of every row: 1 wipes, 0 keeps.", "a, added by weight to every {} number."
+    erasing = "e, for the {} number of every row: 1 wipes it, 0 keeps it, as far as the row has weight."
+    adding = "a, added to the {} number of every row, times its weight."
     left.slider("Erase first", 0.0, 1.0, step=0.1, key=state.key("erase_1"), help=erasing.format("first"))
     right.slider("Erase second", 0.0, 1.0, step=0.1, key=state.key("erase_2"), help=erasing.format("second"))
     left.slider("Add first", -5.0, 5.0, step=0.1, key=state.key("add_1"), help=adding.format("first"))
@@ -117,7 +135,8 @@ def memory_ntm_tab(state, setup):
     page_reading(
         _ntm_in_words(setup, previous, steps, read),
         _ntm_formula(),
-        f"memory: {len(rows)} × 2 · key: 2 · weights: {len(rows)} · read: 2",
+        f"The memory is {len(rows)} × 2 numbers. The key has 2 numbers, as has what is read; each row has one weight.",
+        terms=("key", "cosine"),
     )
     page_figure(
         _picture(rows, steps, stages, _cells(len(rows)), page_theme(), page_width()),
@@ -126,7 +145,7 @@ def memory_ntm_tab(state, setup):
     )
     page_tabs(
         state,
-        TABS,
+        memory_setup_tabs("Write"),
         {
             "more": lambda: _write(setup, rows, steps.weights, labels, wide),
             "code": lambda: page_code(state, Codes(lambda: _ntm_code(setup))),
@@ -151,9 +170,9 @@ def _write(setup, rows, weights, labels, wide):
     numbers = ", ".join(fixed_labels(written.memory[best], 3))
     m = memory_setup_letter("key", "M")
     page_reading(
-        f"The same weights write. Every row first loses its weight times the share to erase ({erase[0]:g}, "
-        f"{erase[1]:g}) of itself, then gains its weight times what is added ({add[0]:g}, {add[1]:g}). Row "
-        f"{best + 1}, where the head stands most, becomes **({numbers})**.",
+        f"The head writes with the same weights. First each row is erased in part: by its weight times "
+        f"({erase[0]:g}, {erase[1]:g}). Then its weight times ({add[0]:g}, {add[1]:g}) is added to it. Row {best + 1}, "
+        f"which has the most weight, becomes **({numbers})**.",
         rf"\begin{{gathered}} \tilde{{{m}}}(i) = {m}(i) \odot [1 - w(i)\,e] \\ "
         rf"{m}(i) = \tilde{{{m}}}(i) + w(i)\,a \end{{gathered}}",
     )
@@ -180,13 +199,16 @@ def _ntm_in_words(setup, previous, steps, read):
     content, last = int(steps.content.argmax()), int(steps.weights.argmax())
     flat = np.ptp(steps.content) < 1e-9
     by_content = "weighs all rows alike" if flat else f"puts **{steps.content[content]:.3f}** on row {content + 1}"
-    moved = f"moved by {setup.shift:g}" if setup.shift else "not moved"
-    moved += f" and blurred by {setup.blur:g}" if setup.blur else ""
+    moved = f"moved on by {setup.shift:g}, " if setup.shift else ""
+    moved += f"blurred by {setup.blur:g}, " if setup.blur else ""
     numbers = ", ".join(fixed_labels(read, 3))
+    untrained = f"{UNTRAINED} " if setup.memory == "random" else ""
     return (
-        f"Looking for ({setup.across:g}, {setup.up:g}), content alone {by_content}. A share of {setup.gate:g} of that "
-        f"is mixed with the step before, which stood on row {int(previous.argmax()) + 1}; {moved}, then sharpened, "
-        f"most lies on row {last + 1} with **{steps.weights[last]:.3f}**. The head reads **({numbers})**."
+        f"{untrained}A network can keep what it knows in the rows of a memory. It reads all rows at once, by weights, "
+        "and here you choose what a trained network would. By content, the head looks for "
+        f"({setup.across:g}, {setup.up:g}) and {by_content}. It takes {setup.gate:.0%} of that, and the rest from the "
+        f"step before, when it stood on row {int(previous.argmax()) + 1}. Then the weights are {moved}and sharpened; "
+        f"row {last + 1} has most, **{steps.weights[last]:.3f}**. The head reads **({numbers})**."
     )
 
 

@@ -10,10 +10,11 @@ from attn.architectures import image_attention
 from attn.ui.code_tabs import page_code
 from attn.ui.page import page_figure, page_reading, page_tabs, page_theme
 from attn.ui.pages.memory.image import GRID, PATCH, memory_image_picture_control
-from attn.ui.pages.memory.setup import TABS, memory_setup_letter
+from attn.ui.pages.memory.setup import memory_setup_letter, memory_setup_tabs
 from attn.ui.shown_code import LIGHT, Codes, shown_code
 from attn.ui.state import as_text
 from attn.ui.width import page_width
+from attn.words import listed
 
 MOST_WORDS = 6
 
@@ -50,14 +51,17 @@ def memory_patches_controls(state):
     chosen = memory_image_picture_control(state)
     st.text_input(
         "Words", key=state.key("caption"), max_chars=200,
-        help=f"Up to {MOST_WORDS}, one step of a caption each. Known are: {', '.join(WORDS)}.",
+        help=f"Up to {MOST_WORDS} words of a caption. These are known: {', '.join(WORDS)}.",
     )  # fmt: skip
-    st.slider("Sharpness", 0.0, 40.0, step=0.5, key=state.key("contrast"), help="Multiplies the scores.")
+    st.slider(
+        "Sharpness", 0.0, 40.0, step=0.5, key=state.key("contrast"),
+        help="Multiplies the scores; at 0 all patches count alike.",
+    )  # fmt: skip
     count = len(memory_patches_known_words(state.get("caption"))[0])
     state.clamp("word", 1, count)
     if count > 1:
-        st.slider("Word", 1, count, key=state.key("word"), help="Whose soft and hard reads are shown below.")
-    st.number_input("Seed", 0, 9999, key=state.key("seed"), help="For the hard reads, which are drawn.")
+        st.slider("Word", 1, count, key=state.key("word"), help="Whose soft and hard reading is shown below.")
+    st.number_input("Seed", 0, 9999, key=state.key("seed"), help="Another seed draws other hard reads.")
     return chosen
 
 
@@ -105,7 +109,7 @@ def memory_patches_tab(state, setup, chosen):
     result = compute_memory_patches(picture, words, setup.contrast)
     if unknown:
         named = ", ".join(as_text(word) for word in unknown[:6])
-        st.warning(f"No vector for {named}. These words have one: {', '.join(WORDS)}.")
+        st.warning(f"There is no vector for {named}. These words have one: {', '.join(WORDS)}.")
     at = min(setup.word, len(words)) - 1
     k, q, z = (
         memory_setup_letter("key", "a_i"),
@@ -116,7 +120,8 @@ def memory_patches_tab(state, setup, chosen):
         _looks_in_words(result),
         rf"\begin{{gathered}} \alpha_{{ti}} = \mathrm{{softmax}}_i\left({q}^\top {k}\right) \\ "
         rf"{z} = \textstyle\sum_i \alpha_{{ti}}\, {k} \end{{gathered}}",
-        f"patches: {GRID} × {GRID} of {PATCH} × {PATCH} pixels · weights: {len(words)} × {GRID * GRID}",
+        f"The picture is cut into {GRID} × {GRID} patches of {PATCH} × {PATCH} pixels. The weights are {len(words)} × "
+        f"{GRID * GRID}, one for each word and patch.",
     )
     size = int(min((page_width() - 24 * len(words)) / (len(words) + 1), 300))
     page_figure(
@@ -126,7 +131,7 @@ def memory_patches_tab(state, setup, chosen):
     )
     page_tabs(
         state,
-        TABS,
+        memory_setup_tabs("Soft and hard"),
         {
             "more": lambda: _soft_and_hard(state, setup, result, at),
             "code": lambda: page_code(state, Codes(lambda: _words_code(setup, made, words, size))),
@@ -138,19 +143,22 @@ def _looks_in_words(result):
     """Say where the words look, and what their vectors are."""
     best = result.weights.argmax(axis=1)
     places = [
-        f"**{word}** most at row {at // GRID + 1}, column {at % GRID + 1}"
+        f"**{word}** looks most at row {at // GRID + 1}, column {at % GRID + 1}"
         for word, at in zip(result.words, best, strict=True)
     ]
     return (
-        f"One step a word, and each looks anew: {', '.join(places)}. The network of the paper read 14 × 14 patches of "
-        "512 trained numbers each; none is at hand, so a patch here is its mean colour, its contrast and its place, "
-        "and each word has a vector that was written by hand."
+        "**Untrained.** A network that describes a picture looks at it anew for each word. Here "
+        f"{listed(places)}. The network of the paper read 14 × 14 patches of 512 trained numbers each. Here a patch is "
+        "its mean colour, its contrast and its place, and the vector of each word was written by hand."
     )
 
 
 def _soft_and_hard(state, setup, result, at):
     """Show one word's soft read beside the mean of its hard reads, and what all words leave unseen."""
-    st.slider("Hard reads", 1, 2000, key=state.key("draws"), help="How often one patch is drawn by its weight.")
+    st.slider(
+        "Hard reads", 1, 2000, key=state.key("draws"),
+        help="How often one patch is drawn, with its weight as probability.",
+    )  # fmt: skip
     draws = state.commit().draws
     flat = result.patches.reshape(len(result.patches), -1)
     soft = alignment.soft_read(result.weights[at], flat)
@@ -160,11 +168,11 @@ def _soft_and_hard(state, setup, result, at):
     received = result.weights.sum(axis=0).reshape(GRID, GRID)
     gap = float(np.abs(hard.running_mean[-1] - soft).max())
     st.markdown(
-        f"**{result.words[at].capitalize()}**, read softly, is one blurred patch, a mean by weight. Read hard, it is "
-        f"one patch at a time: {draws:,} draws average to within **{gap:.3f}** of the soft patch. Each word gives "
-        f"away a weight of 1, but the patches receive between **{received.min():.2f}** and **{received.max():.2f}**; "
-        f"the paper adds the penalty λ Σ (1 − received)², here **{penalty:.3g}** for λ = 1, so that over a whole "
-        "caption every patch is looked at."
+        f"For **{result.words[at]}**, soft reading gives one blurred patch: the mean of all patches, by their weights. "
+        f"Hard reading draws one patch at a time; the mean of {draws:,} draws comes within **{gap:.3f}** of the soft "
+        "patch. Each word gives away a weight of 1 in all, and so the patches receive between "
+        f"**{received.min():.2f}** and **{received.max():.2f}**. In training the paper adds a penalty, λ Σ (1 − "
+        f"received)², here **{penalty:.3g}** for λ = 1, so that a caption looks at every patch."
     )
     shape, names, size = (PATCH, PATCH, 3), charts.counted(GRID), int(min((page_width() - 220) / 3.4, 380))
     options = {"kind": "magnitude", "axes": ("row", "column"), "size": size}

@@ -10,7 +10,7 @@ from attn.architectures import pointer_network
 from attn.trained import pointer
 from attn.ui.code_tabs import page_code
 from attn.ui.page import page_figure, page_reading, page_tabs, page_theme
-from attn.ui.pages.memory.setup import DEFAULT_NUMBERS, TABS, memory_setup_letter
+from attn.ui.pages.memory.setup import DEFAULT_NUMBERS, memory_setup_letter, memory_setup_tabs
 from attn.ui.shown_code import LIGHT, Codes, shown_code
 from attn.ui.state import as_text
 from attn.ui.width import page_tallest, page_width
@@ -26,11 +26,11 @@ def memory_pointer_controls(state):
     )  # fmt: skip
     st.toggle(
         "Leave out what was visited", key=state.key("leave_out"),
-        help="What was pointed at gets no weight any more, so that every number comes once.",
+        help="A number that was pointed at gets no weight any more, so that each comes once.",
     )  # fmt: skip
     least, most = pointer.TRAINED_ON
     st.caption(
-        f"The network is trained: it learnt to sort {least} to {most} numbers with two decimals, and never saw these."
+        f"The network is trained: it learnt to sort {least} to {most} numbers with two decimals. It never saw yours."
     )
 
 
@@ -95,7 +95,7 @@ def memory_pointer_tab(state, setup):
     try:
         numbers = _numbers_of(setup.numbers)
     except ValueError as error:
-        st.error(as_text(f"{error} Below stands the example."))
+        st.error(as_text(f"{error} The example is shown instead."))
         numbers = _numbers_of(DEFAULT_NUMBERS)
     network, accuracy = pointer.load()
     pointed = _point(network, numbers, setup.leave_out)
@@ -105,8 +105,8 @@ def memory_pointer_tab(state, setup):
     page_reading(
         memory_pointer_in_words(numbers, found),
         rf"\begin{{gathered}} u_j = v^\top \tanh(W_1 {e} + W_2 {d}) \\ p = \mathrm{{softmax}}(u) \end{{gathered}}",
-        f"encoded: {len(numbers)} × {len(network.v)} · one state per step: {len(network.v)} · "
-        f"weights: {len(numbers)} × {len(numbers)}, which are the output",
+        f"Each of the {len(numbers)} numbers becomes a vector of {len(network.v)} numbers, as does each step. The "
+        f"{len(numbers)} × {len(numbers)} weights are the output.",
     )
     page_figure(
         _picture(pointed, rows, columns, setup.leave_out, page_theme(), page_width(), page_tallest(45)),
@@ -118,7 +118,7 @@ def memory_pointer_tab(state, setup):
     )
     page_tabs(
         state,
-        TABS,
+        memory_setup_tabs("How often it is right"),
         {
             "more": lambda: _accuracy(accuracy),
             "code": lambda: page_code(state, Codes(lambda: _pointing_code(numbers, setup.leave_out))),
@@ -133,10 +133,11 @@ def memory_pointer_in_words(numbers, found):
     if wrong is None:
         verdict = "Sorted, without a mistake"
     else:
-        verdict = f"Wrong from step {wrong + 1} on, where {sorted(numbers)[wrong]:g} was to come"
+        verdict = f"Wrong from step {wrong + 1} on, where {sorted(numbers)[wrong]:g} should come"
     return (
-        f"It reads the numbers as they were typed, then points: **{listed}**. {verdict}. Nothing is read or mixed: "
-        "each row of weights is itself the answer of that step, so the same network serves any number of inputs."
+        "A trained network reads the numbers in the order in which you typed them, then points at one after the "
+        f"other: **{listed}**. {verdict}. Its weights mix nothing: each row of them is itself the answer of a step, so "
+        "the same network takes any number of inputs."
     )
 
 
@@ -146,9 +147,9 @@ def _accuracy(accuracy):
     free, left_out = (np.array([accuracy[length][at] for length in n]) for at in (0, 1))
     most = pointer.TRAINED_ON[1]
     st.markdown(
-        f"Measured on {pointer.DRAWN:,} new inputs of each length. Free to point twice, it sorts 10 numbers without a "
-        f"mistake **{accuracy[10][0]:.1%}** of the time; with what was visited left out, **{accuracy[10][1]:.1%}**. "
-        f"It was trained on up to {most} numbers: beyond that it is on its own."
+        f"How often it sorts without a mistake, measured on {pointer.DRAWN:,} new inputs of each length. Of 10 numbers "
+        f"it does **{accuracy[10][0]:.1%}** of the time where it may point twice, and **{accuracy[10][1]:.1%}** where "
+        f"it may not. It was trained on up to {most} numbers; longer inputs are new to it."
     )
     page_figure(
         charts.beside(

@@ -19,7 +19,7 @@ PARTS = {
 }
 
 
-TABS = {"more": "More", "code": "Code"}
+TABS = {"more": "Write", "code": "Code"}  # of the first part; elsewhere the first tab has a name of its own
 OLD_TABS = {"More": "more", "Code": "code"}  # what older links call them
 
 
@@ -135,6 +135,11 @@ class Setup(Published, WordsAndPatches, Pixels, LookFar, LookBack, Point, ReadAn
 def memory_setup_published_tab(state, setup):
     """Show what papers printed of the mechanisms on this page."""
     published_tables_tab(state, PRINTED)
+
+
+def memory_setup_tabs(more):
+    """Return the labels of a part's tabs, the first of which is called `more`."""
+    return TABS | {"more": more}
 
 
 def memory_setup_letter(role, name):

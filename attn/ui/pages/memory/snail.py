@@ -7,8 +7,9 @@ from attn import charts
 from attn.architectures import snail
 from attn.charts.plane import least_plane
 from attn.ui.code_tabs import page_code
+from attn.ui.controls.sentence import UNTRAINED
 from attn.ui.page import page_figure, page_reading, page_tabs, page_theme
-from attn.ui.pages.memory.setup import TABS
+from attn.ui.pages.memory.setup import memory_setup_tabs
 from attn.ui.shown_code import LIGHT, Codes, shown_code
 from attn.ui.width import page_width
 
@@ -17,13 +18,16 @@ RULES = ["Dilations from 1", "Dilations as printed"]
 
 def memory_snail_controls(state):
     """Draw the length of the sequence and what is put on it."""
-    st.slider("Steps", 2, 32, key=state.key("steps"), help="T, the length of the sequence.")
-    st.slider("Channels a block adds", 1, 16, key=state.key("channels"), help="D, what each dense block appends.")
+    st.slider("Steps", 2, 32, key=state.key("steps"), help="How long the sequence is; T in the paper.")
+    st.slider(
+        "Channels a block adds", 1, 16, key=state.key("channels"),
+        help="How many numbers each block appends to every step; D in the paper.",
+    )  # fmt: skip
     st.toggle(
         "Attention above", key=state.key("attends"),
-        help="An attention block on top of the convolutions: the last step then reads all that came before.",
+        help="Attention on top of the convolutions: the last step then reads all that came before.",
     )  # fmt: skip
-    st.number_input("Seed", 0, 9999, key=state.key("seed"), help="For the input and the weights, which are random.")
+    st.number_input("Seed", 0, 9999, key=state.key("seed"), help="Another seed draws another input and other weights.")
 
 
 def memory_snail_tab(state, setup):
@@ -34,8 +38,9 @@ def memory_snail_tab(state, setup):
         _snail_in_words(setup, right, printed, moved),
         r"\begin{gathered} x \leftarrow [\,x;\ \tanh(x_f) \odot \sigma(x_g)\,] \\ "
         r"x_f(t) = x(t)\,W + x(t - d)\,W' \end{gathered}",
-        f"channels: {' → '.join(str(3 + at * setup.channels) for at in range(len(right) + 1))}"
-        + (f" → {3 + (len(right) + 1) * setup.channels} with the read" if setup.attends else ""),
+        "Numbers of each step, block by block: "
+        + " → ".join(str(3 + at * setup.channels) for at in range(len(right) + 1 + setup.attends))
+        + (", the last of them read by attention." if setup.attends else "."),
     )
     layout = _fan_layout(setup.steps)
     page_figure(
@@ -44,7 +49,7 @@ def memory_snail_tab(state, setup):
     )
     page_tabs(
         state,
-        TABS,
+        memory_setup_tabs("Step by step back"),
         {
             "more": lambda: _lags(setup, moved),
             "code": lambda: page_code(state, Codes(lambda: _snail_code(setup, layout))),
@@ -94,19 +99,21 @@ def _snail_in_words(setup, right, printed, moved):
     seen = [int((moved[dilated] > 0).sum()) for dilated in (right, printed)]
     numbers = [", ".join(map(str, dilated)) for dilated in (right, printed)]
     sentence = (
-        f"Each step was replaced in turn, and the last output watched. With dilations {numbers[0]} it sees "
-        f"**{seen[0]} of {setup.steps}** steps; with {numbers[1]}, as the pseudo-code has them, **{seen[1]}**"
+        f"{UNTRAINED} A convolution looks at a step and at one some steps back; how far back is called its dilation. "
+        "How many steps does the last output see through a stack of them? Each step was replaced in turn, and the last "
+        f"output watched. With dilations {numbers[0]} it sees **{seen[0]} of {setup.steps}** steps; with {numbers[1]}, "
+        f"as the pseudo-code has them, **{seen[1]}**"
     )
     if setup.attends:
         return f"{sentence}: attention above reads every step, whatever the convolutions leave out."
-    return f"{sentence}: a kernel of 2 with even dilations only reaches what is an even number of steps back."
+    return f"{sentence}: even dilations only reach what is an even number of steps back."
 
 
 def _lags(setup, moved):
     """Show how far the last output moved, by how far back the replaced step is."""
     st.markdown(
-        "How far the last output moved when the step so far back was replaced, on a logarithmic scale. 0 means "
-        "not at all, to the last digit."
+        "How far the last output moved when one step was replaced, by how far back that step is. The colours are on a "
+        "logarithmic scale: each step of colour multiplies by the same number. 0 means not at all, to the last digit."
     )
     rows, columns = RULES, [str(lag) for lag in range(setup.steps)]
     values, wide = (

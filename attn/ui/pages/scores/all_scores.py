@@ -28,8 +28,9 @@ def all_scores_one_matrix(setup, result):
     scores = [alignment.additive(result.query, result.keys, **apart)]
     scores.append(alignment.concat(result.query, result.keys, **together))
     return (
-        "Additive is also known as **concat**: one matrix that reads query and key end to end, $v^\\top \\tanh(W [q; "
-        f"k])$, in place of two. On these vectors the two differ by **{np.abs(scores[0] - scores[1]).max():g}**."
+        "The additive score is also called **concat**. Then one matrix stands in place of two, and reads query and key "
+        "end to end: $v^\\top \\tanh(W [q; k])$ (Luong et al., 2015, section 3.1). On these vectors the two differ by "
+        f"**{np.abs(scores[0] - scores[1]).max():g}**."
     )
 
 
@@ -39,9 +40,9 @@ def all_scores_misread_root(result):
     right, wrong = (softmax(products / math.sqrt(n)) for n in (2, len(result.keys)))
     best = int(right.argmax())
     return (
-        "**A slip to know.** A table of these scores that many have copied divides by $\\sqrt n$, a few lines below "
-        "a sentence in which $n$ is the length of the input; its own legend says the width of the hidden state. "
-        f"Read as the number of keys, here {len(result.keys)} instead of the width 2, it would give "
-        f"{result.labels[best]} a weight of **{wrong[best]:.4f}** instead of **{right[best]:.4f}**: a score that "
-        "changes with the company a key keeps."
+        "A table of these scores that is often copied divides by $\\sqrt n$. A few lines above, $n$ was the length of "
+        "the input; under the table, it is the width of the hidden state. Only the width is right. Whoever divides by "
+        f"the root of the number of keys, here {len(result.keys)} instead of the width 2, gives {result.labels[best]} "
+        f"a weight of **{wrong[best]:.4f}** instead of **{right[best]:.4f}**, and every further key changes the scores "
+        "of all others."
     )

@@ -52,9 +52,11 @@ def global_and_local_in_words(setup, read):
     total, half = read.predictive.weights.sum(), setup.half_width
     sees = f"positions {seen[0]} to {seen[-1]}" if seen.size > 1 else f"position {seen[0]}" if seen.size else "nothing"
     return (
-        f"Local-p looks around {read.centre:.4g} and sees {sees}; its bell has a width of D/2 = {half / 2:g}. "
-        f"The paper multiplies the bell in *after* the softmax and does not divide again, so the weights sum to "
-        f"**{total:.6f}** and not to 1: what is read shrinks by that much."
+        "Global attention looks at all positions; local attention only at a window (Luong et al., 2015, section 3.2). "
+        "In the window, local-m weighs by the softmax alone, local-p also by a bell around its centre. "
+        f"Local-p looks around {read.centre:.4g} and sees {sees}; the standard deviation of its bell is D/2 = "
+        f"{half / 2:g}. The paper multiplies by the bell *after* the softmax and does not divide again, so the weights "
+        f"add up to **{total:.6f}** and not to 1, and what is read shrinks by as much."
     )
 
 

@@ -37,8 +37,22 @@ def keys_editor(state):
         },
     )
     more, fewer = st.columns(2)
-    more.button("Add a key", on_click=_add, args=(state,), disabled=len(keys) == MOST_KEYS, width="stretch")
-    fewer.button("Remove one", on_click=_remove, args=(state,), disabled=len(keys) == 1, width="stretch")
+    more.button(
+        "Add a key",
+        on_click=_add,
+        args=(state,),
+        disabled=len(keys) == MOST_KEYS,
+        width="stretch",
+        help=f"At most {MOST_KEYS} keys.",
+    )
+    fewer.button(
+        "Remove one",
+        on_click=_remove,
+        args=(state,),
+        disabled=len(keys) == 1,
+        width="stretch",
+        help="Removes the last key.",
+    )
 
 
 def _typed(base, widget):

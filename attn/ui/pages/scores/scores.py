@@ -7,6 +7,7 @@ import numpy as np
 
 from attn import charts, softmax
 from attn.alignment import SCORES
+from attn.ui.controls.sentence import UNTRAINED
 from attn.ui.page import page_theme
 from attn.ui.pages.scores.setup import EVERY, MOST_KEYS
 from attn.ui.shown_code import LIGHT, shown_code
@@ -145,8 +146,8 @@ def _layout(setup, result, room):
     }  # fmt: skip
 
 
-def scores_reading(result):
-    """Say which key each score prefers."""
+def scores_reading(setup, result):
+    """Say which key each score prefers, and that none of their parameters is trained."""
     groups = {}
     for at, one in enumerate(SCORES.values()):
         groups.setdefault(listed(result.winners(at)), []).append(one.title.lower())
@@ -154,8 +155,12 @@ def scores_reading(result):
     sentence = f"all {EVERY} prefer **{next(iter(groups))}**" if len(groups) == 1 else "; ".join(parts)
     for one, hidden in zip(SCORES.values(), result.hidden, strict=True):
         if hidden.any():
-            sentence += f"; {one.title.lower()} has learnt only {(~hidden).sum()} places and sees no further"
-    return f"{capital(sentence)}."
+            sentence += f"; {one.title.lower()} has parameters for only {(~hidden).sum()} places and sees no further"
+    untrained = f"{UNTRAINED} The parameters are drawn by chance. " if setup.parameters == "random" else ""
+    return (
+        f"{untrained}A score says how well a query matches a key; the key with the highest score gets the most weight. "
+        f"{capital(sentence)}."
+    )
 
 
 def scores_with_parameters():

@@ -17,7 +17,7 @@ EVERY = _WORDS[len(SCORES)] if len(SCORES) < len(_WORDS) else str(len(SCORES))
 
 
 TABS = {
-    "moves": "What moves it",
+    "moves": "What each score notices",
     "reads": "Soft and hard",
     "windows": "Global and local",
     "every": f"The {EVERY} scores",

@@ -40,10 +40,11 @@ def soft_and_hard_in_words(setup, read):
         ", ".join(f"{x:.3f}" for x in vector) for vector in (read.soft, read.hard.running_mean[-1], read.variance)
     )
     return (
-        f"**Soft** reads every key by its weight under {SCORES[setup.score].title.lower()}: ({soft}), the same every "
-        f"time, and with a derivative for each weight. **Hard** draws one key by the weights and reads it alone: the "
-        f"mean of {setup.draws:,} draws is ({mean}). One draw has a variance of ({variance}), the mean of n draws an "
-        f"n-th of it, and so it closes in on the soft vector with the square root of n."
+        f"Soft reading takes every key at once, each by its weight under {SCORES[setup.score].title.lower()}: "
+        f"({soft}). It gives the same every time, and each weight has a derivative, so that it can be trained. Hard "
+        "reading draws one key, with the weights as probabilities, and takes it alone: the mean of "
+        f"{setup.draws:,} draws is ({mean}). One draw has a variance of ({variance}), the mean of n draws an n-th of "
+        "it. So the mean comes closer to the soft reading with the square root of n."
     )
 
 

@@ -9,8 +9,8 @@ from attn.ui.pages.scores.scores import LEAST_COLUMN, scores_by_kind, scores_par
 from attn.words import listed
 
 CHANGES = {  # what is done to query and keys, and in which order the keys then stand
-    "other query": lambda query, keys: (scores_turned(query, 90), keys, slice(None)),
-    "other keys": lambda query, keys: (query, scores_turned(keys, 90), slice(None)),
+    "query turned": lambda query, keys: (scores_turned(query, 90), keys, slice(None)),
+    "keys turned": lambda query, keys: (query, scores_turned(keys, 90), slice(None)),
     "query × 2": lambda query, keys: (2 * query, keys, slice(None)),
     "keys × 2": lambda query, keys: (query, 2 * keys, slice(None)),
     "both turned": lambda query, keys: (scores_turned(query, 30), scores_turned(keys, 30), slice(None)),
@@ -67,10 +67,13 @@ def what_moves_it_in_words(setup, result, moved):
         return "A single key has all the weight, whatever its score: add another to see what moves."
     row, one = list(SCORES).index(setup.score), SCORES[setup.score]
     still = [name for name, change in zip(CHANGES, moved[row], strict=True) if change < 1e-9]
-    sentence = f"Each change on its own, each key followed to where it then stands. {one.title}: "
-    unmoved = f"**{listed(still)}** leave{'s' if len(still) == 1 else ''} it unmoved"
-    sentence += f"{unmoved if still else 'every one of them moves it'}."
+    sentence = (
+        "Query and keys are changed, one thing at a time, and the largest change of a weight is shown; each key is "
+        "followed to where it then stands. "
+    )
+    unmoved = f"{one.title} does not notice **{listed(still)}**."
+    sentence += unmoved if still else f"{one.title} notices every one of them."
     if names := _switched_on(setup):
-        sentence += f" Switched on in the sidebar: {listed(names)}. Together they moved its weights by up to "
+        sentence += f" Switched on in the sidebar: {listed(names)}. Together they move its weights by up to "
         sentence += f"**{result.change[row]:.3f}**."
     return sentence
