@@ -7,7 +7,6 @@ from attn.ui.controls.published_tables import published_tables_tab
 from attn.ui.controls.sentence import need_sentence_words, say_if_sentence_cut
 from attn.ui.pages.block import encoder_block, graph, heads_added_up, stack, three_uses, training, writing
 from attn.ui.pages.block.setup import PRINTED, TABS, Setup
-from attn.ui.shown_code import Codes
 
 page = ui.begin_page("block", "What happens around attention?", Setup)
 
@@ -49,7 +48,7 @@ SHOWN = {
     "writing": lambda: writing.block_writing_tab(page, result),
     "graph": lambda: graph.graph_tab(page, result),
     "published": lambda: published_tables_tab(page, PRINTED, training.block_training_work()),
-    "code": lambda: ui.page_code(page, Codes(lambda: encoder_block.encoder_block_code(result))),
+    "code": lambda: ui.page_code(page, encoder_block.encoder_block_code(result)),
 }
 ui.page_tabs(page, TABS, SHOWN)
 page.commit()  # what was chosen in a tab belongs to the link, too

@@ -15,7 +15,6 @@ from attn.ui.controls.sentence import (
     sentence_words,
 )
 from attn.ui.pages.heads import MODES, MOST_HEADS, TABS, Setup, compute_heads_page, heads_page_code, heads_page_picture
-from attn.ui.shown_code import Codes
 
 RANDOM = " All matrices are drawn at random, so no head knows what a word means."
 KEYS_ALONE = " Where a word stands moves who looks at it, and not what it gives: its value has no position in it."
@@ -152,7 +151,7 @@ def merged_tab():
 SHOWN = {
     "one": one_tab,
     "merged": merged_tab,
-    "code": lambda: ui.page_code(page, Codes(lambda: heads_page_code(result, head, scale, ui.page_width(), tallest))),
+    "code": lambda: ui.page_code(page, heads_page_code(setup, result, head, scale, ui.page_width(), tallest)),
 }
 ui.page_tabs(page, TABS, SHOWN)
 ui.page_sources(page)

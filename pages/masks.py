@@ -25,7 +25,6 @@ from attn.ui.pages.masks import (
     masks_page_routes_picture,
     masks_page_tokens,
 )
-from attn.ui.shown_code import Codes
 
 AGREES = "With this mask it happens to give the right weights; hide all of a row to see it fail. "
 
@@ -133,9 +132,7 @@ def leaks_tab():
 
 SHOWN = {
     "leaks": leaks_tab,
-    "code": lambda: ui.page_code(
-        page, Codes(lambda: masks_page_code(setup, result, ui.page_width(), ui.page_tallest()))
-    ),
+    "code": lambda: ui.page_code(page, masks_page_code(setup, result, ui.page_width(), ui.page_tallest())),
 }
 ui.page_tabs(page, TABS, SHOWN)
 ui.page_sources(page)

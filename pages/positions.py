@@ -6,7 +6,6 @@ from attn import charts, pretrained, ui
 from attn.ui.controls.sentence import need_sentence_words, say_if_sentence_cut, sentence_control, sentence_seed_control
 from attn.ui.pages.positions import distances, schemes, shuffle
 from attn.ui.pages.positions.shuffle import TABS, Setup
-from attn.ui.shown_code import Codes
 
 page = ui.begin_page("positions", "How does attention know the order?", Setup)
 
@@ -97,7 +96,7 @@ SHOWN = {
     "relation": relation_tab,
     "longer": longer_tab,
     "schemes": schemes_tab,
-    "code": lambda: ui.page_code(page, Codes(lambda: shuffle.shuffle_code(setup, result))),
+    "code": lambda: ui.page_code(page, shuffle.shuffle_code(setup, result)),
 }
 ui.page_tabs(page, TABS, SHOWN)
 ui.page_sources(page)

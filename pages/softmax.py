@@ -5,7 +5,6 @@ import streamlit as st
 from attn import charts, ui
 from attn.ui.pages import softmax
 from attn.ui.pages.softmax import LOOKUPS, TABS, Setup
-from attn.ui.shown_code import Codes
 
 page = ui.begin_page("softmax", "How do scores become weights?", Setup)
 
@@ -114,7 +113,7 @@ SHOWN = {
     "sinks": sinks_tab,
     "plain": plain_tab,
     "lookup": lookup_tab,
-    "code": lambda: ui.page_code(page, Codes(lambda: softmax.softmax_page_code(setup, result, width))),
+    "code": lambda: ui.page_code(page, softmax.softmax_page_code(setup, result, width)),
 }
 ui.page_tabs(page, TABS, SHOWN)
 ui.page_sources(page)

@@ -58,7 +58,7 @@ def test_the_text_in_view_can_be_changed_and_stays_in_the_link():
 
 
 def test_the_code_reads_all_texts_and_takes_the_one_in_view():
-    app = check(opened("pretrained", SEVERAL, shown="2", tab="code"))
+    app = check(opened("pretrained", SEVERAL, shown="2", tab="code", code="draw"))
     assert f"recording = pretrained.record(model, {LINES!r}).batch[1]" in app.code[0].value
 
 

@@ -4,9 +4,9 @@ import re
 
 import numpy as np
 import pytest
-from driving import check, drawn_figures, matrices, opened, said, specs, strokes, tables
+from driving import check, matrices, opened, said, specs, tables
 
-from attn import block, charts, cost
+from attn import block, cost
 from attn.ui.pages.block import encoder_block, graph, heads_added_up, stack, three_uses, training, writing
 from attn.ui.pages.block.architecture import CLICKED
 from attn.ui.pages.block.encoder_block import compute_encoder_block
@@ -363,27 +363,6 @@ def test_every_lesson_at_its_ends(lesson, number):
     low = {"step": "1", "warmup": "100", "classes": "2", "epsilon": "0", "p": "0", "mean_of": "1"}
     high = {"step": "100000", "warmup": "20000", "classes": "40", "epsilon": "0.9", "p": "0.9", "mean_of": "20"}
     check(opened("block", low if number == "0" else high, tab="Training", lesson=lesson), charts=3)
-
-
-CODE = [
-    {"stage": "input", "scaled": "0"},
-    {"stage": "attention", "norm": "pre", "num_heads": "4", "text": 'It\'s "quoted" \\ here'},
-    {"stage": "attention_norm", "norm": "pre", "token": "2"},
-    {"stage": "feed_forward", "d_ff": "5", "seed": "4"},
-    {"stage": "feed_forward_add", "d_model": "12"},
-    {"stage": "feed_forward_norm"},
-]
-
-
-@pytest.mark.parametrize("params", CODE, ids=lambda params: params["stage"])
-def test_the_code_makes_the_picture(params, tmp_path, monkeypatch):
-    drawn = drawn_figures(monkeypatch)
-    (code,) = opened("block", params, tab="Code").code
-    monkeypatch.chdir(tmp_path)
-    exec(code.value, {"__name__": "copied"})
-    (saved,) = tmp_path.iterdir()
-    assert saved.name == "block.svg"
-    assert strokes(saved.read_text(encoding="utf-8")) == strokes(charts.svg(drawn[0]).decode())
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -233,7 +233,7 @@ def test_gradients_are_powers_and_those_of_the_models():
 )
 def test_the_code_draws_the_picture(tmp_path, monkeypatch, choices):
     monkeypatch.chdir(tmp_path)
-    app = page(tab="Code", **choices)
+    app = page(tab="Code", code="draw", **choices)
     drawn = []
     monkeypatch.setattr(charts, "save", lambda picture, name: drawn.append(picture))
     exec(app.code[0].value, {})

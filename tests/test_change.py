@@ -474,7 +474,7 @@ def test_what_cannot_write_says_so(folder):
 
 
 def test_the_code_prints_the_number_of_the_page(tmp_path, monkeypatch):
-    app = check(opened("change", tab="Code"))
+    app = check(opened("change", tab="Code", code="draw"))
     monkeypatch.chdir(tmp_path)
     torch.set_num_threads(2)  # as a script begins on two cores; sums are rounded in another order then
     namespace = {"__name__": "copied"}
@@ -518,7 +518,7 @@ def test_results_that_are_kept_fit_into_their_bytes():
 def test_the_code_makes_the_picture(folder, params, tmp_path, monkeypatch):
     if "model" in params:
         params = params | {"model": str(folder / params["model"])}
-    app = check(opened("change", params, tab="Code"))
+    app = check(opened("change", params, tab="Code", code="draw"))
     monkeypatch.chdir(tmp_path)
     namespace = {"__name__": "copied"}
     exec(app.code[0].value, namespace)
@@ -673,7 +673,15 @@ LINES = ["Apple sells phones.", "She ate an apple."]
 
 
 def test_of_several_texts_the_one_in_view_is_read(minilm):
-    link = {"text": "\n".join(LINES), "several": "1", "shown": "2", "pair": LINES[0], "off": "", "tab": "code"}
+    link = {
+        "text": "\n".join(LINES),
+        "several": "1",
+        "shown": "2",
+        "pair": LINES[0],
+        "off": "",
+        "tab": "code",
+        "code": "draw",
+    }
     app = check(opened("change", link))
     (chosen,) = [box for box in app.selectbox if box.label == "Text in view"]
     assert chosen.options == [f"{number}: {line}" for number, line in enumerate(LINES, start=1)]

@@ -154,7 +154,7 @@ def test_the_smallest_and_the_largest_setting():
 @pytest.mark.parametrize("view", VIEWS)
 def test_the_code_makes_the_picture(view, tmp_path, monkeypatch):
     params = {"view": view, "n": "777", "num_kv_heads": "2", "size": "2", "window": "9"}
-    (code,) = opened("cost", params, tab="Code").code
+    (code,) = opened("cost", params, tab="Code", code="draw").code
     monkeypatch.chdir(tmp_path)
     namespace = {"__name__": "copied"}
     exec(code.value, namespace)

@@ -38,7 +38,7 @@ def test_back_to_a_model_that_reads(vit):
 
 
 def test_the_code_sees_the_same_picture(vit, tmp_path, monkeypatch):
-    (code,) = check(opened("inside", model=vit, tab="Code")).code
+    (code,) = check(opened("inside", model=vit, tab="Code", code="draw")).code
     monkeypatch.chdir(tmp_path)
     namespace = {"__name__": "copied"}
     exec(code.value, namespace)

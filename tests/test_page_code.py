@@ -19,6 +19,8 @@ from attn.ui import code_tabs
 from attn.ui.controls.mask import MASKS
 from attn.ui.controls.positions import POSITIONS
 from attn.ui.numpy_code import HERE, WIDEST, lit_lines, numpy_array, numpy_list
+from attn.ui.pages.block.setup import STAGES as BLOCK_STAGES
+from attn.ui.pages.masks import WRONG
 from attn.ui.pages.step_by_step.stages import STAGES
 from attn.ui.pages.step_by_step.walk import Setup as StepSetup
 from attn.ui.pages.step_by_step.walk import compute_walk
@@ -123,7 +125,16 @@ CODE = [
     ("masks", {"wrong": "wrong_axis"}),
     ("masks", {"source": "random", "mask": "padding", "wrong": "zeroed_context"}),
     ("masks", {"mask": "painted", "painted": painted((0, 0), (5, 1))}),
+    ("heads", {"key_positions": "1", "num_heads": "6", "num_kv_heads": "1", "mask": "painted"}),
+    *(("masks", {"wrong": wrong}) for wrong in WRONG if wrong != "wrong_axis"),
+    ("softmax", {}),
     ("softmax", {"scores": "2, -1, 0.5", "temperature": "0.7", "shift": "10"}),
+    *(("block", {"stage": stage, "norm": norm}) for stage in BLOCK_STAGES for norm in ("post", "pre")),
+    ("block", {"stage": "input", "scaled": "0", "d_model": "12", "seed": "4"}),
+    *(("positions", {"positions": name}) for name in POSITIONS),
+    ("positions", {"positions": "yarn", "base": "500000", "stretch": "16", "causal": "1"}),
+    ("positions", {"positions": "halves", "base": "500000", "d_model": "7", "seed": "3"}),
+    ("positions", {"positions": "alibi", "head": "3", "text": 'It\'s "quoted" \\ here'}),
     ("pretrained", {}),
     ("pretrained", {"start": "input", "layer": "2", "head": "12"}),
     ("pretrained", {"special": "0", "first": "0", "colour": "largest"}),
@@ -152,8 +163,9 @@ def test_every_tab_of_code_gives_what_the_page_shows(page, params, tmp_path, mon
     monkeypatch.chdir(tmp_path)
     printed(codes[-1])
     saved = [file.read_text(encoding="utf-8") for file in tmp_path.iterdir()]
-    assert strokes(charts.svg(drawn[-1]).decode()) in map(strokes, saved)
+    assert any(strokes(charts.svg(figure).decode()) in map(strokes, saved) for figure in reversed(drawn))
     if len(codes) > 1:
+        assert max(map(len, codes[0].splitlines())) <= WIDEST
         from_scratch, by_package = bare(codes[0]), printed(codes[1])
         if (page, params.get("stage")) == ("step_by_step", "tokens"):
             assert from_scratch == by_package

@@ -220,34 +220,6 @@ def test_every_head_of_alibi_has_its_slope():
     np.testing.assert_allclose(bias[0], -np.arange(40) / 32, atol=1e-6)
 
 
-CODE = [
-    {"positions": "none", "causal": "1"},
-    {"positions": "learned"},
-    {"positions": "relative"},
-    {"positions": "alibi", "head": "3", "causal": "1"},
-    {"positions": "halves", "base": "1000"},
-    {"positions": "yarn", "stretch": "16"},
-    {"positions": "xpos", "causal": "1"},
-    {"positions": "shaw", "seed": "5"},
-    {"positions": "rotary", "base": "100", "shuffle": "9", "text": 'It\'s "quoted" \\ here'},
-    {"positions": "sinusoidal", "base": "500000", "d_model": "7", "seed": "3"},
-]
-
-
-@pytest.mark.parametrize("params", CODE, ids=str)
-def test_the_code_makes_the_picture(params, tmp_path, monkeypatch):
-    app = check(opened("positions", params))
-    (code,) = opened("positions", params, tab="Code").code
-    monkeypatch.chdir(tmp_path)
-    namespace = {"__name__": "copied"}
-    exec(code.value, namespace)
-    assert [file.name for file in tmp_path.iterdir()] == ["positions.svg"]
-    drawn = matrices(app)
-    for title, name in (("As written", "written"), ("Shuffled", "shuffled")):
-        np.testing.assert_allclose(np.nan_to_num(drawn[title][0]), namespace[name].weights, atol=1e-6)
-    np.testing.assert_allclose(drawn[BACK][0], namespace["difference"], atol=1e-6)
-
-
 def test_mean_weights_follow_every_choice_that_they_depend_on():
     changes = {
         "sinusoidal": {"base": "100", "d_model": 16, "seed": 2, "causal": True},

@@ -377,7 +377,7 @@ def test_many_hard_looks_average_to_the_soft_patch():
 )
 def test_the_code_draws_the_picture(page, params, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    app = check(opened(page, params, tab="Code"))
+    app = check(opened(page, params, tab="Code", code="draw"))
     drawn = []
     monkeypatch.setattr(charts, "save", lambda picture, name: drawn.append((picture, name)))
     exec(app.code[0].value, {"__name__": "copied"})

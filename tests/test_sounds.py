@@ -229,7 +229,7 @@ def test_the_decoder_reads_its_text_after_the_token_it_begins_with(tmp_path):
 
 
 def test_the_code_hears_the_same_sound(ear, tmp_path, monkeypatch):
-    (code,) = check(opened("inside", model=ear.name, sound="sweep", tab="Code")).code
+    (code,) = check(opened("inside", model=ear.name, sound="sweep", tab="Code", code="draw")).code
     monkeypatch.chdir(tmp_path)
     namespace = {"__name__": "copied"}
     exec(code.value, namespace)

@@ -297,7 +297,7 @@ def folder(tmp_path_factory):
 
 @pytest.mark.parametrize("page", ["pretrained", "inside", "change"])
 def test_languages_are_chosen_on_the_pages_and_carried_by_the_link(page, folder):
-    app = check(opened(page, model=folder, text=TEXT, pair=SAID, tab="code"), charts=0)
+    app = check(opened(page, model=folder, text=TEXT, pair=SAID, tab="code", code="draw"), charts=0)
     target = app.selectbox(key=f"{page}.target_language")
     assert target.options == ["As its tokenizer sets it", "deu_Latn", "eng_Latn", "fra_Latn"]
     check(target.set_value("deu_Latn").run(), charts=0)

@@ -79,6 +79,7 @@ def minilm_paragraphs(text, layers):
             "tokens, ids = encoded.tokens, encoded.ids\n"
             "n = len(tokens)",
             "tokens",
+            "*tokens",
         ),
         Paragraph("What every layer is made of", _PIECES),
         Paragraph("Embeddings: the word's row plus the row of its place", _EMBEDDED),

@@ -143,24 +143,101 @@ def numpy_shapes(left, right):
     return f"{left} @ {right} -> {(left[0], right[1])}"
 
 
-def numpy_random_vectors(seed, **names):
-    """Return the lines that draw a random vector for each word of some tokens, the same wherever the word stands."""
-    return (
+def numpy_tokens(tokens, name="tokens", sizes=""):
+    """Return the paragraph that names the tokens.
+
+    Parameters
+    ----------
+    tokens : sequence of str
+    name : str
+    sizes : str
+        A line more, such as ``n, d_model = 6, 3``.
+    """
+    lines = f"{numpy_list(name, tokens)}\n{sizes}"
+    return Paragraph("Tokens", lines, "tokens", "*tokens")
+
+
+def numpy_embeddings(x, seed=None, vectors=None):
+    """Return the paragraph that gives each token its vector.
+
+    Parameters
+    ----------
+    x : ndarray, shape (n, d_model)
+    seed : int, optional
+        Of the random vectors of `attn.random_example`; without one the numbers are written out.
+    vectors : dict of str to str, optional
+        Name of the vectors -> name of their tokens; by default ``x`` of ``tokens``.
+    """
+    heading, shows = f"Embeddings: {x.shape[1]} numbers for each token", "x.round(4)"
+    if seed is None:
+        return Paragraph(heading, numpy_array("x", x, x.shape), "embeddings", shows)
+    lines = (
         "def vector(word):  # the same word has the same vector\n"
         f"    rng = np.random.default_rng([{seed}, *word.casefold().encode()])\n"
-        "    return rng.normal(size=d_model)\n\n"
-    ) + "\n".join(f"{name} = np.array([vector(word) for word in {tokens}])" for name, tokens in names.items())
+        "    return rng.normal(size=d_model)\n"
+    )
+    for name, tokens in (vectors or {"x": "tokens"}).items():
+        lines += f"\n{name} = np.array([vector(word) for word in {tokens}])"
+    lines += "" if vectors else f"  # {x.shape}"
+    return Paragraph(f"{heading}, drawn at random", lines, "embeddings", shows)
 
 
-def numpy_random_matrices(seed):
-    """Return the lines that draw the three matrices of a head, each from a stream of numbers of its own."""
-    return (
+def numpy_matrices(matrices, seed=None, after=""):
+    """Return the paragraph with the matrices of a head.
+
+    Parameters
+    ----------
+    matrices : dict of str to ndarray
+        ``w_q``, ``w_k`` and ``w_v``.
+    seed : int, optional
+        Of the random matrices of `attn.random_example`; without one the numbers are written out.
+    after : str
+        Lines more, which change them.
+    """
+    if seed is None:
+        lines = "\n".join(numpy_array(name, matrix, matrix.shape) for name, matrix in matrices.items())
+        return Paragraph("Weight matrices, which training finds", f"{lines}\n{after}")
+    lines = (
         f"streams = np.random.default_rng({seed}).spawn(3)\n"
         "w_q, w_k, w_v = (\n"
         "    stream.normal(0, d_model**-0.5, (width, d_model)).T\n"
         "    for stream, width in zip(streams, (d_k, d_k, d_v), strict=True)\n"
-        ")"
+        ")\n"
     )
+    return Paragraph("Weight matrices, which training finds: random here", lines + after)
+
+
+def numpy_projections(x, matrices, shows="", biases=()):
+    """Return the paragraph that makes query, key and value of the vectors.
+
+    Parameters
+    ----------
+    x : tuple of int
+        Shape of the vectors.
+    matrices : dict of str to ndarray
+        ``w_q``, ``w_k`` and ``w_v``.
+    shows : str
+    biases : collection of str
+        Those there are of ``b_q``, ``b_k`` and ``b_v``.
+    """
+    lines = []
+    for name in ("query", "key", "value"):
+        bias = f" + b_{name[0]}" if f"b_{name[0]}" in biases else ""
+        lines.append(f"{name} = x @ w_{name[0]}{bias}  # {numpy_shapes(x, matrices[f'w_{name[0]}'].shape)}")
+    heading = "Query, key and value: what a token looks for, offers, hands on"
+    return Paragraph(heading, "\n".join(lines), "projections", shows)
+
+
+def numpy_scores(query, key):
+    """Return the paragraph that multiplies queries (n_q, d_k) and keys (n_k, d_k)."""
+    lines = f"scores = query @ key.T  # {numpy_shapes(query.shape, key.T.shape)}"
+    return Paragraph("Scores: every query meets every key", lines, "products", "scores.round(4)")
+
+
+def numpy_context(weights, value):
+    """Return the paragraph that averages values (n_k, d_v) by weights (n_q, n_k)."""
+    lines = f"context = weights @ value  # {numpy_shapes(weights.shape, value.shape)}"
+    return Paragraph("Context: the mean of the values, by each row of weights", lines, "context", "context.round(4)")
 
 
 def numpy_masked(scaled, lines, visible, bias=False):

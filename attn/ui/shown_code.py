@@ -30,6 +30,35 @@ class Codes(NamedTuple):
     numpy: Callable | None = None  # nothing but numpy, and what reads a model's file
 
 
+def page_codes(numpy, settings, steps, printed, look, drawing):
+    """Return what the three tabs of code show.
+
+    Parameters
+    ----------
+    numpy : callable
+        Without arguments: the lines from scratch.
+    settings : dict
+        As for `shown_code`: what the steps compute with.
+    steps : tuple
+        As for `shown_code`.
+    printed : tuple
+        Steps that print what the others computed, as the lines from scratch do.
+    look : dict
+        Settings of the picture.
+    drawing : tuple
+        The steps that draw and save it.
+
+    Returns
+    -------
+    Codes
+    """
+    return Codes(
+        draw=lambda: shown_code(settings | look, *steps, *drawing),
+        attn=lambda: shown_code(settings, *steps, *printed),
+        numpy=numpy,
+    )
+
+
 LIGHT = Source("charts.LIGHT")  # whatever theme the visitor has
 
 

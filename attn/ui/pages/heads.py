@@ -6,12 +6,24 @@ from typing import NamedTuple
 import numpy as np
 
 from attn import MultiHead, MultiHeadParameters, charts, cost, multi_head, positions
+from attn.charts.labels import number
 from attn.data import examples
 from attn.ui.controls.colour_scale import COLOURS
-from attn.ui.controls.mask import MaskChoice, mask_of
+from attn.ui.controls.mask import MaskChoice, mask_in_numpy, mask_of
+from attn.ui.controls.positions import positions_in_numpy
 from attn.ui.controls.sentence import SOURCES, SentenceChoice, sentence_words
 from attn.ui.link import link_choice, link_flag, link_string, link_whole
-from attn.ui.shown_code import LIGHT, Source, shown_code
+from attn.ui.numpy_code import (
+    Paragraph,
+    numpy_array,
+    numpy_code,
+    numpy_embeddings,
+    numpy_masked,
+    numpy_shapes,
+    numpy_softmax,
+    numpy_tokens,
+)
+from attn.ui.shown_code import LIGHT, Source, page_codes
 
 MODES = {"self": "Self-attention", "cross": "Cross-attention"}
 
@@ -182,16 +194,121 @@ def heads_page_picture(steps, parameters, hidden, rows, columns, head, scale, th
     )
 
 
-def heads_page_code(result, head, scale, width, tallest):
-    """Return the lines that compute every head and draw them under their groups."""
+def heads_page_code(setup, result, head, scale, width, tallest):
+    """Return the lines that compute every head, and those that draw them under their groups."""
     settings, made = result.made
-    return shown_code(
-        settings | {"head": head, "scale": scale, "theme": LIGHT, "room": round(width), "tallest": tallest},
-        *made,
-        ("steps", _attend),
-        "print(steps.output.shape)\n",
-        "rows, columns = charts.token_labels(tokens), charts.token_labels(memory_tokens)",
-        "hidden = np.isneginf(steps.masked_scores[0])",
-        ("picture", heads_page_picture),
-        'charts.save(picture, "heads.svg")',
+    return page_codes(
+        lambda: _numpy_code(setup, result),
+        settings,
+        (*made, ("steps", _attend)),
+        ("print(steps.weights.round(4))\nprint(steps.output.round(4))",),
+        {"head": head, "scale": scale, "theme": LIGHT, "room": round(width), "tallest": tallest},
+        (
+            "rows, columns = charts.token_labels(tokens), charts.token_labels(memory_tokens)",
+            "hidden = np.isneginf(steps.masked_scores[0])",
+            ("picture", heads_page_picture),
+            'charts.save(picture, "heads.svg")',
+        ),
     )
+
+
+def _numpy_code(setup, result):
+    """Return the lines that compute every head in numpy alone."""
+    steps, p = result.steps, result.parameters
+    cross, drawn = setup.mode == "cross", setup.source == "random"
+    memory = "memory" if cross or (drawn and setup.key_positions) else "x"
+    n_q, n, d_model = len(result.tokens), len(result.memory_tokens), p.w_q.shape[0]
+    sizes = f"n, d_model, d_k, d_v = {n}, {d_model}, {p.d_k}, {p.d_v}"
+    seed = setup.seed if drawn else None
+    inputs = [numpy_tokens(result.tokens, sizes="" if cross else sizes)]
+    vectors = {"x": "tokens"}
+    if cross:
+        inputs.append(numpy_tokens(result.memory_tokens, "memory_tokens", sizes)._replace(heading="Tokens to read"))
+        vectors["memory"] = "memory_tokens"
+    x = examples.worked_example().x if seed is None else np.empty((n_q, d_model))
+    inputs.append(numpy_embeddings(x, seed, vectors if cross else None))
+    if cross and not drawn:
+        read = examples.worked_example_memory()
+        inputs.append(Paragraph("The vectors to read", numpy_array("memory", read, read.shape)))
+    values = memory
+    if drawn and setup.key_positions:
+        values = "values_of" if cross else "x"
+        kept = "values_of = memory  # without positions\n" if cross else "memory = x\n"
+        lines = f"{kept}{positions_in_numpy('sinusoidal', 0)[1]}\nmemory = memory + positions"
+        inputs.append(Paragraph("Positions in what the keys are made of, and there alone", lines))
+    last = []
+    if p.w_g is not None:
+        gate = (
+            f"gate = 1 / (1 + np.exp(-split(x @ w_g, {p.num_heads})))  # from 0 to 1\n"
+            f"context = context * gate  # {steps.context.shape}"
+        )
+        last.append(Paragraph("Output gate: how much of each number passes", gate))
+    last.append(
+        Paragraph(
+            "The heads side by side",
+            f"concat = context.swapaxes(0, 1).reshape(len(x), -1)  # {steps.concat.shape}",
+        )
+    )
+    if p.w_o is None:
+        output = "output = concat  # no output projection"
+    else:
+        output = f"output = concat @ w_o  # {numpy_shapes(steps.concat.shape, p.w_o.shape)}"
+    last.append(Paragraph("Output: the heads mixed", f"{output}\nprint(output.round(4))"))
+    visible = ~result.hidden
+    everything = f"visible = np.ones(({n_q}, {n}), dtype=bool)  # every token there"
+    scaled = f"scaled = scores / np.sqrt(d_k)  # the square root of {p.d_k}: {number(np.sqrt(p.d_k))}"
+    return numpy_code(
+        *inputs,
+        _numpy_parameters(setup, p),
+        _numpy_split(p, memory, values, steps),
+        Paragraph(
+            "Scores: every query meets every key, in each head, scaled",
+            f"scores = query @ key.swapaxes(1, 2)  # {steps.scores.shape}\n{scaled}",
+        ),
+        numpy_masked("scaled", everything if cross else mask_in_numpy(setup, n), visible),
+        numpy_softmax("masked", visible),
+        Paragraph(
+            "Context: the mean of the values, by each row of weights",
+            f"context = weights @ value  # {steps.context.shape}",
+        ),
+        *last,
+        at="weights",
+    )
+
+
+def _numpy_parameters(setup, p):
+    """Return the paragraph with the matrices of all heads."""
+    names = [name for name in ("w_q", "w_k", "w_v", "w_o", "w_g") if getattr(p, name) is not None]
+    heading = f"Weight matrices of all {p.num_heads} heads" if p.num_heads > 1 else "Weight matrices"
+    if setup.source != "random":
+        arrays = (numpy_array(name, getattr(p, name), getattr(p, name).shape) for name in names)
+        return Paragraph(heading, "\n".join(arrays))
+    widths = {"w_q": f"{p.num_heads} * d_k", "w_k": f"{p.num_kv_heads} * d_k", "w_v": f"{p.num_kv_heads} * d_v"}
+    shapes = {name: ("d_model", width) for name, width in widths.items()}
+    shapes |= {"w_o": (f"{p.num_heads} * d_v", "d_model"), "w_g": ("d_model", f"{p.num_heads} * d_v")}
+    lines = [
+        f"rng = np.random.default_rng({setup.seed})",
+        "",
+        "def draw(rows, columns):",
+        "    return rng.normal(0, rows**-0.5, (rows, columns))",
+        "",
+    ]
+    lines += [f"{name} = draw({', '.join(shapes[name])})  # {getattr(p, name).shape}" for name in names]
+    return Paragraph(f"{heading}, drawn at random", "\n".join(lines))
+
+
+def _numpy_split(p, memory, values, steps):
+    """Return the paragraph that projects, and cuts what comes out into heads."""
+    lines = [
+        "def split(x, heads):  # (n, heads * d) -> (heads, n, d)",
+        "    return x.reshape(len(x), heads, -1).swapaxes(0, 1)",
+        "",
+        f"query = split(x @ w_q, {p.num_heads})  # {steps.query.shape}",
+        f"key = split({memory} @ w_k, {p.num_kv_heads})  # {steps.key.shape}",
+        f"value = split({values} @ w_v, {p.num_kv_heads})  # {steps.value.shape}",
+    ]
+    shared = p.num_heads // p.num_kv_heads
+    if shared > 1:
+        lines += [f"key = np.repeat(key, {shared}, axis=0)  # {shared} query heads share each"]
+        lines += [f"value = np.repeat(value, {shared}, axis=0)"]
+    return Paragraph("Query, key and value, cut into heads", "\n".join(lines))

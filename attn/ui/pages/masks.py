@@ -8,10 +8,21 @@ import numpy as np
 from attn import Attention, charts, scaled_dot_product_attention
 from attn.data import examples
 from attn.mask_routes import ROUTES, leak
-from attn.ui.controls.mask import MASKS, MaskChoice, mask_of
+from attn.ui.controls.mask import MASKS, MaskChoice, mask_in_numpy, mask_of
 from attn.ui.controls.sentence import SentenceChoice, sentence_words
 from attn.ui.link import link_choice, link_whole
-from attn.ui.shown_code import LIGHT, Source, shown_code
+from attn.ui.numpy_code import (
+    Paragraph,
+    numpy_code,
+    numpy_embeddings,
+    numpy_masked,
+    numpy_matrices,
+    numpy_projections,
+    numpy_shapes,
+    numpy_tokens,
+)
+from attn.ui.shown_code import LIGHT, Source, page_codes
+from attn.words import small
 
 WRONG = {name: route.title for name, route in ROUTES.items() if not route.right}
 TABS = {"leaks": "What leaks, by route", "code": "Code"}
@@ -40,6 +51,7 @@ class Masked(NamedTuple):
     routed: dict  # route name -> RoutedAttention
     leaks: dict  # route name -> Leak
     made: dict  # the code that makes ``e`` and ``mask``
+    example: examples.Example
 
     @property
     def empty_rows(self):
@@ -85,7 +97,7 @@ def compute_masks_page(setup):
     routed = _take_routes(ROUTES, e, attention, visible)
     token = min(setup.token, n) - 1
     leaks = {name: leak(route, e.x, e.w_q, e.w_k, e.w_v, visible, token) for name, route in ROUTES.items()}
-    return Masked(tokens, attention, ~visible, mask.words, routed, leaks, made | {"mask": Source(line)})
+    return Masked(tokens, attention, ~visible, mask.words, routed, leaks, made | {"mask": Source(line)}, e)
 
 
 def _attend(e, mask):
@@ -150,17 +162,78 @@ def masks_page_limit_reading(lead):
 
 
 def masks_page_code(setup, result, room, tallest):
-    """Return the lines that draw both pictures of the page and measure the leak."""
+    """Return the lines that take every route of both pictures, and those that draw them and measure the leak."""
     token = min(setup.token, len(result.tokens)) - 1
-    return shown_code(
-        result.made | {"wrong": setup.wrong, "token": token, "theme": LIGHT, "room": round(room), "tallest": tallest},
-        ("attention", _attend),
-        "labels, hidden = charts.token_labels(e.tokens), np.isneginf(attention.masked_scores)",
-        ("picture", masks_page_picture),
-        'charts.save(picture, "masks.svg")\n',
-        'names = ("before", "after", wrong)',
-        ("routed", _take_routes),
-        ("picture", masks_page_routes_picture),
-        'charts.save(picture, "routes.svg")\n',
-        "print(leak(ROUTES[wrong], e.x, e.w_q, e.w_k, e.w_v, mask, token).largest)",
+    routes = ('\nnames = ("before", "after", wrong)', ("routed", _take_routes))
+    return page_codes(
+        lambda: _numpy_code(setup, result),
+        result.made | {"wrong": setup.wrong},
+        (("attention", _attend),),
+        (*routes, "for route in routed.values():\n    print(route.weights.round(4))"),
+        {"token": token, "theme": LIGHT, "room": round(room), "tallest": tallest},
+        (
+            "labels, hidden = charts.token_labels(e.tokens), np.isneginf(attention.masked_scores)",
+            ("picture", masks_page_picture),
+            'charts.save(picture, "masks.svg")',
+            *routes,
+            ("picture", masks_page_routes_picture),
+            'charts.save(picture, "routes.svg")\n',
+            "print(leak(ROUTES[wrong], e.x, e.w_q, e.w_k, e.w_v, mask, token).largest)",
+        ),
+    )
+
+
+_SOFTMAX = """\
+def softmax(scores, axis=-1):
+    highest = scores.max(axis=axis, keepdims=True)
+    highest = np.where(np.isneginf(highest), 0, highest)
+    exp = np.exp(scores - highest)
+    total = exp.sum(axis=axis, keepdims=True)
+    return exp / np.where(total > 0, total, 1)  # 0: nothing is seen
+"""
+_WRONG = {  # the weights of each wrong route; they know ``every``, the weights without a mask
+    "not_renormalised": "wrong = np.where(visible, every, 0)",
+    "zeroed_scores": "wrong = softmax(np.where(visible, scaled, 0))",
+    "zeroed_context": (
+        "wrong = every  # and only then, in the context:\n"
+        "column = np.minimum(np.arange(d_v), n - 1)\n"
+        "context = np.where(visible[:, column], wrong @ value, 0)"
+    ),
+    "no_mask": "wrong = every",
+    "self_hidden": ("others = visible & ~np.eye(n, dtype=bool)\nwrong = softmax(np.where(others, scaled, -np.inf))"),
+    "wrong_axis": "wrong = softmax(masked, axis=0)",
+    "minus_1e9_added": "wrong = softmax(scaled + np.where(visible, 0.0, -1e9))",
+}
+
+
+def _numpy_code(setup, result):
+    """Return the lines that mask by both right routes and by the wrong one in numpy alone."""
+    e, visible, n = result.example, ~result.hidden, len(result.tokens)
+    matrices = {name: getattr(e, name) for name in ("w_q", "w_k", "w_v")}
+    seed = setup.seed if setup.source == "random" else None
+    scores, value = result.attention.scores, e.x @ e.w_v
+    after = "kept = np.where(visible, every, 0)\ntotal = kept.sum(axis=-1, keepdims=True)\n"
+    return numpy_code(
+        numpy_tokens(e.tokens, sizes=f"n, d_model, d_k, d_v = {n}, {e.x.shape[1]}, {e.w_k.shape[1]}, {e.w_v.shape[1]}"),
+        numpy_embeddings(e.x, seed),
+        numpy_matrices(matrices, seed),
+        numpy_projections(e.x.shape, matrices),
+        Paragraph("Softmax: each row becomes weights that sum to 1", _SOFTMAX),
+        Paragraph(
+            "Scores: every query meets every key, scaled",
+            f"scaled = query @ key.T / np.sqrt(d_k)  # {scores.shape}",
+        ),
+        numpy_masked("scaled", mask_in_numpy(setup, n), visible)._replace(shows=""),
+        Paragraph("The first right route: -inf before the softmax", "before = softmax(masked)\nprint(before.round(4))"),
+        Paragraph(
+            "The second: zero after the softmax, then renormalise",
+            f"every = softmax(scaled)  # as if there were no mask\n{after}"
+            "after = kept / np.where(total > 0, total, 1)\nprint(after.round(4))",
+        ),
+        Paragraph(f"Wrong: {small(ROUTES[setup.wrong].title)}", f"{_WRONG[setup.wrong]}\nprint(wrong.round(4))"),
+        Paragraph(
+            "Context: the mean of the values, by each row of weights",
+            f"context = before @ value  # {numpy_shapes(scores.shape, value.shape)}",
+        ),
+        at="masked",
     )

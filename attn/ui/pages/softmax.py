@@ -14,9 +14,10 @@ from attn.data import examples
 from attn.functional import share_of_sum, softmax_jacobian
 from attn.masks import top_k
 from attn.ui.link import link_choice, link_real, link_string, link_whole
+from attn.ui.numpy_code import Paragraph, numpy_array, numpy_code
 from attn.ui.page import page_theme
 from attn.ui.settings import visitor_settings
-from attn.ui.shown_code import LIGHT, shown_code
+from attn.ui.shown_code import LIGHT, page_codes
 from attn.ui.state import as_text
 from attn.words import listed
 
@@ -418,11 +419,32 @@ def softmax_page_looked_up(setup, width):
 
 
 def softmax_page_code(setup, result, width):
-    """Return the lines that draw scores, exponentials and weights."""
-    return shown_code(
-        {"scores": result.shifted, "temperature": setup.temperature, "width": _bar_width(width), "theme": LIGHT},
-        ("exponentials, weights", _soften),
-        "print(weights.round(6))\n",
-        ("picture", _picture),
-        'charts.save(picture, "softmax.svg")',
+    """Return the lines that compute exponentials and weights, and those that draw them beside the scores."""
+    return page_codes(
+        lambda: _numpy_code(setup, result),
+        {"scores": result.shifted, "temperature": setup.temperature},
+        (("exponentials, weights", _soften),),
+        ("print(exponentials.round(6))\nprint(weights.round(6))",),
+        {"width": _bar_width(width), "theme": LIGHT},
+        (("picture", _picture), 'charts.save(picture, "softmax.svg")'),
+    )
+
+
+def _numpy_code(setup, result):
+    """Return the lines of softmax in numpy alone."""
+    moved = f"\nscores = scores + {setup.shift!r}  # the same to all: no weight moves" if setup.shift else ""
+    largest = number(result.shifted.max() / setup.temperature)
+    return numpy_code(
+        Paragraph("Scores: how well each key matches", f"{numpy_array('scores', result.scores)}{moved}"),
+        Paragraph("Temperature: below 1 sharpens, above 1 flattens", f"scaled = scores / {setup.temperature!r}"),
+        Paragraph(
+            f"Exponentials of the distance to the largest, {largest}: none can overflow",
+            "exp = np.exp(scaled - scaled.max())\nprint(exp.round(6))",
+        ),
+        Paragraph(
+            "Weights: each exponential divided by their sum, so that they sum to 1",
+            f"weights = exp / exp.sum()  # the sum is {number(result.exponentials.sum())}\nprint(weights.round(6))",
+            "weights",
+        ),
+        at="weights",
     )

@@ -16,9 +16,10 @@ from attn.data import examples
 from attn.functional import layer_norm
 from attn.multi_head import divisors
 from attn.ui.controls.sentence import LONGEST, sentence_control, sentence_seed_control, sentence_words
+from attn.ui.pages.block.block_in_numpy import block_numpy_code
 from attn.ui.pages.block.setup import MOST_HEADS, NORMS, STAGES, Setup
 from attn.ui.settings import visitor_settings
-from attn.ui.shown_code import LIGHT, Source, shown_code
+from attn.ui.shown_code import LIGHT, Source, page_codes
 from attn.ui.state import as_text
 from attn.ui.width import page_share, page_tallest, page_width
 
@@ -372,22 +373,24 @@ def go_to_encoder_block_stage(state, result, row, column=None):
 
 
 def encoder_block_code(result):
-    """Return the lines that make the block and draw the stage in view."""
-    setup = result.setup
-    lines = [repr(part) if isinstance(part, str) else _panel_code(result, *part) for part in _expressions(result)]
+    """Return the lines that make the block, and those that draw the stage in view."""
+    setup, expressions = result.setup, _expressions(result)
+    lines = [repr(part) if isinstance(part, str) else _panel_code(result, *part) for part in expressions]
     drawn = "".join(f"    {line},\n" for line in lines)
-    return shown_code(
+    return page_codes(
+        lambda: block_numpy_code(result),
         {"words": Source(f"attn.examples.split_words({setup.text!r})[:{len(result.tokens)}]"), "scaled": setup.scaled}
-        | _sizes_of(setup)
-        | {"scale": charts.Scale(result.limit), "pick": charts.Pick(highlight={"row": result.at})}
+        | _sizes_of(setup),
+        (("table, x", _embedded), ("layer, steps", _in_block)),
+        (f"print({expressions[-1][0]}.round(4))",),
+        {"scale": charts.Scale(result.limit), "pick": charts.Pick(highlight={"row": result.at})}
         | {"theme": LIGHT, "room": round(page_width())},
-        ("table, x", _embedded),
-        ("layer, steps", _in_block),
-        "print(np.linalg.norm(steps.output, axis=1))\n",
-        "labels, dimensions = charts.token_labels(words), charts.counted(d_model)",
-        'shared = dict(kind="signed", axes=("token", "dimension"), scale=scale, pick=pick)',
-        f"picture = charts.panels(\n    theme, room,\n{drawn}    tallest={page_tallest(most=480)},\n)",
-        'charts.save(picture, "block.svg")',
+        (
+            "labels, dimensions = charts.token_labels(words), charts.counted(d_model)",
+            'shared = dict(kind="signed", axes=("token", "dimension"), scale=scale, pick=pick)',
+            f"picture = charts.panels(\n    theme, room,\n{drawn}    tallest={page_tallest(most=480)},\n)",
+            'charts.save(picture, "block.svg")',
+        ),
     )
 
 

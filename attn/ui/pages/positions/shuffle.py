@@ -1,5 +1,6 @@
 """Positions: from the choices on the page to what a scheme does to one head, and the code for it."""
 
+import textwrap
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -9,12 +10,21 @@ import streamlit as st
 from attn import charts, one_head
 from attn.charts.labels import number
 from attn.data import examples
-from attn.ui.controls.positions import POSITIONS, SHAW_REACH, TRAINED, positions_of
+from attn.ui.controls.positions import POSITIONS, SHAW_REACH, TRAINED, positions_in_numpy, positions_of
 from attn.ui.controls.sentence import sentence_words
 from attn.ui.link import link_choice, link_flag, link_string, link_whole
-from attn.ui.shown_code import LIGHT, Source, shown_code
+from attn.ui.numpy_code import (
+    Paragraph,
+    numpy_array,
+    numpy_code,
+    numpy_embeddings,
+    numpy_matrices,
+    numpy_tokens,
+)
+from attn.ui.shown_code import LIGHT, Source, page_codes
 from attn.ui.state import as_text
 from attn.ui.width import page_width
+from attn.words import capital
 
 BASES = {"100": "100", "1000": "1,000", "10000": "10,000", "100000": "100,000", "500000": "500,000"}
 STRETCHES = {"2": "2", "4": "4", "16": "16", "32": "32"}
@@ -284,24 +294,70 @@ def shuffle_by_scheme_picture(setup, theme):
 
 
 def shuffle_code(setup, result):
-    """Return the lines that shuffle the words and draw what differs."""
+    """Return the lines that shuffle the words and compare, and those that draw what differs."""
     n = len(result.tokens)
     _, line = shuffle_scheme_keywords(setup, n)
     widths = f"{setup.d_model}, {setup.d_k}, {D_V}, seed={setup.seed}"
-    return shown_code(
+    return page_codes(
+        lambda: _numpy_code(setup, result),
         {
             "tokens": Source(f"attn.examples.split_words({setup.text!r})[:{n}]"),
             "e": Source(f"attn.examples.random_example(tokens, {widths})"),
             "order": result.order,
             "mask": Source(f"attn.masks.{'causal' if setup.causal else 'everything'}({n})"),
             "positions": Source(f"dict({line})" if line else "{}"),
-            "theme": LIGHT,
-            "room": round(page_width()),
         },
-        ("written, shuffled, difference", _in_both_orders),
-        "print(np.abs(difference).max())\n",
-        "labels, others = charts.token_labels(tokens), charts.token_labels([tokens[at] for at in order])",
-        "hidden = np.isneginf(written.masked_scores)",
-        ("picture", _picture),
-        'charts.save(picture, "positions.svg")',
+        (("written, shuffled, difference", _in_both_orders),),
+        ("print(written.weights.round(4))\nprint(shuffled.weights.round(4))\nprint(difference.round(4))",),
+        {"theme": LIGHT, "room": round(page_width())},
+        (
+            "labels, others = charts.token_labels(tokens), charts.token_labels([tokens[at] for at in order])",
+            "hidden = np.isneginf(written.masked_scores)",
+            ("picture", _picture),
+            'charts.save(picture, "positions.svg")',
+        ),
+    )
+
+
+def _numpy_code(setup, result):
+    """Return the lines that attend to the words in both orders in numpy alone."""
+    n, d_model, d_k = len(result.tokens), setup.d_model, setup.d_k
+    varied = {"head": setup.head - 1, "base": int(setup.base), "stretch": int(setup.stretch), "d_model": d_model}
+    changed, lines = positions_in_numpy(setup.positions, setup.seed, **varied)
+    inside = [line for line in lines.split("\n") if "query" in line]  # the rest is the same for both orders
+    before = "\n".join(line for line in lines.split("\n") if line not in inside)
+    matrices = {"w_q": np.empty((d_model, d_k)), "w_k": np.empty((d_model, d_k)), "w_v": np.empty((d_model, D_V))}
+    bias = " + bias" if changed == "bias" else ""
+    mask = "j <= i  # causal" if setup.causal else "np.ones((n, n), dtype=bool)"
+    body = [
+        *(["x = x + positions"] if changed == "added" else []),
+        f"query, key = x @ w_q, x @ w_k  # {result.written.query.shape}",
+        *inside,
+        f"scaled = query @ key.T / np.sqrt(d_k){bias}  # {(n, n)}",
+        *(["i, j = np.indices((n, n))  # i: who looks, j: at whom"] if setup.causal else []),
+        f"visible = {mask}",
+        "masked = np.where(visible, scaled, -np.inf)",
+        "exp = np.exp(masked - masked.max(axis=-1, keepdims=True))",
+        "weights = exp / exp.sum(axis=-1, keepdims=True)",
+        "return weights, weights @ (x @ w_v)",
+    ]
+    return numpy_code(
+        numpy_tokens(result.tokens, sizes=f"n, d_model, d_k, d_v = {n}, {d_model}, {d_k}, {D_V}"),
+        numpy_embeddings(result.written.x, setup.seed),
+        numpy_matrices(matrices, setup.seed),
+        Paragraph(f"{capital(POSITIONS[setup.positions].name)}: what tells where a token stands", before, "scheme")
+        if before
+        else None,
+        Paragraph("Attention of one head", "def attend(x):\n" + textwrap.indent("\n".join(body), "    ")),
+        Paragraph(
+            "The words as written, and in another order",
+            f"{numpy_array('order', result.order)}\n"
+            "written, context = attend(x)\nprint(written.round(4))\n"
+            "shuffled, moved = attend(x[order])\nprint(shuffled.round(4))",
+        ),
+        Paragraph(
+            "Put back into the first order: what order alone has changed",
+            "back = np.argsort(order)\ndifference = shuffled[np.ix_(back, back)] - written\nprint(difference.round(4))",
+        ),
+        at="scheme",
     )

@@ -16,7 +16,7 @@ from attn.ui.link import link_choice, link_numbers, link_place, link_real, link_
 from attn.ui.pages.step_by_step import stages
 from attn.ui.pages.step_by_step.stages import DIVISORS, MATRICES, STAGES, View
 from attn.ui.pages.step_by_step.walk_in_numpy import walk_numpy_code
-from attn.ui.shown_code import Codes, Source, shown_code
+from attn.ui.shown_code import Source, page_codes
 
 STEP_SOURCES = {
     "worked": "Worked example",
@@ -179,14 +179,13 @@ def compute_walk(setup, theme, width, tallest):
         "positions": Source(f"dict({position_line})" if position_line else "{}"),
     }
     typed = _edits(setup, example)
-    computed = (*made, _edit_lines(typed), ("steps", _walk))
-
-    codes = Codes(
-        numpy=lambda: walk_numpy_code(setup, view, typed),
-        attn=lambda: shown_code(settings, *computed, f"print({stages.stage_numbers(view, stage)})"),
-        draw=lambda: shown_code(
-            settings, *computed, f"\n{stages.stage_code(view, stage)}", 'charts.save(picture, "step.svg")'
-        ),
+    codes = page_codes(
+        lambda: walk_numpy_code(setup, view, typed),
+        settings,
+        (*made, _edit_lines(typed), ("steps", _walk)),
+        (f"print({stages.stage_numbers(view, stage)})",),
+        {},
+        (f"\n{stages.stage_code(view, stage)}", 'charts.save(picture, "step.svg")'),
     )
     return view, codes, problems
 

@@ -8,14 +8,15 @@ from attn.ui.controls.positions import POSITIONS, positions_in_numpy
 from attn.ui.minilm_in_numpy import minilm_paragraphs
 from attn.ui.numpy_code import (
     Paragraph,
-    numpy_array,
     numpy_code,
-    numpy_list,
+    numpy_context,
+    numpy_embeddings,
     numpy_masked,
-    numpy_random_matrices,
-    numpy_random_vectors,
-    numpy_shapes,
+    numpy_matrices,
+    numpy_projections,
+    numpy_scores,
     numpy_softmax,
+    numpy_tokens,
 )
 from attn.words import capital
 
@@ -45,68 +46,56 @@ def walk_numpy_code(setup, view, edits):
     e, steps = view.e, view.steps
     changed, lines = positions_in_numpy(setup.positions, setup.seed, d_model=e.x.shape[1])
     scheme = capital(POSITIONS[setup.positions].name)
+    placed = Paragraph(
+        f"{scheme} are added to the embeddings",
+        f"{lines}\nx = x + positions  # {e.x.shape}",
+        "embeddings",
+        "x.round(4)",
+    )
+    matrices = {name: getattr(e, name) for name in ("w_q", "w_k", "w_v")}
+    biases = [name for name in ("b_q", "b_k", "b_v") if np.ndim(getattr(e, name))]
+    before = _tokens_and_embeddings(setup, e)
+    if changed == "added":  # the picture of that stage has both
+        before = [part._replace(stage="" if part.stage == "embeddings" else part.stage) for part in before]
     return numpy_code(
-        *_tokens_and_embeddings(setup, e, "" if changed == "added" else "embeddings"),
-        _weights(setup, e, edits),
-        Paragraph(
-            f"{scheme} are added to the embeddings",
-            f"{lines}\nx = x + positions  # {e.x.shape}",
-            "embeddings",
-            "x.round(4)",
-        )
-        if changed == "added"
-        else None,
-        _projections(e, setup.matrix),
+        *before,
+        _weights(setup, e, matrices, edits),
+        placed if changed == "added" else None,
+        numpy_projections(e.x.shape, matrices, f"{_PROJECTED[setup.matrix]}.round(4)", biases),
         Paragraph(f"{scheme}: queries and keys are turned", lines) if changed == "rotate" else None,
-        Paragraph(
-            "Scores: every query meets every key",
-            f"scores = query @ key.T  # {numpy_shapes(steps.query.shape, steps.key.T.shape)}",
-            "products",
-            "scores.round(4)",
-        ),
+        numpy_scores(steps.query, steps.key),
         _scaled(setup, view),
         Paragraph(f"{scheme}: what the place adds to a score", lines) if changed == "bias" else None,
         numpy_masked("scaled", mask_in_numpy(setup, len(e.tokens)), ~view.hidden, changed == "bias"),
         numpy_softmax("masked", ~view.hidden, setup.temperature),
-        Paragraph(
-            "Context: the mean of the values, by each row of weights",
-            f"context = weights @ value  # {numpy_shapes(steps.weights.shape, steps.value.shape)}",
-            "context",
-            "context.round(4)",
-        ),
+        numpy_context(steps.weights, steps.value),
         at=setup.stage,
     )
 
 
-def _tokens_and_embeddings(setup, e, stage):
-    """Return the paragraphs that bind the tokens and their vectors, those lit that belong to a stage."""
+def _tokens_and_embeddings(setup, e):
+    """Return the paragraphs that bind the tokens and their vectors."""
     n, d_model = e.x.shape
+    widths = f"{d_model}, {e.w_k.shape[1]}, {e.w_v.shape[1]}"
     if setup.source == "pretrained":
         *before, last = minilm_paragraphs(setup.text, setup.layer - 1)
-        before = [part._replace(shows="*tokens") if part.stage == "tokens" else part for part in before]
-        last = last._replace(heading=f"{last.heading}: what goes into layer {setup.layer}")
-        widths = f"d_model, d_k, d_v = {d_model}, {e.w_k.shape[1]}, {e.w_v.shape[1]}"
-        return [*before, last._replace(lines=f"{last.lines}\n{widths}", stage=stage, shows="x.round(4)")]
-    sizes = f"n, d_model, d_k, d_v = {n}, {d_model}, {e.w_k.shape[1]}, {e.w_v.shape[1]}"
-    tokens = Paragraph("Tokens", f"{numpy_list('tokens', e.tokens)}\n{sizes}", "tokens", "*tokens")
-    if setup.source == "random":
-        drawn = f"{numpy_random_vectors(setup.seed, x='tokens')}  # {e.x.shape}"
-        return [tokens, Paragraph("Embeddings: a random vector for each word", drawn, stage, "x.round(4)")]
-    heading = f"Embeddings: {d_model} numbers for each token"
-    return [tokens, Paragraph(heading, numpy_array("x", e.x, e.x.shape), stage, "x.round(4)")]
-
-
-def _weights(setup, e, edits):
-    """Return the paragraph that binds the matrices of the head, and puts in what was typed."""
-    typed = "".join(f"\n{name}[{row}, {column}] = {value:.9g}" for name, row, column, value in edits)
-    if setup.source == "random":
-        drawn = numpy_random_matrices(setup.seed)
-        return Paragraph(
-            "Weight matrices, drawn at random" + (", numbers typed by hand" if typed else ""), drawn + typed
+        last = last._replace(
+            heading=f"{last.heading}: what goes into layer {setup.layer}",
+            lines=f"{last.lines}\nd_model, d_k, d_v = {widths}",
+            stage="embeddings",
+            shows="x.round(4)",
         )
-    if setup.source != "pretrained":  # with the typed numbers in them
-        arrays = (numpy_array(name, getattr(e, name), getattr(e, name).shape) for name in ("w_q", "w_k", "w_v"))
-        return Paragraph("Weight matrices, which training finds", "\n".join(arrays))
+        return [*before, last]
+    tokens = numpy_tokens(e.tokens, sizes=f"n, d_model, d_k, d_v = {n}, {widths}")
+    return [tokens, numpy_embeddings(e.x, setup.seed if setup.source == "random" else None)]
+
+
+def _weights(setup, e, matrices, edits):
+    """Return the paragraph that binds the matrices of the head, and puts in what was typed."""
+    typed = "\n".join(f"{name}[{row}, {column}] = {value:.9g}" for name, row, column, value in edits)
+    if setup.source != "pretrained":
+        drawn = setup.source == "random"
+        return numpy_matrices(matrices, setup.seed if drawn else None, typed if drawn else "")
     width = e.w_k.shape[1]
     at = f'f"encoder.layer.{setup.layer - 1}.attention.self.{{role}}'
     lines = (
@@ -120,25 +109,9 @@ def _weights(setup, e, edits):
         '    for role in ("query", "key", "value")\n'
         ")"
     )
-    copied = "\nx, w_q, w_k, w_v = (each.copy() for each in (x, w_q, w_k, w_v))" if typed else ""
-    return Paragraph(
-        f"Weight matrices of layer {setup.layer}, head {setup.head} of {setup.heads}", lines + copied + typed
-    )
-
-
-def _projections(e, matrix):
-    """Return the paragraph that projects the vectors, all three in view."""
-    lines = []
-    for letter, name in _PROJECTED.items():
-        weight = getattr(e, f"w_{letter}")
-        bias = f" + b_{letter}" if np.ndim(getattr(e, f"b_{letter}")) else ""
-        lines.append(f"{name} = x @ w_{letter}{bias}  # {numpy_shapes(e.x.shape, weight.shape)}")
-    return Paragraph(
-        "Query, key and value: what a token looks for, offers, hands on",
-        "\n".join(lines),
-        "projections",
-        f"{_PROJECTED[matrix]}.round(4)",
-    )
+    copied = "\nx, w_q, w_k, w_v = (each.copy() for each in (x, w_q, w_k, w_v))\n" if typed else ""
+    heading = f"Weight matrices of layer {setup.layer}, head {setup.head} of {setup.heads}"
+    return Paragraph(heading, lines + copied + typed)
 
 
 def _scaled(setup, view):
