@@ -12,6 +12,7 @@ from attn.ui.controls.model_and_text import (
     model_head_control,
     model_refused,
     random_model_control,
+    say_if_model_untrained,
     several_texts_control,
     text_in_view,
 )
@@ -41,7 +42,7 @@ look_for = preset_control(page)
 with st.sidebar:
     model_control(page, on_change=lambda: take_back_head_controls(page))
     random_model_control(page)
-    sentence_control(page, label="Text", help=TEXT_HELP, hints=True)
+    sentence_control(page, label="Text", help=TEXT_HELP, hints=not page.get("random"))
     several_texts_control(page, help="This page reads one text at a time: choose which of them.")
     if text_in_view(page.choices()) != page.get("text"):
         st.caption("This page reads the text in view alone.")
@@ -64,6 +65,7 @@ except pretrained.ModelError as error:
 
 setup = page.commit()
 theme, width = ui.page_theme(), ui.page_width()
+say_if_model_untrained(models.loaded_model(*read.source[:2]))
 models.say_model_note(models.loaded_model(*read.source[:2]))
 models.say_if_model_truncated(first)
 ui.page_reading(

@@ -14,6 +14,7 @@ from attn.ui.controls.model_and_text import (
     model_layer_and_head_control,
     model_refused,
     record_model_and_text,
+    say_if_model_untrained,
 )
 from attn.ui.controls.query_row import (
     PRODUCTS_SENTENCE,
@@ -82,6 +83,7 @@ with st.sidebar:
     colour_scale_control(page)
 
 setup = page.commit()
+say_if_model_untrained(loaded)
 models.say_model_note(loaded)
 models.say_if_model_truncated(recording)
 for note in media_notes(loaded, recording, layer):

@@ -9,7 +9,9 @@ from driving import check, matrices, opened, said, tables
 from attn import charts
 from attn.analysis import head_metrics
 from attn.analysis.head_table import METRICS, Metric
+from attn.data import examples
 from attn.pretrained.loading import smollm2
+from attn.ui.controls.sentence import UNTRAINED
 from attn.ui.pages.inside import inside_faint_lines
 
 
@@ -41,6 +43,15 @@ def test_lines_of_one_query_and_one_key():
         assert len(drawn) > 1
     (drawn,) = tables(check(opened("inside", tab="Lines")), "wide", "query", "key")
     assert len(set(drawn["query"])) > 1 < len(set(drawn["key"]))
+
+
+@pytest.mark.parametrize("page", ["pretrained", "inside", "change"])
+def test_random_weights_are_said_first_and_have_no_hint(page):
+    hint = examples.SENTENCES[0].look_for
+    for random, told in (("1", True), ("0", False)):
+        app = check(opened(page, random=random, text=examples.SENTENCES[0].text, off=""))
+        assert app.main.markdown[0].value.startswith(UNTRAINED) == told
+        assert (hint in said(app)) == (not told)
 
 
 def test_lines_too_faint_to_be_drawn_are_said():

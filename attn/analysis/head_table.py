@@ -57,7 +57,7 @@ class Metric(NamedTuple):
 METRICS = {
     "entropy": Metric(
         "Entropy",
-        "How spread out the weight of a token is.",
+        "How spread out the weight of a token is, in nats.",
         "It looks at many tokens at once.",
         "nats",
         set(),

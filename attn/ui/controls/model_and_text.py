@@ -11,7 +11,7 @@ from attn.pretrained.verdict import not_recorded
 from attn.ui import models
 from attn.ui.controls.colour_scale import COLOURS, colour_scale_control, colour_scale_of
 from attn.ui.controls.media_notes import part_name
-from attn.ui.controls.sentence import DEFAULT_TEXT, sentence_control
+from attn.ui.controls.sentence import DEFAULT_TEXT, UNTRAINED, sentence_control
 from attn.ui.controls.upload import UploadKind, upload_control
 from attn.ui.controls.word_level import say_word_level, word_level_control
 from attn.ui.link import link_choice, link_flag, link_string, link_whole, shortened
@@ -69,7 +69,7 @@ def model_and_text_controls(state):
     if takes != "text":
         st.session_state[state.key("given")] = upload_control(state, GIVEN[takes.removesuffix(" and text")])
     if takes.endswith("text"):
-        sentence_control(state, label="Text", help=TEXT_HELP, hints=True)
+        sentence_control(state, label="Text", help=TEXT_HELP, hints=not state.get("random"))
     if takes == "text":
         several_texts_control(state)
     if takes.startswith("picture") or (takes == "text" and state.get("several")):
@@ -369,6 +369,15 @@ def random_model_control(state):
     )
 
 
+def say_if_model_untrained(loaded):
+    """Say, before anything else on a page, that the weights of a model are random, if they are."""
+    if loaded.random_weights:
+        st.markdown(
+            f"{UNTRAINED} All weights of this model are drawn by chance, so what its heads look at has no meaning. "
+            "Switch “Random weights” off in the sidebar to see what training made of them."
+        )
+
+
 def model_head_control(state, num_heads):
     """Draw the choice of a layer and a head, from the number of heads in each layer."""
     layer = _numbered(state, "layer", len(num_heads), _LAYER_HELP)
@@ -471,6 +480,7 @@ def _own_only(state, loaded, own):
     setup = state.commit()
     level = word_level_of(setup.level, *own.names[layer])
     rows, columns = level.labels
+    say_if_model_untrained(loaded)
     st.info(
         f"Models of the {loaded.family} family compute their attention where it cannot be recorded, so their queries "
         "and keys are not known here. These are the weights that the model itself reports; there is nothing to compare "

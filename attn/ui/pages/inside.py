@@ -19,6 +19,7 @@ from attn.ui.media import PictureAndText
 from attn.ui.page import page_theme
 from attn.ui.shown_code import LIGHT, shown_code
 from attn.ui.state import as_text
+from attn.ui.terms import terms_help
 from attn.ui.width import page_share
 from attn.ui.word_level import WORD_LEVEL_CODE, word_level_labels_code
 from attn.words import small
@@ -40,6 +41,11 @@ OLD_TABS = {  # what older links call them
     "All heads": "heads",
     "Rollout": "rollout",
     "Code": "code",
+}
+_TERMS = {  # of a metric, that its words do not name
+    "evenness": ("normalised entropy",),
+    "first_token": ("attention sink",),
+    "special_tokens": ("attention sink",),
 }
 LINES = {"all": "All", "query": "From the chosen query", "key": "To the chosen key"}
 _LISTED = 10  # heads beside the map of all
@@ -397,11 +403,12 @@ def inside_reading(setup, tables, layer, level):
         count = rows.stop - rows.start
         st.caption(f"This sound is long: every head is measured over the {count} moments that look before its end.")
     kind = head_kinds.kind_of_head(_numbers_of(tables, setup), level.num_given[1])
-    st.markdown(
-        f"Every cell of the map is one head, and its number says {small(METRICS[setup.metric].words)} Layer "
-        f"{setup.layer}, head {setup.head}, on average over all tokens that look: **{as_text(kind.label)}**, "
-        f"{as_text(kind.reason)}"
+    metric = METRICS[setup.metric]
+    told = (
+        f"Every cell of the map is one head, and its number says {small(metric.words)} Layer {setup.layer}, head "
+        f"{setup.head}, on average over all tokens that look: **{as_text(kind.label)}**, {as_text(kind.reason)}"
     )
+    st.markdown(told, help=terms_help(f"{told} {metric.name}", *_TERMS.get(setup.metric, ())))
     say_word_level(level, None if layer.mask is None else layer.mask[0, 0])
     if setup.level == "words":
         st.caption("All numbers are measured between words: where a sentence says token, a word is meant.")

@@ -15,13 +15,14 @@ from attn.pretrained.inputs.tokens import PADDING
 from attn.pretrained.recording import tiles
 from attn.pretrained.verdict import Finding, weights_finding
 from attn.ui import models
-from attn.ui.controls.model_and_text import SourceChoice, model_and_text_lines
+from attn.ui.controls.model_and_text import SourceChoice, model_and_text_lines, say_if_model_untrained
 from attn.ui.controls.query_row import query_row_bars, query_row_left_out, query_row_products
 from attn.ui.controls.word_level import say_word_level
 from attn.ui.link import link_choice, link_flag, link_place, link_whole
 from attn.ui.page import page_theme
 from attn.ui.shown_code import LIGHT, Source, shown_code
 from attn.ui.state import as_text
+from attn.ui.terms import terms_help
 from attn.ui.width import page_width
 from attn.ui.word_level import WORD_LEVEL_CODE, WordLevel, word_level_labels_code, word_level_of
 
@@ -329,11 +330,13 @@ def pretrained_page_reading(setup, loaded, recording, layer, result):
     query, key = as_text(result.rows[row]), as_text(result.columns[best])
     weight = result.scratch[row][best]
     looks = f"looks most at **{key}** ({weight:.2f})" if np.isfinite(weight) else "has weights that are no numbers"
-    st.markdown(
+    say_if_model_untrained(loaded)
+    told = (
         f"How much each token looks at each other one, in layer {setup.layer}, head {setup.head} of {as_text(name)}: "
         f"first as the model computes it, then as numpy does on this page from {start}. {right} "
         f"Here **{query}** {looks}."
     )
+    st.markdown(told, help=terms_help(told, "query", "key", "softmax"))
     n_q, n_k, d_k = len(result.query), len(result.key), result.query.shape[1]
     scores = "scale · q·k" if layer.softcap is None else f"{layer.softcap:g} · tanh(scale · q·k / {layer.softcap:g})"
     scores += "" if layer.bias is None else " + bias"
