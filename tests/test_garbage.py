@@ -7,6 +7,7 @@ import weakref
 from pathlib import Path
 
 import pytest
+from processes import printed
 from streamlit import config
 
 from attn.ui.garbage import Collector, give_memory_back
@@ -67,6 +68,29 @@ def test_memory_that_a_thread_has_left_goes_back_to_the_system():
     before = resident()
     give_memory_back()
     assert before - resident() > 40e6
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only glibc keeps memory of its own for every thread")
+def test_threads_take_their_memory_out_of_two_places():
+    code = """if True:
+        import ctypes, sys, threading
+        from attn.ui.garbage import share_arenas
+        if sys.argv[1:]:
+            share_arenas()
+        together = threading.Barrier(6)
+        def visit():
+            piece = bytearray(10_000)
+            together.wait()
+        visitors = [threading.Thread(target=visit) for _ in range(6)]
+        [each.start() for each in visitors], [each.join() for each in visitors]
+        libc = ctypes.CDLL(None)
+        libc.fdopen.restype, libc.malloc_info.argtypes = ctypes.c_void_p, (ctypes.c_int, ctypes.c_void_p)
+        out = libc.fdopen(1, b"w")
+        libc.malloc_info(0, out)
+        libc.fflush(ctypes.c_void_p(out))
+    """
+    assert printed(code, "share").count("<heap nr=") == 2
+    assert printed(code).count("<heap nr=") > 2
 
 
 def test_streamlit_neither_collects_after_every_answer_nor_watches_files():

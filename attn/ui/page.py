@@ -8,7 +8,7 @@ import streamlit as st
 
 from attn import charts
 from attn.pretrained.threads import one_thread
-from attn.ui.garbage import collector
+from attn.ui.garbage import collector, share_arenas
 from attn.ui.link import shortened, to_link
 from attn.ui.menu import GROUPS, MENU, address_missed, find_page, menu_links, page_next
 from attn.ui.settings import server
@@ -113,8 +113,8 @@ def begin_page(page, title, cls):
     -------
     PageState
     """
+    _share_machine()
     collector.collect()
-    _share_cores()
     find_page(page)
     label = next(entry.label for entry in MENU if entry.page == page)
     st.set_page_config(page_title=f"{label} · Attention Lab", page_icon="🔎", layout="wide")
@@ -161,8 +161,12 @@ def _reset_button(state):
 
 
 @functools.cache
-def _share_cores():
-    """Let numpy compute with one thread, once a server: visitors share the cores, and threads that wait burn them."""
+def _share_machine():
+    """Let numpy compute with one thread and all threads share their memory, once a server.
+
+    Visitors share the cores, and threads that wait burn them.
+    """
+    share_arenas()
     one_thread()
 
 
