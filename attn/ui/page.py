@@ -9,6 +9,7 @@ import streamlit as st
 from attn import charts
 from attn.pretrained.threads import one_thread
 from attn.ui.garbage import collector, share_arenas
+from attn.ui.keyboard import page_keys
 from attn.ui.link import shortened, to_link
 from attn.ui.menu import GROUPS, MENU, address_missed, find_page, menu_links, page_next
 from attn.ui.settings import server
@@ -123,6 +124,7 @@ def begin_page(page, title, cls):
     with st.sidebar:
         menu_links()
         _large_control()
+        page_keys()
         st.divider()
         if len(dataclasses.fields(cls)) > _FEW:
             _reset_button(state)

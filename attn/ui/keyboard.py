@@ -1,0 +1,56 @@
+"""What works without a mouse on every page: figures, menu, tabs and pages by keys, and each figure's numbers."""
+
+from html import escape
+from pathlib import Path
+
+import streamlit as st
+
+KEYS = (  # in the order in which they are listed on every page and in the README
+    ("Tab", "to the next control; a figure is one, and so is the menu"),
+    ("Arrows", "in a figure from mark to mark, in the menu from page to page; outside Left and Right go a step back or on"),
+    ("Home, End", "to the first and last mark of a row"),
+    ("Page Up, Page Down", "to the plot before and after, where a figure has several"),
+    ("Enter, Space", "in a figure choose, paint or move, as a click does"),
+    ("Escape", "leave the mark"),
+    ("Alt+Shift+F", "to the next figure"),
+    ("Alt+Shift+S", "open the next tab"),
+    ("Alt+Shift+N, Alt+Shift+P", "to the next page, and the page before"),
+    ("Alt+Shift+M", "to the menu"),
+)
+_IN_FIGURES = "Arrow keys move from mark to mark, Page Up and Page Down from plot to plot. Enter does what a click does."
+
+_LIST = "".join(f"<dt>{escape(keys)}</dt><dd>{escape(what)}</dd>" for keys, what in KEYS)
+_HTML = f'<details class="attn-keys"><summary>Keys</summary><dl>{_LIST}</dl></details>'
+_CSS = """
+.attn-said { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
+.attn-ring { position: absolute; pointer-events: none; z-index: 1; border-radius: 2px; box-sizing: border-box;
+    outline: 3px solid #FFFFFF; box-shadow: 0 0 0 5px #000000; }
+[data-testid="stVegaLiteChart"] { position: relative; }
+[data-testid="stVegaLiteChart"]:focus { outline: none; }
+[data-testid="stVegaLiteChart"]:focus-visible { outline: 2px solid light-dark(#0072B2, #56B4E9); outline-offset: 2px; }
+.attn-numbers, .attn-keys { font-size: 0.875rem; }
+.attn-numbers > summary, .attn-keys > summary { cursor: pointer; width: fit-content; }
+.attn-numbers > div { overflow: auto; max-height: 24rem; }
+.attn-numbers table { border-collapse: collapse; margin-bottom: 0.75rem; }
+.attn-numbers caption { text-align: left; font-weight: 600; }
+.attn-numbers :is(th, td) { padding: 0.1rem 0.5rem; text-align: right; border-bottom: 1px solid light-dark(#D8DEE4, #2B3641); }
+.attn-keys dt { font-weight: 600; margin-top: 0.3rem; }
+.attn-keys dd { margin: 0; }
+"""
+_keyboard = st.components.v2.component(
+    "attention_lab.keyboard",
+    html=_HTML,
+    css=_CSS,
+    js=Path(__file__).with_name("keyboard.js").read_text(encoding="utf-8"),
+    isolate_styles=False,
+)
+
+
+def page_keys():
+    """Draw the list of keys, folded, and make them work; call it once a page.
+
+    Every figure becomes one stop of the tabulator key, over whose marks the arrow keys move, and gets a table of its
+    numbers, which is made when it is opened. The menu becomes one stop as well.
+    """
+    words = {"help": _IN_FIGURES, "numbers": "Numbers as a table", "skip": "Skip to the figure"}
+    _keyboard(key="keyboard", data=words)
