@@ -152,7 +152,7 @@ class Visitor:
             elif one.id not in self._values:
                 words = one.type == Slider.SELECT_SLIDER
                 self._values[one.id] = [one.options[int(at)] for at in one.default] if words else list(one.default)
-        elif kind == "bidi_component" and self._ruler is None:
+        elif kind == "bidi_component" and "page_width" in element.bidi_component.component_name and not self._ruler:
             self._ruler = element.bidi_component.id
             await asyncio.sleep(0.15)  # in which a browser waits for the window to rest
             await self._send()

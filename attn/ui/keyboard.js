@@ -31,15 +31,13 @@ function selections(view) {
     return Object.keys(state.data ?? {}).map((name) => name.slice(0, -"_store".length));
 }
 
-/** Return whether a part of a figure is dragged out, instead of a mark clicked. */
+/** Return whether a part of a figure is dragged out, instead of a mark clicked: such a part is a mark itself. */
 function isDragged(view) {
-    return selections(view).some((name) => {
-        try {
-            return view.signal(`${name}_x`) !== undefined;
-        } catch {
-            return false;
-        }
-    });
+    const parts = selections(view).map((name) => `${name}_brush`);
+    const within = (group) => group.items.some(
+        (mark) => parts.includes(mark.name) || (mark.marktype === "group" && mark.items.some(within)),
+    );
+    return view.scenegraph().root.items.some(within);
 }
 
 /** Return what a mark says as pairs of a name and a value. */
@@ -50,7 +48,7 @@ function pairs({ item }) {
 }
 
 function words(mark) {
-    const said = ([name, value]) => (`${value}`.startsWith(name) ? `${value}` : `${name} ${value}`);
+    const said = ([name, value]) => (`${value}`.startsWith(name.trim()) ? `${value}` : `${name} ${value}`);
     return pairs(mark).map(said).join(", ");
 }
 
@@ -72,7 +70,7 @@ function marksOf(view) {
                 for (const inner of mark.items) walk(inner, left + (inner.x || 0), top + (inner.y || 0));
                 continue;
             }
-            if (mark.role !== "mark" || mark.interactive === false) continue;
+            if (mark.role !== "mark" || mark.marktype === "image" || mark.interactive === false) continue;
             for (const item of mark.items) {
                 if (item.tooltip == null && !choosable) continue;
                 const line = ["line", "area", "trail"].includes(mark.marktype);
@@ -251,7 +249,7 @@ export default function ({ data, parentElement }) {
         to.focus();
         return true;
     };
-    const here = (links) => links.findIndex((link) => new URL(link.href).pathname === location.pathname);
+    const here = (links) => links.findIndex((link) => link.innerText.endsWith(document.title.split(" · ")[0]));
     const turn = (step) => {
         const links = [...document.querySelectorAll(MENU)];
         links[(here(links) + step + links.length) % links.length]?.click();

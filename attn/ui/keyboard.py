@@ -7,7 +7,10 @@ import streamlit as st
 
 KEYS = (  # in the order in which they are listed on every page and in the README
     ("Tab", "to the next control; a figure is one, and so is the menu"),
-    ("Arrows", "in a figure from mark to mark, in the menu from page to page; outside Left and Right go a step back or on"),
+    (
+        "Arrows",
+        "in a figure from mark to mark, in the menu from page to page; outside Left and Right go a step back or on",
+    ),
     ("Home, End", "to the first and last mark of a row"),
     ("Page Up, Page Down", "to the plot before and after, where a figure has several"),
     ("Enter, Space", "in a figure choose, paint or move, as a click does"),
@@ -17,12 +20,14 @@ KEYS = (  # in the order in which they are listed on every page and in the READM
     ("Alt+Shift+N, Alt+Shift+P", "to the next page, and the page before"),
     ("Alt+Shift+M", "to the menu"),
 )
-_IN_FIGURES = "Arrow keys move from mark to mark, Page Up and Page Down from plot to plot. Enter does what a click does."
+_IN_FIGURES = (
+    "Arrow keys move from mark to mark, Page Up and Page Down from plot to plot. Enter does what a click does."
+)
 
 _LIST = "".join(f"<dt>{escape(keys)}</dt><dd>{escape(what)}</dd>" for keys, what in KEYS)
 _HTML = f'<details class="attn-keys"><summary>Keys</summary><dl>{_LIST}</dl></details>'
 _CSS = """
-.attn-said { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
+.attn-said { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 .attn-ring { position: absolute; pointer-events: none; z-index: 1; border-radius: 2px; box-sizing: border-box;
     outline: 3px solid #FFFFFF; box-shadow: 0 0 0 5px #000000; }
 [data-testid="stVegaLiteChart"] { position: relative; }
@@ -33,7 +38,8 @@ _CSS = """
 .attn-numbers > div { overflow: auto; max-height: 24rem; }
 .attn-numbers table { border-collapse: collapse; margin-bottom: 0.75rem; }
 .attn-numbers caption { text-align: left; font-weight: 600; }
-.attn-numbers :is(th, td) { padding: 0.1rem 0.5rem; text-align: right; border-bottom: 1px solid light-dark(#D8DEE4, #2B3641); }
+.attn-numbers :is(th, td) { padding: 0.1rem 0.5rem; text-align: right; }
+.attn-numbers :is(th, td) { border-bottom: 1px solid light-dark(#D8DEE4, #2B3641); }
 .attn-keys dt { font-weight: 600; margin-top: 0.3rem; }
 .attn-keys dd { margin: 0; }
 """
