@@ -301,6 +301,7 @@ class Score(NamedTuple):
     parameters: dict  # name -> shape, in names of widths
     example: dict  # parameters for vectors of two numbers, to check by hand
     source: str
+    in_numpy: str  # lines that bind ``scores`` (n,) for one ``query`` (d,) and ``keys`` (n, d), with numpy alone
 
     def draw_parameters(self, rng: np.random.Generator, **widths: int) -> dict[str, np.ndarray]:
         """Draw parameters at random.
@@ -333,6 +334,10 @@ SCORES = {
             learns="0",
             parameters={},
             example={},
+            in_numpy=(
+                "lengths = np.linalg.norm(query) * np.linalg.norm(keys, axis=1)\n"
+                "scores = keys @ query / lengths  # the cosine of the angle"
+            ),
             source="Graves et al., 2014",
         ),
         Score(
@@ -344,6 +349,7 @@ SCORES = {
             learns=r"d_{hidden}\,(d_q + d_k + 1)",
             parameters={"w_q": ("d_q", "d_hidden"), "w_k": ("d_k", "d_hidden"), "v": ("d_hidden",)},
             example={"w_q": [[1, 0], [0, 1]], "w_k": [[1, 0], [0, 1]], "v": [1, 1]},
+            in_numpy=("hidden = np.tanh(query @ w_q + keys @ w_k)  # (n, d_hidden)\nscores = hidden @ v"),
             source="Bahdanau et al., 2015",
         ),
         Score(
@@ -355,6 +361,10 @@ SCORES = {
             learns=r"n_{most}\, d_q",
             parameters={"w": ("d_q", "n_most")},
             example={"w": [[1, 0, 0.5], [0, 1, 0.5]]},
+            in_numpy=(
+                "scores = np.full(len(keys), -np.inf)  # beyond the last column\n"
+                "scores[: w.shape[1]] = (query @ w)[: len(keys)]  # whatever the keys are"
+            ),
             source="Luong et al., 2015",
         ),
         Score(
@@ -366,6 +376,7 @@ SCORES = {
             learns=r"d_q\, d_k",
             parameters={"w": ("d_q", "d_k")},
             example={"w": [[1, 0.5], [0, 1]]},
+            in_numpy="scores = keys @ (query @ w)",
             source="Luong et al., 2015",
         ),
         Score(
@@ -377,6 +388,7 @@ SCORES = {
             learns="0",
             parameters={},
             example={},
+            in_numpy="scores = keys @ query",
             source="Luong et al., 2015",
         ),
         Score(
@@ -388,6 +400,7 @@ SCORES = {
             learns="0",
             parameters={},
             example={},
+            in_numpy="scores = keys @ query / np.sqrt(len(query))",
             source="Vaswani et al., 2017",
         ),
     )

@@ -5,7 +5,6 @@ import streamlit as st
 from attn import ui
 from attn.ui.pages.cost import curves, timing
 from attn.ui.pages.cost.curves import TABS, VIEWS, Setup
-from attn.ui.shown_code import Codes
 
 page = ui.begin_page("cost", "What does attention cost?", Setup)
 
@@ -70,7 +69,7 @@ SHOWN = {
     "kinds": kinds_tab,
     "models": models_tab,
     "parameters": parameters_tab,
-    "code": lambda: ui.page_code(page, Codes(lambda: curves.cost_curves_code(setup))),
+    "code": lambda: ui.page_code(page, curves.cost_curves_code(setup)),
 }
 ui.page_tabs(page, TABS, SHOWN)
 ui.page_sources(page)

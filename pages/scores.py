@@ -7,7 +7,6 @@ from attn.alignment import SCORES
 from attn.ui.controls.published_tables import published_tables_tab
 from attn.ui.pages.scores import all_scores, global_and_local, keys, scores, soft_and_hard, what_moves_it
 from attn.ui.pages.scores.setup import DRAWS, EVERY, LOOKS, PARAMETERS, PRINTED, REACH, TABS, Setup
-from attn.ui.shown_code import Codes
 from attn.ui.terms import terms_help
 
 page = ui.begin_page("scores", "What makes two vectors match?", Setup)
@@ -171,7 +170,7 @@ SHOWN = {
     "windows": windows_tab,
     "every": every_tab,
     "published": lambda: published_tables_tab(page, PRINTED),
-    "code": lambda: ui.page_code(page, Codes(lambda: scores.scores_code(setup, result, room))),
+    "code": lambda: ui.page_code(page, scores.scores_code(setup, result, room)),
 }
 ui.page_tabs(page, TABS, SHOWN)
 ui.page_sources(page)

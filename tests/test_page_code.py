@@ -15,11 +15,13 @@ from driving import check, drawn_figures, opened, said, strokes
 from setups import SETUPS, fields, options, painted
 
 from attn import charts
+from attn.alignment import SCORES
 from attn.ui import code_tabs
 from attn.ui.controls.mask import MASKS
 from attn.ui.controls.positions import POSITIONS
 from attn.ui.numpy_code import HERE, WIDEST, lit_lines, numpy_array, numpy_list
 from attn.ui.pages.block.setup import STAGES as BLOCK_STAGES
+from attn.ui.pages.cost.curves import VIEWS
 from attn.ui.pages.masks import WRONG
 from attn.ui.pages.step_by_step.stages import STAGES
 from attn.ui.pages.step_by_step.walk import Setup as StepSetup
@@ -151,26 +153,53 @@ CODE = [
 ]
 
 
-@pytest.mark.parametrize(("page", "params"), CODE, ids=str)
-def test_every_tab_of_code_gives_what_the_page_shows(page, params, tmp_path, monkeypatch, bare):
-    """The lines to copy run on their own; the last tab saves the very picture, all compute its numbers."""
+NUMBERS = [  # whose pictures other tests compare with those of the pages
+    *(("cost", {"view": view}) for view in VIEWS),
+    ("cost", {"view": "kinds", "n": "3000", "window": "20", "kernel": "5"}),
+    ("cost", {"view": "memory", "n": "3000", "kept": "500", "num_kv_heads": "2", "size": "2"}),
+    *(("scores", {"score": score}) for score in SCORES),
+    *(("scores", {"score": score, "parameters": "random", "turn": "30", "swap": "1"}) for score in SCORES),
+    ("scores", {"score": "location", "keys": "2,0;1,1;-1,2;0,1", "double": "1"}),  # more keys than places
+]
+
+
+def codes_of(page, params, monkeypatch):
+    """Return the lines of every tab of a page's code, and the figures that it draws."""
     drawn = drawn_figures(monkeypatch)
     every_tab(monkeypatch)
     tabs = options(fields(SETUPS[page])["tab"]) if "tab" in fields(SETUPS[page]) else None
     app = opened(page, params, **({"tab": tabs[-1]} if tabs else {}))
     assert [error.value for error in app.exception] == []
-    codes = [code.value for code in app.code]
+    return [code.value for code in app.code], drawn
+
+
+@pytest.mark.parametrize(("page", "params"), CODE, ids=str)
+def test_every_tab_of_code_gives_what_the_page_shows(page, params, tmp_path, monkeypatch, bare):
+    """The lines to copy run on their own; the last tab saves the very picture, all compute its numbers."""
+    codes, drawn = codes_of(page, params, monkeypatch)
     monkeypatch.chdir(tmp_path)
     printed(codes[-1])
     saved = [file.read_text(encoding="utf-8") for file in tmp_path.iterdir()]
     assert any(strokes(charts.svg(figure).decode()) in map(strokes, saved) for figure in reversed(drawn))
     if len(codes) > 1:
-        assert max(map(len, codes[0].splitlines())) <= WIDEST
-        from_scratch, by_package = bare(codes[0]), printed(codes[1])
-        if (page, params.get("stage")) == ("step_by_step", "tokens"):
-            assert from_scratch == by_package
-        else:
-            same_numbers(from_scratch, by_package)
+        compare(codes, bare, words=(page, params.get("stage")) == ("step_by_step", "tokens"))
+
+
+@pytest.mark.parametrize(("page", "params"), NUMBERS, ids=str)
+def test_every_tab_of_code_computes_the_same(page, params, tmp_path, monkeypatch, bare):
+    codes, _ = codes_of(page, params, monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    compare(codes, bare)
+
+
+def compare(codes, bare, words=False):
+    """Demand that the lines from scratch print what those of the package do, and are short."""
+    from_scratch, by_package = bare(codes[0]), printed(codes[1])
+    if words:
+        assert from_scratch == by_package
+    else:
+        same_numbers(from_scratch, by_package)
+    assert max(map(len, codes[0].splitlines())) <= WIDEST
 
 
 WALKS = [{"stage": stage} for stage in STAGES if stage != "tokens"]

@@ -140,6 +140,10 @@ def _literal(value, room=_WIDEST):
     line = ", ".join(items) + ("," if isinstance(value, tuple) and len(items) == 1 else "")
     if len(line) < room and "\n" not in line:
         return f"{opening}{line}{closing}"
+    if all(isinstance(item, int | float) for item in value) and not isinstance(value, dict):
+        items = textwrap.wrap(line, room - 4)  # many numbers a line
+        items[-1] = items[-1].removesuffix(",")
+        return f"{opening}\n{textwrap.indent(chr(10).join(items), '    ')},\n{closing}"
     lines = textwrap.indent(",\n".join(items), "    ")
     return f"{opening}\n{lines},\n{closing}"
 

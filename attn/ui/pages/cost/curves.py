@@ -1,6 +1,7 @@
 """Cost: from the shape chosen on the page to curves, a table and a measurement, and the code for it."""
 
 import math
+import textwrap
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,8 +11,9 @@ from attn import charts, cost
 from attn.charts.labels import number
 from attn.multi_head import divisors
 from attn.ui.link import link_choice, link_flag, link_whole
+from attn.ui.numpy_code import Paragraph, numpy_array, numpy_code
 from attn.ui.pages.cost.units import bytes_in_units, count_in_units, ratio_in_units
-from attn.ui.shown_code import LIGHT, shown_code
+from attn.ui.shown_code import LIGHT, page_codes
 from attn.ui.width import page_share, page_tallest, page_width
 
 VIEWS = {"square": "Square", "kinds": "Kinds", "layer": "Layer", "memory": "Memory"}
@@ -549,23 +551,73 @@ def cost_curves_parameters_reading(setup):
 
 
 def cost_curves_code(setup):
-    """Return the lines that compute the curves in view and draw them."""
+    """Return the lines that compute the curves in view, and those that draw them."""
     lengths, (count, sizes), (across, up) = _lengths_of(setup), _counted(setup), _axes_of(setup)
     if setup.view == "square":
         most = _frame_of(setup.n)
         tall, wide = _sides_of(most)
-        return shown_code(
-            {"n": setup.n, "most": most, "lengths": lengths, "tall": tall, "wide": wide, "theme": LIGHT},
-            ("costs", count),
-            ("picture", _draw_square),
-            'charts.save(picture, "cost.svg")',
-        )
-    return shown_code(
-        {"lengths": lengths}
-        | sizes
-        | {"marks": _marks_of(setup), "across": across, "up": up, "size": _size_of(), "theme": LIGHT},
-        ("costs", count),
-        "for name, values in costs.items():\n    print(name, dict(zip(lengths, values)))\n",
-        ("picture", _draw),
-        'charts.save(picture, "cost.svg")',
+        look, draw = {"most": most, "tall": tall, "wide": wide, "theme": LIGHT}, _draw_square
+    else:
+        look = {"marks": _marks_of(setup), "across": across, "up": up, "size": _size_of(), "theme": LIGHT}
+        draw = _draw
+    return page_codes(
+        lambda: _numpy_code(setup, lengths),
+        {"lengths": lengths} | sizes,
+        (("costs", count),),
+        ("for name, values in costs.items():\n    print(name, values)",),
+        look,
+        (("picture", draw), 'charts.save(picture, "cost.svg")'),
+    )
+
+
+_IN_NUMPY = {  # view -> the counts of its curves, which know n, the lengths
+    "square": """\
+"n x n scores": n * n,  # each token looks at each
+"in proportion": n * {n},  # if {n:,} tokens set the pace""",
+    "kinds": """\
+"self-attention": 2 * n * n * d,  # scores, and sums of values
+"recurrent": 2 * n * d * d,  # for the token, for the state
+"convolution": k * n * d * d,  # k tokens at once
+"separable convolution": k * n * d + n * d * d,
+"in a window": 2 * np.minimum(r, n) * n * d,  # r keys a query
+"self-attention, whole layer": 2 * n * n * d + 4 * n * d * d,""",
+    "layer": """\
+"projections": projections,
+"scores and sums": scores,
+"whole layer": projections + scores,""",
+    "memory": """\
+"scores of one layer": h * n * n * size,
+"keys and values": layers * kept * kv * 2 * d_k * size,""",
+}
+
+
+def _numpy_code(setup, lengths):
+    """Return the lines that count what is in view in numpy alone."""
+    kept = f"np.minimum(n, {setup.cache_window})  # in the cache" if setup.cache_window else "n  # all tokens"
+    sizes = {
+        "square": "",
+        "kinds": f"d, k, r = {setup.d_model}, {setup.kernel}, {setup.window}  # width, kernel, window",
+        "layer": (
+            f"d_model, d_k = {setup.d_model}, {setup.d_k}\n"
+            f"h, kv = {setup.num_heads}, {setup.num_kv_heads}  # heads of queries, and of keys and values\n"
+            "projections = n * d_model * 2 * (h + kv) * d_k  # W_q, W_k, W_v, W_o\n"
+            "scores = 2 * n * n * h * d_k  # as many for the sums of values"
+        ),
+        "memory": (
+            f"h, kv, d_k = {setup.num_heads}, {setup.num_kv_heads}, {setup.d_k}  # heads, key/value heads\n"
+            f"layers, size = {setup.num_layers}, {setup.bytes_per_number}  # size: bytes of a number\n"
+            f"kept = {kept}"
+        ),
+    }[setup.view]
+    counts = _IN_NUMPY[setup.view].format(n=setup.n)
+    return numpy_code(
+        Paragraph("Lengths of the text, in tokens", numpy_array("n", np.array(lengths))),
+        Paragraph("The layer", sizes) if sizes else None,
+        Paragraph(
+            {"memory": "Bytes", "square": "Scores of a head"}.get(setup.view, "Multiplications"),
+            f"costs = {{\n{textwrap.indent(counts, '    ')}\n}}\n"
+            "for name, counts in costs.items():\n    print(name, counts.tolist())",
+            "counts",
+        ),
+        at="counts",
     )

@@ -8,9 +8,10 @@ import numpy as np
 from attn import charts, softmax
 from attn.alignment import SCORES
 from attn.ui.controls.sentence import UNTRAINED
+from attn.ui.numpy_code import Paragraph, numpy_array, numpy_code
 from attn.ui.page import page_theme
 from attn.ui.pages.scores.setup import EVERY, MOST_KEYS
-from attn.ui.shown_code import LIGHT, shown_code
+from attn.ui.shown_code import LIGHT, Codes, shown_code
 from attn.words import capital, listed
 
 LEAST_COLUMN = 32  # pixels of a key in a map, however little room there is
@@ -177,18 +178,50 @@ def scores_formula(name):
 
 
 def scores_code(setup, result, room):
-    """Return the lines that draw the first picture of the page."""
+    """Return the lines that compute the chosen score, and those that draw all in the first picture of the page."""
     settings = {"query": result.query.round(9).tolist(), "keys": result.keys.round(9).tolist()}
+    parameters = scores_parameters(setup)
     if setup.parameters == "example":
-        settings["parameters"], drawn = scores_parameters(setup), ()
+        drawn, made = (), {"parameters": parameters}
     else:
-        settings |= {"seed": setup.seed, "n_most": MOST_KEYS}
-        drawn = (("parameters", _drawn_parameters),)
-    return shown_code(
-        settings | _layout(setup, result, room) | {"theme": LIGHT},
-        *drawn,
-        ("scores", scores_by_kind),
-        'weights = softmax(scores)\nprint(scores.round(6), weights.round(6), sep="\\n")\n',
-        ("picture", _picture),
-        'charts.save(picture, "scores.svg")',
+        drawn, made = (("parameters", _drawn_parameters),), {"seed": setup.seed, "n_most": MOST_KEYS}
+    chosen = SCORES[setup.score]
+    given = f', **parameters["{setup.score}"]' if parameters.get(setup.score) else ""
+    lines = (
+        "from attn import alignment, softmax\n"
+        f"scores = alignment.{chosen.score.__name__}(query, keys{given})\n"
+        "weights = softmax(scores)\nprint(scores.round(6))\nprint(weights.round(6))"
+    )
+    return Codes(
+        numpy=lambda: _numpy_code(setup, result, parameters.get(setup.score, {})),
+        attn=lambda: shown_code(settings | (made if given else {}), *(drawn if given else ()), lines),
+        draw=lambda: shown_code(
+            settings | made | _layout(setup, result, room) | {"theme": LIGHT},
+            *drawn,
+            ("scores", scores_by_kind),
+            "weights = softmax(scores)\n",
+            ("picture", _picture),
+            'charts.save(picture, "scores.svg")',
+        ),
+    )
+
+
+def _numpy_code(setup, result, parameters):
+    """Return the lines that compute the chosen score in numpy alone."""
+    one = SCORES[setup.score]
+    arrays = ((name, np.asarray(values)) for name, values in parameters.items())
+    learned = "\n".join(numpy_array(name, values, values.shape) for name, values in arrays)
+    return numpy_code(
+        Paragraph(
+            f"One query and {len(result.keys)} keys",
+            f"{numpy_array('query', result.query.round(9))}\n"
+            f"{numpy_array('keys', result.keys.round(9), result.keys.shape)}",
+        ),
+        Paragraph("What training would find", learned) if learned else None,
+        Paragraph(f"{one.title}: {one.source}", f"{one.in_numpy}\nprint(scores.round(6))", "score"),
+        Paragraph(
+            "Weights: the softmax of the scores, which sums to 1",
+            "exp = np.exp(scores - scores.max())\nweights = exp / exp.sum()\nprint(weights.round(6))",
+        ),
+        at="score",
     )
