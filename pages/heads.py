@@ -15,6 +15,7 @@ from attn.ui.controls.sentence import (
     sentence_words,
 )
 from attn.ui.pages.heads import MODES, MOST_HEADS, TABS, Setup, compute_heads_page, heads_page_code, heads_page_picture
+from attn.ui.width import page_map_size
 
 RANDOM = " All matrices are drawn at random, so no head knows what a word means."
 KEYS_ALONE = " Where a word stands moves who looks at it, and not what it gives: its value has no position in it."
@@ -138,8 +139,9 @@ def merged_tab():
             tables={"gate": lambda: charts.csv(gate, rows, widths)},
         )
         st.caption("Each number of each head's context is multiplied by its gate, from 0 to 1, before the heads merge.")
+    wide = page_map_size(len(widths), 640, beside=110)
     ui.page_figure(
-        charts.beside(charts.concat_map(steps.concat, num_heads, rows, theme, title="Concatenation")),
+        charts.beside(charts.concat_map(steps.concat, num_heads, rows, theme, title="Concatenation", size=wide)),
         "heads.concat",
         tables={"concatenation": lambda: charts.csv(steps.concat, rows, widths)},
     )

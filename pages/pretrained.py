@@ -35,6 +35,7 @@ from attn.ui.pages.pretrained import (
     pretrained_page_verdict,
 )
 from attn.ui.shown_code import Codes
+from attn.ui.width import page_map_size
 
 page = ui.begin_page("pretrained", "Is it the same in a real model?", Setup)
 
@@ -127,6 +128,7 @@ def map_tab():
         table,
         theme,
         title="Largest difference by layer and head",
+        size=page_map_size(max(table.shape), 520),
         pick=charts.Pick("head", (setup.layer - 1, head) if head < table.shape[1] else None),
         scale=charts.Scale(1.0) if setup.broken else charts.Scale(log=True),
         tolerance=None if setup.broken else pretrained.TOLERANCE,
@@ -196,6 +198,7 @@ def adapter_tab():
         table,
         theme,
         title="Largest change by layer and head",
+        size=page_map_size(max(table.shape), 520),
         pick=charts.Pick("head", (setup.layer - 1, head) if head < table.shape[1] else None),
         scale=charts.Scale(1.0),
     )

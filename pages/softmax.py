@@ -47,7 +47,7 @@ def scaling_tab():
     found = softmax.softmax_page_saturations(setup.keys, setup.seed)
     ui.page_reading(softmax.softmax_page_scaling_words(found), r"\mathrm{Var}(q^\top k) = d_k")
     ui.page_figure(
-        softmax.softmax_page_scaling_picture(found, width),
+        softmax.softmax_page_scaling_picture(found),
         "softmax.scaling",
         tables={"by_width": lambda: softmax.softmax_page_scaling_csv(found)},
     )
@@ -55,7 +55,7 @@ def scaling_tab():
 
 def sum_tab():
     """Draw the scores divided by their sum instead."""
-    picture, words, shares = softmax.softmax_page_by_sum(result, width)
+    picture, words, shares = softmax.softmax_page_by_sum(result)
     ui.page_reading(words, r"\frac{s_j}{\sum_k s_k}")
     ui.page_figure(
         picture,

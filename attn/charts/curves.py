@@ -9,6 +9,7 @@ import numpy as np
 
 from attn.charts.labels import LINE, Ticks, label_pixels, labelled_axis
 from attn.charts.layout import dressed_layout
+from attn.charts.legends import legend_alone
 from attn.charts.marks import mark_layer, mark_table
 from attn.charts.message import message
 from attn.charts.options import Axis
@@ -19,8 +20,11 @@ _HEADS = (0, 1, 4, 5, 3, 8, 7, 12)  # colours that can be told apart as thin lin
 _MOST_DOTS = 64  # points of a curve that are marked one by one
 _GAP = 24  # pixels from the end of a curve to its name
 _APART = 1.25 * LINE  # between two names
+_BETWEEN = 6  # pixels between two labels of an axis
 _BESIDE = 70  # pixels for the numbers at the left
+_AXIS = 36  # pixels for the name of the axis and the space beside its numbers
 _NARROW = 200  # pixels of a plot below which the names beside it are broken into lines
+_LEAST_BESIDE_NAMES = 180  # pixels of a plot below which the names stand under it
 _BROKEN_NAME = 15  # characters of such a line
 
 
@@ -35,7 +39,7 @@ class Curve(NamedTuple):
 
 
 def curves(parts, theme, *, x, y, title="", width=640, height=340, marks=(), dots=False):
-    """Draw curves, each with its name at its end.
+    """Draw curves, each with its name at its end, or below them where that would leave little room for the plot.
 
     Parameters
     ----------
@@ -70,7 +74,10 @@ def curves(parts, theme, *, x, y, title="", width=640, height=340, marks=(), dot
     if width - longest - _GAP - _BESIDE < _NARROW:
         names = ["\n".join(textwrap.wrap(name, _BROKEN_NAME, break_long_words=False)) for name in names]
     gutter = max(label_pixels(line) for name in names for line in name.split("\n")) + _GAP + 4
-    across = int(least_plane(width - gutter - _BESIDE))
+    at_ends = width - gutter - _BESIDE >= _LEAST_BESIDE_NAMES
+    numbers = max(label_pixels(y.format(at)) for at in y.ticks or y_axis.ticks(height / 42))
+    beside = _BESIDE if at_ends else numbers + _AXIS
+    across = int(least_plane(width - (gutter if at_ends else _GAP) - beside))
     marks = [mark for mark in marks if x_axis.low <= mark[0] <= x_axis.high]
     upright = [across * float(x_axis.fraction(mark[0])) for mark in marks]
     texts = [_broken(mark[1], at, across) for mark, at in zip(marks, upright, strict=True)]
@@ -80,14 +87,18 @@ def curves(parts, theme, *, x, y, title="", width=640, height=340, marks=(), dot
     y_axis = y_axis.raised(max(rows, default=0) * LINE / height)
     plane = Plane(
         across, height, columns=1, rows=1,
-        x_axis=_axis(x_axis, x, theme, x_axis.ticks(across / 70)),
-        y_axis=_axis(y_axis, y, theme, y_axis.ticks(height / 42), down=True),
+        x_axis=_axis(x_axis, x, theme, x_axis.ticks(across / 70), across),
+        y_axis=_axis(y_axis, y, theme, y_axis.ticks(height / 42), height, down=True),
     )  # fmt: skip
     layers = []
     for part, color in zip(parts, colors, strict=True):
         layers += _curve(part, color, x_axis, y_axis, plane, x, y, dots)
     layers += _marked(marks, words, x_axis, y_axis, plane, theme)
-    layers.extend(_names(parts, names, colors, x_axis, y_axis, plane, theme))
+    inks = [hex_of(blend([color, theme.text], 0.3)) for color in colors]  # thin letters need more contrast
+    if at_ends:
+        layers.extend(_names(parts, names, inks, x_axis, y_axis, plane))
+    else:
+        layers.append(legend_alone([part.name for part in parts], colors, columns=1))
     what = f"{title or y.name} by {x.name}: " + "; ".join(
         f"{part.name} ends at {y.format(part.y[-1])}" for part in parts
     )
@@ -149,15 +160,27 @@ def _kept(part, x_axis, y_axis):
     return part._replace(x=x[fine], y=y[fine])
 
 
-def _axis(scale, asked, theme, round_ones, down=False):
+def _axis(scale, asked, theme, round_ones, pixels, down=False):
     """Return an axis labelled where it is asked for, or at round numbers, with faint lines across the plot."""
-    at = asked.ticks or round_ones
+    at = list(asked.ticks or round_ones)
+    if asked.ticks and not down:
+        at = _apart(at, scale.fraction(at) * pixels, [label_pixels(asked.format(value)) for value in at])
     place = scale.fraction(at)
     place = 1 - place if down else place
     return labelled_axis(
         Ticks([float(p) for p in place], [asked.format(value) for value in at], 0), asked.name, theme.muted,
         grid=True, gridColor=theme.grid, titleFontWeight=400,
     )  # fmt: skip
+
+
+def _apart(at, places, widths):
+    """Return those ticks, from the last down, whose labels of these widths do not run into one another."""
+    kept, free = [], math.inf
+    for value, place, wide in sorted(zip(at, places, widths, strict=True), key=lambda tick: -tick[1]):
+        if place + wide / 2 <= free:
+            kept.append(value)
+            free = place - wide / 2 - _BETWEEN
+    return kept[::-1]
 
 
 def _curve(part, color, x_axis, y_axis, plane, x, y, dots):
@@ -238,14 +261,13 @@ def _marked(marks, words, x_axis, y_axis, plane, theme):
     return layers
 
 
-def _names(parts, names, colors, x_axis, y_axis, plane, theme):
+def _names(parts, names, inks, x_axis, y_axis, plane):
     """Return layers with the name of each curve at its end, moved apart where ends meet and then tied to them."""
     ends = [plane.height * (1 - float(y_axis.fraction(part.y[-1]))) for part in parts]
     lines = np.array([name.count("\n") for name in names])  # more than one
     apart = spread_curves_apart(ends, _APART + LINE * max(lines), plane.height)
     first = np.array(apart) - lines * LINE / 2
     x = [max(1.0, float(x_axis.fraction(part.x[-1]))) for part in parts]
-    inks = [hex_of(blend([color, theme.text], 0.3)) for color in colors]  # thin letters need more contrast
     table = mark_table({"x": x, "y": first / plane.height, "text": names, "ink": inks})
     layers = [plane.texts(table, align="left", dx=_GAP, fontWeight=600, lineBreak="\n", lineHeight=LINE)]
     for at, ink, end, moved in zip(x, inks, ends, apart, strict=True):

@@ -1,12 +1,13 @@
 """A finished specification made to fit where it is shown: bars shortened, rows broken, and everything enlarged."""
 
 import json
+import textwrap
 
-from attn.charts.labels import label_pixels
+from attn.charts.labels import LINE, label_pixels
 from attn.charts.plane import LEAST_PLOT, wrapped_over_plane
 
 _AXIS = 34  # pixels for the name of an axis and the space beside its labels
-_LEGEND = 132  # pixels that a legend takes, however narrow the plot above it
+_BESIDE_LEGEND, _SQUARE = 8, 24  # pixels between a scale and its name, and of a square of colour with its spaces
 _TOLERANCE = 1.05  # by which a row may seem too wide: how wide words are is guessed rather too wide
 _BESIDE_BARS, _RIGHT = 12, 12  # pixels between names and bars, and at the right of a figure
 _BOLD = 1.15  # how much wider the words of a title are than `wrapped_over_plane` takes them for over a plot
@@ -74,8 +75,27 @@ def _has_bars(plot):
 
 
 def _shortened(plot, room, tables):
-    """Return a plot of bars that, with its names and the numbers at the ends of the bars, is no wider than the room."""
+    """Return a plot of bars that, with its names and the numbers at the ends of the bars, is no wider than the room.
+
+    Names that would take more than half of it are broken into two lines.
+    """
     axis = _channel(plot, "y").get("axis")
+    if _bars_width(plot, axis, room, tables) >= plot["width"]:
+        return plot
+    if _names_width(axis) > room / 2:
+        names, rest = json.JSONDecoder().raw_decode(axis["labelExpr"])
+        half = 1 + max(map(len, names)) // 2
+        names = [textwrap.wrap(name, half, break_long_words=False) for name in names]
+        axis = axis | {"labelExpr": json.dumps(names) + axis["labelExpr"][rest:], "labelLineHeight": LINE}
+        tall = max(plot["height"], 2.3 * LINE * len(names))
+        plot = _with_axis(plot, axis) | {"height": round(tall)}
+    width = max(LEAST_PLOT, int(_bars_width(plot, axis, room, tables)))
+    plot = _rewrapped(plot, room / _BOLD)
+    return plot | {"width": width} | ({"title": plot["title"] | {"frame": "bounds"}} if "title" in plot else {})
+
+
+def _bars_width(plot, axis, room, tables):
+    """Return the pixels that the longest bar may take, at most those it has."""
     room -= _names_width(axis) + (_AXIS if axis and axis.get("title") else _BESIDE_BARS) + _RIGHT
     width = min(plot["width"], room)
     for layer in plot["layer"]:
@@ -85,8 +105,7 @@ def _shortened(plot, room, tables):
             for end, text in zip(table[x["field"]].to_pylist(), table["text"].to_pylist(), strict=True):
                 free = room - mark.get("dx", 0) - label_pixels(text)
                 width = min(width, free / end if end > 0 else width)
-    width = max(LEAST_PLOT, int(width))
-    return plot if width >= plot["width"] else _rewrapped(plot | {"width": width}, width)
+    return width
 
 
 def _named(plot, before):
@@ -96,6 +115,11 @@ def _named(plot, before):
         return plot
     others = (_channel(other, "y") for other in reversed(before))
     axis = next((o["axis"] for o in others if o and o.get("axis") and o["scale"] == down["scale"]), None)
+    return _with_axis(plot, axis)
+
+
+def _with_axis(plot, axis):
+    """Return a plot with another axis at its left."""
     layers = []
     for layer in plot["layer"]:
         channels = layer.get("encoding", {})
@@ -138,7 +162,7 @@ def plots_width(spec):
         return max(map(plots_width, spec["vconcat"]), default=0)
     if is_operator(spec):
         return spec["width"]
-    return _gutter(spec) + max(spec.get("width", 0), _LEGEND if _has_legend(spec) else 0)
+    return _gutter(spec) + max(spec.get("width", 0), *map(_legend_width, spec.get("layer", ())), 0)
 
 
 def enlarged(spec, factor):
@@ -210,9 +234,19 @@ def _gutter(plot):
 def _names_width(axis):
     """Return the pixels of the longest name along an axis."""
     names = json.JSONDecoder().raw_decode((axis or {}).get("labelExpr", "[]"))[0]  # `label_lookup` begins with them
-    return max(map(label_pixels, names), default=0)
+    lines = (line for name in names for line in ([name] if isinstance(name, str) else name))
+    return max(map(label_pixels, lines), default=0)
 
 
-def _has_legend(plot):
-    """Return whether anything stands under a plot that says what its colours mean."""
-    return any(layer.get("encoding", {}).get("color", {}).get("legend") for layer in plot.get("layer", ()))
+def _legend_width(layer):
+    """Return the pixels of what stands under a plot and says what the colours of a layer mean."""
+    color = layer.get("encoding", {}).get("color", {})
+    legend = color.get("legend")
+    if not legend:
+        return 0
+    if "gradientLength" not in legend:
+        widths = [_SQUARE + label_pixels(name) for name in color["scale"]["domain"]]
+        return max(widths) if legend.get("columns") == 1 else sum(widths)
+    name = label_pixels(legend["title"]) + _BESIDE_LEGEND if legend.get("title") else 0
+    last = json.JSONDecoder().raw_decode(legend["labelExpr"])[0][-1]
+    return name + legend["gradientLength"] + label_pixels(last) / 2

@@ -26,7 +26,12 @@ def legend_swatches(values, hidden, theme, hidden_name="hidden"):
         entries["not a number"] = theme.invalid
     if not entries:
         return []
-    color = legend_squares("kind", entries, symbolOpacity=1, symbolStrokeWidth=0, offset=12)
+    return [legend_alone(list(entries), list(entries.values()), offset=12)]
+
+
+def legend_alone(names, colours, **look):
+    """Return a layer that draws nothing but a legend of these names, each with a square of its colour."""
+    look |= {"symbolOpacity": 1, "symbolStrokeWidth": 0}
+    color = legend_squares("kind", dict(zip(names, colours, strict=True)), **look)
     nowhere = {side: {"value": 0} for side in ("x", "x2", "y", "y2")}
-    table = mark_table({"kind": list(entries)})
-    return [mark_layer(table, "rect", {"color": color, **nowhere}, opacity=0, tooltip=None)]
+    return mark_layer(mark_table({"kind": names}), "rect", {"color": color, **nowhere}, opacity=0, tooltip=None)

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from attn.charts import touched_cell
 from attn.ui.state import chosen_look
 
 NARROW = 880  # pixels: what a laptop of 1280 leaves beside the sidebar, assumed until it is known
@@ -154,6 +155,22 @@ def page_share(part, least=300, beside=0):
     """
     share = page_width() * part - beside
     return int(share if share >= least or page_width() >= NARROW else page_width())
+
+
+def page_map_size(count, most, beside=60):
+    """Return the pixels along the longer side of a map that is alone in its row.
+
+    Parameters
+    ----------
+    count : int
+        Cells along that side: no fewer pixels than a finger needs for each, on a page held in a hand.
+    most : float
+        Pixels.
+    beside : float, default 60
+        Pixels that the names at its left take.
+    """
+    size = min(page_width() - beside, most)
+    return int(touched_cell(size / count, count, page_width()) * count)
 
 
 def page_tallest(controls=0, most=None):

@@ -173,17 +173,19 @@ def _overview_of(table, setup, page_width):
         "chosen": (setup.layer - 1, setup.head - 1),
         "size": _map_size(table, page_width),
         "width": min(page_share(0.2, least=120), page_width - 140),  # for the names of heads
+        "brief": page_width < 500,  # pixels, where map and bars lie one above the other, at the right of the names
     }
 
 
-def _overview(table, gone, name, unit, order, places, chosen, size, width, theme):
+def _overview(table, gone, name, unit, order, places, chosen, size, width, brief, theme):
     """Draw one number for every head as a map, and beside it the first heads in order."""
     heads = charts.layer_head_map(
         table, theme, title=name, hidden=gone, size=size,
         scale=charts.Scale(1.0 if unit == "share" else None, name=unit), pick=charts.Pick("map", chosen),
     )  # fmt: skip
     values = [table[place] for place in places]
-    names = [f"layer {layer + 1}, head {head + 1}" for layer, head in places]
+    called = "{0}.{1}" if brief else "layer {0}, head {1}"
+    names = [called.format(layer + 1, head + 1) for layer, head in places]
     bars = charts.bars(
         values, names, theme, kind="magnitude", title=f"{name}: {order}", width=width,
         scale=charts.Scale(name=unit), pick=charts.Pick("bar"),

@@ -9,7 +9,7 @@ import streamlit as st
 
 from attn import analysis, charts, scaled_dot_product_attention, softmax
 from attn.charts.labels import number
-from attn.charts.plane import least_plane
+from attn.charts.plane import LEAST_PLOT, least_plane
 from attn.data import examples
 from attn.functional import share_of_sum, softmax_jacobian
 from attn.masks import top_k
@@ -19,6 +19,7 @@ from attn.ui.page import page_theme
 from attn.ui.settings import visitor_settings
 from attn.ui.shown_code import LIGHT, page_codes
 from attn.ui.state import as_text
+from attn.ui.width import page_share
 from attn.words import listed
 
 MOST = 24  # scores
@@ -169,8 +170,9 @@ def softmax_page_picture(result, width):
 
 
 def _bar_width(room):
-    """Return the pixels of the longest bar of three pictures side by side."""
-    return int(least_plane(room / 3 - 110))
+    """Return the pixels of the longest bar of three pictures, side by side where they fit."""
+    beside = room / 3 - 110
+    return int(beside if beside >= LEAST_PLOT else least_plane(min(room - 110, 300)))
 
 
 def _picture(scores, exponentials, weights, width, theme):
@@ -239,10 +241,10 @@ def softmax_page_saturations(keys, seed):
     ]
 
 
-def softmax_page_scaling_picture(found, width):
+def softmax_page_scaling_picture(found):
     """Draw largest weight and derivative over d_k, without and with scaling."""
     rows = [analysis.Saturation(*row) for row in found]
-    each, drawn = int(width / 2 - 20), []
+    each, drawn = page_share(0.5, beside=20), []
     for name, field in (("largest weight", "largest"), ("size of the derivative", "slope")):
         lines = [
             charts.Curve(label, WIDTHS, [getattr(row, field)[at] for row in rows], dashed=dashed)
@@ -285,10 +287,10 @@ def softmax_page_scaling_csv(found):
     return charts.csv(rows, [str(row[0]) for row in found], names)
 
 
-def softmax_page_by_sum(result, width):
+def softmax_page_by_sum(result):
     """Return the picture of both ways to make shares of scores, and the sentence that reads it."""
     shares = share_of_sum(result.shifted)
-    each = int(width / 2 - 120)
+    each = page_share(0.5, beside=120)
     picture = charts.beside(
         charts.bars(shares, result.labels, page_theme(), title="Score ÷ sum of scores", kind="signed", width=each),
         charts.bars(result.weights, result.labels, page_theme(), title="Softmax", kind="weights", width=each),

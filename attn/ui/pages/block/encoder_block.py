@@ -10,7 +10,7 @@ import streamlit as st
 
 from attn import block, charts, multi_head_attention, positions
 from attn.analysis import sensitivity
-from attn.charts.labels import LINE, number
+from attn.charts.labels import LINE, label_pixels, number
 from attn.charts.plane import least_plane
 from attn.data import examples
 from attn.functional import layer_norm
@@ -21,7 +21,7 @@ from attn.ui.pages.block.setup import MOST_HEADS, NORMS, STAGES, Setup
 from attn.ui.settings import visitor_settings
 from attn.ui.shown_code import LIGHT, Source, page_codes
 from attn.ui.state import as_text
-from attn.ui.width import page_share, page_tallest, page_width
+from attn.ui.width import NARROW, page_share, page_tallest, page_width
 
 
 class Walked(NamedTuple):
@@ -346,14 +346,20 @@ def encoder_block_effects_picture(result, theme):
         np.stack(list(moved.values())), names[1:], result.labels, theme, kind="magnitude",
         scale=charts.Scale(log=True, name="moved by"), pick=charts.Pick("cell", highlight={"column": result.at}),
         title="Which rows one step moves", axes=("step", "token"),
-        size=_map_size(len(result.tokens), len(moved), page_share(1, beside=wide + 400)),
+        size=_map_size(len(result.tokens), len(moved), _map_room(names, wide)),
     )  # fmt: skip
     return charts.beside(bars, map_, spacing=48)
 
 
+def _map_room(names, bars):
+    """Return the pixels across that are left for the map beside bars of this width, or below them."""
+    named = max(map(label_pixels, names)) + 40
+    return page_share(1, beside=bars + 400) if page_width() >= NARROW else page_width() - named
+
+
 def _map_size(columns, rows, free):
     """Return width and height in pixels: square cells, unless rows would be too low for their names."""
-    cell = min(least_plane(free, columns) / columns, 34)
+    cell = charts.touched_cell(min(least_plane(free, columns) / columns, 34), columns, page_width())
     return int(cell * columns), int(max(cell, LINE + 4) * rows)
 
 

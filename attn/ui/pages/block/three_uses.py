@@ -15,9 +15,10 @@ from attn.ui.page import page_figure, page_reading, page_theme
 from attn.ui.pages.block.architecture import CLICKED, WIDTH, Sizes, architecture_picture
 from attn.ui.pages.block.setup import MOST_WRITTEN, USES
 from attn.ui.state import as_text
-from attn.ui.width import page_width
+from attn.ui.width import NARROW, page_map_size, page_share, page_width
 
 START, END = "⟨start⟩", "⟨end⟩"
+_NAMED, _LEAST_MAP = 160, 150  # pixels of the names at the left of a map, and of the map beside the boxes
 
 
 class Translated(NamedTuple):
@@ -92,7 +93,9 @@ def three_uses_tab(state, result):
     page_reading(_use_in_words(result, both), _use_formula(setup.use), _use_shapes(result, both))
     page_figure(
         charts.beside(
-            architecture_picture(_sizes(result, both), page_theme(), setup.use, pre_norm=setup.pre_norm),
+            architecture_picture(
+                _sizes(result, both), page_theme(), setup.use, pre_norm=setup.pre_norm, room=page_width()
+            ),
             _use_map(result, both),
             spacing=30,
         ),
@@ -114,7 +117,9 @@ def _sizes(result, both):
 def _use_map(result, both):
     """Draw the weights of the chosen use."""
     use, columns = result.setup.use, result.labels
-    size = int(max(min(page_width() - WIDTH - 160, 440), 150))
+    beside = page_width() - WIDTH - _NAMED
+    longest = max(len(result.tokens), len(both.rows), len(both.vocabulary) if use == "output" else 0)
+    size = min(beside, 440) if beside >= _LEAST_MAP else page_map_size(longest, 340, _NAMED)
     if use == "output":
         return charts.heatmap(
             both.probabilities, both.rows, charts.token_labels(both.vocabulary), page_theme(), title="What comes next?",
@@ -246,7 +251,7 @@ def _forced(state, result, both):
         map_ = charts.heatmap(
             moved, targets, columns, page_theme(), kind="magnitude", axes=("target replaced", "place that predicts"),
             title="Which predictions move", scale=charts.Scale(name="moved by"),
-            pick=charts.Pick("target", highlight={"row": target}), size=int(min(page_width() * 0.6 - 170, 40 * places)),
+            pick=charts.Pick("target", highlight={"row": target}), size=_forced_map_size(places),
         )  # fmt: skip
         page_figure(
             charts.beside(map_),
@@ -254,6 +259,12 @@ def _forced(state, result, both):
             on_pick=lambda row, column: state.set(target=row + 1),
             tables={"moved_outputs": lambda: charts.csv(moved, targets, columns)},
         )
+
+
+def _forced_map_size(places):
+    """Return the pixels of a side of the map, beside the table or below it."""
+    beside = page_share(0.6, least=350) - 170
+    return int(min(beside, 40 * places)) if page_width() >= NARROW else page_map_size(places, 40 * places, _NAMED)
 
 
 def _forced_in_words(both, moved, target):

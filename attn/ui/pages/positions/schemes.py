@@ -7,6 +7,7 @@ import streamlit as st
 
 from attn import charts, positions
 from attn.charts.labels import number
+from attn.charts.plane import LEAST_PLOT
 from attn.ui import models
 from attn.ui.controls.positions import POSITIONS, SHAW_REACH, TRAINED, shaw_table
 from attn.ui.pages.positions.shuffle import NUM_HEADS, shuffle_scheme_keywords
@@ -280,7 +281,8 @@ def schemes_dials_picture(setup, theme):
     if not setup.about_pairs:
         return None
     speed = 2 * np.pi / schemes_wavelengths(setup)
-    pairs = np.unique(np.linspace(0, len(speed) - 1, min(len(speed), _DIALS)).round().astype(int))
+    count = min(len(speed), _DIALS, max(2, int(page_width() / LEAST_PLOT)))
+    pairs = np.unique(np.linspace(0, len(speed) - 1, count).round().astype(int))
     dials = charts.dials(
         setup.at * speed[pairs],
         (setup.at + setup.apart) * speed[pairs],

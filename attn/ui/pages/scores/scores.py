@@ -137,6 +137,7 @@ def _names_of(result):
 def _layout(setup, result, room):
     """Return what `_picture` needs to know besides the numbers."""
     side, widest = (300, 72) if room < 1200 else (420, 96)
+    side = min(side, max(200, int(room) - 160))  # names of scores stand at its left, too, where it lies over them
     crowded = _crowded(result, room)
     beside = 0 if crowded else side + 60
     cell = max(LEAST_COLUMN, min(widest, int(room - beside - 270) // (2 * len(result.labels))))

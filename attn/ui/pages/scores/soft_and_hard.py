@@ -75,7 +75,7 @@ def soft_and_hard_picture(setup, result, read, room):
             x=charts.Axis("hard reads", log=True),
             y=charts.Axis("distance of their mean from the soft read", log=True),
             title="How fast it gets there",
-            width=min(max(room - 460, 380), 700),
+            width=min(max(room - 460, min(room, 380)), 700),
             height=340,
         ),
     )
