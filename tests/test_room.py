@@ -165,6 +165,13 @@ def test_words_for_a_hall_make_no_phone_of_a_window(monkeypatch, room, height):
     assert charts.touched_cell(11, 14, width.page_width()) == FINGER_CELL
 
 
+@pytest.mark.parametrize(("room", "height", "factor"), [(1200, 720, 1), (1520, 900, 20 / 14), (880, 1080, 1)])
+def test_words_grow_only_where_the_window_is_large_both_ways(monkeypatch, room, height, factor):
+    monkeypatch.setattr(width.st, "session_state", {"page_width": room, "page_height": height})
+    assert width.page_enlargement() == pytest.approx(factor)
+    assert width.page_width() == int(room / factor)
+
+
 def test_figures_for_a_hall_stand_side_by_side_only_where_both_fit():
     def columns(room, large):
         return len(check(opened("change", {"large": large}, room=room), charts=3).columns)

@@ -162,7 +162,8 @@ def plots_width(spec):
         return max(map(plots_width, spec["vconcat"]), default=0)
     if is_operator(spec):
         return spec["width"]
-    return _gutter(spec) + max(spec.get("width", 0), *map(_legend_width, spec.get("layer", ())), 0)
+    legends = [wide for wide in map(_legend_width, spec.get("layer", ())) if wide]  # in a row
+    return _gutter(spec) + max(spec.get("width", 0), sum(legends) + _BESIDE_LEGEND * (len(legends) - 1))
 
 
 def enlarged(spec, factor):

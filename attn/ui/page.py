@@ -86,12 +86,24 @@ h1 { padding: 0 3rem 0.6rem 0 !important; font-size: clamp(1.3rem, 0.7rem + 3.4v
     [data-testid="stHeader"] button { background: light-dark(#FFFFFF, #0F1419); }
     [data-testid="stDownloadButton"] button { padding: 0.25rem 0; min-height: 2rem; }
     [data-testid="stDownloadButton"] p { font-size: 0.8rem; }
-    [data-testid="stDownloadButton"] [data-testid="stIconMaterial"] { display: none; }
+    [data-testid="stDownloadButton"] span:has(> [data-testid="stIconMaterial"]) { display: none; }
+    .stHorizontalBlock:has(> * > [data-testid="stDownloadButton"]) { gap: 0.25rem 0.75rem; }
     .st-key-page_path { column-gap: 0.5rem; row-gap: 0.5rem; }
     .st-key-page_path > :has([data-testid="stButtonGroup"]) { order: 1; width: 100%; }
     .st-key-page_path [data-testid="stColumn"] { flex: 0 0 auto; width: auto; min-width: 0; }
     .st-key-page_path [data-testid="stColumn"]:has([data-testid="stSlider"]) { order: 1; width: 100%; }
 }
+</style>"""
+LARGE_STYLE = """<style>
+.stMainBlockContainer :is(p, li, th, td, input, summary, [data-baseweb="select"]) {
+    font-size: clamp(1.25rem, 0.9rem + 1vw, 1.5rem) !important; line-height: 1.4;
+}
+.stMainBlockContainer :is([data-testid="stCaptionContainer"], [data-testid="stDownloadButton"]) :is(p, li) {
+    font-size: 1.25rem !important;
+}
+.stMainBlockContainer .katex-display { font-size: 1.2rem; }
+.stMainBlockContainer [data-testid="stMetricValue"] { font-size: 2.75rem; }
+.stMainBlockContainer :is(pre, code) { font-size: 1.25rem !important; }
 </style>"""
 _ROWS = 2 + max(map(len, GROUPS.values()))  # of the menu: the name, and the longest group under its own
 STYLE = STYLE.replace("FRAMES", FRAMES).replace("ARROW", _ARROW)
@@ -119,7 +131,7 @@ def begin_page(page, title, cls):
     find_page(page)
     label = next(entry.label for entry in MENU if entry.page == page)
     st.set_page_config(page_title=f"{label} · Attention Lab", page_icon="🔎", layout="wide")
-    st.html(STYLE)
+    st.html(STYLE + LARGE_STYLE if chosen_look().large else STYLE)
     state = PageState(page, cls)
     with st.sidebar:
         menu_links()
@@ -149,7 +161,7 @@ def _large_control():
 
     st.toggle(
         "Large", key="look.large", on_change=take,
-        help="For a hall: words and numbers in figures are at least 24 pixels high. The link says so, too.",
+        help="For a hall: words are large, and those in figures at least 24 pixels high. The link says so, too.",
     )  # fmt: skip
 
 

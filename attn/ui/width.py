@@ -10,13 +10,15 @@ TALL = 1000  # pixels of a window's height, assumed until it is known
 FIGURES = '[data-testid="stVegaLiteChart"]'
 FRAMES = f'{FIGURES}, .katex-display, [data-testid="stMarkdownContainer"] table'  # in which what is too wide scrolls
 _WIDE, _LARGER = 1520, 20 / 14  # what a projector of 1920 leaves, and how much larger words are there than on a laptop
+_LOW, _HIGH = 720, 900  # pixels of a laptop's window down, and of one that is high enough for such words
 _LARGEST = 3
 _LARGE = 24 / 14  # how much larger words in figures are at least for a hall
 _PHONE = 768  # pixels of a window over which Streamlit lays its sidebar, instead of beside the page
 _HAND = 520  # pixels of a page held in a hand, which is scrolled: only its width limits a picture
 _STEP = 40  # pixels: smaller changes do not redraw the page, nor a quarter of them one held in a hand
 _CUT = 2  # pixels that may be out of sight without a sign: of no cell and no word
-_ABOVE, _AROUND, _LEAST_TALL = 260, 165, 180  # pixels above a page's first figure, of its title and axes, of a plot
+_ABOVE, _ABOVE_LARGE = 260, 330  # pixels above a page's first figure, and with large words
+_AROUND, _LEAST_TALL = 165, 150  # pixels of a figure's title and axes, and of a plot
 
 _RULER = """
 export default function({ data, setStateValue }) {
@@ -130,8 +132,9 @@ def measure_page_room():
 
 
 def page_enlargement():
-    """Return how many times as large as on a laptop everything in figures is drawn: more in a wider window."""
-    natural = 1 + (_LARGER - 1) * (_room() - NARROW) / (_WIDE - NARROW)
+    """Return how many times as large as on a laptop everything in figures is drawn: more in a larger window."""
+    spare = (_room() - NARROW) / (_WIDE - NARROW), (_height() - _LOW) / (_HIGH - _LOW)
+    natural = 1 + (_LARGER - 1) * min(spare)
     natural = min(max(natural, 1), _LARGEST)
     return max(_LARGE, natural * _LARGE / _LARGER) if chosen_look().large else natural
 
@@ -186,8 +189,14 @@ def page_tallest(controls=0, most=None):
     most = max(440, min(600, 0.35 * page_width())) if most is None else most
     if _room() < _HAND:
         return int(most)
-    room = (st.session_state.get("page_height", TALL) - _ABOVE - controls) / page_enlargement() - _AROUND
+    above = _ABOVE_LARGE if chosen_look().large else _ABOVE
+    room = (_height() - above - controls) / page_enlargement() - _AROUND
     return int(max(_LEAST_TALL, min(most, room)))
+
+
+def _height():
+    """Return the pixels down the window."""
+    return st.session_state.get("page_height", TALL)
 
 
 def _room():

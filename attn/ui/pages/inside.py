@@ -20,7 +20,7 @@ from attn.ui.page import page_theme
 from attn.ui.shown_code import LIGHT, shown_code
 from attn.ui.state import as_text
 from attn.ui.terms import terms_help
-from attn.ui.width import page_share
+from attn.ui.width import page_share, page_tallest
 from attn.ui.word_level import WORD_LEVEL_CODE, word_level_labels_code
 from attn.words import small
 
@@ -48,6 +48,7 @@ _TERMS = {  # of a metric, that its words do not name
     "special_tokens": ("attention sink",),
 }
 LINES = {"all": "All", "query": "From the chosen query", "key": "To the chosen key"}
+_LEAST_ROW = 10  # pixels of a layer in the map of all heads, to be pointed at
 _LISTED = 10  # heads beside the map of all
 MOSAIC = 48  # tokens of every head that the picture of all heads shows
 
@@ -197,7 +198,7 @@ def _map_size(table, width):
     """Return the pixels along the longer side of the map of all heads: a deep model's is tall."""
     num_layers, num_heads = table.shape
     if num_heads < num_layers:
-        return 640
+        return max(page_tallest(most=640), _LEAST_ROW * num_layers)
     size = page_share(0.5)
     return int(charts.touched_cell((size - 60) / num_heads, num_heads, width)) * num_heads if size > width / 2 else size
 

@@ -91,18 +91,20 @@ def three_uses_tab(state, result):
         "Use", USES, format_func=USES.get, key=state.key("use"), required=True, label_visibility="collapsed"
     )
     page_reading(_use_in_words(result, both), _use_formula(setup.use), _use_shapes(result, both))
-    page_figure(
-        charts.beside(
-            architecture_picture(
-                _sizes(result, both), page_theme(), setup.use, pre_norm=setup.pre_norm, room=page_width()
-            ),
-            _use_map(result, both),
-            spacing=30,
-        ),
-        f"block.uses.{setup.norm}",
-        on_pick=lambda row, column=None: state.set(use=CLICKED.get(row, setup.use)),
-        tables={setup.use: lambda: _use_csv(result, both)},
+    boxes = architecture_picture(
+        _sizes(result, both), page_theme(), setup.use, pre_norm=setup.pre_norm, room=page_width()
     )
+    weights = _use_map(result, both)
+    tables = {setup.use: lambda: _use_csv(result, both)}
+
+    def pick(row, column=None):
+        state.set(use=CLICKED.get(row, setup.use))
+
+    if page_width() >= WIDTH + _NAMED + _LEAST_MAP:
+        page_figure(charts.beside(boxes, weights, spacing=30), f"block.uses.{setup.norm}", on_pick=pick, tables=tables)
+    else:  # in one figure the boxes would begin where the map does, at the right of its names
+        page_figure(charts.beside(boxes), f"block.boxes.{setup.norm}", on_pick=pick)
+        page_figure(charts.beside(weights), "block.uses", tables=tables)
     st.subheader("All places trained at once", anchor=False)
     _forced(state, result, both)
 

@@ -9,8 +9,10 @@ from attn.pretrained.intervention.classification import answer_ends, answer_plac
 from attn.pretrained.intervention.run import predicts_masked
 from attn.ui.controls.colour_scale import colour_scale_of
 from attn.ui.pages.change.controls import change_paint_controls_open, changed_head_name, every_head_to_control
+from attn.ui.width import page_tallest
 from attn.ui.word_level import word_level_of
 
+_LEAST_CELL = 10  # pixels of a head in the map of all, to be pointed at
 _MOVED = "How far outputs moved"
 _SHARE = "share of its length"  # that of the difference over that of the output as it was
 
@@ -121,7 +123,7 @@ def _at_hand(setup, run):
 def _map_size(run, width):
     """Return the pixels of the longer side of the map: as wide as there is room, and not too tall."""
     down, across = len(run.num_heads), max(run.num_heads)
-    cell = max(min((width - 60) / across, max(520, 0.8 * width) / down, 48), 14)
+    cell = max(min((width - 60) / across, page_tallest(most=max(520, 0.8 * width)) / down, 48), _LEAST_CELL)
     return int(charts.touched_cell(cell, max(down, across), width)) * max(down, across)
 
 

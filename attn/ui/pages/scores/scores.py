@@ -12,6 +12,7 @@ from attn.ui.numpy_code import Paragraph, numpy_array, numpy_code
 from attn.ui.page import page_theme
 from attn.ui.pages.scores.setup import EVERY, MOST_KEYS
 from attn.ui.shown_code import LIGHT, Codes, shown_code
+from attn.ui.width import page_tallest
 from attn.words import capital, listed
 
 LEAST_COLUMN = 32  # pixels of a key in a map, however little room there is
@@ -136,7 +137,7 @@ def _names_of(result):
 
 def _layout(setup, result, room):
     """Return what `_picture` needs to know besides the numbers."""
-    side, widest = (300, 72) if room < 1200 else (420, 96)
+    side, widest = (300, 72) if room < 1200 else (min(420, max(300, page_tallest())), 96)
     side = min(side, max(200, int(room) - 160))  # names of scores stand at its left, too, where it lies over them
     crowded = _crowded(result, room)
     beside = 0 if crowded else side + 60

@@ -61,7 +61,7 @@ def soft_and_hard_picture(setup, result, read, room):
         title=f"Mean of {setup.draws:,} hard reads",
         strong=np.append(weights, 0.5),
         trail=read.hard.running_mean,
-        size=340,
+        size=min(340, room - 90),
     )
     n = np.unique(np.geomspace(1, setup.draws, min(setup.draws, 300)).round().astype(int))
     return charts.beside(
