@@ -12,6 +12,7 @@ _TOLERANCE = 1.05  # by which a row may seem too wide: how wide words are is gue
 _BESIDE_BARS, _RIGHT = 12, 12  # pixels between names and bars, and at the right of a figure
 _BOLD = 1.15  # how much wider the words of a title are than `wrapped_over_plane` takes them for over a plot
 _SPACING = 20  # pixels between two plots where a specification does not say: Vega-Lite's own
+_SHARED = ""  # the name of the table that a part has from what it lies in
 _SIDES = ("value", "condition", "left", "right", "top", "bottom")  # of a channel, and of a padding
 _LENGTHS = ("x", "y", "x2", "y2", "dx", "dy", "offset", "padding", "spacing", "strokeWidth", "strokeDash")
 _LENGTHS += ("cornerRadius", "gradientLength", "gradientThickness", "gradientStrokeWidth", "symbolStrokeWidth")
@@ -45,6 +46,7 @@ def fit_to_room(spec, room):
 
 def _fit(spec, room, tables):
     """Return a part of a specification with its bars shortened and its rows broken."""
+    tables = _with_shared(tables, spec)
     for direction in ("hconcat", "vconcat"):
         if direction in spec:
             spec = spec | {direction: [_fit(part, room, tables) for part in spec[direction]]}
@@ -66,6 +68,11 @@ def _fit(spec, room, tables):
     rows[-1] += waiting
     lines = [_alone(row[0], room) if len(row) == 1 else {"hconcat": row, "spacing": spacing} for row in rows]
     return {("vconcat" if name == "hconcat" else name): value for name, value in (spec | {"hconcat": lines}).items()}
+
+
+def _with_shared(tables, part):
+    """Return the tables with that of a part under a name that all within it find, too."""
+    return tables | {_SHARED: tables[part["data"]["name"]]} if "data" in part else tables
 
 
 def _has_bars(plot):
@@ -101,7 +108,7 @@ def _bars_width(plot, axis, room, tables):
     for layer in plot["layer"]:
         mark, x = layer["mark"], layer["encoding"].get("x", {})
         if mark["type"] == "text" and mark.get("align") == "left" and "field" in x:
-            table = tables[(layer if "data" in layer else plot)["data"]["name"]]
+            table = _with_shared(tables, layer)[_SHARED]
             for end, text in zip(table[x["field"]].to_pylist(), table["text"].to_pylist(), strict=True):
                 free = room - mark.get("dx", 0) - label_pixels(text)
                 width = min(width, free / end if end > 0 else width)
