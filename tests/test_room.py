@@ -35,6 +35,7 @@ FIGURES = {  # name -> the least width of each of its plots, and the figure in a
     "curves, log": (LEAST_PLOT, lambda room: charts.curves(CURVES, LOOK, width=room, x=LOG, y=LOG)),
     "dials": (5 * LEAST_PLOT, lambda room: charts.dials(SIGNED[:5], WEIGHTS[0, :5], LOOK, names="abcde", width=room)),
     "fan": (LEAST_PLOT, lambda room: charts.fan([1, 2], np.ones(32), LOOK, attends=True, width=room)),
+    "growing_square": (LEAST_PLOT, lambda room: charts.growing_square(8, 16, LOOK, size=room)),
     "head_grid": (N * LEAST_CELL, lambda room: charts.head_grid([WEIGHTS] * 3, TOKENS, TOKENS, LOOK, width=room)),
     "head_grid, long": (
         LEAST_PLOT,
