@@ -114,6 +114,7 @@ CHECKPOINTS = {
 OPENED = {
     line: getattr(models, line).from_checkpoint(CHECKPOINTS[line], CONFIGURATIONS[line]) for line in CONFIGURATIONS
 }
+PASSED = models.llama.forward(OPENED["llama"], [1, 2, 3])
 
 GOOD = {
     "alignment.content": {"query": drawn(4), "keys": drawn(5, 4)},
@@ -334,6 +335,12 @@ GOOD = {
         f"models.{line}.from_checkpoint": {"tensors": CHECKPOINTS[line], "config": CONFIGURATIONS[line]}
         for line in CONFIGURATIONS
     },
+    "models.ledger.state_parts": {"model": OPENED["llama"], "passed": PASSED, "layer": 0, "token": 1},
+    "models.ledger.score_ledger": {},
+    "models.ledger.word_contributions": {
+        "model": OPENED["llama"], "passed": PASSED, "token": 1, "word": 2, "instead_of": 3,
+    },
+    "models.ledger.logit_lens": {"model": OPENED["llama"], "passed": PASSED, "words": [1, 2]},
     "models.checkpoint.token_ids": {"ids": [1, 2], "vocabulary": 3},
     "models.passes.with_cached": {"cache": models.Cache(), "layer": 0, "key": KEY, "value": VALUE},
     "models.passes.within_window": {"array": KEY, "window": 3},

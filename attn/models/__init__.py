@@ -5,7 +5,7 @@ top to bottom. Where the files of a checkpoint lie, and how text becomes token i
 `attn.pretrained`.
 """
 
-from attn.models import bert, gpt2, llama, rotary_scaling
+from attn.models import bert, gpt2, ledger, llama, rotary_scaling
 from attn.models.passes import Cache, LayerPass, Pass
 
-__all__ = ["Cache", "LayerPass", "Pass", "bert", "gpt2", "llama", "rotary_scaling"]
+__all__ = ["Cache", "LayerPass", "Pass", "bert", "gpt2", "ledger", "llama", "rotary_scaling"]

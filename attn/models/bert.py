@@ -58,6 +58,8 @@ class Block(NamedTuple):
 class Pass(NamedTuple):
     """Token ids on their way through an encoder."""
 
+    ids: np.ndarray  # (n,) of the tokens
+    types: np.ndarray  # (n,) which text of a pair each is in
     blocks: tuple[Block, ...]
     output: np.ndarray  # (n, d_model)
 
@@ -96,11 +98,12 @@ def forward(model: Bert, ids: ArrayLike, types: ArrayLike | None = None) -> Pass
     ids = token_ids(ids, len(model.embedding))
     if len(ids) > len(model.positions):
         raise ValueError(f"the text must have at most {len(model.positions)} tokens, got {len(ids)}")
+    types = np.zeros_like(ids) if types is None else np.asarray(types)
     activation = ACTIVATIONS[model.activation]
 
     hidden = model.embedding[ids] + model.positions[: len(ids)]  # (n, d_model)
     if model.types is not None:
-        hidden = hidden + model.types[np.zeros_like(ids) if types is None else token_ids(types, len(model.types))]
+        hidden = hidden + model.types[token_ids(types, len(model.types))]
     hidden = layer_norm(hidden, *model.embedding_norm, model.epsilon)
     blocks = []
     for layer in model.layers:
@@ -115,7 +118,7 @@ def forward(model: Bert, ids: ArrayLike, types: ArrayLike | None = None) -> Pass
 
         blocks.append(Block(hidden, attention, attended, inner, output))
         hidden = output
-    return Pass(tuple(blocks), hidden)
+    return Pass(ids, types, tuple(blocks), hidden)
 
 
 class _Names(NamedTuple):

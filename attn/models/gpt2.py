@@ -125,7 +125,7 @@ def forward(
 
     output = layer_norm(x, *model.norm, model.epsilon)
     logits = (output[-1:] if last else output) @ model.embedding.T  # (n, vocabulary)
-    return Pass(tuple(states), output, logits, Cache(end, tuple(keys), tuple(values)), tuple(kept))
+    return Pass(ids, tuple(states), output, logits, Cache(end, tuple(keys), tuple(values)), tuple(kept))
 
 
 def from_checkpoint(tensors: Mapping[str, np.ndarray], config: Mapping[str, Any]) -> GPT2:

@@ -171,7 +171,7 @@ def forward(
     logits = (output[-1:] if last else output) @ model.unembedding.T  # (n, vocabulary)
     if model.logit_softcap is not None:
         logits = np.float32(model.logit_softcap) * np.tanh(logits / np.float32(model.logit_softcap))
-    return Pass(tuple(states), output, logits, Cache(end, tuple(keys), tuple(values)), tuple(kept))
+    return Pass(ids, tuple(states), output, logits, Cache(end, tuple(keys), tuple(values)), tuple(kept))
 
 
 def _norm(model, x, gain):

@@ -46,6 +46,7 @@ class Cache(NamedTuple):
 class Pass(NamedTuple):
     """Token ids on their way through a model that writes."""
 
+    ids: np.ndarray  # (n,) of the tokens
     states: tuple[np.ndarray, ...]  # (n, d_model) each: the embeddings, then what each layer gives on
     output: np.ndarray  # (n, d_model) the last state, normalised
     logits: np.ndarray  # (n, vocabulary), or (1, vocabulary) of the last token alone

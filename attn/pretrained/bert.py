@@ -208,7 +208,8 @@ def encode(encoder: Encoder, text: str, pair: str | None = None) -> Encoded:
     texts, rows = [text] if pair is None else [text, pair], len(encoder.model.embedding)
     opened = TokenizerFile(encoder.tokenizer, encoder.special_ids, encoder.unknown)
     encoding, names, truncated_from = encoded(opened, texts, encoder.max_tokens, rows, encoder.name)
-    return Encoded(names, truncated_from, *models.bert.forward(encoder.model, encoding.ids, encoding.type_ids))
+    passed = models.bert.forward(encoder.model, encoding.ids, encoding.type_ids)
+    return Encoded(names, truncated_from, passed.blocks, passed.output)
 
 
 def _config(folder, name):

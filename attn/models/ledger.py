@@ -1,0 +1,398 @@
+"""Why a score is as high as it is, and who spoke for a word: accounts that add up.
+
+The state of a token is a sum: its embedding, its position, what each head of each earlier layer added, what each
+feed-forward network added. Once the scale of each norm is held at the value it really had, all that follows up to a
+score is linear. So a score is the sum of a table, parts of the query's token by parts of the key's, and the score of a
+next word a sum over parts.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from attn.block import Norm
+from attn.functional import layer_norm, rms_norm, softmax, whole_number
+from attn.models import bert, gpt2, llama, passes
+from attn.models.checkpoint import token_ids
+from attn.models.rotary_scaling import turning
+from attn.positions import rotate
+
+
+class Part(NamedTuple):
+    """One summand of a state."""
+
+    kind: str  # embedding, position, type, head, feed_forward, or bias for all that no token decides
+    layer: int | None = None  # counted from 0
+    head: int | None = None
+
+
+class Parts(NamedTuple):
+    """The summands of the state of one token."""
+
+    names: tuple[Part, ...]
+    vectors: np.ndarray  # (parts, d_model) in float64
+
+
+class Ledger(NamedTuple):
+    """A score as a sum over pairs of parts."""
+
+    query_parts: tuple[Part, ...]
+    key_parts: tuple[Part, ...]
+    table: np.ndarray  # (query parts, key parts), which sums to the score before any softcap
+
+    @property
+    def score(self) -> float:
+        """The sum of the table."""
+        return float(self.table.sum())
+
+    def largest(self, count: int) -> list[tuple[Part, Part, float]]:
+        """Return the pairs of parts that moved the score most, the strongest first: of query, of key, how far."""
+        order = np.argsort(-np.abs(self.table), axis=None)[: whole_number("count", count)]
+        places = zip(*np.unravel_index(order, self.table.shape), strict=True)
+        return [
+            (self.query_parts[row], self.key_parts[column], float(self.table[row, column])) for row, column in places
+        ]
+
+
+class Contributions(NamedTuple):
+    """What each part of a last state said for a word."""
+
+    parts: tuple[Part, ...]
+    shares: np.ndarray  # (parts,), which sum to the word's score before any softcap
+
+    @property
+    def total(self) -> float:
+        """The sum of all shares."""
+        return float(self.shares.sum())
+
+
+Model = llama.Llama | gpt2.GPT2 | bert.Bert
+Passed = passes.Pass | bert.Pass
+
+
+def state_parts(model: Model, passed: Passed, layer: int, token: int) -> Parts:
+    """Take the state that a layer reads apart into what made it.
+
+    Parameters
+    ----------
+    model
+    passed
+        Of the model's own ``forward``, without a cache; of a model that writes with ``steps=True``.
+    layer
+        From 0; as many as there are layers means the state after the last.
+    token
+        Position in the text.
+
+    Returns
+    -------
+    Parts
+        Their sum is the state. Heads are as they arrive after the norms on their way, held at their real scales.
+
+    Raises
+    ------
+    ValueError
+        If there is no such layer or token, or a pass kept no steps.
+
+    Notes
+    -----
+    That residual streams are sums is [1]_, "Residual Stream as a Communication Channel"; held norms are the
+    appendix of [2]_.
+
+    References
+    ----------
+    .. [1] Elhage et al., 2021, A mathematical framework for transformer circuits.
+    .. [2] Kobayashi et al., 2021. arXiv:2109.07152
+    """
+    _check(model, passed, layer, token)
+    walk = {bert.Bert: _of_bert, gpt2.GPT2: _of_gpt2, llama.Llama: _of_llama}[type(model)]
+    parts = walk(model, passed, layer, token)
+    return Parts(tuple(parts), np.array(list(parts.values())))
+
+
+def score_ledger(model: Model, passed: Passed, layer: int, head: int, query: int, key: int) -> Ledger:
+    r"""Write a score of a head as a sum over pairs: a part of the token that asks with a part of the token asked.
+
+    Parameters
+    ----------
+    model, passed, layer
+        As `state_parts` takes them.
+    head
+        From 0.
+    query, key
+        Positions in the text.
+
+    Returns
+    -------
+    Ledger
+
+    Raises
+    ------
+    ValueError
+        As `state_parts`, and if there is no such head.
+
+    Notes
+    -----
+    With :math:`x_i = \sum_a x_i^a` and the norms' scales held, :math:`q_i = \sum_a q_i^a` and :math:`k_j = \sum_b
+    k_j^b`, and so :math:`s_{ij} = c \sum_{a,b} q_i^a \cdot k_j^b`: the terms of [1]_, section "QK circuit", with one
+    row for each source. Rotary positions are linear and go through; a softcap comes after.
+
+    References
+    ----------
+    .. [1] Elhage et al., 2021, A mathematical framework for transformer circuits.
+    """
+    whole_number("head", head, most=_num_heads(model) - 1)
+    asking, asked = (state_parts(model, passed, layer, token) for token in (query, key))
+    names_q, rows_q, scale = _projected(model, asking, layer, head, query, passed, "query")
+    names_k, rows_k, _ = _projected(model, asked, layer, head, key, passed, "key")
+    return Ledger(names_q, names_k, scale * rows_q @ rows_k.T)
+
+
+def word_contributions(
+    model: llama.Llama | gpt2.GPT2, passed: passes.Pass, token: int, word: int, instead_of: int | None = None
+) -> Contributions:
+    """Write the score of a next word as a sum over what each head and each feed-forward network added.
+
+    Parameters
+    ----------
+    model, passed
+        As `state_parts` takes them.
+    token
+        Position after which the word would come.
+    word
+        Its id.
+    instead_of
+        The id of a rival: then the sum is the difference of the two scores.
+
+    Returns
+    -------
+    Contributions
+
+    Raises
+    ------
+    ValueError
+        As `state_parts`, and if the model has no such word.
+
+    Notes
+    -----
+    Direct logit attribution: the state after the last layer, its norm held, times the word's row of the unembedding
+    ([1]_, "Logit attribution").
+
+    References
+    ----------
+    .. [1] Elhage et al., 2021, A mathematical framework for transformer circuits.
+    """
+    if isinstance(model, bert.Bert):
+        raise ValueError("model must write words, got an encoder")
+    rows = _unembedding(model)
+    direction = rows[whole_number("word", word, most=len(rows) - 1)].astype(float)
+    if instead_of is not None:
+        direction = direction - rows[whole_number("instead_of", instead_of, most=len(rows) - 1)]
+    parts = state_parts(model, passed, len(model.layers), token)
+    names, vectors = _read(parts, model.norm, model.epsilon, len(model.layers))
+    return Contributions(names, vectors @ direction)
+
+
+def logit_lens(model: llama.Llama | gpt2.GPT2, passed: passes.Pass, words: ArrayLike | None = None) -> np.ndarray:
+    """Return how likely each next word would be if the model stopped after each layer.
+
+    Parameters
+    ----------
+    model, passed
+    words : integers, shape (w,)
+        Ids; by default all of the vocabulary.
+
+    Returns
+    -------
+    shape (num_layers + 1, n, w)
+        The first row is of the embeddings alone, the last what the model says.
+
+    Raises
+    ------
+    ValueError
+        If the model has no such words.
+
+    Notes
+    -----
+    Each state, normalised as the last one is, times the unembedding [1]_.
+
+    References
+    ----------
+    .. [1] nostalgebraist, 2020, Interpreting GPT: the logit lens.
+    """
+    if isinstance(model, bert.Bert):
+        raise ValueError("model must write words, got an encoder")
+    rows = _unembedding(model)
+    ids = None if words is None else token_ids(words, len(rows))
+    shares = []
+    for state in passed.states:
+        read = _normalised(model, state)
+        logits = read @ rows.T  # (n, vocabulary)
+        if isinstance(model, llama.Llama) and model.logit_softcap is not None:
+            logits = model.logit_softcap * np.tanh(logits / model.logit_softcap)
+        probabilities = softmax(logits)
+        shares.append(probabilities if ids is None else probabilities[:, ids])
+    return np.array(shares)
+
+
+def _normalised(model, state):
+    """Return a state as the unembedding reads it."""
+    if isinstance(model.norm, Norm):
+        return layer_norm(state, *model.norm, model.epsilon)
+    return rms_norm(state, model.norm, model.epsilon)
+
+
+def _check(model, passed, layer, token):
+    """Refuse a layer or token that is not there, and a pass that did not keep its steps."""
+    whole_number("layer", layer, most=len(model.layers))
+    steps = passed.blocks if isinstance(passed, bert.Pass) else passed.layers
+    if len(steps) != len(model.layers):
+        raise ValueError(f"passed must hold every step of {len(model.layers)} layers (steps=True), got {len(steps)}")
+    whole_number("token", token, most=len(passed.ids) - 1)
+    if isinstance(passed, passes.Pass) and passed.cache.length != len(passed.ids):
+        raise ValueError(
+            f"passed must hold the whole text, got the last {len(passed.ids)} of {passed.cache.length} tokens"
+        )
+
+
+def _held(vectors, norm, epsilon):
+    """Return the parts of a sum as a norm hands them on, its scale held, and what it adds whatever comes in."""
+    if norm is None:
+        return vectors, None
+    total = vectors.sum(axis=0)
+    if isinstance(norm, Norm):
+        centred = vectors - vectors.mean(axis=-1, keepdims=True)
+        return centred / np.sqrt(total.var() + epsilon) * norm.gain, np.asarray(norm.bias, float)
+    return vectors / np.sqrt((total * total).mean() + epsilon) * norm, None
+
+
+def _through(parts, norm, epsilon, layer):
+    """Pass all parts through a norm; what it adds joins the biases of a layer."""
+    vectors, shift = _held(np.array(list(parts.values())), norm, epsilon)
+    after = dict(zip(parts, vectors, strict=True))
+    _add(after, Part("bias", layer), shift)
+    return after
+
+
+def _add(parts, part, vector):
+    """Add a part to a state, or to what of it is there already."""
+    if vector is not None:
+        parts[part] = parts.get(part, 0.0) + np.asarray(vector, float)
+
+
+def _add_heads(parts, layer, context, w_o, held=1.0):
+    """Add what each head of a layer wrote for a token: context (num_heads, d_v), through its rows of w_o."""
+    rows = np.asarray(w_o, float).reshape(*context.shape, -1)  # (num_heads, d_v, d_model)
+    for head, written in enumerate(np.einsum("hd,hdm->hm", context.astype(float), rows)):
+        _add(parts, Part("head", layer, head), written * held)
+
+
+def _of_bert(model, passed, layer, token):
+    """Walk an encoder, which normalises after each sum: all parts so far go through every norm."""
+    parts = {Part("embedding"): np.asarray(model.embedding[passed.ids[token]], float)}
+    _add(parts, Part("position"), model.positions[token])
+    if model.types is not None:
+        _add(parts, Part("type"), model.types[passed.types[token]])
+    parts = _through(parts, model.embedding_norm, model.epsilon, None)
+    for number, (weights, block) in enumerate(zip(model.layers[:layer], passed.blocks, strict=False)):
+        _add_heads(parts, number, block.attention.context[:, token], weights.attention.w_o)
+        _add(parts, Part("bias", number), weights.attention.b_o)
+        parts = _through(parts, weights.attention_norm, model.epsilon, number)
+        _, _, w_2, b_2 = weights.feed_forward
+        _add(parts, Part("feed_forward", number), block.inner[token].astype(float) @ w_2 + b_2)
+        parts = _through(parts, weights.feed_forward_norm, model.epsilon, number)
+    return parts
+
+
+def _of_gpt2(model, passed, layer, token):
+    """Walk a GPT-2, whose norms stand beside the residual stream."""
+    parts = {Part("embedding"): np.asarray(model.embedding[passed.ids[token]], float)}
+    _add(parts, Part("position"), model.positions[token])
+    for number, (weights, step) in enumerate(zip(model.layers[:layer], passed.layers, strict=False)):
+        _add_heads(parts, number, step.attention.context[:, token], weights.w_o)
+        _add(parts, Part("bias", number), weights.b_o)
+        _add(parts, Part("feed_forward", number), step.feed_forward_output[token])
+    return parts
+
+
+def _of_llama(model, passed, layer, token):
+    """Walk a Llama; where a norm stands behind a sublayer, its scale is held for each head."""
+    parts = {Part("embedding"): np.asarray(passed.states[0][token], float)}
+    for number, (weights, step) in enumerate(zip(model.layers[:layer], passed.layers, strict=False)):
+        context, held = step.attention.context[:, token], 1.0
+        if weights.attention_output_norm is not None:
+            written = context.astype(float).ravel() @ weights.w_o + (0.0 if weights.b_o is None else weights.b_o)
+            held = weights.attention_output_norm / np.sqrt((written * written).mean() + model.epsilon)
+        _add_heads(parts, number, context, weights.w_o, held)
+        if weights.b_o is not None:
+            _add(parts, Part("bias", number), weights.b_o * held)
+        _add(parts, Part("feed_forward", number), step.feed_forward_output[token])
+    return parts
+
+
+def _num_heads(model):
+    """Return the heads of a layer."""
+    return model.layers[0].attention.num_heads if isinstance(model, bert.Bert) else model.num_heads
+
+
+def _unembedding(model):
+    """Return the row of each word that a last state is multiplied by."""
+    return model.embedding if isinstance(model, gpt2.GPT2) else model.unembedding
+
+
+def _read(parts, norm, epsilon, layer):
+    """Return the parts of a state as a sublayer reads them, behind its norm."""
+    vectors, shift = _held(parts.vectors, norm, epsilon)
+    return _with_shift(parts.names, vectors, shift, layer)
+
+
+def _with_shift(names, vectors, shift, layer):
+    """Add what a layer adds by itself to its own part."""
+    if shift is None:
+        return names, vectors
+    part = Part("bias", layer)
+    if part in names:
+        vectors = vectors.copy()
+        vectors[names.index(part)] += shift
+        return names, vectors
+    return (*names, part), np.vstack([vectors, shift])
+
+
+def _projected(model, parts, layer, head, token, passed, role):
+    """Return the parts of a query or key: their names, (parts, d_k), and what multiplies the products."""
+    weights = model.layers[layer]
+    if isinstance(model, bert.Bert):
+        own = weights.attention
+        w, b = (own.w_q, own.b_q) if role == "query" else (own.w_k, own.b_k)
+        d_k = own.d_k
+        columns = slice(head * d_k, (head + 1) * d_k)
+        return *_with_shift(parts.names, parts.vectors @ w[:, columns], b[columns], layer), d_k**-0.5
+    if isinstance(model, gpt2.GPT2):
+        names, vectors = _read(parts, weights.attention_norm, model.epsilon, layer)
+        d_model = model.embedding.shape[1]
+        d_k = d_model // model.num_heads
+        first = (d_model if role == "key" else 0) + head * d_k
+        columns = slice(first, first + d_k)
+        projected = vectors @ weights.w_qkv[:, columns]
+        return *_with_shift(names, projected, weights.b_qkv[columns], layer), weights.scale
+    names, vectors = _read(parts, weights.attention_norm, model.epsilon, layer)
+    w, b, gain = (
+        (weights.w_q, weights.b_q, weights.query_norm)
+        if role == "query"
+        else (weights.w_k, weights.b_k, weights.key_norm)
+    )
+    own = head if role == "query" else head // (model.num_heads // model.num_kv_heads)
+    columns = slice(own * model.d_k, (own + 1) * model.d_k)
+    names, projected = _with_shift(names, vectors @ w[:, columns], None if b is None else b[columns], layer)
+    if gain is not None and gain.size == model.d_k:
+        projected, _ = _held(projected, gain, model.epsilon)
+    elif gain is not None:  # of all heads together
+        whole = vectors.sum(axis=0) @ w + (0.0 if b is None else b)
+        projected = projected / np.sqrt((whole * whole).mean() + model.epsilon) * gain[columns]
+    if weights.rope is not None:
+        turned = turning(model.ropes[weights.rope], model.d_k, len(passed.ids), model.max_tokens)
+        angles = np.repeat(turned.angles(token, 1), len(projected), axis=0)
+        projected = rotate(projected, angles, factor=turned.factor)
+    return names, projected, model.scale

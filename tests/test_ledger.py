@@ -1,0 +1,159 @@
+"""Scores and next words as sums over what made them: the sums are what the model computed."""
+
+import numpy as np
+import pytest
+
+from attn import models
+from attn.models import ledger
+from attn.models.ledger import Part
+from attn.pretrained import bert
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+from numpy_models import DECODERS, ENCODERS, VOCABULARY, of_checkpoint, peer  # noqa: E402
+
+IDS = np.random.default_rng(5).integers(3, VOCABULARY, 11)
+
+
+@pytest.fixture(scope="module", params=DECODERS)
+def decoder(request):
+    line, model = of_checkpoint(peer(*DECODERS[request.param], transformers.AutoModelForCausalLM))
+    return model, line.forward(model, IDS, steps=True)
+
+
+@pytest.fixture(scope="module", params=ENCODERS)
+def encoder(request):
+    line, model = of_checkpoint(peer(*ENCODERS[request.param], transformers.AutoModel))
+    return model, line.forward(model, IDS, (np.arange(11) > 6).astype(int) if model.types is not None else None)
+
+
+def uncapped(scores, cap):
+    """Return scores as they were before a softcap."""
+    return scores if cap is None else cap * np.arctanh(scores.astype(float) / cap)
+
+
+def test_the_parts_of_a_state_sum_to_it(decoder):
+    model, passed = decoder
+    for layer, state in enumerate(passed.states):
+        for token in (0, 4, 10):
+            parts = ledger.state_parts(model, passed, layer, token)
+            np.testing.assert_allclose(parts.vectors.sum(axis=0), state[token], atol=1e-5 * np.abs(state).max())
+
+
+def test_a_ledger_sums_to_the_score(decoder):
+    model, passed = decoder
+    for layer, step in enumerate(passed.layers):
+        scores = uncapped(step.attention.scores, getattr(model, "softcap", None))
+        for head, query, key in ((0, 10, 3), (1, 5, 5), (2, 7, 0), (3, 10, 9)):
+            got = ledger.score_ledger(model, passed, layer, head, query, key)
+            assert got.table.shape == (len(got.query_parts), len(got.key_parts))
+            assert len(set(got.query_parts)) == len(got.query_parts)
+            # a window hides keys, but not their scores
+            assert got.score == pytest.approx(scores[head, query, key], abs=2e-5 * float(np.abs(scores).max()))
+
+
+def test_what_was_said_for_a_word_sums_to_its_score(decoder):
+    model, passed = decoder
+    logits = uncapped(passed.logits, getattr(model, "logit_softcap", None))
+    for token, word, rival in ((10, 3, 7), (0, 5, 4)):
+        got = ledger.word_contributions(model, passed, token, word)
+        assert got.total == pytest.approx(logits[token, word], abs=2e-5 * float(np.abs(logits).max()))
+        apart = ledger.word_contributions(model, passed, token, word, instead_of=rival)
+        assert apart.total == pytest.approx(
+            logits[token, word] - logits[token, rival], abs=2e-5 * float(np.abs(logits).max())
+        )
+
+
+def test_the_lens_ends_with_what_the_model_says(decoder):
+    model, passed = decoder
+    lens = ledger.logit_lens(model, passed)
+    assert lens.shape == (len(model.layers) + 1, len(IDS), VOCABULARY)
+    np.testing.assert_allclose(lens.sum(axis=-1), 1, atol=1e-5)
+    shares = np.exp(passed.logits - passed.logits.max(axis=-1, keepdims=True))
+    np.testing.assert_allclose(lens[-1], shares / shares.sum(axis=-1, keepdims=True), atol=1e-5)
+    np.testing.assert_array_equal(ledger.logit_lens(model, passed, [4, 2]), lens[..., [4, 2]])
+
+
+def test_in_an_encoder_each_part_goes_through_every_norm(encoder):
+    model, passed = encoder
+    for layer, block in enumerate(passed.blocks):
+        parts = ledger.state_parts(model, passed, layer, 4)
+        np.testing.assert_allclose(parts.vectors.sum(axis=0), block.hidden[4], atol=1e-5)
+        for head, query, key in ((0, 10, 3), (3, 2, 9)):
+            score = block.attention.scores[head, query, key]
+            got = ledger.score_ledger(model, passed, layer, head, query, key)
+            assert got.score == pytest.approx(score, abs=1e-5 * float(np.abs(block.attention.scores).max()))
+
+
+@pytest.mark.parametrize(
+    "text", ["The animal didn't cross the street because it was too tired.", "Er liest, sie schreibt."]
+)
+def test_every_score_of_minilm_is_the_sum_of_its_ledger(encoder_minilm, text):
+    encoding = encoder_minilm.tokenizer.encode(text)
+    passed = models.bert.forward(encoder_minilm.model, encoding.ids, encoding.type_ids)
+    places = np.random.default_rng(0).integers(0, len(encoding.ids), (4, 2))
+    for layer, block in enumerate(passed.blocks):
+        for head, (query, key) in enumerate(places):
+            got = ledger.score_ledger(encoder_minilm.model, passed, layer, head, query, key)
+            assert abs(got.score - block.attention.scores[head, query, key]) < 1e-5
+
+
+@pytest.fixture(scope="module")
+def encoder_minilm():
+    return bert.load()
+
+
+def test_a_head_that_is_taken_out_takes_its_row_with_it():
+    """In a model without norms between: what the ledger says of a head is how far the score falls without it."""
+    line, model = of_checkpoint(peer(*DECODERS["Llama"], transformers.AutoModelForCausalLM))
+    passed = line.forward(model, IDS, steps=True)
+    got = ledger.score_ledger(model, passed, 1, 0, 10, 3)
+    rows = {part: at for at, part in enumerate(got.query_parts)}
+    assert set(rows) == {Part("embedding"), *(Part("head", 0, head) for head in range(4)), Part("feed_forward", 0)}
+    parts = ledger.state_parts(model, passed, 1, 10)
+    without = parts.vectors.sum(axis=0) - parts.vectors[rows[Part("head", 0, 2)]]
+    gain = model.layers[1].attention_norm
+    held = gain / np.sqrt((passed.states[1][10].astype(float) ** 2).mean() + model.epsilon)
+    step, d_k = passed.layers[1], model.d_k
+    turned = models.rotary_scaling.turning(model.ropes["all"], d_k, len(IDS), model.max_tokens).angles(10, 1)
+    query = models.llama.rotate((without * held @ model.layers[1].w_q[:, :d_k])[None], turned)[0]
+    score = model.scale * query @ step.key[0, 3].astype(float)
+    assert got.score - got.table[rows[Part("head", 0, 2)]].sum() == pytest.approx(score, abs=1e-5)
+
+
+def test_the_strongest_pairs_come_first():
+    table = np.array([[1.0, -5.0], [2.0, 0.5]])
+    parts = (Part("embedding"), Part("feed_forward", 0))
+    got = ledger.Ledger(parts, parts, table)
+    assert got.score == -1.5
+    assert got.largest(2) == [(parts[0], parts[1], -5.0), (parts[1], parts[0], 2.0)]
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"layer": 9}, "layer must be"),
+        ({"head": 4}, "head must be"),
+        ({"query": 11}, "token must be"),
+        ({"key": -1}, "token must be"),
+    ],
+)
+def test_what_is_not_there_is_said(given, sentence):
+    line, model = of_checkpoint(peer(*DECODERS["GPT-2"], transformers.AutoModelForCausalLM))
+    passed = line.forward(model, IDS, steps=True)
+    with pytest.raises(ValueError, match=sentence):
+        ledger.score_ledger(model, passed, **({"layer": 1, "head": 0, "query": 3, "key": 2} | given))
+    with pytest.raises(ValueError, match="must hold every step"):
+        ledger.state_parts(model, line.forward(model, IDS), 1, 0)
+    part = line.forward(model, IDS[5:], line.forward(model, IDS[:5]).cache, steps=True)
+    with pytest.raises(ValueError, match="must hold the whole text, got the last 6 of 11 tokens"):
+        ledger.state_parts(model, part, 1, 0)
+
+
+def test_an_encoder_says_no_word():
+    line, model = of_checkpoint(peer(*ENCODERS["BERT"], transformers.AutoModel))
+    passed = line.forward(model, IDS)
+    with pytest.raises(ValueError, match="must write words"):
+        ledger.word_contributions(model, passed, 0, 1)
+    with pytest.raises(ValueError, match="must write words"):
+        ledger.logit_lens(model, passed)
