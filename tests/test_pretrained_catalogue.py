@@ -322,6 +322,11 @@ class Hub(BaseHTTPRequestHandler):
             return self.reply(status, self.page, headers)
         if name == "hanging":
             return time.sleep(3)
+        if name == "chatty" and not file:
+            with suppress(OSError):  # a list without an end
+                self.reply(200, b'{"id": [', {"Content-Type": "application/json"}, length=False)
+                while True:
+                    self.wfile.write(b"0," * 50_000)
         if name == "odd":
             return self.reply(200, b'{"login": true}', {"Content-Type": "application/json"})
         key = name if revision in (None, "main", self.commit) else f"{name}@{revision}"
@@ -475,6 +480,7 @@ def test_what_the_hub_refuses_or_another_answers_is_one_sentence(tiny, tmp_path)
 def test_a_hub_that_hangs_or_sends_what_it_did_not_say_is_one_sentence(tiny, tmp_path):
     expected = {
         "lab/hanging": "lab/hanging is not on this machine, and the hub cannot be reached: it did not answer in time",
+        "lab/chatty": "lab/chatty is not on this machine, and what answers in place of the hub is no hub",
         "lab/vast": "the config.json of lab/vast must have at most 20,000,000 bytes, got 20,000,001",
         "lab/flood": "the hub sends more of lab/flood than the 20,000,000 bytes expected: try again later",
         "lab/endless": "the hub sends more of lab/endless than the ",
@@ -498,6 +504,26 @@ for name in {list(expected)}:
     ]
     brought = sum(path.stat().st_size for path in (tmp_path / "home").rglob("*") if path.is_file())
     assert brought < 30_000_000 + 4 * (tiny / "model.safetensors").stat().st_size
+
+
+def test_downloads_are_bounded_one_by_one_and_together(tiny, tmp_path):
+    """By what is listed, before a byte comes; the limit of all counts what lies in the cache already."""
+    code = """if True:
+        for name, most, times in (("one", 1e3, 9), ("one", 1e9, 0.5), ("one", 1e9, 1.5), ("other", 1e9, 1.5)):
+            try:
+                found = inspect(f"lab/{name}")
+                check_size(found, most)
+                catalogue.check_hub_cache(found, times * found.bytes)
+                print(fetch(found).is_dir())
+            except ModelError as error:
+                print(error)
+    """
+    with hub(one=tiny, other=tiny) as endpoint:
+        said = run(code, endpoint, tmp_path / "home")
+    together = "models of the hub must have at most … GB together on this server, got … GB that are here and … GB of "
+    assert [re.sub(r"[\d.e-]+ GB", "… GB", each) for each in said] == [
+        "lab/one must have at most … GB here, got … GB", f"{together}lab/one", "True", f"{together}lab/other",
+    ]  # fmt: skip
 
 
 def adapters(tiny, folder):

@@ -32,6 +32,7 @@ READ = [  # name, what is typed, what is read of it
     ("UPLOAD_SIZE", "1_000", 1000),
     ("HEAVY_RUNS", 3, 3),
     ("KEPT_BYTES", "0", 0),
+    ("HUB_BYTES", "5e9", 5_000_000_000),
     ("CACHE", "/kept/here", Path("/kept/here")),
 ]
 
@@ -98,7 +99,7 @@ def test_a_name_that_is_no_setting_is_said():
 def test_careful_defaults_allow_no_more_than_the_others():
     found = read_settings({})
     assert (found.here.models, found.elsewhere.models) == ("any", "default")
-    for field in ("size_limit", "text_length", "uploads", "upload_size", "heavy_runs", "kept_bytes"):
+    for field in ("size_limit", "text_length", "uploads", "upload_size", "heavy_runs", "kept_bytes", "hub_bytes"):
         assert getattr(found.elsewhere, field) <= getattr(found.here, field)
 
 

@@ -131,12 +131,13 @@ def permit_model(name):
     """
     if name == pretrained.DEFAULT or name in st.session_state.get("permitted", ()):
         return
-    settings = visitor_settings().for_models
-    found = _inspected(name, settings.models)
-    pretrained.check_size(found, settings.size_limit)
+    allowed = visitor_settings()
+    found = _inspected(name, allowed.models)
+    pretrained.check_size(found, allowed.size_limit)
     missing = [each for each in (found, found.adapter) if each and each.where == "hub"]
     if missing:
-        _download(missing)
+        pretrained.check_hub_cache(found, allowed.hub_bytes)
+        _download(missing, allowed.size_limit)
     st.session_state.setdefault("permitted", set()).add(name)
 
 
@@ -146,8 +147,11 @@ def _inspected(name, allowed):
     return pretrained.inspect(name, settings=pretrained.Settings(models=allowed))
 
 
-def _download(missing):
-    """Ask, then download a model or an adapter, or both, with progress; stop the page until it is done."""
+def _download(missing, most_bytes):
+    """Ask, then download a model or an adapter, or both, with progress; stop the page until it is done.
+
+    Where the hub does not say how much comes, it ends after so many bytes.
+    """
     place, names = st.empty(), list(dict.fromkeys(as_text(each.name) for each in missing))
     sizes = [each.bytes for each in missing]
     size = "an unknown number of" if None in sizes else f"{sum(sizes) / 1e6:,.0f}"
@@ -162,6 +166,8 @@ def _download(missing):
     def progress(arrived, expected):
         if visit.is_over:
             raise Stopped("the download was stopped, since its page was left")
+        if arrived > most_bytes:
+            raise pretrained.ModelError(f"a download must have at most {most_bytes:,} bytes here, and more came")
         share = min(arrived / max(expected, 1), 1.0) if expected is not None else 0.0
         of = f" of {expected / 1e6:,.0f}" if expected is not None else ""
         bar.progress(share, f"{arrived / 1e6:,.0f}{of} MB")

@@ -100,6 +100,11 @@ SETTINGS = (
     ),
     Setting(f"{PREFIX}SIZE_LIMIT", "2e9", "6e8", _whole("bytes", 1), "most bytes a model may have"),
     Setting(
+        f"{PREFIX}HUB_BYTES", "1e12", "6e9", _whole("bytes", 0),
+        "most bytes that models of the hub may have together on the server's disk; a download that would be more is "
+        "refused",
+    ),
+    Setting(
         f"{PREFIX}TEXT_LENGTH", "100000", "20000", _whole("characters", SHORTEST_LIMIT, LONGEST_TEXT),
         "most characters of a text, typed or in a link",
     ),
@@ -128,6 +133,7 @@ class Settings:
     public: str
     models: str
     size_limit: int
+    hub_bytes: int
     text_length: int
     uploads: bool
     upload_size: int

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import math
 import numbers
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import quote
 
 from attn.pretrained.errors import HubError, ModelError, explain, no_hub, takes
 from attn.pretrained.loading import adapters, model_files, quantized, safetensors_file, smollm2
@@ -34,6 +36,7 @@ WRITERS = (smollm2.NAME, "distilbert/distilgpt2", "openai-community/gpt2", "Eleu
 _READERS = ("tokenizer", "vocab", "preprocessor", "processor", "spiece", "sentencepiece")  # what makes inputs
 _TEXTS = (".json", ".txt", ".model", ".spm", ".codes", ".tiktoken", ".jinja")  # that describe a model or its tokenizer
 TIMEOUT = 5  # seconds for the hub to answer a first question
+_PATIENCE = 30  # seconds for all of that answer
 _MOST_SMALL = 20_000_000  # bytes of a file that is read before anybody was asked, such as an index of weights
 
 
@@ -171,6 +174,30 @@ def check_size(preflight: Preflight, size_limit: float) -> None:
     if largest > size_limit:
         raise ModelError(
             f"{preflight.name} must have at most {size_limit / 1e9:.3g} GB here, got {largest / 1e9:.3g} GB"
+        )
+
+
+@takes(preflight="Preflight")
+def check_hub_cache(preflight: Preflight, most_bytes: float) -> None:
+    """Raise ModelError if the local cache of the hub would have more bytes than a limit after a download.
+
+    Parameters
+    ----------
+    preflight
+    most_bytes
+        Of all models in the cache together. A model of which the hub does not tell the size counts as nothing.
+    """
+    from huggingface_hub import constants
+
+    if not isinstance(most_bytes, numbers.Real):
+        raise ValueError(f"most_bytes must be a number of bytes, got {most_bytes!r}")
+    files = Path(constants.HF_HUB_CACHE).rglob("*")
+    here = sum(path.stat().st_size for path in files if path.is_file() and not path.is_symlink())
+    coming = sum(each.bytes or 0 for each in (preflight, preflight.adapter) if each and each.where == "hub")
+    if here + coming > most_bytes:
+        raise ModelError(
+            f"models of the hub must have at most {most_bytes / 1e9:.3g} GB together on this server, got "
+            f"{here / 1e9:.3g} GB that are here and {coming / 1e9:.3g} GB of {preflight.name}"
         )
 
 
@@ -425,10 +452,25 @@ def _total(sizes):
 
 
 def _model_info(address):
-    """Ask the hub what is in a repository."""
-    from huggingface_hub import HfApi
+    """Ask the hub what is in a repository; what answers in its place may go on for ever."""
+    from huggingface_hub import constants, get_session
+    from huggingface_hub.hf_api import ModelInfo
+    from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
 
-    return HfApi().model_info(address.id, revision=address.revision, files_metadata=True, timeout=TIMEOUT)
+    revision = "" if address.revision is None else f"/revision/{quote(address.revision, safe='')}"
+    asked = f"{constants.ENDPOINT}/api/models/{address.id}{revision}"
+    until, told = time.monotonic() + _PATIENCE, bytearray()
+    with get_session().stream(
+        "GET", asked, headers=build_hf_headers(), params={"blobs": True}, timeout=TIMEOUT, follow_redirects=True
+    ) as answer:
+        if answer.is_error:
+            answer.read()  # the sentence on it
+        hf_raise_for_status(answer)
+        for piece in answer.iter_bytes():
+            told += piece
+            if len(told) > _MOST_SMALL or time.monotonic() > until:
+                raise HubError(no_hub(address.name))
+    return ModelInfo(**json.loads(told))
 
 
 def _small_file(address, file):
