@@ -58,6 +58,8 @@ def number(value: float, digits: int = 3) -> str:
     '1,000'
     """
     value = float(value)
+    if 1e-4 <= abs(value) < 99 and digits > 1:  # most are, and a figure says thousands: neither exponent nor thousands
+        return f"{value:.{digits}g}".replace("-", "−")
     if not math.isfinite(value):
         return "not a number" if math.isnan(value) else ("−∞" if value < 0 else "∞")
     text = f"{value:.{digits}g}"

@@ -162,7 +162,8 @@ def described_cells(what, values, hidden, rows, columns, axes, name, hidden_name
     seen = np.isfinite(values) & ~hidden
     text = f"{what}: a heat map of {len(rows)} rows ({axes[0]}) and {len(columns)} columns ({axes[1]})."
     if seen.any():
-        places = raster.raster_peaks(values, ~seen, _BLOCKS, 1)  # a long matrix is not copied
+        parts = 1 if values.size <= MOST_CELLS else _BLOCKS  # a long matrix is not copied
+        places = raster.raster_peaks(values, ~seen, parts, 1)
         largest = np.where(seen[places], np.abs(values[places]), -1).argmax()
         row, column = (at.flat[largest] for at in places)
         text += f" The largest {name}, {number(values[row, column])}, is at {rows[row]}, {columns[column]}."

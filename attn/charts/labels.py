@@ -1,5 +1,6 @@
 """Words and numbers beside the figures: token labels, tick rules, and digits."""
 
+import functools
 import json
 import math
 import unicodedata
@@ -112,6 +113,7 @@ def label_columns(text):
     return sum(_columns(character) for character in text)
 
 
+@functools.lru_cache(maxsize=10_000)  # a page asks for the same ones a hundred times
 def label_pixels(text, size=14):
     """Return roughly how wide `text` is in a common sans-serif face, rather too much than too little."""
     narrow = sum(character in ".,:;'|! ijl1I" for character in text)

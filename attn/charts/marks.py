@@ -99,7 +99,8 @@ def mark_edges(theme):
 
 def mark_values(values, hidden, hidden_name="hidden"):
     """Return what the pointer says of each value."""
-    return [hidden_name if h else number(v, 4) for v, h in zip(values.ravel(), hidden.ravel(), strict=True)]
+    cells = zip(values.ravel().tolist(), hidden.ravel().tolist(), strict=True)
+    return [hidden_name if h else number(v, 4) for v, h in cells]
 
 
 def mark_names(labels, places):
