@@ -188,9 +188,12 @@ def test_the_film_goes_from_uniform_to_sharp(task):
     assert spread[-1] < spread[0] / 2
 
 
-def test_what_is_not_there_is_one_sentence():
-    with pytest.raises(ValueError, match=r"run python -m attn\.trained"):
+def test_what_is_not_there_is_one_sentence(tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match="^model must be one of fixed, .*, got 'oracle'$"):
         trained.load("reverse", "oracle")
+    monkeypatch.setattr(trained, "WEIGHTS", tmp_path)
+    with pytest.raises(ValueError, match=r"^there must be trained weights .* run python -m attn\.trained$"):
+        trained.training_of("pair", "transformer", "short")
 
 
 def test_the_weights_are_small():

@@ -4,11 +4,12 @@
 `accuracy` what each of them can do. ``python -m attn.trained`` trains them anew.
 """
 
+import inspect
 import json
-from collections.abc import Callable, Sequence
-from functools import cache
+from collections.abc import Callable, Collection, Sequence
+from functools import cache, wraps
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -53,9 +54,28 @@ CHANGED: dict[
 }
 TRAINED_ON = ("short", "long")
 FILMED = ("bahdanau", "long")  # the model whose training is kept as a film
+_NAMES: dict[str, Collection[str]] = {"task": TASKS, "model": MODELS | CHANGED, "trained_on": TRAINED_ON}
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
-@cache
+def _kept(function: Callable[P, R]) -> Callable[P, R]:
+    """Keep what a function of names returns, and refuse what is none of the names that there are."""
+    returned, signature = cache(function), inspect.signature(function)
+
+    @wraps(function)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+        given = signature.bind(*args, **kwargs)
+        given.apply_defaults()
+        for argument, name in given.arguments.items():
+            if not isinstance(name, str) or name not in _NAMES[argument]:
+                raise ValueError(f"{argument} must be one of {', '.join(_NAMES[argument])}, got {name!r:.80}")
+        return returned(**given.arguments)
+
+    return checked
+
+
+@_kept
 def load(task: str, model: str, trained_on: str = "long") -> Model:
     """Return a trained model.
 
@@ -87,7 +107,7 @@ def load(task: str, model: str, trained_on: str = "long") -> Model:
     )
 
 
-@cache
+@_kept
 def film(task: str) -> dict[int, Model]:
     """Return one model at several times of its training.
 
@@ -111,7 +131,7 @@ def film(task: str) -> dict[int, Model]:
     return frames | {int(options["steps"]): load(task, *FILMED)}
 
 
-@cache
+@_kept
 def accuracy(task: str, model: str, trained_on: str) -> dict[int, tuple[float, float]]:
     """Return how often a model was right, by the length of the input, on inputs drawn after its training.
 
@@ -139,7 +159,7 @@ class Training(NamedTuple):
     steps: int  # batches, until its loss on held-out examples was least
 
 
-@cache
+@_kept
 def training_of(task: str, model: str, trained_on: str = "long") -> Training:
     """Return how many parameters a model has and how many steps it was trained for.
 
