@@ -9,23 +9,29 @@ DRAWN = "[...document.querySelectorAll('[data-testid=stVegaLiteChart] svg')].map
 
 
 @pytest.mark.browser
-def test_a_page_goes_on_when_its_server_was_killed(chromium):
+def test_two_tabs_go_on_each_with_its_own_when_their_server_was_killed(chromium):
     port = free_port()
-    page = chromium.new_page(viewport={"width": 1280, "height": 900})
-    page.set_default_timeout(60_000)
+    context = chromium.new_context(viewport={"width": 1280, "height": 900})
+    context.set_default_timeout(60_000)
+    page, beside = context.new_page(), context.new_page()
     with serve(port=port) as first:
         page.goto(f"{first.address}/heads?{LINK}")
+        beside.goto(f"{first.address}/heads?{LINK.replace('seed=7', 'seed=8')}")
         settled(page, 2)
-        shown = page.url, page.evaluate(DRAWN)
+        settled(beside, 2)
+        shown = [(tab.url, tab.evaluate(DRAWN)) for tab in (page, beside)]
+        assert shown[0] != shown[1]
         first.process.kill()
-        page.wait_for_function(f"!document.querySelector('{CONNECTED}')")
+        for tab in (page, beside):
+            tab.wait_for_function(f"!document.querySelector('{CONNECTED}')")
     with serve(port=port):
-        page.wait_for_selector(CONNECTED)
-        settled(page, 2, rest=1000)
-        assert (page.url, page.evaluate(DRAWN)) == shown
+        for tab in (page, beside):
+            tab.wait_for_selector(CONNECTED)
+            settled(tab, 2, rest=1000)
+        assert [(tab.url, tab.evaluate(DRAWN)) for tab in (page, beside)] == shown
         with page.expect_download() as waiting:
             page.get_by_role("button", name="head_3_weights.csv", exact=False).first.click()
         rows = waiting.value.path().read_text(encoding="utf-8-sig").splitlines()
         assert len(rows) == 7
         assert "1 The" in rows[0]
-    page.close()
+    context.close()
