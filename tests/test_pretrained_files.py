@@ -1,7 +1,10 @@
 """What people bring as a model: good files open whatever they are called, and others are named as what they are."""
 
+import errno
 import json
+import os
 import shutil
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -119,6 +122,17 @@ def test_json_is_read_in_the_encodings_that_editors_write(copied, query, encodin
             path.write_bytes(path.read_text(encoding="utf-8").replace("\n", "\r\n").encode(encoding))
     np.testing.assert_array_equal(queries_of(copied), query)
     assert run(pretrained.load(copied), "a b").tokens[1].text == "a"
+
+
+def test_a_full_disk_for_temporary_files_is_one_sentence(copied, monkeypatch):
+    def full(*arguments, **options):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    edited(copied, auto_map=5)
+    assert pretrained.load(copied).num_layers
+    monkeypatch.setattr(tempfile, "TemporaryDirectory", full)
+    with pytest.raises(ModelError, match=f"^there is no room left on the disk for {copied}$"):
+        pretrained.load(copied)
 
 
 @pytest.mark.parametrize(

@@ -154,9 +154,9 @@ def _lines(job, until):
     """Run one process and yield the lines that it prints, or None while there is none."""
     command = [sys.executable, "-m", "attn.pretrained.timing", json.dumps(job)]
     environment = os.environ | {f"{library}_NUM_THREADS": str(job["threads"]) for library in _LIBRARIES}
-    complaints = tempfile.TemporaryFile("w+")  # noqa: SIM115  a pipe that nobody reads would fill up and block it
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": complaints, "text": True}
     try:
+        complaints = tempfile.TemporaryFile("w+")  # noqa: SIM115  a pipe that nobody reads would fill up and block it
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": complaints, "text": True}
         process = subprocess.Popen(command, cwd=_ROOT, env=environment, **pipes)  # ends when its input is closed
     except OSError as error:
         raise ModelError(f"no process can be started to measure in: {error}") from error

@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from attn.pretrained.errors import explain
 from attn.pretrained.loading import catalogue, model_files
 
 _MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -34,19 +35,23 @@ def tidied(folder: Path, name: str) -> Iterator[Path]:
     Raises
     ------
     ModelError
-        If what a file says is not clear either.
+        If what a file says is not clear either, or there is no room for the other folder.
     """
     mended = _mended_texts(folder, name) | _mended_index(folder, name) | _mended_config(folder, name)
     if not mended:
         yield folder
         return
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
-        for path in folder.iterdir():
-            if path.is_file() and path.name not in mended:
-                _put(path.resolve(), Path(place, path.name))
-        for file, text in mended.items():
-            Path(place, file).write_text(text, encoding="utf-8")
-        yield Path(place)
+    with contextlib.ExitStack() as until_read:
+        try:
+            place = Path(until_read.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
+            for path in folder.iterdir():
+                if path.is_file() and path.name not in mended:
+                    _put(path.resolve(), place / path.name)
+            for file, text in mended.items():
+                (place / file).write_text(text, encoding="utf-8")
+        except OSError as error:  # as where the disk is full
+            raise explain(error, name) from error
+        yield place
 
 
 def _mended_texts(folder, name):
@@ -84,7 +89,8 @@ def _mended_config(folder, name):
 
 def _put(path, place):
     """Put a file at another place: a link to it, or where a system gives none a copy."""
-    for put in (os.symlink, os.link, shutil.copy):
+    for put in (os.symlink, os.link):
         with contextlib.suppress(OSError, NotImplementedError):
             put(path, place)
             return
+    shutil.copy(path, place)
