@@ -189,7 +189,7 @@ def test_the_film_goes_from_uniform_to_sharp(task):
 
 
 def test_what_is_not_there_is_one_sentence(tmp_path, monkeypatch):
-    with pytest.raises(ValueError, match="^model must be one of fixed, .*, got 'oracle'$"):
+    with pytest.raises(ValueError, match=r"^model must be one of fixed, .*, got 'oracle'$"):
         trained.load("reverse", "oracle")
     monkeypatch.setattr(trained, "WEIGHTS", tmp_path)
     with pytest.raises(ValueError, match=r"^there must be trained weights .* run python -m attn\.trained$"):
