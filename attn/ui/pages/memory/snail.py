@@ -8,9 +8,10 @@ from attn.architectures import snail
 from attn.charts.plane import least_plane
 from attn.ui.code_tabs import page_code
 from attn.ui.controls.sentence import UNTRAINED
+from attn.ui.numpy_code import Paragraph, numpy_code
 from attn.ui.page import page_figure, page_reading, page_tabs, page_theme
 from attn.ui.pages.memory.setup import memory_setup_tabs
-from attn.ui.shown_code import LIGHT, Codes, shown_code
+from attn.ui.shown_code import LIGHT, page_codes
 from attn.ui.width import page_width
 
 RULES = ["Dilations from 1", "Dilations as printed"]
@@ -52,7 +53,7 @@ def memory_snail_tab(state, setup):
         memory_setup_tabs("Step by step back"),
         {
             "more": lambda: _lags(setup, moved),
-            "code": lambda: page_code(state, Codes(lambda: _snail_code(setup, layout))),
+            "code": lambda: page_code(state, _snail_code(setup, layout)),
         },
     )
 
@@ -133,10 +134,77 @@ def _lags(setup, moved):
 
 def _snail_code(setup, layout):
     settings = {"n_steps": setup.steps, "channels": setup.channels, "attends": setup.attends, "seed": setup.seed}
-    return shown_code(
-        settings | layout | {"theme": LIGHT},
-        ("moved", _measure),
-        "for dilated, by_lag in moved.items():\n    print(dilated, by_lag.round(3))\n",
-        ("picture", _picture),
-        'charts.save(picture, "fan.svg")',
+    return page_codes(
+        lambda: _numpy_code(setup),
+        settings,
+        (("moved", _measure),),
+        ("for dilated, by_lag in moved.items():\n    print(dilated, by_lag.round(4))",),
+        layout | {"theme": LIGHT},
+        (("picture", _picture), 'charts.save(picture, "fan.svg")'),
     )
+
+
+def _numpy_code(setup):
+    """Return the lines that measure how far back the last step sees in numpy alone."""
+    drawn, read = (_DRAWN_ABOVE, _ATTENTION) if setup.attends else ("", "")
+    blocks = len(snail.dilations(setup.steps))
+    return numpy_code(
+        Paragraph(
+            f"A sequence of {setup.steps} steps, and random weights of {blocks} blocks",
+            f"n, channels, blocks = {setup.steps}, {setup.channels}, {blocks}\n"
+            f"rng = np.random.default_rng({setup.seed})\n{_DRAWN}{drawn}",
+        ),
+        Paragraph("Each block looks at a step and at one so many steps back", _BLOCK),
+        Paragraph("The network", f"{_NETWORK}{read}    return x\n", "network"),
+        Paragraph("How far the last output moves when one step is replaced", _MEASURE),
+        at="network",
+    )
+
+
+_DRAWN = """\
+x = rng.normal(size=(n, 3))
+weights, width = [], 3
+for _ in range(blocks):  # each block appends channels
+    shape = (2, width, channels)
+    w_past = rng.normal(0, width**-0.5, shape)
+    w_now = rng.normal(0, width**-0.5, shape)
+    weights.append((w_past, w_now))
+    width = width + channels"""
+_DRAWN_ABOVE = """
+w_q, w_k, w_v = (
+    rng.normal(0, width**-0.5, (width, d)) for d in (8, 8, channels)
+)"""
+_BLOCK = """\
+def convolve(x, w_past, w_now, dilation):
+    past = np.zeros_like(x)  # before the first step there is nothing
+    past[dilation:] = x[:-dilation]
+    return past @ w_past + x @ w_now
+
+def block(x, w_past, w_now, dilation):
+    filtered = convolve(x, w_past[0], w_now[0], dilation)
+    gate = convolve(x, w_past[1], w_now[1], dilation)
+    added = np.tanh(filtered) / (1 + np.exp(-gate))
+    return np.hstack([x, added])
+"""
+_NETWORK = """\
+def network(x, dilations):
+    for (w_past, w_now), dilation in zip(weights, dilations):
+        x = block(x, w_past, w_now, dilation)
+"""
+_ATTENTION = """\
+    query, key, value = x @ w_q, x @ w_k, x @ w_v
+    scores = query @ key.T / np.sqrt(8)
+    masked = np.where(np.tri(n, dtype=bool), scores, -np.inf)  # causal
+    exp = np.exp(masked - masked.max(axis=-1, keepdims=True))
+    x = np.hstack([x, exp / exp.sum(axis=-1, keepdims=True) @ value])
+"""
+_MEASURE = """\
+for first in (1, 2):  # dilations from 1, and as printed
+    dilations = tuple(first * 2**i for i in range(blocks))
+    last = network(x, dilations)[-1]
+    moved = np.zeros(n)
+    for lag in range(n):
+        changed = x.copy()
+        changed[n - 1 - lag] = 1 - 2 * x[n - 1 - lag]
+        moved[lag] = abs(network(changed, dilations)[-1] - last).max()
+    print(dilations, moved.round(4))"""
