@@ -23,7 +23,6 @@ from attn.ui.pages.bottleneck.two_models import (
     two_models_shapes,
     two_models_step_control,
 )
-from attn.ui.shown_code import Codes
 
 page = ui.begin_page("bottleneck", "What does one vector forget?", Setup)
 
@@ -54,7 +53,7 @@ SHOWN = {
     "film": lambda: film_of_training.film_of_training_tab(page, result),
     "published": lambda: published_alignments.published_alignments_tab(page),
     "gradient": lambda: gradients.gradients_tab(page, result),
-    "code": lambda: ui.page_code(page, Codes(lambda: two_models_code(setup, result, step, width))),
+    "code": lambda: ui.page_code(page, two_models_code(setup, result, step, width)),
 }
 ui.page_tabs(page, TABS, SHOWN)
 page.commit()  # what was chosen in a tab belongs to the link, too

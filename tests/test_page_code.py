@@ -21,6 +21,7 @@ from attn.ui.controls.mask import MASKS
 from attn.ui.controls.positions import POSITIONS
 from attn.ui.numpy_code import HERE, WIDEST, lit_lines, numpy_array, numpy_list
 from attn.ui.pages.block.setup import STAGES as BLOCK_STAGES
+from attn.ui.pages.bottleneck.setup import MODELS
 from attn.ui.pages.cost.curves import VIEWS
 from attn.ui.pages.masks import WRONG
 from attn.ui.pages.step_by_step.stages import STAGES
@@ -33,7 +34,10 @@ BARE = f"""
 import contextlib, io, json, sys
 sys.path.append({str(ROOT)!r})  # for the weights that come with the package, and for nothing else
 for line in sys.stdin:
-    if "files(" not in line:
+    if "files(" in line:
+        if sys.modules.get("attn", 0) is None:
+            del sys.modules["attn"]
+    else:
         sys.modules["attn"] = None
     printed, error = io.StringIO(), ""
     try:
@@ -162,6 +166,9 @@ NUMBERS = [  # whose pictures other tests compare with those of the pages
     *(("scores", {"score": score}) for score in SCORES),
     *(("scores", {"score": score, "parameters": "random", "turn": "30", "swap": "1"}) for score in SCORES),
     ("scores", {"score": "location", "keys": "2,0;1,1;-1,2;0,1", "double": "1"}),  # more keys than places
+    ("bottleneck", {}),
+    ("bottleneck", {"left": "fixed", "right": "fixed-wide", "task": "reverse"}),
+    *(("bottleneck", {"right": model, "task": "dates"}) for model in MODELS if model != "fixed"),
     ("memory", {"part": "ntm"}),
     ("memory", {"part": "ntm", "memory": "random", "rows": "7", "shift": "1.3", "blur": "0.1", "gamma": "2"}),
     ("memory", {"part": "pointer"}),

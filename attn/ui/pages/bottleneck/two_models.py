@@ -13,8 +13,9 @@ from attn.architectures.seq2seq import Bahdanau, Luong
 from attn.charts.labels import number
 from attn.trained import TASKS
 from attn.ui.page import page_path_columns, page_theme
+from attn.ui.pages.bottleneck.seq2seq_in_numpy import seq2seq_numpy_code
 from attn.ui.pages.bottleneck.setup import MODELS, SHOWN, SIDES
-from attn.ui.shown_code import LIGHT, Source, shown_code
+from attn.ui.shown_code import LIGHT, Codes, Source, shown_code
 from attn.ui.state import as_text
 from attn.ui.width import page_tallest
 
@@ -398,6 +399,33 @@ def one_model_table(side, result):
 
 
 def two_models_code(setup, result, step, width):
+    """Return the lines that let a model read and write, and those that draw both models' pictures.
+
+    In numpy and without a picture it is the second model, unless only the first has weights over its source.
+    """
+    ids, most = result.task.source_ids(result.source), len(result.target) + 1 + 4
+    side, name = (result.right, setup.right), (result.left, setup.left)
+    side, name = name if name[0].attends and not side[0].attends else side
+    looked = "looked" if not side.attends or side.written.weights.ndim == 2 else "looked[-1].mean(axis=0)"
+    return Codes(
+        numpy=lambda: seq2seq_numpy_code(
+            setup.task, name, setup.trained_on, side.title, side.model, ids, result.source, most
+        ),
+        attn=lambda: shown_code(
+            {"typed": result.task.glue.join(result.source)},
+            "from attn import trained\nfrom attn.architectures import seq2seq\n"
+            f"task = trained.TASKS[{setup.task!r}]\n"
+            "source, answer = task.read(typed)\n"
+            f"model = trained.load({setup.task!r}, {name!r}, {setup.trained_on!r})\n"
+            f"written = seq2seq.write(model, task.source_ids(source), most={most})\n"
+            f"looked = written.{'weights' if side.attends else 'context'}\n"
+            f"print(written.symbols.tolist())\nprint({looked}.round(4))",
+        ),
+        draw=lambda: _drawing_code(setup, result, step, width),
+    )
+
+
+def _drawing_code(setup, result, step, width):
     """Return the lines that draw the picture of the page."""
     return shown_code(
         {
