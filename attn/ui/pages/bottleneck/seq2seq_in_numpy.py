@@ -121,7 +121,7 @@ _FED = 'state, cell = lstm(np.concatenate([x, fed]), state, cell, "decoder")'
 _UNFED = 'state, cell = lstm(x, state, cell, "decoder")'
 _NOT_FED = """
 width = w["target.embedding"].shape[1]
-w["decoder.w_x"] = w["decoder.w_x"][:width]  # the rest reads what is fed"""
+w["decoder.w_x"] = w["decoder.w_x"][:width]  # nothing is fed"""
 _BLOCK = """\
 def norm(x, name):
     x = x - x.mean(axis=-1, keepdims=True)
