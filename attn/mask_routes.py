@@ -210,7 +210,7 @@ ROUTES = {
             "no_mask",
             "No mask",
             False,
-            "Every token sees every other.",
+            "Every token sees every other one.",
             no_mask,
         ),
         Route(

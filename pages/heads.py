@@ -7,9 +7,11 @@ from attn.multi_head import divisors, merge_heads
 from attn.ui.controls.colour_scale import colour_scale_control, colour_scale_of
 from attn.ui.controls.mask import mask_controls
 from attn.ui.controls.sentence import (
+    UNTRAINED,
     need_sentence_words,
     say_if_sentence_cut,
     sentence_control,
+    sentence_in_a_trained_model,
     sentence_seed_control,
     sentence_source_control,
     sentence_words,
@@ -17,8 +19,7 @@ from attn.ui.controls.sentence import (
 from attn.ui.pages.heads import MODES, MOST_HEADS, TABS, Setup, compute_heads_page, heads_page_code, heads_page_picture
 from attn.ui.width import page_map_size
 
-RANDOM = " All matrices are drawn at random, so no head knows what a word means."
-KEYS_ALONE = " Where a word stands moves who looks at it, and not what it gives: its value has no position in it."
+KEYS_ALONE = " Only the keys know where a word stands: that changes who looks at it, and not what it hands on."
 
 page = ui.begin_page("heads", "What do several heads see at once?", Setup)
 
@@ -30,40 +31,49 @@ with st.sidebar:
         format_func=MODES.get,
         key=page.key("mode"),
         required=True,
-        help="Self-attention: the sentence reads itself. Cross-attention: it reads a second one.",
+        help="In self-attention the words of a sentence look at one another, in cross-attention at those of a second "
+        "sentence.",
     )
     if page.get("source") == "worked":
-        st.caption("Its four heads have d_k 2 and d_v 1; its cross-attention has one head and eight tokens to read.")
+        st.caption(
+            "The worked example has four heads, with 2 numbers per key and 1 per value. Its cross-attention has one "
+            "head, which looks at eight tokens."
+        )
         n = 6
     else:
         sentence_control(page)
         if page.get("mode") == "cross":
-            sentence_control(page, "second", "Second sentence, which is read")
+            sentence_control(page, "second", "Second sentence, which is looked at")
         n = len(sentence_words(page.get("text")))
         sentence_seed_control(page)
-        st.slider("d_model", 1, 128, key=page.key("d_model"), help="Numbers per token.")
-        st.slider("Query heads", 1, MOST_HEADS, key=page.key("num_heads"), help="Each looks in its own way.")
+        st.slider("d_model", 1, 128, key=page.key("d_model"), help="How many numbers stand for each token.")
+        st.slider(
+            "Query heads",
+            1,
+            MOST_HEADS,
+            key=page.key("num_heads"),
+            help="How many heads there are, each with queries of its own.",
+        )
         page.adjust(num_kv_heads=max(d for d in divisors(page.get("num_heads")) if d <= page.get("num_kv_heads")))
         if page.get("num_heads") > 1:
             st.select_slider(
                 "Key/value heads",
                 divisors(page.get("num_heads")),
                 key=page.key("num_kv_heads"),
-                help="As many as query heads: multi-head. One: multi-query. Between: grouped-query. "
-                "Their number must divide the number of query heads.",
+                help="How many sets of keys and values there are: one for each query head (multi-head), one for all "
+                "(multi-query) or one for each group (grouped-query). It must divide the number of query heads.",
             )
-        st.slider("d_k", 1, 64, key=page.key("d_k"), help="Numbers per query and key of a head.")
-        st.slider("d_v", 1, 64, key=page.key("d_v"), help="Numbers per value of a head.")
-        st.toggle("Output projection", key=page.key("project"), help="Multiply the concatenated heads by W_o.")
+        st.slider("d_k", 1, 64, key=page.key("d_k"), help="How many numbers a query and a key of a head have.")
+        st.slider("d_v", 1, 64, key=page.key("d_v"), help="How many numbers a value of a head has.")
+        st.toggle("Output projection", key=page.key("project"), help="A matrix W_o mixes the results of the heads.")
         st.toggle(
             "Output gate", key=page.key("gate"),
-            help="The token that asks lets more or less of each number of each head through (Qiu et al., 2025; "
-            "Qwen3-Next).",
+            help="Each token decides how much of every number from its heads gets through (Qiu et al., 2025).",
         )  # fmt: skip
         st.toggle(
             "Positions in the keys alone", key=page.key("key_positions"),
-            help="Keys are read from vectors with sinusoidal positions added, values from the same vectors without, as "
-            "DETR's decoder reads a picture (Carion et al., 2020).",
+            help="Keys are made from vectors that also say where a token stands, values from vectors that do not, as "
+            "where DETR looks at a picture (Carion et al., 2020).",
         )  # fmt: skip
     if n and page.get("mode") == "self":
         mask_controls(page, n)
@@ -83,11 +93,13 @@ head = min(setup.head, num_heads) - 1
 
 scale, tallest = colour_scale_of(setup.colour, steps.weights), ui.page_tallest(110)
 ui.page_reading(
-    f"{result.sharing}{result.gating}{KEYS_ALONE if setup.source == 'random' and setup.key_positions else ''} "
-    f"{ui.as_text(result.words)}{RANDOM if setup.source == 'random' else ''} One colour scale for all heads; click one "
-    "to see it large.",
+    f"{UNTRAINED} A head is one attention with queries, keys and values of its own, so each looks at the words in its "
+    f"own way. {result.sharing}{result.gating}"
+    f"{KEYS_ALONE if setup.source == 'random' and setup.key_positions else ''} {ui.as_text(result.words)} "
+    f"{result.most(head)}Click a head to see it large.",
     ui.page_formula("Z") + r"\quad\text{in each head}",
-    f"weights: {' × '.join(map(str, steps.weights.shape))} · concatenation: {' × '.join(map(str, steps.concat.shape))}",
+    result.shapes,
+    beside=lambda: sentence_in_a_trained_model(setup),
 )
 ui.page_figure(
     heads_page_picture(steps, parameters, result.hidden, rows, columns, head, scale, theme, ui.page_width(), tallest),
@@ -98,20 +110,30 @@ ui.page_figure(
 
 now, full = result.cache
 numbers = st.columns(3)
-numbers[0].metric("Parameters", f"{parameters.count:,}", help="All projection matrices of this layer.")
+numbers[0].metric(
+    "Parameters", f"{parameters.count:,}", help="The numbers in all matrices of this layer, which training would set."
+)
 numbers[1].metric(
     "Cache per token",
     f"{now:,} bytes",
     None if now == full else f"-{result.saved:.0%} against multi-head",
     delta_color="inverse",
-    help="Keys and values that a decoder keeps for every token and layer, at 2 bytes a number.",
+    help="A model that writes keeps the keys and values of every token it has read, in each layer: so many bytes, at "
+    "2 bytes a number.",
 )
-numbers[2].metric("Output", " × ".join(map(str, steps.output.shape)), help="Tokens × width of the result.")
+numbers[2].metric(
+    "Output",
+    " × ".join(map(str, steps.output.shape)),
+    help="Tokens × numbers per token, after W_o has mixed the heads if it is there.",
+)
 
 
 def one_tab():
     """Draw the chosen head large."""
     title = f"Head {head + 1}"
+    st.caption(
+        "A row belongs to the token that looks, a column to a token it looks at. A darker cell is a larger weight."
+    )
     ui.page_figure(
         charts.panels(
             theme,
@@ -138,14 +160,23 @@ def merged_tab():
             "heads.gate",
             tables={"gate": lambda: charts.csv(gate, rows, widths)},
         )
-        st.caption("Each number of each head's context is multiplied by its gate, from 0 to 1, before the heads merge.")
+        st.caption(
+            "Each number of each head's context is multiplied by its gate, from 0 to 1, before heads are joined."
+        )
     wide = page_map_size(len(widths), 640, beside=110)
     ui.page_figure(
         charts.beside(charts.concat_map(steps.concat, num_heads, rows, theme, title="Concatenation", size=wide)),
         "heads.concat",
         tables={"concatenation": lambda: charts.csv(steps.concat, rows, widths)},
     )
-    st.caption("Each band is one head's context. W_o then mixes the bands into the output.")
+    st.caption(
+        "Each band is one head's context: what each token takes from the others by this head. "
+        + (
+            "W_o then mixes the bands into the output."
+            if parameters.w_o is not None
+            else "Side by side they are the output."
+        )
+    )
     output = charts.panel(steps.output, rows, outputs, kind="signed", title="Output", axes=("token", "output"))
     ui.page_figure(charts.panels(theme, ui.page_width(), output), "heads.output")
 

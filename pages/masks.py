@@ -3,13 +3,13 @@
 import streamlit as st
 
 from attn import charts, ui
-from attn.charts.labels import number
-from attn.mask_routes import ROUTES
 from attn.ui.controls.mask import mask_controls, paint_mask
 from attn.ui.controls.sentence import (
+    UNTRAINED,
     need_sentence_words,
     say_if_sentence_cut,
     sentence_control,
+    sentence_in_a_trained_model,
     sentence_seed_control,
     sentence_source_control,
 )
@@ -20,13 +20,15 @@ from attn.ui.pages.masks import (
     Setup,
     compute_masks_page,
     masks_page_code,
+    masks_page_leaks_picture,
+    masks_page_leaks_reading,
+    masks_page_leaks_table,
     masks_page_limit_reading,
     masks_page_picture,
     masks_page_routes_picture,
+    masks_page_routes_reading,
     masks_page_tokens,
 )
-
-AGREES = "With this mask it happens to give the right weights; hide all of a row to see it fail. "
 
 page = ui.begin_page("masks", "Who may look at whom?", Setup)
 
@@ -53,17 +55,23 @@ attention, hidden = result.attention, result.hidden
 seen = f"{hidden.size - hidden.sum()} of {hidden.size} cells may be seen. "
 seen = "" if setup.mask == "painted" else seen  # whose words are that count
 ui.page_reading(
+    f"{UNTRAINED} A mask says which token may look at which: what it hides gets a weight of 0. "
     f"{ui.as_text(result.words)} {seen}Click a cell of the scores to hide or show it.",
     ui.page_formula(mask="+M"),
-    f"scores, mask and weights: {hidden.shape[0]} × {hidden.shape[1]}",
+    f"Rows are queries, columns keys · {hidden.shape[0]} × {hidden.shape[1]}",
+    beside=lambda: sentence_in_a_trained_model(setup),
 )
 if result.empty_rows:
     names = ", ".join(ui.as_text(labels[row]) for row in result.empty_rows)
     st.warning(
-        f"Nothing is left to see for {names}: these rows have weights and context of 0, not NaN. "
-        "jax.nn.dot_product_attention and the Attention of keras put a large negative number in place of −∞, which "
-        "gives such a row the mean of all values."
+        f"Nothing is left to see for {names}: weights and context are 0 there.",
     )
+    with st.expander("What other libraries do with such a row"):
+        st.markdown(
+            "Where all scores are −∞ the softmax divides 0 by 0, which many programs answer with NaN (not a number). "
+            "jax.nn.dot_product_attention and the Attention of keras put a large negative number in place of −∞, so "
+            "that such a row gets the mean of all values."
+        )
 ui.page_figure(
     masks_page_picture(attention, labels, hidden, theme, ui.page_width(), ui.page_tallest()),
     f"masks.picture.{len(page.get('painted'))}.{page.get('mask')}",  # a picture just painted has nothing chosen
@@ -77,27 +85,20 @@ ui.page_figure(
 st.subheader("Before or after the softmax?", anchor=False)
 left, right = st.columns(2)
 left.selectbox(
-    "Compare with a look-alike that is wrong",
+    "Compare with a wrong route",
     WRONG,
     format_func=WRONG.get,
     key=page.key("wrong"),
-    help="Each looks like masking and is not. The number below says how much leaks through it.",
+    help="Each looks like masking and is not. The sentence below says why, and how much leaks through it.",
 )
 right.slider(
     "Replace token",
     1,
     max(len(tokens), 2),
     key=page.key("token"),
-    help="Another vector is put in place of this token. Rows that must not see it must not move.",
+    help="Another vector is put in place of this token. Rows that must not see it must not change.",
 )
-wrong, leak = ROUTES[setup.wrong], result.leaks[setup.wrong]
-replaced = ui.as_text(labels[setup.token - 1])
-st.markdown(
-    f"The two right routes differ by at most **{number(result.gap, 2)}**. "
-    f"{ui.as_text(wrong.title)}: {ui.as_text(wrong.why)} "
-    f"{AGREES if result.agrees(setup.wrong) else ''}"
-    f"Replacing **{replaced}** moves rows that must not see it by up to **{number(leak.largest)}**."
-)
+ui.page_reading(masks_page_routes_reading(setup, result, labels))
 routed = result.routed
 ui.page_figure(
     masks_page_routes_picture(routed, setup.wrong, labels, hidden, theme, ui.page_width()),
@@ -105,29 +106,25 @@ ui.page_figure(
     tables={"wrong_weights": lambda: charts.csv(routed[setup.wrong].weights, labels, labels)},
 )
 
-st.slider(
-    "Lead of a hidden score",
-    0,
-    LARGEST_LEAD,
-    key=page.key("lead"),
-    width=420,
-    help="How much larger the score of a hidden key is than that of the only visible one.",
-)
-st.markdown(masks_page_limit_reading(setup.lead))
+with st.expander("Where the second right route fails"):
+    st.slider(
+        "Lead of a hidden score",
+        0,
+        LARGEST_LEAD,
+        key=page.key("lead"),
+        width=420,
+        help="How much larger the score of a hidden key is than that of the only visible one.",
+    )
+    st.markdown(masks_page_limit_reading(page.get("lead")))
 
 
 def leaks_tab():
     """Draw how much leaks through each route."""
-    bars = charts.bars(
-        [result.leaks[name].largest for name in ROUTES],
-        [route.title for route in ROUTES.values()],
-        theme,
-        title="Largest change in a row that must not see the replaced token",
-        kind="magnitude",
-        pick=charts.Pick(selected=list(ROUTES).index(setup.wrong)),
-        width=min(360, ui.page_share(1, beside=330)),
+    ui.page_reading(masks_page_leaks_reading(setup, result, labels))
+    ui.page_figure(
+        masks_page_leaks_picture(setup, result, theme, min(360, ui.page_share(1, beside=380))), "masks.leaks"
     )
-    ui.page_figure(charts.beside(bars), "masks.leaks")
+    st.markdown(masks_page_leaks_table(result))
 
 
 SHOWN = {

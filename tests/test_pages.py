@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from setups import ABSURD, SETUPS, extremes, fields, links, options, painted
 
 from attn import cost
+from attn.charts.labels import token_labels
 from attn.data import examples
 from attn.mask_routes import ROUTES
 from attn.ui.controls.mask import MASKS
@@ -488,7 +489,7 @@ def test_a_painted_mask_that_hides_everything(page):
     if page == "masks":
         (warning,) = app.warning
         assert "Nothing is left to see for" in warning.value
-        assert "jax.nn.dot_product_attention and the Attention of keras put" in warning.value
+        assert any("jax.nn.dot_product_attention and the Attention of keras put" in text for text in said(app))
 
 
 def test_masks_shows_where_the_second_route_loses_a_row():
@@ -519,3 +520,36 @@ def test_painting_goes_on_from_the_mask_in_view():
     assert check(app).query_params["painted"] in (every, [every])
     next(button for button in app.button if button.label == "Show all").click().run()
     assert "painted" not in check(app).query_params
+
+
+def test_heads_say_with_a_word_what_query_key_and_value_are():
+    """The largest weight of the head in view, by its row and column."""
+    told = " ".join(said(opened("heads", source="random", head="2")))
+    result = compute_heads_page(from_link(HeadsSetup, {"source": "random", "head": "2"})[0])
+    weights = result.steps.weights[1]
+    row, column = np.unravel_index(weights.argmax(), weights.shape)
+    asks, found = (f"**{as_text(token_labels(result.tokens)[at])}**" for at in (row, column))
+    assert f"the *query* of {asks} (what it looks for) best matches the *key* of {found} (what that" in told
+    assert f"so **{weights.max():.0%}** of what it takes comes from the *value* of {found}" in told
+
+
+@pytest.mark.parametrize("page", ["step_by_step", "heads", "masks", "positions", "block"])
+def test_random_numbers_are_called_so_and_lead_to_a_trained_model(page):
+    app = opened(page, OWN_TEXT.get(page), text=examples.SENTENCES[0].text)
+    (first,) = (text for text in said(app) if text.startswith("**Random, untrained"))
+    assert first
+    (link,) = (each for each in app.get("page_link") if each.proto.label.startswith("What a trained model"))
+    assert link.proto.page == "inside"
+    assert "animal" in link.proto.query_string
+    assert not any(sentence.look_for in said(app) for sentence in examples.SENTENCES)
+
+
+def test_masks_mark_right_and_wrong_routes():
+    app = opened("masks", mask="causal")
+    told = " ".join(said(app))
+    (bars,) = tables(app, "label", "color")
+    assert [label.split(":")[0] for label in bars["label"]] == [
+        "Right" if route.right else "Wrong" for route in ROUTES.values()
+    ]
+    assert "Of the 7 wrong routes 2 leak nothing here" in told
+    assert "| The diagonal hidden too | Wrong | 0 |" in told

@@ -21,6 +21,7 @@ TERMS = {  # in the order in which a reader meets them; the shortest explanation
     "weight": "in attention, the share that one token gives to another: from 0 to 1, and those of a row add up to 1. "
     "The weights of a model are its trained numbers.",
     "context": "what attention gives back for a token: the values of all tokens, mixed by its weights.",
+    "NaN": "“not a number”, what a computer answers to 0 divided by 0.",
     "attention sink": "a token, often the first, that takes the attention a head has no other use for.",
     "temperature": "divides the scores before the softmax. Below 1 the largest score gets more, above 1 the shares "
     "become more alike.",

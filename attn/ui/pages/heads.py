@@ -24,6 +24,7 @@ from attn.ui.numpy_code import (
     numpy_tokens,
 )
 from attn.ui.shown_code import LIGHT, Source, page_codes
+from attn.ui.state import as_text
 
 MODES = {"self": "Self-attention", "cross": "Cross-attention"}
 
@@ -71,12 +72,36 @@ class ManyHeads(NamedTuple):
         """How query heads and key/value heads go together, as a sentence."""
         p = self.parameters
         if p.num_heads == 1:
-            return "One head with its own keys and values."
+            return "Here there is one."
         if p.num_kv_heads == p.num_heads:
-            return f"{p.num_heads} heads, each with its own keys and values (multi-head attention)."
+            return f"Here there are {p.num_heads}, each with its own keys and values (multi-head attention)."
         if p.num_kv_heads == 1:
-            return f"{p.num_heads} query heads share one key/value head (multi-query attention)."
-        return f"{p.num_heads} query heads share {p.num_kv_heads} key/value heads (grouped-query attention)."
+            return f"Here {p.num_heads} share one set of keys and values (multi-query attention)."
+        return f"Here {p.num_heads} share {p.num_kv_heads} sets of keys and values (grouped-query attention)."
+
+    def most(self, head):
+        """Say what looks most at what in a head, and by what; nothing where no token may look."""
+        weights = self.steps.weights[head]
+        row, column = np.unravel_index(int(weights.argmax()), weights.shape)
+        if not weights[row, column]:
+            return ""
+        asks, found = (
+            f"**{as_text(charts.token_labels(names)[at])}**"
+            for names, at in ((self.tokens, row), (self.memory_tokens, column))
+        )
+        return (
+            f"In head {head + 1} the *query* of {asks} (what it looks for) best matches the *key* of {found} (what "
+            f"that one offers), so **{weights[row, column]:.0%}** of what it takes comes from the *value* of {found} "
+            "(what that one hands on). "
+        )
+
+    @property
+    def shapes(self):
+        """What is drawn, and how large the result is."""
+        heads, n_q, n_k = self.steps.weights.shape
+        width = self.steps.concat.shape[1]
+        each = "1 head" if heads == 1 else f"{heads} heads"
+        return f"{each} × {n_q} × {n_k} weights · results joined: {n_q} tokens × {width} numbers"
 
     @property
     def gating(self):

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from attn import Attention, charts, scaled_dot_product_attention
+from attn.charts.labels import number
 from attn.data import examples
 from attn.mask_routes import ROUTES, leak
 from attn.ui.controls.mask import MASKS, MaskChoice, mask_in_numpy, mask_of
@@ -22,10 +23,12 @@ from attn.ui.numpy_code import (
     numpy_tokens,
 )
 from attn.ui.shown_code import LIGHT, Source, page_codes
+from attn.ui.state import as_text
 from attn.words import small
 
 WRONG = {name: route.title for name, route in ROUTES.items() if not route.right}
 TABS = {"leaks": "What leaks, by route", "code": "Code"}
+LEAST_LEAK = 1e-6  # what is smaller is rounding
 LARGEST_LEAD = 800  # of a hidden score over a visible one: more than float64 bears
 WIDTHS = {"d_model": 6, "d_k": 4, "d_v": 4}
 
@@ -153,12 +156,79 @@ def masks_page_limit_reading(lead):
         _row_sums(*case) for case in (("before", np.float32), ("after", np.float32), ("after", np.float64))
     )
     return (
-        f"Let a hidden score lead the only visible one by **{lead}**. The visible key should get the whole row: −∞ "
-        f"before the softmax gives it **{before[lead]:.0f}**; zero after, renormalise gives it **{single[lead]:.0f}** "
-        f"in float32 and **{double[lead]:.0f}** in float64. There the softmax, which comes first, leaves it so small a "
-        f"weight that it rounds to 0 from a lead of {(single == 0).argmax()} on in float32, and of "
-        f"{(double == 0).argmax()} in float64: nothing is left to divide by, and the row is lost."
+        f"Suppose that the score of a hidden key is larger than that of the only visible key by **{lead}**. The "
+        f"visible key should get all the weight. −∞ before the softmax gives it **{before[lead]:.0f}**; zero after, "
+        f"renormalise gives it **{single[lead]:.0f}** in float32 and **{double[lead]:.0f}** in float64. There the "
+        "softmax comes first and leaves the visible key so small a weight that it rounds to 0: from a lead of "
+        f"{(single == 0).argmax()} on in float32, and of {(double == 0).argmax()} in float64. Then nothing is left to "
+        "divide by, and the row is lost."
     )
+
+
+def masks_page_routes_reading(setup, result, labels):
+    """Say what the right routes do, and what the wrong one in view gets wrong."""
+    wrong, leak = ROUTES[setup.wrong], result.leaks[setup.wrong]
+    agrees = "With this mask its weights happen to be right; hide all of a row to see it fail. "
+    return (
+        "A mask can be applied by two right routes. Set the scores of what is hidden to −∞ before the softmax; or set "
+        "its weights to 0 after the softmax, and divide each row by what is left. Their weights differ by at most "
+        f"**{number(result.gap, 2)}**. The third picture is wrong, “{wrong.title}”: {wrong.why} "
+        f"{agrees if result.agrees(setup.wrong) else ''}"
+        f"With another vector in place of **{as_text(labels[setup.token - 1])}**, rows that must not see it change by "
+        f"up to **{number(leak.largest)}**."
+    )
+
+
+def masks_page_leaks_reading(setup, result, labels):
+    """Say what leaks, and that what leaks nothing may still be wrong."""
+    wrong = [name for name in WRONG if result.leaks[name].largest < LEAST_LEAK]
+    others = (
+        f" Of the {len(WRONG)} wrong routes {len(wrong)} {'leaks' if len(wrong) == 1 else 'leak'} nothing here; the "
+        "table says what else is wrong with them."
+        if wrong
+        else ""
+    )
+    return (
+        f"Another vector is put in place of **{as_text(labels[setup.token - 1])}**. Tokens that must not see it must "
+        f"come out as before: what changes nevertheless has leaked through the mask.{others}"
+    )
+
+
+def masks_page_leaks_picture(setup, result, theme, room):
+    """Draw how much leaks through each route, right and wrong ones marked."""
+    bars = charts.bars(
+        [result.leaks[name].largest for name in ROUTES],
+        [f"{_verdict(route)}: {small(route.title)}" for route in ROUTES.values()],
+        theme,
+        title="What leaks: largest change in a row that must not see the token",
+        kind="magnitude",
+        pick=charts.Pick(selected=list(ROUTES).index(setup.wrong)),
+        width=room,
+    )
+    return charts.beside(bars)
+
+
+def masks_page_leaks_table(result):
+    """Return what leaks through each route, how far its context is off, and what is wrong with it, as Markdown."""
+    right = result.routed["before"].context
+    lines = ["| route | | leaks | context off by | why |", "|---|---|---:|---:|---|"]
+    for name, route in ROUTES.items():
+        off = float(np.abs(result.routed[name].context - right).max())
+        lines.append(
+            f"| {route.title} | {_verdict(route)} | {_two_decimals(result.leaks[name].largest)} | {_two_decimals(off)} "
+            f"| {route.why} |"
+        )
+    return "\n".join(lines)
+
+
+def _verdict(route):
+    """Return whether a route is right, as a word."""
+    return "Right" if route.right else "Wrong"
+
+
+def _two_decimals(value):
+    """Return a number of a table; what is only rounding is 0."""
+    return "0" if value < LEAST_LEAK else f"{value:.2f}"
 
 
 def masks_page_code(setup, result, room, tallest):
