@@ -3,7 +3,14 @@
 import streamlit as st
 
 from attn import charts, pretrained, ui
-from attn.ui.controls.sentence import need_sentence_words, say_if_sentence_cut, sentence_control, sentence_seed_control
+from attn.ui.controls.sentence import (
+    UNTRAINED,
+    need_sentence_words,
+    say_if_sentence_cut,
+    sentence_control,
+    sentence_in_a_trained_model,
+    sentence_seed_control,
+)
 from attn.ui.pages.positions import distances, schemes, shuffle
 from attn.ui.pages.positions.shuffle import TABS, Setup
 
@@ -12,10 +19,21 @@ page = ui.begin_page("positions", "How does attention know the order?", Setup)
 with st.sidebar:
     sentence_control(page)
     sentence_seed_control(page)
-    st.slider("d_model", 2, 128, key=page.key("d_model"), help="Numbers per token.")
+    st.slider("d_model", 2, 128, key=page.key("d_model"), help="How many numbers stand for each token.")
     shuffle.shuffle_scheme_controls(page)
-    st.slider("d_k", 2, 64, step=2, key=page.key("d_k"), help="Numbers per query and key; turned in pairs.")
-    st.toggle("Causal mask", key=page.key("causal"), help="A token sees itself and what came before.")
+    st.slider(
+        "d_k",
+        2,
+        64,
+        step=2,
+        key=page.key("d_k"),
+        help="How many numbers a query and a key have. Rotation turns them in pairs.",
+    )
+    st.toggle(
+        "Causal mask",
+        key=page.key("causal"),
+        help="Each word sees itself and what came before, never what comes after.",
+    )
     st.number_input("Shuffle", 0, 9999, key=page.key("shuffle"), help="Another number puts the words in another order.")
 
 need_sentence_words(page, "text")
@@ -30,9 +48,10 @@ say_if_sentence_cut(setup.text)
 labels = result.labels
 
 ui.page_reading(
-    shuffle.shuffle_reading(setup, result),
+    f"{UNTRAINED} {shuffle.shuffle_reading(setup, result)}",
     shuffle.shuffle_formula(setup, theme.role),
-    f"words and positions: {len(labels)} × {setup.d_model} · weights: {len(labels)} × {len(labels)}",
+    f"{len(labels)} tokens × {setup.d_model} numbers · weights: {len(labels)} × {len(labels)}",
+    beside=lambda: sentence_in_a_trained_model(setup),
 )
 ui.page_figure(
     shuffle.shuffle_picture(result, theme),
@@ -46,18 +65,20 @@ ui.page_figure(
 
 if scheme is not None:
     st.subheader("The scheme itself", anchor=False)
-    st.markdown(schemes.schemes_reading(setup))
+    ui.page_reading(schemes.schemes_reading(setup))
     ui.page_figure(
         scheme,
         f"positions.scheme.{setup.positions}",
         tables={"scheme": lambda: schemes.schemes_csv(setup)},
         on_pick=schemes.schemes_head_picker(page),
     )
+    if footnote := schemes.schemes_footnote(setup):
+        ui.page_footnote(footnote)
 
 
 def distance_tab():
     """Draw the weight by distance."""
-    st.markdown(distances.distances_reading(setup))
+    ui.page_reading(distances.distances_reading(setup))
     ui.page_figure(
         distances.distances_picture(setup, theme),
         "positions.distance",
@@ -70,7 +91,7 @@ def relation_tab():
     if dials := schemes.schemes_dials_picture(setup, theme):
         schemes.schemes_distance_controls(page)
         ui.page_figure(dials, "positions.dials")
-    st.markdown(schemes.schemes_relation_reading(setup))
+    ui.page_reading(schemes.schemes_relation_reading(setup))
     ui.page_figure(
         schemes.schemes_relation_picture(setup, theme),
         "positions.relation",
@@ -81,12 +102,15 @@ def relation_tab():
 def longer_tab():
     """Draw what becomes of texts longer than any before."""
     distances.distances_longer_controls(page)
-    st.markdown(distances.distances_longer_reading(setup))
+    ui.page_reading(distances.distances_longer_reading(setup))
     ui.page_figure(distances.distances_longer_picture(setup, theme), "positions.longer")
 
 
 def schemes_tab():
     """Draw all schemes beside one another."""
+    ui.page_reading(
+        "The longer a bar, the more the weights depend on the order of the words. Click a bar to choose its scheme."
+    )
     bars, found = shuffle.shuffle_by_scheme_picture(setup, theme)
     ui.page_figure(bars, "positions.schemes", on_pick=lambda row: page.set(positions=found[row]))
 

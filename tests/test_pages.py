@@ -132,7 +132,9 @@ def test_positions_in_the_keys_alone_move_weights_and_not_values():
     np.testing.assert_array_equal(plain.value, apart.value)
     np.testing.assert_array_equal(plain.query, apart.query)
     assert np.abs(plain.weights - apart.weights).max() > 0.1
-    assert "its value has no position in it" in " ".join(said(opened("heads", key_positions="1")))
+    assert "that changes who looks at it, and not what it hands on" in " ".join(
+        said(opened("heads", key_positions="1"))
+    )
 
 
 @pytest.mark.parametrize(

@@ -15,13 +15,13 @@ BACK = "Put back, minus as written"
 SAID = {
     "Longer texts": {
         "none": "as near as any other",
-        "sinusoidal": "do not come round",
-        "halves": "do not come round",
+        "sinusoidal": "do not turn round",
+        "halves": "do not turn round",
         "yarn": "show no angle that training never saw",
         "xpos": "Far keys fade",
         "shaw": "share one row",
         "learned": "The table ends",
-        "rotary": "do not come round",
+        "rotary": "do not turn round",
         "alibi": "times the weight of the nearest",
         "relative": "share one bucket",
     },
@@ -84,7 +84,7 @@ def test_the_buckets_are_counted():
     """The distances by hand: 8 · 16^(7/8) = 90.5."""
     told = words(opened("positions", positions="relative", tab="As a picture"))
     assert "Half of the 32 buckets" in told
-    assert "The first 8 of a half hold one distance each, the other 8 hold ever more, and from 91 on" in told
+    assert "The first 8 of a half hold one distance each, the other 8 hold ever more, and from 91 on all" in told
     assert "Bucket 16 is never used" in told
     used = np.unique(positions.relative_buckets(1000))
     assert used.tolist() == [bucket for bucket in range(32) if bucket != 16]
@@ -184,12 +184,13 @@ def test_yarn_counts_its_pairs():
     told = words(opened("positions", positions="yarn", stretch="16", d_k="64"))
     turns = 512 / positions.wavelengths(64)
     kept, slowed = (turns >= 32).sum(), (turns <= 1).sum()
-    assert f"**{kept} of 32** come round at least 32 times in 512 tokens and keep their speed" in told
-    assert f"**{slowed}** do so at most once and turn 16 times slower; {32 - kept - slowed} lie between" in told
-    assert "= **1.277**, scores by 1.631" in told
+    assert f"**{kept} of 32** pairs turn round at least 32 times in 512 tokens and keep their speed" in told
+    assert f"**{slowed}** turn round at most once and are made 16 times slower" in told
+    assert f"{32 - kept - slowed} lie between" in told
+    assert "= **1.277**, so scores by 1.631" in told
     longer = words(opened("positions", positions="yarn", stretch="16", d_k="64", tab="longer"))
-    assert f"**{slowed} of 32 pairs** would not come round once in 512 tokens" in longer
-    assert "until 8,192 tokens are passed" in longer
+    assert f"**{slowed} of 32 pairs** would not turn round once in 512 tokens" in longer
+    assert "up to 8,192 tokens they show no angle that training never saw" in longer
     slow = positions.yarn(8193, 64, 16, trained=512)[8192] <= positions.rotary(513, 64)[512] * (1 + 1e-9)
     assert slow[turns <= 1].all()
 
@@ -197,7 +198,7 @@ def test_yarn_counts_its_pairs():
 def test_xpos_fades():
     told = words(opened("positions", positions="xpos"))
     assert (
-        "512 tokens back the product keeps **28.6%** of its size in the fastest pair and 91.1% in the slowest" in told
+        "512 tokens back, the product keeps **28.6%** of its size in the fastest pair and 91.1% in the slowest" in told
     )
     zeta = (np.arange(8) / 8 + 0.4) / 1.4
     assert [f"{share:.1%}" for share in zeta[[0, -1]]] == ["28.6%", "91.1%"]

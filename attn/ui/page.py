@@ -344,6 +344,12 @@ def page_reading(sentence, formula=None, shapes=None, terms=(), beside=None):
             beside()
 
 
+def page_footnote(text, about="Footnote"):
+    """Fold away what only some readers look for: details, exceptions, and where a paper differs from itself."""
+    with st.expander(about):
+        st.markdown(text, help=terms_help(text))
+
+
 def page_ask(state, sentence, say=st.info, instead=()):
     """Keep the link, show one sentence in place of the figure, and stop the page there.
 

@@ -54,24 +54,26 @@ def distances_reading(setup):
     near = np.abs(np.subtract.outer(np.arange(WORDS), np.arange(WORDS))) <= 2
     own, without = (float(distances_mean_weights(setup, scheme)[near].sum() / WORDS) for scheme in (None, "none"))
     told = (
-        f"{COUNT} sentences of {WORDS} random words, all read by this one head. A query gives **{own:.0%}** of its "
-        "weight to keys at most two tokens away"
+        "Does a head look at near words more than at far ones? This is the mean over "
+        f"{COUNT} sentences of {WORDS} random words. A query gives **{own:.0%}** of its weight to keys at most two "
+        "tokens away"
     )
     if setup.positions == "none":
-        return f"{told}: as many as these are of what it sees, for nothing tells it how far they are."
+        return f"{told}: their share of what it sees, for nothing tells it how far they are."
     return (
-        f"{told}, {without:.0%} without positions. "
+        f"{told}, and {without:.0%} without positions. "
         + {
-            "sinusoidal": "What it favours comes of its matrices: these are random, training would shape them.",
-            "halves": "What it favours comes of its matrices: these are random, training would shape them.",
-            "learned": "At the start of training the rows are too small to matter.",
-            "rotary": "Between unrelated words, as these are, rotation favours no distance; a head can learn to.",
+            "sinusoidal": "Which distances it favours depends on its matrices. These are random; training would set "
+            "them.",
+            "halves": "Which distances it favours depends on its matrices. These are random; training would set them.",
+            "learned": "At the start of training the rows of the table are too small to matter.",
+            "rotary": "Between unrelated words, as these are, rotation favours no distance. A head can learn to.",
             "yarn": "Between unrelated words, as these are, rotation favours no distance, stretched or not.",
-            "xpos": f"Between unrelated words, as these are, rotation favours no distance, and over {WORDS} tokens the "
-            "scores have hardly begun to fade.",
+            "xpos": f"Between unrelated words, as these are, rotation favours no distance, and {WORDS} tokens are too "
+            "few for scores to fade.",
             "alibi": "ALiBi favours near keys from the start, with nothing to learn.",
-            "relative": "Each distance has its number, here a random one; training would shape them.",
-            "shaw": "Each distance has its row, here a random one, and each query makes of it what it likes.",
+            "relative": "Each distance has a number of its own. Here it is random; training would set it.",
+            "shaw": "Each distance has a row of its own, here a random one, and what it is worth depends on the query.",
         }[setup.positions]
     )
 
@@ -127,7 +129,7 @@ def distances_longer_controls(state):
         key=state.key("n"),
         format_func=lambda n: f"{n:,}",
         width=420,
-        help=f"Longer than the {TRAINED} tokens that a model was trained on, or not.",
+        help=f"Up to {TRAINED} tokens are as in training; beyond, the model meets distances that it never saw.",
     )
 
 
@@ -242,7 +244,9 @@ def distances_longer_reading(setup):
     if setup.positions == "learned":
         return f"Within its {TRAINED} rows a learned table serves as well as any scheme. Choose a longer text."
     share = _near_share(_profile(setup, setup.positions, n), [n])[0]
-    beyond = f"Where all contents are alike, the nearest {NEAR} of {n:,} keys get **{share:.1%}** of the weight"
+    beyond = (
+        f"Suppose that all words are alike. Then the nearest {NEAR} of {n:,} keys get **{share:.1%}** of the weight"
+    )
     if setup.positions == "none":
         return f"{beyond}: {NEAR} / {n:,}. Without positions every key is as near as any other."
     beyond += f" ({min(NEAR / n, 1):.1%} without positions)"
@@ -250,35 +254,35 @@ def distances_longer_reading(setup):
         far = float(np.exp(_profile(setup, "alibi", TRAINED + 1)[-1]))
         return (
             f"{beyond}. A key {TRAINED} tokens back has {number(far, 2)} times the weight of the nearest: the smaller "
-            "this is, the more a longer text looks like one that was trained on."
+            "this is, the more a longer text looks like those of training."
         )
     if setup.positions == "relative":
         return (
-            f"{beyond}. The rule goes on for ever: from {schemes_last_bucket()} tokens on all distances share one "
-            "bucket, so that none is new and none can be told from another."
+            f"{beyond}. The rule has no end: from {schemes_last_bucket()} tokens on all distances share one "
+            "bucket, so that none is new, and none differs from another."
         )
     if setup.positions == "shaw":
         return (
-            f"{beyond}. The rule goes on for ever: from {SHAW_REACH} tokens on all distances share one row, so that "
-            "none is new and none can be told from another."
+            f"{beyond}. The rule has no end: from {SHAW_REACH} tokens on all distances share one row, so that "
+            "none is new, and none differs from another."
         )
     if setup.positions == "xpos":
         kept = schemes_fading(setup, TRAINED)
         return (
             f"{beyond}. Far keys fade: {TRAINED} tokens back the fastest pair keeps {kept[0]:.0%} of its size "
-            f"and the slowest {kept[-1]:.0%}, twice as far back the squares of these. A score that fades to 0 still "
-            "takes weight: the softmax gives it e⁰."
+            f"and the slowest {kept[-1]:.0%}. A score that has faded to 0 still takes some weight: its exponential is "
+            "e⁰ = 1."
         )
     waves = schemes_wavelengths(setup, "rotary" if setup.positions == "yarn" else None)
     if setup.positions == "yarn":
         stretched = TRAINED * int(setup.stretch)
         return (
-            f"{beyond}. **{(waves > TRAINED).sum()} of {len(waves)} pairs** would not come round once in "
-            f"{TRAINED} tokens; they turn {setup.stretch} times slower, and show no angle that training never "
-            f"saw until {stretched:,} tokens are passed."
+            f"{beyond}. **{(waves > TRAINED).sum()} of {len(waves)} pairs** would not turn round once in "
+            f"{TRAINED} tokens. They are made {setup.stretch} times slower, so that up to {stretched:,} tokens they "
+            "show no angle that training never saw."
         )
     return (
-        f"{beyond}. The formula goes on for ever, but **{(waves > TRAINED).sum()} of {len(waves)} pairs** do not come "
-        f"round once in {TRAINED} tokens: beyond, they show angles that training never saw. A larger base makes them "
-        "more, and the turn from token to token smaller."
+        f"{beyond}. The formula has no end, but **{(waves > TRAINED).sum()} of {len(waves)} pairs** do not turn round "
+        f"once in the {TRAINED} tokens of training. In longer texts they show angles that training never saw. A larger "
+        "base makes such pairs more, and all turns slower."
     )

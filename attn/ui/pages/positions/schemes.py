@@ -154,55 +154,81 @@ def schemes_csv(setup):
 def schemes_reading(setup):
     """Say how to read the picture of the scheme."""
     if setup.about_pairs:
-        what = "dimensions come round" if POSITIONS[setup.positions].pairs == "d_model" else "pairs come round"
-        waves, paper = schemes_wavelengths(setup), positions.wavelengths(512)[-1]
-        said = f"The first {what} every {waves[0]:.2f} positions, the last every **{waves[-1]:,.0f}**."
-        more = {"halves": _halves_reading, "yarn": _yarn_reading, "xpos": _xpos_reading}
-        if setup.positions in more:
-            return f"{said} {more[setup.positions](setup)}"
-        if setup.positions != "sinusoidal":
-            return said
-        return (
-            f"{said} The paper speaks of 10,000 · 2π = {20_000 * np.pi:,.0f}, but its exponent ends at (d − 2)/d, so "
-            f"that at d = 512 the longest wave is **{paper:,.0f}**."
+        width, waves = POSITIONS[setup.positions].pairs, schemes_wavelengths(setup)
+        idea = (
+            "Each pair of columns is a wave, and no two positions have the same numbers in all of them"
+            if width == "d_model"
+            else "Pairs of numbers in queries and keys are turned like the hands of a clock, each pair at its own speed"
         )
+        said = f"{idea}. The first begins anew every {waves[0]:.2f} positions, the last every **{waves[-1]:,.0f}**."
+        more = {"halves": _halves_reading, "yarn": _yarn_reading, "xpos": _xpos_reading}
+        return f"{said} {more[setup.positions](setup)}" if setup.positions in more else said
     if setup.positions == "learned":
         return (
-            f"A table that was trained: the {TRAINED} positions of all-MiniLM-L6-v2. Nobody told it that 7 is near 8, "
-            "and yet neighbours have become alike: the strong diagonal. In the picture above the table is drawn at "
-            "random, as training would begin. In Vaswani et al., 2017, Table 3 (E), a trained table reached BLEU "
-            "25.7 and sinusoids 25.8."
+            f"This table was trained: one row for each of the {TRAINED} positions that all-MiniLM-L6-v2 can read. "
+            "Nobody told it that position 7 is near 8, and yet rows of near positions have become alike: that is the "
+            "strong diagonal in the map of cosines. The weights at the top of the page use a random table instead, "
+            "such as training begins with."
         )
     if setup.positions == "alibi":
         slope = positions.alibi_slopes(NUM_HEADS)[setup.head - 1]
         return (
-            f"Head {setup.head} loses **{number(slope)}** per token of distance: a key {4 / slope:,.0f} tokens away "
-            f"has e⁴ = {np.exp(4):.0f} times less weight than an equal one at the query's own place. Click another "
-            "head."
+            f"The farther a key, the lower its score. In head {setup.head} it loses **{number(slope)}** for each token "
+            f"of distance: a key {4 / slope:,.0f} tokens away gets e⁴ = {np.exp(4):.0f} times less weight than an "
+            "equal "
+            "one at the query's own place. Click another head."
         )
     if setup.positions == "shaw":
         return (
-            f"{2 * SHAW_REACH + 1} rows, one for each distance up to {SHAW_REACH} tokens to each side; what is farther "
-            "takes the last of its side. A row adds its product with the query: another query makes other numbers of "
-            "the same rows, which one number per distance cannot. A second table may go with the values; in the paper "
-            "keys alone do as well. The rows are trained; here they are drawn at random."
+            "Each distance has a list of numbers, and the query decides what it is worth: their product is added to "
+            "the "
+            f"score. There are {2 * SHAW_REACH + 1} rows, one for each distance up to {SHAW_REACH} tokens to each "
+            "side; "
+            "what is farther takes the last row of its side. Training would set the rows; here they are random."
         )
     buckets, exact = positions.relative_buckets(_FAR), len(_one_distance_buckets())
-    unused = next(bucket for bucket in range(buckets.max()) if bucket not in buckets)
     return (
+        "Distances are sorted into buckets, and each bucket has one number that is added to the score. "
         f"Half of the {buckets.max() + 1} buckets are for the query's own place and keys to the left, half for keys to "
         f"the right. The first {exact} of a half hold one distance each, the other {exact} hold ever more, and from "
-        f"{schemes_last_bucket()} on all share the last. Bucket {unused} is never used: it would hold keys 0 tokens to "
-        "the right. One number is trained per bucket and head; here it is drawn at random."
+        f"{schemes_last_bucket()} on all distances share the last. Training would set the numbers; here they are "
+        "random."
     )
+
+
+def schemes_footnote(setup):
+    """Return what only some readers look for about the scheme; empty where there is nothing."""
+    if setup.positions == "sinusoidal":
+        paper = positions.wavelengths(512)[-1]
+        return (
+            f"The paper gives the longest wave as 10,000 · 2π = {20_000 * np.pi:,.0f}. But its exponent ends at "
+            f"(d − 2)/d, so that at d = 512 the longest wave is **{paper:,.0f}**."
+        )
+    if setup.positions == "halves":
+        return (
+            "In the formula of the paper the exponent ends at (d − 2)/d. Here it ends at 1, so that the last wave is "
+            "as "
+            f"long as the paper says in words: {int(setup.base):,} · 2π."
+        )
+    if setup.positions == "learned":
+        return (
+            "In Vaswani et al., 2017, Table 3, row (E), a trained table translated about as well as sinusoids: a BLEU "
+            "score (how much a translation shares with one by a person) of 25.7, and 25.8 with sinusoids."
+        )
+    if setup.positions == "relative":
+        buckets = positions.relative_buckets(_FAR)
+        unused = next(bucket for bucket in range(buckets.max()) if bucket not in buckets)
+        return (
+            f"Bucket {unused} is never used: it would hold keys 0 tokens to the right. Every head has its own numbers."
+        )
+    if setup.positions == "shaw":
+        return "A second table may be added to the values. In the paper, keys alone do as well."
+    return ""
 
 
 def _halves_reading(setup):
-    """Say what is other than in the paper."""
-    return (
-        f"The exponent ends at 1 and not at (d − 2)/d, so that the last wave is as long as the paper says: "
-        f"{int(setup.base):,} · 2π. All sines stand before all cosines, which no product of two positions sees."
-    )
+    """Say in which order the waves stand."""
+    return "All sines stand before all cosines: the products of two positions are the same as with pairs side by side."
 
 
 def _yarn_reading(setup):
@@ -211,9 +237,10 @@ def _yarn_reading(setup):
     kept, slowed = (int(np.isclose(slower, by).sum()) for by in (1, int(setup.stretch)))
     factor = positions.yarn_factor(int(setup.stretch))
     return (
-        f"**{kept} of {len(slower)}** come round at least 32 times in {TRAINED} tokens and keep their speed; "
-        f"**{slowed}** do so at most once and turn {setup.stretch} times slower; {len(slower) - kept - slowed} lie "
-        f"between. Queries and keys grow by 0.1 ln {setup.stretch} + 1 = **{factor:.3f}**, scores by {factor**2:.3f}."
+        f"**{kept} of {len(slower)}** pairs turn round at least 32 times in {TRAINED} tokens and keep their speed. "
+        f"**{slowed}** turn round at most once and are made {setup.stretch} times slower, so that longer texts show "
+        f"them no new angle; {len(slower) - kept - slowed} lie between. Queries and keys are multiplied by "
+        f"0.1 ln {setup.stretch} + 1 = **{factor:.3f}**, so scores by {factor**2:.3f}."
     )
 
 
@@ -221,9 +248,9 @@ def _xpos_reading(setup):
     """Say how far keys fade."""
     kept = schemes_fading(setup, TRAINED)
     return (
-        f"Queries grow with the position and keys shrink: {TRAINED} tokens back the product keeps "
-        f"**{kept[0]:.1%}** of its size in the fastest pair and {kept[-1]:.1%} in the slowest. Keys further on would "
-        "gain as much, so that it is for a causal mask."
+        f"Queries also grow with the position and keys shrink, so that far keys count less: {TRAINED} tokens back, "
+        f"the product keeps **{kept[0]:.1%}** of its size in the fastest pair and {kept[-1]:.1%} in the slowest. Keys "
+        "after the query would gain as much, so this scheme needs a causal mask."
     )
 
 
@@ -272,8 +299,14 @@ def schemes_cosines(table):
 def schemes_distance_controls(state):
     """Draw the choice of the query's position and of the distance to its key."""
     left, right = st.columns(2)
-    left.slider("Query at position", 0, 400, key=state.key("at"), help="Move it: both hands turn together.")
-    right.slider("Key so many further on", 0, 100, key=state.key("apart"), help="Only this changes the angle between.")
+    left.slider("Position of the query", 0, 400, key=state.key("at"), help="Move it: both hands turn together.")
+    right.slider(
+        "Tokens from the query on to the key",
+        0,
+        100,
+        key=state.key("apart"),
+        help="Only this changes the angle between.",
+    )
 
 
 def schemes_dials_picture(setup, theme):
@@ -363,12 +396,14 @@ def schemes_relation_reading(setup):
         return "Without positions nothing depends on where query and key stand."
     if setup.positions == "learned":
         return (
-            f"A table is free to treat each place as it likes: within a column the numbers differ by up to "
-            f"**{number(apart, 2)}**. That near rows are alike was learned, and holds roughly."
+            "A table is free to treat each place as it likes. In a column of the map query and key stand equally far "
+            f"apart, and yet the numbers differ by up to **{number(apart, 2)}**. That rows of near places are alike "
+            "was "
+            "learned from texts, and is only roughly so."
         )
     sentence = (
-        f"Down a column the query moves from position {_STARTS[0]} to {_STARTS[-1]} and its key with it. The numbers "
-        f"differ by **{number(apart, 2)}**: only the distance counts."
+        f"Down a column of the map, query and key move on together, from position {_STARTS[0]} to {_STARTS[-1]}. The "
+        f"numbers differ by **{number(apart, 2)}**: only the distance counts, not the place."
     )
     if not setup.about_pairs:
         return sentence
@@ -386,6 +421,6 @@ def _shift_reading(setup):
     shift = positions.offset_matrix(setup.apart, setup.d_model, base=int(setup.base), halves=other, endpoint=other)
     error = float(np.abs(waves[:100] @ shift.T - waves[setup.apart :]).max())
     return (
-        f"And one rotation, the same for all positions, turns each of them into the one {setup.apart} further on, "
-        f"to {number(error, 1)}."
+        f"And one rotation, the same for all positions, turns each of them into the one {setup.apart} further on "
+        f"(off by at most {number(error, 1)})."
     )

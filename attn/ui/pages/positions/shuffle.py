@@ -170,26 +170,29 @@ def shuffle_scheme_controls(state):
         POSITIONS,
         format_func=lambda name: POSITIONS[name].title,
         key=state.key("positions"),
-        help="What tells attention where a token stands.",
+        help="What tells attention where a token stands. Without it the order of the words does not matter.",
     )
     scheme = state.get("positions")
     st.caption(
-        "Scores fall with distance, in each head at its own rate (Press et al., 2021)."
+        "The farther a key, the lower its score, in each head at its own rate (Press et al., 2021)."
         if scheme == "alibi"
         else POSITIONS[scheme].help
     )
     if POSITIONS[scheme].pairs:
         st.select_slider(
             "Base", list(BASES), format_func=BASES.get, key=state.key("base"),
-            help="The larger, the longer the waves. 10,000 in both papers; Llama 3 has 500,000.",
+            help="The larger, the longer the slowest wave. Vaswani et al. and Su et al. have 10,000, Llama 3 has "
+            "500,000.",
         )  # fmt: skip
     if scheme == "yarn":
         st.select_slider(
             "Stretch", list(STRETCHES), format_func=STRETCHES.get, key=state.key("stretch"),
-            help=f"How many times longer texts are to be than the {TRAINED} tokens of training.",
+            help=f"How many times longer a text may become than the {TRAINED} tokens of training.",
         )  # fmt: skip
     if scheme == "alibi":
-        st.slider("Head", 1, NUM_HEADS, key=state.key("head"), help="Each of the eight heads has a slope of its own.")
+        st.slider(
+            "Head", 1, NUM_HEADS, key=state.key("head"), help="In each of eight heads scores fall at another rate."
+        )
 
 
 # The words shuffled
@@ -233,19 +236,23 @@ def shuffle_reading(setup, result):
     shuffled = as_text(" ".join(result.tokens[at] for at in result.order))
     if setup.positions == "none" and not setup.causal:
         return (
-            f"Shuffled to “{shuffled}”, the rows and columns are shuffled **and nothing else**: put back in order, no "
-            f"weight differs by more than **{number(result.largest, 2)}** and no context by more than "
-            f"{number(result.context_difference, 2)}, which is rounding. Attention alone does not know the order."
+            f"Attention alone does not notice the order of words. Shuffled to “{shuffled}”, rows and columns are "
+            "shuffled **and nothing else**: put back in order, no weight differs by more than "
+            f"**{number(result.largest, 2)}** and no context by more than {number(result.context_difference, 2)}, "
+            "which is rounding."
         )
     without = compute_shuffle(setup, "none").largest
     if setup.positions == "none":
         return (
-            f"Shuffled to “{shuffled}” and put back in order, weights differ by up to **{number(result.largest)}** "
-            "with no positions at all: a causal mask tells order by itself, for the first word sees only itself."
+            f"The same words are read as “{shuffled}”. Put back in order, weights differ by up to "
+            f"**{number(result.largest)}** with no positions at all: a causal mask tells order by itself, for the "
+            "first "
+            "word sees only itself."
         )
     return (
-        f"Shuffled to “{shuffled}” and put back in order, weights differ by up to **{number(result.largest)}** with "
-        f"{POSITIONS[setup.positions].name}, and by {number(without, 2)} without: "
+        f"Does it matter where a word stands? The same words are read as “{shuffled}”. Put back in order, "
+        f"weights differ by up to **{number(result.largest)}** with {POSITIONS[setup.positions].name}, and by "
+        f"{number(without, 2)} without: "
         + ("the causal mask tells some of the order by itself." if setup.causal else "only the positions tell order.")
     )
 
@@ -283,7 +290,7 @@ def shuffle_by_scheme_picture(setup, theme):
             continue
     bars = charts.bars(
         list(moved.values()), [POSITIONS[scheme].title for scheme in moved], theme, kind="magnitude",
-        title="Largest difference of a weight after shuffling and putting back",
+        title="How far shuffling moves a weight, at most",
         width=int(min(page_width() * 0.7, 900)), scale=charts.Scale(name="difference"),
         pick=charts.Pick("scheme", list(moved).index(setup.positions)),
     )  # fmt: skip
