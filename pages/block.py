@@ -4,7 +4,12 @@ import streamlit as st
 
 from attn import charts, ui
 from attn.ui.controls.published_tables import published_tables_tab
-from attn.ui.controls.sentence import need_sentence_words, say_if_sentence_cut
+from attn.ui.controls.sentence import (
+    UNTRAINED,
+    need_sentence_words,
+    say_if_sentence_cut,
+    sentence_in_a_trained_model,
+)
 from attn.ui.pages.block import encoder_block, graph, heads_added_up, stack, three_uses, training, writing
 from attn.ui.pages.block.setup import PRINTED, TABS, Setup
 
@@ -21,9 +26,11 @@ result = encoder_block.compute_encoder_block(setup)
 say_if_sentence_cut(setup.text)
 
 ui.page_reading(
-    encoder_block.encoder_block_reading(result),
+    f"{UNTRAINED} {encoder_block.encoder_block_reading(result)}",
     encoder_block.encoder_block_formula(result, theme),
     encoder_block.encoder_block_shapes(result),
+    terms=["length of a vector"],
+    beside=lambda: sentence_in_a_trained_model(setup),
 )
 ui.page_figure(
     encoder_block.encoder_block_picture(result, theme),
@@ -32,7 +39,10 @@ ui.page_figure(
     tables={setup.stage: lambda: charts.csv(result.result(setup.stage), result.labels, charts.counted(setup.d_model))},
 )
 
-st.markdown(encoder_block.encoder_block_effects_reading(result))
+if footnote := encoder_block.encoder_block_footnote(result):
+    ui.page_footnote(footnote)
+
+ui.page_reading(encoder_block.encoder_block_effects_reading(result))
 ui.page_figure(
     encoder_block.encoder_block_effects_picture(result, theme),
     f"block.effects.{setup.norm}",

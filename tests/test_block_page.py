@@ -225,7 +225,7 @@ def test_a_long_translation_is_cut_aloud():
 
 def test_post_norm_stays_and_pre_norm_grows():
     app = opened("block", tab="Stack", depth="24")
-    assert "back to √8 = **2.83**" in words(app)
+    assert "back to a length of √8 = **2.83**" in words(app)
     assert told(app, r"vectors are \*\*([\d.]+)\*\* long") > 6
     assert "63,045,632" in words(app)
     for count in ("1,048,576", "2,099,712", "3,150,336", "4,199,936"):
@@ -257,7 +257,7 @@ def test_dropout_doubles_what_it_keeps_and_rolls_anew(dropped):
     whole, kept = found[title][-1], found["After dropout"][0]
     np.testing.assert_allclose(kept[kept != 0], 2 * whole[kept != 0], rtol=1e-5)
     assert told(app, r"(\d+) of \d+ numbers are 0") == (kept == 0).sum()
-    (again,) = (button for button in app.button if button.label == "Roll again")
+    (again,) = (button for button in app.button if button.label == "Draw again")
     again.click().run()
     assert app.query_params["roll"] == "2"
     assert ((drawn(app, "After dropout") == 0) != (kept == 0)).any()

@@ -46,6 +46,7 @@ TERMS = {  # in the order in which a reader meets them; the shortest explanation
     "position": "where a token stands in the text. Attention cannot tell unless it is told.",
     "sinusoid": "a wave of sines and cosines. A wave of another length for each pair of numbers tells positions apart.",
     "residual": "a way around a part of the network: what went in is added to what comes out.",
+    "length of a vector": "the root of the sum of its numbers' squares; also called its norm.",
     "layer norm": "brings the numbers of each token's vector to mean 0 and spread 1.",
     "feed-forward network": "two matrices with a nonlinear function between them, applied to each token by itself.",
     "sublayer": "one part of a block: attention, or the feed-forward network.",
@@ -55,6 +56,10 @@ TERMS = {  # in the order in which a reader meets them; the shortest explanation
     "gradient": "how fast a result changes when a number it depends on is moved a little.",
     "saturation": "weights so close to 0 or 1 that they hardly move when the scores do, so that training stands still.",
     "cross-entropy": "the loss of a guess: minus the logarithm of the probability it gave to what was right.",
+    "nat": "a unit of information: 1 nat is 1.44 bits.",
+    "BLEU": "how much a translation shares with those by people, from 0 to 100.",
+    "learning rate": "how far each step of training moves the numbers.",
+    "checkpoint": "the numbers of a model as they are at one moment of training.",
     "perplexity": "among how many equally likely tokens a model in effect chooses: 1 where it is certain and right.",
     "dropout": "in training, numbers set to 0 at random so that nothing relies on a single one.",
     "label smoothing": "in training, a little of the probability that the right token should get is spread over the "

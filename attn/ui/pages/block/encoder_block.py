@@ -80,27 +80,39 @@ def encoder_block_controls(state):
     sentence_control(state)
     st.text_input(
         "Its translation, which a decoder writes", key=state.key("second"), max_chars=visitor_settings().text_length,
-        help="For the tab on the three uses of attention.",
+        help="Used in the tab “Three uses”.",
     )  # fmt: skip
     sentence_seed_control(state)
-    st.slider("d_model", 2, 64, key=state.key("d_model"), help="Numbers per token, the same all the way through.")
+    st.slider(
+        "d_model", 2, 64, key=state.key("d_model"), help="How many numbers stand for each token, all the way through."
+    )
     st.toggle(
-        "Embeddings × √d_model", key=state.key("scaled"), help="So that positions do not drown them (section 3.4)."
+        "Embeddings × √d_model",
+        key=state.key("scaled"),
+        help="Makes embeddings larger, so that the positions added to them do not drown them.",
     )
     heads = [d for d in divisors(state.get("d_model")) if d <= MOST_HEADS]
     state.adjust(num_heads=max(d for d in heads if d <= state.get("num_heads")))
-    st.select_slider("Heads", heads, key=state.key("num_heads"), help="They share out d_model, so it must divide.")
+    st.select_slider(
+        "Heads", heads, key=state.key("num_heads"), help="They share the d_model numbers, which must divide by them."
+    )
     st.segmented_control(
         "Layer norm", NORMS, format_func=NORMS.get, key=state.key("norm"), required=True,
         help="After each sum, as in 2017, or before each step, as in most models since.",
     )  # fmt: skip
     if state.get("stage") not in state.choices().stages:
         state.adjust(stage="input")
-    st.slider("d_ff", 1, 256, key=state.key("d_ff"), help="Width inside the feed-forward network; often 4 × d_model.")
+    st.slider(
+        "d_ff",
+        1,
+        256,
+        key=state.key("d_ff"),
+        help="How many numbers the feed-forward network has inside, often 4 × d_model.",
+    )
     n = len(sentence_words(state.get("text")))
     state.clamp("token", 1, n or LONGEST)  # without words the choice waits
     if n > 1:
-        st.slider("Follow token", 1, n, key=state.key("token"), help="Or click a row of the pictures.")
+        st.slider("Follow token", 1, n, key=state.key("token"), help="Whom the sentences speak of. Or click a row.")
 
 
 def compute_encoder_block(setup):
@@ -199,17 +211,18 @@ def encoder_block_reading(result):
 
 def _input_reading(result, step):
     d_model = result.setup.d_model
-    placed = math.sqrt(d_model / 2)
+    placed = number(math.sqrt(d_model / 2))
     root = f"√{d_model} = {number(math.sqrt(d_model))}"
-    paper = "At the paper's width the factor is √512 = 22.627."
+    start = "What enters the block is each token's embedding plus a list of numbers for its position."
     if result.setup.scaled:
         return (
-            f"Embeddings are about **{_mean_norm(result.table)}** long, positions √(d/2) = {number(placed)}. Times "
-            f"{root} the words are **{_mean_norm(math.sqrt(d_model) * result.table)}** long and not drowned. {paper}"
+            f"{start} Embeddings have a length of about **{_mean_norm(result.table)}**, positions of {placed}. So that "
+            f"positions do not drown the words, embeddings are multiplied by {root}: now the words are "
+            f"**{_mean_norm(math.sqrt(d_model) * result.table)}** long."
         )
     return (
-        f"Without the factor {root} embeddings are **{_mean_norm(result.table)}** long beside positions of "
-        f"**{number(placed)}**: the sum tells more of places than of words. {paper}"
+        f"{start} Without the factor {root} embeddings are **{_mean_norm(result.table)}** long beside positions of "
+        f"**{placed}**: the sum says more of places than of words."
     )
 
 
@@ -217,17 +230,18 @@ def _attention_reading(result, step):
     weights = result.weights[result.at]
     best = int(weights.argmax())
     return (
-        f"Here tokens look at one another: {result.followed} takes most, {number(weights[best])}, from "
-        f"**{as_text(result.labels[best])}**. The result is {_mean_norm(step.made)} long on average, what came in "
-        f"{_mean_norm(step.x)}."
+        f"Here, and only here, tokens look at one another: {result.followed} takes most, {number(weights[best])}, from "
+        f"**{as_text(result.labels[best])}**. What attention makes has a mean length of {_mean_norm(step.made)}; what "
+        f"came in had {_mean_norm(step.x)}."
     )
 
 
 def _add_reading(result, step):
     one = [number(encoder_block_norms(rows)[result.at]) for rows in (step.x, step.made, step.added)]
     return (
-        f"The result is added to what came in and does not replace it: {result.followed} was **{one[0]}** long, "
-        f"{one[1]} is added, and **{one[2]}** goes on."
+        "The result is added to what came in and does not replace it: a residual connection. The vector of "
+        f"{result.followed} came in with a length of **{one[0]}**; one of length {one[1]} is added; the sum has a "
+        f"length of **{one[2]}**."
     )
 
 
@@ -237,8 +251,8 @@ def _norm_reading(result, step):
     after = number(after.min()) if np.ptp(after) < 5e-3 else f"{number(after.min())} to {number(after.max())}"
     root = f"√{result.setup.d_model} = {number(math.sqrt(result.setup.d_model))}"
     return (
-        f"Every row gets mean 0 and variance 1: rows were **{number(before.min())} to {number(before.max())}** long, "
-        f"now they are **{after}**, {root}. Gain 1 and bias 0, as training begins."
+        "Layer norm keeps vectors from growing or shrinking: the numbers of every row get mean 0 and variance 1. "
+        f"Lengths were **{number(before.min())} to {number(before.max())}**; now they are **{after}**, {root}."
     )
 
 
@@ -247,12 +261,24 @@ def _feed_forward_reading(result, step):
     others = np.delete(moved, result.at)
     still = f", all others by {number(others.max())}" if others.size else ""
     zeros = float((result.block.feed_forward.hidden == 0).mean())
-    count = block.parameter_count(result.layer.feed_forward)
     return (
-        f"The same network works on each row by itself: replace what it reads of {result.followed}, and that row moves "
-        f"by **{number(moved[result.at])}**{still}. {zeros:.0%} of the hidden numbers are 0. It trains {count:,} "
-        "numbers, at the paper's widths 2,099,712."
+        "The same network works on each token by itself. Change what it reads of "
+        f"{result.followed}, and that row moves by **{number(moved[result.at])}**{still}. Between its two matrices "
+        f"negative numbers become 0, here {zeros:.0%} of them."
     )
+
+
+def encoder_block_footnote(result):
+    """Return what only some readers look for about the stage in view; empty where there is nothing."""
+    stage = result.setup.stage
+    if stage == "input":
+        return "At the width of Vaswani et al., 2017, the factor is √512 = 22.627 (section 3.4)."
+    if stage.endswith("_norm"):
+        return "Layer norm also has a trained gain and bias for each number. They are 1 and 0 here, as training begins."
+    if stage == "feed_forward":
+        count = block.parameter_count(result.layer.feed_forward)
+        return f"This network trains {count:,} numbers, at the paper's widths 2,099,712."
+    return ""
 
 
 _READINGS = {
@@ -288,10 +314,11 @@ def encoder_block_shapes(result):
     n, setup = len(result.tokens), result.setup
     if setup.stage == "attention":
         each = setup.d_model // setup.num_heads
-        return f"tokens: {n} × {setup.d_model} · {setup.num_heads} heads of {each} · weights of each: {n} × {n}"
+        heads = "1 head" if setup.num_heads == 1 else f"{setup.num_heads} heads"
+        return f"{n} tokens × {setup.d_model} numbers · {heads} of {each} numbers · weights of each: {n} × {n}"
     if setup.stage == "feed_forward":
-        return f"{n} × {setup.d_model} → {n} × {setup.d_ff} → {n} × {setup.d_model}"
-    return f"{n} × {setup.d_model}, as at every stage of the block"
+        return f"{n} tokens × {setup.d_model} → {setup.d_ff} → {setup.d_model} numbers"
+    return f"{n} tokens × {setup.d_model} numbers, as at every stage of the block"
 
 
 def encoder_block_moves(result):
@@ -326,9 +353,10 @@ def encoder_block_effects_reading(result):
     others = {name: np.delete(rows, result.at).max(initial=0) for name, rows in moved.items()}
     rest = max(size for name, size in others.items() if name != "attention")
     return (
-        f"For “Which rows one step moves”, what each step reads of {result.followed} is put in reverse order, and only "
-        f"that. In attention other rows move, by up to **{number(others['attention'])}**; in all other steps by "
-        f"**{number(rest)}**: nothing passes from token to token there. Click a bar or a cell to go to its step."
+        "Which step carries something from one token to another? For the map, the numbers that each step reads of "
+        f"{result.followed} are put in reverse order. In attention the rows of other tokens move too, by up to "
+        f"**{number(others['attention'])}**; in all other steps by **{number(rest)}**, for there each token is on its "
+        "own. Click a bar or a cell to go to its step."
     )
 
 

@@ -23,7 +23,7 @@ def graph_tab(state, result):
     page_reading(
         _graph_in_words(result, head, weights),
         r"z_i = \sum_j a_{ij}(X)\, v_j \qquad z_i = \sum_j m_{ij}\, x_j",
-        f"edges: {len(weights)} × {len(weights)}, from each word to those it takes from",
+        f"{len(weights)} × {len(weights)} edges, from each word to those that it takes from",
     )
     page_figure(
         _graph_picture(result, weights, fixed, head),
@@ -35,12 +35,12 @@ def graph_tab(state, result):
         },
     )
     st.subheader("Explicit and implicit attention", anchor=False)
-    with st.spinner("Measuring what the output hangs on"):
+    with st.spinner("Measuring what the output depends on"):
         hangs = graph_hangs_on(result)
     page_reading(
         _hangs_in_words(result, hangs),
         r"\sum_k x_{jk}\, \frac{\partial \lVert z_i W^O \rVert}{\partial x_{jk}}",
-        f"{len(hangs)} weights, the mean of the heads, and {len(hangs)} gradients times inputs",
+        f"{len(hangs)} weights, the mean of the heads · {len(hangs)} gradients times inputs",
     )
     page_figure(
         _hangs_picture(result, hangs),
@@ -75,14 +75,15 @@ def _graph_in_words(result, head, weights):
     other = int(gap.argmax())
     sentence = (
         f"Edges have a direction: {result.followed} takes **{number(weights[at, other])}** from "
-        f"**{as_text(labels[other])}**, which takes {number(weights[other, at])} back. "
+        f"**{as_text(labels[other])}**, which takes {number(weights[other, at])} in return. "
         if gap[other] > 0
         else ""
     )
     return (
-        f"{sentence}And they hang on the words: with another vector in place of {result.followed} weights of head "
-        f"{head + 1} move by up to **{number(graph_moved_edges(result, head))}**. The edges of “A linear "
-        "layer over places” are the same whatever stands there."
+        f"Attention is a graph: each word has an edge to every word that it takes from. {sentence}And edges depend on "
+        f"the words: with another vector in place of {result.followed} weights of head {head + 1} move by up to "
+        f"**{number(graph_moved_edges(result, head))}**. The edges of “A linear layer over places” are the same "
+        "whatever words stand there."
     )
 
 
@@ -119,15 +120,17 @@ def _hangs_in_words(result, hangs):
     weights, labels = result.weights[result.at], result.labels
     by_weight, by_gradient = int(weights.argmax()), int(np.abs(hangs).argmax())
     told = (
-        f"A weight says how much of a word's value is taken. Gradient × input says how much longer the result for "
-        f"{result.followed} grows as a word's vector does, by every way: through values, keys and queries. "
+        "A weight says how much of a word's value is taken. But a word also acts by its key and its query. Gradient × "
+        f"input counts everything: how much longer the result for {result.followed} becomes as the word's vector "
+        "grows. "
     )
     if len(weights) == 1:
         return f"{told}With one word there is nothing to rank."
     alike = sensitivity.rank_agreement(weights, np.abs(hangs))
     return (
-        f"{told}By weight the first is **{as_text(labels[by_weight])}**, by gradient "
-        f"**{as_text(labels[by_gradient])}**; the two orders agree to **{number(alike, 2)}**, where 1 is the same "
+        f"{told}By weight **{as_text(labels[by_weight])}** comes first, by gradient "
+        f"**{as_text(labels[by_gradient])}**. How far the two orders agree: **{number(alike, 2)}**, where 1 is the "
+        "same "
         "order and 0 no relation."
     )
 

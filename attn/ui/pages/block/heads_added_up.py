@@ -8,7 +8,7 @@ import streamlit as st
 from attn import block, charts, cost, multi_head
 from attn.charts.labels import number
 from attn.multi_head import divisors
-from attn.ui.page import page_figure, page_reading, page_theme
+from attn.ui.page import page_figure, page_footnote, page_reading, page_theme
 from attn.ui.pages.block.encoder_block import encoder_block_norms
 from attn.ui.width import page_width
 from attn.words import listed
@@ -34,23 +34,22 @@ def heads_added_up_tab(state, result):
     state.adjust(off=tuple(head for head in state.get("off") if 1 <= head <= count))
     st.pills(
         "Heads off", range(1, count + 1), selection_mode="multi", key=state.key("off"),
-        help="A head that is off adds nothing; the others do not notice.",
+        help="A head that is switched off adds nothing; the others stay as they are.",
     )  # fmt: skip
     off = state.get("off")
     each, total = heads_added_up_contributions(result, off)
     page_reading(
         _heads_in_words(result, off, total),
         r"\mathrm{Concat}(Z_1, \ldots, Z_h)\,W^O = \sum_i Z_i\, W^O_i",
-        f"each head: {len(result.tokens)} × {result.setup.d_model // count} → {len(result.tokens)} × "
-        f"{result.setup.d_model}",
+        f"each head: {len(result.tokens)} tokens × {result.setup.d_model // count} → {result.setup.d_model} numbers",
     )
     page_figure(
         _heads_picture(result, each, total, off),
         f"block.heads.{count}",
         tables={"sum": lambda: charts.csv(total, result.labels, charts.counted(result.setup.d_model))},
     )
-    st.markdown(_cost_in_words(result.setup))
-    st.markdown(_cost_table())
+    page_reading(_cost_in_words(result.setup))
+    page_footnote(_cost_table(), "What the paper measured with more and fewer heads")
 
 
 def heads_added_up_contributions(result, off):
@@ -74,9 +73,9 @@ def _heads_in_words(result, off, total):
     if not off:
         apart = number(float(np.abs(output - total).max()), 2)
         return (
-            f"Each head's context goes through its own rows of W_O, and the results are added: the sum differs from "
-            f"the output by **{apart}**. For {result.followed} the sum is {number(encoder_block_norms(total)[at])} "
-            "long. Switch a head off to see what it brought."
+            "The output of attention is a sum with one part per head: its context times its own rows of W_O. Added up "
+            f"here, the sum differs from the output by **{apart}**. For {result.followed} it is "
+            f"{number(encoder_block_norms(total)[at])} long. Switch a head off to see what it brought."
         )
     left = block.encoder_block(
         result.x, heads_added_up_without(result.layer, off), pre_norm=result.setup.pre_norm
@@ -86,7 +85,7 @@ def _heads_in_words(result, off, total):
     return (
         f"Without {names} the row of {result.followed} is **{number(encoder_block_norms(total)[at])}** long instead of "
         f"{number(encoder_block_norms(output)[at])}. After the rest of the block its vector has moved by "
-        f"**{number(moved[at])}**, and the rows by up to {number(moved.max())}."
+        f"**{number(moved[at])}**, and no vector by more than {number(moved.max())}."
     )
 
 
@@ -127,9 +126,8 @@ def _cost_in_words(setup):
     counts = sorted({cost.attention_parameters(d_model, h) for h in divisors(d_model)})
     heads = listed(divisors(d_model), "or")
     return (
-        f"**More heads, same cost.** Each head gets d_model / h of the width, so attention trains 4 · {d_model}² = "
-        f"**{counts[0]:,}** numbers whether h is {heads}. In the paper they did differ in what "
-        "they were worth:"
+        f"**More heads, same cost.** The h heads share the width, d_model / h numbers each. So attention trains "
+        f"4 · {d_model}² = **{counts[0]:,}** numbers whether h is {heads}. How well a model does can still depend on h."
     )
 
 

@@ -104,7 +104,7 @@ class Stack:
 
 
 LESSONS = {"rate": "Learning rate", "smoothing": "Label smoothing", "dropout": "Dropout", "averaging": "Averaging"}
-DROPPED = {"weights": "Attention weights", "sublayer": "What a step makes"}
+DROPPED = {"weights": "Attention weights", "sublayer": "What attention makes"}
 
 
 @dataclass(frozen=True)

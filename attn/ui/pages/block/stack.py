@@ -7,21 +7,27 @@ import streamlit as st
 
 from attn import block, charts, cost
 from attn.charts.labels import number
-from attn.ui.page import page_figure, page_reading, page_theme
+from attn.ui.page import page_figure, page_footnote, page_reading, page_theme
 from attn.ui.pages.block.encoder_block import encoder_block_norms
 from attn.ui.width import page_width
 
 
 def stack_tab(state, result):
     """Draw how long vectors are through a deep stack, with either place of the norm, and count what it trains."""
-    st.slider("Blocks in the stack", 1, 48, key=state.key("depth"), help="The paper has 6 in each of its two stacks.")
+    st.slider(
+        "Blocks in the stack",
+        1,
+        48,
+        key=state.key("depth"),
+        help="The Transformer of 2017 has 6 in its encoder and 6 in its decoder.",
+    )
     depth = state.get("depth")
     with st.spinner("Running both stacks"):
         grown = {norm: _lengths_through(result, depth, norm == "pre") for norm in ("post", "pre")}
     page_reading(
         _stack_in_words(result, grown),
         r"\begin{aligned} \text{post: } & \mathrm{LN}(x + f(x)) \\ \text{pre: } & x + f(\mathrm{LN}(x)) \end{aligned}",
-        f"every block: {len(result.tokens)} × {result.setup.d_model} → {len(result.tokens)} × {result.setup.d_model}",
+        f"every block: {len(result.tokens)} tokens × {result.setup.d_model} → {result.setup.d_model} numbers",
     )
     page_figure(
         _stack_picture(result, grown),
@@ -34,8 +40,9 @@ def stack_tab(state, result):
             )
         },
     )
-    st.markdown(stack_count_in_words(result.setup, depth))
+    page_reading(stack_count_in_words(result.setup, depth))
     st.markdown(stack_count_table(result.setup, depth))
+    page_footnote(stack_count_footnote())
 
 
 def _lengths_through(result, depth, pre_norm):
@@ -51,9 +58,11 @@ def _stack_in_words(result, grown):
     depth, root = len(grown["pre"]) - 1, math.sqrt(result.setup.d_model)
     blocks = "1 block" if depth == 1 else f"{depth} blocks"
     return (
-        f"Post-norm brings every vector back to √{result.setup.d_model} = **{number(root)}** after each block. "
-        f"Pre-norm never touches what flows through, and it grows: after {blocks} vectors are "
-        f"**{number(grown['pre'][-1])}** long, which is why such a stack ends with one more norm."
+        "Where should the layer norm stand? After each sum (post-norm), it brings every vector back to a length of "
+        f"√{result.setup.d_model} = **{number(root)}**. Before each step (pre-norm), it leaves the sums alone, and "
+        "they "
+        f"grow: after {blocks} vectors are **{number(grown['pre'][-1])}** long, so such a stack ends with one more "
+        "norm."
     )
 
 
@@ -76,10 +85,17 @@ def stack_count_in_words(setup, depth):
     total = cost.transformer_parameters(**_widths(setup, depth))
     return (
         f"An encoder and a decoder of {depth} blocks each, with these widths and {_VOCABULARY:,} words, train "
-        f"**{total:,}** numbers. Counted is one embedding for both languages, which also makes the output; not counted "
-        "are biases in attention, of which the paper says nothing, and positions, since sinusoids are not trained. "
+        f"**{total:,}** numbers."
+    )
+
+
+def stack_count_footnote():
+    """Say what is counted, and how near that comes to what the paper printed."""
+    return (
+        "One embedding is counted for both languages, and it also makes the output. Biases in attention are not "
+        "counted, for the paper says nothing of them; nor are positions, for sinusoids are not trained. "
         f"For the paper's base model this comes to {cost.transformer_parameters():,}; its Table 3 prints 65 million. "
-        "Rows that differ from it in depth, d_ff or the width of heads differ by as much as is printed."
+        "Rows of that table that differ from it in depth, d_ff or the width of heads differ by as much as is printed."
     )
 
 

@@ -77,7 +77,7 @@ def three_uses_translation(result):
 def three_uses_tab(state, result):
     """Draw where attention stands in encoder and decoder, its weights there, and which outputs see which targets."""
     blocks, mask = st.columns(2, vertical_alignment="bottom")
-    blocks.slider("Blocks", 1, 6, key=state.key("layers"), help="So many in the encoder, and as many in the decoder.")
+    blocks.slider("Blocks", 1, 6, key=state.key("layers"), help="How many the encoder has, and the decoder too.")
     mask.toggle(
         "Causal mask in the decoder", key=state.key("causal"),
         help="Without it a place sees the very word it must predict.",
@@ -167,25 +167,26 @@ def _use_in_words(result, both):
     if use == "masked":
         hidden = int(_hidden(both).sum())
         seen = (
-            f"of {m * m} cells {hidden} are hidden, for a place must not see what it is to predict."
+            f". {hidden} of {m * m} cells are hidden, for a place must not see the word that it is to predict."
             if hidden
-            else "and without the mask also at those after it, among them the word it is to predict."
+            else " and, without the mask, also at those after it: among them the word that it is to predict."
         )
-        return f"In the decoder every place looks at the words written before it: {seen}"
+        return f"In the decoder every place looks at the words written before it{seen}"
     if use == "cross":
         weights = both.weights("cross")
         row = min(result.setup.target, m - 1)
         best = int(weights[row].argmax())
         return (
-            f"Queries come from what is written, keys and values from what was read: {m} × {n}. After "
-            f"**{as_text(both.rows[row])}** the decoder takes most from **{as_text(result.labels[best])}**, "
-            f"{number(weights[row, best])}."
+            "Here the decoder looks at the sentence that was read. Queries come from what is written, keys and values "
+            f"from the encoder: {m} × {n} weights. After **{as_text(both.rows[row])}** it takes most, "
+            f"{number(weights[row, best])}, from **{as_text(result.labels[best])}**."
         )
     place, word = np.unravel_index(int(both.probabilities.argmax()), both.probabilities.shape)
     return (
-        f"The table that embeds the {len(both.vocabulary)} words also makes the softmax: a word is likely where the "
-        f"output points the way its own embedding does. After **{as_text(both.rows[place])}** comes "
-        f"**{as_text(both.vocabulary[word])}** with {number(both.probabilities[place, word])}; nothing is trained here."
+        f"Which word comes next? Each of {len(both.vocabulary)} words gets a score, the product of the decoder's "
+        "output with the word's own embedding, and the softmax turns scores into probabilities. The surest guess here: "
+        f"after **{as_text(both.rows[place])}** comes **{as_text(both.vocabulary[word])}**, with a probability of "
+        f"{number(both.probabilities[place, word])}. Nothing is trained, so that is chance."
     )
 
 
@@ -203,10 +204,10 @@ def _use_shapes(result, both):
     """Return the shapes of the chosen use."""
     n, m, d = len(result.tokens), len(both.lesson.inputs), result.setup.d_model
     return {
-        "encoder": f"queries, keys and values from {n} × {d}",
-        "masked": f"queries, keys and values from {m} × {d}",
-        "cross": f"queries from {m} × {d}, keys and values from {n} × {d}",
-        "output": f"{m} × {d} times {d} × {len(both.vocabulary)}",
+        "encoder": f"queries, keys and values from {n} tokens × {d} numbers",
+        "masked": f"queries, keys and values from {m} tokens × {d} numbers",
+        "cross": f"queries from {m} tokens × {d} numbers, keys and values from {n} × {d}",
+        "output": f"{m} tokens × {d} numbers, times {d} numbers × {len(both.vocabulary)} words",
     }[result.setup.use]
 
 
@@ -231,11 +232,11 @@ def _forced(state, result, both):
     count = len(both.lesson.inputs) - 1
     state.clamp("target", 1, count)
     if count > 1:
-        st.slider("Replace target", 1, count, key=state.key("target"), help="Another vector stands in its place.")
+        st.slider("Replace target", 1, count, key=state.key("target"), help="Another vector is put in its place.")
     target = state.get("target") - 1
     with st.spinner("Replacing each target in turn"):
         moved = _moved_outputs(both)
-    st.markdown(_forced_in_words(both, moved, target))
+    page_reading(_forced_in_words(both, moved, target))
     left, right = st.columns([2, 3])
     places = len(both.lesson.inputs)
     left.dataframe(
@@ -274,10 +275,10 @@ def _forced_in_words(both, moved, target):
     name = as_text(charts.token_labels(both.lesson.targets)[target])
     before, after = (float(part.max()) for part in (moved[target, : target + 1], moved[target, target + 1 :]))
     told = (
-        f"What is to be written goes in shifted right by one: place {target + 1} must predict **{name}** and reads "
-        f"what stands before it. Replace that word, and places 1 to {target + 1} move by **{number(before)}**, "
-        f"those after it by up to {number(after)}. "
+        "In training the decoder reads the right words, one place later than it must predict them (teacher forcing): "
+        f"place {target + 1} must predict **{name}**, and place {target + 2} reads it. Replace that word, and places 1 "
+        f"to {target + 1} move by **{number(before)}**, those after it by up to {number(after)}. "
     )
     if both.options["causal"]:
         return f"{told}So one pass trains all {moved.shape[1]} places, and none can copy its answer."
-    return f"{told}Without the mask places see their own answers: they would learn to copy and not to predict."
+    return f"{told}Without the mask places see their own answers: they would learn to copy, not to predict."

@@ -6,7 +6,7 @@ import streamlit as st
 from attn import charts, cost, training_recipe
 from attn.charts import Curve
 from attn.charts.labels import aligned_labels, number
-from attn.ui.page import page_figure, page_reading, page_theme
+from attn.ui.page import page_figure, page_footnote, page_reading, page_theme
 from attn.ui.pages.block.setup import DROPPED, LESSONS
 from attn.ui.width import page_width
 
@@ -35,7 +35,7 @@ def _rate(state, result):
     at, warm, wide = st.columns(3)
     at.slider(
         "Step", 1, _STEPS, key=state.key("step"), format="%,d",
-        help="Of the 100,000 that the paper's base model trained for.",
+        help="Of the 100,000 for which the base model of Vaswani et al. was trained.",
     )  # fmt: skip
     warm.slider("Warm-up steps", 100, 20_000, key=state.key("warmup"), format="%,d", help="4,000 in the paper.")
     wide.slider("Width of the model", 64, 4096, step=64, key=state.key("width"), format="%,d", help="512 in the paper.")
@@ -75,8 +75,9 @@ def _rate_in_words(step, warmup, d_model):
     if step == warmup:
         way = "at its peak"
     return (
-        f"At step {step:,} the rate is **{here}**, {way}. It peaks at step {warmup:,} with **{peak}**; at step "
-        f"{4 * warmup:,} it has halved. The wider the model, the smaller every step."
+        "The learning rate says how far each step of training moves the numbers. It grows while training warms up, and "
+        f"shrinks from then on. At step {step:,} the rate is **{here}**, {way}. It peaks at step {warmup:,} with "
+        f"**{peak}**; at step {4 * warmup:,} it has halved. The wider the model, the smaller every step."
     )
 
 
@@ -86,8 +87,17 @@ def _rate_in_words(step, warmup, d_model):
 def _smoothing(state, result):
     """Draw smoothed targets, and what a prediction costs under them."""
     how_many, spread = st.columns(2)
-    how_many.slider("Classes", 2, 40, key=state.key("classes"), help="Words to choose from: the paper had 37,000.")
-    spread.slider("ε", 0.0, 0.9, step=0.01, key=state.key("epsilon"), help="What is spread evenly; 0.1 in the paper.")
+    how_many.slider(
+        "Classes", 2, 40, key=state.key("classes"), help="How many words there are to choose from: 37,000 in the paper."
+    )
+    spread.slider(
+        "ε",
+        0.0,
+        0.9,
+        step=0.01,
+        key=state.key("epsilon"),
+        help="How much of the probability is spread evenly: 0.1 in the paper.",
+    )
     count, epsilon = state.get("classes"), state.get("epsilon")
     targets = training_recipe.smoothed_targets(0, count, epsilon)
     page_reading(
@@ -103,6 +113,7 @@ def _smoothing(state, result):
         "block.smoothing",
         tables={"targets": lambda: charts.csv(targets[:, None], names, ["target"])},
     )
+    page_footnote(_SMOOTHING_FOOTNOTE)
 
 
 def _smallest_loss(targets):
@@ -113,15 +124,24 @@ def _smallest_loss(targets):
 def _smoothing_in_words(targets, epsilon):
     """Say what the targets are, and that a loss below their entropy is out of reach."""
     best, least = float(targets[0]), _smallest_loss(targets)
-    certain = f"The right word gets **{number(best)}**, each wrong one {number(targets[1])}"
+    certain = (
+        "In training a model is told which probabilities it should give. With label smoothing not even the right word "
+        f"should be certain: it gets **{number(best)}**, each wrong one {number(targets[1])}"
+    )
     if epsilon == 0:
         return (
-            f"{certain}: the loss falls to 0 only for a prediction that is certain, and pushes scores apart for ever."
+            "Without label smoothing the right word should get a probability of 1. The loss falls to 0 only where the "
+            "model is certain, so training pushes scores apart for ever."
         )
     return (
-        f"{certain}. The loss is least, **{number(least, 6)}** nats, for a prediction of just these, and grows again "
-        "for a surer one. In the paper it made perplexity worse, 4.67 to 4.92, and BLEU better, 25.3 to 25.8."
+        f"{certain}. The loss is least, **{number(least, 6)}** nats, for exactly these probabilities, and grows again "
+        "for a surer guess."
     )
+
+
+_SMOOTHING_FOOTNOTE = (
+    "In the paper label smoothing made perplexity worse, 4.67 to 4.92, and BLEU better, 25.3 to 25.8 (Table 3, row D)."
+)
 
 
 def _loss_curve(targets, epsilon):
@@ -155,7 +175,7 @@ def _dropout(state, result):
     what.segmented_control("Drop", DROPPED, format_func=DROPPED.get, key=state.key("dropped"), required=True)
     chance.slider("p", 0.0, 0.9, step=0.05, key=state.key("p"), help="The chance of each number to become 0.")
     again.button(
-        "Roll again", on_click=lambda: state.set(roll=state.get("roll") % 9999 + 1), help="Another pattern of zeros.",
+        "Draw again", on_click=lambda: state.set(roll=state.get("roll") % 9999 + 1), help="Another pattern of zeros.",
         width="stretch",
     )  # fmt: skip
     p, weights = state.get("p"), state.get("dropped") == "weights"
@@ -180,19 +200,21 @@ def _dropout(state, result):
 def _dropout_in_words(result, whole, kept, p, weights):
     """Say how many numbers are gone, what became of the rows, and that the mean stays."""
     if p == 0:
-        return "With p = 0 nothing is dropped, as when the trained model is used."
+        return "With p = 0 nothing is dropped, as when a trained model is used."
     rng = np.random.default_rng(0)
     mean = sum(training_recipe.dropout(whole, p, rng) for _ in range(_ROLLS)) / _ROLLS
     gone = int((kept == 0).sum() - (whole == 0).sum())
     apart = number(float(np.abs(mean - whole).max()), 2)
-    told = f"{gone} of {whole.size} numbers are 0, the others **{number(1 / (1 - p))}** times as large. "
+    told = (
+        "In training dropout sets numbers to 0 at random, so that the model relies on no single one. Here "
+        f"{gone} of {whole.size} numbers are 0, and the others **{number(1 / (1 - p))}** times as large. "
+    )
     if weights:
         sums = kept.sum(axis=1)
-        told += f"Rows no longer sum to 1 but to **{number(sums.min())} to {number(sums.max())}**. "
+        told += f"Rows no longer sum to 1, but to **{number(sums.min())} to {number(sums.max())}**. "
     else:
-        told += "What came in is not dropped, so a token is never lost. "
-    papers = "" if weights else " The paper has p = 0.1, its big model 0.3, and 0.1 again for English to French."
-    return f"{told}The mean of {_ROLLS:,} rolls is what it was to within {apart}.{papers}"
+        told += "What came into the block is not dropped, so no token is lost. "
+    return f"{told}The mean of {_ROLLS:,} such draws is what it was before, to within {apart}."
 
 
 def _dropped_weights(result, whole, kept):
@@ -232,7 +254,7 @@ def _averaging(state, result):
     """Draw how far the last checkpoint of a noisy descent is from the best, and how far the mean of the last few."""
     st.slider(
         "Mean of the last", 1, 20, key=state.key("mean_of"),
-        help="Checkpoints: the paper's base model took 5, its big one 20, written every ten minutes.",
+        help="Checkpoints, of which the paper's base model averaged 5 and its big one 20, one every ten minutes.",
     )  # fmt: skip
     count = state.get("mean_of")
     last, mean = block_training_descent(result.setup.seed, count)
@@ -247,7 +269,7 @@ def _averaging(state, result):
         parts.append(Curve(f"mean of {count}", places, mean, look.head(1)))
     chart = charts.curves(
         parts, look, x="checkpoint",
-        y=charts.Axis("distance from the best weights", range=(0, 1.05 * float(max(last.max(), mean.max())))),
+        y=charts.Axis("distance from the best numbers", range=(0, 1.05 * float(max(last.max(), mean.max())))),
         width=int(min(page_width(), 980)), height=340, dots=True,
     )  # fmt: skip
     both = np.stack([last, mean], axis=1)
@@ -279,12 +301,12 @@ def block_training_descent(seed, count):
 def _averaging_in_words(last, mean, count):
     """Say how much nearer the mean is than one checkpoint."""
     told = (
-        f"A bowl with {_NUMBERS} weights, descended by gradients as noisy as those of small batches: near the best "
-        f"weights steps go on jumping about. The last checkpoint is **{number(last[-1])}** away"
+        "Each step of training sees only a few examples, so near its end the numbers keep jumping about the best ones. "
+        f"Here {_NUMBERS} numbers do so. The last checkpoint is **{number(last[-1])}** away from the best"
     )
     if count == 1:
-        return f"{told}. Take the mean of more of them."
-    way = "their noise cancels out" if mean[-1] < last[-1] else "by chance, for mostly their noise cancels out"
+        return f"{told}. Take the mean of more checkpoints."
+    way = "the jumps cancel out" if mean[-1] < last[-1] else "that is chance, for mostly the jumps cancel out"
     return f"{told}, the mean of the last {count} **{number(mean[-1])}**: {way}."
 
 

@@ -68,15 +68,24 @@ def block_writing_search(setup):
 def block_writing_tab(state, result):
     """Draw which sentences a beam search ends with, and how the length penalty ranks them."""
     width, penalty = st.columns(2)
-    width.slider("Beam", 1, 8, key=state.key("beam"), help="Beginnings kept at every word; 4 in the paper.")
-    penalty.slider("α", 0.0, 2.0, step=0.05, key=state.key("alpha"), help="Of the length penalty; 0.6 in the paper.")
+    width.slider(
+        "Beam", 1, 8, key=state.key("beam"), help="How many beginnings are kept at every word: 4 in the paper."
+    )
+    penalty.slider(
+        "α",
+        0.0,
+        2.0,
+        step=0.05,
+        key=state.key("alpha"),
+        help="How much the length penalty helps long sentences: 0.6 in the paper.",
+    )
     setup = state.choices()
     pairs, ended = block_writing_search(setup)
     start = result.tokens[0]
     page_reading(
         _writing_in_words(setup, pairs, ended, start),
         r"\frac{\log P(y)}{\left((5 + n) / 6\right)^{\alpha}}",
-        f"{len(pairs.words)} words and the end · {len(ended)} sentences ended",
+        f"{len(pairs.words)} words to choose from, and the end · {len(ended)} sentences ended",
     )
     page_figure(
         _scores_by_alpha(setup, pairs, ended, start),
@@ -93,7 +102,7 @@ def block_writing_sentence(pairs, one, start):
 
 def block_writing_table(setup, pairs, ended, start):
     """Return the sentences that ended as a Markdown table, whose cells break between words."""
-    lines = ["| sentence | n, with the end | log probability | penalty | score |", "|---|---:|---:|---:|---:|"]
+    lines = ["| sentence | words n, with the end | log probability | penalty | score |", "|---|---:|---:|---:|---:|"]
     for one in ended:
         n = len(one.symbols) + 1
         numbers = one.log_probability, beam_search.length_penalty(n, setup.alpha), one.score
@@ -113,16 +122,17 @@ def _writing_in_words(setup, pairs, ended, start):
     best = ended[0]
     plain = max(ended, key=lambda one: one.log_probability)
     told = (
-        "A word is as likely as it was to follow the word before it, in your sentence and in the examples. With a "
-        f"beam of {setup.beam} and α = {setup.alpha:g} the best is "
-        f"“**{as_text(block_writing_sentence(pairs, best, start))}**”, "
-        f"with {number(best.score)}. "
+        "Beam search does not settle for the likeliest next word: at every word it keeps the "
+        f"{setup.beam} best beginnings. Here a word is as likely as it was to follow the word before it, in your "
+        f"sentence and in the examples. With α = {setup.alpha:g} the best is "
+        f"“**{as_text(block_writing_sentence(pairs, best, start))}**”, with a score of {number(best.score)}. "
     )
     if plain is best:
         return f"{told}It is also the likeliest: the penalty decides nothing here."
     return (
-        f"{told}The likeliest of all is shorter, “{as_text(block_writing_sentence(pairs, plain, start))}”, for every "
-        "further word makes a sentence less likely; the penalty makes up for that."
+        f"{told}The likeliest of all is shorter, “{as_text(block_writing_sentence(pairs, plain, start))}”. Every "
+        "further "
+        "word makes a sentence less likely, and the length penalty makes up for that."
     )
 
 
