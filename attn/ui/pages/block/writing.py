@@ -87,6 +87,8 @@ def block_writing_tab(state, result):
         r"\frac{\log P(y)}{\left((5 + n) / 6\right)^{\alpha}}",
         f"{len(pairs.words)} words to choose from, and the end · {len(ended)} sentences ended",
     )
+    if not ended:
+        return  # there is nothing to draw
     page_figure(
         _scores_by_alpha(setup, pairs, ended, start),
         "block.beam",
