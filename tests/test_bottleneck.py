@@ -126,6 +126,13 @@ def test_words_of_the_vocabulary_are_added_to_the_input():
     assert not [each for each in page().pills if "vocabulary" in each.key]  # letters need no list
 
 
+def test_the_page_opens_where_the_fixed_vector_forgets():
+    told = sentence(check(opened("bottleneck")))
+    assert "*Fixed vector* wrote **el perro viejo detrás del gato ve un árbol**: 8 of 10 right" in told
+    assert "The right answer is **el perro viejo detrás del árbol ve un gato**" in told
+    assert "*Bahdanau* wrote the right answer" in told
+
+
 def test_what_was_not_trained_so_says_so():
     assert "It was not trained so" in sentence(page(right="bahdanau-fixed"))
     assert "It was not trained so" not in sentence(page())

@@ -53,7 +53,8 @@ def test_all_three_hold_each_with_its_number(minilm, recording):
     assert str(verdict).splitlines() == [
         f"weights    yes        {tensors} of {tensors} tensors from its file",
         f"input      yes        {ids} of {ids} ids as its own tokenizer makes them",
-        f"attention  yes        {number(largest, 2)} largest difference in 72 heads, tolerance 1e−5, float32",
+        f"attention  yes        {number(largest, 2)} is the largest difference in 72 heads; up to 1e−5 is rounding "
+        "(float32)",
     ]
 
 
@@ -292,7 +293,7 @@ def test_the_command_says_all_three_and_its_status_is_nothing(folder, capsys):
     assert weights.startswith("weights    yes        39 of 39 tensors from its file")
     assert ids.startswith("input      yes        9 of 9 ids as its own tokenizer makes them")
     assert attention.startswith("attention  yes        ")
-    assert "in 10 heads, tolerance 1e−5, float32" in attention
+    assert "in 10 heads; up to 1e−5 is rounding (float32)" in attention
     assert last == "Agrees: all three hold."
 
 
@@ -381,7 +382,7 @@ def test_pages_name_all_three_each_with_its_number(page):
     assert title == "**Agrees.**"
     assert weights == ":material/check: Weights: **103 of 103 tensors** from its file"
     assert ids == ":material/check: Input: **9 of 9 ids** as its own tokenizer makes them"
-    assert re.match(r":material/check: Attention: \*\*[\d.e−]+\*\* .* float32$", attention)
+    assert re.match(r":material/check: Attention: \*\*[\d.e−]+\*\* .* rounding \(float32\)$", attention)
 
 
 @pytest.mark.parametrize("page", ["pretrained", "inside", "change"])

@@ -218,7 +218,7 @@ def attention_finding(recording: Recording, differences: Sequence[Difference] | 
     """
     differences = compare(recording) if differences is None else differences
     largest = max(difference.largest for difference in differences)
-    words = f"largest difference in {len(differences):,} heads, tolerance {number(TOLERANCE)}, float32"
+    words = f"is the largest difference in {len(differences):,} heads; up to {number(TOLERANCE)} is rounding (float32)"
     number_type = recording.loaded.number_type
     if number_type in SHORT_NUMBERS:
         rounded = compare(recording, in_float32=False)

@@ -404,10 +404,10 @@ PAIR = Task(
     draw=_random_sentence,
     glue=" ",
     examples=(
+        "the old dog behind the tree sees a cat",
         "the big old white house has a small green garden and a tree",
         "the big red house",
         "a small black cat sees the moon",
-        "the old dog behind the tree sees a cat",
         "a new blue boat finds the small yellow bird near a big old green tree under the white moon",
     ),
     vocabulary={

@@ -370,7 +370,7 @@ def pretrained_page_verdict(setup, source, loaded, result, table):
     tolerance, worst = pretrained.TOLERANCE, float(np.nanmax(table))
     whole = f"**{number(worst, 2)}** in all {np.isfinite(table).sum()} heads{' unbroken' if setup.broken else ''}"
     agrees = result.largest <= tolerance and (worst <= tolerance or bool(setup.broken))
-    words = f"is the largest difference in this head, {whole}; rounding may be {number(tolerance)} (float32)"
+    words = f"is the largest difference in this head, {whole}; up to {number(tolerance)} is rounding (float32)"
     models.say_model_verdict(
         weights_finding(loaded),
         models.model_input_finding(*source),

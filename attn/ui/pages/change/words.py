@@ -58,7 +58,7 @@ def change_verdict_in_words(largest, before, source):
     else:
         what = "scores (logits)" if before.loaded.predicts_words or before.loaded.task else "last hidden states"
         moves = f"is the most by which our attention alone moves the {what}"
-        words = f"{moves}; rounding may be {number(TOLERANCE)} (float32)"
+        words = f"{moves}; up to {number(TOLERANCE)} is rounding (float32)"
         attention = Finding(largest <= TOLERANCE, number(largest, 2), words)
     models.say_model_verdict(weights_finding(before.loaded), kept_run_finding(*source, before), attention)
 
