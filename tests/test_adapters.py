@@ -286,7 +286,7 @@ def test_the_page_shows_what_the_adapter_changed(bert):
     loaded = pretrained.load(bert)
     before, after = (pretrained.record(each, sentence.DEFAULT_TEXT).layers for each in (loaded.base, loaded))
     changes = [abs(one.weights() - other.weights())[0, 0].max() for one, other in zip(before, after, strict=True)]
-    assert any(f"at most **{number(float(changes[0]), 2)}**" in each for each in said(app))
+    assert any(f"no weight by more than **{number(float(changes[0]), 2)}**" in each for each in said(app))
     app = opened("pretrained", {"tab": "adapter"})
     check(app)
     assert "What the adapter changed" not in [tab.label for tab in app.tabs]

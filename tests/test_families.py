@@ -433,7 +433,7 @@ def test_the_page_says_when_keys_are_not_tokens(tokenizer, tmp_path):
     tiny_models.tiny("longformer").model.save_pretrained(tmp_path)  # reports a window of 513 places around each token
     tokenizer.save_pretrained(tmp_path)
     app = check(opened("pretrained", model=str(tmp_path), text=TEXT))
-    assert any("The keys are numbered" in sentence for sentence in said(app))
+    assert any("The keys have numbers" in sentence for sentence in said(app))
 
 
 def test_weights_that_lie_in_the_decoder_have_its_tokens(tokenizer):
