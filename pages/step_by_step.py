@@ -1,5 +1,7 @@
 """Step by step: one head from tokens to context, every number in reach."""
 
+from functools import partial
+
 import streamlit as st
 
 from attn import charts, ui
@@ -23,6 +25,7 @@ from attn.ui.pages.step_by_step.walk import (
     TABS,
     Setup,
     compute_walk,
+    walk_change_source,
     walk_editor,
     walk_example,
     walk_layer_controls,
@@ -31,7 +34,7 @@ from attn.ui.pages.step_by_step.walk import (
 page = ui.begin_page("step_by_step", "How does one word look at the others?", Setup)
 
 with st.sidebar:
-    sentence_source_control(page, STEP_SOURCES, on_change=lambda: page.set(edits=()))  # they belong to its numbers
+    sentence_source_control(page, STEP_SOURCES, on_change=partial(walk_change_source, page, page.get("source")))
     if page.get("source") in ("random", "pretrained"):
         trained = page.get("source") == "pretrained"
         sentence_control(page, help=TEXT_HELP if trained else WORDS_HELP, hints=trained)

@@ -14,6 +14,7 @@ from serving import FIGURE, chromium, serve, settled
 FOLDER = Path(__file__).parent / "pictures"
 LINKS = {page: f"/{page}" for page in PAGES} | {
     "home": "/",
+    "step_by_step": "/step_by_step?stage=weights",  # the tokens alone, where it begins, hold no matrix
     "pretrained": "/pretrained?unscaled=1",  # else its difference is that of rounding, which processors do unlike
 }
 SIZE = {"width": 1280, "height": 2000}  # pixels of the window

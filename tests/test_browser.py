@@ -132,7 +132,7 @@ def test_the_figures_wear_the_colours_of_the_page(visit):
 
 
 def test_a_control_is_followed_by_the_picture_and_the_link_and_survives_a_reload(visit):
-    page = visit.go("step_by_step", "?source=random&text=one%20two%20three%20four")
+    page = visit.go("step_by_step", "?source=random&text=one%20two%20three%20four&stage=weights")
     figure = page.locator(FIGURE).first
     before = figure.locator("svg").inner_html()
     visit.slide("d_k", ["ArrowRight", "ArrowRight"])
@@ -141,7 +141,7 @@ def test_a_control_is_followed_by_the_picture_and_the_link_and_survives_a_reload
     after = [visit.cell(row, 0, matrix=1).get_attribute("aria-label") for row in range(4)]
     page.reload()
     settled(page)
-    assert visit.link == {"source": "random", "text": "one two three four", "d_k": "6"}
+    assert visit.link == {"source": "random", "text": "one two three four", "stage": "weights", "d_k": "6"}
     assert visit.slider("d_k").input_value() == "6"
     assert [visit.cell(row, 0, matrix=1).get_attribute("aria-label") for row in range(4)] == after
 
@@ -167,10 +167,10 @@ def test_the_browser_goes_back(visit):
 
 
 def test_a_cell_chosen_on_step_by_step(visit):
-    page = visit.go("step_by_step", "?source=random&text=one%20two%20three%20four")
+    page = visit.go("step_by_step", "?source=random&text=one%20two%20three%20four&stage=weights")
     visit.click(3, 0, matrix=1)
     visit.wait_for_link(cell="3,0")
-    expect(page.get_by_text(re.compile("^4 four looks most at"))).to_be_visible()
+    expect(page.get_by_text(re.compile("4 four looks most at")).first).to_be_visible()
     expect(page.get_by_label(re.compile("^Where 4 four looks")).first).to_be_visible()
     page.get_by_role("radio", name="Scores").click()
     visit.wait_for_link(stage="products", cell="3,0")
@@ -181,7 +181,11 @@ def test_the_path_is_walked_by_the_arrow_keys(visit):
     page = visit.go("step_by_step")
     page.get_by_role("heading", level=1).click()
     page.keyboard.press("ArrowRight")
-    visit.wait_for_link(stage="context")
+    visit.wait_for_link(stage="embeddings")
+    page.keyboard.press("ArrowRight")
+    visit.wait_for_link(stage="projections")
+    page.keyboard.press("ArrowLeft")
+    visit.wait_for_link(stage="embeddings")
     page.keyboard.press("ArrowLeft")
     visit.wait_for_link(stage=None)
 
@@ -309,11 +313,11 @@ def test_numbers_are_downloaded(visit):
 
 
 def test_markup_stays_text(visit):
-    page = visit.go("step_by_step", "?source=random&cell=1,4")
+    page = visit.go("step_by_step", "?source=random&cell=1,4&stage=weights")
     box = page.get_by_role("textbox", name="Sentence")
     box.fill("<img src=x onerror=alert(1)> **bold** :smile: $x$")
     box.press("ControlOrMeta+Enter")
-    expect(page.get_by_text(re.compile("^2 img looks"))).to_be_visible()
+    expect(page.get_by_text(re.compile("2 img looks most at")).first).to_be_visible()
     visit.wait_for_link(text="<img src=x onerror=alert(1)> **bold** :smile: $x$")
     assert page.locator("img[src=x]").count() == 0
     page.goto(f"{visit.address}/masks?nothing=![x](https://example.org/x.png)&%3Cb%3E=1")

@@ -188,6 +188,7 @@ def codes_of(page, params, monkeypatch):
     drawn = drawn_figures(monkeypatch)
     every_tab(monkeypatch)
     tabs = options(fields(SETUPS[page])["tab"]) if "tab" in fields(SETUPS[page]) else None
+    params = {"stage": "weights"} | params if page == "step_by_step" else params
     app = opened(page, params, **({"tab": tabs[-1]} if tabs else {}))
     assert [error.value for error in app.exception] == []
     return [code.value for code in app.code], drawn
@@ -239,7 +240,7 @@ WALKS += [
 @pytest.mark.parametrize("choices", WALKS, ids=str)
 def test_the_walk_of_one_head_in_numpy_alone(choices, bare):
     """Of every stage, mask and scheme of positions, in lines that are short and lit where the page stands."""
-    setup = StepSetup(**choices)
+    setup = StepSetup(**{"stage": "weights"} | choices)
     _, codes, _ = compute_walk(setup, charts.LIGHT, 880, 500)
     from_scratch = codes.numpy()
     same_numbers(bare(from_scratch), printed(codes.attn()))

@@ -184,10 +184,10 @@ def test_pretrained_of_every_kind(params):
 
 
 def test_a_control_changes_the_picture_and_the_link():
-    app = opened("step_by_step", source="random")
+    app = opened("step_by_step", source="random", stage="weights")
     before = matrices(app)["Weights"][0]
     app.slider(key="step_by_step.d_k").set_value(7).run()
-    assert app.query_params == {"source": "random", "d_k": "7"}
+    assert app.query_params == {"source": "random", "stage": "weights", "d_k": "7"}
     assert not np.array_equal(matrices(check(app))["Weights"][0], before)
 
 
@@ -248,14 +248,29 @@ def test_a_link_that_is_late_undoes_nothing_and_another_one_is_followed():
 
 
 def test_a_path_is_walked_forward_and_back():
-    app = opened("step_by_step", stage="tokens")
+    app = opened("step_by_step")
+    assert app.session_state["step_by_step.stage"] == "tokens"  # a walk begins at its beginning
+    assert app.button(key="step_by_step.back").disabled
     for stage in list(STAGES)[1:]:
         app.button(key="step_by_step.next").click().run()
-        assert check(app).query_params.get("stage", "weights") == stage
+        assert check(app).query_params["stage"] in (stage, [stage])
     assert app.button(key="step_by_step.next").disabled
     app.button(key="step_by_step.back").click().run()
-    assert "stage" not in check(app).query_params
-    assert app.session_state["step_by_step.stage"] == "weights"
+    assert check(app).query_params["stage"] in ("weights", ["weights"])
+
+
+def test_the_walk_has_a_mask_that_does_something_and_a_trained_encoder_its_own():
+    app = opened("step_by_step", stage="masked")
+    assert np.isnan(matrices(app)["Masked scores"][0]).sum() == 6 * 5 // 2  # the pairs that look ahead
+    app.selectbox(key="step_by_step.source").set_value("pretrained").run()
+    assert check(app).selectbox(key="step_by_step.mask").value == "none"
+    assert "mask" not in app.query_params
+    app.selectbox(key="step_by_step.source").set_value("worked").run()
+    assert check(app).selectbox(key="step_by_step.mask").value == "causal"
+    app.selectbox(key="step_by_step.mask").set_value("window").run()
+    app.selectbox(key="step_by_step.source").set_value("pretrained").run()
+    assert check(app).selectbox(key="step_by_step.mask").value == "window"  # one's own stays
+    assert opened("step_by_step", stage="masked", mask="none").query_params["mask"] == "none"
 
 
 def test_an_example_fills_the_box():
@@ -485,7 +500,8 @@ def test_edits_outside_the_matrix_wait():
 @pytest.mark.parametrize("page", SPLIT_PAGES)
 def test_a_painted_mask_that_hides_everything(page):
     every = painted(*((row, column) for row in range(3) for column in range(3)))
-    app = check(with_text(page, "one two three", mask="painted", painted=every))
+    stage = {"stage": "weights"} if page == "step_by_step" else {}
+    app = check(with_text(page, "one two three", mask="painted", painted=every, **stage))
     weights = matrices(app).get("Weights") or matrices(app)["Head 1"]
     assert np.isnan(weights[0]).all()  # every cell is drawn hidden
     if page == "masks":

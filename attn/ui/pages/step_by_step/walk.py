@@ -9,7 +9,7 @@ import streamlit as st
 from attn import charts, one_head
 from attn.data import examples
 from attn.ui import models
-from attn.ui.controls.mask import MaskChoice, mask_of
+from attn.ui.controls.mask import MASKS, MaskChoice, mask_of
 from attn.ui.controls.positions import POSITIONS, positions_of
 from attn.ui.controls.sentence import SentenceChoice, sentence_words
 from attn.ui.link import link_choice, link_numbers, link_place, link_real, link_whole
@@ -45,12 +45,30 @@ class Setup(SentenceChoice, MaskChoice):
     divisor: str = link_choice("sqrt_d_k", DIVISORS)
     own: float = link_real(1.0, 0.01, 1000)
     temperature: float = link_real(1.0, 0.05, 10)
-    stage: str = link_choice("weights", STAGES)
+    mask: str = link_choice("causal", MASKS)
+    stage: str = link_choice("tokens", STAGES)
     matrix: str = link_choice("q", MATRICES)
     cell: tuple = link_place((4, 3))
     edits: tuple = link_numbers(EDITABLE)
     tab: str = link_choice("cell", TABS, OLD_TABS)
     editing: str = link_choice("x", EDITABLE)
+
+    @staticmethod
+    def unsaid(chosen):
+        """Return the defaults that the numbers of the trained model have."""
+        return {"mask": _usual_mask(chosen.get("source"))}
+
+
+def _usual_mask(source):
+    """Return the mask that numbers come with: an encoder has none, and all others show what a mask does."""
+    return "none" if source == "pretrained" else "causal"
+
+
+def walk_change_source(state, before):
+    """Drop what was typed into the numbers of the source `before`, and with them their usual mask."""
+    state.set(edits=())
+    if state.get("mask") == _usual_mask(before):
+        state.set(mask=_usual_mask(state.get("source")))
 
 
 def walk_example(setup):
