@@ -1,5 +1,6 @@
 """A finished specification made to fit where it is shown: bars shortened, rows broken, and everything enlarged."""
 
+import functools
 import json
 import textwrap
 
@@ -241,7 +242,13 @@ def _gutter(plot):
 
 def _names_width(axis):
     """Return the pixels of the longest name along an axis."""
-    names = json.JSONDecoder().raw_decode((axis or {}).get("labelExpr", "[]"))[0]  # `label_lookup` begins with them
+    return _longest_label((axis or {}).get("labelExpr", "[]"))
+
+
+@functools.lru_cache(maxsize=1000)  # each is asked for several times while a figure is fitted
+def _longest_label(expression):
+    """Return the pixels of the longest name of those with which an expression of `label_lookup` begins."""
+    names = json.JSONDecoder().raw_decode(expression)[0]
     lines = (line for name in names for line in ([name] if isinstance(name, str) else name))
     return max(map(label_pixels, lines), default=0)
 

@@ -124,5 +124,11 @@ def mark_selection(mark, name, select):
     if not name.isidentifier():
         raise ValueError(f"a selection must have a name of letters, digits and _, got {name}")
     selectable = mark.copy(deep=False)
-    selectable.params = [alt.SelectionParameter(name=name, select=select)]
+    selectable.params = [_Selection(name=name, select=select)]
     return selectable
+
+
+class _Selection(alt.SelectionParameter):
+    """A selection that is not held against the whole schema of Vega-Lite when it is made, which takes long."""
+
+    _class_is_valid_at_instantiation = False
