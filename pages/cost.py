@@ -32,6 +32,8 @@ ui.page_figure(
     f"cost.{setup.view}",
     tables={setup.view: lambda: curves.cost_curves_csv(setup)},
 )
+if footnote := curves.cost_curves_footnote(setup):
+    ui.page_footnote(footnote, "From which length on is which layer cheaper?")
 
 st.subheader("Attention in tiles: the same result, and never an n × n matrix", anchor=False)
 ui.page_reading(timing.cost_timing_tiles_reading(), timing.TILES_FORMULA)
@@ -50,19 +52,23 @@ def kinds_tab():
 
 def models_tab():
     """Draw the cache of known models."""
+    ui.page_reading(
+        "A model that writes keeps the keys and values of all earlier tokens, its cache. It is smaller where several "
+        "query heads share their keys and values (“8 of 32”: 8 sets for 32 query heads) and where only the last tokens "
+        "are kept (“last 4,096”)."
+    )
     ui.page_figure(
         curves.cost_curves_models_picture(setup, theme),
         "cost.models",
         tables={"models": lambda: curves.cost_curves_models_csv(setup)},
     )
-    st.caption("Behind each name: key/value heads and the query heads that they serve, and how many tokens are kept.")
 
 
 def parameters_tab():
     """Say how many parameters published models have."""
-    st.markdown(curves.cost_curves_parameters_reading(setup))
+    ui.page_reading(curves.cost_curves_parameters_reading(setup), terms=["BLEU"])
     st.markdown(curves.cost_curves_parameters_table())
-    st.caption(curves.cost_curves_training_reading())
+    ui.page_footnote(curves.cost_curves_training_reading())
 
 
 SHOWN = {

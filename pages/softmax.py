@@ -18,7 +18,7 @@ result = softmax.compute_softmax_page(setup, scores)
 ui.page_reading(
     softmax.softmax_page_in_words(setup, result),
     r"a_j = \frac{e^{s_j/\tau - m}}{\sum_k e^{s_k/\tau - m}},\quad m = \max_k s_k/\tau",
-    f"scores, exponentials and weights: {len(scores)}",
+    f"{len(scores)} {'score' if len(scores) == 1 else 'scores'}, and as many exponentials and weights",
 )
 ui.page_figure(
     softmax.softmax_page_picture(result, width),
@@ -41,7 +41,9 @@ def gradient_tab():
 def scaling_tab():
     """Draw how softmax saturates as keys become wider."""
     with st.container(horizontal=True):
-        st.slider("Keys", 2, 64, key=page.key("keys"), help="How many keys each random query meets.", width=260)
+        st.slider(
+            "Keys", 2, 64, key=page.key("keys"), help="How many keys each random query is compared with.", width=260
+        )
         st.number_input("Seed", 0, 9999, key=page.key("seed"), help="Other random queries and keys.", width=160)
     setup = page.commit()
     found = softmax.softmax_page_saturations(setup.keys, setup.seed)
@@ -51,6 +53,7 @@ def scaling_tab():
         "softmax.scaling",
         tables={"by_width": lambda: softmax.softmax_page_scaling_csv(found)},
     )
+    ui.page_footnote(softmax.SCALING_FOOTNOTE)
 
 
 def sum_tab():
@@ -81,6 +84,7 @@ def sinks_tab():
             "largest": lambda: charts.csv([largest], ["weight"], result.labels),
         },
     )
+    ui.page_footnote(softmax.softmax_page_sink_footnote(setup, result))
 
 
 def plain_tab():
@@ -98,7 +102,7 @@ def lookup_tab():
         format_func=LOOKUPS.get,
         key=page.key("lookup"),
         required=True,
-        help="What is looked up: the keys that point the same way answer.",
+        help="What is looked up. The keys that point the same way answer.",
     )
     setup = page.commit()
     picture, words = softmax.softmax_page_looked_up(setup, width)

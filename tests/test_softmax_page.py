@@ -35,7 +35,7 @@ def test_a_shift_changes_nothing_and_says_so():
     app = check(opened("softmax", scores="1, 2, 3", shift="1000.0"))
     text = " ".join(said(app))
     assert "gets **66.5%**" in text
-    assert "moved no weight by more than **0**, though exp(1003) itself is more than a float can hold" in text
+    assert "moved no weight by more than **0**, though exp(1,003) itself is more than a float can hold" in text
 
 
 def test_the_jacobian_on_the_page():
@@ -58,12 +58,12 @@ def test_what_a_sink_takes_and_what_the_largest_get():
     told = " ".join(said(app))
     exponentials = np.exp([2.0, 2, 1, -5])
     share = np.e / (np.e + exponentials.sum())
-    assert f"score 1 that gives nothing: it takes **{share:.1%}**, and the weights sum to {1 - share:.3g}" in told
+    assert f"of score 1 that gives nothing: it takes **{share:.1%}**, and the weights sum to {1 - share:.3g}" in told
     lower = np.e / (np.e + exponentials.sum() * np.exp(-10))
     assert f"with 10 less on every score it would take {lower:.1%}" in told
     assert (
-        f"the 2 largest scores get weight (Zhao et al., 2019): **{exponentials[:2].sum() / exponentials.sum():.1%}**"
-        in told
+        "the 2 largest scores get weight, and their "
+        f"**{exponentials[:2].sum() / exponentials.sum():.1%}** of the whole become 100%" in told
     )
     app.slider(key="softmax.top_k").set_value(1).run()
     assert "the 2 largest scores get weight" in " ".join(said(check(app)))  # equal ones are kept together

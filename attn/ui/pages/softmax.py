@@ -28,7 +28,7 @@ TABS = {
     "scaling": "Why divide by √d_k?",
     "sum": "Divide by the sum",
     "sinks": "A sink, or the k largest",
-    "plain": "Without weights",
+    "plain": "Without training",
     "lookup": "Look it up",
     "code": "Code",
 }
@@ -48,7 +48,7 @@ QUERIES = {"first": (10, 0, 0), "second": (0, 10, 0), "third": (0, 0, 10), "both
 TRIES = {
     "1, 2, 3": "Three in a row",
     "1001, 1002, 1003": "A thousand more",
-    "0.9544, 1.495, 1.4754, 0.8434, 0.707, 1.0865": "A book's example",
+    "0.9544, 1.495, 1.4754, 0.8434, 0.707, 1.0865": "Raschka's book",
     "0, 0, 0, 0": "All alike",
     "2, -1, 0.5, -2, 8": "One far ahead",
 }
@@ -156,11 +156,11 @@ def softmax_page_controls(state):
     st.pills("Try", TRIES, format_func=TRIES.get, key=tried, on_change=fill, label_visibility="collapsed")
     st.slider(
         "Temperature", 0.05, 10.0, step=0.05, key=state.key("temperature"),
-        help="Scores are divided by it: below 1 the largest takes more, above 1 all become alike.",
+        help="Scores are divided by it. Below 1 the largest gets more, above 1 weights become alike.",
     )  # fmt: skip
     st.slider(
         "Add to every score", -1000.0, 1000.0, step=10.0, key=state.key("shift"),
-        help="Softmax sees only differences: nothing changes, whatever is added to all.",
+        help="The softmax sees only differences: no weight changes, whatever is added to all.",
     )  # fmt: skip
 
 
@@ -195,9 +195,11 @@ def softmax_page_in_words(setup, result):
     best, weights = int(result.weights.argmax()), result.weights
     spread = float(analysis.effective_keys(weights[None])[0])
     text = (
-        f"Score no. {best + 1}, which is {number(result.shifted[best])}, gets **{weights[best]:.1%}** of the weight; "
-        f"the weights are spread as if over {spread:.2f} of the {len(weights)}. Only differences count: a score "
-        f"{number(setup.temperature)} higher gets e = 2.72 times the weight."
+        "The softmax turns scores (logits) into weights, shares that add up to 1. The largest score, no. "
+        f"{best + 1} with {number(result.shifted[best])}, gets **{weights[best]:.1%}**. The weights are spread as "
+        "widely "
+        f"as if {spread:.2f} of the {len(weights)} keys shared equally: that is their effective number of keys. Only "
+        f"differences count: a score higher by {number(setup.temperature)} gets e = 2.72 times the weight."
     )
     if setup.shift:
         text += (
@@ -225,10 +227,11 @@ def softmax_page_gradient(setup, result, width):
     )  # fmt: skip
     best = int(result.weights.argmax())
     words = (
-        f"Raising score {best + 1} a little raises its weight {number(jacobian[best, best])} times as much, and takes "
-        f"that from the others: every row sums to 0. The whole derivative has size "
-        f"**{number(float(np.linalg.norm(jacobian)))}**; where one weight comes near 1 it vanishes, and nothing is "
-        "learnt."
+        "How do weights change when a score does? That is the gradient, by which a model learns. Raise score "
+        f"{best + 1} a little, and its weight rises {number(jacobian[best, best])} times as much; the others lose what "
+        "it gains, so every row sums to 0. The whole matrix has a size of "
+        f"**{number(float(np.linalg.norm(jacobian)))}** "
+        "(the root of the sum of its squares). Where one weight comes near 1 it goes to 0, and nothing is learnt."
     )
     return charts.panels(page_theme(), width, picture), words, jacobian
 
@@ -269,12 +272,17 @@ def softmax_page_scaling_words(found):
     rows = [analysis.Saturation(*row) for row in found]
     last = rows[-1]
     return (
-        f"Queries and keys of {rows[0].d_k} to {last.d_k} random numbers of variance 1: a score then has a variance "
-        f"of d_k (measured {last.variance:,.0f} at {last.d_k}). Undivided, the largest weight grows to "
-        f"**{last.largest[0]:.2f}** and the derivative shrinks to **{last.slope[0]:.3f}**; divided by √d_k they stay "
-        f"at **{last.largest[1]:.2f}** and **{last.slope[1]:.3f}**, whatever the width. At d_k = 4 the "
-        "derivative is still as large undivided; the harm to it begins near 16."
+        "The wider queries and keys are, the farther their scores lie apart: those of random numbers of variance 1 "
+        "have "
+        f"a variance of d_k (measured at {last.d_k:,}: {last.variance:,.0f}). Undivided, one key then gets nearly "
+        f"everything: the largest weight grows to **{last.largest[0]:.2f}** and the derivative, by which a model "
+        "learns, "
+        f"shrinks to **{last.slope[0]:.3f}**. Divided by √d_k they stay at **{last.largest[1]:.2f}** and "
+        f"**{last.slope[1]:.3f}**, whatever the width."
     )
+
+
+SCALING_FOOTNOTE = "At d_k = 4 the derivative is still as large undivided; the harm to it begins near 16."
 
 
 def softmax_page_scaling_csv(found):
@@ -297,15 +305,18 @@ def softmax_page_by_sum(result):
     )
     low = int(shares.argmin())
     verdict = (
-        f"Score {low + 1} gets the share {number(shares[low])}, which is no share at all"
+        f"Score {low + 1} gets {number(shares[low])}, but no share is negative"
         if shares[low] < 0
         else f"Here the shares run from {number(shares.min())} to {number(shares.max())}, those of softmax from "
         f"{number(result.weights.min())} to {number(result.weights.max())}"
     )
     words = (
-        f"Divided by their sum, {number(float(result.shifted.sum()))}, scores sum to 1 as well. {verdict}; add 1,000 "
-        "to all and shares become alike, while softmax does not move. Negative scores, and scores that cancel, are why "
-        "softmax is used."
+        "Why not divide each score by the sum of all? Divided by their sum, "
+        f"{number(float(result.shifted.sum()))}, scores add up to 1 as well. {verdict}. Add 1,000 to all, and these "
+        "shares "
+        "become alike, while those of the softmax stay. Negative scores, and scores that cancel out, are why the "
+        "softmax "
+        "is used."
     )
     return picture, words, shares
 
@@ -316,7 +327,7 @@ def softmax_page_sink_controls(state, n):
     with st.container(horizontal=True):
         st.slider(
             "Score of the sink", -20.0, 20.0, step=0.5, key=state.key("sink"), width=260,
-            help="One more key, which takes weight and gives nothing. At 0 this is the softmax off by one.",
+            help="A sink is one more key, which takes weight and hands on nothing.",
         )  # fmt: skip
         if n > 1:
             st.slider(
@@ -352,16 +363,23 @@ def softmax_page_sink_picture(setup, result, width):
 def softmax_page_sink_words(setup, result):
     """Say what the sink takes, and what the k largest get of what the others lose."""
     beside, largest = softmax_page_sink_and_largest(setup, result)
-    lower = softmax((result.shifted - 10) / setup.temperature, sinks=[setup.sink / setup.temperature])
     kept = int((largest > 0).sum())
     share = float(result.weights[largest > 0].sum())
     return (
-        f"Softmax must give away all of its weight, even where nothing fits. A sink is one more key of score "
+        "The softmax must give away all of its weight, even where no key fits. A sink is one more key, of score "
         f"{number(setup.sink)} that gives nothing: it takes **{beside[-1]:.1%}**, and the weights sum to "
-        f"{number(float(beside[:-1].sum()))}. At 0 its e⁰ is the 1 in the sum below of the softmax “off by one” "
-        f"(Miller, 2023); gpt-oss trains a sink for each head. Now more than differences counts: with 10 less on "
-        f"every score it would take {1 - lower.sum():.1%}. In “The largest alone” only the "
-        f"{_largest(kept)} weight (Zhao et al., 2019): **{share:.1%}** of the whole becomes 100%."
+        f"{number(float(beside[:-1].sum()))}. In “The largest alone” only the {_largest(kept)} weight, and their "
+        f"**{share:.1%}** of the whole become 100%."
+    )
+
+
+def softmax_page_sink_footnote(setup, result):
+    """Say where sinks come from, and that beside one more than differences counts."""
+    lower = softmax((result.shifted - 10) / setup.temperature, sinks=[setup.sink / setup.temperature])
+    return (
+        "A sink of score 0 adds e⁰ = 1 to the sum below the line: that is the softmax “off by one” (Miller, 2023). "
+        "gpt-oss trains a sink for each head. Beside a sink more than differences counts: with 10 less on every score "
+        f"it would take {1 - lower.sum():.1%}. Keeping the k largest scores alone is from Zhao et al., 2019."
     )
 
 
@@ -385,8 +403,10 @@ def softmax_page_without_weights(width):
     )  # fmt: skip
     row = ", ".join(f"{value:.4f}" for value in attention.context[1])
     words = (
-        f"With X itself as query, key and value there is nothing to train, and still **{as_text(labels[1])}** becomes "
-        f"a mixture of all words: ({row}). What training adds is what counts as alike."
+        "Attention works without any trained matrix: X itself is query, key and value. Words then look at words with "
+        f"similar numbers, and **{as_text(labels[1])}** becomes a mixture of all of them: ({row}). Training decides "
+        "what "
+        "counts as similar."
     )
     return picture, words
 
@@ -414,8 +434,9 @@ def softmax_page_looked_up(setup, width):
     where = listed(f"entry {place + 1}" for place in hits)
     kind = "its value comes back" if len(hits) == 1 else "the mean of their values comes back"
     words = (
-        f"The query {LOOKUPS[setup.lookup]} matches {where}: {kind}, ({found}). A dictionary gives one value; this "
-        "gives a mean by likeness."
+        f"Attention looks things up. The query {LOOKUPS[setup.lookup]} matches {where}: {kind}, ({found}). A "
+        "dictionary "
+        "gives the one value whose key fits; attention mixes values, the more of each the better its key fits."
     )
     return picture, words
 

@@ -127,9 +127,9 @@ def cost_curves_controls(state):
         "Tokens n", lengths, key=state.key("n"), format_func=lambda n: f"{n:,}", help="The length of the text."
     )
     numbers = (
-        ("d_model", "d_model", "Numbers per token."),
-        ("num_heads", "Query heads", "Each computes scores of its own."),
-        ("d_k", "Width of a head", "Numbers per query, key and value of a head."),
+        ("d_model", "d_model", "How many numbers stand for each token."),
+        ("num_heads", "Query heads", "How many heads there are; each computes scores of its own."),
+        ("d_k", "Width of a head", "How many numbers a query, a key and a value of a head have."),
         ("num_layers", "Layers", "Each keeps its own keys and values."),
     )
     for name, label, words in numbers[:2]:
@@ -146,7 +146,7 @@ def cost_curves_controls(state):
         st.number_input(label, *_bounds(name), key=state.key(name), help=words)
     st.number_input(
         "Tokens the cache keeps", *_bounds("kept"), key=state.key("kept"),
-        help="0 for all. Layers that look back no farther than a window need keep no more.",
+        help="0 means all of them. Layers that look back over a window need not keep more than that.",
     )  # fmt: skip
     st.segmented_control(
         "Bytes per number", BYTES, format_func=BYTES.get, key=state.key("size"), required=True,
@@ -154,10 +154,13 @@ def cost_curves_controls(state):
     )  # fmt: skip
     with st.expander("Other kinds of layer"):
         st.number_input(
-            "Kernel k of a convolution", *_bounds("kernel"), key=state.key("kernel"), help="Tokens it sees at once."
+            "Kernel k of a convolution",
+            *_bounds("kernel"),
+            key=state.key("kernel"),
+            help="How many tokens it sees at once.",
         )
         st.number_input(
-            "Window r of attention", *_bounds("window"), key=state.key("window"), help="Keys that a query sees."
+            "Window r of attention", *_bounds("window"), key=state.key("window"), help="How many keys a query sees."
         )
 
 
@@ -365,32 +368,48 @@ def cost_curves_reading(setup):
         own, recurrent = _layer(setup, "self_attention"), _layer(setup, "recurrent").operations
         verdict = "as many" if own.operations == recurrent else f"{ratio_in_units(own.operations, recurrent)} as many"
         return (
+            "Which kind of layer is the cheapest depends on how long the text is. "
             f"At **{n:,} tokens** of {d:,} numbers the scores and sums of self-attention take "
-            f"**{count_in_units(own.operations)}** multiplications, {verdict} as a plain recurrent layer: fewer below "
-            f"n = d = {d:,} tokens, and fewer than a convolution below k d / 2 = {_convolution_crossing(setup):,.10g}. "
-            f"The projections are left out there: with them the whole layer takes **{count_in_units(own.whole)}**, the "
-            f"recurrent one {count_in_units(recurrent)}. So attention is never the cheaper one of these two, but it is "
-            f"cheaper than an LSTM ({_GATES} gates, each of that size) below 2d = {2 * d:,} tokens. And whatever the "
-            f"length, it needs one step where a recurrent layer needs {n:,} in a row."
+            f"**{count_in_units(own.operations)}** multiplications, {verdict} as a plain recurrent layer. And whatever "
+            f"the length, attention takes one step where a recurrent layer takes {n:,}, one after the other."
         )
     if setup.view == "layer":
         work, even = cost.attention_work(n, *setup.widths), cost.crossover(*setup.widths)
         share = (work.scores + work.sums) / work.total
         return (
-            f"At **{n:,} tokens** scores and sums are **{share:.0%}** of a layer's {count_in_units(work.total)} "
-            "multiplications. The projections, which grow only with n, are "
+            "A layer spends its work in two places: the projections make queries, keys and values and join the heads; "
+            "scores and sums make the context. "
+            f"At **{n:,} tokens** scores and sums are **{share:.0%}** of all {count_in_units(work.total)} "
+            "multiplications. The projections grow only in proportion to the text and are "
             f"the larger part up to **{even:,.0f} tokens**"
             + (", twice the width and not the width itself." if even == 2 * d else ".")
         )
     return (
-        f"At **{n:,} tokens** the scores of one layer take **{bytes_in_units(_scores(setup, n))}** when all are held "
-        f"at once, and the keys and values that decoding keeps take **{bytes_in_units(_cache(setup, n))}**. "
-        "Twice the text: four times the scores, "
+        f"At **{n:,} tokens** the scores of one layer take **{bytes_in_units(_scores(setup, n))}** of memory if all "
+        "are "
+        "held at once. The keys and values of all layers, which a decoder keeps in its cache while it writes, take "
+        f"**{bytes_in_units(_cache(setup, n))}**. Twice the text: four times the scores, "
         + (
             f"and the cache stops growing at the {setup.kept:,} tokens that it keeps."
             if setup.kept
             else "twice the cache."
         )
+    )
+
+
+def cost_curves_footnote(setup):
+    """Return from which lengths on another kind of layer is cheaper; empty for the other views."""
+    if setup.view != "kinds":
+        return ""
+    d = setup.d_model
+    own, recurrent = _layer(setup, "self_attention"), _layer(setup, "recurrent").operations
+    return (
+        f"Against a plain recurrent layer, scores and sums take fewer below n = d = {d:,} tokens, and fewer than a "
+        f"convolution below k d / 2 = {_convolution_crossing(setup):,.10g}. The projections are left out there: with "
+        "them "
+        f"the whole layer takes **{count_in_units(own.whole)}**, the recurrent one {count_in_units(recurrent)}. So "
+        "attention is never the cheaper one of these two, but it is cheaper than an LSTM "
+        f"({_GATES} gates, each of that size) below 2d = {2 * d:,} tokens."
     )
 
 
@@ -441,7 +460,7 @@ def cost_curves_sides_control(state):
         format_func=SIDES.get,
         key=state.key("sides"),
         required=True,
-        help="Before a token and on it, as in a decoder; or half of them to each side, as in an encoder.",
+        help="Up to the token itself, as in a decoder, or half to each side of it, as in an encoder.",
     )
 
 
@@ -452,8 +471,10 @@ def cost_curves_paths_reading(setup):
         "both": "of centred layers, whose kernels and windows reach half as far, but to each side",
     }[setup.sides]
     return (
-        f"Longest paths are those {which}: how many layers, or steps of a recurrent one, lie between the first token "
-        "and the last. The orders are those of Vaswani et al., 2017, Table 1, where the window is centred."
+        "The longest path says through how many layers, or steps of a recurrent one, the first token must pass to "
+        "reach "
+        f"the last; the shorter, the easier to learn from. These paths are those {which}. O(n² d) means: grows in "
+        "proportion to n² d. These orders are those of Vaswani et al., 2017, Table 1, where the window is centred."
     )
 
 
@@ -542,8 +563,8 @@ def cost_curves_parameters_reading(setup):
     """Say how many parameters the chosen layer has."""
     own = cost.attention_parameters(*setup.widths)
     return (
-        f"An attention layer of your setting trains **{count_in_units(own)}** numbers, {setup.num_layers} of them "
-        f"**{count_in_units(own * setup.num_layers)}**, however long the text is."
+        f"How many numbers are trained does not depend on the length of the text: **{count_in_units(own)}** in an "
+        f"attention layer of your setting, **{count_in_units(own * setup.num_layers)}** in {setup.num_layers} of them."
     )
 
 

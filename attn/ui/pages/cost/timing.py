@@ -28,14 +28,25 @@ def cost_timing_controls(state):
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.select_slider(
             "Longest text", longest, key=state.key("most"), width=220,
-            format_func=lambda n: f"{n:,}", help="Tokens. Lengths double from 128 up to this one.",
+            format_func=lambda n: f"{n:,}", help="In tokens. Lengths double from 128 up to this one.",
         )  # fmt: skip
-        st.slider("Heads measured", 1, 16, key=state.key("heads"), width=180, help="Each 64 wide.")
+        st.slider(
+            "Heads measured",
+            1,
+            16,
+            key=state.key("heads"),
+            width=180,
+            help="How many heads are measured, each of 64 numbers.",
+        )
         st.segmented_control(
             "Cores", CORES, format_func=CORES.get, key=state.key("cores"), required=True,
             help="One core gives steady numbers even while the machine has other work.",
         )  # fmt: skip
-        st.toggle("Causal", key=state.key("causal"), help="A token sees itself and what came before.")
+        st.toggle(
+            "Causal",
+            key=state.key("causal"),
+            help="Each token sees itself and what came before, never what comes after.",
+        )
         return st.button(
             "Measure on this machine", type="primary", icon=":material/timer:", key=state.key("measure"),
             disabled=jobs.running_job(RUNNING) is not None,
@@ -45,9 +56,10 @@ def cost_timing_controls(state):
 def cost_timing_tiles_reading():
     """Say what the tiles are, and how exact."""
     return (
-        "`attn.blockwise` goes through queries and keys a tile at a time and carries along, for each query, the "
-        "largest score so far, the sum of exponentials and their weighted sum of values. Nothing of the size n × n is "
-        f"ever held, and the result is the same: here, for 512 tokens, to **{number(_difference(), 2)}**."
+        "Not all scores need be there at once. `attn.blockwise` goes through queries and keys in small tiles and keeps "
+        "three things for each query: the largest score so far, the sum of exponentials, and the values added up by "
+        "them. No n × n matrix is ever held, and the result is the same: for 512 tokens it differs by at most "
+        f"**{number(_difference(), 2)}**."
     )
 
 
@@ -131,7 +143,7 @@ def show_cost_timing(state, theme):
 def _draw(run, theme):
     """Draw what has come so far."""
     if run.found:
-        st.caption("So far. Each of the four runs in a process of its own, one after the other.")
+        st.caption("What is measured so far. Each of the four runs in a process of its own, one after the other.")
         page_draw(_measured_picture(run, theme))
 
 
