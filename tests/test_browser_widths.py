@@ -19,6 +19,7 @@ MOST_TOUCHED = 32  # cells a side of a map that is no overview
 LEAST_PLOT = 100  # pixels across of any figure
 FOLD = 700  # pixels from the top where the first figure ends at 1280 x 720
 
+ROOM = "document.querySelector('[data-page-width]').dataset.pageWidth"
 MEASURED = """(figure) => {
     const main = document.querySelector('[data-testid="stMain"]');
     const [style, title] = [(one) => getComputedStyle(one), main.querySelector("h1")];
@@ -88,10 +89,17 @@ def resize(page, width, height):
     """Make the window another size, and wait until the page has measured its room and is drawn again."""
     if page.viewport_size == {"width": width, "height": height}:
         return
-    room = "document.querySelector('[data-page-width]').dataset.pageWidth"
-    before = page.evaluate(room)
+    before = page.evaluate(ROOM)
     page.set_viewport_size({"width": width, "height": height})
-    page.wait_for_function(f"before => {room} !== before", arg=before)
+    page.wait_for_function(f"before => {ROOM} !== before", arg=before)
+    settled(page, figures=0)
+
+
+def fold(page):
+    """Fold the menu away, and wait until the page has measured its room and is drawn again."""
+    before = page.evaluate(ROOM)
+    page.get_by_test_id("stSidebarCollapseButton").get_by_role("button").evaluate("button => button.click()")
+    page.wait_for_function(f"before => {ROOM} !== before", arg=before)
     settled(page, figures=0)
 
 
@@ -110,6 +118,10 @@ def test_every_page_on_every_screen(server, chromium, request):
             for width, height in sorted(SCREENS + (MORE_SCREENS if every else ()), reverse=True):
                 resize(page, width, height)
                 wrong += [f"{name} {tab} at {width} {fault}" for fault in lasting_faults(page, width)]
+        if every:
+            resize(page, LAPTOP, 720)
+            fold(page)
+            wrong += [f"{name} beside a folded menu {fault}" for fault in lasting_faults(page, LAPTOP)]
     context.close()
     assert wrong == []
 

@@ -35,7 +35,7 @@ STYLE = """<style>
 [data-testid="stHeader"] { pointer-events: none; }
 [data-testid="stHeader"] [data-testid="stToolbar"] { pointer-events: none; }
 [data-testid="stHeader"] :is(button, a) { pointer-events: auto; }
-[data-testid="stSidebarHeader"] { height: 1.5rem; margin-bottom: 0; }
+[data-testid="stSidebarHeader"] { height: 1.5rem; margin-bottom: 0; position: relative; z-index: 1; }
 [data-testid="stSidebarUserContent"] { padding-top: 0; }
 [data-testid="stSidebarUserContent"] hr { margin: 0.6rem 0; }
 /* one column after the other, as the keyboard and a phone's reader go through it; Home stands beside the name */
