@@ -17,7 +17,6 @@ from attn.ui.pages.home import (
     home_sentence_control,
     home_ways_in,
 )
-from attn.ui.shown_code import Codes
 from attn.ui.word_level import word_level_of
 
 page = ui.begin_page("home", "Who looks at whom?", Setup)
@@ -84,7 +83,7 @@ st.caption(
 )
 
 with st.expander("Code"):
-    ui.page_code(page, Codes(lambda: home_code(setup, query, ui.page_width())))
+    ui.page_code(page, home_code(setup, query, result.tokens, ui.page_width()))
 
 st.subheader("Ways in", anchor=False)
 home_ways_in()

@@ -34,7 +34,6 @@ from attn.ui.pages.change.controls import (
     take_back_head_controls,
 )
 from attn.ui.pages.change.setup import CLICKS, TABS, Setup
-from attn.ui.shown_code import Codes
 
 page = ui.begin_page("change", "What if this head were gone?", Setup)
 look_for = preset_control(page)
@@ -187,7 +186,7 @@ SHOWN = {
     "downstream": downstream_tab,
     "sweep": sweep_tab,
     "writing": writing_tab,
-    "code": lambda: ui.page_code(page, Codes(lambda: words.change_code_in_words(effect, width / 2))),
+    "code": lambda: ui.page_code(page, words.change_code_in_words(effect, setup, width / 2)),
 }
 ui.page_tabs(page, TABS, SHOWN)
 if ablating and page.get("tab") != "sweep":

@@ -49,7 +49,6 @@ from attn.ui.pages.inside import (
     inside_together_control,
     inside_weights,
 )
-from attn.ui.shown_code import Codes
 from attn.ui.word_level import word_level_of
 
 page = ui.begin_page("inside", "What does every head look at?", Setup)
@@ -259,7 +258,7 @@ SHOWN = {
     "query": query_tab,
     "heads": heads_tab,
     "rollout": rollout_tab,
-    "code": lambda: ui.page_code(page, Codes(lambda: inside_code(setup, source, numbers, layer, scale, width))),
+    "code": lambda: ui.page_code(page, inside_code(setup, source, numbers, layer, scale, width)),
 }
 st.markdown(inside_one_query_reading(setup, together[row, :n_k], rows[row], columns, what))
 ui.page_tabs(page, TABS, SHOWN)

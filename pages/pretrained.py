@@ -34,7 +34,6 @@ from attn.ui.pages.pretrained import (
     pretrained_page_reading,
     pretrained_page_verdict,
 )
-from attn.ui.shown_code import Codes
 from attn.ui.width import page_map_size
 
 page = ui.begin_page("pretrained", "Is it the same in a real model?", Setup)
@@ -231,9 +230,7 @@ SHOWN = {
     "matrices": matrices_tab,
     **({"adapter": adapter_tab} if loaded.base is not None or not setup.adapter else {}),
     "alone": alone_tab,
-    "code": lambda: ui.page_code(
-        page, Codes(lambda: pretrained_page_code(setup, chosen, layer, part, scale, width, tallest))
-    ),
+    "code": lambda: ui.page_code(page, pretrained_page_code(setup, chosen, layer, part, scale, width, tallest)),
 }
 if setup.tab not in SHOWN:
     page.adjust(tab="map")

@@ -27,8 +27,9 @@ def page_code(state, codes):
     shown = {n: functools.partial(_code_tab, n, make) for n in CODE_TABS if (make := getattr(codes, n))}
     if len(shown) == 1:
         return shown["draw"]()
-    chosen = chosen_look().code
-    remembered_tabs(f"{state.page}.code.label", CODE_TABS, shown, chosen, lambda name: choose_look(code=name))
+    labels = {name: CODE_TABS[name] for name in shown}
+    chosen = chosen_look().code if chosen_look().code in shown else next(iter(shown))
+    remembered_tabs(f"{state.page}.code.label", labels, shown, chosen, lambda name: choose_look(code=name))
 
 
 def _code_tab(name, make):

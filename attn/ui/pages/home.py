@@ -13,8 +13,9 @@ from attn.pretrained.inputs.words import Word
 from attn.ui.controls.sentence import DEFAULT_TEXT
 from attn.ui.link import link_choice, link_place, link_string, link_whole
 from attn.ui.menu import GROUPS
+from attn.ui.minilm_in_numpy import minilm_head_code
 from attn.ui.settings import visitor_settings
-from attn.ui.shown_code import LIGHT, shown_code
+from attn.ui.shown_code import LIGHT, page_codes
 from attn.ui.state import as_text
 from attn.ui.word_level import LEVELS
 
@@ -238,28 +239,31 @@ def home_picture(labels, weights, query, most, theme, room):
     return charts.beside(strip)
 
 
-def home_code(setup, query, room):
-    """Return the lines that read the sentence and draw where one token looks."""
+def home_code(setup, query, tokens, room):
+    """Return the lines that read the sentence, and those that draw where one token looks."""
     place = {"layer": setup.layer, "head": setup.head, "query": query}
+    words = [[token.word for token in tokens]] * 2 if setup.level == "words" else None
     if setup.level == "words":
         lines = (
             "from attn.analysis.word_level import to_words\n"
-            "from attn.pretrained import bert, words_of\n"
+            "from attn.pretrained import bert\n"
             "encoded = bert.encode(bert.load(), text)\n"
             "numbers = [token.word for token in encoded.tokens]\n"
             "weights = to_words(encoded.blocks[layer - 1].attention.weights[head - 1], numbers)[query]\n"
-            "labels = [word.text for word in words_of(encoded.tokens)]\n"
         )
+        labels = "from attn.pretrained import words_of\nlabels = [word.text for word in words_of(encoded.tokens)]\n"
     else:
         lines = (
             "from attn.pretrained import bert\n"
             "encoded = bert.encode(bert.load(), text)\n"
             "weights = encoded.blocks[layer - 1].attention.weights[head - 1, query]\n"
-            "labels = [token.text for token in encoded.tokens]\n"
         )
-    return shown_code(
-        {"text": setup.text} | place | {"most": MOST, "theme": LIGHT, "room": round(room)},
-        lines,
-        ("picture", home_picture),
-        'charts.save(picture, "home.svg")',
+        labels = "labels = [token.text for token in encoded.tokens]\n"
+    return page_codes(
+        lambda: minilm_head_code(setup.text, setup.layer - 1, setup.head - 1, words=words, row=query),
+        {"text": setup.text} | place,
+        (lines,),
+        ("print(weights.round(4))",),
+        {"most": MOST, "theme": LIGHT, "room": round(room)},
+        (labels, ("picture", home_picture), 'charts.save(picture, "home.svg")'),
     )

@@ -16,8 +16,9 @@ from attn.ui.controls.model_and_text import SourceChoice, model_and_text_lines, 
 from attn.ui.controls.word_level import say_word_level
 from attn.ui.link import link_choice, link_place, link_span, link_wholes
 from attn.ui.media import PictureAndText
+from attn.ui.minilm_in_numpy import head_numpy_code
 from attn.ui.page import page_theme
-from attn.ui.shown_code import LIGHT, shown_code
+from attn.ui.shown_code import LIGHT, Codes, shown_code
 from attn.ui.state import as_text
 from attn.ui.terms import terms_help
 from attn.ui.width import page_share, page_tallest
@@ -470,6 +471,25 @@ def inside_faint_lines(weights, query=None, key=None):
 
 
 def inside_code(setup, source, table, layer, scale, width):
+    """Return the lines that compute the chosen head, and those that measure every head and draw both."""
+    recorded = f"{model_and_text_lines(source)}\nlayer = recording.layers[{layer.index}]\n"
+    head, words = min(setup.head, layer.num_heads) - 1, None
+    if setup.level == "words":
+        words = [[token.word for token in side] for side in (layer.query_tokens, layer.key_tokens)]
+    return Codes(
+        numpy=lambda: head_numpy_code(source, layer, head, recorded, words=words),
+        attn=lambda: shown_code(
+            {},
+            f"from attn import pretrained\n{recorded}",
+            f"weights = pretrained.from_scratch(layer, {head}).weights[0, 0]",
+            f"{WORD_LEVEL_CODE}\nweights = to_words(weights, *sides)" if words else "",
+            "print(weights.round(4))",
+        ),
+        draw=lambda: _drawing_code(setup, source, table, layer, scale, width),
+    )
+
+
+def _drawing_code(setup, source, table, layer, scale, width):
     """Return the lines that measure every head, and draw the map of them and the chosen head."""
     return shown_code(
         {"metric": setup.metric, "level": setup.level, "kept": setup.kept}

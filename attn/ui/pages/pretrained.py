@@ -19,8 +19,9 @@ from attn.ui.controls.model_and_text import SourceChoice, model_and_text_lines, 
 from attn.ui.controls.query_row import query_row_bars, query_row_left_out, query_row_products
 from attn.ui.controls.word_level import say_word_level
 from attn.ui.link import link_choice, link_flag, link_place, link_whole
+from attn.ui.minilm_in_numpy import head_numpy_code
 from attn.ui.page import page_theme
-from attn.ui.shown_code import LIGHT, Source, shown_code
+from attn.ui.shown_code import LIGHT, Codes, Source, shown_code
 from attn.ui.state import as_text
 from attn.ui.terms import terms_help
 from attn.ui.width import page_width
@@ -484,27 +485,38 @@ def pretrained_page_code(setup, source, layer, part, scale, room, tallest):
         own_hidden, hidden = (f"~mask_to_words(~({cells}), *sides)" for cells in (own_hidden, hidden))
         to_level = f"{WORD_LEVEL_CODE}\nown, scratch = (to_words(weights, *sides) for weights in (own, scratch))\n"
     own_hidden = f"({own_hidden})[part]" if part.own_hidden.any() else "None"
-    return shown_code(
-        {
-            "rows_at": Source(_spelled(part.row_places)),
-            "columns_at": Source(_spelled(part.column_places)),
-            "scale": scale,
-            "theme": LIGHT,
-            "room": round(room),
-            "tallest": tallest,
-        },
-        f"{model_and_text_lines(source)}\nlayer = recording.layers[{layer.index}]\n",
-        f"from attn import pretrained\nsteps = {steps}",
-        f"scratch, own = steps.weights[{at}], layer.reference_weights({head})[0, 0]",
-        "print(abs(scratch - own).max())\n",
-        to_level,
-        "part = np.ix_(rows_at, columns_at)",
-        f"own, scratch, own_hidden = own[part], scratch[part], {own_hidden}",
-        f"hidden = ({hidden})[part]",
-        word_level_labels_code(setup.level),
-        "rows, columns = [rows[at] for at in rows_at], [columns[at] for at in columns_at]",
-        ("picture", pretrained_page_picture),
-        'charts.save(picture, "comparison.svg")',
+    recorded = f"{model_and_text_lines(source)}\nlayer = recording.layers[{layer.index}]\n"
+    computed = f"from attn import pretrained\nsteps = {steps}\nscratch = steps.weights[{at}]"
+    words, to_level_alone = None, ""
+    if setup.level == "words":
+        words = [[token.word for token in side] for side in (layer.query_tokens, layer.key_tokens)]
+        to_level_alone = f"{WORD_LEVEL_CODE}\nscratch = to_words(scratch, *sides)\n"
+    broken = {} if setup.start == "input" else setup.broken
+    ours = min(head, (broken.get("num_heads") or layer.num_heads) - 1)
+    return Codes(
+        numpy=lambda: head_numpy_code(source, layer, ours, recorded, **broken, words=words),
+        attn=lambda: shown_code({}, recorded, computed, to_level_alone, "print(scratch.round(4))"),
+        draw=lambda: shown_code(
+            {
+                "rows_at": Source(_spelled(part.row_places)),
+                "columns_at": Source(_spelled(part.column_places)),
+                "scale": scale,
+                "theme": LIGHT,
+                "room": round(room),
+                "tallest": tallest,
+            },
+            recorded,
+            f"{computed}\nown = layer.reference_weights({head})[0, 0]",
+            "print(abs(scratch - own).max())\n",
+            to_level,
+            "part = np.ix_(rows_at, columns_at)",
+            f"own, scratch, own_hidden = own[part], scratch[part], {own_hidden}",
+            f"hidden = ({hidden})[part]",
+            word_level_labels_code(setup.level),
+            "rows, columns = [rows[at] for at in rows_at], [columns[at] for at in columns_at]",
+            ("picture", pretrained_page_picture),
+            'charts.save(picture, "comparison.svg")',
+        ),
     )
 
 

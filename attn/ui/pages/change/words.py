@@ -11,6 +11,7 @@ from attn.pretrained.intervention.run import TOLERANCE, predicts_masked
 from attn.pretrained.verdict import Finding, weights_finding
 from attn.ui import models
 from attn.ui.link import shortened
+from attn.ui.minilm_in_numpy import minilm_head_code, reads_minilm
 from attn.ui.page import page_theme
 from attn.ui.pages.change.charts import (
     answer_ends_chart,
@@ -24,7 +25,7 @@ from attn.ui.pages.change.charts import (
 from attn.ui.pages.change.controls import changed_head_name, changes_of_other_text, every_head_to_control
 from attn.ui.pages.change.effects import compare_changed_runs, similarities_of_texts
 from attn.ui.pages.change.runs import MOST_MEASURED, changed_run, gap_of_run, kept_run_finding
-from attn.ui.shown_code import LIGHT, Source, shown_code
+from attn.ui.shown_code import LIGHT, Codes, Source, shown_code
 from attn.ui.state import as_text
 from attn.words import listed
 
@@ -215,8 +216,11 @@ def change_shapes_in_words(effect, setup):
     )
 
 
-def change_code_in_words(effect, width):
-    """Return the lines that make both passes and draw the numbers side by side."""
+def change_code_in_words(effect, setup, width):
+    """Return the lines that make both passes, and those that draw the numbers side by side.
+
+    In numpy it is the chosen head as it is, where the model is the default one.
+    """
     name, random, text, pair = effect.read.source
     drawn, more = _numbers_shown(effect)
     settings = {
@@ -228,8 +232,7 @@ def change_code_in_words(effect, width):
         "place": effect.read.positions[0] if effect.task == "tokens" else None,  # of the word whose class is told
         "width": int(width - 180),
     }
-    return shown_code(
-        settings | more | {"theme": LIGHT},
+    passes = (
         "from attn import pretrained\n"
         "from attn.pretrained.intervention.changes import Changes\n"
         f"{models.ONE_THREAD_CODE}\n"
@@ -237,12 +240,21 @@ def change_code_in_words(effect, width):
         changed_run,
         ("gap", gap_of_run),
         "print(gap)",
-        ("comparison", compare_changed_runs),
-        *drawn,
-        'charts.save(picture, "change.svg")',
-        ("moved", moved_outputs),
-        ("picture", moved_outputs_chart),
-        'charts.save(picture, "heads.svg")',
+    )
+    own, (layer, head) = reads_minilm(effect.read.source), setup.chosen
+    return Codes(
+        numpy=(lambda: minilm_head_code(text, layer, head, pair)) if own else None,
+        attn=lambda: shown_code({n: settings[n] for n in ("model", "text", "pair", "changes", "positions")}, *passes),
+        draw=lambda: shown_code(
+            settings | more | {"theme": LIGHT},
+            *passes,
+            ("comparison", compare_changed_runs),
+            *drawn,
+            'charts.save(picture, "change.svg")',
+            ("moved", moved_outputs),
+            ("picture", moved_outputs_chart),
+            'charts.save(picture, "heads.svg")',
+        ),
     )
 
 
