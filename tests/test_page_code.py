@@ -22,9 +22,7 @@ from attn.ui.controls.mask import MASKS
 from attn.ui.controls.positions import POSITIONS
 from attn.ui.numpy_code import HERE, WIDEST, lit_lines, numpy_array, numpy_list
 from attn.ui.pages.block.setup import STAGES as BLOCK_STAGES
-from attn.ui.pages.bottleneck.setup import MODELS
 from attn.ui.pages.cost.curves import VIEWS
-from attn.ui.pages.masks import WRONG
 from attn.ui.pages.step_by_step.stages import STAGES
 from attn.ui.pages.step_by_step.walk import Setup as StepSetup
 from attn.ui.pages.step_by_step.walk import compute_walk
@@ -135,12 +133,14 @@ CODE = [
     ("masks", {"source": "random", "mask": "padding", "wrong": "zeroed_context"}),
     ("masks", {"mask": "painted", "painted": painted((0, 0), (5, 1))}),
     ("heads", {"key_positions": "1", "num_heads": "6", "num_kv_heads": "1", "mask": "painted"}),
-    *(("masks", {"wrong": wrong}) for wrong in WRONG if wrong != "wrong_axis"),
+    *(("masks", {"wrong": wrong}) for wrong in ("not_renormalised", "self_hidden", "minus_1e9_added")),
     ("softmax", {}),
     ("softmax", {"scores": "2, -1, 0.5", "temperature": "0.7", "shift": "10"}),
-    *(("block", {"stage": stage, "norm": norm}) for stage in BLOCK_STAGES for norm in ("post", "pre")),
+    *(("block", {"stage": stage}) for stage in BLOCK_STAGES),
+    ("block", {"stage": "attention", "norm": "pre", "num_heads": "4"}),
+    ("block", {"stage": "feed_forward_norm", "norm": "pre"}),
     ("block", {"stage": "input", "scaled": "0", "d_model": "12", "seed": "4"}),
-    *(("positions", {"positions": name}) for name in POSITIONS),
+    *(("positions", {"positions": name}) for name in ("none", "learned", "rotary", "xpos", "relative", "shaw")),
     ("positions", {"positions": "yarn", "base": "500000", "stretch": "16", "causal": "1"}),
     ("positions", {"positions": "halves", "base": "500000", "d_model": "7", "seed": "3"}),
     ("positions", {"positions": "alibi", "head": "3", "text": 'It\'s "quoted" \\ here'}),
@@ -164,13 +164,15 @@ NUMBERS = [  # whose pictures other tests compare with those of the pages
     *(("cost", {"view": view}) for view in VIEWS),
     ("cost", {"view": "kinds", "n": "3000", "window": "20", "kernel": "5"}),
     ("cost", {"view": "memory", "n": "3000", "kept": "500", "num_kv_heads": "2", "size": "2"}),
-    *(("scores", {"score": score}) for score in SCORES),
     *(("scores", {"score": score, "parameters": "random", "turn": "30", "swap": "1"}) for score in SCORES),
     ("scores", {"score": "location", "keys": "2,0;1,1;-1,2;0,1", "double": "1"}),  # more keys than places
     ("pretrained", {"random": "1", "text": "Short."}),  # no numbers of a file: recorded ones
     ("bottleneck", {}),
     ("bottleneck", {"left": "fixed", "right": "fixed-wide", "task": "reverse"}),
-    *(("bottleneck", {"right": model, "task": "dates"}) for model in MODELS if model != "fixed"),
+    *(
+        ("bottleneck", {"right": model, "task": "dates"})
+        for model in ("luong-unfed", "local-m", "local-p", "transformer")
+    ),
     ("memory", {"part": "ntm"}),
     ("memory", {"part": "ntm", "memory": "random", "rows": "7", "shift": "1.3", "blur": "0.1", "gamma": "2"}),
     ("memory", {"part": "pointer"}),

@@ -9,10 +9,10 @@ from attn.ui.numpy_code import (
     numpy_array,
     numpy_code,
     numpy_context,
-    numpy_literal,
     numpy_masked,
     numpy_shapes,
     numpy_softmax,
+    numpy_text,
 )
 
 _FILES = """\
@@ -90,8 +90,8 @@ def minilm_paragraphs(text, layers, pair=""):
         Paragraph("The model's file: all-MiniLM-L6-v2, 6 layers, 12 heads", _FILES),
         Paragraph(
             "Tokens: pieces of words, each with its number in the vocabulary",
-            f"text = {numpy_literal(text)}\n"
-            + (f"pair = {numpy_literal(pair)}\nencoded = tokenizer.encode(text, pair)\n" if pair else _ENCODED)
+            f"{numpy_text('text', text)}\n"
+            + (f"{numpy_text('pair', pair)}\nencoded = tokenizer.encode(text, pair)\n" if pair else _ENCODED)
             + "tokens, ids = encoded.tokens, encoded.ids\n"
             "n = len(tokens)",
             "tokens",

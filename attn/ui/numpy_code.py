@@ -114,6 +114,22 @@ def numpy_list(name, items):
     return f"{name} = [\n{_filled(', '.join(map(numpy_literal, items)))},\n]"
 
 
+def numpy_text(name, text):
+    """Return the line that gives a name its text, a long one in pieces.
+
+    Examples
+    --------
+    >>> print(numpy_text("text", "Eat dessert first."))
+    text = "Eat dessert first."
+    """
+    line = f"{name} = {numpy_literal(text)}"
+    if len(line) <= WIDEST:
+        return line
+    room = WIDEST - 8
+    pieces = (numpy_literal(text[start : start + room]) for start in range(0, len(text), room))
+    return f"{name} = (\n" + "".join(f"    {piece}\n" for piece in pieces) + ")"
+
+
 def numpy_literal(value):
     """Return a value as code, words in double quotes.
 
