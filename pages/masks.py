@@ -103,7 +103,12 @@ routed = result.routed
 ui.page_figure(
     masks_page_routes_picture(routed, setup.wrong, labels, hidden, theme, ui.page_width()),
     "masks.routes",
-    tables={"wrong_weights": lambda: charts.csv(routed[setup.wrong].weights, labels, labels)},
+    tables={
+        "wrong_weights": lambda: charts.csv(routed[setup.wrong].weights, labels, labels),
+        "wrong_context": lambda: charts.csv(
+            routed[setup.wrong].context, labels, charts.counted(routed[setup.wrong].context.shape[1])
+        ),
+    },
 )
 
 with st.expander("Where the second right route fails"):

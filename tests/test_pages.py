@@ -8,8 +8,8 @@ from driving import PAGES, check, matrices, notices, opened, said, specs, tables
 from hypothesis import HealthCheck, given, settings
 from setups import ABSURD, SETUPS, extremes, fields, links, options, painted
 
-from attn import cost
-from attn.charts.labels import token_labels
+from attn import cost, scaled_dot_product_attention
+from attn.charts.labels import number, token_labels
 from attn.data import examples
 from attn.mask_routes import ROUTES
 from attn.ui.controls.mask import MASKS
@@ -508,6 +508,22 @@ def test_a_painted_mask_that_hides_everything(page):
         (warning,) = app.warning
         assert "Nothing is left to see for" in warning.value
         assert any("jax.nn.dot_product_attention and the Attention of keras put" in text for text in said(app))
+
+
+def test_masks_shows_what_zeroing_the_upper_triangle_of_the_context_does():
+    """What an article calls the same as a mask: on its example, whose context has four features for six tokens."""
+    app = check(opened("masks", wrong="zeroed_context"))
+    shown = {title: values for title, values in matrices(app).items() if title.startswith("Context: ")}
+    e = examples.worked_example()
+    query, key, value = e.x @ e.w_q, e.x @ e.w_k, e.x @ e.w_v
+    right = scaled_dot_product_attention(query, key, value, causal=True).context
+    zeroed = np.tril(scaled_dot_product_attention(query, key, value).context)
+    before, after, wrong = (values[0] for values in shown.values())
+    for drawn, computed in ((before, right), (after, right), (wrong, zeroed)):
+        np.testing.assert_allclose(drawn, computed, atol=1e-6)
+    assert not zeroed[0, 1:].any()
+    assert f"Its context is off by up to **{number(np.abs(right - zeroed).max())}**." in " ".join(said(app))
+    assert "Context" not in " ".join(matrices(opened("masks")))
 
 
 def test_masks_shows_where_the_second_route_loses_a_row():

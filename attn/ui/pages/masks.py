@@ -129,18 +129,25 @@ def masks_page_picture(attention, labels, hidden, theme, room, tallest):
 
 
 def masks_page_routes_picture(routed, wrong, labels, hidden, theme, room):
-    """Draw the weights by the two right routes, and by a wrong one."""
-    agrees = np.allclose(routed["before"].weights, routed[wrong].weights, atol=1e-6)
-    return charts.panels(
-        theme,
-        room,
-        charts.panel(routed["before"].weights, labels, labels, title="−∞ before the softmax", hidden=hidden),
-        "=",
-        charts.panel(routed["after"].weights, labels, labels, title="Zero after, renormalise", hidden=hidden),
-        "=" if agrees else "≠",
-        charts.panel(routed[wrong].weights, labels, labels, title=ROUTES[wrong].title),
-        tallest=340,
-    )
+    """Draw what comes of the two right routes and of a wrong one: weights, or contexts where the mask lies on these."""
+    shown = "context" if wrong == "zeroed_context" else "weights"
+    names = {"before": "−∞ before the softmax", "after": "Zero after, renormalise", wrong: ROUTES[wrong].title}
+    each = {name: getattr(routed[name], shown) for name in names}
+    if shown == "context":
+        limit = max(float(np.abs(values).max()) for values in each.values()) or None
+        names = {name: f"Context: {title[0].lower() + title[1:]}" for name, title in names.items()}
+        look = {"kind": "signed", "axes": ("query", "output"), "scale": charts.Scale(limit)}
+        drawn = [
+            charts.panel(each[name], labels, charts.counted(each[name].shape[1]), title=title, **look)
+            for name, title in names.items()
+        ]
+    else:
+        grey = {"before": {"hidden": hidden}, "after": {"hidden": hidden}}
+        drawn = [
+            charts.panel(each[name], labels, labels, title=title, **grey.get(name, {})) for name, title in names.items()
+        ]
+    sign = "=" if np.allclose(each["before"], each[wrong], atol=1e-6) else "≠"
+    return charts.panels(theme, room, drawn[0], "=", drawn[1], sign, drawn[2], tallest=340)
 
 
 def _row_sums(route, dtype):
@@ -169,11 +176,13 @@ def masks_page_routes_reading(setup, result, labels):
     """Say what the right routes do, and what the wrong one in view gets wrong."""
     wrong, leak = ROUTES[setup.wrong], result.leaks[setup.wrong]
     agrees = "With this mask its weights happen to be right; hide all of a row to see it fail. "
+    right, taken = (result.routed[name].context for name in ("before", setup.wrong))
+    off = f"Its context is off by up to **{number(np.abs(right - taken).max())}**. " * (setup.wrong == "zeroed_context")
     return (
         "A mask can be applied by two right routes. Set the scores of what is hidden to −∞ before the softmax; or set "
         "its weights to 0 after the softmax, and divide each row by what is left. Their weights differ by at most "
         f"**{number(result.gap, 2)}**. The third picture is wrong, “{wrong.title}”: {wrong.why} "
-        f"{agrees if result.agrees(setup.wrong) else ''}"
+        f"{agrees if result.agrees(setup.wrong) else ''}{off}"
         f"With another vector in place of **{as_text(labels[setup.token - 1])}**, rows that must not see it change by "
         f"up to **{number(leak.largest)}**."
     )
