@@ -1,8 +1,11 @@
-"""Every public function of the core answers an odd argument with a result, or with one sentence that names it.
+"""Every public function of the core and every figure answers an odd argument with a result or with one sentence.
+
+The sentence names the argument.
 
 The functions are found by themselves: one that is added needs a row of good arguments in `GOOD`, which are then
 changed one at a time into what its annotation does not promise: no number, no whole one, too large, of another
-shape. What is annotated as `numpy.ndarray` is made by the package itself, and left as it is.
+shape. What is annotated as `numpy.ndarray` is made by the package itself, and left as it is. Figures have no
+annotations: what they promise is the kind of their good argument.
 """
 
 import importlib
@@ -25,11 +28,15 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 import attn
-from attn import models, trained
+from attn import charts, models, trained
 from attn.architectures import pointer_network, recurrent, seq2seq, snail
 
 RNG = np.random.default_rng(0)
-LEFT_OUT = {"charts", "ui", "pretrained", "words"}  # for pages, tested by them; or tested by files
+LEFT_OUT = {"charts", "ui", "pretrained", "words"}  # figures by their names below; pages and files by tests of theirs
+MADE = {  # of figures, or their parts, which only the package itself makes
+    "above", "beside", "curves", "diagram", "enlarged", "fit_to_room", "panel", "panels", "png", "read_picture", "save",
+    "specification", "svg", "touched_cell",
+}  # fmt: skip
 TRAINING = {"trained.__main__", "trained.training", "trained.pointer"}  # need torch, and no page runs them
 
 
@@ -392,6 +399,65 @@ GOOD = {
     "training_recipe.averaged": {"checkpoints": [{"w": [1.0]}, {"w": [2.0]}]},
 }  # fmt: skip
 
+LABELS, PAIR = [*"vwxyz"], [*"ab"]
+GOOD |= {
+    "charts.arrows": {
+        "vectors": drawn(2, 2),
+        "labels": PAIR,
+        "colors": ["#000000"] * 2,
+        "theme": charts.LIGHT,
+        "title": "a",
+        "size": 300,
+    },
+    "charts.bars": {"values": drawn(5), "labels": LABELS, "theme": charts.LIGHT, "title": "a", "width": 300},
+    "charts.concat_map": {"concat": drawn(5, 6), "num_heads": 2, "rows": LABELS, "theme": charts.LIGHT, "size": 300},
+    "charts.counted": {"number": 3},
+    "charts.csv": {"values": X[:, :2], "rows": LABELS, "columns": PAIR},
+    "charts.dials": {"query": drawn(2), "key": drawn(2), "theme": charts.LIGHT, "names": PAIR, "width": 300},
+    "charts.fan": {"dilations": [1, 2], "moved": drawn(8), "theme": charts.LIGHT, "width": 300, "layer": 50},
+    "charts.growing_square": {"n": 5, "most": 9, "theme": charts.LIGHT, "title": "a", "size": 300},
+    "charts.head_grid": {
+        "weights": HEADS[:, :, :2],
+        "rows": LABELS,
+        "columns": PAIR,
+        "theme": charts.LIGHT,
+        "width": 600,
+    },
+    "charts.head_groups": {"num_heads": 4, "num_kv_heads": 2, "theme": charts.LIGHT, "width": 300},
+    "charts.head_switches": {"values": drawn(2, 3), "theme": charts.LIGHT, "title": "a", "size": 300},
+    "charts.heatmap": {"values": X[:, :2], "rows": LABELS, "columns": PAIR, "theme": charts.LIGHT, "size": 300},
+    "charts.layer_head_map": {"values": drawn(2, 3), "theme": charts.LIGHT, "title": "a", "size": 300},
+    "charts.lines": {"weights": HEADS, "rows": LABELS, "columns": LABELS, "theme": charts.LIGHT, "across": 300},
+    "charts.marked": {"written": PAIR, "wanted": LABELS},
+    "charts.message": {"text": "a", "theme": charts.LIGHT, "title": "b"},
+    "charts.mosaic": {"weights": drawn(2, 3, 5, 5), "theme": charts.LIGHT, "width": 300, "tallest": 500},
+    "charts.overview": {"values": X[:, :2], "rows": LABELS, "columns": PAIR, "theme": charts.LIGHT, "size": 300},
+    "charts.pairs": {
+        "before": drawn(5),
+        "after": drawn(5),
+        "labels": LABELS,
+        "theme": charts.LIGHT,
+        "title": "a",
+        "width": 300,
+    },
+    "charts.photo": {"image": drawn(8, 8, 3), "theme": charts.LIGHT, "title": "a", "size": 100},
+    "charts.places": {
+        "weights": drawn(5),
+        "labels": LABELS,
+        "theme": charts.LIGHT,
+        "title": "a",
+        "width": 300,
+        "height": 100,
+    },
+    "charts.products": {"left": drawn(5), "right": drawn(5), "theme": charts.LIGHT, "title": "a", "width": 300},
+    "charts.quoted": {"token": "a", "columns": 14},
+    "charts.table": {"values": X[:, :2], "rows": LABELS, "columns": PAIR},
+    "charts.theme_named": {"name": "dark"},
+    "charts.token_labels": {"tokens": PAIR},
+    "charts.token_strip": {"tokens": LABELS, "theme": charts.LIGHT, "width": 300},
+    "charts.window_of": {"brush": {"x": [1, 9], "y": [1, 9]}, "shape": (50, 50), "span": 32},
+}
+
 UNDEFINED = {"cost.growth", "analysis.sensitivity.rank_agreement"}  # say in their docstrings when they return NaN
 UNDEFINED |= {name for name in GOOD if name.startswith(("analysis.head_metrics", "analysis.head_table"))}
 
@@ -407,14 +473,32 @@ def functions():
                 yield f"{found.name.removeprefix('attn.')}.{name}", function
 
 
-FUNCTIONS = dict(functions())
+def figures():
+    """Yield each function of the face of the figures that people give something to, with its name."""
+    for name in charts.__all__:
+        if inspect.isfunction(function := getattr(charts, name)) and name not in MADE:
+            yield f"charts.{name}", function
+
+
+FUNCTIONS = dict(functions()) | dict(figures())
 
 WHOLE = [math.nan, math.inf, -1, 0, 2.5, 10**30, 10**12, "2", None, [], 1j]
 REAL = [math.nan, math.inf, -math.inf, -1.0, 0.0, 1e30, 10**400, "2", None, [], 1j]
 ARRAY = ["2", None, 10**30, 1j, [[1.0], [1.0, 2.0]], [], 3.0, [None], ["a", "b"]]
 TEXT = [None, 5, [], {}, b"ab"]
 BYTES = [None, 5, [], "no file"]
+THEMES = [None, 5, "dark"]
+LABELLED = [None, 5, [None], [], ["a"] * 9]
 SEVERAL = [None, 5, "22", [2.5], [-1], [math.nan], [10**12], [[1]], []]
+
+
+KINDS = {np.ndarray: ArrayLike, int: int, str: str, list: list, charts.Theme: charts.Theme}
+
+
+def promised(parameter, good):
+    """Return a parameter with an annotation: its own, or the kind of its good argument."""
+    is_bare = parameter.annotation is parameter.empty
+    return parameter.replace(annotation=KINDS.get(type(good), object)) if is_bare else parameter
 
 
 def takes_array(parameter):
@@ -447,6 +531,10 @@ def odd_values(parameter, good):
         odd = TEXT
     elif bytes in members:
         odd = BYTES
+    elif list in members:
+        odd = LABELLED
+    elif charts.Theme in members:
+        odd = THEMES
     else:
         return []
     allowed = types.NoneType in members or parameter.default is None
@@ -490,6 +578,7 @@ def faults(name, function):
     for argument, parameter in parameters.items():
         if argument not in good:
             continue
+        parameter = promised(parameter, good[argument])
         for odd in odd_values(parameter, good[argument]):
             shown = f"{name}({argument}={described(odd)})"
             is_array = takes_array(parameter)
@@ -498,7 +587,8 @@ def faults(name, function):
                     warnings.simplefilter("error")
                     result = list(numbers(function(**(good | {argument: odd}))))
             except ValueError as error:
-                if not is_ours(said := str(error), None if is_array or odd == 0 else argument):
+                others = is_array or (parameter.annotation is list and isinstance(odd, list))  # that it does not fit
+                if not is_ours(said := str(error), None if others or odd == 0 else argument):
                     yield f"{shown} says: {said}"
             except Exception as error:
                 yield f"{shown} raises {error!r:.200}"

@@ -5,6 +5,7 @@ from functools import partial
 
 import numpy as np
 
+from attn.charts.arguments import checked_arguments
 from attn.charts.labels import LINE, Ticks, aligned_labels, label_pixels, labelled_axis, number
 from attn.charts.layout import concatenation, dressed_layout
 from attn.charts.marks import mark_channel, mark_colour, mark_layer, mark_table, selectable_mark
@@ -22,6 +23,7 @@ _BESIDE = 60  # pixels for a number left of a negative bar
 _STEPS = 220  # pixels for the height of steps that add up
 
 
+@checked_arguments(numbers=("values",), pixels=("width",), labels=("labels",))
 def bars(
     values,
     labels,
@@ -96,6 +98,7 @@ def bars(
     return dressed_layout(plane.figure(layers, title), theme, what)
 
 
+@checked_arguments(numbers=("left", "right"), pixels=("width",))
 def products(left, right, theme, *, left_name="query", right_name="key", labels=None, title="", width=880):
     """Draw two rows, their products, and how the products add up to one number.
 

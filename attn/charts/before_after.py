@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from attn.charts.arguments import checked_arguments
 from attn.charts.bars import bar_lengths
 from attn.charts.labels import Ticks, aligned_labels, labelled_axis, number, percent, shorten_label
 from attn.charts.layout import dressed_layout
@@ -17,6 +18,7 @@ _LONGEST = 16  # columns of a label
 _WHEN = ("before", "after")  # the upper and the lower bar of a pair
 
 
+@checked_arguments(numbers=(("before", 1), ("after", 1)), pixels=("width",), labels=("labels",))
 def pairs(
     before,
     after,

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from attn.charts.arguments import checked_arguments
 from attn.charts.head_groups import CHIP, head_group_chips
 from attn.charts.heatmap import heatmap
 from attn.charts.labels import label_pixels
@@ -11,6 +12,7 @@ from attn.charts.options import Style
 from attn.charts.plane import Plane
 
 
+@checked_arguments(numbers=("concat",), pixels=("size",), labels=("rows",), counts=("num_heads",))
 def concat_map(concat, num_heads, rows, theme, *, title="", size=640):
     """Draw the heads' outputs side by side, a coloured band over each.
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from attn.charts.arguments import checked_arguments
 from attn.charts.labels import LINE, Ticks, label_pixels, labelled_axis
 from attn.charts.layout import dressed_layout
 from attn.charts.legends import legend_alone
@@ -38,6 +39,7 @@ class Curve(NamedTuple):
     dashed: bool = False
 
 
+@checked_arguments(pixels=("width", "height"))
 def curves(parts, theme, *, x, y, title="", width=640, height=340, marks=(), dots=False):
     """Draw curves, each with its name at its end, or below them where that would leave little room for the plot.
 

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from attn.charts.arguments import checked_arguments
 from attn.charts.labels import label_pixels
 from attn.charts.layout import dressed_layout
 from attn.charts.marks import mark_channel, mark_layer, mark_table, selectable_mark
@@ -37,6 +38,7 @@ class Frame(NamedTuple):
     height: float
 
 
+@checked_arguments(pixels=("width", "height"))
 def diagram(boxes, arrows, theme, *, title="", frames=(), width=640, height=440, pick=Pick()):
     """Draw boxes joined by arrows.
 

@@ -1,5 +1,6 @@
 """A text as a line and all pairs of its tokens as the square over it, so that growth with the square is seen as one."""
 
+from attn.charts.arguments import checked_arguments
 from attn.charts.labels import LINE, Ticks, label_pixels, labelled_axis
 from attn.charts.layout import dressed_layout
 from attn.charts.marks import mark_layer, mark_table
@@ -9,6 +10,7 @@ _THICK = 7  # pixels of the line that stands for the text
 _GAP = 8  # pixels between the square and what is written beside it
 
 
+@checked_arguments(pixels=("size",), counts=("n", "most"))
 def growing_square(n, most, theme, *, title="", size=320):
     """Draw a text of `n` tokens across and down, and the square of all pairs of a query and a key.
 

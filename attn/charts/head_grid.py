@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from attn.charts import raster
+from attn.charts.arguments import checked_arguments
 from attn.charts.cells import MOST_CELLS, cells_image_layer, checked_cells
 from attn.charts.labels import Ticks, label_pixels, labelled_axis, tick_labels
 from attn.charts.layout import dressed_layout
@@ -34,6 +35,7 @@ _LEAST_MAP, _LARGEST_MAP = 90, 420
 _LARGEST_CELL = 48
 
 
+@checked_arguments(numbers=("weights",), pixels=("width",), labels=("rows", "columns"), counts=("per_row",))
 def head_grid(
     weights,
     rows,

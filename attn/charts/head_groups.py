@@ -3,6 +3,7 @@
 import numpy as np
 import pyarrow as pa
 
+from attn.charts.arguments import checked_arguments
 from attn.charts.labels import Ticks, label_pixels, labelled_axis
 from attn.charts.layout import dressed_layout
 from attn.charts.marks import mark_channel, mark_layer, mark_table
@@ -15,6 +16,7 @@ _ASKING = 86  # pixels from the top to the boxes of query heads
 _NAMES = 96  # pixels for the names of the two rows
 
 
+@checked_arguments(pixels=("width",), counts=("num_heads", "num_kv_heads"))
 def head_groups(num_heads, num_kv_heads, theme, *, title="", width=880):
     """Draw query heads bracketed under the key/value head that they share.
 

@@ -1,5 +1,6 @@
 """A matrix as a figure: rows down, columns across, one labelled scale of colour."""
 
+from attn.charts.arguments import checked_arguments
 from attn.charts.cells import (
     MOST_CELLS,
     cell_marks,
@@ -19,6 +20,7 @@ from attn.charts.scale import colour_scale
 _MOST_NUMBERS = 120  # more numbers than these are not read
 
 
+@checked_arguments(numbers=("values",), pixels=("size",), labels=("rows", "columns"))
 def heatmap(
     values,
     rows,

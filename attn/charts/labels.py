@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from attn.functional import finite_number, several, whole_number
 from attn.words import number
 
 LINE = 17  # pixels from one line of 14 px text to the next
@@ -33,7 +34,7 @@ def token_labels(tokens):
     >>> token_labels(["the", "cat", "", " the", "a\\nb", "incomprehensibilities", "9"])
     ['1 the', '2 cat', '3 ␣', '4 ␣the', '5 a↵b', '6 incomprehen…', '7: 9']
     """
-    texts = [_isolated(shorten_label(visible_label(str(token)))) for token in tokens]
+    texts = [_isolated(shorten_label(visible_label(str(token)))) for token in several("tokens", tokens)]
     # a token of digits would run together with its position
     return [f"{place}{':' if text[0].isdigit() else ''} {text}" for place, text in enumerate(texts, 1)]
 
@@ -46,6 +47,7 @@ def quoted(token, columns=14):
     >>> quoted(" the"), quoted(","), quoted("")
     ('“␣the”', '“,”', '“␣”')
     """
+    columns = finite_number(columns, "columns")
     return f"“{_isolated(shorten_label(visible_label(str(token)), columns))}”"
 
 
@@ -57,7 +59,8 @@ def marked(written, wanted):
     >>> marked(["a", "c", "end"], ["a", "b"])
     ['1 a ✓', '2 c ≠ “b”', '3 end ≠']
     """
-    wanted = [*wanted, *[None] * len(written)]
+    written = several("written", written)
+    wanted = [*several("wanted", wanted), *[None] * len(written)]
     marks = [
         "✓" if one == right else "≠" if right is None else f"≠ {quoted(right)}"
         for one, right in zip(written, wanted, strict=False)
@@ -73,7 +76,7 @@ def counted(number):
     >>> counted(3)
     ['1', '2', '3']
     """
-    return [str(place) for place in range(1, number + 1)]
+    return [str(place) for place in range(1, whole_number("number", number) + 1)]
 
 
 def visible_label(token):

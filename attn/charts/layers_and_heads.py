@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from attn.charts.arguments import checked_arguments
 from attn.charts.cells import plane_for_cells
 from attn.charts.heatmap import heatmap
 from attn.charts.labels import number
@@ -15,6 +16,7 @@ from attn.charts.plane import plane_tooltip
 _REPLACED = "#E69F00"  # orange of Okabe and Ito, which no role has
 
 
+@checked_arguments(numbers=("values",), pixels=("size",))
 def layer_head_map(
     values,
     theme,
@@ -83,6 +85,7 @@ def _beyond(plane, row, column, name, theme):
     return plane.rectangles(table, {"stroke": stroke}, filled=False, strokeWidth=3)
 
 
+@checked_arguments(numbers=(("values", 2),), pixels=("size",))
 def head_switches(
     values,
     theme,
@@ -117,6 +120,8 @@ def head_switches(
     alt.LayerChart
     """
     values = np.array(values, dtype=float)
+    if not values.size:
+        raise ValueError(f"values must have a layer and a head at least, got shape {values.shape}")
     rows, columns = ([str(i) for i in range(1, n + 1)] for n in values.shape)
     off = set(off)
     covered = [

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from attn.charts.arguments import checked_arguments
 from attn.charts.labels import label_pixels, number
 from attn.charts.layout import dressed_layout
 from attn.charts.marks import mark_channel, mark_layer, mark_table, selectable_mark
@@ -15,6 +16,7 @@ MOST_LINED = 80
 FAINTEST_LINE = 0.02  # of the limit: what is below this draws no line
 
 
+@checked_arguments(numbers=(("weights", 3),), pixels=("across",), labels=("rows", "columns"))
 def lines(
     weights,
     rows,
@@ -56,6 +58,11 @@ def lines(
     alt.LayerChart
         Of the first 80 tokens, the 400 heaviest lines.
     """
+    if np.shape(weights)[1:] != (len(rows), len(columns)):
+        raise ValueError(
+            f"weights must be (num_heads, n_q, n_k) with a label each, got {np.shape(weights)}, {len(rows)} and "
+            f"{len(columns)} labels"
+        )
     weights = np.asarray(weights, dtype=float)[:, :MOST_LINED, :MOST_LINED]
     if not weights.size:
         return message("Nothing to show.", theme, title)

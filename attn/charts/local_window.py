@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from attn.charts.arguments import checked_arguments
 from attn.charts.labels import Ticks, labelled_axis, number, tick_labels
 from attn.charts.layout import dressed_layout
 from attn.charts.marks import mark_layer, mark_table
@@ -9,6 +10,7 @@ from attn.charts.message import message
 from attn.charts.plane import Plane, least_plane, plane_tooltip
 
 
+@checked_arguments(numbers=("weights",), pixels=("width", "height"), labels=("labels",))
 def places(
     weights,
     labels,

@@ -3,6 +3,7 @@
 import numpy as np
 
 from attn.charts import raster
+from attn.charts.arguments import checked_arguments
 from attn.charts.cells import cells_image_layer
 from attn.charts.labels import number
 from attn.charts.layout import dressed_layout
@@ -17,6 +18,7 @@ _AXIS = 60  # pixels left of the maps, for the names of the layers
 _LEAST_TILE, _LARGEST_TILE = 24, 240  # pixels along one map
 
 
+@checked_arguments(numbers=("weights",), pixels=("width", "tallest"))
 def mosaic(
     weights,
     theme,

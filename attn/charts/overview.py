@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from attn.charts.arguments import checked_arguments
 from attn.charts.cells import cells_as_picture, checked_cells, described_cells, plane_for_cells
 from attn.charts.layout import dressed_layout
 from attn.charts.legends import legend_swatches
@@ -11,8 +12,10 @@ from attn.charts.marks import mark_selection
 from attn.charts.message import message
 from attn.charts.options import Scale
 from attn.charts.scale import colour_scale
+from attn.functional import whole_number
 
 
+@checked_arguments(numbers=("values",), pixels=("size",), labels=("rows", "columns"))
 def overview(
     values,
     rows,
@@ -88,7 +91,7 @@ def window_of(brush, shape, span=32):
     >>> window_of({}, (20, 512))
     (slice(0, 20, None), slice(0, 32, None))
     """
-    brush = brush or {}
+    brush, span = brush or {}, whole_number("span", span, least=1)
     return tuple(_part(brush.get(side), count, span) for side, count in zip(("y", "x"), shape, strict=True))
 
 

@@ -6,6 +6,7 @@ import io
 import numpy as np
 from PIL import Image
 
+from attn.charts.arguments import checked_arguments
 from attn.charts.cells import cells_image_layer
 from attn.charts.labels import counted, number
 from attn.charts.layout import dressed_layout
@@ -17,6 +18,7 @@ from attn.charts.theme import rgb
 _DIMMEST = 0.12  # of a picture that is left where there is no weight
 
 
+@checked_arguments(numbers=("image", "weights"), pixels=("size",))
 def photo(
     image,
     theme,

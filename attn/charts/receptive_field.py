@@ -2,15 +2,18 @@
 
 import numpy as np
 
+from attn.charts.arguments import checked_arguments
 from attn.charts.labels import Ticks, counted, labelled_axis, number, tick_labels
 from attn.charts.layout import dressed_layout
 from attn.charts.marks import mark_channel, mark_layer, mark_table
 from attn.charts.plane import Plane, least_plane, plane_tooltip
+from attn.functional import several, whole_number
 
 _DOT = 150  # square pixels of a step
 _APART = 16  # pixels between two steps, at least: a dot and a gap
 
 
+@checked_arguments(numbers=(("moved", 1),), pixels=("width", "layer"))
 def fan(dilations, moved, theme, *, attends=False, title="", width=640, layer=52):
     """Draw which steps of the past reach the last one, layer by layer.
 
@@ -37,6 +40,9 @@ def fan(dilations, moved, theme, *, attends=False, title="", width=640, layer=52
         measured to move it.
     """
     moved = np.asarray(moved, dtype=float)
+    dilations = [whole_number("dilations", each, least=1) for each in several("dilations", dilations)]
+    if not moved.size:
+        raise ValueError(f"moved must have a lag at least, got shape {moved.shape}")
     n = len(moved)
     jumps = [(0, dilation) for dilation in dilations] + ([tuple(range(n))] if attends else [])
     names = ["input", *(f"dilation {dilation}" for dilation in dilations), *(["attention"] if attends else [])]

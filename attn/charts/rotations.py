@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from attn.charts.arguments import checked_arguments
 from attn.charts.labels import LINE, label_pixels, number
 from attn.charts.layout import dressed_layout
 from attn.charts.marks import mark_channel, mark_layer, mark_table
@@ -15,6 +16,7 @@ _FINE = 96  # corners of a circle
 _ROUND = {"order": mark_channel("corner:Q"), "detail": mark_channel("dial:N")}  # from corner to corner, dial by dial
 
 
+@checked_arguments(numbers=("query", "key"), pixels=("width",), labels=("names",))
 def dials(query, key, theme, *, names, query_name="query", key_name="key", title="", width=880):
     """Draw one dial for each pair of numbers, with a hand for the query and one for the key.
 

@@ -2,7 +2,10 @@
 
 import numpy as np
 
+from attn.charts.arguments import checked_arguments
 
+
+@checked_arguments(numbers=("values",), labels=("rows", "columns"))
 def table(values, rows, columns, hidden=None):
     """Return a matrix as a table with token labels.
 

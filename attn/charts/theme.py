@@ -128,7 +128,7 @@ def theme_named(name):
     '#0F1419'
     """
     themes = {"light": LIGHT, "dark": DARK}
-    if name not in themes:
+    if not isinstance(name, str) or name not in themes:
         raise ValueError(f'a theme must be "light" or "dark", got {name!r}')
     return themes[name]
 

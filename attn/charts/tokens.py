@@ -4,6 +4,7 @@ import unicodedata
 
 import numpy as np
 
+from attn.charts.arguments import checked_arguments
 from attn.charts.labels import label_pixels, shorten_label, visible_label
 from attn.charts.layout import dressed_layout
 from attn.charts.marks import mark_channel, mark_layer, mark_table, selectable_mark
@@ -18,6 +19,7 @@ _BELOW = 30  # pixels for what stands below a line of tokens
 _MOST = 200  # tokens drawn one by one, unless fewer are asked for
 
 
+@checked_arguments(numbers=("weights",), pixels=("size", "width"), labels=("tokens",), counts=("most",))
 def token_strip(tokens, theme, *, weights=None, size=18, width=880, pick=Pick(), most=_MOST):
     """Draw the tokens of a sentence as boxes, in their order, with their positions or weights below.
 

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from attn.charts.arguments import checked_arguments
 from attn.charts.labels import Ticks, labelled_axis, number
 from attn.charts.layout import dressed_layout
 from attn.charts.marks import mark_channel, mark_layer, mark_table, selectable_mark
@@ -14,6 +15,7 @@ _MOST_STEPS = 400  # points of a trail that are drawn
 _HEAD = 130  # square pixels of an arrow's head
 
 
+@checked_arguments(numbers=("vectors",), pixels=("size",), labels=("labels", "colors"))
 def arrows(
     vectors,
     labels,
@@ -60,6 +62,8 @@ def arrows(
             f"vectors must be pairs with a label and a colour each, got {vectors.shape}, "
             f"{len(labels)} labels and {len(colors)} colours"
         )
+    if not np.isfinite(vectors).all():
+        raise ValueError("vectors must be finite, got some that are not")
     limit = _reach(vectors if trail is None else np.vstack([vectors, trail]))
     plane = _plane(limit, least_plane(size), theme)
     strong = np.full(len(vectors), 0.4) if strong is None else np.asarray(strong, dtype=float)
