@@ -44,7 +44,8 @@ def share_arenas(most=2):
     Parameters
     ----------
     most : int
-        How many there may be; one for each core of a small server, so that none waits for another.
+        How many there may be, beside those that are there already; one for each core of a small server, so that none
+        waits for another.
     """
     choose = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if choose is not None:
