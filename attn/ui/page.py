@@ -78,6 +78,7 @@ h1 { padding: 0 3rem 0.6rem 0 !important; font-size: clamp(1.3rem, 0.7rem + 3.4v
         border-color: light-dark(#D8DEE4, #2B3641) !important;
     }
     h1 { padding-right: 0 !important; }
+    .st-key-page_path > :has([data-testid="stButtonGroup"]) { order: 1; width: 100%; }
 }
 @media (min-width: 769px) and (max-width: 1100px) { h1 { font-size: 1.75rem !important; } }
 @media (max-width: 768px) {
@@ -89,7 +90,6 @@ h1 { padding: 0 3rem 0.6rem 0 !important; font-size: clamp(1.3rem, 0.7rem + 3.4v
     [data-testid="stDownloadButton"] span:has(> [data-testid="stIconMaterial"]) { display: none; }
     .stHorizontalBlock:has(> * > [data-testid="stDownloadButton"]) { gap: 0.25rem 0.75rem; }
     .st-key-page_path { column-gap: 0.5rem; row-gap: 0.5rem; }
-    .st-key-page_path > :has([data-testid="stButtonGroup"]) { order: 1; width: 100%; }
     .st-key-page_path [data-testid="stColumn"] { flex: 0 0 auto; width: auto; min-width: 0; }
     .st-key-page_path [data-testid="stColumn"]:has([data-testid="stSlider"]) { order: 1; width: 100%; }
 }
@@ -102,6 +102,7 @@ LARGE_STYLE = """<style>
     font-size: 1.25rem !important;
 }
 .stMainBlockContainer .katex-display { font-size: 1.2rem; }
+.st-key-page_path > :has([data-testid="stButtonGroup"]) { order: 1; width: 100%; }
 .stMainBlockContainer [data-testid="stMetricValue"] { font-size: 2.75rem; }
 .stMainBlockContainer :is(pre, code) { font-size: 1.25rem !important; }
 </style>"""

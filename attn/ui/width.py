@@ -85,7 +85,9 @@ export default function({ data, setStateValue }) {
     const scrolled = (event) => event.target.matches?.(data.frames) && cut(event.target);
     main.addEventListener("scroll", scrolled, true);
     let soon;
-    const drawing = new MutationObserver(() => { clearTimeout(soon); soon = setTimeout(cutAll, 150); });
+    const cutSoon = () => { clearTimeout(soon); soon = setTimeout(cutAll, 150); };
+    window.addEventListener("resize", cutSoon);
+    const drawing = new MutationObserver(cutSoon);
     drawing.observe(main, { childList: true, subtree: true });
     // Home says in a sentence that an address is not there, in place of the window that Streamlit opens over the page
     const windows = [...document.querySelectorAll('[role="dialog"]')];
@@ -104,6 +106,7 @@ export default function({ data, setStateValue }) {
     return () => {
         observer.disconnect();
         drawing.disconnect();
+        window.removeEventListener("resize", cutSoon);
         main.removeEventListener("scroll", scrolled, true);
         connection.disconnect();
         window.removeEventListener("resize", later);
