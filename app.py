@@ -85,7 +85,7 @@ st.caption(
 with st.expander("Code"):
     ui.page_code(page, home_code(setup, query, result.tokens, ui.page_width()))
 
-st.subheader("Ways in", anchor=False)
+st.header("Ways in", anchor=False)
 home_ways_in()
 ui.page_sources(page)
 ui.page_next(page)

@@ -82,7 +82,7 @@ ui.page_figure(
     },
 )
 
-st.subheader("Before or after the softmax?", anchor=False)
+st.header("Before or after the softmax?", anchor=False)
 left, right = st.columns(2)
 left.selectbox(
     "Compare with a wrong route",

@@ -64,7 +64,7 @@ ui.page_figure(
 )
 
 if scheme is not None:
-    st.subheader("The scheme itself", anchor=False)
+    st.header("The scheme itself", anchor=False)
     ui.page_reading(schemes.schemes_reading(setup))
     ui.page_figure(
         scheme,

@@ -64,8 +64,8 @@ class Plane:
         return self.at(x, y) | {"x2": {"field": "x2"}, "y2": {"field": "y2"}}
 
     def rectangles(self, table, channels=None, **look):
-        """Return a layer of rectangles, one per row of `table`, that nothing answers from."""
-        return mark_layer(table, "rect", self.box() | (channels or {}), tooltip=None, **look)
+        """Return a layer of rectangles, one per row of `table`, that nothing answers from, nor is read aloud."""
+        return mark_layer(table, "rect", self.box() | (channels or {}), tooltip=None, aria=False, **look)
 
     def texts(self, table, x="x", y="y", tooltip=None, **look):
         """Return a layer of the column "text", in the colours of the column "ink" if there is one.

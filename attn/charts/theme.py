@@ -68,7 +68,7 @@ LIGHT = Theme(
     muted="#55606E",
     grid="#E3E7EC",
     hidden="#C3C9D1",
-    invalid="#E8308C",
+    invalid="#FF3388",
     weight="#08306B",
     weight_half="#5596D2",
     negative="#0B5394",
@@ -80,10 +80,10 @@ LIGHT = Theme(
     key="#D55E00",
     value="#009E73",
     output="#CC79A7",
-    # Okabe and Ito's remaining colours, then muted ones of Paul Tol.
+    # Okabe and Ito's remaining colours, then those farthest from all before them for any eyes.
     heads=(
-        "#E69F00", "#56B4E9", "#F0E442", "#1B1F24", "#882255", "#44AA99", "#999933", "#332288",
-        "#CC6677", "#DDCC77", "#661100", "#6699CC", "#117733", "#AA4499", "#888888", "#88CCEE",
+        "#E69F00", "#56B4E9", "#F0E442", "#1B1F24", "#992266", "#448866", "#777700", "#1111EE",
+        "#DD5577", "#CCBB77", "#661100", "#5588CC", "#006622", "#BB4499", "#999999", "#99DDFF",
     ),
 )  # fmt: skip
 
@@ -95,7 +95,7 @@ DARK = Theme(
     muted="#A3AFBC",
     grid="#26303A",
     hidden="#3D4752",
-    invalid="#FF5CA8",
+    invalid="#FF4488",
     weight="#9BD7FF",
     weight_half="#2173AD",
     negative="#74BDF7",
@@ -105,11 +105,11 @@ DARK = Theme(
     positive="#FFAF57",
     query="#56B4E9",
     key="#FF8A4C",
-    value="#3DD6A3",
-    output="#E5A3C7",
+    value="#33EDB0",
+    output="#DBA7BE",
     heads=(
-        "#E69F00", "#56B4E9", "#F0E442", "#F2F4F7", "#D4719F", "#5CC9B6", "#B9B94F", "#8F83E6",
-        "#E58A98", "#DDCC77", "#C07A62", "#7FB0E0", "#4FB36B", "#D07BC6", "#A0A6AD", "#A9DDF5",
+        "#E69F00", "#56B4E9", "#F0E442", "#F2F4F7", "#CC5588", "#AACC99", "#888855", "#8866EE",
+        "#CC9999", "#AAAA66", "#EE5522", "#88AABB", "#77FF99", "#AA77BB", "#CCCCCC", "#AADDEE",
     ),
 )  # fmt: skip
 

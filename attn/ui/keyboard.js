@@ -152,6 +152,14 @@ function element(tag, properties) {
     return Object.assign(document.createElement(tag), properties);
 }
 
+/** Return the sentences of a text that can be heard in a breath, or its first words. */
+function shortened(text, most) {
+    if (text.length <= most) return text;
+    const head = text.slice(0, most - 1);
+    const end = head.lastIndexOf(". ");
+    return end > 0 ? head.slice(0, end + 1) : `${head.slice(0, head.lastIndexOf(" "))} …`;
+}
+
 export default function ({ data, parentElement }) {
     const sayer = element("div", { className: "attn-said", role: "status", ariaLive: "polite" });
     const ring = element("div", { className: "attn-ring" });
@@ -315,6 +323,12 @@ export default function ({ data, parentElement }) {
             for (const [name, value] of Object.entries(says)) {
                 if (figure.getAttribute(name) !== value) figure.setAttribute(name, value);
             }
+            if (figure.ariaLabel !== figure.dataset.name) { // Vega has said it anew
+                figure.dataset.description = figure.ariaLabel ?? "";
+                figure.dataset.name = figure.ariaLabel = shortened(figure.dataset.description, data.most);
+            }
+            // its marks one by one would take minutes to hear: they are said one at a time, or read in the table
+            figure.querySelector("svg")?.setAttribute("aria-hidden", "true");
             let table = figure.parentElement.querySelector(":scope > .attn-numbers");
             if (!table) {
                 table = element("details", { className: "attn-numbers" });
@@ -332,7 +346,7 @@ export default function ({ data, parentElement }) {
         }
         const skip = document.querySelector('[data-testid="stSkipToContent"]');
         if (skip && !skip.parentElement.querySelector(".attn-skip")) {
-            const more = element("a", { className: `${skip.className} attn-skip`, textContent: data.skip, href: "#" });
+            const more = element("a", { className: `${skip.className} attn-skip`, textContent: data.skip, href: "#stMain" });
             more.addEventListener("click", (event) => {
                 event.preventDefault();
                 figures()[0]?.focus();
@@ -344,7 +358,8 @@ export default function ({ data, parentElement }) {
     const fill = (figure, table) => {
         const view = table.open && viewOf(figure); // no work while it is closed
         if (!view) return;
-        const [now, frame] = [numbers(view), table.lastElementChild];
+        const whole = element("p", { textContent: figure.dataset.description });
+        const [now, frame] = [[whole, ...numbers(view)], table.lastElementChild];
         if (now.map((one) => one.outerHTML).join("") !== frame.innerHTML) frame.replaceChildren(...now);
     };
     /** Give the focus back to a figure that was drawn anew, with the ring where it was, and say what is there now. */

@@ -20,6 +20,7 @@ KEYS = (  # in the order in which they are listed on every page and in the READM
     ("Alt+Shift+N, Alt+Shift+P", "to the next page, and the page before"),
     ("Alt+Shift+M", "to the menu"),
 )
+MOST_HEARD = 160  # characters of a figure's name; all that is known of it stands above its numbers
 _IN_FIGURES = (
     "Arrow keys move from mark to mark, Page Up and Page Down from plot to plot. Enter does what a click does."
 )
@@ -59,4 +60,4 @@ def page_keys():
     numbers, which is made when it is opened. The menu becomes one stop as well.
     """
     words = {"help": _IN_FIGURES, "numbers": "Numbers as a table", "skip": "Skip to the figure"}
-    _keyboard(key="keyboard", data=words)
+    _keyboard(key="keyboard", data=words | {"most": MOST_HEARD})

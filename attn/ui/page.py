@@ -63,7 +63,7 @@ h1 { padding: 0 3rem 0.6rem 0 !important; font-size: clamp(1.3rem, 0.7rem + 3.4v
     fill: light-dark(#FFFFFF, #0F1419);
     filter: drop-shadow(3px 0 3px light-dark(rgb(0 0 0 / 0.3), rgb(255 255 255 / 0.3)));
 }
-.katex-display { padding: 0.3rem 0; margin: 0.3rem 0; }
+.katex-display { padding: 0.3rem 0.2rem; margin: 0.3rem 0; }
 /* choices that do not fit into a row go on in the next, each in a border of its own */
 [data-testid="stButtonGroup"] [role="radiogroup"] { flex-wrap: wrap; row-gap: 0.25rem; mask-image: none !important; }
 /* where they may stand in several rows, a neighbour of the chosen one keeps the side that the chosen one would cover */
@@ -71,7 +71,22 @@ h1 { padding: 0 3rem 0.6rem 0 !important; font-size: clamp(1.3rem, 0.7rem + 3.4v
 [data-testid="stSidebar"] [data-variant="segmented_control"]:not([aria-checked="true"]) {
     border-color: light-dark(#D8DEE4, #2B3641) !important;
 }
+/* a heading below the title is of the next level, as no level may be left out, and of the size of one below that */
+h2 { padding: 0.5rem 0 1rem !important; font-size: 1.75rem !important; }
+/* words on any ground of ours, and in code, have a contrast of 4.5 to 1 */
+[data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] :is(p, li) {
+    color: light-dark(#55606E, #A3AFBC); opacity: 1;
+}
+[data-testid="stButtonGroup"] [aria-checked="true"] p { color: light-dark(#00588A, #56B4E9); }
+[data-testid="stCode"] .token.comment { color: light-dark(#5B6570, #9AA7B4) !important; }
+[data-testid="stCode"] .token.keyword { color: light-dark(#0A5FB4, #6CB6FF) !important; }
 [data-testid="stBaseButton-primary"] { color: light-dark(#FFFFFF, #0F1419); }
+@media (prefers-reduced-motion: reduce) {
+    *, ::before, ::after {
+        animation-duration: 1ms !important; animation-iteration-count: 1 !important;
+        transition-duration: 1ms !important; scroll-behavior: auto !important;
+    }
+}
 @media (max-width: 1100px) {
     [data-testid="stButtonGroup"] [data-variant="segmented_control"] { border-radius: 8px; margin: 0 0.25rem 0 0; }
     [data-testid="stButtonGroup"] [data-variant="segmented_control"]:not([aria-checked="true"]) {

@@ -55,6 +55,8 @@ export default function({ data, setStateValue }) {
         const more = { left: frame.scrollLeft, right: frame.scrollWidth - frame.clientWidth - frame.scrollLeft };
         const sides = Object.keys(more).filter((side) => more[side] > data.cut);
         if (frame.matches(data.figures)) pinNames(frame);
+        else if (sides.length) frame.tabIndex = 0; // it is scrolled by keys, as is a figure by those of its own
+        else frame.removeAttribute("tabindex");
         frame.dataset.cut = sides.join(" ");
         frame.style.setProperty("--scrolled", `${frame.scrollLeft}px`);
     };

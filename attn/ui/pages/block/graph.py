@@ -34,7 +34,7 @@ def graph_tab(state, result):
             "fixed_edges": lambda: charts.csv(fixed, result.labels, result.labels),
         },
     )
-    st.subheader("Explicit and implicit attention", anchor=False)
+    st.header("Explicit and implicit attention", anchor=False)
     with st.spinner("Measuring what the output depends on"):
         hangs = graph_hangs_on(result)
     page_reading(

@@ -105,7 +105,7 @@ def three_uses_tab(state, result):
     else:  # in one figure the boxes would begin where the map does, at the right of its names
         page_figure(charts.beside(boxes), f"block.boxes.{setup.norm}", on_pick=pick)
         page_figure(charts.beside(weights), "block.uses", tables=tables)
-    st.subheader("All places trained at once", anchor=False)
+    st.header("All places trained at once", anchor=False)
     _forced(state, result, both)
 
 
