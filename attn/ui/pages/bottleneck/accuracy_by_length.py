@@ -47,8 +47,8 @@ def accuracy_by_length_tab(state, result):
     scores = published.bleu_scores()
     with st.expander("About the published curves"):
         st.markdown(
-            "These curves are read off Figure 2 of Bahdanau et al. (2015), good to 0.3 BLEU. BLEU says how much of the "
-            "wording agrees with a human translation, from 0 to 100. RNNsearch is their model with attention, RNNenc "
+            "These curves are read off Figure 2 of Bahdanau et al. (2015), good to 0.3 BLEU, which goes from 0 to 100. "
+            "RNNsearch is their model with attention, RNNenc "
             "the one with a fixed vector; 30 and 50 are the most words of a sentence in training. Section 5.1 calls "
             "both RNNsearch models robust to length; the figure has RNNsearch-30, trained on sentences of up to 30 "
             "words, at 7.6 for length 59. The tables call RNNenc RNNencdec; their BLEU over all sentences: "
@@ -59,7 +59,7 @@ def accuracy_by_length_tab(state, result):
 
 def _accuracy_reading(setup, task):
     """Say up to which length the two models do well, and what they do at the end of their training."""
-    at, said = list(COUNTED).index(setup.counted), []
+    at, said = list(COUNTED).index(setup.counted), ["How often the models are right as inputs grow longer."]
     for name in dict.fromkeys((setup.left, setup.right)):
         ours = {length: shares[at] for length, shares in trained.accuracy(task.name, name, setup.trained_on).items()}
         well = list(takewhile(lambda length, ours=ours: ours[length] >= _WELL, ours))
@@ -75,7 +75,8 @@ def _accuracy_reading(setup, task):
         said.append(f"For a fair match choose *{MODELS['fixed-wide']}*: it has about as many parameters as Bahdanau's.")
     return " ".join(said) + (
         " Each was trained until its loss on examples kept aside no longer fell. The dashed curves are of models that "
-        "were trained on short inputs only."
+        "were trained on short inputs only. Beside ours stand published curves: BLEU says how much of the wording of a "
+        "translation agrees with a human one."
     )
 
 

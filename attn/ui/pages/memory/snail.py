@@ -39,7 +39,7 @@ def memory_snail_tab(state, setup):
         _snail_in_words(setup, right, printed, moved),
         r"\begin{gathered} x \leftarrow [\,x;\ \tanh(x_f) \odot \sigma(x_g)\,] \\ "
         r"x_f(t) = x(t)\,W + x(t - d)\,W' \end{gathered}",
-        "Numbers of each step, block by block: "
+        "How many numbers each step has, block by block: "
         + " → ".join(str(3 + at * setup.channels) for at in range(len(right) + 1 + setup.attends))
         + (", the last of them read by attention." if setup.attends else "."),
     )
