@@ -82,7 +82,8 @@ def forward(model: Bert, ids: ArrayLike, types: ArrayLike | None = None) -> Pass
     Raises
     ------
     ValueError
-        If `ids` are no tokens of the model, or more than it has positions for.
+        If `ids` are no tokens of the model, or more than it has positions for; if `types` are not one of 0 and 1 for
+        each.
 
     Notes
     -----
@@ -98,12 +99,15 @@ def forward(model: Bert, ids: ArrayLike, types: ArrayLike | None = None) -> Pass
     ids = token_ids(ids, len(model.embedding))
     if len(ids) > len(model.positions):
         raise ValueError(f"the text must have at most {len(model.positions)} tokens, got {len(ids)}")
-    types = np.zeros_like(ids) if types is None else np.asarray(types)
+    num_types = 2 if model.types is None else len(model.types)  # where a model does not say them, both are alike
+    types = np.zeros_like(ids) if types is None else token_ids(types, num_types, "types")
+    if len(types) != len(ids):
+        raise ValueError(f"types must be one for each of {len(ids)} ids, got {len(types)}")
     activation = ACTIVATIONS[model.activation]
 
     hidden = model.embedding[ids] + model.positions[: len(ids)]  # (n, d_model)
     if model.types is not None:
-        hidden = hidden + model.types[token_ids(types, len(model.types))]
+        hidden = hidden + model.types[types]
     hidden = layer_norm(hidden, *model.embedding_norm, model.epsilon)
     blocks = []
     for layer in model.layers:

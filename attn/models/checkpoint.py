@@ -79,17 +79,18 @@ class Checkpoint:
         return np.asarray(self.tensors[name]).astype(np.float32, copy=False)
 
 
-def token_ids(ids: ArrayLike, vocabulary: int) -> np.ndarray:
+def token_ids(ids: ArrayLike, vocabulary: int, name: str = "ids") -> np.ndarray:
     """Return token ids as an array, (n,) with n at least 1, refusing what is no row of a vocabulary.
 
     Raises
     ------
     ValueError
+        It names them `name`.
     """
     whole_number("vocabulary", vocabulary, 1)
-    array = as_real(ids, "ids")
+    array = as_real(ids, name)
     if array.ndim != 1 or not array.size or array.dtype.kind not in "iu":
-        raise ValueError(f"ids must be a row of at least one whole number, got {array.dtype} {array.shape}")
+        raise ValueError(f"{name} must be a row of at least one whole number, got {array.dtype} {array.shape}")
     if ((array < 0) | (array >= vocabulary)).any():
-        raise ValueError(f"ids must be from 0 to {vocabulary - 1}, got {array.min()} to {array.max()}")
+        raise ValueError(f"{name} must be from 0 to {vocabulary - 1}, got {array.min()} to {array.max()}")
     return array
