@@ -35,7 +35,7 @@ ui.page_figure(
 if footnote := curves.cost_curves_footnote(setup):
     ui.page_footnote(footnote, "From which length on is which layer cheaper?")
 
-st.header("Attention in tiles: the same result, and never an n × n matrix", anchor=False)
+st.header("In tiles: the same result without an n × n matrix", anchor=False)
 ui.page_reading(timing.cost_timing_tiles_reading(), timing.TILES_FORMULA)
 if timing.cost_timing_controls(page):
     timing.begin_cost_timing(page, setup)

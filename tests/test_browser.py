@@ -204,6 +204,9 @@ def test_a_number_is_typed_into_a_matrix(visit):
     editor.press("Enter")
     visit.wait_for_link(edits="x.0.0=7.5")
     expect(visit.cell(0, 0)).to_have_attribute("aria-label", re.compile("value: 7.5"))
+    page.get_by_role("button", name="Reset this page").click()
+    visit.wait_for_link(edits=None)
+    page = visit.go("step_by_step", "?tab=edit&stage=embeddings&edits=x.0.0%3D7.5")
     page.get_by_role("button", name=re.compile("Undo")).click()
     visit.wait_for_link(edits=None)
 

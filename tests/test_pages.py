@@ -8,7 +8,7 @@ from driving import PAGES, check, matrices, notices, opened, said, specs, tables
 from hypothesis import HealthCheck, given, settings
 from setups import ABSURD, SETUPS, extremes, fields, links, options, painted
 
-from attn import cost, scaled_dot_product_attention
+from attn import cost, scaled_dot_product_attention, softmax
 from attn.charts.labels import number, token_labels
 from attn.data import examples
 from attn.mask_routes import ROUTES
@@ -587,3 +587,25 @@ def test_masks_mark_right_and_wrong_routes():
     ]
     assert "Of the 7 wrong routes 2 leak nothing here" in told
     assert "| The diagonal hidden too | Wrong | 0 |" in told
+
+
+def test_the_numbers_in_the_sentences_of_step_by_step():
+    """By the arrays of the worked example: row 5 looks, column 2 is looked at."""
+    e = examples.worked_example()
+    query, key, value = e.x @ e.w_q, e.x @ e.w_k, e.x @ e.w_v
+    products = query @ key.T
+    weights = softmax(products / 2**0.5)
+    entropy = -(weights[4] * np.log(weights[4])).sum()
+    told = {stage: " ".join(said(opened("step_by_step", stage=stage, cell="4,2", mask="none"))) for stage in STAGES}
+    assert "cut into **6 tokens**" in told["tokens"]
+    assert f"number 3 is {number(e.x[4, 2])}." in told["embeddings"]
+    assert f"gives number 2 of its query: {number(query[4, 1])}." in told["projections"]
+    assert f"is the score {number(products[4, 2])}:" in told["products"]
+    rank = np.linalg.matrix_rank(products)
+    assert f"has rank {rank}, never more than d_k = 2." in told["products"]
+    assert f"{number(products[4, 2])} by 1.41 is {number(products[4, 2] / 2**0.5)}." in told["scaled"]
+    assert f"was {number(products.std())} and is now {number((products / 2**0.5).std())}." in told["scaled"]
+    assert f"(**{number(weights[4].max())}**)".replace("*", "") in told["weights"]
+    assert f"gives {number(weights[4, 2])} to **3 short**" in told["weights"]
+    assert f"as if {np.exp(entropy):.1f} tokens shared it equally" in told["weights"]
+    assert f"number 3 of it is {number((weights @ value)[4, 2])}." in told["context"]

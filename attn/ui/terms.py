@@ -60,7 +60,7 @@ TERMS = {  # in the order in which a reader meets them; the shortest explanation
     "BLEU": "how much a translation shares with those by people, from 0 to 100.",
     "learning rate": "how far each step of training moves the numbers.",
     "checkpoint": "the numbers of a model as they are at one moment of training.",
-    "perplexity": "among how many equally likely tokens a model in effect chooses: 1 where it is certain and right.",
+    "perplexity": "how uncertain a model is of the next token: as if it chose among so many equally likely ones.",
     "dropout": "in training, numbers set to 0 at random so that nothing relies on a single one.",
     "label smoothing": "in training, a little of the probability that the right token should get is spread over the "
     "others.",
