@@ -10,6 +10,8 @@ from attn.ui.menu import GROUPS, MENU
 from attn.ui.pages.home import PURPOSE, WAYS
 from attn.ui.pages.softmax import TABS as SOFTMAX_TABS
 
+ASKING = ("home", "step_by_step", "pretrained", "inside")  # where no text is given a page asks for one, and stops
+
 
 def links(place):
     """Return the script and the label of every link to a page, in the order of the keyboard."""
@@ -23,13 +25,12 @@ def target(entry):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_page_ends_with_the_next(page):
-    for params in ({}, {"text": " ", "source": "random"}):  # also where it asks for something and stops
-        app = check(opened(page, params), charts=0)
-        at = PAGES.index(page) + 1
-        following = MENU[at % len(MENU)]
-        words = "Next:" if at < len(MENU) else "Back to"
-        (last,) = [link for link in links(app) if link[1].startswith(words)]
-        assert last == (target(following), f"{words} **{following.label}**, {following.shows}")
+    at = PAGES.index(page) + 1
+    following = MENU[at % len(MENU)]
+    words = "Next:" if at < len(MENU) else "Back to"
+    app = check(opened(page, {"text": " ", "source": "random"} if page in ASKING else {}), charts=0)
+    (last,) = [link for link in links(app) if link[1].startswith(words)]
+    assert last == (target(following), f"{words} **{following.label}**, {following.shows}")
 
 
 def test_the_menu_goes_by_groups_in_one_order():
