@@ -16,7 +16,7 @@ _LARGE = 24 / 14  # how much larger words in figures are at least for a hall
 _PHONE = 768  # pixels of a window over which Streamlit lays its sidebar, instead of beside the page
 _HAND = 520  # pixels of a page held in a hand, which is scrolled: only its width limits a picture
 _STEP = 40  # pixels: smaller changes do not redraw the page, nor a quarter of them one held in a hand
-_CUT = 2  # pixels that may be out of sight without a sign: of no cell and no word
+_MARGIN = 12  # pixels at the right of a figure that hold nothing, and may be out of sight without a sign
 _ABOVE, _ABOVE_LARGE = 260, 330  # pixels above a page's first figure, and with large words
 _AROUND, _LEAST_TALL = 165, 150  # pixels of a figure's title and axes, and of a plot
 
@@ -53,8 +53,9 @@ export default function({ data, setStateValue }) {
     // What is wider than its frame says so at the side where there is more, and the names of its rows stay in sight.
     const cut = (frame) => {
         const more = { left: frame.scrollLeft, right: frame.scrollWidth - frame.clientWidth - frame.scrollLeft };
-        const sides = Object.keys(more).filter((side) => more[side] > data.cut);
-        if (frame.matches(data.figures)) pinNames(frame);
+        const figure = frame.matches(data.figures);
+        const sides = Object.keys(more).filter((side) => more[side] > (figure ? data.margin : 1));
+        if (figure) pinNames(frame);
         else if (sides.length) frame.tabIndex = 0; // it is scrolled by keys, as is a figure by those of its own
         else frame.removeAttribute("tabindex");
         frame.dataset.cut = sides.join(" ");
@@ -127,7 +128,7 @@ def measure_page_room():
     """
     said = _measure(
         key="ruler",
-        data={"step": _STEP, "phone": _PHONE, "hand": _HAND, "figures": FIGURES, "frames": FRAMES, "cut": _CUT},
+        data={"step": _STEP, "phone": _PHONE, "hand": _HAND, "figures": FIGURES, "frames": FRAMES, "margin": _MARGIN},
         on_room_change=lambda: None,
         on_reconnected_change=lambda: None,
         default={"room": None, "reconnected": None},
