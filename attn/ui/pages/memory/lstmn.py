@@ -90,7 +90,7 @@ def memory_lstmn_tab(state, setup):
     )
     hidden = np.triu(np.ones((len(words),) * 2, dtype=bool))
     page_figure(
-        _picture(steps, labels, hidden, page_theme(), page_width(), page_tallest(45)),
+        _picture(steps, labels, hidden, page_theme(), page_width(), page_tallest(85)),
         "memory.looking_back",
         tables={"weights": lambda: charts.csv(steps.weights, labels, labels, hidden)},
     )
@@ -143,7 +143,7 @@ def _states(steps, labels):
             charts.panel(steps.summary, labels, columns, title="From the past", **options),
             "→",
             charts.panel(steps.state, labels, columns, title="State", **options),
-            tallest=page_tallest(45),
+            tallest=page_tallest(85),
             decimals=2,
         ),
         "memory.states",
@@ -157,7 +157,7 @@ def _looking_back_code(setup, words):
         {"words": list(words), "seed": setup.seed, "focus": setup.focus},
         (("x, cell, looks", _cell_of), ("steps", _look_back)),
         ("print(steps.weights.round(4))\nprint(steps.state.round(4))",),
-        {"theme": LIGHT, "room": round(page_width()), "tallest": page_tallest(45)},
+        {"theme": LIGHT, "room": round(page_width()), "tallest": page_tallest(85)},
         (
             "labels, hidden = charts.token_labels(words), np.triu(np.ones((len(words), len(words)), dtype=bool))",
             ("picture", _picture),

@@ -157,7 +157,7 @@ def memory_ntm_tab(state, setup):
 def _cells(n_rows):
     """Return how large the cells of a memory are, and how their numbers are written."""
     return {
-        "tallest": max(page_tallest(45), WRITTEN_CELL * n_rows),
+        "tallest": max(page_tallest(85), WRITTEN_CELL * n_rows),
         "largest": LARGEST_CELL,
         "decimals": 3,
     }

@@ -110,7 +110,7 @@ def memory_pointer_tab(state, setup):
         f"{len(numbers)} × {len(numbers)} weights are the output.",
     )
     page_figure(
-        _picture(pointed, rows, columns, setup.leave_out, page_theme(), page_width(), page_tallest(45)),
+        _picture(pointed, rows, columns, setup.leave_out, page_theme(), page_width(), page_tallest(85)),
         "memory.pointing",
         tables={
             "weights": lambda: charts.csv(pointed.weights, rows, columns),
@@ -182,7 +182,7 @@ def _pointing_code(numbers, leave_out):
             "print([numbers[at] for at in pointed.order])\n"
             "print(pointed.scores.round(4))\nprint(pointed.weights.round(4))",
         ),
-        {"theme": LIGHT, "room": round(page_width()), "tallest": page_tallest(45)},
+        {"theme": LIGHT, "room": round(page_width()), "tallest": page_tallest(85)},
         (("rows, columns", _names_of), ("picture", _picture), 'charts.save(picture, "pointing.svg")'),
     )
 
