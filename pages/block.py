@@ -1,5 +1,7 @@
 """Block: what stands around attention in a Transformer, one block walked step by step, and what it is trained with."""
 
+from functools import partial
+
 import streamlit as st
 
 from attn import charts, ui
@@ -33,7 +35,7 @@ ui.page_reading(
     beside=lambda: sentence_in_a_trained_model(setup),
 )
 ui.page_figure(
-    encoder_block.encoder_block_picture(result, theme),
+    partial(encoder_block.encoder_block_picture, result, theme),
     f"block.{setup.stage}.{setup.norm}",
     on_pick=lambda row, column: page.set(token=row + 1),
     tables={setup.stage: lambda: charts.csv(result.result(setup.stage), result.labels, charts.counted(setup.d_model))},
@@ -44,7 +46,7 @@ if footnote := encoder_block.encoder_block_footnote(result):
 
 ui.page_reading(encoder_block.encoder_block_effects_reading(result))
 ui.page_figure(
-    encoder_block.encoder_block_effects_picture(result, theme),
+    partial(encoder_block.encoder_block_effects_picture, result, theme),
     f"block.effects.{setup.norm}",
     on_pick=lambda row, column=None: encoder_block.go_to_encoder_block_stage(page, result, row, column),
     tables={"moved": lambda: encoder_block.encoder_block_effects_csv(result)},

@@ -1,5 +1,7 @@
 """Heads: several attentions at once, keys and values shared or not, merged into one output."""
 
+from functools import partial
+
 import streamlit as st
 
 from attn import charts, ui
@@ -102,7 +104,19 @@ ui.page_reading(
     beside=lambda: sentence_in_a_trained_model(setup),
 )
 ui.page_figure(
-    heads_page_picture(steps, parameters, result.hidden, rows, columns, head, scale, theme, ui.page_width(), tallest),
+    partial(
+        heads_page_picture,
+        steps,
+        parameters,
+        result.hidden,
+        rows,
+        columns,
+        head,
+        scale,
+        theme,
+        ui.page_width(),
+        tallest,
+    ),
     "heads.grid",
     on_pick=lambda head: page.set(head=head + 1),
     tables={f"head_{head + 1}_weights": lambda: charts.csv(steps.weights[head], rows, columns)},

@@ -1,5 +1,7 @@
 """Masks: who may look at whom, how a mask is applied, and what goes wrong when it is applied wrongly."""
 
+from functools import partial
+
 import streamlit as st
 
 from attn import charts, ui
@@ -73,7 +75,7 @@ if result.empty_rows:
             "that such a row gets the mean of all values."
         )
 ui.page_figure(
-    masks_page_picture(attention, labels, hidden, theme, ui.page_width(), ui.page_tallest()),
+    partial(masks_page_picture, attention, labels, hidden, theme, ui.page_width(), ui.page_tallest()),
     f"masks.picture.{len(page.get('painted'))}.{page.get('mask')}",  # a picture just painted has nothing chosen
     on_pick=lambda row, column: paint_mask(page, row, column, len(tokens)),
     tables={
@@ -101,7 +103,7 @@ right.slider(
 ui.page_reading(masks_page_routes_reading(setup, result, labels))
 routed = result.routed
 ui.page_figure(
-    masks_page_routes_picture(routed, setup.wrong, labels, hidden, theme, ui.page_width()),
+    partial(masks_page_routes_picture, routed, setup.wrong, labels, hidden, theme, ui.page_width()),
     "masks.routes",
     tables={
         "wrong_weights": lambda: charts.csv(routed[setup.wrong].weights, labels, labels),

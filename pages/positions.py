@@ -1,5 +1,7 @@
 """Positions: what tells attention the order of its tokens, and what happens where nothing does."""
 
+from functools import partial
+
 import streamlit as st
 
 from attn import charts, pretrained, ui
@@ -54,7 +56,7 @@ ui.page_reading(
     beside=lambda: sentence_in_a_trained_model(setup),
 )
 ui.page_figure(
-    shuffle.shuffle_picture(result, theme),
+    partial(shuffle.shuffle_picture, result, theme),
     "positions.shuffle",
     tables={
         "as_written": lambda: charts.csv(result.written.weights, labels, labels),
@@ -80,7 +82,7 @@ def distance_tab():
     """Draw the weight by distance."""
     ui.page_reading(distances.distances_reading(setup))
     ui.page_figure(
-        distances.distances_picture(setup, theme),
+        partial(distances.distances_picture, setup, theme),
         "positions.distance",
         tables={"mean_weights": lambda: distances.distances_csv(setup)},
     )

@@ -1,5 +1,7 @@
 """Pretrained: a real model's own attention beside attention from scratch, with the difference as a number."""
 
+from functools import partial
+
 import streamlit as st
 
 from attn import charts, multi_head, pretrained, ui
@@ -101,8 +103,18 @@ def table_of(side):
 
 
 ui.page_figure(
-    pretrained_page_picture(
-        part.own, part.scratch, part.own_hidden, part.hidden, part.rows, part.columns, scale, theme, width, tallest
+    partial(
+        pretrained_page_picture,
+        part.own,
+        part.scratch,
+        part.own_hidden,
+        part.hidden,
+        part.rows,
+        part.columns,
+        scale,
+        theme,
+        width,
+        tallest,
     ),
     "pretrained.maps",
     on_pick=lambda row, column: page.set(cell=position(row, column)),

@@ -1,5 +1,7 @@
 """Scores: ways of matching one query with the same keys, what each reads, and what is made of the weights."""
 
+from functools import partial
+
 import streamlit as st
 
 from attn import charts, ui
@@ -82,7 +84,7 @@ ui.page_reading(
     terms=("query", "key"),
 )
 ui.page_figure(
-    scores.scores_picture(setup, result, room),
+    partial(scores.scores_picture, setup, result, room),
     "scores.picture",
     on_pick=choose,
     tables={

@@ -1,5 +1,7 @@
 """Softmax: how a row of scores becomes weights, and why the scores are divided before."""
 
+from functools import partial
+
 import streamlit as st
 
 from attn import charts, ui
@@ -21,7 +23,7 @@ ui.page_reading(
     f"{len(scores)} {'score' if len(scores) == 1 else 'scores'}, and as many exponentials and weights",
 )
 ui.page_figure(
-    softmax.softmax_page_picture(result, width),
+    partial(softmax.softmax_page_picture, result, width),
     "softmax.steps",
     tables={"weights": lambda: charts.csv([result.shifted, result.weights], ["score", "weight"], result.labels)},
 )

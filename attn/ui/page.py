@@ -9,6 +9,7 @@ import streamlit as st
 from attn import charts
 from attn.pretrained.threads import one_thread
 from attn.ui.garbage import collector, share_arenas
+from attn.ui.kept_figures import finished_once
 from attn.ui.keyboard import page_keys
 from attn.ui.link import shortened, to_link
 from attn.ui.menu import GROUPS, MENU, address_missed, find_page, menu_links, page_next
@@ -16,7 +17,7 @@ from attn.ui.settings import server
 from attn.ui.sources import PAGE_SOURCES, source_in_markdown
 from attn.ui.state import PageState, as_text, choose_look, chosen_look
 from attn.ui.terms import terms_help
-from attn.ui.width import FRAMES, measure_page_room, page_enlargement, page_share, page_width
+from attn.ui.width import FRAMES, measure_page_room, page_enlargement, page_share, page_width, window_measures
 from attn.words import capital
 
 _FEW = 5  # choices that a person puts back one by one
@@ -395,7 +396,8 @@ def page_draw(chart, key=None, *, on_select="ignore"):
 
     Parameters
     ----------
-    chart : altair.Chart
+    chart : altair.Chart or functools.partial
+        A function of a module with all that it draws: what it returned before for the same is taken, whoever asked.
     key : str, optional
         Unique on the page; what can be clicked must have one.
     on_select : "ignore" or callable
@@ -406,8 +408,13 @@ def page_draw(chart, key=None, *, on_select="ignore"):
     dict
         As `attn.charts.specification` returns it.
     """
-    spec = charts.fit_to_room(charts.specification(chart), page_width())
-    spec = charts.enlarged(spec, page_enlargement())
+
+    def finish(drawn):
+        spec = charts.fit_to_room(charts.specification(drawn), page_width())
+        return charts.enlarged(spec, page_enlargement())
+
+    kept = isinstance(chart, functools.partial)
+    spec = finished_once(chart, (*window_measures(), page_theme()), finish) if kept else finish(chart)
     st.vega_lite_chart(dict(spec), theme=None, width="content", key=key, on_select=on_select)
     return spec
 
@@ -417,7 +424,8 @@ def page_figure(chart, key, *, tables=None, on_pick=None):
 
     Parameters
     ----------
-    chart : altair.Chart
+    chart : altair.Chart or functools.partial
+        As in `page_draw`.
     key : str
         Unique on the page.
     tables : dict of str to callable, optional

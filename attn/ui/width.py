@@ -200,6 +200,11 @@ def page_tallest(controls=0, most=None):
     return int(max(_LEAST_TALL, min(most, room)))
 
 
+def window_measures():
+    """Return all that the sizes of figures depend on."""
+    return _room(), _height(), chosen_look().large
+
+
 def _height():
     """Return the pixels down the window."""
     return st.session_state.get("page_height", TALL)
