@@ -76,8 +76,8 @@ class ManyHeads(NamedTuple):
         if p.num_kv_heads == p.num_heads:
             return f"Here there are {p.num_heads}, each with its own keys and values (multi-head attention)."
         if p.num_kv_heads == 1:
-            return f"Here {p.num_heads} share one set of keys and values (multi-query attention)."
-        return f"Here {p.num_heads} share {p.num_kv_heads} sets of keys and values (grouped-query attention)."
+            return f"Here {p.num_heads} heads share one set of keys and values (multi-query attention)."
+        return f"Here {p.num_heads} heads share {p.num_kv_heads} sets of keys and values (grouped-query attention)."
 
     def most(self, head):
         """Say what looks most at what in a head, and by what; nothing where no token may look."""

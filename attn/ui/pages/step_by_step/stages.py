@@ -315,7 +315,7 @@ def _read_embeddings(view):
             f"{number(s.inputs[row, column])}."
         )
     again = (
-        "The layers before this one have already mixed in other tokens."
+        "Layers before this one, if there are any, have already mixed in other tokens."
         if view.trained
         else "The same word gets the same list wherever it stands."
     )
