@@ -24,7 +24,7 @@ from attn.charts.marks import (
 )
 from attn.charts.message import message
 from attn.charts.options import Pick, Scale
-from attn.charts.plane import LEAST_CELL, Plane, least_plane, plane_tooltip
+from attn.charts.plane import Plane, least_plane, plane_tooltip
 from attn.charts.scale import colour_scale
 
 _GAP = 18  # pixels between the maps of two heads
@@ -33,6 +33,7 @@ _HEADLINE = 26  # pixels for the title over each
 _AXIS = 36  # pixels for the name of the axis and the space beside its labels
 _LEAST_MAP, _LARGEST_MAP = 90, 420
 _LARGEST_CELL = 48
+_LEAST_ROW = 10  # pixels of a row, however low the window
 
 
 @checked_arguments(numbers=("weights",), pixels=("width",), labels=("rows", "columns"), counts=("per_row",))
@@ -135,7 +136,7 @@ class Grid(NamedTuple):
         cell = min(room / n_k, _LARGEST_MAP / max(n_q, n_k), _LARGEST_CELL)
         if tallest is not None:
             down = math.ceil(num_heads / per_row)
-            cell = min(cell, max(((tallest + _GAP) / down - _HEADLINE - _GAP) / n_q, LEAST_CELL))
+            cell = min(cell, max(((tallest + _GAP) / down - _HEADLINE - _GAP) / n_q, _LEAST_ROW))
         cell = math.floor(cell) if cell >= 2 else cell
         map_width, map_height = (max(1, round(n * cell)) for n in (n_k, n_q))
         pitch = max(map_width, round(max(map(label_pixels, titles))) + _SQUARE) + _GAP

@@ -18,7 +18,7 @@ _HAND = 520  # pixels of a page held in a hand, which is scrolled: only its widt
 _STEP = 40  # pixels: smaller changes do not redraw the page, nor a quarter of them one held in a hand
 _MARGIN = 12  # pixels at the right of a figure that hold nothing, and may be out of sight without a sign
 _ABOVE, _ABOVE_LARGE = 260, 330  # pixels above a page's first figure, and with large words
-_AROUND, _LEAST_TALL = 165, 150  # pixels of a figure's title and axes, and of a plot
+_AROUND, _LEAST_TALL = 165, 130  # pixels of a figure's title and axes, and of a plot
 
 _RULER = """
 export default function({ data, setStateValue }) {

@@ -216,6 +216,7 @@ def heads_page_picture(steps, parameters, hidden, rows, columns, head, scale, th
             width=(room, tallest),
             **scale,
         ),
+        spacing=24 if tallest > 180 else 8,  # pixels, in a low window
     )
 
 
