@@ -20,7 +20,7 @@ PATHS = {page: "" if page == "home" else page for page in PAGES}
 ODD_LINKS = {
     "home": ("?layer=2&head=7", "In layer 2, head 7 of"),
     "step_by_step": ("?source=random&text=one%20two%20two&stage=scaled&cell=2,1", "3 two"),
-    "heads": ("?num_heads=6&num_kv_heads=3", "6 query heads share 3 key/value heads"),
+    "heads": ("?num_heads=6&num_kv_heads=3", "Here 6 heads share 3 sets of keys and values"),
     "masks": ("?mask=window&window=1", "1"),
     "pretrained": ("?layer=2&head=7", "Layer 2, head 7 of"),
 }
