@@ -384,7 +384,7 @@ def test_an_empty_box_keeps_every_other_choice(page):
     others = OWN_TEXT.get(page, {}) | ({"seed": "77", "mask": "window"} if page in SPLIT_PAGES else {"layer": "2"})
     app = opened(page, others)
     text_box(app, page).set_value("").run()
-    for text in ("", "On and on and on and on"):
+    for text in ("", "On and on and on and on and on and on"):
         text_box(app, page).set_value(text).run()
         setup, _ = from_link(SETUPS[page], app.query_params)
         assert setup == from_link(SETUPS[page], others | {"text": text})[0]
