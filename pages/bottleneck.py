@@ -37,7 +37,7 @@ width = ui.page_width()
 if result.problem:
     st.error(ui.as_text(f"{result.problem} The first example is shown instead."))
 
-ui.page_reading(two_models_reading(result, step), two_models_formula(result), two_models_shapes(result))
+ui.page_reading(two_models_reading(result, step))
 ui.page_figure(
     two_models_picture(result, step, width),
     "bottleneck.picture",
@@ -46,6 +46,7 @@ ui.page_figure(
         "right": lambda: one_model_table(result.right, result),
     },
 )
+ui.page_reading(two_models_shapes(result), two_models_formula(result))
 
 SHOWN = {
     "states": lambda: states_and_gates.states_and_gates_tab(page, result),

@@ -28,6 +28,7 @@ from attn.ui.pages.scores import global_and_local, keys, what_moves_it
 from attn.ui.pages.scores.scores import compute_scores
 from attn.ui.pages.scores.setup import EVERY, Setup
 from attn.ui.state import as_text
+from attn.ui.width import NARROW
 
 CHECKS = json.loads((Path(__file__).parent / "data" / "memory_checks.json").read_text())
 BY_HAND = CHECKS["scores"]
@@ -385,7 +386,7 @@ def test_the_code_draws_the_picture(page, params, tmp_path, monkeypatch):
     assert name.endswith(".svg")
     made, shown = picture.to_dict(), specs(app)[0]
     assert made["description"] == shown["description"]
-    assert _sizes(made) == _sizes(shown)
+    assert _sizes(charts.fit_to_room(charts.specification(picture), NARROW)) == _sizes(shown)
     colours = [[row["shade"] for row in data] for data in made["datasets"].values() if "shade" in data[0]]
     assert sorted(map(sorted, colours)) == sorted(sorted(table["shade"].tolist()) for table in tables(app, "shade"))
 

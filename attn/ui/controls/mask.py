@@ -17,6 +17,7 @@ class Slider(NamedTuple):
 
     name: str
     label: str
+    help: str
     least: int = 0
     margin: int = 0  # the most is the number of tokens less this
 
@@ -35,8 +36,12 @@ class MaskKind(NamedTuple):
 def _show_and_invert(state, n):
     """Draw the two buttons that change all cells at once."""
     columns = st.columns(2)
-    columns[0].button("Show all", on_click=state.set, kwargs={"painted": ()}, width="stretch")
-    columns[1].button("Invert", on_click=_invert, args=(state, n), width="stretch")
+    columns[0].button(
+        "Show all", on_click=state.set, kwargs={"painted": ()}, width="stretch", help="Every token sees every token."
+    )
+    columns[1].button(
+        "Invert", on_click=_invert, args=(state, n), width="stretch", help="Hide what is shown, show what is hidden."
+    )
 
 
 def _invert(state, n):
@@ -72,35 +77,35 @@ MASKS = {
         "A batch pads short sentences; the padding at the end must not be seen.",
         lambda n, chosen: (masks.padding, chosen.length, n),
         lambda chosen: f"j < {chosen.length}",
-        (Slider("length", "Tokens that are real"),),
+        (Slider("length", "Tokens that are real", "The rest is padding, and hidden."),),
     ),
     "window": MaskKind(
         "Sliding window",
         "A token sees only its neighbours on both sides, as in 14 of the 22 layers of ModernBERT base.",
         lambda n, chosen: (masks.sliding_window, n, n, chosen.window),
         lambda chosen: f"abs(i - j) <= {chosen.window}",
-        (Slider("window", "Width to each side, in tokens", margin=1),),
+        (Slider("window", "Width to each side, in tokens", "0: each token sees itself alone.", margin=1),),
     ),
     "causal_window": MaskKind(
         "Causal window",
         "A token sees itself and a few before it, as in Mistral.",
         lambda n, chosen: (masks.sliding_window, n, n, (chosen.window, 0)),
         lambda chosen: f"(j <= i) & (i - j <= {chosen.window})",
-        (Slider("window", "Width to the left, in tokens", margin=1),),
+        (Slider("window", "Width to the left, in tokens", "0: each token sees itself alone.", margin=1),),
     ),
     "prefix": MaskKind(
         "Prefix",
         "The first tokens (a question, an image) see one another freely; the rest is causal.",
         lambda n, chosen: (masks.prefix, n, n, chosen.length),
         lambda chosen: f"(j <= i) | (j < {chosen.length})",
-        (Slider("length", "Length of the prefix, in tokens"),),
+        (Slider("length", "Length of the prefix, in tokens", "0: causal from the first token on."),),
     ),
     "blocks": MaskKind(
         "Documents",
         "Several documents packed into one row; none sees into another.",
         lambda n, chosen: (masks.blocks, [chosen.length, n - chosen.length]),
         lambda chosen: f"(i < {chosen.length}) == (j < {chosen.length})",
-        (Slider("length", "Tokens in the first document"),),
+        (Slider("length", "Tokens in the first document", "The others are in the second."),),
     ),
     "global_window": MaskKind(
         "Global + window",
@@ -108,8 +113,8 @@ MASKS = {
         lambda n, chosen: (masks.global_window, n, chosen.window, chosen.globals),
         lambda chosen: f"(abs(i - j) <= {chosen.window}) | (i < {chosen.globals}) | (j < {chosen.globals})",
         (
-            Slider("window", "Width to each side, in tokens", margin=1),
-            Slider("globals", "Global tokens, from the first"),
+            Slider("window", "Width to each side, in tokens", "0: each token sees itself alone.", margin=1),
+            Slider("globals", "Global tokens, from the first", "They see every token, and every token sees them."),
         ),
     ),
     "strided": MaskKind(
@@ -117,7 +122,11 @@ MASKS = {
         "Causal: the last few tokens and every few before that, as in the Sparse Transformer.",
         lambda n, chosen: (masks.strided, n, chosen.window),
         lambda chosen: f"(j <= i) & ((i - j <= {chosen.window}) | ((i - j) % {chosen.window} == 0))",
-        (Slider("window", "Stride, in tokens", least=1, margin=1),),
+        (
+            Slider(
+                "window", "Stride, in tokens", "So many tokens back, and every so many before them.", least=1, margin=1
+            ),
+        ),
     ),
     "painted": MaskKind(
         "Painted by hand",
@@ -156,7 +165,7 @@ def mask_controls(state, n):
         least, most = _ends(slider, n)
         state.clamp(slider.name, least, most)
         if most > least:
-            st.slider(slider.label, least, most, key=state.key(slider.name))
+            st.slider(slider.label, least, most, key=state.key(slider.name), help=slider.help)
     if kind.controls:
         kind.controls(state, n)
 

@@ -267,7 +267,7 @@ def two_models_picture(result, step, width):
         one_model_panel(side.symbols, side.map, side.influence, answer, result.columns, side.title, *size)
         for side in (result.left, result.right)
     ]
-    return _placed(panels, len(result.columns) <= BESIDE, page_theme(), width, page_tallest(150))
+    return _placed(panels, len(result.columns) <= BESIDE, page_theme(), width, page_tallest(45))
 
 
 def _placed(panels, beside, theme, room, tallest):
@@ -307,8 +307,8 @@ def two_models_reading(result, step):
     says = _in_all if step == result.rows else _in_row
     sides = " ".join(says(side, result, step - 1) for side in (result.left, result.right))
     return (
-        "Two small trained models read the same input and write an answer, symbol by symbol. The right answer is "
-        f"**{answer}**. {'' if step == result.rows else f'Row {step}: '}{sides}"
+        f"Two small trained models read the same input. The right answer is **{answer}**. "
+        f"{'' if step == result.rows else f'Row {step}: '}{sides}"
     )
 
 
@@ -319,14 +319,13 @@ def _in_all(side, result, _):
     wrote = f"*{side.title}* wrote {'the right answer' if side.faultless else wrote}.{_untrained(side)}"
     if not side.attends:
         return (
-            f"{wrote} It writes everything from one vector of {side.written.context.shape[1]} numbers, however long "
-            "the input is. So it has no weights to show: its figure shows influence, how much each written symbol "
-            "depends on each one read."
+            f"{wrote} It keeps the whole input in one vector of {side.written.context.shape[1]} numbers and has no "
+            "weights; its figure shows influence: how much each symbol that it wrote depends on each one it read."
         )
     spread = two_models_spread(side.written.weights)
     return (
-        f"{wrote} It looks back at the input for every symbol it writes; the effective number of symbols it looks at "
-        f"is **{spread:.1f}** of {len(result.columns)}."
+        f"{wrote} It looks back at the input for each symbol, at an effective number of **{spread:.1f}** of "
+        f"{len(result.columns)}."
     )
 
 
@@ -373,9 +372,8 @@ def two_models_shapes(result):
     n_x, each = len(result.columns), []
     for side in (result.left, result.right):
         read, n_y = side.written.read, len(side.symbols)
-        all_kept = f"keeps them all, and has {n_y} × {n_x} weights"
-        kept = all_kept if side.attends else f"keeps {read.summary.size} of them"
-        each.append(f"{side.title} reads {n_x} symbols as {n_x} × {read.annotations.shape[1]} numbers and {kept}.")
+        kept = f"all kept, {n_y} × {n_x} weights" if side.attends else f"{read.summary.size} kept"
+        each.append(f"{side.title}: {n_x} × {read.annotations.shape[1]} numbers read, {kept}.")
     return " ".join(each)
 
 
@@ -438,7 +436,7 @@ def _drawing_code(setup, result, step, width):
             "beside": len(result.columns) <= BESIDE,
             "theme": LIGHT,
             "room": round(width),
-            "tallest": page_tallest(150),
+            "tallest": page_tallest(45),
         },
         "source, answer = task.read(typed)",
         'ids, answer = task.source_ids(source), [*answer, "end"]',
