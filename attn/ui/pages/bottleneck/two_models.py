@@ -320,7 +320,7 @@ def _in_all(side, result, _):
     if not side.attends:
         return (
             f"{wrote} It keeps the whole input in one vector of {side.written.context.shape[1]} numbers and has no "
-            "weights; its figure shows influence: how much each symbol that it wrote depends on each one it read."
+            "weights; its figure shows influence: how much each written symbol depends on each one read."
         )
     spread = two_models_spread(side.written.weights)
     return (
