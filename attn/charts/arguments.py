@@ -21,7 +21,8 @@ def checked_arguments(*, numbers=(), pixels=(), labels=(), counts=()):
     numbers : tuple of str or (str, int)
         Names of arguments that hold real numbers, with the number of their axes.
     pixels : tuple of str
-        Names of those that are pixels, along one side or along two.
+        Names of those that are pixels, along one side or along two. What is left for a figure beside others may be
+        less than none: it then takes as many as it needs.
     labels : tuple of str
         Names of those that are several texts.
     counts : tuple of str
@@ -42,7 +43,7 @@ def checked_arguments(*, numbers=(), pixels=(), labels=(), counts=()):
                     _check_numbers(name, given, axes_of[name])
                 elif name in pixels:
                     for side in given if isinstance(given, tuple) else (given,):
-                        finite_number(side, name, above=0, most=MOST_PIXELS)
+                        finite_number(side, name, least=-MOST_PIXELS, most=MOST_PIXELS)
                 elif name in labels:
                     _check_labels(name, given)
                 elif name in counts:
