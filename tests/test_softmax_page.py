@@ -38,9 +38,42 @@ def test_a_shift_changes_nothing_and_says_so():
     assert "moved no weight by more than **0**, though exp(1,003) itself is more than a float can hold" in text
 
 
+@pytest.mark.parametrize(
+    ("scores", "sentence"),
+    [
+        ("0, 0, 0, 0", "All scores are equal, 0, so each gets **25.0%**."),
+        ("3, 1, 3", "The largest scores, no. 1 and 3 with 3, get **46.8%** each."),
+        ("3, 1, 2", "The largest score, no. 1 with 3, gets **66.5%**."),
+    ],
+)
+def test_which_scores_get_most(scores, sentence):
+    assert sentence in " ".join(said(check(opened("softmax", scores=scores))))
+
+
+@pytest.mark.parametrize(
+    ("scores", "sentence"),
+    [
+        (
+            "0, 0, 0, 0",
+            "These scores sum to 0, and one cannot divide by 0: the picture shows 0 in place of each share.",
+        ),
+        ("2, -1, 0.5, -2, 3", "scores add up to 1 as well. Score 4 gets −0.8, but a share cannot be negative."),
+        ("1, -3", "Score 1 gets −0.5, but a share cannot be negative, and as the sum is negative, the order is turned"),
+        ("-1, -2, -3", "No score is above 0, so the order is turned round: the smallest score gets the largest share."),
+        ("1, 2, 5", "Here the shares run from 0.125 to 0.625, those of softmax from"),
+    ],
+)
+def test_what_comes_of_dividing_by_the_sum(scores, sentence):
+    told = " ".join(said(check(opened("softmax", scores=scores, tab="sum"))))
+    assert sentence in told
+    assert ("turned round" in told) == (sum(map(float, scores.split(","))) < 0)
+
+
 def test_the_jacobian_on_the_page():
     app = check(opened("softmax", scores="1 2 3"))
     ((jacobian,),) = matrices(app).values()
+    assert "so every column sums to 0. So does every row" in " ".join(said(app))
+    np.testing.assert_allclose(jacobian.sum(axis=0), 0, atol=1e-7)
     np.testing.assert_allclose(jacobian.diagonal(), [0.081925, 0.184836, 0.222695], atol=1e-6)
     np.testing.assert_allclose(jacobian.sum(axis=1), 0, atol=1e-7)
 

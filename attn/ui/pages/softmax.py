@@ -192,13 +192,12 @@ def _picture(scores, exponentials, weights, width, theme):
 
 def softmax_page_in_words(setup, result):
     """Say what softmax made of the scores."""
-    best, weights = int(result.weights.argmax()), result.weights
+    weights = result.weights
     spread = float(analysis.effective_keys(weights[None])[0])
     text = (
-        "The softmax turns scores (logits) into weights, shares that add up to 1. The largest score, no. "
-        f"{best + 1} with {number(result.shifted[best])}, gets **{weights[best]:.1%}**. The weights are spread as "
-        "widely "
-        f"as if {spread:.2f} of the {len(weights)} keys shared equally: that is their effective number of keys. Only "
+        f"The softmax turns scores (logits) into weights, shares that add up to 1. {_who_gets_most(result)}. The "
+        "weights are spread as widely as "
+        f"if {spread:.2f} of the {len(weights)} keys shared equally: that is their effective number of keys. Only "
         f"differences count: a score higher by {number(setup.temperature)} gets e = 2.72 times the weight."
     )
     if setup.shift:
@@ -207,6 +206,17 @@ def softmax_page_in_words(setup, result):
             f"{_overflow(result.shifted / setup.temperature)}."
         )
     return text
+
+
+def _who_gets_most(result):
+    """Say which scores are the largest, and what each of them gets."""
+    best = np.flatnonzero(result.shifted == result.shifted.max())
+    score, weight = number(result.shifted[best[0]]), f"**{result.weights[best[0]]:.1%}**"
+    if len(best) == 1:
+        return f"The largest score, no. {best[0] + 1} with {score}, gets {weight}"
+    if len(best) == len(result.shifted):
+        return f"All scores are equal, {score}, so each gets {weight}"
+    return f"The largest scores, no. {listed(best + 1)} with {score}, get {weight} each"
 
 
 def _overflow(scaled):
@@ -229,7 +239,8 @@ def softmax_page_gradient(setup, result, width):
     words = (
         "How do weights change when a score does? That is the gradient, by which a model learns. Raise score "
         f"{best + 1} a little, and its weight rises {number(jacobian[best, best])} times as much; the others lose what "
-        "it gains, so every row sums to 0. The whole matrix has a size of "
+        "it gains, so every column sums to 0. So does every row: raise all scores alike, and no weight changes. The "
+        "whole matrix has a size of "
         f"**{number(float(np.linalg.norm(jacobian)))}** "
         "(the root of the sum of its squares). Where one weight comes near 1 it goes to 0, and nothing is learnt."
     )
@@ -303,22 +314,30 @@ def softmax_page_by_sum(result):
         charts.bars(shares, result.labels, page_theme(), title="Score ÷ sum of scores", kind="signed", width=each),
         charts.bars(result.weights, result.labels, page_theme(), title="Softmax", kind="weights", width=each),
     )
-    low = int(shares.argmin())
-    verdict = (
-        f"Score {low + 1} gets {number(shares[low])}, but no share is negative"
-        if shares[low] < 0
-        else f"Here the shares run from {number(shares.min())} to {number(shares.max())}, those of softmax from "
-        f"{number(result.weights.min())} to {number(result.weights.max())}"
-    )
     words = (
-        "Why not divide each score by the sum of all? Divided by their sum, "
-        f"{number(float(result.shifted.sum()))}, scores add up to 1 as well. {verdict}. Add 1,000 to all, and these "
-        "shares "
+        f"Why not divide each score by the sum of all? {_divided(result, shares)}. Add 1,000 to all, and these shares "
         "become alike, while those of the softmax stay. Negative scores, and scores that cancel out, are why the "
-        "softmax "
-        "is used."
+        "softmax is used."
     )
     return picture, words, shares
+
+
+def _divided(result, shares):
+    """Say what comes of dividing the scores by their sum."""
+    total, low = float(result.shifted.sum()), int(shares.argmin())
+    if total == 0:
+        return "These scores sum to 0, and one cannot divide by 0: the picture shows 0 in place of each share"
+    start = f"Divided by their sum, {number(total)}, scores add up to 1 as well"
+    if shares[low] < 0:
+        turned = ", and as the sum is negative, the order is turned round" if total < 0 else ""
+        return f"{start}. Score {low + 1} gets {number(shares[low])}, but a share cannot be negative{turned}"
+    said = (
+        f"{start}. Here the shares run from {number(shares.min())} to {number(shares.max())}, those of softmax from "
+        f"{number(result.weights.min())} to {number(result.weights.max())}"
+    )
+    if total < 0 and shares.min() < shares.max():
+        return f"{said}. No score is above 0, so the order is turned round: the smallest score gets the largest share"
+    return said
 
 
 def softmax_page_sink_controls(state, n):
