@@ -122,7 +122,7 @@ def score_ledger(model: Model, passed: Passed, layer: int, head: int, query: int
     head
         From 0.
     query, key
-        Positions in the text.
+        Positions in the text. A key that the query may not see has a score as well, which the mask then hides.
 
     Returns
     -------
