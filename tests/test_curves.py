@@ -6,7 +6,7 @@ import pytest
 
 from attn import charts
 from attn.charts.curves import AxisScale, curve_words_beside, spread_curves_apart
-from attn.charts.labels import LINE
+from attn.charts.labels import LINE, label_pixels
 
 LIGHT = charts.LIGHT
 NAMES = {"x": "tokens", "y": "seconds"}
@@ -109,6 +109,26 @@ def test_words_of_marks_cross_no_line_and_no_word():
         (False, 2),
     ]
     assert curve_words_beside([390.0], ["at the end"], 400) == [(True, 0)]
+
+
+@pytest.mark.parametrize("width", [334, 440])  # on a phone, and beside the square on a laptop
+def test_a_word_is_broken_before_the_next_upright_line(width):
+    numbers = charts.Axis("tokens", format="{:,.0f}".format)
+    parts = [charts.Curve("n × n scores", [0, 4096], [0, 4096**2])]
+    marks = [(1024, "here: 1,024"), (2048, "twice the text: four times the scores")]
+    chart = charts.curves(parts, charts.LIGHT, x=numbers, y=numbers, marks=marks, width=width, height=240)
+    places = {
+        (x * chart.width, text)
+        for table in tables(chart, "text", "at")
+        for x, text in zip(table["x"], table["text"], strict=True)
+    }
+    (at, here), (next_at, _) = sorted(places)
+    assert at + max(map(label_pixels, here.split("\n"))) + 6 <= next_at
+
+
+def test_an_axis_of_numbers_has_two_of_them_at_least():
+    assert AxisScale(0, 4096, False).ticks(2) == [0, 2000, 4000]
+    assert AxisScale(0, 10, False).ticks(2) == [0, 5, 10]
 
 
 def test_names_moved_apart_are_tied_to_their_curves():

@@ -26,6 +26,8 @@ _BESIDE = 70  # pixels for the numbers at the left
 _AXIS = 36  # pixels for the name of the axis and the space beside its numbers
 _NARROW = 200  # pixels of a plot below which the names beside it are broken into lines
 _LEAST_BESIDE_NAMES = 180  # pixels of a plot below which the names stand under it
+_BESIDE_LINE = 12  # pixels that a word takes beside its upright line beyond its letters
+_MOST_LINES = 3  # of such a word, where it could stand on fewer if it crossed another line
 _BROKEN_NAME = 15  # characters of such a line
 
 
@@ -82,7 +84,7 @@ def curves(parts, theme, *, x, y, title="", width=640, height=340, marks=(), dot
     across = int(least_plane(width - (gutter if at_ends else _GAP) - beside))
     marks = [mark for mark in marks if x_axis.low <= mark[0] <= x_axis.high]
     upright = [across * float(x_axis.fraction(mark[0])) for mark in marks]
-    texts = [_broken(mark[1], at, across) for mark, at in zip(marks, upright, strict=True)]
+    texts = [_broken(mark[1], at, upright, across) for mark, at in zip(marks, upright, strict=True)]
     marks = [(mark[0], text, *mark[2:]) for mark, text in zip(marks, texts, strict=True)]
     words = curve_words_beside(upright, texts, across)
     rows = (row + text.count("\n") + 1.2 for (_, row), text in zip(words, texts, strict=True))
@@ -141,9 +143,10 @@ class AxisScale(NamedTuple):
         most = max(2, int(most))
         if not self.log:
             raw = (self.high - self.low) / most
-            step = next(s * 10.0**e for e in range(-15, 16) for s in (1, 2, 5) if s * 10.0**e >= raw)
-            first = math.ceil(self.low / step - 1e-9)
-            return [step * i for i in range(first, math.floor(self.high / step + 1e-9) + 1)]
+            steps = [s * 10.0**e for e in range(-15, 16) for s in (1, 2, 5)]
+            at = next(at for at, step in enumerate(steps) if step >= raw)
+            found = self._multiples(steps[at])
+            return found if len(found) > 1 else self._multiples(steps[at - 1])  # one number alone is no measure
         decades = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
         for digits in ((1, 2, 5), (1, 3), (1,)):
             found = [digit * 10.0**e for e in decades for digit in digits]
@@ -151,6 +154,11 @@ class AxisScale(NamedTuple):
             if len(found) <= most:
                 break
         return found[:: math.ceil(len(found) / most)] if len(found) > 1 else [self.low, self.high]
+
+    def _multiples(self, step):
+        """Return the multiples of a number that lie on the axis."""
+        first = math.ceil(self.low / step - 1e-9)
+        return [step * i for i in range(first, math.floor(self.high / step + 1e-9) + 1)]
 
 
 def _kept(part, x_axis, y_axis):
@@ -198,11 +206,17 @@ def _curve(part, color, x_axis, y_axis, plane, x, y, dots):
     return [line, mark_layer(points, "circle", plane.at() | {"tooltip": says}, color=color, **seen)]
 
 
-def _broken(text, at, width):
-    """Return a word broken into lines that fit between its upright line and the farther edge of the plot."""
-    room = max(at, width + _GAP - at) - 12
-    if label_pixels(text) <= room:
-        return text
+def _broken(text, at, upright, width):
+    """Return a word broken into lines that fit beside its upright line: before the next one if its words are short."""
+    before = max((end for end in upright if end < at), default=0)
+    after = min((end for end in upright if end > at), default=width + _GAP)
+    for room in (max(at - before, after - at), max(at, width + _GAP - at)):
+        room -= _BESIDE_LINE
+        if label_pixels(text) <= room:
+            return text
+        lines = textwrap.wrap(text, max(1, int(room / label_pixels("n"))), break_long_words=False)
+        if len(lines) <= _MOST_LINES and max(map(label_pixels, lines)) <= room:
+            return "\n".join(lines)
     return "\n".join(textwrap.wrap(text, max(8, int(room / label_pixels("n"))), break_long_words=False))
 
 
@@ -221,7 +235,7 @@ def curve_words_beside(x, texts, width):
     taken, found = [], []
     for at, text in zip(x, texts, strict=True):
         lines = text.split("\n")
-        need = max(map(label_pixels, lines)) + 12
+        need = max(map(label_pixels, lines)) + _BESIDE_LINE
         left, start = min(
             ((left, at - need if left else at) for left in (at > 0.6 * width, at <= 0.6 * width)),
             key=lambda side: (
