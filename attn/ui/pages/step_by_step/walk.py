@@ -270,6 +270,7 @@ def walk_editor(state, example):
     matrix = getattr(shown, name)
     columns = [str(column) for column in range(matrix.shape[1])]
     rows = charts.token_labels(example.tokens) if name == "x" else charts.counted(len(matrix))
+    st.space("small")  # the tools of the table lie over what is above it
     st.data_editor(
         {"row": rows, **dict(zip(columns, matrix.T, strict=True))},
         key=key,
