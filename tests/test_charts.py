@@ -790,7 +790,7 @@ class TestTokenStrip:
         boxes = rows_of(spec, spec["layer"][0])
         assert [box["text"] for box in boxes[:3]] == ["the", "␣", "cat"]
         assert [(box["y"], box["x"]) for box in boxes] == sorted((box["y"], box["x"]) for box in boxes)
-        assert max(box["x2"] for box in boxes) <= 400
+        assert max(box["x2"] for box in boxes) + 16 <= 400  # with its border and what is around a figure
         assert all(a["x2"] <= b["x"] for a, b in pairwise(boxes) if a["y"] == b["y"])
 
     def test_weights_colour_the_boxes(self):
@@ -799,6 +799,15 @@ class TestTokenStrip:
             charts.LIGHT.background,
             charts.LIGHT.weight,
         ]
+
+    def test_positions_stand_above_weights_where_they_are_asked_for(self):
+        spec = spec_of(charts.token_strip(["a", "b"], charts.LIGHT, weights=[0.0, 1.0], numbered=True))
+        (weights, lower), (numbers, upper) = (
+            ([row["text"] for row in rows], rows[0]["below"])
+            for rows in (rows_of(spec, layer) for layer in spec["layer"][-2:])
+        )
+        assert (weights, numbers) == (["0.00", "1.00"], ["1", "2"])
+        assert upper < lower < spec["height"]
 
     @pytest.mark.parametrize(("count", "drawn"), [(199, 199), (200, 200), (201, 200)])
     def test_the_first_200_tokens_are_drawn_but_all_are_counted(self, count, drawn):

@@ -10,6 +10,7 @@ from attn import charts
 from attn.analysis import head_metrics
 from attn.analysis.head_table import METRICS, Metric
 from attn.data import examples
+from attn.pretrained import bert
 from attn.pretrained.loading import smollm2
 from attn.ui.controls.sentence import UNTRAINED
 from attn.ui.pages.inside import inside_faint_lines
@@ -81,8 +82,43 @@ def test_of_a_sentence_of_ones_own_home_looks_at_a_word_that_is_there():
     assert any("**3 sing** looks most at" in each for each in said(check(app)))
     app.text_input(key="home.text").set_value("Few birds sing loudly.").run()
     assert any("**3 birds** looks most at" in each for each in said(check(app)))  # the chosen place holds a word
+    app = check(opened("home", text="The old man the boats."))  # a link with another sentence and no place
+    assert any("**6 boats** looks most at" in each for each in said(app))
     app = check(opened("home", text="Birds sing.", cell="4,0"))
     assert any("SEP" in each and "looks most at" in each for each in said(app))  # whoever clicks a token sees it
+
+
+@pytest.mark.parametrize(
+    ("sample", "sentence"),
+    [
+        ("tired", "**11 it** looks most at **3 animal** (**0.68**)"),
+        ("wide", "**11 it** looks most at **9 street** (**0.19**)"),
+        ("repeated", "**10 quick** looks most at **3 quick** (**0.94**)"),
+        ("negation", "**5 not** looks most at **6 good** (**0.93**)"),
+        ("garden_path", "**4 man** looks most at **6 boats** (**0.49**)"),
+    ],
+)
+def test_a_sample_on_home_comes_with_a_head_that_shows_it(sample, sentence):
+    (text,) = (each.text for each in examples.SENTENCES if each.key == sample)
+    app = opened("home", text="Birds sing.", cell="4,0")
+    app.button_group(key="home.tried").set_value(text).run()
+    assert any(sentence in each for each in said(check(app)))
+
+
+def test_only_one_head_on_home_has_it_look_at_the_street():
+    def heads(key):
+        (text,) = (each.text for each in examples.SENTENCES if each.key == key)
+        encoded = bert.encode(bert.load(), text)
+        it, street = (
+            next(at for at, one in enumerate(encoded.tokens) if one.text == word) for word in ("it", "street")
+        )
+        weights = np.stack([block.attention.weights for block in encoded.blocks])
+        assert weights.shape[:2] == (6, 12)
+        return (np.argwhere(weights[:, :, it].argmax(axis=-1) == street) + 1).tolist()
+
+    assert heads("wide") == heads("tired") == [[1, 4]]
+    told = " ".join(said(opened("home", text="The animal didn't cross the street because it was too wide.")))
+    assert "Of the 72 heads only head 4 of layer 1 has “it” look most at “street”" in told
 
 
 def test_one_query_says_what_becomes_of_its_products():

@@ -15,12 +15,14 @@ from attn.charts.scale import colour_scale
 from attn.charts.theme import hex_of, theme_ink
 
 _GAP = 8  # pixels between tokens
-_BELOW = 30  # pixels for what stands below a line of tokens
+_BELOW = 30  # pixels for what stands below a line of tokens, and for one more such line
+_MORE = 16
+_EDGE = 16  # pixels at the right of the last token of a line, within the room: of its border and around a figure
 _MOST = 200  # tokens drawn one by one, unless fewer are asked for
 
 
 @checked_arguments(numbers=("weights",), pixels=("size", "width"), labels=("tokens",), counts=("most",))
-def token_strip(tokens, theme, *, weights=None, size=18, width=880, pick=Pick(), most=_MOST):
+def token_strip(tokens, theme, *, weights=None, size=18, width=880, pick=Pick(), most=_MOST, numbered=False):
     """Draw the tokens of a sentence as boxes, in their order, with their positions or weights below.
 
     Parameters
@@ -38,6 +40,8 @@ def token_strip(tokens, theme, *, weights=None, size=18, width=880, pick=Pick(),
         ``{"row": i, "column": 0}``.
     most : int, default 200
         Tokens that are drawn, from the first.
+    numbered : bool, default False
+        Whether positions stand above the weights, too.
 
     Returns
     -------
@@ -47,7 +51,8 @@ def token_strip(tokens, theme, *, weights=None, size=18, width=880, pick=Pick(),
     if not len(tokens):
         return message("Nothing to show.", theme)
     shown = [str(token) for token in tokens[:most]]
-    boxes = _placed(shown, width, size)
+    numbered = numbered and weights is not None
+    boxes = _placed(shown, width, size, _BELOW + numbered * _MORE)
     place = np.arange(len(shown), dtype=np.int32)
     position = [str(i + 1) for i in place]
     boxes |= {"row": place, "column": np.int32(0), "position": position, "note": position}
@@ -60,29 +65,32 @@ def token_strip(tokens, theme, *, weights=None, size=18, width=880, pick=Pick(),
         boxes["fill"], boxes["ink"] = [hex_of(colour) for colour in colours], theme_ink(colours)
         boxes["note"] = [f"{weight:.2f}" for weight in weights]
         fields.append(("note", "weight"))
-    wide, tall = int(boxes["x2"].max()) + 4, int(boxes["y2"].max()) + 24
+    wide, tall = int(boxes["x2"].max()) + 4, int(boxes["y2"].max()) + 24 + numbered * _MORE
     plane = Plane(wide, tall, columns=wide, rows=tall)
     says = plane_tooltip(*fields)
     colors = {"fill": mark_channel("fill:N", scale=None), "stroke": mark_channel("edge:N", scale=None)}
     table = mark_table(boxes)
-    notes = mark_table({"middle": boxes["middle"], "below": boxes["below"], "text": boxes["note"]})
+    notes = mark_table({"middle": boxes["middle"], "below": boxes["below"] + numbered * _MORE, "text": boxes["note"]})
+    numbers = mark_table({"middle": boxes["middle"], "below": boxes["below"], "text": position})
     mark = mark_layer(table, "rect", plane.box() | colors | {"tooltip": says}, cornerRadius=6, strokeWidth=2)
     layers = [
         selectable_mark(mark, pick.select, "row", "column"),
         plane.texts(table, "middle", "centre", says, fontSize=size),
-        plane.texts(notes, "middle", "below", color=theme.muted),
+        plane.texts(notes, "middle", "below", color=theme.text if numbered else theme.muted),
     ]
+    if numbered:
+        layers.append(plane.texts(numbers, "middle", "below", color=theme.muted))
     return dressed_layout(plane.figure(layers), theme, f"{len(tokens)} tokens: {' '.join(shown)}")
 
 
-def _placed(tokens, width, size):
+def _placed(tokens, width, size, below):
     """Return the columns of a table with the box of every token, line after line."""
     texts, lefts, rights, tops, x, y, height = [], [], [], [], 2, 2, 2.2 * size
     for token in tokens:
         text = shorten_label(visible_label(token), 24)
         wide = max(label_pixels(text, size) + 1.2 * size, 2 * size)
-        if x > 2 and x + wide > width:
-            x, y = 2, y + height + _BELOW
+        if x > 2 and x + wide + _EDGE > width:
+            x, y = 2, y + height + below
         texts, lefts, rights, tops = [*texts, text], [*lefts, x], [*rights, x + wide], [*tops, y]
         x += wide + _GAP
     left, right, top = (np.array(side, dtype=float) for side in (lefts, rights, tops))

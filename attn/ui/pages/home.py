@@ -126,6 +126,30 @@ WAYS = (  # in the order of the menu, at least one for each page
 )
 
 
+class Sample(NamedTuple):
+    """A sentence to try, with a head that shows in it what it was chosen for."""
+
+    key: str  # of the sentence
+    layer: int
+    head: int
+    looker: int  # the token that looks, counted from 0
+    said: str = ""  # what of it no head shows
+
+
+SAMPLES = (
+    Sample("tired", LAYER, HEAD, 10),
+    Sample(
+        "wide", 1, 4, 10,
+        "Of the 72 heads only head 4 of layer 1 has “it” look most at “street”, and in the sentence with “tired” "
+        "it does so, too.",
+    ),
+    Sample("repeated", 3, 10, 9),
+    Sample("negation", 3, 2, 4),
+    Sample("garden_path", 6, 12, 3),
+)  # fmt: skip
+_SENTENCES = {sentence.key: sentence for sentence in examples.SENTENCES}
+
+
 @dataclass(frozen=True)
 class Setup:
     """Everything chosen on Home."""
@@ -138,13 +162,14 @@ class Setup:
 
 
 def home_sentence_control(state):
-    """Draw the sentence, and a few to try."""
-    sentences = {sentence.text: sentence.title for sentence in examples.SENTENCES[:5]}
+    """Draw the sentence, and a few to try, each with the layer, the head and the word that show something in it."""
+    samples = {_SENTENCES[sample.key].text: sample for sample in SAMPLES}
     tried = state.key("tried")
 
     def fill():
-        if st.session_state[tried]:
-            state.set(text=st.session_state[tried], cell=state.cls().cell)
+        if text := st.session_state[tried]:
+            sample = samples[text]
+            state.set(text=text, layer=sample.layer, head=sample.head, cell=(sample.looker, 0))
 
     def typed():
         st.session_state[state.key("typed")] = True
@@ -156,12 +181,19 @@ def home_sentence_control(state):
         on_change=typed,
         help="Press Enter, and a real language model reads it.",
     )
-    st.session_state[tried] = state.get("text") if state.get("text") in sentences else None
-    st.pills("Try", sentences, format_func=sentences.get, key=tried, on_change=fill, label_visibility="collapsed")
+    st.session_state[tried] = state.get("text") if state.get("text") in samples else None
+    st.pills(
+        "Try", samples, format_func=lambda text: _SENTENCES[samples[text].key].title, key=tried, on_change=fill,
+        label_visibility="collapsed",
+    )  # fmt: skip
+    if (sample := samples.get(state.get("text"))) and sample.said:
+        st.caption(sample.said)
 
 
 def home_look_at_a_word(state, tokens):
-    """Of a sentence just typed, look at a word that is in it: the word at the chosen place, or the last.
+    """Look at a word that is in a sentence: of one just typed the word at the chosen place, or the last.
+
+    So it is where a link with another sentence names a place beyond its end.
 
     Parameters
     ----------
@@ -169,7 +201,8 @@ def home_look_at_a_word(state, tokens):
     tokens : sequence of Token
         Of the sentence.
     """
-    if not st.session_state.pop(state.key("typed"), False):
+    beyond = state.get("cell")[0] >= len(tokens)
+    if not st.session_state.pop(state.key("typed"), False) and not beyond:
         return
     words = [place for place, token in enumerate(tokens) if not token.special and token.word_text.isalnum()]
     if words and state.get("cell")[0] not in words:
@@ -234,8 +267,9 @@ def home_ways_in():
 def home_picture(labels, weights, query, most, theme, room):
     """Draw where one token looks."""
     strip = charts.token_strip(
-        labels, theme, weights=weights, width=room, size=24, pick=charts.Pick("token", query), most=most
-    )
+        labels, theme, weights=weights, width=room, size=24, pick=charts.Pick("token", query), most=most,
+        numbered=True,
+    )  # fmt: skip
     return charts.beside(strip)
 
 
