@@ -83,4 +83,6 @@ def test_everything_in_a_figure_is_enlarged_alike(name):
     assert heights[1] == {2 * size for size in heights[0]}
     widths = [float(re.search(r'class="marks" width="([\d.]+)"', each)[1]) for each in (small, large)]
     assert widths[1] == pytest.approx(2 * widths[0], rel=0.1)
+    for kind in ("legend", "axis"):  # a scale that enlarges brings none
+        assert large.count(f"role-{kind}") == small.count(f"role-{kind}")
     assert charts.enlarged(spec, 1) is spec

@@ -14,6 +14,7 @@ import streamlit as st
 from driving import PAGES, check, matrices, opened, specs, strokes, tables
 
 from attn import charts
+from attn.words import number
 
 TABLE = pa.table({"x": [1, 2], "y": [3, 4]})
 OTHER = pa.table({"x": [2, 3], "y": [4, 5]})
@@ -98,6 +99,15 @@ def settings():
     with alt.data_transformers.enable("default"), alt.theme.enable("default"):
         yield
     alt.data_transformers.register("elsewhere", None)
+
+
+@pytest.mark.parametrize("limit", [1.7881393432617188e-07, 0.1 + 0.2, 1.1920928955078125e-07])
+def test_both_ends_of_a_scale_stand_in_the_file(limit):
+    scale = charts.Scale(limit, name="difference")
+    values, names = [[-limit, limit]], ["a", "b"]
+    picture = charts.svg(charts.heatmap(values, names[:1], names, charts.LIGHT, kind="signed", scale=scale)).decode()
+    for end in (-limit, 0, limit):
+        assert f">{number(end)}<" in picture[picture.index("role-legend") :]
 
 
 class TestSpecification:

@@ -214,7 +214,8 @@ def _times(value, factor):
     if not isinstance(value, dict):
         return value * factor
     if "field" in value and value.get("scale", {}) is None:  # pixels as they stand in the table
-        return value | {"scale": {"type": "linear", "domain": [0, 1], "range": [0, factor]}}
+        scale = {"type": "linear", "domain": [0, 1], "range": [0, factor]}
+        return value | {"scale": scale, "legend": None}  # a scale would bring a legend with it
     numbers = {name: _times(each, factor) for name, each in value.items() if name in _SIDES}
     return value | numbers
 
