@@ -82,6 +82,14 @@ def test_embeddings_drown_without_the_root():
     assert told(scaled, r"the words are \*\*([\d.]+)\*\* long") == pytest.approx(np.sqrt(32), abs=1)
 
 
+def test_the_walk_begins_at_the_input_and_says_what_a_block_is():
+    app = check(opened("block"), charts=3)
+    assert app.button(key="block.back").disabled
+    assert "A transformer is a stack of blocks" in words(app)
+    assert "stage" not in app.query_params
+    assert opened("block", stage="attention_add").session_state["block.stage"] == "attention_add"
+
+
 @pytest.mark.parametrize("norm", ["post", "pre"])
 def test_only_attention_moves_other_rows(norm):
     app = opened("block", norm=norm, token="5")

@@ -213,7 +213,11 @@ def _input_reading(result, step):
     d_model = result.setup.d_model
     placed = number(math.sqrt(d_model / 2))
     root = f"√{d_model} = {number(math.sqrt(d_model))}"
-    start = "What enters the block is each token's embedding plus a list of numbers for its position."
+    start = (
+        "A transformer is a stack of blocks: in each, tokens look at one another by attention, then a feed-forward "
+        "network treats each token alone. What enters the first is each token's embedding plus a list of numbers for "
+        "its position."
+    )
     if result.setup.scaled:
         return (
             f"{start} Embeddings have a length of about **{_mean_norm(result.table)}**, positions of {placed}. So that "
