@@ -16,6 +16,7 @@ from attn.ui.controls.model_and_text import (
     model_layer_and_head_control,
     model_refused,
     record_model_and_text,
+    several_texts_button,
 )
 from attn.ui.controls.query_row import PRODUCTS_SENTENCE
 from attn.ui.pages.pretrained import (
@@ -224,10 +225,16 @@ def adapter_tab():
 def alone_tab():
     """Draw a text of several beside the same text read alone."""
     if not isinstance(chosen[2], models.SeveralTexts):
+        together = loaded.takes == "text" and loaded.recordable
         st.caption(
             "This tab compares a text that is read together with others with the same text read alone. To see it, "
             "switch on “Several texts, one per line” in the sidebar and type at least two lines."
+            if together
+            else "This tab compares a text that is read together with others with the same text read alone. This model "
+            "is given one at a time."
         )
+        if together:
+            several_texts_button(page)
         return
     chart, sentence, tables = pretrained_page_alone(setup, chosen, layer, scale)
     st.markdown(sentence)

@@ -79,3 +79,12 @@ def test_texts_that_are_too_many_or_too_long_are_said():
 def test_one_line_is_one_text_and_the_tab_says_how_to_give_several():
     app = check(opened("pretrained", {"text": LINES[0], "several": "1"}, tab="alone"))
     assert any("switch on “Several texts, one per line”" in each for each in said(app))
+
+
+def test_a_button_reads_a_text_together_with_others():
+    app = check(opened("pretrained", tab="alone"))
+    (together,) = [button for button in app.button if button.label == "Read it with other texts"]
+    check(together.click().run(), charts=2)
+    assert app.query_params["several"] == "1"
+    assert len(app.query_params["text"].splitlines()) == 2
+    assert any(each.startswith("Text 1 of 2") for each in said(app))

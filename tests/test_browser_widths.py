@@ -164,6 +164,24 @@ def least_text(page):
     return min(figure["text"] for figure in page.evaluate(MEASURED, FIGURE)["figures"])
 
 
+def test_a_phone_on_its_side_begins_with_its_menu_folded_and_may_open_it(server, chromium):
+    page = chromium.new_page(viewport={"width": 844, "height": 390})
+    page.goto(f"{server}/masks")
+    menu = page.get_by_test_id("stSidebar")
+    expect(menu).to_have_attribute("data-collapsed", "true")
+    settled(page)
+    page.get_by_test_id("stExpandSidebarButton").click()
+    expect(menu).to_have_attribute("data-collapsed", "false")
+    home = menu.get_by_role("link", name="Home").bounding_box()
+    assert home["y"] >= sum(
+        page.get_by_test_id("stSidebarCollapseButton").bounding_box()[side] for side in ("y", "height")
+    )
+    menu.get_by_role("link", name="Softmax").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("How do scores become weights?")
+    expect(menu).to_have_attribute("data-collapsed", "true")
+    page.close()
+
+
 def test_a_phone_closes_the_menu_after_a_choice(visit):  # noqa: F811
     visit.page.set_viewport_size({"width": 390, "height": 844})
     page = visit.go("masks")

@@ -327,10 +327,10 @@ class TestHeatmap:
         assert texts(6, 6)
         assert not texts(6, 6, style=charts.Style(numbers=False))
         assert not texts(30, 30, style=charts.Style(numbers=True))
-        # more than 120 numbers are not read, and come only where they are asked for
-        assert texts(10, 12, size=800)
-        assert not texts(11, 11, size=800)
-        assert texts(11, 11, style=charts.Style(numbers=True), size=800)
+        # more than 144 numbers are not read, and come only where they are asked for
+        assert texts(12, 12, size=800)
+        assert not texts(13, 12, size=800)
+        assert texts(13, 12, style=charts.Style(numbers=True), size=800)
 
     def test_numbers_answer_as_their_cells_do(self):
         spec = map_of(np.array([[0.25, 0.5]]), pick=charts.Pick("cell"))
@@ -543,6 +543,25 @@ class TestPanels:
     def test_rows_are_named_once_where_they_are_the_same(self):
         named_ = [bool(part["layer"][0]["encoding"]["y"]["axis"]) for part in self.row((6, 4), (6, 5), (3, 6))]
         assert named_ == [True, False, True]
+
+    def test_rows_are_named_beside_a_neighbour_with_others(self):
+        one, other = named(6), named(6)[::-1]
+        matrices = [charts.panel(weights(6, 6), rows, one) for rows in (one, other, one)]
+        for room in (900, 1500):
+            parts = spec_of(charts.panels(charts.LIGHT, room, *matrices))["hconcat"]
+            assert all(part["layer"][0]["encoding"]["y"]["axis"] for part in parts)
+
+    def test_a_product_names_its_rows_unless_its_numbers_need_the_room(self):
+        for room, product_named in ((880, False), (1200, True)):
+            parts = self.row((6, 2), (2, 6), (6, 6), room=room)
+            assert [bool(part["layer"][0]["encoding"]["y"]["axis"]) for part in parts] == [True, True, product_named]
+            assert all("text" in [layer["mark"]["type"] for layer in part["layer"]] for part in parts)
+
+    def test_in_a_hand_they_stand_one_above_the_other_where_numbers_then_fit(self):
+        matrices = [charts.panel(np.full((4, n), 0.25), named(4), named(n)) for n in (2, 1, 5)]
+        for row in spec_of(charts.panels(charts.LIGHT, 358, *matrices))["vconcat"]:
+            for part in row["hconcat"]:
+                assert "text" in [layer["mark"]["type"] for layer in part["layer"]]
 
     @given(st.integers(1, 60), st.integers(1, 60), st.integers(520, 1600))
     @settings(max_examples=20, deadline=None)

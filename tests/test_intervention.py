@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from attn import pretrained
+from attn.charts.labels import percent
 from attn.pretrained import ModelError
 from attn.pretrained.families import tiny_models
 from attn.pretrained.intervention import our_attention, presets
@@ -596,6 +597,8 @@ def test_presets_show_what_they_say(key):
             number = similarity(one, run(loaded, preset.other, changes, keep=False))
         else:
             number = one.probabilities()[token_id(loaded, preset.word)]
+            told = percent(number)  # as the page says it above
+            assert told in preset.look_for or (told == "< 0.001%" and "almost nothing" in preset.look_for)
         assert number == pytest.approx(expected, abs=2e-3)
 
 

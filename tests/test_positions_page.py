@@ -11,7 +11,7 @@ from attn.ui import models
 from attn.ui.controls.positions import POSITIONS
 from attn.ui.pages.positions import distances, shuffle
 
-BACK = "Put back, minus as written"
+BACK = "What the shuffle changed"
 SAID = {
     "Longer texts": {
         "none": "as near as any other",

@@ -113,7 +113,8 @@ def test_what_moves_each_score():
     }  # fmt: skip
     assert still | known == still
     told = words(opened("scores", score="content"))
-    assert "Content (cosine) does not notice **query × 2, keys × 2, both turned and swapped**." in told
+    unmoved = "“**query × 2**”, “**keys × 2**”, “**both turned**” and “**swapped**”"
+    assert f"Of these, Content (cosine) does not notice {unmoved}." in told
     switched = opened("scores", score="content", double="1", turn="40")
     assert "Switched on in the sidebar: every key doubled and all turned by 40°" in words(switched)
     assert "by up to **0.000**" in words(switched)

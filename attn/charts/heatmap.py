@@ -17,7 +17,7 @@ from attn.charts.message import message
 from attn.charts.options import Pick, Scale, Style
 from attn.charts.scale import colour_scale
 
-_MOST_NUMBERS = 120  # more numbers than these are not read
+_MOST_NUMBERS = 12 * 12  # more numbers than these are not read
 
 
 @checked_arguments(numbers=("values",), pixels=("size",), labels=("rows", "columns"))

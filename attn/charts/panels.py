@@ -96,14 +96,16 @@ def _rows(room, parts, tallest, largest):
             waiting = []
     groups[-1].extend(waiting)
     alone = min(_fitted(room, *_sorted(group), tallest, largest)[1] for group in groups)
+    # in a hand there is room for numbers below one another; a laptop's page is not to be scrolled for them
+    wanted = _WRITTEN_CELL if room < _HAND and alone >= _WRITTEN_CELL else min(alone, FINGER_CELL)
     rows = []
     for group in groups:
         longer = [*rows[-1], *group] if rows else []
-        if rows and _fits(room, *_sorted(longer), tallest, largest, min(alone, FINGER_CELL)):
+        if rows and _fits(room, *_sorted(longer), tallest, largest, wanted):
             rows[-1] = longer
         else:
             rows.append(group)
-    return [list(parts)] if _fits(room, *_sorted(parts), tallest, largest, min(alone, FINGER_CELL)) else rows
+    return [list(parts)] if _fits(room, *_sorted(parts), tallest, largest, wanted) else rows
 
 
 def _sorted(parts):
@@ -145,16 +147,18 @@ def _titled(operator, matrix):
 def _fitted(room, matrices, operators, tallest, largest):
     """Return which matrices name their rows, and the size of a cell in pixels.
 
-    A matrix with the rows of the one before it need not name them. Where cells would be too small for
-    their numbers, one with the rows of any before it does not either.
+    A matrix with the rows of the one before it need not name them. One with those of any before it does not either
+    where that leaves its cells room for numbers, unless the names of its neighbour would be taken for its own.
     """
     rows = [list(matrix.rows) for matrix in matrices]
     named = [at == 0 or rows[at] != rows[at - 1] for at in range(len(rows))]
     cell = _cell(_free(room, matrices, named, operators), matrices, tallest, largest)
     if cell >= _WRITTEN_CELL:
         return named, cell
-    named = [rows[at] not in rows[:at] for at in range(len(rows))]
-    return named, _cell(_free(room, matrices, named, operators), matrices, tallest, largest)
+    told = [at > 0 and rows[at] in rows[:at] and len(rows[at]) != len(rows[at - 1]) for at in range(len(rows))]
+    fewer = [name and not before for name, before in zip(named, told, strict=True)]
+    larger = _cell(_free(room, matrices, fewer, operators), matrices, tallest, largest)
+    return (fewer, larger) if larger >= _WRITTEN_CELL else (named, cell)
 
 
 def _free(room, matrices, named, operators):

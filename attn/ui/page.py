@@ -101,12 +101,14 @@ h2 { padding: 0.5rem 0 1rem !important; font-size: 1.75rem !important; }
     .st-key-page_path > :has([data-testid="stButtonGroup"]) { order: 1; width: 100%; }
 }
 @media (min-width: 769px) and (max-width: 1100px) { h1 { font-size: 1.75rem !important; } }
+/* where the menu is touched, the sign that closes it stands above its first row, and not over it */
+@media (max-width: 899px), (max-height: 499px) { [data-testid="stSidebarHeader"] { height: 3rem; } }
 @media (max-width: 768px) {
     .stMainBlockContainer { padding: 3rem 1rem 2rem; }
     .st-key-menu { row-gap: 1.2rem; }
     [data-testid="stHeader"] button { background: light-dark(#FFFFFF, #0F1419); }
     [data-testid="stDownloadButton"] button { padding: 0.25rem 0; min-height: 2rem; }
-    [data-testid="stDownloadButton"] p { font-size: 0.8rem; }
+    [data-testid="stDownloadButton"] p { font-size: 0.8rem; text-decoration: underline; }
     [data-testid="stDownloadButton"] span:has(> [data-testid="stIconMaterial"]) { display: none; }
     .stHorizontalBlock:has(> * > [data-testid="stDownloadButton"]) { gap: 0.25rem 0.75rem; }
     .st-key-page_path { column-gap: 0.5rem; row-gap: 0.5rem; }

@@ -13,7 +13,7 @@ _WIDE, _LARGER = 1520, 20 / 14  # what a projector of 1920 leaves, and how much 
 _LOW, _HIGH = 720, 900  # pixels of a laptop's window down, and of one that is high enough for such words
 _LARGEST = 3
 _LARGE = 24 / 14  # how much larger words in figures are at least for a hall
-_PHONE = 768  # pixels of a window over which Streamlit lays its sidebar, instead of beside the page
+_SMALL = {"narrow": 900, "low": 500}  # pixels of a window: one below either has no room for the menu beside the page
 _HAND = 520  # pixels of a page held in a hand, which is scrolled: only its width limits a picture
 _STEP = 40  # pixels: smaller changes do not redraw the page, nor a quarter of them one held in a hand
 _MARGIN = 12  # pixels at the right of a figure that hold nothing, and may be out of sight without a sign
@@ -42,14 +42,19 @@ export default function({ data, setStateValue }) {
     const observer = new ResizeObserver(later);
     observer.observe(main);
     window.addEventListener("resize", later);
-    // on a phone the menu lies over the page: once a page is chosen it is out of the way
+    // In a small window, such as a phone's, the menu leaves no room for the page: it begins folded away, and is folded
+    // again once a page is chosen. A window that is made small later keeps its menu.
     const sidebar = document.querySelector('[data-testid="stSidebar"]');
+    const small = () => window.innerWidth < data.narrow || window.innerHeight < data.low;
+    const fold = () => sidebar.querySelector('[data-testid="stSidebarCollapseButton"] button')?.click();
     const close = (event) => {
-        const link = event.target.closest('[data-testid="stPageLink-NavLink"]');
-        const button = sidebar.querySelector('[data-testid="stSidebarCollapseButton"] button');
-        if (link && button && window.innerWidth <= data.phone) setTimeout(() => button.click(), 0);
+        if (small() && event.target.closest('[data-testid="stPageLink-NavLink"]')) setTimeout(fold, 0);
     };
     sidebar?.addEventListener("click", close);
+    if (sidebar && !document.body.dataset.menuBegun) {
+        document.body.dataset.menuBegun = "true";
+        if (small() && sidebar.dataset.collapsed === "false") fold();
+    }
     // What is wider than its frame says so at the side where there is more, and the names of its rows stay in sight.
     const cut = (frame) => {
         const more = { left: frame.scrollLeft, right: frame.scrollWidth - frame.clientWidth - frame.scrollLeft };
@@ -123,12 +128,13 @@ _measure = st.components.v2.component("attention_lab.page_width", js=_RULER)
 def measure_page_room():
     """Draw the invisible ruler; call it once a page.
 
-    It also marks what is cut by its frame, closes the menu of a phone after a choice, and the window that Streamlit
-    opens where an address is not there, and has the page run again when a broken connection is back.
+    It also marks what is cut by its frame, folds the menu of a small window at first and after a choice, closes the
+    window that Streamlit opens where an address is not there, and has the page run again when a broken connection is
+    back.
     """
     said = _measure(
         key="ruler",
-        data={"step": _STEP, "phone": _PHONE, "hand": _HAND, "figures": FIGURES, "frames": FRAMES, "margin": _MARGIN},
+        data=_SMALL | {"step": _STEP, "hand": _HAND, "figures": FIGURES, "frames": FRAMES, "margin": _MARGIN},
         on_room_change=lambda: None,
         on_reconnected_change=lambda: None,
         default={"room": None, "reconnected": None},

@@ -41,7 +41,7 @@ COPYING = Preset(
     look_for=(
         "The text repeats itself, and the model expects the word that followed the first time. At the last token, head "
         "24.8 gives half of its weight to that word. With four of 270 heads off, the word's probability drops from "
-        "81% to 9%; four others taken at random mostly leave it above 70%, but not always."
+        "81.5% to 9.29%; four others taken at random mostly leave it above 70%, but not always."
     ),
 )
 
@@ -77,7 +77,7 @@ RESTING = Preset(
     look_for=(
         "At the last token, 198 of 270 heads give more than half of their weight to the first word, “The”, which says "
         "nothing about France. But hide it from all others, and they miss it: they crowd onto the second word, and "
-        "Paris drops from 77% to 2%."
+        "Paris drops from 77.3% to 2.38%."
     ),
 )
 
@@ -94,8 +94,8 @@ AHEAD = Preset(
     after=0.0,
     look_for=(
         "In training, a causal mask hid from each token all that come later. Without it, the first four tokens give "
-        "48% of their weight to later ones, and “cold” drops from 68% to almost nothing: a model that never learnt to "
-        "look ahead cannot use what it sees there."
+        "48% of their weight to later ones, and “cold” drops from 68.4% to almost nothing: a model that never learnt "
+        "to look ahead cannot use what it sees there."
     ),
 )
 

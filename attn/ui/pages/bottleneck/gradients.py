@@ -48,7 +48,8 @@ def _measured(norms):
     if not said:
         return "A Transformer needs no memory of this kind: every symbol is one step away."
     return (
-        f"In the trained encoders, measured on this input, {said} of it comes back from the last symbol to the first. "
+        "In the trained encoders, measured on this input, the gradient that comes back from the last symbol to the "
+        f"first is {said}. "
         "A model with attention can do with little: it reaches the first symbol in one step, and need not carry it "
         "along. A model with a fixed vector has no other way, and has learnt to carry it."
     )

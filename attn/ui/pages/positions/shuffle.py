@@ -199,25 +199,25 @@ def shuffle_scheme_controls(state):
 
 
 def shuffle_picture(result, theme):
-    """Draw the weights as written, shuffled, and what differs once the shuffle is undone."""
+    """Draw the weights of the words shuffled, as written, and what differs once the shuffle is undone."""
     names = result.labels, result.shuffled_labels
     return _picture(result.written, result.shuffled, result.difference, result.hidden, *names, theme, page_width())
 
 
 def _picture(written, shuffled, difference, hidden, labels, others, theme, room):
-    """Draw the weights as written, shuffled, and what differs once the shuffle is undone."""
+    """Draw the weights of the words shuffled, as written, and what differs once the shuffle is undone."""
     limit = max(0.1, float(np.abs(difference).max(initial=0)))  # rounding is not to look large
     return charts.panels(
         theme,
         room,
-        charts.panel(written.weights, labels, labels, title="As written", hidden=hidden),
         charts.panel(shuffled.weights, others, others, title="Shuffled", hidden=hidden),
+        charts.panel(written.weights, labels, labels, title="As written", hidden=hidden),
         charts.panel(
             difference,
             labels,
             labels,
             kind="signed",
-            title="Put back, minus as written",
+            title="What the shuffle changed",
             scale=charts.Scale(limit, name="difference"),
         ),
     )

@@ -16,6 +16,8 @@ from attn.ui.width import page_tallest
 from attn.words import capital, listed
 
 LEAST_COLUMN = 32  # pixels of a key in a map, however little room there is
+_WRITTEN_COLUMN = 40  # pixels of one that holds a number
+NAMES = 140  # pixels that the names of scores take beside a map
 
 
 class Matched(NamedTuple):
@@ -141,10 +143,14 @@ def _layout(setup, result, room):
     side = min(side, max(200, int(room) - 160))  # names of scores stand at its left, too, where it lies over them
     crowded = _crowded(result, room)
     beside = 0 if crowded else side + 60
-    cell = max(LEAST_COLUMN, min(widest, int(room - beside - 270) // (2 * len(result.labels))))
+    cell = int(room - beside - 270) // (2 * len(result.labels))
+    if crowded and cell < _WRITTEN_COLUMN:  # below one another they are wide enough for numbers
+        cell = int(room - NAMES) // len(result.labels)
+    cell = max(LEAST_COLUMN, min(widest, cell))
     size = (cell * len(result.labels), side)
     return {
-        "names": _names_of(result), "chosen": setup.score, "side": side, "size": size, "numbers": cell >= 40,
+        "names": _names_of(result), "chosen": setup.score, "side": side, "size": size,
+        "numbers": cell >= _WRITTEN_COLUMN,
         "crowded": crowded,
     }  # fmt: skip
 

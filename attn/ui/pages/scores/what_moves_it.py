@@ -5,7 +5,7 @@ import numpy as np
 from attn import charts, softmax
 from attn.alignment import SCORES
 from attn.ui.page import page_theme
-from attn.ui.pages.scores.scores import LEAST_COLUMN, scores_by_kind, scores_parameters, scores_turned
+from attn.ui.pages.scores.scores import LEAST_COLUMN, NAMES, scores_by_kind, scores_parameters, scores_turned
 from attn.words import listed
 
 CHANGES = {  # what is done to query and keys, and in which order the keys then stand
@@ -46,7 +46,7 @@ def what_moves_it_picture(setup, result, moved, room):
         style=charts.Style(square=False),
         title="Largest change of a weight",
         axes=("score", "what is changed"),
-        size=(len(columns) * max(LEAST_COLUMN, min(100, (room - 190) // len(columns))), 44 * len(SCORES)),
+        size=(len(columns) * max(LEAST_COLUMN, min(100, (room - NAMES) // len(columns))), 44 * len(SCORES)),
     )
     return charts.beside(picture)
 
@@ -71,7 +71,7 @@ def what_moves_it_in_words(setup, result, moved):
         "Query and keys are changed, one thing at a time, and the largest change of a weight is shown; each key is "
         "followed to where it then stands. "
     )
-    unmoved = f"{one.title} does not notice **{listed(still)}**."
+    unmoved = f"Of these, {one.title} does not notice {listed([f'“**{name}**”' for name in still])}."
     sentence += unmoved if still else f"{one.title} notices every one of them."
     if names := _switched_on(setup):
         sentence += f" Switched on in the sidebar: {listed(names)}. Together they move its weights by up to "

@@ -342,7 +342,8 @@ def _read_products(view):
         f"Does {view.token(column)} offer what {view.token(row)} looks for? The query of {view.token(row)} times the "
         f"key of {view.token(column)}, number by number and added up, is the score "
         f"{number(view.steps.products[row, column])}: the larger, the better they match.{turned} "
-        f"The matrix of scores has rank {rank}, never more than d_k = {view.steps.query.shape[1]}."
+        f"Multiples of {rank} row{'' if rank == 1 else 's'} of scores, added up, make all the others: the matrix has "
+        f"rank {rank}, never more than d_k = {view.steps.query.shape[1]}."
     )
 
 
