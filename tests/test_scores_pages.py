@@ -488,3 +488,14 @@ def test_figures_that_cannot_be_drawn(draw, message):
 def test_a_fan_of_one_step():
     made = charts.fan((), snail.lags_reached(lambda x: x, np.zeros((1, 1))), charts.LIGHT)
     assert "of 1 steps 1 reach" in made.description
+
+
+def test_on_a_phone_each_map_takes_the_width_and_shows_its_numbers(monkeypatch):
+    """358 pixels of room, 140 of them for the names of scores: 72 a key, of which 40 hold a number."""
+    monkeypatch.setattr("attn.ui.page.page_width", lambda: 358)
+    setup = Setup()
+    drawn = scores.scores_picture(setup, scores.compute_scores(setup), 358).to_dict()["vconcat"]
+    assert [part["title"]["text"] for part in drawn] == [["Query and keys"], ["Scores"], ["→ Weights"]]
+    for part in drawn[1:]:
+        assert part["width"] == 72 * 3
+        assert "text" in [layer["mark"]["type"] for layer in part["layer"]]

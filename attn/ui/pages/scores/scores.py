@@ -84,7 +84,7 @@ def compute_scores(setup):
     return Matched(query, keys, [f"key {at + 1}" for at in order], scores, weights, change)
 
 
-def _picture(query, keys, names, scores, weights, chosen, side, size, numbers, crowded, theme):
+def _picture(query, keys, names, scores, weights, chosen, side, size, numbers, crowded, stacked, theme):
     """Draw the vectors, their scores and their weights."""
     titles, row = [one.title for one in SCORES.values()], list(SCORES).index(chosen)
     plane = charts.arrows(
@@ -99,7 +99,7 @@ def _picture(query, keys, names, scores, weights, chosen, side, size, numbers, c
     )
     options = {"axes": ("score", "key"), "hidden": np.isneginf(scores), "size": size}
     picks = [charts.Pick(name, highlight={"row": row}) for name in ("a_score", "a_weight")]
-    named, bare = (charts.Style(square=False, numbers=numbers, row_labels=shown) for shown in (True, False))
+    named, other = (charts.Style(square=False, numbers=numbers, row_labels=shown) for shown in (True, stacked))
     maps = (
         charts.heatmap(
             scores,
@@ -113,10 +113,20 @@ def _picture(query, keys, names, scores, weights, chosen, side, size, numbers, c
             style=named,
             **options,
         ),
-        "→",
-        charts.heatmap(weights, titles, names, theme, title="Weights", pick=picks[1], style=bare, **options),
+        charts.heatmap(
+            weights,
+            titles,
+            names,
+            theme,
+            title="→ Weights" if stacked else "Weights",
+            pick=picks[1],
+            style=other,
+            **options,
+        ),
     )
-    return charts.above(plane, charts.beside(*maps)) if crowded else charts.beside(plane, *maps)
+    row = (maps[0], "→", maps[1])
+    below = maps if stacked else (charts.beside(*row),)
+    return charts.above(plane, *below) if crowded else charts.beside(plane, *row)
 
 
 def scores_picture(setup, result, room):
@@ -144,14 +154,15 @@ def _layout(setup, result, room):
     crowded = _crowded(result, room)
     beside = 0 if crowded else side + 60
     cell = int(room - beside - 270) // (2 * len(result.labels))
-    if crowded and cell < _WRITTEN_COLUMN:  # below one another they are wide enough for numbers
+    stacked = crowded and cell < LEAST_COLUMN  # two maps have no room side by side
+    if stacked:
         cell = int(room - NAMES) // len(result.labels)
     cell = max(LEAST_COLUMN, min(widest, cell))
     size = (cell * len(result.labels), side)
     return {
         "names": _names_of(result), "chosen": setup.score, "side": side, "size": size,
         "numbers": cell >= _WRITTEN_COLUMN,
-        "crowded": crowded,
+        "crowded": crowded, "stacked": stacked,
     }  # fmt: skip
 
 
