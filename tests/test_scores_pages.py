@@ -25,7 +25,7 @@ from attn.ui.pages.memory import pointer as pointer_part
 from attn.ui.pages.memory.setup import FEATURES, PARTS
 from attn.ui.pages.memory.setup import Setup as MemorySetup
 from attn.ui.pages.scores import global_and_local, keys, what_moves_it
-from attn.ui.pages.scores.scores import compute_scores
+from attn.ui.pages.scores.scores import compute_scores, scores_picture
 from attn.ui.pages.scores.setup import EVERY, Setup
 from attn.ui.state import as_text
 from attn.ui.width import NARROW
@@ -490,11 +490,10 @@ def test_a_fan_of_one_step():
     assert "of 1 steps 1 reach" in made.description
 
 
-def test_on_a_phone_each_map_takes_the_width_and_shows_its_numbers(monkeypatch):
+def test_on_a_phone_each_map_takes_the_width_and_shows_its_numbers():
     """358 pixels of room, 140 of them for the names of scores: 72 a key, of which 40 hold a number."""
-    monkeypatch.setattr("attn.ui.page.page_width", lambda: 358)
     setup = Setup()
-    drawn = scores.scores_picture(setup, scores.compute_scores(setup), 358).to_dict()["vconcat"]
+    drawn = scores_picture(setup, compute_scores(setup), 358).to_dict()["vconcat"]
     assert [part["title"]["text"] for part in drawn] == [["Query and keys"], ["Scores"], ["→ Weights"]]
     for part in drawn[1:]:
         assert part["width"] == 72 * 3
