@@ -64,7 +64,7 @@ with st.container(horizontal=True, vertical_alignment="top"):
     st.slider("Head", 1, 12, key=page.key("head"), width=220, help="Each head of a layer looks in its own way.")
     with st.container(width=200):
         ui.page_token_control(page, "Who looks", names, 0, places)
-    with st.container(width=160):
+    with st.container(width=200):
         word_level_control(page, result.tokens)
 st.page_link(
     "pages/pretrained.py",

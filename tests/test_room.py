@@ -171,10 +171,17 @@ def test_words_grow_only_where_the_window_is_large_both_ways(monkeypatch, room, 
     assert width.page_width() == int(room / factor)
 
 
+def test_a_formula_for_a_hall_stands_beside_the_words_only_where_it_is_not_cut():
+    def columns(room, large):
+        return len(check(opened("positions", {"large": large}, room=room)).columns)
+
+    assert columns(880, "1") + 2 == columns(880, "0") == columns(1520, "1")
+
+
 def test_figures_for_a_hall_stand_side_by_side_only_where_both_fit():
     def columns(room, large):
         return len(check(opened("change", {"large": large}, room=room), charts=3).columns)
 
     beside = columns(880, "0")
     assert columns(1520, "1") == beside
-    assert columns(880, "1") == beside - 2
+    assert columns(880, "1") == beside - 4  # nor does the formula stand beside the words

@@ -21,7 +21,7 @@ from attn.ui.width import FRAMES, measure_page_room, page_enlargement, page_shar
 from attn.words import capital
 
 _FEW = 5  # choices that a person puts back one by one
-_COLUMNS = 680  # pixels of a page with room for columns of words, formulas or figures
+_COLUMNS = 680  # pixels of a page, before figures are enlarged, with room for columns of words, formulas or figures
 _LETTERS = {"query": "Q", "key": "K", "value": "V", "output": "Z"}
 
 _ARROW = (  # of what goes on beyond its frame
@@ -123,8 +123,20 @@ LARGE_STYLE = """<style>
 .stMainBlockContainer :is([data-testid="stCaptionContainer"], [data-testid="stDownloadButton"]) :is(p, li) {
     font-size: 1.25rem !important;
 }
+/* the menu above the controls has no room for larger words */
+[data-testid="stSidebarUserContent"]
+:is(p, li, summary, input, textarea, [data-baseweb="select"], [data-testid="stSelectbox"] *):not(.st-key-menu *) {
+    font-size: 1.125rem !important;
+}
 .stMainBlockContainer .katex-display { font-size: 1.2rem; }
 .st-key-page_path > :has([data-testid="stButtonGroup"]) { order: 1; width: 100%; }
+@media (min-width: 769px) {
+    .st-key-page_path [data-testid="stColumn"]:not(:has([data-testid="stSlider"])) { flex: 0 0 auto; width: auto; }
+    .st-key-page_path [data-testid="stColumn"]:has([data-testid="stSlider"]) { flex: 1 1 0; min-width: 0; }
+}
+/* the number of a slider stands above its track */
+[data-testid="stSlider"] [role="group"] { margin-top: 0.9rem; }
+[data-testid="stSliderThumbValue"] { bottom: 100%; top: auto; }
 .stMainBlockContainer [data-testid="stMetricValue"] { font-size: 2.75rem; }
 .stMainBlockContainer :is(pre, code) { font-size: 1.25rem !important; }
 </style>"""
@@ -343,7 +355,7 @@ def page_columns(shares, figures=False):
         Whether each holds a figure as wide as `page_share` says, which may be all of the page.
     """
     alone = figures and page_share(min(shares) / sum(shares)) >= page_width()
-    if page_width() * page_enlargement() >= _COLUMNS and not alone:
+    if page_width() >= _COLUMNS and not alone:
         return st.columns(shares)
     return [st.container() for _ in shares]
 
