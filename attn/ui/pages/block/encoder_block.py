@@ -187,7 +187,12 @@ def encoder_block_picture(result, theme):
     drawn = []
     for part in encoder_block_parts(result, result.setup.stage):
         drawn.append(part if isinstance(part, str) else _panel(result, *part))
-    return charts.panels(theme, page_width(), *drawn, tallest=page_tallest(most=480))
+    return charts.panels(theme, page_width(), *drawn, tallest=_tallest(result.setup))
+
+
+def _tallest(setup):
+    """Return how many pixels high a matrix may be: more is said above the first stage."""
+    return page_tallest(80 if setup.stage == "input" else 0, most=480)
 
 
 def _panel(result, values, title):
@@ -215,8 +220,7 @@ def _input_reading(result, step):
     root = f"√{d_model} = {number(math.sqrt(d_model))}"
     start = (
         "A transformer is a stack of blocks: in each, tokens look at one another by attention, then a feed-forward "
-        "network treats each token alone. What enters the first is each token's embedding plus a list of numbers for "
-        "its position."
+        "network treats each alone. Into the first goes each token's embedding plus numbers for its position."
     )
     if result.setup.scaled:
         return (
@@ -426,7 +430,7 @@ def encoder_block_code(result):
         (
             "labels, dimensions = charts.token_labels(words), charts.counted(d_model)",
             'shared = dict(kind="signed", axes=("token", "dimension"), scale=scale, pick=pick)',
-            f"picture = charts.panels(\n    theme, room,\n{drawn}    tallest={page_tallest(most=480)},\n)",
+            f"picture = charts.panels(\n    theme, room,\n{drawn}    tallest={_tallest(setup)},\n)",
             'charts.save(picture, "block.svg")',
         ),
     )
