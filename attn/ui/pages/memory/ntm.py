@@ -136,7 +136,7 @@ def memory_ntm_tab(state, setup):
     page_reading(
         _ntm_in_words(setup, previous, steps, read),
         _ntm_formula(),
-        f"The memory is {len(rows)} × 2 numbers. The key has 2 numbers, as has what is read; each row has one weight.",
+        f"The memory is {len(rows)} × 2 numbers. The key has 2 numbers; each row has one weight.",
         terms=("key", "cosine"),
     )
     page_figure(
