@@ -130,11 +130,14 @@ def test_the_lines_of_a_page_run_where_the_package_is_installed_as_it_says(pytho
 
 
 def test_the_examples_of_the_readme_run_where_the_wheel_is_installed(python, tmp_path):
-    (three_lines, same), (example, shapes) = readme_examples()
+    (three_lines, same), (example, shapes), (ledger, _) = readme_examples()
     assert run(python, three_lines, tmp_path).strip() == same == "True"
     shape, difference = run(python, example, tmp_path).splitlines()
     assert shape == shapes
     assert 0 < float(difference) < 1e-6
+    difference, *parts = run(python, ledger, tmp_path).splitlines()
+    assert float(difference) < 1e-5
+    assert [part.count("Part(kind=") for part in parts] == [2, 2, 2]
 
 
 def test_weights_and_published_numbers_came_along(python, tmp_path):
