@@ -180,7 +180,7 @@ def _pixels_in_words(setup, weights, change):
     }[setup.features]
     sentence = (
         f"{_UNTRAINED[setup.features]} Each pixel of a picture looks at all others, as words do in a text. "
-        f"The pixel in row {row}, column {column} looks at an effective number of **{np.exp(entropy):.0f} of "
+        f"The pixel in row {row}, column {column} looks at an effective number of **{np.exp(entropy):,.0f} of "
         f"{weights.size:,}** pixels: {alike}. They stay bright in the second picture. "
     )
     if setup.factor == 0:
