@@ -104,15 +104,12 @@ def load(
     >>> encoder.num_layers, encoder.num_heads
     (6, 12)
     """
-    settings = settings or catalogue.Settings()
-    preflight = catalogue.inspect(name_or_path, settings=settings)
-    catalogue.check_size(preflight, settings.size_limit if size_limit is None else size_limit)
-    folder = catalogue.fetch(preflight)
-    config = _config(folder, preflight.name)
-    tokenizer, special_ids, unknown = open_tokenizer(folder, preflight.name)
-    tensors = _tensors(folder, config, preflight.name)
+    folder, name = catalogue.checked_folder(name_or_path, size_limit, settings)
+    config = _config(folder, name)
+    tokenizer, special_ids, unknown = open_tokenizer(folder, name)
+    tensors = _tensors(folder, config, name)
     return Encoder(
-        name=preflight.name,
+        name=name,
         tensors=tensors,
         tokenizer=tokenizer,
         model=models.bert.from_checkpoint(tensors, config),

@@ -84,10 +84,7 @@ def load(name_or_path: str | Path, *, size_limit: int | None = None, settings: S
         As `attn.pretrained.load`, and if the family is none of `FAMILIES`, there is no tokenizer.json, or a tensor
         is missing.
     """
-    settings = settings or catalogue.Settings()
-    preflight = catalogue.inspect(name_or_path, settings=settings)
-    catalogue.check_size(preflight, settings.size_limit if size_limit is None else size_limit)
-    folder, name = catalogue.fetch(preflight), preflight.name
+    folder, name = catalogue.checked_folder(name_or_path, size_limit, settings)
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     line = next((line for line in _LINES if config.get("model_type") in line.FAMILIES), None)
     if line is None:

@@ -226,6 +226,20 @@ def fetch(preflight: Preflight, progress: Callable | None = None) -> Path:
     return folder
 
 
+def checked_folder(name: str | Path, size_limit: int | None, settings: Settings | None) -> tuple[Path, str]:
+    """Return the folder of a model that is small enough, fetched if need be, and what the model is called.
+
+    Raises
+    ------
+    ModelError
+        As `inspect`, `check_size` and `fetch`.
+    """
+    settings = settings or Settings()
+    preflight = inspect(name, settings=settings)
+    check_size(preflight, settings.size_limit if size_limit is None else size_limit)
+    return fetch(preflight), preflight.name
+
+
 class Weights(NamedTuple):
     """The files that hold the weights of a model in a folder."""
 
