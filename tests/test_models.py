@@ -5,7 +5,7 @@ import pytest
 from processes import ROOT
 
 from attn.models import bert, gpt2, llama
-from attn.models.passes import within_window
+from attn.models.passes import STEPS, within_window
 from attn.models.rotary_scaling import SCALINGS, turning
 
 torch = pytest.importorskip("torch")
@@ -170,3 +170,75 @@ def test_an_unknown_scaling_is_refused():
 def test_the_readme_counts_the_models_that_are_held_against_transformers():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert f"state and score of {len(DECODERS) + len(ENCODERS)} small random models" in readme
+
+
+def keeping(heard):
+    """Return what changes nothing and keeps the shape of each step that it is asked about."""
+
+    def change(step, layer, array):
+        heard[step, layer] = array.shape
+        return array
+
+    return change
+
+
+@pytest.mark.parametrize("family", ["Llama", "Gemma 2", "GPT-2", *ENCODERS])
+def test_a_change_is_asked_about_every_step_of_every_layer(family, ids):
+    auto = transformers.AutoModel if family in ENCODERS else transformers.AutoModelForCausalLM
+    line, model = of_checkpoint(peer(*(ENCODERS | DECODERS)[family], auto))
+    heard = {}
+    plain, asked = line.forward(model, ids), line.forward(model, ids, change=keeping(heard))
+    np.testing.assert_array_equal(plain.output, asked.output)
+    layers = range(len(model.layers))
+    assert set(heard) == {(step, layer) for step in STEPS for layer in layers} | {("residual", len(layers))}
+    kv_heads, d_k = getattr(model, "num_kv_heads", 4), getattr(model, "d_k", 11)
+    sizes = {
+        "n": TOKENS,
+        "n_k": TOKENS,
+        "d_model": 44,
+        "num_heads": 4,
+        "num_kv_heads": kv_heads,
+        "d_k": d_k,
+        "d_v": d_k,
+    }
+    for (step, _), shape in heard.items():
+        assert shape == tuple(sizes[size] for size in STEPS[step].strip("()").split(", "))
+
+
+@pytest.mark.parametrize("family", ["Llama", "GPT-2", "BERT"])
+def test_changes_reach_what_follows(family, ids):
+    auto = transformers.AutoModel if family in ENCODERS else transformers.AutoModelForCausalLM
+    line, model = of_checkpoint(peer(*(ENCODERS | DECODERS)[family], auto))
+    outputs = {}
+    for step in STEPS:
+
+        def moved(name, layer, array, step=step):
+            return array[..., ::-1, :] if (name, layer) == (step, 1) else array
+
+        outputs[step] = line.forward(model, ids, change=moved).output
+    plain = line.forward(model, ids).output
+    for output in outputs.values():
+        assert np.abs(output - plain).max() > 1e-3
+
+    def even(name, layer, array):
+        """Return equal weights, and so contexts that are means of values."""
+        return np.full_like(array, 1 / array.shape[-1]) if name == "weights" else array
+
+    def means(name, layer, array):
+        """Keep the values, and return their means in the place of contexts."""
+        if name == "value":
+            kept.append(np.repeat(array, 4 // len(array), axis=0))
+        return np.broadcast_to(kept[-1].mean(axis=1, keepdims=True), array.shape) if name == "context" else array
+
+    kept = []
+    np.testing.assert_allclose(
+        line.forward(model, ids, change=even).output, line.forward(model, ids, change=means).output, atol=1e-4
+    )
+
+
+def test_a_change_must_keep_shapes(ids):
+    line, model = of_checkpoint(peer(*DECODERS["GPT-2"], transformers.AutoModelForCausalLM))
+    with pytest.raises(ValueError, match=r"keep the shape \(29, 44\) of residual, got \(44,\)"):
+        line.forward(model, ids, change=lambda step, layer, array: array[0])
+    changed = line.forward(model, ids, change=lambda step, layer, array: array.astype(float))
+    assert changed.output.dtype == np.float32

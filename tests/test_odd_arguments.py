@@ -349,6 +349,8 @@ GOOD = {
     },
     "models.ledger.logit_lens": {"model": OPENED["llama"], "passed": PASSED, "words": [1, 2]},
     "models.checkpoint.token_ids": {"ids": [1, 2], "vocabulary": 3},
+    "models.passes.checked_change": {},
+    "models.passes.changed_attention": {},
     "models.passes.with_cached": {"cache": models.Cache(), "layer": 0, "key": KEY, "value": VALUE},
     "models.passes.within_window": {"array": KEY, "window": 3},
     "models.rotary_scaling.turning": {"rope": {"rope_theta": 1e4}, "d_k": 4, "length": 5, "max_tokens": 9},

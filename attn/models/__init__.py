@@ -6,6 +6,6 @@ top to bottom. Where the files of a checkpoint lie, and how text becomes token i
 """
 
 from attn.models import bert, gpt2, ledger, llama, rotary_scaling
-from attn.models.passes import Cache, LayerPass, Pass
+from attn.models.passes import STEPS, Cache, Change, LayerPass, Pass
 
-__all__ = ["Cache", "LayerPass", "Pass", "bert", "gpt2", "ledger", "llama", "rotary_scaling"]
+__all__ = ["STEPS", "Cache", "Change", "LayerPass", "Pass", "bert", "gpt2", "ledger", "llama", "rotary_scaling"]

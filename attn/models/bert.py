@@ -13,9 +13,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from attn.block import FeedForward, Layer, Norm
+from attn.dot_product import scaled_dot_product_attention
 from attn.functional import ACTIVATIONS, layer_norm
 from attn.models.checkpoint import Checkpoint, token_ids
-from attn.multi_head import MultiHead, MultiHeadParameters, multi_head_attention
+from attn.models.passes import Change, changed_attention, checked_change
+from attn.multi_head import MultiHead, MultiHeadParameters, merge_heads, split_heads
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +66,7 @@ class Pass(NamedTuple):
     output: np.ndarray  # (n, d_model)
 
 
-def forward(model: Bert, ids: ArrayLike, types: ArrayLike | None = None) -> Pass:
+def forward(model: Bert, ids: ArrayLike, types: ArrayLike | None = None, *, change: Change | None = None) -> Pass:
     r"""Pass token ids through an encoder, keeping every step.
 
     Parameters
@@ -73,6 +75,8 @@ def forward(model: Bert, ids: ArrayLike, types: ArrayLike | None = None) -> Pass
     ids : integers, shape (n,)
     types : integers, shape (n,)
         0 for tokens of the first text, 1 for those of the second; by default all are of the first.
+    change
+        As `attn.models.llama.forward` takes it.
 
     Returns
     -------
@@ -83,7 +87,7 @@ def forward(model: Bert, ids: ArrayLike, types: ArrayLike | None = None) -> Pass
     ------
     ValueError
         If `ids` are no tokens of the model, or more than it has positions for; if `types` are not one of 0 and 1 for
-        each.
+        each; if `change` returns an array of another shape.
 
     Notes
     -----
@@ -103,26 +107,44 @@ def forward(model: Bert, ids: ArrayLike, types: ArrayLike | None = None) -> Pass
     types = np.zeros_like(ids) if types is None else token_ids(types, num_types, "types")
     if len(types) != len(ids):
         raise ValueError(f"types must be one for each of {len(ids)} ids, got {len(types)}")
-    activation = ACTIVATIONS[model.activation]
+    activation, change = ACTIVATIONS[model.activation], checked_change(change)
 
     hidden = model.embedding[ids] + model.positions[: len(ids)]  # (n, d_model)
     if model.types is not None:
         hidden = hidden + model.types[types]
-    hidden = layer_norm(hidden, *model.embedding_norm, model.epsilon)
+    hidden = change("residual", 0, layer_norm(hidden, *model.embedding_norm, model.epsilon))
     blocks = []
-    for layer in model.layers:
+    for number, layer in enumerate(model.layers):
         # attention: each token reads all
-        attention = multi_head_attention(hidden, layer.attention)
+        attention = _attention(hidden, layer.attention, change, number)
         attended = layer_norm(hidden + attention.output, *layer.attention_norm, model.epsilon)
 
         # feed-forward: each token by itself
         w_1, b_1, w_2, b_2 = layer.feed_forward
         inner = activation(attended @ w_1 + b_1)  # (n, d_ff)
-        output = layer_norm(attended + (inner @ w_2 + b_2), *layer.feed_forward_norm, model.epsilon)
+        fed = change("feed_forward_output", number, inner @ w_2 + b_2)
+        output = layer_norm(attended + fed, *layer.feed_forward_norm, model.epsilon)
+        output = change("residual", number + 1, output)
 
         blocks.append(Block(hidden, attention, attended, inner, output))
         hidden = output
     return Pass(ids, types, tuple(blocks), hidden)
+
+
+def _attention(x, weights, change, number):
+    """Attend in every head of a layer, as `attn.multi_head_attention` does, and ask of each step what goes on."""
+    projections = {role: (getattr(weights, f"w_{role[0]}"), getattr(weights, f"b_{role[0]}")) for role in _ROLES}
+    query, key, value = (
+        change(role, number, split_heads(x @ w + b, weights.num_heads)) for role, (w, b) in projections.items()
+    )  # (num_heads, n, d_k)
+    attention = scaled_dot_product_attention(query, key, value)
+    attention = changed_attention(change, number, attention, value)
+    concat = merge_heads(attention.context)  # (n, d_model)
+    output = change("attention_output", number, concat @ weights.w_o + weights.b_o)
+    return MultiHead(query, key, value, *attention, concat, output)
+
+
+_ROLES = ("query", "key", "value")
 
 
 class _Names(NamedTuple):

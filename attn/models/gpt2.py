@@ -14,7 +14,7 @@ from attn.block import Norm
 from attn.dot_product import scaled_dot_product_attention
 from attn.functional import ACTIVATIONS, layer_norm
 from attn.models.checkpoint import Checkpoint, token_ids
-from attn.models.passes import Cache, LayerPass, Pass, with_cached
+from attn.models.passes import Cache, Change, LayerPass, Pass, changed_attention, checked_change, with_cached
 from attn.multi_head import merge_heads, split_heads
 
 FAMILIES = ("gpt2",)
@@ -65,13 +65,19 @@ class GPT2:
 
 
 def forward(
-    model: GPT2, ids: ArrayLike, cache: Cache | None = None, *, steps: bool = False, last: bool = False
+    model: GPT2,
+    ids: ArrayLike,
+    cache: Cache | None = None,
+    *,
+    steps: bool = False,
+    last: bool = False,
+    change: Change | None = None,
 ) -> Pass:
     r"""Pass token ids through a model.
 
     Parameters
     ----------
-    model, ids, cache, steps, last
+    model, ids, cache, steps, last, change
         As `attn.models.llama.forward` takes them.
 
     Returns
@@ -81,7 +87,8 @@ def forward(
     Raises
     ------
     ValueError
-        If `ids` are no tokens of the model, or more than it has positions for.
+        If `ids` are no tokens of the model, or more than it has positions for, or `change` returns an array of
+        another shape.
 
     Notes
     -----
@@ -98,24 +105,28 @@ def forward(
     end = cache.length + len(ids)
     if end > len(model.positions):
         raise ValueError(f"the text must have at most {len(model.positions)} tokens, got {end}")
-    activation = ACTIVATIONS[model.activation]
+    activation, change = ACTIVATIONS[model.activation], checked_change(change)
 
-    x = model.embedding[ids] + model.positions[cache.length : end]  # (n, d_model)
+    x = change("residual", 0, model.embedding[ids] + model.positions[cache.length : end])  # (n, d_model)
     states, kept, keys, values = [x], [], [], []
     for number, layer in enumerate(model.layers):
         # attention: each token reads those before it
         read = layer_norm(x, *layer.attention_norm, model.epsilon)
         projected = np.split(read @ layer.w_qkv + layer.b_qkv, 3, axis=-1)
         query, key, value = (split_heads(each, model.num_heads) for each in projected)  # (num_heads, n, d_k)
+        query, key = change("query", number, query), change("key", number, key)
+        value = change("value", number, value)
         key, value = with_cached(cache, number, key, value)  # (num_heads, n_k, d_k)
         attention = scaled_dot_product_attention(query, key, value, causal=True, scale=layer.scale)
-        attended = merge_heads(attention.context) @ layer.w_o + layer.b_o
+        attention = changed_attention(change, number, attention, value)
+        attended = change("attention_output", number, merge_heads(attention.context) @ layer.w_o + layer.b_o)
         between = x + attended  # (n, d_model)
 
         # feed-forward: each token by itself
         read = layer_norm(between, *layer.feed_forward_norm, model.epsilon)
         fed = activation(read @ layer.w_1 + layer.b_1) @ layer.w_2 + layer.b_2
-        output = between + fed
+        fed = change("feed_forward_output", number, fed)
+        output = change("residual", number + 1, between + fed)
 
         if steps:
             kept.append(LayerPass(x, query, key, value, attention, attended, fed, output))

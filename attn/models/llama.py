@@ -18,7 +18,16 @@ from numpy.typing import ArrayLike
 from attn.dot_product import scaled_dot_product_attention
 from attn.functional import ACTIVATIONS, rms_norm
 from attn.models.checkpoint import Checkpoint, token_ids
-from attn.models.passes import Cache, LayerPass, Pass, with_cached, within_window
+from attn.models.passes import (
+    Cache,
+    Change,
+    LayerPass,
+    Pass,
+    changed_attention,
+    checked_change,
+    with_cached,
+    within_window,
+)
 from attn.models.rotary_scaling import turning
 from attn.multi_head import merge_heads, split_heads
 from attn.positions import rotate
@@ -91,7 +100,13 @@ class Llama:
 
 
 def forward(
-    model: Llama, ids: ArrayLike, cache: Cache | None = None, *, steps: bool = False, last: bool = False
+    model: Llama,
+    ids: ArrayLike,
+    cache: Cache | None = None,
+    *,
+    steps: bool = False,
+    last: bool = False,
+    change: Change | None = None,
 ) -> Pass:
     r"""Pass token ids through a model.
 
@@ -105,6 +120,8 @@ def forward(
         Whether every step of every layer is kept. Its memory grows with the square of the number of tokens.
     last
         Whether the next token is asked for after the last of these only.
+    change
+        Is asked about every step of every layer, and may put another array in its place.
 
     Returns
     -------
@@ -113,7 +130,7 @@ def forward(
     Raises
     ------
     ValueError
-        If `ids` are no tokens of the model.
+        If `ids` are no tokens of the model, or `change` returns an array of another shape.
 
     Notes
     -----
@@ -133,9 +150,10 @@ def forward(
     end = cache.length + len(ids)
     turnings = {name: turning(rope, model.d_k, end, model.max_tokens) for name, rope in model.ropes.items()}
     angles = {name: each.angles(cache.length, len(ids)) for name, each in turnings.items()}  # (n, r)
-    activation = ACTIVATIONS[model.activation]
+    activation, change = ACTIVATIONS[model.activation], checked_change(change)
 
     x = model.embedding[ids] * np.float32(model.embedding_scale)  # (n, d_model)
+    x = change("residual", 0, x)
     states, kept, keys, values = [x], [], [], []
     for number, layer in enumerate(model.layers):
         # attention: each token reads those before it
@@ -146,20 +164,24 @@ def forward(
         if layer.rope is not None:
             factor = turnings[layer.rope].factor
             query, key = (rotate(each, angles[layer.rope], factor=factor) for each in (query, key))
+        query, key = change("query", number, query), change("key", number, key)
+        value = change("value", number, value)
         key, value = with_cached(cache, number, key, value)  # (num_kv_heads, n_k, d_k)
         window = None if layer.window is None else (layer.window - 1, 0)
         attention = scaled_dot_product_attention(
             query, key, value, causal=True, window=window, scale=model.scale, softcap=model.softcap
         )
+        attention = changed_attention(change, number, attention, value)
         attended = _linear(merge_heads(attention.context), layer.w_o, layer.b_o)
-        attended = _norm(model, attended, layer.attention_output_norm)
+        attended = change("attention_output", number, _norm(model, attended, layer.attention_output_norm))
         between = x + attended  # (n, d_model)
 
         # feed-forward: each token by itself
         read = _norm(model, between, layer.feed_forward_norm)
         hidden = activation(read @ layer.w_gate) * (read @ layer.w_up)  # (n, d_ff)
         fed = _norm(model, hidden @ layer.w_down, layer.feed_forward_output_norm)
-        output = between + fed
+        fed = change("feed_forward_output", number, fed)
+        output = change("residual", number + 1, between + fed)
 
         if steps:
             kept.append(LayerPass(x, query, key, value, attention, attended, fed, output))

@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 from attn.dot_product import Attention
 from attn.functional import MOST, whole_number
+
+Change = Callable[[str, int, np.ndarray], np.ndarray]
+"""What is done to a step of a pass: takes its name, the layer, and its array; returns the array that goes on.
+
+It must leave the array that it is given as it is, and may return it. Names and shapes are those of `STEPS`.
+"""
+
+STEPS = {
+    "residual": "(n, d_model)",  # what a layer reads; of as many layers as there are, the last state
+    "query": "(num_heads, n, d_k)",  # as it is compared
+    "key": "(num_kv_heads, n, d_k)",  # of the new tokens alone, as the others below
+    "value": "(num_kv_heads, n, d_v)",
+    "weights": "(num_heads, n, n_k)",
+    "context": "(num_heads, n, d_v)",  # the output of each head, before w_o
+    "attention_output": "(n, d_model)",  # what is added to the residual stream
+    "feed_forward_output": "(n, d_model)",
+}
+"""The steps of a layer that a `Change` is asked about, in this order, and their shapes."""
 
 
 class LayerPass(NamedTuple):
@@ -52,6 +71,48 @@ class Pass(NamedTuple):
     logits: np.ndarray  # (n, vocabulary), or (1, vocabulary) of the last token alone
     cache: Cache  # with these tokens: for those that follow
     layers: tuple[LayerPass, ...] = ()  # every step, where they were asked for
+
+
+def checked_change(change: Change | None) -> Change:
+    """Return what changes a pass, which then refuses an array of another shape and keeps the pass's numbers.
+
+    Parameters
+    ----------
+    change
+        None to leave all as it is.
+
+    Raises
+    ------
+    ValueError
+        By the function that is returned, if `change` returns an array of another shape than it was given.
+    """
+    if change is None:
+        return lambda step, layer, array: array
+
+    def checked(step, layer, array):
+        changed = np.asarray(change(step, layer, array), array.dtype)
+        if changed.shape != array.shape:
+            raise ValueError(f"change must keep the shape {array.shape} of {step}, got {changed.shape}")
+        return changed
+
+    return checked
+
+
+def changed_attention(change: Change, layer: int, attention: Attention, value: np.ndarray) -> Attention:
+    """Return an attention with its weights changed, its context as they make it, and that changed in turn.
+
+    Parameters
+    ----------
+    change
+        As `checked_change` returns it.
+    layer
+    attention
+    value : shape (num_kv_heads, n_k, d_v)
+    """
+    weights, context = change("weights", layer, attention.weights), attention.context
+    if weights is not attention.weights:
+        context = weights @ np.repeat(value, len(weights) // len(value), axis=0)  # (num_heads, n, d_v)
+    return attention._replace(weights=weights, context=change("context", layer, context))
 
 
 def with_cached(cache: Cache, layer: int, key: np.ndarray, value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
