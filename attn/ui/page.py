@@ -16,6 +16,7 @@ from attn.ui.menu import GROUPS, MENU, address_missed, find_page, menu_links, pa
 from attn.ui.settings import server
 from attn.ui.sources import PAGE_SOURCES, source_in_markdown
 from attn.ui.state import PageState, as_text, choose_look, chosen_look
+from attn.ui.stories.card import story_card
 from attn.ui.terms import terms_help
 from attn.ui.width import FRAMES, measure_page_room, page_enlargement, page_share, page_width, window_measures
 from attn.words import capital
@@ -177,6 +178,7 @@ def begin_page(page, title, cls):
             _reset_button(state)
         measure_page_room()
     st.title(title, anchor=False)
+    story_card(state)
     if missed := address_missed():
         st.warning(
             f"There is no page at {as_text('/' + shortened(missed))}, so this is Home. "

@@ -15,7 +15,7 @@ import time
 
 import streamlit as st
 
-from attn.ui.link import from_link, link_choice, link_flag, to_link
+from attn.ui.link import from_link, link_choice, link_flag, link_string, link_whole, link_wholes, to_link
 from attn.ui.settings import visitor_settings
 
 CODE_TABS = {"numpy": "From scratch in numpy", "attn": "With attn", "draw": "Draw it"}
@@ -32,9 +32,12 @@ class Look:
 
     large: bool = link_flag(False)
     code: str = link_choice("numpy", CODE_TABS)
+    story: str = link_string("")  # that runs, see `attn.ui.stories.running`; empty: none
+    screen: int = link_whole(1, 1, 999)  # of the story
+    done: tuple = link_wholes()  # what was done of its tasks, by their numbers
 
 
-_LOOK = tuple(field.name for field in dataclasses.fields(Look))
+LOOK = tuple(field.name for field in dataclasses.fields(Look))
 
 
 def chosen_look():
@@ -50,7 +53,7 @@ def choose_look(**choices):
 
 def _split_look(link):
     """Return what a link says of the page, and what it says of all pages."""
-    return {n: v for n, v in link.items() if n not in _LOOK}, {n: v for n, v in link.items() if n in _LOOK}
+    return {n: v for n, v in link.items() if n not in LOOK}, {n: v for n, v in link.items() if n in LOOK}
 
 
 def _read_look(link):

@@ -1,0 +1,161 @@
+"""The story that runs: which one and at which screen, and the links to its screens."""
+
+import dataclasses
+import functools
+from pathlib import Path
+from typing import NamedTuple
+
+import streamlit as st
+
+from attn.ui.link import to_link
+from attn.ui.menu import MENU
+from attn.ui.state import LOOK, choose_look, chosen_look
+from attn.ui.stories.story import PACKED, Screen, Story, read_story, unpack_story
+
+COME_ALONG = ("ten_minutes", "why_attention", "real_model")  # files beside this one, in the order of Home
+OWN = "own"  # the story that a visitor puts together in this session
+_PAGES = {entry.page: entry for entry in MENU}
+
+
+class Running(NamedTuple):
+    """A story and where one is in it."""
+
+    name: str  # as a link says it
+    story: Story
+    number: int  # of the screen, counted from 1
+
+    @property
+    def screen(self):
+        """The screen that is shown."""
+        return self.story.screens[self.number - 1]
+
+    @property
+    def count(self):
+        """How many screens there are."""
+        return len(self.story.screens)
+
+    @property
+    def next_screen(self):
+        """The number of the next screen, or None at the last."""
+        return self.number + 1 if self.number < self.count else None
+
+    @property
+    def previous_screen(self):
+        """The number of the screen before, or None at the first."""
+        return self.number - 1 if self.number > 1 else None
+
+
+class ScreenLink(NamedTuple):
+    """Where a screen is."""
+
+    script: str  # as Streamlit opens it
+    query: dict  # name -> value: of the page, and which story and screen it is
+
+
+@functools.cache
+def story_that_comes_along(name):
+    """Return one of the stories that come along.
+
+    Parameters
+    ----------
+    name : str
+        One of `COME_ALONG`.
+
+    Returns
+    -------
+    Story
+    """
+    text = Path(__file__).with_name(f"{name}.yaml").read_text(encoding="utf-8")
+    return read_story(text, list(_PAGES), LOOK)
+
+
+@functools.lru_cache(maxsize=64)
+def _unpacked(packed):
+    """Return a story that a link holds."""
+    return unpack_story(packed, list(_PAGES), LOOK)
+
+
+def story_named(name):
+    """Return the story that a link names.
+
+    Parameters
+    ----------
+    name : str
+        One of `COME_ALONG`, `OWN`, or a whole story as `attn.ui.stories.story.pack_story` spells it.
+
+    Returns
+    -------
+    Story
+
+    Raises
+    ------
+    ValueError
+        If there is none; one sentence that says why.
+    """
+    if name in COME_ALONG:
+        return story_that_comes_along(name)
+    if name.startswith(PACKED):
+        return _unpacked(name)
+    if name == OWN and (own := st.session_state.get("story.own")):
+        return own
+    if name == OWN:
+        raise ValueError("a story of one's own that is not in a link must be loaded from its file again")
+    raise ValueError(f"the story must be one of {', '.join(COME_ALONG)}, got {name[:40]}")
+
+
+def story_now():
+    """Return the story that runs.
+
+    Returns
+    -------
+    Running or None
+        None if no story runs, or the link names none that there is.
+    """
+    look = chosen_look()
+    if not look.story:
+        return None
+    try:
+        story = story_named(look.story)
+    except ValueError:
+        return None
+    return Running(look.story, story, min(look.screen, len(story.screens)))
+
+
+def story_link(name, number):
+    """Return where a screen of a story is, with what is chosen for all pages.
+
+    Parameters
+    ----------
+    name : str
+        As in `story_named`.
+    number : int
+        Of the screen, counted from 1.
+
+    Returns
+    -------
+    ScreenLink
+        For ``st.page_link(script, query_params=query)`` or ``st.switch_page``.
+    """
+    screen = story_named(name).screens[number - 1]
+    look = dataclasses.replace(chosen_look(), story=name, screen=number)
+    if name != chosen_look().story:
+        look = dataclasses.replace(look, done=())
+    return ScreenLink(_PAGES[screen.page].script, dict(screen.query) | to_link(look)[0])
+
+
+def leave_story():
+    """Let no story run any more; in a callback."""
+    choose_look(story="", screen=1, done=())
+
+
+def is_at_screen(screen: Screen, page, query):
+    """Return whether a page shows what a screen shows: nothing was changed on it.
+
+    Parameters
+    ----------
+    screen : Screen
+    page : str
+    query : dict
+        What the page's link says.
+    """
+    return page == screen.page and query == dict(screen.query)

@@ -1,0 +1,212 @@
+"""What a story is, and how its file is read and written: one readable YAML file a story.
+
+Nothing here knows Streamlit, and nothing of what a file says is run: it is text, which is checked.
+"""
+
+import base64
+import binascii
+import dataclasses
+import zlib
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, urlencode
+
+import yaml
+
+from attn.ui.link import LONGEST_LINK_VALUE, shortened
+
+MOST_BYTES = 100_000  # of a file
+MOST_SCREENS = 60
+DEEPEST = 8  # levels of a file: that of a task's numbers is the seventh
+MOST_LETTERS = {"title": 80, "about": 300, "sentence": 400, "link": 6000}
+PACKED = "~"  # how a story begins that a link holds whole
+
+
+@dataclass(frozen=True)
+class Screen:
+    """One screen of a story: a page as a link sets it up, what is to be seen there, and perhaps what is to be done."""
+
+    page: str  # its key in the menu
+    query: tuple  # of pairs (name, value), as the page's link says them
+    title: str
+    sentence: str
+
+    @property
+    def link(self):
+        """The page and its query as one line, as in the browser's address."""
+        return f"{self.page}?{urlencode(self.query)}" if self.query else self.page
+
+
+@dataclass(frozen=True)
+class Story:
+    """Screens in an order."""
+
+    title: str
+    about: str
+    screens: tuple
+
+
+def read_story(text, pages, without=()):
+    """Read a story from its file.
+
+    Parameters
+    ----------
+    text : str or bytes
+        YAML: a ``title``, a sentence ``about`` it and ``screens``, each with a ``link``, a ``title`` and a
+        ``sentence``.
+    pages : container of str
+        The keys of the pages that there are.
+    without : container of str
+        Names in a link that say how a visitor looks at all pages; a screen leaves them out.
+
+    Returns
+    -------
+    Story
+
+    Raises
+    ------
+    ValueError
+        One sentence that says what must hold and what came.
+
+    Examples
+    --------
+    >>> story = read_story("title: Masks\\nscreens:\\n- link: masks?mask=causal\\n  title: Causal", ["masks"])
+    >>> story.screens[0].page, story.screens[0].query
+    ('masks', (('mask', 'causal'),))
+    >>> read_story("title: Masks\\nscreens:\\n- link: https://example.org\\n  title: Away", ["masks"])
+    Traceback (most recent call last):
+    ...
+    ValueError: screen 1: the link must begin with a page, one of masks, got https://example.org
+    """
+    told = _mapping(_plain(text), "a story", ("title", "screens"), ("about",))
+    screens = told["screens"]
+    if not isinstance(screens, list) or not 1 <= len(screens) <= MOST_SCREENS:
+        raise ValueError(f"screens must be a list of 1 to {MOST_SCREENS} screens, got {_kind(screens)}")
+    read = tuple(_screen(each, f"screen {at}", pages, without) for at, each in enumerate(screens, 1))
+    return Story(_words(told, "title", "a story"), _words(told, "about", "a story"), read)
+
+
+def write_story(story):
+    """Return the file of a story, which `read_story` reads."""
+    told = {"title": story.title} | ({"about": story.about} if story.about else {})
+    told["screens"] = [
+        {"link": each.link, "title": each.title} | ({"sentence": each.sentence} if each.sentence else {})
+        for each in story.screens
+    ]
+    return yaml.safe_dump(told, sort_keys=False, allow_unicode=True, width=100)
+
+
+def pack_story(story):
+    """Return a story as a link holds it whole, or None of one that is too long for a link."""
+    squeezed = zlib.compress(write_story(story).encode(), 9)
+    packed = PACKED + base64.urlsafe_b64encode(squeezed).decode().rstrip("=")
+    return packed if len(packed) <= LONGEST_LINK_VALUE else None
+
+
+def unpack_story(packed, pages, without=()):
+    """Read a story that a link holds whole.
+
+    Raises
+    ------
+    ValueError
+        If it is cut off or says what no story says.
+    """
+    try:
+        squeezed = base64.urlsafe_b64decode(packed.removeprefix(PACKED) + "=" * (-len(packed.removeprefix(PACKED)) % 4))
+        unpacking = zlib.decompressobj()
+        text = unpacking.decompress(squeezed, MOST_BYTES + 1)  # and no more, however much is in it
+        whole = unpacking.eof or len(text) > MOST_BYTES
+    except (binascii.Error, ValueError, zlib.error):
+        whole = False
+    if not whole:
+        raise ValueError("a story in a link must be whole, and this one is cut off or was changed on its way")
+    return read_story(text, pages, without)
+
+
+def _plain(text):
+    """Return what a file says, as mappings, lists and words."""
+    raw = text if isinstance(text, bytes) else text.encode()
+    if len(raw) > MOST_BYTES:
+        raise ValueError(f"a story must have at most {MOST_BYTES:,} bytes, got {len(raw):,}")
+    try:
+        decoded = raw.decode("utf-8-sig")
+        _demand_simple(yaml.parse(decoded, Loader=_WordsLoader))
+        return yaml.load(decoded, Loader=_WordsLoader)
+    except UnicodeDecodeError:
+        raise ValueError("a story must be text in UTF-8, got other bytes") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}: " if mark else ""
+        raise ValueError(
+            f"a story must be readable as YAML, got {where}{getattr(error, 'problem', None) or 'no YAML'}"
+        ) from None
+
+
+def _demand_simple(events):
+    """Refuse what makes YAML more than words in lists and mappings: a few lines of it can be a gigabyte."""
+    depth = 0
+    for event in events:
+        if isinstance(event, yaml.AliasEvent):
+            raise ValueError("a story must say everything where it stands, got an alias (*)")
+        if getattr(event, "tag", None):
+            raise ValueError(f"a story must hold words alone, got the tag {shortened(event.tag)}")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            raise ValueError(f"a story must be at most {DEEPEST} levels deep, got more")
+
+
+class _WordsLoader(yaml.SafeLoader):
+    """Reads every word as it is written: no dates, no yes and no, no numbers."""
+
+
+_WordsLoader.yaml_implicit_resolvers = {}
+
+
+def _screen(told, where, pages, without):
+    """Read one screen."""
+    told = _mapping(told, where, ("link", "title"), ("sentence",))
+    page, _, query = _words(told, "link", where).partition("?")
+    if page not in pages:
+        raise ValueError(f"{where}: the link must begin with a page, one of {', '.join(pages)}, got {shortened(page)}")
+    pairs = parse_qsl(query, keep_blank_values=True)
+    kept = tuple((name, value) for name, value in dict(pairs).items() if name not in without)
+    return Screen(page, kept, _words(told, "title", where), _words(told, "sentence", where))
+
+
+def _mapping(told, where, needed, may):
+    """Demand a mapping that has these names and no others."""
+    if not isinstance(told, dict):
+        raise ValueError(f"{where} must be a mapping with {' and '.join(needed)}, got {_kind(told)}")
+    for name in needed:
+        if name not in told:
+            raise ValueError(f"{where} must have a {name}, got only {', '.join(map(str, told)) or 'nothing'}")
+    for name in told:
+        if name not in (*needed, *may):
+            raise ValueError(f"{where} may have {', '.join((*needed, *may))}, got {shortened(str(name))}")
+    return told
+
+
+def _words(told, name, where):
+    """Return the text under a name, in one line; empty where there is none."""
+    text = told.get(name, "")
+    if not isinstance(text, str):
+        raise ValueError(f"{where}: {name} must be text, got {_kind(text)}")
+    line = " ".join(text.split())
+    if len(line) > MOST_LETTERS[name]:
+        raise ValueError(f"{where}: {name} must have at most {MOST_LETTERS[name]} characters, got {len(line)}")
+    if name in ("title", "link") and not line:
+        raise ValueError(f"{where}: {name} must not be empty")
+    return line
+
+
+def _kind(told):
+    """Return what something is, in a word or two."""
+    if isinstance(told, list):
+        return f"a list of {len(told)}"
+    return "a mapping" if isinstance(told, dict) else "nothing" if told in (None, "") else shortened(str(told))
+
+
+def replace_screen(story, at, **changes):
+    """Return a story in which one screen, counted from 0, is told otherwise."""
+    screens = list(story.screens)
+    screens[at] = dataclasses.replace(screens[at], **changes)
+    return dataclasses.replace(story, screens=tuple(screens))
