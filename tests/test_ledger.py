@@ -10,20 +10,20 @@ from attn.pretrained import bert
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
-from numpy_models import DECODERS, ENCODERS, VOCABULARY, of_checkpoint, peer  # noqa: E402
+from attn.pretrained.families.whole_models import DECODERS, ENCODERS, VOCABULARY, in_numpy, random_model  # noqa: E402
 
 IDS = np.random.default_rng(5).integers(3, VOCABULARY, 11)
 
 
 @pytest.fixture(scope="module", params=DECODERS)
 def decoder(request):
-    line, model = of_checkpoint(peer(*DECODERS[request.param], transformers.AutoModelForCausalLM))
+    line, model = in_numpy(random_model(request.param))
     return model, line.forward(model, IDS, steps=True)
 
 
 @pytest.fixture(scope="module", params=ENCODERS)
 def encoder(request):
-    line, model = of_checkpoint(peer(*ENCODERS[request.param], transformers.AutoModel))
+    line, model = in_numpy(random_model(request.param))
     return model, line.forward(model, IDS, (np.arange(11) > 6).astype(int) if model.types is not None else None)
 
 
@@ -105,7 +105,7 @@ def encoder_minilm():
 
 def test_a_head_that_is_taken_out_takes_its_row_with_it():
     """In a model without norms between: what the ledger says of a head is how far the score falls without it."""
-    line, model = of_checkpoint(peer(*DECODERS["Llama"], transformers.AutoModelForCausalLM))
+    line, model = in_numpy(random_model("Llama"))
     passed = line.forward(model, IDS, steps=True)
     got = ledger.score_ledger(model, passed, 1, 0, 10, 3)
     rows = {part: at for at, part in enumerate(got.query_parts)}
@@ -139,7 +139,7 @@ def test_the_strongest_pairs_come_first():
     ],
 )
 def test_what_is_not_there_is_said(given, sentence):
-    line, model = of_checkpoint(peer(*DECODERS["GPT-2"], transformers.AutoModelForCausalLM))
+    line, model = in_numpy(random_model("GPT-2"))
     passed = line.forward(model, IDS, steps=True)
     with pytest.raises(ValueError, match=sentence):
         ledger.score_ledger(model, passed, **({"layer": 1, "head": 0, "query": 3, "key": 2} | given))
@@ -151,7 +151,7 @@ def test_what_is_not_there_is_said(given, sentence):
 
 
 def test_an_encoder_says_no_word():
-    line, model = of_checkpoint(peer(*ENCODERS["BERT"], transformers.AutoModel))
+    line, model = in_numpy(random_model("BERT"))
     passed = line.forward(model, IDS)
     with pytest.raises(ValueError, match="must write words"):
         ledger.word_contributions(model, passed, 0, 1)

@@ -1,4 +1,4 @@
-"""What the package does from the command line: ``python -m attn.pretrained check`` and ``families``."""
+"""What the package does from the command line: ``python -m attn.pretrained check``, ``families`` and ``whole``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from attn.data import examples, pictures, sounds
-from attn.pretrained.families import check
+from attn.pretrained.families import check, whole_models
 from attn.pretrained.inputs.audio import audio_inputs
 from attn.pretrained.loading.load import load
 from attn.pretrained.recording.record import own_weights, record
@@ -30,15 +30,23 @@ def main(arguments: list[str] | None = None) -> int:
     -------
     int
         The exit status. Of ``check`` 0 if all three things hold that a verdict names, 1 if not, 2 if the model cannot
-        be opened.
+        be opened. Of ``whole`` 1 if a model differs.
     """
     parser = argparse.ArgumentParser(prog="python -m attn.pretrained")
     commands = parser.add_subparsers(required=True, metavar="command", dest="command")
     _add_check(commands)
     _add_families(commands)
+    commands.add_parser(
+        "whole",
+        help="hold every state and score of whole models in numpy against transformers; print a table in Markdown",
+        epilog="The exit status is 1 if a difference, relative to the largest number, is above "
+        f"{whole_models.TOLERANCE:g}.",
+    )
     given = parser.parse_args(arguments)
     if given.command == "check":
         return _check(given)
+    if given.command == "whole":
+        return _whole()
     known = check.names()
     if unknown := sorted(set(given.family) - set(known)):
         parser.error(f"transformers knows no family called {unknown[0]}")
@@ -72,9 +80,7 @@ def _add_families(commands):
 
 def _check(given):
     """Open a model, let it read, and print the verdict; what cannot be opened or read is said in one sentence."""
-    from transformers.utils import logging
-
-    logging.set_verbosity_error()
+    _quieten()
     try:
         loaded = load(f"{given.model}@{given.revision}" if given.revision else given.model)
         verdict = _judged(loaded, given.text, given.pair)
@@ -83,6 +89,13 @@ def _check(given):
         return NOT_OPENED
     print(f"{loaded.name}: {loaded.family}, {loaded.num_layers} layers", verdict, _WORDS[verdict.holds], sep="\n")
     return HOLDS if verdict.holds else SHORT
+
+
+def _quieten():
+    """Let transformers say nothing below an error."""
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
 
 
 def _judged(loaded, text, pair):
@@ -100,6 +113,14 @@ def _judged(loaded, text, pair):
         return verdict_of(record(loaded, **read), **made_of)
     own = own_weights(loaded, **read)
     return Verdict(weights_finding(loaded), input_finding(own, **made_of), not_recorded(loaded))
+
+
+def _whole():
+    """Print how far whole models in numpy are from transformers."""
+    _quieten()
+    rows = list(whole_models.walk())
+    print(whole_models.table(rows), end="")
+    return HOLDS if all(max(row.states, row.scores or 0) <= whole_models.TOLERANCE for row in rows) else SHORT
 
 
 def _families(chosen, given):
