@@ -25,6 +25,7 @@ ui.page_path(page, "stage", page.choices().stages)
 setup = page.commit()
 theme = ui.page_theme()
 result = encoder_block.compute_encoder_block(setup)
+alone = encoder_block.encoder_block_alone(result)
 say_if_sentence_cut(setup.text)
 
 ui.page_reading(
@@ -35,7 +36,7 @@ ui.page_reading(
     beside=lambda: sentence_in_a_trained_model(setup),
 )
 ui.page_figure(
-    partial(encoder_block.encoder_block_picture, result, theme),
+    partial(encoder_block.encoder_block_picture, alone, theme),
     f"block.{setup.stage}.{setup.norm}",
     on_pick=lambda row, column: page.set(token=row + 1),
     tables={setup.stage: lambda: charts.csv(result.result(setup.stage), result.labels, charts.counted(setup.d_model))},
@@ -46,7 +47,7 @@ if footnote := encoder_block.encoder_block_footnote(result):
 
 ui.page_reading(encoder_block.encoder_block_effects_reading(result))
 ui.page_figure(
-    partial(encoder_block.encoder_block_effects_picture, result, theme),
+    partial(encoder_block.encoder_block_effects_picture, alone, theme),
     f"block.effects.{setup.norm}",
     on_pick=lambda row, column=None: encoder_block.go_to_encoder_block_stage(page, result, row, column),
     tables={"moved": lambda: encoder_block.encoder_block_effects_csv(result)},

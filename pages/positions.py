@@ -43,7 +43,7 @@ setup = page.commit()
 theme = ui.page_theme()
 try:
     result = shuffle.compute_shuffle(setup)
-    scheme = schemes.schemes_picture(setup, theme)
+    parts = schemes.schemes_parts(setup)
 except (ValueError, pretrained.ModelError) as error:
     ui.page_ask(page, str(error), st.error)
 say_if_sentence_cut(setup.text)
@@ -65,11 +65,11 @@ ui.page_figure(
     },
 )
 
-if scheme is not None:
+if parts:
     st.header("The scheme itself", anchor=False)
     ui.page_reading(schemes.schemes_reading(setup))
     ui.page_figure(
-        scheme,
+        partial(schemes.schemes_picture, parts, schemes.schemes_slope(setup), theme),
         f"positions.scheme.{setup.positions}",
         tables={"scheme": lambda: schemes.schemes_csv(setup)},
         on_pick=schemes.schemes_head_picker(page),
@@ -82,7 +82,13 @@ def distance_tab():
     """Draw the weight by distance."""
     ui.page_reading(distances.distances_reading(setup))
     ui.page_figure(
-        partial(distances.distances_picture, setup, theme),
+        partial(
+            distances.distances_picture,
+            *distances.distances_mean_weights(setup),
+            setup.positions,
+            setup.causal,
+            theme,
+        ),
         "positions.distance",
         tables={"mean_weights": lambda: distances.distances_csv(setup)},
     )

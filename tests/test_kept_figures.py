@@ -106,3 +106,21 @@ def test_a_page_seen_again_shows_the_same_and_another_does_not(page):
     first = shown(room=600)
     assert shown(room=600) == first
     assert shown(room=1000) != first
+
+
+@pytest.mark.parametrize(
+    ("page", "moved", "drawn"),
+    [
+        ("positions", {"d_k": "8"}, 2),  # not the waves, which are added to embeddings
+        ("positions", {"shuffle": "2"}, 1),
+        ("block", {"d_ff": "8"}, 2),  # not the heads of attention
+        ("block", {"depth": "7"}, 0),  # of another tab
+    ],
+)
+def test_a_figure_that_does_not_depend_on_what_moved_is_not_drawn_again(page, moved, drawn, monkeypatch):
+    made, specification = [], charts.specification
+    monkeypatch.setattr(charts, "specification", lambda chart: made.append(chart) or specification(chart))
+    opened(page)
+    assert len(made) == 3
+    opened(page, **moved)
+    assert len(made) - 3 == drawn

@@ -4,7 +4,7 @@ import altair as alt
 import numpy as np
 import pyarrow as pa
 
-from attn.charts.labels import number
+from attn.words import numbers
 
 _TYPES = {"N": "nominal", "Q": "quantitative"}
 
@@ -99,8 +99,10 @@ def mark_edges(theme):
 
 def mark_values(values, hidden, hidden_name="hidden"):
     """Return what the pointer says of each value."""
-    cells = zip(values.ravel().tolist(), hidden.ravel().tolist(), strict=True)
-    return [hidden_name if h else number(v, 4) for v, h in cells]
+    said = numbers(values.ravel().tolist(), 4)
+    for place in np.flatnonzero(hidden):
+        said[place] = hidden_name
+    return said
 
 
 def mark_names(labels, places):

@@ -1,5 +1,6 @@
 """What the field's words mean: each explained once, and shown wherever a sentence on a page uses it."""
 
+import functools
 import re
 
 from attn.words import capital
@@ -93,10 +94,14 @@ def _form(term):
     return _FORMS.get(term) or (f"{term}s?" if term == "key" or term[-1] != "y" else f"{term[:-1]}(?:y|ies)")
 
 
-_EVERY = re.compile(
-    rf"\b(?:{'|'.join(f'({_form(term)})' for term in sorted(TERMS, key=len, reverse=True))})\b", re.IGNORECASE
-)
-_IN_THE_ORDER_OF_GROUPS = sorted(TERMS, key=len, reverse=True)
+# Small letters and no groups: a page asks this of every sentence, and is told four times as soon.
+_EVERY = re.compile(rf"\b(?:{'|'.join(_form(term).lower() for term in sorted(TERMS, key=len, reverse=True))})\b")
+
+
+@functools.cache
+def _term_of(found):
+    """Return the term of which a word of a sentence, in small letters, is a form."""
+    return next(term for term in TERMS if re.fullmatch(_form(term).lower(), found))
 
 
 def terms_in(sentence):
@@ -109,9 +114,7 @@ def terms_in(sentence):
     >>> terms_in("**key** looks most at **mask**: its queries meet the causal mask.")
     ['query', 'causal mask']
     """
-    used = {
-        _IN_THE_ORDER_OF_GROUPS[found.lastindex - 1] for found in _EVERY.finditer(_NOT_WORDS_OF_OURS.sub("", sentence))
-    }
+    used = {_term_of(found) for found in _EVERY.findall(_NOT_WORDS_OF_OURS.sub("", sentence).lower())}
     return [term for term in TERMS if term in used]
 
 

@@ -2,6 +2,7 @@
 
 import math
 import re
+from dataclasses import fields
 from functools import partial
 from typing import NamedTuple
 
@@ -17,7 +18,7 @@ from attn.functional import layer_norm
 from attn.multi_head import divisors
 from attn.ui.controls.sentence import LONGEST, sentence_control, sentence_seed_control, sentence_words
 from attn.ui.pages.block.block_in_numpy import block_numpy_code
-from attn.ui.pages.block.setup import MOST_HEADS, NORMS, STAGES, Setup
+from attn.ui.pages.block.setup import MOST_HEADS, NORMS, STAGES, Block
 from attn.ui.settings import visitor_settings
 from attn.ui.shown_code import LIGHT, Source, page_codes
 from attn.ui.state import as_text
@@ -32,7 +33,7 @@ class Walked(NamedTuple):
     x: np.ndarray  # (n, d_model)
     layer: block.Layer
     block: block.EncoderBlock
-    setup: Setup
+    setup: Block
 
     @property
     def labels(self):
@@ -128,6 +129,12 @@ def compute_encoder_block(setup):
     return Walked(tokens, table, x, layer, steps, setup)
 
 
+def encoder_block_alone(result):
+    """Return the block without what was chosen in a tab, on which its own figures do not depend."""
+    own = {field.name: getattr(result.setup, field.name) for field in fields(Block) if field.name != "tab"}
+    return result._replace(setup=Block(**own))
+
+
 def _sizes_of(setup):
     """Return the choices that make the block, as `_in_block` takes them."""
     return {name: getattr(setup, name) for name in ("d_model", "num_heads", "d_ff", "pre_norm", "seed")}
@@ -184,9 +191,9 @@ def _weights_title(result):
 
 def encoder_block_picture(result, theme):
     """Draw a stage, on the scale that all of them share."""
-    drawn = []
+    drawn, limit = [], result.limit
     for part in encoder_block_parts(result, result.setup.stage):
-        drawn.append(part if isinstance(part, str) else _panel(result, *part))
+        drawn.append(part if isinstance(part, str) else _panel(result, limit, *part))
     return charts.panels(theme, page_width(), *drawn, tallest=_tallest(result.setup))
 
 
@@ -195,7 +202,7 @@ def _tallest(setup):
     return page_tallest(80 if setup.stage == "input" else 0, most=480)
 
 
-def _panel(result, values, title):
+def _panel(result, limit, values, title):
     """Return one matrix; a click on it follows the token of the row."""
     labels, highlight = result.labels, {"row": result.at}
     if title == _weights_title(result):
@@ -204,7 +211,7 @@ def _panel(result, values, title):
     columns = charts.counted(values.shape[1])
     return charts.panel(
         values, labels, columns, kind="signed", title=title, axes=("token", "dimension"),
-        scale=charts.Scale(result.limit),
+        scale=charts.Scale(limit),
         pick=charts.Pick(re.sub(r"\W", "_", f"row_{title.lower()}"), highlight=highlight),
     )  # fmt: skip
 

@@ -1,6 +1,7 @@
 """The tab Heads: the output of attention as a sum over its heads."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import streamlit as st
@@ -44,7 +45,16 @@ def heads_added_up_tab(state, result):
         f"each head: {len(result.tokens)} tokens × {result.setup.d_model // count} → {result.setup.d_model} numbers",
     )
     page_figure(
-        _heads_picture(result, each, total, off),
+        partial(
+            _heads_picture,
+            each,
+            total,
+            result.block.attention.output,
+            off,
+            result.labels,
+            result.at,
+            page_theme(),
+        ),
         f"block.heads.{count}",
         tables={"sum": lambda: charts.csv(total, result.labels, charts.counted(result.setup.d_model))},
     )
@@ -89,14 +99,13 @@ def _heads_in_words(result, off, total):
     )
 
 
-def _heads_picture(result, each, total, off):
-    """Draw the heads as a sum, on one scale."""
-    count, labels = len(each), result.labels
-    columns = charts.counted(each.shape[-1])
-    limit = max(float(np.abs(each).max()), float(np.abs(result.block.attention.output).max())) or 1.0
+def _heads_picture(each, total, output, off, labels, at, theme):
+    """Draw the heads as a sum, on one scale, which goes as far as what all of them make."""
+    count, columns = len(each), charts.counted(each.shape[-1])
+    limit = max(float(np.abs(each).max()), float(np.abs(output).max())) or 1.0
     shared = {"kind": "signed", "scale": charts.Scale(limit), "axes": ("token", "dimension")}
     name = "Sum of those that are on" if off else "Output"
-    whole = charts.panel(total, labels, columns, title=name, pick=charts.Pick(highlight={"row": result.at}), **shared)
+    whole = charts.panel(total, labels, columns, title=name, pick=charts.Pick(highlight={"row": at}), **shared)
     hidden = np.zeros(each.shape, dtype=bool)
     hidden[[head - 1 for head in off]] = True
     if count > _IN_A_ROW or page_width() < _SUMMAND * (count + 1) + _BESIDE:
@@ -105,19 +114,19 @@ def _heads_picture(result, each, total, off):
             each,
             labels,
             columns,
-            page_theme(),
+            theme,
             hidden=hidden,
             width=page_width(),
             per_row=2 if wide else None,
             **shared,
         )
-        return charts.above(grid, charts.panels(page_theme(), page_width(), whole, tallest=340))
+        return charts.above(grid, charts.panels(theme, page_width(), whole, tallest=340))
     row = []
     for head in range(count):
         row += ["+"] if head else []
         title = f"Head {head + 1}" + (" (off)" if head + 1 in off else "")
         row.append(charts.panel(each[head], labels, columns, title=title, hidden=hidden[head], **shared))
-    return charts.panels(page_theme(), page_width(), *row, "=", whole)
+    return charts.panels(theme, page_width(), *row, "=", whole)
 
 
 def _cost_in_words(setup):

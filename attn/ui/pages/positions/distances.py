@@ -6,9 +6,13 @@ import streamlit as st
 from attn import charts, positions, scaled_dot_product_attention
 from attn.charts.labels import number
 from attn.data import examples
-from attn.ui import models
 from attn.ui.controls.positions import POSITIONS, SHAW_REACH, TRAINED, positions_of, shaw_table
-from attn.ui.pages.positions.schemes import schemes_cosines, schemes_fading, schemes_last_bucket, schemes_wavelengths
+from attn.ui.pages.positions.schemes import (
+    schemes_fading,
+    schemes_last_bucket,
+    schemes_trained_cosines,
+    schemes_wavelengths,
+)
 from attn.ui.pages.positions.shuffle import D_V, NUM_HEADS, shuffle_hidden
 from attn.ui.width import page_share, page_width
 
@@ -21,19 +25,27 @@ _POINTS = 600  # of a curve
 # By distance
 
 
-def distances_picture(setup, theme):
-    """Draw the mean map of many random sentences in this head, and the mean weight by distance."""
+def distances_picture(weights, without, scheme, causal, theme):
+    """Draw the mean map of many random sentences in this head, and the mean weight by distance.
+
+    Parameters
+    ----------
+    weights, without : ndarray, shape (WORDS, WORDS)
+        As `distances_mean_weights` returns them.
+    scheme : str
+    causal : bool
+    theme : Theme
+    """
     names = charts.counted(WORDS)
-    weights, without = distances_mean_weights(setup), distances_mean_weights(setup, "none")
-    offsets = np.arange(1 - WORDS, 1 if setup.causal else WORDS)
+    offsets = np.arange(1 - WORDS, 1 if causal else WORDS)
     parts = [charts.Curve("no positions", offsets, _by_offset(without, offsets), theme.muted, dashed=True)]
-    if setup.positions != "none":
-        name = POSITIONS[setup.positions].name
+    if scheme != "none":
+        name = POSITIONS[scheme].name
         parts.append(charts.Curve(name, offsets, _by_offset(weights, offsets), theme.weight_half))
     tall = max(min(420, page_share(0.34, least=180)), WORDS * charts.touched_cell(0, WORDS, page_width()))
     options = {
         "scale": charts.Scale(float(weights.max())),
-        "hidden": shuffle_hidden(setup, WORDS),
+        "hidden": shuffle_hidden(causal, WORDS),
         "title": "Mean weights",
     }
     curves = charts.curves(
@@ -52,7 +64,7 @@ def distances_picture(setup, theme):
 def distances_reading(setup):
     """Say what the head favours by distance."""
     near = np.abs(np.subtract.outer(np.arange(WORDS), np.arange(WORDS))) <= 2
-    own, without = (float(distances_mean_weights(setup, scheme)[near].sum() / WORDS) for scheme in (None, "none"))
+    own, without = (float(weights[near].sum() / WORDS) for weights in distances_mean_weights(setup))
     told = (
         "Does a head look at near words more than at far ones? This is the mean over "
         f"{COUNT} sentences of {WORDS} random words. A query gives **{own:.0%}** of its weight to keys at most two "
@@ -80,7 +92,7 @@ def distances_reading(setup):
 
 def distances_csv(setup):
     """Return the mean weights as comma-separated text."""
-    return charts.csv(distances_mean_weights(setup), charts.counted(WORDS), charts.counted(WORDS))
+    return charts.csv(distances_mean_weights(setup)[0], charts.counted(WORDS), charts.counted(WORDS))
 
 
 def _by_offset(weights, offsets):
@@ -94,9 +106,14 @@ def _by_offset(weights, offsets):
     return [float(weights.diagonal(int(offset)).mean()) for offset in offsets]
 
 
-def distances_mean_weights(setup, scheme=None):
-    """Return the weights of this head, averaged over sentences of random words, (WORDS, WORDS)."""
-    scheme = scheme or setup.positions
+def distances_mean_weights(setup):
+    """Return the weights of this head, averaged over sentences of random words, and those without positions.
+
+    Returns
+    -------
+    ndarray, shape (2, WORDS, WORDS)
+    """
+    scheme = setup.positions
     varied = {"head": setup.head - 1} if scheme == "alibi" else {"base": int(setup.base)}
     if scheme == "yarn":
         varied["stretch"] = int(setup.stretch)
@@ -108,13 +125,17 @@ def _mean_weights(scheme, d_model, d_k, seed, causal, **varied):
     """Compute them, some 10 milliseconds at the largest widths."""
     e = examples.random_example((), d_model, d_k, D_V, seed)
     keywords, _ = positions_of(scheme, WORDS, d_model, d_k, seed, **varied)
-    x = np.random.default_rng(seed).normal(size=(COUNT, WORDS, d_model)) + keywords.get("added", 0)
-    query, key = positions.turned(x @ e.w_q, x @ e.w_k, keywords.get("rotate"))
-    bias = keywords.get("bias")
-    attention = scaled_dot_product_attention(
-        query, key, np.zeros((COUNT, WORDS, 1)), bias=bias(query) if callable(bias) else bias, causal=causal
-    )
-    return attention.weights.mean(axis=0)
+    words, none = np.random.default_rng(seed).normal(size=(COUNT, WORDS, d_model)), np.zeros((COUNT, WORDS, 1))
+    means = []
+    for given in (keywords, {}):
+        x = words + given.get("added", 0)
+        query, key = positions.turned(x @ e.w_q, x @ e.w_k, given.get("rotate"))
+        bias = given.get("bias")
+        attention = scaled_dot_product_attention(
+            query, key, none, bias=bias(query) if callable(bias) else bias, causal=causal
+        )
+        means.append(attention.weights.mean(axis=0))
+    return np.stack(means)
 
 
 # Longer texts
@@ -140,7 +161,7 @@ def _profile(setup, scheme, n):
     for sinusoidal ones the positions themselves. A learned table ends, and so does its profile, of cosines.
     """
     if scheme == "learned":
-        near = schemes_cosines(models.model_position_table())
+        near = schemes_trained_cosines()
         return np.array([near.diagonal(-distance).mean() for distance in range(min(n, len(near)))])
     if POSITIONS[scheme].pairs:
         back, speed = np.arange(n)[:, None], 2 * np.pi / schemes_wavelengths(setup, scheme)  # (n, 1), (pairs,)

@@ -1,5 +1,6 @@
 """A scheme of positions on its own: as a picture, and what it gives to a query and a key wherever they stand."""
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -39,8 +40,8 @@ class Part(NamedTuple):
         return self.rows or rows, columns
 
 
-def _parts_of(setup):
-    """Return the matrices of the scheme's picture, that which the scheme works with first."""
+def schemes_parts(setup):
+    """Return the matrices of the scheme's picture, that which the scheme works with first; none without positions."""
     make = {
         "sinusoidal": _waves,
         "halves": _waves,
@@ -70,7 +71,7 @@ def _table(setup):
         "axes": ("position", "dimension"),
         "scale": charts.Scale(few),
     }
-    return [Part(table, shown), Part(schemes_cosines(table), {"title": "Cosines of its rows", **_BOTH})]
+    return [Part(table, shown), Part(schemes_trained_cosines(), {"title": "Cosines of its rows", **_BOTH})]
 
 
 def _turns(setup):
@@ -116,22 +117,33 @@ def _distance_rows(setup):
     ]
 
 
-def schemes_picture(setup, theme):
-    """Draw the scheme: what is added, or by how much is turned, or the bias; None where there is nothing."""
-    parts = _parts_of(setup)
-    if not parts:
-        return None
-    if setup.positions == "alibi":
+def schemes_picture(parts, slope, theme):
+    """Draw the scheme: what is added, or by how much is turned, or the bias.
+
+    Parameters
+    ----------
+    parts : list of Part
+        As `schemes_parts` returns them.
+    slope : int or None
+        The head, counted from 0, of a scheme with another slope for each.
+    theme : Theme
+    """
+    if slope is not None:
         (bias,) = parts
         size = int(min(600, page_width() * 0.45))
         return charts.beside(
-            _slope_bars(setup, theme), charts.heatmap(bias.values, *bias.names, theme, size=size, **bias.options)
+            _slope_bars(slope, theme), charts.heatmap(bias.values, *bias.names, theme, size=size, **bias.options)
         )
     matrices = [charts.panel(part.values, *part.names, **part.options) for part in parts]
     return charts.panels(theme, page_width(), *matrices, tallest=int(min(640, max(440, page_width() * 0.4))))
 
 
-def _slope_bars(setup, theme):
+def schemes_slope(setup):
+    """Return the head, counted from 0, under a scheme with another slope for each, else None."""
+    return setup.head - 1 if setup.positions == "alibi" else None
+
+
+def _slope_bars(head, theme):
     """Draw the slopes of all heads, to be clicked."""
     return charts.bars(
         positions.alibi_slopes(NUM_HEADS),
@@ -140,14 +152,14 @@ def _slope_bars(setup, theme):
         title="Slope of each head",
         kind="magnitude",
         scale=charts.Scale(name="slope"),
-        pick=charts.Pick("slope", setup.head - 1),
+        pick=charts.Pick("slope", head),
         width=int(page_width() * 0.25),
     )
 
 
 def schemes_csv(setup):
     """Return what the scheme works with as comma-separated text."""
-    part = _parts_of(setup)[0]
+    part = schemes_parts(setup)[0]
     return charts.csv(part.values, *part.names)
 
 
@@ -293,6 +305,12 @@ def schemes_cosines(table):
     return rows @ rows.T
 
 
+@functools.cache
+def schemes_trained_cosines():
+    """Return the cosine between every two rows of the trained table."""
+    return schemes_cosines(models.model_position_table())
+
+
 # Only the distance counts
 
 
@@ -346,7 +364,7 @@ def _given(setup, query_at, key_at):
     """Return what position gives to queries and keys at these places, in the shape they broadcast to."""
     n = int(max(np.max(query_at), np.max(key_at))) + 1
     if setup.positions == "learned":
-        return schemes_cosines(models.model_position_table())[query_at, key_at]
+        return schemes_trained_cosines()[query_at, key_at]
     keywords, _ = shuffle_scheme_keywords(setup, n)
     if "added" in keywords:
         return (keywords["added"] @ keywords["added"].T)[query_at, key_at]

@@ -123,7 +123,7 @@ def compute_shuffle(setup, scheme=None):
     n = len(tokens)
     e = examples.random_example(tokens, setup.d_model, setup.d_k, D_V, setup.seed)
     keywords = shuffle_scheme_keywords(setup, n, scheme)[0]
-    visible = ~shuffle_hidden(setup, n)
+    visible = ~shuffle_hidden(setup.causal, n)
     order = shuffle_order(n, setup.shuffle)
     written, shuffled, difference = _in_both_orders(e, order, visible, keywords)
     moved = np.abs(shuffled.context[np.argsort(order)] - written.context).max(initial=0)
@@ -223,9 +223,9 @@ def _picture(written, shuffled, difference, hidden, labels, others, theme, room)
     )
 
 
-def shuffle_hidden(setup, n):
+def shuffle_hidden(causal, n):
     """Return which cells the mask hides, (n, n)."""
-    return ~np.tri(n, dtype=bool) if setup.causal else np.zeros((n, n), dtype=bool)
+    return ~np.tri(n, dtype=bool) if causal else np.zeros((n, n), dtype=bool)
 
 
 def shuffle_reading(setup, result):
