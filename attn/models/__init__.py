@@ -5,7 +5,21 @@ top to bottom. Where the files of a checkpoint lie, and how text becomes token i
 `attn.pretrained`.
 """
 
-from attn.models import bert, gpt2, ledger, llama, rotary_scaling
+from attn.models import ablation, bert, gpt2, layer_parts, ledger, llama, rotary_scaling, sampling
 from attn.models.passes import STEPS, Cache, Change, LayerPass, Pass
 
-__all__ = ["STEPS", "Cache", "Change", "LayerPass", "Pass", "bert", "gpt2", "ledger", "llama", "rotary_scaling"]
+__all__ = [
+    "STEPS",
+    "Cache",
+    "Change",
+    "LayerPass",
+    "Pass",
+    "ablation",
+    "bert",
+    "gpt2",
+    "layer_parts",
+    "ledger",
+    "llama",
+    "rotary_scaling",
+    "sampling",
+]

@@ -123,13 +123,14 @@ def forward(
         between = x + attended  # (n, d_model)
 
         # feed-forward: each token by itself
-        read = layer_norm(between, *layer.feed_forward_norm, model.epsilon)
-        fed = activation(read @ layer.w_1 + layer.b_1) @ layer.w_2 + layer.b_2
+        fed_with = layer_norm(between, *layer.feed_forward_norm, model.epsilon)
+        inner = activation(fed_with @ layer.w_1 + layer.b_1)  # (n, d_ff)
+        fed = inner @ layer.w_2 + layer.b_2
         fed = change("feed_forward_output", number, fed)
         output = change("residual", number + 1, between + fed)
 
         if steps:
-            kept.append(LayerPass(x, query, key, value, attention, attended, fed, output))
+            kept.append(LayerPass(x, read, query, key, value, attention, attended, fed_with, inner, fed, output))
         keys.append(key)
         values.append(value)
         states.append(x := output)

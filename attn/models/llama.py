@@ -177,14 +177,14 @@ def forward(
         between = x + attended  # (n, d_model)
 
         # feed-forward: each token by itself
-        read = _norm(model, between, layer.feed_forward_norm)
-        hidden = activation(read @ layer.w_gate) * (read @ layer.w_up)  # (n, d_ff)
-        fed = _norm(model, hidden @ layer.w_down, layer.feed_forward_output_norm)
+        fed_with = _norm(model, between, layer.feed_forward_norm)
+        inner = activation(fed_with @ layer.w_gate) * (fed_with @ layer.w_up)  # (n, d_ff)
+        fed = _norm(model, inner @ layer.w_down, layer.feed_forward_output_norm)
         fed = change("feed_forward_output", number, fed)
         output = change("residual", number + 1, between + fed)
 
         if steps:
-            kept.append(LayerPass(x, query, key, value, attention, attended, fed, output))
+            kept.append(LayerPass(x, read, query, key, value, attention, attended, fed_with, inner, fed, output))
         keys.append(within_window(key, layer.window))
         values.append(within_window(value, layer.window))
         states.append(x := output)

@@ -33,11 +33,14 @@ class LayerPass(NamedTuple):
     """Every step of one layer of a model that writes."""
 
     x: np.ndarray  # (n, d_model) what comes in
+    attention_input: np.ndarray  # (n, d_model) x as attention reads it: normalised, where the model does so
     query: np.ndarray  # (num_heads, n, d_k) as it is compared: normalised and turned where the model does so
     key: np.ndarray  # (num_kv_heads, n_k, d_k) with those of the cache before its own
     value: np.ndarray  # (num_kv_heads, n_k, d_v)
     attention: Attention
     attention_output: np.ndarray  # (n, d_model) what attention adds to x
+    feed_forward_input: np.ndarray  # (n, d_model) their sum as the feed-forward network reads it
+    inner: np.ndarray  # (n, d_ff) the wide layer of that network
     feed_forward_output: np.ndarray  # (n, d_model) what the feed-forward network adds
     output: np.ndarray  # (n, d_model) x + attention_output + feed_forward_output
 

@@ -11,7 +11,9 @@ import numpy as np
 
 from attn import models
 from attn.functional import finite_number, softmax, whole_number
+from attn.models.sampling import sampling_probabilities
 from attn.pretrained.errors import ModelError, takes
+from attn.pretrained.inputs import tokens
 from attn.pretrained.inputs.tokenizer_file import TokenizerFile, encoded, open_tokenizer
 from attn.pretrained.loading import catalogue
 
@@ -65,6 +67,7 @@ class Written(NamedTuple):
     text: str
     probabilities: np.ndarray  # (vocabulary,) of all that could have come
     cache: models.Cache
+    logits: np.ndarray  # (vocabulary,) that made them
 
 
 @takes(settings="Settings")
@@ -109,14 +112,24 @@ def load(name_or_path: str | Path, *, size_limit: int | None = None, settings: S
 
 
 @takes(language_model="LanguageModel")
-def read(language_model: LanguageModel, text: str, *, steps: bool = False, last: bool = False) -> Read:
+def read(
+    language_model: LanguageModel,
+    text: str,
+    *,
+    max_tokens: int | None = None,
+    steps: bool = False,
+    last: bool = False,
+    change: models.Change | None = None,
+) -> Read:
     """Pass a text through a model that writes.
 
     Parameters
     ----------
     language_model
     text
-    steps, last
+    max_tokens
+        What is beyond them is cut off; by default what the model takes.
+    steps, last, change
         As `attn.models.llama.forward` takes them.
 
     Raises
@@ -125,11 +138,30 @@ def read(language_model: LanguageModel, text: str, *, steps: bool = False, last:
         If the text is empty or too long to be tokenized.
     """
     model, rows = language_model.model, len(language_model.model.embedding)
-    cut = encoded(language_model.tokenizer, [text], language_model.max_tokens, rows, language_model.name)
+    most = min(language_model.max_tokens, language_model.max_tokens if max_tokens is None else max_tokens)
+    cut = encoded(language_model.tokenizer, [text], most, rows, language_model.name)
     encoding, names, truncated_from = cut
     if not encoding.ids:
         raise ModelError("the text must have at least one token")
-    return Read(names, truncated_from, _forward(model)(model, encoding.ids, steps=steps, last=last))
+    return Read(names, truncated_from, _forward(model)(model, encoding.ids, steps=steps, last=last, change=change))
+
+
+@takes(language_model="LanguageModel")
+def token_label(language_model: LanguageModel, id: int) -> str:
+    """Return a token of the vocabulary as figures show it: ␣ stands for a space.
+
+    Examples
+    --------
+    ``␣Paris`` for the token that goes on with " Paris".
+    """
+    tokenizer = language_model.tokenizer.tokenizer
+    spelled = tokenizer.id_to_token(int(id)) or str(id)
+    text = tokenizer.decode([int(id)], skip_special_tokens=False)
+    if "\ufffd" in text:  # bytes that are no character alone
+        return spelled
+    if spelled.startswith("▁") and not text.startswith(" "):  # decoding leaves out the space of a first word
+        text = f" {text}"
+    return tokens.readable(text or spelled)
 
 
 @takes(language_model="LanguageModel")
@@ -139,7 +171,10 @@ def write(
     num_tokens: int,
     *,
     temperature: float = 0.0,
+    top_k: int | None = None,
+    top_p: float = 1.0,
     rng: np.random.Generator | None = None,
+    change: models.Change | None = None,
 ) -> Iterator[Written]:
     """Write on after a text, token by token, with a key/value cache.
 
@@ -151,8 +186,12 @@ def write(
         At most so many; it ends before with a token that ends a text, or where the model has no more positions.
     temperature
         0 always takes the likeliest; higher ones draw, the higher the more evenly.
+    top_k, top_p
+        As `attn.models.sampling.sampling_probabilities` takes them; where the likeliest is taken they change nothing.
     rng
         What draws; needed where the temperature is above 0.
+    change
+        As `attn.models.llama.forward` takes it.
 
     Yields
     ------
@@ -169,15 +208,19 @@ def write(
     temperature = finite_number(temperature, "temperature", least=0)
     if temperature and rng is None:
         raise ValueError(f"rng must be given to draw at a temperature of {temperature:g}")
-    model, passed = language_model.model, read(language_model, text, last=True).passed
+    model, passed = language_model.model, read(language_model, text, last=True, change=change).passed
     for _ in range(num_tokens):
-        probabilities = softmax(passed.logits[-1].astype(float) / (temperature or 1.0))
-        drawn = rng.choice(len(probabilities), p=probabilities) if temperature and rng else probabilities.argmax()
-        id = int(drawn)
-        yield Written(id, language_model.tokenizer.tokenizer.decode([id]), probabilities, passed.cache)
+        logits = passed.logits[-1]
+        if temperature and rng:
+            probabilities = sampling_probabilities(logits, temperature=temperature, top_k=top_k, top_p=top_p)
+            id = int(rng.choice(len(probabilities), p=probabilities))
+        else:
+            probabilities = softmax(logits.astype(float))
+            id = int(probabilities.argmax())
+        yield Written(id, language_model.tokenizer.tokenizer.decode([id]), probabilities, passed.cache, logits)
         if id in language_model.end_ids or passed.cache.length >= language_model.max_tokens:
             return
-        passed = _forward(model)(model, [id], passed.cache)
+        passed = _forward(model)(model, [id], passed.cache, change=change)
 
 
 def _forward(model):

@@ -130,6 +130,34 @@ def link_heads(default=()):
     return _field(default, read, lambda pairs: ";".join(f"{layer + 1}.{head + 1}" for layer, head in sorted(pairs)))
 
 
+def link_factors(most):
+    """Declare factors of parts of a model, a tuple of (layer, part, factor): ``4.12=0;6.feed_forward=0.5``.
+
+    A part is a head counted from 0, or "attention" or "feed_forward"; a link counts layers and heads from 1.
+    Factors are from 0 to `most`.
+    """
+    pattern = re.compile(r"([1-9]\d{0,2})\.([1-9]\d{0,2}|attention|feed_forward)=(\d+(?:\.\d+)?)")
+
+    def read(raw):
+        found = [pattern.fullmatch(part) for part in raw.split(";")]
+        factors = {
+            (int(match[1]) - 1, int(match[2]) - 1 if match[2].isdigit() else match[2]): float(match[3])
+            for match in found
+            if match and float(match[3]) <= most
+        }
+        if not all(found) or len(factors) < len(found):
+            raise ValueError(f"factors such as 4.12=0;6.feed_forward=0.5, each once and from 0 to {most:g}")
+        return tuple((*part, factor) for part, factor in factors.items())
+
+    def write(factors):
+        return ";".join(
+            f"{layer + 1}.{part if isinstance(part, str) else part + 1}={_digits(factor)}"
+            for layer, part, factor in factors
+        )
+
+    return _field((), read, write)
+
+
 def link_points(default, most, limit=100):
     """Declare up to `most` points of a plane, pairs of numbers from -`limit` to `limit`: ``2,0;1,1;-1,2``."""
 

@@ -61,6 +61,10 @@ GROUPS = {  # in the order in which the pages build on one another
             "what each head of a trained model looks at",
         ),
         Entry(
+            "next_word", "pages/next_word.py", "Next word", ":material/arrow_right_alt:",
+            "a whole model on one screen, down to each number",
+        ),
+        Entry(
             "change", "pages/change.py", "Change", ":material/tune:",
             "what a trained model says when a head is switched off",
         ),

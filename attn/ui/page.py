@@ -141,9 +141,13 @@ LARGE_STYLE = """<style>
 .stMainBlockContainer [data-testid="stMetricValue"] { font-size: 2.75rem; }
 .stMainBlockContainer :is(pre, code) { font-size: 1.25rem !important; }
 </style>"""
-_ROWS = 2 + max(map(len, GROUPS.values()))  # of the menu: the name, and the longest group under its own
+_FIRST, *_OTHERS = map(len, GROUPS.values())
+_ROWS = max(2 + _FIRST, 1 + sum(1 + each for each in _OTHERS))  # of the menu: the first group, and beside it the others
 STYLE = STYLE.replace("FRAMES", FRAMES).replace("ARROW", _ARROW)
-STYLE += f"<style>.st-key-menu {{ grid-template-rows: repeat({_ROWS}, auto); }}</style>"
+STYLE += (
+    f"<style>.st-key-menu {{ grid-template-rows: repeat({_ROWS}, auto); }} "
+    f".st-key-menu > :nth-child(n + {_FIRST + 4}) {{ grid-column: 2; }}</style>"
+)
 
 
 def begin_page(page, title, cls):

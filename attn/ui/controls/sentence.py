@@ -43,9 +43,9 @@ def sentence_source_control(state, sources=SOURCES, on_change=None):
     )
 
 
-def sentence_control(state, name="text", label="Sentence", help=WORDS_HELP, hints=False):
+def sentence_control(state, name="text", label="Sentence", help=WORDS_HELP, hints=False, sentences=examples.SENTENCES):
     """Draw the sentence and the examples that can fill it, with `hints` at what a trained model makes of them."""
-    sentences = {sentence.text: sentence for sentence in examples.SENTENCES}
+    sentences = {sentence.text: sentence for sentence in sentences}
     st.text_area(
         label,
         key=state.key(name),

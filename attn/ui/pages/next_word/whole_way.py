@@ -1,0 +1,177 @@
+"""Next word, the figure: all steps of a model on one screen, what each part adds, and the words that may come next."""
+
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+
+from attn import charts
+from attn.charts.labels import label_pixels
+from attn.models.layer_parts import head_additions
+
+_LEFT, _TALL, _GAP, _FRAME = 18, 34, 14, 12  # pixels beside boxes, of a box, between two, and to the frame of a layer
+_WIDE = 230  # pixels of a box, where there is room
+_WORD = 16  # pixels for the words of the frame
+_BOXES = (  # what is clicked opens a part, at one of its stages
+    ("Tokens", "tokens", None),
+    ("Embedding", "embedding", None),
+    ("Norm", "attention", "read"),
+    ("Attention", "attention", "weights"),
+    ("Norm", "feed_forward", "read"),
+    ("Feed-forward", "feed_forward", "inner"),
+    ("Add", "feed_forward", "sum"),
+    ("Last norm", "norm", None),
+    ("Logits", "logits", None),
+)
+OPENS = tuple((part, stage) for _, part, stage in _BOXES)
+"""Box -> the part and the stage that a click on it opens."""
+_IN_LAYER = slice(2, 7)
+
+
+class Sizes(NamedTuple):
+    """What the shapes of the boxes are made of."""
+
+    n: int
+    d_model: int
+    num_layers: int
+    num_heads: int
+    d_ff: int
+    vocabulary: int
+
+
+def whole_way_boxes(sizes, layer, part, stage, theme, width):
+    """Draw the way from tokens to logits as boxes, the open one outlined.
+
+    Parameters
+    ----------
+    sizes : Sizes
+    layer : int
+        The one in view, counted from 1.
+    part, stage : str
+        What is open.
+    theme : Theme
+    width : float
+        Pixels.
+
+    Returns
+    -------
+    alt.LayerChart
+    """
+    notes = {
+        "Tokens": f"{sizes.n}",
+        "Embedding": f"{sizes.n} × {sizes.d_model}",
+        "Attention": f"{sizes.num_heads} heads",
+        "Feed-forward": f"{sizes.n} × {sizes.d_ff}",
+        "Add": f"{sizes.n} × {sizes.d_model}",
+        "Logits": f"{sizes.vocabulary:,}",
+    }
+    colors = {"Attention": theme.weight_half, "Logits": theme.output}
+    widest = max(1.1 * label_pixels(name) + label_pixels(notes.get(name, "")) + 36 for name, *_ in _BOXES)
+    wide, boxes, top = max(min(width - 2 * _LEFT - 8, _WIDE), widest), [], 2
+    for at, (name, *_) in enumerate(_BOXES):
+        top += {2: _WORD + _GAP, 7: _GAP}.get(at, 0)  # room for the frame around a layer
+        boxes.append(charts.Box(name, _LEFT, top, wide, _TALL, notes.get(name, ""), colors.get(name)))
+        top += _TALL + _GAP
+    middle = _LEFT + wide / 2
+    arrows = [[(middle, one.y + _TALL), (middle, next_.y - 4)] for one, next_ in pairwise(boxes)]
+    inside = boxes[_IN_LAYER]
+    start, end, beside = inside[0].y - _GAP / 2, inside[-1].y + _TALL / 2, _LEFT + wide + 9
+    arrows.append([(middle, start), (beside, start), (beside, end), (_LEFT + wide + 4, end)])  # around both sublayers
+    frame_top = inside[0].y - _GAP - _WORD + 4
+    frame = charts.Frame(
+        f"Layer {layer} of {sizes.num_layers}", _LEFT - _FRAME, frame_top,
+        wide + 2 * _FRAME + 4, inside[-1].y + _TALL + _FRAME - frame_top,
+    )  # fmt: skip
+    return charts.diagram(
+        boxes, arrows, theme, title="The way to the next word", frames=[frame], width=int(wide + 2 * _LEFT + 4),
+        height=int(top), pick=charts.Pick("box", _open_box(part, stage)),
+    )  # fmt: skip
+
+
+def _open_box(part, stage):
+    """Return which box is open."""
+    return OPENS.index((part, stage)) if (part, stage) in OPENS else _first(part)
+
+
+def _first(part):
+    """Return the box that stands for a part as a whole."""
+    return {"attention": 3, "feed_forward": 5}.get(part) or [opened for opened, _ in OPENS].index(part)
+
+
+def whole_way_additions(model, passed):
+    """Return how far each part moves the state of the last token.
+
+    Parameters
+    ----------
+    model : Llama or GPT2
+    passed : Pass
+        With every step.
+
+    Returns
+    -------
+    ndarray, shape (num_layers, num_heads + 1)
+        The length of what each head adds, and in the last column the feed-forward network, as a part of the length of
+        the state that it is added to.
+    """
+    rows = []
+    for layer, step in zip(model.layers, passed.layers, strict=True):
+        between = step.x[-1] + step.attention_output[-1]
+        heads = np.linalg.norm(head_additions(layer, step, -1), axis=-1) / np.linalg.norm(step.x[-1])
+        rows.append([*heads, np.linalg.norm(step.feed_forward_output[-1]) / np.linalg.norm(between)])
+    return np.array(rows)
+
+
+def whole_way_map(additions, off, chosen, theme, size):
+    """Draw what each head and feed-forward network adds to the last token, layers down.
+
+    Parameters
+    ----------
+    additions : ndarray, shape (num_layers, num_heads + 1)
+        Without any change, as `whole_way_additions` returns it.
+    off : ndarray of bool
+        As large: what adds nothing.
+    chosen : (int, int) or None
+    theme : Theme
+    size : (int, int)
+        Pixels across and down.
+
+    Returns
+    -------
+    alt.LayerChart
+    """
+    num_layers, num_heads = additions.shape[0], additions.shape[1] - 1
+    rows, columns = charts.counted(num_layers), [*charts.counted(num_heads), "FF"]
+    return charts.heatmap(
+        additions, rows, columns, theme, kind="magnitude", title="What each part adds", hidden=off,
+        size=size, axes=("layer", "head, and feed-forward (FF)"),
+        scale=charts.Scale(log=True, name="relative length"), pick=charts.Pick("part", chosen),
+        style=charts.Style(square=False, numbers=False, hidden_name="off"),
+    )  # fmt: skip
+
+
+def whole_way_words(before, after, labels, selected, theme, width):
+    """Draw the likeliest next words, before a change beside after it.
+
+    Parameters
+    ----------
+    before : ndarray, shape (words,)
+        Probabilities.
+    after : ndarray or None
+        With the changes; None where there are none.
+    labels : list of str
+    selected : int or None
+        The word in view.
+    theme : Theme
+    width : float
+
+    Returns
+    -------
+    alt.LayerChart
+    """
+    pick, scale = charts.Pick("word", selected), charts.Scale(name="probability")
+    if after is None:
+        return charts.bars(before, labels, theme, title="The next word", width=width, scale=scale, pick=pick)
+    return charts.pairs(
+        before, after, labels, theme, title="The next word", width=width, shares=True,
+        scale=charts.Scale(1.0, name="probability"), pick=pick,
+    )  # fmt: skip

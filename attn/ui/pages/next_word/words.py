@@ -1,0 +1,120 @@
+"""Next word: the words that may come next, as a figure and as a sentence."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from attn import charts
+from attn.charts.labels import percent
+from attn.functional import softmax
+from attn.pretrained.language_model import token_label
+from attn.ui.language_models import Rival, likeliest_tokens
+from attn.ui.pages.next_word import whole_way
+from attn.ui.state import as_text
+
+_SHOWN = 10  # words
+_BESIDE, _LAYER = 560, 13  # pixels for boxes and map side by side, and of a layer in the map, to be pointed at
+
+
+class NextWords(NamedTuple):
+    """The likeliest next words, before and after the changes."""
+
+    words: tuple  # of Rival, with the probabilities before
+    after: np.ndarray | None  # (words,) probabilities with the changes
+    selected: int  # place of the word in view
+
+
+def next_words(language, before, after, word):
+    """Return the words that are likeliest before or after the changes, and the one in view.
+
+    Parameters
+    ----------
+    language : LanguageModel
+    before : Read
+    after : Read or None
+    word : int
+        Id of the one in view; -1 for the likeliest.
+
+    Returns
+    -------
+    NextWords
+    """
+    reads = [before] if after is None else [before, after]
+    likely = [each for read in reads for each in likeliest_tokens(language, read.passed.logits[-1], _SHOWN)]
+    ids = list(dict.fromkeys(each.id for each in sorted(likely, key=lambda each: -each.probability)))[:_SHOWN]
+    if 0 <= word < len(language.model.embedding) and word not in ids:
+        ids = [*ids[:-1], word]
+    sides = [softmax(read.passed.logits[-1].astype(float))[ids] for read in reads]
+    words = tuple(
+        Rival(id, token_label(language, id), float(share)) for id, share in zip(ids, sides[0], strict=True)
+    )  # fmt: skip
+    return NextWords(words, None if after is None else sides[1], ids.index(word) if word in ids else 0)
+
+
+def next_words_sentence(walked, found):
+    """Say what the model holds likeliest, and what the changes do to it."""
+    last = as_text(walked.labels[-1])
+    sizes = whole_way_sizes(walked)
+    best = max(found.words, key=lambda word: word.probability)
+    told = (
+        f"{sizes.n} tokens become {sizes.d_model} numbers each, pass {sizes.num_layers} layers, and the state of "
+        f"**{last}** is compared with every word of the vocabulary: **{as_text(best.label)}** leads with "
+        f"**{percent(best.probability)}**. "
+    )
+    if found.after is None:
+        return f"{told}Click a box or a cell to open it, and switch it off to see what becomes of the words."
+    leads = int(found.after.argmax())
+    return (
+        f"{told}With your changes {as_text(best.label)} has **{percent(found.after[found.words.index(best)])}**, and "
+        f"**{as_text(found.words[leads].label)}** leads with **{percent(found.after[leads])}**."
+    )
+
+
+def next_words_shapes(walked):
+    """Say how large the model is."""
+    sizes = whole_way_sizes(walked)
+    return (
+        f"{sizes.num_layers} layers × {sizes.num_heads} heads · d_model {sizes.d_model} · d_ff {sizes.d_ff} · "
+        f"vocabulary {sizes.vocabulary:,}"
+    )
+
+
+def whole_way_sizes(walked):
+    """Return what the shapes of the figure are made of."""
+    passed, model = walked.read.passed, walked.language.model
+    n, d_model = passed.output.shape
+    d_ff = passed.layers[0].inner.shape[1]
+    return whole_way.Sizes(n, d_model, len(model.layers), model.num_heads, d_ff, passed.logits.shape[1])
+
+
+def next_words_way(walked, before, theme, width):
+    """Draw the boxes of the way, and beside them what each part adds."""
+    setup, model = walked.setup, walked.language.model
+    additions = whole_way.whole_way_additions(model, before.passed)
+    off = np.zeros(additions.shape, dtype=bool)
+    for layer, part, factor in setup.factors:
+        if factor == 0:
+            off[layer, {"attention": slice(0, -1), "feed_forward": -1}.get(part, part)] = True
+    column = {"attention": setup.head - 1, "feed_forward": model.num_heads}.get(setup.part)
+    narrow = width < _BESIDE
+    boxes = whole_way.whole_way_boxes(
+        whole_way_sizes(walked), setup.layer, setup.part, setup.stage, theme, width if narrow else width / 2
+    )
+    size = int(min(width - 60, 23 * additions.shape[1])), int(max(360, _LAYER * len(additions)))
+    chosen = None if column is None else (setup.layer - 1, column)
+    parts = whole_way.whole_way_map(additions, off, chosen, theme, size)
+    return charts.above(boxes, parts) if narrow else charts.beside(boxes, parts, spacing=20)
+
+
+def next_words_picture(found, theme, width):
+    """Draw the likeliest next words."""
+    before = np.array([word.probability for word in found.words])
+    labels = [word.label for word in found.words]
+    return charts.beside(whole_way.whole_way_words(before, found.after, labels, found.selected, theme, width))
+
+
+def next_words_csv(found):
+    """Return the words with their probabilities as comma-separated text."""
+    columns = [[word.probability for word in found.words]] + ([] if found.after is None else [found.after])
+    names = ["probability"] if found.after is None else ["before", "after"]
+    return charts.csv(np.transpose(columns), [word.label for word in found.words], names)

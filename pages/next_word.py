@@ -1,0 +1,86 @@
+"""Next word: a whole model on one screen, from the tokens of a text to the words that may come next."""
+
+import streamlit as st
+
+from attn import charts, pretrained, ui
+from attn.ui import language_models
+from attn.ui.controls.sentence import sentence_control
+from attn.ui.models import permit_model
+from attn.ui.pages.next_word import controls, parts, whole_way, words
+from attn.ui.pages.next_word.setup import PROMPTS, TABS, Setup
+
+page = ui.begin_page("next_word", "How does a model find the next word?", Setup)
+
+with st.sidebar:
+    controls.next_word_model_control(page)
+    sentence_control(
+        page, label="Text", help="The model goes on where it ends.", hints=True, sentences=PROMPTS
+    )  # fmt: skip
+if not page.get("text").strip():
+    ui.page_ask(page, "Type a text in the sidebar, or pick an example there.")
+try:
+    permit_model(page.get("model"))
+    language = language_models.opened_language_model(page.get("model"))
+    controls.next_word_fit(page, language)
+    with st.sidebar:
+        controls.next_word_part_controls(page, language)
+    before = language_models.read_with_steps(page.get("model"), page.get("text"))
+    factors = controls.next_word_factors(page.get("factors"))
+    read = language_models.read_with_steps(page.get("model"), page.get("text"), factors) if factors else before
+except pretrained.ModelError as error:
+    controls.next_word_refused(page, error)
+
+setup = page.commit()
+theme, width = ui.page_theme(), ui.page_width()
+labels = charts.token_labels([token.text for token in before.tokens])
+walked = parts.Walked(language, read, setup, labels)
+found = words.next_words(language, before, read if factors else None, setup.word)
+if before.truncated_from:
+    st.warning(
+        f"This page walks the first {len(labels)} tokens of a text: this one has {before.truncated_from:,}, and the "
+        "word in question is the one after those."
+    )
+ui.page_reading(
+    words.next_words_sentence(walked, found),
+    r"p = \mathrm{softmax}(E\,\mathrm{norm}(x_L))",
+    words.next_words_shapes(walked),
+)
+controls.next_word_switches(page, language)
+
+
+def open_part(row, column=None):
+    """Open the box that was clicked, or the head or feed-forward network in the map."""
+    if column is None:
+        part, stage = whole_way.OPENS[row]
+        page.set(part=part, tab="part", **({"stage": stage} if stage else {}))
+    elif column < language.model.num_heads:
+        page.set(part="attention", layer=row + 1, head=column + 1, tab="part")
+    else:
+        page.set(part="feed_forward", layer=row + 1, tab="part")
+
+
+way, likely = ui.page_columns([5, 2], figures=True)
+with way:
+    ui.page_figure(
+        words.next_words_way(walked, before, theme, ui.page_share(5 / 7)),
+        "next_word.way",
+        on_pick=open_part,
+    )
+with likely:
+    ui.page_figure(
+        words.next_words_picture(found, theme, ui.page_share(2 / 7, least=180, beside=100)),
+        "next_word.words",
+        on_pick=lambda row: page.set(word=found.words[row].id, part="logits", tab="part"),
+        tables={"next_words": lambda: words.next_words_csv(found)},
+    )
+
+
+def part_tab():
+    """Draw the matrix of the open part, and how one of its numbers comes about."""
+    controls.next_word_part_tab(page, walked, theme, width)
+
+
+SHOWN = {"part": part_tab}
+ui.page_tabs(page, TABS, SHOWN)
+ui.page_sources(page)
+ui.page_next(page)

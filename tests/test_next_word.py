@@ -1,0 +1,84 @@
+"""The page Next word: a model walked to the word that comes next, and parts of it switched off."""
+
+import numpy as np
+import pytest
+from driving import check, opened, said, specs, tables
+from processes import printed
+
+from attn import softmax
+from attn.models.ablation import PartFactor, ablation
+from attn.pretrained import language_model
+from attn.pretrained.loading import smollm2
+from attn.ui import language_models
+from attn.ui.pages.next_word import parts
+from attn.ui.pages.next_word.setup import PARTS, PROMPTS, STAGES, Setup
+
+pytestmark = pytest.mark.skipif(not (smollm2.packaged() or smollm2.cached()), reason="SmolLM2 is not on this machine")
+STEPS = [(part, stage) for part in PARTS if part != "tokens" for stage in STAGES.get(part, [""])]
+
+
+@pytest.fixture(scope="module")
+def model():
+    return language_models.opened_language_model(smollm2.NAME)
+
+
+def after(model, text, factors=()):
+    """Return the probabilities of the word after a text."""
+    read = language_model.read(model, text, last=True, change=ablation(factors) if factors else None)
+    return softmax(read.passed.logits[-1].astype(float))
+
+
+def test_the_first_look_says_what_the_model_says(model):
+    app = check(opened("next_word"), charts=3)
+    share = after(model, PROMPTS[0].text).max()
+    assert any(f"**␣Paris** leads with **{100 * share:.1f}%**" in sentence for sentence in said(app))
+
+
+def test_a_head_off_is_seen_in_the_words(model):
+    app = check(opened("next_word"))
+    app.button(key="next_word.switch").click().run()
+    assert app.query_params["factors"] == "24.5=0"
+    before, later = (after(model, PROMPTS[0].text, factors).max() for factors in ((), [PartFactor(23, 4)]))
+    assert later < before / 3  # this head brings the country to the place where the capital is named
+    assert any(f"␣Paris has **{100 * later:.1f}%**" in sentence for sentence in said(app))
+    app.button(key="next_word.undo").click().run()
+    assert "factors" not in app.query_params
+
+
+@pytest.mark.parametrize(("part", "stage"), STEPS)
+def test_every_number_of_every_part_comes_about_as_is_said(model, part, stage):
+    read = language_models.read_with_steps(smollm2.NAME, PROMPTS[0].text)
+    labels = [token.text for token in read.tokens]
+    walked = parts.Walked(model, read, Setup(part=part, layer=11, head=8), labels)
+    opened_part = parts.part_opened(walked, part, stage)
+    assert opened_part.values.shape == (len(labels), len(opened_part.columns))
+    terms, _ = opened_part.explain(4, 2)
+    number = float(opened_part.values[4, 2])
+    if isinstance(terms, parts.Summands):
+        assert terms.values.sum() == pytest.approx(number, rel=1e-4)
+    elif stage in ("context", "adds") or part == "logits" or stage == "value":
+        assert float(terms.left @ terms.right) == pytest.approx(number, rel=1e-3, abs=1e-5)
+
+
+@pytest.mark.parametrize(("part", "stage"), [("tokens", "weights"), *STEPS])
+def test_every_part_is_drawn(part, stage):
+    check(opened("next_word", part=part, **({"stage": stage} if stage else {})), charts=2)
+
+
+def test_hints_say_what_the_model_does(model):
+    shares = after(model, PROMPTS[1].text)
+    ids = {word: model.tokenizer.tokenizer.encode(f" {word}").ids[-1] for word in ("are", "were", "is", "was")}
+    assert min(shares[ids["are"]], shares[ids["were"]]) > max(shares[ids["is"]], shares[ids["was"]])
+    assert after(model, PROMPTS[0].text).max() > 0.5 > after(model, PROMPTS[3].text).max()
+
+
+def test_neither_torch_nor_transformers_is_loaded():
+    code = """if True:
+        import sys
+        sys.path.insert(0, "tests")
+        from driving import opened
+        for page in ("home", "next_word"):
+            assert not opened(page).exception
+        print(*sys.modules)
+    """
+    assert not {"torch", "transformers"} & {name.split(".")[0] for name in printed(code).split()}
