@@ -116,6 +116,11 @@ def values(field):
     if asks.startswith("heads"):
         head = st.tuples(st.integers(1, 999), st.integers(1, 999)).map("{0[0]}.{0[1]}".format)
         return st.lists(head, max_size=5).map(";".join)
+    if asks.startswith("factors"):
+        part = st.integers(1, 40).map(str) | st.sampled_from(["attention", "feed_forward"])
+        each = st.tuples(st.integers(1, 40), part, st.floats(0, 2).map("{:.3f}".format))
+        several = st.lists(each, min_size=1, max_size=5, unique_by=lambda one: one[:2])
+        return several.map(lambda found: ";".join("{}.{}={}".format(*one) for one in found))
     if match := re.match(r"1 to (\d+) points .* to (\d+)$", asks):
         number = st.floats(-float(match[2]), float(match[2])).map(repr)
         return st.lists(st.tuples(number, number).map(_pair), min_size=1, max_size=int(match[1])).map(";".join)

@@ -1,8 +1,7 @@
 """The page Next word: a model walked to the word that comes next, and parts of it switched off."""
 
-import numpy as np
 import pytest
-from driving import check, opened, said, specs, tables
+from driving import check, opened, said
 from processes import printed
 
 from attn import softmax

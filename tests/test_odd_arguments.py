@@ -348,6 +348,13 @@ GOOD = {
         "model": OPENED["llama"], "passed": PASSED, "token": 1, "word": 2, "instead_of": 3,
     },
     "models.ledger.logit_lens": {"model": OPENED["llama"], "passed": PASSED, "words": [1, 2]},
+    "models.ablation.ablation": {},
+    "models.layer_parts.attention_matrices": {},
+    "models.layer_parts.feed_forward_matrices": {},
+    "models.layer_parts.head_additions": {},
+    "models.sampling.sampling_probabilities": {
+        "logits": [1.0, 2.0, 0.5], "temperature": 0.7, "top_k": 2, "top_p": 0.9,
+    },
     "models.checkpoint.token_ids": {"ids": [1, 2], "vocabulary": 3},
     "models.passes.checked_change": {},
     "models.passes.changed_attention": {},

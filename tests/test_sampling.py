@@ -57,6 +57,7 @@ def test_a_part_may_add_half():
     assert change("context", 0, ones)[:, 0, 0].tolist() == [0, 1, 3]
     assert change("context", 1, ones) is ones
     assert change("feed_forward_output", 1, ones[0]).tolist() == (0.5 * ones[0]).tolist()
-    assert change("attention_output", 1, ones[0]) is ones[0]
+    head = ones[0]
+    assert change("attention_output", 1, head) is head
     with pytest.raises(ValueError, match="part must be a head or one of attention, feed_forward, got 'norm'"):
         ablation([PartFactor(0, "norm")])

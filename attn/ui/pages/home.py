@@ -100,6 +100,12 @@ WAYS = (  # in the order of the menu, at least one for each page
         {},
     ),
     Way(
+        "next_word",
+        "Walk to the next word",
+        "A whole language model on one screen. Open any part of it, or switch one head off and see Paris fall.",
+        {},
+    ),
+    Way(
         "change",
         "Switch heads off",
         "The model runs with our attention inside. Take a head away, and see what it then makes of two sentences.",
