@@ -19,7 +19,7 @@ from attn.ui.controls.sentence import (
     sentence_words,
 )
 from attn.ui.pages.heads import MODES, MOST_HEADS, TABS, Setup, compute_heads_page, heads_page_code, heads_page_picture
-from attn.ui.width import page_map_size
+from attn.ui.width import page_map_size, page_plot_height
 
 KEYS_ALONE = " Only the keys know where a word stands: that changes who looks at it, and not what it hands on."
 
@@ -153,6 +153,7 @@ def one_tab():
             theme,
             ui.page_width(),
             charts.panel(steps.weights[head], rows, columns, hidden=result.hidden, title=title, **scale),
+            tallest=page_plot_height(),
         ),
         "heads.one",
     )
@@ -170,6 +171,7 @@ def merged_tab():
                 charts.panel(
                     gate, rows, widths, title="Gate", axes=("token", "dimension"), scale=charts.Scale(1, name="gate")
                 ),
+                tallest=page_plot_height(),
             ),
             "heads.gate",
             tables={"gate": lambda: charts.csv(gate, rows, widths)},
@@ -192,7 +194,7 @@ def merged_tab():
         )
     )
     output = charts.panel(steps.output, rows, outputs, kind="signed", title="Output", axes=("token", "output"))
-    ui.page_figure(charts.panels(theme, ui.page_width(), output), "heads.output")
+    ui.page_figure(charts.panels(theme, ui.page_width(), output, tallest=page_plot_height()), "heads.output")
 
 
 SHOWN = {

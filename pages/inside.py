@@ -49,6 +49,7 @@ from attn.ui.pages.inside import (
     inside_together_control,
     inside_weights,
 )
+from attn.ui.width import page_plot_height
 from attn.ui.word_level import word_level_of
 
 page = ui.begin_page("inside", "What does every head look at?", Setup)
@@ -165,7 +166,7 @@ def matrix_tab():
         page, together, rows, columns, (row, column), what, places=places, hidden=hidden, **scale
     )
     ui.page_figure(
-        charts.panels(theme, width, picture, tallest=620),
+        charts.panels(theme, width, picture, tallest=page_plot_height(620)),
         "inside.matrix",
         on_pick=choose,
         tables={"head": lambda: charts.csv(together, rows, columns)},
@@ -246,7 +247,7 @@ def rollout_tab():
             mixed, rows, columns, title="Rollout", hidden=hidden, **colour_scale_of(setup.colour, mixed[:n_q, :n_k])
         )
         ui.page_figure(
-            charts.panels(theme, width, picture, tallest=620),
+            charts.panels(theme, width, picture, tallest=page_plot_height(620)),
             "inside.rollout",
             tables={"rollout": lambda: charts.csv(mixed, rows, columns)},
         )

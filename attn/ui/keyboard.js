@@ -173,11 +173,17 @@ export default function ({ data, parentElement }) {
     const groups = (marks) => [...new Set(marks.map((mark) => mark.group))];
     const say = (text) => { sayer.textContent = text; };
 
+    /** Return how a drawing lies on the page: it is shown larger, or a part of it, where somebody presents. */
+    const lying = (drawn) => {
+        if (drawn.tagName === "svg") return drawn.getScreenCTM();
+        const [box, scale] = [drawn.getBoundingClientRect(), Number(drawn.dataset.scale ?? 1)];
+        return { a: scale, d: scale, e: box.left, f: box.top };
+    };
     /** Return the pixels of the page at a place of a figure. */
     const onPage = (figure, view, x, y) => {
-        const drawn = figure.querySelector("svg, canvas").getBoundingClientRect();
+        const { a, d, e, f } = lying(figure.querySelector("svg.marks, canvas"));
         const [padding, [left, top]] = [view.padding(), view.origin()];
-        return { clientX: drawn.left + padding.left + left + x, clientY: drawn.top + padding.top + top + y };
+        return { clientX: e + a * (padding.left + left + x), clientY: f + d * (padding.top + top + y) };
     };
     const send = (figure, view, mark, types, shift = 0) => {
         const target = mark.item._svg ?? figure.querySelector("svg, canvas");
@@ -195,12 +201,13 @@ export default function ({ data, parentElement }) {
         const { x, y } = mark;
         at = { number: figures().indexOf(figure), plot, x, y, words: words(mark), path: location.pathname };
         const corner = onPage(figure, view, mark.x1, mark.y1);
+        const other = onPage(figure, view, mark.x2, mark.y2);
         const frame = figure.getBoundingClientRect();
         Object.assign(ring.style, {
             left: `${corner.clientX - frame.left + figure.scrollLeft}px`,
             top: `${corner.clientY - frame.top + figure.scrollTop}px`,
-            width: `${mark.x2 - mark.x1}px`,
-            height: `${mark.y2 - mark.y1}px`,
+            width: `${other.clientX - corner.clientX}px`,
+            height: `${other.clientY - corner.clientY}px`,
         });
         figure.append(ring);
         ring.scrollIntoView({ block: "nearest", inline: "nearest" });
@@ -301,8 +308,9 @@ export default function ({ data, parentElement }) {
         if (!view) return;
         ring.remove();
         const marks = marksOf(view);
-        const zero = onPage(figure, view, 0, 0);
-        const [x, y] = [event.clientX - zero.clientX, event.clientY - zero.clientY];
+        const [zero, one] = [onPage(figure, view, 0, 0), onPage(figure, view, 1, 1)];
+        const x = (event.clientX - zero.clientX) / (one.clientX - zero.clientX);
+        const y = (event.clientY - zero.clientY) / (one.clientY - zero.clientY);
         const far = (mark) => Math.hypot(mark.x - x, mark.y - y);
         const plot = marks.length ? groups(marks).indexOf(marks.reduce((a, b) => (far(b) < far(a) ? b : a)).group) : 0;
         at = { number: figures().indexOf(figure), plot, x, y, path: location.pathname };

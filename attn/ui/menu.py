@@ -7,6 +7,7 @@ from urllib.parse import unquote
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from attn.ui.present import present_code
 from attn.ui.state import link_of
 
 _MISSED = "address.missed"  # where the session holds an address that is not there
@@ -105,9 +106,15 @@ def _page_link(entry, label):
 
 def page_next(state):
     """Draw the way on to the page that follows in the menu, or from the last one back to Home; the end of a page."""
-    at = [entry.page for entry in MENU].index(state.page) + 1
-    entry = MENU[at % len(MENU)]
-    _page_link(entry, f"{'Next:' if at < len(MENU) else 'Back to'} **{entry.label}**, {entry.shows}")
+    entry = following_page(state.page)
+    _page_link(entry, f"{'Back to' if entry == HOME else 'Next:'} **{entry.label}**, {entry.shows}")
+    present_code(state.page)
+
+
+def following_page(page):
+    """Return the entry of the page that follows one in the menu; after the last comes Home."""
+    at = [entry.page for entry in MENU].index(page) + 1
+    return MENU[at % len(MENU)]
 
 
 def find_page(page):

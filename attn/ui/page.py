@@ -12,7 +12,8 @@ from attn.ui.garbage import collector, share_arenas
 from attn.ui.kept_figures import finished_once
 from attn.ui.keyboard import page_keys
 from attn.ui.link import shortened, to_link
-from attn.ui.menu import GROUPS, MENU, address_missed, find_page, menu_links, page_next
+from attn.ui.menu import GROUPS, MENU, address_missed, find_page, following_page, menu_links, page_next
+from attn.ui.present import PRESENT_STYLE, present_controls
 from attn.ui.settings import server
 from attn.ui.sources import PAGE_SOURCES, source_in_markdown
 from attn.ui.state import PageState, as_text, choose_look, chosen_look
@@ -171,11 +172,13 @@ def begin_page(page, title, cls):
     find_page(page)
     label = next(entry.label for entry in MENU if entry.page == page)
     st.set_page_config(page_title=f"{label} · Attention Lab", page_icon="🔎", layout="wide")
-    st.html(STYLE + LARGE_STYLE if chosen_look().large else STYLE)
     state = PageState(page, cls)
+    look = chosen_look()
+    st.html(STYLE + LARGE_STYLE * look.large + PRESENT_STYLE * look.present)
     with st.sidebar:
         menu_links()
         _large_control()
+        present_controls(following_page(page).label)
         page_keys()
         st.divider()
         if len(dataclasses.fields(cls)) > _FEW:

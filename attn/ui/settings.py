@@ -241,7 +241,7 @@ def is_elsewhere(address, headers):
     False
     """
     forwarded = any(headers.get(header) for header in _FORWARDED)
-    return forwarded or not (_is_loopback(address) and _is_loopback(_host_name(headers.get("Host", "localhost"))))
+    return forwarded or not (is_loopback(address) and is_loopback(_host_name(headers.get("Host", "localhost"))))
 
 
 def _host_name(host):
@@ -252,7 +252,7 @@ def _host_name(host):
         return ""
 
 
-def _is_loopback(name):
+def is_loopback(name):
     """Say whether a name or an address is the machine's own; what is no text comes of a page run without a server.
 
     The unspecified address, which a browser was sent to, leads to its own machine, and so do all names under localhost

@@ -31,6 +31,7 @@ class Look:
     """What a person chose once for all pages; every page's link says it beside the page's own choices."""
 
     large: bool = link_flag(False)
+    present: bool = link_flag(False)
     code: str = link_choice("numpy", CODE_TABS)
     story: str = link_string("")  # that runs, see `attn.ui.stories.running`; empty: none
     screen: int = link_whole(1, 1, 999)  # of the story

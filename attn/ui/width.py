@@ -12,11 +12,17 @@ FRAMES = f'{FIGURES}, .katex-display, [data-testid="stMarkdownContainer"] table'
 _WIDE, _LARGER = 1520, 20 / 14  # what a projector of 1920 leaves, and how much larger words are there than on a laptop
 _LOW, _HIGH = 720, 900  # pixels of a laptop's window down, and of one that is high enough for such words
 _LARGEST = 3
-_LARGE = 24 / 14  # how much larger words in figures are at least for a hall
+_WORDS = 14  # pixels of words in figures on a laptop
+_LARGE = 24 / _WORDS  # how much larger words in figures are at least for a hall
 _SMALL = {"narrow": 900, "low": 500}  # pixels of a window: one below either has no room for the menu beside the page
 _HAND = 520  # pixels of a page held in a hand, which is scrolled: only its width limits a picture
 _STEP = 40  # pixels: smaller changes do not redraw the page, nor a quarter of them one held in a hand
 _MARGIN = 12  # pixels at the right of a figure that hold nothing, and may be out of sight without a sign
+_PRESENTED = (
+    1 / 60,
+    6,
+)  # pixels of words presented, per pixel of the window's height, and at least: 18 at 720, 24 at 1080
+_TITLE, _EDGES = 0.135, 0.055  # of a presented window: of its height for the title, of its width for its edges
 _ABOVE, _ABOVE_LARGE = 260, 330  # pixels above a page's first figure, and with large words
 _AROUND, _LEAST_TALL = 165, 130  # pixels of a figure's title and axes, and of a plot
 
@@ -145,6 +151,8 @@ def measure_page_room():
 
 def page_enlargement():
     """Return how many times as large as on a laptop everything in figures is drawn: more in a larger window."""
+    if chosen_look().present:
+        return max(1.0, (_height() * _PRESENTED[0] + _PRESENTED[1]) / _WORDS)
     spare = (_room() - NARROW) / (_WIDE - NARROW), (_height() - _LOW) / (_HIGH - _LOW)
     natural = 1 + (_LARGER - 1) * min(spare)
     natural = min(max(natural, 1), _LARGEST)
@@ -153,7 +161,7 @@ def page_enlargement():
 
 def page_width():
     """Return the width of the main column in pixels, counted before figures are enlarged."""
-    return int(_room() / page_enlargement())
+    return int(_room() * (1 - _EDGES * chosen_look().present) / page_enlargement())
 
 
 def page_share(part, least=300, beside=0):
@@ -198,6 +206,8 @@ def page_tallest(controls=0, most=None):
     most : float, optional
         By default 440 on a laptop, and up to 600 in a wider window.
     """
+    if chosen_look().present:
+        return int(max(_LEAST_TALL, _height() * (1 - _TITLE) / page_enlargement() - _AROUND))
     most = max(440, min(600, 0.35 * page_width())) if most is None else most
     if _room() < _HAND:
         return int(most)
@@ -206,9 +216,14 @@ def page_tallest(controls=0, most=None):
     return int(max(_LEAST_TALL, min(most, room)))
 
 
+def page_plot_height(most=440):
+    """Return how many pixels high a plot further down a page may be: `most`, or less where it is presented alone."""
+    return min(most, page_tallest()) if chosen_look().present else most
+
+
 def window_measures():
     """Return all that the sizes of figures depend on."""
-    return _room(), _height(), chosen_look().large
+    return _room(), _height(), chosen_look().large, chosen_look().present
 
 
 def _height():

@@ -19,7 +19,7 @@ from attn.ui.media import AudioInput, ImageInput, PictureAndText
 from attn.ui.page import page_ask, page_figure, page_theme
 from attn.ui.settings import visitor_settings
 from attn.ui.state import as_text
-from attn.ui.width import page_width
+from attn.ui.width import page_plot_height, page_width
 from attn.ui.word_level import LEVELS, word_level_of
 
 _MOST_OFFERED = 5  # models that can be opened instead of one that cannot
@@ -510,7 +510,7 @@ def _own_only(state, loaded, own):
     scale = colour_scale_of(setup.colour, shown)
     picture = charts.panel(shown, rows, columns, title=title, **scale)
     page_figure(
-        charts.panels(page_theme(), page_width(), picture, tallest=600),
+        charts.panels(page_theme(), page_width(), picture, tallest=page_plot_height(600)),
         "pretrained.own",
         tables={"own": lambda: charts.csv(shown, rows, columns)},
     )

@@ -19,7 +19,7 @@ from attn.ui.page import page_theme
 from attn.ui.settings import visitor_settings
 from attn.ui.shown_code import LIGHT, page_codes
 from attn.ui.state import as_text
-from attn.ui.width import page_share
+from attn.ui.width import page_plot_height, page_share
 from attn.words import listed
 
 MOST = 24  # scores
@@ -419,6 +419,7 @@ def softmax_page_without_weights(width):
         charts.panel(e.x, labels, widths, title="X", kind="signed", axes=("key", "value")),
         "=",
         charts.panel(attention.context, labels, widths, title="Context", kind="signed", axes=("query", "output")),
+        tallest=page_plot_height(),
     )  # fmt: skip
     row = ", ".join(f"{value:.4f}" for value in attention.context[1])
     words = (

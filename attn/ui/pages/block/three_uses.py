@@ -15,7 +15,7 @@ from attn.ui.page import page_figure, page_reading, page_theme
 from attn.ui.pages.block.architecture import CLICKED, WIDTH, Sizes, architecture_picture
 from attn.ui.pages.block.setup import MOST_WRITTEN, USES
 from attn.ui.state import as_text
-from attn.ui.width import NARROW, page_map_size, page_share, page_width
+from attn.ui.width import NARROW, page_map_size, page_plot_height, page_share, page_width
 
 START, END = "⟨start⟩", "⟨end⟩"
 _NAMED, _LEAST_MAP = 160, 150  # pixels of the names at the left of a map, and of the map beside the boxes
@@ -121,7 +121,7 @@ def _use_map(result, both):
     use, columns = result.setup.use, result.labels
     beside = page_width() - WIDTH - _NAMED
     longest = max(len(result.tokens), len(both.rows), len(both.vocabulary) if use == "output" else 0)
-    size = min(beside, 440) if beside >= _LEAST_MAP else page_map_size(longest, 340, _NAMED)
+    size = min(beside, page_plot_height(440)) if beside >= _LEAST_MAP else page_map_size(longest, 340, _NAMED)
     if use == "output":
         return charts.heatmap(
             both.probabilities, both.rows, charts.token_labels(both.vocabulary), page_theme(), title="What comes next?",

@@ -12,7 +12,7 @@ from attn.charts.plane import LEAST_PLOT
 from attn.ui import models
 from attn.ui.controls.positions import POSITIONS, SHAW_REACH, TRAINED, shaw_table
 from attn.ui.pages.positions.shuffle import NUM_HEADS, shuffle_scheme_keywords
-from attn.ui.width import page_width
+from attn.ui.width import page_plot_height, page_width
 
 _SHOWN = 40  # positions that the picture of a scheme shows
 _FAR = 256  # tokens among which every bucket has a distance
@@ -130,12 +130,14 @@ def schemes_picture(parts, slope, theme):
     """
     if slope is not None:
         (bias,) = parts
-        size = int(min(600, page_width() * 0.45))
+        size = int(min(page_plot_height(600), page_width() * 0.45))
         return charts.beside(
             _slope_bars(slope, theme), charts.heatmap(bias.values, *bias.names, theme, size=size, **bias.options)
         )
     matrices = [charts.panel(part.values, *part.names, **part.options) for part in parts]
-    return charts.panels(theme, page_width(), *matrices, tallest=int(min(640, max(440, page_width() * 0.4))))
+    return charts.panels(
+        theme, page_width(), *matrices, tallest=page_plot_height(int(min(640, max(440, page_width() * 0.4))))
+    )
 
 
 def schemes_slope(setup):

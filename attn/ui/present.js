@@ -1,0 +1,317 @@
+// Presenting: which figure fills the screen, how large, and the keys of whoever speaks; the speaker's second window.
+// Style alone hides the rest of the page (attn/ui/present.py): nothing here changes what the page holds.
+const TALK = "attention-lab-talk"; // the channel between the windows of one browser: it needs neither server nor network
+const MENU = '[data-testid="stSidebar"] [data-testid="stPageLink-NavLink"]';
+const TYPED = "input, textarea, select, [contenteditable=true]";
+const LARGEST = 2.5; // times as large as drawn: a figure of two bars need not fill a hall
+const PATIENCE = 2000; // milliseconds in which a page that is shown again has come to its old length
+
+const main = () => document.querySelector('[data-testid="stMain"]');
+const block = () => document.querySelector('[data-testid="stMainBlockContainer"]');
+const title = () => block()?.querySelector("h1")?.innerText.trim() ?? "";
+
+/** Return the figures that can be shown, those of the tab first that a link opened. */
+function figuresOf(selector) {
+    const all = [...(block()?.querySelectorAll(selector) ?? [])];
+    const shown = all.filter((one) => one.querySelector("svg, canvas") && !one.closest("details:not([open])"));
+    if (!new URLSearchParams(location.search).has("tab")) return shown;
+    const inTab = (one) => (one.closest('[data-testid="stTabs"]') ? 0 : 1);
+    return shown.sort((a, b) => inTab(a) - inTab(b)); // stable
+}
+
+/** Return where a figure can be cut between its plots, as pixels of its drawing from the top. */
+function seams(drawn, height) {
+    const place = drawn.getScreenCTM(); // knows of the part that is shown now
+    const plots = [...drawn.querySelectorAll("g.role-scope")].filter((one) => !one.querySelector("g.role-scope"));
+    const boxes = plots.map((one) => one.getBoundingClientRect()).filter((box) => box.height > 0);
+    const rows = [];
+    for (const box of boxes.sort((a, b) => a.top - b.top)) {
+        const [from, to] = [box.top, box.bottom].map((pixels) => (pixels - place.f) / place.d);
+        const row = rows.at(-1);
+        if (row && from < row.to - 4) row.to = Math.max(row.to, to); // a title may stand out a little
+        else rows.push({ from, to });
+    }
+    return [0, ...rows.slice(1).map((row, at) => (rows[at].to + row.from) / 2), height];
+}
+
+/** Return the parts of a figure that fit the screen one after the other: [top, bottom] in pixels of its drawing. */
+function partsOf(drawn, height, room) {
+    const places = seams(drawn, height);
+    const parts = [];
+    let from = 0;
+    for (let at = 1; at < places.length; at++) {
+        if (at === places.length - 1 || places[at + 1] - from > room) {
+            parts.push([from, places[at]]);
+            from = places[at];
+        }
+    }
+    return parts;
+}
+
+/** The window for whoever speaks: it follows the channel by itself, also when the page here is opened anew. */
+function speakersWindow(words) {
+    const text = (html) => html.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
+    return `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>${text(words.speaker)}</title><style>
+    :root { color-scheme: light dark; font: 1.1rem/1.45 "Source Sans", "Source Sans Pro", Arial, sans-serif; }
+    body { margin: 1.5rem; background: light-dark(#fff, #0f1419); color: light-dark(#14202b, #e8edf2); }
+    .clocks { display: flex; flex-wrap: wrap; gap: 0 3rem; }
+    .clocks b { display: block; font-size: 3rem; line-height: 1.1; font-variant-numeric: tabular-nums; }
+    small { color: light-dark(#55606e, #a3afbc); } h1 { margin: .2rem 0; font-size: 1.9rem; }
+    h2 { margin: .2rem 0; font-size: 1.35rem; font-weight: 500; } section { margin-top: 1.1rem; max-width: 46rem; }
+    button { font: inherit; padding: .3rem .9rem; margin: .2rem .4rem .2rem 0; }
+    #notes { font-size: 1.35rem; } #qr img { display: block; width: 14rem; height: 14rem; }
+    #address { overflow-wrap: anywhere; } :empty { display: none; }
+    </style></head><body>
+    <div class="clocks"><span><small>${text(words.clock)}</small><b id="clock" role="timer">…</b></span>
+    <span><small>${text(words.elapsed)}</small><b id="elapsed" role="timer">0:00</b></span></div>
+    <button id="again">${text(words.again)}</button>
+    <section><small>${text(words.now)}</small><h1 id="title"></h1><p id="notes"></p></section>
+    <section><small>${text(words.next)}</small><h2 id="next"></h2></section>
+    <section><button data-key="PageUp">${text(words.back)}</button><button data-key="PageDown">${text(words.on)}</button>
+    <button data-key="b">${text(words.blank)}</button><p id="state" role="status"></p></section>
+    <section><div id="qr"></div><small id="address"></small></section>
+    <script>
+    const channel = new BroadcastChannel(${JSON.stringify(TALK)});
+    const place = (id) => document.getElementById(id);
+    let began = Date.now();
+    const two = (number) => String(number).padStart(2, "0");
+    const tick = () => {
+        const now = new Date(), seconds = Math.floor((Date.now() - began) / 1000);
+        place("clock").textContent = two(now.getHours()) + ":" + two(now.getMinutes());
+        const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60];
+        place("elapsed").textContent = (hours ? hours + ":" + two(minutes) : minutes) + ":" + two(seconds % 60);
+    };
+    tick();
+    setInterval(tick, 500);
+    place("again").addEventListener("click", () => { began = Date.now(); tick(); });
+    const send = (key) => channel.postMessage({ key });
+    document.addEventListener("click", (event) => event.target.dataset.key && send(event.target.dataset.key));
+    document.addEventListener("keydown", (event) => {
+        const keys = ["PageUp", "PageDown", "ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "b", "."];
+        if (!keys.includes(event.key) || event.ctrlKey || event.metaKey || event.altKey) return;
+        event.preventDefault();
+        send(event.key);
+    });
+    channel.onmessage = ({ data }) => {
+        if (!data.screen) return;
+        for (const name of ["title", "notes", "next", "state", "address"]) {
+            if (place(name).textContent !== data.screen[name]) place(name).textContent = data.screen[name];
+        }
+        if (place("qr").dataset.for !== data.screen.address) {
+            place("qr").innerHTML = data.screen.qr;  // drawn by the app's own server
+            place("qr").dataset.for = data.screen.address;
+        }
+    };
+    channel.postMessage({ hello: true });
+    </script></body></html>`;
+}
+
+export default function ({ data, parentElement, setTriggerValue }) {
+    parentElement.stopTalk?.();
+    const presenting = data.present;
+    const talk = (window.attentionLabTalk ??= { figure: 0, part: 0, scroll: null, blank: false, code: false });
+    const channel = new BroadcastChannel(TALK);
+    const screen = `${location.pathname} ${title()}`;
+    if (talk.screen !== screen) Object.assign(talk, { screen, figure: 0, part: 0 });
+    let parts = 1;
+    let count = 0;
+
+    /** Show one figure, or a part of it, as large as the screen lets it be. */
+    const show = () => {
+        const figures = figuresOf(data.figures);
+        count = figures.length;
+        talk.figure = Math.min(talk.figure, Math.max(count - 1, 0));
+        const chosen = figures[talk.figure];
+        for (const one of block()?.querySelectorAll("[data-presented]") ?? []) {
+            if (one === chosen) continue;
+            delete one.dataset.presented;
+            const drawn = one.querySelector("svg.marks, canvas");
+            if (drawn?.dataset.natural) restore(drawn);
+        }
+        const drawn = chosen?.querySelector("svg.marks, canvas");
+        if (!drawn) return;
+        if (chosen.dataset.presented !== "true") chosen.dataset.presented = "true";
+        fit(chosen, drawn);
+    };
+    const restore = (drawn) => {
+        const [width, height] = drawn.dataset.natural.split(" ");
+        drawn.removeAttribute("style");
+        delete drawn.dataset.fitted;
+        delete drawn.dataset.natural;
+        delete drawn.dataset.scale;
+        if (drawn.tagName === "svg") drawn.setAttribute("viewBox", `0 0 ${width} ${height}`);
+        else Object.assign(drawn.style, { width: `${width}px`, height: `${height}px` });
+    };
+    const fit = (figure, drawn) => {
+        const svg = drawn.tagName === "svg";
+        const size = svg ? [drawn.getAttribute("width"), drawn.getAttribute("height")] : null;
+        const natural = size?.join(" ") ?? drawn.dataset.natural ?? `${drawn.clientWidth} ${drawn.clientHeight}`;
+        const [width, height] = natural.split(" ").map(Number);
+        const room = figure.getBoundingClientRect();
+        if (!width || !height || !room.width || !room.height) return;
+        const cuts = svg && height > room.height * 1.01 ? partsOf(drawn, height, room.height) : [[0, height]];
+        parts = cuts.length;
+        talk.part = Math.min(talk.part < 0 ? parts - 1 : talk.part, parts - 1);
+        const [top, bottom] = cuts[talk.part];
+        const scale = Math.min(room.width / width, room.height / (bottom - top), LARGEST);
+        const fitted = [natural, room.width, room.height, top, bottom].join(" ");
+        if (drawn.dataset.fitted === fitted) return;
+        Object.assign(drawn.dataset, { fitted, natural, scale });
+        if (svg) drawn.setAttribute("viewBox", `0 ${top} ${width} ${bottom - top}`);
+        Object.assign(drawn.style, { width: `${width * scale}px`, height: `${(bottom - top) * scale}px`, flex: "none" });
+        say();
+    };
+
+    const links = () => [...document.querySelectorAll(MENU)];
+    const here = () => links().findIndex((link) => link.innerText.endsWith(document.title.split(" · ")[0]));
+    const step = (by) => {
+        const named = by < 0 ? "Back" : "Next";
+        const buttons = [...(block()?.querySelectorAll(".st-key-page_path button") ?? [])];
+        const found = buttons.find((one) => one.innerText.trim().startsWith(named));
+        if (!found) return look(by);
+        if (!found.disabled) found.click();
+        return true;
+    };
+    /** Go to another screen: of a story that runs, or of the menu. */
+    const turn = (by) => {
+        const told = document.querySelector(by < 0 ? data.before : data.after);
+        const all = links();
+        const to = told ?? (document.querySelector(data.story) ? null : all[(here() + by + all.length) % all.length]);
+        to?.click();
+        return true;
+    };
+    const look = (by) => {
+        talk.part += by;
+        if (talk.part >= parts || talk.part < 0) {
+            const figure = talk.figure + by;
+            const there = figure >= 0 && figure < count;
+            talk.part = there ? (by < 0 ? -1 : 0) : Math.max(0, Math.min(talk.part, parts - 1));
+            if (there) talk.figure = figure;
+        }
+        show();
+        return true;
+    };
+    const toggle = (name) => {
+        talk[name] = !talk[name];
+        cover();
+        say();
+        return true;
+    };
+    /** Lay black over the screen, or the code that phones read. */
+    const cover = () => {
+        document.querySelectorAll(".attn-cover").forEach((one) => one.remove());
+        if (!presenting || !(talk.blank || talk.code)) return;
+        const over = Object.assign(document.createElement("div"), { className: "attn-cover" });
+        over.dataset.kind = talk.blank ? "blank" : "code";
+        const code = document.querySelector(data.code);
+        if (!talk.blank && code) over.innerHTML = code.innerHTML;
+        document.body.append(over);
+    };
+    const enter = () => {
+        talk.scroll = { path: location.pathname, top: main()?.scrollTop ?? 0 };
+        setTriggerValue("present", true);
+    };
+    const leave = () => {
+        Object.assign(talk, { blank: false, code: false });
+        cover();
+        setTriggerValue("present", false);
+        return true;
+    };
+    const escape = () => {
+        if (document.querySelector(".attn-ring")) return false; // the mark is left first
+        if (!talk.blank && !talk.code) return leave();
+        return toggle(talk.blank ? "blank" : "code");
+    };
+    const keys = {
+        ArrowRight: () => step(1), ArrowLeft: () => step(-1), ArrowDown: () => look(1), ArrowUp: () => look(-1),
+        PageDown: () => turn(1), PageUp: () => turn(-1), b: () => toggle("blank"), ".": () => toggle("blank"),
+        q: () => toggle("code"), Escape: escape,
+    };
+    const pressed = (event) => {
+        const { key, altKey, shiftKey, ctrlKey, metaKey, target } = event;
+        if (ctrlKey || metaKey) return;
+        const letter = event.code === "KeyD" || key.toUpperCase() === "D";
+        let done = false;
+        if (altKey && shiftKey && letter) {
+            done = true;
+            if (presenting) leave();
+            else enter();
+        } else if (presenting && !altKey && !target.closest?.(TYPED)) {
+            const inFigure = document.querySelector(".attn-ring"); // whose own keys move it
+            if (!inFigure || key in { PageDown: 1, PageUp: 1, b: 1, ".": 1 }) done = keys[key]?.() ?? false;
+        }
+        if (!done) return;
+        event.preventDefault();
+        event.stopImmediatePropagation();
+    };
+
+    /** Tell the speaker's window what is shown. */
+    const say = () => {
+        if (!presenting) return;
+        const code = document.querySelector(data.code);
+        const many = parts > 1 || count > 1 ? `Figure ${talk.figure + 1} of ${count}` : "";
+        const part = parts > 1 ? `, part ${talk.part + 1} of ${parts}` : "";
+        channel.postMessage({ screen: {
+            title: title(),
+            notes: document.querySelector(data.notes)?.innerText ?? "",
+            next: document.querySelector(data.story)
+                ? (document.querySelector(data.after)?.innerText ?? data.words.last)
+                : data.next,
+            state: talk.blank ? data.words.blanked : many + part,
+            qr: code?.querySelector("img")?.outerHTML ?? "",
+            address: code?.innerText.trim() ?? "",
+        } });
+    };
+    channel.onmessage = ({ data: heard }) => {
+        if (heard.hello) say();
+        else if (heard.key && presenting && heard.key in keys) keys[heard.key]();
+    };
+    const open = () => {
+        const opened = window.open("", "attention-lab-speaker", "width=900,height=760");
+        if (!opened) return;
+        opened.document.open();
+        opened.document.write(speakersWindow(data.words));
+        opened.document.close();
+        opened.focus();
+    };
+
+    parentElement.querySelector("[data-talk=present]").onclick = enter;
+    parentElement.querySelector("[data-talk=speaker]").onclick = open;
+    let waiting = null;
+    const later = () => { waiting ??= requestAnimationFrame(() => { waiting = null; if (presenting) show(); }); };
+    const observer = new MutationObserver(later);
+    const resized = new ResizeObserver(later);
+    document.body.classList.toggle("attn-presenting", presenting);
+    if (presenting) {
+        observer.observe(block(), { childList: true, subtree: true, attributeFilter: ["width", "height"] });
+        resized.observe(document.body);
+        if (document.activeElement?.closest('[data-testid="stSidebar"]')) document.activeElement.blur();
+        show();
+    } else {
+        for (const one of document.querySelectorAll("[data-presented]")) {
+            delete one.dataset.presented;
+            const drawn = one.querySelector("svg.marks, canvas");
+            if (drawn?.dataset.natural) restore(drawn);
+        }
+        const [back, began] = [talk.scroll, performance.now()];
+        talk.scroll = null;
+        const scroll = () => {
+            if (!main() || main().scrollTop === back.top || performance.now() > began + PATIENCE) return;
+            main().scrollTop = back.top;
+            requestAnimationFrame(scroll);
+        };
+        if (back?.path === location.pathname) scroll();
+    }
+    cover();
+    say();
+    document.addEventListener("keydown", pressed, true);
+    const stop = () => {
+        document.removeEventListener("keydown", pressed, true);
+        observer.disconnect();
+        resized.disconnect();
+        cancelAnimationFrame(waiting);
+        channel.close();
+    };
+    parentElement.stopTalk = stop;
+    return stop;
+}

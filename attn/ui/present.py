@@ -1,0 +1,213 @@
+"""Presenting: title and figure alone on the screen, the speaker's second window, and the code that phones read."""
+
+import functools
+import ipaddress
+import socket
+from base64 import b64encode
+from html import escape
+from pathlib import Path
+from urllib.parse import urlencode, urlsplit, urlunsplit
+
+import streamlit as st
+from streamlit import config
+
+from attn.ui.settings import is_loopback
+from attn.ui.state import choose_look, chosen_look, link_of
+from attn.ui.width import FIGURES
+
+PRESENT_KEYS = (  # in the order in which they are listed
+    ("Page Down, Page Up", "to the next screen and the one before: what a clicker sends"),
+    ("Right, Left", "a step on or back where a page has steps; elsewhere to the next figure and the one before"),
+    ("Down, Up", "to the next figure of the page, or the next part of a long one, and back"),
+    ("B or .", "a black screen, and back"),
+    ("Q", "the code with which phones open this screen, and back"),
+    ("Escape", "leave, to where one was"),
+)
+_STORY = {  # where a running story has its sentence and its ways on
+    "story": ".st-key-story",
+    "notes": ".st-key-story_sentence",
+    "before": ".st-key-story_back button:not(:disabled)",
+    "after": ".st-key-story_next button:not(:disabled)",
+}
+_WORDS = {
+    "speaker": "Attention Lab: speaker's window",
+    "clock": "Time",
+    "elapsed": "Since the start",
+    "again": "Start again from 0:00",
+    "now": "On the screen",
+    "next": "Next",
+    "last": "This is the last screen.",
+    "back": "Screen before",
+    "on": "Next screen",
+    "blank": "Black screen",
+    "blanked": "The screen is black.",
+}
+_LONGEST_CODE = 1200  # characters of an address: a code of more has squares too small for a phone at the back
+_QUIET = 4  # squares of white around a code, as ISO/IEC 18004 asks
+
+_HTML = f"""<div class="attn-talk"><button type="button" data-talk="present">Present</button>
+<button type="button" data-talk="speaker">Speaker's window</button></div>
+<details class="attn-keys"><summary>Keys while presenting</summary><dl>{
+    "".join(f"<dt>{escape(keys)}</dt><dd>{escape(what)}</dd>" for keys, what in PRESENT_KEYS)
+}</dl></details>"""
+_CSS = """
+.attn-talk { display: flex; flex-wrap: wrap; gap: 0.4rem; }
+.attn-talk button { font: inherit; font-size: 0.875rem; padding: 0.2rem 0.7rem; min-height: 2rem; cursor: pointer;
+    border-radius: 8px; border: 1px solid light-dark(#8A95A1, #6B7885);
+    background: light-dark(#FFFFFF, #0F1419); color: light-dark(#14202B, #E8EDF2); }
+.attn-talk button:is(:hover, :focus-visible) { border-color: light-dark(#0072B2, #56B4E9); }
+"""
+_SAID = '[data-testid="stAlert"], [data-testid="stSpinner"]'  # what a page says in place of a figure
+PRESENT_STYLE = """<style>
+:is([data-testid="stSidebar"], [data-testid="stHeader"], [data-testid="stElementToolbar"]) { display: none !important; }
+:is(html, body, .stApp, .stMain, .stMainBlockContainer) { overflow: hidden !important; }
+.stMainBlockContainer { width: 100vw; max-width: none; height: 100vh; padding: 0; }
+.stMainBlockContainer :is(SHOWN) { visibility: visible; }
+.stMainBlockContainer :not(:is(SHOWN), :is(SHOWN) *),
+.stMainBlockContainer:has([data-presented]) :is(SAID, :is(SAID) *) { visibility: hidden !important; }
+.stMainBlockContainer h1 {
+    position: fixed; z-index: 2; inset: 0 2vw auto; height: 9vh; padding: 0 !important;
+    display: flex; align-items: center; font-size: min(5.6vh, 3.4vw) !important; line-height: 1.1; text-wrap: balance;
+}
+.stMainBlockContainer [data-presented] {
+    position: fixed; z-index: 1; inset: 9.5vh 2vw 2vh; width: auto !important;
+    max-width: none; height: auto !important; display: flex; align-items: center; justify-content: center;
+    overflow: hidden;
+}
+[data-presented] > *:has(svg.marks, canvas) { flex: none; overflow: visible; width: auto; height: auto; }
+[data-presented]::after, [data-presented]::before { display: none; }
+/* where there is no figure, what the page says in its place */
+.stMainBlockContainer:not(:has([data-presented])) :is(SAID) {
+    position: fixed; inset: 20vh 10vw auto; font-size: max(18px, 2.6vh);
+}
+.attn-cover { position: fixed; inset: 0; z-index: 999990; background: #000; }
+.attn-cover[data-kind="code"] {
+    background: #FFF; color: #000; display: flex; flex-direction: column; align-items: center; justify-content: center;
+    gap: 1vh; font-size: max(18px, 2.3vh); overflow-wrap: anywhere; text-align: center; padding: 2vh 6vw;
+}
+.attn-cover img { height: min(76vh, 84vw); width: auto; }
+</style>"""
+PRESENT_STYLE = PRESENT_STYLE.replace("SHOWN", f"h1, [data-presented], {_STORY['notes']}, SAID").replace("SAID", _SAID)
+_talk = st.components.v2.component(
+    "attention_lab.present",
+    html=_HTML,
+    css=_CSS,
+    js=Path(__file__).with_name("present.js").read_text(encoding="utf-8"),
+    isolate_styles=False,
+)
+
+
+def present_controls(following):
+    """Draw the buttons that begin to present and open the speaker's window; call it once a page.
+
+    Parameters
+    ----------
+    following : str
+        What the next screen is called, where no story says so.
+    """
+
+    def take():
+        choose_look(present=bool(st.session_state["talk"].present))
+
+    _talk(
+        key="talk",
+        data=_STORY
+        | {"figures": FIGURES, "code": ".attn-code", "words": _WORDS, "next": following}
+        | {"present": chosen_look().present},
+        on_present_change=take,
+    )
+
+
+def present_code(page):
+    """Draw, unseen, the code of the present screen for phones, which a key and the speaker's window show."""
+    if not chosen_look().present or not st.context.url:
+        return
+    address, sentence = audience_address(
+        st.context.url, link_of(page), network_address(), config.get_option("server.address")
+    )
+    picture = (
+        f'<img alt="QR code of {escape(address)}" src="{code_picture(address)}">'
+        if len(address) <= _LONGEST_CODE
+        else ""
+    )
+    if not picture:
+        sentence = "This screen's link is too long for a code that a phone could read from a seat. " + sentence
+    st.html(f'<div class="attn-code">{picture}<div>{escape(address)}</div><div>{escape(sentence)}</div></div>')
+
+
+def audience_address(url, link, network, bound=None):
+    """Return the address at which other machines open a screen, and a sentence where something stands in the way.
+
+    Parameters
+    ----------
+    url : str
+        Of the page, as the browser of whoever speaks shows it, without its query string.
+    link : dict of str to str
+        The page's choices, as a link spells them.
+    network : str or None
+        The server's own address in the network, None without one.
+    bound : str, optional
+        The one address at which the server listens; by default it listens at all.
+
+    Returns
+    -------
+    address, sentence : str
+        The audience gets the screen as a page, not presented.
+
+    Examples
+    --------
+    >>> audience_address("http://localhost:8501/heads", {"present": "1", "head": "2"}, "10.0.0.7")[0]
+    'http://10.0.0.7:8501/heads?head=2'
+    >>> audience_address("https://lab.example.org/heads", {}, "10.0.0.7")
+    ('https://lab.example.org/heads', '')
+    """
+    parts = urlsplit(url)
+    query = urlencode({name: value for name, value in link.items() if name != "present"})
+    host, sentence = parts.netloc, ""
+    if is_loopback(parts.hostname or ""):
+        if bound and is_loopback(bound) and bound not in ("0.0.0.0", "::"):
+            sentence = (
+                f"The server was told to listen at {bound} alone, so no other machine can open this. Start it without "
+                "--server.address for an audience."
+            )
+        elif network is None:
+            sentence = "This machine is in no network, so no phone can open this."
+        else:
+            port = f":{parts.port}" if parts.port else ""
+            host = (f"[{network}]" if ":" in network else network) + port
+            sentence = f"Phones must be in the same network as this machine, which is {network} there."
+    return urlunsplit((parts.scheme, host, parts.path, query, "")), sentence
+
+
+def network_address():
+    """Return the address of this machine in its network, or None; nothing is sent to find out."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("10.255.255.255", 1))  # a datagram socket only chooses its own side
+        except OSError:
+            return None
+        address = probe.getsockname()[0]
+    found = ipaddress.ip_address(address)
+    return None if found.is_loopback or found.is_unspecified else address
+
+
+@functools.lru_cache(maxsize=64)
+def code_picture(text):
+    """Return a QR code, dark on white in either theme, as the address of a picture that holds itself.
+
+    Parameters
+    ----------
+    text : str
+        What a phone reads.
+
+    Returns
+    -------
+    str
+        ``data:image/svg+xml;base64,…``, a square with its quiet zone.
+    """
+    import segno
+
+    code = segno.make(text, error="m", micro=False)
+    drawn = code.svg_inline(scale=8, border=_QUIET, dark="#000", light="#fff", omitsize=True)
+    drawn = drawn.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
+    return "data:image/svg+xml;base64," + b64encode(drawn.encode()).decode()
