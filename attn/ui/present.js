@@ -129,9 +129,11 @@ export default function ({ data, parentElement, setTriggerValue }) {
             if (drawn?.dataset.natural) restore(drawn);
         }
         const drawn = chosen?.querySelector("svg.marks, canvas");
-        if (!drawn) return;
-        if (chosen.dataset.presented !== "true") chosen.dataset.presented = "true";
-        fit(chosen, drawn);
+        if (drawn) {
+            if (chosen.dataset.presented !== "true") chosen.dataset.presented = "true";
+            fit(chosen, drawn);
+        }
+        say();
     };
     const restore = (drawn) => {
         const [width, height] = drawn.dataset.natural.split(" ");
@@ -159,7 +161,6 @@ export default function ({ data, parentElement, setTriggerValue }) {
         Object.assign(drawn.dataset, { fitted, natural, scale });
         if (svg) drawn.setAttribute("viewBox", `0 ${top} ${width} ${bottom - top}`);
         Object.assign(drawn.style, { width: `${width * scale}px`, height: `${(bottom - top) * scale}px`, flex: "none" });
-        say();
     };
 
     const links = () => [...document.querySelectorAll(MENU)];
@@ -245,25 +246,29 @@ export default function ({ data, parentElement, setTriggerValue }) {
         event.stopImmediatePropagation();
     };
 
-    /** Tell the speaker's window what is shown. */
-    const say = () => {
+    /** Tell the speaker's window what is shown, if that has changed or the window is new. */
+    let told = "";
+    const say = (anew = false) => {
         if (!presenting) return;
         const code = document.querySelector(data.code);
         const many = parts > 1 || count > 1 ? `Figure ${talk.figure + 1} of ${count}` : "";
         const part = parts > 1 ? `, part ${talk.part + 1} of ${parts}` : "";
-        channel.postMessage({ screen: {
+        const screen = {
             title: title(),
-            notes: document.querySelector(data.notes)?.innerText ?? "",
+            notes: document.querySelector(data.notes)?.textContent ?? "",
             next: document.querySelector(data.story)
-                ? (document.querySelector(data.after)?.innerText ?? data.words.last)
+                ? (document.querySelector(data.after)?.textContent ?? data.words.last)
                 : data.next,
             state: talk.blank ? data.words.blanked : many + part,
             qr: code?.querySelector("img")?.outerHTML ?? "",
-            address: code?.innerText.trim() ?? "",
-        } });
+            address: code?.textContent.trim() ?? "",
+        };
+        if (!anew && told === JSON.stringify(screen)) return;
+        told = JSON.stringify(screen);
+        channel.postMessage({ screen });
     };
     channel.onmessage = ({ data: heard }) => {
-        if (heard.hello) say();
+        if (heard.hello) say(true);
         else if (heard.key && presenting && heard.key in keys) keys[heard.key]();
     };
     const open = () => {
@@ -278,7 +283,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     parentElement.querySelector("[data-talk=present]").onclick = enter;
     parentElement.querySelector("[data-talk=speaker]").onclick = open;
     let waiting = null;
-    const later = () => { waiting ??= requestAnimationFrame(() => { waiting = null; if (presenting) show(); }); };
+    const later = () => { waiting ??= requestAnimationFrame(() => { waiting = null; show(); }); };
     const observer = new MutationObserver(later);
     const resized = new ResizeObserver(later);
     document.body.classList.toggle("attn-presenting", presenting);

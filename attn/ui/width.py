@@ -22,7 +22,7 @@ _PRESENTED = (
     1 / 60,
     6,
 )  # pixels of words presented, per pixel of the window's height, and at least: 18 at 720, 24 at 1080
-_TITLE, _EDGES = 0.135, 0.055  # of a presented window: of its height for the title, of its width for its edges
+_TITLE, _EDGES = 0.15, 0.055  # of a presented window: of its height for the title, of its width for its edges
 _ABOVE, _ABOVE_LARGE = 260, 330  # pixels above a page's first figure, and with large words
 _AROUND, _LEAST_TALL = 165, 130  # pixels of a figure's title and axes, and of a plot
 

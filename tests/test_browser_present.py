@@ -1,0 +1,135 @@
+"""A talk: title and figure alone fill the screen, keys walk it, a second window follows, and phones find the screen."""
+
+import re
+
+import pytest
+from driving import PAGES
+from setups import SETUPS, fields, options
+
+pytestmark = pytest.mark.browser
+pytest.importorskip("playwright")
+
+from playwright.sync_api import expect  # noqa: E402
+from serving import settled  # noqa: E402
+from test_browser import PATHS, visit  # noqa: E402, F401  a fixture
+
+LEAST = {(1280, 720): 18, (1920, 1080): 24}  # pixels of words and numbers in figures, by the window
+QUICK = {(1280, 720): ("masks", "inside"), (1920, 1080): ("heads",)}  # all of them with --every-width
+SHOWN = """() => {
+    const figure = document.querySelector("[data-presented]");
+    const title = document.querySelector('[data-testid="stMain"] h1').getBoundingClientRect();
+    const drawn = figure.querySelector("svg.marks, canvas");
+    const [box, scale] = [drawn.getBoundingClientRect(), Number(drawn.dataset.scale)];
+    const texts = [...figure.querySelectorAll("svg text")].filter((one) => one.textContent.trim());
+    const around = [document.documentElement, document.body, ...document.querySelectorAll(".stApp, .stMain")];
+    const beyond = (one) => [one.scrollHeight - one.clientHeight, one.scrollWidth - one.clientWidth];
+    const shown = (one) => one.checkVisibility({ visibilityProperty: true }) && one.getBoundingClientRect().width > 2
+        && !one.closest("[data-presented], h1") && !one.querySelector("[data-presented], h1");
+    return {
+        place: `${attentionLabTalk.figure} ${attentionLabTalk.part}`,
+        text: Math.min(...texts.map((one) => parseFloat(getComputedStyle(one).fontSize) * scale)),
+        filled: Math.max(box.width / innerWidth, box.height / innerHeight),
+        inside: box.left >= 0 && box.right <= innerWidth && box.top >= title.bottom && box.bottom <= innerHeight + 1,
+        scrolls: Math.max(...around.flatMap(beyond)),
+        other: [...document.querySelectorAll(".stApp *")].filter(shown).map((one) => one.outerHTML.slice(0, 90)),
+    };
+}"""
+
+
+def presented_faults(page, size):
+    """Return what is wrong with each figure of a presented page, part by part, as the keys walk through them."""
+    found, place = [], None
+    for _ in range(20):
+        page.wait_for_function("document.querySelector('[data-presented] [data-fitted]')")
+        seen = page.evaluate(SHOWN)
+        if seen["place"] == place:  # the last
+            return found
+        place = seen["place"]
+        wrong = {
+            f"words of {seen['text']} pixels": (seen["text"] or LEAST[size]) < LEAST[size] - 0.01,
+            f"a figure that fills {seen['filled']:.0%}": seen["filled"] < 0.7,
+            "a figure that goes beyond the window": not seen["inside"],
+            "to be scrolled": seen["scrolls"] > 0,
+            f"more to see than title and figure: {seen['other'][:2]}": seen["other"],
+        }
+        found += [f"{place} has {fault}" for fault, there in wrong.items() if there]
+        page.keyboard.press("ArrowDown")
+    return [*found, "no end"]
+
+
+@pytest.mark.parametrize("size", LEAST)
+def test_every_page_fills_the_screen(server, chromium, request, size):
+    every = request.config.getoption("--every-width")
+    context = chromium.new_context(viewport=dict(zip(("width", "height"), size, strict=True)))
+    context.set_default_timeout(90_000)
+    page, wrong = context.new_page(), []
+    for name in PAGES if every else QUICK[size]:
+        tabs = fields(SETUPS[name]).get("tab")
+        for tab in options(tabs) if tabs and every else [""]:
+            page.goto(f"{server}/{PATHS[name]}?present=1{f'&tab={tab}' if tab else ''}")
+            settled(page)
+            wrong += [f"{name} {tab} {fault}" for fault in presented_faults(page, size)]
+    context.close()
+    assert wrong == []
+
+
+@pytest.mark.parametrize("visit", ["dark"], indirect=True)
+def test_keys_walk_a_talk_and_leave_it_where_it_began(visit):  # noqa: F811
+    page = visit.go("step_by_step", "?source=random&stage=weights&temperature=0.5")
+    main, link = page.get_by_test_id("stMain"), visit.link
+    main.evaluate("main => { main.scrollTop = 300; }")
+    page.get_by_role("button", name="Present").click()
+    visit.wait_for_link(present="1", stage="weights", temperature="0.5")
+    expect(page.get_by_test_id("stSidebar")).to_be_hidden()
+    expect(page.get_by_role("button", name="Next")).to_be_hidden()
+    page.keyboard.press("ArrowRight")
+    visit.wait_for_link(stage="context")
+    page.keyboard.press("ArrowLeft")
+    visit.wait_for_link(stage="weights")
+    page.keyboard.press("b")
+    cover = page.locator(".attn-cover")
+    expect(cover).to_have_css("background-color", "rgb(0, 0, 0)")
+    page.keyboard.press("Escape")
+    expect(cover).to_have_count(0)
+    page.keyboard.press("q")
+    expect(cover.get_by_role("img")).to_be_visible()
+    expect(cover).to_have_css("background-color", "rgb(255, 255, 255)")
+    page.keyboard.press("q")
+    visit.cell(1, 2).click(force=True)
+    visit.wait_for_link(cell="1,2")
+    page.keyboard.press("PageDown")
+    expect(page.get_by_role("heading", level=1)).to_have_text("How do scores become weights?")
+    settled(page)
+    assert visit.link == {"present": "1"}
+    page.keyboard.press("PageUp")
+    expect(page.get_by_role("heading", level=1)).to_have_text("How does one word look at the others?")
+    settled(page)
+    page.keyboard.press("Escape")
+    visit.wait_for_link(present=None)
+    assert visit.link == link | {"cell": "1,2"}
+    expect(page.get_by_test_id("stSidebar")).to_be_visible()
+    assert page.locator("[data-presented], [data-fitted]").count() == 0
+    page.wait_for_function("document.querySelector('[data-testid=stMain]').scrollTop === 300")
+
+
+def test_the_speakers_window_follows_the_talk_and_leads_it(visit):  # noqa: F811
+    page = visit.go("masks", "?seed=3", figures=2)
+    with page.expect_popup() as opening:
+        page.get_by_role("button", name="Speaker's window").click()
+    speaker = opening.value
+    page.get_by_role("button", name="Present").click()
+    expect(speaker.locator("#title")).to_have_text("Who may look at whom?")
+    expect(speaker.locator("#next")).to_have_text("Heads")
+    expect(speaker.get_by_role("img")).to_be_visible()
+    address = speaker.locator("#address")
+    expect(address).to_contain_text("/masks?seed=3")
+    expect(address).not_to_contain_text("present")
+    speaker.keyboard.press("PageDown")
+    expect(page.get_by_role("heading", level=1)).to_have_text("What do several heads see at once?")
+    expect(speaker.locator("#title")).to_have_text("What do several heads see at once?")
+    expect(speaker.locator("#next")).to_have_text("Positions")
+    speaker.keyboard.press("b")
+    expect(page.locator(".attn-cover")).to_be_visible()
+    expect(speaker.locator("#state")).to_have_text("The screen is black.")
+    expect(speaker.locator("#elapsed")).to_have_text(re.compile("^0:0[1-9]$"))
+    speaker.close()
