@@ -16,15 +16,16 @@ from test_browser import PATHS, visit  # noqa: E402, F401  a fixture
 LEAST = {(1280, 720): 18, (1920, 1080): 24}  # pixels of words and numbers in figures, by the window
 QUICK = {(1280, 720): ("masks", "inside"), (1920, 1080): ("heads",)}  # all of them with --every-width
 SHOWN = """() => {
-    const figure = document.querySelector("[data-presented]");
-    const title = document.querySelector('[data-testid="stMain"] h1').getBoundingClientRect();
+    const find = (selector) => document.querySelector(selector);
+    const [words, figure] = ["h1, .attn-story, [data-presented]", find("[data-presented]")];
+    const title = (find(".attn-story") ?? find(".stMain h1")).getBoundingClientRect();
     const drawn = figure.querySelector("svg.marks, canvas");
     const [box, scale] = [drawn.getBoundingClientRect(), Number(drawn.dataset.scale)];
     const texts = [...figure.querySelectorAll("svg text")].filter((one) => one.textContent.trim());
     const around = [document.documentElement, document.body, ...document.querySelectorAll(".stApp, .stMain")];
     const beyond = (one) => [one.scrollHeight - one.clientHeight, one.scrollWidth - one.clientWidth];
     const shown = (one) => one.checkVisibility({ visibilityProperty: true }) && one.getBoundingClientRect().width > 2
-        && !one.closest("[data-presented], h1") && !one.querySelector("[data-presented], h1");
+        && !one.closest(words) && !one.querySelector(words);
     return {
         place: `${attentionLabTalk.figure} ${attentionLabTalk.part}`,
         text: Math.min(...texts.map((one) => parseFloat(getComputedStyle(one).fontSize) * scale)),
@@ -95,7 +96,7 @@ def test_keys_walk_a_talk_and_leave_it_where_it_began(visit):  # noqa: F811
     expect(cover.get_by_role("img")).to_be_visible()
     expect(cover).to_have_css("background-color", "rgb(255, 255, 255)")
     page.keyboard.press("q")
-    visit.cell(1, 2).click(force=True)
+    visit.cell(1, 2, matrix=-1).click(force=True)
     visit.wait_for_link(cell="1,2")
     page.keyboard.press("PageDown")
     expect(page.get_by_role("heading", level=1)).to_have_text("How do scores become weights?")
@@ -112,22 +113,23 @@ def test_keys_walk_a_talk_and_leave_it_where_it_began(visit):  # noqa: F811
     page.wait_for_function("document.querySelector('[data-testid=stMain]').scrollTop === 300")
 
 
-def test_the_speakers_window_follows_the_talk_and_leads_it(visit):  # noqa: F811
-    page = visit.go("masks", "?seed=3", figures=2)
+def test_the_speakers_window_follows_a_story_and_leads_it(visit):  # noqa: F811
+    page = visit.go("masks", "?story=ten_minutes&screen=6", figures=2)
     with page.expect_popup() as opening:
         page.get_by_role("button", name="Speaker's window").click()
     speaker = opening.value
     page.get_by_role("button", name="Present").click()
-    expect(speaker.locator("#title")).to_have_text("Who may look at whom?")
-    expect(speaker.locator("#next")).to_have_text("Heads")
+    expect(speaker.locator("#title")).to_have_text("The future is hidden, by two routes.")
+    expect(speaker.locator("#notes")).to_contain_text("both give the same weights")
+    expect(speaker.locator("#next")).to_have_text("The softmax makes weights.")
     expect(speaker.get_by_role("img")).to_be_visible()
     address = speaker.locator("#address")
-    expect(address).to_contain_text("/masks?seed=3")
+    expect(address).to_contain_text("/masks?story=ten_minutes&screen=6")
     expect(address).not_to_contain_text("present")
     speaker.keyboard.press("PageDown")
-    expect(page.get_by_role("heading", level=1)).to_have_text("What do several heads see at once?")
-    expect(speaker.locator("#title")).to_have_text("What do several heads see at once?")
-    expect(speaker.locator("#next")).to_have_text("Positions")
+    visit.wait_for_link(present="1", story="ten_minutes", screen="7", stage="weights")
+    assert presented_faults(page, (1280, 720)) == []
+    expect(speaker.locator("#title")).to_have_text("The softmax makes weights.")
     speaker.keyboard.press("b")
     expect(page.locator(".attn-cover")).to_be_visible()
     expect(speaker.locator("#state")).to_have_text("The screen is black.")

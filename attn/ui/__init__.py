@@ -1,7 +1,6 @@
 """What the pages share: choices that live in the link, controls, figures (Streamlit)."""
 
 from attn.ui.code_tabs import page_code
-from attn.ui.menu import page_next
 from attn.ui.page import (
     begin_page,
     page_ask,
@@ -9,6 +8,7 @@ from attn.ui.page import (
     page_figure,
     page_footnote,
     page_formula,
+    page_next,
     page_path,
     page_reading,
     page_sources,

@@ -19,6 +19,7 @@ KEYS = (  # in the order in which they are listed on every page and in the READM
     ("Alt+Shift+S", "open the next tab"),
     ("Alt+Shift+N, Alt+Shift+P", "to the next page, and the page before"),
     ("Alt+Shift+M", "to the menu"),
+    ("Alt+Shift+D", "present: title and figure alone fill the screen, and back"),
 )
 MOST_HEARD = 160  # characters of a figure's name; all that is known of it stands above its numbers
 _IN_FIGURES = (
@@ -34,15 +35,15 @@ _CSS = """
 [data-testid="stVegaLiteChart"] { position: relative; }
 [data-testid="stVegaLiteChart"]:focus { outline: none; }
 [data-testid="stVegaLiteChart"]:focus-visible { outline: 2px solid light-dark(#0072B2, #56B4E9); outline-offset: 2px; }
-.attn-numbers, .attn-keys { font-size: 0.875rem; }
-.attn-numbers > summary, .attn-keys > summary { cursor: pointer; width: fit-content; }
+.attn-numbers, .attn-keys, .attn-talk-keys { font-size: 0.875rem; }
+.attn-numbers > summary, :is(.attn-keys, .attn-talk-keys) > summary { cursor: pointer; width: fit-content; }
 .attn-numbers > div { overflow: auto; max-height: 24rem; }
 .attn-numbers table { border-collapse: collapse; margin-bottom: 0.75rem; }
 .attn-numbers caption { text-align: left; font-weight: 600; }
 .attn-numbers :is(th, td) { padding: 0.1rem 0.5rem; text-align: right; }
 .attn-numbers :is(th, td) { border-bottom: 1px solid light-dark(#D8DEE4, #2B3641); }
-.attn-keys dt { font-weight: 600; margin-top: 0.3rem; }
-.attn-keys dd { margin: 0; }
+:is(.attn-keys, .attn-talk-keys) dt { font-weight: 600; margin-top: 0.3rem; }
+:is(.attn-keys, .attn-talk-keys) dd { margin: 0; }
 """
 _keyboard = st.components.v2.component(
     "attention_lab.keyboard",

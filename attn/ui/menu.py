@@ -7,7 +7,6 @@ from urllib.parse import unquote
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from attn.ui.present import present_code
 from attn.ui.state import link_of
 
 _MISSED = "address.missed"  # where the session holds an address that is not there
@@ -104,11 +103,10 @@ def _page_link(entry, label):
     st.page_link(entry.script, label=label, icon=entry.icon, width="stretch", query_params=link_of(entry.page))
 
 
-def page_next(state):
-    """Draw the way on to the page that follows in the menu, or from the last one back to Home; the end of a page."""
-    entry = following_page(state.page)
+def next_page_link(page):
+    """Draw the way on to the page that follows in the menu, or from the last one back to Home."""
+    entry = following_page(page)
     _page_link(entry, f"{'Back to' if entry == HOME else 'Next:'} **{entry.label}**, {entry.shows}")
-    present_code(state.page)
 
 
 def following_page(page):

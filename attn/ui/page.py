@@ -12,8 +12,8 @@ from attn.ui.garbage import collector, share_arenas
 from attn.ui.kept_figures import finished_once
 from attn.ui.keyboard import page_keys
 from attn.ui.link import shortened, to_link
-from attn.ui.menu import GROUPS, MENU, address_missed, find_page, following_page, menu_links, page_next
-from attn.ui.present import PRESENT_STYLE, present_controls
+from attn.ui.menu import GROUPS, MENU, address_missed, find_page, menu_links, next_page_link
+from attn.ui.present import PRESENT_STYLE, present_code, present_controls, present_story
 from attn.ui.settings import server
 from attn.ui.sources import PAGE_SOURCES, source_in_markdown
 from attn.ui.state import PageState, as_text, choose_look, chosen_look
@@ -178,7 +178,7 @@ def begin_page(page, title, cls):
     with st.sidebar:
         menu_links()
         _large_control()
-        present_controls(following_page(page).label)
+        present_controls(page)
         page_keys()
         st.divider()
         if len(dataclasses.fields(cls)) > _FEW:
@@ -186,6 +186,7 @@ def begin_page(page, title, cls):
         measure_page_room()
     st.title(title, anchor=False)
     story_card(state)
+    present_story()
     if missed := address_missed():
         st.warning(
             f"There is no page at {as_text('/' + shortened(missed))}, so this is Home. "
@@ -493,6 +494,12 @@ def _picker(key, on_pick):
                 on_pick(**points[-1])
 
     return picked
+
+
+def page_next(state):
+    """Draw the way on to the next page, which ends every page."""
+    next_page_link(state.page)
+    present_code(state.page)
 
 
 def page_sources(state):

@@ -8,7 +8,10 @@ const PATIENCE = 2000; // milliseconds in which a page that is shown again has c
 
 const main = () => document.querySelector('[data-testid="stMain"]');
 const block = () => document.querySelector('[data-testid="stMainBlockContainer"]');
-const title = () => block()?.querySelector("h1")?.innerText.trim() ?? "";
+const title = () => {
+    const shown = block()?.querySelector(".attn-story b") ?? block()?.querySelector("h1");
+    return shown?.textContent.trim() ?? "";
+};
 
 /** Return the figures that can be shown, those of the tab first that a link opened. */
 function figuresOf(selector) {
@@ -175,9 +178,10 @@ export default function ({ data, parentElement, setTriggerValue }) {
     };
     /** Go to another screen: of a story that runs, or of the menu. */
     const turn = (by) => {
-        const told = document.querySelector(by < 0 ? data.before : data.after);
         const all = links();
-        const to = told ?? (document.querySelector(data.story) ? null : all[(here() + by + all.length) % all.length]);
+        const to = data.story
+            ? document.querySelector(by < 0 ? data.before : data.after)
+            : all[(here() + by + all.length) % all.length];
         to?.click();
         return true;
     };
@@ -255,10 +259,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
         const part = parts > 1 ? `, part ${talk.part + 1} of ${parts}` : "";
         const screen = {
             title: title(),
-            notes: document.querySelector(data.notes)?.textContent ?? "",
-            next: document.querySelector(data.story)
-                ? (document.querySelector(data.after)?.textContent ?? data.words.last)
-                : data.next,
+            notes: block()?.querySelector(".attn-story span")?.textContent ?? "",
+            next: data.next,
             state: talk.blank ? data.words.blanked : many + part,
             qr: code?.querySelector("img")?.outerHTML ?? "",
             address: code?.textContent.trim() ?? "",

@@ -11,8 +11,10 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 import streamlit as st
 from streamlit import config
 
+from attn.ui.menu import following_page
 from attn.ui.settings import is_loopback
 from attn.ui.state import choose_look, chosen_look, link_of
+from attn.ui.stories.running import story_link, story_now
 from attn.ui.width import FIGURES
 
 PRESENT_KEYS = (  # in the order in which they are listed
@@ -23,12 +25,7 @@ PRESENT_KEYS = (  # in the order in which they are listed
     ("Q", "the code with which phones open this screen, and back"),
     ("Escape", "leave, to where one was"),
 )
-_STORY = {  # where a running story has its sentence and its ways on
-    "story": ".st-key-story",
-    "notes": ".st-key-story_sentence",
-    "before": ".st-key-story_back button:not(:disabled)",
-    "after": ".st-key-story_next button:not(:disabled)",
-}
+_BEFORE, _AFTER = "talk_before", "talk_after"  # of the links to the other screens of a story
 _WORDS = {
     "speaker": "Attention Lab: speaker's window",
     "clock": "Time",
@@ -47,7 +44,7 @@ _QUIET = 4  # squares of white around a code, as ISO/IEC 18004 asks
 
 _HTML = f"""<div class="attn-talk"><button type="button" data-talk="present">Present</button>
 <button type="button" data-talk="speaker">Speaker's window</button></div>
-<details class="attn-keys"><summary>Keys while presenting</summary><dl>{
+<details class="attn-talk-keys"><summary>Keys while presenting</summary><dl>{
     "".join(f"<dt>{escape(keys)}</dt><dd>{escape(what)}</dd>" for keys, what in PRESENT_KEYS)
 }</dl></details>"""
 _CSS = """
@@ -80,6 +77,12 @@ PRESENT_STYLE = """<style>
 .stMainBlockContainer:not(:has([data-presented])) :is(SAID) {
     position: fixed; inset: 20vh 10vw auto; font-size: max(18px, 2.6vh);
 }
+/* a story's screen has a title of its own, and a sentence below it */
+.stMainBlockContainer:has(.attn-story) h1 { visibility: hidden !important; }
+.stMainBlockContainer .attn-story { position: fixed; z-index: 2; inset: 0.5vh 2vw auto; line-height: 1.15; }
+.attn-story b { display: block; font-size: min(5vh, 3vw); }
+.attn-story span { display: block; font-size: min(3vh, 1.8vw); text-wrap: balance; }
+.stMainBlockContainer:has(.attn-story) [data-presented] { inset: 15vh 2vw 2vh; }
 .attn-cover { position: fixed; inset: 0; z-index: 999990; background: #000; }
 .attn-cover[data-kind="code"] {
     background: #FFF; color: #000; display: flex; flex-direction: column; align-items: center; justify-content: center;
@@ -87,7 +90,7 @@ PRESENT_STYLE = """<style>
 }
 .attn-cover img { height: min(76vh, 84vw); width: auto; }
 </style>"""
-PRESENT_STYLE = PRESENT_STYLE.replace("SHOWN", f"h1, [data-presented], {_STORY['notes']}, SAID").replace("SAID", _SAID)
+PRESENT_STYLE = PRESENT_STYLE.replace("SHOWN", "h1, .attn-story, [data-presented], SAID").replace("SAID", _SAID)
 _talk = st.components.v2.component(
     "attention_lab.present",
     html=_HTML,
@@ -97,25 +100,38 @@ _talk = st.components.v2.component(
 )
 
 
-def present_controls(following):
-    """Draw the buttons that begin to present and open the speaker's window; call it once a page.
-
-    Parameters
-    ----------
-    following : str
-        What the next screen is called, where no story says so.
-    """
+def present_controls(page):
+    """Draw the buttons that begin to present and open the speaker's window; call it once a page."""
 
     def take():
         choose_look(present=bool(st.session_state["talk"].present))
 
+    now = story_now()
+    if now is None:
+        following = following_page(page).label
+    else:
+        following = now.story.screens[now.number].title if now.next_screen else _WORDS["last"]
     _talk(
         key="talk",
-        data=_STORY
-        | {"figures": FIGURES, "code": ".attn-code", "words": _WORDS, "next": following}
-        | {"present": chosen_look().present},
+        data={"present": chosen_look().present, "story": now is not None, "next": following, "words": _WORDS}
+        | {"figures": FIGURES, "code": ".attn-code", "before": f".st-key-{_BEFORE} a", "after": f".st-key-{_AFTER} a"},
         on_present_change=take,
     )
+
+
+def present_story():
+    """Draw title and sentence of a running story in place of the page's title, and unseen links for the keys."""
+    now = story_now()
+    if now is None or not chosen_look().present:
+        return
+    st.html(
+        f'<div class="attn-story"><b>{escape(now.screen.title)}</b><span>{escape(now.screen.sentence)}</span></div>'
+    )
+    for key, number in ((_BEFORE, now.previous_screen), (_AFTER, now.next_screen)):
+        if number:
+            script, query = story_link(now.name, number)
+            with st.container(key=key):
+                st.page_link(script, label=now.story.screens[number - 1].title, query_params=query)
 
 
 def present_code(page):

@@ -22,7 +22,11 @@ _PRESENTED = (
     1 / 60,
     6,
 )  # pixels of words presented, per pixel of the window's height, and at least: 18 at 720, 24 at 1080
-_TITLE, _EDGES = 0.15, 0.055  # of a presented window: of its height for the title, of its width for its edges
+_TITLE, _STORY, _EDGES = (
+    0.15,
+    0.06,
+    0.055,
+)  # of a presented window: of its height for the title and for a story's sentence, of its width
 _ABOVE, _ABOVE_LARGE = 260, 330  # pixels above a page's first figure, and with large words
 _AROUND, _LEAST_TALL = 165, 130  # pixels of a figure's title and axes, and of a plot
 
@@ -207,7 +211,8 @@ def page_tallest(controls=0, most=None):
         By default 440 on a laptop, and up to 600 in a wider window.
     """
     if chosen_look().present:
-        return int(max(_LEAST_TALL, _height() * (1 - _TITLE) / page_enlargement() - _AROUND))
+        words = _TITLE + _STORY * bool(chosen_look().story)
+        return int(max(_LEAST_TALL, _height() * (1 - words) / page_enlargement() - _AROUND))
     most = max(440, min(600, 0.35 * page_width())) if most is None else most
     if _room() < _HAND:
         return int(most)
@@ -223,7 +228,7 @@ def page_plot_height(most=440):
 
 def window_measures():
     """Return all that the sizes of figures depend on."""
-    return _room(), _height(), chosen_look().large, chosen_look().present
+    return _room(), _height(), chosen_look().large, chosen_look().present, bool(chosen_look().story)
 
 
 def _height():
