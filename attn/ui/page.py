@@ -86,7 +86,7 @@ h2 { padding: 0.5rem 0 1rem !important; font-size: 1.75rem !important; }
 }
 [data-testid="stCode"] .token:is(.number, .boolean, .builtin) { color: light-dark(#0B6B5E, #4FD1C0) !important; }
 [data-testid="stCode"] .token.string { color: light-dark(#0A6B2A, #6FD08C) !important; }
-[data-testid="stCode"] .token.keyword { color: light-dark(#0A5FB4, #6CB6FF) !important; }
+[data-testid="stCode"] .token:is(.keyword, .function) { color: light-dark(#0A5FB4, #6CB6FF) !important; }
 [data-testid="stBaseButton-primary"] { color: light-dark(#FFFFFF, #0F1419); }
 @media (prefers-reduced-motion: reduce) {
     *, ::before, ::after {
