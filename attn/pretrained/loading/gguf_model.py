@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -138,7 +138,7 @@ def tokenizer(fields: Mapping[str, Any], name: str) -> Tokenizer:
         )
     pieces, merges, kinds = (_list(fields, f"tokenizer.ggml.{key}", name) for key in ("tokens", "merges", "token_type"))
     vocabulary = {piece: id for id, piece in enumerate(pieces)}
-    pairs = [tuple(str(merge).split(" ")) for merge in merges]
+    pairs: list = [tuple(str(merge).split(" ")) for merge in merges]
     first = fields.get("tokenizer.ggml.bos_token_id") if fields.get("tokenizer.ggml.add_bos_token") else None
     joined = ("".join(pair) for pair in pairs)
     if len(kinds) != len(pieces) or any(len(pair) != 2 or not vocabulary.keys() >= {*pair} for pair in pairs):
@@ -238,7 +238,7 @@ def open_weights(contents: Contents, config: Mapping[str, Any], name: str) -> di
     return dict(_opened(contents, config, name))
 
 
-def _opened(contents, config, name) -> Iterator[tuple[str, np.ndarray]]:
+def _opened(contents, config, name):
     """Yield each tensor under its other name."""
     for each, tensor in contents.tensors.items():
         try:
