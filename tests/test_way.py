@@ -10,7 +10,8 @@ from attn.ui.menu import GROUPS, MENU
 from attn.ui.pages.home import PURPOSE, WAYS
 from attn.ui.pages.softmax import TABS as SOFTMAX_TABS
 
-ASKING = ("home", "step_by_step", "pretrained", "inside")  # where no text is given a page asks for one, and stops
+# where no text is given a page asks for one, and stops
+ASKING = ("home", "step_by_step", "pretrained", "inside", "why")
 
 
 def links(place):

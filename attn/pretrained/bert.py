@@ -77,6 +77,7 @@ class Encoded(NamedTuple):
     truncated_from: int | None  # number of tokens before the text was cut; None if it was not
     blocks: tuple  # of attn.models.bert.Block
     output: np.ndarray  # (n, d_model)
+    passed: models.bert.Pass  # what all of these are taken from, as `attn.models.ledger` takes it
 
 
 @takes(settings="Settings")
@@ -178,7 +179,7 @@ def from_scratch(hidden: ArrayLike, parameters: MultiHeadParameters, mask: Array
 
 
 @takes(encoder="Encoder")
-def encode(encoder: Encoder, text: str, pair: str | None = None) -> Encoded:
+def encode(encoder: Encoder, text: str, pair: str | None = None, *, max_tokens: int | None = None) -> Encoded:
     """Pass a text through a BERT encoder, keeping every step.
 
     Parameters
@@ -187,6 +188,8 @@ def encode(encoder: Encoder, text: str, pair: str | None = None) -> Encoded:
     text
     pair
         A second text, read together with the first.
+    max_tokens
+        What is beyond them is cut off; by default what the model has no positions for.
 
     Returns
     -------
@@ -204,9 +207,11 @@ def encode(encoder: Encoder, text: str, pair: str | None = None) -> Encoded:
     """
     texts, rows = [text] if pair is None else [text, pair], len(encoder.model.embedding)
     opened = TokenizerFile(encoder.tokenizer, encoder.special_ids, encoder.unknown)
-    encoding, names, truncated_from = encoded(opened, texts, encoder.max_tokens, rows, encoder.name)
+    most = encoder.max_tokens
+    most = most if max_tokens is None else min(whole_number("max_tokens", max_tokens, 1), most)
+    encoding, names, truncated_from = encoded(opened, texts, most, rows, encoder.name)
     passed = models.bert.forward(encoder.model, encoding.ids, encoding.type_ids)
-    return Encoded(names, truncated_from, passed.blocks, passed.output)
+    return Encoded(names, truncated_from, passed.blocks, passed.output, passed)
 
 
 def _config(folder, name):

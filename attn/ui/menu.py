@@ -68,6 +68,10 @@ GROUPS = {  # in the order in which the pages build on one another
             "change", "pages/change.py", "Change", ":material/tune:",
             "what a trained model says when a head is switched off",
         ),
+        Entry(
+            "why", "pages/why.py", "Why", ":material/account_tree:",
+            "the account that adds up, of one score and of one word",
+        ),
     ),
     "Further": (
         Entry(

@@ -93,6 +93,16 @@ SOURCES = {
     "voita": _arxiv("Voita et al., 2019", "Analyzing Multi-Head Self-Attention", "1905.09418"),
     "abnar": _arxiv("Abnar and Zuidema, 2020", "Quantifying Attention Flow in Transformers", "2005.00928"),
     "kobayashi": _arxiv("Kobayashi et al., 2020", "Attention is Not Only a Weight", "2004.10102"),
+    "elhage": Publication(
+        "Elhage et al., 2021",
+        "A Mathematical Framework for Transformer Circuits",
+        "https://transformer-circuits.pub/2021/framework/index.html",
+    ),
+    "kobayashi_norms": _arxiv(
+        "Kobayashi et al., 2021",
+        "Incorporating Residual and Normalization Layers into Analysis of Masked Language Models",
+        "2109.07152",
+    ),
     "olsson": _arxiv("Olsson et al., 2022", "In-context Learning and Induction Heads", "2209.11895"),
     "wang": _arxiv("Wang et al., 2022", "Interpretability in the Wild", "2211.00593"),
     "touvron": _arxiv("Touvron et al., 2023", "LLaMA: Open and Efficient Foundation Language Models", "2302.13971"),
@@ -100,11 +110,6 @@ SOURCES = {
         "Radford et al., 2019",
         "Language Models are Unsupervised Multitask Learners (GPT-2)",
         "https://cdn.openai.com/better-language-models/language_models_are_unsupervised_multitask_learners.pdf",
-    ),
-    "elhage": Publication(
-        "Elhage et al., 2021",
-        "A Mathematical Framework for Transformer Circuits",
-        "https://transformer-circuits.pub/2021/framework/index.html",
     ),
     "fan": _arxiv("Fan, Lewis and Dauphin, 2018", "Hierarchical Neural Story Generation", "1805.04833"),
     "holtzman": _arxiv("Holtzman et al., 2020", "The Curious Case of Neural Text Degeneration", "1904.09751"),
@@ -206,6 +211,10 @@ PAGE_SOURCES = {
         Cited("michel", "section 3: one head switched off at a time"),
         Cited("voita", "heads that may go, and heads that may not"),
         Cited("wang", "heads found by what changes without them"),
+    ),
+    "why": (
+        Cited("elhage", "“QK circuit”, “Residual Stream as a Communication Channel” and “Logit attribution”"),
+        Cited("kobayashi_norms", "the appendix: norms held at their scale"),
     ),
     "bottleneck": (
         Cited("bahdanau", "sections 2, 3 and 5, and appendix A: looking back instead of one vector"),

@@ -112,6 +112,12 @@ WAYS = (  # in the order of the menu, at least one for each page
         {},
     ),
     Way(
+        "why",
+        "Ask why it looked there",
+        "Click a cell: which earlier heads, networks and embeddings made its score, in an account that adds up.",
+        {},
+    ),
+    Way(
         "block",
         "See what stands around attention",
         "Residuals, layer norm and feed-forward: the block that transformers are stacked from, step by step.",

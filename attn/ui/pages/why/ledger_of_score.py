@@ -1,0 +1,171 @@
+"""The ledger of a score: the pairs of parts that made it, ranked, and how the score becomes a weight."""
+
+import functools
+
+import numpy as np
+import streamlit as st
+
+from attn import charts
+from attn.charts.labels import label_pixels, number
+from attn.models import ledger
+from attn.ui.numpy_models import numpy_model_code
+from attn.ui.page import page_columns, page_figure, page_reading, page_theme, page_token_control
+from attn.ui.pages.why.part_names import part_in_words, part_label
+from attn.ui.pages.why.setup import MEASURES, MOST_TOKENS, attention_in, cell_in_text, why_code
+from attn.ui.shared_results import kept_with_models
+from attn.ui.shown_code import LIGHT, Codes, shown_code
+from attn.ui.state import as_text
+from attn.ui.width import page_share, page_tallest
+
+MOST_PAIRS = 12  # that have a bar of their own
+_SAID = 3  # pairs in the sentence
+FORMULA = r"s_{ij} = c \sum_{a,\,b} q_i^a \cdot k_j^b"
+
+
+@kept_with_models
+@st.cache_data(max_entries=64, show_spinner=False)
+def score_ledger_of(name, _reading, text, layer, head, query, key, *, saved=None):
+    """Return the ledger of a score, kept for all visitors who ask for the same."""
+    return ledger.score_ledger(_reading.model, _reading.passed, layer, head, query, key)
+
+
+def ledger_tab(state, reading):
+    """Draw the map of a head, and of the cell in view the pairs that made its score."""
+    st.segmented_control(
+        "Map of", MEASURES, format_func=MEASURES.get, key=state.key("measure"), required=True,
+        help="The score is what the ledger takes apart; the softmax over a row of scores makes the weights.",
+    )  # fmt: skip
+    setup = state.choices()
+    layer, head, (query, key) = setup.layer - 1, setup.head - 1, cell_in_text(state, reading)
+    made = score_ledger_of(setup.model, reading, setup.text, layer, head, query, key)
+    attention = attention_in(reading.passed, layer)
+    score = float(attention.scores[head, query, key])
+    page_reading(_sentence(reading, setup, made, query, key, attention), FORMULA, terms=("score", "residual"))
+    left, right = page_columns([1, 1], figures=True)
+    with left:
+        _head_map(state, reading, attention, head, (query, key), setup)
+    with right:
+        with st.container(horizontal=True):
+            page_token_control(state, "Query", reading.labels, 0)
+            page_token_control(state, "Key", reading.labels, 1)
+        labels = ledger_labels(reading, made, query, key)
+        width = _bars_width(labels)
+        page_figure(
+            functools.partial(ledger_bars, ledger_shares(made, MOST_PAIRS), labels, page_theme(), width),
+            "why.ledger",
+            tables={"ledger": lambda: _table(reading, made, query, key)},
+        )
+    _account(reading, made, score, attention, head, query, key)
+    why_code(state, lambda: _ledger_code(reading, setup, (query, key)))
+
+
+def _head_map(state, reading, attention, head, cell, setup):
+    """Draw the weights or scores of the head in view, a cell to be clicked."""
+    seen = np.isfinite(attention.masked_scores[head])
+    values = attention.weights[head] if setup.measure == "weights" else attention.scores[head]
+    panel = charts.panel(
+        values, reading.labels, reading.labels, kind="weights" if setup.measure == "weights" else "signed",
+        title=f"Layer {setup.layer} head {setup.head}: {MEASURES[setup.measure].lower()}",
+        hidden=None if seen.all() else ~seen, pick=charts.Pick("cell", cell),
+    )  # fmt: skip
+    page_figure(
+        charts.panels(page_theme(), page_share(0.5), panel, tallest=page_tallest()),
+        "why.map",
+        on_pick=lambda row, column: state.set(cell=(row, column)),
+        tables={"head": lambda: charts.csv(values, reading.labels, reading.labels)},
+    )
+
+
+def ledger_labels(reading, made, query, key):
+    """Return the labels of the bars of a ledger: the strongest pairs, and all others together."""
+    largest = made.largest(min(MOST_PAIRS, made.table.size))
+    labels = [f"{part_label(reading, a, query)} × {part_label(reading, b, key)}" for a, b, _ in largest]
+    rest = made.table.size - len(largest)
+    return [*labels, f"the other {rest:,} pairs"] if rest else labels
+
+
+def ledger_shares(made, most):
+    """Return how far each of the strongest pairs moved a score, and at the end all others together."""
+    largest = made.largest(min(most, made.table.size))
+    shares = [share for _, _, share in largest]
+    if made.table.size > len(largest):
+        shares.append(made.score - sum(shares))
+    return shares
+
+
+def ledger_bars(shares, labels, theme, width):
+    """Draw the pairs of a ledger as bars around 0."""
+    title = "What made the score: query's part × key's part"
+    picture = charts.bars(
+        shares, labels, theme, kind="signed", title=title, width=width, scale=charts.Scale(name="share of the score")
+    )
+    return charts.beside(picture)
+
+
+def _sentence(reading, setup, made, query, key, attention):
+    """Say which pairs made the score in view."""
+    asks, asked = as_text(reading.labels[query]), as_text(reading.labels[key])
+    said = "; ".join(
+        f"{part_in_words(reading, a, query)} × {part_in_words(reading, b, key)} ({number(share)})"
+        for a, b, share in made.largest(min(_SAID, made.table.size))
+    )
+    score, weight = (float(each[setup.head - 1, query, key]) for each in (attention.scores, attention.weights))
+    return (
+        f"**{asks}** looks at **{asked}** with a score of {number(score)}, a weight of {number(weight)}, in layer "
+        f"{setup.layer} head {setup.head}. Each token's state is a sum of what was added to it on the way here, so "
+        f"the score is a sum over pairs: a part of the query's token times a part of the key's. The strongest: "
+        f"{said}. Click a cell for its own account."
+    )
+
+
+def _account(reading, made, score, attention, head, query, key):
+    """Say how far the sum is from the score, and what becomes of the score."""
+    cap = getattr(reading.model, "softcap", None)
+    capped = cap * np.tanh(made.score / cap) if cap else made.score
+    seen = np.isfinite(attention.masked_scores[head, query])
+    weight = float(attention.weights[head, query, key])
+    lines = [
+        "| step | number |", "|---|---|",
+        f"| sum of all {made.table.size:,} pairs, the scale in it | {made.score:.6f} |",
+        *([f"| after the softcap of ±{cap:g} | {capped:.6f} |"] if cap else []),
+        f"| score that the model computed | {score:.6f} |",
+        f"| **difference of the two** | **{abs(capped - score):.1e}** |",
+        f"| softmax over the {int(seen.sum())} keys that it sees: weight | {weight:.6f} |",
+    ]  # fmt: skip
+    st.markdown("\n".join(lines))
+    if not seen[key]:
+        st.caption("The query may not look at this key: the mask hides the score, and its weight is 0.")
+    st.caption(
+        "Each norm is held at the scale that it really had, so a part's share says what the part gave to this score, "
+        "not what the score would be without it: then the scale would change, too."
+    )
+
+
+def _table(reading, made, query, key):
+    """Return the whole ledger as CSV."""
+    rows = [part_label(reading, part, query) for part in made.query_parts]
+    columns = [part_label(reading, part, key) for part in made.key_parts]
+    return charts.csv(made.table, rows, columns)
+
+
+def _bars_width(labels):
+    """Return the pixels of the bars beside their labels."""
+    return int(page_share(0.5) - max(map(label_pixels, labels)) - 40)
+
+
+def _ledger_code(reading, setup, cell):
+    """Return the lines that compute the ledger of the cell in view, and those that draw it."""
+    opening = numpy_model_code(setup.model, setup.text, MOST_TOKENS, reading.opened)
+    settings = {"layer": setup.layer - 1, "head": setup.head - 1, "query": cell[0], "key": cell[1]}
+    made = "from attn.models import ledger\nmade = ledger.score_ledger(model, passed, layer, head, query, key)"
+    labels = ledger_labels(reading, ledger.score_ledger(reading.model, reading.passed, *settings.values()), *cell)
+    return Codes(
+        attn=lambda: shown_code(
+            settings, opening, made, "print(round(made.score, 6))\nfor a, b, share in made.largest(12):\n"
+            "    print(f\"{share:9.4f}\", *a, \"×\", *b)",
+        ),
+        draw=lambda: shown_code(
+            settings | {"most": MOST_PAIRS, "labels": labels, "theme": LIGHT, "width": _bars_width(labels)},
+            opening, made, ("shares", ledger_shares), ("picture", ledger_bars), 'charts.save(picture, "why.svg")',
+        ),
+    )  # fmt: skip

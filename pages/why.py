@@ -1,0 +1,27 @@
+"""Why: the account of a score, and of a word, part by part."""
+
+import streamlit as st
+
+from attn import pretrained, ui
+from attn.ui.controls.model_and_text import model_refused
+from attn.ui.pages.why.ledger_of_score import ledger_tab
+from attn.ui.pages.why.setup import TABS, Setup, why_head_controls, why_reading, why_text_controls
+
+page = ui.begin_page("why", "Why did it look there?", Setup)
+
+with st.sidebar:
+    why_text_controls(page)
+try:
+    reading = why_reading(page)
+except pretrained.ModelError as error:
+    model_refused(page, error)
+with st.sidebar:
+    why_head_controls(page, reading)
+
+page.commit()
+SHOWN = {
+    "ledger": lambda: ledger_tab(page, reading),
+}
+ui.page_tabs(page, TABS, SHOWN)
+ui.page_sources(page)
+ui.page_next(page)
