@@ -40,6 +40,7 @@ labels, (names, _), (places, _) = [each.text for each in level.rows], level.labe
 query, _ = level.cell(setup.cell)
 head = level.weights(models.model_layer_weights(setup.text, setup.layer - 1, setup.head - 1))
 weights = head[query]
+page.tell(row=query + 1, attention=(labels, labels, head))
 ui.page_reading(
     "Each word of a sentence looks at all the others, and its looks are numbers that add up to 1. In layer "
     f"{setup.layer}, head {setup.head} of all-MiniLM-L6-v2, a small language model, "

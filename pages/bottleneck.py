@@ -20,6 +20,7 @@ from attn.ui.pages.bottleneck.two_models import (
     two_models_input_controls,
     two_models_picture,
     two_models_reading,
+    two_models_results,
     two_models_shapes,
     two_models_step_control,
 )
@@ -33,6 +34,7 @@ with st.sidebar:
 result = compute_two_models(page.choices())
 step = two_models_step_control(page, result.rows)
 setup = page.commit()
+page.tell(**two_models_results(result))
 width = ui.page_width()
 if result.problem:
     st.error(ui.as_text(f"{result.problem} The first example is shown instead."))

@@ -63,6 +63,7 @@ except pretrained.ModelError as error:
     model_refused(page, error)
 
 setup = page.commit()
+page.tell(before=effect.numbers[0], after=effect.numbers[1])
 theme, width = ui.page_theme(), ui.page_width()
 say_if_model_untrained(models.loaded_model(*read.source[:2]))
 models.say_if_model_truncated(first)

@@ -22,6 +22,7 @@ with st.sidebar:
 
 theme = ui.page_theme()
 setup = page.commit()
+page.tell(**curves.cost_curves_results(setup), **timing.cost_timing_results())
 ui.page_reading(
     curves.cost_curves_reading(setup), curves.cost_curves_formula(setup, theme.role), curves.cost_curves_shapes(setup)
 )

@@ -45,6 +45,7 @@ from attn.ui.pages.inside import (
     inside_patch_number,
     inside_picture_shares,
     inside_reading,
+    inside_results,
     inside_share_chart,
     inside_together_control,
     inside_weights,
@@ -90,6 +91,7 @@ for note in media_notes(loaded, recording, layer):
     st.caption(note)
 theme, width = ui.page_theme(), ui.page_width()
 numbers = tables[setup.metric]
+page.tell(**inside_results(numbers, setup))
 
 
 def open_head(row, column=None):

@@ -27,6 +27,7 @@ from attn.ui.pages.masks import (
     masks_page_leaks_table,
     masks_page_limit_reading,
     masks_page_picture,
+    masks_page_results,
     masks_page_routes_picture,
     masks_page_routes_reading,
     masks_page_tokens,
@@ -52,6 +53,7 @@ setup = page.commit()
 result = compute_masks_page(setup)
 if setup.source == "random":
     say_if_sentence_cut(setup.text)
+page.tell(**masks_page_results(setup, result))
 attention, hidden = result.attention, result.hidden
 
 seen = f"{hidden.size - hidden.sum()} of {hidden.size} cells may be seen. "

@@ -78,6 +78,7 @@ setup = page.commit()
 theme, width, tallest = ui.page_theme(), ui.page_width(), ui.page_tallest(60)
 result = compute_pretrained_page(setup, loaded, layer)
 head = setup.head - 1
+page.tell(gap=result.largest)
 
 words, box = ui.page_columns([3, 2])
 with words:

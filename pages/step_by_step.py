@@ -19,7 +19,7 @@ from attn.ui.controls.sentence import (
     sentence_seed_control,
     sentence_source_control,
 )
-from attn.ui.pages.step_by_step.stages import DIVISORS, MATRICES, STAGES, stage_picture, stage_shape
+from attn.ui.pages.step_by_step.stages import DIVISORS, MATRICES, STAGES, stage_picture, stage_results, stage_shape
 from attn.ui.pages.step_by_step.walk import (
     STEP_SOURCES,
     TABS,
@@ -96,6 +96,7 @@ try:
     view, codes, problems = compute_walk(setup, ui.page_theme(), ui.page_width(), ui.page_tallest())
 except ValueError as error:
     ui.page_ask(page, str(error), st.error)
+page.tell(**stage_results(view, stage))
 with st.container():  # keeps its place, so that what stands below stays as it was when a warning comes and goes
     if setup.source == "random":
         say_if_sentence_cut(setup.text)

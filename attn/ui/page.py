@@ -17,7 +17,9 @@ from attn.ui.present import PRESENT_STYLE, present_code, present_controls, prese
 from attn.ui.settings import server
 from attn.ui.sources import PAGE_SOURCES, source_in_markdown
 from attn.ui.state import PageState, as_text, choose_look, chosen_look
-from attn.ui.stories.card import story_card
+from attn.ui.stories.card import judge_task, story_card
+from attn.ui.stories.running import story_now
+from attn.ui.stories.story import TAB
 from attn.ui.terms import terms_help
 from attn.ui.width import FRAMES, measure_page_room, page_enlargement, page_share, page_width, window_measures
 from attn.words import capital
@@ -185,8 +187,9 @@ def begin_page(page, title, cls):
             _reset_button(state)
         measure_page_room()
     st.title(title, anchor=False)
-    story_card(state)
+    state.story_place = story_card(state)
     present_story()
+    st.session_state["story.first"] = _place_of_what_comes_first(page)
     if missed := address_missed():
         st.warning(
             f"There is no page at {as_text('/' + shortened(missed))}, so this is Home. "
@@ -195,6 +198,21 @@ def begin_page(page, title, cls):
     for notice in server().notices:
         st.warning(as_text(notice))
     return state
+
+
+def _place_of_what_comes_first(page):
+    """Return what a story's screen shows first, with a place for it under the card; None is the page's own order."""
+    now = story_now()
+    return (now.screen.first, st.container()) if now and now.screen.page == page and now.screen.first else None
+
+
+def _taken_to_the_top(what):
+    """Return the place of what a story's screen shows first if it is this, once a run."""
+    first, place = st.session_state.get("story.first") or (None, None)
+    if first != what:
+        return None
+    st.session_state["story.first"] = None
+    return place
 
 
 def _large_control():
@@ -298,7 +316,13 @@ def page_tabs(state, labels, shown):
     shown : dict of str to callable
         Key -> function without arguments that draws the tab; only that of the open one is called.
     """
-    remembered_tabs(f"{state.page}.tab.label", labels, shown, state.get("tab"), lambda name: state.set(tab=name))
+    chosen = state.get("tab")
+    if place := _taken_to_the_top(TAB):
+        with place:
+            st.caption(f"The tab {labels[chosen]}")
+            shown[chosen]()
+        shown = shown | {chosen: lambda: st.caption("This tab stands at the top, under the card of the story.")}
+    remembered_tabs(f"{state.page}.tab.label", labels, shown, chosen, lambda name: state.set(tab=name))
 
 
 def remembered_tabs(key, labels, shown, chosen, choose):
@@ -460,6 +484,11 @@ def page_figure(chart, key, *, tables=None, on_pick=None):
     on_pick : callable, optional
         Called with what was clicked, such as ``row=2, column=3`` or ``head=4``.
     """
+    if place := _taken_to_the_top(key):
+        st.caption("This figure stands at the top of the page, under the card of the story.")
+        with place:
+            page_figure(chart, key, tables=tables, on_pick=on_pick)
+        return
     spec = page_draw(chart, key, on_select="ignore" if on_pick is None else _picker(key, on_pick))
     stem = "_".join(key.split(".")[:2])
     files = {
@@ -497,9 +526,10 @@ def _picker(key, on_pick):
 
 
 def page_next(state):
-    """Draw the way on to the next page, which ends every page."""
+    """Draw the way on to the next page, which ends every page, and see whether a story's task was done."""
     next_page_link(state.page)
     present_code(state.page)
+    judge_task(state, state.story_place)
 
 
 def page_sources(state):

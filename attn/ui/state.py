@@ -49,7 +49,6 @@ def chosen_look():
 def choose_look(**choices):
     """Change what was chosen for all pages; in a callback."""
     st.session_state["look"] = dataclasses.replace(chosen_look(), **choices)
-    st.session_state["look.changed"] = time.monotonic()
 
 
 def _split_look(link):
@@ -58,9 +57,9 @@ def _split_look(link):
 
 
 def _read_look(link):
-    """Take what a link says of all pages, unless it is only the one that a run wrote before, and return notices."""
-    known, changed = st.session_state.get("look.link", {}), st.session_state.get("look.changed", 0)
-    if link == known or not link or time.monotonic() < changed + _LAG:
+    """Take what a link says of all pages, unless it is only one that a run wrote before, and return notices."""
+    when = st.session_state.get("look.replaced", {}).get(frozenset(link.items()), -_LAG)
+    if link == st.session_state.get("look.link", {}) or not link or time.monotonic() < when + _LAG:
         return []
     st.session_state["look"], notices = from_link(Look, link)
     st.session_state["look.link"] = link
@@ -74,6 +73,7 @@ class PageState:
         self.page, self.cls, self._said, self.just_read = page, cls, False, False
         self._codecs = {field.name: field.metadata["codec"] for field in dataclasses.fields(cls)}
         self._names = list(self._codecs)
+        self.told = {}  # by this run, see `tell`
         self._longest = visitor_settings().text_length
         link, look = _split_look(st.query_params.to_dict())
         notices = _read_look(look)
@@ -175,6 +175,22 @@ class PageState:
         """Return everything chosen so far."""
         return self.cls(**{name: self.get(name) for name in self._names})
 
+    def spelled(self):
+        """Return everything chosen so far, each as a link spells it."""
+        chosen = {name: self.get(name) for name in self._names}
+        return {name: "" if value == () else self._codecs[name].write(value) for name, value in chosen.items()}
+
+    def tell(self, **results):
+        """Tell what the page computed, for a story to see what was done.
+
+        Parameters
+        ----------
+        **results
+            By the names of `attn.ui.stories.conditions.RESULTS`; and ``attention``, the texts of the tokens that look,
+            of those that are looked at, and the weights between them.
+        """
+        self.told |= results
+
     def commit(self):
         """Return everything chosen, and make the link say the same."""
         setup = self.choices()
@@ -184,7 +200,12 @@ class PageState:
         look, _ = to_link(chosen_look())
         if shown != params | look:
             st.query_params.from_dict(params | look)
-            st.session_state[f"{self.page}.replaced"] = (_split_look(shown)[0], time.monotonic())
+            before, seen = _split_look(shown)
+            now = time.monotonic()
+            st.session_state[f"{self.page}.replaced"] = (before, now)
+            replaced = st.session_state.get("look.replaced", {})
+            late = {each: when for each, when in replaced.items() if now < when + _LAG}
+            st.session_state["look.replaced"] = late | ({frozenset(seen.items()): now} if seen != look else {})
         st.session_state["links"][self.page], st.session_state["look.link"] = params, look
         st.session_state[f"{self.page}.last"] = setup
         self._say(setup, left_out)

@@ -71,6 +71,13 @@ class Setup(SourceChoice):
     tab: str = link_choice("matrix", TABS, OLD_TABS)
 
 
+def inside_results(numbers, setup):
+    """Return the number of the chosen head and the highest of all, by the names that a story may ask for."""
+    row, column = setup.layer - 1, setup.head - 1
+    there = row < numbers.shape[0] and column < numbers.shape[1]
+    return {"metric": float(numbers[row, column]) if there else None, "highest": float(np.nanmax(numbers))}
+
+
 def inside_metric_controls(state, layers):
     """Draw the choice of a number per head, and the order of the heads by it."""
     there = [_there(layer) for layer in layers]  # of a model with two towers one reads and the other sees

@@ -113,6 +113,20 @@ def _take_routes(names, e, attention, mask):
     return {name: ROUTES[name].attend(attention.scores, e.x @ e.w_v, mask) for name in names}
 
 
+def masks_page_results(setup, result):
+    """Return what the page shows, by the names that a story may ask for.
+
+    A row of the wrong route is told by the least that one adds up to.
+    """
+    wrong = result.routed[setup.wrong].weights
+    return {
+        "gap": result.gap,
+        "leak": result.leaks[setup.wrong].largest,
+        "wrong_sum": float(wrong.sum(axis=-1).min()),
+        "attention": (result.tokens, result.tokens, result.attention.weights),
+    }
+
+
 def masks_page_picture(attention, labels, hidden, theme, room, tallest):
     """Draw the scores with the mask over them, and the weights."""
     paint = charts.Pick("paint")

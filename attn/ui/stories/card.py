@@ -1,25 +1,32 @@
-"""The card of a running story on every page: where one is, what is to be seen, the way back and on."""
+"""The card of a running story on every page: where one is, what is to be seen and done, the way back and on."""
 
 import streamlit as st
 
 from attn.ui.link import to_link
 from attn.ui.menu import HOME
 from attn.ui.state import as_text, chosen_look
+from attn.ui.stories.handing_in import MOST_LETTERS, check_hand_in_line, hand_in_line
 from attn.ui.stories.running import (
     COME_ALONG,
     is_at_screen,
     leave_story,
+    mark_done,
     story_link,
     story_named,
     story_now,
     story_that_comes_along,
 )
+from attn.ui.width import page_width
+from attn.words import capital
 
+_BESIDE = 680  # pixels of a page with room for what is to do beside what is to be seen
+_SHARES = (3, 2)
 STYLE = """<style>
-.st-key-story_card { padding: 0.5rem 0.9rem; gap: 0.3rem; margin-bottom: 0.4rem; }
+.st-key-story_card { padding: 0.4rem 0.9rem 0.5rem; gap: 0.2rem; margin-bottom: 0.2rem; }
 .st-key-story_card { border-left: 4px solid light-dark(#0072B2, #56B4E9); }
-.st-key-story_card [data-testid="stPageLink-NavLink"] { padding: 0.15rem 0.5rem; }
-.st-key-story_card button { min-height: 1.6rem; padding: 0.15rem 0.3rem; }
+.st-key-story_card [data-testid="stPageLink-NavLink"] { padding: 0.1rem 0.5rem; }
+.st-key-story_card button { min-height: 1.6rem; padding: 0.1rem 0.5rem; }
+.st-key-story_card [data-testid="stVerticalBlock"] { gap: 0.3rem; }
 /* the page's own title is less than the screen's */
 h1 { font-size: 1.3rem !important; padding-bottom: 0.2rem !important; }
 </style>"""
@@ -32,19 +39,92 @@ def story_card(state):
     ----------
     state : PageState
         Of the page it stands on, which need not be that of the screen: who looks elsewhere finds the way back.
+
+    Returns
+    -------
+    DeltaGenerator or None
+        Where `judge_task` draws what is to be done, where there is something.
     """
     name, now = chosen_look().story, story_now()
     if not name:
-        return
+        return None
     st.html(STYLE)
     with st.container(border=True, key="story_card"):
         if now is None:
             _say_what_is_wrong(name)
-            return
+            return None
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.caption(f"{as_text(now.story.title)} · **{now.number} of {now.count}**", width="stretch")
+            st.caption(_where(now), width="stretch")
             _ways(state, now)
-        st.markdown(f"**{as_text(now.screen.title)}** {as_text(now.screen.sentence)}")
+        seen, done = st.columns(_SHARES) if _has_work(now) and page_width() >= _BESIDE else [st.container()] * 2
+        seen.markdown(f"**{as_text(now.screen.title)}** {as_text(now.screen.sentence)}")
+        with done:
+            place = st.empty() if now.screen.task else None
+            if now.screen.task:
+                _draw_task(place, now.screen.task, now.is_done("task"))
+            if now.screen.guess:
+                _draw_guess(now)
+    return place
+
+
+def judge_task(state, place):
+    """Tick the task of the screen as soon as the page shows that it was done; at the end of a page.
+
+    Parameters
+    ----------
+    state : PageState
+        Of the page, which has told what it computed.
+    place : DeltaGenerator or None
+        As `story_card` returned it.
+    """
+    now = story_now()
+    if place is None or now is None or now.is_done("task") or state.page != now.screen.page:
+        return
+    if now.screen.task.when.hold(state.spelled(), state.told):
+        mark_done(now, "task")
+        _draw_task(place, now.screen.task, True)
+        state.commit()  # the link says so, too
+
+
+def _where(now):
+    """Say which story runs, where one is in it, and how much is done."""
+    done = f" · {len(now.done)} of {len(now.story.to_do)} done" if now.story.to_do else ""
+    return f"{as_text(now.story.title)} · **{now.number} of {now.count}**{done}"
+
+
+def _has_work(now):
+    """Return whether there is anything to do on this screen."""
+    return bool(now.screen.task or now.screen.guess)
+
+
+def _draw_task(place, task, done):
+    """Draw what is to be done, or that it was."""
+    sign = ":green[:material/check_circle:] **Done:**" if done else ":material/radio_button_unchecked: **To do:**"
+    place.markdown(f"{sign} {as_text(task.do)}")
+
+
+def _draw_guess(now):
+    """Draw a question with its options, and once one was chosen the answer beside it."""
+    guess, guesses = now.screen.guess, st.session_state.setdefault("story.guesses", {})
+    place, key = (now.name, now.number), f"story.guess.{now.number}"
+    if now.is_done("guess"):
+        yours = guesses.get(place)
+        said = f"You guessed **{as_text(yours)}**. " if yours else ""
+        right = "Right: it" if yours == guess.answer else "It"
+        st.markdown(
+            f":material/lightbulb: {as_text(guess.ask)} {said}{right} is **{as_text(guess.answer)}**. "
+            f"{as_text(guess.because)}"
+        )
+        return
+
+    def take():
+        guesses[place] = st.session_state[key]
+        mark_done(now, "guess")
+
+    st.pills(
+        f":material/lightbulb: **Guess:** {as_text(guess.ask)}", guess.options, format_func=as_text, key=key,
+        on_change=take,
+    )  # fmt: skip
 
 
 def _ways(state, now):
@@ -55,7 +135,37 @@ def _ways(state, now):
         _screen_link(now.name, now.previous_screen, "Screen before", ":material/arrow_back:")
     if now.next_screen:
         _screen_link(now.name, now.next_screen, "Next screen", ":material/arrow_forward:")
+    if now.done:
+        st.button(
+            "Hand in", on_click=_open_hand_in, key="story.hand_in", icon=":material/assignment_turned_in:",
+            type="tertiary", help="Makes a line of text that says what you have done.",
+        )  # fmt: skip
     _leave_button()
+    if st.session_state.pop("story.hand_in.open", False):
+        _hand_in()
+
+
+def _open_hand_in():
+    """Open the window that makes a line; in a callback."""
+    st.session_state["story.hand_in.open"] = True
+
+
+@st.dialog("Hand in")
+def _hand_in():
+    """Draw the line that says what was done, and check one."""
+    now = story_now()
+    who = st.text_input("Your name", key="story.who", max_chars=MOST_LETTERS, help="It is sent nowhere.")
+    st.code(hand_in_line(now.story, now.done, who), language=None, wrap_lines=True)
+    st.caption("Copy this line and send it to whoever asked for it. It says what you have done of this story.")
+    line = st.text_input(
+        "Check a line", key="story.checked", max_chars=500, help="For teachers: a line that somebody handed in."
+    )
+    if line.strip():
+        try:
+            stories = [now.story, *map(story_that_comes_along, COME_ALONG)]
+            st.success(as_text(check_hand_in_line(line, stories)) + ".")
+        except ValueError as error:
+            st.error(as_text(capital(str(error))) + ".")
 
 
 def _screen_link(name, number, label, icon):
@@ -77,7 +187,7 @@ def _say_what_is_wrong(name):
     try:
         story_named(name)
     except ValueError as error:
-        st.warning(f"{as_text(str(error))[:1].upper()}{as_text(str(error))[1:]}.")
+        st.warning(as_text(capital(str(error))) + ".")
     with st.container(horizontal=True):
         st.page_link(HOME.script, label="The stories that there are", icon=HOME.icon, query_params={}, width="content")
         _leave_button()

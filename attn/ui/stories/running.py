@@ -35,6 +35,16 @@ class Running(NamedTuple):
         return len(self.story.screens)
 
     @property
+    def done(self):
+        """What was done, as numbers of `Story.to_do`, counted from 1."""
+        return tuple(at for at in chosen_look().done if 1 <= at <= len(self.story.to_do))
+
+    def is_done(self, kind):
+        """Return whether the ``"task"`` or the ``"guess"`` of this screen was done; None where there is none."""
+        there = self.story.to_do
+        return there.index((self.number, kind)) + 1 in self.done if (self.number, kind) in there else None
+
+    @property
     def next_screen(self):
         """The number of the next screen, or None at the last."""
         return self.number + 1 if self.number < self.count else None
@@ -141,6 +151,12 @@ def story_link(name, number):
     if name != chosen_look().story:
         look = dataclasses.replace(look, done=())
     return ScreenLink(_PAGES[screen.page].script, dict(screen.query) | to_link(look)[0])
+
+
+def mark_done(now, kind):
+    """Remember that the ``"task"`` or the ``"guess"`` of the screen that is shown was done."""
+    number = now.story.to_do.index((now.number, kind)) + 1
+    choose_look(done=tuple(sorted({*now.done, number})))
 
 
 def leave_story():

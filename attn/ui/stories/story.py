@@ -13,12 +13,36 @@ from urllib.parse import parse_qsl, urlencode
 import yaml
 
 from attn.ui.link import LONGEST_LINK_VALUE, shortened
+from attn.ui.stories.conditions import Conditions, read_conditions, write_conditions
 
 MOST_BYTES = 100_000  # of a file
 MOST_SCREENS = 60
 DEEPEST = 8  # levels of a file: that of a task's numbers is the seventh
-MOST_LETTERS = {"title": 80, "about": 300, "sentence": 400, "link": 6000}
+MOST_LETTERS = {
+    "title": 80, "about": 300, "sentence": 400, "link": 6000, "first": 80, "do": 300, "ask": 300, "because": 300,
+    "answer": 60,
+}  # fmt: skip
+OPTIONS = (2, 8)  # to guess among, at least and at most
+TAB = "tab"  # that is open
 PACKED = "~"  # how a story begins that a link holds whole
+
+
+@dataclass(frozen=True)
+class Task:
+    """One thing to do on a screen, which is done as soon as the page shows it."""
+
+    do: str
+    when: Conditions
+
+
+@dataclass(frozen=True)
+class Guess:
+    """A question that is answered before the answer is shown."""
+
+    ask: str
+    options: tuple  # of str
+    answer: str  # one of them
+    because: str = ""
 
 
 @dataclass(frozen=True)
@@ -28,7 +52,11 @@ class Screen:
     page: str  # its key in the menu
     query: tuple  # of pairs (name, value), as the page's link says them
     title: str
-    sentence: str
+    sentence: str = ""
+    first: str = ""  # what stands at the top in place of the page's first figure: a figure's key, or `TAB`
+    task: Task | None = None
+    guess: Guess | None = None
+    shows: Conditions | None = None  # what its sentence claims, which the tests hold
 
     @property
     def link(self):
@@ -44,6 +72,12 @@ class Story:
     about: str
     screens: tuple
 
+    @property
+    def to_do(self):
+        """What there is to do: pairs of a screen's number, counted from 1, and ``"task"`` or ``"guess"``."""
+        kinds = ("task", "guess")
+        return [(at, kind) for at, each in enumerate(self.screens, 1) for kind in kinds if getattr(each, kind)]
+
 
 def read_story(text, pages, without=()):
     """Read a story from its file.
@@ -51,8 +85,9 @@ def read_story(text, pages, without=()):
     Parameters
     ----------
     text : str or bytes
-        YAML: a ``title``, a sentence ``about`` it and ``screens``, each with a ``link``, a ``title`` and a
-        ``sentence``.
+        YAML: a ``title``, a sentence ``about`` it and ``screens``, each with a ``link``, a ``title`` and, as they are
+        needed, a ``sentence``, a ``first``, a ``task`` (what to ``do``, and ``when`` it is done), a ``guess`` (what to
+        ``ask``, the ``options``, the ``answer`` and ``because``), and what it ``shows``.
     pages : container of str
         The keys of the pages that there are.
     without : container of str
@@ -88,11 +123,22 @@ def read_story(text, pages, without=()):
 def write_story(story):
     """Return the file of a story, which `read_story` reads."""
     told = {"title": story.title} | ({"about": story.about} if story.about else {})
-    told["screens"] = [
-        {"link": each.link, "title": each.title} | ({"sentence": each.sentence} if each.sentence else {})
-        for each in story.screens
-    ]
+    told["screens"] = [_written(screen) for screen in story.screens]
     return yaml.safe_dump(told, sort_keys=False, allow_unicode=True, width=100)
+
+
+def _written(screen):
+    """Return one screen as it stands in a file."""
+    told = {"link": screen.link, "title": screen.title}
+    told |= {name: getattr(screen, name) for name in ("sentence", "first") if getattr(screen, name)}
+    if screen.task:
+        told["task"] = {"do": screen.task.do, "when": write_conditions(screen.task.when)}
+    if guess := screen.guess:
+        told["guess"] = {"ask": guess.ask, "options": list(guess.options), "answer": guess.answer}
+        told["guess"] |= {"because": guess.because} if guess.because else {}
+    if screen.shows:
+        told["shows"] = write_conditions(screen.shows)
+    return told
 
 
 def pack_story(story):
@@ -163,13 +209,40 @@ _WordsLoader.yaml_implicit_resolvers = {}
 
 def _screen(told, where, pages, without):
     """Read one screen."""
-    told = _mapping(told, where, ("link", "title"), ("sentence",))
+    told = _mapping(told, where, ("link", "title"), ("sentence", "first", "task", "guess", "shows"))
     page, _, query = _words(told, "link", where).partition("?")
     if page not in pages:
         raise ValueError(f"{where}: the link must begin with a page, one of {', '.join(pages)}, got {shortened(page)}")
-    pairs = parse_qsl(query, keep_blank_values=True)
-    kept = tuple((name, value) for name, value in dict(pairs).items() if name not in without)
-    return Screen(page, kept, _words(told, "title", where), _words(told, "sentence", where))
+    pairs = dict(parse_qsl(query, keep_blank_values=True))
+    return Screen(
+        page,
+        tuple((name, value) for name, value in pairs.items() if name not in without),
+        _words(told, "title", where),
+        _words(told, "sentence", where),
+        _words(told, "first", where),
+        _task(told["task"], f"{where}: task") if "task" in told else None,
+        _guess(told["guess"], f"{where}: guess") if "guess" in told else None,
+        read_conditions(told["shows"], f"{where}: shows") if "shows" in told else None,
+    )
+
+
+def _task(told, where):
+    """Read a task."""
+    told = _mapping(told, where, ("do", "when"), ())
+    return Task(_words(told, "do", where), read_conditions(told["when"], f"{where}: when"))
+
+
+def _guess(told, where):
+    """Read a guess."""
+    told = _mapping(told, where, ("ask", "options", "answer"), ("because",))
+    options = told["options"]
+    if not isinstance(options, list) or not OPTIONS[0] <= len(options) <= OPTIONS[1]:
+        raise ValueError(f"{where}: options must be a list of {OPTIONS[0]} to {OPTIONS[1]} words, got {_kind(options)}")
+    read = tuple(_words({"answer": option}, "answer", where) for option in options)
+    answer = _words(told, "answer", where)
+    if answer not in read or len(set(read)) < len(read):
+        raise ValueError(f"{where}: answer must be one of the options, which differ, got {shortened(answer)}")
+    return Guess(_words(told, "ask", where), read, answer, _words(told, "because", where))
 
 
 def _mapping(told, where, needed, may):
@@ -193,7 +266,7 @@ def _words(told, name, where):
     line = " ".join(text.split())
     if len(line) > MOST_LETTERS[name]:
         raise ValueError(f"{where}: {name} must have at most {MOST_LETTERS[name]} characters, got {len(line)}")
-    if name in ("title", "link") and not line:
+    if not line and name in ("title", "link", "do", "ask", "answer") and name in told:
         raise ValueError(f"{where}: {name} must not be empty")
     return line
 

@@ -37,6 +37,7 @@ def accuracy_by_length_tab(state, result):
         help="A whole answer counts only if every symbol of it is right.",
     )  # fmt: skip
     setup = state.choices()
+    state.tell(**_accuracy_results(setup, result.task))
     st.markdown(_accuracy_reading(setup, result.task))
     side_by_side = page_width() >= WIDE
     width = int((page_width() - 24) / 2 if side_by_side else min(page_width(), 960))
@@ -81,6 +82,15 @@ def _accuracy_reading(setup, task):
         "were trained on short inputs only. Beside ours stand published curves: BLEU says how much of the wording of a "
         "translation agrees with a human one."
     )
+
+
+def _accuracy_results(setup, task):
+    """Return how often both models are right at the longest length of their training, as a story may ask for it."""
+    told = {}
+    for side in ("left", "right"):
+        shares = trained.accuracy(task.name, getattr(setup, side), setup.trained_on)
+        told[f"{side}_share"] = shares[max(n for n in shares if n <= _limit(task, setup.trained_on))][0]
+    return told
 
 
 def _trained(task, name, trained_on):

@@ -30,6 +30,7 @@ def gradients_tab(state, result):
     factor, count = state.get("factor"), state.get("count")
     norms = _gradients(result)
     left_over = recurrent.carried(factor, count)[-1]
+    state.tell(left_over=float(left_over))
     st.markdown(
         f"A memory that keeps {factor:.0%} of itself at each of {count} steps has **{number(left_over)}** of the first "
         "symbol left at the end. The gradient that comes back to that symbol in training shrinks, or grows, just so. "

@@ -20,6 +20,7 @@ def published_alignments_tab(state):
     )
     one = published.alignments()[state.get("panel")]
     row, column = (min(at, size - 1) for at, size in zip(state.get("cell"), one.weights.shape, strict=True))
+    state.tell(row=row + 1, column=column + 1, attention=(one.target, one.source, one.weights))
     heaviest = np.argsort(-one.weights[row])[:3]
     words = ", ".join(f"{as_text(one.source[at])} {one.weights[row, at]:.2f}" for at in heaviest)
     st.markdown(

@@ -301,6 +301,16 @@ def one_model_row_labels(symbols, answer, n_rows, step):
     return [labels[at] if at < min(step, len(labels)) else str(at + 1) for at in range(n_rows)]
 
 
+def two_models_results(result):
+    """Return what both models wrote, by the names that a story may ask for."""
+    return {
+        "left_right": sum(result.left.right),
+        "left_wrong": len(result.target) + 1 - sum(result.left.right),
+        "right_right": sum(result.right.right),
+        "symbols": len(result.target) + 1,
+    }
+
+
 def two_models_reading(result, step):
     """Say how both models did, or, while symbols are still to come, how to read the row of the newest one."""
     answer = as_text(result.task.glue.join(result.target))

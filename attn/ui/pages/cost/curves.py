@@ -295,6 +295,11 @@ def _cache(setup, n):
     )  # fmt: skip
 
 
+def cost_curves_results(setup):
+    """Return what the chosen length takes, by the names that a story may ask for."""
+    return {"scores": setup.n**2, "score_bytes": _scores(setup, setup.n)}
+
+
 def cost_curves_picture(setup, theme):
     """Draw the curves of the view, with the chosen length and the crossing marked."""
     lengths, costs = cost_curves_series(setup)

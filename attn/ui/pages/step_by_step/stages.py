@@ -158,6 +158,18 @@ def stage_shape(view, stage):
     return f"{rows} tokens × {columns} {'tokens' if stage.square else 'numbers'}"
 
 
+def stage_results(view, stage):
+    """Return what a stage shows, by the names that a story may ask for: of its chosen cell, and of all its numbers."""
+    numbers, (row, column) = stage.result(view), view.cell
+    told = {"row": row + 1, "column": column + 1, "tokens": len(view.e.tokens)}
+    told |= {"width": numbers.shape[1], "attention": (view.e.tokens, view.e.tokens, view.steps.weights)}
+    told |= {"row_sum": float(numbers[row].sum()), "spread": float(numbers.std())}
+    told["rank"] = 1 + int((numbers > numbers[row, column]).sum())
+    if stage.label == "Weights":
+        told["effective"] = float(analysis.effective_keys(numbers[row]))
+    return told
+
+
 def stage_picture(view, stage):
     """Return the picture of a stage."""
     parts = stage.parts(view)
