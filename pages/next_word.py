@@ -6,7 +6,7 @@ from attn import charts, pretrained, ui
 from attn.ui import language_models
 from attn.ui.controls.sentence import sentence_control
 from attn.ui.models import permit_model
-from attn.ui.pages.next_word import controls, parts, whole_way, words
+from attn.ui.pages.next_word import agreement, code, controls, parts, whole_way, words, writing
 from attn.ui.pages.next_word.setup import PROMPTS, TABS, Setup
 
 page = ui.begin_page("next_word", "How does a model find the next word?", Setup)
@@ -40,10 +40,12 @@ if before.truncated_from:
         f"This page walks the first {len(labels)} tokens of a text: this one has {before.truncated_from:,}, and the "
         "word in question is the one after those."
     )
+agreement.agreement_asked(page, setup)
 ui.page_reading(
     words.next_words_sentence(walked, found),
     r"p = \mathrm{softmax}(E\,\mathrm{norm}(x_L))",
     words.next_words_shapes(walked),
+    beside=lambda: agreement.agreement_line(page, setup),
 )
 controls.next_word_switches(page, language)
 
@@ -80,7 +82,12 @@ def part_tab():
     controls.next_word_part_tab(page, walked, theme, width)
 
 
-SHOWN = {"part": part_tab}
+SHOWN = {
+    "part": part_tab,
+    "writing": lambda: writing.writing_tab(page, walked, factors, theme, width),
+    "agreement": lambda: agreement.agreement_figure(setup, theme, width),
+    "code": lambda: ui.page_code(page, code.next_word_codes(walked, found, factors, width)),
+}
 ui.page_tabs(page, TABS, SHOWN)
 ui.page_sources(page)
 ui.page_next(page)

@@ -1,5 +1,6 @@
 """The page Next word: a model walked to the word that comes next, and parts of it switched off."""
 
+import numpy as np
 import pytest
 from driving import check, opened, said
 from processes import printed
@@ -11,6 +12,7 @@ from attn.pretrained.loading import smollm2
 from attn.ui import language_models
 from attn.ui.pages.next_word import parts
 from attn.ui.pages.next_word.setup import PARTS, PROMPTS, STAGES, Setup
+from attn.ui.state import as_text
 
 pytestmark = pytest.mark.skipif(not (smollm2.packaged() or smollm2.cached()), reason="SmolLM2 is not on this machine")
 STEPS = [(part, stage) for part in PARTS if part != "tokens" for stage in STAGES.get(part, [""])]
@@ -39,7 +41,7 @@ def test_a_head_off_is_seen_in_the_words(model):
     assert app.query_params["factors"] == "24.5=0"
     before, later = (after(model, PROMPTS[0].text, factors).max() for factors in ((), [PartFactor(23, 4)]))
     assert later < before / 3  # this head brings the country to the place where the capital is named
-    assert any(f"␣Paris has **{100 * later:.1f}%**" in sentence for sentence in said(app))
+    assert any(f"it still leads, with **{100 * later:.1f}%**" in sentence for sentence in said(app))
     app.button(key="next_word.undo").click().run()
     assert "factors" not in app.query_params
 
@@ -69,6 +71,46 @@ def test_hints_say_what_the_model_does(model):
     ids = {word: model.tokenizer.tokenizer.encode(f" {word}").ids[-1] for word in ("are", "were", "is", "was")}
     assert min(shares[ids["are"]], shares[ids["were"]]) > max(shares[ids["is"]], shares[ids["was"]])
     assert after(model, PROMPTS[0].text).max() > 0.5 > after(model, PROMPTS[3].text).max()
+
+
+def test_the_lines_from_scratch_give_the_words_of_the_page(model):
+    link = {"factors": "24.5=0;3.feed_forward=0.5;2.attention=0.9", "tab": "code", "part": "logits"}
+    (code,) = check(opened("next_word", link, code="numpy")).code
+    assert "  ← this step" in code.value
+    factors = [PartFactor(23, 4), PartFactor(2, "feed_forward", 0.5), PartFactor(1, "attention", 0.9)]
+    likeliest = np.sort(after(model, PROMPTS[0].text, factors))[::-1]
+    found = [float(line.split()[-1]) for line in printed(code.value).splitlines()[-10:]]
+    assert found == pytest.approx(likeliest[:10], abs=2e-4)
+
+
+def test_writing_goes_forth_and_back_to_the_same_words(model):
+    def words(app):
+        return next(each for each in said(app) if each.startswith("The text so far"))
+
+    app = check(opened("next_word", tab="writing", greedy="0", seed="3", count="4", top_k="20", temperature="0.8"))
+    four = words(app)
+    app.button(key="next_word.forth").click().run()
+    assert app.query_params["count"] == "5"
+    assert words(app).startswith(four.removesuffix("**"))
+    app.button(key="next_word.back").click().run()
+    assert words(app) == four
+    rng = np.random.default_rng(3)
+    written = language_model.write(model, PROMPTS[0].text, 4, temperature=0.8, top_k=20, rng=rng)
+    assert four.endswith(as_text("".join(one.text for one in written).strip()) + "**")
+
+
+def test_greedy_writing_is_what_write_writes(model):
+    app = check(opened("next_word", tab="writing", count="3"))
+    text = "".join(one.text for one in language_model.write(model, PROMPTS[0].text, 3)).replace("\n", " ↵ ").strip()
+    assert any(as_text(text) in each for each in said(app))
+
+
+def test_what_was_compared_with_transformers_stays_on_the_screen():
+    pytest.importorskip("torch")
+    app = check(opened("next_word", tab="agreement"))
+    app.button(key="next_word.compare").click().run()
+    assert any("All steps agree with transformers: 32 compared" in each for each in said(check(app, charts=3)))
+    assert any("All steps agree" in each for each in said(opened("next_word")))
 
 
 def test_neither_torch_nor_transformers_is_loaded():

@@ -10,9 +10,11 @@ import streamlit as st
 from attn.functional import softmax
 from attn.models.ablation import ablation
 from attn.pretrained import language_model
+from attn.pretrained.agreement import transformers_differences
 from attn.pretrained.loading import smollm2
 from attn.pretrained.loading.catalogue import WRITERS, model_suggestions
 from attn.pretrained.threads import loading_queue, one_thread
+from attn.ui.models import loaded_model
 from attn.ui.settings import visitor_settings
 from attn.ui.shared_results import MOST_HELD, forget_shared_results, kept_results, model_save
 from attn.ui.visitor import end_if_visitor_left, this_visit
@@ -120,6 +122,7 @@ class Rival(NamedTuple):
     id: int
     label: str  # as figures show it
     probability: float
+    drawn_with: float = 0.0  # where something is drawn: with temperature, top-k and top-p
 
 
 def likeliest_tokens(model, logits, count=10):
@@ -146,8 +149,9 @@ class Step(NamedTuple):
 
     id: int
     label: str
+    text: str  # what it adds to the text
     probability: float  # by the model alone
-    drawn_with: float  # with temperature, top-k and top-p; 1 where the likeliest is taken
+    drawn_with: float  # with temperature, top-k and top-p; as the model says where the likeliest is taken
     rivals: tuple  # of Rival
     kept_bytes: int  # of the cache before it is read
 
@@ -171,10 +175,13 @@ class _Writing:
 
 def _step(model, word):
     """Return of a written token what a page shows."""
-    rivals = tuple(likeliest_tokens(model, word.logits))
-    own = float(softmax(word.logits.astype(float))[word.id])
     label = language_model.token_label(model, word.id)
-    return Step(word.id, label, own, float(word.probabilities[word.id]), rivals, word.cache.nbytes)
+    rivals = tuple(
+        each._replace(drawn_with=float(word.probabilities[each.id])) for each in likeliest_tokens(model, word.logits)
+    )
+    text = word.text if word.text.startswith(" ") or not label.startswith("␣") else f" {word.text}"
+    own = float(softmax(word.logits.astype(float))[word.id])
+    return Step(word.id, label, text, own, float(word.probabilities[word.id]), rivals, word.cache.nbytes)
 
 
 def written_words(name, text, count, temperature, top_k, top_p, seed, factors=()):
@@ -209,3 +216,31 @@ def written_words(name, text, count, temperature, top_k, top_p, seed, factors=()
     make = functools.partial(_Writing, model, words)
     writing = _kept(("written", name, text, drawing, tuple(factors)), make, lambda made: made.nbytes)
     return writing.first(count)
+
+
+def _agreement_key(name, text):
+    return name, False, model_save(name), "numpy.agreement", text
+
+
+def kept_agreement(name, text):
+    """Return how far each step of a pass is from transformers if anybody has had it compared, else None."""
+    return kept_results().get(_agreement_key(name, text))
+
+
+def compared_with_transformers(name, text):
+    """Compare each step of a pass with transformers, which loads torch, and keep what was found for all visitors.
+
+    Returns
+    -------
+    tuple of StageDifference
+
+    Raises
+    ------
+    ModelError
+        If the model cannot be opened by transformers.
+    """
+    loaded = loaded_model(name)  # it forgets what was kept, so that it comes first
+    with st.spinner("Passing the text through transformers …"):
+        found = transformers_differences(read_with_steps(name, text), loaded)
+    kept_results().put(_agreement_key(name, text), found, 10_000)
+    return found

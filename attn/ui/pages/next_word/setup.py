@@ -44,6 +44,9 @@ STAGES = {  # of a part: what of it is looked at
 EVERY_STAGE = {**STAGES["attention"], **STAGES["feed_forward"]}
 TABS = {
     "part": "The open part",
+    "writing": "Writing",
+    "agreement": "Beside transformers",
+    "code": "Code",
 }
 PROMPTS = (
     Sentence("capital", "The capital of France is", "A fact", "One word leads by far: the model knows the answer."),

@@ -64,9 +64,12 @@ def next_words_sentence(walked, found):
     if found.after is None:
         return f"{told}Click a box or a cell to open it, and switch it off to see what becomes of the words."
     leads = int(found.after.argmax())
+    share = percent(found.after[found.words.index(best)])
+    if found.words[leads] == best:
+        return f"{told}With your changes it still leads, with **{share}**."
     return (
-        f"{told}With your changes {as_text(best.label)} has **{percent(found.after[found.words.index(best)])}**, and "
-        f"**{as_text(found.words[leads].label)}** leads with **{percent(found.after[leads])}**."
+        f"{told}With your changes {as_text(best.label)} has {share}, and **{as_text(found.words[leads].label)}** leads "
+        f"with **{percent(found.after[leads])}**."
     )
 
 

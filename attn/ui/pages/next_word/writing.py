@@ -1,0 +1,149 @@
+"""Next word, tab Writing: the text goes on word by word, forth and back, each word with its rivals."""
+
+import streamlit as st
+
+from attn import charts
+from attn.charts.labels import percent
+from attn.ui import language_models
+from attn.ui.page import page_columns, page_draw, page_figure, page_path_columns, page_reading
+from attn.ui.pages.next_word.setup import MOST_WRITTEN
+from attn.ui.state import as_text
+from attn.ui.width import page_share
+
+
+def writing_tab(state, walked, factors, theme, width):
+    """Draw the controls of writing, the words written so far, and the rivals of the last one."""
+    _controls(state)
+    setup = state.commit()
+    steps = _steps(setup, factors)
+    if len(steps) < setup.count:
+        state.adjust(count=len(steps))
+    _path(state, ended=len(steps) < setup.count)
+    if not steps:
+        st.info("Click “Next” to write a word.")
+        return
+    last = steps[-1]
+    page_reading(
+        _reading(setup, steps), r"p_i = \frac{e^{\ell_i / T}}{\sum_{j \in \mathrm{kept}} e^{\ell_j / T}}",
+        f"{len(steps)} words written · {last.kept_bytes / 1e6:.2f} MB of keys and values kept",
+    )  # fmt: skip
+    _text("The text so far", setup.text, steps)
+    if factors:
+        _text("Without your changes", setup.text, _steps(setup, ()))
+    strip = charts.token_strip(
+        [step.label for step in steps], theme, weights=[step.probability for step in steps], width=width,
+        pick=charts.Pick("token", len(steps) - 1),
+    )  # fmt: skip
+    page_figure(
+        charts.beside(strip), "next_word.written",
+        on_pick=lambda row, column: state.set(count=row + 1),
+        tables={"written": lambda: _csv(steps)},
+    )  # fmt: skip
+    st.caption(
+        "Each word has the probability that the model gave it below. Click one to go back to it; the slider leads "
+        "forth again, to the same words."
+    )
+    own, drawn = page_columns([1, 1], figures=True)
+    with own:
+        page_draw(
+            charts.beside(_bars(last, [each.probability for each in last.rivals], "What the model says", theme)),
+            "next_word.rivals",
+        )
+    if not setup.greedy:
+        with drawn:
+            page_draw(
+                charts.beside(_bars(last, [each.drawn_with for each in last.rivals], "What is drawn from", theme)),
+                "next_word.drawn",
+            )
+
+
+def _controls(state):
+    """Draw how the next word is chosen."""
+    st.toggle(
+        "Always take the likeliest word", key=state.key("greedy"),
+        help="Greedy writing: no chance is in it, and nothing below is needed. Off, each word is drawn by its "
+        "probability.",
+    )  # fmt: skip
+    if state.get("greedy"):
+        return
+    temperature, top_k, top_p, seed = page_columns([1, 1, 1, 1])
+    temperature.slider(
+        "Temperature", 0.05, 5.0, step=0.05, key=state.key("temperature"),
+        help="Divides the logits. Below 1 the likeliest words get more, above 1 all become more alike.",
+    )  # fmt: skip
+    top_k.number_input(
+        "Top-k", 0, 1000, key=state.key("top_k"), help="Only so many of the likeliest words can be drawn; 0 means all."
+    )
+    top_p.slider(
+        "Top-p", 0.05, 1.0, step=0.05, key=state.key("top_p"),
+        help="Only the fewest likeliest words that reach this share together can be drawn; 1 means all.",
+    )  # fmt: skip
+    seed.number_input(
+        "Seed", 0, 9999, key=state.key("seed"), help="Another seed draws other words; the same draws the same again."
+    )
+
+
+def _path(state, ended):
+    """Draw the way back and forth along the words."""
+
+    def go(step):
+        state.set(count=state.get("count") + step)
+
+    back, along, forth = page_path_columns()
+    count = state.get("count")
+    back.button(
+        "Back", key=state.key("back"), on_click=go, args=(-1,), disabled=not count, shortcut="Left",
+        help="Takes the last word away; the left arrow key does the same.",
+    )  # fmt: skip
+    along.slider(
+        "Words written", 0, MOST_WRITTEN, key=state.key("count"), help="How far the text has gone on from yours."
+    )  # fmt: skip
+    forth.button(
+        "Next", key=state.key("forth"), on_click=go, args=(1,), type="primary", shortcut="Right",
+        disabled=ended or count >= MOST_WRITTEN, help="Writes one more word; the right arrow key does the same.",
+    )  # fmt: skip
+
+
+def _steps(setup, factors):
+    """Return the words that are written so far."""
+    drawing = (0.0, None, 1.0) if setup.greedy else (setup.temperature, setup.top_k or None, setup.top_p)
+    with st.spinner("Writing …", show_time=True):
+        return language_models.written_words(setup.model, setup.text, setup.count, *drawing, setup.seed, factors)
+
+
+def _reading(setup, steps):
+    """Say what was written last, and what else could have come."""
+    last = steps[-1]
+    rival = next(each for each in last.rivals if each.id != last.id)
+    rank = next((at for at, each in enumerate(last.rivals, 1) if each.id == last.id), None)
+    place = "beyond the ten likeliest" if rank is None else "the likeliest" if rank == 1 else f"number {rank} by rank"
+    told = (
+        f"Word {len(steps)} is **{as_text(last.label)}**: the model gave it **{percent(last.probability)}**, {place}. "
+        f"Its strongest rival is {as_text(rival.label)} with {percent(rival.probability)}."
+    )
+    if setup.greedy:
+        return f"{told} The likeliest word is always taken."
+    return f"{told} It was drawn with a probability of **{percent(last.drawn_with)}**, as the settings make it."
+
+
+def _text(title, text, steps):
+    """Show a text with what was written."""
+    written = "".join(step.text for step in steps).replace("\n", " ↵ ")
+    bold = written.strip()  # Markdown takes no space at either end of it
+    before = " " if written[:1].isspace() else ""
+    st.markdown(f"{title}: {as_text(text)}{before}**{as_text(bold)}**" if bold else f"{title}: {as_text(text)}")
+
+
+def _bars(step, values, title, theme):
+    """Draw the rivals of a word, itself marked."""
+    labels = [each.label for each in step.rivals]
+    taken = next((at for at, each in enumerate(step.rivals) if each.id == step.id), None)
+    width = page_share(1 / 2, beside=140)
+    scale = charts.Scale(name="probability")
+    return charts.bars(values, labels, theme, title=title, width=width, scale=scale, pick=charts.Pick(selected=taken))
+
+
+def _csv(steps):
+    """Return the words with their probabilities as comma-separated text."""
+    rows = [[step.probability, step.drawn_with, step.kept_bytes] for step in steps]
+    return charts.csv(rows, [step.label for step in steps], ["probability", "drawn with", "bytes of the cache"])
