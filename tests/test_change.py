@@ -689,7 +689,7 @@ def test_of_several_texts_the_one_in_view_is_read(minilm):
     assert LINES[1] in app.code[0].value
     assert "several" in app.query_params
     alike = similarity(*(run(minilm, line) for line in reversed(LINES)))
-    assert any(f"alike to **{number(alike)}**" in each for each in said(app))
+    assert any(f"? **{number(alike)}**, the cosine of their vectors" in each for each in said(app))
 
 
 def test_the_verdict_on_the_input_is_made_once_a_text(monkeypatch):

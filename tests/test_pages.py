@@ -563,8 +563,8 @@ def test_heads_say_with_a_word_what_query_key_and_value_are():
     weights = result.steps.weights[1]
     row, column = np.unravel_index(weights.argmax(), weights.shape)
     asks, found = (f"**{as_text(token_labels(result.tokens)[at])}**" for at in (row, column))
-    assert f"the *query* of {asks} (what it looks for) best matches the *key* of {found} (what that" in told
-    assert f"so **{weights.max():.0%}** of what it takes comes from the *value* of {found}" in told
+    assert f"the *query* of {asks} (what it looks for) matches best the *key* of {found} (what that" in told
+    assert f"So it takes **{weights.max():.0%}** from the *value* of {found} (what that one hands on)." in told
 
 
 @pytest.mark.parametrize("page", ["step_by_step", "heads", "masks", "positions", "block"])

@@ -70,13 +70,13 @@ def test_with_positions_the_order_shows(scheme):
 def test_a_causal_mask_tells_order_by_itself():
     app = check(opened("positions", positions="none", causal="1"))
     assert np.nanmax(np.abs(matrices(app)[BACK][0])) > 0.1
-    assert "a causal mask tells order by itself" in words(app)
+    assert "A causal mask tells order by itself" in words(app)
 
 
 def test_the_largest_difference_is_that_of_the_picture():
     app = opened("positions", positions="alibi")
     largest = np.abs(matrices(app)[BACK][0]).max()
-    told = re.search(r"weights differ by up to \*\*([\d.]+)\*\*", words(app))
+    told = re.search(r"they then differ by up to \*\*([\d.]+)\*\*", words(app))
     assert float(told[1]) == pytest.approx(largest, rel=5e-3)
 
 

@@ -31,8 +31,23 @@ def test_what_the_papers_say_of_their_tables():
     bleu = dict(zip(one.names, one.values[:, one.measures.index("BLEU")], strict=True))
     assert bleu["+ global attention (location)"] - bleu["+ dropout"] == pytest.approx(2.8)
     assert bleu["+ input feeding"] - bleu["+ global attention (location)"] == pytest.approx(1.3)
+    assert "attention alone brings 2.8 BLEU" in one.note
+    one = published.results()["luong_scores"]
+    assert "local-p with the general score is best by all three measures" in one.note
+    best = one.values[one.names.index("local-p, general")]
+    assert (best[0], *best[1:]) == (one.values[:, 0].min(), *one.values[:, 1:].max(axis=0))
     one = published.results()["translation"]
     assert {one.names[at] for at in np.nanargmax(one.values[:, :2], axis=0)} == {"Transformer, big"}
+    work = np.nanmin(one.values[:, 2:])  # printed once for both languages
+    assert one.values[one.names.index("Transformer, base"), 2] == work
+    assert "highest BLEU in both languages, and the base one took the least work" in one.note
+    one = published.results()["hulls"]
+    right = {name: row[0] for name, row in zip(one.names, one.values, strict=True)}
+    assert right["pointer network, 50 points"] > 1.8 * right["LSTM with attention, 50 points"]
+    assert one.values[one.names.index("pointer network, 500 points"), 1] > 99
+    assert "nearly all of the area" in one.note
+    one = published.results()["few_shots"]
+    assert np.diff(one.values[:, 0])[0] > 10
 
 
 @pytest.mark.parametrize(

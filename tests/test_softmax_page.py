@@ -42,12 +42,21 @@ def test_a_shift_changes_nothing_and_says_so():
     ("scores", "sentence"),
     [
         ("0, 0, 0, 0", "All scores are equal, 0, so each gets **25.0%**."),
-        ("3, 1, 3", "The largest scores, no. 1 and 3 with 3, get **46.8%** each."),
-        ("3, 1, 2", "The largest score, no. 1 with 3, gets **66.5%**."),
+        ("3, 1, 3", "Scores 1 and 3 are the largest, 3, and get **46.8%** each."),
+        ("3, 1, 2", "Score 1 is the largest, 3, and gets **66.5%**."),
     ],
 )
 def test_which_scores_get_most(scores, sentence):
     assert sentence in " ".join(said(check(opened("softmax", scores=scores))))
+
+
+def test_how_much_more_a_higher_score_gets_and_over_how_many_keys_weights_are_spread():
+    told = " ".join(said(check(opened("softmax", scores="1, 3, 4", temperature="2.0"))))
+    lower, higher, most = weights = np.exp([0.5, 1.5, 2.0]) / np.exp([0.5, 1.5, 2.0]).sum()
+    assert f"a score higher by 2 gets e = {higher / lower:.2f} times the weight" in told
+    assert most == weights.max()
+    spread = np.exp(-(weights * np.log(weights)).sum())
+    assert f"The effective number of keys is **{spread:.2f}** of 3: as if so many shared equally." in told
 
 
 @pytest.mark.parametrize(
@@ -91,11 +100,11 @@ def test_what_a_sink_takes_and_what_the_largest_get():
     told = " ".join(said(app))
     exponentials = np.exp([2.0, 2, 1, -5])
     share = np.e / (np.e + exponentials.sum())
-    assert f"of score 1 that gives nothing: it takes **{share:.1%}**, and the weights sum to {1 - share:.3g}" in told
+    assert f"With a score of 1 it takes **{share:.1%}**, and the other weights sum to {1 - share:.3g}" in told
     lower = np.e / (np.e + exponentials.sum() * np.exp(-10))
     assert f"with 10 less on every score it would take {lower:.1%}" in told
     assert (
-        "the 2 largest scores get weight, and their "
+        "the 2 largest scores get weight: their "
         f"**{exponentials[:2].sum() / exponentials.sum():.1%}** of the whole become 100%" in told
     )
     app.slider(key="softmax.top_k").set_value(1).run()
@@ -105,7 +114,7 @@ def test_what_a_sink_takes_and_what_the_largest_get():
 
 def test_off_by_one_says_nothing_where_nothing_fits():
     told = " ".join(said(opened("softmax", scores="0", shift="-1000.0", tab="sinks")))
-    assert "it takes **100.0%**, and the weights sum to 0." in told
+    assert "it takes **100.0%**, and the other weights sum to 0." in told
 
 
 def test_attention_without_any_weights():

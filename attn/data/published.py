@@ -21,7 +21,8 @@ class Results(NamedTuple):
 
     title: str
     source: str
-    note: str
+    note: str  # how to read it
+    footnote: str  # what only some readers look for
     measures: tuple  # (k,) what the columns are
     names: tuple  # (n,) what was measured
     values: np.ndarray  # (n, k) NaN where the table has no number
@@ -90,8 +91,8 @@ def results() -> dict[str, Results]:
     """
     return {
         name: Results(
-            one["title"], one["source"], one["note"], tuple(one["measures"]), tuple(one["rows"]),
-            np.array(list(one["rows"].values()), dtype=float),
+            one["title"], one["source"], one["note"], one.get("footnote", ""),
+            tuple(one["measures"]), tuple(one["rows"]), np.array(list(one["rows"].values()), dtype=float),
         )
         for name, one in _figures()["results"].items()
     }  # fmt: skip

@@ -8,8 +8,9 @@ from attn.charts.labels import label_pixels
 from attn.charts.plane import least_plane
 from attn.data import published
 from attn.ui.code_tabs import page_code
-from attn.ui.page import page_figure, page_theme
+from attn.ui.page import page_figure, page_footnote, page_theme
 from attn.ui.shown_code import LIGHT, Codes, Source, shown_code
+from attn.ui.terms import terms_help
 from attn.ui.width import page_width
 
 _NARROWEST = 150  # pixels of the longest bar, below which measures stand under one another
@@ -33,13 +34,15 @@ def published_tables_tab(state, known, remarks=None):
         st.segmented_control("Table", known, format_func=known.get, key=state.key("printed"), required=True)
     name = state.get("printed")
     table = published.results()[name]
-    st.markdown(" ".join(filter(None, (f"**{table.title}.**", table.note, (remarks or {}).get(name)))))
+    st.markdown(f"**{table.title}.** {table.note}", help=terms_help(table.note))
     page_figure(
         _picture(table, *_layout(table), page_theme()),
         f"{state.page}.printed.{name}",
         tables={name: lambda: _csv(table)},
     )
     st.caption(f"{table.source}.")
+    if notes := " ".join(filter(None, (table.footnote, (remarks or {}).get(name)))):
+        page_footnote(notes, "About this table")
     page_code(state, Codes(lambda: _code_of(name, table)))
 
 

@@ -90,9 +90,9 @@ class ManyHeads(NamedTuple):
             for names, at in ((self.tokens, row), (self.memory_tokens, column))
         )
         return (
-            f"In head {head + 1} the *query* of {asks} (what it looks for) best matches the *key* of {found} (what "
-            f"that one offers), so **{weights[row, column]:.0%}** of what it takes comes from the *value* of {found} "
-            "(what that one hands on). "
+            f"In head {head + 1} the *query* of {asks} (what it looks for) matches best the *key* of {found} (what "
+            f"that one offers). So it takes **{weights[row, column]:.0%}** from the *value* of {found} (what that "
+            "one hands on). "
         )
 
     @property

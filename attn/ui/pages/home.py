@@ -23,9 +23,9 @@ MOST = 80  # tokens in the picture
 LAYER, HEAD = 4, 2  # the head of the default model in which "it" finds its animal
 
 PURPOSE = (
-    "Attention is how a language model decides, for each word, which other words matter to it; Attention Lab shows "
-    "every number of that, on examples that you can change. It is for students who have read an article on "
-    "attention, for their teachers, and for whoever wants to check a real model."
+    "Attention is how a language model decides which other words matter to each word. Attention Lab shows every "
+    "number of that, on sentences that you can change: for students who have read an article on attention, for their "
+    "teachers, and for all who want to check a real model."
 )
 
 
@@ -237,7 +237,10 @@ def home_kind_of_head(weights, rows):
         words=[row.text for row in rows],
     )
     kind = kind_of_head({name: float(value) for name, value in measured.items()}, len(rows))
-    return f"This head on average over the whole sentence: **{as_text(kind.label)}**, {as_text(kind.reason)}"
+    return (
+        f"One {'word' if isinstance(rows[0], Word) else 'token'} is not the whole head. On average over the sentence: "
+        f"**{as_text(kind.label)}**, {as_text(kind.reason)}"
+    )
 
 
 def home_reading(tokens, names, weights, query):

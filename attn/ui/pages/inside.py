@@ -58,7 +58,7 @@ MOSAIC = 48  # tokens of every head that the picture of all heads shows
 class Setup(SourceChoice):
     """Everything chosen on Inside."""
 
-    metric: str = link_choice("special_tokens", METRICS)
+    metric: str = link_choice("previous_token", METRICS)
     order: str = link_choice("highest", ORDERS)
     kept: tuple = link_span(0, 100)
     together: tuple = link_wholes()
@@ -416,8 +416,9 @@ def inside_reading(setup, tables, layer, level):
     kind = head_kinds.kind_of_head(_numbers_of(tables, setup), level.num_given[1])
     metric = METRICS[setup.metric]
     told = (
-        f"Every cell of the map is one head, and its number says {small(metric.words)} Layer {setup.layer}, head "
-        f"{setup.head}, on average over all tokens that look: **{as_text(kind.label)}**, {as_text(kind.reason)}"
+        "Trained heads specialise: one looks at the word before, another at the first token. Every cell of the map is "
+        f"one head, and its number says {small(metric.words)} In view is layer {setup.layer}, head {setup.head}, on "
+        f"average over all tokens that look: **{as_text(kind.label)}**, {as_text(kind.reason)}"
     )
     st.markdown(told, help=terms_help(f"{told} {metric.name}", *_TERMS.get(setup.metric, ())))
     say_word_level(level, None if layer.mask is None else layer.mask[0, 0])

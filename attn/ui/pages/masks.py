@@ -193,12 +193,12 @@ def masks_page_routes_reading(setup, result, labels):
     right, taken = (result.routed[name].context for name in ("before", setup.wrong))
     off = f"Its context is off by up to **{number(np.abs(right - taken).max())}**. " * (setup.wrong == "zeroed_context")
     return (
-        "A mask can be applied by two right routes. Set the scores of what is hidden to −∞ before the softmax; or set "
-        "its weights to 0 after the softmax, and divide each row by what is left. Their weights differ by at most "
-        f"**{number(result.gap, 2)}**. The third picture is wrong, “{wrong.title}”: {wrong.why} "
+        "Two routes apply a mask rightly. One sets the scores of what is hidden to −∞ before the softmax. The other "
+        "sets its weights to 0 after the softmax, and divides each row by what is left. They differ by at most "
+        f"**{number(result.gap, 2)}**. The third picture is wrong, “{wrong.title}”: {small(wrong.why)} "
         f"{agrees if result.agrees(setup.wrong) else ''}{off}"
-        f"With another vector in place of **{as_text(labels[setup.token - 1])}**, rows that must not see it change by "
-        f"up to **{number(leak.largest)}**."
+        f"Put another vector in place of **{as_text(labels[setup.token - 1])}**, and rows that must not see it change "
+        f"by up to **{number(leak.largest)}**."
     )
 
 
@@ -212,8 +212,8 @@ def masks_page_leaks_reading(setup, result, labels):
         else ""
     )
     return (
-        f"Another vector is put in place of **{as_text(labels[setup.token - 1])}**. Tokens that must not see it must "
-        f"come out as before: what changes nevertheless has leaked through the mask.{others}"
+        f"Does a hidden token show through? Another vector is put in place of **{as_text(labels[setup.token - 1])}**. "
+        f"Rows that must not see it should stay as they were; what changes has leaked through the mask.{others}"
     )
 
 

@@ -322,7 +322,7 @@ def pretrained_page_reading(setup, loaded, recording, layer, result):
     """Say what is in view and where the chosen token looks."""
     name = loaded.name.split("/")[-1]
     start = {
-        "recorded": "the queries and keys that the model made",
+        "recorded": "the model's own queries and keys",
         "input": "the layer's input and the model's own matrices $W_q$, $W_k$, $W_v$ and biases",
     }[setup.start]
     right = "They should be the same." if not setup.broken else "The computation here is broken, as you chose."
@@ -333,8 +333,8 @@ def pretrained_page_reading(setup, loaded, recording, layer, result):
     looks = f"looks most at **{key}** ({weight:.2f})" if np.isfinite(weight) else "has weights that are no numbers"
     say_if_model_untrained(loaded)
     told = (
-        f"How much each token looks at each other one, in layer {setup.layer}, head {setup.head} of {as_text(name)}: "
-        f"first as the model computes it, then as numpy does on this page from {start}. {right} "
+        "The attention of a real model, computed twice. First comes what the model itself computed in layer "
+        f"{setup.layer}, head {setup.head} of {as_text(name)}; then what numpy makes here from {start}. {right} "
         f"Here **{query}** {looks}."
     )
     st.markdown(told, help=terms_help(told, "query", "key", "softmax"))

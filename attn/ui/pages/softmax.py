@@ -180,7 +180,7 @@ def _picture(scores, exponentials, weights, width, theme):
     labels = charts.counted(len(scores))
     steps = (
         ("Scores", scores, "signed", None),
-        ("exp(score − largest)", exponentials, "magnitude", 1.0),
+        ("Exponentials", exponentials, "magnitude", 1.0),
         ("Weights", weights, "weights", None),
     )
     drawn = [
@@ -195,10 +195,9 @@ def softmax_page_in_words(setup, result):
     weights = result.weights
     spread = float(analysis.effective_keys(weights[None])[0])
     text = (
-        f"The softmax turns scores (logits) into weights, shares that add up to 1. {_who_gets_most(result)}. The "
-        "weights are spread as widely as "
-        f"if {spread:.2f} of the {len(weights)} keys shared equally: that is their effective number of keys. Only "
-        f"differences count: a score higher by {number(setup.temperature)} gets e = 2.72 times the weight."
+        f"The softmax turns scores into weights: shares that add up to 1. {_who_gets_most(result)}. Only differences "
+        f"count: a score higher by {number(setup.temperature)} gets e = 2.72 times the weight. The effective number of "
+        f"keys is **{spread:.2f}** of {len(weights)}: as if so many shared equally."
     )
     if setup.shift:
         text += (
@@ -213,10 +212,10 @@ def _who_gets_most(result):
     best = np.flatnonzero(result.shifted == result.shifted.max())
     score, weight = number(result.shifted[best[0]]), f"**{result.weights[best[0]]:.1%}**"
     if len(best) == 1:
-        return f"The largest score, no. {best[0] + 1} with {score}, gets {weight}"
+        return f"Score {best[0] + 1} is the largest, {score}, and gets {weight}"
     if len(best) == len(result.shifted):
         return f"All scores are equal, {score}, so each gets {weight}"
-    return f"The largest scores, no. {listed(best + 1)} with {score}, get {weight} each"
+    return f"Scores {listed(best + 1)} are the largest, {score}, and get {weight} each"
 
 
 def _overflow(scaled):
@@ -238,11 +237,10 @@ def softmax_page_gradient(setup, result, width):
     best = int(result.weights.argmax())
     words = (
         "How do weights change when a score does? That is the gradient, by which a model learns. Raise score "
-        f"{best + 1} a little, and its weight rises {number(jacobian[best, best])} times as much; the others lose what "
-        "it gains, so every column sums to 0. So does every row: raise all scores alike, and no weight changes. The "
-        "whole matrix has a size of "
-        f"**{number(float(np.linalg.norm(jacobian)))}** "
-        "(the root of the sum of its squares). Where one weight comes near 1 it goes to 0, and nothing is learnt."
+        f"{best + 1} a little, and its weight rises {number(jacobian[best, best])} times as much. The others lose what "
+        "it gains, so every column sums to 0. So does every row: raise all scores alike, and no weight changes. Where "
+        "one weight comes near 1, the whole matrix goes to 0, and nothing is learnt. Now its size is "
+        f"**{number(float(np.linalg.norm(jacobian)))}**, the root of the sum of its squares."
     )
     return charts.panels(page_theme(), width, picture), words, jacobian
 
@@ -385,9 +383,9 @@ def softmax_page_sink_words(setup, result):
     kept = int((largest > 0).sum())
     share = float(result.weights[largest > 0].sum())
     return (
-        "The softmax must give away all of its weight, even where no key fits. A sink is one more key, of score "
-        f"{number(setup.sink)} that gives nothing: it takes **{beside[-1]:.1%}**, and the weights sum to "
-        f"{number(float(beside[:-1].sum()))}. In “The largest alone” only the {_largest(kept)} weight, and their "
+        "The softmax must give away all of its weight, even where no key fits. A sink is one more key, which hands on "
+        f"nothing. With a score of {number(setup.sink)} it takes **{beside[-1]:.1%}**, and the other weights sum to "
+        f"{number(float(beside[:-1].sum()))}. In “The largest alone” only the {_largest(kept)} weight: their "
         f"**{share:.1%}** of the whole become 100%."
     )
 

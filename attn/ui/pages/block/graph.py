@@ -127,12 +127,9 @@ def _hangs_in_words(result, hangs):
     if len(weights) == 1:
         return f"{told}With one word there is nothing to rank."
     alike = sensitivity.rank_agreement(weights, np.abs(hangs))
-    return (
-        f"{told}By weight **{as_text(labels[by_weight])}** comes first, by gradient "
-        f"**{as_text(labels[by_gradient])}**. How far the two orders agree: **{number(alike, 2)}**, where 1 is the "
-        "same "
-        "order and 0 no relation."
-    )
+    first, other = (f"**{as_text(labels[at])}**" for at in (by_weight, by_gradient))
+    both = f"Both put {first} first" if first == other else f"By weight {first} comes first, by gradient {other}"
+    return f"{told}{both}. Their orders agree to **{number(alike, 2)}**, where 1 is the same order and 0 no relation."
 
 
 def _hangs_picture(result, hangs):

@@ -317,7 +317,8 @@ def two_models_reading(result, step):
     says = _in_all if step == result.rows else _in_row
     sides = " ".join(says(side, result, step - 1) for side in (result.left, result.right))
     return (
-        f"Two small trained models read the same input. The right answer is **{answer}**. "
+        f"Without attention, one vector must hold the whole input; with it, a model looks back at every symbol. Two "
+        f"small trained models read the same input. The right answer is **{answer}**. "
         f"{'' if step == result.rows else f'Row {step}: '}{sides}"
     )
 
@@ -329,12 +330,12 @@ def _in_all(side, result, _):
     wrote = f"*{side.title}* wrote {'the right answer' if side.faultless else wrote}.{_untrained(side)}"
     if not side.attends:
         return (
-            f"{wrote} It keeps the whole input in one vector of {side.written.context.shape[1]} numbers and has no "
-            "weights; its figure shows influence: how much each written symbol depends on each one read."
+            f"{wrote} All it keeps is one vector of {side.written.context.shape[1]} numbers. It has no weights, so its "
+            "figure shows influence: how much each written symbol depends on each one read."
         )
     spread = two_models_spread(side.written.weights)
     return (
-        f"{wrote} It looks back at the input for each symbol, at an effective number of **{spread:.1f}** of "
+        f"{wrote} For each symbol it looks back at few: at an effective number of **{spread:.1f}** of "
         f"{len(result.columns)}."
     )
 

@@ -84,7 +84,7 @@ def _start(effect):
     if effect.word is None:
         text, other = (f"“{as_text(shortened(each.strip()))}”" for each in (effect.read.source[2], effect.read.other))
         about = f"{text} and {other}" if effect.read.other.strip() else f"{text} and the same text unchanged"
-        return f"The model finds {about} alike to **{said}** (the cosine of their vectors; 1 is the most)"
+        return f"How alike does the model find {about}? **{said}**, the cosine of their vectors, where 1 is the most"
     likeliest = effect.numbers[0] == max(shift.before for shift in effect.shifts)
     if effect.task is not None:
         if not effect.is_probability:

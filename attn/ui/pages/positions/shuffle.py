@@ -237,22 +237,21 @@ def shuffle_reading(setup, result):
     if setup.positions == "none" and not setup.causal:
         return (
             f"Attention alone does not notice the order of words. Shuffled to “{shuffled}”, rows and columns are "
-            "shuffled **and nothing else**: put back in order, no weight differs by more than "
-            f"**{number(result.largest, 2)}** and no context by more than {number(result.context_difference, 2)}, "
-            "which is rounding."
+            "shuffled **and nothing else**. Put back in order, no weight differs by more than "
+            f"**{number(result.largest, 2)}** and no context by more than {number(result.context_difference, 2)}: "
+            "that is rounding."
         )
     without = compute_shuffle(setup, "none").largest
     if setup.positions == "none":
         return (
-            f"The same words are read as “{shuffled}”. Put back in order, weights differ by up to "
-            f"**{number(result.largest)}** with no positions at all: a causal mask tells order by itself, for the "
-            "first "
-            "word sees only itself."
+            "A causal mask tells order by itself, for the first word sees only itself. Shuffled to "
+            f"“{shuffled}”, and the weights put back in order, they differ by up to **{number(result.largest)}** with "
+            "no positions at all."
         )
     return (
-        f"Does it matter where a word stands? The same words are read as “{shuffled}”. Put back in order, "
-        f"weights differ by up to **{number(result.largest)}** with {POSITIONS[setup.positions].name}, and by "
-        f"{number(without, 2)} without: "
+        "Attention must be told where each word stands. The same words are also read shuffled, "
+        f"“{shuffled}”, and the weights are put back in order. With {POSITIONS[setup.positions].name} they then differ "
+        f"by up to **{number(result.largest)}**, without by {number(without, 2)}: "
         + ("the causal mask tells some of the order by itself." if setup.causal else "only the positions tell order.")
     )
 

@@ -172,7 +172,8 @@ def scores_reading(setup, result):
     for at, one in enumerate(SCORES.values()):
         groups.setdefault(listed(result.winners(at)), []).append(one.title.lower())
     parts = [f"{listed(names)} prefer{'s' if len(names) == 1 else ''} **{keys}**" for keys, names in groups.items()]
-    sentence = f"all {EVERY} prefer **{next(iter(groups))}**" if len(groups) == 1 else "; ".join(parts)
+    agree = f"all {EVERY} prefer **{next(iter(groups))}**"
+    sentence = agree if len(groups) == 1 else f"here the {EVERY} scores disagree: {'; '.join(parts)}"
     for one, hidden in zip(SCORES.values(), result.hidden, strict=True):
         if hidden.any():
             sentence += f"; {one.title.lower()} has parameters for only {(~hidden).sum()} places and sees no further"
