@@ -23,16 +23,18 @@ from attn.charts.panels import panel, panels, touched_cell
 from attn.charts.pictures import photo
 from attn.charts.receptive_field import fan
 from attn.charts.rotations import dials
-from attn.charts.saving import png, save, svg
+from attn.charts.saving import COLUMNS, DOTS, html, pdf, png, save, svg, without_selection
 from attn.charts.specification import specification
-from attn.charts.tables import csv, table
+from attn.charts.tables import csv, npz, table
 from attn.charts.theme import DARK, LIGHT, Theme, theme_named
 from attn.charts.tokens import token_strip
 from attn.charts.vectors import arrows
 from attn.data.picture_files import read_picture
 
 __all__ = [
+    "COLUMNS",
     "DARK",
+    "DOTS",
     "FAINTEST_LINE",
     "LIGHT",
     "MOST_LINED",
@@ -62,13 +64,16 @@ __all__ = [
     "head_groups",
     "head_switches",
     "heatmap",
+    "html",
     "layer_head_map",
     "lines",
     "marked",
     "message",
     "mosaic",
+    "npz",
     "overview",
     "pairs",
+    "pdf",
     "panel",
     "panels",
     "photo",
@@ -86,4 +91,5 @@ __all__ = [
     "token_strip",
     "touched_cell",
     "window_of",
+    "without_selection",
 ]

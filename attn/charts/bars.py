@@ -11,7 +11,7 @@ from attn.charts.layout import concatenation, dressed_layout
 from attn.charts.marks import mark_channel, mark_colour, mark_layer, mark_table, selectable_mark
 from attn.charts.message import message
 from attn.charts.options import Pick, Scale
-from attn.charts.plane import Plane, least_plane, plane_tooltip, wrapped_over_plane
+from attn.charts.plane import SELECTION, Plane, least_plane, plane_tooltip, wrapped_over_plane
 from attn.charts.scale import colour_scale
 from attn.charts.theme import theme_ink
 
@@ -198,7 +198,7 @@ def _bar_colours(values, place, scale, color):
 def _band(plane, row, theme):
     """Return a band behind one row."""
     band = mark_table({"x": [0], "x2": [plane.columns], "y": [row], "y2": [row + 1]})
-    return plane.rectangles(band, color=theme.grid, cornerRadius=2)
+    return plane.rectangles(band, color=theme.grid, cornerRadius=2, style=SELECTION)
 
 
 def _ends(plane, end, middle, values, signed):

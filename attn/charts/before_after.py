@@ -72,7 +72,7 @@ def pairs(
     mark = mark_layer(table, "rect", plane.box() | {"color": color, "tooltip": says}, cornerRadius=2)
     layers = []
     if pick.selected is not None:
-        layers.append(plane.outline(0, pick.selected, 1, pick.selected + 1, theme.grid, 2, cornerRadius=4))
+        layers.append(plane.selection_frame(0, pick.selected, 1, pick.selected + 1, theme.grid, 2, cornerRadius=4))
     layers += [selectable_mark(mark, pick.select, "row"), plane.outline(zero, 0, zero, len(both), theme.muted, 1)]
     layers += [plane.texts(table.filter(side), "tip", "middle", says, **at) for side, at in _sides(both.ravel() < 0)]
     said = percent if shares else number

@@ -148,12 +148,12 @@ def cell_outlines(plane, theme, axes, pick):
     """Return layers that outline a row, a column and a cell."""
     highlight, layers = pick.highlight or {}, []
     if (row := highlight.get("row")) is not None:
-        layers.append(plane.outline(0, row, plane.columns, row + 1, theme.role(axes[0])))
+        layers.append(plane.selection_frame(0, row, plane.columns, row + 1, theme.role(axes[0])))
     if (column := highlight.get("column")) is not None:
-        layers.append(plane.outline(column, 0, column + 1, plane.rows, theme.role(axes[1])))
+        layers.append(plane.selection_frame(column, 0, column + 1, plane.rows, theme.role(axes[1])))
     if pick.selected is not None:
         row, column = pick.selected
-        layers.append(plane.outline(column, row, column + 1, row + 1, theme.text, 3))
+        layers.append(plane.selection_frame(column, row, column + 1, row + 1, theme.text, 3))
     return layers
 
 

@@ -78,7 +78,7 @@ def mosaic(
     layers += legend_swatches(small, gone, theme, "filtered out")
     if pick.selected is not None:
         layer, head = pick.selected
-        layers.append(plane.outline(head, layer, head + 1, layer + 1, theme.text, 3))
+        layers.append(plane.selection_frame(head, layer, head + 1, layer + 1, theme.text, 3))
     what = f"{title or 'All heads'}: {num_layers} layers of {num_heads} heads, each a map of {n_q} by {n_k}."
     return dressed_layout(plane.figure(layers, title), theme, what)
 

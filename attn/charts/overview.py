@@ -62,7 +62,7 @@ def overview(
     layers = [image, *others, *legend_swatches(values, hidden, theme)]
     if window is not None:
         down, across = window
-        layers.append(plane.outline(across.start, down.start, across.stop, down.stop, theme.text, 2))
+        layers.append(plane.selection_frame(across.start, down.start, across.stop, down.stop, theme.text, 2))
     what = described_cells(title or "Overview", values, hidden, rows, columns, axes, colours.name)
     return dressed_layout(plane.figure(layers, title), theme, what)
 

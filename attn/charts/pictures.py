@@ -75,7 +75,7 @@ def photo(
     if pick.selected is not None:
         row, column = pick.selected
         for color, width in ((theme.background, 5), (theme.query, 3)):
-            layers.append(plane.outline(column, row, column + 1, row + 1, color, width))
+            layers.append(plane.selection_frame(column, row, column + 1, row + 1, color, width))
     return dressed_layout(plane.figure(layers, title), theme, _described(title, image, weights))
 
 

@@ -15,6 +15,7 @@ LEAST_PICTURE = 96  # pixels along the longer side of a photograph, whose cells 
 LEAST_CELL = 12  # pixels of a cell, as long as a plot has too few of them to be so wide
 FINGER_CELL = 24  # pixels of a cell that a finger meets: target size of the Web Content Accessibility Guidelines 2.2
 FINEST_CELL = 4  # pixels of a cell among others of its size, below which few of them would be a sliver
+SELECTION = "selection"  # the style of marks that only show what is chosen
 _TITLE_OFFSET = 12  # pixels between a title and the plot
 
 
@@ -83,6 +84,10 @@ class Plane:
         """Return a layer with the outline of one rectangle."""
         box = mark_table({"x": [x], "y": [y], "x2": [x2], "y2": [y2]})
         return self.rectangles(box, filled=False, stroke=color, strokeWidth=width, **look)
+
+    def selection_frame(self, x, y, x2, y2, color, width=2.5, **look):
+        """Return an outline that only shows what is chosen: files for a paper go without it."""
+        return self.outline(x, y, x2, y2, color, width, style=SELECTION, **look)
 
     def figure(self, layers, title=""):
         """Return the layers as one chart of this plane's size."""

@@ -1,5 +1,8 @@
 """The numbers of a figure, to take away."""
 
+import io
+from csv import reader
+
 import numpy as np
 
 from attn.charts.arguments import checked_arguments
@@ -37,12 +40,81 @@ def table(values, rows, columns, hidden=None):
     return pd.DataFrame(values, index=list(rows), columns=list(columns))
 
 
+class CsvText(str):
+    """Comma-separated text that still knows its numbers, as they were before digits were cut."""
+
+    values: np.ndarray  # (n_rows, n_columns), of the type that they were computed in
+    rows: list[str]
+    columns: list[str]
+    hidden: np.ndarray | None
+
+
 def csv(values, rows, columns, hidden=None):
     r"""Return a matrix as comma-separated text, with labels above and at the left; otherwise as `table`.
+
+    Returns
+    -------
+    CsvText
+        Nine digits of each number; all of them are in its ``values``.
 
     Examples
     --------
     >>> csv([[0.5, -np.inf]], ["1 a"], ["1 a", "2 b"])
     ',1 a,2 b\n1 a,0.5,\n'
     """
-    return table(values, rows, columns, hidden).to_csv(float_format="%.9g", lineterminator="\n")
+    written = table(values, rows, columns, hidden).to_csv(float_format="%.9g", lineterminator="\n")
+    text = CsvText(written)
+    text.values, text.rows, text.columns, text.hidden = np.asarray(values), list(rows), list(columns), hidden
+    return text
+
+
+def npz(tables, settings=""):
+    """Return matrices as one file of numpy, every number with all its digits.
+
+    Parameters
+    ----------
+    tables : dict of str to str
+        Name -> what `csv` returned, or other comma-separated text with labels above and at the left.
+    settings : str
+        What made them, in the words of JSON.
+
+    Returns
+    -------
+    bytes
+        `numpy.load` gives for each name its numbers, under ``name.rows`` and ``name.columns`` their labels, and under
+        ``name.hidden`` which of them were hidden, if any could be; ``settings`` is as given. Nothing in it needs to be
+        unpickled.
+
+    Examples
+    --------
+    >>> held = np.load(io.BytesIO(npz({"weights": csv([[0.25, 0.75]], ["1 a"], ["1 a", "2 b"])})))
+    >>> held["weights"], held["weights.columns"]
+    (array([[0.25, 0.75]]), array(['1 a', '2 b'], dtype='<U3'))
+    """
+    arrays = {"settings": np.array(settings)}
+    for name, text in tables.items():
+        known = text if isinstance(text, CsvText) else _read(text)
+        arrays |= {name: known.values, f"{name}.rows": _texts(known.rows), f"{name}.columns": _texts(known.columns)}
+        if known.hidden is not None:
+            arrays[f"{name}.hidden"] = np.broadcast_to(np.asarray(known.hidden, dtype=bool), known.values.shape)
+    file = io.BytesIO()
+    np.savez_compressed(file, allow_pickle=False, **arrays)
+    return file.getvalue()
+
+
+def _texts(labels):
+    """Return labels, or rows of words, as an array of texts, of which there may be none."""
+    return np.array(list(labels), dtype=str)
+
+
+def _read(text):
+    """Return comma-separated text with its numbers; where a column holds words, all are words."""
+    lines = list(reader(text.splitlines()))
+    read = CsvText(text)
+    body = [line[1:] for line in lines[1:]]
+    try:
+        read.values = np.array([[float(part) if part else np.nan for part in line] for line in body])
+    except ValueError:
+        read.values = _texts(body)
+    read.rows, read.columns, read.hidden = [line[0] for line in lines[1:]], lines[0][1:], None
+    return read

@@ -1,0 +1,318 @@
+"""What a visitor takes away of a figure: its link, files for a paper, its numbers, its code, and all of it in one file.
+
+A file is made when it is asked for, of what the figure on the screen was made of; the menu is drawn when it is opened.
+"""
+
+import dataclasses
+import functools
+import io
+import json
+import re
+import zipfile
+from typing import NamedTuple
+from urllib.parse import urlencode
+
+import streamlit as st
+
+from attn import __version__, charts
+from attn.ui.link import from_link, to_link
+from attn.ui.menu import MENU
+from attn.ui.state import choose_look, chosen_look, figure_place, opened_settings
+
+SETTINGS = "settings.json"  # the name in a bundle
+_LONGEST_SETTINGS = 2_000_000  # bytes: twenty times the longest text
+_WORDS = 24  # characters of a sentence in the name of a file
+_NAMED = {  # choices that a file says by name, where a page has them
+    "model": "Model",
+    "layer": "Layer",
+    "head": "Head",
+    "text": "Sentence",
+}
+_EMBED_HEIGHT = 480  # pixels of the frame that is suggested
+
+
+class Figure(NamedTuple):
+    """What a figure's files are made of, gathered when its menu is opened."""
+
+    spec: dict  # as `attn.charts.specification` returns it
+    stem: str  # of file names
+    about: dict  # what files say of themselves, by name
+    tables: dict  # name -> function that returns the CSV text
+    codes: object  # function that returns its `Codes`, or None
+
+
+def figure_menu(spec, key, tables=None, codes=None):
+    """Draw the menu "Take it away" of a figure: closed it is one element.
+
+    Parameters
+    ----------
+    spec : dict
+        As `attn.ui.page.page_draw` returns it.
+    key : str
+        Of the figure.
+    tables : dict of str to callable, optional
+    codes : callable, optional
+        As in `attn.ui.page.page_figure`.
+    """
+    menu = st.popover(
+        "Take it away", icon=":material/ios_share:", type="tertiary", key=f"{key}.away", on_change="rerun",
+        help="The link to this, pictures for a paper, the numbers, the code, or all of it.",
+    )  # fmt: skip
+    if menu.open:
+        with menu:
+            _draw_menu(spec, key, tables or {}, codes)
+
+
+def _draw_menu(spec, key, tables, codes):
+    """Draw what is in the open menu."""
+    page, setup = figure_place()
+    address = st.context.url or ""
+    shown = st.query_params.to_dict()
+    about = figure_facts(page, key, setup, f"{address}?{urlencode(shown)}" if shown else address)
+    figure = Figure(charts.without_selection(spec), file_stem(page, key, setup), about, tables, codes)
+    st.caption("Link to this screen")
+    st.code(about["Link"], language=None, wrap_lines=True)
+    columns = st.segmented_control(
+        "Width on paper", list(charts.COLUMNS), default="one", key=f"{key}.columns", required=True,
+        format_func=lambda name: f"{name.capitalize()} column{'s' * (name != 'one')}, {charts.COLUMNS[name]} mm",
+        help="Pictures are laid out anew for this width, with words of 7 to 10 points where it has room for them.",
+    )  # fmt: skip
+    _light_control(key)
+    width = charts.COLUMNS[columns]
+    pictures = {
+        "PNG": (f"{figure.stem}.png", lambda: charts.png(figure.spec, width=width, about=about), "image/png"),
+        "SVG": (f"{figure.stem}.svg", lambda: charts.svg(figure.spec, width=width, about=about), "image/svg+xml"),
+        "PDF": (f"{figure.stem}.pdf", lambda: charts.pdf(figure.spec, width=width, about=about), "application/pdf"),
+    }
+    _buttons(key, pictures, "A picture for a paper, without frames around what is chosen; a PNG has 300 dots an inch.")
+    if tables:
+        numbers = {
+            f"{name}.csv": (f"{figure.stem}_{name}.csv", make, "text/csv") for name, make in tables.items()
+        }  # the name alone on the button, which a long one would not fit
+        numbers["NPZ"] = (f"{figure.stem}.npz", functools.partial(figure_npz, figure), "application/octet-stream")
+        _buttons(key, numbers, "The numbers of this picture: a table with nine digits, or all digits for numpy.")
+    whole = {"HTML": (f"{figure.stem}.html", lambda: charts.html(figure.spec, about=about), "text/html")}
+    if codes:
+        whole["Python"] = (f"{figure.stem}.py", functools.partial(figure_script, figure), "text/x-python")
+        whole["Notebook"] = (f"{figure.stem}.ipynb", functools.partial(figure_notebook, figure), "application/json")
+    whole["Everything"] = (f"{figure.stem}.zip", functools.partial(figure_bundle, figure), "application/zip")
+    _buttons(
+        key, whole, "HTML: a page that draws this without any network and says numbers under the pointer. Python and "
+        "Notebook: the lines that make it. Everything: all files at once, and the settings, which Home opens again.",
+    )  # fmt: skip
+    if address:
+        st.caption("For a page of yours, in its HTML")
+        st.code(frame_code(address, shown, key, about["Title"]), language="html", wrap_lines=True)
+
+
+def _light_control(key):
+    """Draw the switch for light figures, where they would be dark."""
+    if (st.context.theme.type or "light") == "light":
+        return
+    name = f"{key}.light"
+    st.session_state[name] = chosen_look().light
+
+    def take():
+        choose_look(light=st.session_state[name])
+
+    st.toggle(
+        "Light, as on paper", key=name, on_change=take,
+        help="Figures on all pages are drawn in light colours, so that files of them are, too.",
+    )  # fmt: skip
+
+
+def _buttons(key, files, about):
+    """Draw a row of buttons that each save a file: label -> its name, the function that makes it, its kind."""
+    with st.container(horizontal=True, gap="small"):
+        for label, (name, make, kind) in files.items():
+            st.download_button(
+                label, make, name, kind, key=f"{key}.{label}", on_click="ignore", type="tertiary", help=about,
+                icon=":material/download:",
+            )  # fmt: skip
+
+
+def figure_facts(page, key, setup, link=""):
+    """Return what a file says of its figure, by name.
+
+    Parameters
+    ----------
+    page : str
+        Its key in the menu.
+    key : str
+        Of the figure.
+    setup
+        What is chosen on the page.
+    link : str
+
+    Returns
+    -------
+    dict of str to str
+        "Settings" are in the words of JSON, and `read_settings` reads them.
+    """
+    label = next(entry.label for entry in MENU if entry.page == page)
+    named = {word: str(value) for name, word in _NAMED.items() if (value := getattr(setup, name, "")) != ""}
+    settings = {"page": page, "figure": key, "choices": to_link(setup, longest=_LONGEST_SETTINGS)[0]}
+    title = ", ".join([label, *(f"{word.lower()} {named[word]}" for word in ("Layer", "Head") if word in named)])
+    return {
+        "Title": f"{title}: {named['Sentence']}" if "Sentence" in named else title,
+        "Software": f"Attention Lab {__version__}",
+        "Page": label,
+        "Figure": key,
+        **named,
+        "Link": link,
+        "Settings": json.dumps({"attention_lab": __version__} | settings, ensure_ascii=False),
+    }
+
+
+def file_stem(page, key, setup):
+    """Return the name of a figure's files without ending: page, figure, model, layer, head, sentence, version."""
+    parts = [page, *(part for part in key.split(".") if part != page)]
+    for name in _NAMED:
+        if (value := getattr(setup, name, "")) != "":
+            value = str(value).rsplit("/", 1)[-1] if name == "model" else value
+            short = re.sub(r"[^\w.]+", "-", str(value)[:_WORDS]).strip("-.")
+            parts.append(short if name in ("model", "text") else f"{name}-{short}")
+    return "_".join(filter(None, [*(re.sub(r"[^\w.-]+", "-", part) for part in parts), __version__]))
+
+
+def frame_code(address, shown, key, title):
+    """Return the HTML that shows one figure in another page, as wide as there is room.
+
+    Parameters
+    ----------
+    address : str
+        Of the page, without its query.
+    shown : dict of str to str
+        The query.
+    key : str
+        Of the figure.
+    title : str
+        For those who do not see it.
+    """
+    query = urlencode(shown | {"embed": "true", "embed_figure": key}).replace("&", "&amp;")
+    title = title.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
+    return (
+        f'<iframe src="{address}?{query}" title="{title}" width="100%" height="{_EMBED_HEIGHT}" '
+        'style="border: 0"></iframe>'
+    )
+
+
+def figure_npz(figure):
+    """Return the numbers of a figure as a file of numpy."""
+    return charts.npz({name: make() for name, make in figure.tables.items()}, figure.about["Settings"])
+
+
+def figure_script(figure):
+    """Return the lines that make a figure, under what it is."""
+    return f"# {_one_line(figure.about['Title'])}\n# {_one_line(figure.about['Link'])}\n\n{figure.codes().draw()}"
+
+
+def _one_line(text):
+    """Return a text without line breaks."""
+    return " ".join(text.split())
+
+
+def figure_notebook(figure):
+    """Return a Jupyter notebook that makes the same numbers and the same picture.
+
+    Returns
+    -------
+    str
+        In notebook format 4.
+    """
+    import nbformat
+
+    v4, codes, about = nbformat.v4, figure.codes(), figure.about
+    told = "\n".join(f"- {name}: {_one_line(text)}" for name, text in about.items() if name not in ("Title", "Settings"))
+    install = 'The lines need `pip install ".[app]"` once, in the folder of Attention Lab.'
+    cells = [v4.new_markdown_cell(f"# {_one_line(about['Title'])}\n\n{told}\n\n{install}")]
+    for heading, make in (("The numbers from scratch", codes.numpy), ("The same with `attn`", codes.attn)):
+        if make:
+            cells += [v4.new_markdown_cell(f"## {heading}"), v4.new_code_cell(make())]
+    drawn = re.sub(r'^(\s*)charts\.save\((\w+), "[^"]*"\)', r"\1display(\2)", codes.draw(), flags=re.MULTILINE)
+    cells += [v4.new_markdown_cell("## The picture"), v4.new_code_cell(drawn)]
+    for at, cell in enumerate(cells):
+        cell["id"] = f"cell-{at}"  # the same each time
+    kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
+    return nbformat.writes(v4.new_notebook(cells=cells, metadata=kernel))
+
+
+def figure_bundle(figure):
+    """Return all files of a figure and its settings as one ZIP file, which `read_settings` reads."""
+    spec, stem, about = figure.spec, figure.stem, figure.about
+    files = {SETTINGS: about["Settings"], "link.txt": about["Link"]}
+    for name, width in charts.COLUMNS.items():
+        for ending, make in (("png", charts.png), ("svg", charts.svg), ("pdf", charts.pdf)):
+            files[f"{stem}_{name}-column{'s' * (name != 'one')}.{ending}"] = make(spec, width=width, about=about)
+    files[f"{stem}.html"] = charts.html(spec, about=about)
+    files |= {f"{stem}_{name}.csv": make() for name, make in figure.tables.items()}
+    if figure.tables:
+        files[f"{stem}.npz"] = figure_npz(figure)
+    if figure.codes:
+        files |= {f"{stem}.py": figure_script(figure), f"{stem}.ipynb": figure_notebook(figure)}
+    held = io.BytesIO()
+    with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED) as bundle:
+        for name, content in files.items():
+            bundle.writestr(name, content)
+    return held.getvalue()
+
+
+def read_settings(content):
+    """Read which page a bundle was taken from, and what was chosen there.
+
+    Parameters
+    ----------
+    content : bytes
+        Of a ZIP file that `figure_bundle` made, or of the settings in it.
+
+    Returns
+    -------
+    page : str
+    choices : dict of str to str
+        As a link spells them.
+
+    Raises
+    ------
+    ValueError
+        If it is something else.
+    """
+    try:
+        if zipfile.is_zipfile(io.BytesIO(content)):
+            with zipfile.ZipFile(io.BytesIO(content)) as bundle, bundle.open(SETTINGS) as file:
+                content = file.read(_LONGEST_SETTINGS + 1)  # whatever size it claims
+        if len(content) > _LONGEST_SETTINGS:
+            raise ValueError
+        said = json.loads(content)
+        page, choices = said["page"], said["choices"]
+        pages = [entry.page for entry in MENU]
+        if page not in pages or not all(isinstance(part, str) for pair in choices.items() for part in pair):
+            raise ValueError
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, NotImplementedError, RuntimeError,
+            EOFError, OSError, zipfile.BadZipFile) as error:  # fmt: skip
+        raise ValueError(
+            f"a bundle must be the ZIP file that “Everything” saves, or its {SETTINGS}, got another file"
+        ) from error
+    return page, choices
+
+
+def bundle_control():
+    """Draw where a bundle is opened again, and open its page."""
+    from attn.ui.settings import MEGABYTE, visitor_settings
+
+    settings = visitor_settings()
+    if not settings.uploads:
+        return
+    file = st.file_uploader(
+        "Open what you took away", ["zip", "json"], key="bundle", max_upload_size=int(settings.upload_size // MEGABYTE),
+        help="The file that “Everything” saves in the menu “Take it away” of any figure: its page opens with all that "
+        "was chosen, a long text too.",
+    )  # fmt: skip
+    if file is None:
+        return
+    try:
+        page, choices = read_settings(file.getvalue())
+    except ValueError as error:
+        st.error(f"{str(error)[:1].upper()}{str(error)[1:]}.")
+        return
+    opened_settings(page, choices)
+    st.switch_page(next(entry.script for entry in MENU if entry.page == page))
