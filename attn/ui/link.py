@@ -281,8 +281,15 @@ def from_link(cls, params, longest=math.inf):
     return cls(**defaults | chosen), unknown + notices
 
 
-def to_link(setup):
+def to_link(setup, longest=LONGEST_LINK_VALUE):
     """Write a Setup as a query string that holds only what differs from the defaults.
+
+    Parameters
+    ----------
+    setup
+        An instance of a class as `from_link` takes it.
+    longest : int, optional
+        Most bytes that a value may have, as the address spells it.
 
     Returns
     -------
@@ -298,7 +305,7 @@ def to_link(setup):
         if value == defaults[field.name]:
             continue
         raw = field.metadata["codec"].write(value)
-        if len(quote(raw)) > LONGEST_LINK_VALUE:
+        if len(quote(raw)) > longest:
             left_out.append(field.name)
         else:
             params[field.name] = raw

@@ -20,6 +20,7 @@ from attn.ui.state import PageState, as_text, choose_look, chosen_look
 from attn.ui.stories.card import judge_task, story_card
 from attn.ui.stories.running import story_now
 from attn.ui.stories.story import TAB
+from attn.ui.take_away import figure_menu
 from attn.ui.terms import terms_help
 from attn.ui.width import FRAMES, measure_page_room, page_enlargement, page_share, page_width, window_measures
 from attn.words import capital
@@ -248,7 +249,12 @@ def _share_machine():
 
 
 def page_theme():
-    """Return the chart colours of the theme the visitor has."""
+    """Return the chart colours of the theme the visitor has, or light ones where these were chosen for all figures."""
+    return charts.LIGHT if chosen_look().light else _theme_around()
+
+
+def _theme_around():
+    """Return the colours of the theme that the words of the page have."""
     return charts.theme_named(st.context.theme.type or "light")
 
 
@@ -299,7 +305,7 @@ def page_formula(result="A", mask=""):
     mask : str
         What is added to the scores.
     """
-    q, k, v, z = (rf"\textcolor{{{page_theme().role(name)}}}{{{letter}}}" for name, letter in _LETTERS.items())
+    q, k, v, z = (rf"\textcolor{{{_theme_around().role(name)}}}{{{letter}}}" for name, letter in _LETTERS.items())
     weights = rf"\mathrm{{softmax}}\!\left(\frac{{{q}\,{k}^\top}}{{\sqrt{{d_k}}}}{mask}\right)"
     return rf"{z} = {weights}\,{v}" if result == "Z" else f"A = {weights}"
 
@@ -470,8 +476,8 @@ def page_draw(chart, key=None, *, on_select="ignore"):
     return spec
 
 
-def page_figure(chart, key, *, tables=None, on_pick=None):
-    """Show a chart, and under it its numbers to download.
+def page_figure(chart, key, *, tables=None, on_pick=None, codes=None):
+    """Show a chart, and under it the menu of what can be taken away of it.
 
     Parameters
     ----------
@@ -483,32 +489,16 @@ def page_figure(chart, key, *, tables=None, on_pick=None):
         File name without ending -> function that returns the CSV text when it is asked for.
     on_pick : callable, optional
         Called with what was clicked, such as ``row=2, column=3`` or ``head=4``.
+    codes : callable, optional
+        Returns the `Codes` that make this picture; called when somebody takes them away.
     """
     if place := _taken_to_the_top(key):
         st.caption("This figure stands at the top of the page, under the card of the story.")
         with place:
-            page_figure(chart, key, tables=tables, on_pick=on_pick)
+            page_figure(chart, key, tables=tables, on_pick=on_pick, codes=codes)
         return
     spec = page_draw(chart, key, on_select="ignore" if on_pick is None else _picker(key, on_pick))
-    stem = "_".join(key.split(".")[:2])
-    files = {
-        f"{stem}.png": (lambda: charts.png(spec), "image/png"),
-        f"{stem}.svg": (lambda: charts.svg(spec), "image/svg+xml"),
-    }
-    files |= {f"{name}.csv": (make, "text/csv") for name, make in (tables or {}).items()}
-    with st.container(horizontal=True, gap="small"):
-        for name, (make, kind) in files.items():
-            st.download_button(
-                name,
-                data=make,
-                file_name=name,
-                mime=kind,
-                icon=":material/download:",
-                type="tertiary",
-                on_click="ignore",
-                key=f"{key}.{name}",
-                help="The numbers of this picture as a table." if kind == "text/csv" else "This picture as a file.",
-            )
+    figure_menu(spec, key, tables, codes)
 
 
 def _picker(key, on_pick):

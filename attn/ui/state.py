@@ -20,6 +20,7 @@ from attn.ui.settings import visitor_settings
 
 CODE_TABS = {"numpy": "From scratch in numpy", "attn": "With attn", "draw": "Draw it"}
 
+_SHOWN, _OPENED = "page.shown", "page.opened"  # where the session holds the page that is run, and settings for one
 _LAG = 1.0  # seconds in which a browser shows a link that it was sent, unless it is busy
 _SHAPING = "\u200c\u200d\u2068\u2069"  # join letters and emoji; keep right-to-left text apart from its neighbours
 _SEAM = ":gray[]"  # an element with nothing in it, which the browser neither shows nor copies
@@ -32,6 +33,7 @@ class Look:
 
     large: bool = link_flag(False)
     present: bool = link_flag(False)
+    light: bool = link_flag(False)  # figures in light colours, whatever the theme: files for a paper are so, too
     code: str = link_choice("numpy", CODE_TABS)
     story: str = link_string("")  # that runs, see `attn.ui.stories.running`; empty: none
     screen: int = link_whole(1, 1, 999)  # of the story
@@ -77,6 +79,11 @@ class PageState:
         self._longest = visitor_settings().text_length
         link, look = _split_look(st.query_params.to_dict())
         notices = _read_look(look)
+        st.session_state[_SHOWN] = page
+        opened = st.session_state.pop(_OPENED, None)
+        if opened and opened[0] == page:
+            self._read_link(opened[1], notices)
+            st.session_state["links"] = st.session_state.get("links", {}) | {page: link}
         if st.session_state.setdefault("links", {}).get(page) != link and not self._late(link):
             self._read_link(link, notices)
         last = st.session_state[f"{page}.last"]
@@ -232,6 +239,24 @@ class PageState:
 def _has_words(value):
     """Return whether some of several chosen options are words: no Setup holds such."""
     return isinstance(value, list | tuple) and any(isinstance(item, str) for item in value)
+
+
+def figure_place():
+    """Return the page that is shown, by its key in the menu, and what is chosen on it."""
+    page = st.session_state[_SHOWN]
+    return page, st.session_state[f"{page}.last"]
+
+
+def opened_settings(page, choices):
+    """Have a page take these choices, as a link spells them, when it is opened next: a link may be too short for them.
+
+    Parameters
+    ----------
+    page : str
+        Its key in the menu.
+    choices : dict of str to str
+    """
+    st.session_state[_OPENED] = page, choices
 
 
 def link_of(page):
