@@ -18,6 +18,7 @@ from attn.ui.pages.home import (
     home_ways_in,
 )
 from attn.ui.stories.card import stories_offer
+from attn.ui.take_away import bundle_control
 from attn.ui.word_level import word_level_of
 
 page = ui.begin_page("home", "Who looks at whom?", Setup)
@@ -90,5 +91,6 @@ with st.expander("Code"):
 
 st.header("Ways in", anchor=False)
 home_ways_in()
+bundle_control()
 ui.page_sources(page)
 ui.page_next(page)

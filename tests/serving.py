@@ -99,6 +99,15 @@ def settled(page, figures=1, rest=REST):
     )
 
 
+def taken_away(page, name, figure=0):
+    """Return the path of a file that the menu "Take it away" of a figure saves under this name."""
+    page.get_by_role("button", name="Take it away").nth(figure).click()
+    button = page.get_by_test_id("stPopoverBody").get_by_role("button", name=name)
+    with page.expect_download() as waiting:
+        button.click()
+    return waiting.value.path()
+
+
 def free_port():
     """Return a port of this machine on which nothing listens."""
     with socket.socket() as probe:

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.browser
 pytest.importorskip("playwright")
 
 from playwright.sync_api import expect  # noqa: E402
-from serving import FIGURE, settled  # noqa: E402
+from serving import FIGURE, settled, taken_away  # noqa: E402
 from test_browser import visit  # noqa: E402, F401  a fixture
 
 from attn.ui.keyboard import KEYS  # noqa: E402
@@ -131,9 +131,8 @@ def test_a_map_on_canvas_and_a_part_of_a_long_text(keys):
 
 def test_the_numbers_of_a_figure_are_a_table(keys):
     page = keys.visit.go("masks")
-    with page.expect_download() as waiting:
-        page.get_by_role("button", name="weights.csv", exact=False).first.click()
-    rows = list(csv.reader(waiting.value.path().read_text(encoding="utf-8-sig").splitlines()))
+    rows = list(csv.reader(taken_away(page, "weights.csv").read_text(encoding="utf-8-sig").splitlines()))
+    keys.press("Escape")
     page.get_by_text("Numbers as a table").first.focus()
     keys.press("Enter")
     table = page.get_by_role("table", name="Weights")

@@ -65,7 +65,9 @@ def diagram(boxes, arrows, theme, *, title="", frames=(), width=640, height=440,
     layers += _boxes(boxes, plane, theme, pick.select)
     if pick.selected is not None:
         box = boxes[pick.selected]
-        frame = plane.selection_frame(box.x, box.y, box.x + box.width, box.y + box.height, theme.text, 3, cornerRadius=5)
+        frame = plane.selection_frame(
+            box.x, box.y, box.x + box.width, box.y + box.height, theme.text, 3, cornerRadius=5
+        )
         layers.append(frame)
     what = "; ".join(f"{box.text} {box.note}".strip() for box in boxes)
     return dressed_layout(plane.figure(layers, title), theme, f"{title or 'Diagram'}: {what}.")

@@ -109,7 +109,9 @@ def head_grid(
     layers += legend_swatches(flat, hidden, theme)
     if pick.selected is not None:
         x, y = grid.left(pick.selected), grid.top(pick.selected)
-        layers.append(plane.selection_frame(x - 3, y - 3, x + grid.map_width + 3, y + grid.map_height + 3, theme.text, 3))
+        layers.append(
+            plane.selection_frame(x - 3, y - 3, x + grid.map_width + 3, y + grid.map_height + 3, theme.text, 3)
+        )
     what = f"{title or 'Attention by head'}: {num_heads} maps of {n_q} by {n_k} on one scale."
     return dressed_layout(plane.figure(layers, title), theme, what)
 

@@ -1,7 +1,7 @@
 """Letters as outlines: a figure that looks the same wherever it is opened, whatever fonts are there.
 
-The outlines, in `outlines.json`, were taken from Liberation Sans 2.1.5, with which PNG and PDF files are drawn, too. They
-are under the SIL Open Font License 1.1, which stands beside them.
+The outlines, in `outlines.json`, were taken from Liberation Sans 2.1.5, with which PNG and PDF files are drawn, too.
+They are under the SIL Open Font License 1.1, which stands beside them.
 """
 
 import functools
@@ -13,6 +13,12 @@ SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 FAMILY = "Liberation Sans"  # comes with vl-convert, so that widths of words are measured by it on every machine
 _EM = 2048  # units of an outline to the size of a letter
 _BOLD = 600  # weight from which on letters are bold
+# What stands for a space, a line break and a tabulator in labels, which the font lacks: a width and an outline each.
+_SIGNS = {
+    "␣": (1139, "M150,-100h839v300h-100v-200h-639v200h-100Z"),
+    "↵": (1200, "M950,1100h110v-755h-560v-195l-380,250l380,250v-195h450Z"),
+    "⇥": (1360, "M100,455h650v195l380,-250l-380,-250v195h-650ZM1150,150h110v500h-110Z"),
+}
 
 ElementTree.register_namespace("", SVG)
 ElementTree.register_namespace("xlink", XLINK)
@@ -21,7 +27,8 @@ ElementTree.register_namespace("xlink", XLINK)
 @functools.cache
 def _letters():
     """Return for "regular" and "bold" the width and the outline of each letter, in units of which `_EM` are a size."""
-    return json.loads(Path(__file__).with_name("outlines.json").read_text(encoding="utf-8"))
+    held = json.loads(Path(__file__).with_name("outlines.json").read_text(encoding="utf-8"))
+    return {kind: letters | _SIGNS for kind, letters in held.items()}
 
 
 def text_width(text, size, bold=False):
@@ -36,18 +43,22 @@ def text_width(text, size, bold=False):
     return sum(letters[letter][0] for letter in text) * size / _EM
 
 
-def outline_texts(root):
+def outline_texts(root, only_signs=False):
     """Replace each text of a drawing by its outline; one with a letter that has none here stays a text.
 
     Parameters
     ----------
     root : xml.etree.ElementTree.Element
         An ``svg`` as Vega writes it. It is changed.
+    only_signs : bool, default False
+        Only the texts with a sign that the font lacks, such as ␣, where the others are set in the font itself.
     """
     used = {}
     for parent in list(root.iter()):
         for at, child in enumerate(parent):
-            if child.tag == f"{{{SVG}}}text" and (drawn := _outlined(child, used)) is not None:
+            if child.tag != f"{{{SVG}}}text" or (only_signs and not _SIGNS.keys() & set("".join(child.itertext()))):
+                continue
+            if (drawn := _outlined(child, used)) is not None:
                 drawn.tail = child.tail
                 parent[at] = drawn
     defined = ElementTree.Element(f"{{{SVG}}}defs")

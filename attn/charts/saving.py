@@ -73,7 +73,9 @@ def png(figure, *, width=None, about=None):
     """
     import vl_convert  # of some weight, so loaded when first asked for
 
-    drawn = _drawn(_on_paper(figure, width))
+    root = ElementTree.fromstring(_drawn(_on_paper(figure, width)))
+    outline_texts(root, only_signs=True)
+    drawn = ElementTree.tostring(root, encoding="unicode")
     if width is None:
         picture = vl_convert.svg_to_png(drawn, scale=_PNG_SCALE)
     else:
@@ -87,6 +89,7 @@ def pdf(figure, *, width=None, about=None):
     import vl_convert
 
     root = ElementTree.fromstring(_drawn(_on_paper(figure, width)))
+    outline_texts(root, only_signs=True)
     across = float(root.get("width"))
     scale = _POINTS * (across * 25.4 / 96 if width is None else _millimetres(across, width)) / across
     for side in ("width", "height"):

@@ -3,10 +3,10 @@
 A file is made when it is asked for, of what the figure on the screen was made of; the menu is drawn when it is opened.
 """
 
-import dataclasses
 import functools
 import io
 import json
+import math
 import re
 import zipfile
 from typing import NamedTuple
@@ -15,9 +15,11 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from attn import __version__, charts
-from attn.ui.link import from_link, to_link
+from attn.ui.link import to_link
 from attn.ui.menu import MENU
-from attn.ui.state import choose_look, chosen_look, figure_place, opened_settings
+from attn.ui.settings import MEGABYTE, visitor_settings
+from attn.ui.state import LOOK, choose_look, chosen_look, figure_place, opened_settings
+from attn.words import capital
 
 SETTINGS = "settings.json"  # the name in a bundle
 _LONGEST_SETTINGS = 2_000_000  # bytes: twenty times the longest text
@@ -28,6 +30,11 @@ _NAMED = {  # choices that a file says by name, where a page has them
     "head": "Head",
     "text": "Sentence",
 }
+# the menu lies outside the part of the page that knows whether it is light or dark
+_STYLE = """<style>
+[data-testid="stPopoverBody"] { color-scheme: SCHEME; }
+[data-testid="stPopoverBody"] .stVerticalBlock { gap: 0.6rem; }
+</style>"""
 _EMBED_HEIGHT = 480  # pixels of the frame that is suggested
 
 
@@ -67,9 +74,10 @@ def _draw_menu(spec, key, tables, codes):
     """Draw what is in the open menu."""
     page, setup = figure_place()
     address = st.context.url or ""
-    shown = st.query_params.to_dict()
+    shown = {name: value for name, value in st.query_params.to_dict().items() if name != "present"}
     about = figure_facts(page, key, setup, f"{address}?{urlencode(shown)}" if shown else address)
     figure = Figure(charts.without_selection(spec), file_stem(page, key, setup), about, tables, codes)
+    st.html(_STYLE.replace("SCHEME", st.context.theme.type or "light"))
     st.caption("Link to this screen")
     st.code(about["Link"], language=None, wrap_lines=True)
     columns = st.segmented_control(
@@ -189,6 +197,7 @@ def frame_code(address, shown, key, title):
     title : str
         For those who do not see it.
     """
+    shown = {name: value for name, value in shown.items() if name not in LOOK or name in ("large", "light")}
     query = urlencode(shown | {"embed": "true", "embed_figure": key}).replace("&", "&amp;")
     title = title.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
     return (
@@ -223,7 +232,9 @@ def figure_notebook(figure):
     import nbformat
 
     v4, codes, about = nbformat.v4, figure.codes(), figure.about
-    told = "\n".join(f"- {name}: {_one_line(text)}" for name, text in about.items() if name not in ("Title", "Settings"))
+    told = "\n".join(
+        f"- {name}: {_one_line(text)}" for name, text in about.items() if name not in ("Title", "Settings")
+    )
     install = 'The lines need `pip install ".[app]"` once, in the folder of Attention Lab.'
     cells = [v4.new_markdown_cell(f"# {_one_line(about['Title'])}\n\n{told}\n\n{install}")]
     for heading, make in (("The numbers from scratch", codes.numpy), ("The same with `attn`", codes.attn)):
@@ -297,13 +308,12 @@ def read_settings(content):
 
 def bundle_control():
     """Draw where a bundle is opened again, and open its page."""
-    from attn.ui.settings import MEGABYTE, visitor_settings
-
     settings = visitor_settings()
     if not settings.uploads:
         return
     file = st.file_uploader(
-        "Open what you took away", ["zip", "json"], key="bundle", max_upload_size=int(settings.upload_size // MEGABYTE),
+        "Open what you took away", ["zip", "json"], key="bundle",
+        max_upload_size=math.ceil(settings.upload_size / MEGABYTE),
         help="The file that “Everything” saves in the menu “Take it away” of any figure: its page opens with all that "
         "was chosen, a long text too.",
     )  # fmt: skip
@@ -312,7 +322,7 @@ def bundle_control():
     try:
         page, choices = read_settings(file.getvalue())
     except ValueError as error:
-        st.error(f"{str(error)[:1].upper()}{str(error)[1:]}.")
+        st.error(f"{capital(str(error))}.")
         return
     opened_settings(page, choices)
     st.switch_page(next(entry.script for entry in MENU if entry.page == page))
