@@ -34,8 +34,8 @@ from attn.architectures import pointer_network, recurrent, seq2seq, snail
 RNG = np.random.default_rng(0)
 LEFT_OUT = {"charts", "ui", "pretrained", "words"}  # figures by their names below; pages and files by tests of theirs
 MADE = {  # of figures, or their parts, which only the package itself makes
-    "above", "beside", "curves", "diagram", "enlarged", "fit_to_room", "panel", "panels", "png", "read_picture", "save",
-    "specification", "svg", "touched_cell",
+    "above", "beside", "curves", "diagram", "enlarged", "fit_to_room", "html", "npz", "panel", "panels", "pdf", "png",
+    "read_picture", "save", "specification", "svg", "touched_cell", "without_selection",
 }  # fmt: skip
 TRAINING = {"trained.__main__", "trained.training", "trained.pointer"}  # need torch, and no page runs them
 

@@ -37,7 +37,7 @@ def text_width(text, size, bold=False):
     Examples
     --------
     >>> round(text_width("query", 14), 1), round(text_width("query", 14, bold=True), 1)
-    (35.8, 37.4)
+    (35.0, 38.1)
     """
     letters = _letters()["bold" if bold else "regular"]
     return sum(letters[letter][0] for letter in text) * size / _EM

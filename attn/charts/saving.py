@@ -16,6 +16,7 @@ from attn.charts.outlines import FAMILY, SVG, outline_texts
 from attn.charts.plane import SELECTION
 from attn.charts.specification import specification
 from attn.charts.theme import FONT, FONT_SIZE
+from attn.functional import finite_number
 
 COLUMNS = {"one": 85, "two": 175}  # millimetres across of a figure in one column of a paper, and over both
 DOTS = 300  # an inch, of a PNG file for a paper
@@ -23,6 +24,7 @@ DOTS = 300  # an inch, of a PNG file for a paper
 _VERSION = "6.4"  # of Vega-Lite, as Altair writes it
 _PNG_SCALE = 2
 _POINTS = 72 / 25.4  # a millimetre
+_NARROWEST, _WIDEST = 20, 2000  # millimetres of a figure
 _SMALL, _LARGE = 7, 10  # points that words of a figure in a paper should have at least, and at most
 
 
@@ -47,7 +49,7 @@ def svg(figure, *, width=None, about=None):
     Raises
     ------
     ValueError
-        If a part of the figure has no data.
+        If a part of the figure has no data, or `width` is not from 20 to 2000.
     """
     if width is None and not about:
         return _drawn(_rows(figure)).encode()
@@ -193,6 +195,7 @@ def _on_paper(figure, width):
     """
     if width is None:
         return _rows(figure)
+    finite_number(width, "width", least=_NARROWEST, most=_WIDEST)
     spec = figure if isinstance(figure, dict) else specification(figure)
     spec = enlarged(spec, FONT_SIZE / spec["config"]["text"]["fontSize"])  # as on a laptop
     spec = fit_to_room(spec, width * _POINTS * FONT_SIZE / _SMALL)
