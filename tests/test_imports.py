@@ -26,7 +26,7 @@ LAYERS = {
     "charts": Layer({"core"}, {"numpy", "altair", "pyarrow", "PIL"}, {"pandas", "vl_convert"}),
     "pretrained": Layer({"core"}, {"numpy", "threadpoolctl"}, MODELS | {"tqdm", "PIL", "gguf"}),
     "trained": Layer({"core"}, {"numpy"}, {"torch", "safetensors"}),
-    "ui": Layer(BELOW_UI, {"numpy", "streamlit", "yaml"}, {"segno"}),
+    "ui": Layer(BELOW_UI, {"numpy", "streamlit", "yaml"}, {"segno", "nbformat"}),
     "ui.controls": Layer(BELOW_UI | {"ui"}, {"numpy", "streamlit"}),
     "ui.pages": Layer(BELOW_UI | {"ui", "ui.controls"}, {"numpy", "streamlit"}),
     "pages": Layer(BELOW_UI | {"ui", "ui.controls", "ui.pages"}, {"streamlit"}),
