@@ -92,5 +92,6 @@ with st.expander("Code"):
 st.header("Ways in", anchor=False)
 home_ways_in()
 bundle_control()
+st.page_link("pages/talk.py", label="Ready for a talk? What this machine has for one", icon=":material/co_present:")
 ui.page_sources(page)
 ui.page_next(page)

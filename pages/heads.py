@@ -180,7 +180,8 @@ def merged_tab():
         st.caption(
             "Each number of each head's context is multiplied by its gate, from 0 to 1, before heads are joined."
         )
-    wide = page_map_size(len(widths), 640, beside=110)
+    most = min(640, page_plot_height(640) * max(1, len(widths) / len(rows)))
+    wide = page_map_size(len(widths), most, beside=110)
     ui.page_figure(
         charts.beside(charts.concat_map(steps.concat, num_heads, rows, theme, title="Concatenation", size=wide)),
         "heads.concat",

@@ -226,6 +226,7 @@ def heads_tab():
     )
     picture = charts.mosaic(
         every, theme, title="All heads", pick=charts.Pick("head", at), width=width,
+        tallest=page_plot_height(1200),
         hidden=inside_left_out(numbers, setup.kept)[of_kind][:, : every.shape[1], None, None],
         **colour_scale_of(setup.colour, every),
     )  # fmt: skip

@@ -135,3 +135,15 @@ def test_the_speakers_window_follows_a_story_and_leads_it(visit):  # noqa: F811
     expect(speaker.locator("#state")).to_have_text("The screen is black.")
     expect(speaker.locator("#elapsed")).to_have_text(re.compile("^0:0[1-9]$"))
     speaker.close()
+
+
+def test_every_screen_of_a_story_is_opened_once_before_the_talk(visit):  # noqa: F811
+    page = visit.page
+    page.goto(f"{visit.address}/talk?told=why_attention")
+    settled(page, figures=0)
+    expect(page.get_by_text("its weights are the known ones")).to_be_visible()
+    page.get_by_role("button", name="Open every screen once").click()
+    status = page.get_by_text(re.compile("^All [0-9]+ screens came, the slowest in [0-9.]+ s"))
+    status.wait_for(timeout=120_000)
+    expect(status).to_contain_text("No other machine was asked by this browser.")
+    assert all(re.search(" [0-9.]+ s$", line) for line in page.locator("ol li").all_inner_texts())

@@ -22,6 +22,7 @@ class Layer(NamedTuple):
 
 BELOW_UI = {"core", "charts", "pretrained", "trained"}
 LAYERS = {
+    "__main__": Layer({"ui"}, set()),  # of the whole: python -m attn
     "core": Layer(set(), {"numpy"}, {"PIL", "soundfile", "soxr"}),
     "charts": Layer({"core"}, {"numpy", "altair", "pyarrow", "PIL"}, {"pandas", "vl_convert"}),
     "pretrained": Layer({"core"}, {"numpy", "threadpoolctl"}, MODELS | {"tqdm", "PIL", "gguf"}),

@@ -226,9 +226,9 @@ def main(text: str) -> None:
     base = _resident()
     for n in job["lengths"]:
         inputs = _inputs(n, job["num_heads"], job["d_k"])
-        _forget_peak()
+        _forgetpeak_memory()
         attend(*inputs)
-        peak = _peak()
+        peak = peak_memory()
         seconds, runs = _fastest(attend, inputs, clock)
         extra = None if peak is None else max(0, peak - base - sum(array.nbytes for array in inputs))
         print(json.dumps({"n": n, "seconds": seconds, "runs": runs, "bytes": extra}), flush=True)
@@ -304,7 +304,7 @@ def _status(name):
     return None
 
 
-def _peak():
+def peak_memory():
     """Return the most memory this process has had, in bytes, or None where the system does not tell."""
     if (found := _status("VmHWM")) is not None:
         return found
@@ -317,10 +317,10 @@ def _peak():
 
 def _resident():
     """Return the memory this process has now; where only the most is told, that."""
-    return _status("VmRSS") or _peak()
+    return _status("VmRSS") or peak_memory()
 
 
-def _forget_peak():
+def _forgetpeak_memory():
     """Begin a new peak, where the system can; elsewhere longer texts, which come later, have the higher ones."""
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")

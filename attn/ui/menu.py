@@ -88,6 +88,9 @@ GROUPS = {  # in the order in which the pages build on one another
         ),
     ),
 }  # fmt: skip
+TALK = Entry(
+    "talk", "pages/talk.py", "Ready for a talk?", ":material/co_present:", ""
+)  # Home leads there, not the menu
 MENU = (HOME, *(entry for entries in GROUPS.values() for entry in entries))
 
 
@@ -114,9 +117,9 @@ def next_page_link(page):
 
 
 def following_page(page):
-    """Return the entry of the page that follows one in the menu; after the last comes Home."""
-    at = [entry.page for entry in MENU].index(page) + 1
-    return MENU[at % len(MENU)]
+    """Return the entry of the page that follows one in the menu; after the last, and what is not in it, comes Home."""
+    at = [*[entry.page for entry in MENU], TALK.page].index(page) + 1
+    return MENU[at] if at < len(MENU) else HOME
 
 
 def find_page(page):

@@ -12,7 +12,7 @@ from attn.ui.garbage import collector, share_arenas
 from attn.ui.kept_figures import finished_once
 from attn.ui.keyboard import page_keys
 from attn.ui.link import shortened, to_link
-from attn.ui.menu import GROUPS, MENU, address_missed, find_page, menu_links, next_page_link
+from attn.ui.menu import GROUPS, MENU, TALK, address_missed, find_page, menu_links, next_page_link
 from attn.ui.present import PRESENT_STYLE, present_code, present_controls, present_story
 from attn.ui.settings import server
 from attn.ui.sources import PAGE_SOURCES, source_in_markdown
@@ -173,7 +173,7 @@ def begin_page(page, title, cls):
     _share_machine()
     collector.collect()
     find_page(page)
-    label = next(entry.label for entry in MENU if entry.page == page)
+    label = next(entry.label for entry in (*MENU, TALK) if entry.page == page)
     st.set_page_config(page_title=f"{label} · Attention Lab", page_icon="🔎", layout="wide")
     state = PageState(page, cls)
     look = chosen_look()

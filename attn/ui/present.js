@@ -290,7 +290,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     const resized = new ResizeObserver(later);
     document.body.classList.toggle("attn-presenting", presenting);
     if (presenting) {
-        observer.observe(block(), { childList: true, subtree: true, attributeFilter: ["width", "height"] });
+        observer.observe(document.body, { childList: true, subtree: true, attributeFilter: ["width", "height"] });
         resized.observe(document.body);
         if (document.activeElement?.closest('[data-testid="stSidebar"]')) document.activeElement.blur();
         show();

@@ -67,7 +67,7 @@ PRESENT_STYLE = """<style>
     display: flex; align-items: center; font-size: min(5.6vh, 3.4vw) !important; line-height: 1.1; text-wrap: balance;
 }
 .stMainBlockContainer [data-presented] {
-    position: fixed; z-index: 1; inset: 9.5vh 2vw 2vh; width: auto !important;
+    position: fixed; z-index: 1; inset: 9vh 2vw 1.5vh; width: auto !important;
     max-width: none; height: auto !important; display: flex; align-items: center; justify-content: center;
     overflow: hidden;
 }
