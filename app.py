@@ -86,8 +86,10 @@ st.caption(
     f"{len(result.tokens)} tokens through 6 layers of 12 heads."
 )
 
-with st.expander("Code"):
-    ui.page_code(page, home_code(setup, query, result.tokens, ui.page_width()))
+code = st.expander("Code", key="home.code", on_change="rerun")
+if code.open:  # what colours it is the largest part of what a browser would load
+    with code:
+        ui.page_code(page, home_code(setup, query, result.tokens, ui.page_width()))
 
 st.header("Ways in", anchor=False)
 home_ways_in()

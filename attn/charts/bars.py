@@ -8,7 +8,7 @@ import numpy as np
 from attn.charts.arguments import checked_arguments
 from attn.charts.labels import LINE, Ticks, aligned_labels, label_pixels, labelled_axis, number
 from attn.charts.layout import concatenation, dressed_layout
-from attn.charts.marks import mark_channel, mark_colour, mark_layer, mark_table, selectable_mark
+from attn.charts.marks import mark_channel, mark_colour, mark_column, mark_layer, mark_table, selectable_mark
 from attn.charts.message import message
 from attn.charts.options import Pick, Scale
 from attn.charts.plane import SELECTION, Plane, least_plane, plane_tooltip, wrapped_over_plane
@@ -206,7 +206,7 @@ def _ends(plane, end, middle, values, signed):
     left = (values < 0) & signed
     table = mark_table({"x": end, "y": middle, "text": aligned_labels(values)})
     sides = ((left, {"align": "right", "dx": -6}), (~left, {"align": "left", "dx": 6}))
-    return [plane.texts(table.filter(side), **place) for side, place in sides if side.any()]
+    return [plane.texts(table.filter(mark_column(side)), **place) for side, place in sides if side.any()]
 
 
 def _strip(values, at, name, *, columns, pitch, limit, color, theme):

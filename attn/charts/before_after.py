@@ -7,7 +7,7 @@ from attn.charts.bars import bar_lengths
 from attn.charts.labels import Ticks, aligned_labels, labelled_axis, number, percent, shorten_label
 from attn.charts.layout import dressed_layout
 from attn.charts.legends import legend_squares
-from attn.charts.marks import mark_layer, mark_table, selectable_mark
+from attn.charts.marks import mark_column, mark_layer, mark_table, selectable_mark
 from attn.charts.message import message
 from attn.charts.options import Pick, Scale
 from attn.charts.plane import Plane, plane_tooltip
@@ -74,7 +74,8 @@ def pairs(
     if pick.selected is not None:
         layers.append(plane.selection_frame(0, pick.selected, 1, pick.selected + 1, theme.grid, 2, cornerRadius=4))
     layers += [selectable_mark(mark, pick.select, "row"), plane.outline(zero, 0, zero, len(both), theme.muted, 1)]
-    layers += [plane.texts(table.filter(side), "tip", "middle", says, **at) for side, at in _sides(both.ravel() < 0)]
+    for side, at in _sides(both.ravel() < 0):
+        layers.append(plane.texts(table.filter(mark_column(side)), "tip", "middle", says, **at))
     said = percent if shares else number
     what = f"{title or 'Before and after'}: " + "; ".join(
         f"{label} {said(one)} {_WHEN[0]}, {said(other)} {_WHEN[1]}"

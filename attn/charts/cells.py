@@ -1,7 +1,6 @@
 """A matrix on a plane: its cells, or a picture of them, with their numbers, outlines and words."""
 
 import numpy as np
-import pyarrow as pa
 
 from attn.charts import raster
 from attn.charts.labels import LINE, aligned_labels, fixed_labels, label_pixels, number
@@ -9,6 +8,7 @@ from attn.charts.legends import legend_length
 from attn.charts.marks import (
     mark_channel,
     mark_colour,
+    mark_column,
     mark_edges,
     mark_layer,
     mark_names,
@@ -133,9 +133,9 @@ def cell_numerals(table, values, hidden, plane, scale, axes, decimals=None):
     row, column = np.nonzero(seen.reshape(values.shape))
     places = {"text": texts, "ink": theme_ink(scale.colours(numbers)), "middle": column + 0.5, "centre": row + 0.5}
     table = table.select(["row", "column", "down", "across", "shown"])  # a click on a number reads the first two
-    table = table.filter(pa.array(seen))
+    table = table.filter(mark_column(seen))
     for name, column in places.items():
-        table = table.append_column(name, pa.array(column))
+        table = table.append_column(name, mark_column(column))
     return [plane.texts(table, "middle", "centre", tooltip=_tooltip(axes, scale.name))]
 
 

@@ -11,7 +11,7 @@ from attn.charts.arguments import checked_arguments
 from attn.charts.labels import LINE, Ticks, label_pixels, labelled_axis
 from attn.charts.layout import dressed_layout
 from attn.charts.legends import legend_alone
-from attn.charts.marks import mark_layer, mark_table
+from attn.charts.marks import mark_column, mark_layer, mark_table
 from attn.charts.message import message
 from attn.charts.options import Axis
 from attn.charts.plane import Plane, least_plane, plane_tooltip
@@ -267,7 +267,7 @@ def _marked(marks, words, x_axis, y_axis, plane, theme):
         halo = {"stroke": theme.background, "strokeWidth": 5, "strokeJoin": "round"}
         for ink in (halo, {}) if side.any() else ():
             look = {"lineBreak": "\n", "lineHeight": LINE, "color": theme.text} | ink
-            layers.append(plane.texts(table.filter(side), "x", "at", align=align, dx=shift, **look))
+            layers.append(plane.texts(table.filter(mark_column(side)), "x", "at", align=align, dx=shift, **look))
     rings = [(x_axis.fraction(mark[0]), 1 - y_axis.fraction(mark[2])) for mark in marks if len(mark) > 2]
     if rings:
         across, down = np.array(rings, dtype=float).T

@@ -7,7 +7,7 @@ import numpy as np
 from attn.charts.arguments import checked_arguments
 from attn.charts.labels import label_pixels
 from attn.charts.layout import dressed_layout
-from attn.charts.marks import mark_channel, mark_layer, mark_table, selectable_mark
+from attn.charts.marks import mark_channel, mark_column, mark_layer, mark_table, selectable_mark
 from attn.charts.options import Pick
 from attn.charts.plane import Plane, plane_tooltip
 from attn.charts.theme import blend, hex_of
@@ -134,9 +134,9 @@ def _boxes(boxes, plane, theme, select):
     layers = [selectable_mark(mark, select, "row")]
     bold = {"fontWeight": 600, "color": theme.text}
     if (~fits).any():
-        layers.append(plane.texts(table.filter(~fits), "middle", "centre", says, **bold))
+        layers.append(plane.texts(table.filter(mark_column(~fits)), "middle", "centre", says, **bold))
     if fits.any():
-        beside = table.filter(fits)
+        beside = table.filter(mark_column(fits))
         layers.append(plane.texts(beside, "left", "centre", says, align="left", **bold))
         notes = beside.set_column(beside.column_names.index("text"), "text", beside["note"])
         layers.append(plane.texts(notes, "right", "centre", says, align="right", color=theme.muted))

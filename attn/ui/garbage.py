@@ -70,7 +70,7 @@ class Collector:
             return
         try:
             if self._next is None:
-                set_garbage_aside()
+                gc.freeze()  # imports leave nothing to collect, and the first page is waited for
             elif time.monotonic() < self._next:
                 return
             else:

@@ -25,6 +25,11 @@ from attn.ui.terms import terms_help
 from attn.ui.width import FRAMES, measure_page_room, page_enlargement, page_share, page_width, window_measures
 from attn.words import capital
 
+# A magnifying glass. Given as the letter itself, Streamlit would first load a list of all emoji.
+_ICON = (
+    "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 100 100'%3E"
+    "%3Ctext y='.9em' font-size='90'%3E%F0%9F%94%8E%3C/text%3E%3C/svg%3E"
+)
 _FEW = 5  # choices that a person puts back one by one
 _COLUMNS = 680  # pixels of a page, before figures are enlarged, with room for columns of words, formulas or figures
 _LETTERS = {"query": "Q", "key": "K", "value": "V", "output": "Z"}
@@ -174,7 +179,7 @@ def begin_page(page, title, cls):
     collector.collect()
     find_page(page)
     label = next(entry.label for entry in (*MENU, TALK) if entry.page == page)
-    st.set_page_config(page_title=f"{label} · Attention Lab", page_icon="🔎", layout="wide")
+    st.set_page_config(page_title=f"{label} · Attention Lab", page_icon=_ICON, layout="wide")
     state = PageState(page, cls)
     look = chosen_look()
     st.html(STYLE + LARGE_STYLE * look.large + PRESENT_STYLE * look.present)
