@@ -112,6 +112,7 @@ function speakersWindow(words) {
 export default function ({ data, parentElement, setTriggerValue }) {
     parentElement.stopTalk?.();
     const presenting = data.present;
+    const words = JSON.parse(data.words);
     const talk = (window.attentionLabTalk ??= { figure: 0, part: 0, scroll: null, blank: false, code: false });
     const channel = new BroadcastChannel(TALK);
     const screen = `${location.pathname} ${title()}`;
@@ -261,7 +262,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
             title: title(),
             notes: block()?.querySelector(".attn-story span")?.textContent ?? "",
             next: data.next,
-            state: talk.blank ? data.words.blanked : many + part,
+            state: talk.blank ? words.blanked : many + part,
             qr: code?.querySelector("img")?.outerHTML ?? "",
             address: code?.textContent.trim() ?? "",
         };
@@ -277,7 +278,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
         const opened = window.open("", "attention-lab-speaker", "width=900,height=760");
         if (!opened) return;
         opened.document.open();
-        opened.document.write(speakersWindow(data.words));
+        opened.document.write(speakersWindow(words));
         opened.document.close();
         opened.focus();
     };

@@ -2,6 +2,7 @@
 
 import functools
 import ipaddress
+import json
 import socket
 from base64 import b64encode
 from html import escape
@@ -113,7 +114,8 @@ def present_controls(page):
         following = now.story.screens[now.number].title if now.next_screen else _WORDS["last"]
     _talk(
         key="talk",
-        data={"present": chosen_look().present, "story": now is not None, "next": following, "words": _WORDS}
+        data={"present": chosen_look().present, "story": now is not None, "next": following}
+        | {"words": json.dumps(_WORDS)}  # as text: Streamlit would load pandas to ask whether a dictionary is a table
         | {"figures": FIGURES, "code": ".attn-code", "before": f".st-key-{_BEFORE} a", "after": f".st-key-{_AFTER} a"},
         on_present_change=take,
     )
