@@ -203,6 +203,13 @@ def test_a_number_is_typed_into_a_matrix(visit):
     page.wait_for_timeout(300)  # the grid takes what is typed with a delay
     editor.press("Enter")
     visit.wait_for_link(edits="x.0.0=7.5")
+    grid.hover()
+    tools, matrices = page.get_by_test_id("stElementToolbar").last, page.get_by_role("radio", name="W_q")
+    assert tools.bounding_box()["y"] >= matrices.bounding_box()["y"] + matrices.bounding_box()["height"]
+    tools.get_by_role("button", name="Fullscreen", exact=True).click()
+    expect(tools.get_by_role("button", name="Close fullscreen")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(matrices).to_be_in_viewport()
     expect(visit.cell(0, 0)).to_have_attribute("aria-label", re.compile("value: 7.5"))
     page.get_by_role("button", name="Reset this page").click()
     visit.wait_for_link(edits=None)

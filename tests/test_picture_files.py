@@ -12,6 +12,8 @@ from PIL import Image, ImageOps
 from processes import printed
 
 from attn.data import picture_files
+from attn.ui.media import ImageInput
+from attn.ui.pages.memory.image import SIDE, memory_image_in_numpy
 
 ROOT = Path(__file__).parents[1]
 BROKEN = "the file must be a picture, PNG, JPEG, WebP or GIF, that can be read to its end"
@@ -82,6 +84,19 @@ def test_pictures_are_read_from_files():
     wide = np.zeros((20, 60, 3), np.uint8)
     wide[:, 20:40] = 255  # the middle square
     np.testing.assert_array_equal(read(saved(Image.fromarray(wide)), 20), 1)
+
+
+@pytest.mark.parametrize("name", ["own.png", "own.jpg", "own.webp"])
+@pytest.mark.parametrize("size", [(31, 20), (191, 320), (301, 400), (1001, 700)])
+def test_the_lines_that_memory_shows_read_a_picture_as_the_page_does(tmp_path, monkeypatch, name, size):
+    monkeypatch.chdir(tmp_path)
+    across = np.add.outer(np.arange(size[1]), np.arange(size[0]))
+    colours = np.stack([across, across * 2, across * 5, 255 - across], axis=-1).astype(np.uint8)  # edges everywhere
+    Image.fromarray(colours).convert("RGB" if name == "own.jpg" else "RGBA").save(name)
+    own = ImageInput(name, Path(name).read_bytes())
+    found = {"np": np}
+    exec(memory_image_in_numpy(own).lines, found)
+    np.testing.assert_array_equal(found["picture"], own.pixels(SIDE))
 
 
 FORMS = {  # what is saved of a scene, how, and how far off a number may be, at most and on average

@@ -772,6 +772,18 @@ def test_a_page_says_why_and_opens_what_is_offered(tiny, tmp_path):
     assert app.session_state["pretrained.model"] == str(tmp_path / "checkpoint-1000")
 
 
+@pytest.mark.parametrize("page", ["pretrained", "change"])
+def test_a_folder_that_is_not_there_is_no_dead_end(page):
+    app = opened(page, model="/no/such/folder")
+    assert "There is no folder" in app.error[0].value
+    offered = [button for button in app.button if button.label.startswith("Open ")]
+    assert offered[0].label.replace("\\", "") == "Open all-MiniLM-L6-v2"
+    offered[0].click().run()
+    check(app)
+    assert app.session_state[f"{page}.model"] == pretrained.DEFAULT
+    assert list(app.error) == []
+
+
 @pytest.mark.parametrize("page", ["pretrained", "inside", "change"])
 def test_pages_say_what_a_model_that_cannot_be_opened_is(copied, page):
     edited(copied, quantization_config=METHODS["AWQ, 4 bits"])

@@ -7,7 +7,7 @@ import streamlit as st
 
 from attn import models, pretrained
 from attn.pretrained import bert, language_model
-from attn.pretrained.loading import catalogue, smollm2
+from attn.pretrained.loading import catalogue
 from attn.pretrained.threads import loading_queue
 from attn.ui.language_models import opened_language_model
 from attn.ui.settings import visitor_settings
@@ -55,9 +55,8 @@ def _family(name, saved):
     family = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
     if family != "bert" and family not in language_model.FAMILIES:
         known = ", ".join(("bert", *language_model.FAMILIES))
-        offers = [each for each in pretrained.model_suggestions() if each in (pretrained.DEFAULT, smollm2.NAME)]
         raise pretrained.ModelError(
-            f"{name} must be of one of these families to be computed in numpy: {known}; it is {family}", offers
+            f"{name} must be of one of these families to be computed in numpy: {known}; it is {family}"
         )
     return family
 

@@ -7,6 +7,7 @@ import streamlit as st
 
 from attn import charts, pretrained
 from attn.data import picture_files, pictures, sounds
+from attn.pretrained.loading import smollm2
 from attn.pretrained.verdict import not_recorded
 from attn.ui import models
 from attn.ui.controls.colour_scale import COLOURS, colour_scale_control, colour_scale_of
@@ -360,12 +361,16 @@ def model_control(state, on_change=None):
 def model_refused(state, error):
     """Say why a model cannot be opened or read, with a button for each that can be opened instead, and stop.
 
+    A model that is on this machine is always among them, so that a slip in a name is no dead end.
+
     Parameters
     ----------
     state : PageState
     error : ModelError
     """
-    offered = [(f"Open {_model_label(name)}", {"model": name}) for name in error.offers[:_MOST_OFFERED]]
+    here = (pretrained.DEFAULT, smollm2.NAME)  # where the error names none, what is on this machine for sure
+    offers = error.offers or [name for name in suggested_models() if name in here and name != state.get("model")]
+    offered = [(f"Open {_model_label(name)}", {"model": name}) for name in offers[:_MOST_OFFERED]]
     page_ask(state, str(error), st.error, offered)
 
 

@@ -242,14 +242,22 @@ size = {side}
 middle = (np.arange(size) + 0.5) / size
 x, y = np.meshgrid(middle, middle)  # from the left, from the top"""
 _FILE = """\
+from math import ceil, floor
 from PIL import Image
 size = {side}
-image = Image.open({name!r}).convert("RGB")
+image = Image.open({name!r})
+image.draft(image.mode, (3 * size, 3 * size))  # a JPEG can be read small
+white = Image.new("RGBA", image.size, "white")
+white.alpha_composite(image.convert("RGBA"))
 side = min(image.size)
 left, top = (image.width - side) / 2, (image.height - side) / 2
-box = (left, top, left + side, top + side)
-image = image.resize((size, size), Image.Resampling.LANCZOS, box)
-picture = np.asarray(image) / 255"""
+square = (floor(left), floor(top), ceil(left + side), ceil(top + side))
+step = max(1, side // (3 * size))  # means of so many pixels each way
+small = white.convert("RGB").crop(square).reduce(step)
+left, top = left % 1, top % 1
+box = [edge / step for edge in (left, top, left + side, top + side)]
+small = small.resize((size, size), Image.Resampling.LANCZOS, box)
+picture = np.asarray(small) / 255  # a camera's turn is left as it is"""
 
 
 def _pixels_code(setup, seen, size):
