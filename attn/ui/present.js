@@ -60,11 +60,12 @@ function speakersWindow(words) {
     .clocks { display: flex; flex-wrap: wrap; gap: 0 3rem; }
     .clocks b { display: block; font-size: 3rem; line-height: 1.1; font-variant-numeric: tabular-nums; }
     small { color: light-dark(#55606e, #a3afbc); } h1 { margin: .2rem 0; font-size: 1.9rem; }
-    h2 { margin: .2rem 0; font-size: 1.35rem; font-weight: 500; } section { margin-top: 1.1rem; max-width: 46rem; }
+    h2 { margin: .2rem 0; font-size: 1.35rem; font-weight: 500; } section { margin-top: 1.1rem; }
     button { font: inherit; padding: .3rem .9rem; margin: .2rem .4rem .2rem 0; }
-    #notes { font-size: 1.35rem; } #qr img { display: block; width: 14rem; height: 14rem; }
+    #notes { font-size: 1.35rem; } #code { float: right; width: 13rem; margin-left: 1.5rem; } #qr img { display: block; width: 13rem; height: 13rem; }
     #address { overflow-wrap: anywhere; } :empty { display: none; }
     </style></head><body>
+    <div id="code"><div id="qr"></div><small id="address"></small></div>
     <div class="clocks"><span><small>${text(words.clock)}</small><b id="clock" role="timer">…</b></span>
     <span><small>${text(words.elapsed)}</small><b id="elapsed" role="timer">0:00</b></span></div>
     <button id="again">${text(words.again)}</button>
@@ -72,7 +73,6 @@ function speakersWindow(words) {
     <section><small>${text(words.next)}</small><h2 id="next"></h2></section>
     <section><button data-key="PageUp">${text(words.back)}</button><button data-key="PageDown">${text(words.on)}</button>
     <button data-key="b">${text(words.blank)}</button><p id="state" role="status"></p></section>
-    <section><div id="qr"></div><small id="address"></small></section>
     <script>
     const channel = new BroadcastChannel(${JSON.stringify(TALK)});
     const place = (id) => document.getElementById(id);

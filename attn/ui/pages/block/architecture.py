@@ -22,8 +22,8 @@ _NAMES = {
     "output": "Softmax",
 }
 _LEFT, _BETWEEN = 20, 48  # pixels from the left edge to the encoder, and from it to the decoder
-_FLOOR = 482  # pixels from the top to the lower edge of the lowest boxes
-_WIDE, _TALL, _THIN, _GAP = 200, 40, 28, 18  # pixels of a box, of a thin one, and between two
+_FLOOR = 446  # pixels from the top to the lower edge of the lowest boxes
+_WIDE, _TALL, _THIN, _GAP = 200, 36, 28, 16  # pixels of a box, of a thin one, and between two
 _FRAME = 14  # pixels from a box to the frame around a block
 _WORD = 12  # pixels more below the upper edge of a frame, for its word
 
