@@ -13,6 +13,8 @@ from playwright.sync_api import expect  # noqa: E402
 from serving import settled  # noqa: E402
 from test_browser import PATHS, visit  # noqa: E402, F401  a fixture
 
+from attn.ui.stories.running import story_that_comes_along  # noqa: E402
+
 LEAST = {(1280, 720): 18, (1920, 1080): 24}  # pixels of words and numbers in figures, by the window
 QUICK = {(1280, 720): ("masks", "inside"), (1920, 1080): ("heads",)}  # all of them with --every-width
 SHOWN = """() => {
@@ -114,22 +116,25 @@ def test_keys_walk_a_talk_and_leave_it_where_it_began(visit):  # noqa: F811
 
 
 def test_the_speakers_window_follows_a_story_and_leads_it(visit):  # noqa: F811
-    page = visit.go("masks", "?story=ten_minutes&screen=6", figures=2)
+    screens = story_that_comes_along("ten_minutes").screens
+    number = next(at for at, screen in enumerate(screens, 1) if screen.page == "masks")
+    here, following = screens[number - 1 : number + 1]
+    page = visit.go("masks", f"?story=ten_minutes&screen={number}", figures=2)
     with page.expect_popup() as opening:
         page.get_by_role("button", name="Speaker's window").click()
     speaker = opening.value
     page.get_by_role("button", name="Present").click()
-    expect(speaker.locator("#title")).to_have_text("The future is hidden, by two routes.")
-    expect(speaker.locator("#notes")).to_contain_text("both give the same weights")
-    expect(speaker.locator("#next")).to_have_text("The softmax makes weights.")
+    expect(speaker.locator("#title")).to_have_text(here.title)
+    expect(speaker.locator("#notes")).to_have_text(here.sentence)
+    expect(speaker.locator("#next")).to_have_text(following.title)
     expect(speaker.get_by_role("img")).to_be_visible()
     address = speaker.locator("#address")
-    expect(address).to_contain_text("/masks?story=ten_minutes&screen=6")
+    expect(address).to_contain_text(f"/masks?story=ten_minutes&screen={number}")
     expect(address).not_to_contain_text("present")
     speaker.keyboard.press("PageDown")
-    visit.wait_for_link(present="1", story="ten_minutes", screen="7", stage="weights")
+    visit.wait_for_link(present="1", story="ten_minutes", screen=str(number + 1))
     assert presented_faults(page, (1280, 720)) == []
-    expect(speaker.locator("#title")).to_have_text("The softmax makes weights.")
+    expect(speaker.locator("#title")).to_have_text(following.title)
     speaker.keyboard.press("b")
     expect(page.locator(".attn-cover")).to_be_visible()
     expect(speaker.locator("#state")).to_have_text("The screen is black.")
