@@ -183,6 +183,86 @@ def attention_work(
     return Work(n * weights, n * n * num_heads * d_k, n * n * num_heads * d_v)
 
 
+class PassWork(NamedTuple):
+    """Multiplications of one pass through a whole model that writes."""
+
+    projections: int  # to queries, keys and values, and of the outputs
+    scores: int
+    sums: int  # of weighted values
+    feed_forward: int
+    logits: int  # of the last token
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return sum(self)
+
+
+def pass_work(
+    n_new: int,
+    n_kept: int = 0,
+    *,
+    num_layers: int,
+    d_model: int,
+    num_heads: int,
+    d_k: int,
+    d_ff: int,
+    vocabulary: int,
+    num_kv_heads: int | None = None,
+    gated: bool = False,
+    window: int | None = None,
+) -> PassWork:
+    r"""Return what a model that writes computes for new tokens, the keys and values of earlier ones being kept.
+
+    Parameters
+    ----------
+    n_new
+        Tokens that are passed through.
+    n_kept
+        Tokens before them, in the cache.
+    num_layers, d_model, num_heads, d_k, d_ff, vocabulary
+    num_kv_heads
+        By default `num_heads`.
+    gated
+        Whether the feed-forward network has a gate: three matrices in place of two.
+    window
+        Keys that a token looks at in every layer, its own among them; all before it by default.
+
+    Raises
+    ------
+    ValueError
+        If a number is no whole one or out of range.
+
+    Notes
+    -----
+    A token looks at itself and at those before it, so that the i-th of all has i scores: what a causal mask hides is
+    not counted, though a program that computes whole rectangles does compute it. The cache is section 3.3 of [1]_.
+
+    References
+    ----------
+    .. [1] Pope et al., 2022. arXiv:2211.05102
+
+    Examples
+    --------
+    >>> model = {"num_layers": 2, "d_model": 8, "num_heads": 2, "d_k": 4, "d_ff": 16, "vocabulary": 10}
+    >>> pass_work(3, **model).scores, pass_work(1, 2, **model).scores
+    (96, 48)
+    """
+    n_new, n_kept = whole_number("n_new", n_new, 1), whole_number("n_kept", n_kept)
+    sizes = {"num_layers": num_layers, "d_ff": d_ff, "vocabulary": vocabulary}
+    num_layers, d_ff, vocabulary = (whole_number(name, size, 1) for name, size in sizes.items())
+    weights = attention_parameters(d_model, num_heads, num_kv_heads, d_k, d_k)
+    if window is None:
+        seen = n_new * n_kept + n_new * (n_new + 1) // 2
+    else:
+        window = whole_number("window", window, 1)
+        short = min(max(window - n_kept, 0), n_new)  # of the new tokens see fewer than a window
+        seen = short * n_kept + short * (short + 1) // 2 + (n_new - short) * window
+    each = num_layers * seen * num_heads * d_k
+    fed = num_layers * n_new * (3 if gated else 2) * d_model * d_ff
+    return PassWork(num_layers * n_new * weights, each, each, fed, d_model * vocabulary)
+
+
 def crossover(
     d_model: int, num_heads: int, num_kv_heads: int | None = None, d_k: int | None = None, d_v: int | None = None
 ) -> float:

@@ -6,7 +6,7 @@ from attn import charts, pretrained, ui
 from attn.ui import language_models
 from attn.ui.controls.sentence import sentence_control
 from attn.ui.models import permit_model
-from attn.ui.pages.next_word import agreement, code, controls, parts, whole_way, words, writing
+from attn.ui.pages.next_word import agreement, cache, code, controls, parts, whole_way, words, writing
 from attn.ui.pages.next_word.setup import PROMPTS, TABS, Setup
 
 page = ui.begin_page("next_word", "How does a model find the next word?", Setup)
@@ -85,6 +85,7 @@ def part_tab():
 SHOWN = {
     "part": part_tab,
     "writing": lambda: writing.writing_tab(page, walked, factors, theme, width),
+    "cache": lambda: cache.cache_tab(page, walked, factors, theme, width),
     "agreement": lambda: agreement.agreement_figure(setup, theme, width),
     "code": lambda: ui.page_code(page, code.next_word_codes(walked, found, factors, width)),
 }

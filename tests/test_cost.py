@@ -284,3 +284,18 @@ def test_bad_layers(arguments, message):
 def test_bad_kernels():
     with pytest.raises(ValueError, match="kernel must be a whole number of at least 1, got 0"):
         cost.layer_cost("convolution", 4, 4, kernel=0)
+
+
+@pytest.mark.parametrize("window", [None, 1, 3, 20])
+@pytest.mark.parametrize(("n_new", "n_kept"), [(5, 0), (1, 7), (4, 2)])
+def test_a_pass_counts_each_pair_that_is_seen(n_new, n_kept, window):
+    sizes = {"num_layers": 3, "d_model": 10, "num_heads": 5, "d_k": 2, "d_ff": 7, "vocabulary": 11}
+    found = cost.pass_work(n_new, n_kept, window=window, **sizes)
+    reach = window or 10**6
+    pairs = sum(
+        max(0, query - reach + 1) <= key <= query for query in range(n_kept, n_kept + n_new) for key in range(99)
+    )
+    assert found.scores == found.sums == 3 * pairs * 5 * 2
+    assert found.projections == 3 * n_new * 4 * 10 * 10
+    assert (found.feed_forward, found.logits) == (3 * n_new * 2 * 10 * 7, 110)
+    assert cost.pass_work(n_new, n_kept, gated=True, **sizes).feed_forward == 3 * n_new * 3 * 10 * 7

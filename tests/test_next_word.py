@@ -5,7 +5,8 @@ import pytest
 from driving import check, opened, said
 from processes import printed
 
-from attn import softmax
+from attn import cost, softmax
+from attn.charts.labels import number
 from attn.models.ablation import PartFactor, ablation
 from attn.pretrained import language_model
 from attn.pretrained.loading import smollm2
@@ -103,6 +104,24 @@ def test_greedy_writing_is_what_write_writes(model):
     app = check(opened("next_word", tab="writing", count="3"))
     text = "".join(one.text for one in language_model.write(model, PROMPTS[0].text, 3)).replace("\n", " ↵ ").strip()
     assert any(as_text(text) in each for each in said(app))
+
+
+def test_the_cache_spares_what_is_said(model):
+    app = check(opened("next_word", tab="cache", count="2"), charts=4)
+    n = len(model.tokenizer.tokenizer.encode(PROMPTS[0].text).ids)
+    steps = language_models.written_words(smollm2.NAME, PROMPTS[0].text, 3, 0.0, None, 1.0, 1)
+    shape = cost.SHAPES["SmolLM2-135M"]
+    sizes = {"num_heads": shape.num_heads, "num_kv_heads": shape.num_kv_heads, "d_k": shape.d_k, "d_ff": 1536}
+    sizes |= {"num_layers": shape.num_layers, "d_model": shape.d_model, "vocabulary": 49_152, "gated": True}
+    one, again = cost.pass_work(1, n + 1, **sizes), cost.pass_work(n + 2, **sizes)
+    share = number(100 * (1 - one.total / again.total))
+    kept = steps[2].kept_bytes
+    assert kept == cost.cache_bytes(n + 2, 3, 64, 64, num_layers=30, bytes_per_number=4)
+    assert any(f"saves **{share}%**" in each and f"**{kept / 1e3:,.0f} kB**" in each for each in said(app))
+    weights = model.model.layers[0]
+    matrices = [weights.w_q, weights.w_k, weights.w_v, weights.w_o, weights.w_gate, weights.w_up, weights.w_down]
+    once = 30 * sum(each.size for each in matrices) + model.model.unembedding.size  # each weight multiplies once
+    assert one.projections + one.feed_forward + one.logits == once
 
 
 def test_what_was_compared_with_transformers_stays_on_the_screen():

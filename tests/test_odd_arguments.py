@@ -262,6 +262,10 @@ GOOD = {
     "cost.layer_cost": {"kind": "window", "n": 8, "d": 4, "kernel": 3, "window": 4},
     "cost.attention_work": {"n": 8} | COUNTS,
     "cost.crossover": COUNTS,
+    "cost.pass_work": {
+        "n_new": 2, "n_kept": 3, "num_layers": 2, "d_model": 8, "num_heads": 2, "d_k": 4, "d_ff": 16, "vocabulary": 9,
+        "num_kv_heads": 1, "window": 4,
+    },
     "cost.attention_parameters": COUNTS | MEMORIES,
     "cost.cache_bytes": {
         "n_tokens": 8, "num_kv_heads": 2, "d_k": 3, "d_v": 3, "num_layers": 2, "bytes_per_number": 2, "window": 4,
@@ -424,6 +428,15 @@ GOOD |= {
     "charts.csv": {"values": X[:, :2], "rows": LABELS, "columns": PAIR},
     "charts.dials": {"query": drawn(2), "key": drawn(2), "theme": charts.LIGHT, "names": PAIR, "width": 300},
     "charts.fan": {"dilations": [1, 2], "moved": drawn(8), "theme": charts.LIGHT, "width": 300, "layer": 50},
+    "charts.work_grid": {
+        "states": [[0, 1], [1, 1]],
+        "kinds": {"done": "#112233", "now": "#445566"},
+        "rows": PAIR,
+        "columns": PAIR,
+        "theme": charts.LIGHT,
+        "title": "a",
+        "size": 300,
+    },
     "charts.growing_square": {"n": 5, "most": 9, "theme": charts.LIGHT, "title": "a", "size": 300},
     "charts.head_grid": {
         "weights": HEADS[:, :, :2],

@@ -14,6 +14,7 @@ from attn.ui import width
 from attn.ui.state import Look
 
 ROOMS = (-300, 40, 130, 600, 4000)  # what is left beside others may be none
+STATES = {"done": "#112233", "now": "#445566"}
 LOOK = charts.LIGHT
 TOKENS = charts.token_labels(["an", "incomprehensible", "sentence", "of", "seven", "short", "tokens"])
 N = len(TOKENS)
@@ -36,6 +37,9 @@ FIGURES = {  # name -> the least width of each of its plots, and the figure in a
     "dials": (5 * LEAST_PLOT, lambda room: charts.dials(SIGNED[:5], WEIGHTS[0, :5], LOOK, names="abcde", width=room)),
     "fan": (LEAST_PLOT, lambda room: charts.fan([1, 2], np.ones(32), LOOK, attends=True, width=room)),
     "growing_square": (LEAST_PLOT, lambda room: charts.growing_square(8, 16, LOOK, size=room)),
+    "work_grid": (
+        LEAST_PLOT, lambda room: charts.work_grid(np.eye(4, dtype=int), STATES, "abcd", "abcd", LOOK, size=room),
+    ),
     "head_grid": (N * LEAST_CELL, lambda room: charts.head_grid([WEIGHTS] * 3, TOKENS, TOKENS, LOOK, width=room)),
     "head_grid, long": (
         LEAST_PLOT,

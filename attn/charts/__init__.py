@@ -29,6 +29,7 @@ from attn.charts.tables import csv, npz, table
 from attn.charts.theme import DARK, LIGHT, Theme, theme_named
 from attn.charts.tokens import token_strip
 from attn.charts.vectors import arrows
+from attn.charts.work_grid import work_grid
 from attn.data.picture_files import read_picture
 
 __all__ = [
@@ -92,4 +93,5 @@ __all__ = [
     "touched_cell",
     "window_of",
     "without_selection",
+    "work_grid",
 ]

@@ -177,6 +177,7 @@ def write(
     text: str,
     num_tokens: int,
     *,
+    max_tokens: int | None = None,
     temperature: float = 0.0,
     top_k: int | None = None,
     top_p: float = 1.0,
@@ -191,6 +192,8 @@ def write(
     text
     num_tokens
         At most so many; it ends before with a token that ends a text, or where the model has no more positions.
+    max_tokens
+        As `read` takes it: of the text that is given.
     temperature
         0 always takes the likeliest; higher ones draw, the higher the more evenly.
     top_k, top_p
@@ -215,7 +218,10 @@ def write(
     temperature = finite_number(temperature, "temperature", least=0)
     if temperature and rng is None:
         raise ValueError(f"rng must be given to draw at a temperature of {temperature:g}")
-    model, passed = language_model.model, read(language_model, text, last=True, change=change).passed
+    model, passed = (
+        language_model.model,
+        read(language_model, text, max_tokens=max_tokens, last=True, change=change).passed,
+    )
     for _ in range(num_tokens):
         logits = passed.logits[-1]
         if temperature and rng:

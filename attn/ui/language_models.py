@@ -211,7 +211,9 @@ def written_words(name, text, count, temperature, top_k, top_p, seed, factors=()
     def words():
         change = ablation(factors) if factors else None
         rng = np.random.default_rng(seed)
-        return language_model.write(model, text, model.max_tokens, rng=rng, change=change, **options)
+        return language_model.write(
+            model, text, model.max_tokens, max_tokens=MOST_WALKED, rng=rng, change=change, **options
+        )
 
     make = functools.partial(_Writing, model, words)
     writing = _kept(("written", name, text, drawing, tuple(factors)), make, lambda made: made.nbytes)

@@ -205,6 +205,9 @@ PAGE_SOURCES = {
         Cited("radford", "section 2.3: those of GPT-2"),
         Cited("su", "section 3.2: queries and keys turned by their position"),
         Cited("michel", "section 3: a head switched off"),
+        Cited("fan", "section 5.4: drawing from the k likeliest words"),
+        Cited("holtzman", "section 3.1: drawing from the nucleus, top-p"),
+        Cited("pope", "section 3.3: the cache of keys and values"),
         Cited("elhage", "the residual stream, to which every part adds"),
     ),
     "change": (

@@ -202,6 +202,7 @@ def _lines(walked, factors, paragraphs):
         Paragraph("The last norm", last[0], "norm", "x[-1].round(4)"),
         Paragraph("Logits: the last state times the row of every word", last[1], "logits", "logits.max()"),
         Paragraph("The likeliest next words", _SHOWN),
+        at=setup.part,
     )  # fmt: skip
 
 

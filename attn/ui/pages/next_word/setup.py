@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from attn import cost
 from attn.data.examples import Sentence
 from attn.pretrained.loading import smollm2
 from attn.ui.link import (
@@ -45,9 +46,12 @@ EVERY_STAGE = {**STAGES["attention"], **STAGES["feed_forward"]}
 TABS = {
     "part": "The open part",
     "writing": "Writing",
+    "cache": "The cache",
     "agreement": "Beside transformers",
     "code": "Code",
 }
+KNOWN = ("own", *(name for name, shape in cost.SHAPES.items() if shape.kind == "decoder"))
+LONGEST = 2**17  # tokens of a text whose cache is counted
 PROMPTS = (
     Sentence("capital", "The capital of France is", "A fact", "One word leads by far: the model knows the answer."),
     Sentence(
@@ -84,4 +88,6 @@ class Setup:
     top_k: int = link_whole(0, 0, 1000)
     top_p: float = link_real(1.0, 0.05, 1.0)
     seed: int = link_whole(1, 0, 9999)
+    known: str = link_choice("own", KNOWN)
+    length: int = link_whole(8192, 1, LONGEST)
     tab: str = link_choice("part", TABS)

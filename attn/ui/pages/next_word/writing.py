@@ -15,10 +15,10 @@ def writing_tab(state, walked, factors, theme, width):
     """Draw the controls of writing, the words written so far, and the rivals of the last one."""
     _controls(state)
     setup = state.commit()
-    steps = _steps(setup, factors)
+    steps = writing_steps(setup, factors, setup.count)
     if len(steps) < setup.count:
         state.adjust(count=len(steps))
-    _path(state, ended=len(steps) < setup.count)
+    writing_path(state, ended=len(steps) < setup.count)
     if not steps:
         st.info("Click “Next” to write a word.")
         return
@@ -27,9 +27,10 @@ def writing_tab(state, walked, factors, theme, width):
         _reading(setup, steps), r"p_i = \frac{e^{\ell_i / T}}{\sum_{j \in \mathrm{kept}} e^{\ell_j / T}}",
         f"{len(steps)} words written · {last.kept_bytes / 1e6:.2f} MB of keys and values kept",
     )  # fmt: skip
-    _text("The text so far", setup.text, steps)
+    text = setup.text[: walked.read.tokens[-1].end or None]
+    _text("The text so far", text, steps)
     if factors:
-        _text("Without your changes", setup.text, _steps(setup, ()))
+        _text("Without your changes", text, writing_steps(setup, (), setup.count))
     strip = charts.token_strip(
         [step.label for step in steps], theme, weights=[step.probability for step in steps], width=width,
         pick=charts.Pick("token", len(steps) - 1),
@@ -83,8 +84,8 @@ def _controls(state):
     )
 
 
-def _path(state, ended):
-    """Draw the way back and forth along the words."""
+def writing_path(state, ended, about="Words written"):
+    """Draw the way back and forth along the words; `about` says what is counted."""
 
     def go(step):
         state.set(count=state.get("count") + step)
@@ -96,7 +97,7 @@ def _path(state, ended):
         help="Takes the last word away; the left arrow key does the same.",
     )  # fmt: skip
     along.slider(
-        "Words written", 0, MOST_WRITTEN, key=state.key("count"), help="How far the text has gone on from yours."
+        about, 0, MOST_WRITTEN, key=state.key("count"), help="How far the text has gone on from yours."
     )  # fmt: skip
     forth.button(
         "Next", key=state.key("forth"), on_click=go, args=(1,), type="primary", shortcut="Right",
@@ -104,11 +105,11 @@ def _path(state, ended):
     )  # fmt: skip
 
 
-def _steps(setup, factors):
-    """Return the words that are written so far."""
+def writing_steps(setup, factors, count):
+    """Return the first so many words that are written."""
     drawing = (0.0, None, 1.0) if setup.greedy else (setup.temperature, setup.top_k or None, setup.top_p)
     with st.spinner("Writing …", show_time=True):
-        return language_models.written_words(setup.model, setup.text, setup.count, *drawing, setup.seed, factors)
+        return language_models.written_words(setup.model, setup.text, count, *drawing, setup.seed, factors)
 
 
 def _reading(setup, steps):
