@@ -191,6 +191,74 @@ def attention(
         return context.reshape(*leading, *context.shape[-2:]).astype(dtype, copy=False)
 
 
+class TileStep(NamedTuple):
+    """What is carried once one tile has been added, for each of its queries."""
+
+    queries: slice
+    keys: slice  # without those behind the last one that any of the queries may see
+    largest: np.ndarray  # (rows,) the largest score so far
+    total: np.ndarray  # (rows,) the sum of exponentials so far
+    context: np.ndarray  # (rows, d_v) the values so far, weighted with them; divided by the sum it is the output
+
+
+def tile_steps(
+    query: ArrayLike,
+    key: ArrayLike,
+    value: ArrayLike,
+    *,
+    causal: bool = False,
+    scale: float | None = None,
+    tile: tuple[int, int] = (4, 4),
+) -> tuple[TileStep, ...]:
+    """Attend as `attention` does, and return what it carries after each tile.
+
+    Parameters
+    ----------
+    query : shape (n_q, d_k)
+    key : shape (n_k, d_k)
+    value : shape (n_k, d_v)
+    causal, scale, tile
+        As in `attention`.
+
+    Returns
+    -------
+    tuple of TileStep
+        In the order in which they are computed. Tiles that causality hides are not among them.
+
+    Raises
+    ------
+    ValueError
+        As `attention`, and if there are several heads.
+
+    Examples
+    --------
+    >>> steps = tile_steps(np.eye(4), np.eye(4), np.eye(4), causal=True, tile=(2, 2))
+    >>> [(step.queries.start, step.keys.start) for step in steps]
+    [(0, 0), (2, 0), (2, 2)]
+    """
+    (query, key, value), _ = as_floats(query=query, key=key, value=value)
+    leading_shape(query, key, value)
+    if query.ndim != 2 or key.ndim != 2 or value.ndim != 2:
+        raise ValueError(f"query, key and value must be (n, d), got {query.shape}, {key.shape} and {value.shape}")
+    options = _options(query, key, None, causal, None, None, scale, None)._replace(unit=1.0, power=np.exp)
+    lengths, context = (len(query), len(key)), np.empty((1, 1, len(query), value.shape[1]), query.dtype)
+    arrays = _axes((query, key, value), (None, None, None), context[0], lengths)
+    _, rows, keys = _tile(tile, (1, 1), lengths, _CUT)
+    heads, steps = _take(arrays, (), slice(0, 1), keys), []
+
+    def watch(queries, tile, carried):
+        carried = (each[0, 0].copy() for each in (carried.largest, carried.total, carried.context))
+        largest, total, weighted = carried
+        steps.append(TileStep(queries, tile, largest[:, 0], total[:, 0], weighted * heads.shrunk))
+
+    with np.errstate(over="ignore", invalid="ignore"):
+        for start in range(0, len(query), rows):
+            block = slice(start, min(start + rows, len(query)))
+            part = heads.query[:, :, block] * query.dtype.type(options.scale)
+            _through(heads, options, block, keys, part, False, context[:, :, block], {}, watch)
+    return tuple(steps)
+
+
 def _options(query, key, bias, causal, query_offset, window, scale, softcap):
     """Check what is the same for every head."""
     left, right = (math.inf if side is None else side for side in window_sides(window))
@@ -334,8 +402,8 @@ def _attend(heads, options, block, keys, result, desk):
         result[running.broken] = np.nan
 
 
-def _through(heads, options, block, keys, query, calm, result, desk):
-    """Go through all tiles of a block; the sums of values gather in the result."""
+def _through(heads, options, block, keys, query, calm, result, desk, watch=None):
+    """Go through all tiles of a block; the sums of values gather in the result. `watch` is told of each tile."""
     running = _start(query, heads, options, block, calm, result)
     for rows, tile in _tiles(_views(heads, options, block), keys):
         part, carried = query, running
@@ -347,6 +415,8 @@ def _through(heads, options, block, keys, query, calm, result, desk):
         _carry(carried, scores, sight, heads, tile, options.power, calm, desk)
         if heads.broken is not None:
             carried.broken[...] |= np.broadcast_to(sight.visible, scores.shape) @ heads.broken[..., tile, :]
+        if watch is not None:
+            watch(rows, tile, carried)
     return running
 
 

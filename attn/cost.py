@@ -249,8 +249,8 @@ def pass_work(
     (96, 48)
     """
     n_new, n_kept = whole_number("n_new", n_new, 1), whole_number("n_kept", n_kept)
-    sizes = {"num_layers": num_layers, "d_ff": d_ff, "vocabulary": vocabulary}
-    num_layers, d_ff, vocabulary = (whole_number(name, size, 1) for name, size in sizes.items())
+    sizes = {"num_layers": num_layers, "d_k": d_k, "d_ff": d_ff, "vocabulary": vocabulary}
+    num_layers, d_k, d_ff, vocabulary = (whole_number(name, size, 1) for name, size in sizes.items())
     weights = attention_parameters(d_model, num_heads, num_kv_heads, d_k, d_k)
     if window is None:
         seen = n_new * n_kept + n_new * (n_new + 1) // 2
@@ -424,6 +424,54 @@ def _whole(**numbers):
     """Refuse numbers that count nothing."""
     for name, number in numbers.items():
         whole_number(name, number)
+
+
+def moved_bytes(
+    n: int, d_k: int, d_v: int, *, tile: tuple[int, int] | None = None, causal: bool = False, bytes_per_number: int = 4
+) -> int:
+    """Return how many bytes one head moves to and from a large, slow memory.
+
+    Parameters
+    ----------
+    n, d_k, d_v
+    tile
+        Queries and keys of one tile, whose scores are never written; by default the whole matrix of scores is.
+    causal
+        Whether tiles that causality hides are left out. The whole matrix is computed with what is hidden.
+    bytes_per_number
+
+    Raises
+    ------
+    ValueError
+        If a number is no whole one or below 1.
+
+    Notes
+    -----
+    The whole matrix: queries and keys are read, scores written and read, weights written and read with the values, the
+    output written (algorithm 0 of [1]_). In tiles: queries are read and the output is written once, keys and values of
+    each tile that is computed are read for its block of queries, as in algorithm 1 of [2]_, whose blocks of queries
+    are outermost.
+
+    References
+    ----------
+    .. [1] Dao, Fu, Ermon, Rudra and Ré, 2022, section 2.2. arXiv:2205.14135
+    .. [2] Dao, 2023, section 3.1. arXiv:2307.08691
+
+    Examples
+    --------
+    >>> moved_bytes(4096, 64, 64), moved_bytes(4096, 64, 64, tile=(128, 128))
+    (272629760, 69206016)
+    """
+    sizes = {"n": n, "d_k": d_k, "d_v": d_v, "bytes_per_number": bytes_per_number}
+    n, d_k, d_v, bytes_per_number = (whole_number(name, size, 1) for name, size in sizes.items())
+    once = n * (d_k + d_v)  # queries read, outputs written
+    if tile is None:
+        return bytes_per_number * (once + n * (d_k + d_v) + 4 * n * n)
+    if not isinstance(tile, tuple | list) or len(tile) != 2:
+        raise ValueError(f"tile must be a pair (queries, keys), got {tile!r:.80}")
+    rows, _ = (whole_number("tile", size, 1) for size in tile)
+    read = sum(min(start + rows, n) if causal else n for start in range(0, n, rows))  # keys, block by block
+    return bytes_per_number * (once + read * (d_k + d_v))
 
 
 def growth(lengths: Sequence[float], values: Sequence[float], last: int = 3) -> float:

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from attn import ui
-from attn.ui.pages.cost import curves, timing
+from attn.ui.pages.cost import curves, tiles, timing
 from attn.ui.pages.cost.curves import TABS, VIEWS, Setup
 
 page = ui.begin_page("cost", "What does attention cost?", Setup)
@@ -37,7 +37,7 @@ if footnote := curves.cost_curves_footnote(setup):
     ui.page_footnote(footnote, "From which length on is which layer cheaper?")
 
 st.header("In tiles: the same result without an n × n matrix", anchor=False)
-ui.page_reading(timing.cost_timing_tiles_reading(), timing.TILES_FORMULA)
+ui.page_reading(timing.cost_timing_tiles_reading(), tiles.TILES_FORMULA)
 if timing.cost_timing_controls(page):
     timing.begin_cost_timing(page, setup)
     st.rerun()
@@ -74,6 +74,7 @@ def parameters_tab():
 
 SHOWN = {
     "kinds": kinds_tab,
+    "tiles": lambda: tiles.tiles_tab(page, theme),
     "models": models_tab,
     "parameters": parameters_tab,
     "code": lambda: ui.page_code(page, curves.cost_curves_code(setup)),

@@ -310,3 +310,31 @@ def test_bad_input_is_refused_with_the_same_words(inputs, options, message):
 def test_bad_tiles_and_threads_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         blockwise.attention(*plain(), **options)
+
+
+# Tile by tile
+
+
+@pytest.mark.parametrize("tile", [(1, 1), (3, 2), (4, 4), (5, 7), (64, 64)])
+@pytest.mark.parametrize("causal", [False, True])
+def test_what_is_carried_is_that_of_the_keys_so_far(causal, tile):
+    query, key, value = np.random.default_rng(5).normal(size=(3, 13, 6))
+    whole = attn.scaled_dot_product_attention(query, key, value, causal=causal)
+    steps = blockwise.tile_steps(query, key, value, causal=causal, tile=tile)
+    for step in steps:
+        seen = whole.masked_scores[step.queries, : step.keys.stop]
+        largest = seen.max(axis=-1)
+        exponentials = np.exp(seen - largest[:, None])
+        np.testing.assert_allclose(step.largest, largest, atol=1e-12)
+        np.testing.assert_allclose(step.total, exponentials.sum(axis=-1), atol=1e-12)
+        np.testing.assert_allclose(step.context, exponentials @ value[: step.keys.stop], atol=1e-12)
+    last = {step.queries.start: step for step in steps}
+    context = np.concatenate([step.context / step.total[:, None] for step in last.values()])
+    np.testing.assert_allclose(context, whole.context, atol=1e-12)
+    visited = sum((step.queries.stop - step.queries.start) * (step.keys.stop - step.keys.start) for step in steps)
+    assert visited == 13 * 13 if not causal else 13 * 7 <= visited <= 13 * 13
+
+
+def test_tiles_are_walked_in_one_head():
+    with pytest.raises(ValueError, match="must be \\(n, d\\), got"):
+        blockwise.tile_steps(*np.zeros((3, 2, 4, 3)))

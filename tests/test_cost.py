@@ -2,11 +2,12 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attn import cost
+from attn import blockwise, cost
 
 DATA = Path(__file__).parent / "data"
 CHECKS = json.loads((DATA / "mechanism_checks.json").read_text())
@@ -299,3 +300,12 @@ def test_a_pass_counts_each_pair_that_is_seen(n_new, n_kept, window):
     assert found.projections == 3 * n_new * 4 * 10 * 10
     assert (found.feed_forward, found.logits) == (3 * n_new * 2 * 10 * 7, 110)
     assert cost.pass_work(n_new, n_kept, gated=True, **sizes).feed_forward == 3 * n_new * 3 * 10 * 7
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("tile", [(1, 1), (4, 4), (5, 3)])
+def test_bytes_moved_are_those_of_the_tiles_walked(causal, tile):
+    steps = blockwise.tile_steps(*np.random.default_rng(0).normal(size=(3, 13, 6)), causal=causal, tile=tile)
+    read = sum((step.keys.stop - step.keys.start) * 12 for step in steps)
+    assert cost.moved_bytes(13, 6, 6, tile=tile, causal=causal) == 4 * (13 * 12 + read)
+    assert cost.moved_bytes(13, 6, 6) == 4 * (2 * 13 * 12 + 4 * 13 * 13)

@@ -10,11 +10,12 @@ import pytest
 from driving import ROOT, check, opened, said, specs, tables
 from setups import SETUPS, fields, options
 
-from attn import cost, scaled_dot_product_attention
+from attn import blockwise, cost, scaled_dot_product_attention
 from attn.pretrained import threads, timing
 from attn.pretrained.errors import ModelError
 from attn.ui.link import from_link
 from attn.ui.pages.cost.curves import VIEWS, Setup, cost_curves_series
+from attn.ui.pages.cost.tiles import tiles_inputs
 from attn.ui.pages.cost.timing import RUNNING, cost_timing_runs
 from attn.ui.pages.cost.units import count_in_units, ratio_in_units
 from attn.ui.shared_results import say_shared_queue
@@ -335,3 +336,21 @@ def test_a_measurement_that_breaks_off_is_a_sentence(monkeypatch):
     app.button(key="cost.measure").click().run()
     (error,) = ended(app).error
     assert "broke off" in error.value
+
+
+@pytest.mark.parametrize("causal", ["0", "1"])
+def test_tiles_are_walked_to_the_result_of_the_whole_matrix(causal):
+    app = check(opened("cost", tab="tiles", tiles_at="5", tiles_row="9", tiles_causal=causal), charts=2)
+    inputs = tiles_inputs(16)
+    steps = blockwise.tile_steps(*inputs, causal=causal == "1")
+    app.slider(key="cost.tiles_at").set_value(len(steps)).run()
+    output = tables(check(app), "shown", "down")[-1]
+    cells = list(zip(output["down"], output["shown"], strict=True))
+    shown = {name: [text for down, text in cells if down == name] for name in ("so far", "whole matrix")}
+    so_far, whole = shown.values()
+    assert len(so_far) == 8
+    assert so_far == whole
+    told = " ".join(said(app))
+    assert f"Tile {len(steps)} of {len(steps)}" in told
+    assert ("are skipped" in told) == (causal == "1")
+    assert app.button(key="cost.tiles_forth").disabled

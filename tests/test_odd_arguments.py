@@ -258,10 +258,12 @@ GOOD = {
     "block.decoder": {
         "x": X, "memory": drawn(7, 6), "layers": [LAYER_2], "mask": MASK, "memory_mask": np.ones((5, 7), bool),
     },
+    "blockwise.tile_steps": {},
     "blockwise.attention": ATTENTION | {"tile": (2, 3), "threads": 2},
     "cost.layer_cost": {"kind": "window", "n": 8, "d": 4, "kernel": 3, "window": 4},
     "cost.attention_work": {"n": 8} | COUNTS,
     "cost.crossover": COUNTS,
+    "cost.moved_bytes": {"n": 5, "d_k": 2, "d_v": 3, "tile": (2, 2), "bytes_per_number": 2},
     "cost.pass_work": {
         "n_new": 2, "n_kept": 3, "num_layers": 2, "d_model": 8, "num_heads": 2, "d_k": 4, "d_ff": 16, "vocabulary": 9,
         "num_kv_heads": 1, "window": 4,

@@ -38,7 +38,7 @@ FIGURES = {  # name -> the least width of each of its plots, and the figure in a
     "fan": (LEAST_PLOT, lambda room: charts.fan([1, 2], np.ones(32), LOOK, attends=True, width=room)),
     "growing_square": (LEAST_PLOT, lambda room: charts.growing_square(8, 16, LOOK, size=room)),
     "work_grid": (
-        LEAST_PLOT, lambda room: charts.work_grid(np.eye(4, dtype=int), STATES, "abcd", "abcd", LOOK, size=room),
+        4 * LEAST_CELL, lambda room: charts.work_grid(np.eye(4, dtype=int), STATES, "abcd", "abcd", LOOK, size=room),
     ),
     "head_grid": (N * LEAST_CELL, lambda room: charts.head_grid([WEIGHTS] * 3, TOKENS, TOKENS, LOOK, width=room)),
     "head_grid, long": (

@@ -12,7 +12,7 @@ from attn.charts.options import Pick
 from attn.charts.plane import plane_tooltip
 
 
-@checked_arguments(labels=("rows", "columns"))
+@checked_arguments(pixels=("size",), labels=("rows", "columns"))
 def work_grid(states, kinds, rows, columns, theme, *, title="", size=320, axes=("query", "key"), pick=Pick()):
     """Draw a grid whose every cell is of one of a few kinds.
 

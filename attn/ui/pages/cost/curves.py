@@ -19,7 +19,13 @@ from attn.ui.width import page_share, page_tallest, page_width
 VIEWS = {"square": "Square", "kinds": "Kinds", "layer": "Layer", "memory": "Memory"}
 BYTES = {"4": "4", "2": "2", "1": "1"}
 CORES = {"one": "One", "all": "All"}
-TABS = {"kinds": "By kind of layer", "models": "Known models", "parameters": "Parameters", "code": "Code"}
+TABS = {
+    "kinds": "By kind of layer",
+    "tiles": "Tile by tile",
+    "models": "Known models",
+    "parameters": "Parameters",
+    "code": "Code",
+}
 OLD_TABS = {  # what older links call them
     "By kind of layer": "kinds",
     "Known models": "models",
@@ -28,6 +34,7 @@ OLD_TABS = {  # what older links call them
 }
 SIDES = {"before": "Before a token", "both": "Around it"}
 MOST_TOKENS = 2**20
+TILES_MOST = 32  # tokens whose tiles are walked
 DRAWN = ("self_attention", "recurrent", "convolution", "separable", "window")  # dilated ones cost as much as others
 _GPUS, _PER_SECOND = 8, 9.5e12  # operations, section 5.2 and footnote 5 of the paper
 WHOLE = "Self-attention, whole layer"  # with its projections
@@ -61,6 +68,11 @@ class Setup:
     heads: int = link_whole(4, 1, 16)
     causal: bool = link_flag(False)
     cores: str = link_choice("one", CORES)
+    tiles_n: int = link_whole(16, 4, TILES_MOST)
+    tiles_side: int = link_whole(4, 1, 8)
+    tiles_row: int = link_whole(10, 1, TILES_MOST)
+    tiles_at: int = link_whole(1, 1, 1024)
+    tiles_causal: bool = link_flag(True)
     tab: str = link_choice("kinds", TABS, OLD_TABS)
 
     @property

@@ -68,10 +68,6 @@ def cost_timing_results():
     return {"gap": _difference()}
 
 
-TILES_FORMULA = r"""\begin{aligned}\ell' &= e^{m-m'}\,\ell + \textstyle\sum_j e^{s_j-m'}\\
-c' &= e^{m-m'}\,c + \textstyle\sum_j e^{s_j-m'}\,v_j\end{aligned}"""
-
-
 @st.cache_data(show_spinner=False)
 def _difference():
     """Return the largest difference between attention in tiles and with the whole matrix, in float32."""

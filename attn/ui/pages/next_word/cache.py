@@ -160,7 +160,7 @@ def _known(state, walked, theme):
     page_figure(
         charts.beside(
             charts.bars(
-                np.array(found) / 1e6, names, theme, kind="magnitude", title=f"MB of cache after {setup.length:,} tokens",
+                np.array(found) / 1e6, names, theme, kind="magnitude", title="MB of cache",
                 width=page_share(0.55), scale=charts.Scale(name="MB"),
             )
         ),
