@@ -81,7 +81,7 @@ def test_every_setting_is_among_those_read_above():
         ("UPLOADS", "perhaps", "must be yes or no, got perhaps; yes is used"),
         ("UPLOAD_SIZE", "-5", "must be a whole number of bytes, at least 1, got -5; 10e6 is used"),
         ("HEAVY_RUNS", "1.5", "must be a whole number of runs, from 1 to 64, got 1.5; 2 is used"),
-        ("KEPT_BYTES", "x" * 500, f"must be a whole number of bytes, at least 0, got {'x' * 59}…; 5e7 is used"),
+        ("KEPT_BYTES", "x" * 500, f"must be a whole number of bytes, at least 0, got {'x' * 59}…; 1.5e7 is used"),
     ],
 )
 def test_what_makes_no_sense_is_one_sentence_and_the_careful_default_stands_in(name, typed, said):

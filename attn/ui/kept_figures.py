@@ -9,7 +9,7 @@ import streamlit as st
 from attn.ui.shared_results import LruCache
 from attn.ui.visitor import end_if_visitor_left
 
-MOST_BYTES = 20_000_000  # some 400 figures
+MOST_BYTES = 10_000_000  # some 350 figures
 
 
 @st.cache_resource(show_spinner=False)

@@ -115,7 +115,7 @@ SETTINGS = (
         "heavy runs at once (long texts, sweeps, writing), for all visitors together; the others wait",
     ),
     Setting(
-        f"{PREFIX}KEPT_BYTES", "3e8", "5e7", _whole("bytes", 0),
+        f"{PREFIX}KEPT_BYTES", "3e8", "1.5e7", _whole("bytes", 0),
         "memory for what models did (recordings, runs, writing), kept for all visitors together, so that who asks "
         "again need not wait. The newest stays even if it is larger; the last few tables made of each come on top",
     ),
