@@ -18,13 +18,15 @@ from attn.ui.pages.home import (
     home_ways_in,
 )
 from attn.ui.stories.card import stories_offer
+from attn.ui.stories.running import story_now
 from attn.ui.take_away import bundle_control
 from attn.ui.word_level import word_level_of
 
 page = ui.begin_page("home", "Who looks at whom?", Setup)
 
-st.markdown(PURPOSE)
-stories_offer()
+if not story_now():
+    st.markdown(PURPOSE)
+    stories_offer()
 home_sentence_control(page)
 if not page.get("text").strip():
     ui.page_ask(page, "Type a sentence above to see where its words look.")

@@ -1,15 +1,40 @@
 """Stories: their files, the links to their screens, and what each screen shows."""
 
+import base64
+import contextlib
+import random
+import re
+import zlib
+
+import numpy as np
 import pytest
-from driving import PAGES, check, opened, said
+from driving import PAGES, ROOT, check, opened, said
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from setups import SETUPS, fields
 
+from attn import masks
 from attn.pretrained.loading import smollm2
 from attn.ui import page as page_module
-from attn.ui.link import from_link, to_link
+from attn.ui.controls.sentence import DEFAULT_TEXT
+from attn.ui.link import LONGEST_LINK_VALUE, from_link, to_link
+from attn.ui.models import model_layer_weights, model_reading
+from attn.ui.pages.masks import compute_masks_page
+from attn.ui.pages.step_by_step.walk import compute_walk
 from attn.ui.state import LOOK
+from attn.ui.stories.handing_in import check_hand_in_line, hand_in_line
+from attn.ui.stories.own import HAS_MODEL, READS_TEXT
 from attn.ui.stories.running import COME_ALONG, story_that_comes_along
-from attn.ui.stories.story import pack_story, read_story, unpack_story, write_story
+from attn.ui.stories.story import (
+    MOST_BYTES,
+    PACKED,
+    Screen,
+    Story,
+    pack_story,
+    read_story,
+    unpack_story,
+    write_story,
+)
 
 DEEDS = {  # what somebody changes on a screen who does its task
     ("ten_minutes", 1): {"cell": "2,0"},
@@ -35,6 +60,11 @@ DEEDS = {  # what somebody changes on a screen who does its task
     ("real_model", 6): {"off": ""},
 }
 SCREENS = [(name, number) for name in COME_ALONG for number in range(1, len(story_that_comes_along(name).screens) + 1)]
+
+
+def answer(name, number):
+    """Return the answer to the guess of a screen."""
+    return screen_of(name, number).guess.answer
 
 
 def screen_of(name, number):
@@ -107,3 +137,181 @@ def test_a_task_ticks_itself_when_it_was_done(name, number):
     item = story_that_comes_along(name).to_do.index((number, "task")) + 1
     assert app.query_params["done"] == str(item)
     assert any("**Done:**" in text for text in said(app))
+
+
+def test_a_task_on_another_page_than_its_screen_is_not_done(shown):
+    app = check(opened("heads", {"num_kv_heads": "1"}, story="ten_minutes", screen="4"))
+    assert "done" not in app.query_params
+    again, *_ = [link for link in app.get("page_link") if link.proto.label == "This screen again"]
+    assert again.proto.query_string == "stage=products&story=ten_minutes&screen=4"
+
+
+def test_the_way_on_and_back_keeps_what_was_done_and_leaving_forgets_it():
+    app = check(opened("step_by_step", story="ten_minutes", screen="2", done="1,3", large="1", stage="embeddings"))
+    queries = {link.proto.label: link.proto.query_string for link in app.main.get("page_link")}
+    kept = "large=1&story=ten_minutes&screen={}&done=1%2C3"
+    assert queries["Next screen"] == "stage=projections&" + kept.format(3)
+    assert queries["Screen before"] == kept.format(1).replace("&screen=1", "")
+    app.button(key="story.leave").click().run()
+    assert dict(app.query_params) == {"stage": "embeddings", "large": "1"}
+
+
+def test_a_guess_is_shown_beside_the_answer():
+    app = opened("cost", story="why_attention", screen="7")
+    assert not any("You guessed" in text for text in said(app))
+    app.pills(key="story.guess.7").set_value("8").run()
+    (told,) = [text.replace("\\", "") for text in said(app) if "You guessed" in text]
+    assert "You guessed **8**. It is **4**. Twice as many words look at twice as many." in told
+    assert app.query_params["done"] == "9"
+
+
+def test_answers_to_guesses_are_what_comes_out():
+    walked = compute_walk(from_link(SETUPS["step_by_step"], {})[0], None, 800, 400)[0]
+    weights, value = walked.steps.weights, walked.steps.value
+    assert walked.e.tokens[weights[-1].argmax()] == answer("ten_minutes", 6) == "short"
+    assert round(float(walked.steps.masked_scores[-1, 2]), 2) == 0.76
+    masked = compute_masks_page(from_link(SETUPS["masks"], {"wrong": "not_renormalised"})[0])
+    sums = masked.routed["not_renormalised"].weights.sum(axis=-1)
+    hides = masked.hidden.any(axis=-1)
+    assert (sums[hides] < 0.999).all()
+    assert answer("ten_minutes", 7) == "less than 1"
+    np.testing.assert_allclose(walked.steps.context[0], value[0])
+    assert answer("ten_minutes", 9) == "its own value"
+    window, reached = masks.sliding_window(6, 6, 1).visible, np.eye(6, dtype=bool)
+    layers = 0
+    while not reached[-1, 0]:
+        reached, layers = reached @ window, layers + 1
+    assert answer("why_attention", 6) == str(layers)
+    assert answer("why_attention", 7) == str((2 * 1024) ** 2 // 1024**2)
+
+
+def test_only_the_head_of_the_guess_brings_the_likeness_below(shown):
+    after = {}
+    for head in screen_of("real_model", 5).guess.options:
+        opened("change", off=head)
+        after[head] = shown[-1][1]["after"]
+    assert [head for head, likeness in after.items() if likeness < 0.3] == [answer("real_model", 5)]
+
+
+def test_only_one_head_of_its_layer_finds_the_animal():
+    read = model_reading(DEFAULT_TEXT)
+    words = [token.text for token in read.tokens]
+    at = words.index("it"), words.index("animal")
+    assert [head for head in range(12) if model_layer_weights(DEFAULT_TEXT, 3, head)[at] > 0.5] == [1]
+
+
+BAD = {  # what somebody may hand in as a story, and what it is told
+    "nothing": ("", "a story must be a mapping with title and screens, got nothing"),
+    "a list": ("- 1", "a story must be a mapping with title and screens, got a list of 1"),
+    "no YAML": ("title: [", "a story must be readable as YAML, got line 1"),
+    "no text": (b"\xff\xfe", "a story must be text in UTF-8"),
+    "an alias": ("title: &a x\nscreens: [*a]", r"say everything where it stands, got an alias"),
+    "a bomb": ("a: &a [x,x]\nb: &b [*a,*a]\nc: &c [*b,*b]", "say everything where it stands"),
+    "a tag": ("title: !!python/object/apply:os.system [ls]", "must hold words alone, got the tag"),
+    "depth": ("[" * 5000, "at most 8 levels deep"),
+    "size": ("title: " + "x" * MOST_BYTES, "must have at most 100,000 bytes, got 100,007"),
+    "another name": ("title: x\nscreens: []\nrun: y", "a story may have title, screens, about, got run"),
+    "no screens": ("title: x\nscreens: []", "screens must be a list of 1 to 60 screens, got a list of 0"),
+    "another page": ("title: x\nscreens: [{link: nowhere, title: y}]", "screen 1: the link must begin with a page"),
+    "an address": ("title: x\nscreens: [{link: 'https://example.org/masks', title: y}]", "must begin with a page"),
+    "no title": ("title: x\nscreens: [{link: masks}]", "screen 1 must have a title, got only link"),
+    "too long": (
+        "title: x\nscreens: [{link: masks, title: " + "y" * 90 + "}]",
+        "screen 1: title must have at most 80 characters, got 90",
+    ),
+    "a list of words": ("title: [x]\nscreens: [{link: masks, title: y}]", "a story: title must be text, got a list"),
+    "another answer": (
+        "title: x\nscreens: [{link: masks, title: y, guess: {ask: z, options: [a, b], answer: c}}]",
+        "screen 1: guess: answer must be one of the options, which differ, got c",
+    ),
+    "another result": (
+        "title: x\nscreens: [{link: masks, title: y, task: {do: z, when: {result: {secret: 1}}}}]",
+        "screen 1: task: when: result may have row, .*, got secret",
+    ),
+    "another condition": (
+        "title: x\nscreens: [{link: masks, title: y, task: {do: z, when: {eval: 1}}}]",
+        "screen 1: task: when may have setup, result, looks, got eval",
+    ),
+    "no number": (
+        "title: x\nscreens: [{link: masks, title: y, task: {do: z, when: {setup: {window: {at_least: many}}}}}]",
+        "screen 1: task: when: window: at_least must be a number, got many",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_what_is_no_story_is_told_so_in_one_sentence(case):
+    text, sentence = BAD[case]
+    with pytest.raises(ValueError, match=sentence) as caught:
+        read_story(text, PAGES)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 600
+
+
+@given(st.text(alphabet="[]{}:,-&*!'\"|>?%@ \n\tab1~#", max_size=60))
+@settings(max_examples=150, deadline=None)
+def test_any_text_is_a_story_or_is_told_what_it_is_not(text):
+    with contextlib.suppress(ValueError):
+        read_story(text, PAGES)
+
+
+def test_a_story_in_a_link_that_is_cut_off_or_swollen_is_told_so():
+    packed = pack_story(story_that_comes_along("ten_minutes"))
+    assert len(packed) <= LONGEST_LINK_VALUE
+    bomb = PACKED + base64.urlsafe_b64encode(zlib.compress(b"x" * 10_000_000, 9)).decode()
+    for raw, sentence in ((packed[:-9], "must be whole"), (bomb, "at most 100,000 bytes"), (PACKED + "é", "be whole")):
+        with pytest.raises(ValueError, match=sentence):
+            unpack_story(raw, PAGES)
+        app = check(opened("masks", story=raw))
+        assert sum(sentence in warning.value.replace("\\", "") for warning in app.warning) == 1
+    app.button(key="story.leave").click().run()
+    assert "story" not in app.query_params
+
+
+def test_what_a_story_says_is_shown_letter_by_letter():
+    text = (
+        "title: x\nscreens: [{link: masks, title: '**y** https://example.org', sentence: '[z](https://example.org)'}]"
+    )
+    app = check(opened("masks", story=pack_story(read_story(text, PAGES))))
+    (shown,) = [text for text in said(app) if "example" in text]
+    assert r"\*\*y\*\*" in shown
+    assert "https://" not in shown.replace(":gray[]", "")
+
+
+def test_a_story_too_long_for_a_link_has_none():
+    rng = random.Random(1)
+    words = ["".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=60)) for _ in range(120)]
+    screens = tuple(Screen("masks", (), *pair) for pair in zip(words[::2], words[1::2], strict=True))
+    assert pack_story(Story("Long", "", screens)) is None
+
+
+def test_somebody_puts_a_story_together_and_hands_it_on():
+    app = opened("masks", mask="window")
+    app.button(key="story.own.open").click().run()
+    app.button(key="story.own.add").click().run()
+    story = app.session_state["story.own"]
+    assert [(screen.page, screen.query, screen.title) for screen in story.screens] == [
+        ("masks", (("mask", "window"),), "Masks")
+    ]
+
+
+def test_a_line_that_was_handed_in_is_known_again():
+    story = story_that_comes_along("real_model")
+    line = hand_in_line(story, [1, 3, 99], "Ada · Lovelace")
+    assert line.startswith("Ada Lovelace · Is it the same in a real model? · 2 of 7 done: 1 3 · ")
+    assert check_hand_in_line(line, [story]) == "Ada Lovelace did 2 of 7 in “Is it the same in a real model?”"
+    for other in (line.replace("1 3", "1 2"), line.replace("Ada", "Eva"), line[:-1], "nothing"):
+        with pytest.raises(ValueError, match="a line that was handed in must be"):
+            check_hand_in_line(other, [story])
+
+
+def test_the_pages_that_read_a_text_or_have_a_model_are_known():
+    assert {page for page, cls in SETUPS.items() if "text" in fields(cls)} == set(READS_TEXT)
+    assert {page for page, cls in SETUPS.items() if "model" in fields(cls)} == set(HAS_MODEL)
+
+
+def test_the_story_in_the_readme_is_one_and_its_task_can_be_done():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    story = read_story(re.search(r"```yaml\n(.*?)```", text, re.DOTALL)[1], PAGES)
+    app = check(opened("masks", mask="window", window="0", story=pack_story(story)))
+    assert app.query_params["done"] == "1"

@@ -18,6 +18,7 @@ from attn.ui.settings import server
 from attn.ui.sources import PAGE_SOURCES, source_in_markdown
 from attn.ui.state import PageState, as_text, choose_look, chosen_look
 from attn.ui.stories.card import judge_task, story_card
+from attn.ui.stories.own import own_story_control
 from attn.ui.stories.running import story_now
 from attn.ui.stories.story import TAB
 from attn.ui.take_away import figure_menu
@@ -84,6 +85,7 @@ h1 { padding: 0 3rem 0.6rem 0 !important; font-size: clamp(1.3rem, 0.7rem + 3.4v
 }
 /* a heading below the title is of the next level, as no level may be left out, and of the size of one below that */
 h2 { padding: 0.5rem 0 1rem !important; font-size: 1.75rem !important; }
+[role="dialog"] h2 { padding: 1rem 1.5rem 0.25rem !important; }
 /* words on any ground of ours, and in code, have a contrast of 4.5 to 1 */
 [data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] :is(p, li) {
     color: light-dark(#55606E, #A3AFBC); opacity: 1;
@@ -185,7 +187,9 @@ def begin_page(page, title, cls):
     st.html(STYLE + LARGE_STYLE * look.large + PRESENT_STYLE * look.present)
     with st.sidebar:
         menu_links()
-        _large_control()
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            _large_control()
+            own_story_control(state)
         present_controls(page)
         page_keys()
         st.divider()

@@ -4,6 +4,7 @@ import streamlit as st
 
 from attn.charts import touched_cell
 from attn.ui.state import chosen_look
+from attn.ui.stories.running import story_now
 
 NARROW = 880  # pixels: what a laptop of 1280 leaves beside the sidebar, assumed until it is known
 TALL = 1000  # pixels of a window's height, assumed until it is known
@@ -28,6 +29,7 @@ _TITLE, _STORY, _EDGES = (
     0.055,
 )  # of a presented window: of its height for the title and for a story's sentence, of its width
 _ABOVE, _ABOVE_LARGE = 260, 330  # pixels above a page's first figure, and with large words
+_CARD, _WORK = 90, 35  # pixels of the card of a story, and of what is to be done there
 _AROUND, _LEAST_TALL = 165, 130  # pixels of a figure's title and axes, and of a plot
 
 _RULER = """
@@ -217,13 +219,19 @@ def page_tallest(controls=0, most=None):
     if _room() < _HAND:
         return int(most)
     above = _ABOVE_LARGE if chosen_look().large else _ABOVE
-    room = (_height() - above - controls) / page_enlargement() - _AROUND
+    room = (_height() - above - _card() - controls) / page_enlargement() - _AROUND
     return int(max(_LEAST_TALL, min(most, room)))
 
 
 def page_plot_height(most=440):
     """Return how many pixels high a plot further down a page may be: `most`, or less where it is presented alone."""
     return min(most, page_tallest()) if chosen_look().present else most
+
+
+def _card():
+    """Return the pixels that the card of a story takes above a page's first figure."""
+    now = story_now()
+    return 0 if now is None or chosen_look().present else _CARD + _WORK * bool(now.screen.task or now.screen.guess)
 
 
 def window_measures():

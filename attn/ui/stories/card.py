@@ -2,7 +2,6 @@
 
 import streamlit as st
 
-from attn.ui.link import to_link
 from attn.ui.menu import HOME
 from attn.ui.state import as_text, chosen_look
 from attn.ui.stories.handing_in import MOST_LETTERS, check_hand_in_line, hand_in_line
@@ -26,6 +25,7 @@ STYLE = """<style>
 .st-key-story_card { border-left: 4px solid light-dark(#0072B2, #56B4E9); }
 .st-key-story_card [data-testid="stPageLink-NavLink"] { padding: 0.1rem 0.5rem; }
 .st-key-story_card button { min-height: 1.6rem; padding: 0.1rem 0.5rem; }
+.st-key-story_card .stHorizontalBlock { gap: 0.2rem; }
 .st-key-story_card [data-testid="stVerticalBlock"] { gap: 0.3rem; }
 /* the page's own title is less than the screen's */
 h1 { font-size: 1.3rem !important; padding-bottom: 0.2rem !important; }
@@ -129,25 +129,20 @@ def _draw_guess(now):
 
 def _ways(state, now):
     """Draw the links to the other screens, and the way out."""
-    if not is_at_screen(now.screen, state.page, to_link(state.choices())[0]):
+    if not is_at_screen(now.screen, state):
         _screen_link(now.name, now.number, "This screen again", ":material/replay:")
     if now.previous_screen:
         _screen_link(now.name, now.previous_screen, "Screen before", ":material/arrow_back:")
     if now.next_screen:
         _screen_link(now.name, now.next_screen, "Next screen", ":material/arrow_forward:")
     if now.done:
-        st.button(
-            "Hand in", on_click=_open_hand_in, key="story.hand_in", icon=":material/assignment_turned_in:",
-            type="tertiary", help="Makes a line of text that says what you have done.",
+        asked = st.button(
+            "Hand in", key="story.hand_in", icon=":material/assignment_turned_in:", type="tertiary",
+            help="Makes a line of text that says what you have done.",
         )  # fmt: skip
+        if asked:
+            _hand_in()
     _leave_button()
-    if st.session_state.pop("story.hand_in.open", False):
-        _hand_in()
-
-
-def _open_hand_in():
-    """Open the window that makes a line; in a callback."""
-    st.session_state["story.hand_in.open"] = True
 
 
 @st.dialog("Hand in")

@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import streamlit as st
 
-from attn.ui.link import to_link
+from attn.ui.link import from_link, to_link
 from attn.ui.menu import MENU
 from attn.ui.state import LOOK, choose_look, chosen_look
-from attn.ui.stories.story import PACKED, Screen, Story, read_story, unpack_story
+from attn.ui.stories.story import PACKED, Story, read_story, unpack_story
 
 COME_ALONG = ("ten_minutes", "why_attention", "real_model")  # files beside this one, in the order of Home
 OWN = "own"  # the story that a visitor puts together in this session
@@ -106,11 +106,16 @@ def story_named(name):
         return story_that_comes_along(name)
     if name.startswith(PACKED):
         return _unpacked(name)
-    if name == OWN and (own := st.session_state.get("story.own")):
+    if name == OWN and (own := own_story()) and own.screens:
         return own
     if name == OWN:
         raise ValueError("a story of one's own that is not in a link must be loaded from its file again")
     raise ValueError(f"the story must be one of {', '.join(COME_ALONG)}, got {name[:40]}")
+
+
+def own_story():
+    """Return the story that the visitor puts together, or None."""
+    return st.session_state.get("story.own")
 
 
 def story_now():
@@ -147,10 +152,19 @@ def story_link(name, number):
         For ``st.page_link(script, query_params=query)`` or ``st.switch_page``.
     """
     screen = story_named(name).screens[number - 1]
-    look = dataclasses.replace(chosen_look(), story=name, screen=number)
-    if name != chosen_look().story:
-        look = dataclasses.replace(look, done=())
-    return ScreenLink(_PAGES[screen.page].script, dict(screen.query) | to_link(look)[0])
+    return ScreenLink(screen_script(screen), dict(screen.query) | begun_look(name, number))
+
+
+def screen_script(screen):
+    """Return the script of a screen's page."""
+    return _PAGES[screen.page].script
+
+
+def begun_look(name, number=1):
+    """Return what a link says of all pages that leads into a story; what was done of another is forgotten."""
+    look = chosen_look()
+    done = look.done if name == look.story else ()
+    return to_link(dataclasses.replace(look, story=name, screen=number, done=done))[0]
 
 
 def mark_done(now, kind):
@@ -164,14 +178,12 @@ def leave_story():
     choose_look(story="", screen=1, done=())
 
 
-def is_at_screen(screen: Screen, page, query):
+def is_at_screen(screen, state):
     """Return whether a page shows what a screen shows: nothing was changed on it.
 
     Parameters
     ----------
     screen : Screen
-    page : str
-    query : dict
-        What the page's link says.
+    state : PageState
     """
-    return page == screen.page and query == dict(screen.query)
+    return state.page == screen.page and from_link(state.cls, dict(screen.query))[0] == state.choices()

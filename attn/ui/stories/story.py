@@ -5,7 +5,6 @@ Nothing here knows Streamlit, and nothing of what a file says is run: it is text
 
 import base64
 import binascii
-import dataclasses
 import zlib
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlencode
@@ -276,10 +275,3 @@ def _kind(told):
     if isinstance(told, list):
         return f"a list of {len(told)}"
     return "a mapping" if isinstance(told, dict) else "nothing" if told in (None, "") else shortened(str(told))
-
-
-def replace_screen(story, at, **changes):
-    """Return a story in which one screen, counted from 0, is told otherwise."""
-    screens = list(story.screens)
-    screens[at] = dataclasses.replace(screens[at], **changes)
-    return dataclasses.replace(story, screens=tuple(screens))

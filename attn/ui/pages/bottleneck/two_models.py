@@ -279,7 +279,8 @@ def _placed(panels, beside, theme, room, tallest):
 
 def one_model_panel(symbols, looked, influence, answer, columns, title, n_rows, step):
     """Return one model's matrix, its rows beyond the step still empty."""
-    done, right = min(step, len(symbols)), sum(one == other for one, other in zip(symbols, answer, strict=False))
+    done, count = min(step, len(symbols)), len(answer) if step == n_rows else min(step, len(answer))
+    right = sum(one == other for one, other in zip(symbols[:done], answer, strict=False))
     drawn = np.zeros((n_rows, len(columns)))
     drawn[:done] = looked[:done]
     newest = {"row": step - 1} if step < n_rows and step <= len(symbols) else None
@@ -287,7 +288,7 @@ def one_model_panel(symbols, looked, influence, answer, columns, title, n_rows, 
         drawn,
         one_model_row_labels(symbols, answer, n_rows, step),
         columns,
-        title=f"{title}: {right} of {len(answer)} right",
+        title=f"{title}: {right} of {count} right",
         axes=("written", "read"),
         scale=charts.Scale(name="influence" if influence else "weight"),
         pick=charts.Pick(highlight=newest),
