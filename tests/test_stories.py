@@ -77,9 +77,9 @@ def shown(monkeypatch):
     """Return a list that gets what each page has chosen, as its link spells it, and told, at the end of each run."""
     seen, judge = [], page_module.judge_task
 
-    def judged(state, place):
+    def judged(state):
         seen.append((state.spelled(), dict(state.told)))
-        judge(state, place)
+        judge(state)
 
     monkeypatch.setattr(page_module, "judge_task", judged)
     return seen
@@ -137,6 +137,8 @@ def test_a_task_ticks_itself_when_it_was_done(name, number):
     item = story_that_comes_along(name).to_do.index((number, "task")) + 1
     assert app.query_params["done"] == str(item)
     assert any("**Done:**" in text for text in said(app))
+    ways = [link.proto.query_string for link in app.main.get("page_link") if link.proto.label == "Next screen"]
+    assert all(f"done={item}" in way for way in ways)
 
 
 def test_a_task_on_another_page_than_its_screen_is_not_done(shown):

@@ -197,7 +197,7 @@ def begin_page(page, title, cls):
             _reset_button(state)
         measure_page_room()
     st.title(title, anchor=False)
-    state.story_place = story_card(state)
+    story_card(state)
     present_story()
     st.session_state["story.first"] = _place_of_what_comes_first(page)
     if missed := address_missed():
@@ -528,7 +528,7 @@ def page_next(state):
     """Draw the way on to the next page, which ends every page, and see whether a story's task was done."""
     next_page_link(state.page)
     present_code(state.page)
-    judge_task(state, state.story_place)
+    judge_task(state)
 
 
 def page_sources(state):

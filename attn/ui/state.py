@@ -78,6 +78,10 @@ class PageState:
         self.told = {}  # by this run, see `tell`
         self._longest = visitor_settings().text_length
         link, look = _split_look(st.query_params.to_dict())
+        known = st.session_state.get("links", {}).get(page), st.session_state.get("look.link")
+        # a link within a page to that page leaves the browser's address as it was
+        self._address_lags = st.session_state.get("page.run") == page and known != (link, look)
+        st.session_state["page.run"] = page
         notices = _read_look(look)
         st.session_state[_SHOWN] = page
         opened = st.session_state.pop(_OPENED, None)
@@ -205,6 +209,9 @@ class PageState:
         params, left_out = to_link(setup)
         params |= {name: value for name, value in shown.items() if name.startswith("embed")}
         look, _ = to_link(chosen_look())
+        if shown == params | look and self._address_lags:
+            st.query_params.from_dict(shown)
+        self._address_lags = False
         if shown != params | look:
             st.query_params.from_dict(params | look)
             before, seen = _split_look(shown)

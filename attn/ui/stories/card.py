@@ -40,50 +40,41 @@ def story_card(state):
     state : PageState
         Of the page it stands on, which need not be that of the screen: who looks elsewhere finds the way back.
 
-    Returns
-    -------
-    DeltaGenerator or None
-        Where `judge_task` draws what is to be done, where there is something.
     """
     name, now = chosen_look().story, story_now()
     if not name:
-        return None
+        return
     st.html(STYLE)
     with st.container(border=True, key="story_card"):
         if now is None:
             _say_what_is_wrong(name)
-            return None
+            return
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.caption(_where(now), width="stretch")
             _ways(state, now)
         seen, done = st.columns(_SHARES) if _has_work(now) and page_width() >= _BESIDE else [st.container()] * 2
         seen.markdown(f"**{as_text(now.screen.title)}** {as_text(now.screen.sentence)}")
         with done:
-            place = st.empty() if now.screen.task else None
             if now.screen.task:
-                _draw_task(place, now.screen.task, now.is_done("task"))
+                _draw_task(now.screen.task, now.is_done("task"))
             if now.screen.guess:
                 _draw_guess(now)
-    return place
 
 
-def judge_task(state, place):
+def judge_task(state):
     """Tick the task of the screen as soon as the page shows that it was done; at the end of a page.
 
     Parameters
     ----------
     state : PageState
         Of the page, which has told what it computed.
-    place : DeltaGenerator or None
-        As `story_card` returned it.
     """
     now = story_now()
-    if place is None or now is None or now.is_done("task") or state.page != now.screen.page:
+    if now is None or now.is_done("task") is not False or state.page != now.screen.page:
         return
     if now.screen.task.when.hold(state.spelled(), state.told):
         mark_done(now, "task")
-        _draw_task(place, now.screen.task, True)
-        state.commit()  # the link says so, too
+        st.rerun()  # all links of the page, and the address, say so, too
 
 
 def _where(now):
@@ -97,10 +88,10 @@ def _has_work(now):
     return bool(now.screen.task or now.screen.guess)
 
 
-def _draw_task(place, task, done):
+def _draw_task(task, done):
     """Draw what is to be done, or that it was."""
     sign = ":green[:material/check_circle:] **Done:**" if done else ":material/radio_button_unchecked: **To do:**"
-    place.markdown(f"{sign} {as_text(task.do)}")
+    st.markdown(f"{sign} {as_text(task.do)}")
 
 
 def _draw_guess(now):
