@@ -164,7 +164,7 @@ def test_a_guess_is_shown_beside_the_answer():
     app.pills(key="story.guess.7").set_value("8").run()
     (told,) = [text.replace("\\", "") for text in said(app) if "You guessed" in text]
     assert "You guessed **8**. It is **4**. Twice as many words look at twice as many." in told
-    assert app.query_params["done"] == "9"
+    assert app.query_params["done"] == "10"
 
 
 def test_answers_to_guesses_are_what_comes_out():

@@ -187,9 +187,7 @@ def begin_page(page, title, cls):
     st.html(STYLE + LARGE_STYLE * look.large + PRESENT_STYLE * look.present)
     with st.sidebar:
         menu_links()
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            _large_control()
-            own_story_control(state)
+        _large_control()
         present_controls(page)
         page_keys()
         st.divider()
@@ -528,6 +526,8 @@ def page_next(state):
     """Draw the way on to the next page, which ends every page, and see whether a story's task was done."""
     next_page_link(state.page)
     present_code(state.page)
+    with st.sidebar:
+        own_story_control(state)
     judge_task(state)
 
 

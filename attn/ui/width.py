@@ -29,7 +29,7 @@ _TITLE, _STORY, _EDGES = (
     0.055,
 )  # of a presented window: of its height for the title and for a story's sentence, of its width
 _ABOVE, _ABOVE_LARGE = 260, 330  # pixels above a page's first figure, and with large words
-_CARD, _WORK = 90, 35  # pixels of the card of a story, and of what is to be done there
+_CARD, _WORK = 30, 15  # pixels that plots give up for a story's card and its task: their cells must still hold numbers
 _AROUND, _LEAST_TALL = 165, 130  # pixels of a figure's title and axes, and of a plot
 
 _RULER = """
@@ -229,7 +229,7 @@ def page_plot_height(most=440):
 
 
 def _card():
-    """Return the pixels that the card of a story takes above a page's first figure."""
+    """Return the pixels that a page's first figure gives up for the card of a story above it."""
     now = story_now()
     return 0 if now is None or chosen_look().present else _CARD + _WORK * bool(now.screen.task or now.screen.guess)
 
