@@ -68,6 +68,10 @@ with way:
         "next_word.way",
         on_pick=open_part,
     )
+    st.caption(
+        "The map: how long what each part adds to the last token is, as a part of the length of the state that it is "
+        "added to, on a logarithmic scale."
+    )
 with likely:
     ui.page_figure(
         words.next_words_picture(found, theme, ui.page_share(2 / 7, least=180, beside=100)),

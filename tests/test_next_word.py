@@ -67,6 +67,14 @@ def test_every_part_is_drawn(part, stage):
     check(opened("next_word", part=part, **({"stage": stage} if stage else {})), charts=2)
 
 
+def test_a_word_that_is_clicked_opens_its_logit(model):
+    rival = language_models.likeliest_tokens(model, language_model.read(model, PROMPTS[0].text).passed.logits[-1])[3]
+    app = check(opened("next_word", part="logits", word=str(rival.id)))
+    assert app.selectbox(key="next_word.column").value == 3
+    far = check(opened("next_word", part="logits", word="777"))  # not among the likeliest: the last column is its own
+    assert far.selectbox(key="next_word.column").options[-1] == language_model.token_label(model, 777)
+
+
 def test_hints_say_what_the_model_does(model):
     shares = after(model, PROMPTS[1].text)
     ids = {word: model.tokenizer.tokenizer.encode(f" {word}").ids[-1] for word in ("are", "were", "is", "was")}
@@ -137,8 +145,9 @@ def test_neither_torch_nor_transformers_is_loaded():
         import sys
         sys.path.insert(0, "tests")
         from driving import opened
-        for page in ("home", "next_word"):
+        for page in ("home", "next_word", "cost"):
             assert not opened(page).exception
+        assert not opened("step_by_step", source="pretrained", stage="weights").exception
         print(*sys.modules)
     """
     assert not {"torch", "transformers"} & {name.split(".")[0] for name in printed(code).split()}

@@ -46,7 +46,7 @@ def tiles_tab(state, theme):
         charts.beside(
             charts.work_grid(
                 _states(setup.tiles_n, steps, at), _kinds(theme), *2 * [charts.counted(setup.tiles_n)], theme,
-                title="Scores, tile by tile", size=int(min(page_share(0.5, beside=80), 400)),
+                title="Scores, tile by tile", size=int(min(page_share(0.5) - 90, 400)),
                 pick=charts.Pick("tile"),
             ),
             _so_far(mine, row, whole, theme),
@@ -61,7 +61,7 @@ def tiles_tab(state, theme):
 
 def _controls(state):
     """Draw how long the text is, how large a tile, and which query is followed."""
-    length, side, row, hides = page_columns([2, 2, 2, 1])
+    length, side, row, hides = page_columns([3, 3, 3, 2])
     length.slider(
         "Tokens", 4, TILES_MOST, key=state.key("tiles_n"), help="Queries, keys and values of as many tokens, at random."
     )

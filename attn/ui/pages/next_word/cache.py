@@ -37,14 +37,14 @@ def cache_tab(state, walked, factors, theme, width):
         state.adjust(count=len(steps))
     writing_path(state, ended=ended, about="Words read after the text")
     step = _step(walked, steps, min(setup.count, len(steps)))
+    labels = charts.token_labels([*(token.text for token in walked.read.tokens), *(each.label for each in steps)])
+    labels = labels[: step.n_kept + step.n_new]
     page_reading(
-        _reading(walked, step, steps), terms=["cache"],
+        _reading(walked, step, labels), terms=["cache"],
         shapes=f"{_heads(walked)} key/value heads × {step.n_kept + step.n_new} tokens × 2 × {_d_k(walked)} numbers, in "
         f"each of {len(walked.language.model.layers)} layers",
     )  # fmt: skip
-    labels = charts.token_labels([*(token.text for token in walked.read.tokens), *(each.label for each in steps)])
-    labels = labels[: step.n_kept + step.n_new]
-    size = int(min(page_share(0.5, beside=130), 420))
+    size = int(min(page_share(0.5) - 120, 420))
     page_figure(
         charts.beside(*_pictures(walked, step, labels, theme, size, width)), "next_word.cache",
         tables={"cache": lambda: _csv(walked, steps)},
@@ -90,7 +90,7 @@ def _bytes(walked, n):
     )
 
 
-def _reading(walked, step, steps):
+def _reading(walked, step, labels):
     """Say what the pass computes, and what the cache spares."""
     each, total = _bytes(walked, 1), f"{step.work.total / 1e6:,.0f}"
     held = f"**{step.kept_bytes / 1e3:,.0f} kB** of keys and values are kept now, {each / 1e3:,.1f} kB for each token"
@@ -101,11 +101,10 @@ def _reading(walked, step, steps):
             "to read the word that was written."
         )
     share = 100 * (1 - step.work.total / step.again.total)
-    word = as_text(steps[step.n_kept - len(walked.read.tokens)].label)
     return (
-        f"**{word}** passes alone: one query for each head, which looks at {step.n_kept} kept keys and its own. That "
-        f"is {total} million multiplications; the whole text again would be {step.again.total / 1e6:,.0f} million. The "
-        f"cache saves **{number(share)}%**. {held}."
+        f"**{as_text(labels[-1])}** passes alone: one query for each head, which looks at {step.n_kept} kept keys and "
+        f"its own. That is {total} million multiplications; the whole text again would be "
+        f"{step.again.total / 1e6:,.0f} million. The cache saves **{number(share)}%**. {held}."
     )
 
 

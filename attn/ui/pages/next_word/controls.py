@@ -173,27 +173,34 @@ def next_word_part_tab(state, walked, theme, width):
         return
     opened = part_opened(walked, setup.part, setup.stage)
     column = min(setup.cell[1], len(opened.columns) - 1)
-    _cell_controls(state, walked, opened, row, column)
+    if opened.words:
+        column = opened.words.index(setup.word) if setup.word in opened.words else 0
+
+    def choose(row, column):
+        chosen = {"word": opened.words[column]} if opened.words else {}
+        state.set(cell=(row, setup.cell[1] if opened.words else column), **chosen)
+
+    _cell_controls(state, walked, opened, (row, column), choose)
     terms, told = opened.explain(row, column)
     chosen = f"{capital(opened.axis)} **{as_text(opened.columns[column])}** of **{as_text(walked.labels[row])}**"
     page_reading(f"{chosen}: {told}", opened.formula, f"{opened.values.shape[0]} × {opened.values.shape[1]:,}")
     page_figure(
         part_chart(opened, walked.labels, (row, column), theme, width, page_tallest(most=420)),
         f"next_word.{setup.part}.{setup.stage}",
-        on_pick=lambda row, column: state.set(cell=(row, column)),
+        on_pick=choose,
         tables={setup.part: lambda: charts.csv(opened.values, walked.labels, opened.columns)},
     )
     if terms is not None:
         page_figure(charts.beside(part_number_chart(terms, theme, width)), f"next_word.number.{setup.part}")
 
 
-def _cell_controls(state, walked, opened, row, column):
+def _cell_controls(state, walked, opened, cell, choose):
     """Draw the choice of a token and of one of its numbers, for those who do not click."""
     token, other = state.key("token"), state.key("column")
-    st.session_state[token], st.session_state[other] = row, column
+    st.session_state[token], st.session_state[other] = cell
 
     def take():
-        state.set(cell=(st.session_state[token], st.session_state[other]))
+        choose(st.session_state[token], st.session_state[other])
 
     with st.container(horizontal=True):
         st.selectbox(

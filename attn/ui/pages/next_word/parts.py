@@ -10,7 +10,7 @@ from attn.charts.labels import number
 from attn.functional import ACTIVATIONS
 from attn.models import gpt2
 from attn.models.layer_parts import attention_matrices, feed_forward_matrices
-from attn.pretrained.language_model import LanguageModel, Read
+from attn.pretrained.language_model import LanguageModel, Read, token_label
 from attn.ui.language_models import likeliest_tokens
 from attn.ui.pages.next_word.setup import PARTS, STAGES, Setup
 from attn.ui.state import as_text
@@ -75,6 +75,7 @@ class Opened(NamedTuple):
     explain: Callable  # (row, column) -> Terms, Summands or None, and a sentence
     kind: str = "signed"
     hidden: np.ndarray | None = None
+    words: tuple = ()  # ids of the columns, where they are words
 
 
 def part_stages(part):
@@ -378,9 +379,10 @@ def _logits(walked):
     model, passed = walked.language.model, walked.read.passed
     table = model.embedding if isinstance(model, gpt2.GPT2) else model.unembedding
     words = likeliest_tokens(walked.language, passed.logits[-1], _WORDS)
-    if walked.setup.word >= 0 and walked.setup.word not in [word.id for word in words]:
-        words = words[:-1]
     ids = [word.id for word in words]
+    if 0 <= walked.setup.word < len(table) and walked.setup.word not in ids:
+        ids[-1] = walked.setup.word
+    labels = [token_label(walked.language, id) for id in ids]
     values, cap = passed.logits[:, ids], getattr(model, "logit_softcap", None)
 
     def explain(row, column):
@@ -389,14 +391,14 @@ def _logits(walked):
         logit = passed.logits[row].astype(float)
         share = float(np.exp(logit[ids[column]] - logit.max()) / np.exp(logit - logit.max()).sum())
         told = (
-            f"The last state times the row of {as_text(words[column].label)}: {len(left)} products make a "
+            f"The last state times the row of {as_text(labels[column])}: {len(left)} products make a "
             f"logit{capped} of {number(float(values[row, column]))}. Of all {len(logit):,} logits after "
             f"{as_text(walked.labels[row])} the softmax gives it **{number(100 * share)}%**."
         )
-        return Terms(left, right, (f"state of {walked.labels[row]}", f"row of {words[column].label}")), told
+        return Terms(left, right, (f"state of {walked.labels[row]}", f"row of {labels[column]}")), told
 
-    labels = [word.label for word in words]
-    return Opened("Logits of the likeliest words", values, labels, "word", r"\ell = z\,E^\top", explain)
+    title, formula = "Logits of the likeliest words", r"\ell = z\,E^\top"
+    return Opened(title, values, labels, "word", formula, explain, words=tuple(ids))
 
 
 def part_name(setup):
