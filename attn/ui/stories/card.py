@@ -25,11 +25,24 @@ STYLE = """<style>
 .st-key-story_card { border-left: 4px solid light-dark(#0072B2, #56B4E9); }
 .st-key-story_card [data-testid="stPageLink-NavLink"] { padding: 0.1rem 0.5rem; }
 .st-key-story_card button { min-height: 1.6rem; padding: 0.1rem 0.5rem; }
-.st-key-story_card .stHorizontalBlock { gap: 0.2rem; }
+.st-key-story_ways { gap: 0.2rem; }
 .st-key-story_card [data-testid="stVerticalBlock"] { gap: 0.3rem; }
 /* the page's own title is less than the screen's */
 h1 { font-size: 1.3rem !important; padding-bottom: 0.2rem !important; }
 </style>"""
+
+
+_TO_THE_TOP = """
+export default function({ data }) {
+    const main = document.querySelector('[data-testid="stMain"]');
+    const before = main?.dataset.storyScreen;
+    if (!main || before === data.screen) return;
+    main.dataset.storyScreen = data.screen;
+    // a tab that another screen opens brings itself into view, and the card out of it
+    if (before !== undefined) for (const wait of [0, 300, 900]) setTimeout(() => main.scrollTo(0, 0), wait);
+}
+"""
+_begin_at_the_top = st.components.v2.component("attention_lab.story", js=_TO_THE_TOP)
 
 
 def story_card(state):
@@ -49,7 +62,8 @@ def story_card(state):
         if now is None:
             _say_what_is_wrong(name)
             return
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        _begin_at_the_top(key="story.top", data={"screen": f"{now.number} {now.name}"})
+        with st.container(horizontal=True, vertical_alignment="center", key="story_ways"):
             st.caption(_where(now), width="stretch")
             _ways(state, now)
         seen, done = st.columns(_SHARES) if _has_work(now) and page_width() >= _BESIDE else [st.container()] * 2
