@@ -1,5 +1,7 @@
 """Attention Lab: the way in."""
 
+from functools import partial
+
 import streamlit as st
 
 from attn import charts, pretrained, ui
@@ -53,11 +55,13 @@ ui.page_reading(
 )
 st.caption(home_kind_of_head(head, level.rows))
 say_word_level(level)
+codes = partial(home_code, setup, query, result.tokens, ui.page_width())
 ui.page_figure(
     home_picture(labels, weights, query, MOST, ui.page_theme(), ui.page_width()),
     "home.strip",
     on_pick=lambda row, column: page.set(cell=(places[row], 0)),
     tables={"weights": lambda: charts.csv([weights], [names[query]], names)},
+    codes=codes,
 )
 if len(labels) > MOST:
     named = "words" if setup.level == "words" else "tokens"
@@ -91,7 +95,7 @@ st.caption(
 code = st.expander("Code", key="home.code", on_change="rerun")
 if code.open:  # what colours it is the largest part of what a browser would load
     with code:
-        ui.page_code(page, home_code(setup, query, result.tokens, ui.page_width()))
+        ui.page_code(page, codes())
 
 st.header("Ways in", anchor=False)
 home_ways_in()

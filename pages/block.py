@@ -35,11 +35,13 @@ ui.page_reading(
     terms=["length of a vector"],
     beside=lambda: sentence_in_a_trained_model(setup),
 )
+codes = partial(encoder_block.encoder_block_code, result)
 ui.page_figure(
     partial(encoder_block.encoder_block_picture, alone, theme),
     f"block.{setup.stage}.{setup.norm}",
     on_pick=lambda row, column: page.set(token=row + 1),
     tables={setup.stage: lambda: charts.csv(result.result(setup.stage), result.labels, charts.counted(setup.d_model))},
+    codes=codes,
 )
 
 if footnote := encoder_block.encoder_block_footnote(result):
@@ -61,7 +63,7 @@ SHOWN = {
     "writing": lambda: writing.block_writing_tab(page, result),
     "graph": lambda: graph.graph_tab(page, result),
     "published": lambda: published_tables_tab(page, PRINTED, training.block_training_work()),
-    "code": lambda: ui.page_code(page, encoder_block.encoder_block_code(result)),
+    "code": lambda: ui.page_code(page, codes()),
 }
 ui.page_tabs(page, TABS, SHOWN)
 page.commit()  # what was chosen in a tab belongs to the link, too

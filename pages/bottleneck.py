@@ -1,5 +1,7 @@
 """Bottleneck: one vector for a whole sequence, and attention, which looks back at every symbol."""
 
+from functools import partial
+
 import streamlit as st
 
 from attn import ui
@@ -40,6 +42,7 @@ if result.problem:
     st.error(ui.as_text(f"{result.problem} The first example is shown instead."))
 
 ui.page_reading(two_models_reading(result, step))
+codes = partial(two_models_code, setup, result, step, width)
 ui.page_figure(
     two_models_picture(result, step, width),
     "bottleneck.picture",
@@ -47,6 +50,7 @@ ui.page_figure(
         "left": lambda: one_model_table(result.left, result),
         "right": lambda: one_model_table(result.right, result),
     },
+    codes=codes,
 )
 ui.page_reading(two_models_shapes(result), two_models_formula(result))
 
@@ -56,7 +60,7 @@ SHOWN = {
     "film": lambda: film_of_training.film_of_training_tab(page, result),
     "published": lambda: published_alignments.published_alignments_tab(page),
     "gradient": lambda: gradients.gradients_tab(page, result),
-    "code": lambda: ui.page_code(page, two_models_code(setup, result, step, width)),
+    "code": lambda: ui.page_code(page, codes()),
 }
 ui.page_tabs(page, TABS, SHOWN)
 page.commit()  # what was chosen in a tab belongs to the link, too

@@ -1,5 +1,7 @@
 """Change: attention changed inside a running model, and what its prediction does."""
 
+from functools import partial
+
 import streamlit as st
 
 from attn import charts, pretrained, ui
@@ -74,6 +76,7 @@ models.say_model_note(models.loaded_model(*read.source[:2]))
 for sentence in effect.left_out:
     st.caption(f":material/do_not_disturb_on: {sentence}")
 
+codes = partial(words.change_code_in_words, effect, setup, width / 2)
 numbers, heads = ui.page_columns([1, 1], figures=True)
 with numbers:
     ui.page_figure(
@@ -81,6 +84,7 @@ with numbers:
         "change.effect",
         on_pick=None if effect.word is None else lambda row: page.set(word=effect.shifts[row].text),
         tables={"numbers": lambda: effect_charts.change_chart_numbers_csv(effect)},
+        codes=codes,
     )
     words.change_verdict_in_words(largest, first, read.source)
     if look_for:
@@ -91,6 +95,7 @@ with heads:
         f"change.heads.{setup.off}.{setup.patterned}",  # a picture just clicked has nothing chosen
         on_pick=lambda row, column: click_head_control(page, (row, column)),
         tables={"moved": lambda: effect_charts.change_chart_shifts_csv(effect)},
+        codes=codes,
     )
     st.segmented_control(
         "A click on a head", CLICKS, format_func=CLICKS.get, key=page.key("click"), required=True,
@@ -187,7 +192,7 @@ SHOWN = {
     "downstream": downstream_tab,
     "sweep": sweep_tab,
     "writing": writing_tab,
-    "code": lambda: ui.page_code(page, words.change_code_in_words(effect, setup, width / 2)),
+    "code": lambda: ui.page_code(page, codes()),
 }
 ui.page_tabs(page, TABS, SHOWN)
 if ablating and page.get("tab") != "sweep":

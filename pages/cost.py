@@ -1,5 +1,7 @@
 """Cost: what attention takes, in multiplications, memory and time, and the same result in tiles."""
 
+from functools import partial
+
 import streamlit as st
 
 from attn import ui
@@ -28,10 +30,12 @@ ui.page_reading(
 )
 if setup.view == "square":
     curves.cost_curves_doubling(page)
+codes = partial(curves.cost_curves_code, setup)
 ui.page_figure(
     curves.cost_curves_picture(setup, theme),
     f"cost.{setup.view}",
     tables={setup.view: lambda: curves.cost_curves_csv(setup)},
+    codes=codes,
 )
 if footnote := curves.cost_curves_footnote(setup):
     ui.page_footnote(footnote, "From which length on is which layer cheaper?")
@@ -77,7 +81,7 @@ SHOWN = {
     "tiles": lambda: tiles.tiles_tab(page, theme),
     "models": models_tab,
     "parameters": parameters_tab,
-    "code": lambda: ui.page_code(page, curves.cost_curves_code(setup)),
+    "code": lambda: ui.page_code(page, codes()),
 }
 ui.page_tabs(page, TABS, SHOWN)
 ui.page_sources(page)

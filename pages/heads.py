@@ -104,6 +104,7 @@ ui.page_reading(
     result.shapes,
     beside=lambda: sentence_in_a_trained_model(setup),
 )
+codes = partial(heads_page_code, setup, result, head, scale, ui.page_width(), tallest)
 ui.page_figure(
     partial(
         heads_page_picture,
@@ -121,6 +122,7 @@ ui.page_figure(
     "heads.grid",
     on_pick=lambda head: page.set(head=head + 1),
     tables={f"head_{head + 1}_weights": lambda: charts.csv(steps.weights[head], rows, columns)},
+    codes=codes,
 )
 
 now, full = result.cache
@@ -202,7 +204,7 @@ def merged_tab():
 SHOWN = {
     "one": one_tab,
     "merged": merged_tab,
-    "code": lambda: ui.page_code(page, heads_page_code(setup, result, head, scale, ui.page_width(), tallest)),
+    "code": lambda: ui.page_code(page, codes()),
 }
 ui.page_tabs(page, TABS, SHOWN)
 ui.page_sources(page)

@@ -120,11 +120,19 @@ with box:
     )
 if not inside_first_heads(numbers, setup):
     st.info("Nothing to measure here: too few tokens come twice. Try the example with a phrase that comes twice.")
+
+
+def codes():
+    """Return the lines that draw every head as one number, and the chosen one."""
+    return inside_code(setup, source, numbers, layer, scale, width)
+
+
 ui.page_figure(
     inside_overview_charts(tables, setup, theme, width),
     "inside.overview",
     on_pick=open_head,
     tables={setup.metric: lambda: charts.csv(numbers, *map(charts.counted, numbers.shape))},
+    codes=codes,
 )
 
 rows, columns = level.labels
@@ -172,6 +180,7 @@ def matrix_tab():
         "inside.matrix",
         on_pick=choose,
         tables={"head": lambda: charts.csv(together, rows, columns)},
+        codes=codes,
     )
 
 
@@ -262,7 +271,7 @@ SHOWN = {
     "query": query_tab,
     "heads": heads_tab,
     "rollout": rollout_tab,
-    "code": lambda: ui.page_code(page, inside_code(setup, source, numbers, layer, scale, width)),
+    "code": lambda: ui.page_code(page, codes()),
 }
 st.markdown(inside_one_query_reading(setup, together[row, :n_k], rows[row], columns, what))
 ui.page_tabs(page, TABS, SHOWN)

@@ -76,6 +76,7 @@ if result.empty_rows:
             "jax.nn.dot_product_attention and the Attention of keras put a large negative number in place of −∞, so "
             "that such a row gets the mean of all values."
         )
+codes = partial(masks_page_code, setup, result, ui.page_width(), ui.page_tallest())
 ui.page_figure(
     partial(masks_page_picture, attention, labels, hidden, theme, ui.page_width(), ui.page_tallest()),
     f"masks.picture.{len(page.get('painted'))}.{page.get('mask')}",  # a picture just painted has nothing chosen
@@ -84,6 +85,7 @@ ui.page_figure(
         "scores": lambda: charts.csv(attention.masked_scores, labels, labels),
         "weights": lambda: charts.csv(attention.weights, labels, labels),
     },
+    codes=codes,
 )
 
 st.header("Before or after the softmax?", anchor=False)
@@ -138,7 +140,7 @@ def leaks_tab():
 
 SHOWN = {
     "leaks": leaks_tab,
-    "code": lambda: ui.page_code(page, masks_page_code(setup, result, ui.page_width(), ui.page_tallest())),
+    "code": lambda: ui.page_code(page, codes()),
 }
 ui.page_tabs(page, TABS, SHOWN)
 ui.page_sources(page)

@@ -1,5 +1,7 @@
 """Next word: a whole model on one screen, from the tokens of a text to the words that may come next."""
 
+from functools import partial
+
 import streamlit as st
 
 from attn import charts, pretrained, ui
@@ -73,11 +75,13 @@ with way:
         "added to, on a logarithmic scale."
     )
 with likely:
+    codes = partial(code.next_word_codes, walked, found, factors, width)
     ui.page_figure(
         words.next_words_picture(found, theme, ui.page_share(2 / 7, least=180, beside=100)),
         "next_word.words",
         on_pick=lambda row: page.set(word=found.words[row].id, part="logits", tab="part"),
         tables={"next_words": lambda: words.next_words_csv(found)},
+        codes=codes,
     )
 
 
@@ -91,7 +95,7 @@ SHOWN = {
     "writing": lambda: writing.writing_tab(page, walked, factors, theme, width),
     "cache": lambda: cache.cache_tab(page, walked, factors, theme, width),
     "agreement": lambda: agreement.agreement_figure(setup, theme, width),
-    "code": lambda: ui.page_code(page, code.next_word_codes(walked, found, factors, width)),
+    "code": lambda: ui.page_code(page, codes()),
 }
 ui.page_tabs(page, TABS, SHOWN)
 ui.page_sources(page)

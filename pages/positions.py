@@ -55,6 +55,7 @@ ui.page_reading(
     f"{len(labels)} tokens × {setup.d_model} numbers · weights: {len(labels)} × {len(labels)}",
     beside=lambda: sentence_in_a_trained_model(setup),
 )
+codes = partial(shuffle.shuffle_code, setup, result)
 ui.page_figure(
     partial(shuffle.shuffle_picture, result, theme),
     "positions.shuffle",
@@ -63,6 +64,7 @@ ui.page_figure(
         "shuffled": lambda: charts.csv(result.shuffled.weights, result.shuffled_labels, result.shuffled_labels),
         "difference": lambda: charts.csv(result.difference, labels, labels),
     },
+    codes=codes,
 )
 
 if parts:
@@ -128,7 +130,7 @@ SHOWN = {
     "relation": relation_tab,
     "longer": longer_tab,
     "schemes": schemes_tab,
-    "code": lambda: ui.page_code(page, shuffle.shuffle_code(setup, result)),
+    "code": lambda: ui.page_code(page, codes()),
 }
 ui.page_tabs(page, TABS, SHOWN)
 ui.page_sources(page)

@@ -104,6 +104,7 @@ def table_of(side):
     return charts.csv(getattr(again, side), again.rows, again.columns)
 
 
+codes = partial(pretrained_page_code, setup, chosen, layer, part, scale, width, tallest)
 ui.page_figure(
     partial(
         pretrained_page_picture,
@@ -121,6 +122,7 @@ ui.page_figure(
     "pretrained.maps",
     on_pick=lambda row, column: page.set(cell=position(row, column)),
     tables={name: lambda side=side: table_of(side) for name, side in TABLES.items()},
+    codes=codes,
 )
 
 
@@ -250,7 +252,7 @@ SHOWN = {
     "matrices": matrices_tab,
     **({"adapter": adapter_tab} if loaded.base is not None or not setup.adapter else {}),
     "alone": alone_tab,
-    "code": lambda: ui.page_code(page, pretrained_page_code(setup, chosen, layer, part, scale, width, tallest)),
+    "code": lambda: ui.page_code(page, codes()),
 }
 if setup.tab not in SHOWN:
     page.adjust(tab="map")

@@ -83,6 +83,7 @@ ui.page_reading(
     "along each row as many weights.",
     terms=("query", "key"),
 )
+codes = partial(scores.scores_code, setup, result, room)
 ui.page_figure(
     partial(scores.scores_picture, setup, result, room),
     "scores.picture",
@@ -91,6 +92,7 @@ ui.page_figure(
         "scores": lambda: charts.csv(result.scores, titles, result.labels),
         "weights": lambda: charts.csv(result.weights, titles, result.labels),
     },
+    codes=codes,
 )
 
 
@@ -172,7 +174,7 @@ SHOWN = {
     "windows": windows_tab,
     "every": every_tab,
     "published": lambda: published_tables_tab(page, PRINTED),
-    "code": lambda: ui.page_code(page, scores.scores_code(setup, result, room)),
+    "code": lambda: ui.page_code(page, codes()),
 }
 ui.page_tabs(page, TABS, SHOWN)
 ui.page_sources(page)

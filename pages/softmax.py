@@ -23,10 +23,12 @@ ui.page_reading(
     "An exponential is e to the power of a score's distance to the largest one. A weight is an exponential divided by "
     "the sum of all.",
 )
+codes = partial(softmax.softmax_page_code, setup, result, width)
 ui.page_figure(
     partial(softmax.softmax_page_picture, result, width),
     "softmax.steps",
     tables={"weights": lambda: charts.csv([result.shifted, result.weights], ["score", "weight"], result.labels)},
+    codes=codes,
 )
 
 
@@ -120,7 +122,7 @@ SHOWN = {
     "sinks": sinks_tab,
     "plain": plain_tab,
     "lookup": lookup_tab,
-    "code": lambda: ui.page_code(page, softmax.softmax_page_code(setup, result, width)),
+    "code": lambda: ui.page_code(page, codes()),
 }
 ui.page_tabs(page, TABS, SHOWN)
 ui.page_sources(page)

@@ -126,6 +126,7 @@ ui.page_figure(
     f"step.{setup.stage}.{setup.matrix}",
     on_pick=choose,
     tables={setup.stage: lambda: charts.csv(stage.result(view), view.labels, stage.columns(view))},
+    codes=lambda: codes,
 )
 
 

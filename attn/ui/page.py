@@ -8,6 +8,7 @@ import streamlit as st
 
 from attn import charts
 from attn.pretrained.threads import one_thread
+from attn.ui.embed import begin_embedding, embed_drawn, embedded_figure, end_embedding
 from attn.ui.garbage import collector, share_arenas
 from attn.ui.kept_figures import finished_once
 from attn.ui.keyboard import page_keys
@@ -185,6 +186,7 @@ def begin_page(page, title, cls):
     state = PageState(page, cls)
     look = chosen_look()
     st.html(STYLE + LARGE_STYLE * look.large + PRESENT_STYLE * look.present)
+    begin_embedding()
     with st.sidebar:
         menu_links()
         _large_control()
@@ -505,7 +507,9 @@ def page_figure(chart, key, *, tables=None, on_pick=None, codes=None):
             page_figure(chart, key, tables=tables, on_pick=on_pick, codes=codes)
         return
     spec = page_draw(chart, key, on_select="ignore" if on_pick is None else _picker(key, on_pick))
-    figure_menu(spec, key, tables, codes)
+    embed_drawn(key)
+    if not embedded_figure():
+        figure_menu(spec, key, tables, codes)
 
 
 def _picker(key, on_pick):
@@ -533,5 +537,6 @@ def page_next(state):
 
 def page_sources(state):
     """Name and link what a page stands on; only the way on comes below."""
+    end_embedding()
     st.divider()
     st.markdown("\n".join(["**Sources**", "", *map(source_in_markdown, PAGE_SOURCES[state.page])]))

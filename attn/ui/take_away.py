@@ -3,6 +3,7 @@
 A file is made when it is asked for, of what the figure on the screen was made of; the menu is drawn when it is opened.
 """
 
+import ast
 import functools
 import io
 import json
@@ -15,6 +16,7 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from attn import __version__, charts
+from attn.ui.embed import FIGURE as EMBED
 from attn.ui.link import to_link
 from attn.ui.menu import MENU
 from attn.ui.settings import MEGABYTE, visitor_settings
@@ -67,16 +69,31 @@ def figure_menu(spec, key, tables=None, codes=None):
     )  # fmt: skip
     if menu.open:
         with menu:
-            _draw_menu(spec, key, tables or {}, codes)
+            _draw_menu(spec, key, tables, codes)
+
+
+def gathered_figure(spec, key, tables=None, codes=None):
+    """Return what files of a figure on the present page are made of; arguments as for `figure_menu`.
+
+    Returns
+    -------
+    Figure
+    """
+    page, setup = figure_place()
+    address, shown = st.context.url or "", _shown()
+    about = figure_facts(page, key, setup, f"{address}?{urlencode(shown)}" if shown else address)
+    return Figure(charts.without_selection(spec), file_stem(page, key, setup), about, tables or {}, codes)
+
+
+def _shown():
+    """Return the query of the present screen, as it is when it is not presented."""
+    return {name: value for name, value in st.query_params.to_dict().items() if name != "present"}
 
 
 def _draw_menu(spec, key, tables, codes):
     """Draw what is in the open menu."""
-    page, setup = figure_place()
-    address = st.context.url or ""
-    shown = {name: value for name, value in st.query_params.to_dict().items() if name != "present"}
-    about = figure_facts(page, key, setup, f"{address}?{urlencode(shown)}" if shown else address)
-    figure = Figure(charts.without_selection(spec), file_stem(page, key, setup), about, tables, codes)
+    figure = gathered_figure(spec, key, tables, codes)
+    about = figure.about
     st.html(_STYLE.replace("SCHEME", st.context.theme.type or "light"))
     st.caption("Link to this screen")
     st.code(about["Link"], language=None, wrap_lines=True)
@@ -108,9 +125,9 @@ def _draw_menu(spec, key, tables, codes):
         key, whole, "HTML: a page that draws this without any network and says numbers under the pointer. Python and "
         "Notebook: the lines that make it. Everything: all files at once, and the settings, which Home opens again.",
     )  # fmt: skip
-    if address:
+    if address := st.context.url:
         st.caption("For a page of yours, in its HTML")
-        st.code(frame_code(address, shown, key, about["Title"]), language="html", wrap_lines=True)
+        st.code(frame_code(address, _shown(), key, about["Title"]), language="html", wrap_lines=True)
 
 
 def _light_control(key):
@@ -158,7 +175,7 @@ def figure_facts(page, key, setup, link=""):
         "Settings" are in the words of JSON, and `read_settings` reads them.
     """
     label = next(entry.label for entry in MENU if entry.page == page)
-    named = {word: str(value) for name, word in _NAMED.items() if (value := getattr(setup, name, "")) != ""}
+    named = {_NAMED[name]: value for name, value in _named(setup).items()}
     settings = {"page": page, "figure": key, "choices": to_link(setup, longest=_LONGEST_SETTINGS)[0]}
     title = ", ".join([label, *(f"{word.lower()} {named[word]}" for word in ("Layer", "Head") if word in named)])
     return {
@@ -175,12 +192,17 @@ def figure_facts(page, key, setup, link=""):
 def file_stem(page, key, setup):
     """Return the name of a figure's files without ending: page, figure, model, layer, head, sentence, version."""
     parts = [page, *(part for part in key.split(".") if part != page)]
-    for name in _NAMED:
-        if (value := getattr(setup, name, "")) != "":
-            value = str(value).rsplit("/", 1)[-1] if name == "model" else value
-            short = re.sub(r"[^\w.]+", "-", str(value)[:_WORDS]).strip("-.")
-            parts.append(short if name in ("model", "text") else f"{name}-{short}")
+    for name, value in _named(setup).items():
+        value = value.rsplit("/", 1)[-1] if name == "model" else value[:_WORDS]
+        short = re.sub(r"[^\w.]+", "-", value).strip("-.")
+        parts.append(short if name in ("model", "text") else f"{name}-{short}")
     return "_".join(filter(None, [*(re.sub(r"[^\w.-]+", "-", part) for part in parts), __version__]))
+
+
+def _named(setup):
+    """Return the choices that files name, as far as a page has them; its `about` says what a choice does not."""
+    said = {name: getattr(setup, name, "") for name in _NAMED} | getattr(setup, "about", {})
+    return {name: str(said[name]) for name in _NAMED if said[name] != ""}
 
 
 def frame_code(address, shown, key, title):
@@ -198,7 +220,7 @@ def frame_code(address, shown, key, title):
         For those who do not see it.
     """
     shown = {name: value for name, value in shown.items() if name not in LOOK or name in ("large", "light")}
-    query = urlencode(shown | {"embed": "true", "embed_figure": key}).replace("&", "&amp;")
+    query = urlencode(shown | {"embed": "true", EMBED: key}).replace("&", "&amp;")
     title = title.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
     return (
         f'<iframe src="{address}?{query}" title="{title}" width="100%" height="{_EMBED_HEIGHT}" '
@@ -240,12 +262,27 @@ def figure_notebook(figure):
     for heading, make in (("The numbers from scratch", codes.numpy), ("The same with `attn`", codes.attn)):
         if make:
             cells += [v4.new_markdown_cell(f"## {heading}"), v4.new_code_cell(make())]
-    drawn = re.sub(r'^(\s*)charts\.save\((\w+), "[^"]*"\)', r"\1display(\2)", codes.draw(), flags=re.MULTILINE)
-    cells += [v4.new_markdown_cell("## The picture"), v4.new_code_cell(drawn)]
+    cells += [v4.new_markdown_cell("## The picture"), v4.new_code_cell(_displayed(codes.draw()))]
     for at, cell in enumerate(cells):
         cell["id"] = f"cell-{at}"  # the same each time
     kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
     return nbformat.writes(v4.new_notebook(cells=cells, metadata=kernel))
+
+
+def _displayed(lines):
+    """Return lines that show in a notebook what they would save.
+
+    Examples
+    --------
+    >>> _displayed('picture = draw()\\ncharts.save(charts.beside(picture), "heads.svg")')
+    'picture = draw()\\ndisplay(charts.beside(picture))'
+    """
+    calls = [node for node in ast.walk(ast.parse(lines)) if isinstance(node, ast.Call)]
+    for call in reversed(calls):  # from the end, so that places before it stay
+        if ast.unparse(call.func) == "charts.save":
+            saved = ast.get_source_segment(lines, call)
+            lines = lines.replace(saved, f"display({ast.get_source_segment(lines, call.args[0])})")
+    return lines
 
 
 def figure_bundle(figure):

@@ -29,6 +29,11 @@ class SentenceChoice:
     text: str = link_string(DEFAULT_TEXT)
     seed: int = link_whole(1, 0, 9999)
 
+    @property
+    def about(self):
+        """What files say otherwise than by the choices: a worked example has words of its own."""
+        return {"text": WRITTEN.get(self.source, self.text)}
+
 
 def sentence_source_control(state, sources=SOURCES, on_change=None):
     """Draw the choice of where the numbers come from."""

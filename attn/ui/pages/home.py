@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import streamlit as st
 
-from attn import charts
+from attn import charts, pretrained
 from attn.analysis.head_kinds import kind_of_head
 from attn.analysis.head_table import measure
 from attn.data import examples
@@ -171,6 +171,11 @@ class Setup:
     head: int = link_whole(HEAD, 1, 12)
     cell: tuple = link_place((10, 0))
     level: str = link_choice("pieces", LEVELS)
+
+    @property
+    def about(self):
+        """What files say beside the choices."""
+        return {"model": pretrained.DEFAULT}
 
 
 def home_sentence_control(state):

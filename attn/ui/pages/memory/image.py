@@ -1,5 +1,7 @@
 """The part Image: every pixel looks at every other."""
 
+from functools import partial
+
 import numpy as np
 import streamlit as st
 
@@ -90,18 +92,20 @@ def memory_image_tab(state, setup, chosen):
         terms=("effective number of tokens",),
     )
     size = min(page_share(1 / 3, least=150, beside=20), 500)
+    codes = partial(_pixels_code, setup, seen, size)
     page_figure(
         _photos(picture, weights, output, setup.factor, setup.pixel, size, page_theme()),
         "memory.pixels",
         on_pick=lambda row, column: state.set(pixel=(row, column)),
         tables={"weights": lambda: charts.csv(weights, charts.counted(SIDE), charts.counted(SIDE))},
+        codes=codes,
     )  # fmt: skip
     page_tabs(
         state,
         memory_setup_tabs("What pixels read and receive"),
         {
             "more": lambda: _looked_at(steps, picture),
-            "code": lambda: page_code(state, _pixels_code(setup, seen, size)),
+            "code": lambda: page_code(state, codes()),
         },
     )
 

@@ -1,5 +1,7 @@
 """The part LSTMN: a cell that looks back at its own states."""
 
+from functools import partial
+
 import numpy as np
 import streamlit as st
 
@@ -89,17 +91,19 @@ def memory_lstmn_tab(state, setup):
         terms=("recurrent", "hidden state"),
     )
     hidden = np.triu(np.ones((len(words),) * 2, dtype=bool))
+    codes = partial(_looking_back_code, setup, words)
     page_figure(
         _picture(steps, labels, hidden, page_theme(), page_width(), page_tallest(85)),
         "memory.looking_back",
         tables={"weights": lambda: charts.csv(steps.weights, labels, labels, hidden)},
+        codes=codes,
     )
     page_tabs(
         state,
         memory_setup_tabs("States"),
         {
             "more": lambda: _states(steps, labels),
-            "code": lambda: page_code(state, _looking_back_code(setup, words)),
+            "code": lambda: page_code(state, codes()),
         },
     )
 

@@ -1,5 +1,7 @@
 """The part NTM: a memory that is read and written."""
 
+from functools import partial
+
 import numpy as np
 import streamlit as st
 
@@ -139,17 +141,19 @@ def memory_ntm_tab(state, setup):
         f"The memory is {len(rows)} × 2 numbers. The key has 2 numbers; each row has one weight.",
         terms=("key", "cosine"),
     )
+    codes = partial(_ntm_code, setup)
     page_figure(
         _picture(rows, steps, stages, _cells(len(rows)), page_theme(), page_width()),
         "memory.address",
         tables={"weights": lambda: charts.csv(stages, labels, STAGES)},
+        codes=codes,
     )
     page_tabs(
         state,
         memory_setup_tabs("Write"),
         {
             "more": lambda: _write(setup, rows, steps.weights, labels, wide),
-            "code": lambda: page_code(state, _ntm_code(setup)),
+            "code": lambda: page_code(state, codes()),
         },
     )
 

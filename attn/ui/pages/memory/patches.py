@@ -1,5 +1,6 @@
 """The part on words that look at the patches of a picture."""
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -125,17 +126,19 @@ def memory_patches_tab(state, setup, chosen):
         f"{GRID * GRID}, one for each word and patch.",
     )
     size = int(min((page_width() - 24 * len(words)) / (len(words) + 1), 300))
+    codes = partial(_words_code, setup, seen, words, size)
     page_figure(
         _photos(picture, words, result.weights, size, page_theme()),
         "memory.words",
         tables={"weights": lambda: charts.csv(result.weights, words, charts.counted(GRID * GRID))},
+        codes=codes,
     )
     page_tabs(
         state,
         memory_setup_tabs("Soft and hard"),
         {
             "more": lambda: _soft_and_hard(state, setup, result, at),
-            "code": lambda: page_code(state, _words_code(setup, seen, words, size)),
+            "code": lambda: page_code(state, codes()),
         },
     )
 

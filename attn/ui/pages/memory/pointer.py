@@ -1,6 +1,7 @@
 """The part Pointer: a network that was trained to sort by pointing at its inputs."""
 
 import re
+from functools import partial
 
 import numpy as np
 import streamlit as st
@@ -109,6 +110,7 @@ def memory_pointer_tab(state, setup):
         f"Each of the {len(numbers)} numbers becomes a vector of {len(network.v)} numbers, as does each step. The "
         f"{len(numbers)} × {len(numbers)} weights are the output.",
     )
+    codes = partial(_pointing_code, numbers, setup.leave_out)
     page_figure(
         _picture(pointed, rows, columns, setup.leave_out, page_theme(), page_width(), page_tallest(85)),
         "memory.pointing",
@@ -116,13 +118,14 @@ def memory_pointer_tab(state, setup):
             "weights": lambda: charts.csv(pointed.weights, rows, columns),
             "scores": lambda: charts.csv(pointed.scores, rows, columns),
         },
+        codes=codes,
     )
     page_tabs(
         state,
         memory_setup_tabs("How often it is right"),
         {
             "more": lambda: _accuracy(accuracy),
-            "code": lambda: page_code(state, _pointing_code(numbers, setup.leave_out)),
+            "code": lambda: page_code(state, codes()),
         },
     )
 

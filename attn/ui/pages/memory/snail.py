@@ -1,5 +1,7 @@
 """The part SNAIL: how far back its layers reach."""
 
+from functools import partial
+
 import numpy as np
 import streamlit as st
 
@@ -44,16 +46,18 @@ def memory_snail_tab(state, setup):
         + (", the last of them read by attention." if setup.attends else "."),
     )
     layout = _fan_layout(setup.steps)
+    codes = partial(_snail_code, setup, layout)
     page_figure(
         _picture(moved, setup.steps, setup.attends, theme=page_theme(), **layout),
         "memory.fan",
+        codes=codes,
     )
     page_tabs(
         state,
         memory_setup_tabs("Step by step back"),
         {
             "more": lambda: _lags(setup, moved),
-            "code": lambda: page_code(state, _snail_code(setup, layout)),
+            "code": lambda: page_code(state, codes()),
         },
     )
 

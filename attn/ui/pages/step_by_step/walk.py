@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import streamlit as st
 
-from attn import charts, one_head
+from attn import charts, one_head, pretrained
 from attn.data import examples
 from attn.ui import models
 from attn.ui.controls.mask import MASKS, MaskChoice, mask_of
@@ -52,6 +52,12 @@ class Setup(SentenceChoice, MaskChoice):
     edits: tuple = link_numbers(EDITABLE)
     tab: str = link_choice("cell", TABS, OLD_TABS)
     editing: str = link_choice("x", EDITABLE)
+
+    @property
+    def about(self):
+        """What files say otherwise than by the choices: layer and head are those of the trained model alone."""
+        trained = self.source == "pretrained"
+        return super().about | ({"model": pretrained.DEFAULT} if trained else {"layer": "", "head": ""})
 
     @staticmethod
     def unsaid(chosen):

@@ -1,0 +1,50 @@
+"""One figure alone, as wide as the frame that another page gives it: ``?embed=true&embed_figure=heads.grid``."""
+
+import re
+
+import streamlit as st
+
+from attn.ui.state import as_text
+
+FIGURE = "embed_figure"  # in the link; what begins with "embed" is no choice of a page, and stays in the link
+_DRAWN = "embed.drawn"  # where the session holds whether this run drew the figure
+
+_STYLE = """<style>
+[data-testid="stSidebar"], [data-testid="stSidebarCollapsedControl"], [data-testid="stHeader"],
+[data-testid="stElementToolbar"], [data-testid="stPopover"], .stMainBlockContainer [role="tablist"],
+.stMainBlockContainer summary, .attn-numbers { display: none !important; }
+.stMainBlockContainer { padding: 0 !important; }
+.stMainBlockContainer [data-testid="stElementContainer"]:not(.FIGURE, :has([data-testid="stAlert"])) {
+    display: none;
+}
+.stMainBlockContainer :is(.stVerticalBlock, .stHorizontalBlock) { gap: 0; }
+</style>"""
+
+
+def embedded_figure():
+    """Return the key of the figure that alone is asked for, or an empty text."""
+    return st.query_params.get(FIGURE, "")
+
+
+def begin_embedding():
+    """Leave nothing on the page but the figure that is asked for, if one is, and what a page says in its place."""
+    key = embedded_figure()
+    st.session_state[_DRAWN] = False
+    if key:
+        shown = re.sub(r"[^a-zA-Z0-9_-]", "-", key)  # as Streamlit names the element of a key
+        st.html(_STYLE.replace("FIGURE", f"st-key-{shown}"))
+
+
+def embed_drawn(key):
+    """Note that a figure was drawn."""
+    st.session_state[_DRAWN] |= key == embedded_figure()
+
+
+def end_embedding():
+    """Say so if the figure that is asked for is not on the page."""
+    key = embedded_figure()
+    if key and not st.session_state[_DRAWN]:
+        st.warning(
+            f"This page shows no figure {as_text(key)} with these choices. “Take it away” under a figure gives the "
+            "line that shows it here."
+        )

@@ -1,0 +1,210 @@
+"""What is taken away of a figure: each kind of file is opened, and holds what the screen shows."""
+
+import csv
+import io
+import json
+import re
+import zipfile
+from xml.etree import ElementTree
+
+import nbformat
+import numpy as np
+import pypdfium2
+import pytest
+from driving import check, opened, said, strokes
+from PIL import Image
+
+from attn import __version__, charts, masks, multi_head
+from attn.charts.outlines import SVG
+from attn.data import examples
+from attn.ui import page as page_module
+from attn.ui import take_away
+
+CHOSEN = {"source": "worked", "mask": "causal", "head": "3"}
+MILLIMETRE = 72 / 25.4  # points
+
+
+def gathered(monkeypatch, page, **choices):
+    """Return what the files of each figure of a page are made of, by the key of the figure."""
+    found = {}
+
+    def gather(spec, key, *given):
+        found[key] = take_away.gathered_figure(spec, key, *given)
+
+    monkeypatch.setattr(page_module, "figure_menu", gather)
+    check(opened(page, choices))
+    return found
+
+
+@pytest.fixture(scope="module")
+def heads():
+    """Return the first figure of Heads: four heads of the worked example, of which the third is chosen."""
+    with pytest.MonkeyPatch.context() as patch:
+        return gathered(patch, "heads", **CHOSEN)["heads.grid"]
+
+
+@pytest.fixture(scope="module")
+def worked():
+    """Return the same heads by the core."""
+    e = examples.worked_example()
+    return multi_head.multi_head_attention(e.x, examples.worked_example_heads(), mask=masks.causal(6))
+
+
+def ink(image):
+    """Return the share of pixels that are not white."""
+    return float((np.asarray(image.convert("RGB")).min(axis=2) < 250).mean())
+
+
+def test_a_file_says_what_it_shows(heads):
+    assert heads.stem == f"heads_grid_head-3_Life-is-short-eat-desse_{__version__}"
+    assert heads.about["Title"] == "Heads, head 3: Life is short, eat dessert first."
+    assert heads.about["Software"] == f"Attention Lab {__version__}"
+    said = json.loads(heads.about["Settings"])
+    assert said == {"attention_lab": __version__, "page": "heads", "figure": "heads.grid", "choices": CHOSEN}
+
+
+@pytest.mark.parametrize("width", charts.COLUMNS.values())
+def test_svg_has_the_width_of_a_column_and_the_same_letters_everywhere(heads, width):
+    root = ElementTree.fromstring(charts.svg(heads.spec, width=width, about=heads.about))
+    assert 0.5 * width < float(root.get("width").removesuffix("mm")) <= width + 1e-3
+    assert root.find(f"{{{SVG}}}title").text == heads.about["Title"]
+    assert json.loads(root.find(f"{{{SVG}}}metadata").text) == heads.about
+    assert list(root.iter(f"{{{SVG}}}text")) == []
+    assert len(list(root.iter(f"{{{SVG}}}use"))) > 100  # letters
+
+
+def test_png_has_300_dots_an_inch(heads):
+    picture = Image.open(io.BytesIO(charts.png(heads.spec, width=85, about=heads.about)))
+    assert picture.info["dpi"] == pytest.approx((300, 300), abs=0.1)
+    assert picture.width == pytest.approx(85 / 25.4 * 300, abs=2)
+    assert picture.text == heads.about
+    assert ink(picture) > 0.05
+
+
+def test_pdf_shows_the_cells_where_the_svg_has_them(heads):
+    document = pypdfium2.PdfDocument(charts.pdf(heads.spec, width=175, about=heads.about))
+    assert document.get_metadata_dict()["Title"] == heads.about["Title"]
+    assert "Page: Heads" in document.get_metadata_dict()["Subject"]
+    page = document[0]
+    assert len(document) == 1
+    assert page.get_width() <= 175 * MILLIMETRE + 0.1
+    assert "Life" in page.get_textpage().get_text_range()  # fonts are in the file, and words are words
+    drawn = page.render(scale=2).to_pil()
+    alike = Image.open(io.BytesIO(charts.png(heads.spec, width=175))).resize(drawn.size)
+    dark, same = (np.asarray(image.convert("L")) < 150 for image in (drawn, alike))
+    assert dark.mean() > 0.01
+    assert (dark != same).mean() < 0.01
+
+
+def test_frames_of_what_is_chosen_are_not_in_files(monkeypatch):
+    frames = re.compile(f'stroke="{charts.LIGHT.text}" stroke-width="3"')
+    drawn = []
+    monkeypatch.setattr(page_module, "figure_menu", lambda spec, *_: drawn.append(spec))
+    check(opened("heads", CHOSEN))
+    assert frames.search(charts.svg(drawn[0]).decode())
+    assert not frames.search(charts.svg(charts.without_selection(drawn[0])).decode())
+
+
+def test_a_space_has_a_sign_that_no_font_must_hold():
+    figure = charts.beside(charts.bars([1.0, 2.0], ["␣the", "日本"], charts.LIGHT))
+    root = ElementTree.fromstring(charts.svg(figure, width=85))
+    assert root.find(f".//{{{SVG}}}path[@id='r2423']") is not None
+    assert [text.text for text in root.iter(f"{{{SVG}}}text")] == ["日本"]  # not outlined: the reader's own font
+
+
+def test_numbers_are_those_of_the_core(heads, worked):
+    held = np.load(io.BytesIO(take_away.figure_npz(heads)), allow_pickle=False)
+    np.testing.assert_array_equal(held["head_3_weights"], worked.weights[2])
+    assert held["head_3_weights.rows"].tolist() == charts.token_labels(examples.worked_example().tokens)
+    assert held["settings"].item() == heads.about["Settings"]
+    (text,) = (make() for make in heads.tables.values())
+    rows = list(csv.reader(io.StringIO(text)))[1:]
+    np.testing.assert_allclose([[float(cell) for cell in row[1:]] for row in rows], worked.weights[2], rtol=1e-8)
+
+
+def test_hidden_numbers_are_told_apart_and_words_stay_words():
+    mask = np.array([[False, True], [False, False]])
+    held = np.load(io.BytesIO(charts.npz({
+        "scores": charts.csv(np.float32([[0.1, 7], [2, 3]]), ["a", "b"], ["c", "d"], mask),
+        "written": "step,word\n1,cat\n",
+    })))  # fmt: skip
+    assert held["scores"].dtype == np.float32
+    assert held["scores.hidden"].tolist() == mask.tolist()
+    assert held["written"].tolist() == [["cat"]]
+
+
+def test_a_notebook_makes_the_same_numbers_and_the_same_picture(heads, worked, capsys):
+    notebook = nbformat.reads(take_away.figure_notebook(heads), as_version=4)
+    nbformat.validate(notebook)
+    shown = []
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            names = {"display": shown.append}
+            exec(cell.source, names)
+            if "weights" in names:  # from scratch
+                np.testing.assert_allclose(names["weights"], worked.weights, atol=1e-6)
+    (picture,) = shown
+    saved = charts.without_selection(charts.specification(picture))
+    assert strokes(charts.svg(saved).decode()) == strokes(charts.svg(heads.spec).decode())
+    assert heads.about["Title"] in notebook.cells[0].source
+
+
+def test_a_bundle_holds_all_and_opens_the_page_again(heads):
+    bundle = take_away.figure_bundle(heads)
+    with zipfile.ZipFile(io.BytesIO(bundle)) as held:
+        endings = sorted(name.rpartition(".")[2] for name in held.namelist())
+    assert endings == sorted(
+        ["json", "txt", "png", "png", "svg", "svg", "pdf", "pdf", "html", "csv", "npz", "py", "ipynb"]
+    )
+    assert take_away.read_settings(bundle) == ("heads", CHOSEN)
+
+
+def test_a_bundle_keeps_a_text_too_long_for_a_link(monkeypatch):
+    text = "every word of it " * 300
+    figures = gathered(monkeypatch, "masks", source="random", text=text)
+    figure = next(figure for key, figure in figures.items() if key.startswith("masks.picture"))
+    page, choices = take_away.read_settings(figure.about["Settings"].encode())
+    assert choices["text"] == text
+    app = opened(page)
+    app.session_state["page.opened"] = page, choices
+    check(app.run())
+    assert app.text_area[0].value == text
+    assert any("Too long for a link" in sentence for sentence in said(app))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"", b"no file", b"[]", b"{}", b'{"page": "heads"}', b'{"page": "nowhere", "choices": {}}',
+        b'{"page": "heads", "choices": {"head": 3}}', b'{"page": "heads", "choices": "head"}', b"[" * 100_000,
+        b'{"page": "heads", "choices": {}}' + b" " * 3_000_000, b"PK\x05\x06" + b"\0" * 18,
+    ],
+)  # fmt: skip
+def test_another_file_is_refused_in_one_sentence(content):
+    with pytest.raises(ValueError, match=r"^a bundle must be the ZIP file that “Everything” saves, or its settings"):
+        take_away.read_settings(content)
+
+
+def test_a_bundle_that_unpacks_to_much_is_refused():
+    held = io.BytesIO()
+    with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED) as bundle:
+        bundle.writestr(take_away.SETTINGS, b'{"page": "heads", "choices": {}}' + b" " * 50_000_000)
+    with pytest.raises(ValueError, match=r"^a bundle must be"):
+        take_away.read_settings(held.getvalue())
+
+
+def test_a_closed_menu_makes_nothing_and_an_open_one_offers_all():
+    app = check(opened("heads", CHOSEN))
+    assert len(app.get("download_button")) == 0
+    app.session_state["heads.grid.away"] = True
+    labels = [button.proto.label for button in check(app.run()).get("download_button")]
+    assert labels == [
+        "PNG", "SVG", "PDF", "head_3_weights.csv", "NPZ", "HTML", "Python", "Notebook", "Everything",
+    ]  # fmt: skip
+
+
+def test_words_in_a_figure_end_no_script():
+    spec = charts.specification(charts.bars([1.0], ["</script><b>"], charts.LIGHT))
+    page = charts.html(spec, about={"Title": "</title><b>"}).decode()
+    assert "</script><b>" not in page
+    assert "<title>&lt;/title&gt;&lt;b&gt;</title>" in page
