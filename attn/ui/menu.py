@@ -86,6 +86,10 @@ GROUPS = {  # in the order in which the pages build on one another
             "memory", "pages/memory.py", "Memory", ":material/memory:",
             "attention that writes, points and sees",
         ),
+        Entry(
+            "room", "pages/room.py", "Room", ":material/groups:",
+            "what a hall guesses before it sees where a head looks",
+        ),
     ),
 }  # fmt: skip
 TALK = Entry(

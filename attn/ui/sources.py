@@ -235,6 +235,10 @@ PAGE_SOURCES = {
         Cited("vaswani", "section 3.2.1: the scaled dot product"),
         Cited("xu", "sections 4.1 and 4.2: hard and soft reading"),
     ),
+    "room": (
+        Cited("clark", "section 4: a head for one kind of tie between words"),
+        Cited("minilm", "how the model in question was made from a larger one"),
+    ),
     "memory": (
         Cited("graves", "section 3: reading, writing and addressing a memory"),
         Cited("vinyals", "section 2.3: pointing at the input"),

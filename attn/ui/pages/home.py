@@ -135,6 +135,12 @@ WAYS = (  # in the order of the menu, at least one for each page
         "A memory that is read and written, a trained network that sorts by pointing, and pixels that look at pixels.",
         {},
     ),
+    Way(
+        "room",
+        "Let the room guess",
+        "Everybody says on a phone where a head looks. Then show what the model does beside what the room thought.",
+        {},
+    ),
 )
 
 

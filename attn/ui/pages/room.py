@@ -1,0 +1,351 @@
+"""Room: the people in a hall guess on their phones where a head looks, before they see where it does."""
+
+import functools
+from dataclasses import dataclass, replace
+
+import numpy as np
+import streamlit as st
+
+from attn import charts
+from attn.ui import models
+from attn.ui.controls.sentence import DEFAULT_TEXT
+from attn.ui.link import link_choice, link_place, link_string, link_whole
+from attn.ui.minilm_in_numpy import minilm_head_code
+from attn.ui.page import page_figure, page_theme, page_token_control
+from attn.ui.present import audience_address, code_picture, network_address
+from attn.ui.rooms import MOST_GUESSES, Question, open_rooms
+from attn.ui.shown_code import LIGHT, page_codes
+from attn.ui.state import as_text
+from attn.ui.visitor import this_visit
+from attn.ui.width import page_width
+
+KINDS = {"key": "Which word does it look at?", "head": "Which head does it?"}
+LAYERS, HEADS = 6, 12  # of the model
+LAYER, HEAD, CELL = 4, 2, (10, 2)  # the head of Home, in which "it" finds its animal
+_SECONDS = 2  # after which the speaker's page looks again who has guessed, and a phone whether something else is asked
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Everything chosen on Room."""
+
+    room: str = link_string("")
+    kind: str = link_choice("key", KINDS)
+    text: str = link_string(DEFAULT_TEXT)
+    layer: int = link_whole(LAYER, 1, LAYERS)
+    head: int = link_whole(HEAD, 1, HEADS)
+    cell: tuple = link_place(CELL)
+
+
+def room_question(setup, names):
+    """Return what the choices of a page ask.
+
+    Parameters
+    ----------
+    setup : Setup
+    names : list of str
+        The tokens' labels.
+
+    Returns
+    -------
+    Question
+    """
+    query, key = (min(place, len(names) - 1) for place in setup.cell)
+    if setup.kind == "head":
+        return Question("head", tuple(names), query, key=key, shape=(LAYERS, HEADS))
+    return Question("key", tuple(names), query, layer=setup.layer, head=setup.head)
+
+
+def question_in_words(question):
+    """Return a question as a sentence.
+
+    Examples
+    --------
+    >>> question_in_words(Question("key", ("It", "rains"), 0, layer=4, head=2))
+    'Which word does “It” look at most in head 2 of layer 4?'
+    """
+    looker = as_text(question.names[question.query])
+    if question.kind == "head":
+        return f"In which head of the model does “{looker}” look at “{as_text(question.names[question.key])}” most?"
+    return f"Which word does “{looker}” look at most in head {question.head} of layer {question.layer}?"
+
+
+def true_weights(setup, question):
+    """Return the model's own numbers in the shape of the guesses: a row of weights, or one weight of every head."""
+    if question.kind == "key":
+        return models.model_layer_weights(setup.text, question.layer - 1, question.head - 1)[question.query]
+    return np.array(
+        [
+            [models.model_layer_weights(setup.text, layer, head)[question.query, question.key] for head in range(HEADS)]
+            for layer in range(LAYERS)
+        ]
+    )
+
+
+def place_in_words(question, place):
+    """Return a possible guess in words: a word, or a layer and a head counted from 1."""
+    if question.kind == "head":
+        return f"layer {place[0] + 1}, head {place[1] + 1}"
+    return f"“{as_text(question.names[place[0]])}”"
+
+
+def room_reading(question, shares, weights, count):
+    """Say what the room thinks, and what is so if that is shown.
+
+    Parameters
+    ----------
+    question : Question
+    shares, weights : ndarray
+        Of the guesses; and the model's, or None before they are shown.
+    count : int
+        Of guesses.
+    """
+    if not count and weights is None:
+        return "Nobody has guessed yet."
+    people = f"**{count}** {'has' if count == 1 else 'have'} guessed"
+    sentence = f"{people}."
+    if count:
+        favourite = np.unravel_index(shares.argmax(), shares.shape)
+        sentence = f"{people}, most of them {place_in_words(question, favourite)} (**{shares.max():.0%}**)."
+    if weights is not None:
+        best = np.unravel_index(weights.argmax(), weights.shape)
+        sentence += (
+            f" In the model it is {place_in_words(question, best)}, with a weight of **{weights.max():.2f}**; "
+            f"**{shares[best]:.0%}** of the guesses were right."
+        )
+    return sentence
+
+
+def room_picture(shares, weights, names, theme, room):
+    """Draw the guesses of a room as a map, and the model's own beside it once they are shown.
+
+    Parameters
+    ----------
+    shares : ndarray, shape (n,) or (num_layers, num_heads)
+        Of the guesses: which word, or which head.
+    weights : ndarray of the same shape or None
+        The model's.
+    names : list of str
+        The words.
+    theme : Theme
+    room : float
+        Pixels across.
+    """
+    shown = [("The room: share of guesses", shares)]
+    if weights is not None:
+        shown.append(("The model: weight", weights))
+    if shares.ndim == 2:
+        size = int(min(room / len(shown) - 60, 520))
+        return charts.beside(*(charts.layer_head_map(each, theme, title=title, size=size) for title, each in shown))
+    strips = [charts.panel(each[None], [""], names, title=title, axes=("", "")) for title, each in shown]
+    return charts.panels(theme, room, *strips, tallest=160)
+
+
+def room_code(setup, question, shares, room):
+    """Return the lines that compute what the model does, and those that draw it beside the guesses."""
+    place = {"query": question.query}
+    start = "from attn.pretrained import bert\nencoded = bert.encode(bert.load(), text)\n"
+    if question.kind == "key":
+        place |= {"layer": question.layer, "head": question.head}
+        lines = start + "weights = encoded.blocks[layer - 1].attention.weights[head - 1, query]\n"
+        numpy = functools.partial(
+            minilm_head_code, setup.text, question.layer - 1, question.head - 1, words=None, row=question.query
+        )
+    else:
+        place |= {"key": question.key}
+        lines = (
+            f"import numpy as np\n{start}"
+            "weights = np.array([block.attention.weights[:, query, key] for block in encoded.blocks])\n"
+        )
+        numpy = None
+    return page_codes(
+        numpy,
+        {"text": setup.text} | place,
+        (lines,),
+        ("print(weights.round(4))",),
+        {"shares": shares.round(4), "names": list(question.names), "theme": LIGHT, "room": round(room)},
+        (("picture", room_picture), 'charts.save(picture, "room.svg")'),
+    )
+
+
+def room_guess_control(code):
+    """Draw what a phone shows: the question, the answers to touch, and the right one once it is shown.
+
+    Looks again every few seconds.
+    """
+    _guessing(code)
+
+
+@st.fragment(run_every=_SECONDS)
+def _guessing(code):
+    """Draw the question of a room as it stands now."""
+    rooms, who = open_rooms(), this_visit().browser
+    room = rooms.find(code)
+    if room is None:
+        st.info(f"The room {as_text(code)} is closed. What was guessed in it is gone.")
+        return
+    question = room.question
+    st.subheader(question_in_words(question), anchor=False)
+    st.markdown(_sentence(question))
+    given = room.guesses.get(who)
+    if room.answer is not None:
+        if given is not None:
+            right = "You were right." if given == room.answer else f"You guessed {place_in_words(question, given)}."
+            st.markdown(right)
+        st.success(f"In the model it is {place_in_words(question, room.answer)}.")
+        return
+    place = _touched(question, given)
+    if place is not None and place != given and not rooms.guess(code, who, place, question):
+        st.warning(f"The room has {MOST_GUESSES:,} guesses, as many as it holds.")
+    elif place is not None:
+        st.caption(f"Your guess: {place_in_words(question, place)}. You can change it until the answer is shown.")
+
+
+def _sentence(question):
+    """Return the words of a question as a sentence, those in question marked."""
+    marked = {question.query, question.key}
+    names = [as_text(name) for name in question.names]
+    return " ".join(f"**:blue-background[{name}]**" if at in marked else name for at, name in enumerate(names))
+
+
+def _touched(question, given):
+    """Draw the answers of a question, and return the place that is chosen, or None."""
+    key = f"room.guess.{hash(question)}"
+    if question.kind == "key":
+        if f"{key}.word" not in st.session_state and given is not None:
+            st.session_state[f"{key}.word"] = given[0]
+        chosen = st.pills(
+            "Your guess", range(len(question.names)), format_func=lambda at: question.names[at], key=f"{key}.word"
+        )
+        return None if chosen is None else (chosen,)
+    parts = []
+    for side, (name, count) in enumerate(zip(("Layer", "Head"), question.shape, strict=True)):
+        if f"{key}.{side}" not in st.session_state and given is not None:
+            st.session_state[f"{key}.{side}"] = given[side]
+        parts.append(st.pills(name, range(count), format_func=lambda at: str(at + 1), key=f"{key}.{side}"))
+    return None if None in parts else tuple(parts)
+
+
+def room_owned(state):
+    """Return the room that this visitor asks, or None; its code then stands in the link."""
+    room = open_rooms().of(this_visit().browser)
+    if room is not None and state.get("room").strip().upper() in ("", room.code):
+        state.set(room=room.code)
+        return room
+    return None
+
+
+def room_question_controls(state, names):
+    """Draw what can be asked, in the sidebar."""
+    st.segmented_control(
+        "What is guessed", KINDS, format_func=KINDS.get, key=state.key("kind"), required=True,
+        help="A word that another looks at, in one head; or the head in which one word looks at another.",
+    )  # fmt: skip
+    page_token_control(state, "Who looks", names)
+    if state.get("kind") == "head":
+        page_token_control(state, "At what", names, 1)
+    else:
+        st.slider("Layer", 1, LAYERS, key=state.key("layer"), help="Each layer reads what the one before made.")
+        st.slider("Head", 1, HEADS, key=state.key("head"), help="Each head of a layer looks in its own way.")
+
+
+def room_for_the_speaker(state, setup, room, question):
+    """Draw the room of whoever asks: its code, the guesses as they come, and the answer when it is time."""
+    if room.question != question:
+        _ask_instead(room, question)
+        question = room.question
+    asked = replace(setup, kind=question.kind)
+    code, ways = st.columns([3, 2], vertical_alignment="center") if page_width() > 600 else (st.container(),) * 2
+    address, sentence = audience_address(
+        st.context.url or "", {"room": room.code}, network_address(), st.get_option("server.address")
+    )
+    with code.container(horizontal=True, vertical_alignment="center"):
+        st.html(f'<img alt="QR code of the room" src="{code_picture(address)}" style="width: 9rem">', width="content")
+        st.markdown(f"### {room.code}\n{as_text(address)}\n\n{as_text(sentence)}")
+    with ways.container(horizontal=True):
+        _answer_button(room, asked, question)
+        st.button(
+            "Close the room", on_click=_close, args=(state, room), icon=":material/close:",
+            help="Everybody's guesses are then gone.",
+        )  # fmt: skip
+    st.subheader(question_in_words(question), anchor=False)
+    _guesses(room.code, asked, question)
+
+
+def room_without_guesses(question):
+    """Draw the map that fills once a room is open."""
+    shares = np.zeros(question.shape_of_guesses)
+    page_figure(
+        room_picture(shares, None, list(question.names), page_theme(), page_width()),
+        "room.guesses",
+        tables={"guesses": lambda: _csv(question, shares, None)},
+    )
+
+
+def _ask_instead(room, question):
+    """Ask what the controls now say: at once as long as nobody has guessed, otherwise by a button."""
+    if not room.guesses:
+        room.ask(question)
+        return
+    count = len(room.guesses)
+    st.button(
+        f"Ask this instead: {question_in_words(question)}", on_click=room.ask, args=(question,),
+        help=f"The {count} guess{'' if count == 1 else 'es'} so far are then gone.",
+    )  # fmt: skip
+
+
+def _answer_button(room, setup, question):
+    """Draw the button that shows everybody what the model does, and hides it again."""
+
+    def show():
+        weights = true_weights(setup, question)
+        room.reveal(tuple(int(at) for at in np.unravel_index(weights.argmax(), weights.shape)))
+
+    if room.answer is None:
+        st.button(
+            "Show the answer", on_click=show, type="primary", icon=":material/visibility:",
+            help="Here and on every phone. After that no guess is taken.",
+        )  # fmt: skip
+    else:
+        st.button(
+            "Hide the answer", on_click=room.reveal, args=(None,), icon=":material/visibility_off:",
+            help="Guesses are taken again.",
+        )  # fmt: skip
+
+
+def _close(state, room):
+    """Close a room, and take its code out of the link."""
+    open_rooms().close(room)
+    state.set(room="")
+
+
+@st.fragment(run_every=_SECONDS)
+def _guesses(code, setup, question):
+    """Draw the guesses of a room as they stand now."""
+    rooms = open_rooms()
+    room = rooms.find(code)
+    if room is None:
+        st.info("The room is closed, since nothing happened in it for hours.")
+        return
+    rooms.touch(room)  # as long as somebody has it on the screen
+    shares = room.shares()
+    weights = true_weights(setup, question) if room.answer is not None else None
+    st.markdown(room_reading(question, shares, weights, len(room.guesses)))
+    page_figure(
+        room_picture(shares, weights, list(question.names), page_theme(), page_width()),
+        "room.guesses",
+        tables={"guesses": lambda: _csv(question, shares, weights)},
+    )
+
+
+def _csv(question, shares, weights):
+    """Return the guesses, and the model's numbers once they are shown, as a table."""
+    if question.kind == "key":
+        rows = ["the room"] if weights is None else ["the room", "the model"]
+        return charts.csv(shares[None] if weights is None else np.stack([shares, weights]), rows, question.names)
+    layers, heads = ([str(at + 1) for at in range(count)] for count in question.shape)
+    if weights is None:
+        return charts.csv(shares, layers, heads)
+    return charts.csv(
+        np.concatenate([shares, weights]), [f"{who}, layer {at}" for who in ("room", "model") for at in layers], heads
+    )

@@ -1,0 +1,75 @@
+"""Room: a hall guesses where a head looks, each on a phone, before the answer is shown."""
+
+import numpy as np
+import streamlit as st
+
+from attn import pretrained, ui
+from attn.ui import models
+from attn.ui.controls.sentence import need_sentence_words, sentence_control
+from attn.ui.pages import room
+from attn.ui.pages.room import Setup
+from attn.ui.rooms import HOURS, open_rooms
+from attn.ui.visitor import this_visit
+
+page = ui.begin_page("room", "What does the room guess?", Setup)
+
+owned = room.room_owned(page)
+code = page.get("room").strip().upper()
+if code and owned is None:
+    page.commit()
+    if open_rooms().find(code) is None:
+        st.info(f"No room {ui.as_text(code)} is open on this server. Look at its code again, or ask for another.")
+        st.text_input("Code of the room", key=page.key("room"), max_chars=8, help="Four letters, on the big screen.")
+    else:
+        room.room_guess_control(code)
+    ui.page_sources(page)
+    ui.page_next(page)
+    st.stop()
+
+with st.sidebar:
+    sentence_control(page)
+need_sentence_words(page, "text")
+try:
+    read = models.model_reading(page.get("text"))
+except pretrained.ModelError as error:
+    ui.page_ask(page, str(error), st.error)
+names = [token.text for token in read.tokens]
+cell = page.get("cell")
+page.adjust(cell=(min(cell[0], len(names) - 1), min(cell[1], len(names) - 1)))
+with st.sidebar:
+    room.room_question_controls(page, names)
+setup = page.commit()
+question = room.room_question(setup, names)
+ui.page_reading(
+    "Ask everybody in the hall where a head of a real model looks. Each guesses on a phone; then you show what the "
+    "model does beside what the room thought."
+)
+if owned is None:
+    st.subheader(room.question_in_words(question), anchor=False)
+
+    def open_one():
+        """Open a room that asks what the page shows."""
+        try:
+            page.set(room=open_rooms().open(this_visit().browser, question).code)
+        except ValueError as error:
+            page.say_of_link(str(error))
+
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.button(
+            "Open a room", on_click=open_one, type="primary", icon=":material/meeting_room:",
+            help=f"Phones then join by a code. A room closes {HOURS} hours after the last guess.",
+        )  # fmt: skip
+        st.text_input(
+            "Or join one by its code", key=page.key("room"), max_chars=8, width=220, help="Four letters, on the screen."
+        )
+    room.room_without_guesses(question)
+    st.caption("Guesses stay in the memory of this server, without names, and are gone when the room closes.")
+else:
+    room.room_for_the_speaker(page, setup, owned, question)
+if owned is None or owned.answer is not None:  # not before the answer is shown, which the code gives away
+    asked = question if owned is None else owned.question
+    shares = np.zeros(asked.shape_of_guesses) if owned is None else owned.shares()
+    with st.expander("Code"):
+        ui.page_code(page, room.room_code(setup, asked, shares, ui.page_width()))
+ui.page_sources(page)
+ui.page_next(page)
