@@ -65,11 +65,11 @@ if owned is None:
     room.room_without_guesses(question)
     st.caption("Guesses stay in the memory of this server, without names, and are gone when the room closes.")
 else:
-    room.room_for_the_speaker(page, setup, owned, question)
+    room.room_for_the_speaker(page, owned, question)
 if owned is None or owned.answer is not None:  # not before the answer is shown, which the code gives away
     asked = question if owned is None else owned.question
     shares = np.zeros(asked.shape_of_guesses) if owned is None else owned.shares()
     with st.expander("Code"):
-        ui.page_code(page, room.room_code(setup, asked, shares, ui.page_width()))
+        ui.page_code(page, room.room_code(asked, shares, ui.page_width()))
 ui.page_sources(page)
 ui.page_next(page)

@@ -11,8 +11,8 @@ from attn.ui.models import model_layer_weights
 from attn.ui.pages import room as room_page
 from attn.ui.rooms import Question, Rooms
 
-WORDS = Question("key", ("the", "animal", "was", "tired"), 2, layer=1, head=3)
-HEADS = Question("head", ("the", "animal"), 1, key=0, shape=(6, 12))
+WORDS = Question("key", "the animal was tired", ("the", "animal", "was", "tired"), 2, layer=1, head=3)
+HEADS = Question("head", "the animal", ("the", "animal"), 1, key=0, shape=(6, 12))
 
 
 class Clock:

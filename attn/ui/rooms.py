@@ -20,6 +20,7 @@ class Question(NamedTuple):
     """What a room is asked: which of some words, or which of the heads of a model."""
 
     kind: str  # "key" or "head"
+    text: str
     names: tuple  # of the words, as they are shown
     query: int  # the word that looks
     key: int | None = None  # where it looks, when a head is asked for

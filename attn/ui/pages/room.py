@@ -1,7 +1,7 @@
 """Room: the people in a hall guess on their phones where a head looks, before they see where it does."""
 
 import functools
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import streamlit as st
@@ -52,8 +52,8 @@ def room_question(setup, names):
     """
     query, key = (min(place, len(names) - 1) for place in setup.cell)
     if setup.kind == "head":
-        return Question("head", tuple(names), query, key=key, shape=(LAYERS, HEADS))
-    return Question("key", tuple(names), query, layer=setup.layer, head=setup.head)
+        return Question("head", setup.text, tuple(names), query, key=key, shape=(LAYERS, HEADS))
+    return Question("key", setup.text, tuple(names), query, layer=setup.layer, head=setup.head)
 
 
 def question_in_words(question):
@@ -61,7 +61,7 @@ def question_in_words(question):
 
     Examples
     --------
-    >>> question_in_words(Question("key", ("It", "rains"), 0, layer=4, head=2))
+    >>> question_in_words(Question("key", "It rains", ("It", "rains"), 0, layer=4, head=2))
     'Which word does “It” look at most in head 2 of layer 4?'
     """
     looker = as_text(question.names[question.query])
@@ -70,13 +70,16 @@ def question_in_words(question):
     return f"Which word does “{looker}” look at most in head {question.head} of layer {question.layer}?"
 
 
-def true_weights(setup, question):
+def true_weights(question):
     """Return the model's own numbers in the shape of the guesses: a row of weights, or one weight of every head."""
     if question.kind == "key":
-        return models.model_layer_weights(setup.text, question.layer - 1, question.head - 1)[question.query]
+        return models.model_layer_weights(question.text, question.layer - 1, question.head - 1)[question.query]
     return np.array(
         [
-            [models.model_layer_weights(setup.text, layer, head)[question.query, question.key] for head in range(HEADS)]
+            [
+                models.model_layer_weights(question.text, layer, head)[question.query, question.key]
+                for head in range(HEADS)
+            ]
             for layer in range(LAYERS)
         ]
     )
@@ -131,17 +134,17 @@ def room_picture(shares, weights, names, theme, room):
     room : float
         Pixels across.
     """
-    shown = [("The room: share of guesses", shares)]
-    if weights is not None:
-        shown.append(("The model: weight", weights))
+    given = [shares] if weights is None else [shares, weights]
     if shares.ndim == 2:
-        size = int(min(room / len(shown) - 60, 520))
-        return charts.beside(*(charts.layer_head_map(each, theme, title=title, size=size) for title, each in shown))
-    strips = [charts.panel(each[None], [""], names, title=title, axes=("", "")) for title, each in shown]
-    return charts.panels(theme, room, *strips, tallest=160)
+        size, titles = int(min(room / len(given) - 60, 520)), ("The room: share of guesses", "The model: weight")
+        pairs = zip(titles, given, strict=False)
+        return charts.beside(*(charts.layer_head_map(each, theme, title=title, size=size) for title, each in pairs))
+    rows = ["The room", "The model"][: len(given)]
+    title = "Share of guesses" if weights is None else "Share of guesses, and weight in the model"
+    return charts.panels(theme, room, charts.panel(np.stack(given), rows, names, title=title, axes=("", "")))
 
 
-def room_code(setup, question, shares, room):
+def room_code(question, shares, room):
     """Return the lines that compute what the model does, and those that draw it beside the guesses."""
     place = {"query": question.query}
     start = "from attn.pretrained import bert\nencoded = bert.encode(bert.load(), text)\n"
@@ -149,7 +152,7 @@ def room_code(setup, question, shares, room):
         place |= {"layer": question.layer, "head": question.head}
         lines = start + "weights = encoded.blocks[layer - 1].attention.weights[head - 1, query]\n"
         numpy = functools.partial(
-            minilm_head_code, setup.text, question.layer - 1, question.head - 1, words=None, row=question.query
+            minilm_head_code, question.text, question.layer - 1, question.head - 1, words=None, row=question.query
         )
     else:
         place |= {"key": question.key}
@@ -160,7 +163,7 @@ def room_code(setup, question, shares, room):
         numpy = None
     return page_codes(
         numpy,
-        {"text": setup.text} | place,
+        {"text": question.text} | place,
         (lines,),
         ("print(weights.round(4))",),
         {"shares": shares.round(4), "names": list(question.names), "theme": LIGHT, "room": round(room)},
@@ -190,8 +193,7 @@ def _guessing(code):
     given = room.guesses.get(who)
     if room.answer is not None:
         if given is not None:
-            right = "You were right." if given == room.answer else f"You guessed {place_in_words(question, given)}."
-            st.markdown(right)
+            st.markdown("You were right." if given == room.answer else f"You said {place_in_words(question, given)}.")
         st.success(f"In the model it is {place_in_words(question, room.answer)}.")
         return
     place = _touched(question, given)
@@ -249,27 +251,25 @@ def room_question_controls(state, names):
         st.slider("Head", 1, HEADS, key=state.key("head"), help="Each head of a layer looks in its own way.")
 
 
-def room_for_the_speaker(state, setup, room, question):
+def room_for_the_speaker(state, room, question):
     """Draw the room of whoever asks: its code, the guesses as they come, and the answer when it is time."""
     if room.question != question:
         _ask_instead(room, question)
         question = room.question
-    asked = replace(setup, kind=question.kind)
-    code, ways = st.columns([3, 2], vertical_alignment="center") if page_width() > 600 else (st.container(),) * 2
     address, sentence = audience_address(
         st.context.url or "", {"room": room.code}, network_address(), st.get_option("server.address")
     )
-    with code.container(horizontal=True, vertical_alignment="center"):
-        st.html(f'<img alt="QR code of the room" src="{code_picture(address)}" style="width: 9rem">', width="content")
-        st.markdown(f"### {room.code}\n{as_text(address)}\n\n{as_text(sentence)}")
-    with ways.container(horizontal=True):
-        _answer_button(room, asked, question)
+    picture, words = st.columns([1, 4], vertical_alignment="center") if page_width() > 600 else (st, st)
+    picture.html(f'<img alt="QR code of the room" src="{code_picture(address)}" style="width: 8rem">')
+    words.markdown(f"**Room {room.code}** at {as_text(address)}. {as_text(sentence)}")
+    with words.container(horizontal=True):
+        _answer_button(room, question)
         st.button(
             "Close the room", on_click=_close, args=(state, room), icon=":material/close:",
             help="Everybody's guesses are then gone.",
         )  # fmt: skip
     st.subheader(question_in_words(question), anchor=False)
-    _guesses(room.code, asked, question)
+    _guesses(room.code, question)
 
 
 def room_without_guesses(question):
@@ -294,11 +294,11 @@ def _ask_instead(room, question):
     )  # fmt: skip
 
 
-def _answer_button(room, setup, question):
+def _answer_button(room, question):
     """Draw the button that shows everybody what the model does, and hides it again."""
 
     def show():
-        weights = true_weights(setup, question)
+        weights = true_weights(question)
         room.reveal(tuple(int(at) for at in np.unravel_index(weights.argmax(), weights.shape)))
 
     if room.answer is None:
@@ -320,7 +320,7 @@ def _close(state, room):
 
 
 @st.fragment(run_every=_SECONDS)
-def _guesses(code, setup, question):
+def _guesses(code, question):
     """Draw the guesses of a room as they stand now."""
     rooms = open_rooms()
     room = rooms.find(code)
@@ -329,7 +329,7 @@ def _guesses(code, setup, question):
         return
     rooms.touch(room)  # as long as somebody has it on the screen
     shares = room.shares()
-    weights = true_weights(setup, question) if room.answer is not None else None
+    weights = true_weights(question) if room.answer is not None else None
     st.markdown(room_reading(question, shares, weights, len(room.guesses)))
     page_figure(
         room_picture(shares, weights, list(question.names), page_theme(), page_width()),
