@@ -1,6 +1,5 @@
 """Room: a hall guesses where a head looks, each on a phone, before the answer is shown."""
 
-import numpy as np
 import streamlit as st
 
 from attn import pretrained, ui
@@ -67,9 +66,7 @@ if owned is None:
 else:
     room.room_for_the_speaker(page, owned, question)
 if owned is None or owned.answer is not None:  # not before the answer is shown, which the code gives away
-    asked = question if owned is None else owned.question
-    shares = np.zeros(asked.shape_of_guesses) if owned is None else owned.shares()
     with st.expander("Code"):
-        ui.page_code(page, room.room_code(asked, shares, ui.page_width()))
+        ui.page_code(page, room.room_code(owned, question, ui.page_width()))
 ui.page_sources(page)
 ui.page_next(page)

@@ -74,15 +74,11 @@ def true_weights(question):
     """Return the model's own numbers in the shape of the guesses: a row of weights, or one weight of every head."""
     if question.kind == "key":
         return models.model_layer_weights(question.text, question.layer - 1, question.head - 1)[question.query]
-    return np.array(
-        [
-            [
-                models.model_layer_weights(question.text, layer, head)[question.query, question.key]
-                for head in range(HEADS)
-            ]
-            for layer in range(LAYERS)
-        ]
-    )
+    at = question.query, question.key
+    every_head = [
+        models.model_layer_weights(question.text, layer, head)[at] for layer in range(LAYERS) for head in range(HEADS)
+    ]
+    return np.reshape(every_head, question.shape)
 
 
 def place_in_words(question, place):
@@ -144,8 +140,19 @@ def room_picture(shares, weights, names, theme, room):
     return charts.panels(theme, room, charts.panel(np.stack(given), rows, names, title=title, axes=("", "")))
 
 
-def room_code(question, shares, room):
-    """Return the lines that compute what the model does, and those that draw it beside the guesses."""
+def room_code(room, question, width):
+    """Return the lines that compute what the model does, and those that draw it beside the guesses.
+
+    Parameters
+    ----------
+    room : Room or None
+        None before one is open.
+    question : Question
+    width : float
+        Pixels across.
+    """
+    question = question if room is None else room.question
+    shares = np.zeros(question.shape_of_guesses) if room is None else room.shares()
     place = {"query": question.query}
     start = "from attn.pretrained import bert\nencoded = bert.encode(bert.load(), text)\n"
     if question.kind == "key":
@@ -166,7 +173,7 @@ def room_code(question, shares, room):
         {"text": question.text} | place,
         (lines,),
         ("print(weights.round(4))",),
-        {"shares": shares.round(4), "names": list(question.names), "theme": LIGHT, "room": round(room)},
+        {"shares": shares.round(4), "names": list(question.names), "theme": LIGHT, "room": round(width)},
         (("picture", room_picture), 'charts.save(picture, "room.svg")'),
     )
 
