@@ -129,8 +129,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
         for (const one of block()?.querySelectorAll("[data-presented]") ?? []) {
             if (one === chosen) continue;
             delete one.dataset.presented;
-            const drawn = one.querySelector("svg.marks, canvas");
-            if (drawn?.dataset.natural) restore(drawn);
+            restore(one.querySelector("svg.marks, canvas"));
         }
         const drawn = chosen?.querySelector("svg.marks, canvas");
         if (drawn) {
@@ -139,32 +138,34 @@ export default function ({ data, parentElement, setTriggerValue }) {
         }
         say();
     };
+    /** Return the pixels across and down that a drawing was made for. */
+    const natural = (drawn) => {
+        if (drawn.tagName === "svg") return [drawn.getAttribute("width"), drawn.getAttribute("height")].map(Number);
+        return [drawn.width, drawn.height].map((side) => side / devicePixelRatio);
+    };
+    /** Show the pixels from top to bottom of a drawing, so many times as large. */
+    const place = (drawn, width, top, bottom, scale) => {
+        const box = `0 ${top} ${width} ${bottom - top}`;
+        const size = { width: `${width * scale}px`, height: `${(bottom - top) * scale}px` };
+        if (drawn.tagName === "svg" && drawn.getAttribute("viewBox") !== box) drawn.setAttribute("viewBox", box);
+        if (drawn.style.width !== size.width || drawn.style.height !== size.height) Object.assign(drawn.style, size);
+        drawn.dataset.scale = scale;
+    };
     const restore = (drawn) => {
-        const [width, height] = drawn.dataset.natural.split(" ");
-        drawn.removeAttribute("style");
-        delete drawn.dataset.fitted;
-        delete drawn.dataset.natural;
+        if (!drawn?.dataset.scale) return;
+        const [width, height] = natural(drawn);
+        place(drawn, width, 0, height, 1);
         delete drawn.dataset.scale;
-        if (drawn.tagName === "svg") drawn.setAttribute("viewBox", `0 0 ${width} ${height}`);
-        else Object.assign(drawn.style, { width: `${width}px`, height: `${height}px` });
     };
     const fit = (figure, drawn) => {
-        const svg = drawn.tagName === "svg";
-        const size = svg ? [drawn.getAttribute("width"), drawn.getAttribute("height")] : null;
-        const natural = size?.join(" ") ?? drawn.dataset.natural ?? `${drawn.clientWidth} ${drawn.clientHeight}`;
-        const [width, height] = natural.split(" ").map(Number);
-        const room = figure.getBoundingClientRect();
+        const [[width, height], room] = [natural(drawn), figure.getBoundingClientRect()];
         if (!width || !height || !room.width || !room.height) return;
-        const cuts = svg && height > room.height * 1.01 ? partsOf(drawn, height, room.height) : [[0, height]];
+        const long = drawn.tagName === "svg" && height > room.height * 1.01;
+        const cuts = long ? partsOf(drawn, height, room.height) : [[0, height]];
         parts = cuts.length;
         talk.part = Math.min(talk.part < 0 ? parts - 1 : talk.part, parts - 1);
         const [top, bottom] = cuts[talk.part];
-        const scale = Math.min(room.width / width, room.height / (bottom - top), LARGEST);
-        const fitted = [natural, room.width, room.height, top, bottom].join(" ");
-        if (drawn.dataset.fitted === fitted) return;
-        Object.assign(drawn.dataset, { fitted, natural, scale });
-        if (svg) drawn.setAttribute("viewBox", `0 ${top} ${width} ${bottom - top}`);
-        Object.assign(drawn.style, { width: `${width * scale}px`, height: `${(bottom - top) * scale}px`, flex: "none" });
+        place(drawn, width, top, bottom, Math.min(room.width / width, room.height / (bottom - top), LARGEST));
     };
 
     const links = () => [...document.querySelectorAll(MENU)];
@@ -298,8 +299,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     } else {
         for (const one of document.querySelectorAll("[data-presented]")) {
             delete one.dataset.presented;
-            const drawn = one.querySelector("svg.marks, canvas");
-            if (drawn?.dataset.natural) restore(drawn);
+            restore(one.querySelector("svg.marks, canvas"));
         }
         const [back, began] = [talk.scroll, performance.now()];
         talk.scroll = null;

@@ -72,6 +72,7 @@ PRESENT_STYLE = """<style>
     max-width: none; height: auto !important; display: flex; align-items: center; justify-content: center;
     overflow: hidden;
 }
+[data-presented] :is(svg.marks, canvas) { flex: none; }
 [data-presented] > *:has(svg.marks, canvas) { flex: none; overflow: visible; width: auto; height: auto; }
 [data-presented]::after, [data-presented]::before { display: none; }
 /* where there is no figure, what the page says in its place */

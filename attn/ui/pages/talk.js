@@ -33,7 +33,7 @@ export default function ({ data, parentElement }) {
         while (performance.now() < start + PATIENCE && parentElement.isConnected) {
             await wait(LOOK);
             const inside = view.contentDocument;
-            const come = inside?.querySelector(READY) && inside.querySelector("[data-presented] [data-fitted]")
+            const come = inside?.querySelector(READY) && inside.querySelector("[data-presented] [data-scale]")
                 && !inside.querySelector("[data-stale=true]");
             if (!come) since = null;
             else since ??= performance.now();
