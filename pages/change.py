@@ -19,6 +19,7 @@ from attn.ui.controls.model_and_text import (
     text_in_view,
 )
 from attn.ui.controls.sentence import sentence_control
+from attn.ui.controls.why_link import why_link
 from attn.ui.controls.word_level import say_word_level, word_level_control
 from attn.ui.pages.change import charts as effect_charts
 from attn.ui.pages.change import effects, sweep, words, writing
@@ -133,6 +134,7 @@ def head_tab():
             },
         )
         say_word_level(effect_charts.change_chart_level(effect, setup), first.layers[setup.layer - 1].mask)
+        why_link(read.source, models.loaded_model(*read.source[:2]).family, setup.layer, setup.head)
         if change_paint_controls_open(setup) and setup.level == "words":
             st.caption("You paint a pattern piece by piece, so the maps show pieces.")
 

@@ -22,6 +22,7 @@ from attn.ui.controls.query_row import (
     query_row_left_out,
     query_row_products,
 )
+from attn.ui.controls.why_link import why_link
 from attn.ui.pages.inside import (
     LINES,
     MEASURES,
@@ -274,6 +275,7 @@ SHOWN = {
     "code": lambda: ui.page_code(page, codes()),
 }
 st.markdown(inside_one_query_reading(setup, together[row, :n_k], rows[row], columns, what))
+why_link(source, loaded.family, setup.layer, setup.head, setup.cell)
 ui.page_tabs(page, TABS, SHOWN)
 ui.page_sources(page)
 ui.page_next(page)

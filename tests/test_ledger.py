@@ -121,6 +121,44 @@ def test_a_head_that_is_taken_out_takes_its_row_with_it():
     assert got.score - got.table[rows[Part("head", 0, 2)]].sum() == pytest.approx(score, abs=1e-5)
 
 
+def test_joined_parts_have_the_same_sum(decoder):
+    model, passed = decoder
+    made = ledger.score_ledger(model, passed, 2, 1, 10, 3)
+    joined = ledger.grouped(made)
+    assert joined.score == pytest.approx(made.score, rel=1e-9)
+    heads = [at for at, part in enumerate(made.query_parts) if (part.kind, part.layer) == ("head", 1)]
+    at = joined.query_parts.index(Part("head", 1))
+    assert joined.table[at].sum() == pytest.approx(made.table[heads].sum(), rel=1e-9)
+    assert len(heads) == 4
+
+
+def test_words_of_the_lens_are_those_of_its_probabilities(decoder):
+    model, passed = decoder
+    lens, words = ledger.logit_lens(model, passed), ledger.lens_words(model, passed)
+    np.testing.assert_array_equal(words.ids, lens.argmax(axis=-1))
+    np.testing.assert_allclose(words.probabilities, lens.max(axis=-1), atol=1e-6)
+    assert (words.ranks[-1] == 1).all()
+    said = words.ids[-1, 4]
+    assert words.ranks[1, 4] == 1 + (lens[1, 4] > lens[1, 4, said]).sum()
+
+
+def test_the_length_of_a_last_state_is_a_sum(decoder, encoder):
+    for model, passed in (decoder, encoder):
+        state = passed.states[-1][4] if hasattr(passed, "states") else passed.output[4]
+        made = ledger.state_contributions(model, passed, 4)
+        assert made.total == pytest.approx(np.linalg.norm(state), rel=1e-4)
+
+
+def test_an_encoders_states_are_held_against_embeddings(encoder):
+    model, passed = encoder
+    words = ledger.lens_words(model, passed)
+    rows = model.embedding / np.linalg.norm(model.embedding, axis=-1, keepdims=True)
+    state = passed.blocks[1].hidden[3] / np.linalg.norm(passed.blocks[1].hidden[3])
+    assert words.ids[1, 3] == (rows @ state).argmax()
+    assert words.probabilities[1, 3] == pytest.approx((rows @ state).max(), abs=1e-5)
+    assert len(words.ids) == len(model.layers) + 1
+
+
 def test_the_strongest_pairs_come_first():
     table = np.array([[1.0, -5.0], [2.0, 0.5]])
     parts = (Part("embedding"), Part("feed_forward", 0))

@@ -1,19 +1,22 @@
 """The page Why: accounts that add up, and what it says of them."""
 
 import re
+from urllib.parse import parse_qsl
 
 import numpy as np
 import pytest
 from driving import check, matrices, opened, said, tables
 
 from attn import models
-from attn.models import ledger
+from attn.models import head_weights, ledger, patching
 from attn.models.ledger import Part
 from attn.pretrained import bert
+from attn.pretrained.loading import smollm2
 from attn.ui.controls.sentence import DEFAULT_TEXT
 from attn.ui.pages.why.ledger_of_score import MOST_PAIRS
 from attn.ui.pages.why.part_names import part_in_words
-from attn.ui.pages.why.setup import MOST_TOKENS, Reading
+from attn.ui.pages.why.put_it_there import PRESETS, RUNNING
+from attn.ui.pages.why.setup import MOST_TOKENS, SECOND_TEXT, Reading
 
 
 @pytest.fixture(scope="module")
@@ -74,3 +77,98 @@ def test_the_account_says_how_far_its_sum_is_from_the_score():
 
 def test_a_pass_is_what_the_ledger_takes(passed):
     assert isinstance(passed[1], models.bert.Pass)
+
+
+@pytest.mark.parametrize("step", ["residual", "weights"])
+def test_what_comes_along_is_what_the_core_measures(passed, step):
+    model, read = passed
+    app = check(opened("why", tab="patch", step=step, cell="10,2"))
+    cells = tables(app, "row", "column", "shade", "state")[0]
+    drawn = np.full((6, cells["column"].max() + 1), np.nan)
+    drawn[cells["row"], cells["column"]] = np.where(cells["state"] == 0, cells["shade"], np.nan)
+    other = bert.encode(bert.load(), SECOND_TEXT).passed
+    way = (read.output[10] - other.output[10]).astype(float)
+
+    def measure(passed):
+        return float((passed.output[10] - other.output[10]) @ way / (way @ way))
+
+    place = patching.Place(3, 10 if patching.STEPS[step] == "positions" else 1)
+    (share,) = patching.patched(model, other.ids, read, step, [place], measure)
+    assert drawn[place] == pytest.approx(share, abs=2e-3)
+    if step == "residual":
+        assert np.isnan(drawn[0]).sum() == len(drawn[0]) - 1  # only the word that differs, before any layer
+        assert drawn[0, 13] == pytest.approx(1)
+        assert share > 0.5  # from layer 4 on the word "it" carries most of what "tired" or "wide" means
+
+
+def test_texts_that_are_the_same_have_nothing_to_carry():
+    app = check(opened("why", tab="patch", second=DEFAULT_TEXT))
+    assert [info.value for info in app.info] == ["The two texts must differ: change a word of one."]
+
+
+def test_who_made_the_last_state_is_drawn_by_head(passed):
+    model, read = passed
+    app = check(opened("why", tab="spoke", after="11"))
+    (drawn,) = matrices(app)["Heads and feed-forward networks (ff)"]
+    made = ledger.state_contributions(model, read, 10)
+    for part, share in zip(made.parts, made.shares, strict=True):
+        if part.kind in ("head", "feed_forward"):
+            assert drawn[part.layer, 12 if part.head is None else part.head] == pytest.approx(share, abs=2e-3)
+
+
+def test_each_state_has_its_word(passed):
+    app = check(opened("why", tab="lens"))
+    (words,) = tables(app, "word", "row", "column")
+    assert words["word"].iloc[:16].tolist()[1:4] == ["the", "animal", "didn"]
+    assert len(words) == 7 * 16
+
+
+def test_a_head_is_asked_about_a_word(passed):
+    model, _ = passed
+    app = check(opened("why", tab="weights", asked="animal", layer="2", head="3"))
+    (drawn,) = matrices(app)["Copying score of every head"]
+    np.testing.assert_allclose(drawn[1], head_weights.copying_scores(model, [1])[0], atol=1e-3)
+    tokenizer = bert.load().tokenizer
+    best = head_weights.matched_words(model, 1, 2, [tokenizer.token_to_id("animal")])[0].argmax()
+    assert any(f"**{tokenizer.id_to_token(int(best))}**" in sentence for sentence in said(app))
+
+
+@pytest.mark.parametrize("page", ["inside", "change"])
+def test_a_head_leads_to_the_account_of_its_scores(page):
+    app = opened(
+        page, text=DEFAULT_TEXT, layer="3", head="2", **({"cell": "5,4"} if page == "inside" else {"pair": ""})
+    )
+    (link,) = [link for link in app.get("page_link") if link.proto.label.startswith("Why?")]
+    asked = dict(parse_qsl(link.proto.query_string))
+    assert (asked["layer"], asked["head"], asked["text"]) == ("3", "2", DEFAULT_TEXT)
+    assert asked.get("cell") == ("5,4" if page == "inside" else None)
+    check(opened("why", asked))
+
+
+needs_smollm2 = pytest.mark.skipif(smollm2.packaged() is None and smollm2.cached() is None, reason="no SmolLM2 here")
+
+
+@needs_smollm2
+def test_the_capital_is_said_by_a_head_that_copies_the_country():
+    link = {"model": smollm2.NAME, **PRESETS["Paris or Madrid"], "rival": "Madrid"}
+    app = check(opened("why", link, tab="spoke"))
+    (told,) = [each for each in said(app) if each.startswith("After **5 ␣is**")]
+    assert "the logit of **␣Paris** is 6.95 above that of **␣Madrid**" in told
+    assert "layer 24 head 5's copy of **4 ␣France**" in told
+    app = check(opened("why", link, tab="patch"))
+    (begin,) = [button for button in app.button if button.label == "Begin"]
+    assert begin.key == "why.patch.begin"
+    check(opened("why", link, tab="lens"))
+
+
+@needs_smollm2
+def test_a_share_on_the_page_is_stopped_and_kept():
+    link = {"model": smollm2.NAME, **PRESETS["Paris or Madrid"], "step": "feed_forward_output", "tab": "patch"}
+    app = opened("why", link)
+    app.button(key="why.patch.begin").click().run()
+    job = app.session_state[RUNNING]
+    job.stop()
+    job.wait(60)
+    assert not job.running
+    assert job.error is None
+    assert job.done < job.total

@@ -21,6 +21,7 @@ from attn.charts.options import Axis, Pick, Scale, Style
 from attn.charts.overview import overview, window_of
 from attn.charts.panels import panel, panels, touched_cell
 from attn.charts.pictures import photo
+from attn.charts.points import points
 from attn.charts.receptive_field import fan
 from attn.charts.rotations import dials
 from attn.charts.saving import COLUMNS, DOTS, html, pdf, png, save, svg, without_selection
@@ -29,6 +30,7 @@ from attn.charts.tables import csv, npz, table
 from attn.charts.theme import DARK, LIGHT, Theme, theme_named
 from attn.charts.tokens import token_strip
 from attn.charts.vectors import arrows
+from attn.charts.word_map import word_map
 from attn.charts.work_grid import work_grid
 from attn.data.picture_files import read_picture
 
@@ -80,6 +82,7 @@ __all__ = [
     "photo",
     "places",
     "png",
+    "points",
     "products",
     "quoted",
     "read_picture",
@@ -93,5 +96,6 @@ __all__ = [
     "touched_cell",
     "window_of",
     "without_selection",
+    "word_map",
     "work_grid",
 ]

@@ -5,7 +5,18 @@ top to bottom. Where the files of a checkpoint lie, and how text becomes token i
 `attn.pretrained`.
 """
 
-from attn.models import ablation, bert, gpt2, layer_parts, ledger, llama, rotary_scaling, sampling
+from attn.models import (
+    ablation,
+    bert,
+    gpt2,
+    head_weights,
+    layer_parts,
+    ledger,
+    llama,
+    patching,
+    rotary_scaling,
+    sampling,
+)
 from attn.models.passes import STEPS, Cache, Change, LayerPass, Pass
 
 __all__ = [
@@ -17,9 +28,11 @@ __all__ = [
     "ablation",
     "bert",
     "gpt2",
+    "head_weights",
     "layer_parts",
     "ledger",
     "llama",
+    "patching",
     "rotary_scaling",
     "sampling",
 ]

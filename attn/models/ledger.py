@@ -57,6 +57,28 @@ class Ledger(NamedTuple):
         ]
 
 
+def grouped(made: Ledger) -> Ledger:
+    """Return a ledger whose parts are joined: the heads of a layer are one part, and all biases are.
+
+    Parameters
+    ----------
+    made
+
+    Returns
+    -------
+    Ledger
+        With the same sum.
+    """
+
+    def groups(parts):
+        joined = [Part(part.kind, None if part.kind == "bias" else part.layer) for part in parts]
+        names = list(dict.fromkeys(joined))
+        return tuple(names), np.array([[name == each for each in joined] for name in names], float)
+
+    (query_parts, rows), (key_parts, columns) = groups(made.query_parts), groups(made.key_parts)
+    return Ledger(query_parts, key_parts, rows @ made.table @ columns.T)
+
+
 class Contributions(NamedTuple):
     """What each part of a last state said for a word."""
 
@@ -67,6 +89,14 @@ class Contributions(NamedTuple):
     def total(self) -> float:
         """The sum of all shares."""
         return float(self.shares.sum())
+
+
+class LensWords(NamedTuple):
+    """What each state would say, and how far it is from what the model says at the end."""
+
+    ids: np.ndarray  # (num_layers + 1, n) of the likeliest word
+    probabilities: np.ndarray  # (num_layers + 1, n) that it would have; of an encoder, the cosine
+    ranks: np.ndarray  # (num_layers + 1, n) of the word that the last state says, from 1
 
 
 Model = llama.Llama | gpt2.GPT2 | bert.Bert
@@ -195,6 +225,29 @@ def word_contributions(
     return Contributions(names, vectors @ direction)
 
 
+def state_contributions(model: Model, passed: Passed, token: int) -> Contributions:
+    """Write the length of a last state as a sum over what each part added in its direction.
+
+    Parameters
+    ----------
+    model, passed, token
+        As `state_parts` takes them.
+
+    Returns
+    -------
+    Contributions
+        Of an encoder, which says no word: how much of what a state is, each part made.
+
+    Raises
+    ------
+    ValueError
+        As `state_parts`.
+    """
+    parts = state_parts(model, passed, len(model.layers), token)
+    state = parts.vectors.sum(axis=0)
+    return Contributions(parts.names, parts.vectors @ (state / max(float(np.linalg.norm(state)), 1e-300)))
+
+
 def logit_lens(model: llama.Llama | gpt2.GPT2, passed: passes.Pass, words: ArrayLike | None = None) -> np.ndarray:
     """Return how likely each next word would be if the model stopped after each layer.
 
@@ -235,6 +288,41 @@ def logit_lens(model: llama.Llama | gpt2.GPT2, passed: passes.Pass, words: Array
         probabilities = softmax(logits)
         shares.append(probabilities if ids is None else probabilities[:, ids])
     return np.array(shares)
+
+
+def lens_words(model: Model, passed: Passed) -> LensWords:
+    """Return the word that each state is nearest to, and where the word that comes out in the end ranks.
+
+    Parameters
+    ----------
+    model, passed
+        As `state_parts` takes them. Of an encoder, which has no words to say, the nearest embedding by cosine.
+
+    Returns
+    -------
+    LensWords
+        One layer at a time is held in memory.
+
+    Notes
+    -----
+    As `logit_lens`.
+    """
+    if isinstance(model, bert.Bert):
+        rows = model.embedding / np.maximum(np.linalg.norm(model.embedding, axis=-1, keepdims=True), 1e-12)
+        states = [*(block.hidden for block in passed.blocks), passed.output]
+        read = [state / np.linalg.norm(state, axis=-1, keepdims=True) for state in states]
+    else:
+        rows, read = _unembedding(model), [_normalised(model, state) for state in passed.states]
+    said = (read[-1] @ rows.T).argmax(axis=-1)  # (n,)
+    found = []
+    for state in read:
+        logits = state @ rows.T  # (n, vocabulary)
+        if isinstance(model, llama.Llama) and model.logit_softcap is not None:
+            logits = model.logit_softcap * np.tanh(logits / model.logit_softcap)
+        shares = logits if isinstance(model, bert.Bert) else softmax(logits)
+        own = np.take_along_axis(logits, said[:, None], axis=-1)
+        found.append((logits.argmax(axis=-1), shares.max(axis=-1), 1 + (logits > own).sum(axis=-1)))
+    return LensWords(*(np.array(each) for each in zip(*found, strict=True)))
 
 
 def _normalised(model, state):

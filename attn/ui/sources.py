@@ -98,6 +98,15 @@ SOURCES = {
         "A Mathematical Framework for Transformer Circuits",
         "https://transformer-circuits.pub/2021/framework/index.html",
     ),
+    "nostalgebraist": Publication(
+        "nostalgebraist, 2020",
+        "Interpreting GPT: the logit lens",
+        "https://www.lesswrong.com/posts/AcKRB8wDpdaN6v6ru/interpreting-gpt-the-logit-lens",
+    ),
+    "zhang_patching": _arxiv(
+        "Zhang and Nanda, 2023", "Towards Best Practices of Activation Patching in Language Models", "2309.16042"
+    ),
+    "yeh": _arxiv("Yeh et al., 2023", "AttentionViz: A Global View of Transformer Attention", "2305.03210"),
     "kobayashi_norms": _arxiv(
         "Kobayashi et al., 2021",
         "Incorporating Residual and Normalization Layers into Analysis of Masked Language Models",
@@ -218,6 +227,10 @@ PAGE_SOURCES = {
     "why": (
         Cited("elhage", "“QK circuit”, “Residual Stream as a Communication Channel” and “Logit attribution”"),
         Cited("kobayashi_norms", "the appendix: norms held at their scale"),
+        Cited("nostalgebraist", "each state read as if it were the last"),
+        Cited("zhang_patching", "section 2: a step of one run put into another"),
+        Cited("wang", "two names in one sentence, as a text to try"),
+        Cited("yeh", "section 4.1: queries and keys of a head in one plane"),
     ),
     "bottleneck": (
         Cited("bahdanau", "sections 2, 3 and 5, and appendix A: looking back instead of one vector"),

@@ -10,12 +10,12 @@ from attn.charts.labels import label_pixels, number
 from attn.models import ledger
 from attn.ui.numpy_models import numpy_model_code
 from attn.ui.page import page_columns, page_figure, page_reading, page_theme, page_token_control
-from attn.ui.pages.why.part_names import part_in_words, part_label
+from attn.ui.pages.why.part_names import group_label, part_in_words, part_label
 from attn.ui.pages.why.setup import MEASURES, MOST_TOKENS, attention_in, cell_in_text, why_code
 from attn.ui.shared_results import kept_with_models
 from attn.ui.shown_code import LIGHT, Codes, shown_code
 from attn.ui.state import as_text
-from attn.ui.width import page_share, page_tallest
+from attn.ui.width import page_share, page_tallest, page_width
 
 MOST_PAIRS = 12  # that have a bar of their own
 _SAID = 3  # pairs in the sentence
@@ -56,6 +56,7 @@ def ledger_tab(state, reading):
             tables={"ledger": lambda: _table(reading, made, query, key)},
         )
     _account(reading, made, score, attention, head, query, key)
+    _by_layer(made)
     why_code(state, lambda: _ledger_code(reading, setup, (query, key)))
 
 
@@ -139,6 +140,31 @@ def _account(reading, made, score, attention, head, query, key):
         "Each norm is held at the scale that it really had, so a part's share says what the part gave to this score, "
         "not what the score would be without it: then the scale would change, too."
     )
+
+
+def _by_layer(made):
+    """Draw the whole account, the heads of each layer joined."""
+    joined = ledger.grouped(made)
+    rows, columns = ([group_label(part) for part in side] for side in (joined.query_parts, joined.key_parts))
+    st.markdown(
+        "All pairs at once, the heads of each layer joined: a row is a part of the query's token, a column one of the "
+        "key's, and all cells together are the score."
+    )
+    size = int(min(page_width() - 130, page_tallest(most=560)))
+    page_figure(
+        functools.partial(ledger_map, joined.table, rows, columns, page_theme(), size),
+        "why.by_layer",
+        tables={"by_layer": lambda: charts.csv(joined.table, rows, columns)},
+    )
+
+
+def ledger_map(table, rows, columns, theme, size):
+    """Draw a ledger as a map."""
+    picture = charts.heatmap(
+        table, rows, columns, theme, kind="signed", title="Who of the query met whom of the key", size=size,
+        axes=("query", "key"), scale=charts.Scale(name="share of the score"), style=charts.Style(numbers=False),
+    )  # fmt: skip
+    return charts.beside(picture)
 
 
 def _table(reading, made, query, key):

@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 import streamlit as st
 
 from attn import charts, pretrained
+from attn.pretrained.language_model import token_label
 from attn.ui import models
 from attn.ui.code_tabs import page_code
 from attn.ui.controls.model_and_text import model_control, model_head_control
@@ -13,11 +15,27 @@ from attn.ui.controls.sentence import DEFAULT_TEXT, sentence_control
 from attn.ui.link import link_choice, link_flag, link_place, link_string, link_whole
 from attn.ui.numpy_models import is_writer, numpy_model_pass, opened_numpy_model
 from attn.ui.page import page_ask
+from attn.ui.state import as_text
 
 MOST_TOKENS = 48  # of a text: all of its maps are drawn cell by cell
 MEASURES = {"weights": "Weights", "scores": "Scores"}
 TABS = {
     "ledger": "The ledger of a score",
+    "spoke": "Who spoke for this word",
+    "lens": "What it would say now",
+    "patch": "Put it there",
+    "weights": "From the weights alone",
+}
+
+
+SECOND_TEXT = "The animal didn't cross the street because it was too wide."
+STEP_NAMES = {
+    "residual": "State that a layer reads",
+    "attention_output": "What attention adds",
+    "feed_forward_output": "What the feed-forward network adds",
+    "context": "Output of a head",
+    "weights": "Weights of a head",
+    "value": "Values of a head",
 }
 
 
@@ -31,6 +49,13 @@ class Setup:
     head: int = link_whole(2, 1, 999)
     cell: tuple = link_place((10, 2))
     measure: str = link_choice("weights", MEASURES)
+    after: int = link_whole(0, 0, 999)  # the token after which a word comes, from 1; 0 for the last
+    word: str = link_string("")
+    rival: str = link_string("")
+    second: str = link_string(SECOND_TEXT)
+    step: str = link_choice("residual", STEP_NAMES)
+    noising: bool = link_flag(False)
+    asked: str = link_string("")  # the word that a head is asked about
     lines: bool = link_flag(False)
     tab: str = link_choice("ledger", TABS)
 
@@ -114,6 +139,69 @@ def why_code(state, make):
 def attention_in(passed, layer):
     """Return the scores, weights and contexts of a layer, counted from 0, of a pass of either kind."""
     return (passed.layers[layer] if hasattr(passed, "layers") else passed.blocks[layer]).attention
+
+
+def after_control(state, reading, help):
+    """Draw the choice of a token, by default the last, and return its position counted from 0."""
+    count = len(reading.labels)
+    state.clamp("after", 0, count)
+    st.selectbox(
+        "After", range(count + 1), key=state.key("after"), help=help,
+        format_func=lambda at: reading.labels[at - 1] if at else f"the last, {reading.labels[-1]}",
+    )  # fmt: skip
+    return (state.get("after") or count) - 1
+
+
+def word_ids(reading, typed):
+    """Return the first token of a word as a text goes on with it, and whether the word has more; None of no word."""
+    if not typed.strip():
+        return None, False
+    ids = reading.opened.tokenizer.tokenizer.encode(f" {typed.strip()}", add_special_tokens=False).ids
+    return ids[0], len(ids) > 1
+
+
+def word_name(reading, id):
+    """Return a token of the vocabulary as figures show it."""
+    if reading.writes:
+        return token_label(reading.opened, id)
+    return reading.opened.tokenizer.id_to_token(int(id))
+
+
+def two_words_control(state, reading, logits, other_logits=None):
+    """Draw the choice of a word and of its rival, and return the ids of both.
+
+    Parameters
+    ----------
+    state : PageState
+    reading : Reading
+        Of a model that writes.
+    logits : ndarray, shape (vocabulary,)
+        Whose likeliest word is followed where none is typed.
+    other_logits : ndarray, shape (vocabulary,), optional
+        Whose likeliest is its rival; by default the second of `logits`.
+    """
+    order = np.argsort(-logits)[:2]
+    first = int(order[0])
+    rivals = np.argsort(-(logits if other_logits is None else other_logits))[:2]
+    typed, more = word_ids(reading, state.get("word"))
+    word = first if typed is None else typed
+    usual = int(next(id for id in rivals if id != word))
+    rival, rival_more = word_ids(reading, state.get("rival"))
+    names = [word_name(reading, id) for id in (first, usual)]
+    with st.container(horizontal=True):
+        st.text_input(
+            "Word", key=state.key("word"), placeholder=f"{names[0]}, the likeliest", max_chars=60,
+            help="The word whose score is followed. Left empty, it is the one that the model thinks likeliest.",
+        )  # fmt: skip
+        st.text_input(
+            "Instead of", key=state.key("rival"), placeholder=f"{names[1]}, its rival", max_chars=60,
+            help="Its rival: what is followed is how much higher the word scores than this one.",
+        )  # fmt: skip
+    rival = usual if rival is None else rival
+    for id, goes_on in ((word, more), (rival, rival_more)):
+        if goes_on:
+            st.caption(f"Of a word of several tokens the first is followed: {as_text(word_name(reading, id))}.")
+    return word, rival
 
 
 def cell_in_text(state, reading):

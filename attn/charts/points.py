@@ -1,0 +1,80 @@
+"""Points of a plane in a few kinds, each with its name."""
+
+import numpy as np
+import pyarrow as pa
+
+from attn.charts.arguments import checked_arguments
+from attn.charts.labels import number
+from attn.charts.layout import dressed_layout
+from attn.charts.legends import legend_alone
+from attn.charts.marks import mark_channel, mark_layer, mark_table
+from attn.charts.message import message
+from attn.charts.plane import Plane, least_plane, plane_tooltip
+
+_EDGE = 0.06  # of the plane, around the outermost points
+_TURN = 0.75  # of the plane, from where names stand at the left of their points
+_NAMED = 60  # points that have their name beside them; of more the pointer says it
+
+
+@checked_arguments(numbers=(("places", 2),), pixels=("size",), labels=("labels", "kinds"))
+def points(places, labels, kinds, colours, theme, *, title="", size=480, joined=None):
+    """Draw points of a plane, whose axes mean nothing but near and far.
+
+    Parameters
+    ----------
+    places : array_like, shape (n, 2)
+    labels, kinds : sequence of str
+        Of each point its name, and the kind that gives it its colour.
+    colours : dict of str to str
+        Kind -> colour ``#rrggbb``, in the order of the legend.
+    theme : Theme
+    title : str
+    size : int, default 480
+        Pixels along a side.
+    joined : (int, int), optional
+        Two points to be joined by a line.
+
+    Returns
+    -------
+    alt.LayerChart
+
+    Raises
+    ------
+    ValueError
+        If places are not finite pairs with a label and a kind each, or a kind has no colour.
+    """
+    places = np.asarray(places, dtype=float)
+    if places.shape != (len(labels), 2) or len(kinds) != len(labels) or not np.isfinite(places).all():
+        raise ValueError(
+            f"places must be finite pairs with a label and a kind each, got {places.shape}, {len(labels)} labels and "
+            f"{len(kinds)} kinds"
+        )
+    if missing := set(kinds) - set(colours):
+        raise ValueError(f"colours must have one for each kind, got none for {', '.join(sorted(missing))}")
+    if not len(places):
+        return message("Nothing to show.", theme, title)
+    low, high = places.min(axis=0), places.max(axis=0)
+    span = max(float((high - low).max()), 1e-12)
+    x, y = ((places - (low + high) / 2) / span * (1 - 2 * _EDGE) + 0.5).T
+    size = least_plane(size)
+    plane = Plane(size, size, columns=1, rows=1)
+    named = len(labels) <= _NAMED
+    table = mark_table(
+        {"x": x, "y": 1 - y, "kind": list(kinds), "ink": [colours[kind] for kind in kinds], "text": list(labels)}
+    )
+    says = plane_tooltip(("text", "token"), ("kind", "kind"))
+    color = {"color": mark_channel("ink:N", scale=None)}
+    layers = [plane.outline(0, 0, 1, 1, theme.grid, 1)]
+    if joined is not None:
+        first, second = joined
+        line = mark_table({"x": [x[first]], "y": [1 - y[first]], "x2": [x[second]], "y2": [1 - y[second]]})
+        layers.append(mark_layer(line, "rule", plane.box(), color=theme.text, strokeDash=[4, 3], tooltip=None))
+    layers.append(mark_layer(table, "circle", plane.at() | color | {"tooltip": says}, size=70, opacity=0.9))
+    if named:
+        for side, look in ((x <= _TURN, {"align": "left", "dx": 7}), (x > _TURN, {"align": "right", "dx": -7})):
+            if side.any():
+                layers.append(plane.texts(table.filter(pa.array(side)), "x", "y", says, dy=-6, **look))
+    layers.append(legend_alone(list(colours), list(colours.values())))
+    wide = f"{number(high[0] - low[0])} × {number(high[1] - low[1])}"
+    what = f"{title or 'Points'}: {len(labels)} points of {len(colours)} kinds in a plane of {wide}."
+    return dressed_layout(plane.figure(layers, title), theme, what)

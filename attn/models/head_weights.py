@@ -1,0 +1,270 @@
+"""A head from its weights alone: which words it matches, what it writes when it looks at one, and whether it copies."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from attn.block import Norm
+from attn.functional import as_real, layer_norm, rms_norm, whole_number
+from attn.models import bert, gpt2, llama, passes
+from attn.models.checkpoint import token_ids
+
+Model = llama.Llama | gpt2.GPT2 | bert.Bert
+Passed = passes.Pass | bert.Pass
+
+
+class HeadMatrices(NamedTuple):
+    """The four matrices of one head, its biases, and what multiplies its products."""
+
+    w_q: np.ndarray  # (d_model, d_k)
+    b_q: np.ndarray  # (d_k,)
+    w_k: np.ndarray
+    b_k: np.ndarray
+    w_v: np.ndarray  # (d_model, d_v)
+    b_v: np.ndarray
+    w_o: np.ndarray  # (d_v, d_model)
+    scale: float
+
+
+def head_matrices(model: Model, layer: int, head: int) -> HeadMatrices:
+    """Cut the matrices of one head out of a layer.
+
+    Parameters
+    ----------
+    model
+    layer, head
+        From 0. Where heads share keys and values, those of the group.
+
+    Raises
+    ------
+    ValueError
+        If there is no such layer or head.
+    """
+    weights = model.layers[whole_number("layer", layer, most=len(model.layers) - 1)]
+    if isinstance(model, bert.Bert):
+        own = weights.attention
+        num_heads, num_kv_heads, scale = own.num_heads, own.num_kv_heads, own.d_k**-0.5
+        arrays = [own.w_q, own.b_q, own.w_k, own.b_k, own.w_v, own.b_v, own.w_o]
+    elif isinstance(model, gpt2.GPT2):
+        num_heads = num_kv_heads = model.num_heads
+        scale = weights.scale
+        matrices, biases = np.split(weights.w_qkv, 3, axis=1), np.split(weights.b_qkv, 3)
+        arrays = [each for pair in zip(matrices, biases, strict=True) for each in pair] + [weights.w_o]
+    else:
+        num_heads, num_kv_heads, scale = model.num_heads, model.num_kv_heads, model.scale
+        arrays = [weights.w_q, weights.b_q, weights.w_k, weights.b_k, weights.w_v, weights.b_v, weights.w_o]
+    group = whole_number("head", head, most=num_heads - 1) // (num_heads // num_kv_heads)
+    w_q, b_q, w_k, b_k, w_v, b_v, w_o = arrays
+
+    def cut(w, b, count, at):
+        width = w.shape[1] // count
+        columns = slice(at * width, (at + 1) * width)
+        return w[:, columns], np.zeros(width, w.dtype) if b is None else b[columns]
+
+    query, key = cut(w_q, b_q, num_heads, head), cut(w_k, b_k, num_kv_heads, group)
+    value = cut(w_v, b_v, num_kv_heads, group)
+    d_v = value[0].shape[1]
+    return HeadMatrices(*query, *key, *value, w_o[head * d_v : (head + 1) * d_v], scale)
+
+
+def read_embeddings(model: Model, ids: ArrayLike | None = None) -> np.ndarray:
+    """Return the embeddings of words as the first layer reads them, without a position.
+
+    Parameters
+    ----------
+    model
+    ids : integers, shape (w,)
+        By default all of the vocabulary.
+
+    Returns
+    -------
+    shape (w, d_model)
+        Normalised, but for the gain of a norm that each layer has for itself.
+    """
+    embedded = model.embedding if ids is None else model.embedding[token_ids(ids, len(model.embedding))]
+    if isinstance(model, bert.Bert):
+        return layer_norm(embedded, *model.embedding_norm, model.epsilon)
+    ones = np.ones(embedded.shape[-1], embedded.dtype)
+    if isinstance(model, gpt2.GPT2):
+        return layer_norm(embedded, ones, 0 * ones, model.epsilon)
+    if model.layers and model.layers[0].attention_norm is None:
+        return embedded * np.float32(model.embedding_scale)
+    return rms_norm(embedded * np.float32(model.embedding_scale), ones, model.epsilon)
+
+
+def _as_layer_reads(model, embedded, layer):
+    """Return words as a layer reads them: with the gain, and the shift, of its norm."""
+    norm = None if isinstance(model, bert.Bert) else model.layers[layer].attention_norm
+    if norm is None:
+        return embedded
+    return embedded * norm.gain + norm.bias if isinstance(norm, Norm) else embedded * norm
+
+
+def matched_words(model: Model, layer: int, head: int, queries: ArrayLike, keys: ArrayLike | None = None) -> np.ndarray:
+    r"""Return how well a head would match words by themselves, each at the place of the other.
+
+    Parameters
+    ----------
+    model, layer, head
+        As `head_matrices` takes them.
+    queries, keys : integers, shape (a,) and (b,)
+        Ids of words; keys are by default all of the vocabulary.
+
+    Returns
+    -------
+    shape (a, b)
+        Scores as the head would give them if the states were the embeddings alone.
+
+    Notes
+    -----
+    :math:`c\,(e_i W_q + b_q)(e_j W_k + b_k)^\top`: the full QK circuit of [1]_, section "The QK circuit", with
+    embeddings normalised as the model does, and no rotation by position, which is that of a distance of 0.
+
+    References
+    ----------
+    .. [1] Elhage et al., 2021, A mathematical framework for transformer circuits.
+    """
+    own = head_matrices(model, layer, head)
+    asking, asked = (_as_layer_reads(model, read_embeddings(model, ids), layer) for ids in (queries, keys))
+    query, key = asking @ own.w_q + own.b_q, asked @ own.w_k + own.b_k
+    if isinstance(model, llama.Llama):
+        gains = model.layers[layer].query_norm, model.layers[layer].key_norm
+        query, key = (
+            side if gain is None or gain.size != model.d_k else rms_norm(side, gain, model.epsilon)
+            for side, gain in zip((query, key), gains, strict=True)
+        )
+    return own.scale * query @ key.T
+
+
+def written_words(model: Model, layer: int, head: int, words: ArrayLike) -> np.ndarray:
+    r"""Return which next words a head speaks for, or of an encoder which embeddings, when it looks at a word.
+
+    Parameters
+    ----------
+    model, layer, head
+        As `head_matrices` takes them.
+    words : integers, shape (w,)
+        Ids of the words that are looked at.
+
+    Returns
+    -------
+    shape (w, vocabulary)
+        What the head would add to the score of each word, its last norm not counted: in no unit.
+
+    Notes
+    -----
+    :math:`e\,W_v W_o U^\top`: the full OV circuit of [1]_, section "The OV circuit".
+
+    References
+    ----------
+    .. [1] Elhage et al., 2021, A mathematical framework for transformer circuits.
+    """
+    own = head_matrices(model, layer, head)
+    read = _as_layer_reads(model, read_embeddings(model, words), layer)
+    return (read @ own.w_v @ own.w_o) @ _said(model).T
+
+
+def copying_scores(model: Model, layers: ArrayLike | None = None) -> np.ndarray:
+    r"""Return of each head whether what it writes is the word that it looks at.
+
+    Parameters
+    ----------
+    model
+    layers : integers
+        Of which layers; by default of all.
+
+    Returns
+    -------
+    shape (num_layers, num_heads)
+        From -1 to 1: 1 where every direction of words is written as itself, -1 where all are written as their opposite.
+
+    Notes
+    -----
+    :math:`\sum_i \lambda_i / \sum_i |\lambda_i|` over the eigenvalues of :math:`W_U W_{OV} W_E` ([1]_, "Summarizing
+    OV/QK matrices"). They are those of the small :math:`W_o U^\top E W_v`, of (d_v, d_v): the product of two matrices
+    has, but for zeros, the eigenvalues of the product in the other order.
+
+    References
+    ----------
+    .. [1] Elhage et al., 2021, A mathematical framework for transformer circuits.
+    """
+    numbers = range(len(model.layers)) if layers is None else [int(each) for each in np.asarray(layers)]
+    between = _said(model).T.astype(np.float32) @ read_embeddings(model)  # (d_model, d_model)
+    scores = []
+    for layer in numbers:
+        norm = None if isinstance(model, bert.Bert) else model.layers[layer].attention_norm
+        gain = 1.0 if norm is None else norm.gain if isinstance(norm, Norm) else norm
+        row = []
+        for head in range(num_heads(model)):
+            own = head_matrices(model, layer, head)
+            values = np.linalg.eigvals((own.w_o @ (between * gain) @ own.w_v).astype(float))
+            row.append(values.real.sum() / max(np.abs(values).sum(), 1e-300))
+        scores.append(row)
+    return np.array(scores)
+
+
+def num_heads(model: Model) -> int:
+    """Return how many heads ask in a layer."""
+    return model.layers[0].attention.num_heads if isinstance(model, bert.Bert) else model.num_heads
+
+
+def _said(model):
+    """Return the row of each word that a last state is multiplied by, the gain of the last norm in it."""
+    if isinstance(model, bert.Bert):
+        return model.embedding
+    rows = model.embedding if isinstance(model, gpt2.GPT2) else model.unembedding
+    return rows * (model.norm.gain if isinstance(model.norm, Norm) else model.norm)
+
+
+class Plane(NamedTuple):
+    """Queries and keys of a head as points of one plane."""
+
+    queries: np.ndarray  # (n, 2)
+    keys: np.ndarray  # (n, 2)
+    explained: float  # share of the variance of all points that the plane holds
+
+
+def query_key_plane(query: ArrayLike, key: ArrayLike) -> Plane:
+    r"""Lay the queries and the keys of a head into one plane, in which near points are large scores.
+
+    Parameters
+    ----------
+    query, key : shape (n, d_k) and (m, d_k)
+
+    Returns
+    -------
+    Plane
+
+    Raises
+    ------
+    ValueError
+        If they are not rows of one width, at least one of each, or not finite.
+
+    Notes
+    -----
+    Queries and keys lie apart in the space of a head. Moving all keys by one vector adds one number to all scores of a
+    query, which the softmax does not see; multiplying queries by a number and dividing keys by it changes no score at
+    all. So keys are moved to the mean of the queries, and both are brought to one size, before the plane of the
+    largest variance of all points is taken: section 4.1 of [1]_.
+
+    References
+    ----------
+    .. [1] Yeh et al., 2023, AttentionViz. arXiv:2305.03210
+    """
+    query, key = as_real(query, "query").astype(float), as_real(key, "key").astype(float)
+    for name, rows in (("query", query), ("key", key)):
+        if not np.isfinite(rows).all():
+            raise ValueError(f"{name} must be finite, got some that are not")
+    if query.ndim != 2 or key.ndim != 2 or query.shape[1] != key.shape[1] or not query.size or not key.size:
+        raise ValueError(f"query and key must be rows of one width, got {query.shape} and {key.shape}")
+    query, key = query - query.mean(axis=0), key - key.mean(axis=0)
+    sizes = [float(np.sqrt((side**2).sum(axis=-1).mean())) for side in (query, key)]
+    ratio = np.sqrt(sizes[1] / sizes[0]) if min(sizes) else 1.0
+    points = np.concatenate([query * ratio, key / ratio])
+    _, spread, axes = np.linalg.svd(points - points.mean(axis=0), full_matrices=False)
+    total = float((spread**2).sum())
+    placed = points @ np.pad(axes, [(0, max(0, 2 - len(axes))), (0, 0)])[:2].T  # (n + m, 2)
+    return Plane(placed[: len(query)], placed[len(query) :], float((spread[:2] ** 2).sum()) / total if total else 1.0)

@@ -1,0 +1,192 @@
+"""From the weights alone: which words a head matches, what it writes, whether it copies, and its queries and keys."""
+
+import functools
+
+import numpy as np
+import streamlit as st
+
+from attn import charts
+from attn.charts.labels import label_pixels, number
+from attn.models import head_weights
+from attn.ui.numpy_models import numpy_model_code
+from attn.ui.page import page_columns, page_figure, page_reading, page_theme
+from attn.ui.pages.why.setup import MOST_TOKENS, attention_in, cell_in_text, why_code, word_name
+from attn.ui.shared_results import kept_with_models
+from attn.ui.shown_code import LIGHT, Codes, shown_code
+from attn.ui.state import as_text
+from attn.ui.width import page_share, page_tallest
+
+_FIRST = 10  # words listed
+FORMULA = r"e_i W_q (e_j W_k)^\top \qquad e_j W_v W_o U^\top"
+
+
+@kept_with_models
+@st.cache_data(max_entries=4, show_spinner="Reading the matrices of every head …", show_time=True)
+def _copying_of(name, _reading, *, saved=None):
+    """Return the copying score of every head, kept for all visitors."""
+    return head_weights.copying_scores(_reading.model)
+
+
+def weights_tab(state, reading):
+    """Draw what the matrices of the head in view say by themselves."""
+    st.text_input(
+        "Ask the head about", key=state.key("asked"), max_chars=60,
+        placeholder=f"{reading.tokens[_own_word(reading, state)].text}, the chosen query",
+        help="A word. Which words would the head look at from here, and what would it write where it looks at this "
+        "one? Left empty, it is the query in view on the first tab.",
+    )  # fmt: skip
+    setup = state.choices()
+    layer, head = setup.layer - 1, setup.head - 1
+    id = _asked_id(reading, state)
+    matched = head_weights.matched_words(reading.model, layer, head, [id])[0]
+    written = head_weights.written_words(reading.model, layer, head, [id])[0]
+    copying = _copying_of(reading.name, reading)
+    page_reading(_sentence(reading, setup, id, matched, written, copying), FORMULA, terms=("projection", "embedding"))
+    left, right = page_columns([1, 1], figures=True)
+    with left:
+        _bars(reading, matched, "Looked at from here: its best matches", "why.matched", "score")
+    with right:
+        _bars(reading, written, "Written where it looks here", "why.written", "strength")
+    left, right = page_columns([1, 1], figures=True)
+    with left:
+        page_figure(
+            functools.partial(
+                copying_map, copying, page_theme(), int(min(page_share(0.5) - 90, page_tallest(most=560))),
+                (layer, head),
+            ),
+            "why.copying",
+            on_pick=lambda row, column: state.set(layer=row + 1, head=column + 1),
+            tables={"copying": lambda: charts.csv(copying, *map(charts.counted, copying.shape))},
+        )  # fmt: skip
+    with right:
+        _cloud(state, reading, layer, head)
+    why_code(state, lambda: _weights_code(reading, setup, id, copying))
+
+
+def _own_word(reading, state):
+    """Return the position of the query in view."""
+    return cell_in_text(state, reading)[0]
+
+
+def _asked_id(reading, state):
+    """Return the token that the head is asked about."""
+    typed = state.get("asked").strip()
+    if not typed:
+        return int(reading.passed.ids[_own_word(reading, state)])
+    tokenizer = reading.opened.tokenizer.tokenizer if reading.writes else reading.opened.tokenizer
+    ids = tokenizer.encode(f" {typed}" if reading.writes else typed, add_special_tokens=False).ids
+    return ids[0] if ids else int(reading.passed.ids[_own_word(reading, state)])
+
+
+def first_words(numbers, count):
+    """Return the places of the largest numbers, the largest first."""
+    return np.argsort(-numbers, kind="stable")[:count]
+
+
+def _bars(reading, numbers, title, key, name):
+    """Draw the words with the largest numbers as bars."""
+    order = first_words(numbers, _FIRST)
+    labels = [charts.quoted(word_name(reading, at)) for at in order]
+    width = int(page_share(0.5) - max(map(label_pixels, labels)) - 40)
+    page_figure(
+        functools.partial(words_bars, numbers[order].astype(float), labels, page_theme(), width, title, name),
+        key,
+        tables={name: lambda: charts.csv(numbers[order][:, None], labels, [name])},
+    )
+
+
+def words_bars(numbers, labels, theme, width, title, name):
+    """Draw words with their numbers."""
+    kind = "signed" if numbers.min() < 0 else "magnitude"
+    picture = charts.bars(numbers, labels, theme, kind=kind, title=title, width=width, scale=charts.Scale(name=name))
+    return charts.beside(picture)
+
+
+def copying_map(copying, theme, size, selected):
+    """Draw the copying score of every head."""
+    rows, columns = map(charts.counted, copying.shape)
+    picture = charts.heatmap(
+        copying, rows, columns, theme, kind="signed", title="Copying score of every head", size=size,
+        axes=("layer", "head"), scale=charts.Scale(limit=1.0, name="copying score"),
+        pick=charts.Pick("head", selected), style=charts.Style(numbers=False),
+    )  # fmt: skip
+    return charts.beside(picture)
+
+
+def _cloud(state, reading, layer, head):
+    """Draw the queries and keys of the text in one plane."""
+    attention = _steps(reading, layer)
+    query, key = attention
+    plane = head_weights.query_key_plane(query[head], key[head // (len(query) // len(key))])
+    row, column = cell_in_text(state, reading)
+    theme, count = page_theme(), len(reading.labels)
+    page_figure(
+        functools.partial(
+            cloud, np.concatenate([plane.queries, plane.keys]), reading.labels, theme,
+            int(min(page_share(0.5) - 20, page_tallest(most=560))), (row, count + column),
+        ),
+        "why.cloud",
+        tables={"plane": lambda: charts.csv(
+            np.hstack([plane.queries, plane.keys]), reading.labels, ["query x", "query y", "key x", "key y"]
+        )},
+    )  # fmt: skip
+    st.caption(
+        f"The plane holds {plane.explained:.0%} of the spread of all queries and keys of this text. Keys are moved to "
+        "the middle of the queries, which changes no weight; a key near a query, and far out, has a large score. The "
+        "line joins the query and the key in view."
+    )
+
+
+def _steps(reading, layer):
+    """Return queries and keys of a layer as they are compared."""
+    passed = reading.passed
+    step = passed.layers[layer] if hasattr(passed, "layers") else attention_in(passed, layer)
+    return step.query, step.key
+
+
+def cloud(places, labels, theme, size, joined):
+    """Draw queries and keys of the same tokens in their colours."""
+    picture = charts.points(
+        places, [*labels, *labels], ["query"] * len(labels) + ["key"] * len(labels),
+        {"query": theme.role("query"), "key": theme.role("key")}, theme, title="Queries and keys of this text",
+        size=size, joined=joined,
+    )  # fmt: skip
+    return charts.beside(picture)
+
+
+def _sentence(reading, setup, id, matched, written, copying):
+    """Say what the head does by its matrices alone."""
+    layer, head = setup.layer - 1, setup.head - 1
+    word = as_text(word_name(reading, id))
+    best = ", ".join(f"**{as_text(word_name(reading, at))}**" for at in first_words(matched, 3))
+    said = ", ".join(f"**{as_text(word_name(reading, at))}**" for at in first_words(written, 3))
+    score = copying[layer, head]
+    kind = "it mostly copies" if score > 0.5 else "it mostly writes the opposite" if score < -0.5 else "it does neither"
+    return (
+        f"No text is needed here: if states were embeddings alone, layer {setup.layer} head {setup.head} would look "
+        f"from **{word}** at {best}, and where it looks at **{word}** it would write {said}. Its copying score is "
+        f"{number(float(score))}, from −1 to 1: {kind} what it looks at. In later layers states have moved far from "
+        "embeddings, so there this says less."
+    )
+
+
+def _weights_code(reading, setup, id, copying):
+    """Return the lines that read a head's matrices, and those that draw the copying scores."""
+    opening = numpy_model_code(setup.model, setup.text, MOST_TOKENS, reading.opened)
+    settings = {"layer": setup.layer - 1, "head": setup.head - 1, "id": id}
+    decode = "opened.tokenizer.tokenizer.decode" if reading.writes else "opened.tokenizer.decode"
+    lines = (
+        "from attn.models import head_weights\n"
+        "for numbers in (head_weights.matched_words, head_weights.written_words):\n"
+        "    found = numbers(model, layer, head, [id])[0]\n"
+        f"    print([{decode}([int(at)]) for at in (-found).argsort()[:10]])\n"
+        "print(head_weights.copying_scores(model, [layer])[0, head].round(4))"
+    )
+    look = {"theme": LIGHT, "size": 480, "selected": (setup.layer - 1, setup.head - 1)}
+    return Codes(
+        attn=lambda: shown_code(settings, opening, lines),
+        draw=lambda: shown_code(
+            look, opening, "from attn.models import head_weights\ncopying = head_weights.copying_scores(model)",
+            ("picture", copying_map), 'charts.save(picture, "why.svg")',
+        ),
+    )  # fmt: skip

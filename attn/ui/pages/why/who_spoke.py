@@ -1,0 +1,174 @@
+"""Who spoke for a word: what each head and each feed-forward network added to its score, layer by layer."""
+
+import functools
+
+import numpy as np
+import streamlit as st
+
+from attn import charts
+from attn.charts.labels import label_pixels, number
+from attn.models import ledger
+from attn.models.head_weights import num_heads
+from attn.ui.numpy_models import numpy_model_code
+from attn.ui.page import page_columns, page_figure, page_reading, page_theme
+from attn.ui.pages.why.part_names import part_in_words, part_label
+from attn.ui.pages.why.setup import MOST_TOKENS, after_control, two_words_control, why_code, word_name
+from attn.ui.shown_code import LIGHT, Codes, shown_code
+from attn.ui.state import as_text
+from attn.ui.width import page_share, page_tallest
+
+_MOST_BARS = 12
+_AFTER = "After which token the word would come. A model that writes sees this token and those before it."
+_OF = "Whose last state is taken apart."
+FORMULA = r"\ell_w - \ell_r = \sum_a x^a \cdot (u_w - u_r)"
+OF_STATE = r"\lVert y \rVert = \sum_a x^a \cdot \frac{y}{\lVert y \rVert}"
+
+
+def spoke_tab(state, reading):
+    """Draw who spoke for a word; of an encoder, who made the last state of a token."""
+    token = after_control(state, reading, _AFTER if reading.writes else _OF)
+    words = None
+    if reading.writes:
+        logits = reading.passed.logits[token]
+        words = two_words_control(state, reading, logits)
+        made = ledger.word_contributions(reading.model, reading.passed, token, *words)
+        scores = [_uncapped(reading.model, float(logits[word])) for word in words]
+        real = scores[0] - scores[1]
+        said = _said_of_words(reading, made, token, words, logits)
+    else:
+        made = ledger.state_contributions(reading.model, reading.passed, token)
+        real = float(np.linalg.norm(reading.passed.output[token].astype(float)))
+        said = _said_of_state(reading, made, token, real)
+    page_reading(said, FORMULA if reading.writes else OF_STATE, terms=("logit", "residual"))
+    grid = shares_by_head(made, len(reading.model.layers), num_heads(reading.model))
+    left, right = page_columns([1, 1], figures=True)
+    with left:
+        layers = [str(layer + 1) for layer in range(len(grid))]
+        heads = [*(str(head + 1) for head in range(grid.shape[1] - 1)), "ff"]
+        page_figure(
+            functools.partial(
+                spoke_map, grid, layers, heads, page_theme(), int(min(page_share(0.5) - 90, page_tallest(most=620))),
+                (state.get("layer") - 1, state.get("head") - 1),
+            ),
+            "why.spoke",
+            on_pick=lambda row, column: _open(state, row, column, grid.shape[1] - 1),
+            tables={"shares": lambda: charts.csv(grid, layers, heads)},
+        )  # fmt: skip
+    with right:
+        shares, labels = _ranked(reading, made, token)
+        width = int(page_share(0.5) - max(map(label_pixels, labels)) - 40)
+        page_figure(functools.partial(spoke_bars, shares, labels, page_theme(), width), "why.spoke_bars")
+    what = "scores of the two words" if reading.writes else "length of the state"
+    st.markdown(
+        f"| step | number |\n|---|---|\n| sum of all {len(made.parts)} parts | {made.total:.6f} |\n"
+        f"| {what} as the model computed | {real:.6f} |\n"
+        f"| **difference of the two** | **{abs(made.total - real):.1e}** |"
+    )
+    st.caption(
+        "Direct shares alone: what a head did for a word by way of a later head or network is in the share of that. "
+        "Click a head to have it in view, on the other tabs too."
+    )
+    why_code(state, lambda: _spoke_code(reading, state.choices(), token, words, grid))
+
+
+def _uncapped(model, score):
+    """Return a word's score as it was before any softcap."""
+    cap = getattr(model, "logit_softcap", None)
+    return score if cap is None else cap * float(np.arctanh(score / cap))
+
+
+def _open(state, row, column, heads):
+    """Have a head in view."""
+    if column < heads:
+        state.set(layer=row + 1, head=column + 1)
+
+
+def shares_by_head(made, num_layers, num_heads):
+    """Return shares by layer, down, and by head, across; the last column is of the feed-forward networks."""
+    grid = np.zeros((num_layers, num_heads + 1))
+    for part, share in zip(made.parts, made.shares, strict=True):
+        if part.kind in ("head", "feed_forward"):
+            grid[part.layer, num_heads if part.head is None else part.head] = share
+    return grid
+
+
+def spoke_map(grid, layers, heads, theme, size, selected):
+    """Draw the shares of heads and feed-forward networks."""
+    picture = charts.heatmap(
+        grid, layers, heads, theme, kind="signed", title="Heads and feed-forward networks (ff)", size=size,
+        axes=("layer", "head"), scale=charts.Scale(name="share"), pick=charts.Pick("part", selected),
+        style=charts.Style(numbers=False),
+    )  # fmt: skip
+    return charts.beside(picture)
+
+
+def spoke_bars(shares, labels, theme, width):
+    """Draw the parts that spoke most as bars around 0."""
+    picture = charts.bars(
+        shares, labels, theme, kind="signed", title="Who spoke most, for or against", width=width,
+        scale=charts.Scale(name="share"),
+    )  # fmt: skip
+    return charts.beside(picture)
+
+
+def _ranked(reading, made, token):
+    """Return the strongest shares, the remainder, and their labels."""
+    order = np.argsort(-np.abs(made.shares))[:_MOST_BARS]
+    shares, labels = made.shares[order], [part_label(reading, made.parts[at], token) for at in order]
+    if rest := len(made.parts) - len(order):
+        shares, labels = np.append(shares, made.total - shares.sum()), [*labels, f"the other {rest} parts"]
+    return shares, labels
+
+
+def _strongest(reading, made, token):
+    """Say which three parts spoke most."""
+    order = np.argsort(-np.abs(made.shares))[:3]
+    return "; ".join(f"{part_in_words(reading, made.parts[at], token)} ({number(made.shares[at])})" for at in order)
+
+
+def _said_of_words(reading, made, token, words, logits):
+    """Say for which word who spoke."""
+    word, rival = (as_text(word_name(reading, id)) for id in words)
+    return (
+        f"After **{as_text(reading.labels[token])}**, the logit of **{word}** is {number(made.total)} above that of "
+        f"**{rival}**. Each head and each feed-forward network added something to the state from which words are read, "
+        f"so the difference is a sum of what they said. The strongest: {_strongest(reading, made, token)}."
+    )
+
+
+def _said_of_state(reading, made, token, real):
+    """Say what made a last state."""
+    return (
+        f"This model reads and says no word, so what is taken apart is the last state of "
+        f"**{as_text(reading.labels[token])}** itself, {number(real)} long: how far each part points its way. The "
+        f"strongest: {_strongest(reading, made, token)}. Choose a model that writes, and a word is taken apart."
+    )
+
+
+def _spoke_code(reading, setup, token, words, grid):
+    """Return the lines that compute the shares, and those that draw them."""
+    opening = numpy_model_code(setup.model, setup.text, MOST_TOKENS, reading.opened)
+    settings = {"token": token}
+    if words:
+        settings |= {"word": words[0], "rival": words[1]}
+        made = "made = ledger.word_contributions(model, passed, token, word, rival)"
+    else:
+        made = "made = ledger.state_contributions(model, passed, token)"
+    made = f"from attn.models import ledger\n{made}"
+    sizes = {"num_layers": grid.shape[0], "num_heads": grid.shape[1] - 1}
+    look = {
+        "layers": [str(layer + 1) for layer in range(grid.shape[0])],
+        "heads": [*(str(head + 1) for head in range(grid.shape[1] - 1)), "ff"],
+        "theme": LIGHT, "size": 480, "selected": (setup.layer - 1, setup.head - 1),
+    }  # fmt: skip
+    return Codes(
+        attn=lambda: shown_code(
+            settings, opening, made,
+            "print(round(made.total, 6))\nfor part, share in sorted(zip(made.parts, made.shares), "
+            "key=lambda pair: -abs(pair[1]))[:12]:\n    print(f\"{share:9.4f}\", *part)",
+        ),
+        draw=lambda: shown_code(
+            settings | sizes | look, opening, made, ("grid", shares_by_head), ("picture", spoke_map),
+            'charts.save(picture, "why.svg")',
+        ),
+    )  # fmt: skip

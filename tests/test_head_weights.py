@@ -1,0 +1,109 @@
+"""What the matrices of a head say by themselves, held against the head at work."""
+
+import numpy as np
+import pytest
+
+from attn.models import head_weights
+
+pytest.importorskip("torch")
+pytest.importorskip("transformers")
+from attn.pretrained.families.whole_models import VOCABULARY, in_numpy, random_model
+
+
+@pytest.fixture(scope="module", params=["Llama with biases", "Qwen 3", "Gemma 2", "OLMo 2", "GPT-2", "BERT"])
+def model(request):
+    return in_numpy(random_model(request.param))
+
+
+def test_a_word_is_matched_as_the_first_layer_matches_it(model):
+    """One token alone, its position taken away: the score of its query with its own key, at a distance of 0."""
+    line, opened = model
+    heard = {}
+    read = head_weights.read_embeddings(opened, [7])
+
+    def bare(step, layer, array):
+        heard[step, layer] = array
+        if (step, layer) != ("residual", 0):
+            return array
+        return read if line.__name__.endswith("bert") else opened.embedding[[7]] * getattr(opened, "embedding_scale", 1)
+
+    line.forward(opened, [7], change=bare)
+    for head in range(head_weights.num_heads(opened)):
+        group = head // (len(heard["query", 0]) // len(heard["key", 0]))
+        scale = head_weights.head_matrices(opened, 0, head).scale
+        score = scale * heard["query", 0][head, 0] @ heard["key", 0][group, 0]
+        if getattr(opened.layers[0], "query_norm", None) is not None and opened.layers[0].query_norm.size != 12:
+            continue  # a norm of all heads together, which a word alone does not tell by head
+        got = head_weights.matched_words(opened, 0, head, [7], [7])
+        assert got[0, 0] == pytest.approx(score, rel=1e-3, abs=1e-3)
+        assert head_weights.matched_words(opened, 0, head, [7]).shape == (1, VOCABULARY)
+
+
+def test_what_is_written_is_the_value_through_the_output_and_the_words(model):
+    _, opened = model
+    own = head_weights.head_matrices(opened, 1, 2)
+    got = head_weights.written_words(opened, 1, 2, [5, 9])
+    assert got.shape == (2, VOCABULARY)
+    read = head_weights.read_embeddings(opened, [5, 9])
+    norm = getattr(opened.layers[1], "attention_norm", None)
+    if type(opened).__name__ == "Llama" and norm is not None:
+        read = read * norm
+        rows = opened.unembedding * opened.norm
+        np.testing.assert_allclose(got, read @ own.w_v @ own.w_o @ rows.T, rtol=1e-3, atol=1e-3)
+
+
+def test_copying_scores_are_those_of_the_whole_matrix_of_words(model):
+    """The eigenvalues of the small matrix against those of all words by all words."""
+    _, opened = model
+    got = head_weights.copying_scores(opened, [1])
+    assert got.shape == (1, head_weights.num_heads(opened))
+    for head in range(2):
+        whole = head_weights.written_words(opened, 1, head, np.arange(VOCABULARY)).astype(float)
+        norm = getattr(opened.layers[1], "attention_norm", None)
+        if norm is not None and hasattr(norm, "bias") and type(opened).__name__ != "Bert":
+            own = head_weights.head_matrices(opened, 1, head)  # the shift of a norm is no word's own
+            rows = opened.embedding * opened.norm.gain
+            whole = whole - (norm.bias @ own.w_v @ own.w_o) @ rows.T
+        values = np.linalg.eigvals(whole)
+        assert got[0, head] == pytest.approx(values.real.sum() / np.abs(values).sum(), abs=0.02)
+
+
+def test_a_head_that_writes_what_it_reads_copies():
+    _, opened = in_numpy(random_model("Llama"))
+    layer = opened.layers[0]
+    read = head_weights.read_embeddings(opened) * layer.attention_norm
+    said = opened.unembedding * opened.norm
+    back = np.linalg.pinv(read @ layer.w_v[:, :12]) @ np.linalg.pinv(said).T  # of values, the words they came from
+    w_o = layer.w_o.copy()
+    for sign in (1, -1):
+        w_o[:12] = sign * back
+        changed = type(opened)(**(vars(opened) | {"layers": (layer._replace(w_o=w_o), *opened.layers[1:])}))
+        assert head_weights.copying_scores(changed, [0])[0, 0] == pytest.approx(sign, abs=1e-2)
+
+
+def test_queries_and_keys_of_one_cloud():
+    rng = np.random.default_rng(0)
+    query, key = rng.normal(size=(7, 5)) + 3, rng.normal(size=(4, 5)) * 0.1 - 2
+    plane = head_weights.query_key_plane(query, key)
+    assert plane.queries.shape == (7, 2)
+    assert plane.keys.shape == (4, 2)
+    np.testing.assert_allclose(plane.queries.mean(axis=0), plane.keys.mean(axis=0), atol=1e-9)
+    sizes = [np.sqrt((side**2).sum(axis=-1).mean()) for side in (plane.queries, plane.keys)]
+    assert 0.5 < sizes[0] / sizes[1] < 2
+    assert 0 < plane.explained <= 1
+    flat = head_weights.query_key_plane(query[:, :2], key[:, :2])  # what lies in a plane already is kept
+    assert flat.explained == pytest.approx(1)
+    moved = (query - query.mean(axis=0))[:, :2] @ (key - key.mean(axis=0))[:, :2].T
+    np.testing.assert_allclose(flat.queries @ flat.keys.T, moved, atol=1e-9)
+    with pytest.raises(ValueError, match="rows of one width"):
+        head_weights.query_key_plane(query, key[:, :3])
+    with pytest.raises(ValueError, match="query must be finite"):
+        head_weights.query_key_plane(query * np.nan, key)
+
+
+def test_what_is_not_there_is_said(model):
+    _, opened = model
+    with pytest.raises(ValueError, match="layer must be"):
+        head_weights.head_matrices(opened, 99, 0)
+    with pytest.raises(ValueError, match="head must be"):
+        head_weights.head_matrices(opened, 0, 99)
