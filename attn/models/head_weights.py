@@ -44,30 +44,34 @@ def head_matrices(model: Model, layer: int, head: int) -> HeadMatrices:
         If there is no such layer or head.
     """
     weights = model.layers[whole_number("layer", layer, most=len(model.layers) - 1)]
+    whole_number("head", head, most=num_heads(model) - 1)
+    matrices, w_o, num_kv_heads, scale = _layer_matrices(model, weights)
+    group = head // (num_heads(model) // num_kv_heads)
+    w_q, b_q = _cut(matrices["query"], num_heads(model), head)
+    w_k, b_k = _cut(matrices["key"], num_kv_heads, group)
+    w_v, b_v = _cut(matrices["value"], num_kv_heads, group)
+    d_v = w_v.shape[1]
+    return HeadMatrices(w_q, b_q, w_k, b_k, w_v, b_v, w_o[head * d_v : (head + 1) * d_v], scale)
+
+
+def _layer_matrices(model, weights):
+    """Return of each role the matrix and bias of all heads; the output's matrix, the heads of keys, and the scale."""
+    if isinstance(model, gpt2.GPT2):
+        parts = zip(np.split(weights.w_qkv, 3, axis=1), np.split(weights.b_qkv, 3), strict=True)
+        return dict(zip(("query", "key", "value"), parts, strict=True)), weights.w_o, model.num_heads, weights.scale
+    own = weights.attention if isinstance(model, bert.Bert) else weights
+    matrices = {"query": (own.w_q, own.b_q), "key": (own.w_k, own.b_k), "value": (own.w_v, own.b_v)}
     if isinstance(model, bert.Bert):
-        own = weights.attention
-        num_heads, num_kv_heads, scale = own.num_heads, own.num_kv_heads, own.d_k**-0.5
-        arrays = [own.w_q, own.b_q, own.w_k, own.b_k, own.w_v, own.b_v, own.w_o]
-    elif isinstance(model, gpt2.GPT2):
-        num_heads = num_kv_heads = model.num_heads
-        scale = weights.scale
-        matrices, biases = np.split(weights.w_qkv, 3, axis=1), np.split(weights.b_qkv, 3)
-        arrays = [each for pair in zip(matrices, biases, strict=True) for each in pair] + [weights.w_o]
-    else:
-        num_heads, num_kv_heads, scale = model.num_heads, model.num_kv_heads, model.scale
-        arrays = [weights.w_q, weights.b_q, weights.w_k, weights.b_k, weights.w_v, weights.b_v, weights.w_o]
-    group = whole_number("head", head, most=num_heads - 1) // (num_heads // num_kv_heads)
-    w_q, b_q, w_k, b_k, w_v, b_v, w_o = arrays
+        return matrices, own.w_o, own.num_kv_heads, own.d_k**-0.5
+    return matrices, own.w_o, model.num_kv_heads, model.scale
 
-    def cut(w, b, count, at):
-        width = w.shape[1] // count
-        columns = slice(at * width, (at + 1) * width)
-        return w[:, columns], np.zeros(width, w.dtype) if b is None else b[columns]
 
-    query, key = cut(w_q, b_q, num_heads, head), cut(w_k, b_k, num_kv_heads, group)
-    value = cut(w_v, b_v, num_kv_heads, group)
-    d_v = value[0].shape[1]
-    return HeadMatrices(*query, *key, *value, w_o[head * d_v : (head + 1) * d_v], scale)
+def _cut(projection, count, at):
+    """Return the columns of one of so many heads, and its bias."""
+    w, b = projection
+    width = w.shape[1] // count
+    columns = slice(at * width, (at + 1) * width)
+    return w[:, columns], np.zeros(width, w.dtype) if b is None else b[columns]
 
 
 def read_embeddings(model: Model, ids: ArrayLike | None = None) -> np.ndarray:
@@ -254,17 +258,17 @@ def query_key_plane(query: ArrayLike, key: ArrayLike) -> Plane:
     ----------
     .. [1] Yeh et al., 2023, AttentionViz. arXiv:2305.03210
     """
-    query, key = as_real(query, "query").astype(float), as_real(key, "key").astype(float)
-    for name, rows in (("query", query), ("key", key)):
+    asking, asked = as_real(query, "query").astype(float), as_real(key, "key").astype(float)
+    for name, rows in (("query", asking), ("key", asked)):
         if not np.isfinite(rows).all():
             raise ValueError(f"{name} must be finite, got some that are not")
-    if query.ndim != 2 or key.ndim != 2 or query.shape[1] != key.shape[1] or not query.size or not key.size:
-        raise ValueError(f"query and key must be rows of one width, got {query.shape} and {key.shape}")
-    query, key = query - query.mean(axis=0), key - key.mean(axis=0)
-    sizes = [float(np.sqrt((side**2).sum(axis=-1).mean())) for side in (query, key)]
+    if asking.ndim != 2 or asked.ndim != 2 or asking.shape[1] != asked.shape[1] or not asking.size or not asked.size:
+        raise ValueError(f"query and key must be rows of one width, got {asking.shape} and {asked.shape}")
+    asking, asked = asking - asking.mean(axis=0), asked - asked.mean(axis=0)
+    sizes = [float(np.sqrt((side**2).sum(axis=-1).mean())) for side in (asking, asked)]
     ratio = np.sqrt(sizes[1] / sizes[0]) if min(sizes) else 1.0
-    points = np.concatenate([query * ratio, key / ratio])
+    points = np.concatenate([asking * ratio, asked / ratio])
     _, spread, axes = np.linalg.svd(points - points.mean(axis=0), full_matrices=False)
     total = float((spread**2).sum())
     placed = points @ np.pad(axes, [(0, max(0, 2 - len(axes))), (0, 0)])[:2].T  # (n + m, 2)
-    return Plane(placed[: len(query)], placed[len(query) :], float((spread[:2] ** 2).sum()) / total if total else 1.0)
+    return Plane(placed[: len(asking)], placed[len(asking) :], float((spread[:2] ** 2).sum()) / total if total else 1.0)

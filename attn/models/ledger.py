@@ -307,12 +307,7 @@ def lens_words(model: Model, passed: Passed) -> LensWords:
     -----
     As `logit_lens`.
     """
-    if isinstance(model, bert.Bert):
-        rows = model.embedding / np.maximum(np.linalg.norm(model.embedding, axis=-1, keepdims=True), 1e-12)
-        states = [*(block.hidden for block in passed.blocks), passed.output]
-        read = [state / np.linalg.norm(state, axis=-1, keepdims=True) for state in states]
-    else:
-        rows, read = _unembedding(model), [_normalised(model, state) for state in passed.states]
+    rows, read = _lens(model, passed)
     said = (read[-1] @ rows.T).argmax(axis=-1)  # (n,)
     found = []
     for state in read:
@@ -323,6 +318,15 @@ def lens_words(model: Model, passed: Passed) -> LensWords:
         own = np.take_along_axis(logits, said[:, None], axis=-1)
         found.append((logits.argmax(axis=-1), shares.max(axis=-1), 1 + (logits > own).sum(axis=-1)))
     return LensWords(*(np.array(each) for each in zip(*found, strict=True)))
+
+
+def _lens(model, passed):
+    """Return the row of each word, and all states as they are held against these."""
+    if not isinstance(model, bert.Bert):
+        return _unembedding(model), [_normalised(model, state) for state in passed.states]
+    rows = model.embedding / np.maximum(np.linalg.norm(model.embedding, axis=-1, keepdims=True), 1e-12)
+    states = [*(block.hidden for block in passed.blocks), passed.output]
+    return rows, [state / np.linalg.norm(state, axis=-1, keepdims=True) for state in states]
 
 
 def _normalised(model, state):

@@ -58,14 +58,16 @@ def recorded_step(model: Model, passed: Passed, step: str, layer: int) -> np.nda
     """
     if step not in STEPS:
         raise ValueError(f"step must be one of {', '.join(STEPS)}, got {step}")
-    layer = whole_number("layer", layer, most=len(model.layers) - 1)
-    if isinstance(passed, bert.Pass):
+    whole_number("layer", layer, most=len(model.layers) - 1)
+    if isinstance(model, bert.Bert) and isinstance(passed, bert.Pass):
         block = passed.blocks[layer]
         if step == "feed_forward_output":
             feed_forward = model.layers[layer].feed_forward
             return block.inner @ feed_forward.w_2 + feed_forward.b_2
         named = {"residual": block.hidden, "attention_output": block.attention.output}
         return named[step] if step in named else getattr(block.attention, step)
+    if isinstance(passed, bert.Pass):
+        raise ValueError("passed must be a pass of the model, got one of an encoder")
     kept = passed.layers[layer]
     if step == "residual":
         return kept.x
@@ -156,15 +158,15 @@ def aligned(ids: ArrayLike, source_ids: ArrayLike) -> list[tuple[int, int]]:
     >>> aligned([1, 2, 3], [1, 8, 9, 3])
     [(0, 0), (1, 2), (2, 3)]
     """
-    ids, source_ids = as_real(ids, "ids"), as_real(source_ids, "source_ids")
-    for name, row in (("ids", ids), ("source_ids", source_ids)):
+    rows = as_real(ids, "ids"), as_real(source_ids, "source_ids")
+    for name, row in zip(("ids", "source_ids"), rows, strict=True):
         if row.ndim != 1:
             raise ValueError(f"{name} must be one row, got shape {row.shape}")
-    ids, source_ids = ids.tolist(), source_ids.tolist()
-    if len(ids) == len(source_ids):
-        return [(at, at) for at in range(len(ids))]
+    own, others = (row.tolist() for row in rows)
+    if len(own) == len(others):
+        return [(at, at) for at in range(len(own))]
     found = []
-    for _, first, end, first_source, end_source in SequenceMatcher(None, ids, source_ids, autojunk=False).get_opcodes():
+    for _, first, end, first_source, end_source in SequenceMatcher(None, own, others, autojunk=False).get_opcodes():
         count = min(end - first, end_source - first_source)
         found += [(end - back, end_source - back) for back in range(count, 0, -1)]
     return found
@@ -204,8 +206,9 @@ def run(model: Model, ids: ArrayLike, change: Change | None = None) -> Passed:
     """Pass a text through a model of any line, of one that writes with the logits of the last token alone."""
     if isinstance(model, bert.Bert):
         return bert.forward(model, ids, change=change)
-    forward = gpt2.forward if isinstance(model, gpt2.GPT2) else llama.forward
-    return forward(model, ids, last=True, change=change)
+    if isinstance(model, gpt2.GPT2):
+        return gpt2.forward(model, ids, last=True, change=change)
+    return llama.forward(model, ids, last=True, change=change)
 
 
 def restored(measured: ArrayLike, start: float, end: float) -> np.ndarray:
