@@ -133,8 +133,9 @@ def report(name, model, read):
     print(f"{name}: largest |sum − score| over {count:,} cells of {len(read)} texts: {worst:.1e}")
     predicted, direct, real = predictions(model, read, rng)
     print(
-        f"  Spearman over {CELLS} cells of what the ledger says of a head: {spearman(predicted, direct):.3f} with what the "
-        f"score does once that part is taken from both states, norms as they then are; {spearman(predicted, real):.3f} "
+        f"  Spearman over {CELLS} cells of what the ledger says of a head: {spearman(predicted, direct):.3f} with what "
+        f"the score does once that part is taken from both states, norms as they then are; "
+        f"{spearman(predicted, real):.3f} "
         "with the head gone from the whole run, what it did by way of other parts included"
     )
     ids, passed = read[0]
