@@ -27,6 +27,8 @@ class Visitor:
     ----------
     link : str
         The query string that it shows.
+    words : list of str
+        What the last run said.
     figures : dict
         Place in the page -> the specification of a figure and its tables, as they came.
     session, cookie : str
@@ -46,8 +48,9 @@ class Visitor:
         self.link, self._page, self._script = "", "", ""
         self._sliders, self._values, self._large = {}, {}, {}  # by Streamlit's own name; large messages by their hash
         self._heard = False
+        self._buttons, self._chosen, self._again = {}, {}, {}  # label -> button; its id -> what is chosen; fragments
         self.exceptions, self.received = [], 0
-        self.figures, self.session, self.cookie = {}, "", ""
+        self.figures, self.words, self.session, self.cookie = {}, [], "", ""
 
     async def open(self, page, link=""):
         """Connect and open a page, "" for the first; return the seconds until it stands in the width of the window."""
@@ -86,17 +89,47 @@ class Visitor:
         await self._listen()
         return time.perf_counter() - start
 
+    async def touch(self, label, among=None):
+        """Press a button, or choose one of several; return the seconds until the page has answered.
+
+        Parameters
+        ----------
+        label : str
+            Of the button, or of the whole choice.
+        among : int, optional
+            Place among the options of a choice.
+        """
+        name, fragment, options = self._buttons[label]
+        start = time.perf_counter()
+        if among is None:
+            await self._send(fragment, WidgetState(id=name, trigger_value=True))
+        else:
+            self._chosen[name] = options[among]
+            await self._send(fragment)
+        await self._listen()
+        return time.perf_counter() - start
+
+    async def look_again(self):
+        """Run again what looks again by itself, as a browser does every few seconds; return the seconds it took."""
+        start = time.perf_counter()
+        for fragment in list(self._again):
+            await self._send(fragment)
+            await self._listen()
+        return time.perf_counter() - start
+
     async def close(self):
         """Close the tab."""
         if self._socket is not None:
             await self._socket.close()
 
-    async def _send(self, fragment=""):
+    async def _send(self, fragment="", pressed=None):
         message = BackMsg()
         run = message.rerun_script
         run.query_string, run.page_script_hash, run.page_name = self.link, self._script, self._page
         run.fragment_id = fragment
         run.widget_states.CopyFrom(self._states())
+        if pressed is not None:
+            run.widget_states.widgets.append(pressed)
         run.cached_message_hashes.extend(self._large)
         self._heard = False
         await self._socket.send(message.SerializeToString())
@@ -108,6 +141,9 @@ class Visitor:
             states.append(WidgetState(id=name))
             kind = "string_array_value" if isinstance(values[0], str) else "double_array_value"
             getattr(states[-1], kind).data.extend(values)
+        for name, option in self._chosen.items():
+            states.append(WidgetState(id=name))
+            states[-1].string_array_value.data.append(option)
         return WidgetStates(widgets=states)
 
     async def _listen(self):
@@ -123,12 +159,14 @@ class Visitor:
                 self._large[message.hash] = message
             kind = message.WhichOneof("type")
             if kind == "new_session":
-                self._heard, seen, drawn = True, {}, {}
+                self._heard, seen, drawn, self.words = True, {}, {}, []
                 self.session = message.new_session.initialize.session_id
             elif kind == "navigation":
                 self._script = message.navigation.page_script_hash
             elif kind == "page_info_changed":
                 self.link = message.page_info_changed.query_string
+            elif kind == "auto_rerun":
+                self._again[message.auto_rerun.fragment_id] = message.auto_rerun.interval
             elif kind == "delta" and message.delta.WhichOneof("type") == "new_element":
                 await self._see(message.delta, seen)
                 if message.delta.new_element.WhichOneof("type") == "vega_lite_chart":
@@ -152,6 +190,13 @@ class Visitor:
             elif one.id not in self._values:
                 words = one.type == Slider.SELECT_SLIDER
                 self._values[one.id] = [one.options[int(at)] for at in one.default] if words else list(one.default)
+        elif kind == "markdown":
+            self.words.append(element.markdown.body)
+        elif kind == "button":
+            self._buttons[element.button.label] = element.button.id, delta.fragment_id, ()
+        elif kind == "button_group":
+            one = element.button_group
+            self._buttons[one.label] = one.id, delta.fragment_id, [option.content for option in one.options]
         elif kind == "bidi_component" and "page_width" in element.bidi_component.component_name and not self._ruler:
             self._ruler = element.bidi_component.id
             await asyncio.sleep(0.15)  # in which a browser waits for the window to rest

@@ -6,6 +6,7 @@ Run ``python tests/benchmarks/visitors.py`` for everything that takes minutes, o
     lesson    20 visitors who move a slider every 3 s
     lecture   50 visitors who move a slider every 6 s
     link      50 visitors who open one and the same link within 10 s
+    room      50 phones that guess in one room while its speaker watches and 10 others move a slider every 3 s
     soak      50 visitors who come and go for half an hour: does the memory stand still? (only when named)
 
 With ``--limit 690`` a server of a lesson or a lecture that ever holds more MB is ended, and the run fails.
@@ -23,6 +24,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -255,6 +257,59 @@ async def link(app, number=50, within=10):
         )
 
 
+async def room(app, number=50, within=20, others=10, think=3):
+    """Print how long phones and the speaker wait who are in one room, and the others meanwhile."""
+    guessed, watched, moved, failed = [], [], [], []
+
+    async def phone(place, address, code):
+        visitor = Visitor(address, place)
+        await asyncio.sleep(within * place / number)
+        await visitor.open("room", f"room={code}")
+        for _ in range(3):
+            guessed.append(await visitor.touch("Your guess", visitor.random.randint(0, 12)))
+            await asyncio.sleep(visitor.random.uniform(0.5, 1.5) * think)
+            await visitor.look_again()
+        failed.extend(visitor.exceptions)
+        await visitor.close()
+
+    async def other(place, address, end):
+        visitor = Visitor(address, 1000 + place)
+        await visitor.open(visitor.random.choice(["step_by_step", "heads", "softmax"]))
+        while time.perf_counter() < end:
+            await asyncio.sleep(visitor.random.uniform(0.5, 1.5) * think)
+            moved.append(await visitor.move())
+        await visitor.close()
+
+    async def speak(visitor, end):
+        while time.perf_counter() < end:
+            await asyncio.sleep(2)
+            watched.append(await visitor.look_again())
+
+    with serve(app, **PUBLIC) as server:
+        await open_each(server.address, ["room", "step_by_step", "heads", "softmax"])
+        speaker = Visitor(server.address)
+        await speaker.open("room")
+        await speaker.touch("Open a room")
+        code = dict(parse_qsl(speaker.link))["room"]
+        busy, end = Others(server), time.perf_counter() + within + 5 * think
+        found = await asyncio.gather(
+            speak(speaker, end),
+            *(phone(place, server.address, code) for place in range(number)),
+            *(other(place, server.address, end) for place in range(others)),
+            return_exceptions=True,
+        )
+        failed.extend(str(each) for each in found if isinstance(each, Exception))
+        await speaker.touch("Show the answer")
+        heard = any(f"**{number}** have guessed" in words for words in speaker.words)
+        await speaker.close()
+        print(
+            f"one room, {number} phones and {others} others: a guess answered p50 {percentile(guessed, 0.5):.2f} s, "
+            f"p95 {percentile(guessed, 0.95):.2f} s; the speaker's map p95 {percentile(watched, 0.95):.2f} s; the "
+            f"others' sliders p95 {percentile(moved, 0.95):.2f} s; all {number} counted: {'yes' if heard else 'no'}; "
+            f"failed: {len(failed)} {failed[:3]} {busy}"
+        )
+
+
 async def soak(app, pages, minutes, number=50, think=30):
     """Print the memory of a server while visitors come, move a few sliders, and go."""
     held, failed, stays = [], [], 0
@@ -300,7 +355,7 @@ async def soak(app, pages, minutes, number=50, think=30):
 def main():
     """Measure what was named."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="*", help="cost, lesson, lecture, link, soak; all but the last by default")
+    parser.add_argument("what", nargs="*", help="cost, lesson, lecture, link, room, soak; all but the last by default")
     parser.add_argument("--app", type=Path, default=ROOT, help="folder of the app")
     parser.add_argument("--pages", default=",".join(PAGES), help="some of them, joined by commas")
     parser.add_argument("--rounds", type=int, default=3, help="of cost, each of the smallest page and one other")
@@ -310,13 +365,14 @@ def main():
     parser.add_argument("--minutes", type=float, default=30, help="of the soak")
     given = parser.parse_args()
     pages = [page if page != "home" else "" for page in given.pages.split(",")]
-    for what in given.what or ("cost", "lesson", "lecture", "link"):
+    for what in given.what or ("cost", "lesson", "lecture", "link", "room"):
         asyncio.run(
             {
                 "cost": lambda: cost(given.app, pages, given.rounds, given.moves),
                 "lesson": lambda: visitors(given.app, pages, 20, 3, given.seconds, 1, given.limit),
                 "lecture": lambda: visitors(given.app, pages, 50, 6, given.seconds, 2, given.limit),
                 "link": lambda: link(given.app),
+                "room": lambda: room(given.app),
                 "soak": lambda: soak(given.app, pages, given.minutes),
             }[what]()
         )

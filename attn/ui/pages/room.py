@@ -223,9 +223,8 @@ def _touched(question, given):
     if question.kind == "key":
         if f"{key}.word" not in st.session_state and given is not None:
             st.session_state[f"{key}.word"] = given[0]
-        chosen = st.pills(
-            "Your guess", range(len(question.names)), format_func=lambda at: question.names[at], key=f"{key}.word"
-        )
+        names = _told_apart(question.names)
+        chosen = st.pills("Your guess", range(len(names)), format_func=names.__getitem__, key=f"{key}.word")
         return None if chosen is None else (chosen,)
     parts = []
     for side, (name, count) in enumerate(zip(("Layer", "Head"), question.shape, strict=True)):
@@ -233,6 +232,12 @@ def _touched(question, given):
             st.session_state[f"{key}.{side}"] = given[side]
         parts.append(st.pills(name, range(count), format_func=lambda at: str(at + 1), key=f"{key}.{side}"))
     return None if None in parts else tuple(parts)
+
+
+def _told_apart(names):
+    """Return names with a number behind those that stood there before: a touch is known by its words alone."""
+    before = (list(names[:at]).count(name) for at, name in enumerate(names))
+    return [name if not count else f"{name} ({count + 1})" for name, count in zip(names, before, strict=True)]
 
 
 def room_owned(state):
