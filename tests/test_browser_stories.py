@@ -28,3 +28,35 @@ def test_a_story_is_walked_within_a_page_and_says_so_in_the_address(visit):  # n
     expect(card).to_contain_text("4 of 12 · 1 of 11 done")
     top = page.locator('[data-testid="stVegaLiteChart"]').first.bounding_box()["y"]
     assert top < 500  # the figure is in view under the card
+
+
+def test_somebody_puts_a_story_together_and_another_opens_its_link(visit):  # noqa: F811
+    page = visit.go("masks", "?mask=window")
+    page.get_by_role("button", name="My story").click()
+    window = page.get_by_role("dialog")
+    add = window.get_by_role("button", name="Add this screen to my story")
+    add.click()
+    sentence = window.get_by_role("textbox", name="Its sentence")
+    sentence.fill("Only neighbours are seen.")
+    sentence.press("Enter")
+    add.click()
+    expect(window.get_by_role("combobox", name="Screen")).to_have_value("2. Masks: Masks")
+    title = window.get_by_role("textbox", name="Its title")
+    title.fill("Once more")
+    title.press("Enter")
+    window.get_by_role("button", name="Earlier").click()
+    expect(window.get_by_role("combobox", name="Screen")).to_have_value("1. Masks: Once more")
+    window.get_by_role("button", name="Remove").click()
+    expect(sentence).to_have_value("Only neighbours are seen.")
+    link = window.get_by_test_id("stCode").inner_text().strip()
+    window.get_by_text("Begin with another story, or with a file").click()
+    file = {"name": "story.yaml", "mimeType": "application/yaml", "buffer": b"title: [x]\nscreens: [{link: heads, title: y}]"}
+    window.locator('input[type="file"]').set_input_files(file)
+    expect(window.get_by_text("A story: title must be text, got a list of 1.")).to_be_visible()
+    expect(sentence).to_have_value("Only neighbours are seen.")  # what was there stays
+    file["buffer"] = b"title: For my class\nscreens: [{link: heads, title: Many heads}]"
+    window.locator('input[type="file"]').set_input_files(file)
+    expect(window.get_by_role("combobox", name="Screen")).to_have_value("1. Heads: Many heads")
+    page.goto(link)
+    settled(page)
+    expect(page.locator(".st-key-story_card")).to_contain_text("Masks Only neighbours are seen.")

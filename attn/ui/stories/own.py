@@ -60,8 +60,9 @@ def _window(page):
     """Draw the window."""
     _take_from_others()
     own = own_story() or _EMPTY
+    st.session_state["story.own.title"] = own.title
     st.text_input(
-        "Title of the story", own.title, key="story.own.title", max_chars=MOST_LETTERS["title"],
+        "Title of the story", key="story.own.title", max_chars=MOST_LETTERS["title"],
         on_change=_retitle, help="It stands above every screen.",
     )  # fmt: skip
     query = st.session_state.get("links", {}).get(page, {})
