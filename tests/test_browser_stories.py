@@ -50,7 +50,11 @@ def test_somebody_puts_a_story_together_and_another_opens_its_link(visit):  # no
     expect(sentence).to_have_value("Only neighbours are seen.")
     link = window.get_by_test_id("stCode").inner_text().strip()
     window.get_by_text("Begin with another story, or with a file").click()
-    file = {"name": "story.yaml", "mimeType": "application/yaml", "buffer": b"title: [x]\nscreens: [{link: heads, title: y}]"}
+    file = {
+        "name": "story.yaml",
+        "mimeType": "application/yaml",
+        "buffer": b"title: [x]\nscreens: [{link: heads, title: y}]",
+    }
     window.locator('input[type="file"]').set_input_files(file)
     expect(window.get_by_text("A story: title must be text, got a list of 1.")).to_be_visible()
     expect(sentence).to_have_value("Only neighbours are seen.")  # what was there stays
