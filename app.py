@@ -89,7 +89,8 @@ st.page_link(
 )
 st.caption(
     f"The numpy package `attn` computed this in {result.milliseconds:.0f} ms from the model's own weights. It passed "
-    f"{len(result.tokens)} tokens through 6 layers of 12 heads."
+    f"{len(result.tokens)} tokens through 6 layers of 12 heads. [CLS] and "
+    "[SEP] are no words: the model puts them before and after each text."
 )
 
 code = st.expander("Code", key="home.code", on_change="rerun")

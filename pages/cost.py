@@ -58,9 +58,9 @@ def kinds_tab():
 def models_tab():
     """Draw the cache of known models."""
     ui.page_reading(
-        "A model that writes keeps the keys and values of all earlier tokens, its cache. It is smaller where several "
-        "query heads share their keys and values (“8 of 32”: 8 sets for 32 query heads) and where only the last tokens "
-        "are kept (“last 4,096”)."
+        "A model that writes keeps the keys and values of all earlier tokens: its cache. It is smaller where query "
+        "heads share them (“8 of 32”: 8 sets for 32 query heads), and where only the last tokens are kept "
+        "(“last 4,096”)."
     )
     ui.page_figure(
         curves.cost_curves_models_picture(setup, theme),

@@ -231,7 +231,7 @@ def heads_tab():
     at = of_kind.index(layer.index), setup.head - 1
     every = models.model_every_head(*source, layer.kind, layer.part, MOSAIC, setup.level)
     st.caption(
-        f"One small map for every head, of the first {MOSAIC} tokens at most: a row is a token that looks, a column "
+        f"One small map for every head, of the first {MOSAIC} tokens at most. A row is a token that looks, a column "
         "one that it looks at. Click a head to open it."
     )
     picture = charts.mosaic(
@@ -251,9 +251,9 @@ def rollout_tab():
         st.caption("Rollout follows one text through the layers. Choose a layer of the encoder or of the decoder.")
     else:
         st.caption(
-            f"How much of each token has reached each place after layer {setup.layer}. The mean of the heads is taken "
-            "in every layer up to this one, and the layers are multiplied; half of every token passes each layer "
-            "unchanged, as it does beside the attention of a real layer (Abnar and Zuidema, 2020)."
+            f"How much of each token has reached each place after layer {setup.layer}? In every layer up to this one "
+            "the mean of the heads is taken, and the layers are multiplied. Half of every token passes each layer "
+            "unchanged, as beside the attention of a real layer (Abnar and Zuidema, 2020)."
         )
         mixed = models.model_rollout(*source, layer.index, setup.level)
         picture = charts.panel(

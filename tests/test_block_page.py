@@ -101,7 +101,7 @@ def test_only_attention_moves_other_rows(norm):
         assert others.min() > 1e-3 if stage == "attention" else others.max() == 0
     rows = np.stack(list(moved.values()))
     np.testing.assert_allclose(drawn(app, MOVES), np.maximum(rows, rows.max() / 1e4), rtol=1e-5)
-    assert "in all other steps by **0**" in words(app)
+    assert "In all other steps they move by **0**" in words(app)
     stated = told(app, r"by up to \*\*([\d.]+)\*\*")
     assert stated == pytest.approx(np.delete(moved["attention"], 4).max(), rel=5e-3)
 

@@ -7,6 +7,8 @@ from attn.words import capital
 
 TERMS = {  # in the order in which a reader meets them; the shortest explanation that is true
     "token": "a piece of text that is read as one: a word, a part of a word or a punctuation mark.",
+    "special token": "no part of the text: the model's tokenizer adds it, such as [CLS] at the beginning and [SEP] at "
+    "the end.",
     "embedding": "the list of numbers that stands for a token.",
     "query": "what a token looks for. It is a list of numbers made from the token, and is compared with every key.",
     "key": "what a token offers to be found by. It is a list of numbers made from the token, and every query is "

@@ -24,8 +24,7 @@ LAYER, HEAD = 4, 2  # the head of the default model in which "it" finds its anim
 
 PURPOSE = (
     "Attention is how a language model decides which other words matter to each word. Attention Lab shows every "
-    "number of that, on sentences that you can change: for students who have read an article on attention, for their "
-    "teachers, and for all who want to check a real model."
+    "number of it, for students who have read an article on attention and for all who check real models."
 )
 
 

@@ -334,7 +334,8 @@ def pretrained_page_reading(setup, loaded, recording, layer, result):
     say_if_model_untrained(loaded)
     told = (
         "The attention of a real model, computed twice. First comes what the model itself computed in layer "
-        f"{setup.layer}, head {setup.head} of {as_text(name)}; then what numpy makes here from {start}. {right} "
+        f"{setup.layer}, head {setup.head} of {as_text(name)}. Beside it stands what numpy makes here from {start}. "
+        f"{right} "
         f"Here **{query}** {looks}."
     )
     st.markdown(told, help=terms_help(told, "query", "key", "softmax"))

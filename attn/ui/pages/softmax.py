@@ -281,13 +281,11 @@ def softmax_page_scaling_words(found):
     rows = [analysis.Saturation(*row) for row in found]
     last = rows[-1]
     return (
-        "The wider queries and keys are, the farther their scores lie apart: those of random numbers of variance 1 "
-        "have "
-        f"a variance of d_k (measured at {last.d_k:,}: {last.variance:,.0f}). Undivided, one key then gets nearly "
-        f"everything: the largest weight grows to **{last.largest[0]:.2f}** and the derivative, by which a model "
-        "learns, "
-        f"shrinks to **{last.slope[0]:.3f}**. Divided by √d_k they stay at **{last.largest[1]:.2f}** and "
-        f"**{last.slope[1]:.3f}**, whatever the width."
+        "The wider queries and keys are, the farther their scores lie apart. Made of random numbers of variance 1, "
+        f"they have a variance of d_k: at {last.d_k:,} it was measured as {last.variance:,.0f}. Undivided, one key "
+        f"then gets nearly everything. The largest weight grows to **{last.largest[0]:.2f}**, and the derivative, by "
+        f"which a model learns, shrinks to **{last.slope[0]:.3f}**. Divided by √d_k they stay at "
+        f"**{last.largest[1]:.2f}** and **{last.slope[1]:.3f}**, whatever the width."
     )
 
 

@@ -370,8 +370,8 @@ def encoder_block_effects_reading(result):
     return (
         "Which step carries something from one token to another? For the map, the numbers that each step reads of "
         f"{result.followed} are put in reverse order. In attention the rows of other tokens move too, by up to "
-        f"**{number(others['attention'])}**; in all other steps by **{number(rest)}**, for there each token is on its "
-        "own. Click a bar or a cell to go to its step."
+        f"**{number(others['attention'])}**. In all other steps they move by **{number(rest)}**, for there each token "
+        "is on its own. Click a bar or a cell to go to its step."
     )
 
 

@@ -59,10 +59,9 @@ def _stack_in_words(result, grown):
     blocks = "1 block" if depth == 1 else f"{depth} blocks"
     return (
         "Where should the layer norm stand? After each sum (post-norm), it brings every vector back to a length of "
-        f"√{result.setup.d_model} = **{number(root)}**. Before each step (pre-norm), it leaves the sums alone, and "
-        "they "
-        f"grow: after {blocks} vectors are **{number(grown['pre'][-1])}** long, so such a stack ends with one more "
-        "norm."
+        f"√{result.setup.d_model} = **{number(root)}**. Before each step (pre-norm), it leaves the sums alone, "
+        f"and they grow: after {blocks} vectors are **{number(grown['pre'][-1])}** long. So such a stack ends with one "
+        "more norm."
     )
 
 

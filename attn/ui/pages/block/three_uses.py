@@ -275,8 +275,8 @@ def _forced_in_words(both, moved, target):
     name = as_text(charts.token_labels(both.lesson.targets)[target])
     before, after = (float(part.max()) for part in (moved[target, : target + 1], moved[target, target + 1 :]))
     told = (
-        "In training the decoder reads the right words, one place later than it must predict them (teacher forcing): "
-        f"place {target + 1} must predict **{name}**, and place {target + 2} reads it. Replace that word, and places 1 "
+        "In training the decoder reads the right words, one place later than it must predict them (teacher forcing). "
+        f"Place {target + 1} must predict **{name}**, and place {target + 2} reads it. Replace that word, and places 1 "
         f"to {target + 1} move by **{number(before)}**, those after it by up to {number(after)}. "
     )
     if both.options["causal"]:

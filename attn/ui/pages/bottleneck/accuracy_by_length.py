@@ -8,7 +8,7 @@ import streamlit as st
 from attn import charts, trained
 from attn.charts import Curve
 from attn.data import published
-from attn.ui.page import page_figure, page_theme
+from attn.ui.page import page_figure, page_footnote, page_theme
 from attn.ui.pages.bottleneck.setup import COUNTED, MODELS
 from attn.ui.width import page_width
 
@@ -45,6 +45,7 @@ def accuracy_by_length_tab(state, result):
     page_figure(join(_ours(setup, result.task, width), _theirs(width)), "bottleneck.accuracy", tables={
         "accuracy": lambda: _accuracy_csv(setup),
     })  # fmt: skip
+    page_footnote(_trained_reading(setup, result.task), "How these models were trained")
     scores = published.bleu_scores()
     with st.expander("About the published curves"):
         st.markdown(
@@ -60,28 +61,35 @@ def accuracy_by_length_tab(state, result):
 
 def _accuracy_reading(setup, task):
     """Say up to which length the two models do well, and what they do at the end of their training."""
-    at, said = list(COUNTED).index(setup.counted), ["How often the models are right as inputs grow longer."]
+    at, said = list(COUNTED).index(setup.counted), ["A long input overflows one vector."]
     for name in dict.fromkeys((setup.left, setup.right)):
         ours = {length: shares[at] for length, shares in trained.accuracy(task.name, name, setup.trained_on).items()}
         well = list(takewhile(lambda length, ours=ours: ours[length] >= _WELL, ours))
         limit = max(length for length in ours if length <= _limit(task, setup.trained_on))
         upto = f"up to {well[-1]} {task.unit}" if well else "at no length"
         said.append(
-            f"*{MODELS[name]}* gets at least {_WELL:.0%} right **{upto}**; at {limit}, the longest it was trained on, "
-            f"**{ours[limit]:.0%}**. {_trained(task, name, setup.trained_on)}"
+            f"*{MODELS[name]}* gets at least {_WELL:.0%} right **{upto}**. At {limit}, the longest that it was trained "
+            f"on, it gets **{ours[limit]:.0%}**."
         )
     if task.name == "dates":
         said.append("A date is the same few facts in any spelling, so one vector can hold it up to that length.")
+    return " ".join(said) + (
+        " Dashed curves are of models that were trained on short inputs only. The published curves count in BLEU: how "
+        "much of the wording of a translation agrees with a human one."
+    )
+
+
+def _trained_reading(setup, task):
+    """Say how large the two models are, and how long they were trained."""
+    said = ["Each model was trained until its loss on examples kept aside no longer fell."]
+    for name in dict.fromkeys((setup.left, setup.right)):
+        said.append(f"*{MODELS[name]}*: {_trained(task, name, setup.trained_on)}")
     if "fixed-wide" not in (setup.left, setup.right):
         said.append(
             f"The model *{MODELS['fixed-wide']}* is a fairer match for *{MODELS['bahdanau']}*: the two have about as "
             "many parameters."
         )
-    return " ".join(said) + (
-        " Each was trained until its loss on examples kept aside no longer fell. The dashed curves are of models that "
-        "were trained on short inputs only. Beside ours stand published curves: BLEU says how much of the wording of a "
-        "translation agrees with a human one."
-    )
+    return " ".join(said)
 
 
 def _accuracy_results(setup, task):
@@ -96,7 +104,7 @@ def _accuracy_results(setup, task):
 def _trained(task, name, trained_on):
     """Say how large a model is and how long it was trained."""
     took = trained.training_of(task.name, name, trained_on)
-    return f"It has {took.parameters:,} parameters and was trained for {took.steps:,} steps."
+    return f"{took.parameters:,} parameters, trained for {took.steps:,} steps."
 
 
 def _limit(task, trained_on):

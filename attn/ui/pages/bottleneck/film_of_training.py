@@ -47,9 +47,9 @@ def film_of_training_tab(state, result):
     untrained = " It is still random and untrained, but its $v_a$ begins at 0, so that all weights are equal."
     untrained = "" if at else untrained
     st.markdown(
-        f"Bahdanau's model learns where to look. After **{steps[at]:,}** steps of training, the effective number of "
-        f"symbols that it looks at for one symbol of the answer is **{spread[at]:.1f}** of {len(result.columns)}, and "
-        f"it would choose {right[at]:.0%} of the answer right.{untrained}",
+        f"Bahdanau's model learns where to look. After **{steps[at]:,}** steps of training it would choose "
+        f"{right[at]:.0%} of the answer right. For each symbol of it the model looks at an effective number of symbols "
+        f"of **{spread[at]:.1f}** of {len(result.columns)}.{untrained}",
         help=terms_help("effective number of symbols", "weight"),
     )
     picture = charts.heatmap(

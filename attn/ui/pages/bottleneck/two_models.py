@@ -318,7 +318,7 @@ def two_models_reading(result, step):
     says = _in_all if step == result.rows else _in_row
     sides = " ".join(says(side, result, step - 1) for side in (result.left, result.right))
     return (
-        f"Without attention, one vector must hold the whole input; with it, a model looks back at every symbol. Two "
+        f"Without attention, one vector must hold the whole input; with it, a model can look back. Two "
         f"small trained models read the same input. The right answer is **{answer}**. "
         f"{'' if step == result.rows else f'Row {step}: '}{sides}"
     )

@@ -489,9 +489,9 @@ def cost_curves_paths_reading(setup):
     }[setup.sides]
     return (
         "The longest path says through how many layers, or steps of a recurrent one, the first token must pass to "
-        "reach "
-        f"the last; the shorter, the easier to learn from. These paths are those {which}. O(n² d) means: grows in "
-        "proportion to n² d. These orders are those of Vaswani et al., 2017, Table 1, where the window is centred."
+        f"reach the last. The shorter it is, the easier to learn from. These paths are those {which}. O(n² d) means: "
+        "grows in proportion to n² d. These orders are those of Vaswani et al., 2017, Table 1, where the window is "
+        "centred."
     )
 
 
@@ -580,8 +580,8 @@ def cost_curves_parameters_reading(setup):
     """Say how many parameters the chosen layer has."""
     own = cost.attention_parameters(*setup.widths)
     return (
-        f"How many numbers are trained does not depend on the length of the text: **{count_in_units(own)}** in an "
-        f"attention layer of your setting, **{count_in_units(own * setup.num_layers)}** in {setup.num_layers} of them."
+        "A longer text trains no more numbers. An attention layer of your setting has "
+        f"**{count_in_units(own)}**, and {setup.num_layers} of them have **{count_in_units(own * setup.num_layers)}**."
     )
 
 

@@ -56,7 +56,7 @@ def cost_timing_controls(state):
 def cost_timing_tiles_reading():
     """Say what the tiles are, and how exact."""
     return (
-        "Not all scores need be there at once. `attn.blockwise` goes through queries and keys in small tiles and keeps "
+        "Not all scores need be there at once. `attn.blockwise` goes through queries and keys in small tiles. It keeps "
         "three things for each query: the largest score so far, the sum of exponentials, and the values added up by "
         "them. No n × n matrix is ever held, and the result is the same: for 512 tokens it differs by at most "
         f"**{number(_difference(), 2)}**."

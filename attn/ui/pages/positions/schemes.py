@@ -422,14 +422,14 @@ def schemes_relation_reading(setup):
             "learned from texts, and is only roughly so."
         )
     sentence = (
-        f"Down a column of the map, query and key move on together, from position {_STARTS[0]} to {_STARTS[-1]}. The "
-        f"numbers differ by **{number(apart, 2)}**: only the distance counts, not the place."
+        "Only the distance between query and key counts, and not where they stand. Down a column of the map they move "
+        f"on together, from position {_STARTS[0]} to {_STARTS[-1]}: the numbers differ by **{number(apart, 2)}**."
     )
     if not setup.about_pairs:
         return sentence
     end = setup.at + setup.apart
     here = number(_given(setup, setup.at, end))
-    sentence = f"For the query at {setup.at} and the key at {end} the product is **{here}**. {sentence}"
+    sentence = f"{sentence} For the query at {setup.at} and the key at {end} the product is **{here}**."
     turns = POSITIONS[setup.positions].pairs == "d_model" and setup.d_model % 2 == 0
     return f"{sentence} {_shift_reading(setup)}" if turns else sentence
 

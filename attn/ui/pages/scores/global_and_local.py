@@ -55,7 +55,7 @@ def global_and_local_in_words(setup, read):
         "Global attention looks at all positions; local attention only at a window (Luong et al., 2015, section 3.2). "
         "In the window, local-m weighs by the softmax alone, local-p also by a bell around its centre. "
         f"Local-p looks around {read.centre:.4g} and sees {sees}; the standard deviation of its bell is D/2 = "
-        f"{half / 2:g}. The paper multiplies by the bell *after* the softmax and does not divide again, so the weights "
+        f"{half / 2:g}. The paper multiplies by the bell *after* the softmax and does not divide again. So the weights "
         f"add up to **{total:.6f}** and not to 1, and what is read shrinks by as much."
     )
 

@@ -173,7 +173,8 @@ def scores_reading(setup, result):
         groups.setdefault(listed(result.winners(at)), []).append(one.title.lower())
     parts = [f"{listed(names)} prefer{'s' if len(names) == 1 else ''} **{keys}**" for keys, names in groups.items()]
     agree = f"all {EVERY} prefer **{next(iter(groups))}**"
-    sentence = agree if len(groups) == 1 else f"here the {EVERY} scores disagree: {'; '.join(parts)}"
+    disagree = ". ".join(map(capital, parts))
+    sentence = agree if len(groups) == 1 else f"here the {EVERY} scores disagree. {disagree}"
     for one, hidden in zip(SCORES.values(), result.hidden, strict=True):
         if hidden.any():
             sentence += f"; {one.title.lower()} has parameters for only {(~hidden).sum()} places and sees no further"

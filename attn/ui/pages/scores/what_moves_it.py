@@ -68,8 +68,8 @@ def what_moves_it_in_words(setup, result, moved):
     row, one = list(SCORES).index(setup.score), SCORES[setup.score]
     still = [name for name, change in zip(CHANGES, moved[row], strict=True) if change < 1e-9]
     sentence = (
-        "Query and keys are changed, one thing at a time, and the largest change of a weight is shown; each key is "
-        "followed to where it then stands. "
+        "What does a score notice? Query and keys are changed, one thing at a time, and the largest change of a weight "
+        "is shown. Each key is followed to where it then stands. "
     )
     unmoved = f"Of these, {one.title} does not notice {listed([f'“**{name}**”' for name in still])}."
     sentence += unmoved if still else f"{one.title} notices every one of them."
