@@ -22,6 +22,7 @@ from driving import PAGES, opened
 from streamlit.runtime.scriptrunner import script_runner
 
 from attn import charts
+from attn.ui.kept_figures import kept_figures
 
 RUNS = 5
 PARTS = ("build", "specify", "hand over", "all else")
@@ -89,6 +90,7 @@ def main(pages):
         for _ in range(RUNS):
             gc.collect()
             seen.clear()
+            kept_figures().clear()  # else what was drawn before would only be shown again
             clock.taken = dict.fromkeys(PARTS, 0.0)
             app.run()
             rows.append([1000 * clock.taken[part] for part in PARTS])

@@ -1,5 +1,7 @@
 """What a scheme of positions does with distance: to the weights of one head, and in texts longer than any before."""
 
+import functools
+
 import numpy as np
 import streamlit as st
 
@@ -125,7 +127,7 @@ def _mean_weights(scheme, d_model, d_k, seed, causal, **varied):
     """Compute them, some 10 milliseconds at the largest widths."""
     e = examples.random_example((), d_model, d_k, D_V, seed)
     keywords, _ = positions_of(scheme, WORDS, d_model, d_k, seed, **varied)
-    words, none = np.random.default_rng(seed).normal(size=(COUNT, WORDS, d_model)), np.zeros((COUNT, WORDS, 1))
+    words, none = _random_words(d_model, seed), np.zeros((COUNT, WORDS, 1))
     means = []
     for given in (keywords, {}):
         x = words + given.get("added", 0)
@@ -136,6 +138,14 @@ def _mean_weights(scheme, d_model, d_k, seed, causal, **varied):
         )
         means.append(attention.weights.mean(axis=0))
     return np.stack(means)
+
+
+@functools.lru_cache(maxsize=4)
+def _random_words(d_model, seed):
+    """Return sentences of random words, (COUNT, WORDS, d_model): to draw them takes longer than to attend."""
+    words = np.random.default_rng(seed).normal(size=(COUNT, WORDS, d_model))
+    words.setflags(write=False)
+    return words
 
 
 # Longer texts
