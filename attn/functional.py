@@ -105,12 +105,23 @@ def check_projections(x: np.ndarray, *, batched: bool = False, **matrices: np.nd
         )
 
 
+def short_repr(given: Any) -> str:
+    """Return what was given as one line of at most 80 characters, to be said in an error.
+
+    Examples
+    --------
+    >>> short_repr(np.zeros((2, 2)))
+    'array([[0., 0.], [0., 0.]])'
+    """
+    return " ".join(f"{given!r:.200}".split())[:80]
+
+
 def several(name: str, items: Any) -> list:
     """Return a list of what is given one after another, or say that it must be."""
     try:
         return list(items)
     except TypeError:
-        raise ValueError(f"{name} must be a sequence, got {items!r:.80}") from None
+        raise ValueError(f"{name} must be a sequence, got {short_repr(items)}") from None
 
 
 def whole_number(name: str, number: Any, least: int = 0, most: int = MOST) -> int:
@@ -131,7 +142,7 @@ def whole_number(name: str, number: Any, least: int = 0, most: int = MOST) -> in
     except TypeError:
         whole = None
     if whole is None or not least <= whole <= most:
-        raise ValueError(f"{name} must be {_range(whole, least, most)}, got {number!r:.80}")
+        raise ValueError(f"{name} must be {_range(whole, least, most)}, got {short_repr(number)}")
     return whole
 
 
@@ -162,7 +173,7 @@ def finite_number(
     except (TypeError, ValueError, OverflowError):
         finite = math.nan
     if not (math.isfinite(finite) and above < finite < below and least <= finite <= most):
-        raise ValueError(f"{name} must be {_kind(above, least, most, below)}, got {number!r:.80}")
+        raise ValueError(f"{name} must be {_kind(above, least, most, below)}, got {short_repr(number)}")
     return finite
 
 

@@ -14,11 +14,13 @@ import io
 import math
 import pkgutil
 import re
+import tempfile
 import types
 import typing
 import warnings
 from collections.abc import Sequence
 
+import altair as alt
 import numpy as np
 import PIL
 import pytest
@@ -32,11 +34,14 @@ from attn import charts, models, trained
 from attn.architectures import pointer_network, recurrent, seq2seq, snail
 
 RNG = np.random.default_rng(0)
-LEFT_OUT = {"charts", "ui", "pretrained", "words"}  # figures by their names below; pages and files by tests of theirs
-MADE = {  # of figures, or their parts, which only the package itself makes
-    "above", "beside", "curves", "diagram", "enlarged", "fit_to_room", "html", "npz", "panel", "panels", "pdf", "png",
-    "read_picture", "save", "specification", "svg", "touched_cell", "without_selection",
-}  # fmt: skip
+LEFT_OUT = {
+    "__main__",
+    "charts",
+    "ui",
+    "pretrained",
+    "words",
+}  # figures by their names below; pages and files by tests of theirs
+LISTS = {"above", "beside", "panels"}  # figures of as many parts as are given: by a test of their own
 TRAINING = {"trained.__main__", "trained.training", "trained.pointer"}  # need torch, and no page runs them
 
 
@@ -303,6 +308,7 @@ GOOD = {
     "functional.whole_number": {"name": "number", "number": 3},
     "functional.finite_number": {"name": "number", "number": 3.0},
     "functional.check_projections": {"x": X, "w": drawn(6, 2)},
+    "functional.short_repr": {"given": X},
     "functional.several": {"name": "items", "items": [1]},
     "functional.with_axes": {"array": X, "name": "array", "axes": 1},
     "functional.broadcasts": {"shape": (1, 3), "target": (2, 3)},
@@ -517,6 +523,33 @@ GOOD |= {
     "charts.window_of": {"brush": {"x": [1, 9], "y": [1, 9]}, "shape": (50, 50), "span": 32},
 }
 
+BESIDE = charts.beside(charts.heatmap(X[:, :2], LABELS, PAIR, charts.LIGHT, size=80))
+DRAWN = charts.specification(BESIDE)
+FOLDER = tempfile.TemporaryDirectory()  # gone when the tests are done
+FILE = {"figure": DRAWN, "about": {"Title": "a"}}
+GOOD["charts.heatmap"] |= {"scale": charts.Scale(), "pick": charts.Pick(), "style": charts.Style()}
+GOOD |= {
+    "charts.curves": {
+        "parts": [charts.Curve("a", [1, 2], [3, 4])], "theme": charts.LIGHT, "x": "n", "y": charts.Axis("share"),
+        "title": "a", "width": 300, "height": 200, "marks": [(1.5, "here")],
+    },
+    "charts.diagram": {
+        "boxes": [charts.Box("a", 0, 0, 50, 20)], "arrows": [[(0, 0), (9, 9)]], "theme": charts.LIGHT, "title": "a",
+        "frames": [charts.Frame("f", 0, 0, 90, 90)], "width": 300, "height": 200, "pick": charts.Pick(),
+    },
+    "charts.enlarged": {"spec": DRAWN, "factor": 1.5},
+    "charts.fit_to_room": {"spec": DRAWN, "room": 300.0},
+    "charts.html": FILE,
+    "charts.npz": {"tables": {"a": ",b\nc,1\n"}, "settings": "{}"},
+    "charts.panel": {"values": X[:, :2], "rows": LABELS, "columns": PAIR},
+    **{f"charts.{kind}": FILE | {"width": 85.0} for kind in ("pdf", "png", "svg")},
+    "charts.read_picture": {"data": PICTURE, "size": 5},
+    "charts.save": FILE | {"path": f"{FOLDER.name}/a.svg", "width": 85.0},
+    "charts.specification": {"chart": BESIDE},
+    "charts.touched_cell": {"cell": 11.0, "count": 14, "room": 358.0},
+    "charts.without_selection": {"spec": DRAWN},
+}  # fmt: skip
+
 UNDEFINED = {"cost.growth", "analysis.sensitivity.rank_agreement"}  # say in their docstrings when they return NaN
 UNDEFINED |= {name for name in GOOD if name.startswith(("analysis.head_metrics", "analysis.head_table"))}
 
@@ -535,7 +568,7 @@ def functions():
 def figures():
     """Yield each function of the face of the figures that people give something to, with its name."""
     for name in charts.__all__:
-        if inspect.isfunction(function := getattr(charts, name)) and name not in MADE:
+        if inspect.isfunction(function := getattr(charts, name)) and name not in LISTS:
             yield f"charts.{name}", function
 
 
@@ -546,18 +579,22 @@ REAL = [math.nan, math.inf, -math.inf, -1.0, 0.0, 1e30, 10**400, "2", None, [], 
 ARRAY = ["2", None, 10**30, 1j, [[1.0], [1.0, 2.0]], [], 3.0, [None], ["a", "b"]]
 TEXT = [None, 5, [], {}, b"ab"]
 BYTES = [None, 5, [], "no file"]
-THEMES = [None, 5, "dark"]
+OPTIONS = [None, 5, "dark", [], {}]
+FIGURES = [None, 5, "no figure", [], {"a": 1}, {}]
 LABELLED = [None, 5, [None], [], ["a"] * 9]
 SEVERAL = [None, 5, "22", [2.5], [-1], [math.nan], [10**12], [[1]], []]
 
 
-KINDS = {np.ndarray: ArrayLike, int: int, str: str, list: list, charts.Theme: charts.Theme}
+KINDS = {np.ndarray: ArrayLike, int: int, float: float, str: str, bytes: bytes, list: list, dict: dict}
+OPTION_KINDS = {charts.Theme, charts.Axis, charts.Pick, charts.Scale, charts.Style}
 
 
 def promised(parameter, good):
     """Return a parameter with an annotation: its own, or the kind of its good argument."""
     is_bare = parameter.annotation is parameter.empty
-    return parameter.replace(annotation=KINDS.get(type(good), object)) if is_bare else parameter
+    kind = type(good)
+    kind = dict if isinstance(good, alt.TopLevelMixin) else kind if kind in OPTION_KINDS else KINDS.get(kind, object)
+    return parameter.replace(annotation=kind) if is_bare else parameter
 
 
 def takes_array(parameter):
@@ -592,8 +629,10 @@ def odd_values(parameter, good):
         odd = BYTES
     elif list in members:
         odd = LABELLED
-    elif charts.Theme in members:
-        odd = THEMES
+    elif dict in members and isinstance(good, dict | alt.TopLevelMixin):
+        odd = FIGURES
+    elif OPTION_KINDS & set(members):
+        odd = OPTIONS
     else:
         return []
     allowed = types.NoneType in members or parameter.default is None
@@ -646,7 +685,9 @@ def faults(name, function):
                     warnings.simplefilter("error")
                     result = list(numbers(function(**(good | {argument: odd}))))
             except ValueError as error:
-                others = is_array or (parameter.annotation is list and isinstance(odd, list))  # that it does not fit
+                others = is_array or (
+                    parameter.annotation in (list, dict) and isinstance(odd, list | dict)
+                )  # that it does not fit
                 if not is_ours(said := str(error), None if others or odd == 0 else argument):
                     yield f"{shown} says: {said}"
             except Exception as error:
@@ -667,3 +708,27 @@ def test_every_public_function_has_good_arguments():
 @pytest.mark.parametrize("name", [name for name in FUNCTIONS if GOOD.get(name)])
 def test_an_odd_argument_is_refused_in_one_sentence_that_names_it_or_has_a_result(name):
     assert list(faults(name, FUNCTIONS[name])) == []
+
+
+@pytest.mark.parametrize("odd", [None, 1j, [], {}, [None], b"a", np.zeros((2, 2))], ids=described)
+def test_figures_of_several_parts_refuse_what_is_none(odd):
+    panel = charts.panel(X[:, :2], LABELS, PAIR)
+    for name, draw in (
+        ("charts", lambda: charts.beside(BESIDE, odd)),
+        ("charts", lambda: charts.above(odd)),
+        ("spacing", lambda: charts.beside(BESIDE, spacing=odd)),
+        ("parts", lambda: charts.panels(charts.LIGHT, 500, panel, odd)),
+        ("room", lambda: charts.panels(charts.LIGHT, odd, panel)),
+        ("tallest", lambda: charts.panels(charts.LIGHT, 500, panel, tallest=odd)),
+        ("largest", lambda: charts.panels(charts.LIGHT, 500, panel, largest=odd)),
+        ("decimals", lambda: charts.panels(charts.LIGHT, 500, panel, decimals=[odd])),
+    ):
+        with pytest.raises(ValueError, match=r"must .*, got") as raised:
+            draw()
+        assert is_ours(str(raised.value), name), str(raised.value)
+
+
+def test_figures_of_no_part_are_refused():
+    for draw in (charts.beside, charts.above, lambda: charts.panels(charts.LIGHT, 500)):
+        with pytest.raises(ValueError, match=r"must .* got"):
+            draw()

@@ -3,18 +3,20 @@
 import functools
 import inspect
 
+from attn.charts.options import Pick, Scale, Style
 from attn.charts.theme import Theme
-from attn.functional import as_real, finite_number, whole_number
+from attn.functional import as_real, finite_number, short_repr, whole_number
 
 _TEXTS = "title", "text"
+_OPTIONS = {"theme": Theme, "pick": Pick, "scale": Scale, "style": Style}
 MOST_PIXELS = 20_000  # along a side: no screen and no browser's canvas has more
 
 
-def checked_arguments(*, numbers=(), pixels=(), labels=(), counts=()):
+def checked_arguments(*, numbers=(), pixels=(), labels=(), counts=(), several=()):
     """Return a decorator for a figure that refuses, by its name, an argument of another kind than is said here.
 
     Whether shapes fit together is for each figure to say. What may be None is not looked at where it is; a `theme`, a
-    `title` and a `text` always are.
+    `title`, a `text`, a `pick`, a `scale` and a `style` always are.
 
     Parameters
     ----------
@@ -27,7 +29,10 @@ def checked_arguments(*, numbers=(), pixels=(), labels=(), counts=()):
         Names of those that are several texts.
     counts : tuple of str
         Names of those that are whole numbers of at least 1.
+    several : tuple of (str, type, ...)
+        Names of those that are several things of one kind or of another, each with the kinds.
     """
+    kinds = {name: each for name, *each in several}
     axes_of = dict(each if isinstance(each, tuple) else (each, None) for each in numbers)
 
     def decorated(figure):
@@ -49,9 +54,12 @@ def checked_arguments(*, numbers=(), pixels=(), labels=(), counts=()):
                 elif name in counts:
                     whole_number(name, given, least=1)
                 elif name in _TEXTS and not isinstance(given, str):
-                    raise ValueError(f"{name} must be a text, got {given!r:.80}")
-                elif name == "theme" and not isinstance(given, Theme):
-                    raise ValueError(f"theme must be a Theme, such as charts.LIGHT, got {given!r:.80}")
+                    raise ValueError(f"{name} must be a text, got {short_repr(given)}")
+                elif name in kinds:
+                    _check_several(name, given, kinds[name])
+                elif name in _OPTIONS and not isinstance(given, _OPTIONS[name]):
+                    such = ", such as charts.LIGHT" if name == "theme" else ""
+                    raise ValueError(f"{name} must be a {_OPTIONS[name].__name__}{such}, got {short_repr(given)}")
             return figure(*args, **kwargs)
 
         return checked
@@ -69,7 +77,17 @@ def _check_numbers(name, given, axes):
 def _check_labels(name, given):
     """Refuse what are not several texts."""
     if isinstance(given, bytes) or not hasattr(given, "__len__"):
-        raise ValueError(f"{name} must be several texts, got {given!r:.80}")
+        raise ValueError(f"{name} must be several texts, got {short_repr(given)}")
     for label in given:
         if not isinstance(label, str):
-            raise ValueError(f"{name} must hold texts, got {label!r:.80}")
+            raise ValueError(f"{name} must hold texts, got {short_repr(label)}")
+
+
+def _check_several(name, given, kinds):
+    """Refuse what are not several things of these kinds."""
+    named = " or ".join("text" if kind is str else kind.__name__ for kind in kinds)
+    if isinstance(given, str | bytes | dict) or not hasattr(given, "__len__"):
+        raise ValueError(f"{name} must be several of {named}, got {short_repr(given)}")
+    for one in given:
+        if not isinstance(one, tuple(kinds)):
+            raise ValueError(f"{name} must hold {named}, got {short_repr(one)}")

@@ -16,6 +16,7 @@ from attn.charts.message import message
 from attn.charts.options import Axis
 from attn.charts.plane import Plane, least_plane, plane_tooltip
 from attn.charts.theme import blend, hex_of
+from attn.functional import as_real, finite_number, several, short_repr
 
 _HEADS = (0, 1, 4, 5, 3, 8, 7, 12)  # colours that can be told apart as thin lines on either ground
 _MOST_DOTS = 64  # points of a curve that are marked one by one
@@ -41,7 +42,7 @@ class Curve(NamedTuple):
     dashed: bool = False
 
 
-@checked_arguments(pixels=("width", "height"))
+@checked_arguments(pixels=("width", "height"), several=(("parts", Curve),))
 def curves(parts, theme, *, x, y, title="", width=640, height=340, marks=(), dots=False):
     """Draw curves, each with its name at its end, or below them where that would leave little room for the plot.
 
@@ -64,8 +65,15 @@ def curves(parts, theme, *, x, y, title="", width=640, height=340, marks=(), dot
     Returns
     -------
     alt.LayerChart
+
+    Raises
+    ------
+    ValueError
+        If a curve has not as many x as y, or an axis or a mark is none.
     """
-    x, y = (Axis(axis) if isinstance(axis, str) else axis for axis in (x, y))
+    x, y, height = _axis_named("x", x), _axis_named("y", y), least_plane(height)
+    marks = [_checked_mark(mark) for mark in several("marks", marks)]
+    parts = [_checked_curve(part) for part in parts]
     x_axis = AxisScale.over([part.x for part in parts] + [[mark[0] for mark in marks]], x.log, x.range)
     y_axis = AxisScale.over([part.y for part in parts], y.log, y.range)
     parts = [_kept(part, x_axis, y_axis) for part in parts]
@@ -107,6 +115,35 @@ def curves(parts, theme, *, x, y, title="", width=640, height=340, marks=(), dot
         f"{part.name} ends at {y.format(part.y[-1])}" for part in parts
     )
     return dressed_layout(plane.figure(layers, title), theme, f"{what}.")
+
+
+def _axis_named(name, axis):
+    """Return an axis that may be given by its name alone, or say what it must be."""
+    axis = Axis(axis) if isinstance(axis, str) else axis
+    if not isinstance(axis, Axis):
+        raise ValueError(f"{name} must be an Axis or a text, got {short_repr(axis)}")
+    if axis.range is not None:
+        ends = as_real(axis.range, f"range of {name}")
+        if ends.shape != (2,) or not np.isfinite(ends).all() or ends[0] > ends[1]:
+            raise ValueError(f"range of {name} must be two finite numbers in order, got {short_repr(axis.range)}")
+    return axis
+
+
+def _checked_curve(part):
+    """Return a curve whose numbers are arrays, or say what does not fit."""
+    x, y = (as_real(values, f"{name} of a curve").ravel() for name, values in (("x", part.x), ("y", part.y)))
+    if len(x) != len(y):
+        raise ValueError(f"x and y of a curve must have one length, got {len(x)} and {len(y)}")
+    return part._replace(x=x, y=y)
+
+
+def _checked_mark(mark):
+    """Return a mark of the x axis, or say what it must be."""
+    if not isinstance(mark, tuple | list) or len(mark) not in (2, 3) or not isinstance(mark[1], str):
+        raise ValueError(f"each of marks must be a number, a text and maybe a number, got {short_repr(mark)}")
+    for number in (mark[0], *mark[2:]):
+        finite_number(number, "a number of marks")
+    return mark
 
 
 class AxisScale(NamedTuple):

@@ -4,13 +4,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from attn.charts.arguments import checked_arguments
+from attn.charts.arguments import MOST_PIXELS, checked_arguments
 from attn.charts.labels import label_pixels
 from attn.charts.layout import dressed_layout
 from attn.charts.marks import mark_channel, mark_column, mark_layer, mark_table, selectable_mark
+from attn.charts.message import message
 from attn.charts.options import Pick
 from attn.charts.plane import Plane, plane_tooltip
 from attn.charts.theme import blend, hex_of
+from attn.functional import as_real, finite_number, several, short_repr, whole_number
 
 _TINT = 0.28  # of a box's colour in its ground
 _HEAD = 70  # square pixels of an arrow's head
@@ -38,7 +40,7 @@ class Frame(NamedTuple):
     height: float
 
 
-@checked_arguments(pixels=("width", "height"))
+@checked_arguments(pixels=("width", "height"), several=(("boxes", Box), ("frames", Frame)))
 def diagram(boxes, arrows, theme, *, title="", frames=(), width=640, height=440, pick=Pick()):
     """Draw boxes joined by arrows.
 
@@ -58,9 +60,27 @@ def diagram(boxes, arrows, theme, *, title="", frames=(), width=640, height=440,
     Returns
     -------
     alt.LayerChart
+
+    Raises
+    ------
+    ValueError
+        If a box or a frame is no rectangle of finite numbers, an arrow has fewer than two corners, or the box to be
+        outlined is not there.
     """
+    if not len(boxes):
+        return message("Nothing to show.", theme, title)
+    for one in (*boxes, *frames):
+        for side in (one.x, one.y, one.width, one.height):
+            finite_number(side, "a side of boxes and frames", least=-MOST_PIXELS, most=MOST_PIXELS)
+    arrows = several("arrows", arrows)
+    for arrow in arrows:
+        corners = as_real(arrow, "each of arrows")
+        if corners.ndim != 2 or corners.shape[0] < 2 or corners.shape[1] != 2 or not np.isfinite(corners).all():
+            raise ValueError(f"each of arrows must have two or more corners (x, y), got {short_repr(arrow)}")
+    if pick.selected is not None:
+        whole_number("selected", pick.selected, most=len(boxes) - 1)
     plane = Plane(width, height, columns=width, rows=height)
-    layers = _frames(frames, plane, theme) if frames else []
+    layers = _frames(frames, plane, theme) if len(frames) else []
     layers += _arrows(arrows, plane, theme) if arrows else []
     layers += _boxes(boxes, plane, theme, pick.select)
     if pick.selected is not None:

@@ -6,6 +6,8 @@ import textwrap
 
 from attn.charts.labels import LINE, label_pixels
 from attn.charts.plane import LEAST_PLOT, wrapped_over_plane
+from attn.charts.specification import checked_specification
+from attn.functional import finite_number
 
 _AXIS = 34  # pixels for the name of an axis and the space beside its labels
 _BESIDE_LEGEND, _SQUARE = 8, 24  # pixels between a scale and its name, and of a square of colour with its spaces
@@ -42,7 +44,8 @@ def fit_to_room(spec, room):
     dict
         The same one where everything fits.
     """
-    return _fit(spec, room, spec.get("datasets", {}))
+    checked_specification(spec)
+    return _fit(spec, finite_number(room, "room"), spec.get("datasets", {}))
 
 
 def _fit(spec, room, tables):
@@ -189,7 +192,8 @@ def enlarged(spec, factor):
     -------
     dict
     """
-    return spec if factor == 1 else _grown(spec, factor)
+    checked_specification(spec)
+    return spec if finite_number(factor, "factor", 0) == 1 else _grown(spec, factor)
 
 
 def _grown(part, factor):

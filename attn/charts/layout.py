@@ -4,6 +4,7 @@ import altair as alt
 
 from attn.charts.marks import mark_channel, mark_layer, mark_table
 from attn.charts.theme import theme_config
+from attn.functional import finite_number, short_repr
 
 _OPERATOR_SIZE = 30
 _PADDING = {"left": 0, "top": 6, "right": 12, "bottom": 8}  # so that a saved file cuts nothing
@@ -56,6 +57,7 @@ def beside(*charts, spacing=24):
     ValueError
         If there is no chart among `charts`.
     """
+    _check_parts(charts, spacing)
     heights = [chart.height for chart in charts if isinstance(getattr(chart, "height", None), int | float)]
     height = min(heights, default=2 * _OPERATOR_SIZE)
     parts = [_operator(chart, height) if isinstance(chart, str) else chart for chart in charts]
@@ -64,8 +66,17 @@ def beside(*charts, spacing=24):
 
 def above(*charts, spacing=24):
     """Lay figures one above the other; otherwise as `beside`."""
+    _check_parts(charts, spacing)
     parts = [_operator(chart, 2 * _OPERATOR_SIZE) if isinstance(chart, str) else chart for chart in charts]
     return _joined("vconcat", parts, spacing)
+
+
+def _check_parts(parts, spacing):
+    """Refuse what is neither a chart nor a text between two."""
+    for part in parts:
+        if not isinstance(part, alt.TopLevelMixin | str):
+            raise ValueError(f"each of charts must be a chart or a text, got {short_repr(part)}")
+    finite_number(spacing, "spacing", least=0)
 
 
 def _joined(direction, parts, spacing):

@@ -12,7 +12,7 @@ from attn.charts.marks import mark_selection
 from attn.charts.message import message
 from attn.charts.options import Scale
 from attn.charts.scale import colour_scale
-from attn.functional import whole_number
+from attn.functional import short_repr, whole_number
 
 
 @checked_arguments(numbers=("values",), pixels=("size",), labels=("rows", "columns"))
@@ -91,6 +91,8 @@ def window_of(brush, shape, span=32):
     >>> window_of({}, (20, 512))
     (slice(0, 20, None), slice(0, 32, None))
     """
+    if not isinstance(brush, dict | None):
+        raise ValueError(f"brush must be a dictionary of two ends for x and y, got {short_repr(brush)}")
     brush, span = brush or {}, whole_number("span", span, least=1)
     return tuple(_part(brush.get(side), count, span) for side, count in zip(("y", "x"), shape, strict=True))
 

@@ -4,13 +4,16 @@ from dataclasses import replace
 from itertools import chain, compress
 from typing import NamedTuple
 
+from attn.charts.arguments import checked_arguments
 from attn.charts.cells import fit_in_cells
 from attn.charts.heatmap import heatmap
 from attn.charts.labels import fixed_labels, label_pixels
 from attn.charts.layout import above, beside
 from attn.charts.options import Style
 from attn.charts.plane import FINEST_CELL, FINGER_CELL, least_plane
+from attn.functional import finite_number, short_repr, whole_number
 
+_MOST_DECIMALS = 17  # more do not tell two numbers apart
 _SPACE = 14  # pixels between two matrices, and around an operator
 _CHARACTER, _OPERATOR = 16, 20  # pixels of an operator: each character, and the least
 _AXIS = 40  # pixels for the name of the axis and the space beside its labels
@@ -34,6 +37,7 @@ class Panel(NamedTuple):
     options: dict  # further keywords of `heatmap`
 
 
+@checked_arguments(numbers=(("values", 2),), labels=("rows", "columns"))
 def panel(values, rows, columns, *, style=Style(), **options):
     """Return a matrix to be drawn by `panels`; arguments as for `heatmap`, without theme and size.
 
@@ -42,6 +46,7 @@ def panel(values, rows, columns, *, style=Style(), **options):
     return Panel(values, rows, columns, style, options)
 
 
+@checked_arguments(pixels=("room",), several=(("parts", Panel, str),))
 def panels(theme, room, *parts, tallest=440, largest=_LARGEST_CELL, decimals=None):
     """Draw matrices side by side, or one above the other where they would be too narrow, all with cells of one size.
 
@@ -62,8 +67,18 @@ def panels(theme, room, *parts, tallest=440, largest=_LARGEST_CELL, decimals=Non
     Returns
     -------
     alt.HConcatChart or alt.VConcatChart
+
+    Raises
+    ------
+    ValueError
+        If there is no matrix, or a size is no positive number.
     """
+    tallest, largest = finite_number(tallest, "tallest", 0), finite_number(largest, "largest", 0)
+    if decimals is not None:
+        decimals = whole_number("decimals", decimals, most=_MOST_DECIMALS)
     matrices = [part for part in parts if not isinstance(part, str)]
+    if not matrices:
+        raise ValueError(f"parts must hold at least one matrix, got {short_repr(parts)}")
     rows = _rows(room, parts, tallest, largest)
     fitted = [_fitted(room, *_sorted(row), tallest, largest) for row in rows]
     longest = max(max(len(matrix.rows), len(matrix.columns)) for matrix in matrices)
@@ -83,6 +98,9 @@ def touched_cell(cell, count, room):
     >>> touched_cell(11, 14, 358), touched_cell(11, 14, 880), touched_cell(11, 60, 358)
     (24, 11, 11)
     """
+    cell, count, room = (
+        finite_number(given, name) for name, given in (("cell", cell), ("count", count), ("room", room))
+    )
     return max(cell, FINGER_CELL) if room < _HAND and count <= _MOST_TOUCHED else cell
 
 

@@ -14,9 +14,9 @@ import pyarrow as pa
 from attn.charts.fitting import enlarged, fit_to_room
 from attn.charts.outlines import FAMILY, SVG, outline_texts
 from attn.charts.plane import SELECTION
-from attn.charts.specification import specification
+from attn.charts.specification import specified
 from attn.charts.theme import FONT, FONT_SIZE
-from attn.functional import finite_number
+from attn.functional import finite_number, short_repr
 
 COLUMNS = {"one": 85, "two": 175}  # millimetres across of a figure in one column of a paper, and over both
 DOTS = 300  # an inch, of a PNG file for a paper
@@ -51,6 +51,7 @@ def svg(figure, *, width=None, about=None):
     ValueError
         If a part of the figure has no data, or `width` is not from 20 to 2000.
     """
+    about = _checked_about(about)
     if width is None and not about:
         return _drawn(_rows(figure)).encode()
     root = ElementTree.fromstring(_drawn(_on_paper(figure, width)))
@@ -60,7 +61,7 @@ def svg(figure, *, width=None, about=None):
         millimetres = _millimetres(across, width)
         root.set("width", f"{millimetres:.3f}mm")
         root.set("height", f"{millimetres * down / across:.3f}mm")
-    for tag, text in (("metadata", json.dumps(about, ensure_ascii=False)), ("title", (about or {}).get("Title"))):
+    for tag, text in (("metadata", json.dumps(about, ensure_ascii=False)), ("title", about.get("Title"))):
         if about and text:
             said = ElementTree.Element(f"{{{SVG}}}{tag}")
             said.text = text
@@ -75,6 +76,7 @@ def png(figure, *, width=None, about=None):
     """
     import vl_convert  # of some weight, so loaded when first asked for
 
+    about = _checked_about(about)
     root = ElementTree.fromstring(_drawn(_on_paper(figure, width)))
     outline_texts(root, only_signs=True)
     drawn = ElementTree.tostring(root, encoding="unicode")
@@ -83,20 +85,21 @@ def png(figure, *, width=None, about=None):
     else:
         scale = _millimetres(_across(drawn), width) * _POINTS / _across(drawn)
         picture = vl_convert.svg_to_png(drawn, scale=scale, ppi=DOTS)
-    return _with_png_texts(picture, about or {})
+    return _with_png_texts(picture, about)
 
 
 def pdf(figure, *, width=None, about=None):
     """Return a figure as a PDF file of one page of its size, its fonts embedded; otherwise as `svg`."""
     import vl_convert
 
+    about = _checked_about(about)
     root = ElementTree.fromstring(_drawn(_on_paper(figure, width)))
     outline_texts(root, only_signs=True)
     across = float(root.get("width"))
     scale = _POINTS * (across * 25.4 / 96 if width is None else _millimetres(across, width)) / across
     for side in ("width", "height"):
         root.set(side, f"{float(root.get(side)) * scale:.3f}")  # taken for points
-    return _with_pdf_info(vl_convert.svg_to_pdf(ElementTree.tostring(root, encoding="unicode")), about or {})
+    return _with_pdf_info(vl_convert.svg_to_pdf(ElementTree.tostring(root, encoding="unicode")), about)
 
 
 def html(figure, *, about=None):
@@ -104,8 +107,7 @@ def html(figure, *, about=None):
 
     Otherwise as `svg`. The libraries that draw it are in the file, 0.8 MB.
     """
-    spec = _rows(figure)
-    about = about or {}
+    spec, about = _rows(figure), _checked_about(about)
     # "<" is written so that no word of a figure ends the script that holds it
     said, drawn = (json.dumps(each, ensure_ascii=False).replace("<", "\\u003c") for each in (about, spec))
     ground = spec.get("config", {}).get("background", "#FFFFFF")
@@ -146,6 +148,8 @@ def save(figure, path, *, width=None, about=None):
     ValueError
         If it ends otherwise, or a part of the figure has no data.
     """
+    if not isinstance(path, str | Path):
+        raise ValueError(f"path must be a text or a Path, got {short_repr(path)}")
     path = Path(path)
     if path.suffix not in _WRITERS:
         *endings, last = _WRITERS
@@ -163,12 +167,22 @@ def without_selection(spec):
     >>> without_selection({"layer": [cell, {"mark": {"type": "rect", "style": "selection"}}]})
     {'layer': [{'mark': {'type': 'rect'}}]}
     """
+    if not isinstance(spec, dict):
+        raise ValueError(f"spec must be a dictionary, got {short_repr(spec)}")
     kept = {name: value for name, value in spec.items() if name != "params"}
     for kind in ("layer", "hconcat", "vconcat"):
         if kind in kept:
             parts = (part for part in kept[kind] if part.get("mark", {}).get("style") != SELECTION)
             kept[kind] = [without_selection(part) for part in parts]
     return kept
+
+
+def _checked_about(about):
+    """Return what is said of a figure, which may be nothing, or say what it must be."""
+    about = {} if about is None else about
+    if not isinstance(about, dict) or not all(isinstance(word, str) for pair in about.items() for word in pair):
+        raise ValueError(f"about must be a dictionary of texts, got {short_repr(about)}")
+    return about
 
 
 def _drawn(spec):
@@ -196,7 +210,7 @@ def _on_paper(figure, width):
     if width is None:
         return _rows(figure)
     finite_number(width, "width", least=_NARROWEST, most=_WIDEST)
-    spec = figure if isinstance(figure, dict) else specification(figure)
+    spec = specified(figure)
     spec = enlarged(spec, FONT_SIZE / spec["config"]["text"]["fontSize"])  # as on a laptop
     spec = fit_to_room(spec, width * _POINTS * FONT_SIZE / _SMALL)
     config = json.loads(json.dumps(spec["config"]).replace(json.dumps(FONT), json.dumps(FAMILY)))
@@ -208,7 +222,7 @@ def _rows(figure):
 
     Not as JSON: the reader of that takes 1.7881393432617188e-07 for its neighbour, which then has no label.
     """
-    spec = figure if isinstance(figure, dict) else specification(figure)
+    spec = specified(figure)
     tables = spec.get("datasets", {})
     rows = {name: table.to_pylist() if isinstance(table, pa.Table) else table for name, table in tables.items()}
     return spec | {"datasets": rows}

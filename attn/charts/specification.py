@@ -4,12 +4,14 @@ import altair as alt
 import numpy as np
 import pyarrow as pa
 
+from attn.functional import short_repr
+
 _PARTS = ("layer", "hconcat", "vconcat")
 _WORDED = ("mark", "encoding", "title", "resolve", "config", "padding")  # what our figures say in dictionaries
 _HOLDERS = dict | alt.FacetedEncoding
 
 
-def specification(chart):
+def specification(chart, name="chart"):
     """Return a figure as a Vega-Lite specification with its tables.
 
     Altair's own `to_dict` asks settings that a whole process shares what becomes of data and
@@ -20,6 +22,8 @@ def specification(chart):
     ----------
     chart : alt.Chart
         Every part with a table of its own or of the whole it belongs to.
+    name : str
+        Of the argument, in what is said of one that is no chart.
 
     Returns
     -------
@@ -38,12 +42,26 @@ def specification(chart):
     >>> spec["data"], spec["datasets"]["table_0"] is table
     ({'name': 'table_0'}, True)
     """
+    if not isinstance(chart, alt.TopLevelMixin):
+        raise ValueError(f"{name} must be a chart of Altair, got {short_repr(chart)}")
     selections, tables = [], []
     spec = _written(chart, selections)
     _name(spec, tables)
     if selections:
         spec["params"] = spec.get("params", []) + selections
     return spec | {"$schema": alt.SCHEMA_URL, "datasets": dict(tables)}
+
+
+def checked_specification(spec, name="spec"):
+    """Return a specification as `specification` returns it, or say that the argument of this name must be one."""
+    if not isinstance(spec, dict) or not isinstance(spec.get("datasets"), dict):
+        raise ValueError(f"{name} must be what charts.specification returns, got {short_repr(spec)}")
+    return spec
+
+
+def specified(figure):
+    """Return the specification of a figure that is given as a chart or as its specification."""
+    return checked_specification(figure, "figure") if isinstance(figure, dict) else specification(figure, "figure")
 
 
 def _written(chart, selections, inherited=False):

@@ -6,6 +6,7 @@ from csv import reader
 import numpy as np
 
 from attn.charts.arguments import checked_arguments
+from attn.functional import short_repr
 
 
 @checked_arguments(numbers=("values",), labels=("rows", "columns"))
@@ -91,6 +92,10 @@ def npz(tables, settings=""):
     >>> held["weights"], held["weights.columns"]
     (array([[0.25, 0.75]]), array(['1 a', '2 b'], dtype='<U3'))
     """
+    if not isinstance(tables, dict) or not all(isinstance(text, str) for pair in tables.items() for text in pair):
+        raise ValueError(f"tables must be a dictionary of texts, got {short_repr(tables)}")
+    if not isinstance(settings, str):
+        raise ValueError(f"settings must be a text, got {short_repr(settings)}")
     arrays = {"settings": np.array(settings)}
     for name, text in tables.items():
         known = text if isinstance(text, CsvText) else _read(text)

@@ -10,6 +10,7 @@ from attn.charts.marks import mark_layer, mark_table, selectable_mark
 from attn.charts.message import message
 from attn.charts.options import Pick
 from attn.charts.plane import plane_tooltip
+from attn.functional import short_repr
 
 
 @checked_arguments(pixels=("size",), labels=("rows", "columns"))
@@ -43,6 +44,8 @@ def work_grid(states, kinds, rows, columns, theme, *, title="", size=320, axes=(
     ValueError
         If there is not one label for each row and column, or a state is none of the kinds.
     """
+    if not isinstance(kinds, dict):
+        raise ValueError(f"kinds must be a dictionary of colours by name, got {short_repr(kinds)}")
     states = np.asarray(states)
     if states.shape != (len(rows), len(columns)):
         raise ValueError(
