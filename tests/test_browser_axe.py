@@ -79,6 +79,17 @@ def test_nothing_of_ours_stops_anyone(reader, entry):
     assert wrong == []
 
 
+def test_the_card_of_a_story_stops_nobody(reader, server):
+    reader.goto(f"{server}/cost?story=why_attention&screen=7")
+    settled(reader, 0, SOON)
+    card = ".st-key-story_card"
+    wrong = list(faults(reader, card))
+    wear(reader, "dark")
+    wrong += faults(reader, card, ["color-contrast"])
+    wear(reader, "light")
+    assert wrong == []
+
+
 @pytest.fixture(scope="module")
 def reader(server, chromium):
     """One window that goes through all pages by the menu, with axe in it."""

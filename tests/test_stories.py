@@ -261,7 +261,7 @@ def test_a_story_in_a_link_that_is_cut_off_or_swollen_is_told_so():
     packed = pack_story(story_that_comes_along("ten_minutes"))
     assert len(packed) <= LONGEST_LINK_VALUE
     bomb = PACKED + base64.urlsafe_b64encode(zlib.compress(b"x" * 10_000_000, 9)).decode()
-    for raw, sentence in ((packed[:-9], "must be whole"), (bomb, "at most 100,000 bytes"), (PACKED + "é", "be whole")):
+    for raw, sentence in ((packed[:-9], "must be whole"), (bomb, "at most 20,000 bytes"), (PACKED + "é", "be whole")):
         with pytest.raises(ValueError, match=sentence):
             unpack_story(raw, PAGES)
         app = check(opened("masks", story=raw))

@@ -81,8 +81,11 @@ def story_that_comes_along(name):
 
 @functools.lru_cache(maxsize=64)
 def _unpacked(packed):
-    """Return a story that a link holds."""
-    return unpack_story(packed, list(_PAGES), LOOK)
+    """Return a story that a link holds, or the sentence that says why it is none: each is read once, not each run."""
+    try:
+        return unpack_story(packed, list(_PAGES), LOOK), ""
+    except ValueError as error:
+        return None, str(error)
 
 
 def story_named(name):
@@ -105,7 +108,10 @@ def story_named(name):
     if name in COME_ALONG:
         return story_that_comes_along(name)
     if name.startswith(PACKED):
-        return _unpacked(name)
+        story, problem = _unpacked(name)
+        if problem:
+            raise ValueError(problem)
+        return story
     if name == OWN and (own := own_story()) and own.screens:
         return own
     if name == OWN:

@@ -15,6 +15,7 @@ from attn.ui.link import LONGEST_LINK_VALUE, shortened
 from attn.ui.stories.conditions import Conditions, read_conditions, write_conditions
 
 MOST_BYTES = 100_000  # of a file
+MOST_UNPACKED = 20_000  # bytes that a link may hold packed: whoever opens it waits until they are read
 MOST_SCREENS = 60
 DEEPEST = 8  # levels of a file: that of a task's numbers is the seventh
 MOST_LETTERS = {
@@ -142,9 +143,9 @@ def _written(screen):
 
 def pack_story(story):
     """Return a story as a link holds it whole, or None of one that is too long for a link."""
-    squeezed = zlib.compress(write_story(story).encode(), 9)
-    packed = PACKED + base64.urlsafe_b64encode(squeezed).decode().rstrip("=")
-    return packed if len(packed) <= LONGEST_LINK_VALUE else None
+    written = write_story(story).encode()
+    packed = PACKED + base64.urlsafe_b64encode(zlib.compress(written, 9)).decode().rstrip("=")
+    return packed if len(packed) <= LONGEST_LINK_VALUE and len(written) <= MOST_UNPACKED else None
 
 
 def unpack_story(packed, pages, without=()):
@@ -158,12 +159,14 @@ def unpack_story(packed, pages, without=()):
     try:
         squeezed = base64.urlsafe_b64decode(packed.removeprefix(PACKED) + "=" * (-len(packed.removeprefix(PACKED)) % 4))
         unpacking = zlib.decompressobj()
-        text = unpacking.decompress(squeezed, MOST_BYTES + 1)  # and no more, however much is in it
-        whole = unpacking.eof or len(text) > MOST_BYTES
+        text = unpacking.decompress(squeezed, MOST_UNPACKED + 1)  # and no more, however much is in it
+        whole = unpacking.eof or len(text) > MOST_UNPACKED
     except (binascii.Error, ValueError, zlib.error):
         whole = False
     if not whole:
         raise ValueError("a story in a link must be whole, and this one is cut off or was changed on its way")
+    if len(text) > MOST_UNPACKED:
+        raise ValueError(f"a story in a link must have at most {MOST_UNPACKED:,} bytes, got more; load it from a file")
     return read_story(text, pages, without)
 
 
