@@ -94,7 +94,8 @@ rows, columns = charts.token_labels(result.tokens), charts.token_labels(result.m
 num_heads, num_kv_heads = parameters.num_heads, parameters.num_kv_heads
 head = min(setup.head, num_heads) - 1
 
-scale, tallest = colour_scale_of(setup.colour, steps.weights), ui.page_tallest(150)
+scale, grouped = colour_scale_of(setup.colour, steps.weights), not ui.window_low_for_hall()
+tallest = ui.page_tallest(150 if grouped else 40)
 ui.page_reading(
     f"{UNTRAINED} A head is one attention with queries, keys and values of its own, so each looks at the words in its "
     f"own way. {result.sharing}{result.gating}"
@@ -118,6 +119,7 @@ ui.page_figure(
         theme,
         ui.page_width(),
         tallest,
+        grouped,
     ),
     "heads.grid",
     on_pick=lambda head: page.set(head=head + 1),

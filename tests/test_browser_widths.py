@@ -1,5 +1,9 @@
 """Every page on screens from a phone to a hall's: nothing of it is cut off, too small to touch or too small to read."""
 
+import contextlib
+from typing import NamedTuple
+from urllib.parse import urlencode
+
 import pytest
 from driving import PAGES
 from setups import SETUPS, fields, options
@@ -11,13 +15,29 @@ from playwright.sync_api import expect  # noqa: E402
 from serving import FIGURE, settled  # noqa: E402
 from test_browser import PATHS, visit  # noqa: E402, F401  a fixture
 
-SCREENS = ((320, 640), (390, 844), (1280, 720))
-MORE_SCREENS = ((430, 932), (768, 1024), (844, 390), (1024, 768), (1920, 1080))  # with --every-width, as all tabs
+
+class Screen(NamedTuple):
+    """A window: its pixels across and down, whether words are large in it, and whether its menu is folded by hand."""
+
+    width: int
+    height: int
+    large: bool = False
+    folded: bool = False
+
+
+SCREENS = ((1280, 720), (390, 844), (320, 640))
+EVERY_SCREEN = (  # with --every-width, with all tabs
+    *(Screen(*size) for size in (*SCREENS, (430, 932), (768, 1024), (844, 390), (1024, 768), (1920, 1080))),
+    Screen(1280, 720, folded=True),
+    Screen(1280, 720, large=True),
+    Screen(1920, 1080, large=True),
+)
 PHONE, LAPTOP, PROJECTOR = 430, 1280, 1920  # pixels across: the widest that is held in a hand
 FINGER, POINTER = 24, 10  # pixels of a cell that is touched, and of one that is pointed at
 MOST_TOUCHED = 32  # cells a side of a map that is no overview
 LEAST_PLOT = 100  # pixels across of any figure
-FOLD = 700  # pixels from the top where the first figure ends at 1280 x 720
+FOLD = 20  # pixels from the bottom of the window that stay free below the first figure, where one is to see it whole
+SEEN_WHOLE = {(1280, 720, False), (1280, 720, True), (1920, 1080, True)}  # windows, with large words or without
 
 ROOM = "document.querySelector('[data-page-width]').dataset.pageWidth"
 MEASURED = """(figure) => {
@@ -53,9 +73,12 @@ MEASURED = """(figure) => {
 }"""
 
 
-def faults(page, width):
-    """Return what is wrong with a page that is shown on a screen of this width."""
+def faults(page, width, large=False):
+    """Return what is wrong with a page that is shown on a screen of this width, with words for a hall or without."""
     seen = page.evaluate(MEASURED, FIGURE)
+    height = page.viewport_size["height"]
+    whole = (width, height, large) in SEEN_WHOLE
+    least = 24 if large else 14
     held = width <= PHONE
     cell = FINGER if held else POINTER
     figures = seen["figures"]
@@ -70,16 +93,29 @@ def faults(page, width):
         ),
         "has a figure that its frame cuts": width >= LAPTOP and any(figure["right"] > width for figure in figures),
         "does not say that a figure goes on": any(figure["unmarked"] for figure in figures),
-        "has words in figures below 14 pixels": any((figure["text"] or 14) < 14 for figure in figures),
-        f"has a first figure that ends below {FOLD}": width == LAPTOP and figures and figures[0]["bottom"] > FOLD,
+        f"has words in figures below {least} pixels": any((figure["text"] or least) < least for figure in figures),
+        f"has a first figure that ends below {height - FOLD}": whole
+        and figures
+        and figures[0]["bottom"] > height - FOLD,
     }
     return [fault for fault, there in found.items() if there]
 
 
-def lasting_faults(page, width):
+@contextlib.contextmanager
+def looking(chromium, width, height):
+    """Open a page of a window of this size until the block ends."""
+    context = chromium.new_context(viewport={"width": width, "height": height})
+    context.set_default_timeout(90_000)
+    try:
+        yield context.new_page()
+    finally:
+        context.close()
+
+
+def lasting_faults(page, width, large=False):
     """Return what is wrong with a page that has come to rest: its first picture knows nothing of the window yet."""
     for _ in range(20):
-        found = faults(page, width)
+        found = faults(page, width, large)
         if not found:
             break
         page.wait_for_timeout(250)
@@ -105,27 +141,46 @@ def fold(page):
     settled(page, figures=0)
 
 
-def test_every_page_on_every_screen(server, chromium, request):
-    every = request.config.getoption("--every-width")
-    context = chromium.new_context(viewport={"width": 1280, "height": 720})
-    context.set_default_timeout(90_000)
-    page = context.new_page()
+def test_every_page_on_every_screen(server, chromium):
     wrong = []
-    for name in PAGES:
-        tabs = fields(SETUPS[name]).get("tab")
-        for tab in options(tabs) if tabs and every else [""]:
+    with looking(chromium, LAPTOP, 720) as page:
+        for name in PAGES:
             page.set_viewport_size({"width": LAPTOP, "height": 720})
-            page.goto(f"{server}/{PATHS[name]}?{f'tab={tab}' if tab else ''}")
+            page.goto(f"{server}/{PATHS[name]}")
             settled(page, figures=0)
-            for width, height in sorted(SCREENS + (MORE_SCREENS if every else ()), reverse=True):
+            for width, height in SCREENS:
                 resize(page, width, height)
-                wrong += [f"{name} {tab} at {width} {fault}" for fault in lasting_faults(page, width)]
-        if every:
-            resize(page, LAPTOP, 720)
-            fold(page)
-            wrong += [f"{name} beside a folded menu {fault}" for fault in lasting_faults(page, LAPTOP)]
-    context.close()
-    assert wrong == []
+                wrong += [f"{name} at {width} {fault}" for fault in lasting_faults(page, width)]
+    assert wrong == [], "\n".join(wrong)
+
+
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("screen", EVERY_SCREEN, ids=str)
+def test_every_tab_on_every_screen(server, chromium, request, screen, name):
+    """A window of each size opens every tab by its link, as a visitor's does; in some minutes, so only when asked."""
+    if not request.config.getoption("--every-width"):
+        pytest.skip("--every-width was not asked for")
+    wrong = []
+    with looking(chromium, screen.width, screen.height) as page:
+        tabs = fields(SETUPS[name]).get("tab")
+        for tab in options(tabs) if tabs else [""]:
+            links = {"tab": tab} if tab else {}
+            page.goto(f"{server}/{PATHS[name]}?{urlencode(links | ({'large': 1} if screen.large else {}))}")
+            settled(page, figures=0)
+            if screen.folded:
+                fold(page)
+            wrong += [f"{tab or name} {fault}" for fault in lasting_faults(page, screen.width, screen.large)]
+    assert wrong == [], "\n".join(wrong)
+
+
+def test_in_a_hall_the_first_figure_of_a_page_is_seen_whole(server, chromium):
+    wrong = []
+    with looking(chromium, LAPTOP, 720) as page:
+        for name in PAGES:
+            page.goto(f"{server}/{PATHS[name]}?large=1")
+            settled(page)
+            wrong += [f"{name} {fault}" for fault in lasting_faults(page, LAPTOP, large=True)]
+    assert wrong == [], "\n".join(wrong)
 
 
 def test_a_map_wider_than_a_phone_keeps_the_names_of_its_rows_in_sight(visit):  # noqa: F811

@@ -158,11 +158,12 @@ class TestLabels:
         assert labels.label_columns(label) <= 3 + 12
         assert not re.search(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066\u2067]", label)
 
-    @given(st.integers(1, 700), st.floats(0.5, 90), st.booleans(), st.integers(1, 12))
-    def test_labels_never_overlap(self, count, pitch, across, length):
+    @given(st.integers(1, 700), st.floats(0.5, 90), st.booleans(), st.integers(1, 12), st.integers(0, 700))
+    def test_labels_never_overlap_and_a_chosen_one_is_named(self, count, pitch, across, length, place):
         names = [f"{i + 1} {'m' * length}" for i in range(count)]
-        chosen = labels.tick_labels(names, pitch, across=across)
+        chosen = labels.tick_labels(names, pitch, across=across, chosen=[place])
         assert chosen.texts
+        assert place >= count or chosen.texts[chosen.at.index(place + 0.5)] == names[place]
         gaps = np.diff(chosen.at) * pitch
         if not across:
             assert gaps.min(initial=99) >= 15
@@ -178,6 +179,15 @@ class TestLabels:
         assert labels.tick_labels(names, 30, across=True) == ([i + 0.5 for i in range(60)], names, -45)
         assert labels.tick_labels(names, 10, across=True).texts == names[::2]
         assert labels.tick_labels(names, 3, across=True).texts == ["1", "10", "20", "30", "40", "50", "60"]
+
+    def test_a_map_names_what_is_picked(self):
+        names = named(40)
+        pick = charts.Pick(selected=(7, 8), highlight={"row": 1})
+        spec = charts.heatmap(weights(40, 40), names, names, charts.LIGHT, size=240, pick=pick).to_dict()
+        x, y = (spec["layer"][0]["encoding"][side]["axis"]["labelExpr"] for side in "xy")
+        assert names[8] in x
+        assert names[7] in y
+        assert names[1] in y
 
     def test_plain_numbers_stay_level(self):
         assert labels.tick_labels([str(i + 1) for i in range(48)], 12, across=True).angle == 0
@@ -552,7 +562,7 @@ class TestPanels:
             assert all(part["layer"][0]["encoding"]["y"]["axis"] for part in parts)
 
     def test_a_product_names_its_rows_unless_its_numbers_need_the_room(self):
-        for room, product_named in ((880, False), (1200, True)):
+        for room, product_named in ((820, False), (1200, True)):
             parts = self.row((6, 2), (2, 6), (6, 6), room=room)
             assert [bool(part["layer"][0]["encoding"]["y"]["axis"]) for part in parts] == [True, True, product_named]
             assert all("text" in [layer["mark"]["type"] for layer in part["layer"]] for part in parts)

@@ -7,7 +7,7 @@ import pytest
 from test_room import FIGURES, LOOK, TOKENS, WEIGHTS, plots
 
 from attn import charts
-from attn.charts.fitting import plots_width
+from attn.charts.fitting import plots_height, plots_width
 from attn.charts.plane import LEAST_PLOT
 
 ROW = charts.beside(
@@ -55,6 +55,18 @@ def seen_width(spec):
 def test_a_width_is_guessed_well():
     spec = charts.specification(ROW)
     assert plots_width(spec) == pytest.approx(seen_width(spec), rel=0.1)
+
+
+def test_a_figure_too_high_gives_up_its_scales_but_not_what_a_colour_means():
+    hidden = ~np.tri(len(TOKENS), dtype=bool)
+    spec = charts.specification(charts.beside(charts.heatmap(WEIGHTS, TOKENS, TOKENS, LOOK, title="A", hidden=hidden)))
+    tall, picture = plots_height(spec), charts.svg(spec).decode()
+    assert tall == pytest.approx(float(re.search(r'height="([\d.]+)"', picture)[1]), rel=0.1)
+    assert charts.fit_to_height(spec, tall) == spec
+    low = charts.fit_to_height(spec, tall - 1)
+    assert plots_height(low) < tall - 20
+    assert ("linearGradient" in picture, "linearGradient" in charts.svg(low).decode()) == (True, False)
+    assert ">hidden<" in charts.svg(low).decode()
 
 
 @pytest.mark.parametrize("room", [300, 358, 500])

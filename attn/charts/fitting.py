@@ -2,6 +2,7 @@
 
 import functools
 import json
+import math
 import textwrap
 
 from attn.charts.labels import LINE, label_pixels
@@ -14,6 +15,7 @@ _BESIDE_LEGEND, _SQUARE = 8, 24  # pixels between a scale and its name, and of a
 _TOLERANCE = 1.05  # by which a row may seem too wide: how wide words are is guessed rather too wide
 _BESIDE_BARS, _RIGHT = 12, 12  # pixels between names and bars, and at the right of a figure
 _BOLD = 1.15  # how much wider the words of a title are than `wrapped_over_plane` takes them for over a plot
+_TITLE_LINE, _TITLE_SPACE, _SCALE = 22, 10, 48  # pixels down: a line of a title, the space below; a scale of colour
 _SPACING = 20  # pixels between two plots where a specification does not say: Vega-Lite's own
 _SHARED = ""  # the name of the table that a part has from what it lies in
 _SIDES = ("value", "condition", "left", "right", "top", "bottom")  # of a channel, and of a padding
@@ -46,6 +48,37 @@ def fit_to_room(spec, room):
     """
     checked_specification(spec)
     return _fit(spec, finite_number(room, "room"), spec.get("datasets", {}))
+
+
+def fit_to_height(spec, tall):
+    """Return a specification without its scales of colour, where with them it is higher than what is shown at once.
+
+    Darker cells still are larger numbers, which the pointer and the table below a figure say. How large cells are is
+    for who draws them to say, see `attn.ui.width.page_tallest`: this is what a finished figure still can give up.
+
+    Parameters
+    ----------
+    spec : dict
+        As `attn.charts.specification` returns it.
+    tall : float
+        Pixels down, before the figure is enlarged.
+
+    Returns
+    -------
+    dict
+    """
+    return spec if plots_height(spec) <= tall else _without_scales(spec)
+
+
+def _without_scales(spec):
+    """Return a part of a specification without its scales of colour; squares with a word stay."""
+    for kind in ("hconcat", "vconcat", "layer"):
+        if kind in spec:
+            spec = spec | {kind: [_without_scales(part) for part in spec[kind]]}
+    color = spec.get("encoding", {}).get("color", {})
+    if "gradientLength" not in (color.get("legend") or {}):
+        return spec
+    return spec | {"encoding": spec["encoding"] | {"color": color | {"legend": None}}}
 
 
 def _fit(spec, room, tables):
@@ -177,6 +210,25 @@ def plots_width(spec):
     return _gutter(spec) + max(spec.get("width", 0), sum(legends) + _BESIDE_LEGEND * (len(legends) - 1))
 
 
+def plots_height(spec):
+    """Return roughly how many pixels a specification takes down, with titles, axes and legends."""
+    if "vconcat" in spec:
+        return sum(map(plots_height, spec["vconcat"])) + spec.get("spacing", _SPACING) * (len(spec["vconcat"]) - 1)
+    if "hconcat" in spec:
+        return max(map(plots_height, spec["hconcat"]), default=0)
+    if is_operator(spec):
+        return spec["height"]
+    lines = spec["title"]["text"] if isinstance(spec.get("title"), dict) else spec.get("title", [])
+    title = _TITLE_LINE * len(lines) + _TITLE_SPACE if lines else 0
+    axis = (_channel(spec, "x") or {}).get("axis")
+    names = 0
+    if axis:
+        turned = math.sin(math.radians(abs(axis["labelAngle"]))) * _names_width(axis)
+        names = max(LINE, turned) + 6 + (LINE + 8 if axis.get("title") else 0)
+    legends = (_legend_height(layer) for layer in spec.get("layer", ()))
+    return title + spec.get("height", 0) + names + max(legends, default=0)
+
+
 def enlarged(spec, factor):
     """Return a specification drawn so many times as large, its words and numbers as well.
 
@@ -256,6 +308,12 @@ def _longest_label(expression):
     names = json.JSONDecoder().raw_decode(expression)[0]
     lines = (line for name in names for line in ([name] if isinstance(name, str) else name))
     return max(map(label_pixels, lines), default=0)
+
+
+def _legend_height(layer):
+    """Return the pixels down of what stands under a plot and says what the colours of a layer mean."""
+    legend = layer.get("encoding", {}).get("color", {}).get("legend")
+    return 0 if not legend else _SCALE if "gradientLength" in legend else _SQUARE
 
 
 def _legend_width(layer):

@@ -77,7 +77,8 @@ def heatmap(
     values, hidden = checked_cells(values, rows, columns, hidden)
     if not values.size:
         return message("Nothing to show.", theme, title)
-    plane = plane_for_cells(values.shape, size, style.square).labelled(rows, columns, axes, theme, style.row_labels)
+    plane = plane_for_cells(values.shape, size, style.square)
+    plane = plane.labelled(rows, columns, axes, theme, style.row_labels, pick.places())
     colours = colour_scale(values, theme, kind, shown=~hidden, **vars(scale))
     one_by_one = values.size <= MOST_CELLS
 

@@ -186,7 +186,7 @@ class Ticks(NamedTuple):
     angle: int  # degrees; 0 is level
 
 
-def tick_labels(labels, pitch, *, across):
+def tick_labels(labels, pitch, *, across, chosen=()):
     """Choose the labels of an axis so that none overlaps another.
 
     Parameters
@@ -197,6 +197,8 @@ def tick_labels(labels, pitch, *, across):
         Pixels from one cell to the next.
     across : bool
         True for the axis along which text runs.
+    chosen : iterable of int
+        Cells that are spoken of, counted from 0: they are named in full, and what is too near gives way.
 
     Returns
     -------
@@ -210,6 +212,8 @@ def tick_labels(labels, pitch, *, across):
     Ticks(at=[0.5, 1.5], texts=['1 a', '2 b'], angle=0)
     >>> tick_labels([f"{i} word" for i in range(1, 401)], 1, across=False).texts[:3]
     ['1', '50', '100']
+    >>> tick_labels(["1 a", "2 b", "3 c", "4 d", "5 e"], 10, across=False, chosen=[3]).texts
+    ['1 a', '4 d']
     """
     count = len(labels)
     if not count:
@@ -219,9 +223,29 @@ def tick_labels(labels, pitch, *, across):
     step = 1 if across and level else max(1, math.ceil(LINE / pitch - 0.1))
     counted = across and not level and list(labels) == [str(i + 1) for i in range(count)]
     if step > 3 or counted:  # numbers read best level
-        return _ruler(count, pitch, across)
-    shown = range(0, count, step)
-    return Ticks([i + 0.5 for i in shown], [labels[i] for i in shown], angle)
+        ticks = _ruler(count, pitch, across)
+    else:
+        shown = range(0, count, step)
+        ticks = Ticks([i + 0.5 for i in shown], [labels[i] for i in shown], angle)
+    return _naming(ticks, labels, pitch, across, chosen)
+
+
+def _naming(ticks, labels, pitch, across, chosen):
+    """Return ticks with those of chosen cells among them, in place of what they would overlap."""
+    for place in dict.fromkeys(place for place in chosen if 0 <= place < len(labels)):
+        new = (place + 0.5, labels[place])
+        named = list(zip(ticks.at, ticks.texts, strict=True))
+        if new in named:
+            continue
+        level = across and ticks.angle == 0
+        kept = [
+            (at, text) for at, text in named
+            if abs(at - new[0]) * pitch
+            >= ((label_pixels(text) + label_pixels(new[1])) / 2 + 8 if level else LINE - 0.1 * pitch)
+        ]  # fmt: skip
+        at, texts = zip(*sorted([*kept, new]), strict=True)
+        ticks = ticks._replace(at=list(at), texts=list(texts))
+    return ticks
 
 
 def labelled_axis(ticks, name, colour, **options):

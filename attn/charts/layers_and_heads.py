@@ -64,7 +64,8 @@ def layer_head_map(
     )  # fmt: skip
     if tolerance is None or not values.size:
         return figure
-    plane = plane_for_cells(values.shape, size).labelled(rows, columns, ("layer", "head"), theme)
+    names = rows, columns, ("layer", "head"), theme
+    plane = plane_for_cells(values.shape, size).labelled(*names, chosen=pick.places())
     beyond = _beyond(plane, *np.nonzero(~(values <= tolerance)), f"above {number(tolerance)}", theme)
     figure.layer = [*figure.layer, beyond]
     return figure
@@ -136,7 +137,8 @@ def head_switches(
         values, rows, columns, theme, kind=kind, title=title, size=size, axes=("layer", "head"),
         scale=scale, pick=pick, style=Style(numbers=False),
     )  # fmt: skip
-    plane = plane_for_cells(values.shape, size).labelled(rows, columns, ("layer", "head"), theme)
+    names = rows, columns, ("layer", "head"), theme
+    plane = plane_for_cells(values.shape, size).labelled(*names, chosen=pick.places())
     figure.layer = [*figure.layer, *_covers(plane, [kind for kind in covered if kind[-1]], theme)]
     return figure
 

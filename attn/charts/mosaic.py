@@ -70,7 +70,7 @@ def mosaic(
     tile_height, tile_width = _tile(num_layers, num_heads, n_q, n_k, width, tallest)
     names = [str(layer + 1) for layer in range(num_layers)], [str(head + 1) for head in range(num_heads)]
     plane = Plane(num_heads * tile_width, num_layers * tile_height, columns=num_heads, rows=num_layers)
-    plane = plane.labelled(*names, ("layer", "head"), theme)
+    plane = plane.labelled(*names, ("layer", "head"), theme, chosen=pick.places())
 
     small, gone = _whole(weights, hidden, tile_height, tile_width)
     url = raster.raster_picture(small, gone, colours, small.shape[1], small.shape[0])

@@ -59,6 +59,18 @@ class Pick:
 
     __repr__ = _typed
 
+    def places(self):
+        """Return the rows and the columns of a heat map that are outlined, counted from 0.
+
+        Examples
+        --------
+        >>> Pick(selected=(2, 5), highlight={"row": 1}).places()
+        ([1, 2], [5])
+        """
+        outlined = [(self.highlight or {}).get(side) for side in ("row", "column")]
+        cell = (None, None) if self.selected is None else self.selected
+        return tuple([place for place in pair if place is not None] for pair in zip(outlined, cell, strict=True))
+
 
 @dataclass(frozen=True, repr=False)
 class Style:

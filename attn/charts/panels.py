@@ -1,23 +1,32 @@
-"""Matrices in a row, or in several where one is too narrow, as large as the room allows, operators between them."""
+"""Matrices in a row, or in several where one is too narrow, as large as the room allows, operators between them.
+
+`attn.charts.fit_to_room` breaks rows, too, and both are needed: how large cells are, which rows are named and which
+numbers are written must be known before matrices are drawn, and only of matrices alike; a page joins figures of any
+kind, such as bars beside a map, that are finished when their row turns out to be too wide.
+"""
 
 from dataclasses import replace
 from itertools import chain, compress
 from typing import NamedTuple
 
+import numpy as np
+
 from attn.charts.arguments import checked_arguments
-from attn.charts.cells import fit_in_cells
+from attn.charts.cells import checked_cells, fit_in_cells
 from attn.charts.heatmap import heatmap
 from attn.charts.labels import fixed_labels, label_pixels
 from attn.charts.layout import above, beside
-from attn.charts.options import Style
+from attn.charts.options import Scale, Style
 from attn.charts.plane import FINEST_CELL, FINGER_CELL, least_plane
+from attn.charts.scale import colour_scale
+from attn.charts.theme import LIGHT
 from attn.functional import finite_number, short_repr, whole_number
 
 _MOST_DECIMALS = 17  # more do not tell two numbers apart
 _SPACE = 14  # pixels between two matrices, and around an operator
 _CHARACTER, _OPERATOR = 16, 20  # pixels of an operator: each character, and the least
 _AXIS = 40  # pixels for the name of the axis and the space beside its labels
-_LEGEND = 132  # pixels that a legend takes, however narrow the matrix above it
+_LEGEND = 130  # pixels that a legend takes, however narrow the matrix above it, beside what it calls a value
 _LARGEST_CELL = 72
 _WRITTEN_CELL = 40  # pixels of a cell that holds its number
 _LEAST_BESIDE = 180  # pixels of a matrix beside others, unless its cells are wide enough for a finger
@@ -35,6 +44,7 @@ class Panel(NamedTuple):
     columns: list
     style: Style
     options: dict  # further keywords of `heatmap`
+    scale: tuple = ()  # for `panels` to say: the colours, and what else the legend names
 
 
 @checked_arguments(numbers=(("values", 2),), labels=("rows", "columns"))
@@ -76,6 +86,7 @@ def panels(theme, room, *parts, tallest=440, largest=_LARGEST_CELL, decimals=Non
     tallest, largest = finite_number(tallest, "tallest", 0), finite_number(largest, "largest", 0)
     if decimals is not None:
         decimals = whole_number("decimals", decimals, most=_MOST_DECIMALS)
+    parts = [part if isinstance(part, str) else _scaled(part) for part in parts]
     matrices = [part for part in parts if not isinstance(part, str)]
     if not matrices:
         raise ValueError(f"parts must hold at least one matrix, got {short_repr(parts)}")
@@ -127,9 +138,33 @@ def _rows(room, parts, tallest, largest):
 
 
 def _sorted(parts):
-    """Return the matrices of a row and the operators between them: one before the first goes into its title."""
+    """Return the matrices of a row and the operators between them: one before the first goes into its title.
+
+    Only the last of several matrices with one scale of colour has the legend.
+    """
     inner = parts[1:] if isinstance(parts[0], str) and len(parts) > 1 else parts
-    return [part for part in parts if not isinstance(part, str)], [part for part in inner if isinstance(part, str)]
+    matrices = [part for part in parts if not isinstance(part, str)]
+    scales = [matrix.scale for matrix in matrices]
+    last = [scale not in scales[at:] for at, scale in enumerate(scales, 1)]
+    matrices = [
+        m if one else m._replace(style=replace(m.style, legend=False)) for m, one in zip(matrices, last, strict=True)
+    ]
+    return matrices, [part for part in inner if isinstance(part, str)]
+
+
+def _scaled(matrix):
+    """Return a matrix with its scale of colour, and what else its legend names."""
+    options = matrix.options
+    values, hidden = checked_cells(matrix.values, matrix.rows, matrix.columns, options.get("hidden"))
+    scale = vars(options.get("scale", Scale()))
+    colours = colour_scale(values, LIGHT, options.get("kind", "weights"), shown=~hidden, **scale)
+    name = matrix.style.hidden_name if hidden.any() else ""
+    return matrix._replace(scale=(colours, name, bool((np.isfinite(values) | hidden).all())))
+
+
+def _legend(matrix):
+    """Return the pixels across of the legend of a matrix."""
+    return _LEGEND + label_pixels(matrix.scale[0].name) if matrix.style.legend else 0
 
 
 def _fits(room, matrices, operators, tallest, largest, wanted):
@@ -198,10 +233,10 @@ def _least(matrices):
 
 def _cell(free, matrices, tallest, largest):
     """Return the largest cell with which all matrices, and the legends under narrow ones, fit."""
-    widths = [len(matrix.columns) for matrix in matrices]
+    widths = [(len(matrix.columns), _legend(matrix)) for matrix in matrices]
     most = min(tallest / max(len(matrix.rows) for matrix in matrices), largest)
-    fitting = (cell for cell in range(int(most), 0, -1) if sum(max(w * cell, _LEGEND) for w in widths) <= free)
-    return next(fitting, min(most, free / sum(widths)))
+    fitting = (cell for cell in range(int(most), 0, -1) if sum(max(w * cell, least) for w, least in widths) <= free)
+    return next(fitting, min(most, free / sum(w for w, _ in widths)))
 
 
 def _written(matrices, cell, decimals):

@@ -17,7 +17,7 @@ from attn.ui.page import (
     page_token_control,
 )
 from attn.ui.state import as_text
-from attn.ui.width import page_share, page_tallest, page_width
+from attn.ui.width import page_share, page_tallest, page_width, window_low_for_hall
 
 __all__ = [
     "as_text",
@@ -38,4 +38,5 @@ __all__ = [
     "page_theme",
     "page_token_control",
     "page_width",
+    "window_low_for_hall",
 ]

@@ -24,7 +24,16 @@ from attn.ui.stories.running import story_now
 from attn.ui.stories.story import TAB
 from attn.ui.take_away import figure_menu
 from attn.ui.terms import terms_help
-from attn.ui.width import FRAMES, measure_page_room, page_enlargement, page_share, page_width, window_measures
+from attn.ui.width import (
+    FRAMES,
+    measure_page_room,
+    page_enlargement,
+    page_share,
+    page_width,
+    window_figure_height,
+    window_low_for_hall,
+    window_measures,
+)
 from attn.words import capital
 
 # A magnifying glass. Given as the letter itself, Streamlit would first load a list of all emoji.
@@ -34,6 +43,7 @@ _ICON = (
 )
 _FEW = 5  # choices that a person puts back one by one
 _COLUMNS = 680  # pixels of a page, before figures are enlarged, with room for columns of words, formulas or figures
+_BELOW = "reading.below"  # where the session holds what of the first reading is drawn below the figure
 _LETTERS = {"query": "Q", "key": "K", "value": "V", "output": "Z"}
 
 _ARROW = (  # of what goes on beyond its frame
@@ -152,6 +162,17 @@ LARGE_STYLE = """<style>
 [data-testid="stSliderThumbValue"] { bottom: 100%; top: auto; }
 .stMainBlockContainer [data-testid="stMetricValue"] { font-size: 2.75rem; }
 .stMainBlockContainer :is(pre, code) { font-size: 1.25rem !important; }
+/* in a low window what stands above the figure is kept low, and the steps stand in one row where they fit */
+@media (min-width: 769px) and (max-height: 899px) {
+    .stMainBlockContainer { padding-top: 0; }
+    .stMainBlockContainer h1 { font-size: 1.6rem !important; padding-bottom: 0.3rem !important; }
+    .stMainBlockContainer [data-testid="stVerticalBlock"] { gap: 0.5rem; }
+    .stMainBlockContainer :is(p, li) { font-size: 1.25rem !important; line-height: 1.3; }
+    .stMainBlockContainer [data-testid="stAlert"] :is(p, li) { font-size: 1rem !important; }
+    .stMainBlockContainer [data-testid="stAlertContainer"] { padding: 0.5rem 0.75rem; }
+    .st-key-page_path [data-testid="stSlider"] [data-testid="stWidgetLabel"] { display: none; }
+    .stMainBlockContainer [data-testid="stButtonGroup"] p { font-size: 1.125rem !important; }
+}
 </style>"""
 _FIRST, *_OTHERS = map(len, GROUPS.values())
 _ROWS = max(2 + _FIRST, 1 + sum(1 + each for each in _OTHERS))  # of the menu: the first group, and beside it the others
@@ -181,6 +202,7 @@ def begin_page(page, title, cls):
     _share_machine()
     collector.collect()
     find_page(page)
+    st.session_state[_BELOW] = _nothing
     label = next(entry.label for entry in (*MENU, TALK) if entry.page == page)
     st.set_page_config(page_title=f"{label} · Attention Lab", page_icon=_ICON, layout="wide")
     state = PageState(page, cls)
@@ -414,18 +436,31 @@ def page_reading(sentence, formula=None, shapes=None, terms=(), beside=None):
 
     The formula stands beside the words, or below them where there is no room for both. The terms of the field that
     the sentence uses, and the others named in `terms`, are explained in its help. `beside` draws what stands beside
-    the shapes.
+    the shapes. With words for a hall in a low window all but the words stands below the first figure.
     """
-    words, mathematics = page_columns([3, 2]) if formula else (st.container(), None)
+    first = st.session_state.get(_BELOW) is _nothing
+    below = window_low_for_hall() and first
+    words, mathematics = page_columns([3, 2]) if formula and not below else (st.container(), st.container())
     words.markdown(sentence, help=terms_help(sentence, *terms))
-    if shapes and not beside:
-        words.caption(shapes)
-    if formula:
-        mathematics.latex(formula)
-    if beside:
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.caption(shapes, width="content")
-            beside()
+
+    def rest(words, mathematics):
+        if shapes and not beside:
+            words.caption(shapes)
+        if formula:
+            mathematics.latex(formula)
+        if beside:
+            with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+                st.caption(shapes, width="content")
+                beside()
+
+    if below:
+        st.session_state[_BELOW] = lambda: rest(st, st)
+    else:
+        rest(words, mathematics)
+
+
+def _nothing():
+    """Draw nothing: no reading was drawn yet."""
 
 
 def page_footnote(text, about="Footnote"):
@@ -477,7 +512,7 @@ def page_draw(chart, key=None, *, on_select="ignore"):
 
     def finish(drawn):
         spec = charts.fit_to_room(charts.specification(drawn), page_width())
-        return charts.enlarged(spec, page_enlargement())
+        return charts.enlarged(charts.fit_to_height(spec, window_figure_height()), page_enlargement())
 
     kept = isinstance(chart, functools.partial)
     spec = finished_once(chart, (*window_measures(), page_theme()), finish) if kept else finish(chart)
@@ -510,6 +545,8 @@ def page_figure(chart, key, *, tables=None, on_pick=None, codes=None):
     embed_drawn(key)
     if not embedded_figure():
         figure_menu(spec, key, tables, codes)
+        if below := st.session_state.pop(_BELOW, None):
+            below()
 
 
 def _picker(key, on_pick):

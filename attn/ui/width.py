@@ -1,5 +1,7 @@
 """How much room the page has, so that pictures fill a projector and fit a laptop and a phone."""
 
+import math
+
 import streamlit as st
 
 from attn.charts import touched_cell
@@ -16,6 +18,7 @@ _LARGEST = 3
 _WORDS = 14  # pixels of words in figures on a laptop
 _LARGE = 24 / _WORDS  # how much larger words in figures are at least for a hall
 _SMALL = {"narrow": 900, "low": 500}  # pixels of a window: one below either has no room for the menu beside the page
+_SMALL_LARGE = {"narrow": 1500, "low": 500}  # and with words for a hall, where figures need all of a laptop's width
 _HAND = 520  # pixels of a page held in a hand, which is scrolled: only its width limits a picture
 _STEP = 40  # pixels: smaller changes do not redraw the page, nor a quarter of them one held in a hand
 _MARGIN = 12  # pixels at the right of a figure that hold nothing, and may be out of sight without a sign
@@ -28,7 +31,9 @@ _TITLE, _STORY, _EDGES = (
     0.06,
     0.055,
 )  # of a presented window: of its height for the title and for a story's sentence, of its width
-_ABOVE, _ABOVE_LARGE = 260, 330  # pixels above a page's first figure, and with large words
+_ABOVE = 260  # pixels above a page's first figure
+_ABOVE_LARGE, _ABOVE_LOW = 330, 190  # with words for a hall, and in a low window then
+_CONTROLS_LOW = 50  # pixels of a row of controls among them, which some pages have
 _CARD, _WORK = 30, 15  # pixels that plots give up for a story's card and its task: their cells must still hold numbers
 _AROUND, _LEAST_TALL = 165, 130  # pixels of a figure's title and axes, and of a plot
 
@@ -55,7 +60,7 @@ export default function({ data, setStateValue }) {
     observer.observe(main);
     window.addEventListener("resize", later);
     // In a small window, such as a phone's, the menu leaves no room for the page: it begins folded away, and is folded
-    // again once a page is chosen. A window that is made small later keeps its menu.
+    // again once a page is chosen, or large words are. A window that is made small later keeps its menu.
     const sidebar = document.querySelector('[data-testid="stSidebar"]');
     const small = () => window.innerWidth < data.narrow || window.innerHeight < data.low;
     const fold = () => sidebar.querySelector('[data-testid="stSidebarCollapseButton"] button')?.click();
@@ -63,8 +68,8 @@ export default function({ data, setStateValue }) {
         if (small() && event.target.closest('[data-testid="stPageLink-NavLink"]')) setTimeout(fold, 0);
     };
     sidebar?.addEventListener("click", close);
-    if (sidebar && !document.body.dataset.menuBegun) {
-        document.body.dataset.menuBegun = "true";
+    if (sidebar && document.body.dataset.menuBegun !== String(data.narrow)) {
+        document.body.dataset.menuBegun = String(data.narrow);
         if (small() && sidebar.dataset.collapsed === "false") fold();
     }
     // What is wider than its frame says so at the side where there is more, and the names of its rows stay in sight.
@@ -146,7 +151,8 @@ def measure_page_room():
     """
     said = _measure(
         key="ruler",
-        data=_SMALL | {"step": _STEP, "hand": _HAND, "figures": FIGURES, "frames": FRAMES, "margin": _MARGIN},
+        data=(_SMALL_LARGE if chosen_look().large else _SMALL)
+        | {"step": _STEP, "hand": _HAND, "figures": FIGURES, "frames": FRAMES, "margin": _MARGIN},
         on_room_change=lambda: None,
         on_reconnected_change=lambda: None,
         default={"room": None, "reconnected": None},
@@ -208,7 +214,7 @@ def page_tallest(controls=0, most=None):
     Parameters
     ----------
     controls : float
-        Pixels of what stands above the figure beyond a title and a few lines.
+        Pixels of what stands above the figure beyond a title and a few lines, or in it, before all is enlarged.
     most : float, optional
         By default 440 on a laptop, and up to 600 in a wider window.
     """
@@ -218,8 +224,8 @@ def page_tallest(controls=0, most=None):
     most = max(440, min(600, 0.35 * page_width())) if most is None else most
     if _room() < _HAND:
         return int(most)
-    above = _ABOVE_LARGE if chosen_look().large else _ABOVE
-    room = (_height() - above - _card() - controls) / page_enlargement() - _AROUND
+    above = _ABOVE_LOW if window_low_for_hall() else _ABOVE_LARGE if chosen_look().large else _ABOVE
+    room = (_height() - above - _card()) / page_enlargement() - controls - _AROUND
     return int(max(_LEAST_TALL, min(most, room)))
 
 
@@ -232,6 +238,23 @@ def _card():
     """Return the pixels that a page's first figure gives up for the card of a story above it."""
     now = story_now()
     return 0 if now is None or chosen_look().present else _CARD + _WORK * bool(now.screen.task or now.screen.guess)
+
+
+def window_low_for_hall():
+    """Return whether words are large in a window that leaves a figure little height beside them."""
+    look = chosen_look()
+    return look.large and not look.present and _height() < _HIGH
+
+
+def window_figure_height():
+    """Return the pixels, before figures are enlarged, that a whole figure has below a title and a sentence.
+
+    It is what `attn.charts.fit_to_height` is told where words are large. Otherwise a page may be scrolled, or its figure
+    is made smaller by the browser, as where it is presented alone, and it is without end.
+    """
+    if not window_low_for_hall():
+        return math.inf
+    return (_height() - _ABOVE_LOW - _CONTROLS_LOW) / page_enlargement()
 
 
 def window_measures():

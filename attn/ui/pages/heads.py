@@ -202,25 +202,23 @@ def _attend(x, memory, value_memory, parameters, mask):
     return multi_head.multi_head_attention(x, parameters, memory, mask, value_memory=value_memory)
 
 
-def heads_page_picture(steps, parameters, hidden, rows, columns, head, scale, theme, room, tallest):
-    """Draw every head under its group."""
-    return charts.above(
-        charts.head_groups(parameters.num_heads, parameters.num_kv_heads, theme, width=room),
-        charts.head_grid(
-            steps.weights,
-            rows,
-            columns,
-            theme,
-            hidden=hidden,
-            pick=charts.Pick("head", head),
-            width=(room, tallest),
-            **scale,
-        ),
-        spacing=24 if tallest > 180 else 8,  # pixels, in a low window
+def heads_page_picture(steps, parameters, hidden, rows, columns, head, scale, theme, room, tallest, grouped):
+    """Draw every head, under its group where there is height for both."""
+    grid = charts.head_grid(
+        steps.weights,
+        rows,
+        columns,
+        theme,
+        hidden=hidden,
+        pick=charts.Pick("head", head),
+        width=(room, tallest),
+        **scale,
     )
+    groups = [charts.head_groups(parameters.num_heads, parameters.num_kv_heads, theme, width=room)] if grouped else []
+    return charts.above(*groups, grid, spacing=24 if tallest > 180 else 8)  # pixels, in a low window
 
 
-def heads_page_code(setup, result, head, scale, width, tallest):
+def heads_page_code(setup, result, head, scale, width, tallest, grouped):
     """Return the lines that compute every head, and those that draw them under their groups."""
     settings, made = result.made
     return page_codes(
@@ -228,7 +226,7 @@ def heads_page_code(setup, result, head, scale, width, tallest):
         settings,
         (*made, ("steps", _attend)),
         ("print(steps.weights.round(4))\nprint(steps.output.round(4))",),
-        {"head": head, "scale": scale, "theme": LIGHT, "room": round(width), "tallest": tallest},
+        {"head": head, "scale": scale, "theme": LIGHT, "room": round(width), "tallest": tallest, "grouped": grouped},
         (
             "rows, columns = charts.token_labels(tokens), charts.token_labels(memory_tokens)",
             "hidden = np.isneginf(steps.masked_scores[0])",

@@ -289,16 +289,16 @@ def home_ways_in():
                     st.caption(way.shown)
 
 
-def home_picture(labels, weights, query, most, theme, room):
+def home_picture(labels, weights, query, most, theme, room, size):
     """Draw where one token looks."""
     strip = charts.token_strip(
-        labels, theme, weights=weights, width=room, size=24, pick=charts.Pick("token", query), most=most,
+        labels, theme, weights=weights, width=room, size=size, pick=charts.Pick("token", query), most=most,
         numbered=True,
     )  # fmt: skip
     return charts.beside(strip)
 
 
-def home_code(setup, query, tokens, room):
+def home_code(setup, query, tokens, room, size):
     """Return the lines that read the sentence, and those that draw where one token looks."""
     place = {"layer": setup.layer, "head": setup.head, "query": query}
     words = [[token.word for token in tokens]] * 2 if setup.level == "words" else None
@@ -323,6 +323,6 @@ def home_code(setup, query, tokens, room):
         {"text": setup.text} | place,
         (lines,),
         ("print(weights.round(4))",),
-        {"most": MOST, "theme": LIGHT, "room": round(room)},
+        {"most": MOST, "theme": LIGHT, "room": round(room), "size": size},
         (labels, ("picture", home_picture), 'charts.save(picture, "home.svg")'),
     )

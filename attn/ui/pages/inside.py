@@ -21,7 +21,7 @@ from attn.ui.page import page_theme
 from attn.ui.shown_code import LIGHT, Codes, shown_code
 from attn.ui.state import as_text
 from attn.ui.terms import terms_help
-from attn.ui.width import page_share, page_tallest
+from attn.ui.width import page_share, page_tallest, window_low_for_hall
 from attn.ui.word_level import WORD_LEVEL_CODE, word_level_labels_code
 from attn.words import small
 
@@ -50,7 +50,7 @@ _TERMS = {  # of a metric, that its words do not name
 }
 LINES = {"all": "All", "query": "From the chosen query", "key": "To the chosen key"}
 _LEAST_ROW = 10  # pixels of a layer in the map of all heads, to be pointed at
-_LISTED = 10  # heads beside the map of all
+_LISTED, _LISTED_LOW = 10, 7  # heads beside the map of all, and with words for a hall in a low window
 MOSAIC = 48  # tokens of every head that the picture of all heads shows
 
 
@@ -178,7 +178,7 @@ def _overview_of(table, setup, page_width):
         "name": metric.name,
         "unit": setup.level if metric.unit == "tokens" else metric.unit,
         "order": setup.order,
-        "places": inside_first_heads(table, setup),
+        "places": inside_first_heads(table, setup)[: _LISTED_LOW if window_low_for_hall() else None],
         "chosen": (setup.layer - 1, setup.head - 1),
         "size": _map_size(table, page_width),
         "width": min(page_share(0.2, least=120), page_width - 140),  # for the names of heads

@@ -20,10 +20,9 @@ from attn.ui.controls.query_row import query_row_bars, query_row_left_out, query
 from attn.ui.controls.word_level import say_word_level
 from attn.ui.link import link_choice, link_flag, link_place, link_whole
 from attn.ui.minilm_in_numpy import head_numpy_code
-from attn.ui.page import page_theme
+from attn.ui.page import page_reading, page_theme
 from attn.ui.shown_code import LIGHT, Codes, Source, shown_code
 from attn.ui.state import as_text
-from attn.ui.terms import terms_help
 from attn.ui.width import page_width
 from attn.ui.word_level import WORD_LEVEL_CODE, WordLevel, word_level_labels_code, word_level_of
 
@@ -338,17 +337,17 @@ def pretrained_page_reading(setup, loaded, recording, layer, result):
         f"{right} "
         f"Here **{query}** {looks}."
     )
-    st.markdown(told, help=terms_help(told, "query", "key", "softmax"))
     n_q, n_k, d_k = len(result.query), len(result.key), result.query.shape[1]
     scores = "scale · q·k" if layer.softcap is None else f"{layer.softcap:g} · tanh(scale · q·k / {layer.softcap:g})"
     scores += "" if layer.bias is None else " + bias"
     queries = "1 query looks" if n_q == 1 else f"{n_q:,} queries look"
     keys = "1 key" if n_k == 1 else f"{n_k:,} keys"
     pieces = ", one a piece of a word" if setup.level == "words" else ""
-    st.caption(
+    shapes = (
         f"{queries} at {keys}{pieces}; each is a vector of d_k = {d_k} numbers. Weights = softmax({scores}), where "
         f"the scale is {result.scale:.3g}."
     )
+    page_reading(told, shapes=shapes, terms=("query", "key", "softmax"))
     models.say_model_note(loaded)
     say_word_level(result.level, None if layer.mask is None else layer.mask[0, 0])
     if setup.level == "words":

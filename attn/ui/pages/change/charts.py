@@ -9,7 +9,7 @@ from attn.pretrained.intervention.classification import answer_ends, answer_plac
 from attn.pretrained.intervention.run import predicts_masked
 from attn.ui.controls.colour_scale import colour_scale_of
 from attn.ui.pages.change.controls import change_paint_controls_open, changed_head_name, every_head_to_control
-from attn.ui.width import page_tallest
+from attn.ui.width import page_tallest, window_low_for_hall
 from attn.ui.word_level import word_level_of
 
 _LEAST_CELL = 10  # pixels of a head in the map of all, to be pointed at
@@ -96,7 +96,7 @@ def _turned(effect, theme, width):
     lengths = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
     turned = 1 - (one * other).sum(axis=1) / np.maximum(lengths, 1e-12)
     labels = charts.token_labels([token.text for token in effect.before.tokens])[: len(turned)]
-    order = np.argsort(-turned, kind="stable")[:8]
+    order = np.argsort(-turned, kind="stable")[: 3 if window_low_for_hall() else 8]
     return charts.bars(
         turned[order].clip(0), [labels[at] for at in order], theme, title="Tokens whose vector turns most",
         kind="magnitude", scale=charts.Scale(max(float(turned.max()), 1e-3), name="1 − cosine"), width=int(width - 180),

@@ -14,10 +14,10 @@ from attn.ui.numpy_code import Paragraph, numpy_array, numpy_code
 from attn.ui.page import page_figure, page_reading, page_tabs, page_theme
 from attn.ui.pages.memory.setup import MATCH, MEMORIES, STAGES, memory_setup_letter, memory_setup_tabs
 from attn.ui.shown_code import LIGHT, page_codes
-from attn.ui.width import page_tallest, page_width
+from attn.ui.width import page_tallest, page_width, window_low_for_hall
 
-WRITTEN_CELL, LARGEST_CELL = 46, 130  # pixels of a cell: the least that holds a number, and the most
-
+WRITTEN_CELL, SHORT_CELL = 46, 42  # pixels of a cell that holds a number, and of one with a decimal less
+LARGEST_CELL = 130  # pixels
 
 EXAMPLE = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [-1.0, 0.0]])
 
@@ -161,7 +161,7 @@ def memory_ntm_tab(state, setup):
 def _cells(n_rows):
     """Return how large the cells of a memory are, and how their numbers are written."""
     return {
-        "tallest": max(page_tallest(85), WRITTEN_CELL * n_rows),
+        "tallest": max(page_tallest(85), (SHORT_CELL if window_low_for_hall() else WRITTEN_CELL) * n_rows),
         "largest": LARGEST_CELL,
         "decimals": 3,
     }

@@ -23,7 +23,7 @@ from attn.ui.numpy_code import (
 )
 from attn.ui.shown_code import LIGHT, Source, page_codes
 from attn.ui.state import as_text
-from attn.ui.width import page_width
+from attn.ui.width import page_width, window_low_for_hall
 from attn.words import capital
 
 BASES = {"100": "100", "1000": "1,000", "10000": "10,000", "100000": "100,000", "500000": "500,000"}
@@ -201,17 +201,21 @@ def shuffle_scheme_controls(state):
 def shuffle_picture(result, theme):
     """Draw the weights of the words shuffled, as written, and what differs once the shuffle is undone."""
     names = result.labels, result.shuffled_labels
-    return _picture(result.written, result.shuffled, result.difference, result.hidden, *names, theme, page_width())
+    legend = not window_low_for_hall()
+    return _picture(
+        result.written, result.shuffled, result.difference, result.hidden, *names, theme, page_width(), legend
+    )
 
 
-def _picture(written, shuffled, difference, hidden, labels, others, theme, room):
+def _picture(written, shuffled, difference, hidden, labels, others, theme, room, legend):
     """Draw the weights of the words shuffled, as written, and what differs once the shuffle is undone."""
+    style = charts.Style(legend=legend)
     limit = max(0.1, float(np.abs(difference).max(initial=0)))  # rounding is not to look large
     return charts.panels(
         theme,
         room,
-        charts.panel(shuffled.weights, others, others, title="Shuffled", hidden=hidden),
-        charts.panel(written.weights, labels, labels, title="As written", hidden=hidden),
+        charts.panel(shuffled.weights, others, others, title="Shuffled", hidden=hidden, style=style),
+        charts.panel(written.weights, labels, labels, title="As written", hidden=hidden, style=style),
         charts.panel(
             difference,
             labels,
@@ -219,6 +223,7 @@ def _picture(written, shuffled, difference, hidden, labels, others, theme, room)
             kind="signed",
             title="What the shuffle changed",
             scale=charts.Scale(limit, name="difference"),
+            style=style,
         ),
     )
 
@@ -315,7 +320,7 @@ def shuffle_code(setup, result):
         },
         (("written, shuffled, difference", _in_both_orders),),
         ("print(written.weights.round(4))\nprint(shuffled.weights.round(4))\nprint(difference.round(4))",),
-        {"theme": LIGHT, "room": round(page_width())},
+        {"theme": LIGHT, "room": round(page_width()), "legend": not window_low_for_hall()},
         (
             "labels, others = charts.token_labels(tokens), charts.token_labels([tokens[at] for at in order])",
             "hidden = np.isneginf(written.masked_scores)",

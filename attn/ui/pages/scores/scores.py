@@ -12,7 +12,7 @@ from attn.ui.numpy_code import Paragraph, numpy_array, numpy_code
 from attn.ui.page import page_theme
 from attn.ui.pages.scores.setup import EVERY, MOST_KEYS
 from attn.ui.shown_code import LIGHT, Codes, shown_code
-from attn.ui.width import page_tallest
+from attn.ui.width import page_tallest, window_low_for_hall
 from attn.words import capital, listed
 
 LEAST_COLUMN = 32  # pixels of a key in a map, however little room there is
@@ -84,7 +84,7 @@ def compute_scores(setup):
     return Matched(query, keys, [f"key {at + 1}" for at in order], scores, weights, change)
 
 
-def _picture(query, keys, names, scores, weights, chosen, side, size, numbers, crowded, stacked, theme):
+def _picture(query, keys, names, scores, weights, chosen, side, size, numbers, crowded, stacked, legend, theme):
     """Draw the vectors, their scores and their weights."""
     titles, row = [one.title for one in SCORES.values()], list(SCORES).index(chosen)
     plane = charts.arrows(
@@ -99,7 +99,9 @@ def _picture(query, keys, names, scores, weights, chosen, side, size, numbers, c
     )
     options = {"axes": ("score", "key"), "hidden": np.isneginf(scores), "size": size}
     picks = [charts.Pick(name, highlight={"row": row}) for name in ("a_score", "a_weight")]
-    named, other = (charts.Style(square=False, numbers=numbers, row_labels=shown) for shown in (True, stacked))
+    named, other = (
+        charts.Style(square=False, numbers=numbers, row_labels=shown, legend=legend) for shown in (True, stacked)
+    )
     maps = (
         charts.heatmap(
             scores,
@@ -139,7 +141,8 @@ def scores_picture(setup, result, room):
 
 def _crowded(result, room):
     """Return whether there are too many keys, or there is too little room, for everything to stand side by side."""
-    return room < (1060 if len(result.labels) > 3 else 860)
+    least = 1060 if len(result.labels) > 3 else 860
+    return room < (0.75 * least if window_low_for_hall() else least)  # a low plane is narrow, too
 
 
 def _names_of(result):
@@ -150,6 +153,7 @@ def _names_of(result):
 def _layout(setup, result, room):
     """Return what `_picture` needs to know besides the numbers."""
     side, widest = (300, 72) if room < 1200 else (min(420, max(300, page_tallest())), 96)
+    side = 200 if window_low_for_hall() else side
     side = min(side, max(200, int(room) - 160))  # names of scores stand at its left, too, where it lies over them
     crowded = _crowded(result, room)
     beside = 0 if crowded else side + 60
@@ -162,7 +166,7 @@ def _layout(setup, result, room):
     return {
         "names": _names_of(result), "chosen": setup.score, "side": side, "size": size,
         "numbers": cell >= _WRITTEN_COLUMN,
-        "crowded": crowded, "stacked": stacked,
+        "crowded": crowded, "stacked": stacked, "legend": not window_low_for_hall(),
     }  # fmt: skip
 
 
