@@ -46,15 +46,18 @@ query, _ = level.cell(setup.cell)
 head = level.weights(models.model_layer_weights(setup.text, setup.layer - 1, setup.head - 1))
 weights = head[query]
 page.tell(row=query + 1, attention=(labels, labels, head))
-size = 14 if ui.window_low_for_hall() else 24  # pixels of a letter, before figures are enlarged
+low = ui.window_low_for_hall()
+size = 14 if low else 22  # pixels of a letter, before figures are enlarged
 ui.page_reading(
     "Each word of a sentence looks at all the others, and its looks are numbers that add up to 1. In layer "
     f"{setup.layer}, head {setup.head} of all-MiniLM-L6-v2, a small language model, "
     f"{home_reading(level.rows, names, weights, query)} "
     f"Click {'another word' if setup.level == 'words' else 'another token'} to see where that one looks.",
     ui.page_formula(),
-    home_kind_of_head(head, level.rows),
 )
+kind = home_kind_of_head(head, level.rows)
+if not low:
+    st.caption(kind)
 say_word_level(level)
 codes = partial(home_code, setup, query, result.tokens, ui.page_width(), size)
 ui.page_figure(
@@ -64,6 +67,8 @@ ui.page_figure(
     tables={"weights": lambda: charts.csv([weights], [names[query]], names)},
     codes=codes,
 )
+if low:
+    st.caption(kind)
 if len(labels) > MOST:
     named = "words" if setup.level == "words" else "tokens"
     st.caption(f"The picture shows the first {MOST} of {len(labels)} {named}; the page Pretrained shows them all.")

@@ -35,7 +35,7 @@ _ABOVE = 260  # pixels above a page's first figure
 _ABOVE_LARGE, _ABOVE_LOW = 330, 190  # with words for a hall, and in a low window then
 _CONTROLS_LOW = 50  # pixels of a row of controls among them, which some pages have
 _CARD, _WORK = 30, 15  # pixels that plots give up for a story's card and its task: their cells must still hold numbers
-_AROUND, _LEAST_TALL = 165, 130  # pixels of a figure's title and axes, and of a plot
+_AROUND, _LEAST_TALL = 165, 120  # pixels of a figure's title and axes, and of a plot
 
 _RULER = """
 export default function({ data, setStateValue }) {
@@ -249,8 +249,8 @@ def window_low_for_hall():
 def window_figure_height():
     """Return the pixels, before figures are enlarged, that a whole figure has below a title and a sentence.
 
-    It is what `attn.charts.fit_to_height` is told where words are large. Otherwise a page may be scrolled, or its figure
-    is made smaller by the browser, as where it is presented alone, and it is without end.
+    It is what `attn.charts.fit_to_height` is told where words are large. Otherwise a page may be scrolled, or its
+    figure is made smaller by the browser, as where it is presented alone, and it is without end.
     """
     if not window_low_for_hall():
         return math.inf

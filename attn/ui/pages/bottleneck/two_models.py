@@ -267,7 +267,7 @@ def two_models_picture(result, step, width):
         one_model_panel(side.symbols, side.map, side.influence, answer, result.columns, side.title, *size)
         for side in (result.left, result.right)
     ]
-    return _placed(panels, len(result.columns) <= BESIDE, page_theme(), width, page_tallest(45))
+    return _placed(panels, len(result.columns) <= BESIDE, page_theme(), width, page_tallest(75))
 
 
 def _placed(panels, beside, theme, room, tallest):
@@ -448,7 +448,7 @@ def _drawing_code(setup, result, step, width):
             "beside": len(result.columns) <= BESIDE,
             "theme": LIGHT,
             "room": round(width),
-            "tallest": page_tallest(45),
+            "tallest": page_tallest(75),
         },
         "source, answer = task.read(typed)",
         'ids, answer = task.source_ids(source), [*answer, "end"]',

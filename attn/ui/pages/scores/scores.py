@@ -152,7 +152,7 @@ def _names_of(result):
 
 def _layout(setup, result, room):
     """Return what `_picture` needs to know besides the numbers."""
-    side, widest = (300, 72) if room < 1200 else (min(420, max(300, page_tallest())), 96)
+    side, widest = (270, 72) if room < 1200 else (min(420, max(300, page_tallest())), 96)
     side = 200 if window_low_for_hall() else side
     side = min(side, max(200, int(room) - 160))  # names of scores stand at its left, too, where it lies over them
     crowded = _crowded(result, room)
