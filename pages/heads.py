@@ -105,7 +105,7 @@ ui.page_reading(
     result.shapes,
     beside=lambda: sentence_in_a_trained_model(setup),
 )
-codes = partial(heads_page_code, setup, result, head, scale, ui.page_width(), tallest)
+codes = partial(heads_page_code, setup, result, head, scale, ui.page_width(), tallest, grouped)
 ui.page_figure(
     partial(
         heads_page_picture,
