@@ -538,6 +538,7 @@ GOOD |= {
         "frames": [charts.Frame("f", 0, 0, 90, 90)], "width": 300, "height": 200, "pick": charts.Pick(),
     },
     "charts.enlarged": {"spec": DRAWN, "factor": 1.5},
+    "charts.fit_to_height": {"spec": DRAWN, "tall": 300.0},
     "charts.fit_to_room": {"spec": DRAWN, "room": 300.0},
     "charts.html": FILE,
     "charts.npz": {"tables": {"a": ",b\nc,1\n"}, "settings": "{}"},

@@ -67,7 +67,8 @@ def fit_to_height(spec, tall):
     -------
     dict
     """
-    return spec if plots_height(spec) <= tall else _without_scales(spec)
+    checked_specification(spec)
+    return spec if plots_height(spec) <= finite_number(tall, "tall") else _without_scales(spec)
 
 
 def _without_scales(spec):

@@ -1,7 +1,5 @@
 """How much room the page has, so that pictures fill a projector and fit a laptop and a phone."""
 
-import math
-
 import streamlit as st
 
 from attn.charts import touched_cell
@@ -33,6 +31,7 @@ _TITLE, _STORY, _EDGES = (
 )  # of a presented window: of its height for the title and for a story's sentence, of its width
 _ABOVE = 260  # pixels above a page's first figure
 _ABOVE_LARGE, _ABOVE_LOW = 330, 190  # with words for a hall, and in a low window then
+_NO_END = 20_000  # pixels: no figure is so high
 _CONTROLS_LOW = 50  # pixels of a row of controls among them, which some pages have
 _CARD, _WORK = 30, 15  # pixels that plots give up for a story's card and its task: their cells must still hold numbers
 _AROUND, _LEAST_TALL = 165, 120  # pixels of a figure's title and axes, and of a plot
@@ -253,7 +252,7 @@ def window_figure_height():
     figure is made smaller by the browser, as where it is presented alone, and it is without end.
     """
     if not window_low_for_hall():
-        return math.inf
+        return _NO_END
     return (_height() - _ABOVE_LOW - _CONTROLS_LOW) / page_enlargement()
 
 
