@@ -1,5 +1,7 @@
 """The page Why: accounts that add up, and what it says of them."""
 
+import contextlib
+import io
 import re
 from urllib.parse import parse_qsl
 
@@ -7,7 +9,7 @@ import numpy as np
 import pytest
 from driving import check, matrices, opened, said, tables
 
-from attn import models
+from attn import models, pretrained
 from attn.models import head_weights, ledger, patching
 from attn.models.ledger import Part
 from attn.pretrained import bert
@@ -146,6 +148,32 @@ def test_a_head_leads_to_the_account_of_its_scores(page):
 
 
 needs_smollm2 = pytest.mark.skipif(smollm2.packaged() is None and smollm2.cached() is None, reason="no SmolLM2 here")
+
+
+def printed(code):
+    """Return what code prints."""
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        exec(code, {"__name__": "copied"})
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("model", [pretrained.DEFAULT, pytest.param(smollm2.NAME, marks=needs_smollm2)])
+def test_the_lines_in_numpy_make_the_score_that_those_with_attn_make(model):
+    told = []
+    for tab in ("numpy", "attn"):
+        (code,) = check(opened("why", model=model, layer="3", head="5", cell="6,2", lines="1", code=tab)).code
+        told.append(printed(code.value))
+    (score,) = re.findall(r"\) (\S+)", told[0].splitlines()[0])
+    assert float(score) == pytest.approx(float(told[1].splitlines()[0]), abs=1e-5)
+
+
+@pytest.mark.parametrize("tab", ["ledger", "spoke", "lens", "weights"])
+def test_the_lines_of_a_tab_draw_its_picture(tab, tmp_path, monkeypatch):
+    (code,) = check(opened("why", tab=tab, lines="1", code="draw")).code
+    monkeypatch.chdir(tmp_path)
+    printed(code.value)
+    assert (tmp_path / "why.svg").stat().st_size > 1000
 
 
 @needs_smollm2

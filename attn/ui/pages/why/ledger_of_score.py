@@ -5,9 +5,10 @@ import functools
 import numpy as np
 import streamlit as st
 
-from attn import charts
+from attn import charts, models
 from attn.charts.labels import label_pixels, number
 from attn.models import ledger
+from attn.ui.numpy_code import Paragraph, numpy_code
 from attn.ui.numpy_models import numpy_model_code
 from attn.ui.page import page_columns, page_figure, page_reading, page_theme, page_token_control
 from attn.ui.pages.why.part_names import group_label, part_in_words, part_label
@@ -54,6 +55,7 @@ def ledger_tab(state, reading):
             functools.partial(ledger_bars, ledger_shares(made, MOST_PAIRS), labels, page_theme(), width),
             "why.ledger",
             tables={"ledger": lambda: _table(reading, made, query, key)},
+            codes=lambda: _ledger_code(reading, setup, (query, key)),
         )
     _account(reading, made, score, attention, head, query, key)
     _by_layer(made)
@@ -96,7 +98,7 @@ def ledger_shares(made, most):
 
 def ledger_bars(shares, labels, theme, width):
     """Draw the pairs of a ledger as bars around 0."""
-    title = "What made the score: query's part × key's part"
+    title = "Query's part × key's part"
     picture = charts.bars(
         shares, labels, theme, kind="signed", title=title, width=width, scale=charts.Scale(name="share of the score")
     )
@@ -137,8 +139,8 @@ def _account(reading, made, score, attention, head, query, key):
     if not seen[key]:
         st.caption("The query may not look at this key: the mask hides the score, and its weight is 0.")
     st.caption(
-        "Each norm is held at the scale that it really had, so a part's share says what the part gave to this score, "
-        "not what the score would be without it: then the scale would change, too."
+        "Each norm is held at the scale that it really had, so a share says what the part itself gave to this score. "
+        "Without the part the scale would change, too, and so would all that later parts made of it."
     )
 
 
@@ -186,6 +188,7 @@ def _ledger_code(reading, setup, cell):
     made = "from attn.models import ledger\nmade = ledger.score_ledger(model, passed, layer, head, query, key)"
     labels = ledger_labels(reading, ledger.score_ledger(reading.model, reading.passed, *settings.values()), *cell)
     return Codes(
+        numpy=_numpy_code(reading, settings, opening),
         attn=lambda: shown_code(
             settings, opening, made, "print(round(made.score, 6))\nfor a, b, share in made.largest(12):\n"
             "    print(f\"{share:9.4f}\", *a, \"×\", *b)",
@@ -195,3 +198,71 @@ def _ledger_code(reading, setup, cell):
             opening, made, ("shares", ledger_shares), ("picture", ledger_bars), 'charts.save(picture, "why.svg")',
         ),
     )  # fmt: skip
+
+
+_OF_BERT = """
+own = model.layers[layer].attention
+columns = slice(head * own.d_k, (head + 1) * own.d_k)  # of this head
+q = np.vstack([asking @ own.w_q[:, columns], own.b_q[columns]])
+k = np.vstack([asked @ own.w_k[:, columns], own.b_k[columns]])
+scale = 1 / np.sqrt(own.d_k)
+"""
+_OF_LLAMA = """
+own = model.layers[layer]
+asking, asked = (
+    parts / np.sqrt((parts.sum(axis=0) ** 2).mean() + model.epsilon) * own.attention_norm
+    for parts in (asking, asked)
+)
+group = head // (model.num_heads // model.num_kv_heads)
+q = asking @ own.w_q[:, head * model.d_k : (head + 1) * model.d_k]
+k = asked @ own.w_k[:, group * model.d_k : (group + 1) * model.d_k]
+scale = model.scale
+"""
+_TURNED = """
+def turned(rows, position):
+    half = rows.shape[1] // 2
+    angles = position * base ** (-np.arange(half) / half)
+    cos, sin = np.cos(angles), np.sin(angles)
+    first, second = rows[:, :half], rows[:, half:]
+    return np.hstack([first * cos - second * sin, second * cos + first * sin])
+
+
+q, k = turned(q, query), turned(k, key)
+"""
+
+
+def _numpy_code(reading, settings, opening):
+    """Return what makes the lines that take a score apart in numpy, of families whose steps they hold; else None."""
+    model = reading.model
+    own = model.layers[settings["layer"]]
+    if isinstance(model, models.bert.Bert):
+        lines = _OF_BERT
+    elif (
+        isinstance(model, models.llama.Llama)
+        and own.query_norm is None
+        and own.b_q is None
+        and own.rope
+        and own.w_q.ndim
+    ):
+        rope = model.ropes[own.rope]
+        if rope.get("rope_type", "default") != "default" or rope.get("partial_rotary_factor", 1.0) != 1.0:
+            return None
+        lines = f"{_OF_LLAMA}base = {rope['rope_theta']}\n{_TURNED}"
+    else:
+        return None
+    chosen = "\n".join(f"{name} = {value}" for name, value in settings.items())
+    return lambda: numpy_code(
+        Paragraph("The pass of the text, by attn, and the chosen cell, counted from 0", f"{opening}\n{chosen}"),
+        Paragraph(
+            "What each state that the layer reads is a sum of: (parts, d_model)",
+            "from attn.models import ledger\n"
+            "asking = ledger.state_parts(model, passed, layer, query).vectors\n"
+            "asked = ledger.state_parts(model, passed, layer, key).vectors",
+        ),
+        Paragraph("Each part through the norm at its real scale, and the head's matrices: (parts, d_k)", lines),
+        Paragraph(
+            "Every part of the query with every part of the key, and their sum",
+            "table = scale * q @ k.T\nprint(table.shape, table.sum().round(6))\n"
+            "print(-np.sort(-table.ravel())[:12].round(4))",
+        ),
+    )

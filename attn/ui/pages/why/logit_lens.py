@@ -49,6 +49,7 @@ def lens_tab(state, reading):
         "why.lens",
         on_pick=lambda row, column: state.set(after=column + 1),
         tables={"probabilities": lambda: charts.csv(shares, rows, reading.labels)},
+        codes=lambda: _lens_code(reading, state.choices(), words, rows, token),
     )
     ranks = lens.ranks[:, token]
     page_figure(

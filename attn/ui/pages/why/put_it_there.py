@@ -19,6 +19,7 @@ from attn.ui.pages.why.setup import (
     STEP_NAMES,
     Reading,
     attention_in,
+    map_size,
     two_words_control,
     why_code,
     word_name,
@@ -26,7 +27,6 @@ from attn.ui.pages.why.setup import (
 from attn.ui.shared_results import model_save
 from attn.ui.shown_code import LIGHT, Codes, shown_code
 from attn.ui.state import as_text
-from attn.ui.width import page_tallest, page_width
 
 RUNNING = "why.patching"
 _AT_ONCE = 20_000_000_000  # products of a map that is made without being asked for: about a second
@@ -198,16 +198,17 @@ def _figure(state, reading, run, source, setup, words, pairs, measure, ends, con
         _ask(run, source, setup, pairs, measure, places, key, store, cone)
         return
     shares = _shares(store[key], places, (layers, len(columns)), ends)
-    page_reading(_sentence(run, source, setup, words, shares, ends, columns), FORMULA, terms=("residual",))
+    page_reading(_sentence(run, source, setup, words, shares, ends, columns, key[-1][0]), FORMULA, terms=("residual",))
     hidden = None if cone is None else ~cone
     page_figure(
         functools.partial(
             patch_map, shares, columns, hidden, page_theme(), STEP_NAMES[setup.step],
-            int(min(page_width() - 90, page_tallest(most=640))), "position" if cone is not None else "head",
+            map_size(layers, len(columns)), "position" if cone is not None else "head",
         ),
         "why.patch",
         on_pick=lambda row, column: _open(state, cone, row, column),
         tables={"shares": lambda: charts.csv(shares, charts.counted(layers), columns)},
+        codes=lambda: _patch_code(reading, run, source, setup, words, pairs, columns, cone, shares),
     )  # fmt: skip
     if cone is not None:
         st.caption(
@@ -271,7 +272,7 @@ def _empty(run, setup, cone):
         functools.partial(
             patch_map, np.zeros(hidden.shape), columns, hidden, page_theme(),
             f"{STEP_NAMES[setup.step]}: nothing put yet",
-            int(min(page_width() - 90, page_tallest(most=640))), axis,
+            map_size(layers, len(columns)), axis,
         ),
         "why.patch",
     )  # fmt: skip
@@ -301,7 +302,7 @@ def patch_map(shares, columns, hidden, theme, title, size, axis):
     return charts.beside(picture)
 
 
-def _sentence(run, source, setup, words, shares, ends, columns):
+def _sentence(run, source, setup, words, shares, ends, columns, measured):
     """Say where the difference travels."""
     row, column = np.unravel_index(int(np.abs(shares).argmax()), shares.shape)
     if words:
@@ -310,7 +311,7 @@ def _sentence(run, source, setup, words, shares, ends, columns):
             f"how far **{word}** is above **{rival}** ({number(ends[0])} in this run, {number(ends[1])} in the other)"
         )
     else:
-        what = "how far the last state of its chosen query is on the way to the other run's"
+        what = f"how far the last state of **{as_text(run.labels[measured])}** is on the way to that of the other run"
     step = {
         "residual": "the state that layer {} reads at **{}**",
         "attention_output": "what attention adds in layer {} at **{}**",

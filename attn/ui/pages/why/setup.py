@@ -16,8 +16,10 @@ from attn.ui.link import link_choice, link_flag, link_place, link_string, link_w
 from attn.ui.numpy_models import is_writer, numpy_model_pass, opened_numpy_model
 from attn.ui.page import page_ask
 from attn.ui.state import as_text
+from attn.ui.width import page_map_size, page_share, page_tallest, page_width
 
 MOST_TOKENS = 48  # of a text: all of its maps are drawn cell by cell
+_ROW = 16  # pixels of a layer at least
 MEASURES = {"weights": "Weights", "scores": "Scores"}
 TABS = {
     "ledger": "The ledger of a score",
@@ -202,6 +204,16 @@ def two_words_control(state, reading, logits, other_logits=None):
         if goes_on:
             st.caption(f"Of a word of several tokens the first is followed: {as_text(word_name(reading, id))}.")
     return word, rival
+
+
+def map_size(rows, columns, beside=90):
+    """Return the pixels along the longer side of a map of so many layers, beside which so many pixels are taken."""
+    return page_map_size(max(rows, columns), max(page_tallest(), _ROW * rows), beside)
+
+
+def half_map_size(rows, columns):
+    """Return the same of a map that has half of the page."""
+    return map_size(rows, columns, page_width() - page_share(0.5) + 90)
 
 
 def cell_in_text(state, reading):

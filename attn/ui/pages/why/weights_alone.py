@@ -10,7 +10,7 @@ from attn.charts.labels import label_pixels, number
 from attn.models import head_weights
 from attn.ui.numpy_models import numpy_model_code
 from attn.ui.page import page_columns, page_figure, page_reading, page_theme
-from attn.ui.pages.why.setup import MOST_TOKENS, attention_in, cell_in_text, why_code, word_name
+from attn.ui.pages.why.setup import MOST_TOKENS, attention_in, cell_in_text, half_map_size, why_code, word_name
 from attn.ui.shared_results import kept_with_models
 from attn.ui.shown_code import LIGHT, Codes, shown_code
 from attn.ui.state import as_text
@@ -51,12 +51,13 @@ def weights_tab(state, reading):
     with left:
         page_figure(
             functools.partial(
-                copying_map, copying, page_theme(), int(min(page_share(0.5) - 90, page_tallest(most=560))),
+                copying_map, copying, page_theme(), half_map_size(*copying.shape),
                 (layer, head),
             ),
             "why.copying",
             on_pick=lambda row, column: state.set(layer=row + 1, head=column + 1),
             tables={"copying": lambda: charts.csv(copying, *map(charts.counted, copying.shape))},
+            codes=lambda: _weights_code(reading, setup, id, copying),
         )  # fmt: skip
     with right:
         _cloud(state, reading, layer, head)

@@ -12,10 +12,10 @@ from attn.models.head_weights import num_heads
 from attn.ui.numpy_models import numpy_model_code
 from attn.ui.page import page_columns, page_figure, page_reading, page_theme
 from attn.ui.pages.why.part_names import part_in_words, part_label
-from attn.ui.pages.why.setup import MOST_TOKENS, after_control, two_words_control, why_code, word_name
+from attn.ui.pages.why.setup import MOST_TOKENS, after_control, half_map_size, two_words_control, why_code, word_name
 from attn.ui.shown_code import LIGHT, Codes, shown_code
 from attn.ui.state import as_text
-from attn.ui.width import page_share, page_tallest
+from attn.ui.width import page_share
 
 _MOST_BARS = 12
 _AFTER = "After which token the word would come. A model that writes sees this token and those before it."
@@ -47,12 +47,13 @@ def spoke_tab(state, reading):
         heads = [*(str(head + 1) for head in range(grid.shape[1] - 1)), "ff"]
         page_figure(
             functools.partial(
-                spoke_map, grid, layers, heads, page_theme(), int(min(page_share(0.5) - 90, page_tallest(most=620))),
+                spoke_map, grid, layers, heads, page_theme(), half_map_size(*grid.shape),
                 (state.get("layer") - 1, state.get("head") - 1),
             ),
             "why.spoke",
             on_pick=lambda row, column: _open(state, row, column, grid.shape[1] - 1),
             tables={"shares": lambda: charts.csv(grid, layers, heads)},
+            codes=lambda: _spoke_code(reading, state.choices(), token, words, grid),
         )  # fmt: skip
     with right:
         shares, labels = _ranked(reading, made, token)
