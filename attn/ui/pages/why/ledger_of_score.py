@@ -237,13 +237,7 @@ def _numpy_code(reading, settings, opening):
     own = model.layers[settings["layer"]]
     if isinstance(model, models.bert.Bert):
         lines = _OF_BERT
-    elif (
-        isinstance(model, models.llama.Llama)
-        and own.query_norm is None
-        and own.b_q is None
-        and own.rope
-        and own.w_q.ndim
-    ):
+    elif isinstance(model, models.llama.Llama) and own.query_norm is None and own.b_q is None and own.rope:
         rope = model.ropes[own.rope]
         if rope.get("rope_type", "default") != "default" or rope.get("partial_rotary_factor", 1.0) != 1.0:
             return None
