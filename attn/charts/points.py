@@ -1,15 +1,15 @@
 """Points of a plane in a few kinds, each with its name."""
 
 import numpy as np
-import pyarrow as pa
 
 from attn.charts.arguments import checked_arguments
 from attn.charts.labels import number
 from attn.charts.layout import dressed_layout
 from attn.charts.legends import legend_alone
-from attn.charts.marks import mark_channel, mark_layer, mark_table
+from attn.charts.marks import mark_channel, mark_column, mark_layer, mark_table
 from attn.charts.message import message
 from attn.charts.plane import Plane, least_plane, plane_tooltip
+from attn.functional import short_repr
 
 _EDGE = 0.06  # of the plane, around the outermost points
 _TURN = 0.75  # of the plane, from where names stand at the left of their points
@@ -43,6 +43,8 @@ def points(places, labels, kinds, colours, theme, *, title="", size=480, joined=
     ValueError
         If places are not finite pairs with a label and a kind each, or a kind has no colour.
     """
+    if not isinstance(colours, dict):
+        raise ValueError(f"colours must be a dictionary of colours by kind, got {short_repr(colours)}")
     places = np.asarray(places, dtype=float)
     if places.shape != (len(labels), 2) or len(kinds) != len(labels) or not np.isfinite(places).all():
         raise ValueError(
@@ -73,7 +75,7 @@ def points(places, labels, kinds, colours, theme, *, title="", size=480, joined=
     if named:
         for side, look in ((x <= _TURN, {"align": "left", "dx": 7}), (x > _TURN, {"align": "right", "dx": -7})):
             if side.any():
-                layers.append(plane.texts(table.filter(pa.array(side)), "x", "y", says, dy=-6, **look))
+                layers.append(plane.texts(table.filter(mark_column(side)), "x", "y", says, dy=-6, **look))
     layers.append(legend_alone(list(colours), list(colours.values())))
     wide = f"{number(high[0] - low[0])} × {number(high[1] - low[1])}"
     what = f"{title or 'Points'}: {len(labels)} points of {len(colours)} kinds in a plane of {wide}."

@@ -5,7 +5,7 @@ import streamlit as st
 from attn import charts
 
 COLOURS = {"auto": "Auto", "linear": "0–1", "largest": "Max", "log": "Log"}
-_LONG = 64  # keys; beyond these most weights are too small for a scale from 0 to 1
+_LONG = 64  # keys; beyond these most weights are too small for a scale of equal steps
 
 
 def colour_scale_control(state):
@@ -17,14 +17,22 @@ def colour_scale_control(state):
         key=state.key("colour"),
         required=True,
         help="What the strongest colour stands for. 0–1: a weight of 1. Max: the largest weight in view. Log: equal "
-        "steps of colour are equal factors, over four powers of ten, so that small weights show too. Auto: 0–1 up to "
+        "steps of colour are equal factors, over four powers of ten, so that small weights show too. Auto: Max up to "
         f"{_LONG} tokens, then Log. Figures side by side always share one scale.",
     )
 
 
 def colour_scale_of(colour, *weights):
-    """Return the colour scale that pictures of `weights` share, as keywords of a chart."""
+    """Return the colour scale that pictures of `weights` share, as keywords of a chart.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> pale = np.array([[0.25, 0.75], [0.5, 0.5]]) / 2
+    >>> [colour_scale_of(colour, pale)["scale"] for colour in ("auto", "linear", "log")]
+    [charts.Scale(limit=0.375), charts.Scale(limit=1.0), charts.Scale(log=True)]
+    """
     if colour == "log" or (colour == "auto" and weights[0].shape[-1] > _LONG):
         return {"scale": charts.Scale(log=True)}
     largest = max(float(w.max(initial=0)) for w in weights)
-    return {"scale": charts.Scale(max(largest, 1e-9) if colour == "largest" else 1.0)}
+    return {"scale": charts.Scale(1.0 if colour == "linear" else max(largest, 1e-9))}
