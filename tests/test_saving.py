@@ -174,7 +174,7 @@ class TestSpecification:
             (points(alt.NamedData("x")), "the data of a figure must be a pyarrow Table, got NamedData"),
         ],
     )
-    @pytest.mark.parametrize("use", [charts.specification, charts.svg, charts.png])
+    @pytest.mark.parametrize("use", [charts.specification, charts.svg, charts.png, charts.pdf, charts.html])
     def test_no_file_without_its_data(self, use, chart, message):
         with pytest.raises(ValueError, match=f"^{message}$"):
             use(chart)

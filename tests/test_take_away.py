@@ -5,9 +5,11 @@ import io
 import json
 import re
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from xml.etree import ElementTree
 
 import nbformat
+import notebooks
 import numpy as np
 import pypdfium2
 import pytest
@@ -208,3 +210,44 @@ def test_words_in_a_figure_end_no_script():
     page = charts.html(spec, about={"Title": "</title><b>"}).decode()
     assert "</script><b>" not in page
     assert "<title>&lt;/title&gt;&lt;b&gt;</title>" in page
+
+
+def test_the_example_notebook_shows_what_it_holds():
+    notebook = nbformat.read(notebooks.FILE, as_version=4)
+    kept = [output.data["image/svg+xml"] for cell in notebook.cells for output in cell.get("outputs", ())]
+    shown = [value._repr_mimebundle_() for value in notebooks.run(notebook)]
+    assert [list(one) for one in shown] == [["image/svg+xml"]] * 3  # which needs neither a network nor scripts
+    assert [strokes(one["image/svg+xml"]) for one in shown] == [strokes(one) for one in kept]
+
+
+def test_figures_need_no_more_than_an_array():
+    weights = np.array([[1.0, 0.0], [0.5, 0.5]])
+    alone, named = charts.heatmap(weights), charts.heatmap(weights, ["1", "2"], ["1", "2"], charts.LIGHT)
+    assert strokes(charts.svg(alone).decode()) == strokes(charts.svg(named).decode())
+    wide = charts.heatmap(np.ones((2, 3)), ["1", "2"], ["1", "2", "3"])
+    assert charts.specification(charts.heatmap(np.ones((2, 3)))) == charts.specification(wide)
+    with pytest.raises(ValueError, match=r"^values must have 2 axes, got shape \(3,\)$"):
+        charts.heatmap(np.ones(3))
+
+
+def pixels(file):
+    """Return what a PNG or PDF file shows."""
+    if file.startswith(b"%PDF"):
+        return np.asarray(pypdfium2.PdfDocument(file)[0].render(scale=2).to_pil())
+    return np.asarray(Image.open(io.BytesIO(file)))
+
+
+def test_files_are_whole_while_others_draw_and_save(heads):
+    def one():
+        sized = {"width": 85, "about": heads.about}
+        return [make(heads.spec, **sized) for make in (charts.png, charts.pdf)], charts.svg(heads.spec, **sized)
+
+    alone, drawn = one()
+    with ThreadPoolExecutor(3) as visitors:
+        others = [visitors.submit(charts.svg, charts.heatmap(np.eye(5))) for _ in range(4)]
+        files = [future.result() for future in [visitors.submit(one) for _ in range(3)]]
+        assert all(b"</svg>" in other.result() for other in others)
+    for pictures, again in files:
+        assert strokes(again.decode()) == strokes(drawn.decode())
+        for picture, first in zip(pictures, alone, strict=True):
+            np.testing.assert_array_equal(pixels(picture), pixels(first))

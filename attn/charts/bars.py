@@ -13,7 +13,7 @@ from attn.charts.message import message
 from attn.charts.options import Pick, Scale
 from attn.charts.plane import SELECTION, Plane, least_plane, plane_tooltip, wrapped_over_plane
 from attn.charts.scale import colour_scale
-from attn.charts.theme import theme_ink
+from attn.charts.theme import LIGHT, theme_ink
 
 _MOST_BARS = 40
 _LEAST_TERMS, _MOST_TERMS = 4, 24
@@ -27,7 +27,7 @@ _STEPS = 220  # pixels for the height of steps that add up
 def bars(
     values,
     labels,
-    theme,
+    theme=LIGHT,
     *,
     kind="weights",
     title="",
@@ -42,7 +42,7 @@ def bars(
     ----------
     values : array_like, shape (n,)
     labels : sequence of str
-    theme : Theme
+    theme : Theme, default LIGHT
     kind : {"weights", "signed", "magnitude"}
         As in `attn.charts.heatmap`; bars of weights run from 0 to 1.
     title : str
@@ -99,13 +99,13 @@ def bars(
 
 
 @checked_arguments(numbers=("left", "right"), pixels=("width",))
-def products(left, right, theme, *, left_name="query", right_name="key", labels=None, title="", width=880):
+def products(left, right, theme=LIGHT, *, left_name="query", right_name="key", labels=None, title="", width=880):
     """Draw two rows, their products, and how the products add up to one number.
 
     Parameters
     ----------
     left, right : array_like, shape (d,)
-    theme : Theme
+    theme : Theme, default LIGHT
     left_name, right_name : str
         "query", "key", "value" and "output" bring their colours.
     labels : sequence of str, optional

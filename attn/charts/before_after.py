@@ -12,6 +12,7 @@ from attn.charts.message import message
 from attn.charts.options import Pick, Scale
 from attn.charts.plane import Plane, plane_tooltip
 from attn.charts.scale import colour_scale
+from attn.charts.theme import LIGHT
 
 _PAIR = 54  # pixels from one pair of bars to the next
 _LONGEST = 16  # columns of a label
@@ -23,7 +24,7 @@ def pairs(
     before,
     after,
     labels,
-    theme,
+    theme=LIGHT,
     *,
     title="",
     width=360,
@@ -37,7 +38,7 @@ def pairs(
     ----------
     before, after : array_like, shape (n,)
     labels : sequence of str
-    theme : Theme
+    theme : Theme, default LIGHT
     title : str
     width : int, default 360
         Pixels of the longest possible bar; where they are too few to be read, more are taken.

@@ -10,10 +10,11 @@ from attn.charts.layout import concatenation, dressed_layout, undressed_layout
 from attn.charts.marks import mark_channel
 from attn.charts.options import Style
 from attn.charts.plane import Plane
+from attn.charts.theme import LIGHT
 
 
 @checked_arguments(numbers=("concat",), pixels=("size",), labels=("rows",), counts=("num_heads",))
-def concat_map(concat, num_heads, rows, theme, *, title="", size=640):
+def concat_map(concat, num_heads, rows, theme=LIGHT, *, title="", size=640):
     """Draw the heads' outputs side by side, a coloured band over each.
 
     Parameters
@@ -22,7 +23,7 @@ def concat_map(concat, num_heads, rows, theme, *, title="", size=640):
     num_heads : int
     rows : sequence of str
         Labels of tokens.
-    theme : Theme
+    theme : Theme, default LIGHT
     title : str
     size : int, default 640
         Pixels along the longer side.

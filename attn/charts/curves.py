@@ -15,7 +15,7 @@ from attn.charts.marks import mark_column, mark_layer, mark_table
 from attn.charts.message import message
 from attn.charts.options import Axis
 from attn.charts.plane import Plane, least_plane, plane_tooltip
-from attn.charts.theme import blend, hex_of
+from attn.charts.theme import LIGHT, blend, hex_of
 from attn.functional import as_real, finite_number, several, short_repr
 
 _HEADS = (0, 1, 4, 5, 3, 8, 7, 12)  # colours that can be told apart as thin lines on either ground
@@ -43,13 +43,13 @@ class Curve(NamedTuple):
 
 
 @checked_arguments(pixels=("width", "height"), several=(("parts", Curve),))
-def curves(parts, theme, *, x, y, title="", width=640, height=340, marks=(), dots=False):
+def curves(parts, theme=LIGHT, *, x, y, title="", width=640, height=340, marks=(), dots=False):
     """Draw curves, each with its name at its end, or below them where that would leave little room for the plot.
 
     Parameters
     ----------
     parts : sequence of Curve
-    theme : Theme
+    theme : Theme, default LIGHT
     x, y : Axis or str
         A text names an axis that has nothing special.
     title : str

@@ -11,7 +11,7 @@ from attn.charts.marks import mark_channel, mark_column, mark_layer, mark_table,
 from attn.charts.message import message
 from attn.charts.options import Pick
 from attn.charts.plane import Plane, plane_tooltip
-from attn.charts.theme import blend, hex_of
+from attn.charts.theme import LIGHT, blend, hex_of
 from attn.functional import as_real, finite_number, several, short_repr, whole_number
 
 _TINT = 0.28  # of a box's colour in its ground
@@ -41,7 +41,7 @@ class Frame(NamedTuple):
 
 
 @checked_arguments(pixels=("width", "height"), several=(("boxes", Box), ("frames", Frame)))
-def diagram(boxes, arrows, theme, *, title="", frames=(), width=640, height=440, pick=Pick()):
+def diagram(boxes, arrows, theme=LIGHT, *, title="", frames=(), width=640, height=440, pick=Pick()):
     """Draw boxes joined by arrows.
 
     Parameters
@@ -49,7 +49,7 @@ def diagram(boxes, arrows, theme, *, title="", frames=(), width=640, height=440,
     boxes : sequence of Box
     arrows : sequence of sequence of (float, float)
         The corners of each, from its start to its head, in pixels.
-    theme : Theme
+    theme : Theme, default LIGHT
     title : str
     frames : sequence of Frame
     width, height : int

@@ -5,13 +5,14 @@ from attn.charts.labels import LINE, Ticks, label_pixels, labelled_axis
 from attn.charts.layout import dressed_layout
 from attn.charts.marks import mark_layer, mark_table
 from attn.charts.plane import Plane, least_plane, plane_tooltip
+from attn.charts.theme import LIGHT
 
 _THICK = 7  # pixels of the line that stands for the text
 _GAP = 8  # pixels between the square and what is written beside it
 
 
 @checked_arguments(pixels=("size",), counts=("n", "most"))
-def growing_square(n, most, theme, *, title="", size=320):
+def growing_square(n, most, theme=LIGHT, *, title="", size=320):
     """Draw a text of `n` tokens across and down, and the square of all pairs of a query and a key.
 
     Parameters
@@ -20,7 +21,7 @@ def growing_square(n, most, theme, *, title="", size=320):
         At least 1.
     most : int
         Tokens along a side of the frame, which stays while texts grow in it.
-    theme : Theme
+    theme : Theme, default LIGHT
     title : str
     size : int, default 320
         Pixels along a side of the frame.

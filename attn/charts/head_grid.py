@@ -26,6 +26,7 @@ from attn.charts.message import message
 from attn.charts.options import Pick, Scale
 from attn.charts.plane import Plane, least_plane, plane_tooltip
 from attn.charts.scale import colour_scale
+from attn.charts.theme import LIGHT
 
 _GAP = 18  # pixels between the maps of two heads
 _SQUARE = 18  # pixels for the coloured square before a title
@@ -41,7 +42,7 @@ def head_grid(
     weights,
     rows,
     columns,
-    theme,
+    theme=LIGHT,
     *,
     kind="weights",
     title="",
@@ -60,7 +61,7 @@ def head_grid(
     weights : array_like, shape (num_heads, n_q, n_k)
     rows, columns : sequence of str
         Labels of queries and keys.
-    theme : Theme
+    theme : Theme, default LIGHT
     kind, axes, scale
         As in `attn.charts.heatmap`.
     title : str

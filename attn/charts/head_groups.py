@@ -8,7 +8,7 @@ from attn.charts.labels import Ticks, label_pixels, labelled_axis
 from attn.charts.layout import dressed_layout
 from attn.charts.marks import mark_channel, mark_layer, mark_table
 from attn.charts.plane import Plane, plane_tooltip
-from attn.charts.theme import rgb, theme_ink
+from attn.charts.theme import LIGHT, rgb, theme_ink
 
 CHIP = 30  # pixels for the height of a box with the name of a head
 _LEAST_PITCH = 24.0  # pixels from one box to the next that leave room for a number
@@ -17,14 +17,14 @@ _NAMES = 96  # pixels for the names of the two rows
 
 
 @checked_arguments(pixels=("width",), counts=("num_heads", "num_kv_heads"))
-def head_groups(num_heads, num_kv_heads, theme, *, title="", width=880):
+def head_groups(num_heads, num_kv_heads, theme=LIGHT, *, title="", width=880):
     """Draw query heads bracketed under the key/value head that they share.
 
     Parameters
     ----------
     num_heads, num_kv_heads : int
         `num_heads` is a multiple of `num_kv_heads`.
-    theme : Theme
+    theme : Theme, default LIGHT
     title : str
     width : int, default 880
         Pixels, with the names at the left.

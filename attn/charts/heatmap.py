@@ -1,5 +1,7 @@
 """A matrix as a figure: rows down, columns across, one labelled scale of colour."""
 
+import numpy as np
+
 from attn.charts.arguments import checked_arguments
 from attn.charts.cells import (
     MOST_CELLS,
@@ -11,11 +13,13 @@ from attn.charts.cells import (
     described_cells,
     plane_for_cells,
 )
+from attn.charts.labels import counted
 from attn.charts.layout import dressed_layout
 from attn.charts.legends import legend_swatches
 from attn.charts.message import message
 from attn.charts.options import Pick, Scale, Style
 from attn.charts.scale import colour_scale
+from attn.charts.theme import LIGHT
 
 _MOST_NUMBERS = 12 * 12  # more numbers than these are not read
 
@@ -23,9 +27,9 @@ _MOST_NUMBERS = 12 * 12  # more numbers than these are not read
 @checked_arguments(numbers=("values",), pixels=("size",), labels=("rows", "columns"))
 def heatmap(
     values,
-    rows,
-    columns,
-    theme,
+    rows=None,
+    columns=None,
+    theme=LIGHT,
     *,
     kind="weights",
     title="",
@@ -42,9 +46,10 @@ def heatmap(
     ----------
     values : array_like, shape (n_rows, n_columns)
         What is not finite gets a colour of its own.
-    rows, columns : sequence of str
-        Labels, as `token_labels` makes them.
-    theme : Theme
+    rows, columns : sequence of str, optional
+        Labels, as `token_labels` makes them. By default rows are counted, and the columns of a square have the labels
+        of its rows.
+    theme : Theme, default LIGHT
     kind : {"weights", "signed", "magnitude"}
         A scale from 0 to 1, around 0, or from 0 to the largest.
     title : str
@@ -74,6 +79,7 @@ def heatmap(
     ValueError
         If labels or `hidden` do not fit the matrix, or `kind` or the scale's limit is not one.
     """
+    rows, columns = _labels(np.shape(values), rows, columns)
     values, hidden = checked_cells(values, rows, columns, hidden)
     if not values.size:
         return message("Nothing to show.", theme, title)
@@ -95,3 +101,14 @@ def heatmap(
         theme,
         described_cells(what, values, hidden, rows, columns, axes, colours.name, style.hidden_name),
     )
+
+
+def _labels(shape, rows, columns):
+    """Return the labels of a matrix, of which some may be left to be made here."""
+    if len(shape) != 2 and (rows is None or columns is None):
+        raise ValueError(f"values must have 2 axes, got shape {shape}")
+    if rows is None:
+        rows = counted(shape[0])
+    if columns is None:
+        columns = rows if shape[0] == shape[1] else counted(shape[1])
+    return rows, columns

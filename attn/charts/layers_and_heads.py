@@ -12,6 +12,7 @@ from attn.charts.legends import legend_squares
 from attn.charts.marks import mark_channel, mark_layer, mark_table
 from attn.charts.options import Pick, Scale, Style
 from attn.charts.plane import plane_tooltip
+from attn.charts.theme import LIGHT
 
 _REPLACED = "#E69F00"  # orange of Okabe and Ito, which no role has
 
@@ -19,7 +20,7 @@ _REPLACED = "#E69F00"  # orange of Okabe and Ito, which no role has
 @checked_arguments(numbers=("values",), pixels=("size",))
 def layer_head_map(
     values,
-    theme,
+    theme=LIGHT,
     *,
     title="",
     hidden=None,
@@ -34,7 +35,7 @@ def layer_head_map(
     ----------
     values : array_like, shape (num_layers, num_heads)
         NaN where there is nothing to measure, or no such head.
-    theme : Theme
+    theme : Theme, default LIGHT
     title : str
     hidden : array_like of bool, shape (num_layers, num_heads), optional
         Heads that are filtered out.
@@ -89,7 +90,7 @@ def _beyond(plane, row, column, name, theme):
 @checked_arguments(numbers=(("values", 2),), pixels=("size",))
 def head_switches(
     values,
-    theme,
+    theme=LIGHT,
     *,
     off=(),
     replaced=(),
@@ -106,7 +107,7 @@ def head_switches(
     ----------
     values : array_like, shape (num_layers, num_heads)
         NaN where there is none.
-    theme : Theme
+    theme : Theme, default LIGHT
     off, replaced : iterable of (int, int)
         Heads as (layer, head). Their numbers are not shown, and do not count for the scale.
     kind, title, size, scale

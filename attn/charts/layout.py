@@ -3,6 +3,7 @@
 import altair as alt
 
 from attn.charts.marks import mark_channel, mark_layer, mark_table
+from attn.charts.shown import FigureColumn, FigureRow
 from attn.charts.theme import theme_config
 from attn.functional import finite_number, short_repr
 
@@ -30,7 +31,7 @@ def _altered(chart, **changes):
 
 def concatenation(direction, parts, spacing):
     """Return charts in a row ("hconcat") or a column ("vconcat"), not dressed yet."""
-    whole = alt.HConcatChart() if direction == "hconcat" else alt.VConcatChart()
+    whole = FigureRow() if direction == "hconcat" else FigureColumn()
     setattr(whole, direction, [undressed_layout(part) for part in parts])  # by hand, see `Plane.figure`
     whole.spacing = spacing
     return whole

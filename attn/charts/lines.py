@@ -8,6 +8,7 @@ from attn.charts.layout import dressed_layout
 from attn.charts.marks import mark_channel, mark_layer, mark_table, selectable_mark
 from attn.charts.message import message
 from attn.charts.plane import Plane, least_plane, plane_tooltip
+from attn.charts.theme import LIGHT
 
 _LINE = 24  # pixels from one token to the next
 _ACROSS = 360  # pixels that the lines have between the two columns of tokens
@@ -21,7 +22,7 @@ def lines(
     weights,
     rows,
     columns,
-    theme,
+    theme=LIGHT,
     *,
     title="",
     across=_ACROSS,
@@ -39,7 +40,7 @@ def lines(
         The wider and darker a line, the larger the weight.
     rows, columns : sequence of str
         Labels of queries and keys.
-    theme : Theme
+    theme : Theme, default LIGHT
     title : str
     across : int, default 360
         Pixels between the two columns of tokens.

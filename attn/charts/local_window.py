@@ -8,13 +8,14 @@ from attn.charts.layout import dressed_layout
 from attn.charts.marks import mark_layer, mark_table
 from attn.charts.message import message
 from attn.charts.plane import Plane, least_plane, plane_tooltip
+from attn.charts.theme import LIGHT
 
 
 @checked_arguments(numbers=("weights",), pixels=("width", "height"), labels=("labels",))
 def places(
     weights,
     labels,
-    theme,
+    theme=LIGHT,
     *,
     title="",
     width=760,
@@ -31,7 +32,7 @@ def places(
     ----------
     weights : array_like, shape (n,)
     labels : sequence of str
-    theme : Theme
+    theme : Theme, default LIGHT
     title : str
     width, height : int
         Pixels.

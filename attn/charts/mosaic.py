@@ -13,6 +13,7 @@ from attn.charts.message import message
 from attn.charts.options import Pick, Scale
 from attn.charts.plane import Plane, plane_tooltip
 from attn.charts.scale import colour_scale
+from attn.charts.theme import LIGHT
 
 _AXIS = 60  # pixels left of the maps, for the names of the layers
 _LEAST_TILE, _LARGEST_TILE = 24, 240  # pixels along one map
@@ -21,7 +22,7 @@ _LEAST_TILE, _LARGEST_TILE = 24, 240  # pixels along one map
 @checked_arguments(numbers=("weights",), pixels=("width", "tallest"))
 def mosaic(
     weights,
-    theme,
+    theme=LIGHT,
     *,
     kind="weights",
     title="",
@@ -37,7 +38,7 @@ def mosaic(
     ----------
     weights : array_like, shape (num_layers, num_heads, n_q, n_k)
         NaN throughout for a head that a layer does not have.
-    theme : Theme
+    theme : Theme, default LIGHT
     kind, scale
         As in `attn.charts.heatmap`.
     title : str

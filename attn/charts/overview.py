@@ -12,6 +12,7 @@ from attn.charts.marks import mark_selection
 from attn.charts.message import message
 from attn.charts.options import Scale
 from attn.charts.scale import colour_scale
+from attn.charts.theme import LIGHT
 from attn.functional import short_repr, whole_number
 
 
@@ -20,7 +21,7 @@ def overview(
     values,
     rows,
     columns,
-    theme,
+    theme=LIGHT,
     *,
     kind="weights",
     title="",

@@ -13,7 +13,7 @@ from attn.charts.layout import dressed_layout
 from attn.charts.marks import mark_layer, mark_names, mark_table, selectable_mark
 from attn.charts.options import Pick
 from attn.charts.plane import LEAST_PICTURE, Plane, plane_tooltip
-from attn.charts.theme import rgb
+from attn.charts.theme import LIGHT, rgb
 
 _DIMMEST = 0.12  # of a picture that is left where there is no weight
 
@@ -21,7 +21,7 @@ _DIMMEST = 0.12  # of a picture that is left where there is no weight
 @checked_arguments(numbers=("image", "weights"), pixels=("size",))
 def photo(
     image,
-    theme,
+    theme=LIGHT,
     *,
     title="",
     size=320,
@@ -36,7 +36,7 @@ def photo(
     ----------
     image : array_like, shape (height, width, 3)
         From 0 to 1; what lies beyond is cut off.
-    theme : Theme
+    theme : Theme, default LIGHT
     title : str
     size : int, default 320
         Pixels along the longer side.

@@ -4,10 +4,9 @@ import math
 import textwrap
 from dataclasses import dataclass, replace
 
-import altair as alt
-
 from attn.charts.labels import labelled_axis, tick_labels
 from attn.charts.marks import mark_channel, mark_layer, mark_table
+from attn.charts.shown import LayeredFigure
 from attn.charts.theme import FONT_SIZE, TITLE_SIZE
 
 LEAST_PLOT = 120  # pixels across of any plot: where a page has less room, it scrolls sideways
@@ -93,7 +92,7 @@ class Plane:
 
     def figure(self, layers, title=""):
         """Return the layers as one chart of this plane's size."""
-        chart = alt.LayerChart()  # filled by hand: alt.layer copies every layer several times, which takes long
+        chart = LayeredFigure()  # filled by hand: alt.layer copies every layer several times, which takes long
         chart.layer, chart.width, chart.height = list(layers), self.width, self.height
         chart.resolve = {"scale": {"color": "independent"}}
         if not title:

@@ -7,6 +7,7 @@ from attn.charts.labels import Ticks, counted, labelled_axis, number, tick_label
 from attn.charts.layout import dressed_layout
 from attn.charts.marks import mark_channel, mark_layer, mark_table
 from attn.charts.plane import Plane, least_plane, plane_tooltip
+from attn.charts.theme import LIGHT
 from attn.functional import several, whole_number
 
 _DOT = 150  # square pixels of a step
@@ -14,7 +15,7 @@ _APART = 16  # pixels between two steps, at least: a dot and a gap
 
 
 @checked_arguments(numbers=(("moved", 1),), pixels=("width", "layer"))
-def fan(dilations, moved, theme, *, attends=False, title="", width=640, layer=52):
+def fan(dilations, moved, theme=LIGHT, *, attends=False, title="", width=640, layer=52):
     """Draw which steps of the past reach the last one, layer by layer.
 
     Parameters
@@ -24,7 +25,7 @@ def fan(dilations, moved, theme, *, attends=False, title="", width=640, layer=52
     moved : array_like, shape (n,)
         At each lag, how far the last output was measured to move when the input so far back was
         replaced.
-    theme : Theme
+    theme : Theme, default LIGHT
     attends : bool, default False
         Whether attention to all earlier steps lies above the convolutions.
     title : str

@@ -10,6 +10,7 @@ from attn.charts.layout import dressed_layout
 from attn.charts.marks import mark_channel, mark_layer, mark_table
 from attn.charts.message import message
 from attn.charts.plane import Plane, least_plane, plane_tooltip
+from attn.charts.theme import LIGHT
 
 _RADIUS = 0.4  # of a dial's width
 _FINE = 96  # corners of a circle
@@ -17,14 +18,14 @@ _ROUND = {"order": mark_channel("corner:Q"), "detail": mark_channel("dial:N")}  
 
 
 @checked_arguments(numbers=("query", "key"), pixels=("width",), labels=("names",))
-def dials(query, key, theme, *, names, query_name="query", key_name="key", title="", width=880):
+def dials(query, key, theme=LIGHT, *, names, query_name="query", key_name="key", title="", width=880):
     """Draw one dial for each pair of numbers, with a hand for the query and one for the key.
 
     Parameters
     ----------
     query, key : array_like, shape (n_pairs,)
         Angles from the right, counter-clockwise, in radians.
-    theme : Theme
+    theme : Theme, default LIGHT
     names : sequence of str
         What stands under each dial.
     query_name, key_name : str

@@ -12,7 +12,7 @@ from attn.charts.message import message
 from attn.charts.options import Pick
 from attn.charts.plane import Plane, plane_tooltip
 from attn.charts.scale import colour_scale
-from attn.charts.theme import hex_of, theme_ink
+from attn.charts.theme import LIGHT, hex_of, theme_ink
 
 _GAP = 8  # pixels between tokens
 _BELOW = 30  # pixels for what stands below a line of tokens, and for one more such line
@@ -22,13 +22,13 @@ _MOST = 200  # tokens drawn one by one, unless fewer are asked for
 
 
 @checked_arguments(numbers=("weights",), pixels=("size", "width"), labels=("tokens",), counts=("most",))
-def token_strip(tokens, theme, *, weights=None, size=18, width=880, pick=Pick(), most=_MOST, numbered=False):
+def token_strip(tokens, theme=LIGHT, *, weights=None, size=18, width=880, pick=Pick(), most=_MOST, numbered=False):
     """Draw the tokens of a sentence as boxes, in their order, with their positions or weights below.
 
     Parameters
     ----------
     tokens : sequence of str
-    theme : Theme
+    theme : Theme, default LIGHT
     weights : array_like, shape (n,), optional
         From 0 to 1: how much the selected token looks at each, as the colour of its box.
     size : int, default 18

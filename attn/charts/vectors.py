@@ -9,6 +9,7 @@ from attn.charts.labels import Ticks, labelled_axis, number
 from attn.charts.layout import dressed_layout
 from attn.charts.marks import mark_channel, mark_layer, mark_table, selectable_mark
 from attn.charts.plane import Plane, least_plane, plane_tooltip
+from attn.charts.theme import LIGHT
 
 _CLICKS = 24  # places to click at, across and down
 _MOST_STEPS = 400  # points of a trail that are drawn
@@ -20,7 +21,7 @@ def arrows(
     vectors,
     labels,
     colors,
-    theme,
+    theme=LIGHT,
     *,
     title="",
     strong=None,
@@ -36,7 +37,7 @@ def arrows(
     labels : sequence of str
     colors : sequence of str
         One colour ``#rrggbb`` per arrow.
-    theme : Theme
+    theme : Theme, default LIGHT
     title : str
     strong : array_like, shape (n,), optional
         From 0 to 1: how wide each arrow is drawn; by default all alike.

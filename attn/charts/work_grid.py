@@ -10,11 +10,12 @@ from attn.charts.marks import mark_layer, mark_table, selectable_mark
 from attn.charts.message import message
 from attn.charts.options import Pick
 from attn.charts.plane import plane_tooltip
+from attn.charts.theme import LIGHT
 from attn.functional import short_repr
 
 
 @checked_arguments(pixels=("size",), labels=("rows", "columns"))
-def work_grid(states, kinds, rows, columns, theme, *, title="", size=320, axes=("query", "key"), pick=Pick()):
+def work_grid(states, kinds, rows, columns, theme=LIGHT, *, title="", size=320, axes=("query", "key"), pick=Pick()):
     """Draw a grid whose every cell is of one of a few kinds.
 
     Parameters
@@ -24,7 +25,7 @@ def work_grid(states, kinds, rows, columns, theme, *, title="", size=320, axes=(
     kinds : dict of str to str
         Name -> colour ``#rrggbb``, in the order of the legend, which names those that there are.
     rows, columns : sequence of str
-    theme : Theme
+    theme : Theme, default LIGHT
     title : str
     size : int or (int, int), default 320
         As in `attn.charts.heatmap`.
