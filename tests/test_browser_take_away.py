@@ -1,0 +1,58 @@
+"""The menu "Take it away" in a browser: all at once, opened again, a page that needs no network, a figure in a frame."""
+
+import zipfile
+
+import pytest
+
+pytestmark = pytest.mark.browser
+pytest.importorskip("playwright")
+
+from playwright.sync_api import expect  # noqa: E402
+from serving import FIGURE, settled, taken_away  # noqa: E402
+
+LINK = "heads?source=worked&mask=causal&head=3"
+
+
+@pytest.fixture
+def page(window):
+    page = window.new_page()
+    yield page
+    page.close()
+
+
+def test_all_is_taken_away_and_opened_again_and_drawn_without_a_network(page, server, chromium, tmp_path):
+    page.goto(f"{server}/{LINK}")
+    settled(page, 2)
+    bundle = tmp_path / "all.zip"
+    bundle.write_bytes(taken_away(page, "Everything").read_bytes())
+    page.goto(server)
+    settled(page)
+    page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(bundle)
+    expect(page.get_by_role("heading", name="What do several heads see at once?")).to_be_visible()
+    settled(page, 2)
+    page.wait_for_function("location.search.includes('head=3') && location.search.includes('mask=causal')")
+    with zipfile.ZipFile(bundle) as held:
+        name = next(name for name in held.namelist() if name.endswith(".html"))
+        (tmp_path / "figure.html").write_bytes(held.read(name))
+    alone = chromium.new_context(offline=True)
+    file, asked = alone.new_page(), []
+    file.on("request", lambda request: asked.append(request.url))
+    file.goto(f"file://{tmp_path}/figure.html")
+    file.locator("#figure svg [aria-roledescription='rect mark'][aria-label*='weight']").first.hover(force=True)
+    expect(file.locator("#vg-tooltip-element")).to_contain_text("1 Life")
+    assert file.title() == "Heads, head 3: Life is short, eat dessert first."
+    assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
+    alone.close()
+
+
+def test_a_figure_stands_alone_in_a_frame(page, server):
+    page.goto(f"{server}/{LINK}&embed=true&embed_figure=heads.one")
+    settled(page)
+    around = [page.get_by_test_id("stSidebar"), page.get_by_role("heading"), page.get_by_role("button")]
+    seen = [one for kind in around for one in kind.all() if one.is_visible()]
+    assert seen == []
+    shown = [one for one in page.locator(FIGURE).all() if one.is_visible()]
+    assert len(shown) == 1
+    assert shown[0].bounding_box()["y"] < 10
+    page.goto(f"{server}/{LINK}&embed=true&embed_figure=heads.nothing")
+    expect(page.get_by_text("This page shows no figure heads.nothing")).to_be_visible()
