@@ -1,4 +1,4 @@
-"""The menu "Take it away" in a browser: all at once, opened again, a page that needs no network, a figure in a frame."""
+"""The menu "Take it away" in a browser: all of it opened again, a page without a network, a figure in a frame."""
 
 import zipfile
 
