@@ -206,6 +206,11 @@ def test_words_in_figures_grow_with_the_room_and_once_more_for_a_hall(visit):  #
     page.get_by_test_id("stSidebar").get_by_text("Large", exact=True).click()
     visit.wait_for_link(large="1")
     assert least_text(page) >= 24
+    pages = page.get_by_test_id("stSidebar").get_by_test_id("stPageLink-NavLink").locator("p")
+    assert pages.evaluate_all("all => Math.min(...all.map((one) => parseFloat(getComputedStyle(one).fontSize)))") >= 18
+    assert pages.evaluate_all("all => all.filter((one) => one.scrollWidth > one.clientWidth).length") == 0
+    controls = page.get_by_test_id("stSidebar").get_by_text("Numbers from", exact=True)
+    assert controls.bounding_box()["y"] < 0.6 * page.viewport_size["height"]
     page.get_by_test_id("stSidebar").get_by_role("link", name="Softmax").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("How do scores become weights?")
     settled(page)

@@ -146,7 +146,11 @@ LARGE_STYLE = """<style>
 .stMainBlockContainer :is([data-testid="stCaptionContainer"], [data-testid="stDownloadButton"]) :is(p, li) {
     font-size: 1.25rem !important;
 }
-/* the menu above the controls has no room for larger words */
+/* the menu takes its icons' room for larger words, so that the controls below stay where they are reached */
+.st-key-menu { column-gap: 0.2rem; }
+.st-key-menu [data-testid="stPageLink-NavLink"] { padding: 0.3rem 0.2rem; }
+.st-key-menu [data-testid="stPageLink-NavLink"] p { font-size: 1.2rem !important; line-height: 1.25; }
+.st-key-menu a :is([data-testid="stIconMaterial"], :has(> [data-testid="stIconMaterial"])) { display: none; }
 [data-testid="stSidebarUserContent"]
 :is(p, li, summary, input, textarea, [data-baseweb="select"], [data-testid="stSelectbox"] *):not(.st-key-menu *) {
     font-size: 1.125rem !important;
