@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from processes import ROOT
 
-from attn.models import bert, gpt2, llama
+from attn.models import bert, gpt2, llama, t5
 from attn.models.passes import STEPS, within_window
 from attn.models.rotary_scaling import SCALINGS, turning
 
@@ -19,6 +19,7 @@ from attn.pretrained.families.whole_models import (  # noqa: E402
     DECODERS,
     ENCODERS,
     MOST,
+    READERS_AND_WRITERS,
     TOKENS,
     VOCABULARY,
     in_numpy,
@@ -105,6 +106,26 @@ def test_encoders_give_what_transformers_gives(family, ids):
         assert apart(state, their[0]) < 1e-4
 
 
+@pytest.mark.parametrize("name", READERS_AND_WRITERS)
+def test_a_text_that_reads_another_looks_as_in_transformers(name, ids):
+    theirs = random_model(name)
+    line, model = in_numpy(theirs)
+    with torch.no_grad():
+        passed = theirs(
+            input_ids=torch.tensor(ids)[None], decoder_input_ids=torch.tensor(ids[:7])[None], output_attentions=True
+        )
+    ours = line.forward(model, ids, ids[:7])
+    assert apart(ours.logits, passed.logits[0]) < 1e-4
+    for layers, part, found in (
+        (ours.encoder, "attention", passed.encoder_attentions),
+        (ours.decoder, "attention", passed.decoder_attentions),
+        (ours.decoder, "cross", passed.cross_attentions),
+    ):
+        for layer, their in zip(layers, found, strict=True):
+            # scores are not divided by the root of their width, so they are large, and their rounding is, too
+            assert np.abs(getattr(layer, part).weights - their[0].numpy()).max() < 5e-5
+
+
 def test_a_pair_of_texts_is_told_apart(ids):
     theirs = random_model("BERT")
     _, model = in_numpy(theirs)
@@ -120,9 +141,12 @@ def test_every_kind_of_scaling_is_held_against_transformers():
 
 
 def test_every_family_is_held_against_transformers():
-    tried = {getattr(transformers, f"{kind}Config").model_type for kind, _ in (DECODERS | ENCODERS).values()}
+    tried = {
+        getattr(transformers, f"{kind}Config").model_type
+        for kind, _ in (DECODERS | ENCODERS | READERS_AND_WRITERS).values()
+    }
     same_as_roberta = {"xlm-roberta", "camembert"}  # classes of transformers without a line of their own
-    assert tried | same_as_roberta == {*llama.FAMILIES, *gpt2.FAMILIES, *bert.FAMILIES}
+    assert tried | same_as_roberta == {*llama.FAMILIES, *gpt2.FAMILIES, *bert.FAMILIES, *t5.FAMILIES}
 
 
 @pytest.mark.parametrize(("window", "kept"), [(None, 7), (1, 0), (3, 2), (8, 7), (20, 7)])
@@ -132,7 +156,7 @@ def test_a_window_keeps_what_the_next_token_sees_beside_itself(window, kept):
 
 
 BAD = {
-    "family": (llama, {"model_type": "t5"}, {}, "model_type must be one of llama"),
+    "family": (llama, {"model_type": "t6"}, {}, "model_type must be one of llama"),
     "first": (llama, {"model_type": "llama"}, {}, "must have one tensor embed_tokens.weight, got 0"),
     "shape": (
         gpt2,

@@ -16,6 +16,7 @@ from attn.models import (
     patching,
     rotary_scaling,
     sampling,
+    t5,
 )
 from attn.models.passes import STEPS, Cache, Change, LayerPass, Pass
 
@@ -35,4 +36,5 @@ __all__ = [
     "patching",
     "rotary_scaling",
     "sampling",
+    "t5",
 ]

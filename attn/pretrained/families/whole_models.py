@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from attn.data import examples
-from attn.models import bert, gpt2, llama
+from attn.models import bert, gpt2, llama, t5
 from attn.pretrained import bert as encoders
 from attn.pretrained import language_model
 from attn.pretrained.errors import ModelError
@@ -76,6 +76,18 @@ ENCODERS: Mapping[str, tuple[str, dict[str, Any]]] = {
 }
 """The same of models that read."""
 
+_T5: dict[str, Any] = {"d_model": 44, "d_kv": 12, "d_ff": 71, "num_layers": 2, "num_decoder_layers": 3, "num_heads": 4}
+_T5 |= {"vocab_size": VOCABULARY, "relative_attention_num_buckets": 12, "relative_attention_max_distance": 17}
+_GATED = {"feed_forward_proj": "gated-gelu", "tie_word_embeddings": False}
+READERS_AND_WRITERS: Mapping[str, tuple[str, dict[str, Any]]] = {
+    "T5": ("T5", _T5),
+    "T5 1.1, Flan-T5": ("T5", _T5 | _GATED),
+    "mT5": ("MT5", _T5 | _GATED),
+}
+"""The same of models that read one text and write another."""
+
+Whole = bert.Bert | gpt2.GPT2 | llama.Llama | t5.T5
+
 
 class Parity(NamedTuple):
     """How far a whole model in numpy is from transformers."""
@@ -92,13 +104,14 @@ def random_model(name: str) -> PreTrainedModel:
     Parameters
     ----------
     name
-        A key of `DECODERS` or `ENCODERS`.
+        A key of `DECODERS`, `ENCODERS` or `READERS_AND_WRITERS`.
     """
     import torch
     import transformers
 
-    kind, numbers = (DECODERS | ENCODERS)[name]  # type: ignore[operator]
-    auto = transformers.AutoModelForCausalLM if name in DECODERS else transformers.AutoModel
+    kind, numbers = {**DECODERS, **ENCODERS, **READERS_AND_WRITERS}[name]
+    autos = {transformers.AutoModelForCausalLM: DECODERS, transformers.AutoModelForSeq2SeqLM: READERS_AND_WRITERS}
+    auto = next((auto for auto, names in autos.items() if name in names), transformers.AutoModel)
     config = getattr(transformers, f"{kind}Config")(**numbers)
     torch.manual_seed(0)
     model = auto.from_config(config, attn_implementation="eager").eval()
@@ -108,16 +121,24 @@ def random_model(name: str) -> PreTrainedModel:
     return model
 
 
-def in_numpy(model: PreTrainedModel) -> tuple[ModuleType, bert.Bert | gpt2.GPT2 | llama.Llama]:
+def in_numpy(model: PreTrainedModel) -> tuple[ModuleType, Whole]:
     """Return the file of `attn.models` that computes a model of transformers, and what that makes of its weights."""
     config = model.config.to_dict()
-    line = next(each for each in (llama, gpt2, bert) if config["model_type"] in each.FAMILIES)
+    line = next(each for each in (llama, gpt2, bert, t5) if config["model_type"] in each.FAMILIES)
     tensors = {name: tensor.detach().numpy() for name, tensor in model.state_dict().items()}
     return line, line.from_checkpoint(tensors, config)
 
 
-def pass_in_numpy(model: bert.Bert | gpt2.GPT2 | llama.Llama, ids: np.ndarray) -> tuple[list, np.ndarray | None]:
-    """Return the states before each layer with the output of a model, and the scores of the next token or None."""
+def pass_in_numpy(model: Whole, ids: np.ndarray) -> tuple[list, np.ndarray | None]:
+    """Return the states before each layer with the output of a model, and the scores of the next token or None.
+
+    Of a model that reads and writes those of its encoder, then those of its decoder, which is given the same tokens.
+    """
+    if isinstance(model, t5.T5):
+        both = t5.forward(model, ids, ids)
+        start = model.embedding[ids]
+        read = [start, *(layer.output for layer in both.encoder[:-1]), both.memory]
+        return [*read, start, *(layer.output for layer in both.decoder[:-1]), both.output], both.logits
     if isinstance(model, bert.Bert):
         passed = bert.forward(model, ids)
         return [*(block.hidden for block in passed.blocks), passed.output], None
@@ -126,7 +147,7 @@ def pass_in_numpy(model: bert.Bert | gpt2.GPT2 | llama.Llama, ids: np.ndarray) -
     return [*written.states[:-1], written.output], written.logits
 
 
-def parity(name: str, ours: bert.Bert | gpt2.GPT2 | llama.Llama, theirs: PreTrainedModel, texts: Iterable) -> Parity:
+def parity(name: str, ours: Whole, theirs: PreTrainedModel, texts: Iterable) -> Parity:
     """Pass texts through a model in numpy and through transformers.
 
     Parameters
@@ -143,9 +164,13 @@ def parity(name: str, ours: bert.Bert | gpt2.GPT2 | llama.Llama, theirs: PreTrai
     states, scores, tokens = 0.0, None, 0
     for ids in texts:
         our_states, our_scores = pass_in_numpy(ours, ids)
+        given = {"input_ids": torch.tensor(ids)[None]}
+        given |= {"decoder_input_ids": given["input_ids"]} if isinstance(ours, t5.T5) else {}
         with torch.inference_mode():
-            passed = theirs(torch.tensor(ids)[None], output_hidden_states=True)
-        for one, other in zip(our_states, passed.hidden_states, strict=True):
+            passed = theirs(**given, output_hidden_states=True)
+        sides = ("encoder_hidden_states", "decoder_hidden_states") if isinstance(ours, t5.T5) else ("hidden_states",)
+        their_states = [state for side in sides for state in passed[side]]
+        for one, other in zip(our_states, their_states, strict=True):
             states = max(states, _apart(one, other))
         if our_scores is not None:
             scores = max(scores or 0.0, _apart(our_scores, passed.logits))
@@ -164,7 +189,7 @@ def _apart(ours, theirs):
 def walk() -> Iterator[Parity]:
     """Hold every small random model, and the real ones that are here, against transformers."""
     ids = np.random.default_rng(3).integers(3, VOCABULARY, TOKENS)
-    for name in (*DECODERS, *ENCODERS):
+    for name in (*DECODERS, *ENCODERS, *READERS_AND_WRITERS):
         theirs = random_model(name)
         yield parity(name, in_numpy(theirs)[1], theirs, [ids])
     sentences = [sentence.text for sentence in examples.SENTENCES[:_TEXTS]]
