@@ -5,12 +5,13 @@ import functools
 import numpy as np
 import streamlit as st
 
-from attn import charts, pretrained
+from attn import charts
 from attn.charts.labels import number
 from attn.models import patching
 from attn.models.head_weights import num_heads
 from attn.models.patching import Place
 from attn.pretrained.loading import smollm2
+from attn.ui.controls.model_and_text import suggested_models
 from attn.ui.jobs import Job, job_failure, running_job, watch_job
 from attn.ui.numpy_models import numpy_model_code, numpy_model_pass
 from attn.ui.page import page_figure, page_reading, page_theme
@@ -29,7 +30,7 @@ from attn.ui.shown_code import LIGHT, Codes, shown_code
 from attn.ui.state import as_text
 
 RUNNING = "why.patching"
-_AT_ONCE = 20_000_000_000  # products of a map that is made without being asked for: about a second
+_AT_ONCE = 10_000_000_000  # products of a map that is made without being asked for: some two seconds
 _KEPT = 16  # maps of a session
 FORMULA = r"\frac{m_{\mathrm{patched}} - m_{\mathrm{run}}}{m_{\mathrm{source}} - m_{\mathrm{run}}}"
 PRESETS = {
@@ -99,7 +100,7 @@ def patch_tab(state, reading):
 def _presets(state):
     """Draw the texts to try on a model that writes."""
     name = smollm2.NAME
-    if name not in pretrained.model_suggestions():
+    if name not in suggested_models():
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption("Try on SmolLM2:", width="content")
