@@ -126,7 +126,7 @@ def test_a_ledger_predicts_what_a_score_does_without_the_part_of_a_head(encoder_
     model = encoder_minilm.model
     passed = bert.encode(encoder_minilm, "The animal didn't cross the street because it was too tired.").passed
     rng, said, done = np.random.default_rng(1), [], []
-    for _ in range(40):
+    for _ in range(16):
         layer, head = int(rng.integers(1, 6)), int(rng.integers(12))
         query, key = rng.integers(0, len(passed.ids), 2)
         made = ledger.score_ledger(model, passed, layer, head, query, key)
