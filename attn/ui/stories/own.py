@@ -32,7 +32,7 @@ from attn.words import capital
 
 READS_TEXT = (
     "home", "step_by_step", "masks", "heads", "positions", "pretrained", "inside", "next_word", "change", "why",
-    "block",
+    "block", "room",
 )  # fmt: skip
 HAS_MODEL = ("pretrained", "inside", "next_word", "change", "why")
 _LABELS = {entry.page: entry.label for entry in MENU}
