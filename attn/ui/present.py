@@ -84,7 +84,7 @@ PRESENT_STYLE = """<style>
 .stMainBlockContainer .attn-story { position: fixed; z-index: 2; inset: 0.5vh 2vw auto; line-height: 1.15; }
 .attn-story b { display: block; font-size: min(5vh, 3vw); }
 .attn-story span { display: block; font-size: min(3vh, 1.8vw); text-wrap: balance; }
-.stMainBlockContainer:has(.attn-story) [data-presented] { inset: 15vh 2vw 2vh; }
+.stMainBlockContainer:has(.attn-story) [data-presented] { inset: var(--attn-words, 15vh) 2vw 1.5vh; }
 .attn-cover { position: fixed; inset: 0; z-index: 999990; background: #000; }
 .attn-cover[data-kind="code"] {
     background: #FFF; color: #000; display: flex; flex-direction: column; align-items: center; justify-content: center;

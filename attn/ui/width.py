@@ -20,15 +20,9 @@ _SMALL_LARGE = {"narrow": 1500, "low": 500}  # and with words for a hall, where 
 _HAND = 520  # pixels of a page held in a hand, which is scrolled: only its width limits a picture
 _STEP = 40  # pixels: smaller changes do not redraw the page, nor a quarter of them one held in a hand
 _MARGIN = 12  # pixels at the right of a figure that hold nothing, and may be out of sight without a sign
-_PRESENTED = (
-    1 / 60,
-    6,
-)  # pixels of words presented, per pixel of the window's height, and at least: 18 at 720, 24 at 1080
-_TITLE, _STORY, _EDGES = (
-    0.15,
-    0.06,
-    0.055,
-)  # of a presented window: of its height for the title and for a story's sentence, of its width
+_PRESENTED = 1 / 60, 6  # pixels of words presented, a pixel of the window's height, and besides: 18 at 720, 24 at 1080
+_TITLE, _STORY = 0.15, 0.1  # of a presented window's height, for the title, and for a story's sentence
+_EDGES = 0.055  # of its width
 _ABOVE = 260  # pixels above a page's first figure
 _ABOVE_LARGE, _ABOVE_LOW = 330, 190  # with words for a hall, and in a low window then
 _NO_END = 20_000  # pixels: no figure is so high

@@ -9,7 +9,7 @@ from attn.pretrained.intervention.classification import answer_ends, answer_plac
 from attn.pretrained.intervention.run import predicts_masked
 from attn.ui.controls.colour_scale import colour_scale_of
 from attn.ui.pages.change.controls import change_paint_controls_open, changed_head_name, every_head_to_control
-from attn.ui.width import page_tallest, window_low_for_hall
+from attn.ui.width import page_plot_height, page_tallest, window_low_for_hall
 from attn.ui.word_level import word_level_of
 
 _LEAST_CELL = 10  # pixels of a head in the map of all, to be pointed at
@@ -123,7 +123,8 @@ def _at_hand(setup, run):
 def _map_size(run, width):
     """Return the pixels of the longer side of the map: as wide as there is room, and not too tall."""
     down, across = len(run.num_heads), max(run.num_heads)
-    cell = max(min((width - 60) / across, page_tallest(most=max(520, 0.8 * width)) / down, 48), _LEAST_CELL)
+    least = page_plot_height(_LEAST_CELL * down) / down
+    cell = max(min((width - 60) / across, page_tallest(most=max(520, 0.8 * width)) / down, 48), least)
     return int(charts.touched_cell(cell, max(down, across), width)) * max(down, across)
 
 
