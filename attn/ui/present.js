@@ -4,7 +4,7 @@ const TALK = "attention-lab-talk"; // the channel between the windows of one bro
 const MENU = '[data-testid="stSidebar"] [data-testid="stPageLink-NavLink"]';
 const TYPED = "input, textarea, select, [contenteditable=true]";
 const LARGEST = 2.5; // times as large as drawn: a figure of two bars need not fill a hall
-const BELOW = 8; // pixels between a story's sentence and the figure
+const BELOW = 4; // pixels between a story's sentence and the figure
 const PATIENCE = 2000; // milliseconds in which a page that is shown again has come to its old length
 
 const main = () => document.querySelector('[data-testid="stMain"]');

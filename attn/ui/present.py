@@ -82,9 +82,9 @@ PRESENT_STYLE = """<style>
 /* a story's screen has a title of its own, and a sentence below it */
 .stMainBlockContainer:has(.attn-story) h1 { visibility: hidden !important; }
 .stMainBlockContainer .attn-story { position: fixed; z-index: 2; inset: 0.5vh 2vw auto; line-height: 1.15; }
-.attn-story b { display: block; font-size: min(5vh, 3vw); }
-.attn-story span { display: block; font-size: min(3vh, 1.8vw); text-wrap: balance; }
-.stMainBlockContainer:has(.attn-story) [data-presented] { inset: var(--attn-words, 15vh) 2vw 1.5vh; }
+.attn-story b { display: block; font-size: min(4.6vh, 2.8vw); }
+.attn-story span { display: block; font-size: min(2.7vh, 1.7vw); text-wrap: balance; }
+.stMainBlockContainer:has(.attn-story) [data-presented] { inset: var(--attn-words, 15vh) 2vw 0.6vh; }
 .attn-cover { position: fixed; inset: 0; z-index: 999990; background: #000; }
 .attn-cover[data-kind="code"] {
     background: #FFF; color: #000; display: flex; flex-direction: column; align-items: center; justify-content: center;
