@@ -11,7 +11,7 @@ from attn.pretrained.language_model import token_label
 from attn.ui.language_models import Rival, likeliest_tokens
 from attn.ui.pages.next_word import whole_way
 from attn.ui.state import as_text
-from attn.ui.width import page_plot_height
+from attn.ui.width import page_plot_height, page_width
 
 _SHOWN = 10  # words
 _BESIDE, _LAYER = 560, 13  # pixels for boxes and map side by side, and of a layer in the map, to be pointed at
@@ -104,7 +104,10 @@ def next_words_way(walked, before, theme, width):
     boxes = whole_way.whole_way_boxes(
         whole_way_sizes(walked), setup.layer, setup.part, setup.stage, theme, width if narrow else width / 2
     )
-    size = int(min(width - 60, 23 * additions.shape[1])), page_plot_height(int(max(360, _LAYER * len(additions))))
+    row = charts.touched_cell(_LAYER, len(additions), page_width())
+    down = page_plot_height(int(max(360, row * len(additions))))
+    across = charts.touched_cell(min((width - 60) / additions.shape[1], 23), additions.shape[1], page_width())
+    size = int(across * additions.shape[1]), down
     chosen = None if column is None else (setup.layer - 1, column)
     parts = whole_way.whole_way_map(additions, off, chosen, theme, size)
     return charts.above(boxes, parts) if narrow else charts.beside(boxes, parts, spacing=20)

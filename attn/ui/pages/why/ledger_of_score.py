@@ -16,7 +16,7 @@ from attn.ui.pages.why.setup import MEASURES, MOST_TOKENS, attention_in, cell_in
 from attn.ui.shared_results import kept_with_models
 from attn.ui.shown_code import LIGHT, Codes, shown_code
 from attn.ui.state import as_text
-from attn.ui.width import page_share, page_tallest, page_width
+from attn.ui.width import page_map_size, page_share, page_tallest
 
 MOST_PAIRS = 12  # that have a bar of their own
 _SAID = 3  # pairs in the sentence
@@ -152,7 +152,7 @@ def _by_layer(made):
         "All pairs at once, the heads of each layer joined: a row is a part of the query's token, a column one of the "
         "key's, and all cells together are the score."
     )
-    size = int(min(page_width() - 130, page_tallest(most=560)))
+    size = page_map_size(max(len(rows), len(columns)), page_tallest(most=560), beside=130)
     page_figure(
         functools.partial(ledger_map, joined.table, rows, columns, page_theme(), size),
         "why.by_layer",
