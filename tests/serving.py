@@ -102,6 +102,7 @@ def settled(page, figures=1, rest=REST):
 def taken_away(page, name, figure=0):
     """Return the path of a file that the menu "Take it away" of a figure saves under this name."""
     page.get_by_role("button", name="Take it away").nth(figure).click()
+    settled(page)
     button = page.get_by_test_id("stPopoverBody").get_by_role("button", name=name)
     with page.expect_download() as waiting:
         button.click()

@@ -11,10 +11,11 @@ _DRAWN = "embed.drawn"  # where the session holds whether this run drew the figu
 
 _STYLE = """<style>
 [data-testid="stSidebar"], [data-testid="stSidebarCollapsedControl"], [data-testid="stHeader"],
-[data-testid="stElementToolbar"], [data-testid="stPopover"], .stMainBlockContainer [role="tablist"],
+[data-testid="stElementToolbar"], [data-testid="stPopover"],
 .stMainBlockContainer summary, .attn-numbers { display: none !important; }
 .stMainBlockContainer { padding: 0 !important; }
-.stMainBlockContainer [data-testid="stElementContainer"]:not(.FIGURE, :has([data-testid="stAlert"])) {
+.stMainBlockContainer [role="tablist"] { visibility: hidden; height: 0; min-height: 0; overflow: hidden; }
+.stMainBlockContainer [data-testid="stElementContainer"]:not(.FIGURE, .st-key-ruler, :has([data-testid="stAlert"])) {
     display: none;
 }
 .stMainBlockContainer :is(.stVerticalBlock, .stHorizontalBlock) { gap: 0; }

@@ -221,7 +221,10 @@ def begin_page(page, title, cls):
         st.divider()
         if len(dataclasses.fields(cls)) > _FEW:
             _reset_button(state)
-        measure_page_room()
+        if not embedded_figure():
+            measure_page_room()
+    if embedded_figure():
+        measure_page_room()  # where another page holds this one, its sidebar is not even drawn
     st.title(title, anchor=False)
     story_card(state)
     present_story()
