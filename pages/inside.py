@@ -49,6 +49,7 @@ from attn.ui.pages.inside import (
     inside_results,
     inside_share_chart,
     inside_together_control,
+    inside_verdict,
     inside_weights,
 )
 from attn.ui.width import page_plot_height
@@ -59,7 +60,7 @@ page = ui.begin_page("inside", "What does every head look at?", Setup)
 with st.sidebar:
     model_and_text_controls(page)
 try:
-    source, loaded, recording = record_model_and_text(page, model_and_text_of(page))
+    source, loaded, recording = record_model_and_text(page, model_and_text_of(page), in_numpy=True)
 except pretrained.ModelError as error:
     model_refused(page, error)
 tables = models.model_metrics(*source, page.get("level"))
@@ -114,11 +115,7 @@ words, box = ui.page_columns([3, 2])
 with words:
     inside_reading(setup, tables, layer, level)
 with box:
-    models.say_model_verdict(
-        pretrained.weights_finding(loaded),
-        models.model_input_finding(*source),
-        models.model_attention_finding(*source),
-    )
+    inside_verdict(page, source, loaded)
 if not inside_first_heads(numbers, setup):
     st.info("Nothing to measure here: too few tokens come twice. Try the example with a phrase that comes twice.")
 
@@ -275,7 +272,8 @@ SHOWN = {
     "code": lambda: ui.page_code(page, codes()),
 }
 st.markdown(inside_one_query_reading(setup, together[row, :n_k], rows[row], columns, what))
-why_link(source, loaded.family, setup.layer, setup.head, setup.cell)
+model_name = source[0].name if models.is_in_numpy(source[0]) else source[0]
+why_link((model_name, *source[1:]), loaded.family, setup.layer, setup.head, setup.cell)
 ui.page_tabs(page, TABS, SHOWN)
 ui.page_sources(page)
 ui.page_next(page)

@@ -13,11 +13,9 @@ from attn.pretrained import language_model
 from attn.pretrained.agreement import transformers_differences
 from attn.pretrained.loading import smollm2
 from attn.pretrained.loading.catalogue import WRITERS, model_suggestions
-from attn.pretrained.threads import loading_queue, one_thread
-from attn.ui.models import loaded_model
-from attn.ui.settings import visitor_settings
-from attn.ui.shared_results import MOST_HELD, forget_shared_results, kept_results, model_save
-from attn.ui.visitor import end_if_visitor_left, this_visit
+from attn.ui.models import loaded_model, opened_language_model
+from attn.ui.shared_results import kept_results, model_save
+from attn.ui.visitor import end_if_visitor_left
 
 MOST_WALKED = 128  # tokens of a text whose every step is kept: their number grows with the square
 HOW_TO_GET = (
@@ -34,36 +32,6 @@ def suggested_language_models():
     known = model_suggestions()
     families = {"EleutherAI/pythia-70m"}  # GPT-NeoX is none that is computed in numpy
     return [name for name in WRITERS if name in known and name not in families]
-
-
-def opened_language_model(name):
-    """Open a model that writes, without torch or transformers, once a server and for each time its folder was written.
-
-    Parameters
-    ----------
-    name : str
-
-    Returns
-    -------
-    LanguageModel
-
-    Raises
-    ------
-    ModelError
-        As `attn.pretrained.language_model.load`.
-    """
-    return _opened(name, model_save(name))
-
-
-@st.cache_resource(max_entries=MOST_HELD, show_spinner="Opening the model …", show_time=True)
-def _opened(name, saved):
-    """Open a model in place of what is held of others."""
-    visit = this_visit()
-    with loading_queue.turn(should_stop=lambda: visit.is_over, owner=visit.browser or None):
-        forget_shared_results()
-        model = language_model.load(name, settings=visitor_settings().for_models)
-        one_thread()
-        return model
 
 
 def read_with_steps(name, text, factors=()):

@@ -12,8 +12,10 @@ from attn import multi_head, multi_head_attention, pretrained
 from attn.analysis.contribution import rollout
 from attn.analysis.head_table import METRICS
 from attn.data.examples import Example
-from attn.pretrained import bert
+from attn.pretrained import bert, language_model
+from attn.pretrained.loading import smollm2
 from attn.pretrained.loading.inference_imports import import_for_inference
+from attn.pretrained.recording.in_numpy import InNumpy, fits_in_numpy, record_in_numpy
 from attn.pretrained.threads import Stopped, loading_queue
 from attn.pretrained.verdict import Verdict, attention_finding, input_finding, not_finite
 from attn.ui.garbage import set_garbage_aside
@@ -46,6 +48,7 @@ class ChosenModel(NamedTuple):
     target: str = ""
     adapter: bool = True  # with its adapter, where it has one
     task: str = ""  # what it does with speech; empty for what it does of itself
+    in_numpy: bool = False  # without torch, as `model_in_numpy` opens it
 
 
 class SeveralTexts(NamedTuple):
@@ -70,6 +73,8 @@ def loaded_model(name, random_weights=False):
     Loaded
     """
     chosen = name if isinstance(name, ChosenModel) else ChosenModel(name)
+    if chosen.in_numpy:
+        return model_in_numpy(chosen.name)
     model = _loaded(chosen.name, random_weights, model_save(name))
     if model.base is not None and not chosen.adapter:
         model = model.base
@@ -79,6 +84,115 @@ def loaded_model(name, random_weights=False):
 def _languages_of(chosen):
     """Return what `Loaded.in_languages` takes."""
     return chosen.source or None, chosen.target or None, chosen.task or None
+
+
+def opened_language_model(name):
+    """Open a model that writes, without torch or transformers, once a server and for each time its folder was written.
+
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    LanguageModel
+
+    Raises
+    ------
+    ModelError
+        As `attn.pretrained.language_model.load`.
+    """
+    return _opened(name, model_save(name))
+
+
+@st.cache_resource(max_entries=MOST_HELD, show_spinner="Opening the model …", show_time=True)
+def _opened(name, saved):
+    """Open a model in place of what is held of others."""
+    visit = this_visit()
+    with loading_queue.turn(should_stop=lambda: visit.is_over, owner=visit.browser or None):
+        forget_shared_results()
+        model = language_model.load(name, settings=visitor_settings().for_models)
+        pretrained.one_thread()
+        return model
+
+
+def model_in_numpy(name):
+    """Open a model to be recorded without torch: those that come with packages, whose every weight is known.
+
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    InNumpy or None
+        None of any other: what transformers finds in its files is said where it is opened by transformers.
+    """
+    if name == pretrained.DEFAULT:
+        return InNumpy(_encoder())
+    return InNumpy(opened_language_model(name), smollm2.NOTE) if name == smollm2.NAME else None
+
+
+def is_in_numpy(name):
+    """Return whether a model is recorded without torch; `name` is as `loaded_model` takes it."""
+    return isinstance(name, ChosenModel) and name.in_numpy
+
+
+def source_in_numpy(source):
+    """Return a model and what it reads as they are recorded without torch, or as they are where they cannot be.
+
+    Parameters
+    ----------
+    source : tuple
+        As `model_recording` takes it.
+
+    Returns
+    -------
+    tuple
+    """
+    name, random_weights, text, pair = source
+    if random_weights or pair or not isinstance(text, str) or not isinstance(name, str):
+        return source
+    model = model_in_numpy(name)
+    if model is None or not fits_in_numpy(model, text):
+        return source
+    return ChosenModel(name, in_numpy=True), False, text, ""
+
+
+def _comparison_key(source):
+    return source[0].name, False, model_save(source[0]), "numpy.comparison", source[2]
+
+
+def model_comparison(source):
+    """Return what was found when somebody had a recording without torch held against transformers, or None."""
+    return kept_results().get(_comparison_key(source))
+
+
+def compare_model_with_transformers(source):
+    """Hold a recording without torch against transformers, which this loads, and keep what was found.
+
+    Returns
+    -------
+    tuple of Finding
+        On the weights, the input and the attention.
+    float
+        The largest difference of a weight of any head, between the whole model in numpy and in transformers.
+    """
+    theirs = (source[0].name, *source[1:])
+    loaded = loaded_model(*theirs[:2])
+    findings = (
+        pretrained.weights_finding(loaded),
+        model_input_finding(*theirs),
+        model_attention_finding(*theirs),
+    )
+    pairs = zip(model_recording(*source).layers, model_recording(*theirs).layers, strict=True)
+    gap = max(
+        float(np.abs(ours.weights(head) - their.weights(head)).max())
+        for ours, their in while_visited(pairs)
+        for head in range(ours.num_heads)
+    )
+    kept_results().put(_comparison_key(source), (findings, gap), 10_000)
+    return findings, gap
 
 
 ONE_THREAD_CODE = "pretrained.one_thread()  # as on the page: how sums are rounded hangs on it"
@@ -246,6 +360,8 @@ def _recording(name, random_weights, text, pair):
     model = loaded_model(name, random_weights)
 
     def make(watch):
+        if isinstance(model, InNumpy):
+            return record_in_numpy(model, text)
         made_of = _made_of(model, text, pair)
         if isinstance(text, AudioInput):
             return pretrained.record(model, inputs=pretrained.audio_inputs(model, *made_of.values()), watch=watch)

@@ -8,6 +8,7 @@ import streamlit as st
 from attn import charts, pretrained
 from attn.data import picture_files, pictures, sounds
 from attn.pretrained.loading import smollm2
+from attn.pretrained.recording.in_numpy import InNumpy
 from attn.pretrained.verdict import not_recorded
 from attn.ui import models
 from attn.ui.controls.colour_scale import COLOURS, colour_scale_control, colour_scale_of
@@ -205,8 +206,16 @@ def model_and_text_of(state):
     return state.get("model"), state.get("random"), given, state.get("pair") if takes == "sound" else ""
 
 
-def record_model_and_text(state, source):
+def record_model_and_text(state, source, *, in_numpy=False):
     """Load the model and record it reading; where it cannot be recorded, show its own weights and stop.
+
+    Parameters
+    ----------
+    state : PageState
+    source : tuple
+        As `model_and_text_of` returns it.
+    in_numpy : bool, default False
+        Whether the pass is computed by `attn.models`, without torch, where that can be.
 
     Returns
     -------
@@ -224,8 +233,11 @@ def record_model_and_text(state, source):
     if isinstance(source[2], str):
         text = _several_texts(state, source[2])
         source = (*source[:2], text, source[3] if isinstance(text, str) and not state.get("several") else "")
+    given = source
+    source = models.source_in_numpy(source) if in_numpy else source
     with st.sidebar:
-        source = (chosen_model_control(state, models.loaded_model(*source[:2])), *source[1:])
+        chosen = chosen_model_control(state, models.loaded_model(*source[:2]))
+        source = (chosen if source is given else source[0], *source[1:])
         loaded = models.loaded_model(*source[:2])
         if isinstance(source[2], PictureAndText):
             source = (*source[:2], _without_picture_control(state, loaded, source[2]), source[3])
@@ -453,6 +465,14 @@ def _same_place(before, now, place):
 def model_and_text_lines(source):
     """Return the lines that load the model and bind ``recording``, with one thread of computation as the page has."""
     name, random_weights, text, pair = source
+    if models.is_in_numpy(name):
+        module = "language_model" if models.loaded_model(name).writes else "bert"
+        return (
+            f"from attn.pretrained import {module}\n"
+            "from attn.pretrained.recording.in_numpy import InNumpy, record_in_numpy\n"
+            f"{models.ONE_THREAD_CODE}\nmodel = InNumpy({module}.load({name.name!r}))\n"
+            f"recording = record_in_numpy(model, {text!r})"
+        )
     model = f"{models.ONE_THREAD_CODE}\nmodel = {models.model_loading_code(name, random_weights)}"
     if isinstance(text, ImageInput):
         return f"import attn\n\n{model}\nrecording = pretrained.record(model, images={text.code(models.SIDE)})"
@@ -474,6 +494,8 @@ def model_and_text_lines(source):
 
 def model_and_text_projections(loaded, layer):
     """Return the checkpoint's own matrices of a layer, or None if the family does not name them as BERT does."""
+    if isinstance(loaded, InNumpy):
+        return loaded.matrices(layer)
     try:
         return pretrained.parameters(loaded, layer)
     except pretrained.ModelError:

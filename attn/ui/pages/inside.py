@@ -11,6 +11,7 @@ from attn.analysis import contribution, head_kinds
 from attn.analysis.head_table import METRICS, Text
 from attn.charts.labels import number
 from attn.data import pictures, sounds
+from attn.pretrained.recording.in_numpy import InNumpy
 from attn.ui import models
 from attn.ui.controls.model_and_text import SourceChoice, model_and_text_lines, model_and_text_projections
 from attn.ui.controls.word_level import say_word_level
@@ -152,6 +153,35 @@ def inside_together_control(state, layer):
         key=state.key("together"),
         help="Choose several heads of this layer: the matrix shows their mean, the lines show each in its colour. "
         "Choose none to look at the one head above.",
+    )
+
+
+def inside_verdict(state, source, loaded):
+    """Show what is known of the agreement with transformers; of a recording without torch, once that was asked for."""
+    if not isinstance(loaded, InNumpy):
+        models.say_model_verdict(
+            pretrained.weights_finding(loaded),
+            models.model_input_finding(*source),
+            models.model_attention_finding(*source),
+        )
+        return
+    asked = state.key("compared")
+    found = models.model_comparison(source)
+    if found is None and st.session_state.get(asked) == source:
+        found = models.compare_model_with_transformers(source)
+    if found is None:
+        st.info("Computed here in numpy, without torch or transformers.")
+        st.button(
+            "Compare with transformers", key=state.key("compare"), icon=":material/fact_check:", type="tertiary",
+            on_click=st.session_state.__setitem__, args=(asked, source),
+            help="Loads torch and transformers, and holds the weights, the input and the attention of every head "
+            "against theirs. It takes some seconds, and memory for the model once more.",
+        )  # fmt: skip
+        return
+    findings, gap = found
+    models.say_model_verdict(*findings)
+    st.caption(
+        f"The whole model in numpy gives the same weights as transformers to within {number(gap, 2)}, in every head."
     )
 
 
@@ -511,19 +541,20 @@ def _drawing_code(setup, source, table, layer, scale, width):
         ("picture", _overview),
         'charts.save(picture, "heads.svg")\n',
         f"layer = recording.layers[{layer.index}]",
-        *_steps_in_view(setup),
+        *_steps_in_view(setup, source),
         word_level_labels_code(setup.level),
         "head = charts.panel(contribution.mean_over(shown), rows, columns, **scale)",
         'charts.save(charts.panels(theme, room, head, tallest=620), "head.svg")',
     )
 
 
-def _steps_in_view(setup):
+def _steps_in_view(setup, source):
     """Return the steps that bind ``shown``, as `inside_weights` computes it."""
     words = setup.level == "words"
     steps = [WORD_LEVEL_CODE if words else "", ("weights", _weights_in_view)]
     if setup.measure == "weight":
         return [*steps, "shown = to_words(weights, *sides)" if words else "shown = weights"]
-    given = f"w_o = pretrained.parameters(model, layer).w_o\nkey_words = {'sides[1]' if words else None}"
+    matrices = "model.matrices(layer)" if models.is_in_numpy(source[0]) else "pretrained.parameters(model, layer)"
+    given = f"w_o = {matrices}.w_o\nkey_words = {'sides[1]' if words else None}"
     averaged = "to_words(lengths, sides[0], range(lengths.shape[-1]))" if words else "lengths"
     return [*steps, given, ("lengths", _lengths_in_view), f"shown = {averaged}"]
