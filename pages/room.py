@@ -44,7 +44,7 @@ ui.page_reading(
     "model does beside what the room thought."
 )
 if owned is None:
-    st.subheader(room.question_in_words(question), anchor=False)
+    st.header(room.question_in_words(question), anchor=False)
 
     def open_one():
         """Open a room that asks what the page shows."""

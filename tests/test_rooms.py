@@ -116,7 +116,7 @@ def test_a_speaker_asks_phones_guess_and_the_model_stands_beside(monkeypatch):
 
     owner, room.owner = room.owner, "somebody else"  # in a test all have the same browser
     phone = check(opened("room", {"room": code}), charts=0)
-    assert any("Which word does “it” look at most in head 2 of layer 4?" in one.value for one in phone.subheader)
+    assert any("Which word does “it” look at most in head 2 of layer 4?" in one.value for one in phone.header)
     pills = phone.get("button_group")[0]
     pills.set_value(2).run()
     assert list(room.guesses.values()) == [(2,)]

@@ -195,7 +195,7 @@ def _guessing(code):
         st.info(f"The room {as_text(code)} is closed. What was guessed in it is gone.")
         return
     question = room.question
-    st.subheader(question_in_words(question), anchor=False)
+    st.header(question_in_words(question), anchor=False)
     st.markdown(_sentence(question))
     given = room.guesses.get(who)
     if room.answer is not None:
@@ -280,7 +280,7 @@ def room_for_the_speaker(state, room, question):
             "Close the room", on_click=_close, args=(state, room), icon=":material/close:",
             help="Everybody's guesses are then gone.",
         )  # fmt: skip
-    st.subheader(question_in_words(question), anchor=False)
+    st.header(question_in_words(question), anchor=False)
     _guesses(room.code, question)
 
 
