@@ -24,6 +24,7 @@ SIGNED = np.array([2.0, -1.0, 0.5, -0.25, 1.5, -2.0, 0.0])
 LONG = RNG.dirichlet(np.ones(90), size=90)
 CURVES = [charts.Curve(name, [1, 2, 3], [1, 4, 9]) for name in ("short", "a name that is longer than many a screen is")]
 LOG = charts.Axis("n", log=True)
+KINDS = {"k": "#D55E00", "q": "#0072B2"}
 AXES = {"x": "x", "y": "y"}
 PANELS = (charts.panel(WEIGHTS, TOKENS, TOKENS), "softmax", charts.panel(WEIGHTS[:, :2], TOKENS, charts.counted(2)))
 
@@ -69,6 +70,11 @@ FIGURES = {  # name -> the least width of each of its plots, and the figure in a
     "photo": (LEAST_PICTURE, lambda room: charts.photo(np.ones((8, 8, 3)), LOOK, size=room)),
     "places": (LEAST_PLOT, lambda room: charts.places(WEIGHTS[0], TOKENS, LOOK, width=room)),
     "products": (LEAST_PLOT, lambda room: charts.products(SIGNED, SIGNED, LOOK, width=room)),
+    "points": (LEAST_PLOT, lambda room: charts.points(np.eye(5, 2), TOKENS[:5], "kqkqk", KINDS, LOOK, size=room)),
+    "word_map": (
+        4 * LEAST_CELL,
+        lambda room: charts.word_map([["a", "word", "in", "each"]] * 3, np.eye(3, 4), "abc", "abcd", LOOK, width=room),
+    ),
     "token_strip": (LEAST_PLOT, lambda room: charts.token_strip(TOKENS, LOOK, width=room)),
 }  # fmt: skip
 
