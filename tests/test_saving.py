@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 import threading
 from contextlib import contextmanager
 
@@ -12,6 +13,7 @@ import pyarrow as pa
 import pytest
 import streamlit as st
 from driving import PAGES, check, matrices, opened, specs, strokes, tables
+from processes import printed
 
 from attn import charts
 from attn.words import number
@@ -222,3 +224,21 @@ def test_text_is_set_in_a_typeface_that_every_machine_has():
     assert ">−1.79e−7<" in picture
     assert ">1.79e−7<" in picture
     assert "Liberation Sans" in picture
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there may a process be kept from writing files")
+def test_a_figure_is_made_for_download_where_no_file_can_be_written(tmp_path):
+    """As on a full disk: each kind is made in memory alone."""
+    code = """if True:
+        import resource, signal, sys
+        from attn import charts
+        figure = charts.specification(charts.beside(charts.heatmap([[0.25]], ["a"], ["b"], charts.LIGHT)))
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+        print(*(bool(make(figure)) for make in (charts.svg, charts.png, charts.pdf, charts.html)))
+        try:
+            charts.save(figure, sys.argv[1])
+        except OSError as error:
+            print(error.strerror)
+    """
+    assert printed(code, str(tmp_path / "a.svg")).splitlines() == ["True True True True", "File too large"]
