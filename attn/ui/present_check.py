@@ -183,10 +183,11 @@ def _screen(where, screen, query):
         except RuntimeError:
             return Finding(False, f"{where} does not come within {_PATIENCE} seconds: {screen.title}")
         taken.append(time.perf_counter() - start)
-    wrong = [element.value for element in (*app.exception, *app.error)]
-    if wrong:
-        return Finding(False, f"{where} says: {wrong[0]}")
-    if not app.get("vega_lite_chart"):
+    drawn = app.get("vega_lite_chart")
+    wrong = [element.value for element in (*app.exception, *(() if drawn else app.error))]
+    if wrong:  # beside a figure an error is what the page has found, as where something is broken on purpose
+        return Finding(False, f"{where} says: {wrong[0].splitlines()[0]}")
+    if not drawn:
         return Finding(False, f"{where} has no figure to present: {screen.title}")
     return Finding(True, f"{where}: {taken[0]:.1f} s at first, {taken[1]:.1f} s again. {screen.title}")
 
