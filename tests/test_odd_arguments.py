@@ -113,6 +113,9 @@ CONFIGURATIONS = {
         "model_type": "llama", "vocab_size": 7, "hidden_size": 4, "max_position_embeddings": 9,
         "num_hidden_layers": 0, "num_attention_heads": 2, "tie_word_embeddings": True,
     },
+    "t5": {
+        "model_type": "t5", "vocab_size": 7, "d_model": 4, "d_kv": 2, "d_ff": 5, "num_heads": 2, "num_layers": 1,
+    },
 }  # fmt: skip
 CHECKPOINTS = {
     "bert": {
@@ -122,6 +125,27 @@ CHECKPOINTS = {
     },
     "gpt2": {"wte.weight": drawn(7, 4), "wpe.weight": drawn(9, 4), "ln_f.weight": drawn(4), "ln_f.bias": drawn(4)},
     "llama": {"model.embed_tokens.weight": drawn(7, 4), "model.norm.weight": drawn(4)},
+    "t5": {
+        "shared.weight": drawn(7, 4),
+        **{
+            f"{stack}.block.0.layer.{at}.{part}.weight": drawn(*shape)
+            for stack, parts in (("encoder", ("SelfAttention",)), ("decoder", ("SelfAttention", "EncDecAttention")))
+            for at, kind in enumerate((*parts, "DenseReluDense"))
+            for part, shape in {
+                "layer_norm": (4,),
+                **(
+                    {f"{kind}.wi": (5, 4), f"{kind}.wo": (4, 5)}
+                    if kind == "DenseReluDense"
+                    else {f"{kind}.{role}": (4, 4) for role in "qkvo"}
+                ),
+            }.items()
+        },
+        **{
+            f"{stack}.block.0.layer.0.SelfAttention.relative_attention_bias.weight": drawn(8, 2)
+            for stack in ("encoder", "decoder")
+        },
+        "encoder.final_layer_norm.weight": drawn(4), "decoder.final_layer_norm.weight": drawn(4),
+    },
 }  # fmt: skip
 OPENED = {
     line: getattr(models, line).from_checkpoint(CHECKPOINTS[line], CONFIGURATIONS[line]) for line in CONFIGURATIONS
@@ -350,6 +374,7 @@ GOOD = {
     "models.bert.forward": {"model": OPENED["bert"], "ids": [1, 2], "types": [0, 1]},
     "models.gpt2.forward": {"model": OPENED["gpt2"], "ids": [1, 2]},
     "models.llama.forward": {"model": OPENED["llama"], "ids": [1, 2]},
+    "models.t5.forward": {"model": OPENED["t5"], "ids": [1, 2], "decoder_ids": [0, 3, 4]},
     **{
         f"models.{line}.from_checkpoint": {"tensors": CHECKPOINTS[line], "config": CONFIGURATIONS[line]}
         for line in CONFIGURATIONS
