@@ -45,14 +45,18 @@ def test_all_is_taken_away_and_opened_again_and_drawn_without_a_network(page, se
     alone.close()
 
 
-def test_a_figure_stands_alone_in_a_frame(page, server):
-    page.goto(f"{server}/{LINK}&embed=true&embed_figure=heads.grid")
-    settled(page, 2)
+@pytest.mark.parametrize(("link", "figure"), [(LINK, "heads.grid"), (f"{LINK}&tab=one", "heads.one")])
+def test_a_figure_stands_alone_in_a_frame(page, server, link, figure):
+    page.goto(f"{server}/{link}&embed=true&embed_figure={figure}")
+    settled(page)
     around = [page.get_by_test_id("stSidebar"), page.get_by_role("heading"), page.get_by_role("button")]
     seen = [one for kind in around for one in kind.all() if one.is_visible()]
     assert seen == []
     shown = [one for one in page.locator(FIGURE).all() if one.is_visible()]
     assert len(shown) == 1
     assert shown[0].bounding_box()["y"] < 60
+
+
+def test_a_frame_says_that_the_page_has_no_such_figure(page, server):
     page.goto(f"{server}/{LINK}&embed=true&embed_figure=heads.nothing")
     expect(page.get_by_text("This page shows no figure heads.nothing")).to_be_visible()

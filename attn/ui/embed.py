@@ -1,7 +1,5 @@
 """One figure alone, as wide as the frame that another page gives it: ``?embed=true&embed_figure=heads.grid``."""
 
-import re
-
 import streamlit as st
 
 from attn.ui.state import as_text
@@ -14,10 +12,8 @@ _STYLE = """<style>
 [data-testid="stElementToolbar"], [data-testid="stPopover"],
 .stMainBlockContainer summary, .attn-numbers { display: none !important; }
 .stMainBlockContainer { padding: 0 !important; }
-.stMainBlockContainer [role="tablist"] { visibility: hidden; height: 0; min-height: 0; overflow: hidden; }
-.stMainBlockContainer [data-testid="stElementContainer"]:not(.FIGURE, .st-key-ruler, :has([data-testid="stAlert"])) {
-    display: none;
-}
+.stMainBlockContainer [data-testid="stElementContainer"]:not(.st-key-alone *, .st-key-ruler,
+    :has([data-testid="stAlert"])) { display: none; }
 .stMainBlockContainer :is(.stVerticalBlock, .stHorizontalBlock) { gap: 0; }
 </style>"""
 
@@ -29,16 +25,17 @@ def embedded_figure():
 
 def begin_embedding():
     """Leave nothing on the page but the figure that is asked for, if one is, and what a page says in its place."""
-    key = embedded_figure()
     st.session_state[_DRAWN] = False
-    if key:
-        shown = re.sub(r"[^a-zA-Z0-9_-]", "-", key)  # as Streamlit names the element of a key
-        st.html(_STYLE.replace("FIGURE", f"st-key-{shown}"))
+    if embedded_figure():
+        st.html(_STYLE)
 
 
-def embed_drawn(key):
-    """Note that a figure was drawn."""
-    st.session_state[_DRAWN] |= key == embedded_figure()
+def place_alone(key):
+    """Return the one place that is seen if this figure is asked for, otherwise None."""
+    if key != embedded_figure():
+        return None
+    st.session_state[_DRAWN] = True
+    return st.container(key="alone")
 
 
 def end_embedding():

@@ -8,7 +8,7 @@ import streamlit as st
 
 from attn import charts
 from attn.pretrained.threads import one_thread
-from attn.ui.embed import begin_embedding, embed_drawn, embedded_figure, end_embedding
+from attn.ui.embed import begin_embedding, embedded_figure, end_embedding, place_alone
 from attn.ui.garbage import collector, share_arenas
 from attn.ui.kept_figures import finished_once
 from attn.ui.keyboard import page_keys
@@ -384,6 +384,9 @@ def remembered_tabs(key, labels, shown, chosen, choose):
     choose : callable
         Called with the key of another that is opened.
     """
+    if embedded_figure():  # the browser draws nothing in a tab whose row is hidden
+        shown[chosen]()
+        return
     named = {label: name for name, label in labels.items()}
     st.session_state[key] = labels[chosen]  # Streamlit knows a tab by its label alone
 
@@ -548,12 +551,15 @@ def page_figure(chart, key, *, tables=None, on_pick=None, codes=None):
         with place:
             page_figure(chart, key, tables=tables, on_pick=on_pick, codes=codes)
         return
-    spec = page_draw(chart, key, on_select="ignore" if on_pick is None else _picker(key, on_pick))
-    embed_drawn(key)
-    if not embedded_figure():
-        figure_menu(spec, key, tables, codes)
-        if below := st.session_state.pop(_BELOW, None):
-            below()
+    on_select = "ignore" if on_pick is None else _picker(key, on_pick)
+    if embedded_figure():
+        if place := place_alone(key):
+            with place:
+                page_draw(chart, key, on_select=on_select)
+        return
+    figure_menu(page_draw(chart, key, on_select=on_select), key, tables, codes)
+    if below := st.session_state.pop(_BELOW, None):
+        below()
 
 
 def _picker(key, on_pick):
