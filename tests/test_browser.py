@@ -1,11 +1,13 @@
 """What only a browser shows: links on a cold server, clicks in figures, both colour schemes, no word to the outside."""
 
+import io
 import re
 import time
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from driving import PAGES
+from PIL import Image
 
 pytestmark = pytest.mark.browser
 pytest.importorskip("playwright")
@@ -175,6 +177,18 @@ def test_a_cell_chosen_on_step_by_step(visit):
     page.get_by_role("radio", name="Scores").click()
     visit.wait_for_link(stage="products", cell="3,0")
     expect(page.get_by_label(re.compile("4 four")).first).to_be_visible()
+
+
+@pytest.mark.parametrize("frame", ["", "&embed=true", "&present=1"])
+def test_a_click_leaves_every_legend_its_colours(visit, frame):
+    page = visit.go("step_by_step", f"?source=random&text=one%20two%20three%20four&stage=products{frame}", figures=2)
+    visit.click(3, 0, matrix=-1)
+    visit.wait_for_link(cell="3,0")
+    bars = [bar for bar in page.locator(f'{FIGURE} .role-legend-gradient [fill^="url("]').all() if bar.is_visible()]
+    assert len(bars) >= (1 if "present" in frame else 2)
+    for bar in bars:
+        picture = Image.open(io.BytesIO(bar.screenshot())).convert("RGB")
+        assert len(set(picture.get_flattened_data())) > 20
 
 
 def test_the_path_is_walked_by_the_arrow_keys(visit):

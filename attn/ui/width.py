@@ -107,6 +107,16 @@ export default function({ data, setStateValue }) {
     window.addEventListener("resize", cutSoon);
     const drawing = new MutationObserver(cutSoon);
     drawing.observe(main, { childList: true, subtree: true });
+    // Vega points from a legend to its gradient by the whole address that the page had when it was drawn, where nothing
+    // is to be found once a click has changed it: of the reference the part within this page stays.
+    const paint = () => {
+        for (const one of main.querySelectorAll('[fill^="url("]:not([fill^="url(#"])')) {
+            one.setAttribute("fill", one.getAttribute("fill").replace(/^url\\(.*#/, "url(#"));
+        }
+    };
+    const painting = new MutationObserver(paint);
+    painting.observe(main, { childList: true, subtree: true, attributes: true, attributeFilter: ["fill"] });
+    paint();
     // Home says in a sentence that an address is not there, in place of the window that Streamlit opens over the page
     const windows = [...document.querySelectorAll('[role="dialog"]')];
     const missed = windows.find((one) => one.innerText.startsWith("Page not found"));
@@ -124,6 +134,7 @@ export default function({ data, setStateValue }) {
     return () => {
         observer.disconnect();
         drawing.disconnect();
+        painting.disconnect();
         window.removeEventListener("resize", cutSoon);
         main.removeEventListener("scroll", scrolled, true);
         connection.disconnect();
@@ -138,9 +149,9 @@ _measure = st.components.v2.component("attention_lab.page_width", js=_RULER)
 def measure_page_room():
     """Draw the invisible ruler; call it once a page.
 
-    It also marks what is cut by its frame, folds the menu of a small window at first and after a choice, closes the
-    window that Streamlit opens where an address is not there, and has the page run again when a broken connection is
-    back.
+    It also marks what is cut by its frame, keeps the colours of legends when the address changes, folds the menu of a
+    small window at first and after a choice, closes the window that Streamlit opens where an address is not there, and
+    has the page run again when a broken connection is back.
     """
     said = _measure(
         key="ruler",
