@@ -10,20 +10,23 @@ from attn.ui.pages.room import Setup
 from attn.ui.rooms import HOURS, open_rooms
 from attn.ui.visitor import this_visit
 
+LONGEST_CODE = 8  # letters that may be typed
+
 page = ui.begin_page("room", "What does the room guess?", Setup)
 
 owned = room.room_owned(page)
 code = page.get("room").strip().upper()
-if code and owned is None:
+asked = open_rooms().find(code) if code and owned is None else None
+if asked is not None:
     page.commit()
-    if open_rooms().find(code) is None:
-        st.info(f"No room {ui.as_text(code)} is open on this server. Look at its code again, or ask for another.")
-        st.text_input("Code of the room", key=page.key("room"), max_chars=8, help="Four letters, on the big screen.")
-    else:
-        room.room_guess_control(code)
+    room.room_guess_control(code)
     ui.page_sources(page)
     ui.page_next(page)
     st.stop()
+if code and owned is None:
+    shown = f"{code[:LONGEST_CODE]}…" if len(code) > LONGEST_CODE else code
+    st.info(f"No room {ui.as_text(shown)} is open on this server. Look at its code again, or open a room here.")
+    page.adjust(room=code[:LONGEST_CODE])
 
 with st.sidebar:
     sentence_control(page)
@@ -32,12 +35,15 @@ try:
     read = models.model_reading(page.get("text"))
 except pretrained.ModelError as error:
     ui.page_ask(page, str(error), st.error)
-names = [token.text for token in read.tokens]
+names = [token.text for token in read.tokens[: room.MOST]]
 cell = page.get("cell")
 page.adjust(cell=(min(cell[0], len(names) - 1), min(cell[1], len(names) - 1)))
 with st.sidebar:
     room.room_question_controls(page, names)
 setup = page.commit()
+models.say_if_model_truncated(read)
+if len(read.tokens) > room.MOST:
+    st.caption(f"Of the {len(read.tokens)} tokens the first {room.MOST} can be guessed.")
 question = room.room_question(setup, names)
 ui.page_reading(
     "Ask everybody in the hall where a head of a real model looks. Each guesses on a phone; then you show what the "
@@ -59,7 +65,11 @@ if owned is None:
             help=f"Phones then join by a code. A room closes {HOURS} hours after the last guess.",
         )  # fmt: skip
         st.text_input(
-            "Or join one by its code", key=page.key("room"), max_chars=8, width=220, help="Four letters, on the screen."
+            "Or join one by its code",
+            key=page.key("room"),
+            max_chars=LONGEST_CODE,
+            width=220,
+            help="Four letters, on the screen.",
         )
     room.room_without_guesses(question)
     st.caption("Guesses stay in the memory of this server, without names, and are gone when the room closes.")

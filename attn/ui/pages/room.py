@@ -21,6 +21,7 @@ from attn.ui.width import page_width
 
 KINDS = {"key": "Which word does it look at?", "head": "Which head does it?"}
 LAYERS, HEADS = 6, 12  # of the model
+MOST = 60  # tokens to choose from
 LAYER, HEAD, CELL = 4, 2, (10, 2)  # the head of Home, in which "it" finds its animal
 _SECONDS = 2  # after which the speaker's page looks again who has guessed, and a phone whether something else is asked
 
@@ -73,7 +74,8 @@ def question_in_words(question):
 def true_weights(question):
     """Return the model's own numbers in the shape of the guesses: a row of weights, or one weight of every head."""
     if question.kind == "key":
-        return models.model_layer_weights(question.text, question.layer - 1, question.head - 1)[question.query]
+        weights = models.model_layer_weights(question.text, question.layer - 1, question.head - 1)
+        return weights[question.query, : len(question.names)]
     at = question.query, question.key
     every_head = [
         models.model_layer_weights(question.text, layer, head)[at] for layer in range(LAYERS) for head in range(HEADS)
