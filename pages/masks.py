@@ -89,26 +89,33 @@ ui.page_figure(
 )
 
 st.header("Before or after the softmax?", anchor=False)
-left, right = st.columns(2)
-left.selectbox(
-    "Compare with a wrong route",
-    WRONG,
-    format_func=WRONG.get,
-    key=page.key("wrong"),
-    help="Each looks like masking and is not. The sentence below says why, and how much leaks through it.",
-)
-right.slider(
-    "Replace token",
-    1,
-    max(len(tokens), 2),
-    key=page.key("token"),
-    help="Another vector is put in place of this token. Rows that must not see it must not change.",
-)
-ui.page_reading(masks_page_routes_reading(setup, result, labels))
+
+
+def choose_route():
+    """Draw the choice of a wrong route and of the token that is replaced, and what comes of it."""
+    left, right = st.columns(2)
+    left.selectbox(
+        "Compare with a wrong route",
+        WRONG,
+        format_func=WRONG.get,
+        key=page.key("wrong"),
+        help="Each looks like masking and is not. The sentence below says why, and how much leaks through it.",
+    )
+    right.slider(
+        "Replace token",
+        1,
+        max(len(tokens), 2),
+        key=page.key("token"),
+        help="Another vector is put in place of this token. Rows that must not see it must not change.",
+    )
+    ui.page_reading(masks_page_routes_reading(setup, result, labels))
+
+
 routed = result.routed
 ui.page_figure(
     partial(masks_page_routes_picture, routed, setup.wrong, labels, hidden, theme, ui.page_width()),
     "masks.routes",
+    above=choose_route,
     tables={
         "wrong_weights": lambda: charts.csv(routed[setup.wrong].weights, labels, labels),
         "wrong_context": lambda: charts.csv(

@@ -71,7 +71,9 @@ with st.sidebar:
         key=page.key("first"),
         help="Show the column of the first token. Many heads put most of their weight there.",
     )
-    with st.expander("Break it", expanded=bool(page.choices().broken)):
+    broke = page.key("broke")  # once something was broken the switches stay in sight, also when it is mended
+    st.session_state[broke] = bool(page.choices().broken) or st.session_state.get(broke, False)
+    with st.expander("Break it", expanded=st.session_state[broke]):
         pretrained_page_break_controls(page, layer)
 
 setup = page.commit()

@@ -84,7 +84,7 @@ def test_keys_walk_a_talk_and_leave_it_where_it_began(visit):  # noqa: F811
     page.get_by_role("button", name="Present").click()
     visit.wait_for_link(present="1", stage="weights", temperature="0.5")
     expect(page.get_by_test_id("stSidebar")).to_be_hidden()
-    expect(page.get_by_role("button", name="Next")).to_be_hidden()
+    expect(page.get_by_role("button", name="Step on")).to_be_hidden()
     page.keyboard.press("ArrowRight")
     visit.wait_for_link(stage="context")
     page.keyboard.press("ArrowLeft")

@@ -47,7 +47,7 @@ MEASURED = """(figure) => {
     const box = (one) => one.getBoundingClientRect();
     const choices = [...main.querySelectorAll('[data-testid="stButtonGroup"] button')].map(box);
     const named = (name) => [...main.querySelectorAll("button")].find((one) => one.innerText.startsWith(name));
-    const steps = ["Back", "Next"].map(named).filter(Boolean).map((one) => box(one).top);
+    const steps = ["Back", "Next", "Step on"].map(named).filter(Boolean).map((one) => box(one).top);
     const padding = parseFloat(style(title).paddingTop) + parseFloat(style(title).paddingBottom);
     return {
         beyond: Math.max(...[main, document.documentElement].map((one) => one.scrollWidth - one.clientWidth)),

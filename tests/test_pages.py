@@ -589,6 +589,20 @@ def test_masks_mark_right_and_wrong_routes():
     assert "| The diagonal hidden too | Wrong | 0 |" in told
 
 
+def test_masks_say_where_nothing_can_leak():
+    told = said(opened("masks", mask="causal", token="1"))
+    assert sum("Every row may see **1 Life**, so nothing of it can leak" in text for text in told) == 2
+    assert not any("leak nothing here" in text or "rows that must not see it change" in text for text in told)
+
+
+def test_what_breaks_a_computation_stays_in_sight_when_it_is_mended():
+    app = opened("pretrained", unscaled="1")
+    app.toggle(key="pretrained.unscaled").set_value(False).run()
+    (folded,) = [each for each in app.expander if each.label == "Break it"]
+    assert folded.proto.expanded
+    assert "unscaled" not in app.query_params
+
+
 def test_the_numbers_in_the_sentences_of_step_by_step():
     """By the arrays of the worked example: row 5 looks, column 2 is looked at."""
     e = examples.worked_example()

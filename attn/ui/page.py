@@ -322,8 +322,8 @@ def page_path(state, name, stages):
             "Step", keys, format_func=stages.get, key=state.key(name), required=True, label_visibility="collapsed"
         )
         st.button(
-            "Next", on_click=go, args=(1,), disabled=at == len(keys) - 1, type="primary", shortcut="Right",
-            key=state.key("next"), help="One step on; the right arrow key does the same.",
+            "Step on", on_click=go, args=(1,), disabled=at == len(keys) - 1, type="primary", shortcut="Right",
+            key=state.key("next"), help="To the next step; the right arrow key does the same.",
         )  # fmt: skip
 
 
@@ -530,7 +530,7 @@ def page_draw(chart, key=None, *, on_select="ignore"):
     return spec
 
 
-def page_figure(chart, key, *, tables=None, on_pick=None, codes=None):
+def page_figure(chart, key, *, tables=None, on_pick=None, codes=None, above=None):
     """Show a chart, and under it the menu of what can be taken away of it.
 
     Parameters
@@ -545,12 +545,16 @@ def page_figure(chart, key, *, tables=None, on_pick=None, codes=None):
         Called with what was clicked, such as ``row=2, column=3`` or ``head=4``.
     codes : callable, optional
         Returns the `Codes` that make this picture; called when somebody takes them away.
+    above : callable, optional
+        Draws the controls and the words of this figure above it, also where a story's screen shows it first.
     """
     if place := _taken_to_the_top(key):
         st.caption("This figure stands at the top of the page, under the card of the story.")
         with place:
-            page_figure(chart, key, tables=tables, on_pick=on_pick, codes=codes)
+            page_figure(chart, key, tables=tables, on_pick=on_pick, codes=codes, above=above)
         return
+    if above:
+        above()
     on_select = "ignore" if on_pick is None else _picker(key, on_pick)
     if embedded_figure():
         if place := place_alone(key):

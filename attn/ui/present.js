@@ -174,9 +174,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
     const links = () => [...document.querySelectorAll(MENU)];
     const here = () => links().findIndex((link) => link.innerText.endsWith(document.title.split(" · ")[0]));
     const step = (by) => {
-        const named = by < 0 ? "Back" : "Next";
+        const named = by < 0 ? ["Back"] : ["Next", "Step on"];
         const buttons = [...(block()?.querySelectorAll(".st-key-page_path button") ?? [])];
-        const found = buttons.find((one) => one.innerText.trim().startsWith(named));
+        const found = buttons.find((one) => named.some((name) => one.innerText.trim().startsWith(name)));
         if (!found) return look(by);
         if (!found.disabled) found.click();
         return true;

@@ -65,6 +65,10 @@ class Masked(NamedTuple):
         """Whether a route gives the right weights here, up to rounding."""
         return bool(np.allclose(self.routed["before"].weights, self.routed[name].weights, atol=1e-6))
 
+    def hides_token(self, setup):
+        """Whether the mask hides the token that is replaced from any row: else nothing of it can leak."""
+        return bool(self.hidden[:, min(setup.token, len(self.tokens)) - 1].any())
+
     @property
     def gap(self):
         """Largest difference between the two right routes."""
@@ -197,13 +201,32 @@ def masks_page_routes_reading(setup, result, labels):
         "sets its weights to 0 after the softmax, and divides each row by what is left. They differ by at most "
         f"**{number(result.gap, 2)}**. The third picture is wrong, “{wrong.title}”: {small(wrong.why)} "
         f"{agrees if result.agrees(setup.wrong) else ''}{off}"
+        f"{_leak_reading(setup, result, labels, leak)}"
+    )
+
+
+def _leak_reading(setup, result, labels, leak):
+    """Say how far rows move that must not see the token that is replaced."""
+    if not result.hides_token(setup):
+        return _nothing_to_leak(setup, labels)
+    return (
         f"Put another vector in place of **{as_text(labels[setup.token - 1])}**, and rows that must not see it change "
         f"by up to **{number(leak.largest)}**."
     )
 
 
+def _nothing_to_leak(setup, labels):
+    """Say that no row is forbidden to see the token that is replaced."""
+    return (
+        f"Every row may see **{as_text(labels[setup.token - 1])}**, so nothing of it can leak: to see a leak, choose "
+        "a token at “Replace token” that the mask hides from some row."
+    )
+
+
 def masks_page_leaks_reading(setup, result, labels):
     """Say what leaks, and that what leaks nothing may still be wrong."""
+    if not result.hides_token(setup):
+        return _nothing_to_leak(setup, labels)
     wrong = [name for name in WRONG if result.leaks[name].largest < LEAST_LEAK]
     others = (
         f" Of the {len(WRONG)} wrong routes {len(wrong)} {'leaks' if len(wrong) == 1 else 'leak'} nothing here; the "

@@ -20,6 +20,8 @@ from attn.words import capital
 
 _BESIDE = 680  # pixels of a page with room for what is to do beside what is to be seen
 _SHARES = (3, 2)
+# where the session holds the place of the sentence, the screen whose sentence no longer holds, the stories that ended
+_SENTENCE, _CHANGED, _ENDED = "story.sentence", "story.changed", "story.ended"
 STYLE = """<style>
 .st-key-story_card { padding: 0.4rem 0.9rem 0.5rem; gap: 0.2rem; margin-bottom: 0.2rem; }
 .st-key-story_card { border-left: 4px solid light-dark(#0072B2, #56B4E9); }
@@ -67,7 +69,14 @@ def story_card(state):
             st.caption(_where(now), width="stretch")
             _ways(state, now)
         seen, done = st.columns(_SHARES) if _has_work(now) and page_width() >= _BESIDE else [st.container()] * 2
-        seen.markdown(f"**{as_text(now.screen.title)}** {as_text(now.screen.sentence)}")
+        if state.page != now.screen.page:
+            seen.markdown(
+                f"**{as_text(now.screen.title)}** This screen is on another page. “This screen again” leads back to it."
+            )
+            return
+        _remember_if_ended(now)
+        st.session_state[_SENTENCE] = seen.empty()
+        _draw_sentence(now, st.session_state.get(_CHANGED) == (now.name, now.number))
         with done:
             if now.screen.task:
                 _draw_task(now.screen.task, now.is_done("task"))
@@ -76,7 +85,7 @@ def story_card(state):
 
 
 def judge_task(state):
-    """Tick the task of the screen as soon as the page shows that it was done; at the end of a page.
+    """Tick the task of a screen once the page shows it done, and see if its sentence still holds; at the end of a page.
 
     Parameters
     ----------
@@ -84,11 +93,36 @@ def judge_task(state):
         Of the page, which has told what it computed.
     """
     now = story_now()
-    if now is None or now.is_done("task") is not False or state.page != now.screen.page:
+    if now is None or state.page != now.screen.page:
+        return
+    _watch_sentence(state, now)
+    if now.is_done("task") is not False:
         return
     if now.screen.task.when.hold(state.spelled(), state.told):
         mark_done(now, "task")
         st.rerun()  # all links of the page, and the address, say so, too
+
+
+def _watch_sentence(state, now):
+    """Say so as soon as the page was changed to where the sentence of the screen no longer holds."""
+    shows, place = now.screen.shows, (now.name, now.number)
+    changed = bool(shows) and not is_at_screen(now.screen, state) and not shows.hold(state.spelled(), state.told)
+    if changed != (st.session_state.get(_CHANGED) == place):
+        st.session_state[_CHANGED] = place if changed else None
+        _draw_sentence(now, changed)
+
+
+def _draw_sentence(now, changed):
+    """Draw what is to be seen on the screen, or was before somebody changed it."""
+    note = " *That was so when this screen opened.*" * changed
+    st.session_state[_SENTENCE].markdown(f"**{as_text(now.screen.title)}** {as_text(now.screen.sentence)}{note}")
+
+
+def _remember_if_ended(now):
+    """Remember for this session which stories were walked to their last screen, and how much was done of each."""
+    ended = st.session_state.setdefault(_ENDED, {})
+    if now.next_screen is None or now.name in ended:
+        ended[now.name] = max(len(now.done), ended.get(now.name, 0))
 
 
 def _where(now):
@@ -140,6 +174,8 @@ def _ways(state, now):
         _screen_link(now.name, now.previous_screen, "Screen before", ":material/arrow_back:")
     if now.next_screen:
         _screen_link(now.name, now.next_screen, "Next screen", ":material/arrow_forward:")
+    elif now.name in COME_ALONG and (left := _stories_left(now.name)):
+        _screen_link(left[0], 1, f"Next story: {story_that_comes_along(left[0]).title}", ":material/arrow_forward:")
     if now.done:
         asked = st.button(
             "Hand in", key="story.hand_in", icon=":material/assignment_turned_in:", type="tertiary",
@@ -168,6 +204,12 @@ def _hand_in():
             st.error(as_text(capital(str(error))) + ".")
 
 
+def _stories_left(name):
+    """Return the stories that come along and were not walked to their end, those that come after a story first."""
+    ended, at = st.session_state.get(_ENDED, {}), COME_ALONG.index(name) + 1
+    return [each for each in COME_ALONG[at:] + COME_ALONG[:at] if each != name and each not in ended]
+
+
 def _screen_link(name, number, label, icon):
     """Draw a link to a screen."""
     script, query = story_link(name, number)
@@ -194,13 +236,17 @@ def _say_what_is_wrong(name):
 
 
 def stories_offer():
-    """Draw the stories that come along, each a link to its first screen."""
+    """Draw the stories that come along, each a link to its first screen, those that were finished marked."""
+    ended = st.session_state.get(_ENDED, {})
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="stories"):
         st.caption("Stories, screen by screen:", width="content")
         for name in COME_ALONG:
             story = story_that_comes_along(name)
             script, query = story_link(name, 1)
+            finished = name in ended
+            did = f"You did {ended[name]} of the {len(story.to_do)} things to do. " if finished else ""
             st.page_link(
-                script, label=story.title, icon=":material/play_circle:", query_params=query, width="content",
-                help=f"{len(story.screens)} screens. {story.about}",
+                script, label=f"{story.title}{' (finished)' * finished}", query_params=query, width="content",
+                icon=":material/check_circle:" if finished else ":material/play_circle:",
+                help=f"{did}{len(story.screens)} screens. {story.about}",
             )  # fmt: skip

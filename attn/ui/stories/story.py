@@ -56,7 +56,7 @@ class Screen:
     first: str = ""  # what stands at the top in place of the page's first figure: a figure's key, or `TAB`
     task: Task | None = None
     guess: Guess | None = None
-    shows: Conditions | None = None  # what its sentence claims, which the tests hold
+    shows: Conditions | None = None  # what its sentence claims: tests hold it, the card watches it
 
     @property
     def link(self):

@@ -362,6 +362,12 @@ def _read_products(view):
 def _read_scaled(view):
     row, column = view.cell
     s = view.steps
+    if view.divisor_name == "none":
+        return (
+            "The more numbers queries and keys have, the larger their scores, until one token takes all attention. "
+            f"Here they are not divided, and {number(s.scores[row, column])} stays as it was. So does their standard "
+            f"deviation, {number(s.scores.std())}."
+        )
     return (
         "The more numbers queries and keys have, the larger their scores, until one token takes all attention. "
         f"So scores are divided: {number(s.products[row, column])} by {number(view.divisor)} is "
