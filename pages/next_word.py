@@ -71,8 +71,9 @@ with way:
         on_pick=open_part,
     )
     st.caption(
-        "The map: how long what each part adds to the last token is, as a part of the length of the state that it is "
-        "added to, on a logarithmic scale."
+        "Click a box or a cell to open it, and switch it off to see what becomes of the words. The map: how long what "
+        "each part adds to the last token is, as a part of the length of the state that it is added to, on a "
+        "logarithmic scale."
     )
 with likely:
     codes = partial(code.next_word_codes, walked, found, factors, width)

@@ -14,6 +14,7 @@ from serving import FIGURE, settled, taken_away  # noqa: E402
 from test_browser import visit  # noqa: E402, F401  a fixture
 
 from attn.ui.keyboard import KEYS  # noqa: E402
+from attn.ui.present import PRESENT_KEYS  # noqa: E402
 
 MOST_STOPS = 10  # of the tabulator key, before a page's own controls
 
@@ -173,7 +174,7 @@ def test_the_menu_the_tabs_and_the_pages_have_keys(keys):
     keys.press("Enter")
     expect(page.get_by_role("heading", level=1, name="Who looks at whom?")).to_be_visible()
     page.get_by_text("Keys", exact=True).click()
-    assert page.locator(".attn-keys dt").all_inner_texts() == [name for name, _ in KEYS]
+    assert page.locator(".attn-keys dt").all_inner_texts() == [name for name, _ in (*KEYS, *PRESENT_KEYS)]
 
 
 def test_arrows_belong_to_what_has_the_focus(keys):

@@ -37,7 +37,7 @@ FINGER, POINTER = 24, 10  # pixels of a cell that is touched, and of one that is
 MOST_TOUCHED = 32  # cells a side of a map that is no overview
 LEAST_PLOT = 100  # pixels across of any figure
 FOLD = 20  # pixels from the bottom of the window that stay free below the first figure, where one is to see it whole
-READ_DOWN = {"next_word", "why"}  # pages that begin with a whole model, and with a map beside its long account
+READ_DOWN = {"next_word", "why"}  # pages that with large words begin with more than a low window holds
 SEEN_WHOLE = {(1280, 720, False), (1280, 720, True), (1920, 1080, True)}  # windows, with large words or without
 
 ROOM = "document.querySelector('[data-page-width]').dataset.pageWidth"
@@ -78,7 +78,7 @@ def faults(page, width, large=False):
     """Return what is wrong with a page that is shown on a screen of this width, with words for a hall or without."""
     seen = page.evaluate(MEASURED, FIGURE)
     height = page.viewport_size["height"]
-    whole = (width, height, large) in SEEN_WHOLE and not page.url.split("?")[0].endswith(tuple(READ_DOWN))
+    whole = (width, height, large) in SEEN_WHOLE and not (large and page.url.split("?")[0].endswith(tuple(READ_DOWN)))
     least = 24 if large else 14
     held = width <= PHONE
     cell = FINGER if held else POINTER

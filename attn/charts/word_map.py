@@ -8,12 +8,11 @@ from attn.charts.heatmap import heatmap
 from attn.charts.labels import label_pixels, shorten_label, visible_label
 from attn.charts.marks import mark_table
 from attn.charts.options import Pick, Scale, Style
-from attn.charts.plane import Plane, plane_tooltip
+from attn.charts.plane import FINGER_CELL, Plane, plane_tooltip
 from attn.charts.scale import colour_scale
 from attn.charts.theme import theme_ink
 
 _LEAST, _MOST = 58, 110  # pixels across of a cell
-_ROW = 22  # pixels down
 _LETTER = label_pixels("n")
 _BESIDE = 90  # pixels for the names of the rows
 
@@ -51,7 +50,7 @@ def word_map(
     if np.shape(words) != values.shape or not all(isinstance(word, str) for line in words for word in line):
         raise ValueError(f"words must be texts, one for each value {values.shape}, got {words!r:.80}")
     cell = int(min(max((width - _BESIDE) / max(len(columns), 1), _LEAST), _MOST))
-    size = (cell * len(columns), _ROW * len(rows))
+    size = (cell * len(columns), FINGER_CELL * len(rows))
     figure = heatmap(
         values, rows, columns, theme, title=title, size=size, axes=axes, scale=scale, pick=pick,
         style=Style(square=False, numbers=False),

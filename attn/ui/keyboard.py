@@ -5,6 +5,8 @@ from pathlib import Path
 
 import streamlit as st
 
+from attn.ui.present import PRESENT_KEYS
+
 KEYS = (  # in the order in which they are listed on every page and in the README
     ("Tab", "to the next control; a figure is one, and so is the menu"),
     (
@@ -26,8 +28,16 @@ _IN_FIGURES = (
     "Arrow keys move from mark to mark, Page Up and Page Down from plot to plot. Enter does what a click does."
 )
 
-_LIST = "".join(f"<dt>{escape(keys)}</dt><dd>{escape(what)}</dd>" for keys, what in KEYS)
-_HTML = f'<details class="attn-keys"><summary>Keys</summary><dl>{_LIST}</dl></details>'
+
+def _listed(keys):
+    """Return keys and what each does as a list of terms."""
+    return "".join(f"<dt>{escape(key)}</dt><dd>{escape(what)}</dd>" for key, what in keys)
+
+
+_LIST = (
+    f'<details class="attn-keys"><summary>Keys</summary><dl>{_listed(KEYS)}</dl>'
+    f"<p>While presenting</p><dl>{_listed(PRESENT_KEYS)}</dl></details>"
+)
 _CSS = """
 .attn-said { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 .attn-ring { position: absolute; pointer-events: none; z-index: 1; border-radius: 2px; box-sizing: border-box;
@@ -35,19 +45,19 @@ _CSS = """
 [data-testid="stVegaLiteChart"] { position: relative; }
 [data-testid="stVegaLiteChart"]:focus { outline: none; }
 [data-testid="stVegaLiteChart"]:focus-visible { outline: 2px solid light-dark(#0072B2, #56B4E9); outline-offset: 2px; }
-.attn-numbers, .attn-keys, .attn-talk-keys { font-size: 0.875rem; }
-.attn-numbers > summary, :is(.attn-keys, .attn-talk-keys) > summary { cursor: pointer; width: fit-content; }
+.attn-numbers, .attn-keys { font-size: 0.875rem; }
+:is(.attn-numbers, .attn-keys) > summary { cursor: pointer; width: fit-content; }
 .attn-numbers > div { overflow: auto; max-height: 24rem; }
 .attn-numbers table { border-collapse: collapse; margin-bottom: 0.75rem; }
 .attn-numbers caption { text-align: left; font-weight: 600; }
 .attn-numbers :is(th, td) { padding: 0.1rem 0.5rem; text-align: right; }
 .attn-numbers :is(th, td) { border-bottom: 1px solid light-dark(#D8DEE4, #2B3641); }
-:is(.attn-keys, .attn-talk-keys) dt { font-weight: 600; margin-top: 0.3rem; }
-:is(.attn-keys, .attn-talk-keys) dd { margin: 0; }
+.attn-keys dt { font-weight: 600; margin-top: 0.3rem; }
+.attn-keys dd { margin: 0; }
+.attn-keys p { margin: 0.8rem 0 0; font-weight: 600; }
 """
 _keyboard = st.components.v2.component(
     "attention_lab.keyboard",
-    html=_HTML,
     css=_CSS,
     js=Path(__file__).with_name("keyboard.js").read_text(encoding="utf-8"),
     isolate_styles=False,
@@ -55,10 +65,15 @@ _keyboard = st.components.v2.component(
 
 
 def page_keys():
-    """Draw the list of keys, folded, and make them work; call it once a page.
+    """Make keys work; call it once a page.
 
     Every figure becomes one stop of the tabulator key, over whose marks the arrow keys move, and gets a table of its
     numbers, which is made when it is opened. The menu becomes one stop as well.
     """
     words = {"help": _IN_FIGURES, "numbers": "Numbers as a table", "skip": "Skip to the figure"}
     _keyboard(key="keyboard", data=words | {"most": MOST_HEARD})
+
+
+def page_keys_list():
+    """Draw the list of all keys, folded: those of pages, and those while presenting."""
+    st.html(_LIST)

@@ -11,7 +11,7 @@ from attn.pretrained.threads import one_thread
 from attn.ui.embed import begin_embedding, embedded_figure, end_embedding, place_alone
 from attn.ui.garbage import collector, share_arenas
 from attn.ui.kept_figures import finished_once
-from attn.ui.keyboard import page_keys
+from attn.ui.keyboard import page_keys, page_keys_list
 from attn.ui.link import shortened, to_link
 from attn.ui.menu import GROUPS, MENU, TALK, address_missed, find_page, menu_links, next_page_link
 from attn.ui.present import PRESENT_STYLE, present_code, present_controls, present_story
@@ -60,7 +60,9 @@ STYLE = """<style>
 [data-testid="stHeader"] :is(button, a) { pointer-events: auto; }
 [data-testid="stSidebarHeader"] { height: 1.5rem; margin-bottom: 0; position: relative; z-index: 1; }
 [data-testid="stSidebarUserContent"] { padding-top: 0; }
-[data-testid="stSidebarUserContent"] hr { margin: 0.6rem 0; }
+[data-testid="stSidebarUserContent"] hr { margin: 0; }
+/* what only measures and listens takes no room */
+:is(.st-key-keyboard, .st-key-ruler) { position: absolute; }
 /* one column after the other, as the keyboard and a phone's reader go through it; Home stands beside the name */
 .st-key-menu { display: grid; grid-auto-flow: column; grid-template-columns: 1fr 1fr; gap: 0.8rem 0.5rem; }
 [class*="st-key-ways-"] { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 16rem), 1fr)); }
@@ -215,12 +217,13 @@ def begin_page(page, title, cls):
     begin_embedding()
     with st.sidebar:
         menu_links()
-        _large_control()
-        present_controls(page)
         page_keys()
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            _large_control()
+            if len(dataclasses.fields(cls)) > _FEW:
+                _reset_button(state)
+        present_controls(page)
         st.divider()
-        if len(dataclasses.fields(cls)) > _FEW:
-            _reset_button(state)
         if not embedded_figure():
             measure_page_room()
     if embedded_figure():
@@ -586,6 +589,7 @@ def page_next(state):
     present_code(state.page)
     with st.sidebar:
         own_story_control(state)
+        page_keys_list()
     judge_task(state)
 
 

@@ -43,11 +43,8 @@ _WORDS = {
 _LONGEST_CODE = 1200  # characters of an address: a code of more has squares too small for a phone at the back
 _QUIET = 4  # squares of white around a code, as ISO/IEC 18004 asks
 
-_HTML = f"""<div class="attn-talk"><button type="button" data-talk="present">Present</button>
-<button type="button" data-talk="speaker">Speaker's window</button></div>
-<details class="attn-talk-keys"><summary>Keys while presenting</summary><dl>{
-    "".join(f"<dt>{escape(keys)}</dt><dd>{escape(what)}</dd>" for keys, what in PRESENT_KEYS)
-}</dl></details>"""
+_HTML = """<div class="attn-talk"><button type="button" data-talk="present">Present</button>
+<button type="button" data-talk="speaker">Speaker's window</button></div>"""
 _CSS = """
 .attn-talk { display: flex; flex-wrap: wrap; gap: 0.4rem; }
 .attn-talk button { font: inherit; font-size: 0.875rem; padding: 0.2rem 0.7rem; min-height: 2rem; cursor: pointer;

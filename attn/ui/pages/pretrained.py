@@ -9,6 +9,7 @@ import streamlit as st
 
 from attn import charts, pretrained
 from attn.charts.labels import number
+from attn.charts.plane import FINGER_CELL
 from attn.data import pictures, sounds
 from attn.multi_head import merge_heads, split_heads
 from attn.pretrained.inputs.tokens import PADDING
@@ -23,7 +24,7 @@ from attn.ui.minilm_in_numpy import head_numpy_code
 from attn.ui.page import page_reading, page_theme
 from attn.ui.shown_code import LIGHT, Codes, Source, shown_code
 from attn.ui.state import as_text
-from attn.ui.width import page_width
+from attn.ui.width import page_plot_height, page_width
 from attn.ui.word_level import WORD_LEVEL_CODE, WordLevel, word_level_labels_code, word_level_of
 
 STARTS = {"recorded": "Its queries and keys", "input": "Its input"}
@@ -43,6 +44,7 @@ OLD_TABS = {  # what older links call them
     "W_q, W_k, W_v": "matrices",
     "Code": "code",
 }
+_BESIDE, _TALL, _COLUMN = 90, 300, 10  # pixels of the names beside a matrix, of it down, and of its columns at least
 BROKEN_MASKS = {"own": "The model's own", "none": "None", "causal": "Its own and a causal one"}
 
 
@@ -238,20 +240,24 @@ def pretrained_page_query_charts(setup, result, scale):
 
 
 def pretrained_page_matrices(one):
-    """Draw one head's W_q, W_k and W_v on one scale, each above its bias."""
+    """Draw one head's W_q, W_k and W_v on one scale, each above its bias, whose columns are as wide as its own."""
+    room, most = page_width(), max(w.shape[1] for w in (one.w_q, one.w_k, one.w_v))
+    cell = max((room / 3 - _BESIDE) / most, min(_COLUMN, (room - _BESIDE) / most))
+    cell, down = charts.touched_cell(cell, most, room), page_plot_height(_TALL)
     limit = float(max(abs(w).max() for w in (one.w_q, one.w_k, one.w_v)))
     drawn = []
     for role, name in (("q", "query"), ("k", "key"), ("v", "value")):
         w, b = getattr(one, f"w_{role}"), getattr(one, f"b_{role}")
         widths, dimensions = charts.counted(w.shape[1]), charts.counted(w.shape[0])
-        common = {"kind": "signed", "scale": charts.Scale(limit), "size": int(min(page_width() / 3 - 90, 420))}
+        common = {"kind": "signed", "scale": charts.Scale(limit)}
+        across = int(cell * w.shape[1])
         matrix = charts.heatmap(
             w, dimensions, widths, page_theme(), title=f"W_{role}", axes=("dimension", name),
-            style=charts.Style(square=False), **common,
+            size=(across, down), style=charts.Style(square=False), **common,
         )  # fmt: skip
         bias = charts.heatmap(
             b[None], ["b"], widths, page_theme(), title=f"b_{role}", axes=("", name),
-            style=charts.Style(square=False, legend=False), **common,
+            size=(across, FINGER_CELL), style=charts.Style(square=False, legend=False), **common,
         )  # fmt: skip
         drawn.append(charts.above(matrix, bias))
     return charts.beside(*drawn)

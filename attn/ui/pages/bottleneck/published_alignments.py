@@ -10,7 +10,7 @@ from attn.ui.page import page_figure, page_theme
 from attn.ui.pages.bottleneck.accuracy_by_length import LOOK_FOR
 from attn.ui.pages.bottleneck.setup import PANELS
 from attn.ui.state import as_text
-from attn.ui.width import page_plot_height, page_width
+from attn.ui.width import page_map_size, page_plot_height, page_width
 
 
 def published_alignments_tab(state):
@@ -32,7 +32,7 @@ def published_alignments_tab(state):
     matrix = charts.heatmap(
         one.weights, rows, columns, page_theme(), title=f"Bahdanau et al., Figure 3{state.get('panel')}",
         pick=charts.Pick("row", (row, column)), style=charts.Style(numbers=False), axes=("French", "English"),
-        size=int(min(page_width() * 0.55, page_plot_height(640))),
+        size=page_map_size(max(one.weights.shape), min(page_width() * 0.55, page_plot_height(640))),
     )  # fmt: skip
     bars = query_row_bars(one.weights[row], columns, column, f"To write {rows[row]}", width=int(page_width() * 0.16))
     page_figure(

@@ -9,7 +9,7 @@ from attn import charts
 from attn.charts.labels import label_pixels
 from attn.models.layer_parts import head_additions
 
-_LEFT, _TALL, _GAP, _FRAME = 18, 34, 11, 12  # pixels beside boxes, of a box, between two, and to the frame of a layer
+_LEFT, _TALL, _GAP, _FRAME = 18, 26, 9, 10  # pixels beside boxes, of a box, between two, and to the frame of a layer
 _WIDE = 230  # pixels of a box, where there is room
 _WORD = 16  # pixels for the words of the frame
 _BOXES = (  # what is clicked opens a part, at one of its stages

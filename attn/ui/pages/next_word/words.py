@@ -11,10 +11,11 @@ from attn.pretrained.language_model import token_label
 from attn.ui.language_models import Rival, likeliest_tokens
 from attn.ui.pages.next_word import whole_way
 from attn.ui.state import as_text
-from attn.ui.width import page_plot_height, page_width
+from attn.ui.width import page_plot_height, page_tallest, page_width
 
 _SHOWN = 10  # words
-_BESIDE, _LAYER = 560, 13  # pixels for boxes and map side by side, and of a layer in the map, to be pointed at
+_BESIDE, _LAYER = 560, 10  # pixels for boxes and map side by side, and of a layer in the map, to be pointed at
+_MOST_MAP = 390  # pixels of the map down, where the window has room for them
 
 
 class NextWords(NamedTuple):
@@ -58,19 +59,19 @@ def next_words_sentence(walked, found):
     sizes = whole_way_sizes(walked)
     best = max(found.words, key=lambda word: word.probability)
     told = (
-        f"{sizes.n} tokens become {sizes.d_model} numbers each, pass {sizes.num_layers} layers, and the state of "
-        f"**{last}** is compared with every word of the vocabulary: **{as_text(best.label)}** leads with "
-        f"**{percent(best.probability)}**. "
+        f"{sizes.n} tokens pass {sizes.num_layers} layers as {sizes.d_model} numbers each. The last, **{last}**, is "
+        f"then compared with every word: **{as_text(best.label)}** leads with **{percent(best.probability)}**."
     )
     if found.after is None:
-        return f"{told}Click a box or a cell to open it, and switch it off to see what becomes of the words."
+        return told
     leads = int(found.after.argmax())
     share = percent(found.after[found.words.index(best)])
     if found.words[leads] == best:
-        return f"{told}With your changes it still leads, with **{share}**."
+        return f"{told} With your changes it still leads, with **{share}**."
+    now = as_text(found.words[leads].label)
     return (
-        f"{told}With your changes {as_text(best.label)} has {share}, and **{as_text(found.words[leads].label)}** leads "
-        f"with **{percent(found.after[leads])}**."
+        f"{told} With your changes {as_text(best.label)} has {share}, and **{now}** leads with "
+        f"**{percent(found.after[leads])}**."
     )
 
 
@@ -105,7 +106,7 @@ def next_words_way(walked, before, theme, width):
         whole_way_sizes(walked), setup.layer, setup.part, setup.stage, theme, width if narrow else width / 2
     )
     row = charts.touched_cell(_LAYER, len(additions), page_width())
-    down = page_plot_height(int(max(360, row * len(additions))))
+    down = page_plot_height(int(max(row * len(additions), min(_MOST_MAP, page_tallest()))))
     across = charts.touched_cell(min((width - 60) / additions.shape[1], 23), additions.shape[1], page_width())
     size = int(across * additions.shape[1]), down
     chosen = None if column is None else (setup.layer - 1, column)

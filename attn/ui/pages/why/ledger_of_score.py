@@ -19,7 +19,6 @@ from attn.ui.state import as_text
 from attn.ui.width import page_map_size, page_share, page_tallest
 
 MOST_PAIRS = 12  # that have a bar of their own
-_SAID = 3  # pairs in the sentence
 FORMULA = r"s_{ij} = c \sum_{a,\,b} q_i^a \cdot k_j^b"
 
 
@@ -32,21 +31,21 @@ def score_ledger_of(name, _reading, text, layer, head, query, key, *, saved=None
 
 def ledger_tab(state, reading):
     """Draw the map of a head, and of the cell in view the pairs that made its score."""
-    st.segmented_control(
-        "Map of", MEASURES, format_func=MEASURES.get, key=state.key("measure"), required=True,
-        help="The score is what the ledger takes apart; the softmax over a row of scores makes the weights.",
-    )  # fmt: skip
     setup = state.choices()
     layer, head, (query, key) = setup.layer - 1, setup.head - 1, cell_in_text(state, reading)
     made = score_ledger_of(setup.model, reading, setup.text, layer, head, query, key)
     attention = attention_in(reading.passed, layer)
     score = float(attention.scores[head, query, key])
-    page_reading(_sentence(reading, setup, made, query, key, attention), FORMULA, terms=("score", "residual"))
+    page_reading(_sentence(reading, made, query, key), FORMULA, terms=("score", "residual"))
     left, right = page_columns([1, 1], figures=True)
     with left:
         _head_map(state, reading, attention, head, (query, key), setup)
     with right:
         with st.container(horizontal=True):
+            st.segmented_control(
+                "Map of", MEASURES, format_func=MEASURES.get, key=state.key("measure"), required=True,
+                help="The score is what the ledger takes apart; the softmax over a row of scores makes the weights.",
+            )  # fmt: skip
             page_token_control(state, "Query", reading.labels, 0)
             page_token_control(state, "Key", reading.labels, 1)
         labels = ledger_labels(reading, made, query, key)
@@ -77,6 +76,7 @@ def _head_map(state, reading, attention, head, cell, setup):
         on_pick=lambda row, column: state.set(cell=(row, column)),
         tables={"head": lambda: charts.csv(values, reading.labels, reading.labels)},
     )
+    st.caption("Click a cell for its own account.")
 
 
 def ledger_labels(reading, made, query, key):
@@ -105,19 +105,14 @@ def ledger_bars(shares, labels, theme, width):
     return charts.beside(picture)
 
 
-def _sentence(reading, setup, made, query, key, attention):
-    """Say which pairs made the score in view."""
+def _sentence(reading, made, query, key):
+    """Say which pair made most of the score in view."""
     asks, asked = as_text(reading.labels[query]), as_text(reading.labels[key])
-    said = "; ".join(
-        f"{part_in_words(reading, a, query)} × {part_in_words(reading, b, key)} ({number(share)})"
-        for a, b, share in made.largest(min(_SAID, made.table.size))
-    )
-    score, weight = (float(each[setup.head - 1, query, key]) for each in (attention.scores, attention.weights))
+    ((a, b, share),) = made.largest(1)
     return (
-        f"**{asks}** looks at **{asked}** with a score of {number(score)}, a weight of {number(weight)}, in layer "
-        f"{setup.layer} head {setup.head}. Each token's state is a sum of what was added to it on the way here, so "
-        f"the score is a sum over pairs: a part of the query's token times a part of the key's. The strongest: "
-        f"{said}. Click a cell for its own account."
+        f"**{asks}** looks at **{asked}** with a score of {number(made.score)}. Each token's state is a sum of parts, "
+        f"so the score is a sum over pairs of parts. The strongest is {part_in_words(reading, a, query)} × "
+        f"{part_in_words(reading, b, key)} ({number(share)})."
     )
 
 
