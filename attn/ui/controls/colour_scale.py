@@ -1,5 +1,6 @@
 """The colour scale of weights: a choice that several pages offer."""
 
+import numpy as np
 import streamlit as st
 
 from attn import charts
@@ -31,8 +32,13 @@ def colour_scale_of(colour, *weights):
     >>> pale = np.array([[0.25, 0.75], [0.5, 0.5]]) / 2
     >>> [colour_scale_of(colour, pale)["scale"] for colour in ("auto", "linear", "log")]
     [charts.Scale(limit=0.375), charts.Scale(limit=1.0), charts.Scale(log=True)]
+
+    What is not a number, as in a broken model, has no colour:
+
+    >>> colour_scale_of("largest", np.array([[0.25, np.nan]]))["scale"]
+    charts.Scale(limit=0.25)
     """
     if colour == "log" or (colour == "auto" and weights[0].shape[-1] > _LONG):
         return {"scale": charts.Scale(log=True)}
-    largest = max(float(w.max(initial=0)) for w in weights)
+    largest = max(float(w.max(where=np.isfinite(w), initial=0)) for w in weights)
     return {"scale": charts.Scale(1.0 if colour == "linear" else max(largest, 1e-9))}
