@@ -142,12 +142,15 @@ def test_what_was_compared_with_transformers_stays_on_the_screen():
 
 
 def test_neither_torch_nor_transformers_is_loaded():
-    code = """if True:
+    code = f"""if True:
         import sys
         sys.path.insert(0, "tests")
         from driving import opened
-        for page in ("home", "next_word", "cost"):
+        for page in ("home", "next_word", "cost", "inside", "why"):
             assert not opened(page).exception
+        for tab in ("spoke", "lens", "patch", "weights"):
+            assert not opened("why", tab=tab).exception
+        assert not opened("why", model={smollm2.NAME!r}).exception
         assert not opened("step_by_step", source="pretrained", stage="weights").exception
         print(*sys.modules)
     """
