@@ -10,8 +10,6 @@ from attn.ui.pages.room import Setup
 from attn.ui.rooms import HOURS, open_rooms
 from attn.ui.visitor import this_visit
 
-LONGEST_CODE = 8  # letters that may be typed
-
 page = ui.begin_page("room", "What does the room guess?", Setup)
 
 owned = room.room_owned(page)
@@ -24,9 +22,7 @@ if asked is not None:
     ui.page_next(page)
     st.stop()
 if code and owned is None:
-    shown = f"{code[:LONGEST_CODE]}…" if len(code) > LONGEST_CODE else code
-    st.info(f"No room {ui.as_text(shown)} is open on this server. Look at its code again, or open a room here.")
-    page.adjust(room=code[:LONGEST_CODE])
+    st.info(f"No room {ui.as_text(code)} is open on this server. Look at its code again, or open a room here.")
 
 with st.sidebar:
     sentence_control(page)
@@ -67,7 +63,7 @@ if owned is None:
         st.text_input(
             "Or join one by its code",
             key=page.key("room"),
-            max_chars=LONGEST_CODE,
+            max_chars=room.LONGEST_CODE,
             width=220,
             help="Four letters, on the screen.",
         )

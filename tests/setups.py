@@ -113,6 +113,8 @@ def values(field):
     if match := re.match(r"two whole numbers from (\d+) to (\d+)", asks):
         ends = st.integers(int(match[1]), int(match[2]))
         return st.tuples(ends, ends).map(sorted).map(_pair)
+    if match := re.match(r"a code of at most (\d+) letters", asks):
+        return st.text("ABCxyz", max_size=int(match[1]))
     if asks.startswith("heads"):
         head = st.tuples(st.integers(1, 999), st.integers(1, 999)).map("{0[0]}.{0[1]}".format)
         return st.lists(head, max_size=5).map(";".join)

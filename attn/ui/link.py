@@ -83,6 +83,17 @@ def link_string(default):
     return _field(default, str, str)
 
 
+def link_code(longest):
+    """Declare a code of at most so many letters, none by default."""
+
+    def read(raw):
+        if not re.fullmatch(rf"[A-Za-z]{{0,{longest}}}", raw):
+            raise ValueError(f"a code of at most {longest} letters")
+        return raw
+
+    return _field("", read, str)
+
+
 def link_place(default=(0, 0)):
     """Declare the row and column of a cell, counted from 0."""
 

@@ -9,7 +9,7 @@ import streamlit as st
 from attn import charts
 from attn.ui import models
 from attn.ui.controls.sentence import DEFAULT_TEXT
-from attn.ui.link import link_choice, link_place, link_string, link_whole
+from attn.ui.link import link_choice, link_code, link_place, link_string, link_whole
 from attn.ui.minilm_in_numpy import minilm_head_code
 from attn.ui.page import page_figure, page_theme, page_token_control
 from attn.ui.present import audience_address, code_picture, network_address
@@ -21,6 +21,7 @@ from attn.ui.width import page_width
 
 KINDS = {"key": "Which word does it look at?", "head": "Which head does it?"}
 LAYERS, HEADS = 6, 12  # of the model
+LONGEST_CODE = 8  # letters that may be typed; the codes of this server have fewer
 MOST = 60  # tokens to choose from
 LAYER, HEAD, CELL = 4, 2, (10, 2)  # the head of Home, in which "it" finds its animal
 _SECONDS = 2  # after which the speaker's page looks again who has guessed, and a phone whether something else is asked
@@ -30,7 +31,7 @@ _SECONDS = 2  # after which the speaker's page looks again who has guessed, and 
 class Setup:
     """Everything chosen on Room."""
 
-    room: str = link_string("")
+    room: str = link_code(LONGEST_CODE)
     kind: str = link_choice("key", KINDS)
     text: str = link_string(DEFAULT_TEXT)
     layer: int = link_whole(LAYER, 1, LAYERS)
