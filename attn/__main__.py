@@ -8,12 +8,12 @@ import sys
 READY, NOT_READY, NO_STORY = 0, 1, 2  # exit status of ``check``
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> int:
     """Run a command and print what it finds.
 
     Parameters
     ----------
-    arguments : list of str, optional
+    arguments
         By default those of the command line.
 
     Returns
