@@ -49,7 +49,7 @@ page.tell(row=query + 1, attention=(labels, labels, head))
 low = ui.window_low_for_hall()
 size = 14 if low else 22  # pixels of a letter, before figures are enlarged
 ui.page_reading(
-    "Each word of a sentence looks at all the others, and its looks are numbers that add up to 1. In layer "
+    "Each word of a sentence looks at every word, itself too, and its looks are numbers that add up to 1. In layer "
     f"{setup.layer}, head {setup.head} of all-MiniLM-L6-v2, a small language model, "
     f"{home_reading(level.rows, names, weights, query)} "
     f"Click {'another word' if setup.level == 'words' else 'another token'} to see where that one looks.",

@@ -44,7 +44,7 @@ if before.truncated_from:
     )
 agreement.agreement_asked(page, setup)
 ui.page_reading(
-    words.next_words_sentence(walked, found),
+    f"{words.next_words_task(setup.text)} {words.next_words_sentence(walked, found)}",
     r"p = \mathrm{softmax}(E\,\mathrm{norm}(x_L))",
     words.next_words_shapes(walked),
     beside=lambda: agreement.agreement_line(page, setup),
@@ -83,6 +83,10 @@ with likely:
         on_pick=lambda row: page.set(word=found.words[row].id, part="logits", tab="part"),
         tables={"next_words": lambda: words.next_words_csv(found)},
         codes=codes,
+    )
+    st.caption(
+        "␣ is the space with which a word begins. A logit is a word's score; the softmax over the scores of all words "
+        "makes the probabilities."
     )
 
 

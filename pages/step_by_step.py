@@ -107,7 +107,7 @@ with st.container():  # keeps its place, so that what stands below stays as it w
         st.caption(f"You changed {edited} by hand. “Edit the numbers” below undoes it.")
 
 ui.page_reading(
-    stage.read(view) if view.trained else f"{UNTRAINED} {stage.read(view)}",
+    stage.read(view) if view.trained or setup.stage == "tokens" else f"{UNTRAINED} {stage.read(view)}",
     stage.formula(view),
     f"{stage.title} · {stage_shape(view, stage)}",
     beside=None if view.trained else lambda: sentence_in_a_trained_model(setup),

@@ -7,7 +7,7 @@ from attn.ui.controls.model_and_text import model_refused
 from attn.ui.pages.why.ledger_of_score import ledger_tab
 from attn.ui.pages.why.logit_lens import lens_tab
 from attn.ui.pages.why.put_it_there import patch_tab
-from attn.ui.pages.why.setup import TABS, Setup, why_head_controls, why_reading, why_text_controls
+from attn.ui.pages.why.setup import TABS, Setup, why_head_controls, why_reading, why_task, why_text_controls
 from attn.ui.pages.why.weights_alone import weights_tab
 from attn.ui.pages.why.who_spoke import spoke_tab
 
@@ -23,6 +23,7 @@ with st.sidebar:
     why_head_controls(page, reading)
 
 page.commit()
+st.caption(why_task(reading))
 SHOWN = {
     "ledger": lambda: ledger_tab(page, reading),
     "spoke": lambda: spoke_tab(page, reading),

@@ -6,13 +6,13 @@ from driving import check, opened, said
 from processes import printed
 from test_language_model import SIZES, TEXT, save
 
-from attn import cost, softmax
+from attn import charts, cost, softmax
 from attn.charts.labels import number
 from attn.models.ablation import PartFactor, ablation
 from attn.pretrained import language_model
 from attn.pretrained.loading import smollm2
 from attn.ui import language_models
-from attn.ui.pages.next_word import parts
+from attn.ui.pages.next_word import parts, whole_way
 from attn.ui.pages.next_word.setup import PARTS, PROMPTS, STAGES, Setup
 from attn.ui.state import as_text
 
@@ -35,6 +35,20 @@ def test_the_first_look_says_what_the_model_says(model):
     app = check(opened("next_word"), charts=3)
     share = after(model, PROMPTS[0].text).max()
     assert any(f"**␣Paris** leads with **{100 * share:.1f}%**" in sentence for sentence in said(app))
+
+
+def test_each_sublayer_has_an_add_and_a_way_around_it():
+    sizes = whole_way.Sizes(5, 576, 30, 9, 1536, 49_152)
+    chart = whole_way.whole_way_boxes(sizes, 24, "attention", "sum", charts.LIGHT, 300)
+    tables = [layer.data.to_pandas() for layer in chart.layer if hasattr(layer.data, "to_pandas")]
+    boxes = next(table for table in tables if {"text", "centre"} <= set(table) and len(table) == len(whole_way.OPENS))
+    (lines,) = [table for table in tables if {"arrow", "order"} <= set(table)]
+    adds = boxes[boxes["text"].str.startswith("Add")]
+    assert [whole_way.OPENS[row] for row in adds["row"]] == [("attention", "sum"), ("feed_forward", "sum")]
+    around = [way for _, way in lines.groupby("arrow") if len(way) == 4]
+    assert [way["y"].iloc[-1] for way in around] == adds["centre"].tolist()
+    before = [boxes["y"].iloc[adds["row"].iloc[0] - 2], boxes["y"].iloc[adds["row"].iloc[1] - 2]]  # of each norm
+    assert all(way["y"].iloc[0] < top for way, top in zip(around, before, strict=True))
 
 
 def test_a_head_off_is_seen_in_the_words(model):

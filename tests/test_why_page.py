@@ -15,10 +15,12 @@ from attn.models.ledger import Part
 from attn.pretrained import bert
 from attn.pretrained.loading import smollm2
 from attn.ui.controls.sentence import DEFAULT_TEXT
+from attn.ui.link import shortened
 from attn.ui.pages.why.ledger_of_score import MOST_PAIRS
 from attn.ui.pages.why.part_names import part_in_words
 from attn.ui.pages.why.put_it_there import PRESETS, RUNNING
 from attn.ui.pages.why.setup import MOST_TOKENS, SECOND_TEXT, Reading
+from attn.ui.state import as_text
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +118,17 @@ def test_who_made_the_last_state_is_drawn_by_head(passed):
     for part, share in zip(made.parts, made.shares, strict=True):
         if part.kind in ("head", "feed_forward"):
             assert drawn[part.layer, 12 if part.head is None else part.head] == pytest.approx(share, abs=2e-3)
+
+
+@pytest.mark.skipif(smollm2.packaged() is None and smollm2.cached() is None, reason="no SmolLM2 here")
+@pytest.mark.parametrize("tab", ["spoke", "lens"])
+def test_a_tab_on_words_offers_a_model_that_writes_first(tab):
+    app = check(opened("why", tab=tab))
+    assert any(caption.value.endswith(f"for “{as_text(shortened(DEFAULT_TEXT))}”.") for caption in app.caption)
+    assert any(told.startswith("Of a model that writes, this tab shows which") for told in said(app))
+    app.button(key="why.writer").click().run()
+    assert app.query_params["model"] == smollm2.NAME
+    assert not any("This one only reads" in told for told in said(check(app)))
 
 
 def test_each_state_has_its_word(passed):

@@ -119,6 +119,6 @@ def sentence_in_a_trained_model(setup):
     """
     text = WRITTEN.get(getattr(setup, "source", None), setup.text)
     st.page_link(
-        "pages/inside.py", label="What a trained model makes of this sentence", icon=":material/arrow_forward:",
+        "app.py", label="What a trained model makes of this sentence", icon=":material/arrow_forward:",
         width="content", query_params={"text": text},
     )  # fmt: skip

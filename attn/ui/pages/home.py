@@ -275,7 +275,8 @@ def home_reading(tokens, names, weights, query):
     if best in others or not others:
         return f"{sentence}."
     other = at(max(others, key=lambda place: weights[place]))
-    return f"{sentence}. Among the other words it looks most at {other}."
+    what = ", itself" if best == query else ", which is no word"
+    return f"{sentence}{what}. Among the other words it looks most at {other}."
 
 
 def home_ways_in():

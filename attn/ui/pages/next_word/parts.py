@@ -102,7 +102,7 @@ def part_opened(walked, part, stage):
         "embedding": _embedding, "norm": _last_norm, "logits": _logits,
         ("attention", "read"): _attention_read, ("attention", "query"): _query, ("attention", "key"): _key,
         ("attention", "value"): _value, ("attention", "weights"): _weights, ("attention", "context"): _context,
-        ("attention", "adds"): _head_adds,
+        ("attention", "adds"): _head_adds, ("attention", "sum"): _sum_of_attention,
         ("feed_forward", "read"): _feed_forward_read, ("feed_forward", "inner"): _inner,
         ("feed_forward", "adds"): _feed_forward_adds, ("feed_forward", "sum"): _sum,
     }  # fmt: skip
@@ -358,6 +358,22 @@ def _feed_forward_adds(walked):
 
     title = f"What the feed-forward network of layer {walked.setup.layer} adds"
     return Opened(title, added, _counted(added), "number", r"h\,W_2", explain)
+
+
+def _sum_of_attention(walked):
+    step = walked.step
+    summed = step.x + step.attention_output
+
+    def explain(row, column):
+        values = [step.x[row, column], step.attention_output[row, column]]
+        told = (
+            f"What came into layer {walked.setup.layer} and what all heads of its attention add make "
+            f"**{number(float(summed[row, column]))}**: attention adds to the state and does not replace it."
+        )
+        return Summands(["came in", "attention"], np.array(values, dtype=float)), told
+
+    title = f"The residual stream after the attention of layer {walked.setup.layer}"
+    return Opened(title, summed, _counted(summed), "number", "x + a", explain)
 
 
 def _sum(walked):

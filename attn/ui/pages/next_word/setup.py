@@ -34,6 +34,7 @@ STAGES = {  # of a part: what of it is looked at
         "value": "Values",
         "context": "Context",
         "adds": "What the head adds",
+        "sum": "The sum",
     },
     "feed_forward": {
         "read": "What it reads",

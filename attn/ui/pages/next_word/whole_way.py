@@ -9,7 +9,7 @@ from attn import charts
 from attn.charts.labels import label_pixels
 from attn.models.layer_parts import head_additions
 
-_LEFT, _TALL, _GAP, _FRAME = 18, 26, 9, 10  # pixels beside boxes, of a box, between two, and to the frame of a layer
+_LEFT, _TALL, _GAP, _FRAME = 18, 23, 8, 10  # pixels beside boxes, of a box, between two, and to the frame of a layer
 _WIDE = 230  # pixels of a box, where there is room
 _WORD = 16  # pixels for the words of the frame
 _BOXES = (  # what is clicked opens a part, at one of its stages
@@ -17,15 +17,17 @@ _BOXES = (  # what is clicked opens a part, at one of its stages
     ("Embedding", "embedding", None),
     ("Norm", "attention", "read"),
     ("Attention", "attention", "weights"),
+    ("Add", "attention", "sum"),
     ("Norm", "feed_forward", "read"),
     ("Feed-forward", "feed_forward", "inner"),
-    ("Add", "feed_forward", "sum"),
+    ("Add again", "feed_forward", "sum"),
     ("Last norm", "norm", None),
     ("Logits", "logits", None),
 )
 OPENS = tuple((part, stage) for _, part, stage in _BOXES)
 """Box -> the part and the stage that a click on it opens."""
-_IN_LAYER = slice(2, 7)
+_IN_LAYER = slice(2, 8)
+_SUBLAYERS = ((2, 4), (5, 7))  # the first box and the last of each, around which a way leads
 
 
 class Sizes(NamedTuple):
@@ -63,20 +65,22 @@ def whole_way_boxes(sizes, layer, part, stage, theme, width):
         "Attention": f"{sizes.num_heads} heads",
         "Feed-forward": f"{sizes.n} × {sizes.d_ff}",
         "Add": f"{sizes.n} × {sizes.d_model}",
+        "Add again": f"{sizes.n} × {sizes.d_model}",
         "Logits": f"{sizes.vocabulary:,}",
     }
     colors = {"Attention": theme.weight_half, "Logits": theme.output}
     widest = max(1.1 * label_pixels(name) + label_pixels(notes.get(name, "")) + 36 for name, *_ in _BOXES)
     wide, boxes, top = max(min(width - 2 * _LEFT - 8, _WIDE), widest), [], 2
     for at, (name, *_) in enumerate(_BOXES):
-        top += {2: _WORD + _GAP, 7: _GAP}.get(at, 0)  # room for the frame around a layer
+        top += {2: _WORD + _GAP, 8: _GAP}.get(at, 0)  # room for the frame around a layer
         boxes.append(charts.Box(name, _LEFT, top, wide, _TALL, notes.get(name, ""), colors.get(name)))
         top += _TALL + _GAP
     middle = _LEFT + wide / 2
     arrows = [[(middle, one.y + _TALL), (middle, next_.y - 4)] for one, next_ in pairwise(boxes)]
-    inside = boxes[_IN_LAYER]
-    start, end, beside = inside[0].y - _GAP / 2, inside[-1].y + _TALL / 2, _LEFT + wide + 9
-    arrows.append([(middle, start), (beside, start), (beside, end), (_LEFT + wide + 4, end)])  # around both sublayers
+    inside, beside = boxes[_IN_LAYER], _LEFT + wide + 9
+    for first, last in _SUBLAYERS:
+        start, end = boxes[first].y - _GAP / 2, boxes[last].y + _TALL / 2
+        arrows.append([(middle, start), (beside, start), (beside, end), (_LEFT + wide + 4, end)])
     frame_top = inside[0].y - _GAP - _WORD + 4
     frame = charts.Frame(
         f"Layer {layer} of {sizes.num_layers}", _LEFT - _FRAME, frame_top,
@@ -95,7 +99,7 @@ def _open_box(part, stage):
 
 def _first(part):
     """Return the box that stands for a part as a whole."""
-    return {"attention": 3, "feed_forward": 5}.get(part) or [opened for opened, _ in OPENS].index(part)
+    return {"attention": 3, "feed_forward": 6}.get(part) or [opened for opened, _ in OPENS].index(part)
 
 
 def whole_way_additions(model, passed):

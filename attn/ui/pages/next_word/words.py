@@ -13,7 +13,7 @@ from attn.ui.pages.next_word import whole_way
 from attn.ui.state import as_text
 from attn.ui.width import page_plot_height, page_tallest, page_width
 
-_SHOWN = 10  # words
+_SHOWN, _END = 10, 40  # words, and characters of the end of a text
 _BESIDE, _LAYER = 560, 10  # pixels for boxes and map side by side, and of a layer in the map, to be pointed at
 _MOST_MAP = 390  # pixels of the map down, where the window has room for them
 
@@ -73,6 +73,12 @@ def next_words_sentence(walked, found):
         f"{told} With your changes {as_text(best.label)} has {share}, and **{now}** leads with "
         f"**{percent(found.after[leads])}**."
     )
+
+
+def next_words_task(text):
+    """Say what the page is about, with the end of the text."""
+    end = text.strip() if len(text.strip()) <= _END else f"… {text.strip()[-_END:]}"
+    return f"Which word comes after “{as_text(end)}”?"
 
 
 def next_words_shapes(walked):

@@ -275,7 +275,7 @@ def _context(view):
         "×",
         Part("steps.value", "Value", ("key", "value"), across=False, mark="column"),
         "=",
-        Part("steps.context", "Context", ("query", "output"), across=False, mark="cell"),
+        Part("steps.context", "Context", ("query", "context"), across=False, mark="cell"),
     ]
 
 
@@ -329,7 +329,7 @@ def _read_embeddings(view):
     again = (
         "Layers before this one, if there are any, have already mixed in other tokens."
         if view.trained
-        else "The same word gets the same list wherever it stands."
+        else "The same word gets the same list wherever it stands: $E_t$ is the row of token t in the table E."
     )
     return f"{start} {number(s.x[row, column])}. {again}"
 
@@ -339,10 +339,18 @@ def _read_project(view):
     role = MATRICES[view.matrix].lower()
     return (
         f"Every token gets three new lists of numbers. The *query* of {view.token(row)} asks: what do I look for? Its "
-        "*key* answers the queries of others: what do I offer? Its *value* is what it hands on. "
+        f"*key* answers the queries of others: what do I offer? Its *value* is what it hands on{_value_width(view)}. "
         f"Here the row of {view.token(row)} in X, times column {column + 1} of $W_{view.matrix}$, gives number "
         f"{column + 1} of its {role}: {number(view.projected[row, column])}."
     )
+
+
+def _value_width(view):
+    """Say why a value has another number of numbers than a query, where it has."""
+    d_k, d_v = view.steps.query.shape[1], view.steps.value.shape[1]
+    if d_k == d_v:
+        return ""
+    return f", {d_v} numbers where a query and a key have {d_k}, as only these two are compared with one another"
 
 
 def _read_products(view):

@@ -18,6 +18,7 @@ from attn.ui.shown_code import LIGHT, Codes, shown_code
 from attn.ui.state import as_text
 from attn.ui.width import page_map_size, page_share, page_tallest
 
+_FIRST_LINE = 40  # pixels of what the page is about, above the figure
 MOST_PAIRS = 12  # that have a bar of their own
 FORMULA = r"s_{ij} = c \sum_{a,\,b} q_i^a \cdot k_j^b"
 
@@ -56,6 +57,10 @@ def ledger_tab(state, reading):
             tables={"ledger": lambda: _table(reading, made, query, key)},
             codes=lambda: _ledger_code(reading, setup, (query, key)),
         )
+        st.caption(
+            "2.5 of 3 animal: what head 5 of layer 2 copied from there. Segment: which of two texts a token is in. "
+            "Biases of 4: what layer 4 adds to every token alike. The map below has all pairs."
+        )
     _account(reading, made, score, attention, head, query, key)
     _by_layer(made)
     why_code(state, lambda: _ledger_code(reading, setup, (query, key)))
@@ -71,7 +76,7 @@ def _head_map(state, reading, attention, head, cell, setup):
         hidden=None if seen.all() else ~seen, pick=charts.Pick("cell", cell),
     )  # fmt: skip
     page_figure(
-        charts.panels(page_theme(), page_share(0.5), panel, tallest=page_tallest()),
+        charts.panels(page_theme(), page_share(0.5), panel, tallest=page_tallest(_FIRST_LINE)),
         "why.map",
         on_pick=lambda row, column: state.set(cell=(row, column)),
         tables={"head": lambda: charts.csv(values, reading.labels, reading.labels)},

@@ -9,7 +9,7 @@ from attn import charts
 from attn.models import ledger
 from attn.ui.numpy_models import numpy_model_code
 from attn.ui.page import page_figure, page_reading, page_theme
-from attn.ui.pages.why.setup import MOST_TOKENS, after_control, why_code, word_name
+from attn.ui.pages.why.setup import MOST_TOKENS, after_control, why_code, why_writer_offer, word_name
 from attn.ui.shared_results import kept_with_models
 from attn.ui.shown_code import LIGHT, Codes, shown_code
 from attn.ui.state import as_text
@@ -27,6 +27,7 @@ def _lens_of(name, _reading, text, *, saved=None):
 
 def lens_tab(state, reading):
     """Draw the word that each state would say, and how the word that comes out rises through the layers."""
+    why_writer_offer(state, reading, "which word each state would say if the model stopped there")
     help = "The column whose words are followed below."
     token = after_control(state, reading, help)
     lens = _lens_of(reading.name, reading, reading.text)
@@ -102,7 +103,7 @@ def _sentence(reading, lens, words, token):
     walked = " → ".join(f"**{as_text(word)}**" for word in path)
     if not reading.writes:
         return (
-            "This model says no word, so each state is held against the embeddings of all words, by their cosine. "
+            "Here each state is held against the embeddings of all words, by their cosine. "
             f"**{as_text(reading.labels[token])}** goes through {walked}. The word nearest in the end is nearest for "
             f"the first time {where}{kept}."
         )

@@ -54,12 +54,14 @@ def part_label(reading, part, token):
     if part.kind == "feed_forward":
         return f"feed-forward {part.layer + 1}"
     if part.kind == "bias":
-        return "first norm" if part.layer is None else f"biases {part.layer + 1}"
-    return part.kind
+        return "first norm" if part.layer is None else f"biases of {part.layer + 1}"
+    return "segment" if part.kind == "type" else part.kind
 
 
 def group_label(part):
     """Return a part of a ledger that was `attn.models.ledger.grouped` as a label."""
     if part.kind == "head":
         return f"heads {part.layer + 1}"
-    return {"feed_forward": f"feed-forward {(part.layer or 0) + 1}", "bias": "biases"}.get(part.kind, part.kind)
+    return {"feed_forward": f"feed-forward {(part.layer or 0) + 1}", "bias": "biases", "type": "segment"}.get(
+        part.kind, part.kind
+    )

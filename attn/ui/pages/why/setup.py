@@ -8,13 +8,16 @@ import streamlit as st
 
 from attn import charts, pretrained
 from attn.pretrained.language_model import token_label
+from attn.pretrained.loading import smollm2
 from attn.ui import models
 from attn.ui.code_tabs import page_code
 from attn.ui.controls.model_and_text import model_control, model_head_control
 from attn.ui.controls.sentence import DEFAULT_TEXT, sentence_control
-from attn.ui.link import link_choice, link_flag, link_place, link_string, link_whole
+from attn.ui.language_models import suggested_language_models
+from attn.ui.link import link_choice, link_flag, link_place, link_string, link_whole, shortened
 from attn.ui.numpy_models import is_writer, numpy_model_pass, opened_numpy_model
 from attn.ui.page import page_ask
+from attn.ui.settings import visitor_settings
 from attn.ui.state import as_text
 from attn.ui.width import page_map_size, page_share, page_tallest, page_width
 
@@ -113,6 +116,35 @@ def why_reading(state):
         st.warning(f"This page reads the first {MOST_TOKENS} of {read.truncated_from:,} tokens.")
     labels = charts.token_labels([token.text for token in read.tokens])
     return Reading(name, text, opened, read.tokens, labels, read.passed)
+
+
+def why_task(reading):
+    """Say what the page is about, with the text."""
+    return (
+        "What a model makes of a text is a sum of what its parts added, and here that sum is taken apart, for "
+        f"“{as_text(shortened(reading.text))}”."
+    )
+
+
+def why_writer_offer(state, reading, shows):
+    """Say what a tab shows of a model that writes, and offer one, where the model in view only reads.
+
+    Parameters
+    ----------
+    state : PageState
+    reading : Reading
+    shows : str
+        What the tab shows of a model that writes, as the end of a sentence.
+    """
+    if reading.writes:
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"Of a model that writes, this tab shows {shows}. This one only reads.", width="stretch")
+        if smollm2.NAME in suggested_language_models() and visitor_settings().models != "default":
+            st.button(
+                "Open SmolLM2", key=state.key("writer"), on_click=state.set, kwargs={"model": smollm2.NAME},
+                help="A small model that writes. The text stays.",
+            )  # fmt: skip
 
 
 def why_head_controls(state, reading):

@@ -12,7 +12,15 @@ from attn.models.head_weights import num_heads
 from attn.ui.numpy_models import numpy_model_code
 from attn.ui.page import page_columns, page_figure, page_reading, page_theme
 from attn.ui.pages.why.part_names import part_in_words, part_label
-from attn.ui.pages.why.setup import MOST_TOKENS, after_control, half_map_size, two_words_control, why_code, word_name
+from attn.ui.pages.why.setup import (
+    MOST_TOKENS,
+    after_control,
+    half_map_size,
+    two_words_control,
+    why_code,
+    why_writer_offer,
+    word_name,
+)
 from attn.ui.shown_code import LIGHT, Codes, shown_code
 from attn.ui.state import as_text
 from attn.ui.width import page_share
@@ -26,6 +34,7 @@ OF_STATE = r"\lVert y \rVert = \sum_a x^a \cdot \frac{y}{\lVert y \rVert}"
 
 def spoke_tab(state, reading):
     """Draw who spoke for a word; of an encoder, who made the last state of a token."""
+    why_writer_offer(state, reading, "which heads and networks spoke for a next word, and which against it")
     token = after_control(state, reading, _AFTER if reading.writes else _OF)
     words = None
     if reading.writes:
@@ -140,9 +149,8 @@ def _said_of_words(reading, made, token, words, logits):
 def _said_of_state(reading, made, token, real):
     """Say what made a last state."""
     return (
-        f"This model reads and says no word, so what is taken apart is the last state of "
-        f"**{as_text(reading.labels[token])}** itself, {number(real)} long: how far each part points its way. The "
-        f"strongest: {_strongest(reading, made, token)}. Choose a model that writes, and a word is taken apart."
+        f"Here the last state of **{as_text(reading.labels[token])}** is taken apart, {number(real)} long: how far "
+        f"each part points its way. The strongest: {_strongest(reading, made, token)}."
     )
 
 
