@@ -69,6 +69,7 @@ with way:
         words.next_words_way(walked, before, theme, ui.page_share(5 / 7)),
         "next_word.way",
         on_pick=open_part,
+        tables={"additions": lambda: whole_way.whole_way_csv(language.model, before.passed)},
     )
     st.caption(
         "Click a box or a cell to open it, and switch it off to see what becomes of the words. The map: how long what "

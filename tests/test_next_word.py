@@ -14,6 +14,7 @@ from attn.pretrained.loading import smollm2
 from attn.ui import language_models
 from attn.ui.pages.next_word import parts, whole_way
 from attn.ui.pages.next_word.setup import PARTS, PROMPTS, STAGES, Setup
+from attn.ui.pages.next_word.whole_way import whole_way_csv
 from attn.ui.state import as_text
 
 pytestmark = pytest.mark.skipif(not (smollm2.packaged() or smollm2.cached()), reason="SmolLM2 is not on this machine")
@@ -221,3 +222,16 @@ def test_without_a_model_that_writes_the_page_says_how_to_get_one(monkeypatch):
     app = check(opened("next_word"), charts=0)
     assert any("requirements\\-smollm2\\.txt" in info.value for info in app.info)
     assert any(button.label == "Open distilgpt2" for button in app.button)
+
+
+def test_what_makes_a_number_is_taken_away():
+    added, factors = parts.Summands(["a", "b"], np.array([1.5, 2])), parts.Terms(np.array([3, 5]), [7, 11], ("q", "k"))
+    assert parts.part_number_csv(added) == ",added\na,1.5\nb,2\n"
+    assert parts.part_number_csv(factors) == ",q,k\n1,3,7\n2,5,11\n"
+
+
+def test_what_each_part_adds_is_taken_away(model):
+    passed = language_model.read(model, TEXT, last=True, steps=True).passed
+    heading, *rows = whole_way_csv(model.model, passed).splitlines()
+    assert heading.split(",")[1:] == [*(f"head {at}" for at in range(1, 10)), "feed-forward"]
+    assert len(rows) == 30

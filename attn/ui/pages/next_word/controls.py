@@ -8,7 +8,14 @@ from attn.pretrained.loading import smollm2
 from attn.ui.controls.model_and_text import model_refused
 from attn.ui.language_models import HOW_TO_GET, suggested_language_models
 from attn.ui.page import page_ask, page_figure, page_reading
-from attn.ui.pages.next_word.parts import part_chart, part_name, part_number_chart, part_opened, part_stages
+from attn.ui.pages.next_word.parts import (
+    part_chart,
+    part_name,
+    part_number_chart,
+    part_number_csv,
+    part_opened,
+    part_stages,
+)
 from attn.ui.pages.next_word.setup import LARGEST_FACTOR, PARTS
 from attn.ui.settings import visitor_settings
 from attn.ui.state import as_text
@@ -191,7 +198,10 @@ def next_word_part_tab(state, walked, theme, width):
         tables={setup.part: lambda: charts.csv(opened.values, walked.labels, opened.columns)},
     )
     if terms is not None:
-        page_figure(charts.beside(part_number_chart(terms, theme, width)), f"next_word.number.{setup.part}")
+        page_figure(
+            charts.beside(part_number_chart(terms, theme, width)), f"next_word.number.{setup.part}",
+            tables={"number": lambda: part_number_csv(terms)},
+        )  # fmt: skip
 
 
 def _cell_controls(state, walked, opened, cell, choose):

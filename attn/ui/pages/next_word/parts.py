@@ -130,6 +130,14 @@ def part_number_chart(terms, theme, width):
     )  # fmt: skip
 
 
+def part_number_csv(terms):
+    """Return what one number is made of as comma-separated text: what is added, or the factors of each product."""
+    if isinstance(terms, Summands):
+        return charts.csv(np.asarray(terms.values)[:, None], terms.labels, ["added"])
+    factors = np.column_stack([terms.left, terms.right])
+    return charts.csv(factors, terms.labels or charts.counted(len(factors)), terms.names)
+
+
 def _counted(values):
     return charts.counted(values.shape[1])
 

@@ -125,6 +125,13 @@ def whole_way_additions(model, passed):
     return np.array(rows)
 
 
+def whole_way_csv(model, passed):
+    """Return what each part adds, a layer a row, as comma-separated text; arguments as for `whole_way_additions`."""
+    additions = whole_way_additions(model, passed)
+    heads = [f"head {at}" for at in range(1, additions.shape[1])]
+    return charts.csv(additions, charts.counted(len(additions)), [*heads, "feed-forward"])
+
+
 def whole_way_map(additions, off, chosen, theme, size):
     """Draw what each head and feed-forward network adds to the last token, layers down.
 

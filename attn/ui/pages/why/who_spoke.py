@@ -67,7 +67,10 @@ def spoke_tab(state, reading):
     with right:
         shares, labels = _ranked(reading, made, token)
         width = int(page_share(0.5) - max(map(label_pixels, labels)) - 40)
-        page_figure(functools.partial(spoke_bars, shares, labels, page_theme(), width), "why.spoke_bars")
+        page_figure(
+            functools.partial(spoke_bars, shares, labels, page_theme(), width), "why.spoke_bars",
+            tables={"strongest": lambda: charts.csv(shares[:, None], labels, ["share"])},
+        )  # fmt: skip
     what = "scores of the two words" if reading.writes else "length of the state"
     st.markdown(
         f"| step | number |\n|---|---|\n| sum of all {len(made.parts)} parts | {made.total:.6f} |\n"
