@@ -304,7 +304,7 @@ def _status(name):
     return None
 
 
-def peak_memory():
+def peak_memory() -> int | None:
     """Return the most memory this process has had, in bytes, or None where the system does not tell."""
     if (found := _status("VmHWM")) is not None:
         return found
