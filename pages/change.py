@@ -100,7 +100,7 @@ with heads:
     )
     st.segmented_control(
         "A click on a head", CLICKS, format_func=CLICKS.get, key=page.key("click"), required=True,
-        help="Choose what happens when you click a head in the map.",
+        help="What happens when you choose a head in the map.",
     )  # fmt: skip
     st.button(
         "Take all changes back",
@@ -143,7 +143,7 @@ def downstream_tab():
     """Draw the heads that changed though nobody changed them."""
     if effect_charts.change_chart_downstream(effect):
         st.caption(
-            "You did not change these heads, but what reaches them has changed, and so has what they give. Click one "
+            "You did not change these heads, but what reaches them has changed, and so has what they give. Choose one "
             "to look at it."
         )
         ui.page_figure(

@@ -100,7 +100,7 @@ ui.page_reading(
     f"{UNTRAINED} A head is one attention with queries, keys and values of its own, so each looks at the words in its "
     f"own way. {result.sharing}{result.gating}"
     f"{KEYS_ALONE if setup.source == 'random' and setup.key_positions else ''} {ui.as_text(result.words)} "
-    f"{result.most(head)}Click a head to see it large.",
+    f"{result.most(head)}Choose a head to see it large.",
     ui.page_formula("Z") + r"\quad\text{in each head}",
     result.shapes,
     beside=lambda: sentence_in_a_trained_model(setup),
@@ -149,18 +149,29 @@ numbers[2].metric(
 
 def one_tab():
     """Draw the chosen head large."""
-    title = f"Head {head + 1}"
+    title, cell = f"Head {head + 1}", result.cell(head, setup.cell)
+    st.markdown(result.cell_reading(head, cell))
     st.caption(
-        "A row belongs to the token that looks, a column to a token it looks at. A darker cell is a larger weight."
+        "A row belongs to the token that looks, a column to a token it looks at. The stronger the colour of a cell, "
+        "the larger its weight. Choose a cell to read its weight."
     )
     ui.page_figure(
         charts.panels(
             theme,
             ui.page_width(),
-            charts.panel(steps.weights[head], rows, columns, hidden=result.hidden, title=title, **scale),
+            charts.panel(
+                steps.weights[head],
+                rows,
+                columns,
+                hidden=result.hidden,
+                title=title,
+                pick=charts.Pick("cell", cell),
+                **scale,
+            ),
             tallest=page_plot_height(),
         ),
         "heads.one",
+        on_pick=lambda row, column: page.set(cell=(row, column)),
     )
 
 

@@ -190,7 +190,7 @@ def lines_tab():
         format_func=LINES.get,
         key=page.key("follow"),
         required=True,
-        help="Click a token on the left to see where it looks, on the right to see who looks at it.",
+        help="Choose a token on the left to see where it looks, on the right to see who looks at it.",
     )
     if max(n_q, n_k) > charts.MOST_LINED:
         st.caption(f"Lines are drawn between the first {charts.MOST_LINED} {named}.")
@@ -213,7 +213,7 @@ def query_tab():
         st.caption(left_out)
     if setup.level == "words":
         ui.page_figure(charts.beside(bars), "inside.query")
-        st.caption("Only pieces have queries and keys. Choose Pieces in the sidebar to see how they multiply.")
+        st.caption("Only pieces have queries and keys. Choose Pieces among the controls to see how they multiply.")
         return
     query, key = inside_one_product(layer, heads[0], row, column)
     products = query_row_products(query, key, rows[row], columns[column])
@@ -229,7 +229,7 @@ def heads_tab():
     every = models.model_every_head(*source, layer.kind, layer.part, MOSAIC, setup.level)
     st.caption(
         f"One small map for every head, of the first {MOSAIC} tokens at most. A row is a token that looks, a column "
-        "one that it looks at. Click a head to open it."
+        "one that it looks at. Choose a head to open it."
     )
     picture = charts.mosaic(
         every, theme, title="All heads", pick=charts.Pick("head", at), width=width,

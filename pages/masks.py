@@ -60,7 +60,7 @@ seen = f"{hidden.size - hidden.sum()} of {hidden.size} cells may be seen. "
 seen = "" if setup.mask == "painted" else seen  # whose words are that count
 ui.page_reading(
     f"{UNTRAINED} A mask says which token may look at which: what it hides gets a weight of 0. "
-    f"{ui.as_text(result.words)} {seen}Click a cell of the scores to hide or show it.",
+    f"{ui.as_text(result.words)} {seen}Choose a cell of the scores to hide or show it.",
     ui.page_formula(mask="+M"),
     f"Rows are queries, columns keys · {hidden.shape[0]} × {hidden.shape[1]}",
     beside=lambda: sentence_in_a_trained_model(setup),

@@ -19,7 +19,7 @@ with st.sidebar:
         page, label="Text", help="The model goes on where it ends.", hints=True, sentences=PROMPTS
     )  # fmt: skip
 if not page.get("text").strip():
-    ui.page_ask(page, "Type a text in the sidebar, or pick an example there.")
+    ui.page_ask(page, "Type a text among the controls, or pick an example there.")
 try:
     permit_model(page.get("model"))
     language = language_models.opened_language_model(page.get("model"))
@@ -71,8 +71,9 @@ with way:
         on_pick=open_part,
         tables={"additions": lambda: whole_way.whole_way_csv(language.model, before.passed)},
     )
+    st.caption(f"Open below: **{parts.part_name(setup)}**. [Go there](#{controls.OPENED})")
     st.caption(
-        "Click a box or a cell to open it, and switch it off to see what becomes of the words. The map: how long what "
+        "Choose a box or a cell to open it, and switch it off to see what becomes of the words. The map: how long what "
         "each part adds to the last token is, as a part of the length of the state that it is added to, on a "
         "logarithmic scale."
     )
@@ -93,6 +94,7 @@ with likely:
 
 def part_tab():
     """Draw the matrix of the open part, and how one of its numbers comes about."""
+    st.html(f'<span id="{controls.OPENED}"></span>')
     controls.next_word_part_tab(page, walked, theme, width)
 
 

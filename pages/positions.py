@@ -119,7 +119,7 @@ def longer_tab():
 def schemes_tab():
     """Draw all schemes beside one another."""
     ui.page_reading(
-        "The longer a bar, the more the weights depend on the order of the words. Click a bar to choose its scheme."
+        "The longer a bar, the more the weights depend on the order of the words. Pick a bar to choose its scheme."
     )
     bars, found = shuffle.shuffle_by_scheme_picture(setup, theme)
     ui.page_figure(bars, "positions.schemes", on_pick=lambda row: page.set(positions=found[row]))

@@ -138,8 +138,8 @@ def map_tab():
     how = ", with everything that you broke" if setup.broken else ""
     over = f" over the last {models.LAST} queries" if models.model_last_queries(layer) else ""
     st.caption(
-        f"Every cell is one head, and its number is the largest difference between the two computations{over}{how}. "
-        "Click a head to look into it."
+        f"Every cell is one head, and its colour shows the largest difference between the two computations{over}{how}. "
+        "Choose a head to look into it."
     )
     heads = charts.layer_head_map(
         table,
@@ -172,7 +172,7 @@ def query_tab():
     if setup.level == "pieces":
         st.caption(PRODUCTS_SENTENCE)
     if setup.level == "words":
-        st.caption("Only pieces have queries and keys. Choose Pieces in the sidebar to see how they multiply.")
+        st.caption("Only pieces have queries and keys. Choose Pieces among the controls to see how they multiply.")
 
 
 def matrices_tab():
@@ -208,7 +208,7 @@ def adapter_tab():
         },
     )
     st.caption(
-        "Every cell is one head, and its number is the largest change of a weight. Click a head to look into it."
+        "Every cell is one head, and its colour shows the largest change of a weight. Choose a head to look into it."
     )
     table = models.model_adapter_changes(*chosen)
     every = charts.layer_head_map(
@@ -233,7 +233,7 @@ def alone_tab():
         together = loaded.takes == "text" and loaded.recordable
         st.caption(
             "This tab compares a text that is read together with others with the same text read alone. To see it, "
-            "switch on “Several texts, one per line” in the sidebar and type at least two lines."
+            "switch on “Several texts, one per line” among the controls and type at least two lines."
             if together
             else "This tab compares a text that is read together with others with the same text read alone. This model "
             "is given one at a time."

@@ -76,7 +76,7 @@ def choose(row=None, column=None, across=None, up=None):
 
 
 ui.page_reading(
-    f"{scores.scores_reading(setup, result)} Click a row to look at a score, or the plane to move a vector.",
+    f"{scores.scores_reading(setup, result)} Choose a row to look at a score, or the plane to move a vector.",
     scores.scores_formula(setup.score),
     f"The query and each of the {len(result.keys)} keys are two numbers, so that they can be drawn. "
     f"{EVERY.capitalize()} ways to score them give {len(SCORES)} × {len(result.keys)} scores, and a softmax "
@@ -130,7 +130,7 @@ def windows_tab():
         format_func=LOOKS.get,
         key=page.key("looks"),
         required=True,
-        help="All equal: only the window makes the weights. By the score: the score chosen in the sidebar, between the "
+        help="All equal: only the window makes the weights. By the score: the one that is chosen, between the "
         "query and random keys.",
     )
     length.slider(

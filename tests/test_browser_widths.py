@@ -188,6 +188,7 @@ def test_a_map_wider_than_a_phone_keeps_the_names_of_its_rows_in_sight(visit):  
     visit.page.set_viewport_size({"width": 390, "height": 844})
     page = visit.go("heads")
     frame = page.locator(FIGURE).last
+    frame.evaluate("frame => { frame.scrollLeft = 0; }")
     expect(frame).to_have_attribute("data-cut", "right")
     names = frame.locator(".pinned text")
     expect(names).to_have_count(0)
@@ -195,8 +196,23 @@ def test_a_map_wider_than_a_phone_keeps_the_names_of_its_rows_in_sight(visit):  
     expect(frame).to_have_attribute("data-cut", "left")
     expect(names.filter(has_text="animal")).to_be_visible()
     assert 0 <= names.filter(has_text="animal").bounding_box()["x"] - frame.bounding_box()["x"] < 60
+    columns = frame.locator('.role-axis[aria-label^="X-axis"] .role-axis-label text')
+    expect(columns.first).to_have_css("visibility", "hidden")  # its cells are under the names
+    expect(columns.last).to_have_css("visibility", "visible")
     frame.evaluate("frame => { frame.scrollLeft = 0; }")
     expect(names).to_have_count(0)
+
+
+def test_a_phone_scrolls_to_the_chosen_cell_and_the_open_tab(visit):  # noqa: F811
+    visit.page.set_viewport_size({"width": 390, "height": 844})
+    page = visit.go("heads", cell="0,10")
+    frame = page.locator(FIGURE).last
+    page.wait_for_function("figure => [...document.querySelectorAll(figure)].at(-1).scrollLeft > 0", arg=FIGURE)
+    cell = frame.locator("path[stroke-width='3']:not([fill])").bounding_box()
+    seen = frame.bounding_box()
+    assert seen["x"] + 40 < cell["x"] < seen["x"] + seen["width"] - cell["width"]
+    page = visit.go("step_by_step", tab="code")
+    expect(page.get_by_role("tab", selected=True)).to_be_in_viewport(ratio=1)
 
 
 def test_words_in_figures_grow_with_the_room_and_once_more_for_a_hall(visit):  # noqa: F811

@@ -667,6 +667,14 @@ class TestProducts:
             assert steps[-1]["shown"] == labels.number(left @ right, 4)
             assert all("." in step["text"] for step in steps)  # whole numbers would multiply wrongly
 
+    def test_all_its_numbers_are_written_in_one_way(self):
+        spec = spec_of(charts.products([0.315, 0.5], [-0.569, 2.0], charts.LIGHT, width=200))
+        texts = [row["text"] for part in spec["vconcat"] for row in rows_of(spec, part["layer"][-1])]
+        assert {text.lstrip("−")[:1] == "." or text.lstrip("−")[0] != "0" for text in texts} == {True}, texts
+        wide = spec_of(charts.products([0.315, 0.5], [-0.569, 2.0], charts.LIGHT))
+        texts = [row["text"] for part in wide["vconcat"] for row in rows_of(wide, part["layer"][-1])]
+        assert all(text.lstrip("−")[0].isdigit() for text in texts), texts
+
     @pytest.mark.parametrize(("count", "last"), [(24, "24"), (25, "other 2")])
     def test_up_to_24_products_are_all_drawn(self, count, last):
         spec = spec_of(charts.products(np.arange(1.0, count + 1), np.ones(count), charts.LIGHT, width=4000))
@@ -937,3 +945,25 @@ def test_most_numbers_are_written_the_short_way_and_alike(digits):
         text = labels.number(value, digits)
         assert float(text.replace("−", "-").replace(",", "")) == float(f"{value:.{digits}g}"), value
         assert ("e" in text) == (abs(value) < 1e-4), value
+
+
+def test_names_of_points_cover_nothing_and_joined_points_have_theirs():
+    rng, size, count = np.random.default_rng(0), 340, 30
+    at, names, joined = rng.normal(size=(count, 2)) ** 3, named(count), (10, 17)  # most lie close together
+    kinds, colours = ["query"] * count, {"query": "#0072B2"}
+    spec = spec_of(charts.points(at, names, kinds, colours, charts.LIGHT, size=size, joined=joined))
+    marks = {layer["mark"]["type"]: rows_of(spec, layer) for layer in spec["layer"][1:]}
+    assert {names[place] for place in joined} <= {name["text"] for name in marks["text"]}
+    assert len(joined) + 3 < len(marks["text"]) < count
+    free = [name for name in marks["text"] if name["text"] not in {names[place] for place in joined}]
+    for name in free:
+        x, y, half = name["name_x"] * size, name["name_y"] * size, labels.label_pixels(name["text"]) / 2
+        assert half <= x <= size - half
+        assert not any(
+            abs(point["x"] * size - x) < half and abs(point["y"] * size - y) < 7
+            for point in marks["circle"] if point["text"] != name["text"]
+        )  # fmt: skip
+        for other in free:
+            apart = abs(other["name_x"] * size - x), abs(other["name_y"] * size - y)
+            wide = half + labels.label_pixels(other["text"]) / 2
+            assert other is name or apart[0] >= wide or apart[1] >= 14

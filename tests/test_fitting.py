@@ -1,5 +1,6 @@
 """A finished specification fitted to its page: bars shortened, rows broken, and everything enlarged alike."""
 
+import json
 import re
 
 import numpy as np
@@ -8,6 +9,7 @@ from test_room import FIGURES, LOOK, TOKENS, WEIGHTS, plots
 
 from attn import charts
 from attn.charts.fitting import plots_height, plots_width
+from attn.charts.labels import label_pixels
 from attn.charts.plane import LEAST_PLOT
 
 ROW = charts.beside(
@@ -98,3 +100,30 @@ def test_everything_in_a_figure_is_enlarged_alike(name):
     for kind in ("legend", "axis"):  # a scale that enlarges brings none
         assert large.count(f"role-{kind}") == small.count(f"role-{kind}")
     assert charts.enlarged(spec, 1) is spec
+
+
+def test_bars_stand_as_far_apart_as_the_lines_of_their_names():
+    names = ["Right: zero after the softmax, then renormalise", "Wrong: zero after the softmax, nothing more"]
+    spec = charts.fit_to_room(charts.specification(charts.beside(charts.bars([1.0, 2.0], names, LOOK))), 318)
+    plot = plots(spec)[0]
+    axis = next(layer["encoding"]["y"]["axis"] for layer in plot["layer"] if layer["encoding"].get("y", {}).get("axis"))
+    lines = max(map(len, json.JSONDecoder().raw_decode(axis["labelExpr"])[0]))
+    assert lines == 3
+    assert plot["height"] / len(names) > lines * axis["labelLineHeight"]
+
+
+def test_a_scale_of_colour_ends_where_the_page_does():
+    labels = charts.token_labels(["incomprehensible"] * 16)
+    tiny = 1.79e-7 * np.eye(16)
+    picture = charts.heatmap(tiny, labels, labels, LOOK, kind="signed", size=480, scale=charts.Scale(name="difference"))
+    spec = charts.specification(charts.beside(picture))
+
+    def length(spec):
+        colours = (layer["encoding"].get("color", {}) for layer in plots(spec)[0]["layer"])
+        return next(colour["legend"]["gradientLength"] for colour in colours if colour.get("legend"))
+
+    narrow = charts.fit_to_room(spec, 390)
+    assert length(narrow) < length(spec)
+    assert charts.fit_to_room(spec, 800) == spec
+    words = label_pixels(labels[0]) + label_pixels("difference")
+    assert words + length(narrow) < 390

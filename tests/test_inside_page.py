@@ -145,7 +145,8 @@ def test_a_key_that_comes_later_is_said_to_be_hidden():
 def test_a_head_that_the_filter_leaves_out_is_said_to_be_so():
     for kept, told in (("0,100", False), ("80,100", True)):
         app = check(opened("inside", metric="special_tokens", kept=kept, layer="6", head="12"))
-        assert any("The filter in the sidebar leaves this head out" in caption.value for caption in app.caption) == told
+        said = any("The filter among the controls leaves this head out" in caption.value for caption in app.caption)
+        assert said == told
 
 
 def test_a_metric_is_offered_where_what_it_needs_is_there(monkeypatch):

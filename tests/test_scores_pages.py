@@ -116,7 +116,7 @@ def test_what_moves_each_score():
     unmoved = "“**query × 2**”, “**keys × 2**”, “**both turned**” and “**swapped**”"
     assert f"Of these, Content (cosine) does not notice {unmoved}." in told
     switched = opened("scores", score="content", double="1", turn="40")
-    assert "Switched on in the sidebar: every key doubled and all turned by 40°" in words(switched)
+    assert "Switched on among the controls: every key doubled and all turned by 40°" in words(switched)
     assert "by up to **0.000**" in words(switched)
     assert matrices(switched)["Largest change of a weight"][0].shape == (len(SCORES), len(what_moves_it.CHANGES) + 1)
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 
 import numpy as np
 
@@ -142,12 +143,16 @@ def products(left, right, theme=LIGHT, *, left_name="query", right_name="key", l
     pitch, kept = int(max(_WRITTEN, min(64, (width - gutter) / (terms.size + 1)))), np.flatnonzero(place >= 0)
     shared = max(np.abs(left).max(), np.abs(right).max()) or None
     largest = np.abs(terms).max()  # the total may lie beyond, or all products would be pale
+    factors, sums = (left[place[kept]], right[place[kept]]), np.cumsum(np.nan_to_num(terms))
+    texts = _short([*factors, np.append(terms, total), np.append(sums, sums[-1])], pitch)
     strip = partial(_strip, columns=terms.size + 1, pitch=pitch, theme=theme)
     rows = [
-        strip(left[place[kept]], kept, left_name, limit=shared, color=theme.role(left_name)),
-        strip(right[place[kept]], kept, f"× {right_name}", limit=shared, color=theme.role(right_name)),
-        strip(np.append(terms, total), np.arange(terms.size + 1), "= product", limit=largest, color=theme.text),
-        _steps(terms, names, theme, pitch),
+        strip(factors[0], texts[0], kept, left_name, limit=shared, color=theme.role(left_name)),
+        strip(factors[1], texts[1], kept, f"× {right_name}", limit=shared, color=theme.role(right_name)),
+        strip(
+            np.append(terms, total), texts[2], np.arange(terms.size + 1), "= product", limit=largest, color=theme.text
+        ),
+        _steps(terms, names, texts[3], theme, pitch),
     ]
     if title:
         rows[0].title = wrapped_over_plane(title, pitch * (terms.size + 1))
@@ -209,15 +214,15 @@ def _ends(plane, end, middle, values, signed):
     return [plane.texts(table.filter(mark_column(side)), **place) for side, place in sides if side.any()]
 
 
-def _strip(values, at, name, *, columns, pitch, limit, color, theme):
-    """Return a row of cells with their values, those in the columns `at`."""
+def _strip(values, texts, at, name, *, columns, pitch, limit, color, theme):
+    """Return a row of cells with their values as `texts`, those in the columns `at`."""
     limit = limit if limit and np.isfinite(limit) else None
     scale = colour_scale(values, theme, "signed", limit, name=name)
     title = labelled_axis(Ticks([0.5], [name], 0), "", theme.muted, labelColor=color, labelFontWeight=700)
     plane = Plane(pitch * columns, 2 * LINE, columns=columns, rows=1, y_axis=title)
     columns = {"x": at, "x2": at + 1, "y": 0, "y2": 1, "middle": at + 0.5, "half": 0.5}
     columns |= {"shade": scale.shade(values), "state": np.where(np.isfinite(values), 0, 2)}
-    columns |= {"text": _short(values, pitch), "ink": theme_ink(scale.colours(values))}
+    columns |= {"text": texts, "ink": theme_ink(scale.colours(values))}
     table = mark_table(columns | {"shown": [number(value, 4) for value in values]})
     fill = mark_colour(scale.encoding("shade", legend=False), theme)
     says = plane_tooltip(("shown", name))
@@ -225,7 +230,7 @@ def _strip(values, at, name, *, columns, pitch, limit, color, theme):
     return plane.figure([mark, plane.texts(table, "middle", "half", says)])
 
 
-def _steps(terms, names, theme, pitch):
+def _steps(terms, names, texts, theme, pitch):
     """Return the products as steps from 0 up or down to their total."""
     ends = np.cumsum(np.nan_to_num(terms))
     start, end = np.append(np.append(0, ends[:-1]), 0), np.append(ends, ends[-1])
@@ -246,7 +251,7 @@ def _steps(terms, names, theme, pitch):
         "y": (top - np.maximum(start, end)) / span,
         "y2": (top - np.minimum(start, end)) / span,
         "color": [theme.bar(term) for term in terms] + [theme.text],
-        "text": _short(end, pitch),
+        "text": texts,
         "shown": [number(term, 4) for term in np.append(terms, terms.sum())],
         "sum": [number(value, 4) for value in end],
     }
@@ -261,11 +266,12 @@ def _steps(terms, names, theme, pitch):
     return plane.figure([zero, links, mark, plane.texts(table, "middle", "y", dy=-LINE // 2 - 1)])
 
 
-def _short(values, room):
-    """Return numbers that fit into so many pixels, or empty texts if none do."""
+def _short(rows, room):
+    """Return the numbers of rows, all written in one way that fits into so many pixels, or empty texts if none does."""
     for digits in (3, 2, 1):
-        texts = aligned_labels(values, digits)
-        for attempt in (texts, [text.replace("0.", ".", 1) for text in texts]):
-            if max(map(label_pixels, attempt), default=0) + 4 <= room:
+        texts = [aligned_labels(values, digits) for values in rows]
+        without_zero = [[text.replace("0.", ".", 1) for text in row] for row in texts]
+        for attempt in (texts, without_zero):
+            if max(map(label_pixels, chain.from_iterable(attempt)), default=0) + 4 <= room:
                 return attempt
-    return [""] * len(values)
+    return [[""] * len(values) for values in rows]

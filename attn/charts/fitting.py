@@ -53,8 +53,9 @@ def fit_to_room(spec, room):
 def fit_to_height(spec, tall):
     """Return a specification without its scales of colour, where with them it is higher than what is shown at once.
 
-    Darker cells still are larger numbers, which the pointer and the table below a figure say. How large cells are is
-    for who draws them to say, see `attn.ui.width.page_tallest`: this is what a finished figure still can give up.
+    Cells of stronger colour still are larger numbers, which the pointer and the table below a figure say. How large
+    cells are is for who draws them to say, see `attn.ui.width.page_tallest`: this is what a finished figure still can
+    give up.
 
     Parameters
     ----------
@@ -90,6 +91,8 @@ def _fit(spec, room, tables):
             spec = spec | {direction: [_fit(part, room, tables) for part in spec[direction]]}
     if _has_bars(spec):
         return _shortened(spec, room, tables)
+    if "layer" in spec:
+        return spec | {"layer": [_with_scale_in(layer, room - _gutter(spec) - _RIGHT) for layer in spec["layer"]]}
     if "hconcat" not in spec or plots_width(spec) <= _TOLERANCE * room:
         return spec
     spacing, rows, waiting = spec.get("spacing", _SPACING), [[]], []
@@ -108,6 +111,20 @@ def _fit(spec, room, tables):
     return {("vconcat" if name == "hconcat" else name): value for name, value in (spec | {"hconcat": lines}).items()}
 
 
+def _with_scale_in(layer, room):
+    """Return a layer with its scale of colour no longer than the room, or as short as its numbers can stand."""
+    beyond = _legend_width(layer) - room
+    color = layer.get("encoding", {}).get("color", {})
+    legend = color.get("legend") or {}
+    if beyond <= 0 or "gradientLength" not in legend:
+        return layer
+    names = json.JSONDecoder().raw_decode(legend["labelExpr"])[0]
+    least = sum(label_pixels(name) + _BESIDE_LEGEND for name in names)
+    length = min(legend["gradientLength"], max(least, int(legend["gradientLength"] - beyond)))
+    color = color | {"legend": legend | {"gradientLength": length}}
+    return layer | {"encoding": layer["encoding"] | {"color": color}}
+
+
 def _with_shared(tables, part):
     """Return the tables with that of a part under a name that all within it find, too."""
     return tables | {_SHARED: tables[part["data"]["name"]]} if "data" in part else tables
@@ -122,7 +139,7 @@ def _has_bars(plot):
 def _shortened(plot, room, tables):
     """Return a plot of bars that, with its names and the numbers at the ends of the bars, is no wider than the room.
 
-    Names that would take more than half of it are broken into two lines.
+    Names that would take more than half of it are broken into lines, for which bars stand as far apart as they need.
     """
     axis = _channel(plot, "y").get("axis")
     if _bars_width(plot, axis, room, tables) >= plot["width"]:
@@ -132,7 +149,7 @@ def _shortened(plot, room, tables):
         half = 1 + max(map(len, names)) // 2
         names = [textwrap.wrap(name, half, break_long_words=False) for name in names]
         axis = axis | {"labelExpr": json.dumps(names) + axis["labelExpr"][rest:], "labelLineHeight": LINE}
-        tall = max(plot["height"], 2.3 * LINE * len(names))
+        tall = max(plot["height"], (max(map(len, names)) + 0.6) * LINE * len(names))
         plot = _with_axis(plot, axis) | {"height": round(tall)}
     width = max(LEAST_PLOT, int(_bars_width(plot, axis, room, tables)))
     plot = _rewrapped(plot, room / _BOLD)

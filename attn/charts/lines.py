@@ -37,7 +37,7 @@ def lines(
     Parameters
     ----------
     weights : array_like, shape (num_heads, n_q, n_k)
-        The wider and darker a line, the larger the weight.
+        The wider a line and the stronger its colour, the larger the weight.
     rows, columns : sequence of str
         Labels of queries and keys.
     theme : Theme, default LIGHT
@@ -45,7 +45,7 @@ def lines(
     across : int, default 360
         Pixels between the two columns of tokens.
     limit : float, optional
-        The weight that is drawn widest and darkest; by default 1, or the largest if that is above 1.
+        The weight that is drawn widest and in the strongest colour; by default 1, or the largest if that is above 1.
     heads : sequence of int, optional
         Numbers of the heads, counted from 0, for their colours; by default 0, 1 and so on.
     query, key : int, optional

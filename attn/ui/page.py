@@ -127,7 +127,13 @@ h2 { padding: 0.5rem 0 1rem !important; font-size: 1.75rem !important; }
 }
 @media (min-width: 769px) and (max-width: 1100px) { h1 { font-size: 1.75rem !important; } }
 /* where the menu is touched, the sign that closes it stands above its first row, and not over it */
-@media (max-width: 899px), (max-height: 499px) { [data-testid="stSidebarHeader"] { height: 3rem; } }
+@media (max-width: 899px), (max-height: 499px) {
+    [data-testid="stSidebarHeader"] { height: 3rem; }
+    [data-testid="stExpandSidebarButton"] { width: auto !important; padding: 0 0.5rem; }
+    [data-testid="stExpandSidebarButton"]::after {
+        content: "Menu, controls"; font-size: 0.875rem; white-space: nowrap;
+    }
+}
 @media (max-width: 768px) {
     .stMainBlockContainer { padding: 3rem 1rem 2rem; }
     .st-key-menu { row-gap: 1.2rem; }

@@ -69,6 +69,7 @@ export default function({ data, setStateValue }) {
     const cut = (frame) => {
         const more = { left: frame.scrollLeft, right: frame.scrollWidth - frame.clientWidth - frame.scrollLeft };
         const figure = frame.matches(data.figures);
+        if (figure) showChosen(frame);
         const sides = Object.keys(more).filter((side) => more[side] > (figure ? data.margin : 1));
         if (figure) pinNames(frame);
         else if (sides.length) frame.tabIndex = 0; // it is scrolled by keys, as is a figure by those of its own
@@ -76,10 +77,38 @@ export default function({ data, setStateValue }) {
         frame.dataset.cut = sides.join(" ");
         frame.style.setProperty("--scrolled", `${frame.scrollLeft}px`);
     };
+    // What a figure outlines as chosen is what the page speaks of: it is scrolled into sight once, where it is new.
+    const showChosen = (frame) => {
+        if (frame.scrollWidth <= frame.clientWidth + data.margin) return;
+        const outlines = [...frame.querySelectorAll("svg.marks path[stroke-width]:not([fill])")];
+        const boxes = outlines.filter((one) => parseFloat(one.getAttribute("stroke-width")) >= 2.5)
+            .map((one) => one.getBoundingClientRect()).filter((box) => 2 * box.width < frame.clientWidth);
+        const chosen = boxes.at(-1);
+        if (!chosen) return;
+        const seen = frame.getBoundingClientRect();
+        const at = Math.round(chosen.left - seen.left + frame.scrollLeft);
+        if (frame.dataset.chosen === String(at)) return;
+        frame.dataset.chosen = at;
+        const names = frame.querySelector('.role-axis[aria-label^="Y-axis"]')?.getBoundingClientRect().width ?? 0;
+        if (chosen.left < seen.left + names || chosen.right > seen.right - data.margin) {
+            frame.scrollLeft = at + chosen.width / 2 - (names + frame.clientWidth) / 2;
+        }
+    };
+    // Of tabs that do not fit side by side the open one is in sight.
+    const showOpenTab = (list) => {
+        const open = list.querySelector('[role="tab"][aria-selected="true"]');
+        if (!open || list.dataset.open === open.innerText) return;
+        list.dataset.open = open.innerText;
+        if (list.scrollWidth > list.clientWidth) {
+            const [box, seen] = [open.getBoundingClientRect(), list.getBoundingClientRect()];
+            list.scrollLeft += (box.left + box.right - seen.left - seen.right) / 2;
+        }
+    };
     // Vega knows its parts by their order, so that what moves along is a copy at the end, which it may take away.
     const pinNames = (frame) => {
         const svg = frame.querySelector("svg.marks");
         const drawn = svg?.querySelector(":scope > .pinned");
+        if (svg) nameSeenColumns(frame, svg);
         if (!svg || !frame.scrollLeft) return drawn?.remove();
         const pinned = drawn ?? svg.appendChild(document.createElementNS(svg.namespaceURI, "g"));
         pinned.setAttribute("transform", `translate(${frame.scrollLeft} 0)`);
@@ -99,7 +128,19 @@ export default function({ data, setStateValue }) {
             for (const part of axis.children) copy.appendChild(part.cloneNode(true));
         }
     };
-    const cutAll = () => main.querySelectorAll(data.frames).forEach(cut);
+    // and the name of a column that has gone under them goes, too: turned, it would hang below where no column is
+    const nameSeenColumns = (frame, svg) => {
+        const names = svg.querySelector('.role-axis[aria-label^="Y-axis"]');
+        if (!names) return;
+        const end = frame.getBoundingClientRect().left + names.getBoundingClientRect().width;
+        for (const name of svg.querySelectorAll('.role-axis[aria-label^="X-axis"] .role-axis-label text')) {
+            name.style.visibility = frame.scrollLeft && name.getScreenCTM().e < end ? "hidden" : "";
+        }
+    };
+    const cutAll = () => {
+        main.querySelectorAll(data.frames).forEach(cut);
+        main.querySelectorAll('[role="tablist"]').forEach(showOpenTab);
+    };
     const scrolled = (event) => event.target.matches?.(data.frames) && cut(event.target);
     main.addEventListener("scroll", scrolled, true);
     let soon;
@@ -149,9 +190,10 @@ _measure = st.components.v2.component("attention_lab.page_width", js=_RULER)
 def measure_page_room():
     """Draw the invisible ruler; call it once a page.
 
-    It also marks what is cut by its frame, keeps the colours of legends when the address changes, folds the menu of a
-    small window at first and after a choice, closes the window that Streamlit opens where an address is not there, and
-    has the page run again when a broken connection is back.
+    It also marks what is cut by its frame, scrolls to what is chosen in it and to the open tab, keeps the colours
+    of legends when the address changes, folds the menu of a small window at first and after a choice, closes the
+    window that Streamlit opens where an address is not there, and has the page run again when a broken connection
+    is back.
     """
     said = _measure(
         key="ruler",

@@ -130,7 +130,7 @@ MASKS = {
     ),
     "painted": MaskKind(
         "Painted by hand",
-        "Click cells of the picture of masked scores to hide or show them.",
+        "Choose cells of the picture of masked scores to hide or show them.",
         lambda n, chosen: (masks.painted, _visible(chosen.painted, n)),
         lambda chosen: "~hidden",
         controls=_show_and_invert,

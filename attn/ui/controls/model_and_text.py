@@ -121,7 +121,7 @@ def several_texts_button(state):
         kwargs={"several": True, "text": own if len(_lines(state)) > 1 else f"{own}\n{_ANOTHER_TEXT}"},
         type="primary",
         key=state.key("together"),
-        help="Switches on “Several texts, one per line” in the sidebar, and adds a second line if there is only one.",
+        help="Switches on “Several texts, one per line” among the controls; adds a second line if there is only one.",
     )
 
 
@@ -198,7 +198,7 @@ def model_and_text_of(state):
     """Return the model and what it reads, sees or hears, as the cached functions of `attn.ui.models` take them."""
     takes, given = _taken(state), st.session_state.get(state.key("given"))
     if takes.endswith("text") and not state.get("text").strip():
-        page_ask(state, "Type a text in the sidebar, or pick an example there.")
+        page_ask(state, "Type a text among the controls, or pick an example there.")
     if takes == "text":
         return tuple(state.get(name) for name in ("model", "random", "text", "pair"))
     if takes == "picture and text":
@@ -405,7 +405,7 @@ def say_if_model_untrained(loaded):
     if loaded.random_weights:
         st.markdown(
             f"{UNTRAINED} All weights of this model are drawn by chance, so what its heads look at has no meaning. "
-            "Switch “Random weights” off in the sidebar to see what training made of them."
+            "Switch “Random weights” off among the controls to see what training made of them."
         )
 
 

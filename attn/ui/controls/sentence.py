@@ -99,7 +99,7 @@ def sentence_words(string):
 def need_sentence_words(state, *names):
     """Ask for a sentence, and stop the page there, where one of the named choices holds no word."""
     if not all(sentence_words(state.get(name)) for name in names):
-        page_ask(state, "Type at least one word in the sidebar, or pick an example there.")
+        page_ask(state, "Type at least one word among the controls, or pick an example there.")
 
 
 def say_if_sentence_cut(string):

@@ -12,7 +12,7 @@ from attn.ui.controls.colour_scale import COLOURS
 from attn.ui.controls.mask import MaskChoice, mask_in_numpy, mask_of
 from attn.ui.controls.positions import positions_in_numpy
 from attn.ui.controls.sentence import SOURCES, SentenceChoice, sentence_words
-from attn.ui.link import link_choice, link_flag, link_string, link_whole
+from attn.ui.link import link_choice, link_flag, link_place, link_string, link_whole
 from attn.ui.numpy_code import (
     Paragraph,
     numpy_array,
@@ -52,6 +52,7 @@ class Setup(SentenceChoice, MaskChoice):
     gate: bool = link_flag(False)
     key_positions: bool = link_flag(False)
     head: int = link_whole(1, 1, MOST_HEADS)
+    cell: tuple = link_place((99999, 99999))  # of the large head; by default that of its largest weight
     colour: str = link_choice("auto", COLOURS)
     tab: str = link_choice("one", TABS, OLD_TABS)
 
@@ -94,6 +95,23 @@ class ManyHeads(NamedTuple):
             f"that one offers). So it takes **{weights[row, column]:.0%}** from the *value* of {found} (what that "
             "one hands on). "
         )
+
+    def cell(self, head, chosen):
+        """Return the row and column that are chosen, or those of the head's largest weight where that is no cell."""
+        weights = self.steps.weights[head]
+        if all(place < count for place, count in zip(chosen, weights.shape, strict=True)):
+            return chosen
+        return tuple(int(place) for place in np.unravel_index(int(weights.argmax()), weights.shape))
+
+    def cell_reading(self, head, cell):
+        """Say how much one token takes from another in a head."""
+        asks, found = (
+            f"**{as_text(charts.token_labels(names)[at])}**"
+            for names, at in zip((self.tokens, self.memory_tokens), cell, strict=True)
+        )
+        if self.hidden[cell]:
+            return f"{asks} may not look at {found}: the mask hides it."
+        return f"{asks} looks at {found} with a weight of **{number(self.steps.weights[head][cell])}**."
 
     @property
     def shapes(self):

@@ -41,7 +41,7 @@ WAYS = (  # in the order of the menu, at least one for each page
     Way(
         "step_by_step",
         "Walk from words to context",
-        "One head, every matrix, every number. Click a cell to see the products that add up to it.",
+        "One head, every matrix, every number. Choose a cell to see the products that add up to it.",
         {},
     ),
     Way(
@@ -113,7 +113,7 @@ WAYS = (  # in the order of the menu, at least one for each page
     Way(
         "why",
         "Ask why it looked there",
-        "Click a cell: which earlier heads, networks and embeddings made its score, in an account that adds up.",
+        "Choose a cell: which earlier heads, networks and embeddings made its score, in an account that adds up.",
         {},
     ),
     Way(

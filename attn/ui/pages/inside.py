@@ -447,7 +447,7 @@ def inside_reading(setup, tables, layer, level):
     metric = METRICS[setup.metric]
     told = (
         "Trained heads specialise: one looks at the word before, another at the first token. Every cell of the map is "
-        f"one head, and its number says {small(metric.words)} In view is layer {setup.layer}, head {setup.head}, on "
+        f"one head, and its colour says {small(metric.words)} In view is layer {setup.layer}, head {setup.head}, on "
         f"average over all tokens that look: **{as_text(kind.label)}**, {as_text(kind.reason)}"
     )
     st.markdown(told, help=terms_help(f"{told} {metric.name}", *_TERMS.get(setup.metric, ())))
@@ -455,7 +455,7 @@ def inside_reading(setup, tables, layer, level):
     if setup.level == "words":
         st.caption("All numbers are measured between words: where a sentence says token, a word is meant.")
     if inside_left_out(tables[setup.metric], setup.kept)[setup.layer - 1, setup.head - 1]:
-        st.caption(":material/filter_alt: The filter in the sidebar leaves this head out.")
+        st.caption(":material/filter_alt: The filter among the controls leaves this head out.")
 
 
 def inside_one_query_reading(setup, weights, query, keys, name):

@@ -255,14 +255,14 @@ def masks_page_leaks_picture(setup, result, theme, room):
 
 
 def masks_page_leaks_table(result):
-    """Return what leaks through each route, how far its context is off, and what is wrong with it, as Markdown."""
+    """Return what leaks through each route, how far its context is off, and under its name why, as Markdown."""
     right = result.routed["before"].context
-    lines = ["| route | | leaks | context off by | why |", "|---|---|---:|---:|---|"]
+    lines = ["| route | | leaks | context off by |", "|---|---|---:|---:|"]
     for name, route in ROUTES.items():
         off = float(np.abs(result.routed[name].context - right).max())
         lines.append(
-            f"| {route.title} | {_verdict(route)} | {_two_decimals(result.leaks[name].largest)} | {_two_decimals(off)} "
-            f"| {route.why} |"
+            f"| **{route.title}.** {route.why} | {_verdict(route)} | {_two_decimals(result.leaks[name].largest)} "
+            f"| {_two_decimals(off)} |"
         )
     return "\n".join(lines)
 

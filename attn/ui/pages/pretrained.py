@@ -339,7 +339,7 @@ def pretrained_page_reading(setup, loaded, recording, layer, result):
     say_if_model_untrained(loaded)
     told = (
         "The attention of a real model, computed twice. First comes what the model itself computed in layer "
-        f"{setup.layer}, head {setup.head} of {as_text(name)}. Beside it stands what numpy makes here from {start}. "
+        f"{setup.layer}, head {setup.head} of {as_text(name)}. Next comes what numpy makes here from {start}. "
         f"{right} "
         f"Here **{query}** {looks}."
     )

@@ -24,6 +24,10 @@ LAYERS, HEADS = 6, 12  # of the model
 LONGEST_CODE = 8  # letters that may be typed; the codes of this server have fewer
 MOST = 60  # tokens to choose from
 LAYER, HEAD, CELL = 4, 2, (10, 2)  # the head of Home, in which "it" finds its animal
+_TOUCHED = """<style>
+.stMainBlockContainer [data-testid="stButtonGroup"] [role="radiogroup"] { gap: 0.6rem; }
+.stMainBlockContainer [data-testid="stButtonGroup"] button { min-height: 2.75rem; min-width: 2.75rem; }
+</style>"""  # a guess is touched in a crowd, quickly
 _SECONDS = 2  # after which the speaker's page looks again who has guessed, and a phone whether something else is asked
 
 
@@ -200,17 +204,36 @@ def _guessing(code):
     question = room.question
     st.header(question_in_words(question), anchor=False)
     st.markdown(_sentence(question))
+    if any(not name[:1].isalnum() for name in question.names):
+        st.caption("For the model each sign, such as a full stop or an apostrophe, is a word of its own.")
+    st.html(_TOUCHED)
     given = room.guesses.get(who)
     if room.answer is not None:
         if given is not None:
             st.markdown("You were right." if given == room.answer else f"You said {place_in_words(question, given)}.")
-        st.success(f"In the model it is {place_in_words(question, room.answer)}.")
+        st.success(room_answer(question, room.answer, true_weights(question), room.shares()))
         return
     place = _touched(question, given)
     if place is not None and place != given and not rooms.guess(code, who, place, question):
         st.warning(f"The room has {MOST_GUESSES:,} guesses, as many as it holds.")
     elif place is not None:
         st.caption(f"Your guess: {place_in_words(question, place)}. You can change it until the answer is shown.")
+
+
+def room_answer(question, answer, weights, shares):
+    """Say on a phone where the head looks, how strongly, and how many of the room thought so.
+
+    Parameters
+    ----------
+    question : Question
+    answer : tuple of int
+    weights, shares : ndarray
+        The model's, and of the guesses.
+    """
+    return (
+        f"In the model it is {place_in_words(question, answer)}, with a weight of **{weights[answer]:.2f}**; "
+        f"**{shares[answer]:.0%}** of the guesses in the room were right."
+    )
 
 
 def _sentence(question):
@@ -253,7 +276,7 @@ def room_owned(state):
 
 
 def room_question_controls(state, names):
-    """Draw what can be asked, in the sidebar."""
+    """Draw what can be asked, among the controls."""
     st.segmented_control(
         "What is guessed", KINDS, format_func=KINDS.get, key=state.key("kind"), required=True,
         help="A word that another looks at, in one head; or the head in which one word looks at another.",

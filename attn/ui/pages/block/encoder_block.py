@@ -371,7 +371,7 @@ def encoder_block_effects_reading(result):
         "Which step carries something from one token to another? For the map, the numbers that each step reads of "
         f"{result.followed} are put in reverse order. In attention the rows of other tokens move too, by up to "
         f"**{number(others['attention'])}**. In all other steps they move by **{number(rest)}**, for there each token "
-        "is on its own. Click a bar or a cell to go to its step."
+        "is on its own. Choose a bar or a cell to go to its step."
     )
 
 

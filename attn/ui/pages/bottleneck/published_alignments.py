@@ -25,7 +25,7 @@ def published_alignments_tab(state):
     words = ", ".join(f"{as_text(one.source[at])} {one.weights[row, at]:.2f}" for at in heaviest)
     st.markdown(
         "Where the model of Bahdanau et al. looked as it translated from English into French. "
-        f"{LOOK_FOR[state.get('panel')]} To write **{as_text(one.target[row])}** it looks at {words}. Click a row to "
+        f"{LOOK_FOR[state.get('panel')]} To write **{as_text(one.target[row])}** it looks at {words}. Choose a row to "
         "see where it looked for another word."
     )
     rows, columns = charts.token_labels(one.target), charts.token_labels(one.source)

@@ -183,7 +183,7 @@ def _head_controls(state, first):
             format_func=PATTERNS.get,
             key=state.key("pattern"),
             help="Where they look: at all tokens alike, only at the first, only at the token before, or at the cells "
-            "that you click in the map of the head.",
+            "that you choose in the map of the head.",
         )
     st.multiselect(
         "Off", key=state.key("off"), help="These heads give nothing: their output is 0. 6.1 is head 1 of layer 6.",
@@ -220,7 +220,7 @@ def paint_control_cell(state, row, column):
 
 def change_paint_controls(state, weights):
     """Draw how to paint the pattern of the chosen head, whose own weights are (n_q, n_k)."""
-    st.caption("Click a cell of the second map: the token of its row then looks there, or no longer. Or begin with:")
+    st.caption("Choose a cell of the second map: the token of its row then looks there, or no longer. Or begin with:")
     own = tuple((row, int(column)) for row, column in enumerate(weights.argmax(axis=1)))
     with st.container(horizontal=True, gap="small"):
         for name, label, painted_cells in (("own", "Where it looks most", own), ("empty", "Nowhere", ())):

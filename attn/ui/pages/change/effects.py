@@ -118,7 +118,7 @@ def effect_reading_controls(state, loaded):
         key=state.key("word"),
         max_chars=visitor_settings().text_length,
         placeholder="The likeliest",
-        help="The page follows the probability of this token. Click one in the figure to choose it, or type it as the "
+        help="The page follows the probability of this token. Pick one in the figure to choose it, or type it as the "
         f"figures write tokens: a space before it is {SPACE}.",
     )
     return _read_by(state.choices(), loaded, name)
@@ -165,7 +165,7 @@ def _classifier_controls(state, loaded, name):
         names,
         format_func=lambda label: label or "The likeliest",
         key=state.key("word"),
-        help="The page follows the number of this class. Click a class in the figure to choose it.",
+        help="The page follows the number of this class. Pick a class in the figure to choose it.",
     )
     return _read_by(state.choices(), loaded, name)
 

@@ -16,7 +16,7 @@ from attn.ui.state import as_text
 
 WORDS = (
     "Which heads matter most? Each head is switched off alone, and the number above is measured again. Without an "
-    "orange head it rises, without a blue one it falls. Click a head to switch it off on this page."
+    "orange head it rises, without a blue one it falls. Choose a head to switch it off on this page."
 )
 RUNNING = "change.sweep.job"  # where the session holds the ablation that runs
 _PACE = f"{RUNNING}.pace"

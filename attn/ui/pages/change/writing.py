@@ -221,7 +221,7 @@ def _draw_step(generation, step, setup, title):
     if step < 0:
         return
     if not 0 <= layer - generation.first_layer < len(generation.kinds):
-        st.caption(f"The decoder has layers {generation.first_layer + 1} and up. Choose one of them in the sidebar.")
+        st.caption(f"The decoder has layers {generation.first_layer + 1} and up. Choose one among the controls.")
         return
     st.caption(_step_sentence(generation, step, layer, head, setup.level))
     strip = _strip_of(generation, step, layer, head, setup.level, page_theme(), page_width())

@@ -164,7 +164,7 @@ def _look(picture, x, w_f, w_g, w_h, w_v, gamma, pixel):
 def _photos(picture, weights, output, gamma, pixel, size, theme):
     """Draw the picture, where one pixel looks, and what the picture becomes."""
     return charts.beside(
-        charts.photo(picture, theme, title="Click a pixel", size=size, pick=charts.Pick("pixel", pixel)),
+        charts.photo(picture, theme, title="Choose a pixel", size=size, pick=charts.Pick("pixel", pixel)),
         charts.photo(
             picture, theme, title="Where it looks", size=size, weights=weights, pick=charts.Pick("seen", pixel)
         ),

@@ -55,7 +55,7 @@ def agreement_figure(setup, theme, width):
     """Draw how far each step is from transformers, where that is known."""
     found = language_models.kept_agreement(setup.model, setup.text)
     if found is None:
-        st.caption("Click “Compare with transformers” above the figure: then each step has a bar here.")
+        st.caption("Press “Compare with transformers” above the figure: then each step has a bar here.")
         return
     st.markdown(
         f"Each bar is the largest difference between a number computed here and the same number of transformers, as a "

@@ -97,7 +97,7 @@ def _reading(walked, step, labels):
     if not step.n_kept:
         return (
             f"Prefill: all {step.n_new} tokens of the text pass through the model together, {total} million "
-            f"multiplications. Keys and values of every layer stay, queries are needed no more. {held}. Click “Next” "
+            f"multiplications. Keys and values of every layer stay, queries are needed no more. {held}. Press “Next” "
             "to read the word that was written."
         )
     share = 100 * (1 - step.work.total / step.again.total)

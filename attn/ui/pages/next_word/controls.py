@@ -22,6 +22,8 @@ from attn.ui.state import as_text
 from attn.ui.width import page_tallest
 from attn.words import capital
 
+OPENED = "opened"  # the place of the open part, to which a link leads
+
 
 def next_word_model_control(state):
     """Draw the choice of a model that writes; without any at hand say how to get one, and stop."""

@@ -20,7 +20,7 @@ def writing_tab(state, walked, factors, theme, width):
         state.adjust(count=len(steps))
     writing_path(state, ended=len(steps) < setup.count)
     if not steps:
-        st.info("Click “Next” to write a word.")
+        st.info("Press “Next” to write a word.")
         return
     last = steps[-1]
     page_reading(
@@ -41,7 +41,7 @@ def writing_tab(state, walked, factors, theme, width):
         tables={"written": lambda: _csv(steps)},
     )  # fmt: skip
     st.caption(
-        "Each word has the probability that the model gave it below. Click one to go back to it; the slider leads "
+        "Each word has the probability that the model gave it below. Choose one to go back to it; the slider leads "
         "forth again, to the same words."
     )
     own, drawn = page_columns([1, 1], figures=True)

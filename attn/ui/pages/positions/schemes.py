@@ -190,7 +190,7 @@ def schemes_reading(setup):
             f"The farther a key, the lower its score. In head {setup.head} it loses **{number(slope)}** for each token "
             f"of distance: a key {4 / slope:,.0f} tokens away gets e⁴ = {np.exp(4):.0f} times less weight than an "
             "equal "
-            "one at the query's own place. Click another head."
+            "one at the query's own place. Choose another head."
         )
     if setup.positions == "shaw":
         return (

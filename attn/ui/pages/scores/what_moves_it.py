@@ -52,7 +52,7 @@ def what_moves_it_picture(setup, result, moved, room):
 
 
 def _switched_on(setup):
-    """Return in words what the sidebar changes."""
+    """Return in words what the controls change."""
     every = [
         ("every key doubled", setup.double),
         (f"all turned by {setup.turn}°", setup.turn),
@@ -74,6 +74,6 @@ def what_moves_it_in_words(setup, result, moved):
     unmoved = f"Of these, {one.title} does not notice {listed([f'“**{name}**”' for name in still])}."
     sentence += unmoved if still else f"{one.title} notices every one of them."
     if names := _switched_on(setup):
-        sentence += f" Switched on in the sidebar: {listed(names)}. Together they move its weights by up to "
+        sentence += f" Switched on among the controls: {listed(names)}. Together they move its weights by up to "
         sentence += f"**{result.change[row]:.3f}**."
     return sentence

@@ -81,7 +81,7 @@ def _head_map(state, reading, attention, head, cell, setup):
         on_pick=lambda row, column: state.set(cell=(row, column)),
         tables={"head": lambda: charts.csv(values, reading.labels, reading.labels)},
     )
-    st.caption("Click a cell for its own account.")
+    st.caption("Choose a cell for its own account.")
 
 
 def ledger_labels(reading, made, query, key):
@@ -132,7 +132,7 @@ def _account(reading, made, score, attention, head, query, key):
         f"| sum of all {made.table.size:,} pairs, the scale in it | {made.score:.6f} |",
         *([f"| after the softcap of ±{cap:g} | {capped:.6f} |"] if cap else []),
         f"| score that the model computed | {score:.6f} |",
-        f"| **difference of the two** | **{abs(capped - score):.1e}** |",
+        f"| **difference of the two** | **{number(abs(capped - score), 2)}** |",
         f"| softmax over the {int(seen.sum())} keys that it sees: weight | {weight:.6f} |",
     ]  # fmt: skip
     st.markdown("\n".join(lines))

@@ -68,7 +68,7 @@ def lens_labels(reading, lens):
 
 
 def lens_map(words, shares, rows, columns, theme, width, token, name):
-    """Draw the words, darker where the state is surer."""
+    """Draw the words, in a stronger colour where the state is surer."""
     picture = charts.word_map(
         words, shares, rows, columns, theme, title="What it would say if it stopped here", width=width,
         axes=("after", "token"), scale=charts.Scale(name=name),
@@ -109,7 +109,7 @@ def _sentence(reading, lens, words, token):
         )
     return (
         f"Each state is read as if it were the last. After **{as_text(reading.labels[token])}** the model would say "
-        f"{walked}. The word that comes out in the end comes first for the first time {where}{kept}. Click a cell to "
+        f"{walked}. The word that comes out in the end comes first for the first time {where}{kept}. Choose a cell to "
         "follow another token."
     )
 

@@ -48,7 +48,7 @@ def patch_tab(state, reading):
     _presets(state)
     st.text_area(
         "Other text", key=state.key("second"), height=68, max_chars=2000,
-        help="A text that differs from the one in the sidebar in a word or two, best with as many tokens.",
+        help="A text that differs from the page's own in a word or two, best with as many tokens.",
     )  # fmt: skip
     if not state.get("second").strip():
         state.adjust(second=reading.text)
@@ -59,10 +59,10 @@ def patch_tab(state, reading):
             help="Which step of the one run is put into the other: by position, or for one head at all positions.",
         )  # fmt: skip
         st.toggle(
-            "Run the text in the sidebar", key=state.key("noising"),
-            help="Off: the other text is run, and steps of the text in the sidebar are put into it: does the sidebar's "
-            "answer come back (denoising)? On: the text in the sidebar is run, with steps of the other text: is its "
-            "answer lost (noising)?",
+            "Run the page's own text", key=state.key("noising"),
+            help="Off: the other text is run, and steps of the page's own text are put into it: does the "
+            "answer to that one come back (denoising)? On: the page's own text is run, with steps of the other text: "
+            "is its answer lost (noising)?",
         )  # fmt: skip
     setup = state.choices()
     run, source = (reading, other) if setup.noising else (other, reading)

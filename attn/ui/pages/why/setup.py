@@ -109,7 +109,7 @@ def why_reading(state):
     name, text = state.get("model"), state.get("text")
     models.permit_model(name)
     if not text.strip():
-        page_ask(state, "Type a text in the sidebar, or pick an example there.")
+        page_ask(state, "Type a text among the controls, or pick an example there.")
     opened = opened_numpy_model(name)
     read = numpy_model_pass(name, text, MOST_TOKENS)
     if read.truncated_from:

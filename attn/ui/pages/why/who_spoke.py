@@ -75,11 +75,11 @@ def spoke_tab(state, reading):
     st.markdown(
         f"| step | number |\n|---|---|\n| sum of all {len(made.parts)} parts | {made.total:.6f} |\n"
         f"| {what} as the model computed | {real:.6f} |\n"
-        f"| **difference of the two** | **{abs(made.total - real):.1e}** |"
+        f"| **difference of the two** | **{number(abs(made.total - real), 2)}** |"
     )
     st.caption(
         "Direct shares alone: what a head did for a word by way of a later head or network is in the share of that. "
-        "Click a head to have it in view, on the other tabs too."
+        "Choose a head to have it in view, on the other tabs too."
     )
     why_code(state, lambda: _spoke_code(reading, state.choices(), token, words, grid))
 
