@@ -624,3 +624,16 @@ def test_the_numbers_in_the_sentences_of_step_by_step():
     assert f"gives {number(weights[4, 2])} to **3 short**" in told["weights"]
     assert f"as if {np.exp(entropy):.1f} tokens shared it equally" in told["weights"]
     assert f"number 3 of it is {number((weights @ value)[4, 2])}." in told["context"]
+
+
+def test_a_cell_of_a_large_head_is_read():
+    result = compute_heads_page(HeadsSetup(mask="causal"))
+    weights = result.steps.weights[1]
+    best = tuple(map(int, np.unravel_index(weights.argmax(), weights.shape)))
+    assert result.cell(1, HeadsSetup().cell) == best
+    assert f"with a weight of **{number(weights[best])}**" in result.cell_reading(1, best)
+    assert result.cell(1, (2, 1)) == (2, 1)
+    assert "the mask hides it" in result.cell_reading(1, (0, 3))
+    app = check(opened("heads", cell="2,1"))
+    weight = compute_heads_page(HeadsSetup()).steps.weights[0][2, 1]
+    assert any(f"with a weight of **{number(weight)}**" in sentence for sentence in said(app))

@@ -130,6 +130,12 @@ def test_a_speaker_asks_phones_guess_and_the_model_stands_beside(monkeypatch):
     assert f"with a weight of **{weights.max():.2f}**" in sentences
     assert "**100%** of the guesses were right" in sentences
 
+    room.owner = "somebody else"
+    phone = check(phone.run(), charts=0)
+    assert "You were right." in [one.value for one in phone.markdown]
+    assert f"with a weight of **{weights.max():.2f}**; **100%** of the guesses in the room" in phone.success[0].value
+    assert any("each sign" in one.value for one in phone.caption)
+
 
 def test_an_unknown_code_is_said():
     assert any("No room ZZZZ is open" in info.value for info in check(opened("room", {"room": "zzzz"})).info)
