@@ -292,7 +292,7 @@ def from_link(cls, params, longest=math.inf):
     return cls(**defaults | chosen), unknown + notices
 
 
-def to_link(setup, longest=LONGEST_LINK_VALUE):
+def to_link(setup, longest=LONGEST_LINK_VALUE, *, whole=False):
     """Write a Setup as a query string that holds only what differs from the defaults.
 
     Parameters
@@ -301,6 +301,8 @@ def to_link(setup, longest=LONGEST_LINK_VALUE):
         An instance of a class as `from_link` takes it.
     longest : int, optional
         Most bytes that a value may have, as the address spells it.
+    whole : bool, default False
+        Whether it holds what is at its default, too: for what is read again when defaults may be others.
 
     Returns
     -------
@@ -313,7 +315,7 @@ def to_link(setup, longest=LONGEST_LINK_VALUE):
     defaults = _defaults(type(setup), chosen)
     for field in dataclasses.fields(setup):
         value = chosen[field.name]
-        if value == defaults[field.name]:
+        if value == defaults[field.name] and (not whole or value in ((), None)):  # no link spells an empty choice
             continue
         raw = field.metadata["codec"].write(value)
         if len(quote(raw)) > longest:

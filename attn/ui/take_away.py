@@ -176,7 +176,7 @@ def figure_facts(page, key, setup, link=""):
     """
     label = next(entry.label for entry in MENU if entry.page == page)
     named = {_NAMED[name]: value for name, value in _named(setup).items()}
-    settings = {"page": page, "figure": key, "choices": to_link(setup, longest=_LONGEST_SETTINGS)[0]}
+    settings = {"page": page, "figure": key, "choices": to_link(setup, longest=_LONGEST_SETTINGS, whole=True)[0]}
     title = ", ".join([label, *(f"{word.lower()} {named[word]}" for word in ("Layer", "Head") if word in named)])
     return {
         "Title": f"{title}: {named['Sentence']}" if "Sentence" in named else title,

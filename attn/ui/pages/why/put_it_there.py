@@ -77,20 +77,20 @@ def patch_tab(state, reading):
         st.info(
             told if same else "The query in view has no partner in the other text: choose another on the first tab."
         )
-        _empty(run, setup, None)
+        _empty(run, setup)
         return
     measure = measure_of(run, source, words, measured)
     start, end = measure(run.passed), measure(source.passed)
     if abs(end - start) < 1e-9:
         st.info("Both texts give the same, so there is no difference to follow.")
-        _empty(run, setup, None)
+        _empty(run, setup)
         return
     if setup.step == "weights" and len(run.labels) != len(source.labels):
         st.info(
             f"Weights can be put into a text of as many tokens alone: these have {len(run.labels)} and "
             f"{len(source.labels)}. Choose another step, or change a text."
         )
-        _empty(run, setup, None)
+        _empty(run, setup)
         return
     cone = _cone(run, source, pairs, measured[0], setup.step)
     key = (setup.model, model_save(setup.model), run.text, source.text, setup.step, words, measured)
@@ -196,7 +196,7 @@ def _figure(state, reading, run, source, setup, words, pairs, measure, ends, con
     if failure:
         st.error(as_text(failure))
     if key not in store:
-        _ask(run, source, setup, pairs, measure, places, key, store, cone)
+        _ask(run, source, setup, pairs, measure, places, key, store)
         return
     shares = _shares(store[key], places, (layers, len(columns)), ends)
     page_reading(_sentence(run, source, setup, words, shares, ends, columns, key[-1][0]), FORMULA, terms=("residual",))
@@ -233,7 +233,7 @@ def _keep(store, key, measured):
         del store[next(iter(store))]
 
 
-def _ask(run, source, setup, pairs, measure, places, key, store, cone):
+def _ask(run, source, setup, pairs, measure, places, key, store):
     """Draw the button that begins a map, or how far it is."""
     if running_job(RUNNING) is not None:
         watch_job(RUNNING, "Runs with something put there")
@@ -246,7 +246,7 @@ def _ask(run, source, setup, pairs, measure, places, key, store, cone):
         if begun:
             _begin(run, source, setup, pairs, measure, places, key, store)
             st.rerun()
-    _empty(run, setup, cone)
+    _empty(run, setup)
 
 
 def _begin(run, source, setup, pairs, measure, places, key, store):
@@ -265,15 +265,15 @@ def _begin(run, source, setup, pairs, measure, places, key, store):
     st.session_state[RUNNING] = Job(work, about=key)
 
 
-def _empty(run, setup, cone):
+def _empty(run, setup):
     """Draw where something can be put, before anything is."""
     layers, columns, axis = _places(run, setup.step)
-    hidden = np.zeros((layers, len(columns)), bool) if cone is None else ~cone
+    waiting = np.ones((layers, len(columns)), bool)
     page_figure(
         functools.partial(
-            patch_map, np.zeros(hidden.shape), columns, hidden, page_theme(),
-            f"{STEP_NAMES[setup.step]}: nothing put yet",
-            map_size(layers, len(columns)), axis,
+            patch_map, np.zeros(waiting.shape), columns, waiting, page_theme(),
+            f"{STEP_NAMES[setup.step]}: not run yet",
+            map_size(layers, len(columns)), axis, "not run yet",
         ),
         "why.patch",
     )  # fmt: skip
@@ -292,13 +292,13 @@ def _shares(measured, places, shape, ends):
     return shares
 
 
-def patch_map(shares, columns, hidden, theme, title, size, axis):
+def patch_map(shares, columns, hidden, theme, title, size, axis, hidden_name="out of reach"):
     """Draw which share of the difference came along with what was put where."""
     rows = [str(layer + 1) for layer in range(len(shares))]
     picture = charts.heatmap(
         shares, rows, columns, theme, kind="signed", title=title, hidden=hidden, size=size, axes=("layer", axis),
         scale=charts.Scale(limit=max(1.0, float(abs(shares).max())), name="share of the difference"),
-        pick=charts.Pick("place"), style=charts.Style(numbers=False, square=False, hidden_name="cannot change it"),
+        pick=charts.Pick("place"), style=charts.Style(numbers=False, square=False, hidden_name=hidden_name),
     )  # fmt: skip
     return charts.beside(picture)
 
@@ -358,6 +358,7 @@ def _patch_code(reading, run, source, setup, words, pairs, columns, cone, shares
     look = {
         "shares": np.asarray(shares).round(4), "columns": columns, "hidden": None if cone is None else (~cone).tolist(),
         "theme": LIGHT, "title": STEP_NAMES[setup.step], "size": 480, "axis": "head" if cone is None else "position",
+        "hidden_name": "out of reach",
     }  # fmt: skip
     return Codes(
         attn=lambda: shown_code(settings, opening, lines),

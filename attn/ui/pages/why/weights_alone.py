@@ -162,11 +162,14 @@ def _sentence(reading, setup, id, matched, written, copying):
     best = ", ".join(f"**{as_text(word_name(reading, at))}**" for at in first_words(matched, 3))
     said = ", ".join(f"**{as_text(word_name(reading, at))}**" for at in first_words(written, 3))
     score = copying[layer, head]
-    kind = "it mostly copies" if score > 0.5 else "it mostly writes the opposite" if score < -0.5 else "it does neither"
+    if abs(score) > 0.5:
+        kind = "it mostly copies what it looks at" if score > 0 else "it mostly writes the opposite of what it looks at"
+    else:
+        kind = "it neither copies what it looks at nor writes the opposite"
     return (
         f"No text is needed here: if states were embeddings alone, layer {setup.layer} head {setup.head} would look "
         f"from **{word}** at {best}, and where it looks at **{word}** it would write {said}. Its copying score is "
-        f"{number(float(score))}, from −1 to 1: {kind} what it looks at. In later layers states have moved far from "
+        f"{number(float(score))}, from −1 to 1: {kind}. In later layers states have moved far from "
         "embeddings, so there this says less."
     )
 
