@@ -15,12 +15,14 @@ import pypdfium2
 import pytest
 from driving import check, opened, said, strokes
 from PIL import Image
+from setups import SETUPS
 
 from attn import __version__, charts, masks, multi_head
 from attn.charts.outlines import SVG
 from attn.data import examples
 from attn.ui import page as page_module
 from attn.ui import take_away
+from attn.ui.link import from_link, to_link
 
 CHOSEN = {"source": "worked", "mask": "causal", "head": "3"}
 MILLIMETRE = 72 / 25.4  # points
@@ -62,7 +64,9 @@ def test_a_file_says_what_it_shows(heads):
     assert heads.about["Title"] == "Heads, head 3: Life is short, eat dessert first."
     assert heads.about["Software"] == f"Attention Lab {__version__}"
     said = json.loads(heads.about["Settings"])
-    assert said == {"attention_lab": __version__, "page": "heads", "figure": "heads.grid", "choices": CHOSEN}
+    whole = to_link(from_link(SETUPS["heads"], CHOSEN)[0], whole=True)[0]  # what is at its default, too
+    assert whole.items() > CHOSEN.items()
+    assert said == {"attention_lab": __version__, "page": "heads", "figure": "heads.grid", "choices": whole}
 
 
 @pytest.mark.parametrize("width", charts.COLUMNS.values())
@@ -158,7 +162,8 @@ def test_a_bundle_holds_all_and_opens_the_page_again(heads):
     assert endings == sorted(
         ["json", "txt", "png", "png", "svg", "svg", "pdf", "pdf", "html", "csv", "npz", "py", "ipynb"]
     )
-    assert take_away.read_settings(bundle) == ("heads", CHOSEN)
+    page, choices = take_away.read_settings(bundle)
+    assert (page, from_link(SETUPS[page], choices)) == ("heads", from_link(SETUPS["heads"], CHOSEN))
 
 
 def test_a_bundle_keeps_a_text_too_long_for_a_link(monkeypatch):
