@@ -250,6 +250,9 @@ def test_the_encoder_in_numpy_refuses_tensors_of_another_shape(folder):
 
 
 FIELDS = {
+    "general.architecture": "llama",
+    "llama.context_length": 8,
+    "llama.attention.layer_norm_rms_epsilon": 1e-5,
     "llama.embedding_length": 6,
     "llama.feed_forward_length": 7,
     "llama.attention.head_count": 3,

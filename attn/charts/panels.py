@@ -107,7 +107,7 @@ def touched_cell(cell, count, room):
     Examples
     --------
     >>> touched_cell(11, 14, 358), touched_cell(11, 14, 880), touched_cell(11, 60, 358)
-    (24, 11, 11)
+    (24, 11.0, 11.0)
     """
     cell, count, room = (
         finite_number(given, name) for name, given in (("cell", cell), ("count", count), ("room", room))
