@@ -116,35 +116,27 @@ def forward(model: Bert, ids: ArrayLike, types: ArrayLike | None = None, *, chan
     blocks = []
     for number, layer in enumerate(model.layers):
         # attention: each token reads all
-        attention = _attention(hidden, layer.attention, change, number)
-        attended = layer_norm(hidden + attention.output, *layer.attention_norm, model.epsilon)
+        own = layer.attention
+        query = change("query", number, split_heads(hidden @ own.w_q + own.b_q, own.num_heads))  # (num_heads, n, d_k)
+        key = change("key", number, split_heads(hidden @ own.w_k + own.b_k, own.num_heads))
+        value = change("value", number, split_heads(hidden @ own.w_v + own.b_v, own.num_heads))
+        attention = scaled_dot_product_attention(query, key, value)
+        attention = changed_attention(change, number, attention, value)
+        concat = merge_heads(attention.context)  # (n, d_model)
+        attended = change("attention_output", number, concat @ own.w_o + own.b_o)
+        between = layer_norm(hidden + attended, *layer.attention_norm, model.epsilon)
 
         # feed-forward: each token by itself
         w_1, b_1, w_2, b_2 = layer.feed_forward
-        inner = activation(attended @ w_1 + b_1)  # (n, d_ff)
+        inner = activation(between @ w_1 + b_1)  # (n, d_ff)
         fed = change("feed_forward_output", number, inner @ w_2 + b_2)
-        output = layer_norm(attended + fed, *layer.feed_forward_norm, model.epsilon)
+        output = layer_norm(between + fed, *layer.feed_forward_norm, model.epsilon)
         output = change("residual", number + 1, output)
 
-        blocks.append(Block(hidden, attention, attended, inner, output))
+        every_step = MultiHead(query, key, value, *attention, concat, attended)
+        blocks.append(Block(hidden, every_step, between, inner, output))
         hidden = output
     return Pass(ids, types, tuple(blocks), hidden)
-
-
-def _attention(x, weights, change, number):
-    """Attend in every head of a layer, as `attn.multi_head_attention` does, and ask of each step what goes on."""
-    projections = {role: (getattr(weights, f"w_{role[0]}"), getattr(weights, f"b_{role[0]}")) for role in _ROLES}
-    query, key, value = (
-        change(role, number, split_heads(x @ w + b, weights.num_heads)) for role, (w, b) in projections.items()
-    )  # (num_heads, n, d_k)
-    attention = scaled_dot_product_attention(query, key, value)
-    attention = changed_attention(change, number, attention, value)
-    concat = merge_heads(attention.context)  # (n, d_model)
-    output = change("attention_output", number, concat @ weights.w_o + weights.b_o)
-    return MultiHead(query, key, value, *attention, concat, output)
-
-
-_ROLES = ("query", "key", "value")
 
 
 class _Names(NamedTuple):

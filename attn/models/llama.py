@@ -168,7 +168,7 @@ def forward(
         value = change("value", number, value)
         key, value = with_cached(cache, number, key, value)  # (num_kv_heads, n_k, d_k)
         window = None if layer.window is None else (layer.window - 1, 0)
-        attention = scaled_dot_product_attention(
+        attention = scaled_dot_product_attention(  # the queries are those of the last keys, with a cache as well
             query, key, value, causal=True, window=window, scale=model.scale, softcap=model.softcap
         )
         attention = changed_attention(change, number, attention, value)
