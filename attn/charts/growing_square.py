@@ -65,7 +65,8 @@ def _written(n, plane, theme):
     """Return a layer with both numbers, beside the square or, where it leaves no room, in it."""
     lines = [f"{n:,} tokens", f"{n * n:,}", "scores"]
     side, tokens = n * plane.cell_width, plane.columns / plane.width
-    beside = plane.width - side >= max(map(label_pixels, lines)) + 2 * _GAP
+    wide = max(map(label_pixels, lines)) + 2 * _GAP
+    beside = plane.width - side >= min(wide, side)  # where neither has all the room, beside a small square
     x, first = (side + _GAP, LINE) if beside else (side / 2, 3 * side / 4 - LINE)  # below the square of half the text
     table = mark_table({"text": lines, "x": x * tokens, "y": [(first + at * LINE) * tokens for at in range(3)]})
     look = {"align": "left" if beside else "center", "fontWeight": 600}

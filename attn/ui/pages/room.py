@@ -62,18 +62,23 @@ def room_question(setup, names):
     return Question("key", setup.text, tuple(names), query, layer=setup.layer, head=setup.head)
 
 
-def question_in_words(question):
-    """Return a question as a sentence.
+def question_in_words(question, spelled=as_text):
+    """Return a question as a sentence, its words spelled by a function.
 
     Examples
     --------
     >>> question_in_words(Question("key", "It rains", ("It", "rains"), 0, layer=4, head=2))
     'Which word does “It” look at most in head 2 of layer 4?'
     """
-    looker = as_text(question.names[question.query])
+    looker = spelled(question.names[question.query])
     if question.kind == "head":
-        return f"In which head of the model does “{looker}” look at “{as_text(question.names[question.key])}” most?"
+        return f"In which head of the model does “{looker}” look at “{spelled(question.names[question.key])}” most?"
     return f"Which word does “{looker}” look at most in head {question.head} of layer {question.layer}?"
+
+
+def _plainly(question):
+    """Return a question as the title of a figure, which is no Markdown."""
+    return question_in_words(question, lambda name: name)
 
 
 def true_weights(question):
@@ -112,7 +117,8 @@ def room_reading(question, shares, weights, count):
     sentence = f"{people}."
     if count:
         favourite = np.unravel_index(shares.argmax(), shares.shape)
-        sentence = f"{people}, most of them {place_in_words(question, favourite)} (**{shares.max():.0%}**)."
+        led = f"the most for {place_in_words(question, favourite)} (**{shares.max():.0%}**)"
+        sentence = f"{people}, {led if (shares == shares.max()).sum() == 1 else 'and no guess leads'}."
     if weights is not None:
         best = np.unravel_index(weights.argmax(), weights.shape)
         sentence += (
@@ -122,7 +128,7 @@ def room_reading(question, shares, weights, count):
     return sentence
 
 
-def room_picture(shares, weights, names, theme, room):
+def room_picture(shares, weights, names, theme, room, title):
     """Draw the guesses of a room as a map, and the model's own beside it once they are shown.
 
     Parameters
@@ -136,15 +142,23 @@ def room_picture(shares, weights, names, theme, room):
     theme : Theme
     room : float
         Pixels across.
+    title : str
+        The question.
     """
     given = [shares] if weights is None else [shares, weights]
     if shares.ndim == 2:
-        size, titles = int(min(room / len(given) - 60, 520)), ("The room: share of guesses", "The model: weight")
-        pairs = zip(titles, given, strict=False)
-        return charts.beside(*(charts.layer_head_map(each, theme, title=title, size=size) for title, each in pairs))
+        size, titles = int(min(room / len(given) - 60, 520)), (title, "The weight in the model")
+        return charts.beside(
+            *(
+                charts.layer_head_map(each, theme, title=said, size=size, scale=charts.Scale(name=name))
+                for said, each, name in zip(titles, given, ("share of guesses", "weight"), strict=False)
+            )
+        )
     rows = ["The room", "The model"][: len(given)]
-    title = "Share of guesses" if weights is None else "Share of guesses, and weight in the model"
-    return charts.panels(theme, room, charts.panel(np.stack(given), rows, names, title=title, axes=("", "")))
+    shown = charts.Scale(name="share of guesses" if weights is None else "share of guesses, and weight")
+    return charts.panels(
+        theme, room, charts.panel(np.stack(given), rows, names, title=title, axes=("", ""), scale=shown)
+    )
 
 
 def room_code(room, question, width):
@@ -180,9 +194,15 @@ def room_code(room, question, width):
         {"text": question.text} | place,
         (lines,),
         ("print(weights.round(4))",),
-        {"shares": shares.round(4), "names": list(question.names), "theme": LIGHT, "room": round(width)},
+        {
+            "shares": shares.round(4),
+            "names": list(question.names),
+            "theme": LIGHT,
+            "room": round(width),
+            "title": _plainly(question),
+        },
         (("picture", room_picture), 'charts.save(picture, "room.svg")'),
-    )
+    )  # fmt: skip
 
 
 def room_guess_control(code):
@@ -314,7 +334,7 @@ def room_without_guesses(question):
     """Draw the map that fills once a room is open."""
     shares = np.zeros(question.shape_of_guesses)
     page_figure(
-        room_picture(shares, None, list(question.names), page_theme(), page_width()),
+        room_picture(shares, None, list(question.names), page_theme(), page_width(), _plainly(question)),
         "room.guesses",
         tables={"guesses": lambda: _csv(question, shares, None)},
     )
@@ -370,7 +390,7 @@ def _guesses(code, question):
     weights = true_weights(question) if room.answer is not None else None
     st.markdown(room_reading(question, shares, weights, len(room.guesses)))
     page_figure(
-        room_picture(shares, weights, list(question.names), page_theme(), page_width()),
+        room_picture(shares, weights, list(question.names), page_theme(), page_width(), _plainly(question)),
         "room.guesses",
         tables={"guesses": lambda: _csv(question, shares, weights)},
     )
