@@ -1,6 +1,7 @@
 """Every page, every preset and every kind of bad input: a picture or a sentence, never a traceback."""
 
 import math
+import re
 
 import numpy as np
 import pytest
