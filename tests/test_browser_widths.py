@@ -25,9 +25,10 @@ class Screen(NamedTuple):
     folded: bool = False
 
 
-SCREENS = ((1280, 720), (390, 844), (320, 640))
+SCREENS = ((1280, 720), (390, 844))
+HALL = ("step_by_step", "heads", "cost", "pretrained", "bottleneck", "memory")  # with large words, in each run
 EVERY_SCREEN = (  # with --every-width, with all tabs
-    *(Screen(*size) for size in (*SCREENS, (430, 932), (768, 1024), (844, 390), (1024, 768), (1920, 1080))),
+    *(Screen(*size) for size in (*SCREENS, (320, 640), (430, 932), (768, 1024), (844, 390), (1024, 768), (1920, 1080))),
     Screen(1280, 720, folded=True),
     Screen(1280, 720, large=True),
     Screen(1920, 1080, large=True),
@@ -61,8 +62,8 @@ MEASURED = """(figure) => {
             const texts = [...one.querySelectorAll("svg text")].filter((text) => text.textContent.trim());
             return {
                 width: drawn.width,
-                // beyond its margin, which holds nothing
-                unmarked: (one.dataset.cut ?? "").includes("right") != one.scrollWidth > one.clientWidth + 12,
+                // beyond its margin, which holds nothing; on the left alone where it is scrolled to what is chosen
+                unmarked: ((one.dataset.cut ?? "") !== "") != one.scrollWidth > one.clientWidth + 12,
                 right: drawn.right,
                 bottom: drawn.bottom + main.scrollTop,
                 cell: Math.min(...cells.flatMap((cell) => [box(cell).width, box(cell).height])) + 1,  // and its edge
@@ -177,7 +178,7 @@ def test_every_tab_on_every_screen(server, chromium, request, screen, name):
 def test_in_a_hall_the_first_figure_of_a_page_is_seen_whole(server, chromium):
     wrong = []
     with looking(chromium, LAPTOP, 720) as page:
-        for name in set(PAGES) - READ_DOWN:
+        for name in HALL:
             page.goto(f"{server}/{PATHS[name]}?large=1")
             settled(page)
             wrong += [f"{name} {fault}" for fault in lasting_faults(page, LAPTOP, large=True)]

@@ -59,8 +59,8 @@ def next_words_sentence(walked, found):
     sizes = whole_way_sizes(walked)
     best = max(found.words, key=lambda word: word.probability)
     told = (
-        f"{sizes.n} tokens pass {sizes.num_layers} layers as {sizes.d_model} numbers each. The last, **{last}**, is "
-        f"then compared with every word: **{as_text(best.label)}** leads with **{percent(best.probability)}**."
+        f"{sizes.n} tokens pass {sizes.num_layers} layers. The last, **{last}**, is then compared with every word: "
+        f"**{as_text(best.label)}** leads with **{percent(best.probability)}**."
     )
     if found.after is None:
         return told
