@@ -52,7 +52,7 @@ ui.page_reading(
     "Each word of a sentence looks at every word, itself too, and its looks are numbers that add up to 1. In layer "
     f"{setup.layer}, head {setup.head} of all-MiniLM-L6-v2, a small language model, "
     f"{home_reading(level.rows, names, weights, query)} "
-    f"Click {'another word' if setup.level == 'words' else 'another token'} to see where that one looks.",
+    f"Choose {'another word' if setup.level == 'words' else 'another token'} to see where that one looks.",
     ui.page_formula(),
 )
 kind = home_kind_of_head(head, level.rows)

@@ -1,4 +1,4 @@
-"""Words and numbers as they stand in a sentence: its first letter, several of a kind in a row, and few digits."""
+"""Words and numbers as they stand in a sentence: its first letter, several of a kind, few digits, and shares."""
 
 import math
 from collections.abc import Iterable
@@ -43,6 +43,22 @@ def listed(items: Iterable[object], last: str = "and") -> str:
     """
     *most, end = [str(item) for item in items] or [""]
     return f"{', '.join(most)} {last} {end}" if most else end
+
+
+def share(value: float) -> str:
+    """Return a share of 1, such as a weight, as a sentence says it: with two decimals, and never 0 or 1 by rounding.
+
+    Examples
+    --------
+    >>> share(0.676848), share(1.0), share(0.0), share(0.0021), share(0.9987)
+    ('0.68', '1', '0', 'less than 0.01', 'more than 0.99')
+    """
+    value = float(value)
+    if not 0 < value < 1:
+        return number(value)
+    if value < 0.005 or value >= 0.995:
+        return "less than 0.01" if value < 0.5 else "more than 0.99"
+    return f"{value:.2f}"
 
 
 def numbers(values: Iterable[float], digits: int = 3) -> list[str]:

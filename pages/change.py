@@ -99,8 +99,8 @@ with heads:
         codes=codes,
     )
     st.segmented_control(
-        "A click on a head", CLICKS, format_func=CLICKS.get, key=page.key("click"), required=True,
-        help="What happens when you choose a head in the map.",
+        "Choosing a head", CLICKS, format_func=CLICKS.get, key=page.key("click"), required=True,
+        help="What happens to a head of the map once you choose it.",
     )  # fmt: skip
     st.button(
         "Take all changes back",

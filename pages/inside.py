@@ -40,6 +40,7 @@ from attn.ui.pages.inside import (
     inside_metric_controls,
     inside_one_product,
     inside_one_query_reading,
+    inside_order_control,
     inside_over_picture,
     inside_over_sound,
     inside_overview_charts,
@@ -58,6 +59,7 @@ from attn.ui.word_level import word_level_of
 page = ui.begin_page("inside", "What does every head look at?", Setup)
 
 with st.sidebar:
+    first_control = st.container()  # for the number that the map shows, which the model says whether it has
     model_and_text_controls(page)
 try:
     source, loaded, recording = record_model_and_text(page, model_and_text_of(page), in_numpy=True)
@@ -65,8 +67,10 @@ except pretrained.ModelError as error:
     model_refused(page, error)
 tables = models.model_metrics(*source, page.get("level"))
 
-with st.sidebar:
+with first_control:
     inside_metric_controls(page, recording.layers)
+with st.sidebar:
+    inside_order_control(page)
     inside_filter_control(page, tables[page.get("metric")])
     layer = model_layer_and_head_control(page, recording.layers)
     inside_together_control(page, layer)

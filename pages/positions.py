@@ -19,10 +19,10 @@ from attn.ui.pages.positions.shuffle import TABS, Setup
 page = ui.begin_page("positions", "How does attention know the order?", Setup)
 
 with st.sidebar:
+    shuffle.shuffle_scheme_controls(page)
     sentence_control(page)
     sentence_seed_control(page)
     st.slider("d_model", 2, 128, key=page.key("d_model"), help="How many numbers stand for each token.")
-    shuffle.shuffle_scheme_controls(page)
     st.slider(
         "d_k",
         2,

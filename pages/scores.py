@@ -33,12 +33,12 @@ with st.sidebar:
     keys.keys_editor(page)
     page.clamp("moved", 0, len(page.get("keys")))
     st.pills(
-        "A click in the plane moves",
+        "Choosing a place in the plane moves",
         range(len(page.get("keys")) + 1),
         format_func=lambda at: f"key {at}" if at else "query",
         key=page.key("moved"),
         required=True,
-        help="Choose a vector here, then click where it should point.",
+        help="Choose a vector here, then the place in the plane to which it should point.",
     )
     st.toggle("Double every key", key=page.key("double"), help="Makes every key twice as long, in the same direction.")
     st.slider(

@@ -210,7 +210,11 @@ def test_the_film_begins_uniform():
     app = page(tab="Film of training", frame="1")
     (drawn,) = (maps[0] for title, maps in matrices(app).items() if title == "Bahdanau after 0 steps")
     assert_allclose(drawn, 0.1, atol=1e-6)
-    assert any("effective number of symbols of **10.0** of 10" in text and "untrained" in text for text in said(app))
+    assert any(
+        "Of the 10 symbols that it read, it then looks at an effective number of **10.0**" in text
+        and "untrained" in text
+        for text in said(app)
+    )
 
 
 def test_published_alignments_are_read_row_by_row():

@@ -64,7 +64,7 @@ def test_without_positions_the_rows_are_shuffled_and_nothing_else():
 def test_with_positions_the_order_shows(scheme):
     (back,) = matrices(check(opened("positions", positions=scheme)))[BACK]
     assert np.abs(back).max() > 0.01
-    assert "only the positions tell order" in words(opened("positions", positions=scheme))
+    assert "which is rounding: only the positions tell the order" in words(opened("positions", positions=scheme))
 
 
 def test_a_causal_mask_tells_order_by_itself():

@@ -179,7 +179,7 @@ def test_soft_and_hard():
 
 def test_the_bell_takes_weight_away():
     app = check(opened("scores", tab="windows"))
-    assert f"**{CHECKS['local']['sum']:.6f}**" in words(app)
+    assert f"add up to **{CHECKS['local']['sum']:.3f}**" in words(app)
     assert "sees positions 3 to 6" in words(app)
     titles = [view["title"]["text"] for view in specs(app)[1]["vconcat"]]
     assert titles == [

@@ -9,6 +9,7 @@ def test_terms_are_found_in_any_form_and_the_longest_alone():
     assert terms_in("Queries meet keys.") == ["query", "key"]
     assert terms_in("Causal masks hide what comes after.") == ["causal mask"]
     assert terms_in("A monkey and a keyboard.") == []
+    assert terms_in("They differ by **5.6e−17**.") == ["4.8e−7"]  # a number marked as such
     assert terms_in("**key** and $softmax$ and `mask` are no words of the page.") == []
 
 

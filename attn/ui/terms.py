@@ -5,6 +5,8 @@ import re
 
 from attn.words import capital
 
+POWER = "4.8e−7"  # how small numbers are written, here and by numpy
+
 TERMS = {  # in the order in which a reader meets them; the shortest explanation that is true
     "token": "a piece of text that is read as one: a word, a part of a word or a punctuation mark.",
     "special token": "no part of the text: the model's tokenizer adds it, such as [CLS] at the beginning and [SEP] at "
@@ -74,6 +76,7 @@ TERMS = {  # in the order in which a reader meets them; the shortest explanation
     "recurrent": "read one step after the other, each from the input and from what is remembered of the steps before.",
     "hidden state": "the list of numbers in which a recurrent network keeps what it has read so far.",
     "gate": "a number between 0 and 1 that says how much of another gets through.",
+    POWER: "the short way to write 0.00000048: what stands behind “e−” says how often 4.8 is divided by 10.",
     "logarithmic": "drawn so that each step on the axis multiplies by the same number, where otherwise it adds.",
 }
 """Term -> what it means, to stand after a colon."""
@@ -86,8 +89,9 @@ _FORMS = {  # where a plural is not all
     "multi-head attention": "multi-head",
     "multi-query attention": "multi-query",
     "grouped-query attention": "grouped-query",
-    "effective number of tokens": "effective number of (?:tokens|keys|symbols)",
+    "effective number of tokens": "effective number(?: of (?:tokens|keys|symbols))?",
 }
+_POWER = re.compile(r"\de−\d")
 _NOT_WORDS_OF_OURS = re.compile(r"\*\*.*?\*\*|\$.*?\$|`.*?`", re.DOTALL)  # a visitor's tokens, formulas, code
 
 
@@ -117,6 +121,8 @@ def terms_in(sentence):
     ['query', 'causal mask']
     """
     used = {_term_of(found) for found in _EVERY.findall(_NOT_WORDS_OF_OURS.sub("", sentence).lower())}
+    if _POWER.search(sentence):  # also where it is marked, as numbers are
+        used.add(POWER)
     return [term for term in TERMS if term in used]
 
 

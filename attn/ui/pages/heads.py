@@ -25,6 +25,7 @@ from attn.ui.numpy_code import (
 )
 from attn.ui.shown_code import LIGHT, Source, page_codes
 from attn.ui.state import as_text
+from attn.words import share
 
 MODES = {"self": "Self-attention", "cross": "Cross-attention"}
 
@@ -111,7 +112,7 @@ class ManyHeads(NamedTuple):
         )
         if self.hidden[cell]:
             return f"{asks} may not look at {found}: the mask hides it."
-        return f"{asks} looks at {found} with a weight of **{number(self.steps.weights[head][cell])}**."
+        return f"{asks} looks at {found} with a weight of **{share(self.steps.weights[head][cell])}**."
 
     @property
     def shapes(self):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 import streamlit as st
 
 from attn import charts, pretrained
@@ -14,10 +15,12 @@ from attn.ui.controls.sentence import DEFAULT_TEXT
 from attn.ui.link import link_choice, link_place, link_string, link_whole
 from attn.ui.menu import GROUPS
 from attn.ui.minilm_in_numpy import minilm_head_code
+from attn.ui.models import model_layer_weights
 from attn.ui.settings import visitor_settings
 from attn.ui.shown_code import LIGHT, page_codes
 from attn.ui.state import as_text
 from attn.ui.word_level import LEVELS
+from attn.words import share
 
 MOST = 80  # tokens in the picture
 LAYER, HEAD = 4, 2  # the head of the default model in which "it" finds its animal
@@ -83,7 +86,7 @@ WAYS = (  # in the order of the menu, at least one for each page
     Way(
         "cost",
         "Double the text",
-        "Twice the text, four times the scores. See the square of all pairs of words grow with each click.",
+        "Twice the text, four times the scores. See the square of all pairs of words grow.",
         {},
     ),
     Way(
@@ -213,9 +216,9 @@ def home_sentence_control(state):
 
 
 def home_look_at_a_word(state, tokens):
-    """Look at a word that is in a sentence: of one just typed the word at the chosen place, or the last.
+    """Look at a word worth looking at, of a sentence just typed or where a link names a place beyond the sentence.
 
-    So it is where a link with another sentence names a place beyond its end.
+    It is the word that gives most of its attention to one other word, in the chosen head.
 
     Parameters
     ----------
@@ -226,9 +229,12 @@ def home_look_at_a_word(state, tokens):
     beyond = state.get("cell")[0] >= len(tokens)
     if not st.session_state.pop(state.key("typed"), False) and not beyond:
         return
-    words = [place for place, token in enumerate(tokens) if not token.special and token.word_text.isalnum()]
-    if words and state.get("cell")[0] not in words:
-        state.set(cell=(words[-1], 0))
+    words = [at for at, token in enumerate(tokens) if not token.special and any(map(str.isalnum, token.text))]
+    if words:
+        weights = model_layer_weights(state.get("text"), state.get("layer") - 1, state.get("head") - 1)
+        of = np.array([tokens[place].word for place in words])
+        to_others = np.where(of[:, None] != of, weights[np.ix_(words, words)], 0)
+        state.set(cell=(words[int(to_others.max(axis=1).argmax())], 0))
 
 
 def home_kind_of_head(weights, rows):
@@ -267,7 +273,7 @@ def home_reading(tokens, names, weights, query):
     """
 
     def at(place):
-        return f"**{as_text(names[place])}** (**{weights[place]:.2f}**)"
+        return f"**{as_text(names[place])}** (**{share(weights[place])}**)"
 
     best = int(weights.argmax())
     others = [place for place, token in enumerate(tokens) if not token.special and place != query]
@@ -275,8 +281,9 @@ def home_reading(tokens, names, weights, query):
     if best in others or not others:
         return f"{sentence}."
     other = at(max(others, key=lambda place: weights[place]))
-    what = ", itself" if best == query else ", which is no word"
-    return f"{sentence}{what}. Among the other words it looks most at {other}."
+    if best == query:
+        return f"{sentence}, itself. Among the other words it looks most at {other}."
+    return f"{sentence}, which is no word. Among the words it looks most at {other}."
 
 
 def home_ways_in():

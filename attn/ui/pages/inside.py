@@ -24,7 +24,7 @@ from attn.ui.state import as_text
 from attn.ui.terms import terms_help
 from attn.ui.width import page_share, page_tallest, window_low_for_hall
 from attn.ui.word_level import WORD_LEVEL_CODE, word_level_labels_code
-from attn.words import small
+from attn.words import share, small
 
 ORDERS = {"highest": "Highest", "lowest": "Lowest"}
 MEASURES = {"weight": "Weight", "contribution": "Weight × value"}
@@ -76,11 +76,15 @@ def inside_results(numbers, setup):
     """Return the number of the chosen head and the highest of all, by the names that a story may ask for."""
     row, column = setup.layer - 1, setup.head - 1
     there = row < numbers.shape[0] and column < numbers.shape[1]
-    return {"metric": float(numbers[row, column]) if there else None, "highest": float(np.nanmax(numbers))}
+    measured = numbers[np.isfinite(numbers)]  # a text in which nothing comes twice has no number of repetition
+    return {
+        "metric": float(numbers[row, column]) if there else None,
+        "highest": float(measured.max()) if measured.size else None,
+    }
 
 
 def inside_metric_controls(state, layers):
-    """Draw the choice of a number per head, and the order of the heads by it."""
+    """Draw the choice of a number per head."""
     there = [_there(layer) for layer in layers]  # of a model with two towers one reads and the other sees
     known = [name for name, metric in METRICS.items() if any(metric.needs <= each for each in there)]
     if state.get("metric") not in known:
@@ -94,9 +98,13 @@ def inside_metric_controls(state, layers):
     )
     metric = METRICS[state.get("metric")]
     st.caption(f"{metric.words} A high number means: {small(metric.higher_means)}")
+
+
+def inside_order_control(state):
+    """Draw the order in which the heads are listed."""
     st.segmented_control(
         "First in the list", ORDERS, format_func=ORDERS.get, key=state.key("order"), required=True,
-        help=f"The bars beside the map show {_LISTED} heads: those with the highest numbers, or with the lowest.",
+        help=f"The bars show {_LISTED} heads: those with the highest numbers, or with the lowest.",
     )  # fmt: skip
 
 
@@ -448,7 +456,8 @@ def inside_reading(setup, tables, layer, level):
     told = (
         "Trained heads specialise: one looks at the word before, another at the first token. Every cell of the map is "
         f"one head, and its colour says {small(metric.words)} In view is layer {setup.layer}, head {setup.head}, on "
-        f"average over all tokens that look: **{as_text(kind.label)}**, {as_text(kind.reason)}"
+        f"average over all tokens that look: **{as_text(kind.label)}**, {as_text(kind.reason)} Choose a cell "
+        "to look into another."
     )
     st.markdown(told, help=terms_help(f"{told} {metric.name}", *_TERMS.get(setup.metric, ())))
     say_word_level(level, None if layer.mask is None else layer.mask[0, 0])
@@ -473,10 +482,11 @@ def inside_one_query_reading(setup, weights, query, keys, name):
         Of the head or heads in view.
     """
     best = int(weights.argmax())
-    takes = "looks most at" if setup.measure == "weight" else "takes most from"
+    takes, say = ("looks most at", share) if setup.measure == "weight" else ("takes most from", number)
+    value = say(float(weights[best]))
     return (
         f"A head's average hides what its tokens do one by one. {name} in layer {setup.layer}: "
-        f"**{as_text(query)}** {takes} **{as_text(keys[best])}** ({number(float(weights[best]))})."
+        f"**{as_text(query)}** {takes} **{as_text(keys[best])}** ({value})."
     )
 
 

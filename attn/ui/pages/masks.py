@@ -199,7 +199,7 @@ def masks_page_routes_reading(setup, result, labels):
     return (
         "Two routes apply a mask rightly. One sets the scores of what is hidden to −∞ before the softmax. The other "
         "sets its weights to 0 after the softmax, and divides each row by what is left. They differ by at most "
-        f"**{number(result.gap, 2)}**. The third picture is wrong, “{wrong.title}”: {small(wrong.why)} "
+        f"**{number(result.gap, 2)}**: rounding. The third picture is wrong, “{wrong.title}”: {small(wrong.why)} "
         f"{agrees if result.agrees(setup.wrong) else ''}{off}"
         f"{_leak_reading(setup, result, labels, leak)}"
     )

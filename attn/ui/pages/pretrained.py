@@ -26,6 +26,7 @@ from attn.ui.shown_code import LIGHT, Codes, Source, shown_code
 from attn.ui.state import as_text
 from attn.ui.width import page_plot_height, page_width
 from attn.ui.word_level import WORD_LEVEL_CODE, WordLevel, word_level_labels_code, word_level_of
+from attn.words import share
 
 STARTS = {"recorded": "Its queries and keys", "input": "Its input"}
 TABS = {
@@ -335,12 +336,12 @@ def pretrained_page_reading(setup, loaded, recording, layer, result):
     best = int(np.where(result.hidden[row], -np.inf, result.scratch[row]).argmax())
     query, key = as_text(result.rows[row]), as_text(result.columns[best])
     weight = result.scratch[row][best]
-    looks = f"looks most at **{key}** ({weight:.2f})" if np.isfinite(weight) else "has weights that are no numbers"
+    looks = f"looks most at **{key}** ({share(weight)})" if np.isfinite(weight) else "has weights that are no numbers"
     say_if_model_untrained(loaded)
     told = (
-        "The attention of a real model, computed twice. First comes what the model itself computed in layer "
-        f"{setup.layer}, head {setup.head} of {as_text(name)}. Next comes what numpy makes here from {start}. "
-        f"{right} "
+        "The attention of a real model, computed twice. The first picture is what the model itself computed in layer "
+        f"{setup.layer}, head {setup.head} of {as_text(name)}, the second what numpy makes here from {start}, the "
+        f"third their difference. {right} "
         f"Here **{query}** {looks}."
     )
     n_q, n_k, d_k = len(result.query), len(result.key), result.query.shape[1]

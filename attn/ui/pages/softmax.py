@@ -197,7 +197,8 @@ def softmax_page_in_words(setup, result):
     text = (
         f"The softmax turns scores into weights: shares that add up to 1. {_who_gets_most(result)}. Only differences "
         f"count: a score higher by {number(setup.temperature)} gets e = 2.72 times the weight. The effective number of "
-        f"keys is **{spread:.2f}** of {len(weights)}: as if so many shared equally."
+        f"keys is **{spread:.2f}** of {len(weights)}: as if so many shared equally. Type other scores among "
+        "the controls."
     )
     if setup.shift:
         text += (

@@ -23,6 +23,7 @@ from attn.ui.settings import visitor_settings
 from attn.ui.shown_code import LIGHT, Source, page_codes
 from attn.ui.state import as_text
 from attn.ui.width import NARROW, page_share, page_tallest, page_width
+from attn.words import share
 
 
 class Walked(NamedTuple):
@@ -113,7 +114,13 @@ def encoder_block_controls(state):
     n = len(sentence_words(state.get("text")))
     state.clamp("token", 1, n or LONGEST)  # without words the choice waits
     if n > 1:
-        st.slider("Follow token", 1, n, key=state.key("token"), help="Whom the sentences speak of. Or click a row.")
+        st.slider(
+            "Follow token",
+            1,
+            n,
+            key=state.key("token"),
+            help="Whom the sentences speak of. Or choose a row.",
+        )
 
 
 def compute_encoder_block(setup):
@@ -245,7 +252,7 @@ def _attention_reading(result, step):
     weights = result.weights[result.at]
     best = int(weights.argmax())
     return (
-        f"Here, and only here, tokens look at one another: {result.followed} takes most, {number(weights[best])}, from "
+        f"Here, and only here, tokens look at one another: {result.followed} takes most, {share(weights[best])}, from "
         f"**{as_text(result.labels[best])}**. What attention makes has a mean length of {_mean_norm(step.made)}; what "
         f"came in had {_mean_norm(step.x)}."
     )

@@ -11,6 +11,7 @@ from attn.ui.page import page_figure, page_reading, page_theme
 from attn.ui.pages.block.encoder_block import encoder_block_norms
 from attn.ui.state import as_text
 from attn.ui.width import page_width
+from attn.words import share
 
 
 def graph_tab(state, result):
@@ -74,8 +75,8 @@ def _graph_in_words(result, head, weights):
     gap = np.abs(weights[at] - weights[:, at])
     other = int(gap.argmax())
     sentence = (
-        f"Edges have a direction: {result.followed} takes **{number(weights[at, other])}** from "
-        f"**{as_text(labels[other])}**, which takes {number(weights[other, at])} in return. "
+        f"Edges have a direction: {result.followed} takes **{share(weights[at, other])}** from "
+        f"**{as_text(labels[other])}**, which takes {share(weights[other, at])} in return. "
         if gap[other] > 0
         else ""
     )

@@ -16,6 +16,7 @@ from attn.ui.pages.block.architecture import CLICKED, WIDTH, Sizes, architecture
 from attn.ui.pages.block.setup import MOST_WRITTEN, USES
 from attn.ui.state import as_text
 from attn.ui.width import NARROW, page_map_size, page_plot_height, page_share, page_width
+from attn.words import share
 
 START, END = "⟨start⟩", "⟨end⟩"
 _NAMED, _LEAST_MAP = 160, 150  # pixels of the names at the left of a map, and of the map beside the boxes
@@ -179,7 +180,7 @@ def _use_in_words(result, both):
         return (
             "Here the decoder looks at the sentence that was read. Queries come from what is written, keys and values "
             f"from the encoder: {m} × {n} weights. After **{as_text(both.rows[row])}** it takes most, "
-            f"{number(weights[row, best])}, from **{as_text(result.labels[best])}**."
+            f"{share(weights[row, best])}, from **{as_text(result.labels[best])}**."
         )
     place, word = np.unravel_index(int(both.probabilities.argmax()), both.probabilities.shape)
     return (

@@ -48,8 +48,8 @@ def film_of_training_tab(state, result):
     untrained = "" if at else untrained
     st.markdown(
         f"Bahdanau's model learns where to look. After **{steps[at]:,}** steps of training it would choose "
-        f"{right[at]:.0%} of the answer right. For each symbol of it the model looks at an effective number of symbols "
-        f"of **{spread[at]:.1f}** of {len(result.columns)}.{untrained}",
+        f"{right[at]:.0%} of the answer right. Of the {len(result.columns)} symbols that it read, it then looks at an "
+        f"effective number of **{spread[at]:.1f}** for each that it writes.{untrained}",
         help=terms_help("effective number of symbols", "weight"),
     )
     picture = charts.heatmap(

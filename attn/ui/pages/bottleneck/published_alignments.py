@@ -11,6 +11,7 @@ from attn.ui.pages.bottleneck.accuracy_by_length import LOOK_FOR
 from attn.ui.pages.bottleneck.setup import PANELS
 from attn.ui.state import as_text
 from attn.ui.width import page_map_size, page_plot_height, page_width
+from attn.words import share
 
 
 def published_alignments_tab(state):
@@ -22,7 +23,7 @@ def published_alignments_tab(state):
     row, column = (min(at, size - 1) for at, size in zip(state.get("cell"), one.weights.shape, strict=True))
     state.tell(row=row + 1, column=column + 1, attention=(one.target, one.source, one.weights))
     heaviest = np.argsort(-one.weights[row])[:3]
-    words = ", ".join(f"{as_text(one.source[at])} {one.weights[row, at]:.2f}" for at in heaviest)
+    words = ", ".join(f"{as_text(one.source[at])} {share(one.weights[row, at])}" for at in heaviest)
     st.markdown(
         "Where the model of Bahdanau et al. looked as it translated from English into French. "
         f"{LOOK_FOR[state.get('panel')]} To write **{as_text(one.target[row])}** it looks at {words}. Choose a row to "

@@ -10,7 +10,6 @@ import streamlit as st
 from attn import analysis, charts, trained
 from attn.architectures import seq2seq
 from attn.architectures.seq2seq import Bahdanau, Luong
-from attn.charts.labels import number
 from attn.trained import TASKS
 from attn.ui.page import page_path_columns, page_theme
 from attn.ui.pages.bottleneck.seq2seq_in_numpy import seq2seq_numpy_code
@@ -18,6 +17,7 @@ from attn.ui.pages.bottleneck.setup import MODELS, SHOWN, SIDES
 from attn.ui.shown_code import LIGHT, Codes, Source, shown_code
 from attn.ui.state import as_text
 from attn.ui.width import page_tallest
+from attn.words import share
 
 FORMULAS = {
     "fixed": r"«output c_i» &= \big[«value \overrightarrow h_{T_x}»;\,«value \overleftarrow h_1»\big]",
@@ -179,7 +179,7 @@ def _vocabulary_controls(state, task):
         st.caption(task.grammar)
         for kind, words in task.vocabulary.items():
             key = state.key(f"vocabulary.{kind}")
-            st.pills(kind, words, key=key, on_change=add, args=(key,), help="A click adds the word to the input.")
+            st.pills(kind, words, key=key, on_change=add, args=(key,), help="Choosing a word adds it to the input.")
 
 
 def two_models_choice_controls(state):
@@ -243,7 +243,7 @@ def two_models_step_control(state, rows):
         help="Each row of the figures is one written symbol. The left and right arrow keys walk, too.",
     )
     ahead.button(
-        "Next",
+        "Step on",
         on_click=go,
         args=(at + 1,),
         disabled=at == rows,
@@ -334,10 +334,10 @@ def _in_all(side, result, _):
             f"{wrote} All it keeps is one vector of {side.written.context.shape[1]} numbers. It has no weights, so its "
             "figure shows influence: how much each written symbol depends on each one read."
         )
-    spread = two_models_spread(side.written.weights)
+    spread, unit = two_models_spread(side.written.weights), result.task.unit
     return (
-        f"{wrote} For each symbol it looks back at few: at an effective number of **{spread:.1f}** of "
-        f"{len(result.columns)}."
+        f"{wrote} For each of its {unit} it looks back at an effective number of **{spread:.1f}** of the "
+        f"{len(result.columns)} that it read."
     )
 
 
@@ -362,7 +362,7 @@ def _in_row(side, result, row):
     verdict = "right" if side.right[row] else "wrong"
     wrote = f"{title} wrote **{as_text(side.symbols[row])}** ({verdict})"
     at = int(side.map[row].argmax())
-    most = f"**{as_text(result.columns[at])}** ({number(side.map[row, at])})"
+    most = f"**{as_text(result.columns[at])}** ({share(side.map[row, at])})"
     if not side.influence:
         return f"{wrote}, looking most at {most}{_window(side, row)}."
     same = "" if side.attends else f" from the same {side.written.context.shape[1]} numbers as every row"

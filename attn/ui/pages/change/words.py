@@ -69,7 +69,7 @@ def change_in_words(effect):
     before, after = effect.numbers
     words, start = _in_words(effect), _start(effect)
     if not effect.changes:
-        return f"{start}. Nothing is changed yet: click a head in the map to switch it off."
+        return f"{start}. Nothing is changed yet: choose a head in the map to switch it off."
     same = effect.said(after) == effect.said(before)
     moves = "stays at" if same else "falls to" if after < before else "rises to"
     return f"{start}. With {words} this {moves} **{effect.said(after)}**.{_besides(effect)}"

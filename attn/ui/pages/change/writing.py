@@ -20,6 +20,7 @@ from attn.ui.shared_results import kept_results, model_save
 from attn.ui.state import as_text
 from attn.ui.width import page_width
 from attn.ui.word_level import word_level_of
+from attn.words import share
 
 RUNNING = "change.writing.job"  # where the session holds the writing that runs
 WATCHED = "Tokens written"
@@ -136,7 +137,7 @@ def _step_sentence(generation, step, layer, head, level):
     return (
         f"Token {step + 1}: **{_named(word.token)}**, with a probability of {percent(word.probability)}; the next "
         f"likeliest were {instead}. Head {changed_head_name((layer, head))}{off} looked most at "
-        f"**{_named(keys[best])}** (weight {row[best]:.2f})."
+        f"**{_named(keys[best])}** (weight {share(row[best])})."
     )
 
 

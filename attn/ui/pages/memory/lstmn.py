@@ -18,6 +18,7 @@ from attn.ui.pages.memory.setup import DEFAULT_SENTENCE, memory_setup_letter, me
 from attn.ui.shown_code import LIGHT, page_codes
 from attn.ui.state import as_text
 from attn.ui.width import page_tallest, page_width
+from attn.words import share
 
 MOST_WORDS = 24
 
@@ -123,7 +124,7 @@ def _looking_back_in_words(labels, steps, moved):
     if len(labels) > 1:
         last = int(steps.weights[-1].argmax())
         first += (
-            f"; **{as_text(labels[-1])}** looks most at **{as_text(labels[last])}** ({steps.weights[-1, last]:.2f})"
+            f"; **{as_text(labels[-1])}** looks most at **{as_text(labels[last])}** ({share(steps.weights[-1, last])})"
         )
     return (
         f"{UNTRAINED} A recurrent network reads one word after the other. This one looks back at all its earlier "

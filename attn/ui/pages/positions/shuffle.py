@@ -256,8 +256,13 @@ def shuffle_reading(setup, result):
     return (
         "Attention must be told where each word stands. The same words are also read shuffled, "
         f"“{shuffled}”, and the weights are put back in order. With {POSITIONS[setup.positions].name} they then differ "
-        f"by up to **{number(result.largest)}**, without by {number(without, 2)}: "
-        + ("the causal mask tells some of the order by itself." if setup.causal else "only the positions tell order.")
+        f"by up to **{number(result.largest)}**, with no positions by {number(without, 2)}"
+        + (
+            ": the causal mask tells some of the order by itself."
+            if setup.causal
+            else ", which is rounding: only the positions tell the order."
+        )
+        + " Choose other positions among the controls."
     )
 
 

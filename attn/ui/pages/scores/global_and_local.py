@@ -6,6 +6,7 @@ import numpy as np
 
 from attn import charts, local_attention, softmax
 from attn.alignment import SCORES
+from attn.charts.labels import number
 from attn.ui.page import page_theme
 from attn.ui.pages.scores.scores import scores_parameters
 
@@ -56,7 +57,7 @@ def global_and_local_in_words(setup, read):
         "In the window, local-m weighs by the softmax alone, local-p also by a bell around its centre. "
         f"Local-p looks around {read.centre:.4g} and sees {sees}; the standard deviation of its bell is D/2 = "
         f"{half / 2:g}. The paper multiplies by the bell *after* the softmax and does not divide again. So the weights "
-        f"add up to **{total:.6f}** and not to 1, and what is read shrinks by as much."
+        f"add up to **{number(total)}** and not to 1, and what is read shrinks by as much."
     )
 
 

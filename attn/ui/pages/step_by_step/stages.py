@@ -11,6 +11,7 @@ from attn.charts.labels import number
 from attn.data import examples
 from attn.ui.controls.query_row import query_row_bars, query_row_products
 from attn.ui.state import as_text
+from attn.words import share
 
 MATRICES = {"q": "Query", "k": "Key", "v": "Value"}
 DIVISORS = {
@@ -310,7 +311,8 @@ def _read_tokens(view):
     again = "no token comes twice" if count == distinct else f"{distinct} of them are different"
     return (
         f"A model reads a sentence piece by piece. This one is cut into **{count} tokens**: words, pieces of words and "
-        f"punctuation marks; {again}. Each token gets a row of its own in every matrix that follows."
+        f"punctuation marks; {again}. Each token gets a row of its own in every matrix that follows. "
+        "“Step on” leads there."
     )
 
 
@@ -401,10 +403,10 @@ def _read_softmax(view):
     if not weights.any():
         return f"Nothing is left for {view.token(row)} to look at: its weights are all 0."
     best, spread = int(weights.argmax()), float(analysis.effective_keys(weights))
-    other = "" if column == best else f" and gives {number(weights[column])} to {view.token(column)}"
+    other = "" if column == best else f" and gives {share(weights[column])} to {view.token(column)}"
     return (
         "The softmax turns scores into weights: shares that add up to 1 in each row. "
-        f"{view.token(row)} looks most at {view.token(best)} ({number(weights[best])}){other}. "
+        f"{view.token(row)} looks most at {view.token(best)} ({share(weights[best])}){other}. "
         f"Its attention is spread as widely as if {spread:.1f} tokens shared it equally: that is the effective number "
         "of tokens."
     )
