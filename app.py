@@ -13,6 +13,7 @@ from attn.ui.pages.home import (
     Setup,
     home_code,
     home_kind_of_head,
+    home_line,
     home_look_at_a_word,
     home_picture,
     home_reading,
@@ -66,6 +67,7 @@ ui.page_figure(
     on_pick=lambda row, column: page.set(cell=(places[row], 0)),
     tables={"weights": lambda: charts.csv([weights], [names[query]], names)},
     codes=codes,
+    line=home_line(setup, names, weights, query),
 )
 if low:
     st.caption(kind)

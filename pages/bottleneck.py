@@ -20,6 +20,7 @@ from attn.ui.pages.bottleneck.two_models import (
     two_models_code,
     two_models_formula,
     two_models_input_controls,
+    two_models_line,
     two_models_picture,
     two_models_reading,
     two_models_results,
@@ -51,6 +52,7 @@ ui.page_figure(
         "right": lambda: one_model_table(result.right, result),
     },
     codes=codes,
+    line=two_models_line(result),
 )
 ui.page_reading(two_models_shapes(result), two_models_formula(result))
 

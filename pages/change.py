@@ -78,25 +78,28 @@ for sentence in effect.left_out:
     st.caption(f":material/do_not_disturb_on: {sentence}")
 
 codes = partial(words.change_code_in_words, effect, setup, width / 2)
+line = words.change_in_a_line(effect)
 numbers, heads = ui.page_columns([1, 1], figures=True)
 with numbers:
     ui.page_figure(
-        effect_charts.change_number_chart(effect, theme, ui.page_share(1 / 2)),
+        effect_charts.change_number_chart(effect, theme, ui.page_share(1 / 2, column=True)),
         "change.effect",
         on_pick=None if effect.word is None else lambda row: page.set(word=effect.shifts[row].text),
         tables={"numbers": lambda: effect_charts.change_chart_numbers_csv(effect)},
         codes=codes,
+        line=line,
     )
     words.change_verdict_in_words(largest, first, read.source)
     if look_for:
         st.caption(look_for)
 with heads:
     ui.page_figure(
-        effect_charts.change_head_chart(effect, setup, theme, ui.page_share(1 / 2)),
+        effect_charts.change_head_chart(effect, setup, theme, ui.page_share(1 / 2, column=True)),
         f"change.heads.{setup.off}.{setup.patterned}",  # a picture just clicked has nothing chosen
         on_pick=lambda row, column: click_head_control(page, (row, column)),
         tables={"moved": lambda: effect_charts.change_chart_shifts_csv(effect)},
         codes=codes,
+        line=line,
     )
     st.segmented_control(
         "Choosing a head", CLICKS, format_func=CLICKS.get, key=page.key("click"), required=True,

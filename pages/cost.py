@@ -36,6 +36,7 @@ ui.page_figure(
     f"cost.{setup.view}",
     tables={setup.view: lambda: curves.cost_curves_csv(setup)},
     codes=codes,
+    line=curves.cost_curves_line(setup),
 )
 if footnote := curves.cost_curves_footnote(setup):
     ui.page_footnote(footnote, "From which length on is which layer cheaper?")

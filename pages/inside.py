@@ -36,6 +36,7 @@ from attn.ui.pages.inside import (
     inside_from_products_to_weight,
     inside_heads,
     inside_left_out,
+    inside_line,
     inside_mean,
     inside_metric_controls,
     inside_one_product,
@@ -135,6 +136,7 @@ ui.page_figure(
     on_pick=open_head,
     tables={setup.metric: lambda: charts.csv(numbers, *map(charts.counted, numbers.shape))},
     codes=codes,
+    line=inside_line(setup, loaded),
 )
 
 rows, columns = level.labels

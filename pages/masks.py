@@ -28,6 +28,7 @@ from attn.ui.pages.masks import (
     masks_page_limit_reading,
     masks_page_picture,
     masks_page_results,
+    masks_page_routes_line,
     masks_page_routes_picture,
     masks_page_routes_reading,
     masks_page_tokens,
@@ -86,6 +87,7 @@ ui.page_figure(
         "weights": lambda: charts.csv(attention.weights, labels, labels),
     },
     codes=codes,
+    line=f"{ui.as_text(result.words)} {seen}",
 )
 
 st.header("Before or after the softmax?", anchor=False)
@@ -116,6 +118,7 @@ ui.page_figure(
     partial(masks_page_routes_picture, routed, setup.wrong, labels, hidden, theme, ui.page_width()),
     "masks.routes",
     above=choose_route,
+    line=masks_page_routes_line(setup, result),
     tables={
         "wrong_weights": lambda: charts.csv(routed[setup.wrong].weights, labels, labels),
         "wrong_context": lambda: charts.csv(

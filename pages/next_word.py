@@ -63,13 +63,15 @@ def open_part(row, column=None):
         page.set(part="feed_forward", layer=row + 1, tab="part")
 
 
+line = words.next_words_line(setup.text, found)
 way, likely = ui.page_columns([5, 2], figures=True)
 with way:
     ui.page_figure(
-        words.next_words_way(walked, before, theme, ui.page_share(5 / 7)),
+        words.next_words_way(walked, before, theme, ui.page_share(5 / 7, column=True)),
         "next_word.way",
         on_pick=open_part,
         tables={"additions": lambda: whole_way.whole_way_csv(language.model, before.passed)},
+        line=line,
     )
     st.caption(f"Open below: **{parts.part_name(setup)}**. [Go there](#{controls.OPENED})")
     st.caption(
@@ -80,11 +82,12 @@ with way:
 with likely:
     codes = partial(code.next_word_codes, walked, found, factors, width)
     ui.page_figure(
-        words.next_words_picture(found, theme, ui.page_share(2 / 7, least=180, beside=100)),
+        words.next_words_picture(found, theme, ui.page_share(2 / 7, least=180, beside=100, column=True)),
         "next_word.words",
         on_pick=lambda row: page.set(word=found.words[row].id, part="logits", tab="part"),
         tables={"next_words": lambda: words.next_words_csv(found)},
         codes=codes,
+        line=line,
     )
     st.caption(
         "␣ is the space with which a word begins. A logit is a word's score; the softmax over the scores of all words "

@@ -31,6 +31,7 @@ from attn.ui.pages.pretrained import (
     pretrained_page_break_controls,
     pretrained_page_code,
     pretrained_page_largest_by_layer,
+    pretrained_page_line,
     pretrained_page_matrices,
     pretrained_page_picture,
     pretrained_page_query_charts,
@@ -125,6 +126,7 @@ ui.page_figure(
     on_pick=lambda row, column: page.set(cell=position(row, column)),
     tables={name: lambda side=side: table_of(side) for name, side in TABLES.items()},
     codes=codes,
+    line=pretrained_page_line(setup, loaded, result, unbroken),
 )
 
 

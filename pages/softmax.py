@@ -29,6 +29,7 @@ ui.page_figure(
     "softmax.steps",
     tables={"weights": lambda: charts.csv([result.shifted, result.weights], ["score", "weight"], result.labels)},
     codes=codes,
+    line=softmax.softmax_page_line(setup, result),
 )
 
 

@@ -30,6 +30,7 @@ from attn.ui.pages.step_by_step.walk import (
     walk_example,
     walk_layer_controls,
 )
+from attn.ui.stories.running import story_speaks
 
 page = ui.begin_page("step_by_step", "How does one word look at the others?", Setup)
 
@@ -127,6 +128,7 @@ ui.page_figure(
     on_pick=choose,
     tables={setup.stage: lambda: charts.csv(stage.result(view), view.labels, stage.columns(view))},
     codes=lambda: codes,
+    line="" if story_speaks(page) else f"**{stage.label}.** {stage.title}",
 )
 
 

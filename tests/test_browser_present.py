@@ -19,8 +19,10 @@ LEAST = {(1280, 720): 18, (1920, 1080): 24}  # pixels of words and numbers in fi
 QUICK = {(1280, 720): ("inside",), (1920, 1080): ("masks",)}  # all of them with --every-width
 SHOWN = """() => {
     const find = (selector) => document.querySelector(selector);
-    const [words, figure] = ["h1, .attn-story, [data-presented]", find("[data-presented]")];
-    const title = (find(".attn-story") ?? find(".stMain h1")).getBoundingClientRect();
+    const line = find("[data-said]");
+    const [words, figure] = ["h1, .attn-story, [data-said], [data-presented]", find("[data-presented]")];
+    const title = (line ?? find(".attn-story") ?? find(".stMain h1")).getBoundingClientRect();
+    const spoken = [...document.querySelectorAll(".attn-story span, [data-said] p")];
     const drawn = figure.querySelector("svg.marks, canvas");
     const [box, scale] = [drawn.getBoundingClientRect(), Number(drawn.dataset.scale)];
     const texts = [...figure.querySelectorAll("svg text")].filter((one) => one.textContent.trim());
@@ -30,7 +32,10 @@ SHOWN = """() => {
         && !one.closest(words) && !one.querySelector(words);
     return {
         place: `${attentionLabTalk.figure} ${attentionLabTalk.part}`,
-        text: Math.min(...texts.map((one) => parseFloat(getComputedStyle(one).fontSize) * scale)),
+        text: Math.min(
+            ...texts.map((one) => parseFloat(getComputedStyle(one).fontSize) * scale),
+            ...spoken.map((one) => parseFloat(getComputedStyle(one).fontSize)),
+        ),
         filled: Math.max(box.width / innerWidth, box.height / innerHeight),
         inside: box.left >= 0 && box.right <= innerWidth && box.top >= title.bottom && box.bottom <= innerHeight + 1,
         scrolls: Math.max(...around.flatMap(beyond)),
@@ -125,20 +130,30 @@ def test_the_speakers_window_follows_a_story_and_leads_it(visit):  # noqa: F811
     speaker = opening.value
     page.get_by_role("button", name="Present").click()
     expect(speaker.locator("#title")).to_have_text(here.title)
-    expect(speaker.locator("#notes")).to_have_text(here.sentence)
+    expect(speaker.locator("#place")).to_have_text(f"{number} of {len(screens)}")
+    notes = [here.sentence, f"To do: {here.task.do}", re.compile(f"^To guess: .* It is {here.guess.answer}[.]")]
+    expect(speaker.locator("#notes p")).to_have_text(notes)
     expect(speaker.locator("#next")).to_have_text(following.title)
     expect(speaker.get_by_role("img")).to_be_visible()
     address = speaker.locator("#address")
-    expect(address).to_contain_text(f"/masks?story=ten_minutes&screen={number}")
-    expect(address).not_to_contain_text("present")
+    expect(address).to_have_text(re.compile(rf"/masks\?story=ten_minutes&screen={number}$"))
+    expect(speaker.locator("#warning")).to_have_text(re.compile("^(The server was|Phones must be|This machine is)"))
     speaker.keyboard.press("PageDown")
     visit.wait_for_link(present="1", story="ten_minutes", screen=str(number + 1))
     assert presented_faults(page, (1280, 720)) == []
     expect(speaker.locator("#title")).to_have_text(following.title)
+    page.keyboard.press("ArrowLeft")  # to another step than the story's words speak of
+    expect(speaker.locator("#title")).to_have_text("How does one word look at the others?")
+    expect(page.locator(".attn-story")).to_have_count(0)
+    expect(page.locator("[data-said]")).to_have_text("Weights. Who looks at whom?")
     speaker.keyboard.press("b")
     expect(page.locator(".attn-cover")).to_be_visible()
-    expect(speaker.locator("#state")).to_have_text("The screen is black.")
-    expect(speaker.locator("#elapsed")).to_have_text(re.compile("^0:0[1-9]$"))
+    expect(speaker.locator("#cover")).to_have_text("The screen is black.")
+    page.keyboard.press("PageDown")
+    expect(speaker.locator("#title")).to_have_text(screens[number + 1].title)
+    expect(page.locator(".attn-cover")).to_have_count(0)
+    expect(speaker.locator("#cover")).to_have_text("")
+    expect(speaker.locator("#elapsed")).not_to_have_text("0:00")
     speaker.close()
 
 

@@ -35,6 +35,7 @@ from attn.ui.stories.story import (
     unpack_story,
     write_story,
 )
+from attn.words import number as brief
 
 DEEDS = {  # what somebody changes on a screen who does its task
     ("ten_minutes", 1): {"cell": "2,0"},
@@ -58,6 +59,18 @@ DEEDS = {  # what somebody changes on a screen who does its task
     ("real_model", 4): {"metric": "previous_token", "layer": "1", "head": "3"},
     ("real_model", 5): {"off": "6.6"},
     ("real_model", 6): {"off": ""},
+}
+SPOKEN = {  # what a presented screen says in a line: what was read, what was changed, and what came of it
+    ("ten_minutes", 8): ("The two right routes differ by at most **{gap}**",),
+    ("ten_minutes", 11): ("Layer 4, head 2 of all-MiniLM-L6-v2 · **11 it** looks most at **3 animal** (**0.68**)",),
+    ("why_attention", 2): ("the old dog behind the tree sees a cat → **el perro viejo detrás del árbol ve un gato**",),
+    ("why_attention", 7): ("At **1,024 tokens** a head has 1,024 × 1,024 = **{scores} scores**",),
+    ("real_model", 1): ("too tired\\.” · layer 4, head 2 of", "**Agrees**: the largest difference is **{gap}**"),
+    ("real_model", 3): ("**Broken**: the largest difference is **{gap}**",),
+    ("real_model", 4): ("all\\-MiniLM\\-L6\\-v2 reads “The animal didn",),
+    ("real_model", 5): ("“Apple sells phones\\.” and “She ate an apple\\.” · nothing is changed · ", "**{before}**"),
+    ("real_model", 6): ("· heads 4.12, 6.1 and 6.6 off · similarity {before} → **{after}**",),
+    ("real_model", 8): ("“The” hidden · “␣Paris” 77.3% → **2.38%**",),
 }
 CHANGED = "That was so when this screen opened."
 SCREENS = [(name, number) for name in COME_ALONG for number in range(1, len(story_that_comes_along(name).screens) + 1)]
@@ -115,8 +128,14 @@ def test_a_story_is_the_same_read_again_from_its_file_and_its_link(name):
 def test_a_screen_shows_what_its_sentence_claims_and_its_task_is_still_to_do(name, number, shown):
     screen = screen_of(name, number)
     needs(screen)
-    app = check(opened(screen.page, dict(screen.query), story=name, screen=str(number)))
-    assert screen.shows.hold(*shown[-1]), shown[-1]
+    app = check(opened(screen.page, dict(screen.query), story=name, screen=str(number), present="1"))
+    told = shown[-1][1]
+    assert screen.shows.hold(*shown[-1]), told
+    written = {name: brief(value, 2 if name == "gap" else 3) for name, value in told.items() if np.isscalar(value)}
+    if "scores" in told:
+        written["scores"] = f"{told['scores']:,}"
+    spoken = [part.format(**written) for part in SPOKEN.get((name, number), ())]
+    assert [part for part in spoken if part not in " ".join(said(app))] == []
     assert app.query_params["story"] == name
     assert "done" not in app.query_params
     assert not any(CHANGED in text for text in said(app))

@@ -341,7 +341,7 @@ def _digits(number):
     return repr(float(number)).removesuffix(".0")
 
 
-def shortened(raw):
-    """Return `raw` fit to be quoted in a sentence."""
+def shortened(raw, most=40):
+    """Return `raw` fit to be quoted in a sentence, with at most so many characters."""
     printable = "".join(c if c.isprintable() else "�" for c in raw)
-    return printable if len(printable) <= 40 else printable[:39] + "…"
+    return printable if len(printable) <= most else printable[: most - 1] + "…"

@@ -14,7 +14,7 @@ from attn.ui.kept_figures import finished_once
 from attn.ui.keyboard import page_keys, page_keys_list
 from attn.ui.link import shortened, to_link
 from attn.ui.menu import GROUPS, MENU, TALK, address_missed, find_page, menu_links, next_page_link
-from attn.ui.present import PRESENT_STYLE, present_code, present_controls, present_story
+from attn.ui.present import PRESENT_STYLE, present_code, present_controls, present_line
 from attn.ui.settings import server
 from attn.ui.sources import PAGE_SOURCES, source_in_markdown
 from attn.ui.state import PageState, as_text, choose_look, chosen_look
@@ -236,7 +236,6 @@ def begin_page(page, title, cls):
         measure_page_room()  # where another page holds this one, its sidebar is not even drawn
     st.title(title, anchor=False)
     story_card(state)
-    present_story()
     st.session_state["story.first"] = _place_of_what_comes_first(page)
     if missed := address_missed():
         st.warning(
@@ -539,7 +538,7 @@ def page_draw(chart, key=None, *, on_select="ignore"):
     return spec
 
 
-def page_figure(chart, key, *, tables=None, on_pick=None, codes=None, above=None):
+def page_figure(chart, key, *, tables=None, on_pick=None, codes=None, above=None, line=""):
     """Show a chart, and under it the menu of what can be taken away of it.
 
     Parameters
@@ -556,14 +555,17 @@ def page_figure(chart, key, *, tables=None, on_pick=None, codes=None, above=None
         Returns the `Codes` that make this picture; called when somebody takes them away.
     above : callable, optional
         Draws the controls and the words of this figure above it, also where a story's screen shows it first.
+    line : str, optional
+        Markdown that stands with it where it is presented: what was read or changed, and what came of it.
     """
     if place := _taken_to_the_top(key):
         st.caption("This figure stands at the top of the page, under the card of the story.")
         with place:
-            page_figure(chart, key, tables=tables, on_pick=on_pick, codes=codes, above=above)
+            page_figure(chart, key, tables=tables, on_pick=on_pick, codes=codes, above=above, line=line)
         return
     if above:
         above()
+    present_line(key, line)
     on_select = "ignore" if on_pick is None else _picker(key, on_pick)
     if embedded_figure():
         if place := place_alone(key):

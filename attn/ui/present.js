@@ -3,16 +3,24 @@
 const TALK = "attention-lab-talk"; // the channel between the windows of one browser: it needs neither server nor network
 const MENU = '[data-testid="stSidebar"] [data-testid="stPageLink-NavLink"]';
 const TYPED = "input, textarea, select, [contenteditable=true]";
-const LARGEST = 2.5; // times as large as drawn: a figure of two bars need not fill a hall
-const BELOW = 4; // pixels between a story's sentence and the figure
+const LARGEST = 3.5; // times as large as drawn: a figure of two bars need not fill a hall
+const BELOW = 8; // pixels between words and the figure
+const SIZES = [4.8, 4.4, 4, 3.7, 3.4, 3]; // of a story's sentence, in hundredths of the window's height
+const USUAL = 3.4; // the size for which a figure gives up its room
 const PATIENCE = 2000; // milliseconds in which a page that is shown again has come to its old length
 
 const main = () => document.querySelector('[data-testid="stMain"]');
 const block = () => document.querySelector('[data-testid="stMainBlockContainer"]');
-const title = () => {
-    const shown = block()?.querySelector(".attn-story b") ?? block()?.querySelector("h1");
-    return shown?.textContent.trim() ?? "";
-};
+const heading = () => block()?.querySelector(".attn-story") ?? block()?.querySelector("h1");
+const title = () => (block()?.querySelector(".attn-story b") ?? heading())?.textContent.trim() ?? "";
+const bottom = (one) => one?.getBoundingClientRect().bottom ?? 0;
+
+/** Return the line that belongs to a figure: the last before it, unless another figure stands between the two. */
+function lineOf(figure, lines, figures) {
+    const before = (one, other) => one.compareDocumentPosition(other) & Node.DOCUMENT_POSITION_FOLLOWING;
+    const line = lines.filter((one) => before(one, figure)).at(-1);
+    return line && figures.some((one) => before(line, one) && before(one, figure)) ? undefined : line;
+}
 
 /** Return the figures that can be shown, those of the tab first that a link opened. */
 function figuresOf(selector) {
@@ -63,17 +71,23 @@ function speakersWindow(words) {
     small { color: light-dark(#55606e, #a3afbc); } h1 { margin: .2rem 0; font-size: 1.9rem; }
     h2 { margin: .2rem 0; font-size: 1.35rem; font-weight: 500; } section { margin-top: 1.1rem; }
     button { font: inherit; padding: .3rem .9rem; margin: .2rem .4rem .2rem 0; }
-    #notes { font-size: 1.35rem; } #code { float: right; width: 13rem; margin-left: 1.5rem; } #qr img { display: block; width: 13rem; height: 13rem; }
-    #address { overflow-wrap: anywhere; } :empty { display: none; }
+    #notes { font-size: 1.35rem; } #notes p { margin: .5rem 0; } #code { float: right; width: 13rem; margin-left: 1.5rem; } #qr img { display: block; width: 13rem; height: 13rem; }
+    #address { overflow-wrap: anywhere; } #code small { display: block; margin-top: .4rem; }
+    #cover { margin: .8rem 0 0; padding: .3rem .8rem; width: fit-content; font-size: 1.35rem; font-weight: 600;
+        background: #000; color: #fff; border: 2px solid light-dark(#000, #fff); border-radius: 8px; }
+    [hidden], :empty:not(img) { display: none !important; }
     </style></head><body>
-    <div id="code"><div id="qr"></div><small id="address"></small></div>
+    <div id="code"><div id="qr"></div><small id="address"></small><small id="warning"></small></div>
     <div class="clocks"><span><small>${text(words.clock)}</small><b id="clock" role="timer">…</b></span>
     <span><small>${text(words.elapsed)}</small><b id="elapsed" role="timer">0:00</b></span></div>
     <button id="again">${text(words.again)}</button>
-    <section><small>${text(words.now)}</small><h1 id="title"></h1><p id="notes"></p></section>
+    <p id="cover" role="status"></p>
+    <section><small>${text(words.now)} <b id="place"></b></small><h1 id="title"></h1><p id="line"></p>
+    <div id="notes"></div></section>
     <section><small>${text(words.next)}</small><h2 id="next"></h2></section>
     <section><button data-key="PageUp">${text(words.back)}</button><button data-key="PageDown">${text(words.on)}</button>
-    <button data-key="b">${text(words.blank)}</button><p id="state" role="status"></p></section>
+    <button data-key="b">${text(words.blank)}</button><button data-key="a" id="answer" hidden></button>
+    <p id="state"></p></section>
     <script>
     const channel = new BroadcastChannel(${JSON.stringify(TALK)});
     const place = (id) => document.getElementById(id);
@@ -91,16 +105,20 @@ function speakersWindow(words) {
     const send = (key) => channel.postMessage({ key });
     document.addEventListener("click", (event) => event.target.dataset.key && send(event.target.dataset.key));
     document.addEventListener("keydown", (event) => {
-        const keys = ["PageUp", "PageDown", "ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "b", "."];
+        const keys = ["PageUp", "PageDown", "ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "b", ".", "q", "a"];
         if (!keys.includes(event.key) || event.ctrlKey || event.metaKey || event.altKey) return;
         event.preventDefault();
         send(event.key);
     });
     channel.onmessage = ({ data }) => {
         if (!data.screen) return;
-        for (const name of ["title", "notes", "next", "state", "address"]) {
+        for (const name of ["title", "place", "line", "next", "state", "cover", "address", "warning", "answer"]) {
             if (place(name).textContent !== data.screen[name]) place(name).textContent = data.screen[name];
         }
+        place("answer").hidden = !data.screen.answer;
+        place("notes").replaceChildren(...data.screen.notes.map((note) => {
+            return Object.assign(document.createElement("p"), { textContent: note });
+        }));
         if (place("qr").dataset.for !== data.screen.address) {
             place("qr").innerHTML = data.screen.qr;  // drawn by the app's own server
             place("qr").dataset.for = data.screen.address;
@@ -116,13 +134,20 @@ export default function ({ data, parentElement, setTriggerValue }) {
     const words = JSON.parse(data.words);
     const talk = (window.attentionLabTalk ??= { figure: 0, part: 0, scroll: null, blank: false, code: false });
     const channel = new BroadcastChannel(TALK);
-    const screen = `${location.pathname} ${title()}`;
-    if (talk.screen !== screen) Object.assign(talk, { screen, figure: 0, part: 0 });
     let parts = 1;
     let count = 0;
+    let line;
 
-    /** Show one figure, or a part of it, as large as the screen lets it be. */
+    /** Begin with the first figure of a screen that has just come; black that a key was to lift goes with the old one. */
+    const arrive = () => {
+        const screen = `${location.pathname} ${data.place} ${title()}`;
+        if (talk.screen === screen) return;
+        Object.assign(talk, { screen, figure: 0, part: 0 });
+        if (talk.lifts) uncover();
+    };
+    /** Show one figure, or a part of it, as large as the screen lets it be, with the line that belongs to it. */
     const show = () => {
+        arrive();
         const figures = figuresOf(data.figures);
         count = figures.length;
         talk.figure = Math.min(talk.figure, Math.max(count - 1, 0));
@@ -133,13 +158,38 @@ export default function ({ data, parentElement, setTriggerValue }) {
             restore(one.querySelector("svg.marks, canvas"));
         }
         const drawn = chosen?.querySelector("svg.marks, canvas");
+        const lines = [...(block()?.querySelectorAll(data.line) ?? [])];
+        line = chosen && lineOf(chosen, lines, figures);
+        for (const one of lines) one.toggleAttribute("data-said", one === line);
         if (drawn) {
             if (chosen.dataset.presented !== "true") chosen.dataset.presented = "true";
-            const words = block().querySelector(".attn-story")?.getBoundingClientRect().bottom ?? 0;
-            chosen.style.setProperty("--attn-words", `${words + BELOW}px`);
+            layWords(chosen, drawn);
             fit(chosen, drawn);
         }
         say();
+    };
+    /** Make the words as large as they can be beside the figure, and lay what comes below them out. */
+    const layWords = (figure, drawn) => {
+        const page = block();
+        const set = (name, value) => page.style.setProperty(name, value);
+        const laid = () => JSON.stringify([
+            page.style.cssText, bottom(heading()), bottom(line), innerWidth, innerHeight, natural(drawn),
+        ]);
+        if (talk.laid === laid()) return;
+        const scaleBelow = (size) => {
+            set("--attn-size", size);
+            set("--attn-line", `${bottom(heading()) + BELOW / 2}px`);
+            set("--attn-figure", `${bottom(line ?? heading()) + BELOW}px`);
+            return scaleOf(figure, ...natural(drawn));
+        };
+        const enough = Math.max(1, 0.97 * scaleBelow(USUAL)); // below 1 the words of the figure would be too small
+        SIZES.find((size) => scaleBelow(size) >= enough);
+        talk.laid = laid();
+    };
+    /** Return how many times as large a drawing can be in the room of its figure. */
+    const scaleOf = (figure, width, height) => {
+        const room = figure.getBoundingClientRect();
+        return Math.min(room.width / width, room.height / height, LARGEST);
     };
     /** Return the pixels across and down that a drawing was made for. */
     const natural = (drawn) => {
@@ -167,8 +217,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
         const cuts = long ? partsOf(drawn, height, room.height) : [[0, height]];
         parts = cuts.length;
         talk.part = Math.min(talk.part < 0 ? parts - 1 : talk.part, parts - 1);
-        const [top, bottom] = cuts[talk.part];
-        place(drawn, width, top, bottom, Math.min(room.width / width, room.height / (bottom - top), LARGEST));
+        const [from, to] = cuts[talk.part];
+        place(drawn, width, from, to, scaleOf(figure, width, to - from));
     };
 
     const links = () => [...document.querySelectorAll(MENU)];
@@ -178,6 +228,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
         const buttons = [...(block()?.querySelectorAll(".st-key-page_path button") ?? [])];
         const found = buttons.find((one) => named.some((name) => one.innerText.trim().startsWith(name)));
         if (!found) return look(by);
+        uncover();
         if (!found.disabled) found.click();
         return true;
     };
@@ -187,10 +238,13 @@ export default function ({ data, parentElement, setTriggerValue }) {
         const to = data.story
             ? document.querySelector(by < 0 ? data.before : data.after)
             : all[(here() + by + all.length) % all.length];
-        to?.click();
+        talk.lifts = true;
+        if (to) to.click();
+        else uncover();
         return true;
     };
     const look = (by) => {
+        uncover();
         talk.part += by;
         if (talk.part >= parts || talk.part < 0) {
             const figure = talk.figure + by;
@@ -202,10 +256,21 @@ export default function ({ data, parentElement, setTriggerValue }) {
         return true;
     };
     const toggle = (name) => {
-        talk[name] = !talk[name];
+        Object.assign(talk, { [name]: !talk[name], lifts: false });
         cover();
         say();
         return true;
+    };
+    /** Lift what lies over the screen. */
+    const uncover = () => {
+        if (talk.blank || talk.code) Object.assign(talk, { blank: false, code: false });
+        talk.lifts = false;
+        cover();
+    };
+    const answer = () => {
+        const button = document.querySelector(data.answer);
+        button?.click();
+        return Boolean(button);
     };
     /** Lay black over the screen, or the code that phones read. */
     const cover = () => {
@@ -222,8 +287,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
         setTriggerValue("present", true);
     };
     const leave = () => {
-        Object.assign(talk, { blank: false, code: false });
-        cover();
+        uncover();
         setTriggerValue("present", false);
         return true;
     };
@@ -235,8 +299,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
     const keys = {
         ArrowRight: () => step(1), ArrowLeft: () => step(-1), ArrowDown: () => look(1), ArrowUp: () => look(-1),
         PageDown: () => turn(1), PageUp: () => turn(-1), b: () => toggle("blank"), ".": () => toggle("blank"),
-        q: () => toggle("code"), Escape: escape,
+        q: () => toggle("code"), a: answer, Escape: escape,
     };
+    const named = (key) => (key.length === 1 ? key.toLowerCase() : key); // a letter is one with and without capitals
     const pressed = (event) => {
         const { key, altKey, shiftKey, ctrlKey, metaKey, target } = event;
         if (ctrlKey || metaKey) return;
@@ -248,7 +313,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
             else enter();
         } else if (presenting && !altKey && !target.closest?.(TYPED)) {
             const inFigure = document.querySelector(".attn-ring"); // whose own keys move it
-            if (!inFigure || key in { PageDown: 1, PageUp: 1, b: 1, ".": 1 }) done = keys[key]?.() ?? false;
+            if (!inFigure || ["PageDown", "PageUp", "a", "b", "."].includes(named(key))) done = keys[named(key)]?.() ?? false;
         }
         if (!done) return;
         event.preventDefault();
@@ -264,11 +329,16 @@ export default function ({ data, parentElement, setTriggerValue }) {
         const part = parts > 1 ? `, part ${talk.part + 1} of ${parts}` : "";
         const screen = {
             title: title(),
-            notes: block()?.querySelector(".attn-story span")?.textContent ?? "",
+            place: data.place,
+            line: line?.textContent.trim() ?? "",
+            notes: JSON.parse(data.notes),
             next: data.next,
-            state: talk.blank ? words.blanked : many + part,
+            state: many + part,
+            cover: talk.blank ? words.blanked : talk.code ? words.coded : "",
+            answer: document.querySelector(`${data.answer} p`)?.textContent ?? "",
             qr: code?.querySelector("img")?.outerHTML ?? "",
-            address: code?.textContent.trim() ?? "",
+            address: code?.querySelector("[data-address]")?.textContent ?? "",
+            warning: code?.querySelector("[data-warning]")?.textContent ?? "",
         };
         if (!anew && told === JSON.stringify(screen)) return;
         told = JSON.stringify(screen);
@@ -295,7 +365,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
     const resized = new ResizeObserver(later);
     document.body.classList.toggle("attn-presenting", presenting);
     if (presenting) {
-        observer.observe(document.body, { childList: true, subtree: true, attributeFilter: ["width", "height"] });
+        const what = { childList: true, subtree: true, characterData: true, attributeFilter: ["width", "height"] };
+        observer.observe(document.body, what);
         resized.observe(document.body);
         if (document.activeElement?.closest('[data-testid="stSidebar"]')) document.activeElement.blur();
         show();

@@ -22,11 +22,14 @@ PRESENT_KEYS = (  # in the order in which they are listed
     ("Page Down, Page Up", "to the next screen and the one before: what a clicker sends"),
     ("Right, Left", "a step on or back where a page has steps; elsewhere to the next figure and the one before"),
     ("Down, Up", "to the next figure of the page, or the next part of a long one, and back"),
-    ("B or .", "a black screen, and back"),
+    ("B or .", "a black screen, and back; a key that moves on lifts it, too"),
     ("Q", "the code with which phones open this screen, and back"),
+    ("A", "on Room: show the hall the answer, and hide it again"),
     ("Escape", "leave, to where one was"),
 )
+ANSWER_KEY = "room_answer"  # how the key of the button begins that shows a hall the answer
 _BEFORE, _AFTER = "talk_before", "talk_after"  # of the links to the other screens of a story
+_STORY = "present.story"  # where the session holds the place of the words of a story's screen
 _WORDS = {
     "speaker": "Attention Lab: speaker's window",
     "clock": "Time",
@@ -39,7 +42,9 @@ _WORDS = {
     "on": "Next screen",
     "blank": "Black screen",
     "blanked": "The screen is black.",
+    "coded": "The screen shows the code.",
 }
+MOST_IN_LINE = 70  # characters of a text that is quoted in a line
 _LONGEST_CODE = 1200  # characters of an address: a code of more has squares too small for a phone at the back
 _QUIET = 4  # squares of white around a code, as ISO/IEC 18004 asks
 
@@ -52,6 +57,7 @@ _CSS = """
     background: light-dark(#FFFFFF, #0F1419); color: light-dark(#14202B, #E8EDF2); }
 .attn-talk button:is(:hover, :focus-visible) { border-color: light-dark(#0072B2, #56B4E9); }
 """
+_LINE = '[class*="st-key-presented_line"]'  # what a page says in a line with one of its figures
 _SAID = '[data-testid="stAlert"], [data-testid="stSpinner"]'  # what a page says in place of a figure
 PRESENT_STYLE = """<style>
 :is([data-testid="stSidebar"], [data-testid="stHeader"], [data-testid="stElementToolbar"]) { display: none !important; }
@@ -61,11 +67,11 @@ PRESENT_STYLE = """<style>
 .stMainBlockContainer :not(:is(SHOWN), :is(SHOWN) *),
 .stMainBlockContainer:has([data-presented]) :is(SAID, :is(SAID) *) { visibility: hidden !important; }
 .stMainBlockContainer h1 {
-    position: fixed; z-index: 2; inset: 0 2vw auto; height: 9vh; padding: 0 !important;
+    position: fixed; z-index: 2; inset: 0 2vw auto; height: 8.4vh; padding: 0 !important;
     display: flex; align-items: center; font-size: min(5.6vh, 3.4vw) !important; line-height: 1.1; text-wrap: balance;
 }
 .stMainBlockContainer [data-presented] {
-    position: fixed; z-index: 1; inset: 9vh 2vw 1.5vh; width: auto !important;
+    position: fixed; z-index: 1; inset: var(--attn-figure, 9vh) 2vw 0.8vh; width: auto !important;
     max-width: none; height: auto !important; display: flex; align-items: center; justify-content: center;
     overflow: hidden;
 }
@@ -76,12 +82,20 @@ PRESENT_STYLE = """<style>
 .stMainBlockContainer:not(:has([data-presented])) :is(SAID) {
     position: fixed; inset: 20vh 10vw auto; font-size: max(18px, 2.6vh);
 }
-/* a story's screen has a title of its own, and a sentence below it */
+/* a story's screen has a title of its own, and a sentence below it; below both comes what the page says in a line. The
+   words are so large as the figure leaves them room (--attn-size: part of the window's height in hundredths) */
 .stMainBlockContainer:has(.attn-story) h1 { visibility: hidden !important; }
 .stMainBlockContainer .attn-story { position: fixed; z-index: 2; inset: 0.5vh 2vw auto; line-height: 1.15; }
-.attn-story b { display: block; font-size: min(4.6vh, 2.8vw); }
-.attn-story span { display: block; font-size: min(2.7vh, 1.7vw); text-wrap: balance; }
-.stMainBlockContainer:has(.attn-story) [data-presented] { inset: var(--attn-words, 15vh) 2vw 0.6vh; }
+.attn-story b { display: block; font-size: min(5vh, 3vw); }
+.attn-story span { display: block; font-size: calc(var(--attn-size, 3) * min(1vh, 0.75vw)); text-wrap: pretty; }
+LINE { display: none; }
+.stMainBlockContainer LINE[data-said] {
+    display: block; position: fixed; z-index: 2; inset: var(--attn-line, 8.4vh) 2vw auto; width: auto;
+}
+.stMainBlockContainer LINE :is(p, code) {
+    margin: 0; font-size: max(2.5vh, calc(var(--attn-size, 3) * 0.88 * min(1vh, 0.75vw))) !important; line-height: 1.2;
+    color: light-dark(#00588A, #8CCBF2); text-wrap: pretty;
+}
 .attn-cover { position: fixed; inset: 0; z-index: 999990; background: #000; }
 .attn-cover[data-kind="code"] {
     background: #FFF; color: #000; display: flex; flex-direction: column; align-items: center; justify-content: center;
@@ -89,7 +103,8 @@ PRESENT_STYLE = """<style>
 }
 .attn-cover img { height: min(76vh, 84vw); width: auto; }
 </style>"""
-PRESENT_STYLE = PRESENT_STYLE.replace("SHOWN", "h1, .attn-story, [data-presented], SAID").replace("SAID", _SAID)
+PRESENT_STYLE = PRESENT_STYLE.replace("SHOWN", "h1, .attn-story, LINE, [data-presented], SAID")
+PRESENT_STYLE = PRESENT_STYLE.replace("SAID", _SAID).replace("LINE", _LINE)
 _talk = st.components.v2.component(
     "attention_lab.present",
     html=_HTML,
@@ -107,31 +122,77 @@ def present_controls(page):
 
     now = story_now()
     if now is None:
-        following = following_page(page).label
+        following, place, notes = following_page(page).label, "", []
     else:
         following = now.story.screens[now.number].title if now.next_screen else _WORDS["last"]
+        place, notes = f"{now.number} of {now.count}", _notes(now.screen)
     _talk(
         key="talk",
-        data={"present": chosen_look().present, "story": now is not None, "next": following}
-        | {"words": json.dumps(_WORDS)}  # as text: Streamlit would load pandas to ask whether a dictionary is a table
-        | {"figures": FIGURES, "code": ".attn-code", "before": f".st-key-{_BEFORE} a", "after": f".st-key-{_AFTER} a"},
+        data={"present": chosen_look().present, "story": now is not None, "next": following, "place": place}
+        # as text: Streamlit would load pandas to ask whether a list or a dictionary is a table
+        | {"words": json.dumps(_WORDS), "notes": json.dumps(notes)}
+        | {"figures": FIGURES, "code": ".attn-code", "line": _LINE, "answer": f'[class*="st-key-{ANSWER_KEY}"] button'}
+        | {"before": f".st-key-{_BEFORE} a", "after": f".st-key-{_AFTER} a"},
         on_present_change=take,
     )
 
 
+def _notes(screen):
+    """Return what whoever speaks reads of a story's screen: its sentence, what is to be done, and what is guessed."""
+    notes, guess = [screen.sentence] if screen.sentence else [], screen.guess
+    if screen.task:
+        notes.append(f"To do: {screen.task.do}")
+    if guess:
+        notes.append(
+            f"To guess: {guess.ask} ({', '.join(guess.options)}) It is {guess.answer}. {guess.because}".strip()
+        )
+    return notes
+
+
 def present_story():
-    """Draw title and sentence of a running story in place of the page's title, and unseen links for the keys."""
+    """Draw a place for the words of a running story's screen, and unseen links to its neighbours for the keys."""
     now = story_now()
+    st.session_state[_STORY] = None
     if now is None or not chosen_look().present:
         return
-    st.html(
-        f'<div class="attn-story"><b>{escape(now.screen.title)}</b><span>{escape(now.screen.sentence)}</span></div>'
-    )
+    st.session_state[_STORY] = st.empty()
     for key, number in ((_BEFORE, now.previous_screen), (_AFTER, now.next_screen)):
         if number:
             script, query = story_link(now.name, number)
             with st.container(key=key):
                 st.page_link(script, label=now.story.screens[number - 1].title, query_params=query)
+
+
+def present_story_words(screen):
+    """Draw title and sentence of a story's screen in place of the page's title.
+
+    Parameters
+    ----------
+    screen : Screen or None
+        None where the page shows something else by now, so that its own title is in place.
+    """
+    place = st.session_state[_STORY]
+    if place is None:
+        return
+    if screen is None:
+        place.empty()
+        return
+    place.html(f'<div class="attn-story"><b>{escape(screen.title)}</b><span>{escape(screen.sentence)}</span></div>')
+
+
+def present_line(key, line):
+    """Draw, where the page is presented, a line that a hall needs with the figure that comes next.
+
+    Parameters
+    ----------
+    key : str
+        Of the figure.
+    line : str
+        Markdown: what was read or changed, and what came of it, as the page says it in its sentences.
+    """
+    if line and chosen_look().present:
+        with st.container(key=f"presented_line.{key}"):
+            st.markdown(line)
 
 
 def present_code(page):
@@ -148,7 +209,10 @@ def present_code(page):
     )
     if not picture:
         sentence = "This screen's link is too long for a code that a phone could read from a seat. " + sentence
-    st.html(f'<div class="attn-code">{picture}<div>{escape(address)}</div><div>{escape(sentence)}</div></div>')
+    st.html(
+        f'<div class="attn-code">{picture}<div data-address>{escape(address)}</div>'
+        f"<div data-warning>{escape(sentence)}</div></div>"
+    )
 
 
 def audience_address(url, link, network, bound=None):

@@ -222,7 +222,7 @@ def page_width():
     return int(_room() * (1 - _EDGES * chosen_look().present) / page_enlargement())
 
 
-def page_share(part, least=300, beside=0):
+def page_share(part, least=300, beside=0, column=False):
     """Return the pixels across of a figure that stands beside others, or of one alone where it would be too narrow.
 
     Parameters
@@ -233,7 +233,11 @@ def page_share(part, least=300, beside=0):
         Pixels below which it takes a row of its own, without `beside`.
     beside : float, default 0
         Pixels taken by what stands beside it.
+    column : bool, default False
+        Whether it is a figure in a column of its own, which has all of the page where each is presented alone.
     """
+    if column and chosen_look().present:
+        part, beside = 1, 0
     share = page_width() * part - beside
     return int(share if share >= least or page_width() >= NARROW else page_width())
 

@@ -286,6 +286,15 @@ def home_reading(tokens, names, weights, query):
     return f"{sentence}, which is no word. Among the words it looks most at {other}."
 
 
+def home_line(setup, names, weights, query):
+    """Say in a line which head it is, and where the chosen token or word looks most."""
+    best = int(weights.argmax())
+    return (
+        f"Layer {setup.layer}, head {setup.head} of all-MiniLM-L6-v2 · **{as_text(names[query])}** looks most at "
+        f"**{as_text(names[best])}** (**{weights[best]:.2f}**)"
+    )
+
+
 def home_ways_in():
     """Draw the ways in by the groups of the menu, each a link that sets up a page."""
     for group, entries in GROUPS.items():

@@ -13,12 +13,18 @@ from attn.charts.labels import number
 from attn.data import pictures, sounds
 from attn.pretrained.recording.in_numpy import InNumpy
 from attn.ui import models
-from attn.ui.controls.model_and_text import SourceChoice, model_and_text_lines, model_and_text_projections
+from attn.ui.controls.model_and_text import (
+    SourceChoice,
+    model_and_text_lines,
+    model_and_text_projections,
+    text_in_view,
+)
 from attn.ui.controls.word_level import say_word_level
-from attn.ui.link import link_choice, link_place, link_span, link_wholes
+from attn.ui.link import link_choice, link_place, link_span, link_wholes, shortened
 from attn.ui.media import PictureAndText
 from attn.ui.minilm_in_numpy import head_numpy_code
 from attn.ui.page import page_theme
+from attn.ui.present import MOST_IN_LINE
 from attn.ui.shown_code import LIGHT, Codes, shown_code
 from attn.ui.state import as_text
 from attn.ui.terms import terms_help
@@ -247,6 +253,12 @@ def _map_size(table, width):
         return max(page_tallest(most=640), _LEAST_ROW * num_layers)
     size = page_share(0.5)
     return int(charts.touched_cell((size - 60) / num_heads, num_heads, width)) * num_heads if size > width / 2 else size
+
+
+def inside_line(setup, loaded):
+    """Say in a line which model reads what."""
+    read = f" reads “{as_text(shortened(text_in_view(setup).strip(), MOST_IN_LINE))}”" if loaded.takes == "text" else ""
+    return f"{as_text(loaded.name.split('/')[-1])}{read} · in view: layer {setup.layer}, head {setup.head}"
 
 
 def inside_first_heads(table, setup):

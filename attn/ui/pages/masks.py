@@ -205,6 +205,16 @@ def masks_page_routes_reading(setup, result, labels):
     )
 
 
+def masks_page_routes_line(setup, result):
+    """Say in a line that the right routes agree, and that the wrong one does not."""
+    wrong = ROUTES[setup.wrong]
+    off = number(float(np.abs(result.routed["before"].context - result.routed[setup.wrong].context).max()), 2)
+    return (
+        f"The two right routes differ by at most **{number(result.gap, 2)}**. “{wrong.title}” is wrong: its context is "
+        f"off by up to **{off}**."
+    )
+
+
 def _leak_reading(setup, result, labels, leak):
     """Say how far rows move that must not see the token that is replaced."""
     if not result.hides_token(setup):

@@ -16,12 +16,18 @@ from attn.pretrained.inputs.tokens import PADDING
 from attn.pretrained.recording import tiles
 from attn.pretrained.verdict import Finding, weights_finding
 from attn.ui import models
-from attn.ui.controls.model_and_text import SourceChoice, model_and_text_lines, say_if_model_untrained
+from attn.ui.controls.model_and_text import (
+    SourceChoice,
+    model_and_text_lines,
+    say_if_model_untrained,
+    text_in_view,
+)
 from attn.ui.controls.query_row import query_row_bars, query_row_left_out, query_row_products
 from attn.ui.controls.word_level import say_word_level
-from attn.ui.link import link_choice, link_flag, link_place, link_whole
+from attn.ui.link import link_choice, link_flag, link_place, link_whole, shortened
 from attn.ui.minilm_in_numpy import head_numpy_code
 from attn.ui.page import page_reading, page_theme
+from attn.ui.present import MOST_IN_LINE
 from attn.ui.shown_code import LIGHT, Codes, Source, shown_code
 from attn.ui.state import as_text
 from attn.ui.width import page_plot_height, page_width
@@ -46,6 +52,7 @@ OLD_TABS = {  # what older links call them
     "Code": "code",
 }
 _BESIDE, _TALL, _COLUMN = 90, 300, 10  # pixels of the names beside a matrix, of it down, and of its columns at least
+_VERDICTS = {False: ("Agrees", "Differs"), True: ("Still agrees", "Broken")}  # by whether something is broken
 BROKEN_MASKS = {"own": "The model's own", "none": "None", "causal": "Its own and a causal one"}
 
 
@@ -376,14 +383,29 @@ def pretrained_page_verdict(setup, source, loaded, result, table):
         The largest difference of every head, unbroken.
     """
     tolerance, worst = pretrained.TOLERANCE, float(np.nanmax(table))
+    agrees, words_of_it = _agrees(setup, result, table), _VERDICTS[bool(setup.broken)]
     whole = f"**{number(worst, 2)}** in all {np.isfinite(table).sum()} heads{' unbroken' if setup.broken else ''}"
-    agrees = result.largest <= tolerance and (worst <= tolerance or bool(setup.broken))
     words = f"is the largest difference in this head, {whole}; up to {number(tolerance)} is rounding (float32)"
     models.say_model_verdict(
         weights_finding(loaded),
         models.model_input_finding(*source),
         models.model_not_finite(*source) or Finding(agrees, number(result.largest, 2), words),
-        ("Still agrees", "Broken") if setup.broken else ("Agrees", "Differs"),
+        words_of_it,
+    )
+
+
+def _agrees(setup, result, table):
+    """Return whether both sides agree: in the head in view, and in all heads unless something is broken on purpose."""
+    return max(result.largest, 0 if setup.broken else float(np.nanmax(table))) <= pretrained.TOLERANCE
+
+
+def pretrained_page_line(setup, loaded, result, table):
+    """Say in a line what was read, by which head, and whether both sides agree."""
+    read = f"“{as_text(shortened(text_in_view(setup).strip(), MOST_IN_LINE))}” · " if loaded.takes == "text" else ""
+    agrees, (yes, no) = _agrees(setup, result, table), _VERDICTS[bool(setup.broken)]
+    return (
+        f"{read}layer {setup.layer}, head {setup.head} of {as_text(loaded.name.split('/')[-1])} · "
+        f"**{yes if agrees else no}**: the largest difference is **{number(result.largest, 2)}**"
     )
 
 

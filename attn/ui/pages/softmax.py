@@ -208,6 +208,12 @@ def softmax_page_in_words(setup, result):
     return text
 
 
+def softmax_page_line(setup, result):
+    """Say in a line which score gets how much, and what the exponentials are."""
+    warm = "" if setup.temperature == 1 else f", divided by the temperature {number(setup.temperature)}"
+    return f"{_who_gets_most(result)}. Exponential: e to the power of a score minus the largest{warm}."
+
+
 def _who_gets_most(result):
     """Say which scores are the largest, and what each of them gets."""
     best = np.flatnonzero(result.shifted == result.shifted.max())

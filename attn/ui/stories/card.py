@@ -3,6 +3,7 @@
 import streamlit as st
 
 from attn.ui.menu import HOME
+from attn.ui.present import present_story, present_story_words
 from attn.ui.state import as_text, chosen_look
 from attn.ui.stories.handing_in import MOST_LETTERS, check_hand_in_line, hand_in_line
 from attn.ui.stories.running import (
@@ -10,6 +11,7 @@ from attn.ui.stories.running import (
     is_at_screen,
     leave_story,
     mark_done,
+    shows_view,
     story_link,
     story_named,
     story_now,
@@ -60,6 +62,7 @@ def story_card(state):
     if not name:
         return
     st.html(STYLE)
+    present_story()
     with st.container(border=True, key="story_card"):
         if now is None:
             _say_what_is_wrong(name)
@@ -76,7 +79,7 @@ def story_card(state):
             return
         _remember_if_ended(now)
         st.session_state[_SENTENCE] = seen.empty()
-        _draw_sentence(now, st.session_state.get(_CHANGED) == (now.name, now.number))
+        _draw_sentence(state, now, st.session_state.get(_CHANGED) == (now.name, now.number))
         with done:
             if now.screen.task:
                 _draw_task(now.screen.task, now.is_done("task"))
@@ -109,12 +112,13 @@ def _watch_sentence(state, now):
     changed = bool(shows) and not is_at_screen(now.screen, state) and not shows.hold(state.spelled(), state.told)
     if changed != (st.session_state.get(_CHANGED) == place):
         st.session_state[_CHANGED] = place if changed else None
-        _draw_sentence(now, changed)
+        _draw_sentence(state, now, changed)
 
 
-def _draw_sentence(now, changed):
-    """Draw what is to be seen on the screen, or was before somebody changed it."""
+def _draw_sentence(state, now, changed):
+    """Draw what is to be seen on the screen, or was before somebody changed it; presented, only as long as it is so."""
     note = " *That was so when this screen opened.*" * changed
+    present_story_words(now.screen if not changed and shows_view(now.screen, state) else None)
     st.session_state[_SENTENCE].markdown(f"**{as_text(now.screen.title)}** {as_text(now.screen.sentence)}{note}")
 
 

@@ -10,10 +10,11 @@ import streamlit as st
 from attn.ui.link import from_link, to_link
 from attn.ui.menu import MENU
 from attn.ui.state import LOOK, choose_look, chosen_look
-from attn.ui.stories.story import PACKED, Story, read_story, unpack_story
+from attn.ui.stories.story import PACKED, TAB, Story, read_story, unpack_story
 
 COME_ALONG = ("ten_minutes", "why_attention", "real_model")  # files beside this one, in the order of Home
 OWN = "own"  # the story that a visitor puts together in this session
+_VIEWS = ("stage", TAB)  # choices of what a page shows, not of how it computes it
 _PAGES = {entry.page: entry for entry in MENU}
 
 
@@ -193,3 +194,22 @@ def is_at_screen(screen, state):
     state : PageState
     """
     return state.page == screen.page and from_link(state.cls, dict(screen.query))[0] == state.choices()
+
+
+def story_speaks(state):
+    """Return whether a story runs, and a page is at its screen: the words of the story then say what is to be seen."""
+    now = story_now()
+    return now is not None and state.page == now.screen.page and shows_view(now.screen, state)
+
+
+def shows_view(screen, state):
+    """Return whether a page is at the step, and has the tab open, that a screen shows; all else may be changed.
+
+    Parameters
+    ----------
+    screen : Screen
+    state : PageState
+        Of the screen's page.
+    """
+    setup, chosen = from_link(state.cls, dict(screen.query))[0], state.choices()
+    return all(getattr(setup, name, None) == getattr(chosen, name, None) for name in _VIEWS)

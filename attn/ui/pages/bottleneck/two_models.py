@@ -312,6 +312,12 @@ def two_models_results(result):
     }
 
 
+def two_models_line(result):
+    """Say in a line what is to be translated or turned into what."""
+    source, answer = (as_text(result.task.glue.join(symbols)) for symbols in (result.source, result.target))
+    return f"{source} → **{answer}**"
+
+
 def two_models_reading(result, step):
     """Say how both models did, or, while symbols are still to come, how to read the row of the newest one."""
     answer = as_text(result.task.glue.join(result.target))

@@ -25,9 +25,10 @@ from attn.ui.pages.change.charts import (
 from attn.ui.pages.change.controls import changed_head_name, changes_of_other_text, every_head_to_control
 from attn.ui.pages.change.effects import compare_changed_runs, similarities_of_texts
 from attn.ui.pages.change.runs import MOST_MEASURED, changed_run, gap_of_run, kept_run_finding
+from attn.ui.present import MOST_IN_LINE
 from attn.ui.shown_code import LIGHT, Codes, Source, shown_code
 from attn.ui.state import as_text
-from attn.words import listed
+from attn.words import capital, listed
 
 PATTERN_WORDS = {
     UNIFORM: "looking at all tokens alike",
@@ -73,6 +74,23 @@ def change_in_words(effect):
     same = effect.said(after) == effect.said(before)
     moves = "stays at" if same else "falls to" if after < before else "rises to"
     return f"{start}. With {words} this {moves} **{effect.said(after)}**.{_besides(effect)}"
+
+
+def change_in_a_line(effect):
+    """Say in a line what the model reads, what is changed, and what becomes of the number that is followed."""
+    given = effect.read.source[2], effect.read.other
+    text, other = (f"“{as_text(shortened(each.strip(), MOST_IN_LINE))}”" for each in given)
+    read, of = text, "the number that is followed"
+    if effect.answers is not None:
+        of = f"the answer “{as_text(effect.answers[0].text)}”"
+    elif effect.word is not None:
+        of = _word(effect)
+        read = _classified(effect) if effect.task is not None else _read_so_far(effect)
+    else:
+        of, read = "similarity", f"{text} and {other}" if effect.read.other.strip() else text
+    before, after = map(effect.said, effect.numbers)
+    became = f"{before} → **{after}**" if effect.changes else f"**{before}**"
+    return f"{capital(read)} · {_in_words(effect) or 'nothing is changed'} · {of} {became}"
 
 
 def _start(effect):

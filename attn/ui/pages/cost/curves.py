@@ -414,6 +414,21 @@ def cost_curves_reading(setup):
     )
 
 
+def cost_curves_line(setup):
+    """Say in a line what is counted at the chosen length."""
+    n, at = setup.n, f"At **{setup.n:,} tokens**"
+    if setup.view == "square":
+        return f"{at} a head has {n:,} × {n:,} = **{n * n:,} scores**; at {2 * n:,} it has {4 * n * n:,}."
+    if setup.view == "kinds":
+        own, other = (count_in_units(_layer(setup, kind).operations) for kind in ("self_attention", "recurrent"))
+        return f"{at}: **{own}** multiplications in self-attention, **{other}** in a recurrent layer."
+    if setup.view == "layer":
+        work = cost.attention_work(n, *setup.widths)
+        return f"{at} scores and sums are **{(work.scores + work.sums) / work.total:.0%}** of all multiplications."
+    scores, cache = bytes_in_units(_scores(setup, n)), bytes_in_units(_cache(setup, n))
+    return f"{at}: **{scores}** for the scores of one layer, **{cache}** for the keys and values of all."
+
+
 def cost_curves_footnote(setup):
     """Return from which lengths on another kind of layer is cheaper; empty for the other views."""
     if setup.view != "kinds":

@@ -54,6 +54,7 @@ def tiles_tab(state, theme):
         "cost.tiles",
         on_pick=lambda row, column: _open(state, steps, row, column),
         tables={"tiles": lambda: _csv(steps, row)},
+        line=tiles_sentence(setup, steps, at, row),
     )  # fmt: skip
     st.markdown(_table(mine, row))
     st.markdown(tiles_moved_sentence(setup))

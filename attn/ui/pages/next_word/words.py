@@ -10,10 +10,12 @@ from attn.functional import softmax
 from attn.pretrained.language_model import token_label
 from attn.ui.language_models import Rival, likeliest_tokens
 from attn.ui.pages.next_word import whole_way
+from attn.ui.present import MOST_IN_LINE
 from attn.ui.state import as_text
 from attn.ui.width import page_plot_height, page_tallest, page_width
 
 _SHOWN, _END = 10, 40  # words, and characters of the end of a text
+_IN_A_LINE = 3  # words where they stand in a line
 _BESIDE, _LAYER = 560, 10  # pixels for boxes and map side by side, and of a layer in the map, to be pointed at
 _MOST_MAP = 390  # pixels of the map down, where the window has room for them
 
@@ -75,10 +77,32 @@ def next_words_sentence(walked, found):
     )
 
 
+def next_words_line(text, found):
+    """Say in a line what is read, and which words come next; changed ones beside what they were.
+
+    Parameters
+    ----------
+    text : str
+    found : NextWords
+    """
+
+    def told(shares):
+        first = np.argsort(-np.asarray(shares), kind="stable")[:_IN_A_LINE]
+        return ", ".join(f"**{as_text(found.words[at].label)}** {percent(float(shares[at]))}" for at in first)
+
+    line = f"“{as_text(_end_of(text, MOST_IN_LINE))}” → {told([word.probability for word in found.words])}"
+    return line if found.after is None else f"{line}. With the changes: {told(found.after)}"
+
+
 def next_words_task(text):
     """Say what the page is about, with the end of the text."""
-    end = text.strip() if len(text.strip()) <= _END else f"… {text.strip()[-_END:]}"
-    return f"Which word comes after “{as_text(end)}”?"
+    return f"Which word comes after “{as_text(_end_of(text, _END))}”?"
+
+
+def _end_of(text, most):
+    """Return a text, of a long one its last characters."""
+    text = text.strip()
+    return text if len(text) <= most else f"… {text[-most:]}"
 
 
 def next_words_shapes(walked):
