@@ -48,7 +48,7 @@ def test_an_address_in_capitals_opens_the_page(visit):  # noqa: F811
 def test_the_menu_is_read_as_it_is_walked_and_the_next_page_is_a_click_away(visit):  # noqa: F811
     """Down one column and then the other, as the tabulator goes."""
     page = visit.go("masks", "?mask=window")
-    menu = page.get_by_test_id("stSidebar").get_by_test_id("stPageLink-NavLink")
+    menu = page.locator(".attn-menu a")
     assert [link.inner_text().split("\n")[-1] for link in menu.all()] == [entry.label for entry in MENU]
     home, *boxes = [link.bounding_box() for link in menu.all()]
     assert sorted(boxes, key=lambda box: (box["x"], box["y"])) == boxes
@@ -57,6 +57,14 @@ def test_the_menu_is_read_as_it_is_walked_and_the_next_page_is_a_click_away(visi
     assert max(box["y"] + box["height"] for box in boxes) < 360  # half a low window: the first controls are in view
     page.get_by_test_id("stSidebar").get_by_role("link", name="Softmax").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("How do scores become weights?")
+    page.go_back()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Who may look at whom?")
+    visit.wait_for_link(mask="window")
+    page.go_forward()
+    expect(page.get_by_role("heading", level=1)).to_have_text("How do scores become weights?")
     page.get_by_role("link", name="Next: Masks, how a word").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Who may look at whom?")
     visit.wait_for_link(mask="window")  # as it was left
+    here = page.get_by_role("navigation", name="Pages").get_by_role("link", name="Masks")
+    expect(here).to_have_attribute("aria-current", "page")
+    assert here.evaluate("one => one.href") == f"{visit.address}/masks?mask=window"  # to copy, or for another window

@@ -225,7 +225,7 @@ def test_words_in_figures_grow_with_the_room_and_once_more_for_a_hall(visit):  #
     page.get_by_test_id("stSidebar").get_by_text("Large", exact=True).click()
     visit.wait_for_link(large="1")
     assert least_text(page) >= 24
-    pages = page.get_by_test_id("stSidebar").get_by_test_id("stPageLink-NavLink").locator("p")
+    pages = page.locator(".attn-menu a")
     assert pages.evaluate_all("all => Math.min(...all.map((one) => parseFloat(getComputedStyle(one).fontSize)))") >= 18
     assert pages.evaluate_all("all => all.filter((one) => one.scrollWidth > one.clientWidth).length") == 0
     controls = page.get_by_test_id("stSidebar").get_by_text("Numbers from", exact=True)

@@ -1,5 +1,6 @@
 """The way through the pages: one order in the menu, at the end of each page and in the README."""
 
+import json
 import re
 from pathlib import Path
 
@@ -35,9 +36,14 @@ def test_every_page_ends_with_the_next(page):
 
 
 def test_the_menu_goes_by_groups_in_one_order():
-    app = opened("home")
-    assert links(app.sidebar) == [(target(entry), entry.label) for entry in MENU]
-    assert [caption.value for caption in app.sidebar.caption][: len(GROUPS)] == list(GROUPS)
+    app = opened("masks", mask="window").run()
+    menu, *_ = [each.proto for each in app.sidebar.get("bidi_component") if "groups" in each.proto.json]
+    groups = json.loads(json.loads(menu.json)["groups"])
+    assert [name for name, _ in groups][1:] == list(GROUPS)
+    listed = [(page, label) for _, entries in groups for page, label, *_ in entries]
+    assert listed == [(entry.page, entry.label) for entry in MENU]
+    addresses = {page: address for _, entries in groups for page, _, _, address in entries}
+    assert (addresses["masks"], addresses["heads"], addresses["home"]) == ("masks?mask=window", "heads", "./")
 
 
 def test_the_readme_lists_the_pages_in_the_order_of_the_menu():

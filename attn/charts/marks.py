@@ -66,8 +66,8 @@ def mark_column(values):
         return values
     if isinstance(values, np.ndarray) and values.dtype.kind == "U":
         values = values.tolist()
-    if isinstance(values, list | tuple) and all(isinstance(value, str) for value in values):
-        coded = [value.encode() for value in values]
+    if isinstance(values, list | tuple) and set(map(type, values)) <= {str}:
+        coded = list(map(str.encode, values))
         ends = np.cumsum([0, *map(len, coded)], dtype=np.int32)
         return pa.StringArray.from_buffers(len(coded), pa.py_buffer(ends), pa.py_buffer(b"".join(coded)))
     array = np.ascontiguousarray(values)

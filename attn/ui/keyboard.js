@@ -2,7 +2,7 @@
 // A figure is one stop of the tabulator key. In it arrows move a ring from mark to mark, whose words are said as the
 // pointer would show them, and Enter sends the very events of a click there: what becomes of it is Vega's own affair.
 const FIGURE = '[data-testid="stVegaLiteChart"]';
-const MENU = '[data-testid="stSidebar"] [data-testid="stPageLink-NavLink"]';
+const MENU = ".attn-menu a";
 const DIRECTIONS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const OWN_ARROWS = 'input, textarea, select, [role="radiogroup"], [role="tablist"], [role="slider"], [role="listbox"]';
 const MOVE = ["pointerover", "pointermove", "mousemove"];

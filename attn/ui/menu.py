@@ -1,13 +1,15 @@
 """The menu: the pages in the order in which they build on one another, the way on to the next, and their addresses."""
 
+import json
 import re
+from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import unquote
+from urllib.parse import unquote, urlencode
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from attn.ui.state import link_of
+from attn.ui.state import link_of, links_of
 
 _MISSED = "address.missed"  # where the session holds an address that is not there
 
@@ -98,26 +100,64 @@ TALK = Entry(
 MENU = (HOME, *(entry for entries in GROUPS.values() for entry in entries))
 
 
-def menu_links():
-    """Draw the menu, in columns by its style: st.columns would take 21 messages an answer."""
-    with st.container(key="menu"):
-        st.markdown("**Attention Lab**")
-        _page_link(HOME, HOME.label)
-        for group, entries in GROUPS.items():
-            st.caption(group)
-            for entry in entries:
-                _page_link(entry, entry.label)
+_CSS = """
+.attn-menu { display: grid; grid-auto-flow: column; grid-template: repeat(ROWS, auto) / 1fr 1fr; gap: 0 0.5rem; }
+.attn-menu > :nth-child(2) { grid-area: 1 / 2; }
+.attn-menu > :nth-child(n + SECOND) { grid-column: 2; }
+.attn-menu p { margin: 0; align-self: center; white-space: nowrap; font-size: 0.875rem; }
+.attn-menu p { color: light-dark(#55606E, #A3AFBC); }
+.attn-menu p:first-child { font-size: 1rem; font-weight: 600; color: inherit; }
+.attn-menu a { display: flex; align-items: center; gap: 0.4rem; padding: 0.15rem 0.4rem; border-radius: 8px; }
+.attn-menu a { line-height: 1.45; color: inherit; text-decoration: none; white-space: nowrap; }
+.attn-menu a:is(:hover, [aria-current]) { background: light-dark(rgb(0 0 0 / 0.06), rgb(255 255 255 / 0.09)); }
+.attn-menu a[aria-current] { font-weight: 600; }
+.attn-menu a:focus-visible { outline: 2px solid light-dark(#0072B2, #56B4E9); }
+.attn-menu a > :first-child {
+    font: 1.25rem/1 "Material Symbols Rounded"; font-feature-settings: "liga";
+    width: 1.25rem; overflow: hidden; flex: none;
+}
+"""
+_FIRST, *_OTHERS = map(len, GROUPS.values())
+_ROWS = max(2 + _FIRST, 1 + sum(1 + each for each in _OTHERS))  # the first group, and beside it the others
+_menu = st.components.v2.component(
+    "attention_lab.menu",
+    html='<nav class="attn-menu" aria-label="Pages"></nav>',
+    css=_CSS.replace("ROWS", str(_ROWS)).replace("SECOND", str(_FIRST + 4)),
+    js=Path(__file__).with_name("menu.js").read_text(encoding="utf-8"),
+    isolate_styles=False,
+)
 
 
-def _page_link(entry, label):
-    """Draw a link to a page as it was last left."""
-    st.page_link(entry.script, label=label, icon=entry.icon, width="stretch", query_params=link_of(entry.page))
+def menu_links(page):
+    """Draw the menu, in columns by its style: one element, where a link of Streamlit each would make 21 an answer.
+
+    Parameters
+    ----------
+    page : str
+        The key of the page that is shown.
+    """
+    links = links_of([entry.page for entry in MENU])
+
+    def written(entries):
+        return [(each.page, each.label, each.icon[10:-1], _address(each.page, links[each.page])) for each in entries]
+
+    groups = [("Attention Lab", written([HOME])), *((group, written(entries)) for group, entries in GROUPS.items())]
+    # as text: Streamlit would load pandas to ask whether a list is a table
+    _menu(key="menu", data={"groups": json.dumps(groups), "here": page})
+
+
+def _address(page, query):
+    """Return the address of a page as it was last left, beside that of any other."""
+    return ("./" if page == HOME.page else page) + (f"?{urlencode(query)}" if query else "")
 
 
 def next_page_link(page):
     """Draw the way on to the page that follows in the menu, or from the last one back to Home."""
     entry = following_page(page)
-    _page_link(entry, f"{'Back to' if entry == HOME else 'Next:'} **{entry.label}**, {entry.shows}")
+    st.page_link(
+        entry.script, label=f"{'Back to' if entry == HOME else 'Next:'} **{entry.label}**, {entry.shows}",
+        icon=entry.icon, width="stretch", query_params=link_of(entry.page),
+    )  # fmt: skip
 
 
 def following_page(page):

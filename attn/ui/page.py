@@ -13,7 +13,7 @@ from attn.ui.garbage import collector, share_arenas
 from attn.ui.kept_figures import finished_once
 from attn.ui.keyboard import page_keys, page_keys_list
 from attn.ui.link import shortened, to_link
-from attn.ui.menu import GROUPS, MENU, TALK, address_missed, find_page, menu_links, next_page_link
+from attn.ui.menu import MENU, TALK, address_missed, find_page, menu_links, next_page_link
 from attn.ui.present import PRESENT_STYLE, present_code, present_controls, present_line
 from attn.ui.settings import server
 from attn.ui.sources import PAGE_SOURCES, source_in_markdown
@@ -63,17 +63,10 @@ STYLE = """<style>
 [data-testid="stSidebarUserContent"] hr { margin: 0; }
 /* what only measures and listens takes no room */
 :is(.st-key-keyboard, .st-key-ruler) { position: absolute; }
-/* one column after the other, as the keyboard and a phone's reader go through it; Home stands beside the name */
-.st-key-menu { display: grid; grid-auto-flow: column; grid-template-columns: 1fr 1fr; gap: 0.8rem 0.5rem; }
 [class*="st-key-ways-"] { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 16rem), 1fr)); }
 [class*="st-key-ways-"] > * > * { height: 100%; }
 [data-testid="stMain"] [data-testid="stPageLink-NavLink"] { white-space: normal; height: auto; }
 [data-testid="stMain"] [data-testid="stPageLink-NavLink"] :is(span, p) { white-space: normal; overflow: visible; }
-.st-key-menu p { white-space: nowrap; }
-.st-key-menu > :nth-child(2) { grid-area: 1 / 2; }
-.st-key-menu > :not(:has(a)) { margin: -0.35rem 0; align-self: center; }
-[data-testid="stSidebarUserContent"] [data-testid="stPageLink"] { margin: -0.35rem 0; }
-[data-testid="stSidebarUserContent"] [data-testid="stPageLink-NavLink"] { padding: 0.15rem 0.4rem; gap: 0.4rem; }
 h1 { padding: 0 3rem 0.6rem 0 !important; font-size: clamp(1.3rem, 0.7rem + 3.4vw, max(2.25rem, 2.3vw)) !important; }
 /* what is wider than the page scrolls in a frame of its own, and the page does not */
 [data-testid="stMarkdownContainer"] table { display: block; }
@@ -136,7 +129,7 @@ h2 { padding: 0.5rem 0 1rem !important; font-size: 1.75rem !important; }
 }
 @media (max-width: 768px) {
     .stMainBlockContainer { padding: 3rem 1rem 2rem; }
-    .st-key-menu { row-gap: 1.2rem; }
+    .attn-menu { row-gap: 0.5rem; }
     [data-testid="stHeader"] button { background: light-dark(#FFFFFF, #0F1419); }
     [data-testid="stDownloadButton"] button { padding: 0.25rem 0; min-height: 2rem; }
     [data-testid="stDownloadButton"] p { font-size: 0.8rem; text-decoration: underline; }
@@ -155,12 +148,11 @@ LARGE_STYLE = """<style>
     font-size: 1.25rem !important;
 }
 /* the menu takes its icons' room for larger words, so that the controls below stay where they are reached */
-.st-key-menu { column-gap: 0.2rem; }
-.st-key-menu [data-testid="stPageLink-NavLink"] { padding: 0.3rem 0.2rem; }
-.st-key-menu [data-testid="stPageLink-NavLink"] p { font-size: 1.2rem !important; line-height: 1.25; }
-.st-key-menu a :is([data-testid="stIconMaterial"], :has(> [data-testid="stIconMaterial"])) { display: none; }
+.attn-menu { column-gap: 0.2rem; }
+.attn-menu a { padding: 0.3rem 0.2rem; font-size: 1.2rem; line-height: 1.25; }
+.attn-menu a > :first-child { display: none; }
 [data-testid="stSidebarUserContent"]
-:is(p, li, summary, input, textarea, [data-baseweb="select"], [data-testid="stSelectbox"] *):not(.st-key-menu *) {
+:is(p, li, summary, input, textarea, [data-baseweb="select"], [data-testid="stSelectbox"] *):not(.attn-menu *) {
     font-size: 1.125rem !important;
 }
 .stMainBlockContainer .katex-display { font-size: 1.2rem; }
@@ -186,13 +178,7 @@ LARGE_STYLE = """<style>
     .stMainBlockContainer [data-testid="stButtonGroup"] p { font-size: 1.125rem !important; }
 }
 </style>"""
-_FIRST, *_OTHERS = map(len, GROUPS.values())
-_ROWS = max(2 + _FIRST, 1 + sum(1 + each for each in _OTHERS))  # of the menu: the first group, and beside it the others
 STYLE = STYLE.replace("FRAMES", FRAMES).replace("ARROW", _ARROW)
-STYLE += (
-    f"<style>.st-key-menu {{ grid-template-rows: repeat({_ROWS}, auto); }} "
-    f".st-key-menu > :nth-child(n + {_FIRST + 4}) {{ grid-column: 2; }}</style>"
-)
 
 
 def begin_page(page, title, cls):
@@ -222,7 +208,7 @@ def begin_page(page, title, cls):
     st.html(STYLE + LARGE_STYLE * look.large + PRESENT_STYLE * look.present)
     begin_embedding()
     with st.sidebar:
-        menu_links()
+        menu_links(page)
         page_keys()
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             _large_control()

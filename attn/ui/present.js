@@ -1,7 +1,7 @@
 // Presenting: which figure fills the screen, how large, and the keys of whoever speaks; the speaker's second window.
 // Style alone hides the rest of the page (attn/ui/present.py): nothing here changes what the page holds.
 const TALK = "attention-lab-talk"; // the channel between the windows of one browser: it needs neither server nor network
-const MENU = '[data-testid="stSidebar"] [data-testid="stPageLink-NavLink"]';
+const MENU = ".attn-menu a";
 const TYPED = "input, textarea, select, [contenteditable=true]";
 const LARGEST = 3.5; // times as large as drawn: a figure of two bars need not fill a hall
 const BELOW = 8; // pixels between words and the figure

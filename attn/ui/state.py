@@ -77,6 +77,7 @@ class PageState:
         self._names = list(self._codecs)
         self.told = {}  # by this run, see `tell`
         self._longest = visitor_settings().text_length
+        st.session_state.setdefault("look", Look())  # what is not there takes ten times as long to ask for
         link, look = _split_look(st.query_params.to_dict())
         known = st.session_state.get("links", {}).get(page), st.session_state.get("look.link")
         # a link within a page to that page leaves the browser's address as it was
@@ -268,7 +269,13 @@ def opened_settings(page, choices):
 
 def link_of(page):
     """Return the query string with which `page` was last left, and what is chosen for all pages."""
-    return st.session_state.get("links", {}).get(page, {}) | to_link(chosen_look())[0]
+    return links_of([page])[page]
+
+
+def links_of(pages):
+    """Return `link_of` each of several pages, by page: what is chosen for all of them is spelled once."""
+    links, look = st.session_state.get("links", {}), to_link(chosen_look())[0]
+    return {page: links.get(page, {}) | look for page in pages}
 
 
 def as_text(text):

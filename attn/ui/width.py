@@ -58,7 +58,7 @@ export default function({ data, setStateValue }) {
     const small = () => window.innerWidth < data.narrow || window.innerHeight < data.low;
     const fold = () => sidebar.querySelector('[data-testid="stSidebarCollapseButton"] button')?.click();
     const close = (event) => {
-        if (small() && event.target.closest('[data-testid="stPageLink-NavLink"]')) setTimeout(fold, 0);
+        if (small() && event.target.closest(".attn-menu a")) setTimeout(fold, 0);
     };
     sidebar?.addEventListener("click", close);
     if (sidebar && document.body.dataset.menuBegun !== String(data.narrow)) {

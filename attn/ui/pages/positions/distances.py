@@ -122,9 +122,9 @@ def distances_mean_weights(setup):
     return _mean_weights(scheme, setup.d_model, setup.d_k, setup.seed, setup.causal, **varied)
 
 
-@st.cache_data(max_entries=32, show_spinner=False)
+@functools.lru_cache(maxsize=32)
 def _mean_weights(scheme, d_model, d_k, seed, causal, **varied):
-    """Compute them, some 10 milliseconds at the largest widths."""
+    """Compute them, some 10 milliseconds at the largest widths; nobody can change them, so all share them."""
     e = examples.random_example((), d_model, d_k, D_V, seed)
     keywords, _ = positions_of(scheme, WORDS, d_model, d_k, seed, **varied)
     words, none = _random_words(d_model, seed), np.zeros((COUNT, WORDS, 1))
@@ -137,7 +137,9 @@ def _mean_weights(scheme, d_model, d_k, seed, causal, **varied):
             query, key, none, bias=bias(query) if callable(bias) else bias, causal=causal
         )
         means.append(attention.weights.mean(axis=0))
-    return np.stack(means)
+    both = np.stack(means)
+    both.setflags(write=False)
+    return both
 
 
 @functools.lru_cache(maxsize=4)
