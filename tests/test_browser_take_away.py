@@ -42,6 +42,12 @@ def test_all_is_taken_away_and_opened_again_and_drawn_without_a_network(page, se
     expect(file.locator("#vg-tooltip-element")).to_contain_text("1 Life")
     assert file.title() == "Heads, head 3: Life is short, eat dessert first."
     assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
+    drawn = file.locator("#figure svg")
+    whole = drawn.bounding_box()["width"]
+    for window, across in ((0.9 * whole, 0.9 * whole - 32), (0.2 * whole, 11 / 14 * whole)):  # 32 pixels of margin
+        file.set_viewport_size({"width": int(window), "height": 500})
+        assert drawn.bounding_box()["width"] == pytest.approx(across, abs=2)
+        assert file.evaluate("document.documentElement.scrollWidth <= innerWidth")
     alone.close()
 
 

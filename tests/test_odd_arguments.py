@@ -573,7 +573,7 @@ GOOD |= {
     "charts.save": FILE | {"path": f"{FOLDER.name}/a.svg", "width": 85.0},
     "charts.specification": {"chart": BESIDE},
     "charts.touched_cell": {"cell": 11.0, "count": 14, "room": 358.0},
-    "charts.without_selection": {"spec": DRAWN},
+    "charts.without_selection": {"figure": DRAWN},
 }  # fmt: skip
 
 UNDEFINED = {"cost.growth", "analysis.sensitivity.rank_agreement"}  # say in their docstrings when they return NaN

@@ -19,8 +19,8 @@ from packaging.utils import canonicalize_name
 import attn
 from attn import charts
 from attn.trained import pointer
-from attn.ui.code_tabs import INSTALL
 from attn.ui.pages.step_by_step.walk import Setup, compute_walk
+from attn.ui.shown_code import INSTALL
 
 ROOT = Path(__file__).parents[1]
 BUILT = ("attn", "pyproject.toml", "README.md", "LICENSE", ".gitignore")  # what a wheel is built of

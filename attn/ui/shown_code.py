@@ -59,7 +59,26 @@ def page_codes(numpy, settings, steps, printed, look, drawing):
     )
 
 
-LIGHT = Source("charts.LIGHT")  # whatever theme the visitor has
+INSTALL = 'pip install ".[app]"'  # once, in the folder of the project, before lines that import this package run
+LIGHT = Source("charts.LIGHT")  # in all lines that draw, until `in_theme` gives them another
+
+
+def in_theme(lines, theme):
+    """Return lines that draw in light colours as lines that draw in those of a theme.
+
+    Examples
+    --------
+    >>> from attn import charts
+    >>> in_theme('charts.bars(x, ["charts.LIGHT"], charts.LIGHT)', charts.DARK)
+    'charts.bars(x, ["charts.LIGHT"], charts.DARK)'
+    """
+    named = (node for node in ast.walk(ast.parse(lines)) if isinstance(node, ast.Attribute))
+    at = {(node.lineno, node.end_col_offset) for node in named if ast.unparse(node) == LIGHT}
+    each = lines.encode().split(b"\n")  # places are counted in bytes
+    for line, end in sorted(at, reverse=True):  # from the end, so that places before it stay
+        before, after = each[line - 1][:end].removesuffix(b"LIGHT"), each[line - 1][end:]
+        each[line - 1] = before + theme.name.upper().encode() + after
+    return b"\n".join(each).decode()
 
 
 def shown_code(settings, *steps):

@@ -20,6 +20,7 @@ from attn.ui.embed import FIGURE as EMBED
 from attn.ui.link import to_link
 from attn.ui.menu import MENU
 from attn.ui.settings import MEGABYTE, visitor_settings
+from attn.ui.shown_code import INSTALL, in_theme
 from attn.ui.state import LOOK, choose_look, chosen_look, figure_place, opened_settings
 from attn.words import capital
 
@@ -234,8 +235,9 @@ def figure_npz(figure):
 
 
 def figure_script(figure):
-    """Return the lines that make a figure, under what it is."""
-    return f"# {_one_line(figure.about['Title'])}\n# {_one_line(figure.about['Link'])}\n\n{figure.codes().draw()}"
+    """Return the lines that make a figure, under what it is and what they need."""
+    about = (figure.about["Title"], figure.about["Link"], f"Needs {INSTALL} once, in the folder of Attention Lab.")
+    return "".join(f"# {_one_line(line)}\n" for line in about) + f"\n{_drawing_lines(figure)}"
 
 
 def _one_line(text):
@@ -257,31 +259,35 @@ def figure_notebook(figure):
     told = "\n".join(
         f"- {name}: {_one_line(text)}" for name, text in about.items() if name not in ("Title", "Settings")
     )
-    install = 'The lines need `pip install ".[app]"` once, in the folder of Attention Lab.'
+    install = f"The lines need `{INSTALL}` once, in the folder of Attention Lab."
     cells = [v4.new_markdown_cell(f"# {_one_line(about['Title'])}\n\n{told}\n\n{install}")]
     for heading, make in (("The numbers from scratch", codes.numpy), ("The same with `attn`", codes.attn)):
         if make:
             cells += [v4.new_markdown_cell(f"## {heading}"), v4.new_code_cell(make())]
-    cells += [v4.new_markdown_cell("## The picture"), v4.new_code_cell(_displayed(codes.draw()))]
+    cells += [v4.new_markdown_cell("## The picture"), v4.new_code_cell(_drawing_lines(figure, display=True))]
     for at, cell in enumerate(cells):
         cell["id"] = f"cell-{at}"  # the same each time
     kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
     return nbformat.writes(v4.new_notebook(cells=cells, metadata=kernel))
 
 
-def _displayed(lines):
-    """Return lines that show in a notebook what they would save.
+def _drawing_lines(figure, display=False):
+    """Return the lines that draw a figure as all its files show it: in its colours, without what is only chosen.
 
-    Examples
-    --------
-    >>> _displayed('picture = draw()\\ncharts.save(charts.beside(picture), "heads.svg")')
-    'picture = draw()\\ndisplay(charts.beside(picture))'
+    Parameters
+    ----------
+    figure : Figure
+    display : bool, default False
+        Whether they show in a notebook what they would save.
     """
+    dark = figure.spec["config"]["background"] == charts.DARK.background
+    lines = in_theme(figure.codes().draw(), charts.DARK if dark else charts.LIGHT)
     calls = [node for node in ast.walk(ast.parse(lines)) if isinstance(node, ast.Call)]
     for call in reversed(calls):  # from the end, so that places before it stay
         if ast.unparse(call.func) == "charts.save":
-            saved = ast.get_source_segment(lines, call)
-            lines = lines.replace(saved, f"display({ast.get_source_segment(lines, call.args[0])})")
+            saved, drawn = (ast.get_source_segment(lines, part) for part in (call, call.args[0]))
+            shown = f"charts.without_selection({drawn})"
+            lines = lines.replace(saved, f"display({shown})" if display else saved.replace(drawn, shown, 1))
     return lines
 
 
