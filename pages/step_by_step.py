@@ -19,7 +19,15 @@ from attn.ui.controls.sentence import (
     sentence_seed_control,
     sentence_source_control,
 )
-from attn.ui.pages.step_by_step.stages import DIVISORS, MATRICES, STAGES, stage_picture, stage_results, stage_shape
+from attn.ui.pages.step_by_step.stages import (
+    DIVISORS,
+    MATRICES,
+    STAGES,
+    stage_footnote,
+    stage_picture,
+    stage_results,
+    stage_shape,
+)
 from attn.ui.pages.step_by_step.walk import (
     STEP_SOURCES,
     TABS,
@@ -130,6 +138,8 @@ ui.page_figure(
     codes=lambda: codes,
     line="" if story_speaks(page) else f"**{stage.label}.** {stage.title}",
 )
+if footnote := stage_footnote(view, stage):
+    ui.page_footnote(footnote)
 
 
 def cell_tab():

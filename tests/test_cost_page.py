@@ -94,7 +94,7 @@ def test_the_crossing_is_named_and_lies_where_it_should():
     assert "n = d = 300: as much as recurrence" in texts
     assert "here: 64" in texts
     app = opened("cost", view="layer", d_model="512", num_heads="8", d_k="64")
-    assert "up to **1,024 tokens**, twice the width" in words(app)
+    assert "up to **1,024 tokens**, which is twice the width" in words(app)
 
 
 def test_what_is_said_is_what_costs():

@@ -5,6 +5,7 @@ import re
 import sys
 import threading
 from contextlib import contextmanager
+from xml.etree import ElementTree
 
 import altair as alt
 import numpy as np
@@ -242,3 +243,21 @@ def test_a_figure_is_made_for_download_where_no_file_can_be_written(tmp_path):
             print(error.strerror)
     """
     assert printed(code, str(tmp_path / "a.svg")).splitlines() == ["True True True True", "File too large"]
+
+
+def test_words_of_a_figure_on_paper_have_six_points_at_least():
+    """By what a long map, long curves and a map with words in its cells take of a column, and by their letters."""
+    rng, names = np.random.default_rng(0), [f"{place} token" for place in range(1, 41)]
+    curve = charts.Curve("a curve", np.arange(9.0), rng.normal(size=9))
+    map_ = charts.heatmap(rng.dirichlet(np.ones(40), 40), names, names, charts.LIGHT, size=800)
+    strip = charts.token_strip(names, charts.LIGHT, width=880)
+    for drawn, fits in (
+        (map_, True),
+        (charts.curves([curve], x="x", y="y", width=880), True),
+        (strip, False),
+    ):
+        root = ElementTree.fromstring(charts.svg(charts.beside(drawn), width=85))
+        millimetres = float(root.get("width").removesuffix("mm"))
+        pixels = float(root.get("viewBox").split()[2])
+        assert 14 * millimetres / pixels >= 6 * 25.4 / 72 - 1e-6  # 14 pixels are a word's height
+        assert (millimetres <= 85) == fits

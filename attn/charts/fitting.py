@@ -50,6 +50,64 @@ def fit_to_room(spec, room):
     return _fit(spec, finite_number(room, "room"), spec.get("datasets", {}))
 
 
+def narrow_plots(spec, room):
+    """Return a specification whose curves and maps are made narrower where they are too wide, with words as they are.
+
+    Curves keep their height, maps their proportions, and names along an axis that would meet are left out. A map whose
+    words stand on its cells, as their numbers do, stays as it is: they would have no room there.
+
+    Parameters
+    ----------
+    spec : dict
+        As `attn.charts.specification` returns it.
+    room : float
+        Pixels across.
+
+    Returns
+    -------
+    dict
+    """
+    checked_specification(spec)
+    return _narrow(spec, finite_number(room, "room"))
+
+
+def _narrow(spec, room):
+    """Return a part of a specification with its plots made narrower."""
+    for direction in ("hconcat", "vconcat"):
+        if direction in spec:
+            spec = spec | {direction: [_narrow(part, room) for part in spec[direction]]}
+    over, layers = plots_width(spec) - room, spec.get("layer", ())
+    marks = {layer["mark"]["type"] for layer in layers}
+    curves = "line" in marks and [_domain(spec, side) for side in "xy"] == [[0, 1], [1, 0]]
+    cells = "line" not in marks and "rect" in marks
+    if over <= 0 or not (curves or cells) or any(map(_is_word_on_mark, layers)):
+        return spec
+    factor = max(spec["width"] - over, LEAST_PLOT) / spec["width"]
+    spec = spec | {"width": _whole(spec, "width", factor)}
+    if not curves:
+        spec = spec | {"height": _whole(spec, "height", factor)}
+    return _rewrapped(spec | {"layer": list(map(_without_names_that_meet, spec["layer"]))}, spec["width"])
+
+
+def _domain(plot, name):
+    """Return the ends of a plot's scale, "x" or "y", or None."""
+    return ((_channel(plot, name) or {}).get("scale") or {}).get("domain")
+
+
+def _is_word_on_mark(layer):
+    """Return whether a layer writes on marks: only then a word says what the pointer would hear from them."""
+    return layer["mark"]["type"] == "text" and bool(layer["encoding"].get("tooltip"))
+
+
+def _without_names_that_meet(layer):
+    """Return a layer with those names along its axes left out that would meet others."""
+    encoding = layer["encoding"]
+    for name in ("x", "y"):
+        if axis := encoding.get(name, {}).get("axis"):
+            encoding = encoding | {name: encoding[name] | {"axis": axis | {"labelOverlap": True}}}
+    return layer | {"encoding": encoding}
+
+
 def fit_to_height(spec, tall):
     """Return a specification without its scales of colour, where with them it is higher than what is shown at once.
 

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import altair as alt
 import pyarrow as pa
 
-from attn.charts.fitting import enlarged, fit_to_room
+from attn.charts.fitting import enlarged, fit_to_room, narrow_plots, plots_width
 from attn.charts.outlines import FAMILY, SVG, outline_texts
 from attn.charts.plane import SELECTION
 from attn.charts.specification import specified
@@ -28,6 +28,7 @@ _PNG_SCALE = 2
 _POINTS = 72 / 25.4  # a millimetre
 _NARROWEST, _WIDEST = 20, 2000  # millimetres of a figure
 _SMALL, _LARGE = 7, 10  # points that words of a figure in a paper should have at least, and at most
+_LEAST = 6  # points that they never fall below: a figure that cannot be made narrower is then wider than its column
 _LEAST_LETTER = 11  # pixels of the words of a figure in a browser's window: a narrower one scrolls
 
 
@@ -40,7 +41,8 @@ def svg(figure, *, width=None, about=None):
         A dictionary as `attn.charts.specification` returns it.
     width : float, optional
         Millimetres that it may take across, as in `COLUMNS`: it is laid out anew for that width, and its words become
-        outlines, the same wherever it is opened. By default it has the size and the text of the screen.
+        outlines, the same wherever it is opened. It is wider if its words would else be smaller than 6 points. By
+        default it has the size and the text of the screen.
     about : dict of str to str, optional
         What is said of it in the file, by name; "Title" is what viewers show.
 
@@ -232,14 +234,16 @@ def _across(drawn):
 
 
 def _millimetres(across, width):
-    """Return the millimetres that a drawing of so many pixels takes of `width`: its words do not become too large."""
-    return min(width, across * _LARGE / FONT_SIZE / _POINTS)
+    """Return the millimetres that a drawing of so many pixels takes of `width`: its words stay of 6 to 10 points."""
+    least, most = (across * points / FONT_SIZE / _POINTS for points in (_LEAST, _LARGE))
+    return max(least, min(width, most))
 
 
 def _on_paper(figure, width):
     """Return a figure with its rows, and, if it shall take so many millimetres, laid out and set for that width.
 
-    Rows of plots are broken where words would else become smaller than 7 points.
+    Rows of plots are broken where words would else become smaller than 7 points, and plots made narrower where they
+    would become smaller than 6.
     """
     if width is None:
         return _rows(figure)
@@ -248,7 +252,11 @@ def _on_paper(figure, width):
     spec = enlarged(spec, FONT_SIZE / spec["config"]["text"]["fontSize"])  # as on a laptop
     spec = fit_to_room(spec, width * _POINTS * FONT_SIZE / _SMALL)
     config = json.loads(json.dumps(spec["config"]).replace(json.dumps(FONT), json.dumps(FAMILY)))
-    return _rows(spec | {"config": config})
+    spec = spec | {"config": config}
+    across, most = _across(_drawn(_rows(spec))), width * _POINTS * FONT_SIZE / _LEAST
+    if across > most:
+        spec = narrow_plots(spec, most - max(across - plots_width(spec), 0))  # words may reach beyond a plot
+    return _rows(spec)
 
 
 def _rows(figure):

@@ -489,6 +489,8 @@ def page_ask(state, sentence, say=st.info, instead=()):
     is_name = not first.isalpha() or first == getattr(state.choices(), "model", None)
     sentence = sentence if is_name else capital(sentence)  # a name keeps its spelling
     say(as_text(sentence.rstrip(".") + "."))
+    if instead:
+        st.caption("Correct it among the controls, or choose one of these:")
     with st.container(horizontal=True):
         for label, choices in instead:
             st.button(as_text(label), key=f"{state.page}.instead.{label}", on_click=state.set, kwargs=choices)

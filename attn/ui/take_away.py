@@ -101,7 +101,8 @@ def _draw_menu(spec, key, tables, codes):
     columns = st.segmented_control(
         "Width on paper", list(charts.COLUMNS), default="one", key=f"{key}.columns", required=True,
         format_func=lambda name: f"{name.capitalize()} column{'s' * (name != 'one')}, {charts.COLUMNS[name]} mm",
-        help="Pictures are laid out anew for this width, with words of 7 to 10 points where it has room for them.",
+        help="Pictures are laid out anew for this width, with words of 7 to 10 points where it has room for them, and "
+        "of 6 at least: one that cannot be so narrow becomes wider.",
     )  # fmt: skip
     _light_control(key)
     width = charts.COLUMNS[columns]
@@ -197,7 +198,7 @@ def file_stem(page, key, setup):
         value = value.rsplit("/", 1)[-1] if name == "model" else value[:_WORDS]
         short = re.sub(r"[^\w.]+", "-", value).strip("-.")
         parts.append(short if name in ("model", "text") else f"{name}-{short}")
-    return "_".join(filter(None, [*(re.sub(r"[^\w.-]+", "-", part) for part in parts), __version__]))
+    return "_".join(filter(None, [*(re.sub(r"[^\w.-]+", "-", part).strip("-") for part in parts), __version__]))
 
 
 def _named(setup):

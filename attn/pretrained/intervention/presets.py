@@ -58,8 +58,8 @@ APPLE = Preset(
     after=0.185,
     look_for=(
         "The two sentences share a word, but no meaning. In head 6.6 most tokens look most at that word, which makes "
-        "the sentences seem alike. With this head off, the similarity drops from 0.38 to 0.23, with two more to 0.19. "
-        "Half of the other heads move it by less than 0.006."
+        "the sentences seem alike. With this head off, the similarity drops from 0.383 to 0.227, with two more to "
+        "0.185. Half of the other heads move it by less than 0.006."
     ),
 )
 

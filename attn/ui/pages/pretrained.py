@@ -346,10 +346,9 @@ def pretrained_page_reading(setup, loaded, recording, layer, result):
     looks = f"looks most at **{key}** ({share(weight)})" if np.isfinite(weight) else "has weights that are no numbers"
     say_if_model_untrained(loaded)
     told = (
-        "The attention of a real model, computed twice. The first picture is what the model itself computed in layer "
-        f"{setup.layer}, head {setup.head} of {as_text(name)}, the second what numpy makes here from {start}, the "
-        f"third their difference. {right} "
-        f"Here **{query}** {looks}."
+        f"The attention of a real model, computed twice: layer {setup.layer}, head {setup.head} of {as_text(name)}. "
+        f"The first picture is what the model itself computed. The second is what numpy makes here from {start}, the "
+        f"third their difference. {right} Here **{query}** {looks}."
     )
     n_q, n_k, d_k = len(result.query), len(result.key), result.query.shape[1]
     scores = "scale · q·k" if layer.softcap is None else f"{layer.softcap:g} · tanh(scale · q·k / {layer.softcap:g})"

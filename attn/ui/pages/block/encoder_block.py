@@ -234,7 +234,8 @@ def _input_reading(result, step):
     root = f"√{d_model} = {number(math.sqrt(d_model))}"
     start = (
         "A transformer is a stack of blocks: in each, tokens look at one another by attention, then a feed-forward "
-        "network treats each alone. Into the first goes each token's embedding plus numbers for its position."
+        "network treats each alone. “Step on” walks through one. Into the first goes each token's embedding plus "
+        "numbers for its position."
     )
     if result.setup.scaled:
         return (

@@ -322,11 +322,12 @@ def two_models_reading(result, step):
     """Say how both models did, or, while symbols are still to come, how to read the row of the newest one."""
     answer = as_text(result.task.glue.join(result.target))
     says = _in_all if step == result.rows else _in_row
+    back = " Go back to watch them write." if 1 < step == result.rows else ""
     sides = " ".join(says(side, result, step - 1) for side in (result.left, result.right))
     return (
         f"Without attention, one vector must hold the whole input; with it, a model can look back. Two "
         f"small trained models read the same input. The right answer is **{answer}**. "
-        f"{'' if step == result.rows else f'Row {step}: '}{sides}"
+        f"{'' if step == result.rows else f'Row {step}: '}{sides}{back}"
     )
 
 

@@ -73,7 +73,8 @@ def change_in_words(effect):
         return f"{start}. Nothing is changed yet: choose a head in the map to switch it off."
     same = effect.said(after) == effect.said(before)
     moves = "stays at" if same else "falls to" if after < before else "rises to"
-    return f"{start}. With {words} this {moves} **{effect.said(after)}**.{_besides(effect)}"
+    said = f"{start}. With {words} this {moves} **{effect.said(after)}**.{_besides(effect)}"
+    return f"{said} Choose heads in the map to go on."
 
 
 def change_in_a_line(effect):

@@ -398,8 +398,7 @@ def cost_curves_reading(setup):
             "scores and sums make the context. "
             f"At **{n:,} tokens** scores and sums are **{share:.0%}** of all {count_in_units(work.total)} "
             "multiplications. The projections grow only in proportion to the text and are "
-            f"the larger part up to **{even:,.0f} tokens**"
-            + (", twice the width and not the width itself." if even == 2 * d else ".")
+            f"the larger part up to **{even:,.0f} tokens**" + (", which is twice the width." if even == 2 * d else ".")
         )
     return (
         f"At **{n:,} tokens** the scores of one layer take **{bytes_in_units(_scores(setup, n))}** of memory if all "

@@ -210,8 +210,8 @@ def _ntm_in_words(setup, previous, steps, read):
     untrained = f"{UNTRAINED} " if setup.memory == "random" else ""
     return (
         f"{untrained}A network can keep what it knows in the rows of a memory. It reads all rows at once, by weights. "
-        "A trained network sets its key and all else by itself; here you set them. It compares its key, "
-        f"({setup.across:g}, {setup.up:g}), with every row; by that content alone it "
+        "A trained network sets its key and all else by itself; here you set them among the controls. It compares "
+        f"its key, ({setup.across:g}, {setup.up:g}), with every row; by that content alone it "
         f"{by_content}. It takes {setup.gate:.0%} of that, and the rest from the "
         f"step before, when it stood on row {int(previous.argmax()) + 1}. Then the weights are {moved}and sharpened; "
         f"row {last + 1} has most, **{steps.weights[last]:.3f}**. So it reads **({numbers})**."

@@ -147,8 +147,8 @@ def _looks_in_words(result):
     """Say where the words look, and what their vectors are."""
     best = result.weights.argmax(axis=1)
     places = [
-        f"**{word}** looks most at row {at // GRID + 1}, column {at % GRID + 1}"
-        for word, at in zip(result.words, best, strict=True)
+        f"**{word}**{'' if later else ' looks most'} at row {at // GRID + 1}, column {at % GRID + 1}"
+        for later, (word, at) in enumerate(zip(result.words, best, strict=True))
     ]
     return (
         "**Untrained.** A network that describes a picture looks at it anew for each word. Here "

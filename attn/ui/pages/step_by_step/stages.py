@@ -358,12 +358,20 @@ def _value_width(view):
 def _read_products(view):
     row, column = view.cell
     rotates = view.steps.query is not view.steps.unrotated_query
-    rank = analysis.score_rank(view.steps.products).rank
     turned = " Both were first turned by an angle that grows with their position." if rotates else ""
     return (
         f"Does {view.token(column)} offer what {view.token(row)} looks for? The query of {view.token(row)} times the "
         f"key of {view.token(column)}, number by number and added up, is the score "
-        f"{number(view.steps.products[row, column])}: the larger, the better they match.{turned} "
+        f"{number(view.steps.products[row, column])}: the larger, the better they match.{turned}"
+    )
+
+
+def stage_footnote(view, stage):
+    """Return what only some readers look for at a stage, or nothing."""
+    if stage.label != "Scores":
+        return ""
+    rank = analysis.score_rank(view.steps.products).rank
+    return (
         f"Multiples of {rank} row{'' if rank == 1 else 's'} of scores, added up, make all the others: the matrix has "
         f"rank {rank}, never more than d_k = {view.steps.query.shape[1]}."
     )
