@@ -157,8 +157,10 @@ def test_a_notebook_makes_the_same_numbers_and_the_same_picture(heads, worked, c
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_a_script_says_what_it_needs_and_draws_what_the_other_files_show(theme, monkeypatch, tmp_path):
-    monkeypatch.setattr(page_module, "_theme_around", lambda: charts.theme_named(theme))
+    around = charts.theme_named(theme)
+    monkeypatch.setattr(charts, "theme_named", lambda _: around)
     figure = gathered(monkeypatch, "heads", **CHOSEN)["heads.grid"]
+    assert figure.spec["config"]["background"] == around.background
     script = take_away.figure_script(figure)
     assert f"# Needs {INSTALL} once" in script
     monkeypatch.chdir(tmp_path)
