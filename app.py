@@ -23,6 +23,7 @@ from attn.ui.pages.home import (
 from attn.ui.stories.card import stories_offer
 from attn.ui.stories.running import story_now
 from attn.ui.take_away import bundle_control
+from attn.ui.width import page_strip_width
 from attn.ui.word_level import word_level_of
 
 page = ui.begin_page("home", "Who looks at whom?", Setup)
@@ -60,9 +61,10 @@ kind = home_kind_of_head(head, level.rows)
 if not low:
     st.caption(kind)
 say_word_level(level)
-codes = partial(home_code, setup, query, result.tokens, ui.page_width(), size)
+width = page_strip_width(labels, size=size, numbered=True, most=MOST)
+codes = partial(home_code, setup, query, result.tokens, width, size)
 ui.page_figure(
-    home_picture(labels, weights, query, MOST, ui.page_theme(), ui.page_width(), size),
+    home_picture(labels, weights, query, MOST, ui.page_theme(), width, size),
     "home.strip",
     on_pick=lambda row, column: page.set(cell=(places[row], 0)),
     tables={"weights": lambda: charts.csv([weights], [names[query]], names)},

@@ -79,12 +79,19 @@ for sentence in effect.left_out:
 
 codes = partial(words.change_code_in_words, effect, setup, width / 2)
 line = words.change_in_a_line(effect)
+
+
+def open_word(row):
+    """Follow the word or class that was clicked."""
+    page.set(word=effect.shifts[effect_charts.change_chart_words(effect)[row]].text)
+
+
 numbers, heads = ui.page_columns([1, 1], figures=True)
 with numbers:
     ui.page_figure(
         effect_charts.change_number_chart(effect, theme, ui.page_share(1 / 2, column=True)),
         "change.effect",
-        on_pick=None if effect.word is None else lambda row: page.set(word=effect.shifts[row].text),
+        on_pick=None if effect.word is None else open_word,
         tables={"numbers": lambda: effect_charts.change_chart_numbers_csv(effect)},
         codes=codes,
         line=line,

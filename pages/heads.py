@@ -19,6 +19,7 @@ from attn.ui.controls.sentence import (
     sentence_words,
 )
 from attn.ui.pages.heads import MODES, MOST_HEADS, TABS, Setup, compute_heads_page, heads_page_code, heads_page_picture
+from attn.ui.state import chosen_look
 from attn.ui.width import page_map_size, page_plot_height
 
 KEYS_ALONE = " Only the keys know where a word stands: that changes who looks at it, and not what it hands on."
@@ -95,6 +96,8 @@ num_heads, num_kv_heads = parameters.num_heads, parameters.num_kv_heads
 head = min(setup.head, num_heads) - 1
 
 scale, grouped = colour_scale_of(setup.colour, steps.weights), not ui.window_low_for_hall()
+if num_kv_heads == num_heads and chosen_look().present:  # no head shares, and the maps need the room
+    grouped = False
 tallest = ui.page_tallest(150 if grouped else 40)
 ui.page_reading(
     f"{UNTRAINED} A head is one attention with queries, keys and values of its own, so each looks at the words in its "

@@ -17,6 +17,7 @@ from attn.ui.controls.sentence import (
 )
 from attn.ui.pages.masks import (
     LARGEST_LEAD,
+    RIGHT,
     TABS,
     WRONG,
     Setup,
@@ -145,7 +146,9 @@ def leaks_tab():
     ui.page_figure(
         masks_page_leaks_picture(setup, result, theme, min(360, ui.page_share(1, beside=380))), "masks.leaks"
     )
-    st.markdown(masks_page_leaks_table(result))
+    st.markdown(masks_page_leaks_table(result, [*RIGHT, setup.wrong]))
+    with st.expander("All wrong routes"):
+        st.markdown(masks_page_leaks_table(result, WRONG))
 
 
 SHOWN = {

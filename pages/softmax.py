@@ -25,7 +25,7 @@ ui.page_reading(
 )
 codes = partial(softmax.softmax_page_code, setup, result, width)
 ui.page_figure(
-    partial(softmax.softmax_page_picture, result, width),
+    partial(softmax.softmax_page_picture, setup, result, width),
     "softmax.steps",
     tables={"weights": lambda: charts.csv([result.shifted, result.weights], ["score", "weight"], result.labels)},
     codes=codes,

@@ -4,7 +4,7 @@ import threading
 
 import numpy as np
 import pytest
-from driving import check, opened, said
+from driving import check, matrices, opened, said
 
 from attn.ui import rooms
 from attn.ui.models import model_layer_weights
@@ -122,8 +122,12 @@ def test_a_speaker_asks_phones_guess_and_the_model_stands_beside(monkeypatch):
     assert list(room.guesses.values()) == [(2,)]
 
     room.owner = owner
-    next(button for button in check(speaker.run()).button if button.label == "Show the answer").click()
     check(speaker.run())
+    assert "**1** has guessed." in said(speaker)  # and nobody sees what
+    assert not any(shares.any() for shares in guesses(speaker))
+    next(button for button in speaker.button if button.label == "Show the answer").click()
+    check(speaker.run())
+    assert [shares[0, 2] for shares in guesses(speaker)] == [1]
     weights = model_layer_weights(room_page.Setup().text, 3, 1)[room.question.query]
     assert room.answer == (int(weights.argmax()),)
     sentences = " ".join(said(speaker))
@@ -135,6 +139,11 @@ def test_a_speaker_asks_phones_guess_and_the_model_stands_beside(monkeypatch):
     assert "You were right." in [one.value for one in phone.markdown]
     assert f"with a weight of **{weights.max():.2f}**; **100%** of the guesses in the room" in phone.success[0].value
     assert any("each sign" in one.value for one in phone.caption)
+
+
+def guesses(app):
+    """Return the maps of guesses that a page shows, the room in the first row."""
+    return [shares for title, drawn in matrices(app).items() if title.startswith("Which word") for shares in drawn]
 
 
 def test_an_unknown_code_is_said():

@@ -28,7 +28,7 @@ from attn.charts.saving import COLUMNS, DOTS, html, pdf, png, save, svg, without
 from attn.charts.specification import specification
 from attn.charts.tables import csv, npz, table
 from attn.charts.theme import DARK, LIGHT, Theme, theme_named
-from attn.charts.tokens import token_strip
+from attn.charts.tokens import token_strip, token_strip_width
 from attn.charts.vectors import arrows
 from attn.charts.word_map import word_map
 from attn.charts.work_grid import work_grid
@@ -94,6 +94,7 @@ __all__ = [
     "theme_named",
     "token_labels",
     "token_strip",
+    "token_strip_width",
     "touched_cell",
     "window_of",
     "without_selection",

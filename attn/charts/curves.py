@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from attn.charts.arguments import checked_arguments
-from attn.charts.labels import LINE, Ticks, label_pixels, labelled_axis
+from attn.charts.labels import LINE, Ticks, label_pixels, labelled_axis, number
 from attn.charts.layout import dressed_layout
 from attn.charts.legends import legend_alone
 from attn.charts.marks import mark_column, mark_layer, mark_table
@@ -29,6 +29,7 @@ _NARROW = 200  # pixels of a plot below which the names beside it are broken int
 _LEAST_BESIDE_NAMES = 180  # pixels of a plot below which the names stand under it
 _BESIDE_LINE = 12  # pixels that a word takes beside its upright line beyond its letters
 _MOST_LINES = 3  # of such a word, where it could stand on fewer if it crossed another line
+_LEAST_DECIMAL = 1e-7  # of the numbers of an axis that are written as decimals
 _BROKEN_NAME = 15  # characters of such a line
 
 
@@ -87,7 +88,7 @@ def curves(parts, theme=LIGHT, *, x, y, title="", width=640, height=340, marks=(
         names = ["\n".join(textwrap.wrap(name, _BROKEN_NAME, break_long_words=False)) for name in names]
     gutter = max(label_pixels(line) for name in names for line in name.split("\n")) + _GAP + 4
     at_ends = width - gutter - _BESIDE >= _LEAST_BESIDE_NAMES
-    numbers = max(label_pixels(y.format(at)) for at in y.ticks or y_axis.ticks(height / 42))
+    numbers = max(map(label_pixels, _written(y.ticks or y_axis.ticks(height / 42), y.format)))
     beside = _BESIDE if at_ends else numbers + _AXIS
     across = int(least_plane(width - (gutter if at_ends else _GAP) - beside))
     marks = [mark for mark in marks if x_axis.low <= mark[0] <= x_axis.high]
@@ -141,8 +142,8 @@ def _checked_mark(mark):
     """Return a mark of the x axis, or say what it must be."""
     if not isinstance(mark, tuple | list) or len(mark) not in (2, 3) or not isinstance(mark[1], str):
         raise ValueError(f"each of marks must be a number, a text and maybe a number, got {short_repr(mark)}")
-    for number in (mark[0], *mark[2:]):
-        finite_number(number, "a number of marks")
+    for place in (mark[0], *mark[2:]):
+        finite_number(place, "a number of marks")
     return mark
 
 
@@ -211,13 +212,30 @@ def _axis(scale, asked, theme, round_ones, pixels, down=False):
     """Return an axis labelled where it is asked for, or at round numbers, with faint lines across the plot."""
     at = list(asked.ticks or round_ones)
     if asked.ticks and not down:
-        at = _apart(at, scale.fraction(at) * pixels, [label_pixels(asked.format(value)) for value in at])
+        at = _apart(at, scale.fraction(at) * pixels, list(map(label_pixels, _written(at, asked.format))))
     place = scale.fraction(at)
     place = 1 - place if down else place
     return labelled_axis(
-        Ticks([float(p) for p in place], [asked.format(value) for value in at], 0), asked.name, theme.muted,
+        Ticks([float(p) for p in place], _written(at, asked.format), 0), asked.name, theme.muted,
         grid=True, gridColor=theme.grid, titleFontWeight=400,
     )  # fmt: skip
+
+
+def _written(values, form):
+    """Return the numbers of an axis in one way of writing: as decimals, or all with powers of ten where some are tiny.
+
+    Examples
+    --------
+    >>> _written([1.0, 0.01, 1e-6], number), _written([1.0, 1e-9], number), _written([1, 20000], number)
+    (['1', '0.01', '0.000001'], ['1e0', '1e−9'], ['1', '20,000'])
+    """
+    texts = [form(value) for value in values]
+    if form is not number or not any("e" in text for text in texts):
+        return texts
+    if all(_LEAST_DECIMAL <= abs(value) < 1 / _LEAST_DECIMAL for value in values if value):
+        return [f"{value:,.9f}".rstrip("0").rstrip(".").replace("-", "−") for value in values]
+    powers = (f"{value:.2e}".split("e") for value in values)
+    return [f"{digits.rstrip('0').rstrip('.')}e{int(power)}".replace("-", "−") for digits, power in powers]
 
 
 def _apart(at, places, widths):

@@ -24,6 +24,7 @@ _LENGTHS += ("cornerRadius", "gradientLength", "gradientThickness", "gradientStr
 _LENGTHS += ("fontSize", "labelFontSize", "titleFontSize", "subtitleFontSize", "labelPadding", "titlePadding")
 _LENGTHS += ("lineHeight",)
 _PIXELS = dict.fromkeys(_LENGTHS, 1) | {"size": 2, "symbolSize": 2}  # what is measured in pixels -> 1, or 2 for an area
+_TITLE_LEFT = 4  # pixels by which large letters of an axis' title are higher than Vega thinks, at the left edge
 _UNTOUCHED = ("datasets", "data", "params", "scale", "values")
 
 
@@ -321,7 +322,11 @@ def enlarged(spec, factor):
     dict
     """
     checked_specification(spec)
-    return spec if finite_number(factor, "factor", 0) == 1 else _grown(spec, factor)
+    if finite_number(factor, "factor", 0) == 1:
+        return spec
+    grown = _grown(spec, factor)
+    around = grown.get("padding", {})
+    return grown | {"padding": around | {"left": around.get("left", 0) + _TITLE_LEFT * factor}}
 
 
 def _grown(part, factor):

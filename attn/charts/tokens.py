@@ -83,6 +83,33 @@ def token_strip(tokens, theme=LIGHT, *, weights=None, size=18, width=880, pick=P
     return dressed_layout(plane.figure(layers), theme, f"{len(tokens)} tokens: {' '.join(shown)}")
 
 
+def token_strip_width(tokens, across, down, *, size=18, numbered=False, most=_MOST):
+    """Return the width at which a strip breaks into lines so that it can be shown largest in a room of this shape.
+
+    Parameters
+    ----------
+    tokens : sequence of str
+    across, down : float
+        Of the room, in pixels or parts of them.
+    size : int, default 18
+    numbered : bool, default False
+    most : int, default 200
+        As in `token_strip`.
+
+    Returns
+    -------
+    int
+        At most `across`.
+    """
+    shown, note = [str(token) for token in tokens[:most]], numbered * _MORE
+
+    def scale(width):
+        boxes = _placed(shown, width, size, _BELOW + note)
+        return min(across / (boxes["x2"].max() + 4), down / (boxes["y2"].max() + 24 + note))
+
+    return int(max((across * part / 20 for part in range(20, 2, -1)), key=scale)) if shown else int(across)
+
+
 def _placed(tokens, width, size, below):
     """Return the columns of a table with the box of every token, line after line."""
     texts, lefts, rights, tops, x, y, height = [], [], [], [], 2, 2, 2.2 * size

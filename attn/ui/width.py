@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from attn.charts import touched_cell
+from attn.charts import token_strip_width, touched_cell
 from attn.ui.state import chosen_look
 from attn.ui.stories.running import story_now
 
@@ -22,6 +22,7 @@ _STEP = 40  # pixels: smaller changes do not redraw the page, nor a quarter of t
 _MARGIN = 12  # pixels at the right of a figure that hold nothing, and may be out of sight without a sign
 _PRESENTED = 1 / 60, 6  # pixels of words presented, a pixel of the window's height, and besides: 18 at 720, 24 at 1080
 _TITLE, _STORY = 0.15, 0.1  # of a presented window's height, for the title, and for a story's sentence
+_SHAPE = 2.25  # of the room that a presented figure has, across by down
 _EDGES = 0.055  # of its width
 _ABOVE = 260  # pixels above a page's first figure
 _ABOVE_LARGE, _ABOVE_LOW = 330, 190  # with words for a hall, and in a low window then
@@ -29,6 +30,7 @@ _NO_END = 20_000  # pixels: no figure is so high
 _CONTROLS_LOW = 50  # pixels of a row of controls among them, which some pages have
 _CARD, _WORK = 30, 15  # pixels that plots give up for a story's card and its task: their cells must still hold numbers
 _AROUND, _LEAST_TALL = 165, 120  # pixels of a figure's title and axes, and of a plot
+_AROUND_CURVES = 85  # pixels of the title of curves and of what stands under them
 
 _RULER = """
 export default function({ data, setStateValue }) {
@@ -242,6 +244,19 @@ def page_share(part, least=300, beside=0, column=False):
     return int(share if share >= least or page_width() >= NARROW else page_width())
 
 
+def page_strip_width(tokens, **look):
+    """Return the pixels after which a strip of tokens breaks: the page's width, or what makes it largest presented.
+
+    Parameters
+    ----------
+    tokens : sequence of str
+    **look
+        What `attn.charts.token_strip` is told of its size.
+    """
+    wide = page_width()
+    return token_strip_width(tokens, wide, wide / _SHAPE, **look) if chosen_look().present else wide
+
+
 def page_map_size(count, most, beside=60):
     """Return the pixels along the longer side of a map that is alone in its row.
 
@@ -282,6 +297,43 @@ def page_tallest(controls=0, most=None):
 def page_plot_height(most=440):
     """Return how many pixels high a plot further down a page may be: `most`, or less where it is presented alone."""
     return min(most, page_tallest()) if chosen_look().present else most
+
+
+def page_curves_height(wide, usual):
+    """Return the pixels down of curves that are so wide: as many as usual, or so that they fill a presented screen.
+
+    Parameters
+    ----------
+    wide : float
+        Pixels across of the whole figure.
+    usual : int
+    """
+    return int(max(_LEAST_TALL, wide / _SHAPE - _AROUND_CURVES)) if chosen_look().present else usual
+
+
+def page_bars_width(wide, high):
+    """Return the pixels across of a figure of bars: presented, a low one is narrow, so that it is shown large.
+
+    Parameters
+    ----------
+    wide : float
+        Pixels that there are.
+    high : float
+        Of all bars.
+    """
+    return min(wide, int(_SHAPE * (high + _AROUND_CURVES))) if chosen_look().present else wide
+
+
+def page_rows(row, usual):
+    """Return how many rows so many pixels high a figure has: as many as usual, or as fit a presented screen.
+
+    Parameters
+    ----------
+    row : float
+        Pixels, before figures are enlarged.
+    usual : int
+    """
+    return min(usual, max(1, page_curves_height(page_width(), 0) // row)) if chosen_look().present else usual
 
 
 def _card():

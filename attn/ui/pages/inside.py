@@ -258,7 +258,7 @@ def _map_size(table, width):
 def inside_line(setup, loaded):
     """Say in a line which model reads what."""
     read = f" reads “{as_text(shortened(text_in_view(setup).strip(), MOST_IN_LINE))}”" if loaded.takes == "text" else ""
-    return f"{as_text(loaded.name.split('/')[-1])}{read} · in view: layer {setup.layer}, head {setup.head}"
+    return f"{as_text(loaded.name.split('/')[-1])}{read}"
 
 
 def inside_first_heads(table, setup):

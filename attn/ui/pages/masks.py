@@ -26,6 +26,7 @@ from attn.ui.shown_code import LIGHT, Source, page_codes
 from attn.ui.state import as_text
 from attn.words import small
 
+RIGHT = [name for name, route in ROUTES.items() if route.right]
 WRONG = {name: route.title for name, route in ROUTES.items() if not route.right}
 TABS = {"leaks": "What leaks, by route", "code": "Code"}
 LEAST_LEAK = 1e-6  # what is smaller is rounding
@@ -239,8 +240,8 @@ def masks_page_leaks_reading(setup, result, labels):
         return _nothing_to_leak(setup, labels)
     wrong = [name for name in WRONG if result.leaks[name].largest < LEAST_LEAK]
     others = (
-        f" Of the {len(WRONG)} wrong routes {len(wrong)} {'leaks' if len(wrong) == 1 else 'leak'} nothing here; the "
-        "table says what else is wrong with them."
+        f" Of the {len(WRONG)} wrong routes {len(wrong)} {'leaks' if len(wrong) == 1 else 'leak'} nothing here; “All "
+        "wrong routes” says what else is wrong with them."
         if wrong
         else ""
     )
@@ -251,24 +252,25 @@ def masks_page_leaks_reading(setup, result, labels):
 
 
 def masks_page_leaks_picture(setup, result, theme, room):
-    """Draw how much leaks through each route, right and wrong ones marked."""
+    """Draw how much leaks through the right routes and the wrong one in view."""
+    names = [*RIGHT, setup.wrong]
     bars = charts.bars(
-        [result.leaks[name].largest for name in ROUTES],
-        [f"{_verdict(route)}: {small(route.title)}" for route in ROUTES.values()],
+        [result.leaks[name].largest for name in names],
+        [f"{_verdict(ROUTES[name])}: {small(ROUTES[name].title)}" for name in names],
         theme,
         title="What leaks: largest change in a row that must not see the token",
         kind="magnitude",
-        pick=charts.Pick(selected=list(ROUTES).index(setup.wrong)),
+        pick=charts.Pick(selected=names.index(setup.wrong)),
         width=room,
     )
     return charts.beside(bars)
 
 
-def masks_page_leaks_table(result):
-    """Return what leaks through each route, how far its context is off, and under its name why, as Markdown."""
+def masks_page_leaks_table(result, names):
+    """Return what leaks through some routes, how far their contexts are off, and under each name why, as Markdown."""
     right = result.routed["before"].context
     lines = ["| route | | leaks | context off by |", "|---|---|---:|---:|"]
-    for name, route in ROUTES.items():
+    for name, route in ((name, ROUTES[name]) for name in names):
         off = float(np.abs(result.routed[name].context - right).max())
         lines.append(
             f"| **{route.title}.** {route.why} | {_verdict(route)} | {_two_decimals(result.leaks[name].largest)} "

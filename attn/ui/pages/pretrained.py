@@ -399,17 +399,19 @@ def _agrees(setup, result, table):
 
 
 def pretrained_page_line(setup, loaded, result, table):
-    """Say in a line what was read, by which head, and whether both sides agree."""
-    read = f"“{as_text(shortened(text_in_view(setup).strip(), MOST_IN_LINE))}” · " if loaded.takes == "text" else ""
+    """Say in a line whether both sides agree, which head it is, and what was read."""
+    read = f" · “{as_text(shortened(text_in_view(setup).strip(), MOST_IN_LINE))}”" if loaded.takes == "text" else ""
     agrees, (yes, no) = _agrees(setup, result, table), _VERDICTS[bool(setup.broken)]
     return (
-        f"{read}layer {setup.layer}, head {setup.head} of {as_text(loaded.name.split('/')[-1])} · "
-        f"**{yes if agrees else no}**: the largest difference is **{number(result.largest, 2)}**"
+        f"**{yes if agrees else no}**: the largest difference is **{number(result.largest, 2)}** · "
+        f"{as_text(loaded.name.split('/')[-1])}, layer {setup.layer}, head {setup.head}{read}"
     )
 
 
 def pretrained_page_picture(own, scratch, own_hidden, hidden, rows, columns, scale, theme, room, tallest):
-    """Draw one head by the model, from scratch, and the difference."""
+    """Draw one head by the model, from scratch, and the difference: what counts as equal is pale."""
+    largest = float(np.abs(scratch - own).max(initial=0))
+    equal = pretrained.TOLERANCE if largest <= pretrained.TOLERANCE else None  # otherwise to the largest
     return charts.panels(
         theme,
         room,
@@ -423,7 +425,7 @@ def pretrained_page_picture(own, scratch, own_hidden, hidden, rows, columns, sca
             columns,
             title="From scratch − the model's own",
             kind="signed",
-            scale=charts.Scale(name="difference"),
+            scale=charts.Scale(equal, name="difference"),
             pick=charts.Pick("difference"),
         ),
         tallest=tallest,

@@ -12,7 +12,7 @@ from attn.ui.controls.sentence import DEFAULT_TEXT
 from attn.ui.link import link_choice, link_code, link_place, link_string, link_whole
 from attn.ui.minilm_in_numpy import minilm_head_code
 from attn.ui.page import page_figure, page_theme, page_token_control
-from attn.ui.present import audience_address, code_picture, network_address
+from attn.ui.present import ANSWER_KEY, audience_address, code_picture, network_address
 from attn.ui.rooms import MOST_GUESSES, Question, open_rooms
 from attn.ui.shown_code import LIGHT, page_codes
 from attn.ui.state import as_text
@@ -101,7 +101,7 @@ def place_in_words(question, place):
 
 
 def room_reading(question, shares, weights, count):
-    """Say what the room thinks, and what is so if that is shown.
+    """Say how many have guessed; once the answer is shown, what the room thought, and what is so.
 
     Parameters
     ----------
@@ -111,21 +111,18 @@ def room_reading(question, shares, weights, count):
     count : int
         Of guesses.
     """
-    if not count and weights is None:
-        return "Nobody has guessed yet."
-    people = f"**{count}** {'has' if count == 1 else 'have'} guessed"
-    sentence = f"{people}."
+    people = f"**{count}** {'has' if count == 1 else 'have'} guessed" if count else "Nobody has guessed yet"
+    if weights is None:
+        return f"{people}."
     if count:
         favourite = np.unravel_index(shares.argmax(), shares.shape)
         led = f"the most for {place_in_words(question, favourite)} (**{shares.max():.0%}**)"
-        sentence = f"{people}, {led if (shares == shares.max()).sum() == 1 else 'and no guess leads'}."
-    if weights is not None:
-        best = np.unravel_index(weights.argmax(), weights.shape)
-        sentence += (
-            f" In the model it is {place_in_words(question, best)}, with a weight of **{weights.max():.2f}**; "
-            f"**{shares[best]:.0%}** of the guesses were right."
-        )
-    return sentence
+        people += f", {led if (shares == shares.max()).sum() == 1 else 'and no guess leads'}"
+    best = np.unravel_index(weights.argmax(), weights.shape)
+    return (
+        f"{people}. In the model it is {place_in_words(question, best)}, with a weight of **{weights.max():.2f}**; "
+        f"**{shares[best]:.0%}** of the guesses were right."
+    )
 
 
 def room_picture(shares, weights, names, theme, room, title):
@@ -361,12 +358,13 @@ def _answer_button(room, question):
 
     if room.answer is None:
         st.button(
-            "Show the answer", on_click=show, type="primary", icon=":material/visibility:",
-            help="Here and on every phone. After that no guess is taken.",
+            "Show the answer", on_click=show, type="primary", icon=":material/visibility:", key=f"{ANSWER_KEY}.show",
+            help="With what the room thought. Here and on every phone. After that no guess is taken.",
         )  # fmt: skip
     else:
         st.button(
             "Hide the answer", on_click=room.reveal, args=(None,), icon=":material/visibility_off:",
+            key=f"{ANSWER_KEY}.hide",
             help="Guesses are taken again.",
         )  # fmt: skip
 
@@ -379,20 +377,22 @@ def _close(state, room):
 
 @st.fragment(run_every=_SECONDS)
 def _guesses(code, question):
-    """Draw the guesses of a room as they stand now."""
+    """Say how many have guessed, and draw the guesses once the answer is shown: nobody shall follow the others."""
     rooms = open_rooms()
     room = rooms.find(code)
     if room is None:
         st.info("The room is closed, since nothing happened in it for hours.")
         return
     rooms.touch(room)  # as long as somebody has it on the screen
-    shares = room.shares()
-    weights = true_weights(question) if room.answer is not None else None
-    st.markdown(room_reading(question, shares, weights, len(room.guesses)))
+    shown = room.answer is not None
+    shares, weights = room.shares() * shown, true_weights(question) if shown else None
+    reading = room_reading(question, shares, weights, len(room.guesses))
+    st.markdown(reading)
     page_figure(
         room_picture(shares, weights, list(question.names), page_theme(), page_width(), _plainly(question)),
         "room.guesses",
         tables={"guesses": lambda: _csv(question, shares, weights)},
+        line=reading,
     )
 
 

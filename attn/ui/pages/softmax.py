@@ -164,9 +164,11 @@ def softmax_page_controls(state):
     )  # fmt: skip
 
 
-def softmax_page_picture(result, width):
+def softmax_page_picture(setup, result, width):
     """Draw scores, exponentials and weights, one row each."""
-    return _picture(result.shifted, result.exponentials, result.weights, _bar_width(width), page_theme())
+    return _picture(
+        result.shifted, result.exponentials, result.weights, setup.temperature, _bar_width(width), page_theme()
+    )
 
 
 def _bar_width(room):
@@ -175,13 +177,14 @@ def _bar_width(room):
     return int(beside if beside >= LEAST_PLOT else least_plane(min(room - 110, 300)))
 
 
-def _picture(scores, exponentials, weights, width, theme):
+def _picture(scores, exponentials, weights, temperature, width, theme):
     """Draw scores, exponentials and weights, one row each."""
     labels = charts.counted(len(scores))
+    power = "score − largest" if temperature == 1 else f"(score − largest) ÷ {temperature:g}"
     steps = (
         ("Scores", scores, "signed", None),
-        ("Exponentials", exponentials, "magnitude", 1.0),
-        ("Weights", weights, "weights", None),
+        (f"Exponentials, e^({power})", exponentials, "magnitude", 1.0),
+        ("Weights, each ÷ their sum", weights, "weights", None),
     )
     drawn = [
         charts.bars(values, labels, theme, title=title, kind=kind, scale=charts.Scale(limit), width=width)
@@ -209,9 +212,8 @@ def softmax_page_in_words(setup, result):
 
 
 def softmax_page_line(setup, result):
-    """Say in a line which score gets how much, and what the exponentials are."""
-    warm = "" if setup.temperature == 1 else f", divided by the temperature {number(setup.temperature)}"
-    return f"{_who_gets_most(result)}. Exponential: e to the power of a score minus the largest{warm}."
+    """Say in a line which score gets how much, at which temperature."""
+    return f"{_who_gets_most(result)} · temperature {number(setup.temperature)}"
 
 
 def _who_gets_most(result):

@@ -33,6 +33,7 @@ RESULTS = {  # what a page may tell, and a condition may ask for
     "left_over": "what is left of the first symbol after the last step",
     "scores": "how many scores a head has",
     "score_bytes": "how many bytes the scores of one layer take",
+    "tiles_left": "how many tiles of scores are still to come",
     "metric": "the number by which heads are measured, of the chosen head",
     "highest": "the highest such number of all heads",
     "before": "the number that the model gives, unchanged",

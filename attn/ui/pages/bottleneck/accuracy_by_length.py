@@ -10,7 +10,8 @@ from attn.charts import Curve
 from attn.data import published
 from attn.ui.page import page_figure, page_footnote, page_theme
 from attn.ui.pages.bottleneck.setup import COUNTED, MODELS
-from attn.ui.width import page_width
+from attn.ui.state import chosen_look
+from attn.ui.width import page_curves_height, page_width
 
 LOOK_FOR = {
     "a": "*European Economic Area* becomes *zone économique européenne*, the other way round: there the weights step "
@@ -24,7 +25,7 @@ LOOK_FOR = {
 _WELL = 0.9  # share right that counts as doing well
 
 
-WIDE = 1100  # pixels of room from which two charts stand side by side
+_WIDE = 1100  # pixels of room from which two charts stand side by side
 
 
 _SEARCH, _VECTOR = 0, 4  # colours of heads, for models with attention and without in the published curves
@@ -39,9 +40,7 @@ def accuracy_by_length_tab(state, result):
     setup = state.choices()
     state.tell(**_accuracy_results(setup, result.task))
     st.markdown(_accuracy_reading(setup, result.task))
-    side_by_side = page_width() >= WIDE
-    width = int((page_width() - 24) / 2 if side_by_side else min(page_width(), 960))
-    join = charts.beside if side_by_side else charts.above
+    width, join = two_curves_layout()
     page_figure(join(_ours(setup, result.task, width), _theirs(width)), "bottleneck.accuracy", tables={
         "accuracy": lambda: _accuracy_csv(setup),
     })  # fmt: skip
@@ -57,6 +56,13 @@ def accuracy_by_length_tab(state, result):
             + ", ".join(f"{name} {scores[name][0]}" for name in list(scores)[:4])
             + "."
         )
+
+
+def two_curves_layout():
+    """Return the pixels across of each of two figures of curves, and how they are joined: presented one by one."""
+    side_by_side = page_width() >= _WIDE and not chosen_look().present
+    width = int((page_width() - 24) / 2 if side_by_side else min(page_width(), 960))
+    return width, charts.beside if side_by_side else charts.above
 
 
 def _accuracy_reading(setup, task):
@@ -121,15 +127,18 @@ def _ours(setup, task, width):
     at, parts = list(COUNTED).index(setup.counted), []
     colours = dict(reversed(list(zip((setup.left, setup.right), accuracy_by_length_colours(), strict=True))))
     for name, colour in colours.items():
-        for trained_on in reversed(trained.TRAINED_ON):
+        for trained_on in (setup.trained_on,) if chosen_look().present else reversed(trained.TRAINED_ON):
             ours = trained.accuracy(task.name, name, trained_on)
             shares = [share[at] for share in ours.values()]
-            title = f"{MODELS[name]}-{_limit(task, trained_on)}"
+            trained_to = "" if chosen_look().present else f", trained up to {_limit(task, trained_on)}"
+            title = f"{MODELS[name]}{trained_to}"
             parts.append(Curve(title, list(ours), shares, colour, trained_on == "short"))
-    marks = [(limit, f"≤ {limit}") for limit in task.limits]
+    limits = (_limit(task, setup.trained_on),) if chosen_look().present else task.limits
+    marks = [(limit, f"trained up to {limit}") for limit in limits]
     return charts.curves(
         parts, page_theme(), x=task.unit, y=charts.Axis("right", range=(0, 1), format=lambda share: f"{share:.0%}"),
-        title=f"{task.title}: {COUNTED[setup.counted].lower()} right", width=width, height=300, marks=marks,
+        title=f"{task.title}: {COUNTED[setup.counted].lower()} right", width=width,
+        height=page_curves_height(width, 300), marks=marks,
     )  # fmt: skip
 
 
@@ -143,7 +152,7 @@ def _theirs(width):
     ]
     return charts.curves(
         parts, page_theme(), x="words", y=charts.Axis("BLEU", range=(0, 30)), title="Bahdanau et al., Figure 2",
-        width=width, height=300, marks=[(30, "≤ 30"), (50, "≤ 50")],
+        width=width, height=page_curves_height(width, 300), marks=[(30, "≤ 30"), (50, "≤ 50")],
     )  # fmt: skip
 
 

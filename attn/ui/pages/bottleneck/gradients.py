@@ -9,9 +9,9 @@ from attn.architectures.seq2seq import Bahdanau
 from attn.charts import Curve
 from attn.charts.labels import number
 from attn.ui.page import page_figure, page_theme
-from attn.ui.pages.bottleneck.accuracy_by_length import WIDE, accuracy_by_length_colours
+from attn.ui.pages.bottleneck.accuracy_by_length import accuracy_by_length_colours, two_curves_layout
 from attn.ui.terms import terms_help
-from attn.ui.width import page_width
+from attn.ui.width import page_curves_height
 from attn.words import listed
 
 
@@ -37,9 +37,7 @@ def gradients_tab(state, result):
         f"Gates let a model choose the factor anew for each number and symbol. {_measured(norms)}",
         help=terms_help("gradient", "gate", "encoder", "logarithmic"),
     )
-    side_by_side = page_width() >= WIDE
-    width = int((page_width() - 24) / 2 if side_by_side else min(page_width(), 960))
-    join = charts.beside if side_by_side else charts.above
+    width, join = two_curves_layout()
     page_figure(join(_powers(factor, count, width), _norms(norms, result, width)), "bottleneck.gradient")
 
 
@@ -67,7 +65,7 @@ def _powers(factor, count, width):
     ]
     return charts.curves(
         parts, page_theme(), x="steps", y=charts.Axis("what is left", log=True), title="A factor at each step",
-        width=width, height=300,
+        width=width, height=page_curves_height(width, 300),
     )  # fmt: skip
 
 
@@ -81,7 +79,8 @@ def _norms(norms, result, width):
     parts = [Curve(title, np.arange(len(each)), each, colours[title]) for title, each in norms.items()]
     return charts.curves(
         parts, page_theme(), x="symbols back from the end", y=charts.Axis("largest gradient", log=True), dots=True,
-        title="Measured in the encoders, on this input", width=width, height=300,
+        title="Measured in the encoders, on this input", width=width,
+        height=page_curves_height(width, 300),
     )  # fmt: skip
 
 

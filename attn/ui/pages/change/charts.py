@@ -9,9 +9,10 @@ from attn.pretrained.intervention.classification import answer_ends, answer_plac
 from attn.pretrained.intervention.run import predicts_masked
 from attn.ui.controls.colour_scale import colour_scale_of
 from attn.ui.pages.change.controls import change_paint_controls_open, changed_head_name, every_head_to_control
-from attn.ui.width import page_plot_height, page_tallest, window_low_for_hall
+from attn.ui.width import page_bars_width, page_plot_height, page_rows, page_tallest, window_low_for_hall
 from attn.ui.word_level import word_level_of
 
+_PAIR = 56  # pixels of two bars, one below the other
 _LEAST_CELL = 10  # pixels of a head in the map of all, to be pointed at
 _MOVED = "How far outputs moved"
 _SHARE = "share of its length"  # that of the difference over that of the output as it was
@@ -21,12 +22,19 @@ def change_number_chart(effect, theme, width):
     """Draw the number before and after: words or classes side by side, an answer's ends, or how alike the texts are."""
     if effect.answers is not None:
         return answer_ends_chart(effect.comparison, theme, int(width - 180))
-    labels, one, other = effect_numbers(effect)
     style = number_style(effect)
     if effect.word is None:
+        labels, one, other = effect_numbers(effect)
+        if not effect.changes:  # no vector turns
+            return number_pairs_chart(
+                labels, one, other, style.title, style.scale, style.shares, charts.Pick(), theme,
+                int(page_bars_width(width, _PAIR) - 160),
+            )  # fmt: skip
         first = charts.pairs(one, other, labels, theme, scale=style.scale, title=style.title, width=int(width - 160))
         return charts.above(first, _turned(effect, theme, width))
-    pick = charts.Pick("word", effect.word)
+    shown = change_chart_words(effect)
+    labels, one, other = shift_numbers([effect.shifts[at] for at in shown])
+    pick = charts.Pick("word", shown.index(effect.word))
     return number_pairs_chart(labels, one, other, style.title, style.scale, style.shares, pick, theme, int(width - 180))
 
 
@@ -56,6 +64,12 @@ def effect_numbers(effect):
     if effect.word is None:
         return similarity_numbers(effect.numbers)
     return shift_numbers(effect.shifts)
+
+
+def change_chart_words(effect):
+    """Return the places, among the shifts, of the words or classes that are drawn, the followed one among them."""
+    most = page_rows(_PAIR, len(effect.shifts))
+    return list(range(most)) if effect.word < most else [*range(most - 1), effect.word]
 
 
 def similarity_numbers(similarities):

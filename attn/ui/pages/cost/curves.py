@@ -14,7 +14,7 @@ from attn.ui.link import link_choice, link_flag, link_whole
 from attn.ui.numpy_code import Paragraph, numpy_array, numpy_code
 from attn.ui.pages.cost.units import bytes_in_units, count_in_units, ratio_in_units
 from attn.ui.shown_code import LIGHT, page_codes
-from attn.ui.width import page_share, page_tallest, page_width
+from attn.ui.width import page_curves_height, page_share, page_tallest, page_width
 
 VIEWS = {"square": "Square", "kinds": "Kinds", "layer": "Layer", "memory": "Memory"}
 BYTES = {"4": "4", "2": "2", "1": "1"}
@@ -325,6 +325,7 @@ def cost_curves_picture(setup, theme):
 def _sides_of(most):
     """Return the pixels along the square of so many tokens, and across the curve beside it."""
     tall = page_tallest(10, most=min(420, max(240, page_width() * 0.36), page_width() - 110))
+    tall = page_curves_height(page_width(), tall)
     return tall, page_share(1, beside=tall + 110) - 8 * max(len(f"{most**2:,}") - 8, 0)  # long numbers at the left
 
 
@@ -362,7 +363,8 @@ def _axes_of(setup):
 
 def _size_of():
     """Return how large the curves are drawn."""
-    return {"width": round(page_width()), "height": page_tallest(10, most=min(520, max(340, page_width() * 0.36)))}
+    height = page_tallest(10, most=min(520, max(340, page_width() * 0.36)))
+    return {"width": round(page_width()), "height": page_curves_height(page_width(), height)}
 
 
 def _draw(lengths, costs, marks, across, up, theme, **size):

@@ -10,7 +10,7 @@ from attn.charts.labels import number
 from attn.ui.page import page_columns, page_figure, page_path_columns, page_reading
 from attn.ui.pages.cost.curves import TILES_MOST
 from attn.ui.pages.cost.units import bytes_in_units
-from attn.ui.width import page_share
+from attn.ui.width import page_plot_height, page_share
 
 _D = 8  # numbers of a query, a key and a value
 _LONG, _WIDE, _FAST = 8192, 64, (128, 128)  # a long text: tokens, numbers of a head, and a tile as on a GPU
@@ -34,6 +34,7 @@ def tiles_tab(state, theme):
     at = state.get("tiles_at") - 1
     step = steps[at]
     row = min(max(setup.tiles_row - 1, step.queries.start), step.queries.stop - 1)
+    state.tell(tiles_left=len(steps) - 1 - at)
     mine = [each for each in steps[: at + 1] if each.queries.start <= row < each.queries.stop]
     page_reading(
         tiles_sentence(setup, steps, at, row), TILES_FORMULA,
@@ -46,7 +47,7 @@ def tiles_tab(state, theme):
         charts.beside(
             charts.work_grid(
                 _states(setup.tiles_n, steps, at), _kinds(theme), *2 * [charts.counted(setup.tiles_n)], theme,
-                title="Scores, tile by tile", size=int(min(page_share(0.5) - 90, 400)),
+                title="Scores, tile by tile", size=int(min(page_share(0.5) - 90, page_plot_height(400))),
                 pick=charts.Pick("tile"),
             ),
             _so_far(mine, row, whole, theme),
@@ -54,7 +55,7 @@ def tiles_tab(state, theme):
         "cost.tiles",
         on_pick=lambda row, column: _open(state, steps, row, column),
         tables={"tiles": lambda: _csv(steps, row)},
-        line=tiles_sentence(setup, steps, at, row),
+        line=tiles_line(steps, at, row),
     )  # fmt: skip
     st.markdown(_table(mine, row))
     st.markdown(tiles_moved_sentence(setup))
@@ -159,6 +160,17 @@ def tiles_sentence(setup, steps, at, row):
             f"multiplied by {number(shrunk)}; with this tile the sum becomes **{number(total)}**."
         )
     return told + (f" {skipped} tiles hold nothing that may be seen, and are skipped." if skipped else "")
+
+
+def tiles_line(steps, at, row):
+    """Say in a line which tile is in hand, and what is carried for one query after it."""
+    step = steps[at]
+    place = row - step.queries.start
+    keys = f"keys {step.keys.start + 1} to {step.keys.stop}"
+    return (
+        f"Tile {at + 1} of {len(steps)} brings {keys} to query {row + 1} · largest score "
+        f"**{number(float(step.largest[place]))}** · sum **{number(float(step.total[place]))}**"
+    )
 
 
 def _table(mine, row):

@@ -12,9 +12,10 @@ from attn.ui.language_models import Rival, likeliest_tokens
 from attn.ui.pages.next_word import whole_way
 from attn.ui.present import MOST_IN_LINE
 from attn.ui.state import as_text
-from attn.ui.width import page_plot_height, page_tallest, page_width
+from attn.ui.width import page_plot_height, page_rows, page_tallest, page_width
 
 _SHOWN, _END = 10, 40  # words, and characters of the end of a text
+_PAIR = 56  # pixels of two bars, one below the other
 _IN_A_LINE = 3  # words where they stand in a line
 _BESIDE, _LAYER = 560, 10  # pixels for boxes and map side by side, and of a layer in the map, to be pointed at
 _MOST_MAP = 390  # pixels of the map down, where the window has room for them
@@ -43,9 +44,9 @@ def next_words(language, before, after, word):
     -------
     NextWords
     """
-    reads = [before] if after is None else [before, after]
+    reads, most = ([before], _SHOWN) if after is None else ([before, after], page_rows(_PAIR, _SHOWN))
     likely = [each for read in reads for each in likeliest_tokens(language, read.passed.logits[-1], _SHOWN)]
-    ids = list(dict.fromkeys(each.id for each in sorted(likely, key=lambda each: -each.probability)))[:_SHOWN]
+    ids = list(dict.fromkeys(each.id for each in sorted(likely, key=lambda each: -each.probability)))[:most]
     if 0 <= word < len(language.model.embedding) and word not in ids:
         ids = [*ids[:-1], word]
     sides = [softmax(read.passed.logits[-1].astype(float))[ids] for read in reads]

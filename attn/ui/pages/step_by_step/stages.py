@@ -11,6 +11,7 @@ from attn.charts.labels import number
 from attn.data import examples
 from attn.ui.controls.query_row import query_row_bars, query_row_products
 from attn.ui.state import as_text
+from attn.ui.width import page_strip_width
 from attn.words import share
 
 MATRICES = {"q": "Query", "k": "Key", "v": "Value"}
@@ -55,6 +56,11 @@ class View(NamedTuple):
     def token(self, position):
         """Return a token fit to stand in a sentence."""
         return f"**{as_text(self.labels[position])}**"
+
+    @property
+    def strip(self):
+        """Pixels after which the row of tokens goes on below."""
+        return min(self.width, page_strip_width(self.e.tokens))
 
     @property
     def projected(self):
@@ -175,7 +181,8 @@ def stage_picture(view, stage):
     """Return the picture of a stage."""
     parts = stage.parts(view)
     if not parts:
-        strip = charts.token_strip(view.e.tokens, view.theme, width=view.width, pick=charts.Pick("cell", view.cell[0]))
+        pick = charts.Pick("cell", view.cell[0])
+        strip = charts.token_strip(view.e.tokens, view.theme, width=view.strip, pick=pick)
         return charts.beside(strip)
     drawn = (part if isinstance(part, str) else part.panel(view) for part in parts)
     return charts.panels(view.theme, view.width, *drawn, tallest=view.tallest)
@@ -186,7 +193,7 @@ def stage_code(view, stage):
     parts = stage.parts(view)
     if not parts:
         pick = charts.Pick(selected=view.cell[0])
-        strip = f"charts.token_strip(e.tokens, charts.LIGHT, width={view.width:.0f}, pick={pick})"
+        strip = f"charts.token_strip(e.tokens, charts.LIGHT, width={view.strip:.0f}, pick={pick})"
         return f"picture = charts.beside({strip})"
     lines = [repr(part) if isinstance(part, str) else part.code(view) for part in parts]
     start = ["labels = charts.token_labels(e.tokens)"]
@@ -259,12 +266,17 @@ def _masked(view):
     parts = [Part("steps.scores", "Scaled scores", limit=limit), "→"]
     if (s.biased != s.scores).any():
         parts += [Part("steps.biased", "With positions", limit=limit), "→"]
-    return [*parts, Part("steps.biased", "Masked scores", mark="cell", limit=limit, hides=True)]
+    return [*parts, Part("steps.biased", _masked_title(view), mark="cell", limit=limit, hides=True)]
+
+
+def _masked_title(view):
+    """Return what the scores are called once the mask was applied, which may hide nothing."""
+    return "Masked scores" if view.hidden.any() else "Scores, none hidden"
 
 
 def _softmax(view):
     return [
-        Part("steps.biased", "Masked scores", mark="row", hides=True),
+        Part("steps.biased", _masked_title(view), mark="row", hides=True),
         "→",
         Part("steps.weights", "Weights", mark="cell", hides=True),
     ]

@@ -76,7 +76,7 @@ def _head_map(state, reading, attention, head, cell, setup):
         hidden=None if seen.all() else ~seen, pick=charts.Pick("cell", cell),
     )  # fmt: skip
     page_figure(
-        charts.panels(page_theme(), page_share(0.5), panel, tallest=page_tallest(_FIRST_LINE)),
+        charts.panels(page_theme(), page_share(0.5, column=True), panel, tallest=page_tallest(_FIRST_LINE)),
         "why.map",
         on_pick=lambda row, column: state.set(cell=(row, column)),
         tables={"head": lambda: charts.csv(values, reading.labels, reading.labels)},
@@ -178,7 +178,7 @@ def _table(reading, made, query, key):
 
 def _bars_width(labels):
     """Return the pixels of the bars beside their labels."""
-    return int(page_share(0.5) - max(map(label_pixels, labels)) - 40)
+    return int(page_share(0.5, column=True) - max(map(label_pixels, labels)) - 40)
 
 
 def _ledger_code(reading, setup, cell):

@@ -245,7 +245,7 @@ def map_size(rows, columns, beside=90):
 
 def half_map_size(rows, columns):
     """Return the same of a map that has half of the page."""
-    return map_size(rows, columns, page_width() - page_share(0.5) + 90)
+    return map_size(rows, columns, page_width() - page_share(0.5, column=True) + 90)
 
 
 def cell_in_text(state, reading):

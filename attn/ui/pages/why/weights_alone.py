@@ -88,7 +88,7 @@ def _bars(reading, numbers, title, key, name):
     """Draw the words with the largest numbers as bars."""
     order = first_words(numbers, _FIRST)
     labels = [charts.quoted(word_name(reading, at)) for at in order]
-    width = int(page_share(0.5) - max(map(label_pixels, labels)) - 40)
+    width = int(page_share(0.5, column=True) - max(map(label_pixels, labels)) - 40)
     page_figure(
         functools.partial(words_bars, numbers[order].astype(float), labels, page_theme(), width, title, name),
         key,
@@ -124,7 +124,7 @@ def _cloud(state, reading, layer, head):
     page_figure(
         functools.partial(
             cloud, np.concatenate([plane.queries, plane.keys]), reading.labels, theme,
-            int(min(page_share(0.5) - 20, page_tallest(most=560))), (row, count + column),
+            int(min(page_share(0.5, column=True) - 20, page_tallest(most=560))), (row, count + column),
         ),
         "why.cloud",
         tables={"plane": lambda: charts.csv(

@@ -66,7 +66,7 @@ def spoke_tab(state, reading):
         )  # fmt: skip
     with right:
         shares, labels = _ranked(reading, made, token)
-        width = int(page_share(0.5) - max(map(label_pixels, labels)) - 40)
+        width = int(page_share(0.5, column=True) - max(map(label_pixels, labels)) - 40)
         page_figure(
             functools.partial(spoke_bars, shares, labels, page_theme(), width), "why.spoke_bars",
             tables={"strongest": lambda: charts.csv(shares[:, None], labels, ["share"])},
