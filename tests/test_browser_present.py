@@ -157,6 +157,25 @@ def test_the_speakers_window_follows_a_story_and_leads_it(visit):  # noqa: F811
     speaker.close()
 
 
+def test_a_room_is_shown_the_answer_by_a_key_and_from_the_speakers_window(visit):  # noqa: F811
+    page = visit.go("room")
+    page.get_by_role("button", name="Open a room").click()
+    page.get_by_role("button", name="Close the room").wait_for()
+    with page.expect_popup() as opening:
+        page.get_by_role("button", name="Speaker's window").click()
+    page.get_by_role("button", name="Present").click()
+    line = page.locator("[data-said]")
+    expect(line).to_have_text(re.compile("head 2 of layer 4[?] Nobody has guessed yet[.]$"))
+    page.keyboard.press("a")
+    expect(line).to_have_text(re.compile("In the model it is “animal”, with a weight of 0[.]68"))
+    opening.value.get_by_role("button", name="Hide the answer").click()
+    expect(line).to_have_text(re.compile("yet[.]$"))
+    opening.value.close()
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Close the room").click()
+    settled(page)
+
+
 def test_every_screen_of_a_story_is_opened_once_before_the_talk(visit, request):  # noqa: F811
     page = visit.page
     page.goto(f"{visit.address}/talk")

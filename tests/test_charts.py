@@ -853,8 +853,21 @@ class TestTokenStrip:
         assert [box["text"] for box in boxes] == [f"t{at}" for at in range(drawn)]
         assert chart.description.startswith(f"{count} tokens: ")
 
+    @pytest.mark.parametrize("count", [1, 6, 16, 60])
+    def test_lines_are_broken_where_the_strip_is_shown_largest(self, count):
+        tokens, room = ["attention", "is", "all", "you", "need", "."] * 10, (900, 400)
+
+        def scale(width):
+            spec = spec_of(charts.token_strip(tokens[:count], charts.LIGHT, width=width))
+            return min(room[0] / spec["width"], room[1] / spec["height"])
+
+        best = charts.token_strip_width(tokens[:count], *room)
+        assert best <= room[0]
+        assert scale(best) >= max(scale(width) for width in range(150, 901, 50))
+
     def test_no_tokens(self):
         charts.token_strip([], charts.LIGHT).to_dict()
+        assert charts.token_strip_width([], 900, 400) == 900
 
 
 class TestTables:

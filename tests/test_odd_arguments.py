@@ -545,6 +545,7 @@ GOOD |= {
     "charts.theme_named": {"name": "dark"},
     "charts.token_labels": {"tokens": PAIR},
     "charts.token_strip": {"tokens": LABELS, "theme": charts.LIGHT, "width": 300},
+    "charts.token_strip_width": {"tokens": LABELS, "across": 900, "down": 400, "size": 18},
     "charts.window_of": {"brush": {"x": [1, 9], "y": [1, 9]}, "shape": (50, 50), "span": 32},
 }
 

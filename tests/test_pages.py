@@ -10,7 +10,7 @@ from driving import PAGES, check, matrices, notices, opened, said, specs, tables
 from hypothesis import HealthCheck, given, settings
 from setups import ABSURD, SETUPS, extremes, fields, links, options, painted
 
-from attn import cost, scaled_dot_product_attention, softmax
+from attn import charts, cost, pretrained, scaled_dot_product_attention, softmax
 from attn.charts.labels import number, token_labels
 from attn.data import examples
 from attn.mask_routes import ROUTES
@@ -21,6 +21,7 @@ from attn.ui.link import from_link
 from attn.ui.pages.heads import Setup as HeadsSetup
 from attn.ui.pages.heads import compute_heads_page
 from attn.ui.pages.home import WAYS
+from attn.ui.pages.pretrained import pretrained_page_picture
 from attn.ui.pages.step_by_step.stages import DIVISORS, MATRICES, STAGES
 from attn.ui.pages.step_by_step.walk import STEP_SOURCES
 from attn.ui.sources import PAGE_SOURCES, SOURCES
@@ -587,9 +588,9 @@ def test_masks_mark_right_and_wrong_routes():
     app = opened("masks", mask="causal")
     told = " ".join(said(app))
     (bars,) = tables(app, "label", "color")
-    assert [label.split(":")[0] for label in bars["label"]] == [
-        "Right" if route.right else "Wrong" for route in ROUTES.values()
-    ]
+    assert [label.split(":")[0] for label in bars["label"]] == ["Right", "Right", "Wrong"]  # that in view
+    every = sum(f"**{route.title}.**" in told for route in ROUTES.values())
+    assert every == len(ROUTES)
     assert "Of the 7 wrong routes 2 leak nothing here" in told
     assert re.search(r"\| \*\*The diagonal hidden too\.\*\* [^|]+ \| Wrong \| 0 \|", told)
 
@@ -598,6 +599,32 @@ def test_masks_say_where_nothing_can_leak():
     told = said(opened("masks", mask="causal", token="1"))
     assert sum("Every row may see **1 Life**, so nothing of it can leak" in text for text in told) == 2
     assert not any("leak nothing here" in text or "rows that must not see it change" in text for text in told)
+
+
+@pytest.mark.parametrize(("off_by", "limit"), [(1.8e-7, pretrained.TOLERANCE), (0.612, 0.612)])
+def test_a_difference_is_as_pale_as_what_counts_as_equal(off_by, limit):
+    own, hidden, names = np.full((2, 2), 0.1), np.zeros((2, 2), dtype=bool), ["1 a", "2 b"]
+    scratch = own + np.array([[0, off_by], [0, 0]])
+    picture = pretrained_page_picture(own, scratch, hidden, hidden, names, names, {}, charts.LIGHT, 900, 300)
+    domains = [color["scale"]["domain"] for color in shades(charts.specification(picture))]
+    (ends,) = {(domain[0], domain[-1]) for domain in domains if domain[0] < 0}
+    assert ends == pytest.approx((-limit, limit))
+
+
+def shades(part):
+    """Return what colours the cells of every map in a specification."""
+    if isinstance(part, list):
+        return [color for each in part for color in shades(each)]
+    if not isinstance(part, dict):
+        return []
+    color = part.get("color")
+    own = [color] if isinstance(color, dict) and color.get("field") == "shade" else []
+    return own + [color for name, each in part.items() if name != "color" for color in shades(each)]
+
+
+def test_scores_that_no_mask_hides_are_not_called_masked():
+    app = opened("step_by_step", mask="none", stage="weights")
+    assert list(matrices(app)) == ["Scores, none hidden", "Weights"]
 
 
 def test_what_breaks_a_computation_stays_in_sight_when_it_is_mended():

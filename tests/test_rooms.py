@@ -125,6 +125,10 @@ def test_a_speaker_asks_phones_guess_and_the_model_stands_beside(monkeypatch):
     check(speaker.run())
     assert "**1** has guessed." in said(speaker)  # and nobody sees what
     assert not any(shares.any() for shares in guesses(speaker))
+    presented = check(opened("room", present="1"))
+    line = "**Which word does “it” look at most in head 2 of layer 4?** **1** has guessed."
+    assert line in [one.value for one in presented.markdown]
+    assert guesses(presented) == []  # the words alone, large
     next(button for button in speaker.button if button.label == "Show the answer").click()
     check(speaker.run())
     assert [shares[0, 2] for shares in guesses(speaker)] == [1]

@@ -83,6 +83,7 @@ def token_strip(tokens, theme=LIGHT, *, weights=None, size=18, width=880, pick=P
     return dressed_layout(plane.figure(layers), theme, f"{len(tokens)} tokens: {' '.join(shown)}")
 
 
+@checked_arguments(pixels=("across", "down", "size"), labels=("tokens",), counts=("most",))
 def token_strip_width(tokens, across, down, *, size=18, numbered=False, most=_MOST):
     """Return the width at which a strip breaks into lines so that it can be shown largest in a room of this shape.
 

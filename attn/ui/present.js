@@ -173,16 +173,19 @@ export default function ({ data, parentElement, setTriggerValue }) {
         const page = block();
         const set = (name, value) => page.style.setProperty(name, value);
         const laid = () => JSON.stringify([
-            page.style.cssText, bottom(heading()), bottom(line), innerWidth, innerHeight, natural(drawn),
+            page.style.cssText, bottom(heading()), bottom(line), innerWidth, innerHeight, natural(drawn), talk.part,
         ]);
         if (talk.laid === laid()) return;
         const scaleBelow = (size) => {
             set("--attn-size", size);
             set("--attn-line", `${bottom(heading()) + BELOW / 2}px`);
             set("--attn-figure", `${bottom(line ?? heading()) + BELOW}px`);
-            return scaleOf(figure, ...natural(drawn));
+            const cuts = cutsOf(figure, drawn);
+            const [from, to] = cuts[Math.min(Math.max(talk.part, 0), cuts.length - 1)];
+            return scaleOf(figure, natural(drawn)[0], to - from);
         };
-        const enough = Math.max(1, 0.97 * scaleBelow(USUAL)); // below 1 the words of the figure would be too small
+        const usual = scaleBelow(USUAL), widest = figure.getBoundingClientRect().width / natural(drawn)[0];
+        const enough = Math.min(widest, Math.max(1, 0.97 * usual)); // below 1 the figure's words would be too small
         SIZES.find((size) => scaleBelow(size) >= enough);
         talk.laid = laid();
     };
@@ -210,11 +213,16 @@ export default function ({ data, parentElement, setTriggerValue }) {
         place(drawn, width, 0, height, 1);
         delete drawn.dataset.scale;
     };
+    /** Return the parts in which a figure is shown: [top, bottom] in pixels of its drawing. */
+    const cutsOf = (figure, drawn) => {
+        const [height, room] = [natural(drawn)[1], figure.getBoundingClientRect()];
+        const long = drawn.tagName === "svg" && height > room.height * 1.01;
+        return long ? partsOf(drawn, height, room.height) : [[0, height]];
+    };
     const fit = (figure, drawn) => {
         const [[width, height], room] = [natural(drawn), figure.getBoundingClientRect()];
         if (!width || !height || !room.width || !room.height) return;
-        const long = drawn.tagName === "svg" && height > room.height * 1.01;
-        const cuts = long ? partsOf(drawn, height, room.height) : [[0, height]];
+        const cuts = cutsOf(figure, drawn);
         parts = cuts.length;
         talk.part = Math.min(talk.part < 0 ? parts - 1 : talk.part, parts - 1);
         const [from, to] = cuts[talk.part];

@@ -23,13 +23,14 @@ _MARGIN = 12  # pixels at the right of a figure that hold nothing, and may be ou
 _PRESENTED = 1 / 60, 6  # pixels of words presented, a pixel of the window's height, and besides: 18 at 720, 24 at 1080
 _TITLE, _STORY = 0.15, 0.1  # of a presented window's height, for the title, and for a story's sentence
 _SHAPE = 2.25  # of the room that a presented figure has, across by down
-_EDGES = 0.055  # of its width
+_EDGES = 0.065  # of its width
 _ABOVE = 260  # pixels above a page's first figure
 _ABOVE_LARGE, _ABOVE_LOW = 330, 190  # with words for a hall, and in a low window then
 _NO_END = 20_000  # pixels: no figure is so high
 _CONTROLS_LOW = 50  # pixels of a row of controls among them, which some pages have
 _CARD, _WORK = 30, 15  # pixels that plots give up for a story's card and its task: their cells must still hold numbers
 _AROUND, _LEAST_TALL = 165, 120  # pixels of a figure's title and axes, and of a plot
+_LEAST_BARS = 480  # pixels across of a figure of bars, its names included
 _AROUND_CURVES = 85  # pixels of the title of curves and of what stands under them
 
 _RULER = """
@@ -321,7 +322,7 @@ def page_bars_width(wide, high):
     high : float
         Of all bars.
     """
-    return min(wide, int(_SHAPE * (high + _AROUND_CURVES))) if chosen_look().present else wide
+    return min(wide, max(_LEAST_BARS, int(_SHAPE * (high + _AROUND_CURVES)))) if chosen_look().present else wide
 
 
 def page_rows(row, usual):

@@ -15,9 +15,9 @@ from attn.ui.page import page_figure, page_theme, page_token_control
 from attn.ui.present import ANSWER_KEY, audience_address, code_picture, network_address
 from attn.ui.rooms import MOST_GUESSES, Question, open_rooms
 from attn.ui.shown_code import LIGHT, page_codes
-from attn.ui.state import as_text
+from attn.ui.state import as_text, chosen_look
 from attn.ui.visitor import this_visit
-from attn.ui.width import page_width
+from attn.ui.width import page_strip_width, page_width
 
 KINDS = {"key": "Which word does it look at?", "head": "Which head does it?"}
 LAYERS, HEADS = 6, 12  # of the model
@@ -331,10 +331,20 @@ def room_without_guesses(question):
     """Draw the map that fills once a room is open."""
     shares = np.zeros(question.shape_of_guesses)
     page_figure(
-        room_picture(shares, None, list(question.names), page_theme(), page_width(), _plainly(question)),
+        _picture_now(question, shares, None),
         "room.guesses",
         tables={"guesses": lambda: _csv(question, shares, None)},
+        line=f"**{question_in_words(question)}**",
     )
+
+
+def _picture_now(question, shares, weights):
+    """Draw a room as it stands; presented, the words large to choose from until the answer is shown."""
+    names = list(question.names)
+    if weights is None and question.kind == "key" and chosen_look().present:
+        pick = charts.Pick(selected=question.query)
+        return charts.beside(charts.token_strip(names, page_theme(), width=page_strip_width(names), pick=pick))
+    return room_picture(shares, weights, names, page_theme(), page_width(), _plainly(question))
 
 
 def _ask_instead(room, question):
@@ -389,10 +399,10 @@ def _guesses(code, question):
     reading = room_reading(question, shares, weights, len(room.guesses))
     st.markdown(reading)
     page_figure(
-        room_picture(shares, weights, list(question.names), page_theme(), page_width(), _plainly(question)),
+        _picture_now(question, shares, weights),
         "room.guesses",
         tables={"guesses": lambda: _csv(question, shares, weights)},
-        line=reading,
+        line=f"**{question_in_words(question)}** {reading}",
     )
 
 

@@ -19,10 +19,11 @@ from attn.ui.page import page_theme
 from attn.ui.settings import visitor_settings
 from attn.ui.shown_code import LIGHT, page_codes
 from attn.ui.state import as_text
-from attn.ui.width import page_plot_height, page_share
+from attn.ui.width import page_bars_width, page_plot_height, page_share
 from attn.words import listed
 
 MOST = 24  # scores
+_ROW, _LEAST_ROOM = 28, 700  # pixels from one bar to the next, and across three pictures side by side
 TABS = {
     "gradient": "Gradient",
     "scaling": "Why divide by √d_k?",
@@ -167,8 +168,18 @@ def softmax_page_controls(state):
 def softmax_page_picture(setup, result, width):
     """Draw scores, exponentials and weights, one row each."""
     return _picture(
-        result.shifted, result.exponentials, result.weights, setup.temperature, _bar_width(width), page_theme()
+        result.shifted,
+        result.exponentials,
+        result.weights,
+        setup.temperature,
+        _bar_width(_room_for_bars(result, width)),
+        page_theme(),
     )
+
+
+def _room_for_bars(result, width):
+    """Return the pixels of the three pictures together."""
+    return min(width, max(page_bars_width(width, _ROW * len(result.labels)), _LEAST_ROOM))
 
 
 def _bar_width(room):
@@ -473,7 +484,7 @@ def softmax_page_code(setup, result, width):
         {"scores": result.shifted, "temperature": setup.temperature},
         (("exponentials, weights", _soften),),
         ("print(exponentials.round(6))\nprint(weights.round(6))",),
-        {"width": _bar_width(width), "theme": LIGHT},
+        {"width": _bar_width(_room_for_bars(result, width)), "theme": LIGHT},
         (("picture", _picture), 'charts.save(picture, "softmax.svg")'),
     )
 

@@ -38,9 +38,10 @@ def ledger_tab(state, reading):
     attention = attention_in(reading.passed, layer)
     score = float(attention.scores[head, query, key])
     page_reading(_sentence(reading, made, query, key), FORMULA, terms=("score", "residual"))
+    line = _line(reading, setup, made, query, key)
     left, right = page_columns([1, 1], figures=True)
     with left:
-        _head_map(state, reading, attention, head, (query, key), setup)
+        _head_map(state, reading, attention, head, (query, key), setup, line)
     with right:
         with st.container(horizontal=True):
             st.segmented_control(
@@ -56,6 +57,7 @@ def ledger_tab(state, reading):
             "why.ledger",
             tables={"ledger": lambda: _table(reading, made, query, key)},
             codes=lambda: _ledger_code(reading, setup, (query, key)),
+            line=line,
         )
         st.caption(
             "2.5 of 3 animal: what head 5 of layer 2 copied from there. Segment: which of two texts a token is in. "
@@ -66,7 +68,7 @@ def ledger_tab(state, reading):
     why_code(state, lambda: _ledger_code(reading, setup, (query, key)))
 
 
-def _head_map(state, reading, attention, head, cell, setup):
+def _head_map(state, reading, attention, head, cell, setup, line):
     """Draw the weights or scores of the head in view, a cell to be clicked."""
     seen = np.isfinite(attention.masked_scores[head])
     values = attention.weights[head] if setup.measure == "weights" else attention.scores[head]
@@ -80,6 +82,7 @@ def _head_map(state, reading, attention, head, cell, setup):
         "why.map",
         on_pick=lambda row, column: state.set(cell=(row, column)),
         tables={"head": lambda: charts.csv(values, reading.labels, reading.labels)},
+        line=line,
     )
     st.caption("Choose a cell for its own account.")
 
@@ -118,6 +121,17 @@ def _sentence(reading, made, query, key):
         f"**{asks}** looks at **{asked}** with a score of {number(made.score)}. Each token's state is a sum of parts, "
         f"so the score is a sum over pairs of parts. The strongest is {part_in_words(reading, a, query)} × "
         f"{part_in_words(reading, b, key)} ({number(share)})."
+    )
+
+
+def _line(reading, setup, made, query, key):
+    """Say in a line whose score is taken apart, and which pair made most of it."""
+    asks, asked = as_text(reading.labels[query]), as_text(reading.labels[key])
+    ((a, b, share),) = made.largest(1)
+    strongest = f"{part_in_words(reading, a, query)} × {part_in_words(reading, b, key)} (**{number(share)}**)"
+    return (
+        f"Layer {setup.layer}, head {setup.head} · **{asks}** looks at **{asked}**: score **{number(made.score)}** · "
+        f"the strongest pair: {strongest}"
     )
 
 
