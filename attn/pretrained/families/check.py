@@ -17,6 +17,7 @@ from attn.pretrained.families import reading, tiny_models
 from attn.pretrained.families.inputs import forward_options
 from attn.pretrained.loading.load import wrap
 from attn.pretrained.recording import compare, record, registry
+from attn.words import number
 
 if TYPE_CHECKING:
     from attn.pretrained.recording.layer import Layer
@@ -162,7 +163,7 @@ def summary(rows: list[Row]) -> str:
     same = sum(reads in reading.ALL_SAME for reads in reading_text)
     return (
         f"Of {len(rows)} families in transformers {transformers.__version__}, {parts[0]} "
-        f"(largest difference of a weight {largest:.1e}), {', '.join(parts[1:-1])}, and {parts[-1]}. "
+        f"(largest difference of a weight {number(largest, 2)}), {', '.join(parts[1:-1])}, and {parts[-1]}. "
         f"Of the {len(reading_text)} that read a text, {same} are given the ids that transformers itself makes of it."
     )
 
