@@ -27,6 +27,23 @@ KEYS_ALONE = " Only the keys know where a word stands: that changes who looks at
 page = ui.begin_page("heads", "What do several heads see at once?", Setup)
 
 with st.sidebar:
+    if page.get("source") == "random":  # first what the first sentence speaks of
+        st.slider(
+            "Query heads",
+            1,
+            MOST_HEADS,
+            key=page.key("num_heads"),
+            help="How many heads there are, each with queries of its own.",
+        )
+        page.adjust(num_kv_heads=max(d for d in divisors(page.get("num_heads")) if d <= page.get("num_kv_heads")))
+        if page.get("num_heads") > 1:
+            st.select_slider(
+                "Key/value heads",
+                divisors(page.get("num_heads")),
+                key=page.key("num_kv_heads"),
+                help="How many sets of keys and values there are: one for each query head (multi-head), one for all "
+                "(multi-query) or one for each group (grouped-query). It must divide the number of query heads.",
+            )
     sentence_source_control(page)
     st.segmented_control(
         "Reads from",
@@ -50,22 +67,6 @@ with st.sidebar:
         n = len(sentence_words(page.get("text")))
         sentence_seed_control(page)
         st.slider("d_model", 1, 128, key=page.key("d_model"), help="How many numbers stand for each token.")
-        st.slider(
-            "Query heads",
-            1,
-            MOST_HEADS,
-            key=page.key("num_heads"),
-            help="How many heads there are, each with queries of its own.",
-        )
-        page.adjust(num_kv_heads=max(d for d in divisors(page.get("num_heads")) if d <= page.get("num_kv_heads")))
-        if page.get("num_heads") > 1:
-            st.select_slider(
-                "Key/value heads",
-                divisors(page.get("num_heads")),
-                key=page.key("num_kv_heads"),
-                help="How many sets of keys and values there are: one for each query head (multi-head), one for all "
-                "(multi-query) or one for each group (grouped-query). It must divide the number of query heads.",
-            )
         st.slider("d_k", 1, 64, key=page.key("d_k"), help="How many numbers a query and a key of a head have.")
         st.slider("d_v", 1, 64, key=page.key("d_v"), help="How many numbers a value of a head has.")
         st.toggle("Output projection", key=page.key("project"), help="A matrix W_o mixes the results of the heads.")

@@ -42,7 +42,14 @@ from attn.ui.stories.running import story_speaks
 
 page = ui.begin_page("step_by_step", "How does one word look at the others?", Setup)
 
+
+def place_of(stage):
+    """Return where the control of a step is drawn: that of the step in view comes first."""
+    return first_control if page.get("stage") == stage else st.container()
+
+
 with st.sidebar:
+    first_control = st.container()
     sentence_source_control(page, STEP_SOURCES, on_change=partial(walk_change_source, page, page.get("source")))
     if page.get("source") in ("random", "pretrained"):
         trained = page.get("source") == "pretrained"
@@ -59,32 +66,36 @@ with st.sidebar:
     except ModelError as error:
         ui.page_ask(page, str(error), st.error)
     n = len(example.tokens)
-    st.selectbox(
-        "Positions",
-        POSITIONS,
-        format_func=lambda name: POSITIONS[name].title,
-        key=page.key("positions"),
-        help="What tells attention where a token stands. Without it the order of the words does not matter.",
-    )
-    st.caption(POSITIONS[page.get("positions")].help)
-    st.selectbox(
-        "Divide the scores by",
-        DIVISORS,
-        format_func=DIVISORS.get,
-        key=page.key("divisor"),
-        help="√d_k keeps the spread of the scores the same, however many numbers queries and keys have.",
-    )
-    if page.get("divisor") == "own":
-        st.number_input("Divisor", 0.01, 1000.0, key=page.key("own"), help="Any positive number.")
-    if n:
-        mask_controls(page, n)
-    st.slider(
-        "Softmax temperature",
-        0.05,
-        10.0,
-        key=page.key("temperature"),
-        help="Divides the scores once more. Below 1 the largest weight grows, above 1 the weights become more alike.",
-    )
+    with place_of("embeddings"):
+        st.selectbox(
+            "Positions",
+            POSITIONS,
+            format_func=lambda name: POSITIONS[name].title,
+            key=page.key("positions"),
+            help="What tells attention where a token stands. Without it the order of the words does not matter.",
+        )
+        st.caption(POSITIONS[page.get("positions")].help)
+    with place_of("scaled"):
+        st.selectbox(
+            "Divide the scores by",
+            DIVISORS,
+            format_func=DIVISORS.get,
+            key=page.key("divisor"),
+            help="√d_k keeps the spread of the scores the same, however many numbers queries and keys have.",
+        )
+        if page.get("divisor") == "own":
+            st.number_input("Divisor", 0.01, 1000.0, key=page.key("own"), help="Any positive number.")
+    with place_of("masked"):
+        if n:
+            mask_controls(page, n)
+    with place_of("weights"):
+        st.slider(
+            "Softmax temperature",
+            0.05,
+            10.0,
+            key=page.key("temperature"),
+            help="Divides the scores once more. Below 1 the largest weight grows, above 1 weights become more alike.",
+        )
 
 if page.get("source") in ("random", "pretrained"):
     need_sentence_words(page, "text")

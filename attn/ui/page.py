@@ -324,7 +324,7 @@ def page_path(state, name, stages):
 def page_path_columns():
     """Return places for a step back, a slider and a step on, in a row; on a phone the slider goes below."""
     with st.container(key="page_path"):
-        return st.columns([1, 8, 1], vertical_alignment="bottom")
+        return st.columns([1.3, 8, 1.5], vertical_alignment="bottom")
 
 
 def page_formula(result="A", mask=""):
