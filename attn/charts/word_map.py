@@ -13,6 +13,7 @@ from attn.charts.scale import colour_scale
 from attn.charts.theme import theme_ink
 
 _LEAST, _MOST = 58, 110  # pixels across of a cell
+_TIGHT = 50  # to which it goes down where all cells then have room
 _LETTER = label_pixels("n")
 _BESIDE = 90  # pixels for the names of the rows
 
@@ -49,7 +50,8 @@ def word_map(
     values, _ = checked_cells(values, rows, columns, None)
     if np.shape(words) != values.shape or not all(isinstance(word, str) for line in words for word in line):
         raise ValueError(f"words must be texts, one for each value {values.shape}, got {words!r:.80}")
-    cell = int(min(max((width - _BESIDE) / max(len(columns), 1), _LEAST), _MOST))
+    shared = (width - _BESIDE) / max(len(columns), 1)
+    cell = int(min(shared if shared >= _TIGHT else _LEAST, _MOST))
     size = (cell * len(columns), FINGER_CELL * len(rows))
     figure = heatmap(
         values, rows, columns, theme, title=title, size=size, axes=axes, scale=scale, pick=pick,
