@@ -5,6 +5,7 @@ from functools import partial
 import streamlit as st
 
 from attn import charts, ui
+from attn.charts.heatmap import MOST_NUMBERS
 from attn.multi_head import divisors, merge_heads
 from attn.ui.controls.colour_scale import colour_scale_control, colour_scale_of
 from attn.ui.controls.mask import mask_controls
@@ -170,6 +171,7 @@ def one_tab():
                 hidden=result.hidden,
                 title=title,
                 pick=charts.Pick("cell", cell),
+                style=charts.Style(numbers=True if steps.weights[head].size <= MOST_NUMBERS else None),
                 **scale,
             ),
             tallest=page_plot_height(),

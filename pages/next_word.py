@@ -49,7 +49,9 @@ ui.page_reading(
     words.next_words_shapes(walked),
     beside=lambda: agreement.agreement_line(page, setup),
 )
-controls.next_word_switches(page, language)
+hall = ui.window_low_for_hall()  # the words are seen beside the way to them, and what switches parts off below
+if not hall:
+    controls.next_word_switches(page, language)
 
 
 def open_part(row, column=None):
@@ -64,10 +66,11 @@ def open_part(row, column=None):
 
 
 line = words.next_words_line(setup.text, found)
-way, likely = ui.page_columns([5, 2], figures=True)
+shares = (1 / 2, 1 / 2) if hall else (5 / 7, 2 / 7)
+way, likely = ui.page_columns(shares, figures=True)
 with way:
     ui.page_figure(
-        words.next_words_way(walked, before, theme, ui.page_share(5 / 7, column=True)),
+        words.next_words_way(walked, before, theme, ui.page_share(shares[0], column=True)),
         "next_word.way",
         on_pick=open_part,
         tables={"additions": lambda: whole_way.whole_way_csv(language.model, before.passed)},
@@ -82,7 +85,7 @@ with way:
 with likely:
     codes = partial(code.next_word_codes, walked, found, factors, width)
     ui.page_figure(
-        words.next_words_picture(found, theme, ui.page_share(2 / 7, least=180, beside=100, column=True)),
+        words.next_words_picture(found, theme, ui.page_share(shares[1], least=180, beside=100, column=True)),
         "next_word.words",
         on_pick=lambda row: page.set(word=found.words[row].id, part="logits", tab="part"),
         tables={"next_words": lambda: words.next_words_csv(found)},
@@ -93,6 +96,8 @@ with likely:
         "␣ is the space with which a word begins. A logit is a word's score; the softmax over the scores of all words "
         "makes the probabilities."
     )
+if hall:
+    controls.next_word_switches(page, language)
 
 
 def part_tab():

@@ -78,7 +78,9 @@ def test_a_wrong_symbol_is_marked():
     side = one_of_two_models("reverse", "local-m", "long", tuple("recurrentnetworks"), "alignment")
     assert not all(side.right)
     target = "skrowtentnerrucer"
-    labels = two_models.one_model_row_labels(side.symbols, [*target, "end"], len(side.symbols), len(side.symbols))
+    labels = two_models.one_model_row_labels(
+        side.symbols, [*target, "end"], len(side.symbols), len(side.symbols), False
+    )
     assert [label.endswith("✓") for label in labels] == list(side.right)
     wrong = side.right.index(False)
     assert labels[wrong] == f"{wrong + 1} {side.symbols[wrong]} ≠ “{target[wrong]}”"

@@ -37,6 +37,7 @@ PHONE, LAPTOP, PROJECTOR = 430, 1280, 1920  # pixels across: the widest that is 
 FINGER, POINTER = 24, 10  # pixels of a cell that is touched, and of one that is pointed at
 MOST_TOUCHED = 32  # cells a side of a map that is no overview
 LEAST_PLOT = 100  # pixels across of any figure
+NUMBER = 14 - 1e-6  # pixels of a number in a cell, which with large words is no smaller than on a laptop
 FOLD = 20  # pixels from the bottom of the window that stay free below the first figure, where one is to see it whole
 READ_DOWN = {"next_word", "why"}  # pages that with large words begin with more than a low window holds
 SEEN_WHOLE = {(1280, 720, False), (1280, 720, True), (1920, 1080, True)}  # windows, with large words or without
@@ -60,6 +61,10 @@ MEASURED = """(figure) => {
             const cells = [...one.querySelectorAll('path[aria-label^="column: "][aria-label*="; row: "]')];
             const places = cells.map((cell) => cell.ariaLabel.match(/\\d+/g).slice(0, 2).map(Number));
             const texts = [...one.querySelectorAll("svg text")].filter((text) => text.textContent.trim());
+            const inCell = (text) => {
+                return cells.length && text.closest(".mark-text") && /^−?[\\d.,]+$/.test(text.textContent);
+            };
+            const size = (all) => Math.min(...all.map((text) => parseFloat(style(text).fontSize)));
             return {
                 width: drawn.width,
                 // beyond its margin, which holds nothing; on the left alone where it is scrolled to what is chosen
@@ -68,7 +73,8 @@ MEASURED = """(figure) => {
                 bottom: drawn.bottom + main.scrollTop,
                 cell: Math.min(...cells.flatMap((cell) => [box(cell).width, box(cell).height])) + 1,  // and its edge
                 count: 1 + Math.max(0, ...places.flat()),
-                text: Math.min(...texts.map((text) => parseFloat(style(text).fontSize))),
+                text: size(texts.filter((text) => !inCell(text))),
+                number: size(texts.filter(inCell)),
             };
         }),
     };
@@ -96,6 +102,7 @@ def faults(page, width, large=False):
         "has a figure that its frame cuts": width >= LAPTOP and any(figure["right"] > width for figure in figures),
         "does not say that a figure goes on": any(figure["unmarked"] for figure in figures),
         f"has words in figures below {least} pixels": any((figure["text"] or least) < least for figure in figures),
+        f"has numbers below {NUMBER} pixels": any((figure["number"] or NUMBER) < NUMBER for figure in figures),
         f"has a first figure that ends below {height - FOLD}": whole
         and figures
         and figures[0]["bottom"] > height - FOLD,

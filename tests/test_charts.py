@@ -562,7 +562,7 @@ class TestPanels:
             assert all(part["layer"][0]["encoding"]["y"]["axis"] for part in parts)
 
     def test_a_product_names_its_rows_unless_its_numbers_need_the_room(self):
-        for room, product_named in ((820, False), (1200, True)):
+        for room, product_named in ((720, False), (1200, True)):
             parts = self.row((6, 2), (2, 6), (6, 6), room=room)
             assert [bool(part["layer"][0]["encoding"]["y"]["axis"]) for part in parts] == [True, True, product_named]
             assert all("text" in [layer["mark"]["type"] for layer in part["layer"]] for part in parts)

@@ -64,8 +64,8 @@ def test_a_figure_too_high_gives_up_its_scales_but_not_what_a_colour_means():
     spec = charts.specification(charts.beside(charts.heatmap(WEIGHTS, TOKENS, TOKENS, LOOK, title="A", hidden=hidden)))
     tall, picture = plots_height(spec), charts.svg(spec).decode()
     assert tall == pytest.approx(float(re.search(r'height="([\d.]+)"', picture)[1]), rel=0.1)
-    assert charts.fit_to_height(spec, tall) == spec
-    low = charts.fit_to_height(spec, tall - 1)
+    assert charts.fit_to_room(spec, 1400, tall) == spec
+    low = charts.fit_to_room(spec, 1400, tall - 1)
     assert plots_height(low) < tall - 20
     assert ("linearGradient" in picture, "linearGradient" in charts.svg(low).decode()) == (True, False)
     assert ">hidden<" in charts.svg(low).decode()

@@ -564,8 +564,7 @@ GOOD |= {
         "frames": [charts.Frame("f", 0, 0, 90, 90)], "width": 300, "height": 200, "pick": charts.Pick(),
     },
     "charts.enlarged": {"spec": DRAWN, "factor": 1.5},
-    "charts.fit_to_height": {"spec": DRAWN, "tall": 300.0},
-    "charts.fit_to_room": {"spec": DRAWN, "room": 300.0},
+    "charts.fit_to_room": {"spec": DRAWN, "room": 300.0, "tall": 300.0},
     "charts.html": FILE,
     "charts.npz": {"tables": {"a": ",b\nc,1\n"}, "settings": "{}"},
     "charts.panel": {"values": X[:, :2], "rows": LABELS, "columns": PAIR},
@@ -573,7 +572,7 @@ GOOD |= {
     "charts.read_picture": {"data": PICTURE, "size": 5},
     "charts.save": FILE | {"path": f"{FOLDER.name}/a.svg", "width": 85.0},
     "charts.specification": {"chart": BESIDE},
-    "charts.touched_cell": {"cell": 11.0, "count": 14, "room": 358.0},
+    "charts.touched_cell": {"cell": 11.0, "count": 14},
     "charts.without_selection": {"figure": DRAWN},
 }  # fmt: skip
 

@@ -170,10 +170,16 @@ def test_words_for_a_hall_make_no_phone_of_a_window(monkeypatch, room, height):
     monkeypatch.setattr(width.st, "session_state", chosen)
     drawn = width.page_tallest() * width.page_enlargement()
     assert drawn <= 0.6 * height  # the figure is seen whole, with its title, axes and what stands above it
-    assert charts.touched_cell(11, 14, width.page_width()) == 11
-    chosen["page_width"] = 358  # held in a hand
+    assert width.page_cell(11, 14) == 11
+
+
+@pytest.mark.parametrize(("room", "height"), [(358, 844), (760, 390)])
+@pytest.mark.parametrize("large", [False, True])
+def test_a_phone_is_scrolled_and_touched_upright_and_on_its_side(monkeypatch, room, height, large):
+    chosen = {"page_width": room, "page_height": height, "look": Look(large=large)}
+    monkeypatch.setattr(width.st, "session_state", chosen)
     assert width.page_tallest() == 440
-    assert charts.touched_cell(11, 14, width.page_width()) == FINGER_CELL
+    assert width.page_cell(11, 14) == FINGER_CELL
 
 
 @pytest.mark.parametrize(("room", "height", "factor"), [(1200, 720, 1), (1520, 900, 20 / 14), (880, 1080, 1)])

@@ -5,7 +5,7 @@ from attn.charts.before_after import pairs
 from attn.charts.concat_map import concat_map
 from attn.charts.curves import Curve, curves
 from attn.charts.diagram import Box, Frame, diagram
-from attn.charts.fitting import enlarged, fit_to_height, fit_to_room
+from attn.charts.fitting import enlarged, fit_to_room
 from attn.charts.growing_square import growing_square
 from attn.charts.head_grid import head_grid
 from attn.charts.head_groups import head_groups
@@ -61,7 +61,6 @@ __all__ = [
     "dials",
     "enlarged",
     "fan",
-    "fit_to_height",
     "fit_to_room",
     "growing_square",
     "head_grid",

@@ -21,6 +21,7 @@ _LEAST_TERMS, _MOST_TERMS = 4, 24
 _WRITTEN = 42  # pixels of a product that has room for its decimals
 _ROW = 28  # pixels from one bar to the next
 _BESIDE = 60  # pixels for a number left of a negative bar
+_AROUND_NUMBER = 14  # pixels left and right of a number beside its bar
 _STEPS = 220  # pixels for the height of steps that add up
 
 
@@ -91,7 +92,10 @@ def bars(
     says = plane_tooltip(("label", "at"), ("shown", scale.name))
     channels = plane.box() | {"color": mark_channel("color:N", scale=None), "tooltip": says}
     mark = mark_layer(table, "rect", channels, cornerRadius=2)
-    layers = [_band(plane, row, theme) for row in np.flatnonzero(place == pick.selected)]
+    layers = [
+        _band(plane, row, bars_row_end(plane, end[row], aligned_labels(values)[row]), theme)
+        for row in np.flatnonzero(place == pick.selected)
+    ]
     layers += [selectable_mark(mark, pick.select, "row"), plane.outline(zero, 0, zero, values.size, theme.muted, 1)]
     layers += _ends(plane, end, middle, values, signed=kind == "signed")
     best = int(np.nan_to_num(np.abs(values)).argmax())
@@ -200,9 +204,14 @@ def _bar_colours(values, place, scale, color):
     return [c if np.isfinite(v) else theme.invalid for v, c in zip(values, own, strict=True)]
 
 
-def _band(plane, row, theme):
+def bars_row_end(plane, end, text):
+    """Return how far what marks a row of bars reaches, its number right of the bar in it, in units of the plane."""
+    return max(plane.columns, end + (label_pixels(text) + _AROUND_NUMBER) / plane.width * plane.columns)
+
+
+def _band(plane, row, end, theme):
     """Return a band behind one row."""
-    band = mark_table({"x": [0], "x2": [plane.columns], "y": [row], "y2": [row + 1]})
+    band = mark_table({"x": [0.0], "x2": [end], "y": [row], "y2": [row + 1]})
     return plane.rectangles(band, color=theme.grid, cornerRadius=2, style=SELECTION)
 
 

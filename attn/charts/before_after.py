@@ -3,7 +3,7 @@
 import numpy as np
 
 from attn.charts.arguments import checked_arguments
-from attn.charts.bars import bar_lengths
+from attn.charts.bars import bar_lengths, bars_row_end
 from attn.charts.labels import Ticks, aligned_labels, labelled_axis, number, percent, shorten_label
 from attn.charts.layout import dressed_layout
 from attn.charts.legends import legend_squares
@@ -73,7 +73,10 @@ def pairs(
     mark = mark_layer(table, "rect", plane.box() | {"color": color, "tooltip": says}, cornerRadius=2)
     layers = []
     if pick.selected is not None:
-        layers.append(plane.selection_frame(0, pick.selected, 1, pick.selected + 1, theme.grid, 2, cornerRadius=4))
+        own = slice(2 * pick.selected, 2 * pick.selected + 2)
+        texts, ends = table["text"].to_pylist()[own], table["tip"].to_pylist()[own]
+        right = max(bars_row_end(plane, *bar) for bar in zip(ends, texts, strict=True))
+        layers.append(plane.selection_frame(0, pick.selected, right, pick.selected + 1, theme.grid, 2, cornerRadius=4))
     layers += [selectable_mark(mark, pick.select, "row"), plane.outline(zero, 0, zero, len(both), theme.muted, 1)]
     for side, at in _sides(both.ravel() < 0):
         layers.append(plane.texts(table.filter(mark_column(side)), "tip", "middle", says, **at))

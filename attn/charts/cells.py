@@ -19,10 +19,11 @@ from attn.charts.marks import (
 )
 from attn.charts.options import Style
 from attn.charts.plane import FINEST_CELL, LEAST_PLOT, Plane, least_plane, plane_tooltip
-from attn.charts.theme import theme_ink
+from attn.charts.theme import FONT_SIZE, theme_ink
 
 MOST_CELLS = 64 * 64  # beyond these a browser stumbles over single marks
 _LARGEST_CELL = 84  # pixels
+_BESIDE_NUMBER = 4  # pixels that a number leaves of the width of its cell
 _BLOCKS = 24  # a picture answers to the pointer in so many blocks a side
 
 
@@ -127,8 +128,11 @@ def cell_numerals(table, values, hidden, plane, scale, axes, decimals=None):
         if decimals is None
         else (fixed_labels(numbers, decimals),)
     )
-    texts = next((texts for texts in ways if fit_in_cells(texts, plane.cell_width, plane.cell_height)), None)
-    if texts is None:
+    for texts in ways:
+        size = numeral_size(texts, plane.cell_width, plane.cell_height)
+        if size == FONT_SIZE:
+            break
+    if size < scale.theme.number_size:
         return []
     row, column = np.nonzero(seen.reshape(values.shape))
     places = {"text": texts, "ink": theme_ink(scale.colours(numbers)), "middle": column + 0.5, "centre": row + 0.5}
@@ -136,12 +140,14 @@ def cell_numerals(table, values, hidden, plane, scale, axes, decimals=None):
     table = table.filter(mark_column(seen))
     for name, column in places.items():
         table = table.append_column(name, mark_column(column))
-    return [plane.texts(table, "middle", "centre", tooltip=_tooltip(axes, scale.name))]
+    small = {} if size == FONT_SIZE else {"fontSize": size}
+    return [plane.texts(table, "middle", "centre", tooltip=_tooltip(axes, scale.name), **small)]
 
 
-def fit_in_cells(texts, cell_width, cell_height):
-    """Return whether every text fits into a cell of so many pixels."""
-    return cell_height >= LINE and max(map(label_pixels, texts), default=0) + 6 <= cell_width
+def numeral_size(texts, cell_width, cell_height):
+    """Return the pixels of the type in which every text fits into a cell of so many pixels, at most those of words."""
+    wide = max(map(label_pixels, texts), default=0) + _BESIDE_NUMBER
+    return FONT_SIZE * min(1, cell_height / LINE, cell_width / wide)
 
 
 def cell_outlines(plane, theme, axes, pick):

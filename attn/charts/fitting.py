@@ -28,12 +28,16 @@ _TITLE_LEFT = 4  # pixels by which large letters of an axis' title are higher th
 _UNTOUCHED = ("datasets", "data", "params", "scale", "values")
 
 
-def fit_to_room(spec, room):
-    """Return a specification that keeps to the width of the page where it can.
+def fit_to_room(spec, room, tall=None):
+    """Return a specification that keeps to the width of the page where it can, and to a height if there is one.
 
     Bars are shortened, down to a least length. A row of plots that is wider than the page is broken: an operator, such
     as "×", that would begin a row goes into the title of the plot behind it, and a plot that shares the names of its
     rows with one before it has names of its own where it begins a row.
+
+    What would be too high is fitted without its scales of colour: cells of stronger colour still are larger numbers,
+    which the pointer and the table below a figure say. How large cells are is for who draws them to say, see
+    `attn.ui.width.page_tallest`: scales, which also may make a row too wide, are what a finished figure can give up.
 
     Parameters
     ----------
@@ -41,6 +45,8 @@ def fit_to_room(spec, room):
         As `attn.charts.specification` returns it.
     room : float
         Pixels across.
+    tall : float, optional
+        Pixels down, before the figure is enlarged.
 
     Returns
     -------
@@ -48,7 +54,11 @@ def fit_to_room(spec, room):
         The same one where everything fits.
     """
     checked_specification(spec)
-    return _fit(spec, finite_number(room, "room"), spec.get("datasets", {}))
+    room, tables = finite_number(room, "room"), spec.get("datasets", {})
+    fitted = _fit(spec, room, tables)
+    if tall is None or plots_height(fitted) <= finite_number(tall, "tall"):
+        return fitted
+    return _fit(_without_scales(spec), room, tables)
 
 
 def narrow_plots(spec, room):
@@ -107,28 +117,6 @@ def _without_names_that_meet(layer):
         if axis := encoding.get(name, {}).get("axis"):
             encoding = encoding | {name: encoding[name] | {"axis": axis | {"labelOverlap": True}}}
     return layer | {"encoding": encoding}
-
-
-def fit_to_height(spec, tall):
-    """Return a specification without its scales of colour, where with them it is higher than what is shown at once.
-
-    Cells of stronger colour still are larger numbers, which the pointer and the table below a figure say. How large
-    cells are is for who draws them to say, see `attn.ui.width.page_tallest`: this is what a finished figure still can
-    give up.
-
-    Parameters
-    ----------
-    spec : dict
-        As `attn.charts.specification` returns it.
-    tall : float
-        Pixels down, before the figure is enlarged.
-
-    Returns
-    -------
-    dict
-    """
-    checked_specification(spec)
-    return spec if plots_height(spec) <= finite_number(tall, "tall") else _without_scales(spec)
 
 
 def _without_scales(spec):

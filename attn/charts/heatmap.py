@@ -21,7 +21,7 @@ from attn.charts.options import Pick, Scale, Style
 from attn.charts.scale import colour_scale
 from attn.charts.theme import LIGHT
 
-_MOST_NUMBERS = 12 * 12  # more numbers than these are not read
+MOST_NUMBERS = 12 * 12  # more numbers than these are not read
 
 
 @checked_arguments(numbers=("values",), pixels=("size",), labels=("rows", "columns"))
@@ -90,7 +90,7 @@ def heatmap(
 
     draw = cell_marks if one_by_one else cells_as_picture
     layers = draw(values, hidden, rows, columns, plane, colours, axes, pick.select, style)
-    if one_by_one and (values.size <= _MOST_NUMBERS if style.numbers is None else style.numbers):
+    if one_by_one and (values.size <= MOST_NUMBERS if style.numbers is None else style.numbers):
         layers += cell_numerals(layers[0].data, values, hidden, plane, colours, axes, style.decimals)
     if style.legend:
         layers += legend_swatches(values, hidden, theme, style.hidden_name)

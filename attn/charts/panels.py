@@ -12,14 +12,14 @@ from typing import NamedTuple
 import numpy as np
 
 from attn.charts.arguments import checked_arguments
-from attn.charts.cells import checked_cells, fit_in_cells
+from attn.charts.cells import checked_cells, numeral_size
 from attn.charts.heatmap import heatmap
 from attn.charts.labels import fixed_labels, label_pixels
 from attn.charts.layout import above, beside
 from attn.charts.options import Scale, Style
 from attn.charts.plane import FINEST_CELL, FINGER_CELL, least_plane
 from attn.charts.scale import colour_scale
-from attn.charts.theme import LIGHT
+from attn.charts.theme import FONT_SIZE, LIGHT
 from attn.functional import finite_number, short_repr, whole_number
 
 _MOST_DECIMALS = 17  # more do not tell two numbers apart
@@ -28,9 +28,10 @@ _CHARACTER, _OPERATOR = 16, 20  # pixels of an operator: each character, and the
 _AXIS = 40  # pixels for the name of the axis and the space beside its labels
 _LEGEND = 130  # pixels that a legend takes, however narrow the matrix above it, beside what it calls a value
 _LARGEST_CELL = 72
-_WRITTEN_CELL = 40  # pixels of a cell that holds its number
+_WRITTEN_CELL = 33, 41  # pixels of a cell that holds its number, as 0.25 is, and with a sign, as −0.25
 _LEAST_BESIDE = 180  # pixels of a matrix beside others, unless its cells are wide enough for a finger
-_HAND = 440  # pixels of a page that is held in a hand, and touched; a laptop's has more even with words for a hall
+_HAND = 440  # pixels of a page that is held upright in a hand; a laptop's has more even with words for a hall
+_LAPTOP, _SCROLLED = 880, 400  # pixels of its page, and of a matrix so high on a narrower one that it is scrolled to
 _MOST_TOUCHED = 32  # cells a side that are so large; the map of more is an overview
 _ROW = 18  # pixels of a row in a matrix whose cells are not square
 _LEAST_PART, _MOST_PART = 16, 48  # columns that count when matrices share out the width
@@ -45,6 +46,20 @@ class Panel(NamedTuple):
     style: Style
     options: dict  # further keywords of `heatmap`
     scale: tuple = ()  # for `panels` to say: the colours, and what else the legend names
+
+
+class _Room(NamedTuple):
+    """What limits a row of matrices, in pixels."""
+
+    across: float
+    tallest: float  # of a matrix
+    largest: float  # of a cell
+    written: float  # of a cell that holds its number
+
+    @property
+    def scrolled(self):
+        """Whether the page is too narrow for a figure to be seen at once, and may be as long as it needs to be."""
+        return self.across < _HAND or (self.across < _LAPTOP and self.tallest >= _SCROLLED)
 
 
 @checked_arguments(numbers=(("values", 2),), labels=("rows", "columns"))
@@ -64,7 +79,9 @@ def panels(theme, room, *parts, tallest=440, largest=_LARGEST_CELL, decimals=Non
     ----------
     theme : Theme
     room : float
-        Pixels across; more are taken where cells would be slivers, or too small for a finger on a page held in a hand.
+        Pixels across; more are taken where cells would be slivers. Where they are fewer than a laptop's page has, and
+        `tallest` leaves a matrix its height, the page is scrolled anyway: cells are large enough for a finger there,
+        and for their numbers where a style asks for them, or where rows may be broken for it.
     *parts : Panel or str
         A text, such as "×", is an operator between two matrices.
     tallest : float, default 440
@@ -90,32 +107,32 @@ def panels(theme, room, *parts, tallest=440, largest=_LARGEST_CELL, decimals=Non
     matrices = [part for part in parts if not isinstance(part, str)]
     if not matrices:
         raise ValueError(f"parts must hold at least one matrix, got {short_repr(parts)}")
-    rows = _rows(room, parts, tallest, largest)
-    fitted = [_fitted(room, *_sorted(row), tallest, largest) for row in rows]
-    longest = max(max(len(matrix.rows), len(matrix.columns)) for matrix in matrices)
-    cell = touched_cell(min(cell for _, cell in fitted), longest, room)
-    written = {} if decimals is None else _written(matrices, cell, decimals)
-    drawn = [
-        _row(theme, row, named, cell, room, tallest, written) for row, (named, _) in zip(rows, fitted, strict=True)
-    ]
+    signed = any((np.asarray(matrix.values) < 0).any() for matrix in matrices)
+    room = _Room(room, tallest, largest, _WRITTEN_CELL[signed] * theme.number_size / FONT_SIZE)
+    rows = _rows(room, parts)
+    fitted = [_fitted(room, *_sorted(row)) for row in rows]
+    cell = min(cell for _, cell in fitted)
+    if room.scrolled:
+        cell = touched_cell(cell, max(max(len(matrix.rows), len(matrix.columns)) for matrix in matrices))
+        cell = max(cell, room.written) if any(matrix.style.numbers for matrix in matrices) else cell
+    written = {} if decimals is None else _written(matrices, int(cell), decimals, theme.number_size)
+    drawn = [_row(theme, row, named, cell, room, written) for row, (named, _) in zip(rows, fitted, strict=True)]
     return drawn[0] if len(drawn) == 1 else above(*drawn)
 
 
-def touched_cell(cell, count, room):
-    """Return the pixels of a cell in a map of so many cells a side: enough for a finger on a page held in a hand.
+def touched_cell(cell, count):
+    """Return the pixels of a cell in a map of so many cells a side that is touched: enough for a finger.
 
     Examples
     --------
-    >>> touched_cell(11, 14, 358), touched_cell(11, 14, 880), touched_cell(11, 60, 358)
-    (24, 11.0, 11.0)
+    >>> touched_cell(11, 14), touched_cell(30, 14), touched_cell(11, 60)
+    (24, 30.0, 11.0)
     """
-    cell, count, room = (
-        finite_number(given, name) for name, given in (("cell", cell), ("count", count), ("room", room))
-    )
-    return max(cell, FINGER_CELL) if room < _HAND and count <= _MOST_TOUCHED else cell
+    cell, count = finite_number(cell, "cell"), finite_number(count, "count")
+    return max(cell, FINGER_CELL) if count <= _MOST_TOUCHED else cell
 
 
-def _rows(room, parts, tallest, largest):
+def _rows(room, parts):
     """Return the parts in as few rows as leave each matrix room; an operator begins a row before its matrix."""
     groups, waiting = [], []
     for part in parts:
@@ -124,17 +141,17 @@ def _rows(room, parts, tallest, largest):
             groups.append(waiting)
             waiting = []
     groups[-1].extend(waiting)
-    alone = min(_fitted(room, *_sorted(group), tallest, largest)[1] for group in groups)
-    # in a hand there is room for numbers below one another; a laptop's page is not to be scrolled for them
-    wanted = _WRITTEN_CELL if room < _HAND and alone >= _WRITTEN_CELL else min(alone, FINGER_CELL)
+    alone = min(_fitted(room, *_sorted(group))[1] for group in groups)
+    # there is room for numbers below one another where a page is scrolled; a laptop's is not to be for them
+    wanted = room.written if room.scrolled and alone >= room.written else min(alone, FINGER_CELL)
     rows = []
     for group in groups:
         longer = [*rows[-1], *group] if rows else []
-        if rows and _fits(room, *_sorted(longer), tallest, largest, wanted):
+        if rows and _fits(room, *_sorted(longer), wanted):
             rows[-1] = longer
         else:
             rows.append(group)
-    return [list(parts)] if _fits(room, *_sorted(parts), tallest, largest, wanted) else rows
+    return [list(parts)] if _fits(room, *_sorted(parts), wanted) else rows
 
 
 def _sorted(parts):
@@ -167,21 +184,22 @@ def _legend(matrix):
     return _LEGEND + label_pixels(matrix.scale[0].name) if matrix.style.legend else 0
 
 
-def _fits(room, matrices, operators, tallest, largest, wanted):
+def _fits(room, matrices, operators, wanted):
     """Return whether matrices in a row have cells of the wanted size, or are all wide enough to be read."""
-    named, cell = _fitted(room, matrices, operators, tallest, largest)
+    named, cell = _fitted(room, matrices, operators)
     if _spare(room, matrices, named, operators) < _least(matrices):
         return False
-    narrowest = min(len(matrix.columns) for matrix in matrices)
-    return cell >= int(wanted) or (room >= _HAND and cell * narrowest >= _LEAST_BESIDE)
+    counts = [len(matrix.columns) for matrix in matrices]
+    touched = room.scrolled and max(counts) <= _MOST_TOUCHED
+    return cell >= int(wanted) or (not touched and cell * min(counts) >= _LEAST_BESIDE)
 
 
-def _row(theme, row, named, cell, room, tallest, written):
+def _row(theme, row, named, cell, room, written):
     """Draw one row."""
     if isinstance(row[0], str) and len(row) > 1:  # alone before its matrix it would push it aside
         row = [_titled(row[0], row[1]), *row[2:]]
     matrices, operators = _sorted(row)
-    sizes = _sizes(cell, _free(room, matrices, named, operators), matrices, tallest)
+    sizes = _sizes(cell, _free(room, matrices, named, operators), matrices, room.tallest)
     styles = (
         replace(matrix.style, row_labels=labels, **written) for matrix, labels in zip(matrices, named, strict=True)
     )
@@ -197,7 +215,7 @@ def _titled(operator, matrix):
     return matrix._replace(options=matrix.options | {"title": f"{operator} {matrix.options.get('title', '')}".rstrip()})
 
 
-def _fitted(room, matrices, operators, tallest, largest):
+def _fitted(room, matrices, operators):
     """Return which matrices name their rows, and the size of a cell in pixels.
 
     A matrix with the rows of the one before it need not name them. One with those of any before it does not either
@@ -205,13 +223,13 @@ def _fitted(room, matrices, operators, tallest, largest):
     """
     rows = [list(matrix.rows) for matrix in matrices]
     named = [at == 0 or rows[at] != rows[at - 1] for at in range(len(rows))]
-    cell = _cell(_free(room, matrices, named, operators), matrices, tallest, largest)
-    if cell >= _WRITTEN_CELL:
+    cell = _cell(room, matrices, named, operators)
+    if cell >= room.written:
         return named, cell
     told = [at > 0 and rows[at] in rows[:at] and len(rows[at]) != len(rows[at - 1]) for at in range(len(rows))]
     fewer = [name and not before for name, before in zip(named, told, strict=True)]
-    larger = _cell(_free(room, matrices, fewer, operators), matrices, tallest, largest)
-    return (fewer, larger) if larger >= _WRITTEN_CELL else (named, cell)
+    larger = _cell(room, matrices, fewer, operators)
+    return (fewer, larger) if larger >= room.written else (named, cell)
 
 
 def _free(room, matrices, named, operators):
@@ -223,7 +241,7 @@ def _spare(room, matrices, named, operators):
     """Return the pixels across that names, spaces and operators leave."""
     gutters = sum(max(map(label_pixels, matrix.rows), default=0) + _AXIS for matrix in compress(matrices, named))
     spaces = _SPACE * (len(matrices) - 1 + len(operators))
-    return room - gutters - spaces - sum(max(_OPERATOR, _CHARACTER * len(text)) for text in operators)
+    return room.across - gutters - spaces - sum(max(_OPERATOR, _CHARACTER * len(text)) for text in operators)
 
 
 def _least(matrices):
@@ -231,21 +249,23 @@ def _least(matrices):
     return sum(least_plane(0, len(matrix.columns)) for matrix in matrices)
 
 
-def _cell(free, matrices, tallest, largest):
+def _cell(room, matrices, named, operators):
     """Return the largest cell with which all matrices, and the legends under narrow ones, fit."""
+    free = _free(room, matrices, named, operators)
     widths = [(len(matrix.columns), _legend(matrix)) for matrix in matrices]
-    most = min(tallest / max(len(matrix.rows) for matrix in matrices), largest)
+    most = min(room.tallest / max(len(matrix.rows) for matrix in matrices), room.largest)
     fitting = (cell for cell in range(int(most), 0, -1) if sum(max(w * cell, least) for w, least in widths) <= free)
     return next(fitting, min(most, free / sum(w for w, _ in widths)))
 
 
-def _written(matrices, cell, decimals):
+def _written(matrices, cell, decimals, least):
     """Return what of a style gives all matrices the same decimals, or no numbers at all."""
     for places in (decimals, decimals - 1):
         texts = chain.from_iterable(fixed_labels(matrix.values, places) for matrix in matrices)
-        if fit_in_cells(texts, int(cell), int(cell)):
-            return {"decimals": places}
-    return {"numbers": False}
+        size = numeral_size(texts, cell, cell)
+        if size == FONT_SIZE:
+            break
+    return {"decimals": places} if size >= least else {"numbers": False}
 
 
 def _sizes(cell, free, matrices, tallest):

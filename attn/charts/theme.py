@@ -19,7 +19,8 @@ class Theme:
     `weight` is the colour of weight 1 on a `background` of weight 0; signed values run from
     `negative` over `neutral` to `positive`. The halves lie half way, so that the hue stays the
     same. `hidden` is for what a query may not see, `invalid` for what is not a number. `heads`
-    holds one colour per head, in a fixed order.
+    holds one colour per head, in a fixed order. Where a number in a cell would have to be smaller than
+    `number_size` pixels, there is none.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Theme:
     value: str
     output: str
     heads: tuple[str, ...]
+    number_size: float = FONT_SIZE
 
     def role(self, name):
         """Return the colour of an axis called `name`: that of its role, or of quiet text."""

@@ -26,6 +26,7 @@ from attn.ui.take_away import figure_menu
 from attn.ui.terms import terms_help
 from attn.ui.width import (
     FRAMES,
+    least_number,
     measure_page_room,
     page_enlargement,
     page_share,
@@ -121,6 +122,7 @@ h2 { padding: 0.5rem 0 1rem !important; font-size: 1.75rem !important; }
 @media (min-width: 769px) and (max-width: 1100px) { h1 { font-size: 1.75rem !important; } }
 /* where the menu is touched, the sign that closes it stands above its first row, and not over it */
 @media (max-width: 899px), (max-height: 499px) {
+    .stMainBlockContainer { padding-top: 3rem; }
     [data-testid="stSidebarHeader"] { height: 3rem; }
     [data-testid="stExpandSidebarButton"] { width: auto !important; padding: 0 0.5rem; }
     [data-testid="stExpandSidebarButton"]::after {
@@ -167,7 +169,7 @@ LARGE_STYLE = """<style>
 .stMainBlockContainer [data-testid="stMetricValue"] { font-size: 2.75rem; }
 .stMainBlockContainer :is(pre, code) { font-size: 1.25rem !important; }
 /* in a low window what stands above the figure is kept low, and the steps stand in one row where they fit */
-@media (min-width: 769px) and (max-height: 899px) {
+@media (min-width: 900px) and (min-height: 500px) and (max-height: 899px) {
     .stMainBlockContainer { padding-top: 0; }
     .stMainBlockContainer h1 { font-size: 1.6rem !important; padding-bottom: 0.3rem !important; }
     .stMainBlockContainer [data-testid="stVerticalBlock"] { gap: 0.5rem; }
@@ -281,8 +283,12 @@ def _share_machine():
 
 
 def page_theme():
-    """Return the chart colours of the theme the visitor has, or light ones where these were chosen for all figures."""
-    return charts.LIGHT if chosen_look().light else _theme_around()
+    """Return the chart colours of the theme the visitor has, or light ones where these were chosen for all figures.
+
+    With words for a hall, numbers in cells may be as small as on a laptop where there is no room for larger ones.
+    """
+    look = charts.LIGHT if chosen_look().light else _theme_around()
+    return dataclasses.replace(look, number_size=least_number()) if chosen_look().large else look
 
 
 def _theme_around():
@@ -498,7 +504,7 @@ def page_ask(state, sentence, say=st.info, instead=()):
     st.stop()
 
 
-def page_draw(chart, key=None, *, on_select="ignore"):
+def page_draw(chart, key=None, *, on_select="ignore", room=None):
     """Show a chart alone, and return its specification, which a file can be made of.
 
     Parameters
@@ -509,24 +515,27 @@ def page_draw(chart, key=None, *, on_select="ignore"):
         Unique on the page; what can be clicked must have one.
     on_select : "ignore" or callable
         Called after a click or a drag.
+    room : float, optional
+        Pixels across that it has, before it is enlarged; by default all of the page.
 
     Returns
     -------
     dict
         As `attn.charts.specification` returns it.
     """
+    room = page_width() if room is None else room
 
     def finish(drawn):
-        spec = charts.fit_to_room(charts.specification(drawn), page_width())
-        return charts.enlarged(charts.fit_to_height(spec, window_figure_height()), page_enlargement())
+        spec = charts.fit_to_room(charts.specification(drawn), room, window_figure_height())
+        return charts.enlarged(spec, page_enlargement())
 
     kept = isinstance(chart, functools.partial)
-    spec = finished_once(chart, (*window_measures(), page_theme()), finish) if kept else finish(chart)
+    spec = finished_once(chart, (*window_measures(), room, page_theme()), finish) if kept else finish(chart)
     st.vega_lite_chart(dict(spec), theme=None, width="content", key=key, on_select=on_select)
     return spec
 
 
-def page_figure(chart, key, *, tables=None, on_pick=None, codes=None, above=None, line=""):
+def page_figure(chart, key, *, tables=None, on_pick=None, codes=None, above=None, line="", room=None):
     """Show a chart, and under it the menu of what can be taken away of it.
 
     Parameters
@@ -545,11 +554,13 @@ def page_figure(chart, key, *, tables=None, on_pick=None, codes=None, above=None
         Draws the controls and the words of this figure above it, also where a story's screen shows it first.
     line : str, optional
         Markdown that stands with it where it is presented: what was read or changed, and what came of it.
+    room : float, optional
+        As in `page_draw`.
     """
     if place := _taken_to_the_top(key):
         st.caption("This figure stands at the top of the page, under the card of the story.")
         with place:
-            page_figure(chart, key, tables=tables, on_pick=on_pick, codes=codes, above=above, line=line)
+            page_figure(chart, key, tables=tables, on_pick=on_pick, codes=codes, above=above, line=line, room=room)
         return
     if above:
         above()
@@ -558,9 +569,9 @@ def page_figure(chart, key, *, tables=None, on_pick=None, codes=None, above=None
     if embedded_figure():
         if place := place_alone(key):
             with place:
-                page_draw(chart, key, on_select=on_select)
+                page_draw(chart, key, on_select=on_select, room=room)
         return
-    figure_menu(page_draw(chart, key, on_select=on_select), key, tables, codes)
+    figure_menu(page_draw(chart, key, on_select=on_select, room=room), key, tables, codes)
     if below := st.session_state.pop(_BELOW, None):
         below()
 

@@ -17,7 +17,7 @@ _WORDS = 14  # pixels of words in figures on a laptop
 _LARGE = 24 / _WORDS  # how much larger words in figures are at least for a hall
 _SMALL = {"narrow": 900, "low": 500}  # pixels of a window: one below either has no room for the menu beside the page
 _SMALL_LARGE = {"narrow": 1500, "low": 500}  # and with words for a hall, where figures need all of a laptop's width
-_HAND = 520  # pixels of a page held in a hand, which is scrolled: only its width limits a picture
+_HAND = 520  # pixels of a page held upright in a hand, which is scrolled: only its width limits a picture
 _STEP = 40  # pixels: smaller changes do not redraw the page, nor a quarter of them one held in a hand
 _MARGIN = 12  # pixels at the right of a figure that hold nothing, and may be out of sight without a sign
 _PRESENTED = 1 / 60, 6  # pixels of words presented, a pixel of the window's height, and besides: 18 at 720, 24 at 1080
@@ -26,7 +26,6 @@ _SHAPE = 2.25  # of the room that a presented figure has, across by down
 _EDGES = 0.065  # of its width
 _ABOVE = 260  # pixels above a page's first figure
 _ABOVE_LARGE, _ABOVE_LOW = 330, 190  # with words for a hall, and in a low window then
-_NO_END = 20_000  # pixels: no figure is so high
 _CONTROLS_LOW = 50  # pixels of a row of controls among them, which some pages have
 _CARD, _WORK = 30, 15  # pixels that plots give up for a story's card and its task: their cells must still hold numbers
 _AROUND, _LEAST_TALL = 165, 120  # pixels of a figure's title and axes, and of a plot
@@ -220,6 +219,11 @@ def page_enlargement():
     return max(_LARGE, natural * _LARGE / _LARGER) if chosen_look().large else natural
 
 
+def least_number():
+    """Return the pixels of the smallest numbers in cells that are read on a laptop, before figures are enlarged."""
+    return _WORDS / page_enlargement()
+
+
 def page_width():
     """Return the width of the main column in pixels, counted before figures are enlarged."""
     return int(_room() * (1 - _EDGES * chosen_look().present) / page_enlargement())
@@ -258,6 +262,19 @@ def page_strip_width(tokens, **look):
     return token_strip_width(tokens, wide, wide / _SHAPE, **look) if chosen_look().present else wide
 
 
+def page_held():
+    """Return whether the page is held in a hand, upright or on its side: it is touched, and scrolled to see a figure.
+
+    No figure fits into so low a window, so none is made smaller for it.
+    """
+    return not chosen_look().present and (_room() < _HAND or _height() < _SMALL["low"])
+
+
+def page_cell(cell, count):
+    """Return the pixels of a cell in a map of so many cells a side: enough for a finger on a page held in a hand."""
+    return touched_cell(cell, count) if page_held() else cell
+
+
 def page_map_size(count, most, beside=60):
     """Return the pixels along the longer side of a map that is alone in its row.
 
@@ -271,7 +288,7 @@ def page_map_size(count, most, beside=60):
         Pixels that the names at its left take.
     """
     size = min(page_width() - beside, most)
-    return int(touched_cell(size / count, count, page_width()) * count)
+    return int(page_cell(size / count, count) * count)
 
 
 def page_tallest(controls=0, most=None):
@@ -288,7 +305,7 @@ def page_tallest(controls=0, most=None):
         words = _TITLE + _STORY * bool(chosen_look().story)
         return int(max(_LEAST_TALL, _height() * (1 - words) / page_enlargement() - _AROUND))
     most = max(440, min(600, 0.35 * page_width())) if most is None else most
-    if _room() < _HAND:
+    if page_held():
         return int(most)
     above = _ABOVE_LOW if window_low_for_hall() else _ABOVE_LARGE if chosen_look().large else _ABOVE
     room = (_height() - above - _card()) / page_enlargement() - controls - _AROUND
@@ -352,11 +369,11 @@ def window_low_for_hall():
 def window_figure_height():
     """Return the pixels, before figures are enlarged, that a whole figure has below a title and a sentence.
 
-    It is what `attn.charts.fit_to_height` is told where words are large. Otherwise a page may be scrolled, or its
-    figure is made smaller by the browser, as where it is presented alone, and it is without end.
+    It is what `attn.charts.fit_to_room` is told where words are large. Otherwise a page may be scrolled, or its
+    figure is made smaller by the browser, as where it is presented alone, and it is without end: None.
     """
     if not window_low_for_hall():
-        return _NO_END
+        return None
     return (_height() - _ABOVE_LOW - _CONTROLS_LOW) / page_enlargement()
 
 

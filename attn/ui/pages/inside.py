@@ -28,7 +28,7 @@ from attn.ui.present import MOST_IN_LINE
 from attn.ui.shown_code import LIGHT, Codes, shown_code
 from attn.ui.state import as_text
 from attn.ui.terms import terms_help
-from attn.ui.width import page_share, page_tallest, window_low_for_hall
+from attn.ui.width import page_cell, page_held, page_share, page_tallest, window_low_for_hall
 from attn.ui.word_level import WORD_LEVEL_CODE, word_level_labels_code
 from attn.words import share, small
 
@@ -252,7 +252,7 @@ def _map_size(table, width):
     if num_heads < num_layers:
         return max(page_tallest(most=640), _LEAST_ROW * num_layers)
     size = page_share(0.5)
-    return int(charts.touched_cell((size - 60) / num_heads, num_heads, width)) * num_heads if size > width / 2 else size
+    return int(page_cell((size - 60) / num_heads, num_heads)) * num_heads if size > width / 2 or page_held() else size
 
 
 def inside_line(setup, loaded):

@@ -166,7 +166,7 @@ def masks_page_routes_picture(routed, wrong, labels, hidden, theme, room):
             charts.panel(each[name], labels, labels, title=title, **grey.get(name, {})) for name, title in names.items()
         ]
     sign = "=" if np.allclose(each["before"], each[wrong], atol=1e-6) else "≠"
-    return charts.panels(theme, room, drawn[0], "=", drawn[1], sign, drawn[2], tallest=340)
+    return charts.panels(theme, room, drawn[0], "=", drawn[1], sign, drawn[2])
 
 
 def _row_sums(route, dtype):

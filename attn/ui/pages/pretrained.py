@@ -30,7 +30,7 @@ from attn.ui.page import page_reading, page_theme
 from attn.ui.present import MOST_IN_LINE
 from attn.ui.shown_code import LIGHT, Codes, Source, shown_code
 from attn.ui.state import as_text
-from attn.ui.width import page_plot_height, page_width
+from attn.ui.width import page_cell, page_plot_height, page_width
 from attn.ui.word_level import WORD_LEVEL_CODE, WordLevel, word_level_labels_code, word_level_of
 from attn.words import share
 
@@ -251,7 +251,7 @@ def pretrained_page_matrices(one):
     """Draw one head's W_q, W_k and W_v on one scale, each above its bias, whose columns are as wide as its own."""
     room, most = page_width(), max(w.shape[1] for w in (one.w_q, one.w_k, one.w_v))
     cell = max((room / 3 - _BESIDE) / most, min(_COLUMN, (room - _BESIDE) / most))
-    cell, down = charts.touched_cell(cell, most, room), page_plot_height(_TALL)
+    cell, down = page_cell(cell, most), page_plot_height(_TALL)
     limit = float(max(abs(w).max() for w in (one.w_q, one.w_k, one.w_v)))
     drawn = []
     for role, name in (("q", "query"), ("k", "key"), ("v", "value")):

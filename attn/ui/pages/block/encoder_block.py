@@ -22,7 +22,7 @@ from attn.ui.pages.block.setup import MOST_HEADS, NORMS, STAGES, Block
 from attn.ui.settings import visitor_settings
 from attn.ui.shown_code import LIGHT, Source, page_codes
 from attn.ui.state import as_text
-from attn.ui.width import NARROW, page_share, page_tallest, page_width
+from attn.ui.width import NARROW, page_cell, page_share, page_tallest, page_width
 from attn.words import share
 
 
@@ -410,7 +410,7 @@ def _map_room(names, bars):
 
 def _map_size(columns, rows, free):
     """Return width and height in pixels: square cells, unless rows would be too low for their names."""
-    cell = charts.touched_cell(min(least_plane(free, columns) / columns, 34), columns, page_width())
+    cell = page_cell(min(least_plane(free, columns) / columns, 34), columns)
     return int(cell * columns), int(max(cell, LINE + 4) * rows)
 
 

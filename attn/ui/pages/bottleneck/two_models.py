@@ -16,7 +16,7 @@ from attn.ui.pages.bottleneck.seq2seq_in_numpy import seq2seq_numpy_code
 from attn.ui.pages.bottleneck.setup import MODELS, SHOWN, SIDES
 from attn.ui.shown_code import LIGHT, Codes, Source, shown_code
 from attn.ui.state import as_text
-from attn.ui.width import page_tallest
+from attn.ui.width import page_held, page_tallest
 from attn.words import share
 
 FORMULAS = {
@@ -262,7 +262,7 @@ def two_models_picture(result, step, width):
     -------
     alt.ConcatChart
     """
-    answer, size = [*result.target, "end"], (result.rows, step)
+    answer, size = [*result.target, "end"], (result.rows, step, page_held())
     panels = [
         one_model_panel(side.symbols, side.map, side.influence, answer, result.columns, side.title, *size)
         for side in (result.left, result.right)
@@ -277,7 +277,7 @@ def _placed(panels, beside, theme, room, tallest):
     return drawn[0] if beside else charts.above(*drawn)
 
 
-def one_model_panel(symbols, looked, influence, answer, columns, title, n_rows, step):
+def one_model_panel(symbols, looked, influence, answer, columns, title, n_rows, step, brief):
     """Return one model's matrix, its rows beyond the step still empty."""
     done, count = min(step, len(symbols)), len(answer) if step == n_rows else min(step, len(answer))
     right = sum(one == other for one, other in zip(symbols[:done], answer, strict=False))
@@ -286,7 +286,7 @@ def one_model_panel(symbols, looked, influence, answer, columns, title, n_rows, 
     newest = {"row": step - 1} if step < n_rows and step <= len(symbols) else None
     return charts.panel(
         drawn,
-        one_model_row_labels(symbols, answer, n_rows, step),
+        one_model_row_labels(symbols, answer, n_rows, step, brief),
         columns,
         title=f"{title}: {right} of {count} right",
         axes=("written", "read"),
@@ -296,9 +296,13 @@ def one_model_panel(symbols, looked, influence, answer, columns, title, n_rows, 
     )
 
 
-def one_model_row_labels(symbols, answer, n_rows, step):
-    """Return the written symbols, each right or wrong; what is still to come has its number only."""
+def one_model_row_labels(symbols, answer, n_rows, step, brief):
+    """Return the written symbols, each right or wrong; what is still to come has its number only.
+
+    Brief ones, for a phone, do not say what a wrong one should be.
+    """
     labels = charts.marked(symbols, answer)
+    labels = [label.split(" ≠ ")[0] + " ≠" if " ≠ " in label else label for label in labels] if brief else labels
     return [labels[at] if at < min(step, len(labels)) else str(at + 1) for at in range(n_rows)]
 
 
@@ -452,6 +456,7 @@ def _drawing_code(setup, result, step, width):
             "show": setup.show,
             "n_rows": result.rows,
             "step": step,
+            "brief": page_held(),
             "beside": len(result.columns) <= BESIDE,
             "theme": LIGHT,
             "room": round(width),
@@ -466,7 +471,7 @@ def _drawing_code(setup, result, step, width):
         "for name, title in models:\n"
         f"    model = trained.load({setup.task!r}, name, {setup.trained_on!r})\n"
         "    _, symbols, looked, influence = one_model_at_work(task, model, ids, answer, show)\n"
-        "    panels.append(one_model_panel(symbols, looked, influence, answer, columns, title, n_rows, step))\n",
+        "    panels.append(one_model_panel(symbols, looked, influence, answer, columns, title, n_rows, step, brief))\n",
         ("picture", _placed),
         'charts.save(picture, "bottleneck.svg")',
     )

@@ -9,9 +9,10 @@ from attn import charts
 from attn.charts.labels import label_pixels
 from attn.models.layer_parts import head_additions
 
-_LEFT, _TALL, _GAP, _FRAME = 18, 23, 8, 10  # pixels beside boxes, of a box, between two, and to the frame of a layer
+_LEFT, _FRAME = 18, 10  # pixels beside boxes, and to the frame of a layer
+_BETWEEN = 0.35  # of a box down, to the next
 _WIDE = 230  # pixels of a box, where there is room
-_WORD = 16  # pixels for the words of the frame
+_WORD = 22  # pixels for the words of the frame, and the way that leads around a part under them
 _BOXES = (  # what is clicked opens a part, at one of its stages
     ("Tokens", "tokens", None),
     ("Embedding", "embedding", None),
@@ -41,7 +42,7 @@ class Sizes(NamedTuple):
     vocabulary: int
 
 
-def whole_way_boxes(sizes, layer, part, stage, theme, width):
+def whole_way_boxes(sizes, layer, part, stage, theme, width, tall=23):
     """Draw the way from tokens to logits as boxes, the open one outlined.
 
     Parameters
@@ -54,11 +55,14 @@ def whole_way_boxes(sizes, layer, part, stage, theme, width):
     theme : Theme
     width : float
         Pixels.
+    tall : int, default 23
+        Pixels of a box down.
 
     Returns
     -------
     alt.LayerChart
     """
+    gap = round(_BETWEEN * tall)
     notes = {
         "Tokens": f"{sizes.n}",
         "Embedding": f"{sizes.n} × {sizes.d_model}",
@@ -72,19 +76,19 @@ def whole_way_boxes(sizes, layer, part, stage, theme, width):
     widest = max(1.1 * label_pixels(name) + label_pixels(notes.get(name, "")) + 36 for name, *_ in _BOXES)
     wide, boxes, top = max(min(width - 2 * _LEFT - 8, _WIDE), widest), [], 2
     for at, (name, *_) in enumerate(_BOXES):
-        top += {2: _WORD + _GAP, 8: _GAP}.get(at, 0)  # room for the frame around a layer
-        boxes.append(charts.Box(name, _LEFT, top, wide, _TALL, notes.get(name, ""), colors.get(name)))
-        top += _TALL + _GAP
+        top += {2: _WORD + gap, 8: gap}.get(at, 0)  # room for the frame around a layer
+        boxes.append(charts.Box(name, _LEFT, top, wide, tall, notes.get(name, ""), colors.get(name)))
+        top += tall + gap
     middle = _LEFT + wide / 2
-    arrows = [[(middle, one.y + _TALL), (middle, next_.y - 4)] for one, next_ in pairwise(boxes)]
+    arrows = [[(middle, one.y + tall), (middle, next_.y - 4)] for one, next_ in pairwise(boxes)]
     inside, beside = boxes[_IN_LAYER], _LEFT + wide + 9
     for first, last in _SUBLAYERS:
-        start, end = boxes[first].y - _GAP / 2, boxes[last].y + _TALL / 2
+        start, end = boxes[first].y - gap / 2, boxes[last].y + tall / 2
         arrows.append([(middle, start), (beside, start), (beside, end), (_LEFT + wide + 4, end)])
-    frame_top = inside[0].y - _GAP - _WORD + 4
+    frame_top = inside[0].y - gap - _WORD + 4
     frame = charts.Frame(
         f"Layer {layer} of {sizes.num_layers}", _LEFT - _FRAME, frame_top,
-        wide + 2 * _FRAME + 4, inside[-1].y + _TALL + _FRAME - frame_top,
+        wide + 2 * _FRAME + 4, inside[-1].y + tall + _FRAME - frame_top,
     )  # fmt: skip
     return charts.diagram(
         boxes, arrows, theme, title="The way to the next word", frames=[frame], width=int(wide + 2 * _LEFT + 4),

@@ -6,18 +6,28 @@ import numpy as np
 
 from attn import charts
 from attn.charts.labels import percent
+from attn.charts.plane import FINGER_CELL
 from attn.functional import softmax
 from attn.pretrained.language_model import token_label
 from attn.ui.language_models import Rival, likeliest_tokens
 from attn.ui.pages.next_word import whole_way
 from attn.ui.present import MOST_IN_LINE
 from attn.ui.state import as_text
-from attn.ui.width import page_plot_height, page_rows, page_tallest, page_width
+from attn.ui.width import (
+    page_cell,
+    page_held,
+    page_plot_height,
+    page_rows,
+    page_tallest,
+    window_low_for_hall,
+)
 
 _SHOWN, _END = 10, 40  # words, and characters of the end of a text
 _PAIR = 56  # pixels of two bars, one below the other
 _IN_A_LINE = 3  # words where they stand in a line
 _BESIDE, _LAYER = 560, 10  # pixels for boxes and map side by side, and of a layer in the map, to be pointed at
+_NAMES, _COLUMN = 60, 34  # pixels beside the map, and of a column in it at most
+_BOX, _LOW_BOX = 23, 19  # pixels of a box down, and of one with words for a hall, where all are to be seen at once
 _MOST_MAP = 390  # pixels of the map down, where the window has room for them
 
 
@@ -134,11 +144,13 @@ def next_words_way(walked, before, theme, width):
     column = {"attention": setup.head - 1, "feed_forward": model.num_heads}.get(setup.part)
     narrow = width < _BESIDE
     boxes = whole_way.whole_way_boxes(
-        whole_way_sizes(walked), setup.layer, setup.part, setup.stage, theme, width if narrow else width / 2
-    )
-    row = charts.touched_cell(_LAYER, len(additions), page_width())
+        whole_way_sizes(walked), setup.layer, setup.part, setup.stage, theme, width if narrow else width / 2,
+        FINGER_CELL + 2 if page_held() else _LOW_BOX if window_low_for_hall() else _BOX,
+    )  # fmt: skip
+    row = page_cell(_LAYER, len(additions))
     down = page_plot_height(int(max(row * len(additions), min(_MOST_MAP, page_tallest()))))
-    across = charts.touched_cell(min((width - 60) / additions.shape[1], 23), additions.shape[1], page_width())
+    beside = 0 if narrow else boxes.width + 20
+    across = page_cell(min((width - beside - _NAMES) / additions.shape[1], _COLUMN), additions.shape[1])
     size = int(across * additions.shape[1]), down
     chosen = None if column is None else (setup.layer - 1, column)
     parts = whole_way.whole_way_map(additions, off, chosen, theme, size)

@@ -16,7 +16,7 @@ from attn.ui.pages.positions.schemes import (
     schemes_wavelengths,
 )
 from attn.ui.pages.positions.shuffle import D_V, NUM_HEADS, shuffle_hidden
-from attn.ui.width import page_share, page_width
+from attn.ui.width import page_cell, page_share, page_width
 
 NEAR = 16  # keys that count as near
 WORDS, COUNT = 24, 100  # of the random sentences over which weights are averaged
@@ -44,7 +44,7 @@ def distances_picture(weights, without, scheme, causal, theme):
     if scheme != "none":
         name = POSITIONS[scheme].name
         parts.append(charts.Curve(name, offsets, _by_offset(weights, offsets), theme.weight_half))
-    tall = max(min(420, page_share(0.34, least=180)), WORDS * charts.touched_cell(0, WORDS, page_width()))
+    tall = max(min(420, page_share(0.34, least=180)), WORDS * page_cell(0, WORDS))
     options = {
         "scale": charts.Scale(float(weights.max())),
         "hidden": shuffle_hidden(causal, WORDS),

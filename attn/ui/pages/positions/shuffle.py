@@ -23,7 +23,7 @@ from attn.ui.numpy_code import (
 )
 from attn.ui.shown_code import LIGHT, Source, page_codes
 from attn.ui.state import as_text
-from attn.ui.width import page_width, window_low_for_hall
+from attn.ui.width import page_tallest, page_width, window_low_for_hall
 from attn.words import capital
 
 BASES = {"100": "100", "1000": "1,000", "10000": "10,000", "100000": "100,000", "500000": "500,000"}
@@ -203,11 +203,12 @@ def shuffle_picture(result, theme):
     names = result.labels, result.shuffled_labels
     legend = not window_low_for_hall()
     return _picture(
-        result.written, result.shuffled, result.difference, result.hidden, *names, theme, page_width(), legend
-    )
+        result.written, result.shuffled, result.difference, result.hidden, *names, theme, page_width(), page_tallest(),
+        legend,
+    )  # fmt: skip
 
 
-def _picture(written, shuffled, difference, hidden, labels, others, theme, room, legend):
+def _picture(written, shuffled, difference, hidden, labels, others, theme, room, tallest, legend):
     """Draw the weights of the words shuffled, as written, and what differs once the shuffle is undone."""
     style = charts.Style(legend=legend)
     limit = max(0.1, float(np.abs(difference).max(initial=0)))  # rounding is not to look large
@@ -225,6 +226,7 @@ def _picture(written, shuffled, difference, hidden, labels, others, theme, room,
             scale=charts.Scale(limit, name="difference"),
             style=style,
         ),
+        tallest=tallest,
     )
 
 
@@ -325,7 +327,7 @@ def shuffle_code(setup, result):
         },
         (("written, shuffled, difference", _in_both_orders),),
         ("print(written.weights.round(4))\nprint(shuffled.weights.round(4))\nprint(difference.round(4))",),
-        {"theme": LIGHT, "room": round(page_width()), "legend": not window_low_for_hall()},
+        {"theme": LIGHT, "room": round(page_width()), "tallest": page_tallest(), "legend": not window_low_for_hall()},
         (
             "labels, others = charts.token_labels(tokens), charts.token_labels([tokens[at] for at in order])",
             "hidden = np.isneginf(written.masked_scores)",

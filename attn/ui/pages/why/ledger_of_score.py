@@ -16,10 +16,11 @@ from attn.ui.pages.why.setup import MEASURES, MOST_TOKENS, attention_in, cell_in
 from attn.ui.shared_results import kept_with_models
 from attn.ui.shown_code import LIGHT, Codes, shown_code
 from attn.ui.state import as_text
-from attn.ui.width import page_map_size, page_share, page_tallest
+from attn.ui.width import page_map_size, page_share, page_tallest, page_width, window_low_for_hall
 
 _FIRST_LINE = 40  # pixels of what the page is about, above the figure
-MOST_PAIRS = 12  # that have a bar of their own
+_SCALE = 60  # pixels that a scale of colour, given up in a low window with words for a hall, leaves the map
+MOST_PAIRS, _PAIRS_LOW = 12, 6  # that have a bar of their own, and in such a window
 FORMULA = r"s_{ij} = c \sum_{a,\,b} q_i^a \cdot k_j^b"
 
 
@@ -39,9 +40,10 @@ def ledger_tab(state, reading):
     score = float(attention.scores[head, query, key])
     page_reading(_sentence(reading, made, query, key), FORMULA, terms=("score", "residual"))
     line = _line(reading, setup, made, query, key)
-    left, right = page_columns([1, 1], figures=True)
+    shares = _shares()
+    left, right = page_columns(shares, figures=True)
     with left:
-        _head_map(state, reading, attention, head, (query, key), setup, line)
+        _head_map(state, reading, attention, head, (query, key), setup, line, shares[0])
     with right:
         with st.container(horizontal=True):
             st.segmented_control(
@@ -53,8 +55,9 @@ def ledger_tab(state, reading):
         labels = ledger_labels(reading, made, query, key)
         width = _bars_width(labels)
         page_figure(
-            functools.partial(ledger_bars, ledger_shares(made, MOST_PAIRS), labels, page_theme(), width),
+            functools.partial(ledger_bars, ledger_shares(made, _most_pairs()), labels, page_theme(), width),
             "why.ledger",
+            room=page_share(shares[1], column=True),
             tables={"ledger": lambda: _table(reading, made, query, key)},
             codes=lambda: _ledger_code(reading, setup, (query, key)),
             line=line,
@@ -68,17 +71,31 @@ def ledger_tab(state, reading):
     why_code(state, lambda: _ledger_code(reading, setup, (query, key)))
 
 
-def _head_map(state, reading, attention, head, cell, setup, line):
+def _shares():
+    """Return how map and bars share the page: with words for a hall the names of parts need more of it."""
+    return (0.44, 0.56) if window_low_for_hall() else (1 / 2, 1 / 2)
+
+
+def _most_pairs():
+    """Return how many pairs have a bar of their own."""
+    return _PAIRS_LOW if window_low_for_hall() else MOST_PAIRS
+
+
+def _head_map(state, reading, attention, head, cell, setup, line, share):
     """Draw the weights or scores of the head in view, a cell to be clicked."""
     seen = np.isfinite(attention.masked_scores[head])
     values = attention.weights[head] if setup.measure == "weights" else attention.scores[head]
-    panel = charts.panel(
-        values, reading.labels, reading.labels, kind="weights" if setup.measure == "weights" else "signed",
+    tallest = page_tallest(_FIRST_LINE - _SCALE * window_low_for_hall())
+    beside = page_width() - page_share(share, column=True) + max(map(label_pixels, reading.labels)) + 40
+    picture = charts.heatmap(
+        values, reading.labels, reading.labels, page_theme(),
+        kind="weights" if setup.measure == "weights" else "signed",
         title=f"Layer {setup.layer} head {setup.head}: {MEASURES[setup.measure].lower()}",
         hidden=None if seen.all() else ~seen, pick=charts.Pick("cell", cell),
+        size=page_map_size(len(values), tallest, beside),
     )  # fmt: skip
     page_figure(
-        charts.panels(page_theme(), page_share(0.5, column=True), panel, tallest=page_tallest(_FIRST_LINE)),
+        charts.beside(picture),
         "why.map",
         on_pick=lambda row, column: state.set(cell=(row, column)),
         tables={"head": lambda: charts.csv(values, reading.labels, reading.labels)},
@@ -89,7 +106,7 @@ def _head_map(state, reading, attention, head, cell, setup, line):
 
 def ledger_labels(reading, made, query, key):
     """Return the labels of the bars of a ledger: the strongest pairs, and all others together."""
-    largest = made.largest(min(MOST_PAIRS, made.table.size))
+    largest = made.largest(min(_most_pairs(), made.table.size))
     labels = [f"{part_label(reading, a, query)} × {part_label(reading, b, key)}" for a, b, _ in largest]
     rest = made.table.size - len(largest)
     return [*labels, f"the other {rest:,} pairs"] if rest else labels
@@ -192,7 +209,7 @@ def _table(reading, made, query, key):
 
 def _bars_width(labels):
     """Return the pixels of the bars beside their labels."""
-    return int(page_share(0.5, column=True) - max(map(label_pixels, labels)) - 40)
+    return int(page_share(_shares()[1], column=True) - max(map(label_pixels, labels)) - 40)
 
 
 def _ledger_code(reading, setup, cell):
@@ -208,7 +225,7 @@ def _ledger_code(reading, setup, cell):
             "    print(f\"{share:9.4f}\", *a, \"×\", *b)",
         ),
         draw=lambda: shown_code(
-            settings | {"most": MOST_PAIRS, "labels": labels, "theme": LIGHT, "width": _bars_width(labels)},
+            settings | {"most": _most_pairs(), "labels": labels, "theme": LIGHT, "width": _bars_width(labels)},
             opening, made, ("shares", ledger_shares), ("picture", ledger_bars), 'charts.save(picture, "why.svg")',
         ),
     )  # fmt: skip

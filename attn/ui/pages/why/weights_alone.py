@@ -16,7 +16,7 @@ from attn.ui.shown_code import LIGHT, Codes, shown_code
 from attn.ui.state import as_text
 from attn.ui.width import page_share, page_tallest
 
-_FIRST = 10  # words listed
+_FIRST = 8  # words listed: so many end within a laptop's window
 FORMULA = r"e_i W_q (e_j W_k)^\top \qquad e_j W_v W_o U^\top"
 
 
