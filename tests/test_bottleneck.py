@@ -78,12 +78,12 @@ def test_a_wrong_symbol_is_marked():
     side = one_of_two_models("reverse", "local-m", "long", tuple("recurrentnetworks"), "alignment")
     assert not all(side.right)
     target = "skrowtentnerrucer"
-    labels = two_models.one_model_row_labels(
-        side.symbols, [*target, "end"], len(side.symbols), len(side.symbols), False
-    )
+    all_written = side.symbols, [*target, "end"], len(side.symbols), len(side.symbols)
+    labels = two_models.one_model_row_labels(*all_written, brief=False)
     assert [label.endswith("✓") for label in labels] == list(side.right)
     wrong = side.right.index(False)
     assert labels[wrong] == f"{wrong + 1} {side.symbols[wrong]} ≠ “{target[wrong]}”"
+    assert two_models.one_model_row_labels(*all_written, brief=True)[wrong] == f"{wrong + 1} {side.symbols[wrong]} ≠"
     app = page(left="local-m", typed="recurrentnetworks")
     assert f"*Luong, local-m* wrote **{''.join(side.symbols[:-1])}**: {sum(side.right)} of 18 right" in sentence(app)
     assert "*Bahdanau* wrote the right answer" in sentence(app)
@@ -200,7 +200,7 @@ def test_curves_are_what_was_measured_and_what_was_published():
     app = page(tab="Accuracy by length")
     (search,) = (t for t in tables(app, "name", "across", "up") if set(t["name"]) == {"RNNsearch-30"})
     assert search["up"].iloc[-1] == "7.6"
-    (ours,) = (t for t in tables(app, "name", "across", "up") if set(t["name"]) == {"Bahdanau, trained up to 16"})
+    (ours,) = (t for t in tables(app, "name", "across", "up") if set(t["name"]) == {"Bahdanau-16"})
     noted = trained.accuracy("reverse", "bahdanau", "long")
     assert dict(zip(ours["across"].astype(int), ours["up"], strict=True)) == {
         length: f"{share:.0%}" for length, (share, _) in noted.items()

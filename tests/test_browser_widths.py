@@ -34,7 +34,7 @@ EVERY_SCREEN = (  # with --every-width, with all tabs
     Screen(1920, 1080, large=True),
 )
 PHONE, LAPTOP, PROJECTOR = 430, 1280, 1920  # pixels across: the widest that is held in a hand
-FINGER, POINTER = 24, 10  # pixels of a cell that is touched, and of one that is pointed at
+FINGER, POINTER = 24, 10  # pixels of a cell or a button that is touched, and of a cell that is pointed at
 MOST_TOUCHED = 32  # cells a side of a map that is no overview
 LEAST_PLOT = 100  # pixels across of any figure
 NUMBER = 14 - 1e-6  # pixels of a number in a cell, which with large words is no smaller than on a laptop
@@ -48,6 +48,7 @@ MEASURED = """(figure) => {
     const [style, title] = [(one) => getComputedStyle(one), main.querySelector("h1")];
     const box = (one) => one.getBoundingClientRect();
     const choices = [...main.querySelectorAll('[data-testid="stButtonGroup"] button')].map(box);
+    const touched = [...main.querySelectorAll('button, [role="tab"], summary, [data-testid="stPageLink-NavLink"]')];
     const named = (name) => [...main.querySelectorAll("button")].find((one) => one.innerText.startsWith(name));
     const steps = ["Back", "Next", "Step on"].map(named).filter(Boolean).map((one) => box(one).top);
     const padding = parseFloat(style(title).paddingTop) + parseFloat(style(title).paddingBottom);
@@ -55,6 +56,7 @@ MEASURED = """(figure) => {
         beyond: Math.max(...[main, document.documentElement].map((one) => one.scrollWidth - one.clientWidth)),
         lines: Math.round((title.clientHeight - padding) / parseFloat(style(title).lineHeight)),
         hidden: choices.filter((one) => one.left < 0 || one.right > window.innerWidth).length,
+        touched: Math.min(...touched.map(box).filter((one) => one.width).flatMap((one) => [one.width, one.height])),
         apart: steps.length == 2 ? Math.abs(steps[0] - steps[1]) : 0,
         figures: [...main.querySelectorAll(figure)].filter((one) => one.querySelector("svg, canvas")).map((one) => {
             const drawn = box(one.querySelector("svg, canvas"));
@@ -94,6 +96,7 @@ def faults(page, width, large=False):
         f"is {seen['beyond']} pixels wider than the screen": seen["beyond"] > 0,
         f"has a title of {seen['lines']} lines": seen["lines"] > 2,
         f"hides {seen['hidden']} choices": seen["hidden"],
+        f"has a button of {seen['touched']} pixels": held and seen["touched"] < FINGER,
         "has Back and Next in two rows": seen["apart"] > 1,
         "has a figure that is a sliver": any(figure["width"] < LEAST_PLOT for figure in figures),
         f"has cells below {cell} pixels": any(

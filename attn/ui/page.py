@@ -128,12 +128,29 @@ h2 { padding: 0.5rem 0 1rem !important; font-size: 1.75rem !important; }
     [data-testid="stExpandSidebarButton"]::after {
         content: "Menu, controls"; font-size: 0.875rem; white-space: nowrap;
     }
+    /* what is touched is as large as a finger, and as far from the next */
+    :is([data-testid="stMain"], [data-testid="stSidebar"])
+    :is([data-testid="stButton"], [data-testid="stPopover"], [data-testid="stButtonGroup"]) button {
+        min-height: 2.75rem; min-width: 2.75rem;
+    }
+    [data-testid="stButtonGroup"] [role="radiogroup"] { gap: 0.4rem; }
+    [data-testid="stTab"] { min-height: 2.75rem; min-width: 2.75rem; flex: none; justify-content: center; }
+    [data-testid="stTabs"] :is([data-testid="stTabsScrollLeft"], [data-testid="stTabsScrollRight"]) { width: 1.75rem; }
+    [data-testid="stMain"] [data-testid="stPageLink-NavLink"] { min-height: 2.75rem; }
+    [data-testid="stMain"] summary { padding-top: 0.7rem; padding-bottom: 0.7rem; }
+    [data-testid="stTooltipIcon"] button { position: relative; min-height: 1.5rem; min-width: 1.5rem; }
+    [data-testid="stTooltipIcon"] button::after { content: ""; position: absolute; inset: -0.6rem; }
 }
+/* the signs over a figure that was touched stand as long as one may want them, and not until something else is */
+@media (hover: none) {
+    :hover > [data-testid="stElementToolbar"] { animation: attention-lab-gone 1ms 4s forwards; }
+}
+@keyframes attention-lab-gone { to { visibility: hidden; } }
 @media (max-width: 768px) {
     .stMainBlockContainer { padding: 3rem 1rem 2rem; }
     .attn-menu { row-gap: 0.5rem; }
     [data-testid="stHeader"] button { background: light-dark(#FFFFFF, #0F1419); }
-    [data-testid="stDownloadButton"] button { padding: 0.25rem 0; min-height: 2rem; }
+    [data-testid="stDownloadButton"] button { padding: 0.25rem 0; min-height: 2.75rem; }
     [data-testid="stDownloadButton"] p { font-size: 0.8rem; text-decoration: underline; }
     [data-testid="stDownloadButton"] span:has(> [data-testid="stIconMaterial"]) { display: none; }
     .stHorizontalBlock:has(> * > [data-testid="stDownloadButton"]) { gap: 0.25rem 0.75rem; }
