@@ -38,7 +38,7 @@ from attn.ui.pages.pretrained import (
     pretrained_page_reading,
     pretrained_page_verdict,
 )
-from attn.ui.width import page_map_size
+from attn.ui.width import page_layers_map_size, page_map_size
 
 page = ui.begin_page("pretrained", "Is it the same in a real model?", Setup)
 
@@ -147,7 +147,7 @@ def map_tab():
         table,
         theme,
         title="Largest difference by layer and head",
-        size=page_map_size(max(table.shape), 520),
+        size=page_layers_map_size(table.shape, page_map_size(max(table.shape), 520)),
         pick=charts.Pick("head", (setup.layer - 1, head) if head < table.shape[1] else None),
         scale=charts.Scale(1.0) if setup.broken else charts.Scale(log=True),
         tolerance=None if setup.broken else pretrained.TOLERANCE,
@@ -217,7 +217,7 @@ def adapter_tab():
         table,
         theme,
         title="Largest change by layer and head",
-        size=page_map_size(max(table.shape), 520),
+        size=page_layers_map_size(table.shape, page_map_size(max(table.shape), 520)),
         pick=charts.Pick("head", (setup.layer - 1, head) if head < table.shape[1] else None),
         scale=charts.Scale(1.0),
     )

@@ -28,6 +28,7 @@ _ABOVE = 260  # pixels above a page's first figure
 _ABOVE_LARGE, _ABOVE_LOW = 330, 190  # with words for a hall, and in a low window then
 _CONTROLS_LOW = 50  # pixels of a row of controls among them, which some pages have
 _CARD, _WORK = 30, 15  # pixels that plots give up for a story's card and its task: their cells must still hold numbers
+_HEAD = 34  # pixels of a column of a deep model's map
 _AROUND, _LEAST_TALL = 165, 120  # pixels of a figure's title and axes, and of a plot
 _LEAST_BARS = 480  # pixels across of a figure of bars, its names included
 _AROUND_CURVES = 85  # pixels of the title of curves and of what stands under them
@@ -289,6 +290,27 @@ def page_map_size(count, most, beside=60):
     """
     size = min(page_width() - beside, most)
     return int(page_cell(size / count, count) * count)
+
+
+def page_layers_map_size(shape, size, beside=60):
+    """Return the size of a map of layers and heads: its longer side, or width and height where a model is deep.
+
+    The rows of many layers are low; so that its cells are not as small across, too, they are not square then.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        Layers and heads.
+    size : int
+        Pixels along the longer side of square cells.
+    beside : float, default 60
+        Pixels of the page that such a map does not have.
+    """
+    layers, heads = shape
+    if heads >= layers:
+        return size
+    row = size // layers
+    return int(max(row, min((page_width() - beside) / heads, _HEAD))) * heads, row * layers
 
 
 def page_tallest(controls=0, most=None):

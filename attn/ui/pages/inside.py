@@ -28,7 +28,14 @@ from attn.ui.present import MOST_IN_LINE
 from attn.ui.shown_code import LIGHT, Codes, shown_code
 from attn.ui.state import as_text
 from attn.ui.terms import terms_help
-from attn.ui.width import page_cell, page_held, page_share, page_tallest, window_low_for_hall
+from attn.ui.width import (
+    page_cell,
+    page_held,
+    page_layers_map_size,
+    page_share,
+    page_tallest,
+    window_low_for_hall,
+)
 from attn.ui.word_level import WORD_LEVEL_CODE, word_level_labels_code
 from attn.words import share, small
 
@@ -247,10 +254,11 @@ def _overview(table, gone, name, unit, order, places, chosen, size, width, brief
 
 
 def _map_size(table, width):
-    """Return the pixels along the longer side of the map of all heads: a deep model's is tall."""
+    """Return the pixels of the map of all heads: a deep model's is tall."""
     num_layers, num_heads = table.shape
     if num_heads < num_layers:
-        return max(page_tallest(most=640), _LEAST_ROW * num_layers)
+        row = page_cell(max(page_tallest(most=640) / num_layers, _LEAST_ROW), num_layers)
+        return page_layers_map_size(table.shape, int(row * num_layers), beside=width - page_share(0.5) + 60)
     size = page_share(0.5)
     return int(page_cell((size - 60) / num_heads, num_heads)) * num_heads if size > width / 2 or page_held() else size
 

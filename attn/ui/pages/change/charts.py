@@ -9,7 +9,16 @@ from attn.pretrained.intervention.classification import answer_ends, answer_plac
 from attn.pretrained.intervention.run import predicts_masked
 from attn.ui.controls.colour_scale import colour_scale_of
 from attn.ui.pages.change.controls import change_paint_controls_open, changed_head_name, every_head_to_control
-from attn.ui.width import page_bars_width, page_cell, page_plot_height, page_rows, page_tallest, window_low_for_hall
+from attn.ui.width import (
+    page_bars_width,
+    page_cell,
+    page_layers_map_size,
+    page_plot_height,
+    page_rows,
+    page_tallest,
+    page_width,
+    window_low_for_hall,
+)
 from attn.ui.word_level import word_level_of
 
 _PAIR = 56  # pixels of two bars, one below the other
@@ -135,11 +144,12 @@ def _at_hand(setup, run):
 
 
 def _map_size(run, width):
-    """Return the pixels of the longer side of the map: as wide as there is room, and not too tall."""
+    """Return the pixels of the map: as wide as there is room, and not too tall."""
     down, across = len(run.num_heads), max(run.num_heads)
     least = page_plot_height(_LEAST_CELL * down) / down
     cell = max(min((width - 60) / across, page_tallest(most=max(520, 0.8 * width)) / down, 48), least)
-    return int(page_cell(cell, max(down, across))) * max(down, across)
+    size = int(page_cell(cell, max(down, across))) * max(down, across)
+    return page_layers_map_size((down, across), size, beside=page_width() - width + 60)
 
 
 def change_chart_weights(effect, setup):

@@ -19,7 +19,7 @@ from attn.ui.numpy_models import is_writer, numpy_model_pass, opened_numpy_model
 from attn.ui.page import page_ask
 from attn.ui.settings import visitor_settings
 from attn.ui.state import as_text
-from attn.ui.width import page_map_size, page_share, page_tallest, page_width
+from attn.ui.width import page_layers_map_size, page_map_size, page_share, page_tallest, page_width
 
 MOST_TOKENS = 48  # of a text: all of its maps are drawn cell by cell
 _ROW = 16  # pixels of a layer at least
@@ -244,8 +244,9 @@ def map_size(rows, columns, beside=90):
 
 
 def half_map_size(rows, columns):
-    """Return the same of a map that has half of the page."""
-    return map_size(rows, columns, page_width() - page_share(0.5, column=True) + 90)
+    """Return the size of a map of layers and heads that has half of the page."""
+    beside = page_width() - page_share(0.5, column=True) + 90
+    return page_layers_map_size((rows, columns), map_size(rows, columns, beside), beside)
 
 
 def cell_in_text(state, reading):
