@@ -13,7 +13,7 @@ import numpy as np
 
 from attn.charts.arguments import checked_arguments
 from attn.charts.cells import checked_cells, numeral_size
-from attn.charts.heatmap import heatmap
+from attn.charts.heatmap import MOST_NUMBERS, heatmap
 from attn.charts.labels import fixed_labels, label_pixels
 from attn.charts.layout import above, beside
 from attn.charts.options import Scale, Style
@@ -107,8 +107,7 @@ def panels(theme, room, *parts, tallest=440, largest=_LARGEST_CELL, decimals=Non
     matrices = [part for part in parts if not isinstance(part, str)]
     if not matrices:
         raise ValueError(f"parts must hold at least one matrix, got {short_repr(parts)}")
-    signed = any((np.asarray(matrix.values) < 0).any() for matrix in matrices)
-    room = _Room(room, tallest, largest, _WRITTEN_CELL[signed] * theme.number_size / FONT_SIZE)
+    room = _Room(room, tallest, largest, _written_cell(matrices) * theme.number_size / FONT_SIZE)
     rows = _rows(room, parts)
     fitted = [_fitted(room, *_sorted(row)) for row in rows]
     cell = min(cell for _, cell in fitted)
@@ -256,6 +255,12 @@ def _cell(room, matrices, named, operators):
     most = min(room.tallest / max(len(matrix.rows) for matrix in matrices), room.largest)
     fitting = (cell for cell in range(int(most), 0, -1) if sum(max(w * cell, least) for w, least in widths) <= free)
     return next(fitting, min(most, free / sum(w for w, _ in widths)))
+
+
+def _written_cell(matrices):
+    """Return the pixels of a cell that holds its number, or is enough for a finger where there are no numbers."""
+    said = [m.values for m in matrices if m.style.numbers is not False and np.size(m.values) <= MOST_NUMBERS]
+    return _WRITTEN_CELL[any((np.asarray(values) < 0).any() for values in said)] if said else FINGER_CELL
 
 
 def _written(matrices, cell, decimals, least):
