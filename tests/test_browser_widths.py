@@ -26,7 +26,8 @@ class Screen(NamedTuple):
 
 
 SCREENS = ((1280, 720), (390, 844))
-HALL = ("step_by_step", "heads", "cost", "pretrained", "bottleneck", "memory")  # with large words, in each run
+HALL = ("step_by_step", "heads", "why", "pretrained", "bottleneck", "memory")  # with large words, in each run
+LOW = 500  # pixels down a window in which no figure can be seen whole
 EVERY_SCREEN = (  # with --every-width, with all tabs
     *(Screen(*size) for size in (*SCREENS, (320, 640), (430, 932), (768, 1024), (844, 390), (1024, 768), (1920, 1080))),
     Screen(1280, 720, folded=True),
@@ -38,8 +39,8 @@ FINGER, POINTER = 24, 10  # pixels of a cell or a button that is touched, and of
 MOST_TOUCHED = 32  # cells a side of a map that is no overview
 LEAST_PLOT = 100  # pixels across of any figure
 NUMBER = 14 - 1e-6  # pixels of a number in a cell, which with large words is no smaller than on a laptop
-FOLD = 20  # pixels from the bottom of the window that stay free below the first figure, where one is to see it whole
-READ_DOWN = {"next_word", "why"}  # pages that with large words begin with more than a low window holds
+FOLD = 12  # pixels from the bottom of the window that stay free below the first figure, where one is to see it whole
+SEEN = {"next_word": 1}  # which figure a page is seen whole with where not the first: the words beside the way to them
 SEEN_WHOLE = {(1280, 720, False), (1280, 720, True), (1920, 1080, True)}  # windows, with large words or without
 
 ROOM = "document.querySelector('[data-page-width]').dataset.pageWidth"
@@ -87,11 +88,12 @@ def faults(page, width, large=False):
     """Return what is wrong with a page that is shown on a screen of this width, with words for a hall or without."""
     seen = page.evaluate(MEASURED, FIGURE)
     height = page.viewport_size["height"]
-    whole = (width, height, large) in SEEN_WHOLE and not (large and page.url.split("?")[0].endswith(tuple(READ_DOWN)))
+    whole = (width, height, large) in SEEN_WHOLE
     least = 24 if large else 14
-    held = width <= PHONE
+    held = width <= PHONE or height < LOW
     cell = FINGER if held else POINTER
     figures = seen["figures"]
+    first = min(SEEN.get(page.url.split("?")[0].split("/")[-1], 0) * large, len(figures) - 1)
     found = {
         f"is {seen['beyond']} pixels wider than the screen": seen["beyond"] > 0,
         f"has a title of {seen['lines']} lines": seen["lines"] > 2,
@@ -108,7 +110,7 @@ def faults(page, width, large=False):
         f"has numbers below {NUMBER} pixels": any((figure["number"] or NUMBER) < NUMBER for figure in figures),
         f"has a first figure that ends below {height - FOLD}": whole
         and figures
-        and figures[0]["bottom"] > height - FOLD,
+        and figures[first]["bottom"] > height - FOLD,
     }
     return [fault for fault, there in found.items() if there]
 

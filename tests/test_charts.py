@@ -1,6 +1,7 @@
 """What the figures promise: square cells, one labelled scale, names that do not overlap, bounded size."""
 
 import base64
+import dataclasses
 import inspect
 import io
 import math
@@ -342,6 +343,17 @@ class TestHeatmap:
         assert not texts(13, 12, size=800)
         assert texts(13, 12, style=charts.Style(numbers=True), size=800)
 
+    def test_numbers_are_as_small_as_a_theme_lets_them_be_where_there_is_no_room_for_larger_ones(self):
+        def sizes(size, least):
+            theme = dataclasses.replace(charts.LIGHT, number_size=least)
+            layers = spec_of(charts.heatmap(weights(6, 6), named(6), named(6), theme, size=size))["layer"]
+            return [layer["mark"].get("fontSize", 14) for layer in layers if layer["mark"]["type"] == "text"]
+
+        assert sizes(6 * 40, 8) == sizes(6 * 40, 14) == [14]
+        (small,) = sizes(6 * 24, 8)
+        assert 8 <= small < 14
+        assert sizes(6 * 24, 14) == sizes(6 * 24, small + 0.01) == []
+
     def test_numbers_answer_as_their_cells_do(self):
         spec = map_of(np.array([[0.25, 0.5]]), pick=charts.Pick("cell"))
         text = next(layer for layer in spec["layer"] if layer["mark"]["type"] == "text")
@@ -573,6 +585,22 @@ class TestPanels:
             for part in row["hconcat"]:
                 assert "text" in [layer["mark"]["type"] for layer in part["layer"]]
 
+    @pytest.mark.parametrize(("room", "tallest", "rows"), [(660, 440, 2), (660, 300, 1), (900, 440, 1)])
+    def test_a_page_that_is_scrolled_has_cells_with_their_numbers(self, room, tallest, rows):
+        matrices = [charts.panel(weights(6, 6), named(6), named(6)) for _ in range(3)]
+        spec = spec_of(charts.panels(charts.LIGHT, room, *matrices, tallest=tallest))
+        drawn = [row["hconcat"] for row in spec.get("vconcat", [spec])]
+        assert len(drawn) == rows
+        for part in (part for row in drawn for part in row):
+            written = "text" in [layer["mark"]["type"] for layer in part["layer"]]
+            assert written or rows == 1
+            assert part["width"] >= 6 * 24
+
+    def test_numbers_that_are_asked_for_have_room_on_a_phone(self):
+        matrix = charts.panel(weights(12, 12), named(12), named(12), style=charts.Style(numbers=True))
+        (part,) = spec_of(charts.panels(charts.LIGHT, 358, matrix))["hconcat"]
+        assert "text" in [layer["mark"]["type"] for layer in part["layer"]]
+
     @given(st.integers(1, 60), st.integers(1, 60), st.integers(520, 1600))
     @settings(max_examples=20, deadline=None)
     def test_they_fit_the_room(self, n_q, n_k, room):
@@ -602,6 +630,14 @@ class TestBars:
         texts = next(layer for layer in spec["layer"] if layer["mark"]["type"] == "text")
         assert [text["text"] for text in rows_of(spec, texts)] == ["0.250", "1.000"]
         assert spec["params"][0]["select"]["fields"] == ["row"]
+
+    def test_what_marks_a_row_reaches_beyond_its_number(self):
+        spec = spec_of(charts.bars([0.25, 1.0], ["a", "b"], charts.LIGHT, pick=charts.Pick(selected=1), width=200))
+        (band,) = rows_of(spec, spec["layer"][0])
+        assert (band["x2"] - 1) * 200 >= labels.label_pixels("1.000")
+        spec = spec_of(charts.pairs([0.5], [1.0], ["a"], charts.LIGHT, pick=charts.Pick(selected=0), width=200))
+        (frame,) = rows_of(spec, spec["layer"][0])
+        assert (frame["x2"] - 1) * 200 >= labels.label_pixels("1.000")
 
     def test_signed_bars_start_at_zero_and_tell_their_sign(self):
         spec = spec_of(charts.bars([-2.0, 1.0], ["a", "b"], charts.LIGHT, kind="signed"))

@@ -71,6 +71,18 @@ def test_a_figure_too_high_gives_up_its_scales_but_not_what_a_colour_means():
     assert ">hidden<" in charts.svg(low).decode()
 
 
+def test_a_row_that_only_its_scales_make_too_wide_is_not_broken_where_there_is_no_height_for_two():
+    def row(legend):
+        style = charts.Style(legend=legend)
+        narrow = charts.heatmap(WEIGHTS[:, :2], TOKENS, TOKENS[:2], LOOK, title="A", size=(60, 150), style=style)
+        return charts.specification(charts.beside(*[narrow] * 3))
+
+    room, tall = plots_width(row(False)), plots_height(row(False))
+    broken = charts.fit_to_room(row(True), room)
+    assert len(broken["vconcat"]) > 1
+    assert plots_height(charts.fit_to_room(row(True), room, tall)) <= tall < plots_height(broken)
+
+
 @pytest.mark.parametrize("room", [300, 358, 500])
 @pytest.mark.parametrize("kind", ["weights", "signed"])
 @pytest.mark.parametrize("number", [1, 1234])

@@ -182,6 +182,13 @@ def test_a_phone_is_scrolled_and_touched_upright_and_on_its_side(monkeypatch, ro
     assert width.page_cell(11, 14) == FINGER_CELL
 
 
+def test_a_deep_model_s_heads_are_wide_enough_to_be_seen(monkeypatch):
+    monkeypatch.setattr(width.st, "session_state", {"page_width": 880, "page_height": 720})
+    assert width.page_layers_map_size((6, 12), 300) == 300
+    assert width.page_layers_map_size((30, 9), 300) == (9 * 34, 300)
+    assert width.page_layers_map_size((30, 9), 300, beside=700) == (9 * 20, 300)
+
+
 @pytest.mark.parametrize(("room", "height", "factor"), [(1200, 720, 1), (1520, 900, 20 / 14), (880, 1080, 1)])
 def test_words_grow_only_where_the_window_is_large_both_ways(monkeypatch, room, height, factor):
     monkeypatch.setattr(width.st, "session_state", {"page_width": room, "page_height": height})
