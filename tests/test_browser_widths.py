@@ -147,7 +147,9 @@ def resize(page, width, height):
 
 
 def fold(page):
-    """Fold the menu away, and wait until the page has measured its room and is drawn again."""
+    """Fold the menu away, unless it was left so, and wait until the page has measured its room and is drawn again."""
+    if page.get_by_test_id("stSidebar").get_attribute("data-collapsed") == "true":
+        return
     before = page.evaluate(ROOM)
     page.get_by_test_id("stSidebar").hover()
     page.get_by_test_id("stSidebarCollapseButton").get_by_role("button").click()

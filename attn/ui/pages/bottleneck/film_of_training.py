@@ -13,7 +13,7 @@ from attn.ui.page import page_figure, page_theme
 from attn.ui.pages.bottleneck.setup import FRAMES
 from attn.ui.pages.bottleneck.two_models import BESIDE, two_models_spread
 from attn.ui.terms import terms_help
-from attn.ui.width import page_width
+from attn.ui.width import page_cell, page_held, page_width
 
 
 @lru_cache(maxsize=64)
@@ -52,14 +52,14 @@ def film_of_training_tab(state, result):
         f"effective number of **{spread[at]:.1f}** for each that it writes.{untrained}",
         help=terms_help("effective number of symbols", "weight"),
     )
+    alone = len(result.columns) > BESIDE or page_held()
     picture = charts.heatmap(
         frames[steps[at]].weights, charts.token_labels(target), result.columns, page_theme(),
         style=charts.Style(numbers=False), title=f"Bahdanau after {steps[at]:,} steps", axes=("written", "read"),
-        size=_film_size(result),
+        size=_film_size(result, alone),
     )  # fmt: skip
-    alone = len(result.columns) > BESIDE
     left = page_width() - (
-        0 if alone else _film_size(result) + max(map(label_pixels, charts.token_labels(target))) + 80
+        0 if alone else _film_size(result, alone) + max(map(label_pixels, charts.token_labels(target))) + 80
     )
 
     def step_of(frame):
@@ -75,10 +75,10 @@ def film_of_training_tab(state, result):
     page_figure((charts.above if alone else charts.beside)(picture, curve), "bottleneck.film")
 
 
-def _film_size(result):
-    """Return the pixels of the longer side of the picture, which stands alone in its row for a long input."""
-    share = 0.88 if len(result.columns) > BESIDE else 0.45
-    return int(min(page_width() * share, 30 * max(len(result.columns), len(result.target) + 1)))
+def _film_size(result, alone):
+    """Return the pixels of the longer side of the picture, which stands alone in its row or not."""
+    share, count = 0.66 if page_held() else 0.88 if alone else 0.45, max(len(result.columns), len(result.target) + 1)
+    return int(page_cell(min(page_width() * share / count, 30), count) * count)
 
 
 def _share_right(written):

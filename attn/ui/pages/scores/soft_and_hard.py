@@ -8,6 +8,8 @@ from attn import alignment, charts
 from attn.alignment import SCORES
 from attn.ui.page import page_theme
 
+_PLANE, _LEAST_CURVE = 460, 300  # pixels of the plane with its space, and of a curve beside it
+
 
 class Drawn(NamedTuple):
     """The soft read of the keys, and hard reads of them."""
@@ -63,6 +65,8 @@ def soft_and_hard_picture(setup, result, read, room):
         trail=read.hard.running_mean,
         size=min(340, room - 90),
     )
+    beside = room - _PLANE  # pixels left of the row; a curve without room in it stands below, as wide as the page
+    wide = beside if beside >= _LEAST_CURVE else max(min(room, 380), room - 100)
     n = np.unique(np.geomspace(1, setup.draws, min(setup.draws, 300)).round().astype(int))
     return charts.beside(
         plane,
@@ -75,7 +79,7 @@ def soft_and_hard_picture(setup, result, read, room):
             x=charts.Axis("hard reads", log=True),
             y=charts.Axis("distance of their mean from the soft read", log=True),
             title="How fast it gets there",
-            width=min(max(room - 460, min(room, 380)), 700),
+            width=min(wide, 700),
             height=340,
         ),
     )
