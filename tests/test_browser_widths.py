@@ -57,7 +57,9 @@ MEASURED = """(figure) => {
         beyond: Math.max(...[main, document.documentElement].map((one) => one.scrollWidth - one.clientWidth)),
         lines: Math.round((title.clientHeight - padding) / parseFloat(style(title).lineHeight)),
         hidden: choices.filter((one) => one.left < 0 || one.right > window.innerWidth).length,
-        touched: Math.min(...touched.map(box).filter((one) => one.width).flatMap((one) => [one.width, one.height])),
+        touched: Math.round(
+            Math.min(...touched.map(box).filter((one) => one.width).flatMap((one) => [one.width, one.height])),
+        ),
         apart: steps.length == 2 ? Math.abs(steps[0] - steps[1]) : 0,
         figures: [...main.querySelectorAll(figure)].filter((one) => one.querySelector("svg, canvas")).map((one) => {
             const drawn = box(one.querySelector("svg, canvas"));

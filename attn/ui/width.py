@@ -151,6 +151,7 @@ export default function({ data, setStateValue }) {
     window.addEventListener("resize", cutSoon);
     const drawing = new MutationObserver(cutSoon);
     drawing.observe(main, { childList: true, subtree: true });
+    cutSoon(); // what was drawn before the ruler came, or came again
     // Vega points from a legend to its gradient by the whole address that the page had when it was drawn, where nothing
     // is to be found once a click has changed it: of the reference the part within this page stays.
     const paint = () => {
