@@ -16,7 +16,7 @@ from attn.ui.controls.sentence import DEFAULT_TEXT, sentence_control
 from attn.ui.language_models import suggested_language_models
 from attn.ui.link import link_choice, link_flag, link_place, link_string, link_whole, shortened
 from attn.ui.numpy_models import is_writer, numpy_model_pass, opened_numpy_model
-from attn.ui.page import page_ask
+from attn.ui.page import page_ask, page_columns
 from attn.ui.settings import visitor_settings
 from attn.ui.state import as_text
 from attn.ui.width import page_layers_map_size, page_map_size, page_share, page_tallest, page_width
@@ -138,13 +138,13 @@ def why_writer_offer(state, reading, shows):
     """
     if reading.writes:
         return
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"Of a model that writes, this tab shows {shows}. This one only reads.", width="stretch")
-        if smollm2.NAME in suggested_language_models() and visitor_settings().models != "default":
-            st.button(
-                "Open SmolLM2", key=state.key("writer"), on_click=state.set, kwargs={"model": smollm2.NAME},
-                help="A small model that writes. The text stays.",
-            )  # fmt: skip
+    told, offered = page_columns([4, 1])
+    told.markdown(f"Of a model that writes, this tab shows {shows}. This one only reads.")
+    if smollm2.NAME in suggested_language_models() and visitor_settings().models != "default":
+        offered.button(
+            "Open SmolLM2", key=state.key("writer"), on_click=state.set, kwargs={"model": smollm2.NAME},
+            help="A small model that writes. The text stays.",
+        )  # fmt: skip
 
 
 def why_head_controls(state, reading):
