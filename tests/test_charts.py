@@ -580,10 +580,12 @@ class TestPanels:
             assert all("text" in [layer["mark"]["type"] for layer in part["layer"]] for part in parts)
 
     def test_in_a_hand_they_stand_one_above_the_other_where_numbers_then_fit(self):
-        matrices = [charts.panel(np.full((4, n), 0.25), named(4), named(n)) for n in (2, 1, 5)]
-        for row in spec_of(charts.panels(charts.LIGHT, 358, *matrices))["vconcat"]:
-            for part in row["hconcat"]:
-                assert "text" in [layer["mark"]["type"] for layer in part["layer"]]
+        few = [charts.panel(np.full((4, n), 0.25), named(4), named(n)) for n in (2, 1, 5)]
+        signed = charts.panel(np.full((6, 4), -1.5), named(6), named(4), kind="signed")
+        for matrices in (few, [charts.panel(weights(6, 6), named(6), named(6)), signed]):
+            for row in spec_of(charts.panels(charts.LIGHT, 358, *matrices))["vconcat"]:
+                for part in row["hconcat"]:
+                    assert "text" in [layer["mark"]["type"] for layer in part["layer"]]
 
     @pytest.mark.parametrize(("room", "tallest", "rows"), [(660, 440, 2), (660, 300, 1), (900, 440, 1)])
     def test_a_page_that_is_scrolled_has_cells_with_their_numbers(self, room, tallest, rows):

@@ -122,6 +122,8 @@ def test_bars_stand_as_far_apart_as_the_lines_of_their_names():
     lines = max(map(len, json.JSONDecoder().raw_decode(axis["labelExpr"])[0]))
     assert lines == 3
     assert plot["height"] / len(names) > lines * axis["labelLineHeight"]
+    (large,) = plots(charts.enlarged(spec, 2))
+    assert large["layer"][0]["encoding"]["y"]["axis"]["labelLineHeight"] == 2 * axis["labelLineHeight"]
 
 
 def test_a_scale_of_colour_ends_where_the_page_does():

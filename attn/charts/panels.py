@@ -142,7 +142,7 @@ def _rows(room, parts):
     groups[-1].extend(waiting)
     alone = min(_fitted(room, *_sorted(group))[1] for group in groups)
     # there is room for numbers below one another where a page is scrolled; a laptop's is not to be for them
-    wanted = room.written if room.scrolled and alone >= room.written else min(alone, FINGER_CELL)
+    wanted = min(alone, room.written if room.scrolled else FINGER_CELL)
     rows = []
     for group in groups:
         longer = [*rows[-1], *group] if rows else []

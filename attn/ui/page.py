@@ -119,6 +119,10 @@ h2 { padding: 0.5rem 0 1rem !important; font-size: 1.75rem !important; }
     h1 { padding-right: 0 !important; }
     .st-key-page_path > :has([data-testid="stButtonGroup"]) { order: 1; width: 100%; }
 }
+@media (min-width: 769px) {
+    .st-key-page_path [data-testid="stColumn"]:not(:has([data-testid="stSlider"])) { flex: 0 0 auto; width: auto; }
+    .st-key-page_path [data-testid="stColumn"]:has([data-testid="stSlider"]) { flex: 1 1 0; min-width: 0; }
+}
 @media (min-width: 769px) and (max-width: 1100px) { h1 { font-size: 1.75rem !important; } }
 /* where the menu is touched, the sign that closes it stands above its first row, and not over it */
 @media (max-width: 899px), (max-height: 499px) {
@@ -176,10 +180,6 @@ LARGE_STYLE = """<style>
 }
 .stMainBlockContainer .katex-display { font-size: 1.2rem; }
 .st-key-page_path > :has([data-testid="stButtonGroup"]) { order: 1; width: 100%; }
-@media (min-width: 769px) {
-    .st-key-page_path [data-testid="stColumn"]:not(:has([data-testid="stSlider"])) { flex: 0 0 auto; width: auto; }
-    .st-key-page_path [data-testid="stColumn"]:has([data-testid="stSlider"]) { flex: 1 1 0; min-width: 0; }
-}
 /* the number of a slider stands above its track */
 [data-testid="stSlider"] [role="group"] { margin-top: 0.9rem; }
 [data-testid="stSliderThumbValue"] { bottom: 100%; top: auto; }
