@@ -139,7 +139,9 @@ h2 { padding: 0.5rem 0 1rem !important; font-size: 1.75rem !important; }
     }
     [data-testid="stButtonGroup"] [role="radiogroup"] { gap: 0.4rem; }
     [data-testid="stTab"] { min-height: 2.75rem; min-width: 2.75rem; flex: none; justify-content: center; }
-    [data-testid="stTabs"] :is([data-testid="stTabsScrollLeft"], [data-testid="stTabsScrollRight"]) { width: 1.75rem; }
+    [data-testid="stTabs"] :is([data-testid="stTabsScrollLeft"], [data-testid="stTabsScrollRight"]) {
+        flex: none; width: 1.75rem;
+    }
     [data-testid="stMain"] [data-testid="stPageLink-NavLink"] { min-height: 2.75rem; }
     [data-testid="stMain"] summary { padding-top: 0.7rem; padding-bottom: 0.7rem; }
     [data-testid="stTooltipIcon"] button { position: relative; min-height: 1.5rem; min-width: 1.5rem; }
