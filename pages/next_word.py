@@ -42,12 +42,12 @@ if before.truncated_from:
         f"This page walks the first {len(labels)} tokens of a text: this one has {before.truncated_from:,}, and the "
         "word in question is the one after those."
     )
-agreement.agreement_asked(page, setup)
+agreement.agreement_asked(setup, factors)
 ui.page_reading(
     f"{words.next_words_task(setup.text)} {words.next_words_sentence(walked, found)}",
     r"p = \mathrm{softmax}(E\,\mathrm{norm}(x_L))",
     words.next_words_shapes(walked),
-    beside=lambda: agreement.agreement_line(page, setup),
+    beside=lambda: agreement.agreement_line(page, setup, factors),
 )
 hall = ui.window_low_for_hall()  # the words are seen beside the way to them, and what switches parts off below
 if not hall:
@@ -68,11 +68,13 @@ def open_part(row, column=None):
 line = words.next_words_line(setup.text, found)
 shares = (1 / 2, 1 / 2) if hall else (5 / 7, 2 / 7)
 way, likely = ui.page_columns(shares, figures=True)
+drawn = words.next_words_way(walked, ui.page_share(shares[0], column=True))
 with way:
     ui.page_figure(
-        words.next_words_way(walked, before, theme, ui.page_share(shares[0], column=True)),
+        whole_way.whole_way_picture(whole_way.whole_way_additions(language.model, before.passed), theme=theme, **drawn),
         "next_word.way",
         on_pick=open_part,
+        codes=partial(code.way_codes, walked, drawn),
         tables={"additions": lambda: whole_way.whole_way_csv(language.model, before.passed)},
         line=line,
     )
@@ -83,9 +85,10 @@ with way:
         "logarithmic scale."
     )
 with likely:
-    codes = partial(code.next_word_codes, walked, found, factors, width)
+    across = ui.page_share(shares[1], least=180, beside=100, column=True)
+    codes = partial(code.next_word_codes, walked, found, factors, across)
     ui.page_figure(
-        words.next_words_picture(found, theme, ui.page_share(shares[1], least=180, beside=100, column=True)),
+        words.next_words_picture(found, theme, across),
         "next_word.words",
         on_pick=lambda row: page.set(word=found.words[row].id, part="logits", tab="part"),
         tables={"next_words": lambda: words.next_words_csv(found)},
@@ -103,14 +106,14 @@ if hall:
 def part_tab():
     """Draw the matrix of the open part, and how one of its numbers comes about."""
     st.html(f'<span id="{controls.OPENED}"></span>')
-    controls.next_word_part_tab(page, walked, theme, width)
+    controls.next_word_part_tab(page, walked, factors, theme, width)
 
 
 SHOWN = {
     "part": part_tab,
     "writing": lambda: writing.writing_tab(page, walked, factors, theme, width),
     "cache": lambda: cache.cache_tab(page, walked, factors, theme, width),
-    "agreement": lambda: agreement.agreement_figure(setup, theme, width),
+    "agreement": lambda: agreement.agreement_figure(setup, factors, theme, width),
     "code": lambda: ui.page_code(page, codes()),
 }
 ui.page_tabs(page, TABS, SHOWN)

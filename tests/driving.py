@@ -1,5 +1,6 @@
 """A page run without a browser, and what it shows."""
 
+import contextlib
 import functools
 import io
 import json
@@ -14,6 +15,7 @@ import pyarrow as pa
 from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
+from attn import charts
 from attn.ui import page as page_module
 from attn.ui.menu import MENU
 
@@ -51,6 +53,28 @@ def drawn_figures(monkeypatch):
 
     monkeypatch.setattr(page_module.st, "vega_lite_chart", draw)
     return drawn
+
+
+def offered_codes(monkeypatch):
+    """Return a dictionary to which each figure is added that a page draws from now on: key -> figure and its codes."""
+    found = {}
+
+    def offer(spec, key, tables=None, codes=None):
+        found[key] = json.loads(json.dumps(spec, default=pa.Table.to_pylist)), codes
+
+    monkeypatch.setattr(page_module, "figure_menu", offer)
+    return found
+
+
+def draw_by_codes(found, folder):
+    """Run the lines of each figure that draw it, in another folder, and demand that they draw the very figure."""
+    for key, (figure, codes) in found.items():
+        assert codes is not None, key
+        with contextlib.chdir(folder):
+            exec(codes().draw(), {"__name__": "copied"})
+        (saved,) = folder.iterdir()
+        assert strokes(saved.read_text(encoding="utf-8")) == strokes(charts.svg(figure).decode()), key
+        saved.unlink()
 
 
 def said(app):

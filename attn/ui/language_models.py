@@ -188,17 +188,23 @@ def written_words(name, text, count, temperature, top_k, top_p, seed, factors=()
     return writing.first(count)
 
 
-def _agreement_key(name, text):
-    return name, False, model_save(name), "numpy.agreement", text
+def _agreement_key(name, text, factors):
+    return name, False, model_save(name), "numpy.agreement", text, tuple(factors)
 
 
-def kept_agreement(name, text):
+def kept_agreement(name, text, factors=()):
     """Return how far each step of a pass is from transformers if anybody has had it compared, else None."""
-    return kept_results().get(_agreement_key(name, text))
+    return kept_results().get(_agreement_key(name, text, factors))
 
 
-def compared_with_transformers(name, text):
+def compared_with_transformers(name, text, factors=()):
     """Compare each step of a pass with transformers, which loads torch, and keep what was found for all visitors.
+
+    Parameters
+    ----------
+    name, text : str
+    factors : tuple of PartFactor
+        What adds less or more than it does, in both.
 
     Returns
     -------
@@ -207,10 +213,10 @@ def compared_with_transformers(name, text):
     Raises
     ------
     ModelError
-        If the model cannot be opened by transformers.
+        If the model cannot be opened by transformers, or the same change cannot be made there.
     """
     loaded = loaded_model(name)  # it forgets what was kept, so that it comes first
     with st.spinner("Passing the text through transformers …"):
-        found = transformers_differences(read_with_steps(name, text), loaded)
-    kept_results().put(_agreement_key(name, text), found, 10_000)
+        found = transformers_differences(read_with_steps(name, text, factors), loaded, factors)
+    kept_results().put(_agreement_key(name, text, factors), found, 10_000)
     return found

@@ -10,11 +10,10 @@ from attn.pretrained import bert, language_model
 from attn.pretrained.loading import catalogue
 from attn.pretrained.threads import loading_queue
 from attn.ui.language_models import opened_language_model
+from attn.ui.models import ONE_THREAD_CODE
 from attn.ui.settings import visitor_settings
 from attn.ui.shared_results import MOST_HELD, kept_with_models, model_save
 from attn.ui.visitor import this_visit
-
-_ONE_THREAD = "pretrained.one_thread()  # as on the page: how sums are rounded hangs on it"
 
 
 class TextPass(NamedTuple):
@@ -115,7 +114,7 @@ def numpy_model_code(name, text, max_tokens, model):
     """
     module, verb, steps = ("language_model", "read", ", steps=True") if is_writer(model) else ("bert", "encode", "")
     return (
-        f"from attn import pretrained\nfrom attn.pretrained import {module}\n{_ONE_THREAD}\n"
+        f"from attn import pretrained\nfrom attn.pretrained import {module}\n{ONE_THREAD_CODE}\n"
         f"opened = {module}.load({name!r})\ntext = {text!r}\n"
         f"read = {module}.{verb}(opened, text, max_tokens={max_tokens}{steps})\n"
         "model, passed, tokens = opened.model, read.passed, read.tokens"

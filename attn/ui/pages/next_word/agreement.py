@@ -7,53 +7,57 @@ from attn.charts.labels import number
 from attn.pretrained import ModelError
 from attn.pretrained.families.whole_models import TOLERANCE
 from attn.ui import language_models
+from attn.ui.models import ONE_THREAD_CODE
 from attn.ui.page import page_figure
+from attn.ui.pages.next_word.code import NEXT_WORD_SAVED
+from attn.ui.shown_code import LIGHT, page_codes
 from attn.ui.state import as_text
 from attn.words import small
 
 _ASKED = "next_word.asked"
 
 
-def agreement_line(state, setup):
+def agreement_line(state, setup, factors):
     """Say in a line what is known of the agreement with transformers, with a button that finds it out."""
-    found = language_models.kept_agreement(setup.model, setup.text)
+    found = language_models.kept_agreement(setup.model, setup.text, factors)
     if found is None:
         st.button(
             "Compare with transformers", key=state.key("compare"), icon=":material/fact_check:", type="tertiary",
-            on_click=_ask, args=(setup.model, setup.text),
+            on_click=_ask, args=(setup.model, setup.text, factors),
             help="Loads torch and transformers, passes the same tokens through the same weights, and compares the "
-            "state after every layer and the logits. It takes some seconds, and memory for the model once more. "
-            "Without this nothing here needs either of them.",
+            "state after every layer and the logits. What is switched off here is switched off there, too. It takes "
+            "some seconds, and memory for the model once more. Without this nothing here needs either of them.",
         )  # fmt: skip
         return
     worst = max(found, key=lambda each: each.relative)
     mark = ":material/check:" if worst.relative <= TOLERANCE else ":material/close:"
     says = "All steps agree with transformers" if worst.relative <= TOLERANCE else "Some step differs from transformers"
+    changes = "with your changes in both" if factors else "without changes"
     st.caption(
-        f"{mark} {says}: {len(found)} compared without changes, the largest difference is {number(worst.relative, 2)} "
+        f"{mark} {says}: {len(found)} compared {changes}. The largest difference is {number(worst.relative, 2)} "
         f"of the largest number ({worst.name})."
     )
 
 
-def _ask(model, text):
+def _ask(*about):
     """Remember that the comparison was asked for: it takes its time in the run that follows, not in the callback."""
-    st.session_state[_ASKED] = model, text
+    st.session_state[_ASKED] = about
 
 
-def agreement_asked(state, setup):
+def agreement_asked(setup, factors):
     """Compare with transformers if that was just asked for, and say why where it cannot be done."""
-    if st.session_state.get(_ASKED) != (setup.model, setup.text):
+    if st.session_state.get(_ASKED) != (setup.model, setup.text, factors):
         return
     del st.session_state[_ASKED]
     try:
-        language_models.compared_with_transformers(setup.model, setup.text)
+        language_models.compared_with_transformers(setup.model, setup.text, factors)
     except ModelError as error:
         st.error(as_text(f"There is nothing to compare with: {small(str(error))}."))
 
 
-def agreement_figure(setup, theme, width):
+def agreement_figure(setup, factors, theme, width):
     """Draw how far each step is from transformers, where that is known."""
-    found = language_models.kept_agreement(setup.model, setup.text)
+    found = language_models.kept_agreement(setup.model, setup.text, factors)
     if found is None:
         st.caption("Press “Compare with transformers” above the figure: then each step has a bar here.")
         return
@@ -64,16 +68,38 @@ def agreement_figure(setup, theme, width):
     )
     values, names = [each.relative for each in found], [each.name for each in found]
     page_figure(
-        charts.beside(
-            charts.bars(
-                values, names, theme, kind="magnitude", title="Relative difference, step by step", width=0.6 * width,
-                scale=charts.Scale(log=True, name="relative difference"),
-            )
-        ),
+        agreement_bars(values, names, theme, width),
         "next_word.agreement",
+        codes=lambda: _codes(setup, factors, width),
         tables={
             "agreement": lambda: charts.csv(
                 [[each.absolute, each.relative] for each in found], names, ["absolute", "relative"]
             )
         },
     )  # fmt: skip
+
+
+def agreement_bars(values, names, theme, width):
+    """Draw how far each step is from that of transformers."""
+    scale = charts.Scale(log=True, name="relative difference")
+    title = "Relative difference, step by step"
+    drawn = charts.bars(values, names, theme, kind="magnitude", title=title, width=0.6 * width, scale=scale)
+    return charts.beside(drawn)
+
+
+def _codes(setup, factors, width):
+    """Return the lines that compare each step with transformers, and those that draw it."""
+    settings = {"name": setup.model, "text": setup.text, "factors": [tuple(each) for each in factors]}
+    steps = (
+        "from attn import pretrained\nfrom attn.models.ablation import PartFactor, ablation\n"
+        "from attn.pretrained import agreement, language_model\n"
+        f"{ONE_THREAD_CODE}\nopened = language_model.load(name)\n"
+        "factors = [PartFactor(*each) for each in factors]\n"
+        f"read = language_model.read(\n    opened, text, max_tokens={language_models.MOST_WALKED}, steps=True, "
+        "change=ablation(factors),\n)\n"
+        "found = agreement.transformers_differences(read, pretrained.load(name), factors)\n"
+        "values, names = [each.relative for each in found], [each.name for each in found]",
+    )
+    printed = ('for name, value in zip(names, values):\n    print(name, f"{value:.2g}")',)
+    look, drawing = {"theme": LIGHT, "width": width}, (("picture", agreement_bars), NEXT_WORD_SAVED)
+    return page_codes(None, settings, steps, printed, look, drawing)

@@ -8,9 +8,12 @@ import streamlit as st
 from attn import charts, cost
 from attn.charts.labels import number
 from attn.models.layer_parts import feed_forward_matrices
+from attn.ui.language_models import MOST_WALKED
 from attn.ui.page import page_columns, page_figure, page_reading
+from attn.ui.pages.next_word.code import NEXT_WORD_SAVED, written_words_steps
 from attn.ui.pages.next_word.setup import KNOWN
 from attn.ui.pages.next_word.writing import writing_path, writing_steps
+from attn.ui.shown_code import LIGHT, Codes, page_codes, shown_code
 from attn.ui.state import as_text
 from attn.ui.width import page_share
 
@@ -45,9 +48,14 @@ def cache_tab(state, walked, factors, theme, width):
         f"each of {len(walked.language.model.layers)} layers",
     )  # fmt: skip
     size = int(min(page_share(0.5) - 120, 420))
+    drawn = {
+        "n_kept": step.n_kept, "num_kv_heads": _heads(walked), "window": getattr(walked.layer, "window", None),
+        "layer": setup.layer, "size": size,
+    }  # fmt: skip
     page_figure(
-        charts.beside(*_pictures(walked, step, labels, theme, size, width)), "next_word.cache",
+        cache_pictures(labels, theme=theme, **drawn), "next_word.cache",
         tables={"cache": lambda: _csv(walked, steps)},
+        codes=lambda: _cache_codes(setup, factors, drawn),
     )  # fmt: skip
     st.header("How large it grows", anchor=False)
     _known(state, walked, theme)
@@ -108,19 +116,38 @@ def _reading(walked, step, labels):
     )
 
 
-def _pictures(walked, step, labels, theme, size, width):
-    """Draw which scores are computed, and which keys and values are kept."""
-    n, layer = len(labels), walked.setup.layer
+def cache_pictures(labels, n_kept, num_kv_heads, window, layer, theme, size):
+    """Draw which scores are computed in a pass, and which keys and values are kept.
+
+    Parameters
+    ----------
+    labels : list of str
+        Of all tokens, those of this pass at the end.
+    n_kept : int
+        Tokens whose keys and values were there before it.
+    num_kv_heads : int
+    window : int or None
+        How many keys a token of this layer looks at, its own among them; None for all.
+    layer : int
+        Counted from 1.
+    theme : Theme
+    size : int
+        Pixels.
+
+    Returns
+    -------
+    alt.HConcatChart
+    """
+    n = len(labels)
     row, column = np.indices((n, n))
-    window = getattr(walked.layer, "window", None)
     seen = (column <= row) & (True if window is None else column > row - window)
-    states = np.where(~seen, 2, np.where(row < step.n_kept, 0, 1))
+    states = np.where(~seen, 2, np.where(row < n_kept, 0, 1))
     kinds = {"done before": theme.weight_half, "now": theme.weight, "never seen": theme.hidden}
     scores = charts.work_grid(
         states, kinds, labels, labels, theme, title=f"Scores of each head, layer {layer}", size=size
     )
-    heads = [f"{what} {head}" for head in range(1, _heads(walked) + 1) for what in ("K", "V")]
-    kept = np.where(np.arange(n) < step.n_kept, 0, 1)
+    heads = [f"{what} {head}" for head in range(1, num_kv_heads + 1) for what in ("K", "V")]
+    kept = np.where(np.arange(n) < n_kept, 0, 1)
     if window is not None:
         kept = np.where(np.arange(n) < n - window + 1, 2, kept)
     kinds = {"kept from before": theme.weight_half, "new": theme.weight, "let go": theme.hidden}
@@ -128,7 +155,24 @@ def _pictures(walked, step, labels, theme, size, width):
         np.tile(kept, (len(heads), 1)), kinds, heads, labels, theme, title=f"Keys and values kept, layer {layer}",
         size=(size, min(24 * len(heads), size)), axes=("key/value head", "token"),
     )  # fmt: skip
-    return scores, cache
+    return charts.beside(scores, cache)
+
+
+def _cache_codes(setup, factors, drawn):
+    """Return the lines that count what is kept before each word, and those that draw the present pass."""
+    settings, (opening, words) = written_words_steps(setup, factors, setup.count)
+    labels = (
+        f"read = language_model.read(opened, text, max_tokens={MOST_WALKED}, last=True)\n{words}\n"
+        "labels = charts.token_labels([*(token.text for token in read.tokens), *labels])"
+    )
+    shown = settings | drawn | {"theme": LIGHT}
+    return Codes(
+        draw=lambda: shown_code(shown, opening, labels, ("picture", cache_pictures), NEXT_WORD_SAVED),
+        attn=lambda: shown_code(
+            settings | {"count": setup.count + 1}, opening,
+            "for word in written:  # what is kept before each\n    print(word.cache.length, word.cache.nbytes)",
+        ),
+    )  # fmt: skip
 
 
 def _csv(walked, steps):
@@ -154,17 +198,26 @@ def _known(state, walked, theme):
             help="How many tokens have been read and written. The cache grows with each.",
         )  # fmt: skip
     setup = state.commit()
-    names, found = cache_by_sharing(_known_shape(setup.known, walked), setup.length)
+    shape, width = _known_shape(setup.known, walked), page_share(0.55)
+    names, found = cache_by_sharing(shape, setup.length)
     page_reading(cache_sharing_sentence(setup.known, setup.length, names, found))
+    made = ("names, found", cache_by_sharing)
     page_figure(
-        charts.beside(
-            charts.bars(
-                np.array(found) / 1e6, names, theme, kind="magnitude", title="MB of cache",
-                width=page_share(0.55), scale=charts.Scale(name="MB"),
-            )
+        cache_sharing_bars(names, found, theme, width), "next_word.sharing",
+        tables={"cache_by_sharing": lambda: charts.csv(np.array([found]).T, names, ["bytes"])},
+        codes=lambda: page_codes(
+            None, {"shape": shape, "n": setup.length}, (made,), ("print(*zip(names, found), sep='\\n')",),
+            {"theme": LIGHT, "width": width}, (("picture", cache_sharing_bars), NEXT_WORD_SAVED),
         ),
-        "next_word.sharing", tables={"cache_by_sharing": lambda: charts.csv(np.array([found]).T, names, ["bytes"])},
     )  # fmt: skip
+
+
+def cache_sharing_bars(names, found, theme, width):
+    """Draw the bytes of a cache by the way in which heads share keys."""
+    scale = charts.Scale(name="MB")
+    megabytes = np.array(found) / 1e6
+    drawn = charts.bars(megabytes, names, theme, kind="magnitude", title="MB of cache", width=width, scale=scale)
+    return charts.beside(drawn)
 
 
 def _known_shape(known, walked):

@@ -8,6 +8,7 @@ from attn.pretrained.loading import smollm2
 from attn.ui.controls.model_and_text import model_refused
 from attn.ui.language_models import HOW_TO_GET, suggested_language_models
 from attn.ui.page import page_ask, page_figure, page_reading
+from attn.ui.pages.next_word.code import part_codes, part_number_codes
 from attn.ui.pages.next_word.parts import (
     part_chart,
     part_name,
@@ -167,7 +168,7 @@ def _changed_part(part):
     return part.replace("_", "-") if isinstance(part, str) else f"head {part + 1}"
 
 
-def next_word_part_tab(state, walked, theme, width):
+def next_word_part_tab(state, walked, factors, theme, width):
     """Draw the matrix of the open part with the choice of a stage and a number, and how that number comes about."""
     setup, n = walked.setup, len(walked.labels)
     stages = part_stages(setup.part)
@@ -193,16 +194,22 @@ def next_word_part_tab(state, walked, theme, width):
     terms, told = opened.explain(row, column)
     chosen = f"{capital(opened.axis)} **{as_text(opened.columns[column])}** of **{as_text(walked.labels[row])}**"
     page_reading(f"{chosen}: {told}", opened.formula, f"{opened.values.shape[0]} × {opened.values.shape[1]:,}")
+    drawn = {"place": (row, column), "width": width, "tallest": page_tallest(most=420)}
     page_figure(
-        part_chart(opened, walked.labels, (row, column), theme, width, page_tallest(most=420)),
+        part_chart(
+            opened.values, opened.hidden, walked.labels, opened.columns, theme=theme, kind=opened.kind,
+            title=opened.title, axis=opened.axis, **drawn,
+        ),
         f"next_word.{setup.part}.{setup.stage}",
         on_pick=choose,
+        codes=lambda: part_codes(walked, opened, factors, drawn),
         tables={setup.part: lambda: charts.csv(opened.values, walked.labels, opened.columns)},
-    )
+    )  # fmt: skip
     if terms is not None:
         page_figure(
-            charts.beside(part_number_chart(terms, theme, width)), f"next_word.number.{setup.part}",
+            part_number_chart(terms, theme, width), f"next_word.number.{setup.part}",
             tables={"number": lambda: part_number_csv(terms)},
+            codes=lambda: part_number_codes(walked, terms, (row, column), opened.words, factors, width),
         )  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """Next word, the open part: its matrix, and how one number of it comes about."""
 
+import inspect
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ from attn.models import gpt2
 from attn.models.layer_parts import attention_matrices, feed_forward_matrices
 from attn.pretrained.language_model import LanguageModel, Read, token_label
 from attn.ui.language_models import likeliest_tokens
+from attn.ui.pages.next_word import part_values
 from attn.ui.pages.next_word.setup import PARTS, STAGES, Setup
 from attn.ui.state import as_text
 
@@ -47,6 +49,16 @@ class Walked(NamedTuple):
         model = self.language.model
         return self.head // (model.num_heads // getattr(model, "num_kv_heads", model.num_heads))
 
+    def given(self, function, **more):
+        """Return what a function of `part_values` takes, by name: the layer and heads in view, and `more`."""
+        known = {"layer": self.setup.layer - 1, "head": self.head, "kv_head": self.kv_head} | more
+        return {name: known[name] for name in inspect.signature(function).parameters if name in known}
+
+    def of(self, function, **more):
+        """Return what a function of `part_values` gives of this pass."""
+        both = {"model": self.language.model, "passed": self.read.passed}
+        return function(**self.given(function, **both, **more))
+
 
 class Terms(NamedTuple):
     """How a number is a sum of products."""
@@ -54,6 +66,7 @@ class Terms(NamedTuple):
     left: np.ndarray
     right: np.ndarray
     names: tuple  # of both rows
+    made: Callable  # of `part_values`, which gives both
     labels: list | None = None  # of the products
 
 
@@ -62,6 +75,7 @@ class Summands(NamedTuple):
 
     labels: list
     values: np.ndarray
+    made: Callable  # of `part_values`, which gives them
 
 
 class Opened(NamedTuple):
@@ -73,6 +87,7 @@ class Opened(NamedTuple):
     axis: str  # what runs across
     formula: str
     explain: Callable  # (row, column) -> Terms, Summands or None, and a sentence
+    made: Callable  # of `part_values`, which gives the matrix
     kind: str = "signed"
     hidden: np.ndarray | None = None
     words: tuple = ()  # ids of the columns, where they are words
@@ -109,25 +124,29 @@ def part_opened(walked, part, stage):
     return makers[(part, stage) if part in STAGES else part](walked)
 
 
-def part_chart(opened, labels, place, theme, width, tallest):
+def part_chart(values, hidden, labels, columns, place, theme, width, tallest, kind, title, axis):
     """Draw a matrix with its chosen cell outlined."""
-    options = {"kind": opened.kind, "hidden": opened.hidden, "title": opened.title}
-    options["axes"], options["pick"] = ("token", opened.axis), charts.Pick("cell", place)
-    return charts.panels(
-        theme, width, charts.panel(opened.values, labels, opened.columns, **options), tallest=tallest
-    )  # fmt: skip
+    options = {"kind": kind, "hidden": hidden, "title": title, "axes": ("token", axis)}
+    panel = charts.panel(values, labels, columns, pick=charts.Pick("cell", place), **options)
+    return charts.panels(theme, width, panel, tallest=tallest)
+
+
+def part_products_chart(left, right, names, labels, theme, width):
+    """Draw how one number is a sum of products."""
+    drawn = charts.products(left, right, theme, left_name=names[0], right_name=names[1], labels=labels, width=width)
+    return charts.beside(drawn)
+
+
+def part_summands_chart(added, labels, theme, width):
+    """Draw how one number is a sum of a few others."""
+    return charts.beside(charts.bars(added, labels, theme, kind="signed", title="What is added", width=width * 0.6))
 
 
 def part_number_chart(terms, theme, width):
     """Draw how one number comes about."""
     if isinstance(terms, Summands):
-        return charts.beside(
-            charts.bars(terms.values, terms.labels, theme, kind="signed", title="What is added", width=width * 0.6)
-        )  # fmt: skip
-    return charts.products(
-        terms.left, terms.right, theme, left_name=terms.names[0], right_name=terms.names[1], labels=terms.labels,
-        width=width,
-    )  # fmt: skip
+        return part_summands_chart(terms.values, terms.labels, theme, width)
+    return part_products_chart(terms.left, terms.right, terms.names, terms.labels, theme, width)
 
 
 def part_number_csv(terms):
@@ -148,14 +167,16 @@ def _named(what, values):
 
 
 def _embedding(walked):
-    model, states = walked.language.model, walked.read.passed.states[0]
+    model, states = walked.language.model, walked.of(part_values.embeddings)
 
     def explain(row, column):
         id = walked.read.passed.ids[row]
         token = float(model.embedding[id, column])
         if isinstance(model, gpt2.GPT2):
-            place = float(model.positions[row, column])
-            return Summands(["of the token", "of its place"], np.array([token, place])), (
+            summands = part_values.embedding_summands
+            added = np.array(walked.of(summands, row=row, column=column))
+            place = float(added[1])
+            return Summands(["of the token", "of its place"], added, summands), (
                 f"The row of token {id:,} in the table of all tokens has {number(token)} here, the row of place "
                 f"{row + 1} has {number(place)}. Their sum is **{number(states[row, column])}**."
             )
@@ -166,14 +187,15 @@ def _embedding(walked):
         )
 
     formula = "x_i = E_{t_i} + P_i" if isinstance(model, gpt2.GPT2) else "x_i = E_{t_i}"
-    return Opened("Embeddings", states, _counted(states), "number", formula, explain)
+    return Opened("Embeddings", states, _counted(states), "number", formula, explain, part_values.embeddings)
 
 
-def _normalised(walked, title, before, after, norm):
+def _normalised(walked, title, before, made, norm):
     """Return what a norm makes of states."""
+    after = walked.of(made)
     if norm is None:
         return Opened(
-            title, after, _counted(after), "number", "z = x", lambda row, column: (None, "It is read as it is.")
+            title, after, _counted(after), "number", "z = x", lambda row, column: (None, "It is read as it is."), made
         )
     model, is_layer_norm = walked.language.model, isinstance(walked.language.model, gpt2.GPT2)
 
@@ -196,39 +218,33 @@ def _normalised(walked, title, before, after, norm):
         r"z = \frac{x - \bar x}{\sqrt{\mathrm{var}(x) + \epsilon}}\, g + b" if is_layer_norm
         else r"z = \frac{x}{\sqrt{\overline{x^2} + \epsilon}}\, g"
     )  # fmt: skip
-    return Opened(title, after, _counted(after), "number", formula, explain)
+    return Opened(title, after, _counted(after), "number", formula, explain, made)
 
 
 def _attention_read(walked):
-    step = walked.step
-    return _normalised(
-        walked, "What attention reads: normalised", step.x, step.attention_input, walked.layer.attention_norm
-    )
+    title, made = "What attention reads: normalised", part_values.normalised_for_attention
+    return _normalised(walked, title, walked.step.x, made, walked.layer.attention_norm)
 
 
 def _feed_forward_read(walked):
-    step = walked.step
-    return _normalised(
-        walked, "What the feed-forward network reads: normalised", step.x + step.attention_output,
-        step.feed_forward_input, walked.layer.feed_forward_norm,
-    )  # fmt: skip
+    title, made = "What the feed-forward network reads: normalised", part_values.normalised_for_feed_forward
+    return _normalised(walked, title, walked.of(part_values.after_attention), made, walked.layer.feed_forward_norm)
 
 
 def _last_norm(walked):
     passed, norm = walked.read.passed, walked.language.model.norm
-    return _normalised(walked, "The last states, normalised", passed.states[-1], passed.output, norm)
+    return _normalised(walked, "The last states, normalised", passed.states[-1], part_values.last_norm, norm)
 
 
-def _projected(walked, role, values, head):
+def _projected(walked, role, made, factors, head):
     """Return queries, keys or values of a head, each a product of what is read and a column of its matrix."""
-    matrices, d = attention_matrices(walked.layer), values.shape[-1]
-    w, b = getattr(matrices, f"w_{role[0]}"), getattr(matrices, f"b_{role[0]}")
-    layer = walked.layer
+    values, layer = walked.of(made), walked.layer
+    b, d = getattr(attention_matrices(layer), f"b_{role[0]}"), values.shape[-1]
     turned = role != "value" and getattr(layer, "rope", None) is not None
     normed = role != "value" and getattr(layer, f"{role}_norm", None) is not None
 
     def explain(row, column):
-        left, right = walked.step.attention_input[row], w[:, head * d + column]
+        left, right = walked.of(factors, row=row, column=column)
         bias = "" if b is None else f" The bias adds {number(b[head * d + column])}."
         total = float(left @ right) + (0.0 if b is None else float(b[head * d + column]))
         told = f"{len(left)} products add up to {number(float(left @ right))}.{bias}"
@@ -238,34 +254,35 @@ def _projected(walked, role, values, head):
         else:
             told += " That is "
         names = (f"what {walked.labels[row]} reads", f"column of w_{role[0]}")
-        return Terms(left, right, names), f"{told}**{number(float(values[row, column]))}**."
+        return Terms(left, right, names, factors), f"{told}**{number(float(values[row, column]))}**."
 
     of = f"head {walked.head + 1}" if role == "query" else f"key/value head {head + 1}"
     formula = {"query": r"q_i = R_i\,(z_i W^Q)", "key": r"k_j = R_j\,(z_j W^K)", "value": "v_j = z_j W^V"}[role]
     formula = formula if turned else formula.replace(r"R_i\,(", "").replace(r"R_j\,(", "").replace(")", "")
     title = {"query": "Queries", "key": "Keys", "value": "Values"}[role]
-    return Opened(f"{title} of {of}, layer {walked.setup.layer}", values, _counted(values), "number", formula, explain)
+    title = f"{title} of {of}, layer {walked.setup.layer}"
+    return Opened(title, values, _counted(values), "number", formula, explain, made)
 
 
 def _query(walked):
-    return _projected(walked, "query", walked.step.query[walked.head], walked.head)
+    return _projected(walked, "query", part_values.queries, part_values.query_factors, walked.head)
 
 
 def _key(walked):
-    return _projected(walked, "key", walked.step.key[walked.kv_head], walked.kv_head)
+    return _projected(walked, "key", part_values.keys, part_values.key_factors, walked.kv_head)
 
 
 def _value(walked):
-    return _projected(walked, "value", walked.step.value[walked.kv_head], walked.kv_head)
+    return _projected(walked, "value", part_values.values_read, part_values.value_factors, walked.kv_head)
 
 
 def _weights(walked):
     step, head = walked.step, walked.head
-    weights, scores = step.attention.weights[head], step.attention.scores[head]
-    hidden = np.isneginf(step.attention.masked_scores[head])
+    weights, scores = walked.of(part_values.head_weights), step.attention.scores[head]
+    hidden = walked.of(part_values.hidden_keys)
 
     def explain(row, column):
-        query, key = step.query[head, row], step.key[walked.kv_head, column]
+        query, key = walked.of(part_values.score_factors, row=row, column=column)
         names = (f"query of {walked.labels[row]}", f"key of {walked.labels[column]}")
         told = (
             f"{len(query)} products add up to {number(float(query @ key))}; scaled, that is a score of "
@@ -278,52 +295,53 @@ def _weights(walked):
             told += (
                 f"Over the {seen} keys that it sees the softmax makes of it **{number(float(weights[row, column]))}**."
             )
-        return Terms(query, key, names), told
+        return Terms(query, key, names, part_values.score_factors), told
 
     title = f"Weights of head {head + 1}, layer {walked.setup.layer}"
     formula = r"A = \mathrm{softmax}(c\, Q K^\top)"
-    return Opened(title, weights, walked.labels, "key", formula, explain, "weights", hidden)
+    made = part_values.head_weights
+    return Opened(title, weights, walked.labels, "key", formula, explain, made, "weights", hidden)
 
 
 def _context(walked):
-    step, head = walked.step, walked.head
-    context, weights, value = step.attention.context[head], step.attention.weights[head], step.value[walked.kv_head]
+    context, head = walked.of(part_values.head_context), walked.head
 
     def explain(row, column):
-        left, right = weights[row], value[:, column]
+        left, right = walked.of(part_values.context_factors, row=row, column=column)
         told = (
             f"The values of all tokens that {as_text(walked.labels[row])} sees, each times its weight, add up to "
             f"**{number(float(context[row, column]))}**."
         )
-        return Terms(left, right, (f"weights of {walked.labels[row]}", "values"), walked.labels), told
+        names = (f"weights of {walked.labels[row]}", "values")
+        return Terms(left, right, names, part_values.context_factors, walked.labels), told
 
     title = f"Context of head {head + 1}, layer {walked.setup.layer}"
-    return Opened(title, context, _counted(context), "number", "Z = A\\,V", explain)
+    return Opened(title, context, _counted(context), "number", "Z = A\\,V", explain, part_values.head_context)
 
 
 def _head_adds(walked):
-    step, head = walked.step, walked.head
-    context = step.attention.context[head]
-    rows = walked.layer.w_o[head * context.shape[1] : (head + 1) * context.shape[1]]  # (d_v, d_model)
-    added = context @ rows
+    added, head = walked.of(part_values.head_adds), walked.head
 
     def explain(row, column):
+        left, right = walked.of(part_values.head_adds_factors, row=row, column=column)
         told = (
-            f"The {context.shape[1]} numbers of the head's context go through its rows of w_o: together they add "
+            f"The {len(left)} numbers of the head's context go through its rows of w_o: together they add "
             f"**{number(float(added[row, column]))}** to number {column + 1} of {as_text(walked.labels[row])}."
         )
-        return Terms(context[row], rows[:, column], (f"context of {walked.labels[row]}", "column of w_o")), told
+        names = (f"context of {walked.labels[row]}", "column of w_o")
+        return Terms(left, right, names, part_values.head_adds_factors), told
 
     title = f"What head {head + 1} of layer {walked.setup.layer} adds"
-    return Opened(title, added, _counted(added), "number", "Z_h\\,W^O_h", explain)
+    return Opened(title, added, _counted(added), "number", "Z_h\\,W^O_h", explain, part_values.head_adds)
 
 
 def _inner(walked):
-    step, matrices, model = walked.step, feed_forward_matrices(walked.layer), walked.language.model
-    inner, activation = step.inner, ACTIVATIONS[model.activation]
+    matrices, model = feed_forward_matrices(walked.layer), walked.language.model
+    inner, activation = walked.of(part_values.inner_layer), ACTIVATIONS[model.activation]
+    factors = part_values.inner_factors
 
     def explain(row, column):
-        left = step.feed_forward_input[row]
+        left, right = walked.of(factors, row=row, column=column)
         up = float(left @ matrices.w_1[:, column])
         reads = f"what {walked.labels[row]} reads"
         if matrices.w_gate is None:
@@ -332,85 +350,84 @@ def _inner(walked):
                 f"{len(left)} products and the bias {number(bias)} make {number(up + bias)}; {model.activation} makes "
                 f"of it **{number(float(inner[row, column]))}**."
             )
-            return Terms(left, matrices.w_1[:, column], (reads, "column of w_1")), told
-        gate = float(left @ matrices.w_gate[:, column])
+            return Terms(left, right, (reads, "column of w_1"), factors), told
+        gate = float(left @ right)
         told = (
             f"{len(left)} products make the gate, {number(gate)}, of which {model.activation} makes "
             f"{number(float(activation(np.float64(gate))))}. Times the product with the same column of w_up, "
             f"{number(up)}, that is **{number(float(inner[row, column]))}**."
         )
-        return Terms(left, matrices.w_gate[:, column], (reads, "column of w_gate")), told
+        return Terms(left, right, (reads, "column of w_gate"), factors), told
 
     formula = (
         r"h = \mathrm{act}(z W_1 + b_1)" if matrices.w_gate is None
         else r"h = \mathrm{act}(z W_{gate}) \odot (z W_{up})"
     )  # fmt: skip
     title = f"Inner layer of the feed-forward network, layer {walked.setup.layer}"
-    return Opened(title, inner, _counted(inner), "number", formula, explain)
+    return Opened(title, inner, _counted(inner), "number", formula, explain, part_values.inner_layer)
 
 
 def _feed_forward_adds(walked):
-    step, matrices = walked.step, feed_forward_matrices(walked.layer)
-    added = step.feed_forward_output
+    matrices, added = feed_forward_matrices(walked.layer), walked.of(part_values.feed_forward_adds)
     norm = getattr(walked.layer, "feed_forward_output_norm", None)
 
     def explain(row, column):
-        left, right = step.inner[row], matrices.w_2[:, column]
+        left, right = walked.of(part_values.feed_forward_factors, row=row, column=column)
         bias = "" if matrices.b_2 is None else f", with the bias {number(float(matrices.b_2[column]))},"
         normed = "" if norm is None else " A norm stands behind it."
         told = (
             f"{len(left):,} products add up to {number(float(left @ right))}{bias} and what is added to number "
             f"{column + 1} of {as_text(walked.labels[row])} is **{number(float(added[row, column]))}**.{normed}"
         )
-        return Terms(left, right, (f"inner layer of {walked.labels[row]}", "column of w_2")), told
+        names = (f"inner layer of {walked.labels[row]}", "column of w_2")
+        return Terms(left, right, names, part_values.feed_forward_factors), told
 
     title = f"What the feed-forward network of layer {walked.setup.layer} adds"
-    return Opened(title, added, _counted(added), "number", r"h\,W_2", explain)
+    return Opened(title, added, _counted(added), "number", r"h\,W_2", explain, part_values.feed_forward_adds)
 
 
 def _sum_of_attention(walked):
-    step = walked.step
-    summed = step.x + step.attention_output
+    summed, summands = walked.of(part_values.after_attention), part_values.after_attention_summands
 
     def explain(row, column):
-        values = [step.x[row, column], step.attention_output[row, column]]
+        values = walked.of(summands, row=row, column=column)
         told = (
             f"What came into layer {walked.setup.layer} and what all heads of its attention add make "
             f"**{number(float(summed[row, column]))}**: attention adds to the state and does not replace it."
         )
-        return Summands(["came in", "attention"], np.array(values, dtype=float)), told
+        return Summands(["came in", "attention"], np.array(values, dtype=float), summands), told
 
     title = f"The residual stream after the attention of layer {walked.setup.layer}"
-    return Opened(title, summed, _counted(summed), "number", "x + a", explain)
+    return Opened(title, summed, _counted(summed), "number", "x + a", explain, part_values.after_attention)
 
 
 def _sum(walked):
-    step, output = walked.step, walked.step.output
+    output, summands = walked.of(part_values.after_layer), part_values.after_layer_summands
 
     def explain(row, column):
-        values = [step.x[row, column], step.attention_output[row, column], step.feed_forward_output[row, column]]
+        values = walked.of(summands, row=row, column=column)
         told = (
             f"What came into layer {walked.setup.layer}, what its attention adds and what its feed-forward network "
             f"adds make **{number(float(output[row, column]))}**, which goes on."
         )
-        return Summands(["came in", "attention", "feed-forward"], np.array(values, dtype=float)), told
+        return Summands(["came in", "attention", "feed-forward"], np.array(values, dtype=float), summands), told
 
     title = f"The residual stream after layer {walked.setup.layer}"
-    return Opened(title, output, _counted(output), "number", "y = x + a + f", explain)
+    return Opened(title, output, _counted(output), "number", "y = x + a + f", explain, part_values.after_layer)
 
 
 def _logits(walked):
     model, passed = walked.language.model, walked.read.passed
-    table = model.embedding if isinstance(model, gpt2.GPT2) else model.unembedding
+    table = getattr(model, "unembedding", model.embedding)
     words = likeliest_tokens(walked.language, passed.logits[-1], _WORDS)
     ids = [word.id for word in words]
     if 0 <= walked.setup.word < len(table) and walked.setup.word not in ids:
         ids[-1] = walked.setup.word
     labels = [token_label(walked.language, id) for id in ids]
-    values, cap = passed.logits[:, ids], getattr(model, "logit_softcap", None)
+    values, cap = walked.of(part_values.word_logits, ids=ids), getattr(model, "logit_softcap", None)
 
     def explain(row, column):
-        left, right = passed.output[row], table[ids[column]]
+        left, right = walked.of(part_values.logit_factors, ids=ids, row=row, column=column)
         capped = "" if cap is None else f", capped at ±{cap:g},"
         logit = passed.logits[row].astype(float)
         share = float(np.exp(logit[ids[column]] - logit.max()) / np.exp(logit - logit.max()).sum())
@@ -419,10 +436,11 @@ def _logits(walked):
             f"logit{capped} of {number(float(values[row, column]))}. Of all {len(logit):,} logits after "
             f"{as_text(walked.labels[row])} the softmax gives it **{number(100 * share)}%**."
         )
-        return Terms(left, right, (f"state of {walked.labels[row]}", f"row of {labels[column]}")), told
+        names = (f"state of {walked.labels[row]}", f"row of {labels[column]}")
+        return Terms(left, right, names, part_values.logit_factors), told
 
     title, formula = "Logits of the likeliest words", r"\ell = z\,E^\top"
-    return Opened(title, values, labels, "word", formula, explain, words=tuple(ids))
+    return Opened(title, values, labels, "word", formula, explain, part_values.word_logits, words=tuple(ids))
 
 
 def part_name(setup):

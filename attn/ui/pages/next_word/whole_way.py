@@ -27,7 +27,6 @@ _BOXES = (  # what is clicked opens a part, at one of its stages
 )
 OPENS = tuple((part, stage) for _, part, stage in _BOXES)
 """Box -> the part and the stage that a click on it opens."""
-_IN_LAYER = slice(2, 8)
 _SUBLAYERS = ((2, 4), (5, 7))  # the first box and the last of each, around which a way leads
 
 
@@ -42,14 +41,28 @@ class Sizes(NamedTuple):
     vocabulary: int
 
 
-def whole_way_boxes(sizes, layer, part, stage, theme, width, tall=23):
+def whole_way_notes(sizes):
+    """Return what the boxes say beside their names."""
+    return {
+        "Tokens": f"{sizes.n}",
+        "Embedding": f"{sizes.n} × {sizes.d_model}",
+        "Attention": f"{sizes.num_heads} heads",
+        "Feed-forward": f"{sizes.n} × {sizes.d_ff}",
+        "Add": f"{sizes.n} × {sizes.d_model}",
+        "Add again": f"{sizes.n} × {sizes.d_model}",
+        "Logits": f"{sizes.vocabulary:,}",
+    }
+
+
+def whole_way_boxes(notes, layer, num_layers, part, stage, theme, width, tall=23):
     """Draw the way from tokens to logits as boxes, the open one outlined.
 
     Parameters
     ----------
-    sizes : Sizes
-    layer : int
-        The one in view, counted from 1.
+    notes : dict of str to str
+        As `whole_way_notes` returns them.
+    layer, num_layers : int
+        The one in view, counted from 1, and how many there are.
     part, stage : str
         What is open.
     theme : Theme
@@ -63,37 +76,38 @@ def whole_way_boxes(sizes, layer, part, stage, theme, width, tall=23):
     alt.LayerChart
     """
     gap = round(_BETWEEN * tall)
-    notes = {
-        "Tokens": f"{sizes.n}",
-        "Embedding": f"{sizes.n} × {sizes.d_model}",
-        "Attention": f"{sizes.num_heads} heads",
-        "Feed-forward": f"{sizes.n} × {sizes.d_ff}",
-        "Add": f"{sizes.n} × {sizes.d_model}",
-        "Add again": f"{sizes.n} × {sizes.d_model}",
-        "Logits": f"{sizes.vocabulary:,}",
-    }
     colors = {"Attention": theme.weight_half, "Logits": theme.output}
-    widest = max(1.1 * label_pixels(name) + label_pixels(notes.get(name, "")) + 36 for name, *_ in _BOXES)
-    wide, boxes, top = max(min(width - 2 * _LEFT - 8, _WIDE), widest), [], 2
+    wide, boxes, top = _box_width(notes, width), [], 2
     for at, (name, *_) in enumerate(_BOXES):
         top += {2: _WORD + gap, 8: gap}.get(at, 0)  # room for the frame around a layer
         boxes.append(charts.Box(name, _LEFT, top, wide, tall, notes.get(name, ""), colors.get(name)))
         top += tall + gap
     middle = _LEFT + wide / 2
     arrows = [[(middle, one.y + tall), (middle, next_.y - 4)] for one, next_ in pairwise(boxes)]
-    inside, beside = boxes[_IN_LAYER], _LEFT + wide + 9
+    inside, beside = boxes[2:8], _LEFT + wide + 9
     for first, last in _SUBLAYERS:
         start, end = boxes[first].y - gap / 2, boxes[last].y + tall / 2
         arrows.append([(middle, start), (beside, start), (beside, end), (_LEFT + wide + 4, end)])
     frame_top = inside[0].y - gap - _WORD + 4
     frame = charts.Frame(
-        f"Layer {layer} of {sizes.num_layers}", _LEFT - _FRAME, frame_top,
+        f"Layer {layer} of {num_layers}", _LEFT - _FRAME, frame_top,
         wide + 2 * _FRAME + 4, inside[-1].y + tall + _FRAME - frame_top,
     )  # fmt: skip
     return charts.diagram(
-        boxes, arrows, theme, title="The way to the next word", frames=[frame], width=int(wide + 2 * _LEFT + 4),
+        boxes, arrows, theme, title="The way to the next word", frames=[frame], width=whole_way_boxes_width(notes, width),
         height=int(top), pick=charts.Pick("box", _open_box(part, stage)),
     )  # fmt: skip
+
+
+def whole_way_boxes_width(notes, width):
+    """Return the pixels across of the boxes with what leads around them; arguments as for `whole_way_boxes`."""
+    return int(_box_width(notes, width) + 2 * _LEFT + 4)
+
+
+def _box_width(notes, width):
+    """Return the pixels across of a box, in which its words have room."""
+    widest = max(1.1 * label_pixels(name) + label_pixels(notes.get(name, "")) + 36 for name, *_ in _BOXES)
+    return max(min(width - 2 * _LEFT - 8, _WIDE), widest)
 
 
 def _open_box(part, stage):
@@ -122,9 +136,9 @@ def whole_way_additions(model, passed):
         the state that it is added to.
     """
     rows = []
-    for layer, step in zip(model.layers, passed.layers, strict=True):
+    for weights, step in zip(model.layers, passed.layers, strict=True):
         between = step.x[-1] + step.attention_output[-1]
-        heads = np.linalg.norm(head_additions(layer, step, -1), axis=-1) / np.linalg.norm(step.x[-1])
+        heads = np.linalg.norm(head_additions(weights, step, -1), axis=-1) / np.linalg.norm(step.x[-1])
         rows.append([*heads, np.linalg.norm(step.feed_forward_output[-1]) / np.linalg.norm(between)])
     return np.array(rows)
 
@@ -136,15 +150,15 @@ def whole_way_csv(model, passed):
     return charts.csv(additions, charts.counted(len(additions)), [*heads, "feed-forward"])
 
 
-def whole_way_map(additions, off, chosen, theme, size):
+def whole_way_map(additions, factors, chosen, theme, size):
     """Draw what each head and feed-forward network adds to the last token, layers down.
 
     Parameters
     ----------
     additions : ndarray, shape (num_layers, num_heads + 1)
         Without any change, as `whole_way_additions` returns it.
-    off : ndarray of bool
-        As large: what adds nothing.
+    factors : sequence of (int, int or str, float)
+        What adds less or more than it does, as `attn.models.ablation.PartFactor`; what is switched off is hidden.
     chosen : (int, int) or None
     theme : Theme
     size : (int, int)
@@ -155,6 +169,10 @@ def whole_way_map(additions, off, chosen, theme, size):
     alt.LayerChart
     """
     num_layers, num_heads = additions.shape[0], additions.shape[1] - 1
+    off = np.zeros(additions.shape, dtype=bool)
+    for layer, part, factor in factors:
+        if factor == 0:
+            off[layer, {"attention": slice(0, -1), "feed_forward": -1}.get(part, part)] = True
     rows, columns = charts.counted(num_layers), [*charts.counted(num_heads), "FF"]
     return charts.heatmap(
         additions, rows, columns, theme, kind="magnitude", title="What each part adds", hidden=off,
@@ -162,6 +180,15 @@ def whole_way_map(additions, off, chosen, theme, size):
         scale=charts.Scale(log=True, name="relative length"), pick=charts.Pick("part", chosen),
         style=charts.Style(square=False, numbers=False, hidden_name="off"),
     )  # fmt: skip
+
+
+def whole_way_picture(
+    additions, notes, layer, num_layers, part, stage, factors, chosen, theme, width, tall, size, above
+):  # fmt: skip
+    """Draw the boxes of the way and what each part adds, one above the other or side by side."""
+    boxes = whole_way_boxes(notes, layer, num_layers, part, stage, theme, width, tall)
+    parts = whole_way_map(additions, factors, chosen, theme, size)
+    return charts.above(boxes, parts) if above else charts.beside(boxes, parts, spacing=20)
 
 
 def whole_way_words(before, after, labels, selected, theme, width):
@@ -181,12 +208,12 @@ def whole_way_words(before, after, labels, selected, theme, width):
 
     Returns
     -------
-    alt.LayerChart
+    alt.HConcatChart
     """
-    pick, scale = charts.Pick("word", selected), charts.Scale(name="probability")
+    look = {"title": "The next word", "width": width, "pick": charts.Pick("word", selected)}
     if after is None:
-        return charts.bars(before, labels, theme, title="The next word", width=width, scale=scale, pick=pick)
-    return charts.pairs(
-        before, after, labels, theme, title="The next word", width=width, shares=True,
-        scale=charts.Scale(1.0, name="probability"), pick=pick,
-    )  # fmt: skip
+        drawn = charts.bars(before, labels, theme, scale=charts.Scale(name="probability"), **look)
+    else:
+        scale = charts.Scale(1.0, name="probability")
+        drawn = charts.pairs(before, after, labels, theme, shares=True, scale=scale, **look)
+    return charts.beside(drawn)

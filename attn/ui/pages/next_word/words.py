@@ -133,35 +133,49 @@ def whole_way_sizes(walked):
     return whole_way.Sizes(n, d_model, len(model.layers), model.num_heads, d_ff, passed.logits.shape[1])
 
 
-def next_words_way(walked, before, theme, width):
-    """Draw the boxes of the way, and beside them what each part adds."""
+def next_words_way(walked, width):
+    """Return how the boxes of the way, and beside them what each part adds, are drawn.
+
+    Parameters
+    ----------
+    walked : Walked
+    width : float
+        Pixels.
+
+    Returns
+    -------
+    dict
+        What `attn.ui.pages.next_word.whole_way.whole_way_picture` takes, but for ``additions`` and ``theme``.
+    """
     setup, model = walked.setup, walked.language.model
-    additions = whole_way.whole_way_additions(model, before.passed)
-    off = np.zeros(additions.shape, dtype=bool)
-    for layer, part, factor in setup.factors:
-        if factor == 0:
-            off[layer, {"attention": slice(0, -1), "feed_forward": -1}.get(part, part)] = True
+    num_layers, num_columns = len(model.layers), model.num_heads + 1
     column = {"attention": setup.head - 1, "feed_forward": model.num_heads}.get(setup.part)
     narrow = width < _BESIDE
-    boxes = whole_way.whole_way_boxes(
-        whole_way_sizes(walked), setup.layer, setup.part, setup.stage, theme, width if narrow else width / 2,
-        FINGER_CELL + 2 if page_held() else _LOW_BOX if window_low_for_hall() else _BOX,
-    )  # fmt: skip
-    row = page_cell(_LAYER, len(additions))
-    down = page_plot_height(int(max(row * len(additions), min(_MOST_MAP, page_tallest()))))
-    beside = 0 if narrow else boxes.width + 20
-    across = page_cell(min((width - beside - _NAMES) / additions.shape[1], _COLUMN), additions.shape[1])
-    size = int(across * additions.shape[1]), down
-    chosen = None if column is None else (setup.layer - 1, column)
-    parts = whole_way.whole_way_map(additions, off, chosen, theme, size)
-    return charts.above(boxes, parts) if narrow else charts.beside(boxes, parts, spacing=20)
+    notes, room = whole_way.whole_way_notes(whole_way_sizes(walked)), width if narrow else width / 2
+    row = page_cell(_LAYER, num_layers)
+    down = page_plot_height(int(max(row * num_layers, min(_MOST_MAP, page_tallest()))))
+    beside = 0 if narrow else whole_way.whole_way_boxes_width(notes, room) + 20
+    across = page_cell(min((width - beside - _NAMES) / num_columns, _COLUMN), num_columns)
+    return {
+        "notes": notes,
+        "layer": setup.layer,
+        "num_layers": num_layers,
+        "part": setup.part,
+        "stage": setup.stage,
+        "factors": [tuple(each) for each in setup.factors],
+        "chosen": None if column is None else (setup.layer - 1, column),
+        "width": room,
+        "tall": FINGER_CELL + 2 if page_held() else _LOW_BOX if window_low_for_hall() else _BOX,
+        "size": (int(across * num_columns), down),
+        "above": narrow,
+    }
 
 
 def next_words_picture(found, theme, width):
     """Draw the likeliest next words."""
     before = np.array([word.probability for word in found.words])
     labels = [word.label for word in found.words]
-    return charts.beside(whole_way.whole_way_words(before, found.after, labels, found.selected, theme, width))
+    return whole_way.whole_way_words(before, found.after, labels, found.selected, theme, width)
 
 
 def next_words_csv(found):

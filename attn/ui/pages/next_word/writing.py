@@ -6,7 +6,9 @@ from attn import charts
 from attn.charts.labels import percent
 from attn.ui import language_models
 from attn.ui.page import page_columns, page_draw, page_figure, page_path_columns, page_reading
+from attn.ui.pages.next_word.code import NEXT_WORD_SAVED, written_words_steps
 from attn.ui.pages.next_word.setup import MOST_WRITTEN
+from attn.ui.shown_code import LIGHT, page_codes
 from attn.ui.state import as_text
 from attn.ui.width import page_share
 
@@ -31,15 +33,13 @@ def writing_tab(state, walked, factors, theme, width):
     _text("The text so far", text, steps)
     if factors:
         _text("Without your changes", text, writing_steps(setup, (), setup.count))
-    strip = charts.token_strip(
-        [step.label for step in steps], theme, weights=[step.probability for step in steps], width=width,
-        pick=charts.Pick("token", len(steps) - 1),
-    )  # fmt: skip
     page_figure(
-        charts.beside(strip), "next_word.written",
+        written_strip([step.label for step in steps], [step.probability for step in steps], theme, width),
+        "next_word.written",
         on_pick=lambda row, column: state.set(count=row + 1),
         tables={"written": lambda: _csv(steps)},
-    )  # fmt: skip
+        codes=lambda: _codes(setup, factors, width),
+    )
     st.caption(
         "Each word has the probability that the model gave it below. Choose one to go back to it; the slider leads "
         "forth again, to the same words."
@@ -56,6 +56,21 @@ def writing_tab(state, walked, factors, theme, width):
                 charts.beside(_bars(last, [each.drawn_with for each in last.rivals], "What is drawn from", theme)),
                 "next_word.drawn",
             )
+
+
+def written_strip(labels, shares, theme, width):
+    """Draw the words that were written, each in the colour of its probability."""
+    pick = charts.Pick("token", len(labels) - 1)
+    return charts.beside(charts.token_strip(labels, theme, weights=shares, width=width, pick=pick))
+
+
+def _codes(setup, factors, width):
+    """Return the lines that write the words, and those that draw them."""
+    settings, steps = written_words_steps(setup, factors, setup.count)
+    made = "from attn import softmax\nshares = [float(softmax(word.logits.astype(float))[word.id]) for word in written]"
+    printed = ("for label, share in zip(labels, shares):\n    print(label, round(share, 4))",)
+    look, drawing = {"theme": LIGHT, "width": width}, (("picture", written_strip), NEXT_WORD_SAVED)
+    return page_codes(None, settings, (*steps, made), printed, look, drawing)
 
 
 def _controls(state):
