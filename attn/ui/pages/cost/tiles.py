@@ -148,7 +148,8 @@ def tiles_sentence(setup, steps, at, row):
     largest, total = float(step.largest[place]), float(step.total[place])
     before = next((each for each in reversed(steps[:at]) if each.queries == step.queries), None)
     skipped = math.ceil(setup.tiles_n / setup.tiles_side) ** 2 - len(steps)
-    told = f"Tile {at + 1} of {len(steps)} brings {keys} to query {row + 1}. "
+    told = "The numbers are drawn at random here: what is walked is the order of the work, which no text changes. "
+    told += f"Tile {at + 1} of {len(steps)} brings {keys} to query {row + 1}. "
     if before is None:
         told += f"It is the first of its row: the largest score is **{number(largest)}**, the sum of exponentials "
         told += f"**{number(total)}**."
@@ -157,7 +158,7 @@ def tiles_sentence(setup, steps, at, row):
         shrunk = float(np.exp(old - largest))
         told += (
             f"The largest score so far was {number(old)} and is now **{number(largest)}**, so what was carried is "
-            f"multiplied by {number(shrunk)}; with this tile the sum becomes **{number(total)}**."
+            f"multiplied by {number(shrunk)}. With this tile the sum becomes **{number(total)}**."
         )
     return told + (f" {skipped} tiles hold nothing that may be seen, and are skipped." if skipped else "")
 
