@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from attn.models import head_weights
+from attn.pretrained import bert
 
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
@@ -50,6 +51,15 @@ def test_what_is_written_is_the_value_through_the_output_and_the_words(model):
         read = read * norm
         rows = opened.unembedding * opened.norm
         np.testing.assert_allclose(got, read @ own.w_v @ own.w_o @ rows.T, rtol=1e-3, atol=1e-3)
+
+
+def test_a_whole_vocabulary_is_matched_in_blocks_as_words_are_alone():
+    model, ids = bert.load().model, [0, 4095, 4096, 30_521]
+    whole = head_weights.matched_words(model, 2, 3, [2_003])
+    assert whole.shape == (1, len(model.embedding))
+    np.testing.assert_allclose(
+        whole[:, ids], head_weights.matched_words(model, 2, 3, [2_003], ids), rtol=1e-4, atol=1e-4
+    )
 
 
 def test_copying_scores_are_those_of_the_whole_matrix_of_words(model):

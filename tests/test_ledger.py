@@ -52,6 +52,17 @@ def test_a_ledger_sums_to_the_score(decoder):
             assert got.score == pytest.approx(scores[head, query, key], abs=2e-5 * float(np.abs(scores).max()))
 
 
+@pytest.mark.parametrize("against", [6, [6], [1, 2, 6], range(11)])
+def test_a_ledger_against_other_keys_sums_to_the_difference(decoder, encoder, against):
+    for model, passed in (decoder, encoder):
+        attention = (passed.layers if hasattr(passed, "layers") else passed.blocks)[1].attention
+        scores = uncapped(attention.scores, getattr(model, "softcap", None))[2, 10].astype(float)
+        got = ledger.score_ledger(model, passed, 1, 2, 10, 3, against)
+        close = {"abs": 4e-5 * float(np.abs(scores).max())}
+        assert got.score == pytest.approx(scores[3] - scores[np.atleast_1d(against)].mean(), **close)
+        assert ledger.score_ledger(model, passed, 1, 2, 10, 3, 3).table == pytest.approx(0, abs=1e-12)
+
+
 def test_what_was_said_for_a_word_sums_to_its_score(decoder):
     model, passed = decoder
     logits = uncapped(passed.logits, getattr(model, "logit_softcap", None))
@@ -161,6 +172,11 @@ def test_joined_parts_have_the_same_sum(decoder):
     at = joined.query_parts.index(Part("head", 1))
     assert joined.table[at].sum() == pytest.approx(made.table[heads].sum(), rel=1e-9)
     assert len(heads) == 4
+    kinds = ledger.grouped(made, "kind")
+    assert kinds.score == pytest.approx(made.score, rel=1e-9)
+    assert len(set(kinds.query_parts)) == len(kinds.query_parts) <= 5
+    with pytest.raises(ValueError, match="by must be layer or kind, got 'head'"):
+        ledger.grouped(made, "head")
 
 
 def test_words_of_the_lens_are_those_of_its_probabilities(decoder):
@@ -205,6 +221,8 @@ def test_the_strongest_pairs_come_first():
         ({"head": 4}, "head must be"),
         ({"query": 11}, "token must be"),
         ({"key": -1}, "token must be"),
+        ({"against": 11}, "token must be"),
+        ({"against": []}, "against must name at least one key"),
     ],
 )
 def test_what_is_not_there_is_said(given, sentence):

@@ -12,6 +12,8 @@ from attn.functional import as_real, layer_norm, rms_norm, whole_number
 from attn.models import bert, gpt2, llama, passes
 from attn.models.checkpoint import token_ids
 
+_BLOCK = 4096  # words at once
+
 Model = llama.Llama | gpt2.GPT2 | bert.Bert
 Passed = passes.Pass | bert.Pass
 
@@ -131,16 +133,17 @@ def matched_words(model: Model, layer: int, head: int, queries: ArrayLike, keys:
     ----------
     .. [1] Elhage et al., 2021, A mathematical framework for transformer circuits.
     """
-    own = head_matrices(model, layer, head)
-    asking, asked = (_as_layer_reads(model, read_embeddings(model, ids), layer) for ids in (queries, keys))
-    query, key = asking @ own.w_q + own.b_q, asked @ own.w_k + own.b_k
-    if isinstance(model, llama.Llama):
-        gains = model.layers[layer].query_norm, model.layers[layer].key_norm
-        query, key = (
-            side if gain is None or gain.size != model.d_k else rms_norm(side, gain, model.epsilon)
-            for side, gain in zip((query, key), gains, strict=True)
-        )
-    return own.scale * query @ key.T
+    own, weights = head_matrices(model, layer, head), model.layers[layer]
+
+    def projected(ids, w, b, gain_of):
+        vectors = _as_layer_reads(model, read_embeddings(model, ids), layer) @ w + b
+        gain = getattr(weights, gain_of) if isinstance(model, llama.Llama) else None
+        return vectors if gain is None or gain.size != model.d_k else rms_norm(vectors, gain, model.epsilon)
+
+    ids = np.arange(len(model.embedding)) if keys is None else token_ids(keys, len(model.embedding), "keys")
+    query = projected(queries, own.w_q, own.b_q, "query_norm")
+    scores = [query @ projected(block, own.w_k, own.b_k, "key_norm").T for block in _blocks(ids)]
+    return own.scale * np.concatenate(scores, axis=-1)
 
 
 def written_words(model: Model, layer: int, head: int, words: ArrayLike) -> np.ndarray:
@@ -168,7 +171,8 @@ def written_words(model: Model, layer: int, head: int, words: ArrayLike) -> np.n
     """
     own = head_matrices(model, layer, head)
     read = _as_layer_reads(model, read_embeddings(model, words), layer)
-    return (read @ own.w_v @ own.w_o) @ _said(model).T
+    rows, gain = _said(model)
+    return (read @ own.w_v @ own.w_o * gain) @ rows.T
 
 
 def copying_scores(model: Model, layers: ArrayLike | None = None) -> np.ndarray:
@@ -196,7 +200,9 @@ def copying_scores(model: Model, layers: ArrayLike | None = None) -> np.ndarray:
     .. [1] Elhage et al., 2021, A mathematical framework for transformer circuits.
     """
     numbers = range(len(model.layers)) if layers is None else [int(each) for each in np.asarray(layers)]
-    between = _said(model).T.astype(np.float32) @ read_embeddings(model)  # (d_model, d_model)
+    rows, said_gain = _said(model)
+    between = sum(rows[block].T @ read_embeddings(model, block) for block in _blocks(np.arange(len(rows))))
+    between = said_gain[:, None] * between  # (d_model, d_model)
     scores = []
     for layer in numbers:
         norm = None if isinstance(model, bert.Bert) else model.layers[layer].attention_norm
@@ -216,11 +222,16 @@ def num_heads(model: Model) -> int:
 
 
 def _said(model):
-    """Return the row of each word that a last state is multiplied by, the gain of the last norm in it."""
+    """Return the row of each word that a last state is multiplied by, and the gain of the norm before."""
     if isinstance(model, bert.Bert):
-        return model.embedding
+        return model.embedding, np.ones(model.embedding.shape[1], np.float32)
     rows = model.embedding if isinstance(model, gpt2.GPT2) else model.unembedding
-    return rows * (model.norm.gain if isinstance(model.norm, Norm) else model.norm)
+    return rows, model.norm.gain if isinstance(model.norm, Norm) else model.norm
+
+
+def _blocks(ids):
+    """Return ids in blocks: normalised embeddings of a whole vocabulary would take as much memory as a model."""
+    return np.split(ids, range(_BLOCK, len(ids), _BLOCK))
 
 
 class Plane(NamedTuple):

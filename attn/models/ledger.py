@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from attn.block import Norm
-from attn.functional import layer_norm, rms_norm, softmax, whole_number
+from attn.functional import as_real, layer_norm, rms_norm, softmax, whole_number
 from attn.models import bert, gpt2, llama, passes
 from attn.models.checkpoint import token_ids
 from attn.models.rotary_scaling import turning
@@ -57,21 +57,31 @@ class Ledger(NamedTuple):
         ]
 
 
-def grouped(made: Ledger) -> Ledger:
-    """Return a ledger whose parts are joined: the heads of a layer are one part, and all biases are.
+def grouped(made: Ledger, by: str = "layer") -> Ledger:
+    """Return a ledger whose parts are joined.
 
     Parameters
     ----------
     made
+    by
+        "layer": the heads of a layer are one part, and all biases are. "kind": all heads are one part, all
+        feed-forward networks, and all biases.
 
     Returns
     -------
     Ledger
         With the same sum.
+
+    Raises
+    ------
+    ValueError
+        If `by` is another word.
     """
+    if by not in ("layer", "kind"):
+        raise ValueError(f"by must be layer or kind, got {by!r}")
 
     def groups(parts):
-        joined = [Part(part.kind, None if part.kind == "bias" else part.layer) for part in parts]
+        joined = [Part(part.kind, None if part.kind == "bias" or by == "kind" else part.layer) for part in parts]
         names = list(dict.fromkeys(joined))
         return tuple(names), np.array([[name == each for each in joined] for name in names], float)
 
@@ -142,7 +152,9 @@ def state_parts(model: Model, passed: Passed, layer: int, token: int) -> Parts:
     return Parts(tuple(parts), np.array(list(parts.values())))
 
 
-def score_ledger(model: Model, passed: Passed, layer: int, head: int, query: int, key: int) -> Ledger:
+def score_ledger(
+    model: Model, passed: Passed, layer: int, head: int, query: int, key: int, against: ArrayLike | None = None
+) -> Ledger:
     r"""Write a score of a head as a sum over pairs: a part of the token that asks with a part of the token asked.
 
     Parameters
@@ -153,30 +165,43 @@ def score_ledger(model: Model, passed: Passed, layer: int, head: int, query: int
         From 0.
     query, key
         Positions in the text. A key that the query may not see has a score as well, which the mask then hides.
+    against : integers, shape (m,) or ()
+        Other keys: what is taken apart is how far the score is above that of this one, or above the mean of theirs.
 
     Returns
     -------
     Ledger
+        Of the score, or of that difference.
 
     Raises
     ------
     ValueError
-        As `state_parts`, and if there is no such head.
+        As `state_parts`, if there is no such head, or if `against` is empty.
 
     Notes
     -----
     With :math:`x_i = \sum_a x_i^a` and the norms' scales held, :math:`q_i = \sum_a q_i^a` and :math:`k_j = \sum_b
     k_j^b`, and so :math:`s_{ij} = c \sum_{a,b} q_i^a \cdot k_j^b`: the terms of [1]_, section "QK circuit", with one
-    row for each source. Rotary positions are linear and go through; a softcap comes after.
+    row for each source. Rotary positions are linear and go through; a softcap comes after. A softmax over keys sees
+    differences of scores alone, :math:`w_{ij} / w_{ij'} = e^{s_{ij} - s_{ij'}}`, and such a difference is a table, too:
+    :math:`s_{ij} - \frac1m \sum_{j'} s_{ij'} = c \sum_{a,b} q_i^a \cdot (k_j^b - \frac1m \sum_{j'} k_{j'}^b)`.
 
     References
     ----------
     .. [1] Elhage et al., 2021, A mathematical framework for transformer circuits.
     """
     whole_number("head", head, most=_num_heads(model) - 1)
-    asking, asked = (state_parts(model, passed, layer, token) for token in (query, key))
-    names_q, rows_q, scale = _projected(model, asking, layer, head, query, passed, "query")
-    names_k, rows_k, _ = _projected(model, asked, layer, head, key, passed, "key")
+
+    def projected(token, role):
+        return _projected(model, state_parts(model, passed, layer, token), layer, head, token, passed, role)
+
+    names_q, rows_q, scale = projected(query, "query")
+    names_k, rows_k, _ = projected(key, "key")
+    if against is not None:
+        others = np.atleast_1d(as_real(against, "against"))
+        if not others.size:
+            raise ValueError("against must name at least one key, got none")
+        rows_k = rows_k - np.mean([projected(whole_number("token", at), "key")[1] for at in others.tolist()], axis=0)
     return Ledger(names_q, names_k, scale * rows_q @ rows_k.T)
 
 
@@ -307,11 +332,11 @@ def lens_words(model: Model, passed: Passed) -> LensWords:
     -----
     As `logit_lens`.
     """
-    rows, read = _lens(model, passed)
-    said = (read[-1] @ rows.T).argmax(axis=-1)  # (n,)
+    rows, sizes, read = _lens(model, passed)
+    said = (read[-1] @ rows.T / sizes).argmax(axis=-1)  # (n,)
     found = []
     for state in read:
-        logits = state @ rows.T  # (n, vocabulary)
+        logits = state @ rows.T / sizes  # (n, vocabulary)
         if isinstance(model, llama.Llama) and model.logit_softcap is not None:
             logits = model.logit_softcap * np.tanh(logits / model.logit_softcap)
         shares = logits if isinstance(model, bert.Bert) else softmax(logits)
@@ -321,12 +346,13 @@ def lens_words(model: Model, passed: Passed) -> LensWords:
 
 
 def _lens(model, passed):
-    """Return the row of each word, and all states as they are held against these."""
+    """Return the row of each word, what its products are divided by, and all states as they are held against these."""
     if not isinstance(model, bert.Bert):
-        return _unembedding(model), [_normalised(model, state) for state in passed.states]
-    rows = model.embedding / np.maximum(np.linalg.norm(model.embedding, axis=-1, keepdims=True), 1e-12)
+        return _unembedding(model), np.float32(1), [_normalised(model, state) for state in passed.states]
+    sizes = np.sqrt(np.einsum("vd,vd->v", model.embedding, model.embedding))  # without a copy of the vocabulary
     states = [*(block.hidden for block in passed.blocks), passed.output]
-    return rows, [state / np.linalg.norm(state, axis=-1, keepdims=True) for state in states]
+    read = [state / np.linalg.norm(state, axis=-1, keepdims=True) for state in states]
+    return model.embedding, np.maximum(sizes, np.float32(1e-12)), read
 
 
 def _normalised(model, state):
