@@ -25,6 +25,14 @@ def decoder(request):
     return model, line.forward(model, IDS, steps=True), line.forward(model, OTHER, steps=True)
 
 
+def test_a_way_is_joined_and_layers_without_a_share_are_left_out():
+    assert patching.hand_over([[0.2, 0.9], [-1.0, -0.5], [0.8, 0.1], [0.9, 0.3]]) == [
+        patching.Leg(1, 0, 0, 0.9), patching.Leg(0, 2, 3, 0.9)
+    ]  # fmt: skip
+    with pytest.raises(ValueError, match=r"shares must be layers by positions, got shape \(2,\)"):
+        patching.hand_over([1.0, 0.5])
+
+
 def test_what_a_pass_computed_is_found_again(decoder):
     model, passed, _ = decoder
     heard = {}

@@ -251,6 +251,57 @@ def restored(measured: ArrayLike, start: float, end: float) -> np.ndarray:
     return (measured - start) / (end - start)
 
 
+class Leg(NamedTuple):
+    """A stretch of layers through which one position carries most of a difference."""
+
+    position: int
+    first: int  # layer, counted from 0
+    last: int
+    share: float  # the largest on the way
+
+
+def hand_over(shares: ArrayLike) -> list[Leg]:
+    """Return which position carries a difference through which layers, from the first to the last.
+
+    Parameters
+    ----------
+    shares : shape (num_layers, n)
+        What `restored` returns of a step put there by position, layers down.
+
+    Returns
+    -------
+    list of Leg
+        Of each layer the position with the largest share, layers with the same one after the other joined. A layer in
+        which no share is above 0 is left out.
+
+    Notes
+    -----
+    Such a path, from the last token of what is asked about to the last of the text, is what [1]_, section 2.2, finds.
+
+    References
+    ----------
+    .. [1] Meng et al., 2022, Locating and editing factual associations in GPT. arXiv:2202.05262
+
+    Examples
+    --------
+    >>> hand_over([[1.0, 0.0], [0.9, 0.2], [0.1, 0.8]])
+    [Leg(position=0, first=0, last=1, share=1.0), Leg(position=1, first=2, last=2, share=0.8)]
+    """
+    rows = as_real(shares, "shares")
+    if rows.ndim != 2 or not rows.size:
+        raise ValueError(f"shares must be layers by positions, got shape {rows.shape}")
+    legs: list[Leg] = []
+    for layer, row in enumerate(rows):
+        position, share = int(row.argmax()), float(row.max())
+        if share <= 0:
+            continue
+        if legs and legs[-1].position == position:
+            legs[-1] = legs[-1]._replace(last=layer, share=max(legs[-1].share, share))
+        else:
+            legs.append(Leg(position, layer, layer, share))
+    return legs
+
+
 def causal_cone(visible: Sequence[ArrayLike], differing: ArrayLike, measured: int) -> np.ndarray:
     """Return where a state may carry a difference that is seen in the end.
 
