@@ -7,7 +7,15 @@ from attn.ui.controls.model_and_text import model_refused
 from attn.ui.pages.why.ledger_of_score import ledger_tab
 from attn.ui.pages.why.logit_lens import lens_tab
 from attn.ui.pages.why.put_it_there import patch_tab
-from attn.ui.pages.why.setup import TABS, Setup, why_head_controls, why_reading, why_task, why_text_controls
+from attn.ui.pages.why.setup import (
+    TABS,
+    Setup,
+    why_head_controls,
+    why_look_somewhere,
+    why_reading,
+    why_task,
+    why_text_controls,
+)
 from attn.ui.pages.why.weights_alone import weights_tab
 from attn.ui.pages.why.who_spoke import spoke_tab
 
@@ -19,11 +27,11 @@ try:
     reading = why_reading(page)
 except pretrained.ModelError as error:
     model_refused(page, error)
+why_look_somewhere(page, reading)
 with st.sidebar:
     why_head_controls(page, reading)
 
-page.commit()
-st.caption(why_task(reading))
+st.markdown(why_task(reading, page.commit()))
 SHOWN = {
     "ledger": lambda: ledger_tab(page, reading),
     "spoke": lambda: spoke_tab(page, reading),

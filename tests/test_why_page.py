@@ -1,25 +1,26 @@
 """The page Why: accounts that add up, and what it says of them."""
 
 import contextlib
+import functools
 import io
 import re
 from urllib.parse import parse_qsl
 
 import numpy as np
 import pytest
-from driving import check, matrices, opened, said, tables
+from driving import check, draw_by_codes, matrices, offered_codes, opened, said, tables
 
 from attn import models, pretrained
+from attn.charts.labels import number
 from attn.models import head_weights, ledger, patching
 from attn.models.ledger import Part
-from attn.pretrained import bert
+from attn.pretrained import bert, language_model
 from attn.pretrained.loading import smollm2
 from attn.ui.controls.sentence import DEFAULT_TEXT
 from attn.ui.link import shortened
-from attn.ui.pages.why.ledger_of_score import MOST_PAIRS
 from attn.ui.pages.why.part_names import part_in_words
 from attn.ui.pages.why.put_it_there import PRESETS, RUNNING
-from attn.ui.pages.why.setup import MOST_TOKENS, SECOND_TEXT, Reading
+from attn.ui.pages.why.setup import MOST_TOKENS, SECOND_TEXT, Reading, Setup
 from attn.ui.state import as_text
 
 
@@ -34,15 +35,77 @@ def test_the_bars_of_a_cell_and_the_rest_sum_to_its_score(passed):
     app = check(opened("why", layer="3", head="5", cell="10,8"))
     score = read.blocks[2].attention.scores[4, 10, 8]
     (bars,) = tables(app, "label", "x2", "shown")
-    assert len(bars) == MOST_PAIRS + 1
+    assert len(bars) == Setup().pairs + 1
     assert bars["label"].iloc[-1].startswith("the other ")
     shares = bars["shown"].str.replace("−", "-").astype(float)
     assert shares.sum() == pytest.approx(score, abs=5e-3)
     made = ledger.score_ledger(model, read, 2, 4, 10, 8)
     np.testing.assert_allclose(shares[:3], [share for *_, share in made.largest(3)], rtol=1e-3)
     assert f"{float(score):.3g}" in next(
-        each for each in said(app) if each.startswith("**11 it** looks at **9 street**")
+        each for each in said(app) if each.startswith("**11 it** gives **9 street** a weight of ")
     )
+    rest = [share for *_, share in made.largest(made.table.size)][len(bars) - 1 :]
+    (told,) = [each for each in said(app) if each.startswith("The last bar is ")]
+    up, down = (number(sum(share for share in rest if (share > 0) is above)) for above in (True, False))
+    assert f"is {len(rest):,} pairs together" in told
+    assert f"Those for it add up to {up}, those against it to {down}." in told
+
+
+@pytest.mark.parametrize(("bars_of", "most"), [("layer", 900), ("kind", 36)])
+def test_parts_are_joined_and_more_of_them_have_a_bar(passed, bars_of, most):
+    model, read = passed
+    app = check(opened("why", bars_of=bars_of, pairs="39"))
+    (bars,) = tables(app, "label", "x2", "shown")
+    made = ledger.grouped(ledger.score_ledger(model, read, 3, 1, 10, 2), bars_of)
+    assert 12 < made.table.size <= most
+    assert len(bars) == min(made.table.size, 40)
+    shares = bars["shown"].str.replace("−", "-").astype(float)
+    assert shares.sum() == pytest.approx(made.score, abs=5e-3)
+
+
+@pytest.mark.parametrize(
+    ("link", "others"), [({"against": "mean"}, range(16)), ({"against": "key", "other_key": "6"}, [5])]
+)
+def test_a_score_is_held_against_others(passed, link, others):
+    _, read = passed
+    scores = read.blocks[3].attention.scores[1, 10].astype(float)
+    app = check(opened("why", link))
+    apart = number(abs(float(scores[2] - scores[list(others)].mean())))
+    assert any(f"For **11 it** the score of **3 animal** is {apart} above " in each for each in said(app))
+    (table,) = [each for each in said(app) if each.startswith("| step")]
+    assert float(re.search(r"difference of the two\*\* \| \*\*(\S+)\*\*", table)[1].replace("−", "-")) < 1e-5
+
+
+def test_the_other_key_is_at_first_the_strongest_rival(passed):
+    _, read = passed
+    scores = read.blocks[3].attention.scores[1, 10].copy()
+    scores[2] = -np.inf
+    app = check(opened("why", against="key"))
+    assert app.selectbox(key="why.other_key.shown").value == scores.argmax()
+    app.selectbox(key="why.other_key.shown").set_value(6).run()
+    assert app.query_params["other_key"] == "7"
+
+
+@pytest.mark.parametrize(
+    "link", [{"text": "The bank of the river was steep."}, {"text": "Is it?", "layer": "5", "head": "3"}]
+)
+def test_a_text_is_looked_at_where_a_head_looks_far(link):
+    app = check(opened("why", link))
+    layer, head = (int(app.query_params.get(name, usual)) for name, usual in (("layer", 4), ("head", 2)))
+    read = bert.encode(bert.load(), link["text"])
+    words = [at for at, token in enumerate(read.tokens) if token.text.isalpha()]
+    heads = range(12) if "head" not in link else [head - 1]
+    layers = range(1, 6) if "layer" not in link else [layer - 1]
+    far = [
+        (read.passed.blocks[at].attention.weights[one, row, column], (at + 1, one + 1, row, column))
+        for at in layers for one in heads for row in words for column in words if abs(row - column) > 1
+    ] or [
+        (read.passed.blocks[at].attention.weights[one, row, column], (at + 1, one + 1, row, column))
+        for at in layers for one in heads for row in words for column in words
+    ]  # fmt: skip
+    assert (layer, head, *map(int, app.query_params["cell"].split(","))) == max(far)[1]
+    app.text_area(key="why.text").set_value(DEFAULT_TEXT).run()
+    assert set(app.query_params) == set()  # where the text of the first look is looked at in its own place again
 
 
 def test_a_head_in_the_account_names_the_token_it_copied(passed):
@@ -125,7 +188,7 @@ def test_who_made_the_last_state_is_drawn_by_head(passed):
 @pytest.mark.parametrize("tab", ["spoke", "lens"])
 def test_a_tab_on_words_offers_a_model_that_writes_first(tab):
     app = check(opened("why", tab=tab))
-    assert any(caption.value.endswith(f"for “{as_text(shortened(DEFAULT_TEXT))}”.") for caption in app.caption)
+    assert any(told.startswith(f"“{as_text(shortened(DEFAULT_TEXT))}”: wh") for told in said(app))
     assert any(told.startswith("Of a model that writes, this tab shows which") for told in said(app))
     app.button(key="why.writer").click().run()
     assert app.query_params["model"] == smollm2.NAME
@@ -178,16 +241,28 @@ def test_the_lines_in_numpy_make_the_score_that_those_with_attn_make(model):
     for tab in ("numpy", "attn"):
         (code,) = check(opened("why", model=model, layer="3", head="5", cell="6,2", lines="1", code=tab)).code
         told.append(printed(code.value))
-    (score,) = re.findall(r"\) (\S+)", told[0].splitlines()[0])
-    assert float(score) == pytest.approx(float(told[1].splitlines()[0]), abs=1e-5)
+    assert float(told[0].splitlines()[0]) == pytest.approx(float(told[1].splitlines()[0]), abs=1e-5)
 
 
-@pytest.mark.parametrize("tab", ["ledger", "spoke", "lens", "weights"])
-def test_the_lines_of_a_tab_draw_its_picture(tab, tmp_path, monkeypatch):
-    (code,) = check(opened("why", tab=tab, lines="1", code="draw")).code
-    monkeypatch.chdir(tmp_path)
-    printed(code.value)
-    assert (tmp_path / "why.svg").stat().st_size > 1000
+LOOKS = [{"tab": tab} for tab in ("spoke", "lens", "patch", "weights")] + [
+    {"against": "mean", "bars_of": "kind", "layer": "5"},
+    {"tab": "patch", "step": "weights", "noising": "1"},
+    *(
+        pytest.param({"model": smollm2.NAME, "text": "The capital of France is", "tab": tab}, marks=needs_smollm2)
+        for tab in ("ledger", "weights")
+    ),
+]
+
+
+@pytest.mark.parametrize("look", LOOKS, ids=str)
+def test_the_lines_of_each_figure_draw_it(look, tmp_path, monkeypatch):
+    found = offered_codes(monkeypatch)
+    check(opened("why", look))
+    for module in (bert, language_model):
+        load = functools.cache(module.load)
+        monkeypatch.setattr(module, "load", lambda *name, load=load, **_: load(*name))
+    draw_by_codes(found, tmp_path)
+    assert found.keys() > {"why.map"} or "tab" in look
 
 
 @needs_smollm2
@@ -205,7 +280,7 @@ def test_the_capital_is_said_by_a_head_that_copies_the_country():
 
 @needs_smollm2
 def test_a_share_on_the_page_is_stopped_and_kept():
-    link = {"model": smollm2.NAME, **PRESETS["Paris or Madrid"], "step": "feed_forward_output", "tab": "patch"}
+    link = {"model": smollm2.NAME, **PRESETS["Paris or Madrid"], "tab": "patch"}
     app = opened("why", link)
     app.button(key="why.patch.begin").click().run()
     job = app.session_state[RUNNING]
@@ -213,4 +288,42 @@ def test_a_share_on_the_page_is_stopped_and_kept():
     job.wait(60)
     assert not job.running
     assert job.error is None
-    assert job.done < job.total
+    assert 0 < job.done < job.total
+    done, runs = job.done, f" of {job.total} runs are done, one for each place."
+    assert f"{done}{runs}" in said(check(app.run()))
+    assert app.button(key="why.patch.begin").label == "Go on"
+
+
+@needs_smollm2
+def test_the_capital_is_handed_over_by_layer_24():
+    """As the page says of the whole map: from the country to the place where its capital is named."""
+    opened_model, texts = language_model.load(smollm2.NAME), PRESETS["Paris or Madrid"].values()
+    source, run = (language_model.read(opened_model, text, steps=True).passed for text in texts)
+    word, rival = (int(each.logits[-1].argmax()) for each in (source, run))
+
+    def measure(passed):
+        return float(passed.logits[-1, word]) - float(passed.logits[-1, rival])
+
+    places = [patching.Place(layer, number) for layer in (23, 24) for number in (3, 4)]
+    got = patching.patched(opened_model.model, run.ids, source, "residual", places, measure)
+    shares = patching.restored(list(got), measure(run), measure(source)).reshape(2, 2)
+    assert [leg.position for leg in patching.hand_over(shares)] == [0, 1]
+    assert min(shares[0, 0], shares[1, 1]) > 0.9 > 0.1 > max(shares[0, 1], shares[1, 0])
+
+
+def test_the_way_of_a_difference_is_said_and_the_map_of_before_stays(passed):
+    model, read = passed
+    other = bert.encode(bert.load(), SECOND_TEXT).passed
+    way = (read.output[10] - other.output[10]).astype(float)
+    places = [patching.Place(layer, number) for layer in range(6) for number in (10, 13)]
+    got = patching.patched(
+        model, other.ids, read, "residual", places,
+        lambda passed: float((passed.output[10] - other.output[10]) @ way / (way @ way)),
+    )  # fmt: skip
+    first, second = patching.hand_over(np.reshape(list(got), (6, 2)))
+    app = check(opened("why", tab="patch"))
+    (told,) = [each for each in said(app) if "is run again and again" in each]
+    assert f"Up to what layer {first.last + 1} reads, the difference travels at **14 wide**" in told
+    assert f"Layer {second.first} hands it over to **11 it**, which has up to **{number(second.share)}**" in told
+    app.text_area(key="why.second").set_value(DEFAULT_TEXT).run()
+    assert any(each.startswith("The map of before: State that a layer reads") for each in said(check(app)))

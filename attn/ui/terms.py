@@ -52,6 +52,8 @@ TERMS = {  # in the order in which a reader meets them; the shortest explanation
     "sinusoid": "a wave of sines and cosines. A wave of another length for each pair of numbers tells positions apart.",
     "residual": "a way around a part of the network: what went in is added to what comes out.",
     "length of a vector": "the root of the sum of its numbers' squares; also called its norm.",
+    "bias": "numbers that are added whatever was read: they are the same for every token.",
+    "segment": "which of two texts read together a token is in. A model of one text alone says the same of all tokens.",
     "layer norm": "brings the numbers of each token's vector to mean 0 and spread 1.",
     "feed-forward network": "two matrices with a nonlinear function between them, applied to each token by itself.",
     "sublayer": "one part of a block: attention, or the feed-forward network.",

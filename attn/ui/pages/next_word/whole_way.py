@@ -94,8 +94,8 @@ def whole_way_boxes(notes, layer, num_layers, part, stage, theme, width, tall=23
         wide + 2 * _FRAME + 4, inside[-1].y + tall + _FRAME - frame_top,
     )  # fmt: skip
     return charts.diagram(
-        boxes, arrows, theme, title="The way to the next word", frames=[frame], width=whole_way_boxes_width(notes, width),
-        height=int(top), pick=charts.Pick("box", _open_box(part, stage)),
+        boxes, arrows, theme, title="The way to the next word", frames=[frame],
+        width=whole_way_boxes_width(notes, width), height=int(top), pick=charts.Pick("box", _open_box(part, stage)),
     )  # fmt: skip
 
 

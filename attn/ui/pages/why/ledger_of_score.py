@@ -11,35 +11,54 @@ from attn.models import ledger
 from attn.ui.numpy_code import Paragraph, numpy_code
 from attn.ui.numpy_models import numpy_model_code
 from attn.ui.page import page_columns, page_figure, page_reading, page_theme, page_token_control
-from attn.ui.pages.why.part_names import group_label, part_in_words, part_label
-from attn.ui.pages.why.setup import MEASURES, MOST_TOKENS, attention_in, cell_in_text, why_code
+from attn.ui.pages.why.part_names import group_label, head_source, part_in_words, part_label
+from attn.ui.pages.why.setup import (
+    AGAINST,
+    BARS_OF,
+    MEASURES,
+    MOST_PAIRS,
+    MOST_TOKENS,
+    attention_in,
+    cell_in_text,
+    why_code,
+)
 from attn.ui.shared_results import kept_with_models
-from attn.ui.shown_code import LIGHT, Codes, shown_code
+from attn.ui.shown_code import LIGHT, Codes, page_codes, shown_code
 from attn.ui.state import as_text
 from attn.ui.width import page_map_size, page_share, page_tallest, page_width, window_low_for_hall
+from attn.words import share
 
 _FIRST_LINE = 40  # pixels of what the page is about, above the figure
 _SCALE = 60  # pixels that a scale of colour, given up in a low window with words for a hall, leaves the map
-MOST_PAIRS, _PAIRS_LOW = 12, 6  # that have a bar of their own, and in such a window
+_PAIRS_LOW = 6  # at most have a bar of their own in such a window
 FORMULA = r"s_{ij} = c \sum_{a,\,b} q_i^a \cdot k_j^b"
+AGAINST_FORMULA = {
+    "key": r"s_{ij} - s_{ij'} = c \sum_{a,\,b} q_i^a \cdot (k_j^b - k_{j'}^b)",
+    "mean": r"s_{ij} - \bar s_i = c \sum_{a,\,b} q_i^a \cdot (k_j^b - \bar k^b)",
+}
+_SAVED = 'charts.save(picture, "why.svg")'
 
 
 @kept_with_models
 @st.cache_data(max_entries=64, show_spinner=False)
-def score_ledger_of(name, _reading, text, layer, head, query, key, *, saved=None):
+def score_ledger_of(name, _reading, text, layer, head, query, key, against, *, saved=None):
     """Return the ledger of a score, kept for all visitors who ask for the same."""
-    return ledger.score_ledger(_reading.model, _reading.passed, layer, head, query, key)
+    return ledger.score_ledger(_reading.model, _reading.passed, layer, head, query, key, against)
 
 
 def ledger_tab(state, reading):
     """Draw the map of a head, and of the cell in view the pairs that made its score."""
     setup = state.choices()
     layer, head, (query, key) = setup.layer - 1, setup.head - 1, cell_in_text(state, reading)
-    made = score_ledger_of(setup.model, reading, setup.text, layer, head, query, key)
     attention = attention_in(reading.passed, layer)
-    score = float(attention.scores[head, query, key])
-    page_reading(_sentence(reading, made, query, key), FORMULA, terms=("score", "residual"))
-    line = _line(reading, setup, made, query, key)
+    against = _against(state, attention, head, query, key)
+    made = score_ledger_of(setup.model, reading, setup.text, layer, head, query, key, against)
+    formula = FORMULA if against is None else AGAINST_FORMULA[setup.against]
+    weight = float(attention.weights[head, query, key])
+    page_reading(
+        _sentence(reading, made, query, key, against, weight), formula, terms=("score", "residual", *_terms(made))
+    )
+    line = _line(reading, setup, made, query, key, against)
     shares = _shares()
     left, right = page_columns(shares, figures=True)
     with left:
@@ -52,23 +71,116 @@ def ledger_tab(state, reading):
             )  # fmt: skip
             page_token_control(state, "Query", reading.labels, 0)
             page_token_control(state, "Key", reading.labels, 1)
-        labels = ledger_labels(reading, made, query, key)
-        width = _bars_width(labels)
-        page_figure(
-            functools.partial(ledger_bars, ledger_shares(made, _most_pairs()), labels, page_theme(), width),
-            "why.ledger",
-            room=page_share(shares[1], column=True),
-            tables={"ledger": lambda: _table(reading, made, query, key)},
-            codes=lambda: _ledger_code(reading, setup, (query, key)),
-            line=line,
+        _bars(state, reading, made, (query, key), against, line)
+    _account(reading, made, attention, head, query, key, against)
+    _by_layer(reading, setup, made, (query, key), against)
+    why_code(state, lambda: _ledger_code(reading, setup, (query, key), against))
+
+
+def _against(state, attention, head, query, key):
+    """Return the positions of the keys that the score is held against; None for none."""
+    seen = np.flatnonzero(np.isfinite(attention.masked_scores[head, query]))
+    others = [int(at) for at in seen if at != key]
+    setup = state.choices()
+    if setup.against == "none" or not others:
+        return None
+    if setup.against == "mean":
+        return tuple(map(int, seen))
+    if setup.other_key - 1 in others:
+        return (setup.other_key - 1,)
+    return (max(others, key=lambda at: attention.scores[head, query, at]),)
+
+
+def _against_controls(state, reading, against):
+    """Draw what the score is held against."""
+    st.selectbox(
+        "Hold it against", AGAINST, format_func=AGAINST.get, key=state.key("against"),
+        help="Why this key rather than that one? A weight hangs on how far a score is above the other scores of its "
+        "query, and the difference of two scores is a table of pairs, too.",
+    )  # fmt: skip
+    if state.get("against") != "key" or not against:
+        return
+    widget = state.key("other_key.shown")
+    st.session_state[widget] = against[0]
+    st.selectbox(
+        "The other key", range(len(reading.labels)), format_func=reading.labels.__getitem__, key=widget,
+        on_change=lambda: state.set(other_key=st.session_state[widget] + 1),
+        help="At first its strongest rival: the key with the largest score beside it.",
+    )  # fmt: skip
+
+
+def _bars(state, reading, made, cell, against, line):
+    """Draw the strongest pairs as bars, and how many of them there are and of what."""
+    setup = state.choices()
+    joined, most = joined_ledger(made, setup.bars_of), _most_pairs(setup)
+    labels = ledger_labels(reading, joined, *cell, most, setup.bars_of)
+    width = _bars_width(labels)
+    page_figure(
+        functools.partial(ledger_bars, ledger_shares(joined, most), labels, page_theme(), width),
+        "why.ledger",
+        room=page_share(_shares()[1], column=True),
+        tables={"ledger": lambda: _table(reading, made, *cell)},
+        codes=lambda: _ledger_code(reading, setup, cell, against),
+        line=line,
+    )
+    with st.container(horizontal=True):
+        _against_controls(state, reading, against)
+        st.segmented_control(
+            "Bars of", BARS_OF, format_func=BARS_OF.get, key=state.key("bars_of"), required=True,
+            help="Each part by itself; the heads of a layer as one part, and all biases; or all heads as one, all "
+            "feed-forward networks as one.",
+        )  # fmt: skip
+        if not window_low_for_hall():
+            st.slider(
+                "Bars", 4, MOST_PAIRS, key=state.key("pairs"),
+                help="How many pairs have a bar of their own; all others share the last one.",
+            )  # fmt: skip
+    st.caption(f"{_rest_in_words(joined, most)} {_labels_in_words(reading, joined, cell, most)}")
+
+
+def joined_ledger(made, bars_of):
+    """Return a ledger with its parts joined as the bars show them."""
+    return made if bars_of == "part" else ledger.grouped(made, bars_of)
+
+
+def _rest_in_words(made, most):
+    """Say what the pairs without a bar of their own are."""
+    order = np.sort(np.abs(made.table), axis=None)[::-1]
+    if order.size <= most:
+        return f"All {order.size} pairs have a bar."
+    rest = np.array(sorted(made.table.ravel(), key=abs)[: order.size - most])
+    up, down = float(rest[rest > 0].sum()), float(rest[rest < 0].sum())
+    return (
+        f"The last bar is {rest.size:,} pairs together. None of them alone moves it by more than "
+        f"{number(float(abs(rest).max()))}. Those for it add up to {number(up)}, those against it to {number(down)}."
+    )
+
+
+def _labels_in_words(reading, made, cell, most):
+    """Say what the labels of the bars stand for, each kind by the first of its labels that there is."""
+    found = {}
+    for a, b, _ in made.largest(min(most, made.table.size)):
+        for part, token in ((a, cell[0]), (b, cell[1])):
+            found.setdefault(part.kind, (part, token))
+    said = []
+    if (head := found.get("head")) and head[0].head is not None:
+        part, token = head
+        source, _ = head_source(reading.passed, part, token)
+        said.append(
+            f"{as_text(part_label(reading, part, token))}: what head {part.head + 1} of layer {part.layer + 1} copied "
+            f"from {as_text(reading.labels[source])}."
         )
-        st.caption(
-            "2.5 of 3 animal: what head 5 of layer 2 copied from there. Segment: which of two texts a token is in. "
-            "Biases of 4: what layer 4 adds to every token alike. The map below has all pairs."
-        )
-    _account(reading, made, score, attention, head, query, key)
-    _by_layer(made)
-    why_code(state, lambda: _ledger_code(reading, setup, (query, key)))
+    if "type" in found:
+        said.append("Segment: the numbers for which of two texts a token is in.")
+    if "bias" in found:
+        said.append("Biases: what a layer adds to every token alike.")
+    return " ".join(said)
+
+
+def _terms(made):
+    """Return the terms that the names of the parts use."""
+    kinds = {part.kind for part in made.query_parts}
+    return [name for kind, name in (("type", "segment"), ("bias", "bias")) if kind in kinds]
 
 
 def _shares():
@@ -76,9 +188,9 @@ def _shares():
     return (0.44, 0.56) if window_low_for_hall() else (1 / 2, 1 / 2)
 
 
-def _most_pairs():
-    """Return how many pairs have a bar of their own."""
-    return _PAIRS_LOW if window_low_for_hall() else MOST_PAIRS
+def _most_pairs(setup):
+    """Return how many pairs have a bar of their own: fewer in a low window with words for a hall."""
+    return min(setup.pairs, _PAIRS_LOW) if window_low_for_hall() else setup.pairs
 
 
 def _head_map(state, reading, attention, head, cell, setup, line, share):
@@ -87,27 +199,53 @@ def _head_map(state, reading, attention, head, cell, setup, line, share):
     values = attention.weights[head] if setup.measure == "weights" else attention.scores[head]
     tallest = page_tallest(_FIRST_LINE - _SCALE * window_low_for_hall())
     beside = page_width() - page_share(share, column=True) + max(map(label_pixels, reading.labels)) + 40
-    picture = charts.heatmap(
-        values, reading.labels, reading.labels, page_theme(),
-        kind="weights" if setup.measure == "weights" else "signed",
-        title=f"Layer {setup.layer} head {setup.head}: {MEASURES[setup.measure].lower()}",
-        hidden=None if seen.all() else ~seen, pick=charts.Pick("cell", cell),
-        size=page_map_size(len(values), tallest, beside),
-    )  # fmt: skip
+    look = {
+        "kind": "weights" if setup.measure == "weights" else "signed",
+        "title": f"Layer {setup.layer} head {setup.head}: {MEASURES[setup.measure].lower()}",
+        "cell": cell, "size": page_map_size(len(values), tallest, beside),
+    }  # fmt: skip
     page_figure(
-        charts.beside(picture),
+        head_map(values, None if seen.all() else ~seen, reading.labels, theme=page_theme(), **look),
         "why.map",
         on_pick=lambda row, column: state.set(cell=(row, column)),
         tables={"head": lambda: charts.csv(values, reading.labels, reading.labels)},
+        codes=lambda: _map_code(reading, setup, look),
         line=line,
     )
     st.caption("Choose a cell for its own account.")
 
 
-def ledger_labels(reading, made, query, key):
+def head_map(values, hidden, labels, theme, kind, title, cell, size):
+    """Draw the weights or scores of a head."""
+    pick = charts.Pick("cell", cell)
+    return charts.beside(
+        charts.heatmap(values, labels, labels, theme, kind=kind, title=title, hidden=hidden, pick=pick, size=size)
+    )
+
+
+def _map_code(reading, setup, look):
+    """Return the lines that compute the map of the head in view, and those that draw it."""
+    opening = numpy_model_code(setup.model, setup.text, MOST_TOKENS, reading.opened)
+    steps = f"passed.{'layers' if reading.writes else 'blocks'}"
+    lines = (
+        f"import numpy as np\nattention = {steps}[layer].attention\nvalues = attention.{setup.measure}[head]\n"
+        "hidden = np.isneginf(attention.masked_scores[head])\nhidden = hidden if hidden.any() else None\n"
+        "labels = charts.token_labels([token.text for token in tokens])"
+    )
+    return page_codes(
+        None, {"layer": setup.layer - 1, "head": setup.head - 1}, (opening, lines), ("print(values.round(4))",),
+        look | {"theme": LIGHT}, (("picture", head_map), _SAVED),
+    )  # fmt: skip
+
+
+def ledger_labels(reading, made, query, key, most, bars_of):
     """Return the labels of the bars of a ledger: the strongest pairs, and all others together."""
-    largest = made.largest(min(_most_pairs(), made.table.size))
-    labels = [f"{part_label(reading, a, query)} × {part_label(reading, b, key)}" for a, b, _ in largest]
+    largest = made.largest(min(most, made.table.size))
+
+    def label(part, token):
+        return part_label(reading, part, token) if bars_of == "part" else group_label(part)
+
+    labels = [f"{label(a, query)} × {label(b, key)}" for a, b, _ in largest]
     rest = made.table.size - len(largest)
     return [*labels, f"the other {rest:,} pairs"] if rest else labels
 
@@ -130,41 +268,54 @@ def ledger_bars(shares, labels, theme, width):
     return charts.beside(picture)
 
 
-def _sentence(reading, made, query, key):
-    """Say which pair made most of the score in view."""
+def _sentence(reading, made, query, key, against, weight):
+    """Say which pair made most of the score in view, or of its difference from others."""
     asks, asked = as_text(reading.labels[query]), as_text(reading.labels[key])
-    ((a, b, share),) = made.largest(1)
+    ((a, b, moved),) = made.largest(1)
+    strongest = f"{part_in_words(reading, a, query)} × {part_in_words(reading, b, key)} ({number(moved)})"
+    if against is None:
+        return (
+            f"**{asks}** gives **{asked}** a weight of {share(weight)}, for a score of {number(made.score)}. Each "
+            "token's state is a sum of parts, so the score is a sum over pairs of parts. The strongest pair: "
+            f"{strongest}."
+        )
+    other = f"that of **{as_text(reading.labels[against[0]])}**"
+    if len(against) > 1:
+        other = "the mean over the keys that it sees"
+    where = "above" if made.score > 0 else "below"
     return (
-        f"**{asks}** looks at **{asked}** with a score of {number(made.score)}. Each token's state is a sum of parts, "
-        f"so the score is a sum over pairs of parts. The strongest is {part_in_words(reading, a, query)} × "
-        f"{part_in_words(reading, b, key)} ({number(share)})."
+        f"For **{asks}** the score of **{asked}** is {number(abs(made.score))} {where} {other}. This difference is a "
+        f"sum over pairs of parts, too. The strongest pair: {strongest}."
     )
 
 
-def _line(reading, setup, made, query, key):
-    """Say in a line whose score is taken apart, and which pair made most of it."""
+def _line(reading, setup, made, query, key, against):
+    """Say in a line whose score is taken apart, against what it is held, and which pair made most of it."""
     asks, asked = as_text(reading.labels[query]), as_text(reading.labels[key])
-    ((a, b, share),) = made.largest(1)
-    strongest = f"{part_in_words(reading, a, query)} × {part_in_words(reading, b, key)} (**{number(share)}**)"
+    ((a, b, moved),) = made.largest(1)
+    strongest = f"{part_in_words(reading, a, query)} × {part_in_words(reading, b, key)} (**{number(moved)}**)"
+    what = "score" if against is None else "score less that of what it is held against"
     return (
-        f"Layer {setup.layer}, head {setup.head} · **{asks}** looks at **{asked}**: score **{number(made.score)}** · "
+        f"Layer {setup.layer}, head {setup.head} · **{asks}** looks at **{asked}**: {what} **{number(made.score)}** · "
         f"the strongest pair: {strongest}"
     )
 
 
-def _account(reading, made, score, attention, head, query, key):
+def _account(reading, made, attention, head, query, key, against):
     """Say how far the sum is from the score, and what becomes of the score."""
     cap = getattr(reading.model, "softcap", None)
-    capped = cap * np.tanh(made.score / cap) if cap else made.score
+    scores = attention.scores[head, query].astype(float)
+    uncapped = cap * np.arctanh(scores / cap) if cap else scores
+    real = float(uncapped[key]) - (0.0 if against is None else float(uncapped[list(against)].mean()))
     seen = np.isfinite(attention.masked_scores[head, query])
-    weight = float(attention.weights[head, query, key])
+    what = "the score" if against is None else "the score, less that of what it is held against"
     lines = [
         "| step | number |", "|---|---|",
         f"| sum of all {made.table.size:,} pairs, the scale in it | {made.score:.6f} |",
-        *([f"| after the softcap of ±{cap:g} | {capped:.6f} |"] if cap else []),
-        f"| score that the model computed | {score:.6f} |",
-        f"| **difference of the two** | **{number(abs(capped - score), 2)}** |",
-        f"| softmax over the {int(seen.sum())} keys that it sees: weight | {weight:.6f} |",
+        f"| {what}{', before its softcap,' if cap else ''} as the model computed it | {real:.6f} |",
+        f"| **difference of the two** | **{number(abs(made.score - real), 2)}** |",
+        *([f"| score after the softcap of ±{cap:g} | {scores[key]:.6f} |"] if cap else []),
+        f"| softmax over the {int(seen.sum())} keys that it sees: weight | {attention.weights[head, query, key]:.6f} |",
     ]  # fmt: skip
     st.markdown("\n".join(lines))
     if not seen[key]:
@@ -175,20 +326,44 @@ def _account(reading, made, score, attention, head, query, key):
     )
 
 
-def _by_layer(made):
+def _by_layer(reading, setup, made, cell, against):
     """Draw the whole account, the heads of each layer joined."""
     joined = ledger.grouped(made)
     rows, columns = ([group_label(part) for part in side] for side in (joined.query_parts, joined.key_parts))
     st.markdown(
         "All pairs at once, the heads of each layer joined: a row is a part of the query's token, a column one of the "
-        "key's, and all cells together are the score."
+        "key's. All cells together are the sum above."
     )
     size = page_map_size(max(len(rows), len(columns)), page_tallest(most=560), beside=130)
     page_figure(
         functools.partial(ledger_map, joined.table, rows, columns, page_theme(), size),
         "why.by_layer",
         tables={"by_layer": lambda: charts.csv(joined.table, rows, columns)},
-    )
+        codes=lambda: _by_layer_code(reading, setup, cell, against, {
+            "rows": rows, "columns": columns, "size": size,
+        }),
+    )  # fmt: skip
+
+
+def _made(setup, cell, against):
+    """Return the settings and the lines that bind ``made``, the ledger in view."""
+    settings = {"layer": setup.layer - 1, "head": setup.head - 1, "query": cell[0], "key": cell[1]}
+    if against is None:
+        made = "made = ledger.score_ledger(model, passed, layer, head, query, key)"
+    else:
+        settings["against"] = list(against)
+        made = "made = ledger.score_ledger(model, passed, layer, head, query, key, against)"
+    return settings, f"from attn.models import ledger\n{made}"
+
+
+def _by_layer_code(reading, setup, cell, against, look):
+    """Return the lines that compute the whole account by layers, and those that draw it."""
+    opening = numpy_model_code(setup.model, setup.text, MOST_TOKENS, reading.opened)
+    settings, made = _made(setup, cell, against)
+    return page_codes(
+        None, settings, (opening, f"{made}\ntable = ledger.grouped(made).table"), ("print(table.round(4))",),
+        look | {"theme": LIGHT}, (("picture", ledger_map), _SAVED),
+    )  # fmt: skip
 
 
 def ledger_map(table, rows, columns, theme, size):
@@ -212,21 +387,24 @@ def _bars_width(labels):
     return int(page_share(_shares()[1], column=True) - max(map(label_pixels, labels)) - 40)
 
 
-def _ledger_code(reading, setup, cell):
+def _ledger_code(reading, setup, cell, against):
     """Return the lines that compute the ledger of the cell in view, and those that draw it."""
     opening = numpy_model_code(setup.model, setup.text, MOST_TOKENS, reading.opened)
-    settings = {"layer": setup.layer - 1, "head": setup.head - 1, "query": cell[0], "key": cell[1]}
-    made = "from attn.models import ledger\nmade = ledger.score_ledger(model, passed, layer, head, query, key)"
-    labels = ledger_labels(reading, ledger.score_ledger(reading.model, reading.passed, *settings.values()), *cell)
+    settings, made = _made(setup, cell, against)
+    found = ledger.score_ledger(reading.model, reading.passed, *list(settings.values())[:4], against)
+    most = _most_pairs(setup)
+    labels = ledger_labels(reading, joined_ledger(found, setup.bars_of), *cell, most, setup.bars_of)
+    look = {"most": most, "labels": labels, "theme": LIGHT, "width": _bars_width(labels)}
+    joined = "" if setup.bars_of == "part" else f'\nmade = ledger.grouped(made, "{setup.bars_of}")'
     return Codes(
-        numpy=_numpy_code(reading, settings, opening),
+        numpy=_numpy_code(reading, settings, opening) if against is None else None,
         attn=lambda: shown_code(
-            settings, opening, made, "print(round(made.score, 6))\nfor a, b, share in made.largest(12):\n"
+            settings | {"most": most}, opening, made + joined,
+            "print(round(made.score, 6))\nfor a, b, share in made.largest(most):\n"
             "    print(f\"{share:9.4f}\", *a, \"×\", *b)",
         ),
         draw=lambda: shown_code(
-            settings | {"most": _most_pairs(), "labels": labels, "theme": LIGHT, "width": _bars_width(labels)},
-            opening, made, ("shares", ledger_shares), ("picture", ledger_bars), 'charts.save(picture, "why.svg")',
+            settings | look, opening, made + joined, ("shares", ledger_shares), ("picture", ledger_bars), _SAVED
         ),
     )  # fmt: skip
 
@@ -287,7 +465,7 @@ def _numpy_code(reading, settings, opening):
         Paragraph("Each part through the norm at its real scale, and the head's matrices: (parts, d_k)", lines),
         Paragraph(
             "Every part of the query with every part of the key, and their sum",
-            "table = scale * q @ k.T\nprint(table.shape, table.sum().round(6))\n"
-            "print(-np.sort(-table.ravel())[:12].round(4))",
+            "table = scale * q @ k.T\nprint(table.sum().round(6))\n"
+            "strongest = np.argsort(-np.abs(table), axis=None)[:12]\nprint(table.ravel()[strongest].round(4))",
         ),
     )

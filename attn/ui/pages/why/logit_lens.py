@@ -11,7 +11,7 @@ from attn.ui.numpy_models import numpy_model_code
 from attn.ui.page import page_figure, page_reading, page_theme
 from attn.ui.pages.why.setup import MOST_TOKENS, after_control, why_code, why_writer_offer, word_name
 from attn.ui.shared_results import kept_with_models
-from attn.ui.shown_code import LIGHT, Codes, shown_code
+from attn.ui.shown_code import LIGHT, Codes, page_codes, shown_code
 from attn.ui.state import as_text
 from attn.ui.width import page_width
 
@@ -30,7 +30,7 @@ def lens_tab(state, reading):
     why_writer_offer(state, reading, "which word each state would say if the model stopped there")
     help = "The column whose words are followed below."
     token = after_control(state, reading, help)
-    lens = _lens_of(reading.name, reading, reading.text)
+    setup, lens = state.choices(), _lens_of(reading.name, reading, reading.text)
     words = lens_labels(reading, lens)
     page_reading(_sentence(reading, lens, words, token), FORMULA if reading.writes else None, terms=("logit",))
     rows = ["embedding", *(f"layer {layer + 1}" for layer in range(len(words) - 1))]
@@ -50,15 +50,16 @@ def lens_tab(state, reading):
         "why.lens",
         on_pick=lambda row, column: state.set(after=column + 1),
         tables={"probabilities": lambda: charts.csv(shares, rows, reading.labels)},
-        codes=lambda: _lens_code(reading, state.choices(), words, rows, token),
+        codes=lambda: _lens_code(reading, setup, words, rows, token),
     )
     ranks = lens.ranks[:, token]
     page_figure(
         functools.partial(rank_curve, ranks, words[-1][token], page_theme(), int(min(page_width(), 720))),
         "why.ranks",
         tables={"ranks": lambda: charts.csv(ranks[:, None], rows, ["rank"])},
+        codes=lambda: _ranks_code(reading, setup, words[-1][token], token),
     )
-    why_code(state, lambda: _lens_code(reading, state.choices(), words, rows, token))
+    why_code(state, lambda: _lens_code(reading, setup, words, rows, token))
 
 
 def lens_labels(reading, lens):
@@ -114,12 +115,23 @@ def _sentence(reading, lens, words, token):
     )
 
 
+def _ranks_code(reading, setup, word, token):
+    """Return the lines that find the place of the last word after each layer, and those that draw it."""
+    opening = numpy_model_code(setup.model, setup.text, MOST_TOKENS, reading.opened)
+    made = "from attn.models import ledger\nranks = ledger.lens_words(model, passed).ranks[:, token]"
+    look = {"word": word, "theme": LIGHT, "width": int(min(page_width(), 720))}
+    return page_codes(
+        None, {"token": token}, (opening, made), ("print(ranks)",), look,
+        (("picture", rank_curve), 'charts.save(picture, "why.svg")'),
+    )  # fmt: skip
+
+
 def _lens_code(reading, setup, words, rows, token):
     """Return the lines that read every state, and those that draw the words."""
     opening = numpy_model_code(setup.model, setup.text, MOST_TOKENS, reading.opened)
     lens = "from attn.models import ledger\nlens = ledger.lens_words(model, passed)"
     look = {
-        "words": words, "rows": rows, "columns": reading.labels, "theme": LIGHT, "width": 880, "token": token,
+        "words": words, "rows": rows, "columns": reading.labels, "theme": LIGHT, "width": page_width(), "token": token,
         "name": "probability" if reading.writes else "cosine",
     }  # fmt: skip
     decode = "opened.tokenizer.tokenizer.decode" if reading.writes else "opened.tokenizer.decode"

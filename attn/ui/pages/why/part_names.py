@@ -60,8 +60,7 @@ def part_label(reading, part, token):
 
 def group_label(part):
     """Return a part of a ledger that was `attn.models.ledger.grouped` as a label."""
-    if part.kind == "head":
-        return f"heads {part.layer + 1}"
-    return {"feed_forward": f"feed-forward {(part.layer or 0) + 1}", "bias": "biases", "type": "segment"}.get(
-        part.kind, part.kind
-    )
+    of_all = {"head": "all heads", "feed_forward": "all feed-forward", "bias": "biases", "type": "segment"}
+    if part.layer is None:
+        return of_all.get(part.kind, part.kind)
+    return f"{'heads' if part.kind == 'head' else 'feed-forward'} {part.layer + 1}"

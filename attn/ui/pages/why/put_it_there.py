@@ -13,13 +13,13 @@ from attn.models.patching import Place
 from attn.pretrained.loading import smollm2
 from attn.ui.controls.model_and_text import suggested_models
 from attn.ui.jobs import Job, job_failure, running_job, watch_job
+from attn.ui.link import shortened
 from attn.ui.numpy_models import numpy_model_code, numpy_model_pass
-from attn.ui.page import page_figure, page_reading, page_theme
+from attn.ui.page import page_draw, page_figure, page_reading, page_theme
 from attn.ui.pages.why.setup import (
     MOST_TOKENS,
     STEP_NAMES,
     Reading,
-    attention_in,
     map_size,
     two_words_control,
     why_code,
@@ -30,6 +30,8 @@ from attn.ui.shown_code import LIGHT, Codes, shown_code
 from attn.ui.state import as_text
 
 RUNNING = "why.patching"
+_BEGUN, _LAST = "why.patches.begun", "why.patch.last"  # what the session holds: maps half run, and the last whole one
+_MOST_LEGS = 3  # of the way of a difference that are said one by one
 _AT_ONCE = 10_000_000_000  # products of a map that is made without being asked for: some two seconds
 _KEPT = 16  # maps of a session
 FORMULA = r"\frac{m_{\mathrm{patched}} - m_{\mathrm{run}}}{m_{\mathrm{source}} - m_{\mathrm{run}}}"
@@ -92,7 +94,8 @@ def patch_tab(state, reading):
         )
         _empty(run, setup)
         return
-    cone = _cone(run, source, pairs, measured[0], setup.step)
+    by_head = patching.STEPS[setup.step] == "heads"
+    cone = None if by_head else causal_cone_of(run.passed, source.passed, pairs, measured[0], setup.step)
     key = (setup.model, model_save(setup.model), run.text, source.text, setup.step, words, measured)
     _figure(state, reading, run, source, setup, words, pairs, measure, (start, end), cone, key)
 
@@ -155,17 +158,24 @@ def measure_of(run, source, words, measured):
     return along
 
 
-def _cone(run, source, pairs, measured, step):
-    """Return where a step by position can carry the difference, or None of a step by head."""
-    if patching.STEPS[step] == "heads":
-        return None
-    partner = dict(pairs)
-    ids, others = run.passed.ids, source.passed.ids
-    differing = np.array([at not in partner or ids[at] != others[partner[at]] for at in range(len(ids))])
-    moved = np.array([partner.get(at, at) != at for at in range(len(ids))])  # stands elsewhere, so is turned otherwise
-    visible = [
-        np.isfinite(attention_in(run.passed, layer).masked_scores).any(axis=0) for layer in range(len(run.model.layers))
-    ]
+def causal_cone_of(passed, source, pairs, measured, step):
+    """Return where a step by position can carry the difference of two passes: (num_layers, n).
+
+    Parameters
+    ----------
+    passed, source
+        Of the text that is run, and of the one that steps are taken from.
+    pairs : sequence of (int, int)
+        As `attn.models.patching.aligned` returns them.
+    measured : int
+        The position that is measured.
+    step : str
+    """
+    partner, n = dict(pairs), len(passed.ids)
+    differing = np.array([at not in partner or passed.ids[at] != source.ids[partner[at]] for at in range(n)])
+    moved = np.array([partner.get(at, at) != at for at in range(n)])  # stands elsewhere, so is turned otherwise
+    layers = passed.layers if hasattr(passed, "layers") else passed.blocks
+    visible = [np.isfinite(layer.attention.masked_scores).any(axis=0) for layer in layers]
     cone = patching.causal_cone(visible, differing | moved, measured)
     return cone[:-1] if step == "residual" else cone[1:]
 
@@ -183,11 +193,9 @@ def _places(run, step):
 
 def _figure(state, reading, run, source, setup, words, pairs, measure, ends, cone, key):
     """Draw the map of what came along, or what it takes to make it."""
-    layers, columns, _ = _places(run, setup.step)
-    places = [
-        Place(layer, number) for layer in range(layers) for number in range(len(columns))
-        if cone is None or cone[layer, number]
-    ]  # fmt: skip
+    layers, columns, axis = _places(run, setup.step)
+    shape = layers, len(columns)
+    places = places_of(cone, shape)
     store = st.session_state.setdefault("why.patches", {})
     if key not in store and _work(run) * len(places) <= _AT_ONCE:
         steps = patching.patched(run.model, run.passed.ids, source.passed, setup.step, places, measure, pairs)
@@ -195,28 +203,51 @@ def _figure(state, reading, run, source, setup, words, pairs, measure, ends, con
     failure = job_failure(RUNNING, key)
     if failure:
         st.error(as_text(failure))
+
+    def drawn(measured):
+        """Return the shares so far, and their map: of layers of which every place was run."""
+        measured = list(measured)  # which grows in a thread of its own
+        shares = shares_by_place(measured, places[: len(measured)], shape, *ends)
+        run_yet = len(places) if len(measured) == len(places) else places[len(measured)].layer * shape[1]
+        waiting = np.arange(shares.size).reshape(shape) >= run_yet if len(measured) < len(places) else False
+        hidden = waiting | (~cone if cone is not None else np.zeros(shape, bool))
+        name = "out of reach" if len(measured) == len(places) else "not run yet, or out of reach"
+        shares = np.where(hidden, 0.0, shares)
+        return shares, functools.partial(
+            patch_map, shares, columns, hidden if hidden.any() else None, page_theme(), STEP_NAMES[setup.step],
+            map_size(*shape), axis, name,
+        )  # fmt: skip
+
     if key not in store:
-        _ask(run, source, setup, pairs, measure, places, key, store)
+        _ask(run, source, setup, pairs, measure, places, key, store, lambda measured: drawn(measured)[1])
         return
-    shares = _shares(store[key], places, (layers, len(columns)), ends)
+    shares, picture = drawn(store[key])
+    about = f"{STEP_NAMES[setup.step]}, of “{shortened(source.text)}” put into “{shortened(run.text)}”"
+    st.session_state[_LAST] = picture, about
     page_reading(_sentence(run, source, setup, words, shares, ends, columns, key[-1][0]), FORMULA, terms=("residual",))
-    hidden = None if cone is None else ~cone
+    code = functools.partial(_patch_code, reading, run, source, setup, words, pairs, columns, cone, shares)
     page_figure(
-        functools.partial(
-            patch_map, shares, columns, hidden, page_theme(), STEP_NAMES[setup.step],
-            map_size(layers, len(columns)), "position" if cone is not None else "head",
-        ),
+        picture,
         "why.patch",
         on_pick=lambda row, column: _open(state, cone, row, column),
         tables={"shares": lambda: charts.csv(shares, charts.counted(layers), columns)},
-        codes=lambda: _patch_code(reading, run, source, setup, words, pairs, columns, cone, shares),
+        codes=code,
     )  # fmt: skip
     if cone is not None:
         st.caption(
             "Grey cells lie outside the causal cone: there the two runs are still the same, or nothing that is "
             "measured can see the place any more. Nothing put there can change the answer, so it is not run."
         )
-    why_code(state, lambda: _patch_code(reading, run, source, setup, words, pairs, columns, cone, shares))
+    why_code(state, code)
+
+
+def places_of(cone, shape):
+    """Return where something is put: every cell of a map that is reached."""
+    num_layers, num_places = shape
+    return [
+        Place(layer, number) for layer in range(num_layers) for number in range(num_places)
+        if cone is None or cone[layer, number]
+    ]  # fmt: skip
 
 
 def _work(run):
@@ -233,47 +264,61 @@ def _keep(store, key, measured):
         del store[next(iter(store))]
 
 
-def _ask(run, source, setup, pairs, measure, places, key, store):
-    """Draw the button that begins a map, or how far it is."""
-    if running_job(RUNNING) is not None:
-        watch_job(RUNNING, "Runs with something put there")
+def _ask(run, source, setup, pairs, measure, places, key, store, drawn):
+    """Draw the button that begins a map, or how far it is with what has come of it."""
+    begun = st.session_state.setdefault(_BEGUN, {})
+    job = running_job(RUNNING)
+    if job is not None:
+        watch_job(RUNNING, "Runs with something put there", lambda: page_draw(drawn(begun.get(key, [])), "why.patch"))
+        return
+    done = len(begun.get(key, ()))
+    said = f"{done} of {len(places)} runs are done" if done else f"The map takes {len(places)} runs of the model"
+    st.markdown(f"{said}, one for each place.")
+    wanted = st.button(
+        "Go on" if done else "Begin", type="primary", icon=":material/play_arrow:", key="why.patch.begin",
+        help="Runs the model once for each cell. It can be stopped, and what is finished is kept for this visit.",
+    )  # fmt: skip
+    if wanted:
+        _begin(run, source, setup, pairs, measure, places, key, store, begun)
+        st.rerun()
+    if done:
+        page_draw(drawn(begun[key]), "why.patch")
     else:
-        st.markdown(f"The map takes {len(places)} runs of the model, one for each place.")
-        begun = st.button(
-            "Begin", type="primary", icon=":material/play_arrow:", key="why.patch.begin",
-            help="Runs the model once for each cell. It can be stopped, and what is finished is kept for this visit.",
-        )  # fmt: skip
-        if begun:
-            _begin(run, source, setup, pairs, measure, places, key, store)
-            st.rerun()
-    _empty(run, setup)
+        _empty(run, setup)
 
 
-def _begin(run, source, setup, pairs, measure, places, key, store):
-    """Begin the runs of a map in a thread of their own."""
+def _begin(run, source, setup, pairs, measure, places, key, store, begun):
+    """Begin the runs of a map, or go on with them, in a thread of their own."""
+    if key not in begun:
+        _keep(begun, key, [])
+    found = begun[key]
 
     def work(progress, should_stop):
-        found = []
-        steps = patching.patched(run.model, run.passed.ids, source.passed, setup.step, places, measure, pairs)
-        for share in steps:
+        left = places[len(found) :]
+        for share in patching.patched(run.model, run.passed.ids, source.passed, setup.step, left, measure, pairs):
             found.append(share)
             progress(len(found), len(places))
-            if should_stop():
+            if should_stop() and len(found) < len(places):
                 return
         _keep(store, key, found)
+        begun.pop(key, None)
 
     st.session_state[RUNNING] = Job(work, about=key)
 
 
 def _empty(run, setup):
-    """Draw where something can be put, before anything is."""
+    """Draw the map of before; where there was none, where something can be put."""
+    if kept := st.session_state.get(_LAST):
+        picture, about = kept
+        st.caption(f"The map of before: {as_text(about)}.")
+        page_draw(picture, "why.patch")
+        return
     layers, columns, axis = _places(run, setup.step)
     waiting = np.ones((layers, len(columns)), bool)
-    page_figure(
+    page_draw(
         functools.partial(
             patch_map, np.zeros(waiting.shape), columns, waiting, page_theme(),
-            f"{STEP_NAMES[setup.step]}: not run yet",
-            map_size(layers, len(columns)), axis, "not run yet",
+            f"{STEP_NAMES[setup.step]}: not run yet", map_size(layers, len(columns)), axis, "not run yet",
         ),
         "why.patch",
     )  # fmt: skip
@@ -284,10 +329,10 @@ def _open(state, cone, row, column):
     state.set(layer=row + 1, **({} if cone is not None else {"head": column + 1}))
 
 
-def _shares(measured, places, shape, ends):
+def shares_by_place(got, places, shape, start, end):
     """Return the share that came along, by layer and place; 0 where nothing can."""
     shares = np.zeros(shape)
-    for place, share in zip(places, patching.restored(measured, *ends), strict=True):
+    for place, share in zip(places, patching.restored(got, start, end), strict=True):
         shares[place.layer, place.number] = share
     return shares
 
@@ -321,11 +366,34 @@ def _sentence(run, source, setup, words, shares, ends, columns, measured):
         "weights": "the weights of layer {} head {}",
         "value": "the values of layer {}, for its head {} of values",
     }[setup.step].format(row + 1, as_text(columns[column]))
+    moved = f"Most moves {step}: **{number(float(shares[row, column]))}** of the difference."
+    if setup.step == "residual" and (path := _path_in_words(patching.hand_over(shares), columns)):
+        moved = path
     return (
         f"**{as_text(run.text)}** is run again and again, each time with one step taken from the run of "
         f"**{as_text(source.text)}**, and what is measured is {what}. 1 means that the whole difference comes along, 0 "
-        f"that nothing does. Most moves {step}: **{number(float(shares[row, column]))}** of the difference."
+        f"that nothing does. {moved}"
     )
+
+
+def _path_in_words(legs, columns):
+    """Say at which position the difference travels through which layers, and where it is handed over."""
+    if not legs:
+        return ""
+    first, *others = legs
+    told = (
+        f"Up to what layer {first.last + 1} reads, the difference travels at **{as_text(columns[first.position])}**: "
+        f"up to **{number(first.share)}** of it comes along from there."
+    )
+    if len(others) > _MOST_LEGS:
+        told += f" It then changes place {len(others) - 1} times more."
+        others = others[-1:]
+    for leg in others:
+        told += (
+            f" Layer {leg.first} hands it over to **{as_text(columns[leg.position])}**, which has up to "
+            f"**{number(leg.share)}** of it from then on."
+        )
+    return told
 
 
 def _patch_code(reading, run, source, setup, words, pairs, columns, cone, shares):
@@ -349,18 +417,28 @@ def _patch_code(reading, run, source, setup, words, pairs, columns, cone, shares
             f"    return (run.output[{at}] - passed.output[{at}]) @ way / (way @ way)\n"
         )
         ends = "start, end = 0.0, 1.0\n"
-    lines = (
-        f"{measure}\n\n{ends}pairs = patching.aligned(passed.ids, source.ids)\n"
+    lines = f"{measure}\n\n{ends}pairs = patching.aligned(passed.ids, source.ids)"
+    one = (
         "place = patching.Place(layer, number)  # where most moves; others alike\n"
         "got = list(patching.patched(model, passed.ids, source, step, [place], measure, pairs))\n"
         "print(patching.restored(got, start, end).round(4))"
     )
+    shape = [len(run.model.layers), len(columns)]
     look = {
-        "shares": np.asarray(shares).round(4), "columns": columns, "hidden": None if cone is None else (~cone).tolist(),
-        "theme": LIGHT, "title": STEP_NAMES[setup.step], "size": 480, "axis": "head" if cone is None else "position",
-        "hidden_name": "out of reach",
+        "step": setup.step, "measured": _measured_at(setup, run, source, pairs)[0], "shape": shape,
+        "columns": columns, "theme": LIGHT, "title": STEP_NAMES[setup.step], "size": map_size(*shape),
+        "axis": "head" if cone is None else "position", "hidden_name": "out of reach",
     }  # fmt: skip
+    look |= {"word": words[0], "rival": words[1]} if words else {}
+    drawing = (
+        "cone = None" if cone is None else ("cone", causal_cone_of),
+        ("places", places_of),
+        "got = list(patching.patched(model, passed.ids, source, step, places, measure, pairs))  # a run for each",
+        ("shares", shares_by_place),
+        "hidden = None if cone is None or cone.all() else ~cone",
+        ("picture", patch_map), 'charts.save(picture, "why.svg")',
+    )  # fmt: skip
     return Codes(
-        attn=lambda: shown_code(settings, opening, lines),
-        draw=lambda: shown_code(look, ("picture", patch_map), 'charts.save(picture, "why.svg")'),
+        attn=lambda: shown_code(settings, opening, lines, one),
+        draw=lambda: shown_code(look, opening, lines, *drawing),
     )

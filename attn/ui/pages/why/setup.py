@@ -24,6 +24,9 @@ from attn.ui.width import page_layers_map_size, page_map_size, page_share, page_
 MOST_TOKENS = 48  # of a text: all of its maps are drawn cell by cell
 _ROW = 16  # pixels of a layer at least
 MEASURES = {"weights": "Weights", "scores": "Scores"}
+AGAINST = {"none": "Nothing: the score itself", "key": "Another key", "mean": "The mean of the keys it sees"}
+BARS_OF = {"part": "Each part", "layer": "By layer", "kind": "By kind"}
+MOST_PAIRS = 39  # with a bar of their own: a chart of bars shows one more
 TABS = {
     "ledger": "The ledger of a score",
     "spoke": "Who spoke for this word",
@@ -54,6 +57,10 @@ class Setup:
     head: int = link_whole(2, 1, 999)
     cell: tuple = link_place((10, 2))
     measure: str = link_choice("weights", MEASURES)
+    against: str = link_choice("none", AGAINST)
+    other_key: int = link_whole(0, 0, 999)  # against which a key is held, from 1; 0 for its strongest rival
+    bars_of: str = link_choice("part", BARS_OF)
+    pairs: int = link_whole(12, 4, MOST_PAIRS)
     after: int = link_whole(0, 0, 999)  # the token after which a word comes, from 1; 0 for the last
     word: str = link_string("")
     rival: str = link_string("")
@@ -118,12 +125,67 @@ def why_reading(state):
     return Reading(name, text, opened, read.tokens, labels, read.passed)
 
 
-def why_task(reading):
-    """Say what the page is about, with the text."""
-    return (
-        "What a model makes of a text is a sum of what its parts added, and here that sum is taken apart, for "
-        f"“{as_text(shortened(reading.text))}”."
-    )
+def why_task(reading, setup):
+    """Say what the open tab answers, with the text."""
+    row, column = (min(at, len(reading.labels) - 1) for at in setup.cell)
+    asks, asked = (f"**{as_text(reading.labels[at])}**" for at in (row, column))
+    questions = {
+        "ledger": f"why does {asks} look at {asked}, in layer {setup.layer} head {setup.head}?",
+        "spoke": f"which part {'spoke for the word that comes next' if reading.writes else 'made a last state'}?",
+        "lens": "what would the model say if it stopped after each layer?",
+        "patch": "which step carries what tells this text from another?",
+        "weights": f"what would layer {setup.layer} head {setup.head} make of its words, by its matrices alone?",
+    }
+    return f"“{as_text(shortened(reading.text))}”: {questions[setup.tab]}"
+
+
+def why_worth_a_look(reading, layer=None, head=None):
+    """Return the layer and the head, counted from 0, and the cell that are most worth an account.
+
+    Parameters
+    ----------
+    reading : Reading
+    layer, head : int, optional
+        Counted from 0: look in this head alone.
+
+    Returns
+    -------
+    layer : int
+    head : int
+    cell : (int, int)
+        That of the largest weight between two words, neither the first token nor a token and its neighbour: the
+        first takes what a head has no other use for, and many heads look at the token before whatever it is. Nor is
+        it one of the first layer, which no head was before.
+    """
+    count = len(reading.model.layers)
+    layers = range(min(1, count - 1), count) if layer is None else [layer]
+    weights = np.array([attention_in(reading.passed, at).weights for at in layers])  # (layers, num_heads, n, n)
+    heads = range(weights.shape[1]) if head is None else [head]
+    at = np.arange(len(reading.tokens))
+    words = np.array([not token.special and any(map(str.isalnum, token.text)) for token in reading.tokens])
+    worth = words[:, None] & words & (at > 0)
+    far = worth & (abs(at[:, None] - at) > 1)
+    held = np.where(far if far.any() else worth, weights[:, heads], -1.0)
+    one, other, *cell = (int(each) for each in np.unravel_index(held.argmax(), held.shape))
+    return layers[one], heads[other], tuple(cell)
+
+
+def why_look_somewhere(state, reading):
+    """Look at a cell worth an account where neither a link nor the visitor has named one of this model and text."""
+    about, before = (reading.name, reading.text), st.session_state.get("why.about")
+    st.session_state["why.about"] = about
+    setup, usual = state.choices(), Setup()
+    if about == before or (state.just_read and setup.cell != usual.cell):
+        return
+    if about == (usual.model, usual.text):
+        if not state.just_read:
+            state.adjust(layer=usual.layer, head=usual.head, cell=usual.cell)
+        return
+    head_is_named = state.just_read and (setup.layer, setup.head) != (usual.layer, usual.head)
+    most = len(reading.model.layers), len(attention_in(reading.passed, 0).weights)
+    named = [min(at, count) - 1 for at, count in zip((setup.layer, setup.head), most, strict=True)]
+    layer, head, cell = why_worth_a_look(reading, *(named if head_is_named else ()))
+    state.adjust(layer=layer + 1, head=head + 1, cell=cell)
 
 
 def why_writer_offer(state, reading, shows):

@@ -12,11 +12,13 @@ from attn.ui.numpy_models import numpy_model_code
 from attn.ui.page import page_columns, page_figure, page_reading, page_theme
 from attn.ui.pages.why.setup import MOST_TOKENS, attention_in, cell_in_text, half_map_size, why_code, word_name
 from attn.ui.shared_results import kept_with_models
-from attn.ui.shown_code import LIGHT, Codes, shown_code
+from attn.ui.shown_code import LIGHT, Codes, page_codes, shown_code
 from attn.ui.state import as_text
 from attn.ui.width import page_share, page_tallest
 
 _FIRST = 8  # words listed: so many end within a laptop's window
+_SAVED = 'charts.save(picture, "why.svg")'
+_COPYING = r"\frac{\sum_i \lambda_i}{\sum_i \lvert\lambda_i\rvert}"
 FORMULA = r"e_i W_q (e_j W_k)^\top \qquad e_j W_v W_o U^\top"
 
 
@@ -44,9 +46,9 @@ def weights_tab(state, reading):
     page_reading(_sentence(reading, setup, id, matched, written, copying), FORMULA, terms=("projection", "embedding"))
     left, right = page_columns([1, 1], figures=True)
     with left:
-        _bars(reading, matched, "Looked at from here: its best matches", "why.matched", "score")
+        _bars(reading, setup, id, matched, "Looked at from here: its best matches", "why.matched", "score")
     with right:
-        _bars(reading, written, "Written where it looks here", "why.written", "strength")
+        _bars(reading, setup, id, written, "Written where it looks here", "why.written", "strength")
     left, right = page_columns([1, 1], figures=True)
     with left:
         page_figure(
@@ -59,8 +61,16 @@ def weights_tab(state, reading):
             tables={"copying": lambda: charts.csv(copying, *map(charts.counted, copying.shape))},
             codes=lambda: _weights_code(reading, setup, id, copying),
         )  # fmt: skip
+        st.caption(
+            f"The copying score of a head: ${_COPYING}$, over the eigenvalues $\\lambda_i$ of $W_U W_{{OV}} W_E$, the "
+            "matrix by which looking at a word speaks for each next word. It is 1 where all of them are positive, so "
+            "that every direction of words is written as itself, and −1 where all are negative. After Elhage et al., "
+            "2021, [A mathematical framework for transformer circuits]"
+            "(https://transformer-circuits.pub/2021/framework/index.html), “Summarizing OV/QK matrices”. Of norms only "
+            "the gains are in it, and positions are left out."
+        )
     with right:
-        _cloud(state, reading, layer, head)
+        _cloud(state, reading, setup, layer, head)
     why_code(state, lambda: _weights_code(reading, setup, id, copying))
 
 
@@ -84,15 +94,32 @@ def first_words(numbers, count):
     return np.argsort(-numbers, kind="stable")[:count]
 
 
-def _bars(reading, numbers, title, key, name):
+def _bars(reading, setup, id, numbers, title, key, name):
     """Draw the words with the largest numbers as bars."""
     order = first_words(numbers, _FIRST)
     labels = [charts.quoted(word_name(reading, at)) for at in order]
     width = int(page_share(0.5, column=True) - max(map(label_pixels, labels)) - 40)
+
+    def codes():
+        opening = numpy_model_code(setup.model, setup.text, MOST_TOKENS, reading.opened)
+        made = "matched_words" if name == "score" else "written_words"
+        return page_codes(
+            None, {"layer": setup.layer - 1, "head": setup.head - 1, "id": id, "count": _FIRST},
+            (
+                opening, "from attn.models import head_weights\n"
+                f"numbers = head_weights.{made}(model, layer, head, [id])[0].astype(float)",
+                ("order", first_words), "numbers = numbers[order]",
+            ),
+            ("print(order, numbers.round(4))",),
+            {"labels": labels, "theme": LIGHT, "width": width, "title": title, "name": name},
+            (("picture", words_bars), _SAVED),
+        )  # fmt: skip
+
     page_figure(
         functools.partial(words_bars, numbers[order].astype(float), labels, page_theme(), width, title, name),
         key,
         tables={name: lambda: charts.csv(numbers[order][:, None], labels, [name])},
+        codes=codes,
     )
 
 
@@ -114,19 +141,20 @@ def copying_map(copying, theme, size, selected):
     return charts.beside(picture)
 
 
-def _cloud(state, reading, layer, head):
+def _cloud(state, reading, setup, layer, head):
     """Draw the queries and keys of the text in one plane."""
     attention = _steps(reading, layer)
     query, key = attention
     plane = head_weights.query_key_plane(query[head], key[head // (len(query) // len(key))])
     row, column = cell_in_text(state, reading)
     theme, count = page_theme(), len(reading.labels)
+    size, joined = int(min(page_share(0.5, column=True) - 20, page_tallest(most=560))), (row, count + column)
     page_figure(
         functools.partial(
-            cloud, np.concatenate([plane.queries, plane.keys]), reading.labels, theme,
-            int(min(page_share(0.5, column=True) - 20, page_tallest(most=560))), (row, count + column),
+            cloud, np.concatenate([plane.queries, plane.keys]), reading.labels, theme, size, joined,
         ),
         "why.cloud",
+        codes=lambda: _cloud_code(reading, setup, {"size": size, "joined": joined}),
         tables={"plane": lambda: charts.csv(
             np.hstack([plane.queries, plane.keys]), reading.labels, ["query x", "query y", "key x", "key y"]
         )},
@@ -143,6 +171,24 @@ def _steps(reading, layer):
     passed = reading.passed
     step = passed.layers[layer] if hasattr(passed, "layers") else attention_in(passed, layer)
     return step.query, step.key
+
+
+def _cloud_code(reading, setup, look):
+    """Return the lines that lay queries and keys into one plane, and those that draw it."""
+    opening = numpy_model_code(setup.model, setup.text, MOST_TOKENS, reading.opened)
+    step = "passed.layers[layer]" if reading.writes else "passed.blocks[layer].attention"
+    lines = (
+        f"import numpy as np\nfrom attn.models import head_weights\nstep = {step}\n"
+        "group = head // (len(step.query) // len(step.key))  # whose keys the head reads\n"
+        "plane = head_weights.query_key_plane(step.query[head], step.key[group])\n"
+        "places = np.concatenate([plane.queries, plane.keys])\n"
+        "labels = charts.token_labels([token.text for token in tokens])"
+    )
+    return page_codes(
+        None, {"layer": setup.layer - 1, "head": setup.head - 1}, (opening, lines),
+        ("print(round(plane.explained, 4))\nprint(places.round(4))",), look | {"theme": LIGHT},
+        (("picture", cloud), _SAVED),
+    )  # fmt: skip
 
 
 def cloud(places, labels, theme, size, joined):
@@ -186,11 +232,12 @@ def _weights_code(reading, setup, id, copying):
         f"    print([{decode}([int(at)]) for at in (-found).argsort()[:10]])\n"
         "print(head_weights.copying_scores(model, [layer])[0, head].round(4))"
     )
-    look = {"theme": LIGHT, "size": 480, "selected": (setup.layer - 1, setup.head - 1)}
+    size, chosen = half_map_size(*copying.shape), (setup.layer - 1, setup.head - 1)
+    look = {"theme": LIGHT, "size": size, "selected": chosen}
     return Codes(
         attn=lambda: shown_code(settings, opening, lines),
         draw=lambda: shown_code(
             look, opening, "from attn.models import head_weights\ncopying = head_weights.copying_scores(model)",
-            ("picture", copying_map), 'charts.save(picture, "why.svg")',
+            ("picture", copying_map), _SAVED,
         ),
     )  # fmt: skip

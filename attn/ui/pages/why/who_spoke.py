@@ -21,11 +21,12 @@ from attn.ui.pages.why.setup import (
     why_writer_offer,
     word_name,
 )
-from attn.ui.shown_code import LIGHT, Codes, shown_code
+from attn.ui.shown_code import LIGHT, Codes, page_codes, shown_code
 from attn.ui.state import as_text
 from attn.ui.width import page_share
 
 _MOST_BARS = 12
+_SAVED = 'charts.save(picture, "why.svg")'
 _AFTER = "After which token the word would come. A model that writes sees this token and those before it."
 _OF = "Whose last state is taken apart."
 FORMULA = r"\ell_w - \ell_r = \sum_a x^a \cdot (u_w - u_r)"
@@ -49,7 +50,7 @@ def spoke_tab(state, reading):
         real = float(np.linalg.norm(reading.passed.output[token].astype(float)))
         said = _said_of_state(reading, made, token, real)
     page_reading(said, FORMULA if reading.writes else OF_STATE, terms=("logit", "residual"))
-    grid = shares_by_head(made, len(reading.model.layers), num_heads(reading.model))
+    setup, grid = state.choices(), shares_by_head(made, len(reading.model.layers), num_heads(reading.model))
     left, right = page_columns([1, 1], figures=True)
     with left:
         layers = [str(layer + 1) for layer in range(len(grid))]
@@ -62,7 +63,7 @@ def spoke_tab(state, reading):
             "why.spoke",
             on_pick=lambda row, column: _open(state, row, column, grid.shape[1] - 1),
             tables={"shares": lambda: charts.csv(grid, layers, heads)},
-            codes=lambda: _spoke_code(reading, state.choices(), token, words, grid),
+            codes=lambda: _spoke_code(reading, setup, token, words, grid),
         )  # fmt: skip
     with right:
         shares, labels = _ranked(reading, made, token)
@@ -70,6 +71,7 @@ def spoke_tab(state, reading):
         page_figure(
             functools.partial(spoke_bars, shares, labels, page_theme(), width), "why.spoke_bars",
             tables={"strongest": lambda: charts.csv(shares[:, None], labels, ["share"])},
+            codes=lambda: _bars_code(reading, setup, token, words, {"labels": labels, "width": width}),
         )  # fmt: skip
     what = "scores of the two words" if reading.writes else "length of the state"
     st.markdown(
@@ -81,7 +83,7 @@ def spoke_tab(state, reading):
         "Direct shares alone: what a head did for a word by way of a later head or network is in the share of that. "
         "Choose a head to have it in view, on the other tabs too."
     )
-    why_code(state, lambda: _spoke_code(reading, state.choices(), token, words, grid))
+    why_code(state, lambda: _spoke_code(reading, setup, token, words, grid))
 
 
 def _uncapped(model, score):
@@ -127,10 +129,18 @@ def spoke_bars(shares, labels, theme, width):
 def _ranked(reading, made, token):
     """Return the strongest shares, the remainder, and their labels."""
     order = np.argsort(-np.abs(made.shares))[:_MOST_BARS]
-    shares, labels = made.shares[order], [part_label(reading, made.parts[at], token) for at in order]
-    if rest := len(made.parts) - len(order):
-        shares, labels = np.append(shares, made.total - shares.sum()), [*labels, f"the other {rest} parts"]
-    return shares, labels
+    labels = [part_label(reading, made.parts[at], token) for at in order]
+    rest = len(made.parts) - len(order)
+    return strongest_shares(made, _MOST_BARS), [*labels, f"the other {rest} parts"] if rest else labels
+
+
+def strongest_shares(made, most):
+    """Return the strongest shares, and at the end the sum of all others."""
+    order = np.argsort(-np.abs(made.shares))
+    shares = made.shares[order]
+    if len(shares) > most:
+        shares = np.append(shares[:most], made.total - shares[:most].sum())
+    return shares
 
 
 def _strongest(reading, made, token):
@@ -157,21 +167,36 @@ def _said_of_state(reading, made, token, real):
     )
 
 
-def _spoke_code(reading, setup, token, words, grid):
-    """Return the lines that compute the shares, and those that draw them."""
-    opening = numpy_model_code(setup.model, setup.text, MOST_TOKENS, reading.opened)
+def _contributions(token, words):
+    """Return the settings and the lines that bind ``made``, what each part said."""
     settings = {"token": token}
     if words:
         settings |= {"word": words[0], "rival": words[1]}
         made = "made = ledger.word_contributions(model, passed, token, word, rival)"
     else:
         made = "made = ledger.state_contributions(model, passed, token)"
-    made = f"from attn.models import ledger\n{made}"
+    return settings, f"from attn.models import ledger\n{made}"
+
+
+def _bars_code(reading, setup, token, words, look):
+    """Return the lines that find the strongest shares, and those that draw them."""
+    opening = numpy_model_code(setup.model, setup.text, MOST_TOKENS, reading.opened)
+    settings, made = _contributions(token, words)
+    return page_codes(
+        None, settings | {"most": _MOST_BARS}, (opening, made, ("shares", strongest_shares)),
+        ("print(shares.round(4))",), look | {"theme": LIGHT}, (("picture", spoke_bars), _SAVED),
+    )  # fmt: skip
+
+
+def _spoke_code(reading, setup, token, words, grid):
+    """Return the lines that compute the shares, and those that draw them."""
+    opening = numpy_model_code(setup.model, setup.text, MOST_TOKENS, reading.opened)
+    settings, made = _contributions(token, words)
     sizes = {"num_layers": grid.shape[0], "num_heads": grid.shape[1] - 1}
     look = {
         "layers": [str(layer + 1) for layer in range(grid.shape[0])],
         "heads": [*(str(head + 1) for head in range(grid.shape[1] - 1)), "ff"],
-        "theme": LIGHT, "size": 480, "selected": (setup.layer - 1, setup.head - 1),
+        "theme": LIGHT, "size": half_map_size(*grid.shape), "selected": (setup.layer - 1, setup.head - 1),
     }  # fmt: skip
     return Codes(
         attn=lambda: shown_code(
@@ -181,6 +206,6 @@ def _spoke_code(reading, setup, token, words, grid):
         ),
         draw=lambda: shown_code(
             settings | sizes | look, opening, made, ("grid", shares_by_head), ("picture", spoke_map),
-            'charts.save(picture, "why.svg")',
+            _SAVED,
         ),
     )  # fmt: skip
