@@ -18,6 +18,7 @@ from packaging.utils import canonicalize_name
 
 import attn
 from attn import charts
+from attn.pretrained.loading import smollm2
 from attn.trained import pointer
 from attn.ui.pages.step_by_step.walk import Setup, compute_walk
 from attn.ui.shown_code import INSTALL
@@ -130,7 +131,7 @@ def test_the_lines_of_a_page_run_where_the_package_is_installed_as_it_says(pytho
 
 
 def test_the_examples_of_the_readme_run_where_the_wheel_is_installed(python, tmp_path):
-    (three_lines, same), (example, shapes), (ledger, _) = readme_examples()
+    (three_lines, same), (example, shapes), (writer, _), (ledger, _) = readme_examples()
     assert run(python, three_lines, tmp_path).strip() == same == "True"
     shape, difference = run(python, example, tmp_path).splitlines()
     assert shape == shapes
@@ -138,6 +139,9 @@ def test_the_examples_of_the_readme_run_where_the_wheel_is_installed(python, tmp
     difference, *parts = run(python, ledger, tmp_path).splitlines()
     assert float(difference) < 1e-5
     assert [part.count("Part(kind=") for part in parts] == [2, 2, 2]
+    if smollm2.packaged() or smollm2.cached():
+        said = re.findall(r"^print\(.*\)  # (.*)", writer, re.MULTILINE)
+        assert run(python, writer, tmp_path).splitlines() == said == ["[' Madrid', '.']", "␣Paris"]
 
 
 def test_weights_and_published_numbers_came_along(python, tmp_path):

@@ -11,13 +11,12 @@ import pytest
 from driving import check, draw_by_codes, matrices, offered_codes, opened, said, tables
 
 from attn import models, pretrained
-from attn.charts.labels import number
+from attn.charts.labels import number, percent
 from attn.models import head_weights, ledger, patching
 from attn.models.ledger import Part
 from attn.pretrained import bert, language_model
 from attn.pretrained.loading import smollm2
 from attn.ui.controls.sentence import DEFAULT_TEXT
-from attn.ui.link import shortened
 from attn.ui.pages.why.part_names import part_in_words
 from attn.ui.pages.why.put_it_there import PRESETS, RUNNING
 from attn.ui.pages.why.setup import MOST_TOKENS, SECOND_TEXT, Reading, Setup
@@ -188,7 +187,7 @@ def test_who_made_the_last_state_is_drawn_by_head(passed):
 @pytest.mark.parametrize("tab", ["spoke", "lens"])
 def test_a_tab_on_words_offers_a_model_that_writes_first(tab):
     app = check(opened("why", tab=tab))
-    assert any(told.startswith(f"“{as_text(shortened(DEFAULT_TEXT))}”: wh") for told in said(app))
+    assert any(told.startswith(f"“{as_text(DEFAULT_TEXT)}”: wh") for told in said(app))
     assert any(told.startswith("Of a model that writes, this tab shows which") for told in said(app))
     app.button(key="why.writer").click().run()
     assert app.query_params["model"] == smollm2.NAME
@@ -324,6 +323,6 @@ def test_the_way_of_a_difference_is_said_and_the_map_of_before_stays(passed):
     app = check(opened("why", tab="patch"))
     (told,) = [each for each in said(app) if "is run again and again" in each]
     assert f"Up to what layer {first.last + 1} reads, the difference travels at **14 wide**" in told
-    assert f"Layer {second.first} hands it over to **11 it**, which has up to **{number(second.share)}**" in told
+    assert f"Layer {second.first} hands it over to **11 it**, which then has **{percent(second.share)}** of it" in told
     app.text_area(key="why.second").set_value(DEFAULT_TEXT).run()
     assert any(each.startswith("The map of before: State that a layer reads") for each in said(check(app)))

@@ -3,7 +3,7 @@
 Importing this loads neither torch nor transformers; the functions do, when they are called.
 """
 
-from attn.pretrained import bert
+from attn.pretrained import bert, language_model
 from attn.pretrained.errors import ModelError
 from attn.pretrained.inputs import tokens
 from attn.pretrained.inputs.audio import audio_inputs, decoder_start, filler_cells, sound_part
@@ -73,6 +73,7 @@ __all__ = [
     "input_finding",
     "inspect",
     "keys_of_layer",
+    "language_model",
     "layer_metrics",
     "load",
     "model_suggestions",

@@ -271,8 +271,11 @@ def ledger_bars(shares, labels, theme, width):
 def _sentence(reading, made, query, key, against, weight):
     """Say which pair made most of the score in view, or of its difference from others."""
     asks, asked = as_text(reading.labels[query]), as_text(reading.labels[key])
-    ((a, b, moved),) = made.largest(1)
-    strongest = f"{part_in_words(reading, a, query)} × {part_in_words(reading, b, key)} ({number(moved)})"
+    ((a, b, moved),), ((one, other_one, most),) = made.largest(1), ledger.grouped(made, "kind").largest(1)
+    strongest = (
+        f"{part_in_words(reading, a, query)} × {part_in_words(reading, b, key)} ({number(moved)}). By kind it is "
+        f"{group_label(one)} × {group_label(other_one)} ({number(most)})"
+    )
     if against is None:
         return (
             f"**{asks}** gives **{asked}** a weight of {share(weight)}, for a score of {number(made.score)}. Each "

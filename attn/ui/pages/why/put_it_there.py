@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from attn import charts
-from attn.charts.labels import number
+from attn.charts.labels import number, percent
 from attn.models import patching
 from attn.models.head_weights import num_heads
 from attn.models.patching import Place
@@ -370,9 +370,9 @@ def _sentence(run, source, setup, words, shares, ends, columns, measured):
     if setup.step == "residual" and (path := _path_in_words(patching.hand_over(shares), columns)):
         moved = path
     return (
-        f"**{as_text(run.text)}** is run again and again, each time with one step taken from the run of "
-        f"**{as_text(source.text)}**, and what is measured is {what}. 1 means that the whole difference comes along, 0 "
-        f"that nothing does. {moved}"
+        f"“{as_text(run.text)}” is run again and again, each time with one step taken from the run of "
+        f"“{as_text(source.text)}”. What is measured is {what}. 1 means that the whole difference comes along, 0 that "
+        f"nothing does. {moved}"
     )
 
 
@@ -383,15 +383,15 @@ def _path_in_words(legs, columns):
     first, *others = legs
     told = (
         f"Up to what layer {first.last + 1} reads, the difference travels at **{as_text(columns[first.position])}**: "
-        f"up to **{number(first.share)}** of it comes along from there."
+        f"**{percent(first.share)}** of it comes along from there."
     )
     if len(others) > _MOST_LEGS:
         told += f" It then changes place {len(others) - 1} times more."
         others = others[-1:]
     for leg in others:
         told += (
-            f" Layer {leg.first} hands it over to **{as_text(columns[leg.position])}**, which has up to "
-            f"**{number(leg.share)}** of it from then on."
+            f" Layer {leg.first} hands it over to **{as_text(columns[leg.position])}**, which then has "
+            f"**{percent(leg.share)}** of it."
         )
     return told
 

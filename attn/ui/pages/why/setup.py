@@ -7,6 +7,7 @@ import numpy as np
 import streamlit as st
 
 from attn import charts, pretrained
+from attn.models import ledger
 from attn.pretrained.language_model import token_label
 from attn.pretrained.loading import smollm2
 from attn.ui import models
@@ -22,9 +23,10 @@ from attn.ui.state import as_text
 from attn.ui.width import page_layers_map_size, page_map_size, page_share, page_tallest, page_width
 
 MOST_TOKENS = 48  # of a text: all of its maps are drawn cell by cell
+_QUOTED = 120  # characters of a text above all tabs
 _ROW = 16  # pixels of a layer at least
 MEASURES = {"weights": "Weights", "scores": "Scores"}
-AGAINST = {"none": "Nothing: the score itself", "key": "Another key", "mean": "The mean of the keys it sees"}
+AGAINST = {"none": "Nothing", "key": "Another key", "mean": "The mean of the keys"}
 BARS_OF = {"part": "Each part", "layer": "By layer", "kind": "By kind"}
 MOST_PAIRS = 39  # with a bar of their own: a chart of bars shows one more
 TABS = {
@@ -136,7 +138,7 @@ def why_task(reading, setup):
         "patch": "which step carries what tells this text from another?",
         "weights": f"what would layer {setup.layer} head {setup.head} make of its words, by its matrices alone?",
     }
-    return f"“{as_text(shortened(reading.text))}”: {questions[setup.tab]}"
+    return f"“{as_text(shortened(reading.text, _QUOTED))}”: {questions[setup.tab]}"
 
 
 def why_worth_a_look(reading, layer=None, head=None):
@@ -179,13 +181,17 @@ def why_look_somewhere(state, reading):
         return
     if about == (usual.model, usual.text):
         if not state.just_read:
-            state.adjust(layer=usual.layer, head=usual.head, cell=usual.cell)
+            state.adjust(layer=usual.layer, head=usual.head, cell=usual.cell, bars_of=usual.bars_of)
         return
     head_is_named = state.just_read and (setup.layer, setup.head) != (usual.layer, usual.head)
     most = len(reading.model.layers), len(attention_in(reading.passed, 0).weights)
     named = [min(at, count) - 1 for at, count in zip((setup.layer, setup.head), most, strict=True)]
     layer, head, cell = why_worth_a_look(reading, *(named if head_is_named else ()))
     state.adjust(layer=layer + 1, head=head + 1, cell=cell)
+    made = ledger.score_ledger(reading.model, reading.passed, layer, head, *cell)
+    largest = [share for *_, share in made.largest(min(setup.pairs, made.table.size))]
+    if not state.just_read or setup.bars_of == usual.bars_of:  # the longest bar shall not be of all pairs without one
+        state.adjust(bars_of="kind" if abs(made.score - sum(largest)) > abs(largest[0]) else usual.bars_of)
 
 
 def why_writer_offer(state, reading, shows):

@@ -213,10 +213,10 @@ def _sentence(reading, setup, id, matched, written, copying):
     else:
         kind = "it neither copies what it looks at nor writes the opposite"
     return (
-        f"No text is needed here: if states were embeddings alone, layer {setup.layer} head {setup.head} would look "
-        f"from **{word}** at {best}, and where it looks at **{word}** it would write {said}. Its copying score is "
-        f"{number(float(score))}, from −1 to 1: {kind}. In later layers states have moved far from "
-        "embeddings, so there this says less."
+        f"No text is needed here. If states were embeddings alone, layer {setup.layer} head {setup.head} would look "
+        f"from **{word}** at {best}. Where it looks at **{word}** it would write {said}. Its copying score is "
+        f"{number(float(score))}, from −1 to 1: {kind}. In later layers states have moved far from embeddings, so "
+        "there this says less."
     )
 
 
