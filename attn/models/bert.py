@@ -123,18 +123,18 @@ def forward(model: Bert, ids: ArrayLike, types: ArrayLike | None = None, *, chan
         attention = scaled_dot_product_attention(query, key, value)
         attention = changed_attention(change, number, attention, value)
         concat = merge_heads(attention.context)  # (n, d_model)
-        attended = change("attention_output", number, concat @ own.w_o + own.b_o)
-        between = layer_norm(hidden + attended, *layer.attention_norm, model.epsilon)
+        attention_out = change("attention_output", number, concat @ own.w_o + own.b_o)
+        middle = layer_norm(hidden + attention_out, *layer.attention_norm, model.epsilon)  # (n, d_model)
 
         # feed-forward: each token by itself
         w_1, b_1, w_2, b_2 = layer.feed_forward
-        inner = activation(between @ w_1 + b_1)  # (n, d_ff)
-        fed = change("feed_forward_output", number, inner @ w_2 + b_2)
-        output = layer_norm(between + fed, *layer.feed_forward_norm, model.epsilon)
+        inner = activation(middle @ w_1 + b_1)  # (n, d_ff)
+        feed_forward_out = change("feed_forward_output", number, inner @ w_2 + b_2)
+        output = layer_norm(middle + feed_forward_out, *layer.feed_forward_norm, model.epsilon)
         output = change("residual", number + 1, output)
 
-        every_step = MultiHead(query, key, value, *attention, concat, attended)
-        blocks.append(Block(hidden, every_step, between, inner, output))
+        every_step = MultiHead(query, key, value, *attention, concat, attention_out)
+        blocks.append(Block(hidden, every_step, middle, inner, output))
         hidden = output
     return Pass(ids, types, tuple(blocks), hidden)
 

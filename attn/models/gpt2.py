@@ -107,31 +107,34 @@ def forward(
         raise ValueError(f"the text must have at most {len(model.positions)} tokens, got {end}")
     activation, change = ACTIVATIONS[model.activation], checked_change(change)
 
-    x = change("residual", 0, model.embedding[ids] + model.positions[cache.length : end])  # (n, d_model)
+    x = model.embedding[ids] + model.positions[cache.length : end]  # (n, d_model), the residual stream
+    x = change("residual", 0, x)
     states, kept, keys, values = [x], [], [], []
     for number, layer in enumerate(model.layers):
-        # attention: each token reads those before it
-        read = layer_norm(x, *layer.attention_norm, model.epsilon)
-        projected = np.split(read @ layer.w_qkv + layer.b_qkv, 3, axis=-1)
+        # attention: each token looks at those before it
+        normed_x = layer_norm(x, *layer.attention_norm, model.epsilon)
+        projected = np.split(normed_x @ layer.w_qkv + layer.b_qkv, 3, axis=-1)
         query, key, value = (split_heads(each, model.num_heads) for each in projected)  # (num_heads, n, d_k)
         query, key = change("query", number, query), change("key", number, key)
         value = change("value", number, value)
         key, value = with_cached(cache, number, key, value)  # (num_heads, n_k, d_k)
         attention = scaled_dot_product_attention(query, key, value, causal=True, scale=layer.scale)
         attention = changed_attention(change, number, attention, value)
-        attended = change("attention_output", number, merge_heads(attention.context) @ layer.w_o + layer.b_o)
-        between = x + attended  # (n, d_model)
+        attention_out = change("attention_output", number, merge_heads(attention.context) @ layer.w_o + layer.b_o)
+        middle = x + attention_out  # (n, d_model), the residual stream between attention and feed-forward
 
         # feed-forward: each token by itself
-        fed_with = layer_norm(between, *layer.feed_forward_norm, model.epsilon)
-        inner = activation(fed_with @ layer.w_1 + layer.b_1)  # (n, d_ff)
-        fed = inner @ layer.w_2 + layer.b_2
-        fed = change("feed_forward_output", number, fed)
-        output = change("residual", number + 1, between + fed)
+        normed_middle = layer_norm(middle, *layer.feed_forward_norm, model.epsilon)
+        inner = activation(normed_middle @ layer.w_1 + layer.b_1)  # (n, d_ff)
+        feed_forward_out = inner @ layer.w_2 + layer.b_2
+        feed_forward_out = change("feed_forward_output", number, feed_forward_out)
+        output = change("residual", number + 1, middle + feed_forward_out)
 
         if steps:
-            kept.append(LayerPass(x, read, query, key, value, attention, attended, fed_with, inner, fed, output))
-        keys.append(key)
+            kept.append(LayerPass(
+                x, normed_x, query, key, value, attention, attention_out, normed_middle, inner, feed_forward_out, output
+            ))  # fmt: skip
+        keys.append(key)  # for the cache
         values.append(value)
         states.append(x := output)
 

@@ -148,19 +148,20 @@ def forward(
     """
     ids, cache = token_ids(ids, len(model.embedding)), cache or Cache()
     end = cache.length + len(ids)
+    # rotary positions: by how much each pair of numbers of a query or key turns at the place of each new token
     turnings = {name: turning(rope, model.d_k, end, model.max_tokens) for name, rope in model.ropes.items()}
     angles = {name: each.angles(cache.length, len(ids)) for name, each in turnings.items()}  # (n, r)
     activation, change = ACTIVATIONS[model.activation], checked_change(change)
 
-    x = model.embedding[ids] * np.float32(model.embedding_scale)  # (n, d_model)
-    x = change("residual", 0, x)
+    x = model.embedding[ids] * np.float32(model.embedding_scale)  # (n, d_model), the residual stream
+    x = change("residual", 0, x)  # which is x itself, here and below, unless somebody changes this step
     states, kept, keys, values = [x], [], [], []
     for number, layer in enumerate(model.layers):
-        # attention: each token reads those before it
-        read = _norm(model, x, layer.attention_norm)
-        query = _heads(model, read, layer.w_q, layer.b_q, layer.query_norm, model.num_heads)  # (num_heads, n, d_k)
-        key = _heads(model, read, layer.w_k, layer.b_k, layer.key_norm, model.num_kv_heads)  # (num_kv_heads, n, d_k)
-        value = _heads(model, read, layer.w_v, layer.b_v, None, model.num_kv_heads)
+        # attention: each token looks at those before it
+        normed_x = _norm(model, x, layer.attention_norm)
+        query = _heads(model, normed_x, layer.w_q, layer.b_q, layer.query_norm, model.num_heads)  # (num_heads, n, d_k)
+        key = _heads(model, normed_x, layer.w_k, layer.b_k, layer.key_norm, model.num_kv_heads)
+        value = _heads(model, normed_x, layer.w_v, layer.b_v, None, model.num_kv_heads)  # (num_kv_heads, n, d_k)
         if layer.rope is not None:
             factor = turnings[layer.rope].factor
             query, key = (rotate(each, angles[layer.rope], factor=factor) for each in (query, key))
@@ -172,20 +173,22 @@ def forward(
             query, key, value, causal=True, window=window, scale=model.scale, softcap=model.softcap
         )
         attention = changed_attention(change, number, attention, value)
-        attended = _linear(merge_heads(attention.context), layer.w_o, layer.b_o)
-        attended = change("attention_output", number, _norm(model, attended, layer.attention_output_norm))
-        between = x + attended  # (n, d_model)
+        attention_out = _linear(merge_heads(attention.context), layer.w_o, layer.b_o)
+        attention_out = change("attention_output", number, _norm(model, attention_out, layer.attention_output_norm))
+        middle = x + attention_out  # (n, d_model), the residual stream between attention and feed-forward
 
         # feed-forward: each token by itself
-        fed_with = _norm(model, between, layer.feed_forward_norm)
-        inner = activation(fed_with @ layer.w_gate) * (fed_with @ layer.w_up)  # (n, d_ff)
-        fed = _norm(model, inner @ layer.w_down, layer.feed_forward_output_norm)
-        fed = change("feed_forward_output", number, fed)
-        output = change("residual", number + 1, between + fed)
+        normed_middle = _norm(model, middle, layer.feed_forward_norm)
+        inner = activation(normed_middle @ layer.w_gate) * (normed_middle @ layer.w_up)  # (n, d_ff)
+        feed_forward_out = _norm(model, inner @ layer.w_down, layer.feed_forward_output_norm)
+        feed_forward_out = change("feed_forward_output", number, feed_forward_out)
+        output = change("residual", number + 1, middle + feed_forward_out)
 
         if steps:
-            kept.append(LayerPass(x, read, query, key, value, attention, attended, fed_with, inner, fed, output))
-        keys.append(within_window(key, layer.window))
+            kept.append(LayerPass(
+                x, normed_x, query, key, value, attention, attention_out, normed_middle, inner, feed_forward_out, output
+            ))  # fmt: skip
+        keys.append(within_window(key, layer.window))  # for the cache: what the next token can see
         values.append(within_window(value, layer.window))
         states.append(x := output)
 

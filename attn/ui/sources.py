@@ -106,6 +106,7 @@ SOURCES = {
     "zhang_patching": _arxiv(
         "Zhang and Nanda, 2023", "Towards Best Practices of Activation Patching in Language Models", "2309.16042"
     ),
+    "meng": _arxiv("Meng et al., 2022", "Locating and Editing Factual Associations in GPT", "2202.05262"),
     "yeh": _arxiv("Yeh et al., 2023", "AttentionViz: A Global View of Transformer Attention", "2305.03210"),
     "kobayashi_norms": _arxiv(
         "Kobayashi et al., 2021",
@@ -225,10 +226,15 @@ PAGE_SOURCES = {
         Cited("wang", "heads found by what changes without them"),
     ),
     "why": (
-        Cited("elhage", "“QK circuit”, “Residual Stream as a Communication Channel” and “Logit attribution”"),
+        Cited(
+            "elhage",
+            "“QK circuit”, “Residual Stream as a Communication Channel”, “Logit attribution” and “Summarizing OV/QK "
+            "matrices”",
+        ),
         Cited("kobayashi_norms", "the appendix: norms held at their scale"),
         Cited("nostalgebraist", "each state read as if it were the last"),
         Cited("zhang_patching", "section 2: a step of one run put into another"),
+        Cited("meng", "section 2.2: what is known of a subject is handed over to the end of the text"),
         Cited("wang", "two names in one sentence, as a text to try"),
         Cited("yeh", "section 4.1: queries and keys of a head in one plane"),
     ),
