@@ -402,6 +402,7 @@ GOOD = {
     "models.patching.run": {"model": OPENED["llama"], "ids": [1, 2]},
     "models.patching.aligned": {"ids": [1, 2, 3], "source_ids": [1, 3]},
     "models.patching.restored": {"measured": [1.0, 2.0], "start": 0.5, "end": 3.0},
+    "models.patching.hand_over": {"shares": [[1.0, 0.0], [0.2, 0.9]]},
     "models.patching.causal_cone": {"visible": [np.tri(3)] * 2, "differing": [0.0, 1.0, 0.0], "measured": 2},
     "models.head_weights.head_matrices": {},
     "models.head_weights.read_embeddings": {"model": OPENED["llama"], "ids": [1, 2]},

@@ -104,7 +104,14 @@ def test_a_text_is_looked_at_where_a_head_looks_far(link):
     ]  # fmt: skip
     assert (layer, head, *map(int, app.query_params["cell"].split(","))) == max(far)[1]
     app.text_area(key="why.text").set_value(DEFAULT_TEXT).run()
-    assert set(app.query_params) == set()  # where the text of the first look is looked at in its own place again
+    assert (app.query_params.get("layer"), app.query_params.get("head")) == (str(layer), str(head))  # of this model
+
+
+def test_another_model_is_looked_at_anew_and_the_first_one_in_its_own_place(passed):
+    app = check(opened("why", layer="3", head="5", cell="6,2"))
+    app.session_state["why.about"] = "another/model", DEFAULT_TEXT  # as if it had been open until now
+    app.text_area(key="why.text").set_value(DEFAULT_TEXT).run()
+    assert set(check(app).query_params) == set()
 
 
 def test_a_head_in_the_account_names_the_token_it_copied(passed):

@@ -179,14 +179,19 @@ def why_look_somewhere(state, reading):
     setup, usual = state.choices(), Setup()
     if about == before or (state.just_read and setup.cell != usual.cell):
         return
-    if about == (usual.model, usual.text):
+    kept = state.just_read or (before is not None and before[0] == reading.name)  # of another model heads are others
+    head_is_named = kept and (setup.layer, setup.head) != (usual.layer, usual.head)
+    if about == (usual.model, usual.text):  # whose own place is known, which is also what a link leaves out
         if not state.just_read:
-            state.adjust(layer=usual.layer, head=usual.head, cell=usual.cell, bars_of=usual.bars_of)
+            head = {} if head_is_named else {"layer": usual.layer, "head": usual.head, "bars_of": usual.bars_of}
+            state.adjust(cell=usual.cell, **head)
         return
-    head_is_named = state.just_read and (setup.layer, setup.head) != (usual.layer, usual.head)
-    most = len(reading.model.layers), len(attention_in(reading.passed, 0).weights)
-    named = [min(at, count) - 1 for at, count in zip((setup.layer, setup.head), most, strict=True)]
-    layer, head, cell = why_worth_a_look(reading, *(named if head_is_named else ()))
+    if head_is_named:
+        most = len(reading.model.layers), len(attention_in(reading.passed, 0).weights)
+        named = [min(at, count) - 1 for at, count in zip((setup.layer, setup.head), most, strict=True)]
+        state.adjust(cell=why_worth_a_look(reading, *named)[-1])
+        return
+    layer, head, cell = why_worth_a_look(reading)
     state.adjust(layer=layer + 1, head=head + 1, cell=cell)
     made = ledger.score_ledger(reading.model, reading.passed, layer, head, *cell)
     largest = [share for *_, share in made.largest(min(setup.pairs, made.table.size))]
