@@ -22,6 +22,6 @@ def test_an_explanation_is_one_or_two_sentences_and_stands_once():
 
 def test_a_page_explains_the_terms_beside_the_sentence_that_uses_them():
     app = opened("step_by_step", stage="products")
-    (reading,) = (each for each in app.markdown if each.proto.help)
+    reading = next(each for each in app.markdown if each.proto.help)
     assert "**Query**: " + TERMS["query"] in reading.proto.help
     assert "**Key**: " + TERMS["key"] in reading.proto.help
