@@ -29,7 +29,7 @@ from attn.ui.width import page_map_size, page_share, page_tallest, page_width, w
 from attn.words import share
 
 _FIRST_LINE = 40  # pixels of what the page is about, above the figure
-_SCALE = 60  # pixels that a scale of colour, given up in a low window with words for a hall, leaves the map
+_SCALE = 40  # pixels that a scale of colour, given up in a low window with words for a hall, leaves the map
 _PAIRS_LOW = 6  # at most have a bar of their own in such a window
 FORMULA = r"s_{ij} = c \sum_{a,\,b} q_i^a \cdot k_j^b"
 AGAINST_FORMULA = {
@@ -272,10 +272,9 @@ def _sentence(reading, made, query, key, against, weight):
     """Say which pair made most of the score in view, or of its difference from others."""
     asks, asked = as_text(reading.labels[query]), as_text(reading.labels[key])
     ((a, b, moved),), ((one, other_one, most),) = made.largest(1), ledger.grouped(made, "kind").largest(1)
-    strongest = (
-        f"{part_in_words(reading, a, query)} × {part_in_words(reading, b, key)} ({number(moved)}). By kind it is "
-        f"{group_label(one)} × {group_label(other_one)} ({number(most)})"
-    )
+    strongest = f"{part_in_words(reading, a, query)} × {part_in_words(reading, b, key)} ({number(moved)})"
+    if number(most) != number(moved):  # kinds of one part each are that pair again
+        strongest += f". By kind it is {group_label(one)} × {group_label(other_one)} ({number(most)})"
     if against is None:
         return (
             f"**{asks}** gives **{asked}** a weight of {share(weight)}, for a score of {number(made.score)}. Each "
