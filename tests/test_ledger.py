@@ -6,7 +6,8 @@ import pytest
 from attn import models
 from attn.models import ledger
 from attn.models.ledger import Part
-from attn.pretrained import bert
+from attn.pretrained import bert, language_model
+from attn.pretrained.loading import smollm2
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -49,7 +50,11 @@ def test_a_ledger_sums_to_the_score(decoder):
             assert got.table.shape == (len(got.query_parts), len(got.key_parts))
             assert len(set(got.query_parts)) == len(got.query_parts)
             # a window hides keys, but not their scores
-            assert got.score == pytest.approx(scores[head, query, key], abs=2e-5 * float(np.abs(scores).max()))
+            size = float(np.abs(scores).max())
+            assert got.score == pytest.approx(scores[head, query, key], abs=2e-5 * size)
+            assert got.score == pytest.approx(
+                ledger.score_of_states(model, passed, layer, head, query, key), abs=2e-6 * size
+            )
 
 
 @pytest.mark.parametrize("against", [6, [6], [1, 2, 6], range(11)])
@@ -60,6 +65,8 @@ def test_a_ledger_against_other_keys_sums_to_the_difference(decoder, encoder, ag
         got = ledger.score_ledger(model, passed, 1, 2, 10, 3, against)
         close = {"abs": 4e-5 * float(np.abs(scores).max())}
         assert got.score == pytest.approx(scores[3] - scores[np.atleast_1d(against)].mean(), **close)
+        double = ledger.score_of_states(model, passed, 1, 2, 10, 3, against)
+        assert got.score == pytest.approx(double, abs=close["abs"] / 10)
         assert ledger.score_ledger(model, passed, 1, 2, 10, 3, 3).table == pytest.approx(0, abs=1e-12)
 
 
@@ -107,6 +114,19 @@ def test_every_score_of_minilm_is_the_sum_of_its_ledger(encoder_minilm, text):
         for head, (query, key) in enumerate(places):
             got = ledger.score_ledger(encoder_minilm.model, passed, layer, head, query, key)
             assert abs(got.score - block.attention.scores[head, query, key]) < 1e-5
+
+
+@pytest.mark.skipif(smollm2.packaged() is None and smollm2.cached() is None, reason="no SmolLM2 here")
+def test_scores_of_smollm2_are_the_sums_of_their_ledgers():
+    """Of its states in double precision: the score that it computed is rounded by more than that."""
+    opened = language_model.load(smollm2.NAME)
+    passed = language_model.read(opened, "The animal was too tired.", steps=True).passed
+    for layer in (0, 11, 18, 29):
+        head, query, key = 7, len(passed.ids) - 1, layer % 5
+        given = (opened.model, passed, layer, head, query, key)
+        double = ledger.score_of_states(*given)
+        assert abs(ledger.score_ledger(*given).score - double) < 1e-5
+        assert passed.layers[layer].attention.scores[head, query, key] == pytest.approx(double, abs=1e-4)
 
 
 @pytest.fixture(scope="module")
@@ -228,8 +248,11 @@ def test_the_strongest_pairs_come_first():
 def test_what_is_not_there_is_said(given, sentence):
     line, model = in_numpy(random_model("GPT-2"))
     passed = line.forward(model, IDS, steps=True)
-    with pytest.raises(ValueError, match=sentence):
-        ledger.score_ledger(model, passed, **({"layer": 1, "head": 0, "query": 3, "key": 2} | given))
+    for account in (ledger.score_ledger, ledger.score_of_states):
+        with pytest.raises(ValueError, match=sentence):
+            account(model, passed, **({"layer": 1, "head": 0, "query": 3, "key": 2} | given))
+    with pytest.raises(ValueError, match="role must be query or key, got 'value'"):
+        ledger.projected_parts(model, passed, 1, 0, 3, "value")
     with pytest.raises(ValueError, match="must hold every step"):
         ledger.state_parts(model, line.forward(model, IDS), 1, 0)
     part = line.forward(model, IDS[5:], line.forward(model, IDS[:5]).cache, steps=True)

@@ -152,6 +152,42 @@ def state_parts(model: Model, passed: Passed, layer: int, token: int) -> Parts:
     return Parts(tuple(parts), np.array(list(parts.values())))
 
 
+def projected_parts(
+    model: Model, passed: Passed, layer: int, head: int, token: int, role: str, parts: Parts | None = None
+) -> Parts:
+    """Take a query or a key of a head apart into what the parts of its token's state become.
+
+    Parameters
+    ----------
+    model, passed, layer, token
+        As `state_parts` takes them; the layer is one that there is.
+    head
+        From 0, of the heads that ask.
+    role
+        "query": the query, times what multiplies scores. "key": the key that this head reads.
+    parts
+        Of the state; by default as `state_parts` returns them.
+
+    Returns
+    -------
+    Parts
+        In double precision, of d_k numbers each: behind the norm of the layer, projected, with its bias, normalised
+        where the model does so, and turned by the position.
+
+    Raises
+    ------
+    ValueError
+        As `state_parts`, if there is no such head, or if `role` is another word.
+    """
+    whole_number("layer", layer, most=len(model.layers) - 1)
+    whole_number("head", head, most=_num_heads(model) - 1)
+    if role not in ("query", "key"):
+        raise ValueError(f"role must be query or key, got {role!r}")
+    parts = state_parts(model, passed, layer, token) if parts is None else parts
+    names, vectors, scale = _projected(model, parts, layer, head, token, passed, role)
+    return Parts(names, scale * vectors if role == "query" else vectors)
+
+
 def score_ledger(
     model: Model, passed: Passed, layer: int, head: int, query: int, key: int, against: ArrayLike | None = None
 ) -> Ledger:
@@ -171,7 +207,8 @@ def score_ledger(
     Returns
     -------
     Ledger
-        Of the score, or of that difference.
+        In double precision. Its sum is the score before any softcap, or that difference: that of `score_of_states`,
+        but for what the pass rounded on its way to these states.
 
     Raises
     ------
@@ -190,19 +227,57 @@ def score_ledger(
     ----------
     .. [1] Elhage et al., 2021, A mathematical framework for transformer circuits.
     """
-    whole_number("head", head, most=_num_heads(model) - 1)
+    of_query = projected_parts(model, passed, layer, head, query, "query")
+    of_key = projected_parts(model, passed, layer, head, key, "key")
+    rows = of_key.vectors
+    if against is not None:
+        others = _others(against)
+        rows = rows - np.mean([projected_parts(model, passed, layer, head, at, "key").vectors for at in others], axis=0)
+    return Ledger(of_query.names, of_key.names, of_query.vectors @ rows.T)
+
+
+def score_of_states(
+    model: Model, passed: Passed, layer: int, head: int, query: int, key: int, against: ArrayLike | None = None
+) -> float:
+    """Compute a score in double precision from the states that its layer read, which is what a ledger adds up to.
+
+    A pass computes in single precision, with about seven digits: its own score is the rounded one.
+
+    Parameters
+    ----------
+    model, passed, layer, head, query, key, against
+        As `score_ledger` takes them.
+
+    Returns
+    -------
+    float
+        Before any softcap.
+
+    Raises
+    ------
+    ValueError
+        As `score_ledger`.
+    """
+    whole_number("layer", layer, most=len(model.layers) - 1)
 
     def projected(token, role):
-        return _projected(model, state_parts(model, passed, layer, token), layer, head, token, passed, role)
+        _check(model, passed, layer, token)
+        states = passed.blocks[layer].hidden if isinstance(passed, bert.Pass) else passed.states[layer]
+        whole = Parts((Part("embedding"),), states[token][None].astype(float))
+        return projected_parts(model, passed, layer, head, token, role, whole).vectors.sum(axis=0)  # (d_k,)
 
-    names_q, rows_q, scale = projected(query, "query")
-    names_k, rows_k, _ = projected(key, "key")
+    row = projected(key, "key")
     if against is not None:
-        others = np.atleast_1d(as_real(against, "against"))
-        if not others.size:
-            raise ValueError("against must name at least one key, got none")
-        rows_k = rows_k - np.mean([projected(whole_number("token", at), "key")[1] for at in others.tolist()], axis=0)
-    return Ledger(names_q, names_k, scale * rows_q @ rows_k.T)
+        row = row - np.mean([projected(at, "key") for at in _others(against)], axis=0)
+    return float(projected(query, "query") @ row)
+
+
+def _others(against):
+    """Return the keys that a score is held against."""
+    others = np.atleast_1d(as_real(against, "against"))
+    if not others.size:
+        raise ValueError("against must name at least one key, got none")
+    return [whole_number("token", at) for at in others.tolist()]
 
 
 def word_contributions(

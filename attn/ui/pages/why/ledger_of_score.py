@@ -72,7 +72,7 @@ def ledger_tab(state, reading):
             page_token_control(state, "Query", reading.labels, 0)
             page_token_control(state, "Key", reading.labels, 1)
         _bars(state, reading, made, (query, key), against, line)
-    _account(reading, made, attention, head, query, key, against)
+    _account(reading, setup, made, attention, (query, key), against)
     _by_layer(reading, setup, made, (query, key), against)
     why_code(state, lambda: _ledger_code(reading, setup, (query, key), against))
 
@@ -303,19 +303,23 @@ def _line(reading, setup, made, query, key, against):
     )
 
 
-def _account(reading, made, attention, head, query, key, against):
+def _account(reading, setup, made, attention, cell, against):
     """Say how far the sum is from the score, and what becomes of the score."""
+    (query, key), head = cell, setup.head - 1
     cap = getattr(reading.model, "softcap", None)
+    real = ledger.score_of_states(reading.model, reading.passed, setup.layer - 1, head, query, key, against)
     scores = attention.scores[head, query].astype(float)
     uncapped = cap * np.arctanh(scores / cap) if cap else scores
-    real = float(uncapped[key]) - (0.0 if against is None else float(uncapped[list(against)].mean()))
+    single = float(uncapped[key]) - (0.0 if against is None else float(uncapped[list(against)].mean()))
     seen = np.isfinite(attention.masked_scores[head, query])
     what = "the score" if against is None else "the score, less that of what it is held against"
+    what += ", before its softcap," if cap else ""
     lines = [
         "| step | number |", "|---|---|",
         f"| sum of all {made.table.size:,} pairs, the scale in it | {made.score:.6f} |",
-        f"| {what}{', before its softcap,' if cap else ''} as the model computed it | {real:.6f} |",
+        f"| {what} of the states that the layer read, in double precision | {real:.6f} |",
         f"| **difference of the two** | **{number(abs(made.score - real), 2)}** |",
+        f"| {what} as the model computed it, in single precision | {single:.6f} |",
         *([f"| score after the softcap of ±{cap:g} | {scores[key]:.6f} |"] if cap else []),
         f"| softmax over the {int(seen.sum())} keys that it sees: weight | {attention.weights[head, query, key]:.6f} |",
     ]  # fmt: skip
@@ -324,7 +328,8 @@ def _account(reading, made, attention, head, query, key, against):
         st.caption("The query may not look at this key: the mask hides the score, and its weight is 0.")
     st.caption(
         "Each norm is held at the scale that it really had, so a share says what the part itself gave to this score. "
-        "Without the part the scale would change, too, and so would all that later parts made of it."
+        "Without the part the scale would change, too, and so would all that later parts made of it. The model itself "
+        "rounds each number to about seven digits, and so its score."
     )
 
 
