@@ -2,9 +2,9 @@
 
 Run ``python tests/benchmarks/why.py``. It prints, for MiniLM and SmolLM2: the largest difference of a ledger's sum from
 the score, over every cell of every layer and head on five texts: from the score in double precision of the states that
-the layer read, wanted within 1e-5, and from the one that the pass computed in single precision; the Spearman correlation between what a ledger predicts and
-what the score does when the head of its strongest part is really taken out, over 200 cells, with the norms' scales as
-they then are, and with the scales held; and the time of one ledger.
+the layer read, wanted within 1e-5, and from the one that the pass computed in single precision; the Spearman
+correlation between what a ledger predicts and what the score does when the head of its strongest part is really taken
+out, over 200 cells, with the norms' scales as they then are, and with the scales held; and the time of one ledger.
 """
 
 import sys
