@@ -28,3 +28,10 @@ def test_ci_asks_for_known_weaknesses_of_what_is_installed():
     for file in ("requirements.txt", "requirements-smollm2.txt"):
         assert (ROOT / file).is_file()
         assert file in workflow.partition("audit:")[2]
+
+
+def test_an_advisory_that_ci_passes_over_is_explained():
+    ignored = re.findall(r"--ignore-vuln[= ](\S+)", (ROOT / ".github/workflows/ci.yml").read_text())
+    text = (ROOT / ".github/SECURITY.md").read_text()
+    assert [each for each in ignored if each not in text] == []
+    assert ("No advisory is set aside." in text) == (not ignored)

@@ -34,7 +34,7 @@ from visiting import Visitor
 PAGES = {  # page -> whether it shows a model
     "step_by_step": False, "heads": False, "masks": False, "softmax": False, "positions": False, "block": False,
     "cost": False, "bottleneck": False, "scores": False, "memory": False,
-    "": True, "pretrained": True, "inside": True, "change": True,
+    "": True, "pretrained": True, "inside": True, "next_word": True, "change": True, "why": True, "room": True,
 }  # fmt: skip
 WANTED = {False: 0.6, True: 1.0}  # of the smallest page's CPU, without a model and with one
 LINK = "step_by_step", "source=random&text=all+of+us+look+at+the+same+sentence&seed=77&d_k=16&mask=causal"
