@@ -25,7 +25,7 @@ from attn.charts.points import points
 from attn.charts.receptive_field import fan
 from attn.charts.rotations import dials
 from attn.charts.saving import COLUMNS, DOTS, html, pdf, png, save, svg, without_selection
-from attn.charts.specification import specification
+from attn.charts.specification import specification, specified
 from attn.charts.tables import csv, npz, table
 from attn.charts.theme import DARK, LIGHT, Theme, theme_named
 from attn.charts.tokens import token_strip, token_strip_width
@@ -88,6 +88,7 @@ __all__ = [
     "read_picture",
     "save",
     "specification",
+    "specified",
     "svg",
     "table",
     "theme_named",

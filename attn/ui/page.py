@@ -523,29 +523,27 @@ def page_ask(state, sentence, say=st.info, instead=()):
     st.stop()
 
 
-def page_draw(chart, key=None, *, on_select="ignore", room=None):
+def page_draw(chart, key=None, *, on_select="ignore"):
     """Show a chart alone, and return its specification, which a file can be made of.
 
     Parameters
     ----------
-    chart : altair.Chart or functools.partial
+    chart : altair.Chart, its specification or functools.partial
         A function of a module with all that it draws: what it returned before for the same is taken, whoever asked.
     key : str, optional
         Unique on the page; what can be clicked must have one.
     on_select : "ignore" or callable
         Called after a click or a drag.
-    room : float, optional
-        Pixels across that it has, before it is enlarged; by default all of the page.
 
     Returns
     -------
     dict
         As `attn.charts.specification` returns it.
     """
-    room = page_width() if room is None else room
+    room = page_width()
 
     def finish(drawn):
-        spec = charts.fit_to_room(charts.specification(drawn), room, window_figure_height())
+        spec = charts.fit_to_room(charts.specified(drawn), room, window_figure_height())
         return charts.enlarged(spec, page_enlargement())
 
     kept = isinstance(chart, functools.partial)
@@ -554,7 +552,7 @@ def page_draw(chart, key=None, *, on_select="ignore", room=None):
     return spec
 
 
-def page_figure(chart, key, *, tables=None, on_pick=None, codes=None, above=None, line="", room=None):
+def page_figure(chart, key, *, tables=None, on_pick=None, codes=None, above=None, line=""):
     """Show a chart, and under it the menu of what can be taken away of it.
 
     Parameters
@@ -573,13 +571,11 @@ def page_figure(chart, key, *, tables=None, on_pick=None, codes=None, above=None
         Draws the controls and the words of this figure above it, also where a story's screen shows it first.
     line : str, optional
         Markdown that stands with it where it is presented: what was read or changed, and what came of it.
-    room : float, optional
-        As in `page_draw`.
     """
     if place := _taken_to_the_top(key):
         st.caption("This figure stands at the top of the page, under the card of the story.")
         with place:
-            page_figure(chart, key, tables=tables, on_pick=on_pick, codes=codes, above=above, line=line, room=room)
+            page_figure(chart, key, tables=tables, on_pick=on_pick, codes=codes, above=above, line=line)
         return
     if above:
         above()
@@ -588,9 +584,9 @@ def page_figure(chart, key, *, tables=None, on_pick=None, codes=None, above=None
     if embedded_figure():
         if place := place_alone(key):
             with place:
-                page_draw(chart, key, on_select=on_select, room=room)
+                page_draw(chart, key, on_select=on_select)
         return
-    figure_menu(page_draw(chart, key, on_select=on_select, room=room), key, tables, codes)
+    figure_menu(page_draw(chart, key, on_select=on_select), key, tables, codes)
     if below := st.session_state.pop(_BELOW, None):
         below()
 

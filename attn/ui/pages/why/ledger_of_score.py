@@ -63,14 +63,14 @@ def ledger_tab(state, reading):
     left, right = page_columns(shares, figures=True)
     with left:
         _head_map(state, reading, attention, head, (query, key), setup, line, shares[0])
-    with right:
         with st.container(horizontal=True):
+            page_token_control(state, "Query", reading.labels, 0)
+            page_token_control(state, "Key", reading.labels, 1)
             st.segmented_control(
                 "Map of", MEASURES, format_func=MEASURES.get, key=state.key("measure"), required=True,
                 help="The score is what the ledger takes apart; the softmax over a row of scores makes the weights.",
             )  # fmt: skip
-            page_token_control(state, "Query", reading.labels, 0)
-            page_token_control(state, "Key", reading.labels, 1)
+    with right:
         _bars(state, reading, made, (query, key), against, line)
     _account(reading, setup, made, attention, (query, key), against)
     _by_layer(reading, setup, made, (query, key), against)
@@ -114,11 +114,9 @@ def _bars(state, reading, made, cell, against, line):
     setup = state.choices()
     joined, most = joined_ledger(made, setup.bars_of), _most_pairs(setup)
     labels = ledger_labels(reading, joined, *cell, most, setup.bars_of)
-    width = _bars_width(labels)
     page_figure(
-        functools.partial(ledger_bars, ledger_shares(joined, most), labels, page_theme(), width),
+        functools.partial(ledger_bars, ledger_shares(joined, most), labels, page_theme(), _bars_room()),
         "why.ledger",
-        room=page_share(_shares()[1], column=True),
         tables={"ledger": lambda: _table(reading, made, *cell)},
         codes=lambda: _ledger_code(reading, setup, cell, against),
         line=line,
@@ -184,8 +182,8 @@ def _terms(made):
 
 
 def _shares():
-    """Return how map and bars share the page: with words for a hall the names of parts need more of it."""
-    return (0.44, 0.56) if window_low_for_hall() else (1 / 2, 1 / 2)
+    """Return how map and bars share the page: the names of pairs need more of it."""
+    return (0.44, 0.56) if window_low_for_hall() else (0.42, 0.58)
 
 
 def _most_pairs(setup):
@@ -259,13 +257,13 @@ def ledger_shares(made, most):
     return shares
 
 
-def ledger_bars(shares, labels, theme, width):
-    """Draw the pairs of a ledger as bars around 0."""
+def ledger_bars(shares, labels, theme, room):
+    """Draw the pairs of a ledger as bars around 0, long names broken into lines, no wider than the room."""
     title = "Query's part × key's part"
     picture = charts.bars(
-        shares, labels, theme, kind="signed", title=title, width=width, scale=charts.Scale(name="share of the score")
+        shares, labels, theme, kind="signed", title=title, width=room, scale=charts.Scale(name="share of the score")
     )
-    return charts.beside(picture)
+    return charts.fit_to_room(charts.specification(charts.beside(picture)), room)
 
 
 def _sentence(reading, made, query, key, against, weight):
@@ -389,9 +387,9 @@ def _table(reading, made, query, key):
     return charts.csv(made.table, rows, columns)
 
 
-def _bars_width(labels):
-    """Return the pixels of the bars beside their labels."""
-    return int(page_share(_shares()[1], column=True) - max(map(label_pixels, labels)) - 40)
+def _bars_room():
+    """Return the pixels across of the bars with their names."""
+    return page_share(_shares()[1], column=True)
 
 
 def _ledger_code(reading, setup, cell, against):
@@ -401,7 +399,7 @@ def _ledger_code(reading, setup, cell, against):
     found = ledger.score_ledger(reading.model, reading.passed, *list(settings.values())[:4], against)
     most = _most_pairs(setup)
     labels = ledger_labels(reading, joined_ledger(found, setup.bars_of), *cell, most, setup.bars_of)
-    look = {"most": most, "labels": labels, "theme": LIGHT, "width": _bars_width(labels)}
+    look = {"most": most, "labels": labels, "theme": LIGHT, "room": _bars_room()}
     joined = "" if setup.bars_of == "part" else f'\nmade = ledger.grouped(made, "{setup.bars_of}")'
     return Codes(
         numpy=_numpy_code(reading, settings, opening) if against is None else None,
