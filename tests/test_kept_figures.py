@@ -118,8 +118,8 @@ def test_a_page_seen_again_shows_the_same_and_another_does_not(page):
     ],
 )
 def test_a_figure_that_does_not_depend_on_what_moved_is_not_drawn_again(page, moved, drawn, monkeypatch):
-    made, specification = [], charts.specification
-    monkeypatch.setattr(charts, "specification", lambda chart: made.append(chart) or specification(chart))
+    made, specified = [], charts.specified
+    monkeypatch.setattr(charts, "specified", lambda figure: made.append(figure) or specified(figure))
     opened(page)
     assert len(made) == 3
     opened(page, **moved)
