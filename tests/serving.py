@@ -84,19 +84,35 @@ def chromium():
 
 
 def settled(page, figures=1, rest=REST):
-    """Wait until a page has measured its room, its script has rested for a while, and its figures are drawn."""
+    """Wait until a page has measured its room, its script has rested for a while, and its figures are drawn.
+
+    A page that never does says what it shows instead.
+    """
     page.evaluate("window.restingSince = undefined")
-    page.wait_for_function(
-        """([quiet, figure, figures, rest]) => {
-            const drawn = [...document.querySelectorAll(figure)].filter((one) => one.querySelector("svg, canvas"));
-            const still = document.querySelector(quiet) && !document.querySelector("[data-stale=true]");
-            const measured = document.querySelector("[data-page-width]");
-            if (!still || !measured || drawn.length < figures) window.restingSince = undefined;
-            else window.restingSince ??= performance.now();
-            return performance.now() - window.restingSince >= rest;
-        }""",
-        arg=[QUIET, FIGURE, figures, rest],
-    )
+    try:
+        page.wait_for_function(
+            """([quiet, figure, figures, rest]) => {
+                const drawn = [...document.querySelectorAll(figure)].filter((one) => one.querySelector("svg, canvas"));
+                const still = document.querySelector(quiet) && !document.querySelector("[data-stale=true]");
+                const measured = document.querySelector("[data-page-width]");
+                if (!still || !measured || drawn.length < figures) window.restingSince = undefined;
+                else window.restingSince ??= performance.now();
+                return performance.now() - window.restingSince >= rest;
+            }""",
+            arg=[QUIET, FIGURE, figures, rest],
+        )
+    except Exception as error:  # Playwright's own, which is not imported where there is no browser
+        shown = page.evaluate(
+            """([quiet, figure]) => ({
+                resting: Boolean(document.querySelector(quiet)),
+                stale: document.querySelectorAll("[data-stale=true]").length,
+                measured: document.querySelector("[data-page-width]")?.dataset.pageWidth,
+                figures: [...document.querySelectorAll(figure)].map((one) => Boolean(one.querySelector("svg, canvas"))),
+                words: document.body.innerText.slice(0, 2000),
+            })""",
+            [QUIET, FIGURE],
+        )
+        raise AssertionError(f"{page.url} must come to rest with {figures} figures, shows {shown}") from error
 
 
 def taken_away(page, name, figure=0):
