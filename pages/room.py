@@ -67,7 +67,7 @@ if owned is None:
             width=220,
             help="Four letters, on the screen.",
         )
-    room.room_without_guesses(question)
+    room.room_choices(question)
     st.caption("Guesses stay in the memory of this server, without names, and are gone when the room closes.")
 else:
     room.room_for_the_speaker(page, owned, question)

@@ -667,6 +667,9 @@ def test_a_map_of_heads_covers_those_that_are_changed():
     assert np.isnan(values[2, 3])  # what was given is left as it is
     assert max(chart.layer[0].data["shade"].to_pylist()) == 10
     assert len(charts.head_switches(np.ones((2, 2)), charts.DARK).layer) < len(chart.layer)
+    every = charts.head_switches(np.full((2, 2), np.nan), charts.DARK, missing="not shown yet")
+    assert chart.layer[0].to_dict()["encoding"]["color"]["legend"]
+    assert every.layer[0].to_dict()["encoding"]["color"]["legend"] is None  # no colour is to be seen
 
 
 LINES = ["Apple sells phones.", "She ate an apple."]

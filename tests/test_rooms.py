@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from driving import check, matrices, opened, said
 
+from attn import charts
 from attn.ui import rooms
 from attn.ui.models import model_layer_weights
 from attn.ui.pages import room as room_page
@@ -124,11 +125,9 @@ def test_a_speaker_asks_phones_guess_and_the_model_stands_beside(monkeypatch):
     room.owner = owner
     check(speaker.run())
     assert "**1** has guessed." in said(speaker)  # and nobody sees what
-    assert not any(shares.any() for shares in guesses(speaker))
-    presented = check(opened("room", present="1"))
+    assert matrices(speaker) == {}  # the words alone, without numbers that could be taken for a result
     line = "**Which word does “it” look at most in head 2 of layer 4?** **1** has guessed."
-    assert line in [one.value for one in presented.markdown]
-    assert guesses(presented) == []  # the words alone, large
+    assert line in [one.value for one in check(opened("room", present="1")).markdown]
     next(button for button in speaker.button if button.label == "Show the answer").click()
     check(speaker.run())
     assert [shares[0, 2] for shares in guesses(speaker)] == [1]
@@ -148,6 +147,23 @@ def test_a_speaker_asks_phones_guess_and_the_model_stands_beside(monkeypatch):
 def guesses(app):
     """Return the maps of guesses that a page shows, the room in the first row."""
     return [shares for title, drawn in matrices(app).items() if title.startswith("Which word") for shares in drawn]
+
+
+@pytest.mark.parametrize("question", [WORDS, HEADS], ids=["word", "head"])
+def test_where_nobody_guessed_the_model_stands_alone(question):
+    weights = np.random.default_rng(0).random(question.shape_of_guesses)
+    zeros = np.zeros(question.shape_of_guesses)
+    best = tuple(int(at) for at in np.unravel_index(weights.argmax(), weights.shape))
+    for sentence in (
+        room_page.room_reading(question, zeros, weights, 0), room_page.room_answer(question, best, weights, None),
+    ):  # fmt: skip
+        assert f"**{weights.max():.2f}**" in sentence
+        assert "%" not in sentence
+    for shares, wanted in ((None, [weights]), (zeros, [zeros, weights])):
+        told = {"shares": shares, "weights": weights, "names": list(question.names), "title": "Which?"}
+        drawn = room_page.room_picture(**told, theme=charts.LIGHT, room=600).to_dict()["datasets"].values()
+        cells = [row["shade"] for table in drawn if "shade" in table[0] for row in table]
+        assert sorted(cells) == pytest.approx(sorted(np.concatenate([each.ravel() for each in wanted])))
 
 
 def test_an_unknown_code_is_said():

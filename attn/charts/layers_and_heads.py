@@ -131,12 +131,12 @@ def head_switches(
         ("pattern replaced", "≈", _REPLACED, set(replaced) - off),
         (missing, "", theme.grid, {(int(row), int(column)) for row, column in np.argwhere(np.isnan(values))} - off),
     ]
-    for *_, heads in covered:
-        for head in heads:
-            values[head] = 0
+    under = {head for *_, heads in covered for head in heads}
+    for head in under:
+        values[head] = 0
     figure = heatmap(
-        values, rows, columns, theme, kind=kind, title=title, size=size, axes=("layer", "head"),
-        scale=scale, pick=pick, style=Style(numbers=False),
+        values, rows, columns, theme, kind=kind, title=title, size=size, axes=("layer", "head"), scale=scale, pick=pick,
+        style=Style(numbers=False, legend=len(under) < values.size),  # of colours that are to be seen
     )  # fmt: skip
     names = rows, columns, ("layer", "head"), theme
     plane = plane_for_cells(values.shape, size).labelled(*names, chosen=pick.places())

@@ -15,7 +15,7 @@ from attn.ui.page import page_figure, page_theme, page_token_control
 from attn.ui.present import ANSWER_KEY, audience_address, code_picture, network_address
 from attn.ui.rooms import MOST_GUESSES, Question, open_rooms
 from attn.ui.shown_code import LIGHT, page_codes
-from attn.ui.state import as_text, chosen_look
+from attn.ui.state import as_text
 from attn.ui.visitor import this_visit
 from attn.ui.width import page_strip_width, page_width
 
@@ -114,25 +114,24 @@ def room_reading(question, shares, weights, count):
     people = f"**{count}** {'has' if count == 1 else 'have'} guessed" if count else "Nobody has guessed yet"
     if weights is None:
         return f"{people}."
-    if count:
-        favourite = np.unravel_index(shares.argmax(), shares.shape)
-        led = f"the most for {place_in_words(question, favourite)} (**{shares.max():.0%}**)"
-        people += f", {led if (shares == shares.max()).sum() == 1 else 'and no guess leads'}"
     best = np.unravel_index(weights.argmax(), weights.shape)
-    return (
-        f"{people}. In the model it is {place_in_words(question, best)}, with a weight of **{weights.max():.2f}**; "
-        f"**{shares[best]:.0%}** of the guesses were right."
-    )
+    answer = f"In the model it is {place_in_words(question, best)}, with a weight of **{weights.max():.2f}**"
+    if not count:
+        return f"{people}. {answer}."
+    favourite = np.unravel_index(shares.argmax(), shares.shape)
+    led = f"the most for {place_in_words(question, favourite)} (**{shares.max():.0%}**)"
+    people += f", {led if (shares == shares.max()).sum() == 1 else 'and no guess leads'}"
+    return f"{people}. {answer}; **{shares[best]:.0%}** of the guesses were right."
 
 
 def room_picture(shares, weights, names, theme, room, title):
-    """Draw the guesses of a room as a map, and the model's own beside it once they are shown.
+    """Draw the guesses of a room as a map, and the model's own beside it.
 
     Parameters
     ----------
-    shares : ndarray, shape (n,) or (num_layers, num_heads)
-        Of the guesses: which word, or which head.
-    weights : ndarray of the same shape or None
+    shares : ndarray, shape (n,) or (num_layers, num_heads), or None
+        Of the guesses: which word, or which head. None if nobody guessed.
+    weights : ndarray, shape (n,) or (num_layers, num_heads)
         The model's.
     names : list of str
         The words.
@@ -142,17 +141,21 @@ def room_picture(shares, weights, names, theme, room, title):
     title : str
         The question.
     """
-    given = [shares] if weights is None else [shares, weights]
-    if shares.ndim == 2:
-        size, titles = int(min(room / len(given) - 60, 520)), (title, "The weight in the model")
+    told = {
+        "share of guesses": ("The room", title, shares),
+        "weight": ("The model", "The weight in the model", weights),
+    }
+    told = {name: parts for name, parts in told.items() if parts[-1] is not None}
+    if weights.ndim == 2:
+        size = int(min(room / len(told) - 60, 520))
         return charts.beside(
             *(
                 charts.layer_head_map(each, theme, title=said, size=size, scale=charts.Scale(name=name))
-                for said, each, name in zip(titles, given, ("share of guesses", "weight"), strict=False)
+                for name, (_, said, each) in told.items()
             )
         )
-    rows = ["The room", "The model"][: len(given)]
-    shown = charts.Scale(name="share of guesses" if weights is None else "share of guesses, and weight")
+    rows, _, given = zip(*told.values(), strict=True)
+    shown = charts.Scale(name=", and ".join(told))
     return charts.panels(
         theme, room, charts.panel(np.stack(given), rows, names, title=title, axes=("", ""), scale=shown)
     )
@@ -170,7 +173,7 @@ def room_code(room, question, width):
         Pixels across.
     """
     question = question if room is None else room.question
-    shares = np.zeros(question.shape_of_guesses) if room is None else room.shares()
+    shares = room.shares() if room is not None and room.guesses else None
     place = {"query": question.query}
     start = "from attn.pretrained import bert\nencoded = bert.encode(bert.load(), text)\n"
     if question.kind == "key":
@@ -192,7 +195,7 @@ def room_code(room, question, width):
         (lines,),
         ("print(weights.round(4))",),
         {
-            "shares": shares.round(4),
+            "shares": None if shares is None else shares.round(4),
             "names": list(question.names),
             "theme": LIGHT,
             "room": round(width),
@@ -228,7 +231,8 @@ def _guessing(code):
     if room.answer is not None:
         if given is not None:
             st.markdown("You were right." if given == room.answer else f"You said {place_in_words(question, given)}.")
-        st.success(room_answer(question, room.answer, true_weights(question), room.shares()))
+        shares = room.shares() if room.guesses else None
+        st.success(room_answer(question, room.answer, true_weights(question), shares))
         return
     place = _touched(question, given)
     if place is not None and place != given and not rooms.guess(code, who, place, question):
@@ -245,12 +249,11 @@ def room_answer(question, answer, weights, shares):
     question : Question
     answer : tuple of int
     weights, shares : ndarray
-        The model's, and of the guesses.
+        The model's, and of the guesses; those are None if nobody guessed.
     """
-    return (
-        f"In the model it is {place_in_words(question, answer)}, with a weight of **{weights[answer]:.2f}**; "
-        f"**{shares[answer]:.0%}** of the guesses in the room were right."
-    )
+    said = f"In the model it is {place_in_words(question, answer)}, with a weight of **{weights[answer]:.2f}**"
+    right = "" if shares is None else f"; **{shares[answer]:.0%}** of the guesses in the room were right"
+    return f"{said}{right}."
 
 
 def _sentence(question):
@@ -327,24 +330,23 @@ def room_for_the_speaker(state, room, question):
     _guesses(room.code, question)
 
 
-def room_without_guesses(question):
-    """Draw the map that fills once a room is open."""
-    shares = np.zeros(question.shape_of_guesses)
-    page_figure(
-        _picture_now(question, shares, None),
-        "room.guesses",
-        tables={"guesses": lambda: _csv(question, shares, None)},
-        line=f"**{question_in_words(question)}**",
-    )
+def room_choices(question):
+    """Draw what can be guessed, without a number: the words, or a map of all heads.
+
+    Parameters
+    ----------
+    question : Question
+    """
+    page_figure(_choices(question), "room.choices", line=f"**{question_in_words(question)}**")
 
 
-def _picture_now(question, shares, weights):
-    """Draw a room as it stands; presented, the words large to choose from until the answer is shown."""
-    names = list(question.names)
-    if weights is None and question.kind == "key" and chosen_look().present:
-        pick = charts.Pick(selected=question.query)
+def _choices(question):
+    """Draw the words, the one that looks in a frame; or every head, each covered."""
+    if question.kind == "key":
+        names, pick = list(question.names), charts.Pick(selected=question.query)
         return charts.beside(charts.token_strip(names, page_theme(), width=page_strip_width(names), pick=pick))
-    return room_picture(shares, weights, names, page_theme(), page_width(), _plainly(question))
+    unknown, size = np.full(question.shape, np.nan), int(min(page_width() - 60, 520))
+    return charts.beside(charts.head_switches(unknown, page_theme(), size=size, missing="not shown yet"))
 
 
 def _ask_instead(room, question):
@@ -394,26 +396,29 @@ def _guesses(code, question):
         st.info("The room is closed, since nothing happened in it for hours.")
         return
     rooms.touch(room)  # as long as somebody has it on the screen
-    shown = room.answer is not None
-    shares, weights = room.shares() * shown, true_weights(question) if shown else None
-    reading = room_reading(question, shares, weights, len(room.guesses))
+    count, weights = len(room.guesses), None if room.answer is None else true_weights(question)
+    reading = room_reading(question, room.shares(), weights, count)
     st.markdown(reading)
+    line = f"**{question_in_words(question)}** {reading}"
+    if weights is None:
+        page_figure(_choices(question), "room.choices", line=line)
+        return
+    shares = room.shares() if count else None
     page_figure(
-        _picture_now(question, shares, weights),
+        room_picture(shares, weights, list(question.names), page_theme(), page_width(), _plainly(question)),
         "room.guesses",
         tables={"guesses": lambda: _csv(question, shares, weights)},
-        line=f"**{question_in_words(question)}** {reading}",
+        codes=lambda: room_code(room, question, page_width()),
+        line=line,
     )
 
 
 def _csv(question, shares, weights):
-    """Return the guesses, and the model's numbers once they are shown, as a table."""
+    """Return the guesses, if there are any, and the model's numbers as a table."""
+    told = {name: each for name, each in (("room", shares), ("model", weights)) if each is not None}
     if question.kind == "key":
-        rows = ["the room"] if weights is None else ["the room", "the model"]
-        return charts.csv(shares[None] if weights is None else np.stack([shares, weights]), rows, question.names)
+        return charts.csv(np.stack(list(told.values())), [f"the {who}" for who in told], question.names)
     layers, heads = ([str(at + 1) for at in range(count)] for count in question.shape)
-    if weights is None:
-        return charts.csv(shares, layers, heads)
     return charts.csv(
-        np.concatenate([shares, weights]), [f"{who}, layer {at}" for who in ("room", "model") for at in layers], heads
+        np.concatenate(list(told.values())), [f"{who}, layer {at}" for who in told for at in layers], heads
     )
