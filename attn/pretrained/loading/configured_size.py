@@ -80,8 +80,9 @@ def check_built_size(build: Callable[[], torch.nn.Module], name: str, size_limit
 
     with shapes_without_sympy(), torch.device("meta"), _counted(name, size_limit):
         model = build()
-    if sum(map(_bytes, (*model.parameters(), *model.buffers()))) > size_limit:
-        raise _too_large(name, size_limit)
+    size = sum(map(_bytes, (*model.parameters(), *model.buffers())))
+    if size > size_limit:
+        raise _too_large(name, size_limit, size)
 
 
 def shapes_without_sympy() -> TorchFunctionMode:
@@ -130,7 +131,7 @@ def _counted(name: str, size_limit: float) -> Iterator[None]:
         seen[id(tensor)] = tensor
         size += _bytes(tensor)
         if size > _TIED * size_limit:
-            raise _too_large(name, size_limit)
+            raise _too_large(name, size_limit, size)
         if len(seen) > _MOST_TENSORS:
             raise ModelError(f"the config.json of {name} must ask for at most {_MOST_TENSORS:,} tensors")
 
@@ -148,5 +149,6 @@ def _bytes(tensor):
     return tensor.numel() * (4 if tensor.is_floating_point() else tensor.element_size())
 
 
-def _too_large(name, size_limit):
-    return ModelError(f"the config.json of {name} must ask for at most {size_limit / 1e9:.3g} GB of numbers here")
+def _too_large(name, size_limit, size):
+    most = f"the config.json of {name} must ask for at most {size_limit / 1e9:.3g} GB of numbers here"
+    return ModelError(f"{most}, got {size / 1e9:.3g} GB or more")
