@@ -68,8 +68,26 @@ def chromium():
 
 @pytest.fixture(scope="session")
 def window(chromium):
-    """One window for all pages of all tests, light and 1280 wide: what the pages share is loaded once."""
-    context = chromium.new_context(viewport={"width": 1280, "height": 800})
+    """One window for all pages of all tests: what the pages share is loaded once."""
+    context = chromium.new_context()
     context.set_default_timeout(90_000)  # a busy machine is no failure
     yield context
     context.close()
+
+
+@pytest.fixture
+def tab(window):
+    """The one tab of that window, light, 1280 by 800, and as a new visitor has it.
+
+    Each address that it opens is a new session. A tab of its own for each test would compile the app's code anew, which
+    takes as long as the page itself.
+    """
+    page = window.pages[0] if window.pages else window.new_page()
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.emulate_media(color_scheme="light", reduced_motion="no-preference")
+    yield page
+    for other in window.pages[1:]:
+        other.close()
+    page.evaluate("localStorage.clear(); sessionStorage.clear()")  # nothing of this visitor is left for the next
+    page.goto("about:blank")
+    window.clear_cookies()

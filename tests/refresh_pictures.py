@@ -20,17 +20,12 @@ LINKS = {page: f"/{page}" for page in PAGES} | {
 SIZE = {"width": 1280, "height": 2000}  # pixels of the window
 
 
-def taken(context, address, page):
+def taken(tab, address, page):
     """Return the first figure of a page as PNG bytes, as it looks in a light window of `SIZE`."""
-    shown = context.new_page()
-    shown.set_viewport_size(SIZE)
-    shown.emulate_media(color_scheme="light")
-    shown.set_default_timeout(90_000)  # a busy machine is no failure
-    shown.goto(f"{address}{LINKS[page]}")
-    settled(shown)
-    picture = shown.locator(FIGURE).first.screenshot(animations="disabled")
-    shown.close()
-    return picture
+    tab.set_viewport_size(SIZE)
+    tab.goto(f"{address}{LINKS[page]}")
+    settled(tab)
+    return tab.locator(FIGURE).first.screenshot(animations="disabled")
 
 
 def main():
@@ -39,10 +34,11 @@ def main():
     with chromium() as browser, serve() as running:
         if browser is None:
             sys.exit("there must be a Chromium, found none")
-        context = browser.new_context()
+        tab = browser.new_page(color_scheme="light")
+        tab.set_default_timeout(90_000)  # a busy machine is no failure
         for page in PAGES:
             path = FOLDER / f"{page}.png"
-            path.write_bytes(taken(context, running.address, page))
+            path.write_bytes(taken(tab, running.address, page))
             print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
 
 

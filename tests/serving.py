@@ -115,6 +115,13 @@ def settled(page, figures=1, rest=REST):
         raise AssertionError(f"{page.url} must come to rest with {figures} figures, shows {shown}") from error
 
 
+def by_menu(page, label):
+    """Go to another page by its name in the menu, folded or not: that takes a third of the time."""
+    link = page.get_by_test_id("stSidebar").get_by_role("link", name=label, include_hidden=True)
+    link.first.dispatch_event("click")
+    page.wait_for_function("label => document.title.startsWith(label)", arg=label)
+
+
 def taken_away(page, name, figure=0):
     """Return the path of a file that the menu "Take it away" of a figure saves under this name."""
     page.get_by_role("button", name="Take it away").nth(figure).click()

@@ -204,23 +204,21 @@ def test_what_is_read_is_what_was_to_be_predicted_one_place_before():
 
 
 @pytest.mark.browser
-def test_a_click_on_a_box_or_on_its_name_shows_that_use(server, window):
+def test_a_click_on_a_box_or_on_its_name_shows_that_use(server, tab):
     pytest.importorskip("playwright")
     from serving import FIGURE, settled
 
-    page = window.new_page()
-    page.set_viewport_size({"width": 1280, "height": 900})
-    page.goto(f"{server}/block?tab=Three+uses")
-    settled(page, figures=4)
-    boxes = page.locator(FIGURE).nth(2)
+    tab.set_viewport_size({"width": 1280, "height": 900})
+    tab.goto(f"{server}/block?tab=Three+uses")
+    settled(tab, figures=4)
+    boxes = tab.locator(FIGURE).nth(2)
     for spot, use in (
         (boxes.locator('[aria-label*="part: Masked attention"]').first, "masked"),
         (boxes.locator('[aria-roledescription="text mark"]', has_text="Softmax").first, "output"),
     ):
         spot.click(force=True)
-        page.wait_for_url(f"**use={use}**", timeout=90_000)
-        settled(page, figures=4)
-    page.close()
+        tab.wait_for_url(f"**use={use}**", timeout=90_000)
+        settled(tab, figures=4)
 
 
 def test_a_long_translation_is_cut_aloud():

@@ -40,15 +40,13 @@ def hostile_links(page):
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_no_foreign_address_can_be_clicked(server, window, name):
-    page = window.new_page()
+def test_no_foreign_address_can_be_clicked(server, tab, name):
     live, unseen = [], []
     for link in hostile_links(name):
-        page.goto(f"{server}/{'' if name == 'home' else name}?{urlencode(link)}")
-        settled(page, figures=0)
-        links = page.locator("a[href]").evaluate_all("links => links.map((link) => link.href)")
+        tab.goto(f"{server}/{'' if name == 'home' else name}?{urlencode(link)}")
+        settled(tab, figures=0)
+        links = tab.locator("a[href]").evaluate_all("links => links.map((link) => link.href)")
         live += [href for href in links if not href.startswith(server) and href not in OURS]
-        said = page.locator("[data-testid=stMain]").inner_text()
+        said = tab.locator("[data-testid=stMain]").inner_text()
         unseen += [each for each in FOREIGN if "model" not in link and each not in said]
-    page.close()
     assert (live, unseen) == ([], [])

@@ -6,7 +6,7 @@ pytestmark = pytest.mark.browser
 pytest.importorskip("playwright")
 
 from axe_playwright_python.base import AXE_SCRIPT  # noqa: E402
-from serving import FIGURE, settled  # noqa: E402
+from serving import FIGURE, by_menu, settled  # noqa: E402
 
 from attn.ui.keyboard import MOST_HEARD  # noqa: E402
 from attn.ui.menu import MENU  # noqa: E402
@@ -59,8 +59,7 @@ def test_nothing_of_ours_stops_anyone(reader, entry):
 
     A theme is put on once a tab: a tab is opened in the one that the tab before was left in.
     """
-    reader.get_by_test_id("stSidebar").get_by_role("link", name=entry.label).first.click()
-    reader.wait_for_function("label => document.title.startsWith(label)", arg=entry.label)
+    by_menu(reader, entry.label)
     settled(reader, 0, SOON)
     tabs, wrong, theme = reader.get_by_role("tablist").first.get_by_role("tab"), [], "light"
     for number in range(max(tabs.count(), 1)):

@@ -71,9 +71,9 @@ def side_by_side(expected, actual):
 
 @pytest.mark.browser
 @pytest.mark.parametrize("page", PAGES)
-def test_the_main_figure_of_a_page_looks_as_it_did(page, server, window, tmp_path):
+def test_the_main_figure_of_a_page_looks_as_it_did(page, server, tab, tmp_path):
     pytest.importorskip("playwright")
-    expected, actual = pixels(FOLDER / f"{page}.png"), pixels(io.BytesIO(taken(window, server, page)))
+    expected, actual = pixels(FOLDER / f"{page}.png"), pixels(io.BytesIO(taken(tab, server, page)))
     count = differing(expected, actual)
     if count > SPOTS:
         side_by_side(expected, actual).save(tmp_path / f"{page}.png")

@@ -13,24 +13,17 @@ from serving import FIGURE, settled, taken_away  # noqa: E402
 LINK = "heads?source=worked&mask=causal&head=3"
 
 
-@pytest.fixture
-def page(window):
-    page = window.new_page()
-    yield page
-    page.close()
-
-
-def test_all_is_taken_away_and_opened_again_and_drawn_without_a_network(page, server, chromium, tmp_path):
-    page.goto(f"{server}/{LINK}")
-    settled(page, 2)
+def test_all_is_taken_away_and_opened_again_and_drawn_without_a_network(tab, server, chromium, tmp_path):
+    tab.goto(f"{server}/{LINK}")
+    settled(tab, 2)
     bundle = tmp_path / "all.zip"
-    bundle.write_bytes(taken_away(page, "Everything").read_bytes())
-    page.goto(server)
-    settled(page)
-    page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(bundle)
-    expect(page.get_by_role("heading", name="What do several heads see at once?")).to_be_visible()
-    settled(page, 2)
-    page.wait_for_function("location.search.includes('head=3') && location.search.includes('mask=causal')")
+    bundle.write_bytes(taken_away(tab, "Everything").read_bytes())
+    tab.goto(server)
+    settled(tab)
+    tab.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(bundle)
+    expect(tab.get_by_role("heading", name="What do several heads see at once?")).to_be_visible()
+    settled(tab, 2)
+    tab.wait_for_function("location.search.includes('head=3') && location.search.includes('mask=causal')")
     with zipfile.ZipFile(bundle) as held:
         name = next(name for name in held.namelist() if name.endswith(".html"))
         (tmp_path / "figure.html").write_bytes(held.read(name))
@@ -52,17 +45,17 @@ def test_all_is_taken_away_and_opened_again_and_drawn_without_a_network(page, se
 
 
 @pytest.mark.parametrize(("link", "figure"), [(LINK, "heads.grid"), (f"{LINK}&tab=one", "heads.one")])
-def test_a_figure_stands_alone_in_a_frame(page, server, link, figure):
-    page.goto(f"{server}/{link}&embed=true&embed_figure={figure}")
-    settled(page)
-    around = [page.get_by_test_id("stSidebar"), page.get_by_role("heading"), page.get_by_role("button")]
+def test_a_figure_stands_alone_in_a_frame(tab, server, link, figure):
+    tab.goto(f"{server}/{link}&embed=true&embed_figure={figure}")
+    settled(tab)
+    around = [tab.get_by_test_id("stSidebar"), tab.get_by_role("heading"), tab.get_by_role("button")]
     seen = [one for kind in around for one in kind.all() if one.is_visible()]
     assert seen == []
-    shown = [one for one in page.locator(FIGURE).all() if one.is_visible()]
+    shown = [one for one in tab.locator(FIGURE).all() if one.is_visible()]
     assert len(shown) == 1
     assert shown[0].bounding_box()["y"] < 60
 
 
-def test_a_frame_says_that_the_page_has_no_such_figure(page, server):
-    page.goto(f"{server}/{LINK}&embed=true&embed_figure=heads.nothing")
-    expect(page.get_by_text("This page shows no figure heads.nothing")).to_be_visible()
+def test_a_frame_says_that_the_page_has_no_such_figure(tab, server):
+    tab.goto(f"{server}/{LINK}&embed=true&embed_figure=heads.nothing")
+    expect(tab.get_by_text("This page shows no figure heads.nothing")).to_be_visible()

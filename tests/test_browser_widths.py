@@ -12,8 +12,12 @@ pytestmark = pytest.mark.browser
 pytest.importorskip("playwright")
 
 from playwright.sync_api import expect  # noqa: E402
-from serving import FIGURE, settled  # noqa: E402
+from serving import FIGURE, by_menu, settled  # noqa: E402
 from test_browser import PATHS, visit  # noqa: E402, F401  a fixture
+
+from attn.ui.menu import MENU  # noqa: E402
+
+LABELS = {entry.page: entry.label for entry in MENU}
 
 
 class Screen(NamedTuple):
@@ -161,16 +165,22 @@ def fold(page):
     settled(page, figures=0)
 
 
-def test_every_page_on_every_screen(server, chromium):
-    wrong = []
-    with looking(chromium, LAPTOP, 720) as page:
-        for name in PAGES:
-            page.set_viewport_size({"width": LAPTOP, "height": 720})
-            page.goto(f"{server}/{PATHS[name]}")
-            settled(page, figures=0)
-            for width, height in SCREENS:
-                resize(page, width, height)
-                wrong += [f"{name} at {width} {fault}" for fault in lasting_faults(page, width)]
+@pytest.mark.parametrize("name", PAGES)
+def test_every_page_is_opened_on_a_laptop_and_goes_to_a_phone(visit, name):  # noqa: F811
+    """By a cold link in the light theme, and then drawn again in the dark one."""
+    page, wrong = visit.page, []
+    for (width, height), theme in zip(SCREENS, ("light", "dark"), strict=True):
+        page.emulate_media(color_scheme=theme)
+        if theme == "light":
+            page.set_viewport_size({"width": width, "height": height})
+            visit.go(name)
+            expect(page.get_by_role("link", name="Pretrained").first).to_be_visible()  # the menu
+        else:
+            resize(page, width, height)
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        expect(page.get_by_test_id("stException")).to_have_count(0)
+        wrong += [f"at {width} {fault}" for fault in lasting_faults(page, width)]
+    assert visit.link == {}
     assert wrong == [], "\n".join(wrong)
 
 
@@ -196,8 +206,9 @@ def test_every_tab_on_every_screen(server, chromium, request, screen, name):
 def test_in_a_hall_the_first_figure_of_a_page_is_seen_whole(server, chromium):
     wrong = []
     with looking(chromium, LAPTOP, 720) as page:
+        page.goto(f"{server}/{PATHS[HALL[0]]}?large=1")
         for name in HALL:
-            page.goto(f"{server}/{PATHS[name]}?large=1")
+            by_menu(page, LABELS[name])
             settled(page)
             wrong += [f"{name} {fault}" for fault in lasting_faults(page, LAPTOP, large=True)]
     assert wrong == [], "\n".join(wrong)
