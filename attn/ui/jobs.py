@@ -163,7 +163,8 @@ def watch_job(key, words, so_far=None):
     job.key = key
     share = job.done / job.total if job.total else 0.0
     said = say_shared_queue(job.place) if job.place else f"{words}: {job.done} of {job.total or '…'}"
-    bar, button = st.columns([5, 1], vertical_alignment="center")
+    # the button stands left, clear of the signs that lie over a figure's upper right corner, under the pointer
+    button, bar = st.columns([1, 5], vertical_alignment="center")
     bar.progress(share, "Stopping …" if job.stopped else said)
     button.button(
         "Stop", key=f"{key}.stop", on_click=job.stop, icon=":material/stop:", width="stretch",

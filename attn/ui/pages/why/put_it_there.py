@@ -15,12 +15,11 @@ from attn.ui.controls.model_and_text import suggested_models
 from attn.ui.jobs import Job, job_failure, running_job, watch_job
 from attn.ui.link import shortened
 from attn.ui.numpy_models import numpy_model_code, numpy_model_pass
-from attn.ui.page import page_draw, page_figure, page_reading, page_theme
+from attn.ui.page import page_columns, page_draw, page_figure, page_reading, page_theme
 from attn.ui.pages.why.setup import (
     MOST_TOKENS,
     STEP_NAMES,
     Reading,
-    map_size,
     two_words_control,
     why_code,
     word_name,
@@ -28,12 +27,15 @@ from attn.ui.pages.why.setup import (
 from attn.ui.shared_results import model_save
 from attn.ui.shown_code import LIGHT, Codes, shown_code
 from attn.ui.state import as_text
+from attn.ui.width import page_cell, page_share, page_tallest, page_width
 
 RUNNING = "why.patching"
 _BEGUN, _LAST = "why.patches.begun", "why.patch.last"  # what the session holds: maps half run, and the last whole one
 _MOST_LEGS = 3  # of the way of a difference that are said one by one
 _AT_ONCE = 10_000_000_000  # products of a map that is made without being asked for: some two seconds
 _KEPT = 16  # maps of a session
+_SHARES = (0.58, 0.42)  # of the page, for the map and for its controls
+_NAMES, _ROW, _MOST_CELL = 70, 16, 44  # pixels left of a map, of a layer at least, and of a place at most
 FORMULA = r"\frac{m_{\mathrm{patched}} - m_{\mathrm{run}}}{m_{\mathrm{source}} - m_{\mathrm{run}}}"
 PRESETS = {
     "Paris or Madrid": {"text": "The capital of France is", "second": "The capital of Spain is"},
@@ -46,7 +48,43 @@ PRESETS = {
 
 
 def patch_tab(state, reading):
-    """Draw the choice of the two texts and of what is put where, and the map of what came along."""
+    """Draw the map of what came along, and beside it the choice of the two texts and of what is put where."""
+    above = st.container()
+    left, right = page_columns(_SHARES, figures=True)
+    below = st.container()
+    with right:
+        other, words = _controls(state, reading)
+    setup = state.choices()
+    run, source = (reading, other) if setup.noising else (other, reading)
+    pairs = patching.aligned(run.passed.ids, source.passed.ids)
+    measured = _measured_at(setup, run, source, pairs)
+    with left:
+        if told := _nothing_to_put(setup, run, source, measured):
+            st.info(told)
+            _empty(run, setup)
+            return
+        measure = measure_of(run, source, words, measured)
+        ends = measure(run.passed), measure(source.passed)
+        if abs(ends[1] - ends[0]) < 1e-9:
+            st.info("Both texts give the same, so there is no difference to follow.")
+            _empty(run, setup)
+            return
+        by_head = patching.STEPS[setup.step] == "heads"
+        cone = None if by_head else causal_cone_of(run.passed, source.passed, pairs, measured[0], setup.step)
+        key = (setup.model, model_save(setup.model), run.text, source.text, setup.step, words, measured)
+        _figure(state, reading, run, source, setup, words, pairs, measure, ends, cone, key, above, below)
+
+
+def _controls(state, reading):
+    """Draw the choice of the other text, of what is put where, and of a model that writes the word that is followed.
+
+    Returns
+    -------
+    Reading
+        Of the other text.
+    (int, int) or None
+        Ids of the word that is followed and of its rival.
+    """
     _presets(state)
     st.text_area(
         "Other text", key=state.key("second"), height=68, max_chars=2000,
@@ -54,50 +92,35 @@ def patch_tab(state, reading):
     )  # fmt: skip
     if not state.get("second").strip():
         state.adjust(second=reading.text)
-    other = _other_reading(state, reading)
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.selectbox(
-            "Put there", STEP_NAMES, format_func=STEP_NAMES.get, key=state.key("step"),
-            help="Which step of the one run is put into the other: by position, or for one head at all positions.",
-        )  # fmt: skip
-        st.toggle(
-            "Run the page's own text", key=state.key("noising"),
-            help="Off: the other text is run, and steps of the page's own text are put into it: does the "
-            "answer to that one come back (denoising)? On: the page's own text is run, with steps of the other text: "
-            "is its answer lost (noising)?",
-        )  # fmt: skip
-    setup = state.choices()
-    run, source = (reading, other) if setup.noising else (other, reading)
-    same = len(run.labels) == len(source.labels) and (run.passed.ids == source.passed.ids).all()
-    words = None
+    other, words = _other_reading(state, reading), None
+    st.selectbox(
+        "Put there", STEP_NAMES, format_func=STEP_NAMES.get, key=state.key("step"),
+        help="Which step of the one run is put into the other: by position, or for one head at all positions.",
+    )  # fmt: skip
     if reading.writes:
         words = two_words_control(state, reading, reading.passed.logits[-1], other.passed.logits[-1])
-    pairs = patching.aligned(run.passed.ids, source.passed.ids)
-    measured = _measured_at(setup, run, source, pairs)
-    if same or measured is None:
-        told = "The two texts must differ: change a word of one."
-        st.info(
-            told if same else "The query in view has no partner in the other text: choose another on the first tab."
+    st.toggle(
+        "Run the page's own text", key=state.key("noising"),
+        help="Off: the other text is run, and steps of the page's own text are put into it: does the "
+        "answer to that one come back (denoising)? On: the page's own text is run, with steps of the other text: "
+        "is its answer lost (noising)?",
+    )  # fmt: skip
+    return other, words
+
+
+def _nothing_to_put(setup, run, source, measured):
+    """Say why there is nothing to be put from one text into the other; return "" where there is."""
+    counts = len(run.labels), len(source.labels)
+    if counts[0] == counts[1] and (run.passed.ids == source.passed.ids).all():
+        return "The two texts must differ: change a word of one."
+    if measured is None:
+        return "The query in view has no partner in the other text: choose another on the first tab."
+    if setup.step == "weights" and counts[0] != counts[1]:
+        return (
+            f"Weights can be put into a text of as many tokens alone: these have {counts[0]} and {counts[1]}. "
+            "Choose another step, or change a text."
         )
-        _empty(run, setup)
-        return
-    measure = measure_of(run, source, words, measured)
-    start, end = measure(run.passed), measure(source.passed)
-    if abs(end - start) < 1e-9:
-        st.info("Both texts give the same, so there is no difference to follow.")
-        _empty(run, setup)
-        return
-    if setup.step == "weights" and len(run.labels) != len(source.labels):
-        st.info(
-            f"Weights can be put into a text of as many tokens alone: these have {len(run.labels)} and "
-            f"{len(source.labels)}. Choose another step, or change a text."
-        )
-        _empty(run, setup)
-        return
-    by_head = patching.STEPS[setup.step] == "heads"
-    cone = None if by_head else causal_cone_of(run.passed, source.passed, pairs, measured[0], setup.step)
-    key = (setup.model, model_save(setup.model), run.text, source.text, setup.step, words, measured)
-    _figure(state, reading, run, source, setup, words, pairs, measure, (start, end), cone, key)
+    return ""
 
 
 def _presets(state):
@@ -180,6 +203,14 @@ def causal_cone_of(passed, source, pairs, measured, step):
     return cone[:-1] if step == "residual" else cone[1:]
 
 
+def _map_size(shape):
+    """Return the width and height of a map of so many layers and places, beside the controls."""
+    layers, places = shape
+    beside = page_width() - page_share(_SHARES[0], column=True) + _NAMES
+    cell = page_cell(min((page_width() - beside) / places, _MOST_CELL), places)
+    return int(cell * places), int(max(_ROW, min(cell, page_tallest() // layers))) * layers
+
+
 def _places(run, step):
     """Return the rows and columns of the map, and the names of the columns."""
     layers = len(run.model.layers)
@@ -191,8 +222,8 @@ def _places(run, step):
     return layers, [str(head + 1) for head in range(heads)], "head"
 
 
-def _figure(state, reading, run, source, setup, words, pairs, measure, ends, cone, key):
-    """Draw the map of what came along, or what it takes to make it."""
+def _figure(state, reading, run, source, setup, words, pairs, measure, ends, cone, key, above, below):
+    """Draw the map of what came along, with how to read it above and below; or what it takes to make it."""
     layers, columns, axis = _places(run, setup.step)
     shape = layers, len(columns)
     places = places_of(cone, shape)
@@ -215,7 +246,7 @@ def _figure(state, reading, run, source, setup, words, pairs, measure, ends, con
         shares = np.where(hidden, 0.0, shares)
         return shares, functools.partial(
             patch_map, shares, columns, hidden if hidden.any() else None, page_theme(), STEP_NAMES[setup.step],
-            map_size(*shape), axis, name,
+            _map_size(shape), axis, name,
         )  # fmt: skip
 
     if key not in store:
@@ -224,7 +255,10 @@ def _figure(state, reading, run, source, setup, words, pairs, measure, ends, con
     shares, picture = drawn(store[key])
     about = f"{STEP_NAMES[setup.step]}, of “{shortened(source.text)}” put into “{shortened(run.text)}”"
     st.session_state[_LAST] = picture, about
-    page_reading(_sentence(run, source, setup, words, shares, ends, columns, key[-1][0]), FORMULA, terms=("residual",))
+    with above:
+        page_reading(
+            _sentence(run, source, setup, words, shares, ends, columns, key[-1][0]), FORMULA, terms=("residual",)
+        )
     code = functools.partial(_patch_code, reading, run, source, setup, words, pairs, columns, cone, shares)
     page_figure(
         picture,
@@ -233,12 +267,15 @@ def _figure(state, reading, run, source, setup, words, pairs, measure, ends, con
         tables={"shares": lambda: charts.csv(shares, charts.counted(layers), columns)},
         codes=code,
     )  # fmt: skip
+    said = "1 means that the whole difference comes along, 0 that nothing does."
     if cone is not None:
-        st.caption(
-            "Grey cells lie outside the causal cone: there the two runs are still the same, or nothing that is "
+        said += (
+            " Grey cells lie outside the causal cone: there the two runs are still the same, or nothing that is "
             "measured can see the place any more. Nothing put there can change the answer, so it is not run."
         )
-    why_code(state, code)
+    with below:
+        st.caption(said)
+        why_code(state, code)
 
 
 def places_of(cone, shape):
@@ -318,7 +355,7 @@ def _empty(run, setup):
     page_draw(
         functools.partial(
             patch_map, np.zeros(waiting.shape), columns, waiting, page_theme(),
-            f"{STEP_NAMES[setup.step]}: not run yet", map_size(layers, len(columns)), axis, "not run yet",
+            f"{STEP_NAMES[setup.step]}: not run yet", _map_size(waiting.shape), axis, "not run yet",
         ),
         "why.patch",
     )  # fmt: skip
@@ -371,8 +408,7 @@ def _sentence(run, source, setup, words, shares, ends, columns, measured):
         moved = path
     return (
         f"“{as_text(run.text)}” is run again and again, each time with one step taken from the run of "
-        f"“{as_text(source.text)}”. What is measured is {what}. 1 means that the whole difference comes along, 0 that "
-        f"nothing does. {moved}"
+        f"“{as_text(source.text)}”. What is measured is {what}. {moved}"
     )
 
 
@@ -426,7 +462,7 @@ def _patch_code(reading, run, source, setup, words, pairs, columns, cone, shares
     shape = [len(run.model.layers), len(columns)]
     look = {
         "step": setup.step, "measured": _measured_at(setup, run, source, pairs)[0], "shape": shape,
-        "columns": columns, "theme": LIGHT, "title": STEP_NAMES[setup.step], "size": map_size(*shape),
+        "columns": columns, "theme": LIGHT, "title": STEP_NAMES[setup.step], "size": _map_size(shape),
         "axis": "head" if cone is None else "position", "hidden_name": "out of reach",
     }  # fmt: skip
     look |= {"word": words[0], "rival": words[1]} if words else {}
