@@ -36,6 +36,7 @@ from attn.ui.pages.pretrained import (
     pretrained_page_picture,
     pretrained_page_query_charts,
     pretrained_page_reading,
+    pretrained_page_shapes,
     pretrained_page_verdict,
 )
 from attn.ui.width import page_layers_map_size, page_map_size
@@ -78,12 +79,12 @@ with st.sidebar:
         pretrained_page_break_controls(page, layer)
 
 setup = page.commit()
-theme, width, tallest = ui.page_theme(), ui.page_width(), ui.page_tallest(60)
+theme, width, tallest = ui.page_theme(), ui.page_width(), ui.page_tallest(20)
 result = compute_pretrained_page(setup, loaded, layer)
 head = setup.head - 1
 page.tell(gap=result.largest)
 
-words, box = ui.page_columns([3, 2])
+words, box = ui.page_columns([1, 1])
 with words:
     pretrained_page_reading(setup, loaded, recording, layer, result)
 with box:
@@ -128,6 +129,7 @@ ui.page_figure(
     codes=codes,
     line=pretrained_page_line(setup, loaded, result, unbroken),
 )
+st.caption(pretrained_page_shapes(setup, layer, result))
 
 
 def map_tab():

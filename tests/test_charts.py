@@ -343,6 +343,17 @@ class TestHeatmap:
         assert not texts(13, 12, size=800)
         assert texts(13, 12, style=charts.Style(numbers=True), size=800)
 
+    def test_beside_a_sign_the_zero_goes_where_numbers_have_no_room_for_it(self):
+        def texts(cell, values):
+            spec = map_of(np.array([values]), kind="signed", size=(cell * 4, 40))
+            (layer,) = [layer for layer in spec["layer"] if layer["mark"]["type"] == "text"]
+            return [row["text"] for row in rows_of(spec, layer)]
+
+        assert texts(50, [-0.25, 0.5, 0, 0.125]) == ["−0.250", "0.500", "0.000", "0.125"]
+        assert texts(42, [-0.25, 0.5, 0, 0.125]) == ["−0.25", "0.50", "0.00", "0.12"]
+        assert texts(36, [-0.25, 0.5, 0, 0.125]) == ["−.25", ".50", ".00", ".12"]
+        assert texts(36, [-1.25, 0.5, 0, 0.125]) == ["−1.2", "0.5", "0.0", "0.1"]
+
     def test_numbers_are_as_small_as_a_theme_lets_them_be_where_there_is_no_room_for_larger_ones(self):
         def sizes(size, least):
             theme = dataclasses.replace(charts.LIGHT, number_size=least)

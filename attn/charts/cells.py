@@ -1,5 +1,7 @@
 """A matrix on a plane: its cells, or a picture of them, with their numbers, outlines and words."""
 
+import re
+
 import numpy as np
 
 from attn.charts import raster
@@ -123,12 +125,7 @@ def cell_numerals(table, values, hidden, plane, scale, axes, decimals=None):
     """Return a layer of the values as text, if they all fit into the cells of `table`."""
     seen = (np.isfinite(values) & ~hidden).ravel()
     numbers = values.ravel()[seen]
-    ways = (
-        (aligned_labels(numbers, digits) for digits in (3, 2))
-        if decimals is None
-        else (fixed_labels(numbers, decimals),)
-    )
-    for texts in ways:
+    for texts in _ways_of_writing(numbers, decimals):
         size = numeral_size(texts, plane.cell_width, plane.cell_height)
         if size == FONT_SIZE:
             break
@@ -142,6 +139,18 @@ def cell_numerals(table, values, hidden, plane, scale, axes, decimals=None):
         table = table.append_column(name, mark_column(column))
     small = {} if size == FONT_SIZE else {"fontSize": size}
     return [plane.texts(table, "middle", "centre", tooltip=_tooltip(axes, scale.name), **small)]
+
+
+def _ways_of_writing(numbers, decimals):
+    """Return the texts of numbers, and shorter ones for where these do not fit.
+
+    Beside a sign the zero before a point goes last, so that −.25 fits where 0.25 does.
+    """
+    ways = [aligned_labels(numbers, digits) for digits in (3, 2)] if decimals is None else []
+    ways = ways or [fixed_labels(numbers, decimals)]
+    if any(text.startswith("−0.") for text in ways[-1]):
+        ways.append([re.sub(r"^(−?)0\.", r"\1.", text) for text in ways[-1]])
+    return ways
 
 
 def numeral_size(texts, cell_width, cell_height):

@@ -1,11 +1,13 @@
 """A finished specification made to fit where it is shown: bars shortened, rows broken, and everything enlarged."""
 
 import functools
+import itertools
 import json
 import math
 import textwrap
 
 from attn.charts.labels import LINE, label_pixels
+from attn.charts.layout import rows_that_fit
 from attn.charts.plane import LEAST_PLOT, wrapped_over_plane
 from attn.charts.specification import checked_specification
 from attn.functional import finite_number
@@ -142,18 +144,22 @@ def _fit(spec, room, tables):
         return spec | {"layer": [_with_scale_in(layer, room - _gutter(spec) - _RIGHT) for layer in spec["layer"]]}
     if "hconcat" not in spec or plots_width(spec) <= _TOLERANCE * room:
         return spec
-    spacing, rows, waiting = spec.get("spacing", _SPACING), [[]], []
-    for at, part in enumerate(spec["hconcat"]):
-        waiting = [*waiting, part]
-        if is_operator(part):
-            continue
-        if rows[-1] and plots_width({"hconcat": [*rows[-1], *waiting], "spacing": spacing}) > room:
-            rows.append([])
-            operators = [tables[each["data"]["name"]]["text"][0].as_py() for each in waiting[:-1]]
-            waiting = [_titled(operators, _named(part, spec["hconcat"][:at]))]
-        rows[-1] += waiting
-        waiting = []
-    rows[-1] += waiting
+    parts, spacing = spec["hconcat"], spec.get("spacing", _SPACING)
+
+    def begun(row):
+        """Return a row whose first plot names its rows, and has in its title what the row begins with."""
+        if row[0] is parts[0]:
+            return row
+        operators = list(itertools.takewhile(is_operator, row))
+        plot, *rest = row[len(operators) :]
+        signs = [tables[each["data"]["name"]]["text"][0].as_py() for each in operators]
+        before = list(itertools.takewhile(lambda part: part is not plot, parts))
+        return [_titled(signs, _named(plot, before)), *rest]
+
+    def fits(row):
+        return plots_width({"hconcat": begun(row), "spacing": spacing}) <= room
+
+    rows = [begun(row) for row in rows_that_fit(parts, is_operator, fits)]
     lines = [_alone(row[0], room) if len(row) == 1 else {"hconcat": row, "spacing": spacing} for row in rows]
     return {("vconcat" if name == "hconcat" else name): value for name, value in (spec | {"hconcat": lines}).items()}
 

@@ -91,6 +91,42 @@ def _joined(direction, parts, spacing):
     return whole
 
 
+def rows_that_fit(parts, is_operator, fits):
+    """Return the parts of a row in as few rows as fit one after the other; an operator goes with what it stands before.
+
+    Parameters
+    ----------
+    parts : sequence
+        From left to right.
+    is_operator : callable
+        Whether a part only says what joins its neighbours.
+    fits : callable
+        Whether a list of parts fits into one row. A row of one plot is drawn in any case.
+
+    Returns
+    -------
+    list of list
+
+    Examples
+    --------
+    >>> rows_that_fit(["x", "×", "w", "=", "q"], "×=".__contains__, lambda row: len(row) <= 3)
+    [['x', '×', 'w'], ['=', 'q']]
+    """
+    rows, waiting = [], []
+    for part in [] if fits(parts) else parts:
+        waiting.append(part)
+        if not is_operator(part):
+            if rows and fits([*rows[-1], *waiting]):
+                rows[-1].extend(waiting)
+            else:
+                rows.append(waiting)
+            waiting = []
+    if not rows:
+        return [list(parts)]
+    rows[-1].extend(waiting)
+    return rows
+
+
 def _operator(text, height):
     """Return a chart that only says `text`, half way down a figure of this height."""
     wide = max(20, 16 * len(text))

@@ -1,8 +1,7 @@
 """Matrices in a row, or in several where one is too narrow, as large as the room allows, operators between them.
 
-`attn.charts.fit_to_room` breaks rows, too, and both are needed: how large cells are, which rows are named and which
-numbers are written must be known before matrices are drawn, and only of matrices alike; a page joins figures of any
-kind, such as bars beside a map, that are finished when their row turns out to be too wide.
+How large cells are, which rows are named and which numbers are written must be known before matrices are drawn, so that
+their rows are broken here. `attn.charts.fit_to_room` breaks, in the same way, a row of figures that are finished.
 """
 
 from dataclasses import replace
@@ -15,7 +14,7 @@ from attn.charts.arguments import checked_arguments
 from attn.charts.cells import checked_cells, numeral_size
 from attn.charts.heatmap import MOST_NUMBERS, heatmap
 from attn.charts.labels import fixed_labels, label_pixels
-from attn.charts.layout import above, beside
+from attn.charts.layout import above, beside, rows_that_fit
 from attn.charts.options import Scale, Style
 from attn.charts.plane import FINEST_CELL, FINGER_CELL, least_plane
 from attn.charts.scale import colour_scale
@@ -132,25 +131,11 @@ def touched_cell(cell, count):
 
 
 def _rows(room, parts):
-    """Return the parts in as few rows as leave each matrix room; an operator begins a row before its matrix."""
-    groups, waiting = [], []
-    for part in parts:
-        waiting.append(part)
-        if not isinstance(part, str):
-            groups.append(waiting)
-            waiting = []
-    groups[-1].extend(waiting)
-    alone = min(_fitted(room, *_sorted(group))[1] for group in groups)
+    """Return the parts in as few rows as leave each matrix room."""
+    alone = min(_fitted(room, [part], [])[1] for part in parts if isinstance(part, Panel))
     # there is room for numbers below one another where a page is scrolled; a laptop's is not to be for them
     wanted = min(alone, room.written if room.scrolled else FINGER_CELL)
-    rows = []
-    for group in groups:
-        longer = [*rows[-1], *group] if rows else []
-        if rows and _fits(room, *_sorted(longer), wanted):
-            rows[-1] = longer
-        else:
-            rows.append(group)
-    return [list(parts)] if _fits(room, *_sorted(parts), wanted) else rows
+    return rows_that_fit(parts, lambda part: isinstance(part, str), lambda row: _fits(room, *_sorted(row), wanted))
 
 
 def _sorted(parts):

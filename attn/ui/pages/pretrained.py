@@ -347,25 +347,29 @@ def pretrained_page_reading(setup, loaded, recording, layer, result):
     say_if_model_untrained(loaded)
     told = (
         f"The attention of a real model, computed twice: layer {setup.layer}, head {setup.head} of {as_text(name)}. "
-        f"The first picture is what the model itself computed. The second is what numpy makes here from {start}, the "
-        f"third their difference. {right} Here **{query}** {looks}."
+        f"The first picture is what the model itself computed, the second what numpy makes here from {start}. {right} "
+        f"Here **{query}** {looks}."
     )
+    page_reading(told, terms=("query", "key", "softmax"))
+    models.say_model_note(loaded)
+    say_word_level(result.level, None if layer.mask is None else layer.mask[0, 0])
+    if setup.level == "words":
+        st.caption("The two sides are compared piece by piece.")
+    models.say_if_model_truncated(recording)
+
+
+def pretrained_page_shapes(setup, layer, result):
+    """Say how many queries and keys there are, and how weights are made of them."""
     n_q, n_k, d_k = len(result.query), len(result.key), result.query.shape[1]
     scores = "scale · q·k" if layer.softcap is None else f"{layer.softcap:g} · tanh(scale · q·k / {layer.softcap:g})"
     scores += "" if layer.bias is None else " + bias"
     queries = "1 query looks" if n_q == 1 else f"{n_q:,} queries look"
     keys = "1 key" if n_k == 1 else f"{n_k:,} keys"
     pieces = ", one a piece of a word" if setup.level == "words" else ""
-    shapes = (
+    return (
         f"{queries} at {keys}{pieces}; each is a vector of d_k = {d_k} numbers. Weights = softmax({scores}), where "
         f"the scale is {result.scale:.3g}."
     )
-    page_reading(told, shapes=shapes, terms=("query", "key", "softmax"))
-    models.say_model_note(loaded)
-    say_word_level(result.level, None if layer.mask is None else layer.mask[0, 0])
-    if setup.level == "words":
-        st.caption("The two sides are compared piece by piece.")
-    models.say_if_model_truncated(recording)
 
 
 def pretrained_page_verdict(setup, source, loaded, result, table):
@@ -409,25 +413,21 @@ def pretrained_page_line(setup, loaded, result, table):
 
 
 def pretrained_page_picture(own, scratch, own_hidden, hidden, rows, columns, scale, theme, room, tallest):
-    """Draw one head by the model, from scratch, and the difference: what counts as equal is pale."""
-    largest = float(np.abs(scratch - own).max(initial=0))
-    equal = pretrained.TOLERANCE if largest <= pretrained.TOLERANCE else None  # otherwise to the largest
+    """Draw one head by the model and from scratch, and the difference where there is more than rounding of it."""
+    equal = float(np.abs(scratch - own).max(initial=0)) <= pretrained.TOLERANCE
+    difference = charts.panel(
+        scratch - own, rows, columns, title="The difference", kind="signed", scale=charts.Scale(name="difference"),
+        pick=charts.Pick("difference"),
+    )  # fmt: skip
     return charts.panels(
         theme,
         room,
         charts.panel(own, rows, columns, title="The model's own", pick=charts.Pick("own"), hidden=own_hidden, **scale),
+        "=" if equal else "≠",
         charts.panel(
             scratch, rows, columns, title="From scratch, in numpy", pick=charts.Pick("scratch"), hidden=hidden, **scale
         ),
-        charts.panel(
-            scratch - own,
-            rows,
-            columns,
-            title="From scratch − the model's own",
-            kind="signed",
-            scale=charts.Scale(equal, name="difference"),
-            pick=charts.Pick("difference"),
-        ),
+        *([] if equal else [difference]),
         tallest=tallest,
     )
 
