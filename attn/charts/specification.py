@@ -1,5 +1,8 @@
 """A chart as a Vega-Lite specification that holds its own data."""
 
+import importlib
+import sys
+
 import altair as alt
 import numpy as np
 import pyarrow as pa
@@ -44,6 +47,8 @@ def specification(chart, name="chart"):
     """
     if not isinstance(chart, alt.TopLevelMixin):
         raise ValueError(f"{name} must be a chart of Altair, got {short_repr(chart)}")
+    if "pandas" in sys.modules:
+        importlib.import_module("pandas")  # Altair asks it for its types, also while another thread still loads it
     selections, tables = [], []
     spec = _written(chart, selections)
     _name(spec, tables)
