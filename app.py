@@ -57,9 +57,6 @@ ui.page_reading(
     f"Choose {'another word' if setup.level == 'words' else 'another token'} to see where that one looks.",
     ui.page_formula(),
 )
-kind = home_kind_of_head(head, level.rows)
-if not low:
-    st.caption(kind)
 say_word_level(level)
 width = page_strip_width(labels, size=size, numbered=True, most=MOST)
 codes = partial(home_code, setup, query, result.tokens, width, size)
@@ -71,8 +68,7 @@ ui.page_figure(
     codes=codes,
     line=home_line(setup, names, weights, query),
 )
-if low:
-    st.caption(kind)
+st.caption(home_kind_of_head(head, level.rows))
 if len(labels) > MOST:
     named = "words" if setup.level == "words" else "tokens"
     st.caption(f"The picture shows the first {MOST} of {len(labels)} {named}; the page Pretrained shows them all.")

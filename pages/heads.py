@@ -100,12 +100,12 @@ head = min(setup.head, num_heads) - 1
 scale, grouped = colour_scale_of(setup.colour, steps.weights), not ui.window_low_for_hall()
 if num_kv_heads == num_heads and chosen_look().present:  # no head shares, and the maps need the room
     grouped = False
-tallest = ui.page_tallest(150 if grouped else 40)
+tallest = ui.page_tallest(110 if grouped else 20)
 ui.page_reading(
     f"{UNTRAINED} A head is one attention with queries, keys and values of its own, so each looks at the words in its "
     f"own way. {result.sharing}{result.gating}"
     f"{KEYS_ALONE if setup.source == 'random' and setup.key_positions else ''} {ui.as_text(result.words)} "
-    f"{result.most(head)}Choose a head to see it large.",
+    "Choose a head to see it large.",
     ui.page_formula("Z") + r"\quad\text{in each head}",
     result.shapes,
     beside=lambda: sentence_in_a_trained_model(setup),
@@ -155,11 +155,7 @@ numbers[2].metric(
 def one_tab():
     """Draw the chosen head large."""
     title, cell = f"Head {head + 1}", result.cell(head, setup.cell)
-    st.markdown(result.cell_reading(head, cell))
-    st.caption(
-        "A row belongs to the token that looks, a column to a token it looks at. The stronger the colour of a cell, "
-        "the larger its weight. Choose a cell to read its weight."
-    )
+    st.markdown(f"{result.most(head)}{result.cell_reading(head, cell)} Choose a cell to read its weight.")
     ui.page_figure(
         charts.panels(
             theme,

@@ -20,8 +20,7 @@ result = softmax.compute_softmax_page(setup, scores)
 ui.page_reading(
     softmax.softmax_page_in_words(setup, result),
     r"a_j = \frac{e^{s_j/\tau - m}}{\sum_k e^{s_k/\tau - m}},\quad m = \max_k s_k/\tau",
-    "An exponential is e to the power of a score's distance to the largest one. A weight is an exponential divided by "
-    "the sum of all.",
+    softmax.softmax_page_steps_in_words(setup, result),
 )
 codes = partial(softmax.softmax_page_code, setup, result, width)
 ui.page_figure(

@@ -2,14 +2,18 @@
 
 import base64
 import dataclasses
+import importlib
 import inspect
 import io
 import math
 import re
+import sys
+import threading
 from itertools import pairwise
 
 import altair as alt
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,6 +23,11 @@ from attn import charts
 from attn.charts import labels, raster, theme
 from attn.charts.scale import colour_scale
 
+HALF_LOADED = """
+import time
+time.sleep(0.2)
+class Timestamp: pass
+"""
 THEMES = [charts.LIGHT, charts.DARK]
 
 
@@ -1029,3 +1038,17 @@ def test_names_of_points_cover_nothing_and_joined_points_have_theirs():
             apart = abs(other["name_x"] * size - x), abs(other["name_y"] * size - y)
             wide = half + labels.label_pixels(other["text"]) / 2
             assert other is name or apart[0] >= wide or apart[1] >= 14
+
+
+def test_a_figure_waits_for_the_pandas_that_another_visitor_loads(tmp_path, monkeypatch):
+    chart = alt.Chart(pa.table({"x": [1]}), title="late").mark_point()
+    (tmp_path / "pandas.py").write_text(HALF_LOADED, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(sys.modules, "pandas", None)  # is put back afterwards
+    del sys.modules["pandas"]
+    other = threading.Thread(target=importlib.import_module, args=["pandas"])
+    other.start()
+    while "pandas" not in sys.modules:
+        pass
+    assert charts.specification(chart)["title"] == "late"
+    other.join()

@@ -70,8 +70,9 @@ def test_the_scores_are_those_written_down():
         drawn = dict(zip(SCORES, matrices(app)[title][0], strict=True))
         for name, row in written.items():
             np.testing.assert_allclose(drawn[name], row, atol=1e-6)
-    assert re.search(r"prefers? \*\*key 3\*\*", words(app))
-    assert re.search(r"prefers? \*\*key 1 and key 2\*\*", words(app))
+    for name, preferred in (("general", "key 3"), ("additive", "key 1 and key 2")):
+        told = f"{name.capitalize()}, the score in view, prefers **{preferred}**, but not all {EVERY} scores agree."
+        assert told in words(opened("scores", score=name))
 
 
 def test_doubling_every_key_leaves_cosine_and_location_alone():

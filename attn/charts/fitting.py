@@ -9,6 +9,7 @@ import textwrap
 from attn.charts.labels import LINE, label_pixels
 from attn.charts.layout import rows_that_fit
 from attn.charts.plane import LEAST_PLOT, wrapped_over_plane
+from attn.charts.scale import least_gradient
 from attn.charts.specification import checked_specification
 from attn.functional import finite_number
 
@@ -172,8 +173,7 @@ def _with_scale_in(layer, room):
     if beyond <= 0 or "gradientLength" not in legend:
         return layer
     names = json.JSONDecoder().raw_decode(legend["labelExpr"])[0]
-    least = sum(label_pixels(name) + _BESIDE_LEGEND for name in names)
-    length = min(legend["gradientLength"], max(least, int(legend["gradientLength"] - beyond)))
+    length = min(legend["gradientLength"], max(least_gradient(names), int(legend["gradientLength"] - beyond)))
     color = color | {"legend": legend | {"gradientLength": length}}
     return layer | {"encoding": layer["encoding"] | {"color": color}}
 

@@ -1,5 +1,6 @@
 """From a number to a colour, the same in the browser and in a picture made here."""
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -97,9 +98,7 @@ class ColourScale:
             "titlePadding": 8,
             "orient": "bottom",
             "direction": "horizontal",
-            "gradientLength": max(
-                length, 2 * (max(map(label_pixels, texts)) + label_pixels(texts[len(at) // 2]) / 2 + 8)
-            ),
+            "gradientLength": max(length, least_gradient(texts)),
             "gradientThickness": 12,
             "gradientOpacity": 1,
             "gradientStrokeColor": self.theme.grid,
@@ -119,6 +118,19 @@ class ColourScale:
         if self.log:
             return [self.limit * 10.0**-e for e in range(_DECADES, -1, -2)]
         return [0.0, self.limit / 2, self.limit]
+
+
+def least_gradient(texts):
+    """Return the pixels of the shortest scale under which numbers, the first and the last at its ends, stand apart.
+
+    Examples
+    --------
+    >>> round(least_gradient(["0", "0.5", "1"])), round(least_gradient(["≤ 0.00125", "0.5", "1"]))
+    (52, 159)
+    """
+    wide = [label_pixels(text) for text in texts]
+    reach = [wide[0], *(each / 2 for each in wide[1:-1]), wide[-1]]  # of each number towards its neighbours
+    return (len(texts) - 1) * max((a + b + 8 for a, b in itertools.pairwise(reach)), default=0) or wide[0]
 
 
 def colour_scale(values, theme, kind="weights", limit=None, log=False, shown=None, name=None):

@@ -465,27 +465,30 @@ def page_reading(sentence, formula=None, shapes=None, terms=(), beside=None):
 
     The formula stands beside the words, or below them where there is no room for both. The terms of the field that
     the sentence uses, and the others named in `terms`, are explained in its help. `beside` draws what stands beside
-    the shapes. With words for a hall in a low window all but the words stands below the first figure.
+    the shapes. Of a page's first reading the shapes stand below the figure, which is to be seen first, and with words
+    for a hall in a low window the formula, too.
     """
     first = st.session_state.get(_BELOW) is _nothing
-    below = window_low_for_hall() and first
-    words, mathematics = page_columns([3, 2]) if formula and not below else (st.container(), st.container())
+    low = window_low_for_hall() and first
+    words, mathematics = page_columns([3, 2]) if formula and not low else (st.container(), st.container())
     words.markdown(sentence, help=terms_help(sentence, *terms))
+    if formula and not low:
+        mathematics.latex(formula)
 
-    def rest(words, mathematics):
+    def rest(words=st):
         if shapes and not beside:
             words.caption(shapes)
-        if formula:
-            mathematics.latex(formula)
+        if formula and low:
+            st.latex(formula)
         if beside:
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
                 st.caption(shapes, width="content")
                 beside()
 
-    if below:
-        st.session_state[_BELOW] = lambda: rest(st, st)
+    if first:
+        st.session_state[_BELOW] = rest
     else:
-        rest(words, mathematics)
+        rest(words)
 
 
 def _nothing():

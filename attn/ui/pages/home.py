@@ -296,10 +296,12 @@ def home_line(setup, names, weights, query):
 
 
 def home_ways_in():
-    """Draw the ways in by the groups of the menu, each a link that sets up a page."""
-    for group, entries in GROUPS.items():
-        st.caption(group)
-        with st.container(key=f"ways {group}"):  # in rows by its style, so that the keyboard goes along them
+    """Draw the ways in by the groups of the menu, each a link that sets up a page; those after the first are folded."""
+    for at, (group, entries) in enumerate(GROUPS.items()):
+        place = st.expander(group) if at else st.container()
+        if not at:
+            st.caption(group)
+        with place, st.container(key=f"ways {group}"):  # in rows by its style, so that the keyboard goes along them
             for entry, way in ((entry, way) for entry in entries for way in WAYS if way.page == entry.page):
                 with st.container(border=True, height="stretch"):
                     st.page_link(entry.script, label=f"**{way.title}**", icon=entry.icon, query_params=way.settings)

@@ -171,7 +171,6 @@ def softmax_page_picture(setup, result, width):
         result.shifted,
         result.exponentials,
         result.weights,
-        setup.temperature,
         _bar_width(_room_for_bars(result, width)),
         page_theme(),
     )
@@ -188,14 +187,13 @@ def _bar_width(room):
     return int(beside if beside >= LEAST_PLOT else least_plane(min(room - 110, 300)))
 
 
-def _picture(scores, exponentials, weights, temperature, width, theme):
+def _picture(scores, exponentials, weights, width, theme):
     """Draw scores, exponentials and weights, one row each."""
     labels = charts.counted(len(scores))
-    power = "score − largest" if temperature == 1 else f"(score − largest) ÷ {temperature:g}"
     steps = (
         ("Scores", scores, "signed", None),
-        (f"Exponentials, e^({power})", exponentials, "magnitude", 1.0),
-        ("Weights, each ÷ their sum", weights, "weights", None),
+        ("Exponentials", exponentials, "magnitude", 1.0),
+        ("Weights", weights, "weights", None),
     )
     drawn = [
         charts.bars(values, labels, theme, title=title, kind=kind, scale=charts.Scale(limit), width=width)
@@ -206,12 +204,9 @@ def _picture(scores, exponentials, weights, temperature, width, theme):
 
 def softmax_page_in_words(setup, result):
     """Say what softmax made of the scores."""
-    weights = result.weights
-    spread = float(analysis.effective_keys(weights[None])[0])
     text = (
         f"The softmax turns scores into weights: shares that add up to 1. {_who_gets_most(result)}. Only differences "
-        f"count: a score higher by {number(setup.temperature)} gets e = 2.72 times the weight. The effective number of "
-        f"keys is **{spread:.2f}** of {len(weights)}: as if so many shared equally. Type other scores among "
+        f"count: a score higher by {number(setup.temperature)} gets e = 2.72 times the weight. Type other scores among "
         "the controls."
     )
     if setup.shift:
@@ -220,6 +215,17 @@ def softmax_page_in_words(setup, result):
             f"{_overflow(result.shifted / setup.temperature)}."
         )
     return text
+
+
+def softmax_page_steps_in_words(setup, result):
+    """Say how weights are made of scores, and over how many keys they are spread."""
+    spread = float(analysis.effective_keys(result.weights[None])[0])
+    divided = "" if setup.temperature == 1 else f", divided by the temperature, {setup.temperature:g}"
+    return (
+        f"An exponential is e to the power of a score's distance to the largest one{divided}. A weight is an "
+        f"exponential divided by the sum of all. The effective number of keys is **{spread:.2f}** of "
+        f"{len(result.weights)}: as if so many shared equally."
+    )
 
 
 def softmax_page_line(setup, result):

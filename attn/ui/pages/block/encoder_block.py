@@ -206,7 +206,7 @@ def encoder_block_picture(result, theme):
 
 def _tallest(setup):
     """Return how many pixels high a matrix may be: more is said above the first stage."""
-    return page_tallest(80 if setup.stage == "input" else 0, most=480)
+    return page_tallest(20 if setup.stage == "input" else 0, most=480)
 
 
 def _panel(result, limit, values, title):
@@ -229,23 +229,27 @@ def encoder_block_reading(result):
 
 
 def _input_reading(result, step):
-    d_model = result.setup.d_model
-    placed = number(math.sqrt(d_model / 2))
-    root = f"√{d_model} = {number(math.sqrt(d_model))}"
-    start = (
+    return (
         "A transformer is a stack of blocks: in each, tokens look at one another by attention, then a feed-forward "
         "network treats each alone. “Step on” walks through one. Into the first goes each token's embedding plus "
         "numbers for its position."
     )
+
+
+def _input_lengths(result):
+    """Say how long embeddings and positions are, and what comes of the factor between them."""
+    d_model = result.setup.d_model
+    placed = number(math.sqrt(d_model / 2))
+    root = f"√{d_model} = {number(math.sqrt(d_model))}"
     if result.setup.scaled:
         return (
-            f"{start} Embeddings have a length of about **{_mean_norm(result.table)}**, positions of {placed}. So that "
+            f"Embeddings have a length of about {_mean_norm(result.table)}, positions of {placed}. So that "
             f"positions do not drown the words, embeddings are multiplied by {root}: now the words are "
-            f"**{_mean_norm(math.sqrt(d_model) * result.table)}** long."
+            f"{_mean_norm(math.sqrt(d_model) * result.table)} long."
         )
     return (
-        f"{start} Without the factor {root} embeddings are **{_mean_norm(result.table)}** long beside positions of "
-        f"**{placed}**: the sum says more of places than of words."
+        f"Without the factor {root} embeddings are {_mean_norm(result.table)} long beside positions of {placed}: the "
+        "sum says more of places than of words."
     )
 
 
@@ -341,7 +345,8 @@ def encoder_block_shapes(result):
         return f"{n} tokens × {setup.d_model} numbers · {heads} of {each} numbers · weights of each: {n} × {n}"
     if setup.stage == "feed_forward":
         return f"{n} tokens × {setup.d_model} → {setup.d_ff} → {setup.d_model} numbers"
-    return f"{n} tokens × {setup.d_model} numbers, as at every stage of the block"
+    shape = f"{n} tokens × {setup.d_model} numbers, as at every stage of the block"
+    return f"{_input_lengths(result)} {shape}." if setup.stage == "input" else shape
 
 
 def encoder_block_moves(result):

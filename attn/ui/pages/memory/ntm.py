@@ -136,9 +136,10 @@ def memory_ntm_tab(state, setup):
     stages = _stages_of(previous, steps)
     read = turing_machine.read(rows, steps.weights)
     page_reading(
-        _ntm_in_words(setup, previous, steps, read),
+        _ntm_in_words(setup, steps, read),
         _ntm_formula(),
-        f"The memory is {len(rows)} × 2 numbers. The key has 2 numbers; each row has one weight.",
+        f"{_ntm_steps_in_words(setup, previous, steps)} The memory is {len(rows)} × 2 numbers. The key has 2 numbers; "
+        "each row has one weight.",
         terms=("key", "cosine"),
     )
     codes = partial(_ntm_code, setup)
@@ -199,22 +200,29 @@ def _write(setup, rows, weights, labels, wide):
     )
 
 
-def _ntm_in_words(setup, previous, steps, read):
-    """Follow the weights from content to the last step in words."""
-    content, last = int(steps.content.argmax()), int(steps.weights.argmax())
-    flat = np.ptp(steps.content) < 1e-9
-    by_content = "weighs all rows alike" if flat else f"puts **{steps.content[content]:.3f}** on row {content + 1}"
-    moved = f"moved on by {setup.shift:g}, " if setup.shift else ""
-    moved += f"blurred by {setup.blur:g}, " if setup.blur else ""
+def _ntm_in_words(setup, steps, read):
+    """Say what a head reads, and which row has the largest weight."""
+    last = int(steps.weights.argmax())
     numbers = ", ".join(fixed_labels(read, 3))
     untrained = f"{UNTRAINED} " if setup.memory == "random" else ""
     return (
-        f"{untrained}A network can keep what it knows in the rows of a memory. It reads all rows at once, by weights. "
-        "A trained network sets its key and all else by itself; here you set them among the controls. It compares "
-        f"its key, ({setup.across:g}, {setup.up:g}), with every row; by that content alone it "
-        f"{by_content}. It takes {setup.gate:.0%} of that, and the rest from the "
-        f"step before, when it stood on row {int(previous.argmax()) + 1}. Then the weights are {moved}and sharpened; "
-        f"row {last + 1} has most, **{steps.weights[last]:.3f}**. So it reads **({numbers})**."
+        f"{untrained}A network can keep what it knows in the rows of a memory. It reads all rows at once, by weights: "
+        f"now row {last + 1} has most, **{steps.weights[last]:.3f}**, so it reads **({numbers})**. A trained network "
+        "sets its key and all else by itself; here you set them among the controls."
+    )
+
+
+def _ntm_steps_in_words(setup, previous, steps):
+    """Follow the weights from content to the last step in words."""
+    content, last = int(steps.content.argmax()), int(steps.weights.argmax())
+    flat = np.ptp(steps.content) < 1e-9
+    by_content = "weighs all rows alike" if flat else f"puts {steps.content[content]:.3f} on row {content + 1}"
+    moved = f"moved on by {setup.shift:g}, " if setup.shift else ""
+    moved += f"blurred by {setup.blur:g}, " if setup.blur else ""
+    return (
+        f"The network compares its key, ({setup.across:g}, {setup.up:g}), with every row; by that content alone it "
+        f"{by_content}. It takes {setup.gate:.0%} of that, and the rest from the step before, when it stood on row "
+        f"{int(previous.argmax()) + 1}. Then the weights are {moved}and sharpened; row {last + 1} has most."
     )
 
 

@@ -172,13 +172,11 @@ def _layout(setup, result, room):
 
 def scores_reading(setup, result):
     """Say which key each score prefers, and that none of their parameters is trained."""
-    groups = {}
-    for at, one in enumerate(SCORES.values()):
-        groups.setdefault(listed(result.winners(at)), []).append(one.title.lower())
-    parts = [f"{listed(names)} prefer{'s' if len(names) == 1 else ''} **{keys}**" for keys, names in groups.items()]
-    agree = f"all {EVERY} prefer **{next(iter(groups))}**"
-    disagree = ". ".join(map(capital, parts))
-    sentence = agree if len(groups) == 1 else f"here the {EVERY} scores disagree. {disagree}"
+    preferred = [listed(result.winners(at)) for at in range(len(SCORES))]
+    chosen = preferred[list(SCORES).index(setup.score)]
+    agree = f"all {EVERY} prefer **{chosen}**"
+    differ = f"{SCORES[setup.score].title}, the score in view, prefers **{chosen}**, but not all {EVERY} scores agree"
+    sentence = agree if len(set(preferred)) == 1 else differ
     for one, hidden in zip(SCORES.values(), result.hidden, strict=True):
         if hidden.any():
             sentence += f"; {one.title.lower()} has parameters for only {(~hidden).sum()} places and sees no further"
