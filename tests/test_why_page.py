@@ -230,6 +230,45 @@ def test_a_head_leads_to_the_account_of_its_scores(page):
     check(opened("why", asked))
 
 
+@pytest.fixture(scope="module", params=["RoBERTa", "DistilBERT"])
+def relative(request, tmp_path_factory):
+    """Write a small random relative of BERT, with a tokenizer whose words begin with their space."""
+    pytest.importorskip("transformers")
+    from tokenizers import Tokenizer, decoders, pre_tokenizers
+    from tokenizers.models import WordLevel
+
+    from attn.pretrained.families.whole_models import VOCABULARY, random_model
+
+    folder, model = tmp_path_factory.mktemp(request.param), random_model(request.param)
+    model.save_pretrained(folder)
+    words = ["Ġit", "Ġpad", "Ġthe", "Ġanimal", "Ġwas", "Ġtired", *(f"Ġw{at}" for at in range(6, VOCABULARY))]
+    tokenizer = Tokenizer(WordLevel({word: id for id, word in enumerate(words)}, unk_token="Ġit"))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.save(str(folder / "tokenizer.json"))
+    return folder, model
+
+
+@pytest.mark.parametrize("tab", ["ledger", "lens", "weights"])
+def test_relatives_of_bert_are_taken_apart(relative, tab):
+    torch = pytest.importorskip("torch")
+    folder, theirs = relative
+    link = {"model": str(folder), "text": "the animal was tired", "layer": "2", "head": "3", "cell": "3,1"}
+    app = check(opened("why", link, tab=tab, asked="animal"))
+    told = "\n".join(said(app))
+    if tab == "ledger":
+        with torch.no_grad():
+            weights = theirs(torch.tensor([[2, 3, 4, 5]]), output_attentions=True).attentions[1][0, 2]
+        (drawn,) = matrices(app)["Layer 2 head 3: weights"]
+        np.testing.assert_allclose(drawn, weights, atol=1e-3)
+        apart = re.search(r"difference of the two\*\* \| \*\*(\S+)\*\*", told)[1]
+        assert float(apart.replace("−", "-")) < 1e-5
+    elif tab == "lens":
+        assert all(word.startswith("␣") for word in tables(app, "word", "row", "column")[0]["word"])
+    else:
+        assert "would look from **␣animal** at **␣" in told
+
+
 needs_smollm2 = pytest.mark.skipif(smollm2.packaged() is None and smollm2.cached() is None, reason="no SmolLM2 here")
 
 

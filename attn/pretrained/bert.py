@@ -1,4 +1,6 @@
-"""A BERT encoder from scratch: from a model's files and a text to every step of every layer, in numpy.
+"""An encoder from scratch: from a model's files and a text to every step of every layer, in numpy.
+
+BERT, and its relatives RoBERTa and DistilBERT, whose files name their matrices otherwise.
 
 Neither torch nor transformers is loaded. Names of checkpoints such as ``attention.self.query.weight``
 end here; elsewhere the same matrices are ``w_q`` and so on, used as ``x @ w + b``.
@@ -17,7 +19,7 @@ from attn import models
 from attn.functional import whole_number
 from attn.multi_head import MultiHead, MultiHeadParameters, multi_head_attention
 from attn.pretrained.errors import ModelError, takes
-from attn.pretrained.inputs.tokenizer_file import TokenizerFile, encoded, open_tokenizer
+from attn.pretrained.inputs.tokenizer_file import TokenizerFile, encoded, open_tokenizer, spelled_token
 from attn.pretrained.loading import catalogue, weights_report
 
 _USUAL = {  # what a configuration need not say, because BERT has it so
@@ -42,11 +44,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Encoder:
-    """A BERT encoder as its checkpoint holds it, safe to share between threads.
+    """An encoder as its checkpoint holds it, safe to share between threads.
 
     Parameters
     ----------
     name
+    family
+        As its configuration spells it.
     tensors
         Checkpoint name -> ndarray, mapped from the file.
     tokenizer : tokenizers.Tokenizer
@@ -60,6 +64,7 @@ class Encoder:
     """
 
     name: str
+    family: str
     tensors: dict
     tokenizer: Any
     model: models.bert.Bert
@@ -84,7 +89,7 @@ class Encoded(NamedTuple):
 def load(
     name_or_path: str | Path = catalogue.DEFAULT, *, size_limit: int | None = None, settings: Settings | None = None
 ) -> Encoder:
-    """Open a BERT encoder without torch or transformers.
+    """Open an encoder without torch or transformers.
 
     Parameters
     ----------
@@ -96,8 +101,8 @@ def load(
     Raises
     ------
     ModelError
-        As `attn.pretrained.load`, and if the model is not a BERT encoder, has no tokenizer.json, or its
-        tensors are not those its configuration speaks of.
+        As `attn.pretrained.load`, and if the family is none of `attn.models.bert.FAMILIES`, there is no
+        tokenizer.json, or the tensors are not those the configuration speaks of.
 
     Examples
     --------
@@ -108,15 +113,22 @@ def load(
     folder, name = catalogue.checked_folder(name_or_path, size_limit, settings)
     config = _config(folder, name)
     tokenizer, special_ids, unknown = open_tokenizer(folder, name)
-    tensors = _tensors(folder, config, name)
+    is_bert = config["model_type"] == "bert"
+    tensors = _tensors(folder, config, name) if is_bert else dict(catalogue.open_weights(folder, name))
+    try:
+        model = models.bert.from_checkpoint(tensors, config)
+    except (ValueError, KeyError) as error:
+        wrong = f"its config.json has no {error}" if isinstance(error, KeyError) else str(error)
+        raise ModelError(f"{name} cannot be computed in numpy: {wrong}") from None
     return Encoder(
         name=name,
+        family=config["model_type"],
         tensors=tensors,
         tokenizer=tokenizer,
-        model=models.bert.from_checkpoint(tensors, config),
-        num_layers=config["num_hidden_layers"],
-        num_heads=config["num_attention_heads"],
-        max_tokens=config["max_position_embeddings"],
+        model=model,
+        num_layers=len(model.layers),
+        num_heads=model.layers[0].attention.num_heads,
+        max_tokens=len(model.positions),
         special_ids=special_ids,
         unknown=unknown,
     )
@@ -180,7 +192,7 @@ def from_scratch(hidden: ArrayLike, parameters: MultiHeadParameters, mask: Array
 
 @takes(encoder="Encoder")
 def encode(encoder: Encoder, text: str, pair: str | None = None, *, max_tokens: int | None = None) -> Encoded:
-    """Pass a text through a BERT encoder, keeping every step.
+    """Pass a text through an encoder, keeping every step.
 
     Parameters
     ----------
@@ -214,18 +226,27 @@ def encode(encoder: Encoder, text: str, pair: str | None = None, *, max_tokens: 
     return Encoded(names, truncated_from, passed.blocks, passed.output, passed)
 
 
+@takes(encoder="Encoder")
+def token_label(encoder: Encoder, id: int) -> str:
+    """Return a token of the vocabulary as figures show it, as `attn.pretrained.language_model.token_label` does."""
+    return spelled_token(encoder.tokenizer, id)
+
+
 def _config(folder, name):
-    """Read the configuration of a BERT encoder, refusing what this module does not compute."""
+    """Read the configuration of an encoder, refusing what is of another family."""
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    known = {"model_type": "bert", "hidden_act": "gelu", "position_embedding_type": "absolute", "is_decoder": False}
-    for key, expected in known.items():
-        if config.get(key, expected) != expected:
-            raise ModelError(f"{name} must have {key} {expected} to be computed from scratch, got {config[key]}")
-    return _USUAL | config
+    if config.get("model_type", "bert") == "bert":
+        return _USUAL | config
+    if config["model_type"] not in models.bert.FAMILIES:
+        raise ModelError(
+            f"{name} must be of one of these families to be computed from scratch: "
+            f"{', '.join(models.bert.FAMILIES)}; it is {config['model_type']}"
+        )
+    return config
 
 
 def _tensors(folder, config, name):
-    """Open the tensors of a checkpoint under the names that newer checkpoints use, all that `encode` needs."""
+    """Open the tensors of a BERT under the names that newer checkpoints use, all that `encode` needs."""
     opened = catalogue.open_weights(folder, name)
     tensors, prefix = {}, weights_report.wrapper_prefix(opened)
     for each, tensor in opened.items():
@@ -236,7 +257,7 @@ def _tensors(folder, config, name):
 
 
 def _needed(config):
-    """Return the tensors that an encoder computes with: name -> shape."""
+    """Return the tensors that a BERT computes with: name -> shape."""
     width, inner = config["hidden_size"], config["intermediate_size"]
     rows = {"word": "vocab_size", "position": "max_position_embeddings", "token_type": "type_vocab_size"}
     needed = {f"embeddings.{kind}_embeddings.weight": (config[size], width) for kind, size in rows.items()}

@@ -15,8 +15,7 @@ from attn import models
 from attn.functional import finite_number, softmax, whole_number
 from attn.models.sampling import sampling_probabilities
 from attn.pretrained.errors import ModelError, takes
-from attn.pretrained.inputs import tokens
-from attn.pretrained.inputs.tokenizer_file import TokenizerFile, encoded, open_tokenizer, whole_texts
+from attn.pretrained.inputs.tokenizer_file import TokenizerFile, encoded, open_tokenizer, spelled_token, whole_texts
 from attn.pretrained.loading import catalogue, gguf_file, gguf_model
 from attn.pretrained.loading.catalogue import Settings
 
@@ -161,14 +160,7 @@ def token_label(language_model: LanguageModel, id: int) -> str:
     --------
     ``␣Paris`` for the token that goes on with " Paris".
     """
-    tokenizer = language_model.tokenizer.tokenizer
-    spelled = tokenizer.id_to_token(int(id)) or str(id)
-    text = tokenizer.decode([int(id)], skip_special_tokens=False)
-    if "\ufffd" in text:  # bytes that are no character alone
-        return spelled
-    if spelled.startswith("▁") and not text.startswith(" "):  # decoding leaves out the space of a first word
-        text = f" {text}"
-    return tokens.readable(text or spelled)
+    return spelled_token(language_model.tokenizer.tokenizer, id)
 
 
 @takes(language_model="LanguageModel")

@@ -15,6 +15,8 @@ from attn.ui.settings import visitor_settings
 from attn.ui.shared_results import MOST_HELD, kept_with_models, model_save
 from attn.ui.visitor import this_visit
 
+NUMPY_FAMILIES = (*models.bert.FAMILIES, *language_model.FAMILIES)
+
 
 class TextPass(NamedTuple):
     """A text on its way through a model that is computed in numpy."""
@@ -25,7 +27,7 @@ class TextPass(NamedTuple):
 
 
 def opened_numpy_model(name):
-    """Open a model that writes, or a BERT encoder, once a server, without torch or transformers.
+    """Open a model that writes, or an encoder, once a server, without torch or transformers.
 
     A folder that has been written since is opened anew.
 
@@ -42,7 +44,7 @@ def opened_numpy_model(name):
     ModelError
         As the ``load`` of either; `ModelError.offers` names models that can be opened.
     """
-    if _family(name, model_save(name)) == "bert":
+    if _family(name, model_save(name)) in models.bert.FAMILIES:
         return _opened_encoder(name, model_save(name))
     return opened_language_model(name)
 
@@ -52,10 +54,10 @@ def _family(name, saved):
     """Return the family of a model, or say that it cannot be computed in numpy."""
     folder, _ = catalogue.checked_folder(name, None, visitor_settings().for_models)
     family = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
-    if family != "bert" and family not in language_model.FAMILIES:
-        known = ", ".join(("bert", *language_model.FAMILIES))
+    if family not in NUMPY_FAMILIES:
         raise pretrained.ModelError(
-            f"{name} must be of one of these families to be computed in numpy: {known}; it is {family}"
+            f"{name} must be of one of these families to be computed in numpy: {', '.join(NUMPY_FAMILIES)}; "
+            f"it is {family}"
         )
     return family
 

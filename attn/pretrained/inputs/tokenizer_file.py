@@ -54,6 +54,23 @@ def whole_texts(tokenizer: Any) -> TokenizerFile:
     return TokenizerFile(tokenizer, special, {} if unknown is None else {tokenizer.token_to_id(unknown): unknown})
 
 
+def spelled_token(tokenizer: Any, id: int) -> str:
+    """Return a token of the vocabulary as figures show it: ␣ stands for a space.
+
+    Parameters
+    ----------
+    tokenizer : tokenizers.Tokenizer
+    id
+    """
+    spelled = tokenizer.id_to_token(int(id)) or str(id)
+    text = tokenizer.decode([int(id)], skip_special_tokens=False)
+    if "\ufffd" in text:  # bytes that are no character alone
+        return spelled
+    if spelled.startswith("▁") and not text.startswith(" "):  # decoding leaves out the space of a first word
+        text = f" {text}"
+    return tokens.readable(text or spelled)
+
+
 def encoded(opened: TokenizerFile, texts: list[str], max_tokens: int, rows: int, name: str) -> tuple:
     """Cut a text, or a pair of texts, into tokens.
 

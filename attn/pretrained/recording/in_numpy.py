@@ -49,7 +49,7 @@ class InNumpy:
     @property
     def family(self) -> str:
         """As its configuration spells it."""
-        return self.opened.family if isinstance(self.opened, language_model.LanguageModel) else "bert"
+        return self.opened.family
 
     @property
     def num_layers(self) -> int:

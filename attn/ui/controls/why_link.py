@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from attn.pretrained import language_model
+from attn.ui.numpy_models import NUMPY_FAMILIES
 
 
 def why_link(source, family, layer, head, cell=None):
@@ -21,7 +21,7 @@ def why_link(source, family, layer, head, cell=None):
     """
     name, random_weights, text, pair = source
     known = isinstance(name, str) and not random_weights and isinstance(text, str) and not pair
-    if not known or family not in ("bert", *language_model.FAMILIES):
+    if not known or family not in NUMPY_FAMILIES:
         return
     query = {"model": name, "text": text, "layer": str(layer), "head": str(head)}
     if cell is not None:

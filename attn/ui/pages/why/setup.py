@@ -8,7 +8,7 @@ import streamlit as st
 
 from attn import charts, pretrained
 from attn.models import ledger
-from attn.pretrained.language_model import token_label
+from attn.pretrained import bert, language_model
 from attn.pretrained.loading import smollm2
 from attn.ui import models
 from attn.ui.code_tabs import page_code
@@ -269,9 +269,7 @@ def word_ids(reading, typed):
 
 def word_name(reading, id):
     """Return a token of the vocabulary as figures show it."""
-    if reading.writes:
-        return token_label(reading.opened, id)
-    return reading.opened.tokenizer.id_to_token(int(id))
+    return (language_model if reading.writes else bert).token_label(reading.opened, id)
 
 
 def two_words_control(state, reading, logits, other_logits=None):

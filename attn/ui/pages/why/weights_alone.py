@@ -85,7 +85,7 @@ def _asked_id(reading, state):
     if not typed:
         return int(reading.passed.ids[_own_word(reading, state)])
     tokenizer = reading.opened.tokenizer.tokenizer if reading.writes else reading.opened.tokenizer
-    ids = tokenizer.encode(f" {typed}" if reading.writes else typed, add_special_tokens=False).ids
+    ids = tokenizer.encode(f" {typed}", add_special_tokens=False).ids
     return ids[0] if ids else int(reading.passed.ids[_own_word(reading, state)])
 
 
