@@ -4,6 +4,7 @@ Run ``python tests/benchmarks/app.py``. It prints each figure beside the one tha
 """
 
 import functools
+import os
 import statistics
 import sys
 import time
@@ -113,6 +114,7 @@ def row(name, wanted, times, unit="s"):
 
 def main():
     """Measure everything and print the table."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # a start compiles what the one before has compiled nowhere else
     print(f"{'figure':<62} {'wanted':>9}   measured (least / median)")
     with chromium() as browser:
         if browser is None:
