@@ -21,6 +21,7 @@ from attn.ui.pages.bottleneck.two_models import (
     two_models_formula,
     two_models_input_controls,
     two_models_line,
+    two_models_memory,
     two_models_picture,
     two_models_reading,
     two_models_results,
@@ -54,7 +55,7 @@ ui.page_figure(
     codes=codes,
     line=two_models_line(result),
 )
-ui.page_reading(two_models_shapes(result), two_models_formula(result))
+ui.page_reading(two_models_memory(result), two_models_formula(result), two_models_shapes(result))
 
 SHOWN = {
     "states": lambda: states_and_gates.states_and_gates_tab(page, result),

@@ -125,10 +125,7 @@ def cell_numerals(table, values, hidden, plane, scale, axes, decimals=None):
     """Return a layer of the values as text, if they all fit into the cells of `table`."""
     seen = (np.isfinite(values) & ~hidden).ravel()
     numbers = values.ravel()[seen]
-    for texts in _ways_of_writing(numbers, decimals):
-        size = numeral_size(texts, plane.cell_width, plane.cell_height)
-        if size == FONT_SIZE:
-            break
+    texts, size = _written_in(plane, numbers, decimals, scale.theme.number_size)
     if size < scale.theme.number_size:
         return []
     row, column = np.nonzero(seen.reshape(values.shape))
@@ -141,16 +138,21 @@ def cell_numerals(table, values, hidden, plane, scale, axes, decimals=None):
     return [plane.texts(table, "middle", "centre", tooltip=_tooltip(axes, scale.name), **small)]
 
 
-def _ways_of_writing(numbers, decimals):
-    """Return the texts of numbers, and shorter ones for where these do not fit.
+def _written_in(plane, numbers, decimals, least):
+    """Return the texts of numbers and the pixels of their type, with fewer digits where three have no room.
 
-    Beside a sign the zero before a point goes last, so that −.25 fits where 0.25 does.
+    Where not even these are as large as they are to be at least, numbers with a sign go without the zero before their
+    point: −.25 fits where 0.25 does.
     """
+    cell = plane.cell_width, plane.cell_height
     ways = [aligned_labels(numbers, digits) for digits in (3, 2)] if decimals is None else []
-    ways = ways or [fixed_labels(numbers, decimals)]
-    if any(text.startswith("−0.") for text in ways[-1]):
-        ways.append([re.sub(r"^(−?)0\.", r"\1.", text) for text in ways[-1]])
-    return ways
+    for texts in ways or [fixed_labels(numbers, decimals)]:
+        if (size := numeral_size(texts, *cell)) == FONT_SIZE:
+            break
+    if size < least and any(text.startswith("−0.") for text in texts):
+        texts = [re.sub(r"^(−?)0\.", r"\1.", text) for text in texts]
+        size = numeral_size(texts, *cell)
+    return texts, size
 
 
 def numeral_size(texts, cell_width, cell_height):

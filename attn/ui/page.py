@@ -29,6 +29,7 @@ from attn.ui.width import (
     least_number,
     measure_page_room,
     page_enlargement,
+    page_held,
     page_share,
     page_width,
     window_figure_height,
@@ -465,11 +466,11 @@ def page_reading(sentence, formula=None, shapes=None, terms=(), beside=None):
 
     The formula stands beside the words, or below them where there is no room for both. The terms of the field that
     the sentence uses, and the others named in `terms`, are explained in its help. `beside` draws what stands beside
-    the shapes. Of a page's first reading the shapes stand below the figure, which is to be seen first, and with words
-    for a hall in a low window the formula, too.
+    the shapes. Of a page's first reading the shapes stand below the figure, which is to be seen first; on a phone, and
+    with words for a hall in a low window, the formula does so, too.
     """
     first = st.session_state.get(_BELOW) is _nothing
-    low = window_low_for_hall() and first
+    low = (window_low_for_hall() or page_held()) and first
     words, mathematics = page_columns([3, 2]) if formula and not low else (st.container(), st.container())
     words.markdown(sentence, help=terms_help(sentence, *terms))
     if formula and not low:

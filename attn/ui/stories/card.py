@@ -243,7 +243,7 @@ def stories_offer():
     """Draw the stories that come along, each a link to its first screen, those that were finished marked."""
     ended = st.session_state.get(_ENDED, {})
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="stories"):
-        st.caption("Stories, screen by screen:", width="content")
+        st.caption("New here? Follow a story:", width="content")
         for name in COME_ALONG:
             story = story_that_comes_along(name)
             script, query = story_link(name, 1)

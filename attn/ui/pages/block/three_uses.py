@@ -238,7 +238,7 @@ def _forced(state, result, both):
     with st.spinner("Replacing each target in turn"):
         moved = _moved_outputs(both)
     page_reading(_forced_in_words(both, moved, target))
-    left, right = st.columns([2, 3])
+    left, right = st.columns([2, 3]) if page_width() >= NARROW else (st.container(), st.container())
     places = len(both.lesson.inputs)
     left.dataframe(
         {

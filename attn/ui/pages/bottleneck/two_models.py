@@ -267,7 +267,7 @@ def two_models_picture(result, step, width):
         one_model_panel(side.symbols, side.map, side.influence, answer, result.columns, side.title, *size)
         for side in (result.left, result.right)
     ]
-    return _placed(panels, len(result.columns) <= BESIDE, page_theme(), width, page_tallest(75))
+    return _placed(panels, len(result.columns) <= BESIDE, page_theme(), width, page_tallest(35))
 
 
 def _placed(panels, beside, theme, room, tallest):
@@ -336,18 +336,22 @@ def two_models_reading(result, step):
 
 
 def _in_all(side, result, _):
-    """Say what one model wrote and from how much."""
+    """Say what one model wrote."""
     text = as_text(result.task.glue.join(symbol for symbol in side.symbols if symbol != "end"))
     wrote = f"**{text}**: {sum(side.right)} of {len(result.target) + 1} right"
-    wrote = f"*{side.title}* wrote {'the right answer' if side.faultless else wrote}.{_untrained(side)}"
+    return f"*{side.title}* wrote {'the right answer' if side.faultless else wrote}.{_untrained(side)}"
+
+
+def _from_how_much(side, result):
+    """Say from how much one model wrote."""
     if not side.attends:
         return (
-            f"{wrote} All it keeps is one vector of {side.written.context.shape[1]} numbers. It has no weights, so its "
+            f"*{side.title}* keeps one vector of {side.written.context.shape[1]} numbers. It has no weights, so its "
             "figure shows influence: how much each written symbol depends on each one read."
         )
     spread, unit = two_models_spread(side.written.weights), result.task.unit
     return (
-        f"{wrote} For each of its {unit} it looks back at an effective number of **{spread:.1f}** of the "
+        f"For each of its {unit} *{side.title}* looks back at an effective number of **{spread:.1f}** of the "
         f"{len(result.columns)} that it read."
     )
 
@@ -388,6 +392,11 @@ def _window(side, row):
     if side.model.reach == "local-m":
         return place
     return f"{place}; its weights add up to {side.map[row].sum():.2f}, not to 1 (Luong et al., equation 10)"
+
+
+def two_models_memory(result):
+    """Say from how much each model wrote."""
+    return " ".join(dict.fromkeys(_from_how_much(side, result) for side in (result.left, result.right)))
 
 
 def two_models_shapes(result):
@@ -460,7 +469,7 @@ def _drawing_code(setup, result, step, width):
             "beside": len(result.columns) <= BESIDE,
             "theme": LIGHT,
             "room": round(width),
-            "tallest": page_tallest(75),
+            "tallest": page_tallest(35),
         },
         "source, answer = task.read(typed)",
         'ids, answer = task.source_ids(source), [*answer, "end"]',
