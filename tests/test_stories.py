@@ -265,12 +265,13 @@ def test_only_one_head_of_its_layer_finds_the_animal():
 BAD = {  # what somebody may hand in as a story, and what it is told
     "nothing": ("", "a story must be a mapping with title and screens, got nothing"),
     "a list": ("- 1", "a story must be a mapping with title and screens, got a list of 1"),
-    "no YAML": ("title: [", "a story must be readable as YAML, got line 1"),
+    "no YAML": ("title: [", r"a story must be readable as YAML, got line \d: "),
     "no text": (b"\xff\xfe", "a story must be text in UTF-8"),
     "an alias": ("title: &a x\nscreens: [*a]", r"say everything where it stands, got an alias"),
     "a bomb": ("a: &a [x,x]\nb: &b [*a,*a]\nc: &c [*b,*b]", "say everything where it stands"),
     "a tag": ("title: !!python/object/apply:os.system [ls]", "must hold words alone, got the tag"),
-    "depth": ("[" * 5000, "at most 8 levels deep"),
+    "depth": ("[" * 9 + "]" * 9, "at most 8 levels deep"),
+    "great depth": ("[" * 5000, "levels deep|nesting depth"),  # what reads YAML in C says so itself
     "size": ("title: " + "x" * MOST_BYTES, "must have at most 100,000 bytes, got 100,007"),
     "another name": ("title: x\nscreens: []\nrun: y", "a story may have title, screens, about, got run"),
     "no screens": ("title: x\nscreens: []", "screens must be a list of 1 to 60 screens, got a list of 0"),

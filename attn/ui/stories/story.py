@@ -202,7 +202,7 @@ def _demand_simple(events):
             raise ValueError(f"a story must be at most {DEEPEST} levels deep, got more")
 
 
-class _WordsLoader(yaml.SafeLoader):
+class _WordsLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # in C, where it is built, ten times as fast
     """Reads every word as it is written: no dates, no yes and no, no numbers."""
 
 
