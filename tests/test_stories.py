@@ -172,6 +172,15 @@ def test_a_guess_is_asked_where_nothing_says_its_answer(name, number, secret):
     assert not any(secret in text.replace("\\", "") for text in said(app))
 
 
+def test_the_next_screen_comes_right_after_its_step_was_left_by_a_key():
+    app = check(opened("step_by_step", stage="projections", story="ten_minutes", screen="3"))
+    for label in ("Step on", "Back"):
+        next(button for button in app.button if button.label.startswith(label)).click().run()
+    app.query_params.update({"stage": "products", "screen": "4"})  # as the link says, within a second
+    app.run()
+    assert app.query_params["stage"] == "products"
+
+
 def test_the_last_screen_offers_the_next_story_and_home_marks_the_one_that_is_finished():
     app = check(opened("home", story="ten_minutes", screen="12", layer="6", head="12"))
     (onward,) = [each.proto for each in app.get("page_link") if each.proto.label.startswith("Next story: ")]
@@ -363,6 +372,9 @@ def test_a_line_that_was_handed_in_is_known_again():
     line = hand_in_line(story, [1, 3, 99], "Ada · Lovelace")
     assert line.startswith("Ada Lovelace · Is it the same in a real model? · 2 of 7 done: 1 3 · ")
     assert check_hand_in_line(line, [story]) == "Ada Lovelace did 2 of 7 in “Is it the same in a real model?”"
+    nameless = hand_in_line(story, [1, 3])
+    assert nameless == nameless.strip()  # as it is copied
+    assert check_hand_in_line(nameless, [story]).startswith("Somebody did 2 of 7 in ")
     for other in (line.replace("1 3", "1 2"), line.replace("Ada", "Eva"), line[:-1], "nothing"):
         with pytest.raises(ValueError, match="a line that was handed in must be"):
             check_hand_in_line(other, [story])

@@ -126,6 +126,8 @@ h2 { padding: 0.5rem 0 1rem !important; font-size: 1.75rem !important; }
 }
 @media (min-width: 769px) and (max-width: 1100px) { h1 { font-size: 1.75rem !important; } }
 /* where the menu is touched, the sign that closes it stands above its first row, and not over it */
+/* a menu is placed while it is still empty: beside the button where it has room also once it is filled */
+[data-testid="stPopoverBody"] { min-height: min(24rem, 45vh); }
 @media (max-width: 899px), (max-height: 499px) {
     .stMainBlockContainer { padding-top: 3rem; }
     [data-testid="stSidebarHeader"] { height: 3rem; }

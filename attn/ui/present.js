@@ -138,9 +138,10 @@ export default function ({ data, parentElement, setTriggerValue }) {
     let count = 0;
     let line;
 
+    const screenNow = () => `${location.pathname} ${data.place}`;
     /** Begin with the first figure of a screen that has just come; black that a key was to lift goes with the old one. */
     const arrive = () => {
-        const screen = `${location.pathname} ${data.place} ${title()}`;
+        const screen = `${screenNow()} ${title()}`;
         if (talk.screen === screen) return;
         Object.assign(talk, { screen, figure: 0, part: 0 });
         if (talk.lifts) uncover();
@@ -291,7 +292,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
         document.body.append(over);
     };
     const enter = () => {
-        talk.scroll = { path: location.pathname, top: main()?.scrollTop ?? 0 };
+        talk.scroll = { screen: screenNow(), top: main()?.scrollTop ?? 0 };
         setTriggerValue("present", true);
     };
     const leave = () => {
@@ -390,7 +391,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
             main().scrollTop = back.top;
             requestAnimationFrame(scroll);
         };
-        if (back?.path === location.pathname) scroll();
+        if (back?.screen === screenNow()) scroll();
     }
     cover();
     say();

@@ -84,6 +84,8 @@ class PageState:
         self._address_lags = st.session_state.get("page.run") == page and known != (link, look)
         st.session_state["page.run"] = page
         notices = _read_look(look)
+        # what the browser has not caught up with says of all pages what it said before: a screen's link does not
+        self._is_new = st.session_state.get("look.link") != known[1]
         st.session_state[_SHOWN] = page
         opened = st.session_state.pop(_OPENED, None)
         if opened and opened[0] == page:
@@ -102,6 +104,8 @@ class PageState:
         link is older than the choices, and must not undo them.
         """
         last = st.session_state.get(f"{self.page}.last")
+        if self._is_new:
+            return False
         keys = [(self.key(name), name) for name in self._names]
         if last and any(key in st.session_state and self.get(name) != getattr(last, name) for key, name in keys):
             return True

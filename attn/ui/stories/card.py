@@ -43,7 +43,8 @@ export default function({ data }) {
     if (!main || before === data.screen) return;
     main.dataset.storyScreen = data.screen;
     // a tab that another screen opens brings itself into view, and the card out of it
-    if (before !== undefined) for (const wait of [0, 300, 900]) setTimeout(() => main.scrollTo(0, 0), wait);
+    if (before === undefined || data.present) return;
+    for (const wait of [0, 300, 900]) setTimeout(() => main.scrollTo(0, 0), wait);
 }
 """
 _begin_at_the_top = st.components.v2.component("attention_lab.story", js=_TO_THE_TOP)
@@ -67,7 +68,8 @@ def story_card(state):
         if now is None:
             _say_what_is_wrong(name)
             return
-        _begin_at_the_top(key="story.top", data={"screen": f"{now.number} {now.name}"})
+        screen = {"screen": f"{now.number} {now.name}", "present": chosen_look().present}
+        _begin_at_the_top(key="story.top", data=screen)
         with st.container(horizontal=True, vertical_alignment="center", key="story_ways"):
             st.caption(_where(now), width="stretch")
             _ways(state, now)

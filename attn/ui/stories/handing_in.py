@@ -21,7 +21,7 @@ def hand_in_line(story, done, who=""):
     done : iterable of int
         Numbers of `Story.to_do`, counted from 1.
     who : str
-        Who did it.
+        Who did it; "Somebody" without a name.
 
     Examples
     --------
@@ -30,7 +30,7 @@ def hand_in_line(story, done, who=""):
     'Ada · Masks · 0 of 0 done: · 0d8fa06c'
     """
     numbers = [at for at in sorted(set(done)) if 1 <= at <= len(story.to_do)]
-    who = " ".join(who.replace("·", " ").split())[:MOST_LETTERS]
+    who = " ".join(who.replace("·", " ").split())[:MOST_LETTERS] or "Somebody"
     listed = "".join(f" {at}" for at in numbers)
     return f"{who} · {story.title} · {len(numbers)} of {len(story.to_do)} done:{listed} · {_sum(story, numbers, who)}"
 
@@ -56,7 +56,7 @@ def check_hand_in_line(line, stories):
     done = [int(number) for number in match["done"].split()]
     for story in stories:
         if hand_in_line(story, done, match["who"]) == line.strip():
-            return f"{match['who'] or 'Somebody'} did {len(done)} of {len(story.to_do)} in “{story.title}”"
+            return f"{match['who']} did {len(done)} of {len(story.to_do)} in “{story.title}”"
     raise ValueError("a line that was handed in must be as it was made, for the same story, and this one is not")
 
 
