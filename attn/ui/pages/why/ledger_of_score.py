@@ -30,6 +30,7 @@ from attn.words import share
 
 _FIRST_LINE = 40  # pixels of what the page is about, above the figure
 _SCALE = 40  # pixels that a scale of colour, given up in a low window with words for a hall, leaves the map
+_BESIDE_BARS, _BROKEN = 76, 0.6  # pixels for numbers and spaces beside bars; what is left of a name in two lines
 _PAIRS_LOW = 6  # at most have a bar of their own in such a window
 FORMULA = r"s_{ij} = c \sum_{a,\,b} q_i^a \cdot k_j^b"
 AGAINST_FORMULA = {
@@ -115,7 +116,7 @@ def _bars(state, reading, made, cell, against, line):
     joined, most = joined_ledger(made, setup.bars_of), _most_pairs(setup)
     labels = ledger_labels(reading, joined, *cell, most, setup.bars_of)
     page_figure(
-        functools.partial(ledger_bars, ledger_shares(joined, most), labels, page_theme(), _bars_room()),
+        functools.partial(ledger_bars, ledger_shares(joined, most), labels, page_theme(), *_bars_width(labels)),
         "why.ledger",
         tables={"ledger": lambda: _table(reading, made, *cell)},
         codes=lambda: _ledger_code(reading, setup, cell, against),
@@ -257,11 +258,11 @@ def ledger_shares(made, most):
     return shares
 
 
-def ledger_bars(shares, labels, theme, room):
+def ledger_bars(shares, labels, theme, width, room):
     """Draw the pairs of a ledger as bars around 0, long names broken into lines, no wider than the room."""
     title = "Query's part × key's part"
     picture = charts.bars(
-        shares, labels, theme, kind="signed", title=title, width=room, scale=charts.Scale(name="share of the score")
+        shares, labels, theme, kind="signed", title=title, width=width, scale=charts.Scale(name="share of the score")
     )
     return charts.fit_to_room(charts.specification(charts.beside(picture)), room)
 
@@ -310,14 +311,14 @@ def _account(reading, setup, made, attention, cell, against):
     uncapped = cap * np.arctanh(scores / cap) if cap else scores
     single = float(uncapped[key]) - (0.0 if against is None else float(uncapped[list(against)].mean()))
     seen = np.isfinite(attention.masked_scores[head, query])
-    what = "the score" if against is None else "the score, less that of what it is held against"
-    what += ", before its softcap," if cap else ""
+    what = "the score" if against is None else "the score less that of what it is held against"
+    what += " before its softcap" if cap else ""
     lines = [
         "| step | number |", "|---|---|",
         f"| sum of all {made.table.size:,} pairs, the scale in it | {made.score:.6f} |",
-        f"| {what} of the states that the layer read, in double precision | {real:.6f} |",
+        f"| {what}, from the states that the layer read, in double precision | {real:.6f} |",
         f"| **difference of the two** | **{number(abs(made.score - real), 2)}** |",
-        f"| {what} as the model computed it, in single precision | {single:.6f} |",
+        f"| {what}, as the model computed it, in single precision | {single:.6f} |",
         *([f"| score after the softcap of ±{cap:g} | {scores[key]:.6f} |"] if cap else []),
         f"| softmax over the {int(seen.sum())} keys that it sees: weight | {attention.weights[head, query, key]:.6f} |",
     ]  # fmt: skip
@@ -387,9 +388,11 @@ def _table(reading, made, query, key):
     return charts.csv(made.table, rows, columns)
 
 
-def _bars_room():
-    """Return the pixels across of the bars with their names."""
-    return page_share(_shares()[1], column=True)
+def _bars_width(labels):
+    """Return the pixels across of the bars, and of them with their names, the longest perhaps in two lines."""
+    room = page_share(_shares()[1], column=True)
+    names = max(map(label_pixels, labels))
+    return int(room - (names if names <= room / 2 else _BROKEN * names) - _BESIDE_BARS), room
 
 
 def _ledger_code(reading, setup, cell, against):
@@ -399,7 +402,8 @@ def _ledger_code(reading, setup, cell, against):
     found = ledger.score_ledger(reading.model, reading.passed, *list(settings.values())[:4], against)
     most = _most_pairs(setup)
     labels = ledger_labels(reading, joined_ledger(found, setup.bars_of), *cell, most, setup.bars_of)
-    look = {"most": most, "labels": labels, "theme": LIGHT, "room": _bars_room()}
+    width, room = _bars_width(labels)
+    look = {"most": most, "labels": labels, "theme": LIGHT, "width": width, "room": room}
     joined = "" if setup.bars_of == "part" else f'\nmade = ledger.grouped(made, "{setup.bars_of}")'
     return Codes(
         numpy=_numpy_code(reading, settings, opening) if against is None else None,
