@@ -30,6 +30,27 @@ def test_a_story_is_walked_within_a_page_and_says_so_in_the_address(visit):  # n
     assert top < 500  # the figure is in view under the card
 
 
+def test_a_window_measured_while_a_link_is_followed_does_not_call_the_old_page(visit):  # noqa: F811
+    page = visit.go("step_by_step", "?stage=context&story=ten_minutes&screen=9")
+    page.locator(".st-key-story_card").get_by_role("link", name="Next screen").evaluate(
+        """(link) => {
+            const seen = new ResizeObserver(() => {
+                seen.disconnect();
+                setTimeout(() => {
+                    for (const end = performance.now() + 200; performance.now() < end; );
+                    link.click(); // and the ruler, whose turn has come meanwhile, is next
+                }, 20);
+            });
+            document.querySelector('[data-testid="stMain"]').style.width = "700px";
+            seen.observe(document.querySelector('[data-testid="stMainBlockContainer"]'));
+        }"""
+    )
+    page.wait_for_url("**/heads?*")
+    settled(page)
+    expect(page.get_by_role("heading", name="Heads")).to_be_visible()
+    assert "The link holds" not in page.get_by_test_id("stMain").inner_text()
+
+
 def test_somebody_puts_a_story_together_and_another_opens_its_link(visit):  # noqa: F811
     page = visit.go("masks", "?mask=window")
     page.get_by_role("button", name="My story").click()

@@ -19,6 +19,7 @@ _SMALL = {"narrow": 900, "low": 500}  # pixels of a window: one below either has
 _SMALL_LARGE = {"narrow": 1500, "low": 500}  # and with words for a hall, where figures need all of a laptop's width
 _HAND = 520  # pixels of a page held upright in a hand, which is scrolled: only its width limits a picture
 _STEP = 40  # pixels: smaller changes do not redraw the page, nor a quarter of them one held in a hand
+_LEAVING = 2000  # milliseconds in which a page that was left is not measured: the answer to the click comes first
 _MARGIN = 12  # pixels at the right of a figure that hold nothing, and may be out of sight without a sign
 _PRESENTED = 1 / 60, 6  # pixels of words presented, a pixel of the window's height, and besides: 18 at 720, 24 at 1080
 _TITLE, _STORY = 0.15, 0.1  # of a presented window's height, for the title, and for a story's sentence
@@ -51,7 +52,18 @@ export default function({ data, setStateValue }) {
         }
     };
     let timer;
-    const later = () => { clearTimeout(timer); timer = setTimeout(report, 150); };
+    let left = -data.leaving;
+    const later = () => {
+        clearTimeout(timer);
+        timer = setTimeout(report, Math.max(150, left + data.leaving - performance.now()));
+    };
+    // What is sent between a click that leads to another page and the answer to it would call this page once more.
+    const leave = (event) => {
+        if (!event.target.closest('[data-testid="stPageLink-NavLink"]')) return;
+        left = performance.now();
+        later();
+    };
+    document.addEventListener("click", leave, true);
     const observer = new ResizeObserver(later);
     observer.observe(main);
     window.addEventListener("resize", later);
@@ -184,6 +196,7 @@ export default function({ data, setStateValue }) {
         main.removeEventListener("scroll", scrolled, true);
         connection.disconnect();
         window.removeEventListener("resize", later);
+        document.removeEventListener("click", leave, true);
         sidebar?.removeEventListener("click", close);
     };
 }
@@ -202,7 +215,8 @@ def measure_page_room():
     said = _measure(
         key="ruler",
         data=(_SMALL_LARGE if chosen_look().large else _SMALL)
-        | {"step": _STEP, "hand": _HAND, "figures": FIGURES, "frames": FRAMES, "margin": _MARGIN},
+        | {"step": _STEP, "hand": _HAND, "figures": FIGURES, "frames": FRAMES, "margin": _MARGIN}
+        | {"leaving": _LEAVING},
         on_room_change=lambda: None,
         on_reconnected_change=lambda: None,
         default={"room": None, "reconnected": None},
