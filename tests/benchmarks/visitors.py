@@ -51,6 +51,7 @@ table = pd.DataFrame({"query": query.ravel(), "key": key.ravel(), "weight": weig
 st.altair_chart(alt.Chart(table).mark_rect().encode(x="key:O", y="query:O", color="weight:Q"))
 """
 PUBLIC = {"ATTENTION_LAB_PUBLIC": "yes"}  # with the settings that hold for visitors from elsewhere
+WRITER = "next_word"  # what a public server shows only where its model may be opened beside the default one
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -144,7 +145,7 @@ async def cpu_an_answer(server, visitor, moves):
 
 async def cost(app, pages, rounds, moves):
     """Print what an answer of each page costs, over the smallest page's, measured in turns."""
-    with serve_smallest() as small, serve(app, **PUBLIC) as server:
+    with serve_smallest() as small, serve(app, **PUBLIC, ATTENTION_LAB_MODELS="hub") as server:
         others, smallest, ratios, failed = Others(small, server), [], {}, []
         least = Visitor(small.address)
         await least.open("")
@@ -365,15 +366,16 @@ def main():
     parser.add_argument("--minutes", type=float, default=30, help="of the soak")
     given = parser.parse_args()
     pages = [page if page != "home" else "" for page in given.pages.split(",")]
+    of_a_class = [page for page in pages if page != WRITER]
     for what in given.what or ("cost", "lesson", "lecture", "link", "room"):
         asyncio.run(
             {
                 "cost": lambda: cost(given.app, pages, given.rounds, given.moves),
-                "lesson": lambda: visitors(given.app, pages, 20, 3, given.seconds, 1, given.limit),
-                "lecture": lambda: visitors(given.app, pages, 50, 6, given.seconds, 2, given.limit),
+                "lesson": lambda: visitors(given.app, of_a_class, 20, 3, given.seconds, 1, given.limit),
+                "lecture": lambda: visitors(given.app, of_a_class, 50, 6, given.seconds, 2, given.limit),
                 "link": lambda: link(given.app),
                 "room": lambda: room(given.app),
-                "soak": lambda: soak(given.app, pages, given.minutes),
+                "soak": lambda: soak(given.app, of_a_class, given.minutes),
             }[what]()
         )
 
