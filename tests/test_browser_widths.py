@@ -288,6 +288,8 @@ def test_a_phone_on_its_side_begins_with_its_menu_folded_and_may_open_it(server,
     menu.get_by_role("link", name="Softmax").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("How do scores become weights?")
     expect(menu).to_have_attribute("data-collapsed", "true")
+    # the browser's next window, a large one, begins with its menu open
+    page.wait_for_function("!Object.keys(localStorage).some((key) => key.startsWith('stSidebarCollapsed'))")
     page.close()
 
 

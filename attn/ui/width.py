@@ -71,7 +71,12 @@ export default function({ data, setStateValue }) {
     // again once a page is chosen, or large words are. A window that is made small later keeps its menu.
     const sidebar = document.querySelector('[data-testid="stSidebar"]');
     const small = () => window.innerWidth < data.narrow || window.innerHeight < data.low;
-    const fold = () => sidebar.querySelector('[data-testid="stSidebarCollapseButton"] button')?.click();
+    // Streamlit remembers for all windows of a browser that its menu was folded. What a small one needs, no other does.
+    const fold = () => {
+        sidebar.querySelector('[data-testid="stSidebarCollapseButton"] button')?.click();
+        const forget = (key) => key.startsWith("stSidebarCollapsed") && localStorage.removeItem(key);
+        setTimeout(() => Object.keys(localStorage).forEach(forget), 500);
+    };
     const close = (event) => {
         if (small() && event.target.closest(".attn-menu a")) setTimeout(fold, 0);
     };
