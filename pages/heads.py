@@ -91,7 +91,7 @@ theme = ui.page_theme()
 result = compute_heads_page(setup)
 if setup.source == "random":
     say_if_sentence_cut(setup.text)
-page.tell(cache_share=1 - result.saved)
+page.tell(cache_share=1 - result.saved, tokens=len(result.tokens))
 steps, parameters = result.steps, result.parameters
 rows, columns = charts.token_labels(result.tokens), charts.token_labels(result.memory_tokens)
 num_heads, num_kv_heads = parameters.num_heads, parameters.num_kv_heads

@@ -52,13 +52,14 @@ def scaling_tab():
         st.number_input("Seed", 0, 9999, key=page.key("seed"), help="Other random queries and keys.", width=160)
     setup = page.commit()
     found = softmax.softmax_page_saturations(setup.keys, setup.seed)
+    page.tell(**softmax.softmax_page_scaling_results(found))
     ui.page_reading(softmax.softmax_page_scaling_words(found), r"\mathrm{Var}(q^\top k) = d_k")
     ui.page_figure(
         softmax.softmax_page_scaling_picture(found),
         "softmax.scaling",
         tables={"by_width": lambda: softmax.softmax_page_scaling_csv(found)},
     )
-    ui.page_footnote(softmax.SCALING_FOOTNOTE)
+    ui.page_footnote(softmax.softmax_page_scaling_footnote(found, setup.keys))
 
 
 def sum_tab():

@@ -19,19 +19,19 @@ def test_a_story_is_walked_within_a_page_and_says_so_in_the_address(visit):  # n
     expect(card).to_contain_text("To do:")
     page.get_by_test_id("stMain").get_by_text("Key", exact=True).first.click()
     expect(card).to_contain_text("Done:")
-    expect(card).to_contain_text("1 of 11 done")
-    card.get_by_role("link", name="Next screen").click()
+    expect(card).to_contain_text("1 of 11 tasks done")
+    page.get_by_role("link", name="Next screen: Every query meets every key.").click()  # at the foot
     visit.wait_for_link(stage="products", story="ten_minutes", screen="4", done="2")
     settled(page)
     page.reload()
     settled(page)
-    expect(card).to_contain_text("4 of 12 · 1 of 11 done")
+    expect(card).to_contain_text("4 of 13 · 1 of 11 tasks done")
     top = page.locator('[data-testid="stVegaLiteChart"]').first.bounding_box()["y"]
     assert top < 500  # the figure is in view under the card
 
 
 def test_a_window_measured_while_a_link_is_followed_does_not_call_the_old_page(visit):  # noqa: F811
-    page = visit.go("step_by_step", "?stage=context&story=ten_minutes&screen=9")
+    page = visit.go("step_by_step", "?stage=context&story=ten_minutes&screen=10")
     page.locator(".st-key-story_card").get_by_role("link", name="Next screen").evaluate(
         """(link) => {
             const seen = new ResizeObserver(() => {

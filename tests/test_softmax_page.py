@@ -127,9 +127,23 @@ def test_a_tied_key_gives_the_mean():
     np.testing.assert_allclose(found["Found"][0], [[550, 5.5]])
 
 
-def test_where_leaving_out_the_division_begins_to_harm():
-    """Both ends of the sentence on the scaling, each a width of the pictures."""
-    rng = np.random.default_rng(0)
-    undivided, divided = zip(*(saturation(d_k, rng).slope for d_k in (4, 16)), strict=True)
-    assert undivided[0] >= divided[0]
-    assert undivided[1] < divided[1]
+def test_what_dividing_keeps_and_why_the_derivative_rises_first_without_it():
+    found = [saturation(d_k, np.random.default_rng(0), num_draws=600) for d_k in (1, 4, 16, 64, 256, 1024)]
+    (undivided, divided), largest = (
+        zip(*(row.slope for row in found), strict=True), [row.largest[1] for row in found],
+    )  # fmt: skip
+    told = " ".join(said(check(opened("softmax", tab="scaling"))))
+    assert (
+        f"Divided by √d_k, the largest weight stays between **{min(largest):.2f}** and **{max(largest):.2f}** and the "
+        f"derivative between **{min(divided):.3f}** and **{max(divided):.3f}**, whatever the width." in told
+    )
+    assert undivided[1] == max(undivided) > undivided[0]
+    assert undivided[1] >= divided[1]
+    assert undivided[2] < divided[2]
+    assert f"it first rises undivided, to {undivided[1]:.3f} at d_k = 4. From d_k = 16 on it is smaller" in told
+    alike, two, one = (
+        np.linalg.norm(np.diag(weights) - np.outer(weights, weights))
+        for weights in (np.full(16, 1 / 16), np.array([0.5, 0.5]), np.array([1.0]))
+    )
+    assert f"The derivative is {alike:.3f} where 16 keys share alike" in told
+    assert (two, one) == (0.5, 0)

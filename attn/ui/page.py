@@ -18,7 +18,7 @@ from attn.ui.present import PRESENT_STYLE, present_code, present_controls, prese
 from attn.ui.settings import server
 from attn.ui.sources import PAGE_SOURCES, source_in_markdown
 from attn.ui.state import PageState, as_text, choose_look, chosen_look
-from attn.ui.stories.card import judge_task, story_card
+from attn.ui.stories.card import judge_task, story_card, story_foot
 from attn.ui.stories.own import own_story_control
 from attn.ui.stories.running import story_now
 from attn.ui.stories.story import TAB
@@ -150,12 +150,16 @@ h2 { padding: 0.5rem 0 1rem !important; font-size: 1.75rem !important; }
     [data-testid="stTooltipIcon"] button { position: relative; min-height: 1.5rem; min-width: 1.5rem; }
     [data-testid="stTooltipIcon"] button::after { content: ""; position: absolute; inset: -0.6rem; }
 }
+/* who touches has no keys, nor the arrows that name them */
+@media (hover: none) { .st-key-page_path button kbd { display: none; } }
 /* the signs over a figure that was touched stand as long as one may want them, and not until something else is */
 @media (hover: none) {
     :hover > [data-testid="stElementToolbar"] { animation: attention-lab-gone 1ms 4s forwards; }
 }
 @keyframes attention-lab-gone { to { visibility: hidden; } }
 @media (max-width: 768px) {
+    /* who opens the menu of a phone looks for pages and controls; what a speaker needs comes after them */
+    :has(> .st-key-speaker) { order: 1; }
     .stMainBlockContainer { padding: 3rem 1rem 2rem; }
     .attn-menu { row-gap: 0.5rem; }
     [data-testid="stHeader"] button { background: light-dark(#FFFFFF, #0F1419); }
@@ -238,7 +242,8 @@ def begin_page(page, title, cls):
             _large_control()
             if len(dataclasses.fields(cls)) > _FEW:
                 _reset_button(state)
-        present_controls(page)
+        with st.container(key="speaker"):
+            present_controls(page)
         st.divider()
         if not embedded_figure():
             measure_page_room()
@@ -344,7 +349,8 @@ def page_path(state, name, stages):
             "Step", keys, format_func=stages.get, key=state.key(name), required=True, label_visibility="collapsed"
         )
         st.button(
-            "Step on", on_click=go, args=(1,), disabled=at == len(keys) - 1, type="primary", shortcut="Right",
+            "Step on", on_click=go, args=(1,), disabled=at == len(keys) - 1, shortcut="Right",
+            type="secondary" if chosen_look().story else "primary",  # the way on is then the story's
             key=state.key("next"), help="To the next step; the right arrow key does the same.",
         )  # fmt: skip
 
@@ -612,8 +618,9 @@ def _picker(key, on_pick):
 
 
 def page_next(state):
-    """Draw the way on to the next page, which ends every page, and see whether a story's task was done."""
-    next_page_link(state.page)
+    """Draw the way on, of the story that runs or to the next page, and see whether a story's task was done."""
+    if not story_foot(state):
+        next_page_link(state.page)
     present_code(state.page)
     with st.sidebar:
         own_story_control(state)

@@ -204,7 +204,7 @@ def home_sentence_control(state):
         key=state.key("text"),
         max_chars=visitor_settings().text_length,
         on_change=typed,
-        help="Press Enter, and a real language model reads it.",
+        help="A real language model reads it once you are done: press Enter, or touch the page beside it.",
     )
     st.session_state[tried] = state.get("text") if state.get("text") in samples else None
     st.pills(

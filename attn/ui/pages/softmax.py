@@ -310,12 +310,34 @@ def softmax_page_scaling_words(found):
         "The wider queries and keys are, the farther their scores lie apart. Made of random numbers of variance 1, "
         f"they have a variance of d_k: at {last.d_k:,} it was measured as {last.variance:,.0f}. Undivided, one key "
         f"then gets nearly everything. The largest weight grows to **{last.largest[0]:.2f}**, and the derivative, by "
-        f"which a model learns, shrinks to **{last.slope[0]:.3f}**. Divided by √d_k they stay at "
-        f"**{last.largest[1]:.2f}** and **{last.slope[1]:.3f}**, whatever the width."
+        f"which a model learns, shrinks to **{last.slope[0]:.3f}**. Divided by √d_k, the largest weight stays "
+        f"{_between([row.largest[1] for row in rows], 2)} and the derivative "
+        f"{_between([row.slope[1] for row in rows], 3)}, whatever the width."
     )
 
 
-SCALING_FOOTNOTE = "At d_k = 4 the derivative is still as large undivided; the harm to it begins near 16."
+def _between(values, decimals):
+    """Say between which two numbers all lie."""
+    return f"between **{min(values):.{decimals}f}** and **{max(values):.{decimals}f}**"
+
+
+def softmax_page_scaling_footnote(found, keys):
+    """Say why the derivative first rises undivided, and from which width on leaving out the division harms."""
+    rows = [analysis.Saturation(*row) for row in found]
+    alike = np.linalg.norm(softmax_jacobian(np.full(keys, 1 / keys)))
+    best = max(rows, key=lambda row: row.slope[0])
+    harm = next(row.d_k for row in rows if row.slope[0] < row.slope[1])
+    rise = f"That is why it first rises undivided, to {best.slope[0]:.3f} at d_k = {best.d_k}. "
+    return (
+        f"The derivative is {alike:.3f} where {keys} keys share alike, up to 0.5 where two share alone, and 0 where "
+        f"one has all. {rise * (best is not rows[0])}From d_k = {harm} on it is smaller undivided than divided."
+    )
+
+
+def softmax_page_scaling_results(found):
+    """Return what is told of the widest queries and keys: the largest weight, without and with scaling."""
+    without, scaled = analysis.Saturation(*found[-1]).largest
+    return {"undivided": without, "divided": scaled}
 
 
 def softmax_page_scaling_csv(found):

@@ -27,9 +27,24 @@ _SENTENCE, _CHANGED, _ENDED = "story.sentence", "story.changed", "story.ended"
 STYLE = """<style>
 .st-key-story_card { padding: 0.4rem 0.9rem 0.5rem; gap: 0.2rem; margin-bottom: 0.2rem; }
 .st-key-story_card { border-left: 4px solid light-dark(#0072B2, #56B4E9); }
-.st-key-story_card [data-testid="stPageLink-NavLink"] { padding: 0.1rem 0.5rem; }
-.st-key-story_card button { min-height: 1.6rem; padding: 0.1rem 0.5rem; }
-.st-key-story_ways { gap: 0.2rem; }
+/* all ways look alike, whether they stay on the page or lead to another, but that on, which is the first */
+.st-key-story_ways :is([data-testid="stPageLink-NavLink"], button) {
+    padding: 0.1rem 0.5rem; background: transparent; border-radius: 8px;
+    border: 1px solid light-dark(#8A95A1, #6B7885);
+}
+.st-key-story_ways a[disabled] { border-color: transparent; }
+.st-key-story_ways a[disabled] :is(span, p) { color: light-dark(#55606E, #A3AFBC); }
+.st-key-story_ways [data-testid="stPageLink-NavLink"] :is(strong, p) { font-weight: 400; }
+@media (min-width: 900px) and (min-height: 500px) {
+    .st-key-story_ways :is([data-testid="stPageLink-NavLink"], button) { min-height: 1.6rem; }
+}
+.st-key-story_on [data-testid="stPageLink-NavLink"] {
+    background: light-dark(#0072B2, #56B4E9); border-color: light-dark(#0072B2, #56B4E9);
+}
+.st-key-story_on [data-testid="stPageLink-NavLink"] :is(span, p) { color: light-dark(#FFFFFF, #0F1419); }
+.st-key-story_on { width: auto; }
+@media (max-width: 640px) { .st-key-story_ways span:has(> [data-testid="stIconMaterial"]) { display: none; } }
+.st-key-story_ways { gap: 0.35rem 0.2rem; }
 .st-key-story_card [data-testid="stVerticalBlock"] { gap: 0.3rem; }
 /* the page's own title is less than the screen's */
 h1 { font-size: 1.3rem !important; padding-bottom: 0.2rem !important; }
@@ -75,18 +90,16 @@ def story_card(state):
             _ways(state, now)
         seen, done = st.columns(_SHARES) if _has_work(now) and page_width() >= _BESIDE else [st.container()] * 2
         if state.page != now.screen.page:
-            seen.markdown(
-                f"**{as_text(now.screen.title)}** This screen is on another page. “This screen again” leads back to it."
-            )
+            seen.markdown(f"**{as_text(now.screen.title)}** This screen is on another page. “Again” leads back to it.")
             return
         _remember_if_ended(now)
         st.session_state[_SENTENCE] = seen.empty()
         _draw_sentence(state, now, st.session_state.get(_CHANGED) == (now.name, now.number))
         with done:
+            if now.screen.guess:
+                _draw_guess(now)  # before the task, which may show its answer
             if now.screen.task:
                 _draw_task(now.screen.task, now.is_done("task"))
-            if now.screen.guess:
-                _draw_guess(now)
 
 
 def judge_task(state):
@@ -133,7 +146,7 @@ def _remember_if_ended(now):
 
 def _where(now):
     """Say which story runs, where one is in it, and how much is done."""
-    done = f" · {len(now.done)} of {len(now.story.to_do)} done" if now.story.to_do else ""
+    done = f" · {len(now.done)} of {len(now.story.to_do)} tasks done" if now.story.to_do else ""
     return f"{as_text(now.story.title)} · **{now.number} of {now.count}**{done}"
 
 
@@ -174,22 +187,53 @@ def _draw_guess(now):
 
 def _ways(state, now):
     """Draw the links to the other screens, and the way out."""
-    if not is_at_screen(now.screen, state):
-        _screen_link(now.name, now.number, "This screen again", ":material/replay:")
     if now.previous_screen:
         _screen_link(now.name, now.previous_screen, "Screen before", ":material/arrow_back:")
-    if now.next_screen:
-        _screen_link(now.name, now.next_screen, "Next screen", ":material/arrow_forward:")
-    elif now.name in COME_ALONG and (left := _stories_left(now.name)):
-        _screen_link(left[0], 1, f"Next story: {story_that_comes_along(left[0]).title}", ":material/arrow_forward:")
-    if now.done:
+    if way := _way_on(now):
+        with st.container(key="story_on", width="content"):
+            _screen_link(*way, ":material/arrow_forward:")
+    _screen_link(  # always there, so that nothing moves once something was changed
+        now.name, now.number, "Again", ":material/replay:", "Opens this screen as it was at first.",
+        is_at_screen(now.screen, state),
+    )  # fmt: skip
+    if now.done and not now.next_screen:
         asked = st.button(
-            "Hand in", key="story.hand_in", icon=":material/assignment_turned_in:", type="tertiary",
+            "Hand in", key="story.hand_in", icon=":material/assignment_turned_in:",
             help="Makes a line of text that says what you have done.",
         )  # fmt: skip
         if asked:
             _hand_in()
     _leave_button()
+
+
+def _way_on(now):
+    """Return the story, the screen and the name of the way on: to the next screen, or to a story that is left."""
+    if now.next_screen:
+        return now.name, now.next_screen, "Next screen"
+    if now.name in COME_ALONG and (left := _stories_left(now.name)):
+        return left[0], 1, f"Next story: {story_that_comes_along(left[0]).title}"
+    return None
+
+
+def story_foot(state):
+    """Draw the story's way on at the foot of a page, and return whether there is one from its screen.
+
+    Parameters
+    ----------
+    state : PageState
+
+    Returns
+    -------
+    bool
+        False on any other page than the screen's, whose own way on then stands there.
+    """
+    now = story_now()
+    way = _way_on(now) if now and state.page == now.screen.page else None
+    if way:
+        name, number, label = way
+        title = f": **{as_text(now.story.screens[number - 1].title)}**" if name == now.name else ""
+        _screen_link(name, number, label + title, ":material/arrow_forward:", width="stretch")
+    return bool(way)
 
 
 @st.dialog("Hand in")
@@ -216,16 +260,16 @@ def _stories_left(name):
     return [each for each in COME_ALONG[at:] + COME_ALONG[:at] if each != name and each not in ended]
 
 
-def _screen_link(name, number, label, icon):
+def _screen_link(name, number, label, icon, about=None, disabled=False, width="content"):
     """Draw a link to a screen."""
     script, query = story_link(name, number)
-    st.page_link(script, label=label, icon=icon, query_params=query, width="content")
+    st.page_link(script, label=label, icon=icon, help=about, disabled=disabled, query_params=query, width=width)
 
 
 def _leave_button():
     """Draw the way out of a story, which stays on the page."""
     st.button(
-        "Leave", on_click=leave_story, key="story.leave", icon=":material/close:", type="tertiary",
+        "Leave", on_click=leave_story, key="story.leave", icon=":material/close:",
         help="Ends the story; the page stays as it is.",
     )  # fmt: skip
 
