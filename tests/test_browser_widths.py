@@ -226,11 +226,21 @@ def test_a_map_wider_than_a_phone_keeps_the_names_of_its_rows_in_sight(visit):  
     expect(frame).to_have_attribute("data-cut", "left")
     expect(names.filter(has_text="animal")).to_be_visible()
     assert 0 <= names.filter(has_text="animal").bounding_box()["x"] - frame.bounding_box()["x"] < 60
+    title, seen = frame.locator(".role-title").bounding_box(), frame.bounding_box()
+    assert seen["x"] <= title["x"] < title["x"] + title["width"] < seen["x"] + seen["width"]
+    plot = frame.locator(".role-scope > g > .background").first.bounding_box()
+    assert frame.locator(".pinned > g > path").count() == 1  # the sign that there is more at the left
+    ground = frame.locator(".pinned > g > rect").bounding_box()
+    assert ground["y"] <= plot["y"]
+    assert ground["y"] + ground["height"] >= plot["y"] + plot["height"]
     columns = frame.locator('.role-axis[aria-label^="X-axis"] .role-axis-label text')
     expect(columns.first).to_have_css("visibility", "hidden")  # its cells are under the names
     expect(columns.last).to_have_css("visibility", "visible")
     frame.evaluate("frame => { frame.scrollLeft = 0; }")
     expect(names).to_have_count(0)
+    bar = page.get_by_test_id("stHeader")  # what scrolls goes under it, and not through its words
+    expect(bar).not_to_have_css("background-color", "rgba(0, 0, 0, 0)")
+    assert bar.bounding_box()["width"] == 390
 
 
 def test_a_phone_scrolls_to_the_chosen_cell_and_the_open_tab(visit):  # noqa: F811

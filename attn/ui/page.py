@@ -79,10 +79,8 @@ h1 { padding: 0 3rem 0.6rem 0 !important; font-size: clamp(1.3rem, 0.7rem + 3.4v
     box-shadow: -4px 0 6px -2px light-dark(rgb(0 0 0 / 0.3), rgb(255 255 255 / 0.3)); pointer-events: none;
 }
 [data-cut~="left"]:not(:has(.pinned))::before { left: var(--scrolled); transform: scaleX(-1); }
-.pinned rect {
-    fill: light-dark(#FFFFFF, #0F1419);
-    filter: drop-shadow(3px 0 3px light-dark(rgb(0 0 0 / 0.3), rgb(255 255 255 / 0.3)));
-}
+.pinned > g > rect { fill: light-dark(#FFFFFF, #0F1419); }
+.pinned > g > path { fill: none; stroke: #7A8694; stroke-linecap: round; stroke-linejoin: round; }
 .katex-display { padding: 0.3rem 0.2rem; margin: 0.3rem 0; }
 /* choices that do not fit into a row go on in the next, each in a border of its own */
 [data-testid="stButtonGroup"] [role="radiogroup"] { flex-wrap: wrap; row-gap: 0.25rem; mask-image: none !important; }
@@ -129,7 +127,13 @@ h2 { padding: 0.5rem 0 1rem !important; font-size: 1.75rem !important; }
 /* a menu is placed while it is still empty: beside the button where it has room also once it is filled */
 [data-testid="stPopoverBody"] { min-height: min(24rem, 45vh); }
 @media (max-width: 899px), (max-height: 499px) {
-    .stMainBlockContainer { padding-top: 3rem; }
+    .stMainBlockContainer { padding-top: 3.5rem; }
+    /* a bar of its own, under which the page scrolls */
+    [data-testid="stHeader"] {
+        height: 3rem; min-height: 3rem; background: light-dark(#FFFFFF, #0F1419);
+        border-bottom: 1px solid light-dark(#E3E7EC, #26303A);
+    }
+    [data-testid="stMain"] { scroll-padding-top: 3.5rem; }
     [data-testid="stSidebarHeader"] { height: 3rem; }
     [data-testid="stExpandSidebarButton"] { width: auto !important; padding: 0 0.5rem; }
     [data-testid="stExpandSidebarButton"]::after {
@@ -160,9 +164,8 @@ h2 { padding: 0.5rem 0 1rem !important; font-size: 1.75rem !important; }
 @media (max-width: 768px) {
     /* who opens the menu of a phone looks for pages and controls; what a speaker needs comes after them */
     :has(> .st-key-speaker) { order: 1; }
-    .stMainBlockContainer { padding: 3rem 1rem 2rem; }
+    .stMainBlockContainer { padding: 3.5rem 1rem 2rem; }
     .attn-menu { row-gap: 0.5rem; }
-    [data-testid="stHeader"] button { background: light-dark(#FFFFFF, #0F1419); }
     [data-testid="stDownloadButton"] button { padding: 0.25rem 0; min-height: 2.75rem; }
     [data-testid="stDownloadButton"] p { font-size: 0.8rem; text-decoration: underline; }
     [data-testid="stDownloadButton"] span:has(> [data-testid="stIconMaterial"]) { display: none; }

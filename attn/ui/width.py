@@ -21,6 +21,7 @@ _HAND = 520  # pixels of a page held upright in a hand, which is scrolled: only 
 _STEP = 40  # pixels: smaller changes do not redraw the page, nor a quarter of them one held in a hand
 _LEAVING = 2000  # milliseconds in which a page that was left is not measured: the answer to the click comes first
 _MARGIN = 12  # pixels at the right of a figure that hold nothing, and may be out of sight without a sign
+_SIGN = 18  # pixels of the strip that says at a side of a figure that there is more of it
 _PRESENTED = 1 / 60, 6  # pixels of words presented, a pixel of the window's height, and besides: 18 at 720, 24 at 1080
 _TITLE, _STORY = 0.15, 0.1  # of a presented window's height, for the title, and for a story's sentence
 _SHAPE = 2.25  # of the room that a presented figure has, across by down
@@ -109,7 +110,7 @@ export default function({ data, setStateValue }) {
         const at = Math.round(chosen.left - seen.left + frame.scrollLeft);
         if (frame.dataset.chosen === String(at)) return;
         frame.dataset.chosen = at;
-        const names = frame.querySelector('.role-axis[aria-label^="Y-axis"]')?.getBoundingClientRect().width ?? 0;
+        const names = namesWidth(frame) + data.sign;
         if (chosen.left < seen.left + names || chosen.right > seen.right - data.margin) {
             frame.scrollLeft = at + chosen.width / 2 - (names + frame.clientWidth) / 2;
         }
@@ -124,37 +125,68 @@ export default function({ data, setStateValue }) {
             list.scrollLeft += (box.left + box.right - seen.left - seen.right) / 2;
         }
     };
-    // Vega knows its parts by their order, so that what moves along is a copy at the end, which it may take away.
+    // Vega knows its parts by their order, so that what moves along is a copy at the end, which it may take away. Under
+    // the names nothing of their plot is seen, and a sign at their side says that there is more of it.
     const pinNames = (frame) => {
         const svg = frame.querySelector("svg.marks");
-        const drawn = svg?.querySelector(":scope > .pinned");
-        if (svg) nameSeenColumns(frame, svg);
-        if (!svg || !frame.scrollLeft) return drawn?.remove();
-        const pinned = drawn ?? svg.appendChild(document.createElementNS(svg.namespaceURI, "g"));
-        pinned.setAttribute("transform", `translate(${frame.scrollLeft} 0)`);
-        if (drawn) return;
+        if (!svg) return;
+        const drawn = svg.querySelector(":scope > .pinned");
+        const made = frame.scrollLeft && (drawn ?? pinnedNames(frame, svg));
+        if (drawn && !made) drawn.remove();
+        if (made && !drawn) svg.appendChild(made);
+        if (made) made.setAttribute("transform", `translate(${frame.scrollLeft} 0)`);
+        const end = frame.getBoundingClientRect().left + (made ? namesWidth(frame) : 0) + data.sign;
+        keepWordsInSight(frame, svg, frame.scrollLeft ? end : null);
+        nameSeenColumns(frame, svg, made ? end : null);
+    };
+    const plotOf = (part) => part.closest(".role-scope, .role-frame").querySelector(":scope > g > .background");
+    const namesWidth = (frame) => {
+        return frame.querySelector('.role-axis[aria-label^="Y-axis"]')?.getBoundingClientRect().width ?? 0;
+    };
+    const drawnPart = (parent, kind, attributes) => {
+        const part = parent.appendChild(document.createElementNS("http://www.w3.org/2000/svg", kind));
+        for (const [name, value] of Object.entries(attributes)) part.setAttribute(name, value);
+        return part;
+    };
+    const pinnedNames = (frame, svg) => {
+        const pinned = document.createElementNS(svg.namespaceURI, "g");
         pinned.classList.add("pinned");
         pinned.setAttribute("aria-hidden", "true");
         const half = frame.getBoundingClientRect().left + frame.clientWidth / 2 - frame.scrollLeft;
         for (const axis of svg.querySelectorAll('.role-axis[aria-label^="Y-axis"]')) {
             if (axis.getBoundingClientRect().right > half) continue;
-            const box = axis.getBBox();
+            const [box, plot] = [axis.getBBox(), plotOf(axis).getBBox()];
             const place = svg.getScreenCTM().inverse().multiply(axis.getScreenCTM());
-            const copy = pinned.appendChild(document.createElementNS(svg.namespaceURI, "g"));
-            copy.setAttribute("transform", `translate(${place.e} ${place.f})`);
-            const ground = copy.appendChild(document.createElementNS(svg.namespaceURI, "rect"));
-            const sides = { x: box.x - place.e, y: box.y, width: box.width + place.e, height: box.height };
-            for (const [side, pixels] of Object.entries(sides)) ground.setAttribute(side, pixels);
+            const copy = drawnPart(pinned, "g", { transform: `translate(${place.e} ${place.f})` });
+            const top = Math.min(box.y, plot.y - 2), right = box.x + box.width + data.sign;
+            const height = Math.max(box.y + box.height, plot.y + plot.height + 2) - top;
+            drawnPart(copy, "rect", { x: -place.e, y: top, width: right + place.e, height });
+            const signs = [`M${right} ${top}v${height}`];
+            for (let y = top + Math.min(64, height / 2); y < top + height; y += 128) {
+                signs.push(`M${right - 4} ${y - 5}l-4 5 4 5`);
+            }
+            drawnPart(copy, "path", { d: signs.join(""), "stroke-width": 2 });
             for (const part of axis.children) copy.appendChild(part.cloneNode(true));
+        }
+        return pinned.childElementCount ? pinned : null;
+    };
+    // What is said of a plot, its title and its scale, goes along as far as the plot does.
+    const keepWordsInSight = (frame, svg, end) => {
+        const edge = frame.getBoundingClientRect();
+        const said = ".role-title, .role-legend, .role-axis[aria-label^='X-axis'] .role-axis-title";
+        for (const words of svg.querySelectorAll(said)) {
+            const box = words.getBoundingClientRect();
+            const left = box.left - (parseFloat(words.style.translate) || 0);
+            const start = Math.min(end, Math.max(edge.left + data.sign, edge.right - data.margin - box.width));
+            const most = plotOf(words).getBoundingClientRect().right - box.width - left;
+            const move = end === null ? 0 : Math.max(0, Math.min(start - left, most));
+            words.style.translate = move ? `${move}px` : "";
         }
     };
     // and the name of a column that has gone under them goes, too: turned, it would hang below where no column is
-    const nameSeenColumns = (frame, svg) => {
-        const names = svg.querySelector('.role-axis[aria-label^="Y-axis"]');
-        if (!names) return;
-        const end = frame.getBoundingClientRect().left + names.getBoundingClientRect().width;
+    const nameSeenColumns = (frame, svg, end) => {
         for (const name of svg.querySelectorAll('.role-axis[aria-label^="X-axis"] .role-axis-label text')) {
-            name.style.visibility = frame.scrollLeft && name.getScreenCTM().e < end ? "hidden" : "";
+            name.style.visibility = end !== null && name.getScreenCTM().e < end ? "hidden" : "";
         }
     };
     const cutAll = () => {
@@ -220,7 +252,7 @@ def measure_page_room():
     said = _measure(
         key="ruler",
         data=(_SMALL_LARGE if chosen_look().large else _SMALL)
-        | {"step": _STEP, "hand": _HAND, "figures": FIGURES, "frames": FRAMES, "margin": _MARGIN}
+        | {"step": _STEP, "hand": _HAND, "figures": FIGURES, "frames": FRAMES, "margin": _MARGIN, "sign": _SIGN}
         | {"leaving": _LEAVING},
         on_room_change=lambda: None,
         on_reconnected_change=lambda: None,
