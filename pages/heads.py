@@ -27,6 +27,26 @@ KEYS_ALONE = " Only the keys know where a word stands: that changes who looks at
 
 page = ui.begin_page("heads", "What do several heads see at once?", Setup)
 
+
+def sets_control():
+    """Draw the choice of how many key/value heads there are; all of them are as many as query heads, however many."""
+    key, most = page.key("sets"), page.get("num_heads")
+    st.session_state[key] = page.choices().sets
+
+    def take():
+        chosen = st.session_state[key]
+        page.set(num_kv_heads=MOST_HEADS if chosen == most else chosen)
+
+    st.select_slider(
+        "Key/value heads",
+        divisors(most),
+        key=key,
+        on_change=take,
+        help="How many sets of keys and values there are: one for each query head (multi-head), one for all "
+        "(multi-query) or one for each group (grouped-query). It must divide the number of query heads.",
+    )
+
+
 with st.sidebar:
     if page.get("source") == "random":  # first what the first sentence speaks of
         st.slider(
@@ -36,15 +56,8 @@ with st.sidebar:
             key=page.key("num_heads"),
             help="How many heads there are, each with queries of its own.",
         )
-        page.adjust(num_kv_heads=max(d for d in divisors(page.get("num_heads")) if d <= page.get("num_kv_heads")))
         if page.get("num_heads") > 1:
-            st.select_slider(
-                "Key/value heads",
-                divisors(page.get("num_heads")),
-                key=page.key("num_kv_heads"),
-                help="How many sets of keys and values there are: one for each query head (multi-head), one for all "
-                "(multi-query) or one for each group (grouped-query). It must divide the number of query heads.",
-            )
+            sets_control()
     sentence_source_control(page)
     st.segmented_control(
         "Reads from",
@@ -131,6 +144,8 @@ ui.page_figure(
     tables={f"head_{head + 1}_weights": lambda: charts.csv(steps.weights[head], rows, columns)},
     codes=codes,
 )
+if result.alike:
+    st.caption(result.alike)
 
 now, full = result.cache
 numbers = st.columns(3)

@@ -328,6 +328,13 @@ class TestHeatmap:
             assert first == {"test": "datum.state === 1", "value": charts.LIGHT.hidden}
         assert legend_entries(spec) == ["hidden"]
 
+    def test_hidden_cells_say_what_they_are_told_to(self):
+        def texts(**style):
+            spec = map_of(np.array([[0.25, 0.5]]), hidden=[[False, True]], style=charts.Style(**style))
+            return [row["text"] for row in rows_of(spec, spec["layer"][1])]
+
+        assert (texts(), texts(hidden_number="−∞")) == (["0.250"], ["0.250", "−∞"])
+
     @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
     def test_what_is_not_finite_is_shown_as_such(self, value):
         spec = map_of(np.array([[value, 0.5]]), kind="signed")

@@ -561,6 +561,20 @@ def test_painting_goes_on_from_the_mask_in_view():
     assert "painted" not in check(app).query_params
 
 
+def test_heads_begin_with_keys_of_their_own_and_share_them_by_choice():
+    app = opened("heads")
+    assert "Here there are 4, each with its own keys and values (multi-head attention)." in " ".join(said(app))
+    assert "**1 The** and **5 the** have equal rows" in " ".join(said(app))
+    weights = compute_heads_page(HeadsSetup()).steps.weights
+    assert np.allclose(weights[:, 0], weights[:, 4])
+    assert compute_heads_page(HeadsSetup(mask="causal")).alike == ""  # what the second sees, the first does not
+    check(app.slider(key="heads.num_heads").set_value(6).run())
+    assert "Here there are 6, each with its own keys" in " ".join(said(app))
+    check(app.select_slider(key="heads.sets").set_value(3).run())
+    assert "Here 6 heads share 3 sets of keys and values" in " ".join(said(app))
+    assert app.query_params["num_kv_heads"] in ("3", ["3"])
+
+
 def test_heads_say_with_a_word_what_query_key_and_value_are():
     """The largest weight of the head in view, by its row and column."""
     told = " ".join(said(opened("heads", source="random", head="2")))

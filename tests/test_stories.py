@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import json
 import random
 import re
 import zlib
@@ -13,13 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from setups import SETUPS, fields
 
-from attn import masks
+from attn import charts, masks
 from attn.pretrained.loading import smollm2
 from attn.ui import page as page_module
 from attn.ui.controls.sentence import DEFAULT_TEXT
 from attn.ui.link import LONGEST_LINK_VALUE, from_link, to_link
 from attn.ui.models import model_layer_weights, model_reading
 from attn.ui.pages.masks import compute_masks_page
+from attn.ui.pages.step_by_step.stages import STAGES, stage_picture
 from attn.ui.pages.step_by_step.walk import compute_walk
 from attn.ui.state import LOOK
 from attn.ui.stories.handing_in import check_hand_in_line, hand_in_line
@@ -235,6 +237,20 @@ def test_a_guess_is_shown_beside_the_answer():
     (told,) = [text.replace("\\", "") for text in said(app) if "You guessed" in text]
     assert "You guessed **6**. It is **9**. Three times as many words look at three times as many." in told
     assert app.query_params["done"] == "10"
+
+
+def test_the_scores_of_which_the_largest_is_looked_for_are_seen_as_numbers():
+    """All 36, on a laptop of 1280 by 720 pixels and on a phone."""
+    for width, tallest in [(880, 300), (350, 440)]:
+        view = compute_walk(from_link(SETUPS["step_by_step"], {})[0], charts.LIGHT, width, tallest)[0]
+        drawn = json.dumps(charts.specified(stage_picture(view, STAGES["products"])), default=str)
+        assert drawn.count('"type": "text", "baseline": "middle"') == 3, width
+
+
+def test_scores_that_are_not_divided_are_not_called_scaled():
+    view = compute_walk(from_link(SETUPS["step_by_step"], {"divisor": "none"})[0], charts.LIGHT, 880, 300)[0]
+    assert [part.title for part in STAGES["scaled"].parts(view)] == ["Scores, not divided"]
+    assert STAGES["masked"].parts(view)[0].title == "Scores"
 
 
 def test_answers_to_guesses_are_what_comes_out():

@@ -21,7 +21,7 @@ from attn.charts.marks import (
 )
 from attn.charts.options import Style
 from attn.charts.plane import FINEST_CELL, LEAST_PLOT, Plane, least_plane, plane_tooltip
-from attn.charts.theme import FONT_SIZE, theme_ink
+from attn.charts.theme import FONT_SIZE, rgb, theme_ink
 
 MOST_CELLS = 64 * 64  # beyond these a browser stumbles over single marks
 _LARGEST_CELL = 84  # pixels
@@ -121,15 +121,18 @@ def cells_image_layer(plane, url):
     return mark_layer(whole, "image", channels, aspect=False, smooth=False, tooltip=None)
 
 
-def cell_numerals(table, values, hidden, plane, scale, axes, decimals=None):
+def cell_numerals(table, values, hidden, plane, scale, axes, style=Style()):
     """Return a layer of the values as text, if they all fit into the cells of `table`."""
-    seen = (np.isfinite(values) & ~hidden).ravel()
-    numbers = values.ravel()[seen]
-    texts, size = _written_in(plane, numbers, decimals, scale.theme.number_size)
+    shown, hides = (np.isfinite(values) & ~hidden).ravel(), hidden.ravel()
+    texts, size = _written_in(plane, values.ravel()[shown], style.decimals, scale.theme.number_size)
     if size < scale.theme.number_size:
         return []
+    written, inks = np.full(values.size, style.hidden_number, dtype=object), np.empty(values.size, dtype=object)
+    written[shown], inks[shown] = texts, theme_ink(scale.colours(values.ravel()[shown]))
+    inks[hides] = theme_ink(rgb(scale.theme.hidden)).item()
+    seen = shown | hides if style.hidden_number else shown
     row, column = np.nonzero(seen.reshape(values.shape))
-    places = {"text": texts, "ink": theme_ink(scale.colours(numbers)), "middle": column + 0.5, "centre": row + 0.5}
+    places = {"text": written[seen].tolist(), "ink": inks[seen].tolist(), "middle": column + 0.5, "centre": row + 0.5}
     table = table.select(["row", "column", "down", "across", "shown"])  # a click on a number reads the first two
     table = table.filter(mark_column(seen))
     for name, column in places.items():

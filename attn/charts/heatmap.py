@@ -91,7 +91,7 @@ def heatmap(
     draw = cell_marks if one_by_one else cells_as_picture
     layers = draw(values, hidden, rows, columns, plane, colours, axes, pick.select, style)
     if one_by_one and (values.size <= MOST_NUMBERS if style.numbers is None else style.numbers):
-        layers += cell_numerals(layers[0].data, values, hidden, plane, colours, axes, style.decimals)
+        layers += cell_numerals(layers[0].data, values, hidden, plane, colours, axes, style)
     if style.legend:
         layers += legend_swatches(values, hidden, theme, style.hidden_name)
     layers += cell_outlines(plane, theme, axes, pick)

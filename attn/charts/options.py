@@ -89,6 +89,8 @@ class Style:
         Whether rows are named at the left; a map beside another with the same rows need not repeat them.
     hidden_name : str, default "hidden"
         What a hidden cell is called in the legend and under the pointer.
+    hidden_number : str, optional
+        What stands in each hidden cell where cells show their values; by default nothing.
     """
 
     square: bool = True
@@ -97,6 +99,7 @@ class Style:
     legend: bool = True
     row_labels: bool = True
     hidden_name: str = "hidden"
+    hidden_number: str = ""
 
     __repr__ = _typed
 

@@ -46,7 +46,7 @@ class Setup(SentenceChoice, MaskChoice):
     second: str = link_string("Das Tier überquerte die Straße nicht.")
     d_model: int = link_whole(16, 1, 128)
     num_heads: int = link_whole(4, 1, MOST_HEADS)
-    num_kv_heads: int = link_whole(2, 1, MOST_HEADS)
+    num_kv_heads: int = link_whole(MOST_HEADS, 1, MOST_HEADS)  # at most; see `sets`
     d_k: int = link_whole(4, 1, 64)
     d_v: int = link_whole(4, 1, 64)
     project: bool = link_flag(True)
@@ -56,6 +56,11 @@ class Setup(SentenceChoice, MaskChoice):
     cell: tuple = link_place((99999, 99999))  # of the large head; by default that of its largest weight
     colour: str = link_choice("auto", COLOURS)
     tab: str = link_choice("one", TABS, OLD_TABS)
+
+    @property
+    def sets(self):
+        """How many sets of keys and values the heads have: as many as are chosen and the query heads can share."""
+        return max(count for count in multi_head.divisors(self.num_heads) if count <= self.num_kv_heads)
 
 
 class ManyHeads(NamedTuple):
@@ -113,6 +118,17 @@ class ManyHeads(NamedTuple):
         if self.hidden[cell]:
             return f"{asks} may not look at {found}: the mask hides it."
         return f"{asks} looks at {found} with a weight of **{share(self.steps.weights[head][cell])}**."
+
+    @property
+    def alike(self):
+        """Say of the first two tokens with equal rows why they are; nothing where no rows are equal."""
+        asks = np.concatenate([self.steps.query.swapaxes(0, 1).reshape(len(self.tokens), -1), self.hidden], axis=1)
+        first = np.array([np.isclose(asks, row).all(axis=1).argmax() for row in asks])
+        again = np.flatnonzero(first < np.arange(len(first)))
+        if not again.size:
+            return ""
+        one, other = (as_text(charts.token_labels(self.tokens)[at]) for at in (first[again[0]], again[0]))
+        return f"**{one}** and **{other}** have equal rows: without positions (see Positions), equal words ask alike."
 
     @property
     def shapes(self):
@@ -188,8 +204,8 @@ def _random(setup):
     """Return a sentence, one to read from, random vectors and weights, and the code that makes them."""
     tokens = sentence_words(setup.text)
     second = sentence_words(setup.second) if setup.mode == "cross" else tokens
-    names = ("d_model", "seed", "num_heads", "num_kv_heads", "d_k", "d_v", "project", "gate")
-    settings = {name: getattr(setup, name) for name in names}
+    names = ("d_model", "seed", "num_heads", "d_k", "d_v", "project", "gate")
+    settings = {name: getattr(setup, name) for name in names} | {"num_kv_heads": setup.sets}
     inputs = _vectors(tokens, second, setup.d_model, setup.seed, setup.key_positions)
     parameters = _random_heads(**settings)
     cross = Source(f"attn.examples.split_words({setup.second!r})[:{len(second)}]")

@@ -94,7 +94,7 @@ class Part(NamedTuple):
     axes: tuple = ("query", "key")
     down: bool = True  # whether its rows are tokens
     across: bool = True  # whether its columns are
-    mark: str = ""  # "cell": the chosen cell; "row", "column", "row column": where that comes from
+    mark: str = ""  # "cell": the chosen cell; "row", "column", "same": the row, column or cell that comes from
     limit: float | None = None
     hides: bool = False  # whether the mask is shown
 
@@ -123,7 +123,9 @@ class Part(NamedTuple):
         options = {"title": self.title, "axes": self.axes}
         options |= {} if self.expression == "steps.weights" else {"kind": "signed"}
         options |= {} if self.limit is None else {"scale": charts.Scale(self.limit)}
-        if self.mark == "cell":
+        if self.hides and self.expression == "steps.biased":
+            options["style"] = charts.Style(hidden_number="−∞")  # what a mask makes of a score
+        if self.mark in ("cell", "same"):
             return options | {"pick": charts.Pick(selected=(row, column))}
         places = {name: at for name, at in (("row", row), ("column", column)) if name in self.mark}
         return options | ({"pick": charts.Pick(highlight=places)} if places else {})
@@ -242,10 +244,11 @@ def _project(view):
 
 
 def _products(view):
+    limit = _limit(view.steps.query, view.steps.key)  # one scale, whose legend under the query would take cells' room
     return [
-        Part("steps.query", "Query", ("query", "dimension"), across=False, mark="row"),
+        Part("steps.query", "Query", ("query", "dimension"), across=False, mark="row", limit=limit),
         "×",
-        Part("steps.key.T", "Key, transposed", ("dimension", "key"), down=False, mark="column"),
+        Part("steps.key.T", "Key, transposed", ("dimension", "key"), down=False, mark="column", limit=limit),
         "=",
         Part("steps.products", "Scores", mark="cell"),
     ]
@@ -253,8 +256,10 @@ def _products(view):
 
 def _scaled(view):
     limit = _limit(view.steps.products, view.steps.scores)
+    if view.divisor_name == "none":
+        return [Part("steps.scores", "Scores, not divided", mark="cell", limit=limit)]
     return [
-        Part("steps.products", "Scores", mark="row column", limit=limit),
+        Part("steps.products", "Scores", mark="same", limit=limit),
         f"÷ {number(view.divisor)} =",
         Part("steps.scores", "Scaled scores", mark="cell", limit=limit),
     ]
@@ -263,7 +268,8 @@ def _scaled(view):
 def _masked(view):
     s = view.steps
     limit = _limit(s.scores, s.biased)
-    parts = [Part("steps.scores", "Scaled scores", limit=limit), "→"]
+    title = "Scores" if view.divisor_name == "none" else "Scaled scores"
+    parts = [Part("steps.scores", title, limit=limit), "→"]
     if (s.biased != s.scores).any():
         parts += [Part("steps.biased", "With positions", limit=limit), "→"]
     return [*parts, Part("steps.biased", _masked_title(view), mark="cell", limit=limit, hides=True)]
