@@ -68,7 +68,7 @@ ui.page_figure(
     codes=codes,
     line=home_line(setup, names, weights, query),
 )
-st.caption(home_kind_of_head(head, level.rows))
+st.caption(home_kind_of_head(head, level.rows, names[query]))
 if len(labels) > MOST:
     named = "words" if setup.level == "words" else "tokens"
     st.caption(f"The picture shows the first {MOST} of {len(labels)} {named}; the page Pretrained shows them all.")

@@ -67,7 +67,7 @@ def open_part(row, column=None):
 
 line = words.next_words_line(setup.text, found)
 shares = (1 / 2, 1 / 2) if hall else (5 / 7, 2 / 7)
-way, likely = ui.page_columns(shares, figures=True)
+way, likely = ui.page_columns(shares, figures=True, first=1)  # on a phone the words stand right below the switches
 drawn = words.next_words_way(walked, ui.page_share(shares[0], column=True))
 with way:
     ui.page_figure(

@@ -12,6 +12,7 @@ from attn.ui.controls.positions import POSITIONS
 from attn.ui.controls.sentence import (
     UNTRAINED,
     WORDS_HELP,
+    WORKED,
     need_sentence_words,
     say_if_sentence_cut,
     sentence_control,
@@ -126,8 +127,11 @@ with st.container():  # keeps its place, so that what stands below stays as it w
         edited = "1 number" if len(setup.edits) == 1 else f"{len(setup.edits)} numbers"
         st.caption(f"You changed {edited} by hand. “Edit the numbers” below undoes it.")
 
+told = stage.read(view)
+if not view.trained and setup.stage != "tokens":
+    told = f"{WORKED if setup.source == 'worked' else UNTRAINED} {told}"
 ui.page_reading(
-    stage.read(view) if view.trained or setup.stage == "tokens" else f"{UNTRAINED} {stage.read(view)}",
+    told,
     stage.formula(view),
     f"{stage.title} · {stage_shape(view, stage)}",
     beside=None if view.trained else lambda: sentence_in_a_trained_model(setup),

@@ -69,8 +69,8 @@ def test_lines_too_faint_to_be_drawn_are_said():
 @pytest.mark.parametrize("level", ["pieces", "words"])
 def test_home_and_inside_say_the_same_of_a_head(level):
     home, inside = (check(opened(page, level=level)) for page in ("home", "inside"))
-    (kind,) = [each.value for each in home.caption if "On average over the sentence" in each.value]
-    (told,) = [each.value for each in inside.markdown if "on average over all tokens that look" in each.value]
+    (kind,) = [each.value for each in home.caption if "On average over all of them" in each.value]
+    (told,) = [each.value for each in inside.markdown if "On average over all tokens that look" in each.value]
     assert kind.partition(": ")[2] in told
     for app in (home, inside):  # and of one token in it
         assert any(re.search(r"\d it\*\* looks most at \*\*3 animal\*\*", each) for each in said(app))

@@ -16,8 +16,9 @@ from attn.data import examples
 from attn.mask_routes import ROUTES
 from attn.ui.controls.mask import MASKS
 from attn.ui.controls.positions import POSITIONS
-from attn.ui.controls.sentence import SentenceChoice
+from attn.ui.controls.sentence import DEFAULT_TEXT, SentenceChoice
 from attn.ui.link import from_link
+from attn.ui.models import model_layer_weights
 from attn.ui.pages.heads import Setup as HeadsSetup
 from attn.ui.pages.heads import compute_heads_page
 from attn.ui.pages.home import WAYS
@@ -182,6 +183,8 @@ def test_pretrained_of_every_kind(params):
     assert len(app.error) == bool(broken)
     assert len(app.warning) == ("random" in params)  # of random weights the arithmetic agrees, and no more
     assert len(app.success) == (not broken and "random" not in params)
+    scale = {"unscaled": "1", "cut": "1/√64 = 0.125"}.get(next(iter(params), ""), "1/√32 = 0.177")
+    assert f"where the scale is {scale}." in " ".join(said(app))
 
 
 # Choices, and the link that says them
@@ -548,6 +551,8 @@ def test_home_counts_what_it_offers():
     assert (len(POSITIONS) - 1, "Nine ways to tell attention the order" in told) == (9, True)
     eight, shared = (cost.cache_bytes(1, heads, 4, 4) for heads in (8, 2))
     assert (shared / eight, "a quarter of the cache" in told) == (1 / 4, True)
+    weights = model_layer_weights(DEFAULT_TEXT, 3, 1)
+    assert f"That holds for **11 it**, one of {len(weights)} tokens" in told
 
 
 def test_painting_goes_on_from_the_mask_in_view():
@@ -612,7 +617,7 @@ def test_masks_mark_right_and_wrong_routes():
 def test_masks_say_where_nothing_can_leak():
     told = said(opened("masks", mask="causal", token="1"))
     assert sum("Every row may see **1 Life**, so nothing of it can leak" in text for text in told) == 2
-    assert not any("leak nothing here" in text or "rows that must not see it change" in text for text in told)
+    assert not any("leak nothing here" in text or "must not see it changes" in text for text in told)
 
 
 @pytest.mark.parametrize(("off_by", "sign", "limits"), [(1.8e-7, "=", []), (0.612, "≠", [(-0.612, 0.612)])])

@@ -6,10 +6,12 @@ from driving import check, opened, said
 from processes import printed
 
 from attn import pretrained
+from attn.charts.labels import number
 from attn.data import examples
 from attn.pretrained import bert, language_model
 from attn.pretrained.loading import smollm2
 from attn.pretrained.recording.in_numpy import InNumpy, fits_in_numpy, record_in_numpy
+from attn.ui.models import model_layer_weights
 
 TEXT = examples.SENTENCES[0].text
 NAMES = [pretrained.DEFAULT, smollm2.NAME]
@@ -72,6 +74,8 @@ def test_inside_is_compared_when_that_is_asked_for():
     pytest.importorskip("torch")
     app = check(opened("inside"))
     assert any("Computed here in numpy" in each for each in said(app))
+    back = np.diagonal(model_layer_weights(TEXT, 3, 1), -1).mean()
+    assert f"In view is layer 4, head 2, which has {number(back)} there." in " ".join(said(app))
     app.button(key="inside.compare").click().run()
     assert any("**Agrees.**" in each for each in said(check(app)))
     assert any("gives the same weights as transformers to within" in each for each in said(app))

@@ -456,7 +456,7 @@ def page_token_control(state, label, names, side=0, places=None):
     st.selectbox(label, range(len(names)), format_func=names.__getitem__, key=key, on_change=take)
 
 
-def page_columns(shares, figures=False):
+def page_columns(shares, figures=False, first=0):
     """Return columns side by side, or containers one above the other where there is no room for columns.
 
     Parameters
@@ -465,11 +465,15 @@ def page_columns(shares, figures=False):
         How the width is shared out.
     figures : bool, default False
         Whether each holds a figure as wide as `page_share` says, which may be all of the page.
+    first : int, default 0
+        Which of them comes first where they stand one above the other.
     """
     alone = figures and page_share(min(shares) / sum(shares)) >= page_width()
     if page_width() >= _COLUMNS and not alone:
         return st.columns(shares)
-    return [st.container() for _ in shares]
+    places = [st.container() for _ in shares]
+    places.insert(first, places.pop(0))
+    return places
 
 
 def page_reading(sentence, formula=None, shapes=None, terms=(), beside=None):

@@ -104,7 +104,7 @@ WAYS = (  # in the order of the menu, at least one for each page
     Way(
         "next_word",
         "Walk to the next word",
-        "A whole language model on one screen. Open any part of it, or switch one head off and see Paris fall.",
+        "A whole language model on one screen. Open any part of it, or switch it off and see what becomes of “Paris”.",
         {},
     ),
     Way(
@@ -237,7 +237,7 @@ def home_look_at_a_word(state, tokens):
         state.set(cell=(words[int(to_others.max(axis=1).argmax())], 0))
 
 
-def home_kind_of_head(weights, rows):
+def home_kind_of_head(weights, rows, name):
     """Say what kind of head this is over the whole sentence, as the page Inside does: one word may do otherwise.
 
     Parameters
@@ -245,6 +245,8 @@ def home_kind_of_head(weights, rows):
     weights : ndarray, shape (n, n)
         Of one head, between pieces or words.
     rows : tuple of Token or Word
+    name : str
+        Of the one in view.
     """
     measured = measure(
         weights,
@@ -254,8 +256,8 @@ def home_kind_of_head(weights, rows):
     )
     kind = kind_of_head({name: float(value) for name, value in measured.items()}, len(rows))
     return (
-        f"One {'word' if isinstance(rows[0], Word) else 'token'} is not the whole head. On average over the sentence: "
-        f"**{as_text(kind.label)}**, {as_text(kind.reason)}"
+        f"That holds for **{as_text(name)}**, one of {len(rows)} {'words' if isinstance(rows[0], Word) else 'tokens'}. "
+        f"On average over all of them: **{as_text(kind.label)}**, {as_text(kind.reason)}"
     )
 
 

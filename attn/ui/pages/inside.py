@@ -244,7 +244,7 @@ def _overview(table, gone, name, unit, order, places, chosen, size, width, brief
         scale=charts.Scale(1.0 if unit == "share" else None, name=unit), pick=charts.Pick("map", chosen),
     )  # fmt: skip
     values = [table[place] for place in places]
-    called = "{0}.{1}" if brief else "layer {0}, head {1}"
+    called = "L{0} H{1}" if brief else "layer {0}, head {1}"
     names = [called.format(layer + 1, head + 1) for layer, head in places]
     bars = charts.bars(
         values, names, theme, kind="magnitude", title=f"{name}: {order}", width=width,
@@ -472,12 +472,13 @@ def inside_reading(setup, tables, layer, level):
         count = rows.stop - rows.start
         st.caption(f"This sound is long: every head is measured over the {count} moments that look before its end.")
     kind = head_kinds.kind_of_head(_numbers_of(tables, setup), level.num_given[1])
-    metric = METRICS[setup.metric]
+    metric, own = METRICS[setup.metric], float(tables[setup.metric][setup.layer - 1, setup.head - 1])
+    there = f", which has {number(own)} there" * bool(np.isfinite(own))
     told = (
         "Trained heads specialise: one looks at the word before, another at the first token. Every cell of the map is "
-        f"one head, and its colour says {small(metric.words)} In view is layer {setup.layer}, head {setup.head}, on "
-        f"average over all tokens that look: **{as_text(kind.label)}**, {as_text(kind.reason)} Choose a cell "
-        "to look into another."
+        f"one head, and its colour says {small(metric.words)} In view is layer {setup.layer}, head {setup.head}"
+        f"{there}. On average over all tokens that look: **{as_text(kind.label)}**, {as_text(kind.reason)} Choose a "
+        "cell to look into another."
     )
     st.markdown(told, help=terms_help(f"{told} {metric.name}", *_TERMS.get(setup.metric, ())))
     say_word_level(level, None if layer.mask is None else layer.mask[0, 0])

@@ -221,8 +221,8 @@ def _leak_reading(setup, result, labels, leak):
     if not result.hides_token(setup):
         return _nothing_to_leak(setup, labels)
     return (
-        f"Put another vector in place of **{as_text(labels[setup.token - 1])}**, and rows that must not see it change "
-        f"by up to **{number(leak.largest)}**."
+        f"Put another vector in place of **{as_text(labels[setup.token - 1])}**, and by that wrong route the context "
+        f"of tokens that must not see it changes by up to **{number(leak.largest)}**."
     )
 
 

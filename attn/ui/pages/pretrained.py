@@ -366,9 +366,10 @@ def pretrained_page_shapes(setup, layer, result):
     queries = "1 query looks" if n_q == 1 else f"{n_q:,} queries look"
     keys = "1 key" if n_k == 1 else f"{n_k:,} keys"
     pieces = ", one a piece of a word" if setup.level == "words" else ""
+    usual = f"1/√{d_k} = " if np.isclose(result.scale, d_k**-0.5) else ""
     return (
         f"{queries} at {keys}{pieces}; each is a vector of d_k = {d_k} numbers. Weights = softmax({scores}), where "
-        f"the scale is {result.scale:.3g}."
+        f"the scale is {usual}{result.scale:.3g}."
     )
 
 

@@ -139,8 +139,8 @@ def next_word_switches(state, language):
             f"{'Switch on' if off else 'Switch off'} {label}", key=state.key(name), on_click=_set_factors,
             args=(state, dict.fromkeys(parts, 1.0 if off else 0.0)),
             icon=":material/toggle_on:" if off else ":material/toggle_off:",
-            help="What is off adds nothing, and all layers behind it compute with what is left. The words to the right "
-            "show what becomes of the prediction.",
+            help="What is off adds nothing, and all layers behind it compute with what is left. The bars of "
+            "the next word show what becomes of the prediction.",
         )  # fmt: skip
 
     with st.container(horizontal=True):

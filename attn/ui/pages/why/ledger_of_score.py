@@ -262,7 +262,7 @@ def ledger_bars(shares, labels, theme, width, room):
     """Draw the pairs of a ledger as bars around 0, long names broken into lines, no wider than the room."""
     title = "Query's part × key's part"
     picture = charts.bars(
-        shares, labels, theme, kind="signed", title=title, width=width, scale=charts.Scale(name="share of the score")
+        shares, labels, theme, kind="signed", title=title, width=width, scale=charts.Scale(name="added to the score")
     )
     return charts.fit_to_room(charts.specification(charts.beside(picture)), room)
 
@@ -277,8 +277,8 @@ def _sentence(reading, made, query, key, against, weight):
     if against is None:
         return (
             f"**{asks}** gives **{asked}** a weight of {share(weight)}, for a score of {number(made.score)}. Each "
-            "token's state is a sum of parts, so the score is a sum over pairs of parts. The strongest pair: "
-            f"{strongest}."
+            "token's state is a sum of parts, so the score is a sum over pairs of parts. The strongest of all "
+            f"{made.table.size:,} pairs: {strongest}."
         )
     other = f"that of **{as_text(reading.labels[against[0]])}**"
     if len(against) > 1:
@@ -286,7 +286,7 @@ def _sentence(reading, made, query, key, against, weight):
     where = "above" if made.score > 0 else "below"
     return (
         f"For **{asks}** the score of **{asked}** is {number(abs(made.score))} {where} {other}. This difference is a "
-        f"sum over pairs of parts, too. The strongest pair: {strongest}."
+        f"sum over pairs of parts, too. The strongest of all {made.table.size:,} pairs: {strongest}."
     )
 
 
@@ -298,7 +298,7 @@ def _line(reading, setup, made, query, key, against):
     what = "score" if against is None else "score less that of what it is held against"
     return (
         f"Layer {setup.layer}, head {setup.head} · **{asks}** looks at **{asked}**: {what} **{number(made.score)}** · "
-        f"the strongest pair: {strongest}"
+        f"the strongest of {made.table.size:,} pairs: {strongest}"
     )
 
 
@@ -376,7 +376,7 @@ def ledger_map(table, rows, columns, theme, size):
     """Draw a ledger as a map."""
     picture = charts.heatmap(
         table, rows, columns, theme, kind="signed", title="Who of the query met whom of the key", size=size,
-        axes=("query", "key"), scale=charts.Scale(name="share of the score"), style=charts.Style(numbers=False),
+        axes=("query", "key"), scale=charts.Scale(name="added to the score"), style=charts.Style(numbers=False),
     )  # fmt: skip
     return charts.beside(picture)
 
