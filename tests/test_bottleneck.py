@@ -33,7 +33,7 @@ def sentence(app):
 @pytest.mark.parametrize("task", trained.TASKS)
 @pytest.mark.parametrize("model", MODELS)
 def test_every_model_on_every_task(task, model):
-    app = check(opened("bottleneck", task=task, left=model, right="bahdanau", trained_on="short"))
+    app = check(opened("bottleneck", task=task, left=model, right="bahdanau", trained_on="short", tab="states"))
     assert len(tables(app, "row", "column", "shade")) >= 2
     assert sentence(app).count(" wrote ") == 2
 
@@ -185,14 +185,14 @@ def test_gates_of_every_kind():
     ]:
         (states,) = (
             spec
-            for spec in specs(page(left=model, side="left", part=part))
+            for spec in specs(page(tab="states", left=model, side="left", part=part))
             if "Output" in json.dumps(spec) or "Reset gate" in json.dumps(spec)
         )
         assert all(name in json.dumps(states) for name in names)
 
 
 def test_a_part_that_a_model_has_not_falls_back():
-    app = page(left="luong", side="left", part="backward")
+    app = page(tab="states", left="luong", side="left", part="backward")
     assert app.session_state["bottleneck.part"] == "encoder"
 
 

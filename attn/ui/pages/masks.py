@@ -269,12 +269,12 @@ def masks_page_leaks_picture(setup, result, theme, room):
 def masks_page_leaks_table(result, names):
     """Return what leaks through some routes, how far their contexts are off, and under each name why, as Markdown."""
     right = result.routed["before"].context
-    lines = ["| route | | leaks | context off by |", "|---|---|---:|---:|"]
+    lines = ["| route | leaks | context off by |", "|---|---:|---:|"]
     for name, route in ((name, ROUTES[name]) for name in names):
         off = float(np.abs(result.routed[name].context - right).max())
         lines.append(
-            f"| **{route.title}.** {route.why} | {_verdict(route)} | {_two_decimals(result.leaks[name].largest)} "
-            f"| {_two_decimals(off)} |"
+            f"| **{_verdict(route)}: {small(route.title)}.** {route.why} "
+            f"| {_two_decimals(result.leaks[name].largest)} | {_two_decimals(off)} |"
         )
     return "\n".join(lines)
 

@@ -13,8 +13,8 @@ SHOWN = {"alignment": "Weights", "influence": "Influence"}
 
 
 TABS = {
-    "states": "States and gates",
     "accuracy": "Accuracy by length",
+    "states": "States and gates",
     "film": "Film of training",
     "published": "Published alignments",
     "gradient": "Gradient through time",
@@ -56,7 +56,7 @@ class Setup:
     trained_on: str = link_choice("long", trained.TRAINED_ON)
     show: str = link_choice("alignment", SHOWN)
     unwritten: int = link_whole(0, 0, 99)  # rows that are still to come
-    tab: str = link_choice("states", TABS, OLD_TABS)
+    tab: str = link_choice("accuracy", TABS, OLD_TABS)
     side: str = link_choice("right", SIDES)
     part: str = link_choice("decoder", PARTS)
     counted: str = link_choice("whole", COUNTED)

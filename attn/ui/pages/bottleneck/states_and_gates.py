@@ -23,6 +23,10 @@ GATES = {
     "output_gate": "Output gate",
 }
 
+_NAMES = 70  # pixels that the numbers of the rows take
+_LEAST_MAP = 200  # pixels across of a map beside others, whose symbols are all named
+_HIGH, _HIGH_ALONE = 300, 576  # pixels down of maps side by side, and of one alone, whose rows are told apart
+
 
 _OPEN = {
     "update gate": "Where it is open, a number is written anew; where it is closed, the number is kept. Where the "
@@ -110,19 +114,21 @@ def _gates(steps, order, labels):
     """Draw the state and every gate, units down and symbols across."""
     names = [name for name in GATES if name in steps._fields]
     rows = [names] if len(names) <= 3 else [names[:2], names[2:]]
+    most = max(1, int((page_width() - _NAMES) // _LEAST_MAP))  # side by side
+    height = _HIGH if most > 1 else _HIGH_ALONE
     drawn = []
-    for row in rows:
-        width = int(least_plane((page_width() - 70) / len(row) - 24))
-        drawn.append(charts.beside(*(_gate(steps, name, order, labels, width, name == row[0]) for name in row)))
+    for shown in (row[at : at + most] for row in rows for at in range(0, len(row), most)):
+        size = int(least_plane((page_width() - _NAMES) / len(shown) - 24)), height
+        drawn.append(charts.beside(*(_gate(steps, name, order, labels, size, name == shown[0]) for name in shown)))
     return charts.above(*drawn)
 
 
-def _gate(steps, name, order, labels, width, first):
+def _gate(steps, name, order, labels, size, first):
     """Draw one of them."""
     kind = {"kind": "signed"} if name in ("state", "cell") else {"scale": charts.Scale(name="open")}
     return charts.heatmap(
         getattr(steps, name).T[order], charts.counted(len(order)), labels, page_theme(), title=GATES[name],
-        style=charts.Style(square=False, numbers=False, row_labels=first), axes=("unit", "symbol"), size=(width, 300),
+        style=charts.Style(square=False, numbers=False, row_labels=first), axes=("unit", "symbol"), size=size,
         **kind,
     )  # fmt: skip
 
