@@ -10,7 +10,6 @@ from attn.multi_head import divisors, merge_heads
 from attn.ui.controls.colour_scale import colour_scale_control, colour_scale_of
 from attn.ui.controls.mask import mask_controls
 from attn.ui.controls.sentence import (
-    UNTRAINED,
     need_sentence_words,
     say_if_sentence_cut,
     sentence_control,
@@ -18,6 +17,7 @@ from attn.ui.controls.sentence import (
     sentence_seed_control,
     sentence_source_control,
     sentence_words,
+    whose_untrained_numbers,
 )
 from attn.ui.pages.heads import MODES, MOST_HEADS, TABS, Setup, compute_heads_page, heads_page_code, heads_page_picture
 from attn.ui.state import chosen_look
@@ -115,8 +115,8 @@ if num_kv_heads == num_heads and chosen_look().present:  # no head shares, and t
     grouped = False
 tallest = ui.page_tallest(110 if grouped else 20)
 ui.page_reading(
-    f"{UNTRAINED} A head is one attention with queries, keys and values of its own, so each looks at the words in its "
-    f"own way. {result.sharing}{result.gating}"
+    f"{whose_untrained_numbers(setup)} A head is one attention with queries, keys and values of its own, so each "
+    f"looks at the words in its own way. {result.sharing}{result.gating}"
     f"{KEYS_ALONE if setup.source == 'random' and setup.key_positions else ''} {ui.as_text(result.words)} "
     "Choose a head to see it large.",
     ui.page_formula("Z") + r"\quad\text{in each head}",

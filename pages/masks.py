@@ -7,13 +7,13 @@ import streamlit as st
 from attn import charts, ui
 from attn.ui.controls.mask import mask_controls, paint_mask
 from attn.ui.controls.sentence import (
-    UNTRAINED,
     need_sentence_words,
     say_if_sentence_cut,
     sentence_control,
     sentence_in_a_trained_model,
     sentence_seed_control,
     sentence_source_control,
+    whose_untrained_numbers,
 )
 from attn.ui.pages.masks import (
     LARGEST_LEAD,
@@ -61,7 +61,7 @@ attention, hidden = result.attention, result.hidden
 seen = f"{hidden.size - hidden.sum()} of {hidden.size} cells may be seen. "
 seen = "" if setup.mask == "painted" else seen  # whose words are that count
 ui.page_reading(
-    f"{UNTRAINED} A mask says which token may look at which: what it hides gets a weight of 0. "
+    f"{whose_untrained_numbers(setup)} A mask says which token may look at which: what it hides gets a weight of 0. "
     f"{ui.as_text(result.words)} {seen}Choose a cell of the scores to hide or show it.",
     ui.page_formula(mask="+M"),
     f"Rows are queries, columns keys · {hidden.shape[0]} × {hidden.shape[1]}",

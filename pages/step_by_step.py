@@ -10,15 +10,14 @@ from attn.ui.controls.mask import mask_controls, paint_mask
 from attn.ui.controls.model_and_text import TEXT_HELP
 from attn.ui.controls.positions import POSITIONS
 from attn.ui.controls.sentence import (
-    UNTRAINED,
     WORDS_HELP,
-    WORKED,
     need_sentence_words,
     say_if_sentence_cut,
     sentence_control,
     sentence_in_a_trained_model,
     sentence_seed_control,
     sentence_source_control,
+    whose_untrained_numbers,
 )
 from attn.ui.pages.step_by_step.stages import (
     DIVISORS,
@@ -127,9 +126,8 @@ with st.container():  # keeps its place, so that what stands below stays as it w
         edited = "1 number" if len(setup.edits) == 1 else f"{len(setup.edits)} numbers"
         st.caption(f"You changed {edited} by hand. “Edit the numbers” below undoes it.")
 
-told = stage.read(view)
-if not view.trained and setup.stage != "tokens":
-    told = f"{WORKED if setup.source == 'worked' else UNTRAINED} {told}"
+no_numbers = view.trained or (setup.stage == "tokens" and setup.source == "random")  # of one's own, yet
+told = stage.read(view) if no_numbers else f"{whose_untrained_numbers(setup)} {stage.read(view)}"
 ui.page_reading(
     told,
     stage.formula(view),

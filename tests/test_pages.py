@@ -16,7 +16,7 @@ from attn.data import examples
 from attn.mask_routes import ROUTES
 from attn.ui.controls.mask import MASKS
 from attn.ui.controls.positions import POSITIONS
-from attn.ui.controls.sentence import DEFAULT_TEXT, SentenceChoice
+from attn.ui.controls.sentence import DEFAULT_TEXT, WORKED, SentenceChoice
 from attn.ui.link import from_link
 from attn.ui.models import model_layer_weights
 from attn.ui.pages.heads import Setup as HeadsSetup
@@ -24,7 +24,7 @@ from attn.ui.pages.heads import compute_heads_page
 from attn.ui.pages.home import WAYS
 from attn.ui.pages.pretrained import pretrained_page_picture
 from attn.ui.pages.step_by_step.stages import DIVISORS, MATRICES, STAGES
-from attn.ui.pages.step_by_step.walk import STEP_SOURCES
+from attn.ui.pages.step_by_step.walk import STEP_SOURCES, compute_walk
 from attn.ui.sources import PAGE_SOURCES, SOURCES
 from attn.ui.state import as_text
 from attn.words import share
@@ -185,6 +185,12 @@ def test_pretrained_of_every_kind(params):
     assert len(app.success) == (not broken and "random" not in params)
     scale = {"unscaled": "1", "cut": "1/√64 = 0.125"}.get(next(iter(params), ""), "1/√32 = 0.177")
     assert f"where the scale is {scale}." in " ".join(said(app))
+
+
+def test_tokens_that_are_all_words_are_said_to_be():
+    for link, whole in (({}, True), ({"source": "random", "text": "It rains."}, False)):
+        view = compute_walk(from_link(SETUPS["step_by_step"], link)[0], None, 800, 400)[0]
+        assert ("here all are words, and no token comes twice" in STAGES["tokens"].read(view)) == whole
 
 
 # Choices, and the link that says them
@@ -616,6 +622,7 @@ def test_masks_mark_right_and_wrong_routes():
 
 def test_masks_say_where_nothing_can_leak():
     told = said(opened("masks", mask="causal", token="1"))
+    assert any(text.startswith(WORKED) for text in told)
     assert sum("Every row may see **1 Life**, so nothing of it can leak" in text for text in told) == 2
     assert not any("leak nothing here" in text or "must not see it changes" in text for text in told)
 

@@ -36,6 +36,11 @@ class SentenceChoice:
         return {"text": WRITTEN.get(self.source, self.text)}
 
 
+def whose_untrained_numbers(setup):
+    """Return how a reading begins on a page whose numbers are not trained, in bold."""
+    return WORKED if setup.source == "worked" else UNTRAINED
+
+
 def sentence_source_control(state, sources=SOURCES, on_change=None):
     """Draw the choice of where the numbers come from."""
     st.selectbox(

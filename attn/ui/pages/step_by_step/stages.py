@@ -327,10 +327,11 @@ def _softmax_formula(view):
 def _read_tokens(view):
     count, distinct = len(view.e.tokens), len({token.lower() for token in view.e.tokens})
     again = "no token comes twice" if count == distinct else f"{distinct} of them are different"
+    whole = not view.trained and all(any(map(str.isalnum, token)) for token in view.e.tokens)
     return (
-        f"A model reads a sentence piece by piece. This one is cut into **{count} tokens**: words, pieces of words and "
-        f"punctuation marks; {again}. Each token gets a row of its own in every matrix that follows. "
-        "“Step on” leads there."
+        f"A model reads a sentence piece by piece. This one is cut into **{count} tokens**. A token is a word, a piece "
+        f"of a word or a punctuation mark; {'here all are words, and ' * whole}{again}. Each token gets a row of its "
+        "own in every matrix that follows. “Step on” leads there."
     )
 
 
