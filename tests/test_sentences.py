@@ -1,6 +1,7 @@
 """Numbers that stand in a sentence as they are, and not computed beside it: each is what comes out when it is."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -15,19 +16,19 @@ from attn.ui.pages.block.stack import stack_count_footnote
 from attn.ui.pages.cost.curves import cost_curves_training_reading
 from attn.ui.pages.positions.schemes import schemes_footnote, schemes_reading, schemes_trained_cosines
 from attn.ui.pages.positions.shuffle import Setup as PositionsSetup
-from attn.ui.pages.softmax import SCALING_FOOTNOTE, softmax_page_saturations
+from attn.ui.pages.softmax import softmax_page_saturations, softmax_page_scaling_footnote
 from attn.ui.terms import TERMS
 
 
-def test_where_undivided_scores_begin_to_harm_the_derivative():
-    assert SCALING_FOOTNOTE == (
-        "At d_k = 4 the derivative is still as large undivided; the harm to it begins near 16."
-    )  # fmt: skip
-    for seed in range(3):
-        slopes = {row[0]: row[4] for row in softmax_page_saturations(16, seed)}  # undivided, divided
-        assert slopes[4][0] > slopes[4][1]
-        assert 0.8 * slopes[16][1] < slopes[16][0] < slopes[16][1]
-        assert slopes[64][0] < 0.7 * slopes[64][1]
+def test_from_which_width_on_undivided_scores_harm_the_derivative():
+    for keys, rises in ((2, False), (64, True)):
+        found = softmax_page_saturations(keys, 0)
+        told = softmax_page_scaling_footnote(found, keys)
+        assert ("first rises undivided" in told) == rises
+        harm = int(re.search(r"From d_k = (\d+) on it is smaller", told)[1])
+        assert [(undivided < divided) == (row[0] >= harm) for row in found for undivided, divided in [row[4]]] == [
+            True
+        ] * 6
 
 
 def test_the_shape_of_the_model_that_comes_along(encoder):
