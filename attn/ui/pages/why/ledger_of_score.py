@@ -166,8 +166,8 @@ def _labels_in_words(reading, made, cell, most):
         part, token = head
         source, _ = head_source(reading.passed, part, token)
         said.append(
-            f"{as_text(part_label(reading, part, token))}: what head {part.head + 1} of layer {part.layer + 1} copied "
-            f"from {as_text(reading.labels[source])}."
+            f"{as_text(part_label(reading, part, token))}: all that head {part.head + 1} of layer {part.layer + 1} "
+            f"added, which looks most at {as_text(reading.labels[source])}."
         )
     if "type" in found:
         said.append("Segment: the numbers for which of two texts a token is in.")
@@ -278,7 +278,8 @@ def _sentence(reading, made, query, key, against, weight):
         return (
             f"**{asks}** gives **{asked}** a weight of {share(weight)}, for a score of {number(made.score)}. Each "
             "token's state is a sum of parts, so the score is a sum over pairs of parts. The strongest of all "
-            f"{made.table.size:,} pairs: {strongest}."
+            f"{made.table.size:,} pairs: {strongest}. What a pair gives to every key alike drops out in the softmax: "
+            "held against the mean of the keys, the score is without it."
         )
     other = f"that of **{as_text(reading.labels[against[0]])}**"
     if len(against) > 1:
