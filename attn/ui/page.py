@@ -156,7 +156,10 @@ h2 { padding: 0.5rem 0 1rem !important; font-size: 1.75rem !important; }
 }
 /* who touches has no keys, nor the arrows that name them */
 @media (hover: none) { .st-key-page_path button kbd { display: none; } }
-/* the signs over a figure that was touched stand as long as one may want them, and not until something else is */
+/* the signs of a figure under the pointer hang below it, beside its menu: above it they would cover words */
+:has(> [data-testid="stVegaLiteChart"]) >
+[data-testid="stElementToolbar"]:not(:has([aria-label="Close fullscreen"])) { top: 100% !important; }
+/* the signs of a figure that was touched stand as long as one may want them, and not until something else is */
 @media (hover: none) {
     :hover > [data-testid="stElementToolbar"] { animation: attention-lab-gone 1ms 4s forwards; }
 }
