@@ -66,7 +66,7 @@ export default function({ data, setStateValue }) {
         later();
     };
     document.addEventListener("click", leave, true);
-    const observer = new ResizeObserver(later);
+    const observer = new ResizeObserver(() => { later(); cutSoon(); });
     observer.observe(main);
     window.addEventListener("resize", later);
     // In a small window, such as a phone's, the menu leaves no room for the page: it begins folded away, and is folded
@@ -120,11 +120,12 @@ export default function({ data, setStateValue }) {
     // Of tabs, or steps, that do not fit side by side the open one is in sight.
     const showOpen = (list) => {
         const open = list.querySelector('[role="tab"][aria-selected="true"], [role="radio"][aria-checked="true"]');
-        if (!open || list.dataset.open === open.innerText) return;
-        list.dataset.open = open.innerText;
+        const seen = `${open?.innerText} ${list.clientWidth} ${list.scrollWidth}`; // it may change
+        if (!open || list.dataset.open === seen) return;
+        list.dataset.open = seen;
         if (list.scrollWidth > list.clientWidth) {
-            const [box, seen] = [open.getBoundingClientRect(), list.getBoundingClientRect()];
-            list.scrollLeft += (box.left + box.right - seen.left - seen.right) / 2;
+            const [box, frame] = [open.getBoundingClientRect(), list.getBoundingClientRect()];
+            list.scrollLeft += (box.left + box.right - frame.left - frame.right) / 2;
         }
     };
     // Vega knows its parts by their order, so that what moves along is a copy at the end, which it may take away. Under
