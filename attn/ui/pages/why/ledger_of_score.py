@@ -134,7 +134,10 @@ def _bars(state, reading, made, cell, against, line):
                 "Bars", 4, MOST_PAIRS, key=state.key("pairs"),
                 help="How many pairs have a bar of their own; all others share the last one.",
             )  # fmt: skip
-    st.caption(f"{_rest_in_words(joined, most)} {_labels_in_words(reading, joined, cell, most)}")
+    alike = ""
+    if against is None:
+        alike = "What a pair gives to every key alike drops out in the softmax: hold it against the mean of the keys. "
+    st.caption(f"{alike}{_rest_in_words(joined, most)} {_labels_in_words(reading, joined, cell, most)}")
 
 
 def joined_ledger(made, bars_of):
@@ -278,8 +281,7 @@ def _sentence(reading, made, query, key, against, weight):
         return (
             f"**{asks}** gives **{asked}** a weight of {share(weight)}, for a score of {number(made.score)}. Each "
             "token's state is a sum of parts, so the score is a sum over pairs of parts. The strongest of all "
-            f"{made.table.size:,} pairs: {strongest}. What a pair gives to every key alike drops out in the softmax: "
-            "held against the mean of the keys, the score is without it."
+            f"{made.table.size:,} pairs: {strongest}."
         )
     other = f"that of **{as_text(reading.labels[against[0]])}**"
     if len(against) > 1:
