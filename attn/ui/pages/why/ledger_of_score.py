@@ -136,8 +136,8 @@ def _bars(state, reading, made, cell, against, line):
             )  # fmt: skip
     alike = ""
     if against is None:
-        alike = "What a pair gives to every key alike drops out in the softmax: hold it against the mean of the keys. "
-    st.caption(f"{alike}{_rest_in_words(joined, most)} {_labels_in_words(reading, joined, cell, most)}")
+        alike = " What a pair gives to every key alike drops out in the softmax: hold it against the mean of the keys."
+    st.caption(f"{_rest_in_words(joined, most)} {_labels_in_words(reading, joined, cell, most)}{alike}")
 
 
 def joined_ledger(made, bars_of):
