@@ -120,13 +120,14 @@ export default function({ data, setStateValue }) {
     // Of tabs, or steps, that do not fit side by side the open one is in sight.
     const showOpen = (list) => {
         const open = list.querySelector('[role="tab"][aria-selected="true"], [role="radio"][aria-checked="true"]');
-        const seen = `${open?.innerText} ${list.clientWidth} ${list.scrollWidth}`; // it may change
-        if (!open || list.dataset.open === seen) return;
-        list.dataset.open = seen;
-        if (list.scrollWidth > list.clientWidth) {
-            const [box, frame] = [open.getBoundingClientRect(), list.getBoundingClientRect()];
-            list.scrollLeft += (box.left + box.right - frame.left - frame.right) / 2;
-        }
+        const now = `${open?.innerText} ${list.clientWidth} ${list.scrollWidth}`; // it may change
+        if (!open || list.dataset.open === now) return;
+        const [box, seen] = [open.getBoundingClientRect(), list.getBoundingClientRect()];
+        const whole = box.left > seen.left - 1 && box.right < seen.right + 1;
+        if (whole || list.scrollWidth <= list.clientWidth || box.width > seen.width) list.dataset.open = now;
+        if (list.dataset.open === now) return;
+        list.scrollLeft += (box.left + box.right - seen.left - seen.right) / 2;
+        cutSoon(); // Streamlit may put it back as it draws the row
     };
     // Vega knows its parts by their order, so that what moves along is a copy at the end, which it may take away. Under
     // the names nothing of their plot is seen, and a sign at their side says that there is more of it.
