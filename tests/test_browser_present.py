@@ -20,7 +20,7 @@ QUICK = {(1280, 720): ("inside",), (1920, 1080): ("masks",)}  # all of them with
 SHOWN = """() => {
     const find = (selector) => document.querySelector(selector);
     const line = find("[data-said]");
-    const [words, figure] = ["h1, .attn-story, [data-said], [data-presented]", find("[data-presented]")];
+    const [words, figure] = ["h1, .attn-story, .attn-join, [data-said], [data-presented]", find("[data-presented]")];
     const title = (line ?? find(".attn-story") ?? find(".stMain h1")).getBoundingClientRect();
     const spoken = [...document.querySelectorAll(".attn-story span, [data-said] p")];
     const drawn = figure.querySelector("svg.marks, canvas");
@@ -128,6 +128,10 @@ def test_the_speakers_window_follows_a_story_and_leads_it(visit):  # noqa: F811
     with page.expect_popup() as opening:
         page.get_by_role("button", name="Speaker's window").click()
     speaker = opening.value
+    status, elapsed = speaker.locator("#presenting"), speaker.locator("#elapsed")
+    expect(status).to_have_text("Press “Present” in the app's window first.")
+    expect(speaker.get_by_role("button", name="Next screen")).to_be_hidden()
+    expect(elapsed).to_have_text("0:00")
     page.get_by_role("button", name="Present").click()
     expect(speaker.locator("#title")).to_have_text(here.title)
     expect(speaker.locator("#place")).to_have_text(f"{number} of {len(screens)}")
@@ -153,7 +157,11 @@ def test_the_speakers_window_follows_a_story_and_leads_it(visit):  # noqa: F811
     expect(speaker.locator("#title")).to_have_text(screens[number + 1].title)
     expect(page.locator(".attn-cover")).to_have_count(0)
     expect(speaker.locator("#cover")).to_have_text("")
-    expect(speaker.locator("#elapsed")).not_to_have_text("0:00")
+    expect(elapsed).not_to_have_text("0:00")
+    expect(status).to_be_hidden()
+    page.keyboard.press("Escape")
+    expect(status).to_have_text(re.compile("^Presenting has ended[.]"))
+    expect(speaker.locator("#title")).to_be_hidden()
     speaker.close()
 
 
@@ -166,8 +174,13 @@ def test_a_room_is_shown_the_answer_by_a_key_and_from_the_speakers_window(visit)
     page.get_by_role("button", name="Present").click()
     line = page.locator("[data-said]")
     expect(line).to_have_text(re.compile("head 2 of layer 4[?] Nobody has guessed yet[.]$"))
+    joins = page.locator(".attn-join")
+    expect(joins).to_contain_text(re.compile("^[A-Z]{4}"))
+    assert joins.get_by_role("img").bounding_box()["height"] >= 720 / 4
+    assert presented_faults(page, (1280, 720)) == []
     page.keyboard.press("a")
     expect(line).to_have_text(re.compile("In the model it is “animal”, with a weight of 0[.]68"))
+    expect(joins).to_have_count(0)  # no guess is taken any more
     opening.value.get_by_role("button", name="Hide the answer").click()
     expect(line).to_have_text(re.compile("yet[.]$"))
     opening.value.close()

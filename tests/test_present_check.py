@@ -86,6 +86,13 @@ def test_phones_get_the_page_and_not_the_presentation():
     address, sentence = audience_address("http://localhost:8501/heads", link, "10.0.0.7")
     assert address == "http://10.0.0.7:8501/heads?text=%C3%A9+%26+%C3%BC&head=2"
     assert sentence == "Phones must be in the same network as this machine, which is 10.0.0.7 there."
+    look = {"large": "1", "done": "1,2", "story": "real_model", "screen": "3"}
+    assert audience_address("https://a.org/heads", {"head": "2"} | look, None)[0].endswith(
+        "/heads?head=2&story=real_model&screen=3"
+    )
+    for link in ({"room": "ACDE", "text": "It rains"} | look, {"room": "ACDE"}):
+        assert audience_address("https://a.org/room", link, None)[0] == "https://a.org/room?room=ACDE"
+    assert audience_address("https://a.org/heads", look | {"story": "own"}, None)[0] == "https://a.org/heads"
     assert audience_address("http://127.0.0.1:8501/", {}, None)[1].startswith("This machine is in no network")
     assert "listen at 127.0.0.1 alone" in audience_address("http://127.0.0.1:8501/", {}, "10.0.0.7", "127.0.0.1")[1]
     assert code_picture(address) != code_picture(address + "&")

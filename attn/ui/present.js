@@ -31,17 +31,23 @@ function figuresOf(selector) {
     return shown.sort((a, b) => inTab(a) - inTab(b)); // stable
 }
 
-/** Return where a figure can be cut between its plots, as pixels of its drawing from the top. */
+/** Return where a figure can be cut between its plots, as pixels of its drawing from the top: none from its legend. */
 function seams(drawn, height) {
     const place = drawn.getScreenCTM(); // knows of the part that is shown now
-    const plots = [...drawn.querySelectorAll("g.role-scope")].filter((one) => !one.querySelector("g.role-scope"));
-    const boxes = plots.map((one) => one.getBoundingClientRect()).filter((box) => box.height > 0);
+    const inLegend = (one) => one.closest(".role-legend") !== null;
+    const scopes = [...drawn.querySelectorAll("g.role-scope")].filter((one) => !inLegend(one));
+    const plots = scopes.filter((one) => [...one.querySelectorAll("g.role-scope")].every(inLegend));
+    const boxesOf = (all) => all.map((one) => one.getBoundingClientRect()).filter((box) => box.height > 0)
+        .sort((a, b) => a.top - b.top).map((box) => [box.top, box.bottom].map((one) => (one - place.f) / place.d));
     const rows = [];
-    for (const box of boxes.sort((a, b) => a.top - b.top)) {
-        const [from, to] = [box.top, box.bottom].map((pixels) => (pixels - place.f) / place.d);
+    for (const [from, to] of boxesOf(plots)) {
         const row = rows.at(-1);
         if (row && from < row.to - 4) row.to = Math.max(row.to, to); // a title may stand out a little
         else rows.push({ from, to });
+    }
+    for (const [from, to] of boxesOf([...drawn.querySelectorAll(".role-legend")])) {
+        const row = rows.findLast((one) => one.from <= from);
+        if (row) row.to = Math.max(row.to, to);
     }
     return [0, ...rows.slice(1).map((row, at) => (rows[at].to + row.from) / 2), height];
 }
@@ -75,33 +81,35 @@ function speakersWindow(words) {
     #address { overflow-wrap: anywhere; } #code small { display: block; margin-top: .4rem; }
     #cover { margin: .8rem 0 0; padding: .3rem .8rem; width: fit-content; font-size: 1.35rem; font-weight: 600;
         background: #000; color: #fff; border: 2px solid light-dark(#000, #fff); border-radius: 8px; }
-    [hidden], :empty:not(img) { display: none !important; }
+    [hidden], :empty:not(img), body:not([data-shown]) .shown { display: none !important; }
+    #presenting { font-size: 1.9rem; }
     </style></head><body>
-    <div id="code"><div id="qr"></div><small id="address"></small><small id="warning"></small></div>
+    <div id="code" class="shown"><div id="qr"></div><small id="address"></small><small id="warning"></small></div>
     <div class="clocks"><span><small>${text(words.clock)}</small><b id="clock" role="timer">…</b></span>
     <span><small>${text(words.elapsed)}</small><b id="elapsed" role="timer">0:00</b></span></div>
     <button id="again">${text(words.again)}</button>
+    <p id="presenting" role="status">${text(words.before)}</p>
     <p id="cover" role="status"></p>
-    <section><small>${text(words.now)} <b id="place"></b></small><h1 id="title"></h1><p id="line"></p>
+    <section class="shown"><small>${text(words.now)} <b id="place"></b></small><h1 id="title"></h1><p id="line"></p>
     <div id="notes"></div></section>
-    <section><small>${text(words.next)}</small><h2 id="next"></h2></section>
-    <section><button data-key="PageUp">${text(words.back)}</button><button data-key="PageDown">${text(words.on)}</button>
+    <section class="shown"><small>${text(words.next)}</small><h2 id="next"></h2></section>
+    <section class="shown"><button data-key="PageUp">${text(words.back)}</button><button data-key="PageDown">${text(words.on)}</button>
     <button data-key="b">${text(words.blank)}</button><button data-key="a" id="answer" hidden></button>
     <p id="state"></p></section>
     <script>
     const channel = new BroadcastChannel(${JSON.stringify(TALK)});
     const place = (id) => document.getElementById(id);
-    let began = Date.now();
+    let began = null;  // when presenting did
     const two = (number) => String(number).padStart(2, "0");
     const tick = () => {
-        const now = new Date(), seconds = Math.floor((Date.now() - began) / 1000);
+        const now = new Date(), seconds = began ? Math.floor((Date.now() - began) / 1000) : 0;
         place("clock").textContent = two(now.getHours()) + ":" + two(now.getMinutes());
         const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60];
         place("elapsed").textContent = (hours ? hours + ":" + two(minutes) : minutes) + ":" + two(seconds % 60);
     };
     tick();
     setInterval(tick, 500);
-    place("again").addEventListener("click", () => { began = Date.now(); tick(); });
+    place("again").addEventListener("click", () => { began &&= Date.now(); tick(); });
     const send = (key) => channel.postMessage({ key });
     document.addEventListener("click", (event) => event.target.dataset.key && send(event.target.dataset.key));
     document.addEventListener("keydown", (event) => {
@@ -111,7 +119,15 @@ function speakersWindow(words) {
         send(event.key);
     });
     channel.onmessage = ({ data }) => {
+        if (data.ended) {
+            delete document.body.dataset.shown;
+            place("cover").textContent = "";
+            place("presenting").textContent = data.ended;
+        }
         if (!data.screen) return;
+        began ??= Date.now();
+        document.body.dataset.shown = "";
+        place("presenting").textContent = "";
         for (const name of ["title", "place", "line", "next", "state", "cover", "address", "warning", "answer"]) {
             if (place(name).textContent !== data.screen[name]) place(name).textContent = data.screen[name];
         }
@@ -366,6 +382,16 @@ export default function ({ data, parentElement, setTriggerValue }) {
         opened.focus();
     };
 
+    /** Once a choice in a figure has drawn it anew, hide what Vega said of the old one until the pointer moves. */
+    const forget = new MutationObserver((changes) => {
+        const drawn = (one) => one.matches?.("svg.marks, canvas") || one.querySelector?.("svg.marks, canvas");
+        if (!changes.some(({ addedNodes }) => [...addedNodes].some(drawn))) return;
+        document.querySelector("#vg-tooltip-element")?.classList.remove("visible");
+        forget.disconnect();
+    });
+    const chosen = ({ target }) => {
+        if (target.closest?.(data.figures)) forget.observe(block(), { childList: true, subtree: true });
+    };
     parentElement.querySelector("[data-talk=present]").onclick = enter;
     parentElement.querySelector("[data-talk=speaker]").onclick = open;
     let waiting = null;
@@ -373,6 +399,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
     const observer = new MutationObserver(later);
     const resized = new ResizeObserver(later);
     document.body.classList.toggle("attn-presenting", presenting);
+    if (talk.presented && !presenting) channel.postMessage({ ended: words.ended });
+    talk.presented = presenting;
     if (presenting) {
         const what = { childList: true, subtree: true, characterData: true, attributeFilter: ["width", "height"] };
         observer.observe(document.body, what);
@@ -396,8 +424,10 @@ export default function ({ data, parentElement, setTriggerValue }) {
     cover();
     say();
     document.addEventListener("keydown", pressed, true);
+    document.addEventListener("click", chosen, true);
     const stop = () => {
         document.removeEventListener("keydown", pressed, true);
+        document.removeEventListener("click", chosen, true);
         observer.disconnect();
         resized.disconnect();
         cancelAnimationFrame(waiting);

@@ -14,8 +14,8 @@ from streamlit import config
 
 from attn.ui.menu import following_page
 from attn.ui.settings import is_loopback
-from attn.ui.state import choose_look, chosen_look, link_of
-from attn.ui.stories.running import story_link, story_now
+from attn.ui.state import LOOK, choose_look, chosen_look, link_of
+from attn.ui.stories.running import OWN, story_link, story_now
 from attn.ui.width import FIGURES
 
 PRESENT_KEYS = (  # in the order in which they are listed
@@ -32,6 +32,8 @@ _BEFORE, _AFTER = "talk_before", "talk_after"  # of the links to the other scree
 _STORY = "present.story"  # where the session holds the place of the words of a story's screen
 _WORDS = {
     "speaker": "Attention Lab: speaker's window",
+    "before": "Press “Present” in the app's window first.",
+    "ended": "Presenting has ended. Press “Present” in the app's window to go on.",
     "clock": "Time",
     "elapsed": "Since the start",
     "again": "Start again from 0:00",
@@ -67,11 +69,11 @@ PRESENT_STYLE = """<style>
 .stMainBlockContainer :not(:is(SHOWN), :is(SHOWN) *),
 .stMainBlockContainer:has([data-presented]) :is(SAID, :is(SAID) *) { visibility: hidden !important; }
 .stMainBlockContainer h1 {
-    position: fixed; z-index: 2; inset: 0 2vw auto; height: 8.4vh; padding: 0 !important;
+    position: fixed; z-index: 2; inset: 0 ASIDE auto 2vw; height: 8.4vh; padding: 0 !important;
     display: flex; align-items: center; font-size: min(5.6vh, 3.4vw) !important; line-height: 1.1; text-wrap: balance;
 }
 .stMainBlockContainer [data-presented] {
-    position: fixed; z-index: 1; inset: var(--attn-figure, 9vh) 2vw 0.8vh; width: auto !important;
+    position: fixed; z-index: 1; inset: var(--attn-figure, 9vh) ASIDE 0.8vh 2vw; width: auto !important;
     max-width: none; height: auto !important; display: flex; align-items: center; justify-content: center;
     overflow: hidden;
 }
@@ -85,17 +87,26 @@ PRESENT_STYLE = """<style>
 /* a story's screen has a title of its own, and a sentence below it; below both comes what the page says in a line. The
    words are so large as the figure leaves them room (--attn-size: part of the window's height in hundredths) */
 .stMainBlockContainer:has(.attn-story) h1 { visibility: hidden !important; }
-.stMainBlockContainer .attn-story { position: fixed; z-index: 2; inset: 0.5vh 2vw auto; line-height: 1.15; }
+.stMainBlockContainer .attn-story { position: fixed; z-index: 2; inset: 0.5vh ASIDE auto 2vw; line-height: 1.15; }
 .attn-story b { display: block; font-size: min(5vh, 3vw); }
 .attn-story span { display: block; font-size: calc(var(--attn-size, 3) * min(1vh, 0.75vw)); text-wrap: pretty; }
 LINE { display: none; }
 .stMainBlockContainer LINE[data-said] {
-    display: block; position: fixed; z-index: 2; inset: var(--attn-line, 8.4vh) 2vw auto; width: auto;
+    display: block; position: fixed; z-index: 2; inset: var(--attn-line, 8.4vh) ASIDE auto 2vw; width: auto;
 }
 .stMainBlockContainer LINE :is(p, code) {
     margin: 0; font-size: max(2.5vh, calc(var(--attn-size, 3) * 0.88 * min(1vh, 0.75vw))) !important; line-height: 1.2;
     color: light-dark(#00588A, #8CCBF2); text-wrap: pretty;
 }
+/* beside all this stands how a hall joins a room */
+.stMainBlockContainer:has(.attn-join) { --attn-aside: 38vh; }
+.stMainBlockContainer .attn-join {
+    position: fixed; z-index: 2; inset: 2vh 2vw auto auto; width: 34vh; text-align: center; overflow-wrap: anywhere;
+    font-size: max(18px, 2.8vh); line-height: 1.2;
+}
+.attn-join img { display: block; width: 34vh; height: 34vh; }
+.attn-join b { display: block; font-size: 11vh; line-height: 1.25; letter-spacing: 0.08em; }
+#vg-tooltip-element { font-size: max(18px, 2.4vh) !important; max-width: 40vw !important; }
 .attn-cover { position: fixed; inset: 0; z-index: 999990; background: #000; }
 .attn-cover[data-kind="code"] {
     background: #FFF; color: #000; display: flex; flex-direction: column; align-items: center; justify-content: center;
@@ -103,8 +114,8 @@ LINE { display: none; }
 }
 .attn-cover img { height: min(76vh, 84vw); width: auto; }
 </style>"""
-PRESENT_STYLE = PRESENT_STYLE.replace("SHOWN", "h1, .attn-story, LINE, [data-presented], SAID")
-PRESENT_STYLE = PRESENT_STYLE.replace("SAID", _SAID).replace("LINE", _LINE)
+PRESENT_STYLE = PRESENT_STYLE.replace("SHOWN", "h1, .attn-story, .attn-join, LINE, [data-presented], SAID")
+PRESENT_STYLE = PRESENT_STYLE.replace("SAID", _SAID).replace("LINE", _LINE).replace("ASIDE", "var(--attn-aside, 2vw)")
 _talk = st.components.v2.component(
     "attention_lab.present",
     html=_HTML,
@@ -215,6 +226,37 @@ def present_code(page):
     )
 
 
+def present_join(code, address):
+    """Draw, where the page is presented, how a hall joins a room: a code to read, an address, and letters to type.
+
+    Parameters
+    ----------
+    code : str
+        Of the room.
+    address : str
+        At which a phone opens it, as `audience_address` returns it.
+    """
+    if not chosen_look().present:
+        return
+    parts = urlsplit(address)
+    st.html(
+        f'<div class="attn-join"><img alt="QR code of {escape(address)}" src="{code_picture(address)}">'
+        f"<b>{escape(code)}</b>{escape(parts.netloc + parts.path)}</div>"
+    )
+
+
+def _link_for_guests(link):
+    """Return what the audience's link says of a screen: a room alone, otherwise the page and the story that is told.
+
+    What the speaker chose for all pages, such as words for a hall, and did of the tasks, is none of theirs. A story of
+    the speaker's own that no link holds is in no other browser.
+    """
+    if code := link.get("room"):
+        return {"room": code}
+    told = ("story", "screen") if link.get("story") != OWN else ()
+    return {name: value for name, value in link.items() if name in told or name not in LOOK}
+
+
 def audience_address(url, link, network, bound=None):
     """Return the address at which other machines open a screen, and a sentence where something stands in the way.
 
@@ -232,7 +274,7 @@ def audience_address(url, link, network, bound=None):
     Returns
     -------
     address, sentence : str
-        The audience gets the screen as a page, not presented.
+        The audience gets the screen as a page, not presented; of a room's screen the room alone.
 
     Examples
     --------
@@ -242,7 +284,7 @@ def audience_address(url, link, network, bound=None):
     ('https://lab.example.org/heads', '')
     """
     parts = urlsplit(url)
-    query = urlencode({name: value for name, value in link.items() if name != "present"})
+    query = urlencode(_link_for_guests(link))
     host, sentence = parts.netloc, ""
     if is_loopback(parts.hostname or ""):
         if bound and is_loopback(bound) and bound not in ("0.0.0.0", "::"):

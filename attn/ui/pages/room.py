@@ -12,7 +12,7 @@ from attn.ui.controls.sentence import DEFAULT_TEXT
 from attn.ui.link import link_choice, link_code, link_place, link_string, link_whole
 from attn.ui.minilm_in_numpy import minilm_head_code
 from attn.ui.page import page_figure, page_theme, page_token_control
-from attn.ui.present import ANSWER_KEY, audience_address, code_picture, network_address
+from attn.ui.present import ANSWER_KEY, audience_address, code_picture, network_address, present_join
 from attn.ui.rooms import MOST_GUESSES, Question, open_rooms
 from attn.ui.shown_code import LIGHT, page_codes
 from attn.ui.state import as_text
@@ -317,6 +317,8 @@ def room_for_the_speaker(state, room, question):
     address, sentence = audience_address(
         st.context.url or "", {"room": room.code}, network_address(), st.get_option("server.address")
     )
+    if room.answer is None:  # after that no guess is taken, and the answer needs the room
+        present_join(room.code, address)
     picture, words = st.columns([1, 4], vertical_alignment="center") if page_width() > 600 else (st, st)
     picture.html(f'<img alt="QR code of the room" src="{code_picture(address)}" style="width: 8rem">')
     words.markdown(f"**Room {room.code}** at {as_text(address)}. {as_text(sentence)}")
