@@ -10,12 +10,12 @@ st.markdown(
     "Before a talk, look here whether this machine has all that a story needs, and open each of its screens once, so "
     "that none has to be loaded while people wait."
 )
-talk_story_control(page)
-setup = page.commit()
+told = talk_story_control(page)
+page.commit()
 st.header("This machine", anchor=False)
-talk_machine(setup.told)
+talk_machine(told)
 st.header("Every screen", anchor=False)
-talk_walk(setup.told)
+talk_walk(told)
 st.header("For the audience", anchor=False)
 talk_audience()
 ui.page_next(page)

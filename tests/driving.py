@@ -17,11 +17,11 @@ from streamlit.testing.v1 import AppTest
 
 from attn import charts
 from attn.ui import page as page_module
-from attn.ui.menu import MENU
+from attn.ui.menu import MENU, TALK
 
 ROOT = Path(__file__).parents[1]
-SCRIPTS = {key: script for key, script, *_ in MENU}
-PAGES = tuple(SCRIPTS)
+SCRIPTS = {key: script for key, script, *_ in (*MENU, TALK)}
+PAGES = tuple(entry.page for entry in MENU)
 
 # Streamlit looks for components through all installed packages whenever a page is opened in a test, which takes longer
 # than many a page; while the tests run these stay the same.

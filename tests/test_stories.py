@@ -386,6 +386,30 @@ def test_somebody_puts_a_story_together_and_hands_it_on():
     ]
 
 
+def test_the_story_that_runs_is_the_one_that_is_checked_for_a_talk():
+    def checked(**link):
+        app = check(opened("talk", link), charts=0)
+        choice = next(one for one in app.selectbox if one.label == "Story")
+        return choice.options[: choice.index + 1], [each.value.split()[-1] for each in app.code]
+
+    screens = (Screen("masks", (), "One."), Screen("softmax", (), "Two."))
+    packed = pack_story(Story("For my class", "", screens))
+    first = story_that_comes_along("ten_minutes").title
+    assert checked() == ([first], ["ten_minutes"])
+    assert checked(story=packed, screen="2") == (["For my class"], ["for-my-class.yaml"])
+    assert checked(story="real_model")[1] == ["real_model"]
+    chosen, named = checked(story=packed, told="ten_minutes")
+    assert (chosen, named) == (["For my class", first], ["ten_minutes"])
+
+
+def test_a_story_in_the_link_is_again_ones_own_after_a_reload():
+    story = Story("For my class", "", (Screen("masks", (), "One."),))
+    app = opened("masks", {"story": pack_story(story)})
+    app.button(key="story.own.open").click().run()
+    assert app.session_state["story.own"] == story
+    assert any("save the file before you reload" in one.value for one in app.caption)
+
+
 def test_a_line_that_was_handed_in_is_known_again():
     story = story_that_comes_along("real_model")
     line = hand_in_line(story, [1, 3, 99], "Ada · Lovelace")

@@ -139,14 +139,7 @@ def masks_page_picture(attention, labels, hidden, theme, room, tallest):
         theme,
         room,
         charts.panel(
-            attention.scores,
-            labels,
-            labels,
-            kind="signed",
-            title="Scores, masked",
-            hidden=hidden,
-            pick=paint,
-            style=charts.Style(hidden_number="−∞"),
+            attention.scores, labels, labels, kind="signed", title="Scores, masked", hidden=hidden, pick=paint
         ),
         "→",
         charts.panel(attention.weights, labels, labels, title="Weights", hidden=hidden),

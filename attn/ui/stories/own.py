@@ -16,16 +16,19 @@ from attn.ui.stories.running import (
     begun_look,
     own_story,
     screen_script,
+    story_now,
     story_that_comes_along,
 )
 from attn.ui.stories.story import (
     MOST_BYTES,
     MOST_LETTERS,
     MOST_SCREENS,
+    PACKED,
     Screen,
     Story,
     pack_story,
     read_story,
+    story_file_name,
     write_story,
 )
 from attn.words import capital
@@ -59,6 +62,8 @@ def own_story_control(state):
 def _window(page):
     """Draw the window."""
     _take_from_others()
+    if own_story() is None and (now := story_now()) and now.name.startswith(PACKED):
+        _keep(now.story)  # after the page was opened anew by the link of a story that runs
     own = own_story() or _EMPTY
     st.session_state["story.own.title"] = own.title
     st.text_input(
@@ -152,9 +157,10 @@ def _hand_out(own):
             screen_script(screen), label="Begin it", icon=":material/play_circle:", query_params=query, width="content"
         )
         st.download_button(
-            "Save as a file", write_story(own), "story.yaml", "application/yaml", icon=":material/download:",
+            "Save as a file", write_story(own), story_file_name(own), "application/yaml", icon=":material/download:",
             on_click="ignore", key="story.own.save", help="A text that people can read, and load here again.",
         )  # fmt: skip
+    st.caption("Until then it is in this window of the browser alone: save the file before you reload the page.")
     if packed:
         st.caption("This link holds the whole story:")
         st.code(_address(screen.page, query), language=None, wrap_lines=True)

@@ -5,6 +5,7 @@ Nothing here knows Streamlit, and nothing of what a file says is run: it is text
 
 import base64
 import binascii
+import re
 import zlib
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlencode
@@ -125,6 +126,17 @@ def write_story(story):
     told = {"title": story.title} | ({"about": story.about} if story.about else {})
     told["screens"] = [_written(screen) for screen in story.screens]
     return yaml.safe_dump(told, sort_keys=False, allow_unicode=True, width=100)
+
+
+def story_file_name(story):
+    """Return the name of a story's file: its title, without what a file's name may not hold.
+
+    Examples
+    --------
+    >>> story_file_name(Story("Who sees whom? A class", "", ()))
+    'who-sees-whom-a-class.yaml'
+    """
+    return (re.sub(r"\W+", "-", story.title.lower()).strip("-") or "story") + ".yaml"
 
 
 def _written(screen):
