@@ -21,13 +21,7 @@ def agreement_line(state, setup, factors):
     """Say in a line what is known of the agreement with transformers, with a button that finds it out."""
     found = language_models.kept_agreement(setup.model, setup.text, factors)
     if found is None:
-        st.button(
-            "Compare with transformers", key=state.key("compare"), icon=":material/fact_check:", type="tertiary",
-            on_click=_ask, args=(setup.model, setup.text, factors),
-            help="Loads torch and transformers, passes the same tokens through the same weights, and compares the "
-            "state after every layer and the logits. What is switched off here is switched off there, too. It takes "
-            "some seconds, and memory for the model once more. Without this nothing here needs either of them.",
-        )  # fmt: skip
+        _compare_button(state, setup, factors, "compare", "tertiary")
         return
     worst = max(found, key=lambda each: each.relative)
     mark = ":material/check:" if worst.relative <= TOLERANCE else ":material/close:"
@@ -37,6 +31,17 @@ def agreement_line(state, setup, factors):
         f"{mark} {says}: {len(found)} compared {changes}. The largest difference is {number(worst.relative, 2)} "
         f"of the largest number ({worst.name})."
     )
+
+
+def _compare_button(state, setup, factors, key, type):
+    """Draw a button that has the two compared."""
+    st.button(
+        "Compare with transformers", key=state.key(key), icon=":material/fact_check:", type=type,
+        on_click=_ask, args=(setup.model, setup.text, factors),
+        help="Loads torch and transformers, passes the same tokens through the same weights, and compares the "
+        "state after every layer and the logits. What is switched off here is switched off there, too. It takes "
+        "some seconds, and memory for the model once more. Without this nothing here needs either of them.",
+    )  # fmt: skip
 
 
 def _ask(*about):
@@ -55,11 +60,12 @@ def agreement_asked(setup, factors):
         st.error(as_text(f"There is nothing to compare with: {small(str(error))}."))
 
 
-def agreement_figure(setup, factors, theme, width):
-    """Draw how far each step is from transformers, where that is known."""
+def agreement_figure(state, setup, factors, theme, width):
+    """Draw how far each step is from transformers, where that is known, and a button that finds it out."""
     found = language_models.kept_agreement(setup.model, setup.text, factors)
     if found is None:
-        st.caption("Press “Compare with transformers” above the figure: then each step has a bar here.")
+        st.markdown("Once the two are compared, each step has a bar here.")
+        _compare_button(state, setup, factors, "compare_here", "secondary")
         return
     st.markdown(
         f"Each bar is the largest difference between a number computed here and the same number of transformers, as a "
