@@ -53,7 +53,8 @@ MEASURED = """(figure) => {
     const main = document.querySelector('[data-testid="stMain"]');
     const [style, title] = [(one) => getComputedStyle(one), main.querySelector("h1")];
     const box = (one) => one.getBoundingClientRect();
-    const choices = [...main.querySelectorAll('[data-testid="stButtonGroup"] button')].map(box);
+    const choices = [...main.querySelectorAll('[data-testid="stButtonGroup"] button')]
+        .filter((one) => !one.closest('[data-cut~="left"], [data-cut~="right"]')).map(box);  // else their row scrolls
     const touched = [...main.querySelectorAll('button, [role="tab"], summary, [data-testid="stPageLink-NavLink"]')];
     const named = (name) => [...main.querySelectorAll("button")].find((one) => one.innerText.startsWith(name));
     const steps = ["Back", "Next", "Step on"].map(named).filter(Boolean).map((one) => box(one).top);

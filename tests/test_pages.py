@@ -27,7 +27,7 @@ from attn.ui.pages.step_by_step.stages import DIVISORS, MATRICES, STAGES
 from attn.ui.pages.step_by_step.walk import STEP_SOURCES, compute_walk
 from attn.ui.sources import PAGE_SOURCES, SOURCES
 from attn.ui.state import as_text
-from attn.words import share
+from attn.words import share, small
 
 TEXT_PAGES = [page for page, cls in SETUPS.items() if "text" in fields(cls)]
 SPLIT_PAGES = [page for page, cls in SETUPS.items() if issubclass(cls, SentenceChoice)]  # whose tokens are words
@@ -614,10 +614,12 @@ def test_masks_mark_right_and_wrong_routes():
     told = " ".join(said(app))
     (bars,) = tables(app, "label", "color")
     assert [label.split(":")[0] for label in bars["label"]] == ["Right", "Right", "Wrong"]  # that in view
-    every = sum(f"**{route.title}.**" in told for route in ROUTES.values())
+    every = sum(
+        f"**{'Right' if route.right else 'Wrong'}: {small(route.title)}.**" in told for route in ROUTES.values()
+    )
     assert every == len(ROUTES)
     assert "Of the 7 wrong routes 2 leak nothing here" in told
-    assert re.search(r"\| \*\*The diagonal hidden too\.\*\* [^|]+ \| Wrong \| 0 \|", told)
+    assert re.search(r"\| \*\*Wrong: the diagonal hidden too\.\*\* [^|]+ \| 0 \|", told)
 
 
 def test_masks_say_where_nothing_can_leak():

@@ -27,7 +27,7 @@ def decoder(request):
 
 def test_a_way_is_joined_and_layers_without_a_share_are_left_out():
     assert patching.hand_over([[0.2, 0.9], [-1.0, -0.5], [0.8, 0.1], [0.9, 0.3]]) == [
-        patching.Leg(1, 0, 0, 0.9), patching.Leg(0, 2, 3, 0.9)
+        patching.Leg(1, 0, 0, 0.9, 0.9), patching.Leg(0, 2, 3, 0.8, 0.9)
     ]  # fmt: skip
     with pytest.raises(ValueError, match=r"shares must be layers by positions, got shape \(2,\)"):
         patching.hand_over([1.0, 0.5])

@@ -114,13 +114,13 @@ def test_another_model_is_looked_at_anew_and_the_first_one_in_its_own_place(pass
     assert set(check(app).query_params) == set()
 
 
-def test_a_head_in_the_account_names_the_token_it_copied(passed):
+def test_a_head_in_the_account_names_the_token_it_looks_at_most(passed):
     _, read = passed
     labels = [f"t{at}" for at in range(len(read.ids))]
     reading = Reading("", "", None, (), labels, read)
     weights = read.blocks[3].attention.weights[1, 10]
     assert part_in_words(reading, Part("head", 3, 1), 10) == (
-        f"layer 4 head 2's copy of **t{weights.argmax()}** (weight {weights.max():.2f})"
+        f"layer 4 head 2, which looks most at **t{weights.argmax()}** (weight {weights.max():.2f})"
     )
 
 
@@ -214,8 +214,12 @@ def test_a_head_is_asked_about_a_word(passed):
     (drawn,) = matrices(app)["Copying score of every head"]
     np.testing.assert_allclose(drawn[1], head_weights.copying_scores(model, [1])[0], atol=1e-3)
     tokenizer = bert.load().tokenizer
-    best = head_weights.matched_words(model, 1, 2, [tokenizer.token_to_id("animal")])[0].argmax()
+    id = tokenizer.token_to_id("animal")
+    best = head_weights.matched_words(model, 1, 2, [id])[0].argmax()
     assert any(f"**{tokenizer.id_to_token(int(best))}**" in sentence for sentence in said(app))
+    written = head_weights.written_words(model, 1, 2, [id])[0]
+    place = f"**animal** itself is in place {1 + (written > written[id]).sum():,} of {len(written):,}"
+    assert any(place in sentence for sentence in said(app))
 
 
 @pytest.mark.parametrize("page", ["inside", "change"])
@@ -316,7 +320,7 @@ def test_the_capital_is_said_by_a_head_that_copies_the_country():
     app = check(opened("why", link, tab="spoke"))
     (told,) = [each for each in said(app) if each.startswith("After **5 ␣is**")]
     assert "the logit of **␣Paris** is 6.95 above that of **␣Madrid**" in told
-    assert "layer 24 head 5's copy of **4 ␣France**" in told
+    assert "layer 24 head 5, which looks most at **4 ␣France**" in told
     app = check(opened("why", link, tab="patch"))
     (begin,) = [button for button in app.button if button.label == "Begin"]
     assert begin.key == "why.patch.begin"
@@ -369,6 +373,7 @@ def test_the_way_of_a_difference_is_said_and_the_map_of_before_stays(passed):
     app = check(opened("why", tab="patch"))
     (told,) = [each for each in said(app) if "is run again and again" in each]
     assert f"Up to what layer {first.last + 1} reads, the difference travels at **14 wide**" in told
-    assert f"Layer {second.first} hands it over to **11 it**, which then has **{percent(second.share)}** of it" in told
+    assert f"from there **{percent(first.ends)}** of it still comes along" in told
+    assert f"Layer {second.first} hands it over to **11 it**, which then carries **{percent(second.begins)}**." in told
     app.text_area(key="why.second").set_value(DEFAULT_TEXT).run()
     assert any(each.startswith("The map of before: State that a layer reads") for each in said(check(app)))

@@ -176,7 +176,7 @@ def written_words(model: Model, layer: int, head: int, words: ArrayLike) -> np.n
 
 
 def copying_scores(model: Model, layers: ArrayLike | None = None) -> np.ndarray:
-    r"""Return of each head whether what it writes is the word that it looks at.
+    r"""Return of each head whether what it writes points along the words that it looks at, or against them.
 
     Parameters
     ----------
@@ -187,13 +187,15 @@ def copying_scores(model: Model, layers: ArrayLike | None = None) -> np.ndarray:
     Returns
     -------
     shape (num_layers, num_heads)
-        From -1 to 1: 1 where every direction of words is written as itself, -1 where all are written as their opposite.
+        From -1 to 1: 1 where all eigenvalues are positive, as of a head that copies, -1 where all are negative. They
+        sum up the few directions of words that a head passes on: it need not write the very word that it looks at.
 
     Notes
     -----
     :math:`\sum_i \lambda_i / \sum_i |\lambda_i|` over the eigenvalues of :math:`W_U W_{OV} W_E` ([1]_, "Summarizing
-    OV/QK matrices"). They are those of the small :math:`W_o U^\top E W_v`, of (d_v, d_v): the product of two matrices
-    has, but for zeros, the eigenvalues of the product in the other order.
+    OV/QK matrices"), of embeddings as `read_embeddings` gives them and with the gains of norms. They are those of the
+    small :math:`W_o U^\top E W_v`, of (d_v, d_v): the product of two matrices has, but for zeros, the eigenvalues of
+    the product in the other order.
 
     References
     ----------

@@ -257,7 +257,8 @@ class Leg(NamedTuple):
     position: int
     first: int  # layer, counted from 0
     last: int
-    share: float  # the largest on the way
+    begins: float  # the share that it carries in the first of them
+    ends: float  # and in the last
 
 
 def hand_over(shares: ArrayLike) -> list[Leg]:
@@ -285,7 +286,7 @@ def hand_over(shares: ArrayLike) -> list[Leg]:
     Examples
     --------
     >>> hand_over([[1.0, 0.0], [0.9, 0.2], [0.1, 0.8]])
-    [Leg(position=0, first=0, last=1, share=1.0), Leg(position=1, first=2, last=2, share=0.8)]
+    [Leg(position=0, first=0, last=1, begins=1.0, ends=0.9), Leg(position=1, first=2, last=2, begins=0.8, ends=0.8)]
     """
     rows = as_real(shares, "shares")
     if rows.ndim != 2 or not rows.size:
@@ -296,9 +297,9 @@ def hand_over(shares: ArrayLike) -> list[Leg]:
         if share <= 0:
             continue
         if legs and legs[-1].position == position:
-            legs[-1] = legs[-1]._replace(last=layer, share=max(legs[-1].share, share))
+            legs[-1] = legs[-1]._replace(last=layer, ends=share)
         else:
-            legs.append(Leg(position, layer, layer, share))
+            legs.append(Leg(position, layer, layer, share, share))
     return legs
 
 

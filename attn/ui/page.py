@@ -75,10 +75,11 @@ h1 { padding: 0 3rem 0.6rem 0 !important; font-size: clamp(1.3rem, 0.7rem + 3.4v
 :is(FRAMES) { position: relative; max-width: 100%; overflow: auto hidden; }
 [data-cut~="right"]::after, [data-cut~="left"]:not(:has(.pinned))::before {
     content: ""; position: absolute; top: 0; bottom: 0; left: calc(var(--scrolled) + 100% - 1.2rem); width: 1.2rem;
-    background: ARROW 50% 0 / 0.6rem 8rem repeat-y, light-dark(rgb(255 255 255 / 0.88), rgb(15 20 25 / 0.88));
+    background: ARROW 50% 0 / 0.6rem var(--arrow, 8rem) repeat-y, light-dark(#FFFFFFE0, #0F1419E0);
     box-shadow: -4px 0 6px -2px light-dark(rgb(0 0 0 / 0.3), rgb(255 255 255 / 0.3)); pointer-events: none;
 }
 [data-cut~="left"]:not(:has(.pinned))::before { left: var(--scrolled); transform: scaleX(-1); }
+:is(.katex-display, [role="radiogroup"]) { --arrow: 100%; }
 .pinned > g > rect { fill: light-dark(#FFFFFF, #0F1419); }
 .pinned > g > path { fill: none; stroke: #7A8694; stroke-linecap: round; stroke-linejoin: round; }
 .katex-display { padding: 0.3rem 0.2rem; margin: 0.3rem 0; }
@@ -147,8 +148,14 @@ h2 { padding: 0.5rem 0 1rem !important; font-size: 1.75rem !important; }
     [data-testid="stButtonGroup"] [role="radiogroup"] { gap: 0.4rem; }
     [data-testid="stTab"] { min-height: 2.75rem; min-width: 2.75rem; flex: none; justify-content: center; }
     [data-testid="stTabs"] :is([data-testid="stTabsScrollLeft"], [data-testid="stTabsScrollRight"]) {
-        flex: none; width: 1.75rem;
+        flex: none; width: 2.75rem; height: 2.75rem; color: light-dark(#00588A, #56B4E9);
     }
+    :is([data-testid="stTabsScrollLeft"], [data-testid="stTabsScrollRight"]) svg { width: 1.75rem; height: 1.75rem; }
+    /* the steps stand in one row, which scrolls: in several they would push the figure out of sight */
+    .st-key-page_path [role="radiogroup"] {
+        flex-wrap: nowrap; position: relative; overflow: auto hidden; scrollbar-width: none;
+    }
+    .st-key-page_path [role="radiogroup"] > button { flex: none; }
     [data-testid="stMain"] [data-testid="stPageLink-NavLink"] { min-height: 2.75rem; }
     [data-testid="stMain"] summary { padding-top: 0.7rem; padding-bottom: 0.7rem; }
     [data-testid="stTooltipIcon"] button { position: relative; min-height: 1.5rem; min-width: 1.5rem; }
@@ -156,7 +163,10 @@ h2 { padding: 0.5rem 0 1rem !important; font-size: 1.75rem !important; }
 }
 /* who touches has no keys, nor the arrows that name them */
 @media (hover: none) { .st-key-page_path button kbd { display: none; } }
-/* the signs over a figure that was touched stand as long as one may want them, and not until something else is */
+/* the signs of a figure under the pointer hang below it, beside its menu: above it they would cover words */
+:has(> [data-testid="stVegaLiteChart"]) >
+[data-testid="stElementToolbar"]:not(:has([aria-label="Close fullscreen"])) { top: 100% !important; }
+/* the signs of a figure that was touched stand as long as one may want them, and not until something else is */
 @media (hover: none) {
     :hover > [data-testid="stElementToolbar"] { animation: attention-lab-gone 1ms 4s forwards; }
 }

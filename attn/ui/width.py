@@ -10,6 +10,7 @@ NARROW = 880  # pixels: what a laptop of 1280 leaves beside the sidebar, assumed
 TALL = 1000  # pixels of a window's height, assumed until it is known
 FIGURES = '[data-testid="stVegaLiteChart"]'
 FRAMES = f'{FIGURES}, .katex-display, [data-testid="stMarkdownContainer"] table'  # in which what is too wide scrolls
+_STEPS = '.st-key-page_path [role="radiogroup"]'  # a row of buttons, which on a phone scrolls, too
 _WIDE, _LARGER = 1520, 20 / 14  # what a projector of 1920 leaves, and how much larger words are there than on a laptop
 _LOW, _HIGH = 720, 900  # pixels of a laptop's window down, and of one that is high enough for such words
 _LARGEST = 3
@@ -65,7 +66,7 @@ export default function({ data, setStateValue }) {
         later();
     };
     document.addEventListener("click", leave, true);
-    const observer = new ResizeObserver(later);
+    const observer = new ResizeObserver(() => { later(); cutSoon(); });
     observer.observe(main);
     window.addEventListener("resize", later);
     // In a small window, such as a phone's, the menu leaves no room for the page: it begins folded away, and is folded
@@ -93,6 +94,7 @@ export default function({ data, setStateValue }) {
         if (figure) showChosen(frame);
         const sides = Object.keys(more).filter((side) => more[side] > (figure ? data.margin : 1));
         if (figure) pinNames(frame);
+        else if (frame.matches(data.steps)) showOpen(frame);
         else if (sides.length) frame.tabIndex = 0; // it is scrolled by keys, as is a figure by those of its own
         else frame.removeAttribute("tabindex");
         frame.dataset.cut = sides.join(" ");
@@ -115,15 +117,17 @@ export default function({ data, setStateValue }) {
             frame.scrollLeft = at + chosen.width / 2 - (names + frame.clientWidth) / 2;
         }
     };
-    // Of tabs that do not fit side by side the open one is in sight.
-    const showOpenTab = (list) => {
-        const open = list.querySelector('[role="tab"][aria-selected="true"]');
-        if (!open || list.dataset.open === open.innerText) return;
-        list.dataset.open = open.innerText;
-        if (list.scrollWidth > list.clientWidth) {
-            const [box, seen] = [open.getBoundingClientRect(), list.getBoundingClientRect()];
-            list.scrollLeft += (box.left + box.right - seen.left - seen.right) / 2;
-        }
+    // Of tabs, or steps, that do not fit side by side the open one is in sight.
+    const showOpen = (list) => {
+        const open = list.querySelector('[role="tab"][aria-selected="true"], [role="radio"][aria-checked="true"]');
+        const now = `${open?.innerText} ${list.clientWidth} ${list.scrollWidth}`; // it may change
+        if (!open || list.dataset.open === now) return;
+        const [box, seen] = [open.getBoundingClientRect(), list.getBoundingClientRect()];
+        const whole = box.left > seen.left - 1 && box.right < seen.right + 1;
+        if (whole || list.scrollWidth <= list.clientWidth || box.width > seen.width) list.dataset.open = now;
+        if (list.dataset.open === now) return;
+        list.scrollLeft += (box.left + box.right - seen.left - seen.right) / 2;
+        cutSoon(); // Streamlit may put it back as it draws the row
     };
     // Vega knows its parts by their order, so that what moves along is a copy at the end, which it may take away. Under
     // the names nothing of their plot is seen, and a sign at their side says that there is more of it.
@@ -191,7 +195,7 @@ export default function({ data, setStateValue }) {
     };
     const cutAll = () => {
         main.querySelectorAll(data.frames).forEach(cut);
-        main.querySelectorAll('[role="tablist"]').forEach(showOpenTab);
+        main.querySelectorAll('[role="tablist"]').forEach(showOpen);
     };
     const scrolled = (event) => event.target.matches?.(data.frames) && cut(event.target);
     main.addEventListener("scroll", scrolled, true);
@@ -252,7 +256,15 @@ def measure_page_room():
     said = _measure(
         key="ruler",
         data=(_SMALL_LARGE if chosen_look().large else _SMALL)
-        | {"step": _STEP, "hand": _HAND, "figures": FIGURES, "frames": FRAMES, "margin": _MARGIN, "sign": _SIGN}
+        | {
+            "step": _STEP,
+            "hand": _HAND,
+            "figures": FIGURES,
+            "frames": f"{FRAMES}, {_STEPS}",
+            "steps": _STEPS,
+            "margin": _MARGIN,
+            "sign": _SIGN,
+        }
         | {"leaving": _LEAVING},
         on_room_change=lambda: None,
         on_reconnected_change=lambda: None,

@@ -139,7 +139,14 @@ def masks_page_picture(attention, labels, hidden, theme, room, tallest):
         theme,
         room,
         charts.panel(
-            attention.scores, labels, labels, kind="signed", title="Scores, masked", hidden=hidden, pick=paint
+            attention.scores,
+            labels,
+            labels,
+            kind="signed",
+            title="Scores, masked",
+            hidden=hidden,
+            pick=paint,
+            style=charts.Style(hidden_number="−∞"),
         ),
         "→",
         charts.panel(attention.weights, labels, labels, title="Weights", hidden=hidden),

@@ -134,7 +134,10 @@ def _bars(state, reading, made, cell, against, line):
                 "Bars", 4, MOST_PAIRS, key=state.key("pairs"),
                 help="How many pairs have a bar of their own; all others share the last one.",
             )  # fmt: skip
-    st.caption(f"{_rest_in_words(joined, most)} {_labels_in_words(reading, joined, cell, most)}")
+    alike = ""
+    if against is None:
+        alike = " What a pair gives to every key alike drops out in the softmax: hold it against the mean of the keys."
+    st.caption(f"{_rest_in_words(joined, most)} {_labels_in_words(reading, joined, cell, most)}{alike}")
 
 
 def joined_ledger(made, bars_of):
@@ -166,8 +169,8 @@ def _labels_in_words(reading, made, cell, most):
         part, token = head
         source, _ = head_source(reading.passed, part, token)
         said.append(
-            f"{as_text(part_label(reading, part, token))}: what head {part.head + 1} of layer {part.layer + 1} copied "
-            f"from {as_text(reading.labels[source])}."
+            f"{as_text(part_label(reading, part, token))}: all that head {part.head + 1} of layer {part.layer + 1} "
+            f"added, which looks most at {as_text(reading.labels[source])}."
         )
     if "type" in found:
         said.append("Segment: the numbers for which of two texts a token is in.")

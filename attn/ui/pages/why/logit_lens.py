@@ -69,9 +69,12 @@ def lens_labels(reading, lens):
 
 
 def lens_map(words, shares, rows, columns, theme, width, token, name):
-    """Draw the words, in a stronger colour where the state is surer."""
+    """Draw the words, in a stronger colour where the state is surer, or nearer to the word."""
+    title = (
+        "What it would say if it stopped here" if name == "probability" else "The word that each state is nearest to"
+    )
     picture = charts.word_map(
-        words, shares, rows, columns, theme, title="What it would say if it stopped here", width=width,
+        words, shares, rows, columns, theme, title=title, width=width,
         axes=("after", "token"), scale=charts.Scale(name=name),
         pick=charts.Pick("state", highlight={"column": token}),
     )  # fmt: skip

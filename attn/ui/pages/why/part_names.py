@@ -1,4 +1,4 @@
-"""The parts of a state in words and as labels: "layer 2 head 5's copy of animal"."""
+"""The parts of a state in words and as labels: "layer 2 head 5, which looks most at animal"."""
 
 from attn.ui.pages.why.setup import attention_in
 from attn.ui.state import as_text
@@ -36,7 +36,7 @@ def part_in_words(reading, part, token):
     if part.kind == "head":
         source, weight = head_source(reading.passed, part, token)
         return (
-            f"layer {part.layer + 1} head {part.head + 1}'s copy of **{as_text(reading.labels[source])}** "
+            f"layer {part.layer + 1} head {part.head + 1}, which looks most at **{as_text(reading.labels[source])}** "
             f"(weight {weight:.2f})"
         )
     if part.kind == "feed_forward":
@@ -48,9 +48,9 @@ def part_in_words(reading, part, token):
 
 
 def part_label(reading, part, token):
-    """Return a part of the state of a token as a short label; layer and head are joined as in links: 2.5."""
+    """Return a part of the state of a token as a short label; of a head with what it looks at most: 2.5 → animal."""
     if part.kind == "head":
-        return f"{part.layer + 1}.{part.head + 1} of {reading.labels[head_source(reading.passed, part, token)[0]]}"
+        return f"{part.layer + 1}.{part.head + 1} → {reading.labels[head_source(reading.passed, part, token)[0]]}"
     if part.kind == "feed_forward":
         return f"feed-forward {part.layer + 1}"
     if part.kind == "bias":

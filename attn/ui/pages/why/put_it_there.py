@@ -394,7 +394,10 @@ def _sentence(run, source, setup, words, shares, ends, columns, measured):
             f"how far **{word}** is above **{rival}** ({number(ends[0])} in this run, {number(ends[1])} in the other)"
         )
     else:
-        what = f"how far the last state of **{as_text(run.labels[measured])}** is on the way to that of the other run"
+        what = (
+            f"how far the last state of **{as_text(run.labels[measured])}** is along the straight line to that of the "
+            "other run"
+        )
     step = {
         "residual": "the state that layer {} reads at **{}**",
         "attention_output": "what attention adds in layer {} at **{}**",
@@ -419,15 +422,15 @@ def _path_in_words(legs, columns):
     first, *others = legs
     told = (
         f"Up to what layer {first.last + 1} reads, the difference travels at **{as_text(columns[first.position])}**: "
-        f"**{percent(first.share)}** of it comes along from there."
+        f"from there **{percent(first.ends)}** of it still comes along."
     )
     if len(others) > _MOST_LEGS:
         told += f" It then changes place {len(others) - 1} times more."
         others = others[-1:]
     for leg in others:
         told += (
-            f" Layer {leg.first} hands it over to **{as_text(columns[leg.position])}**, which then has "
-            f"**{percent(leg.share)}** of it."
+            f" Layer {leg.first} hands it over to **{as_text(columns[leg.position])}**, which then carries "
+            f"**{percent(leg.begins)}**."
         )
     return told
 

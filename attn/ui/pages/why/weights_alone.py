@@ -63,11 +63,12 @@ def weights_tab(state, reading):
         )  # fmt: skip
         st.caption(
             f"The copying score of a head: ${_COPYING}$, over the eigenvalues $\\lambda_i$ of $W_U W_{{OV}} W_E$, the "
-            "matrix by which looking at a word speaks for each next word. It is 1 where all of them are positive, so "
-            "that every direction of words is written as itself, and −1 where all are negative. After Elhage et al., "
-            "2021, [A mathematical framework for transformer circuits]"
-            "(https://transformer-circuits.pub/2021/framework/index.html), “Summarizing OV/QK matrices”. Of norms only "
-            "the gains are in it, and positions are left out."
+            "matrix by which looking at a word speaks for each next word. It is 1 where all of them are positive and "
+            "−1 where all are negative. It sums up few directions of words, so a head with a high score need not "
+            "write the very word that it looks at. After Elhage et al., 2021, [A mathematical framework for "
+            "transformer circuits](https://transformer-circuits.pub/2021/framework/index.html), “Summarizing OV/QK "
+            "matrices”. Embeddings are normalised as the model does; of the last norm only the gain is in it, and "
+            "positions are left out."
         )
     with right:
         _cloud(state, reading, setup, layer, head)
@@ -209,14 +210,15 @@ def _sentence(reading, setup, id, matched, written, copying):
     said = ", ".join(f"**{as_text(word_name(reading, at))}**" for at in first_words(written, 3))
     score = copying[layer, head]
     if abs(score) > 0.5:
-        kind = "it mostly copies what it looks at" if score > 0 else "it mostly writes the opposite of what it looks at"
+        kind = "mostly positive, as of a head that copies" if score > 0 else "mostly negative"
     else:
-        kind = "it neither copies what it looks at nor writes the opposite"
+        kind = "partly positive and partly negative"
+    place = 1 + int(np.count_nonzero(written > written[id]))
     return (
         f"No text is needed here. If states were embeddings alone, layer {setup.layer} head {setup.head} would look "
-        f"from **{word}** at {best}. Where it looks at **{word}** it would write {said}. Its copying score is "
-        f"{number(float(score))}, from −1 to 1: {kind}. In later layers states have moved far from embeddings, so "
-        "there this says less."
+        f"from **{word}** at {best}. Where it looks at **{word}** it would write {said}; **{word}** itself is in place "
+        f"{place:,} of {written.size:,}. Its copying score is {number(float(score))}, from −1 to 1: its eigenvalues "
+        f"are {kind}. In later layers states have moved far from embeddings, so there this says less."
     )
 
 
