@@ -191,7 +191,7 @@ def test_the_cache_spares_what_is_said(model):
 def test_what_was_compared_with_transformers_stays_on_the_screen():
     pytest.importorskip("torch")
     app = check(opened("next_word", tab="agreement"))
-    app.button(key="next_word.compare").click().run()
+    app.button(key="next_word.compare_here").click().run()
     assert any("agree with transformers: 32 compared without changes" in each for each in said(check(app, charts=3)))
     assert any("All steps agree" in each for each in said(opened("next_word")))
     changed = opened("next_word", factors="24.5=0;3.feed_forward=0.5;2.attention=0.9")
