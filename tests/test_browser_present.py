@@ -105,6 +105,9 @@ def test_keys_walk_a_talk_and_leave_it_where_it_began(visit):  # noqa: F811
     page.keyboard.press("q")
     visit.cell(1, 2, matrix=-1).click(force=True)
     visit.wait_for_link(cell="1,2")
+    tooltip = page.locator("#vg-tooltip-element")
+    expect(tooltip).to_be_attached()
+    expect(tooltip).to_be_hidden()  # what it said was the old figure's
     page.keyboard.press("PageDown")
     expect(page.get_by_role("heading", level=1)).to_have_text("How do scores become weights?")
     settled(page)

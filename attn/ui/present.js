@@ -414,9 +414,14 @@ export default function ({ data, parentElement, setTriggerValue }) {
         }
         const [back, began] = [talk.scroll, performance.now()];
         talk.scroll = null;
-        const scroll = () => {
-            if (!main() || main().scrollTop === back.top || performance.now() > began + PATIENCE) return;
-            main().scrollTop = back.top;
+        let moved = false; // by somebody, who is then left alone
+        const move = () => { moved = true; };
+        for (const kind of ["wheel", "pointerdown", "touchstart", "keydown"]) {
+            document.addEventListener(kind, move, { capture: true, once: true });
+        }
+        const scroll = () => { // again and again: the page above is still being laid out, and moves what was reached
+            if (!main() || moved || performance.now() > began + PATIENCE) return;
+            if (main().scrollTop !== back.top) main().scrollTop = back.top;
             requestAnimationFrame(scroll);
         };
         if (back?.screen === screenNow()) scroll();

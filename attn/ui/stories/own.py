@@ -160,7 +160,7 @@ def _hand_out(own):
             "Save as a file", write_story(own), story_file_name(own), "application/yaml", icon=":material/download:",
             on_click="ignore", key="story.own.save", help="A text that people can read, and load here again.",
         )  # fmt: skip
-    st.caption("Until then it is in this window of the browser alone: save the file before you reload the page.")
+    st.caption("Your story is in this window of the browser alone: save the file before you reload the page.")
     if packed:
         st.caption("This link holds the whole story:")
         st.code(_address(screen.page, query), language=None, wrap_lines=True)
