@@ -265,7 +265,7 @@ def test_the_menu_keeps_what_was_chosen(visit):
     page.get_by_test_id("stSidebar").get_by_role("link", name="Heads").click()
     page.wait_for_url("**/heads*")
     visit.wait_for_link(num_heads="5", seed="5")
-    expect(page.get_by_text("Here 5 heads").first).to_be_visible()
+    expect(page.get_by_text("Here there are 5, each").first).to_be_visible()
 
 
 def test_a_way_in_sets_up_a_page(visit):

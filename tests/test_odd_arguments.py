@@ -381,6 +381,8 @@ GOOD = {
     },
     "models.ledger.state_parts": {"model": OPENED["llama"], "passed": PASSED, "layer": 0, "token": 1},
     "models.ledger.score_ledger": {},
+    "models.ledger.score_of_states": {},
+    "models.ledger.projected_parts": {},
     "models.ledger.word_contributions": {
         "model": OPENED["llama"], "passed": PASSED, "token": 1, "word": 2, "instead_of": 3,
     },
@@ -573,6 +575,7 @@ GOOD |= {
     "charts.read_picture": {"data": PICTURE, "size": 5},
     "charts.save": FILE | {"path": f"{FOLDER.name}/a.svg", "width": 85.0},
     "charts.specification": {"chart": BESIDE},
+    "charts.specified": {"figure": BESIDE},
     "charts.touched_cell": {"cell": 11.0, "count": 14},
     "charts.without_selection": {"figure": DRAWN},
 }  # fmt: skip
