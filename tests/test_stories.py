@@ -364,8 +364,8 @@ def test_what_a_story_says_is_shown_letter_by_letter():
         "title: x\nscreens: [{link: masks, title: '**y** https://example.org', sentence: '[z](https://example.org)'}]"
     )
     app = check(opened("masks", story=pack_story(read_story(text, PAGES))))
-    (shown,) = [text for text in said(app) if "example.org" in text.replace(":gray[]", "")]
-    assert r"\*\*y\*\*" in shown
+    (shown,) = [text for text in said(app) if r"\*\*y\*\*" in text]
+    assert "example" in shown
     assert "https://" not in shown.replace(":gray[]", "")
 
 
