@@ -83,7 +83,7 @@ with st.sidebar:
         st.slider("d_model", 1, 128, key=page.key("d_model"), help="How many numbers stand for each token.")
         st.slider("d_k", 1, 64, key=page.key("d_k"), help="How many numbers a query and a key of a head have.")
         st.slider("d_v", 1, 64, key=page.key("d_v"), help="How many numbers a value of a head has.")
-        st.toggle("Output projection", key=page.key("project"), help="A matrix W_o mixes the results of the heads.")
+        st.toggle("Output projection", key=page.key("project"), help="A matrix $W_O$ mixes the results of the heads.")
         st.toggle(
             "Output gate", key=page.key("gate"),
             help="Each token decides how much of every number from its heads gets through (Qiu et al., 2025).",
@@ -163,7 +163,7 @@ numbers[1].metric(
 numbers[2].metric(
     "Output",
     " × ".join(map(str, steps.output.shape)),
-    help="Tokens × numbers per token, after W_o has mixed the heads if it is there.",
+    help="Tokens × numbers per token, after $W_O$ has mixed the heads if it is there.",
 )
 
 

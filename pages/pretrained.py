@@ -64,7 +64,8 @@ with st.sidebar:
             key=page.key("start"),
             required=True,
             help="Where the computation on this page begins: with the queries and keys that the model itself made, or "
-            "one step earlier, with the layer's input, from which the model's matrices W_q, W_k and W_v make them.",
+            "one step earlier, with the layer's input, from which the model's matrices $W_Q$, $W_K$ and $W_V$ make "
+            "them.",
         )
     colour_scale_control(page)
     st.toggle("Special tokens", key=page.key("special"), help="Show what the tokenizer added, such as [CLS] and [SEP].")
@@ -187,8 +188,8 @@ def matrices_tab():
         one = multi_head.one_head(matrices, head)
         shape = " × ".join(map(str, one.w_q.shape))
         st.caption(
-            "Multiplied with what goes into the layer, and its bias added, W_q makes this head's queries, W_k its keys "
-            f"and W_v its values. Training chose the numbers; each matrix has {shape} of them."
+            "Multiplied with what goes into the layer, and its bias added, $W_Q$ makes this head's queries, $W_K$ its "
+            f"keys and $W_V$ its values. Training chose the numbers; each matrix has {shape} of them."
         )
         ui.page_figure(pretrained_page_matrices(one), "pretrained.matrices")
 

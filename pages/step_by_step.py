@@ -58,7 +58,7 @@ with st.sidebar:
         sentence_seed_control(page)
         st.slider("d_model", 1, 64, key=page.key("d_model"), help="How many numbers stand for each token.")
         st.slider("d_k", 1, 64, key=page.key("d_k"), help="How many numbers a query and a key have.")
-        st.slider("d_v", 1, 64, key=page.key("d_v"), help="How many numbers a value has; this may differ from d_k.")
+        st.slider("d_v", 1, 64, key=page.key("d_v"), help="How many numbers a value has; this may differ from $d_k$.")
     if page.get("source") == "pretrained":
         walk_layer_controls(page)
     try:
@@ -81,7 +81,7 @@ with st.sidebar:
             DIVISORS,
             format_func=DIVISORS.get,
             key=page.key("divisor"),
-            help="√d_k keeps the spread of the scores the same, however many numbers queries and keys have.",
+            help="$\\sqrt{d_k}$ keeps the spread of the scores the same, however many numbers queries and keys have.",
         )
         if page.get("divisor") == "own":
             st.number_input("Divisor", 0.01, 1000.0, key=page.key("own"), help="Any positive number.")

@@ -677,7 +677,7 @@ def test_the_numbers_in_the_sentences_of_step_by_step():
     assert f"gives number 2 of its query: {number(query[4, 1])}." in told["projections"]
     assert f"is the score {number(products[4, 2])}:" in told["products"]
     rank = np.linalg.matrix_rank(products)
-    assert f"has rank {rank}, never more than d_k = 2." in told["products"]
+    assert f"has rank {rank}, never more than $d_k = 2$." in told["products"]
     assert f"{number(products[4, 2])} by 1.41 is {number(products[4, 2] / 2**0.5)}." in told["scaled"]
     assert f"was {number(products.std())} and is now {number((products / 2**0.5).std())}." in told["scaled"]
     assert f"({share(weights[4].max())})" in told["weights"]

@@ -25,7 +25,7 @@ def test_from_which_width_on_undivided_scores_harm_the_derivative():
         found = softmax_page_saturations(keys, 0)
         told = softmax_page_scaling_footnote(found, keys)
         assert ("first rises undivided" in told) == rises
-        harm = int(re.search(r"From d_k = (\d+) on it is smaller", told)[1])
+        harm = int(re.search(r"From \$d_k = (\d+)\$ on it is smaller", told)[1])
         assert [(undivided < divided) == (row[0] >= harm) for row in found for undivided, divided in [row[4]]] == [
             True
         ] * 6

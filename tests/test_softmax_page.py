@@ -134,13 +134,14 @@ def test_what_dividing_keeps_and_why_the_derivative_rises_first_without_it():
     )  # fmt: skip
     told = " ".join(said(check(opened("softmax", tab="scaling"))))
     assert (
-        f"Divided by √d_k, the largest weight stays between **{min(largest):.2f}** and **{max(largest):.2f}** and the "
-        f"derivative between **{min(divided):.3f}** and **{max(divided):.3f}**, whatever the width." in told
+        f"Divided by $\\sqrt{{d_k}}$, the largest weight stays between **{min(largest):.2f}** and "
+        f"**{max(largest):.2f}** and the derivative between **{min(divided):.3f}** and "
+        f"**{max(divided):.3f}**, whatever the width." in told
     )
     assert undivided[1] == max(undivided) > undivided[0]
     assert undivided[1] >= divided[1]
     assert undivided[2] < divided[2]
-    assert f"it first rises undivided, to {undivided[1]:.3f} at d_k = 4. From d_k = 16 on it is smaller" in told
+    assert f"it first rises undivided, to {undivided[1]:.3f} at $d_k = 4$. From $d_k = 16$ on it is smaller" in told
     alike, two, one = (
         np.linalg.norm(np.diag(weights) - np.outer(weights, weights))
         for weights in (np.full(16, 1 / 16), np.array([0.5, 0.5]), np.array([1.0]))

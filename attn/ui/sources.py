@@ -143,13 +143,13 @@ PAGE_SOURCES = {
     "step_by_step": (
         Cited("raschka", "“Embedding an Input Sentence” and the sections after it: the worked example"),
         Cited("raschka_book", "chapter 3: “Your journey starts with one step”"),
-        Cited("vaswani", "section 3.2.1: dot products, divided by √d_k"),
+        Cited("vaswani", "section 3.2.1: dot products, divided by $\\sqrt{d_k}$"),
         Cited("hinton", "section 2: the temperature of a softmax"),
     ),
     "heads": (
         Cited("raschka", "“Multi-Head Attention” and “Cross-Attention”: the worked example"),
         Cited("ai_summer_heads", "why several heads"),
-        Cited("vaswani", "section 3.2.2: several heads, joined by W_o"),
+        Cited("vaswani", "section 3.2.2: several heads, joined by $W_O$"),
         Cited("shazeer", "section 3: one key/value head for all queries"),
         Cited("ainslie", "section 2.2: key/value heads for groups of queries"),
         Cited("qiu", "the output gate"),
@@ -163,7 +163,7 @@ PAGE_SOURCES = {
         Cited("child", "section 4: strides"),
     ),
     "softmax": (
-        Cited("vaswani", "section 3.2.1 and its footnote: why the scores are divided by √d_k"),
+        Cited("vaswani", "section 3.2.1 and its footnote: why the scores are divided by $\\sqrt{d_k}$"),
         Cited("raschka_book", "section 3.3.1: attention without trained matrices"),
         Cited("hinton", "section 2: the temperature"),
         Cited("miller", "a sink of 0: one more in the sum below the line"),

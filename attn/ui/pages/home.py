@@ -49,7 +49,7 @@ WAYS = (  # in the order of the menu, at least one for each page
     ),
     Way(
         "softmax",
-        "Why divide by √d_k?",
+        "Why divide by a square root?",
         "Scores grow with the width of the keys. Undivided, the softmax then lets one key take nearly everything.",
         {"tab": "scaling"},
     ),

@@ -304,7 +304,8 @@ def pretrained_page_break_controls(state, layer):
     st.toggle(
         "No scaling",
         key=state.key("unscaled"),
-        help="Leave out the division of the products by √d_k. The weights then become more extreme than the model's.",
+        help="Leave out the division of the products by $\\sqrt{d_k}$. The weights then become more extreme than the "
+        "model's.",
     )
     st.selectbox(
         "Mask",
@@ -336,7 +337,7 @@ def pretrained_page_reading(setup, loaded, recording, layer, result):
     name = loaded.name.split("/")[-1]
     start = {
         "recorded": "the model's own queries and keys",
-        "input": "the layer's input and the model's own matrices $W_q$, $W_k$, $W_v$ and biases",
+        "input": "the layer's input and the model's own matrices $W_Q$, $W_K$, $W_V$ and biases",
     }[setup.start]
     right = "They should be the same." if not setup.broken else "The computation here is broken, as you chose."
     row, _ = result.nearest(setup.cell)
@@ -368,7 +369,7 @@ def pretrained_page_shapes(setup, layer, result):
     pieces = ", one a piece of a word" if setup.level == "words" else ""
     usual = f"1/√{d_k} = " if np.isclose(result.scale, d_k**-0.5) else ""
     return (
-        f"{queries} at {keys}{pieces}; each is a vector of d_k = {d_k} numbers. Weights = softmax({scores}), where "
+        f"{queries} at {keys}{pieces}; each is a vector of $d_k = {d_k}$ numbers. Weights = softmax({scores}), where "
         f"the scale is {usual}{result.scale:.3g}."
     )
 

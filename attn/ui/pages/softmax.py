@@ -26,7 +26,7 @@ MOST = 24  # scores
 _ROW, _LEAST_ROOM = 28, 700  # pixels from one bar to the next, and across three pictures side by side
 TABS = {
     "gradient": "Gradient",
-    "scaling": "Why divide by √d_k?",
+    "scaling": "Why divide by a square root?",
     "sum": "Divide by the sum",
     "sinks": "A sink, or the k largest",
     "plain": "Without training",
@@ -286,7 +286,7 @@ def softmax_page_scaling_picture(found):
     for name, field in (("largest weight", "largest"), ("size of the derivative", "slope")):
         lines = [
             charts.Curve(label, WIDTHS, [getattr(row, field)[at] for row in rows], dashed=dashed)
-            for at, (label, dashed) in enumerate((("undivided", False), ("divided by √d_k", True)))
+            for at, (label, dashed) in enumerate((("undivided", False), ("divided", True)))
         ]
         drawn.append(
             charts.curves(
@@ -308,10 +308,10 @@ def softmax_page_scaling_words(found):
     last = rows[-1]
     return (
         "The wider queries and keys are, the farther their scores lie apart. Made of random numbers of variance 1, "
-        f"they have a variance of d_k: at {last.d_k:,} it was measured as {last.variance:,.0f}. Undivided, one key "
+        f"they have a variance of $d_k$: at {last.d_k:,} it was measured as {last.variance:,.0f}. Undivided, one key "
         f"then gets nearly everything. The largest weight grows to **{last.largest[0]:.2f}**, and the derivative, by "
-        f"which a model learns, shrinks to **{last.slope[0]:.3f}**. Divided by √d_k, the largest weight stays "
-        f"{_between([row.largest[1] for row in rows], 2)} and the derivative "
+        f"which a model learns, shrinks to **{last.slope[0]:.3f}**. Divided by $\\sqrt{{d_k}}$, the largest weight "
+        f"stays {_between([row.largest[1] for row in rows], 2)} and the derivative "
         f"{_between([row.slope[1] for row in rows], 3)}, whatever the width."
     )
 
@@ -327,10 +327,10 @@ def softmax_page_scaling_footnote(found, keys):
     alike = np.linalg.norm(softmax_jacobian(np.full(keys, 1 / keys)))
     best = max(rows, key=lambda row: row.slope[0])
     harm = next(row.d_k for row in rows if row.slope[0] < row.slope[1])
-    rise = f"That is why it first rises undivided, to {best.slope[0]:.3f} at d_k = {best.d_k}. "
+    rise = f"That is why it first rises undivided, to {best.slope[0]:.3f} at $d_k = {best.d_k}$. "
     return (
         f"The derivative is {alike:.3f} where {keys} keys share alike, up to 0.5 where two share alone, and 0 where "
-        f"one has all. {rise * (best is not rows[0])}From d_k = {harm} on it is smaller undivided than divided."
+        f"one has all. {rise * (best is not rows[0])}From $d_k = {harm}$ on it is smaller undivided than divided."
     )
 
 

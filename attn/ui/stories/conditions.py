@@ -24,7 +24,7 @@ RESULTS = {  # what a page may tell, and a condition may ask for
     "leak": "how much leaks through the mask",
     "wrong_sum": "what a row of the wrong route adds up to",
     "undivided": "the largest weight of the widest random queries and keys whose scores are not divided",
-    "divided": "the same, their scores divided by √d_k",
+    "divided": "the same, their scores divided by the square root of the width",
     "cache_share": "the cache, as a share of that of multi-head attention",
     "left_right": "how many symbols of the answer the left model has right",
     "left_wrong": "how many symbols the left model has wrong or left out",

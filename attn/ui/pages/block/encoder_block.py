@@ -96,7 +96,10 @@ def encoder_block_controls(state):
     heads = [d for d in divisors(state.get("d_model")) if d <= MOST_HEADS]
     state.adjust(num_heads=max(d for d in heads if d <= state.get("num_heads")))
     st.select_slider(
-        "Heads", heads, key=state.key("num_heads"), help="They share the d_model numbers, which must divide by them."
+        "Heads",
+        heads,
+        key=state.key("num_heads"),
+        help="They share the $d_\\text{model}$ numbers, which must divide by them.",
     )
     st.segmented_control(
         "Layer norm", NORMS, format_func=NORMS.get, key=state.key("norm"), required=True,
@@ -109,7 +112,7 @@ def encoder_block_controls(state):
         1,
         256,
         key=state.key("d_ff"),
-        help="How many numbers the feed-forward network has inside, often 4 × d_model.",
+        help="How many numbers the feed-forward network has inside, often $4\\,d_\\text{model}$.",
     )
     n = len(sentence_words(state.get("text")))
     state.clamp("token", 1, n or LONGEST)  # without words the choice waits

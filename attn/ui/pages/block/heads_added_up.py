@@ -83,8 +83,8 @@ def _heads_in_words(result, off, total):
     if not off:
         apart = number(float(np.abs(output - total).max()), 2)
         return (
-            "The output of attention is a sum with one part per head: its context times its own rows of W_O. Added up "
-            f"here, the sum differs from the output by **{apart}**. For {result.followed} it is "
+            "The output of attention is a sum with one part per head: its context times its own rows of $W_O$. Added "
+            f"up here, the sum differs from the output by **{apart}**. For {result.followed} it is "
             f"{number(encoder_block_norms(total)[at])} long. Switch a head off to see what it brought."
         )
     left = block.encoder_block(
@@ -135,8 +135,9 @@ def _cost_in_words(setup):
     counts = sorted({cost.attention_parameters(d_model, h) for h in divisors(d_model)})
     heads = listed(divisors(d_model), "or")
     return (
-        f"**More heads, same cost.** The h heads share the width, d_model / h numbers each. So attention trains "
-        f"4 · {d_model}² = **{counts[0]:,}** numbers whether h is {heads}. How well a model does can still depend on h."
+        f"**More heads, same cost.** The h heads share the width, $d_\\text{{model}} / h$ numbers each. So attention "
+        f"trains 4 · {d_model}² = **{counts[0]:,}** numbers whether h is {heads}. How well a model does can still "
+        "depend on h."
     )
 
 

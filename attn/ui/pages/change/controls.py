@@ -127,7 +127,7 @@ def _score_controls(state):
         format_func=SCALINGS.get,
         key=state.key("scaling"),
         required=True,
-        help="What the products of query and key are multiplied by, usually 1/√d_k.",
+        help="What the products of query and key are multiplied by, usually $1/\\sqrt{d_k}$.",
     )
     if state.get("scaling") == "other":
         st.number_input(

@@ -228,7 +228,7 @@ def change_shapes_in_words(effect, setup):
     loaded, n = effect.before.loaded, len(effect.before.tokens)
     layer, head = setup.chosen
     total = len(every_head_to_control(effect.before))
-    widths = f", with queries and keys of d_k = {loaded.d_k} numbers" if loaded.d_k else ""
+    widths = f", with queries and keys of $d_k = {loaded.d_k}$ numbers" if loaded.d_k else ""
     return (
         f"The model has {len(effect.before.num_heads)} layers and {total} heads{widths}, and reads {n} tokens. Head "
         f"{changed_head_name((layer, head))} is head {head + 1} of layer {layer + 1}."

@@ -585,7 +585,7 @@ def cost_curves_training_reading():
     return (
         f"Counted with one matrix of 37,000 rows for both languages and no bias in attention: the base model comes out "
         "two million short of the table. Its differences come out as printed to within a million, as rounding allows, "
-        "save where d_model changes: there they are up to three million off. Training it for 12 hours on "
+        "save where $d_\\text{model}$ changes: there they are up to three million off. Training it for 12 hours on "
         f"{_GPUS} GPUs of 9.5 "
         f"trillion operations a second took {number(base, 2)} operations, the big one in 3.5 days {number(big, 2)}: "
         "what Table 2 prints as 3.3e18 and 2.3e19."

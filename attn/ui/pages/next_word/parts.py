@@ -325,7 +325,7 @@ def _head_adds(walked):
     def explain(row, column):
         left, right = walked.of(part_values.head_adds_factors, row=row, column=column)
         told = (
-            f"The {len(left)} numbers of the head's context go through its rows of w_o: together they add "
+            f"The {len(left)} numbers of the head's context go through its rows of $W_O$: together they add "
             f"**{number(float(added[row, column]))}** to number {column + 1} of {as_text(walked.labels[row])}."
         )
         names = (f"context of {walked.labels[row]}", "column of w_o")

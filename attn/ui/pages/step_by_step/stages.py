@@ -392,7 +392,7 @@ def stage_footnote(view, stage):
     rank = analysis.score_rank(view.steps.products).rank
     return (
         f"Multiples of {rank} row{'' if rank == 1 else 's'} of scores, added up, make all the others: the matrix has "
-        f"rank {rank}, never more than d_k = {view.steps.query.shape[1]}."
+        f"rank {rank}, never more than $d_k = {view.steps.query.shape[1]}$."
     )
 
 
