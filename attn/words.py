@@ -1,7 +1,11 @@
 """Words and numbers as they stand in a sentence: its first letter, several of a kind, few digits, and shares."""
 
 import math
+import unicodedata
 from collections.abc import Iterable
+
+_SIGNS = {" ": "␣", "\n": "↵", "\t": "⇥"}
+_INVISIBLE = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp", "Zs"}  # categories of Unicode
 
 
 def capital(text: str) -> str:
@@ -24,6 +28,29 @@ def small(text: str) -> str:
     'looks at Q and K.'
     """
     return text[:1].lower() + text[1:]
+
+
+def visible_character(character: str) -> str:
+    """Return something to see, in any font, in place of a character that would not show; other characters as they are.
+
+    Parameters
+    ----------
+    character
+        A control character becomes its byte, another invisible one its number in Unicode. What shapes Persian words
+        and emoji by joining letters is for the caller to keep.
+
+    Examples
+    --------
+    >>> visible_character(" "), visible_character("\\n"), visible_character("\\x01"), visible_character("\\u202e")
+    ('␣', '↵', '<0x01>', 'U+202E')
+    """
+    if character in _SIGNS:
+        return _SIGNS[character]
+    if character < " " or character == "\x7f":
+        return f"<0x{ord(character):02X}>"
+    if unicodedata.category(character) in _INVISIBLE or character.isspace():
+        return f"U+{ord(character):04X}"
+    return character
 
 
 def listed(items: Iterable[object], last: str = "and") -> str:

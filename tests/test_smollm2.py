@@ -5,6 +5,7 @@ import os
 import struct
 import sys
 import threading
+import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -343,6 +344,22 @@ def test_pieces_read_as_written(smol, text, expected):
 
 
 # long texts
+
+
+@needs_model
+def test_every_token_of_its_vocabulary_has_a_label_that_can_be_read():
+    """Bytes that are no character, and control characters, are shown as numbers."""
+    model = language_model.load(smollm2.NAME)
+    told = model.tokenizer.tokenizer
+    bare = [id for id in range(told.get_vocab_size()) if "\ufffd" in told.decode([id], skip_special_tokens=False)]
+    assert len(bare) > 300
+    for id in bare:
+        assert "<0x" in language_model.token_label(model, id)
+    for id in range(told.get_vocab_size()):
+        label = language_model.token_label(model, id)
+        assert label.isprintable()
+        assert not set(label) & {"\ufffd", *map(chr, range(0x2400, 0x2423))}
+        assert unicodedata.category(label[0])[0] != "M"
 
 
 @pytest.fixture(scope="module")

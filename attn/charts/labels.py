@@ -9,11 +9,11 @@ from typing import NamedTuple
 import numpy as np
 
 from attn.functional import finite_number, several, whole_number
-from attn.words import number
+from attn.words import number, visible_character
 
 LINE = 17  # pixels from one line of 14 px text to the next
 _LONGEST = 12  # columns of a token that a label shows
-_PICTURES = {" ": "␣", "\n": "↵", "\t": "⇥"}
+_JOINERS = "\u200c\u200d"  # these shape Persian words and emoji
 
 
 def token_labels(tokens):
@@ -85,9 +85,10 @@ def visible_label(token):
     Examples
     --------
     >>> visible_label(" a\\t"), visible_label("x\\u202ey"), visible_label("")
-    ('␣a⇥', 'x⟨202E⟩y', '␣')
+    ('␣a⇥', 'xU+202Ey', '␣')
     """
-    return "".join(_picture(character) for character in token) or "␣"
+    shown = (each if each in _JOINERS else visible_character(each) for each in token)
+    return "".join(shown) or "␣"
 
 
 def shorten_label(text, columns=_LONGEST):
@@ -276,16 +277,6 @@ def _ruler(count, pitch, across):
     step = next(s * 10**e for e in range(12) for s in (1, 2, 5) if s * 10**e >= room)
     positions = range(1, count + 1, step) if step < 5 else [1, *range(step, count + 1, step)]
     return Ticks([p - 0.5 for p in positions], [str(p) for p in positions], 0)
-
-
-def _picture(character):
-    """Return a visible stand-in for what would not show, or the character itself."""
-    if character in _PICTURES:
-        return _PICTURES[character]
-    joins = character in "\u200c\u200d"  # these shape Persian words and emoji
-    if not joins and (unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"} or character.isspace()):
-        return f"⟨{ord(character):02X}⟩"
-    return character
 
 
 def _columns(character):

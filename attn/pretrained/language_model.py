@@ -154,11 +154,13 @@ def read(
 
 @takes(language_model="LanguageModel")
 def token_label(language_model: LanguageModel, id: int) -> str:
-    """Return a token of the vocabulary as figures show it: ␣ stands for a space.
+    """Return a token of the vocabulary as figures show it.
 
-    Examples
-    --------
-    ``␣Paris`` for the token that goes on with " Paris".
+    Returns
+    -------
+    str
+        ``␣Paris`` for the token that goes on with " Paris", ``<0xE2><0x96>`` for bytes that are no character alone,
+        ``<0x01>`` for a control character.
     """
     return spelled_token(language_model.tokenizer.tokenizer, id)
 

@@ -55,7 +55,7 @@ def whole_texts(tokenizer: Any) -> TokenizerFile:
 
 
 def spelled_token(tokenizer: Any, id: int) -> str:
-    """Return a token of the vocabulary as figures show it: ␣ stands for a space.
+    """Return a token of the vocabulary as figures show it: ␣ for a space, <0xE2> for a byte that is no character.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def spelled_token(tokenizer: Any, id: int) -> str:
     spelled = tokenizer.id_to_token(int(id)) or str(id)
     text = tokenizer.decode([int(id)], skip_special_tokens=False)
     if "\ufffd" in text:  # bytes that are no character alone
-        return spelled
+        return tokens.readable(tokens.written_piece(spelled))
     if spelled.startswith("▁") and not text.startswith(" "):  # decoding leaves out the space of a first word
         text = f" {text}"
     return tokens.readable(text or spelled)

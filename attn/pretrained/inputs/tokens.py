@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from attn.data.examples import word_places
 from attn.pretrained.errors import ModelError
+from attn.words import visible_character
 
 if TYPE_CHECKING:
     import tokenizers
@@ -22,6 +23,7 @@ LONGEST_TEXT = 200_000  # characters: far beyond what any model here reads, and 
 _JOINERS = "\u200c\u200d"  # part of how emoji and several scripts are written
 _SPACES = "Ġ▁"  # how vocabularies write the space before a word
 _UNREADABLE = "\ufffd"
+_BYTE = "<0x[0-9A-F]{2}>"  # of a label
 _LONGEST_WORD = 64  # tokens of a word that is written on
 _MOST_TOGETHER = 8  # tokens of one emoji, or of two that share a token
 _locks: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()  # tokenizer -> its lock
@@ -120,36 +122,46 @@ def readable(text: str) -> str:
     Returns
     -------
     str
-        Never empty. Control characters, other spaces than the usual one, and characters that change
-        the direction of text show as symbols or numbers.
+        Never empty. Control characters show as their byte, other spaces than the usual one and characters that change
+        the direction of text as their number.
 
     Examples
     --------
-    >>> readable(" the"), readable(" "), readable("\\n"), readable("\\u202e")
-    ('␣the', '␣', '↵', 'U+202E')
+    >>> readable(" the"), readable(" "), readable("\\n"), readable("\\x01"), readable("\\u202e")
+    ('␣the', '␣', '↵', '<0x01>', 'U+202E')
     """
-    text = text.replace("\ufe0e", "").replace(" ", "␣") or "␀"
-    if unicodedata.category(text[0]).startswith("M"):
-        text = "◌" + text  # an accent with nothing to stand on
-    if any(character not in _JOINERS for character in text):
-        label = "".join(character if character in _JOINERS else _visible(character) for character in text)
-    else:
+    text = text.replace("\ufe0e", "") or "␀"
+    if not text.strip(f"{_JOINERS}\ufe0f"):  # nothing to be joined, or to be shown as an emoji
         label = "".join(f"U+{ord(character):04X}" for character in text)
+    else:
+        text = f"◌{text}" if unicodedata.category(text[0]).startswith("M") else text  # an accent with nothing below it
+        label = "".join(character if character in _JOINERS else visible_character(character) for character in text)
     return label if len(label) <= LONGEST_LABEL else label[: LONGEST_LABEL - 1] + "…"
 
 
-def _visible(character):
-    """Return a character, or something to see in its place."""
-    code = ord(character)
-    if character in "\n\t":
-        return "↵" if character == "\n" else "⇥"
-    if code < 0x20:
-        return chr(0x2400 + code)  # ␀ ␁ ␂ ...
-    if code == 0x7F:
-        return "␡"
-    if unicodedata.category(character) in ("Cc", "Cf", "Co", "Zl", "Zp", "Zs"):
-        return f"U+{code:04X}"
-    return character
+def written_piece(piece: str) -> str:
+    """Return what a vocabulary's spelling of bytes stands for: text, and bytes that are no character as numbers.
+
+    Parameters
+    ----------
+    piece
+        As byte-level BPE writes bytes, each as a letter; any other piece is returned as it is.
+
+    Examples
+    --------
+    >>> written_piece("ĠðŁ"), written_piece("ŀĭ"), written_piece("Ġcat"), written_piece("##ing")
+    (' <0xF0><0x9F>', '<0x9E><0x8B>', ' cat', '##ing')
+    """
+    if piece.isascii() or not {*piece} <= {*_BYTES}:
+        return piece
+    text = bytes(_BYTES[character] for character in piece).decode(errors="surrogateescape")
+    text = "".join(_byte(ord(each) - 0xDC00) if "\udc80" <= each <= "\udcff" else each for each in text)
+    return text.replace(_UNREADABLE, "".join(map(_byte, _UNREADABLE.encode())))
+
+
+def _byte(number):
+    """Return a byte as a number."""
+    return f"<0x{number:02X}>"
 
 
 def from_encoding(
@@ -257,13 +269,13 @@ def _spellings(label):
     yield label
     yield label.replace("␣", "▁")
     bare, end = (label.removesuffix("</w>"), "</w>") if label.endswith("</w>") else (label, "")
-    if re.fullmatch("(<0x[0-9A-F]{2}>)+", bare):
-        written = bytes.fromhex(bare.replace("<0x", "").replace(">", ""))
-    else:
-        written = bare.replace("␣", " ").replace("↵", "\n").replace("⇥", "\t").encode(errors="replace")
+    written = b"".join(
+        bytes.fromhex(part[3:5]) if re.fullmatch(_BYTE, part) else part.encode(errors="replace")
+        for part in re.split(f"({_BYTE})", bare.replace("␣", " ").replace("↵", "\n").replace("⇥", "\t"))
+    )
     sign = {byte: character for character, byte in _BYTES.items()}
     yield "".join(sign[byte] for byte in written) + end  # as GPT-2 writes bytes
-    yield "".join(f"<0x{byte:02X}>" for byte in written)  # as SentencePiece
+    yield "".join(map(_byte, written))  # as SentencePiece
     yield "".join(map(chr, written))  # as ByT5
 
 
@@ -388,9 +400,7 @@ def _spelling(id, tokenizer):
     if unicodedata.category(piece[0]) == "Co":  # CANINE gives its special tokens places where Unicode has no letters
         roles = {token: role for role, token in tokenizer.special_tokens_map.items()}
         return f"[{roles[piece].removesuffix('_token').upper()}]" if piece in roles else piece
-    if piece.isascii() or not {*piece} <= {*_BYTES}:
-        return piece
-    return "".join(f"<0x{_BYTES[character]:02X}>" for character in piece)
+    return written_piece(piece)
 
 
 def _added(before, group, text, tokenizer):
