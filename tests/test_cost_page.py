@@ -338,6 +338,28 @@ def test_a_measurement_that_breaks_off_is_a_sentence(monkeypatch):
     assert "broke off" in error.value
 
 
+@pytest.mark.parametrize("side", [1, 3, 4])
+def test_the_query_that_a_control_names_is_the_one_that_is_shown(side):
+    """In every tile; and the chosen one is followed again as soon as a tile has it."""
+    app = check(opened("cost", tab="tiles", tiles_n="7", tiles_side=str(side), tiles_row="6"), charts=2)
+    steps = blockwise.tile_steps(*tiles_inputs(7), causal=True, tile=(side, side))
+    for at, step in enumerate(steps, 1):
+        app.slider(key="cost.tiles_at").set_value(at).run()
+        followed = min(max(6, step.queries.start + 1), step.queries.stop)
+        told = " ".join(said(check(app)))
+        assert f"to query {followed}. " in told
+        if step.queries.stop - step.queries.start == 1:
+            assert f"Query {followed} is followed, the only one of this tile." in told
+        else:
+            control = app.slider(key="cost.tiles_row.shown")
+            assert (control.min, control.value, control.max) == (step.queries.start + 1, followed, step.queries.stop)
+    if side > 1:
+        app.slider(key="cost.tiles_at").set_value(1).run()
+        app.slider(key="cost.tiles_row.shown").set_value(2).run()
+        assert app.query_params["tiles_row"] == "2"
+        assert "to query 2. " in " ".join(said(check(app)))
+
+
 @pytest.mark.parametrize("causal", ["0", "1"])
 def test_tiles_are_walked_to_the_result_of_the_whole_matrix(causal):
     app = check(opened("cost", tab="tiles", tiles_at="5", tiles_row="9", tiles_causal=causal), charts=2)

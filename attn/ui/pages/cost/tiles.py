@@ -25,7 +25,7 @@ def tiles_inputs(n):
 
 def tiles_tab(state, theme):
     """Draw the walk over the tiles."""
-    _controls(state)
+    beside = _controls(state)
     setup = state.choices()
     inputs = tiles_inputs(setup.tiles_n)
     steps = blockwise.tile_steps(*inputs, causal=setup.tiles_causal, tile=(setup.tiles_side, setup.tiles_side))
@@ -33,7 +33,7 @@ def tiles_tab(state, theme):
     _path(state, len(steps))
     at = state.get("tiles_at") - 1
     step = steps[at]
-    row = min(max(setup.tiles_row - 1, step.queries.start), step.queries.stop - 1)
+    row = _query_control(state, beside, step.queries)
     state.tell(tiles_left=len(steps) - 1 - at)
     mine = [each for each in steps[: at + 1] if each.queries.start <= row < each.queries.stop]
     page_reading(
@@ -62,22 +62,37 @@ def tiles_tab(state, theme):
 
 
 def _controls(state):
-    """Draw how long the text is, how large a tile, and which query is followed."""
-    length, side, row, hides = page_columns([3, 3, 3, 2])
+    """Draw how long the text is and how large a tile, and return the place between for which query is followed."""
+    length, side, beside, hides = page_columns([3, 3, 3, 2])
     length.slider(
         "Tokens", 4, TILES_MOST, key=state.key("tiles_n"), help="Queries, keys and values of as many tokens, at random."
     )
     side.slider(
         "Side of a tile", 1, 8, key=state.key("tiles_side"), help="How many queries and how many keys a tile has."
     )
-    state.clamp("tiles_row", 1, state.get("tiles_n"))
-    row.slider(
-        "Follow query", 1, state.get("tiles_n"), key=state.key("tiles_row"),
-        help="Whose largest score, sum and output are shown; of a tile without it, its nearest query is.",
-    )  # fmt: skip
     hides.toggle(
         "Causal tiles", key=state.key("tiles_causal"), help="Tiles of which every score is hidden are never computed."
     )
+    return beside
+
+
+def _query_control(state, place, queries):
+    """Draw which query of the tile in hand is followed, and return it, counted from 0: the nearest to the chosen one.
+
+    What was chosen stays, so that it is followed again as soon as a tile has it.
+    """
+    row = min(max(state.get("tiles_row") - 1, queries.start), queries.stop - 1)
+    if queries.stop - queries.start == 1:
+        place.caption(f"Query {row + 1} is followed, the only one of this tile.")
+        return row
+    widget = state.key("tiles_row.shown")
+    st.session_state[widget] = row + 1
+    place.slider(
+        "Follow query", queries.start + 1, queries.stop, key=widget,
+        on_change=lambda: state.set(tiles_row=st.session_state[widget]),
+        help="Of the queries of the tile in hand: whose largest score, sum and output are shown.",
+    )  # fmt: skip
+    return row
 
 
 def _path(state, count):
