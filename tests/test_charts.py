@@ -21,6 +21,7 @@ from PIL import Image
 
 from attn import charts
 from attn.charts import labels, raster, theme
+from attn.charts.outlines import text_width
 from attn.charts.scale import colour_scale
 
 HALF_LOADED = """
@@ -1023,6 +1024,34 @@ def test_most_numbers_are_written_the_short_way_and_alike(digits):
         text = labels.number(value, digits)
         assert float(text.replace("−", "-").replace(",", "")) == float(f"{value:.{digits}g}"), value
         assert ("e" in text) == (abs(value) < 1e-4), value
+
+
+def test_words_in_cells_are_cut_only_where_the_cell_ends_and_are_whole_under_the_pointer():
+    words = [["because", "it", "misunderstandings"], ["␣animal", "street", "weakness"]]
+    for width in (900, 230):  # where all cells have room, and where they are as wide as words need
+        spec = spec_of(
+            charts.word_map(words, np.eye(2, 3), ["a", "b"], ["1 a", "2 b", "3 c"], charts.LIGHT, width=width)
+        )
+        cell = spec["width"] / 3
+        layers = {layer["mark"]["type"]: layer for layer in reversed(spec["layer"])}
+        cells, texts = rows_of(spec, layers["rect"]), rows_of(spec, layers["text"])
+        assert [each["word"] for each in texts] == [each["word"] for each in cells] == [*words[0], *words[1]]
+        assert sum(each["text"] == each["word"] for each in texts) == 5
+        for each in texts:
+            assert text_width(each["text"], 14) <= cell - 6
+            longer = each["word"][: len(each["text"])] + "…"
+            assert each["text"] == each["word"] or text_width(longer, 14) > cell - 6  # no letter more has room
+        said = [[field["field"] for field in layers[kind]["encoding"]["tooltip"]] for kind in ("rect", "text")]
+        assert said[0] == said[1] == ["down", "across", "shown", "word"]  # one stop of the arrow keys
+
+
+def test_a_table_of_words_is_read_back():
+    text = charts.words_csv([["the", 'a, "b"'], ["", "␣"]], ["r", "s"], ["1 a", "2 b"])
+    held = np.load(io.BytesIO(charts.npz({"words": text})))
+    assert held["words"].tolist() == [["the", 'a, "b"'], ["", "␣"]]
+    assert held["words.columns"].tolist() == ["1 a", "2 b"]
+    with pytest.raises(ValueError, match="one for each row and column"):
+        charts.words_csv([["a"]], ["r"], ["1 a", "2 b"])
 
 
 def test_names_of_points_cover_nothing_and_joined_points_have_theirs():

@@ -509,6 +509,7 @@ GOOD |= {
         "title": "a",
         "width": 300,
     },
+    "charts.words_csv": {"words": [PAIR, PAIR], "rows": PAIR, "columns": PAIR},
     "charts.head_grid": {
         "weights": HEADS[:, :, :2],
         "rows": LABELS,

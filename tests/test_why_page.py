@@ -203,7 +203,8 @@ def test_a_tab_on_words_offers_a_model_that_writes_first(tab):
 
 def test_each_state_has_its_word(passed):
     app = check(opened("why", tab="lens"))
-    (words,) = tables(app, "word", "row", "column")
+    cells, words = tables(app, "word", "row", "column")
+    assert cells["word"].tolist() == words["word"].tolist()
     assert words["word"].iloc[:16].tolist()[1:4] == ["the", "animal", "didn"]
     assert len(words) == 7 * 16
 

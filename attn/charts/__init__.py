@@ -26,7 +26,7 @@ from attn.charts.receptive_field import fan
 from attn.charts.rotations import dials
 from attn.charts.saving import COLUMNS, DOTS, html, pdf, png, save, svg, without_selection
 from attn.charts.specification import specification, specified
-from attn.charts.tables import csv, npz, table
+from attn.charts.tables import csv, npz, table, words_csv
 from attn.charts.theme import DARK, LIGHT, Theme, theme_named
 from attn.charts.tokens import token_strip, token_strip_width
 from attn.charts.vectors import arrows
@@ -99,5 +99,6 @@ __all__ = [
     "window_of",
     "without_selection",
     "word_map",
+    "words_csv",
     "work_grid",
 ]

@@ -9,6 +9,8 @@ import json
 from pathlib import Path
 from xml.etree import ElementTree
 
+from attn.charts.labels import label_pixels
+
 SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 FAMILY = "Liberation Sans"  # comes with vl-convert, so that widths of words are measured by it on every machine
 _EM = 2048  # units of an outline to the size of a letter
@@ -32,15 +34,15 @@ def _letters():
 
 
 def text_width(text, size, bold=False):
-    """Return the width of a text of letters that have outlines.
+    """Return the width of a text; of a letter that has no outline, as `attn.charts.labels.label_pixels` guesses it.
 
     Examples
     --------
-    >>> round(text_width("query", 14), 1), round(text_width("query", 14, bold=True), 1)
-    (35.0, 38.1)
+    >>> round(text_width("query", 14), 1), round(text_width("query", 14, bold=True), 1), text_width("型", 14)
+    (35.0, 38.1, 15.68)
     """
     letters = _letters()["bold" if bold else "regular"]
-    return sum(letters[letter][0] for letter in text) * size / _EM
+    return sum(letters[each][0] * size / _EM if each in letters else label_pixels(each, size) for each in text)
 
 
 def outline_texts(root, only_signs=False):

@@ -1,7 +1,7 @@
 """The numbers of a figure, to take away."""
 
 import io
-from csv import reader
+from csv import reader, writer
 
 import numpy as np
 
@@ -67,6 +67,41 @@ def csv(values, rows, columns, hidden=None):
     text = CsvText(written)
     text.values, text.rows, text.columns, text.hidden = np.asarray(values), list(rows), list(columns), hidden
     return text
+
+
+@checked_arguments(labels=("rows", "columns"))
+def words_csv(words, rows, columns):
+    r"""Return a matrix of words as comma-separated text, with labels above and at the left.
+
+    Parameters
+    ----------
+    words : sequence of sequence of str
+    rows, columns : sequence of str
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    ValueError
+        If there is not a word for each row and column.
+
+    Examples
+    --------
+    >>> words_csv([["the", "a, b"]], ["layer 1"], ["1 a", "2 b"])
+    ',1 a,2 b\nlayer 1,the,"a, b"\n'
+    """
+    if np.shape(words) != (len(rows), len(columns)) or not all(
+        isinstance(word, str) for line in words for word in line
+    ):
+        shape = len(rows), len(columns)
+        raise ValueError(f"words must be texts, one for each row and column {shape}, got {short_repr(words)}")
+    text = io.StringIO()
+    writer(text, lineterminator="\n").writerows(
+        [["", *columns], *([row, *line] for row, line in zip(rows, words, strict=True))]
+    )
+    return text.getvalue()
 
 
 def npz(tables, settings=""):

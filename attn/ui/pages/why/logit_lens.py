@@ -49,7 +49,10 @@ def lens_tab(state, reading):
         ),
         "why.lens",
         on_pick=lambda row, column: state.set(after=column + 1),
-        tables={"probabilities": lambda: charts.csv(shares, rows, reading.labels)},
+        tables={
+            "probabilities" if reading.writes else "cosines": lambda: charts.csv(shares, rows, reading.labels),
+            "words": lambda: charts.words_csv(words, rows, reading.labels),
+        },
         codes=lambda: _lens_code(reading, setup, words, rows, token),
     )
     ranks = lens.ranks[:, token]
