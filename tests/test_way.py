@@ -78,3 +78,34 @@ def test_home_says_first_what_it_is():
     first, *_ = [element.value for element in opened("home").main.markdown]
     assert first == PURPOSE
     assert len(re.findall(r"\. |\.$", PURPOSE)) == 2
+
+
+def test_a_sentence_typed_on_one_page_is_offered_on_the_others():
+    app = opened("home")
+    assert not [button for button in app.button if "Yours" in button.label]  # nothing was typed yet
+    app.text_input(key="home.text").set_value("My sister gave the book to her friend.").run()
+    app.switch_page("pages/why.py")
+    app.query_params.clear()
+    app.run()
+    next(b for b in app.button if b.label == r"Yours: “My sister gave the book to her friend\.”").click().run()
+    assert app.text_area(key="why.text").value == "My sister gave the book to her friend."
+    assert not [button for button in app.button if "Yours" in button.label]  # it stands there now
+    app.text_area(key="why.text").set_value("He *ran*.").run()
+    app.switch_page("app.py")
+    app.query_params.clear()
+    app.run()
+    (pills,) = [group for group in app.button_group if r"Yours: “He \*ran\*\.”" in group.options]
+    pills.set_value("He *ran*.").run()
+    assert app.text_input(key="home.text").value == "He *ran*."
+    check(app)
+
+
+def test_your_sentence_is_the_one_that_was_typed_last():
+    app = opened("home")
+    app.text_input(key="home.text").set_value("Birds sing.").run()
+    app.switch_page("pages/step_by_step.py")
+    app.query_params.clear()
+    app.run()
+    app.selectbox(key="step_by_step.source").set_value("random").run()
+    assert app.text_area(key="step_by_step.text").value == "Birds sing."
+    check(app)

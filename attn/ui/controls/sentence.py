@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import streamlit as st
 
 from attn.data import examples
-from attn.ui.link import link_choice, link_string, link_whole
+from attn.ui.link import link_choice, link_string, link_whole, shortened
 from attn.ui.page import page_ask
 from attn.ui.settings import visitor_settings
+from attn.ui.state import as_text
 
 SOURCES = {"worked": "Worked example", "random": "Your sentence"}
 LONGEST = 128  # tokens; beyond that no cell of a square picture can be told from its neighbour
@@ -19,6 +20,7 @@ WRITTEN = {  # the worked examples as a person writes them
     "worked": "Life is short, eat dessert first.",
     "journey": "Your journey starts with one step.",
 }
+_OWN = "sentence.own"  # what was typed last, on whichever page
 DEFAULT_TEXT = "The animal didn't cross the street because it was too tired."
 
 
@@ -42,13 +44,20 @@ def whose_untrained_numbers(setup):
 
 
 def sentence_source_control(state, sources=SOURCES, on_change=None):
-    """Draw the choice of where the numbers come from."""
+    """Draw the choice of where the numbers come from; "Your sentence" begins with what was typed last, if anything."""
+
+    def changed():
+        if state.get("source") == "random" and (own := own_sentence()):
+            state.set(text=own)
+        if on_change is not None:
+            on_change()
+
     st.selectbox(
         "Numbers from",
         sources,
         format_func=sources.get,
         key=state.key("source"),
-        on_change=on_change,
+        on_change=changed,
         help="The worked example has the numbers of Sebastian Raschka's article on self-attention, so that you can "
         "check them by hand. Your own sentence gets random vectors and matrices: nothing is trained.",
     )
@@ -57,14 +66,25 @@ def sentence_source_control(state, sources=SOURCES, on_change=None):
 def sentence_control(state, name="text", label="Sentence", help=WORDS_HELP, hints=False, sentences=examples.SENTENCES):
     """Draw the sentence and the examples that can fill it, with `hints` at what a trained model makes of them."""
     sentences = {sentence.text: sentence for sentence in sentences}
+
+    def typed():
+        if name == "text":
+            keep_own_sentence(state)
+
     st.text_area(
         label,
         key=state.key(name),
         height=96,
         max_chars=visitor_settings().text_length,
+        on_change=typed,
         placeholder="Type a sentence",
         help=help,
     )
+    if name == "text" and (own := own_sentence()) and own != state.get(name):
+        st.button(
+            own_sentence_label(own), key=state.key("text.own"), on_click=lambda: state.set(text=own), type="tertiary",
+            icon=":material/undo:", help="The sentence that you typed last, on this page or another.",
+        )  # fmt: skip
     picked = f"{state.key(name)}.example"
 
     def fill():
@@ -84,6 +104,22 @@ def sentence_control(state, name="text", label="Sentence", help=WORDS_HELP, hint
     )
     if hints and (found := sentences.get(state.get(name))):
         st.caption(found.look_for)
+
+
+def keep_own_sentence(state):
+    """Remember what was typed, so that other pages offer it; in a callback."""
+    st.session_state[_OWN] = state.get("text")
+
+
+def own_sentence():
+    """Return what was typed last, on whichever page; empty if nothing was."""
+    own = st.session_state.get(_OWN, "")
+    return own if own.strip() else ""
+
+
+def own_sentence_label(own):
+    """Return how what was typed last is offered."""
+    return f"Yours: “{as_text(shortened(own))}”"
 
 
 def sentence_seed_control(state):

@@ -11,7 +11,7 @@ from attn.analysis.head_kinds import kind_of_head
 from attn.analysis.head_table import measure
 from attn.data import examples
 from attn.pretrained.inputs.words import Word
-from attn.ui.controls.sentence import DEFAULT_TEXT
+from attn.ui.controls.sentence import DEFAULT_TEXT, keep_own_sentence, own_sentence, own_sentence_label
 from attn.ui.link import link_choice, link_place, link_string, link_whole
 from attn.ui.menu import GROUPS
 from attn.ui.minilm_in_numpy import minilm_head_code
@@ -193,11 +193,18 @@ def home_sentence_control(state):
 
     def fill():
         if text := st.session_state[tried]:
-            sample = samples[text]
-            state.set(text=text, layer=sample.layer, head=sample.head, cell=(sample.looker, 0))
+            state.set(text=text)
+            if sample := samples.get(text):
+                state.set(layer=sample.layer, head=sample.head, cell=(sample.looker, 0))
+            else:
+                st.session_state[state.key("typed")] = True
 
     def typed():
+        keep_own_sentence(state)
         st.session_state[state.key("typed")] = True
+
+    def label(text):
+        return _SENTENCES[samples[text].key].title if text in samples else own_sentence_label(text)
 
     st.text_input(
         "A sentence",
@@ -206,11 +213,10 @@ def home_sentence_control(state):
         on_change=typed,
         help="A real language model reads it once you are done: press Enter, or touch the page beside it.",
     )
-    st.session_state[tried] = state.get("text") if state.get("text") in samples else None
-    st.pills(
-        "Try", samples, format_func=lambda text: _SENTENCES[samples[text].key].title, key=tried, on_change=fill,
-        label_visibility="collapsed",
-    )  # fmt: skip
+    own = own_sentence()
+    offered = [*samples, *([own] if own and own not in samples else [])]
+    st.session_state[tried] = state.get("text") if state.get("text") in offered else None
+    st.pills("Try", offered, format_func=label, key=tried, on_change=fill, label_visibility="collapsed")
     if (sample := samples.get(state.get("text"))) and sample.said:
         st.caption(sample.said)
 
