@@ -71,8 +71,9 @@ theme, width = ui.page_theme(), ui.page_width()
 say_if_model_untrained(models.loaded_model(*read.source[:2]))
 models.say_if_model_truncated(first)
 ui.page_reading(
-    words.change_in_words(effect), words.change_formula_in_words(effect), words.change_shapes_in_words(effect, setup)
-)
+    words.change_in_words(effect), words.change_formula_in_words(effect), words.change_shapes_in_words(effect, setup),
+    terms=["rounding"],
+)  # fmt: skip
 models.say_model_note(models.loaded_model(*read.source[:2]))
 for sentence in effect.left_out:
     st.caption(f":material/do_not_disturb_on: {sentence}")

@@ -9,7 +9,6 @@ from attn import pretrained
 from attn.analysis.head_table import METRICS, measure_each
 from attn.pretrained import ModelError
 from attn.pretrained.families import tiny_models
-from attn.pretrained.families.check import TOLERANCE
 from attn.pretrained.recording import registry, tiles
 
 torch = pytest.importorskip("torch")
@@ -242,7 +241,7 @@ def test_rows_of_padded_inputs_are_read_as_if_they_were_alone(family, side):
         alone = {name: value[row : row + 1] for name, value in built.inputs.items()}
         real = mask[row].bool()
         alone |= {"input_ids": ids[row : row + 1, real], "attention_mask": mask[row : row + 1, real]}
-        assert_alike(one, pretrained.record(loaded, inputs=alone), atol=TOLERANCE)
+        assert_alike(one, pretrained.record(loaded, inputs=alone), atol=pretrained.TOLERANCE)
         assert [token.id for token in one.tokens] == alone["input_ids"][0].tolist()
 
 

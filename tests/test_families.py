@@ -103,7 +103,7 @@ def test_weights_from_scratch_are_those_the_family_reports(case):
         theirs = own[layer.kind][layer.block]
         attention = layer.attention()
         seen = 1 if layer.mask is None else layer.mask.any(axis=-1, keepdims=True)
-        np.testing.assert_allclose(attention.weights, theirs * seen, rtol=0, atol=family_check.TOLERANCE)
+        np.testing.assert_allclose(attention.weights, theirs * seen, rtol=0, atol=pretrained.TOLERANCE)
         np.testing.assert_allclose(layer.reference_weights(), theirs, rtol=0, atol=2e-6)
         np.testing.assert_allclose(attention.context, layer.output * seen, rtol=0, atol=1e-4)
         assert theirs.std() > 0.01  # an even attention would agree with anything
@@ -136,7 +136,7 @@ def test_a_plain_pass_of_a_wrapped_model_gives_what_it_gave_before(family):
 def test_compare_has_a_row_per_layer_and_head(case):
     differences = pretrained.compare(case.recording)
     assert len(differences) == sum(layer.num_heads for layer in case.recording.layers)
-    assert max(difference.largest for difference in differences) <= family_check.TOLERANCE
+    assert max(difference.largest for difference in differences) <= pretrained.TOLERANCE
     assert all(difference.mean <= difference.largest for difference in differences)
 
 
@@ -151,7 +151,7 @@ def test_the_table_says_what_is_found_here(case):
     row = written()[case.family]
     assert row.verdict == family_check.AGREES
     assert row.layers == family_check.count_kinds(case.recording.layers)
-    assert row.largest <= family_check.TOLERANCE
+    assert row.largest <= pretrained.TOLERANCE
 
 
 # -- what must survive -------------------------------------------------------------------------------------------------
@@ -226,7 +226,7 @@ def test_layers_that_share_their_weights_are_recorded_one_by_one(family):
 def test_attention_called_twice_in_a_layer_is_recorded_twice():
     case = look("diffllama")
     assert [layer.name for layer in case.recording.layers] == [f"layers.{i}.self_attn" for i in (0, 0, 1, 1)]
-    assert max(difference.largest for difference in pretrained.compare(case.recording)) <= family_check.TOLERANCE
+    assert max(difference.largest for difference in pretrained.compare(case.recording)) <= pretrained.TOLERANCE
 
 
 @pytest.mark.parametrize("family", ["jamba", "bamba", "recurrent_gemma", "qwen3_next", "lfm2"])
@@ -267,7 +267,7 @@ def test_left_padding_leaves_queries_that_see_nothing_out_of_the_comparison():
     case = look("gpt2")
     inputs = case.inputs | {"attention_mask": case.inputs["attention_mask"].flip(1)}
     flipped = pretrained.record(case.loaded, inputs=inputs)
-    assert max(difference.largest for difference in pretrained.compare(flipped)) <= family_check.TOLERANCE
+    assert max(difference.largest for difference in pretrained.compare(flipped)) <= pretrained.TOLERANCE
     assert not flipped.layers[0].attention().weights[1, :, 0].any()
 
 

@@ -25,6 +25,7 @@ from attn.pretrained.families.whole_models import (  # noqa: E402
     in_numpy,
     random_model,
 )
+from attn.pretrained.tolerances import STATE  # noqa: E402
 
 
 def apart(ours, theirs):
@@ -212,7 +213,7 @@ def test_the_readme_has_the_table_that_the_command_prints():
         assert (name, int(tokens), bool(scores)) == (row.name, row.tokens, row.scores is not None)
         for said, found in ((states, row.states), (scores, row.scores)):
             if found is not None:  # another processor rounds another way, within a few roundings
-                assert found < 5 * float(said.replace("−", "-")) < whole_models.TOLERANCE
+                assert found < 5 * float(said.replace("−", "-")) < STATE
     assert f"**{len(rows)} whole models**" in readme
 
 
@@ -223,7 +224,7 @@ def test_a_model_that_differs_is_told(monkeypatch, capsys):
     ids = np.arange(3, 20)
     assert whole_models.parity("Llama", ours, theirs, [ids]).scores < 1e-5
     row = whole_models.parity("Llama", wrong, theirs, [ids])
-    assert min(row.states, row.scores) > whole_models.TOLERANCE
+    assert min(row.states, row.scores) > STATE
     monkeypatch.setattr(whole_models, "walk", lambda: iter([row]))
     assert command.main(["whole"]) == command.SHORT
     assert capsys.readouterr().out.count("\n") == 3

@@ -1,5 +1,6 @@
 """The words of the field are explained once, beside the sentences that use them."""
 
+import pytest
 from driving import opened
 
 from attn.ui.terms import TERMS, terms_help, terms_in
@@ -25,3 +26,8 @@ def test_a_page_explains_the_terms_beside_the_sentence_that_uses_them():
     reading = next(each for each in app.markdown if each.proto.help)
     assert "**Query**: " + TERMS["query"] in reading.proto.help
     assert "**Key**: " + TERMS["key"] in reading.proto.help
+
+
+@pytest.mark.parametrize("page", ["pretrained", "change"])
+def test_a_page_that_compares_says_what_counts_as_rounding(page):
+    assert any(f"**Rounding**: {TERMS['rounding']}" in each.proto.help for each in opened(page).markdown)

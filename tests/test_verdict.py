@@ -14,15 +14,17 @@ from test_families import FAMILIES
 
 from attn import pretrained
 from attn.data import pictures, sounds
+from attn.functional import softmax
 from attn.pretrained import __main__ as command
 from attn.pretrained.families import tiny_models
-from attn.pretrained.intervention.run import TOLERANCE as MOST_MOVED
 from attn.pretrained.intervention.run import output_gap
 from attn.pretrained.loading.weights_report import WeightsReport
 from attn.pretrained.recording.compare import first_not_finite
+from attn.pretrained.tolerances import LIMITS, LOGIT, STATE, WEIGHT
 from attn.pretrained.verdict import input_finding, weights_finding
 from attn.ui import models
 from attn.ui.pages.change import effects
+from attn.ui.terms import TERMS
 from attn.words import number
 
 torch = pytest.importorskip("torch")
@@ -202,6 +204,25 @@ def test_a_sound_is_held_against_the_feature_extractor_and_what_is_said_against_
 # attention
 
 
+def test_what_counts_as_rounding_is_said_once_and_with_the_numbers_in_use():
+    """Each limit is above all that was measured, and the last one moves a probability as little as the words say."""
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    assert LIMITS in " ".join(readme.split())
+    assert all(said in LIMITS for said in ("up to 1e−5 of it", "up to 0.0001 of the largest", "up to 0.001 of a logit"))
+    assert (WEIGHT, STATE, LOGIT) == (1e-5, 1e-4, 1e-3)
+    assert all(number(limit) in TERMS["rounding"] for limit in (WEIGHT, STATE, LOGIT))
+    assert pretrained.TOLERANCE == WEIGHT
+    families = (Path(pretrained.__file__).parent / "families.md").read_text(encoding="utf-8")
+    assert max(map(float, re.findall(r"\| agrees \| (\S+) \|", families))) < WEIGHT
+    logits = np.random.default_rng(0).normal(size=50)
+    for likely in (0, 1):  # the likeliest, and the least likely: all others go the other way
+        at = np.argsort(logits)[likely - 1]
+        way = np.where(np.arange(50) == at, LOGIT, -LOGIT)
+        before, after = (softmax(each)[at] for each in (logits, logits + way))
+        assert 0.001 < after / before - 1 < 0.00201
+    assert "by more than about 0.2% of itself" in LIMITS
+
+
 def test_attention_that_is_not_ours_is_found_out(recording):
     layers = [layer.changed(scale=1.01 * layer.scale, output=layer.output) for layer in recording.layers]
     verdict = pretrained.verdict_of(replace(recording, layers=tuple(layers)))
@@ -228,7 +249,7 @@ def test_a_model_with_short_numbers_agrees_in_float32_and_its_rounding_is_said(f
     layers = [layer.changed(scale=1.01 * layer.scale, output=layer.output) for layer in recording.layers]
     assert pretrained.verdict_of(replace(recording, layers=tuple(layers))).attention.holds is False
     assert loaded.number_type == number_type
-    assert output_gap(loaded, inputs=inputs) < MOST_MOVED
+    assert output_gap(loaded, inputs=inputs) < LOGIT
     assert loaded.number_type == number_type  # a copy was compared
 
 

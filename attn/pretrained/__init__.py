@@ -29,12 +29,13 @@ from attn.pretrained.loading.catalogue import (
 )
 from attn.pretrained.loading.load import Loaded, load, wrap
 from attn.pretrained.loading.weights_report import WeightsReport
-from attn.pretrained.recording.compare import TOLERANCE, Difference, compare, compare_layer, from_scratch
+from attn.pretrained.recording.compare import Difference, compare, compare_layer, from_scratch
 from attn.pretrained.recording.from_input import Deeper, FromInput, from_input, parameters
 from attn.pretrained.recording.layer import Layer
 from attn.pretrained.recording.layer_metrics import keys_of_layer, layer_metrics
 from attn.pretrained.recording.record import OwnWeights, Recording, own_weights, record
 from attn.pretrained.threads import one_thread
+from attn.pretrained.tolerances import WEIGHT as TOLERANCE
 from attn.pretrained.verdict import Finding, Verdict, input_finding, verdict_of, weights_finding
 
 __all__ = [

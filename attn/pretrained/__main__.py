@@ -11,6 +11,7 @@ from attn.pretrained.families import check, whole_models
 from attn.pretrained.inputs.audio import audio_inputs
 from attn.pretrained.loading.load import load
 from attn.pretrained.recording.record import own_weights, record
+from attn.pretrained.tolerances import STATE
 from attn.pretrained.verdict import Verdict, input_finding, not_recorded, verdict_of, weights_finding
 
 HOLDS, SHORT, NOT_OPENED = 0, 1, 2  # exit status of ``check``
@@ -39,8 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     commands.add_parser(
         "whole",
         help="hold every state and score of whole models in numpy against transformers; print a table in Markdown",
-        epilog="The exit status is 1 if a difference, relative to the largest number, is above "
-        f"{whole_models.TOLERANCE:g}.",
+        epilog=f"The exit status is 1 if a difference, relative to the largest number, is above {STATE:g}.",
     )
     given = parser.parse_args(arguments)
     if given.command == "check":
@@ -120,7 +120,7 @@ def _whole():
     _quieten()
     rows = list(whole_models.walk())
     print(whole_models.table(rows), end="")
-    return HOLDS if all(max(row.states, row.scores or 0) <= whole_models.TOLERANCE for row in rows) else SHORT
+    return HOLDS if all(max(row.states, row.scores or 0) <= STATE for row in rows) else SHORT
 
 
 def _families(chosen, given):

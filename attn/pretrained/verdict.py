@@ -21,8 +21,9 @@ from attn.pretrained.inputs.images import pictures_in, processed, prompt_of, rea
 from attn.pretrained.inputs.picture_tokens import mark_of
 from attn.pretrained.inputs.prepare import own_shift
 from attn.pretrained.inputs.prepared_inputs import accepted_inputs
-from attn.pretrained.recording.compare import TOLERANCE, Difference, compare, first_not_finite
+from attn.pretrained.recording.compare import Difference, compare, first_not_finite
 from attn.pretrained.recording.registry import SHORT_NUMBERS
+from attn.pretrained.tolerances import WEIGHT
 from attn.words import number
 
 if TYPE_CHECKING:
@@ -212,13 +213,13 @@ def attention_finding(recording: Recording, differences: Sequence[Difference] | 
     Returns
     -------
     Finding
-        Holds if no weight differs by more than `TOLERANCE`. That is for float32, in which the model's own function
+        Holds if no weight differs by more than `WEIGHT`. That is for float32, in which the model's own function
         computes here, on the queries and keys of the pass, also where the model has shorter numbers: of these the
         finding says how far their rounding moves a weight.
     """
     differences = compare(recording) if differences is None else differences
     largest = max(difference.largest for difference in differences)
-    words = f"is the largest difference in {len(differences):,} heads; up to {number(TOLERANCE)} is rounding (float32)"
+    words = f"is the largest difference in {len(differences):,} heads; up to {number(WEIGHT)} is rounding (float32)"
     number_type = recording.loaded.number_type
     if number_type in SHORT_NUMBERS:
         rounded = compare(recording, in_float32=False)
@@ -230,7 +231,7 @@ def attention_finding(recording: Recording, differences: Sequence[Difference] | 
             f"up to {number(rounding, 2)}"
         )
     return not_finite(recording.loaded, recording.layers, differences) or Finding(
-        largest <= TOLERANCE, number(largest, 2), words
+        largest <= WEIGHT, number(largest, 2), words
     )
 
 

@@ -3,7 +3,8 @@
 import functools
 import re
 
-from attn.words import capital
+from attn.pretrained.tolerances import LOGIT, STATE, WEIGHT
+from attn.words import capital, number
 
 POWER = "4.8e−7"  # how small numbers are written, here and by numpy
 
@@ -78,6 +79,9 @@ TERMS = {  # in the order in which a reader meets them; the shortest explanation
     "recurrent": "read one step after the other, each from the input and from what is remembered of the steps before.",
     "hidden state": "the list of numbers in which a recurrent network keeps what it has read so far.",
     "gate": "a number between 0 and 1 that says how much of another gets through.",
+    "rounding": "what adding in another order changes by itself, of numbers of seven digits: up to "
+    f"{number(WEIGHT)} of a weight, {number(STATE)} of the largest number after whole layers, {number(LOGIT)} of a "
+    "logit.",
     POWER: "the short way to write 0.00000048: what stands behind “e−” says how often 4.8 is divided by 10.",
     "logarithmic": "drawn so that each step on the axis multiplies by the same number, where otherwise it adds.",
 }

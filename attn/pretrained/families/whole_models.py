@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 VOCABULARY, TOKENS, MOST = 97, 29, 64  # sizes that share no factor, so that a swapped axis shows
-TOLERANCE = 1e-4  # of a difference, relative to the largest number of what it is held against
 _TEXTS = 3  # that each real model reads
 _NOISE = 0.15  # added to every parameter, so that none is still at its start
 _COMMON = {"vocab_size": VOCABULARY, "max_position_embeddings": MOST, "intermediate_size": 71, "num_hidden_layers": 5}

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from attn.pretrained.inputs.tokens import Token
     from attn.pretrained.loading.load import Loaded
 
-TOLERANCE = 1e-3  # of `output_gap`: a logit moved by this moves a probability by at most a thousandth of itself
 MOST_KEPT = 128_000_000  # bytes that the layers kept of one run may take
 _COMPARED = 256  # tokens whose predictions `output_gap` compares: those of 4,096 would take 1.6 GB
 

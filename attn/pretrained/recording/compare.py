@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from attn.pretrained.recording.layer import Layer
     from attn.pretrained.recording.record import Recording
 
-TOLERANCE = 1e-5  # for weights computed in float32: what the order of additions alone can make
-
 _AT_ONCE = 1_000_000  # weights compared at once, which bounds the memory that long texts take
 
 

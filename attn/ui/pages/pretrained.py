@@ -351,7 +351,7 @@ def pretrained_page_reading(setup, loaded, recording, layer, result):
         f"The first picture is what the model itself computed, the second what numpy makes here from {start}. {right} "
         f"Here **{query}** {looks}."
     )
-    page_reading(told, terms=("query", "key", "softmax"))
+    page_reading(told, terms=("query", "key", "softmax", "rounding"))
     models.say_model_note(loaded)
     say_word_level(result.level, None if layer.mask is None else layer.mask[0, 0])
     if setup.level == "words":

@@ -7,7 +7,8 @@ from attn.charts.labels import number, percent
 from attn.pretrained.inputs.tokens import running_text
 from attn.pretrained.intervention.changes import FIRST, PREVIOUS, UNIFORM, Changes
 from attn.pretrained.intervention.classification import word_classes
-from attn.pretrained.intervention.run import TOLERANCE, predicts_masked
+from attn.pretrained.intervention.run import predicts_masked
+from attn.pretrained.tolerances import LOGIT
 from attn.pretrained.verdict import Finding, weights_finding
 from attn.ui import models
 from attn.ui.link import shortened
@@ -60,8 +61,8 @@ def change_verdict_in_words(largest, before, source):
     else:
         what = "scores (logits)" if before.loaded.predicts_words or before.loaded.task else "last hidden states"
         moves = f"is the most by which our attention alone moves the {what}"
-        words = f"{moves}; up to {number(TOLERANCE)} is rounding (float32)"
-        attention = Finding(largest <= TOLERANCE, number(largest, 2), words)
+        words = f"{moves}; up to {number(LOGIT)} is rounding (float32)"
+        attention = Finding(largest <= LOGIT, number(largest, 2), words)
     models.say_model_verdict(weights_finding(before.loaded), kept_run_finding(*source, before), attention)
 
 

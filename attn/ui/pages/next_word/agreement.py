@@ -5,7 +5,7 @@ import streamlit as st
 from attn import charts
 from attn.charts.labels import number
 from attn.pretrained import ModelError
-from attn.pretrained.families.whole_models import TOLERANCE
+from attn.pretrained.tolerances import STATE as TOLERANCE
 from attn.ui import language_models
 from attn.ui.models import ONE_THREAD_CODE
 from attn.ui.page import page_figure
