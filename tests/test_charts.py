@@ -370,6 +370,7 @@ class TestHeatmap:
         assert texts(42, [-0.25, 0.5, 0, 0.125]) == ["−0.25", "0.50", "0.00", "0.12"]
         assert texts(36, [-0.25, 0.5, 0, 0.125]) == ["−.25", ".50", ".00", ".12"]
         assert texts(36, [-1.25, 0.5, 0, 0.125]) == ["−1.2", "0.5", "0.0", "0.1"]
+        assert texts(36, [-1, 0.5, -0.25, 0.125]) == ["−1.0", "0.5", "−0.2", "0.1"]
 
     def test_numbers_are_as_small_as_a_theme_lets_them_be_where_there_is_no_room_for_larger_ones(self):
         def sizes(size, least):

@@ -145,7 +145,7 @@ def _written_in(plane, numbers, decimals, least):
     """Return the texts of numbers and the pixels of their type, with fewer digits where three have no room.
 
     Where not even these are as large as they are to be at least, numbers with a sign go without the zero before their
-    point: −.25 fits where 0.25 does.
+    point (−.25 fits where 0.25 does), or with one decimal (−1.0 fits where −1.00 does not).
     """
     cell = plane.cell_width, plane.cell_height
     ways = [aligned_labels(numbers, digits) for digits in (3, 2)] if decimals is None else []
@@ -155,6 +155,9 @@ def _written_in(plane, numbers, decimals, least):
     if size < least and any(text.startswith("−0.") for text in texts):
         texts = [re.sub(r"^(−?)0\.", r"\1.", text) for text in texts]
         size = numeral_size(texts, *cell)
+        if size < least and decimals is None:
+            texts = fixed_labels(numbers, 1)
+            size = numeral_size(texts, *cell)
     return texts, size
 
 
