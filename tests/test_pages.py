@@ -22,6 +22,8 @@ from attn.ui.models import model_layer_weights
 from attn.ui.pages.heads import Setup as HeadsSetup
 from attn.ui.pages.heads import compute_heads_page
 from attn.ui.pages.home import WAYS
+from attn.ui.pages.masks import WRONG, compute_masks_page, masks_page_routes_reading
+from attn.ui.pages.masks import Setup as MasksSetup
 from attn.ui.pages.pretrained import pretrained_page_picture
 from attn.ui.pages.step_by_step.stages import DIVISORS, MATRICES, STAGES
 from attn.ui.pages.step_by_step.walk import STEP_SOURCES, compute_walk
@@ -620,6 +622,38 @@ def test_masks_mark_right_and_wrong_routes():
     assert every == len(ROUTES)
     assert "Of the 7 wrong routes 2 leak nothing here" in told
     assert re.search(r"\| \*\*Wrong: the diagonal hidden too\.\*\* [^|]+ \| 0 \|", told)
+
+
+EVERY_CELL = frozenset((row, column) for row in range(6) for column in range(6))
+DIAGONAL = frozenset((at, at) for at in range(6))
+HAPPENS = {  # what is hidden when a wrong route is right, and what Masks then says shows it fail
+    "nothing": (frozenset(), "hide any cell of the scores", lambda hidden: [{cell} for cell in EVERY_CELL]),
+    "all": (EVERY_CELL, "show any cell of the scores", lambda hidden: [hidden - {cell} for cell in EVERY_CELL]),
+    "the diagonal": (DIAGONAL, "let a token see itself", lambda hidden: [hidden - {cell} for cell in DIAGONAL]),
+    "all others": (EVERY_CELL - DIAGONAL, "let a token see two", lambda hidden: [hidden - {cell} for cell in hidden]),
+    "what comes later": (
+        frozenset((row, column) for row, column in EVERY_CELL if column > row),
+        "hide all of a row",
+        lambda hidden: [hidden | {(row, column) for column in range(6)} for row in range(6)],
+    ),
+}
+
+
+@pytest.mark.parametrize("hides", HAPPENS)
+def test_masks_say_what_shows_a_wrong_route_fail_and_it_does(hides):
+    hidden, words, changes = HAPPENS[hides]
+    tried = 0
+    for wrong in WRONG:
+        chosen = MasksSetup(mask="painted", painted=tuple(sorted(hidden)), wrong=wrong)
+        result = compute_masks_page(chosen)
+        told = masks_page_routes_reading(chosen, result, charts.token_labels(result.tokens))
+        assert ("happen to be right" in told) == result.agrees(wrong)
+        if f"{words} to see it fail" in told:
+            tried += 1
+            for cells in changes(hidden):
+                changed = compute_masks_page(replace(chosen, painted=tuple(sorted(cells))))
+                assert not changed.agrees(wrong), (wrong, sorted(cells))
+    assert tried
 
 
 def test_masks_say_where_nothing_can_leak():

@@ -201,7 +201,8 @@ def masks_page_limit_reading(lead):
 def masks_page_routes_reading(setup, result, labels):
     """Say what the right routes do, and what the wrong one in view gets wrong."""
     wrong, leak = ROUTES[setup.wrong], result.leaks[setup.wrong]
-    agrees = "With this mask its weights happen to be right; hide all of a row to see it fail. "
+    why = "With this mask" if result.hidden.any() else "Where nothing is hidden"
+    agrees = f"{why} its weights happen to be right; {_to_see_it_fail(setup.wrong, result.hidden)} to see it fail. "
     right, taken = (result.routed[name].context for name in ("before", setup.wrong))
     off = f"Its context is off by up to **{number(np.abs(right - taken).max())}**. " * (setup.wrong == "zeroed_context")
     return (
@@ -211,6 +212,22 @@ def masks_page_routes_reading(setup, result, labels):
         f"{agrees if result.agrees(setup.wrong) else ''}{off}"
         f"{_leak_reading(setup, result, labels, leak)}"
     )
+
+
+_FAILS_ONCE = {
+    "self_hidden": "let a token see itself",
+    "wrong_axis": "let a token see two",
+    "minus_1e9_added": "hide all of a row",
+}
+
+
+def _to_see_it_fail(wrong, hidden):
+    """Say which cells to change so that a wrong route whose weights are right gets them wrong."""
+    if wrong in _FAILS_ONCE:
+        return _FAILS_ONCE[wrong]
+    if hidden.all():
+        return "show any cell of the scores"
+    return f"{'' if hidden.any() else 'choose a mask, or '}hide any cell of the scores"
 
 
 def masks_page_routes_line(setup, result):
