@@ -120,7 +120,7 @@ def edited(folder, **changes):
     [
         ({"model_type": "t5"}, "must be of one of these families to be computed in numpy: llama, .*; it is t5"),
         ({"intermediate_size": 33}, r"cannot be computed in numpy: .*gate_proj.weight must have shape \(33, 24\)"),
-        ({"hidden_size": None}, "cannot be computed in numpy: its config.json has no 'hidden_size'"),
+        ({"hidden_size": None}, "cannot be computed in numpy: hidden_size of the configuration must be .*, got None"),
         ({"num_hidden_layers": 4}, r"must have a tensor model.layers.3.* it has none"),
         ({"rope_parameters": {"rope_type": "magic", "rope_theta": 1e4}}, "rope_type must be one of default"),
         ({"hidden_act": "magic"}, "hidden_act must be one of gelu, .*, got 'magic'"),

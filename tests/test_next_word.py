@@ -1,6 +1,7 @@
 """The page Next word: a model walked to the word that comes next, and parts of it switched off."""
 
 import contextlib
+import dataclasses
 import functools
 import io
 import re
@@ -18,7 +19,7 @@ from attn.pretrained import language_model
 from attn.pretrained.loading import smollm2
 from attn.ui import language_models
 from attn.ui.numpy_code import WIDEST
-from attn.ui.pages.next_word import parts, whole_way
+from attn.ui.pages.next_word import parts, pass_in_numpy, whole_way
 from attn.ui.pages.next_word.setup import PARTS, PROMPTS, STAGES, Setup
 from attn.ui.pages.next_word.whole_way import whole_way_csv
 from attn.ui.state import as_text
@@ -219,7 +220,8 @@ def test_neither_torch_nor_transformers_is_loaded():
 def folder(request, tmp_path_factory):
     """Write a small random model of another line of descent, with a tokenizer that knows a few words."""
     transformers = pytest.importorskip("transformers")
-    given = {"GPT2": {"n_embd": 20, "n_layer": 2, "n_head": 4, "n_positions": 23}, "Gemma2": SIZES}[request.param]
+    sizes = {"n_embd": 20, "n_layer": 2, "n_head": 4, "n_positions": 23, "tie_word_embeddings": False}
+    given = {"GPT2": sizes, "Gemma2": SIZES}[request.param]
     config = getattr(transformers, f"{request.param}Config")(**(SIZES | {"tie_word_embeddings": True} | given))
     path = tmp_path_factory.mktemp(request.param)
     save(path, config)
@@ -257,6 +259,27 @@ def test_the_lines_of_gpt2_give_its_words(folder):
     shares = np.sort(after(model, TEXT, [PartFactor(0, 1), PartFactor(1, "feed_forward", 0.5)]))[::-1]
     found = [float(line.split()[-1]) for line in printed(code.value).splitlines()[-10:]]
     assert found == pytest.approx(shares[:10], abs=2e-4)
+
+
+def test_biases_of_a_gated_network_are_said_and_its_lines_are_no_other_models(tmp_path):
+    transformers = pytest.importorskip("transformers")
+    config = transformers.LlamaConfig(**SIZES, mlp_bias=True, initializer_range=0.3)
+    save(tmp_path, config)
+    opened_model = language_model.load(tmp_path)
+    gates = [np.linspace(-1, 1, 31, dtype=np.float32), np.linspace(2, 1, 31, dtype=np.float32)]
+    layers = tuple(each._replace(b_gate=gates[0], b_up=gates[1]) for each in opened_model.model.layers)
+    biased = dataclasses.replace(opened_model, model=dataclasses.replace(opened_model.model, layers=layers))
+    read = language_model.read(biased, TEXT, steps=True)
+    setup = Setup(part="feed_forward", layer=2, model=str(tmp_path), text=TEXT)
+    walked = parts.Walked(biased, read, setup, [token.text for token in read.tokens])
+    opened_part = parts.part_opened(walked, "feed_forward", "inner")
+    terms, told = opened_part.explain(4, 3)
+    gate = float(terms.left @ terms.right) + float(gates[0][3])
+    up = float(terms.left @ layers[1].w_up[:, 3]) + float(gates[1][3])
+    assert gate / (1 + np.exp(-gate)) * up == pytest.approx(float(opened_part.values[4, 3]), rel=1e-4)
+    assert f"24 products and the bias {number(float(gates[0][3]))} make the gate, {number(gate)}" in told
+    assert f"column of w_up, {number(up)}, that is **{number(float(opened_part.values[4, 3]))}**" in told
+    assert pass_in_numpy.pass_in_numpy(walked, ()) is None
 
 
 def test_a_model_that_does_not_write_offers_one_that_does():

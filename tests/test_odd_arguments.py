@@ -115,6 +115,7 @@ CONFIGURATIONS = {
     },
     "t5": {
         "model_type": "t5", "vocab_size": 7, "d_model": 4, "d_kv": 2, "d_ff": 5, "num_heads": 2, "num_layers": 1,
+        "relative_attention_num_buckets": 8,
     },
 }  # fmt: skip
 CHECKPOINTS = {

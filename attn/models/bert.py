@@ -191,6 +191,7 @@ _DISTILBERT = _Names(
     },
 )
 _FAMILIES = {"bert": _BERT, "roberta": _BERT, "xlm-roberta": _BERT, "camembert": _BERT, "distilbert": _DISTILBERT}
+_USUAL = {"hidden_act": "gelu", "activation": "gelu", "layer_norm_eps": 1e-12, "type_vocab_size": 2, "pad_token_id": 1}
 FAMILIES = tuple(_FAMILIES)
 """Names of the families, as configurations spell them in ``model_type``."""
 
@@ -208,32 +209,35 @@ def from_checkpoint(tensors: Mapping[str, np.ndarray], config: Mapping[str, Any]
     Raises
     ------
     ValueError
-        If the family is none of `FAMILIES`, a tensor is missing or has another shape than the configuration says, or
-        the model computes otherwise: with relative positions, or as a decoder.
+        If the family is none of `FAMILIES`; if a tensor is missing, has another shape than the configuration says, or
+        belongs to a layer and to nothing that is computed here; if the configuration does not say how large the model
+        is, or that it computes otherwise: with relative positions, or as a decoder.
     """
     newer = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
     tensors = {_renamed(name, newer): array for name, array in tensors.items()}
-    checkpoint = Checkpoint(tensors, config, "embeddings.word_embeddings.weight", FAMILIES)
+    checkpoint = Checkpoint(tensors, config, dict.fromkeys(FAMILIES, _USUAL), "embeddings.word_embeddings.weight")
+    config, names = checkpoint.config, _FAMILIES[config["model_type"]]
     for key, expected in {"position_embedding_type": "absolute", "is_decoder": False}.items():
         if config.get(key, expected) != expected:
             raise ValueError(f"{key} must be {expected}, got {config[key]}")
-    names = _FAMILIES[config["model_type"]]
-    width = config[names.numbers["width"]]
-    first = 0  # RoBERTa counts positions from the padding's number on
+    width, most = checkpoint.size(names.numbers["width"]), checkpoint.size("max_position_embeddings")
+    first = 0  # RoBERTa counts positions from the number after the padding's on
     if names is _BERT and config["model_type"] != "bert":
-        first = config.get("pad_token_id", 1) + 1
-    types = (config["type_vocab_size"], width) if names is _BERT else None
-    return Bert(
-        embedding=checkpoint.array("embeddings.word_embeddings.weight", (config["vocab_size"], width)),
-        positions=checkpoint.array("embeddings.position_embeddings.weight", (config["max_position_embeddings"], width))[
-            first:
-        ],
+        first = config["pad_token_id"] + 1
+    types = (checkpoint.size("type_vocab_size"), width) if names is _BERT else None
+    model = Bert(
+        embedding=checkpoint.array("embeddings.word_embeddings.weight", (checkpoint.size("vocab_size"), width)),
+        positions=checkpoint.array("embeddings.position_embeddings.weight", (most, width))[first:],
         types=types and checkpoint.array("embeddings.token_type_embeddings.weight", types),
         embedding_norm=_norm(checkpoint, "embeddings.LayerNorm", width),
-        layers=tuple(_layer(checkpoint, names, number) for number in range(config[names.numbers["layers"]])),
-        epsilon=config.get("layer_norm_eps", 1e-12),
-        activation=checkpoint.activation(names.numbers["activation"], usual="gelu"),
+        layers=tuple(
+            _layer(checkpoint, names, number) for number in range(checkpoint.size(names.numbers["layers"], 0))
+        ),
+        epsilon=config["layer_norm_eps"],
+        activation=checkpoint.activation(names.numbers["activation"]),
     )
+    checkpoint.require_all_asked(names.layer)
+    return model
 
 
 def _renamed(name, newer):
@@ -246,13 +250,13 @@ def _renamed(name, newer):
 def _layer(checkpoint, names, number):
     """Take one layer out of a checkpoint."""
     at = f"{names.layer}.{number}"
-    width, inner = (checkpoint.config[names.numbers[name]] for name in ("width", "inner"))
+    width, inner = (checkpoint.size(names.numbers[name]) for name in ("width", "inner"))
     places = {"q": names.query, "k": names.key, "v": names.value, "o": names.output}
     attention: dict[str, Any] = {}
     for role, place in places.items():
         attention[f"w_{role}"], attention[f"b_{role}"] = _dense(checkpoint, f"{at}.{place}", width, width)
     return Layer(
-        MultiHeadParameters(**attention, num_heads=checkpoint.config[names.numbers["heads"]]),
+        MultiHeadParameters(**attention, num_heads=checkpoint.size(names.numbers["heads"])),
         _norm(checkpoint, f"{at}.{names.attention_norm}", width),
         FeedForward(
             *_dense(checkpoint, f"{at}.{names.first}", width, inner),

@@ -17,7 +17,10 @@ from attn.models.checkpoint import Checkpoint, token_ids
 from attn.models.passes import Cache, Change, LayerPass, Pass, changed_attention, checked_change, with_cached
 from attn.multi_head import merge_heads, split_heads
 
-FAMILIES = ("gpt2",)
+_USUAL = {
+    "gpt2": {"activation_function": "gelu_new", "layer_norm_epsilon": 1e-5, "tie_word_embeddings": True},
+}
+FAMILIES = tuple(_USUAL)
 """Names of the families, as configurations spell them in ``model_type``."""
 
 
@@ -44,7 +47,8 @@ class GPT2:
     Parameters
     ----------
     embedding : shape (vocabulary, d_model)
-        Of tokens; it also makes the scores of the next one.
+    unembedding : shape (vocabulary, d_model)
+        The same array where the model has one for both.
     positions : shape (max_tokens, d_model)
     layers
     norm
@@ -56,6 +60,7 @@ class GPT2:
     """
 
     embedding: np.ndarray
+    unembedding: np.ndarray
     positions: np.ndarray
     layers: tuple[Layer, ...]
     norm: Norm
@@ -139,7 +144,7 @@ def forward(
         states.append(x := output)
 
     output = layer_norm(x, *model.norm, model.epsilon)
-    logits = (output[-1:] if last else output) @ model.embedding.T  # (n, vocabulary)
+    logits = (output[-1:] if last else output) @ model.unembedding.T  # (n, vocabulary)
     return Pass(ids, tuple(states), output, logits, Cache(end, tuple(keys), tuple(values)), tuple(kept))
 
 
@@ -156,27 +161,33 @@ def from_checkpoint(tensors: Mapping[str, np.ndarray], config: Mapping[str, Any]
     Raises
     ------
     ValueError
-        If the family is none of `FAMILIES`, or a tensor is missing or has another shape than the configuration says.
+        If the family is none of `FAMILIES`; if a tensor is missing, has another shape than the configuration says, or
+        belongs to a layer and to nothing that is computed here; if the configuration does not say how large the model
+        is.
     """
-    checkpoint = Checkpoint(tensors, config, "wte.weight", FAMILIES)
-    width = config["n_embd"]
-    return GPT2(
-        embedding=checkpoint.array("wte.weight", (config["vocab_size"], width)),
-        positions=checkpoint.array("wpe.weight", (config["n_positions"], width)),
-        layers=tuple(_layer(checkpoint, number) for number in range(config["n_layer"])),
+    checkpoint = Checkpoint(tensors, config, _USUAL, "wte.weight")
+    config, width = checkpoint.config, checkpoint.size("n_embd")
+    embedding = checkpoint.array("wte.weight", (checkpoint.size("vocab_size"), width))
+    model = GPT2(
+        embedding=embedding,
+        unembedding=checkpoint.unembedding(embedding),
+        positions=checkpoint.array("wpe.weight", (checkpoint.size("n_positions"), width)),
+        layers=tuple(_layer(checkpoint, number) for number in range(checkpoint.size("n_layer", 0))),
         norm=_norm(checkpoint, "ln_f"),
-        num_heads=config["n_head"],
-        epsilon=config.get("layer_norm_epsilon", 1e-5),
-        activation=checkpoint.activation("activation_function", usual="gelu_new"),
+        num_heads=checkpoint.size("n_head"),
+        epsilon=config["layer_norm_epsilon"],
+        activation=checkpoint.activation("activation_function"),
     )
+    checkpoint.require_all_asked("h")
+    return model
 
 
 def _layer(checkpoint, number):
     """Take one layer out of a checkpoint."""
     config, at = checkpoint.config, f"h.{number}"
-    width = config["n_embd"]
-    inner = config.get("n_inner") or 4 * width
-    scale = 1 / math.sqrt(width // config["n_head"]) if config.get("scale_attn_weights", True) else 1.0
+    width = checkpoint.size("n_embd")
+    inner = checkpoint.size("n_inner", unsaid=4 * width)
+    scale = 1 / math.sqrt(width // checkpoint.size("n_head")) if config.get("scale_attn_weights", True) else 1.0
     if config.get("scale_attn_by_inverse_layer_idx"):
         scale /= number + 1
     return Layer(
@@ -192,7 +203,7 @@ def _layer(checkpoint, number):
 
 def _norm(checkpoint, name):
     """Take a layer norm out of a checkpoint."""
-    shape = (checkpoint.config["n_embd"],)
+    shape = (checkpoint.size("n_embd"),)
     return Norm(checkpoint.array(f"{name}.weight", shape), checkpoint.array(f"{name}.bias", shape))
 
 

@@ -227,8 +227,7 @@ def _said(model):
     """Return the row of each word that a last state is multiplied by, and the gain of the norm before."""
     if isinstance(model, bert.Bert):
         return model.embedding, np.ones(model.embedding.shape[1], np.float32)
-    rows = model.embedding if isinstance(model, gpt2.GPT2) else model.unembedding
-    return rows, model.norm.gain if isinstance(model.norm, Norm) else model.norm
+    return model.unembedding, model.norm.gain if isinstance(model.norm, Norm) else model.norm
 
 
 def _blocks(ids):

@@ -26,6 +26,7 @@ class FeedForwardMatrices(NamedTuple):
     """The matrices of a layer's feed-forward network; what a model does without is None."""
 
     w_gate: np.ndarray | None  # (d_model, d_ff) beside w_1, where the network is gated
+    b_gate: np.ndarray | None
     w_1: np.ndarray  # (d_model, d_ff)
     b_1: np.ndarray | None
     w_2: np.ndarray  # (d_ff, d_model)
@@ -49,8 +50,8 @@ def attention_matrices(layer: Layer) -> AttentionMatrices:
 def feed_forward_matrices(layer: Layer) -> FeedForwardMatrices:
     """Return the matrices of a layer's feed-forward network."""
     if isinstance(layer, gpt2.Layer):
-        return FeedForwardMatrices(None, layer.w_1, layer.b_1, layer.w_2, layer.b_2)
-    return FeedForwardMatrices(layer.w_gate, layer.w_up, None, layer.w_down, None)
+        return FeedForwardMatrices(None, None, layer.w_1, layer.b_1, layer.w_2, layer.b_2)
+    return FeedForwardMatrices(layer.w_gate, layer.b_gate, layer.w_up, layer.b_up, layer.w_down, layer.b_down)
 
 
 def head_additions(layer: Layer, step: passes.LayerPass, token: int) -> np.ndarray:

@@ -316,7 +316,7 @@ def word_contributions(
     """
     if isinstance(model, bert.Bert):
         raise ValueError("model must write words, got an encoder")
-    rows = _unembedding(model)
+    rows = model.unembedding
     direction = rows[whole_number("word", word, most=len(rows) - 1)].astype(float)
     if instead_of is not None:
         direction = direction - rows[whole_number("instead_of", instead_of, most=len(rows) - 1)]
@@ -377,7 +377,7 @@ def logit_lens(model: llama.Llama | gpt2.GPT2, passed: passes.Pass, words: Array
     """
     if isinstance(model, bert.Bert):
         raise ValueError("model must write words, got an encoder")
-    rows = _unembedding(model)
+    rows = model.unembedding
     ids = None if words is None else token_ids(words, len(rows))
     shares = []
     for state in passed.states:
@@ -423,7 +423,7 @@ def lens_words(model: Model, passed: Passed) -> LensWords:
 def _lens(model, passed):
     """Return the row of each word, what its products are divided by, and all states as they are held against these."""
     if not isinstance(model, bert.Bert):
-        return _unembedding(model), np.float32(1), [_normalised(model, state) for state in passed.states]
+        return model.unembedding, np.float32(1), [_normalised(model, state) for state in passed.states]
     sizes = np.sqrt(np.einsum("vd,vd->v", model.embedding, model.embedding))  # without a copy of the vocabulary
     states = [*(block.hidden for block in passed.blocks), passed.output]
     read = [state / np.linalg.norm(state, axis=-1, keepdims=True) for state in states]
@@ -528,11 +528,6 @@ def _of_llama(model, passed, layer, token):
 def _num_heads(model):
     """Return the heads of a layer."""
     return model.layers[0].attention.num_heads if isinstance(model, bert.Bert) else model.num_heads
-
-
-def _unembedding(model):
-    """Return the row of each word that a last state is multiplied by."""
-    return model.embedding if isinstance(model, gpt2.GPT2) else model.unembedding
 
 
 def _read(parts, norm, epsilon, layer):

@@ -47,6 +47,9 @@ class Layer(NamedTuple):
     b_k: np.ndarray | None
     b_v: np.ndarray | None
     b_o: np.ndarray | None
+    b_gate: np.ndarray | None
+    b_up: np.ndarray | None
+    b_down: np.ndarray | None
     query_norm: np.ndarray | None  # (d_k,) for each head, or (num_heads * d_k,) for all together
     key_norm: np.ndarray | None
     attention_norm: np.ndarray | None  # (d_model,) of what attention reads
@@ -179,8 +182,10 @@ def forward(
 
         # feed-forward: each token by itself
         normed_middle = _norm(model, middle, layer.feed_forward_norm)
-        inner = activation(normed_middle @ layer.w_gate) * (normed_middle @ layer.w_up)  # (n, d_ff)
-        feed_forward_out = _norm(model, inner @ layer.w_down, layer.feed_forward_output_norm)
+        gate = activation(_linear(normed_middle, layer.w_gate, layer.b_gate))
+        inner = gate * _linear(normed_middle, layer.w_up, layer.b_up)  # (n, d_ff)
+        feed_forward_out = _linear(inner, layer.w_down, layer.b_down)
+        feed_forward_out = _norm(model, feed_forward_out, layer.feed_forward_output_norm)
         feed_forward_out = change("feed_forward_output", number, feed_forward_out)
         output = change("residual", number + 1, middle + feed_forward_out)
 
@@ -220,12 +225,16 @@ def _heads(model, x, w, b, gain, num_heads):
 
 
 class _Family(NamedTuple):
-    """What the name of a family says and its configuration does not."""
+    """What the name of a family says and its configuration does not, or may leave out."""
 
     norms: Mapping[str, str]
     shifted: bool = False  # whether norms multiply by 1 + what the checkpoint holds
     scaled: bool = False  # whether embeddings are multiplied by the root of their width
-    tied: bool = False  # whether one table embeds and unembeds, unless the configuration says otherwise
+    query_key_norm: str | None = None  # of each "head", or of "all" together
+    biases: str = ""  # of which projections, whatever the configuration says
+    windows: str = "none"  # which layers have one: "all", "late", "unturned", "alternate"
+    activation: str = "hidden_act"  # how the configuration calls it
+    usual: Mapping[str, Any] = {}  # what is meant where the configuration does not say
 
 
 _BEFORE = {"attention_norm": "input_layernorm", "feed_forward_norm": "post_attention_layernorm"}
@@ -234,13 +243,42 @@ _AFTER = {
     "feed_forward_output_norm": "post_feedforward_layernorm",
 }
 _AROUND = {"attention_norm": "input_layernorm", "feed_forward_norm": "pre_feedforward_layernorm", **_AFTER}
+_USUAL = {"hidden_act": "silu", "rms_norm_eps": 1e-6, "tie_word_embeddings": False, "rope_theta": 1e4}
+_LATE = {"max_window_layers": 28, "sliding_window": 4096, "num_key_value_heads": 32}
+_GEMMA = {"tie_word_embeddings": True, "head_dim": 256, "hidden_act": "gelu_pytorch_tanh"}
+_LATER_GEMMA = {"hidden_activation": "gelu_pytorch_tanh", "tie_word_embeddings": True, "head_dim": 256}
+_LATER_GEMMA |= {"num_key_value_heads": 4, "query_pre_attn_scalar": 256, "sliding_window": 4096}
 _FAMILIES = {
-    **dict.fromkeys(("llama", "mistral", "qwen2", "qwen3", "phi3"), _Family(_BEFORE)),
-    "smollm3": _Family(_BEFORE, tied=True),
-    "olmo2": _Family(_AFTER),
-    "gemma": _Family(_BEFORE, shifted=True, scaled=True, tied=True),
-    "gemma2": _Family(_AROUND, shifted=True, scaled=True, tied=True),
-    "gemma3_text": _Family(_AROUND, shifted=True, scaled=True, tied=True),
+    "llama": _Family(_BEFORE),
+    "mistral": _Family(_BEFORE, windows="all", usual={"num_key_value_heads": 8, "sliding_window": 4096}),
+    "qwen2": _Family(_BEFORE, biases="qkv", windows="late", usual=_LATE),
+    "qwen3": _Family(_BEFORE, query_key_norm="head", windows="late", usual=_LATE | {"head_dim": 128}),
+    "phi3": _Family(_BEFORE, windows="all", usual={"rms_norm_eps": 1e-5, "original_max_position_embeddings": 4096}),
+    "smollm3": _Family(
+        _BEFORE,
+        windows="unturned",
+        usual={"num_key_value_heads": 4, "tie_word_embeddings": True, "rope_theta": 2e6, "no_rope_layer_interval": 4},
+    ),
+    "olmo2": _Family(_AFTER, query_key_norm="all", usual={"rms_norm_eps": 1e-5}),
+    "gemma": _Family(_BEFORE, shifted=True, scaled=True, usual=_GEMMA | {"num_key_value_heads": 16}),
+    "gemma2": _Family(
+        _AROUND,
+        shifted=True,
+        scaled=True,
+        windows="alternate",
+        activation="hidden_activation",
+        usual=_LATER_GEMMA
+        | {"attn_logit_softcapping": 50.0, "final_logit_softcapping": 30.0, "sliding_window_pattern": 2},
+    ),
+    "gemma3_text": _Family(
+        _AROUND,
+        shifted=True,
+        scaled=True,
+        query_key_norm="head",
+        windows="alternate",
+        activation="hidden_activation",
+        usual=_LATER_GEMMA | {"sliding_window_pattern": 6, "rope_theta": 1e6, "rope_local_base_freq": 1e4},
+    ),
 }
 FAMILIES = tuple(_FAMILIES)
 """Names of the families, as configurations spell them in ``model_type``."""
@@ -254,47 +292,58 @@ def from_checkpoint(tensors: Mapping[str, np.ndarray], config: Mapping[str, Any]
     tensors
         Name -> array, matrices used as ``x @ w.T``.
     config
-        As ``config.json`` holds it.
+        As ``config.json`` holds it. What a family may leave out means what it means in transformers.
 
     Raises
     ------
     ValueError
-        If the family is none of `FAMILIES`, or a tensor is missing or has another shape than the configuration says.
+        If the family is none of `FAMILIES`; if a tensor is missing, has another shape than the configuration says, or
+        belongs to a layer and to nothing that is computed here; if the configuration does not say how large the model
+        is, or asks for what is not computed here.
     """
-    checkpoint = Checkpoint(tensors, config, "embed_tokens.weight", FAMILIES)
-    family, num_heads = _FAMILIES[config["model_type"]], config["num_attention_heads"]
-    d_k = config.get("head_dim") or config["hidden_size"] // num_heads
-    embedding = checkpoint.array("embed_tokens.weight", (config["vocab_size"], config["hidden_size"]))
-    tied = config.get("tie_word_embeddings", family.tied)
-    scalar = config.get("query_pre_attn_scalar")
-    ropes, max_tokens = _ropes(config), config["max_position_embeddings"]
+    usual = {name: _USUAL | family.usual for name, family in _FAMILIES.items()}
+    checkpoint = Checkpoint(tensors, config, usual, "embed_tokens.weight")
+    config, family = checkpoint.config, _FAMILIES[config["model_type"]]
+    if config.get("use_bidirectional_attention"):
+        raise ValueError("use_bidirectional_attention must be false, for each token looks at those before it alone")
+    width, num_heads = checkpoint.size("hidden_size"), checkpoint.size("num_attention_heads")
+    d_k, max_tokens = checkpoint.size("head_dim", unsaid=width // num_heads), checkpoint.size("max_position_embeddings")
+    embedding = checkpoint.array("embed_tokens.weight", (checkpoint.size("vocab_size"), width))
+    activation = checkpoint.activation(family.activation)
+    if config["model_type"] == "gemma" and activation == "gelu":
+        activation = "gelu_pytorch_tanh"  # which its first configurations called so
+    ropes, scalar = _ropes(config), config.get("query_pre_attn_scalar")
     for rope in ropes.values():
         turning(rope, d_k, 1, max_tokens)  # refuses what no pass could compute
-    return Llama(
+    places = _places(config, family, checkpoint.size("num_hidden_layers", 0))
+    model = Llama(
         embedding=embedding,
-        unembedding=embedding if tied else checkpoint.outer("lm_head.weight", embedding.shape),
-        layers=tuple(_layer(checkpoint, family, number, d_k) for number in range(config["num_hidden_layers"])),
-        norm=checkpoint.array("norm.weight", embedding.shape[1:]) + np.float32(family.shifted),
+        unembedding=checkpoint.unembedding(embedding),
+        layers=tuple(_layer(checkpoint, family, number, d_k, *place) for number, place in enumerate(places)),
+        norm=checkpoint.array("norm.weight", (width,)) + np.float32(family.shifted),
         ropes=ropes,
         num_heads=num_heads,
-        num_kv_heads=config.get("num_key_value_heads") or num_heads,
+        num_kv_heads=checkpoint.size("num_key_value_heads", unsaid=num_heads),
         d_k=d_k,
         max_tokens=max_tokens,
-        epsilon=config.get("rms_norm_eps", 1e-6),
-        activation=checkpoint.activation("hidden_activation", "hidden_act", usual="silu"),
-        embedding_scale=math.sqrt(config["hidden_size"]) if family.scaled else 1.0,
+        epsilon=config["rms_norm_eps"],
+        activation=activation,
+        embedding_scale=math.sqrt(width) if family.scaled else 1.0,
         scale=1 / math.sqrt(d_k if scalar is None else scalar),
         softcap=config.get("attn_logit_softcapping"),
         logit_softcap=config.get("final_logit_softcapping"),
     )
+    checkpoint.require_all_asked("layers")
+    return model
 
 
-def _layer(checkpoint, family, number, d_k):
+def _layer(checkpoint, family, number, d_k, window, rope):
     """Take one layer out of a checkpoint."""
     config, at = checkpoint.config, f"layers.{number}"
-    width, inner, num_heads = config["hidden_size"], config["intermediate_size"], config["num_attention_heads"]
-    wide, narrow = num_heads * d_k, (config.get("num_key_value_heads") or num_heads) * d_k
-    if checkpoint.has(f"{at}.self_attn.qkv_proj.weight"):  # Phi-3 keeps what is multiplied by the same x in one matrix
+    width, inner = checkpoint.size("hidden_size"), checkpoint.size("intermediate_size")
+    num_heads = checkpoint.size("num_attention_heads")
+    wide, narrow = num_heads * d_k, checkpoint.size("num_key_value_heads", unsaid=num_heads) * d_k
+    if config["model_type"] == "phi3":  # which keeps what is multiplied by the same x in one matrix
         fused = checkpoint.array(f"{at}.self_attn.qkv_proj.weight", (wide + 2 * narrow, width))
         projections = np.split(fused, [wide, wide + narrow])
         gate_up = np.split(checkpoint.array(f"{at}.mlp.gate_up_proj.weight", (2 * inner, width)), 2)
@@ -308,53 +357,76 @@ def _layer(checkpoint, family, number, d_k):
         *gate_up,
         checkpoint.array(f"{at}.mlp.down_proj.weight", (width, inner)),
     ]
-    biases = [checkpoint.optional(f"{at}.self_attn.{role}_proj.bias") for role in "qkvo"]
-    gains = [checkpoint.optional(f"{at}.self_attn.{role}_norm.weight") for role in "qk"]
+    biases = []
+    for role, rows in {"q": wide, "k": narrow, "v": narrow, "o": width}.items():
+        there = role in family.biases or config.get("attention_bias")
+        biases.append(checkpoint.array(f"{at}.self_attn.{role}_proj.bias", (rows,)) if there else None)
+    for role, rows in {"gate": inner, "up": inner, "down": width}.items():
+        there = config.get("mlp_bias")
+        biases.append(checkpoint.array(f"{at}.mlp.{role}_proj.bias", (rows,)) if there else None)
+    gains = []
+    for role, rows in {"q": wide, "k": narrow}.items():
+        size = {"head": d_k, "all": rows}.get(family.query_key_norm)
+        gains.append(size and checkpoint.array(f"{at}.self_attn.{role}_norm.weight", (size,)))
     for name in ("attention_norm", "attention_output_norm", "feed_forward_norm", "feed_forward_output_norm"):
         place = family.norms.get(name)
         gains.append(place and checkpoint.array(f"{at}.{place}.weight", (width,)))
     gains = [None if gain is None else gain + np.float32(family.shifted) for gain in gains]
-    kind = _kinds(config)[number]
-    window = config.get("sliding_window") if kind == "sliding_attention" else None
-    turns = (config.get("no_rope_layers") or [1] * (number + 1))[number]
-    return Layer(*(each.T for each in matrices), *biases, *gains, window, _rope_of(config, kind) if turns else None)
+    return Layer(*(each.T for each in matrices), *biases, *gains, window, rope)
 
 
-def _kinds(config):
-    """Return of each layer whether it has a window."""
-    family, count = config["model_type"], config["num_hidden_layers"]
-    if config.get("layer_types"):
-        return config["layer_types"]
-    every = {"gemma2": 2, "gemma3_text": config.get("sliding_window_pattern", 6)}.get(family)
-    if every:
-        slides = [bool((number + 1) % every) for number in range(count)]
-    elif family in ("mistral", "phi3"):
-        slides = [True] * count  # where the configuration has a window
+def _places(config, family, count):
+    """Return of each layer its window and the name of what turns its queries and keys, None where it has none."""
+    numbers = range(count)
+    turned = [True] * count
+    if config["model_type"] == "smollm3":
+        every = config["no_rope_layer_interval"]
+        turned = _by_layer(config, "no_rope_layers", count) or [(number + 1) % every > 0 for number in numbers]
+    if family.windows in ("none", "all"):
+        slides = [family.windows == "all"] * count
+    elif kinds := _by_layer(config, "layer_types", count):
+        slides = [kind == "sliding_attention" for kind in kinds]
+    elif family.windows == "late":
+        slides = [number >= config["max_window_layers"] for number in numbers]
+    elif family.windows == "unturned":
+        slides = [not each for each in turned]
     else:
-        first = config.get("max_window_layers", 0) if config.get("use_sliding_window") else count
-        slides = [number >= first for number in range(count)]
-    return ["sliding_attention" if slide else "full_attention" for slide in slides]
+        slides = [(number + 1) % config["sliding_window_pattern"] > 0 for number in numbers]
+    asked = family.windows in ("all", "alternate") or config.get("use_sliding_window")
+    window = config.get("sliding_window") if asked else None
+    ropes = ["all"] * count
+    if config["model_type"] == "gemma3_text":  # which turns layers with a window faster
+        ropes = ["sliding_attention" if slide else "full_attention" for slide in slides]
+    return [
+        (window if slide else None, rope if turns else None)
+        for slide, rope, turns in zip(slides, ropes, turned, strict=True)
+    ]
 
 
-def _rope_of(config, kind):
-    """Return the name of what turns a layer: Gemma 3 turns layers with a window faster."""
-    return kind if config["model_type"] == "gemma3_text" else "all"
+def _by_layer(config, name, count):
+    """Return what the configuration says of each layer under a name, or None where it says nothing."""
+    said = config.get(name)
+    if said and len(said) < count:
+        raise ValueError(f"{name} must be of {count} layers, got {len(said)}")
+    return said and said[:count]
 
 
 def _ropes(config):
     """Return what turns queries and keys, by name, of a configuration of today or of before."""
-    scaling = config.get("rope_parameters") or config.get("rope_scaling") or {}
-    before = {"rope_theta": config.get("rope_theta", 10_000.0)}
-    before["partial_rotary_factor"] = config.get("partial_rotary_factor", 1.0)
-    original = config.get("original_max_position_embeddings")
-    if original is not None:
-        before["original_max_position_embeddings"] = original
+    scaling = config.get("rope_scaling") or config.get("rope_parameters") or {}
+    usual = {
+        "rope_theta": config["rope_theta"],
+        "partial_rotary_factor": config.get("partial_rotary_factor", 1.0),
+        "original_max_position_embeddings": config["max_position_embeddings"],
+    }
     if config["model_type"] == "gemma3_text":
-        if "full_attention" in scaling:
-            return {kind: before | rope for kind, rope in scaling.items()}
-        whole = before | {"rope_theta": config.get("rope_theta", 1_000_000.0)} | scaling
-        return {"full_attention": whole, "sliding_attention": {"rope_theta": config.get("rope_local_base_freq", 1e4)}}
-    rope = before | scaling
-    if config["model_type"] == "phi3" and rope.get("rope_type", rope.get("type")) in ("su", "yarn"):
-        rope["rope_type"] = "longrope"  # as its first configurations called it
+        bases = {"full_attention": config["rope_theta"], "sliding_attention": config["rope_local_base_freq"]}
+        if not bases.keys() & scaling.keys():
+            scaling = {"full_attention": scaling}
+        return {kind: usual | {"rope_theta": base} | (scaling.get(kind) or {}) for kind, base in bases.items()}
+    rope = usual | scaling
+    if config["model_type"] == "phi3":
+        rope["original_max_position_embeddings"] = config["original_max_position_embeddings"]
+        if rope.get("rope_type", rope.get("type")) in ("su", "yarn"):  # as its first configurations called it
+            rope["rope_type"] = "longrope"
     return {"all": rope}

@@ -41,7 +41,7 @@ def turning(rope: Mapping[str, Any], d_k: int, length: int, max_tokens: int) -> 
     Raises
     ------
     ValueError
-        If the kind of scaling is none of `SCALINGS`, or a number is out of range.
+        If the kind of scaling is none of `SCALINGS`, or a number that it needs is missing or out of range.
     """
     for name, number in (("d_k", d_k), ("length", length), ("max_tokens", max_tokens)):
         whole_number(name, number, 1)
@@ -49,7 +49,10 @@ def turning(rope: Mapping[str, Any], d_k: int, length: int, max_tokens: int) -> 
     if kind not in SCALINGS:
         raise ValueError(f"rope_type must be one of {', '.join(SCALINGS)}, got {kind!r}")
     turned = int(d_k * rope.get("partial_rotary_factor", 1.0))
-    return SCALINGS[kind](rope, turned, length, max_tokens)
+    try:
+        return SCALINGS[kind](rope, turned, length, max_tokens)
+    except KeyError as missing:
+        raise ValueError(f"positions of rope_type {kind} need {missing.args[0]}, which is not said") from None
 
 
 def _speeds(base, d):

@@ -15,7 +15,9 @@ from attn.models.checkpoint import Checkpoint, token_ids
 from attn.multi_head import merge_heads, split_heads
 from attn.positions import relative_bias
 
-FAMILIES = ("t5", "mt5")
+_USUAL = {"layer_norm_epsilon": 1e-6, "relative_attention_max_distance": 128, "relative_attention_num_buckets": 32}
+_FAMILIES = {"t5": _USUAL | {"feed_forward_proj": "relu"}, "mt5": _USUAL | {"feed_forward_proj": "gated-gelu"}}
+FAMILIES = tuple(_FAMILIES)
 """Names of the families, as configurations spell them in ``model_type``."""
 
 
@@ -188,45 +190,52 @@ def from_checkpoint(tensors: Mapping[str, np.ndarray], config: Mapping[str, Any]
     Raises
     ------
     ValueError
-        If the family is none of `FAMILIES`, or a tensor is missing or has another shape than the configuration says.
+        If the family is none of `FAMILIES`; if a tensor is missing, has another shape than the configuration says, or
+        belongs to a layer and to nothing that is computed here; if the configuration does not say how large the model
+        is.
     """
-    checkpoint = Checkpoint(tensors, config, "shared.weight", FAMILIES)
-    embedding = checkpoint.array("shared.weight", (config["vocab_size"], config["d_model"]))
+    checkpoint = Checkpoint(tensors, config, _FAMILIES, "shared.weight")
+    config, width = checkpoint.config, checkpoint.size("d_model")
+    embedding = checkpoint.array("shared.weight", (checkpoint.size("vocab_size"), width))
     has_own = "lm_head.weight" in checkpoint.tensors
     unembedding = checkpoint.outer("lm_head.weight", embedding.shape) if has_own else embedding
     if config["model_type"] == "t5" and config.get("scale_decoder_outputs", config.get("tie_word_embeddings", True)):
-        unembedding = unembedding * np.float32(config["d_model"] ** -0.5)
-    kind = config.get("feed_forward_proj", "relu").removeprefix("gated-")
-    activation = "gelu_new" if config.get("feed_forward_proj") == "gated-gelu" else kind
+        unembedding = unembedding * np.float32(width**-0.5)
+    kind = config["feed_forward_proj"].removeprefix("gated-")
+    activation = "gelu_new" if config["feed_forward_proj"] == "gated-gelu" else kind
     if activation not in ACTIVATIONS:
         raise ValueError(f"feed_forward_proj must be one of {', '.join(ACTIVATIONS)}, gated- or not, got {kind!r}")
-    return T5(
+    num_layers = checkpoint.size("num_layers")
+    model = T5(
         embedding=embedding,
         unembedding=unembedding,
-        encoder=_stack_of(checkpoint, "encoder", config["num_layers"]),
-        decoder=_stack_of(checkpoint, "decoder", config.get("num_decoder_layers") or config["num_layers"]),
-        num_heads=config["num_heads"],
-        max_distance=config.get("relative_attention_max_distance", 128),
-        epsilon=config.get("layer_norm_epsilon", 1e-6),
+        encoder=_stack_of(checkpoint, "encoder", num_layers),
+        decoder=_stack_of(checkpoint, "decoder", checkpoint.size("num_decoder_layers", unsaid=num_layers)),
+        num_heads=checkpoint.size("num_heads"),
+        max_distance=config["relative_attention_max_distance"],
+        epsilon=config["layer_norm_epsilon"],
         activation=activation,
     )
+    checkpoint.require_all_asked("encoder.block", "decoder.block")
+    return model
 
 
 def _stack_of(checkpoint, name, count):
     """Take an encoder or a decoder out of a checkpoint."""
-    layers = tuple(_layer(checkpoint, f"{name}.block.{number}.layer", name == "decoder") for number in range(count))
-    return Stack(layers, checkpoint.array(f"{name}.final_layer_norm.weight", (checkpoint.config["d_model"],)))
+    layers = tuple(_layer(checkpoint, name, number) for number in range(count))
+    return Stack(layers, checkpoint.array(f"{name}.final_layer_norm.weight", (checkpoint.size("d_model"),)))
 
 
-def _layer(checkpoint, at, has_cross):
+def _layer(checkpoint, stack, number):
     """Take one layer out of a checkpoint."""
-    config, last = checkpoint.config, f"{at}.{1 + has_cross}"
-    width, inner = config["d_model"], config["d_ff"]
-    gated = config.get("feed_forward_proj", "relu").startswith("gated-")
+    at, reads_other = f"{stack}.block.{number}.layer", stack == "decoder"
+    last = f"{at}.{1 + reads_other}"
+    width, inner = checkpoint.size("d_model"), checkpoint.size("d_ff")
+    gated = checkpoint.config["feed_forward_proj"].startswith("gated-")
     up = "wi_1" if gated else "wi"
     return Layer(
-        _heads(checkpoint, f"{at}.0", "SelfAttention"),
-        _heads(checkpoint, f"{at}.1", "EncDecAttention") if has_cross else None,
+        _heads(checkpoint, f"{at}.0", "SelfAttention", has_table=number == 0),
+        _heads(checkpoint, f"{at}.1", "EncDecAttention", has_table=False) if reads_other else None,
         checkpoint.array(f"{last}.layer_norm.weight", (width,)),
         checkpoint.array(f"{last}.DenseReluDense.wi_0.weight", (inner, width)).T if gated else None,
         checkpoint.array(f"{last}.DenseReluDense.{up}.weight", (inner, width)).T,
@@ -234,11 +243,13 @@ def _layer(checkpoint, at, has_cross):
     )
 
 
-def _heads(checkpoint, at, kind):
+def _heads(checkpoint, at, kind, has_table):
     """Take an attention out of a checkpoint."""
-    config = checkpoint.config
-    width, wide = config["d_model"], config["num_heads"] * config["d_kv"]
+    width, num_heads = checkpoint.size("d_model"), checkpoint.size("num_heads")
+    wide = num_heads * checkpoint.size("d_kv")
     matrices = [checkpoint.array(f"{at}.{kind}.{role}.weight", (wide, width)).T for role in "qkv"]
     w_o = checkpoint.array(f"{at}.{kind}.o.weight", (width, wide)).T
-    table = checkpoint.optional(f"{at}.{kind}.relative_attention_bias.weight")
+    table, shape = None, (checkpoint.config["relative_attention_num_buckets"], num_heads)
+    if has_table:
+        table = checkpoint.array(f"{at}.{kind}.relative_attention_bias.weight", shape)
     return Heads(checkpoint.array(f"{at}.layer_norm.weight", (width,)), *matrices, w_o, table)

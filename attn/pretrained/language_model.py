@@ -103,16 +103,15 @@ def load(name_or_path: str | Path, *, size_limit: int | None = None, settings: S
         )
     try:
         model = line.from_checkpoint(tensors, config)
-    except (ValueError, KeyError) as error:
-        wrong = f"its config.json has no {error}" if isinstance(error, KeyError) else str(error)
-        raise ModelError(f"{name} cannot be computed in numpy: {wrong}") from None
+    except ValueError as error:
+        raise ModelError(f"{name} cannot be computed in numpy: {error}") from None
     ends = config.get("eos_token_id")
     return LanguageModel(
         name=name,
         family=config["model_type"],
         model=model,
         tokenizer=tokenizer,
-        max_tokens=config.get("max_position_embeddings") or config["n_positions"],
+        max_tokens=model.max_tokens if isinstance(model, models.llama.Llama) else len(model.positions),
         end_ids=frozenset(ends if isinstance(ends, list) else [ends] if ends is not None else []),
     )
 

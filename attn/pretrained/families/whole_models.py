@@ -44,7 +44,7 @@ _DISTILBERT |= {"vocab_size": VOCABULARY, "max_position_embeddings": MOST}
 
 DECODERS: Mapping[str, tuple[str, dict[str, Any]]] = {
     "Llama": ("Llama", _DECODER),
-    "Llama with biases": ("Llama", _DECODER | {"attention_bias": True, "tie_word_embeddings": True}),
+    "Llama with biases": ("Llama", _DECODER | {"attention_bias": True, "mlp_bias": True, "tie_word_embeddings": True}),
     "Llama 3.1": ("Llama", _DECODER | _scaled("llama3", **_LLAMA3)),
     "linear scaling": ("Llama", _DECODER | _scaled("linear", factor=4.0)),
     "dynamic scaling": ("Llama", _DECODER | {"max_position_embeddings": 16} | _scaled("dynamic", factor=4.0)),

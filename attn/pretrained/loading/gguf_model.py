@@ -73,6 +73,8 @@ def configuration(contents: Contents, name: str) -> dict[str, Any]:
         "architectures": [{"llama": "Llama", "qwen2": "Qwen2", "qwen3": "Qwen3"}[family] + "ForCausalLM"],
         "model_type": family,
         "hidden_act": "silu",
+        "attention_bias": family == "llama" and "blk.0.attn_q.bias" in contents.tensors,
+        "mlp_bias": "blk.0.ffn_gate.bias" in contents.tensors,
         "tie_word_embeddings": "output.weight" not in contents.tensors,  # else it has a matrix for the way out
         "hidden_size": width,
         "intermediate_size": of("feed_forward_length"),

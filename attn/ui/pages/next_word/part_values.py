@@ -158,5 +158,4 @@ def after_layer_summands(passed, layer, row, column):
 
 def logit_factors(model, passed, ids, row, column):
     """Return a last state, and the row of a word."""
-    table = getattr(model, "unembedding", model.embedding)
-    return passed.output[row], table[ids[column]]
+    return passed.output[row], model.unembedding[ids[column]]

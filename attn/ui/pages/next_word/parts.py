@@ -342,18 +342,21 @@ def _inner(walked):
 
     def explain(row, column):
         left, right = walked.of(factors, row=row, column=column)
-        up = float(left @ matrices.w_1[:, column])
-        reads = f"what {walked.labels[row]} reads"
-        if matrices.w_gate is None:
-            bias = float(matrices.b_1[column])
+        reads, products = f"what {walked.labels[row]} reads", f"{len(left)} products"
+        up, gate = (
+            float(left @ w[:, column] + (0 if b is None else b[column])) if w is not None else None
+            for w, b in ((matrices.w_1, matrices.b_1), (matrices.w_gate, matrices.b_gate))
+        )
+        first = matrices.b_1 if gate is None else matrices.b_gate
+        if first is not None:
+            products = f"{products} and the bias {number(float(first[column]))}"
+        if gate is None:
             told = (
-                f"{len(left)} products and the bias {number(bias)} make {number(up + bias)}; {model.activation} makes "
-                f"of it **{number(float(inner[row, column]))}**."
+                f"{products} make {number(up)}; {model.activation} makes of it **{number(float(inner[row, column]))}**."
             )
             return Terms(left, right, (reads, "column of w_1"), factors), told
-        gate = float(left @ right)
         told = (
-            f"{len(left)} products make the gate, {number(gate)}, of which {model.activation} makes "
+            f"{products} make the gate, {number(gate)}, of which {model.activation} makes "
             f"{number(float(activation(np.float64(gate))))}. Times the product with the same column of w_up, "
             f"{number(up)}, that is **{number(float(inner[row, column]))}**."
         )
@@ -418,10 +421,9 @@ def _sum(walked):
 
 def _logits(walked):
     model, passed = walked.language.model, walked.read.passed
-    table = getattr(model, "unembedding", model.embedding)
     words = likeliest_tokens(walked.language, passed.logits[-1], _WORDS)
     ids = [word.id for word in words]
-    if 0 <= walked.setup.word < len(table) and walked.setup.word not in ids:
+    if 0 <= walked.setup.word < len(model.unembedding) and walked.setup.word not in ids:
         ids[-1] = walked.setup.word
     labels = [token_label(walked.language, id) for id in ids]
     values, cap = walked.of(part_values.word_logits, ids=ids), getattr(model, "logit_softcap", None)

@@ -212,7 +212,7 @@ def pass_in_numpy(walked, factors, ids=None):
         )
     else:
         layer, rope = model.layers[0], next(iter(model.ropes.values()))
-        extra = (layer.b_q, layer.b_o, layer.query_norm, layer.attention_output_norm, layer.window, model.softcap)
+        extra = (layer.b_q, layer.b_gate, layer.query_norm, layer.attention_output_norm, layer.window, model.softcap)
         plain = all(each is None for each in extra) and family in ("llama", "mistral") and model.activation == "silu"
         plain &= rope.get("rope_type", rope.get("type")) in (None, "default")
         plain &= model.d_k * model.num_heads == model.embedding.shape[1]
@@ -325,12 +325,13 @@ def _llama_line(model):
 
 def _gpt2_line(model):
     """Return what is GPT-2's own."""
+    table = "wte" if model.unembedding is model.embedding else "lm_head"
     return _Line(
         pieces=_GPT2_PIECES.format(num_heads=model.num_heads, epsilon=f"{model.epsilon:g}"),
         embedding='x = w["wte.weight"][ids] + w["wpe.weight"][:n]  # (n, d_model)',
         attention=_GPT2_ATTENTION,
         feed_forward=_GPT2_FEED_FORWARD,
         norm='x = norm(x, "ln_f")',
-        logits='logits = x @ w["wte.weight"].T  # (n, vocabulary)',
+        logits=f'logits = x @ w["{table}.weight"].T  # (n, vocabulary)',
         rows='w[f"h.{number}.attn.c_proj.weight"]',
     )
