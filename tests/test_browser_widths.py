@@ -125,9 +125,9 @@ def faults(page, width, large=False):
 
 
 @contextlib.contextmanager
-def looking(chromium, width, height):
-    """Open a page of a window of this size until the block ends."""
-    context = chromium.new_context(viewport={"width": width, "height": height})
+def looking(chromium, width, height, touched=False):
+    """Open a page of a window of this size, or of a screen that is touched, until the block ends."""
+    context = chromium.new_context(viewport={"width": width, "height": height}, has_touch=touched, is_mobile=touched)
     context.set_default_timeout(90_000)
     try:
         yield context.new_page()
@@ -313,3 +313,33 @@ def test_a_phone_closes_the_menu_after_a_choice(visit):  # noqa: F811
     menu.get_by_role("link", name="Softmax").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("How do scores become weights?")
     expect(menu).to_have_attribute("data-collapsed", "true")
+
+
+def test_what_is_touched_beside_the_menu_of_a_phone_closes_it_and_does_nothing_else(server, chromium):
+    with looking(chromium, 390, 844, touched=True) as page:
+        page.goto(f"{server}/masks")
+        settled(page)
+        menu, close = page.get_by_test_id("stSidebar"), page.get_by_test_id("stSidebarCollapseButton")
+        cell = page.locator(f"{FIGURE} path[aria-label^='column: 5; row: 2;']").first.bounding_box()
+        page.get_by_test_id("stExpandSidebarButton").tap()
+        expect(menu).to_have_attribute("data-collapsed", "false")
+        place = close.bounding_box()["y"]
+        content = page.get_by_test_id("stSidebarContent")
+        assert content.evaluate("content => { content.scrollTop = 1000; return content.scrollTop; }") > 0
+        assert close.bounding_box()["y"] == place  # it is not scrolled away
+        page.wait_for_function("document.querySelector('[data-testid=stSidebar]').getBoundingClientRect().left === 0")
+        page.touchscreen.tap(cell["x"] + cell["width"] / 2, cell["y"] + cell["height"] / 2)
+        expect(menu).to_have_attribute("data-collapsed", "true")
+        settled(page)
+        assert urlsplit(page.url).query == ""  # the cell was not hidden
+
+
+def test_without_a_pointer_the_sign_that_closes_the_menu_is_always_seen(server, chromium):
+    with looking(chromium, 844, 390, touched=True) as page:
+        page.goto(f"{server}/masks")
+        settled(page)
+        page.get_by_test_id("stExpandSidebarButton").tap()
+        close = page.get_by_test_id("stSidebarCollapseButton")
+        expect(close).to_be_visible()
+        close.tap()
+        expect(page.get_by_test_id("stSidebar")).to_have_attribute("data-collapsed", "true")

@@ -135,7 +135,10 @@ h2 { padding: 0.5rem 0 1rem !important; font-size: 1.75rem !important; }
         border-bottom: 1px solid light-dark(#E3E7EC, #26303A);
     }
     [data-testid="stMain"] { scroll-padding-top: 3.5rem; }
-    [data-testid="stSidebarHeader"] { height: 3rem; }
+    /* the sign that closes the menu stays where it is, whatever is scrolled below it */
+    [data-testid="stSidebarHeader"] {
+        height: 3rem; position: sticky; top: 0; z-index: 2; background: light-dark(#F3F5F7, #182028);
+    }
     [data-testid="stExpandSidebarButton"] { width: auto !important; padding: 0 0.5rem; }
     [data-testid="stExpandSidebarButton"]::after {
         content: "Menu, controls"; font-size: 0.875rem; white-space: nowrap;
@@ -161,8 +164,11 @@ h2 { padding: 0.5rem 0 1rem !important; font-size: 1.75rem !important; }
     [data-testid="stTooltipIcon"] button { position: relative; min-height: 1.5rem; min-width: 1.5rem; }
     [data-testid="stTooltipIcon"] button::after { content: ""; position: absolute; inset: -0.6rem; }
 }
-/* who touches has no keys, nor the arrows that name them */
-@media (hover: none) { .st-key-page_path button kbd { display: none; } }
+/* who touches has no keys, nor the arrows that name them, and no pointer that would bring what closes the menu */
+@media (hover: none) {
+    .st-key-page_path button kbd { display: none; }
+    [data-testid="stSidebarCollapseButton"] { visibility: visible !important; }
+}
 /* the signs of a figure under the pointer hang below it, beside its menu: above it they would cover words */
 :has(> [data-testid="stVegaLiteChart"]) >
 [data-testid="stElementToolbar"]:not(:has([aria-label="Close fullscreen"])) { top: 100% !important; }
@@ -172,6 +178,11 @@ h2 { padding: 0.5rem 0 1rem !important; font-size: 1.75rem !important; }
 }
 @keyframes attention-lab-gone { to { visibility: hidden; } }
 @media (max-width: 768px) {
+    /* the menu lies over the page: what is touched beside it closes it, and does nothing else (attn/ui/width.py) */
+    [data-testid="stSidebar"][data-collapsed="false"]::after {
+        content: ""; position: absolute; inset: 0 -100vw 0 100%;
+        background: light-dark(rgb(0 0 0 / 0.35), rgb(0 0 0 / 0.6));
+    }
     /* who opens the menu of a phone looks for pages and controls; what a speaker needs comes after them */
     :has(> .st-key-speaker) { order: 1; }
     .stMainBlockContainer { padding: 3.5rem 1rem 2rem; }

@@ -70,7 +70,8 @@ export default function({ data, setStateValue }) {
     observer.observe(main);
     window.addEventListener("resize", later);
     // In a small window, such as a phone's, the menu leaves no room for the page: it begins folded away, and is folded
-    // again once a page is chosen, or large words are. A window that is made small later keeps its menu.
+    // again once a page is chosen, or large words are, or what lies beside it is touched. A window that is made small
+    // later keeps its menu.
     const sidebar = document.querySelector('[data-testid="stSidebar"]');
     const small = () => window.innerWidth < data.narrow || window.innerHeight < data.low;
     // Streamlit remembers for all windows of a browser that its menu was folded. What a small one needs, no other does.
@@ -80,7 +81,8 @@ export default function({ data, setStateValue }) {
         setTimeout(() => Object.keys(localStorage).forEach(forget), 500);
     };
     const close = (event) => {
-        if (small() && event.target.closest(".attn-menu a")) setTimeout(fold, 0);
+        const beside = event.target === sidebar && event.clientX >= sidebar.getBoundingClientRect().right;
+        if (small() && (beside || event.target.closest(".attn-menu a, [data-talk=present]"))) setTimeout(fold, 0);
     };
     sidebar?.addEventListener("click", close);
     if (sidebar && document.body.dataset.menuBegun !== String(data.narrow)) {
