@@ -90,6 +90,7 @@ def test_keys_walk_a_talk_and_leave_it_where_it_began(visit):  # noqa: F811
     visit.wait_for_link(present="1", stage="weights", temperature="0.5")
     expect(page.get_by_test_id("stSidebar")).to_be_hidden()
     expect(page.get_by_role("button", name="Step on")).to_be_hidden()
+    expect(page.locator(".attn-touch")).to_be_hidden()  # there is a pointer, and keys
     page.keyboard.press("ArrowRight")
     visit.wait_for_link(stage="context")
     page.keyboard.press("ArrowLeft")
@@ -121,6 +122,37 @@ def test_keys_walk_a_talk_and_leave_it_where_it_began(visit):  # noqa: F811
     expect(page.get_by_test_id("stSidebar")).to_be_visible()
     assert page.locator("[data-presented], [data-scale]").count() == 0
     page.wait_for_function("document.querySelector('[data-testid=stMain]').scrollTop === 300")
+
+
+def test_on_a_phone_buttons_walk_a_talk_and_a_figure_is_scrolled(server, chromium):
+    context = chromium.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    page.goto(f"{server}/step_by_step?stage=weights")
+    settled(page)
+    page.get_by_test_id("stExpandSidebarButton").tap()
+    page.get_by_role("button", name="Present").tap()
+    figure = page.locator("[data-presented]")
+    numbers = figure.locator("svg .mark-text text").filter(has_text=re.compile("^[01][.][0-9]{3}$"))
+    expect(numbers).to_have_count(21)  # of the weights, none of them hidden for want of room
+    title = figure.locator(".role-title-text", has_text="Weights")
+    expect(title).to_be_visible()
+    down, on = page.get_by_role("button", name="More below"), page.get_by_role("button", name="Next screen")
+    while down.is_enabled():
+        down.tap()
+    room, last = figure.bounding_box(), numbers.last.bounding_box()
+    assert room["y"] < last["y"] < last["y"] + last["height"] < room["y"] + room["height"]
+    assert room["y"] + room["height"] <= down.bounding_box()["y"]
+    on.tap()
+    expect(page).to_have_url(re.compile("stage=context"))
+    settled(page)
+    on.tap()  # there is no step more
+    expect(page).to_have_url(re.compile("/softmax[?]present=1"))
+    settled(page)
+    page.get_by_role("button", name="Leave").tap()
+    expect(page).not_to_have_url(re.compile("present"))
+    expect(page.locator(".attn-touch")).to_have_count(0)
+    expect(page.get_by_test_id("stSidebar")).to_have_attribute("data-collapsed", "true")  # not over the page
+    context.close()
 
 
 def test_the_speakers_window_follows_a_story_and_leads_it(visit):  # noqa: F811

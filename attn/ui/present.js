@@ -7,12 +7,15 @@ const LARGEST = 3.5; // times as large as drawn: a figure of two bars need not f
 const BELOW = 8; // pixels between words and the figure
 const SIZES = [4.8, 4.4, 4, 3.7, 3.4, 3]; // of a story's sentence, in hundredths of the window's height
 const USUAL = 3.4; // the size for which a figure gives up its room
+const SCROLLED = 0.8; // of what is seen of a figure at a time
 const PATIENCE = 2000; // milliseconds in which a page that is shown again has come to its old length
 
 const main = () => document.querySelector('[data-testid="stMain"]');
 const block = () => document.querySelector('[data-testid="stMainBlockContainer"]');
 const heading = () => block()?.querySelector(".attn-story") ?? block()?.querySelector("h1");
 const title = () => (block()?.querySelector(".attn-story b") ?? heading())?.textContent.trim() ?? "";
+/** The buttons of those who touch a screen: their signs, by the words that say what each does. */
+const SIGNS = { back: "‹", up: "↑", down: "↓", on: "›", leave: "×" };
 const bottom = (one) => one?.getBoundingClientRect().bottom ?? 0;
 
 /** Return the line that belongs to a figure: the last before it, unless another figure stands between the two. */
@@ -183,6 +186,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
             layWords(chosen, drawn);
             fit(chosen, drawn);
         }
+        touch();
         say();
     };
     /** Make the words as large as they can be beside the figure, and lay what comes below them out. */
@@ -201,14 +205,18 @@ export default function ({ data, parentElement, setTriggerValue }) {
             const [from, to] = cuts[Math.min(Math.max(talk.part, 0), cuts.length - 1)];
             return scaleOf(figure, natural(drawn)[0], to - from);
         };
+        if (held()) return void (scaleBelow(USUAL), talk.laid = laid());
         const usual = scaleBelow(USUAL), widest = figure.getBoundingClientRect().width / natural(drawn)[0];
         const enough = Math.min(widest, Math.max(1, 0.97 * usual)); // below 1 the figure's words would be too small
         SIZES.find((size) => scaleBelow(size) >= enough);
         talk.laid = laid();
     };
+    /** Whether the screen is held upright in a hand, where a figure that is larger than its room is scrolled. */
+    const held = () => innerWidth < data.hand;
     /** Return how many times as large a drawing can be in the room of its figure. */
     const scaleOf = (figure, width, height) => {
         const room = figure.getBoundingClientRect();
+        if (held()) return Math.max(1, Math.min(room.width / width, room.height / height, LARGEST));
         return Math.min(room.width / width, room.height / height, LARGEST);
     };
     /** Return the pixels across and down that a drawing was made for. */
@@ -233,7 +241,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     /** Return the parts in which a figure is shown: [top, bottom] in pixels of its drawing. */
     const cutsOf = (figure, drawn) => {
         const [height, room] = [natural(drawn)[1], figure.getBoundingClientRect()];
-        const long = drawn.tagName === "svg" && height > room.height * 1.01;
+        const long = drawn.tagName === "svg" && !held() && height > room.height * 1.01;
         return long ? partsOf(drawn, height, room.height) : [[0, height]];
     };
     const fit = (figure, drawn) => {
@@ -245,13 +253,27 @@ export default function ({ data, parentElement, setTriggerValue }) {
         const [from, to] = cuts[talk.part];
         place(drawn, width, from, to, scaleOf(figure, width, to - from));
     };
+    /** Return the pixels of a figure that lie above what is seen of it, or below. */
+    const rest = (by) => {
+        const figure = block()?.querySelector("[data-presented]");
+        if (!figure || !held()) return 0;
+        return by < 0 ? figure.scrollTop : figure.scrollHeight - figure.clientHeight - figure.scrollTop;
+    };
+    /** Return whether there is more above or below: of a figure, a part of it, or another figure. */
+    const more = (by) => {
+        const within = (at, number) => at >= 0 && at < number;
+        return rest(by) > BELOW || within(talk.part + by, parts) || within(talk.figure + by, count);
+    };
 
     const links = () => [...document.querySelectorAll(MENU)];
     const here = () => links().findIndex((link) => link.innerText.endsWith(document.title.split(" · ")[0]));
-    const step = (by) => {
+    const stepButton = (by) => {
         const named = by < 0 ? ["Back"] : ["Next", "Step on"];
         const buttons = [...(block()?.querySelectorAll(".st-key-page_path button") ?? [])];
-        const found = buttons.find((one) => named.some((name) => one.innerText.trim().startsWith(name)));
+        return buttons.find((one) => named.some((name) => one.innerText.trim().startsWith(name)));
+    };
+    const step = (by) => {
+        const found = stepButton(by);
         if (!found) return look(by);
         uncover();
         if (!found.disabled) found.click();
@@ -268,8 +290,16 @@ export default function ({ data, parentElement, setTriggerValue }) {
         else uncover();
         return true;
     };
+    /** Go on or back by a finger: a step where there is one, otherwise to another screen. */
+    const walk = (by) => (!data.story && stepButton(by)?.disabled === false ? step(by) : turn(by));
     const look = (by) => {
         uncover();
+        if (rest(by) > BELOW) {
+            const figure = block().querySelector("[data-presented]");
+            figure.scrollBy(0, by * SCROLLED * figure.clientHeight);
+            touch();
+            return true;
+        }
         talk.part += by;
         if (talk.part >= parts || talk.part < 0) {
             const figure = talk.figure + by;
@@ -303,10 +333,39 @@ export default function ({ data, parentElement, setTriggerValue }) {
         if (!presenting || !(talk.blank || talk.code)) return;
         const over = Object.assign(document.createElement("div"), { className: "attn-cover" });
         over.dataset.kind = talk.blank ? "blank" : "code";
+        over.onclick = uncover;
         const code = document.querySelector(data.code);
         if (!talk.blank && code) over.innerHTML = code.innerHTML;
         document.body.append(over);
     };
+    /** Draw the buttons of those who have no keys, which style shows to them alone. */
+    const touch = () => {
+        let bar = document.querySelector(".attn-touch");
+        if (!presenting) return bar?.remove();
+        if (!bar) {
+            bar = Object.assign(document.createElement("nav"), { className: "attn-touch", ariaLabel: words.touch });
+            for (const [name, sign] of Object.entries({ ...SIGNS, answer: "" })) {
+                const button = Object.assign(document.createElement("button"), { type: "button", textContent: sign });
+                if (sign) button.ariaLabel = words[name];
+                button.dataset.touch = name;
+                bar.append(button);
+            }
+            document.body.append(bar);
+        }
+        bar.style.colorScheme = getComputedStyle(block()).colorScheme; // that of the page, whatever the system's is
+        const button = (name) => bar.querySelector(`[data-touch=${name}]`);
+        const does = {
+            back: () => walk(-1), on: () => walk(1), up: () => look(-1), down: () => look(1), leave, answer,
+        };
+        for (const [name, done] of Object.entries(does)) button(name).onclick = done;
+        for (const [name, by] of [["up", -1], ["down", 1]]) {
+            Object.assign(button(name), { hidden: !more(-1) && !more(1), disabled: !more(by) });
+        }
+        const said = answerWords();
+        if (button("answer").textContent !== said) button("answer").textContent = said;
+        button("answer").hidden = !said;
+    };
+    const answerWords = () => document.querySelector(`${data.answer} p`)?.textContent ?? "";
     const enter = () => {
         talk.scroll = { screen: screenNow(), top: main()?.scrollTop ?? 0 };
         setTriggerValue("present", true);
@@ -360,7 +419,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
             next: data.next,
             state: many + part,
             cover: talk.blank ? words.blanked : talk.code ? words.coded : "",
-            answer: document.querySelector(`${data.answer} p`)?.textContent ?? "",
+            answer: answerWords(),
             qr: code?.querySelector("img")?.outerHTML ?? "",
             address: code?.querySelector("[data-address]")?.textContent ?? "",
             warning: code?.querySelector("[data-warning]")?.textContent ?? "",
@@ -427,11 +486,14 @@ export default function ({ data, parentElement, setTriggerValue }) {
         if (back?.screen === screenNow()) scroll();
     }
     cover();
+    touch();
     say();
     document.addEventListener("keydown", pressed, true);
+    document.addEventListener("scroll", touch, true);
     document.addEventListener("click", chosen, true);
     const stop = () => {
         document.removeEventListener("keydown", pressed, true);
+        document.removeEventListener("scroll", touch, true);
         document.removeEventListener("click", chosen, true);
         observer.disconnect();
         resized.disconnect();

@@ -16,7 +16,7 @@ from attn.ui.menu import following_page
 from attn.ui.settings import is_loopback
 from attn.ui.state import LOOK, choose_look, chosen_look, link_of
 from attn.ui.stories.running import OWN, story_link, story_now
-from attn.ui.width import FIGURES
+from attn.ui.width import FIGURES, HAND
 
 PRESENT_KEYS = (  # in the order in which they are listed
     ("Page Down, Page Up", "to the next screen and the one before: what a clicker sends"),
@@ -43,6 +43,10 @@ _WORDS = {
     "back": "Screen before",
     "on": "Next screen",
     "blank": "Black screen",
+    "touch": "Presenting",
+    "leave": "Leave",
+    "up": "More above",
+    "down": "More below",
     "blanked": "The screen is black.",
     "coded": "The screen shows the code.",
 }
@@ -89,14 +93,16 @@ PRESENT_STYLE = """<style>
 .stMainBlockContainer:has(.attn-story) h1 { visibility: hidden !important; }
 .stMainBlockContainer .attn-story { position: fixed; z-index: 2; inset: 0.5vh ASIDE auto 2vw; line-height: 1.15; }
 .attn-story b { display: block; font-size: min(5vh, 3vw); }
-.attn-story span { display: block; font-size: calc(var(--attn-size, 3) * min(1vh, 0.75vw)); text-wrap: pretty; }
+.attn-story span {
+    display: block; font-size: max(14px, calc(var(--attn-size, 3) * min(1vh, 0.75vw))); text-wrap: pretty;
+}
 LINE { display: none; }
 .stMainBlockContainer LINE[data-said] {
     display: block; position: fixed; z-index: 2; inset: var(--attn-line, 8.4vh) ASIDE auto 2vw; width: auto;
 }
 .stMainBlockContainer LINE :is(p, code) {
-    margin: 0; font-size: max(2.5vh, calc(var(--attn-size, 3) * 0.88 * min(1vh, 0.75vw))) !important; line-height: 1.2;
-    color: light-dark(#00588A, #8CCBF2); text-wrap: pretty;
+    margin: 0; font-size: max(14px, 2.5vh, calc(var(--attn-size, 3) * 0.88 * min(1vh, 0.75vw))) !important;
+    line-height: 1.2; color: light-dark(#00588A, #8CCBF2); text-wrap: pretty;
 }
 /* beside all this stands how a hall joins a room */
 .stMainBlockContainer:has(.attn-join) { --attn-aside: 38vh; }
@@ -113,9 +119,50 @@ LINE { display: none; }
     gap: 1vh; font-size: max(18px, 2.3vh); overflow-wrap: anywhere; text-align: center; padding: 2vh 6vw;
 }
 .attn-cover img { height: min(76vh, 84vw); width: auto; }
+/* who touches the screen has no keys, and buttons in their place */
+.attn-touch { display: none; }
+@media (pointer: coarse) {
+    .attn-touch {
+        display: flex; justify-content: center; gap: 0.4rem; position: fixed; z-index: 3; inset: auto 0 0;
+        height: 3.25rem; padding: 0.25rem; background: light-dark(#FFFFFF, #0F1419);
+        border-top: 1px solid light-dark(#D8DEE4, #2B3641);
+    }
+    .attn-touch button {
+        min-width: 3.25rem; padding: 0 0.5rem; font: 1.5rem/1 "Source Sans", "Source Sans Pro", Arial, sans-serif;
+        border-radius: 8px; border: 1px solid light-dark(#8A95A1, #6B7885);
+        background: none; color: light-dark(#14202B, #E8EDF2);
+    }
+    .attn-touch [data-touch="answer"] { font-size: 1rem; }
+    .attn-touch button[hidden] { display: none; }
+    .attn-touch button:disabled { opacity: 0.4; }
+    .stMainBlockContainer [data-presented] { bottom: 3.25rem; }
+}
+/* on a screen held upright in a hand a figure is as large as on its page, and scrolled */
+@media (max-width: NARROWpx) {
+    .stMainBlockContainer :is(h1, .attn-story, LINE[data-said], [data-presented]) { left: 4vw; right: 4vw; }
+    .stMainBlockContainer h1 { height: auto; padding: 0.5rem 0 0 !important; font-size: 1.3rem !important; }
+    .stMainBlockContainer .attn-story { top: 0.5rem; }
+    .attn-story b { font-size: 1.2rem; margin-bottom: 0.25rem; }
+    .attn-story span, .stMainBlockContainer LINE :is(p, code) { font-size: 1rem !important; }
+    LINE [data-testid="stMarkdownContainer"] { margin: 0; }
+    .stMainBlockContainer [data-presented] { display: block; overflow: auto; overscroll-behavior: contain; }
+    [data-presented]:is([data-cut~="right"]::after, [data-cut~="left"]::before) { display: block; }
+    .stMainBlockContainer .attn-join {
+        inset: auto 4vw 3.5rem; width: auto; display: grid; grid-template-columns: 24vw 1fr; align-items: center;
+        column-gap: 4vw; text-align: left; font-size: 1rem;
+    }
+    .attn-join img { width: 24vw; height: 24vw; grid-row: span 2; }
+    .attn-join b { font-size: 2.2rem; line-height: 1; }
+    .stMainBlockContainer:has(.attn-join) [data-presented] { bottom: calc(26vw + 3.5rem); }
+}
 </style>"""
 PRESENT_STYLE = PRESENT_STYLE.replace("SHOWN", "h1, .attn-story, .attn-join, LINE, [data-presented], SAID")
-PRESENT_STYLE = PRESENT_STYLE.replace("SAID", _SAID).replace("LINE", _LINE).replace("ASIDE", "var(--attn-aside, 2vw)")
+PRESENT_STYLE = (
+    PRESENT_STYLE.replace("NARROW", str(HAND - 1))
+    .replace("SAID", _SAID)
+    .replace("LINE", _LINE)
+    .replace("ASIDE", "var(--attn-aside, 2vw)")
+)
 _talk = st.components.v2.component(
     "attention_lab.present",
     html=_HTML,
@@ -142,7 +189,13 @@ def present_controls(page):
         data={"present": chosen_look().present, "story": now is not None, "next": following, "place": place}
         # as text: Streamlit would load pandas to ask whether a list or a dictionary is a table
         | {"words": json.dumps(_WORDS), "notes": json.dumps(notes)}
-        | {"figures": FIGURES, "code": ".attn-code", "line": _LINE, "answer": f'[class*="st-key-{ANSWER_KEY}"] button'}
+        | {
+            "figures": FIGURES,
+            "hand": HAND,
+            "code": ".attn-code",
+            "line": _LINE,
+            "answer": f'[class*="st-key-{ANSWER_KEY}"] button',
+        }
         | {"before": f".st-key-{_BEFORE} a", "after": f".st-key-{_AFTER} a"},
         on_present_change=take,
     )

@@ -18,7 +18,7 @@ _WORDS = 14  # pixels of words in figures on a laptop
 _LARGE = 24 / _WORDS  # how much larger words in figures are at least for a hall
 _SMALL = {"narrow": 900, "low": 500}  # pixels of a window: one below either has no room for the menu beside the page
 _SMALL_LARGE = {"narrow": 1500, "low": 500}  # and with words for a hall, where figures need all of a laptop's width
-_HAND = 520  # pixels of a page held upright in a hand, which is scrolled: only its width limits a picture
+HAND = 520  # pixels of a page held upright in a hand, which is scrolled: only its width limits a picture
 _STEP = 40  # pixels: smaller changes do not redraw the page, nor a quarter of them one held in a hand
 _LEAVING = 2000  # milliseconds in which a page that was left is not measured: the answer to the click comes first
 _MARGIN = 12  # pixels at the right of a figure that hold nothing, and may be out of sight without a sign
@@ -260,7 +260,7 @@ def measure_page_room():
         data=(_SMALL_LARGE if chosen_look().large else _SMALL)
         | {
             "step": _STEP,
-            "hand": _HAND,
+            "hand": HAND,
             "figures": FIGURES,
             "frames": f"{FRAMES}, {_STEPS}",
             "steps": _STEPS,
@@ -276,9 +276,14 @@ def measure_page_room():
         st.session_state["page_width"], st.session_state["page_height"] = said.room["width"], said.room["height"]
 
 
+def _filled():
+    """Return whether a figure is to fill a screen on which it is presented; in a hand it is as on its page."""
+    return chosen_look().present and _room() >= HAND
+
+
 def page_enlargement():
     """Return how many times as large as on a laptop everything in figures is drawn: more in a larger window."""
-    if chosen_look().present:
+    if _filled():
         return max(1.0, (_height() * _PRESENTED[0] + _PRESENTED[1]) / _WORDS)
     spare = (_room() - NARROW) / (_WIDE - NARROW), (_height() - _LOW) / (_HIGH - _LOW)
     natural = 1 + (_LARGER - 1) * min(spare)
@@ -326,15 +331,15 @@ def page_strip_width(tokens, **look):
         What `attn.charts.token_strip` is told of its size.
     """
     wide = page_width()
-    return token_strip_width(tokens, wide, wide / _SHAPE, **look) if chosen_look().present else wide
+    return token_strip_width(tokens, wide, wide / _SHAPE, **look) if _filled() else wide
 
 
 def page_held():
     """Return whether the page is held in a hand, upright or on its side: it is touched, and scrolled to see a figure.
 
-    No figure fits into so low a window, so none is made smaller for it.
+    No figure fits into so low a window, so none is made smaller for it; where it is presented, the browser does so.
     """
-    return not chosen_look().present and (_room() < _HAND or _height() < _SMALL["low"])
+    return _room() < HAND or (_height() < _SMALL["low"] and not chosen_look().present)
 
 
 def page_cell(cell, count):
@@ -389,7 +394,7 @@ def page_tallest(controls=0, most=None):
     most : float, optional
         By default 440 on a laptop, and up to 600 in a wider window.
     """
-    if chosen_look().present:
+    if _filled():
         words = _TITLE + _STORY * bool(chosen_look().story)
         return int(max(_LEAST_TALL, _height() * (1 - words) / page_enlargement() - _AROUND))
     most = max(440, min(600, 0.35 * page_width())) if most is None else most
@@ -402,7 +407,7 @@ def page_tallest(controls=0, most=None):
 
 def page_plot_height(most=440):
     """Return how many pixels high a plot further down a page may be: `most`, or less where it is presented alone."""
-    return min(most, page_tallest()) if chosen_look().present else most
+    return min(most, page_tallest()) if _filled() else most
 
 
 def page_curves_height(wide, usual):
@@ -414,7 +419,7 @@ def page_curves_height(wide, usual):
         Pixels across of the whole figure.
     usual : int
     """
-    return int(max(_LEAST_TALL, wide / _SHAPE - _AROUND_CURVES)) if chosen_look().present else usual
+    return int(max(_LEAST_TALL, wide / _SHAPE - _AROUND_CURVES)) if _filled() else usual
 
 
 def page_bars_width(wide, high):
@@ -427,7 +432,7 @@ def page_bars_width(wide, high):
     high : float
         Of all bars.
     """
-    return min(wide, max(_LEAST_BARS, int(_SHAPE * (high + _AROUND_CURVES)))) if chosen_look().present else wide
+    return min(wide, max(_LEAST_BARS, int(_SHAPE * (high + _AROUND_CURVES)))) if _filled() else wide
 
 
 def page_rows(row, usual):
@@ -439,7 +444,7 @@ def page_rows(row, usual):
         Pixels, before figures are enlarged.
     usual : int
     """
-    return min(usual, max(1, page_curves_height(page_width(), 0) // row)) if chosen_look().present else usual
+    return min(usual, max(1, page_curves_height(page_width(), 0) // row)) if _filled() else usual
 
 
 def _card():
