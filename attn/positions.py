@@ -1,6 +1,6 @@
 """Where a token stands: added to its embedding, turned into its query and key, or added to its scores.
 
-Attention alone does not know the order of its tokens: shuffle them and the outputs shuffle along.
+Attention without a mask does not know the order of its tokens: shuffle them and the outputs shuffle along.
 `sinusoidal` and `learned` are added to the embeddings, `rotary` turns queries and keys (`yarn` for
 texts longer than those of training, `xpos_factors` so that far keys count less), and `alibi_bias`,
 `relative_bias` and `shaw_bias` go in as ``bias=``.

@@ -52,7 +52,8 @@ labels = result.labels
 ui.page_reading(
     f"{UNTRAINED} {shuffle.shuffle_reading(setup, result)}",
     shuffle.shuffle_formula(setup, theme.role),
-    f"{len(labels)} tokens × {setup.d_model} numbers · weights: {len(labels)} × {len(labels)}",
+    f"In the formula {shuffle.shuffle_letters(setup)} · {len(labels)} tokens × {setup.d_model} numbers · "
+    f"weights: {len(labels)} × {len(labels)}",
     beside=lambda: sentence_in_a_trained_model(setup),
 )
 codes = partial(shuffle.shuffle_code, setup, result)

@@ -6,9 +6,9 @@ import streamlit as st
 
 from attn import charts, ui
 from attn.pretrained import ModelError
-from attn.ui.controls.mask import mask_controls, paint_mask
+from attn.ui.controls.mask import mask_controls, mask_of, paint_mask
 from attn.ui.controls.model_and_text import TEXT_HELP
-from attn.ui.controls.positions import POSITIONS
+from attn.ui.controls.positions import no_positions_but_a_mask, positions_control
 from attn.ui.controls.sentence import (
     WORDS_HELP,
     need_sentence_words,
@@ -48,6 +48,13 @@ def place_of(stage):
     return first_control if page.get("stage") == stage else st.container()
 
 
+def without_positions():
+    """Say what tells the order where no positions are chosen; nothing where the scheme's own words hold."""
+    if page.get("source") == "pretrained":
+        return "Nothing is added here: the model's own positions are in X already, from before its first layer."
+    return no_positions_but_a_mask(mask_of(page.choices(), n)[0].visible) if n else ""
+
+
 with st.sidebar:
     first_control = st.container()
     sentence_source_control(page, STEP_SOURCES, on_change=partial(walk_change_source, page, page.get("source")))
@@ -67,14 +74,7 @@ with st.sidebar:
         ui.page_ask(page, str(error), st.error)
     n = len(example.tokens)
     with place_of("embeddings"):
-        st.selectbox(
-            "Positions",
-            POSITIONS,
-            format_func=lambda name: POSITIONS[name].title,
-            key=page.key("positions"),
-            help="What tells attention where a token stands. Without it the order of the words does not matter.",
-        )
-        st.caption(POSITIONS[page.get("positions")].help)
+        positions_control(page, none=without_positions())
     with place_of("scaled"):
         st.selectbox(
             "Divide the scores by",

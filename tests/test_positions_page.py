@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from driving import check, matrices, opened, said, tables
 
-from attn import positions
+from attn import masks, one_head, positions
+from attn.data import examples
 from attn.ui import models
 from attn.ui.controls.positions import POSITIONS
 from attn.ui.pages.positions import distances, shuffle
@@ -26,7 +27,7 @@ SAID = {
         "relative": "share one bucket",
     },
     "Only the distance counts": {
-        "none": "nothing depends",
+        "none": "no score depends",
         "sinusoidal": "And one rotation",
         "halves": "And one rotation",
         "yarn": "Only the distance between query and key counts",
@@ -71,6 +72,60 @@ def test_a_causal_mask_tells_order_by_itself():
     app = check(opened("positions", positions="none", causal="1"))
     assert np.nanmax(np.abs(matrices(app)[BACK][0])) > 0.1
     assert "A causal mask tells order by itself" in words(app)
+    assert r"(PX) \neq P" in app.get("latex")[0].value
+    assert r"(PX) = P" in opened("positions", positions="none").get("latex")[0].value
+
+
+NOTHING_ELSE = "Without a mask, shuffling the tokens shuffles the rows and nothing else."
+BY_THE_MASK = "Only the mask tells the order: who may look at whom depends on where they stand."
+
+
+@pytest.mark.parametrize(
+    ("page", "chosen", "sentence"),
+    [
+        ("positions", {"causal": "0"}, NOTHING_ELSE),
+        ("positions", {"causal": "1"}, BY_THE_MASK),
+        ("positions", {"causal": "1", "text": "One"}, NOTHING_ELSE),  # a mask that hides nothing
+        ("step_by_step", {"mask": "none"}, NOTHING_ELSE),
+        ("step_by_step", {"mask": "causal"}, BY_THE_MASK),
+        ("step_by_step", {"mask": "window", "window": "5"}, NOTHING_ELSE),
+        ("step_by_step", {"source": "pretrained"}, "Nothing is added here: the model's own positions are in X already"),
+    ],
+)
+def test_what_no_positions_mean_is_said_by_what_the_mask_hides(page, chosen, sentence):
+    said_here = words(check(opened(page, chosen, positions="none"), charts=0))
+    may_be = (NOTHING_ELSE, BY_THE_MASK, "Nothing is added here: the model's own positions are in X already")
+    assert [each for each in may_be if each in said_here] == [sentence]
+
+
+def test_the_first_word_alone_looks_at_others_once_it_stands_last_under_a_causal_mask():
+    e = examples.worked_example()
+    moved = [1, 2, 3, 4, 5, 0]
+    for mask, same in ((masks.everything(6), True), (masks.causal(6), False)):
+        written, shuffled = (one_head.walk(x, e.w_q, e.w_k, e.w_v, mask=mask).context for x in (e.x, e.x[moved]))
+        assert np.allclose(shuffled[-1], written[0]) == same
+
+
+LETTERS = {  # of each scheme's formula
+    "none": ("$P$", "$X$"),
+    "sinusoidal": ("$p$", "$2i$", "$2i+1$", "$d$", "$b$"),
+    "halves": ("$p$", "$i$", "$d/2+i$", "$d$", "$b$"),
+    "learned": ("$p$", "$P$", r"$n_{\max}$", "$d$"),
+    "rotary": ("$i$", "$j$", "$R_i$"),
+    "yarn": ("$i$", "$j$", "$R_i$", "$R'$", "$s$", "$f$"),
+    "xpos": ("$i$", "$j$", "$R_i$", r"$\zeta$"),
+    "alibi": ("$i$", "$j$", "$m_h$", "$h$"),
+    "relative": ("$i$", "$j$", "$b$"),
+    "shaw": ("$i$", "$j$", "$w$"),
+}
+
+
+@pytest.mark.parametrize("scheme", POSITIONS)
+def test_each_letter_of_a_formula_is_explained(scheme):
+    app = check(opened("positions", positions=scheme, d_model="30"))
+    (told,) = [each.value for each in app.caption if each.value.startswith("In the formula ")]
+    assert [letter for letter in LETTERS[scheme] if letter not in told] == []
+    assert ("how many there are, 30" in told) == (scheme in ("sinusoidal", "halves"))
 
 
 def test_the_largest_difference_is_that_of_the_picture():

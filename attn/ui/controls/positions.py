@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+import streamlit as st
 
 import attn
 
@@ -137,7 +138,7 @@ def _alibi_in_numpy(of):
 POSITIONS = {
     "none": PositionScheme(
         "None",
-        "Shuffling the tokens shuffles the rows and nothing else.",
+        "Without a mask, shuffling the tokens shuffles the rows and nothing else.",
         "no positions",
         lambda of: "",
         lambda of: "",
@@ -215,6 +216,38 @@ POSITIONS = {
     ),
 }
 """One row a scheme; the keys stand in links."""
+
+
+def positions_control(state, **said):
+    """Draw the choice of a scheme, and below it what the chosen one does.
+
+    Parameters
+    ----------
+    state : PageState
+        Of a page whose Setup has ``positions``.
+    **said : str
+        What stands below a scheme on this page in place of its help, by the scheme's key; nothing keeps the help.
+    """
+    st.selectbox(
+        "Positions",
+        POSITIONS,
+        format_func=lambda name: POSITIONS[name].title,
+        key=state.key("positions"),
+        help="What tells attention where a token stands. Without it, only a mask can tell the order of the words.",
+    )
+    chosen = state.get("positions")
+    st.caption(said.get(chosen) or POSITIONS[chosen].help)
+
+
+def no_positions_but_a_mask(visible):
+    """Say what tells the order where positions do not and a mask hides something; nothing where it hides nothing.
+
+    Parameters
+    ----------
+    visible : ndarray of bool, shape (n, n)
+        True where a query may look.
+    """
+    return "" if visible.all() else "Only the mask tells the order: who may look at whom depends on where they stand."
 
 
 def shaw_table(seed, d_k):

@@ -413,7 +413,7 @@ def schemes_relation_reading(setup):
     """Say whether only the distance counts."""
     apart = float(np.ptp(_relation(setup), axis=0).max())
     if setup.positions == "none":
-        return "Without positions nothing depends on where query and key stand."
+        return "Without positions no score depends on where query and key stand."
     if setup.positions == "learned":
         return (
             "A table is free to treat each place as it likes. In a column of the map query and key stand equally far "

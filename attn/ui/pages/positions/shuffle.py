@@ -10,7 +10,15 @@ import streamlit as st
 from attn import charts, one_head
 from attn.charts.labels import number
 from attn.data import examples
-from attn.ui.controls.positions import POSITIONS, SHAW_REACH, TRAINED, positions_in_numpy, positions_of
+from attn.ui.controls.positions import (
+    POSITIONS,
+    SHAW_REACH,
+    TRAINED,
+    no_positions_but_a_mask,
+    positions_control,
+    positions_in_numpy,
+    positions_of,
+)
 from attn.ui.controls.sentence import sentence_words
 from attn.ui.link import link_choice, link_flag, link_string, link_whole
 from attn.ui.numpy_code import (
@@ -165,22 +173,16 @@ def shuffle_order(n, seed):
 
 def shuffle_scheme_controls(state):
     """Draw the choice of a scheme and its numbers."""
-    st.selectbox(
-        "Positions",
-        POSITIONS,
-        format_func=lambda name: POSITIONS[name].title,
-        key=state.key("positions"),
-        help="What tells attention where a token stands. Without it the order of the words does not matter.",
+    words = len(sentence_words(state.get("text")))
+    positions_control(
+        state,
+        none=no_positions_but_a_mask(~shuffle_hidden(state.get("causal"), words)),
+        alibi="The farther a key, the lower its score, in each head at its own rate (Press et al., 2021).",
     )
     scheme = state.get("positions")
-    st.caption(
-        "The farther a key, the lower its score, in each head at its own rate (Press et al., 2021)."
-        if scheme == "alibi"
-        else POSITIONS[scheme].help
-    )
     if POSITIONS[scheme].pairs:
         st.select_slider(
-            "Base", list(BASES), format_func=BASES.get, key=state.key("base"),
+            "Base b", list(BASES), format_func=BASES.get, key=state.key("base"),
             help="The larger, the longer the slowest wave. Vaswani et al. and Su et al. have 10,000, Llama 3 has "
             "500,000.",
         )  # fmt: skip
@@ -215,6 +217,7 @@ def _picture(written, shuffled, difference, hidden, labels, others, theme, room,
     return charts.panels(
         theme,
         room,
+        # first, so that the two after it share the names of their rows, and all have room for their numbers
         charts.panel(shuffled.weights, others, others, title="Shuffled", hidden=hidden, style=style),
         charts.panel(written.weights, labels, labels, title="As written", hidden=hidden, style=style),
         charts.panel(
@@ -270,9 +273,10 @@ def shuffle_reading(setup, result):
 
 def shuffle_formula(setup, role):
     """Return the scheme's formula in LaTeX; `role` tells the colour of a letter."""
+    same = r"\neq" if setup.causal else "="
     q, k = rf"\textcolor{{{role('query')}}}{{q}}", rf"\textcolor{{{role('key')}}}{{k}}"
     return {
-        "none": r"\mathrm{attention}(PX) = P\,\mathrm{attention}(X)",
+        "none": rf"\mathrm{{attention}}(PX) {same} P\,\mathrm{{attention}}(X)",
         "sinusoidal": r"\begin{aligned}x_p &+ \mathrm{PE}_p\\ \mathrm{PE}_{p,2i} &= \sin(p\,/\,b^{2i/d})\\"
         r"\mathrm{PE}_{p,2i+1} &= \cos(p\,/\,b^{2i/d})\end{aligned}",
         "halves": r"\begin{aligned}x_p &+ \mathrm{PE}_p\\ \mathrm{PE}_{p,i} &= \sin(p\,/\,b^{i/(d/2-1)})\\"
@@ -285,6 +289,25 @@ def shuffle_formula(setup, role):
         "alibi": rf"\frac{{{q}_i^\top {k}_j}}{{\sqrt{{d_k}}}} - m_h\,|i - j|, \quad m_h = 2^{{-8h/{NUM_HEADS}}}",
         "relative": rf"\frac{{{q}_i^\top {k}_j}}{{\sqrt{{d_k}}}} + b_{{\mathrm{{bucket}}(j - i)}}",
         "shaw": rf"\frac{{{q}_i^\top ({k}_j + w_{{\mathrm{{clip}}(j - i,\,\pm {SHAW_REACH})}})}}{{\sqrt{{d_k}}}}",
+    }[setup.positions]
+
+
+def shuffle_letters(setup):
+    """Say what the letters of the scheme's formula stand for."""
+    where = "$i$ and $j$ are the positions of query and key"
+    turns = f"{where}; $R_i$ turns each pair of numbers by an angle that grows with $i$"
+    dimensions, width = "are dimensions", f"$d$ is how many there are, {setup.d_model}, and $b$ the base"
+    return {
+        "none": "$P$ puts the rows of $X$ into another order",
+        "sinusoidal": f"$p$ is the position; $2i$ and $2i+1$ {dimensions}; {width}",
+        "halves": f"$p$ is the position; $i$ and $d/2+i$ {dimensions}; {width}",
+        "learned": "$p$ is the position; $P$ is the trained table of $n_{\\max}$ positions with $d$ numbers each",
+        "rotary": turns,
+        "yarn": f"{turns}, the slow pairs less ($R'$); $s$ is the stretch, and $f$ what all grow by",
+        "xpos": f"{turns}; $\\zeta$ is a number for each pair, below 1",
+        "alibi": f"{where}; $m_h$ is the slope of head $h$",
+        "relative": f"{where}; $b$ is the trained number of the bucket that their distance falls into",
+        "shaw": f"{where}; $w$ is the trained row of their distance, which is cut at {SHAW_REACH} to each side",
     }[setup.positions]
 
 
