@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from attn.functional import MOST, as_array, as_floats, as_real, several, whole_number
-from attn.words import capital, small
+from attn.words import capital, ordinal, small
 
 Window = int | tuple[int | None, int | None]  # keys to the left and right of a query's own position, None for no limit
 
@@ -406,7 +406,7 @@ def strided(n: int, stride: int) -> Mask:
     n, stride = whole_number("n", n), whole_number("stride", stride, least=1)
     back = -distances(n)
     visible = (back >= 0) & ((back <= stride) | (back % stride == 0))
-    seen = f"itself, the {_count(stride, 'token')} before it, and every {_ordinal(stride)} token further back"
+    seen = f"itself, the {_count(stride, 'token')} before it, and every {ordinal(stride)} token further back"
     return Mask(visible, _sentence(f"{_each(n, n)} sees {seen}"))
 
 
@@ -602,12 +602,6 @@ def _at_most(limit):
     if limit is None:
         return "any number"
     return f"at most {limit}" if limit else "none"
-
-
-def _ordinal(number):
-    """Return 1st, 2nd, 3rd, 4th ..."""
-    ending = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
-    return f"{number}{'th' if number % 100 in (11, 12, 13) else ending}"
 
 
 def _sentence(clause):

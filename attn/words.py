@@ -72,6 +72,18 @@ def listed(items: Iterable[object], last: str = "and") -> str:
     return f"{', '.join(most)} {last} {end}" if most else end
 
 
+def ordinal(place: int) -> str:
+    """Return a place in a row as a word that is written with a number.
+
+    Examples
+    --------
+    >>> [ordinal(place) for place in (1, 2, 3, 4, 11, 12, 13, 21, 112)]
+    ['1st', '2nd', '3rd', '4th', '11th', '12th', '13th', '21st', '112th']
+    """
+    ending = {1: "st", 2: "nd", 3: "rd"}.get(place % 10, "th")
+    return f"{place}{'th' if place % 100 in (11, 12, 13) else ending}"
+
+
 def share(value: float) -> str:
     """Return a share of 1, such as a weight, as a sentence says it: with two decimals, and never 0 or 1 by rounding.
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from driving import check, matrices, opened, said
+from driving import check, matrices, opened, said, tables
 
 from attn import softmax
 from attn.analysis import saturation
@@ -42,8 +42,8 @@ def test_a_shift_changes_nothing_and_says_so():
     ("scores", "sentence"),
     [
         ("0, 0, 0, 0", "All scores are equal, 0, so each gets **25.0%**."),
-        ("3, 1, 3", "Scores 1 and 3 are the largest, 3, and get **46.8%** each."),
-        ("3, 1, 2", "Score 1 is the largest, 3, and gets **66.5%**."),
+        ("3, 1, 3", "The 1st and 3rd score, 3 each, are the largest and get **46.8%** each."),
+        ("3, 1, 2", "The 1st score, 3, is the largest and gets **66.5%**."),
     ],
 )
 def test_which_scores_get_most(scores, sentence):
@@ -59,6 +59,16 @@ def test_how_much_more_a_higher_score_gets_and_over_how_many_keys_weights_are_sp
     assert f"The effective number of keys is **{spread:.2f}** of 3: as if so many shared equally." in told
 
 
+def test_an_exponential_is_said_as_the_figure_draws_it():
+    app = check(opened("softmax", scores="2, -1, 3", temperature="2.0"))
+    told = " ".join(said(app))
+    assert "An exponential is e to the power of (score − largest score) ÷ 2, the temperature, so the largest" in told
+    drawn = [table["shown"].tolist() for table in tables(app, "shown", "label")]
+    assert drawn[1] == [f"{value:.4g}" for value in np.exp([-0.5, -2, 0])]
+    np.testing.assert_allclose(softmax([2, -1, 3]), softmax([-1, -4, 0]))  # to subtract the largest changes no weight
+    assert "(score − largest score), so the largest gets 1." in " ".join(said(opened("softmax")))
+
+
 @pytest.mark.parametrize(
     ("scores", "sentence"),
     [
@@ -66,8 +76,11 @@ def test_how_much_more_a_higher_score_gets_and_over_how_many_keys_weights_are_sp
             "0, 0, 0, 0",
             "These scores sum to 0, and one cannot divide by 0: the picture shows 0 in place of each share.",
         ),
-        ("2, -1, 0.5, -2, 3", "scores add up to 1 as well. Score 4 gets −0.8, but a share cannot be negative."),
-        ("1, -3", "Score 1 gets −0.5, but a share cannot be negative, and as the sum is negative, the order is turned"),
+        ("2, -1, 0.5, -2, 3", "scores add up to 1 as well. The 4th score gets −0.8, but a share cannot be negative."),
+        (
+            "1, -3",
+            "The 1st score gets −0.5, but a share cannot be negative, and as the sum is negative, the order is turned",
+        ),
         ("-1, -2, -3", "No score is above 0, so the order is turned round: the smallest score gets the largest share."),
         ("1, 2, 5", "Here the shares run from 0.125 to 0.625, those of softmax from"),
     ],

@@ -13,6 +13,8 @@ from string import ascii_lowercase
 
 import numpy as np
 
+from attn.words import ordinal
+
 START, END = "<start>", "<end>"
 
 
@@ -168,12 +170,6 @@ WEEKDAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", 
 FIRST_YEAR, LAST_YEAR = 1900, 2099
 
 
-def _ordinal(day):
-    """Return 1st, 2nd, 3rd, 4th ..."""
-    ending = "th" if 11 <= day <= 13 else {1: "st", 2: "nd", 3: "rd"}.get(day % 10, "th")
-    return f"{day}{ending}"
-
-
 def _spellings(day):
     """Return a date in every spelling, from short to long."""
     month, weekday = MONTHS[day.month - 1], WEEKDAYS[day.weekday()]
@@ -183,10 +179,10 @@ def _spellings(day):
         f"{day.day} {month} {day.year}",
         f"{month} {day.day}, {day.year}",
         f"{weekday[:3]} {day.day} {month[:3]} {day.year}",
-        f"the {_ordinal(day.day)} of {month} {day.year}",
+        f"the {ordinal(day.day)} of {month} {day.year}",
         f"{weekday}, {day.day} {month} {day.year}",
-        f"{weekday} the {_ordinal(day.day)} of {month} {day.year}",
-        f"{weekday} the {_ordinal(day.day)} of {month} in the year {day.year}",
+        f"{weekday} the {ordinal(day.day)} of {month} {day.year}",
+        f"{weekday} the {ordinal(day.day)} of {month} in the year {day.year}",
     ]
 
 

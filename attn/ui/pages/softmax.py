@@ -20,7 +20,7 @@ from attn.ui.settings import visitor_settings
 from attn.ui.shown_code import LIGHT, page_codes
 from attn.ui.state import as_text
 from attn.ui.width import page_bars_width, page_plot_height, page_share
-from attn.words import listed
+from attn.words import listed, ordinal
 
 MOST = 24  # scores
 _ROW, _LEAST_ROOM = 28, 700  # pixels from one bar to the next, and across three pictures side by side
@@ -220,10 +220,11 @@ def softmax_page_in_words(setup, result):
 def softmax_page_steps_in_words(setup, result):
     """Say how weights are made of scores, and over how many keys they are spread."""
     spread = float(analysis.effective_keys(result.weights[None])[0])
-    divided = "" if setup.temperature == 1 else f", divided by the temperature, {setup.temperature:g}"
+    divided = "" if setup.temperature == 1 else f" ÷ {setup.temperature:g}, the temperature"
     return (
-        f"An exponential is e to the power of a score's distance to the largest one{divided}. A weight is an "
-        f"exponential divided by the sum of all. The effective number of keys is **{spread:.2f}** of "
+        f"An exponential is e to the power of (score − largest score){divided}, so the largest gets 1. To subtract the "
+        "largest changes no weight, and keeps the numbers small. A weight is an exponential divided by the sum of all. "
+        f"The effective number of keys is **{spread:.2f}** of "
         f"{len(result.weights)}: as if so many shared equally."
     )
 
@@ -238,10 +239,10 @@ def _who_gets_most(result):
     best = np.flatnonzero(result.shifted == result.shifted.max())
     score, weight = number(result.shifted[best[0]]), f"**{result.weights[best[0]]:.1%}**"
     if len(best) == 1:
-        return f"Score {best[0] + 1} is the largest, {score}, and gets {weight}"
+        return f"The {ordinal(best[0] + 1)} score, {score}, is the largest and gets {weight}"
     if len(best) == len(result.shifted):
         return f"All scores are equal, {score}, so each gets {weight}"
-    return f"Scores {listed(best + 1)} are the largest, {score}, and get {weight} each"
+    return f"The {listed(map(ordinal, best + 1))} score, {score} each, are the largest and get {weight} each"
 
 
 def _overflow(scaled):
@@ -262,11 +263,11 @@ def softmax_page_gradient(setup, result, width):
     )  # fmt: skip
     best = int(result.weights.argmax())
     words = (
-        "How do weights change when a score does? That is the gradient, by which a model learns. Raise score "
-        f"{best + 1} a little, and its weight rises {number(jacobian[best, best])} times as much. The others lose what "
-        "it gains, so every column sums to 0. So does every row: raise all scores alike, and no weight changes. Where "
-        "one weight comes near 1, the whole matrix goes to 0, and nothing is learnt. Now its size is "
-        f"**{number(float(np.linalg.norm(jacobian)))}**, the root of the sum of its squares."
+        "How do weights change when a score does? That is the gradient, by which a model learns. Raise the "
+        f"{ordinal(best + 1)} score a little, and its weight rises {number(jacobian[best, best])} times as much. The "
+        "others lose what it gains, so every column sums to 0. So does every row: raise all scores alike, and no "
+        "weight changes. Where one weight comes near 1, the whole matrix goes to 0, and nothing is learnt. Now its "
+        f"size is **{number(float(np.linalg.norm(jacobian)))}**, the root of the sum of its squares."
     )
     return charts.panels(page_theme(), width, picture), words, jacobian
 
@@ -374,7 +375,9 @@ def _divided(result, shares):
     start = f"Divided by their sum, {number(total)}, scores add up to 1 as well"
     if shares[low] < 0:
         turned = ", and as the sum is negative, the order is turned round" if total < 0 else ""
-        return f"{start}. Score {low + 1} gets {number(shares[low])}, but a share cannot be negative{turned}"
+        return (
+            f"{start}. The {ordinal(low + 1)} score gets {number(shares[low])}, but a share cannot be negative{turned}"
+        )
     said = (
         f"{start}. Here the shares run from {number(shares.min())} to {number(shares.max())}, those of softmax from "
         f"{number(result.weights.min())} to {number(result.weights.max())}"
