@@ -1,5 +1,7 @@
 """Curves and dials: where things lie, what is left out, and what is said."""
 
+import json
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -124,6 +126,16 @@ def test_a_word_is_broken_before_the_next_upright_line(width):
     }
     (at, here), (next_at, _) = sorted(places)
     assert at + max(map(label_pixels, here.split("\n"))) + 6 <= next_at
+
+
+def test_ticks_that_are_asked_for_stand_under_their_points_up_to_the_ends():
+    widths = [4**power for power in range(6)]
+    axis = charts.Axis("d_k", log=True, ticks=widths)
+    chart = charts.curves([charts.Curve("one", widths, widths)], LIGHT, x=axis, y="size", width=359)
+    drawn = charts.specified(chart)["layer"][0]["encoding"]["x"]["axis"]
+    assert json.loads(drawn["labelExpr"].partition("[indexof")[0]) == ["1", "4", "16", "64", "256", "1,024"]
+    assert drawn["values"] == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1])
+    assert drawn["labelFlush"] is False
 
 
 def test_an_axis_of_numbers_has_two_of_them_at_least():

@@ -212,14 +212,13 @@ def _axis(scale, asked, theme, round_ones, pixels, down=False):
     """Return an axis labelled where it is asked for, or at round numbers, with faint lines across the plot."""
     at = list(asked.ticks or round_ones)
     if asked.ticks and not down:
-        wide = np.array([label_pixels(text) for text in _written(at, asked.format)])
-        middle = np.clip(scale.fraction(at) * pixels, wide / 2, pixels - wide / 2)  # none passes the ends of the plot
-        at = _apart(at, middle, wide)
+        wide = [label_pixels(text) for text in _written(at, asked.format)]
+        at = _apart(at, scale.fraction(at) * pixels, wide)
     place = scale.fraction(at)
     place = 1 - place if down else place
     return labelled_axis(
         Ticks([float(p) for p in place], _written(at, asked.format), 0), asked.name, theme.muted,
-        grid=True, gridColor=theme.grid, titleFontWeight=400,
+        grid=True, gridColor=theme.grid, titleFontWeight=400, labelFlush=False,  # each stands under its point
     )  # fmt: skip
 
 
