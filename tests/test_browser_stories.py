@@ -19,15 +19,25 @@ def test_a_story_is_walked_within_a_page_and_says_so_in_the_address(visit):  # n
     expect(card).to_contain_text("To do:")
     page.get_by_test_id("stMain").get_by_text("Key", exact=True).first.click()
     expect(card).to_contain_text("Done:")
-    expect(card).to_contain_text("1 of 11 tasks done")
+    expect(card).to_contain_text("1 of 12 done")
     page.get_by_role("link", name="Next screen: Every query meets every key.").click()  # at the foot
     visit.wait_for_link(stage="products", story="ten_minutes", screen="4", done="2")
     settled(page)
     page.reload()
     settled(page)
-    expect(card).to_contain_text("4 of 13 · 1 of 11 tasks done")
+    expect(card).to_contain_text("4 of 14 · 1 of 12 done")
     top = page.locator('[data-testid="stVegaLiteChart"]').first.bounding_box()["y"]
     assert top < 500  # the figure is in view under the card
+
+
+def test_the_ways_of_a_last_screen_stand_in_one_row(visit):  # noqa: F811
+    page = visit.go("home", "?layer=6&head=12&story=ten_minutes&screen=14&done=1,2")
+    page.set_viewport_size({"width": 1280, "height": 720})
+    settled(page)
+    card = page.locator(".st-key-story_ways")
+    names = ("Screen before", "Next story", "Again", "Hand in", "Leave")
+    boxes = [card.get_by_text(name, exact=True).first.bounding_box() for name in names]
+    assert max(box["y"] for box in boxes) - min(box["y"] for box in boxes) < 10, boxes
 
 
 def test_a_window_measured_while_a_link_is_followed_does_not_call_the_old_page(visit):  # noqa: F811

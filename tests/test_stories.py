@@ -20,6 +20,7 @@ from attn.ui import page as page_module
 from attn.ui.controls.sentence import DEFAULT_TEXT
 from attn.ui.link import LONGEST_LINK_VALUE, from_link, to_link
 from attn.ui.models import model_layer_weights, model_reading
+from attn.ui.pages.heads import compute_heads_page
 from attn.ui.pages.masks import compute_masks_page
 from attn.ui.pages.step_by_step.stages import STAGES, stage_picture
 from attn.ui.pages.step_by_step.walk import compute_walk
@@ -47,7 +48,7 @@ DEEDS = {  # what somebody changes on a screen who does its task
     ("ten_minutes", 8): {"temperature": "8"},
     ("ten_minutes", 9): {"wrong": "not_renormalised"},
     ("ten_minutes", 11): {"num_kv_heads": "2"},
-    ("ten_minutes", 13): {"head": "12"},
+    ("ten_minutes", 14): {"head": "12"},
     ("why_attention", 1): {"unwritten": "0"},
     ("why_attention", 2): {"typed": "the big red house"},
     ("why_attention", 3): {"left": "fixed-wide"},
@@ -184,10 +185,11 @@ def test_the_next_screen_comes_right_after_its_step_was_left_by_a_key():
 
 
 def test_the_last_screen_offers_the_next_story_and_home_marks_the_one_that_is_finished():
-    app = check(opened("home", story="ten_minutes", screen="13", layer="6", head="12"))
-    onward, foot = [each.proto for each in app.get("page_link") if each.proto.label.startswith("Next story: ")]
-    assert (foot.label, foot.query_string) == (onward.label, onward.query_string)
-    assert onward.label == "Next story: Why attention at all?"
+    app = check(opened("home", story="ten_minutes", screen="14", layer="6", head="12"))
+    onward, foot = [each.proto for each in app.get("page_link") if each.proto.label.startswith("Next story")]
+    assert foot.query_string == onward.query_string
+    assert foot.label == r"Next story: **Why attention at all\?**"
+    assert (onward.label, onward.help) == ("Next story", "Why attention at all?")
     assert "story=why_attention" in onward.query_string
     assert "done" not in onward.query_string
     app.button(key="story.leave").click().run()
@@ -195,7 +197,7 @@ def test_the_last_screen_offers_the_next_story_and_home_marks_the_one_that_is_fi
     assert list(offered) == [
         "Attention in ten minutes (finished)", "Why attention at all?", "Is it the same in a real model?",
     ]  # fmt: skip
-    assert offered["Attention in ten minutes (finished)"].startswith("You did 1 of the 11 things to do. ")
+    assert offered["Attention in ten minutes (finished)"].startswith("You did 1 of the 12 things to do. ")
 
 
 @pytest.mark.parametrize(("name", "number"), DEEDS)
@@ -247,6 +249,13 @@ def test_the_scores_of_which_the_largest_is_looked_for_are_seen_as_numbers():
         assert drawn.count('"type": "text", "baseline": "middle"') == 3, width
 
 
+def test_the_cache_that_a_task_speaks_of_is_that_of_its_screen():
+    screen = screen_of("ten_minutes", 11)
+    now, full = compute_heads_page(from_link(SETUPS["heads"], dict(screen.query))[0]).cache
+    assert now == full
+    assert f"“Cache per token”, below the figure, is a quarter of its {now} bytes" in screen.task.do
+
+
 def test_scores_that_are_not_divided_are_not_called_scaled():
     view = compute_walk(from_link(SETUPS["step_by_step"], {"divisor": "none"})[0], charts.LIGHT, 880, 300)[0]
     assert [part.title for part in STAGES["scaled"].parts(view)] == ["Scores, not divided"]
@@ -270,6 +279,11 @@ def test_answers_to_guesses_are_what_comes_out():
     while not reached[-1, 0]:
         reached, layers = reached @ window, layers + 1
     assert answer("why_attention", 6) == str(layers)
+    wide = dict(screen_of("ten_minutes", 13).query)["text"]
+    assert wide == DEFAULT_TEXT.replace("tired", "wide")
+    words = [token.text for token in model_reading(wide).tokens]
+    looks = dict(zip(words, model_layer_weights(wide, 3, 1)[words.index("it")], strict=True))
+    assert max((word for word in looks if word[0] != "["), key=looks.get) == answer("ten_minutes", 12) == "animal"
     assert answer("why_attention", 7) == str((3 * 1024) ** 2 // 1024**2)
 
 

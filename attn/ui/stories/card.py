@@ -146,7 +146,7 @@ def _remember_if_ended(now):
 
 def _where(now):
     """Say which story runs, where one is in it, and how much is done."""
-    done = f" · {len(now.done)} of {len(now.story.to_do)} tasks done" if now.story.to_do else ""
+    done = f" · {len(now.done)} of {len(now.story.to_do)} done" if now.story.to_do else ""
     return f"{as_text(now.story.title)} · **{now.number} of {now.count}**{done}"
 
 
@@ -191,7 +191,8 @@ def _ways(state, now):
         _screen_link(now.name, now.previous_screen, "Screen before", ":material/arrow_back:")
     if way := _way_on(now):
         with st.container(key="story_on", width="content"):
-            _screen_link(*way, ":material/arrow_forward:")
+            *to, label, title = way
+            _screen_link(*to, label, ":material/arrow_forward:", title)
     _screen_link(  # always there, so that nothing moves once something was changed
         now.name, now.number, "Again", ":material/replay:", "Opens this screen as it was at first.",
         is_at_screen(now.screen, state),
@@ -207,11 +208,11 @@ def _ways(state, now):
 
 
 def _way_on(now):
-    """Return the story, the screen and the name of the way on: to the next screen, or to a story that is left."""
+    """Return story, screen, name and title of the way on: to the next screen, or to a story that is left."""
     if now.next_screen:
-        return now.name, now.next_screen, "Next screen"
+        return now.name, now.next_screen, "Next screen", now.story.screens[now.next_screen - 1].title
     if now.name in COME_ALONG and (left := _stories_left(now.name)):
-        return left[0], 1, f"Next story: {story_that_comes_along(left[0]).title}"
+        return left[0], 1, "Next story", story_that_comes_along(left[0]).title
     return None
 
 
@@ -230,9 +231,8 @@ def story_foot(state):
     now = story_now()
     way = _way_on(now) if now and state.page == now.screen.page else None
     if way:
-        name, number, label = way
-        title = f": **{as_text(now.story.screens[number - 1].title)}**" if name == now.name else ""
-        _screen_link(name, number, label + title, ":material/arrow_forward:", width="stretch")
+        *to, label, title = way
+        _screen_link(*to, f"{label}: **{as_text(title)}**", ":material/arrow_forward:", width="stretch")
     return bool(way)
 
 
