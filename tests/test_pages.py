@@ -563,6 +563,11 @@ def test_home_counts_what_it_offers():
     assert f"That holds for **11 it**, one of {len(weights)} tokens" in told
 
 
+def test_the_name_of_the_first_ways_in_stands_above_them():
+    drawn = [getattr(node, "value", None) or getattr(node.proto, "label", "") for node in opened("home").main]
+    assert drawn.index("The path") + 1 < drawn.index("**Walk from words to context**") < drawn.index("Real models")
+
+
 def test_painting_goes_on_from_the_mask_in_view():
     app = opened("masks", mask="painted")
     assert " ".join(said(app)).count(" of 36 ") == 1  # the words of a painted mask are its count

@@ -306,9 +306,9 @@ def home_line(setup, names, weights, query):
 def home_ways_in():
     """Draw the ways in by the groups of the menu, each a link that sets up a page; those after the first are folded."""
     for at, (group, entries) in enumerate(GROUPS.items()):
-        place = st.expander(group) if at else st.container()
         if not at:
             st.caption(group)
+        place = st.expander(group) if at else st.container()
         with place, st.container(key=f"ways {group}"):  # in rows by its style, so that the keyboard goes along them
             for entry, way in ((entry, way) for entry in entries for way in WAYS if way.page == entry.page):
                 with st.container(border=True, height="stretch"):
