@@ -44,7 +44,7 @@ page = ui.begin_page("step_by_step", "How does one word look at the others?", Se
 
 
 def place_of(stage):
-    """Return where the control of a step is drawn: that of the step in view comes first."""
+    """Return where the control of a step is drawn: that of the step in view right after whose numbers they are."""
     return first_control if page.get("stage") == stage else st.container()
 
 
@@ -56,8 +56,8 @@ def without_positions():
 
 
 with st.sidebar:
-    first_control = st.container()
     sentence_source_control(page, STEP_SOURCES, on_change=partial(walk_change_source, page, page.get("source")))
+    first_control = st.container()
     if page.get("source") in ("random", "pretrained"):
         trained = page.get("source") == "pretrained"
         sentence_control(page, help=TEXT_HELP if trained else WORDS_HELP, hints=trained)

@@ -568,6 +568,23 @@ def test_the_name_of_the_first_ways_in_stands_above_them():
     assert drawn.index("The path") + 1 < drawn.index("**Walk from words to context**") < drawn.index("Real models")
 
 
+STEPS_CONTROLS = {
+    "tokens": "Positions",
+    "embeddings": "Positions",
+    "scaled": "Divide the scores by",
+    "masked": "Mask",
+    "weights": "Softmax temperature",
+}
+
+
+@pytest.mark.parametrize("stage", STEPS_CONTROLS)
+def test_whose_numbers_they_are_is_always_the_first_control_and_that_of_the_step_the_second(stage):
+    app = check(opened("step_by_step", stage=stage))
+    kinds = ("selectbox", "slider")
+    controls = [node.label for node in app.sidebar if node.type in kinds]
+    assert controls[:2] == ["Numbers from", STEPS_CONTROLS[stage]]
+
+
 def test_painting_goes_on_from_the_mask_in_view():
     app = opened("masks", mask="painted")
     assert " ".join(said(app)).count(" of 36 ") == 1  # the words of a painted mask are its count
