@@ -585,6 +585,13 @@ def test_whose_numbers_they_are_is_always_the_first_control_and_that_of_the_step
     assert controls[:2] == ["Numbers from", STEPS_CONTROLS[stage]]
 
 
+def test_hidden_tokens_are_said_to_get_nothing_where_bars_show_them():
+    app = check(opened("step_by_step", stage="weights", cell="4,5"))
+    assert any("what a mask hides gets 0. The chosen cell is marked" in text for text in said(app))
+    bars = [table for table in tables(app, "label", "shown") if "6 first" in table["label"].tolist()]
+    assert [table["shown"].tolist()[table["label"].tolist().index("6 first")] for table in bars] == ["0"]
+
+
 def test_painting_goes_on_from_the_mask_in_view():
     app = opened("masks", mask="painted")
     assert " ".join(said(app)).count(" of 36 ") == 1  # the words of a painted mask are its count

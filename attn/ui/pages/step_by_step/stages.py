@@ -147,7 +147,10 @@ class Stage(NamedTuple):
     def explained(self):
         """How to read the chart of the chosen cell."""
         if self.explain is _explain_softmax:
-            return "The tokens that the chosen one looks at, from the most to the least; the chosen cell is marked."
+            return (
+                "How much the chosen token looks at each, from the most to the least; what a mask hides gets 0. The "
+                "chosen cell is marked."
+            )
         return (
             "The two lists of numbers stand above one another. Below them is what each pair multiplies to, and how "
             "these products add up, one after the other, to the number in the chosen cell"
