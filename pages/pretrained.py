@@ -36,6 +36,7 @@ from attn.ui.pages.pretrained import (
     pretrained_page_picture,
     pretrained_page_query_charts,
     pretrained_page_reading,
+    pretrained_page_rounding,
     pretrained_page_shapes,
     pretrained_page_verdict,
 )
@@ -144,7 +145,7 @@ def map_tab():
     over = f" over the last {models.LAST} queries" if models.model_last_queries(layer) else ""
     st.caption(
         f"Every cell is one head, and its colour shows the largest difference between the two computations{over}{how}. "
-        "Choose a head to look into it."
+        f"{pretrained_page_rounding(table)} Choose a head to look into it."
     )
     heads = charts.layer_head_map(
         table,
@@ -152,7 +153,7 @@ def map_tab():
         title="Largest difference by layer and head",
         size=page_layers_map_size(table.shape, page_map_size(max(table.shape), 520)),
         pick=charts.Pick("head", (setup.layer - 1, head) if head < table.shape[1] else None),
-        scale=charts.Scale(1.0) if setup.broken else charts.Scale(log=True),
+        scale=charts.Scale(1.0 if setup.broken else None, name="difference"),
         tolerance=None if setup.broken else pretrained.TOLERANCE,
     )
     ui.page_figure(

@@ -1,5 +1,6 @@
 """Every page, every preset and every kind of bad input: a picture or a sentence, never a traceback."""
 
+import json
 import math
 import re
 from dataclasses import replace
@@ -590,6 +591,19 @@ def test_hidden_tokens_are_said_to_get_nothing_where_bars_show_them():
     assert any("what a mask hides gets 0. The chosen cell is marked" in text for text in said(app))
     bars = [table for table in tables(app, "label", "shown") if "6 first" in table["label"].tolist()]
     assert [table["shown"].tolist()[table["label"].tolist().index("6 first")] for table in bars] == ["0"]
+
+
+def test_agreement_is_seen_as_such_in_the_map_of_every_head():
+    app = check(opened("pretrained"), charts=2)
+    told = " ".join(said(app))
+    (largest,) = re.findall(r"The largest is \*\*([\d.e−]+)\*\*; up to 1e−5 is rounding", told)
+    (table,) = matrices(app)["Largest difference by layer and head"]
+    worst = table.max()
+    assert largest == number(worst, 2)
+    assert worst < 1e-6  # a tenth of what is rounding, so nearly without colour
+    drawn = json.dumps(specs(app))
+    assert '"domain": [0.0, 5e-06, 1e-05]' in drawn
+    assert '"type": "log"' not in drawn
 
 
 def test_painting_goes_on_from_the_mask_in_view():

@@ -227,6 +227,17 @@ def pretrained_page_largest_by_layer(differences, num_layers):
     return table
 
 
+def pretrained_page_rounding(table):
+    """Say what of the largest differences is rounding, and how large the largest is.
+
+    Parameters
+    ----------
+    table : ndarray, shape (num_layers, most heads)
+        As `pretrained_page_largest_by_layer` returns it.
+    """
+    return f"The largest is **{number(np.nanmax(table), 2)}**; up to {number(pretrained.TOLERANCE)} is rounding."
+
+
 def pretrained_page_query_charts(setup, result, scale):
     """Draw one query's keys from the most to the least, and of pieces one product of query and key term by term.
 
