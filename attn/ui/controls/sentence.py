@@ -15,7 +15,7 @@ LONGEST = 128  # tokens; beyond that no cell of a square picture can be told fro
 
 WORDS_HELP = "Every word and every sign is a token. Here the same word gets the same vector wherever it stands."
 UNTRAINED = "**Random, untrained numbers.**"  # how a reading begins that must not be taken for what words mean
-WORKED = "**Raschka's worked example, of random, untrained numbers.**"  # the same, of his article
+WORKED = "**From Raschka's article on self-attention: random, untrained numbers.**"  # the same, of the worked example
 WRITTEN = {  # the worked examples as a person writes them
     "worked": "Life is short, eat dessert first.",
     "journey": "Your journey starts with one step.",
