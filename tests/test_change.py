@@ -645,6 +645,7 @@ def test_pairs_by_hand():
     table = chart.layer[0].data.to_pandas()
     np.testing.assert_allclose(table["x2"], [1, 0.2, 0.5, 0])  # one scale, up to the largest
     assert list(table["series"]) == ["before", "after"] * 2
+    assert chart.layer[0].to_dict()["encoding"]["color"]["legend"]["orient"] == "top"  # seen however many follow
     assert "a 0.5 before, 0.1 after; b 0.25 before, 0 after" in chart.description
     shares = charts.pairs([0.684], [8.18e-6], ["a"], charts.LIGHT, shares=True)
     assert shares.layer[0].data["text"].to_pylist() == ["68.4%", "< 0.001%"]

@@ -7,7 +7,7 @@ from itertools import chain
 import numpy as np
 
 from attn.charts.arguments import checked_arguments
-from attn.charts.labels import LINE, Ticks, aligned_labels, label_pixels, labelled_axis, number
+from attn.charts.labels import LINE, Ticks, aligned_labels, label_pixels, labelled_axis, number, percent
 from attn.charts.layout import concatenation, dressed_layout
 from attn.charts.marks import mark_channel, mark_colour, mark_column, mark_layer, mark_table, selectable_mark
 from attn.charts.message import message
@@ -35,6 +35,7 @@ def bars(
     title="",
     width=360,
     color=None,
+    shares=False,
     scale=Scale(),
     pick=Pick(),
 ):
@@ -52,6 +53,8 @@ def bars(
         Pixels of the longest possible bar; where they are too few to be read, more are taken.
     color : str or sequence of str, optional
         One colour ``#rrggbb`` for all bars, or one each; by default that of the kind.
+    shares : bool, default False
+        Whether the numbers are probabilities, which are written as per cent.
     scale : Scale, optional
         Its end, whether lengths are logarithmic, which signed ones never are, and what a value is called.
     pick : Pick, optional
@@ -73,6 +76,7 @@ def bars(
     scale = replace(scale, log=scale.log and kind != "signed")
     scale = colour_scale(values, theme, kind, **vars(scale))
     values, labels, place = _largest(values, labels, _MOST_BARS)
+    written = [percent(value) for value in values] if shares else aligned_labels(values)
     middle = np.arange(values.size) + 0.5
     names = labelled_axis(Ticks(middle.tolist(), labels, 0), "", theme.muted)
     width, (zero, *end) = bar_lengths(np.append(0, values), scale, width)
@@ -86,20 +90,21 @@ def bars(
             "y2": middle + 0.34,
             "color": _bar_colours(values, place, scale, color),
             "label": labels,
-            "shown": [number(value, 4) for value in values],
+            "shown": [f"{number(100 * value, 4)}%" if shares else number(value, 4) for value in values],
         }
     )
     says = plane_tooltip(("label", "at"), ("shown", scale.name))
     channels = plane.box() | {"color": mark_channel("color:N", scale=None), "tooltip": says}
     mark = mark_layer(table, "rect", channels, cornerRadius=2)
     layers = [
-        _band(plane, row, bars_row_end(plane, end[row], aligned_labels(values)[row]), theme)
+        _band(plane, row, bars_row_end(plane, end[row], written[row]), theme)
         for row in np.flatnonzero(place == pick.selected)
     ]
     layers += [selectable_mark(mark, pick.select, "row"), plane.outline(zero, 0, zero, values.size, theme.muted, 1)]
-    layers += _ends(plane, end, middle, values, signed=kind == "signed")
+    layers += _ends(plane, end, middle, written, (values < 0) & (kind == "signed"))
     best = int(np.nan_to_num(np.abs(values)).argmax())
-    what = f"{title or 'Bars'}: {len(values)} bars; the largest is {labels[best]}, {number(values[best])}."
+    most = written[best] if shares else number(values[best])
+    what = f"{title or 'Bars'}: {len(values)} bars; the largest is {labels[best]}, {most}."
     return dressed_layout(plane.figure(layers, title), theme, what)
 
 
@@ -215,10 +220,9 @@ def _band(plane, row, end, theme):
     return plane.rectangles(band, color=theme.grid, cornerRadius=2, style=SELECTION)
 
 
-def _ends(plane, end, middle, values, signed):
-    """Return the values at the ends of the bars: left of negative ones, right of the others."""
-    left = (values < 0) & signed
-    table = mark_table({"x": end, "y": middle, "text": aligned_labels(values)})
+def _ends(plane, end, middle, texts, left):
+    """Return the values at the ends of the bars: left of those that run to the left, right of the others."""
+    table = mark_table({"x": end, "y": middle, "text": texts})
     sides = ((left, {"align": "right", "dx": -6}), (~left, {"align": "left", "dx": 6}))
     return [plane.texts(table.filter(mark_column(side)), **place) for side, place in sides if side.any()]
 

@@ -68,7 +68,7 @@ def pairs(
     width, (zero, *end) = bar_lengths(np.append(0, both), scale, width)
     plane = Plane(width, _PAIR * len(both), columns=1, rows=len(both), y_axis=labelled_axis(ticks, "", theme.muted))
     table = _bars(both, labels, zero, np.array(end), shares)
-    color = legend_squares("series", dict(zip(_WHEN, (theme.weight_half, theme.weight), strict=True)))
+    color = legend_squares("series", dict(zip(_WHEN, (theme.weight_half, theme.weight), strict=True)), orient="top")
     says = plane_tooltip(("label", "at"), ("series", "when"), ("shown", scale.name))
     mark = mark_layer(table, "rect", plane.box() | {"color": color, "tooltip": says}, cornerRadius=2)
     layers = []
