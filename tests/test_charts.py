@@ -191,6 +191,11 @@ class TestLabels:
         assert labels.tick_labels(names, 10, across=True).texts == names[::2]
         assert labels.tick_labels(names, 3, across=True).texts == ["1", "10", "20", "30", "40", "50", "60"]
 
+    def test_rows_are_all_named_where_their_letters_do_not_meet(self):
+        names = named(12)
+        assert labels.tick_labels(names, 15, across=False).texts == names
+        assert labels.tick_labels(names, 14, across=False).texts == names[::2]
+
     def test_a_map_names_what_is_picked(self):
         names = named(40)
         pick = charts.Pick(selected=(7, 8), highlight={"row": 1})
@@ -669,6 +674,11 @@ class TestBars:
         spec = spec_of(charts.pairs([0.5], [1.0], ["a"], charts.LIGHT, pick=charts.Pick(selected=0), width=200))
         (frame,) = rows_of(spec, spec["layer"][0])
         assert (frame["x2"] - 1) * 200 >= labels.label_pixels("1.000")
+
+    def test_probabilities_are_written_as_per_cent(self):
+        spec = spec_of(charts.bars([0.773, 8.18e-6], ["a", "b"], charts.LIGHT, shares=True))
+        assert [text["text"] for text in rows_of(spec, spec["layer"][-1])] == ["77.3%", "< 0.001%"]
+        assert "the largest is a, 77.3%." in spec["description"]
 
     def test_signed_bars_start_at_zero_and_tell_their_sign(self):
         spec = spec_of(charts.bars([-2.0, 1.0], ["a", "b"], charts.LIGHT, kind="signed"))

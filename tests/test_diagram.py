@@ -25,6 +25,14 @@ def test_a_box_shows_its_note_where_there_is_room(theme):
     assert "Low 3 × 4; A name that leaves no room 5 × 6" in chart.description
 
 
+@pytest.mark.parametrize("theme", [LIGHT, DARK])
+def test_a_box_that_does_nothing_is_grey_whatever_its_colour(theme):
+    chart = diagram([BOXES[0]._replace(color="#0072B2", off=True), BOXES[0]], [], theme)
+    off, on = rows(chart, "fill", "edge")
+    assert off["fill"] == off["edge"] == theme.hidden
+    assert on["fill"] != theme.hidden
+
+
 @pytest.mark.parametrize(("end", "angle"), [((50, 40), 0), ((60, 50), 90), ((50, 60), 180), ((40, 50), -90)])
 def test_heads_point_where_arrows_go(end, angle):
     chart = diagram(BOXES, [[(0, 0), (50, 50), end]], LIGHT)

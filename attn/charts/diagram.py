@@ -28,6 +28,7 @@ class Box(NamedTuple):
     height: float
     note: str = ""  # what the pointer says, such as shapes; at the right of the box where there is room
     color: str | None = None  # ``#rrggbb``; quiet without
+    off: bool = False  # whether it does nothing: grey as hidden cells are, whatever its colour
 
 
 class Frame(NamedTuple):
@@ -130,7 +131,8 @@ def _arrows(arrows, plane, theme):
 def _boxes(boxes, plane, theme, select):
     """Return the boxes with their texts, and their notes where both fit."""
     x, y, wide, tall = np.array([(box.x, box.y, box.width, box.height) for box in boxes], dtype=float).T
-    edges = [box.color or theme.hidden for box in boxes]
+    edges = [theme.hidden if box.off else box.color or theme.hidden for box in boxes]
+    tints = [1 if box.off else _TINT for box in boxes]
     fits = np.array([bool(b.note) and label_pixels(b.text) * 1.1 + label_pixels(b.note) + 34 <= b.width for b in boxes])
     columns = {
         "row": np.arange(len(boxes), dtype=np.int32),
@@ -141,7 +143,8 @@ def _boxes(boxes, plane, theme, select):
         "text": [box.text for box in boxes],
         "note": [box.note for box in boxes],
         "edge": edges,
-        "fill": [hex_of(blend([theme.background, edge], _TINT)) for edge in edges],
+        "fill": [hex_of(blend([theme.background, edge], tint)) for edge, tint in zip(edges, tints, strict=True)],
+        "noted": [theme.text if box.off else theme.muted for box in boxes],
         "left": x + 12,
         "middle": x + wide / 2,
         "right": x + wide - 12,
@@ -159,5 +162,6 @@ def _boxes(boxes, plane, theme, select):
         beside = table.filter(mark_column(fits))
         layers.append(plane.texts(beside, "left", "centre", says, align="left", **bold))
         notes = beside.set_column(beside.column_names.index("text"), "text", beside["note"])
-        layers.append(plane.texts(notes, "right", "centre", says, align="right", color=theme.muted))
+        notes = notes.append_column("ink", beside["noted"])
+        layers.append(plane.texts(notes, "right", "centre", says, align="right"))
     return layers

@@ -12,6 +12,7 @@ from attn.functional import finite_number, several, whole_number
 from attn.words import number, visible_character
 
 LINE = 17  # pixels from one line of 14 px text to the next
+_TALL = 15  # pixels from one label to the next below it, at which no letters meet
 _LONGEST = 12  # columns of a token that a label shows
 _JOINERS = "\u200c\u200d"  # these shape Persian words and emoji
 
@@ -221,7 +222,7 @@ def tick_labels(labels, pitch, *, across, chosen=()):
         return Ticks([], [], 0)
     level = not across or max(map(label_pixels, labels)) + 8 <= pitch
     angle = 0 if level else (-45 if pitch >= 1.2 * LINE else -60)
-    step = 1 if across and level else max(1, math.ceil(LINE / pitch - 0.1))
+    step = 1 if across and level else max(1, math.ceil(LINE / pitch - 0.1 if across else _TALL / pitch))
     counted = across and not level and list(labels) == [str(i + 1) for i in range(count)]
     if step > 3 or counted:  # numbers read best level
         ticks = _ruler(count, pitch, across)
@@ -233,16 +234,16 @@ def tick_labels(labels, pitch, *, across, chosen=()):
 
 def _naming(ticks, labels, pitch, across, chosen):
     """Return ticks with those of chosen cells among them, in place of what they would overlap."""
+    beside, level = LINE - 0.1 * pitch if across else _TALL, across and ticks.angle == 0
     for place in dict.fromkeys(place for place in chosen if 0 <= place < len(labels)):
         new = (place + 0.5, labels[place])
         named = list(zip(ticks.at, ticks.texts, strict=True))
         if new in named:
             continue
-        level = across and ticks.angle == 0
         kept = [
             (at, text) for at, text in named
             if abs(at - new[0]) * pitch
-            >= ((label_pixels(text) + label_pixels(new[1])) / 2 + 8 if level else LINE - 0.1 * pitch)
+            >= ((label_pixels(text) + label_pixels(new[1])) / 2 + 8 if level else beside)
         ]  # fmt: skip
         at, texts = zip(*sorted([*kept, new]), strict=True)
         ticks = ticks._replace(at=list(at), texts=list(texts))
