@@ -7,9 +7,12 @@ import streamlit as st
 from attn import charts, pretrained, ui
 from attn.ui import language_models
 from attn.ui.controls.sentence import sentence_control
+from attn.ui.controls.why_link import who_spoke_link
 from attn.ui.models import permit_model
 from attn.ui.pages.next_word import agreement, cache, code, controls, parts, whole_way, words, writing
 from attn.ui.pages.next_word.setup import PROMPTS, TABS, Setup
+
+_BETWEEN = 12  # pixels between two columns
 
 page = ui.begin_page("next_word", "How does a model find the next word?", Setup)
 
@@ -47,6 +50,7 @@ ui.page_reading(
     f"{words.next_words_task(setup.text)} {words.next_words_sentence(walked, found)}",
     r"p = \mathrm{softmax}(E\,\mathrm{norm}(x_L))",
     words.next_words_shapes(walked),
+    terms=words.next_words_terms(language.model),
     beside=lambda: agreement.agreement_line(page, setup, factors),
 )
 hall = ui.window_low_for_hall()  # the words are seen beside the way to them, and what switches parts off below
@@ -66,7 +70,7 @@ def open_part(row, column=None):
 
 
 line = words.next_words_line(setup.text, found)
-shares = (1 / 2, 1 / 2) if hall else (5 / 7, 2 / 7)
+shares = (1 / 2, 1 / 2) if hall else (0.7, 0.3)
 way, likely = ui.page_columns(shares, figures=True, first=1)  # on a phone the words stand right below the switches
 drawn = words.next_words_way(walked, ui.page_share(shares[0], column=True))
 with way:
@@ -79,13 +83,14 @@ with way:
         line=line,
     )
     st.caption(f"Open below: **{parts.part_name(setup)}**. [Go there](#{controls.OPENED})")
+    words.block_link()
     st.caption(
         "Choose a box or a cell to open it, and switch it off to see what becomes of the words. The map: how long what "
         "each part adds to the last token is, as a part of the length of the state that it is added to, on a "
         "logarithmic scale."
     )
 with likely:
-    across = ui.page_share(shares[1], least=180, beside=100, column=True)
+    across = words.next_words_width(found, ui.page_share(shares[1], least=250, beside=_BETWEEN, column=True))
     codes = partial(code.next_word_codes, walked, found, factors, across)
     ui.page_figure(
         words.next_words_picture(found, theme, across),
@@ -95,6 +100,7 @@ with likely:
         codes=codes,
         line=line,
     )
+    who_spoke_link(language, setup.text, before, found.words[found.selected].id)
     st.caption(
         "␣ is the space with which a word begins. A logit is a word's score; the softmax over the scores of all words "
         "makes the probabilities."

@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import io
 import re
+from urllib.parse import parse_qs
 
 import numpy as np
 import pytest
@@ -13,13 +14,13 @@ from processes import printed
 from test_language_model import SIZES, TEXT, save
 
 from attn import charts, cost, softmax
-from attn.charts.labels import number
+from attn.charts.labels import label_pixels, number, percent
 from attn.models.ablation import PartFactor, ablation
 from attn.pretrained import language_model
 from attn.pretrained.loading import smollm2
 from attn.ui import language_models
 from attn.ui.numpy_code import WIDEST
-from attn.ui.pages.next_word import parts, pass_in_numpy, whole_way
+from attn.ui.pages.next_word import parts, pass_in_numpy, whole_way, words
 from attn.ui.pages.next_word.setup import PARTS, PROMPTS, STAGES, Setup
 from attn.ui.pages.next_word.whole_way import whole_way_csv
 from attn.ui.state import as_text
@@ -76,6 +77,64 @@ def test_a_head_off_is_seen_in_the_words(model):
     assert any(f"it still leads, with **{100 * later:.1f}%**" in sentence for sentence in said(app))
     app.button(key="next_word.undo").click().run()
     assert "factors" not in app.query_params
+
+
+def test_a_head_whose_layer_is_off_is_not_switched_by_itself():
+    app = check(opened("next_word", factors="24.attention=0;24.feed_forward=0"))
+    head = app.button(key="next_word.switch")
+    assert head.disabled
+    assert head.label == "Head 5 is off with all heads of layer 24"
+    assert app.slider(key="next_word.factor").disabled
+    assert any("Changed: all of layer 24 off." in each for each in said(app))
+    app.button(key="next_word.switch_layer").click().run()
+    assert not app.button(key="next_word.switch").disabled
+
+
+def test_boxes_of_a_layer_say_what_of_it_is_off():
+    def notes(*factors, layer=24):
+        return whole_way.whole_way_changes(factors, layer, 9)
+
+    assert notes((23, "attention", 0.0), (23, "feed_forward", 0.5)) == {"Attention": "off", "Feed-forward": "× 0.5"}
+    assert notes((23, 4, 0.0), (23, 5, 0.5), (22, 3, 0.0)) == {"Attention": "8 of 9 heads"}
+    assert notes(*((23, head, 0.0) for head in range(9))) == {"Attention": "off"}
+    assert notes((23, "attention", 0.0), layer=23) == {}
+    chart = whole_way.whole_way_boxes({"Attention": "off"}, 24, 30, "logits", "", charts.LIGHT, 300)
+    boxes = next(layer.data.to_pandas() for layer in chart.layer if "fill" in layer.data.column_names)
+    assert boxes.loc[boxes["fill"] == charts.LIGHT.hidden, "text"].tolist() == ["Attention"]
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_bars_and_what_is_written_beside_them_keep_to_their_column(model, changed):
+    reads = [language_models.read_with_steps(smollm2.NAME, PROMPTS[0].text)]
+    if changed:
+        off = (PartFactor(23, "attention"), PartFactor(23, "feed_forward"))
+        reads.append(language_models.read_with_steps(smollm2.NAME, PROMPTS[0].text, off))
+    found = words.next_words(model, reads[0], reads[-1] if changed else None, -1)
+    width = words.next_words_width(found, 264)
+    shares = [each.probability for each in found.words] + ([] if found.after is None else found.after.tolist())
+    ends = [width * share + label_pixels(percent(share)) for share in shares]
+    assert 225 < max(label_pixels(each.label) for each in found.words) + 12 + max(width, *ends) <= 264 - 12
+    spec = words.next_words_picture(found, charts.LIGHT, width).to_dict()
+    assert spec["hconcat"][0]["width"] == width
+
+
+def test_who_spoke_for_a_word_is_a_link_away(model):
+    def query(**link):
+        links = [each for each in opened("next_word", **link).get("page_link") if "spoke" in each.proto.label]
+        return {key: each for link in links for key, (each,) in parse_qs(link.proto.query_string).items()}, links
+
+    usual = {"model": smollm2.NAME, "text": PROMPTS[0].text, "tab": "spoke"}
+    asked, (link,) = query()
+    assert (asked, link.proto.label) == (usual, "Who spoke for ␣Paris?")
+    there = opened("why", **asked)
+    assert any("the logit of **␣Paris** is" in each for each in said(there))
+    the = model.tokenizer.tokenizer.encode(" the").ids[0]
+    asked, _ = query(word=str(the), factors="24.attention=0")
+    assert asked == usual | {"word": "the"}
+    assert any("the logit of **␣the** is" in each for each in said(opened("why", **asked)))
+    stop = model.tokenizer.tokenizer.encode(".").ids[0]  # Why would look for one behind a space
+    assert query(word=str(stop)) == ({}, [])
+    assert query(text="word " * 60) == ({}, [])  # Why reads less of it
 
 
 @pytest.mark.parametrize(("part", "stage"), STEPS)

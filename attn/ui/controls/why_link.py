@@ -1,8 +1,13 @@
-"""The way from a head that is looked at to the account of its scores."""
+"""The ways to the page Why: from a head to the account of its scores, and from a word to who spoke for it."""
 
 import streamlit as st
 
+from attn.pretrained import language_model
 from attn.ui.numpy_models import NUMPY_FAMILIES
+from attn.ui.state import as_text
+
+MOST_TOKENS = 48  # of a text that is taken apart there: all of its maps are drawn cell by cell
+_LOOK = {"icon": ":material/account_tree:", "width": "content"}
 
 
 def why_link(source, family, layer, head, cell=None):
@@ -26,7 +31,28 @@ def why_link(source, family, layer, head, cell=None):
     query = {"model": name, "text": text, "layer": str(layer), "head": str(head)}
     if cell is not None:
         query["cell"] = f"{cell[0]},{cell[1]}"
-    st.page_link(
-        "pages/why.py", label="Why? What made this head's scores", icon=":material/account_tree:", width="content",
-        query_params=query,
-    )  # fmt: skip
+    st.page_link("pages/why.py", label="Why? What made this head's scores", query_params=query, **_LOOK)
+
+
+def who_spoke_link(model, text, read, id):
+    """Draw a link to who spoke for a next word, where the page Why can follow it.
+
+    Parameters
+    ----------
+    model : LanguageModel
+    text : str
+    read : Read
+        The text as the model read it, without changes.
+    id : int
+        Of the word, a token of the vocabulary.
+    """
+    if len(read.tokens) > MOST_TOKENS:  # there the text would end before, and another word come next
+        return
+    query = {"model": model.name, "text": text, "tab": "spoke"}
+    if id != read.passed.logits[-1].argmax():  # the likeliest need not be named
+        query["word"] = model.tokenizer.tokenizer.decode([id]).strip()
+        named = model.tokenizer.tokenizer.encode(f" {query['word']}", add_special_tokens=False).ids
+        if not query["word"] or named != [id]:  # a sign that no word begins with
+            return
+    label = f"Who spoke for {as_text(language_model.token_label(model, id))}?"
+    st.page_link("pages/why.py", label=label, query_params=query, **_LOOK)

@@ -38,7 +38,7 @@ def cache_tab(state, walked, factors, theme, width):
     ended = len(steps) < setup.count + 1
     if len(steps) < setup.count:
         state.adjust(count=len(steps))
-    writing_path(state, ended=ended, about="Words read after the text")
+    writing_path(state, ended=ended, about="Tokens read after the text")
     step = _step(walked, steps, min(setup.count, len(steps)))
     labels = charts.token_labels([*(token.text for token in walked.read.tokens), *(each.label for each in steps)])
     labels = labels[: step.n_kept + step.n_new]
@@ -106,7 +106,7 @@ def _reading(walked, step, labels):
         return (
             f"Prefill: all {step.n_new} tokens of the text pass through the model together, {total} million "
             f"multiplications. Keys and values of every layer stay, queries are needed no more. {held}. Press “Next” "
-            "to read the word that was written."
+            "to read the token that was written."
         )
     share = 100 * (1 - step.work.total / step.again.total)
     return (

@@ -104,9 +104,11 @@ def next_word_part_controls(state, language):
     def take():
         _set_factors(state, {target: st.session_state[key]})
 
+    off = _off_with_all_heads(state, target)
     st.slider(
-        "Multiply what it adds by", 0.0, float(LARGEST_FACTOR), step=0.05, key=key, on_change=take,
-        help=f"Of {part_name(state.choices())}: 0 switches it off, 1 leaves it as it is, 2 doubles what it adds.",
+        "Multiply what it adds by", 0.0, float(LARGEST_FACTOR), step=0.05, key=key, on_change=take, disabled=off,
+        help=f"Of {part_name(state.choices())}: 0 switches it off, 1 leaves it as it is, 2 doubles what it adds."
+        + (f" Now all heads of layer {target[0] + 1} are off." if off else ""),
     )  # fmt: skip
 
 
@@ -114,6 +116,12 @@ def _target(state):
     """Return the (layer, part) that is open, if it can be switched off."""
     part = {"attention": state.get("head") - 1, "feed_forward": "feed_forward"}.get(state.get("part"))
     return None if part is None else (state.get("layer") - 1, part)
+
+
+def _off_with_all_heads(state, target):
+    """Return whether a part is a head that adds nothing whatever it is multiplied by: its layer's attention is off."""
+    layer, part = target
+    return part != "feed_forward" and _factor_of(state, (layer, "attention")) == 0
 
 
 def _factor_of(state, target):
@@ -144,7 +152,12 @@ def next_word_switches(state, language):
         )  # fmt: skip
 
     with st.container(horizontal=True):
-        if target:
+        if target and _off_with_all_heads(state, target):
+            st.button(
+                f"Head {setup.head} is off with all heads of layer {layer + 1}", key=state.key("switch"), disabled=True,
+                icon=":material/toggle_off:", help="By itself it can be switched once its layer is on again.",
+            )  # fmt: skip
+        elif target:
             button("switch", [target], part_name(setup))
         button("switch_layer", list(whole), f"all of layer {layer + 1}")
         st.button(
@@ -156,16 +169,20 @@ def next_word_switches(state, language):
 
 
 def _changes_in_words(factors):
-    """Say what is changed."""
-    return ", ".join(
-        f"{_changed_part(part)} of layer {layer + 1} {'off' if not factor else f'× {factor:g}'}"
+    """Say what is changed; of a layer that is off as a whole, this alone."""
+    off = {(layer, part) for layer, part, factor in factors if not factor}
+    whole = {layer for layer, _ in off if {(layer, "attention"), (layer, "feed_forward")} <= off}
+    told = (
+        f"all of layer {layer + 1} off" if layer in whole
+        else f"{_changed_part(part)} of layer {layer + 1} {'off' if not factor else f'× {factor:g}'}"
         for layer, part, factor in factors
-    )
+    )  # fmt: skip
+    return ", ".join(dict.fromkeys(told))
 
 
 def _changed_part(part):
     """Return what a part is called."""
-    return part.replace("_", "-") if isinstance(part, str) else f"head {part + 1}"
+    return {"attention": "all heads", "feed_forward": "feed-forward"}.get(part) or f"head {part + 1}"
 
 
 def next_word_part_tab(state, walked, factors, theme, width):

@@ -11,7 +11,7 @@ from attn.models.layer_parts import head_additions
 
 _LEFT, _FRAME = 18, 10  # pixels beside boxes, and to the frame of a layer
 _BETWEEN = 0.35  # of a box down, to the next
-_WIDE = 230  # pixels of a box, where there is room
+_WIDE = 200  # pixels of a box, where there is room
 _WORD = 22  # pixels for the words of the frame, and the way that leads around a part under them
 _BOXES = (  # what is clicked opens a part, at one of its stages
     ("Tokens", "tokens", None),
@@ -27,6 +27,7 @@ _BOXES = (  # what is clicked opens a part, at one of its stages
 )
 OPENS = tuple((part, stage) for _, part, stage in _BOXES)
 """Box -> the part and the stage that a click on it opens."""
+OFF = "off"  # what a box says that adds nothing
 _SUBLAYERS = ((2, 4), (5, 7))  # the first box and the last of each, around which a way leads
 
 
@@ -54,13 +55,38 @@ def whole_way_notes(sizes):
     }
 
 
+def whole_way_changes(factors, layer, num_heads):
+    """Return what the boxes of a layer say in place of their shapes, where it adds less or more than it does.
+
+    Parameters
+    ----------
+    factors : sequence of (int, int or str, float)
+        As `attn.models.ablation.PartFactor`.
+    layer : int
+        Counted from 1.
+    num_heads : int
+
+    Returns
+    -------
+    dict of str to str
+    """
+    own = {part: factor for at, part, factor in factors if at == layer - 1}
+    left, notes = sum(own.get(head) != 0 for head in range(num_heads)), {}
+    if left < num_heads:
+        notes["Attention"] = f"{left} of {num_heads} heads" if left else OFF
+    for name, part in (("Attention", "attention"), ("Feed-forward", "feed_forward")):
+        if part in own:
+            notes[name] = f"× {own[part]:g}" if own[part] else OFF
+    return notes
+
+
 def whole_way_boxes(notes, layer, num_layers, part, stage, theme, width, tall=23):
     """Draw the way from tokens to logits as boxes, the open one outlined.
 
     Parameters
     ----------
     notes : dict of str to str
-        As `whole_way_notes` returns them.
+        As `whole_way_notes` returns them, with those of `whole_way_changes` in their place.
     layer, num_layers : int
         The one in view, counted from 1, and how many there are.
     part, stage : str
@@ -80,7 +106,8 @@ def whole_way_boxes(notes, layer, num_layers, part, stage, theme, width, tall=23
     wide, boxes, top = _box_width(notes, width), [], 2
     for at, (name, *_) in enumerate(_BOXES):
         top += {2: _WORD + gap, 8: gap}.get(at, 0)  # room for the frame around a layer
-        boxes.append(charts.Box(name, _LEFT, top, wide, tall, notes.get(name, ""), colors.get(name)))
+        note = notes.get(name, "")
+        boxes.append(charts.Box(name, _LEFT, top, wide, tall, note, colors.get(name), off=note == OFF))
         top += tall + gap
     middle = _LEFT + wide / 2
     arrows = [[(middle, one.y + tall), (middle, next_.y - 4)] for one, next_ in pairwise(boxes)]
@@ -205,15 +232,17 @@ def whole_way_words(before, after, labels, selected, theme, width):
         The word in view.
     theme : Theme
     width : float
+        Pixels of the longest possible bar.
 
     Returns
     -------
     alt.HConcatChart
     """
-    look = {"title": "The next word", "width": width, "pick": charts.Pick("word", selected)}
+    scale = charts.Scale(1.0, name="probability")
+    look = {"title": "The next word", "width": width, "shares": True, "scale": scale}
+    look["pick"] = charts.Pick("word", selected)
     if after is None:
-        drawn = charts.bars(before, labels, theme, scale=charts.Scale(name="probability"), **look)
+        drawn = charts.bars(before, labels, theme, **look)
     else:
-        scale = charts.Scale(1.0, name="probability")
-        drawn = charts.pairs(before, after, labels, theme, shares=True, scale=scale, **look)
+        drawn = charts.pairs(before, after, labels, theme, **look)
     return charts.beside(drawn)

@@ -3,11 +3,13 @@
 from typing import NamedTuple
 
 import numpy as np
+import streamlit as st
 
 from attn import charts
-from attn.charts.labels import percent
+from attn.charts.labels import label_pixels, percent
 from attn.charts.plane import FINGER_CELL
 from attn.functional import softmax
+from attn.models import gpt2
 from attn.pretrained.language_model import token_label
 from attn.ui.language_models import Rival, likeliest_tokens
 from attn.ui.pages.next_word import whole_way
@@ -27,6 +29,7 @@ _PAIR = 56  # pixels of two bars, one below the other
 _IN_A_LINE = 3  # words where they stand in a line
 _BESIDE, _LAYER = 560, 10  # pixels for boxes and map side by side, and of a layer in the map, to be pointed at
 _NAMES, _COLUMN = 60, 34  # pixels beside the map, and of a column in it at most
+_BESIDE_BARS, _AFTER_BAR = 24, 14  # pixels between names and bars and at the right, and around a number after its bar
 _BOX, _LOW_BOX = 23, 19  # pixels of a box down, and of one with words for a hall, where all are to be seen at once
 _MOST_MAP = 390  # pixels of the map down, where the window has room for them
 
@@ -68,11 +71,11 @@ def next_words(language, before, after, word):
 
 def next_words_sentence(walked, found):
     """Say what the model holds likeliest, and what the changes do to it."""
-    last = as_text(walked.labels[-1])
+    last = as_text(charts.quoted(walked.read.tokens[-1].text))
     sizes = whole_way_sizes(walked)
     best = max(found.words, key=lambda word: word.probability)
     told = (
-        f"{sizes.n} tokens pass {sizes.num_layers} layers. The last, **{last}**, is then compared with every word: "
+        f"{sizes.n} tokens pass {sizes.num_layers} layers. The last one, **{last}**, is then compared with every word: "
         f"**{as_text(best.label)}** leads with **{percent(best.probability)}**."
     )
     if found.after is None:
@@ -86,6 +89,20 @@ def next_words_sentence(walked, found):
         f"{told} With your changes {as_text(best.label)} has {share}, and **{now}** leads with "
         f"**{percent(found.after[leads])}**."
     )
+
+
+def next_words_terms(model):
+    """Return what the boxes of the way are about, by the names of `attn.ui.terms.TERMS`."""
+    norm = "layer norm" if isinstance(model, gpt2.GPT2) else "RMS norm"
+    return ("embedding", norm, "residual", "feed-forward network", "logit")
+
+
+def block_link():
+    """Draw a link to the page on which norm, add and feed-forward are walked number by number."""
+    st.page_link(
+        "pages/block.py", label="Norm, Add and Feed-forward in a small block, step by step",
+        icon=":material/arrow_forward:", width="content", query_params={"norm": "pre"},
+    )  # fmt: skip
 
 
 def next_words_line(text, found):
@@ -152,6 +169,7 @@ def next_words_way(walked, width):
     column = {"attention": setup.head - 1, "feed_forward": model.num_heads}.get(setup.part)
     narrow = width < _BESIDE
     notes, room = whole_way.whole_way_notes(whole_way_sizes(walked)), width if narrow else width / 2
+    notes |= whole_way.whole_way_changes(setup.factors, setup.layer, model.num_heads)
     row = page_cell(_LAYER, num_layers)
     down = page_plot_height(int(max(row * num_layers, min(_MOST_MAP, page_tallest()))))
     beside = 0 if narrow else whole_way.whole_way_boxes_width(notes, room) + 20
@@ -169,6 +187,24 @@ def next_words_way(walked, width):
         "size": (int(across * num_columns), down),
         "above": narrow,
     }
+
+
+def next_words_width(found, room):
+    """Return the pixels of the longest possible bar, so that what stands beside the bars has room as well.
+
+    Parameters
+    ----------
+    found : NextWords
+    room : float
+        Pixels across of the column.
+
+    Returns
+    -------
+    int
+    """
+    shares = [word.probability for word in found.words] + ([] if found.after is None else found.after.tolist())
+    room -= max(label_pixels(word.label) for word in found.words) + _BESIDE_BARS
+    return int(min(room, *((room - label_pixels(percent(each)) - _AFTER_BAR) / each for each in shares if each)))
 
 
 def next_words_picture(found, theme, width):

@@ -22,12 +22,12 @@ def writing_tab(state, walked, factors, theme, width):
         state.adjust(count=len(steps))
     writing_path(state, ended=len(steps) < setup.count)
     if not steps:
-        st.info("Press “Next” to write a word.")
+        st.info("Press “Next” to write a token.")
         return
     last = steps[-1]
     page_reading(
         _reading(setup, steps), r"p_i = \frac{e^{\ell_i / T}}{\sum_{j \in \mathrm{kept}} e^{\ell_j / T}}",
-        f"{len(steps)} words written · {last.kept_bytes / 1e6:.2f} MB of keys and values kept",
+        f"{len(steps)} tokens written · {last.kept_bytes / 1e6:.2f} MB of keys and values kept",
     )  # fmt: skip
     text = setup.text[: walked.read.tokens[-1].end or None]
     _text("The text so far", text, steps)
@@ -41,8 +41,8 @@ def writing_tab(state, walked, factors, theme, width):
         codes=lambda: _codes(setup, factors, width),
     )
     st.caption(
-        "Each word has the probability that the model gave it below. Choose one to go back to it; the slider leads "
-        "forth again, to the same words."
+        "Each token has the probability that the model gave it below. Choose one to go back to it; the slider leads "
+        "forth again, to the same tokens."
     )
     own, drawn = page_columns([1, 1], figures=True)
     with own:
@@ -76,8 +76,8 @@ def _codes(setup, factors, width):
 def _controls(state):
     """Draw how the next word is chosen."""
     st.toggle(
-        "Always take the likeliest word", key=state.key("greedy"),
-        help="Greedy writing: no chance is in it, and nothing below is needed. Off, each word is drawn by its "
+        "Always take the likeliest token", key=state.key("greedy"),
+        help="Greedy writing: no chance is in it, and nothing below is needed. Off, each token is drawn by its "
         "probability.",
     )  # fmt: skip
     if state.get("greedy"):
@@ -85,21 +85,21 @@ def _controls(state):
     temperature, top_k, top_p, seed = page_columns([1, 1, 1, 1])
     temperature.slider(
         "Temperature", 0.05, 5.0, step=0.05, key=state.key("temperature"),
-        help="Divides the logits. Below 1 the likeliest words get more, above 1 all become more alike.",
+        help="Divides the logits. Below 1 the likeliest tokens get more, above 1 all become more alike.",
     )  # fmt: skip
     top_k.number_input(
-        "Top-k", 0, 1000, key=state.key("top_k"), help="Only so many of the likeliest words can be drawn; 0 means all."
+        "Top-k", 0, 1000, key=state.key("top_k"), help="Only so many of the likeliest tokens can be drawn; 0 means all."
     )
     top_p.slider(
         "Top-p", 0.05, 1.0, step=0.05, key=state.key("top_p"),
-        help="Only the fewest likeliest words that reach this share together can be drawn; 1 means all.",
+        help="Only the fewest likeliest tokens that reach this share together can be drawn; 1 means all.",
     )  # fmt: skip
     seed.number_input(
-        "Seed", 0, 9999, key=state.key("seed"), help="Another seed draws other words; the same draws the same again."
+        "Seed", 0, 9999, key=state.key("seed"), help="Another seed draws other tokens; the same draws the same again."
     )
 
 
-def writing_path(state, ended, about="Words written"):
+def writing_path(state, ended, about="Tokens written"):
     """Draw the way back and forth along the words; `about` says what is counted."""
 
     def go(step):
@@ -109,14 +109,14 @@ def writing_path(state, ended, about="Words written"):
     count = state.get("count")
     back.button(
         "Back", key=state.key("back"), on_click=go, args=(-1,), disabled=not count, shortcut="Left",
-        help="Takes the last word away; the left arrow key does the same.",
+        help="Takes the last token away; the left arrow key does the same.",
     )  # fmt: skip
     along.slider(
         about, 0, MOST_WRITTEN, key=state.key("count"), help="How far the text has gone on from yours."
     )  # fmt: skip
     forth.button(
         "Next", key=state.key("forth"), on_click=go, args=(1,), type="primary", shortcut="Right",
-        disabled=ended or count >= MOST_WRITTEN, help="Writes one more word; the right arrow key does the same.",
+        disabled=ended or count >= MOST_WRITTEN, help="Writes one more token; the right arrow key does the same.",
     )  # fmt: skip
 
 
@@ -134,11 +134,11 @@ def _reading(setup, steps):
     rank = next((at for at, each in enumerate(last.rivals, 1) if each.id == last.id), None)
     place = "beyond the ten likeliest" if rank is None else "the likeliest" if rank == 1 else f"number {rank} by rank"
     told = (
-        f"Word {len(steps)} is **{as_text(last.label)}**: the model gave it **{percent(last.probability)}**, {place}. "
+        f"Token {len(steps)} is **{as_text(last.label)}**: the model gave it **{percent(last.probability)}**, {place}. "
         f"Its strongest rival is {as_text(rival.label)} with {percent(rival.probability)}."
     )
     if setup.greedy:
-        return f"{told} The likeliest word is always taken."
+        return f"{told} The likeliest token is always taken."
     return f"{told} It was drawn with a probability of **{percent(last.drawn_with)}**, as the settings make it."
 
 
@@ -156,7 +156,8 @@ def _bars(step, values, title, theme):
     taken = next((at for at, each in enumerate(step.rivals) if each.id == step.id), None)
     width = page_share(1 / 2, beside=140)
     scale = charts.Scale(name="probability")
-    return charts.bars(values, labels, theme, title=title, width=width, scale=scale, pick=charts.Pick(selected=taken))
+    look = {"title": title, "width": width, "scale": scale, "pick": charts.Pick(selected=taken)}
+    return charts.bars(values, labels, theme, shares=True, **look)
 
 
 def _csv(steps):

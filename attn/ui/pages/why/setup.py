@@ -14,6 +14,7 @@ from attn.ui import models
 from attn.ui.code_tabs import page_code
 from attn.ui.controls.model_and_text import model_control, model_head_control
 from attn.ui.controls.sentence import DEFAULT_TEXT, sentence_control
+from attn.ui.controls.why_link import MOST_TOKENS
 from attn.ui.language_models import suggested_language_models
 from attn.ui.link import link_choice, link_flag, link_place, link_string, link_whole, shortened
 from attn.ui.numpy_models import is_writer, numpy_model_pass, opened_numpy_model
@@ -22,7 +23,6 @@ from attn.ui.settings import visitor_settings
 from attn.ui.state import as_text
 from attn.ui.width import page_layers_map_size, page_map_size, page_share, page_tallest, page_width
 
-MOST_TOKENS = 48  # of a text: all of its maps are drawn cell by cell
 _QUOTED = 120  # characters of a text above all tabs
 _ROW = 16  # pixels of a layer at least
 MEASURES = {"weights": "Weights", "scores": "Scores"}
