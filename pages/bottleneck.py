@@ -43,7 +43,7 @@ width = ui.page_width()
 if result.problem:
     st.error(ui.as_text(f"{result.problem} The first example is shown instead."))
 
-ui.page_reading(two_models_reading(result, step))
+ui.page_reading(two_models_reading(result, step), terms=("hidden state", "encoder", "decoder"))
 codes = partial(two_models_code, setup, result, step, width)
 ui.page_figure(
     two_models_picture(result, step, width),

@@ -10,6 +10,7 @@ from attn.multi_head import divisors, merge_heads
 from attn.ui.controls.colour_scale import colour_scale_control, colour_scale_of
 from attn.ui.controls.mask import mask_controls
 from attn.ui.controls.sentence import (
+    WRITTEN,
     need_sentence_words,
     say_if_sentence_cut,
     sentence_control,
@@ -114,14 +115,26 @@ scale, grouped = colour_scale_of(setup.colour, steps.weights), not ui.window_low
 if num_kv_heads == num_heads and chosen_look().present:  # no head shares, and the maps need the room
     grouped = False
 tallest = ui.page_tallest(110 if grouped else 20)
+
+
+def trained_heads_links():
+    """Draw the ways to a trained model that reads the same sentence: to one head of it, and to all of them."""
+    sentence_in_a_trained_model(setup)
+    st.page_link(
+        "pages/inside.py", label="All heads of a layer of it", icon=":material/arrow_forward:", width="content",
+        query_params={"text": WRITTEN.get(setup.source, setup.text), "tab": "heads"},
+    )  # fmt: skip
+
+
 ui.page_reading(
-    f"{whose_untrained_numbers(setup)} A head is one attention with queries, keys and values of its own, so each "
-    f"looks at the words in its own way. {result.sharing}{result.gating}"
+    f"{whose_untrained_numbers(setup)} One softmax gives one mixture. Several heads look at several places for "
+    "several reasons, at about the cost of one as wide. "
+    f"{result.sharing}{result.gating}"
     f"{KEYS_ALONE if setup.source == 'random' and setup.key_positions else ''} {ui.as_text(result.words)} "
     "Choose a head to see it large.",
     ui.page_formula("Z") + r"\quad\text{in each head}",
     result.shapes,
-    beside=lambda: sentence_in_a_trained_model(setup),
+    beside=trained_heads_links,
 )
 codes = partial(heads_page_code, setup, result, head, scale, ui.page_width(), tallest, grouped)
 ui.page_figure(

@@ -135,6 +135,22 @@ def test_the_page_opens_where_the_fixed_vector_forgets():
     assert "*Bahdanau* wrote the right answer" in told
 
 
+def test_every_letter_of_a_formula_is_told():
+    for name in two_models.MODELS:
+        result = compute_two_models(Setup(task="reverse", typed="ab", left=name, right=name))
+        formula, told = two_models.one_model_formula(result.left.model), two_models.two_models_memory(result)
+        trained_ones = set(re.findall(r"[WUv]_[ap]", formula))
+        assert trained_ones == set(re.findall(r"[WUv]_[ap]", told))
+        assert ("as key and value" in told) == bool(trained_ones)
+        assert ("when one symbol of the input is blurred" in told) == (not result.left.attends)
+
+
+def test_the_page_says_who_came_before_attention():
+    told = sentence(page())
+    assert "A recurrent network hands on its last state, one vector for the whole input" in told
+    assert "attention (Bahdanau et al., 2014) looks back at every state" in told
+
+
 def test_what_was_not_trained_so_says_so():
     assert "It was not trained so" in sentence(page(right="bahdanau-fixed"))
     assert "It was not trained so" not in sentence(page())

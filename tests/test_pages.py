@@ -4,6 +4,7 @@ import json
 import math
 import re
 from dataclasses import replace
+from urllib.parse import parse_qs
 
 import numpy as np
 import pytest
@@ -629,6 +630,19 @@ def test_heads_begin_with_keys_of_their_own_and_share_them_by_choice():
     check(app.select_slider(key="heads.sets").set_value(3).run())
     assert "Here 6 heads share 3 sets of keys and values" in " ".join(said(app))
     assert app.query_params["num_kv_heads"] in ("3", ["3"])
+
+
+def test_heads_say_what_several_are_for_and_lead_to_all_of_a_trained_layer():
+    app = opened("heads", text="The cat sat.")
+    told = " ".join(said(app))
+    assert "look at several places for several reasons, at about the cost of one as wide" in told
+    one, four = (
+        compute_heads_page(HeadsSetup(num_heads=heads, d_k=16 // heads, d_v=16 // heads)).parameters.count
+        for heads in (1, 4)
+    )
+    assert one == four
+    (link,) = (each for each in app.get("page_link") if each.proto.label == "All heads of a layer of it")
+    assert parse_qs(link.proto.query_string) == {"text": ["The cat sat."], "tab": ["heads"]}
 
 
 def test_heads_say_with_a_word_what_query_key_and_value_are():

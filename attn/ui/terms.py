@@ -59,7 +59,7 @@ TERMS = {  # in the order in which a reader meets them; the shortest explanation
     "RMS norm": "divides the numbers of each token's vector by the root of the mean of their squares.",
     "feed-forward network": "two matrices with a nonlinear function between them, applied to each token by itself.",
     "sublayer": "one part of a block: attention, or the feed-forward network.",
-    "encoder": "the part of a model that reads a text, each token seeing all others.",
+    "encoder": "the part of a model that reads a text; in a Transformer, each token sees all others.",
     "decoder": "the part of a model that writes, one token after the other, each seeing only what came before.",
     "parameter": "a number of the model that training sets.",
     "gradient": "how fast a result changes when a number it depends on is moved a little.",
@@ -77,7 +77,8 @@ TERMS = {  # in the order in which a reader meets them; the shortest explanation
     "beam search": "writing that keeps the few best beginnings at every step, and not only the best one.",
     "cache": "the keys and values of earlier tokens, kept so that a decoder need not compute them again.",
     "alignment": "which part of the input belongs to each part of the output, read off the weights.",
-    "recurrent": "read one step after the other, each from the input and from what is remembered of the steps before.",
+    "recurrent": "read one step after the other, each from the input and from what is remembered of the steps before. "
+    "Self-attention did without.",
     "hidden state": "the list of numbers in which a recurrent network keeps what it has read so far.",
     "gate": "a number between 0 and 1 that says how much of another gets through.",
     "rounding": "what adding in another order changes by itself, of numbers of seven digits: up to "

@@ -31,6 +31,16 @@ FORMULAS = {
     r"p_t &= T_x\,\sigma(v_p^\top\tanh(W_p «query h_t»))",
     "transformer": r"«output Z» &= \mathrm{softmax}\big(«query Q»«key K»^\top/\sqrt{d_k}\big)«value V»",
 }  # a letter's colour is that of its role, written before it
+_LUONG = r"Each $\bar h_s$ is a state of the encoder, as key and value; $h_t$, the decoder's, is the query. "
+LETTERS = {  # what the letters of a formula stand for
+    "fixed": "Of the states $h$ of the encoder only the last of either direction are kept.",
+    "bahdanau": "Each $h_j$ is a state of the encoder, as key and value; $s_{i-1}$, the decoder's, is the query. "
+    "$W_a$, $U_a$ and $v_a$ are trained.",
+    "global": f"{_LUONG}$W_a$ is trained.",
+    "local-m": f"{_LUONG}$W_a$ is trained.",
+    "local-p": f"{_LUONG}$p_t$ is the middle of the window. $W_p$ and $v_p$ are trained.",
+    "transformer": "Self-attention dropped the recurrence: each symbol has a query, a key and a value.",
+}
 
 
 BESIDE = 30  # symbols read: with more, the two pictures stand one above the other
@@ -329,8 +339,9 @@ def two_models_reading(result, step):
     back = " Go back to watch them write." if 1 < step == result.rows else ""
     sides = " ".join(says(side, result, step - 1) for side in (result.left, result.right))
     return (
-        f"Without attention, one vector must hold the whole input; with it, a model can look back. Two "
-        f"small trained models read the same input. The right answer is **{answer}**. "
+        "A recurrent network hands on its last state, one vector for the whole input; attention (Bahdanau et al., "
+        "2014) looks back at every state. Two small trained models read the same input. "
+        f"The right answer is **{answer}**. "
         f"{'' if step == result.rows else f'Row {step}: '}{sides}{back}"
     )
 
@@ -347,7 +358,7 @@ def _from_how_much(side, result):
     if not side.attends:
         return (
             f"*{side.title}* keeps one vector of {side.written.context.shape[1]} numbers. It has no weights, so its "
-            "figure shows influence: how much each written symbol depends on each one read."
+            "figure shows influence."
         )
     spread, unit = two_models_spread(side.written.weights), result.task.unit
     return (
@@ -395,8 +406,15 @@ def _window(side, row):
 
 
 def two_models_memory(result):
-    """Say from how much each model wrote."""
-    return " ".join(dict.fromkeys(_from_how_much(side, result) for side in (result.left, result.right)))
+    """Say from how much each model wrote, what influence is where it is drawn, and what the formulas' letters mean."""
+    sides = (result.left, result.right)
+    told = [_from_how_much(side, result) for side in sides]
+    if any(side.influence for side in sides):
+        told.append(
+            "Influence is the share of a written symbol's probability that goes to others when one symbol of the input "
+            "is blurred. Each cell is measured by itself, so several in a row may reach 1."
+        )
+    return " ".join(dict.fromkeys([*told, *(LETTERS[_formula_of(side.model)] for side in sides)]))
 
 
 def two_models_shapes(result):
@@ -418,9 +436,14 @@ def two_models_formula(result):
 
 def one_model_formula(model):
     """Return one model's formula, its coloured letters as ``«role letter»``."""
+    return FORMULAS[_formula_of(model)]
+
+
+def _formula_of(model):
+    """Return which of `FORMULAS` says how a model comes to its context."""
     if isinstance(model, Bahdanau):
-        return FORMULAS["bahdanau" if model.attends else "fixed"]
-    return FORMULAS[model.reach if isinstance(model, Luong) else "transformer"]
+        return "bahdanau" if model.attends else "fixed"
+    return model.reach if isinstance(model, Luong) else "transformer"
 
 
 def one_model_table(side, result):
