@@ -20,6 +20,13 @@ from attn.models.passes import Change, changed_attention, checked_change
 from attn.multi_head import MultiHead, MultiHeadParameters, merge_heads, split_heads
 
 
+class Padding(NamedTuple):
+    """A token that stands at no place of a text, in models that count the others alone, as RoBERTa does."""
+
+    id: int
+    position: np.ndarray  # (d_model,) in place of that of a place
+
+
 @dataclass(frozen=True, eq=False)
 class Bert:
     """An encoder as its checkpoint holds it, safe to share between threads.
@@ -36,6 +43,8 @@ class Bert:
         Added to variances in layer norms.
     activation
         A key of `attn.functional.ACTIVATIONS`.
+    padding
+        None where every token has the place at which it stands.
     """
 
     embedding: np.ndarray
@@ -45,6 +54,7 @@ class Bert:
     layers: tuple[Layer, ...]
     epsilon: float
     activation: str
+    padding: Padding | None = None
 
 
 class Block(NamedTuple):
@@ -109,7 +119,7 @@ def forward(model: Bert, ids: ArrayLike, types: ArrayLike | None = None, *, chan
         raise ValueError(f"types must be one for each of {len(ids)} ids, got {len(types)}")
     activation, change = ACTIVATIONS[model.activation], checked_change(change)
 
-    hidden = model.embedding[ids] + model.positions[: len(ids)]  # (n, d_model)
+    hidden = model.embedding[ids] + _positions(model, ids)  # (n, d_model)
     if model.types is not None:
         hidden = hidden + model.types[types]
     hidden = change("residual", 0, layer_norm(hidden, *model.embedding_norm, model.epsilon))
@@ -137,6 +147,14 @@ def forward(model: Bert, ids: ArrayLike, types: ArrayLike | None = None, *, chan
         blocks.append(Block(hidden, every_step, middle, inner, output))
         hidden = output
     return Pass(ids, types, tuple(blocks), hidden)
+
+
+def _positions(model, ids):
+    """Return what is added to tokens for their places, (n, d_model)."""
+    if model.padding is None:
+        return model.positions[: len(ids)]
+    counted = ids != model.padding.id
+    return np.where(counted[:, None], model.positions[np.cumsum(counted) - 1], model.padding.position)
 
 
 class _Names(NamedTuple):
@@ -221,13 +239,15 @@ def from_checkpoint(tensors: Mapping[str, np.ndarray], config: Mapping[str, Any]
         if config.get(key, expected) != expected:
             raise ValueError(f"{key} must be {expected}, got {config[key]}")
     width, most = checkpoint.size(names.numbers["width"]), checkpoint.size("max_position_embeddings")
-    first = 0  # RoBERTa counts positions from the number after the padding's on
-    if names is _BERT and config["model_type"] != "bert":
-        first = config["pad_token_id"] + 1
+    positions = checkpoint.array("embeddings.position_embeddings.weight", (most, width))
+    padding = None
+    if names is _BERT and config["model_type"] != "bert":  # RoBERTa counts positions from the padding's number on
+        id = checkpoint.size("pad_token_id", 0)
+        positions, padding = positions[id + 1 :], Padding(id, positions[id])
     types = (checkpoint.size("type_vocab_size"), width) if names is _BERT else None
     model = Bert(
         embedding=checkpoint.array("embeddings.word_embeddings.weight", (checkpoint.size("vocab_size"), width)),
-        positions=checkpoint.array("embeddings.position_embeddings.weight", (most, width))[first:],
+        positions=positions,
         types=types and checkpoint.array("embeddings.token_type_embeddings.weight", types),
         embedding_norm=_norm(checkpoint, "embeddings.LayerNorm", width),
         layers=tuple(
@@ -235,6 +255,7 @@ def from_checkpoint(tensors: Mapping[str, np.ndarray], config: Mapping[str, Any]
         ),
         epsilon=config["layer_norm_eps"],
         activation=checkpoint.activation(names.numbers["activation"]),
+        padding=padding,
     )
     checkpoint.require_all_asked(names.layer)
     return model
