@@ -11,6 +11,7 @@ from driving import check, opened, said, specs
 from attn import pretrained
 from attn.charts.labels import number
 from attn.pretrained import ModelError
+from attn.pretrained import bert as encoders
 from attn.pretrained.inputs import vocabulary
 from attn.pretrained.loading import adapters
 from attn.ui.controls import sentence
@@ -263,6 +264,13 @@ def test_an_adapter_alone_names_its_base(bert, tmp_path):
     (bert / "adapter_model.bin").write_bytes(b"")
     with pytest.raises(ModelError, match="a format that can carry code"):
         pretrained.load(bert)
+
+
+def test_an_adapter_is_not_passed_over_in_numpy(bert):
+    assert encoders.load(bert).family == "bert"
+    write_adapter(bert, low_rank(QUERY, 16, 16))
+    with pytest.raises(ModelError, match="has an adapter, which is not put into the weights in numpy"):
+        encoders.load(bert)
 
 
 @pytest.mark.parametrize("page", ["pretrained", "inside", "change"])

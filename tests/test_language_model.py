@@ -124,6 +124,10 @@ def edited(folder, **changes):
         ({"num_hidden_layers": 4}, r"must have a tensor model.layers.3.* it has none"),
         ({"rope_parameters": {"rope_type": "magic", "rope_theta": 1e4}}, "rope_type must be one of default"),
         ({"hidden_act": "magic"}, "hidden_act must be one of gelu, .*, got 'magic'"),
+        ({"is_causal": False}, "cannot be computed in numpy: is_causal must be true"),
+        ({"num_hidden_layers": "x"}, "cannot be computed in numpy: num_hidden_layers of the configuration must be"),
+        ({"rope_parameters": "x"}, "cannot be computed in numpy: "),
+        ({"num_hidden_layers": 10**9}, "must have num_hidden_layers up to 1,000, got 1,000,000,000"),
     ],
 )
 def test_what_cannot_be_computed_is_said_in_a_sentence(tmp_path, changes, sentence):
@@ -131,6 +135,28 @@ def test_what_cannot_be_computed_is_said_in_a_sentence(tmp_path, changes, senten
     edited(tmp_path, **changes)
     with pytest.raises(ModelError, match=sentence):
         language_model.load(tmp_path)
+
+
+def test_a_configuration_with_a_mark_of_its_encoding_is_read_and_a_broken_tokenizer_is_said(tmp_path):
+    save(tmp_path, transformers.LlamaConfig(**SIZES))
+    config = tmp_path / "config.json"
+    config.write_text(config.read_text(), encoding="utf-8-sig")
+    assert language_model.load(tmp_path).family == "llama"
+    (tmp_path / "tokenizer.json").write_text("{}")
+    with pytest.raises(ModelError, match=r"has a tokenizer\.json that cannot be opened: "):
+        language_model.load(tmp_path)
+
+
+def test_what_stands_for_unknown_words_is_as_the_settings_say(tmp_path):
+    save(tmp_path, transformers.LlamaConfig(**SIZES))
+    assert language_model.load(tmp_path).tokenizer.unknown == {
+        WORDS.index("it"): "it"
+    }  # as the tokenizer itself has it
+    said = tmp_path / "tokenizer_config.json"
+    said.write_text(json.dumps({"unk_token": {"content": "too"}, "eos_token": "</s>"}))
+    assert language_model.load(tmp_path).tokenizer.unknown == {WORDS.index("too"): "too"}
+    said.write_text(json.dumps({"unk_token": "</s>", "eos_token": "</s>"}))  # which then has another task
+    assert language_model.load(tmp_path).tokenizer.unknown == {}
 
 
 @pytest.mark.parametrize(

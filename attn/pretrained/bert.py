@@ -8,7 +8,6 @@ end here; elsewhere the same matrices are ``w_q`` and so on, used as ``x @ w + b
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,7 +17,7 @@ import numpy as np
 from attn import models
 from attn.functional import whole_number
 from attn.multi_head import MultiHead, MultiHeadParameters, multi_head_attention
-from attn.pretrained.errors import ModelError, takes
+from attn.pretrained.errors import ModelError, made_in_numpy, takes
 from attn.pretrained.inputs.tokenizer_file import TokenizerFile, encoded, open_tokenizer, spelled_token
 from attn.pretrained.loading import catalogue, weights_report
 
@@ -110,15 +109,13 @@ def load(
     >>> encoder.num_layers, encoder.num_heads
     (6, 12)
     """
-    folder, name = catalogue.checked_folder(name_or_path, size_limit, settings)
-    config = _config(folder, name)
+    folder, name, config = catalogue.checked_folder(name_or_path, size_limit, settings)
+    config = _config(config, name)
     tokenizer, special_ids, unknown = open_tokenizer(folder, name)
     is_bert = config["model_type"] == "bert"
-    tensors = _tensors(folder, config, name) if is_bert else dict(catalogue.open_weights(folder, name))
-    try:
+    with made_in_numpy(name):
+        tensors = _tensors(folder, config, name) if is_bert else dict(catalogue.open_weights(folder, name))
         model = models.bert.from_checkpoint(tensors, config)
-    except ValueError as error:
-        raise ModelError(f"{name} cannot be computed in numpy: {error}") from None
     return Encoder(
         name=name,
         family=config["model_type"],
@@ -231,9 +228,8 @@ def token_label(encoder: Encoder, id: int) -> str:
     return spelled_token(encoder.tokenizer, id)
 
 
-def _config(folder, name):
-    """Read the configuration of an encoder, refusing what is of another family."""
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+def _config(config, name):
+    """Return the configuration of an encoder, refusing what is of another family."""
     if config.get("model_type", "bert") == "bert":
         return _USUAL | config
     if config["model_type"] not in models.bert.FAMILIES:

@@ -7,7 +7,8 @@ import functools
 import inspect
 import re
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import ParamSpec, TypeVar
 
 Given = ParamSpec("Given")
@@ -22,6 +23,9 @@ _FROM = {  # kinds of arguments -> what makes them
     "Encoder": "attn.pretrained.bert.load",
     "LanguageModel": "attn.pretrained.language_model.load",
 }
+
+# what numbers of a configuration that are none, too large or too few lead to, where a model is made of them
+_OF_NUMBERS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 TOKENS = "https://huggingface.co/settings/tokens"
 
@@ -90,6 +94,28 @@ def takes(**kinds: str) -> Callable[[Callable[Given, Returned]], Callable[Given,
         return checked
 
     return decorate
+
+
+@contextmanager
+def made_in_numpy(name: str) -> Iterator[None]:
+    """Turn what goes wrong while `attn.models` makes a model of its files into one sentence.
+
+    Parameters
+    ----------
+    name
+        The model as the user named it.
+
+    Raises
+    ------
+    ModelError
+        Where something went wrong inside the block.
+    """
+    try:
+        yield
+    except ModelError:
+        raise
+    except _OF_NUMBERS as error:
+        raise ModelError(f"{name} cannot be computed in numpy: {error}") from None
 
 
 def explain(error: Exception, name: str) -> ModelError:

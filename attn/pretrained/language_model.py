@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ import numpy as np
 from attn import models
 from attn.functional import finite_number, softmax, whole_number
 from attn.models.sampling import sampling_probabilities
-from attn.pretrained.errors import ModelError, takes
+from attn.pretrained.errors import ModelError, made_in_numpy, takes
 from attn.pretrained.inputs.tokenizer_file import TokenizerFile, encoded, open_tokenizer, spelled_token, whole_texts
 from attn.pretrained.loading import catalogue, gguf_file, gguf_model
 from attn.pretrained.loading.catalogue import Settings
@@ -91,8 +90,7 @@ def load(name_or_path: str | Path, *, size_limit: int | None = None, settings: S
     if settings.models == "any" and path.suffix == ".gguf" and path.is_file():
         name, config, tensors, tokenizer = _of_gguf(path, size_limit, settings)
     else:
-        folder, name = catalogue.checked_folder(name_or_path, size_limit, settings)
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        folder, name, config = catalogue.checked_folder(name_or_path, size_limit, settings)
         tokenizer = open_tokenizer(folder, name)
         tensors = catalogue.open_weights(folder, name)
     line = next((line for line in _LINES if config.get("model_type") in line.FAMILIES), None)
@@ -101,10 +99,10 @@ def load(name_or_path: str | Path, *, size_limit: int | None = None, settings: S
             f"{name} must be of one of these families to be computed in numpy: {', '.join(FAMILIES)}; "
             f"it is {config.get('model_type')}"
         )
-    try:
+    with made_in_numpy(name):
+        if not config.get("is_causal", True):
+            raise ValueError("is_causal must be true, for each token looks at those before it alone")
         model = line.from_checkpoint(tensors, config)
-    except ValueError as error:
-        raise ModelError(f"{name} cannot be computed in numpy: {error}") from None
     ends = config.get("eos_token_id")
     return LanguageModel(
         name=name,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from attn.pretrained.errors import ModelError
+from attn.pretrained.errors import ModelError, first_line
 from attn.pretrained.inputs import tokens, vocabulary
+from attn.pretrained.inputs.tokenizer_class import settings_of
 
 
 class TokenizerFile(NamedTuple):
@@ -29,29 +31,39 @@ def open_tokenizer(folder: Path, name: str) -> TokenizerFile:
     Raises
     ------
     ModelError
-        If there is no tokenizer.json.
+        If there is no tokenizer.json, or it or a file beside it cannot be read.
     """
     from tokenizers import Tokenizer
 
     if not (folder / "tokenizer.json").is_file():
         raise ModelError(f"{name} has no tokenizer.json, so text cannot be given to it")
-    return whole_texts(Tokenizer.from_file(str(folder / "tokenizer.json")))
+    roles = settings_of(folder, name).tokens
+    try:
+        return whole_texts(Tokenizer.from_file(str(folder / "tokenizer.json")), roles)
+    except Exception as error:  # of tokenizers, which has no kind of its own
+        raise ModelError(f"{name} has a tokenizer.json that cannot be opened: {first_line(error)}") from error
 
 
-def whole_texts(tokenizer: Any) -> TokenizerFile:
-    """Return a tokenizer with what it knows of special tokens, after telling it to leave texts at their length.
+def whole_texts(tokenizer: Any, roles: Mapping[str, str] | None = None) -> TokenizerFile:
+    """Return a tokenizer with what is known of its special tokens, after telling it to leave texts at their length.
 
     Parameters
     ----------
     tokenizer : tokenizers.Tokenizer
         It is changed.
+    roles
+        Special tokens by what they are for, such as ``unk_token``. By default the tokenizer itself says which token
+        stands for what the vocabulary lacks.
     """
     tokenizer.no_padding()
     tokenizer.no_truncation()
+    roles = {"unk_token": getattr(tokenizer.model, "unk_token", None), **(roles or {})}
+    name = roles["unk_token"]
+    if name in (roles.get("bos_token"), roles.get("eos_token")):
+        name = None  # as in GPT-2, which reads every byte and lacks nothing
+    unknown = {id: name for id in [name and tokenizer.token_to_id(name)] if id is not None}
     added = tokenizer.get_added_tokens_decoder()
-    unknown = getattr(tokenizer.model, "unk_token", None)
-    special = frozenset(id for id, token in added.items() if token.special and token.content != unknown)
-    return TokenizerFile(tokenizer, special, {} if unknown is None else {tokenizer.token_to_id(unknown): unknown})
+    return TokenizerFile(tokenizer, frozenset(id for id, token in added.items() if token.special) - {*unknown}, unknown)
 
 
 def spelled_token(tokenizer: Any, id: int) -> str:

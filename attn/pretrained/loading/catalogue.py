@@ -14,7 +14,7 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from attn.pretrained.errors import HubError, ModelError, explain, no_hub, takes
-from attn.pretrained.loading import adapters, model_files, quantized, safetensors_file, smollm2
+from attn.pretrained.loading import adapters, configured_size, model_files, quantized, safetensors_file, smollm2
 from attn.pretrained.loading.address import read_address
 
 DEFAULT = "sentence-transformers/all-MiniLM-L6-v2"
@@ -159,6 +159,8 @@ def folder_state(name: str | Path) -> tuple | None:
     tuple or None
         None where it is no folder of this machine. Notes that training leaves are no part of it.
     """
+    if str(name).strip() in (DEFAULT, smollm2.NAME):  # which are looked for in packages first
+        return None
     try:
         folder = read_address(name).folder
     except ModelError:
@@ -227,18 +229,26 @@ def fetch(preflight: Preflight, progress: Callable | None = None) -> Path:
     return folder
 
 
-def checked_folder(name: str | Path, size_limit: int | None, settings: Settings | None) -> tuple[Path, str]:
-    """Return the folder of a model that is small enough, fetched if need be, and what the model is called.
+def checked_folder(name: str | Path, size_limit: int | None, settings: Settings | None) -> tuple[Path, str, dict]:
+    """Return the folder of a model that is small enough, fetched if need be, its name, and what its config.json says.
+
+    It is for those who compute of the files themselves, without transformers.
 
     Raises
     ------
     ModelError
-        As `inspect`, `check_size` and `fetch`.
+        As `inspect`, `check_size` and `fetch`, if the configuration asks for more than any model has, and of a model
+        with an adapter, which transformers alone puts into its weights.
     """
     settings = settings or Settings()
     preflight = inspect(name, settings=settings)
     check_size(preflight, settings.size_limit if size_limit is None else size_limit)
-    return fetch(preflight), preflight.name
+    if preflight.adapter:
+        raise ModelError(f"{preflight.adapter.name} has an adapter, which is not put into the weights in numpy")
+    folder = fetch(preflight)
+    config = _configuration(model_files.of_folder(folder, preflight.name))
+    configured_size.check_counts(config, preflight.name)
+    return folder, preflight.name, config
 
 
 class Weights(NamedTuple):
