@@ -13,7 +13,8 @@ from attn.pretrained import language_model
 from attn.pretrained.agreement import transformers_differences
 from attn.pretrained.loading import smollm2
 from attn.pretrained.loading.catalogue import WRITERS, model_suggestions
-from attn.ui.models import loaded_model, opened_language_model
+from attn.ui.models import loaded_model
+from attn.ui.numpy_models import opened_language_model
 from attn.ui.shared_results import kept_results, model_save
 from attn.ui.visitor import end_if_visitor_left
 

@@ -12,15 +12,21 @@ from attn import multi_head, multi_head_attention, pretrained
 from attn.analysis.contribution import rollout
 from attn.analysis.head_table import METRICS
 from attn.data.examples import Example
-from attn.pretrained import bert, language_model
-from attn.pretrained.loading import smollm2
+from attn.pretrained import bert
 from attn.pretrained.loading.inference_imports import import_for_inference
-from attn.pretrained.recording.in_numpy import InNumpy, fits_in_numpy, record_in_numpy
+from attn.pretrained.recording.in_numpy import (
+    InNumpy,
+    fits_in_numpy,
+    like_transformers,
+    record_in_numpy,
+    stayed_finite,
+)
 from attn.pretrained.threads import Stopped, loading_queue
 from attn.pretrained.verdict import Verdict, attention_finding, input_finding, not_finite
 from attn.ui.garbage import set_garbage_aside
 from attn.ui.media import AudioInput, ImageInput, PictureAndText
-from attn.ui.settings import server_settings, visitor_settings
+from attn.ui.numpy_models import opened_numpy_model
+from attn.ui.settings import visitor_settings
 from attn.ui.shared_results import (
     MOST_HELD,
     forget_shared_results,
@@ -74,7 +80,7 @@ def loaded_model(name, random_weights=False):
     """
     chosen = name if isinstance(name, ChosenModel) else ChosenModel(name)
     if chosen.in_numpy:
-        return model_in_numpy(chosen.name)
+        return model_in_numpy(chosen.name) or loaded_model(chosen.name)  # its folder may have been written meanwhile
     model = _loaded(chosen.name, random_weights, model_save(name))
     if model.base is not None and not chosen.adapter:
         model = model.base
@@ -86,38 +92,8 @@ def _languages_of(chosen):
     return chosen.source or None, chosen.target or None, chosen.task or None
 
 
-def opened_language_model(name):
-    """Open a model that writes, without torch or transformers, once a server and for each time its folder was written.
-
-    Parameters
-    ----------
-    name : str
-
-    Returns
-    -------
-    LanguageModel
-
-    Raises
-    ------
-    ModelError
-        As `attn.pretrained.language_model.load`.
-    """
-    return _opened(name, model_save(name))
-
-
-@st.cache_resource(max_entries=MOST_HELD, show_spinner="Opening the model …", show_time=True)
-def _opened(name, saved):
-    """Open a model in place of what is held of others."""
-    visit = this_visit()
-    with loading_queue.turn(should_stop=lambda: visit.is_over, owner=visit.browser or None):
-        forget_shared_results()
-        model = language_model.load(name, settings=visitor_settings().for_models)
-        pretrained.one_thread()
-        return model
-
-
 def model_in_numpy(name):
-    """Open a model to be recorded without torch: those that come with packages, whose every weight is known.
+    """Open a model to be recorded without torch, if its family is computed in numpy and transformers makes the same.
 
     Parameters
     ----------
@@ -126,11 +102,22 @@ def model_in_numpy(name):
     Returns
     -------
     InNumpy or None
-        None of any other: what transformers finds in its files is said where it is opened by transformers.
+        None of any other: what is wrong with its files, if anything, is said where transformers opens it.
     """
-    if name == pretrained.DEFAULT:
-        return InNumpy(_encoder())
-    return InNumpy(opened_language_model(name), smollm2.NOTE) if name == smollm2.NAME else None
+    alike = _like_transformers(name, model_save(name))
+    return alike and InNumpy(opened_numpy_model(name), *alike)
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def _like_transformers(name, saved):
+    """Return the note on a model and the tokens of a text that numpy records, or None where transformers must do it."""
+    try:
+        alike = like_transformers(name, opened_numpy_model, settings=visitor_settings().for_models)
+    except Stopped:
+        raise
+    except pretrained.ModelError:
+        return None
+    return alike.note, alike.most_tokens
 
 
 def is_in_numpy(name):
@@ -156,7 +143,9 @@ def source_in_numpy(source):
     model = model_in_numpy(name)
     if model is None or not fits_in_numpy(model, text):
         return source
-    return ChosenModel(name, in_numpy=True), False, text, ""
+    chosen = ChosenModel(name, in_numpy=True), False, text, ""
+    # where they did not, transformers says in which layer
+    return chosen if stayed_finite(model_recording(*chosen)) else source
 
 
 def _comparison_key(source):
@@ -193,9 +182,6 @@ def compare_model_with_transformers(source):
     )
     kept_results().put(_comparison_key(source), (findings, gap), 10_000)
     return findings, gap
-
-
-ONE_THREAD_CODE = "pretrained.one_thread()  # as on the page: how sums are rounded hangs on it"
 
 
 def model_loading_code(name, random_weights):
@@ -504,10 +490,9 @@ def model_adapter_changes(name, random_weights, text, pair, *, saved=None):
     return table
 
 
-@st.cache_resource(show_spinner="Reading the weights …")
 def _encoder():
-    """Open the default model without torch: the encoder that runs in numpy alone."""
-    return bert.load(settings=server_settings().for_models)
+    """Open the default model without torch."""
+    return opened_numpy_model(pretrained.DEFAULT)
 
 
 @kept_with_models

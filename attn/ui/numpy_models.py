@@ -1,6 +1,5 @@
 """Models computed in numpy alone, encoders as well as those that write, and the passes of texts through them."""
 
-import json
 from typing import NamedTuple
 
 import streamlit as st
@@ -9,12 +8,11 @@ from attn import models, pretrained
 from attn.pretrained import bert, language_model
 from attn.pretrained.loading import catalogue
 from attn.pretrained.threads import loading_queue
-from attn.ui.language_models import opened_language_model
-from attn.ui.models import ONE_THREAD_CODE
 from attn.ui.settings import visitor_settings
-from attn.ui.shared_results import MOST_HELD, kept_with_models, model_save
+from attn.ui.shared_results import MOST_HELD, forget_shared_results, kept_with_models, model_save
 from attn.ui.visitor import this_visit
 
+ONE_THREAD_CODE = "pretrained.one_thread()  # as on the page: how sums are rounded hangs on it"
 NUMPY_FAMILIES = (*models.bert.FAMILIES, *language_model.FAMILIES)
 
 
@@ -24,6 +22,36 @@ class TextPass(NamedTuple):
     tokens: tuple  # of Token
     truncated_from: int | None  # number of tokens before the text was cut; None if it was not
     passed: models.Pass | models.bert.Pass  # with every step of every layer
+
+
+def opened_language_model(name):
+    """Open a model that writes, without torch or transformers, once a server and for each time its folder was written.
+
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    LanguageModel
+
+    Raises
+    ------
+    ModelError
+        As `attn.pretrained.language_model.load`.
+    """
+    return _opened(name, model_save(name))
+
+
+@st.cache_resource(max_entries=MOST_HELD, show_spinner="Opening the model …", show_time=True)
+def _opened(name, saved):
+    """Open a model in place of what is held of others."""
+    visit = this_visit()
+    with loading_queue.turn(should_stop=lambda: visit.is_over, owner=visit.browser or None):
+        forget_shared_results()
+        model = language_model.load(name, settings=visitor_settings().for_models)
+        pretrained.one_thread()
+        return model
 
 
 def opened_numpy_model(name):
@@ -52,8 +80,8 @@ def opened_numpy_model(name):
 @st.cache_data(max_entries=32, show_spinner=False)
 def _family(name, saved):
     """Return the family of a model, or say that it cannot be computed in numpy."""
-    folder, _ = catalogue.checked_folder(name, None, visitor_settings().for_models)
-    family = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
+    *_, config = catalogue.checked_folder(name, None, visitor_settings().for_models)
+    family = config.get("model_type")
     if family not in NUMPY_FAMILIES:
         raise pretrained.ModelError(
             f"{name} must be of one of these families to be computed in numpy: {', '.join(NUMPY_FAMILIES)}; "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from attn.pretrained.errors import ModelError
@@ -71,8 +71,22 @@ def without_embeddings(model: transformers.PreTrainedModel, tokenizer: Any) -> s
     rows = embedding_rows(model)
     if tokenizer is None or rows is None:
         return ""
-    vocabulary = tokenizer.get_vocab()
-    beyond = sorted((id, token) for token, id in vocabulary.items() if id >= rows and id not in _replaced(model.config))
+    return about_tokens_beyond(tokenizer.get_vocab(), rows, _replaced(model.config))
+
+
+def about_tokens_beyond(known: Mapping[str, int], rows: int, replaced: Collection[int] = ()) -> str:
+    """Return a sentence on tokens that have no embedding; empty where there are none.
+
+    Parameters
+    ----------
+    known
+        Token -> id, of a tokenizer.
+    rows
+        How many embeddings there are.
+    replaced
+        Ids of tokens in whose place a model puts something else.
+    """
+    beyond = sorted((id, token) for token, id in known.items() if id >= rows and id not in replaced)
     if not beyond:
         return ""
     many = f"{len(beyond):,} tokens" if len(beyond) > 1 else "one token"

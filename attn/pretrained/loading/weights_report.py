@@ -69,6 +69,15 @@ def renaming(names: Collection[str]) -> dict[str, str]:
     return {f"^{re.escape(each)}": "" for each in [prefix] if each} | {re.escape(each): "" for each in inside}
 
 
+def about_wrappers(names: Collection[str]) -> str:
+    """Return a sentence on the names of wrappers that were taken out of those of a file; empty where there are none."""
+    if prefix := wrapper_prefix(names):
+        return f"The names in its file begin with “{prefix}”, which training put there and which was taken off."
+    if renaming(names):
+        return "Some names in its file had parts that training put there and that were taken out."
+    return ""
+
+
 def judge(
     model: transformers.PreTrainedModel, info: dict, names: Collection[str], name: str
 ) -> tuple[transformers.PreTrainedModel, WeightsReport, str]:
@@ -212,10 +221,8 @@ def _shared(names):
 
 def _sentences(model, report, names, task_head):
     """Yield what is to be known of a file that fills its model."""
-    if prefix := wrapper_prefix(names):
-        yield f"The names in its file begin with “{prefix}”, which training put there and which was taken off."
-    elif renaming(names):
-        yield "Some names in its file had parts that training put there and that were taken out."
+    if wrapped := about_wrappers(names):
+        yield wrapped
     if task_head:
         yield f"Its file has no head ({_listed({_part(each) for each in task_head})}), so it is shown without one."
     if pooler := [each for each in report.missing if "pooler." in each]:

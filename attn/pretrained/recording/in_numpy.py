@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, is_dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -10,12 +13,16 @@ from attn.models import llama
 from attn.models.layer_parts import AttentionMatrices, attention_matrices
 from attn.multi_head import MultiHeadParameters
 from attn.pretrained import bert, language_model
+from attn.pretrained.errors import ModelError, takes
+from attn.pretrained.inputs import tokenizer_class, vocabulary
+from attn.pretrained.inputs.tokenizer_file import open_tokenizer
+from attn.pretrained.loading import catalogue, weights_report
 from attn.pretrained.recording.layer import Arrays, Kept, Layer
 from attn.pretrained.recording.record import Recording
 
 MOST_TOKENS = 256  # of a text: an encoder keeps every step of every head
-_NAMES = {"gpt2": "transformer.h.{}.attn"}  # of attention modules; otherwise as Llama has them
-_WRITER, _READER = "model.layers.{}.self_attn", "encoder.layer.{}.attention.self"
+_WRITER, _READER = "model.layers.{}.self_attn", "encoder.layer.{}.attention.self"  # names of attention modules
+_NAMES = {"gpt2": "transformer.h.{}.attn", "distilbert": "transformer.layer.{}.attention"}  # where they are others
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,10 +35,13 @@ class InNumpy:
         What reads.
     note
         What to know of its weights, as a sentence.
+    most_tokens
+        Of a text that is recorded in numpy.
     """
 
     opened: bert.Encoder | language_model.LanguageModel = field(repr=False)
     note: str = ""
+    most_tokens: int = MOST_TOKENS
     takes: str = "text"
     recordable: bool = True
     random_weights: bool = False
@@ -68,6 +78,62 @@ class InNumpy:
         return attention_matrices(self.opened.model.layers[layer.index])
 
 
+@takes(settings="Settings")
+def like_transformers(
+    name_or_path: str | Path,
+    open_model: Callable[[str | Path], bert.Encoder | language_model.LanguageModel],
+    *,
+    settings: catalogue.Settings | None = None,
+) -> InNumpy:
+    """Open a model to be recorded in numpy, if transformers makes the same of its files.
+
+    Parameters
+    ----------
+    name_or_path
+        As `attn.pretrained.load` takes it.
+    open_model
+        Such as `attn.pretrained.bert.load`. It is called after all that can be known without the weights.
+    settings
+
+    Raises
+    ------
+    ModelError
+        As `open_model`, and if transformers may cut texts otherwise, compute with tensors that are not computed with
+        here, or refuse the weights.
+    """
+    preflight = catalogue.inspect(name_or_path, settings=settings)
+    folder, name = catalogue.fetch(preflight), preflight.name
+    said = tokenizer_class.settings_of(folder, name)
+    longest = MOST_TOKENS if said.longest is None else said.longest
+    if not isinstance(longest, int | float):
+        raise ModelError(f"model_max_length of the tokenizer must be a number, got {longest!r:.80}")
+    known = preflight.where == "package"  # its files
+    if not known:
+        tokenizer_class.check_file_is_read_alike(open_tokenizer(folder, name).tokenizer, said, folder, name)
+    opened, notes = open_model(name_or_path), [preflight.note]
+    if not known:
+        if any(array.size and np.isnan(array.max()) for array in _arrays(opened.model)):
+            raise ModelError(f"the weights of {name} must be numbers, but some are NaN")
+        entries = catalogue.weights_in(folder, name).entries
+        words, rows = _tokenizer(opened).get_vocab(), len(opened.model.embedding)
+        notes += [weights_report.about_wrappers(entries), vocabulary.about_tokens_beyond(words, rows)]
+    return InNumpy(opened, " ".join(filter(None, notes)), int(min(MOST_TOKENS, opened.max_tokens, longest)))
+
+
+def _tokenizer(opened):
+    """Return what cuts texts for an opened model."""
+    return opened.tokenizer if isinstance(opened, bert.Encoder) else opened.tokenizer.tokenizer
+
+
+def _arrays(part: Any) -> Iterator[np.ndarray]:
+    """Yield all arrays of a model, or of a part of it."""
+    if isinstance(part, np.ndarray):
+        yield part
+    elif is_dataclass(part) or isinstance(part, tuple):
+        for each in vars(part).values() if is_dataclass(part) else part:
+            yield from _arrays(each)
+
+
 def record_in_numpy(loaded: InNumpy, text: str) -> Recording:
     """Pass a text through a model in numpy, and keep what its attention layers did.
 
@@ -86,16 +152,25 @@ def record_in_numpy(loaded: InNumpy, text: str) -> Recording:
 
 def fits_in_numpy(loaded: InNumpy, text: str) -> bool:
     """Return whether a text is short enough to be recorded in numpy."""
-    opened = loaded.opened
-    tokenizer = opened.tokenizer if isinstance(opened, bert.Encoder) else opened.tokenizer.tokenizer
-    return len(text) < 8 * MOST_TOKENS and len(tokenizer.encode(text).ids) <= min(MOST_TOKENS, opened.max_tokens)
+    return len(text) < 8 * MOST_TOKENS and len(_tokenizer(loaded.opened).encode(text).ids) <= loaded.most_tokens
+
+
+@takes(recording="Recording")
+def stayed_finite(recording: Recording) -> bool:
+    """Return whether no number of a recording, and no score, can have become infinite or none."""
+    most = float(np.finfo(np.float32).max)
+    for layer in recording.layers:
+        query, key = (float(np.abs(side).max()) for side in (layer.query, layer.key))
+        if not query * key * layer.query.shape[-1] <= most:  # nor if one is none
+            return False
+    return bool(np.isfinite(recording.layers[-1].output).all())
 
 
 def _of_encoder(loaded, text):
     """Record an encoder."""
-    read = bert.encode(loaded.opened, text)
+    read, pattern = bert.encode(loaded.opened, text), _NAMES.get(loaded.family, _READER)
     layers = [
-        _layer(at, _READER, "encoder", read.tokens, each.query, each.key, each.value, each.context, None,
+        _layer(at, pattern, "encoder", read.tokens, each.query, each.key, each.value, each.context, None,
                each.query.shape[-1] ** -0.5, None)
         for at, each in enumerate(block.attention for block in read.blocks)
     ]  # fmt: skip

@@ -18,6 +18,7 @@ from attn.ui.controls.upload import UploadKind, upload_control
 from attn.ui.controls.word_level import say_word_level, word_level_control
 from attn.ui.link import link_choice, link_flag, link_string, link_whole, shortened
 from attn.ui.media import AudioInput, ImageInput, PictureAndText
+from attn.ui.numpy_models import ONE_THREAD_CODE
 from attn.ui.page import page_ask, page_figure, page_theme
 from attn.ui.settings import visitor_settings
 from attn.ui.state import as_text
@@ -470,10 +471,10 @@ def model_and_text_lines(source):
         return (
             f"from attn.pretrained import {module}\n"
             "from attn.pretrained.recording.in_numpy import InNumpy, record_in_numpy\n"
-            f"{models.ONE_THREAD_CODE}\nmodel = InNumpy({module}.load({name.name!r}))\n"
+            f"{ONE_THREAD_CODE}\nmodel = InNumpy({module}.load({name.name!r}))\n"
             f"recording = record_in_numpy(model, {text!r})"
         )
-    model = f"{models.ONE_THREAD_CODE}\nmodel = {models.model_loading_code(name, random_weights)}"
+    model = f"{ONE_THREAD_CODE}\nmodel = {models.model_loading_code(name, random_weights)}"
     if isinstance(text, ImageInput):
         return f"import attn\n\n{model}\nrecording = pretrained.record(model, images={text.code(models.SIDE)})"
     if isinstance(text, PictureAndText):

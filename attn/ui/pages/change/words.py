@@ -13,6 +13,7 @@ from attn.pretrained.verdict import Finding, weights_finding
 from attn.ui import models
 from attn.ui.link import shortened
 from attn.ui.minilm_in_numpy import minilm_head_code, reads_minilm
+from attn.ui.numpy_models import ONE_THREAD_CODE
 from attn.ui.page import page_theme
 from attn.ui.pages.change.charts import (
     answer_ends_chart,
@@ -255,7 +256,7 @@ def change_code_in_words(effect, setup, width):
     passes = (
         "from attn import pretrained\n"
         "from attn.pretrained.intervention.changes import Changes\n"
-        f"{models.ONE_THREAD_CODE}\n"
+        f"{ONE_THREAD_CODE}\n"
         "before, after = (changed_run(model, text, pair, each, positions) for each in (None, changes))",
         changed_run,
         ("gap", gap_of_run),

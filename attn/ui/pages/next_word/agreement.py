@@ -7,7 +7,7 @@ from attn.charts.labels import number
 from attn.pretrained import ModelError
 from attn.pretrained.tolerances import STATE as TOLERANCE
 from attn.ui import language_models
-from attn.ui.models import ONE_THREAD_CODE
+from attn.ui.numpy_models import ONE_THREAD_CODE
 from attn.ui.page import page_figure
 from attn.ui.pages.next_word.code import NEXT_WORD_SAVED
 from attn.ui.shown_code import LIGHT, page_codes

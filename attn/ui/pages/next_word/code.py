@@ -1,8 +1,7 @@
 """Next word: the code that computes what each figure shows, from scratch and with this package, and draws it."""
 
 from attn.ui.language_models import MOST_WALKED
-from attn.ui.models import ONE_THREAD_CODE
-from attn.ui.numpy_models import numpy_model_code
+from attn.ui.numpy_models import ONE_THREAD_CODE, numpy_model_code
 from attn.ui.pages.next_word import part_values, whole_way
 from attn.ui.pages.next_word.parts import Summands, part_chart, part_products_chart, part_summands_chart
 from attn.ui.pages.next_word.pass_in_numpy import pass_in_numpy
