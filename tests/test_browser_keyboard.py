@@ -1,9 +1,11 @@
 """The app without a mouse: every cell, row, head, vector and painted mask, the menu, the steps, tabs and pages."""
 
 import csv
+import io
 import re
 
 import pytest
+from PIL import Image
 from setups import painted
 
 pytestmark = pytest.mark.browser
@@ -142,6 +144,31 @@ def test_the_numbers_of_a_figure_are_a_table(keys):
     assert table.get_by_role("rowheader").all_inner_texts() == [row[0] for row in rows[1:]]
     said = [float(text) if text != "hidden" else 0.0 for text in table.get_by_role("cell").all_inner_texts()]
     assert said == pytest.approx([float(number) for row in rows[1:] for number in row[1:]], abs=1e-3)
+
+
+def test_numbers_that_go_on_beyond_their_frame_have_a_shadow_there(visit):  # noqa: F811
+    def opened(page, query=""):
+        shown = visit.go(page, query)
+        shown.get_by_text("Numbers as a table").first.click()
+        return shown.locator(".attn-numbers > div").first
+
+    def edge(frame):
+        """Return the colours along the lower edge of a frame, where no number stands."""
+        frame.evaluate("frame => frame.scrollIntoView({ block: 'end' })")
+        picture = Image.open(io.BytesIO(frame.screenshot())).convert("L")
+        return picture.crop(
+            (picture.width // 2, picture.height - 3, picture.width // 2 + 9, picture.height)
+        ).getextrema()
+
+    visit.page.set_viewport_size({"width": 390, "height": 844})
+    assert opened("home").evaluate("frame => frame.scrollHeight === frame.clientHeight")  # 16 tokens
+    visit.page.set_viewport_size({"width": 1280, "height": 720})
+    frame = opened("inside")
+    (darkest, _), at_the_top = edge(frame), frame.evaluate("frame => frame.scrollTop")
+    assert at_the_top == 0
+    assert darkest < 200
+    frame.evaluate("frame => { frame.scrollTop = frame.scrollHeight; }")
+    assert edge(frame) == (255, 255)
 
 
 def test_few_stops_come_before_the_controls(keys):
