@@ -1,6 +1,7 @@
 """Curves and dials: where things lie, what is left out, and what is said."""
 
 import json
+import re
 
 import numpy as np
 import pyarrow as pa
@@ -136,6 +137,35 @@ def test_ticks_that_are_asked_for_stand_under_their_points_up_to_the_ends():
     assert json.loads(drawn["labelExpr"].partition("[indexof")[0]) == ["1", "4", "16", "64", "256", "1,024"]
     assert drawn["values"] == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1])
     assert drawn["labelFlush"] is False
+
+
+@pytest.mark.parametrize(("n", "crossed"), [(1024, 0), (2048, 1)])
+def test_no_upright_line_runs_through_words_that_have_no_other_place(n, crossed):
+    parts = [charts.Curve("n × n scores", [0, 4096], [0, 4096**2])]
+    marks = [(n, "here"), (2 * n, "twice the text: four times the scores")]
+    chart = charts.curves(parts, LIGHT, **NAMES, marks=marks, width=330, height=240)
+    grounds = [table for table in tables(chart, "x", "x2", "y2") if list(table) == ["x", "x2", "y", "y2"]]
+    assert len(grounds) == crossed
+    for ground in grounds:
+        assert ground["x"][0] < n / 4096 < ground["x2"][0] < 1
+
+
+def test_broken_curves_are_broken_in_the_legend_too():
+    names = {"with attention, trained up to 14": False, "with attention, trained up to 7": True}
+    parts = [charts.Curve(name, [1, 2], [1, 0], "#E69F00", dashed) for name, dashed in names.items()]
+    drawn = charts.svg(charts.specification(charts.curves(parts, LIGHT, width=330, **NAMES))).decode()
+    pieces = re.findall(r'<path[^>]*d="M-[^>]*>', drawn[drawn.index("role-legend-entry") :])
+    assert [re.search(r'stroke-dasharray="(.*?)"', piece)[1] == "7,5" for piece in pieces] == list(names.values())
+    assert all("#E69F00" in piece for piece in pieces)
+
+
+def test_words_above_curves_lengthen_no_axis_beyond_what_it_was_asked_to_span():
+    shares = charts.Axis("right", range=(0, 1), format="{:.0%}".format)
+    marks = [(7, "trained up to 7"), (14, "trained up to 14")]
+    chart = charts.curves([charts.Curve("one", [3, 21], [1, 0])], LIGHT, x="words", y=shares, marks=marks, width=330)
+    axes = (layer["encoding"].get("y", {}).get("axis") for layer in charts.specification(chart)["layer"])
+    texts = json.JSONDecoder().raw_decode(next(filter(None, axes))["labelExpr"])[0]
+    assert texts == ["0%", "20%", "40%", "60%", "80%", "100%"]
 
 
 def test_an_axis_of_numbers_has_two_of_them_at_least():

@@ -10,8 +10,8 @@ import numpy as np
 from attn.charts.arguments import checked_arguments
 from attn.charts.labels import LINE, Ticks, label_pixels, labelled_axis, number
 from attn.charts.layout import dressed_layout
-from attn.charts.legends import legend_alone
-from attn.charts.marks import mark_column, mark_layer, mark_table
+from attn.charts.legends import legend_squares
+from attn.charts.marks import mark_channel, mark_column, mark_layer, mark_table
 from attn.charts.message import message
 from attn.charts.options import Axis
 from attn.charts.plane import Plane, least_plane, plane_tooltip
@@ -30,6 +30,8 @@ _LEAST_BESIDE_NAMES = 180  # pixels of a plot below which the names stand under 
 _BESIDE_LINE = 12  # pixels that a word takes beside its upright line beyond its letters
 _MOST_LINES = 3  # of such a word, where it could stand on fewer if it crossed another line
 _LEAST_DECIMAL = 1e-7  # of the numbers of an axis that are written as decimals
+_DASH, _NO_DASH = [7, 5], [1, 0]  # pixels of a broken line, and of one that is not
+_PIECE = 22  # pixels of a line in the legend: of a broken one, two dashes
 _BROKEN_NAME = 15  # characters of such a line
 
 
@@ -101,7 +103,7 @@ def curves(parts, theme=LIGHT, *, x, y, title="", width=640, height=340, marks=(
     plane = Plane(
         across, height, columns=1, rows=1,
         x_axis=_axis(x_axis, x, theme, x_axis.ticks(across / 70), across),
-        y_axis=_axis(y_axis, y, theme, y_axis.ticks(height / 42), height, down=True),
+        y_axis=_axis(y_axis, y, theme, _within(y_axis.ticks(height / 42), y.range), height, down=True),
     )  # fmt: skip
     layers = []
     for part, color in zip(parts, colors, strict=True):
@@ -111,11 +113,14 @@ def curves(parts, theme=LIGHT, *, x, y, title="", width=640, height=340, marks=(
     if at_ends:
         layers.extend(_names(parts, names, inks, x_axis, y_axis, plane))
     else:
-        layers.append(legend_alone([part.name for part in parts], colors, columns=1))
+        layers.append(_legend(parts, colors))
     what = f"{title or y.name} by {x.name}: " + "; ".join(
         f"{part.name} ends at {y.format(part.y[-1])}" for part in parts
     )
-    return dressed_layout(plane.figure(layers, title), theme, f"{what}.")
+    figure = plane.figure(layers, title)
+    if not at_ends:  # colour and dashes of a name are one legend where each layer has scales of its own
+        figure.resolve = {"scale": {"color": "independent", "strokeDash": "independent"}}
+    return dressed_layout(figure, theme, f"{what}.")
 
 
 def _axis_named(name, axis):
@@ -239,6 +244,22 @@ def _written(values, form):
     return [f"{digits.rstrip('0').rstrip('.')}e{int(power)}".replace("-", "−") for digits, power in powers]
 
 
+def _within(ticks, limits):
+    """Return the round numbers that lie within what an axis was asked to span: words may stand above that."""
+    return [at for at in ticks if limits is None or at <= limits[1] + 1e-9 * abs(limits[1])]
+
+
+def _legend(parts, colors):
+    """Return a layer that draws nothing but the names of curves below the plot, each with a piece of its line."""
+    names = [part.name for part in parts]
+    look = {"symbolType": "stroke", "symbolSize": _PIECE**2, "symbolStrokeWidth": 3, "columns": 1}
+    color = legend_squares("kind", dict(zip(names, colors, strict=True)), **look)
+    dashes = {"domain": names, "range": [_DASH if part.dashed else _NO_DASH for part in parts]}
+    dash = mark_channel("kind:N", scale=dashes, legend=color["legend"])
+    nowhere = {side: {"value": 0} for side in ("x", "y")}
+    return mark_layer(mark_table({"kind": names}), "line", {"color": color, "strokeDash": dash, **nowhere}, opacity=0)
+
+
 def _apart(at, places, widths):
     """Return those ticks, from the last down, whose labels of these widths do not run into one another."""
     kept, free = [], math.inf
@@ -252,7 +273,7 @@ def _apart(at, places, widths):
 def _curve(part, color, x_axis, y_axis, plane, x, y, dots):
     """Return the layers of one curve: its line, and points that answer to the pointer."""
     across, up = x_axis.fraction(part.x), 1 - y_axis.fraction(part.y)
-    table, dash = mark_table({"x": across, "y": up}), [7, 5] if part.dashed else [1, 0]
+    table, dash = mark_table({"x": across, "y": up}), _DASH if part.dashed else _NO_DASH
     line = mark_layer(table, "line", plane.at(), color=color, strokeWidth=3, strokeDash=dash, tooltip=None)
     few = np.unique(np.linspace(0, across.size - 1, min(across.size, _MOST_DOTS)).round().astype(int))
     says = {"across": [x.format(value) for value in part.x[few]], "up": [y.format(value) for value in part.y[few]]}
@@ -318,6 +339,12 @@ def _marked(marks, words, x_axis, y_axis, plane, theme):
     table = mark_table({"x": x, "x2": x, "y": 0.0, "y2": 1.0, "text": [mark[1] for mark in marks], "at": at})
     dashed = {"color": theme.muted, "strokeDash": [3, 3], "strokeWidth": 1.5}
     layers = [mark_layer(table, "rule", plane.box(), **dashed, tooltip=None)]
+    if crossing := _grounds(x * plane.width, marks, words, plane):
+        layers.append(
+            plane.rectangles(
+                mark_table(dict(zip(("x", "x2", "y", "y2"), crossing, strict=True))), color=theme.background
+            )
+        )
     left = np.array([left for left, _ in words])
     for side, align, shift in ((left, "right", -6), (~left, "left", 6)):
         halo = {"stroke": theme.background, "strokeWidth": 5, "strokeJoin": "round"}
@@ -331,6 +358,19 @@ def _marked(marks, words, x_axis, y_axis, plane, theme):
         look = {"color": theme.text, "size": 180, "strokeWidth": 2.5}
         layers.append(mark_layer(table, "point", plane.at(), **look, tooltip=None))
     return layers
+
+
+def _grounds(upright, marks, words, plane):
+    """Return x, x2, y, y2 of what lies under the words that another upright line would run through, or nothing."""
+    found = []
+    for at, (_, text, *_), (left, row) in zip(upright, marks, words, strict=True):
+        lines = text.split("\n")
+        wide = max(map(label_pixels, lines)) + _BESIDE_LINE
+        start, end = (at - wide, at - 1) if left else (at + 1, at + wide)
+        if any(start < other < end for other in upright):
+            down = [(line + 0.1) * LINE / plane.height for line in (row, row + len(lines))]
+            found.append((start / plane.width, end / plane.width, *down))
+    return np.transpose(found).tolist()
 
 
 def _names(parts, names, inks, x_axis, y_axis, plane):
