@@ -141,3 +141,51 @@ def test_a_scale_of_colour_ends_where_the_page_does():
     assert charts.fit_to_room(spec, 800) == spec
     words = label_pixels(labels[0]) + label_pixels("difference")
     assert words + length(narrow) < 390
+
+
+@pytest.mark.parametrize(
+    ("word", "name", "log", "hidden", "kept"),
+    [
+        ("feed-forward 1", "added to the score", False, False, 3),
+        ("1", "share of the difference", False, True, 3),
+        ("Feed-forward", "moved by", True, False, 2),  # its numbers alone would be wider than the room
+    ],
+)
+def test_legends_below_a_map_wider_than_a_phone_end_within_its_frame(word, name, log, hidden, kept):
+    gone = np.eye(16, dtype=bool) if hidden else None
+    look = {"kind": "magnitude" if log else "signed", "scale": charts.Scale(5.15, log=log, name=name), "hidden": gone}
+    style = charts.Style(hidden_name="out of reach")
+    picture = charts.heatmap(np.eye(16), [word] * 16, TOKENS[:1] * 16, LOOK, size=480, style=style, **look)
+    fitted = charts.fit_to_room(charts.specification(charts.beside(picture)), 328)
+    drawn = charts.svg(fitted).decode()
+    legend = next(
+        layer["encoding"]["color"]["legend"]
+        for layer in plots(fitted)[0]["layer"]
+        if "gradientLength" in (layer["encoding"].get("color", {}).get("legend") or {})
+    )
+    assert legend["titleOrient"] == "top"
+    assert len(json.JSONDecoder().raw_decode(legend["labelExpr"])[0]) == len(legend["values"]) == kept
+    assert name in drawn
+    plot = plots(fitted)[0]
+    cells, whole = plot["width"], plots_width(fitted)
+    plot["width"] = 1  # so that what it takes across is what its legends take
+    assert plots_width(fitted) <= 1.05 * 328 < whole  # words are taken for rather too wide
+    assert cells > 328
+
+
+def test_bars_above_longer_names_end_within_the_page_too():
+    bars = charts.bars([0.7, 0.2, 0.1], ["1 a", "2 b", "3 c"], LOOK, width=360)
+    rows = np.ones(6), np.ones(6)
+    products = charts.products(*rows, LOOK, left_name="query of 11 it", right_name="key of 3 animal", width=328)
+    fitted = charts.fit_to_room(charts.specification(charts.above(bars, products)), 328)
+    drawn = charts.svg(fitted).decode()
+    assert float(re.search(r'class="marks" width="([\d.]+)"', drawn)[1]) <= 328 + 12  # of which the margin is empty
+
+
+@pytest.mark.parametrize(("room", "terms"), [(288, 3), (328, 3), (358, 4)])
+def test_a_product_has_as_many_terms_as_a_phone_has_room_for(room, terms):
+    rows = np.ones(32), np.ones(32)
+    products = charts.products(*rows, LOOK, left_name="query of 11 it", right_name="key of 3 animal", width=room)
+    drawn = charts.svg(charts.specification(products)).decode()
+    assert float(re.search(r'class="marks" width="([\d.]+)"', drawn)[1]) <= room + 12
+    assert f"other {32 - terms + 1}" in drawn

@@ -17,7 +17,7 @@ from attn.charts.scale import colour_scale
 from attn.charts.theme import LIGHT, theme_ink
 
 _MOST_BARS = 40
-_LEAST_TERMS, _MOST_TERMS = 4, 24
+_LEAST_TERMS, _FEW_TERMS, _MOST_TERMS = 3, 4, 24
 _WRITTEN = 42  # pixels of a product that has room for its decimals
 _ROW = 28  # pixels from one bar to the next
 _BESIDE = 60  # pixels for a number left of a negative bar
@@ -122,7 +122,7 @@ def products(left, right, theme=LIGHT, *, left_name="query", right_name="key", l
         What each place is called; by default its number, counted from 1.
     title : str
     width : int, default 880
-        Pixels that the columns may take; more are taken where six numbers would not fit.
+        Pixels that the columns may take; more are taken where four numbers would not fit.
 
     Returns
     -------
@@ -147,8 +147,9 @@ def products(left, right, theme=LIGHT, *, left_name="query", right_name="key", l
         return message("Nothing to add up.", theme, title)
     total = terms.sum()
     gutter = 1.1 * max(map(label_pixels, (left_name, f"× {right_name}", "running sum"))) + 12  # names are bold
-    most = int((width - gutter) / _WRITTEN) - 2  # beside those for the others and the total
-    terms, names, place = _largest(terms, names, max(_LEAST_TERMS, min(_MOST_TERMS, most)))
+    columns = int((width - gutter) / _WRITTEN)
+    least = min(max(columns - 1, _LEAST_TERMS), _FEW_TERMS)  # few stand close to one another, beside the total
+    terms, names, place = _largest(terms, names, max(least, min(_MOST_TERMS, columns - 2)))
     pitch, kept = int(max(_WRITTEN, min(64, (width - gutter) / (terms.size + 1)))), np.flatnonzero(place >= 0)
     shared = max(np.abs(left).max(), np.abs(right).max()) or None
     largest = np.abs(terms).max()  # the total may lie beyond, or all products would be pale

@@ -6,7 +6,7 @@ import json
 import math
 import textwrap
 
-from attn.charts.labels import LINE, label_pixels
+from attn.charts.labels import LINE, label_lookup, label_pixels
 from attn.charts.layout import rows_that_fit
 from attn.charts.plane import LEAST_PLOT, wrapped_over_plane
 from attn.charts.scale import least_gradient
@@ -137,13 +137,15 @@ def _without_scales(spec):
 def _fit(spec, room, tables):
     """Return a part of a specification with its bars shortened and its rows broken."""
     tables = _with_shared(tables, spec)
-    for direction in ("hconcat", "vconcat"):
-        if direction in spec:
-            spec = spec | {direction: [_fit(part, room, tables) for part in spec[direction]]}
+    if "hconcat" in spec:
+        spec = spec | {"hconcat": [_fit(part, room, tables) for part in spec["hconcat"]]}
+    if "vconcat" in spec:  # all begin where the one with the longest names does
+        left = _left(spec)
+        spec = spec | {"vconcat": [_fit(part, room - left + _left(part), tables) for part in spec["vconcat"]]}
     if _has_bars(spec):
         return _shortened(spec, room, tables)
     if "layer" in spec:
-        return spec | {"layer": [_with_scale_in(layer, room - _gutter(spec) - _RIGHT) for layer in spec["layer"]]}
+        return _with_scales_in(spec, room - _gutter(spec) - _RIGHT)
     if "hconcat" not in spec or plots_width(spec) <= _TOLERANCE * room:
         return spec
     parts, spacing = spec["hconcat"], spec.get("spacing", _SPACING)
@@ -166,17 +168,48 @@ def _fit(spec, room, tables):
     return {("vconcat" if name == "hconcat" else name): value for name, value in (spec | {"hconcat": lines}).items()}
 
 
+def _with_scales_in(plot, room):
+    """Return a plot whose scale of colour fits into the room, beside what else stands in its row of legends.
+
+    It is shortened; where that is not enough its name goes above it, and then the numbers between its ends go.
+    """
+    squares = [_legend_width(layer) for layer in plot["layer"] if not _has_scale(layer)]
+    room -= sum(wide + _BESIDE_LEGEND for wide in squares if wide)
+    return plot | {"layer": [_with_scale_in(layer, room) if _has_scale(layer) else layer for layer in plot["layer"]]}
+
+
+def _has_scale(layer):
+    """Return whether a scale of colour below a plot says what a layer shows."""
+    return "gradientLength" in (layer.get("encoding", {}).get("color", {}).get("legend") or {})
+
+
 def _with_scale_in(layer, room):
-    """Return a layer with its scale of colour no longer than the room, or as short as its numbers can stand."""
-    beyond = _legend_width(layer) - room
-    color = layer.get("encoding", {}).get("color", {})
-    legend = color.get("legend") or {}
-    if beyond <= 0 or "gradientLength" not in legend:
-        return layer
+    """Return a layer with its scale of colour no wider than the room, or as narrow as it can be."""
+    legend = layer["encoding"]["color"]["legend"]
     names = json.JSONDecoder().raw_decode(legend["labelExpr"])[0]
-    length = min(legend["gradientLength"], max(least_gradient(names), int(legend["gradientLength"] - beyond)))
+    ends = [names[0], names[-1]], [legend["values"][0], legend["values"][-1]]
+    narrower = ({}, {"titleOrient": "top"}, {"titleOrient": "top", "labelExpr": label_lookup(*ends), "values": ends[1]})
+    tried = [_shortened_scale(layer, changes, room) for changes in (narrower if len(names) > 1 else narrower[:2])]
+    return min(tried, key=lambda layer: max(0, _legend_width(layer) - room))  # the first of those that fit
+
+
+def _shortened_scale(layer, changes, room):
+    """Return a layer with its legend changed, and its scale no longer than the room or than its numbers need."""
+    color = layer["encoding"]["color"]
+    legend = color["legend"] | changes
+    name, beside = _scale_words(legend)
+    names = json.JSONDecoder().raw_decode(legend["labelExpr"])[0]
+    free = room - beside - (0 if legend.get("titleOrient") == "top" else name)
+    length = min(legend["gradientLength"], max(least_gradient(names), int(free)))
     color = color | {"legend": legend | {"gradientLength": length}}
     return layer | {"encoding": layer["encoding"] | {"color": color}}
+
+
+def _scale_words(legend):
+    """Return the pixels of a scale's name, with the space behind it, and of what its last number stands out."""
+    last = json.JSONDecoder().raw_decode(legend["labelExpr"])[0][-1]
+    name = label_pixels(legend.get("title") or "")
+    return name + _BESIDE_LEGEND * bool(name), label_pixels(last) / 2
 
 
 def _with_shared(tables, part):
@@ -370,6 +403,16 @@ def is_operator(part):
     return "mark" in part
 
 
+def _left(part):
+    """Return the pixels of the names at the left of a part of a figure."""
+    if "vconcat" in part:
+        return max(map(_left, part["vconcat"]), default=0)
+    if "hconcat" in part:
+        return _left(part["hconcat"][0])
+    axis = (_channel(part, "y") or {}).get("axis") or {}
+    return _names_width(axis) + _AXIS * bool(axis.get("title"))
+
+
 def _gutter(plot):
     """Return the pixels left of a plot."""
     axis = (_channel(plot, "y") or {}).get("axis")
@@ -392,7 +435,9 @@ def _longest_label(expression):
 def _legend_height(layer):
     """Return the pixels down of what stands under a plot and says what the colours of a layer mean."""
     legend = layer.get("encoding", {}).get("color", {}).get("legend")
-    return 0 if not legend else _SCALE if "gradientLength" in legend else _SQUARE
+    if not legend or "gradientLength" not in legend:
+        return _SQUARE if legend else 0
+    return _SCALE + LINE * (legend.get("titleOrient") == "top")
 
 
 def _legend_width(layer):
@@ -404,6 +449,6 @@ def _legend_width(layer):
     if "gradientLength" not in legend:
         widths = [_SQUARE + label_pixels(name) for name in color["scale"]["domain"]]
         return max(widths) if legend.get("columns") == 1 else sum(widths)
-    name = label_pixels(legend["title"]) + _BESIDE_LEGEND if legend.get("title") else 0
-    last = json.JSONDecoder().raw_decode(legend["labelExpr"])[0][-1]
-    return name + legend["gradientLength"] + label_pixels(last) / 2
+    name, beside = _scale_words(legend)
+    scale = legend["gradientLength"] + beside
+    return max(name, scale) if legend.get("titleOrient") == "top" else name + scale
