@@ -1066,25 +1066,51 @@ def test_a_table_of_words_is_read_back():
 
 
 def test_names_of_points_cover_nothing_and_joined_points_have_theirs():
+    """Where most lie close together, names farther off have a line; no line runs over a name or a point."""
     rng, size, count = np.random.default_rng(0), 340, 30
-    at, names, joined = rng.normal(size=(count, 2)) ** 3, named(count), (10, 17)  # most lie close together
+    at, names, joined = rng.normal(size=(count, 2)) ** 3, named(count), (10, 17)
     kinds, colours = ["query"] * count, {"query": "#0072B2"}
     spec = spec_of(charts.points(at, names, kinds, colours, charts.LIGHT, size=size, joined=joined))
-    marks = {layer["mark"]["type"]: rows_of(spec, layer) for layer in spec["layer"][1:]}
+    layers = [(layer["mark"]["type"], rows_of(spec, layer)) for layer in spec["layer"][1:]]
+    marks = dict(reversed(layers))
+    (_, dashed), (_, led) = (layer for layer in layers if layer[0] == "rule")
     assert {names[place] for place in joined} <= {name["text"] for name in marks["text"]}
-    assert len(joined) + 3 < len(marks["text"]) < count
-    free = [name for name in marks["text"] if name["text"] not in {names[place] for place in joined}]
-    for name in free:
-        x, y, half = name["name_x"] * size, name["name_y"] * size, labels.label_pixels(name["text"]) / 2
+    assert count / 3 < len(marks["text"]) < count
+    assert len(dashed) == 1
+    assert len(led) >= 3
+    boxes = {
+        name["text"]: (name["name_x"] * size, name["name_y"] * size, labels.label_pixels(name["text"]) / 2)
+        for name in marks["text"]
+    }
+    dots = {point["text"]: (point["x"] * size, point["y"] * size) for point in marks["circle"]}
+    for text, (x, y, half) in boxes.items():
         assert half <= x <= size - half
-        assert not any(
-            abs(point["x"] * size - x) < half and abs(point["y"] * size - y) < 7
-            for point in marks["circle"] if point["text"] != name["text"]
-        )  # fmt: skip
-        for other in free:
-            apart = abs(other["name_x"] * size - x), abs(other["name_y"] * size - y)
-            wide = half + labels.label_pixels(other["text"]) / 2
-            assert other is name or apart[0] >= wide or apart[1] >= 14
+        assert not any(abs(a - x) < half and abs(b - y) < 7 for other, (a, b) in dots.items() if other != text)
+        for other, (a, b, wide) in boxes.items():
+            assert other == text or abs(a - x) >= half + wide or abs(b - y) >= 14
+    for line in led:
+        start, end = (np.array([line[f"x{side}"], line[f"y{side}"]]) * size for side in ("", "2"))
+        own = min(dots, key=lambda text: np.hypot(*(dots[text] - start)))
+        x, y, half = boxes[own]
+        assert abs(x - end[0]) <= half + 0.1
+        assert abs(y - end[1]) <= 7.1
+        for share in np.linspace(0.1, 1, 50):
+            a, b = start + share * (end - start)
+            far = [dot for dot in dots.values() if np.hypot(*(start - dot)) > 15]  # not those that overlap its own
+            assert not any(np.hypot(a - c, b - d) < 4 for c, d in far)
+            over = [text for text, (c, d, wide) in boxes.items() if abs(a - c) < wide - 3 and abs(b - d) < 4]
+            assert set(over) <= {own}
+
+
+def test_of_many_points_those_that_are_named_first_are_the_only_ones():
+    at, names = np.random.default_rng(1).normal(size=(61, 2)), named(61)
+    made = {"labels": names, "kinds": ["query"] * 61, "colours": {"query": "#0072B2"}, "theme": charts.LIGHT}
+    spec = spec_of(charts.points(at, **made, size=400, joined=(3, 5), first=[7, 5, np.int64(20)]))
+    (texts,) = (rows_of(spec, layer) for layer in spec["layer"] if layer["mark"]["type"] == "text")
+    wanted = {names[place] for place in (3, 5, 7, 20)}
+    assert {names[3], names[5], names[20]} <= {each["text"] for each in texts} <= wanted
+    with pytest.raises(ValueError, match="numbers of points from 0 to 60, got"):
+        charts.points(at, **made, first=[61])
 
 
 def test_a_figure_waits_for_the_pandas_that_another_visitor_loads(tmp_path, monkeypatch):

@@ -17,6 +17,7 @@ from attn.ui.state import as_text
 from attn.ui.width import page_share, page_tallest
 
 _FIRST = 8  # words listed: so many end within a laptop's window
+_CLOUD, _KEYS = 420, 5  # pixels of the plane at least, where the page is so wide; keys that are named in any text
 _SAVED = 'charts.save(picture, "why.svg")'
 _COPYING = r"\frac{\sum_i \lambda_i}{\sum_i \lvert\lambda_i\rvert}"
 FORMULA = r"e_i W_q (e_j W_k)^\top \qquad e_j W_v W_o U^\top"
@@ -149,13 +150,14 @@ def _cloud(state, reading, setup, layer, head):
     plane = head_weights.query_key_plane(query[head], key[head // (len(query) // len(key))])
     row, column = cell_in_text(state, reading)
     theme, count = page_theme(), len(reading.labels)
-    size, joined = int(min(page_share(0.5, column=True) - 20, page_tallest(most=560))), (row, count + column)
+    size = int(min(page_share(0.5, column=True) - 20, max(page_tallest(most=560), _CLOUD)))
+    joined, first = (row, count + column), [count + at for at in _looked_at_most(reading, layer, head, row)]
     page_figure(
         functools.partial(
-            cloud, np.concatenate([plane.queries, plane.keys]), reading.labels, theme, size, joined,
+            cloud, np.concatenate([plane.queries, plane.keys]), reading.labels, theme, size, joined, first,
         ),
         "why.cloud",
-        codes=lambda: _cloud_code(reading, setup, {"size": size, "joined": joined}),
+        codes=lambda: _cloud_code(reading, setup, {"size": size, "joined": joined, "first": first}),
         tables={"plane": lambda: charts.csv(
             np.hstack([plane.queries, plane.keys]), reading.labels, ["query x", "query y", "key x", "key y"]
         )},
@@ -163,8 +165,15 @@ def _cloud(state, reading, setup, layer, head):
     st.caption(
         f"The plane holds {plane.explained:.0%} of the spread of all queries and keys of this text. Keys are moved to "
         "the middle of the queries, which changes no weight; a key near a query, and far out, has a large score. The "
-        "line joins the query and the key in view."
+        "dashed line joins the query and the key in view. A name without room beside its point has a line to it; any "
+        "other is said by the pointer and the arrow keys."
     )
+
+
+def _looked_at_most(reading, layer, head, row):
+    """Return the positions of the keys that get most of a query, which are named first."""
+    weights = attention_in(reading.passed, layer).weights[head, row]
+    return [int(at) for at in first_words(weights, _KEYS) if weights[at] > 0]
 
 
 def _steps(reading, layer):
@@ -192,12 +201,12 @@ def _cloud_code(reading, setup, look):
     )  # fmt: skip
 
 
-def cloud(places, labels, theme, size, joined):
+def cloud(places, labels, theme, size, joined, first):
     """Draw queries and keys of the same tokens in their colours."""
     picture = charts.points(
         places, [*labels, *labels], ["query"] * len(labels) + ["key"] * len(labels),
         {"query": theme.role("query"), "key": theme.role("key")}, theme, title="Queries and keys of this text",
-        size=size, joined=joined,
+        size=size, joined=joined, first=first,
     )  # fmt: skip
     return charts.beside(picture)
 
