@@ -274,6 +274,44 @@ def test_relatives_of_bert_are_taken_apart(relative, tab):
         assert "would look from **␣animal** at **␣" in told
 
 
+def footnote(app):
+    """Return the method of the open tab."""
+    (found,) = [each for each in app.expander if each.label == "How this is computed"]
+    return " ".join(" ".join(each.value for each in found.markdown).split())
+
+
+def test_the_method_of_a_ledger_counts_its_parts_and_says_where_biases_are(passed):
+    model, read = passed
+    told = footnote(check(opened("why", layer="3", head="5", cell="10,8")))
+    kinds = [part.kind for part in ledger.score_ledger(model, read, 2, 4, 10, 8).query_parts]
+    heads, networks, biases = (kinds.count(kind) for kind in ("head", "feed_forward", "bias"))
+    assert (heads, networks) == (24, 2)
+    assert (
+        f"a sum of {len(kinds)} parts: the embedding, the position, the segment, {heads} heads, {networks} "
+        f"feed-forward networks and {biases} sums of biases."
+    ) in told
+    assert "of the layer in view, $b_Q$ or $b_K$ are one part for each layer" in told
+    assert "neither mask nor softmax is in it" in told
+    assert "the appendix: norms held at their scale" in told
+    assert "$b_Q$" not in footnote(check(opened("why", tab="spoke")))
+
+
+@pytest.mark.parametrize(
+    ("tab", "says", "cites"),
+    [
+        ("spoke", "projected on the direction of the last state", "Elhage"),
+        ("lens", "The cosine of each state with each row of the embedding", ""),
+        ("patch", "how far the last state of the query in view has come", "Zhang"),
+        ("weights", "behind the norm behind the embeddings", "Yeh"),
+    ],
+)
+def test_each_tab_says_how_it_is_computed(tab, says, cites):
+    told = footnote(check(opened("why", tab=tab)))
+    assert says in told
+    assert f"[{cites}" in told if cites else "[" not in told
+    assert "Left out" in told or tab == "weights"
+
+
 needs_smollm2 = pytest.mark.skipif(smollm2.packaged() is None and smollm2.cached() is None, reason="no SmolLM2 here")
 
 
@@ -378,3 +416,16 @@ def test_the_way_of_a_difference_is_said_and_the_map_of_before_stays(passed):
     assert f"Layer {second.first} hands it over to **11 it**, which then carries **{percent(second.begins)}**." in told
     app.text_area(key="why.second").set_value(DEFAULT_TEXT).run()
     assert any(each.startswith("The map of before: State that a layer reads") for each in said(check(app)))
+
+
+@needs_smollm2
+def test_the_method_of_a_model_without_biases_says_so():
+    link = {"model": smollm2.NAME, "text": "The capital of France is", "layer": "3", "head": "2", "cell": "4,1"}
+    told = footnote(check(opened("why", link)))
+    assert "a sum of 21 parts: the embedding, 18 heads and 2 feed-forward networks." in told
+    assert "Positions are no part" in told
+    assert "There are none to be a part of their own" in told
+    assert r"\mathrm{mean}(x^2)" in told
+    model = language_model.load(smollm2.NAME)
+    read = language_model.read(model, link["text"], steps=True).passed
+    assert len(ledger.score_ledger(model.model, read, 2, 1, 4, 1).query_parts) == 21

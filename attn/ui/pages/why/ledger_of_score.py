@@ -11,6 +11,7 @@ from attn.models import ledger
 from attn.ui.numpy_code import Paragraph, numpy_code
 from attn.ui.numpy_models import numpy_model_code
 from attn.ui.page import page_columns, page_figure, page_reading, page_theme, page_token_control
+from attn.ui.pages.why.method import ledger_method, why_method
 from attn.ui.pages.why.part_names import group_label, head_source, part_in_words, part_label
 from attn.ui.pages.why.setup import (
     AGAINST,
@@ -74,6 +75,7 @@ def ledger_tab(state, reading):
     with right:
         _bars(state, reading, made, (query, key), against, line)
     _account(reading, setup, made, attention, (query, key), against)
+    why_method(ledger_method(reading.model, layer, made.query_parts), "elhage", "kobayashi_norms")
     _by_layer(reading, setup, made, (query, key), against)
     why_code(state, lambda: _ledger_code(reading, setup, (query, key), against))
 

@@ -9,6 +9,7 @@ from attn import charts
 from attn.models import ledger
 from attn.ui.numpy_models import numpy_model_code
 from attn.ui.page import page_figure, page_reading, page_theme
+from attn.ui.pages.why.method import lens_method, why_method
 from attn.ui.pages.why.setup import MOST_TOKENS, after_control, why_code, why_writer_offer, word_name
 from attn.ui.shared_results import kept_with_models
 from attn.ui.shown_code import LIGHT, Codes, page_codes, shown_code
@@ -62,6 +63,7 @@ def lens_tab(state, reading):
         tables={"ranks": lambda: charts.csv(ranks[:, None], rows, ["rank"])},
         codes=lambda: _ranks_code(reading, setup, words[-1][token], token),
     )
+    why_method(lens_method(reading.writes), *(["nostalgebraist"] if reading.writes else []))
     why_code(state, lambda: _lens_code(reading, setup, words, rows, token))
 
 

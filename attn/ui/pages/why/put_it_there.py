@@ -16,6 +16,7 @@ from attn.ui.jobs import Job, job_failure, running_job, watch_job
 from attn.ui.link import shortened
 from attn.ui.numpy_models import numpy_model_code, numpy_model_pass
 from attn.ui.page import page_columns, page_draw, page_figure, page_reading, page_theme
+from attn.ui.pages.why.method import patch_method, why_method
 from attn.ui.pages.why.setup import (
     MOST_TOKENS,
     STEP_NAMES,
@@ -275,6 +276,7 @@ def _figure(state, reading, run, source, setup, words, pairs, measure, ends, con
         )
     with below:
         st.caption(said)
+        why_method(patch_method(run.writes), "zhang_patching", "meng")
         why_code(state, code)
 
 

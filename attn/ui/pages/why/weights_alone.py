@@ -10,6 +10,7 @@ from attn.charts.labels import label_pixels, number
 from attn.models import head_weights
 from attn.ui.numpy_models import numpy_model_code
 from attn.ui.page import page_columns, page_figure, page_reading, page_theme
+from attn.ui.pages.why.method import weights_method, why_method
 from attn.ui.pages.why.setup import MOST_TOKENS, attention_in, cell_in_text, half_map_size, why_code, word_name
 from attn.ui.shared_results import kept_with_models
 from attn.ui.shown_code import LIGHT, Codes, page_codes, shown_code
@@ -73,6 +74,7 @@ def weights_tab(state, reading):
         )
     with right:
         _cloud(state, reading, setup, layer, head)
+    why_method(weights_method(reading.model), "elhage", "yeh")
     why_code(state, lambda: _weights_code(reading, setup, id, copying))
 
 

@@ -11,6 +11,7 @@ from attn.models import ledger
 from attn.models.head_weights import num_heads
 from attn.ui.numpy_models import numpy_model_code
 from attn.ui.page import page_columns, page_figure, page_reading, page_theme
+from attn.ui.pages.why.method import spoke_method, why_method
 from attn.ui.pages.why.part_names import part_in_words, part_label
 from attn.ui.pages.why.setup import (
     MOST_TOKENS,
@@ -83,6 +84,7 @@ def spoke_tab(state, reading):
         "Direct shares alone: what a head did for a word by way of a later head or network is in the share of that. "
         "Choose a head to have it in view, on the other tabs too."
     )
+    why_method(spoke_method(reading.model, reading.writes, made.parts), "elhage", "kobayashi_norms")
     why_code(state, lambda: _spoke_code(reading, setup, token, words, grid))
 
 
